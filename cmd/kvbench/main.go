@@ -1,0 +1,10 @@
+// Kvbench plans KV-cache transfer benchmarks for any LLM architecture.
+package main
+
+import (
+	"os"
+
+	"kvbench/cmd/kvbench/cli"
+)
+
+func main() { os.Exit(cli.Main(os.Args[1:])) }

@@ -1,0 +1,200 @@
+// Package config turns files and command-line values into checked facts: it
+// reads YAML, JSON and CUE, merges the layers of a configuration as data, each
+// value keeping where it came from, and unifies the result once with the CUE
+// schema. With diag it is the only package that knows CUE's API.
+package config
+
+import (
+	"io/fs"
+	"path"
+	"strings"
+	"sync"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/build"
+	"cuelang.org/go/cue/cuecontext"
+	cueerrors "cuelang.org/go/cue/errors"
+	"cuelang.org/go/cue/parser"
+	"cuelang.org/go/cue/token"
+
+	"kvbench/engine/diag"
+)
+
+// The import path of the schema that architecture files use, and the folder
+// it stands for in the CUE module.
+const (
+	modulePath   = "kvbench.internal"
+	schemaFolder = "cue"
+)
+
+// builder builds CUE files whose imports it finds in schema alone: nothing is
+// read from disk or the network.
+type builder struct {
+	schema fs.FS
+	ctx    *cue.Context
+	bctx   *build.Context
+
+	mu       sync.Mutex
+	packages map[string]*build.Instance
+}
+
+func newBuilder(schema fs.FS) *builder {
+	b := &builder{schema: schema, ctx: cuecontext.New(), packages: map[string]*build.Instance{}}
+	b.bctx = build.NewContext(build.Loader(b.load))
+	return b
+}
+
+// load finds an imported package of the schema, or nil.
+func (b *builder) load(_ token.Pos, importPath string) *build.Instance {
+	importPath, _, _ = strings.Cut(importPath, ":")
+	folder, ok := strings.CutPrefix(importPath, modulePath+"/"+schemaFolder)
+	if !ok {
+		return nil
+	}
+	inst, err := b.pkg(path.Clean("." + folder))
+	if err != nil {
+		inst = b.bctx.NewInstance(folder, nil)
+		inst.ImportPath = importPath
+		inst.Err = cueerrors.Promote(err, "")
+	}
+	return inst
+}
+
+// pkg gives the schema's package in a folder of its file system.
+func (b *builder) pkg(folder string) (*build.Instance, error) {
+	if inst := b.packages[folder]; inst != nil {
+		return inst, nil
+	}
+	names, err := fs.Glob(b.schema, path.Join(folder, "*.cue"))
+	if err != nil {
+		return nil, err
+	}
+	inst := b.bctx.NewInstance(folder, b.load)
+	inst.ImportPath = path.Join(modulePath, schemaFolder, folder)
+	for _, name := range names {
+		data, err := fs.ReadFile(b.schema, name)
+		if err != nil {
+			return nil, err
+		}
+		f, err := parser.ParseFile(path.Join(schemaFolder, name), data, parser.ParseComments)
+		if err != nil {
+			return nil, err
+		}
+		if err := inst.AddSyntax(f); err != nil {
+			return nil, err
+		}
+	}
+	inst.ImportPath += ":" + inst.PkgName
+	b.packages[folder] = inst
+	if err := inst.Complete(); err != nil {
+		return nil, err
+	}
+	return inst, nil
+}
+
+// value evaluates a package of the schema.
+func (b *builder) value(folder string) (cue.Value, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	inst, err := b.pkg(folder)
+	if err != nil {
+		return cue.Value{}, fromCUE(err, diag.Pos{})
+	}
+	v := b.ctx.BuildInstance(inst)
+	return v, fromCUE(v.Err(), diag.Pos{})
+}
+
+// file evaluates one CUE file. Fields that conflict are reported later, by who
+// reads them.
+func (b *builder) file(f *ast.File) (cue.Value, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	inst := b.bctx.NewInstance(path.Dir(f.Filename), b.load)
+	inst.ImportPath = modulePath + "/user"
+	if err := inst.AddSyntax(f); err != nil {
+		return cue.Value{}, fromCUE(err, diag.Pos{File: f.Filename})
+	}
+	if err := inst.Complete(); err != nil {
+		return cue.Value{}, fromCUE(err, diag.Pos{File: f.Filename})
+	}
+	return b.ctx.BuildInstance(inst), nil
+}
+
+// checkSafe refuses what data has no need of and what could make its
+// evaluation endless: every import but the schema, comprehensions,
+// interpolations, function calls and foreign attributes.
+func checkSafe(f *ast.File) error {
+	var errs diag.List
+	refuse := func(n ast.Node, what string) {
+		errs = append(errs, diag.Errorf(fromPos(n.Pos()), "%s", what))
+	}
+	ast.Walk(f, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.ImportSpec:
+			if p := strings.Trim(n.Path.Value, `"`); p != modulePath+"/"+schemaFolder+":kvbench" {
+				refuse(n.Path, "the only import is \""+modulePath+"/"+schemaFolder+":kvbench\"")
+			}
+			return false
+		case *ast.Comprehension:
+			refuse(n, "for and if are not allowed here: write the values out")
+			return false
+		case *ast.Interpolation:
+			refuse(n, "interpolation is not allowed here: write the text out")
+			return false
+		case *ast.CallExpr:
+			refuse(n, "function calls are not allowed here: write the value out")
+			return false
+		case *ast.BinaryExpr:
+			switch n.Op {
+			case token.ADD, token.SUB, token.MUL, token.QUO:
+				refuse(n, "arithmetic belongs in formulas: write it as a string")
+				return false
+			}
+		}
+		return true
+	}, nil)
+	return errs.Err()
+}
+
+func fromPos(p token.Pos) diag.Pos {
+	if !p.IsValid() {
+		return diag.Pos{}
+	}
+	pos := p.Position()
+	return diag.Pos{File: pos.Filename, Line: pos.Line, Col: pos.Column}
+}
+
+// fromCUE gives CUE's errors as diagnostics; those without a position get at.
+func fromCUE(err error, at diag.Pos) error {
+	if err == nil {
+		return nil
+	}
+	var list diag.List
+	for _, e := range cueerrors.Errors(err) {
+		format, args := e.Msg()
+		pos := at
+		for _, p := range append([]token.Pos{e.Position()}, e.InputPositions()...) {
+			// A place in the user's file says more than one in the schema.
+			if q := fromPos(p); q.Line > 0 && (pos.Line == 0 || !isSchemaFile(q.File) && isSchemaFile(pos.File)) {
+				pos = q
+			}
+		}
+		d := diag.Errorf(pos, format, args...)
+		if path := trimPath(e.Path()); len(path) > 0 {
+			d.Msg = strings.Join(path, ".") + ": " + d.Msg
+		}
+		list = append(list, d)
+	}
+	return list.Err()
+}
+
+func isSchemaFile(name string) bool { return strings.HasPrefix(name, schemaFolder+"/") }
+
+// trimPath drops the definitions that lead to a value.
+func trimPath(path []string) []string {
+	for len(path) > 0 && strings.HasPrefix(path[0], "#") {
+		path = path[1:]
+	}
+	return path
+}

@@ -1,0 +1,392 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/cuecontext"
+	cueerrors "cuelang.org/go/cue/errors"
+	"cuelang.org/go/cue/parser"
+	"cuelang.org/go/cue/token"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/schema"
+)
+
+// Loader reads users' files and checks them against the schema. It is safe for
+// concurrent use.
+type Loader struct {
+	schema  *schema.Schema
+	models  fs.FS
+	builder *builder
+	defs    func() (cue.Value, error) // the package kvbench
+}
+
+// NewLoader gives a loader for a schema whose CUE files are in files (the
+// contents of cue/) and models (the contents of models/).
+func NewLoader(s *schema.Schema, files, models fs.FS) *Loader {
+	l := &Loader{schema: s, models: models, builder: newBuilder(files)}
+	l.defs = sync.OnceValues(func() (cue.Value, error) { return l.builder.value(".") })
+	return l
+}
+
+// Override is a configuration value given beside the file: the field's path,
+// the text, and where it was given.
+type Override struct {
+	Path   string
+	Text   string
+	Origin Origin
+}
+
+// Config is how a model is run: every field's value by its name in formulas.
+// source and destination are absent when nobody gave them.
+type Config struct {
+	File   string
+	Values map[string]Value
+}
+
+// Config reads a configuration file (none when file is empty), lays preset and
+// the overrides over it, and checks the result. Errors point at the file or
+// name the flag.
+func (l *Loader) Config(file string, preset map[string]map[string]any, command string, overrides []Override) (*Config, error) {
+	doc := &document{}
+	if file != "" {
+		var err error
+		if doc, err = l.readDocument(file); err != nil {
+			return nil, err
+		}
+	}
+	layers := []*document{doc, presetLayer(preset, command), {}}
+	for _, o := range overrides {
+		layers[2].leaves = append(layers[2].leaves, leaf{o.Path, l.literal(o), o.Origin})
+	}
+	merged := merge(layers...)
+	merged.file = file
+
+	var errs diag.List
+	merged.dropEmptySections(l.schema)
+	errs.Add(merged.dropUnknown(l.fieldPaths(), "this is no field of a configuration"))
+	defs, err := l.defs()
+	if err != nil {
+		return nil, err
+	}
+	def := defs.LookupPath(cue.ParsePath("#Config"))
+	errs.Add(merged.check(def, func(path string) string {
+		if f := l.schema.Field(path); f != nil {
+			return f.Allowed
+		}
+		return "a mapping"
+	}))
+
+	c := &Config{File: file, Values: make(map[string]Value, len(l.schema.Fields))}
+	for i := range l.schema.Fields {
+		f := &l.schema.Fields[i]
+		if f.Default != nil {
+			v, _ := value(goLiteral(f.Default))
+			c.Values[f.Var] = Value{v, Origin{Kind: FromDefault, Pos: f.Pos}}
+		}
+		if leaf := merged.leaf(f.Path); leaf != nil {
+			if v, ok := value(leaf.expr); ok {
+				c.Values[f.Var] = Value{v, leaf.origin}
+			}
+		}
+	}
+	return c, errs.Err()
+}
+
+func (l *Loader) readDocument(file string) (*document, error) {
+	if !isCUE(file) {
+		return readData(file)
+	}
+	f, err := readCUE(file)
+	if err != nil {
+		return nil, err
+	}
+	v, err := l.builder.file(f)
+	if err != nil {
+		return nil, err
+	}
+	return documentOf(file, v)
+}
+
+// literal reads the text of an override: a number where the field is one, if
+// it looks like one, else a string.
+func (l *Loader) literal(o Override) ast.Expr {
+	if f := l.schema.Field(o.Path); f != nil && f.Number {
+		if e, err := parser.ParseExpr("", o.Text); err == nil {
+			switch x := e.(type) {
+			case *ast.BasicLit:
+				if x.Kind == token.INT || x.Kind == token.FLOAT {
+					return x
+				}
+			case *ast.UnaryExpr:
+				if lit, ok := x.X.(*ast.BasicLit); ok && x.Op == token.SUB && (lit.Kind == token.INT || lit.Kind == token.FLOAT) {
+					return x
+				}
+			}
+		}
+	}
+	return ast.NewString(o.Text)
+}
+
+func presetLayer(preset map[string]map[string]any, command string) *document {
+	doc := &document{}
+	for _, section := range schema.Keys(preset) {
+		for _, name := range schema.Keys(preset[section]) {
+			doc.leaves = append(doc.leaves, leaf{section + "." + name, goLiteral(preset[section][name]), Origin{Kind: FromCommand, Name: command}})
+		}
+	}
+	return doc
+}
+
+// goLiteral writes a Go value as a literal.
+func goLiteral(v any) ast.Expr {
+	switch v := v.(type) {
+	case string:
+		return ast.NewString(v)
+	case bool:
+		return ast.NewBool(v)
+	case int64:
+		return ast.NewLit(token.INT, strconv.FormatInt(v, 10))
+	case float64:
+		return ast.NewLit(token.INT, strconv.FormatInt(int64(v), 10))
+	}
+	return ast.NewNull()
+}
+
+func (l *Loader) fieldPaths() []string {
+	paths := make([]string, len(l.schema.Fields))
+	for i := range l.schema.Fields {
+		paths[i] = l.schema.Fields[i].Path
+	}
+	return paths
+}
+
+// dropEmptySections takes out sections without a value, as `runtime:` alone
+// gives in YAML.
+func (d *document) dropEmptySections(s *schema.Schema) {
+	kept := d.leaves[:0]
+	for _, l := range d.leaves {
+		lit, null := l.expr.(*ast.BasicLit)
+		_, empty := l.expr.(*ast.StructLit)
+		if null = null && lit.Kind == token.NULL; (null || empty) && isSection(s, l.path) {
+			continue
+		}
+		kept = append(kept, l)
+	}
+	d.leaves = kept
+}
+
+func isSection(s *schema.Schema, path string) bool {
+	for i := range s.Fields {
+		if strings.HasPrefix(s.Fields[i].Path, path+".") {
+			return true
+		}
+	}
+	return false
+}
+
+// dropUnknown reports the leaves that stand at or below none of the known
+// paths and takes them out, so that CUE gets to report what else is wrong.
+func (d *document) dropUnknown(known []string, what string) error {
+	var errs diag.List
+	kept := d.leaves[:0]
+	names := make([]string, len(known))
+	for i, k := range known {
+		names[i] = k[strings.LastIndexByte(k, '.')+1:]
+	}
+next:
+	for _, l := range d.leaves {
+		for _, k := range known {
+			if l.path == k || strings.HasPrefix(l.path, k+".") || strings.HasPrefix(k, l.path+".") {
+				kept = append(kept, l)
+				continue next
+			}
+		}
+		e := l.origin.Errorf("unknown key %q: %s", l.path, what)
+		// The right name in the wrong section is the commonest slip.
+		near := diag.Nearest(l.path, known)
+		if near == "" {
+			if n := diag.Nearest(l.path[strings.LastIndexByte(l.path, '.')+1:], names); n != "" {
+				for i := range names {
+					if names[i] == n {
+						near = known[i]
+					}
+				}
+			}
+		}
+		if near != "" {
+			e.WithHint("did you mean %q?", near)
+		}
+		errs = append(errs, e)
+	}
+	d.leaves = kept
+	return errs.Err()
+}
+
+// check unifies the document with a definition and words what CUE finds:
+// allowed says what a path may hold.
+func (d *document) check(def cue.Value, allowed func(path string) string) error {
+	v := cuecontext.New().BuildExpr(d.expr())
+	err := def.Unify(v).Validate(cue.Concrete(true))
+	if err == nil {
+		return nil
+	}
+	var errs diag.List
+	seen := map[string]bool{}
+	for _, e := range cueerrors.Errors(err) {
+		at := strings.Join(trimPath(e.Path()), ".")
+		l := d.leaf(at)
+		for p := at; l == nil && p != ""; { // an item of a list, or what a leaf hides
+			p = p[:max(0, strings.LastIndexByte(p, '.'))]
+			l = d.leaf(p)
+		}
+		name := at
+		if l != nil {
+			name = l.path
+		}
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		switch {
+		case l == nil:
+			format, args := e.Msg()
+			if strings.Contains(format, "field is required") {
+				errs = append(errs, diag.Errorf(diag.Pos{File: d.file}, "%s is missing: give it %s", at, allowed(at)))
+				continue
+			}
+			msg := diag.Errorf(diag.Pos{File: d.file}, format, args...)
+			msg.Msg = at + ": " + msg.Msg
+			errs = append(errs, msg)
+		case fitsNot(l.expr):
+			errs = append(errs, l.origin.Errorf("%s%s does not fit in 64 bits: want %s", l.label(), show(l.expr), allowed(at)))
+		default:
+			msg := l.origin.Errorf("%s%s is not allowed: want %s", l.label(), show(l.expr), allowed(at))
+			if lit, ok := l.expr.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+				if s, ok := value(lit); ok {
+					if hint := diag.DidYouMean(s.Str, strings.Split(strings.TrimPrefix(allowed(at), "one of "), ", ")); hint != "" {
+						msg.WithHint("%s", hint)
+					}
+				}
+			}
+			errs = append(errs, msg)
+		}
+	}
+	sort.SliceStable(errs, func(i, j int) bool { return errs[i].Pos.Line < errs[j].Pos.Line })
+	return errs.Err()
+}
+
+// label names the field, unless the origin's own name does.
+func (l *leaf) label() string {
+	if l.origin.Kind == FromFile {
+		return l.path + ": "
+	}
+	return ""
+}
+
+// fitsNot reports whether the expression is a whole number beyond int64.
+func fitsNot(expr ast.Expr) bool {
+	lit, ok := expr.(*ast.BasicLit)
+	if u, isNeg := expr.(*ast.UnaryExpr); isNeg {
+		lit, ok = u.X.(*ast.BasicLit)
+	}
+	if !ok || lit.Kind != token.INT {
+		return false
+	}
+	_, fits := value(lit)
+	return !fits
+}
+
+// describe says in words what a CUE value allows; values lists the choices
+// where it is a choice of strings.
+func describe(v cue.Value) (text string, values []string) {
+	if values = choices(v); values != nil {
+		return "one of " + strings.Join(values, ", "), values
+	}
+	switch kind := v.IncompleteKind(); kind {
+	case cue.IntKind:
+		text = "a whole number"
+	case cue.NumberKind, cue.FloatKind:
+		text = "a number"
+	case cue.StringKind:
+		text = "a text"
+	case cue.BoolKind:
+		text = "true or false"
+	case cue.ListKind:
+		text = "a list"
+	case cue.StructKind:
+		text = "a mapping"
+	default:
+		return "a " + kind.String(), nil
+	}
+	if bounds := boundsOf(v); len(bounds) > 0 {
+		text += ", " + strings.Join(bounds, " and ")
+	}
+	return text, nil
+}
+
+func choices(v cue.Value) []string {
+	op, args := v.Expr()
+	if op != cue.OrOp {
+		return nil
+	}
+	var values []string
+	for _, a := range args {
+		s, err := a.String()
+		if err != nil {
+			return nil
+		}
+		values = append(values, s)
+	}
+	return values
+}
+
+// boundsOf gives the bounds that are tighter than those of int64.
+func boundsOf(v cue.Value) []string {
+	var bounds []string
+	op, args := v.Expr()
+	switch op {
+	case cue.AndOp:
+		for _, a := range args {
+			bounds = append(bounds, boundsOf(a)...)
+		}
+	case cue.GreaterThanOp, cue.GreaterThanEqualOp, cue.LessThanOp, cue.LessThanEqualOp:
+		n, err := args[0].Int64()
+		if err != nil || n == -1<<63 || n == 1<<63-1 {
+			break
+		}
+		switch s := strconv.FormatInt(n, 10); op {
+		case cue.GreaterThanEqualOp:
+			bounds = append(bounds, s+" or more")
+		case cue.GreaterThanOp:
+			bounds = append(bounds, "more than "+s)
+		case cue.LessThanEqualOp:
+			bounds = append(bounds, s+" or less")
+		case cue.LessThanOp:
+			bounds = append(bounds, "less than "+s)
+		}
+	case cue.NotEqualOp:
+		if s, err := args[0].String(); err == nil && s == "" {
+			bounds = append(bounds, "not empty")
+		}
+	}
+	return bounds
+}
+
+// glob lists the files of a folder with a given ending, sorted.
+func glob(fsys fs.FS, pattern string) ([]string, error) {
+	names, err := fs.Glob(fsys, pattern)
+	if err == nil && len(names) == 0 {
+		err = errors.New("no file " + path.Base(pattern))
+	}
+	sort.Strings(names)
+	return names, err
+}

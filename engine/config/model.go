@@ -1,0 +1,378 @@
+package config
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/parser"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// Model is an architecture with its parameters.
+type Model struct {
+	File   string
+	Name   string
+	Arch   *schema.Architecture
+	Params map[string]Value
+}
+
+// nameParam is the parameter that selects the architecture, and modelField the
+// field of a CUE file that holds a model's parameters beside its architecture.
+const (
+	nameParam  = "model_name"
+	modelField = "model"
+)
+
+// candidate is an architecture that a name may select. params gives the CUE
+// definition of its parameters.
+type candidate struct {
+	arch   *schema.Architecture
+	params func() (cue.Value, error)
+}
+
+// Model reads a parameter file, or a CUE file that brings its architecture,
+// finds the architecture by the model's name among the bundled ones and those
+// in the folders dirs, and checks the parameters.
+func (l *Loader) Model(file string, dirs []string) (*Model, error) {
+	doc, own, err := l.readModel(file)
+	if err != nil {
+		return nil, err
+	}
+	known, err := l.architectures(dirs)
+	if err != nil {
+		return nil, err
+	}
+	nameLeaf := doc.leaf(nameParam)
+	if nameLeaf == nil {
+		return nil, diag.Errorf(diag.Pos{File: file}, "%s is missing: it selects the architecture", nameParam).
+			WithHint("known architectures: %s", names(append(own, known...)))
+	}
+	name, ok := value(nameLeaf.expr)
+	if !ok || name.Kind != formula.Str {
+		return nil, nameLeaf.origin.Errorf("%s: %s is not allowed: want a text", nameParam, show(nameLeaf.expr))
+	}
+
+	// A file's own architecture comes before all others.
+	found := matching(own, name.Str)
+	if len(found) == 0 {
+		found = matching(known, name.Str)
+	}
+	switch len(found) {
+	case 0:
+		return nil, nameLeaf.origin.Errorf("%s: no architecture is known for %q", nameParam, name.Str).
+			WithHint("known architectures: %s", names(append(own, known...)))
+	case 1:
+	default:
+		return nil, nameLeaf.origin.Errorf("%s: %q fits more than one architecture: %s", nameParam, name.Str, names(found))
+	}
+	arch := found[0].arch
+	def, err := found[0].params()
+	if err != nil {
+		return nil, err
+	}
+
+	var errs diag.List
+	paramNames := make([]string, len(arch.Params))
+	for i, p := range arch.Params {
+		paramNames[i] = p.Name
+	}
+	errs.Add(doc.dropUnknown(paramNames, "this is no parameter of "+arch.Name))
+	errs.Add(doc.check(def, func(path string) string {
+		v := def.LookupPath(fieldPath(path))
+		if !v.Exists() {
+			return "what " + arch.File + " allows"
+		}
+		text, _ := describe(v)
+		return text
+	}))
+	m := &Model{File: file, Name: name.Str, Arch: arch, Params: map[string]Value{}}
+	for _, leaf := range doc.leaves {
+		if v, ok := value(leaf.expr); ok && !strings.Contains(leaf.path, ".") {
+			m.Params[leaf.path] = Value{v, leaf.origin}
+		}
+	}
+	return m, errs.Err()
+}
+
+// fieldPath is the path of a required or optional field.
+func fieldPath(path string) cue.Path {
+	var sels []cue.Selector
+	for name := range strings.SplitSeq(path, ".") {
+		sels = append(sels, cue.Str(name).Optional())
+	}
+	return cue.MakePath(sels...)
+}
+
+func matching(all []candidate, name string) []candidate {
+	var found []candidate
+	for _, c := range all {
+		if re, err := matcher(c.arch.Match); err == nil && re.MatchString(name) {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+// matcher compiles an architecture's pattern: it is held against the whole
+// name, so that a namesake with a suffix is not taken for the model itself.
+func matcher(pattern string) (*regexp.Regexp, error) {
+	return regexp.Compile("(?i)^(?:" + pattern + ")$")
+}
+
+func names(all []candidate) string {
+	list := make([]string, len(all))
+	for i, c := range all {
+		list[i] = c.arch.Name + " (" + c.arch.Match + ", " + c.arch.File + ")"
+	}
+	slices.Sort(list)
+	return strings.Join(list, "; ")
+}
+
+// readModel gives a model's parameters, and the architectures that its file
+// brings along.
+func (l *Loader) readModel(file string) (*document, []candidate, error) {
+	if !isCUE(file) {
+		doc, err := readData(file)
+		return doc, nil, err
+	}
+	f, err := readCUE(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := l.builder.file(f)
+	if err != nil {
+		return nil, nil, err
+	}
+	own, err := l.architecturesIn(file, v)
+	if err != nil {
+		return nil, nil, err
+	}
+	params := v.LookupPath(cue.ParsePath(modelField))
+	if !params.Exists() {
+		if len(own) > 0 {
+			return nil, nil, diag.Errorf(diag.Pos{File: file}, "brings an architecture but no model: add `%s: {%s: …, …}` with its parameters", modelField, nameParam)
+		}
+		params = v
+	}
+	doc, err := documentOf(file, params)
+	return doc, own, err
+}
+
+// architectures gives the bundled ones and those of the users' folders.
+func (l *Loader) architectures(dirs []string) ([]candidate, error) {
+	var all []candidate
+	for _, arch := range l.schema.Architectures {
+		all = append(all, candidate{arch, func() (cue.Value, error) {
+			f, err := parseFS(l.models, filepath.Base(arch.File), arch.File)
+			if err != nil {
+				return cue.Value{}, err
+			}
+			v, err := l.builder.file(f)
+			if err != nil {
+				return cue.Value{}, err
+			}
+			return paramsOf(v.LookupPath(cue.MakePath(cue.Str(arch.Name)))), nil
+		}})
+	}
+	var errs diag.List
+	for _, dir := range dirs {
+		files, err := glob(os.DirFS(dir), "*.cue")
+		if err != nil {
+			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "no architectures here: %s", reason(err)))
+			continue
+		}
+		for _, name := range files {
+			name = filepath.Join(dir, name)
+			f, err := readCUE(name)
+			if err != nil {
+				errs.Add(err)
+				continue
+			}
+			v, err := l.builder.file(f)
+			if err != nil {
+				errs.Add(err)
+				continue
+			}
+			found, err := l.architecturesIn(name, v)
+			errs.Add(err)
+			all = append(all, found...)
+		}
+	}
+	return all, errs.Err()
+}
+
+func parseFS(fsys fs.FS, name, shown string) (*ast.File, error) {
+	data, err := fs.ReadFile(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	return parser.ParseFile(shown, data, parser.ParseComments)
+}
+
+func paramsOf(arch cue.Value) cue.Value { return arch.LookupPath(cue.ParsePath("#params")) }
+
+// architecturesIn gives the architectures of an evaluated file: the fields
+// that have a match.
+func (l *Loader) architecturesIn(file string, v cue.Value) ([]candidate, error) {
+	defs, err := l.defs()
+	if err != nil {
+		return nil, err
+	}
+	contract := defs.LookupPath(cue.ParsePath("#Architecture"))
+	var errs diag.List
+	var all []candidate
+	iter, err := v.Fields()
+	if err != nil {
+		return nil, fromCUE(err, diag.Pos{File: file})
+	}
+	for iter.Next() {
+		if !iter.Value().LookupPath(cue.ParsePath("match")).Exists() {
+			continue
+		}
+		value := contract.Unify(iter.Value())
+		arch, err := architecture(iter.Selector().Unquoted(), file, value)
+		if err != nil {
+			errs.Add(err)
+			continue
+		}
+		all = append(all, candidate{arch, func() (cue.Value, error) { return paramsOf(value), nil }})
+	}
+	return all, errs.Err()
+}
+
+// The fields of an architecture that hold no formula of a quantity.
+const (
+	fieldMatch  = "match"
+	fieldLet    = "let"
+	fieldChecks = "checks"
+)
+
+// architecture reads an evaluated architecture.
+func architecture(name, file string, v cue.Value) (*schema.Architecture, error) {
+	at := diag.Pos{File: file}
+	if err := v.Validate(cue.Concrete(true), cue.Definitions(false)); err != nil {
+		return nil, fromCUE(err, at)
+	}
+	arch := &schema.Architecture{Name: name, File: file, Formulas: map[string]schema.Formula{}, Tables: map[string]map[string]schema.Formula{}}
+	var err error
+	if arch.Match, err = v.LookupPath(cue.ParsePath(fieldMatch)).String(); err != nil {
+		return nil, fromCUE(err, at)
+	}
+	if _, err := matcher(arch.Match); err != nil {
+		return nil, diag.Errorf(fromPos(v.LookupPath(cue.ParsePath(fieldMatch)).Pos()), "match is no regular expression: %v", err)
+	}
+	if checks := v.LookupPath(cue.ParsePath(fieldChecks)); checks.Exists() {
+		if err := checks.Decode(&arch.Checks); err != nil {
+			return nil, fromCUE(err, at)
+		}
+	}
+	iter, err := v.Fields()
+	if err != nil {
+		return nil, fromCUE(err, at)
+	}
+	for iter.Next() {
+		field, value := iter.Selector().Unquoted(), iter.Value()
+		switch {
+		case field == fieldMatch || field == fieldChecks:
+		case value.IncompleteKind() == cue.StringKind:
+			arch.Formulas[field] = formulaOf(value)
+		default:
+			table := map[string]schema.Formula{}
+			entries, err := value.Fields()
+			if err != nil {
+				return nil, fromCUE(err, at)
+			}
+			for entries.Next() {
+				table[entries.Selector().Unquoted()] = formulaOf(entries.Value())
+			}
+			if field != fieldLet {
+				arch.Tables[field] = table
+				continue
+			}
+			for k, f := range table {
+				if old, ok := arch.Formulas[k]; ok {
+					return nil, diag.Errorf(f.Pos, "%s is defined twice, also at %s", k, old.Pos)
+				}
+				arch.Formulas[k] = f
+			}
+		}
+	}
+	arch.Params, err = paramList(paramsOf(v))
+	if err != nil {
+		return nil, fromCUE(err, at)
+	}
+	return arch, nil
+}
+
+// formulaOf gives the text of a formula and where its first character stands.
+func formulaOf(v cue.Value) schema.Formula {
+	text, _ := v.String()
+	f := schema.Formula{Text: text, Pos: fromPos(v.Pos())}
+	if lit, ok := v.Source().(*ast.BasicLit); ok {
+		f.Pos = fromPos(lit.Pos())
+		if !strings.HasPrefix(lit.Value, `"""`) && !strings.HasPrefix(lit.Value, `#"""`) {
+			f.Pos.Col += strings.IndexByte(lit.Value, '"') + 1
+		}
+	}
+	return f
+}
+
+func paramList(v cue.Value) ([]schema.Param, error) {
+	if v.IncompleteKind() != cue.StructKind {
+		return nil, nil
+	}
+	iter, err := v.Fields(cue.Optional(true))
+	if err != nil {
+		return nil, err
+	}
+	var params []schema.Param
+	for iter.Next() {
+		sel, value := iter.Selector(), iter.Value()
+		p := schema.Param{
+			Name:     sel.Unquoted(),
+			Required: sel.ConstraintType() != cue.OptionalConstraint,
+			Kind:     kindOf(value),
+			Doc:      docOf(value),
+			Pos:      fromPos(value.Pos()),
+		}
+		params = append(params, p)
+	}
+	return params, nil
+}
+
+func kindOf(v cue.Value) string {
+	switch k := v.IncompleteKind(); {
+	case k == cue.StringKind:
+		return "string"
+	case k == cue.BoolKind:
+		return "bool"
+	case k&^cue.NumberKind == 0:
+		return "number"
+	case k == cue.ListKind:
+		item := v.LookupPath(cue.MakePath(cue.AnyIndex))
+		switch kindOf(item) {
+		case "string":
+			return "strings"
+		case "number":
+			return "numbers"
+		}
+	}
+	return "other"
+}
+
+func docOf(v cue.Value) string {
+	var text []string
+	for _, c := range v.Doc() {
+		text = append(text, strings.TrimSpace(c.Text()))
+	}
+	return strings.Join(text, " ")
+}

@@ -1,0 +1,395 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/big"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/literal"
+	"cuelang.org/go/cue/parser"
+	"cuelang.org/go/cue/token"
+	"cuelang.org/go/encoding/json"
+	"cuelang.org/go/encoding/yaml"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+)
+
+// maxFile bounds what is read of one file. Real ones are a few kilobytes.
+const maxFile = 1 << 20
+
+// read gives the text of a file.
+func read(name string) ([]byte, error) {
+	at := diag.Pos{File: name}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, diag.Errorf(at, "%s", reason(err))
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, diag.Errorf(at, "is a directory")
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	switch {
+	case err != nil:
+		return nil, diag.Errorf(at, "%s", reason(err))
+	case len(data) > maxFile:
+		return nil, diag.Errorf(at, "is larger than %d MiB: this is no model or configuration", maxFile>>20)
+	case len(bytes.TrimSpace(data)) == 0:
+		return nil, diag.Errorf(at, "is empty")
+	}
+	if i := notText(data); i >= 0 {
+		line := 1 + bytes.Count(data[:i], []byte("\n"))
+		return nil, diag.Errorf(diag.Pos{File: name, Line: line}, "is not a text file: it holds the byte 0x%02x", data[i])
+	}
+	return data, nil
+}
+
+// reason is what the system says, without the path and the call.
+func reason(err error) string {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pe.Err
+	}
+	return err.Error()
+}
+
+// notText finds the first byte that is no part of UTF-8 text, or -1.
+func notText(data []byte) int {
+	for i := 0; i < len(data); {
+		r, n := utf8.DecodeRune(data[i:])
+		if r == 0 || r == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return -1
+}
+
+// leaf is one value of a layer: everything that is not a struct, and empty
+// structs.
+type leaf struct {
+	path   string // dotted
+	expr   ast.Expr
+	origin Origin
+}
+
+// document is a file of data as its leaves, in the order of the file.
+type document struct {
+	file   string
+	leaves []leaf
+}
+
+func isCUE(name string) bool { return strings.EqualFold(filepath.Ext(name), ".cue") }
+
+// readData reads a YAML or JSON file.
+func readData(name string) (*document, error) {
+	data, err := read(name)
+	if err != nil {
+		return nil, err
+	}
+	var expr ast.Expr
+	if strings.EqualFold(filepath.Ext(name), ".json") {
+		expr, err = json.Extract(name, data)
+	} else {
+		var f *ast.File
+		if f, err = yaml.Extract(name, data); err == nil {
+			expr = fileExpr(f)
+		}
+	}
+	if err != nil {
+		return nil, syntaxError(err, name)
+	}
+	doc := &document{file: name}
+	s, ok := expr.(*ast.StructLit)
+	if !ok {
+		return nil, diag.Errorf(diag.Pos{File: name}, "holds %s where name: value pairs are wanted", describeExpr(expr))
+	}
+	return doc, doc.flatten("", s)
+}
+
+// syntaxError words the error of a data file's parser.
+func syntaxError(err error, name string) error {
+	err = fromCUE(err, diag.Pos{File: name})
+	for _, d := range diag.All(err) {
+		// The YAML decoder puts the position into its text as well.
+		d.Msg = strings.TrimPrefix(d.Msg, "yaml: ")
+		var line int
+		var rest string
+		if n, _ := fmt.Sscanf(d.Msg, name+":%d:", &line); n == 1 {
+			rest = d.Msg[strings.Index(d.Msg, fmt.Sprintf(":%d:", line))+len(fmt.Sprintf(":%d:", line)):]
+		} else if n, _ := fmt.Sscanf(d.Msg, "line %d:", &line); n == 1 {
+			_, rest, _ = strings.Cut(d.Msg, ":")
+		}
+		if rest != "" {
+			d.Msg = strings.TrimSpace(rest)
+			if d.Pos.Line == 0 {
+				d.Pos.Line = line
+			}
+		}
+	}
+	return err
+}
+
+// fileExpr gives the one value that a data file holds.
+func fileExpr(f *ast.File) ast.Expr {
+	if len(f.Decls) == 1 {
+		if e, ok := f.Decls[0].(*ast.EmbedDecl); ok {
+			return e.Expr
+		}
+	}
+	return &ast.StructLit{Elts: f.Decls}
+}
+
+// flatten appends the leaves of a struct.
+func (d *document) flatten(prefix string, s *ast.StructLit) error {
+	var errs diag.List
+	seen := map[string]diag.Pos{}
+	for _, elt := range s.Elts {
+		field, ok := elt.(*ast.Field)
+		if !ok {
+			continue // comments
+		}
+		name, _, err := ast.LabelName(field.Label)
+		pos := fromPos(field.Label.Pos())
+		if err != nil {
+			errs = append(errs, diag.Errorf(pos, "a field's name is wanted here"))
+			continue
+		}
+		if strings.Contains(name, ".") {
+			pos.File = d.file
+			errs = append(errs, diag.Errorf(pos, "%q is no key: nest one key in the other", name))
+			continue
+		}
+		if first, ok := seen[name]; ok {
+			pos.File = d.file
+			errs = append(errs, diag.Errorf(pos, "%s is given twice, first on line %d", name, first.Line))
+			continue
+		}
+		seen[name] = pos
+		path := name
+		if prefix != "" {
+			path = prefix + "." + name
+		}
+		if sub, ok := field.Value.(*ast.StructLit); ok && len(sub.Elts) > 0 {
+			errs.Add(d.flatten(path, sub))
+			continue
+		}
+		if p := fromPos(field.Value.Pos()); p.Line > 0 {
+			pos = p
+		}
+		pos.File = d.file
+		d.leaves = append(d.leaves, leaf{path, field.Value, Origin{Kind: FromFile, Pos: pos}})
+	}
+	return errs.Err()
+}
+
+// readCUE parses a CUE file and checks that it is mere data.
+func readCUE(name string) (*ast.File, error) {
+	data, err := read(name)
+	if err != nil {
+		return nil, err
+	}
+	f, err := parser.ParseFile(name, data, parser.ParseComments)
+	if err != nil {
+		return nil, fromCUE(err, diag.Pos{File: name})
+	}
+	return f, checkSafe(f)
+}
+
+// documentOf gives the leaves of an evaluated struct.
+func documentOf(name string, v cue.Value) (*document, error) {
+	doc := &document{file: name}
+	return doc, doc.flattenValue("", v)
+}
+
+func (d *document) flattenValue(prefix string, v cue.Value) error {
+	if err := v.Validate(cue.Concrete(true)); err != nil {
+		return fromCUE(err, diag.Pos{File: d.file})
+	}
+	iter, err := v.Fields()
+	if err != nil {
+		return fromCUE(err, diag.Pos{File: d.file})
+	}
+	for iter.Next() {
+		path, value := iter.Selector().Unquoted(), iter.Value()
+		if prefix != "" {
+			path = prefix + "." + path
+		}
+		if value.IncompleteKind() == cue.StructKind {
+			if err := d.flattenValue(path, value); err != nil {
+				return err
+			}
+			continue
+		}
+		expr, _ := value.Syntax(cue.Final(), cue.Concrete(true)).(ast.Expr)
+		pos := fromPos(value.Pos())
+		pos.File = d.file
+		d.leaves = append(d.leaves, leaf{path, expr, Origin{Kind: FromFile, Pos: pos}})
+	}
+	return nil
+}
+
+// merge layers documents: the last that has a path wins it. Struct and leaf of
+// one name do not mix; the schema refuses whichever is wrong.
+func merge(docs ...*document) *document {
+	out := &document{}
+	at := map[string]int{}
+	for _, d := range docs {
+		if d.file != "" {
+			out.file = d.file
+		}
+		for _, l := range d.leaves {
+			if i, ok := at[l.path]; ok {
+				out.leaves[i] = l
+				continue
+			}
+			at[l.path] = len(out.leaves)
+			out.leaves = append(out.leaves, l)
+		}
+	}
+	return out
+}
+
+func (d *document) leaf(path string) *leaf {
+	if i := slices.IndexFunc(d.leaves, func(l leaf) bool { return l.path == path }); i >= 0 {
+		return &d.leaves[i]
+	}
+	return nil
+}
+
+// expr builds the struct that the leaves are of.
+func (d *document) expr() *ast.StructLit {
+	root := &ast.StructLit{}
+	structs := map[string]*ast.StructLit{"": root}
+	var sub func(path string) *ast.StructLit
+	sub = func(path string) *ast.StructLit {
+		if s := structs[path]; s != nil {
+			return s
+		}
+		parent, name := "", path
+		if i := strings.LastIndexByte(path, '.'); i >= 0 {
+			parent, name = path[:i], path[i+1:]
+		}
+		s := &ast.StructLit{}
+		p := sub(parent)
+		p.Elts = append(p.Elts, &ast.Field{Label: ast.NewString(name), Value: s})
+		structs[path] = s
+		return s
+	}
+	for _, l := range d.leaves {
+		parent, name := "", l.path
+		if i := strings.LastIndexByte(l.path, '.'); i >= 0 {
+			parent, name = l.path[:i], l.path[i+1:]
+		}
+		s := sub(parent)
+		s.Elts = append(s.Elts, &ast.Field{Label: ast.NewString(name), Value: l.expr})
+	}
+	return root
+}
+
+// value gives a literal as a value for formulas. Lists hold numbers only or
+// strings only; ok is false for everything formulas cannot read.
+func value(expr ast.Expr) (v formula.Value, ok bool) {
+	switch x := expr.(type) {
+	case *ast.BasicLit:
+		switch x.Kind {
+		case token.INT, token.FLOAT:
+			n, ok := number(x.Value, false)
+			return formula.Value{Kind: formula.Num, Num: n}, ok
+		case token.STRING:
+			s, err := literal.Unquote(x.Value)
+			return formula.Value{Kind: formula.Str, Str: s}, err == nil
+		case token.TRUE, token.FALSE:
+			return formula.Value{Kind: formula.Bool, Bool: x.Kind == token.TRUE}, true
+		}
+	case *ast.UnaryExpr:
+		if lit, isLit := x.X.(*ast.BasicLit); isLit && x.Op == token.SUB {
+			n, ok := number(lit.Value, true)
+			return formula.Value{Kind: formula.Num, Num: n}, ok
+		}
+	case *ast.ListLit:
+		v.Kind = formula.NumList
+		for i, e := range x.Elts {
+			item, ok := value(e)
+			switch {
+			case ok && item.Kind == formula.Num && (i == 0 || v.Kind == formula.NumList):
+				v.Nums = append(v.Nums, item.Num)
+			case ok && item.Kind == formula.Str && (i == 0 || v.Kind == formula.StrList):
+				v.Kind = formula.StrList
+				v.Strs = append(v.Strs, item.Str)
+			default:
+				return formula.Value{}, false
+			}
+		}
+		return v, true
+	}
+	return formula.Value{}, false
+}
+
+// number reads a literal exactly; ok is false when it does not fit a fraction
+// of 64-bit integers.
+func number(text string, negative bool) (formula.Rat, bool) {
+	var info literal.NumInfo
+	if err := literal.ParseNum(text, &info); err != nil {
+		return formula.Rat{}, false
+	}
+	// A huge exponent would make a huge number: nothing near it fits.
+	if i := strings.IndexAny(text, "eE"); i >= 0 && len(text)-i > 4 {
+		return formula.Rat{}, false
+	}
+	r, ok := new(big.Rat).SetString(info.String())
+	if !ok || !r.Num().IsInt64() || !r.Denom().IsInt64() {
+		return formula.Rat{}, false
+	}
+	n := r.Num().Int64()
+	if negative {
+		n = -n
+	}
+	v, err := formula.Frac(n, r.Denom().Int64())
+	return v, err == nil
+}
+
+// show gives a value as its file has it, cut to a readable length.
+func show(expr ast.Expr) string {
+	s := describeExpr(expr)
+	switch x := expr.(type) {
+	case *ast.BasicLit:
+		s = x.Value
+		if x.Kind == token.STRING {
+			if t, err := literal.Unquote(x.Value); err == nil {
+				s = fmt.Sprintf("%q", t)
+			}
+		}
+	case *ast.UnaryExpr:
+		s = x.Op.String() + show(x.X)
+	}
+	if r := []rune(s); len(r) > 60 {
+		s = string(r[:60]) + "…"
+	}
+	return s
+}
+
+func describeExpr(expr ast.Expr) string {
+	switch x := expr.(type) {
+	case *ast.ListLit:
+		return "a list"
+	case *ast.StructLit:
+		return "a mapping"
+	case *ast.BasicLit:
+		if x.Kind == token.NULL {
+			return "no value"
+		}
+		return "a single value"
+	}
+	return "something else"
+}

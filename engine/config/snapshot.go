@@ -1,0 +1,184 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/schema"
+)
+
+// Snapshot evaluates the schema's CUE files (files holds the contents of cue/,
+// models those of models/) and gives all that they say as JSON, in one
+// canonical form: what [schema.Decode] reads at every start.
+func Snapshot(files, models fs.FS) ([]byte, error) {
+	s, err := Evaluate(files, models)
+	if err != nil {
+		return nil, err
+	}
+	data, err := json.MarshalIndent(s, "", "\t")
+	return append(data, '\n'), err
+}
+
+// Evaluate reads the schema from its CUE files.
+func Evaluate(files, models fs.FS) (*schema.Schema, error) {
+	s := new(schema.Schema)
+	l := NewLoader(s, files, models)
+	defs, err := l.defs()
+	if err != nil {
+		return nil, err
+	}
+	bench, err := l.builder.value("nixlbench")
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range []cue.Value{defs, bench} {
+		if err := v.Validate(cue.Concrete(true)); err != nil {
+			return nil, fromCUE(err, diag.Pos{})
+		}
+	}
+	if err := decode(defs, s); err != nil {
+		return nil, err
+	}
+	if err := decode(bench, &s.Nixlbench); err != nil {
+		return nil, err
+	}
+	if s.Fields, err = fields(defs); err != nil {
+		return nil, err
+	}
+	s.Normalize()
+	s.EachFormula(func(p []string, f *schema.Formula) {
+		root := defs
+		if p[0] == "nixlbench" {
+			root, p = bench, p[1:]
+		}
+		if v := root.LookupPath(selectors(p)); v.Exists() {
+			*f = formulaOf(v)
+		}
+	})
+
+	names, err := glob(models, "*.cue")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		file := path.Join("models", name)
+		f, err := parseFS(models, name, file)
+		if err != nil {
+			return nil, err
+		}
+		v, err := l.builder.file(f)
+		if err != nil {
+			return nil, err
+		}
+		found, err := l.architecturesIn(file, v)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range found {
+			s.Architectures = append(s.Architectures, c.arch)
+		}
+	}
+	return s, nil
+}
+
+// decode fills dst from the JSON of a package's regular fields.
+func decode(v cue.Value, dst any) error {
+	data, err := v.MarshalJSON()
+	if err != nil {
+		return fromCUE(err, diag.Pos{})
+	}
+	return json.Unmarshal(data, dst)
+}
+
+func selectors(p []string) cue.Path {
+	var sels []cue.Selector
+	for _, s := range p {
+		var i int
+		if n, _ := fmt.Sscanf(s, "%d", &i); n == 1 {
+			sels = append(sels, cue.Index(i))
+		} else {
+			sels = append(sels, cue.Str(s))
+		}
+	}
+	return cue.MakePath(sels...)
+}
+
+// fields describes the fields of #Config.
+func fields(defs cue.Value) ([]schema.Field, error) {
+	sections, err := defs.LookupPath(cue.ParsePath("#Config")).Fields(cue.Optional(true))
+	if err != nil {
+		return nil, fromCUE(err, diag.Pos{})
+	}
+	var all []schema.Field
+	for sections.Next() {
+		section := sections.Selector().Unquoted()
+		iter, err := sections.Value().Fields(cue.Optional(true))
+		if err != nil {
+			return nil, fromCUE(err, diag.Pos{})
+		}
+		for iter.Next() {
+			name, v := iter.Selector().Unquoted(), iter.Value()
+			f := schema.Field{
+				Path:   section + "." + name,
+				Var:    name,
+				Doc:    docOf(v),
+				Number: v.IncompleteKind()&^cue.NumberKind == 0,
+			}
+			f.Allowed, f.Values = describe(v)
+			for _, a := range v.Attributes(cue.FieldAttr) {
+				switch a.Name() {
+				case "flag":
+					f.Flag = a.Contents()
+				case "var":
+					f.Var = a.Contents()
+				case "keys":
+					f.Table = a.Contents()
+					if f.Values, err = tableKeys(defs, f.Table); err != nil {
+						return nil, err
+					}
+				case "expected":
+					f.Expected = true
+				default:
+					return nil, diag.Errorf(fromPos(v.Pos()), "unknown attribute @%s", a.Name())
+				}
+			}
+			if d := defs.LookupPath(cue.MakePath(cue.Str("defaults"), cue.Str(section), cue.Str(name))); d.Exists() {
+				if f.Default, err = goValue(d); err != nil {
+					return nil, fromCUE(err, diag.Pos{})
+				}
+				f.Pos = fromPos(d.Pos())
+				if lit, ok := d.Source().(*ast.BasicLit); ok {
+					f.Pos = fromPos(lit.Pos())
+				}
+			}
+			all = append(all, f)
+		}
+	}
+	return all, nil
+}
+
+// tableKeys lists the keys that every architecture's table has.
+func tableKeys(defs cue.Value, table string) ([]string, error) {
+	iter, err := defs.LookupPath(cue.ParsePath("#Architecture")).LookupPath(cue.MakePath(cue.Str(table).Required())).Fields(cue.Optional(true))
+	if err != nil {
+		return nil, fromCUE(err, diag.Pos{})
+	}
+	var keys []string
+	for iter.Next() {
+		keys = append(keys, iter.Selector().Unquoted())
+	}
+	return keys, nil
+}
+
+func goValue(v cue.Value) (any, error) {
+	if v.IncompleteKind() == cue.IntKind {
+		return v.Int64()
+	}
+	return v.String()
+}

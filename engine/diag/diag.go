@@ -1,0 +1,247 @@
+// Package diag carries what kvbench has to tell a user about their input:
+// a message, the place it is about, and what to write instead. It holds the
+// one printer for errors and warnings.
+package diag
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+)
+
+// Pos is a place in a file. Line and Col count from 1, Col in characters; a
+// zero Line stands for the file as a whole.
+type Pos struct {
+	File string `json:"file,omitempty"`
+	Line int    `json:"line,omitempty"`
+	Col  int    `json:"col,omitempty"`
+}
+
+// IsZero reports whether the position says nothing at all.
+func (p Pos) IsZero() bool { return p == Pos{} }
+
+// String gives file:line:col, as far as each is known.
+func (p Pos) String() string {
+	s := Printable(p.File)
+	if p.Line > 0 {
+		s += fmt.Sprintf(":%d", p.Line)
+		if p.Col > 0 {
+			s += fmt.Sprintf(":%d", p.Col)
+		}
+	}
+	return s
+}
+
+// Severity tells errors from warnings.
+type Severity uint8
+
+// The severities.
+const (
+	Error Severity = iota
+	Warning
+)
+
+// Diag is one thing to tell the user.
+type Diag struct {
+	Severity Severity
+	Pos      Pos
+	Msg      string
+	// Hint says what to write instead; each line is printed as a hint.
+	Hint string
+	// Source is the line of text the message is about and Caret the column in
+	// it, in characters from 1. Both are optional.
+	Source string
+	Caret  int
+	// Usage marks a fault of the command line itself.
+	Usage bool
+}
+
+// Error gives the position and the message on one line.
+func (d *Diag) Error() string {
+	if d.Pos.IsZero() {
+		return d.Msg
+	}
+	return d.Pos.String() + ": " + d.Msg
+}
+
+// Errorf makes an error about a position.
+func Errorf(pos Pos, format string, args ...any) *Diag {
+	return &Diag{Pos: pos, Msg: fmt.Sprintf(format, args...)}
+}
+
+// Usagef makes an error about the command line.
+func Usagef(format string, args ...any) *Diag {
+	return &Diag{Msg: fmt.Sprintf(format, args...), Usage: true}
+}
+
+// Warnf makes a warning about a position.
+func Warnf(pos Pos, format string, args ...any) *Diag {
+	return &Diag{Severity: Warning, Pos: pos, Msg: fmt.Sprintf(format, args...)}
+}
+
+// WithHint adds a hint and returns d.
+func (d *Diag) WithHint(format string, args ...any) *Diag {
+	hint := fmt.Sprintf(format, args...)
+	if d.Hint != "" {
+		hint = d.Hint + "\n" + hint
+	}
+	d.Hint = hint
+	return d
+}
+
+// List is a number of diagnostics as one error.
+type List []*Diag
+
+// Error joins the messages, one a line.
+func (l List) Error() string {
+	lines := make([]string, len(l))
+	for i, d := range l {
+		lines[i] = d.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Add appends what err holds: a [Diag], a [List], or any other error as a
+// message without a position. A nil err adds nothing.
+func (l *List) Add(err error) { *l = append(*l, All(err)...) }
+
+// Err returns the list as an error, or nil when it is empty.
+func (l List) Err() error {
+	if len(l) == 0 {
+		return nil
+	}
+	return l
+}
+
+// All gives the diagnostics that err holds.
+func All(err error) []*Diag {
+	if err == nil {
+		return nil
+	}
+	if d, ok := errors.AsType[*Diag](err); ok {
+		return []*Diag{d}
+	}
+	if l, ok := errors.AsType[List](err); ok {
+		return l
+	}
+	return []*Diag{{Msg: err.Error()}}
+}
+
+// Printer writes diagnostics to W.
+type Printer struct {
+	W io.Writer
+	// Program stands before messages that have no position.
+	Program string
+	// Dir makes file names that lie below it relative.
+	Dir string
+	// Color marks warnings and carets with terminal colours.
+	Color bool
+}
+
+// Print writes every diagnostic that err holds; the same text is written once.
+func (p *Printer) Print(err error) {
+	seen := map[string]bool{}
+	for _, d := range All(err) {
+		text := p.format(d)
+		if !seen[text] {
+			seen[text] = true
+			io.WriteString(p.W, text)
+		}
+	}
+}
+
+func (p *Printer) format(d *Diag) string {
+	var b strings.Builder
+	switch pos := d.Pos; {
+	case pos.IsZero():
+		b.WriteString(p.Program + ": ")
+	default:
+		pos.File = Rel(p.Dir, pos.File)
+		b.WriteString(pos.String() + ": ")
+	}
+	if d.Severity == Warning {
+		b.WriteString(p.paint("33", "warning") + ": ")
+	}
+	b.WriteString(Printable(d.Msg) + "\n")
+	if d.Source != "" {
+		b.WriteString("    " + Printable(d.Source) + "\n")
+		if d.Caret > 0 {
+			b.WriteString("    " + caretPad(d.Source, d.Caret) + p.paint("32", "^") + "\n")
+		}
+	}
+	if d.Hint != "" {
+		for hint := range strings.SplitSeq(d.Hint, "\n") {
+			b.WriteString("  hint: " + Printable(hint) + "\n")
+		}
+	}
+	return b.String()
+}
+
+func (p *Printer) paint(code, s string) string {
+	if !p.Color {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+// caretPad is white space as wide as the first caret-1 characters of line.
+func caretPad(line string, caret int) string {
+	var b strings.Builder
+	for _, r := range line {
+		if caret--; caret <= 0 {
+			break
+		}
+		if r == '\t' {
+			b.WriteRune('\t')
+		} else {
+			b.WriteRune(' ')
+		}
+	}
+	for ; caret > 1; caret-- {
+		b.WriteByte(' ')
+	}
+	return b.String()
+}
+
+// Rel gives file relative to dir where it lies below dir, else file itself.
+func Rel(dir, file string) string {
+	if dir == "" || !filepath.IsAbs(file) {
+		return file
+	}
+	rel, err := filepath.Rel(dir, file)
+	if err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+		return file
+	}
+	return rel
+}
+
+// Printable gives s with characters that would move a terminal's cursor or
+// forge a second line written as Go escapes; tabs stay.
+func Printable(s string) string {
+	clean := true
+	for _, r := range s {
+		if r == utf8.RuneError || (r < ' ' && r != '\t') || (r >= 0x7f && r < 0xa0) {
+			clean = false
+			break
+		}
+	}
+	if clean {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == '\t':
+			b.WriteRune(r)
+		case r < ' ' || (r >= 0x7f && r < 0xa0):
+			q := fmt.Sprintf("%q", r)
+			b.WriteString(q[1 : len(q)-1])
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}

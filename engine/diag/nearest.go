@@ -1,0 +1,52 @@
+package diag
+
+import "strings"
+
+// Nearest gives the known word that a misspelt one most likely meant, or ""
+// when none is close. Case and the difference of '-' and '_' do not count.
+func Nearest(word string, known []string) string {
+	norm := func(s string) string { return strings.ReplaceAll(strings.ToLower(s), "-", "_") }
+	w := norm(word)
+	best, bestDist := "", 1+min(3, max(1, len([]rune(w))/3))
+	for _, k := range known {
+		if d := distance(w, norm(k)); d < bestDist {
+			best, bestDist = k, d
+		}
+	}
+	return best
+}
+
+// DidYouMean gives `did you mean "x"?` for the nearest known word, or "".
+func DidYouMean(word string, known []string) string {
+	if n := Nearest(word, known); n != "" && n != word {
+		return `did you mean "` + n + `"?`
+	}
+	return ""
+}
+
+// distance is the Damerau-Levenshtein distance: insertions, deletions,
+// substitutions and swaps of neighbours. Long words are cut: nobody misspells
+// by hundreds of characters.
+func distance(a, b string) int {
+	ra, rb := []rune(a), []rune(b)
+	ra, rb = ra[:min(len(ra), 64)], rb[:min(len(rb), 64)]
+	prev2, prev, cur := make([]int, len(rb)+1), make([]int, len(rb)+1), make([]int, len(rb)+1)
+	for j := range prev {
+		prev[j] = j
+	}
+	for i := 1; i <= len(ra); i++ {
+		cur[0] = i
+		for j := 1; j <= len(rb); j++ {
+			cost := 1
+			if ra[i-1] == rb[j-1] {
+				cost = 0
+			}
+			cur[j] = min(prev[j]+1, cur[j-1]+1, prev[j-1]+cost)
+			if i > 1 && j > 1 && ra[i-1] == rb[j-2] && ra[i-2] == rb[j-1] {
+				cur[j] = min(cur[j], prev2[j-2]+1)
+			}
+		}
+		prev2, prev, cur = prev, cur, prev2
+	}
+	return prev[len(rb)]
+}

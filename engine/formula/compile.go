@@ -1,0 +1,435 @@
+package formula
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/parser/utils"
+
+	"kvbench/engine/diag"
+)
+
+// reserved are words of the formula language that no name can be.
+var reserved = strings.Fields("and contains else endsWith false if in let matches nil not or startsWith true")
+
+// compiler turns declarations into a program.
+type compiler struct {
+	p      *Program
+	parsed map[Ref]*parsed // formulas whose syntax is good
+	wants  map[Ref]Kind
+	errs   map[Ref][]*diag.Diag
+	state  []uint8 // of each slot
+	path   []Ref   // slots being compiled, each needing the next
+}
+
+// The states of a slot.
+const (
+	unseen uint8 = iota
+	open         // on the path
+	done
+)
+
+func newCompiler(names int) *compiler {
+	return &compiler{
+		p:      &Program{names: make(map[string]Ref, names), slots: make([]slot, 1, names+1)}, // no name stands for slot 0
+		parsed: make(map[Ref]*parsed, names),
+		wants:  make(map[Ref]Kind, names),
+		errs:   map[Ref][]*diag.Diag{},
+	}
+}
+
+// declare adds a declaration's slots, or says why it cannot.
+func (c *compiler) declare(d *decl) error {
+	if r, ok := c.p.names[d.name]; ok {
+		msg := fmt.Sprintf("%q is declared twice", d.name)
+		if first := c.p.slots[r].src.Pos; !first.IsZero() {
+			msg += "; first at " + first.String()
+		}
+		return diag.Errorf(d.src.Pos, "%s", msg)
+	}
+	if d.class != derived && (!utils.IsValidIdentifier(d.name) || slices.Contains(reserved, d.name)) {
+		err := diag.Errorf(d.src.Pos, "%q cannot be a name in formulas", d.name)
+		if !slices.Contains(reserved, d.name) {
+			err.Hint = "use letters, digits and _"
+		}
+		return err
+	}
+	if d.want > StrList || d.want == Any && (d.class == input || d.class == preset) {
+		return diag.Errorf(d.src.Pos, "%q has no known kind", d.name)
+	}
+	if d.class == table && len(d.keys) != len(d.srcs) {
+		return diag.Errorf(d.src.Pos, "table %q has %s and %s", d.name,
+			plural(len(d.keys), "key", "keys"), plural(len(d.srcs), "formula", "formulas"))
+	}
+	if d.class == table && len(d.keys) == 0 && d.want == Any {
+		return diag.Errorf(d.src.Pos, "table %q is empty", d.name)
+	}
+
+	r := c.add(slot{unit: d.unit, class: d.class, def: d.def}, d.want)
+	c.p.names[d.name] = r
+	if d.class != table {
+		return nil
+	}
+	elems := make(map[string]Ref, len(d.keys))
+	var uses []Ref
+	for i, key := range d.keys {
+		if _, ok := elems[key]; ok {
+			return diag.Errorf(d.srcs[i].Pos, "table %q has the key %q twice", d.name, key)
+		}
+		elems[key] = c.add(slot{unit: unit{d.name + "." + key, d.srcs[i]}, class: derived, inner: true}, d.want)
+		uses = append(uses, elems[key])
+	}
+	t := &c.p.slots[r]
+	t.keys, t.elems, t.uses = d.keys, elems, uses
+	return nil
+}
+
+func (c *compiler) add(s slot, want Kind) Ref {
+	r := Ref(len(c.p.slots))
+	// Until a formula is compiled its kind is as wanted or not known; in a
+	// cycle, others come to see that.
+	if s.kind = want; want == Any {
+		s.kind = broken
+	}
+	c.p.slots = append(c.p.slots, s)
+	c.wants[r] = want
+	return r
+}
+
+// parse reads all formulas and finds which slots each one uses.
+func (c *compiler) parse() {
+	c.state = make([]uint8, len(c.p.slots))
+	for r := range c.p.slots {
+		s := &c.p.slots[r]
+		if s.class != derived {
+			continue
+		}
+		p, errs := s.unit.parse()
+		if len(errs) > 0 {
+			c.errs[Ref(r)] = errs
+			continue
+		}
+		c.parsed[Ref(r)] = p
+		for _, n := range p.names {
+			if u, ok := c.p.names[n.name]; ok {
+				s.uses = append(s.uses, u)
+			}
+		}
+	}
+}
+
+// visit compiles a slot after those that it uses.
+func (c *compiler) visit(r Ref) {
+	if c.state[r] != unseen {
+		return
+	}
+	c.state[r] = open
+	c.path = append(c.path, r)
+	for _, u := range c.p.slots[r].uses {
+		if c.state[u] == open {
+			c.cycle(u)
+		}
+		c.visit(u)
+	}
+	c.path = c.path[:len(c.path)-1]
+	c.state[r] = done
+	c.compile(r)
+	if s := &c.p.slots[r]; s.kind <= StrList {
+		s.cell = c.p.cells[s.kind]
+		c.p.cells[s.kind]++
+	}
+}
+
+// cycle reports that the slots of the path from r on need each other.
+func (c *compiler) cycle(r Ref) {
+	loop := slices.Clone(c.path[slices.Index(c.path, r):])
+	// The formulas of a table stand behind the table's own name. Begin with
+	// what was declared first, wherever the search began.
+	loop = slices.DeleteFunc(loop, func(r Ref) bool { return c.p.slots[r].class == table })
+	first := slices.Index(loop, slices.Min(loop))
+	loop = append(loop[first:], loop[:first]...)
+	names := make([]string, 0, len(loop)+1)
+	for _, l := range append(loop, loop[0]) {
+		names = append(names, c.p.slots[l].name)
+	}
+	// Point to where the first formula uses the second, or its table.
+	next, off := c.p.slots[loop[1%len(loop)]], 0
+	for _, n := range c.parsed[loop[0]].names {
+		if n.name == next.name || next.inner && strings.HasPrefix(next.name, n.name+".") {
+			off = n.off
+			break
+		}
+	}
+	c.report(loop[0], place{&c.p.slots[loop[0]].unit, off}.errorf("needs itself: %s", strings.Join(names, " -> ")))
+}
+
+func (c *compiler) report(r Ref, d *diag.Diag) { c.errs[r] = append(c.errs[r], d) }
+
+// compile settles the kind and the code of a slot whose uses are compiled.
+func (c *compiler) compile(r Ref) {
+	s := &c.p.slots[r]
+	want := c.wants[r]
+	switch {
+	case s.class == table:
+		for _, u := range s.uses {
+			if s.kind == broken {
+				s.kind = c.p.slots[u].kind
+			}
+		}
+		for _, u := range s.uses {
+			e := &c.p.slots[u]
+			if want == Any && e.kind != broken && e.kind != s.kind {
+				c.report(u, place{&e.unit, 0}.errorf("yields %s, but another formula of %s yields %s", e.kind, s.name, s.kind))
+			}
+		}
+	case s.class == derived && c.parsed[r] != nil:
+		k := &checker{p: c.p, unit: &unit{s.name, s.src}, syntax: c.parsed[r]}
+		s.code = k.expr(k.syntax.root)
+		switch {
+		case want == Any:
+			s.kind = s.code.kind
+		case s.code.kind != broken && s.code.kind != want:
+			k.errorf(start(k.syntax.root), "yields %s, not %s", s.code.kind, want)
+		}
+		s.sides = k.sides
+		slices.SortStableFunc(k.errs, func(a, b *fault) int { return cmp.Compare(a.off, b.off) })
+		for _, e := range k.errs {
+			c.report(r, e.diag)
+		}
+	}
+}
+
+// code is a compiled expression: the function for its kind is set. Functions
+// give zero values once the frame has an error; they never panic on them.
+type code struct {
+	kind Kind
+	num  func(*Frame) Rat
+	str  func(*Frame) string
+	cond func(*Frame) bool
+	nums func(*Frame) []Rat
+	strs func(*Frame) []string
+
+	// slot and cell are where the value is read from, if it is merely read;
+	// slot 0 is never filled.
+	slot, cell int32
+
+	// konst marks a value known beforehand, for the few that make use of it.
+	konst bool
+	val   Value
+}
+
+var brokenCode = code{kind: broken}
+
+// sides are the operands of a comparison that is a whole formula.
+type sides struct {
+	op           string
+	ltext, rtext string
+	left, right  code
+}
+
+// fault is an error at an offset of the text.
+type fault struct {
+	off  int
+	diag *diag.Diag
+}
+
+// checker compiles one formula and collects its errors. Its methods give
+// brokenCode for what they reported, so that one mistake is told once.
+type checker struct {
+	p      *Program
+	unit   *unit
+	syntax *parsed
+	errs   []*fault
+	sides  *sides
+}
+
+func (k *checker) at(off int) place { return place{k.unit, off} }
+
+func (k *checker) errorf(off int, format string, args ...any) *diag.Diag {
+	d := k.at(off).errorf(format, args...)
+	// A node that the parser shares between two places is checked twice.
+	for _, e := range k.errs {
+		if e.off == off && e.diag.Msg == d.Msg {
+			return d
+		}
+	}
+	k.errs = append(k.errs, &fault{off, d})
+	return d
+}
+
+// need compiles an operand that must be of a kind; who names the one that
+// needs it.
+func (k *checker) need(n ast.Node, kind Kind, who string) code {
+	c := k.expr(n)
+	if c.kind != kind && c.kind != broken {
+		k.errorf(start(n), "%s needs %s, not %s", who, kind, c.kind)
+		return brokenCode
+	}
+	return c
+}
+
+// expr compiles any expression.
+func (k *checker) expr(n ast.Node) code {
+	off := n.Location().From
+	switch n := n.(type) {
+	case *ast.IntegerNode:
+		return constant(Value{Kind: Num, Num: Int(int64(n.Value))})
+	case *ast.FloatNode:
+		loc := n.Location()
+		v, err := parseNumber(string(k.syntax.runes[loc.From:loc.To]))
+		if err != nil { // the scan refuses such numbers
+			k.errorf(off, "%v", err)
+		}
+		return constant(Value{Kind: Num, Num: v})
+	case *ast.StringNode:
+		return constant(Value{Kind: Str, Str: n.Value})
+	case *ast.BoolNode:
+		return constant(Value{Kind: Bool, Bool: n.Value})
+	case *ast.IdentifierNode:
+		return k.identifier(n)
+	case *ast.UnaryNode:
+		return k.unary(n)
+	case *ast.BinaryNode:
+		return k.binary(n)
+	case *ast.ConditionalNode:
+		return k.conditional(n)
+	case *ast.MemberNode:
+		return k.member(n)
+	case *ast.ArrayNode:
+		return k.array(n)
+	case *ast.BuiltinNode:
+		return k.call(n.Name, n.Arguments, off)
+	case *ast.CallNode:
+		if id, ok := n.Callee.(*ast.IdentifierNode); ok {
+			return k.call(id.Value, n.Arguments, off)
+		}
+		k.errorf(off, "only functions can be called")
+	case *ast.SliceNode:
+		k.errorf(off, "slices are not part of formulas")
+	case *ast.MapNode:
+		k.errorf(off, "maps are not part of formulas")
+	default:
+		k.errorf(off, "this is not part of formulas")
+	}
+	return brokenCode
+}
+
+// constant gives the code of a known value.
+func constant(v Value) code {
+	c := code{kind: v.Kind, konst: true, val: v}
+	switch v.Kind {
+	case Num:
+		c.num = func(*Frame) Rat { return v.Num }
+	case Str:
+		c.str = func(*Frame) string { return v.Str }
+	case Bool:
+		c.cond = func(*Frame) bool { return v.Bool }
+	case NumList:
+		c.nums = func(*Frame) []Rat { return v.Nums }
+	case StrList:
+		c.strs = func(*Frame) []string { return v.Strs }
+	}
+	return c
+}
+
+func (k *checker) identifier(n *ast.IdentifierNode) code {
+	off := n.Location().From
+	r, ok := k.p.names[n.Value]
+	if !ok {
+		d := k.errorf(off, "unknown name %q", n.Value)
+		if _, ok := functions[n.Value]; ok {
+			d.Hint = fmt.Sprintf("%s is a function: write %s", n.Value, functions[n.Value].Usage)
+		} else {
+			d.Hint = diag.DidYouMean(n.Value, k.names())
+		}
+		return brokenCode
+	}
+	if k.p.slots[r].class == table {
+		hinted(k.errorf(off, "%q is a table", n.Value), fmt.Sprintf("write %s[key]", n.Value))
+		return brokenCode
+	}
+	return k.read(r, off)
+}
+
+// names gives the names that formulas can refer to, sorted.
+func (k *checker) names() []string {
+	var names []string
+	for name := range k.p.names {
+		if utils.IsValidIdentifier(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// read gives the code that reads a slot, for use at an offset.
+func (k *checker) read(r Ref, off int) code {
+	s, at := &k.p.slots[r], k.at(off)
+	i, cell := int32(r), s.cell
+	c := code{kind: s.kind, slot: i, cell: cell}
+	switch s.kind {
+	case Num:
+		c.num = func(f *Frame) Rat {
+			if f.seen[i] == f.epoch || f.fill(i, at) {
+				return f.nums[cell]
+			}
+			return Rat{}
+		}
+	case Str:
+		c.str = func(f *Frame) string {
+			if f.seen[i] == f.epoch || f.fill(i, at) {
+				return f.strs[cell]
+			}
+			return ""
+		}
+	case Bool:
+		c.cond = func(f *Frame) bool { return (f.seen[i] == f.epoch || f.fill(i, at)) && f.bools[cell] }
+	case NumList:
+		c.nums = func(f *Frame) []Rat {
+			if f.seen[i] == f.epoch || f.fill(i, at) {
+				return f.numLists[cell]
+			}
+			return nil
+		}
+	case StrList:
+		c.strs = func(f *Frame) []string {
+			if f.seen[i] == f.epoch || f.fill(i, at) {
+				return f.strLists[cell]
+			}
+			return nil
+		}
+	default:
+		return brokenCode
+	}
+	return c
+}
+
+func (k *checker) unary(n *ast.UnaryNode) code {
+	at := k.at(n.Location().From)
+	who := fmt.Sprintf("%q", n.Operator)
+	switch n.Operator {
+	case "not", "!":
+		x := k.need(n.Node, Bool, who).cond
+		return code{kind: Bool, cond: func(f *Frame) bool { return !x(f) }}
+	case "-":
+		x := k.need(n.Node, Num, who)
+		if v, ok := x.val.Num.neg(); x.konst && ok {
+			return constant(Value{Kind: Num, Num: v})
+		}
+		return code{kind: Num, num: func(f *Frame) Rat {
+			v := x.num(f)
+			if v, ok := v.neg(); ok {
+				return v
+			}
+			return f.fail(at, "-(%s) does not fit in 64 bits", v)
+		}}
+	case "+":
+		return k.need(n.Node, Num, who)
+	}
+	k.errorf(at.off, "%s is not part of formulas", who)
+	return brokenCode
+}

@@ -1,0 +1,89 @@
+package formula
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"kvbench/engine/diag"
+)
+
+// unit is one formula text, as errors name it.
+type unit struct {
+	name string
+	src  Source
+}
+
+// place is a character of a formula text, by its offset in characters.
+type place struct {
+	unit *unit
+	off  int
+}
+
+// errorf makes an error that points to the place.
+func (p place) errorf(format string, args ...any) *diag.Diag {
+	msg := fmt.Sprintf(format, args...)
+	if p.unit == nil {
+		return &diag.Diag{Msg: msg}
+	}
+	text := p.unit.src.Text
+	at := byteOffset(text, p.off)
+	start := strings.LastIndexByte(text[:at], '\n') + 1
+	end := len(text)
+	if i := strings.IndexByte(text[start:], '\n'); i >= 0 {
+		end = start + i
+	}
+	caret := utf8.RuneCountInString(text[start:at]) + 1
+
+	pos := p.unit.src.Pos
+	if pos.Line > 0 {
+		switch lines := strings.Count(text[:start], "\n"); {
+		case lines > 0:
+			pos.Line += lines
+			pos.Col = caret
+		case pos.Col > 0:
+			pos.Col += caret - 1
+		}
+	}
+	return &diag.Diag{
+		Pos:    pos,
+		Msg:    "formula of " + p.unit.name + ": " + msg,
+		Source: text[start:end],
+		Caret:  caret,
+	}
+}
+
+// byteOffset turns an offset in characters into one in bytes.
+func byteOffset(text string, chars int) int {
+	for i := range text {
+		if chars == 0 {
+			return i
+		}
+		chars--
+	}
+	return len(text)
+}
+
+// hinted adds a hint unless it is empty.
+func hinted(d *diag.Diag, hint string) *diag.Diag {
+	if hint != "" {
+		d.Hint = hint
+	}
+	return d
+}
+
+// plural gives "1 entry" or "3 entries".
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// term writes an operand of an arithmetic message: a fraction in brackets.
+func term(v Rat) string {
+	if v.IsInt() {
+		return v.String()
+	}
+	return "(" + v.String() + ")"
+}

@@ -1,0 +1,316 @@
+package formula
+
+import (
+	"fmt"
+
+	"kvbench/engine/diag"
+)
+
+// Frame holds the values of one evaluation of a [Program]: those that were
+// set, and those computed so far. Each formula is computed when it is first
+// asked for, and once. A Frame is for one goroutine and for many evaluations:
+// set, evaluate, set other values or [Frame.Reset], evaluate again. Reading
+// numbers, strings and truth values allocates nothing.
+type Frame struct {
+	p *Program
+	// A slot has a value if its seen is the epoch; the value is in the list
+	// of its kind, at its cell.
+	epoch    uint32
+	seen     []uint32
+	nums     []Rat
+	strs     []string
+	bools    []bool
+	numLists [][]Rat
+	strLists [][]string
+
+	computed []int32        // slots whose value was not set but computed
+	misset   map[int32]Kind // slots set to a value of a wrong kind
+	err      *diag.Diag     // the first error of this evaluation
+}
+
+// NewFrame gives a frame in which nothing is set.
+func (p *Program) NewFrame() *Frame {
+	return &Frame{
+		p:        p,
+		epoch:    1,
+		seen:     make([]uint32, len(p.slots)),
+		nums:     make([]Rat, p.cells[Num]),
+		strs:     make([]string, p.cells[Str]),
+		bools:    make([]bool, p.cells[Bool]),
+		numLists: make([][]Rat, p.cells[NumList]),
+		strLists: make([][]string, p.cells[StrList]),
+		computed: make([]int32, 0, len(p.slots)),
+	}
+}
+
+// Reset unsets everything.
+func (f *Frame) Reset() {
+	f.computed = f.computed[:0]
+	clear(f.misset)
+	if f.epoch++; f.epoch == 0 { // seen once more in four thousand million resets
+		clear(f.seen)
+		f.epoch = 1
+	}
+}
+
+// Set gives a name a value: an input its value, a formula one that stands in
+// for it. What was computed before is forgotten, what was set is not. A value
+// of the wrong kind is reported by whatever reads it. To set a table does
+// nothing.
+func (f *Frame) Set(r Ref, v Value) {
+	s := &f.p.slots[r]
+	if s.class == table {
+		return
+	}
+	f.forget()
+	if v.Kind != s.kind {
+		if f.misset == nil {
+			f.misset = map[int32]Kind{}
+		}
+		f.misset[int32(r)] = v.Kind
+		f.seen[r] = 0
+		return
+	}
+	delete(f.misset, int32(r))
+	f.store(s, v)
+	f.seen[r] = f.epoch
+}
+
+// SetNum is [Frame.Set] for a number.
+func (f *Frame) SetNum(r Ref, v Rat) {
+	s := &f.p.slots[r]
+	if s.kind != Num || s.class == table || len(f.misset) > 0 {
+		f.Set(r, Value{Kind: Num, Num: v})
+		return
+	}
+	f.forget()
+	f.nums[s.cell] = v
+	f.seen[r] = f.epoch
+}
+
+// forget drops what was computed.
+func (f *Frame) forget() {
+	for _, i := range f.computed {
+		f.seen[i] = 0
+	}
+	f.computed = f.computed[:0]
+}
+
+// Eval gives the value of r. The error is a [*diag.Diag] that points into the
+// formula that failed, which may be another than that of r.
+func (f *Frame) Eval(r Ref) (Value, error) {
+	s := &f.p.slots[r]
+	if s.class == table {
+		return Value{}, diag.Errorf(s.src.Pos, "%q is a table", s.name)
+	}
+	if err := f.ensure(r); err != nil {
+		return Value{}, err
+	}
+	return f.load(s), nil
+}
+
+// Num gives the value of r, which must be a number; see [Frame.Eval].
+func (f *Frame) Num(r Ref) (Rat, error) {
+	s := &f.p.slots[r]
+	if s.kind != Num || s.class == table {
+		return Rat{}, f.notA(r, Num)
+	}
+	if err := f.ensure(r); err != nil {
+		return Rat{}, err
+	}
+	return f.nums[s.cell], nil
+}
+
+// Bool gives the value of r, which must be true or false; see [Frame.Eval].
+func (f *Frame) Bool(r Ref) (bool, error) {
+	s := &f.p.slots[r]
+	if s.kind != Bool || s.class == table {
+		return false, f.notA(r, Bool)
+	}
+	if err := f.ensure(r); err != nil {
+		return false, err
+	}
+	return f.bools[s.cell], nil
+}
+
+func (f *Frame) notA(r Ref, want Kind) error {
+	s := &f.p.slots[r]
+	if s.class == table {
+		return diag.Errorf(s.src.Pos, "%q is a table", s.name)
+	}
+	return diag.Errorf(s.src.Pos, "%q is %s, not %s", s.name, s.kind, want)
+}
+
+// Side is one side of a comparison: its text in the formula, and its value.
+type Side struct {
+	Text  string
+	Value Value
+}
+
+// Sides takes a comparison apart: where the formula of r as a whole is one,
+// such as "a * 2 <= b", ok is true and the operator (== != < <= > >=) and both
+// sides are given, to say by how much a limit is missed. ok is false for any
+// other formula, for a chain a < b < c, and where r was set.
+func (f *Frame) Sides(r Ref) (op string, left, right Side, ok bool, err error) {
+	s := &f.p.slots[r].sides
+	if *s == nil || f.isSet(r) {
+		return "", Side{}, Side{}, false, nil
+	}
+	c := *s
+	f.err = nil
+	left = Side{c.ltext, f.run(&c.left)}
+	right = Side{c.rtext, f.run(&c.right)}
+	if f.err != nil {
+		return "", Side{}, Side{}, false, f.err
+	}
+	return c.op, left, right, true, nil
+}
+
+func (f *Frame) isSet(r Ref) bool {
+	if _, wrong := f.misset[int32(r)]; wrong {
+		return true
+	}
+	if f.seen[r] != f.epoch {
+		return false
+	}
+	for _, i := range f.computed {
+		if i == int32(r) {
+			return false
+		}
+	}
+	return true
+}
+
+// ensure makes the value of r known.
+func (f *Frame) ensure(r Ref) error {
+	if f.seen[r] == f.epoch {
+		return nil
+	}
+	f.err = nil
+	if !f.fill(int32(r), place{}) {
+		return f.err
+	}
+	return nil
+}
+
+// fill finds the value of a slot that has none yet; at is its use, or nothing
+// if the caller of the package wants it. Nothing more is computed once there
+// is an error, so that a failing evaluation ends soon.
+func (f *Frame) fill(i int32, at place) bool {
+	if f.err != nil {
+		return false
+	}
+	s := &f.p.slots[i]
+	if len(f.misset) > 0 {
+		if kind, ok := f.misset[i]; ok {
+			f.failSlot(s, at, "%q is %s, but was set to %s", s.name, s.kind, kind)
+			return false
+		}
+	}
+	switch s.class {
+	case input:
+		f.failSlot(s, at, "%q was not given", s.name)
+		return false
+	case preset:
+		f.store(s, s.def)
+	default:
+		if s.kind == Num { // the usual kind, without the detour over a Value
+			f.nums[s.cell] = s.code.num(f)
+		} else {
+			f.store(s, f.run(&s.code))
+		}
+		if f.err != nil {
+			return false
+		}
+	}
+	f.seen[i] = f.epoch
+	f.computed = append(f.computed, i)
+	return true
+}
+
+// run evaluates code.
+func (f *Frame) run(c *code) Value {
+	v := Value{Kind: c.kind}
+	switch c.kind {
+	case Num:
+		v.Num = c.num(f)
+	case Str:
+		v.Str = c.str(f)
+	case Bool:
+		v.Bool = c.cond(f)
+	case NumList:
+		v.Nums = c.nums(f)
+	case StrList:
+		v.Strs = c.strs(f)
+	}
+	return v
+}
+
+// store keeps the value of a slot.
+func (f *Frame) store(s *slot, v Value) {
+	switch s.kind {
+	case Num:
+		f.nums[s.cell] = v.Num
+	case Str:
+		f.strs[s.cell] = v.Str
+	case Bool:
+		f.bools[s.cell] = v.Bool
+	case NumList:
+		f.numLists[s.cell] = v.Nums
+	case StrList:
+		f.strLists[s.cell] = v.Strs
+	}
+}
+
+// load gives the value that store kept.
+func (f *Frame) load(s *slot) Value {
+	v := Value{Kind: s.kind}
+	switch s.kind {
+	case Num:
+		v.Num = f.nums[s.cell]
+	case Str:
+		v.Str = f.strs[s.cell]
+	case Bool:
+		v.Bool = f.bools[s.cell]
+	case NumList:
+		v.Nums = f.numLists[s.cell]
+	case StrList:
+		v.Strs = f.strLists[s.cell]
+	}
+	return v
+}
+
+// fail records an error unless there is one; it gives a number, so that
+// numeric code can return it.
+func (f *Frame) fail(at place, format string, args ...any) Rat {
+	if f.err == nil {
+		f.err = at.errorf(format, args...)
+	}
+	return Rat{}
+}
+
+// failSlot is fail for a slot that cannot be read: at its use, else where it
+// was declared.
+func (f *Frame) failSlot(s *slot, at place, format string, args ...any) {
+	if at.unit == nil {
+		f.err = diag.Errorf(s.src.Pos, "%s", fmt.Sprintf(format, args...))
+		return
+	}
+	f.fail(at, format, args...)
+}
+
+func (f *Frame) overflow(at place, a Rat, op string, b Rat) Rat {
+	if f.err == nil {
+		f.err = at.errorf("%s %s %s does not fit in 64 bits", term(a), op, term(b))
+	}
+	return Rat{}
+}
+
+// index checks the index i of a list of n elements.
+func (f *Frame) index(at place, i Rat, n int) (int, bool) {
+	if i.IsInt() && i.n >= 0 && i.n < int64(n) {
+		return int(i.n), true
+	}
+	f.fail(at, "there is no index %s: the list has %s, counted from 0", i, plural(n, "element", "elements"))
+	return 0, false
+}

@@ -1,0 +1,268 @@
+package formula
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/expr-lang/expr/ast"
+
+	"kvbench/engine/diag"
+)
+
+// Function describes a function of the formula language.
+type Function struct {
+	Name  string
+	Usage string // "ceil(x)"
+	Doc   string // one sentence
+}
+
+// function is a Function and how its calls are compiled. args is how many
+// arguments it takes, or -1 for one or more.
+type function struct {
+	Function
+	args    int
+	compile func(k *checker, args []ast.Node, at place, who string) code
+}
+
+// functions holds every function by name. It is filled by init, because the
+// compile functions reach back to it.
+var functions map[string]function
+
+func init() {
+	functions = map[string]function{}
+	add := func(args int, usage, doc string, compile func(*checker, []ast.Node, place, string) code) {
+		name, _, _ := strings.Cut(usage, "(")
+		functions[name] = function{Function{name, usage, doc}, args, compile}
+	}
+	add(1, "abs(x)", "The number without its sign.", unaryFunc(func(a Rat) (Rat, bool) {
+		if a.n < 0 {
+			return a.neg()
+		}
+		return a, true
+	}))
+	add(1, "ceil(x)", "The least whole number that is not below x.", unaryFunc(func(a Rat) (Rat, bool) { return a.Ceil(), true }))
+	add(2, "ceil_div(a, b)", "a divided by b, rounded up to a whole number.", divFunc(Rat.ceilQuo))
+	add(2, "div(a, b)", "a divided by b, rounded down to a whole number.", divFunc(Rat.floorQuo))
+	add(1, "floor(x)", "The greatest whole number that is not above x.", unaryFunc(func(a Rat) (Rat, bool) { return a.Floor(), true }))
+	add(2, "gcd(a, b)", "The greatest common divisor of two whole numbers; never negative.", wholeFunc(func(a, b Rat) (Rat, bool) {
+		return pack(false, gcd(magnitude(a.n), magnitude(b.n)), 1)
+	}))
+	add(2, "lcm(a, b)", "The least common multiple of two whole numbers; never negative, and 0 if either is.", wholeFunc(func(a, b Rat) (Rat, bool) {
+		x, y := magnitude(a.n), magnitude(b.n)
+		if x == 0 || y == 0 {
+			return Rat{}, true
+		}
+		return mulFrac(false, x/gcd(x, y), 1, y, 1)
+	}))
+	add(1, "len(x)", "How many elements a list has, or characters a string.", lenFunc)
+	add(-1, "max(x, ...)", "The greatest of some numbers, or of one list, which must not be empty.", foldFunc(func(a, b Rat) (Rat, bool) {
+		if a.Cmp(b) < 0 {
+			return b, true
+		}
+		return a, true
+	}, false))
+	add(-1, "min(x, ...)", "The least of some numbers, or of one list, which must not be empty.", foldFunc(func(a, b Rat) (Rat, bool) {
+		if a.Cmp(b) > 0 {
+			return b, true
+		}
+		return a, true
+	}, false))
+	add(2, "split(s, sep)", "The list of the parts of a string between separators.", splitFunc)
+	add(1, "sum(list)", "The sum of a list of numbers; 0 if it is empty.", foldFunc(Rat.add, true))
+}
+
+// Functions gives the functions that formulas may call, sorted by name.
+func Functions() []Function {
+	var list []Function
+	for _, f := range functions {
+		list = append(list, f.Function)
+	}
+	slices.SortFunc(list, func(a, b Function) int { return cmp.Compare(a.Name, b.Name) })
+	return list
+}
+
+// call compiles the call of a function.
+func (k *checker) call(name string, args []ast.Node, off int) code {
+	fn, ok := functions[name]
+	if !ok {
+		if _, ok := k.p.names[name]; ok {
+			k.errorf(off, "%q is not a function", name)
+			return brokenCode
+		}
+		d := k.errorf(off, "unknown function %q", name)
+		switch strings.ToLower(name) {
+		case "round", "round_up", "round_down", "roundup", "rounddown", "int", "int64", "float", "trunc", "ceiling", "floor_div", "floordiv":
+			d.Hint = "use floor(), ceil() or div()"
+		default:
+			d.Hint = diag.DidYouMean(name, slices.Sorted(maps.Keys(functions)))
+		}
+		return brokenCode
+	}
+	switch {
+	case fn.args >= 0 && len(args) != fn.args:
+		hinted(k.errorf(off, "%s() takes %s, not %d", name, plural(fn.args, "argument", "arguments"), len(args)), "write "+fn.Usage)
+		return brokenCode
+	case fn.args < 0 && len(args) == 0:
+		hinted(k.errorf(off, "%s() takes one argument or more", name), "write "+fn.Usage)
+		return brokenCode
+	}
+	return fn.compile(k, args, k.at(off), name+"()")
+}
+
+// unaryFunc compiles a function of one number.
+func unaryFunc(op func(Rat) (Rat, bool)) func(*checker, []ast.Node, place, string) code {
+	return func(k *checker, args []ast.Node, at place, who string) code {
+		x := k.need(args[0], Num, who).num
+		return code{kind: Num, num: func(f *Frame) Rat {
+			a := x(f)
+			if v, ok := op(a); ok {
+				return v
+			}
+			return f.fail(at, "%s of %s does not fit in 64 bits", who, a)
+		}}
+	}
+}
+
+// binaryFunc compiles a function of two numbers; check says what is wrong with
+// them, if anything.
+func binaryFunc(op func(a, b Rat) (Rat, bool), check func(a, b Rat) (wrong string)) func(*checker, []ast.Node, place, string) code {
+	return func(k *checker, args []ast.Node, at place, who string) code {
+		x, y := k.need(args[0], Num, who).num, k.need(args[1], Num, who).num
+		name := strings.TrimSuffix(who, "()")
+		return code{kind: Num, num: func(f *Frame) Rat {
+			a, b := x(f), y(f)
+			if wrong := check(a, b); wrong != "" {
+				return f.fail(at, "%s(%s, %s): %s", name, a, b, wrong)
+			}
+			if v, ok := op(a, b); ok {
+				return v
+			}
+			return f.fail(at, "%s(%s, %s) does not fit in 64 bits", name, a, b)
+		}}
+	}
+}
+
+func divFunc(op func(a, b Rat) (Rat, bool)) func(*checker, []ast.Node, place, string) code {
+	return binaryFunc(op, func(_, b Rat) string {
+		if b.n == 0 {
+			return "division by zero"
+		}
+		return ""
+	})
+}
+
+func wholeFunc(op func(a, b Rat) (Rat, bool)) func(*checker, []ast.Node, place, string) code {
+	return binaryFunc(op, func(a, b Rat) string {
+		if !a.IsInt() || !b.IsInt() {
+			return "both must be whole numbers"
+		}
+		return ""
+	})
+}
+
+// foldFunc compiles a function that goes through numbers two by two: several
+// arguments, or one list. If sum, the argument is a list, and 0 stands for an
+// empty one.
+func foldFunc(op func(a, b Rat) (Rat, bool), sum bool) func(*checker, []ast.Node, place, string) code {
+	return func(k *checker, args []ast.Node, at place, who string) code {
+		step := func(f *Frame, a, b Rat) Rat {
+			v, ok := op(a, b)
+			if !ok {
+				return f.overflow(at, a, "+", b) // only sums can
+			}
+			return v
+		}
+		if len(args) == 1 {
+			// The elements of a list that is written out are as good as
+			// arguments.
+			array, ok := args[0].(*ast.ArrayNode)
+			if !ok {
+				return foldList(k, args[0], at, who, step, sum)
+			}
+			args = array.Nodes
+			if len(args) == 0 {
+				_, kind := k.elements(array) // reports it
+				return code{kind: kind}
+			}
+		}
+		nums := make([]func(*Frame) Rat, len(args))
+		for i, a := range args {
+			nums[i] = k.need(a, Num, who).num
+		}
+		if len(nums) == 2 {
+			x, y := nums[0], nums[1]
+			return code{kind: Num, num: func(f *Frame) Rat { return step(f, x(f), y(f)) }}
+		}
+		return code{kind: Num, num: func(f *Frame) Rat {
+			v := nums[0](f)
+			for _, x := range nums[1:] {
+				v = step(f, v, x(f))
+			}
+			return v
+		}}
+	}
+}
+
+func foldList(k *checker, arg ast.Node, at place, who string, step func(*Frame, Rat, Rat) Rat, sum bool) code {
+	list := k.expr(arg)
+	switch {
+	case list.kind == broken:
+		return code{kind: Num}
+	case list.kind == Num && !sum:
+		return list
+	case list.kind != NumList:
+		what := "numbers or a list of numbers"
+		if sum {
+			what = "a list of numbers"
+		}
+		k.errorf(start(arg), "%s needs %s, not %s", who, what, list.kind)
+		return code{kind: Num}
+	}
+	return code{kind: Num, num: func(f *Frame) Rat {
+		l := list.nums(f)
+		if len(l) == 0 {
+			if !sum {
+				f.fail(at, "%s of an empty list", who)
+			}
+			return Rat{}
+		}
+		v := l[0]
+		for _, x := range l[1:] {
+			v = step(f, v, x)
+		}
+		return v
+	}}
+}
+
+func lenFunc(k *checker, args []ast.Node, _ place, who string) code {
+	x := k.expr(args[0])
+	c := code{kind: Num}
+	switch x.kind {
+	case Str:
+		c.num = func(f *Frame) Rat { return Int(int64(utf8.RuneCountInString(x.str(f)))) }
+	case NumList:
+		c.num = func(f *Frame) Rat { return Int(int64(len(x.nums(f)))) }
+	case StrList:
+		c.num = func(f *Frame) Rat { return Int(int64(len(x.strs(f)))) }
+	case broken:
+	default:
+		k.errorf(start(args[0]), "%s needs a list or a string, not %s", who, x.kind)
+	}
+	return c
+}
+
+func splitFunc(k *checker, args []ast.Node, at place, who string) code {
+	x, sep := k.need(args[0], Str, who).str, k.need(args[1], Str, who).str
+	return code{kind: StrList, strs: func(f *Frame) []string {
+		s, sep := x(f), sep(f)
+		if sep == "" {
+			f.fail(at, "%s needs a separator", fmt.Sprint(who))
+			return nil
+		}
+		return strings.Split(s, sep)
+	}}
+}

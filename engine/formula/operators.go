@@ -1,0 +1,497 @@
+package formula
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/expr-lang/expr/ast"
+
+	"kvbench/engine/diag"
+)
+
+func (k *checker) binary(n *ast.BinaryNode) code {
+	off := n.Location().From
+	who := strconv.Quote(n.Operator)
+	switch n.Operator {
+	case "+", "-", "*", "/", "%":
+		l, r := k.need(n.Left, Num, who), k.need(n.Right, Num, who)
+		return arithmetic(n.Operator, l, r, k.at(off))
+	case "and", "&&":
+		l, r := k.need(n.Left, Bool, who).cond, k.need(n.Right, Bool, who).cond
+		return code{kind: Bool, cond: func(f *Frame) bool { return l(f) && r(f) }}
+	case "or", "||":
+		l, r := k.need(n.Left, Bool, who).cond, k.need(n.Right, Bool, who).cond
+		return code{kind: Bool, cond: func(f *Frame) bool { return l(f) || r(f) }}
+	case "==", "!=", "<", "<=", ">", ">=":
+		return k.comparison(n)
+	case "in":
+		return k.in(n)
+	case "contains", "startsWith", "endsWith":
+		l := k.expr(n.Left)
+		if l.kind == NumList || l.kind == StrList {
+			hinted(k.errorf(start(n.Left), "%s needs a string, not %s", who, l.kind), "write x in list")
+			return brokenCode
+		} else if l.kind != Str && l.kind != broken {
+			k.errorf(start(n.Left), "%s needs a string, not %s", who, l.kind)
+		}
+		x, y := l.str, k.need(n.Right, Str, who).str
+		test := map[string]func(string, string) bool{
+			"contains": strings.Contains, "startsWith": strings.HasPrefix, "endsWith": strings.HasSuffix,
+		}[n.Operator]
+		return code{kind: Bool, cond: func(f *Frame) bool { return test(x(f), y(f)) }}
+	}
+	k.errorf(off, "%s is not part of formulas", who)
+	return brokenCode
+}
+
+// operand is numeric code that looks first whether the value is already there,
+// as it mostly is: half of all calls saved.
+type operand struct {
+	code       func(*Frame) Rat
+	slot, cell int32
+}
+
+// operand gives the numeric code c as an operand.
+func (c *code) operand() operand { return operand{c.num, c.slot, c.cell} }
+
+func (o *operand) num(f *Frame) Rat {
+	if f.seen[o.slot] == f.epoch {
+		return f.nums[o.cell]
+	}
+	return o.code(f)
+}
+
+// arithmetic gives the code of l op r; at is the operator.
+func arithmetic(op string, l, r code, at place) code {
+	x, y := l.operand(), r.operand()
+	c := code{kind: Num}
+	fold := func(v Rat, ok bool) code {
+		// What fails is left to run time: it may stand in an arm not taken.
+		if l.konst && r.konst && ok {
+			return constant(Value{Kind: Num, Num: v})
+		}
+		return c
+	}
+	switch op {
+	case "+":
+		c.num = func(f *Frame) Rat {
+			a, b := x.num(f), y.num(f)
+			if v, ok := a.add(b); ok {
+				return v
+			}
+			return f.overflow(at, a, "+", b)
+		}
+		return fold(l.val.Num.add(r.val.Num))
+	case "-":
+		c.num = func(f *Frame) Rat {
+			a, b := x.num(f), y.num(f)
+			if v, ok := a.sub(b); ok {
+				return v
+			}
+			return f.overflow(at, a, "-", b)
+		}
+		return fold(l.val.Num.sub(r.val.Num))
+	case "*":
+		c.num = func(f *Frame) Rat {
+			a, b := x.num(f), y.num(f)
+			if v, ok := a.mul(b); ok {
+				return v
+			}
+			return f.overflow(at, a, "*", b)
+		}
+		return fold(l.val.Num.mul(r.val.Num))
+	case "/":
+		c.num = func(f *Frame) Rat {
+			a, b := x.num(f), y.num(f)
+			if b.n == 0 {
+				return f.fail(at, "division by zero: %s / %s", term(a), term(b))
+			}
+			if v, ok := a.quo(b); ok {
+				return v
+			}
+			return f.overflow(at, a, "/", b)
+		}
+		if r.val.Num.n == 0 {
+			return c
+		}
+		return fold(l.val.Num.quo(r.val.Num))
+	default: // "%"
+		c.num = func(f *Frame) Rat {
+			a, b := x.num(f), y.num(f)
+			switch {
+			case !a.IsInt() || !b.IsInt() || a.n < 0 || b.n < 0:
+				return f.fail(at, "%s %% %s: both sides must be whole and not negative", term(a), term(b))
+			case b.n == 0:
+				return f.fail(at, "division by zero: %s %% %s", a, b)
+			}
+			return Int(a.n % b.n)
+		}
+		return c
+	}
+}
+
+// comparison compiles the comparison of two numbers, or == and != of two
+// strings or truth values.
+func (k *checker) comparison(n *ast.BinaryNode) code {
+	op, off := n.Operator, n.Location().From
+	equality := op == "==" || op == "!="
+	l, r := k.expr(n.Left), k.expr(n.Right)
+	c := code{kind: Bool}
+	switch {
+	case l.kind == broken || r.kind == broken:
+		return c
+	case l.kind != r.kind:
+		d := k.errorf(off, "%q compares %s with %s", op, l.kind, r.kind)
+		if equality && (l.kind.list() == r.kind || r.kind.list() == l.kind) {
+			d.Hint = "write x in list"
+		}
+		return c
+	case l.kind == NumList || l.kind == StrList:
+		k.errorf(off, "%q cannot compare lists", op)
+		return c
+	case l.kind != Num && !equality:
+		k.errorf(off, "%q compares numbers, not %s", op, strings.Replace(l.kind.String(), "a string", "strings", 1))
+		return c
+	}
+	if n == k.syntax.root {
+		s := &sides{op: op, left: l, right: r}
+		s.ltext, s.rtext = k.syntax.sides(off)
+		k.sides = s
+	}
+	switch l.kind {
+	case Num:
+		x, y := l.num, r.num
+		switch op {
+		case "==":
+			c.cond = func(f *Frame) bool { return x(f) == y(f) }
+		case "!=":
+			c.cond = func(f *Frame) bool { return x(f) != y(f) }
+		case "<":
+			c.cond = func(f *Frame) bool { return x(f).Cmp(y(f)) < 0 }
+		case "<=":
+			c.cond = func(f *Frame) bool { return x(f).Cmp(y(f)) <= 0 }
+		case ">":
+			c.cond = func(f *Frame) bool { return x(f).Cmp(y(f)) > 0 }
+		case ">=":
+			c.cond = func(f *Frame) bool { return x(f).Cmp(y(f)) >= 0 }
+		}
+	case Str:
+		x, y, equal := l.str, r.str, op == "=="
+		c.cond = func(f *Frame) bool { return (x(f) == y(f)) == equal }
+	case Bool:
+		x, y, equal := l.cond, r.cond, op == "=="
+		c.cond = func(f *Frame) bool { return (x(f) == y(f)) == equal }
+	}
+	return c
+}
+
+// in compiles x in list. A list that is written out is not built: its
+// elements are looked at one after the other, as far as needed.
+func (k *checker) in(n *ast.BinaryNode) code {
+	off := n.Location().From
+	l := k.expr(n.Left)
+	if l.kind != Num && l.kind != Str && l.kind != broken {
+		k.errorf(start(n.Left), "%q needs a number or a string, not %s", n.Operator, l.kind)
+		l = brokenCode
+	}
+	c := code{kind: Bool}
+	if a, ok := n.Right.(*ast.ArrayNode); ok {
+		elems, kind := k.elements(a)
+		switch {
+		case l.kind == broken || kind == broken:
+		case l.kind != kind:
+			k.errorf(off, "%q looks for %s in %s", n.Operator, l.kind, kind.list())
+		case kind == Num:
+			x := l.num
+			c.cond = func(f *Frame) bool {
+				v := x(f)
+				for i := range elems {
+					if elems[i].num(f) == v {
+						return true
+					}
+				}
+				return false
+			}
+		default:
+			x := l.str
+			c.cond = func(f *Frame) bool {
+				v := x(f)
+				for i := range elems {
+					if elems[i].str(f) == v {
+						return true
+					}
+				}
+				return false
+			}
+		}
+		return c
+	}
+	r := k.expr(n.Right)
+	switch {
+	case r.kind == broken:
+	case r.kind != NumList && r.kind != StrList:
+		d := k.errorf(start(n.Right), "%q needs a list, not %s", n.Operator, r.kind)
+		if r.kind == Str {
+			d.Hint = "write text contains part"
+		}
+	case l.kind == broken:
+	case l.kind.list() != r.kind:
+		k.errorf(off, "%q looks for %s in %s", n.Operator, l.kind, r.kind)
+	case l.kind == Num:
+		x, list := l.num, r.nums
+		c.cond = func(f *Frame) bool { return slices.Contains(list(f), x(f)) }
+	default:
+		x, list := l.str, r.strs
+		c.cond = func(f *Frame) bool { return slices.Contains(list(f), x(f)) }
+	}
+	return c
+}
+
+// conditional compiles c ? a : b and if c { a } else { b }; only the arm that
+// is taken is evaluated.
+func (k *checker) conditional(n *ast.ConditionalNode) code {
+	test := k.need(n.Cond, Bool, "the condition").cond
+	x, y := k.expr(n.Exp1), k.expr(n.Exp2)
+	c := code{kind: x.kind}
+	switch {
+	case x.kind == broken:
+		return y
+	case y.kind == broken:
+		return c
+	case x.kind != y.kind:
+		k.errorf(start(n.Exp2), "one arm is %s, the other %s", x.kind, y.kind)
+		return brokenCode
+	}
+	switch x.kind {
+	case Num:
+		c.num = func(f *Frame) Rat {
+			if test(f) {
+				return x.num(f)
+			}
+			return y.num(f)
+		}
+	case Str:
+		c.str = func(f *Frame) string {
+			if test(f) {
+				return x.str(f)
+			}
+			return y.str(f)
+		}
+	case Bool:
+		c.cond = func(f *Frame) bool {
+			if test(f) {
+				return x.cond(f)
+			}
+			return y.cond(f)
+		}
+	case NumList:
+		c.nums = func(f *Frame) []Rat {
+			if test(f) {
+				return x.nums(f)
+			}
+			return y.nums(f)
+		}
+	case StrList:
+		c.strs = func(f *Frame) []string {
+			if test(f) {
+				return x.strs(f)
+			}
+			return y.strs(f)
+		}
+	}
+	return c
+}
+
+// elements compiles the elements of a list that is written out, all of kind
+// Num or all of kind Str.
+func (k *checker) elements(n *ast.ArrayNode) ([]code, Kind) {
+	if len(n.Nodes) == 0 {
+		k.errorf(n.Location().From, "an empty list is neither a list of numbers nor of strings")
+		return nil, broken
+	}
+	elems, kind := make([]code, len(n.Nodes)), Any
+	for i, e := range n.Nodes {
+		c := k.expr(e)
+		elems[i] = c
+		switch {
+		case c.kind == broken || kind == broken:
+			kind = broken
+		case c.kind != Num && c.kind != Str:
+			k.errorf(start(e), "lists hold numbers or strings, not %s", c.kind)
+			kind = broken
+		case kind != Any && c.kind != kind:
+			k.errorf(start(e), "%s in %s", c.kind, kind.list())
+			kind = broken
+		default:
+			kind = c.kind
+		}
+	}
+	return elems, kind
+}
+
+// array compiles a list as a value. One of known values is built once, any
+// other for each use.
+func (k *checker) array(n *ast.ArrayNode) code {
+	elems, kind := k.elements(n)
+	if kind == broken {
+		return brokenCode
+	}
+	known := Value{Kind: kind.list()}
+	for _, e := range elems {
+		if !e.konst {
+			break
+		}
+		switch kind {
+		case Num:
+			known.Nums = append(known.Nums, e.val.Num)
+		case Str:
+			known.Strs = append(known.Strs, e.val.Str)
+		}
+	}
+	if len(known.Nums)+len(known.Strs) == len(elems) {
+		return constant(known)
+	}
+	c := code{kind: kind.list()}
+	if kind == Num {
+		c.nums = func(f *Frame) []Rat {
+			list := make([]Rat, len(elems))
+			for i := range elems {
+				list[i] = elems[i].num(f)
+			}
+			return list
+		}
+	} else {
+		c.strs = func(f *Frame) []string {
+			list := make([]string, len(elems))
+			for i := range elems {
+				list[i] = elems[i].str(f)
+			}
+			return list
+		}
+	}
+	return c
+}
+
+// member compiles table[key], table.key and list[index].
+func (k *checker) member(n *ast.MemberNode) code {
+	if id, ok := n.Node.(*ast.IdentifierNode); ok {
+		if r, ok := k.p.names[id.Value]; ok && k.p.slots[r].class == table {
+			return k.lookup(&k.p.slots[r], n.Property)
+		}
+	}
+	list := k.expr(n.Node)
+	// The parser writes x.y as x["y"]; the text tells which it was.
+	if s, ok := n.Property.(*ast.StringNode); ok && !strings.ContainsRune("\"'`", k.syntax.runes[s.Location().From]) {
+		if list.kind != broken {
+			k.errorf(s.Location().From, "%s has no %q: only tables have keys", list.kind, s.Value)
+		}
+		return brokenCode
+	}
+	if list.kind != broken && list.kind != NumList && list.kind != StrList {
+		k.errorf(n.Location().From, "only lists and tables can be indexed, not %s", list.kind)
+		list = brokenCode
+	}
+	index := k.need(n.Property, Num, "a list index")
+	if index.kind == broken || list.kind == broken {
+		return brokenCode
+	}
+	i, at := index.num, k.at(start(n.Property))
+	if list.kind == NumList {
+		return code{kind: Num, num: func(f *Frame) Rat {
+			l := list.nums(f)
+			if i, ok := f.index(at, i(f), len(l)); ok {
+				return l[i]
+			}
+			return Rat{}
+		}}
+	}
+	return code{kind: Str, str: func(f *Frame) string {
+		l := list.strs(f)
+		if i, ok := f.index(at, i(f), len(l)); ok {
+			return l[i]
+		}
+		return ""
+	}}
+}
+
+// lookup compiles the use of a table.
+func (k *checker) lookup(t *slot, property ast.Node) code {
+	off := start(property)
+	key := k.need(property, Str, fmt.Sprintf("the key of %s", t.name))
+	switch {
+	case key.kind == broken:
+		return code{kind: t.kind} // the error is reported; the kind is known
+	case key.konst:
+		r, ok := t.elems[key.val.Str]
+		if !ok {
+			msg, hint := t.noKey(key.val.Str)
+			hinted(k.errorf(off, "%s", msg), hint)
+			return code{kind: t.kind}
+		}
+		return k.read(r, off)
+	}
+
+	// Each formula of the table is read as by its own name.
+	elems := make(map[string]code, len(t.keys))
+	for name, r := range t.elems {
+		elems[name] = k.read(r, off)
+		if elems[name].kind != t.kind {
+			return code{kind: t.kind} // a formula with an error of its own
+		}
+	}
+	find, at := key.str, k.at(off)
+	pick := func(f *Frame) (code, bool) {
+		key := find(f)
+		c, ok := elems[key]
+		if !ok && f.err == nil {
+			msg, hint := t.noKey(key)
+			f.err = hinted(at.errorf("%s", msg), hint)
+		}
+		return c, ok
+	}
+	c := code{kind: t.kind}
+	switch t.kind {
+	case Num:
+		c.num = func(f *Frame) Rat {
+			if c, ok := pick(f); ok {
+				return c.num(f)
+			}
+			return Rat{}
+		}
+	case Str:
+		c.str = func(f *Frame) string {
+			if c, ok := pick(f); ok {
+				return c.str(f)
+			}
+			return ""
+		}
+	case Bool:
+		c.cond = func(f *Frame) bool {
+			c, ok := pick(f)
+			return ok && c.cond(f)
+		}
+	case NumList:
+		c.nums = func(f *Frame) []Rat {
+			if c, ok := pick(f); ok {
+				return c.nums(f)
+			}
+			return nil
+		}
+	case StrList:
+		c.strs = func(f *Frame) []string {
+			if c, ok := pick(f); ok {
+				return c.strs(f)
+			}
+			return nil
+		}
+	}
+	return c
+}
+
+// noKey says that the table lacks a key.
+func (t *slot) noKey(key string) (msg, hint string) {
+	return fmt.Sprintf("%s has no %q", t.name, key),
+		strings.TrimPrefix(diag.DidYouMean(key, t.keys)+"\nits keys are "+strings.Join(t.keys, ", "), "\n")
+}

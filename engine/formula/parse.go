@@ -1,0 +1,375 @@
+package formula
+
+import (
+	"errors"
+	"io"
+	"math/big"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/parser"
+	"github.com/expr-lang/expr/parser/lexer"
+
+	"kvbench/engine/diag"
+)
+
+// The bounds of one formula. They keep hostile text from costing more than
+// its reader would allow; no honest formula comes near.
+const (
+	maxText  = 4096 // bytes
+	maxDepth = 200  // of the syntax tree
+	maxNodes = 2000
+)
+
+// parsed is a formula's syntax.
+type parsed struct {
+	root   ast.Node
+	tokens []lexer.Token // without the end
+	runes  []rune        // the text; locations are offsets into it
+	names  []use         // identifiers, each once, at its first use
+}
+
+type use struct {
+	name string
+	off  int
+}
+
+// refused maps words and operators that the parser knows and formulas do not
+// have to what one writes instead.
+var refused = map[string]string{
+	"let":     "give that part a name as a formula of its own",
+	";":       "a formula is a single expression",
+	"=":       "write == to compare",
+	"|":       "write f(x) instead of x | f()",
+	"**":      "write the product out",
+	"^":       "write the product out",
+	"matches": "use contains, startsWith or endsWith",
+	"??":      "",
+	"?.":      "",
+	"..":      "",
+	"#":       "",
+	"::":      "",
+	"nil":     "",
+}
+
+// parse gives the syntax of the unit's text, or what is wrong with it.
+func (u *unit) parse() (*parsed, []*diag.Diag) {
+	text := u.src.Text
+	at := func(off int) place { return place{u, off} }
+	fail := func(d *diag.Diag) (*parsed, []*diag.Diag) { return nil, []*diag.Diag{d} }
+
+	switch {
+	case len(text) > maxText:
+		// The text is left out: nobody wants to see it on a terminal.
+		d := place{&unit{u.name, Source{Pos: u.src.Pos}}, 0}.errorf("the text is %d bytes long; at most %d are allowed", len(text), maxText)
+		d.Caret = 0
+		return fail(d)
+	case !utf8.ValidString(text):
+		return fail(at(0).errorf("the text is not valid UTF-8"))
+	case strings.TrimSpace(text) == "":
+		return fail(at(0).errorf("the formula is empty"))
+	}
+
+	p := &parsed{runes: []rune(text)}
+	if errs := p.scan(at); len(errs) > 0 {
+		return nil, errs
+	}
+	tree, err := parser.Parse(text)
+	if err != nil {
+		return fail(p.syntaxError(at, err))
+	}
+	p.root = tree.Node
+	if d := p.measure(at); d != nil {
+		return fail(d)
+	}
+	return p, nil
+}
+
+// scan reads the tokens ahead of the parser, to refuse what the parser would
+// take, skip without a word (comments, of which a Python programmer's // is
+// one), or report at the wrong place (numbers).
+func (p *parsed) scan(at func(int) place) []*diag.Diag {
+	var errs []*diag.Diag
+	lex := lexer.New()
+	lex.Reset(file.NewSource(string(p.runes)))
+	end := 0 // of the token before
+	for {
+		tok, err := lex.Next()
+		if err == io.EOF || err == nil && tok.Kind == lexer.EOF {
+			if off, ok := p.comment(end, len(p.runes)); ok {
+				errs = append(errs, commentError(at(off)))
+			}
+			break
+		}
+		if err != nil {
+			return append(errs, p.lexError(at, end, err))
+		}
+		if off, ok := p.comment(end, tok.From); ok {
+			errs = append(errs, commentError(at(off)))
+		}
+		end = tok.To
+		// A word after a dot is the key of a table, whatever it is.
+		afterDot := len(p.tokens) > 0 && p.tokens[len(p.tokens)-1].Is(lexer.Operator, ".")
+		p.tokens = append(p.tokens, tok)
+		switch tok.Kind {
+		case lexer.Number:
+			if _, err := parseNumber(tok.Value); err != nil {
+				errs = append(errs, at(tok.From).errorf("%v", err))
+			}
+		case lexer.Bytes:
+			errs = append(errs, at(tok.From).errorf("byte strings are not part of formulas"))
+		case lexer.Operator, lexer.Identifier:
+			if hint, ok := refused[tok.Value]; ok && !afterDot {
+				errs = append(errs, hinted(at(tok.From).errorf("%q is not part of formulas", tok.Value), hint))
+			}
+		}
+	}
+	return errs
+}
+
+// comment finds a comment between two tokens.
+func (p *parsed) comment(from, to int) (off int, ok bool) {
+	i := slices.Index(p.runes[from:to], '/')
+	return from + i, i >= 0
+}
+
+func commentError(at place) *diag.Diag {
+	return hinted(at.errorf("comments are not part of formulas"), "div(a, b) divides and rounds down")
+}
+
+// lexError rewords an error of the lexer; end is where the last good token
+// ended.
+func (p *parsed) lexError(at func(int) place, end int, err error) *diag.Diag {
+	for end < len(p.runes) && unicode.IsSpace(p.runes[end]) {
+		end++
+	}
+	var fe *file.Error
+	if !errors.As(err, &fe) {
+		return at(end).errorf("%v", err)
+	}
+	switch msg := fe.Message; {
+	case strings.HasPrefix(msg, "unrecognized character"):
+		off := min(fe.From, len(p.runes)-1)
+		return at(off).errorf("unexpected character %q", string(p.runes[off]))
+	case strings.HasPrefix(msg, "bad number syntax: "):
+		return at(end).errorf("bad number %s", strings.TrimPrefix(msg, "bad number syntax: "))
+	case strings.Contains(msg, "not terminated"):
+		return at(end).errorf("the string is not closed")
+	case strings.Contains(msg, "escape"):
+		return at(end).errorf("the string has a bad escape after a backslash")
+	case strings.Contains(msg, "comment"):
+		return commentError(at(end))
+	default:
+		return at(end).errorf("%s", msg)
+	}
+}
+
+// syntaxError rewords an error of the parser.
+func (p *parsed) syntaxError(at func(int) place, err error) *diag.Diag {
+	last := p.tokens[len(p.tokens)-1]
+	var fe *file.Error
+	if !errors.As(err, &fe) {
+		return at(0).errorf("%v", err)
+	}
+	i := slices.IndexFunc(p.tokens, func(t lexer.Token) bool { return t.From == fe.From })
+	// The lexer puts its end token on the last character.
+	atEnd := strings.HasSuffix(fe.Message, "token EOF") || fe.Message == "unexpected end of expression"
+	switch {
+	case atEnd || i < 0:
+		return at(last.To).errorf("unexpected end of formula")
+	case fe.Message == "expected name":
+		return at(fe.From).errorf("unexpected %q after a dot", p.text(i, i+1))
+	case strings.HasPrefix(fe.Message, "a map key"):
+		return at(fe.From).errorf("maps are not part of formulas")
+	default:
+		return at(fe.From).errorf("unexpected %s", quoteToken(p.text(i, i+1)))
+	}
+}
+
+func quoteToken(s string) string {
+	if strings.HasPrefix(s, `"`) {
+		return s
+	}
+	return `"` + s + `"`
+}
+
+// text gives the source of the tokens from i up to j.
+func (p *parsed) text(i, j int) string {
+	return string(p.runes[p.tokens[i].From:p.tokens[j-1].To])
+}
+
+// measure refuses trees that are too large and collects the names in use. The
+// parser shares nodes (the b of a < b < c), so that a small text can be a huge
+// tree: counting stops at the bound.
+func (p *parsed) measure(at func(int) place) *diag.Diag {
+	nodes := 0
+	seen := map[string]bool{}
+	var err *diag.Diag
+	var walk func(n ast.Node, depth int)
+	walk = func(n ast.Node, depth int) {
+		if nodes++; err != nil || n == nil {
+			return
+		}
+		switch {
+		case depth > maxDepth:
+			err = at(n.Location().From).errorf("nested more than %d deep", maxDepth)
+			return
+		case nodes > maxNodes:
+			err = at(n.Location().From).errorf("the formula has more than %d parts", maxNodes)
+			return
+		}
+		if id, ok := n.(*ast.IdentifierNode); ok && !seen[id.Value] {
+			seen[id.Value] = true
+			p.names = append(p.names, use{id.Value, id.Location().From})
+		}
+		children(n, func(c ast.Node) { walk(c, depth+1) })
+	}
+	walk(p.root, 1)
+	return err
+}
+
+// children calls f for the operands of n, in order. Callees that are plain
+// names are left out: functions are no variables.
+func children(n ast.Node, f func(ast.Node)) {
+	all := func(nodes []ast.Node) {
+		for _, c := range nodes {
+			f(c)
+		}
+	}
+	switch n := n.(type) {
+	case *ast.UnaryNode:
+		f(n.Node)
+	case *ast.BinaryNode:
+		f(n.Left)
+		f(n.Right)
+	case *ast.ConditionalNode:
+		f(n.Cond)
+		f(n.Exp1)
+		f(n.Exp2)
+	case *ast.MemberNode:
+		f(n.Node)
+		f(n.Property)
+	case *ast.ArrayNode:
+		all(n.Nodes)
+	case *ast.BuiltinNode:
+		all(n.Arguments)
+	case *ast.CallNode:
+		if _, ok := n.Callee.(*ast.IdentifierNode); !ok {
+			f(n.Callee)
+		}
+		all(n.Arguments)
+	case *ast.ChainNode:
+		f(n.Node)
+	case *ast.PredicateNode:
+		f(n.Node)
+	case *ast.SliceNode:
+		f(n.Node)
+		f(n.From)
+		f(n.To)
+	case *ast.MapNode:
+		all(n.Pairs)
+	case *ast.PairNode:
+		f(n.Key)
+		f(n.Value)
+	case *ast.SequenceNode:
+		all(n.Nodes)
+	}
+}
+
+// start gives the offset of the first character of n, brackets apart. A
+// node's own location is its operator, and of a conditional it is useless.
+func start(n ast.Node) int {
+	switch m := n.(type) {
+	case *ast.UnaryNode:
+		// x not in y is not (x in y), located at the in.
+		return min(m.Location().From, start(m.Node))
+	case *ast.BinaryNode:
+		return start(m.Left)
+	case *ast.MemberNode:
+		return start(m.Node)
+	case *ast.SliceNode:
+		return start(m.Node)
+	case *ast.ConditionalNode:
+		return start(m.Cond)
+	case *ast.CallNode:
+		return start(m.Callee)
+	}
+	return n.Location().From
+}
+
+// sides gives the texts left and right of the operator at offset off, without
+// brackets around the whole.
+func (p *parsed) sides(off int) (left, right string) {
+	op := slices.IndexFunc(p.tokens, func(t lexer.Token) bool { return t.From == off })
+	open := 0
+	for _, t := range p.tokens[:op] {
+		switch {
+		case t.Is(lexer.Bracket, "(", "[", "{"):
+			open++
+		case t.Kind == lexer.Bracket:
+			open--
+		}
+	}
+	return p.text(open, op), p.text(op+1, len(p.tokens)-open)
+}
+
+// parseNumber gives the exact value of a number token. (The parser's own
+// value of a decimal is a float.)
+func parseNumber(token string) (Rat, error) {
+	text := strings.ToLower(strings.ReplaceAll(token, "_", ""))
+	bad := errors.New("bad number " + strconv.Quote(token))
+	large := errors.New(token + " does not fit in 64 bits")
+
+	if len(text) > 1 && text[0] == '0' && strings.IndexByte("xob", text[1]) >= 0 {
+		n, err := strconv.ParseInt(text, 0, 64)
+		switch {
+		case errors.Is(err, strconv.ErrRange):
+			return Rat{}, large
+		case err != nil:
+			return Rat{}, bad
+		}
+		return Int(n), nil
+	}
+
+	digits, exponent, hasExponent := strings.Cut(text, "e")
+	whole, fraction, _ := strings.Cut(digits, ".")
+	digits = whole + fraction
+	if digits == "" || strings.Trim(digits, "0123456789") != "" {
+		return Rat{}, bad
+	}
+	e := 0
+	if hasExponent {
+		var err error
+		e, err = strconv.Atoi(exponent)
+		if err != nil && !errors.Is(err, strconv.ErrRange) {
+			return Rat{}, bad
+		}
+	}
+	// digits * 10^e, with digits neither starting nor ending in 0.
+	digits = strings.TrimLeft(digits, "0")
+	if digits == "" {
+		return Rat{}, nil
+	}
+	e -= len(fraction)
+	n := len(digits)
+	digits = strings.TrimRight(digits, "0")
+	e += n - len(digits)
+	// 10^19 is too large, and 10^-63 times digits that no 10 divides has a
+	// denominator of 2^63 at least.
+	if e > 18 || e < -62 {
+		return Rat{}, large
+	}
+	r, ok := new(big.Rat).SetString(digits + "e" + strconv.Itoa(e))
+	switch {
+	case !ok:
+		return Rat{}, bad
+	case !r.Num().IsInt64() || !r.Denom().IsInt64():
+		return Rat{}, large
+	}
+	return Frac(r.Num().Int64(), r.Denom().Int64())
+}

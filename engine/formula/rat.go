@@ -1,0 +1,318 @@
+package formula
+
+import (
+	"errors"
+	"math"
+	"math/big"
+	"math/bits"
+	"strconv"
+)
+
+// The ways in which arithmetic on [Rat] fails.
+var (
+	ErrOverflow = errors.New("the number does not fit in 64 bits")
+	ErrDivZero  = errors.New("division by zero")
+)
+
+// Rat is an exact rational number: numerator and denominator are coprime
+// int64s and the denominator is positive. The zero value is 0. Equal numbers
+// are equal by ==.
+//
+// Operations report [ErrOverflow] if and only if the exact result, reduced,
+// does not fit; what happens on the way there does not count.
+type Rat struct {
+	n int64
+	d int64 // the denominator less 1, so that the zero value is 0/1
+}
+
+// Int gives the whole number n.
+func Int(n int64) Rat { return Rat{n: n} }
+
+// Frac gives n/d. It fails with [ErrDivZero] if d is 0, and with
+// [ErrOverflow] if n/d does not fit once its denominator is positive.
+func Frac(n, d int64) (Rat, error) { return Int(n).Quo(Int(d)) }
+
+// Num gives the numerator, which carries the sign.
+func (a Rat) Num() int64 { return a.n }
+
+// Den gives the denominator, which is at least 1.
+func (a Rat) Den() int64 { return a.d + 1 }
+
+// IsInt reports whether a is a whole number.
+func (a Rat) IsInt() bool { return a.d == 0 }
+
+// Int64 gives a as an integer, and whether it is one.
+func (a Rat) Int64() (int64, bool) { return a.n, a.d == 0 }
+
+// String gives "576" for a whole number, else "9/16".
+func (a Rat) String() string {
+	s := strconv.FormatInt(a.n, 10)
+	if a.d != 0 {
+		s += "/" + strconv.FormatInt(a.Den(), 10)
+	}
+	return s
+}
+
+// Add gives a + b, or [ErrOverflow].
+func (a Rat) Add(b Rat) (Rat, error) { return fits(a.add(b)) }
+
+// Sub gives a - b, or [ErrOverflow].
+func (a Rat) Sub(b Rat) (Rat, error) { return fits(a.sub(b)) }
+
+// Mul gives a * b, or [ErrOverflow].
+func (a Rat) Mul(b Rat) (Rat, error) { return fits(a.mul(b)) }
+
+// Quo gives a / b exactly; it fails with [ErrDivZero] or [ErrOverflow].
+func (a Rat) Quo(b Rat) (Rat, error) {
+	if b.n == 0 {
+		return Rat{}, ErrDivZero
+	}
+	return fits(a.quo(b))
+}
+
+// Neg gives -a. It fails with [ErrOverflow] only if the numerator is the
+// least int64.
+func (a Rat) Neg() (Rat, error) { return fits(a.neg()) }
+
+// Floor gives the greatest whole number that is not above a.
+func (a Rat) Floor() Rat {
+	if a.d == 0 {
+		return a
+	}
+	q := a.n / a.Den()
+	if a.n < 0 {
+		q-- // reduced, so never whole: Go rounded towards zero
+	}
+	return Int(q)
+}
+
+// Ceil gives the least whole number that is not below a.
+func (a Rat) Ceil() Rat {
+	if a.d == 0 {
+		return a
+	}
+	q := a.n / a.Den()
+	if a.n > 0 {
+		q++
+	}
+	return Int(q)
+}
+
+// Cmp gives -1 if a < b, 0 if a == b, and 1 if a > b.
+func (a Rat) Cmp(b Rat) int {
+	if a.d == b.d {
+		switch {
+		case a.n < b.n:
+			return -1
+		case a.n > b.n:
+			return 1
+		}
+		return 0
+	}
+	if (a.n < 0) != (b.n < 0) {
+		if a.n < 0 {
+			return -1
+		}
+		return 1
+	}
+	xhi, xlo := bits.Mul64(magnitude(a.n), uint64(b.Den()))
+	yhi, ylo := bits.Mul64(magnitude(b.n), uint64(a.Den()))
+	c := 0
+	switch {
+	case xhi < yhi || xhi == yhi && xlo < ylo:
+		c = -1
+	case xhi > yhi || xlo > ylo:
+		c = 1
+	}
+	if a.n < 0 {
+		return -c
+	}
+	return c
+}
+
+func fits(v Rat, ok bool) (Rat, error) {
+	if !ok {
+		return Rat{}, ErrOverflow
+	}
+	return v, nil
+}
+
+// The lower-case operations report whether the result fits. Whole numbers,
+// the usual case, take the short way.
+
+func (a Rat) neg() (Rat, bool) { return Rat{n: -a.n, d: a.d}, a.n != math.MinInt64 }
+
+func (a Rat) add(b Rat) (Rat, bool) {
+	if a.d|b.d == 0 {
+		s := a.n + b.n
+		return Rat{n: s}, (s > a.n) == (b.n > 0)
+	}
+	return addFrac(a, b, b.n < 0)
+}
+
+func (a Rat) sub(b Rat) (Rat, bool) {
+	if a.d|b.d == 0 {
+		s := a.n - b.n
+		return Rat{n: s}, (s < a.n) == (b.n > 0)
+	}
+	return addFrac(a, b, b.n > 0)
+}
+
+func (a Rat) mul(b Rat) (Rat, bool) {
+	if a.d|b.d == 0 {
+		hi, lo := bits.Mul64(uint64(a.n), uint64(b.n))
+		// The signed high word: the product fits if it only repeats the sign.
+		h := int64(hi) - a.n>>63&b.n - b.n>>63&a.n
+		return Rat{n: int64(lo)}, h == int64(lo)>>63
+	}
+	return mulFrac((a.n < 0) != (b.n < 0), magnitude(a.n), uint64(a.Den()), magnitude(b.n), uint64(b.Den()))
+}
+
+// quo needs b != 0.
+func (a Rat) quo(b Rat) (Rat, bool) {
+	if a.d|b.d == 0 {
+		if q := a.n / b.n; q*b.n == a.n && b.n != -1 {
+			return Rat{n: q}, true
+		}
+	}
+	return mulFrac((a.n < 0) != (b.n < 0), magnitude(a.n), uint64(a.Den()), uint64(b.Den()), magnitude(b.n))
+}
+
+// floorQuo gives floor(a/b) for b != 0, also where a/b itself does not fit.
+func (a Rat) floorQuo(b Rat) (Rat, bool) {
+	if a.d|b.d == 0 && b.n > 0 {
+		q := a.n / b.n
+		if a.n < 0 && q*b.n != a.n {
+			q--
+		}
+		return Int(q), true
+	}
+	if q, ok := a.quo(b); ok {
+		return q.Floor(), true
+	}
+	return a.bigQuo(b, false)
+}
+
+// ceilQuo gives ceil(a/b) for b != 0, also where a/b itself does not fit.
+func (a Rat) ceilQuo(b Rat) (Rat, bool) {
+	if a.d|b.d == 0 && b.n > 0 {
+		q := a.n / b.n
+		if a.n > 0 && q*b.n != a.n {
+			q++
+		}
+		return Int(q), true
+	}
+	if q, ok := a.quo(b); ok {
+		return q.Ceil(), true
+	}
+	return a.bigQuo(b, true)
+}
+
+func (a Rat) bigQuo(b Rat, up bool) (Rat, bool) {
+	x := new(big.Rat).SetFrac64(a.n, a.Den())
+	x.Quo(x, new(big.Rat).SetFrac64(b.n, b.Den()))
+	q, m := new(big.Int).DivMod(x.Num(), x.Denom(), new(big.Int)) // Denom > 0: rounds down
+	if up && m.Sign() != 0 {
+		q.Add(q, big.NewInt(1))
+	}
+	return Rat{n: q.Int64()}, q.IsInt64()
+}
+
+// addFrac gives a + |b|, or a - |b| if bneg. (Knuth 4.5.1: one gcd of the
+// denominators, and what can still be cancelled divides that gcd.)
+func addFrac(a, b Rat, bneg bool) (Rat, bool) {
+	ad, bd := uint64(a.Den()), uint64(b.Den())
+	g := gcd(ad, bd)
+	hi, lo := bits.Mul64(magnitude(a.n), bd/g)
+	yhi, ylo := bits.Mul64(magnitude(b.n), ad/g)
+	neg := a.n < 0
+	var c uint64
+	switch {
+	case neg == bneg:
+		lo, c = bits.Add64(lo, ylo, 0)
+		hi, _ = bits.Add64(hi, yhi, c) // below 2^127: each product is below 2^126
+	case hi > yhi || hi == yhi && lo >= ylo:
+		lo, c = bits.Sub64(lo, ylo, 0)
+		hi, _ = bits.Sub64(hi, yhi, c)
+	default:
+		lo, c = bits.Sub64(ylo, lo, 0)
+		hi, _ = bits.Sub64(yhi, hi, c)
+		neg = bneg
+	}
+	if hi|lo == 0 {
+		return Rat{}, true
+	}
+	_, rem := bits.Div64(hi%g, lo, g)
+	h := gcd(g, rem)
+	if hi >= h {
+		return Rat{}, false
+	}
+	n, _ := bits.Div64(hi, lo, h)
+	dhi, d := bits.Mul64(ad/g, bd/h)
+	if dhi != 0 {
+		return Rat{}, false
+	}
+	return pack(neg, n, d)
+}
+
+// mulFrac gives an/ad * bn/bd with the sign neg; each factor is reduced, so
+// cancelling crosswise reduces the product before it can overflow.
+func mulFrac(neg bool, an, ad, bn, bd uint64) (Rat, bool) {
+	if an == 0 || bn == 0 {
+		return Rat{}, true
+	}
+	g, h := gcd(an, bd), gcd(bn, ad)
+	nhi, n := bits.Mul64(an/g, bn/h)
+	dhi, d := bits.Mul64(ad/h, bd/g)
+	if nhi|dhi != 0 {
+		return Rat{}, false
+	}
+	return pack(neg, n, d)
+}
+
+// pack gives n/d, already reduced, with a sign.
+func pack(neg bool, n, d uint64) (Rat, bool) {
+	if d > math.MaxInt64 || n > 1<<63 || n == 1<<63 && !neg {
+		return Rat{}, false
+	}
+	if neg {
+		n = -n
+	}
+	return Rat{n: int64(n), d: int64(d - 1)}, true
+}
+
+func magnitude(x int64) uint64 {
+	if x < 0 {
+		return -uint64(x)
+	}
+	return uint64(x)
+}
+
+// gcd gives the greatest common divisor; gcd(0, b) is b.
+func gcd(a, b uint64) uint64 {
+	if a == 1 || b == 1 {
+		return 1
+	}
+	if a == 0 || b == 0 {
+		return a | b
+	}
+	// One division levels numbers of unlike size, then the binary method
+	// needs no further one.
+	if a < b {
+		a, b = b, a
+	}
+	a, b = b, a%b
+	if b == 0 {
+		return a
+	}
+	shift := bits.TrailingZeros64(a | b)
+	a >>= bits.TrailingZeros64(a)
+	for b != 0 {
+		b >>= bits.TrailingZeros64(b)
+		if a > b {
+			a, b = b, a
+		}
+		b -= a
+	}
+	return a << shift
+}

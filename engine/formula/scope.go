@@ -1,0 +1,199 @@
+// Package formula compiles and evaluates the numeric formulas of data files.
+//
+// A formula is a string such as "ceil(num_layers / pp_size) * page_size". Names
+// stand for inputs that are set for each evaluation, for other formulas, and
+// for tables of formulas that are picked by a string. All names live in one
+// flat [Scope]; [Scope.Compile] checks every formula at once and gives a
+// [Program]; a [Frame] holds the values of one evaluation.
+//
+// Numbers are exact: see [Rat]. Only the functions that say so round (see
+// [Functions]); a number that does not fit, a division by zero or a value
+// that is missing is an error that points into the formula's text. Evaluation
+// is lazy, deterministic, and ends: there are no loops, no clock, no
+// environment.
+//
+// The operators are + - * / % on numbers (% on whole numbers that are not
+// negative), == != on numbers, strings and truth values, < <= > >= on numbers,
+// and or not && || ! on truth values, contains startsWith endsWith on strings,
+// in on lists, c ? a : b and if c { a } else { b }, list[i] counting from 0, and
+// table[key] or table.key.
+//
+// Errors are [diag.Diag]s, several at once a [diag.List].
+package formula
+
+import (
+	"maps"
+	"slices"
+
+	"kvbench/engine/diag"
+)
+
+// Scope collects names and what they stand for. Use [NewScope]; a Scope is
+// filled by one goroutine.
+type Scope struct {
+	decls []decl
+}
+
+// decl is one declaration, as given.
+type decl struct {
+	unit
+	class class
+	want  Kind
+	def   Value
+	keys  []string
+	srcs  []Source
+}
+
+// class is what a name stands for.
+type class uint8
+
+const (
+	input   class = iota
+	preset        // an input with a default
+	derived       // a formula
+	table
+)
+
+// NewScope gives an empty scope.
+func NewScope() *Scope { return &Scope{} }
+
+// Input declares a value of the given kind that each frame sets. The position
+// is for messages.
+func (s *Scope) Input(name string, kind Kind, pos diag.Pos) {
+	s.decls = append(s.decls, decl{unit: unit{name, Source{Pos: pos}}, class: input, want: kind})
+}
+
+// Default declares an input that has the value v where a frame does not set
+// it.
+func (s *Scope) Default(name string, v Value) {
+	s.decls = append(s.decls, decl{unit: unit{name, Source{}}, class: preset, want: v.Kind, def: v})
+}
+
+// Formula declares a named formula that must yield a value of kind want, or
+// of whatever kind if want is [Any]. A frame may set the name to a value of
+// that kind, which then stands in for the formula.
+//
+// A name that is no identifier ("limits.pool") is allowed; formulas cannot
+// refer to it.
+func (s *Scope) Formula(name string, src Source, want Kind) {
+	s.decls = append(s.decls, decl{unit: unit{name, src}, class: derived, want: want})
+}
+
+// Table declares formulas of one kind, want or whatever the first yields, that
+// formulas pick by key: name[expression], name["key"] or name.key. The formula
+// of keys[i] is srcs[i]; only the one picked is evaluated. Frames cannot set a
+// table.
+func (s *Scope) Table(name string, keys []string, srcs []Source, want Kind) {
+	d := decl{unit: unit{name: name}, class: table, want: want, keys: slices.Clone(keys), srcs: slices.Clone(srcs)}
+	if len(srcs) > 0 {
+		d.src.Pos = srcs[0].Pos
+	}
+	s.decls = append(s.decls, d)
+}
+
+// Ref is a name of a [Program], for quick access. It is good for that program
+// and its frames only; with any other they may panic.
+type Ref int32
+
+// Program is a checked set of formulas. It does not change and may be used by
+// many goroutines at once.
+type Program struct {
+	slots []slot
+	names map[string]Ref
+	cells [StrList + 1]int32 // how many slots there are of each kind
+}
+
+// slot is what one name stands for; the formulas of a table have slots
+// without a name in the program.
+type slot struct {
+	unit
+	class class
+	kind  Kind
+	cell  int32 // index among the slots of its kind
+	def   Value
+	code  code
+	uses  []Ref // in order of first use; of a table: its formulas
+	sides *sides
+	keys  []string // of a table, as declared
+	elems map[string]Ref
+	inner bool // a formula of a table
+}
+
+// Compile checks all formulas. The error holds every fault found: first names
+// declared twice or no identifiers, then, formula by formula in order of
+// declaration, bad syntax, unknown names, unlike kinds, and formulas that need
+// themselves. A formula that needs a faulty one is not blamed for it.
+//
+// The scope stays as it is, and may be added to and compiled again.
+func (s *Scope) Compile() (*Program, error) {
+	c := newCompiler(len(s.decls))
+	var list diag.List
+	for i := range s.decls {
+		list.Add(c.declare(&s.decls[i]))
+	}
+	c.parse()
+	for r := range c.p.slots {
+		c.visit(Ref(r))
+	}
+	for r := range c.p.slots {
+		list = append(list, c.errs[Ref(r)]...)
+	}
+	if err := list.Err(); err != nil {
+		return nil, err
+	}
+	return c.p, nil
+}
+
+// Ref finds a declared name.
+func (p *Program) Ref(name string) (Ref, bool) {
+	r, ok := p.names[name]
+	return r, ok
+}
+
+// Kind gives the kind of a name's values; for a table, that of its formulas.
+func (p *Program) Kind(r Ref) Kind { return p.slots[r].kind }
+
+// Name gives the name of r.
+func (p *Program) Name(r Ref) string { return p.slots[r].name }
+
+// Source gives the text of a formula and its position. Of an input or a table
+// there is no text.
+func (p *Program) Source(r Ref) Source { return p.slots[r].src }
+
+// Uses gives, sorted, the names that the text of r refers to. A table uses
+// what its formulas use.
+func (p *Program) Uses(r Ref) []string {
+	set := map[string]bool{}
+	for _, u := range p.slots[r].uses {
+		if s := &p.slots[u]; !s.inner {
+			set[s.name] = true
+			continue
+		}
+		for _, v := range p.slots[u].uses {
+			set[p.slots[v].name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// Inputs gives, sorted, the names of all inputs, with default or without, that
+// the value of r can depend on, directly or through other formulas.
+func (p *Program) Inputs(r Ref) []string {
+	seen := map[Ref]bool{r: true}
+	var names []string
+	for todo := []Ref{r}; len(todo) > 0; {
+		r, todo = todo[len(todo)-1], todo[:len(todo)-1]
+		s := &p.slots[r]
+		if s.class == input || s.class == preset {
+			names = append(names, s.name)
+		}
+		for _, u := range s.uses {
+			if !seen[u] {
+				seen[u] = true
+				todo = append(todo, u)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,98 @@
+package formula
+
+import (
+	"strconv"
+	"strings"
+
+	"kvbench/engine/diag"
+)
+
+// Kind is the static type of a formula.
+type Kind uint8
+
+// The kinds. Any is no kind of its own: it leaves the kind of a formula to
+// what its text yields.
+const (
+	Any Kind = iota
+	Num
+	Str
+	Bool
+	NumList
+	StrList
+
+	// broken is the kind of an expression with an error already reported.
+	broken Kind = 255
+)
+
+// String gives the kind as messages name it: "a number".
+func (k Kind) String() string {
+	switch k {
+	case Num:
+		return "a number"
+	case Str:
+		return "a string"
+	case Bool:
+		return "true or false"
+	case NumList:
+		return "a list of numbers"
+	case StrList:
+		return "a list of strings"
+	}
+	return "anything"
+}
+
+// list gives the kind of a list whose elements are of kind k.
+func (k Kind) list() Kind {
+	switch k {
+	case Num:
+		return NumList
+	case Str:
+		return StrList
+	}
+	return broken
+}
+
+// Value is a value of one kind; the field of that kind holds it. The memory
+// of a list belongs to the one who made it and must not change while a frame
+// may read it.
+type Value struct {
+	Kind Kind
+	Num  Rat
+	Str  string
+	Bool bool
+	Nums []Rat
+	Strs []string
+}
+
+// String gives the value as a formula would write it: 9/16, "GDS", true,
+// [1, 2], ["a", "b"].
+func (v Value) String() string {
+	switch v.Kind {
+	case Num:
+		return v.Num.String()
+	case Str:
+		return strconv.Quote(v.Str)
+	case Bool:
+		return strconv.FormatBool(v.Bool)
+	case NumList:
+		elems := make([]string, len(v.Nums))
+		for i, n := range v.Nums {
+			elems[i] = n.String()
+		}
+		return "[" + strings.Join(elems, ", ") + "]"
+	case StrList:
+		elems := make([]string, len(v.Strs))
+		for i, s := range v.Strs {
+			elems[i] = strconv.Quote(s)
+		}
+		return "[" + strings.Join(elems, ", ") + "]"
+	}
+	return "nothing"
+}
+
+// Source is the text of a formula and where its first character stands in its
+// file. A zero Pos.Line means that this is not known.
+type Source struct {
+	Text string
+	Pos  diag.Pos
+}

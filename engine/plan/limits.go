@@ -1,0 +1,262 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"kvbench/engine/config"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// maxRounds bounds how often fixes are applied: each round mends one limit.
+const maxRounds = 16
+
+// Violation is a limit that a plan breaks.
+type Violation struct {
+	Limit *schema.Limit
+	// Why gives the numbers of both sides, or what went wrong.
+	Why string
+	// Mends are the flags and values that would mend it.
+	Mends []Setting
+}
+
+// Setting is a flag with a value that it might be given.
+type Setting struct {
+	Flag  string
+	Value formula.Value
+	// Given is set when the user gave the flag another value.
+	Given bool
+}
+
+// String is the setting as one would type it.
+func (s Setting) String() string { return "--" + s.Flag + " " + s.Value.String() }
+
+// Warning gives the violation as a message about a plan.
+func (v *Violation) Warning(pl *Plan) *diag.Diag {
+	d := diag.Warnf(pl.Request.label(), "nixlbench %s %s: %s", pl.Release, v.Limit.Message, v.Why)
+	if len(v.Mends) > 0 {
+		d.WithHint("%s mends it%s", settings(v.Mends), map[bool]string{true: "", false: "; so does --fit"}[v.Mends[0].Given])
+	}
+	return d
+}
+
+func settings(list []Setting) string {
+	text := make([]string, len(list))
+	for i, s := range list {
+		text[i] = s.String()
+	}
+	return strings.Join(text, " ")
+}
+
+// applies reports whether a limit holds for the release and the backend.
+func (p *Planner) applies(l *schema.Limit, backend string) bool {
+	return p.bench.In(l.Era, p.release) && (l.Backends == nil || slices.Contains(l.Backends, backend))
+}
+
+// check gives the limits that the flags break.
+func (p *Planner) check(req *Request, values map[string]flagValue) []Violation {
+	p.apply(req, values)
+	backend, _ := p.backend(values)
+	p.set(argumentsVar, formula.Value{Kind: formula.Str, Str: arguments(values)})
+	var broken []Violation
+	for i := range p.bench.Limits {
+		l := &p.bench.Limits[i]
+		if !p.applies(l, backend) {
+			continue
+		}
+		ref, _ := p.prog.Ref(limitPrefix + l.Name)
+		ok, err := p.frame.Bool(ref)
+		if ok && err == nil {
+			continue
+		}
+		broken = append(broken, Violation{Limit: l, Why: p.why(ref, err), Mends: p.mends(req, l)})
+		if err != nil {
+			break // later limits use the same numbers
+		}
+	}
+	return broken
+}
+
+// arguments is the text of all values that are not left to defaults.
+func arguments(values map[string]flagValue) string {
+	var b strings.Builder
+	for _, name := range schema.Keys(values) {
+		b.WriteString(values[name].Value.String() + "\n")
+	}
+	return b.String()
+}
+
+// why shows the two sides of a comparison, or the condition itself.
+func (p *Planner) why(ref formula.Ref, err error) string {
+	if err != nil {
+		return diag.All(err)[0].Msg
+	}
+	op, left, right, ok, err := p.frame.Sides(ref)
+	if !ok || err != nil {
+		return "it wants " + p.prog.Source(ref).Text
+	}
+	return fmt.Sprintf("%s must be %s %s", side(left), op, side(right))
+}
+
+func side(s formula.Side) string {
+	if v := s.Value.String(); v != s.Text {
+		return s.Text + " (" + v + ")"
+	}
+	return s.Text
+}
+
+// mends gives the settings that fix a limit: those of flags that the release
+// has, with values that the flags can hold and do not have yet.
+func (p *Planner) mends(req *Request, l *schema.Limit) []Setting {
+	var list []Setting
+	for _, name := range schema.Keys(l.Fix) {
+		s, ok := p.slot(name)
+		if !ok {
+			continue
+		}
+		ref, _ := p.prog.Ref(fixPrefix + l.Name + "." + name)
+		v, err := p.frame.Eval(ref)
+		if err != nil || v.Kind != s.def.Kind || p.inRange(s, v) != nil {
+			continue
+		}
+		if now, err := p.frame.Eval(s.ref); err == nil && now.String() == v.String() {
+			continue
+		}
+		_, given := req.Flags[name]
+		list = append(list, Setting{name, v, given})
+	}
+	return list
+}
+
+// fit mends the limits one by one. It changes what the user gave only when
+// force is set. The limits that remain broken are returned with the flags as
+// far as they got; nil means that all hold.
+func (p *Planner) fit(req *Request, values map[string]flagValue, force bool) (map[string]flagValue, []Violation) {
+	values = maps.Clone(values)
+	var broken []Violation
+	for range maxRounds {
+		if broken = p.check(req, values); broken == nil {
+			return values, nil
+		}
+		changed := false
+		for _, m := range broken[0].Mends {
+			if force || !m.Given {
+				values[m.Flag] = flagValue{m.Value, Fix}
+				changed = true
+			}
+		}
+		if !changed {
+			return values, broken
+		}
+	}
+	return values, broken
+}
+
+// refusal says why a plan cannot be fitted, which sizes would fit, and which
+// of the user's flags stand in the way.
+func (p *Planner) refusal(req *Request, values map[string]flagValue, broken []Violation) error {
+	d := diag.Errorf(req.label(), "the plan cannot be fitted: nixlbench %s %s: %s", p.release, broken[0].Limit.Message, broken[0].Why)
+	if smaller := p.smaller(req, values); smaller != "" {
+		d.WithHint("%s", smaller)
+	}
+	// What if the user's own values could be changed?
+	if mended, left := p.fit(req, values, true); left == nil {
+		var change []Setting
+		for _, name := range schema.Keys(req.Flags) {
+			if v := mended[name]; v.from == Fix {
+				change = append(change, Setting{Flag: name, Value: v.Value})
+			}
+		}
+		if len(change) > 0 {
+			d.WithHint("with %s the whole plan fits", settings(change))
+		}
+	}
+	return d
+}
+
+// smaller searches the largest size that fits, quantity by quantity in the
+// order of the data, and words it; "" when none fits.
+func (p *Planner) smaller(req *Request, values map[string]flagValue) string {
+	pinned := map[string]flagValue{}
+	for _, quantity := range p.bench.Shrink {
+		flags := p.flagsOf(quantity)
+		p.apply(req, values)
+		now := map[string]int64{}
+		var top int64
+		for _, name := range flags {
+			now[name], _ = p.number(name)
+			top = max(top, now[name])
+		}
+		try := func(n int64) bool {
+			trial, attempt := *req, maps.Clone(values)
+			trial.Flags = maps.Clone(req.Flags)
+			if trial.Flags == nil {
+				trial.Flags = map[string]config.Value{}
+			}
+			for name, v := range attempt {
+				if v.from == Fix {
+					delete(attempt, name) // fitted to the full size
+				}
+			}
+			maps.Copy(attempt, pinned)
+			for _, name := range flags {
+				attempt[name] = flagValue{goValue(min(n, now[name])), Given}
+			}
+			for name := range attempt {
+				if attempt[name].from == Given {
+					trial.Flags[name] = config.Value{Value: attempt[name].Value}
+				}
+			}
+			_, broken := p.fit(&trial, attempt, false)
+			return broken == nil
+		}
+		if n := largest(top, try); n > 0 {
+			var ask []Setting
+			for name, v := range pinned {
+				ask = append(ask, Setting{Flag: name, Value: v.Value})
+			}
+			for _, name := range flags {
+				ask = append(ask, Setting{Flag: name, Value: goValue(min(n, now[name]))})
+			}
+			slices.SortFunc(ask, func(a, b Setting) int { return strings.Compare(a.Flag, b.Flag) })
+			return fmt.Sprintf("the largest %s that fits is %d: %s", quantity, n, settings(ask))
+		}
+		for _, name := range flags {
+			pinned[name] = flagValue{goValue(int64(1)), Given}
+		}
+	}
+	return ""
+}
+
+// flagsOf gives the flags of the release that are computed from a quantity.
+func (p *Planner) flagsOf(quantity string) []string {
+	var names []string
+	for _, s := range p.flags {
+		if !s.Computed.IsZero() && slices.Contains(p.prog.Uses(s.ref), quantity) {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+// largest gives the greatest n from 1 to top that fits, or 0. What fits is
+// taken to fit in every smaller size too.
+func largest(top int64, fits func(int64) bool) int64 {
+	if top < 1 || !fits(1) {
+		return 0
+	}
+	lo, hi := int64(1), top
+	for lo < hi {
+		mid := hi - (hi-lo)/2
+		if fits(mid) {
+			lo = mid
+		} else {
+			hi = mid - 1
+		}
+	}
+	return lo
+}

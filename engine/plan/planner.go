@@ -1,0 +1,458 @@
+// Package plan turns facts into quantities and quantities into nixlbench
+// flags. It applies the backend's rules and the limits of a release, and can
+// fit a plan to them. All of these are data; the package knows their form only.
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"kvbench/engine/config"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// The names that the rules' form needs: the flag that selects the backend, the
+// configuration's two sides of a transfer, and the text of all values that
+// limits may search.
+const (
+	backendFlag    = "backend"
+	sourceVar      = "source"
+	destinationVar = "destination"
+	sideMemory     = "memory"
+	sideGPU        = "gpu"
+	argumentsVar   = "arguments"
+	dtypesTable    = "dtypes"
+	limitPrefix    = "limits."
+	fixPrefix      = "fix."
+	takesPrefix    = "takes."
+)
+
+// Planner makes plans for models of one architecture and one nixlbench
+// release. It is not safe for concurrent use.
+type Planner struct {
+	schema  *schema.Schema
+	bench   *schema.Nixlbench
+	release string
+	arch    *schema.Architecture
+
+	prog  *formula.Program
+	frame *formula.Frame
+	flags []flagSlot // of the release, by name
+}
+
+// flagSlot is a flag of the release.
+type flagSlot struct {
+	*schema.Flag
+	era *schema.FlagEra
+	ref formula.Ref
+	def formula.Value
+}
+
+// New compiles the formulas of an architecture with those of the schema. The
+// error holds everything that is wrong with them.
+func New(s *schema.Schema, release string, arch *schema.Architecture) (*Planner, error) {
+	p := &Planner{schema: s, bench: &s.Nixlbench, release: release, arch: arch}
+	scope := formula.NewScope()
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		kind := formula.Str
+		if f.Number {
+			kind = formula.Num
+		}
+		scope.Input(f.Var, kind, f.Pos)
+	}
+	table(scope, dtypesTable, s.Dtypes)
+	addFormulas(scope, s.Let, formula.Any)
+	for _, q := range s.Quantities {
+		if !q.Formula.IsZero() {
+			scope.Formula(q.Name, source(q.Formula), formula.Num)
+		}
+	}
+	p.declareBench(scope)
+
+	for _, param := range arch.Params {
+		if kind, ok := paramKinds[param.Kind]; ok {
+			scope.Input(param.Name, kind, param.Pos)
+		}
+	}
+	addFormulas(scope, arch.Formulas, formula.Any)
+	for _, name := range schema.Keys(arch.Tables) {
+		table(scope, name, arch.Tables[name])
+	}
+
+	var err error
+	if p.prog, err = scope.Compile(); err != nil {
+		return nil, err
+	}
+	p.frame = p.prog.NewFrame()
+	for i := range p.flags {
+		p.flags[i].ref, _ = p.prog.Ref(p.flags[i].Name)
+	}
+	return p, nil
+}
+
+var paramKinds = map[string]formula.Kind{
+	"number": formula.Num, "string": formula.Str, "bool": formula.Bool,
+	"numbers": formula.NumList, "strings": formula.StrList,
+}
+
+// declareBench declares the release's flags, its backends' rules and limits.
+func (p *Planner) declareBench(scope *formula.Scope) {
+	for _, name := range schema.Keys(p.bench.Flags) {
+		f := p.bench.Flags[name]
+		era := p.bench.FlagIn(f, p.release)
+		if era == nil {
+			scope.Default(name, goValue(f.AbsentValue()))
+			continue
+		}
+		def := goValue(era.Default)
+		p.flags = append(p.flags, flagSlot{Flag: f, era: era, def: def})
+		if f.Computed.IsZero() {
+			scope.Default(name, def)
+		} else {
+			scope.Formula(name, source(f.Computed), def.Kind)
+		}
+	}
+	scope.Input(argumentsVar, formula.Str, diag.Pos{})
+	addFormulas(scope, p.bench.Let, formula.Any)
+	for _, name := range schema.Keys(p.bench.Backends) {
+		if b := p.bench.Backends[name]; p.bench.In(b.Era, p.release) {
+			scope.Formula(takesPrefix+name+"."+sideMemory, source(b.Takes.Memory), formula.Bool)
+			scope.Formula(takesPrefix+name+"."+sideGPU, source(b.Takes.GPU), formula.Bool)
+		}
+	}
+	for i := range p.bench.Limits {
+		l := &p.bench.Limits[i]
+		if !p.bench.In(l.Era, p.release) {
+			continue
+		}
+		scope.Formula(limitPrefix+l.Name, source(l.Require), formula.Bool)
+		for _, flag := range schema.Keys(l.Fix) {
+			scope.Formula(fixPrefix+l.Name+"."+flag, source(l.Fix[flag]), formula.Any)
+		}
+	}
+}
+
+func addFormulas(scope *formula.Scope, m map[string]schema.Formula, want formula.Kind) {
+	for _, name := range schema.Keys(m) {
+		scope.Formula(name, source(m[name]), want)
+	}
+}
+
+func table(scope *formula.Scope, name string, m map[string]schema.Formula) {
+	keys := schema.Keys(m)
+	srcs := make([]formula.Source, len(keys))
+	for i, k := range keys {
+		srcs[i] = source(m[k])
+	}
+	scope.Table(name, keys, srcs, formula.Num)
+}
+
+func source(f schema.Formula) formula.Source { return formula.Source{Text: f.Text, Pos: f.Pos} }
+
+// goValue gives a value of the data as one for formulas.
+func goValue(v any) formula.Value {
+	switch v := v.(type) {
+	case string:
+		return formula.Value{Kind: formula.Str, Str: v}
+	case bool:
+		return formula.Value{Kind: formula.Bool, Bool: v}
+	case int64:
+		return formula.Value{Kind: formula.Num, Num: formula.Int(v)}
+	}
+	return formula.Value{}
+}
+
+// set gives a name its value in the frame; names that no formula knows do not
+// matter.
+func (p *Planner) set(name string, v formula.Value) {
+	if ref, ok := p.prog.Ref(name); ok && p.prog.Kind(ref) == v.Kind {
+		p.frame.Set(ref, v)
+	}
+}
+
+// load empties the frame and sets the facts of a request.
+func (p *Planner) load(req *Request) {
+	p.frame.Reset()
+	for name, v := range req.Model.Params {
+		p.set(name, v.Value)
+	}
+	for name, v := range req.Config.Values {
+		p.set(name, v.Value)
+	}
+}
+
+// checkTables refuses field values that are no key of the table that holds
+// them.
+func (p *Planner) checkTables(req *Request) error {
+	var errs diag.List
+	for i := range p.schema.Fields {
+		f := &p.schema.Fields[i]
+		t, ok := p.arch.Tables[f.Table]
+		v := req.Config.Values[f.Var]
+		if !ok || v.Kind != formula.Str {
+			continue
+		}
+		if _, ok := t[v.Str]; ok {
+			continue
+		}
+		keys := schema.Keys(t)
+		field := f.Path + ": "
+		if v.Origin.Kind == config.FromFlag {
+			field = ""
+		}
+		d := v.Origin.Errorf("%s%q is not allowed: want one of %s", field, v.Str, strings.Join(keys, ", "))
+		if hint := diag.DidYouMean(v.Str, keys); hint != "" {
+			d.WithHint("%s", hint)
+		}
+		errs = append(errs, d)
+	}
+	return errs.Err()
+}
+
+// quantities evaluates the schema's quantities, each a whole number.
+func (p *Planner) quantities() ([]Quantity, error) {
+	var errs diag.List
+	all := make([]Quantity, 0, len(p.schema.Quantities))
+	for _, q := range p.schema.Quantities {
+		ref, ok := p.prog.Ref(q.Name)
+		if !ok {
+			errs = append(errs, diag.Errorf(diag.Pos{File: p.arch.File}, "%s has no formula for %s", p.arch.Name, q.Name))
+			continue
+		}
+		v, err := p.frame.Num(ref)
+		if err != nil {
+			errs.Add(err)
+			continue
+		}
+		n, whole := v.Int64()
+		if !whole {
+			src := p.origin(ref)
+			d := diag.Errorf(src.Pos, "%s is %s, which is not a whole number", q.Name, v)
+			d.Source, d.Caret = src.Text, 1
+			errs = append(errs, d.WithHint("round where the number is meant to be rounded: floor(), ceil(), div() or ceil_div()"))
+			continue
+		}
+		if n < 1 {
+			errs = append(errs, diag.Errorf(p.origin(ref).Pos, "%s is %d: want at least 1", q.Name, n))
+			continue
+		}
+		all = append(all, Quantity{q.Name, q.Unit, n})
+	}
+	return all, errs.Err()
+}
+
+// origin gives the formula that a value comes from: where the formula picks
+// one of a table, the one that it picks.
+func (p *Planner) origin(ref formula.Ref) formula.Source {
+	uses := p.prog.Uses(ref)
+	for _, name := range uses {
+		t, ok := p.arch.Tables[name]
+		if !ok {
+			continue
+		}
+		for _, key := range uses {
+			if r, ok := p.prog.Ref(key); ok && p.prog.Kind(r) == formula.Str {
+				if v, err := p.frame.Eval(r); err == nil && !t[v.Str].IsZero() {
+					return source(t[v.Str])
+				}
+			}
+		}
+	}
+	return p.prog.Source(ref)
+}
+
+// Reads reports whether any of the named values depends on a configuration
+// field.
+func (p *Planner) Reads(field string, names ...string) bool {
+	for _, name := range names {
+		if name == field {
+			return true
+		}
+		if ref, ok := p.prog.Ref(name); ok && slices.Contains(p.prog.Inputs(ref), field) {
+			return true
+		}
+	}
+	return false
+}
+
+// Quantity is a number that a plan yields.
+type Quantity struct {
+	Name, Unit string
+	Value      int64
+}
+
+// Request is what a plan is made of.
+type Request struct {
+	Model  *config.Model
+	Config *config.Config
+	// Flags are the nixlbench flags that the user gave, by name.
+	Flags map[string]config.Value
+	// Fit changes values that the user did not give so that the release
+	// accepts the plan.
+	Fit bool
+}
+
+// label names the request in messages.
+func (r *Request) label() diag.Pos { return diag.Pos{File: r.Config.File} }
+
+// Plan is the outcome.
+type Plan struct {
+	Request    *Request
+	Release    string
+	Quantities []Quantity
+	// Flags holds every flag of the release, by name; nil for a plan of
+	// quantities alone.
+	Flags []Flag
+	// Violations are the limits that the plan breaks.
+	Violations []Violation
+}
+
+// Flag is a nixlbench flag with its value.
+type Flag struct {
+	*schema.Flag
+	Value formula.Value
+	// From says where the value comes from.
+	From Source
+	// Emit marks the flags that the command needs.
+	Emit bool
+}
+
+// Source is where a flag's value comes from.
+type Source uint8
+
+// The sources of a flag's value.
+const (
+	Default Source = iota
+	Given
+	Computed
+	Rule
+	Fix
+)
+
+// Quantities evaluates the quantities only.
+func (p *Planner) Quantities(req *Request) (*Plan, error) {
+	p.load(req)
+	if err := p.checkTables(req); err != nil {
+		return nil, err
+	}
+	q, err := p.quantities()
+	return &Plan{Request: req, Release: p.release, Quantities: q}, err
+}
+
+// Value gives a value of the plan by name: a quantity, a configuration field
+// or a parameter.
+func (pl *Plan) Value(name string) (formula.Value, bool) {
+	for _, q := range pl.Quantities {
+		if q.Name == name {
+			return goValue(q.Value), true
+		}
+	}
+	if v, ok := pl.Request.Config.Values[name]; ok {
+		return v.Value, true
+	}
+	v, ok := pl.Request.Model.Params[name]
+	return v.Value, ok
+}
+
+// Plan makes a plan: quantities, flags, and the limits it breaks. A plan that
+// was to be fitted and cannot be is an error that says which sizes would fit.
+func (p *Planner) Plan(req *Request) (*Plan, error) {
+	out, err := p.Quantities(req)
+	if err != nil {
+		return nil, err
+	}
+	values, err := p.resolve(req)
+	if err != nil {
+		return nil, err
+	}
+	if req.Fit {
+		var broken []Violation
+		if values, broken = p.fit(req, values, false); broken != nil {
+			return nil, p.refusal(req, values, broken)
+		}
+	} else {
+		out.Violations = p.check(req, values)
+	}
+	p.apply(req, values)
+	out.Flags, err = p.collect(values)
+	return out, err
+}
+
+// flagValue is a flag's value with the reason for it.
+type flagValue struct {
+	formula.Value
+	from Source
+}
+
+// apply loads the frame with the request and the flags' values.
+func (p *Planner) apply(req *Request, values map[string]flagValue) {
+	p.load(req)
+	for name, v := range values {
+		p.set(name, v.Value)
+	}
+}
+
+// collect reads every flag of the release from the frame.
+func (p *Planner) collect(values map[string]flagValue) ([]Flag, error) {
+	var errs diag.List
+	out := make([]Flag, len(p.flags))
+	all := false
+	for i, s := range p.flags {
+		v, err := p.frame.Eval(s.ref)
+		if err == nil {
+			err = p.inRange(s, v)
+		}
+		if err != nil {
+			errs.Add(err)
+			continue
+		}
+		out[i] = Flag{Flag: s.Flag, Value: v, From: values[s.Name].from, Emit: v.String() != s.def.String()}
+		if out[i].From == Default && !s.Computed.IsZero() {
+			out[i].From = Computed
+		}
+		all = all || s.WritesAll && out[i].From == Given
+	}
+	for i := range out {
+		out[i].Emit = out[i].Emit || all
+	}
+	return out, errs.Err()
+}
+
+// inRange checks that a number fits the flag's type.
+func (p *Planner) inRange(s flagSlot, v formula.Value) error {
+	if v.Kind != formula.Num {
+		return nil
+	}
+	lo, hi := schema.Range(s.era.Type)
+	if n, whole := v.Num.Int64(); !whole || n < lo || n > hi {
+		return diag.Errorf(s.Computed.Pos, "%s of nixlbench %s takes whole numbers from %d to %d, not %s", s.Name, p.release, lo, hi, v.Num)
+	}
+	return nil
+}
+
+// slot finds a flag of the release.
+func (p *Planner) slot(name string) (flagSlot, bool) {
+	i, ok := slices.BinarySearchFunc(p.flags, name, func(s flagSlot, name string) int { return strings.Compare(s.Name, name) })
+	if !ok {
+		return flagSlot{}, false
+	}
+	return p.flags[i], true
+}
+
+// number gives the current value of a flag in the frame.
+func (p *Planner) number(name string) (int64, error) {
+	s, ok := p.slot(name)
+	if !ok {
+		return 0, fmt.Errorf("no flag %s", name)
+	}
+	v, err := p.frame.Num(s.ref)
+	if err != nil {
+		return 0, err
+	}
+	n, _ := v.Int64()
+	return n, nil
+}

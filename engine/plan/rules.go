@@ -1,0 +1,175 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"kvbench/engine/config"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// resolve gives the flags that are not left to their defaults: what the user
+// gave, and what the backend's rules make of source and destination.
+func (p *Planner) resolve(req *Request) (map[string]flagValue, error) {
+	if err := p.checkGiven(req); err != nil {
+		return nil, err
+	}
+	values := map[string]flagValue{}
+	for name, v := range req.Flags {
+		values[name] = flagValue{v.Value, Given}
+	}
+	name, backend := p.backend(values)
+	p.apply(req, values)
+	t, err := p.transfer(req, name, backend)
+	if err != nil {
+		return nil, err
+	}
+	req.Config.Values[sourceVar] = p.side(req, sourceVar, t.Source)
+	req.Config.Values[destinationVar] = p.side(req, destinationVar, t.Destination)
+
+	// A fitted plan says what nixlbench is really to move.
+	set := t.Set
+	if req.Fit && t.Fit != nil {
+		set = t.Fit
+	}
+	var errs diag.List
+	for _, flag := range schema.Keys(set) {
+		values[flag] = p.rule(req, values, flag, set[flag])
+	}
+	for _, rules := range []map[string]string{set, t.Fit} {
+		for _, flag := range schema.Keys(rules) {
+			want, covered := set[flag]
+			if !covered {
+				want = rules[flag]
+			}
+			v, given := req.Flags[flag]
+			if !given || v.Str == want {
+				continue
+			}
+			d := v.Origin.Errorf("%s contradicts %s %s and %s %s, which take %s on %s", v.Str,
+				sourceVar, sideText(req, sourceVar), destinationVar, sideText(req, destinationVar), want, name)
+			d.WithHint("leave it out, or give another --%s or --%s", sourceVar, destinationVar)
+			errs = append(errs, d)
+		}
+	}
+	errs = slices.CompactFunc(errs, func(a, b *diag.Diag) bool { return a.Msg == b.Msg })
+	return values, errs.Err()
+}
+
+// rule gives a flag the value of a rule, unless the user gave one.
+func (p *Planner) rule(req *Request, values map[string]flagValue, flag, value string) flagValue {
+	if _, given := req.Flags[flag]; given {
+		return values[flag]
+	}
+	return flagValue{formula.Value{Kind: formula.Str, Str: value}, Rule}
+}
+
+// side gives the value of a side: the user's, or the one of the rule.
+func (p *Planner) side(req *Request, name, value string) config.Value {
+	if v, ok := req.Config.Values[name]; ok {
+		return v
+	}
+	return config.Value{Value: formula.Value{Kind: formula.Str, Str: value}, Origin: config.Origin{Kind: config.FromCommand, Name: backendFlag}}
+}
+
+// sideText names a side with the place that gave it.
+func sideText(req *Request, name string) string {
+	v := req.Config.Values[name]
+	if v.Origin.Given() {
+		return v.Str + " (" + v.Origin.String() + ")"
+	}
+	return v.Str + " (the backend's default)"
+}
+
+// backend gives the selected backend.
+func (p *Planner) backend(values map[string]flagValue) (string, *schema.Backend) {
+	name := values[backendFlag].Str
+	if name == "" {
+		if s, ok := p.slot(backendFlag); ok {
+			name = s.def.Str
+		}
+	}
+	return name, p.bench.Backends[name]
+}
+
+// transfer picks the first of the backend's transfers that goes with the sides
+// that were given and the memory that the backend takes.
+func (p *Planner) transfer(req *Request, name string, b *schema.Backend) (*schema.Transfer, error) {
+	takes := func(side string) bool {
+		ref, ok := p.prog.Ref(takesPrefix + name + "." + side)
+		if !ok {
+			return true // a file
+		}
+		yes, err := p.frame.Bool(ref)
+		return err == nil && yes
+	}
+	given := func(v config.Value, side string) bool { return v.Kind != formula.Str || v.Str == side }
+	src, dst := req.Config.Values[sourceVar], req.Config.Values[destinationVar]
+	var possible []string
+	for i := range b.Transfers {
+		t := &b.Transfers[i]
+		if !takes(t.Source) || !takes(t.Destination) {
+			continue
+		}
+		if given(src, t.Source) && given(dst, t.Destination) {
+			return t, nil
+		}
+		possible = append(possible, t.Source+" to "+t.Destination)
+	}
+	at, what := src, "from "+src.Str
+	if src.Kind != formula.Str {
+		at, what = dst, "to "+dst.Str
+	} else if dst.Kind == formula.Str {
+		what += " to " + dst.Str
+		if dst.Origin.Kind > src.Origin.Kind {
+			at = dst
+		}
+	}
+	return nil, at.Origin.Errorf("backend %s does not move data %s", name, what).
+		WithHint("it moves data from %s", strings.Join(possible, ", "))
+}
+
+// checkGiven refuses flags and values that the release does not have.
+func (p *Planner) checkGiven(req *Request) error {
+	var errs diag.List
+	for _, name := range schema.Keys(req.Flags) {
+		v := req.Flags[name]
+		f := p.bench.Flags[name]
+		if p.bench.FlagIn(f, p.release) == nil {
+			errs = append(errs, p.lacks(f, v.Origin))
+			continue
+		}
+		allowed := p.bench.ValuesIn(f, p.release)
+		if f.Values == nil || slices.Contains(allowed, v.Str) {
+			continue
+		}
+		if era, known := f.Values[v.Str]; known {
+			errs = append(errs, v.Origin.Errorf("%s needs nixlbench %s; the release is %s", v.Str, p.bench.Span(era), p.release).
+				WithHint("choose it with --nixlbench_release, or one of %s", strings.Join(allowed, ", ")))
+			continue
+		}
+		d := v.Origin.Errorf("%q is not allowed: want one of %s", v.Str, strings.Join(allowed, ", "))
+		if hint := diag.DidYouMean(v.Str, allowed); hint != "" {
+			d.WithHint("%s", hint)
+		}
+		errs = append(errs, d)
+	}
+	return errs.Err()
+}
+
+// lacks says that the release does not have a flag, and what it has instead.
+func (p *Planner) lacks(f *schema.Flag, from config.Origin) *diag.Diag {
+	d := from.Errorf("needs nixlbench %s; --nixlbench_release is %s", p.bench.SpanOfFlag(f), p.release)
+	var instead []string
+	for _, name := range f.Instead {
+		if other := p.bench.Flags[name]; other != nil && p.bench.FlagIn(other, p.release) != nil {
+			instead = append(instead, "--"+name)
+		}
+	}
+	if len(instead) > 0 {
+		d.Msg += ", which has " + strings.Join(instead, " and ")
+	}
+	return d
+}

@@ -1,0 +1,156 @@
+// Package report writes plans for people and for programs.
+package report
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/big"
+	"strings"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/nixlbench"
+	"kvbench/engine/plan"
+	"kvbench/engine/schema"
+)
+
+// The keys that a plan has beside nixlbench's own flags.
+const (
+	keyFile  = "config_file"
+	keyModel = "model"
+	keyOwn   = "kvbench"
+)
+
+var rule = strings.Repeat("=", 80)
+
+// Rows writes the lines of a view.
+func Rows(w io.Writer, view schema.View, pl *plan.Plan) error {
+	for _, r := range view.Rows {
+		text := fileText(pl)
+		if r.Value != keyFile {
+			v, ok := pl.Value(r.Value)
+			if !ok {
+				return fmt.Errorf("the view has no value %s", r.Value)
+			}
+			if text = diag.Printable(v.String()); r.As == "bytes" {
+				n, _ := v.Num.Int64()
+				text = Bytes(n)
+			}
+		}
+		if _, err := fmt.Fprintf(w, "%-*s: %s%s\n", view.Width, r.Label, text, r.Suffix); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func fileText(pl *plan.Plan) string {
+	if pl.Request.Config.File == "" {
+		return "none"
+	}
+	return diag.Printable(pl.Request.Config.File)
+}
+
+// Text writes plans as headers and shell commands, a blank line between them.
+func Text(w io.Writer, view schema.View, plans []*plan.Plan) error {
+	for i, pl := range plans {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintln(w, rule)
+		if err := Rows(w, view, pl); err != nil {
+			return err
+		}
+		fmt.Fprintln(w, rule)
+		if _, err := io.WriteString(w, nixlbench.Shell(pl.Flags)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// JSON writes plans as an array of objects: every flag of the release with its
+// value, the configuration file, the model, and kvbench's own numbers.
+func JSON(w io.Writer, plans []*plan.Plan) error {
+	list := make([]map[string]any, len(plans))
+	for i, pl := range plans {
+		obj := map[string]any{keyFile: nil, keyModel: model(pl)}
+		if file := pl.Request.Config.File; file != "" {
+			obj[keyFile] = file
+		}
+		for _, f := range pl.Flags {
+			obj[f.JSONKey()] = native(f.Value)
+		}
+		own := map[string]any{"release": pl.Release}
+		for _, q := range pl.Quantities {
+			own[q.Name] = q.Value
+		}
+		obj[keyOwn] = own
+		list[i] = obj
+	}
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(list)
+}
+
+// CSV writes plans as one row each below a header: the configuration file, the
+// model, the configuration's fields in the schema's order, then the release's
+// flags by name. All plans are of one release.
+func CSV(w io.Writer, fields []schema.Field, plans []*plan.Plan) error {
+	out := csv.NewWriter(w)
+	for i, pl := range plans {
+		head := []string{keyFile, keyModel}
+		row := []string{pl.Request.Config.File, model(pl)}
+		for _, f := range fields {
+			head = append(head, keyModel+"_"+strings.ReplaceAll(f.Path, ".", "_"))
+			row = append(row, pl.Request.Config.Values[f.Var].String())
+		}
+		for _, f := range pl.Flags {
+			head = append(head, f.JSONKey())
+			row = append(row, f.Value.String())
+		}
+		if i == 0 {
+			out.Write(head)
+		}
+		out.Write(row)
+	}
+	out.Flush()
+	return out.Error()
+}
+
+func model(pl *plan.Plan) string { return pl.Request.Model.Name }
+
+// native gives a value as JSON has it.
+func native(v formula.Value) any {
+	switch v.Kind {
+	case formula.Num:
+		n, _ := v.Num.Int64()
+		return n
+	case formula.Bool:
+		return v.Bool
+	}
+	return v.Str
+}
+
+// Bytes writes a size with a unit of 1024 bytes and at most two decimals, half
+// to even: 1.12 MB for 1179648, 72.0 KB for 73728.
+func Bytes(n int64) string {
+	units := []string{"B", "KB", "MB", "GB", "TB", "PB", "EB"}
+	power := 0
+	for n>>(10*power) >= 1024 {
+		power++
+	}
+	// n / 1024^power in hundredths
+	num := new(big.Int).Mul(big.NewInt(n), big.NewInt(100))
+	den := new(big.Int).Lsh(big.NewInt(1), uint(10*power))
+	q, r := new(big.Int).QuoRem(num, den, new(big.Int))
+	if c := r.Lsh(r, 1).Cmp(den); c > 0 || c == 0 && q.Bit(0) == 1 {
+		q.Add(q, big.NewInt(1))
+	}
+	hundredths := q.Int64()
+	text := fmt.Sprintf("%d.%02d", hundredths/100, hundredths%100)
+	return strings.TrimSuffix(text, "0") + " " + units[power]
+}

@@ -1,0 +1,39 @@
+package schema
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Decode reads a schema from JSON, as [Schema] marshals.
+func Decode(data []byte) (*Schema, error) {
+	s := new(Schema)
+	if err := json.Unmarshal(data, s); err != nil {
+		return nil, fmt.Errorf("the schema's snapshot: %w", err)
+	}
+	s.Normalize()
+	return s, nil
+}
+
+// Normalize fills what JSON leaves out: names that are keys, and numbers as
+// int64.
+func (s *Schema) Normalize() {
+	for i := range s.Fields {
+		s.Fields[i].Default = native(s.Fields[i].Default)
+	}
+	for name, f := range s.Nixlbench.Flags {
+		f.Name = name
+		f.Absent = native(f.Absent)
+		for i := range f.Eras {
+			f.Eras[i].Default = native(f.Eras[i].Default)
+		}
+	}
+}
+
+// native turns JSON's numbers into int64: all numbers of the data are whole.
+func native(v any) any {
+	if f, ok := v.(float64); ok {
+		return int64(f)
+	}
+	return v
+}

@@ -1,0 +1,294 @@
+package schema
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Nixlbench is what is known of the nixlbench program.
+type Nixlbench struct {
+	Releases []string            `json:"releases"` // oldest first
+	Default  string              `json:"default_release"`
+	Aliases  map[string]string   `json:"aliases"`
+	Flags    map[string]*Flag    `json:"flags"`
+	Backends map[string]*Backend `json:"backends"`
+	Let      map[string]Formula  `json:"let"`
+	Limits   []Limit             `json:"limits"`
+	// Shrink names the quantities that a refused plan may be asked for in a
+	// smaller size, in this order.
+	Shrink []string `json:"shrink"`
+}
+
+// Era is a span of releases: from Since on, without Until and what follows,
+// without those in Except.
+type Era struct {
+	Since  string   `json:"since"`
+	Until  string   `json:"until,omitempty"`
+	Except []string `json:"except,omitempty"`
+}
+
+// Flag is a flag of nixlbench.
+type Flag struct {
+	Name      string         `json:"-"`
+	Help      string         `json:"help"`
+	Unit      string         `json:"unit,omitempty"`
+	Secret    bool           `json:"secret,omitempty"`
+	Computed  Formula        `json:"computed,omitzero"`
+	Instead   []string       `json:"instead,omitempty"`
+	Key       string         `json:"key,omitempty"`
+	WritesAll bool           `json:"writes_all,omitempty"`
+	Values    map[string]Era `json:"values,omitempty"`
+	Absent    any            `json:"absent,omitempty"`
+	Eras      []FlagEra      `json:"eras"`
+}
+
+// FlagEra is a flag's type and default over a span of releases.
+type FlagEra struct {
+	Era
+	Type    string `json:"type"` // string, bool, int32, uint32, uint64
+	Default any    `json:"default"`
+}
+
+// Backend is a transfer backend of nixlbench.
+type Backend struct {
+	Era
+	Class string `json:"class"`
+	Takes struct {
+		Memory Formula `json:"memory"`
+		GPU    Formula `json:"gpu"`
+	} `json:"takes"`
+	Transfers []Transfer `json:"transfers"`
+}
+
+// Transfer says which flags a source and a destination lead to.
+type Transfer struct {
+	Source      string            `json:"source"`
+	Destination string            `json:"destination"`
+	Set         map[string]string `json:"set"`
+	Fit         map[string]string `json:"fit,omitempty"`
+}
+
+// Limit is a condition that nixlbench holds a run to.
+type Limit struct {
+	Era
+	Name     string             `json:"name"`
+	Backends []string           `json:"backends,omitempty"`
+	Require  Formula            `json:"require"`
+	Message  string             `json:"message"`
+	Fix      map[string]Formula `json:"fix,omitempty"`
+}
+
+// JSONKey is the flag's name in JSON and CSV.
+func (f *Flag) JSONKey() string {
+	if f.Key != "" {
+		return f.Key
+	}
+	return f.Name
+}
+
+// Release gives the name of a release by its name or alias.
+func (n *Nixlbench) Release(name string) (string, bool) {
+	if r, ok := n.Aliases[name]; ok {
+		return r, true
+	}
+	return name, slices.Contains(n.Releases, name)
+}
+
+// In reports whether the era has the release.
+func (n *Nixlbench) In(e Era, release string) bool {
+	at := slices.Index(n.Releases, release)
+	if at < slices.Index(n.Releases, e.Since) || slices.Contains(e.Except, release) {
+		return false
+	}
+	return e.Until == "" || at < slices.Index(n.Releases, e.Until)
+}
+
+// FlagIn gives the flag's type and default in a release, or nil where the
+// release does not have it.
+func (n *Nixlbench) FlagIn(f *Flag, release string) *FlagEra {
+	for i := range f.Eras {
+		if n.In(f.Eras[i].Era, release) {
+			return &f.Eras[i]
+		}
+	}
+	return nil
+}
+
+// FlagsOf gives the flags of a release, sorted by name.
+func (n *Nixlbench) FlagsOf(release string) []*Flag {
+	var flags []*Flag
+	for _, name := range Keys(n.Flags) {
+		if f := n.Flags[name]; n.FlagIn(f, release) != nil {
+			flags = append(flags, f)
+		}
+	}
+	return flags
+}
+
+// Span says which releases the eras have, in words: "0.4.0 and later",
+// "0.2.0 to 0.3.1", "1.3.0 and later, but not 1.3.2".
+func (n *Nixlbench) Span(eras ...Era) string {
+	var parts []string
+	for i := 0; i < len(eras); i++ {
+		e := eras[i]
+		for i+1 < len(eras) && e.Until == eras[i+1].Since {
+			i++
+			e.Until = eras[i].Until
+			e.Except = append(slices.Clone(e.Except), eras[i].Except...)
+		}
+		s := e.Since
+		switch last := n.before(e.Until); {
+		case e.Until == "" && e.Since != n.Releases[len(n.Releases)-1]:
+			s += " and later"
+		case e.Until != "" && last != e.Since:
+			s += " to " + last
+		}
+		if len(e.Except) > 0 {
+			s += ", but not " + strings.Join(e.Except, ", ")
+		}
+		parts = append(parts, s)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// SpanOfFlag says which releases have the flag.
+func (n *Nixlbench) SpanOfFlag(f *Flag) string {
+	eras := make([]Era, len(f.Eras))
+	for i := range f.Eras {
+		eras[i] = f.Eras[i].Era
+	}
+	return n.Span(eras...)
+}
+
+func (n *Nixlbench) before(release string) string {
+	if i := slices.Index(n.Releases, release); i > 0 {
+		return n.Releases[i-1]
+	}
+	return ""
+}
+
+// ValuesIn gives the values that a flag takes in a release, sorted, or nil
+// when it takes any.
+func (n *Nixlbench) ValuesIn(f *Flag, release string) []string {
+	var values []string
+	for _, v := range Keys(f.Values) {
+		if n.In(f.Values[v], release) {
+			values = append(values, v)
+		}
+	}
+	return values
+}
+
+// AbsentValue is what formulas read where the release lacks the flag.
+func (f *Flag) AbsentValue() any {
+	if f.Absent != nil {
+		return f.Absent
+	}
+	return f.Eras[0].Default
+}
+
+// ParseValue reads the text of a flag's value as nixlbench's flag parser
+// would, with byte suffixes where the flag is a size. The result is an int64,
+// a bool or a string; an error says what is expected.
+func (s *Schema) ParseValue(f *Flag, typ, text string) (any, error) {
+	switch typ {
+	case "string":
+		return text, nil
+	case "bool":
+		switch strings.ToLower(text) {
+		case "true", "t", "yes", "y", "1":
+			return true, nil
+		case "false", "f", "no", "n", "0":
+			return false, nil
+		}
+		return nil, fmt.Errorf("want true or false")
+	}
+	digits, factor := text, int64(1)
+	if f.Unit == "B" {
+		digits, factor = s.cutSuffix(text)
+	}
+	base := 10
+	if hex, ok := strings.CutPrefix(digits, "0x"); ok {
+		digits, base = hex, 16
+	}
+	v, err := strconv.ParseInt(digits, base, 64)
+	if err == nil && factor > 1 {
+		if v > (1<<63-1)/factor || v < -(1<<63-1)/factor {
+			err = strconv.ErrRange
+		}
+		v *= factor
+	}
+	lo, hi := Range(typ)
+	switch {
+	case err != nil && f.Unit == "B" && !isRange(err):
+		return nil, fmt.Errorf("want a whole number of bytes, or one followed by %s", strings.Join(s.suffixes(), ", "))
+	case err != nil && !isRange(err):
+		return nil, fmt.Errorf("want a whole number")
+	case err != nil || v < lo || v > hi:
+		return nil, fmt.Errorf("want a whole number from %d to %d", lo, hi)
+	}
+	return v, nil
+}
+
+func isRange(err error) bool {
+	if e, ok := err.(*strconv.NumError); ok {
+		err = e.Err
+	}
+	return err == strconv.ErrRange
+}
+
+// Range gives the bounds of a number type. Sizes end where int64 does.
+func Range(typ string) (lo, hi int64) {
+	switch typ {
+	case "int32":
+		return -1 << 31, 1<<31 - 1
+	case "uint32":
+		return 0, 1<<32 - 1
+	}
+	return 0, 1<<63 - 1
+}
+
+func (s *Schema) cutSuffix(text string) (string, int64) {
+	i := strings.LastIndexFunc(text, func(r rune) bool { return r >= '0' && r <= '9' }) + 1
+	if factor, ok := s.ByteSuffixes[text[i:]]; ok && !strings.HasPrefix(text, "0x") {
+		return text[:i], factor
+	}
+	if factor, ok := s.ByteSuffixes[strings.ToLower(text[i:])]; ok && len(text[i:]) == 1 && !strings.HasPrefix(text, "0x") {
+		return text[:i], factor
+	}
+	return text, 1
+}
+
+// suffixes lists the byte suffixes, smallest first.
+func (s *Schema) suffixes() []string {
+	names := Keys(s.ByteSuffixes)
+	slices.SortStableFunc(names, func(a, b string) int {
+		return int(min(1, max(-1, s.ByteSuffixes[a]-s.ByteSuffixes[b])))
+	})
+	return names
+}
+
+func (n *Nixlbench) eachFormula(f func([]string, *Formula)) {
+	eachIn(n.Let, []string{"nixlbench", "let"}, f)
+	for _, name := range Keys(n.Flags) {
+		f([]string{"nixlbench", "flags", name, "computed"}, &n.Flags[name].Computed)
+	}
+	for _, name := range Keys(n.Backends) {
+		b := n.Backends[name]
+		f([]string{"nixlbench", "backends", name, "takes", "memory"}, &b.Takes.Memory)
+		f([]string{"nixlbench", "backends", name, "takes", "gpu"}, &b.Takes.GPU)
+	}
+	for i := range n.Limits {
+		path := []string{"nixlbench", "limits", index(i)}
+		f(append(path, "require"), &n.Limits[i].Require)
+		eachIn(n.Limits[i].Fix, append(path, "fix"), f)
+	}
+}
+
+func index(i int) string { return strconv.Itoa(i) }
+
+// Keys gives the keys of a map, sorted.
+func Keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,174 @@
+// Package schema holds kvbench's data as Go values: configuration fields,
+// architectures, nixlbench's releases, flags, backends and limits. All of it
+// comes from the CUE files in cue/ and models/; this package knows none of the
+// names in them.
+package schema
+
+import (
+	"encoding/json"
+	"slices"
+
+	"kvbench/engine/diag"
+)
+
+// Formula is the text of an expression and where its first character stands.
+type Formula struct {
+	Text string
+	Pos  diag.Pos
+}
+
+// IsZero reports whether there is no formula.
+func (f Formula) IsZero() bool { return f.Text == "" }
+
+// MarshalJSON gives the text, or an array of the text and its position.
+func (f Formula) MarshalJSON() ([]byte, error) {
+	if f.Pos.IsZero() {
+		return json.Marshal(f.Text)
+	}
+	return json.Marshal([]any{f.Text, f.Pos.File, f.Pos.Line, f.Pos.Col})
+}
+
+// UnmarshalJSON is the inverse of [Formula.MarshalJSON].
+func (f *Formula) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '"' {
+		return json.Unmarshal(data, &f.Text)
+	}
+	return json.Unmarshal(data, &[]any{&f.Text, &f.Pos.File, &f.Pos.Line, &f.Pos.Col})
+}
+
+// Schema is everything that kvbench is told by its data.
+type Schema struct {
+	Fields        []Field            `json:"fields"`
+	Dtypes        map[string]Formula `json:"dtypes"`
+	Let           map[string]Formula `json:"let"`
+	Quantities    []Quantity         `json:"quantities"`
+	ByteSuffixes  map[string]int64   `json:"byte_suffixes"`
+	Views         map[string]View    `json:"views"`
+	Nixlbench     Nixlbench          `json:"nixlbench"`
+	Architectures []*Architecture    `json:"architectures"`
+}
+
+// Field is one field of a model configuration.
+type Field struct {
+	// Path is the field's place in the file, such as strategy.tp_size.
+	Path string `json:"path"`
+	// Var is its name in formulas.
+	Var  string `json:"var"`
+	Flag string `json:"flag,omitempty"`
+	Doc  string `json:"doc,omitempty"`
+	// Number tells integers from strings.
+	Number bool `json:"number,omitempty"`
+	// Allowed says in words what values are allowed, for messages.
+	Allowed string `json:"allowed,omitempty"`
+	// Values lists the allowed values, or those that every architecture has.
+	Values []string `json:"values,omitempty"`
+	// Table names the table whose keys are allowed.
+	Table string `json:"table,omitempty"`
+	// Expected fields are warned about when nobody gave them.
+	Expected bool     `json:"expected,omitempty"`
+	Default  any      `json:"default,omitempty"`
+	Pos      diag.Pos `json:"pos,omitzero"` // of the default
+}
+
+// Quantity is a number that a plan yields.
+type Quantity struct {
+	Name    string  `json:"name"`
+	Doc     string  `json:"doc"`
+	Unit    string  `json:"unit"`
+	Formula Formula `json:"formula,omitzero"`
+}
+
+// View is what a command shows of a plan.
+type View struct {
+	Rows  []Row `json:"rows"`
+	Width int   `json:"width,omitempty"`
+	// Preset is a layer of configuration, by path.
+	Preset map[string]map[string]any `json:"preset,omitempty"`
+}
+
+// Row is one line of a view.
+type Row struct {
+	Label  string `json:"label"`
+	Value  string `json:"value"`
+	Suffix string `json:"suffix,omitempty"`
+	As     string `json:"as,omitempty"`
+}
+
+// Architecture is what a file says of one family of models.
+type Architecture struct {
+	Name string `json:"name"`
+	// Match is a regular expression for the whole model name, in any case.
+	Match string `json:"match"`
+	// File is where the architecture is written.
+	File     string                        `json:"file"`
+	Params   []Param                       `json:"params"`
+	Formulas map[string]Formula            `json:"formulas"`
+	Tables   map[string]map[string]Formula `json:"tables"`
+	Checks   []Check                       `json:"checks,omitempty"`
+}
+
+// Param is a parameter of an architecture.
+type Param struct {
+	Name     string   `json:"name"`
+	Kind     string   `json:"kind"` // number, string, bool, numbers, strings, other
+	Required bool     `json:"required,omitempty"`
+	Doc      string   `json:"doc,omitempty"`
+	Pos      diag.Pos `json:"pos,omitzero"`
+}
+
+// Check is a known result of an architecture.
+type Check struct {
+	Params map[string]any   `json:"params"`
+	Config map[string]any   `json:"config,omitempty"`
+	Expect map[string]int64 `json:"expect"`
+	Source string           `json:"source"`
+}
+
+// Field gives the configuration field with that path.
+func (s *Schema) Field(path string) *Field {
+	for i := range s.Fields {
+		if s.Fields[i].Path == path {
+			return &s.Fields[i]
+		}
+	}
+	return nil
+}
+
+// EachFormula calls f for every formula, with its path below the value that
+// holds it: the tables of the kvbench package, those of the nixlbench package
+// below "nixlbench", none of the architectures'.
+func (s *Schema) EachFormula(f func(path []string, formula *Formula)) {
+	eachIn(s.Dtypes, []string{"dtypes"}, f)
+	eachIn(s.Let, []string{"let"}, f)
+	for i := range s.Quantities {
+		f([]string{"quantities", index(i), "formula"}, &s.Quantities[i].Formula)
+	}
+	s.Nixlbench.eachFormula(f)
+}
+
+// EachFormula calls f for every formula of the architecture, with its path
+// below the architecture's value.
+func (a *Architecture) EachFormula(f func(path []string, formula *Formula)) {
+	eachIn(a.Formulas, nil, f)
+	for _, name := range Keys(a.Tables) {
+		eachIn(a.Tables[name], []string{name}, f)
+	}
+}
+
+// Param gives the parameter of that name, or nil.
+func (a *Architecture) Param(name string) *Param {
+	for i := range a.Params {
+		if a.Params[i].Name == name {
+			return &a.Params[i]
+		}
+	}
+	return nil
+}
+
+func eachIn(m map[string]Formula, path []string, f func([]string, *Formula)) {
+	for _, name := range Keys(m) {
+		formula := m[name]
+		f(append(slices.Clone(path), name), &formula)
+		m[name] = formula
+	}
+}
