@@ -334,7 +334,7 @@ func describe(v cue.Value) (text string, values []string) {
 }
 
 func choices(v cue.Value) []string {
-	op, args := v.Expr()
+	op, args := v.Eval().Expr()
 	if op != cue.OrOp {
 		return nil
 	}

@@ -90,6 +90,15 @@ func (v Value) String() string {
 	return "nothing"
 }
 
+// Text gives the value as a command line or a table has it: a string as it
+// is, everything else as [Value.String].
+func (v Value) Text() string {
+	if v.Kind == Str {
+		return v.Str
+	}
+	return v.String()
+}
+
 // Source is the text of a formula and where its first character stands in its
 // file. A zero Pos.Line means that this is not known.
 type Source struct {

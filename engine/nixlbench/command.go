@@ -38,7 +38,7 @@ func words(name string, v formula.Value) []string {
 	case v.Kind == formula.Bool:
 		return []string{"--" + name + "=false"}
 	}
-	return []string{"--" + name, v.String()}
+	return []string{"--" + name, v.Text()}
 }
 
 // Masked gives the flags with secrets replaced by [Mask], and whether a

@@ -33,7 +33,7 @@ type Setting struct {
 }
 
 // String is the setting as one would type it.
-func (s Setting) String() string { return "--" + s.Flag + " " + s.Value.String() }
+func (s Setting) String() string { return "--" + s.Flag + " " + s.Value.Text() }
 
 // Warning gives the violation as a message about a plan.
 func (v *Violation) Warning(pl *Plan) *diag.Diag {
@@ -85,7 +85,7 @@ func (p *Planner) check(req *Request, values map[string]flagValue) []Violation {
 func arguments(values map[string]flagValue) string {
 	var b strings.Builder
 	for _, name := range schema.Keys(values) {
-		b.WriteString(values[name].Value.String() + "\n")
+		b.WriteString(values[name].Value.Text() + "\n")
 	}
 	return b.String()
 }
@@ -204,7 +204,7 @@ func (p *Planner) smaller(req *Request, values map[string]flagValue) string {
 			}
 			maps.Copy(attempt, pinned)
 			for _, name := range flags {
-				attempt[name] = flagValue{goValue(min(n, now[name])), Given}
+				attempt[name] = flagValue{config.GoValue(min(n, now[name])), Given}
 			}
 			for name := range attempt {
 				if attempt[name].from == Given {
@@ -220,13 +220,13 @@ func (p *Planner) smaller(req *Request, values map[string]flagValue) string {
 				ask = append(ask, Setting{Flag: name, Value: v.Value})
 			}
 			for _, name := range flags {
-				ask = append(ask, Setting{Flag: name, Value: goValue(min(n, now[name]))})
+				ask = append(ask, Setting{Flag: name, Value: config.GoValue(min(n, now[name]))})
 			}
 			slices.SortFunc(ask, func(a, b Setting) int { return strings.Compare(a.Flag, b.Flag) })
 			return fmt.Sprintf("the largest %s that fits is %d: %s", quantity, n, settings(ask))
 		}
 		for _, name := range flags {
-			pinned[name] = flagValue{goValue(int64(1)), Given}
+			pinned[name] = flagValue{config.GoValue(int64(1)), Given}
 		}
 	}
 	return ""

@@ -105,10 +105,10 @@ func (p *Planner) declareBench(scope *formula.Scope) {
 		f := p.bench.Flags[name]
 		era := p.bench.FlagIn(f, p.release)
 		if era == nil {
-			scope.Default(name, goValue(f.AbsentValue()))
+			scope.Default(name, config.GoValue(f.AbsentValue()))
 			continue
 		}
-		def := goValue(era.Default)
+		def := config.GoValue(era.Default)
 		p.flags = append(p.flags, flagSlot{Flag: f, era: era, def: def})
 		if f.Computed.IsZero() {
 			scope.Default(name, def)
@@ -152,19 +152,6 @@ func table(scope *formula.Scope, name string, m map[string]schema.Formula) {
 }
 
 func source(f schema.Formula) formula.Source { return formula.Source{Text: f.Text, Pos: f.Pos} }
-
-// goValue gives a value of the data as one for formulas.
-func goValue(v any) formula.Value {
-	switch v := v.(type) {
-	case string:
-		return formula.Value{Kind: formula.Str, Str: v}
-	case bool:
-		return formula.Value{Kind: formula.Bool, Bool: v}
-	case int64:
-		return formula.Value{Kind: formula.Num, Num: formula.Int(v)}
-	}
-	return formula.Value{}
-}
 
 // set gives a name its value in the frame; names that no formula knows do not
 // matter.
@@ -348,7 +335,7 @@ func (p *Planner) Quantities(req *Request) (*Plan, error) {
 func (pl *Plan) Value(name string) (formula.Value, bool) {
 	for _, q := range pl.Quantities {
 		if q.Name == name {
-			return goValue(q.Value), true
+			return config.GoValue(q.Value), true
 		}
 	}
 	if v, ok := pl.Request.Config.Values[name]; ok {

@@ -34,7 +34,7 @@ func Rows(w io.Writer, view schema.View, pl *plan.Plan) error {
 			if !ok {
 				return fmt.Errorf("the view has no value %s", r.Value)
 			}
-			if text = diag.Printable(v.String()); r.As == "bytes" {
+			if text = diag.Printable(v.Text()); r.As == "bytes" {
 				n, _ := v.Num.Int64()
 				text = Bytes(n)
 			}
@@ -106,11 +106,11 @@ func CSV(w io.Writer, fields []schema.Field, plans []*plan.Plan) error {
 		row := []string{pl.Request.Config.File, model(pl)}
 		for _, f := range fields {
 			head = append(head, keyModel+"_"+strings.ReplaceAll(f.Path, ".", "_"))
-			row = append(row, pl.Request.Config.Values[f.Var].String())
+			row = append(row, pl.Request.Config.Values[f.Var].Text())
 		}
 		for _, f := range pl.Flags {
 			head = append(head, f.JSONKey())
-			row = append(row, f.Value.String())
+			row = append(row, f.Value.Text())
 		}
 		if i == 0 {
 			out.Write(head)

@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"flag"
+	"strings"
+
+	"kvbench/engine/diag"
+)
+
+// minPrefix is how much of a flag's name must be written.
+const minPrefix = 4
+
+// normalize rewrites a command's arguments so that the flag library reads them
+// one way only: every flag as --name=value with its full name. Flags may stand
+// anywhere. given tells which flags the arguments hold. Every fault is
+// reported; a request for help is [flag.ErrHelp].
+func normalize(args []string, flags []*flagSpec) (words []string, given map[string]bool, err error) {
+	var errs diag.List
+	given = map[string]bool{}
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		if isHelp(arg) {
+			return nil, nil, flag.ErrHelp
+		}
+		if len(arg) < 2 || arg[0] != '-' || arg == "--" {
+			errs = append(errs, diag.Usagef("stray word %q: every value belongs to a flag", arg))
+			continue
+		}
+		name, value, hasValue := strings.Cut(strings.TrimPrefix(arg[1:], "-"), "=")
+		f, err := find(name, flags)
+		if err != nil {
+			errs = append(errs, err)
+			if !hasValue && i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
+				i++ // most likely its value
+			}
+			continue
+		}
+		switch {
+		case hasValue:
+		case f.bool:
+			value = "true"
+			if i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
+				i++
+				errs = append(errs, diag.Usagef("stray word %q after --%s, which takes no word", args[i], f.name).
+					WithHint("write --%s or --%s=false", f.name, f.name))
+			}
+		case i+1 == len(args):
+			errs = append(errs, diag.Usagef("--%s: a value is missing", f.name))
+		case len(args[i+1]) > 1 && args[i+1][0] == '-' && !looksNegative(args[i+1]):
+			errs = append(errs, diag.Usagef("--%s: a value is missing before %s", f.name, args[i+1]).
+				WithHint("a value that begins with a dash is written --%s=%s", f.name, args[i+1]))
+		default:
+			i++
+			value = args[i]
+		}
+		if given[f.name] && !f.repeat {
+			errs = append(errs, diag.Usagef("--%s is given twice", f.name))
+		}
+		given[f.name] = true
+		words = append(words, "--"+f.name+"="+value)
+	}
+	return words, given, errs.Err()
+}
+
+func looksNegative(s string) bool { return len(s) > 1 && s[1] >= '0' && s[1] <= '9' }
+
+// find resolves a flag's name: '-' and '_' are one, the exact name wins, else
+// a prefix that fits one flag only.
+func find(name string, flags []*flagSpec) (*flagSpec, *diag.Diag) {
+	want := strings.ReplaceAll(name, "-", "_")
+	var fits []*flagSpec
+	names := make([]string, len(flags))
+	for i, f := range flags {
+		if f.name == want {
+			return f, nil
+		}
+		if strings.HasPrefix(f.name, want) {
+			fits = append(fits, f)
+		}
+		names[i] = f.name
+	}
+	switch {
+	case len(fits) == 1 && len(want) >= minPrefix:
+		return fits[0], nil
+	case len(fits) > 1 && len(want) >= minPrefix:
+		options := make([]string, len(fits))
+		for i, f := range fits {
+			options[i] = "--" + f.name
+		}
+		return nil, diag.Usagef("--%s stands for several flags: %s", name, strings.Join(options, ", "))
+	}
+	d := diag.Usagef("unknown flag --%s", name)
+	if near := diag.Nearest(want, names); near != "" {
+		d.WithHint("did you mean --%s?", near)
+	}
+	return nil, d
+}

@@ -1,0 +1,369 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/peterbourgon/ff/v3"
+	"github.com/peterbourgon/ff/v3/ffcli"
+
+	cueschema "kvbench/cue"
+	"kvbench/engine/config"
+	"kvbench/engine/diag"
+	"kvbench/engine/plan"
+	"kvbench/engine/schema"
+	"kvbench/models"
+)
+
+const envPrefix = "KVBENCH"
+
+// command is a command of the tool.
+type command struct {
+	name  string
+	short string
+	long  string
+	flags []*flagSpec
+	exec  func(context.Context, *command) error
+
+	given map[string]bool // by the arguments
+	set   map[string]bool // by whatever
+}
+
+// ffcli gives the command as the flag library has it.
+func (c *command) ffcli() *ffcli.Command {
+	fs := flag.NewFlagSet(program+" "+c.name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	for _, f := range c.flags {
+		fs.Var(f, f.name, f.help)
+	}
+	return &ffcli.Command{
+		Name:       c.name,
+		ShortUsage: program + " " + c.name + " [FLAGS]",
+		ShortHelp:  c.short,
+		FlagSet:    fs,
+		Options: []ff.Option{
+			ff.WithEnvVarPrefix(envPrefix),
+			ff.WithConfigFileFlag("config"),
+			ff.WithConfigFileParser(c.preferences),
+		},
+		Exec: func(ctx context.Context, _ []string) error {
+			c.set = map[string]bool{}
+			fs.Visit(func(f *flag.Flag) { c.set[f.Name] = true })
+			return c.exec(ctx, c)
+		},
+	}
+}
+
+// preferences reads kvbench's own file: tool preferences only, so that no
+// model or run value hides in it.
+func (c *command) preferences(r io.Reader, set func(name, value string) error) error {
+	var errs diag.List
+	name := c.flag("config").String()
+	lines := bufio.NewScanner(r)
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		at := diag.Pos{File: name, Line: n}
+		key, value, _ := strings.Cut(line, " ")
+		key = strings.ReplaceAll(key, "-", "_")
+		i := slices.IndexFunc(c.flags, func(f *flagSpec) bool { return f.name == key && f.pref })
+		if i < 0 {
+			var prefs []string
+			for _, f := range c.flags {
+				if f.pref {
+					prefs = append(prefs, f.name)
+				}
+			}
+			errs = append(errs, diag.Errorf(at, "%q is no preference of %s %s: want one of %s", key, program, c.name, strings.Join(prefs, ", ")))
+			continue
+		}
+		if err := set(key, strings.TrimSpace(value)); err != nil {
+			errs = append(errs, diag.Errorf(at, "%v", err))
+		}
+	}
+	if err := lines.Err(); err != nil {
+		errs = append(errs, diag.Errorf(diag.Pos{File: name}, "%v", err))
+	}
+	return errs.Err()
+}
+
+// parseError words what the flag library could not do.
+func (c *command) parseError(err error) error {
+	if list, ok := errors.AsType[diag.List](err); ok {
+		return list
+	}
+	if pe, ok := errors.AsType[*os.PathError](err); ok {
+		return diag.Errorf(diag.Pos{File: pe.Path}, "%v", pe.Err)
+	}
+	return err
+}
+
+func (c *command) flag(name string) *flagSpec {
+	i := slices.IndexFunc(c.flags, func(f *flagSpec) bool { return f.name == name })
+	if i < 0 {
+		return &flagSpec{}
+	}
+	return c.flags[i]
+}
+
+// value gives the text of a flag and where it was given.
+func (c *command) value(name string) (string, config.Origin, bool) {
+	if !c.set[name] {
+		return "", config.Origin{}, false
+	}
+	env := envPrefix + "_" + strings.ToUpper(name)
+	from := config.Origin{Kind: config.FromPrefs, Name: name + " in " + c.flag("config").String()}
+	if c.given[name] {
+		from = config.Origin{Kind: config.FromFlag, Name: name}
+	} else if os.Getenv(env) != "" {
+		from = config.Origin{Kind: config.FromEnv, Name: env}
+	}
+	return c.flag(name).String(), from, true
+}
+
+// boolean gives the value of a flag that takes no word.
+func (c *command) boolean(name string) (bool, error) {
+	text, from, ok := c.value(name)
+	if !ok {
+		return false, nil
+	}
+	switch strings.ToLower(text) {
+	case "true", "1", "yes":
+		return true, nil
+	case "false", "0", "no":
+		return false, nil
+	}
+	return false, from.Errorf("%q is not allowed: want true or false", text)
+}
+
+// choice gives the value of a flag that has a list of values.
+func (c *command) choice(name string) (string, error) {
+	f := c.flag(name)
+	text, from, ok := c.value(name)
+	if !ok {
+		return f.def, nil
+	}
+	if slices.Contains(f.values, text) {
+		return text, nil
+	}
+	d := from.Errorf("%q is not allowed: want one of %s", text, strings.Join(f.values, ", "))
+	if hint := diag.DidYouMean(text, f.values); hint != "" {
+		d.WithHint("%s", hint)
+	}
+	return "", d
+}
+
+// configFiles gives the configuration files: --model_config first, then what
+// the patterns match, sorted; "" alone where none is named.
+func (c *command) configFiles() ([]string, error) {
+	var files []string
+	if file, _, ok := c.value("model_config"); ok {
+		files = append(files, file)
+	}
+	var errs diag.List
+	var matched []string
+	_, from, _ := c.value("model_configs")
+	for _, pattern := range c.flag("model_configs").text {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			errs = append(errs, from.Errorf("%q is no pattern: %v", pattern, err))
+			continue
+		}
+		if len(found) == 0 {
+			d := from.Errorf("no file matches %q", pattern)
+			d.Usage = false
+			errs = append(errs, d)
+			continue
+		}
+		for _, f := range found {
+			// Glob drops a leading ./ that the user wrote.
+			if strings.HasPrefix(pattern, "./") && !strings.HasPrefix(f, "./") {
+				f = "./" + f
+			}
+			matched = append(matched, f)
+		}
+	}
+	slices.Sort(matched)
+	seen := map[string]bool{}
+	var unique []string
+	for _, f := range append(files, matched...) {
+		if key := filepath.Clean(f); !seen[key] {
+			seen[key] = true
+			unique = append(unique, f)
+		}
+	}
+	if len(unique) == 0 && len(errs) == 0 {
+		unique = []string{""}
+	}
+	return unique, errs.Err()
+}
+
+// job is a command's work: a model, a planner for it, and the requests.
+type job struct {
+	planner  *plan.Planner
+	requests []*plan.Request
+}
+
+// prepare reads the model and the configurations. Requests that can be made
+// are in the job even when others cannot, which the error tells.
+func (a *app) prepare(c *command, release string, flags map[string]config.Value) (*job, error) {
+	file, _, ok := c.value("model")
+	if !ok {
+		return nil, diag.Usagef("--model is missing: name a model's parameter file").WithHint("such as --model ./examples/model_llama_3_1_8b.yaml")
+	}
+	var errs diag.List
+	loader := config.NewLoader(a.schema, cueschema.Files, models.Files)
+	model, err := loader.Model(file, c.dirs())
+	errs.Add(err)
+	files, err := c.configFiles()
+	errs.Add(err)
+
+	j := &job{}
+	overrides := c.overrides(a.schema)
+	view := a.schema.Views[c.name]
+	for _, file := range files {
+		cfg, err := loader.Config(file, view.Preset, c.name, overrides)
+		if err != nil {
+			errs.Add(err)
+			continue
+		}
+		j.requests = append(j.requests, &plan.Request{Model: model, Config: cfg, Flags: flags})
+	}
+	if model == nil || model.Arch == nil {
+		return &job{}, errs.Err()
+	}
+	if j.planner, err = plan.New(a.schema, release, model.Arch); err != nil {
+		errs.Add(err)
+		return &job{}, errs.Err()
+	}
+	return j, errs.Err()
+}
+
+// dirs gives the folders of more architectures.
+func (c *command) dirs() []string {
+	f := c.flag("models")
+	if _, from, ok := c.value("models"); ok && from.Kind == config.FromEnv {
+		return filepath.SplitList(f.String())
+	}
+	return f.text
+}
+
+// warnMissing warns about values that nobody gave and the results depend on.
+func (a *app) warnMissing(p *plan.Planner, req *plan.Request, results []string) {
+	for i := range a.schema.Fields {
+		f := &a.schema.Fields[i]
+		v := req.Config.Values[f.Var]
+		if !f.Expected || v.Origin.Kind != config.FromDefault || !p.Reads(f.Var, results...) {
+			continue
+		}
+		a.print.Print(diag.Warnf(diag.Pos{File: req.Config.File}, "%s is not given: %s is taken for it", f.Path, v.Text()).
+			WithHint("give it with --%s", f.Flag))
+	}
+}
+
+// rowNames lists the values that a view shows.
+func rowNames(v schema.View) []string {
+	names := make([]string, len(v.Rows))
+	for i, r := range v.Rows {
+		names[i] = r.Value
+	}
+	return names
+}
+
+// quantities runs a command that shows a view of each plan's quantities.
+func (a *app) quantities(c *command, show func(i int, pl *plan.Plan) error) error {
+	j, err := a.prepare(c, a.schema.Nixlbench.Default, nil)
+	var errs diag.List
+	errs.Add(err)
+	if j == nil {
+		return errs.Err()
+	}
+	shown := 0
+	for _, req := range j.requests {
+		pl, err := j.planner.Quantities(req)
+		if err != nil {
+			errs.Add(about(req, err))
+			continue
+		}
+		a.warnMissing(j.planner, req, rowNames(a.schema.Views[c.name]))
+		if err := show(shown, pl); err != nil {
+			errs.Add(err)
+			break
+		}
+		shown++
+	}
+	return errs.Err()
+}
+
+// about says which configuration an error of a formula came up with, where
+// there is a choice.
+func about(req *plan.Request, err error) error {
+	list := diag.All(err)
+	for i, d := range list {
+		if req.Config.File == "" || d.Pos.File == req.Config.File || d.Usage {
+			continue
+		}
+		e := *d
+		e.WithHint("with %s", req.Config.File)
+		list[i] = &e
+	}
+	return diag.List(list)
+}
+
+// usage gives the command's help.
+func (c *command) usage(s *schema.Schema) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\nUsage:\n  %s %s [FLAGS]\n", c.short+".", program, c.name)
+	if c.long != "" {
+		b.WriteString("\n" + strings.TrimSpace(c.long) + "\n")
+	}
+	var groups []string
+	for _, f := range c.flags {
+		if !slices.Contains(groups, f.group) {
+			groups = append(groups, f.group)
+		}
+	}
+	for _, g := range groups {
+		fmt.Fprintf(&b, "\n%s:\n", g)
+		for _, f := range c.flags {
+			if f.group != g {
+				continue
+			}
+			head := "--" + f.name
+			if f.arg != "" {
+				head += " " + f.arg
+			}
+			fmt.Fprintf(&b, "  %s\n      %s\n", head, f.describe())
+		}
+	}
+	if len(c.flags) > 0 {
+		fmt.Fprintf(&b, "\n_ and - are the same in flag names, and %d characters are enough where they fit one flag.\n"+
+			"%s_FLAG in the environment sets a flag too; the command line wins.\n", minPrefix, envPrefix)
+	}
+	return b.String()
+}
+
+// describe gives the help of a flag with its values, default and releases.
+func (f *flagSpec) describe() string {
+	text := f.help
+	if len(f.values) > 0 {
+		text += ": " + strings.Join(f.values, ", ")
+	}
+	if f.def != "" {
+		text += " (default: " + f.def + ")"
+	}
+	if f.note != "" {
+		text += " [nixlbench " + f.note + "]"
+	}
+	return text
+}

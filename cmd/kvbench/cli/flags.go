@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"kvbench/engine/config"
+	"kvbench/engine/diag"
+	"kvbench/engine/schema"
+)
+
+// flagSpec is a flag of a command.
+type flagSpec struct {
+	name   string
+	help   string
+	arg    string // placeholder of the value in the help
+	def    string
+	values []string
+	note   string // which releases have it
+	group  string
+	bool   bool
+	repeat bool
+	// pref allows the flag in kvbench's own configuration file.
+	pref bool
+
+	text []string // the values given, as text
+}
+
+// Set and String make flagSpec a flag.Value.
+func (f *flagSpec) Set(s string) error {
+	if !f.repeat {
+		f.text = f.text[:0]
+	}
+	f.text = append(f.text, s)
+	return nil
+}
+
+func (f *flagSpec) String() string { return strings.Join(f.text, ",") }
+
+// The headings of the help.
+const (
+	groupModel  = "Model and configuration"
+	groupConfig = "Overrides of the configuration"
+	groupOutput = "Output"
+	groupOwn    = "kvbench itself"
+)
+
+// commonFlags are those of every command that reads a model.
+func (a *app) commonFlags() []*flagSpec {
+	flags := []*flagSpec{
+		{name: "model", arg: "FILE", group: groupModel, help: "Model: a parameter file (YAML, JSON, CUE) or a CUE file with its own architecture"},
+		{name: "model_config", arg: "FILE", group: groupModel, help: "Configuration file: how the model is run"},
+		{name: "model_configs", arg: "GLOB", group: groupModel, repeat: true, help: "Configuration files, one plan each; quote the pattern; may be repeated"},
+		{name: "models", arg: "DIR", group: groupModel, repeat: true, pref: true, help: "Folder with more architectures; may be repeated"},
+		{name: "config", arg: "FILE", group: groupOwn, help: "kvbench's own preferences, one `flag value` a line"},
+	}
+	for i := range a.schema.Fields {
+		f := &a.schema.Fields[i]
+		if f.Flag == "" {
+			continue
+		}
+		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupConfig, help: f.Doc, values: f.Values}
+		if f.Number {
+			spec.arg = "N"
+		}
+		if f.Default != nil {
+			spec.def = fmt.Sprint(f.Default)
+		}
+		flags = append(flags, spec)
+	}
+	return flags
+}
+
+// releaseFlag chooses the nixlbench release.
+func (a *app) releaseFlag() *flagSpec {
+	n := &a.schema.Nixlbench
+	return &flagSpec{name: "nixlbench_release", arg: "RELEASE", group: groupOutput, pref: true, def: n.Default,
+		help:   "nixlbench release to plan for",
+		values: slices.Concat(n.Releases, schema.Keys(n.Aliases))}
+}
+
+// benchFlags are nixlbench's own flags, of all releases.
+func (a *app) benchFlags() []*flagSpec {
+	n := &a.schema.Nixlbench
+	group := "Flags of nixlbench (values and defaults of release " + n.Default + ", else of the first that has the flag)"
+	var flags []*flagSpec
+	for _, name := range schema.Keys(n.Flags) {
+		f := n.Flags[name]
+		release := n.Default
+		era := n.FlagIn(f, release)
+		if era == nil {
+			release = f.Eras[0].Since
+			era = &f.Eras[0]
+		}
+		spec := &flagSpec{name: name, group: group, help: f.Help, bool: era.Type == "bool", values: n.ValuesIn(f, release)}
+		if span := n.SpanOfFlag(f); span != n.Span(schema.Era{Since: n.Releases[0]}) {
+			spec.note = span
+		}
+		switch {
+		case era.Type == "string":
+			spec.arg = "TEXT"
+		case f.Unit != "":
+			spec.arg = "BYTES"
+		case !spec.bool:
+			spec.arg = "N"
+		}
+		if !f.Computed.IsZero() {
+			spec.def = "from the plan"
+		} else if def := fmt.Sprint(era.Default); !spec.bool {
+			spec.def = def
+		}
+		flags = append(flags, spec)
+	}
+	return flags
+}
+
+// overrides gives the configuration values that flags and environment hold.
+func (c *command) overrides(s *schema.Schema) []config.Override {
+	var list []config.Override
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		if text, from, ok := c.value(f.Flag); ok {
+			list = append(list, config.Override{Path: f.Path, Text: text, Origin: from})
+		}
+	}
+	return list
+}
+
+// benchValues reads the nixlbench flags that were given, as the release has
+// them.
+func (c *command) benchValues(s *schema.Schema, release string) (map[string]config.Value, error) {
+	var errs diag.List
+	values := map[string]config.Value{}
+	for _, name := range schema.Keys(s.Nixlbench.Flags) {
+		text, from, ok := c.value(name)
+		if !ok {
+			continue
+		}
+		f := s.Nixlbench.Flags[name]
+		era := s.Nixlbench.FlagIn(f, release)
+		if era == nil {
+			era = &f.Eras[0] // the plan refuses it, with the releases that have it
+		}
+		v, err := s.ParseValue(f, era.Type, text)
+		if err != nil {
+			errs = append(errs, from.Errorf("%q is not allowed: %v", text, err))
+			continue
+		}
+		values[name] = config.Value{Value: config.GoValue(v), Origin: from}
+	}
+	return values, errs.Err()
+}

@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/nixlbench"
+	"kvbench/engine/plan"
+	"kvbench/engine/report"
+)
+
+const planLong = `
+Works out the block and batch size that moves the KV cache and prints the
+nixlbench command for it, one for each configuration. Values come from the
+schema's defaults, the configuration file, the environment and the command
+line, the later over the earlier.
+
+Limits that nixlbench would refuse the plan by are warned about; --fit changes
+what you did not give until it is accepted.`
+
+// planCmd prints nixlbench commands.
+func (a *app) planCmd() *command {
+	flags := append(a.commonFlags(),
+		&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "csv"}, help: "Output format"},
+		&flagSpec{name: "fit", bool: true, group: groupOutput, help: "Change ungiven values until the release accepts the plan"},
+		&flagSpec{name: "show_secrets", bool: true, group: groupOutput, help: "Print secrets instead of masking them"},
+		a.releaseFlag())
+	return &command{
+		name:  "plan",
+		short: "Print the nixlbench command that moves a model's KV cache",
+		long:  planLong,
+		flags: append(flags, a.benchFlags()...),
+		exec:  a.plan,
+	}
+}
+
+func (a *app) plan(ctx context.Context, c *command) error {
+	var errs diag.List
+	format, err := c.choice("format")
+	errs.Add(err)
+	name, err := c.choice("nixlbench_release")
+	errs.Add(err)
+	fit, err := c.boolean("fit")
+	errs.Add(err)
+	secrets, err := c.boolean("show_secrets")
+	errs.Add(err)
+	if len(errs) > 0 {
+		return errs
+	}
+	release, _ := a.schema.Nixlbench.Release(name)
+	given, err := c.benchValues(a.schema, release)
+	if err != nil {
+		return err
+	}
+	j, err := a.prepare(c, release, given)
+	errs.Add(err)
+	if j == nil {
+		return errs.Err()
+	}
+
+	var plans []*plan.Plan
+	masked := false
+	for _, req := range j.requests {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		req.Fit = fit
+		pl, err := j.planner.Plan(req)
+		if err != nil {
+			errs.Add(about(req, err))
+			continue
+		}
+		a.warnMissing(j.planner, req, quantityNames(pl))
+		for i := range pl.Violations {
+			a.print.Print(pl.Violations[i].Warning(pl))
+		}
+		if !secrets {
+			var hid bool
+			pl.Flags, hid = nixlbench.Masked(pl.Flags)
+			masked = masked || hid
+		}
+		plans = append(plans, pl)
+	}
+	if masked {
+		a.print.Print(diag.Warnf(diag.Pos{}, "secrets are masked: the command does not run as it is").WithHint("--show_secrets prints them"))
+	}
+	// Everything is written at once: a plan that fails leaves no half output.
+	var out bytes.Buffer
+	if len(plans) > 0 {
+		switch format {
+		case "json":
+			err = report.JSON(&out, plans)
+		case "csv":
+			err = report.CSV(&out, a.schema.Fields, plans)
+		default:
+			err = report.Text(&out, a.schema.Views[c.name], plans)
+		}
+		if err == nil {
+			_, err = a.stdout.Write(out.Bytes())
+		}
+		errs.Add(err)
+	}
+	return errs.Err()
+}
+
+func quantityNames(pl *plan.Plan) []string {
+	names := make([]string, len(pl.Quantities))
+	for i, q := range pl.Quantities {
+		names[i] = q.Name
+	}
+	return names
+}
