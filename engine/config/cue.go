@@ -32,6 +32,7 @@ const (
 // read from disk or the network.
 type builder struct {
 	schema fs.FS
+	mode   parser.Option // comments, where documentation is read
 	ctx    *cue.Context
 	bctx   *build.Context
 
@@ -40,7 +41,7 @@ type builder struct {
 }
 
 func newBuilder(schema fs.FS) *builder {
-	b := &builder{schema: schema, ctx: cuecontext.New(), packages: map[string]*build.Instance{}}
+	b := &builder{schema: schema, mode: parser.AllErrors, ctx: cuecontext.New(), packages: map[string]*build.Instance{}}
 	b.bctx = build.NewContext(build.Loader(b.load))
 	return b
 }
@@ -77,7 +78,7 @@ func (b *builder) pkg(folder string) (*build.Instance, error) {
 		if err != nil {
 			return nil, err
 		}
-		f, err := parser.ParseFile(path.Join(schemaFolder, name), data, parser.ParseComments)
+		f, err := parser.ParseFile(path.Join(schemaFolder, name), data, b.mode)
 		if err != nil {
 			return nil, err
 		}

@@ -172,7 +172,7 @@ func (l *Loader) architectures(dirs []string) ([]candidate, error) {
 	var all []candidate
 	for _, arch := range l.schema.Architectures {
 		all = append(all, candidate{arch, func() (cue.Value, error) {
-			f, err := parseFS(l.models, filepath.Base(arch.File), arch.File)
+			f, err := parseFS(l.models, filepath.Base(arch.File), arch.File, l.builder.mode)
 			if err != nil {
 				return cue.Value{}, err
 			}
@@ -210,12 +210,12 @@ func (l *Loader) architectures(dirs []string) ([]candidate, error) {
 	return all, errs.Err()
 }
 
-func parseFS(fsys fs.FS, name, shown string) (*ast.File, error) {
+func parseFS(fsys fs.FS, name, shown string, mode parser.Option) (*ast.File, error) {
 	data, err := fs.ReadFile(fsys, name)
 	if err != nil {
 		return nil, err
 	}
-	return parser.ParseFile(shown, data, parser.ParseComments)
+	return parser.ParseFile(shown, data, mode)
 }
 
 func paramsOf(arch cue.Value) cue.Value { return arch.LookupPath(cue.ParsePath("#params")) }

@@ -8,6 +8,7 @@ import (
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/parser"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/schema"
@@ -21,7 +22,7 @@ func Snapshot(files, models fs.FS) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := json.MarshalIndent(s, "", "\t")
+	data, err := json.Marshal(s)
 	return append(data, '\n'), err
 }
 
@@ -29,35 +30,28 @@ func Snapshot(files, models fs.FS) ([]byte, error) {
 func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 	s := new(schema.Schema)
 	l := NewLoader(s, files, models)
+	l.builder.mode = parser.ParseComments
 	defs, err := l.defs()
 	if err != nil {
 		return nil, err
 	}
-	bench, err := l.builder.value("nixlbench")
-	if err != nil {
-		return nil, err
-	}
-	for _, v := range []cue.Value{defs, bench} {
-		if err := v.Validate(cue.Concrete(true)); err != nil {
-			return nil, fromCUE(err, diag.Pos{})
+	packages := map[string]cue.Value{"": defs}
+	for _, name := range []string{"plan", "nixlbench"} {
+		if packages[name], err = l.builder.value(name); err != nil {
+			return nil, err
 		}
 	}
-	if err := decode(defs, s); err != nil {
-		return nil, err
-	}
-	if err := decode(bench, &s.Nixlbench); err != nil {
-		return nil, err
+	for name, dst := range map[string]any{"": s, "plan": s, "nixlbench": &s.Nixlbench} {
+		if err := decode(packages[name], dst); err != nil {
+			return nil, err
+		}
 	}
 	if s.Fields, err = fields(defs); err != nil {
 		return nil, err
 	}
 	s.Normalize()
-	s.EachFormula(func(p []string, f *schema.Formula) {
-		root := defs
-		if p[0] == "nixlbench" {
-			root, p = bench, p[1:]
-		}
-		if v := root.LookupPath(selectors(p)); v.Exists() {
+	s.EachFormula(func(pkg string, p []string, f *schema.Formula) {
+		if v := packages[pkg].LookupPath(selectors(p)); v.Exists() {
 			*f = formulaOf(v)
 		}
 	})
@@ -68,7 +62,7 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 	}
 	for _, name := range names {
 		file := path.Join("models", name)
-		f, err := parseFS(models, name, file)
+		f, err := parseFS(models, name, file, parser.ParseComments)
 		if err != nil {
 			return nil, err
 		}
@@ -89,6 +83,9 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 
 // decode fills dst from the JSON of a package's regular fields.
 func decode(v cue.Value, dst any) error {
+	if err := v.Validate(cue.Concrete(true)); err != nil {
+		return fromCUE(err, diag.Pos{})
+	}
 	data, err := v.MarshalJSON()
 	if err != nil {
 		return fromCUE(err, diag.Pos{})

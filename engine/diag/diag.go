@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -15,9 +16,8 @@ import (
 // Pos is a place in a file. Line and Col count from 1, Col in characters; a
 // zero Line stands for the file as a whole.
 type Pos struct {
-	File string `json:"file,omitempty"`
-	Line int    `json:"line,omitempty"`
-	Col  int    `json:"col,omitempty"`
+	File      string
+	Line, Col int
 }
 
 // IsZero reports whether the position says nothing at all.
@@ -33,6 +33,29 @@ func (p Pos) String() string {
 		}
 	}
 	return s
+}
+
+// MarshalText gives file:line:col with every part.
+func (p Pos) MarshalText() ([]byte, error) {
+	return fmt.Appendf(nil, "%s:%d:%d", p.File, p.Line, p.Col), nil
+}
+
+// UnmarshalText is the inverse of [Pos.MarshalText].
+func (p *Pos) UnmarshalText(text []byte) error {
+	rest := string(text)
+	for _, part := range []*int{&p.Col, &p.Line} {
+		i := strings.LastIndexByte(rest, ':')
+		if i < 0 {
+			return fmt.Errorf("%q is no position", text)
+		}
+		n, err := strconv.Atoi(rest[i+1:])
+		if err != nil {
+			return err
+		}
+		*part, rest = n, rest[:i]
+	}
+	p.File = rest
+	return nil
 }
 
 // Severity tells errors from warnings.

@@ -5,8 +5,6 @@ package nixlbench
 import (
 	"strings"
 
-	"al.essio.dev/pkg/shellescape"
-
 	"kvbench/engine/formula"
 	"kvbench/engine/plan"
 )
@@ -66,9 +64,20 @@ func Shell(flags []plan.Flag) string {
 			if i > 0 {
 				b.WriteByte(' ')
 			}
-			b.WriteString(shellescape.Quote(w))
+			b.WriteString(Quote(w))
 		}
 	}
 	b.WriteByte('\n')
 	return b.String()
+}
+
+// Quote writes a string as one word for a POSIX shell.
+func Quote(s string) string {
+	plain := func(r rune) bool {
+		return r < 0x80 && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_@%+=:,./-", r))
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'"'"'`) + "'"
 }

@@ -160,28 +160,46 @@ func (p *Planner) fit(req *Request, values map[string]flagValue, force bool) (ma
 // of the user's flags stand in the way.
 func (p *Planner) refusal(req *Request, values map[string]flagValue, broken []Violation) error {
 	d := diag.Errorf(req.label(), "the plan cannot be fitted: nixlbench %s %s: %s", p.release, broken[0].Limit.Message, broken[0].Why)
-	if smaller := p.smaller(req, values); smaller != "" {
-		d.WithHint("%s", smaller)
+	hint := func(list []string) {
+		for _, h := range list {
+			d.WithHint("%s", h)
+		}
 	}
+	hint(p.smaller(req, values, false))
 	// What if the user's own values could be changed?
 	if mended, left := p.fit(req, values, true); left == nil {
-		var change []Setting
-		for _, name := range schema.Keys(req.Flags) {
-			if v := mended[name]; v.from == Fix {
-				change = append(change, Setting{Flag: name, Value: v.Value})
-			}
-		}
-		if len(change) > 0 {
+		if change := changed(req, mended); len(change) > 0 {
 			d.WithHint("with %s the whole plan fits", settings(change))
 		}
+	}
+	if d.Hint == "" {
+		hint(p.smaller(req, values, true))
 	}
 	return d
 }
 
+// changed gives the user's flags that fitting gave another value.
+func changed(req *Request, values map[string]flagValue) []Setting {
+	var list []Setting
+	for _, name := range schema.Keys(req.Flags) {
+		if v := values[name]; v.from == Fix {
+			list = append(list, Setting{Flag: name, Value: v.Value})
+		}
+	}
+	return list
+}
+
 // smaller searches the largest size that fits, quantity by quantity in the
-// order of the data, and words it; "" when none fits.
-func (p *Planner) smaller(req *Request, values map[string]flagValue) string {
-	pinned := map[string]flagValue{}
+// order of the data, and words it; nil when none fits. With force, values that
+// the user gave may change too, and are named.
+func (p *Planner) smaller(req *Request, values map[string]flagValue, force bool) []string {
+	asked := req.Flags
+	// What was fitted to the full size is to be fitted anew.
+	values = maps.Clone(values)
+	maps.DeleteFunc(values, func(_ string, v flagValue) bool { return v.from == Fix })
+	for name, v := range req.Flags {
+		values[name] = flagValue{v.Value, Given}
+	}
 	for _, quantity := range p.bench.Shrink {
 		flags := p.flagsOf(quantity)
 		p.apply(req, values)
@@ -191,45 +209,37 @@ func (p *Planner) smaller(req *Request, values map[string]flagValue) string {
 			now[name], _ = p.number(name)
 			top = max(top, now[name])
 		}
-		try := func(n int64) bool {
+		sized := func(n int64) (*Request, map[string]flagValue) {
 			trial, attempt := *req, maps.Clone(values)
-			trial.Flags = maps.Clone(req.Flags)
-			if trial.Flags == nil {
-				trial.Flags = map[string]config.Value{}
-			}
-			for name, v := range attempt {
-				if v.from == Fix {
-					delete(attempt, name) // fitted to the full size
-				}
-			}
-			maps.Copy(attempt, pinned)
+			trial.Flags = map[string]config.Value{}
+			maps.Copy(trial.Flags, req.Flags)
 			for _, name := range flags {
 				attempt[name] = flagValue{config.GoValue(min(n, now[name])), Given}
+				trial.Flags[name] = config.Value{Value: attempt[name].Value}
 			}
-			for name := range attempt {
-				if attempt[name].from == Given {
-					trial.Flags[name] = config.Value{Value: attempt[name].Value}
+			return &trial, attempt
+		}
+		n := largest(top, func(n int64) bool {
+			trial, attempt := sized(n)
+			_, broken := p.fit(trial, attempt, force)
+			return broken == nil
+		})
+		if n > 0 {
+			trial, attempt := sized(n)
+			mended, _ := p.fit(trial, attempt, force)
+			ask := changed(trial, mended)
+			for name, v := range mended {
+				if old, given := asked[name]; v.from == Given && (!given || v.Value.Text() != old.Text()) {
+					ask = append(ask, Setting{Flag: name, Value: v.Value})
 				}
 			}
-			_, broken := p.fit(&trial, attempt, false)
-			return broken == nil
-		}
-		if n := largest(top, try); n > 0 {
-			var ask []Setting
-			for name, v := range pinned {
-				ask = append(ask, Setting{Flag: name, Value: v.Value})
-			}
-			for _, name := range flags {
-				ask = append(ask, Setting{Flag: name, Value: config.GoValue(min(n, now[name]))})
-			}
 			slices.SortFunc(ask, func(a, b Setting) int { return strings.Compare(a.Flag, b.Flag) })
-			return fmt.Sprintf("the largest %s that fits is %d: %s", quantity, n, settings(ask))
+			return []string{fmt.Sprintf("the largest %s that fits is %d: %s", quantity, n, settings(ask))}
 		}
-		for _, name := range flags {
-			pinned[name] = flagValue{config.GoValue(int64(1)), Given}
-		}
+		// Not even 1 of it fits: hold it there and try the next.
+		req, values = sized(1)
 	}
-	return ""
+	return nil
 }
 
 // flagsOf gives the flags of the release that are computed from a quantity.

@@ -19,19 +19,19 @@ func Decode(data []byte) (*Schema, error) {
 // int64.
 func (s *Schema) Normalize() {
 	for i := range s.Fields {
-		s.Fields[i].Default = native(s.Fields[i].Default)
+		s.Fields[i].Default = Native(s.Fields[i].Default)
 	}
 	for name, f := range s.Nixlbench.Flags {
 		f.Name = name
-		f.Absent = native(f.Absent)
+		f.Absent = Native(f.Absent)
 		for i := range f.Eras {
-			f.Eras[i].Default = native(f.Eras[i].Default)
+			f.Eras[i].Default = Native(f.Eras[i].Default)
 		}
 	}
 }
 
-// native turns JSON's numbers into int64: all numbers of the data are whole.
-func native(v any) any {
+// Native turns JSON's numbers into int64: all numbers of the data are whole.
+func Native(v any) any {
 	if f, ok := v.(float64); ok {
 		return int64(f)
 	}

@@ -272,17 +272,17 @@ func (s *Schema) suffixes() []string {
 }
 
 func (n *Nixlbench) eachFormula(f func([]string, *Formula)) {
-	eachIn(n.Let, []string{"nixlbench", "let"}, f)
+	eachIn(n.Let, []string{"let"}, f)
 	for _, name := range Keys(n.Flags) {
-		f([]string{"nixlbench", "flags", name, "computed"}, &n.Flags[name].Computed)
+		f([]string{"flags", name, "computed"}, &n.Flags[name].Computed)
 	}
 	for _, name := range Keys(n.Backends) {
 		b := n.Backends[name]
-		f([]string{"nixlbench", "backends", name, "takes", "memory"}, &b.Takes.Memory)
-		f([]string{"nixlbench", "backends", name, "takes", "gpu"}, &b.Takes.GPU)
+		f([]string{"backends", name, "takes", "memory"}, &b.Takes.Memory)
+		f([]string{"backends", name, "takes", "gpu"}, &b.Takes.GPU)
 	}
 	for i := range n.Limits {
-		path := []string{"nixlbench", "limits", index(i)}
+		path := []string{"limits", index(i)}
 		f(append(path, "require"), &n.Limits[i].Require)
 		eachIn(n.Limits[i].Fix, append(path, "fix"), f)
 	}

@@ -5,8 +5,8 @@
 package schema
 
 import (
-	"encoding/json"
 	"slices"
+	"strings"
 
 	"kvbench/engine/diag"
 )
@@ -20,20 +20,25 @@ type Formula struct {
 // IsZero reports whether there is no formula.
 func (f Formula) IsZero() bool { return f.Text == "" }
 
-// MarshalJSON gives the text, or an array of the text and its position.
-func (f Formula) MarshalJSON() ([]byte, error) {
+// MarshalText gives the text, behind its position where that is known:
+// "@file:line:col text".
+func (f Formula) MarshalText() ([]byte, error) {
 	if f.Pos.IsZero() {
-		return json.Marshal(f.Text)
+		return []byte(f.Text), nil
 	}
-	return json.Marshal([]any{f.Text, f.Pos.File, f.Pos.Line, f.Pos.Col})
+	pos, err := f.Pos.MarshalText()
+	return []byte("@" + string(pos) + " " + f.Text), err
 }
 
-// UnmarshalJSON is the inverse of [Formula.MarshalJSON].
-func (f *Formula) UnmarshalJSON(data []byte) error {
-	if len(data) > 0 && data[0] == '"' {
-		return json.Unmarshal(data, &f.Text)
+// UnmarshalText is the inverse of [Formula.MarshalText].
+func (f *Formula) UnmarshalText(data []byte) error {
+	text := string(data)
+	if pos, rest, ok := strings.Cut(text, " "); ok && pos != "" && pos[0] == '@' {
+		f.Text = rest
+		return f.Pos.UnmarshalText([]byte(pos[1:]))
 	}
-	return json.Unmarshal(data, &[]any{&f.Text, &f.Pos.File, &f.Pos.Line, &f.Pos.Col})
+	f.Text = text
+	return nil
 }
 
 // Schema is everything that kvbench is told by its data.
@@ -134,16 +139,18 @@ func (s *Schema) Field(path string) *Field {
 	return nil
 }
 
-// EachFormula calls f for every formula, with its path below the value that
-// holds it: the tables of the kvbench package, those of the nixlbench package
-// below "nixlbench", none of the architectures'.
-func (s *Schema) EachFormula(f func(path []string, formula *Formula)) {
-	eachIn(s.Dtypes, []string{"dtypes"}, f)
-	eachIn(s.Let, []string{"let"}, f)
-	for i := range s.Quantities {
-		f([]string{"quantities", index(i), "formula"}, &s.Quantities[i].Formula)
+// EachFormula calls f for every formula but the architectures', with the CUE
+// package that has it ("" for kvbench) and its path there.
+func (s *Schema) EachFormula(f func(pkg string, path []string, formula *Formula)) {
+	in := func(pkg string) func([]string, *Formula) {
+		return func(path []string, formula *Formula) { f(pkg, path, formula) }
 	}
-	s.Nixlbench.eachFormula(f)
+	eachIn(s.Dtypes, []string{"dtypes"}, in(""))
+	eachIn(s.Let, []string{"let"}, in("plan"))
+	for i := range s.Quantities {
+		f("plan", []string{"quantities", index(i), "formula"}, &s.Quantities[i].Formula)
+	}
+	s.Nixlbench.eachFormula(in("nixlbench"))
 }
 
 // EachFormula calls f for every formula of the architecture, with its path

@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	cueschema "kvbench/cue"
+	"kvbench/engine/schema"
+)
+
+func planFlags(t testing.TB) []*flagSpec {
+	t.Helper()
+	s, err := schema.Decode(cueschema.Snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &app{schema: s}
+	return a.planCmd().flags
+}
+
+func TestNormalize(t *testing.T) {
+	flags := planFlags(t)
+	for _, test := range []struct{ args, want, err string }{
+		{args: "--tp 8", want: "--tp=8"},
+		{args: "-tp=8 --fit", want: "--tp=8 --fit=true"},
+		{args: "--etcd-endpoint x", want: "--etcd_endpoints=x"},
+		{args: "--model-configs a --model_configs b", want: "--model_configs=a --model_configs=b"},
+		{args: "--warmup_iter -5", want: "--warmup_iter=-5"},
+		{args: "--tp 8 --tp 8", err: "--tp is given twice"},
+		{args: "plan.yaml", err: `stray word "plan.yaml": every value belongs to a flag`},
+		{args: "--enable_pt false", err: `stray word "false" after --enable_pt, which takes no word`},
+		{args: "--tp", err: "--tp: a value is missing"},
+		{args: "--tp --pp 4", err: "--tp: a value is missing before --pp"},
+		{args: "--num_t 4", err: "--num_t stands for several flags: --num_target_dev, --num_threads"},
+		{args: "--pag 4", err: "unknown flag --pag"},
+		{args: "--nosuch 4 x", err: "unknown flag --nosuch\nstray word \"x\": every value belongs to a flag"},
+	} {
+		words, _, err := normalize(strings.Fields(test.args), flags)
+		if got := strings.Join(words, " "); err == nil && got != test.want {
+			t.Errorf("%s: got %s, want %s", test.args, got, test.want)
+		}
+		if (err == nil) != (test.err == "") || err != nil && err.Error() != test.err {
+			t.Errorf("%s: error %v, want %s", test.args, err, test.err)
+		}
+	}
+}
+
+// FuzzNormalize: what comes out is canonical, so it goes in unchanged.
+func FuzzNormalize(f *testing.F) {
+	for _, s := range []string{"--tp 8", "--tp=8 x", "--fit --enable_pt false", "-h", "--", "- -- ---", "--=x", "--etcd-endpoint y --num 3", "--tp\x00-1"} {
+		f.Add(s)
+	}
+	flags := planFlags(f)
+	f.Fuzz(func(t *testing.T, line string) {
+		args := strings.Split(line, " ")
+		words, given, err := normalize(args, flags)
+		if err != nil {
+			return
+		}
+		again, same, err := normalize(words, flags)
+		if err != nil || !slices.Equal(words, again) || len(given) != len(same) {
+			t.Errorf("%q gives %q, and that %q (%v)", args, words, again, err)
+		}
+	})
+}

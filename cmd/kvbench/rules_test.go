@@ -1,0 +1,132 @@
+package main
+
+import (
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	cueschema "kvbench/cue"
+	"kvbench/engine/schema"
+)
+
+// plainWords are names of nixlbench flags that are also plain English, keys of
+// the documented output, or this tool's own flags.
+var plainWords = []string{
+	"backend", "mode", "scheme", "filepath", "filenames",
+	"config_file", // a key of the documented JSON and CSV
+}
+
+// TestNoNamesInGo holds the rule that models, engines, backends and nixlbench
+// flags are known to the data alone.
+func TestNoNamesInGo(t *testing.T) {
+	s, err := schema.Decode(cueschema.Snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{"sglang", "vllm", "trtllm", "deepseek", "llama", "qwen", "gpt_oss", "gemma", "mixtral"}
+	for _, a := range s.Architectures {
+		names = append(names, a.Name)
+	}
+	names = append(names, schema.Keys(s.Nixlbench.Flags)...)
+	names = append(names, schema.Keys(s.Nixlbench.Backends)...)
+	names = slices.DeleteFunc(names, func(n string) bool { return slices.Contains(plainWords, n) })
+	for i, n := range names {
+		names[i] = regexp.QuoteMeta(n)
+	}
+	word := regexp.MustCompile(`(?i)(?:^|[^\pL\pN_])(` + strings.Join(names, "|") + `)(?:[^\pL\pN_]|$)`)
+	literals := 0
+	for _, root := range []string{"../../engine", "../../cmd"} {
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			fset := token.NewFileSet()
+			f, err := parser.ParseFile(fset, path, nil, 0)
+			if err != nil {
+				return err
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				if _, ok := n.(*ast.ImportSpec); ok {
+					return false
+				}
+				if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+					literals++
+					text, _ := strconv.Unquote(lit.Value)
+					if m := word.FindStringSubmatch(text); m != nil {
+						t.Errorf("%s holds the name %q", fset.Position(lit.Pos()), m[1])
+					}
+				}
+				return true
+			})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if literals < 100 {
+		t.Errorf("only %d string literals seen: the walk misses files", literals)
+	}
+}
+
+// layers lists the packages of engine/ and cmd/, lowest first: each imports
+// only what stands before it.
+var layers = []string{
+	"kvbench/engine/diag",
+	"kvbench/engine/schema",
+	"kvbench/engine/formula",
+	"kvbench/engine/config",
+	"kvbench/engine/plan",
+	"kvbench/engine/nixlbench",
+	"kvbench/engine/report",
+	"kvbench/cmd/kvbench/cli",
+	"kvbench/cmd/kvbench",
+}
+
+// owners are the packages that may import a library.
+var owners = map[string][]string{
+	"cuelang.org/go":                {"kvbench/engine/diag", "kvbench/engine/config"},
+	"github.com/expr-lang/expr":     {"kvbench/engine/formula"},
+	"github.com/peterbourgon/ff/v3": {"kvbench/cmd/kvbench/cli"},
+}
+
+// TestImports holds the layering.
+func TestImports(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "kvbench/engine/...", "kvbench/cmd/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dec := json.NewDecoder(strings.NewReader(string(out)))
+	for dec.More() {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := dec.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		at := slices.Index(layers, p.ImportPath)
+		if at < 0 {
+			t.Errorf("%s is in no layer", p.ImportPath)
+		}
+		for _, imp := range p.Imports {
+			if i := slices.Index(layers, imp); i >= at && at >= 0 {
+				t.Errorf("%s imports %s, which is not below it", p.ImportPath, imp)
+			}
+			for lib, who := range owners {
+				if (imp == lib || strings.HasPrefix(imp, lib+"/")) && !slices.Contains(who, p.ImportPath) {
+					t.Errorf("%s imports %s: only %s may", p.ImportPath, imp, strings.Join(who, " and "))
+				}
+			}
+		}
+	}
+}
