@@ -181,7 +181,13 @@ func fromCUE(err error, at diag.Pos) error {
 				pos = q
 			}
 		}
+		if isSchemaFile(pos.File) && at.File != "" && !isSchemaFile(at.File) {
+			pos = at // the schema asks for it, the user's file lacks it
+		}
 		d := diag.Errorf(pos, format, args...)
+		if d.Msg == "" { // errors of other packages, wrapped
+			d.Msg = e.Error()
+		}
 		if path := trimPath(e.Path()); len(path) > 0 {
 			d.Msg = strings.Join(path, ".") + ": " + d.Msg
 		}
@@ -192,10 +198,13 @@ func fromCUE(err error, at diag.Pos) error {
 
 func isSchemaFile(name string) bool { return strings.HasPrefix(name, schemaFolder+"/") }
 
-// trimPath drops the definitions that lead to a value.
+// trimPath drops what leads to a definition: only the path within it is the
+// user's.
 func trimPath(path []string) []string {
-	for len(path) > 0 && strings.HasPrefix(path[0], "#") {
-		path = path[1:]
+	for i := len(path) - 1; i >= 0; i-- {
+		if strings.HasPrefix(path[i], "#") {
+			return path[i+1:]
+		}
 	}
 	return path
 }

@@ -65,7 +65,7 @@ func (l *Loader) Config(file string, preset map[string]map[string]any, command s
 	}
 	layers := []*document{doc, presetLayer(preset, command), {}}
 	for _, o := range overrides {
-		layers[2].leaves = append(layers[2].leaves, leaf{o.Path, l.literal(o), o.Origin})
+		layers[2].leaves = append(layers[2].leaves, leaf{path: o.Path, expr: l.literal(o), origin: o.Origin})
 	}
 	merged := merge(layers...)
 	merged.file = file
@@ -140,7 +140,7 @@ func presetLayer(preset map[string]map[string]any, command string) *document {
 	doc := &document{}
 	for _, section := range schema.Keys(preset) {
 		for _, name := range schema.Keys(preset[section]) {
-			doc.leaves = append(doc.leaves, leaf{section + "." + name, goLiteral(preset[section][name]), Origin{Kind: FromCommand, Name: command}})
+			doc.leaves = append(doc.leaves, leaf{path: section + "." + name, expr: goLiteral(preset[section][name]), origin: Origin{Kind: FromCommand, Name: command}})
 		}
 	}
 	return doc
@@ -211,6 +211,9 @@ next:
 			}
 		}
 		e := l.origin.Errorf("unknown key %q: %s", l.path, what)
+		if l.key.Line > 0 {
+			e.Pos = l.key
+		}
 		// The right name in the wrong section is the commonest slip.
 		near := diag.Nearest(l.path, known)
 		if near == "" {

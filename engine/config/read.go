@@ -81,6 +81,7 @@ type leaf struct {
 	path   string // dotted
 	expr   ast.Expr
 	origin Origin
+	key    diag.Pos // of the field's name, where there is one
 }
 
 // document is a file of data as its leaves, in the order of the file.
@@ -112,7 +113,8 @@ func readData(name string) (*document, error) {
 	doc := &document{file: name}
 	s, ok := expr.(*ast.StructLit)
 	if !ok {
-		return nil, diag.Errorf(diag.Pos{File: name}, "holds %s where name: value pairs are wanted", describeExpr(expr))
+		return nil, diag.Errorf(diag.Pos{File: name}, "holds %s where name: value pairs are wanted", describeExpr(expr)).
+			WithHint("several documents in one file count as a list")
 	}
 	return doc, doc.flatten("", s)
 }
@@ -122,7 +124,7 @@ func syntaxError(err error, name string) error {
 	err = fromCUE(err, diag.Pos{File: name})
 	for _, d := range diag.All(err) {
 		// The YAML decoder puts the position into its text as well.
-		d.Msg = strings.TrimPrefix(d.Msg, "yaml: ")
+		d.Msg = strings.TrimPrefix(strings.TrimPrefix(d.Msg, "yaml: "), name+": ")
 		var line int
 		var rest string
 		if n, _ := fmt.Sscanf(d.Msg, name+":%d:", &line); n == 1 {
@@ -184,11 +186,12 @@ func (d *document) flatten(prefix string, s *ast.StructLit) error {
 			errs.Add(d.flatten(path, sub))
 			continue
 		}
+		key := pos
 		if p := fromPos(field.Value.Pos()); p.Line > 0 {
 			pos = p
 		}
-		pos.File = d.file
-		d.leaves = append(d.leaves, leaf{path, field.Value, Origin{Kind: FromFile, Pos: pos}})
+		pos.File, key.File = d.file, d.file
+		d.leaves = append(d.leaves, leaf{path, field.Value, Origin{Kind: FromFile, Pos: pos}, key})
 	}
 	return errs.Err()
 }
@@ -234,7 +237,7 @@ func (d *document) flattenValue(prefix string, v cue.Value) error {
 		expr, _ := value.Syntax(cue.Final(), cue.Concrete(true)).(ast.Expr)
 		pos := fromPos(value.Pos())
 		pos.File = d.file
-		d.leaves = append(d.leaves, leaf{path, expr, Origin{Kind: FromFile, Pos: pos}})
+		d.leaves = append(d.leaves, leaf{path, expr, Origin{Kind: FromFile, Pos: pos}, pos})
 	}
 	return nil
 }

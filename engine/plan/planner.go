@@ -225,7 +225,7 @@ func (p *Planner) quantities() ([]Quantity, error) {
 		}
 		if n < 1 {
 			errs = append(errs, diag.Errorf(p.origin(ref).Pos, "%s is %d: want at least 1", q.Name, n))
-			continue
+			break // what follows would be as odd
 		}
 		all = append(all, Quantity{q.Name, q.Unit, n})
 	}

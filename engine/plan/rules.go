@@ -29,33 +29,46 @@ func (p *Planner) resolve(req *Request) (map[string]flagValue, error) {
 	req.Config.Values[sourceVar] = p.side(req, sourceVar, t.Source)
 	req.Config.Values[destinationVar] = p.side(req, destinationVar, t.Destination)
 
-	// A fitted plan says what nixlbench is really to move.
-	set := t.Set
-	if req.Fit && t.Fit != nil {
-		set = t.Fit
-	}
-	var errs diag.List
+	set, also := ruleSets(req, t)
 	for _, flag := range schema.Keys(set) {
 		values[flag] = p.rule(req, values, flag, set[flag])
 	}
-	for _, rules := range []map[string]string{set, t.Fit} {
-		for _, flag := range schema.Keys(rules) {
-			want, covered := set[flag]
-			if !covered {
-				want = rules[flag]
-			}
-			v, given := req.Flags[flag]
-			if !given || v.Str == want {
-				continue
-			}
-			d := v.Origin.Errorf("%s contradicts %s %s and %s %s, which take %s on %s", v.Str,
-				sourceVar, sideText(req, sourceVar), destinationVar, sideText(req, destinationVar), want, name)
-			d.WithHint("leave it out, or give another --%s or --%s", sourceVar, destinationVar)
-			errs = append(errs, d)
+	if flag := contradiction(req, set, also); flag != "" {
+		want, ok := set[flag]
+		if !ok {
+			want = also[flag]
+		}
+		v := req.Flags[flag]
+		return nil, v.Origin.Errorf("%s contradicts %s %s and %s %s, which take %s on %s", v.Str,
+			sourceVar, sideText(req, sourceVar), destinationVar, sideText(req, destinationVar), want, name).
+			WithHint("leave it out, or give another --%s or --%s", sourceVar, destinationVar)
+	}
+	return values, nil
+}
+
+// ruleSets gives the flags that a transfer sets, and those that it does not
+// set but that must not say otherwise: a fitted plan says what nixlbench is
+// really to move.
+func ruleSets(req *Request, t *schema.Transfer) (set, also map[string]string) {
+	if req.Fit && t.Fit != nil {
+		return t.Fit, nil
+	}
+	return t.Set, t.Fit
+}
+
+// contradiction gives the first of the user's flags that says otherwise than
+// the rules, or "".
+func contradiction(req *Request, set, also map[string]string) string {
+	for _, flag := range schema.Keys(req.Flags) {
+		want, ok := set[flag]
+		if !ok {
+			want, ok = also[flag]
+		}
+		if ok && req.Flags[flag].Str != want {
+			return flag
 		}
 	}
-	errs = slices.CompactFunc(errs, func(a, b *diag.Diag) bool { return a.Msg == b.Msg })
-	return values, errs.Err()
+	return ""
 }
 
 // rule gives a flag the value of a rule, unless the user gave one.
@@ -95,7 +108,8 @@ func (p *Planner) backend(values map[string]flagValue) (string, *schema.Backend)
 }
 
 // transfer picks the first of the backend's transfers that goes with the sides
-// that were given and the memory that the backend takes.
+// that were given, the memory that the backend takes, and as far as possible
+// the flags that were given.
 func (p *Planner) transfer(req *Request, name string, b *schema.Backend) (*schema.Transfer, error) {
 	takes := func(side string) bool {
 		ref, ok := p.prog.Ref(takesPrefix + name + "." + side)
@@ -108,15 +122,26 @@ func (p *Planner) transfer(req *Request, name string, b *schema.Backend) (*schem
 	given := func(v config.Value, side string) bool { return v.Kind != formula.Str || v.Str == side }
 	src, dst := req.Config.Values[sourceVar], req.Config.Values[destinationVar]
 	var possible []string
+	var first *schema.Transfer
 	for i := range b.Transfers {
 		t := &b.Transfers[i]
 		if !takes(t.Source) || !takes(t.Destination) {
 			continue
 		}
-		if given(src, t.Source) && given(dst, t.Destination) {
+		possible = append(possible, t.Source+" to "+t.Destination)
+		if !given(src, t.Source) || !given(dst, t.Destination) {
+			continue
+		}
+		if first == nil {
+			first = t
+		}
+		set, also := ruleSets(req, t)
+		if contradiction(req, set, also) == "" {
 			return t, nil
 		}
-		possible = append(possible, t.Source+" to "+t.Destination)
+	}
+	if first != nil {
+		return first, nil // the contradiction is reported by who applies it
 	}
 	at, what := src, "from "+src.Str
 	if src.Kind != formula.Str {

@@ -219,12 +219,12 @@ type job struct {
 func (a *app) prepare(c *command, release string, flags map[string]config.Value) (*job, error) {
 	file, _, ok := c.value("model")
 	if !ok {
-		return nil, diag.Usagef("--model is missing: name a model's parameter file").WithHint("such as --model ./examples/model_llama_3_1_8b.yaml")
+		return nil, diag.Usagef("--model is missing: name a model's parameter file").WithHint("examples/ has some, and docs/ says how to write one")
 	}
 	var errs diag.List
 	loader := config.NewLoader(a.schema, cueschema.Files, models.Files)
-	model, err := loader.Model(file, c.dirs())
-	errs.Add(err)
+	model, modelErr := loader.Model(file, c.dirs())
+	errs.Add(modelErr)
 	files, err := c.configFiles()
 	errs.Add(err)
 
@@ -239,7 +239,7 @@ func (a *app) prepare(c *command, release string, flags map[string]config.Value)
 		}
 		j.requests = append(j.requests, &plan.Request{Model: model, Config: cfg, Flags: flags})
 	}
-	if model == nil || model.Arch == nil {
+	if modelErr != nil {
 		return &job{}, errs.Err()
 	}
 	if j.planner, err = plan.New(a.schema, release, model.Arch); err != nil {
