@@ -1,0 +1,225 @@
+package formula
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"kvbench/engine/diag"
+)
+
+// toy declares some of each kind of name.
+func toy() *Scope {
+	s := NewScope()
+	s.Input("layers", Num, diag.Pos{File: "toy.cue", Line: 1, Col: 1})
+	s.Input("heads", Num, diag.Pos{})
+	s.Input("engine", Str, diag.Pos{})
+	s.Input("pattern", Str, diag.Pos{})
+	s.Input("kinds", StrList, diag.Pos{})
+	s.Input("sizes", NumList, diag.Pos{})
+	s.Input("never", Num, diag.Pos{})
+	s.Default("depth", Value{Kind: Num, Num: Int(1)})
+	s.Default("on", Value{Kind: Bool, Bool: true})
+	s.Table("bytes", []string{"fp8", "nvfp4", "bad"}, []Source{{Text: "1"}, {Text: "9/16"}, {Text: "1/0"}}, Num)
+	s.Formula("double", Source{Text: "layers * 2"}, Num)
+	return s
+}
+
+func frameOf(t testing.TB, s *Scope) (*Program, *Frame) {
+	t.Helper()
+	p, err := s.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := p.NewFrame()
+	for name, v := range map[string]Value{
+		"layers":  {Kind: Num, Num: Int(61)},
+		"heads":   {Kind: Num, Num: Int(8)},
+		"engine":  {Kind: Str, Str: "one"},
+		"pattern": {Kind: Str, Str: "nvfp4"},
+		"kinds":   {Kind: StrList, Strs: []string{"full", "window", "full"}},
+		"sizes":   {Kind: NumList, Nums: []Rat{Int(3), Int(1), Int(2)}},
+	} {
+		r, ok := p.Ref(name)
+		if !ok {
+			t.Fatalf("no %s", name)
+		}
+		f.Set(r, v)
+	}
+	return p, f
+}
+
+func TestEval(t *testing.T) {
+	for _, test := range []struct{ text, want string }{
+		{"1 + 2 * 3", "7"},
+		{"(1 + 2) * 3", "9"},
+		{"7 / 2", "7/2"},
+		{"7 / 2 * 2", "7"},
+		{"-7 / 2 - 1/2", "-4"},
+		{"0.5625 * 32", "18"},
+		{"7 % 4", "3"},
+		{"floor(7 / 2)", "3"},
+		{"ceil(7 / 2)", "4"},
+		{"div(7, 2)", "3"},
+		{"ceil_div(7, 2)", "4"},
+		{"ceil_div(layers, heads)", "8"},
+		{"abs(1 - 3)", "2"},
+		{"min(3, 1, 2) + max(3, 1, 2)", "4"},
+		{"min(sizes) + max(sizes) + sum(sizes)", "10"},
+		{"gcd(12, 18)", "6"},
+		{"lcm(4, 6)", "12"},
+		{"len(kinds) + len(engine)", "6"},
+		{"len(split('a,b,c', ','))", "3"},
+		{"sizes[2]", "2"},
+		{"double", "122"},
+		{"bytes[pattern] * 16", "9"},
+		{"bytes['fp8']", "1"},
+		{"bytes.fp8", "1"},
+		{"depth", "1"},
+		{"layers > 60 and heads == 8", "true"},
+		{"not on or layers != 61", "false"},
+		{"engine == 'one' ? 1 : 2", "1"},
+		{"engine contains 'ne' && engine startsWith 'o'", "true"},
+		{"'full' in kinds", "true"},
+		{"3 in [1, 2]", "false"},
+		// What is not needed is not evaluated.
+		{"on ? 1 : 1/0", "1"},
+		{"on or 1/0 == 1", "true"},
+		{"not on and never == 1", "false"},
+	} {
+		s := toy()
+		s.Formula("x", Source{Text: test.text}, Any)
+		p, f := frameOf(t, s)
+		r, _ := p.Ref("x")
+		for range 2 { // the second is from memory
+			v, err := f.Eval(r)
+			if err != nil || v.String() != test.want {
+				t.Errorf("%s is %v (%v), want %s", test.text, v, err, test.want)
+			}
+		}
+	}
+}
+
+func TestSet(t *testing.T) {
+	p, f := frameOf(t, toy())
+	double, _ := p.Ref("double")
+	layers, _ := p.Ref("layers")
+	want := func(n int64) {
+		t.Helper()
+		if v, err := f.Num(double); err != nil || v != Int(n) {
+			t.Errorf("double is %v (%v), want %d", v, err, n)
+		}
+	}
+	want(122)
+	f.SetNum(layers, Int(10))
+	want(20)
+	f.SetNum(double, Int(5)) // stands in for the formula
+	want(5)
+	f.Reset()
+	f.SetNum(layers, Int(3))
+	want(6)
+}
+
+// errorText shows a diagnostic as the printer does.
+func errorText(err error) string {
+	var b strings.Builder
+	(&diag.Printer{W: &b, Program: "test"}).Print(err)
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// TestErrors holds every message to the character. The formula of x stands at
+// line 7, column 10.
+func TestErrors(t *testing.T) {
+	for _, test := range []struct{ text, want string }{
+		{"layer * 2", "f.cue:7:10: formula of x: unknown name \"layer\"\n    layer * 2\n    ^\n  hint: did you mean \"layers\"?"},
+		{"2 * engine", "f.cue:7:14: formula of x: \"*\" needs a number, not a string\n    2 * engine\n        ^"},
+		{"1 / (heads - 8)", "f.cue:7:12: formula of x: division by zero: 1 / 0\n    1 / (heads - 8)\n      ^"},
+		{"layers * 9000000000000000000", "f.cue:7:17: formula of x: 61 * 9000000000000000000 does not fit in 64 bits\n    layers * 9000000000000000000\n           ^"},
+		{"never + 1", "f.cue:7:10: formula of x: \"never\" was not given\n    never + 1\n    ^"},
+		{"2 * * 3", "f.cue:7:14: formula of x: unexpected \"*\"\n    2 * * 3\n        ^"},
+		{"x + 1", "f.cue:7:10: formula of x: needs itself: x -> x\n    x + 1\n    ^"},
+		{"1 +\n  layer", "f.cue:8:3: formula of x: unknown name \"layer\"\n      layer\n      ^\n  hint: did you mean \"layers\"?"},
+	} {
+		s := toy()
+		s.Formula("x", Source{Text: test.text, Pos: diag.Pos{File: "f.cue", Line: 7, Col: 10}}, Any)
+		p, err := s.Compile()
+		if err == nil {
+			_, f := frameOf(t, s)
+			r, _ := p.Ref("x")
+			_, err = f.Eval(r)
+		}
+		if err == nil {
+			t.Errorf("%s is no error", test.text)
+			continue
+		}
+		if got := errorText(err); got != test.want {
+			t.Errorf("%q:\ngot\n%s\nwant\n%s", test.text, got, test.want)
+		}
+	}
+}
+
+// TestRefused holds that what the language leaves out is an error with a
+// position, and never a panic.
+func TestRefused(t *testing.T) {
+	for _, text := range []string{
+		"", " ", "(", ")", "1 2", "'", "let y = 1; y", "1; 2", "layers ?? 1", "layers?.x", "kinds | len()",
+		"map(sizes, # * 2)", "filter(sizes, {# > 1})", "2 ** 3", "2 ^ 3", "now()", "round(1)", "{a: 1}", "sizes[0:1]",
+		"engine matches '.*'", "nil", "sum(sizes, # * 2)", "1 < 'a'", "on + 1", "on ? 1 : 'a'", "[1, 'a']", "bytes", "bytes[1]",
+		"len(1)", "min()", "min(engine)", "div(1)", "9223372036854775808", "kinds[0] + 1", "double()", "not 1", "-engine",
+		strings.Repeat("(", 3000), strings.Repeat("-", 3000) + "1", strings.Repeat("1+", 3000) + "1", strings.Repeat("x", 5000),
+		"\x00", "\xff", "a\u2028b", "if on { 1 }", "#", "$env", "::floor(1)", "0x", "1e999",
+	} {
+		s := toy()
+		s.Formula("z", Source{Text: text, Pos: diag.Pos{File: "f.cue", Line: 7, Col: 10}}, Any)
+		_, err := s.Compile()
+		if err == nil {
+			t.Errorf("%.40q compiles", text)
+			continue
+		}
+		if d := diag.All(err)[0]; d.Pos.Line < 7 || !strings.HasPrefix(d.Msg, "formula of z: ") {
+			t.Errorf("%.40q: %v", text, err)
+		}
+	}
+}
+
+func TestScopeErrors(t *testing.T) {
+	s := NewScope()
+	s.Input("a", Num, diag.Pos{File: "a.cue", Line: 1, Col: 2})
+	s.Formula("a", Source{Text: "1", Pos: diag.Pos{File: "b.cue", Line: 3, Col: 4}}, Any)
+	s.Formula("b", Source{Text: "c", Pos: diag.Pos{File: "b.cue", Line: 4, Col: 4}}, Any)
+	s.Formula("c", Source{Text: "d + 1", Pos: diag.Pos{File: "b.cue", Line: 5, Col: 4}}, Any)
+	s.Formula("d", Source{Text: "b", Pos: diag.Pos{File: "b.cue", Line: 6, Col: 4}}, Any)
+	_, err := s.Compile()
+	want := "b.cue:3:4: \"a\" is declared twice; first at a.cue:1:2\nb.cue:4:4: formula of b: needs itself: b -> c -> d -> b\n    c\n    ^"
+	if err == nil || errorText(err) != want {
+		t.Errorf("got\n%v\nwant\n%s", errorText(err), want)
+	}
+}
+
+func TestSides(t *testing.T) {
+	s := toy()
+	s.Formula("limit", Source{Text: "layers * heads <= max(2, depth)"}, Bool)
+	p, f := frameOf(t, s)
+	r, _ := p.Ref("limit")
+	op, left, right, ok, err := f.Sides(r)
+	got := fmt.Sprint(op, " ", left.Text, " ", left.Value, " ", right.Text, " ", right.Value, " ", ok, " ", err)
+	if want := "<= layers * heads 488 max(2, depth) 2 true <nil>"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestAllocs: evaluation makes no garbage.
+func TestAllocs(t *testing.T) {
+	p, f := latentFrame(t)
+	tp, _ := p.Ref("tp_size")
+	batch, _ := p.Ref("batch")
+	n := testing.AllocsPerRun(100, func() {
+		f.SetNum(tp, Int(3))
+		if _, err := f.Num(batch); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if n != 0 {
+		t.Errorf("%v allocations an evaluation", n)
+	}
+}
