@@ -64,7 +64,7 @@ type Value struct {
 	Strs []string
 }
 
-// String gives the value as a formula would write it: 9/16, "GDS", true,
+// String gives the value as a formula would write it: 9/16, "text", true,
 // [1, 2], ["a", "b"].
 func (v Value) String() string {
 	switch v.Kind {
