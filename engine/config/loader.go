@@ -72,7 +72,7 @@ func (l *Loader) Config(file string, preset map[string]map[string]any, command s
 
 	var errs diag.List
 	merged.dropEmptySections(l.schema)
-	errs.Add(merged.dropUnknown(l.fieldPaths(), "this is no field of a configuration"))
+	errs.Add(merged.dropUnknown(l.fieldPaths(), l.flagPath, "this is no field of a configuration"))
 	defs, err := l.defs()
 	if err != nil {
 		return nil, err
@@ -161,6 +161,17 @@ func goLiteral(v any) ast.Expr {
 	return ast.NewNull()
 }
 
+// flagPath gives the path of the field that a flag of this name replaces, or
+// "": flags' names are easily taken for fields'.
+func (l *Loader) flagPath(flag string) string {
+	for i := range l.schema.Fields {
+		if f := &l.schema.Fields[i]; f.Flag == flag {
+			return f.Path
+		}
+	}
+	return ""
+}
+
 func (l *Loader) fieldPaths() []string {
 	paths := make([]string, len(l.schema.Fields))
 	for i := range l.schema.Fields {
@@ -195,7 +206,8 @@ func isSection(s *schema.Schema, path string) bool {
 
 // dropUnknown reports the leaves that stand at or below none of the known
 // paths and takes them out, so that CUE gets to report what else is wrong.
-func (d *document) dropUnknown(known []string, what string) error {
+// alias gives the path that another name stands for, or "".
+func (d *document) dropUnknown(known []string, alias func(name string) string, what string) error {
 	var errs diag.List
 	kept := d.leaves[:0]
 	names := make([]string, len(known))
@@ -214,10 +226,13 @@ next:
 		if l.key.Line > 0 {
 			e.Pos = l.key
 		}
-		// The right name in the wrong section is the commonest slip.
-		near := diag.Nearest(l.path, known)
+		last := l.path[strings.LastIndexByte(l.path, '.')+1:]
+		near := alias(last)
 		if near == "" {
-			if n := diag.Nearest(l.path[strings.LastIndexByte(l.path, '.')+1:], names); n != "" {
+			near = diag.Nearest(l.path, known)
+		}
+		if near == "" { // the right name in the wrong section
+			if n := diag.Nearest(last, names); n != "" {
 				for i := range names {
 					if names[i] == n {
 						near = known[i]

@@ -85,7 +85,7 @@ func (l *Loader) Model(file string, dirs []string) (*Model, error) {
 	for i, p := range arch.Params {
 		paramNames[i] = p.Name
 	}
-	errs.Add(doc.dropUnknown(paramNames, "this is no parameter of "+arch.Name))
+	errs.Add(doc.dropUnknown(paramNames, func(string) string { return "" }, "this is no parameter of "+arch.Name))
 	errs.Add(doc.check(def, func(path string) string {
 		v := def.LookupPath(fieldPath(path))
 		if !v.Exists() {
