@@ -93,7 +93,13 @@ func (a *app) benchFlags() []*flagSpec {
 			release = f.Eras[0].Since
 			era = &f.Eras[0]
 		}
-		spec := &flagSpec{name: name, group: group, help: f.Help, bool: era.Type == "bool", values: n.ValuesIn(f, release)}
+		spec := &flagSpec{name: name, group: group, help: f.Help, bool: era.Type == "bool"}
+		for _, v := range schema.Keys(f.Values) {
+			if !n.In(f.Values[v], release) {
+				v += " (" + n.Span(f.Values[v]) + ")"
+			}
+			spec.values = append(spec.values, v)
+		}
 		if span := n.SpanOfFlag(f); span != n.Span(schema.Era{Since: n.Releases[0]}) {
 			spec.note = span
 		}
