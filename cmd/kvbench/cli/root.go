@@ -43,8 +43,8 @@ type app struct {
 // Main runs kvbench with the arguments and gives the exit code. It is the one
 // place that prints errors.
 func Main(args []string) int {
-	// A plan is made in a few milliseconds and megabytes: collecting garbage
-	// meanwhile is a fifth of that.
+	// A plan takes a few milliseconds and megabytes: to collect garbage
+	// meanwhile would be a seventh of its time.
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
