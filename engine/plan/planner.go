@@ -5,6 +5,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -347,7 +348,16 @@ func (pl *Plan) Value(name string) (formula.Value, bool) {
 
 // Plan makes a plan: quantities, flags, and the limits it breaks. A plan that
 // was to be fitted and cannot be is an error that says which sizes would fit.
-func (p *Planner) Plan(req *Request) (*Plan, error) {
+//
+// The request stays as it is; the plan's own has the sides of the transfer.
+func (p *Planner) Plan(request *Request) (*Plan, error) {
+	req, cfg := *request, *request.Config
+	cfg.Values = maps.Clone(cfg.Values)
+	req.Config = &cfg
+	return p.plan(&req)
+}
+
+func (p *Planner) plan(req *Request) (*Plan, error) {
 	out, err := p.Quantities(req)
 	if err != nil {
 		return nil, err
