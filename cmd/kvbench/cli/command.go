@@ -217,8 +217,8 @@ type job struct {
 // prepare reads the model and the configurations. Requests that can be made
 // are in the job even when others cannot, which the error tells.
 func (a *app) prepare(c *command, release string, flags map[string]config.Value) (*job, error) {
-	file, _, ok := c.value("model")
-	if !ok {
+	file, _, _ := c.value("model")
+	if file == "" {
 		return nil, diag.Usagef("--model is missing: name a model's parameter file").WithHint("examples/ has some, and docs/ says how to write one")
 	}
 	var errs diag.List
