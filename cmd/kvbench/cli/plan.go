@@ -35,7 +35,7 @@ func (a *app) planCmd() *command {
 	}
 }
 
-func (a *app) plan(ctx context.Context, c *command) error {
+func (a *app) plan(_ context.Context, c *command) error {
 	var errs diag.List
 	format, err := c.choice("format")
 	errs.Add(err)
@@ -62,9 +62,6 @@ func (a *app) plan(ctx context.Context, c *command) error {
 	var plans []*plan.Plan
 	masked := false
 	for _, req := range j.requests {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
 		req.Fit = fit
 		pl, err := j.planner.Plan(req)
 		if err != nil {

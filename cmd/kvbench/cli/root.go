@@ -53,11 +53,15 @@ func Main(args []string) int {
 	a := &app{stdout: os.Stdout, stderr: os.Stderr}
 	dir, _ := os.Getwd()
 	a.print = &diag.Printer{W: a.stderr, Program: program, Dir: dir, Color: isTerminal(os.Stderr) && os.Getenv("NO_COLOR") == ""}
-	err := a.run(ctx, args)
-	if ctx.Err() != nil && err != nil {
+	// Whoever interrupts is not kept waiting for a file that does not come.
+	done := make(chan error, 1)
+	go func() { done <- a.run(ctx, args) }()
+	select {
+	case err := <-done:
+		return a.report(err)
+	case <-ctx.Done():
 		return exitInterrupted
 	}
-	return a.report(err)
 }
 
 // report prints an error and gives its exit code.
