@@ -13,8 +13,9 @@ const minPrefix = 4
 // normalize rewrites a command's arguments so that the flag library reads them
 // one way only: every flag as --name=value with its full name. Flags may stand
 // anywhere. given tells which flags the arguments hold. Every fault is
-// reported; a request for help is [flag.ErrHelp].
-func normalize(args []string, flags []*flagSpec) (words []string, given map[string]bool, err error) {
+// reported; a request for help is [flag.ErrHelp]. others gives, for flags that
+// this command does not have, a command that does.
+func normalize(args []string, flags []*flagSpec, others map[string]string) (words []string, given map[string]bool, err error) {
 	var errs diag.List
 	given = map[string]bool{}
 	for i := 0; i < len(args); i++ {
@@ -29,6 +30,9 @@ func normalize(args []string, flags []*flagSpec) (words []string, given map[stri
 		name, value, hasValue := strings.Cut(strings.TrimPrefix(arg[1:], "-"), "=")
 		f, err := find(name, flags)
 		if err != nil {
+			if other := others[strings.ReplaceAll(name, "-", "_")]; other != "" {
+				err.Hint = "--" + name + " is a flag of " + program + " " + other
+			}
 			errs = append(errs, err)
 			if !hasValue && i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
 				i++ // most likely its value

@@ -109,7 +109,13 @@ func (a *app) run(ctx context.Context, args []string) error {
 		return unknownCommand(args[0], cmds)
 	}
 	c := cmds[i]
-	words, given, err := normalize(args[1:], c.flags)
+	others := map[string]string{}
+	for _, other := range cmds {
+		for _, f := range other.flags {
+			others[f.name] = other.name
+		}
+	}
+	words, given, err := normalize(args[1:], c.flags, others)
 	if errors.Is(err, flag.ErrHelp) {
 		_, err := io.WriteString(a.stdout, c.usage(a.schema))
 		return err
