@@ -34,7 +34,7 @@ const (
 
 func newCompiler(names int) *compiler {
 	return &compiler{
-		p:      &Program{names: make(map[string]Ref, names), slots: make([]slot, 1, names+1)}, // no name stands for slot 0
+		p:      &Program{names: make(map[string]Ref, names), slots: make([]slot, 0, names)},
 		parsed: make(map[Ref]*parsed, names),
 		wants:  make(map[Ref]Kind, names),
 		errs:   map[Ref][]*diag.Diag{},
@@ -138,8 +138,8 @@ func (c *compiler) visit(r Ref) {
 	c.state[r] = done
 	c.compile(r)
 	if s := &c.p.slots[r]; s.kind <= StrList {
-		s.cell = c.p.cells[s.kind]
-		c.p.cells[s.kind]++
+		s.index = c.p.count[s.kind]
+		c.p.count[s.kind]++
 	}
 }
 
@@ -211,10 +211,6 @@ type code struct {
 	cond func(*Frame) bool
 	nums func(*Frame) []Rat
 	strs func(*Frame) []string
-
-	// slot and cell are where the value is read from, if it is merely read;
-	// slot 0 is never filled.
-	slot, cell int32
 
 	// konst marks a value known beforehand, for the few that make use of it.
 	konst bool
@@ -369,36 +365,36 @@ func (k *checker) names() []string {
 // read gives the code that reads a slot, for use at an offset.
 func (k *checker) read(r Ref, off int) code {
 	s, at := &k.p.slots[r], k.at(off)
-	i, cell := int32(r), s.cell
-	c := code{kind: s.kind, slot: i, cell: cell}
+	i, index := int32(r), s.index
+	c := code{kind: s.kind}
 	switch s.kind {
 	case Num:
 		c.num = func(f *Frame) Rat {
-			if f.seen[i] == f.epoch || f.fill(i, at) {
-				return f.nums[cell]
+			if c := &f.cells[i]; c.seen == f.epoch || f.fill(i, at) {
+				return c.num
 			}
 			return Rat{}
 		}
 	case Str:
 		c.str = func(f *Frame) string {
-			if f.seen[i] == f.epoch || f.fill(i, at) {
-				return f.strs[cell]
+			if f.cells[i].seen == f.epoch || f.fill(i, at) {
+				return f.strs[index]
 			}
 			return ""
 		}
 	case Bool:
-		c.cond = func(f *Frame) bool { return (f.seen[i] == f.epoch || f.fill(i, at)) && f.bools[cell] }
+		c.cond = func(f *Frame) bool { return (f.cells[i].seen == f.epoch || f.fill(i, at)) && f.bools[index] }
 	case NumList:
 		c.nums = func(f *Frame) []Rat {
-			if f.seen[i] == f.epoch || f.fill(i, at) {
-				return f.numLists[cell]
+			if f.cells[i].seen == f.epoch || f.fill(i, at) {
+				return f.numLists[index]
 			}
 			return nil
 		}
 	case StrList:
 		c.strs = func(f *Frame) []string {
-			if f.seen[i] == f.epoch || f.fill(i, at) {
-				return f.strLists[cell]
+			if f.cells[i].seen == f.epoch || f.fill(i, at) {
+				return f.strLists[index]
 			}
 			return nil
 		}

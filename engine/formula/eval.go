@@ -13,11 +13,10 @@ import (
 // numbers, strings and truth values allocates nothing.
 type Frame struct {
 	p *Program
-	// A slot has a value if its seen is the epoch; the value is in the list
-	// of its kind, at its cell.
+	// A slot has a value if its cell's seen is the epoch. Numbers are in the
+	// slot's cell; other values in the list of their kind, at the slot's index.
 	epoch    uint32
-	seen     []uint32
-	nums     []Rat
+	cells    []cell
 	strs     []string
 	bools    []bool
 	numLists [][]Rat
@@ -28,17 +27,21 @@ type Frame struct {
 	err      *diag.Diag     // the first error of this evaluation
 }
 
+type cell struct {
+	num  Rat
+	seen uint32
+}
+
 // NewFrame gives a frame in which nothing is set.
 func (p *Program) NewFrame() *Frame {
 	return &Frame{
 		p:        p,
 		epoch:    1,
-		seen:     make([]uint32, len(p.slots)),
-		nums:     make([]Rat, p.cells[Num]),
-		strs:     make([]string, p.cells[Str]),
-		bools:    make([]bool, p.cells[Bool]),
-		numLists: make([][]Rat, p.cells[NumList]),
-		strLists: make([][]string, p.cells[StrList]),
+		cells:    make([]cell, len(p.slots)),
+		strs:     make([]string, p.count[Str]),
+		bools:    make([]bool, p.count[Bool]),
+		numLists: make([][]Rat, p.count[NumList]),
+		strLists: make([][]string, p.count[StrList]),
 		computed: make([]int32, 0, len(p.slots)),
 	}
 }
@@ -47,8 +50,8 @@ func (p *Program) NewFrame() *Frame {
 func (f *Frame) Reset() {
 	f.computed = f.computed[:0]
 	clear(f.misset)
-	if f.epoch++; f.epoch == 0 { // seen once more in four thousand million resets
-		clear(f.seen)
+	if f.epoch++; f.epoch == 0 { // after four thousand million resets
+		clear(f.cells)
 		f.epoch = 1
 	}
 }
@@ -68,12 +71,12 @@ func (f *Frame) Set(r Ref, v Value) {
 			f.misset = map[int32]Kind{}
 		}
 		f.misset[int32(r)] = v.Kind
-		f.seen[r] = 0
+		f.cells[r].seen = 0
 		return
 	}
 	delete(f.misset, int32(r))
-	f.store(s, v)
-	f.seen[r] = f.epoch
+	f.store(int32(r), s, v)
+	f.cells[r].seen = f.epoch
 }
 
 // SetNum is [Frame.Set] for a number.
@@ -84,14 +87,13 @@ func (f *Frame) SetNum(r Ref, v Rat) {
 		return
 	}
 	f.forget()
-	f.nums[s.cell] = v
-	f.seen[r] = f.epoch
+	f.cells[r] = cell{v, f.epoch}
 }
 
 // forget drops what was computed.
 func (f *Frame) forget() {
 	for _, i := range f.computed {
-		f.seen[i] = 0
+		f.cells[i].seen = 0
 	}
 	f.computed = f.computed[:0]
 }
@@ -106,7 +108,7 @@ func (f *Frame) Eval(r Ref) (Value, error) {
 	if err := f.ensure(r); err != nil {
 		return Value{}, err
 	}
-	return f.load(s), nil
+	return f.load(r, s), nil
 }
 
 // Num gives the value of r, which must be a number; see [Frame.Eval].
@@ -118,7 +120,7 @@ func (f *Frame) Num(r Ref) (Rat, error) {
 	if err := f.ensure(r); err != nil {
 		return Rat{}, err
 	}
-	return f.nums[s.cell], nil
+	return f.cells[r].num, nil
 }
 
 // Bool gives the value of r, which must be true or false; see [Frame.Eval].
@@ -130,7 +132,7 @@ func (f *Frame) Bool(r Ref) (bool, error) {
 	if err := f.ensure(r); err != nil {
 		return false, err
 	}
-	return f.bools[s.cell], nil
+	return f.bools[s.index], nil
 }
 
 func (f *Frame) notA(r Ref, want Kind) error {
@@ -170,7 +172,7 @@ func (f *Frame) isSet(r Ref) bool {
 	if _, wrong := f.misset[int32(r)]; wrong {
 		return true
 	}
-	if f.seen[r] != f.epoch {
+	if f.cells[r].seen != f.epoch {
 		return false
 	}
 	for _, i := range f.computed {
@@ -183,7 +185,7 @@ func (f *Frame) isSet(r Ref) bool {
 
 // ensure makes the value of r known.
 func (f *Frame) ensure(r Ref) error {
-	if f.seen[r] == f.epoch {
+	if f.cells[r].seen == f.epoch {
 		return nil
 	}
 	f.err = nil
@@ -212,18 +214,18 @@ func (f *Frame) fill(i int32, at place) bool {
 		f.failSlot(s, at, "%q was not given", s.name)
 		return false
 	case preset:
-		f.store(s, s.def)
+		f.store(i, s, s.def)
 	default:
 		if s.kind == Num { // the usual kind, without the detour over a Value
-			f.nums[s.cell] = s.code.num(f)
+			f.cells[i].num = s.code.num(f)
 		} else {
-			f.store(s, f.run(&s.code))
+			f.store(i, s, f.run(&s.code))
 		}
 		if f.err != nil {
 			return false
 		}
 	}
-	f.seen[i] = f.epoch
+	f.cells[i].seen = f.epoch
 	f.computed = append(f.computed, i)
 	return true
 }
@@ -247,35 +249,35 @@ func (f *Frame) run(c *code) Value {
 }
 
 // store keeps the value of a slot.
-func (f *Frame) store(s *slot, v Value) {
+func (f *Frame) store(i int32, s *slot, v Value) {
 	switch s.kind {
 	case Num:
-		f.nums[s.cell] = v.Num
+		f.cells[i].num = v.Num
 	case Str:
-		f.strs[s.cell] = v.Str
+		f.strs[s.index] = v.Str
 	case Bool:
-		f.bools[s.cell] = v.Bool
+		f.bools[s.index] = v.Bool
 	case NumList:
-		f.numLists[s.cell] = v.Nums
+		f.numLists[s.index] = v.Nums
 	case StrList:
-		f.strLists[s.cell] = v.Strs
+		f.strLists[s.index] = v.Strs
 	}
 }
 
 // load gives the value that store kept.
-func (f *Frame) load(s *slot) Value {
+func (f *Frame) load(r Ref, s *slot) Value {
 	v := Value{Kind: s.kind}
 	switch s.kind {
 	case Num:
-		v.Num = f.nums[s.cell]
+		v.Num = f.cells[r].num
 	case Str:
-		v.Str = f.strs[s.cell]
+		v.Str = f.strs[s.index]
 	case Bool:
-		v.Bool = f.bools[s.cell]
+		v.Bool = f.bools[s.index]
 	case NumList:
-		v.Nums = f.numLists[s.cell]
+		v.Nums = f.numLists[s.index]
 	case StrList:
-		v.Strs = f.strLists[s.cell]
+		v.Strs = f.strLists[s.index]
 	}
 	return v
 }
@@ -300,10 +302,22 @@ func (f *Frame) failSlot(s *slot, at place, format string, args ...any) {
 }
 
 func (f *Frame) overflow(at place, a Rat, op string, b Rat) Rat {
-	if f.err == nil {
-		f.err = at.errorf("%s %s %s does not fit in 64 bits", term(a), op, term(b))
+	return f.fail(at, "%s %s %s does not fit in 64 bits", term(a), op, term(b))
+}
+
+// quo is division in formulas.
+func (f *Frame) quo(at place, a, b Rat) Rat {
+	if b.n == 0 {
+		return f.divZero(at, a, "/", b)
 	}
-	return Rat{}
+	if v, ok := a.quo(b); ok {
+		return v
+	}
+	return f.overflow(at, a, "/", b)
+}
+
+func (f *Frame) divZero(at place, a Rat, op string, b Rat) Rat {
+	return f.fail(at, "division by zero: %s %s %s", term(a), op, term(b))
 }
 
 // index checks the index i of a list of n elements.

@@ -38,16 +38,11 @@ func init() {
 		name, _, _ := strings.Cut(usage, "(")
 		functions[name] = function{Function{name, usage, doc}, args, compile}
 	}
-	add(1, "abs(x)", "The number without its sign.", unaryFunc(func(a Rat) (Rat, bool) {
-		if a.n < 0 {
-			return a.neg()
-		}
-		return a, true
-	}))
-	add(1, "ceil(x)", "The least whole number that is not below x.", unaryFunc(func(a Rat) (Rat, bool) { return a.Ceil(), true }))
+	add(1, "abs(x)", "The number without its sign.", absFunc)
+	add(1, "ceil(x)", "The least whole number that is not below x.", roundFunc(Rat.Ceil, Rat.ceilQuo))
 	add(2, "ceil_div(a, b)", "a divided by b, rounded up to a whole number.", divFunc(Rat.ceilQuo))
 	add(2, "div(a, b)", "a divided by b, rounded down to a whole number.", divFunc(Rat.floorQuo))
-	add(1, "floor(x)", "The greatest whole number that is not above x.", unaryFunc(func(a Rat) (Rat, bool) { return a.Floor(), true }))
+	add(1, "floor(x)", "The greatest whole number that is not above x.", roundFunc(Rat.Floor, Rat.floorQuo))
 	add(2, "gcd(a, b)", "The greatest common divisor of two whole numbers; never negative.", wholeFunc(func(a, b Rat) (Rat, bool) {
 		return pack(false, gcd(magnitude(a.n), magnitude(b.n)), 1)
 	}))
@@ -71,7 +66,7 @@ func init() {
 		}
 		return a, true
 	}, false))
-	add(2, "split(s, sep)", "The list of the parts of a string between separators.", splitFunc)
+	add(2, "split(s, sep)", "The list of the parts of a string between separators, of which there is one more than separators.", splitFunc)
 	add(1, "sum(list)", "The sum of a list of numbers; 0 if it is empty.", foldFunc(Rat.add, true))
 }
 
@@ -113,16 +108,39 @@ func (k *checker) call(name string, args []ast.Node, off int) code {
 	return fn.compile(k, args, k.at(off), name+"()")
 }
 
-// unaryFunc compiles a function of one number.
-func unaryFunc(op func(Rat) (Rat, bool)) func(*checker, []ast.Node, place, string) code {
-	return func(k *checker, args []ast.Node, at place, who string) code {
-		x := k.need(args[0], Num, who).num
+func absFunc(k *checker, args []ast.Node, at place, who string) code {
+	x := k.need(args[0], Num, who).num
+	return code{kind: Num, num: func(f *Frame) Rat {
+		a := x(f)
+		if a.n >= 0 {
+			return a
+		}
+		if v, ok := a.neg(); ok {
+			return v
+		}
+		return f.fail(at, "abs(%s) does not fit in 64 bits", a)
+	}}
+}
+
+// roundFunc compiles floor or ceil. Of the quotient of whole numbers, which is
+// what formulas round most, no reduced fraction is made: the gcd costs more
+// than all the rest.
+func roundFunc(round func(Rat) Rat, quotient func(a, b Rat) (Rat, bool)) func(*checker, []ast.Node, place, string) code {
+	return func(k *checker, args []ast.Node, _ place, who string) code {
+		n, ok := args[0].(*ast.BinaryNode)
+		if !ok || n.Operator != "/" {
+			x := k.need(args[0], Num, who).num
+			return code{kind: Num, num: func(f *Frame) Rat { return round(x(f)) }}
+		}
+		x, y := k.need(n.Left, Num, `"/"`).num, k.need(n.Right, Num, `"/"`).num
+		at := k.at(n.Location().From)
 		return code{kind: Num, num: func(f *Frame) Rat {
-			a := x(f)
-			if v, ok := op(a); ok {
+			a, b := x(f), y(f)
+			if a.d|b.d == 0 && b.n > 0 {
+				v, _ := quotient(a, b)
 				return v
 			}
-			return f.fail(at, "%s of %s does not fit in 64 bits", who, a)
+			return round(f.quo(at, a, b))
 		}}
 	}
 }

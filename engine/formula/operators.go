@@ -46,26 +46,9 @@ func (k *checker) binary(n *ast.BinaryNode) code {
 	return brokenCode
 }
 
-// operand is numeric code that looks first whether the value is already there,
-// as it mostly is: half of all calls saved.
-type operand struct {
-	code       func(*Frame) Rat
-	slot, cell int32
-}
-
-// operand gives the numeric code c as an operand.
-func (c *code) operand() operand { return operand{c.num, c.slot, c.cell} }
-
-func (o *operand) num(f *Frame) Rat {
-	if f.seen[o.slot] == f.epoch {
-		return f.nums[o.cell]
-	}
-	return o.code(f)
-}
-
 // arithmetic gives the code of l op r; at is the operator.
 func arithmetic(op string, l, r code, at place) code {
-	x, y := l.operand(), r.operand()
+	x, y := l.num, r.num
 	c := code{kind: Num}
 	fold := func(v Rat, ok bool) code {
 		// What fails is left to run time: it may stand in an arm not taken.
@@ -77,7 +60,7 @@ func arithmetic(op string, l, r code, at place) code {
 	switch op {
 	case "+":
 		c.num = func(f *Frame) Rat {
-			a, b := x.num(f), y.num(f)
+			a, b := x(f), y(f)
 			if v, ok := a.add(b); ok {
 				return v
 			}
@@ -86,7 +69,7 @@ func arithmetic(op string, l, r code, at place) code {
 		return fold(l.val.Num.add(r.val.Num))
 	case "-":
 		c.num = func(f *Frame) Rat {
-			a, b := x.num(f), y.num(f)
+			a, b := x(f), y(f)
 			if v, ok := a.sub(b); ok {
 				return v
 			}
@@ -95,7 +78,7 @@ func arithmetic(op string, l, r code, at place) code {
 		return fold(l.val.Num.sub(r.val.Num))
 	case "*":
 		c.num = func(f *Frame) Rat {
-			a, b := x.num(f), y.num(f)
+			a, b := x(f), y(f)
 			if v, ok := a.mul(b); ok {
 				return v
 			}
@@ -103,28 +86,19 @@ func arithmetic(op string, l, r code, at place) code {
 		}
 		return fold(l.val.Num.mul(r.val.Num))
 	case "/":
-		c.num = func(f *Frame) Rat {
-			a, b := x.num(f), y.num(f)
-			if b.n == 0 {
-				return f.fail(at, "division by zero: %s / %s", term(a), term(b))
-			}
-			if v, ok := a.quo(b); ok {
-				return v
-			}
-			return f.overflow(at, a, "/", b)
-		}
+		c.num = func(f *Frame) Rat { return f.quo(at, x(f), y(f)) }
 		if r.val.Num.n == 0 {
 			return c
 		}
 		return fold(l.val.Num.quo(r.val.Num))
 	default: // "%"
 		c.num = func(f *Frame) Rat {
-			a, b := x.num(f), y.num(f)
+			a, b := x(f), y(f)
 			switch {
 			case !a.IsInt() || !b.IsInt() || a.n < 0 || b.n < 0:
 				return f.fail(at, "%s %% %s: both sides must be whole and not negative", term(a), term(b))
 			case b.n == 0:
-				return f.fail(at, "division by zero: %s %% %s", a, b)
+				return f.divZero(at, a, "%", b)
 			}
 			return Int(a.n % b.n)
 		}
@@ -434,15 +408,16 @@ func (k *checker) lookup(t *slot, property ast.Node) code {
 	}
 
 	// Each formula of the table is read as by its own name.
-	elems := make(map[string]code, len(t.keys))
+	elems := make(map[string]*code, len(t.keys))
 	for name, r := range t.elems {
-		elems[name] = k.read(r, off)
-		if elems[name].kind != t.kind {
+		c := k.read(r, off)
+		if c.kind != t.kind {
 			return code{kind: t.kind} // a formula with an error of its own
 		}
+		elems[name] = &c
 	}
 	find, at := key.str, k.at(off)
-	pick := func(f *Frame) (code, bool) {
+	pick := func(f *Frame) (*code, bool) {
 		key := find(f)
 		c, ok := elems[key]
 		if !ok && f.err == nil {

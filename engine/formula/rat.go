@@ -143,28 +143,28 @@ func fits(v Rat, ok bool) (Rat, error) {
 func (a Rat) neg() (Rat, bool) { return Rat{n: -a.n, d: a.d}, a.n != math.MinInt64 }
 
 func (a Rat) add(b Rat) (Rat, bool) {
-	if a.d|b.d == 0 {
-		s := a.n + b.n
-		return Rat{n: s}, (s > a.n) == (b.n > 0)
+	if s := a.n + b.n; a.d|b.d == 0 && s > a.n == (b.n > 0) {
+		return Rat{n: s}, true
 	}
 	return addFrac(a, b, b.n < 0)
 }
 
 func (a Rat) sub(b Rat) (Rat, bool) {
-	if a.d|b.d == 0 {
-		s := a.n - b.n
-		return Rat{n: s}, (s < a.n) == (b.n > 0)
+	if s := a.n - b.n; a.d|b.d == 0 && s < a.n == (b.n > 0) {
+		return Rat{n: s}, true
 	}
 	return addFrac(a, b, b.n > 0)
 }
 
 func (a Rat) mul(b Rat) (Rat, bool) {
-	if a.d|b.d == 0 {
-		hi, lo := bits.Mul64(uint64(a.n), uint64(b.n))
-		// The signed high word: the product fits if it only repeats the sign.
-		h := int64(hi) - a.n>>63&b.n - b.n>>63&a.n
-		return Rat{n: int64(lo)}, h == int64(lo)>>63
+	hi, lo := bits.Mul64(uint64(a.n), uint64(b.n))
+	if hi == 0 && int64(lo) >= 0 && a.d|b.d == 0 {
+		return Rat{n: int64(lo)}, true
 	}
+	return mulSlow(a, b)
+}
+
+func mulSlow(a, b Rat) (Rat, bool) {
 	return mulFrac((a.n < 0) != (b.n < 0), magnitude(a.n), uint64(a.Den()), magnitude(b.n), uint64(b.Den()))
 }
 
@@ -261,9 +261,14 @@ func mulFrac(neg bool, an, ad, bn, bd uint64) (Rat, bool) {
 	if an == 0 || bn == 0 {
 		return Rat{}, true
 	}
-	g, h := gcd(an, bd), gcd(bn, ad)
-	nhi, n := bits.Mul64(an/g, bn/h)
-	dhi, d := bits.Mul64(ad/h, bd/g)
+	if g := gcd(an, bd); g != 1 {
+		an, bd = an/g, bd/g
+	}
+	if g := gcd(bn, ad); g != 1 {
+		bn, ad = bn/g, ad/g
+	}
+	nhi, n := bits.Mul64(an, bn)
+	dhi, d := bits.Mul64(ad, bd)
 	if nhi|dhi != 0 {
 		return Rat{}, false
 	}

@@ -100,7 +100,7 @@ type Ref int32
 type Program struct {
 	slots []slot
 	names map[string]Ref
-	cells [StrList + 1]int32 // how many slots there are of each kind
+	count [StrList + 1]int32 // how many slots there are of each kind
 }
 
 // slot is what one name stands for; the formulas of a table have slots
@@ -109,7 +109,7 @@ type slot struct {
 	unit
 	class class
 	kind  Kind
-	cell  int32 // index among the slots of its kind
+	index int32 // index among the slots of its kind
 	def   Value
 	code  code
 	uses  []Ref // in order of first use; of a table: its formulas
