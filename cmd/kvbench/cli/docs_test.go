@@ -12,17 +12,17 @@ import (
 
 // notRun are the commands of the documents that no test runs: those that set
 // a machine up, and those that run the tests themselves.
-var notRun = []string{"go install", "go test", "go generate", "bash .ci/run"}
+var notRun = []string{"git clone", "go install", "go test", "KVBENCH_UPDATE=1 go test", "go generate", "bash .ci/run"}
 
-var (
-	saveBlock    = regexp.MustCompile("(?ms)^Save this as `([^`]+)`:\n\n```\\w+\n(.*?)^```")
-	consoleBlock = regexp.MustCompile("(?ms)^```console\n(.*?)^```")
-)
+// docBlock finds code blocks: the file that the reader is told to save the
+// block as, its language, its text.
+var docBlock = regexp.MustCompile("(?ms)^(?:Save this as `([^`\n]+)`:\n\n)?```(\\w*)\n(.*?)^```$")
 
-// TestDocs runs every command of the README and the guides, in the order of
-// the document, beside the examples and the files that the document has one
-// write, and compares what it prints, stdout and stderr together, with the
-// document. KVBENCH_UPDATE=1 rewrites the documents.
+// TestDocs goes through the README and the guides as a reader does, in a
+// folder with the examples: it saves the files that they show and runs every
+// command. What a console block shows must be what its commands print, stdout
+// and stderr together; the commands of an sh block must succeed.
+// KVBENCH_UPDATE=1 rewrites the documents.
 func TestDocs(t *testing.T) {
 	bin := t.TempDir()
 	if out, err := exec.Command("go", "build", "-o", filepath.Join(bin, "kvbench"), "kvbench/cmd/kvbench").CombinedOutput(); err != nil {
@@ -32,6 +32,8 @@ func TestDocs(t *testing.T) {
 	if err != nil || len(guides) == 0 {
 		t.Fatalf("no guides: %v", err)
 	}
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "KVBENCH_") })
+	env = append(env, "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	for _, doc := range append(guides, "../../../README.md") {
 		t.Run(filepath.Base(doc), func(t *testing.T) {
 			data, err := os.ReadFile(doc)
@@ -42,59 +44,88 @@ func TestDocs(t *testing.T) {
 			if err := os.CopyFS(filepath.Join(dir, "examples"), os.DirFS("../../../examples")); err != nil {
 				t.Fatal(err)
 			}
-			for _, m := range saveBlock.FindAllStringSubmatch(text, -1) {
-				name := filepath.Join(dir, m[1])
-				os.MkdirAll(filepath.Dir(name), 0o755)
-				if err := os.WriteFile(name, []byte(m[2]), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
 			ran := 0
-			rewritten := consoleBlock.ReplaceAllStringFunc(text, func(block string) string {
-				var out strings.Builder
-				lines := strings.Split(consoleBlock.FindStringSubmatch(block)[1], "\n")
-				for i := 0; i < len(lines); i++ {
-					command, ok := strings.CutPrefix(lines[i], "$ ")
-					if !ok {
-						continue // output: printed anew below
-					}
-					shown := command
-					for strings.HasSuffix(command, "\\") && i+1 < len(lines) {
-						i++
-						shown += "\n" + lines[i]
-						command = strings.TrimSuffix(command, "\\") + strings.TrimSpace(lines[i])
-					}
-					out.WriteString("$ " + shown + "\n")
-					if slices.ContainsFunc(notRun, func(p string) bool { return strings.HasPrefix(command, p) }) {
-						continue
-					}
-					cmd := exec.Command("sh", "-c", strings.ReplaceAll(command, "go run ./cmd/kvbench", "kvbench"))
-					cmd.Dir = dir
-					cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
-					output, _ := cmd.CombinedOutput()
-					out.Write(output)
-					ran++
+			run := func(command string) (string, error) {
+				command = strings.TrimSpace(command)
+				if slices.ContainsFunc(notRun, func(p string) bool { return strings.HasPrefix(command, p) }) {
+					return "", nil
 				}
-				return "```console\n" + out.String() + "```"
+				ran++
+				cmd := exec.Command("sh", "-c", strings.ReplaceAll(command, "go run ./cmd/kvbench", "kvbench"))
+				cmd.Dir, cmd.Env = dir, env
+				out, err := cmd.CombinedOutput()
+				return string(out), err
+			}
+			now := docBlock.ReplaceAllStringFunc(text, func(block string) string {
+				m := docBlock.FindStringSubmatch(block)
+				name, lang, body := m[1], m[2], m[3]
+				switch {
+				case name != "":
+					save(t, filepath.Join(dir, name), body)
+				case lang == "sh":
+					for _, command := range commands(body, "") {
+						if out, err := run(command); err != nil {
+							t.Errorf("%s: %v\n%s", command, err, out)
+						}
+					}
+				case lang == "console":
+					var shown strings.Builder
+					for _, command := range commands(body, "$ ") {
+						out, _ := run(command) // most errors that the documents show are meant
+						shown.WriteString("$ " + command + out)
+					}
+					return "```console\n" + shown.String() + "```"
+				}
+				return block
 			})
 			if ran == 0 {
 				t.Error("no command was run")
 			}
-			switch {
-			case rewritten == text:
-			case os.Getenv("KVBENCH_UPDATE") != "":
-				if err := os.WriteFile(doc, []byte(rewritten), 0o644); err != nil {
+			if now == text {
+				return
+			}
+			if os.Getenv("KVBENCH_UPDATE") != "" {
+				if err := os.WriteFile(doc, []byte(now), 0o644); err != nil {
 					t.Fatal(err)
 				}
-			default:
-				was, is := strings.Split(text, "\n"), strings.Split(rewritten, "\n")
-				for i := range min(len(was), len(is)) {
-					if was[i] != is[i] {
-						t.Fatalf("line %d of the document is\n  %s\nand the program prints\n  %s", i+1, was[i], is[i])
-					}
-				}
-				t.Fatal("the document and the program print different numbers of lines")
+				return
 			}
+			was, is := strings.Split(text, "\n"), strings.Split(now, "\n")
+			i := 0
+			for i < min(len(was), len(is))-1 && was[i] == is[i] {
+				i++
+			}
+			t.Errorf("line %d of the document is\n  %s\nand should be\n  %s", i+1, was[i], is[i])
 		})
+	}
+}
+
+// commands gives the commands of a block: the lines with the prompt, each with
+// the lines that a backslash at its end continues it on.
+func commands(body, prompt string) []string {
+	var list []string
+	more := false
+	for line := range strings.Lines(body) {
+		command, ok := strings.CutPrefix(line, prompt)
+		switch {
+		case more:
+			list[len(list)-1] += line
+		case ok && strings.TrimSpace(command) != "" && command[0] != '#':
+			list = append(list, command)
+		default:
+			continue
+		}
+		more = strings.HasSuffix(line, "\\\n")
+	}
+	return list
+}
+
+func save(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
