@@ -58,13 +58,14 @@ func (p *Pos) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Severity tells errors from warnings.
+// Severity tells errors from warnings and notes.
 type Severity uint8
 
 // The severities.
 const (
 	Error Severity = iota
 	Warning
+	Note
 )
 
 // Diag is one thing to tell the user.
@@ -103,6 +104,11 @@ func Usagef(format string, args ...any) *Diag {
 // Warnf makes a warning about a position.
 func Warnf(pos Pos, format string, args ...any) *Diag {
 	return &Diag{Severity: Warning, Pos: pos, Msg: fmt.Sprintf(format, args...)}
+}
+
+// Notef makes a note about a position.
+func Notef(pos Pos, format string, args ...any) *Diag {
+	return &Diag{Severity: Note, Pos: pos, Msg: fmt.Sprintf(format, args...)}
 }
 
 // WithHint adds a hint and returns d.
@@ -185,8 +191,11 @@ func (p *Printer) format(d *Diag) string {
 		pos.File = Rel(p.Dir, pos.File)
 		b.WriteString(pos.String() + ": ")
 	}
-	if d.Severity == Warning {
+	switch d.Severity {
+	case Warning:
 		b.WriteString(p.paint("33", "warning") + ": ")
+	case Note:
+		b.WriteString("note: ")
 	}
 	b.WriteString(Printable(d.Msg) + "\n")
 	if d.Source != "" {

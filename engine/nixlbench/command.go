@@ -1,8 +1,11 @@
-// Package nixlbench writes the command that runs a plan: as an argument list
-// and as text for a POSIX shell.
+// Package nixlbench writes the command that runs a plan, tells from its flags
+// which release an installed nixlbench is, and reads what it prints.
 package nixlbench
 
 import (
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	"kvbench/engine/formula"
@@ -54,10 +57,52 @@ func Masked(flags []plan.Flag) ([]plan.Flag, bool) {
 	return out, masked
 }
 
+// Command is a plan's command: the words that start the program, its flags,
+// and what it is told by the environment.
+type Command struct {
+	Program []string
+	Env     []string // NAME=value
+	Flags   []plan.Flag
+}
+
+// NewCommand gives the command that runs the program with the flags. Flags that
+// the program reads from the environment, where other users cannot see them, go
+// there.
+func NewCommand(program []string, flags []plan.Flag) Command {
+	c := Command{Program: program, Flags: slices.Clone(flags)}
+	for i := range c.Flags {
+		if f := &c.Flags[i]; f.Env != "" && f.Emit && f.Value.Str != "" {
+			c.Env = append(c.Env, f.Env+"="+f.Value.Str)
+			f.Emit = false
+		}
+	}
+	return c
+}
+
+// Argv gives the command's words.
+func (c *Command) Argv() []string {
+	return append(slices.Clone(c.Program), slices.Concat(Args(c.Flags)...)...)
+}
+
 // Shell gives the command as text for a POSIX shell, one flag a line.
-func Shell(flags []plan.Flag) string {
+func (c *Command) Shell() string {
+	var words []string
+	for _, env := range c.Env {
+		name, value, _ := strings.Cut(env, "=")
+		words = append(words, name+"="+Quote(value))
+	}
+	for _, w := range c.Program {
+		words = append(words, Quote(w))
+	}
+	return shell(strings.Join(words, " "), c.Flags)
+}
+
+// Shell gives the plain command as text for a POSIX shell, one flag a line.
+func Shell(flags []plan.Flag) string { return shell(Program, flags) }
+
+func shell(program string, flags []plan.Flag) string {
 	var b strings.Builder
-	b.WriteString(Program)
+	b.WriteString(program)
 	for _, words := range Args(flags) {
 		b.WriteString(" \\\n    ")
 		for i, w := range words {
@@ -80,4 +125,55 @@ func Quote(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'"'"'`) + "'"
+}
+
+// Split cuts a command into words as a POSIX shell does. What only a shell
+// could do (variables, pipes, patterns) is an error.
+func Split(command string) ([]string, error) {
+	var words []string
+	var word strings.Builder
+	inWord := false
+	quote := rune(0)
+	escaped := false
+	for _, r := range command {
+		switch {
+		case escaped:
+			if quote == '"' && !strings.ContainsRune("\"\\$`", r) {
+				word.WriteRune('\\')
+			}
+			word.WriteRune(r)
+			escaped = false
+		case quote != '\'' && r == '\\':
+			escaped, inWord = true, true
+		case quote != 0 && r == quote:
+			quote = 0
+		case quote == '\'':
+			word.WriteRune(r)
+		case strings.ContainsRune("$`", r), quote == 0 && strings.ContainsRune("|&;<>()*?[]{}~#\n", r):
+			return nil, fmt.Errorf("no shell reads it, so %q must be quoted", r)
+		case quote != 0:
+			word.WriteRune(r)
+		case r == '\'' || r == '"':
+			quote, inWord = r, true
+		case r == ' ' || r == '\t':
+			if inWord {
+				words = append(words, word.String())
+				word.Reset()
+				inWord = false
+			}
+		default:
+			word.WriteRune(r)
+			inWord = true
+		}
+	}
+	if quote != 0 || escaped {
+		return nil, errors.New("a quotation does not end")
+	}
+	if inWord {
+		words = append(words, word.String())
+	}
+	if len(words) == 0 {
+		return nil, errors.New("it is empty")
+	}
+	return words, nil
 }

@@ -139,6 +139,9 @@ func (p *Planner) fit(req *Request, values map[string]flagValue, force bool) (ma
 	values = maps.Clone(values)
 	var broken []Violation
 	for range maxRounds {
+		if req.Least {
+			p.least(req, values)
+		}
 		if broken = p.check(req, values); broken == nil {
 			return values, nil
 		}
@@ -154,6 +157,21 @@ func (p *Planner) fit(req *Request, values map[string]flagValue, force bool) (ma
 		}
 	}
 	return values, broken
+}
+
+// least gives flags that nobody gave their least value that fits.
+func (p *Planner) least(req *Request, values map[string]flagValue) {
+	p.apply(req, values)
+	for _, name := range schema.Keys(p.bench.Least) {
+		s, ok := p.slot(name)
+		if _, given := req.Flags[name]; !ok || given {
+			continue
+		}
+		ref, _ := p.prog.Ref(leastPrefix + name)
+		if v, err := p.frame.Eval(ref); err == nil && v.Kind == s.def.Kind && p.inRange(s, v) == nil {
+			values[name] = flagValue{v, Fix}
+		}
+	}
 }
 
 // refusal says why a plan cannot be fitted, which sizes would fit, and which

@@ -29,6 +29,7 @@ const (
 	limitPrefix    = "limits."
 	fixPrefix      = "fix."
 	takesPrefix    = "takes."
+	leastPrefix    = "least."
 )
 
 // Planner makes plans for models of one architecture and one nixlbench
@@ -38,6 +39,8 @@ type Planner struct {
 	bench   *schema.Nixlbench
 	release string
 	arch    *schema.Architecture
+	// ReleaseFrom says in messages where the release comes from.
+	ReleaseFrom string
 
 	prog  *formula.Program
 	frame *formula.Frame
@@ -55,7 +58,7 @@ type flagSlot struct {
 // New compiles the formulas of an architecture with those of the schema. The
 // error holds everything that is wrong with them.
 func New(s *schema.Schema, release string, arch *schema.Architecture) (*Planner, error) {
-	p := &Planner{schema: s, bench: &s.Nixlbench, release: release, arch: arch}
+	p := &Planner{schema: s, bench: &s.Nixlbench, release: release, arch: arch, ReleaseFrom: "--nixlbench_release"}
 	scope := formula.NewScope()
 	for i := range s.Fields {
 		f := &s.Fields[i]
@@ -119,6 +122,9 @@ func (p *Planner) declareBench(scope *formula.Scope) {
 	}
 	scope.Input(argumentsVar, formula.Str, diag.Pos{})
 	addFormulas(scope, p.bench.Let, formula.Any)
+	for _, name := range schema.Keys(p.bench.Least) {
+		scope.Formula(leastPrefix+name, source(p.bench.Least[name]), formula.Any)
+	}
 	for _, name := range schema.Keys(p.bench.Backends) {
 		if b := p.bench.Backends[name]; p.bench.In(b.Era, p.release) {
 			scope.Formula(takesPrefix+name+"."+sideMemory, source(b.Takes.Memory), formula.Bool)
@@ -282,6 +288,9 @@ type Request struct {
 	// Fit changes values that the user did not give so that the release
 	// accepts the plan.
 	Fit bool
+	// Least sets the flags that have a least value which fits to it, where the
+	// user did not give them and the plan is fitted.
+	Least bool
 }
 
 // label names the request in messages.
@@ -319,7 +328,35 @@ const (
 	Computed
 	Rule
 	Fix
+	Run // filled in for one run
 )
+
+// Origin says where a flag's value comes from, in words.
+func (pl *Plan) Origin(f *Flag) string {
+	switch f.From {
+	case Given:
+		return pl.Request.Flags[f.Name].Origin.String()
+	case Computed:
+		return "the plan"
+	case Rule:
+		return "the backend's rule"
+	case Fix:
+		return "made to fit"
+	case Run:
+		return "this run"
+	}
+	return "default of nixlbench " + pl.Release
+}
+
+// Backend gives the backend that the plan is for.
+func (pl *Plan) Backend() string {
+	for i := range pl.Flags {
+		if pl.Flags[i].Name == backendFlag {
+			return pl.Flags[i].Value.Str
+		}
+	}
+	return ""
+}
 
 // Quantities evaluates the quantities only.
 func (p *Planner) Quantities(req *Request) (*Plan, error) {

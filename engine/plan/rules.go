@@ -186,7 +186,10 @@ func (p *Planner) checkGiven(req *Request) error {
 
 // lacks says that the release does not have a flag, and what it has instead.
 func (p *Planner) lacks(f *schema.Flag, from config.Origin) *diag.Diag {
-	d := from.Errorf("needs nixlbench %s; --nixlbench_release is %s", p.bench.SpanOfFlag(f), p.release)
+	d := from.Errorf("needs nixlbench %s; %s is %s", p.bench.SpanOfFlag(f), p.ReleaseFrom, p.release)
+	if p.bench.IsOwn(p.release) {
+		d = from.Errorf("nixlbench %s does not have it", p.release)
+	}
 	var instead []string
 	for _, name := range f.Instead {
 		if other := p.bench.Flags[name]; other != nil && p.bench.FlagIn(other, p.release) != nil {

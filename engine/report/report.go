@@ -28,22 +28,31 @@ var rule = strings.Repeat("=", 80)
 // Rows writes the lines of a view.
 func Rows(w io.Writer, view schema.View, pl *plan.Plan) error {
 	for _, r := range view.Rows {
-		text := fileText(pl)
-		if r.Value != keyFile {
-			v, ok := pl.Value(r.Value)
-			if !ok {
-				return fmt.Errorf("the view has no value %s", r.Value)
-			}
-			if text = diag.Printable(v.Text()); r.As == "bytes" {
-				n, _ := v.Num.Int64()
-				text = Bytes(n)
-			}
+		text, err := rowText(r, pl)
+		if err != nil {
+			return err
 		}
 		if _, err := fmt.Fprintf(w, "%-*s: %s%s\n", view.Width, r.Label, text, r.Suffix); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// rowText gives the value that a row shows.
+func rowText(r schema.Row, pl *plan.Plan) (string, error) {
+	if r.Value == keyFile {
+		return fileText(pl), nil
+	}
+	v, ok := pl.Value(r.Value)
+	if !ok {
+		return "", fmt.Errorf("the view has no value %s", r.Value)
+	}
+	if r.As == "bytes" {
+		n, _ := v.Num.Int64()
+		return Bytes(n), nil
+	}
+	return diag.Printable(v.Text()), nil
 }
 
 func fileText(pl *plan.Plan) string {
@@ -53,17 +62,25 @@ func fileText(pl *plan.Plan) string {
 	return diag.Printable(pl.Request.Config.File)
 }
 
+// Header writes the lines of a view between two rules.
+func Header(w io.Writer, view schema.View, pl *plan.Plan) error {
+	fmt.Fprintln(w, rule)
+	if err := Rows(w, view, pl); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w, rule)
+	return err
+}
+
 // Text writes plans as headers and shell commands, a blank line between them.
 func Text(w io.Writer, view schema.View, plans []*plan.Plan) error {
 	for i, pl := range plans {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintln(w, rule)
-		if err := Rows(w, view, pl); err != nil {
+		if err := Header(w, view, pl); err != nil {
 			return err
 		}
-		fmt.Fprintln(w, rule)
 		if _, err := io.WriteString(w, nixlbench.Shell(pl.Flags)); err != nil {
 			return err
 		}

@@ -20,6 +20,12 @@ type Nixlbench struct {
 	// Shrink names the quantities that a refused plan may be asked for in a
 	// smaller size, in this order.
 	Shrink []string `json:"shrink"`
+	// Least gives flags the least value that fits.
+	Least map[string]Formula `json:"least"`
+	Runs
+
+	// own holds the flags of releases that a user's file describes.
+	own map[string]map[string]*FlagEra
 }
 
 // Era is a span of releases: from Since on, without Until and what follows,
@@ -36,6 +42,7 @@ type Flag struct {
 	Help      string         `json:"help"`
 	Unit      string         `json:"unit,omitempty"`
 	Secret    bool           `json:"secret,omitempty"`
+	Env       string         `json:"env,omitempty"`
 	Computed  Formula        `json:"computed,omitzero"`
 	Instead   []string       `json:"instead,omitempty"`
 	Key       string         `json:"key,omitempty"`
@@ -61,6 +68,7 @@ type Backend struct {
 		GPU    Formula `json:"gpu"`
 	} `json:"takes"`
 	Transfers []Transfer `json:"transfers"`
+	Files     Files      `json:"files,omitzero"`
 }
 
 // Transfer says which flags a source and a destination lead to.
@@ -109,6 +117,9 @@ func (n *Nixlbench) In(e Era, release string) bool {
 // FlagIn gives the flag's type and default in a release, or nil where the
 // release does not have it.
 func (n *Nixlbench) FlagIn(f *Flag, release string) *FlagEra {
+	if flags, ok := n.own[release]; ok {
+		return flags[f.Name]
+	}
 	for i := range f.Eras {
 		if n.In(f.Eras[i].Era, release) {
 			return &f.Eras[i]
@@ -280,7 +291,11 @@ func (n *Nixlbench) eachFormula(f func([]string, *Formula)) {
 		b := n.Backends[name]
 		f([]string{"backends", name, "takes", "memory"}, &b.Takes.Memory)
 		f([]string{"backends", name, "takes", "gpu"}, &b.Takes.GPU)
+		f([]string{"backends", name, "files", "in"}, &b.Files.In)
+		f([]string{"backends", name, "files", "names"}, &b.Files.Names)
 	}
+	eachIn(n.Least, []string{"least"}, f)
+	n.Runs.eachFormula(f)
 	for i := range n.Limits {
 		path := []string{"limits", index(i)}
 		f(append(path, "require"), &n.Limits[i].Require)

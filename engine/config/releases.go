@@ -1,0 +1,91 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"math"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/format"
+	"cuelang.org/go/cue/literal"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/schema"
+)
+
+// Releases reads a CUE file that describes releases of nixlbench; files holds
+// the contents of cue/.
+func Releases(file string, files fs.FS) (map[string]schema.OwnRelease, error) {
+	f, err := readCUE(file)
+	if err != nil {
+		return nil, err
+	}
+	b := newBuilder(files)
+	def, err := b.value("nixlbench")
+	if err != nil {
+		return nil, err
+	}
+	v, err := b.file(f)
+	if err != nil {
+		return nil, err
+	}
+	at := diag.Pos{File: file}
+	v = v.Unify(def.LookupPath(cue.ParsePath("#ReleasesFile")))
+	if err := v.Validate(cue.Concrete(true)); err != nil {
+		return nil, fromCUE(err, at)
+	}
+	data, err := v.MarshalJSON()
+	if err != nil {
+		return nil, fromCUE(err, at)
+	}
+	var doc struct {
+		Releases map[string]schema.OwnRelease `json:"releases"`
+	}
+	if err := json.Unmarshal(data, &doc); err != nil {
+		return nil, diag.Errorf(at, "%v", err)
+	}
+	var errs diag.List
+	for _, name := range schema.Keys(doc.Releases) {
+		flags := doc.Releases[name].Flags
+		for _, flag := range schema.Keys(flags) {
+			if own := flags[flag]; !defaultFits(own) {
+				pos := fromPos(v.LookupPath(cue.MakePath(cue.Str("releases"), cue.Str(name), cue.Str("flags"), cue.Str(flag), cue.Str("default"))).Pos())
+				errs = append(errs, diag.Errorf(pos, "%s: the default %v is no %s", flag, own.Default, own.Type))
+			}
+		}
+	}
+	return doc.Releases, errs.Err()
+}
+
+// defaultFits reports whether a flag's default is of its type.
+func defaultFits(f schema.OwnFlag) bool {
+	switch v := f.Default.(type) {
+	case string:
+		return f.Type == "string"
+	case bool:
+		return f.Type == "bool"
+	case float64:
+		lo, hi := schema.Range(f.Type)
+		return f.Type != "string" && f.Type != "bool" && v == math.Trunc(v) && v >= float64(lo) && v <= float64(hi)
+	}
+	return false
+}
+
+// ReleaseCUE writes a release as a file that [Releases] reads.
+func ReleaseCUE(name string, r schema.OwnRelease) ([]byte, error) {
+	var b bytes.Buffer
+	quote := literal.String.Quote
+	fmt.Fprintf(&b, "releases: %s: {\nlike: %s\nflags: {\n", quote(name), quote(r.Like))
+	for _, flag := range schema.Keys(r.Flags) {
+		own := r.Flags[flag]
+		def := fmt.Sprint(own.Default)
+		if text, ok := own.Default.(string); ok {
+			def = quote(text)
+		}
+		fmt.Fprintf(&b, "%s: {type: %s, default: %s, help: %s}\n", quote(flag), quote(own.Type), def, quote(own.Help))
+	}
+	b.WriteString("}\n}\n")
+	return format.Source(b.Bytes(), format.Simplify())
+}

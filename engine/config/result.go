@@ -1,0 +1,60 @@
+package config
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"os"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/cuecontext"
+	"cuelang.org/go/encoding/json"
+
+	"kvbench/engine/diag"
+)
+
+// Results checks a file of results, a JSON object a line, against the schema.
+func (l *Loader) Results(name string) error {
+	at := diag.Pos{File: name}
+	f, err := os.Open(name)
+	if err != nil {
+		return diag.Errorf(at, "%s", reason(err))
+	}
+	defer f.Close()
+	defs, err := l.defs()
+	if err != nil {
+		return err
+	}
+	def := defs.LookupPath(cue.ParsePath("#Result"))
+	var errs diag.List
+	lines := bufio.NewReader(f)
+	for {
+		at.Line++
+		line, err := lines.ReadBytes('\n')
+		if err == io.EOF && len(line) == 0 {
+			return errs.Err()
+		}
+		switch {
+		case err == io.EOF:
+			errs = append(errs, diag.Errorf(at, "the last line is cut off").WithHint("kvbench profile --output moves it away"))
+		case err != nil:
+			errs = append(errs, diag.Errorf(at, "%s", reason(err)))
+			return errs
+		case len(bytes.TrimSpace(line)) > 0:
+			errs.Add(checkResult(def, at, line))
+		}
+	}
+}
+
+func checkResult(def cue.Value, at diag.Pos, line []byte) error {
+	expr, err := json.Extract(at.File, line)
+	if err == nil {
+		// A context of its own, so that long files take no memory.
+		err = cuecontext.New().BuildExpr(expr).Unify(def).Validate(cue.Concrete(true))
+	}
+	list := diag.All(fromCUE(err, diag.Pos{File: at.File, Line: 1}))
+	for _, d := range list {
+		d.Pos.Line = at.Line
+	}
+	return diag.List(list).Err()
+}

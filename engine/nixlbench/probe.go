@@ -1,0 +1,166 @@
+package nixlbench
+
+import (
+	"bytes"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"kvbench/engine/plan"
+	"kvbench/engine/schema"
+)
+
+// ReadFlags reads what a program answered when asked for its flags: an XML
+// document, with or without log lines around it.
+func ReadFlags(p schema.Probe, data []byte) (map[string]schema.OwnFlag, error) {
+	source, err := regexp.Compile(p.Source)
+	if err != nil {
+		return nil, err
+	}
+	start := bytes.Index(data, []byte("<AllFlags>"))
+	if start < 0 {
+		return nil, fmt.Errorf("its answer to %s holds no flags", p.Option)
+	}
+	dec := xml.NewDecoder(bytes.NewReader(data[start:]))
+	dec.Strict = false
+	dec.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil }
+	var doc struct {
+		Flags []struct {
+			File    string `xml:"file"`
+			Name    string `xml:"name"`
+			Meaning string `xml:"meaning"`
+			Default string `xml:"default"`
+			Type    string `xml:"type"`
+		} `xml:"flag"`
+	}
+	if err := dec.Decode(&doc); err != nil {
+		return nil, fmt.Errorf("its answer to %s cannot be read: %w", p.Option, err)
+	}
+	flags := map[string]schema.OwnFlag{}
+	for _, f := range doc.Flags {
+		if !source.MatchString(f.File) {
+			continue
+		}
+		own := schema.OwnFlag{Type: f.Type, Default: f.Default, Help: strings.Join(strings.Fields(f.Meaning), " ")}
+		switch f.Type {
+		case "string":
+		case "bool":
+			own.Default = f.Default == "true"
+		default:
+			n, err := strconv.ParseInt(f.Default, 10, 64)
+			if err != nil {
+				return nil, fmt.Errorf("its flag %s of type %s has the default %q", f.Name, f.Type, f.Default)
+			}
+			own.Default = n
+		}
+		flags[f.Name] = own
+	}
+	if len(flags) == 0 {
+		return nil, fmt.Errorf("its answer to %s holds no flags of its own", p.Option)
+	}
+	return flags, nil
+}
+
+// Installed is an installed nixlbench, compared with the table.
+type Installed struct {
+	Flags map[string]schema.OwnFlag
+	// Release is the one that plans are made for: the newest whose flags are
+	// the program's, or the one that is nearest.
+	Release string
+	// Alike are the releases with exactly its flags, oldest first.
+	Alike []string
+	// Differences from Release, sorted by flag.
+	Differences []Difference
+}
+
+// Difference is a flag that differs between a program and a release; a side
+// that lacks it is nil.
+type Difference struct {
+	Flag             string
+	Program, Release *schema.OwnFlag
+}
+
+// String words the difference.
+func (d *Difference) String() string {
+	text := func(f *schema.OwnFlag) string { return fmt.Sprintf("%s, default %q", f.Type, fmt.Sprint(f.Default)) }
+	switch {
+	case d.Program == nil:
+		return "--" + d.Flag + " is missing"
+	case d.Release == nil:
+		return "--" + d.Flag + " is new (" + text(d.Program) + ")"
+	}
+	return "--" + d.Flag + " is " + text(d.Program) + " instead of " + text(d.Release)
+}
+
+// Identify finds the release whose flags a program has.
+func Identify(n *schema.Nixlbench, flags map[string]schema.OwnFlag) *Installed {
+	in := &Installed{Flags: flags}
+	for i := len(n.Releases) - 1; i >= 0; i-- {
+		d := Compare(n, n.Releases[i], flags)
+		if len(d) == 0 {
+			in.Alike = append(in.Alike, n.Releases[i])
+		}
+		if in.Release == "" || len(d) < len(in.Differences) {
+			in.Release, in.Differences = n.Releases[i], d
+		}
+	}
+	slices.Reverse(in.Alike)
+	return in
+}
+
+// Compare lists what of a program's flags differs from a release.
+func Compare(n *schema.Nixlbench, release string, flags map[string]schema.OwnFlag) []Difference {
+	var list []Difference
+	for _, f := range n.FlagsOf(release) {
+		era := n.FlagIn(f, release)
+		want := schema.OwnFlag{Type: era.Type, Default: era.Default, Help: f.Help}
+		if got, ok := flags[f.Name]; !ok {
+			list = append(list, Difference{Flag: f.Name, Release: &want})
+		} else if got.Type != want.Type || got.Default != want.Default {
+			list = append(list, Difference{Flag: f.Name, Program: &got, Release: &want})
+		}
+	}
+	for _, name := range schema.Keys(flags) {
+		f := n.Flags[name]
+		if f == nil || n.FlagIn(f, release) == nil {
+			got := flags[name]
+			list = append(list, Difference{Flag: name, Program: &got})
+		}
+	}
+	slices.SortFunc(list, func(a, b Difference) int { return strings.Compare(a.Flag, b.Flag) })
+	return list
+}
+
+// Name names what it is: the release, or the range of those that it may be, or
+// the release that it is near to.
+func (in *Installed) Name() string {
+	switch len(in.Alike) {
+	case 0:
+		return in.Release + " with differences"
+	case 1:
+		return in.Release
+	}
+	return in.Alike[0] + " to " + in.Release
+}
+
+// Adapt gives the flags of a plan as the program must be told them: a flag
+// whose default differs there is written out. Flags that the plan needs and the
+// program lacks are named.
+func (in *Installed) Adapt(flags []plan.Flag) (adapted []plan.Flag, lacking []string) {
+	adapted = slices.Clone(flags)
+	for i := range adapted {
+		f := &adapted[i]
+		own, ok := in.Flags[f.Name]
+		if !ok && f.Emit {
+			lacking = append(lacking, f.Name)
+		}
+		if ok && fmt.Sprint(own.Default) != f.Value.Text() {
+			f.Emit = true
+		}
+	}
+	return adapted, lacking
+}

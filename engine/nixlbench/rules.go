@@ -1,0 +1,214 @@
+package nixlbench
+
+import (
+	"slices"
+	"strings"
+
+	"kvbench/engine/config"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/plan"
+	"kvbench/engine/schema"
+)
+
+// Facts are what only a run knows, under the names that formulas have for it.
+type Facts struct {
+	Launch   string // pair or single
+	FreePort int64
+	RunID    string
+	// What came out of it
+	Rows, OddRows int64
+	Errors        string
+}
+
+func (f *Facts) values() map[string]formula.Value {
+	text := func(s string) formula.Value { return formula.Value{Kind: formula.Str, Str: s} }
+	return map[string]formula.Value{
+		"launch":    text(f.Launch),
+		"free_port": config.GoValue(f.FreePort),
+		"run_id":    text(f.RunID),
+		"rows":      config.GoValue(f.Rows),
+		"odd_rows":  config.GoValue(f.OddRows),
+		"errors":    text(f.Errors),
+	}
+}
+
+// Needs are what a run takes.
+type Needs struct {
+	Processes int
+	// Remote tells that the other end is on another machine.
+	Remote bool
+	// Etcd are the servers that must answer, or "".
+	Etcd string
+	// Memory is in bytes. Disk is the bytes in Files, the patterns of the files
+	// that the run leaves in Dir.
+	Memory, Disk int64
+	Dir          string
+	Files        []string
+}
+
+// Rules are what the data says of running plans of one release and backend.
+// They are not safe for concurrent use.
+type Rules struct {
+	bench   *schema.Nixlbench
+	release string
+	backend *schema.Backend
+	prog    *formula.Program
+	frame   *formula.Frame
+	doubts  []*schema.Doubt
+}
+
+// NewRules compiles them.
+func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
+	r := &Rules{bench: &s.Nixlbench, release: release, backend: s.Nixlbench.Backends[backend]}
+	if r.backend == nil {
+		return nil, diag.Errorf(diag.Pos{}, "backend %s is not known", backend)
+	}
+	scope := formula.NewScope()
+	for i := range s.Fields {
+		kind := formula.Str
+		if s.Fields[i].Number {
+			kind = formula.Num
+		}
+		scope.Input(s.Fields[i].Var, kind, s.Fields[i].Pos)
+	}
+	for name, v := range new(Facts).values() {
+		scope.Input(name, v.Kind, diag.Pos{})
+	}
+	for _, name := range schema.Keys(r.bench.Flags) {
+		f := r.bench.Flags[name]
+		if era := r.bench.FlagIn(f, release); era != nil {
+			scope.Default(name, config.GoValue(era.Default))
+		} else {
+			scope.Default(name, config.GoValue(f.AbsentValue()))
+		}
+	}
+	add := func(name string, f schema.Formula, kind formula.Kind) {
+		if !f.IsZero() {
+			scope.Formula(name, formula.Source{Text: f.Text, Pos: f.Pos}, kind)
+		}
+	}
+	for _, name := range schema.Keys(r.bench.Let) {
+		add(name, r.bench.Let[name], formula.Any)
+	}
+	class := r.bench.Classes[r.backend.Class]
+	add("processes", class.Processes, formula.Num)
+	add("etcd", class.Etcd, formula.Str)
+	add("remote", class.Remote, formula.Bool)
+	add("memory", class.Memory, formula.Num)
+	add("files.in", r.backend.Files.In, formula.Str)
+	add("files.names", r.backend.Files.Names, formula.Str)
+	for _, m := range r.bench.Meetings {
+		add("meetings."+m.Name, m.When, formula.Bool)
+		for _, flag := range schema.Keys(m.Set) {
+			add("meetings."+m.Name+"."+flag, m.Set[flag], formula.Any)
+		}
+	}
+	for i := range r.bench.Doubts {
+		d := &r.bench.Doubts[i]
+		if r.bench.In(d.Era, release) && (d.Backends == nil || slices.Contains(d.Backends, backend)) {
+			r.doubts = append(r.doubts, d)
+			add("doubts."+d.Name, d.When, formula.Bool)
+		}
+	}
+	var err error
+	if r.prog, err = scope.Compile(); err != nil {
+		return nil, err
+	}
+	r.frame = r.prog.NewFrame()
+	return r, nil
+}
+
+func (r *Rules) set(name string, v formula.Value) {
+	if ref, ok := r.prog.Ref(name); ok && r.prog.Kind(ref) == v.Kind {
+		r.frame.Set(ref, v)
+	}
+}
+
+// load sets what a plan with these flags and a run's facts say.
+func (r *Rules) load(pl *plan.Plan, flags []plan.Flag, facts *Facts) {
+	r.frame.Reset()
+	for name, v := range pl.Request.Config.Values {
+		r.set(name, v.Value)
+	}
+	for _, f := range flags {
+		r.set(f.Name, f.Value)
+	}
+	for name, v := range facts.values() {
+		r.set(name, v)
+	}
+}
+
+// eval gives the value of a formula, or the zero value where the data has none.
+func (r *Rules) eval(name string, errs *diag.List) formula.Value {
+	ref, ok := r.prog.Ref(name)
+	if !ok {
+		return formula.Value{}
+	}
+	v, err := r.frame.Eval(ref)
+	errs.Add(err)
+	return v
+}
+
+// Needs says what a run takes.
+func (r *Rules) Needs(pl *plan.Plan, flags []plan.Flag, facts *Facts) (Needs, error) {
+	r.load(pl, flags, facts)
+	var errs diag.List
+	n := Needs{
+		Remote: r.eval("remote", &errs).Bool,
+		Etcd:   r.eval("etcd", &errs).Str,
+		Dir:    r.eval("files.in", &errs).Str,
+	}
+	processes, _ := r.eval("processes", &errs).Num.Int64()
+	n.Processes = int(processes)
+	n.Memory, _ = r.eval("memory", &errs).Num.Int64()
+	if names := r.eval("files.names", &errs).Str; names != "" {
+		n.Files = strings.Split(names, ",")
+		n.Disk, _ = r.eval("buffer_size", &errs).Num.Int64()
+	}
+	return n, errs.Err()
+}
+
+// Meet gives the plan's flags with those set through which the processes of
+// the run find each other. What the user gave stays. Where it is known what is
+// installed, its flags are those that can be set.
+func (r *Rules) Meet(pl *plan.Plan, facts *Facts, in *Installed) ([]plan.Flag, error) {
+	var errs diag.List
+	for _, m := range r.bench.Meetings {
+		r.load(pl, pl.Flags, facts)
+		flags := slices.Clone(pl.Flags)
+		met := 0
+		for _, name := range schema.Keys(m.Set) {
+			i := slices.IndexFunc(flags, func(f plan.Flag) bool { return f.Name == name })
+			if i < 0 || in != nil && in.Flags[name].Type == "" {
+				continue
+			}
+			met++
+			if f := &flags[i]; f.From != plan.Given {
+				f.Value = r.eval("meetings."+m.Name+"."+name, &errs)
+				f.From, f.Emit = plan.Run, true
+			}
+		}
+		r.load(pl, flags, facts)
+		if met == len(m.Set) && r.eval("meetings."+m.Name, &errs).Bool {
+			return flags, errs.Err()
+		}
+	}
+	return pl.Flags, errs.Err()
+}
+
+// Doubts gives the reasons not to trust a run's result, and remarks on it.
+func (r *Rules) Doubts(pl *plan.Plan, flags []plan.Flag, facts *Facts) (reasons, notes []string, err error) {
+	r.load(pl, flags, facts)
+	var errs diag.List
+	for _, d := range r.doubts {
+		switch {
+		case !r.eval("doubts."+d.Name, &errs).Bool:
+		case d.Note:
+			notes = append(notes, d.Message)
+		default:
+			reasons = append(reasons, d.Message)
+		}
+	}
+	return reasons, notes, errs.Err()
+}

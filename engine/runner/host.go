@@ -1,0 +1,67 @@
+package runner
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Host is the machine that runs ran on.
+type Host struct {
+	Name        string   `json:"name"`
+	OS          string   `json:"os"`
+	CPU         string   `json:"cpu,omitempty"`
+	CPUs        int      `json:"cpus"`
+	MemoryBytes int64    `json:"memory_bytes,omitempty"`
+	GPUs        []string `json:"gpus,omitempty"`
+}
+
+// gpuProgram lists the GPUs of a machine that has it.
+var gpuProgram = []string{"nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"}
+
+// ProbeHost looks at this machine. What cannot be found out is left out.
+func ProbeHost(ctx context.Context) *Host {
+	name, _ := os.Hostname()
+	h := &Host{Name: name, OS: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.NumCPU()}
+	h.CPU = procField("/proc/cpuinfo", "model name")
+	h.MemoryBytes, _ = memory("MemTotal")
+	if _, err := exec.LookPath(gpuProgram[0]); err != nil {
+		return h
+	}
+	out, _, exit := Output(ctx, gpuProgram, 5*time.Second, 64<<10)
+	if !exit.OK() {
+		return h
+	}
+	for line := range strings.Lines(string(out)) {
+		if line = strings.TrimSpace(line); line != "" {
+			h.GPUs = append(h.GPUs, line)
+		}
+	}
+	return h
+}
+
+// FreeMemory gives the bytes of memory that may still be taken.
+func FreeMemory() (int64, bool) { return memory("MemAvailable") }
+
+// memory reads a size that the kernel gives in kB.
+func memory(field string) (int64, bool) {
+	digits, ok := strings.CutSuffix(procField("/proc/meminfo", field), " kB")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	return n * 1024, ok && err == nil
+}
+
+// procField gives the first value of a field in one of the kernel's tables, or
+// "" where there is none.
+func procField(file, field string) string {
+	data, _ := os.ReadFile(file)
+	for line := range strings.Lines(string(data)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == field {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,176 @@
+package runner
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"kvbench/engine/diag"
+)
+
+// Journal is a file of results, one JSON object a line. It is only ever
+// appended to, with one write for each record.
+type Journal struct {
+	file *os.File
+	name string
+	done map[string][]*Record
+	// regular files can be mended, locked and synced; pipes and devices not.
+	regular bool
+	// Torn says where an incomplete last line went that was found in the file,
+	// or "".
+	Torn string
+}
+
+// OpenJournal opens a file for results, or makes it. A last line without an
+// end, which a killed run leaves, is moved to the file name.torn. With resume
+// the results that are there already are read.
+func OpenJournal(name string, resume bool) (*Journal, error) {
+	fail := func(err error) (*Journal, error) { return nil, diag.Errorf(diag.Pos{File: name}, "%v", cause(err)) }
+	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return fail(err)
+	}
+	j := &Journal{file: file, name: name, done: map[string][]*Record{}}
+	if err := j.prepare(resume); err != nil {
+		file.Close()
+		if list, ok := errors.AsType[diag.List](err); ok {
+			return nil, list
+		}
+		return fail(err)
+	}
+	return j, nil
+}
+
+func (j *Journal) prepare(resume bool) error {
+	info, err := j.file.Stat()
+	if err != nil {
+		return err
+	}
+	j.regular = info.Mode().IsRegular()
+	switch {
+	case !j.regular && resume:
+		return errors.New("it is no regular file, so that nothing can be resumed")
+	case !j.regular:
+		return nil
+	case !lock(j.file):
+		return errors.New("another kvbench is writing to it")
+	}
+	if err := j.mend(info.Size()); err != nil || !resume {
+		return err
+	}
+	return j.read()
+}
+
+// cause leaves out the path of an error, which the message names already.
+func cause(err error) error {
+	if e, ok := errors.AsType[*os.PathError](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+// mend moves an incomplete last line out of the file.
+func (j *Journal) mend(size int64) error {
+	end, err := lastLine(j.file, size)
+	if err != nil || end == size {
+		return err
+	}
+	torn, err := os.OpenFile(j.name+".torn", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
+	defer torn.Close()
+	if _, err := io.Copy(torn, io.NewSectionReader(j.file, end, size-end)); err != nil {
+		return err
+	}
+	if _, err := torn.Write([]byte("\n")); err != nil {
+		return err
+	}
+	// Only when the piece is safe elsewhere may it go from here.
+	if err := torn.Sync(); err != nil {
+		return err
+	}
+	j.Torn = torn.Name()
+	return j.file.Truncate(end)
+}
+
+// lastLine gives the place behind the last end of a line.
+func lastLine(r io.ReaderAt, size int64) (int64, error) {
+	buf := make([]byte, 64<<10)
+	for end := size; end > 0; {
+		n := min(end, int64(len(buf)))
+		if _, err := r.ReadAt(buf[:n], end-n); err != nil {
+			return 0, err
+		}
+		if i := bytes.LastIndexByte(buf[:n], '\n'); i >= 0 {
+			return end - n + int64(i) + 1, nil
+		}
+		end -= n
+	}
+	return 0, nil
+}
+
+// read reads the results that are done already.
+func (j *Journal) read() error {
+	var errs diag.List
+	in := bufio.NewReader(io.NewSectionReader(j.file, 0, 1<<62))
+	for n := 1; ; n++ {
+		line, err := in.ReadBytes('\n')
+		if err == io.EOF {
+			return errs.Err()
+		}
+		if err != nil {
+			return err
+		}
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
+		var r Record
+		if err := json.Unmarshal(line, &r); err != nil || r.Hash == "" {
+			errs = append(errs, diag.Errorf(diag.Pos{File: j.name, Line: n}, "this line is no result of kvbench").
+				WithHint("move it away, or give another --output"))
+			continue
+		}
+		if r.Status == OK {
+			j.done[r.Hash] = append(j.done[r.Hash], &r)
+		}
+	}
+}
+
+// Done gives a result with this hash that was in the file already, or nil, and
+// takes it off the list: where several points are alike, each needs its own.
+func (j *Journal) Done(hash string) *Record {
+	found := j.done[hash]
+	if len(found) == 0 {
+		return nil
+	}
+	j.done[hash] = found[1:]
+	return found[0]
+}
+
+// Add appends a record and has it written to the disk.
+func (j *Journal) Add(r *Record) error {
+	var line bytes.Buffer
+	enc := json.NewEncoder(&line)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(r); err != nil {
+		return err
+	}
+	if _, err := j.file.Write(line.Bytes()); err != nil {
+		return fmt.Errorf("%s: the result could not be kept: %w\n%s", j.name, cause(err), line.Bytes())
+	}
+	if !j.regular {
+		return nil
+	}
+	if err := j.file.Sync(); err != nil {
+		return fmt.Errorf("%s: the result may not be kept: %w", j.name, cause(err))
+	}
+	return nil
+}
+
+// Close closes the file.
+func (j *Journal) Close() error { return j.file.Close() }

@@ -1,0 +1,263 @@
+// Package runner runs the processes of a benchmark, ends them in every case,
+// and keeps a journal of their results.
+package runner
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Limits of what is waited for and kept.
+const (
+	// grace is how long a process that was asked to end may take.
+	grace = 5 * time.Second
+	// linger is how long a process may go on after another of its run ended.
+	linger = 10 * time.Second
+	// drain is how long output is waited for that a process's children hold
+	// open after its end.
+	drain   = 2 * time.Second
+	maxLine = 64 << 10
+)
+
+// Process is a process to run.
+type Process struct {
+	Argv []string
+	Env  []string // beside this process's own
+}
+
+// Line is a line of output.
+type Line struct {
+	Process int  // index
+	Errors  bool // from stderr
+	// Text is the line without its end; it is good until the next line comes.
+	Text []byte
+	// Ended is false where a line was cut: at the end of the output, or because
+	// it is longer than 64 KiB.
+	Ended bool
+}
+
+// Exit is how a process ended.
+type Exit struct {
+	Code   int    // -1 without one
+	Signal string // that killed it, or ""
+	// Err is set when it could not be started.
+	Err error
+	// Stopped tells that it was ended from here.
+	Stopped bool
+}
+
+// OK reports whether the process ended well.
+func (e *Exit) OK() bool { return e.Err == nil && e.Code == 0 && e.Signal == "" }
+
+// String says how it ended.
+func (e *Exit) String() string {
+	switch {
+	case e.Err != nil:
+		return "could not be started: " + e.Err.Error()
+	case e.Signal != "":
+		return "was killed by a signal: " + e.Signal
+	}
+	return fmt.Sprintf("exited with code %d", e.Code)
+}
+
+// Start runs the processes and waits for all of them. When one fails, the
+// others are ended; so are all when ctx is done: first kindly, and at once when
+// hurry is closed too. No process of theirs outlives the call, and each line of
+// their output is passed to out, one at a time.
+func Start(ctx context.Context, hurry <-chan struct{}, processes []Process, out func(Line)) []Exit {
+	exits := make([]Exit, len(processes))
+	groups := make([]*group, len(processes))
+	var mu sync.Mutex
+	emit := func(l Line) {
+		mu.Lock()
+		defer mu.Unlock()
+		out(l)
+	}
+	stop, stopAll := context.WithCancel(ctx)
+	defer stopAll()
+	var wg sync.WaitGroup
+	for i, p := range processes {
+		g := &group{hurry: hurry, stop: stop}
+		groups[i] = g
+		started := make(chan bool)
+		wg.Go(func() {
+			stdout, stderr := &liner{emit: emit, process: i}, &liner{emit: emit, process: i, errors: true}
+			exits[i] = g.run(p, stdout, stderr, started)
+			stdout.flush()
+			stderr.flush()
+			if exits[i].OK() {
+				time.AfterFunc(linger, stopAll)
+			} else {
+				stopAll()
+			}
+		})
+		<-started
+	}
+	wg.Wait()
+	return exits
+}
+
+// group is a process with all the processes that it starts.
+type group struct {
+	hurry <-chan struct{}
+	stop  context.Context
+}
+
+func (g *group) run(p Process, stdout, stderr *liner, started chan<- bool) Exit {
+	cmd := exec.Command(p.Argv[0], p.Argv[1:]...)
+	cmd.Env = append(os.Environ(), p.Env...)
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	cmd.WaitDelay = drain
+	unlock := isolate(cmd)
+	defer unlock()
+	err := cmd.Start()
+	close(started)
+	if err != nil {
+		return Exit{Code: -1, Err: startError(err)}
+	}
+	done := make(chan struct{})
+	stopped := make(chan bool, 1)
+	go func() { stopped <- g.end(cmd, done) }()
+	err = cmd.Wait()
+	close(done)
+	e := Exit{Code: cmd.ProcessState.ExitCode(), Signal: signalOf(cmd.ProcessState), Stopped: <-stopped}
+	kill(cmd) // what it started and left behind
+	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok && !errors.Is(err, exec.ErrWaitDelay) {
+		e.Err = err
+	}
+	return e
+}
+
+// end ends the process when that is asked for before it is done, and reports
+// whether it did.
+func (g *group) end(cmd *exec.Cmd, done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return false
+	case <-g.stop.Done():
+	}
+	terminate(cmd)
+	select {
+	case <-done:
+		return true
+	case <-time.After(grace):
+	case <-g.hurry:
+	}
+	kill(cmd)
+	return true
+}
+
+// startError leaves out the path, which the caller names.
+func startError(err error) error {
+	if e, ok := errors.AsType[*exec.Error](err); ok {
+		return e.Err
+	}
+	if e, ok := errors.AsType[*os.PathError](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+// liner cuts a stream into lines.
+type liner struct {
+	emit    func(Line)
+	process int
+	errors  bool
+	rest    []byte
+}
+
+func (l *liner) Write(p []byte) (int, error) {
+	n := len(p)
+	for len(p) > 0 {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 {
+			l.rest = append(l.rest, p...)
+			p = nil
+		} else {
+			l.rest = append(l.rest, p[:i]...)
+			p = p[i+1:]
+		}
+		for len(l.rest) > maxLine {
+			l.line(l.rest[:maxLine], false)
+			l.rest = append(l.rest[:0], l.rest[maxLine:]...)
+		}
+		if i >= 0 {
+			l.line(l.rest, true)
+			l.rest = l.rest[:0]
+		}
+	}
+	return n, nil
+}
+
+func (l *liner) line(text []byte, ended bool) {
+	l.emit(Line{Process: l.process, Errors: l.errors, Text: text, Ended: ended})
+}
+
+// flush passes on a last line without an end.
+func (l *liner) flush() {
+	if len(l.rest) > 0 {
+		l.line(l.rest, false)
+		l.rest = nil
+	}
+}
+
+// Tail keeps the end of a text, from the begin of a line on.
+type Tail struct {
+	Size int // in bytes
+	data []byte
+}
+
+// Line adds a line.
+func (t *Tail) Line(text []byte) {
+	t.data = append(append(t.data, text...), '\n')
+	if len(t.data) > 2*t.Size {
+		t.data = append(t.data[:0], t.cut()...)
+	}
+}
+
+func (t *Tail) cut() []byte {
+	if len(t.data) <= t.Size {
+		return t.data
+	}
+	rest := t.data[len(t.data)-t.Size:]
+	if i := bytes.IndexByte(rest, '\n'); i >= 0 && i+1 < len(rest) {
+		rest = rest[i+1:]
+	}
+	return rest
+}
+
+// String gives the end that was kept.
+func (t *Tail) String() string { return string(bytes.ToValidUTF8(t.cut(), []byte("?"))) }
+
+// Last gives the last line that holds something.
+func (t *Tail) Last() string {
+	text := strings.TrimSpace(t.String())
+	return strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
+}
+
+// Output runs a command and gives what it prints on stdout, as far as it fits
+// in size bytes, the end of its stderr, and how it ended.
+func Output(ctx context.Context, argv []string, timeout time.Duration, size int) ([]byte, *Tail, Exit) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	var out bytes.Buffer
+	tail := &Tail{Size: stderrSize}
+	exits := Start(ctx, nil, []Process{{Argv: argv}}, func(l Line) {
+		if l.Errors {
+			tail.Line(l.Text)
+		} else if out.Len()+len(l.Text) < size {
+			out.Write(l.Text)
+			if l.Ended {
+				out.WriteByte('\n')
+			}
+		}
+	})
+	return out.Bytes(), tail, exits[0]
+}

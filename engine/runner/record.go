@@ -1,0 +1,182 @@
+package runner
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+
+	"kvbench/engine/formula"
+	"kvbench/engine/nixlbench"
+	"kvbench/engine/plan"
+)
+
+// Status is what became of a run.
+type Status string
+
+// What becomes of runs: a suspect one ended well, but its result is not to be
+// trusted.
+const (
+	OK          Status = "ok"
+	Suspect     Status = "suspect"
+	Failed      Status = "failed"
+	Interrupted Status = "interrupted"
+)
+
+// Record is the result of one run of one plan.
+type Record struct {
+	Version string `json:"kvbench"`
+	// Hash tells plans apart: the release, the flags without secrets, the
+	// model's content, and the number of the repeat.
+	Hash    string   `json:"hash"`
+	Repeat  int      `json:"repeat"`
+	Status  Status   `json:"status"`
+	Reasons []string `json:"reasons,omitempty"`
+	Notes   []string `json:"notes,omitempty"`
+
+	Model     Model           `json:"model"`
+	Config    Config          `json:"config"`
+	Plan      Plan            `json:"plan"`
+	Nixlbench Nixlbench       `json:"nixlbench"`
+	Host      *Host           `json:"host"`
+	Start     time.Time       `json:"start"`
+	End       time.Time       `json:"end"`
+	Seconds   float64         `json:"seconds"`
+	Processes []ProcessResult `json:"processes"`
+	Rows      []nixlbench.Row `json:"rows"`
+	Warnings  []string        `json:"warnings,omitempty"`
+	Files     []string        `json:"files,omitempty"`
+	// Output is what nixlbench printed last, where its table could not be read.
+	Output string `json:"output,omitempty"`
+}
+
+// Model is the model of a record.
+type Model struct {
+	Name         string         `json:"name"`
+	File         string         `json:"file"`
+	Architecture string         `json:"architecture"`
+	Params       map[string]any `json:"params"`
+}
+
+// Config is the configuration of a record; File is nil without one.
+type Config struct {
+	File   *string          `json:"file"`
+	Values map[string]Value `json:"values"`
+}
+
+// Plan is the plan of a record.
+type Plan struct {
+	Quantities map[string]Quantity `json:"quantities"`
+	Flags      map[string]Value    `json:"flags"`
+}
+
+// Value is a value with its origin.
+type Value struct {
+	Value  any    `json:"value"`
+	Origin string `json:"origin"`
+}
+
+// Quantity is a number with its unit.
+type Quantity struct {
+	Value int64  `json:"value"`
+	Unit  string `json:"unit"`
+}
+
+// Nixlbench is the program of a record: the release that the plan is for, and
+// those whose flags the program has.
+type Nixlbench struct {
+	Release string   `json:"release"`
+	Alike   []string `json:"alike,omitempty"`
+}
+
+// ProcessResult is one process of a run.
+type ProcessResult struct {
+	Command     []string          `json:"command"`
+	Environment map[string]string `json:"environment,omitempty"`
+	ExitCode    *int              `json:"exit_code"`
+	Signal      string            `json:"signal,omitempty"`
+	Error       string            `json:"error,omitempty"`
+	Stopped     bool              `json:"stopped,omitempty"`
+	Stderr      string            `json:"stderr"`
+}
+
+// NewRecord begins the record of a plan.
+func NewRecord(pl *plan.Plan, repeat int, alike []string) *Record {
+	r := &Record{
+		Hash: Hash(pl, repeat), Repeat: repeat,
+		Model:     Model{pl.Request.Model.Name, pl.Request.Model.File, pl.Request.Model.Arch.Name, map[string]any{}},
+		Config:    Config{Values: map[string]Value{}},
+		Plan:      Plan{map[string]Quantity{}, map[string]Value{}},
+		Nixlbench: Nixlbench{pl.Release, alike},
+		Processes: []ProcessResult{},
+		Rows:      []nixlbench.Row{},
+	}
+	for name, v := range pl.Request.Model.Params {
+		r.Model.Params[name] = native(v.Value)
+	}
+	if file := pl.Request.Config.File; file != "" {
+		r.Config.File = &file
+	}
+	for name, v := range pl.Request.Config.Values {
+		r.Config.Values[name] = Value{native(v.Value), v.Origin.String()}
+	}
+	for _, q := range pl.Quantities {
+		r.Plan.Quantities[q.Name] = Quantity{q.Value, q.Unit}
+	}
+	return r
+}
+
+// SetFlags records the flags of the run.
+func (r *Record) SetFlags(pl *plan.Plan, flags []plan.Flag) {
+	masked, _ := nixlbench.Masked(flags)
+	for i := range masked {
+		r.Plan.Flags[masked[i].Name] = Value{native(masked[i].Value), pl.Origin(&masked[i])}
+	}
+}
+
+// Hash tells plans apart: the release, the flags that differ from its defaults
+// apart from secrets, the model's content, and the number of the repeat.
+func Hash(pl *plan.Plan, repeat int) string {
+	content := struct {
+		Release, Architecture string
+		Flags                 [][2]string
+		Params                map[string]any
+		Repeat                int
+	}{Release: pl.Release, Architecture: pl.Request.Model.Arch.Name, Params: map[string]any{}, Repeat: repeat}
+	for _, f := range pl.Flags {
+		if f.Emit && !f.Secret {
+			content.Flags = append(content.Flags, [2]string{f.Name, f.Value.Text()})
+		}
+	}
+	for name, v := range pl.Request.Model.Params {
+		content.Params[name] = native(v.Value)
+	}
+	data, _ := json.Marshal(content) // strings, numbers and truth values
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// native gives a value as JSON has it.
+func native(v formula.Value) any {
+	number := func(n formula.Rat) any {
+		if i, whole := n.Int64(); whole {
+			return i
+		}
+		return n.String()
+	}
+	switch v.Kind {
+	case formula.Num:
+		return number(v.Num)
+	case formula.Bool:
+		return v.Bool
+	case formula.NumList:
+		list := make([]any, len(v.Nums))
+		for i, n := range v.Nums {
+			list[i] = number(n)
+		}
+		return list
+	case formula.StrList:
+		return v.Strs
+	}
+	return v.Str
+}

@@ -1,0 +1,436 @@
+package runner
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/nixlbench"
+	"kvbench/engine/plan"
+	"kvbench/engine/schema"
+)
+
+// The ways to start a run: all its processes on this machine, or one of them.
+const (
+	LaunchPair   = "pair"
+	LaunchSingle = "single"
+)
+
+const (
+	etcdTimeout = 2 * time.Second
+	stderrSize  = 8 << 10
+	outputSize  = 64 << 10
+)
+
+// Session runs plans one after another.
+type Session struct {
+	Schema *schema.Schema
+	// Version is kvbench's own.
+	Version string
+	// Program holds the words that start nixlbench.
+	Program []string
+	// Installed is what the program turned out to be; nil where nobody asked.
+	Installed *nixlbench.Installed
+	// Launch is LaunchPair, LaunchSingle, or "" for what suits the plan.
+	Launch  string
+	Timeout time.Duration // of one run; 0 for none
+	Hurry   <-chan struct{}
+	// Journal keeps the records, unless nil.
+	Journal *Journal
+	// Output takes nixlbench's output.
+	Output func(*Run, Line)
+	// Warn takes warnings.
+	Warn func(*diag.Diag)
+
+	rules map[[2]string]*nixlbench.Rules
+	host  *Host
+}
+
+// Run is one run of a plan.
+type Run struct {
+	Plan      *plan.Plan
+	Repeat    int
+	Launch    string
+	Processes int // of the whole run, here and elsewhere
+	Flags     []plan.Flag
+	Command   nixlbench.Command
+
+	rules *nixlbench.Rules
+	needs nixlbench.Needs
+	facts nixlbench.Facts
+}
+
+// local reports whether nixlbench itself is started, and not a program that
+// starts it elsewhere: only then can its folders be looked at.
+func (s *Session) local() bool { return len(s.Program) == 1 }
+
+// Prepare works out what a run needs and the command for it.
+func (s *Session) Prepare(pl *plan.Plan, repeat int) (*Run, error) {
+	rules, err := s.rulesFor(pl)
+	if err != nil {
+		return nil, err
+	}
+	r := &Run{Plan: pl, Repeat: repeat, rules: rules}
+	if r.facts.FreePort, err = freePort(); err != nil {
+		return nil, err
+	}
+	r.facts.RunID = runID()
+	needs, err := rules.Needs(pl, pl.Flags, &r.facts)
+	if err != nil {
+		return nil, err
+	}
+	r.Launch = s.Launch
+	switch {
+	case r.Launch == "" && needs.Processes > 1 && !needs.Remote:
+		r.Launch = LaunchPair
+	case r.Launch == "":
+		r.Launch = LaunchSingle
+	case r.Launch == LaunchPair && needs.Processes == 1:
+		return nil, errors.New("a run of this backend is one process: --launch " + LaunchPair + " has no other to start")
+	}
+	r.facts.Launch = r.Launch
+	if r.Flags, err = rules.Meet(pl, &r.facts, s.Installed); err != nil {
+		return nil, err
+	}
+	if r.needs, err = rules.Needs(pl, r.Flags, &r.facts); err != nil {
+		return nil, err
+	}
+	r.Processes = r.needs.Processes
+	if s.Installed != nil {
+		var lacking []string
+		if r.Flags, lacking = s.Installed.Adapt(r.Flags); len(lacking) > 0 {
+			return nil, diag.Errorf(diag.Pos{}, "%s does not have --%s, which the plan for nixlbench %s needs", s.Program[0], strings.Join(lacking, " and --"), pl.Release).
+				WithHint("its flags are those of nixlbench %s", s.Installed.Name())
+		}
+	}
+	r.Command = nixlbench.NewCommand(s.Program, r.Flags)
+	return r, nil
+}
+
+func (s *Session) rulesFor(pl *plan.Plan) (*nixlbench.Rules, error) {
+	key := [2]string{pl.Release, pl.Backend()}
+	if r := s.rules[key]; r != nil {
+		return r, nil
+	}
+	r, err := nixlbench.NewRules(s.Schema, key[0], key[1])
+	if err != nil {
+		return nil, err
+	}
+	if s.rules == nil {
+		s.rules = map[[2]string]*nixlbench.Rules{}
+	}
+	s.rules[key] = r
+	return r, nil
+}
+
+// Shown gives the run's flags for people, with secrets masked unless they are
+// wanted.
+func (r *Run) Shown(secrets bool) []plan.Flag {
+	if secrets {
+		return r.Flags
+	}
+	masked, _ := nixlbench.Masked(r.Flags)
+	return masked
+}
+
+// Execute runs it and keeps the record. The error is of the journal: what came
+// of the run is in the record.
+func (s *Session) Execute(ctx context.Context, r *Run) (*Record, error) {
+	rec := s.begin(ctx, r)
+	rec.Start = time.Now()
+	if err := s.check(ctx, r); err != nil {
+		rec.fail("%v", err)
+	} else {
+		s.run(ctx, r, rec)
+	}
+	return rec, s.finish(rec)
+}
+
+// Refuse keeps the record of a plan that cannot be run.
+func (s *Session) Refuse(ctx context.Context, pl *plan.Plan, repeat int, reason error) (*Record, error) {
+	rec := s.begin(ctx, &Run{Plan: pl, Repeat: repeat, Flags: pl.Flags})
+	rec.Start = time.Now()
+	rec.fail("%v", reason)
+	return rec, s.finish(rec)
+}
+
+func (s *Session) begin(ctx context.Context, r *Run) *Record {
+	var alike []string
+	if s.Installed != nil {
+		alike = s.Installed.Alike
+	}
+	rec := NewRecord(r.Plan, r.Repeat, alike)
+	rec.Version = s.Version
+	rec.SetFlags(r.Plan, r.Flags)
+	if s.Journal != nil {
+		if s.host == nil {
+			s.host = ProbeHost(ctx)
+		}
+		rec.Host = s.host
+	}
+	return rec
+}
+
+func (s *Session) finish(rec *Record) error {
+	rec.End = time.Now()
+	rec.Seconds = rec.End.Sub(rec.Start).Seconds()
+	if s.Journal == nil {
+		return nil
+	}
+	return s.Journal.Add(rec)
+}
+
+// fail marks the record as failed.
+func (r *Record) fail(format string, args ...any) {
+	r.Status = Failed
+	r.Reasons = append(r.Reasons, fmt.Sprintf(format, args...))
+}
+
+// check looks at what the run needs before it is started, where nixlbench would
+// wait long or fail late.
+func (s *Session) check(ctx context.Context, r *Run) error {
+	n := &r.needs
+	if n.Etcd != "" {
+		if err := reach(ctx, n.Etcd); err != nil {
+			if s.local() {
+				return err
+			}
+			s.Warn(diag.Warnf(diag.Pos{}, "%v", err))
+		}
+	}
+	if !s.local() {
+		return nil
+	}
+	if free, known := FreeMemory(); known && n.Memory > free {
+		s.Warn(diag.Warnf(diag.Pos{}, "the run takes %d bytes of memory, and %d are free", n.Memory, free))
+	}
+	if len(n.Files) == 0 {
+		return nil
+	}
+	info, err := os.Stat(r.dir())
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("the folder %s for nixlbench's files does not exist", diag.Printable(r.dir()))
+	case err == nil && !info.IsDir():
+		return fmt.Errorf("%s, where nixlbench is to put its files, is no folder", diag.Printable(r.dir()))
+	}
+	need := n.Disk
+	for _, f := range r.files() {
+		if info, err := os.Stat(f); err == nil {
+			need -= info.Size()
+		}
+	}
+	if free, known := FreeSpace(r.dir()); known && need > free {
+		return fmt.Errorf("the run writes %d bytes to %s, and %d are free", n.Disk, diag.Printable(r.dir()), free)
+	}
+	return nil
+}
+
+func (r *Run) dir() string {
+	if r.needs.Dir == "" {
+		return "."
+	}
+	return r.needs.Dir
+}
+
+// files gives the files of such runs that are there.
+func (r *Run) files() []string {
+	var found []string
+	for _, pattern := range r.needs.Files {
+		entries, _ := os.ReadDir(r.dir())
+		for _, e := range entries {
+			if ok, _ := filepath.Match(pattern, e.Name()); ok {
+				found = append(found, filepath.Join(r.dir(), e.Name()))
+			}
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+// reach checks that one of the servers takes a connection.
+func reach(ctx context.Context, endpoints string) error {
+	ctx, cancel := context.WithTimeout(ctx, etcdTimeout)
+	defer cancel()
+	servers := strings.FieldsFunc(endpoints, func(r rune) bool { return r == ',' || r == ';' || r == ' ' })
+	errs := make(chan error, len(servers))
+	for _, server := range servers {
+		go func() {
+			address := server
+			if _, rest, ok := strings.Cut(address, "://"); ok {
+				address = rest
+			}
+			address, _, _ = strings.Cut(address, "/")
+			if _, _, err := net.SplitHostPort(address); err != nil {
+				address = net.JoinHostPort(strings.Trim(address, "[]"), "2379")
+			}
+			conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+			if err == nil {
+				conn.Close()
+			}
+			errs <- err
+		}()
+	}
+	err := errors.New("no server is named")
+	for range servers {
+		if err = <-errs; err == nil {
+			return nil
+		}
+	}
+	if ctx.Err() != nil {
+		err = fmt.Errorf("no answer in %v", etcdTimeout)
+	} else if op, ok := errors.AsType[*net.OpError](err); ok {
+		err = op.Err
+	}
+	return fmt.Errorf("etcd at %s cannot be reached: %w: nixlbench's processes meet there", endpoints, err)
+}
+
+// run starts the processes, reads their output, and judges the result.
+func (s *Session) run(ctx context.Context, r *Run, rec *Record) {
+	runCtx, cancel := ctx, context.CancelFunc(func() {})
+	if s.Timeout > 0 {
+		runCtx, cancel = context.WithTimeout(ctx, s.Timeout)
+	}
+	defer cancel()
+	count := 1
+	if r.Launch == LaunchPair {
+		count = r.Processes
+	}
+	processes := make([]Process, count)
+	tables := make([]*nixlbench.Table, count)
+	stdout, stderr := make([]Tail, count), make([]Tail, count)
+	for i := range processes {
+		processes[i] = Process{Argv: r.Command.Argv(), Env: r.Command.Env}
+		tables[i] = nixlbench.NewTable(&s.Schema.Nixlbench)
+		stdout[i].Size, stderr[i].Size = outputSize, stderrSize
+	}
+	secrets := r.secrets()
+	exits := Start(runCtx, s.Hurry, processes, func(l Line) {
+		for _, secret := range secrets {
+			l.Text = bytes.ReplaceAll(l.Text, secret, []byte(nixlbench.Mask))
+		}
+		if l.Errors {
+			stderr[l.Process].Line(l.Text)
+		} else {
+			stdout[l.Process].Line(l.Text)
+			tables[l.Process].Line(string(l.Text), l.Ended)
+		}
+		s.Output(r, l)
+	})
+
+	shown := nixlbench.NewCommand(s.Program, r.Shown(false))
+	for i, e := range exits {
+		rec.Processes = append(rec.Processes, processResult(&shown, &e, stderr[i].String()))
+		rec.Rows = append(rec.Rows, tables[i].Rows...)
+		rec.Warnings = append(rec.Warnings, tables[i].Warnings...)
+		r.facts.OddRows += tables[i].OddRows()
+		r.facts.Errors += stderr[i].String()
+	}
+	r.facts.Rows = int64(len(rec.Rows))
+	if s.local() {
+		rec.Files = r.files()
+	}
+	switch {
+	case ctx.Err() != nil && slices.ContainsFunc(exits, func(e Exit) bool { return e.Stopped }):
+		rec.Status, rec.Reasons = Interrupted, []string{"interrupted"}
+		return
+	case runCtx.Err() != nil:
+		rec.fail("it took longer than %v and was ended", s.Timeout)
+	}
+	for i, e := range exits {
+		// Those that were ended because another failed are not to blame.
+		if !e.OK() && !e.Stopped {
+			reason := e.String()
+			if last := stderr[i].Last(); last != "" && e.Err == nil {
+				reason += ": " + last
+			}
+			rec.fail("%s %s", r.name(i), reason)
+		}
+	}
+	for i, e := range exits {
+		if e.Stopped && !e.OK() && rec.Status == "" {
+			rec.fail("%s did not end after the other and was ended", r.name(i))
+		}
+	}
+	for i, t := range tables {
+		if err := t.Err(); err != nil {
+			rec.fail("%v", err)
+			rec.Output += stdout[i].String()
+		}
+	}
+	reasons, notes, err := r.rules.Doubts(r.Plan, r.Flags, &r.facts)
+	rec.Notes = notes
+	switch {
+	case err != nil:
+		rec.fail("%v", err)
+	case rec.Status == Failed:
+	case len(reasons) > 0:
+		rec.Status, rec.Reasons = Suspect, reasons
+	default:
+		rec.Status = OK
+	}
+}
+
+// name names a process of the run in messages.
+func (r *Run) name(i int) string {
+	if r.Launch == LaunchPair {
+		return fmt.Sprintf("%s [%d]", nixlbench.Program, i+1)
+	}
+	return nixlbench.Program
+}
+
+// secrets gives the values that no output may show.
+func (r *Run) secrets() [][]byte {
+	var list [][]byte
+	for _, f := range r.Flags {
+		if f.Secret && f.Value.Kind == formula.Str && f.Value.Str != "" {
+			list = append(list, []byte(f.Value.Str))
+		}
+	}
+	return list
+}
+
+func processResult(shown *nixlbench.Command, e *Exit, stderr string) ProcessResult {
+	p := ProcessResult{Command: shown.Argv(), Signal: e.Signal, Stopped: e.Stopped, Stderr: stderr}
+	for _, env := range shown.Env {
+		name, value, _ := strings.Cut(env, "=")
+		if p.Environment == nil {
+			p.Environment = map[string]string{}
+		}
+		p.Environment[name] = value
+	}
+	if e.Code >= 0 {
+		p.ExitCode = &e.Code
+	}
+	if e.Err != nil {
+		p.Error = e.Err.Error()
+	}
+	return p
+}
+
+// freePort finds a port that nothing listens on.
+func freePort() (int64, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return int64(l.Addr().(*net.TCPAddr).Port), nil
+}
+
+func runID() string {
+	var b [6]byte
+	rand.Read(b[:])
+	return "kvbench-" + hex.EncodeToString(b[:])
+}

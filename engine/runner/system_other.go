@@ -1,0 +1,21 @@
+//go:build !unix
+
+package runner
+
+import (
+	"os"
+	"os/exec"
+)
+
+func isolate(*exec.Cmd) (unlock func()) { return func() {} }
+
+func terminate(cmd *exec.Cmd) { cmd.Process.Kill() }
+
+func kill(cmd *exec.Cmd) { cmd.Process.Kill() }
+
+func signalOf(*os.ProcessState) string { return "" }
+
+func lock(*os.File) bool { return true }
+
+// FreeSpace gives the bytes that a user may still write in a folder.
+func FreeSpace(string) (int64, bool) { return 0, false }

@@ -1,0 +1,42 @@
+//go:build unix
+
+package runner
+
+import (
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+// isolate puts the process into a group of its own, so that it and what it
+// starts can be ended together, and a key press reaches them through here only.
+// The returned function is to be called when the process has ended.
+func isolate(cmd *exec.Cmd) (unlock func()) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return dieTogether(cmd.SysProcAttr)
+}
+
+func terminate(cmd *exec.Cmd) { syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+
+func kill(cmd *exec.Cmd) { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+
+func signalOf(state *os.ProcessState) string {
+	if ws, ok := state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return ws.Signal().String()
+	}
+	return ""
+}
+
+// lock keeps other processes from locking the file; false means that one has.
+func lock(f *os.File) bool {
+	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != syscall.EWOULDBLOCK
+}
+
+// FreeSpace gives the bytes that a user may still write in a folder.
+func FreeSpace(dir string) (int64, bool) {
+	var st syscall.Statfs_t
+	if syscall.Statfs(dir, &st) != nil {
+		return 0, false
+	}
+	return int64(st.Bavail) * int64(st.Bsize), true
+}

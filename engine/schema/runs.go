@@ -1,0 +1,154 @@
+package schema
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Runs is what is known of a run of nixlbench: what it needs, what it prints,
+// and which of its results are not to be trusted.
+type Runs struct {
+	// Home says where the program comes from.
+	Home  string `json:"home"`
+	Probe Probe  `json:"probe"`
+	// Classes are the classes of backends.
+	Classes  map[string]*Class `json:"classes"`
+	Meetings []Meeting         `json:"meetings"`
+	Layouts  []Layout          `json:"layouts"`
+	Measures []Measure         `json:"measures"`
+	// WarningPrefix begins the lines of output that are warnings.
+	WarningPrefix string  `json:"warning_prefix"`
+	Doubts        []Doubt `json:"doubts"`
+}
+
+// Probe says how to ask a program for its flags.
+type Probe struct {
+	Option string `json:"option"`
+	// Source is a regular expression for the source files of its own flags.
+	Source string `json:"source"`
+}
+
+// Class is what the backends of a class have in common.
+type Class struct {
+	Processes Formula `json:"processes"`
+	// Etcd gives the servers that must answer, or "".
+	Etcd Formula `json:"etcd"`
+	// Remote tells whether the other end is on another machine.
+	Remote Formula `json:"remote"`
+	Memory Formula `json:"memory"`
+}
+
+// Files are the files that a backend fills and leaves.
+type Files struct {
+	In    Formula `json:"in,omitzero"`
+	Names Formula `json:"names,omitzero"`
+}
+
+// IsZero reports whether there are none.
+func (f Files) IsZero() bool { return f.In.IsZero() }
+
+// Meeting is a way for the processes of a run to meet.
+type Meeting struct {
+	Name string             `json:"name"`
+	Set  map[string]Formula `json:"set"`
+	When Formula            `json:"when"`
+}
+
+// Layout is the table that nixlbench prints over a span of releases.
+type Layout struct {
+	Era
+	Columns []Column `json:"columns"`
+}
+
+// Column is a column of the table.
+type Column struct {
+	Title    string `json:"title"`
+	Key      string `json:"key"`
+	Optional bool   `json:"optional,omitempty"`
+}
+
+// Measure is a column that a summary shows.
+type Measure struct {
+	Key      string `json:"key"`
+	Label    string `json:"label"`
+	Value    string `json:"value,omitempty"`
+	ID       bool   `json:"id,omitempty"`
+	Spread   bool   `json:"spread,omitempty"`
+	Positive bool   `json:"positive,omitempty"`
+}
+
+// Doubt is a reason not to trust a result.
+type Doubt struct {
+	Era
+	Name     string   `json:"name"`
+	Backends []string `json:"backends,omitempty"`
+	When     Formula  `json:"when"`
+	Message  string   `json:"message"`
+	Note     bool     `json:"note,omitempty"`
+}
+
+// OwnRelease is a release that the table does not have.
+type OwnRelease struct {
+	// Like is the known release whose limits, values, backends and layout it
+	// has.
+	Like  string             `json:"like"`
+	Flags map[string]OwnFlag `json:"flags"`
+}
+
+// OwnFlag is a flag of such a release.
+type OwnFlag struct {
+	Type    string `json:"type"`
+	Default any    `json:"default"`
+	Help    string `json:"help"`
+}
+
+// Add puts a release into the table, behind the one that it is like.
+func (n *Nixlbench) Add(name string, r OwnRelease) error {
+	at := slices.Index(n.Releases, r.Like)
+	if _, taken := n.Release(name); taken {
+		return fmt.Errorf("release %s is known already", name)
+	}
+	if at < 0 {
+		return fmt.Errorf("release %s is like %s, which is none of %s", name, r.Like, strings.Join(n.Releases, ", "))
+	}
+	n.Releases = slices.Insert(n.Releases, at+1, name)
+	flags := map[string]*FlagEra{}
+	for _, flag := range Keys(r.Flags) {
+		own := r.Flags[flag]
+		era := FlagEra{Era: Era{Since: name}, Type: own.Type, Default: Native(own.Default)}
+		if at+2 < len(n.Releases) {
+			era.Until = n.Releases[at+2]
+		}
+		flags[flag] = &era
+		if n.Flags[flag] == nil {
+			n.Flags[flag] = &Flag{Name: flag, Help: own.Help, Eras: []FlagEra{era}}
+		}
+	}
+	if n.own == nil {
+		n.own = map[string]map[string]*FlagEra{}
+	}
+	n.own[name] = flags
+	return nil
+}
+
+// IsOwn reports whether a user's file describes the release.
+func (n *Nixlbench) IsOwn(release string) bool { return n.own[release] != nil }
+
+func (r *Runs) eachFormula(f func([]string, *Formula)) {
+	for _, name := range Keys(r.Classes) {
+		c := r.Classes[name]
+		f([]string{"classes", name, "processes"}, &c.Processes)
+		f([]string{"classes", name, "etcd"}, &c.Etcd)
+		f([]string{"classes", name, "remote"}, &c.Remote)
+		f([]string{"classes", name, "memory"}, &c.Memory)
+	}
+	for i := range r.Meetings {
+		path := []string{"meetings", index(i)}
+		f(append(path, "when"), &r.Meetings[i].When)
+		eachIn(r.Meetings[i].Set, append(path, "set"), f)
+	}
+	for i := range r.Doubts {
+		f([]string{"doubts", index(i), "when"}, &r.Doubts[i].When)
+	}
+}
