@@ -87,6 +87,7 @@ var layers = []string{
 	"kvbench/engine/config",
 	"kvbench/engine/plan",
 	"kvbench/engine/nixlbench",
+	"kvbench/engine/runner",
 	"kvbench/engine/report",
 	"kvbench/cmd/kvbench/cli",
 	"kvbench/cmd/kvbench",

@@ -14,16 +14,26 @@ const minPrefix = 4
 // one way only: every flag as --name=value with its full name. Flags may stand
 // anywhere. given tells which flags the arguments hold. Every fault is
 // reported; a request for help is [flag.ErrHelp]. others gives, for flags that
-// this command does not have, a command that does.
-func normalize(args []string, flags []*flagSpec, others map[string]string) (words []string, given map[string]bool, err error) {
+// this command does not have, a command that does. Words that belong to no flag
+// come last, where the command takes some.
+func normalize(args []string, flags []*flagSpec, takesWords bool, others map[string]string) (words []string, given map[string]bool, err error) {
 	var errs diag.List
+	var rest []string
 	given = map[string]bool{}
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		if isHelp(arg) {
 			return nil, nil, flag.ErrHelp
 		}
+		if takesWords && arg == "--" {
+			rest = append(rest, args[i+1:]...)
+			break
+		}
 		if len(arg) < 2 || arg[0] != '-' || arg == "--" {
+			if takesWords {
+				rest = append(rest, arg)
+				continue
+			}
 			errs = append(errs, diag.Usagef("stray word %q: every value belongs to a flag", arg))
 			continue
 		}
@@ -62,6 +72,9 @@ func normalize(args []string, flags []*flagSpec, others map[string]string) (word
 		}
 		given[f.name] = true
 		words = append(words, "--"+f.name+"="+value)
+	}
+	if len(rest) > 0 {
+		words = append(append(words, "--"), rest...)
 	}
 	return words, given, errs.Err()
 }

@@ -36,7 +36,7 @@ func TestNormalize(t *testing.T) {
 		{args: "--pag 4", err: "unknown flag --pag"},
 		{args: "--nosuch 4 x", err: "unknown flag --nosuch\nstray word \"x\": every value belongs to a flag"},
 	} {
-		words, _, err := normalize(strings.Fields(test.args), flags, nil)
+		words, _, err := normalize(strings.Fields(test.args), flags, false, nil)
 		if got := strings.Join(words, " "); err == nil && got != test.want {
 			t.Errorf("%s: got %s, want %s", test.args, got, test.want)
 		}
@@ -54,11 +54,11 @@ func FuzzNormalize(f *testing.F) {
 	flags := planFlags(f)
 	f.Fuzz(func(t *testing.T, line string) {
 		args := strings.Split(line, " ")
-		words, given, err := normalize(args, flags, nil)
+		words, given, err := normalize(args, flags, false, nil)
 		if err != nil {
 			return
 		}
-		again, same, err := normalize(words, flags, nil)
+		again, same, err := normalize(words, flags, false, nil)
 		if err != nil || !slices.Equal(words, again) || len(given) != len(same) {
 			t.Errorf("%q gives %q, and that %q (%v)", args, words, again, err)
 		}

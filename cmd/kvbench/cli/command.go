@@ -28,6 +28,7 @@ const envPrefix = "KVBENCH"
 // command is a command of the tool.
 type command struct {
 	name  string
+	words string // what stands after the flags, for the help; "" for nothing
 	short string
 	long  string
 	flags []*flagSpec
@@ -35,6 +36,7 @@ type command struct {
 
 	given map[string]bool // by the arguments
 	set   map[string]bool // by whatever
+	args  []string        // words that belong to no flag
 }
 
 // ffcli gives the command as the flag library has it.
@@ -46,7 +48,7 @@ func (c *command) ffcli() *ffcli.Command {
 	}
 	return &ffcli.Command{
 		Name:       c.name,
-		ShortUsage: program + " " + c.name + " [FLAGS]",
+		ShortUsage: c.synopsis(),
 		ShortHelp:  c.short,
 		FlagSet:    fs,
 		Options: []ff.Option{
@@ -54,7 +56,8 @@ func (c *command) ffcli() *ffcli.Command {
 			ff.WithConfigFileFlag("config"),
 			ff.WithConfigFileParser(c.preferences),
 		},
-		Exec: func(ctx context.Context, _ []string) error {
+		Exec: func(ctx context.Context, args []string) error {
+			c.args = args
 			c.set = map[string]bool{}
 			fs.Visit(func(f *flag.Flag) { c.set[f.Name] = true })
 			return c.exec(ctx, c)
@@ -135,9 +138,11 @@ func (c *command) value(name string) (string, config.Origin, bool) {
 func (c *command) boolean(name string) (bool, error) {
 	text, from, ok := c.value(name)
 	if !ok {
-		return false, nil
+		text = c.flag(name).def
 	}
 	switch strings.ToLower(text) {
+	case "":
+		return false, nil
 	case "true", "1", "yes":
 		return true, nil
 	case "false", "0", "no":
@@ -208,45 +213,66 @@ func (c *command) configFiles() ([]string, error) {
 	return unique, errs.Err()
 }
 
-// job is a command's work: a model, a planner for it, and the requests.
+// job is a request with the planner for it.
 type job struct {
-	planner  *plan.Planner
-	requests []*plan.Request
+	*plan.Request
+	planner *plan.Planner
 }
 
-// prepare reads the model and the configurations. Requests that can be made
-// are in the job even when others cannot, which the error tells.
-func (a *app) prepare(c *command, release string, flags map[string]config.Value) (*job, error) {
-	file, _, _ := c.value("model")
-	if file == "" {
+// prepare reads the models and the configurations: a job for each model and
+// configuration. Those that can be made are given even when others cannot,
+// which the error tells.
+func (a *app) prepare(c *command, release string, flags map[string]config.Value) ([]job, error) {
+	files := slices.DeleteFunc(slices.Clone(c.flag("model").text), func(f string) bool { return f == "" })
+	if len(files) == 0 {
 		return nil, diag.Usagef("--model is missing: name a model's parameter file").WithHint("examples/ has some, and docs/ says how to write one")
 	}
 	var errs diag.List
 	loader := config.NewLoader(a.schema, cueschema.Files, models.Files)
-	model, modelErr := loader.Model(file, c.dirs())
-	errs.Add(modelErr)
-	files, err := c.configFiles()
+	var known []*config.Model
+	for _, file := range files {
+		model, err := loader.Model(file, c.dirs())
+		errs.Add(err)
+		if err == nil {
+			known = append(known, model)
+		}
+	}
+	configs, err := a.configs(c, loader)
 	errs.Add(err)
 
-	j := &job{}
-	overrides := c.overrides(a.schema)
-	view := a.schema.Views[c.name]
-	for _, file := range files {
-		cfg, err := loader.Config(file, view.Preset, c.name, overrides)
-		if err != nil {
-			errs.Add(err)
-			continue
+	var jobs []job
+	planners := map[*schema.Architecture]*plan.Planner{}
+	for _, model := range known {
+		planner := planners[model.Arch]
+		if planner == nil {
+			if planner, err = plan.New(a.schema, release, model.Arch); err != nil {
+				errs.Add(err)
+				continue
+			}
+			planners[model.Arch] = planner
 		}
-		j.requests = append(j.requests, &plan.Request{Model: model, Config: cfg, Flags: flags})
+		for _, cfg := range configs {
+			jobs = append(jobs, job{&plan.Request{Model: model, Config: cfg, Flags: flags}, planner})
+		}
 	}
-	if modelErr != nil {
-		return &job{}, errs.Err()
-	}
-	if j.planner, err = plan.New(a.schema, release, model.Arch); err != nil {
+	return jobs, errs.Err()
+}
+
+// configs reads the configurations.
+func (a *app) configs(c *command, loader *config.Loader) ([]*config.Config, error) {
+	var errs diag.List
+	files, err := c.configFiles()
+	errs.Add(err)
+	overrides := c.overrides(a.schema)
+	var list []*config.Config
+	for _, file := range files {
+		cfg, err := loader.Config(file, a.schema.Views[c.name].Preset, c.name, overrides)
 		errs.Add(err)
-		return &job{}, errs.Err()
+		if err == nil {
+			list = append(list, cfg)
+		}
 	}
-	return j, errs.Err()
+	return list, errs.Err()
 }
 
 // dirs gives the folders of more architectures.
@@ -259,14 +285,14 @@ func (c *command) dirs() []string {
 }
 
 // warnMissing warns about values that nobody gave and the results depend on.
-func (a *app) warnMissing(p *plan.Planner, req *plan.Request, results []string) {
+func (a *app) warnMissing(j job, results []string) {
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
-		v := req.Config.Values[f.Var]
-		if !f.Expected || v.Origin.Kind != config.FromDefault || !p.Reads(f.Var, results...) {
+		v := j.Config.Values[f.Var]
+		if !f.Expected || v.Origin.Kind != config.FromDefault || !j.planner.Reads(f.Var, results...) {
 			continue
 		}
-		a.print.Print(diag.Warnf(diag.Pos{File: req.Config.File}, "%s is not given: %s is taken for it", f.Path, v.Text()).
+		a.print.Print(diag.Warnf(diag.Pos{File: j.Config.File}, "%s is not given: %s is taken for it", f.Path, v.Text()).
 			WithHint("give it with --%s", f.Flag))
 	}
 }
@@ -282,20 +308,17 @@ func rowNames(v schema.View) []string {
 
 // quantities runs a command that shows a view of each plan's quantities.
 func (a *app) quantities(c *command, show func(i int, pl *plan.Plan) error) error {
-	j, err := a.prepare(c, a.schema.Nixlbench.Default, nil)
+	jobs, err := a.prepare(c, a.schema.Nixlbench.Default, nil)
 	var errs diag.List
 	errs.Add(err)
-	if j == nil {
-		return errs.Err()
-	}
 	shown := 0
-	for _, req := range j.requests {
-		pl, err := j.planner.Quantities(req)
+	for _, j := range jobs {
+		pl, err := j.planner.Quantities(j.Request)
 		if err != nil {
-			errs.Add(about(req, err))
+			errs.Add(about(j.Request, err))
 			continue
 		}
-		a.warnMissing(j.planner, req, rowNames(a.schema.Views[c.name]))
+		a.warnMissing(j, rowNames(a.schema.Views[c.name]))
 		if err := show(shown, pl); err != nil {
 			errs.Add(err)
 			break
@@ -320,10 +343,14 @@ func about(req *plan.Request, err error) error {
 	return diag.List(list)
 }
 
+func (c *command) synopsis() string {
+	return strings.TrimSpace(program + " " + c.name + " [FLAGS] " + c.words)
+}
+
 // usage gives the command's help.
 func (c *command) usage(s *schema.Schema) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\nUsage:\n  %s %s [FLAGS]\n", c.short+".", program, c.name)
+	fmt.Fprintf(&b, "%s\n\nUsage:\n  %s\n", c.short+".", c.synopsis())
 	if c.long != "" {
 		b.WriteString("\n" + strings.TrimSpace(c.long) + "\n")
 	}

@@ -49,7 +49,7 @@ const (
 // commonFlags are those of every command that reads a model.
 func (a *app) commonFlags() []*flagSpec {
 	flags := []*flagSpec{
-		{name: "model", arg: "FILE", group: groupModel, help: "Model: a parameter file (YAML, JSON, CUE) or a CUE file with its own architecture"},
+		{name: "model", arg: "FILE", group: groupModel, repeat: true, help: "Model: a parameter file (YAML, JSON, CUE) or a CUE file with its own architecture; may be repeated"},
 		{name: "model_config", arg: "FILE", group: groupModel, help: "Configuration file: how the model is run"},
 		{name: "model_configs", arg: "GLOB", group: groupModel, repeat: true, help: "Configuration files, one plan each; quote the pattern; may be repeated"},
 		{name: "models", arg: "DIR", group: groupModel, repeat: true, pref: true, help: "Folder with more architectures; may be repeated"},
@@ -73,9 +73,9 @@ func (a *app) commonFlags() []*flagSpec {
 }
 
 // releaseFlag chooses the nixlbench release.
-func (a *app) releaseFlag() *flagSpec {
+func (a *app) releaseFlag(def string) *flagSpec {
 	n := &a.schema.Nixlbench
-	return &flagSpec{name: "nixlbench_release", arg: "RELEASE", group: groupOutput, pref: true, def: n.Default,
+	return &flagSpec{name: "nixlbench_release", arg: "RELEASE", group: groupOutput, pref: true, def: def,
 		help:   "nixlbench release to plan for",
 		values: slices.Concat(n.Releases, schema.Keys(n.Aliases))}
 }

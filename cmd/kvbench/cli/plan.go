@@ -25,7 +25,8 @@ func (a *app) planCmd() *command {
 		&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "csv"}, help: "Output format"},
 		&flagSpec{name: "fit", bool: true, group: groupOutput, help: "Change ungiven values until the release accepts the plan"},
 		&flagSpec{name: "show_secrets", bool: true, group: groupOutput, help: "Print secrets instead of masking them"},
-		a.releaseFlag())
+		a.releaseFlag(a.schema.Nixlbench.Default),
+		releasesFlag())
 	return &command{
 		name:  "plan",
 		short: "Print the nixlbench command that moves a model's KV cache",
@@ -53,22 +54,19 @@ func (a *app) plan(_ context.Context, c *command) error {
 	if err != nil {
 		return err
 	}
-	j, err := a.prepare(c, release, given)
+	jobs, err := a.prepare(c, release, given)
 	errs.Add(err)
-	if j == nil {
-		return errs.Err()
-	}
 
 	var plans []*plan.Plan
 	masked := false
-	for _, req := range j.requests {
-		req.Fit = fit
-		pl, err := j.planner.Plan(req)
+	for _, j := range jobs {
+		j.Fit = fit
+		pl, err := j.planner.Plan(j.Request)
 		if err != nil {
-			errs.Add(about(req, err))
+			errs.Add(about(j.Request, err))
 			continue
 		}
-		a.warnMissing(j.planner, req, quantityNames(pl))
+		a.warnMissing(j, quantityNames(pl))
 		for i := range pl.Violations {
 			a.print.Print(pl.Violations[i].Warning(pl))
 		}

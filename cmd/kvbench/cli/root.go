@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
@@ -38,7 +39,17 @@ type app struct {
 	stdout io.Writer
 	stderr io.Writer
 	print  *diag.Printer
+	// graceful is set by commands that end by themselves when interrupted; all
+	// others are left at once. A second interrupt closes hurry.
+	graceful atomic.Bool
+	hurry    chan struct{}
 }
+
+// errInterrupted ends a command that was interrupted.
+var errInterrupted = errors.New("interrupted")
+
+// errShown ends a command that has printed its errors already.
+var errShown = errors.New("failed")
 
 // Main runs kvbench with the arguments and gives the exit code. It is the one
 // place that prints errors.
@@ -48,34 +59,57 @@ func Main(args []string) int {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	a := &app{stdout: os.Stdout, stderr: os.Stderr}
+	a := &app{stdout: os.Stdout, stderr: os.Stderr, hurry: make(chan struct{})}
 	dir, _ := os.Getwd()
 	a.print = &diag.Printer{W: a.stderr, Program: program, Dir: dir, Color: isTerminal(os.Stderr) && os.Getenv("NO_COLOR") == ""}
-	// Whoever interrupts is not kept waiting for a file that does not come.
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	done := make(chan error, 1)
 	go func() { done <- a.run(ctx, args) }()
-	select {
-	case err := <-done:
-		return a.report(err)
-	case <-ctx.Done():
-		return exitInterrupted
+	for interrupts := 0; ; {
+		select {
+		case err := <-done:
+			return a.exitCode(err)
+		case <-signals:
+			// Whoever interrupts is not kept waiting for a file that does not
+			// come; a command that has processes to end does so first.
+			if !a.graceful.Load() {
+				return exitInterrupted
+			}
+			stop()
+			if interrupts++; interrupts == 2 {
+				close(a.hurry)
+			}
+		}
 	}
 }
 
-// report prints an error and gives its exit code.
-func (a *app) report(err error) int {
-	if err == nil {
+// exitCode prints an error that was not printed yet and gives its exit code.
+func (a *app) exitCode(err error) int {
+	switch err {
+	case nil:
 		return exitOK
+	case errInterrupted:
+		return exitInterrupted
+	case errShown:
+		return exitFailed
 	}
-	a.print.Print(err)
+	a.report(err)
 	for _, d := range diag.All(err) {
 		if d.Usage {
 			return exitUsage
 		}
 	}
 	return exitFailed
+}
+
+// report prints an error, if there is one.
+func (a *app) report(err error) {
+	if err != nil {
+		a.print.Print(err)
+	}
 }
 
 // isTerminal reports whether a file is a character device.
@@ -89,7 +123,10 @@ func (a *app) run(ctx context.Context, args []string) error {
 	if a.schema, err = schema.Decode(cueschema.Snapshot); err != nil {
 		return err
 	}
-	cmds := []*command{a.planCmd(), a.kvcacheCmd(), a.iosizeCmd(), a.versionCmd()}
+	if err := a.addReleases(args); err != nil {
+		return err
+	}
+	cmds := []*command{a.planCmd(), a.profileCmd(), a.kvcacheCmd(), a.iosizeCmd(), a.nixlbenchCmd(), a.vetCmd(), a.versionCmd()}
 	if len(args) > 0 && args[0] == "help" {
 		args = append(args[1:], "--help")
 	}
@@ -115,7 +152,7 @@ func (a *app) run(ctx context.Context, args []string) error {
 			others[f.name] = other.name
 		}
 	}
-	words, given, err := normalize(args[1:], c.flags, others)
+	words, given, err := normalize(args[1:], c.flags, c.words != "", others)
 	if errors.Is(err, flag.ErrHelp) {
 		_, err := io.WriteString(a.stdout, c.usage(a.schema))
 		return err
@@ -159,9 +196,9 @@ func withUsageHint(err error, command string) error {
 
 func rootUsage(cmds []*command) string {
 	var b strings.Builder
-	b.WriteString("kvbench plans KV-cache transfer benchmarks for any LLM architecture.\n\nUsage:\n  kvbench COMMAND [FLAGS]\n\nCommands:\n")
+	b.WriteString("kvbench plans and runs KV-cache transfer benchmarks for any LLM architecture.\n\nUsage:\n  kvbench COMMAND [FLAGS]\n\nCommands:\n")
 	for _, c := range cmds {
-		fmt.Fprintf(&b, "  %-9s %s\n", c.name, c.short)
+		fmt.Fprintf(&b, "  %-10s %s\n", c.name, c.short)
 	}
 	b.WriteString("\nEvery command says more with --help: kvbench plan --help\n")
 	return b.String()

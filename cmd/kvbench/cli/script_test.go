@@ -2,11 +2,16 @@ package cli_test
 
 import (
 	"errors"
+	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -15,7 +20,8 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"kvbench": func() { os.Exit(cli.Main(os.Args[1:])) },
+		"kvbench":   func() { os.Exit(cli.Main(os.Args[1:])) },
+		"nixlbench": fakeNixlbench,
 	})
 }
 
@@ -39,6 +45,13 @@ func TestScript(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(env.WorkDir, odd), []byte("system: {page_size: 16}\n"), 0o644); err != nil {
 				return err
 			}
+			// Something that takes connections, in the place of etcd.
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				return err
+			}
+			env.Defer(func() { l.Close() })
+			env.Setenv("ETCD", l.Addr().String())
 			return os.CopyFS(filepath.Join(env.WorkDir, "examples"), os.DirFS(examples))
 		},
 		Condition: func(cond string) (bool, error) {
@@ -48,6 +61,10 @@ func TestScript(t *testing.T) {
 			"exits":  exits,
 			"binary": binary,
 			"large":  large,
+			"tail":   tail,
+			"lines":  lines,
+			"tear":   tear,
+			"gone":   gone,
 		},
 	})
 }
@@ -81,4 +98,49 @@ func binary(ts *testscript.TestScript, _ bool, args []string) {
 func large(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), nil, 0o644))
 	ts.Check(os.Truncate(ts.MkAbs(args[0]), 100_000_000))
+}
+
+// tail N FILE DST writes the last N lines of a file to another.
+func tail(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	all := strings.SplitAfter(ts.ReadFile(args[1]), "\n")
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(strings.Join(all[max(0, len(all)-1-n):], "")), 0o644))
+}
+
+// lines N FILE checks that a file has N lines, all of them ended.
+func lines(ts *testscript.TestScript, _ bool, args []string) {
+	text := ts.ReadFile(args[1])
+	if n := strings.Count(text, "\n"); strconv.Itoa(n) != args[0] || !strings.HasSuffix(text, "\n") {
+		ts.Fatalf("%s has %d lines: %q", args[1], n, text)
+	}
+}
+
+// tear FILE appends the beginning of a result, as a killed run leaves it.
+func tear(ts *testscript.TestScript, _ bool, args []string) {
+	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_WRONLY|os.O_APPEND, 0)
+	ts.Check(err)
+	defer f.Close()
+	_, err = f.WriteString(`{"kvbench":"half`)
+	ts.Check(err)
+}
+
+// gone FILE checks that the process named in a file has ended.
+func gone(ts *testscript.TestScript, _ bool, args []string) {
+	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
+	ts.Check(err)
+	for range 100 {
+		if syscall.Kill(pid, 0) == syscall.ESRCH || zombie(pid) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	ts.Fatalf("process %d is still there", pid)
+}
+
+// zombie reports whether a process has ended and only nobody asked for it yet.
+func zombie(pid int) bool {
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	return strings.HasPrefix(rest, "Z")
 }

@@ -12,13 +12,17 @@ func (a *app) versionCmd() *command {
 		name:  "version",
 		short: "Print kvbench's version and the nixlbench releases that it knows",
 		exec: func(context.Context, *command) error {
-			version := "(devel)"
-			if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-				version = info.Main.Version
-			}
 			releases := a.schema.Nixlbench.Releases
-			_, err := fmt.Fprintf(a.stdout, "kvbench %s\nnixlbench %s to %s\n", version, releases[0], releases[len(releases)-1])
+			_, err := fmt.Fprintf(a.stdout, "kvbench %s\nnixlbench %s to %s\n", version(), releases[0], releases[len(releases)-1])
 			return err
 		},
 	}
+}
+
+// version is that of the program's module.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
 }

@@ -1,0 +1,219 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	cueschema "kvbench/cue"
+	"kvbench/engine/config"
+	"kvbench/engine/diag"
+	"kvbench/engine/nixlbench"
+	"kvbench/engine/runner"
+	"kvbench/engine/schema"
+)
+
+const (
+	nixlbenchName = "nixlbench"
+	probeTimeout  = time.Minute
+	probeSize     = 4 << 20
+)
+
+func programFlag() *flagSpec {
+	return &flagSpec{name: "nixlbench", arg: "COMMAND", group: groupRun, pref: true, def: nixlbench.Program,
+		help: "How nixlbench is started, such as 'srun -n1 nixlbench'; no shell reads it"}
+}
+
+func releasesFlag() *flagSpec {
+	return &flagSpec{name: "releases", arg: "FILE", group: groupOutput, help: "Data file with more releases of nixlbench, as kvbench nixlbench --cue prints it"}
+}
+
+// nixlbenchCmd tells what the installed nixlbench is.
+func (a *app) nixlbenchCmd() *command {
+	return &command{
+		name:  nixlbenchName,
+		short: "Show which release the installed nixlbench is",
+		long:  "The program is asked for its flags; they tell the release.",
+		flags: []*flagSpec{
+			programFlag(),
+			releasesFlag(),
+			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json"}, help: "Output format"},
+			{name: "cue", bool: true, group: groupOutput, help: "Print it as a data file for --releases"},
+			{name: "config", arg: "FILE", group: groupOwn, help: "kvbench's own preferences, one `flag value` a line"},
+		},
+		exec: a.showInstalled,
+	}
+}
+
+func (a *app) showInstalled(ctx context.Context, c *command) error {
+	a.graceful.Store(true)
+	var errs diag.List
+	format, err := c.choice("format")
+	errs.Add(err)
+	asCUE, err := c.boolean("cue")
+	errs.Add(err)
+	words, err := c.program()
+	errs.Add(err)
+	if len(errs) > 0 {
+		return errs
+	}
+	in, err := a.probe(ctx, words)
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	switch {
+	case asCUE:
+		err = writeRelease(&out, in)
+	case format == "json":
+		err = writeInstalledJSON(&out, words, in)
+	default:
+		writeInstalled(&out, words, in)
+	}
+	if err == nil {
+		_, err = a.stdout.Write(out.Bytes())
+	}
+	return err
+}
+
+// program gives the words that start nixlbench.
+func (c *command) program() ([]string, error) {
+	text, from, ok := c.value("nixlbench")
+	if !ok {
+		text = nixlbench.Program
+	}
+	words, err := nixlbench.Split(text)
+	if err != nil {
+		return nil, from.Errorf("%q is no command: %v", text, err)
+	}
+	return words, nil
+}
+
+// probe asks the program for its flags and compares them with the table.
+func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, error) {
+	n := &a.schema.Nixlbench
+	shown := diag.Printable(words[0])
+	if _, err := exec.LookPath(words[0]); err != nil {
+		return nil, diag.Errorf(diag.Pos{}, "%s is not there: %v", shown, reasonOf(err)).
+			WithHint("it comes from %s; name it with --nixlbench", n.Home).
+			WithHint("%s plan works without it", program)
+	}
+	argv := append(append([]string{}, words...), n.Probe.Option)
+	out, stderr, exit := runner.Output(ctx, argv, probeTimeout, probeSize)
+	if ctx.Err() != nil {
+		return nil, errInterrupted
+	}
+	flags, err := nixlbench.ReadFlags(n.Probe, out)
+	if err != nil {
+		// The flag library ends well-answered questions with 1 too.
+		d := diag.Errorf(diag.Pos{}, "%s is no nixlbench: %v; it %s", strings.Join(words, " "), err, exit.String())
+		if last := stderr.Last(); last != "" {
+			d.WithHint("it says: %s", diag.Printable(last))
+		}
+		return nil, d
+	}
+	return nixlbench.Identify(n, flags), nil
+}
+
+// reasonOf leaves out what the message says already.
+func reasonOf(err error) error {
+	if e, ok := err.(*exec.Error); ok {
+		return e.Err
+	}
+	return err
+}
+
+func writeInstalled(out *bytes.Buffer, words []string, in *nixlbench.Installed) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "command\t%s\n", strings.Join(words, " "))
+	if path, err := exec.LookPath(words[0]); err == nil {
+		fmt.Fprintf(w, "path\t%s\n", path)
+	}
+	switch len(in.Alike) {
+	case 0:
+		fmt.Fprintf(w, "release\tnone that is known; plans are for %s\n", in.Release)
+	case 1:
+		fmt.Fprintf(w, "release\t%s\n", in.Release)
+	default:
+		fmt.Fprintf(w, "release\tone of %s, which have the same flags; plans are for %s\n", strings.Join(in.Alike, ", "), in.Release)
+	}
+	fmt.Fprintf(w, "flags\t%d\n", len(in.Flags))
+	for i, d := range in.Differences {
+		head := ""
+		if i == 0 {
+			head = "differences"
+		}
+		fmt.Fprintf(w, "%s\t%s\n", head, d.String())
+	}
+	w.Flush()
+}
+
+func writeInstalledJSON(out *bytes.Buffer, words []string, in *nixlbench.Installed) error {
+	type flag struct {
+		Flag    string          `json:"flag"`
+		Program *schema.OwnFlag `json:"program"`
+		Release *schema.OwnFlag `json:"release"`
+	}
+	doc := struct {
+		Command     []string                  `json:"command"`
+		Release     string                    `json:"release"`
+		Alike       []string                  `json:"alike"`
+		Differences []flag                    `json:"differences"`
+		Flags       map[string]schema.OwnFlag `json:"flags"`
+	}{words, in.Release, append([]string{}, in.Alike...), []flag{}, in.Flags}
+	for _, d := range in.Differences {
+		doc.Differences = append(doc.Differences, flag{d.Flag, d.Program, d.Release})
+	}
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(doc)
+}
+
+// writeRelease writes the program's flags as a file for --releases.
+func writeRelease(out *bytes.Buffer, in *nixlbench.Installed) error {
+	text, err := config.ReleaseCUE("installed", schema.OwnRelease{Like: in.Release, Flags: in.Flags})
+	out.Write(text)
+	return err
+}
+
+// addReleases adds the releases of a user's file to the table. It must be known
+// before the flags are.
+func (a *app) addReleases(args []string) error {
+	file := releasesFile(args)
+	if file == "" {
+		return nil
+	}
+	found, err := config.Releases(file, cueschema.Files)
+	if err != nil {
+		return err
+	}
+	for _, name := range schema.Keys(found) {
+		if err := a.schema.Nixlbench.Add(name, found[name]); err != nil {
+			return diag.Errorf(diag.Pos{File: file}, "%v", err)
+		}
+	}
+	return nil
+}
+
+// releasesFile finds the file that the arguments or the environment name.
+func releasesFile(args []string) string {
+	flag := releasesFlag().name
+	for i, arg := range args {
+		name, value, ok := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		switch {
+		case !strings.HasPrefix(arg, "-") || name != flag:
+		case ok:
+			return value
+		case i+1 < len(args):
+			return args[i+1]
+		}
+	}
+	return os.Getenv(envPrefix + "_" + strings.ToUpper(flag))
+}

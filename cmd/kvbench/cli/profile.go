@@ -1,0 +1,427 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/nixlbench"
+	"kvbench/engine/plan"
+	"kvbench/engine/report"
+	"kvbench/engine/runner"
+)
+
+const profileLong = `
+Plans like kvbench plan, changes what you did not give until nixlbench accepts
+it, prints the command and runs it, one plan after the other. The plan is made
+for the release of the installed nixlbench unless --nixlbench_release is given.
+
+--output FILE keeps every run as one JSON object a line, written when the run
+ends; --resume leaves out the runs that FILE has already. A run whose result is
+not to be trusted is reported as suspect and counts as failed.`
+
+const groupRun = "The run"
+
+// profileCmd runs plans.
+func (a *app) profileCmd() *command {
+	flags := append(a.commonFlags(),
+		programFlag(),
+		a.releaseFlag("that of the installed nixlbench"),
+		releasesFlag(),
+		&flagSpec{name: "fit", bool: true, group: groupRun, def: "true", help: "Change ungiven values until nixlbench accepts the plan"},
+		&flagSpec{name: "dry_run", bool: true, group: groupRun, help: "Print the commands and run nothing"},
+		&flagSpec{name: "launch", arg: "HOW", group: groupRun, values: []string{runner.LaunchPair, runner.LaunchSingle},
+			help: "pair starts all processes of a run on this machine, single one of them; pair unless another machine is named"},
+		&flagSpec{name: "repeat", arg: "N", group: groupRun, def: "1", help: "Run every plan N times, in turn"},
+		&flagSpec{name: "timeout", arg: "TIME", group: groupRun, help: "End a run that takes longer, such as 90s or 10m"},
+		&flagSpec{name: "fail_fast", bool: true, group: groupRun, help: "Stop after the first run that fails"},
+		&flagSpec{name: "output", arg: "FILE", group: groupRun, help: "Append the results to this file, one JSON object a line"},
+		&flagSpec{name: "resume", bool: true, group: groupRun, help: "Leave out the runs that the file of --output has as done"},
+		&flagSpec{name: "show_secrets", bool: true, group: groupRun, help: "Print secrets instead of masking them"})
+	return &command{
+		name:  "profile",
+		short: "Run nixlbench with the plan and keep its results",
+		long:  profileLong,
+		flags: append(flags, a.benchFlags()...),
+		exec:  a.profile,
+	}
+}
+
+// profile is a profile command under way.
+type profile struct {
+	*app
+	session  runner.Session
+	points   []point
+	repeat   int
+	dryRun   bool
+	failFast bool
+	resume   bool
+	secrets  bool
+	failed   bool
+	shown    bool
+	closed   bool     // nobody reads stdout any more
+	left     []string // files that nixlbench left
+	progress progress
+	stop     context.CancelFunc
+}
+
+// point is a plan with what came of its runs.
+type point struct {
+	*plan.Plan
+	refused error
+	records []*runner.Record
+}
+
+func (a *app) profile(ctx context.Context, c *command) error {
+	a.graceful.Store(true)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	p := &profile{app: a, stop: stop}
+	var errs diag.List
+	set := func(dst *bool, name string) {
+		var err error
+		*dst, err = c.boolean(name)
+		errs.Add(err)
+	}
+	var fit bool
+	set(&fit, "fit")
+	set(&p.dryRun, "dry_run")
+	set(&p.failFast, "fail_fast")
+	set(&p.resume, "resume")
+	set(&p.secrets, "show_secrets")
+	var err error
+	p.repeat, err = c.count("repeat")
+	errs.Add(err)
+	p.session.Timeout, err = c.duration("timeout")
+	errs.Add(err)
+	p.session.Launch, err = c.choice("launch")
+	errs.Add(err)
+	p.session.Program, err = c.program()
+	errs.Add(err)
+	if out, _, _ := c.value("output"); p.resume && out == "" {
+		errs = append(errs, diag.Usagef("--resume needs --output: the file that has the results"))
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	release, from, err := p.release(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := p.plan(c, release, from, fit); err != nil {
+		return err
+	}
+	if out, _, ok := c.value("output"); ok && !p.dryRun {
+		if p.session.Journal, err = runner.OpenJournal(out, p.resume); err != nil {
+			return err
+		}
+		defer p.session.Journal.Close()
+		if torn := p.session.Journal.Torn; torn != "" {
+			a.print.Print(diag.Warnf(diag.Pos{File: out}, "the last line was cut off: it was moved to %s", diag.Printable(torn)))
+		}
+	}
+	return p.run(ctx)
+}
+
+// release finds out what the installed nixlbench is and which release plans
+// are made for; from says in words why that one.
+func (p *profile) release(ctx context.Context, c *command) (name, from string, err error) {
+	given, err := c.choice("nixlbench_release")
+	if err != nil {
+		return "", "", err
+	}
+	asked := c.set["nixlbench_release"]
+	if asked {
+		name, _ = p.schema.Nixlbench.Release(given)
+	}
+	in, err := p.probe(ctx, p.session.Program)
+	switch {
+	case err == nil:
+		p.session.Installed = in
+	case p.dryRun && asked && ctx.Err() == nil:
+		return name, releaseGiven, nil
+	case p.dryRun && ctx.Err() == nil:
+		name = p.schema.Nixlbench.Default
+		d := *diag.All(err)[0]
+		d.Severity = diag.Warning
+		p.print.Print(d.WithHint("the plan is for nixlbench %s", name))
+		return name, releaseGiven, nil
+	default:
+		return "", "", err
+	}
+	if asked {
+		return name, releaseGiven, nil
+	}
+	if len(in.Alike) == 0 {
+		p.print.Print(diag.Warnf(diag.Pos{}, "%s is of no known release: the plan is for %s, which differs in %s", p.session.Program[0], in.Release, fmt.Sprintf("%d of its flags", len(in.Differences))).
+			WithHint("see %s %s; its --cue writes a file for --releases", program, nixlbenchName))
+	}
+	return in.Release, "the installed nixlbench", nil
+}
+
+const releaseGiven = "--nixlbench_release"
+
+// plan makes the plans. Those that cannot be made are reported at once: what
+// can be run may take hours.
+func (p *profile) plan(c *command, release, from string, fit bool) error {
+	given, err := c.benchValues(p.schema, release)
+	if err != nil {
+		return err
+	}
+	jobs, err := p.prepare(c, release, given)
+	if err != nil && len(jobs) == 0 {
+		return err
+	}
+	p.report(err)
+	p.failed = err != nil
+	for _, j := range jobs {
+		j.Fit, j.Least = fit, fit
+		j.planner.ReleaseFrom = from
+		pl, err := j.planner.Plan(j.Request)
+		if err != nil {
+			p.failed = true
+			if err := about(j.Request, err); len(jobs) == 1 {
+				return err
+			} else {
+				p.report(err)
+			}
+			continue
+		}
+		p.warnMissing(j, quantityNames(pl))
+		pt := point{Plan: pl}
+		for i := range pl.Violations {
+			w := pl.Violations[i].Warning(pl)
+			w.Severity = diag.Error
+			pt.refused = w
+			p.print.Print(w)
+		}
+		p.points = append(p.points, pt)
+	}
+	if len(p.points) == 0 {
+		return errShown
+	}
+	return nil
+}
+
+// run runs every point as often as asked.
+func (p *profile) run(ctx context.Context) error {
+	pipe := make(chan os.Signal, 1) // a closed pipe is an error of writing
+	signal.Notify(pipe, syscall.SIGPIPE)
+	defer signal.Stop(pipe)
+
+	p.session.Schema, p.session.Version, p.session.Hurry = p.schema, version(), p.hurry
+	p.session.Warn = func(d *diag.Diag) { p.progress.print(func() { p.print.Print(d) }) }
+	p.session.Output = p.output
+	total := len(p.points) * p.repeat
+	p.progress = progress{w: p.stderr, terminal: isTerminal(os.Stderr), total: total}
+	defer p.progress.clear()
+	for repeat := range p.repeat {
+		for i := range p.points {
+			if ctx.Err() != nil || p.failed && p.failFast {
+				break
+			}
+			if err := p.one(ctx, &p.points[i], repeat+1); err != nil {
+				return err
+			}
+			p.progress.done++
+		}
+	}
+	p.progress.clear()
+	if len(p.left) > 0 {
+		p.print.Print(diag.Notef(diag.Pos{}, "nixlbench left its files: %s", strings.Join(p.left, ", ")))
+	}
+	if total > 1 && !p.dryRun {
+		if err := p.summary(); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+	switch {
+	case p.closed && p.session.Journal == nil:
+		return nil // there is nobody to tell
+	case ctx.Err() != nil:
+		return errInterrupted
+	case p.failed:
+		return errShown
+	}
+	return nil
+}
+
+// one runs a point once. The error ends the command.
+func (p *profile) one(ctx context.Context, pt *point, repeat int) error {
+	if p.resume {
+		if rec := p.session.Journal.Done(runner.Hash(pt.Plan, repeat)); rec != nil {
+			pt.records = append(pt.records, rec)
+			p.progress.plain("%s is done already", p.label(pt.Plan, repeat))
+			return nil
+		}
+	}
+	p.progress.begin(p.label(pt.Plan, repeat))
+	run, err := p.session.Prepare(pt.Plan, repeat)
+	if err == nil {
+		err = pt.refused
+	}
+	if err == nil || p.dryRun && run != nil {
+		p.show(run)
+	}
+	var rec *runner.Record
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case p.dryRun:
+		p.failed = p.failed || err != nil
+		p.report(unlessShown(err, pt.refused))
+		return nil
+	case err != nil:
+		p.progress.print(func() { p.report(unlessShown(err, pt.refused)) })
+		rec, err = p.session.Refuse(ctx, pt.Plan, repeat, err)
+	default:
+		rec, err = p.session.Execute(ctx, run)
+		p.progress.print(func() { p.verdict(pt.Plan, rec) })
+	}
+	pt.records = append(pt.records, rec)
+	p.failed = p.failed || rec.Status != runner.OK
+	return err
+}
+
+// unlessShown gives err unless it is the one that was printed already.
+func unlessShown(err, shown error) error {
+	if err == shown {
+		return nil
+	}
+	return err
+}
+
+// label names a run in a line.
+func (p *profile) label(pl *plan.Plan, repeat int) string {
+	text := pl.Request.Model.Name
+	if file := pl.Request.Config.File; file != "" {
+		text += " " + file
+	}
+	if p.repeat > 1 {
+		text += fmt.Sprintf(" (run %d)", repeat)
+	}
+	return diag.Printable(text)
+}
+
+// show prints what is run.
+func (p *profile) show(run *runner.Run) {
+	var out bytes.Buffer
+	if p.shown {
+		out.WriteString("\n")
+	}
+	p.shown = true
+	report.Header(&out, p.schema.Views["profile"], run.Plan)
+	shown := nixlbench.NewCommand(p.session.Program, run.Shown(p.secrets))
+	out.WriteString(shown.Shell())
+	if n := run.Processes; n > 1 && run.Launch == runner.LaunchSingle {
+		others := "on the other host"
+		if n > 2 {
+			others = fmt.Sprintf("%d times on the other hosts", n-1)
+		}
+		fmt.Fprintf(&out, "\nThe same %s:\n%s", others, nixlbench.Shell(run.Shown(p.secrets)))
+	}
+	if !p.dryRun {
+		out.WriteString("\n")
+	}
+	p.write(out.Bytes())
+}
+
+// output passes a line of nixlbench's on.
+func (p *profile) output(run *runner.Run, l runner.Line) {
+	text := l.Text
+	if run.Launch == runner.LaunchPair {
+		text = append(fmt.Appendf(nil, "[%d] ", l.Process+1), text...)
+	}
+	text = append(text[:len(text):len(text)], '\n')
+	if l.Errors {
+		p.progress.print(func() { p.stderr.Write(text) })
+	} else {
+		p.write(text)
+	}
+}
+
+// write writes to stdout. When nobody reads that any more, the results are
+// still kept, if there is a file for them.
+func (p *profile) write(text []byte) {
+	p.progress.print(func() {
+		if p.closed {
+			return
+		}
+		if _, err := p.stdout.Write(text); err != nil {
+			p.closed = true
+			if p.session.Journal == nil {
+				p.stop()
+			}
+		}
+	})
+}
+
+// verdict says what came of a run, where that is not simply good.
+func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
+	at := diag.Pos{File: pl.Request.Config.File}
+	for _, reason := range rec.Reasons {
+		switch rec.Status {
+		case runner.Suspect:
+			p.print.Print(diag.Errorf(at, "suspect: %s", diag.Printable(reason)))
+		case runner.Failed:
+			p.print.Print(diag.Errorf(at, "%s", diag.Printable(reason)))
+		}
+	}
+	for _, file := range rec.Files {
+		if !slices.Contains(p.left, file) {
+			p.left = append(p.left, file)
+		}
+	}
+	for _, note := range rec.Notes {
+		p.print.Print(diag.Notef(at, "%s", note))
+	}
+}
+
+// summary prints a table of all points.
+func (p *profile) summary() error {
+	var out bytes.Buffer
+	out.WriteString("\n")
+	results := make([]report.Result, len(p.points))
+	for i, pt := range p.points {
+		results[i] = report.Result{Plan: pt.Plan, Records: pt.records}
+	}
+	if err := report.Summary(&out, p.schema.Views["summary"], p.schema.Nixlbench.Measures, results); err != nil {
+		return err
+	}
+	p.write(out.Bytes())
+	return nil
+}
+
+// count reads a flag that is a number of times.
+func (c *command) count(name string) (int, error) {
+	text, from, ok := c.value(name)
+	if !ok {
+		text = c.flag(name).def
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > 1_000_000 {
+		return 0, from.Errorf("%q is not allowed: want a whole number from 1 to 1000000", text)
+	}
+	return n, nil
+}
+
+// duration reads a flag that is a time.
+func (c *command) duration(name string) (time.Duration, error) {
+	text, from, ok := c.value(name)
+	if !ok {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return 0, from.Errorf("%q is not allowed: want a time such as 90s, 10m or 1h30m", text)
+	}
+	return d, nil
+}

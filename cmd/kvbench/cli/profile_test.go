@@ -1,0 +1,260 @@
+package cli_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// smallRun are the arguments of a profile that writes little.
+func smallRun(t testing.TB, more ...string) []string {
+	t.Helper()
+	examples, err := filepath.Abs("../../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append([]string{"profile", "--model", filepath.Join(examples, "model_qwen3_8b.yaml"),
+		"--isl", "256", "--page_size", "64", "--backend", "POSIX", "--storage_enable_direct"}, more...)
+}
+
+type result struct {
+	Hash    string
+	Repeat  int
+	Status  string
+	Reasons []string
+	Rows    []map[string]float64
+}
+
+// results reads a file of results; every line must be one.
+func results(t testing.TB, name string) []result {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []result
+	for line := range bytes.Lines(data) {
+		var r result
+		if err := json.Unmarshal(line, &r); err != nil || line[len(line)-1] != '\n' {
+			t.Fatalf("line %d is no result: %v\n%s", len(list)+1, err, line)
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+func exitCode(err error) int {
+	if err == nil {
+		return 0
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode()
+	}
+	return -1
+}
+
+// TestProfileKilled: kvbench is killed in the middle of point 3 of 5. The same
+// command with --resume leaves five results, each once.
+func TestProfileKilled(t *testing.T) {
+	dir := t.TempDir()
+	out := filepath.Join(dir, "r.jsonl")
+	args := smallRun(t, "--repeat", "5", "--output", out)
+	cmd := exec.Command("kvbench", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "FAKE_SLEEP=300ms")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "3 of 5") {
+	}
+	time.Sleep(100 * time.Millisecond) // the third run is under way
+	cmd.Process.Kill()
+	cmd.Wait()
+	if got := results(t, out); len(got) != 2 {
+		t.Fatalf("%d results are there after the kill, want 2", len(got))
+	}
+
+	cmd = exec.Command("kvbench", append(args, "--resume")...)
+	cmd.Dir = dir
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	got := results(t, out)
+	seen := map[int]bool{}
+	for _, r := range got {
+		if seen[r.Repeat] || r.Status != "ok" || len(r.Rows) != 1 || r.Rows[0]["bandwidth_gb_per_s"] != 16.925787 {
+			t.Errorf("a result is %+v", r)
+		}
+		seen[r.Repeat] = true
+	}
+	if len(got) != 5 || len(seen) != 5 {
+		t.Errorf("%d results of %d runs, want 5 of 5", len(got), len(seen))
+	}
+}
+
+// TestProfileInterrupted: an interrupt ends a nixlbench that does not want to,
+// what it measured is kept, and nothing of it stays behind.
+func TestProfileInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	out := filepath.Join(dir, "r.jsonl")
+	cmd := exec.Command("kvbench", smallRun(t, "--repeat", "2", "--output", out)...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "FAKE_FAULT=ignore")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "4718592 ") {
+	}
+	child := childOf(t, cmd.Process.Pid)
+	cmd.Process.Signal(os.Interrupt)
+	time.Sleep(300 * time.Millisecond) // it ignores the first
+	if syscall.Kill(child, 0) != nil {
+		t.Error("nixlbench was not asked before it was killed")
+	}
+	cmd.Process.Signal(os.Interrupt) // the second kills
+	for lines.Scan() {
+	}
+	if code := exitCode(cmd.Wait()); code != 130 {
+		t.Errorf("exit code %d, want 130", code)
+	}
+	if syscall.Kill(child, 0) == nil && !zombie(child) {
+		t.Error("nixlbench is still there")
+	}
+	got := results(t, out)
+	if len(got) != 1 || got[0].Status != "interrupted" || len(got[0].Rows) != 1 {
+		t.Errorf("results are %+v, want one that was interrupted, with its row", got)
+	}
+}
+
+// childOf finds the process that pid started.
+func childOf(t *testing.T, pid int) int {
+	t.Helper()
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, task := range tasks {
+		data, _ := os.ReadFile(task)
+		if fields := strings.Fields(string(data)); len(fields) > 0 {
+			child, _ := strconv.Atoi(fields[0])
+			return child
+		}
+	}
+	t.Skip("this system does not tell a process's children")
+	return 0
+}
+
+// TestProfileFlood: a program that prints 100 MB is read to the end, in little
+// memory.
+func TestProfileFlood(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a hundred megabytes")
+	}
+	dir := t.TempDir()
+	out := filepath.Join(dir, "r.jsonl")
+	cmd := exec.Command("kvbench", smallRun(t, "--output", out)...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "FAKE_FAULT=flood")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	buf := make([]byte, 64<<10)
+	for {
+		m, err := stdout.Read(buf)
+		n += m
+		if err != nil {
+			break
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if n < 100_000_000 {
+		t.Errorf("%d bytes were passed on, want 100 MB", n)
+	}
+	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	if peak := usage.Maxrss >> 10; peak > 100 {
+		t.Errorf("kvbench took %d MiB", peak)
+	}
+	if got := results(t, out); len(got) != 1 || len(got[0].Rows) != 1 {
+		t.Errorf("results are %+v, want one row", got)
+	}
+}
+
+// TestProfileClosedPipe: when nobody reads the output any more, results that
+// are kept in a file are still measured, and without a file the run is ended.
+func TestProfileClosedPipe(t *testing.T) {
+	for _, kept := range []bool{true, false} {
+		dir := t.TempDir()
+		args := smallRun(t, "--repeat", "3")
+		if kept {
+			args = append(args, "--output", "r.jsonl")
+		}
+		cmd := exec.Command("kvbench", args...)
+		cmd.Dir = dir
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.Stdout = w
+		r.Close()
+		err = cmd.Run()
+		w.Close()
+		if exitCode(err) != 0 {
+			t.Errorf("ended with %v", err)
+		}
+		if !kept {
+			continue
+		}
+		if got := results(t, filepath.Join(dir, "r.jsonl")); len(got) != 3 {
+			t.Errorf("%d results, want 3", len(got))
+		}
+	}
+}
+
+// TestProfileReal runs the real program where there is one.
+func TestProfileReal(t *testing.T) {
+	real := ""
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		path := filepath.Join(dir, "nixlbench")
+		if target, err := filepath.EvalSymlinks(path); err == nil && !strings.Contains(path, "testscript-main") && !strings.HasSuffix(target, ".test") {
+			real = path
+			break
+		}
+	}
+	if real == "" {
+		t.Skip("nixlbench is not in PATH")
+	}
+	dir := t.TempDir()
+	out := filepath.Join(dir, "r.jsonl")
+	cmd := exec.Command("kvbench", append(smallRun(t)[:7], "--backend", "POSIX", "--filepath", dir, "--num_iter", "16",
+		"--warmup_iter", "16", "--nixlbench", real, "--output", out)...)
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if got := results(t, out); len(got) != 1 || got[0].Status != "ok" || len(got[0].Rows) != 1 || got[0].Rows[0]["bandwidth_gb_per_s"] <= 0 {
+		t.Errorf("results are %+v", got)
+	}
+}

@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// progress says how far a long command is: on a terminal in a last line that
+// other output goes above of, elsewhere in plain lines. It says nothing of a
+// single point.
+type progress struct {
+	w        io.Writer
+	terminal bool
+	total    int
+	done     int
+
+	mu      sync.Mutex
+	start   time.Time
+	started int // points begun
+	current string
+	shown   bool
+}
+
+// begin says that a point begins.
+func (p *progress) begin(label string) {
+	if p.total < 2 {
+		return
+	}
+	p.mu.Lock()
+	if p.start.IsZero() {
+		p.start = time.Now()
+	}
+	p.current = fmt.Sprintf("%d of %d: %s", p.done+1, p.total, label)
+	// What was done before is left out: it took no time.
+	if p.terminal && p.started > 0 {
+		left := time.Since(p.start) / time.Duration(p.started) * time.Duration(p.total-p.done)
+		p.current = fmt.Sprintf("%d of %d, %v to go: %s", p.done+1, p.total, left.Round(time.Second), label)
+	}
+	p.started++
+	if !p.terminal {
+		fmt.Fprintln(p.w, p.current)
+	}
+	p.mu.Unlock()
+	p.print(func() {})
+}
+
+// plain says that a point needs no time.
+func (p *progress) plain(format string, args ...any) {
+	p.print(func() {
+		fmt.Fprintf(p.w, "%d of %d: %s\n", p.done+1, p.total, fmt.Sprintf(format, args...))
+	})
+}
+
+// print has something written, above the line on a terminal.
+func (p *progress) print(write func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.erase()
+	write()
+	if p.terminal && p.current != "" {
+		fmt.Fprint(p.w, p.current)
+		p.shown = true
+	}
+}
+
+// clear takes the line away.
+func (p *progress) clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.erase()
+	p.current = ""
+}
+
+func (p *progress) erase() {
+	if p.shown {
+		fmt.Fprint(p.w, "\r\x1b[K")
+		p.shown = false
+	}
+}
