@@ -133,36 +133,36 @@ func Split(command string) ([]string, error) {
 	var words []string
 	var word strings.Builder
 	inWord := false
-	quote := rune(0)
+	quote := byte(0)
 	escaped := false
-	for _, r := range command {
+	for _, c := range []byte(command) {
 		switch {
 		case escaped:
-			if quote == '"' && !strings.ContainsRune("\"\\$`", r) {
-				word.WriteRune('\\')
+			if quote == '"' && !strings.ContainsRune("\"\\$`", rune(c)) {
+				word.WriteByte('\\')
 			}
-			word.WriteRune(r)
+			word.WriteByte(c)
 			escaped = false
-		case quote != '\'' && r == '\\':
+		case quote != '\'' && c == '\\':
 			escaped, inWord = true, true
-		case quote != 0 && r == quote:
+		case quote != 0 && c == quote:
 			quote = 0
 		case quote == '\'':
-			word.WriteRune(r)
-		case strings.ContainsRune("$`", r), quote == 0 && strings.ContainsRune("|&;<>()*?[]{}~#\n", r):
-			return nil, fmt.Errorf("no shell reads it, so %q must be quoted", r)
+			word.WriteByte(c)
+		case strings.ContainsRune("$`", rune(c)), quote == 0 && strings.ContainsRune("|&;<>()*?[]{}~#\n", rune(c)):
+			return nil, fmt.Errorf("no shell reads it, so %q must be quoted", c)
 		case quote != 0:
-			word.WriteRune(r)
-		case r == '\'' || r == '"':
-			quote, inWord = r, true
-		case r == ' ' || r == '\t':
+			word.WriteByte(c)
+		case c == '\'' || c == '"':
+			quote, inWord = c, true
+		case c == ' ' || c == '\t':
 			if inWord {
 				words = append(words, word.String())
 				word.Reset()
 				inWord = false
 			}
 		default:
-			word.WriteRune(r)
+			word.WriteByte(c)
 			inWord = true
 		}
 	}

@@ -36,7 +36,7 @@ func (n *Number) UnmarshalJSON(data []byte) error {
 	if s, err := strconv.Unquote(text); err == nil {
 		text = s
 	}
-	if _, err := strconv.ParseFloat(text, 64); err != nil {
+	if !isNumber(text) {
 		return fmt.Errorf("%s is no number", text)
 	}
 	*n = Number(text)
@@ -150,7 +150,7 @@ func (t *Table) OddRows() int64 {
 	return n
 }
 
-func isNumber(s string) bool {
-	_, err := strconv.ParseFloat(s, 64)
-	return err == nil
-}
+// number is what C++ prints for one.
+var number = regexp.MustCompile(`^(-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?|[+-]?(inf|nan))$`)
+
+func isNumber(s string) bool { return number.MatchString(s) }

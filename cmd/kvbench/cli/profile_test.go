@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -257,4 +258,45 @@ func TestProfileReal(t *testing.T) {
 	if got := results(t, out); len(got) != 1 || got[0].Status != "ok" || len(got[0].Rows) != 1 || got[0].Rows[0]["bandwidth_gb_per_s"] <= 0 {
 		t.Errorf("results are %+v", got)
 	}
+}
+
+// BenchmarkProfile measures what kvbench adds to each of 200 runs of a
+// nixlbench: the time of a profile, less that of the program run 200 times with
+// the same arguments, less that of a profile's start. With kept, every result
+// is written and synced.
+func BenchmarkProfile(b *testing.B) {
+	const points = 200
+	dir := b.TempDir()
+	elapsed := func(name string, args ...string) time.Duration {
+		cmd := exec.Command(name, args...)
+		cmd.Dir = dir
+		begin := time.Now()
+		if out, err := cmd.CombinedOutput(); err != nil {
+			b.Fatalf("%v\n%s", err, out)
+		}
+		return time.Since(begin)
+	}
+	var bare, plain, kept []float64
+	for b.Loop() {
+		start := elapsed("kvbench", smallRun(b, "--dry_run")...)
+		var direct time.Duration
+		for range points {
+			direct += elapsed("nixlbench", "--backend", "POSIX", "--storage_enable_direct", "--op_type", "READ",
+				"--max_batch_size", "4", "--max_block_size", "4718592", "--start_batch_size", "4", "--start_block_size", "4718592", "--total_buffer_size", "18874368")
+		}
+		overhead := func(args ...string) float64 {
+			d := elapsed("kvbench", smallRun(b, append(args, "--repeat", strconv.Itoa(points))...)...)
+			return (d - start - direct).Seconds() * 1000 / points
+		}
+		bare = append(bare, direct.Seconds()*1000/points)
+		plain = append(plain, overhead())
+		kept = append(kept, overhead("--output", "r.jsonl"))
+	}
+	median := func(list []float64) float64 {
+		slices.Sort(list)
+		return list[len(list)/2]
+	}
+	b.ReportMetric(median(bare), "nixlbench-ms/point")
+	b.ReportMetric(median(plain), "overhead-ms/point")
+	b.ReportMetric(median(kept), "overhead-kept-ms/point")
 }
