@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/cuecontext"
 	"cuelang.org/go/encoding/json"
 
@@ -38,8 +39,7 @@ func (l *Loader) Results(name string) error {
 		case err == io.EOF:
 			errs = append(errs, diag.Errorf(at, "the last line is cut off").WithHint("kvbench profile --output moves it away"))
 		case err != nil:
-			errs = append(errs, diag.Errorf(at, "%s", reason(err)))
-			return errs
+			return append(errs, diag.Errorf(diag.Pos{File: name}, "%s", reason(err)))
 		case len(bytes.TrimSpace(line)) > 0:
 			errs.Add(checkResult(def, at, line))
 		}
@@ -48,10 +48,14 @@ func (l *Loader) Results(name string) error {
 
 func checkResult(def cue.Value, at diag.Pos, line []byte) error {
 	expr, err := json.Extract(at.File, line)
-	if err == nil {
-		// A context of its own, so that long files take no memory.
-		err = cuecontext.New().BuildExpr(expr).Unify(def).Validate(cue.Concrete(true))
+	if err != nil {
+		return diag.Errorf(at, "this line is no JSON")
 	}
+	if _, ok := expr.(*ast.StructLit); !ok {
+		return diag.Errorf(at, "this line is no JSON object")
+	}
+	// A context of its own, so that long files take no memory.
+	err = cuecontext.New().BuildExpr(expr).Unify(def).Validate(cue.Concrete(true))
 	list := diag.All(fromCUE(err, diag.Pos{File: at.File, Line: 1}))
 	for _, d := range list {
 		d.Pos.Line = at.Line

@@ -19,7 +19,7 @@ const (
 	// grace is how long a process that was asked to end may take.
 	grace = 5 * time.Second
 	// linger is how long a process may go on after another of its run ended.
-	linger = 10 * time.Second
+	linger = 5 * time.Second
 	// drain is how long output is waited for that a process's children hold
 	// open after its end.
 	drain   = 2 * time.Second

@@ -263,21 +263,17 @@ func (f *fake) meet() bool {
 		if f.fault("target_dies") {
 			f.die("target is out of memory")
 		}
-		if f.fault("target_stays") {
-			time.Sleep(time.Hour)
-		}
 		conn, err := net.Dial("tcp", address)
 		if err != nil {
 			f.die("ASIO Connection failed: %v", err)
 		}
 		fmt.Fprintln(f.out, "target is ready")
 		f.out.Flush()
+		if f.fault("target_stays") {
+			time.Sleep(time.Hour)
+		}
 		io.Copy(io.Discard, conn) // until the initiator is done
 		return false
-	}
-	if f.fault("target_stays") {
-		f.table()
-		return true
 	}
 	conn, err := l.Accept()
 	if err != nil {

@@ -111,8 +111,11 @@ func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, 
 	}
 	flags, err := nixlbench.ReadFlags(n.Probe, out)
 	if err != nil {
-		// The flag library ends well-answered questions with 1 too.
+		// The exit code alone says nothing: it is 1 where all is well.
 		d := diag.Errorf(diag.Pos{}, "%s is no nixlbench: %v; it %s", strings.Join(words, " "), err, exit.String())
+		if exit.Stopped {
+			d.Msg = fmt.Sprintf("%s did not answer to %s in %v", strings.Join(words, " "), n.Probe.Option, probeTimeout)
+		}
 		if last := stderr.Last(); last != "" {
 			d.WithHint("it says: %s", diag.Printable(last))
 		}

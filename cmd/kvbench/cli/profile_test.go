@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -232,6 +233,60 @@ func TestProfileClosedPipe(t *testing.T) {
 		if got := results(t, filepath.Join(dir, "r.jsonl")); len(got) != 3 {
 			t.Errorf("%d results, want 3", len(got))
 		}
+	}
+}
+
+// TestProfileLingering: a target that goes on after the initiator is ended.
+func TestProfileLingering(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is waited for")
+	}
+	t.Parallel()
+	cmd := exec.Command("kvbench", append(smallRun(t)[:7], "--backend", "UCX", "--source", "gpu", "--destination", "gpu")...)
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(os.Environ(), "FAKE_FAULT=target_stays")
+	out, err := cmd.CombinedOutput()
+	if exitCode(err) != 1 || !bytes.Contains(out, []byte("did not end after the other and was ended")) || !bytes.Contains(out, []byte("16.925787")) {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestEtcdSilent: a server that takes no connection is not waited for longer
+// than two seconds.
+func TestEtcdSilent(t *testing.T) {
+	t.Parallel()
+	// A socket whose queue is full answers nobody.
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
+	for range 4 {
+		if conn, err := net.DialTimeout("tcp", address, 200*time.Millisecond); err == nil {
+			defer conn.Close()
+		}
+	}
+	if conn, err := net.DialTimeout("tcp", address, 200*time.Millisecond); err == nil {
+		conn.Close()
+		t.Skip("this system takes connections that nobody waits for")
+	}
+	cmd := exec.Command("kvbench", smallRun(t, "--etcd_endpoints", "http://"+address)...)
+	cmd.Dir = t.TempDir()
+	begin := time.Now()
+	out, err := cmd.CombinedOutput()
+	if d := time.Since(begin); d < 1900*time.Millisecond || d > 5*time.Second {
+		t.Errorf("it took %v", d)
+	}
+	if exitCode(err) != 1 || !bytes.Contains(out, []byte("etcd at http://"+address+" cannot be reached: no answer in 2s")) {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
