@@ -313,19 +313,6 @@ func architecture(name, file string, v cue.Value) (*schema.Architecture, error) 
 	return arch, nil
 }
 
-// formulaOf gives the text of a formula and where its first character stands.
-func formulaOf(v cue.Value) schema.Formula {
-	text, _ := v.String()
-	f := schema.Formula{Text: text, Pos: fromPos(v.Pos())}
-	if lit, ok := v.Source().(*ast.BasicLit); ok {
-		f.Pos = fromPos(lit.Pos())
-		if !strings.HasPrefix(lit.Value, `"""`) && !strings.HasPrefix(lit.Value, `#"""`) {
-			f.Pos.Col += strings.IndexByte(lit.Value, '"') + 1
-		}
-	}
-	return f
-}
-
 func paramList(v cue.Value) ([]schema.Param, error) {
 	if v.IncompleteKind() != cue.StructKind {
 		return nil, nil

@@ -45,6 +45,9 @@ func (p place) errorf(format string, args ...any) *diag.Diag {
 			pos.Col += caret - 1
 		}
 	}
+	if p.unit.src.At != nil {
+		pos = p.unit.src.At(p.off)
+	}
 	return &diag.Diag{
 		Pos:    pos,
 		Msg:    "formula of " + p.unit.name + ": " + msg,

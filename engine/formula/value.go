@@ -103,5 +103,8 @@ func (v Value) Text() string {
 // file. A zero Pos.Line means that this is not known.
 type Source struct {
 	Text string
-	Pos  diag.Pos
+	Pos  diag.Pos // of its first character
+	// At gives the place of a character of the text, counted from 0, where it
+	// does not follow from Pos; else it is nil.
+	At func(char int) diag.Pos
 }

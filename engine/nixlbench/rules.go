@@ -85,7 +85,7 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 	}
 	add := func(name string, f schema.Formula, kind formula.Kind) {
 		if !f.IsZero() {
-			scope.Formula(name, formula.Source{Text: f.Text, Pos: f.Pos}, kind)
+			scope.Formula(name, plan.SourceOf(f), kind)
 		}
 	}
 	for _, name := range schema.Keys(r.bench.Let) {

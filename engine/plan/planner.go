@@ -72,7 +72,7 @@ func New(s *schema.Schema, release string, arch *schema.Architecture) (*Planner,
 	addFormulas(scope, s.Let, formula.Any)
 	for _, q := range s.Quantities {
 		if !q.Formula.IsZero() {
-			scope.Formula(q.Name, source(q.Formula), formula.Num)
+			scope.Formula(q.Name, SourceOf(q.Formula), formula.Num)
 		}
 	}
 	p.declareBench(scope)
@@ -117,18 +117,18 @@ func (p *Planner) declareBench(scope *formula.Scope) {
 		if f.Computed.IsZero() {
 			scope.Default(name, def)
 		} else {
-			scope.Formula(name, source(f.Computed), def.Kind)
+			scope.Formula(name, SourceOf(f.Computed), def.Kind)
 		}
 	}
 	scope.Input(argumentsVar, formula.Str, diag.Pos{})
 	addFormulas(scope, p.bench.Let, formula.Any)
 	for _, name := range schema.Keys(p.bench.Least) {
-		scope.Formula(leastPrefix+name, source(p.bench.Least[name]), formula.Any)
+		scope.Formula(leastPrefix+name, SourceOf(p.bench.Least[name]), formula.Any)
 	}
 	for _, name := range schema.Keys(p.bench.Backends) {
 		if b := p.bench.Backends[name]; p.bench.In(b.Era, p.release) {
-			scope.Formula(takesPrefix+name+"."+sideMemory, source(b.Takes.Memory), formula.Bool)
-			scope.Formula(takesPrefix+name+"."+sideGPU, source(b.Takes.GPU), formula.Bool)
+			scope.Formula(takesPrefix+name+"."+sideMemory, SourceOf(b.Takes.Memory), formula.Bool)
+			scope.Formula(takesPrefix+name+"."+sideGPU, SourceOf(b.Takes.GPU), formula.Bool)
 		}
 	}
 	for i := range p.bench.Limits {
@@ -136,16 +136,16 @@ func (p *Planner) declareBench(scope *formula.Scope) {
 		if !p.bench.In(l.Era, p.release) {
 			continue
 		}
-		scope.Formula(limitPrefix+l.Name, source(l.Require), formula.Bool)
+		scope.Formula(limitPrefix+l.Name, SourceOf(l.Require), formula.Bool)
 		for _, flag := range schema.Keys(l.Fix) {
-			scope.Formula(fixPrefix+l.Name+"."+flag, source(l.Fix[flag]), formula.Any)
+			scope.Formula(fixPrefix+l.Name+"."+flag, SourceOf(l.Fix[flag]), formula.Any)
 		}
 	}
 }
 
 func addFormulas(scope *formula.Scope, m map[string]schema.Formula, want formula.Kind) {
 	for _, name := range schema.Keys(m) {
-		scope.Formula(name, source(m[name]), want)
+		scope.Formula(name, SourceOf(m[name]), want)
 	}
 }
 
@@ -153,12 +153,13 @@ func table(scope *formula.Scope, name string, m map[string]schema.Formula) {
 	keys := schema.Keys(m)
 	srcs := make([]formula.Source, len(keys))
 	for i, k := range keys {
-		srcs[i] = source(m[k])
+		srcs[i] = SourceOf(m[k])
 	}
 	scope.Table(name, keys, srcs, formula.Num)
 }
 
-func source(f schema.Formula) formula.Source { return formula.Source{Text: f.Text, Pos: f.Pos} }
+// SourceOf gives a formula of the data as the formula package has it.
+func SourceOf(f schema.Formula) formula.Source { return formula.Source(f) }
 
 // set gives a name its value in the frame; names that no formula knows do not
 // matter.
@@ -251,7 +252,7 @@ func (p *Planner) origin(ref formula.Ref) formula.Source {
 		for _, key := range uses {
 			if r, ok := p.prog.Ref(key); ok && p.prog.Kind(r) == formula.Str {
 				if v, err := p.frame.Eval(r); err == nil && !t[v.Str].IsZero() {
-					return source(t[v.Str])
+					return SourceOf(t[v.Str])
 				}
 			}
 		}
