@@ -86,6 +86,7 @@ var layers = []string{
 	"kvbench/engine/formula",
 	"kvbench/engine/config",
 	"kvbench/engine/plan",
+	"kvbench/engine/vet",
 	"kvbench/engine/nixlbench",
 	"kvbench/engine/runner",
 	"kvbench/engine/report",

@@ -7,6 +7,7 @@ package config
 import (
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 
@@ -122,6 +123,9 @@ func (b *builder) file(f *ast.File) (cue.Value, error) {
 	return b.ctx.BuildInstance(inst), nil
 }
 
+// attributes are those that fields of the schema have.
+var attributes = []string{"flag", "var", "keys", "expected"}
+
 // checkSafe refuses what data has no need of and what could make its
 // evaluation endless: every import but the schema, comprehensions,
 // interpolations, function calls and foreign attributes.
@@ -134,7 +138,7 @@ func checkSafe(f *ast.File) error {
 		switch n := n.(type) {
 		case *ast.ImportSpec:
 			if p := strings.Trim(n.Path.Value, `"`); p != modulePath+"/"+schemaFolder+":kvbench" {
-				refuse(n.Path, "the only import is \""+modulePath+"/"+schemaFolder+":kvbench\"")
+				refuse(n.Path, "this import is not allowed: only \""+modulePath+"/"+schemaFolder+":kvbench\" is")
 			}
 			return false
 		case *ast.Comprehension:
@@ -142,6 +146,11 @@ func checkSafe(f *ast.File) error {
 			return false
 		case *ast.Interpolation:
 			refuse(n, "interpolation is not allowed here: write the text out")
+			return false
+		case *ast.Attribute:
+			if name, _ := n.Split(); !slices.Contains(attributes, name) {
+				refuse(n, "the attribute @"+name+" is not allowed here")
+			}
 			return false
 		case *ast.CallExpr:
 			refuse(n, "function calls are not allowed here: write the value out")

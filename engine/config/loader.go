@@ -23,6 +23,10 @@ import (
 // Loader reads users' files and checks them against the schema. It is safe for
 // concurrent use.
 type Loader struct {
+	// Guard, unless nil, is asked before users' CUE is evaluated: an error means
+	// that this takes too much time or memory.
+	Guard func(name string, data []byte) error
+
 	schema  *schema.Schema
 	models  fs.FS
 	builder *builder
@@ -63,6 +67,10 @@ func (l *Loader) Config(file string, preset map[string]map[string]any, command s
 			return nil, err
 		}
 	}
+	return l.config(file, doc, preset, command, overrides)
+}
+
+func (l *Loader) config(file string, doc *document, preset map[string]map[string]any, command string, overrides []Override) (*Config, error) {
 	layers := []*document{doc, presetLayer(preset, command), {}}
 	for _, o := range overrides {
 		layers[2].leaves = append(layers[2].leaves, leaf{path: o.Path, expr: l.literal(o), origin: o.Origin})
@@ -105,7 +113,7 @@ func (l *Loader) readDocument(file string) (*document, error) {
 	if !isCUE(file) {
 		return readData(file)
 	}
-	f, err := readCUE(file)
+	f, err := l.readCUE(file)
 	if err != nil {
 		return nil, err
 	}
@@ -316,7 +324,7 @@ func fitsNot(expr ast.Expr) bool {
 	if u, isNeg := expr.(*ast.UnaryExpr); isNeg {
 		lit, ok = u.X.(*ast.BasicLit)
 	}
-	if !ok || lit.Kind != token.INT {
+	if !ok || lit.Kind != token.INT && !isLarge(lit) {
 		return false
 	}
 	_, fits := value(lit)

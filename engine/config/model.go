@@ -10,6 +10,7 @@ import (
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
+	cueerrors "cuelang.org/go/cue/errors"
 	"cuelang.org/go/cue/parser"
 
 	"kvbench/engine/diag"
@@ -51,10 +52,15 @@ func (l *Loader) Model(file string, dirs []string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	return l.model(file, doc, own, known)
+}
+
+// model finds the architecture of a model and checks its parameters.
+func (l *Loader) model(file string, doc *document, own, known []candidate) (*Model, error) {
 	nameLeaf := doc.leaf(nameParam)
 	if nameLeaf == nil {
 		return nil, diag.Errorf(diag.Pos{File: file}, "%s is missing: it selects the architecture", nameParam).
-			WithHint("known architectures: %s", names(append(own, known...)))
+			WithHint("kvbench models lists the architectures and the names that they match")
 	}
 	name, ok := value(nameLeaf.expr)
 	if !ok || name.Kind != formula.Str {
@@ -68,8 +74,12 @@ func (l *Loader) Model(file string, dirs []string) (*Model, error) {
 	}
 	switch len(found) {
 	case 0:
-		return nil, nameLeaf.origin.Errorf("%s: no architecture is known for %q", nameParam, name.Str).
-			WithHint("known architectures: %s", names(append(own, known...)))
+		d := nameLeaf.origin.Errorf("%s: no architecture is known for %q", nameParam, name.Str)
+		all := append(own, known...)
+		if i := slices.IndexFunc(all, func(c candidate) bool { return c.arch.Name == nearArch(name.Str, all) }); i >= 0 {
+			d.WithHint("the nearest is %s", names(all[i:i+1]))
+		}
+		return nil, d.WithHint("kvbench models lists the architectures and the names that they match")
 	case 1:
 	default:
 		return nil, nameLeaf.origin.Errorf("%s: %q fits more than one architecture: %s", nameParam, name.Str, names(found))
@@ -128,6 +138,20 @@ func matcher(pattern string) (*regexp.Regexp, error) {
 	return regexp.Compile("(?i)^(?:" + pattern + ")$")
 }
 
+// nearArch gives the name of the architecture whose name is most like a
+// model's, or "".
+func nearArch(model string, all []candidate) string {
+	list := make([]string, len(all))
+	for i, c := range all {
+		list[i] = c.arch.Name
+	}
+	if near := diag.Nearest(model, list); near != "" {
+		return near
+	}
+	family, _, _ := strings.Cut(model, "_")
+	return diag.Nearest(family, list)
+}
+
 func names(all []candidate) string {
 	list := make([]string, len(all))
 	for i, c := range all {
@@ -144,7 +168,7 @@ func (l *Loader) readModel(file string) (*document, []candidate, error) {
 		doc, err := readData(file)
 		return doc, nil, err
 	}
-	f, err := readCUE(file)
+	f, err := l.readCUE(file)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -192,7 +216,7 @@ func (l *Loader) architectures(dirs []string) ([]candidate, error) {
 		}
 		for _, name := range files {
 			name = filepath.Join(dir, name)
-			f, err := readCUE(name)
+			f, err := l.readCUE(name)
 			if err != nil {
 				errs.Add(err)
 				continue
@@ -238,8 +262,13 @@ func (l *Loader) architecturesIn(file string, v cue.Value) ([]candidate, error) 
 		if !iter.Value().LookupPath(cue.ParsePath("match")).Exists() {
 			continue
 		}
-		value := contract.Unify(iter.Value())
-		arch, err := architecture(iter.Selector().Unquoted(), file, value)
+		name, own := iter.Selector().Unquoted(), iter.Value()
+		value := contract.Unify(own)
+		if err := value.Validate(cue.Concrete(true), cue.Definitions(false)); err != nil {
+			errs.Add(wordArchitecture(err, file, name, own, contract))
+			continue
+		}
+		arch, err := architecture(name, file, value, own)
 		if err != nil {
 			errs.Add(err)
 			continue
@@ -256,23 +285,108 @@ const (
 	fieldChecks = "checks"
 )
 
-// architecture reads an evaluated architecture.
-func architecture(name, file string, v cue.Value) (*schema.Architecture, error) {
-	at := diag.Pos{File: file}
-	if err := v.Validate(cue.Concrete(true), cue.Definitions(false)); err != nil {
-		return nil, fromCUE(err, at)
+// wordArchitecture says what CUE finds wrong with an architecture.
+func wordArchitecture(err error, file, name string, own, contract cue.Value) error {
+	var errs diag.List
+	for _, e := range cueerrors.Errors(err) {
+		d := diag.All(fromCUE(e, diag.Pos{File: file}))[0]
+		path := e.Path()
+		if path = trimPath(path); len(path) > 0 && path[0] == name {
+			path = path[1:]
+		}
+		if len(path) == 0 {
+			errs = append(errs, d)
+			continue
+		}
+		at := strings.Join(path, ".")
+		format, _ := e.Msg()
+		switch {
+		case strings.Contains(format, "field not allowed"):
+			d.Msg = at + ": unknown field"
+			known := fieldNames(contract, path[:len(path)-1])
+			if hint := diag.DidYouMean(path[len(path)-1], known); hint != "" {
+				d.WithHint("%s", hint)
+			} else if len(known) > 0 {
+				d.WithHint("want one of %s", strings.Join(known, ", "))
+			}
+		case strings.Contains(format, "field is required"):
+			d = diag.Errorf(placeOf(own, path[:len(path)-1], file), "%s of %s is missing", at, name)
+		case strings.Contains(format, "conflicting values"):
+			v := own.LookupPath(selectors(path))
+			text, _ := describe(contract.LookupPath(optionalPath(path)))
+			if v.IncompleteKind() != cue.StringKind && text == "a text" {
+				text = "a formula, in quotes"
+			}
+			if expr, ok := v.Syntax().(ast.Expr); ok && v.Exists() {
+				d.Msg = at + ": " + show(expr) + " is not allowed"
+				if text != "" {
+					d.Msg += ": want " + text
+				}
+			}
+		}
+		errs = append(errs, d)
 	}
+	return errs
+}
+
+// placeOf gives the place of what stands at a path of a user's value, or of the
+// nearest that is around it.
+func placeOf(own cue.Value, path []string, file string) diag.Pos {
+	for ; len(path) > 0; path = path[:len(path)-1] {
+		if v := own.LookupPath(selectors(path)); v.Exists() && v.Pos().IsValid() {
+			return fromPos(v.Pos())
+		}
+	}
+	if p := fromPos(own.Pos()); p.File == file {
+		return p
+	}
+	return diag.Pos{File: file}
+}
+
+// fieldNames lists the fields that a definition has at a path.
+func fieldNames(def cue.Value, path []string) []string {
+	iter, err := def.LookupPath(optionalPath(path)).Fields(cue.Optional(true))
+	if err != nil {
+		return nil
+	}
+	var list []string
+	for iter.Next() {
+		list = append(list, iter.Selector().Unquoted())
+	}
+	return list
+}
+
+// optionalPath is the path of fields that may be required, optional, or items
+// of a list.
+func optionalPath(path []string) cue.Path {
+	var sels []cue.Selector
+	for _, name := range path {
+		if name[0] >= '0' && name[0] <= '9' {
+			sels = append(sels, cue.AnyIndex)
+		} else {
+			sels = append(sels, cue.Str(name).Optional())
+		}
+	}
+	return cue.MakePath(sels...)
+}
+
+// architecture reads an evaluated architecture; own is what its file says.
+func architecture(name, file string, v, own cue.Value) (*schema.Architecture, error) {
+	at := diag.Pos{File: file}
 	arch := &schema.Architecture{Name: name, File: file, Formulas: map[string]schema.Formula{}, Tables: map[string]map[string]schema.Formula{}}
 	var err error
 	if arch.Match, err = v.LookupPath(cue.ParsePath(fieldMatch)).String(); err != nil {
 		return nil, fromCUE(err, at)
 	}
-	if _, err := matcher(arch.Match); err != nil {
-		return nil, diag.Errorf(fromPos(v.LookupPath(cue.ParsePath(fieldMatch)).Pos()), "match is no regular expression: %v", err)
+	if _, err := regexp.Compile(arch.Match); err != nil {
+		return nil, diag.Errorf(fromPos(v.LookupPath(cue.ParsePath(fieldMatch)).Pos()), "match is no regular expression: %v", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
 	if checks := v.LookupPath(cue.ParsePath(fieldChecks)); checks.Exists() {
 		if err := checks.Decode(&arch.Checks); err != nil {
 			return nil, fromCUE(err, at)
+		}
+		for i := range arch.Checks {
+			arch.Checks[i].At = places(own.LookupPath(cue.MakePath(cue.Str(fieldChecks), cue.Index(i))), file)
 		}
 	}
 	iter, err := v.Fields()
@@ -311,6 +425,30 @@ func architecture(name, file string, v cue.Value) (*schema.Architecture, error) 
 		return nil, fromCUE(err, at)
 	}
 	return arch, nil
+}
+
+// places gives the places of a check's parts, such as "expect.block_size", and
+// of the check under "".
+func places(check cue.Value, file string) map[string]diag.Pos {
+	at := map[string]diag.Pos{"": placeOf(check, []string{"source"}, file)}
+	for _, part := range []string{"params", "config", "expect"} {
+		iter, err := check.LookupPath(cue.MakePath(cue.Str(part))).Fields()
+		for err == nil && iter.Next() {
+			at[part+"."+iter.Selector().Unquoted()] = valuePos(iter.Value())
+		}
+	}
+	return at
+}
+
+// valuePos gives the place of a value itself, not of its field.
+func valuePos(v cue.Value) diag.Pos {
+	switch n := v.Source().(type) {
+	case *ast.Field:
+		return fromPos(n.Value.Pos())
+	case ast.Expr:
+		return fromPos(n.Pos())
+	}
+	return fromPos(v.Pos())
 }
 
 func paramList(v cue.Value) ([]schema.Param, error) {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -100,7 +101,9 @@ func readData(name string) (*document, error) {
 	}
 	var expr ast.Expr
 	if strings.EqualFold(filepath.Ext(name), ".json") {
-		expr, err = json.Extract(name, data)
+		if expr, err = json.Extract(name, data); err != nil {
+			return nil, jsonError(name, data)
+		}
 	} else {
 		var f *ast.File
 		if f, err = yaml.Extract(name, data); err == nil {
@@ -117,6 +120,31 @@ func readData(name string) (*document, error) {
 			WithHint("several documents in one file count as a list")
 	}
 	return doc, doc.flatten("", s)
+}
+
+// jsonError says what is wrong with a JSON text, and where.
+func jsonError(name string, data []byte) error {
+	var v any
+	err := stdjson.Unmarshal(data, &v)
+	at := diag.Pos{File: name}
+	if e, ok := errors.AsType[*stdjson.SyntaxError](err); ok {
+		before := data[:min(max(0, int(e.Offset)-1), len(data))]
+		at.Line = 1 + bytes.Count(before, []byte("\n"))
+		at.Col = 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
+	}
+	if err == nil {
+		return diag.Errorf(at, "is no JSON")
+	}
+	return diag.Errorf(at, "is no JSON: %v", err)
+}
+
+// syntaxHints say what mostly is behind the messages of the parsers.
+var syntaxHints = map[string]string{
+	"did not find expected key":                      "check the indentation of this line and of those before it",
+	"found character that cannot start any token":    "indent with spaces, not tabs, and put texts with special characters in quotes",
+	"mapping values are not allowed in this context": "check the indentation, and put texts with a colon in quotes",
+	"string literal not terminated":                  "end the text with the quote that it begins with",
+	"expected 'EOF', found '}'":                      "a { is missing before, or this } is one too many",
 }
 
 // syntaxError words the error of a data file's parser.
@@ -137,6 +165,9 @@ func syntaxError(err error, name string) error {
 			if d.Pos.Line == 0 {
 				d.Pos.Line = line
 			}
+		}
+		if hint := syntaxHints[d.Msg]; hint != "" {
+			d.WithHint("%s", hint)
 		}
 	}
 	return err
@@ -196,17 +227,48 @@ func (d *document) flatten(prefix string, s *ast.StructLit) error {
 	return errs.Err()
 }
 
-// readCUE parses a CUE file and checks that it is mere data.
-func readCUE(name string) (*ast.File, error) {
+// readCUE parses a CUE file and checks that it is mere data that can be
+// evaluated.
+func (l *Loader) readCUE(name string) (*ast.File, error) {
 	data, err := read(name)
 	if err != nil {
 		return nil, err
 	}
+	f, err := parseCUE(name, data)
+	if err != nil {
+		return nil, err
+	}
+	if l.Guard != nil {
+		if err := l.Guard(name, data); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+func parseCUE(name string, data []byte) (*ast.File, error) {
 	f, err := parser.ParseFile(name, data, parser.ParseComments)
 	if err != nil {
-		return nil, fromCUE(err, diag.Pos{File: name})
+		return nil, syntaxError(err, name)
 	}
 	return f, checkSafe(f)
+}
+
+// Try evaluates the text of a CUE file in every way that reading it would, and
+// forgets the outcome: a process that may be ended calls it for one that may
+// not.
+func (l *Loader) Try(name string, data []byte) {
+	f, err := parseCUE(name, data)
+	if err != nil {
+		return
+	}
+	v, err := l.builder.file(f)
+	if err != nil {
+		return
+	}
+	l.architecturesIn(name, v)
+	documentOf(name, v)
+	documentOf(name, v.LookupPath(cue.ParsePath(modelField)))
 }
 
 // documentOf gives the leaves of an evaluated struct.
@@ -362,12 +424,17 @@ func number(text string, negative bool) (formula.Rat, bool) {
 	return v, err == nil
 }
 
+// largePrefix stands before whole numbers that the YAML decoder finds large.
+const largePrefix = "number & "
+
+func isLarge(lit *ast.BasicLit) bool { return strings.HasPrefix(lit.Value, largePrefix) }
+
 // show gives a value as its file has it, cut to a readable length.
 func show(expr ast.Expr) string {
 	s := describeExpr(expr)
 	switch x := expr.(type) {
 	case *ast.BasicLit:
-		s = x.Value
+		s = strings.TrimPrefix(x.Value, largePrefix)
 		if x.Kind == token.STRING {
 			if t, err := literal.Unquote(x.Value); err == nil {
 				s = fmt.Sprintf("%q", t)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"math"
 
 	"cuelang.org/go/cue"
@@ -15,19 +14,24 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Releases reads a CUE file that describes releases of nixlbench; files holds
-// the contents of cue/.
-func Releases(file string, files fs.FS) (map[string]schema.OwnRelease, error) {
-	f, err := readCUE(file)
+// releasesField holds the releases of such a file.
+const releasesField = "releases"
+
+// Releases reads a CUE file that describes releases of nixlbench.
+func (l *Loader) Releases(file string) (map[string]schema.OwnRelease, error) {
+	f, err := l.readCUE(file)
 	if err != nil {
 		return nil, err
 	}
-	b := newBuilder(files)
-	def, err := b.value("nixlbench")
+	v, err := l.builder.file(f)
 	if err != nil {
 		return nil, err
 	}
-	v, err := b.file(f)
+	return l.releasesIn(file, v)
+}
+
+func (l *Loader) releasesIn(file string, v cue.Value) (map[string]schema.OwnRelease, error) {
+	def, err := l.builder.value("nixlbench")
 	if err != nil {
 		return nil, err
 	}

@@ -68,6 +68,9 @@ const (
 	Note
 )
 
+// String gives the severity in lower case.
+func (s Severity) String() string { return [...]string{"error", "warning", "note"}[s] }
+
 // Diag is one thing to tell the user.
 type Diag struct {
 	Severity Severity

@@ -3,7 +3,9 @@ package diag
 import "strings"
 
 // Nearest gives the known word that a misspelt one most likely meant, or ""
-// when none is close. Case and the difference of '-' and '_' do not count.
+// when none is close: one that differs in few letters, or else one that has all
+// of its parts between '_', or is made of some of them. Case and the difference
+// of '-' and '_' do not count.
 func Nearest(word string, known []string) string {
 	norm := func(s string) string { return strings.ReplaceAll(strings.ToLower(s), "-", "_") }
 	w := norm(word)
@@ -13,8 +15,19 @@ func Nearest(word string, known []string) string {
 			best, bestDist = k, d
 		}
 	}
+	if best != "" {
+		return best
+	}
+	for _, k := range known {
+		if n := norm(k); len(w) > 3 && len(n) > 3 && (partOf(w, n) || partOf(n, w)) && (best == "" || len(k) < len(best)) {
+			best = k
+		}
+	}
 	return best
 }
+
+// partOf reports whether the parts of a stand together in b.
+func partOf(a, b string) bool { return strings.Contains("_"+b+"_", "_"+a+"_") }
 
 // DidYouMean gives `did you mean "x"?` for the nearest known word, or "".
 func DidYouMean(word string, known []string) string {

@@ -48,7 +48,7 @@ func (c *compiler) declare(d *decl) error {
 		if first := c.p.slots[r].src.Pos; !first.IsZero() {
 			msg += "; first at " + first.String()
 		}
-		return diag.Errorf(d.src.Pos, "%s", msg)
+		return diag.Errorf(d.src.Pos, "%s", msg).WithHint("a name means one thing: choose another")
 	}
 	if d.class != derived && (!utils.IsValidIdentifier(d.name) || slices.Contains(reserved, d.name)) {
 		err := diag.Errorf(d.src.Pos, "%q cannot be a name in formulas", d.name)

@@ -288,7 +288,7 @@ func reach(ctx context.Context, endpoints string) error {
 			return nil
 		}
 	}
-	if ctx.Err() != nil {
+	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
 		err = fmt.Errorf("no answer in %v", etcdTimeout)
 	} else if op, ok := errors.AsType[*net.OpError](err); ok {
 		err = op.Err

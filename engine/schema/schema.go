@@ -130,6 +130,11 @@ type Check struct {
 	Config map[string]any   `json:"config,omitempty"`
 	Expect map[string]int64 `json:"expect"`
 	Source string           `json:"source"`
+	// Unverified says what of it rests on one source alone.
+	Unverified string `json:"unverified,omitempty"`
+	// At has the places of its parts, such as "expect.block_size", and of the
+	// check itself under "".
+	At map[string]diag.Pos `json:"-"`
 }
 
 // Field gives the configuration field with that path.

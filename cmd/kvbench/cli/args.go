@@ -53,7 +53,7 @@ func normalize(args []string, flags []*flagSpec, takesWords bool, others map[str
 		case hasValue:
 		case f.bool:
 			value = "true"
-			if i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
+			if i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") && !takesWords {
 				i++
 				errs = append(errs, diag.Usagef("stray word %q after --%s, which takes no word", args[i], f.name).
 					WithHint("write --%s or --%s=false", f.name, f.name))

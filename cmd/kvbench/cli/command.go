@@ -15,12 +15,10 @@ import (
 	"github.com/peterbourgon/ff/v3"
 	"github.com/peterbourgon/ff/v3/ffcli"
 
-	cueschema "kvbench/cue"
 	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
-	"kvbench/models"
 )
 
 const envPrefix = "KVBENCH"
@@ -228,7 +226,7 @@ func (a *app) prepare(c *command, release string, flags map[string]config.Value)
 		return nil, diag.Usagef("--model is missing: name a model's parameter file").WithHint("examples/ has some, and docs/ says how to write one")
 	}
 	var errs diag.List
-	loader := config.NewLoader(a.schema, cueschema.Files, models.Files)
+	loader := a.loader()
 	var known []*config.Model
 	for _, file := range files {
 		model, err := loader.Model(file, c.dirs())

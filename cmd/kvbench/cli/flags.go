@@ -52,8 +52,8 @@ func (a *app) commonFlags() []*flagSpec {
 		{name: "model", arg: "FILE", group: groupModel, repeat: true, help: "Model: a parameter file (YAML, JSON, CUE) or a CUE file with its own architecture; may be repeated"},
 		{name: "model_config", arg: "FILE", group: groupModel, help: "Configuration file: how the model is run"},
 		{name: "model_configs", arg: "GLOB", group: groupModel, repeat: true, help: "Configuration files, one plan each; quote the pattern; may be repeated"},
-		{name: "models", arg: "DIR", group: groupModel, repeat: true, pref: true, help: "Folder with more architectures; may be repeated"},
-		{name: "config", arg: "FILE", group: groupOwn, help: "kvbench's own preferences, one `flag value` a line"},
+		modelsFlag(),
+		configFlag(),
 	}
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
@@ -70,6 +70,14 @@ func (a *app) commonFlags() []*flagSpec {
 		flags = append(flags, spec)
 	}
 	return flags
+}
+
+func modelsFlag() *flagSpec {
+	return &flagSpec{name: "models", arg: "DIR", group: groupModel, repeat: true, pref: true, help: "Folder with more architectures; may be repeated"}
+}
+
+func configFlag() *flagSpec {
+	return &flagSpec{name: "config", arg: "FILE", group: groupOwn, help: "kvbench's own preferences, one `flag value` a line"}
 }
 
 // releaseFlag chooses the nixlbench release.

@@ -11,7 +11,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	cueschema "kvbench/cue"
 	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/nixlbench"
@@ -45,7 +44,7 @@ func (a *app) nixlbenchCmd() *command {
 			releasesFlag(),
 			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json"}, help: "Output format"},
 			{name: "cue", bool: true, group: groupOutput, help: "Print it as a data file for --releases"},
-			{name: "config", arg: "FILE", group: groupOwn, help: "kvbench's own preferences, one `flag value` a line"},
+			configFlag(),
 		},
 		exec: a.showInstalled,
 	}
@@ -193,7 +192,7 @@ func (a *app) addReleases(args []string) error {
 	if file == "" {
 		return nil
 	}
-	found, err := config.Releases(file, cueschema.Files)
+	found, err := a.loader().Releases(file)
 	if err != nil {
 		return err
 	}

@@ -2,32 +2,123 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
 
-	cueschema "kvbench/cue"
-	"kvbench/engine/config"
 	"kvbench/engine/diag"
-	"kvbench/models"
+	"kvbench/engine/vet"
 )
+
+const vetLong = `
+Checks files that kvbench reads, folders of them, and patterns: architectures
+(with the checks that they bring), models, configurations, files of results, and
+releases of nixlbench. What a file is, its keys tell. Files of other kinds are
+passed over in folders.
+
+Nothing but these files is read and nothing is run, so that it is safe on files
+of strangers.`
 
 // vetCmd checks files.
 func (a *app) vetCmd() *command {
 	return &command{
 		name:  "vet",
-		words: "FILE...",
-		short: "Check files of results",
-		long:  "Checks that every line of the files is a result as kvbench profile --output writes it.",
-		exec:  a.vet,
+		words: "FILE|DIR|GLOB...",
+		short: "Check architectures, models, configurations and results",
+		long:  vetLong,
+		flags: []*flagSpec{
+			modelsFlag(),
+			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "github"}, help: "Output format"},
+			{name: "v", bool: true, group: groupOutput, help: "Say what each file is"},
+			configFlag(),
+		},
+		exec: a.vet,
 	}
 }
 
 func (a *app) vet(_ context.Context, c *command) error {
-	if len(c.args) == 0 {
-		return diag.Usagef("nothing to check: name a file")
-	}
-	loader := config.NewLoader(a.schema, cueschema.Files, models.Files)
 	var errs diag.List
-	for _, file := range c.args {
-		errs.Add(loader.Results(file))
+	format, err := c.choice("format")
+	errs.Add(err)
+	verbose, err := c.boolean("v")
+	errs.Add(err)
+	if len(c.args) == 0 {
+		errs = append(errs, diag.Usagef("nothing to check: name a file, a folder or a pattern"))
 	}
-	return errs.Err()
+	if len(errs) > 0 {
+		return errs
+	}
+	failed := false
+	found := []finding{}
+	err = vet.Files(a.schema, a.loader(), c.args, c.dirs(), func(r *vet.Report) {
+		if verbose && r.Kind != "" {
+			what := string(r.Kind)
+			if r.Skipped {
+				what += ": passed over"
+			}
+			fmt.Fprintf(a.stderr, "%s: %s\n", diag.Printable(r.File), what)
+		}
+		for _, d := range r.Errs {
+			failed = failed || d.Severity == diag.Error
+			switch format {
+			case "text":
+				a.print.Print(d)
+			case "json":
+				found = append(found, newFinding(d))
+			case "github":
+				fmt.Fprintln(a.stdout, annotation(d))
+			}
+		}
+	})
+	if format == "json" && err == nil {
+		enc := json.NewEncoder(a.stdout)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		err = enc.Encode(found)
+	}
+	if err == nil && failed {
+		err = errShown
+	}
+	return err
+}
+
+// finding is a diagnostic as JSON has it.
+type finding struct {
+	File     string `json:"file,omitempty"`
+	Line     int    `json:"line,omitempty"`
+	Column   int    `json:"column,omitempty"`
+	Severity string `json:"severity"`
+	Message  string `json:"message"`
+	Hint     string `json:"hint,omitempty"`
+	Source   string `json:"source,omitempty"`
+	Caret    int    `json:"caret,omitempty"`
+}
+
+func newFinding(d *diag.Diag) finding {
+	return finding{d.Pos.File, d.Pos.Line, d.Pos.Col, d.Severity.String(), d.Msg, d.Hint, d.Source, d.Caret}
+}
+
+// annotation is a diagnostic as a GitHub workflow prints it.
+func annotation(d *diag.Diag) string {
+	kind := d.Severity.String()
+	if d.Severity == diag.Note {
+		kind = "notice"
+	}
+	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+	var at []string
+	if d.Pos.File != "" {
+		at = append(at, "file="+property.Replace(d.Pos.File))
+	}
+	if d.Pos.Line > 0 {
+		at = append(at, fmt.Sprintf("line=%d", d.Pos.Line))
+	}
+	if d.Pos.Col > 0 {
+		at = append(at, fmt.Sprintf("col=%d", d.Pos.Col))
+	}
+	msg := d.Msg
+	if d.Hint != "" {
+		msg += "\nhint: " + d.Hint
+	}
+	return "::" + kind + " " + strings.Join(at, ",") + "::" + data.Replace(msg)
 }

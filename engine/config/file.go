@@ -1,0 +1,174 @@
+package config
+
+import (
+	"slices"
+	"strings"
+
+	"cuelang.org/go/cue"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/schema"
+)
+
+// Kind says what a file is to kvbench.
+type Kind string
+
+// The kinds of files.
+const (
+	KindArchitecture Kind = "architecture"
+	KindModel        Kind = "model"
+	KindConfig       Kind = "configuration"
+	KindReleases     Kind = "releases"
+	KindResults      Kind = "results"
+	KindUnknown      Kind = "nothing that kvbench reads"
+)
+
+// ResultsExt ends the names of files of results.
+const ResultsExt = ".jsonl"
+
+// File is a file that was read, to be checked.
+type File struct {
+	Name string
+	Kind Kind
+	// Archs are the architectures that it brings.
+	Archs []*schema.Architecture
+
+	doc   *document
+	own   []candidate
+	value cue.Value // of a CUE file
+}
+
+// Open reads a file and finds out what it is, by its keys. Of a file of
+// results, the name is all that is looked at.
+func (l *Loader) Open(name string) (*File, error) {
+	f := &File{Name: name}
+	if strings.HasSuffix(name, ResultsExt) {
+		f.Kind = KindResults
+		return f, nil
+	}
+	if isCUE(name) {
+		return f, l.openCUE(f)
+	}
+	var err error
+	if f.doc, err = readData(name); err == nil {
+		f.Kind = l.kindOf(f.doc)
+	}
+	return f, err
+}
+
+func (l *Loader) openCUE(f *File) error {
+	parsed, err := l.readCUE(f.Name)
+	if err != nil {
+		return err
+	}
+	if f.value, err = l.builder.file(parsed); err != nil {
+		return err
+	}
+	fields, err := f.value.Fields()
+	if err != nil {
+		return fromCUE(err, diag.Pos{File: f.Name})
+	}
+	model := false
+	for fields.Next() {
+		name := fields.Selector().Unquoted()
+		model = model || name == modelField
+		switch {
+		case fields.Value().LookupPath(cue.ParsePath(fieldMatch)).Exists():
+			f.Kind = KindArchitecture
+		case name == releasesField && f.Kind == "":
+			f.Kind = KindReleases
+		}
+	}
+	switch {
+	case f.Kind == KindReleases:
+		return nil
+	case f.Kind == KindArchitecture:
+		if f.own, err = l.architecturesIn(f.Name, f.value); err != nil {
+			return err
+		}
+		for _, c := range f.own {
+			f.Archs = append(f.Archs, c.arch)
+		}
+		if model {
+			f.doc, err = documentOf(f.Name, f.value.LookupPath(cue.ParsePath(modelField)))
+		}
+		return err
+	}
+	v := f.value
+	if model {
+		v, f.Kind = v.LookupPath(cue.ParsePath(modelField)), KindModel
+	}
+	if f.doc, err = documentOf(f.Name, v); err == nil && f.Kind == "" {
+		f.Kind = l.kindOf(f.doc)
+	}
+	return err
+}
+
+// kindOf tells a model from a configuration by the names of its keys, as far as
+// they are spelt right or nearly so.
+func (l *Loader) kindOf(doc *document) Kind {
+	sections := l.sections()
+	near := KindUnknown
+	for _, leaf := range doc.leaves {
+		top, _, _ := strings.Cut(leaf.path, ".")
+		switch {
+		case top == nameParam:
+			return KindModel
+		case isSection(l.schema, top):
+			return KindConfig
+		case diag.Nearest(top, sections) != "":
+			near = KindConfig
+		case diag.Nearest(top, []string{nameParam}) != "":
+			near = KindModel
+		}
+	}
+	return near
+}
+
+// Known are the architectures that a model may be of.
+type Known struct{ list []candidate }
+
+// Known gives the bundled architectures with those of folders and of files.
+// Files come before others of the same name: they may be those very files.
+func (l *Loader) Known(dirs []string, files []*File) (*Known, error) {
+	var list []candidate
+	for _, f := range files {
+		list = append(list, f.own...)
+	}
+	others, err := l.architectures(dirs)
+	for _, c := range others {
+		if !slices.ContainsFunc(list, func(o candidate) bool { return o.arch.Name == c.arch.Name }) {
+			list = append(list, c)
+		}
+	}
+	return &Known{list}, err
+}
+
+// Check checks what the file says.
+func (l *Loader) Check(f *File, known *Known) error {
+	var err error
+	switch {
+	case f.Kind == KindConfig:
+		_, err = l.config(f.Name, f.doc, nil, "", nil)
+	case f.Kind == KindReleases:
+		_, err = l.releasesIn(f.Name, f.value)
+	case f.Kind == KindResults:
+		err = l.Results(f.Name)
+	case f.Kind == KindUnknown:
+		err = diag.Errorf(diag.Pos{File: f.Name}, "is nothing that kvbench reads").
+			WithHint("a model has the key %s, a configuration one of %s, an architecture %s", nameParam, strings.Join(l.sections(), ", "), fieldMatch)
+	case f.doc != nil:
+		_, err = l.model(f.Name, f.doc, f.own, known.list)
+	}
+	return err
+}
+
+// sections lists the sections of a configuration.
+func (l *Loader) sections() []string {
+	var names []string
+	for i := range l.schema.Fields {
+		name, _, _ := strings.Cut(l.schema.Fields[i].Path, ".")
+		names = append(names, name)
+	}
+	return slices.Compact(names)
+}

@@ -1,0 +1,243 @@
+// Package vet checks the files that kvbench reads: what each is, what is wrong
+// with it, and whether architectures give the results that they are known for.
+package vet
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"kvbench/engine/config"
+	"kvbench/engine/diag"
+	"kvbench/engine/plan"
+	"kvbench/engine/schema"
+)
+
+// Report is what was found out about a file.
+type Report struct {
+	File string
+	Kind config.Kind // "" if it could not be read
+	Errs diag.List
+	// Skipped files were met in a folder and are none of kvbench's.
+	Skipped bool
+}
+
+// Files checks files, the files in folders, and those that match patterns, and
+// passes a report on each to out, in order. Models may be of the bundled
+// architectures, of those in the folders dirs, and of those in any of the files.
+func Files(s *schema.Schema, l *config.Loader, words, dirs []string, out func(*Report)) error {
+	targets, err := expand(words)
+	if err != nil {
+		return err
+	}
+	// CUE files come first: they may bring the architectures of models.
+	var brought []*config.File
+	for _, t := range targets {
+		if strings.EqualFold(filepath.Ext(t.name), ".cue") {
+			t.file, t.err = l.Open(t.name)
+			if t.err == nil {
+				brought = append(brought, t.file)
+			}
+			t.opened = true
+		}
+	}
+	known, err := l.Known(dirs, brought)
+	if err != nil {
+		return err
+	}
+	inOrder(targets, func(t *target) *Report { return check(s, l, known, t) }, out)
+	return nil
+}
+
+// check makes the report on a file.
+func check(s *schema.Schema, l *config.Loader, known *config.Known, t *target) *Report {
+	if !t.opened {
+		t.file, t.err = l.Open(t.name)
+	}
+	r := &Report{File: t.name}
+	if t.err != nil {
+		r.Errs.Add(t.err)
+		return r
+	}
+	r.Kind = t.file.Kind
+	if r.Kind == config.KindUnknown && t.met {
+		r.Skipped = true
+		return r
+	}
+	for _, arch := range t.file.Archs {
+		r.Errs.Add(architecture(s, arch))
+	}
+	r.Errs.Add(l.Check(t.file, known))
+	r.Errs = distinct(r.Errs)
+	t.file = nil // of many files, little is kept
+	return r
+}
+
+// distinct drops what is said twice: two quantities may fail alike.
+func distinct(list diag.List) diag.List {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(slices.Clone(list), func(d *diag.Diag) bool {
+		key := d.Error() + "\n" + d.Hint
+		was := seen[key]
+		seen[key] = true
+		return was
+	})
+}
+
+// architecture compiles the formulas of an architecture and holds it to its
+// known results.
+func architecture(s *schema.Schema, arch *schema.Architecture) error {
+	p, err := plan.New(s, s.Nixlbench.Default, arch)
+	if err != nil {
+		return err
+	}
+	var errs diag.List
+	if len(arch.Checks) == 0 {
+		errs = append(errs, diag.Warnf(diag.Pos{File: arch.File}, "%s has no checks: nothing holds its formulas to known results", arch.Name).
+			WithHint("give it checks: [{params: {…}, config: {…}, expect: {kv_bytes_per_token: …}, source: \"…\"}]"))
+	}
+	for _, c := range arch.Checks {
+		errs.Add(known(s, p, arch, c))
+	}
+	return errs.Err()
+}
+
+// known holds an architecture to one known result.
+func known(s *schema.Schema, p *plan.Planner, arch *schema.Architecture, c schema.Check) error {
+	var errs diag.List
+	fail := func(at, format string, args ...any) *diag.Diag {
+		d := diag.Errorf(c.At[at], format, args...)
+		if d.Pos.IsZero() {
+			d.Pos = c.At[""]
+		}
+		errs = append(errs, d)
+		return d
+	}
+	hint := func(d *diag.Diag, name string, known []string) {
+		if h := diag.DidYouMean(name, known); h != "" {
+			d.WithHint("%s", h)
+		} else {
+			d.WithHint("want one of %s", strings.Join(known, ", "))
+		}
+	}
+	var params, fields []string
+	for i := range arch.Params {
+		params = append(params, arch.Params[i].Name)
+	}
+	for i := range s.Fields {
+		fields = append(fields, s.Fields[i].Var)
+	}
+	for _, name := range schema.Keys(c.Params) {
+		if !slices.Contains(params, name) {
+			hint(fail("params."+name, "%s has no parameter %s", arch.Name, name), name, params)
+		}
+	}
+	for _, name := range schema.Keys(c.Config) {
+		if !slices.Contains(fields, name) {
+			hint(fail("config."+name, "a configuration has no %s", name), name, fields)
+		}
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	got, err := p.Check(c)
+	if err != nil {
+		for _, d := range diag.All(err) {
+			e := *d
+			if e.Pos.File != arch.File {
+				e.Pos = c.At[""]
+			}
+			errs = append(errs, e.WithHint("in the check of %q", c.Source))
+		}
+		return errs
+	}
+	for _, name := range schema.Keys(c.Expect) {
+		n, ok := got[name]
+		if !ok {
+			hint(fail("expect."+name, "there is no quantity %s", name), name, schema.Keys(got))
+		} else if n != c.Expect[name] {
+			fail("expect."+name, "%s is %d, and %d is expected", name, n, c.Expect[name]).WithHint("in the check of %q", c.Source)
+		}
+	}
+	return errs.Err()
+}
+
+// target is a file to check.
+type target struct {
+	name   string
+	met    bool // in a folder, not named by the user
+	opened bool
+	file   *config.File
+	err    error
+}
+
+// extensions are those of the files that kvbench reads.
+var extensions = []string{".cue", ".yaml", ".yml", ".json", config.ResultsExt}
+
+// expand gives the files that words stand for.
+func expand(words []string) ([]*target, error) {
+	var errs diag.List
+	var all []*target
+	seen := map[string]bool{}
+	add := func(name string, met bool) {
+		if key := filepath.Clean(name); !seen[key] {
+			seen[key] = true
+			all = append(all, &target{name: name, met: met})
+		}
+	}
+	for _, word := range words {
+		if info, err := os.Stat(word); err == nil && info.IsDir() {
+			errs.Add(filepath.WalkDir(word, func(path string, d fs.DirEntry, err error) error {
+				switch {
+				case err != nil:
+					return err
+				case d.IsDir() && path != word && (strings.HasPrefix(d.Name(), ".") || d.Name() == "cue.mod"):
+					return fs.SkipDir
+				case d.Type().IsRegular() && slices.Contains(extensions, strings.ToLower(filepath.Ext(path))):
+					add(path, true)
+				}
+				return nil
+			}))
+			continue
+		} else if err == nil || !strings.ContainsAny(word, "*?[") {
+			add(word, false)
+			continue
+		}
+		found, err := filepath.Glob(word)
+		if err != nil {
+			errs = append(errs, diag.Usagef("%q is no pattern: %v", word, err))
+		} else if len(found) == 0 {
+			errs = append(errs, diag.Errorf(diag.Pos{}, "no file matches %q", word))
+		}
+		for _, name := range found {
+			add(name, false)
+		}
+	}
+	return all, errs.Err()
+}
+
+// inOrder makes reports on all processors and passes them on in order. Only a
+// few are kept at a time.
+func inOrder(targets []*target, report func(*target) *Report, out func(*Report)) {
+	workers := runtime.GOMAXPROCS(0)
+	queue := make(chan chan *Report, 4*workers)
+	slots := make(chan struct{}, workers)
+	go func() {
+		for _, t := range targets {
+			result := make(chan *Report, 1)
+			queue <- result
+			slots <- struct{}{}
+			go func() {
+				result <- report(t)
+				<-slots
+			}()
+		}
+		close(queue)
+	}()
+	for result := range queue {
+		out(<-result)
+	}
+}
