@@ -2,6 +2,7 @@ package models_test
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
 	cueschema "kvbench/cue"
@@ -55,6 +56,53 @@ func TestExamples(t *testing.T) {
 	for _, f := range files {
 		if _, err := l.Model(f, nil); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// TestKnown reads every bundled model by its name: the file is named as the
+// model and says where its values come from.
+func TestKnown(t *testing.T) {
+	s, err := schema.Decode(cueschema.Snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := config.NewLoader(s, cueschema.Files, models.Files)
+	entries, err := l.Entries(nil)
+	if err != nil || len(entries) < 10 {
+		t.Fatalf("%d models: %v", len(entries), err)
+	}
+	plain := strings.NewReplacer(".", "", "_", "", "-", "")
+	for _, e := range entries {
+		m, err := l.Model(e.Name, nil)
+		if err != nil {
+			t.Errorf("%s: %v", e.File, err)
+			continue
+		}
+		if got := plain.Replace(strings.ToLower(m.Name)); got != plain.Replace(e.Name) {
+			t.Errorf("%s is named %s inside", e.File, m.Name)
+		}
+		text, err := l.Text(e)
+		if err != nil || !strings.HasPrefix(string(text), "# Source: https://") {
+			t.Errorf("%s does not begin with its source: %v", e.File, err)
+		}
+	}
+	// The examples are the same models.
+	files, _ := filepath.Glob("../examples/model_*.yaml")
+	for _, f := range files {
+		example, err := l.Model(f, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		known, err := l.Model(example.Name, nil)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		for name, v := range example.Params {
+			if known.Params[name].Text() != v.Text() {
+				t.Errorf("%s of %s is %s in %s and %s in %s", name, example.Name, v.Text(), f, known.Params[name].Text(), known.File)
+			}
 		}
 	}
 }

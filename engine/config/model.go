@@ -43,8 +43,16 @@ type candidate struct {
 // Model reads a parameter file, or a CUE file that brings its architecture,
 // finds the architecture by the model's name among the bundled ones and those
 // in the folders dirs, and checks the parameters.
+//
+// file may also be the name of a known model: of a bundled one, or of a file in
+// dirs.
 func (l *Loader) Model(file string, dirs []string) (*Model, error) {
-	doc, own, err := l.readModel(file)
+	entry, err := l.find(file, dirs)
+	if err != nil {
+		return nil, err
+	}
+	file = entry.File
+	doc, own, err := l.readModel(entry)
 	if err != nil {
 		return nil, err
 	}
@@ -163,9 +171,14 @@ func names(all []candidate) string {
 
 // readModel gives a model's parameters, and the architectures that its file
 // brings along.
-func (l *Loader) readModel(file string) (*document, []candidate, error) {
+func (l *Loader) readModel(e Entry) (*document, []candidate, error) {
+	file := e.File
 	if !isCUE(file) {
-		doc, err := readData(file)
+		data, err := l.Text(e)
+		if err != nil {
+			return nil, nil, err
+		}
+		doc, err := parseData(file, data)
 		return doc, nil, err
 	}
 	f, err := l.readCUE(file)

@@ -99,7 +99,12 @@ func readData(name string) (*document, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parseData(name, data)
+}
+
+func parseData(name string, data []byte) (*document, error) {
 	var expr ast.Expr
+	var err error
 	if strings.EqualFold(filepath.Ext(name), ".json") {
 		if expr, err = json.Extract(name, data); err != nil {
 			return nil, jsonError(name, data)

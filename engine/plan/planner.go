@@ -369,9 +369,12 @@ func (p *Planner) Quantities(req *Request) (*Plan, error) {
 	return &Plan{Request: req, Release: p.release, Quantities: q}, err
 }
 
-// Value gives a value of the plan by name: a quantity, a configuration field
-// or a parameter.
+// Value gives a value of the plan by name: a quantity, a configuration field, a
+// parameter, or the architecture's name.
 func (pl *Plan) Value(name string) (formula.Value, bool) {
+	if name == "architecture" {
+		return formula.Value{Kind: formula.Str, Str: pl.Request.Model.Arch.Name}, true
+	}
 	for _, q := range pl.Quantities {
 		if q.Name == name {
 			return config.GoValue(q.Value), true

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"strconv"
 	"strings"
 
 	"kvbench/engine/diag"
@@ -48,9 +49,12 @@ func rowText(r schema.Row, pl *plan.Plan) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("the view has no value %s", r.Value)
 	}
-	if r.As == "bytes" {
-		n, _ := v.Num.Int64()
+	n, _ := v.Num.Int64()
+	switch r.As {
+	case "bytes":
 		return Bytes(n), nil
+	case "count":
+		return Count(n), nil
 	}
 	return diag.Printable(v.Text()), nil
 }
@@ -150,6 +154,30 @@ func native(v formula.Value) any {
 		return v.Bool
 	}
 	return v.Str
+}
+
+// Cell gives the value that a row shows of a plan, or "-" where it has none.
+func Cell(r schema.Row, pl *plan.Plan) string {
+	text, err := rowText(r, pl)
+	if err != nil {
+		return "-"
+	}
+	return text
+}
+
+// Count writes a large number with a unit of 1000 and at most one decimal, cut:
+// 8.2B for 8200000000, 671B for 671000000000.
+func Count(n int64) string {
+	units := []string{"", "K", "M", "B", "T", "Q"}
+	power, scale := 0, int64(1)
+	for n/scale >= 1000 && power+1 < len(units) {
+		power, scale = power+1, scale*1000
+	}
+	text := strconv.FormatInt(n/scale, 10)
+	if tenth := n % scale / max(1, scale/10); tenth > 0 {
+		text += "." + strconv.FormatInt(tenth, 10)
+	}
+	return text + units[power]
 }
 
 // Bytes writes a size with a unit of 1024 bytes and at most two decimals, half

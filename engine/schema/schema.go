@@ -99,7 +99,9 @@ type Row struct {
 	Label  string `json:"label"`
 	Value  string `json:"value"`
 	Suffix string `json:"suffix,omitempty"`
-	As     string `json:"as,omitempty"`
+	As     string `json:"as,omitempty"` // bytes, count
+	// With are configuration fields, by name in formulas, that the value is for.
+	With map[string]string `json:"with,omitempty"`
 }
 
 // Architecture is what a file says of one family of models.

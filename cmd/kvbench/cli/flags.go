@@ -49,7 +49,7 @@ const (
 // commonFlags are those of every command that reads a model.
 func (a *app) commonFlags() []*flagSpec {
 	flags := []*flagSpec{
-		{name: "model", arg: "FILE", group: groupModel, repeat: true, help: "Model: a parameter file (YAML, JSON, CUE) or a CUE file with its own architecture; may be repeated"},
+		{name: "model", arg: "FILE", group: groupModel, repeat: true, help: "Model: its name (see kvbench models), a parameter file (YAML, JSON, CUE), or a CUE file with its own architecture; may be repeated"},
 		{name: "model_config", arg: "FILE", group: groupModel, help: "Configuration file: how the model is run"},
 		{name: "model_configs", arg: "GLOB", group: groupModel, repeat: true, help: "Configuration files, one plan each; quote the pattern; may be repeated"},
 		modelsFlag(),

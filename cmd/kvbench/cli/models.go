@@ -1,0 +1,216 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"kvbench/engine/config"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/plan"
+	"kvbench/engine/report"
+	"kvbench/engine/schema"
+	"kvbench/models"
+)
+
+const modelsLong = `
+Lists the models that --model takes by name, in any case and punctuation, and
+the architectures, with what their checks rest on. kvbench models show NAME
+prints the file of a model or an architecture.`
+
+// modelsCmd lists what is known.
+func (a *app) modelsCmd() *command {
+	return &command{
+		name:  "models",
+		words: "[show NAME]",
+		short: "List the known models and architectures",
+		long:  modelsLong,
+		flags: []*flagSpec{
+			modelsFlag(),
+			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json"}, help: "Output format"},
+			configFlag(),
+		},
+		exec: a.models,
+	}
+}
+
+func (a *app) models(_ context.Context, c *command) error {
+	format, err := c.choice("format")
+	if err != nil {
+		return err
+	}
+	loader := a.loader()
+	switch {
+	case len(c.args) == 0:
+		return a.listModels(c, loader, format)
+	case c.args[0] != "show":
+		return diag.Usagef("unknown word %q", c.args[0]).WithHint("write %s models show %s", program, c.args[0])
+	case len(c.args) != 2:
+		return diag.Usagef("show wants the name of one model or architecture")
+	}
+	return a.showModel(c, loader, c.args[1])
+}
+
+// showModel prints the file of a model, or of an architecture.
+func (a *app) showModel(c *command, loader *config.Loader, name string) error {
+	entry, err := loader.Find(name, c.dirs())
+	if err == nil {
+		text, err := loader.Text(entry)
+		if err == nil {
+			_, err = a.stdout.Write(text)
+		}
+		return err
+	}
+	archs, archErr := loader.Architectures(c.dirs())
+	if archErr != nil {
+		return archErr
+	}
+	for _, arch := range archs {
+		if arch.Name != name {
+			continue
+		}
+		text, err := fs.ReadFile(models.Files, path.Base(arch.File))
+		if !slices.Contains(a.schema.Architectures, arch) {
+			text, err = os.ReadFile(arch.File)
+		}
+		if err == nil {
+			_, err = a.stdout.Write(text)
+		}
+		return err
+	}
+	return err
+}
+
+// listModels lists models and architectures.
+func (a *app) listModels(c *command, loader *config.Loader, format string) error {
+	entries, err := loader.Entries(c.dirs())
+	if err != nil {
+		return err
+	}
+	archs, err := loader.Architectures(c.dirs())
+	if err != nil {
+		return err
+	}
+	var errs diag.List
+	view := a.schema.Views[c.name]
+	var rows []map[string]any
+	var out bytes.Buffer
+	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+	var heads []string
+	for _, r := range view.Rows {
+		heads = append(heads, r.Label)
+	}
+	fmt.Fprintln(w, strings.Join(append(heads, "from"), "\t"))
+	planners := map[*schema.Architecture]*plan.Planner{}
+	for _, e := range entries {
+		cells, values, err := a.modelRow(c, loader, e, view, planners)
+		if err != nil {
+			errs.Add(err)
+			continue
+		}
+		from := e.File
+		if e.Bundled {
+			from = "bundled"
+		}
+		fmt.Fprintln(w, strings.Join(append(cells, diag.Printable(from)), "\t"))
+		values["from"] = from
+		rows = append(rows, values)
+	}
+	w.Flush()
+	fmt.Fprintln(w, "\narchitecture\tmatches\tchecks\tunverified\tfrom")
+	var list []map[string]any
+	for _, arch := range archs {
+		from := diag.Printable(arch.File)
+		if slices.Contains(a.schema.Architectures, arch) {
+			from = "bundled"
+		}
+		doubts := unverified(arch)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", arch.Name, arch.Match, len(arch.Checks), orDash(strings.Join(doubts, ", ")), from)
+		list = append(list, map[string]any{"architecture": arch.Name, "match": arch.Match, "checks": len(arch.Checks), "unverified": append([]string{}, doubts...), "from": from})
+	}
+	w.Flush()
+	if format == "json" {
+		out.Reset()
+		enc := json.NewEncoder(&out)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		errs.Add(enc.Encode(map[string]any{"models": rows, "architectures": list}))
+	}
+	_, err = a.stdout.Write(out.Bytes())
+	errs.Add(err)
+	return errs.Err()
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// unverified lists the quantities of checks that rest on one source alone.
+func unverified(arch *schema.Architecture) []string {
+	var list []string
+	for _, c := range arch.Checks {
+		for name := range strings.SplitSeq(c.Unverified, ", ") {
+			if name != "" && !slices.Contains(list, name) {
+				list = append(list, name)
+			}
+		}
+	}
+	return list
+}
+
+// modelRow gives the cells of a model, and its values by label.
+func (a *app) modelRow(c *command, loader *config.Loader, e config.Entry, view schema.View, planners map[*schema.Architecture]*plan.Planner) ([]string, map[string]any, error) {
+	word := e.File
+	if e.Bundled {
+		word = e.Name
+	}
+	model, err := loader.Model(word, c.dirs())
+	if err != nil {
+		return nil, nil, err
+	}
+	p := planners[model.Arch]
+	if p == nil {
+		if p, err = plan.New(a.schema, a.schema.Nixlbench.Default, model.Arch); err != nil {
+			return nil, nil, err
+		}
+		planners[model.Arch] = p
+	}
+	var cells []string
+	values := map[string]any{}
+	for _, r := range view.Rows {
+		var overrides []config.Override
+		for i := range a.schema.Fields {
+			f := &a.schema.Fields[i]
+			if text, ok := r.With[f.Var]; ok {
+				overrides = append(overrides, config.Override{Path: f.Path, Text: text, Origin: config.Origin{Kind: config.FromCommand, Name: c.name}})
+			}
+		}
+		cfg, err := loader.Config("", nil, c.name, overrides)
+		if err != nil {
+			return nil, nil, err
+		}
+		pl, err := p.Quantities(&plan.Request{Model: model, Config: cfg})
+		if pl == nil {
+			return nil, nil, err
+		}
+		cells = append(cells, report.Cell(r, pl))
+		v, ok := pl.Value(r.Value)
+		if n, whole := v.Num.Int64(); ok && v.Kind == formula.Num && whole {
+			values[r.Label] = n
+		} else if ok {
+			values[r.Label] = v.Text()
+		}
+	}
+	return cells, values, nil
+}
