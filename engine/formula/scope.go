@@ -25,6 +25,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/expr-lang/expr/parser/utils"
+
 	"kvbench/engine/diag"
 )
 
@@ -148,6 +150,18 @@ func (s *Scope) Compile() (*Program, error) {
 func (p *Program) Ref(name string) (Ref, bool) {
 	r, ok := p.names[name]
 	return r, ok
+}
+
+// Names gives, sorted, the names that formulas can refer to, apart from tables.
+func (p *Program) Names() []string {
+	var list []string
+	for name, r := range p.names {
+		if p.slots[r].class != table && utils.IsValidIdentifier(name) {
+			list = append(list, name)
+		}
+	}
+	slices.Sort(list)
+	return list
 }
 
 // Kind gives the kind of a name's values; for a table, that of its formulas.

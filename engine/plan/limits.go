@@ -148,7 +148,7 @@ func (p *Planner) fit(req *Request, values map[string]flagValue, force bool) (ma
 		changed := false
 		for _, m := range broken[0].Mends {
 			if force || !m.Given {
-				values[m.Flag] = flagValue{m.Value, Fix}
+				values[m.Flag] = flagValue{m.Value, Fix, fixPrefix + broken[0].Limit.Name + "." + m.Flag}
 				changed = true
 			}
 		}
@@ -169,7 +169,7 @@ func (p *Planner) least(req *Request, values map[string]flagValue) {
 		}
 		ref, _ := p.prog.Ref(leastPrefix + name)
 		if v, err := p.frame.Eval(ref); err == nil && v.Kind == s.def.Kind && p.inRange(s, v) == nil {
-			values[name] = flagValue{v, Fix}
+			values[name] = flagValue{v, Fix, leastPrefix + name}
 		}
 	}
 }
@@ -216,7 +216,7 @@ func (p *Planner) smaller(req *Request, values map[string]flagValue, force bool)
 	values = maps.Clone(values)
 	maps.DeleteFunc(values, func(_ string, v flagValue) bool { return v.from == Fix })
 	for name, v := range req.Flags {
-		values[name] = flagValue{v.Value, Given}
+		values[name] = flagValue{Value: v.Value, from: Given}
 	}
 	for _, quantity := range p.bench.Shrink {
 		flags := p.flagsOf(quantity)
@@ -232,7 +232,7 @@ func (p *Planner) smaller(req *Request, values map[string]flagValue, force bool)
 			trial.Flags = map[string]config.Value{}
 			maps.Copy(trial.Flags, req.Flags)
 			for _, name := range flags {
-				attempt[name] = flagValue{config.GoValue(min(n, now[name])), Given}
+				attempt[name] = flagValue{Value: config.GoValue(min(n, now[name])), from: Given}
 				trial.Flags[name] = config.Value{Value: attempt[name].Value}
 			}
 			return &trial, attempt

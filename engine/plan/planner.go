@@ -315,6 +315,8 @@ type Flag struct {
 	Value formula.Value
 	// From says where the value comes from.
 	From Source
+	// By names the formula that made it fit.
+	By string
 	// Emit marks the flags that the command needs.
 	Emit bool
 }
@@ -340,9 +342,13 @@ func (pl *Plan) Origin(f *Flag) string {
 	case Computed:
 		return "the plan"
 	case Rule:
-		return "the backend's rule"
+		values := pl.Request.Config.Values
+		return fmt.Sprintf("rule of backend %s: %s to %s", pl.Backend(), values[sourceVar].Str, values[destinationVar].Str)
 	case Fix:
-		return "made to fit"
+		if limit, ok := strings.CutPrefix(f.By, fixPrefix); ok {
+			return "made to fit the limit " + strings.TrimSuffix(limit, "."+f.Name)
+		}
+		return "the least that fits"
 	case Run:
 		return "this run"
 	}
@@ -424,6 +430,7 @@ func (p *Planner) plan(req *Request) (*Plan, error) {
 type flagValue struct {
 	formula.Value
 	from Source
+	by   string // the formula of a fix
 }
 
 // apply loads the frame with the request and the flags' values.
@@ -448,7 +455,7 @@ func (p *Planner) collect(values map[string]flagValue) ([]Flag, error) {
 			errs.Add(err)
 			continue
 		}
-		out[i] = Flag{Flag: s.Flag, Value: v, From: values[s.Name].from, Emit: v.String() != s.def.String()}
+		out[i] = Flag{Flag: s.Flag, Value: v, From: values[s.Name].from, By: values[s.Name].by, Emit: v.String() != s.def.String()}
 		if out[i].From == Default && !s.Computed.IsZero() {
 			out[i].From = Computed
 		}

@@ -18,7 +18,7 @@ func (p *Planner) resolve(req *Request) (map[string]flagValue, error) {
 	}
 	values := map[string]flagValue{}
 	for name, v := range req.Flags {
-		values[name] = flagValue{v.Value, Given}
+		values[name] = flagValue{Value: v.Value, from: Given}
 	}
 	name, backend := p.backend(values)
 	p.apply(req, values)
@@ -76,7 +76,7 @@ func (p *Planner) rule(req *Request, values map[string]flagValue, flag, value st
 	if _, given := req.Flags[flag]; given {
 		return values[flag]
 	}
-	return flagValue{formula.Value{Kind: formula.Str, Str: value}, Rule}
+	return flagValue{Value: formula.Value{Kind: formula.Str, Str: value}, from: Rule}
 }
 
 // side gives the value of a side: the user's, or the one of the rule.

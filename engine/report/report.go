@@ -3,7 +3,6 @@ package report
 
 import (
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math/big"
@@ -111,10 +110,7 @@ func JSON(w io.Writer, plans []*plan.Plan) error {
 		obj[keyOwn] = own
 		list[i] = obj
 	}
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(list)
+	return encode(w, list)
 }
 
 // CSV writes plans as one row each below a header: the configuration file, the

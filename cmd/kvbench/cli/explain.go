@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/nixlbench"
+	"kvbench/engine/plan"
+	"kvbench/engine/report"
+)
+
+const explainLong = `
+Shows how every number of a plan comes about: its formula, the formula with the
+values put in, the result, and where each value comes from; why each flag has
+its value; and the limits that nixlbench holds the plan to, with both sides.
+kvbench explain NAME shows one: a quantity, a flag, or a value that they use.`
+
+// explainCmd shows the equations behind a plan.
+func (a *app) explainCmd() *command {
+	flags := append(a.commonFlags(),
+		&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "markdown"}, help: "Output format"},
+		&flagSpec{name: "fit", bool: true, group: groupOutput, help: "Explain the plan that is made to fit"},
+		a.releaseFlag(a.schema.Nixlbench.Default),
+		releasesFlag())
+	return &command{
+		name:  "explain",
+		words: "[NAME]",
+		short: "Show the equations behind a plan",
+		long:  explainLong,
+		flags: append(flags, a.benchFlags()...),
+		exec:  a.explain,
+	}
+}
+
+func (a *app) explain(_ context.Context, c *command) error {
+	var errs diag.List
+	format, err := c.choice("format")
+	errs.Add(err)
+	name, err := c.choice("nixlbench_release")
+	errs.Add(err)
+	fit, err := c.boolean("fit")
+	errs.Add(err)
+	if len(c.args) > 1 {
+		errs = append(errs, diag.Usagef("stray word %q: one name is explained at a time", c.args[1]))
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	release, _ := a.schema.Nixlbench.Release(name)
+	given, err := c.benchValues(a.schema, release)
+	if err != nil {
+		return err
+	}
+	jobs, err := a.prepare(c, release, given)
+	errs.Add(err)
+	var out bytes.Buffer
+	var all []*plan.Explanation
+	for _, j := range jobs {
+		j.Fit = fit
+		if len(c.args) == 1 {
+			errs.Add(explainOne(&out, j, c.args[0], format))
+			continue
+		}
+		e, err := j.planner.Explain(j.Request)
+		if err != nil {
+			errs.Add(about(j.Request, err))
+			continue
+		}
+		a.warnMissing(j, quantityNames(e.Plan))
+		masked, _ := nixlbench.Masked(e.Plan.Flags)
+		for i := range e.Flags {
+			e.Flags[i].Value = masked[i].Value
+		}
+		all = append(all, e)
+	}
+	if len(all) > 0 {
+		switch format {
+		case "json":
+			err = report.ExplainJSON(&out, all)
+		case "markdown":
+			err = report.ExplainMarkdown(&out, a.schema.Views["plan"], all)
+		default:
+			err = report.ExplainText(&out, a.schema.Views["plan"], all)
+		}
+		errs.Add(err)
+	}
+	_, err = a.stdout.Write(out.Bytes())
+	errs.Add(err)
+	return errs.Err()
+}
+
+// explainOne explains one name in a plan.
+func explainOne(out *bytes.Buffer, j job, name, format string) error {
+	step, err := j.planner.ExplainOne(j.Request, name)
+	if err != nil {
+		return about(j.Request, err)
+	}
+	if out.Len() > 0 {
+		out.WriteString("\n")
+	}
+	switch format {
+	case "json":
+		return report.StepJSON(out, step)
+	case "markdown":
+		report.StepMarkdown(out, step)
+	default:
+		report.StepText(out, step)
+	}
+	return nil
+}

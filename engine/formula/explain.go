@@ -1,0 +1,110 @@
+package formula
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/expr-lang/expr/parser/lexer"
+)
+
+// Explanation says how a value comes about.
+type Explanation struct {
+	Name string
+	// Source is the formula; it has no text where the value was set.
+	Source Source
+	// Values is the formula with the values of all names put in.
+	Values string
+	Value  Value
+	// Parts are what the formula reads, in the order of first use: of a table,
+	// the formula that is picked.
+	Parts []Ref
+}
+
+// Explain says how the value of r comes about in this frame.
+func (f *Frame) Explain(r Ref) (Explanation, error) {
+	s := &f.p.slots[r]
+	v, err := f.Eval(r)
+	e := Explanation{Name: s.name, Value: v}
+	if err != nil || s.class != derived || f.isSet(r) {
+		return e, err
+	}
+	e.Source = s.src
+	p, errs := s.unit.parse()
+	if len(errs) > 0 {
+		return e, errs[0] // it was compiled, so there are none
+	}
+	var out strings.Builder
+	end := 0
+	for i := 0; i < len(p.tokens); i++ {
+		ref, key, next := f.nameAt(p, i)
+		if next == i {
+			continue
+		}
+		if key >= 0 && !slices.Contains(e.Parts, key) {
+			e.Parts = append(e.Parts, key)
+		}
+		// What an arm that is not taken reads may have no value.
+		v, err := f.Eval(ref)
+		if err != nil {
+			i = next - 1
+			continue
+		}
+		out.WriteString(string(p.runes[end:p.tokens[i].From]) + operand(v))
+		end = p.tokens[next-1].To
+		i = next - 1
+		if !slices.Contains(e.Parts, ref) {
+			e.Parts = append(e.Parts, ref)
+		}
+	}
+	e.Values = out.String() + string(p.runes[end:])
+	return e, nil
+}
+
+// nameAt gives what a name at token i stands for and the token behind it; that
+// is i itself where no name with a value stands. Of a table, that is the formula
+// picked, and key is the name that picks it, or -1; other keys are not seen
+// through.
+func (f *Frame) nameAt(p *parsed, i int) (ref, key Ref, next int) {
+	is := func(i int, text string) bool { return i >= 0 && i < len(p.tokens) && p.tokens[i].Value == text }
+	if p.tokens[i].Kind != lexer.Identifier || is(i-1, ".") || is(i+1, "(") {
+		return 0, -1, i
+	}
+	r, ok := f.p.names[p.tokens[i].Value]
+	if !ok {
+		return 0, -1, i
+	}
+	t := &f.p.slots[r]
+	if t.class != table {
+		return r, -1, i + 1
+	}
+	word := ""
+	key, next = -1, i
+	switch {
+	case is(i+1, ".") && i+2 < len(p.tokens):
+		word, next = p.tokens[i+2].Value, i+3
+	case is(i+1, "[") && is(i+3, "]"):
+		next = i + 4
+		if tok := p.tokens[i+2]; tok.Kind == lexer.String {
+			word = tok.Value
+		} else if k, ok := f.p.names[tok.Value]; ok && f.p.Kind(k) == Str {
+			v, _ := f.Eval(k)
+			word, key = v.Str, k
+		}
+	}
+	if elem, ok := t.elems[word]; ok {
+		return elem, key, next
+	}
+	return 0, -1, i
+}
+
+// operand writes a value as it can stand in a formula.
+func operand(v Value) string {
+	switch {
+	case v.Kind == Num && (!v.Num.IsInt() || strings.HasPrefix(v.Num.String(), "-")):
+		return "(" + v.Num.String() + ")"
+	case v.Kind == Str:
+		return strconv.Quote(v.Str)
+	}
+	return v.String()
+}

@@ -1,0 +1,223 @@
+package plan
+
+import (
+	"slices"
+
+	"kvbench/engine/config"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// Explanation says how every number of a plan comes about.
+type Explanation struct {
+	Plan       *Plan
+	Quantities []*Step
+	Flags      []FlagStep
+	Limits     []LimitStep
+}
+
+// Step is a value with its formula and where the values in it come from.
+type Step struct {
+	Name  string
+	Value formula.Value
+	Unit  string
+	// Formula is the text, and Values the same with the values put in; both are
+	// empty for values that are given.
+	Formula, Values string
+	// Origin is the place of the formula, or where the value comes from.
+	Origin string
+	Parts  []*Step
+}
+
+// FlagStep is a flag with the reason for its value.
+type FlagStep struct {
+	Flag
+	Reason string
+	Step   *Step // the formula behind it, or nil
+}
+
+// LimitStep is a limit that the plan is held to. Left and Right are the sides
+// of a comparison; a limit of another form has Right nil.
+type LimitStep struct {
+	*schema.Limit
+	Holds       bool
+	Operator    string
+	Left, Right *formula.Side
+	Parts       []*Step
+}
+
+// Explain makes a plan and says how it comes about. The limits of a plan that
+// was not to be fitted may not hold.
+func (p *Planner) Explain(request *Request) (*Explanation, error) {
+	pl, err := p.Plan(request)
+	if err != nil {
+		return nil, err
+	}
+	e := &Explanation{Plan: pl}
+	x := explainer{p, pl}
+	p.set(argumentsVar, formula.Value{Kind: formula.Str, Str: argumentsOf(pl.Flags)})
+	for _, q := range pl.Quantities {
+		s, err := x.step(q.Name)
+		if err != nil {
+			return nil, err
+		}
+		s.Unit = q.Unit
+		e.Quantities = append(e.Quantities, s)
+	}
+	for _, f := range pl.Flags {
+		step := FlagStep{Flag: f, Reason: pl.Origin(&f)}
+		switch {
+		case f.From == Computed:
+			step.Step, err = x.step(f.Name)
+		case f.By != "":
+			step.Step, err = x.step(f.By)
+		}
+		if err != nil {
+			return nil, err
+		}
+		e.Flags = append(e.Flags, step)
+	}
+	for i := range p.bench.Limits {
+		l := &p.bench.Limits[i]
+		if !p.applies(l, pl.Backend()) {
+			continue
+		}
+		s, err := x.limit(l)
+		if err != nil {
+			return nil, err
+		}
+		e.Limits = append(e.Limits, s)
+	}
+	return e, nil
+}
+
+// ExplainOne makes a plan and says how one value of it comes about: a quantity,
+// a flag, a parameter, or any formula by its name.
+func (p *Planner) ExplainOne(request *Request, name string) (*Step, error) {
+	pl, err := p.Plan(request)
+	if err != nil {
+		return nil, err
+	}
+	names := p.prog.Names()
+	if !slices.Contains(names, name) {
+		d := diag.Usagef("the plan has no %q", name)
+		if hint := diag.DidYouMean(name, names); hint != "" {
+			d.WithHint("%s", hint)
+		}
+		return nil, d
+	}
+	x := explainer{p, pl}
+	s, err := x.step(name)
+	if err != nil {
+		return nil, err
+	}
+	for _, q := range pl.Quantities {
+		if q.Name == name {
+			s.Unit = q.Unit
+		}
+	}
+	if i := slices.IndexFunc(pl.Flags, func(f Flag) bool { return f.Name == name }); i >= 0 {
+		s.Unit = pl.Flags[i].Unit
+		if pl.Flags[i].Secret {
+			return nil, diag.Usagef("%s is a secret", name)
+		}
+	}
+	return s, nil
+}
+
+// explainer reads the planner's frame, which holds the plan.
+type explainer struct {
+	*Planner
+	plan *Plan
+}
+
+func (x *explainer) step(name string) (*Step, error) {
+	ref, ok := x.prog.Ref(name)
+	if !ok {
+		return nil, diag.Errorf(diag.Pos{}, "there is no value %s", name)
+	}
+	return x.stepOf(ref)
+}
+
+func (x *explainer) stepOf(ref formula.Ref) (*Step, error) {
+	e, err := x.frame.Explain(ref)
+	if err != nil {
+		return nil, err
+	}
+	s := &Step{Name: e.Name, Value: e.Value, Formula: e.Source.Text, Values: e.Values}
+	if s.Formula == "" {
+		s.Origin = x.whence(e.Name, ref)
+		return s, nil
+	}
+	s.Origin = e.Source.Pos.String()
+	for _, part := range e.Parts {
+		p, err := x.stepOf(part)
+		if err != nil {
+			return nil, err
+		}
+		s.Parts = append(s.Parts, p)
+	}
+	return s, nil
+}
+
+// whence says where a value that no formula gives comes from.
+func (x *explainer) whence(name string, ref formula.Ref) string {
+	req := x.plan.Request
+	if v, ok := req.Config.Values[name]; ok {
+		if v.Origin.Kind == config.FromCommand && v.Origin.Name == backendFlag {
+			return "the backend's default"
+		}
+		return v.Origin.String()
+	}
+	if v, ok := req.Model.Params[name]; ok {
+		return v.Origin.String()
+	}
+	for i := range x.plan.Flags {
+		if f := &x.plan.Flags[i]; f.Name == name {
+			return x.plan.Origin(f)
+		}
+	}
+	if f := x.bench.Flags[name]; f != nil {
+		return "nixlbench " + x.release + " does not have it"
+	}
+	return x.prog.Source(ref).Pos.String()
+}
+
+func (x *explainer) limit(l *schema.Limit) (LimitStep, error) {
+	s := LimitStep{Limit: l}
+	ref, _ := x.prog.Ref(limitPrefix + l.Name)
+	holds, err := x.frame.Bool(ref)
+	if err != nil {
+		// The plan was warned about; a number that cannot be has no sides.
+		return s, nil
+	}
+	s.Holds = holds
+	e, err := x.frame.Explain(ref)
+	if err != nil {
+		return s, err
+	}
+	for _, part := range e.Parts {
+		step, err := x.stepOf(part)
+		if err != nil {
+			return s, err
+		}
+		s.Parts = append(s.Parts, step)
+	}
+	op, left, right, ok, err := x.frame.Sides(ref)
+	if ok && err == nil {
+		s.Operator, s.Left, s.Right = op, &left, &right
+	}
+	return s, nil
+}
+
+// argumentsOf is the text of the values that are not left to defaults.
+func argumentsOf(flags []Flag) string {
+	values := map[string]flagValue{}
+	for _, f := range flags {
+		if f.From != Default {
+			values[f.Name] = flagValue{Value: f.Value}
+		}
+	}
+	return arguments(values)
+}

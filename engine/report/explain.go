@@ -1,0 +1,283 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/plan"
+	"kvbench/engine/schema"
+)
+
+// ExplainText writes how the numbers of plans come about.
+func ExplainText(w io.Writer, view schema.View, all []*plan.Explanation) error {
+	for i, e := range all {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		if err := Header(w, view, e.Plan); err != nil {
+			return err
+		}
+		t := &tree{w: w, seen: map[string]bool{}}
+		for _, s := range e.Quantities {
+			t.step(s, 0)
+		}
+		fmt.Fprintf(w, "\nflags of nixlbench %s that differ from its defaults\n", e.Plan.Release)
+		for _, f := range e.Flags {
+			if !f.Emit {
+				continue
+			}
+			fmt.Fprintf(w, "--%s %s%s: %s\n", f.Name, f.Value.Text(), unit(f.Unit), f.Reason)
+			if f.Step != nil {
+				t.formula(f.Step, 1)
+			}
+		}
+		fmt.Fprintf(w, "\nlimits of nixlbench %s\n", e.Plan.Release)
+		for _, l := range e.Limits {
+			fmt.Fprintf(w, "%s %s: %s\n", mark(l.Holds), l.Name, sides(&l))
+			if !l.Holds {
+				fmt.Fprintf(w, "    nixlbench %s\n", l.Message)
+				for _, part := range l.Parts {
+					t.step(part, 1)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// StepText writes how one value comes about.
+func StepText(w io.Writer, s *plan.Step) {
+	(&tree{w: w, seen: map[string]bool{}}).step(s, 0)
+}
+
+func mark(holds bool) string {
+	if holds {
+		return "holds "
+	}
+	return "broken"
+}
+
+// sides shows both sides of a limit with their numbers.
+func sides(l *plan.LimitStep) string {
+	if l.Right == nil {
+		return l.Require.Text
+	}
+	return side(l.Left) + " " + l.Operator + " " + side(l.Right)
+}
+
+func side(s *formula.Side) string {
+	if v := s.Value.String(); v != s.Text {
+		return s.Text + " (" + v + ")"
+	}
+	return s.Text
+}
+
+func unit(u string) string {
+	if u == "" || u == "1" {
+		return ""
+	}
+	return " " + u
+}
+
+// tree writes steps with their parts below them, each formula once.
+type tree struct {
+	w    io.Writer
+	seen map[string]bool
+}
+
+func (t *tree) step(s *plan.Step, depth int) {
+	indent := strings.Repeat("    ", depth)
+	line := indent + s.Name + " = " + diag.Printable(s.Value.String()) + unit(s.Unit)
+	switch {
+	case s.Formula == "":
+		fmt.Fprintf(t.w, "%s: %s\n", line, diag.Printable(s.Origin))
+	case t.seen[s.Name]:
+		fmt.Fprintf(t.w, "%s: see above\n", line)
+	default:
+		t.seen[s.Name] = true
+		fmt.Fprintln(t.w, line)
+		t.formula(s, depth+1)
+	}
+}
+
+// formula writes the formula of a step, the values in it, and its parts.
+func (t *tree) formula(s *plan.Step, depth int) {
+	indent := strings.Repeat("    ", depth)
+	fmt.Fprintf(t.w, "%s= %s    [%s]\n", indent, oneLine(s.Formula), s.Origin)
+	if s.Values != s.Formula && oneLine(s.Values) != s.Value.String() {
+		fmt.Fprintf(t.w, "%s= %s\n", indent, diag.Printable(oneLine(s.Values)))
+	}
+	for _, part := range s.Parts {
+		t.step(part, depth)
+	}
+}
+
+// oneLine writes a formula of several lines on one.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// ExplainMarkdown writes how the numbers of plans come about, as tables.
+func ExplainMarkdown(w io.Writer, view schema.View, all []*plan.Explanation) error {
+	for i, e := range all {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		for j, r := range view.Rows {
+			text, err := rowText(r, e.Plan)
+			if err != nil {
+				return err
+			}
+			if j > 0 {
+				fmt.Fprint(w, ", ")
+			}
+			fmt.Fprintf(w, "%s: %s%s", r.Label, text, r.Suffix)
+		}
+		fmt.Fprint(w, "\n\n"+stepHeading)
+		seen := map[string]bool{}
+		for _, s := range e.Quantities {
+			markdown(w, s, seen)
+		}
+		for _, f := range e.Flags {
+			if f.Emit && f.Step != nil && f.From == plan.Fix {
+				markdown(w, f.Step, seen)
+			}
+		}
+		fmt.Fprint(w, "\n| flag | value | why |\n|---|---|---|\n")
+		for _, f := range e.Flags {
+			if f.Emit {
+				fmt.Fprintf(w, "| `--%s` | %s%s | %s |\n", f.Name, code(f.Value.Text()), unit(f.Unit), cell(f.Reason))
+			}
+		}
+		fmt.Fprint(w, "\n| limit | condition | holds |\n|---|---|---|\n")
+		for _, l := range e.Limits {
+			fmt.Fprintf(w, "| %s | %s | %v |\n", l.Name, code(sides(&l)), l.Holds)
+		}
+	}
+	return nil
+}
+
+const stepHeading = "| value | formula | with values | result | from |\n|---|---|---|---|---|\n"
+
+// StepMarkdown writes how one value comes about, as a table.
+func StepMarkdown(w io.Writer, s *plan.Step) {
+	fmt.Fprint(w, stepHeading)
+	markdown(w, s, map[string]bool{})
+}
+
+func markdown(w io.Writer, s *plan.Step, seen map[string]bool) {
+	if seen[s.Name] {
+		return
+	}
+	seen[s.Name] = true
+	formula, values := "", ""
+	if s.Formula != "" {
+		formula, values = code(oneLine(s.Formula)), code(oneLine(s.Values))
+	}
+	fmt.Fprintf(w, "| %s | %s | %s | %s%s | %s |\n", s.Name, formula, values, code(s.Value.String()), unit(s.Unit), cell(s.Origin))
+	for _, part := range s.Parts {
+		markdown(w, part, seen)
+	}
+}
+
+func code(s string) string { return "`" + cell(strings.ReplaceAll(s, "`", "'")) + "`" }
+
+func cell(s string) string { return strings.ReplaceAll(diag.Printable(s), "|", "\\|") }
+
+// jsonStep is a step as JSON has it.
+type jsonStep struct {
+	Name    string     `json:"name"`
+	Value   any        `json:"value"`
+	Unit    string     `json:"unit,omitempty"`
+	Formula string     `json:"formula,omitempty"`
+	Values  string     `json:"values,omitempty"`
+	Origin  string     `json:"origin"`
+	Parts   []jsonStep `json:"parts,omitempty"`
+}
+
+func newJSONStep(s *plan.Step) jsonStep {
+	out := jsonStep{s.Name, exact(s.Value), s.Unit, s.Formula, s.Values, s.Origin, nil}
+	for _, part := range s.Parts {
+		out.Parts = append(out.Parts, newJSONStep(part))
+	}
+	return out
+}
+
+// exact gives a value as JSON has it; fractions and lists as text.
+func exact(v formula.Value) any {
+	if _, whole := v.Num.Int64(); v.Kind == formula.Num && !whole || v.Kind > formula.Bool {
+		return v.String()
+	}
+	return native(v)
+}
+
+// StepJSON writes how one value comes about.
+func StepJSON(w io.Writer, s *plan.Step) error { return encode(w, newJSONStep(s)) }
+
+// ExplainJSON writes how the numbers of plans come about.
+func ExplainJSON(w io.Writer, all []*plan.Explanation) error {
+	type flag struct {
+		Flag   string    `json:"flag"`
+		Value  any       `json:"value"`
+		Unit   string    `json:"unit,omitempty"`
+		Emit   bool      `json:"emitted"`
+		Reason string    `json:"reason"`
+		Step   *jsonStep `json:"step,omitempty"`
+	}
+	type limit struct {
+		Limit   string     `json:"limit"`
+		Require string     `json:"require"`
+		Holds   bool       `json:"holds"`
+		Left    any        `json:"left,omitempty"`
+		Right   any        `json:"right,omitempty"`
+		Message string     `json:"message"`
+		Parts   []jsonStep `json:"parts,omitempty"`
+	}
+	type explanation struct {
+		File       *string    `json:"config_file"`
+		Model      string     `json:"model"`
+		Release    string     `json:"release"`
+		Quantities []jsonStep `json:"quantities"`
+		Flags      []flag     `json:"flags"`
+		Limits     []limit    `json:"limits"`
+	}
+	list := []explanation{}
+	for _, e := range all {
+		x := explanation{Model: model(e.Plan), Release: e.Plan.Release}
+		if file := e.Plan.Request.Config.File; file != "" {
+			x.File = &file
+		}
+		for _, s := range e.Quantities {
+			x.Quantities = append(x.Quantities, newJSONStep(s))
+		}
+		for _, f := range e.Flags {
+			j := flag{f.Name, exact(f.Value), f.Unit, f.Emit, f.Reason, nil}
+			if f.Step != nil {
+				s := newJSONStep(f.Step)
+				j.Step = &s
+			}
+			x.Flags = append(x.Flags, j)
+		}
+		for _, l := range e.Limits {
+			j := limit{Limit: l.Name, Require: l.Require.Text, Holds: l.Holds, Message: l.Message}
+			if l.Right != nil {
+				j.Left, j.Right = exact(l.Left.Value), exact(l.Right.Value)
+			}
+			for _, part := range l.Parts {
+				j.Parts = append(j.Parts, newJSONStep(part))
+			}
+			x.Limits = append(x.Limits, j)
+		}
+		list = append(list, x)
+	}
+	return encode(w, list)
+}
+
+func encode(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
