@@ -21,15 +21,17 @@ type Report struct {
 	File string
 	Kind config.Kind // "" if it could not be read
 	Errs diag.List
-	// Skipped files were met in a folder and are none of kvbench's.
+	// Skipped files are none of kvbench's.
 	Skipped bool
 }
 
 // Files checks files, the files in folders, and those that match patterns, and
 // passes a report on each to out, in order. Models may be of the bundled
 // architectures, of those in the folders dirs, and of those in any of the files.
-func Files(s *schema.Schema, l *config.Loader, words, dirs []string, out func(*Report)) error {
-	targets, err := expand(words)
+// Files that are none of kvbench's are skipped where they were met in a folder,
+// or with skip in any case.
+func Files(s *schema.Schema, l *config.Loader, words, dirs []string, skip bool, out func(*Report)) error {
+	targets, err := expand(words, skip)
 	if err != nil {
 		return err
 	}
@@ -168,7 +170,7 @@ func known(s *schema.Schema, p *plan.Planner, arch *schema.Architecture, c schem
 // target is a file to check.
 type target struct {
 	name   string
-	met    bool // in a folder, not named by the user
+	met    bool // in a folder, or otherwise by chance
 	opened bool
 	file   *config.File
 	err    error
@@ -177,8 +179,8 @@ type target struct {
 // extensions are those of the files that kvbench reads.
 var extensions = []string{".cue", ".yaml", ".yml", ".json", config.ResultsExt}
 
-// expand gives the files that words stand for.
-func expand(words []string) ([]*target, error) {
+// expand gives the files that words stand for; skip has named ones count as met.
+func expand(words []string, skip bool) ([]*target, error) {
 	var errs diag.List
 	var all []*target
 	seen := map[string]bool{}
@@ -203,7 +205,7 @@ func expand(words []string) ([]*target, error) {
 			}))
 			continue
 		} else if err == nil || !strings.ContainsAny(word, "*?[") {
-			add(word, false)
+			add(word, skip)
 			continue
 		}
 		found, err := filepath.Glob(word)
@@ -213,7 +215,7 @@ func expand(words []string) ([]*target, error) {
 			errs = append(errs, diag.Errorf(diag.Pos{}, "no file matches %q", word))
 		}
 		for _, name := range found {
-			add(name, false)
+			add(name, skip)
 		}
 	}
 	return all, errs.Err()

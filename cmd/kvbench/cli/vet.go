@@ -29,6 +29,7 @@ func (a *app) vetCmd() *command {
 		flags: []*flagSpec{
 			modelsFlag(),
 			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "github"}, help: "Output format"},
+			{name: "skip_unknown", bool: true, group: groupOutput, help: "Pass over files that are named and none of kvbench's"},
 			{name: "v", bool: true, group: groupOutput, help: "Say what each file is"},
 			configFlag(),
 		},
@@ -42,6 +43,8 @@ func (a *app) vet(_ context.Context, c *command) error {
 	errs.Add(err)
 	verbose, err := c.boolean("v")
 	errs.Add(err)
+	skip, err := c.boolean("skip_unknown")
+	errs.Add(err)
 	if len(c.args) == 0 {
 		errs = append(errs, diag.Usagef("nothing to check: name a file, a folder or a pattern"))
 	}
@@ -50,7 +53,7 @@ func (a *app) vet(_ context.Context, c *command) error {
 	}
 	failed := false
 	found := []finding{}
-	err = vet.Files(a.schema, a.loader(), c.args, c.dirs(), func(r *vet.Report) {
+	err = vet.Files(a.schema, a.loader(), c.args, c.dirs(), skip, func(r *vet.Report) {
 		if verbose && r.Kind != "" {
 			what := string(r.Kind)
 			if r.Skipped {

@@ -1,0 +1,130 @@
+package cli_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestInitCUE: what init writes passes plain cue vet, without a network.
+func TestInitCUE(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds the cue command")
+	}
+	t.Parallel()
+	dir := t.TempDir()
+	cue := filepath.Join(dir, "cue")
+	if out, err := exec.Command("go", "build", "-modfile=../../../.ci/tools.mod", "-o", cue, "cuelang.org/go/cmd/cue").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	mine := filepath.Join(dir, "mine")
+	if out, err := exec.Command("kvbench", "init", mine).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	vet := func() (string, error) {
+		cmd := exec.Command(cue, "vet", "./arch/")
+		cmd.Dir = mine
+		cmd.Env = append(os.Environ(), "CUE_REGISTRY=none")
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	if out, err := vet(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	// It is the schema that is asked: a field that it does not have is refused.
+	arch := filepath.Join(mine, "arch", "my_model.cue")
+	text, err := os.ReadFile(arch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.WriteFile(arch, []byte(strings.Replace(string(text), "kv_bytes_per_token:", "kv_bytes_a_token:", 1)), 0o644)
+	if out, err := vet(); err == nil || !strings.Contains(out, "kv_bytes_a_token: field not allowed") {
+		t.Errorf("a wrong field passes: %v\n%s", err, out)
+	}
+}
+
+// TestPreCommit runs the hook as its users do: pre-commit builds it from this
+// repository, a bad file blocks the commit, and a good one passes.
+func TestPreCommit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds the program anew")
+	}
+	if _, err := exec.LookPath("pre-commit"); err != nil {
+		t.Skip("pre-commit is not installed")
+	}
+	t.Parallel()
+	dir := t.TempDir()
+	goEnv := func(name string) string {
+		out, err := exec.Command("go", "env", name).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	env := append(os.Environ(), "HOME="+dir, "PRE_COMMIT_HOME="+filepath.Join(dir, "cache"), "GIT_CONFIG_NOSYSTEM=1",
+		"GOCACHE="+goEnv("GOCACHE"), "GOPROXY=file://"+filepath.ToSlash(filepath.Join(goEnv("GOMODCACHE"), "cache", "download")),
+		"GOSUMDB=off", "GOTOOLCHAIN=local", "GOFLAGS=-modcacherw", "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@b", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@b")
+	run := func(in string, name string, args ...string) (string, error) {
+		cmd := exec.Command(name, args...)
+		cmd.Dir, cmd.Env = in, env
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	must := func(in string, name string, args ...string) string {
+		t.Helper()
+		out, err := run(in, name, args...)
+		if err != nil {
+			t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+		}
+		return strings.TrimSpace(out)
+	}
+
+	// The hook's repository: this tree as it is.
+	hook := filepath.Join(dir, "kvbench")
+	list, err := exec.Command("git", "-C", "../../..", "ls-files", "-co", "--exclude-standard").Output()
+	if err != nil {
+		t.Skip("this is no git checkout")
+	}
+	for name := range strings.FieldsSeq(string(list)) {
+		data, err := os.ReadFile(filepath.Join("../../..", name))
+		if err != nil {
+			continue // removed
+		}
+		file := filepath.Join(hook, name)
+		os.MkdirAll(filepath.Dir(file), 0o755)
+		if err := os.WriteFile(file, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(hook, "git", "init", "-q")
+	must(hook, "git", "add", "-A")
+	must(hook, "git", "commit", "-qm", "all")
+	rev := must(hook, "git", "rev-parse", "HEAD")
+
+	// The author's.
+	mine := filepath.Join(dir, "mine")
+	must(dir, "kvbench", "init", mine)
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(mine, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(".pre-commit-config.yaml", "repos:\n  - repo: "+hook+"\n    rev: "+rev+"\n    hooks:\n      - id: kvbench-vet\n        args: [--models, arch]\n")
+	must(mine, "git", "init", "-q")
+	must(mine, "pre-commit", "install")
+	must(mine, "git", "add", "-A")
+	must(mine, "git", "commit", "-qm", "start")
+
+	write("my_model_7b.yaml", "model_name: MY_MODEL_7B\nnum_layer: 32\nkv_heads: 8\nhead_dim: 128\n")
+	must(mine, "git", "add", "-A")
+	out, err := run(mine, "git", "commit", "-qm", "bad")
+	if err == nil || !strings.Contains(out, `my_model_7b.yaml:2:1: unknown key "num_layer": this is no parameter of my_model`) {
+		t.Errorf("a bad file is committed: %v\n%s", err, out)
+	}
+	write("my_model_7b.yaml", "model_name: MY_MODEL_7B\nnum_layers: 33\nkv_heads: 8\nhead_dim: 128\n")
+	must(mine, "git", "add", "-A")
+	must(mine, "git", "commit", "-qm", "good")
+}
