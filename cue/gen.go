@@ -1,22 +1,53 @@
 //go:build ignore
 
-// Gen writes snapshot.json from the CUE files.
+// Gen writes what is made from the CUE files: snapshot.json, the reference
+// pages and the schemas for editors in docs.
 package main
 
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"kvbench/engine/config"
+	"kvbench/engine/report"
+	"kvbench/engine/schema"
 )
 
 func main() {
-	data, err := config.Snapshot(os.DirFS("."), os.DirFS("../models"))
-	if err == nil {
-		err = os.WriteFile("snapshot.json", data, 0o644)
-	}
-	if err != nil {
+	if err := generate(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+func generate() error {
+	files, models := os.DirFS("."), os.DirFS("../models")
+	snapshot, err := config.Snapshot(files, models)
+	if err != nil {
+		return err
+	}
+	out := map[string][]byte{"snapshot.json": snapshot}
+	s, err := schema.Decode(snapshot)
+	if err != nil {
+		return err
+	}
+	for name, text := range report.Reference(s) {
+		out[filepath.Join("../docs/reference", name)] = text
+	}
+	l := config.NewLoader(s, files, models)
+	for _, kind := range config.Schemas {
+		if out[filepath.Join("../docs/schema", kind+".json")], err = l.SchemaJSON(kind, nil); err != nil {
+			return err
+		}
+	}
+	for name, text := range out {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }

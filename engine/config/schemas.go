@@ -1,0 +1,164 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"math"
+	"strings"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/format"
+	"cuelang.org/go/encoding/jsonschema"
+
+	"kvbench/engine/diag"
+)
+
+// Schemas are the kinds of files that a schema can be given for.
+var Schemas = []string{"config", "model", "results"}
+
+// definitions are the names of their definitions.
+var definitions = map[string]string{"config": "#Config", "results": "#Result"}
+
+// SchemaCUE gives the schema of a kind of files as CUE. Of models it gives
+// every architecture's, of the bundled ones and of those in dirs.
+func (l *Loader) SchemaCUE(kind string, dirs []string) ([]byte, error) {
+	options := []cue.Option{cue.Docs(true), cue.Attributes(false), cue.InlineImports(true), cue.Optional(true), cue.Definitions(true)}
+	file := &ast.File{}
+	err := l.eachSchema(kind, dirs, func(name string, v cue.Value) error {
+		expr, ok := v.Syntax(options...).(ast.Expr)
+		if !ok {
+			return diag.Errorf(diag.Pos{}, "the schema of %s cannot be written as CUE", name)
+		}
+		file.Decls = append(file.Decls, &ast.Field{Label: ast.NewIdent("#" + name), Value: expr})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return format.Node(file, format.Simplify())
+}
+
+// SchemaJSON gives the schema of a kind of files as JSON Schema.
+func (l *Loader) SchemaJSON(kind string, dirs []string) ([]byte, error) {
+	var schemas []ast.Expr
+	err := l.eachSchema(kind, dirs, func(name string, v cue.Value) error {
+		expr, err := jsonschema.Generate(v, &jsonschema.GenerateConfig{Version: jsonschema.VersionDraft2020_12})
+		if err == nil {
+			schemas = append(schemas, expr)
+		}
+		return fromCUE(err, diag.Pos{})
+	})
+	if err != nil {
+		return nil, err
+	}
+	expr := schemas[0]
+	if len(schemas) > 1 {
+		expr = ast.NewStruct("$schema", ast.NewString("https://json-schema.org/draft/2020-12/schema"), "anyOf", ast.NewList(schemas...))
+	}
+	v := l.builder.ctx.BuildExpr(expr)
+	text, err := v.MarshalJSON()
+	if err != nil {
+		return nil, fromCUE(err, diag.Pos{})
+	}
+	var doc map[string]any
+	if err := json.Unmarshal(text, &doc); err != nil {
+		return nil, err
+	}
+	simplify(doc)
+	if kind == "config" {
+		l.describeFields(doc)
+	}
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	err = enc.Encode(doc)
+	return out.Bytes(), err
+}
+
+// simplify writes the bounds of numbers as one constraint, where CUE's encoder
+// has several, and leaves out those that JSON's numbers cannot hold.
+func simplify(v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v {
+			simplify(item)
+		}
+	case map[string]any:
+		for _, item := range v {
+			simplify(item)
+		}
+		parts, ok := v["allOf"].([]any)
+		if !ok || len(v) > 1 {
+			return
+		}
+		all := map[string]any{}
+		for _, part := range parts {
+			object, ok := part.(map[string]any)
+			if !ok {
+				return
+			}
+			for key, value := range object {
+				bound, isNumber := value.(float64)
+				switch {
+				case key == "type" && all["type"] == "integer": // narrower than number
+				case key != "type" && !isNumber:
+					return
+				case !isNumber || math.Abs(bound) < 1<<53:
+					all[key] = value
+				}
+			}
+		}
+		delete(v, "allOf")
+		maps.Copy(v, all)
+	}
+}
+
+// describeFields adds to the schema of configurations what CUE's encoder leaves
+// out: what each field is, and its default.
+func (l *Loader) describeFields(doc map[string]any) {
+	for i := range l.schema.Fields {
+		f := &l.schema.Fields[i]
+		at := doc
+		for name := range strings.SplitSeq(f.Path, ".") {
+			properties, _ := at["properties"].(map[string]any)
+			if at, _ = properties[name].(map[string]any); at == nil {
+				break
+			}
+		}
+		if at == nil {
+			continue
+		}
+		at["description"] = f.Doc
+		if f.Default != nil {
+			at["default"] = f.Default
+		}
+	}
+}
+
+// eachSchema calls f for each definition that files of a kind may follow.
+func (l *Loader) eachSchema(kind string, dirs []string, f func(name string, v cue.Value) error) error {
+	defs, err := l.defs()
+	if err != nil {
+		return err
+	}
+	if def, ok := definitions[kind]; ok {
+		return f(def[1:], defs.LookupPath(cue.ParsePath(def)))
+	}
+	all, err := l.architectures(dirs)
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		v, err := c.params()
+		if err == nil {
+			err = f(c.arch.Name, v)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

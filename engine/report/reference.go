@@ -1,0 +1,206 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// Reference writes the reference pages of the schema, by their file names.
+func Reference(s *schema.Schema) map[string][]byte {
+	pages := map[string][]byte{}
+	for name, write := range map[string]func(*page, *schema.Schema){
+		"configuration.md": configPage, "nixlbench-flags.md": flagsPage, "backends.md": backendsPage,
+		"limits.md": limitsPage, "formulas.md": formulasPage,
+	} {
+		p := &page{}
+		write(p, s)
+		pages[name] = p.Bytes()
+	}
+	return pages
+}
+
+// page is a Markdown page.
+type page struct{ bytes.Buffer }
+
+func (p *page) text(format string, args ...any) { fmt.Fprintf(p, format+"\n", args...) }
+
+// row writes a row of a table; the first of a table is its heading.
+func (p *page) row(cells ...string) {
+	for i, c := range cells {
+		cells[i] = cell(c)
+	}
+	p.text("| %s |", strings.Join(cells, " | "))
+}
+
+func (p *page) table(heads ...string) {
+	p.text("")
+	p.row(heads...)
+	p.text("|%s", strings.Repeat("---|", len(heads)))
+}
+
+// literal writes a value as code, or a dash for an empty one.
+func literal(v any) string {
+	text := fmt.Sprint(v)
+	if v == nil || text == "" {
+		return "-"
+	}
+	return "`" + text + "`"
+}
+
+func literals(list []string) string {
+	if len(list) == 0 {
+		return "-"
+	}
+	return "`" + strings.Join(list, "`, `") + "`"
+}
+
+func configPage(p *page, s *schema.Schema) {
+	p.text("# Configuration fields\n\nEvery field may be left out; its flag replaces it. Formulas know it by its name there.")
+	p.table("field", "flag", "in formulas", "allowed", "default", "meaning")
+	for _, f := range s.Fields {
+		allowed := f.Allowed
+		if len(f.Values) > 0 {
+			allowed = literals(f.Values)
+		}
+		p.row("`"+f.Path+"`", "`--"+f.Flag+"`", "`"+f.Var+"`", allowed, literal(f.Default), f.Doc)
+	}
+	p.text("\n## Number formats")
+	p.table("format", "bytes of an element")
+	for _, name := range schema.Keys(s.Dtypes) {
+		p.row("`"+name+"`", s.Dtypes[name].Text)
+	}
+	p.text("\n## Quantities")
+	p.table("name", "unit", "meaning", "formula")
+	for _, q := range s.Quantities {
+		formula := "the architecture's"
+		if !q.Formula.IsZero() {
+			formula = "`" + q.Formula.Text + "`"
+		}
+		p.row("`"+q.Name+"`", strings.ReplaceAll(q.Unit, "1", "-"), q.Doc, formula)
+	}
+}
+
+func flagsPage(p *page, s *schema.Schema) {
+	n := &s.Nixlbench
+	p.text("# nixlbench's flags\n\nOf the releases %s to %s; plans are for %s unless another is asked for. A flag that a release lacks is refused.",
+		n.Releases[0], n.Releases[len(n.Releases)-1], n.Default)
+	p.table("flag", "type", "default", "releases", "values", "meaning")
+	for _, name := range schema.Keys(n.Flags) {
+		f := n.Flags[name]
+		help := f.Help
+		if !f.Computed.IsZero() {
+			help += " (the plan's: `" + f.Computed.Text + "`)"
+		}
+		if f.Env != "" {
+			help += " (passed as `" + f.Env + "`)"
+		}
+		var values []string
+		for _, v := range schema.Keys(f.Values) {
+			text := "`" + v + "`"
+			if span := n.Span(f.Values[v]); span != n.SpanOfFlag(f) {
+				text += " (" + span + ")"
+			}
+			values = append(values, text)
+		}
+		for i, era := range f.Eras {
+			cells := []string{"`--" + name + "`", era.Type, literal(era.Default), n.Span(era.Era), orDash(strings.Join(values, ", ")), help}
+			if i > 0 {
+				cells[4], cells[5] = "", ""
+			}
+			p.row(cells...)
+		}
+	}
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func backendsPage(p *page, s *schema.Schema) {
+	n := &s.Nixlbench
+	p.text("# Transfer backends\n\nWhat a source and a destination set, in order of preference: without either, the first is taken. A fitted plan sets what nixlbench really goes by.")
+	p.table("backend", "releases", "class", "from", "to", "sets", "sets when fitted")
+	for _, name := range schema.Keys(n.Backends) {
+		b := n.Backends[name]
+		for i, t := range b.Transfers {
+			cells := []string{"`" + name + "`", n.Span(b.Era), b.Class, t.Source, t.Destination, settings(t.Set), settings(t.Fit)}
+			if t.Fit == nil {
+				cells[6] = "the same"
+			}
+			if i > 0 {
+				cells[0], cells[1], cells[2] = "", "", ""
+			}
+			p.row(cells...)
+		}
+	}
+}
+
+func settings(set map[string]string) string {
+	var list []string
+	for _, name := range schema.Keys(set) {
+		list = append(list, "`--"+name+" "+set[name]+"`")
+	}
+	return strings.Join(list, ", ")
+}
+
+func limitsPage(p *page, s *schema.Schema) {
+	n := &s.Nixlbench
+	p.text("# Limits\n\nWhat nixlbench holds a run to. A plan that breaks one is warned about; `--fit` applies the fixes to what was not given.")
+	p.table("limit", "releases", "backends", "must hold", "otherwise nixlbench", "fix")
+	for _, l := range n.Limits {
+		backends := "all"
+		if len(l.Backends) > 0 {
+			backends = strings.Join(l.Backends, ", ")
+		}
+		fixes := map[string]string{}
+		for name, f := range l.Fix {
+			fixes[name] = f.Text
+		}
+		p.row(l.Name, n.Span(l.Era), backends, "`"+l.Require.Text+"`", l.Message, orDash(settings(fixes)))
+	}
+	p.text("\n## Values that they use")
+	p.table("name", "formula")
+	for _, name := range schema.Keys(n.Let) {
+		p.row("`"+name+"`", "`"+n.Let[name].Text+"`")
+	}
+	p.text("\n## Results that are not to be trusted")
+	p.table("doubt", "releases", "backends", "when", "because")
+	for _, d := range n.Doubts {
+		backends := "all"
+		if len(d.Backends) > 0 {
+			backends = strings.Join(d.Backends, ", ")
+		}
+		because := d.Message
+		if d.Note {
+			because += " (a note only)"
+		}
+		p.row(d.Name, n.Span(d.Era), backends, "`"+d.When.Text+"`", because)
+	}
+}
+
+func formulasPage(p *page, s *schema.Schema) {
+	p.text("# Formulas\n\n" +
+		"Numbers are exact fractions of 64-bit integers. Only the functions that say so round; a number that does not fit,\n" +
+		"a division by zero, and a byte count that is not whole are errors.\n\n" +
+		"## Operators\n\n" +
+		"`+ - * / %%` on numbers (`%%` on whole ones that are not negative), `== !=` on numbers, texts and truth values,\n" +
+		"`< <= > >=` on numbers, `and or not` on truth values, `contains startsWith endsWith` on texts, `in` on lists,\n" +
+		"`condition ? a : b`, `list[i]` counting from 0, and `table[key]`.\n\n## Functions")
+	p.table("function", "gives")
+	for _, f := range formula.Functions() {
+		p.row("`"+f.Usage+"`", f.Doc)
+	}
+	p.text("\n## Names\n\nA formula may use the architecture's parameters and formulas, the fields of the [configuration](configuration.md), " +
+		"[nixlbench's flags](nixlbench-flags.md), and these:")
+	p.table("name", "formula")
+	for _, name := range schema.Keys(s.Let) {
+		p.row("`"+name+"`", "`"+s.Let[name].Text+"`")
+	}
+}
