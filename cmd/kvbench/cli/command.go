@@ -31,6 +31,8 @@ type command struct {
 	long  string
 	flags []*flagSpec
 	exec  func(context.Context, *command) error
+	// complete gives what the next of the words may be, after those given.
+	complete func(words []string) []string
 
 	given map[string]bool // by the arguments
 	set   map[string]bool // by whatever

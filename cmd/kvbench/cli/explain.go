@@ -24,12 +24,13 @@ func (a *app) explainCmd() *command {
 		a.releaseFlag(a.schema.Nixlbench.Default),
 		releasesFlag())
 	return &command{
-		name:  "explain",
-		words: "[NAME]",
-		short: "Show the equations behind a plan",
-		long:  explainLong,
-		flags: append(flags, a.benchFlags()...),
-		exec:  a.explain,
+		name:     "explain",
+		words:    "[NAME]",
+		short:    "Show the equations behind a plan",
+		long:     explainLong,
+		flags:    append(flags, a.benchFlags()...),
+		exec:     a.explain,
+		complete: a.explainable,
 	}
 }
 

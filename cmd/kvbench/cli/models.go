@@ -38,7 +38,8 @@ func (a *app) modelsCmd() *command {
 			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json"}, help: "Output format"},
 			configFlag(),
 		},
-		exec: a.models,
+		exec:     a.models,
+		complete: a.completeModels,
 	}
 }
 

@@ -25,7 +25,8 @@ func (a *app) schemaCmd() *command {
 			{name: "format", arg: "FORMAT", group: groupOutput, def: "json-schema", values: []string{"json-schema", "cue"}, help: "Output format"},
 			configFlag(),
 		},
-		exec: a.printSchema,
+		exec:     a.printSchema,
+		complete: func([]string) []string { return config.Schemas },
 	}
 }
 

@@ -1,0 +1,68 @@
+package cli_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestCompletionBash sources the script in a real bash and completes words as
+// readline has it do.
+func TestCompletionBash(t *testing.T) {
+	if _, err := exec.LookPath("bash"); err != nil {
+		t.Skip("bash is not installed")
+	}
+	for _, test := range []struct{ words, want string }{
+		{"kvbench pl", "plan"},
+		{"kvbench ", "plan explain profile kvcache iosize models init vet schema nixlbench completion version"},
+		{"kvbench help ver", "version"},
+		{"kvbench plan --backe", "--backend"},
+		{"kvbench plan --model_c", "--model_config --model_configs"},
+		{"kvbench plan --model-c", "--model-config --model-configs"},
+		{"kvbench plan --backend G", "GDS GDS_MT GPUNETIO GUSLI"},
+		{"kvbench plan --backend = PO", "POSIX"}, // bash makes three words of --backend=PO
+		{"kvbench plan --kvcache_quant_mode f", "fp8 fp16 fp32 fp4"},
+		{"kvbench plan --op_type ", "READ WRITE"},
+		{"kvbench plan --tp 8 --access_pattern ", "block layer"},
+		{"kvbench kvcache --model qwen3_8", "qwen3_8b"},
+		{"kvbench kvcache --models mine --model se", "seven"},
+		{"kvbench models show gpt", "gpt_oss_120b gpt_oss_20b gpt_oss"},
+		{"kvbench models s", "show"},
+		{"kvbench explain batch", "batch_size"},
+		{"kvbench schema --format c", "cue"},
+		{"kvbench schema m", "model"},
+		{"kvbench completion z", "zsh"},
+		{"kvbench plan --fit --for", "--format"}, // --fit takes no word
+		{"kvbench plan --model_config ex", ""},   // files are bash's own
+		{"kvbench vet ", ""},
+		{"kvbench nonsense ", ""},
+	} {
+		words := strings.Split(test.words, " ")
+		script := `source <(kvbench completion bash)
+mkdir -p mine && printf 'model_name: SEVEN\n' > mine/seven.yaml
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+_kvbench
+echo "${COMPREPLY[*]}"`
+		cmd := exec.Command("bash", append([]string{"-c", script, "bash"}, words...)...)
+		cmd.Dir = t.TempDir()
+		out, err := cmd.CombinedOutput()
+		if err != nil || strings.TrimSpace(string(out)) != test.want {
+			t.Errorf("%q is completed with %q (%v), want %q", test.words, out, err, test.want)
+		}
+	}
+	out, err := exec.Command("bash", "-c", "source <(kvbench completion bash); complete -p kvbench").CombinedOutput()
+	if err != nil || strings.TrimSpace(string(out)) != "complete -o default -F _kvbench kvbench" {
+		t.Errorf("%v %s", err, out)
+	}
+}
+
+// TestCompletionZsh: the script loads in a real zsh, where there is one.
+func TestCompletionZsh(t *testing.T) {
+	if _, err := exec.LookPath("zsh"); err != nil {
+		t.Skip("zsh is not installed")
+	}
+	out, err := exec.Command("zsh", "-fc", "autoload -Uz compinit; compinit -D; source <(kvbench completion zsh); whence -w _kvbench; print $_comps[kvbench]").CombinedOutput()
+	if err != nil || strings.TrimSpace(string(out)) != "_kvbench: function\n_kvbench" {
+		t.Errorf("%v %s", err, out)
+	}
+}
