@@ -137,3 +137,27 @@ func save(t *testing.T, name, text string) {
 		t.Fatal(err)
 	}
 }
+
+// TestGuideLines: the guide's architecture with its model takes at most 15
+// lines of data.
+func TestGuideLines(t *testing.T) {
+	guide, err := os.ReadFile("../../../docs/adding-a-new-model-architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, files := 0, 0
+	for _, m := range docBlock.FindAllStringSubmatch(string(guide), -1) {
+		if m[1] != "arch/toy.cue" && m[1] != "toy_7b.yaml" {
+			continue
+		}
+		files++
+		for line := range strings.Lines(m[3]) {
+			if strings.TrimSpace(line) != "" {
+				lines++
+			}
+		}
+	}
+	if files != 2 || lines > 15 {
+		t.Errorf("%d files with %d lines, want 2 with at most 15", files, lines)
+	}
+}
