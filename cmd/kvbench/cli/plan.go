@@ -78,7 +78,7 @@ func (a *app) plan(_ context.Context, c *command) error {
 		plans = append(plans, pl)
 	}
 	if masked {
-		a.print.Print(diag.Warnf(diag.Pos{}, "secrets are masked: the command does not run as it is").WithHint("--show_secrets prints them"))
+		a.print.Print(maskedWarning())
 	}
 	// Everything is written at once: a plan that fails leaves no half output.
 	var out bytes.Buffer
@@ -97,6 +97,11 @@ func (a *app) plan(_ context.Context, c *command) error {
 		errs.Add(err)
 	}
 	return errs.Err()
+}
+
+// maskedWarning goes with commands that hold [nixlbench.Mask].
+func maskedWarning() *diag.Diag {
+	return diag.Warnf(diag.Pos{}, "secrets are masked: the command does not run as it is").WithHint("--show_secrets prints them")
 }
 
 func quantityNames(pl *plan.Plan) []string {

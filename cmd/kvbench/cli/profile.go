@@ -66,7 +66,8 @@ type profile struct {
 	resume   bool
 	secrets  bool
 	failed   bool
-	shown    bool
+	shown    bool     // a command
+	masked   bool     // a secret in it
 	closed   bool     // nobody reads stdout any more
 	left     []string // files that nixlbench left
 	progress progress
@@ -256,7 +257,7 @@ func (p *profile) run(ctx context.Context) error {
 
 // one runs a point once. The error ends the command.
 func (p *profile) one(ctx context.Context, pt *point, repeat int) error {
-	if p.resume {
+	if p.session.Journal != nil && p.resume {
 		if rec := p.session.Journal.Done(runner.Hash(pt.Plan, repeat)); rec != nil {
 			pt.records = append(pt.records, rec)
 			p.progress.plain("%s is done already", p.label(pt.Plan, repeat))
@@ -319,14 +320,19 @@ func (p *profile) show(run *runner.Run) {
 	}
 	p.shown = true
 	report.Header(&out, p.schema.Views["profile"], run.Plan)
-	shown := nixlbench.NewCommand(p.session.Program, run.Shown(p.secrets))
+	flags := run.Shown(p.secrets)
+	if _, hid := nixlbench.Masked(run.Flags); hid && !p.secrets && !p.masked {
+		p.masked = true
+		p.progress.print(func() { p.print.Print(maskedWarning()) })
+	}
+	shown := nixlbench.NewCommand(p.session.Program, flags)
 	out.WriteString(shown.Shell())
 	if n := run.Processes; n > 1 && run.Launch == runner.LaunchSingle {
 		others := "on the other host"
 		if n > 2 {
 			others = fmt.Sprintf("%d times on the other hosts", n-1)
 		}
-		fmt.Fprintf(&out, "\nThe same %s:\n%s", others, nixlbench.Shell(run.Shown(p.secrets)))
+		fmt.Fprintf(&out, "\nThe same %s:\n%s", others, nixlbench.Shell(flags))
 	}
 	if !p.dryRun {
 		out.WriteString("\n")
