@@ -146,6 +146,34 @@ func (s *Scope) Compile() (*Program, error) {
 	return c.p, nil
 }
 
+// With gives a program that has one formula more; what is wrong with that one
+// is the error. Names of p are names of the new program too, under the same
+// [Ref]s; other formulas cannot refer to the new one.
+func (p *Program) With(name string, src Source, want Kind) (*Program, Ref, error) {
+	q := &Program{slots: slices.Clip(p.slots), names: p.names, count: p.count}
+	c := newCompiler(0)
+	c.p = q
+	r := c.add(slot{unit: unit{name, src}, class: derived}, want)
+	syntax, errs := q.slots[r].unit.parse()
+	if len(errs) > 0 {
+		return nil, 0, diag.List(errs)
+	}
+	for _, n := range syntax.names {
+		if u, ok := q.names[n.name]; ok {
+			q.slots[r].uses = append(q.slots[r].uses, u)
+		}
+	}
+	c.parsed[r] = syntax
+	c.compile(r)
+	if errs := c.errs[r]; len(errs) > 0 {
+		return nil, 0, diag.List(errs)
+	}
+	s := &q.slots[r]
+	s.index = q.count[s.kind]
+	q.count[s.kind]++
+	return q, r, nil
+}
+
 // Ref finds a declared name.
 func (p *Program) Ref(name string) (Ref, bool) {
 	r, ok := p.names[name]
