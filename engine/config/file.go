@@ -114,7 +114,7 @@ func (l *Loader) kindOf(doc *document) Kind {
 		switch {
 		case top == nameParam:
 			return KindModel
-		case isSection(l.schema, top):
+		case isSection(l.schema, top), top == sweepSection:
 			return KindConfig
 		case diag.Nearest(top, sections) != "":
 			near = KindConfig
@@ -170,5 +170,5 @@ func (l *Loader) sections() []string {
 		name, _, _ := strings.Cut(l.schema.Fields[i].Path, ".")
 		names = append(names, name)
 	}
-	return slices.Compact(names)
+	return append(slices.Compact(names), sweepSection)
 }

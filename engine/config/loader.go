@@ -31,6 +31,7 @@ type Loader struct {
 	models  fs.FS
 	builder *builder
 	defs    func() (cue.Value, error) // the package kvbench
+	axes    sync.Map                  // of overrides, as they were read
 }
 
 // NewLoader gives a loader for a schema whose CUE files are in files (the
@@ -47,6 +48,8 @@ type Override struct {
 	Path   string
 	Text   string
 	Origin Origin
+	// Axis lets the text be a list or a range.
+	Axis bool
 }
 
 // Config is how a model is run: every field's value by its name in formulas.
@@ -54,6 +57,9 @@ type Override struct {
 type Config struct {
 	File   string
 	Values map[string]Value
+	// Axes are the fields that have several values, in the schema's order; in
+	// Values they have their first.
+	Axes []Axis
 }
 
 // Config reads a configuration file (none when file is empty), lays preset and
@@ -71,14 +77,29 @@ func (l *Loader) Config(file string, preset map[string]map[string]any, command s
 }
 
 func (l *Loader) config(file string, doc *document, preset map[string]map[string]any, command string, overrides []Override) (*Config, error) {
+	var errs diag.List
+	doc, axes, err := l.sweepOf(doc)
+	errs.Add(err)
 	layers := []*document{doc, presetLayer(preset, command), {}}
 	for _, o := range overrides {
-		layers[2].leaves = append(layers[2].leaves, leaf{path: o.Path, expr: l.literal(o), origin: o.Origin})
+		over := leaf{path: o.Path, origin: o.Origin}
+		delete(axes, o.Path)
+		if o.Axis {
+			a, err := l.overrideAxis(l.schema.Field(o.Path), o)
+			errs.Add(err)
+			if err != nil {
+				continue
+			}
+			axes[o.Path] = a
+			over.expr = a.first
+		} else {
+			over.expr = l.literal(o)
+		}
+		layers[2].leaves = append(layers[2].leaves, over)
 	}
 	merged := merge(layers...)
 	merged.file = file
 
-	var errs diag.List
 	merged.dropEmptySections(l.schema)
 	errs.Add(merged.dropUnknown(l.fieldPaths(), l.flagPath, "this is no field of a configuration"))
 	defs, err := l.defs()
@@ -104,6 +125,9 @@ func (l *Loader) config(file string, doc *document, preset map[string]map[string
 			if v, ok := value(leaf.expr); ok {
 				c.Values[f.Var] = Value{v, leaf.origin}
 			}
+		}
+		if a := axes[f.Path]; a != nil && len(a.Values) > 1 {
+			c.Axes = append(c.Axes, a.Axis)
 		}
 	}
 	return c, errs.Err()

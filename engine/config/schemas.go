@@ -136,6 +136,44 @@ func (l *Loader) describeFields(doc map[string]any) {
 			at["default"] = f.Default
 		}
 	}
+	l.describeAxes(doc)
+}
+
+// describeAxes says which axes a sweep may have: each a value of its field, a
+// range, or a list of both.
+func (l *Loader) describeAxes(doc map[string]any) {
+	properties, _ := doc["properties"].(map[string]any)
+	sweep, _ := properties[sweepSection].(map[string]any)
+	if sweep == nil {
+		return
+	}
+	axes := map[string]any{}
+	for i := range l.schema.Fields {
+		f := &l.schema.Fields[i]
+		section, name, _ := strings.Cut(f.Path, ".")
+		fields, _ := properties[section].(map[string]any)
+		fields, _ = fields["properties"].(map[string]any)
+		field, _ := fields[name].(map[string]any)
+		if f.Flag == "" || field == nil {
+			continue
+		}
+		value := maps.Clone(field)
+		delete(value, "default")
+		delete(value, "description")
+		item := map[string]any{"anyOf": []any{value, map[string]any{"type": "string"}}}
+		axes[f.Flag] = map[string]any{
+			"description": f.Doc,
+			"anyOf": []any{value, map[string]any{"type": "string"},
+				map[string]any{"type": "array", "items": item, "minItems": 1, "maxItems": MaxAxis}},
+		}
+		if !f.Number {
+			item["anyOf"] = []any{value}
+		}
+	}
+	sweep["type"] = "object"
+	sweep["description"] = "What a sweep varies: lists, or ranges such as 1024..131072x2 (multiplying) and 16..256+16 (adding)"
+	sweep["properties"] = axes
+	sweep["additionalProperties"] = false
 }
 
 // eachSchema calls f for each definition that files of a kind may follow.

@@ -68,6 +68,7 @@ func configPage(p *page, s *schema.Schema) {
 		}
 		p.row("`"+f.Path+"`", "`--"+f.Flag+"`", "`"+f.Var+"`", allowed, literal(f.Default), f.Doc)
 	}
+	p.text("\nThe section `sweep` gives fields several values, by the names of their flags: `sweep: {tp: [1, 2], isl: 1024..131072x2}`.")
 	p.text("\n## Number formats")
 	p.table("format", "bytes of an element")
 	for _, name := range schema.Keys(s.Dtypes) {

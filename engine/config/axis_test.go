@@ -1,0 +1,164 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kvbench/engine/config"
+)
+
+func axisOverride(path, flag, text string) config.Override {
+	return config.Override{Path: path, Text: text, Origin: config.Origin{Kind: config.FromFlag, Name: flag}, Axis: true}
+}
+
+func texts(a config.Axis) string {
+	var list []string
+	for _, v := range a.Values {
+		list = append(list, v.Text())
+	}
+	return strings.Join(list, " ")
+}
+
+// TestAxisText reads axes as the command line has them.
+func TestAxisText(t *testing.T) {
+	for _, test := range []struct{ path, flag, text, want string }{
+		{"strategy.tp_size", "tp", "1,2,4,8", "1 2 4 8"},
+		{"strategy.tp_size", "tp", "8, 1", "8 1"},
+		{"strategy.tp_size", "tp", "7", ""},
+		{"strategy.tp_size", "tp", "7..7x2", ""},
+		{"runtime.isl", "isl", "1024..131072x2", "1024 2048 4096 8192 16384 32768 65536 131072"},
+		{"runtime.isl", "isl", "1..100x10", "1 10 100"},
+		{"runtime.isl", "isl", "1..99x10", "1 10"},
+		{"runtime.isl", "isl", "1Ki..4Kix2", "1024 2048 4096"},
+		{"runtime.isl", "isl", "9223372036854775806..9223372036854775807+1", "9223372036854775806 9223372036854775807"},
+		{"runtime.isl", "isl", "4611686018427387904..9223372036854775807x2", ""},
+		{"runtime.osl", "osl", "0..3+1", "0 1 2 3"},
+		{"system.page_size", "page_size", "16..64+16,100", "16 32 48 64 100"},
+		{"system.access_pattern", "access_pattern", "block, layer", "block layer"},
+		{"strategy.kvcache_quant_mode", "kvcache_quant_mode", "fp8,bf16", "fp8 bf16"},
+		{"system.hardware", "hardware", `H100\, 80 GB,B200`, "H100, 80 GB B200"},
+		{"system.hardware", "hardware", "a..bx2", ""},
+	} {
+		_, l := loader(t)
+		c, err := l.Config("", nil, "", []config.Override{axisOverride(test.path, test.flag, test.text)})
+		if err != nil {
+			t.Errorf("%s: %v", test.text, err)
+			continue
+		}
+		got := ""
+		if len(c.Axes) > 0 {
+			got = texts(c.Axes[0])
+			if first, _, _ := strings.Cut(test.want, " "); c.Values[c.Axes[0].Field.Var].Text() != first && test.flag != "hardware" {
+				t.Errorf("%s: the configuration has %s", test.text, c.Values[c.Axes[0].Field.Var].Text())
+			}
+		}
+		if got != test.want {
+			t.Errorf("%s gives %q, want %q", test.text, got, test.want)
+		}
+	}
+}
+
+// TestAxisWrong: what no axis can be is refused, in the words that a single
+// value would be.
+func TestAxisWrong(t *testing.T) {
+	long := strings.Repeat("1,", 10_000) + "1"
+	for _, test := range []struct{ path, flag, text, want string }{
+		{"strategy.tp_size", "tp", "1,0", "--tp: 0 is not allowed: want a whole number, 1 or more"},
+		{"strategy.tp_size", "tp", "0..4+1", "--tp: 0 is not allowed: want a whole number, 1 or more"},
+		{"strategy.tp_size", "tp", "1,x", `--tp: "x" is not allowed: want a whole number, 1 or more`},
+		{"strategy.tp_size", "tp", "1,,2", `--tp: "" is not allowed: want a whole number, 1 or more`},
+		{"strategy.tp_size", "tp", "1,2.5", "--tp: 2.5 is not allowed: want a whole number, 1 or more"},
+		{"strategy.tp_size", "tp", "1,9223372036854775808", "--tp: 9223372036854775808 does not fit in 64 bits: want a whole number, 1 or more"},
+		{"strategy.tp_size", "tp", "1,2,1", "--tp: 1 is given twice"},
+		{"strategy.tp_size", "tp", "1..8", `--tp: the range "1..8" has no step`},
+		{"strategy.tp_size", "tp", "8..1x2", `--tp: the range "8..1x2" goes downwards: write the smaller number first`},
+		{"strategy.tp_size", "tp", "1..8x1", `--tp: the range "1..8x1" does not get on: it must begin at 1 or more and multiply by 2 or more`},
+		{"strategy.tp_size", "tp", "1..8+0", `--tp: the range "1..8+0" does not get on: it must add 1 or more`},
+		{"strategy.tp_size", "tp", "a..bx2", `--tp: "a..bx2" is no range of whole numbers`},
+		{"strategy.tp_size", "tp", "1..10001+1", "--tp: the axis has more than 10000 values"},
+		{"strategy.tp_size", "tp", "1..1000000000000+1", "--tp: the axis has more than 10000 values"},
+		{"strategy.tp_size", "tp", long, "--tp: the axis has more than 10000 values"},
+		{"strategy.kvcache_quant_mode", "kvcache_quant_mode", "fp8,fp9", `--kvcache_quant_mode: "fp9" is not allowed: want one of fp8, int8, fp16, bfloat16, bf16, fp32, int4, fp4, nvfp4`},
+	} {
+		_, l := loader(t)
+		_, err := l.Config("", nil, "", []config.Override{axisOverride(test.path, test.flag, test.text)})
+		if err == nil || err.Error() != test.want {
+			t.Errorf("%.40s gives\n%v, want\n%s", test.text, err, test.want)
+		}
+	}
+	if _, l := loader(t); true {
+		c, err := l.Config("", nil, "", []config.Override{axisOverride("strategy.tp_size", "tp", "1..10000+1")})
+		if err != nil || len(c.Axes) != 1 || len(c.Axes[0].Values) != 10_000 {
+			t.Errorf("10000 values are refused: %v", err)
+		}
+	}
+}
+
+// TestSweepSection reads axes of files, which flags replace.
+func TestSweepSection(t *testing.T) {
+	_, l := loader(t)
+	dir := t.TempDir()
+	read := func(name, text string, overrides ...config.Override) (*config.Config, error) {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return l.Config(file, nil, "", overrides)
+	}
+	yaml := "runtime: {num_requests: 3}\nsweep:\n  page_size: [16, \"32..64+16\", 100]\n  tp: 1..4x2\n  access_pattern: block,layer\n  isl: 7\n"
+	for name, text := range map[string]string{
+		"a.yaml": yaml,
+		"a.json": `{"runtime": {"num_requests": 3}, "sweep": {"page_size": [16, "32..64+16", 100], "tp": "1..4x2", "access_pattern": "block,layer", "isl": 7}}`,
+		"a.cue":  "runtime: num_requests: 3\nsweep: {page_size: [16, \"32..64+16\", 100], tp: \"1..4x2\", access_pattern: \"block,layer\", isl: 7}\n",
+	} {
+		c, err := read(name, text)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		var got []string
+		for _, a := range c.Axes {
+			got = append(got, a.Field.Flag+": "+texts(a))
+		}
+		want := "tp: 1 2 4; access_pattern: block layer; page_size: 16 32 48 64 100"
+		if s := strings.Join(got, "; "); s != want {
+			t.Errorf("%s has the axes %q, want %q", name, s, want)
+		}
+		if v := c.Values["isl"]; v.Text() != "7" {
+			t.Errorf("%s: isl is %s", name, v.Text())
+		}
+	}
+	c, err := read("a.yaml", yaml, axisOverride("strategy.tp_size", "tp", "5"), axisOverride("system.page_size", "page_size", "1,2"))
+	if err != nil || len(c.Axes) != 2 || texts(c.Axes[1]) != "1 2" || c.Values["tp_size"].Text() != "5" {
+		t.Errorf("flags do not replace a file's axes: %v %v", c, err)
+	}
+	for text, want := range map[string]string{
+		"sweep: 3\n":                  "b.yaml:1:8: sweep: 3 is not allowed: want a mapping from flags to lists or ranges",
+		"sweep:\n":                    "",
+		"sweep: {}\n":                 "",
+		"sweep:\n  tq: [1, 2]\n":      `b.yaml:2:3: unknown key "sweep.tq": a sweep has no such axis`,
+		"sweep:\n  tp_size: [1, 2]\n": `b.yaml:2:3: unknown key "sweep.tp_size": a sweep has no such axis`,
+		"sweep:\n  strategy:\n    tp_size: [1, 2]\n":     `b.yaml:3:5: unknown key "sweep.strategy.tp_size": a sweep has no such axis`,
+		"sweep:\n  tp: []\n":                             "b.yaml:2:7: sweep.tp: the list is empty",
+		"sweep:\n  tp: [1, 0]\n":                         "b.yaml:2:11: strategy.tp_size: 0 is not allowed: want a whole number, 1 or more",
+		"sweep:\n  tp: [0, 1]\n":                         "b.yaml:2:8: strategy.tp_size: 0 is not allowed: want a whole number, 1 or more",
+		"sweep:\n  tp: [1, [2]]\n":                       "b.yaml:2:7: sweep.tp: a list is not allowed: want a list or a range of values, each a whole number, 1 or more",
+		"sweep:\n  tp: [1, true]\n":                      "b.yaml:2:11: strategy.tp_size: true is not allowed: want a whole number, 1 or more",
+		"sweep:\n  tp: true\n":                           "b.yaml:2:7: sweep.tp: a single value is not allowed: want a list or a range of values, each a whole number, 1 or more",
+		"sweep:\n  tp: [1, 1]\n":                         "b.yaml:2:11: sweep.tp: 1 is given twice",
+		"sweep:\n  tp: 1..2\n":                           `b.yaml:2:7: sweep.tp: the range "1..2" has no step`,
+		"strategy: {tp_size: 2}\nsweep:\n  tp: [1, 2]\n": "b.yaml:3:8: sweep.tp: strategy.tp_size has a value already, at b.yaml:1:21",
+		"sweep:\n  access_pattern: [block, 3]\n":         "b.yaml:2:27: system.access_pattern: 3 is not allowed: want a text, not empty",
+	} {
+		_, err := read("b.yaml", text)
+		got := ""
+		if err != nil {
+			got = strings.ReplaceAll(err.Error(), dir+"/", "")
+		}
+		if got != want {
+			t.Errorf("%q gives\n%s, want\n%s", text, got, want)
+		}
+	}
+}
