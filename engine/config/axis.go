@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -391,4 +392,9 @@ func (c *Config) Points() uint64 {
 		n *= k
 	}
 	return n
+}
+
+// Varies reports whether a field, by its name in formulas, has several values.
+func (c *Config) Varies(name string) bool {
+	return slices.ContainsFunc(c.Axes, func(a Axis) bool { return a.Field.Var == name })
 }

@@ -30,7 +30,9 @@ type command struct {
 	short string
 	long  string
 	flags []*flagSpec
-	exec  func(context.Context, *command) error
+	// axes lets overrides and configurations have several values.
+	axes bool
+	exec func(context.Context, *command) error
 	// complete gives what the next of the words may be, after those given.
 	complete func(words []string) []string
 
@@ -267,6 +269,11 @@ func (a *app) configs(c *command, loader *config.Loader) ([]*config.Config, erro
 	var list []*config.Config
 	for _, file := range files {
 		cfg, err := loader.Config(file, a.schema.Views[c.name].Preset, c.name, overrides)
+		if err == nil && len(cfg.Axes) > 0 && !c.axes {
+			axis := cfg.Axes[0]
+			err = axis.Values[0].Origin.Errorf("%s has %d values: %s %s takes one", axis.Field.Path, len(axis.Values), program, c.name).
+				WithHint("choose one with --%s, or see all with %s plan", axis.Field.Flag, program)
+		}
 		errs.Add(err)
 		if err == nil {
 			list = append(list, cfg)
@@ -286,15 +293,25 @@ func (c *command) dirs() []string {
 
 // warnMissing warns about values that nobody gave and the results depend on.
 func (a *app) warnMissing(j job, results []string) {
+	for _, d := range a.missing(j, results) {
+		a.print.Print(d)
+	}
+}
+
+// missing gives the warnings about values that nobody gave and the results
+// depend on.
+func (a *app) missing(j job, results []string) []*diag.Diag {
+	var list []*diag.Diag
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
 		v := j.Config.Values[f.Var]
 		if !f.Expected || v.Origin.Kind != config.FromDefault || !j.planner.Reads(f.Var, results...) {
 			continue
 		}
-		a.print.Print(diag.Warnf(diag.Pos{File: j.Config.File}, "%s is not given: %s is taken for it", f.Path, v.Text()).
+		list = append(list, diag.Warnf(diag.Pos{File: j.Config.File}, "%s is not given: %s is taken for it", f.Path, v.Text()).
 			WithHint("give it with --%s", f.Flag))
 	}
+	return list
 }
 
 // rowNames lists the values that a view shows.

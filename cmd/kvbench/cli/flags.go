@@ -135,7 +135,7 @@ func (c *command) overrides(s *schema.Schema) []config.Override {
 	for i := range s.Fields {
 		f := &s.Fields[i]
 		if text, from, ok := c.value(f.Flag); ok {
-			list = append(list, config.Override{Path: f.Path, Text: text, Origin: from})
+			list = append(list, config.Override{Path: f.Path, Text: text, Origin: from, Axis: c.axes})
 		}
 	}
 	return list

@@ -17,18 +17,28 @@ schema's defaults, the configuration file, the environment and the command
 line, the later over the earlier.
 
 Limits that nixlbench would refuse the plan by are warned about; --fit changes
-what you did not give until it is accepted.`
+what you did not give until it is accepted.
+
+An override takes several values too: a list (1,2,4), or a range that multiplies
+(1024..131072x2) or adds (16..256+16), both ends included; a comma that belongs
+to a value is written \,. The plans of all combinations are then rows of a table,
+of CSV or of JSON lines: model by model, configuration by configuration, then
+override by override as they are listed below, the last changing first. --where
+leaves rows out, --sort and --top choose among them, --columns says what they
+show. A configuration may have the same lists and ranges in its section sweep.`
 
 // planCmd prints nixlbench commands.
 func (a *app) planCmd() *command {
 	flags := append(a.commonFlags(),
-		&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "csv"}, help: "Output format"},
+		&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "csv", "jsonl", "table"}, help: "Output format; of several values table, csv or jsonl"},
 		&flagSpec{name: "fit", bool: true, group: groupOutput, help: "Change ungiven values until the release accepts the plan"},
 		&flagSpec{name: "show_secrets", bool: true, group: groupOutput, help: "Print secrets instead of masking them"},
 		a.releaseFlag(a.schema.Nixlbench.Default),
 		releasesFlag())
+	flags = append(flags, sweepFlags()...)
 	return &command{
 		name:  "plan",
+		axes:  true,
 		short: "Print the nixlbench command that moves a model's KV cache",
 		long:  planLong,
 		flags: append(flags, a.benchFlags()...),
@@ -36,7 +46,7 @@ func (a *app) planCmd() *command {
 	}
 }
 
-func (a *app) plan(_ context.Context, c *command) error {
+func (a *app) plan(ctx context.Context, c *command) error {
 	var errs diag.List
 	format, err := c.choice("format")
 	errs.Add(err)
@@ -56,11 +66,16 @@ func (a *app) plan(_ context.Context, c *command) error {
 	}
 	jobs, err := a.prepare(c, release, given)
 	errs.Add(err)
+	for i := range jobs {
+		jobs[i].Fit = fit
+	}
+	if c.sweeps(jobs) {
+		return a.sweep(ctx, c, jobs, format, secrets, errs)
+	}
 
 	var plans []*plan.Plan
 	masked := false
 	for _, j := range jobs {
-		j.Fit = fit
 		pl, err := j.planner.Plan(j.Request)
 		if err != nil {
 			errs.Add(about(j.Request, err))
@@ -92,7 +107,7 @@ func (a *app) plan(_ context.Context, c *command) error {
 			err = report.Text(&out, a.schema.Views[c.name], plans)
 		}
 		if err == nil {
-			_, err = a.stdout.Write(out.Bytes())
+			err = a.writeAll(c, out.Bytes())
 		}
 		errs.Add(err)
 	}

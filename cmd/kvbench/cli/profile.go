@@ -48,6 +48,7 @@ func (a *app) profileCmd() *command {
 		&flagSpec{name: "show_secrets", bool: true, group: groupRun, help: "Print secrets instead of masking them"})
 	return &command{
 		name:  "profile",
+		axes:  true,
 		short: "Run nixlbench with the plan and keep its results",
 		long:  profileLong,
 		flags: append(flags, a.benchFlags()...),

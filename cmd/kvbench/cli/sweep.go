@@ -1,0 +1,378 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/nixlbench"
+	"kvbench/engine/plan"
+	"kvbench/engine/report"
+)
+
+const groupSweep = "Several values"
+
+// sweepView is the view that has the columns of a sweep.
+const sweepView = "sweep"
+
+// sweepFlags say what becomes of the points of a sweep.
+func sweepFlags() []*flagSpec {
+	return []*flagSpec{
+		{name: "where", arg: "CONDITION", group: groupSweep, help: "Keep the rows for which this formula is true, such as 'tp_size * pp_size <= 16 && block_size >= 65536'"},
+		{name: "sort", arg: "COLUMNS", group: groupSweep, help: "Sort the rows by these columns, separated by commas; -COLUMN for the largest first (--sort=-block_size)"},
+		{name: "top", arg: "N", group: groupSweep, help: "Print the first N rows only"},
+		{name: "columns", arg: "COLUMNS", group: groupSweep, help: "Columns, separated by commas: quantities, fields, parameters, formulas, flags of nixlbench"},
+		{name: "output", arg: "FILE", group: groupOutput, help: "Write to this file, which appears when it is complete"},
+	}
+}
+
+// sweeps reports whether the plans are to be rows: there are several values, or
+// what only rows have is asked for.
+func (c *command) sweeps(jobs []job) bool {
+	for _, name := range []string{"where", "sort", "top", "columns"} {
+		if c.set[name] {
+			return true
+		}
+	}
+	format, _, _ := c.value("format")
+	return slices.Contains([]string{"jsonl", "table"}, format) ||
+		slices.ContainsFunc(jobs, func(j job) bool { return len(j.Config.Axes) > 0 })
+}
+
+// sweep writes the plans of all points as rows. errs is what went wrong before.
+func (a *app) sweep(ctx context.Context, c *command, jobs []job, format string, secrets bool, errs diag.List) error {
+	s, format, columns, err := a.newSweep(c, jobs, format, secrets, &errs)
+	if err != nil {
+		errs.Add(err)
+		return errs
+	}
+	if s.Points == 0 {
+		return errs.Err()
+	}
+	a.announce(c, s)
+	a.warnMissingOnce(jobs)
+
+	// From here on, an interrupt leaves whole rows; a second one does not wait.
+	a.graceful.Store(true)
+	pipe := make(chan os.Signal, 1) // a closed pipe is an error of writing
+	signal.Notify(pipe, syscall.SIGPIPE)
+	defer signal.Stop(pipe)
+	out, err := a.open(c)
+	if err != nil {
+		errs.Add(err)
+		return errs
+	}
+	defer context.AfterFunc(ctx, func() {
+		out.discard()
+		a.graceful.Store(false)
+	})()
+
+	var rows io.Writer = out
+	if format == "table" {
+		rows = report.NewTable(out, columns)
+	}
+	_, err = out.Write(report.SweepHead(format, columns))
+	var outcome *plan.Outcome
+	if err == nil {
+		line := a.newSweepProgress(out, s.Points)
+		outcome, err = s.Run(ctx, rows, line.at)
+		line.progress.clear()
+	}
+	if err == nil && outcome.Rows == 0 {
+		_, err = rows.Write(nil) // a table's heading
+	}
+	switch {
+	case errors.Is(err, syscall.EPIPE):
+		return nil // nobody reads on
+	case ctx.Err() != nil:
+		out.discard()
+		return errInterrupted
+	case err != nil:
+		out.discard()
+		errs.Add(err)
+		return errs
+	}
+	if err := out.close(); err != nil {
+		errs.Add(err)
+		return errs
+	}
+	a.tell(s, outcome, &errs)
+	return errs.Err()
+}
+
+// newSweep makes the sweep that the command asks for. What other items than the
+// good ones lack goes to errs.
+func (a *app) newSweep(c *command, jobs []job, format string, secrets bool, errs *diag.List) (*plan.Sweep, string, []string, error) {
+	var wrong diag.List
+	if _, from, ok := c.value("format"); ok && !slices.Contains(report.SweepFormats, format) {
+		wrong = append(wrong, from.Errorf("%s shows plans one by one: rows are one of %s", format, strings.Join(report.SweepFormats, ", ")))
+	} else if !ok {
+		format = report.SweepFormats[0]
+	}
+	var top uint64
+	if c.set["top"] {
+		text, from, _ := c.value("top")
+		var err error
+		if top, err = strconv.ParseUint(text, 10, 63); err != nil || top < 1 {
+			wrong = append(wrong, from.Errorf("%q is not allowed: want a whole number, 1 or more", text))
+		}
+	}
+	columns := a.sweepColumns(jobs)
+	if c.set["columns"] {
+		columns = c.list("columns")
+	}
+	var keys []plan.SortKey
+	for _, name := range c.list("sort") {
+		name, down := strings.CutPrefix(name, "-")
+		keys = append(keys, plan.SortKey{Column: name, Down: down})
+	}
+	where, _, hasWhere := c.value("where")
+	if hasWhere && strings.TrimSpace(where) == "" {
+		wrong = append(wrong, diag.Usagef("--where: the condition is empty"))
+	}
+	if len(wrong) > 0 {
+		return nil, "", nil, wrong
+	}
+	options := plan.SweepOptions{Where: where, Columns: columns, Sort: keys, Top: top, Format: report.SweepRows(format, columns)}
+	if !secrets {
+		options.Mask = nixlbench.Mask
+	}
+	items := make([]plan.Item, len(jobs))
+	for i, j := range jobs {
+		items[i] = plan.Item{Request: j.Request, Planner: j.planner}
+	}
+	s, left, err := plan.NewSweep(items, options)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	errs.Add(left)
+	if len(keys) > 0 {
+		if most := uint64(plan.MaxSorted); top > most || top == 0 && where == "" && s.Points > most {
+			return nil, "", nil, diag.Usagef("--sort keeps at most %d rows in memory", most).
+				WithHint("keep the first of them with --top, or leave some out with --where")
+		}
+	}
+	return s, format, columns, nil
+}
+
+// list reads a flag that is a list of names.
+func (c *command) list(name string) []string {
+	text, _, ok := c.value(name)
+	if !ok {
+		return nil
+	}
+	var names []string
+	for part := range strings.SplitSeq(text, ",") {
+		names = append(names, strings.TrimSpace(part))
+	}
+	return names
+}
+
+// sweepColumns gives the columns that are shown unless others are asked for.
+func (a *app) sweepColumns(jobs []job) []string {
+	var axes, quantities []string
+	for i := range a.schema.Fields {
+		f := &a.schema.Fields[i]
+		for _, j := range jobs {
+			if j.Config.Varies(f.Var) {
+				axes = append(axes, f.Var)
+				break
+			}
+		}
+	}
+	for _, q := range a.schema.Quantities {
+		quantities = append(quantities, q.Name)
+	}
+	return report.SweepColumns(rowNames(a.schema.Views[sweepView]), axes, quantities)
+}
+
+// announce says how many points there are before the first is planned.
+func (a *app) announce(c *command, s *plan.Sweep) {
+	note := diag.Notef(diag.Pos{}, "%s", s.Size())
+	if c.set["sort"] {
+		note.WithHint("--sort keeps rows in memory and prints them at the end")
+	}
+	a.print.Print(note)
+}
+
+// warnMissingOnce warns once about each value that some plans lack.
+func (a *app) warnMissingOnce(jobs []job) {
+	names := make([]string, len(a.schema.Quantities))
+	for i, q := range a.schema.Quantities {
+		names[i] = q.Name
+	}
+	var list []*diag.Diag
+	counts := map[string]int{}
+	for _, j := range jobs {
+		for _, d := range a.missing(j, names) {
+			if counts[d.Msg]++; counts[d.Msg] == 1 {
+				list = append(list, d)
+			}
+		}
+	}
+	for _, d := range list {
+		if n := counts[d.Msg]; n > 1 {
+			d.WithHint("so it is in %d of %d plans", n, len(jobs))
+		}
+		a.print.Print(d)
+	}
+}
+
+// tell says, reason by reason, which limits rows break and why points have none.
+func (a *app) tell(s *plan.Sweep, o *plan.Outcome, errs *diag.List) {
+	for _, b := range o.Broken {
+		w := b.Violation.Warning(b.Plan)
+		if label := s.Label(b.First); b.Count > 1 {
+			w.WithHint("%d of %d rows break this limit; the numbers are those of the first: %s", b.Count, o.Rows, label)
+		} else if label != "" {
+			w.WithHint("with %s", label)
+		}
+		a.print.Print(w)
+	}
+	for _, f := range o.Failed {
+		d := *diag.All(f.Err)[0]
+		if label := s.Label(f.First); f.Count > 1 {
+			d.WithHint("%d of %d points have no row because of this; the numbers are those of the first: %s", f.Count, o.Points, label)
+		} else if label != "" {
+			d.WithHint("with %s", label)
+		}
+		*errs = append(*errs, &d)
+	}
+}
+
+// output is where a command's results go: stdout, or a file that appears when
+// it is complete.
+type output struct {
+	io.Writer
+	name string // of the file; "" for stdout
+	temp *os.File
+}
+
+// open opens the file of --output, or stdout.
+func (a *app) open(c *command) (*output, error) {
+	name, _, _ := c.value("output")
+	if name == "" {
+		return &output{Writer: a.stdout}, nil
+	}
+	if real, err := filepath.EvalSymlinks(name); err == nil {
+		name = real
+	}
+	fail := func(err error) error {
+		if pe, ok := errors.AsType[*os.PathError](err); ok {
+			err = pe.Err
+		}
+		return diag.Errorf(diag.Pos{File: name}, "cannot be written: %v", err)
+	}
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		if info.IsDir() {
+			return nil, fail(syscall.EISDIR)
+		}
+		f, err := os.OpenFile(name, os.O_WRONLY, 0) // a device or a pipe stays what it is
+		if err != nil {
+			return nil, fail(err)
+		}
+		return &output{Writer: f}, nil
+	}
+	temp := fmt.Sprintf("%s.%d.partial", name, os.Getpid())
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return nil, fail(err)
+	}
+	return &output{Writer: f, name: name, temp: f}, nil
+}
+
+// discard leaves nothing of a file.
+func (o *output) discard() {
+	if o.temp != nil {
+		os.Remove(o.temp.Name())
+	}
+}
+
+// close gives the file its name.
+func (o *output) close() error {
+	if o.temp == nil {
+		return nil
+	}
+	err := o.temp.Close()
+	if err == nil {
+		err = os.Rename(o.temp.Name(), o.name)
+	}
+	if err != nil {
+		o.discard()
+		return diag.Errorf(diag.Pos{File: o.name}, "cannot be written: %v", err)
+	}
+	return nil
+}
+
+// writeAll writes what a command has to say at once.
+func (a *app) writeAll(c *command, text []byte) error {
+	out, err := a.open(c)
+	if err != nil {
+		return err
+	}
+	if _, err := out.Write(text); err != nil {
+		out.discard()
+		return err
+	}
+	return out.close()
+}
+
+// sweepProgress says on a terminal how far a long sweep is, unless the rows go
+// there too.
+type sweepProgress struct {
+	progress
+	points      uint64
+	began, last time.Time
+}
+
+func (a *app) newSweepProgress(out *output, points uint64) *sweepProgress {
+	onScreen := out.temp == nil && isTerminal(os.Stdout)
+	return &sweepProgress{
+		progress: progress{w: a.stderr, terminal: isTerminal(os.Stderr) && !onScreen},
+		points:   points, began: time.Now(), last: time.Now(),
+	}
+}
+
+// at says that so many points are done.
+func (p *sweepProgress) at(points uint64) {
+	if !p.terminal {
+		return
+	}
+	now := time.Now()
+	if now.Sub(p.last) < 200*time.Millisecond {
+		return
+	}
+	p.last = now
+	p.mu.Lock()
+	p.current = p.line(points, now.Sub(p.began))
+	p.mu.Unlock()
+	p.print(func() {})
+}
+
+func (p *sweepProgress) line(points uint64, spent time.Duration) string {
+	left := float64(p.points-points) / float64(points) * spent.Seconds()
+	return fmt.Sprintf("%d of %d points (%d%%), %s to go", points, p.points, points*100/p.points, roughly(left))
+}
+
+// roughly words a time in seconds.
+func roughly(seconds float64) string {
+	for _, unit := range []struct {
+		name    string
+		seconds float64
+	}{{"years", 365.25 * 86400}, {"days", 86400}, {"hours", 3600}, {"minutes", 60}} {
+		if seconds >= 2*unit.seconds {
+			return fmt.Sprintf("%.0f %s", seconds/unit.seconds, unit.name)
+		}
+	}
+	return fmt.Sprintf("%.0f s", seconds)
+}

@@ -1,0 +1,457 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"kvbench/engine/config"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+)
+
+// Item is what a sweep plans for every value of the configuration's axes.
+type Item struct {
+	*Request
+	Planner *Planner
+}
+
+// RowFormat says how rows are written.
+type RowFormat struct {
+	// Lead stands before each column, End after the last.
+	Lead []string
+	End  string
+	// Cell appends a value; one of no kind is missing.
+	Cell func(dst []byte, v formula.Value) []byte
+}
+
+// SortKey is a column that rows are sorted by.
+type SortKey struct {
+	Column string
+	Down   bool
+}
+
+// SweepOptions say what becomes of the points.
+type SweepOptions struct {
+	// Where is the condition that rows fulfil; empty for all rows.
+	Where string
+	// Columns are names: of quantities, inputs, formulas and flags, or
+	// [ColumnFile] or [ColumnArchitecture].
+	Columns []string
+	Sort    []SortKey
+	// Top is how many rows are wanted; 0 for all.
+	Top    uint64
+	Format RowFormat
+	// Mask stands for secrets, unless it is empty.
+	Mask string
+}
+
+// The columns that no formula knows.
+const (
+	ColumnFile         = "config_file"
+	ColumnArchitecture = "architecture"
+)
+
+// Names of what the options add to a program.
+const whereName = "--where"
+
+// maxVariants is how many rule choices of one item are kept at a time.
+const maxVariants = 64
+
+// Sweep is the cross product of items and their axes. Its points are in a fixed
+// order: item by item, then axis by axis in the schema's order, the last axis
+// changing first, and each axis's values as they were given.
+type Sweep struct {
+	// Points is how many there are.
+	Points uint64
+
+	options SweepOptions
+	items   []*sweepItem
+	release string
+}
+
+// sweepItem is an item with its share of the points.
+type sweepItem struct {
+	Item
+	program *sweepProgram
+	shape   *shape
+	first   uint64 // of its points
+	count   uint64
+	strides []uint64 // by axis
+}
+
+// sweepProgram is a planner's program with what the options add.
+type sweepProgram struct {
+	planner  *Planner
+	prog     *formula.Program
+	where    formula.Ref
+	filtered bool
+	// early says that the condition holds or not whatever fitting does.
+	early   bool
+	columns []sweepColumn
+	keys    []sweepColumn
+	shapes  map[string]*shape
+}
+
+// sweepColumn is what a column is in one program.
+type sweepColumn struct {
+	name   string // ColumnFile and the like, else ""
+	ref    formula.Ref
+	known  bool
+	secret bool
+}
+
+// shape tells what the axes of an item change from what they do not.
+type shape struct {
+	// slow are the axes that the choice of a rule may depend on.
+	slow []int
+	// general items have their points planned one by one.
+	general bool
+	refs    []formula.Ref // of the axes; -1 where no formula knows one
+	pinned  []formula.Ref // formulas that depend on no other axis
+	changes map[formula.Ref]bool
+	flags   []flagSlot    // computed ones that axes change
+	limits  []formula.Ref // by index of the limit; -1 where it does not apply
+}
+
+// NewSweep checks the options against every item. Axes have been checked as
+// configurations are, but for what architectures want: items with a value that
+// they do not allow are left out, as the second error says.
+func NewSweep(items []Item, options SweepOptions) (s *Sweep, bad, err error) {
+	s = &Sweep{options: options}
+	programs := map[*Planner]*sweepProgram{}
+	var errs, left diag.List
+	unknown := map[string]int{}
+	for _, item := range items {
+		sp := programs[item.Planner]
+		if sp == nil {
+			if sp, err = s.program(item.Planner, unknown); err != nil {
+				errs.Add(err)
+				sp = &sweepProgram{planner: item.Planner}
+			}
+			programs[item.Planner] = sp
+		}
+		if sp.prog == nil {
+			continue
+		}
+		if err := item.checkAxes(); err != nil {
+			left.Add(err)
+			continue
+		}
+		s.release = item.Planner.release
+		it := &sweepItem{Item: item, program: sp, first: s.Points, count: item.Config.Points()}
+		it.shape = sp.shapeOf(&item)
+		stride := uint64(1)
+		it.strides = make([]uint64, len(item.Config.Axes))
+		for i := len(it.strides) - 1; i >= 0; i-- {
+			it.strides[i] = stride
+			stride *= uint64(len(item.Config.Axes[i].Values))
+		}
+		if it.count > math.MaxInt64-s.Points {
+			errs = append(errs, diag.Errorf(diag.Pos{}, "the sweep has more than %d points", int64(math.MaxInt64)))
+			break
+		}
+		s.Points += it.count
+		s.items = append(s.items, it)
+	}
+	for _, name := range append(slices.Clone(options.Columns), keyNames(options.Sort)...) {
+		if unknown[name] == len(programs) && len(programs) > 0 {
+			errs = append(errs, s.noColumn(programs, name))
+			unknown[name] = 0
+		}
+	}
+	if len(errs) > 0 {
+		return nil, nil, distinct(errs)
+	}
+	return s, left.Err(), nil
+}
+
+func keyNames(keys []SortKey) []string {
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = k.Column
+	}
+	return names
+}
+
+// distinct drops what several programs say alike.
+func distinct(list diag.List) diag.List {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(list, func(d *diag.Diag) bool {
+		was := seen[d.Error()]
+		seen[d.Error()] = true
+		return was
+	})
+}
+
+// noColumn says that there is no such column.
+func (s *Sweep) noColumn(programs map[*Planner]*sweepProgram, name string) *diag.Diag {
+	d := diag.Usagef("there is no column %q", name)
+	var known []string
+	for p, sp := range programs {
+		for i := range p.schema.Fields {
+			if f := &p.schema.Fields[i]; f.Flag == name {
+				return d.WithHint("did you mean %q?", f.Var)
+			}
+		}
+		if sp.prog != nil {
+			known = append(known, sp.prog.Names()...)
+		}
+	}
+	slices.Sort(known)
+	if hint := diag.DidYouMean(name, slices.Compact(append(known, ColumnFile, ColumnArchitecture))); hint != "" {
+		d.WithHint("%s", hint)
+	}
+	return d
+}
+
+// checkAxes refuses values of axes that are no key of the architecture's table.
+func (it *Item) checkAxes() error {
+	var errs diag.List
+	errs.Add(it.Planner.checkTables(it.Request))
+	for _, axis := range it.Config.Axes {
+		if axis.Field.Table == "" {
+			continue
+		}
+		for _, v := range axis.Values[1:] {
+			cfg := *it.Config
+			cfg.Values = map[string]config.Value{axis.Field.Var: v}
+			errs.Add(it.Planner.checkTables(&Request{Model: it.Model, Config: &cfg}))
+		}
+	}
+	return errs.Err()
+}
+
+// program adds the options to a planner's program. It counts the columns that
+// the program does not know.
+func (s *Sweep) program(p *Planner, unknown map[string]int) (*sweepProgram, error) {
+	sp := &sweepProgram{planner: p, prog: p.prog, shapes: map[string]*shape{}}
+	if s.options.Where != "" {
+		var err error
+		sp.prog, sp.where, err = p.prog.With(whereName, formula.Source{Text: s.options.Where}, formula.Bool)
+		if err != nil {
+			for _, d := range diag.All(err) {
+				d.Usage = true
+				for i := range p.schema.Fields {
+					if f := &p.schema.Fields[i]; d.Msg == fmt.Sprintf("formula of %s: unknown name %q", whereName, f.Flag) {
+						d.Hint = fmt.Sprintf("did you mean %q?", f.Var)
+					}
+				}
+			}
+			return nil, err
+		}
+		sp.filtered = true
+		sp.early = sp.readsFacts(sp.where)
+	}
+	for _, name := range s.options.Columns {
+		sp.columns = append(sp.columns, sp.column(name, unknown))
+	}
+	for _, k := range s.options.Sort {
+		sp.keys = append(sp.keys, sp.column(k.Column, unknown))
+	}
+	return sp, nil
+}
+
+// readsFacts reports whether a formula reads fields, parameters and quantities
+// alone, none of which fitting changes.
+func (sp *sweepProgram) readsFacts(ref formula.Ref) bool {
+	flags := sp.planner.bench.Flags
+	isFlag := func(name string) bool { return flags[name] != nil }
+	return !slices.ContainsFunc(sp.prog.Inputs(ref), isFlag) && !slices.ContainsFunc(sp.prog.Uses(ref), isFlag)
+}
+
+func (sp *sweepProgram) column(name string, unknown map[string]int) sweepColumn {
+	if name == ColumnFile || name == ColumnArchitecture {
+		return sweepColumn{name: name}
+	}
+	c := sweepColumn{}
+	for _, f := range sp.planner.bench.Flags {
+		if f.JSONKey() == name {
+			name, c.secret = f.Name, f.Secret
+			break
+		}
+	}
+	c.ref, c.known = sp.prog.Ref(name)
+	if kind := formula.Any; c.known {
+		kind = sp.prog.Kind(c.ref)
+		_, isTable := sp.planner.arch.Tables[name]
+		c.known = kind != formula.Any && !isTable && name != dtypesTable
+	}
+	if !c.known {
+		unknown[name]++
+	}
+	return c
+}
+
+// shapeOf gives the shape of an item, which those with the same axes share.
+func (sp *sweepProgram) shapeOf(it *Item) *shape {
+	p := sp.planner
+	names := make([]string, len(it.Config.Axes))
+	for i, a := range it.Config.Axes {
+		names[i] = a.Field.Var
+	}
+	key := strings.Join(names, " ")
+	if sh := sp.shapes[key]; sh != nil {
+		return sh
+	}
+	sh := &shape{changes: map[formula.Ref]bool{}}
+	sp.shapes[key] = sh
+
+	values := map[string]flagValue{}
+	for name, v := range it.Flags {
+		values[name] = flagValue{Value: v.Value, from: Given}
+	}
+	backend, _ := p.backend(values)
+	var choice []string
+	for _, side := range []string{sideMemory, sideGPU} {
+		if ref, ok := sp.prog.Ref(takesPrefix + backend + "." + side); ok {
+			choice = append(choice, sp.prog.Inputs(ref)...)
+		}
+	}
+	var fast []string
+	variants := 1
+	for i, name := range names {
+		ref, ok := sp.prog.Ref(name)
+		if !ok {
+			ref = -1
+		}
+		sh.refs = append(sh.refs, ref)
+		if name == sourceVar || name == destinationVar || slices.Contains(choice, name) {
+			sh.slow = append(sh.slow, i)
+			if variants *= len(it.Config.Axes[i].Values); variants > maxVariants {
+				sh.general = true
+				variants = maxVariants // for the next factor not to overflow
+			}
+			continue
+		}
+		fast = append(fast, name)
+	}
+	changes := func(ref formula.Ref) bool {
+		return slices.ContainsFunc(fast, func(name string) bool { return slices.Contains(sp.prog.Inputs(ref), name) })
+	}
+	for _, name := range sp.prog.Names() {
+		ref, _ := sp.prog.Ref(name)
+		if slices.Contains(fast, name) || changes(ref) {
+			sh.changes[ref] = true
+		} else if sp.prog.Source(ref).Text != "" {
+			sh.pinned = append(sh.pinned, ref)
+		}
+	}
+	for _, s := range p.flags {
+		if sh.changes[s.ref] {
+			sh.flags = append(sh.flags, s)
+		}
+	}
+	sh.limits = make([]formula.Ref, len(p.bench.Limits))
+	for i := range p.bench.Limits {
+		sh.limits[i] = -1
+		if l := &p.bench.Limits[i]; p.applies(l, backend) {
+			sh.limits[i], _ = sp.prog.Ref(limitPrefix + l.Name)
+			sh.changes[sh.limits[i]] = changes(sh.limits[i])
+		}
+	}
+	return sh
+}
+
+// item finds the item that has a point.
+func (s *Sweep) item(point uint64) *sweepItem {
+	i, found := slices.BinarySearchFunc(s.items, point, func(it *sweepItem, point uint64) int {
+		switch {
+		case it.first < point:
+			return -1
+		case it.first > point:
+			return 1
+		}
+		return 0
+	})
+	if !found {
+		i--
+	}
+	return s.items[i]
+}
+
+// digit gives which value of an axis a point of the item has.
+func (it *sweepItem) digit(axis int, point uint64) int {
+	return int((point - it.first) / it.strides[axis] % uint64(len(it.Config.Axes[axis].Values)))
+}
+
+// request makes the request of a point by itself.
+func (it *sweepItem) request(point uint64) *Request {
+	req, cfg := *it.Request, *it.Config
+	cfg.Values = maps.Clone(cfg.Values)
+	for i, a := range cfg.Axes {
+		cfg.Values[a.Field.Var] = a.Values[it.digit(i, point)]
+	}
+	cfg.Axes = nil
+	req.Config = &cfg
+	return &req
+}
+
+// Request gives a point as a request by itself, with its planner.
+func (s *Sweep) Request(point uint64) (*Request, *Planner) {
+	it := s.item(point)
+	return it.request(point), it.Planner
+}
+
+// Label names a point: by its axes, and where there are several models or
+// configurations by those.
+func (s *Sweep) Label(point uint64) string {
+	it := s.item(point)
+	var parts []string
+	for _, other := range s.items {
+		if other.Model != it.Model {
+			parts = append(parts, it.Model.Name)
+			break
+		}
+	}
+	for _, other := range s.items {
+		if other.Config.File != it.Config.File {
+			parts = append(parts, it.Config.File)
+			break
+		}
+	}
+	for i, a := range it.Config.Axes {
+		parts = append(parts, a.Field.Var+" "+a.Values[it.digit(i, point)].Text())
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Size says how many points there are and what of: "24 points: 2 models,
+// tp_size 4, isl 3".
+func (s *Sweep) Size() string {
+	models := map[*config.Model]bool{}
+	configs := map[*config.Config]bool{}
+	var axes []string
+	alike := true
+	for i, it := range s.items {
+		models[it.Model], configs[it.Config] = true, true
+		var own []string
+		for _, a := range it.Config.Axes {
+			own = append(own, fmt.Sprintf("%s %d", a.Field.Var, len(a.Values)))
+		}
+		alike = alike && (i == 0 || slices.Equal(own, axes))
+		axes = own
+	}
+	var parts []string
+	if n := len(models); n > 1 {
+		parts = append(parts, fmt.Sprintf("%d models", n))
+	}
+	if n := len(configs); n > 1 {
+		parts = append(parts, fmt.Sprintf("%d configurations", n))
+	}
+	if alike {
+		parts = append(parts, axes...)
+	} else {
+		parts = append(parts, "their axes")
+	}
+	text := fmt.Sprintf("%d points", s.Points)
+	if s.Points == 1 {
+		text = "1 point"
+	}
+	if len(parts) > 0 {
+		text += ": " + strings.Join(parts, ", ")
+	}
+	return text
+}

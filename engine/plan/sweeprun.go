@@ -1,0 +1,869 @@
+package plan
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"io"
+	"maps"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// chunkPoints is how many points are evaluated at a time.
+const chunkPoints = 2048
+
+// MaxSorted is how many rows are kept to be sorted.
+const MaxSorted = 1_000_000
+
+// Outcome is what came of a sweep.
+type Outcome struct {
+	// Points and Rows are how many were evaluated and written.
+	Points, Rows uint64
+	// Broken are the limits that points break whose rows were written.
+	Broken []Broken
+	// Failed are the reasons why points have no plan.
+	Failed []Failed
+}
+
+// Broken is a limit that points break, with the first of them.
+type Broken struct {
+	Violation *Violation
+	Plan      *Plan
+	First     uint64 // point
+	Count     uint64
+}
+
+// Failed is a reason why points have no plan or no row, with the first of them.
+type Failed struct {
+	Err   error
+	First uint64 // point
+	Count uint64
+}
+
+// maxFailures is how many reasons are told apart.
+const maxFailures = 50
+
+// Run evaluates the points on all processors and writes their rows in order. It
+// ends early when ctx does, when it has the rows that are wanted, or when
+// writing fails; w gets whole rows only. progress is called now and then with
+// the number of points that are done.
+func (s *Sweep) Run(ctx context.Context, w io.Writer, progress func(points uint64)) (*Outcome, error) {
+	run := &sweepRun{Sweep: s, failed: map[failure]*Failed{}, broken: map[int]*Broken{}, w: w}
+	total := (s.Points + chunkPoints - 1) / chunkPoints
+	workers := int(min(uint64(runtime.GOMAXPROCS(0)), total))
+	run.free = make(chan *chunk, 3*workers)
+	run.done = make(chan *chunk, 3*workers)
+	for range cap(run.free) {
+		run.free <- &chunk{}
+	}
+	var all sync.WaitGroup
+	end := make(chan struct{})
+	for range workers {
+		all.Go(func() { run.work(total, end) })
+	}
+	err := run.collect(ctx, total, progress)
+	run.stop.Store(true)
+	close(end)
+	all.Wait()
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err == nil {
+		err = run.flush()
+	}
+	return run.outcome(), err
+}
+
+// sweepRun is a sweep under way.
+type sweepRun struct {
+	*Sweep
+	w    io.Writer
+	free chan *chunk
+	done chan *chunk
+	stop atomic.Bool
+
+	mu   sync.Mutex
+	next uint64 // chunk
+
+	points, rows uint64
+	broken       map[int]*Broken
+	failed       map[failure]*Failed
+	kept         []sortedRow // rows to be sorted
+}
+
+// failure tells kinds of failures apart.
+type failure struct {
+	program *sweepProgram
+	what    string
+}
+
+// chunk is a number of points with their rows.
+type chunk struct {
+	index  uint64
+	buf    []byte
+	rows   []chunkRow
+	keys   []sortValue
+	breaks []limitBreak
+	fails  []pointFail
+}
+
+type chunkRow struct {
+	end   int // in buf
+	point uint64
+}
+
+type limitBreak struct {
+	row   int
+	limit int
+}
+
+type pointFail struct {
+	point uint64
+	failure
+}
+
+// sortValue is what rows are compared by.
+type sortValue struct {
+	num  formula.Rat
+	text string
+}
+
+type sortedRow struct {
+	text   []byte
+	keys   []sortValue
+	point  uint64
+	order  uint64
+	breaks []int
+}
+
+// work evaluates chunks until there are none left.
+func (run *sweepRun) work(total uint64, end <-chan struct{}) {
+	wk := &worker{sweepRun: run, texts: map[textKey][][]byte{}}
+	take := func() *chunk {
+		// A chunk's buffer comes with its turn, so that the one that is waited
+		// for always has a buffer.
+		run.mu.Lock()
+		defer run.mu.Unlock()
+		if run.next == total {
+			return nil
+		}
+		select {
+		case c := <-run.free:
+			c.index = run.next
+			run.next++
+			return c
+		case <-end:
+			return nil
+		}
+	}
+	for c := take(); c != nil; c = take() {
+		wk.chunk(c)
+		select {
+		case run.done <- c:
+		case <-end:
+			return
+		}
+	}
+}
+
+// collect takes the chunks in order.
+func (run *sweepRun) collect(ctx context.Context, total uint64, progress func(uint64)) error {
+	waiting := map[uint64]*chunk{}
+	for want := uint64(0); want < total; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case c := <-run.done:
+			waiting[c.index] = c
+		}
+		for c := waiting[want]; c != nil; c = waiting[want] {
+			delete(waiting, want)
+			want++
+			if ctx.Err() != nil {
+				return nil
+			}
+			full, err := run.take(c)
+			if err != nil || full {
+				return err
+			}
+			progress(run.points)
+			run.free <- c
+		}
+	}
+	return nil
+}
+
+// take writes or keeps the rows of a chunk. full says that no more are wanted.
+func (run *sweepRun) take(c *chunk) (full bool, err error) {
+	first := c.index * chunkPoints
+	points := min(chunkPoints, run.Points-first)
+	rows := len(c.rows)
+	top := run.options.Top
+	if len(run.options.Sort) > 0 {
+		if err := run.keep(c); err != nil {
+			return false, err
+		}
+	} else {
+		if top > 0 && uint64(rows) >= top-run.rows {
+			full = true
+			rows = int(top - run.rows)
+			points = c.rows[rows-1].point + 1 - first
+		}
+		if rows > 0 {
+			if _, err := run.w.Write(c.buf[:c.rows[rows-1].end]); err != nil {
+				return false, err
+			}
+		}
+		for _, b := range c.breaks {
+			if b.row < rows {
+				run.breaks(b.limit, c.rows[b.row].point)
+			}
+		}
+		run.rows += uint64(rows)
+	}
+	for _, f := range c.fails {
+		if f.point >= first+points {
+			break
+		}
+		kind := f.failure
+		if run.failed[kind] == nil && len(run.failed) >= maxFailures {
+			kind = failure{}
+		}
+		if known := run.failed[kind]; known != nil {
+			known.Count++
+		} else {
+			run.failed[kind] = &Failed{Err: run.errorOf(f.point), First: f.point, Count: 1}
+		}
+	}
+	run.points += points
+	return full, nil
+}
+
+func (run *sweepRun) breaks(limit int, point uint64) {
+	if known := run.broken[limit]; known != nil {
+		known.Count++
+		known.First = min(known.First, point)
+	} else {
+		run.broken[limit] = &Broken{Count: 1, First: point}
+	}
+}
+
+// keep adds the rows of a chunk to those that are to be sorted: all of them, or
+// as many as are wanted, in a heap with the last on top.
+func (run *sweepRun) keep(c *chunk) error {
+	start, at := 0, 0
+	keys := len(run.options.Sort)
+	h := (*rowHeap)(run)
+	for i, r := range c.rows {
+		row := sortedRow{keys: c.keys[i*keys : (i+1)*keys], point: r.point, order: run.rows}
+		run.rows++
+		text := c.buf[start:r.end]
+		start = r.end
+		from := at
+		for at < len(c.breaks) && c.breaks[at].row == i {
+			at++
+		}
+		full := run.options.Top > 0 && uint64(len(run.kept)) == run.options.Top
+		if full && run.compare(&row, &run.kept[0]) >= 0 {
+			continue
+		}
+		if !full && len(run.kept) == MaxSorted {
+			return diag.Usagef("--sort keeps at most %d rows in memory, and there are more", MaxSorted).
+				WithHint("keep the first of them with --top, or leave some out with --where")
+		}
+		row.text, row.keys = slices.Clone(text), slices.Clone(row.keys)
+		for _, b := range c.breaks[from:at] {
+			row.breaks = append(row.breaks, b.limit)
+		}
+		switch {
+		case full:
+			run.kept[0] = row
+			heap.Fix(h, 0)
+		case run.options.Top > 0:
+			heap.Push(h, row)
+		default:
+			run.kept = append(run.kept, row)
+		}
+	}
+	return nil
+}
+
+// compare says which of two rows comes first; equal ones stay in order.
+func (run *sweepRun) compare(a, b *sortedRow) int {
+	for i, k := range run.options.Sort {
+		c := cmp.Or(a.keys[i].num.Cmp(b.keys[i].num), strings.Compare(a.keys[i].text, b.keys[i].text))
+		if k.Down {
+			c = -c
+		}
+		if c != 0 {
+			return c
+		}
+	}
+	return cmp.Compare(a.order, b.order)
+}
+
+// rowHeap is the rows that are kept, the last in order on top.
+type rowHeap sweepRun
+
+func (h *rowHeap) Len() int           { return len(h.kept) }
+func (h *rowHeap) Less(i, j int) bool { return (*sweepRun)(h).compare(&h.kept[i], &h.kept[j]) > 0 }
+func (h *rowHeap) Swap(i, j int)      { h.kept[i], h.kept[j] = h.kept[j], h.kept[i] }
+func (h *rowHeap) Push(x any)         { h.kept = append(h.kept, x.(sortedRow)) }
+func (h *rowHeap) Pop() any           { return nil } // never called
+
+// flush writes the rows that were kept.
+func (run *sweepRun) flush() error {
+	if len(run.options.Sort) == 0 {
+		return nil
+	}
+	slices.SortFunc(run.kept, func(a, b sortedRow) int { return run.compare(&a, &b) })
+	run.rows = uint64(len(run.kept))
+	var out []byte
+	for i := range run.kept {
+		for _, limit := range run.kept[i].breaks {
+			run.breaks(limit, run.kept[i].point)
+		}
+		out = append(out, run.kept[i].text...)
+		run.kept[i].text = nil
+		if len(out) >= 1<<17 || i == len(run.kept)-1 {
+			if _, err := run.w.Write(out); err != nil {
+				return err
+			}
+			out = out[:0]
+		}
+	}
+	return nil
+}
+
+func (run *sweepRun) outcome() *Outcome {
+	out := &Outcome{Points: run.points, Rows: run.rows}
+	for _, i := range slices.Sorted(maps.Keys(run.broken)) {
+		b := run.broken[i]
+		it := run.item(b.First)
+		var err error
+		if b.Plan, err = it.program.clone().Plan(it.request(b.First)); err != nil {
+			continue // it was planned before
+		}
+		for k := range b.Plan.Violations {
+			if v := &b.Plan.Violations[k]; v.Limit == &it.Planner.bench.Limits[i] {
+				b.Violation = v
+				out.Broken = append(out.Broken, *b)
+			}
+		}
+	}
+	for _, f := range run.failed {
+		out.Failed = append(out.Failed, *f)
+	}
+	slices.SortFunc(out.Failed, func(a, b Failed) int { return cmp.Compare(a.First, b.First) })
+	return out
+}
+
+// worker evaluates points on one processor.
+type worker struct {
+	*sweepRun
+	item     *sweepItem
+	variants []*variant
+	general  *variant // the frame of points that are planned alone
+	planner  *Planner // of those
+	texts    map[textKey][][]byte
+	digits   []int
+	out      *chunk
+}
+
+// variant is an item under one choice of a rule, with a frame of its own.
+type variant struct {
+	*Planner
+	err        error
+	quantities []formula.Ref
+	flags      []flagSlot // computed ones that axes change
+	limits     []dynamicLimit
+	at         []int // the values of the axes in the frame
+	cells      []cellStep
+	keys       []cellStep
+}
+
+// dynamicLimit is a limit that axes decide on, or that is broken anyway.
+type dynamicLimit struct {
+	index  int
+	ref    formula.Ref
+	broken bool
+	last   bool // those behind it use numbers that it has not
+}
+
+// cellStep writes a column: what is known beforehand, then a value.
+type cellStep struct {
+	lead  []byte
+	kind  formula.Kind // Any for the lead alone
+	ref   formula.Ref
+	axis  int // whose text is in texts, or -1
+	texts [][]byte
+}
+
+type textKey struct {
+	values *formula.Value
+	column int
+}
+
+// chunk evaluates the points of a chunk.
+func (wk *worker) chunk(c *chunk) {
+	c.buf, c.rows, c.keys = c.buf[:0], c.rows[:0], c.keys[:0]
+	c.breaks, c.fails = c.breaks[:0], c.fails[:0]
+	wk.out = c
+	point := c.index * chunkPoints
+	end := min(point+chunkPoints, wk.Points)
+	for point < end {
+		it := wk.sweepItem(point)
+		last := min(end, it.first+it.count)
+		for i := range wk.digits {
+			wk.digits[i] = it.digit(i, point)
+		}
+		for ; point < last; point++ {
+			if wk.stop.Load() {
+				return
+			}
+			wk.point(point)
+			for i := len(wk.digits) - 1; i >= 0; i-- {
+				if wk.digits[i]++; wk.digits[i] < len(it.Config.Axes[i].Values) {
+					break
+				}
+				wk.digits[i] = 0
+			}
+		}
+	}
+}
+
+// sweepItem makes the item of a point the worker's.
+func (wk *worker) sweepItem(point uint64) *sweepItem {
+	if it := wk.item; it != nil && point >= it.first && point < it.first+it.count {
+		return it
+	}
+	it := wk.Sweep.item(point)
+	wk.item = it
+	wk.digits = make([]int, len(it.Config.Axes))
+	wk.general = nil
+	n := 1
+	for _, i := range it.shape.slow {
+		if !it.shape.general {
+			n *= len(it.Config.Axes[i].Values)
+		}
+	}
+	wk.variants = make([]*variant, n)
+	return it
+}
+
+// point evaluates the point that the digits are of.
+func (wk *worker) point(point uint64) {
+	it := wk.item
+	if it.shape.general {
+		wk.alone(point)
+		return
+	}
+	n := 0
+	for _, i := range it.shape.slow {
+		n = n*len(it.Config.Axes[i].Values) + wk.digits[i]
+	}
+	v := wk.variants[n]
+	if v == nil {
+		v = wk.variant()
+		wk.variants[n] = v
+	}
+	if v.err != nil {
+		wk.fail(point, v.err.Error())
+		return
+	}
+	f := v.frame
+	for i, d := range wk.digits {
+		if v.at[i] == d {
+			continue
+		}
+		v.at[i] = d
+		if ref := it.shape.refs[i]; ref >= 0 {
+			if val := &it.Config.Axes[i].Values[d].Value; val.Kind == formula.Num {
+				f.SetNum(ref, val.Num)
+			} else {
+				f.Set(ref, *val)
+			}
+		}
+	}
+	sp := it.program
+	if sp.filtered && (sp.early || !it.Fit) {
+		switch yes, err := f.Bool(sp.where); {
+		case err != nil:
+			wk.fail(point, whereName)
+			return
+		case !yes:
+			return
+		}
+	}
+	for i, ref := range v.quantities {
+		q, err := f.Num(ref)
+		if err != nil {
+			wk.fail(point, v.schema.Quantities[i].Name)
+			return
+		}
+		if n, whole := q.Int64(); !whole || n < 1 {
+			wk.fail(point, v.schema.Quantities[i].Name)
+			return
+		}
+	}
+	for i := range v.flags {
+		s := &v.flags[i]
+		val, err := f.Eval(s.ref)
+		if err == nil {
+			err = v.inRange(*s, val)
+		}
+		if err != nil {
+			wk.fail(point, s.Name)
+			return
+		}
+	}
+	c := wk.out
+	breaks := len(c.breaks)
+	for i := range v.limits {
+		l := &v.limits[i]
+		broken, last := l.broken, l.last
+		if !broken {
+			ok, err := f.Bool(l.ref)
+			broken, last = !ok || err != nil, err != nil
+		}
+		if !broken {
+			continue
+		}
+		if it.Fit {
+			wk.alone(point)
+			return
+		}
+		c.breaks = append(c.breaks, limitBreak{len(c.rows), l.index})
+		if last {
+			break
+		}
+	}
+	if sp.filtered && !sp.early && it.Fit {
+		switch yes, err := f.Bool(sp.where); {
+		case err != nil:
+			wk.fail(point, whereName)
+			return
+		case !yes:
+			return
+		}
+	}
+	if !wk.row(v, point) {
+		c.breaks = c.breaks[:breaks]
+	}
+}
+
+func (wk *worker) fail(point uint64, what string) {
+	wk.out.fails = append(wk.out.fails, pointFail{point, failure{wk.item.program, what}})
+}
+
+// row writes the row that the frame holds.
+func (wk *worker) row(v *variant, point uint64) bool {
+	c := wk.out
+	start := len(c.buf)
+	for i := range v.cells {
+		s := &v.cells[i]
+		if c.buf = append(c.buf, s.lead...); s.kind == formula.Any {
+			continue
+		}
+		if s.axis >= 0 {
+			c.buf = append(c.buf, s.texts[wk.digits[s.axis]]...)
+			continue
+		}
+		if s.kind == formula.Num {
+			if n, err := v.frame.Num(s.ref); err == nil {
+				if i, whole := n.Int64(); whole {
+					c.buf = strconv.AppendInt(c.buf, i, 10)
+					continue
+				}
+			}
+		}
+		val, err := v.valueOf(s.ref)
+		if err != nil {
+			c.buf = c.buf[:start]
+			wk.fail(point, v.prog.Name(s.ref))
+			return false
+		}
+		c.buf = wk.options.Format.Cell(c.buf, val)
+	}
+	for i := range v.keys {
+		var key sortValue
+		if s := &v.keys[i]; s.kind != formula.Any {
+			val, err := v.valueOf(s.ref)
+			if err != nil {
+				c.buf, c.keys = c.buf[:start], c.keys[:len(c.rows)*len(v.keys)]
+				wk.fail(point, v.prog.Name(s.ref))
+				return false
+			}
+			key = sortValue{num: val.Num}
+			if val.Kind != formula.Num {
+				key.text = val.Text()
+			}
+		} else {
+			key.text = string(s.lead)
+		}
+		c.keys = append(c.keys, key)
+	}
+	c.rows = append(c.rows, chunkRow{len(c.buf), point})
+	return true
+}
+
+// valueOf gives a value of the frame: none of an input that nobody gave.
+func (v *variant) valueOf(ref formula.Ref) (formula.Value, error) {
+	val, err := v.frame.Eval(ref)
+	if err != nil && v.prog.Source(ref).Text == "" {
+		return formula.Value{}, nil
+	}
+	return val, err
+}
+
+// clone gives a planner with a frame of its own for the sweep's program.
+func (sp *sweepProgram) clone() *Planner {
+	p := *sp.planner
+	p.prog = sp.prog
+	p.frame = sp.prog.NewFrame()
+	return &p
+}
+
+// variant makes the variant that the digits ask for.
+func (wk *worker) variant() *variant {
+	it := wk.item
+	sh := it.shape
+	v := &variant{Planner: it.program.clone(), at: make([]int, len(wk.digits))}
+	req, cfg := *it.Request, *it.Config
+	cfg.Values = maps.Clone(cfg.Values)
+	req.Config = &cfg
+	for i := range v.at {
+		v.at[i] = 0
+		if slices.Contains(sh.slow, i) {
+			v.at[i] = wk.digits[i]
+			cfg.Values[cfg.Axes[i].Field.Var] = cfg.Axes[i].Values[wk.digits[i]]
+		}
+	}
+	values, err := v.resolve(&req)
+	if err != nil {
+		v.err = err
+		return v
+	}
+	v.apply(&req, values)
+	v.set(argumentsVar, formula.Value{Kind: formula.Str, Str: arguments(values)})
+	for _, q := range v.schema.Quantities {
+		ref, ok := v.prog.Ref(q.Name)
+		if !ok {
+			_, v.err = v.Planner.quantities()
+			return v
+		}
+		v.quantities = append(v.quantities, ref)
+	}
+	// What no axis changes is computed once.
+	for _, ref := range sh.pinned {
+		if val, err := v.frame.Eval(ref); err == nil {
+			v.frame.Set(ref, val)
+		}
+	}
+	for _, s := range v.Planner.flags {
+		if sh.changes[s.ref] {
+			if _, set := values[s.Name]; !set {
+				v.flags = append(v.flags, s)
+			}
+			continue
+		}
+		val, err := v.frame.Eval(s.ref)
+		if err == nil {
+			err = v.inRange(s, val)
+		}
+		if err != nil {
+			v.err = err
+			return v
+		}
+	}
+	for i, ref := range sh.limits {
+		if ref < 0 {
+			continue
+		}
+		l := dynamicLimit{index: i, ref: ref}
+		if !sh.changes[ref] {
+			ok, err := v.frame.Bool(ref)
+			if ok && err == nil {
+				continue
+			}
+			l.broken, l.last = true, err != nil
+		}
+		v.limits = append(v.limits, l)
+		if l.last {
+			break
+		}
+	}
+	v.cells = wk.cells(v, it, sh)
+	v.keys = wk.keysOf(v, it)
+	return v
+}
+
+// cells gives the steps that write a row. Without a shape, nothing but the item
+// is known beforehand.
+func (wk *worker) cells(v *variant, it *sweepItem, sh *shape) []cellStep {
+	format := &wk.options.Format
+	var steps []cellStep
+	var lead []byte
+	for i, c := range it.program.columns {
+		lead = append(lead, format.Lead[i]...)
+		if val, ok := wk.constant(v, it, c); ok {
+			lead = format.Cell(lead, val)
+			continue
+		}
+		step := cellStep{ref: c.ref, kind: v.prog.Kind(c.ref), axis: -1}
+		if sh != nil && !sh.changes[c.ref] {
+			if val, err := v.valueOf(c.ref); err == nil {
+				lead = format.Cell(lead, val)
+				continue
+			}
+		}
+		if sh != nil {
+			if step.axis = slices.Index(sh.refs, c.ref); step.axis >= 0 {
+				step.texts = wk.textsOf(it, step.axis, i)
+			}
+		}
+		step.lead, lead = lead, nil
+		steps = append(steps, step)
+	}
+	return append(steps, cellStep{lead: append(lead, format.End...)})
+}
+
+// constant gives the value of a column that an item has once.
+func (wk *worker) constant(v *variant, it *sweepItem, c sweepColumn) (formula.Value, bool) {
+	text := func(s string) (formula.Value, bool) { return formula.Value{Kind: formula.Str, Str: s}, true }
+	switch {
+	case c.name == ColumnFile:
+		return text(it.Config.File)
+	case c.name == ColumnArchitecture:
+		return text(it.Model.Arch.Name)
+	case !c.known:
+		return formula.Value{}, true
+	case c.secret && wk.options.Mask != "":
+		if val, err := v.frame.Eval(c.ref); err == nil && val.Text() == "" {
+			return val, true
+		}
+		return text(wk.options.Mask)
+	}
+	return formula.Value{}, false
+}
+
+// textsOf gives the cells of an axis's values.
+func (wk *worker) textsOf(it *sweepItem, axis, column int) [][]byte {
+	values := it.Config.Axes[axis].Values
+	key := textKey{&values[0].Value, column}
+	if texts := wk.texts[key]; texts != nil {
+		return texts
+	}
+	if len(wk.texts) > 100 {
+		clear(wk.texts)
+	}
+	texts := make([][]byte, len(values))
+	for i := range values {
+		texts[i] = wk.options.Format.Cell(nil, values[i].Value)
+	}
+	wk.texts[key] = texts
+	return texts
+}
+
+func (wk *worker) keysOf(v *variant, it *sweepItem) []cellStep {
+	var steps []cellStep
+	for _, c := range it.program.keys {
+		if val, ok := wk.constant(v, it, c); ok {
+			steps = append(steps, cellStep{lead: []byte(val.Text())})
+			continue
+		}
+		steps = append(steps, cellStep{ref: c.ref, kind: v.prog.Kind(c.ref)})
+	}
+	return steps
+}
+
+// alone plans a point by itself: one that is to be fitted, or that needs a rule
+// of its own.
+func (wk *worker) alone(point uint64) {
+	it := wk.item
+	if wk.general == nil {
+		wk.general, wk.planner = &variant{Planner: it.program.clone()}, it.program.clone()
+	}
+	pl, err := wk.planner.Plan(it.request(point))
+	if err != nil {
+		wk.fail(point, withoutDigits(err.Error()))
+		return
+	}
+	v := wk.general
+	v.hold(pl)
+	if sp := it.program; sp.filtered {
+		switch yes, err := v.frame.Bool(sp.where); {
+		case err != nil:
+			wk.fail(point, whereName)
+			return
+		case !yes:
+			return
+		}
+	}
+	if v.cells == nil {
+		v.cells, v.keys = wk.cells(v, it, nil), wk.keysOf(v, it)
+	}
+	row := len(wk.out.rows)
+	if !wk.row(v, point) {
+		return
+	}
+	for _, broken := range pl.Violations {
+		i := slices.IndexFunc(v.bench.Limits, func(l schema.Limit) bool { return l.Name == broken.Limit.Name })
+		wk.out.breaks = append(wk.out.breaks, limitBreak{row, i})
+	}
+}
+
+// hold loads the frame with a plan.
+func (v *variant) hold(pl *Plan) {
+	v.load(pl.Request)
+	for _, f := range pl.Flags {
+		v.set(f.Name, f.Value)
+	}
+	for _, q := range pl.Quantities {
+		v.set(q.Name, formula.Value{Kind: formula.Num, Num: formula.Int(q.Value)})
+	}
+}
+
+// errorOf says why a point has no plan or no row.
+func (s *Sweep) errorOf(point uint64) error {
+	it := s.item(point)
+	v := &variant{Planner: it.program.clone()}
+	pl, err := v.Plan(it.request(point))
+	if err != nil {
+		return err
+	}
+	v.hold(pl)
+	sp := it.program
+	if sp.filtered {
+		if _, err := v.frame.Bool(sp.where); err != nil {
+			return err
+		}
+	}
+	for _, c := range slices.Concat(sp.columns, sp.keys) {
+		if c.name == "" && c.known && v.prog.Source(c.ref).Text != "" {
+			if _, err := v.frame.Eval(c.ref); err != nil {
+				return err
+			}
+		}
+	}
+	return diag.Errorf(diag.Pos{}, "the point has no row")
+}
+
+// withoutDigits makes messages alike that differ in numbers alone.
+func withoutDigits(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, s)
+}
