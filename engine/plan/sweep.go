@@ -150,7 +150,7 @@ func NewSweep(items []Item, options SweepOptions) (s *Sweep, bad, err error) {
 			stride *= uint64(len(item.Config.Axes[i].Values))
 		}
 		if it.count > math.MaxInt64-s.Points {
-			errs = append(errs, diag.Errorf(diag.Pos{}, "the sweep has more than %d points", int64(math.MaxInt64)))
+			errs = append(errs, diag.Usagef("the sweep has more than %d points", int64(math.MaxInt64)))
 			break
 		}
 		s.Points += it.count

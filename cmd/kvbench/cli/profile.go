@@ -17,6 +17,7 @@ import (
 	"kvbench/engine/plan"
 	"kvbench/engine/report"
 	"kvbench/engine/runner"
+	"kvbench/engine/schema"
 )
 
 const profileLong = `
@@ -26,7 +27,9 @@ for the release of the installed nixlbench unless --nixlbench_release is given.
 
 --output FILE keeps every run as one JSON object a line, written when the run
 ends; --resume leaves out the runs that FILE has already. A run whose result is
-not to be trusted is reported as suspect and counts as failed.`
+not to be trusted is reported as suspect and counts as failed.
+
+Overrides take lists and ranges as in kvbench plan: every combination is run.`
 
 const groupRun = "The run"
 
@@ -61,6 +64,7 @@ type profile struct {
 	*app
 	session  runner.Session
 	points   []point
+	axes     []*schema.Field // that tell points apart
 	repeat   int
 	dryRun   bool
 	failFast bool
@@ -184,7 +188,13 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 	}
 	p.report(err)
 	p.failed = err != nil
-	for _, j := range jobs {
+	if jobs, err = p.spread(jobs); err != nil && len(jobs) == 0 {
+		return err
+	} else if err != nil {
+		p.report(err)
+		p.failed = true
+	}
+	for i, j := range jobs {
 		j.Fit, j.Least = fit, fit
 		j.planner.ReleaseFrom = from
 		pl, err := j.planner.Plan(j.Request)
@@ -197,7 +207,9 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 			}
 			continue
 		}
-		p.warnMissing(j, quantityNames(pl))
+		if i == 0 || j.Model != jobs[i-1].Model || j.Config.File != jobs[i-1].Config.File {
+			p.warnMissing(j, quantityNames(pl))
+		}
 		pt := point{Plan: pl}
 		for i := range pl.Violations {
 			w := pl.Violations[i].Warning(pl)
@@ -211,6 +223,36 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 		return errShown
 	}
 	return nil
+}
+
+// maxPoints is how many plans are run at most.
+const maxPoints = 10_000
+
+// spread makes a job of each point where axes have several values. Those that
+// can be made are given even when others cannot.
+func (p *profile) spread(jobs []job) ([]job, error) {
+	for i := range p.schema.Fields {
+		f := &p.schema.Fields[i]
+		if slices.ContainsFunc(jobs, func(j job) bool { return j.Config.Varies(f.Var) }) {
+			p.axes = append(p.axes, f)
+		}
+	}
+	if p.axes == nil {
+		return jobs, nil
+	}
+	s, left, err := plan.NewSweep(items(jobs), plan.SweepOptions{})
+	if err != nil {
+		return nil, err
+	}
+	if s.Points > maxPoints {
+		return nil, diag.Usagef("there are %d plans to run: at most %d are taken", s.Points, maxPoints).
+			WithHint("%s plan shows them all; choose among them", program)
+	}
+	all := make([]job, s.Points)
+	for i := range all {
+		all[i].Request, all[i].planner = s.Request(uint64(i))
+	}
+	return all, left
 }
 
 // run runs every point as often as asked.
@@ -307,6 +349,10 @@ func (p *profile) label(pl *plan.Plan, repeat int) string {
 	if file := pl.Request.Config.File; file != "" {
 		text += " " + file
 	}
+	for _, f := range p.axes {
+		v := pl.Request.Config.Values[f.Var]
+		text += " " + f.Flag + " " + v.Text()
+	}
 	if p.repeat > 1 {
 		text += fmt.Sprintf(" (run %d)", repeat)
 	}
@@ -400,7 +446,14 @@ func (p *profile) summary() error {
 	for i, pt := range p.points {
 		results[i] = report.Result{Plan: pt.Plan, Records: pt.records}
 	}
-	if err := report.Summary(&out, p.schema.Views["summary"], p.schema.Nixlbench.Measures, results); err != nil {
+	view := p.schema.Views["summary"]
+	view.Rows = slices.Clone(view.Rows)
+	for _, f := range p.axes {
+		if !slices.ContainsFunc(view.Rows, func(r schema.Row) bool { return r.Value == f.Var }) {
+			view.Rows = append(view.Rows, schema.Row{Label: f.Flag, Value: f.Var})
+		}
+	}
+	if err := report.Summary(&out, view, p.schema.Nixlbench.Measures, results); err != nil {
 		return err
 	}
 	p.write(out.Bytes())

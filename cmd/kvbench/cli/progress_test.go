@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestProgressTerminal: on a terminal the line stays last, and other output
@@ -33,5 +34,25 @@ func TestProgressSingle(t *testing.T) {
 	p.clear()
 	if out.Len() > 0 {
 		t.Errorf("%q, want nothing", out.String())
+	}
+}
+
+// TestSweepProgress: the line of a long sweep says how far it is and how long
+// the rest takes.
+func TestSweepProgress(t *testing.T) {
+	p := &sweepProgress{points: 1_000_000_000_000}
+	for _, test := range []struct {
+		points uint64
+		spent  time.Duration
+		want   string
+	}{
+		{500_000_000_000, 10 * time.Second, "500000000000 of 1000000000000 points (50%), 10 s to go"},
+		{1_000_000, time.Second, "1000000 of 1000000000000 points (0%), 12 days to go"},
+		{1000, time.Second, "1000 of 1000000000000 points (0%), 32 years to go"},
+		{999_999_999_999, 3 * time.Hour, "999999999999 of 1000000000000 points (99%), 0 s to go"},
+	} {
+		if got := p.line(test.points, test.spent); got != test.want {
+			t.Errorf("%q, want %q", got, test.want)
+		}
 	}
 }

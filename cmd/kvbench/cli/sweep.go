@@ -147,11 +147,7 @@ func (a *app) newSweep(c *command, jobs []job, format string, secrets bool, errs
 	if !secrets {
 		options.Mask = nixlbench.Mask
 	}
-	items := make([]plan.Item, len(jobs))
-	for i, j := range jobs {
-		items[i] = plan.Item{Request: j.Request, Planner: j.planner}
-	}
-	s, left, err := plan.NewSweep(items, options)
+	s, left, err := plan.NewSweep(items(jobs), options)
 	if err != nil {
 		return nil, "", nil, err
 	}
@@ -163,6 +159,14 @@ func (a *app) newSweep(c *command, jobs []job, format string, secrets bool, errs
 		}
 	}
 	return s, format, columns, nil
+}
+
+func items(jobs []job) []plan.Item {
+	list := make([]plan.Item, len(jobs))
+	for i, j := range jobs {
+		list[i] = plan.Item{Request: j.Request, Planner: j.planner}
+	}
+	return list
 }
 
 // list reads a flag that is a list of names.

@@ -1,0 +1,128 @@
+package cli_test
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// endless are the arguments of a sweep of 10^12 points.
+var endless = []string{"plan", "--model", "../../../examples/model_qwen3_8b.yaml", "--isl", "1..10000+1", "--page_size", "1..10000+1",
+	"--tp", "1..100+1", "--num_requests", "1..100+1", "--format", "csv"}
+
+// TestSweepInterrupt: an interrupted sweep says its size before all else, ends
+// at once, and stdout ends with a whole row.
+func TestSweepInterrupt(t *testing.T) {
+	cmd := exec.Command("kvbench", endless...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	some := make([]byte, 1<<20)
+	if _, err := io.ReadFull(stdout, some); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Process.Signal(os.Interrupt)
+	begin := time.Now()
+	rest, err := io.ReadAll(stdout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := exitCode(cmd.Wait()); code != 130 {
+		t.Errorf("exit code %d, want 130", code)
+	}
+	if d := time.Since(begin); d > 5*time.Second {
+		t.Errorf("took %v to end", d)
+	}
+	out := string(append(some, rest...))
+	if !strings.HasSuffix(out, "\n") {
+		t.Errorf("stdout ends with %q", out[max(0, len(out)-80):])
+	}
+	for line := range strings.Lines(out) {
+		if strings.Count(line, ",") != 11 {
+			t.Fatalf("not a whole row: %q", line)
+		}
+	}
+	if want := "kvbench: note: 1000000000000 points: tp_size 100, isl 10000, num_requests 100, page_size 10000\n"; stderr.String() != want {
+		t.Errorf("stderr is %q, want %q", stderr.String(), want)
+	}
+}
+
+// TestSweepInterruptFile: the file of --output does not appear.
+func TestSweepInterruptFile(t *testing.T) {
+	dir := t.TempDir()
+	cmd := exec.Command("kvbench", append(endless, "--output", filepath.Join(dir, "rows.csv"))...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	files := func() (size int64, names []string) {
+		list, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range list {
+			names = append(names, f.Name())
+			if info, err := f.Info(); err == nil {
+				size += info.Size()
+			}
+		}
+		return size, names
+	}
+	for range 1000 {
+		if size, _ := files(); size > 1<<20 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if size, _ := files(); size == 0 {
+		t.Error("nothing was written: the test says nothing")
+	}
+	cmd.Process.Signal(os.Interrupt)
+	if code := exitCode(cmd.Wait()); code != 130 {
+		t.Errorf("exit code %d, want 130", code)
+	}
+	if _, names := files(); names != nil {
+		t.Errorf("%v is left", names)
+	}
+}
+
+// TestSweepTwice: a second interrupt does not wait for a reader that does not
+// read.
+func TestSweepTwice(t *testing.T) {
+	cmd := exec.Command("kvbench", endless...)
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(stdout, make([]byte, 100)); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(200 * time.Millisecond) // by now the pipe is full
+	cmd.Process.Signal(os.Interrupt)
+	time.Sleep(200 * time.Millisecond)
+	cmd.Process.Signal(os.Interrupt)
+	done := make(chan error, 1)
+	go func() {
+		_, err := cmd.Process.Wait()
+		done <- err
+	}()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		cmd.Process.Kill()
+		t.Error("did not end")
+	}
+}

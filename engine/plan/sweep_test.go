@@ -1,0 +1,375 @@
+package plan_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"kvbench/engine/config"
+	"kvbench/engine/formula"
+	"kvbench/engine/plan"
+	"kvbench/engine/schema"
+
+	cueschema "kvbench/cue"
+	"kvbench/models"
+)
+
+// rows is a format in which every value is told from every other.
+func rows(columns int) plan.RowFormat {
+	f := plan.RowFormat{Lead: make([]string, columns), End: "\n"}
+	for i := 1; i < columns; i++ {
+		f.Lead[i] = "|"
+	}
+	f.Cell = func(dst []byte, v formula.Value) []byte { return append(dst, v.Text()...) }
+	return f
+}
+
+// sweepCase is a sweep for which every point is also planned alone.
+type sweepCase struct {
+	name    string
+	model   []string
+	release string
+	flags   map[string]string
+	fit     bool
+	axes    [][2]string // flag, text
+	// What the case is there for: points that have no plan, and that break a
+	// limit.
+	fails, breaks bool
+}
+
+func loadConfig(t testing.TB, s *schema.Schema, l *config.Loader, values map[string]string, axes bool) *config.Config {
+	t.Helper()
+	var overrides []config.Override
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		if text, ok := values[f.Flag]; ok {
+			overrides = append(overrides, config.Override{Path: f.Path, Text: text, Origin: config.Origin{Kind: config.FromFlag, Name: f.Flag}, Axis: axes})
+		}
+	}
+	c, err := l.Config("", nil, "plan", overrides)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func given(t testing.TB, s *schema.Schema, flags map[string]string, release string) map[string]config.Value {
+	t.Helper()
+	values := map[string]config.Value{}
+	for name, text := range flags {
+		f := s.Nixlbench.Flags[name]
+		v, err := s.ParseValue(f, s.Nixlbench.FlagIn(f, release).Type, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values[name] = config.Value{Value: config.GoValue(v), Origin: config.Origin{Kind: config.FromFlag, Name: name}}
+	}
+	return values
+}
+
+// TestSweepEqualsPlans: each row of sweeps over tens of thousands of points says
+// what the plan of that point says that is loaded and planned alone: the
+// quantities, the inputs, all flags of the release, the limits it breaks, or
+// that it cannot be planned.
+func TestSweepEqualsPlans(t *testing.T) {
+	s := load(t)
+	for _, test := range []sweepCase{
+		{name: "10000", breaks: true, model: []string{"deepseek-r1"}, axes: [][2]string{
+			{"tp", "1,2,4,8,16"}, {"pp", "1..10+3,16"}, {"isl", "1000..100000x10,7"}, {"page_size", "1..512x2"}, {"num_requests", "1..19+2"}}},
+		{name: "fractions", model: []string{"llama3.1-70b", "gpt-oss-20b"}, axes: [][2]string{
+			{"tp", "1..9+1"}, {"kvcache_quant_mode", "fp8,nvfp4,bf16"}, {"model_quant_mode", "nvfp4,fp16"}, {"access_pattern", "layer,block"}, {"page_size", "1,16,1000"}}},
+		{name: "points without a plan", fails: true, breaks: true, model: []string{"qwen3-8b"}, axes: [][2]string{
+			{"tp", "1..1000000x10"}, {"pp", "1,64,4096"}, {"isl", "1,4611686018427387904"}, {"page_size", "1,4611686018427387904"}}},
+		{name: "rules", fails: true, breaks: true, model: []string{"qwen3-8b"}, release: "main-2026-08-21", flags: map[string]string{"backend": "GDS"}, axes: [][2]string{
+			{"tp", "1,2"}, {"isl", "100..1000000x10"}, {"source", "file,memory,gpu"}, {"destination", "gpu,file,memory"}}},
+		{name: "fitted", fails: true, model: []string{"qwen3-8b"}, flags: map[string]string{"backend": "GDS", "total_buffer_size": "64GiB"}, fit: true, axes: [][2]string{
+			{"isl", "100..1000000000x10"}, {"tp", "1,2"}, {"source", "file,gpu"}, {"page_size", "16,256"}}},
+		{name: "one point", model: []string{"qwen3-8b"}},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t, s) })
+	}
+}
+
+func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
+	release := test.release
+	if release == "" {
+		release = s.Nixlbench.Default
+	}
+	flags := given(t, s, test.flags, release)
+	l := config.NewLoader(s, cueschema.Files, models.Files)
+	swept := map[string]string{}
+	for _, a := range test.axes {
+		swept[a[0]] = a[1]
+	}
+	cfg := loadConfig(t, s, l, swept, true)
+	// The order of the points, by other means: the axes in the schema's order,
+	// the last changing first.
+	points := []map[string]string{{}}
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		if _, ok := swept[f.Flag]; !ok {
+			continue
+		}
+		a := cfg.Axes[slices.IndexFunc(cfg.Axes, func(a config.Axis) bool { return a.Field.Flag == f.Flag })]
+		var more []map[string]string
+		for _, p := range points {
+			for _, v := range a.Values {
+				q := map[string]string{f.Flag: v.Text()}
+				for k, old := range p {
+					q[k] = old
+				}
+				more = append(more, q)
+			}
+		}
+		points = more
+	}
+	if test.name == "10000" && len(points) != 10_000 {
+		t.Fatalf("%d points, want 10000", len(points))
+	}
+
+	columns := []string{plan.ColumnFile, plan.ColumnArchitecture, "model_name"}
+	for _, q := range s.Quantities {
+		columns = append(columns, q.Name)
+	}
+	for i := range s.Fields {
+		columns = append(columns, s.Fields[i].Var)
+	}
+	for _, f := range s.Nixlbench.FlagsOf(release) {
+		columns = append(columns, f.JSONKey())
+	}
+	var items []plan.Item
+	var want, wantBroken, wantFailed []string
+	broken, failed := map[string]uint64{}, uint64(0)
+	for _, name := range test.model {
+		m, err := l.Model(name, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		planner, err := plan.New(s, release, m.Arch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		items = append(items, plan.Item{Request: &plan.Request{Model: m, Config: cfg, Flags: flags, Fit: test.fit}, Planner: planner})
+		for _, p := range points {
+			alone := loadConfig(t, s, l, p, false)
+			pl, err := planner.Plan(&plan.Request{Model: m, Config: alone, Flags: flags, Fit: test.fit})
+			if err != nil {
+				failed++
+				if failed == 1 {
+					wantFailed = append(wantFailed, err.Error())
+				}
+				continue
+			}
+			row := []string{alone.File, m.Arch.Name, m.Name}
+			for _, q := range pl.Quantities {
+				row = append(row, fmt.Sprint(q.Value))
+			}
+			for i := range s.Fields {
+				v := pl.Request.Config.Values[s.Fields[i].Var]
+				row = append(row, v.Text())
+			}
+			for _, f := range pl.Flags {
+				row = append(row, f.Value.Text())
+			}
+			want = append(want, strings.Join(row, "|"))
+			for _, v := range pl.Violations {
+				if broken[v.Limit.Name]++; broken[v.Limit.Name] == 1 {
+					wantBroken = append(wantBroken, v.Limit.Name+": "+v.Why)
+				}
+			}
+		}
+	}
+	sweep, left, err := plan.NewSweep(items, plan.SweepOptions{Columns: columns, Format: rows(len(columns))})
+	if err != nil || left != nil {
+		t.Fatal(err, left)
+	}
+	if n := uint64(len(points) * len(test.model)); sweep.Points != n {
+		t.Fatalf("%d points, want %d", sweep.Points, n)
+	}
+	var out bytes.Buffer
+	o, err := sweep.Run(context.Background(), &out, func(uint64) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+	if len(want) == 0 {
+		t.Fatal("no point has a plan: the test says nothing")
+	}
+	for i := range min(len(got), len(want)) {
+		if got[i] != want[i] {
+			t.Fatalf("row %d is\n%s, want\n%s", i, got[i], want[i])
+		}
+	}
+	t.Logf("%d rows, %d points without, limits %v", len(want), failed, broken)
+	if len(got) != len(want) || o.Rows != uint64(len(want)) || o.Points != sweep.Points {
+		t.Errorf("%d rows (%d of %d points said), want %d", len(got), o.Rows, o.Points, len(want))
+	}
+	var gotFailed uint64
+	for _, f := range o.Failed {
+		gotFailed += f.Count
+	}
+	if gotFailed != failed {
+		t.Errorf("%d points fail, want %d", gotFailed, failed)
+	}
+	if (failed > 0) != test.fails || (len(broken) > 0) != test.breaks {
+		t.Errorf("%d points fail and %d limits are broken: the case is not what it is meant to be", failed, len(broken))
+	}
+	if failed > 0 && o.Failed[0].Err.Error() != wantFailed[0] {
+		t.Errorf("the first that fails says\n%v, want\n%s", o.Failed[0].Err, wantFailed[0])
+	}
+	gotBroken := map[string]uint64{}
+	var lines []string
+	for _, b := range o.Broken {
+		gotBroken[b.Violation.Limit.Name] = b.Count
+		lines = append(lines, b.Violation.Limit.Name+": "+b.Violation.Why)
+	}
+	slices.Sort(lines)
+	slices.Sort(wantBroken)
+	if !slices.Equal(lines, wantBroken) || fmt.Sprint(gotBroken) != fmt.Sprint(broken) {
+		t.Errorf("broken are %v %v, want %v %v", gotBroken, lines, broken, wantBroken)
+	}
+}
+
+// small makes a sweep of 5 x 4 points whose numbers are easy: 36 layers, 8 heads
+// of 128, K and V, 1 byte: 73728 B/token, and a block of 73728 / tp * page.
+func small(t testing.TB, fit bool, options plan.SweepOptions) (*plan.Outcome, string, error) {
+	t.Helper()
+	s := load(t)
+	l := config.NewLoader(s, cueschema.Files, models.Files)
+	m, err := l.Model("qwen3-8b", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	planner, err := plan.New(s, s.Nixlbench.Default, m.Arch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := loadConfig(t, s, l, map[string]string{"tp": "1..16x2", "page_size": "1,2,3,4", "isl": "100"}, true)
+	options.Format = rows(len(options.Columns))
+	sweep, left, err := plan.NewSweep([]plan.Item{{Request: &plan.Request{Model: m, Config: cfg, Fit: fit}, Planner: planner}}, options)
+	if err != nil || left != nil {
+		return nil, "", err
+	}
+	var out bytes.Buffer
+	o, err := sweep.Run(context.Background(), &out, func(uint64) {})
+	return o, out.String(), err
+}
+
+// TestSweepChoice filters, sorts and cuts.
+func TestSweepChoice(t *testing.T) {
+	for _, test := range []struct {
+		options plan.SweepOptions
+		want    string
+		points  uint64
+	}{
+		{plan.SweepOptions{Columns: []string{"tp_size", "page_size"}, Top: 5}, "1|1 1|2 1|3 1|4 2|1", 5},
+		{plan.SweepOptions{Columns: []string{"tp_size", "block_size"}, Where: "block_size == 73728"}, "1|73728 2|73728 4|73728", 20},
+		{plan.SweepOptions{Columns: []string{"tp_size", "page_size"}, Where: "tp_size * page_size > 47"}, "16|3 16|4", 20},
+		{plan.SweepOptions{Columns: []string{"tp_size"}, Where: "tp_size > 99"}, "", 20},
+		{plan.SweepOptions{Columns: []string{"page_size", "tp_size"}, Sort: []plan.SortKey{{Column: "page_size"}, {Column: "tp_size", Down: true}}, Top: 3}, "1|16 1|8 1|4", 20},
+		// Equal keys stay in order.
+		{plan.SweepOptions{Columns: []string{"block_size", "tp_size"}, Sort: []plan.SortKey{{Column: "block_size", Down: true}}, Top: 5}, "294912|1 221184|1 147456|1 147456|2 110592|2", 20},
+		{plan.SweepOptions{Columns: []string{"block_size", "tp_size"}, Sort: []plan.SortKey{{Column: "block_size"}}, Where: "page_size == 1 or page_size == 4 and tp_size > 4"},
+			"4608|16 9216|8 18432|4 18432|16 36864|2 36864|8 73728|1", 20},
+		{plan.SweepOptions{Columns: []string{"model_name", "total_buffer_size", "layer_bytes", "num_model_params", "nixlbench_config_file"}, Top: 1}, "QWEN3_8B|8589934592|2048|8200000000|", 1},
+		{plan.SweepOptions{Columns: []string{"tp_size"}, Sort: []plan.SortKey{{Column: "model_name"}}, Top: 2}, "1 1", 20},
+	} {
+		for _, fit := range []bool{false, true} {
+			if fit && slices.Contains(test.options.Columns, "nixlbench_config_file") {
+				continue // a release that has it
+			}
+			o, out, err := small(t, fit, test.options)
+			if err != nil {
+				t.Errorf("%+v: %v", test.options, err)
+				continue
+			}
+			if got := strings.Join(strings.Fields(out), " "); got != test.want || o.Points != test.points {
+				t.Errorf("%+v gives %q of %d points, want %q of %d", test.options, got, o.Points, test.want, test.points)
+			}
+			if n := uint64(len(strings.Fields(test.want))); o.Rows != n {
+				t.Errorf("%d rows said, want %d", o.Rows, n)
+			}
+		}
+	}
+}
+
+// TestSweepWrong: what rows cannot be chosen or shown by is said before the
+// first.
+func TestSweepWrong(t *testing.T) {
+	for _, test := range []struct {
+		options plan.SweepOptions
+		want    string
+	}{
+		{plan.SweepOptions{Where: "tp * 2 > 1"}, `formula of --where: unknown name "tp"`},
+		{plan.SweepOptions{Where: "tp_size"}, "formula of --where: yields a number, not true or false"},
+		{plan.SweepOptions{Where: "tp_size >"}, "formula of --where: unexpected end of formula"},
+		{plan.SweepOptions{Columns: []string{"tp_sise"}}, `there is no column "tp_sise"`},
+		{plan.SweepOptions{Columns: []string{"dtypes"}}, `there is no column "dtypes"`},
+		{plan.SweepOptions{Columns: []string{""}}, `there is no column ""`},
+		{plan.SweepOptions{Columns: []string{"isl"}, Sort: []plan.SortKey{{Column: "block"}}}, `there is no column "block"`},
+	} {
+		_, _, err := small(t, false, test.options)
+		if err == nil || err.Error() != test.want {
+			t.Errorf("%+v gives %v, want %s", test.options, err, test.want)
+		}
+	}
+	if o, out, err := small(t, false, plan.SweepOptions{Columns: []string{"tp_size"}, Where: "div(1, tp_size - 2) == 0 and page_size == 1"}); err != nil ||
+		strings.Join(strings.Fields(out), " ") != "4 8 16" || len(o.Failed) != 1 || o.Failed[0].Count != 4 ||
+		!strings.Contains(o.Failed[0].Err.Error(), "division by zero") {
+		t.Errorf("a condition that fails for some points gives %q, %+v, %v", out, o, err)
+	}
+}
+
+// failing is a writer that fails after some rows.
+type failing struct{ after int }
+
+func (f *failing) Write(p []byte) (int, error) {
+	if f.after--; f.after < 0 {
+		return 0, errors.New("full")
+	}
+	return len(p), nil
+}
+
+// TestSweepEnds: a sweep of more points than anyone waits for ends when it is
+// told to, when writing fails, and when it has its rows.
+func TestSweepEnds(t *testing.T) {
+	s := load(t)
+	l := config.NewLoader(s, cueschema.Files, models.Files)
+	m, err := l.Model("qwen3-8b", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	planner, err := plan.New(s, s.Nixlbench.Default, m.Arch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := loadConfig(t, s, l, map[string]string{"tp": "1..100+1", "isl": "1..10000+1", "page_size": "1..10000+1", "num_requests": "1..100+1"}, true)
+	item := plan.Item{Request: &plan.Request{Model: m, Config: cfg}, Planner: planner}
+	make := func(top uint64) *plan.Sweep {
+		sweep, _, err := plan.NewSweep([]plan.Item{item}, plan.SweepOptions{Columns: []string{"tp_size"}, Format: rows(1), Top: top})
+		if err != nil || sweep.Points != 1_000_000_000_000 {
+			t.Fatal(sweep, err)
+		}
+		return sweep
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var out bytes.Buffer
+	if _, err := make(0).Run(ctx, &out, func(n uint64) { cancel() }); !errors.Is(err, context.Canceled) || out.Len()%2 != 0 || out.Len() == 0 {
+		t.Errorf("cancelling gives %v and %d bytes", err, out.Len())
+	}
+	if _, err := make(0).Run(context.Background(), &failing{3}, func(uint64) {}); err == nil || err.Error() != "full" {
+		t.Errorf("a full disk gives %v", err)
+	}
+	out.Reset()
+	if o, err := make(5000).Run(context.Background(), &out, func(uint64) {}); err != nil || o.Rows != 5000 || out.Len() != 10000 {
+		t.Errorf("the first 5000 rows are %d bytes, %+v, %v", out.Len(), o, err)
+	}
+	big := loadConfig(t, s, l, map[string]string{"tp": "1..10000+1", "pp": "1..10000+1", "isl": "1..10000+1", "page_size": "1..10000+1", "num_requests": "1..10000+1"}, true)
+	if _, _, err := plan.NewSweep([]plan.Item{{Request: &plan.Request{Model: m, Config: big}, Planner: planner}}, plan.SweepOptions{}); err == nil {
+		t.Error("10^20 points are taken")
+	}
+}
