@@ -21,7 +21,7 @@ func (a *app) kvcacheCmd() *command {
 // showView writes the command's view of each configuration, a blank line
 // between two.
 func (a *app) showView(_ context.Context, c *command) error {
-	return a.quantities(c, func(i int, pl *plan.Plan) error {
+	return a.quantities(c, false, func(i int, pl *plan.Plan) error {
 		if i > 0 {
 			fmt.Fprintln(a.stdout)
 		}

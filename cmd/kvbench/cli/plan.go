@@ -54,28 +54,33 @@ func (a *app) plan(_ context.Context, c *command) error {
 	if err != nil {
 		return err
 	}
-	jobs, err := a.prepare(c, release, given)
+	jobs, err := a.prepare(c, release, false, given)
 	errs.Add(err)
 
 	var plans []*plan.Plan
 	masked := false
 	for _, j := range jobs {
 		j.Fit = fit
-		pl, err := j.planner.Plan(j.Request)
+		made, err := j.planner.Plans(j.Request)
 		if err != nil {
 			errs.Add(about(j.Request, err))
+		}
+		if len(made) == 0 {
 			continue
 		}
-		a.warnMissing(j, quantityNames(pl))
-		for i := range pl.Violations {
-			a.print.Print(pl.Violations[i].Warning(pl))
+		a.warnMissing(j, quantityNames(made[0]))
+		a.warn(made)
+		for _, pl := range made {
+			for i := range pl.Violations {
+				a.print.Print(pl.Violations[i].Warning(pl))
+			}
+			if !secrets {
+				var hid bool
+				pl.Flags, hid = nixlbench.Masked(pl.Flags)
+				masked = masked || hid
+			}
+			plans = append(plans, pl)
 		}
-		if !secrets {
-			var hid bool
-			pl.Flags, hid = nixlbench.Masked(pl.Flags)
-			masked = masked || hid
-		}
-		plans = append(plans, pl)
 	}
 	if masked {
 		a.print.Print(maskedWarning())

@@ -177,7 +177,7 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 	if err != nil {
 		return err
 	}
-	jobs, err := p.prepare(c, release, given)
+	jobs, err := p.prepare(c, release, false, given)
 	if err != nil && len(jobs) == 0 {
 		return err
 	}
@@ -186,25 +186,30 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 	for _, j := range jobs {
 		j.Fit, j.Least = fit, fit
 		j.planner.ReleaseFrom = from
-		pl, err := j.planner.Plan(j.Request)
+		plans, err := j.planner.Plans(j.Request)
 		if err != nil {
 			p.failed = true
-			if err := about(j.Request, err); len(jobs) == 1 {
+			err = about(j.Request, err)
+			if len(jobs) == 1 && len(plans) == 0 {
 				return err
-			} else {
-				p.report(err)
 			}
+			p.report(err)
+		}
+		if len(plans) == 0 {
 			continue
 		}
-		p.warnMissing(j, quantityNames(pl))
-		pt := point{Plan: pl}
-		for i := range pl.Violations {
-			w := pl.Violations[i].Warning(pl)
-			w.Severity = diag.Error
-			pt.refused = w
-			p.print.Print(w)
+		p.warnMissing(j, quantityNames(plans[0]))
+		p.warn(plans)
+		for _, pl := range plans {
+			pt := point{Plan: pl}
+			for i := range pl.Violations {
+				w := pl.Violations[i].Warning(pl)
+				w.Severity = diag.Error
+				pt.refused = w
+				p.print.Print(w)
+			}
+			p.points = append(p.points, pt)
 		}
-		p.points = append(p.points, pt)
 	}
 	if len(p.points) == 0 {
 		return errShown
