@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -130,7 +129,7 @@ func gone(ts *testscript.TestScript, _ bool, args []string) {
 	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
 	ts.Check(err)
 	for range 100 {
-		if syscall.Kill(pid, 0) == syscall.ESRCH || zombie(pid) {
+		if ended(pid) {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
