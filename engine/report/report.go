@@ -1,4 +1,4 @@
-// Package report writes plans for people and for programs.
+// Package report writes plans and results for people and for programs.
 package report
 
 import (
@@ -21,6 +21,8 @@ const (
 	keyFile  = "config_file"
 	keyModel = "model"
 	keyOwn   = "kvbench"
+	// keyRelease is what records have.
+	keyRelease = "release"
 )
 
 var rule = strings.Repeat("=", 80)

@@ -3,6 +3,7 @@ package runner
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -116,28 +117,60 @@ func lastLine(r io.ReaderAt, size int64) (int64, error) {
 
 // read reads the results that are done already.
 func (j *Journal) read() error {
-	var errs diag.List
-	in := bufio.NewReader(io.NewSectionReader(j.file, 0, 1<<62))
+	_, err := records(j.name, io.NewSectionReader(j.file, 0, 1<<62), "move it away, or give another --output", func(r *Record) {
+		if r.Status == OK {
+			j.done[r.Hash] = append(j.done[r.Hash], r)
+		}
+	})
+	return err
+}
+
+// ReadRecords reads a file of results. torn tells that its last line is not
+// complete and was passed over.
+func ReadRecords(name string) (list []*Record, torn bool, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, false, diag.Errorf(diag.Pos{File: name}, "%v", cause(err))
+	}
+	defer f.Close()
+	torn, err = records(name, f, "kvbench vet says what is wrong with it", func(r *Record) { list = append(list, r) })
+	if err == nil && len(list) == 0 {
+		err = diag.Errorf(diag.Pos{File: name}, "it holds no results")
+	}
+	return list, torn, err
+}
+
+// records passes on the results that r holds, a line each.
+func records(name string, r io.Reader, hint string, each func(*Record)) (torn bool, err error) {
+	bad, first := 0, 0
+	in := bufio.NewReader(r)
 	for n := 1; ; n++ {
 		line, err := in.ReadBytes('\n')
 		if err == io.EOF {
-			return errs.Err()
+			msg := "this line is no result of kvbench"
+			if bad > 1 {
+				msg = fmt.Sprintf("this line and %d more are no results of kvbench", bad-1)
+			}
+			if bad > 0 {
+				return false, diag.List{diag.Errorf(diag.Pos{File: name, Line: first}, "%s", msg).WithHint("%s", hint)}
+			}
+			return len(line) > 0, nil
 		}
 		if err != nil {
-			return err
+			return false, diag.Errorf(diag.Pos{File: name}, "%v", cause(err))
 		}
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
-		var r Record
-		if err := json.Unmarshal(line, &r); err != nil || r.Hash == "" {
-			errs = append(errs, diag.Errorf(diag.Pos{File: j.name, Line: n}, "this line is no result of kvbench").
-				WithHint("move it away, or give another --output"))
+		var rec Record
+		if err := json.Unmarshal(line, &rec); err != nil || rec.Hash == "" {
+			if bad++; bad == 1 {
+				first = n
+			}
 			continue
 		}
-		if r.Status == OK {
-			j.done[r.Hash] = append(j.done[r.Hash], &r)
-		}
+		rec.Point = cmp.Or(rec.Point, rec.Hash)
+		each(&rec)
 	}
 }
 

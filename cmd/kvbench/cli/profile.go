@@ -405,11 +405,13 @@ func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 func (p *profile) summary() error {
 	var out bytes.Buffer
 	out.WriteString("\n")
-	results := make([]report.Result, len(p.points))
+	points := make([]report.Point, len(p.points))
 	for i, pt := range p.points {
-		results[i] = report.Result{Plan: pt.Plan, Records: pt.records}
+		if points[i] = pt.records; len(pt.records) == 0 {
+			points[i] = report.Point{runner.NewRecord(pt.Plan, 0, nil)}
+		}
 	}
-	if err := report.Summary(&out, p.schema.Views["summary"], p.schema.Nixlbench.Measures, results); err != nil {
+	if err := report.Summary(&out, p.schema.Views["summary"], p.schema.Nixlbench.Measures, points); err != nil {
 		return err
 	}
 	p.write(out.Bytes())
