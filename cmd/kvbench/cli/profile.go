@@ -114,7 +114,10 @@ func (a *app) profile(ctx context.Context, c *command) error {
 	errs.Add(err)
 	p.session.Program, err = c.program()
 	errs.Add(err)
-	if out, _, _ := c.value("output"); p.resume && out == "" {
+	switch out, from, ok := c.value("output"); {
+	case ok && out == "":
+		errs = append(errs, from.Errorf("\"\" is not allowed: want the name of a file"))
+	case !ok && p.resume:
 		errs = append(errs, diag.Usagef("--resume needs --output: the file that has the results"))
 	}
 	if len(errs) == 0 && p.session.Cleanup && !p.session.Local() {

@@ -310,29 +310,7 @@ func TestProfileLingering(t *testing.T) {
 // than two seconds.
 func TestEtcdSilent(t *testing.T) {
 	t.Parallel()
-	// A socket whose queue is full answers nobody.
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer syscall.Close(fd)
-	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(fd, 0)); err != nil {
-		t.Fatal(err)
-	}
-	name, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
-	for range 4 {
-		if conn, err := net.DialTimeout("tcp", address, 200*time.Millisecond); err == nil {
-			defer conn.Close()
-		}
-	}
-	if conn, err := net.DialTimeout("tcp", address, 200*time.Millisecond); err == nil {
-		conn.Close()
-		t.Skip("this system takes connections that nobody waits for")
-	}
+	address := silentServer(t)
 	cmd := exec.Command("kvbench", smallRun(t, "--etcd_endpoints", "http://"+address)...)
 	cmd.Dir = t.TempDir()
 	begin := time.Now()
@@ -343,6 +321,62 @@ func TestEtcdSilent(t *testing.T) {
 	if exitCode(err) != 1 || !bytes.Contains(out, []byte("etcd at http://"+address+" cannot be reached: no answer in 2s")) {
 		t.Errorf("%v\n%s", err, out)
 	}
+}
+
+// TestEtcdInterrupted: an interrupt while a server is waited for is no failure.
+func TestEtcdInterrupted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	out := filepath.Join(dir, "r.jsonl")
+	cmd := exec.Command("kvbench", smallRun(t, "--etcd_endpoints", "http://"+silentServer(t), "--output", out)...)
+	cmd.Dir = dir
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "nixlbench ") {
+	}
+	time.Sleep(300 * time.Millisecond) // the server is waited for
+	cmd.Process.Signal(os.Interrupt)
+	if code := exitCode(cmd.Wait()); code != 130 {
+		t.Errorf("exit code %d, want 130", code)
+	}
+	if got := results(t, out); len(got) != 1 || got[0].Status != "interrupted" {
+		t.Errorf("results are %+v, want one that was interrupted", got)
+	}
+}
+
+// silentServer gives the address of a server that takes no connection.
+func silentServer(t *testing.T) string {
+	t.Helper()
+	// A socket whose queue is full answers nobody.
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(fd) })
+	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
+	for range 4 {
+		if conn, err := net.DialTimeout("tcp", address, 200*time.Millisecond); err == nil {
+			t.Cleanup(func() { conn.Close() })
+		}
+	}
+	if conn, err := net.DialTimeout("tcp", address, 200*time.Millisecond); err == nil {
+		conn.Close()
+		t.Skip("this system takes connections that nobody waits for")
+	}
+	return address
 }
 
 // TestProfileReal runs the real program where there is one.

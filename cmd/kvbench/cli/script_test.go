@@ -63,6 +63,7 @@ func TestScript(t *testing.T) {
 			"tail":   tail,
 			"lines":  lines,
 			"tear":   tear,
+			"chop":   chop,
 			"gone":   gone,
 		},
 	})
@@ -122,6 +123,12 @@ func tear(ts *testscript.TestScript, _ bool, args []string) {
 	defer f.Close()
 	_, err = f.WriteString(`{"kvbench":"half`)
 	ts.Check(err)
+}
+
+// chop FILE takes the last character away, the end of the last line.
+func chop(ts *testscript.TestScript, _ bool, args []string) {
+	text := ts.ReadFile(args[0])
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text[:len(text)-1]), 0o644))
 }
 
 // gone FILE checks that the process named in a file has ended.
