@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -72,6 +73,13 @@ type Ending struct {
 	Hurry <-chan struct{}
 }
 
+// Signaled is the cause of a context that a signal has ended: the processes get
+// the same one.
+type Signaled struct{ os.Signal }
+
+// Error names the signal.
+func (s Signaled) Error() string { return s.Signal.String() }
+
 // Start runs the processes and waits for all of them. When one fails, the
 // others are ended; so are all when ctx is done. No process of theirs outlives
 // the call, and each line of their output is passed to out, one at a time.
@@ -132,7 +140,7 @@ func (g *group) run(p Process, stdout, stderr *liner, started chan<- bool) Exit 
 	err = cmd.Wait()
 	close(done)
 	e := Exit{Code: cmd.ProcessState.ExitCode(), Signal: signalOf(cmd.ProcessState), Stopped: <-stopped}
-	kill(cmd) // what it started and left behind
+	signal(cmd, syscall.SIGKILL) // what it started and left behind
 	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok && !errors.Is(err, exec.ErrWaitDelay) {
 		e.Err = err
 	}
@@ -147,14 +155,18 @@ func (g *group) end(cmd *exec.Cmd, done <-chan struct{}) bool {
 		return false
 	case <-g.stop.Done():
 	}
-	terminate(cmd)
+	sig := syscall.SIGTERM
+	if s, ok := errors.AsType[Signaled](context.Cause(g.stop)); ok && s.Signal == os.Interrupt {
+		sig = syscall.SIGINT
+	}
+	signal(cmd, sig)
 	select {
 	case <-done:
 		return true
 	case <-time.After(g.ending.Grace):
 	case <-g.ending.Hurry:
 	}
-	kill(cmd)
+	signal(cmd, syscall.SIGKILL)
 	return true
 }
 

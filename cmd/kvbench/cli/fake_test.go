@@ -303,6 +303,14 @@ func (f *fake) misbehave() {
 		f.row(f.number("max_block_size"), f.number("max_batch_size"))
 		f.out.Flush()
 		time.Sleep(time.Hour)
+	case f.fault("tell"):
+		signals := make(chan os.Signal, 1)
+		signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+		fmt.Fprintln(f.out, "waiting")
+		f.out.Flush()
+		fmt.Fprintln(f.out, "got", <-signals)
+		f.out.Flush()
+		os.Exit(0)
 	case f.fault("fork"):
 		child := exec.Command("sleep", "3600")
 		child.Stdout = os.Stdout // which it holds open

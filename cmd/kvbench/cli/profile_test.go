@@ -156,6 +156,36 @@ func TestProfileGrace(t *testing.T) {
 	}
 }
 
+// TestProfileSignals: nixlbench gets the signal that kvbench got, so that it can
+// end as it does by itself.
+func TestProfileSignals(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		dir := t.TempDir()
+		cmd := exec.Command("kvbench", smallRun(t)...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "FAKE_FAULT=tell")
+		stdout, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(stdout)
+		for lines.Scan() && lines.Text() != "waiting" {
+		}
+		cmd.Process.Signal(sig)
+		if lines.Scan(); lines.Text() != "got "+sig.String() {
+			t.Errorf("%v: nixlbench says %q", sig, lines.Text())
+		}
+		for lines.Scan() {
+		}
+		if code := exitCode(cmd.Wait()); code != 130 {
+			t.Errorf("%v: exit code %d, want 130", sig, code)
+		}
+	}
+}
+
 // TestProfileParentKilled: when kvbench itself is killed, so is nixlbench, even
 // one that ignores signals.
 func TestProfileParentKilled(t *testing.T) {
