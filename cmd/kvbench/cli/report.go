@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"slices"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/report"
@@ -43,6 +44,9 @@ func (a *app) showResults(_ context.Context, c *command) error {
 		errs = append(errs, diag.Usagef("nothing to report: name a file that %s profile --output has written", program))
 	case len(c.args) > 2:
 		errs = append(errs, diag.Usagef("%d files are too many: want one, or two to compare", len(c.args)))
+	}
+	if slices.Contains(c.args, "") {
+		errs = append(errs, diag.Usagef("\"\" is not the name of a file"))
 	}
 	if len(errs) > 0 {
 		return errs
