@@ -1,4 +1,4 @@
-// Package report writes plans for people and for programs.
+// Package report writes plans and results for people and for programs.
 package report
 
 import (
@@ -24,6 +24,8 @@ const (
 	keyOwn   = "kvbench"
 	keyStage = "stage"
 	keyGroup = "group"
+	// keyRelease is what records have.
+	keyRelease = "release"
 )
 
 var rule = strings.Repeat("=", 80)

@@ -28,7 +28,9 @@ type Record struct {
 	Version string `json:"kvbench"`
 	// Hash tells plans apart: the release, the flags without secrets, the
 	// model's content, and the number of the repeat.
-	Hash    string   `json:"hash"`
+	Hash string `json:"hash"`
+	// Point is the same for all repeats.
+	Point   string   `json:"point"`
 	Repeat  int      `json:"repeat"`
 	Status  Status   `json:"status"`
 	Reasons []string `json:"reasons,omitempty"`
@@ -103,7 +105,7 @@ type ProcessResult struct {
 // NewRecord begins the record of a plan.
 func NewRecord(pl *plan.Plan, repeat int, alike []string) *Record {
 	r := &Record{
-		Hash: Hash(pl, repeat), Repeat: repeat,
+		Hash: Hash(pl, repeat), Point: Hash(pl, 0), Repeat: repeat,
 		Model:     Model{pl.Request.Model.Name, pl.Request.Model.File, pl.Request.Model.Arch.Name, map[string]any{}},
 		Config:    Config{Values: map[string]Value{}},
 		Plan:      Plan{map[string]Quantity{}, map[string]Value{}},
@@ -135,7 +137,8 @@ func (r *Record) SetFlags(pl *plan.Plan, flags []plan.Flag) {
 }
 
 // Hash tells plans apart: the release, the flags that differ from its defaults
-// apart from secrets, the model's content, and the number of the repeat.
+// apart from secrets, the model's content, and the number of the repeat, from 1
+// on, or 0 for all of them.
 func Hash(pl *plan.Plan, repeat int) string {
 	content := struct {
 		Release, Architecture string
