@@ -376,7 +376,7 @@ func (p *Planner) quantities() ([]Quantity, error) {
 			errs = append(errs, diag.Errorf(p.origin(ref).Pos, "%s is %d: want at least %d", q.Name, n, least))
 			break // what follows would be as odd
 		}
-		all = append(all, Quantity{q.Name, q.Unit, n})
+		all = append(all, Quantity{q.Name, q.Unit, q.Doc, n})
 	}
 	return all, errs.Err()
 }
@@ -417,8 +417,8 @@ func (p *Planner) Reads(field string, names ...string) bool {
 
 // Quantity is a number that a plan yields.
 type Quantity struct {
-	Name, Unit string
-	Value      int64
+	Name, Unit, Doc string
+	Value           int64
 }
 
 // Request is what a plan is made of.

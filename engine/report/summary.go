@@ -40,7 +40,15 @@ func Points(records []*runner.Record) []Point {
 // measures of its rows, and what became of the runs. Rows of several runs that
 // measured the same sizes are one line, with medians.
 func Summary(w io.Writer, view schema.View, measures []schema.Measure, points []Point) error {
-	return table(w, "text", summaryRows(view, measures, points))
+	return table(w, "text", summaryRows(ranked(view, points), measures, points))
+}
+
+// ranked adds to a view the rows of plans for one rank, if there are any.
+func ranked(view schema.View, points []Point) schema.View {
+	if slices.ContainsFunc(points, func(p Point) bool { return p[0].Plan.Group != "" }) {
+		view.Rows = slices.Concat(view.Rows, view.Rank)
+	}
+	return view
 }
 
 func summaryRows(view schema.View, measures []schema.Measure, points []Point) [][]string {
@@ -102,6 +110,7 @@ func find(points []Point, p Point) Point {
 
 // Write writes the results as text, markdown, csv or json.
 func (r *Results) Write(w io.Writer, format string, view schema.View, measures []schema.Measure) error {
+	view = ranked(view, r.Points)
 	switch {
 	case format == "json":
 		return r.json(w, view, measures)
@@ -268,6 +277,13 @@ func value(rec *runner.Record, name string) (any, bool) {
 		return *rec.Config.File, true
 	case keyRelease:
 		return rec.Nixlbench.Release, true
+	case keyStage:
+		if rec.Plan.Stage == nil {
+			return nil, false
+		}
+		return *rec.Plan.Stage, true
+	case keyGroup:
+		return rec.Plan.Group, rec.Plan.Group != ""
 	}
 	if q, ok := rec.Plan.Quantities[name]; ok {
 		return q.Value, true

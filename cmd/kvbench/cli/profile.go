@@ -324,6 +324,9 @@ func (p *profile) label(pl *plan.Plan, repeat int) string {
 	if file := pl.Request.Config.File; file != "" {
 		text += " " + file
 	}
+	if pl.Rank() {
+		text += fmt.Sprintf(" stage %d %s", pl.Stage(), pl.Group())
+	}
 	if p.repeat > 1 {
 		text += fmt.Sprintf(" (run %d)", repeat)
 	}
