@@ -371,7 +371,10 @@ func (p *Planner) require(req *Request, kind, group string, warnings *diag.List)
 		if ok {
 			continue
 		}
-		msg := r.Message + ": " + p.why(r.ref, nil)
+		msg := r.Message
+		if op, left, right, ok, err := p.frame.Sides(r.ref); ok && err == nil && left.Value.Kind == formula.Num {
+			msg = fmt.Sprintf("%s: %s must be %s %s", msg, side(left), op, side(right))
+		}
 		if group != "" {
 			msg = "layers " + group + ": " + msg
 		}
@@ -772,7 +775,7 @@ func (p *Planner) archRequires(req *Request, warnings *diag.List) error {
 			continue
 		}
 		if !r.Warn {
-			return diag.Errorf(diag.Pos{File: req.Model.File}, "%s: %s", r.Message, p.why(ref, nil))
+			return diag.Errorf(diag.Pos{File: req.Model.File}, "%s", r.Message)
 		}
 		warnings.Add(diag.Warnf(diag.Pos{File: req.Model.File}, "%s", r.Message))
 	}
