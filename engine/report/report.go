@@ -101,8 +101,9 @@ func Text(w io.Writer, view schema.View, plans []*plan.Plan) error {
 }
 
 // JSON writes plans as an array of objects: every flag of the release with its
-// value, the configuration file, the model, and kvbench's own numbers.
-func JSON(w io.Writer, plans []*plan.Plan) error {
+// value, the configuration file, the model, and kvbench's own numbers; of a plan
+// for one rank also the view's values that say what it is of.
+func JSON(w io.Writer, view schema.View, plans []*plan.Plan) error {
 	list := make([]map[string]any, len(plans))
 	for i, pl := range plans {
 		obj := map[string]any{keyFile: nil, keyModel: model(pl)}
@@ -114,6 +115,11 @@ func JSON(w io.Writer, plans []*plan.Plan) error {
 		}
 		own := map[string]any{"release": pl.Release}
 		if pl.Rank() {
+			for _, r := range view.Rank {
+				if v, ok := pl.Value(r.Value); ok {
+					own[r.Value] = native(v)
+				}
+			}
 			own[keyStage], own[keyGroup] = pl.Stage(), pl.Group()
 		}
 		for _, q := range pl.Quantities {

@@ -90,7 +90,7 @@ func (a *app) plan(_ context.Context, c *command) error {
 	if len(plans) > 0 {
 		switch format {
 		case "json":
-			err = report.JSON(&out, plans)
+			err = report.JSON(&out, a.schema.Views[c.name], plans)
 		case "csv":
 			err = report.CSV(&out, a.schema.Fields, plans)
 		default:
