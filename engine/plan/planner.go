@@ -149,8 +149,8 @@ func (p *Planner) known() error {
 		return diag.Errorf(at, "%s does not say what its layers hold: the rank accounting needs its cache section", p.arch.Name).
 			WithHint("leave out --%s %s, or see docs/adding-a-new-model-architecture.md", accountingVar, accountingRank)
 	case !p.rank && len(p.arch.Tables[patternsTable]) == 0:
-		return diag.Errorf(at, "%s has layers of several kinds, which the documented arithmetic does not know", p.arch.Name).
-			WithHint("--%s %s counts them one by one", accountingVar, accountingRank)
+		return diag.Errorf(at, "%s has no %s: the documented arithmetic does not know such models", p.arch.Name, patternsTable).
+			WithHint("--%s %s counts their layers one by one", accountingVar, accountingRank)
 	}
 	return nil
 }
@@ -329,7 +329,9 @@ func (p *Planner) checkTables(req *Request) error {
 			field = ""
 		}
 		d := v.Origin.Errorf("%s%q is not allowed: want one of %s", field, v.Str, strings.Join(keys, ", "))
-		if hint := diag.DidYouMean(v.Str, keys); hint != "" {
+		if _, ok := p.schema.Cache.Covers[v.Str]; ok && f.Table == patternsTable {
+			d.WithHint("--%s %s has it", accountingVar, accountingRank)
+		} else if hint := diag.DidYouMean(v.Str, keys); hint != "" {
 			d.WithHint("%s", hint)
 		}
 		errs = append(errs, d)
