@@ -23,7 +23,7 @@ func TestChecks(t *testing.T) {
 			if len(arch.Checks) < 3 {
 				t.Errorf("%s has %d checks: want at least 3", arch.File, len(arch.Checks))
 			}
-			p, err := plan.New(s, s.Nixlbench.Default, arch)
+			p, err := plan.All(s, s.Nixlbench.Default, arch)
 			if err != nil {
 				t.Fatal(err)
 			}

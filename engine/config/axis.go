@@ -129,7 +129,7 @@ func (l *Loader) noAxis(leaf *leaf, key string) *diag.Diag {
 // item of a list that is no number may be a range.
 func (l *Loader) axisOf(f *schema.Field, leaf *leaf) (*axis, error) {
 	wrong := func(expr ast.Expr) error {
-		return leaf.origin.Errorf("%s: %s is not allowed: want a list or a range of values, each %s", leaf.path, describeExpr(expr), f.Allowed)
+		return leaf.origin.Errorf("%s: %s is not allowed: want a list or a range of values, each %s", leaf.path, describeExpr(expr), l.allowed(f))
 	}
 	var items []axisItem
 	switch x := leaf.expr.(type) {
@@ -149,10 +149,8 @@ func (l *Loader) axisOf(f *schema.Field, leaf *leaf) (*axis, error) {
 					return nil, err
 				}
 				items = append(items, more...)
-			case ok && (v.Kind == formula.Str || v.Kind == formula.Num):
-				items = append(items, axisItem{expr: e, origin: origin})
 			default:
-				if _, scalar := e.(*ast.BasicLit); !scalar {
+				if !isScalar(e) {
 					return nil, wrong(e)
 				}
 				items = append(items, axisItem{expr: e, origin: origin})
@@ -169,13 +167,20 @@ func (l *Loader) axisOf(f *schema.Field, leaf *leaf) (*axis, error) {
 			if items, err = l.axisItems(f, v.Str, leaf.origin, leaf.path+": "); err != nil {
 				return nil, err
 			}
-		case ok && v.Kind == formula.Num:
+		case isScalar(x):
 			items = []axisItem{{expr: x, origin: leaf.origin}}
 		default:
 			return nil, wrong(x)
 		}
 	}
 	return l.axis(f, items, leaf.path+": ")
+}
+
+// isScalar reports whether an expression is one value.
+func isScalar(e ast.Expr) bool {
+	lit, ok := e.(*ast.BasicLit)
+	_, negative := e.(*ast.UnaryExpr)
+	return ok && lit.Kind != token.NULL || negative
 }
 
 // overrideAxis reads an axis of the command line. The same override is read
@@ -343,7 +348,7 @@ func (l *Loader) checkItem(f *schema.Field, def cue.Value, item axisItem) error 
 		return err
 	}
 	doc := &document{file: item.origin.Pos.File, leaves: []leaf{{path: f.Path, expr: item.expr, origin: item.origin}}}
-	return doc.check(defs.LookupPath(cue.ParsePath("#Config")), func(string) string { return f.Allowed })
+	return doc.check(defs.LookupPath(cue.ParsePath("#Config")), func(string) string { return l.allowed(f) })
 }
 
 // fieldDef gives the schema of a field.

@@ -40,6 +40,11 @@ func TestAxisText(t *testing.T) {
 		{"strategy.kvcache_quant_mode", "kvcache_quant_mode", "fp8,bf16", "fp8 bf16"},
 		{"system.hardware", "hardware", `H100\, 80 GB,B200`, "H100, 80 GB B200"},
 		{"system.hardware", "hardware", "a..bx2", ""},
+		{"system.kv_memory", "kv_memory", "1GiB,2GiB", "1073741824 2147483648"},
+		{"system.kv_memory", "kv_memory", "1GiB..4GiBx2", "1073741824 2147483648 4294967296"},
+		{"system.kv_memory", "kv_memory", "1GiB..2GiB+512MiB", "1073741824 1610612736 2147483648"},
+		{"strategy.dp_attention", "dp_attention", "true,no", "true false"},
+		{"strategy.pp_stage", "pp_stage", "0,largest,all", "0 largest all"},
 	} {
 		_, l := loader(t)
 		c, err := l.Config("", nil, "", []config.Override{axisOverride(test.path, test.flag, test.text)})
@@ -80,7 +85,7 @@ func TestAxisWrong(t *testing.T) {
 		{"strategy.tp_size", "tp", "1..10001+1", "--tp: the axis has more than 10000 values"},
 		{"strategy.tp_size", "tp", "1..1000000000000+1", "--tp: the axis has more than 10000 values"},
 		{"strategy.tp_size", "tp", long, "--tp: the axis has more than 10000 values"},
-		{"strategy.kvcache_quant_mode", "kvcache_quant_mode", "fp8,fp9", `--kvcache_quant_mode: "fp9" is not allowed: want one of fp8, int8, fp16, bfloat16, bf16, fp32, int4, fp4, nvfp4`},
+		{"strategy.kvcache_quant_mode", "kvcache_quant_mode", "fp8,fp9", `--kvcache_quant_mode: "fp9" is not allowed: want one of fp8, int8, fp16, bfloat16, bf16, fp32, int4, fp4, nvfp4, fp8_per_token_head, int8_per_token_head, fp8_ds_mla`},
 	} {
 		_, l := loader(t)
 		_, err := l.Config("", nil, "", []config.Override{axisOverride(test.path, test.flag, test.text)})
@@ -106,6 +111,10 @@ func TestSweepSection(t *testing.T) {
 			t.Fatal(err)
 		}
 		return l.Config(file, nil, "", overrides)
+	}
+	mixed, err := read("m.yaml", "sweep: {dp_attention: [true, false], pp_stage: [all, 1], kv_memory: [1GiB, 5]}\n")
+	if err != nil || len(mixed.Axes) != 3 || texts(mixed.Axes[0])+" "+texts(mixed.Axes[1])+" "+texts(mixed.Axes[2]) != "true false all 1 1073741824 5" {
+		t.Errorf("words, truth values and units are read as %v, %v", mixed, err)
 	}
 	yaml := "runtime: {num_requests: 3}\nsweep:\n  page_size: [16, \"32..64+16\", 100]\n  tp: 1..4x2\n  access_pattern: block,layer\n  isl: 7\n"
 	for name, text := range map[string]string{
@@ -146,7 +155,9 @@ func TestSweepSection(t *testing.T) {
 		"sweep:\n  tp: [0, 1]\n":                         "b.yaml:2:8: strategy.tp_size: 0 is not allowed: want a whole number, 1 or more",
 		"sweep:\n  tp: [1, [2]]\n":                       "b.yaml:2:7: sweep.tp: a list is not allowed: want a list or a range of values, each a whole number, 1 or more",
 		"sweep:\n  tp: [1, true]\n":                      "b.yaml:2:11: strategy.tp_size: true is not allowed: want a whole number, 1 or more",
-		"sweep:\n  tp: true\n":                           "b.yaml:2:7: sweep.tp: a single value is not allowed: want a list or a range of values, each a whole number, 1 or more",
+		"sweep:\n  tp: true\n":                           "b.yaml:2:7: strategy.tp_size: true is not allowed: want a whole number, 1 or more",
+		"sweep:\n  tp: null\n":                           "b.yaml:2:7: sweep.tp: no value is not allowed: want a list or a range of values, each a whole number, 1 or more",
+		"sweep:\n  kv_memory: [1GiB, 2XB]\n":             "b.yaml:2:21: system.kv_memory: \"2XB\" is not allowed: want a whole number of bytes, or one followed by kB, KiB, k, MB, MiB, m, GB, GiB, g",
 		"sweep:\n  tp: [1, 1]\n":                         "b.yaml:2:11: sweep.tp: 1 is given twice",
 		"sweep:\n  tp: 1..2\n":                           `b.yaml:2:7: sweep.tp: the range "1..2" has no step`,
 		"strategy: {tp_size: 2}\nsweep:\n  tp: [1, 2]\n": "b.yaml:3:8: sweep.tp: strategy.tp_size has a value already, at b.yaml:1:21",

@@ -73,7 +73,7 @@ func (l *Loader) openCUE(f *File) error {
 		name := fields.Selector().Unquoted()
 		model = model || name == modelField
 		switch {
-		case fields.Value().LookupPath(cue.ParsePath(fieldMatch)).Exists():
+		case isArchitecture(fields.Value()):
 			f.Kind = KindArchitecture
 		case name == releasesField && f.Kind == "":
 			f.Kind = KindReleases

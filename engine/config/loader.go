@@ -17,6 +17,7 @@ import (
 	"cuelang.org/go/cue/token"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
 
@@ -99,6 +100,7 @@ func (l *Loader) config(file string, doc *document, preset map[string]map[string
 	}
 	merged := merge(layers...)
 	merged.file = file
+	l.readUnits(merged)
 
 	merged.dropEmptySections(l.schema)
 	errs.Add(merged.dropUnknown(l.fieldPaths(), l.flagPath, "this is no field of a configuration"))
@@ -109,7 +111,7 @@ func (l *Loader) config(file string, doc *document, preset map[string]map[string
 	def := defs.LookupPath(cue.ParsePath("#Config"))
 	errs.Add(merged.check(def, func(path string) string {
 		if f := l.schema.Field(path); f != nil {
-			return f.Allowed
+			return l.allowed(f)
 		}
 		return "a mapping"
 	}))
@@ -133,6 +135,14 @@ func (l *Loader) config(file string, doc *document, preset map[string]map[string
 	return c, errs.Err()
 }
 
+// allowed says what a field may hold.
+func (l *Loader) allowed(f *schema.Field) string {
+	if f.Unit != "" {
+		return l.schema.NumberText(f.Unit)
+	}
+	return f.Allowed
+}
+
 func (l *Loader) readDocument(file string) (*document, error) {
 	if !isCUE(file) {
 		return readData(file)
@@ -151,7 +161,14 @@ func (l *Loader) readDocument(file string) (*document, error) {
 // literal reads the text of an override: a number where the field is one, if
 // it looks like one, else a string.
 func (l *Loader) literal(o Override) ast.Expr {
-	if f := l.schema.Field(o.Path); f != nil && f.Number {
+	f := l.schema.Field(o.Path)
+	if f == nil {
+		return ast.NewString(o.Text)
+	}
+	if n, err := l.schema.ParseNumber(f.Unit, o.Text); err == nil && f.Unit != "" {
+		return ast.NewLit(token.INT, strconv.FormatInt(n, 10))
+	}
+	if f.Number || f.Word {
 		if e, err := parser.ParseExpr("", o.Text); err == nil {
 			switch x := e.(type) {
 			case *ast.BasicLit:
@@ -165,7 +182,29 @@ func (l *Loader) literal(o Override) ast.Expr {
 			}
 		}
 	}
+	if f.Bool {
+		switch strings.ToLower(o.Text) {
+		case "true", "1", "yes":
+			return ast.NewBool(true)
+		case "false", "0", "no":
+			return ast.NewBool(false)
+		}
+	}
 	return ast.NewString(o.Text)
+}
+
+// readUnits reads the numbers that a file has with the suffix of a unit.
+func (l *Loader) readUnits(d *document) {
+	for i := range l.schema.Fields {
+		f := &l.schema.Fields[i]
+		leaf := d.leaf(f.Path)
+		if f.Unit == "" || leaf == nil {
+			continue
+		}
+		if v, ok := value(leaf.expr); ok && v.Kind == formula.Str {
+			leaf.expr = l.literal(Override{Path: f.Path, Text: v.Str})
+		}
+	}
 }
 
 func presetLayer(preset map[string]map[string]any, command string) *document {
@@ -360,6 +399,22 @@ func fitsNot(expr ast.Expr) bool {
 func describe(v cue.Value) (text string, values []string) {
 	if values = choices(v); values != nil {
 		return "one of " + strings.Join(values, ", "), values
+	}
+	if op, args := v.Eval().Expr(); op == cue.OrOp {
+		// words, or values of another type
+		for i, a := range args {
+			text, _ := describe(a)
+			if s, err := a.String(); err == nil {
+				text = s
+			}
+			switch {
+			case i == len(args)-1:
+				values = append(values, "or "+text)
+			default:
+				values = append(values, text)
+			}
+		}
+		return strings.Join(values, ", "), nil
 	}
 	switch kind := v.IncompleteKind(); kind {
 	case cue.IntKind:

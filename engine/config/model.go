@@ -133,7 +133,7 @@ func fieldPath(path string) cue.Path {
 func matching(all []candidate, name string) []candidate {
 	var found []candidate
 	for _, c := range all {
-		if re, err := matcher(c.arch.Match); err == nil && re.MatchString(name) {
+		if re, err := matcher(c.arch.Match); c.arch.Match != "" && err == nil && re.MatchString(name) {
 			found = append(found, c)
 		}
 	}
@@ -272,7 +272,7 @@ func (l *Loader) architecturesIn(file string, v cue.Value) ([]candidate, error) 
 		return nil, fromCUE(err, diag.Pos{File: file})
 	}
 	for iter.Next() {
-		if !iter.Value().LookupPath(cue.ParsePath("match")).Exists() {
+		if !isArchitecture(iter.Value()) {
 			continue
 		}
 		name, own := iter.Selector().Unquoted(), iter.Value()
@@ -293,10 +293,17 @@ func (l *Loader) architecturesIn(file string, v cue.Value) ([]candidate, error) 
 
 // The fields of an architecture that hold no formula of a quantity.
 const (
-	fieldMatch  = "match"
-	fieldLet    = "let"
-	fieldChecks = "checks"
+	fieldMatch    = "match"
+	fieldLet      = "let"
+	fieldCache    = "cache"
+	fieldRequires = "requires"
+	fieldChecks   = "checks"
 )
+
+// isArchitecture tells an architecture from other fields of a file.
+func isArchitecture(v cue.Value) bool {
+	return v.LookupPath(cue.ParsePath(fieldMatch)).Exists() || paramsOf(v).Exists()
+}
 
 // wordArchitecture says what CUE finds wrong with an architecture.
 func wordArchitecture(err error, file, name string, own, contract cue.Value) error {
@@ -388,8 +395,10 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 	at := diag.Pos{File: file}
 	arch := &schema.Architecture{Name: name, File: file, Formulas: map[string]schema.Formula{}, Tables: map[string]map[string]schema.Formula{}}
 	var err error
-	if arch.Match, err = v.LookupPath(cue.ParsePath(fieldMatch)).String(); err != nil {
-		return nil, fromCUE(err, at)
+	if match := v.LookupPath(cue.ParsePath(fieldMatch)); match.Exists() {
+		if arch.Match, err = match.String(); err != nil {
+			return nil, fromCUE(err, at)
+		}
 	}
 	if _, err := regexp.Compile(arch.Match); err != nil {
 		return nil, diag.Errorf(fromPos(v.LookupPath(cue.ParsePath(fieldMatch)).Pos()), "match is no regular expression: %v", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
@@ -402,6 +411,12 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 			arch.Checks[i].At = places(own.LookupPath(cue.MakePath(cue.Str(fieldChecks), cue.Index(i))), file)
 		}
 	}
+	if arch.Layers, err = layersOf(v.LookupPath(cue.ParsePath(fieldCache))); err != nil {
+		return nil, err
+	}
+	if arch.Requires, err = requirementsOf(v.LookupPath(cue.ParsePath(fieldRequires))); err != nil {
+		return nil, err
+	}
 	iter, err := v.Fields()
 	if err != nil {
 		return nil, fromCUE(err, at)
@@ -409,7 +424,7 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 	for iter.Next() {
 		field, value := iter.Selector().Unquoted(), iter.Value()
 		switch {
-		case field == fieldMatch || field == fieldChecks:
+		case field == fieldMatch || field == fieldCache || field == fieldRequires || field == fieldChecks:
 		case value.IncompleteKind() == cue.StringKind:
 			arch.Formulas[field] = formulaOf(value)
 		default:
@@ -438,6 +453,53 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 		return nil, fromCUE(err, at)
 	}
 	return arch, nil
+}
+
+// layersOf reads what an architecture says of its layers; nil if that is
+// nothing.
+func layersOf(v cue.Value) (*schema.Layers, error) {
+	if !v.Exists() {
+		return nil, nil
+	}
+	l := &schema.Layers{Count: formulaOf(v.LookupPath(cue.ParsePath("layers"))), Groups: map[string]*schema.Group{}}
+	groups, err := v.LookupPath(cue.ParsePath("groups")).Fields()
+	if err != nil {
+		return nil, fromCUE(err, diag.Pos{})
+	}
+	for groups.Next() {
+		g := &schema.Group{Fields: map[string]schema.Formula{}}
+		fields, err := groups.Value().Fields()
+		if err != nil {
+			return nil, fromCUE(err, diag.Pos{})
+		}
+		for fields.Next() {
+			f := formulaOf(fields.Value())
+			switch name := fields.Selector().Unquoted(); name {
+			case "kind":
+				g.Kind, g.Pos = f.Text, f.Pos
+			case "where":
+				g.Where = f
+			default:
+				g.Fields[name] = f
+			}
+		}
+		l.Groups[groups.Selector().Unquoted()] = g
+	}
+	return l, nil
+}
+
+func requirementsOf(v cue.Value) ([]schema.Requirement, error) {
+	if !v.Exists() {
+		return nil, nil
+	}
+	var list []schema.Requirement
+	if err := v.Decode(&list); err != nil {
+		return nil, fromCUE(err, diag.Pos{})
+	}
+	for i := range list {
+		list[i].Require = formulaOf(v.LookupPath(cue.MakePath(cue.Index(i), cue.Str("require"))))
+	}
+	return list, nil
 }
 
 // places gives the places of a check's parts, such as "expect.block_size", and

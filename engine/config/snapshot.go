@@ -36,12 +36,12 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 		return nil, err
 	}
 	packages := map[string]cue.Value{"": defs}
-	for _, name := range []string{"plan", "nixlbench"} {
+	for _, name := range []string{"plan", "cache", "nixlbench"} {
 		if packages[name], err = l.builder.value(name); err != nil {
 			return nil, err
 		}
 	}
-	for name, dst := range map[string]any{"": s, "plan": s, "nixlbench": &s.Nixlbench} {
+	for name, dst := range map[string]any{"": s, "plan": s, "cache": &s.Cache, "nixlbench": &s.Nixlbench} {
 		if err := decode(packages[name], dst); err != nil {
 			return nil, err
 		}
@@ -122,10 +122,17 @@ func fields(defs cue.Value) ([]schema.Field, error) {
 		for iter.Next() {
 			name, v := iter.Selector().Unquoted(), iter.Value()
 			f := schema.Field{
-				Path:   section + "." + name,
-				Var:    name,
-				Doc:    docOf(v),
-				Number: v.IncompleteKind()&^cue.NumberKind == 0,
+				Path: section + "." + name,
+				Var:  name,
+				Doc:  docOf(v),
+			}
+			switch kind := v.IncompleteKind(); {
+			case kind&^cue.NumberKind == 0:
+				f.Number = true
+			case kind == cue.BoolKind:
+				f.Bool = true
+			case kind&cue.NumberKind != 0:
+				f.Word = true
 			}
 			f.Allowed, f.Values = describe(v)
 			for _, a := range v.Attributes(cue.FieldAttr) {
@@ -141,6 +148,10 @@ func fields(defs cue.Value) ([]schema.Field, error) {
 					}
 				case "expected":
 					f.Expected = true
+				case "late":
+					f.Late = true
+				case "unit":
+					f.Unit = a.Contents()
 				default:
 					return nil, diag.Errorf(fromPos(v.Pos()), "unknown attribute @%s", a.Name())
 				}
@@ -162,7 +173,7 @@ func fields(defs cue.Value) ([]schema.Field, error) {
 
 // tableKeys lists the keys that every architecture's table has.
 func tableKeys(defs cue.Value, table string) ([]string, error) {
-	iter, err := defs.LookupPath(cue.ParsePath("#Architecture")).LookupPath(cue.MakePath(cue.Str(table).Required())).Fields(cue.Optional(true))
+	iter, err := defs.LookupPath(cue.ParsePath("#Architecture")).LookupPath(cue.MakePath(cue.Str(table).Optional())).Fields(cue.Optional(true))
 	if err != nil {
 		return nil, fromCUE(err, diag.Pos{})
 	}
@@ -174,8 +185,11 @@ func tableKeys(defs cue.Value, table string) ([]string, error) {
 }
 
 func goValue(v cue.Value) (any, error) {
-	if v.IncompleteKind() == cue.IntKind {
+	switch v.IncompleteKind() {
+	case cue.IntKind:
 		return v.Int64()
+	case cue.BoolKind:
+		return v.Bool()
 	}
 	return v.String()
 }

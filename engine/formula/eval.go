@@ -90,6 +90,13 @@ func (f *Frame) SetNum(r Ref, v Rat) {
 	f.cells[r] = cell{v, f.epoch}
 }
 
+// Unset takes back what [Frame.Set] did.
+func (f *Frame) Unset(r Ref) {
+	f.forget()
+	delete(f.misset, int32(r))
+	f.cells[r].seen = 0
+}
+
 // forget drops what was computed.
 func (f *Frame) forget() {
 	for _, i := range f.computed {

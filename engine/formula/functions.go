@@ -46,6 +46,7 @@ func init() {
 	add(2, "gcd(a, b)", "The greatest common divisor of two whole numbers; never negative.", wholeFunc(func(a, b Rat) (Rat, bool) {
 		return pack(false, gcd(magnitude(a.n), magnitude(b.n)), 1)
 	}))
+	add(1, "given(name)", "Whether a parameter or field that may be left out was given.", givenFunc)
 	add(2, "lcm(a, b)", "The least common multiple of two whole numbers; never negative, and 0 if either is.", wholeFunc(func(a, b Rat) (Rat, bool) {
 		x, y := magnitude(a.n), magnitude(b.n)
 		if x == 0 || y == 0 {
@@ -283,4 +284,22 @@ func splitFunc(k *checker, args []ast.Node, at place, who string) code {
 		}
 		return strings.Split(s, sep)
 	}}
+}
+
+// givenFunc compiles the question whether an input has a value.
+func givenFunc(k *checker, args []ast.Node, _ place, who string) code {
+	id, ok := args[0].(*ast.IdentifierNode)
+	if !ok {
+		k.errorf(start(args[0]), "%s needs a name", who)
+		return brokenCode
+	}
+	r, ok := k.p.names[id.Value]
+	if !ok {
+		return k.identifier(id) // reports it
+	}
+	if c := k.p.slots[r].class; c != input && c != preset {
+		k.errorf(start(id), "%s asks for what is given, and %s is computed", who, id.Value)
+		return brokenCode
+	}
+	return code{kind: Bool, cond: func(f *Frame) bool { return f.isSet(r) }}
 }

@@ -57,6 +57,20 @@ var refused = map[string]string{
 	"nil":     "",
 }
 
+// Names gives the names that a formula refers to, in the order of first use;
+// none of a text that is no formula.
+func Names(text string) []string {
+	p, errs := (&unit{src: Source{Text: text}}).parse()
+	if len(errs) > 0 {
+		return nil
+	}
+	names := make([]string, len(p.names))
+	for i, n := range p.names {
+		names[i] = n.name
+	}
+	return names
+}
+
 // parse gives the syntax of the unit's text, or what is wrong with it.
 func (u *unit) parse() (*parsed, []*diag.Diag) {
 	text := u.src.Text

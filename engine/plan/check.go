@@ -2,15 +2,66 @@ package plan
 
 import (
 	"fmt"
+	"kvbench/engine/diag"
 	"slices"
 
 	"kvbench/engine/config"
 	"kvbench/engine/schema"
 )
 
+// Planners are the planners of an architecture, with all quantities: for the
+// rank accounting under true, where the architecture has what each needs.
+type Planners map[bool]*Planner
+
+// All gives the planners of an architecture. One that can be planned in no
+// accounting is an error.
+func All(s *schema.Schema, release string, arch *schema.Architecture) (Planners, error) {
+	all := Planners{}
+	var errs diag.List
+	var unknown error
+	for _, rank := range []bool{false, true} {
+		if err := (&Planner{arch: arch, rank: rank}).known(); err != nil {
+			unknown = err
+			continue
+		}
+		p, err := New(s, release, arch, Use{Rank: rank, Detail: true})
+		errs.Add(err)
+		all[rank] = p
+	}
+	if len(all) == 0 {
+		return nil, unknown
+	}
+	return all, distinct(errs).Err()
+}
+
+// distinct drops what both accountings find wrong alike.
+func distinct(list diag.List) diag.List {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(list, func(d *diag.Diag) bool {
+		key := d.Error()
+		was := seen[key]
+		seen[key] = true
+		return was
+	})
+}
+
 // Check evaluates the quantities of a known result: defaults, with the check's
-// configuration over them by the fields' names in formulas.
-func (p *Planner) Check(c schema.Check) (map[string]int64, error) {
+// configuration over them by the fields' names in formulas. Where there are IOs
+// of several sizes, theirs are named group.block_size and group.batch_size.
+func (all Planners) Check(c schema.Check) (map[string]int64, error) {
+	word, _ := c.Config[accountingVar].(string)
+	p := all[word == accountingRank]
+	if p == nil {
+		var arch *schema.Architecture
+		for _, other := range all {
+			arch = other.arch
+		}
+		return nil, (&Planner{arch: arch, rank: word == accountingRank}).known()
+	}
+	return p.results(c)
+}
+
+func (p *Planner) results(c schema.Check) (map[string]int64, error) {
 	req := &Request{
 		Model:  &config.Model{Arch: p.arch, Params: map[string]config.Value{}},
 		Config: &config.Config{Values: map[string]config.Value{}},
@@ -32,13 +83,19 @@ func (p *Planner) Check(c schema.Check) (map[string]int64, error) {
 		}
 		req.Config.Values[name] = config.Value{Value: config.GoValue(schema.Native(v))}
 	}
-	pl, err := p.Quantities(req)
+	plans, err := p.Quantities(req)
 	if err != nil {
 		return nil, err
 	}
 	got := map[string]int64{}
-	for _, q := range pl.Quantities {
-		got[q.Name] = q.Value
+	for _, pl := range plans {
+		for _, q := range pl.Quantities {
+			name := q.Name
+			if _, ok := pl.Request.facts[name]; ok && len(plans) > 1 && (name == blockFact || name == batchFact) {
+				name = pl.Group() + "." + name
+			}
+			got[name] = q.Value
+		}
 	}
 	return got, nil
 }

@@ -47,16 +47,27 @@ type LimitStep struct {
 	Parts       []*Step
 }
 
-// Explain makes a plan and says how it comes about. The limits of a plan that
+// Explain makes plans and says how they come about. The limits of a plan that
 // was not to be fitted may not hold.
-func (p *Planner) Explain(request *Request) (*Explanation, error) {
-	pl, err := p.Plan(request)
-	if err != nil {
-		return nil, err
+func (p *Planner) Explain(request *Request) ([]*Explanation, error) {
+	plans, err := p.Plans(request)
+	var errs diag.List
+	errs.Add(err)
+	var all []*Explanation
+	for _, pl := range plans {
+		e, err := p.explain(pl)
+		if err != nil {
+			errs.Add(err)
+			continue
+		}
+		all = append(all, e)
 	}
+	return all, errs.Err()
+}
+
+func (p *Planner) explain(pl *Plan) (*Explanation, error) {
 	e := &Explanation{Plan: pl}
-	x := explainer{p, pl}
-	p.set(argumentsVar, formula.Value{Kind: formula.Str, Str: argumentsOf(pl.Flags)})
+	x := p.explainer(pl)
 	for _, q := range pl.Quantities {
 		s, err := x.step(q.Name)
 		if err != nil {
@@ -67,6 +78,7 @@ func (p *Planner) Explain(request *Request) (*Explanation, error) {
 	}
 	for _, f := range pl.Flags {
 		step := FlagStep{Flag: f, Reason: pl.Origin(&f)}
+		var err error
 		switch {
 		case f.From == Computed:
 			step.Step, err = x.step(f.Name)
@@ -92,10 +104,10 @@ func (p *Planner) Explain(request *Request) (*Explanation, error) {
 	return e, nil
 }
 
-// ExplainOne makes a plan and says how one value of it comes about: a quantity,
-// a flag, a parameter, or any formula by its name.
-func (p *Planner) ExplainOne(request *Request, name string) (*Step, error) {
-	pl, err := p.Plan(request)
+// ExplainOne makes plans and says how one value of them comes about: a
+// quantity, a flag, a parameter, or any formula by its name.
+func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
+	plans, err := p.Plans(request)
 	if err != nil {
 		return nil, err
 	}
@@ -107,29 +119,47 @@ func (p *Planner) ExplainOne(request *Request, name string) (*Step, error) {
 		}
 		return nil, d
 	}
-	x := explainer{p, pl}
-	s, err := x.step(name)
-	if err != nil {
-		return nil, err
-	}
-	for _, q := range pl.Quantities {
-		if q.Name == name {
-			s.Unit = q.Unit
+	var all []*Step
+	for _, pl := range plans {
+		s, err := p.explainer(pl).step(name)
+		if err != nil {
+			return nil, err
 		}
-	}
-	if i := slices.IndexFunc(pl.Flags, func(f Flag) bool { return f.Name == name }); i >= 0 {
-		s.Unit = pl.Flags[i].Unit
-		if pl.Flags[i].Secret {
-			return nil, diag.Usagef("%s is a secret", name)
+		for _, q := range pl.Quantities {
+			if q.Name == name {
+				s.Unit = q.Unit
+			}
 		}
+		if i := slices.IndexFunc(pl.Flags, func(f Flag) bool { return f.Name == name }); i >= 0 {
+			s.Unit = pl.Flags[i].Unit
+			if pl.Flags[i].Secret {
+				return nil, diag.Usagef("%s is a secret", name)
+			}
+		}
+		all = append(all, s)
 	}
-	return s, nil
+	return all, nil
 }
 
 // explainer reads the planner's frame, which holds the plan.
 type explainer struct {
 	*Planner
 	plan *Plan
+	// stood are the formulas that stand in for others, by name.
+	stood map[string]schema.Formula
+}
+
+// explainer loads the frame with a plan.
+func (p *Planner) explainer(pl *Plan) *explainer {
+	values := map[string]flagValue{}
+	for _, f := range pl.Flags {
+		if f.From != Default && f.From != Computed {
+			values[f.Name] = flagValue{Value: f.Value}
+		}
+	}
+	p.apply(pl.Request, values)
+	p.set(argumentsVar, formula.Value{Kind: formula.Str, Str: argumentsOf(pl.Flags)})
+	return &explainer{Planner: p, plan: pl}
 }
 
 func (x *explainer) step(name string) (*Step, error) {
@@ -147,16 +177,26 @@ func (x *explainer) stepOf(ref formula.Ref) (*Step, error) {
 	}
 	s := &Step{Name: e.Name, Value: e.Value, Formula: e.Source.Text, Values: e.Values}
 	if s.Formula == "" {
+		if made, err := x.fact(s); made || err != nil {
+			return s, err
+		}
 		s.Origin = x.whence(e.Name, ref)
 		return s, nil
 	}
 	s.Origin = e.Source.Pos.String()
 	for _, part := range e.Parts {
+		if name := x.prog.Name(part); name == groupVar || name == kindVar || name == perVar {
+			continue // the heading says which layers
+		}
 		p, err := x.stepOf(part)
 		if err != nil {
 			return nil, err
 		}
 		s.Parts = append(s.Parts, p)
+	}
+	if e.Source.Pos.IsZero() && len(s.Parts) == 1 {
+		// A formula of no file merely names another value.
+		s.Formula, s.Values, s.Origin, s.Parts = s.Parts[0].Formula, s.Parts[0].Values, s.Parts[0].Origin, s.Parts[0].Parts
 	}
 	return s, nil
 }
@@ -164,6 +204,9 @@ func (x *explainer) stepOf(ref formula.Ref) (*Step, error) {
 // whence says where a value that no formula gives comes from.
 func (x *explainer) whence(name string, ref formula.Ref) string {
 	req := x.plan.Request
+	if f, ok := x.stood[name]; ok {
+		return f.Pos.String()
+	}
 	if v, ok := req.Config.Values[name]; ok {
 		if v.Origin.Kind == config.FromCommand && v.Origin.Name == backendFlag {
 			return "the backend's default"
@@ -177,6 +220,12 @@ func (x *explainer) whence(name string, ref formula.Ref) string {
 		if f := &x.plan.Flags[i]; f.Name == name {
 			return x.plan.Origin(f)
 		}
+	}
+	switch name {
+	case layerVar, groupVar, kindVar, perVar, ioUnits, ioPart:
+		return "the layers at hand"
+	case stageVar:
+		return stageField + " " + req.Config.Values[stageField].Text()
 	}
 	if f := x.bench.Flags[name]; f != nil {
 		return "nixlbench " + x.release + " does not have it"

@@ -30,6 +30,7 @@ const (
 	fixPrefix      = "fix."
 	takesPrefix    = "takes."
 	leastPrefix    = "least."
+	detailPrefix   = "detail."
 )
 
 // Planner makes plans for models of one architecture and one nixlbench
@@ -42,10 +43,38 @@ type Planner struct {
 	// ReleaseFrom says in messages where the release comes from.
 	ReleaseFrom string
 
+	rank   bool
+	cache  *cache // nil where no value is made of layers
+	wanted []*schema.Quantity
+	// computed are the quantities that have a formula of their own.
+	computed map[string]bool
+
 	prog  *formula.Program
 	frame *formula.Frame
 	flags []flagSlot // of the release, by name
 }
+
+// Use says what a planner is for.
+type Use struct {
+	// Rank counts what one rank of a serving engine moves, not the whole model
+	// by the documented arithmetic.
+	Rank bool
+	// Detail adds the quantities that are shown on demand.
+	Detail bool
+}
+
+// UseOf gives the accounting that a configuration asks for.
+func UseOf(cfg *config.Config) Use { return Use{Rank: cfg.Values[accountingVar].Str == accountingRank} }
+
+// Simplest gives the accounting that an architecture is planned in where it does
+// not matter: that of ranks only where it knows no other.
+func Simplest(arch *schema.Architecture) Use { return Use{Rank: len(arch.Tables[patternsTable]) == 0} }
+
+// The field that chooses the accounting, and the word for that of ranks.
+const (
+	accountingVar  = "accounting"
+	accountingRank = "rank"
+)
 
 // flagSlot is a flag of the release.
 type flagSlot struct {
@@ -57,24 +86,19 @@ type flagSlot struct {
 
 // New compiles the formulas of an architecture with those of the schema. The
 // error holds everything that is wrong with them.
-func New(s *schema.Schema, release string, arch *schema.Architecture) (*Planner, error) {
-	p := &Planner{schema: s, bench: &s.Nixlbench, release: release, arch: arch, ReleaseFrom: "--nixlbench_release"}
+func New(s *schema.Schema, release string, arch *schema.Architecture, use Use) (*Planner, error) {
+	p := &Planner{schema: s, bench: &s.Nixlbench, release: release, arch: arch, rank: use.Rank, ReleaseFrom: "--nixlbench_release"}
+	if err := p.known(); err != nil {
+		return nil, err
+	}
 	scope := formula.NewScope()
 	for i := range s.Fields {
 		f := &s.Fields[i]
-		kind := formula.Str
-		if f.Number {
-			kind = formula.Num
-		}
-		scope.Input(f.Var, kind, f.Pos)
+		scope.Input(f.Var, KindOf(f), f.Pos)
 	}
 	table(scope, dtypesTable, s.Dtypes)
 	addFormulas(scope, s.Let, formula.Any)
-	for _, q := range s.Quantities {
-		if !q.Formula.IsZero() {
-			scope.Formula(q.Name, SourceOf(q.Formula), formula.Num)
-		}
-	}
+	wanted := p.declareQuantities(scope, use.Detail)
 	p.declareBench(scope)
 
 	for _, param := range arch.Params {
@@ -82,9 +106,23 @@ func New(s *schema.Schema, release string, arch *schema.Architecture) (*Planner,
 			scope.Input(param.Name, kind, param.Pos)
 		}
 	}
-	addFormulas(scope, arch.Formulas, formula.Any)
-	for _, name := range schema.Keys(arch.Tables) {
-		table(scope, name, arch.Tables[name])
+	for _, name := range schema.Keys(arch.Formulas) {
+		if !p.rank || !p.isFold(name) {
+			scope.Formula(name, SourceOf(arch.Formulas[name]), formula.Any)
+		}
+	}
+	if !p.rank {
+		for _, name := range schema.Keys(arch.Tables) {
+			table(scope, name, arch.Tables[name])
+		}
+	}
+	for i := range arch.Requires {
+		scope.Formula(fmt.Sprintf("%s%d", archPrefix, i), SourceOf(arch.Requires[i].Require), formula.Bool)
+	}
+	if p.rank || p.folded() {
+		if err := p.declareCache(scope); err != nil {
+			return nil, err
+		}
 	}
 
 	var err error
@@ -95,7 +133,92 @@ func New(s *schema.Schema, release string, arch *schema.Architecture) (*Planner,
 	for i := range p.flags {
 		p.flags[i].ref, _ = p.prog.Ref(p.flags[i].Name)
 	}
+	if p.cache != nil {
+		p.linkCache(wanted)
+	}
 	return p, nil
+}
+
+// known reports whether the architecture has what the accounting needs.
+func (p *Planner) known() error {
+	at := diag.Pos{File: p.arch.File}
+	switch {
+	case len(p.arch.Tables[patternsTable]) == 0 && p.arch.Layers == nil:
+		return diag.Errorf(at, "%s says nothing of IOs: it has neither %s nor a cache section", p.arch.Name, patternsTable)
+	case p.rank && p.arch.Layers == nil:
+		return diag.Errorf(at, "%s does not say what its layers hold: the rank accounting needs its cache section", p.arch.Name).
+			WithHint("leave out --%s %s, or see docs/adding-a-new-model-architecture.md", accountingVar, accountingRank)
+	case !p.rank && len(p.arch.Tables[patternsTable]) == 0:
+		return diag.Errorf(at, "%s has no %s: the documented arithmetic does not know such models", p.arch.Name, patternsTable).
+			WithHint("--%s %s counts their layers one by one", accountingVar, accountingRank)
+	}
+	return nil
+}
+
+// patternsTable is the architecture's table of access patterns.
+const patternsTable = "access_patterns"
+
+// folded reports whether the KV bytes of a token are the sum over layers.
+func (p *Planner) folded() bool {
+	if p.arch.Layers == nil {
+		return false
+	}
+	for i := range p.schema.Quantities {
+		q := &p.schema.Quantities[i]
+		if _, own := p.arch.Formulas[q.Name]; q.Formula.IsZero() && q.Detail.IsZero() && !own {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *Planner) isFold(name string) bool {
+	return slices.ContainsFunc(p.schema.Cache.Folds, func(f schema.Fold) bool { return f.Name == name })
+}
+
+// declareQuantities declares those that the accounting has, and gives their
+// names.
+func (p *Planner) declareQuantities(scope *formula.Scope, detail bool) []string {
+	p.computed = map[string]bool{}
+	var names []string
+	for i := range p.schema.Quantities {
+		q := &p.schema.Quantities[i]
+		if !q.Detail.IsZero() && !detail {
+			continue
+		}
+		f := q.Formula
+		if p.rank {
+			f = q.Rank
+		}
+		isFact := p.rank && slices.Contains([]string{blockFact, batchFact, rankFact}, q.Name)
+		switch {
+		case isFact:
+			scope.Input(q.Name, formula.Num, diag.Pos{})
+		case !f.IsZero():
+			p.computed[q.Name] = true
+			scope.Formula(q.Name, SourceOf(f), formula.Num)
+		case p.rank && !p.isFold(q.Name), !p.rank && !q.Detail.IsZero():
+			continue
+		}
+		if !q.Detail.IsZero() {
+			scope.Formula(detailPrefix+q.Name, SourceOf(q.Detail), formula.Bool)
+		}
+		p.wanted = append(p.wanted, q)
+		names = append(names, q.Name)
+	}
+	return names
+}
+
+// KindOf gives the kind that a configuration field has in formulas: what takes
+// words and numbers is a string there.
+func KindOf(f *schema.Field) formula.Kind {
+	switch {
+	case f.Number:
+		return formula.Num
+	case f.Bool:
+		return formula.Bool
+	}
+	return formula.Str
 }
 
 var paramKinds = map[string]formula.Kind{
@@ -150,12 +273,16 @@ func addFormulas(scope *formula.Scope, m map[string]schema.Formula, want formula
 }
 
 func table(scope *formula.Scope, name string, m map[string]schema.Formula) {
+	tableOf(scope, name, m, formula.Num)
+}
+
+func tableOf(scope *formula.Scope, name string, m map[string]schema.Formula, want formula.Kind) {
 	keys := schema.Keys(m)
 	srcs := make([]formula.Source, len(keys))
 	for i, k := range keys {
 		srcs[i] = SourceOf(m[k])
 	}
-	scope.Table(name, keys, srcs, formula.Num)
+	scope.Table(name, keys, srcs, want)
 }
 
 // SourceOf gives a formula of the data as the formula package has it.
@@ -178,6 +305,9 @@ func (p *Planner) load(req *Request) {
 	for name, v := range req.Config.Values {
 		p.set(name, v.Value)
 	}
+	for name, v := range req.facts {
+		p.set(name, v)
+	}
 }
 
 // checkTables refuses field values that are no key of the table that holds
@@ -186,21 +316,22 @@ func (p *Planner) checkTables(req *Request) error {
 	var errs diag.List
 	for i := range p.schema.Fields {
 		f := &p.schema.Fields[i]
-		t, ok := p.arch.Tables[f.Table]
+		keys := schema.Keys(p.arch.Tables[f.Table])
+		if p.rank && f.Table == patternsTable {
+			keys = schema.Keys(p.schema.Cache.Covers)
+		}
 		v := req.Config.Values[f.Var]
-		if !ok || v.Kind != formula.Str {
+		if len(keys) == 0 || v.Kind != formula.Str || slices.Contains(keys, v.Str) {
 			continue
 		}
-		if _, ok := t[v.Str]; ok {
-			continue
-		}
-		keys := schema.Keys(t)
 		field := f.Path + ": "
 		if v.Origin.Kind == config.FromFlag {
 			field = ""
 		}
 		d := v.Origin.Errorf("%s%q is not allowed: want one of %s", field, v.Str, strings.Join(keys, ", "))
-		if hint := diag.DidYouMean(v.Str, keys); hint != "" {
+		if _, ok := p.schema.Cache.Covers[v.Str]; ok && f.Table == patternsTable {
+			d.WithHint("--%s %s has it", accountingVar, accountingRank)
+		} else if hint := diag.DidYouMean(v.Str, keys); hint != "" {
 			d.WithHint("%s", hint)
 		}
 		errs = append(errs, d)
@@ -208,15 +339,24 @@ func (p *Planner) checkTables(req *Request) error {
 	return errs.Err()
 }
 
-// quantities evaluates the schema's quantities, each a whole number.
+// quantities evaluates the quantities that are wanted, each a whole number.
 func (p *Planner) quantities() ([]Quantity, error) {
 	var errs diag.List
-	all := make([]Quantity, 0, len(p.schema.Quantities))
-	for _, q := range p.schema.Quantities {
+	all := make([]Quantity, 0, len(p.wanted))
+	for _, q := range p.wanted {
 		ref, ok := p.prog.Ref(q.Name)
 		if !ok {
 			errs = append(errs, diag.Errorf(diag.Pos{File: p.arch.File}, "%s has no formula for %s", p.arch.Name, q.Name))
 			continue
+		}
+		least := int64(1)
+		if detail, ok := p.prog.Ref(detailPrefix + q.Name); ok {
+			shown, err := p.frame.Bool(detail)
+			errs.Add(err)
+			if !shown {
+				continue
+			}
+			least = 0
 		}
 		v, err := p.frame.Num(ref)
 		if err != nil {
@@ -231,11 +371,14 @@ func (p *Planner) quantities() ([]Quantity, error) {
 			errs = append(errs, d.WithHint("round where the number is meant to be rounded: floor(), ceil(), div() or ceil_div()"))
 			continue
 		}
-		if n < 1 {
-			errs = append(errs, diag.Errorf(p.origin(ref).Pos, "%s is %d: want at least 1", q.Name, n))
+		if p.rank {
+			least = 0 // of recurrent models, no bytes go with tokens
+		}
+		if n < least {
+			errs = append(errs, diag.Errorf(p.origin(ref).Pos, "%s is %d: want at least %d", q.Name, n, least))
 			break // what follows would be as odd
 		}
-		all = append(all, Quantity{q.Name, q.Unit, n})
+		all = append(all, Quantity{q.Name, q.Unit, q.Doc, n})
 	}
 	return all, errs.Err()
 }
@@ -276,8 +419,8 @@ func (p *Planner) Reads(field string, names ...string) bool {
 
 // Quantity is a number that a plan yields.
 type Quantity struct {
-	Name, Unit string
-	Value      int64
+	Name, Unit, Doc string
+	Value           int64
 }
 
 // Request is what a plan is made of.
@@ -292,6 +435,12 @@ type Request struct {
 	// Least sets the flags that have a least value which fits to it, where the
 	// user did not give them and the plan is fitted.
 	Least bool
+
+	// Of a plan for a rank: its stage, its IOs, and the values that come of its
+	// layers.
+	stage *stage
+	io    *io
+	facts map[string]formula.Value
 }
 
 // label names the request in messages.
@@ -307,6 +456,8 @@ type Plan struct {
 	Flags []Flag
 	// Violations are the limits that the plan breaks.
 	Violations []Violation
+	// Warnings are about the request itself.
+	Warnings diag.List
 }
 
 // Flag is a nixlbench flag with its value.
@@ -365,21 +516,53 @@ func (pl *Plan) Backend() string {
 	return ""
 }
 
-// Quantities evaluates the quantities only.
-func (p *Planner) Quantities(req *Request) (*Plan, error) {
-	p.load(req)
+// Quantities evaluates the quantities only: of one plan, or in the accounting of
+// ranks of a plan for each size of IOs and each stage that is asked for.
+func (p *Planner) Quantities(req *Request) ([]*Plan, error) {
 	if err := p.checkTables(req); err != nil {
 		return nil, err
 	}
-	q, err := p.quantities()
-	return &Plan{Request: req, Release: p.release, Quantities: q}, err
+	requests, warnings, err := p.expand(req)
+	if err != nil {
+		return nil, err
+	}
+	var all []*Plan
+	for _, one := range requests {
+		p.load(one)
+		q, err := p.quantities()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, &Plan{Request: one, Release: p.release, Quantities: q})
+	}
+	all[0].Warnings = warnings
+	return all, nil
 }
 
+// Rank reports whether the plan is for one rank.
+func (pl *Plan) Rank() bool { return pl.Request.io != nil }
+
+// Stage gives the number of the pipeline stage that the plan is for, in the
+// accounting of ranks.
+func (pl *Plan) Stage() int { return pl.Request.stage.number }
+
+// Group names the groups of layers that the plan's IOs are of, in the
+// accounting of ranks.
+func (pl *Plan) Group() string { return strings.Join(pl.Request.io.groups, "+") }
+
 // Value gives a value of the plan by name: a quantity, a configuration field, a
-// parameter, or the architecture's name.
+// parameter, the architecture's name, or of a plan for one rank its stage and
+// group.
 func (pl *Plan) Value(name string) (formula.Value, bool) {
-	if name == "architecture" {
-		return formula.Value{Kind: formula.Str, Str: pl.Request.Model.Arch.Name}, true
+	text := func(s string) (formula.Value, bool) { return formula.Value{Kind: formula.Str, Str: s}, true }
+	switch {
+	case name == "architecture":
+		return text(pl.Request.Model.Arch.Name)
+	case name == "stage" && pl.Rank():
+		st := pl.Request.stage
+		return text(fmt.Sprintf("%d (%s)", st.number, st.layers()))
+	case name == "group" && pl.Rank():
+		return text(pl.Group())
 	}
 	for _, q := range pl.Quantities {
 		if q.Name == name {
@@ -393,37 +576,50 @@ func (pl *Plan) Value(name string) (formula.Value, bool) {
 	return v.Value, ok
 }
 
-// Plan makes a plan: quantities, flags, and the limits it breaks. A plan that
-// was to be fitted and cannot be is an error that says which sizes would fit.
+// Plans makes plans: quantities, flags, and the limits they break; one plan, or
+// in the accounting of ranks one for each size of IOs and each stage that is
+// asked for. A plan that was to be fitted and cannot be is an error that says
+// which sizes would fit.
 //
-// The request stays as it is; the plan's own has the sides of the transfer.
-func (p *Planner) Plan(request *Request) (*Plan, error) {
-	req, cfg := *request, *request.Config
-	cfg.Values = maps.Clone(cfg.Values)
-	req.Config = &cfg
-	return p.plan(&req)
-}
-
-func (p *Planner) plan(req *Request) (*Plan, error) {
-	out, err := p.Quantities(req)
+// The request stays as it is; the plans' own have the sides of the transfer.
+func (p *Planner) Plans(request *Request) ([]*Plan, error) {
+	all, err := p.Quantities(request)
 	if err != nil {
 		return nil, err
 	}
-	values, err := p.resolve(req)
+	var errs diag.List
+	var good []*Plan
+	for _, pl := range all {
+		if err := p.plan(pl); err != nil {
+			errs.Add(err)
+			continue
+		}
+		good = append(good, pl)
+	}
+	return good, errs.Err()
+}
+
+// plan adds the flags to a plan of quantities.
+func (p *Planner) plan(out *Plan) error {
+	req, cfg := *out.Request, *out.Request.Config
+	cfg.Values = maps.Clone(cfg.Values)
+	req.Config = &cfg
+	out.Request = &req
+	values, err := p.resolve(&req)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if req.Fit {
 		var broken []Violation
-		if values, broken = p.fit(req, values, false); broken != nil {
-			return nil, p.refusal(req, values, broken)
+		if values, broken = p.fit(&req, values, false); broken != nil {
+			return p.refusal(&req, values, broken)
 		}
 	} else {
-		out.Violations = p.check(req, values)
+		out.Violations = p.check(&req, values)
 	}
-	p.apply(req, values)
+	p.apply(&req, values)
 	out.Flags, err = p.collect(values)
-	return out, err
+	return err
 }
 
 // flagValue is a flag's value with the reason for it.

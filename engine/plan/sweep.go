@@ -10,6 +10,7 @@ import (
 	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/schema"
 )
 
 // Item is what a sweep plans for every value of the configuration's axes.
@@ -48,11 +49,16 @@ type SweepOptions struct {
 	Mask string
 }
 
-// The columns that no formula knows.
+// The columns that no formula knows. Stage and group are those of a rank's
+// plan.
 const (
 	ColumnFile         = "config_file"
 	ColumnArchitecture = "architecture"
+	ColumnStage        = "stage"
+	ColumnGroup        = "group"
 )
+
+var ownColumns = []string{ColumnFile, ColumnArchitecture, ColumnStage, ColumnGroup}
 
 // Names of what the options add to a program.
 const whereName = "--where"
@@ -62,7 +68,8 @@ const maxVariants = 64
 
 // Sweep is the cross product of items and their axes. Its points are in a fixed
 // order: item by item, then axis by axis in the schema's order, the last axis
-// changing first, and each axis's values as they were given.
+// changing first, and each axis's values as they were given. In the accounting
+// of ranks, a point may have several rows.
 type Sweep struct {
 	// Points is how many there are.
 	Points uint64
@@ -97,8 +104,10 @@ type sweepProgram struct {
 
 // sweepColumn is what a column is in one program.
 type sweepColumn struct {
-	name   string // ColumnFile and the like, else ""
+	own    string // ColumnFile and the like, else ""
+	name   string
 	ref    formula.Ref
+	shown  formula.Ref // whether a quantity is shown; -1 for always
 	known  bool
 	secret bool
 }
@@ -114,6 +123,27 @@ type shape struct {
 	changes map[formula.Ref]bool
 	flags   []flagSlot    // computed ones that axes change
 	limits  []formula.Ref // by index of the limit; -1 where it does not apply
+}
+
+// Split makes of each configuration that asks for several accountings one for
+// each: they are planned by other planners.
+func Split(configs []*config.Config) []*config.Config {
+	var all []*config.Config
+	for _, cfg := range configs {
+		i := slices.IndexFunc(cfg.Axes, func(a config.Axis) bool { return a.Field.Var == accountingVar })
+		if i < 0 {
+			all = append(all, cfg)
+			continue
+		}
+		for _, v := range cfg.Axes[i].Values {
+			one := *cfg
+			one.Axes = slices.Delete(slices.Clone(cfg.Axes), i, i+1)
+			one.Values = maps.Clone(cfg.Values)
+			one.Values[accountingVar] = v
+			all = append(all, &one)
+		}
+	}
+	return all
 }
 
 // NewSweep checks the options against every item. Axes have been checked as
@@ -176,21 +206,14 @@ func keyNames(keys []SortKey) []string {
 	return names
 }
 
-// distinct drops what several programs say alike.
-func distinct(list diag.List) diag.List {
-	seen := map[string]bool{}
-	return slices.DeleteFunc(list, func(d *diag.Diag) bool {
-		was := seen[d.Error()]
-		seen[d.Error()] = true
-		return was
-	})
-}
-
 // noColumn says that there is no such column.
 func (s *Sweep) noColumn(programs map[*Planner]*sweepProgram, name string) *diag.Diag {
 	d := diag.Usagef("there is no column %q", name)
 	var known []string
 	for p, sp := range programs {
+		if slices.ContainsFunc(p.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name }) {
+			return d.WithHint("--%s %s has it", accountingVar, accountingRank)
+		}
 		for i := range p.schema.Fields {
 			if f := &p.schema.Fields[i]; f.Flag == name {
 				return d.WithHint("did you mean %q?", f.Var)
@@ -201,7 +224,7 @@ func (s *Sweep) noColumn(programs map[*Planner]*sweepProgram, name string) *diag
 		}
 	}
 	slices.Sort(known)
-	if hint := diag.DidYouMean(name, slices.Compact(append(known, ColumnFile, ColumnArchitecture))); hint != "" {
+	if hint := diag.DidYouMean(name, slices.Compact(append(known, ownColumns...))); hint != "" {
 		d.WithHint("%s", hint)
 	}
 	return d
@@ -263,17 +286,21 @@ func (sp *sweepProgram) readsFacts(ref formula.Ref) bool {
 }
 
 func (sp *sweepProgram) column(name string, unknown map[string]int) sweepColumn {
-	if name == ColumnFile || name == ColumnArchitecture {
-		return sweepColumn{name: name}
+	if slices.Contains(ownColumns, name) {
+		return sweepColumn{own: name}
 	}
-	c := sweepColumn{}
+	c := sweepColumn{shown: -1}
 	for _, f := range sp.planner.bench.Flags {
 		if f.JSONKey() == name {
 			name, c.secret = f.Name, f.Secret
 			break
 		}
 	}
+	c.name = name
 	c.ref, c.known = sp.prog.Ref(name)
+	if ref, ok := sp.prog.Ref(detailPrefix + name); ok {
+		c.shown = ref
+	}
 	if kind := formula.Any; c.known {
 		kind = sp.prog.Kind(c.ref)
 		_, isTable := sp.planner.arch.Tables[name]
@@ -296,7 +323,8 @@ func (sp *sweepProgram) shapeOf(it *Item) *shape {
 	if sh := sp.shapes[key]; sh != nil {
 		return sh
 	}
-	sh := &shape{changes: map[formula.Ref]bool{}}
+	// What is made of layers, or asks for conditions first, is planned alone.
+	sh := &shape{changes: map[formula.Ref]bool{}, general: p.rank || p.cache != nil || len(p.arch.Requires) > 0}
 	sp.shapes[key] = sh
 
 	values := map[string]flagValue{}
@@ -412,6 +440,9 @@ func (s *Sweep) Label(point uint64) string {
 			break
 		}
 	}
+	if use := UseOf(it.Config); slices.ContainsFunc(s.items, func(other *sweepItem) bool { return UseOf(other.Config) != use }) {
+		parts = append(parts, accountingVar+" "+it.Config.Values[accountingVar].Str)
+	}
 	for i, a := range it.Config.Axes {
 		parts = append(parts, a.Field.Var+" "+a.Values[it.digit(i, point)].Text())
 	}
@@ -422,11 +453,12 @@ func (s *Sweep) Label(point uint64) string {
 // tp_size 4, isl 3".
 func (s *Sweep) Size() string {
 	models := map[*config.Model]bool{}
-	configs := map[*config.Config]bool{}
+	configs := map[string]bool{}
+	uses := map[Use]bool{}
 	var axes []string
 	alike := true
 	for i, it := range s.items {
-		models[it.Model], configs[it.Config] = true, true
+		models[it.Model], configs[it.Config.File], uses[UseOf(it.Config)] = true, true, true
 		var own []string
 		for _, a := range it.Config.Axes {
 			own = append(own, fmt.Sprintf("%s %d", a.Field.Var, len(a.Values)))
@@ -440,6 +472,9 @@ func (s *Sweep) Size() string {
 	}
 	if n := len(configs); n > 1 {
 		parts = append(parts, fmt.Sprintf("%d configurations", n))
+	}
+	if n := len(uses); n > 1 {
+		parts = append(parts, fmt.Sprintf("%s %d", accountingVar, n))
 	}
 	if alike {
 		parts = append(parts, axes...)

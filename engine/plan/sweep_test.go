@@ -24,7 +24,12 @@ func rows(columns int) plan.RowFormat {
 	for i := 1; i < columns; i++ {
 		f.Lead[i] = "|"
 	}
-	f.Cell = func(dst []byte, v formula.Value) []byte { return append(dst, v.Text()...) }
+	f.Cell = func(dst []byte, v formula.Value) []byte {
+		if v.Kind == formula.Any {
+			return dst
+		}
+		return append(dst, v.Text()...)
+	}
 	return f
 }
 
@@ -39,6 +44,7 @@ type sweepCase struct {
 	// What the case is there for: points that have no plan, and that break a
 	// limit.
 	fails, breaks bool
+	use           plan.Use
 }
 
 func loadConfig(t testing.TB, s *schema.Schema, l *config.Loader, values map[string]string, axes bool) *config.Config {
@@ -89,6 +95,12 @@ func TestSweepEqualsPlans(t *testing.T) {
 		{name: "fitted", fails: true, model: []string{"qwen3-8b"}, flags: map[string]string{"backend": "GDS", "total_buffer_size": "64GiB"}, fit: true, axes: [][2]string{
 			{"isl", "100..1000000000x10"}, {"tp", "1,2"}, {"source", "file,gpu"}, {"page_size", "16,256"}}},
 		{name: "one point", model: []string{"qwen3-8b"}},
+		{name: "ranks", breaks: true, fails: true, model: []string{"llama3.1-70b", "deepseek-r1"}, use: plan.Use{Rank: true}, axes: [][2]string{
+			{"accounting", "rank"}, {"engine", "VLLM"}, {"tp", "1,2,8"}, {"pp", "1,3"}, {"pp_stage", "largest,all,0,2"}, {"isl", "1000..100000000x100"}, {"page_size", "16"}, {"access_pattern", "block,layer"}}},
+		{name: "details", breaks: true, model: []string{"llama3.1-70b"}, use: plan.Use{Detail: true}, axes: [][2]string{
+			{"tp", "1,8"}, {"isl", "1000,100000"}, {"osl", "0,9"}, {"page_size", "16"}, {"kv_memory", "0,40GiB,80GiB"}, {"bandwidth", "0,100Gbps"}, {"dp_attention", "true,false"}, {"cp_size", "1,2"}}},
+		{name: "ranks with details", model: []string{"llama3.1-70b"}, use: plan.Use{Rank: true, Detail: true}, axes: [][2]string{
+			{"accounting", "rank"}, {"tp", "1,8"}, {"isl", "1000,10000"}, {"page_size", "16"}, {"kv_memory", "0,80GiB"}, {"dp_attention", "true,false"}}},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, s) })
 	}
@@ -114,10 +126,13 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 		if _, ok := swept[f.Flag]; !ok {
 			continue
 		}
-		a := cfg.Axes[slices.IndexFunc(cfg.Axes, func(a config.Axis) bool { return a.Field.Flag == f.Flag })]
+		values := []config.Value{cfg.Values[f.Var]}
+		if i := slices.IndexFunc(cfg.Axes, func(a config.Axis) bool { return a.Field.Flag == f.Flag }); i >= 0 {
+			values = cfg.Axes[i].Values
+		}
 		var more []map[string]string
 		for _, p := range points {
-			for _, v := range a.Values {
+			for _, v := range values {
 				q := map[string]string{f.Flag: v.Text()}
 				for k, old := range p {
 					q[k] = old
@@ -131,10 +146,13 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 		t.Fatalf("%d points, want 10000", len(points))
 	}
 
-	columns := []string{plan.ColumnFile, plan.ColumnArchitecture, "model_name"}
+	var quantities []string
 	for _, q := range s.Quantities {
-		columns = append(columns, q.Name)
+		if q.Detail.IsZero() || test.use.Detail && (test.use.Rank || !q.Formula.IsZero()) {
+			quantities = append(quantities, q.Name)
+		}
 	}
+	columns := slices.Concat([]string{plan.ColumnFile, plan.ColumnArchitecture, "model_name", plan.ColumnStage, plan.ColumnGroup}, quantities)
 	for i := range s.Fields {
 		columns = append(columns, s.Fields[i].Var)
 	}
@@ -149,36 +167,48 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		planner, err := plan.New(s, release, m.Arch)
+		planner, err := plan.New(s, release, m.Arch, test.use)
 		if err != nil {
 			t.Fatal(err)
 		}
 		items = append(items, plan.Item{Request: &plan.Request{Model: m, Config: cfg, Flags: flags, Fit: test.fit}, Planner: planner})
 		for _, p := range points {
 			alone := loadConfig(t, s, l, p, false)
-			pl, err := planner.Plan(&plan.Request{Model: m, Config: alone, Flags: flags, Fit: test.fit})
+			plans, err := planner.Plans(&plan.Request{Model: m, Config: alone, Flags: flags, Fit: test.fit})
 			if err != nil {
 				failed++
 				if failed == 1 {
 					wantFailed = append(wantFailed, err.Error())
 				}
-				continue
 			}
-			row := []string{alone.File, m.Arch.Name, m.Name}
-			for _, q := range pl.Quantities {
-				row = append(row, fmt.Sprint(q.Value))
-			}
-			for i := range s.Fields {
-				v := pl.Request.Config.Values[s.Fields[i].Var]
-				row = append(row, v.Text())
-			}
-			for _, f := range pl.Flags {
-				row = append(row, f.Value.Text())
-			}
-			want = append(want, strings.Join(row, "|"))
-			for _, v := range pl.Violations {
-				if broken[v.Limit.Name]++; broken[v.Limit.Name] == 1 {
-					wantBroken = append(wantBroken, v.Limit.Name+": "+v.Why)
+			for _, pl := range plans {
+				row := []string{alone.File, m.Arch.Name, m.Name}
+				if pl.Rank() {
+					row = append(row, fmt.Sprint(pl.Stage()), pl.Group())
+				} else {
+					row = append(row, "", "")
+				}
+				for _, name := range quantities {
+					text := ""
+					for _, q := range pl.Quantities {
+						if q.Name == name {
+							text = fmt.Sprint(q.Value)
+						}
+					}
+					row = append(row, text)
+				}
+				for i := range s.Fields {
+					v := pl.Request.Config.Values[s.Fields[i].Var]
+					row = append(row, v.Text())
+				}
+				for _, f := range pl.Flags {
+					row = append(row, f.Value.Text())
+				}
+				want = append(want, strings.Join(row, "|"))
+				for _, v := range pl.Violations {
+					if broken[v.Limit.Name]++; broken[v.Limit.Name] == 1 {
+						wantBroken = append(wantBroken, v.Limit.Name+": "+v.Why)
+					}
 				}
 			}
 		}
@@ -244,7 +274,7 @@ func small(t testing.TB, fit bool, options plan.SweepOptions) (*plan.Outcome, st
 	if err != nil {
 		t.Fatal(err)
 	}
-	planner, err := plan.New(s, s.Nixlbench.Default, m.Arch)
+	planner, err := plan.New(s, s.Nixlbench.Default, m.Arch, plan.Use{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,6 +340,7 @@ func TestSweepWrong(t *testing.T) {
 		{plan.SweepOptions{Columns: []string{"tp_sise"}}, `there is no column "tp_sise"`},
 		{plan.SweepOptions{Columns: []string{"dtypes"}}, `there is no column "dtypes"`},
 		{plan.SweepOptions{Columns: []string{""}}, `there is no column ""`},
+		{plan.SweepOptions{Columns: []string{"rank_bytes"}}, `there is no column "rank_bytes"`},
 		{plan.SweepOptions{Columns: []string{"isl"}, Sort: []plan.SortKey{{Column: "block"}}}, `there is no column "block"`},
 	} {
 		_, _, err := small(t, false, test.options)
@@ -343,7 +374,7 @@ func TestSweepEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	planner, err := plan.New(s, s.Nixlbench.Default, m.Arch)
+	planner, err := plan.New(s, s.Nixlbench.Default, m.Arch, plan.Use{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"container/heap"
 	"context"
-	"io"
+	stdio "io" // a plan has IOs of its own
 	"maps"
 	"runtime"
 	"slices"
@@ -32,6 +32,8 @@ type Outcome struct {
 	Broken []Broken
 	// Failed are the reasons why points have no plan.
 	Failed []Failed
+	// Warned is what points are warned about.
+	Warned []Failed
 }
 
 // Broken is a limit that points break, with the first of them.
@@ -56,8 +58,8 @@ const maxFailures = 50
 // ends early when ctx does, when it has the rows that are wanted, or when
 // writing fails; w gets whole rows only. progress is called now and then with
 // the number of points that are done.
-func (s *Sweep) Run(ctx context.Context, w io.Writer, progress func(points uint64)) (*Outcome, error) {
-	run := &sweepRun{Sweep: s, failed: map[failure]*Failed{}, broken: map[int]*Broken{}, w: w}
+func (s *Sweep) Run(ctx context.Context, w stdio.Writer, progress func(points uint64)) (*Outcome, error) {
+	run := &sweepRun{Sweep: s, failed: map[failure]*Failed{}, warned: map[failure]*Failed{}, broken: map[int]*Broken{}, w: w}
 	total := (s.Points + chunkPoints - 1) / chunkPoints
 	workers := int(min(uint64(runtime.GOMAXPROCS(0)), total))
 	run.free = make(chan *chunk, 3*workers)
@@ -86,7 +88,7 @@ func (s *Sweep) Run(ctx context.Context, w io.Writer, progress func(points uint6
 // sweepRun is a sweep under way.
 type sweepRun struct {
 	*Sweep
-	w    io.Writer
+	w    stdio.Writer
 	free chan *chunk
 	done chan *chunk
 	stop atomic.Bool
@@ -97,6 +99,7 @@ type sweepRun struct {
 	points, rows uint64
 	broken       map[int]*Broken
 	failed       map[failure]*Failed
+	warned       map[failure]*Failed
 	kept         []sortedRow // rows to be sorted
 }
 
@@ -114,6 +117,7 @@ type chunk struct {
 	keys   []sortValue
 	breaks []limitBreak
 	fails  []pointFail
+	warns  []pointFail
 }
 
 type chunkRow struct {
@@ -129,6 +133,7 @@ type limitBreak struct {
 type pointFail struct {
 	point uint64
 	failure
+	warning *diag.Diag
 }
 
 // sortValue is what rows are compared by.
@@ -234,18 +239,28 @@ func (run *sweepRun) take(c *chunk) (full bool, err error) {
 		if f.point >= first+points {
 			break
 		}
-		kind := f.failure
-		if run.failed[kind] == nil && len(run.failed) >= maxFailures {
-			kind = failure{}
-		}
-		if known := run.failed[kind]; known != nil {
-			known.Count++
-		} else {
-			run.failed[kind] = &Failed{Err: run.errorOf(f.point), First: f.point, Count: 1}
+		count(run.failed, f, func() error { return run.errorOf(f.point) })
+	}
+	for _, f := range c.warns {
+		if f.point < first+points {
+			count(run.warned, f, func() error { return f.warning })
 		}
 	}
 	run.points += points
 	return full, nil
+}
+
+// count counts a failure with its like.
+func count(all map[failure]*Failed, f pointFail, err func() error) {
+	kind := f.failure
+	if all[kind] == nil && len(all) >= maxFailures {
+		kind = failure{}
+	}
+	if known := all[kind]; known != nil {
+		known.Count++
+	} else {
+		all[kind] = &Failed{Err: err(), First: f.point, Count: 1}
+	}
 }
 
 func (run *sweepRun) breaks(limit int, point uint64) {
@@ -349,22 +364,27 @@ func (run *sweepRun) outcome() *Outcome {
 	for _, i := range slices.Sorted(maps.Keys(run.broken)) {
 		b := run.broken[i]
 		it := run.item(b.First)
-		var err error
-		if b.Plan, err = it.program.clone().Plan(it.request(b.First)); err != nil {
-			continue // it was planned before
-		}
-		for k := range b.Plan.Violations {
-			if v := &b.Plan.Violations[k]; v.Limit == &it.Planner.bench.Limits[i] {
-				b.Violation = v
-				out.Broken = append(out.Broken, *b)
+		plans, _ := it.program.clone().Plans(it.request(b.First))
+		for _, pl := range plans {
+			for k := range pl.Violations {
+				if v := &pl.Violations[k]; v.Limit == &it.Planner.bench.Limits[i] && b.Plan == nil {
+					b.Plan, b.Violation = pl, v
+					out.Broken = append(out.Broken, *b)
+				}
 			}
 		}
 	}
-	for _, f := range run.failed {
-		out.Failed = append(out.Failed, *f)
-	}
-	slices.SortFunc(out.Failed, func(a, b Failed) int { return cmp.Compare(a.First, b.First) })
+	out.Failed, out.Warned = inOrder(run.failed), inOrder(run.warned)
 	return out
+}
+
+func inOrder(all map[failure]*Failed) []Failed {
+	var list []Failed
+	for _, f := range all {
+		list = append(list, *f)
+	}
+	slices.SortFunc(list, func(a, b Failed) int { return cmp.Compare(a.First, b.First) })
+	return list
 }
 
 // worker evaluates points on one processor.
@@ -384,6 +404,7 @@ type variant struct {
 	*Planner
 	err        error
 	quantities []formula.Ref
+	names      []string   // of the quantities
 	flags      []flagSlot // computed ones that axes change
 	limits     []dynamicLimit
 	at         []int // the values of the axes in the frame
@@ -401,11 +422,11 @@ type dynamicLimit struct {
 
 // cellStep writes a column: what is known beforehand, then a value.
 type cellStep struct {
-	lead  []byte
-	kind  formula.Kind // Any for the lead alone
-	ref   formula.Ref
-	axis  int // whose text is in texts, or -1
-	texts [][]byte
+	lead   []byte
+	kind   formula.Kind // Any for the lead alone
+	column *sweepColumn
+	axis   int // whose text is in texts, or -1
+	texts  [][]byte
 }
 
 type textKey struct {
@@ -416,7 +437,7 @@ type textKey struct {
 // chunk evaluates the points of a chunk.
 func (wk *worker) chunk(c *chunk) {
 	c.buf, c.rows, c.keys = c.buf[:0], c.rows[:0], c.keys[:0]
-	c.breaks, c.fails = c.breaks[:0], c.fails[:0]
+	c.breaks, c.fails, c.warns = c.breaks[:0], c.fails[:0], c.warns[:0]
 	wk.out = c
 	point := c.index * chunkPoints
 	end := min(point+chunkPoints, wk.Points)
@@ -487,9 +508,12 @@ func (wk *worker) point(point uint64) {
 		}
 		v.at[i] = d
 		if ref := it.shape.refs[i]; ref >= 0 {
-			if val := &it.Config.Axes[i].Values[d].Value; val.Kind == formula.Num {
+			switch val := &it.Config.Axes[i].Values[d].Value; {
+			case val.Kind != v.prog.Kind(ref):
+				f.Unset(ref)
+			case val.Kind == formula.Num:
 				f.SetNum(ref, val.Num)
-			} else {
+			default:
 				f.Set(ref, *val)
 			}
 		}
@@ -507,11 +531,11 @@ func (wk *worker) point(point uint64) {
 	for i, ref := range v.quantities {
 		q, err := f.Num(ref)
 		if err != nil {
-			wk.fail(point, v.schema.Quantities[i].Name)
+			wk.fail(point, v.names[i])
 			return
 		}
 		if n, whole := q.Int64(); !whole || n < 1 {
-			wk.fail(point, v.schema.Quantities[i].Name)
+			wk.fail(point, v.names[i])
 			return
 		}
 	}
@@ -556,19 +580,24 @@ func (wk *worker) point(point uint64) {
 			return
 		}
 	}
-	if !wk.row(v, point) {
+	if !wk.row(v, nil, point) {
 		c.breaks = c.breaks[:breaks]
 	}
 }
 
 func (wk *worker) fail(point uint64, what string) {
-	wk.out.fails = append(wk.out.fails, pointFail{point, failure{wk.item.program, what}})
+	wk.out.fails = append(wk.out.fails, pointFail{point: point, failure: failure{wk.item.program, what}})
 }
 
-// row writes the row that the frame holds.
-func (wk *worker) row(v *variant, point uint64) bool {
+// row writes the row that the frame holds; of a plan, where there is one.
+func (wk *worker) row(v *variant, pl *Plan, point uint64) bool {
 	c := wk.out
 	start := len(c.buf)
+	fail := func(name string) bool {
+		c.buf, c.keys = c.buf[:start], c.keys[:len(c.rows)*len(v.keys)]
+		wk.fail(point, name)
+		return false
+	}
 	for i := range v.cells {
 		s := &v.cells[i]
 		if c.buf = append(c.buf, s.lead...); s.kind == formula.Any {
@@ -578,33 +607,28 @@ func (wk *worker) row(v *variant, point uint64) bool {
 			c.buf = append(c.buf, s.texts[wk.digits[s.axis]]...)
 			continue
 		}
-		if s.kind == formula.Num {
-			if n, err := v.frame.Num(s.ref); err == nil {
+		if s.kind == formula.Num && pl == nil && s.column.shown < 0 {
+			if n, err := v.frame.Num(s.column.ref); err == nil {
 				if i, whole := n.Int64(); whole {
 					c.buf = strconv.AppendInt(c.buf, i, 10)
 					continue
 				}
 			}
 		}
-		val, err := v.valueOf(s.ref)
+		val, err := v.valueOf(s.column, pl)
 		if err != nil {
-			c.buf = c.buf[:start]
-			wk.fail(point, v.prog.Name(s.ref))
-			return false
+			return fail(s.column.name)
 		}
 		c.buf = wk.options.Format.Cell(c.buf, val)
 	}
 	for i := range v.keys {
 		var key sortValue
 		if s := &v.keys[i]; s.kind != formula.Any {
-			val, err := v.valueOf(s.ref)
+			val, err := v.valueOf(s.column, pl)
 			if err != nil {
-				c.buf, c.keys = c.buf[:start], c.keys[:len(c.rows)*len(v.keys)]
-				wk.fail(point, v.prog.Name(s.ref))
-				return false
+				return fail(s.column.name)
 			}
-			key = sortValue{num: val.Num}
-			if val.Kind != formula.Num {
+			if key.num = val.Num; val.Kind != formula.Num {
 				key.text = val.Text()
 			}
 		} else {
@@ -616,10 +640,30 @@ func (wk *worker) row(v *variant, point uint64) bool {
 	return true
 }
 
-// valueOf gives a value of the frame: none of an input that nobody gave.
-func (v *variant) valueOf(ref formula.Ref) (formula.Value, error) {
-	val, err := v.frame.Eval(ref)
-	if err != nil && v.prog.Source(ref).Text == "" {
+// valueOf gives the value of a column: of a plan, where there is one, else of
+// the frame. An input that nobody gave and a quantity that is not shown have
+// none.
+func (v *variant) valueOf(c *sweepColumn, pl *Plan) (formula.Value, error) {
+	if pl != nil {
+		switch {
+		case c.own == ColumnStage && pl.Rank():
+			return formula.Value{Kind: formula.Num, Num: formula.Int(int64(pl.Stage()))}, nil
+		case c.own == ColumnGroup && pl.Rank():
+			return formula.Value{Kind: formula.Str, Str: pl.Group()}, nil
+		case c.own != "":
+			return formula.Value{}, nil
+		}
+		if val, ok := pl.Request.Config.Values[c.name]; ok {
+			return val.Value, nil // of another kind than in formulas, perhaps
+		}
+	}
+	if c.shown >= 0 {
+		if shown, err := v.frame.Bool(c.shown); !shown || err != nil {
+			return formula.Value{}, err
+		}
+	}
+	val, err := v.frame.Eval(c.ref)
+	if err != nil && v.prog.Source(c.ref).Text == "" {
 		return formula.Value{}, nil
 	}
 	return val, err
@@ -655,13 +699,16 @@ func (wk *worker) variant() *variant {
 	}
 	v.apply(&req, values)
 	v.set(argumentsVar, formula.Value{Kind: formula.Str, Str: arguments(values)})
-	for _, q := range v.schema.Quantities {
+	for _, q := range v.wanted {
+		if !q.Detail.IsZero() {
+			continue // a column shows it or not
+		}
 		ref, ok := v.prog.Ref(q.Name)
 		if !ok {
 			_, v.err = v.Planner.quantities()
 			return v
 		}
-		v.quantities = append(v.quantities, ref)
+		v.quantities, v.names = append(v.quantities, ref), append(v.names, q.Name)
 	}
 	// What no axis changes is computed once.
 	for _, ref := range sh.pinned {
@@ -702,33 +749,37 @@ func (wk *worker) variant() *variant {
 			break
 		}
 	}
-	v.cells = wk.cells(v, it, sh)
+	v.cells = wk.cells(v, it, false)
 	v.keys = wk.keysOf(v, it)
 	return v
 }
 
-// cells gives the steps that write a row. Without a shape, nothing but the item
-// is known beforehand.
-func (wk *worker) cells(v *variant, it *sweepItem, sh *shape) []cellStep {
+// cells gives the steps that write a row. Of a general variant, nothing but the
+// item is known beforehand.
+func (wk *worker) cells(v *variant, it *sweepItem, general bool) []cellStep {
 	format := &wk.options.Format
+	sh := it.shape
 	var steps []cellStep
 	var lead []byte
-	for i, c := range it.program.columns {
+	for i := range it.program.columns {
+		c := &it.program.columns[i]
 		lead = append(lead, format.Lead[i]...)
 		if val, ok := wk.constant(v, it, c); ok {
 			lead = format.Cell(lead, val)
 			continue
 		}
-		step := cellStep{ref: c.ref, kind: v.prog.Kind(c.ref), axis: -1}
-		if sh != nil && !sh.changes[c.ref] {
-			if val, err := v.valueOf(c.ref); err == nil {
-				lead = format.Cell(lead, val)
-				continue
-			}
-		}
-		if sh != nil {
+		step := cellStep{column: c, kind: wk.kindOf(v, c), axis: -1}
+		if !general {
 			if step.axis = slices.Index(sh.refs, c.ref); step.axis >= 0 {
 				step.texts = wk.textsOf(it, step.axis, i)
+			} else if !sh.changes[c.ref] && (c.shown < 0 || !sh.changes[c.shown]) {
+				if val, err := v.valueOf(c, nil); err == nil {
+					if own, ok := it.Config.Values[c.name]; ok && own.Kind != v.prog.Kind(c.ref) {
+						val = own.Value // a word or a number
+					}
+					lead = format.Cell(lead, val)
+					continue
+				}
 			}
 		}
 		step.lead, lead = lead, nil
@@ -737,21 +788,31 @@ func (wk *worker) cells(v *variant, it *sweepItem, sh *shape) []cellStep {
 	return append(steps, cellStep{lead: append(lead, format.End...)})
 }
 
+// kindOf gives the kind of a column's values; that of a plan's own columns does
+// not matter.
+func (wk *worker) kindOf(v *variant, c *sweepColumn) formula.Kind {
+	if c.own != "" {
+		return formula.Str
+	}
+	return v.prog.Kind(c.ref)
+}
+
 // constant gives the value of a column that an item has once.
-func (wk *worker) constant(v *variant, it *sweepItem, c sweepColumn) (formula.Value, bool) {
+func (wk *worker) constant(v *variant, it *sweepItem, c *sweepColumn) (formula.Value, bool) {
 	text := func(s string) (formula.Value, bool) { return formula.Value{Kind: formula.Str, Str: s}, true }
 	switch {
-	case c.name == ColumnFile:
+	case c.own == ColumnFile:
 		return text(it.Config.File)
-	case c.name == ColumnArchitecture:
+	case c.own == ColumnArchitecture:
 		return text(it.Model.Arch.Name)
+	case c.own != "":
+		return formula.Value{}, !v.rank
 	case !c.known:
 		return formula.Value{}, true
 	case c.secret && wk.options.Mask != "":
-		if val, err := v.frame.Eval(c.ref); err == nil && val.Text() == "" {
-			return val, true
+		if given, ok := it.Flags[c.name]; ok && given.Str != "" {
+			return text(wk.options.Mask)
 		}
-		return text(wk.options.Mask)
 	}
 	return formula.Value{}, false
 }
@@ -776,31 +837,42 @@ func (wk *worker) textsOf(it *sweepItem, axis, column int) [][]byte {
 
 func (wk *worker) keysOf(v *variant, it *sweepItem) []cellStep {
 	var steps []cellStep
-	for _, c := range it.program.keys {
+	for i := range it.program.keys {
+		c := &it.program.keys[i]
 		if val, ok := wk.constant(v, it, c); ok {
 			steps = append(steps, cellStep{lead: []byte(val.Text())})
 			continue
 		}
-		steps = append(steps, cellStep{ref: c.ref, kind: v.prog.Kind(c.ref)})
+		steps = append(steps, cellStep{column: c, kind: wk.kindOf(v, c)})
 	}
 	return steps
 }
 
-// alone plans a point by itself: one that is to be fitted, or that needs a rule
-// of its own.
+// alone plans a point by itself: one that is to be fitted, that needs a rule of
+// its own, or whose plan is made of layers.
 func (wk *worker) alone(point uint64) {
 	it := wk.item
 	if wk.general == nil {
 		wk.general, wk.planner = &variant{Planner: it.program.clone()}, it.program.clone()
+		wk.general.cells, wk.general.keys = wk.cells(wk.general, it, true), wk.keysOf(wk.general, it)
 	}
-	pl, err := wk.planner.Plan(it.request(point))
+	plans, err := wk.planner.Plans(it.request(point))
 	if err != nil {
 		wk.fail(point, withoutDigits(err.Error()))
-		return
 	}
-	v := wk.general
+	for _, pl := range plans {
+		wk.rowOf(pl, point)
+	}
+}
+
+// rowOf writes the row of a plan.
+func (wk *worker) rowOf(pl *Plan, point uint64) {
+	v, sp, c := wk.general, wk.item.program, wk.out
+	for _, w := range pl.Warnings {
+		c.warns = append(c.warns, pointFail{point, failure{sp, withoutDigits(w.Error())}, w})
+	}
 	v.hold(pl)
-	if sp := it.program; sp.filtered {
+	if sp.filtered {
 		switch yes, err := v.frame.Bool(sp.where); {
 		case err != nil:
 			wk.fail(point, whereName)
@@ -809,16 +881,13 @@ func (wk *worker) alone(point uint64) {
 			return
 		}
 	}
-	if v.cells == nil {
-		v.cells, v.keys = wk.cells(v, it, nil), wk.keysOf(v, it)
-	}
-	row := len(wk.out.rows)
-	if !wk.row(v, point) {
+	row := len(c.rows)
+	if !wk.row(v, pl, point) {
 		return
 	}
 	for _, broken := range pl.Violations {
 		i := slices.IndexFunc(v.bench.Limits, func(l schema.Limit) bool { return l.Name == broken.Limit.Name })
-		wk.out.breaks = append(wk.out.breaks, limitBreak{row, i})
+		c.breaks = append(c.breaks, limitBreak{row, i})
 	}
 }
 
@@ -837,21 +906,25 @@ func (v *variant) hold(pl *Plan) {
 func (s *Sweep) errorOf(point uint64) error {
 	it := s.item(point)
 	v := &variant{Planner: it.program.clone()}
-	pl, err := v.Plan(it.request(point))
+	plans, err := it.program.clone().Plans(it.request(point))
 	if err != nil {
 		return err
 	}
-	v.hold(pl)
 	sp := it.program
-	if sp.filtered {
-		if _, err := v.frame.Bool(sp.where); err != nil {
-			return err
-		}
-	}
-	for _, c := range slices.Concat(sp.columns, sp.keys) {
-		if c.name == "" && c.known && v.prog.Source(c.ref).Text != "" {
-			if _, err := v.frame.Eval(c.ref); err != nil {
+	for _, pl := range plans {
+		v.hold(pl)
+		if sp.filtered {
+			if _, err := v.frame.Bool(sp.where); err != nil {
 				return err
+			}
+		}
+		for _, columns := range [][]sweepColumn{sp.columns, sp.keys} {
+			for i := range columns {
+				if c := &columns[i]; c.known {
+					if _, err := v.valueOf(c, pl); err != nil {
+						return err
+					}
+				}
 			}
 		}
 	}

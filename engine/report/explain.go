@@ -95,19 +95,28 @@ func (t *tree) step(s *plan.Step, depth int) {
 	switch {
 	case s.Formula == "":
 		fmt.Fprintf(t.w, "%s: %s\n", line, diag.Printable(s.Origin))
-	case t.seen[s.Name]:
+	case t.seen[key(s)]:
 		fmt.Fprintf(t.w, "%s: see above\n", line)
 	default:
-		t.seen[s.Name] = true
+		t.seen[key(s)] = true
 		fmt.Fprintln(t.w, line)
 		t.formula(s, depth+1)
 	}
 }
 
+// key tells steps apart: a value of layers may have the same name in two groups.
+func key(s *plan.Step) string {
+	return s.Name + "\n" + s.Formula + "\n" + s.Values + "\n" + s.Value.String()
+}
+
 // formula writes the formula of a step, the values in it, and its parts.
 func (t *tree) formula(s *plan.Step, depth int) {
 	indent := strings.Repeat("    ", depth)
-	fmt.Fprintf(t.w, "%s= %s    [%s]\n", indent, oneLine(s.Formula), s.Origin)
+	at := ""
+	if s.Origin != "" {
+		at = "    [" + s.Origin + "]"
+	}
+	fmt.Fprintf(t.w, "%s= %s%s\n", indent, oneLine(s.Formula), at)
 	if s.Values != s.Formula && oneLine(s.Values) != s.Value.String() {
 		fmt.Fprintf(t.w, "%s= %s\n", indent, diag.Printable(oneLine(s.Values)))
 	}
@@ -168,10 +177,10 @@ func StepMarkdown(w io.Writer, s *plan.Step) {
 }
 
 func markdown(w io.Writer, s *plan.Step, seen map[string]bool) {
-	if seen[s.Name] {
+	if seen[key(s)] {
 		return
 	}
-	seen[s.Name] = true
+	seen[key(s)] = true
 	formula, values := "", ""
 	if s.Formula != "" {
 		formula, values = code(oneLine(s.Formula)), code(oneLine(s.Values))

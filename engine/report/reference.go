@@ -14,7 +14,7 @@ func Reference(s *schema.Schema) map[string][]byte {
 	pages := map[string][]byte{}
 	for name, write := range map[string]func(*page, *schema.Schema){
 		"configuration.md": configPage, "nixlbench-flags.md": flagsPage, "backends.md": backendsPage,
-		"limits.md": limitsPage, "formulas.md": formulasPage,
+		"limits.md": limitsPage, "formulas.md": formulasPage, "cache.md": cachePage,
 	} {
 		p := &page{}
 		write(p, s)
@@ -74,14 +74,89 @@ func configPage(p *page, s *schema.Schema) {
 	for _, name := range schema.Keys(s.Dtypes) {
 		p.row("`"+name+"`", s.Dtypes[name].Text)
 	}
-	p.text("\n## Quantities")
-	p.table("name", "unit", "meaning", "formula")
+	p.text("\n## Quantities\n\nThose with a condition are shown by `kvcache` in the formats table, json and csv, and by `explain NAME`.")
+	p.table("name", "unit", "meaning", "kvbench accounting", "rank accounting", "shown if")
 	for _, q := range s.Quantities {
-		formula := "the architecture's"
-		if !q.Formula.IsZero() {
-			formula = "`" + q.Formula.Text + "`"
+		text := func(f schema.Formula, otherwise string) string {
+			if f.IsZero() {
+				return otherwise
+			}
+			return "`" + f.Text + "`"
 		}
-		p.row("`"+q.Name+"`", strings.ReplaceAll(q.Unit, "1", "-"), q.Doc, formula)
+		own := "-"
+		if q.Detail.IsZero() {
+			own = "the architecture's"
+		}
+		p.row("`"+q.Name+"`", strings.ReplaceAll(q.Unit, "1", "-"), q.Doc, text(q.Formula, own), text(q.Rank, "from the layers"), text(q.Detail, "-"))
+	}
+}
+
+// cachePage says what the rank accounting knows.
+func cachePage(p *page, s *schema.Schema) {
+	c := &s.Cache
+	p.text("# Caches layer by layer\n\n" +
+		"What the rank accounting (`--accounting rank`) knows: see [the guide](../accounting.md). A group of an architecture's\n" +
+		"`cache` section names a kind and gives its fields, each a formula that may read `layer`, the number of the layer.\n\n## Kinds of layers")
+	p.table("kind", "what it holds", "fields", "bytes of", "parts", "pages of a request", "grows")
+	for _, name := range schema.Keys(c.Kinds) {
+		k := c.Kinds[name]
+		var fields, parts []string
+		for _, field := range schema.Keys(k.Fields) {
+			f := k.Fields[field]
+			text := "`" + field + "`: " + f.Doc
+			if !f.Default.IsZero() {
+				text += " (`" + f.Default.Text + "` if left out)"
+			}
+			fields = append(fields, text)
+		}
+		for _, part := range schema.Keys(k.Parts) {
+			parts = append(parts, part+" `"+k.Parts[part].Text+"`")
+		}
+		p.row("`"+name+"`", k.Doc, orDash(strings.Join(fields, "; ")), "a "+strings.ReplaceAll(k.Per, "_", "'s "), orDash(strings.Join(parts, "; ")), "`"+k.Pages.Text+"`", "`"+k.Grows.Text+"`")
+	}
+	p.text("\nIn the kinds' formulas a field has the name `layer_` and its own.\n\n## Values that they use")
+	p.table("name", "formula")
+	for _, name := range schema.Keys(c.Let) {
+		p.row("`"+name+"`", "`"+c.Let[name].Text+"`")
+	}
+	for _, table := range schema.Keys(c.Tables) {
+		for _, key := range schema.Keys(c.Tables[table]) {
+			p.row("`"+table+"["+key+"]`", "`"+c.Tables[table][key].Text+"`")
+		}
+	}
+	p.text("\n## Sums over layers")
+	p.table("name", "of each layer", "over", "with")
+	for _, f := range c.Folds {
+		what := "the model's"
+		if f.Over == schema.OverStage {
+			what = "those of the stage"
+		}
+		var set []string
+		for _, name := range schema.Keys(f.Set) {
+			set = append(set, "`"+name+" = "+f.Set[name].Text+"`")
+		}
+		p.row("`"+f.Name+"`", "`"+f.Of.Text+"`", what, orDash(strings.Join(set, ", ")))
+	}
+	p.text("\n## What one IO covers")
+	p.table("access pattern", "an IO is a page of")
+	words := map[string]string{schema.CoversStage: "all layers of a group in the stage", schema.CoversLayer: "one layer", schema.CoversPart: "one part of a layer"}
+	for _, name := range schema.Keys(c.Covers) {
+		p.row("`"+name+"`", words[c.Covers[name]])
+	}
+	p.text("\n## What must hold")
+	p.table("of", "condition", "otherwise")
+	require := func(of string, list []schema.Requirement) {
+		for _, r := range list {
+			message := r.Message
+			if r.Warn {
+				message += " (a warning)"
+			}
+			p.row(of, "`"+r.Require.Text+"`", message)
+		}
+	}
+	require("all", c.Requires)
+	for _, name := range schema.Keys(c.Kinds) {
+		require("`"+name+"`", c.Kinds[name].Requires)
 	}
 }
 

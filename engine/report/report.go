@@ -1,4 +1,4 @@
-// Package report writes plans for people and for programs.
+// Package report writes plans and results for people and for programs.
 package report
 
 import (
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,13 +22,21 @@ const (
 	keyFile  = "config_file"
 	keyModel = "model"
 	keyOwn   = "kvbench"
+	keyStage = "stage"
+	keyGroup = "group"
+	// keyRelease is what records have.
+	keyRelease = "release"
 )
 
 var rule = strings.Repeat("=", 80)
 
 // Rows writes the lines of a view.
 func Rows(w io.Writer, view schema.View, pl *plan.Plan) error {
-	for _, r := range view.Rows {
+	rows := view.Rows
+	if pl.Rank() {
+		rows = slices.Concat(rows, view.Rank)
+	}
+	for _, r := range rows {
 		text, err := rowText(r, pl)
 		if err != nil {
 			return err
@@ -92,8 +101,9 @@ func Text(w io.Writer, view schema.View, plans []*plan.Plan) error {
 }
 
 // JSON writes plans as an array of objects: every flag of the release with its
-// value, the configuration file, the model, and kvbench's own numbers.
-func JSON(w io.Writer, plans []*plan.Plan) error {
+// value, the configuration file, the model, and kvbench's own numbers; of a plan
+// for one rank also the view's values that say what it is of.
+func JSON(w io.Writer, view schema.View, plans []*plan.Plan) error {
 	list := make([]map[string]any, len(plans))
 	for i, pl := range plans {
 		obj := map[string]any{keyFile: nil, keyModel: model(pl)}
@@ -104,6 +114,14 @@ func JSON(w io.Writer, plans []*plan.Plan) error {
 			obj[f.JSONKey()] = native(f.Value)
 		}
 		own := map[string]any{"release": pl.Release}
+		if pl.Rank() {
+			for _, r := range view.Rank {
+				if v, ok := pl.Value(r.Value); ok {
+					own[r.Value] = native(v)
+				}
+			}
+			own[keyStage], own[keyGroup] = pl.Stage(), pl.Group()
+		}
 		for _, q := range pl.Quantities {
 			own[q.Name] = q.Value
 		}
@@ -114,20 +132,33 @@ func JSON(w io.Writer, plans []*plan.Plan) error {
 }
 
 // CSV writes plans as one row each below a header: the configuration file, the
-// model, the configuration's fields in the schema's order, then the release's
-// flags by name. All plans are of one release.
+// model, the configuration's fields in the schema's order, the release's flags
+// by name, and what came later: more fields, and of a plan for one rank its
+// stage and group. All plans are of one release.
 func CSV(w io.Writer, fields []schema.Field, plans []*plan.Plan) error {
 	out := csv.NewWriter(w)
 	for i, pl := range plans {
 		head := []string{keyFile, keyModel}
 		row := []string{pl.Request.Config.File, model(pl)}
-		for _, f := range fields {
-			head = append(head, keyModel+"_"+strings.ReplaceAll(f.Path, ".", "_"))
-			row = append(row, pl.Request.Config.Values[f.Var].Text())
+		field := func(late bool) {
+			for _, f := range fields {
+				if f.Late == late {
+					head = append(head, keyModel+"_"+strings.ReplaceAll(f.Path, ".", "_"))
+					row = append(row, pl.Request.Config.Values[f.Var].Text())
+				}
+			}
 		}
+		field(false)
 		for _, f := range pl.Flags {
 			head = append(head, f.JSONKey())
 			row = append(row, f.Value.Text())
+		}
+		field(true)
+		head = append(head, keyStage, keyGroup)
+		if pl.Rank() {
+			row = append(row, strconv.Itoa(pl.Stage()), pl.Group())
+		} else {
+			row = append(row, "", "")
 		}
 		if i == 0 {
 			out.Write(head)

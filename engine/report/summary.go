@@ -1,29 +1,57 @@
 package report
 
 import (
+	"encoding/csv"
 	"fmt"
 	"io"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
+	"kvbench/engine/diag"
 	"kvbench/engine/nixlbench"
-	"kvbench/engine/plan"
 	"kvbench/engine/runner"
 	"kvbench/engine/schema"
 )
 
-// Result is a plan with the records of its runs.
-type Result struct {
-	Plan    *plan.Plan
-	Records []*runner.Record
+// Point is a plan with the records of its runs, at least one; that of a plan
+// which was not run has no status.
+type Point []*runner.Record
+
+// Points puts the records of the same plan together, in the order they came.
+func Points(records []*runner.Record) []Point {
+	var points []Point
+	at := map[string]int{}
+	for _, rec := range records {
+		i, ok := at[rec.Point]
+		if !ok {
+			i = len(points)
+			at[rec.Point] = i
+			points = append(points, nil)
+		}
+		points[i] = append(points[i], rec)
+	}
+	return points
 }
 
 // Summary writes a table of results: the view's values of the plan, the
 // measures of its rows, and what became of the runs. Rows of several runs that
 // measured the same sizes are one line, with medians.
-func Summary(w io.Writer, view schema.View, measures []schema.Measure, results []Result) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+func Summary(w io.Writer, view schema.View, measures []schema.Measure, points []Point) error {
+	return table(w, "text", summaryRows(ranked(view, points), measures, points))
+}
+
+// ranked adds to a view the rows of plans for one rank, if there are any.
+func ranked(view schema.View, points []Point) schema.View {
+	if slices.ContainsFunc(points, func(p Point) bool { return p[0].Plan.Group != "" }) {
+		view.Rows = slices.Concat(view.Rows, view.Rank)
+	}
+	return view
+}
+
+func summaryRows(view schema.View, measures []schema.Measure, points []Point) [][]string {
 	var head []string
 	for _, r := range view.Rows {
 		head = append(head, r.Label)
@@ -34,73 +62,297 @@ func Summary(w io.Writer, view schema.View, measures []schema.Measure, results [
 			head = append(head, "min", "max")
 		}
 	}
-	fmt.Fprintln(tw, strings.Join(append(head, "status"), "\t"))
-	for _, res := range results {
-		var cells []string
-		for _, r := range view.Rows {
-			text, err := rowText(r, res.Plan)
-			if err != nil {
-				return err
-			}
-			cells = append(cells, text)
-		}
-		for _, rows := range alike(measures, res.Records) {
-			line := slices.Clone(cells)
+	out := [][]string{append(head, "status")}
+	for _, p := range points {
+		for _, l := range lines(measures, p) {
+			cells := labels(view, p)
 			for _, m := range measures {
-				line = append(line, measure(m, rows, res.Plan)...)
-			}
-			fmt.Fprintln(tw, strings.Join(append(line, status(res.Records)), "\t"))
-		}
-	}
-	return tw.Flush()
-}
-
-// alike puts the rows together that measured the same, in the order they came;
-// there is one empty group where none came.
-func alike(measures []schema.Measure, records []*runner.Record) [][]nixlbench.Row {
-	var groups [][]nixlbench.Row
-	at := map[string]int{}
-	for _, rec := range records {
-		for _, row := range rec.Rows {
-			key := ""
-			for _, m := range measures {
-				if m.ID {
-					key += string(row[m.Key]) + " "
+				s := l.spread(m)
+				cells = append(cells, s.median)
+				if m.Spread {
+					cells = append(cells, s.min, s.max)
 				}
 			}
-			i, ok := at[key]
-			if !ok {
-				i = len(groups)
-				at[key] = i
-				groups = append(groups, nil)
-			}
-			groups[i] = append(groups[i], row)
+			out = append(out, append(cells, status(p)))
 		}
 	}
-	if groups == nil {
-		groups = [][]nixlbench.Row{nil}
-	}
-	return groups
+	return out
 }
 
-// measure gives the cells of a measure: the median, and where it is asked for
-// the least and the greatest, each as nixlbench printed it.
-func measure(m schema.Measure, rows []nixlbench.Row, pl *plan.Plan) []string {
+// Results are files of results: that which is reported on, and one that it is
+// compared with, unless nil.
+type Results struct {
+	Points, Baseline []Point
+}
+
+// Compare makes them from records.
+func Compare(records, baseline []*runner.Record) *Results {
+	return &Results{Points(records), Points(baseline)}
+}
+
+// Missing counts the points of the baseline that were not run again, and those
+// that it does not have.
+func (r *Results) Missing() (gone, added int) {
+	return len(without(r.Baseline, r.Points)), len(without(r.Points, r.Baseline))
+}
+
+func without(points, others []Point) []Point {
+	return slices.DeleteFunc(slices.Clone(points), func(p Point) bool { return find(others, p) != nil })
+}
+
+func find(points []Point, p Point) Point {
+	i := slices.IndexFunc(points, func(o Point) bool { return o[0].Point == p[0].Point })
+	if i < 0 {
+		return nil
+	}
+	return points[i]
+}
+
+// Write writes the results as text, markdown, csv or json.
+func (r *Results) Write(w io.Writer, format string, view schema.View, measures []schema.Measure) error {
+	view = ranked(view, r.Points)
+	switch {
+	case format == "json":
+		return r.json(w, view, measures)
+	case format == "csv":
+		return table(w, format, r.csv(view, measures))
+	case r.Baseline == nil:
+		return table(w, format, summaryRows(view, measures, r.Points))
+	}
+	return table(w, format, r.ratios(view, measures))
+}
+
+// ratios are the rows of a comparison for people: each measure with its ratio
+// to the baseline, and with the least and the greatest where there are several
+// runs.
+func (r *Results) ratios(view schema.View, measures []schema.Measure) [][]string {
+	var head []string
+	for _, v := range view.Rows {
+		head = append(head, v.Label)
+	}
+	for _, m := range measures {
+		head = append(head, m.Label)
+		if !m.ID {
+			head = append(head, "baseline", "ratio")
+		}
+	}
+	out := [][]string{append(head, "status")}
+	r.each(measures, func(p Point, l, base *line) {
+		cells := labels(view, p)
+		for _, m := range measures {
+			s := l.spread(m)
+			cells = append(cells, s.median)
+			if m.ID {
+				continue
+			}
+			was, ratio := base.spread(m), l.ratio(m, base)
+			text := ratio.median
+			if ratio.min != ratio.max {
+				text = fmt.Sprintf("%s (%s to %s)", ratio.median, ratio.min, ratio.max)
+			}
+			cells = append(cells, was.median, text)
+		}
+		out = append(out, append(cells, status(p)))
+	})
+	return out
+}
+
+// csv are the rows for programs: every measure with its spread, under the names
+// that the results have.
+func (r *Results) csv(view schema.View, measures []schema.Measure) [][]string {
+	var head []string
+	for _, v := range view.Rows {
+		head = append(head, v.Value)
+	}
+	for _, m := range measures {
+		head = append(head, m.Key)
+		if m.ID {
+			continue
+		}
+		head = append(head, m.Key+"_min", m.Key+"_max")
+		if r.Baseline != nil {
+			head = append(head, m.Key+"_baseline", m.Key+"_ratio", m.Key+"_ratio_min", m.Key+"_ratio_max")
+		}
+	}
+	out := [][]string{append(head, "runs", "status", "point")}
+	r.each(measures, func(p Point, l, base *line) {
+		cells := labels(view, p)
+		for i, v := range view.Rows {
+			if v, _ := value(p[0], v.Value); v == nil {
+				cells[i] = ""
+			}
+		}
+		for _, m := range measures {
+			s := l.spread(m)
+			cells = append(cells, s.median)
+			if m.ID {
+				continue
+			}
+			cells = append(cells, s.min, s.max)
+			if r.Baseline != nil {
+				ratio := l.ratio(m, base)
+				cells = append(cells, base.spread(m).median, ratio.median, ratio.min, ratio.max)
+			}
+		}
+		for i := len(view.Rows); i < len(cells); i++ {
+			if cells[i] == none {
+				cells[i] = ""
+			}
+		}
+		out = append(out, append(cells, strconv.Itoa(len(l.rows)), status(p), p[0].Point))
+	})
+	return out
+}
+
+func (r *Results) json(w io.Writer, view schema.View, measures []schema.Measure) error {
+	list := []map[string]any{}
+	r.each(measures, func(p Point, l, base *line) {
+		obj := map[string]any{"point": p[0].Point, "runs": len(l.rows), "status": status(p)}
+		for _, v := range view.Rows {
+			obj[v.Value], _ = value(p[0], v.Value)
+		}
+		for _, m := range measures {
+			s := l.spread(m)
+			if m.ID {
+				obj[m.Key] = s.native(s.median)
+				continue
+			}
+			measured := map[string]any{"median": s.native(s.median), "min": s.native(s.min), "max": s.native(s.max)}
+			if r.Baseline != nil {
+				was, ratio := base.spread(m), l.ratio(m, base)
+				measured["baseline"] = was.native(was.median)
+				measured["ratio"], measured["ratio_min"], measured["ratio_max"] = ratio.native(ratio.median), ratio.native(ratio.min), ratio.native(ratio.max)
+			}
+			obj[m.Key] = measured
+		}
+		list = append(list, obj)
+	})
+	return encode(w, list)
+}
+
+// each passes on every line with that of the baseline for the same sizes.
+func (r *Results) each(measures []schema.Measure, f func(p Point, l, base *line)) {
+	for _, p := range r.Points {
+		var was []*line
+		if base := find(r.Baseline, p); base != nil {
+			was = lines(measures, base)
+		}
+		for _, l := range lines(measures, p) {
+			base := &line{point: p}
+			if i := slices.IndexFunc(was, func(o *line) bool { return o.sizes == l.sizes }); i >= 0 {
+				base = was[i]
+			}
+			f(p, l, base)
+		}
+	}
+}
+
+// none stands for a value that there is not.
+const none = "-"
+
+// labels are the view's values of a point.
+func labels(view schema.View, p Point) []string {
+	var cells []string
+	for _, r := range view.Rows {
+		v, ok := value(p[0], r.Value)
+		switch {
+		case !ok:
+			cells = append(cells, none)
+		case v == nil:
+			cells = append(cells, "none")
+		default:
+			cells = append(cells, diag.Printable(text(v)))
+		}
+	}
+	return cells
+}
+
+// value gives what a record says of its plan; a file that was not named is nil.
+func value(rec *runner.Record, name string) (any, bool) {
+	switch name {
+	case keyFile:
+		if rec.Config.File == nil {
+			return nil, true
+		}
+		return *rec.Config.File, true
+	case keyRelease:
+		return rec.Nixlbench.Release, true
+	case keyStage:
+		if rec.Plan.Stage == nil {
+			return nil, false
+		}
+		return *rec.Plan.Stage, true
+	case keyGroup:
+		return rec.Plan.Group, rec.Plan.Group != ""
+	}
+	if q, ok := rec.Plan.Quantities[name]; ok {
+		return q.Value, true
+	}
+	for _, values := range []map[string]runner.Value{rec.Config.Values, rec.Plan.Flags} {
+		if v, ok := values[name]; ok {
+			return v.Value, true
+		}
+	}
+	v, ok := rec.Model.Params[name]
+	return v, ok
+}
+
+// text writes a value; numbers that were read from JSON are floats.
+func text(v any) string {
+	if f, ok := v.(float64); ok {
+		return strconv.FormatFloat(f, 'f', -1, 64)
+	}
+	return fmt.Sprint(v)
+}
+
+// line is what the runs of a point measured of one size of IO.
+type line struct {
+	point Point
+	sizes string
+	rows  []nixlbench.Row
+	// trusted tells that the rows are of runs that ended well.
+	trusted bool
+}
+
+// lines puts the rows together that measured the same, in the order they came;
+// there is one empty line where none came. What is not to be trusted is left
+// out where there is something better.
+func lines(measures []schema.Measure, p Point) []*line {
+	isOK := func(rec *runner.Record) bool { return rec.Status == runner.OK }
+	trusted := slices.ContainsFunc(p, isOK)
+	var list []*line
+	for _, rec := range p {
+		if trusted && !isOK(rec) {
+			continue
+		}
+		for _, row := range rec.Rows {
+			sizes := ""
+			for _, m := range measures {
+				if m.ID {
+					sizes += string(row[m.Key]) + " "
+				}
+			}
+			i := slices.IndexFunc(list, func(l *line) bool { return l.sizes == sizes })
+			if i < 0 {
+				i = len(list)
+				list = append(list, &line{point: p, sizes: sizes, trusted: trusted})
+			}
+			list[i].rows = append(list[i].rows, row)
+		}
+	}
+	if list == nil {
+		list = []*line{{point: p}}
+	}
+	return list
+}
+
+// numbers gives what was measured, sorted.
+func (l *line) numbers(m schema.Measure) []nixlbench.Number {
 	var numbers []nixlbench.Number
-	for _, row := range rows {
+	for _, row := range l.rows {
 		if n, ok := row[m.Key]; ok {
 			numbers = append(numbers, n)
 		}
-	}
-	cells := []string{"-"}
-	if m.Spread {
-		cells = []string{"-", "-", "-"}
-	}
-	if len(numbers) == 0 {
-		if v, ok := pl.Value(m.Value); ok {
-			cells[0] = v.Text()
-		}
-		return cells
 	}
 	slices.SortStableFunc(numbers, func(a, b nixlbench.Number) int {
 		switch x, y := a.Float(), b.Float(); {
@@ -111,11 +363,53 @@ func measure(m schema.Measure, rows []nixlbench.Row, pl *plan.Plan) []string {
 		}
 		return 0
 	})
-	cells[0] = median(numbers)
-	if m.Spread {
-		cells[1], cells[2] = string(numbers[0]), string(numbers[len(numbers)-1])
+	return numbers
+}
+
+// spread is the median, the least and the greatest of numbers, as text; each is
+// [none] without them.
+type spread struct{ median, min, max string }
+
+// native gives one of the texts as JSON has it.
+func (spread) native(s string) any {
+	if s == none {
+		return nil
 	}
-	return cells
+	return nixlbench.Number(s)
+}
+
+// spread gives what was measured. Sizes of which no row came are the plan's.
+func (l *line) spread(m schema.Measure) spread {
+	numbers := l.numbers(m)
+	if len(numbers) == 0 {
+		s := spread{none, none, none}
+		if v, ok := value(l.point[0], m.Value); ok {
+			s.median = text(v)
+		}
+		return s
+	}
+	return spread{median(numbers), string(numbers[0]), string(numbers[len(numbers)-1])}
+}
+
+// ratio compares two lines: the median with the median, and the extremes that
+// any two runs give.
+func (l *line) ratio(m schema.Measure, base *line) spread {
+	a, b := l.numbers(m), base.numbers(m)
+	if !l.trusted || !base.trusted || len(a) == 0 || len(b) == 0 {
+		return spread{none, none, none}
+	}
+	quotient := func(x, y string) string {
+		q := nixlbench.Number(x).Float() / nixlbench.Number(y).Float()
+		if math.IsNaN(q) || math.IsInf(q, 0) {
+			return none
+		}
+		return fmt.Sprintf("%.3f", q)
+	}
+	return spread{
+		quotient(median(a), median(b)),
+		quotient(string(a[0]), string(b[len(b)-1])),
+		quotient(string(a[len(a)-1]), string(b[0])),
+	}
 }
 
 // median gives the middle of sorted numbers, with as many decimals as they
@@ -131,16 +425,16 @@ func median(sorted []nixlbench.Number) string {
 }
 
 // status counts what became of the runs.
-func status(records []*runner.Record) string {
+func status(p Point) string {
 	counts := map[runner.Status]int{}
-	for _, rec := range records {
+	for _, rec := range p {
 		counts[rec.Status]++
 	}
 	var parts []string
 	for _, s := range []runner.Status{runner.OK, runner.Suspect, runner.Failed, runner.Interrupted} {
 		switch n := counts[s]; {
 		case n == 0:
-		case n == len(records):
+		case n == len(p):
 			return string(s)
 		default:
 			parts = append(parts, fmt.Sprintf("%d %s", n, s))
@@ -150,4 +444,28 @@ func status(records []*runner.Record) string {
 		return "not run"
 	}
 	return strings.Join(parts, ", ")
+}
+
+// table writes rows, the first of which is the heading.
+func table(w io.Writer, format string, rows [][]string) error {
+	switch format {
+	case "csv":
+		out := csv.NewWriter(w)
+		out.WriteAll(rows)
+		return out.Error()
+	case "markdown":
+		p := &page{}
+		p.row(rows[0]...)
+		p.text("|%s", strings.Repeat("---|", len(rows[0])))
+		for _, cells := range rows[1:] {
+			p.row(cells...)
+		}
+		_, err := w.Write(p.Bytes())
+		return err
+	}
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, cells := range rows {
+		fmt.Fprintln(tw, strings.Join(cells, "\t"))
+	}
+	return tw.Flush()
 }

@@ -172,19 +172,14 @@ func (t *Table) line(cells []string) {
 	t.out = append(t.out, '\n')
 }
 
-// SweepColumns gives the columns of a sweep by default: those of the view, and
-// before the quantities the axes that it does not have.
-func SweepColumns(view []string, axes, quantities []string) []string {
-	columns := slices.Clone(view)
+// AddColumn adds a column before the first quantity, unless it is there.
+func AddColumn(columns []string, name string, quantities []string) []string {
+	if slices.Contains(columns, name) {
+		return columns
+	}
 	at := slices.IndexFunc(columns, func(c string) bool { return slices.Contains(quantities, c) })
 	if at < 0 {
 		at = len(columns)
 	}
-	for _, a := range axes {
-		if !slices.Contains(columns, a) {
-			columns = slices.Insert(columns, at, a)
-			at++
-		}
-	}
-	return columns
+	return slices.Insert(slices.Clone(columns), at, name)
 }

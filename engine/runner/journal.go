@@ -3,6 +3,7 @@ package runner
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,6 +60,9 @@ func (j *Journal) prepare(resume bool) error {
 	case !lock(j.file):
 		return errors.New("another kvbench is writing to it")
 	}
+	if err := j.begin(info.Size()); err != nil {
+		return err
+	}
 	if err := j.mend(info.Size()); err != nil || !resume {
 		return err
 	}
@@ -73,10 +77,42 @@ func cause(err error) error {
 	return err
 }
 
-// mend moves an incomplete last line out of the file.
+// begin makes sure that what the file begins with is a result: a file of
+// something else is not written to.
+func (j *Journal) begin(size int64) error {
+	in := bufio.NewReader(io.NewSectionReader(j.file, 0, size))
+	for n := 1; ; n++ {
+		line, err := in.ReadBytes('\n')
+		if err != nil && err != io.EOF {
+			return err
+		}
+		torn := err == io.EOF
+		if len(bytes.TrimSpace(line)) > 0 {
+			// The begin of a result is all that a torn one has.
+			if begins := bytes.HasPrefix(line, []byte(recordBegin)) || bytes.HasPrefix([]byte(recordBegin), line); parse(line) == nil && !(torn && begins) {
+				return notResults(j.name, n, 1, journalHint)
+			}
+			return nil
+		}
+		if torn {
+			return nil
+		}
+	}
+}
+
+// mend moves an incomplete last line out of the file. One that lacks its end
+// only is given that.
 func (j *Journal) mend(size int64) error {
 	end, err := lastLine(j.file, size)
 	if err != nil || end == size {
+		return err
+	}
+	rest, err := io.ReadAll(io.NewSectionReader(j.file, end, size-end))
+	if err != nil {
+		return err
+	}
+	if parse(rest) != nil {
+		_, err := j.file.Write([]byte("\n"))
 		return err
 	}
 	torn, err := os.OpenFile(j.name+".torn", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
@@ -84,10 +120,7 @@ func (j *Journal) mend(size int64) error {
 		return err
 	}
 	defer torn.Close()
-	if _, err := io.Copy(torn, io.NewSectionReader(j.file, end, size-end)); err != nil {
-		return err
-	}
-	if _, err := torn.Write([]byte("\n")); err != nil {
+	if _, err := torn.Write(append(rest, '\n')); err != nil {
 		return err
 	}
 	// Only when the piece is safe elsewhere may it go from here.
@@ -116,29 +149,85 @@ func lastLine(r io.ReaderAt, size int64) (int64, error) {
 
 // read reads the results that are done already.
 func (j *Journal) read() error {
-	var errs diag.List
-	in := bufio.NewReader(io.NewSectionReader(j.file, 0, 1<<62))
+	_, err := records(j.name, io.NewSectionReader(j.file, 0, 1<<62), journalHint, func(r *Record) {
+		if r.Status == OK {
+			j.done[r.Hash] = append(j.done[r.Hash], r)
+		}
+	})
+	return err
+}
+
+// ReadRecords reads a file of results. torn tells that its last line is not
+// complete and was passed over.
+func ReadRecords(name string) (list []*Record, torn bool, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, false, diag.Errorf(diag.Pos{File: name}, "%v", cause(err))
+	}
+	defer f.Close()
+	torn, err = records(name, f, "kvbench vet says what is wrong with it", func(r *Record) { list = append(list, r) })
+	if err == nil && len(list) == 0 {
+		err = diag.Errorf(diag.Pos{File: name}, "it holds no results")
+	}
+	return list, torn, err
+}
+
+// records passes on the results that r holds, a line each.
+func records(name string, r io.Reader, hint string, each func(*Record)) (torn bool, err error) {
+	bad, first := 0, 0
+	in := bufio.NewReader(r)
 	for n := 1; ; n++ {
 		line, err := in.ReadBytes('\n')
 		if err == io.EOF {
-			return errs.Err()
+			if rec := parse(line); rec != nil {
+				each(rec)
+				line = nil
+			}
+			if bad > 0 {
+				return false, notResults(name, first, bad, hint)
+			}
+			return len(line) > 0, nil
 		}
 		if err != nil {
-			return err
+			return false, diag.Errorf(diag.Pos{File: name}, "%v", cause(err))
 		}
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
-		var r Record
-		if err := json.Unmarshal(line, &r); err != nil || r.Hash == "" {
-			errs = append(errs, diag.Errorf(diag.Pos{File: j.name, Line: n}, "this line is no result of kvbench").
-				WithHint("move it away, or give another --output"))
+		rec := parse(line)
+		if rec == nil {
+			if bad++; bad == 1 {
+				first = n
+			}
 			continue
 		}
-		if r.Status == OK {
-			j.done[r.Hash] = append(j.done[r.Hash], &r)
-		}
+		each(rec)
 	}
+}
+
+const (
+	journalHint = "move it away, or give another --output"
+	// recordBegin is what every record begins with.
+	recordBegin = `{"kvbench":`
+)
+
+// parse reads a line, or gives nil where it is no result.
+func parse(line []byte) *Record {
+	var rec Record
+	if err := json.Unmarshal(line, &rec); err != nil || rec.Hash == "" {
+		return nil
+	}
+	rec.Point = cmp.Or(rec.Point, rec.Hash)
+	return &rec
+}
+
+// notResults says that lines, the first and others, are none.
+func notResults(name string, first, count int, hint string) error {
+	msg := "this line is no result of kvbench"
+	if count > 1 {
+		msg = fmt.Sprintf("this line and %d more are no results of kvbench", count-1)
+	}
+	return diag.List{diag.Errorf(diag.Pos{File: name, Line: first}, "%s", msg).WithHint("%s", hint)}
 }
 
 // Done gives a result with this hash that was in the file already, or nil, and

@@ -11,13 +11,12 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
 // Limits of what is waited for and kept.
 const (
-	// grace is how long a process that was asked to end may take.
-	grace = 5 * time.Second
 	// linger is how long a process may go on after another of its run ended.
 	linger = 5 * time.Second
 	// drain is how long output is waited for that a process's children hold
@@ -67,11 +66,24 @@ func (e *Exit) String() string {
 	return fmt.Sprintf("exited with code %d", e.Code)
 }
 
+// Ending says how processes are ended: they are asked to, and killed when Grace
+// has passed since or Hurry is closed.
+type Ending struct {
+	Grace time.Duration
+	Hurry <-chan struct{}
+}
+
+// Signaled is the cause of a context that a signal has ended: the processes get
+// the same one.
+type Signaled struct{ os.Signal }
+
+// Error names the signal.
+func (s Signaled) Error() string { return s.Signal.String() }
+
 // Start runs the processes and waits for all of them. When one fails, the
-// others are ended; so are all when ctx is done: first kindly, and at once when
-// hurry is closed too. No process of theirs outlives the call, and each line of
-// their output is passed to out, one at a time.
-func Start(ctx context.Context, hurry <-chan struct{}, processes []Process, out func(Line)) []Exit {
+// others are ended; so are all when ctx is done. No process of theirs outlives
+// the call, and each line of their output is passed to out, one at a time.
+func Start(ctx context.Context, ending Ending, processes []Process, out func(Line)) []Exit {
 	exits := make([]Exit, len(processes))
 	groups := make([]*group, len(processes))
 	var mu sync.Mutex
@@ -84,7 +96,7 @@ func Start(ctx context.Context, hurry <-chan struct{}, processes []Process, out 
 	defer stopAll()
 	var wg sync.WaitGroup
 	for i, p := range processes {
-		g := &group{hurry: hurry, stop: stop}
+		g := &group{ending: ending, stop: stop}
 		groups[i] = g
 		started := make(chan bool)
 		wg.Go(func() {
@@ -106,8 +118,8 @@ func Start(ctx context.Context, hurry <-chan struct{}, processes []Process, out 
 
 // group is a process with all the processes that it starts.
 type group struct {
-	hurry <-chan struct{}
-	stop  context.Context
+	ending Ending
+	stop   context.Context
 }
 
 func (g *group) run(p Process, stdout, stderr *liner, started chan<- bool) Exit {
@@ -128,7 +140,7 @@ func (g *group) run(p Process, stdout, stderr *liner, started chan<- bool) Exit 
 	err = cmd.Wait()
 	close(done)
 	e := Exit{Code: cmd.ProcessState.ExitCode(), Signal: signalOf(cmd.ProcessState), Stopped: <-stopped}
-	kill(cmd) // what it started and left behind
+	signal(cmd, syscall.SIGKILL) // what it started and left behind
 	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok && !errors.Is(err, exec.ErrWaitDelay) {
 		e.Err = err
 	}
@@ -143,14 +155,18 @@ func (g *group) end(cmd *exec.Cmd, done <-chan struct{}) bool {
 		return false
 	case <-g.stop.Done():
 	}
-	terminate(cmd)
+	sig := syscall.SIGTERM
+	if s, ok := errors.AsType[Signaled](context.Cause(g.stop)); ok && s.Signal == os.Interrupt {
+		sig = syscall.SIGINT
+	}
+	signal(cmd, sig)
 	select {
 	case <-done:
 		return true
-	case <-time.After(grace):
-	case <-g.hurry:
+	case <-time.After(g.ending.Grace):
+	case <-g.ending.Hurry:
 	}
-	kill(cmd)
+	signal(cmd, syscall.SIGKILL)
 	return true
 }
 
@@ -249,7 +265,7 @@ func Output(ctx context.Context, argv []string, timeout time.Duration, size int)
 	defer cancel()
 	var out bytes.Buffer
 	tail := &Tail{Size: stderrSize}
-	exits := Start(ctx, nil, []Process{{Argv: argv}}, func(l Line) {
+	exits := Start(ctx, Ending{Grace: linger}, []Process{{Argv: argv}}, func(l Line) {
 		if l.Errors {
 			tail.Line(l.Text)
 		} else if out.Len()+len(l.Text) < size {

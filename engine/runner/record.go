@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"kvbench/engine/formula"
@@ -28,7 +29,9 @@ type Record struct {
 	Version string `json:"kvbench"`
 	// Hash tells plans apart: the release, the flags without secrets, the
 	// model's content, and the number of the repeat.
-	Hash    string   `json:"hash"`
+	Hash string `json:"hash"`
+	// Point is the same for all repeats.
+	Point   string   `json:"point"`
 	Repeat  int      `json:"repeat"`
 	Status  Status   `json:"status"`
 	Reasons []string `json:"reasons,omitempty"`
@@ -68,6 +71,9 @@ type Config struct {
 type Plan struct {
 	Quantities map[string]Quantity `json:"quantities"`
 	Flags      map[string]Value    `json:"flags"`
+	// Stage and Group are those of a plan for one rank.
+	Stage *int   `json:"stage,omitempty"`
+	Group string `json:"group,omitempty"`
 }
 
 // Value is a value with its origin.
@@ -103,13 +109,17 @@ type ProcessResult struct {
 // NewRecord begins the record of a plan.
 func NewRecord(pl *plan.Plan, repeat int, alike []string) *Record {
 	r := &Record{
-		Hash: Hash(pl, repeat), Repeat: repeat,
+		Hash: Hash(pl, repeat), Point: Hash(pl, 0), Repeat: repeat,
 		Model:     Model{pl.Request.Model.Name, pl.Request.Model.File, pl.Request.Model.Arch.Name, map[string]any{}},
 		Config:    Config{Values: map[string]Value{}},
-		Plan:      Plan{map[string]Quantity{}, map[string]Value{}},
+		Plan:      Plan{Quantities: map[string]Quantity{}, Flags: map[string]Value{}},
 		Nixlbench: Nixlbench{pl.Release, alike},
 		Processes: []ProcessResult{},
 		Rows:      []nixlbench.Row{},
+	}
+	if pl.Rank() {
+		stage := pl.Stage()
+		r.Plan.Stage, r.Plan.Group = &stage, pl.Group()
 	}
 	for name, v := range pl.Request.Model.Params {
 		r.Model.Params[name] = native(v.Value)
@@ -135,18 +145,23 @@ func (r *Record) SetFlags(pl *plan.Plan, flags []plan.Flag) {
 }
 
 // Hash tells plans apart: the release, the flags that differ from its defaults
-// apart from secrets, the model's content, and the number of the repeat.
+// apart from secrets, the model's content, what of it the plan is for, and the
+// number of the repeat, from 1 on, or 0 for all of them.
 func Hash(pl *plan.Plan, repeat int) string {
 	content := struct {
 		Release, Architecture string
 		Flags                 [][2]string
 		Params                map[string]any
 		Repeat                int
+		Of                    string `json:",omitempty"`
 	}{Release: pl.Release, Architecture: pl.Request.Model.Arch.Name, Params: map[string]any{}, Repeat: repeat}
 	for _, f := range pl.Flags {
 		if f.Emit && !f.Secret {
 			content.Flags = append(content.Flags, [2]string{f.Name, f.Value.Text()})
 		}
+	}
+	if pl.Rank() {
+		content.Of = fmt.Sprint(pl.Stage(), " ", pl.Group())
 	}
 	for name, v := range pl.Request.Model.Params {
 		content.Params[name] = native(v.Value)

@@ -45,7 +45,11 @@ type Session struct {
 	// Launch is LaunchPair, LaunchSingle, or "" for what suits the plan.
 	Launch  string
 	Timeout time.Duration // of one run; 0 for none
-	Hurry   <-chan struct{}
+	Ending  Ending
+	// Force runs what memory or disk seem too small for.
+	Force bool
+	// Cleanup removes the files that runs make.
+	Cleanup bool
 	// Journal keeps the records, unless nil.
 	Journal *Journal
 	// Output takes nixlbench's output.
@@ -71,9 +75,9 @@ type Run struct {
 	facts nixlbench.Facts
 }
 
-// local reports whether nixlbench itself is started, and not a program that
+// Local reports whether nixlbench itself is started, and not a program that
 // starts it elsewhere: only then can its folders be looked at.
-func (s *Session) local() bool { return len(s.Program) == 1 }
+func (s *Session) Local() bool { return len(s.Program) == 1 }
 
 // Prepare works out what a run needs and the command for it.
 func (s *Session) Prepare(pl *plan.Plan, repeat int) (*Run, error) {
@@ -149,9 +153,14 @@ func (r *Run) Shown(secrets bool) []plan.Flag {
 func (s *Session) Execute(ctx context.Context, r *Run) (*Record, error) {
 	rec := s.begin(ctx, r)
 	rec.Start = time.Now()
-	if err := s.check(ctx, r); err != nil {
-		rec.fail("%v", err)
-	} else {
+	switch errs := s.check(ctx, r); {
+	case ctx.Err() != nil:
+		rec.interrupt()
+	case len(errs) > 0:
+		for _, err := range errs {
+			rec.fail("%v", err)
+		}
+	default:
 		s.run(ctx, r, rec)
 	}
 	return rec, s.finish(rec)
@@ -197,33 +206,44 @@ func (r *Record) fail(format string, args ...any) {
 	r.Reasons = append(r.Reasons, fmt.Sprintf(format, args...))
 }
 
+// interrupt marks the record as interrupted.
+func (r *Record) interrupt() { r.Status, r.Reasons = Interrupted, []string{"interrupted"} }
+
 // check looks at what the run needs before it is started, where nixlbench would
 // wait long or fail late.
-func (s *Session) check(ctx context.Context, r *Run) error {
+func (s *Session) check(ctx context.Context, r *Run) []error {
 	n := &r.needs
 	if n.Etcd != "" {
 		if err := reach(ctx, n.Etcd); err != nil {
-			if s.local() {
-				return err
+			if s.Local() {
+				return []error{err}
 			}
 			s.Warn(diag.Warnf(diag.Pos{}, "%v", err))
 		}
 	}
-	if !s.local() {
+	if !s.Local() {
 		return nil
+	}
+	var errs []error
+	short := func(format string, args ...any) {
+		if msg := fmt.Sprintf(format, args...); s.Force {
+			s.Warn(diag.Warnf(diag.Pos{}, "%s", msg))
+		} else {
+			errs = append(errs, fmt.Errorf("%s: --force runs it all the same", msg))
+		}
 	}
 	if free, known := FreeMemory(); known && n.Memory > free {
-		s.Warn(diag.Warnf(diag.Pos{}, "the run takes %d bytes of memory, and %d are free", n.Memory, free))
+		short("the run takes %d bytes of memory, and %d are free", n.Memory, free)
 	}
 	if len(n.Files) == 0 {
-		return nil
+		return errs
 	}
 	info, err := os.Stat(r.dir())
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("the folder %s for nixlbench's files does not exist", diag.Printable(r.dir()))
+		return append(errs, fmt.Errorf("the folder %s for nixlbench's files does not exist", diag.Printable(r.dir())))
 	case err == nil && !info.IsDir():
-		return fmt.Errorf("%s, where nixlbench is to put its files, is no folder", diag.Printable(r.dir()))
+		return append(errs, fmt.Errorf("%s, where nixlbench is to put its files, is no folder", diag.Printable(r.dir())))
 	}
 	need := n.Disk
 	for _, f := range r.files() {
@@ -232,9 +252,9 @@ func (s *Session) check(ctx context.Context, r *Run) error {
 		}
 	}
 	if free, known := FreeSpace(r.dir()); known && need > free {
-		return fmt.Errorf("the run writes %d bytes to %s, and %d are free", n.Disk, diag.Printable(r.dir()), free)
+		short("the run takes %d more bytes of disk in %s, and %d are free", need, diag.Printable(r.dir()), free)
 	}
-	return nil
+	return errs
 }
 
 func (r *Run) dir() string {
@@ -250,7 +270,7 @@ func (r *Run) files() []string {
 	for _, pattern := range r.needs.Files {
 		entries, _ := os.ReadDir(r.dir())
 		for _, e := range entries {
-			if ok, _ := filepath.Match(pattern, e.Name()); ok {
+			if ok, _ := filepath.Match(pattern, e.Name()); ok && e.Type().IsRegular() {
 				found = append(found, filepath.Join(r.dir(), e.Name()))
 			}
 		}
@@ -316,7 +336,11 @@ func (s *Session) run(ctx context.Context, r *Run, rec *Record) {
 		stdout[i].Size, stderr[i].Size = outputSize, stderrSize
 	}
 	secrets := r.secrets()
-	exits := Start(runCtx, s.Hurry, processes, func(l Line) {
+	var before []string
+	if s.Local() {
+		before = r.files()
+	}
+	exits := Start(runCtx, s.Ending, processes, func(l Line) {
 		for _, secret := range secrets {
 			l.Text = bytes.ReplaceAll(l.Text, secret, []byte(nixlbench.Mask))
 		}
@@ -338,14 +362,27 @@ func (s *Session) run(ctx context.Context, r *Run, rec *Record) {
 		r.facts.Errors += stderr[i].String()
 	}
 	r.facts.Rows = int64(len(rec.Rows))
-	if s.local() {
+	if s.Local() {
 		rec.Files = r.files()
 	}
+	if s.Cleanup {
+		rec.Files = slices.DeleteFunc(rec.Files, func(f string) bool {
+			if slices.Contains(before, f) {
+				return false
+			}
+			err := os.Remove(f)
+			if err != nil {
+				s.Warn(diag.Warnf(diag.Pos{}, "%s could not be removed: %v", diag.Printable(f), cause(err)))
+			}
+			return err == nil
+		})
+	}
+	ended := slices.ContainsFunc(exits, func(e Exit) bool { return e.Stopped })
 	switch {
-	case ctx.Err() != nil && slices.ContainsFunc(exits, func(e Exit) bool { return e.Stopped }):
-		rec.Status, rec.Reasons = Interrupted, []string{"interrupted"}
+	case ctx.Err() != nil && ended:
+		rec.interrupt()
 		return
-	case runCtx.Err() != nil:
+	case runCtx.Err() != nil && ended:
 		rec.fail("it took longer than %v and was ended", s.Timeout)
 	}
 	for i, e := range exits {

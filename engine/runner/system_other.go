@@ -5,13 +5,12 @@ package runner
 import (
 	"os"
 	"os/exec"
+	"syscall"
 )
 
 func isolate(*exec.Cmd) (unlock func()) { return func() {} }
 
-func terminate(cmd *exec.Cmd) { cmd.Process.Kill() }
-
-func kill(cmd *exec.Cmd) { cmd.Process.Kill() }
+func signal(cmd *exec.Cmd, _ syscall.Signal) { cmd.Process.Kill() }
 
 func signalOf(*os.ProcessState) string { return "" }
 

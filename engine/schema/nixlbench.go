@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -217,38 +218,41 @@ func (s *Schema) ParseValue(f *Flag, typ, text string) (any, error) {
 		}
 		return nil, fmt.Errorf("want true or false")
 	}
-	digits, factor := text, int64(1)
-	if f.Unit == "B" {
-		digits, factor = s.cutSuffix(text)
+	lo, hi := Range(typ)
+	v, err := s.ParseNumber(f.Unit, text)
+	switch {
+	case err == strconv.ErrRange || err == nil && (v < lo || v > hi):
+		return nil, fmt.Errorf("want a whole number from %d to %d", lo, hi)
+	case err != nil:
+		return nil, fmt.Errorf("want %s", s.NumberText(f.Unit))
 	}
+	return v, nil
+}
+
+// ParseNumber reads a whole number, with a suffix of the unit where it has any.
+// The error is strconv.ErrRange or strconv.ErrSyntax.
+func (s *Schema) ParseNumber(unit, text string) (int64, error) {
+	digits, factor := s.cutSuffix(unit, text)
 	base := 10
 	if hex, ok := strings.CutPrefix(digits, "0x"); ok {
 		digits, base = hex, 16
 	}
 	v, err := strconv.ParseInt(digits, base, 64)
-	if err == nil && factor > 1 {
-		if v > (1<<63-1)/factor || v < -(1<<63-1)/factor {
-			err = strconv.ErrRange
-		}
-		v *= factor
+	if err != nil {
+		return 0, err.(*strconv.NumError).Err
 	}
-	lo, hi := Range(typ)
-	switch {
-	case err != nil && f.Unit == "B" && !isRange(err):
-		return nil, fmt.Errorf("want a whole number of bytes, or one followed by %s", strings.Join(s.suffixes(), ", "))
-	case err != nil && !isRange(err):
-		return nil, fmt.Errorf("want a whole number")
-	case err != nil || v < lo || v > hi:
-		return nil, fmt.Errorf("want a whole number from %d to %d", lo, hi)
+	if v > (1<<63-1)/factor || v < -(1<<63-1)/factor {
+		return 0, strconv.ErrRange
 	}
-	return v, nil
+	return v * factor, nil
 }
 
-func isRange(err error) bool {
-	if e, ok := err.(*strconv.NumError); ok {
-		err = e.Err
+// NumberText says what [Schema.ParseNumber] reads.
+func (s *Schema) NumberText(unit string) string {
+	if unit == "" {
+		return "a whole number"
 	}
-	return err == strconv.ErrRange
+	return fmt.Sprintf("a whole number of %s, or one followed by %s", s.Units[unit].Name, strings.Join(s.suffixes(unit), ", "))
 }
 
 // Range gives the bounds of a number type. Sizes end where int64 does.
@@ -262,23 +266,25 @@ func Range(typ string) (lo, hi int64) {
 	return 0, 1<<63 - 1
 }
 
-func (s *Schema) cutSuffix(text string) (string, int64) {
+func (s *Schema) cutSuffix(unit, text string) (string, int64) {
 	i := strings.LastIndexFunc(text, func(r rune) bool { return r >= '0' && r <= '9' }) + 1
-	if factor, ok := s.ByteSuffixes[text[i:]]; ok && !strings.HasPrefix(text, "0x") {
+	if strings.HasPrefix(text, "0x") {
+		return text, 1
+	}
+	if factor, ok := s.Units[unit].Suffixes[text[i:]]; ok {
 		return text[:i], factor
 	}
-	if factor, ok := s.ByteSuffixes[strings.ToLower(text[i:])]; ok && len(text[i:]) == 1 && !strings.HasPrefix(text, "0x") {
+	if factor, ok := s.Units[unit].Suffixes[strings.ToLower(text[i:])]; ok && len(text[i:]) == 1 {
 		return text[:i], factor
 	}
 	return text, 1
 }
 
-// suffixes lists the byte suffixes, smallest first.
-func (s *Schema) suffixes() []string {
-	names := Keys(s.ByteSuffixes)
-	slices.SortStableFunc(names, func(a, b string) int {
-		return int(min(1, max(-1, s.ByteSuffixes[a]-s.ByteSuffixes[b])))
-	})
+// suffixes lists the suffixes of a unit, smallest first.
+func (s *Schema) suffixes(unit string) []string {
+	all := s.Units[unit].Suffixes
+	names := Keys(all)
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(all[a], all[b]) })
 	return names
 }
 

@@ -50,8 +50,9 @@ type Schema struct {
 	Dtypes        map[string]Formula `json:"dtypes"`
 	Let           map[string]Formula `json:"let"`
 	Quantities    []Quantity         `json:"quantities"`
-	ByteSuffixes  map[string]int64   `json:"byte_suffixes"`
+	Units         map[string]Unit    `json:"units"`
 	Views         map[string]View    `json:"views"`
+	Cache         Cache              `json:"cache"`
 	Nixlbench     Nixlbench          `json:"nixlbench"`
 	Architectures []*Architecture    `json:"architectures"`
 }
@@ -64,8 +65,14 @@ type Field struct {
 	Var  string `json:"var"`
 	Flag string `json:"flag,omitempty"`
 	Doc  string `json:"doc,omitempty"`
-	// Number tells integers from strings.
+	// Number and Bool tell these from strings; Word takes strings and numbers.
 	Number bool `json:"number,omitempty"`
+	Bool   bool `json:"bool,omitempty"`
+	Word   bool `json:"word,omitempty"`
+	// Unit allows its suffixes.
+	Unit string `json:"unit,omitempty"`
+	// Late fields came after others; their columns are the last.
+	Late bool `json:"late,omitempty"`
 	// Allowed says in words what values are allowed, for messages.
 	Allowed string `json:"allowed,omitempty"`
 	// Values lists the allowed values, or those that every architecture has.
@@ -78,17 +85,31 @@ type Field struct {
 	Pos      diag.Pos `json:"pos,omitzero"` // of the default
 }
 
-// Quantity is a number that a plan yields.
+// Unit is a unit of numbers.
+type Unit struct {
+	Name string `json:"name"`
+	// Suffixes are those that its numbers take, with their factors.
+	Suffixes map[string]int64 `json:"suffixes"`
+}
+
+// Quantity is a number that a plan yields: by Formula, or in the rank
+// accounting by Rank.
 type Quantity struct {
 	Name    string  `json:"name"`
 	Doc     string  `json:"doc"`
 	Unit    string  `json:"unit"`
 	Formula Formula `json:"formula,omitzero"`
+	Rank    Formula `json:"rank,omitzero"`
+	// Detail is the condition under which a detailed plan shows it; without one
+	// every plan does.
+	Detail Formula `json:"detail,omitzero"`
 }
 
 // View is what a command shows of a plan.
 type View struct {
-	Rows  []Row `json:"rows"`
+	Rows []Row `json:"rows"`
+	// Rank are further rows of plans for one rank.
+	Rank  []Row `json:"rank,omitempty"`
 	Width int   `json:"width,omitempty"`
 	// Preset is a layer of configuration, by path.
 	Preset map[string]map[string]any `json:"preset,omitempty"`
@@ -114,7 +135,10 @@ type Architecture struct {
 	Params   []Param                       `json:"params"`
 	Formulas map[string]Formula            `json:"formulas"`
 	Tables   map[string]map[string]Formula `json:"tables"`
-	Checks   []Check                       `json:"checks,omitempty"`
+	// Layers is the cache layer by layer, or nil.
+	Layers   *Layers       `json:"layers,omitempty"`
+	Requires []Requirement `json:"requires,omitempty"`
+	Checks   []Check       `json:"checks,omitempty"`
 }
 
 // Param is a parameter of an architecture.
@@ -158,8 +182,12 @@ func (s *Schema) EachFormula(f func(pkg string, path []string, formula *Formula)
 	eachIn(s.Dtypes, []string{"dtypes"}, in(""))
 	eachIn(s.Let, []string{"let"}, in("plan"))
 	for i := range s.Quantities {
-		f("plan", []string{"quantities", index(i), "formula"}, &s.Quantities[i].Formula)
+		path := []string{"quantities", index(i)}
+		f("plan", append(path, "formula"), &s.Quantities[i].Formula)
+		f("plan", append(path, "rank"), &s.Quantities[i].Rank)
+		f("plan", append(path, "detail"), &s.Quantities[i].Detail)
 	}
+	s.Cache.eachFormula(in("cache"))
 	s.Nixlbench.eachFormula(in("nixlbench"))
 }
 
@@ -170,6 +198,10 @@ func (a *Architecture) EachFormula(f func(path []string, formula *Formula)) {
 	for _, name := range Keys(a.Tables) {
 		eachIn(a.Tables[name], []string{name}, f)
 	}
+	if a.Layers != nil {
+		a.Layers.eachFormula(f)
+	}
+	eachRequirement(a.Requires, nil, f)
 }
 
 // Param gives the parameter of that name, or nil.

@@ -92,7 +92,7 @@ func distinct(list diag.List) diag.List {
 // architecture compiles the formulas of an architecture and holds it to its
 // known results.
 func architecture(s *schema.Schema, arch *schema.Architecture) error {
-	p, err := plan.New(s, s.Nixlbench.Default, arch)
+	planners, err := plan.All(s, s.Nixlbench.Default, arch)
 	if err != nil {
 		return err
 	}
@@ -102,13 +102,13 @@ func architecture(s *schema.Schema, arch *schema.Architecture) error {
 			WithHint("give it checks: [{params: {…}, config: {…}, expect: {kv_bytes_per_token: …}, source: \"…\"}]"))
 	}
 	for _, c := range arch.Checks {
-		errs.Add(known(s, p, arch, c))
+		errs.Add(known(s, planners, arch, c))
 	}
 	return errs.Err()
 }
 
 // known holds an architecture to one known result.
-func known(s *schema.Schema, p *plan.Planner, arch *schema.Architecture, c schema.Check) error {
+func known(s *schema.Schema, planners plan.Planners, arch *schema.Architecture, c schema.Check) error {
 	var errs diag.List
 	fail := func(at, format string, args ...any) *diag.Diag {
 		d := diag.Errorf(c.At[at], format, args...)
@@ -145,7 +145,7 @@ func known(s *schema.Schema, p *plan.Planner, arch *schema.Architecture, c schem
 	if len(errs) > 0 {
 		return errs
 	}
-	got, err := p.Check(c)
+	got, err := planners.Check(c)
 	if err != nil {
 		for _, d := range diag.All(err) {
 			e := *d

@@ -224,7 +224,7 @@ type job struct {
 // prepare reads the models and the configurations: a job for each model and
 // configuration. Those that can be made are given even when others cannot,
 // which the error tells.
-func (a *app) prepare(c *command, release string, flags map[string]config.Value) ([]job, error) {
+func (a *app) prepare(c *command, release string, detail bool, flags map[string]config.Value) ([]job, error) {
 	files := slices.DeleteFunc(slices.Clone(c.flag("model").text), func(f string) bool { return f == "" })
 	if len(files) == 0 {
 		return nil, diag.Usagef("--model is missing: name a model's parameter file").WithHint("examples/ has some, and docs/ says how to write one")
@@ -243,18 +243,24 @@ func (a *app) prepare(c *command, release string, flags map[string]config.Value)
 	errs.Add(err)
 
 	var jobs []job
-	planners := map[*schema.Architecture]*plan.Planner{}
+	type key struct {
+		arch *schema.Architecture
+		use  plan.Use
+	}
+	planners := map[key]*plan.Planner{}
 	for _, model := range known {
-		planner := planners[model.Arch]
-		if planner == nil {
-			if planner, err = plan.New(a.schema, release, model.Arch); err != nil {
+		for _, cfg := range plan.Split(configs) {
+			k := key{model.Arch, plan.UseOf(cfg)}
+			k.use.Detail = detail
+			planner, made := planners[k]
+			if !made {
+				planner, err = plan.New(a.schema, release, model.Arch, k.use)
 				errs.Add(err)
-				continue
+				planners[k] = planner
 			}
-			planners[model.Arch] = planner
-		}
-		for _, cfg := range configs {
-			jobs = append(jobs, job{&plan.Request{Model: model, Config: cfg, Flags: flags}, planner})
+			if planner != nil {
+				jobs = append(jobs, job{&plan.Request{Model: model, Config: cfg, Flags: flags}, planner})
+			}
 		}
 	}
 	return jobs, errs.Err()
@@ -314,6 +320,15 @@ func (a *app) missing(j job, results []string) []*diag.Diag {
 	return list
 }
 
+// warn prints what the plans of one request warn about: the first has it all.
+func (a *app) warn(plans []*plan.Plan) {
+	for _, pl := range plans {
+		for _, w := range pl.Warnings {
+			a.print.Print(w)
+		}
+	}
+}
+
 // rowNames lists the values that a view shows.
 func rowNames(v schema.View) []string {
 	names := make([]string, len(v.Rows))
@@ -324,23 +339,26 @@ func rowNames(v schema.View) []string {
 }
 
 // quantities runs a command that shows a view of each plan's quantities.
-func (a *app) quantities(c *command, show func(i int, pl *plan.Plan) error) error {
-	jobs, err := a.prepare(c, a.schema.Nixlbench.Default, nil)
+func (a *app) quantities(c *command, detail bool, show func(i int, pl *plan.Plan) error) error {
+	jobs, err := a.prepare(c, a.schema.Nixlbench.Default, detail, nil)
 	var errs diag.List
 	errs.Add(err)
 	shown := 0
 	for _, j := range jobs {
-		pl, err := j.planner.Quantities(j.Request)
+		plans, err := j.planner.Quantities(j.Request)
 		if err != nil {
 			errs.Add(about(j.Request, err))
 			continue
 		}
 		a.warnMissing(j, rowNames(a.schema.Views[c.name]))
-		if err := show(shown, pl); err != nil {
-			errs.Add(err)
-			break
+		a.warn(plans)
+		for _, pl := range plans {
+			if err := show(shown, pl); err != nil {
+				errs.Add(err)
+				return errs.Err()
+			}
+			shown++
 		}
-		shown++
 	}
 	return errs.Err()
 }

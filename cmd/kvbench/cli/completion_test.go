@@ -14,14 +14,14 @@ func TestCompletionBash(t *testing.T) {
 	}
 	for _, test := range []struct{ words, want string }{
 		{"kvbench pl", "plan"},
-		{"kvbench ", "plan explain profile kvcache iosize models init vet schema nixlbench completion version"},
+		{"kvbench ", "plan explain profile report kvcache iosize models init vet schema nixlbench completion version"},
 		{"kvbench help ver", "version"},
 		{"kvbench plan --backe", "--backend"},
 		{"kvbench plan --model_c", "--model_config --model_configs"},
 		{"kvbench plan --model-c", "--model-config --model-configs"},
 		{"kvbench plan --backend G", "GDS GDS_MT GPUNETIO GUSLI"},
 		{"kvbench plan --backend = PO", "POSIX"}, // bash makes three words of --backend=PO
-		{"kvbench plan --kvcache_quant_mode f", "fp8 fp16 fp32 fp4"},
+		{"kvbench plan --kvcache_quant_mode f", "fp8 fp16 fp32 fp4 fp8_per_token_head fp8_ds_mla"},
 		{"kvbench plan --op_type ", "READ WRITE"},
 		{"kvbench plan --tp 8 --access_pattern ", "block layer"},
 		{"kvbench kvcache --model qwen3_8", "qwen3_8b"},

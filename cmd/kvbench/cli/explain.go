@@ -53,7 +53,7 @@ func (a *app) explain(_ context.Context, c *command) error {
 	if err != nil {
 		return err
 	}
-	jobs, err := a.prepare(c, release, given)
+	jobs, err := a.prepare(c, release, len(c.args) == 1, given)
 	errs.Add(err)
 	var out bytes.Buffer
 	var all []*plan.Explanation
@@ -63,17 +63,21 @@ func (a *app) explain(_ context.Context, c *command) error {
 			errs.Add(explainOne(&out, j, c.args[0], format))
 			continue
 		}
-		e, err := j.planner.Explain(j.Request)
+		made, err := j.planner.Explain(j.Request)
 		if err != nil {
 			errs.Add(about(j.Request, err))
-			continue
 		}
-		a.warnMissing(j, quantityNames(e.Plan))
-		masked, _ := nixlbench.Masked(e.Plan.Flags)
-		for i := range e.Flags {
-			e.Flags[i].Value = masked[i].Value
+		for i, e := range made {
+			if i == 0 {
+				a.warnMissing(j, quantityNames(e.Plan))
+			}
+			a.warn([]*plan.Plan{e.Plan})
+			masked, _ := nixlbench.Masked(e.Plan.Flags)
+			for i := range e.Flags {
+				e.Flags[i].Value = masked[i].Value
+			}
+			all = append(all, e)
 		}
-		all = append(all, e)
 	}
 	if len(all) > 0 {
 		switch format {
@@ -93,20 +97,22 @@ func (a *app) explain(_ context.Context, c *command) error {
 
 // explainOne explains one name in a plan.
 func explainOne(out *bytes.Buffer, j job, name, format string) error {
-	step, err := j.planner.ExplainOne(j.Request, name)
+	steps, err := j.planner.ExplainOne(j.Request, name)
 	if err != nil {
 		return about(j.Request, err)
 	}
-	if out.Len() > 0 {
-		out.WriteString("\n")
+	for _, step := range steps {
+		if out.Len() > 0 {
+			out.WriteString("\n")
+		}
+		switch format {
+		case "json":
+			err = report.StepJSON(out, step)
+		case "markdown":
+			report.StepMarkdown(out, step)
+		default:
+			report.StepText(out, step)
+		}
 	}
-	switch format {
-	case "json":
-		return report.StepJSON(out, step)
-	case "markdown":
-		report.StepMarkdown(out, step)
-	default:
-		report.StepText(out, step)
-	}
-	return nil
+	return err
 }

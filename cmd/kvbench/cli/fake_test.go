@@ -303,11 +303,27 @@ func (f *fake) misbehave() {
 		f.row(f.number("max_block_size"), f.number("max_batch_size"))
 		f.out.Flush()
 		time.Sleep(time.Hour)
+	case f.fault("tell"):
+		signals := make(chan os.Signal, 1)
+		signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+		fmt.Fprintln(f.out, "waiting")
+		f.out.Flush()
+		fmt.Fprintln(f.out, "got", <-signals)
+		f.out.Flush()
+		os.Exit(0)
 	case f.fault("fork"):
 		child := exec.Command("sleep", "3600")
 		child.Stdout = os.Stdout // which it holds open
 		child.Start()
 		os.WriteFile("fork.pid", fmt.Appendln(nil, child.Process.Pid), 0o644)
+	case f.fault("stubborn_child"):
+		child := exec.Command("sh", "-c", "trap '' TERM; echo started; sleep 3600")
+		out, _ := child.StdoutPipe()
+		child.Stderr = os.Stderr // which it holds open
+		child.Start()
+		out.Read(make([]byte, 8)) // now it ignores the signal
+		os.WriteFile("fork.pid", fmt.Appendln(nil, child.Process.Pid), 0o644)
+		time.Sleep(time.Hour)
 	case f.fault("garbage"):
 		f.out.WriteString("\x00\xff\xfe\x1b[2J 12 34\n\n5 6\n")
 	case f.fault("flood"):

@@ -60,8 +60,13 @@ func (a *app) commonFlags() []*flagSpec {
 		if f.Flag == "" {
 			continue
 		}
-		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupConfig, help: f.Doc, values: f.Values}
-		if f.Number {
+		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupConfig, help: f.Doc, values: f.Values, bool: f.Bool}
+		switch {
+		case f.Bool:
+			spec.arg = ""
+		case f.Unit != "":
+			spec.arg = "SIZE"
+		case f.Number:
 			spec.arg = "N"
 		}
 		if f.Default != nil {

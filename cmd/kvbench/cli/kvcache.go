@@ -1,27 +1,70 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 
+	"kvbench/engine/diag"
 	"kvbench/engine/plan"
 	"kvbench/engine/report"
 )
+
+const kvcacheLong = `
+The formats other than text have all quantities: bytes for each token and
+request, the IOs that move them, how much --kv_memory holds and how long a
+transfer at --bandwidth takes. --accounting rank counts what one rank of a
+serving engine holds and moves, kvbench the whole model by the documented
+arithmetic.`
 
 // kvcacheCmd shows the KV cache of a model.
 func (a *app) kvcacheCmd() *command {
 	return &command{
 		name:  "kvcache",
 		short: "Show a model's KV cache: IO size and number of IOs",
-		flags: a.commonFlags(),
-		exec:  a.showView,
+		long:  kvcacheLong,
+		flags: append(a.commonFlags(),
+			&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "table", "json", "csv"}, help: "Output format"}),
+		exec: a.kvcache,
 	}
+}
+
+func (a *app) kvcache(ctx context.Context, c *command) error {
+	format, err := c.choice("format")
+	if err != nil {
+		return err
+	}
+	if format == "text" {
+		return a.showView(ctx, c)
+	}
+	var plans []*plan.Plan
+	var errs diag.List
+	errs.Add(a.quantities(c, true, func(_ int, pl *plan.Plan) error {
+		plans = append(plans, pl)
+		return nil
+	}))
+	if len(plans) == 0 {
+		return errs.Err()
+	}
+	var out bytes.Buffer
+	switch format {
+	case "json":
+		err = report.QuantitiesJSON(&out, plans)
+	case "csv":
+		err = report.QuantitiesCSV(&out, plans)
+	default:
+		err = report.QuantitiesTable(&out, a.schema.Views["plan"], plans)
+	}
+	errs.Add(err)
+	_, err = a.stdout.Write(out.Bytes())
+	errs.Add(err)
+	return errs.Err()
 }
 
 // showView writes the command's view of each configuration, a blank line
 // between two.
 func (a *app) showView(_ context.Context, c *command) error {
-	return a.quantities(c, func(i int, pl *plan.Plan) error {
+	return a.quantities(c, false, func(i int, pl *plan.Plan) error {
 		if i > 0 {
 			fmt.Fprintln(a.stdout)
 		}

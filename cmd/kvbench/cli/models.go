@@ -182,7 +182,7 @@ func (a *app) modelRow(c *command, loader *config.Loader, e config.Entry, view s
 	}
 	p := planners[model.Arch]
 	if p == nil {
-		if p, err = plan.New(a.schema, a.schema.Nixlbench.Default, model.Arch); err != nil {
+		if p, err = plan.New(a.schema, a.schema.Nixlbench.Default, model.Arch, plan.Simplest(model.Arch)); err != nil {
 			return nil, nil, err
 		}
 		planners[model.Arch] = p
@@ -201,10 +201,11 @@ func (a *app) modelRow(c *command, loader *config.Loader, e config.Entry, view s
 		if err != nil {
 			return nil, nil, err
 		}
-		pl, err := p.Quantities(&plan.Request{Model: model, Config: cfg})
-		if pl == nil {
+		plans, err := p.Quantities(&plan.Request{Model: model, Config: cfg})
+		if err != nil {
 			return nil, nil, err
 		}
+		pl := plans[0]
 		cells = append(cells, report.Cell(r, pl))
 		v, ok := pl.Value(r.Value)
 		if n, whole := v.Num.Int64(); ok && v.Kind == formula.Num && whole {

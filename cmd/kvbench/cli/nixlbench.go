@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strings"
@@ -57,6 +59,9 @@ func (a *app) showInstalled(ctx context.Context, c *command) error {
 	errs.Add(err)
 	asCUE, err := c.boolean("cue")
 	errs.Add(err)
+	if asCUE && c.given["format"] {
+		errs = append(errs, diag.Usagef("--cue: it is a format of its own, beside --format %s", format))
+	}
 	words, err := c.program()
 	errs.Add(err)
 	if len(errs) > 0 {
@@ -99,7 +104,11 @@ func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, 
 	n := &a.schema.Nixlbench
 	shown := diag.Printable(words[0])
 	if _, err := exec.LookPath(words[0]); err != nil {
-		return nil, diag.Errorf(diag.Pos{}, "%s is not there: %v", shown, reasonOf(err)).
+		what := "cannot be started"
+		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+			what = "is not there"
+		}
+		return nil, diag.Errorf(diag.Pos{}, "%s %s: %v", shown, what, reasonOf(err)).
 			WithHint("it comes from %s; name it with --nixlbench", n.Home).
 			WithHint("%s plan works without it", program)
 	}

@@ -64,7 +64,7 @@ func (a *app) plan(ctx context.Context, c *command) error {
 	if err != nil {
 		return err
 	}
-	jobs, err := a.prepare(c, release, given)
+	jobs, err := a.prepare(c, release, a.wantsDetail(c), given)
 	errs.Add(err)
 	for i := range jobs {
 		jobs[i].Fit = fit
@@ -76,21 +76,26 @@ func (a *app) plan(ctx context.Context, c *command) error {
 	var plans []*plan.Plan
 	masked := false
 	for _, j := range jobs {
-		pl, err := j.planner.Plan(j.Request)
+		made, err := j.planner.Plans(j.Request)
 		if err != nil {
 			errs.Add(about(j.Request, err))
+		}
+		if len(made) == 0 {
 			continue
 		}
-		a.warnMissing(j, quantityNames(pl))
-		for i := range pl.Violations {
-			a.print.Print(pl.Violations[i].Warning(pl))
+		a.warnMissing(j, quantityNames(made[0]))
+		a.warn(made)
+		for _, pl := range made {
+			for i := range pl.Violations {
+				a.print.Print(pl.Violations[i].Warning(pl))
+			}
+			if !secrets {
+				var hid bool
+				pl.Flags, hid = nixlbench.Masked(pl.Flags)
+				masked = masked || hid
+			}
+			plans = append(plans, pl)
 		}
-		if !secrets {
-			var hid bool
-			pl.Flags, hid = nixlbench.Masked(pl.Flags)
-			masked = masked || hid
-		}
-		plans = append(plans, pl)
 	}
 	if masked {
 		a.print.Print(maskedWarning())
@@ -100,7 +105,7 @@ func (a *app) plan(ctx context.Context, c *command) error {
 	if len(plans) > 0 {
 		switch format {
 		case "json":
-			err = report.JSON(&out, plans)
+			err = report.JSON(&out, a.schema.Views[c.name], plans)
 		case "csv":
 			err = report.CSV(&out, a.schema.Fields, plans)
 		default:

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/plan"
@@ -45,6 +46,9 @@ func (a *app) profileCmd() *command {
 			help: "pair starts all processes of a run on this machine, single one of them; pair unless another machine is named"},
 		&flagSpec{name: "repeat", arg: "N", group: groupRun, def: "1", help: "Run every plan N times, in turn"},
 		&flagSpec{name: "timeout", arg: "TIME", group: groupRun, help: "End a run that takes longer, such as 90s or 10m"},
+		&flagSpec{name: "grace", arg: "TIME", group: groupRun, def: "10s", help: "How long nixlbench may take to end when it is asked to, before it is killed"},
+		&flagSpec{name: "force", bool: true, group: groupRun, help: "Run what memory or disk seem too small for"},
+		&flagSpec{name: "cleanup", bool: true, group: groupRun, help: "Remove the files that the runs make; what was there before stays"},
 		&flagSpec{name: "fail_fast", bool: true, group: groupRun, help: "Stop after the first run that fails"},
 		&flagSpec{name: "output", arg: "FILE", group: groupRun, help: "Append the results to this file, one JSON object a line"},
 		&flagSpec{name: "resume", bool: true, group: groupRun, help: "Leave out the runs that the file of --output has as done"},
@@ -103,17 +107,27 @@ func (a *app) profile(ctx context.Context, c *command) error {
 	set(&p.failFast, "fail_fast")
 	set(&p.resume, "resume")
 	set(&p.secrets, "show_secrets")
+	set(&p.session.Force, "force")
+	set(&p.session.Cleanup, "cleanup")
 	var err error
 	p.repeat, err = c.count("repeat")
 	errs.Add(err)
 	p.session.Timeout, err = c.duration("timeout")
 	errs.Add(err)
+	p.session.Ending.Grace, err = c.duration("grace")
+	errs.Add(err)
 	p.session.Launch, err = c.choice("launch")
 	errs.Add(err)
 	p.session.Program, err = c.program()
 	errs.Add(err)
-	if out, _, _ := c.value("output"); p.resume && out == "" {
+	switch out, from, ok := c.value("output"); {
+	case ok && out == "":
+		errs = append(errs, from.Errorf("\"\" is not allowed: want the name of a file"))
+	case !ok && p.resume:
 		errs = append(errs, diag.Usagef("--resume needs --output: the file that has the results"))
+	}
+	if len(errs) == 0 && p.session.Cleanup && !p.session.Local() {
+		errs = append(errs, diag.Usagef("--cleanup: nixlbench is started by %s, and its files may be on another machine", diag.Printable(p.session.Program[0])))
 	}
 	if len(errs) > 0 {
 		return errs
@@ -182,7 +196,7 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 	if err != nil {
 		return err
 	}
-	jobs, err := p.prepare(c, release, given)
+	jobs, err := p.prepare(c, release, false, given)
 	if err != nil && len(jobs) == 0 {
 		return err
 	}
@@ -194,30 +208,41 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 		p.report(err)
 		p.failed = true
 	}
-	for i, j := range jobs {
+	type source struct {
+		model *config.Model
+		file  string
+	}
+	warned := map[source]bool{}
+	for _, j := range jobs {
 		j.Fit, j.Least = fit, fit
 		j.planner.ReleaseFrom = from
-		pl, err := j.planner.Plan(j.Request)
+		plans, err := j.planner.Plans(j.Request)
 		if err != nil {
 			p.failed = true
-			if err := about(j.Request, err); len(jobs) == 1 {
+			err = about(j.Request, err)
+			if len(jobs) == 1 && len(plans) == 0 {
 				return err
-			} else {
-				p.report(err)
 			}
+			p.report(err)
+		}
+		if len(plans) == 0 {
 			continue
 		}
-		if i == 0 || j.Model != jobs[i-1].Model || j.Config.File != jobs[i-1].Config.File {
-			p.warnMissing(j, quantityNames(pl))
+		if of := (source{j.Model, j.Config.File}); !warned[of] {
+			warned[of] = true
+			p.warnMissing(j, quantityNames(plans[0]))
 		}
-		pt := point{Plan: pl}
-		for i := range pl.Violations {
-			w := pl.Violations[i].Warning(pl)
-			w.Severity = diag.Error
-			pt.refused = w
-			p.print.Print(w)
+		p.warn(plans)
+		for _, pl := range plans {
+			pt := point{Plan: pl}
+			for i := range pl.Violations {
+				w := pl.Violations[i].Warning(pl)
+				w.Severity = diag.Error
+				pt.refused = w
+				p.print.Print(w)
+			}
+			p.points = append(p.points, pt)
 		}
-		p.points = append(p.points, pt)
 	}
 	if len(p.points) == 0 {
 		return errShown
@@ -261,7 +286,7 @@ func (p *profile) run(ctx context.Context) error {
 	signal.Notify(pipe, syscall.SIGPIPE)
 	defer signal.Stop(pipe)
 
-	p.session.Schema, p.session.Version, p.session.Hurry = p.schema, version(), p.hurry
+	p.session.Schema, p.session.Version, p.session.Ending.Hurry = p.schema, version(), p.hurry
 	p.session.Warn = func(d *diag.Diag) { p.progress.print(func() { p.print.Print(d) }) }
 	p.session.Output = p.output
 	total := len(p.points) * p.repeat
@@ -353,6 +378,9 @@ func (p *profile) label(pl *plan.Plan, repeat int) string {
 		v := pl.Request.Config.Values[f.Var]
 		text += " " + f.Flag + " " + v.Text()
 	}
+	if pl.Rank() {
+		text += fmt.Sprintf(" stage %d %s", pl.Stage(), pl.Group())
+	}
 	if p.repeat > 1 {
 		text += fmt.Sprintf(" (run %d)", repeat)
 	}
@@ -442,9 +470,11 @@ func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 func (p *profile) summary() error {
 	var out bytes.Buffer
 	out.WriteString("\n")
-	results := make([]report.Result, len(p.points))
+	points := make([]report.Point, len(p.points))
 	for i, pt := range p.points {
-		results[i] = report.Result{Plan: pt.Plan, Records: pt.records}
+		if points[i] = pt.records; len(pt.records) == 0 {
+			points[i] = report.Point{runner.NewRecord(pt.Plan, 0, nil)}
+		}
 	}
 	view := p.schema.Views["summary"]
 	view.Rows = slices.Clone(view.Rows)
@@ -453,7 +483,7 @@ func (p *profile) summary() error {
 			view.Rows = append(view.Rows, schema.Row{Label: f.Flag, Value: f.Var})
 		}
 	}
-	if err := report.Summary(&out, view, p.schema.Nixlbench.Measures, results); err != nil {
+	if err := report.Summary(&out, view, p.schema.Nixlbench.Measures, points); err != nil {
 		return err
 	}
 	p.write(out.Bytes())
@@ -477,7 +507,9 @@ func (c *command) count(name string) (int, error) {
 func (c *command) duration(name string) (time.Duration, error) {
 	text, from, ok := c.value(name)
 	if !ok {
-		return 0, nil
+		if text = c.flag(name).def; text == "" {
+			return 0, nil
+		}
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {

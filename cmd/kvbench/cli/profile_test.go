@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -114,7 +115,102 @@ func TestProfileKilled(t *testing.T) {
 func TestProfileInterrupted(t *testing.T) {
 	dir := t.TempDir()
 	out := filepath.Join(dir, "r.jsonl")
-	cmd := exec.Command("kvbench", smallRun(t, "--repeat", "2", "--output", out)...)
+	cmd, child := startIgnoring(t, dir, smallRun(t, "--repeat", "2", "--output", out)...)
+	cmd.Process.Signal(os.Interrupt)
+	time.Sleep(300 * time.Millisecond) // it ignores the first
+	if syscall.Kill(child, 0) != nil {
+		t.Error("nixlbench was not asked before it was killed")
+	}
+	cmd.Process.Signal(os.Interrupt) // the second kills
+	if code := exitCode(cmd.Wait()); code != 130 {
+		t.Errorf("exit code %d, want 130", code)
+	}
+	if !ended(child) {
+		t.Error("nixlbench is still there")
+	}
+	got := results(t, out)
+	if len(got) != 1 || got[0].Status != "interrupted" || len(got[0].Rows) != 1 {
+		t.Errorf("results are %+v, want one that was interrupted, with its row", got)
+	}
+}
+
+// TestProfileGrace: an interrupt ends a nixlbench that does not want to when the
+// grace has passed, without a second one.
+func TestProfileGrace(t *testing.T) {
+	dir := t.TempDir()
+	out := filepath.Join(dir, "r.jsonl")
+	cmd, child := startIgnoring(t, dir, smallRun(t, "--grace", "300ms", "--output", out)...)
+	begin := time.Now()
+	cmd.Process.Signal(os.Interrupt)
+	if code := exitCode(cmd.Wait()); code != 130 {
+		t.Errorf("exit code %d, want 130", code)
+	}
+	if d := time.Since(begin); d < 300*time.Millisecond || d > 3*time.Second {
+		t.Errorf("it took %v, want 300 ms", d)
+	}
+	if !ended(child) {
+		t.Error("nixlbench is still there")
+	}
+	if got := results(t, out); len(got) != 1 || got[0].Status != "interrupted" || len(got[0].Rows) != 1 {
+		t.Errorf("results are %+v, want one that was interrupted, with its row", got)
+	}
+}
+
+// TestProfileSignals: nixlbench gets the signal that kvbench got, so that it can
+// end as it does by itself.
+func TestProfileSignals(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		dir := t.TempDir()
+		cmd := exec.Command("kvbench", smallRun(t)...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "FAKE_FAULT=tell")
+		stdout, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(stdout)
+		for lines.Scan() && lines.Text() != "waiting" {
+		}
+		cmd.Process.Signal(sig)
+		if lines.Scan(); lines.Text() != "got "+sig.String() {
+			t.Errorf("%v: nixlbench says %q", sig, lines.Text())
+		}
+		for lines.Scan() {
+		}
+		if code := exitCode(cmd.Wait()); code != 130 {
+			t.Errorf("%v: exit code %d, want 130", sig, code)
+		}
+	}
+}
+
+// TestProfileParentKilled: when kvbench itself is killed, so is nixlbench, even
+// one that ignores signals.
+func TestProfileParentKilled(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the kernel tells children of their parent's end on Linux only")
+	}
+	dir := t.TempDir()
+	cmd, child := startIgnoring(t, dir, smallRun(t)...)
+	cmd.Process.Kill()
+	cmd.Wait()
+	for range 200 {
+		if ended(child) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("nixlbench is still there")
+	syscall.Kill(child, syscall.SIGKILL)
+}
+
+// startIgnoring starts kvbench with a nixlbench that prints a row and then
+// ignores signals; it gives nixlbench's process.
+func startIgnoring(t *testing.T, dir string, args ...string) (*exec.Cmd, int) {
+	t.Helper()
+	cmd := exec.Command("kvbench", args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "FAKE_FAULT=ignore")
 	stdout, err := cmd.StdoutPipe()
@@ -127,26 +223,15 @@ func TestProfileInterrupted(t *testing.T) {
 	lines := bufio.NewScanner(stdout)
 	for lines.Scan() && !strings.HasPrefix(lines.Text(), "4718592 ") {
 	}
-	child := childOf(t, cmd.Process.Pid)
-	cmd.Process.Signal(os.Interrupt)
-	time.Sleep(300 * time.Millisecond) // it ignores the first
-	if syscall.Kill(child, 0) != nil {
-		t.Error("nixlbench was not asked before it was killed")
-	}
-	cmd.Process.Signal(os.Interrupt) // the second kills
-	for lines.Scan() {
-	}
-	if code := exitCode(cmd.Wait()); code != 130 {
-		t.Errorf("exit code %d, want 130", code)
-	}
-	if syscall.Kill(child, 0) == nil && !zombie(child) {
-		t.Error("nixlbench is still there")
-	}
-	got := results(t, out)
-	if len(got) != 1 || got[0].Status != "interrupted" || len(got[0].Rows) != 1 {
-		t.Errorf("results are %+v, want one that was interrupted, with its row", got)
-	}
+	go func() {
+		for lines.Scan() {
+		}
+	}()
+	return cmd, childOf(t, cmd.Process.Pid)
 }
+
+// ended reports whether a process has ended.
+func ended(pid int) bool { return syscall.Kill(pid, 0) == syscall.ESRCH || zombie(pid) }
 
 // childOf finds the process that pid started.
 func childOf(t *testing.T, pid int) int {
@@ -255,29 +340,7 @@ func TestProfileLingering(t *testing.T) {
 // than two seconds.
 func TestEtcdSilent(t *testing.T) {
 	t.Parallel()
-	// A socket whose queue is full answers nobody.
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer syscall.Close(fd)
-	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(fd, 0)); err != nil {
-		t.Fatal(err)
-	}
-	name, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
-	for range 4 {
-		if conn, err := net.DialTimeout("tcp", address, 200*time.Millisecond); err == nil {
-			defer conn.Close()
-		}
-	}
-	if conn, err := net.DialTimeout("tcp", address, 200*time.Millisecond); err == nil {
-		conn.Close()
-		t.Skip("this system takes connections that nobody waits for")
-	}
+	address := silentServer(t)
 	cmd := exec.Command("kvbench", smallRun(t, "--etcd_endpoints", "http://"+address)...)
 	cmd.Dir = t.TempDir()
 	begin := time.Now()
@@ -288,6 +351,62 @@ func TestEtcdSilent(t *testing.T) {
 	if exitCode(err) != 1 || !bytes.Contains(out, []byte("etcd at http://"+address+" cannot be reached: no answer in 2s")) {
 		t.Errorf("%v\n%s", err, out)
 	}
+}
+
+// TestEtcdInterrupted: an interrupt while a server is waited for is no failure.
+func TestEtcdInterrupted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	out := filepath.Join(dir, "r.jsonl")
+	cmd := exec.Command("kvbench", smallRun(t, "--etcd_endpoints", "http://"+silentServer(t), "--output", out)...)
+	cmd.Dir = dir
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "nixlbench ") {
+	}
+	time.Sleep(300 * time.Millisecond) // the server is waited for
+	cmd.Process.Signal(os.Interrupt)
+	if code := exitCode(cmd.Wait()); code != 130 {
+		t.Errorf("exit code %d, want 130", code)
+	}
+	if got := results(t, out); len(got) != 1 || got[0].Status != "interrupted" {
+		t.Errorf("results are %+v, want one that was interrupted", got)
+	}
+}
+
+// silentServer gives the address of a server that takes no connection.
+func silentServer(t *testing.T) string {
+	t.Helper()
+	// A socket whose queue is full answers nobody.
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(fd) })
+	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
+	for range 4 {
+		if conn, err := net.DialTimeout("tcp", address, 200*time.Millisecond); err == nil {
+			t.Cleanup(func() { conn.Close() })
+		}
+	}
+	if conn, err := net.DialTimeout("tcp", address, 200*time.Millisecond); err == nil {
+		conn.Close()
+		t.Skip("this system takes connections that nobody waits for")
+	}
+	return address
 }
 
 // TestProfileReal runs the real program where there is one.

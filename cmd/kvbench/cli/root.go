@@ -20,6 +20,7 @@ import (
 
 	cueschema "kvbench/cue"
 	"kvbench/engine/diag"
+	"kvbench/engine/runner"
 	"kvbench/engine/schema"
 )
 
@@ -62,8 +63,8 @@ func Main(args []string) int {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
+	ctx, stop := context.WithCancelCause(context.Background())
+	defer stop(nil)
 	a := &app{stdout: os.Stdout, stderr: os.Stderr, hurry: make(chan struct{})}
 	dir, _ := os.Getwd()
 	a.print = &diag.Printer{W: a.stderr, Program: program, Dir: dir, Color: isTerminal(os.Stderr) && os.Getenv("NO_COLOR") == ""}
@@ -75,13 +76,13 @@ func Main(args []string) int {
 		select {
 		case err := <-done:
 			return a.exitCode(err)
-		case <-signals:
+		case sig := <-signals:
 			// Whoever interrupts is not kept waiting for a file that does not
 			// come; a command that has processes to end does so first.
 			if !a.graceful.Load() {
 				return exitInterrupted
 			}
-			stop()
+			stop(runner.Signaled{Signal: sig})
 			if interrupts++; interrupts == 2 {
 				close(a.hurry)
 			}
@@ -129,7 +130,7 @@ func (a *app) run(ctx context.Context, args []string) error {
 	if err := a.addReleases(args); err != nil {
 		return err
 	}
-	cmds := []*command{a.planCmd(), a.explainCmd(), a.profileCmd(), a.kvcacheCmd(), a.iosizeCmd(), a.modelsCmd(), a.initCmd(), a.vetCmd(), a.schemaCmd(), a.nixlbenchCmd(), a.completionCmd(), a.versionCmd()}
+	cmds := []*command{a.planCmd(), a.explainCmd(), a.profileCmd(), a.reportCmd(), a.kvcacheCmd(), a.iosizeCmd(), a.modelsCmd(), a.initCmd(), a.vetCmd(), a.schemaCmd(), a.nixlbenchCmd(), a.completionCmd(), a.versionCmd()}
 	if len(args) > 0 && args[0] == completeCommand {
 		return a.complete(cmds, args[1:])
 	}

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -64,6 +63,7 @@ func TestScript(t *testing.T) {
 			"tail":   tail,
 			"lines":  lines,
 			"tear":   tear,
+			"chop":   chop,
 			"gone":   gone,
 		},
 	})
@@ -125,12 +125,18 @@ func tear(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 }
 
+// chop FILE takes the last character away, the end of the last line.
+func chop(ts *testscript.TestScript, _ bool, args []string) {
+	text := ts.ReadFile(args[0])
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text[:len(text)-1]), 0o644))
+}
+
 // gone FILE checks that the process named in a file has ended.
 func gone(ts *testscript.TestScript, _ bool, args []string) {
 	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
 	ts.Check(err)
 	for range 100 {
-		if syscall.Kill(pid, 0) == syscall.ESRCH || zombie(pid) {
+		if ended(pid) {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)

@@ -15,9 +15,11 @@ import (
 	"time"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/formula"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/plan"
 	"kvbench/engine/report"
+	"kvbench/engine/schema"
 )
 
 const groupSweep = "Several values"
@@ -184,20 +186,38 @@ func (c *command) list(name string) []string {
 
 // sweepColumns gives the columns that are shown unless others are asked for.
 func (a *app) sweepColumns(jobs []job) []string {
-	var axes, quantities []string
+	view := a.schema.Views[sweepView]
+	columns, quantities := rowNames(view), quantitiesOf(a.schema)
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
-		for _, j := range jobs {
-			if j.Config.Varies(f.Var) {
-				axes = append(axes, f.Var)
-				break
-			}
+		if slices.ContainsFunc(jobs, func(j job) bool { return j.Config.Varies(f.Var) }) {
+			columns = report.AddColumn(columns, f.Var, quantities)
 		}
 	}
-	for _, q := range a.schema.Quantities {
-		quantities = append(quantities, q.Name)
+	if slices.ContainsFunc(jobs, func(j job) bool { return plan.UseOf(j.Config).Rank }) {
+		for _, r := range view.Rank {
+			columns = report.AddColumn(columns, r.Value, quantities)
+		}
 	}
-	return report.SweepColumns(rowNames(a.schema.Views[sweepView]), axes, quantities)
+	return columns
+}
+
+func quantitiesOf(s *schema.Schema) []string {
+	names := make([]string, len(s.Quantities))
+	for i, q := range s.Quantities {
+		names[i] = q.Name
+	}
+	return names
+}
+
+// wantsDetail reports whether rows are asked for by quantities that plans do not
+// have by default.
+func (a *app) wantsDetail(c *command) bool {
+	where, _, _ := c.value("where")
+	names := slices.Concat(c.list("columns"), c.list("sort"), formula.Names(where))
+	return slices.ContainsFunc(a.schema.Quantities, func(q schema.Quantity) bool {
+		return !q.Detail.IsZero() && (slices.Contains(names, q.Name) || slices.Contains(names, "-"+q.Name))
+	})
 }
 
 // announce says how many points there are before the first is planned.
@@ -211,10 +231,7 @@ func (a *app) announce(c *command, s *plan.Sweep) {
 
 // warnMissingOnce warns once about each value that some plans lack.
 func (a *app) warnMissingOnce(jobs []job) {
-	names := make([]string, len(a.schema.Quantities))
-	for i, q := range a.schema.Quantities {
-		names[i] = q.Name
-	}
+	names := quantitiesOf(a.schema)
 	var list []*diag.Diag
 	counts := map[string]int{}
 	for _, j := range jobs {
@@ -242,6 +259,15 @@ func (a *app) tell(s *plan.Sweep, o *plan.Outcome, errs *diag.List) {
 			w.WithHint("with %s", label)
 		}
 		a.print.Print(w)
+	}
+	for _, f := range o.Warned {
+		d := *diag.All(f.Err)[0]
+		if label := s.Label(f.First); f.Count > 1 {
+			d.WithHint("so it is of %d of %d points; the first is %s", f.Count, o.Points, label)
+		} else if label != "" {
+			d.WithHint("with %s", label)
+		}
+		a.print.Print(&d)
 	}
 	for _, f := range o.Failed {
 		d := *diag.All(f.Err)[0]

@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/report"
+	"kvbench/engine/runner"
+)
+
+const reportLong = `
+Shows the results that kvbench profile --output keeps, a line for each point and
+size of IO: medians over the repeats, with the least and the greatest. Runs that
+did not end well are counted, and their numbers are shown only where there are
+no better ones.
+
+With BASELINE, another such file, every point is compared with the same point
+there: same release, flags and model. The ratio is that of the medians; in
+brackets stand the least and the greatest that any two runs give.`
+
+// reportCmd shows results.
+func (a *app) reportCmd() *command {
+	return &command{
+		name:  "report",
+		words: "FILE [BASELINE]",
+		short: "Show the results of profile, or compare two files of them",
+		long:  reportLong,
+		flags: []*flagSpec{
+			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "markdown", "csv", "json"}, help: "Output format"},
+			configFlag(),
+		},
+		exec: a.showResults,
+	}
+}
+
+func (a *app) showResults(_ context.Context, c *command) error {
+	format, err := c.choice("format")
+	var errs diag.List
+	errs.Add(err)
+	switch {
+	case len(c.args) == 0:
+		errs = append(errs, diag.Usagef("nothing to report: name a file that %s profile --output has written", program))
+	case len(c.args) > 2:
+		errs = append(errs, diag.Usagef("%d files are too many: want one, or two to compare", len(c.args)))
+	}
+	if slices.Contains(c.args, "") {
+		errs = append(errs, diag.Usagef("\"\" is not the name of a file"))
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	var files [2][]*runner.Record
+	for i, name := range c.args {
+		var torn bool
+		files[i], torn, err = runner.ReadRecords(name)
+		errs.Add(err)
+		if torn {
+			a.print.Print(diag.Warnf(diag.Pos{File: name}, "the last line is cut off and was passed over"))
+		}
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	results := report.Compare(files[0], files[1])
+	if len(c.args) == 2 {
+		gone, added := results.Missing()
+		switch {
+		case added == len(results.Points):
+			a.print.Print(diag.Warnf(diag.Pos{File: c.args[1]}, "it has none of the points of %s", diag.Printable(c.args[0])).
+				WithHint("points are the same if release, flags and model are"))
+		case gone > 0:
+			a.print.Print(diag.Warnf(diag.Pos{File: c.args[1]}, "points that are not in %s: %d", diag.Printable(c.args[0]), gone))
+		}
+	}
+	var out bytes.Buffer
+	if err := results.Write(&out, format, a.schema.Views[c.name], a.schema.Nixlbench.Measures); err != nil {
+		return err
+	}
+	_, err = a.stdout.Write(out.Bytes())
+	return err
+}

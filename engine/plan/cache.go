@@ -1,0 +1,785 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"kvbench/engine/config"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// The names by which the formulas of a cache know what is computed layer by
+// layer.
+const (
+	layerVar      = "layer"
+	groupVar      = "layer_group"
+	kindVar       = "layer_kind"
+	perVar        = "layer_per"
+	layerUnit     = "layer_unit"
+	layerPages    = "layer_pages"
+	pageBytes     = "layer_page_bytes"
+	layersVar     = "cache_layers"
+	stageVar      = "cache_stage"
+	firstVar      = "cache_first"
+	ioUnits       = "io_units"
+	ioPart        = "io_part"
+	ioPartBytes   = "io_part_bytes"
+	ioCount       = "io_count"
+	wherePrefix   = "where."
+	foldPrefix    = "folds."
+	requirePrefix = "requires."
+)
+
+// The facts about the IOs of a plan: bytes of one, their number, and the bytes
+// of all IOs of the rank.
+const (
+	blockFact = "block_size"
+	batchFact = "batch_size"
+	rankFact  = "rank_bytes"
+)
+
+// The configuration field that chooses the pipeline stage, and its words.
+const (
+	stagesField  = "pp_size"
+	stageField   = "pp_stage"
+	patternField = "access_pattern"
+	stageLargest = "largest"
+)
+
+// maxLayers bounds what is asked layer by layer.
+const maxLayers = 10_000
+
+// cache is what a planner knows of an architecture's layers.
+type cache struct {
+	*schema.Layers
+	folds    []*schema.Fold
+	requires []requirement
+	// byLayer are the groups whose fields differ from layer to layer.
+	byLayer map[string]bool
+	// The cells of the model at hand.
+	model *config.Model
+	cells []cell
+}
+
+// requirement is one of a kind of layers, or of all if kind is "".
+type requirement struct {
+	*schema.Requirement
+	kind string
+	ref  formula.Ref
+}
+
+// cell is a set of layers that are alike: layers of one group.
+type cell struct {
+	group, kind string
+	layers      []int
+}
+
+// in counts the layers from lo up to hi.
+func (c *cell) in(lo, hi int) int64 {
+	from, _ := slices.BinarySearch(c.layers, lo)
+	to, _ := slices.BinarySearch(c.layers, hi)
+	return int64(to - from)
+}
+
+// declareCache declares the formulas of the architecture's layers and those of
+// the rank accounting. Of folds, only those in wanted, or that these need, are
+// kept.
+func (p *Planner) declareCache(scope *formula.Scope) error {
+	c, l := &p.schema.Cache, p.arch.Layers
+	p.cache = &cache{Layers: l}
+	var errs diag.List
+	kinds := map[string]*schema.Kind{} // in use
+	for _, name := range schema.Keys(l.Groups) {
+		g := l.Groups[name]
+		kind := c.Kinds[g.Kind]
+		if kind == nil {
+			errs = append(errs, didYouMean(diag.Errorf(g.Pos, "there is no kind %q of layers", g.Kind), g.Kind, schema.Keys(c.Kinds)))
+			continue
+		}
+		kinds[g.Kind] = kind
+		for _, field := range schema.Keys(g.Fields) {
+			if _, ok := kind.Fields[field]; !ok {
+				errs = append(errs, didYouMean(diag.Errorf(g.Fields[field].Pos, "layers of kind %s have no field %s", g.Kind, field), field, schema.Keys(kind.Fields)))
+			}
+		}
+		for _, field := range schema.Keys(kind.Fields) {
+			if _, ok := g.Fields[field]; !ok && kind.Fields[field].Default.IsZero() {
+				errs = append(errs, diag.Errorf(g.Pos, "group %s lacks %s: %s", name, field, kind.Fields[field].Doc))
+			}
+		}
+		if !g.Where.IsZero() {
+			scope.Formula(wherePrefix+name, SourceOf(g.Where), formula.Bool)
+		}
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+
+	scope.Formula(layersVar, SourceOf(l.Count), formula.Num)
+	for _, name := range []string{layerVar, stageVar, ioUnits, ioPart} {
+		scope.Input(name, formula.Num, diag.Pos{})
+	}
+	for _, name := range []string{groupVar, kindVar, perVar} {
+		scope.Input(name, formula.Str, diag.Pos{})
+	}
+	p.declareFields(scope)
+	declareKinds(scope, kinds)
+	addFormulas(scope, c.Let, formula.Any)
+	for _, name := range schema.Keys(c.Tables) {
+		table(scope, name, c.Tables[name])
+	}
+	for i := range c.Folds {
+		f := &c.Folds[i]
+		if p.computed[f.Name] {
+			continue
+		}
+		scope.Input(f.Name, formula.Num, diag.Pos{})
+		scope.Formula(foldPrefix+f.Name, SourceOf(f.Of), formula.Num)
+		for _, name := range schema.Keys(f.Set) {
+			scope.Formula(foldPrefix+f.Name+"."+name, SourceOf(f.Set[name]), formula.Any)
+		}
+	}
+	p.declareRequires(scope, "", c.Requires)
+	for _, name := range schema.Keys(kinds) {
+		p.declareRequires(scope, name, kinds[name].Requires)
+	}
+	return nil
+}
+
+// declareFields declares the fields of groups, each as layer_x for the group
+// of the layer at hand.
+func (p *Planner) declareFields(scope *formula.Scope) {
+	fields := map[string]map[string]schema.Formula{}
+	types := map[string]formula.Kind{}
+	for _, kind := range p.schema.Cache.Kinds {
+		for name, f := range kind.Fields {
+			fields[name], types[name] = map[string]schema.Formula{}, paramKinds[f.Type]
+		}
+	}
+	for name, g := range p.arch.Layers.Groups {
+		for field, f := range p.schema.Cache.Kinds[g.Kind].Fields {
+			if own, ok := g.Fields[field]; ok {
+				fields[field][name] = own
+			} else {
+				fields[field][name] = f.Default
+			}
+		}
+	}
+	for _, name := range schema.Keys(fields) {
+		if len(fields[name]) == 0 {
+			scope.Input("layer_"+name, types[name], diag.Pos{})
+			continue
+		}
+		tableOf(scope, "group_"+name, fields[name], types[name])
+		scope.Formula("layer_"+name, formula.Source{Text: "group_" + name + "[" + groupVar + "]"}, types[name])
+	}
+}
+
+// declareKinds declares the formulas of kinds as tables by kind.
+func declareKinds(scope *formula.Scope, kinds map[string]*schema.Kind) {
+	pages, grows, bound := map[string]schema.Formula{}, map[string]schema.Formula{}, map[string]schema.Formula{}
+	windowed, bytes := map[string]schema.Formula{}, map[string]schema.Formula{}
+	for _, name := range schema.Keys(kinds) {
+		k := kinds[name]
+		pages[name], grows[name], bound[name] = k.Pages, k.Grows, k.Bound
+		windowed[name] = schema.Formula{Text: strconv.FormatBool(k.Windowed)}
+		var parts []string
+		for _, part := range schema.Keys(k.Parts) {
+			parts = append(parts, partName(name, part))
+			scope.Formula(partName(name, part), SourceOf(k.Parts[part]), formula.Num)
+		}
+		bytes[name] = schema.Formula{Text: "0"}
+		if len(parts) > 0 {
+			bytes[name] = schema.Formula{Text: strings.Join(parts, " + ")}
+		}
+	}
+	tableOf(scope, "kind_pages", pages, formula.Num)
+	tableOf(scope, "kind_grows", grows, formula.Bool)
+	tableOf(scope, "kind_bound", bound, formula.Num)
+	tableOf(scope, "kind_windowed", windowed, formula.Bool)
+	tableOf(scope, "kind_bytes", bytes, formula.Num)
+	for name, kind := range map[string]formula.Kind{"pages": formula.Num, "grows": formula.Bool, "bound": formula.Num} {
+		scope.Formula("layer_"+name, formula.Source{Text: "kind_" + name + "[" + kindVar + "]"}, kind)
+	}
+	scope.Formula(layerUnit, formula.Source{Text: "kind_bytes[" + kindVar + "]"}, formula.Num)
+}
+
+// partName is the name of the bytes of a part of a layer.
+func partName(kind, part string) string { return kind + "_" + part }
+
+func (p *Planner) declareRequires(scope *formula.Scope, kind string, list []schema.Requirement) {
+	for i := range list {
+		scope.Formula(fmt.Sprintf("%s%s.%d", requirePrefix, kind, i), SourceOf(list[i].Require), formula.Bool)
+		p.cache.requires = append(p.cache.requires, requirement{&list[i], kind, 0})
+	}
+}
+
+// linkCache finds, once the formulas are compiled, what is asked often.
+func (p *Planner) linkCache(wanted []string) {
+	counts := map[string]int{}
+	for i := range p.cache.requires {
+		r := &p.cache.requires[i]
+		r.ref, _ = p.prog.Ref(fmt.Sprintf("%s%s.%d", requirePrefix, r.kind, counts[r.kind]))
+		counts[r.kind]++
+	}
+	p.cache.byLayer = map[string]bool{}
+	for name, g := range p.arch.Layers.Groups {
+		for field := range p.schema.Cache.Kinds[g.Kind].Fields {
+			src := p.arch.Layers.Groups[name].Fields[field]
+			p.cache.byLayer[name] = p.cache.byLayer[name] || p.readsLayer(src.Text)
+		}
+	}
+	// Of the folds, those that are wanted, and those that these need.
+	need := map[string]bool{}
+	add := func(name string) {
+		need[name] = true
+		if ref, ok := p.prog.Ref(name); ok {
+			for _, input := range p.prog.Inputs(ref) {
+				need[input] = true
+			}
+		}
+	}
+	for _, name := range append(wanted, pageBytes, ioCount) {
+		add(name)
+	}
+	folds := p.schema.Cache.Folds
+	for i := len(folds) - 1; i >= 0; i-- {
+		if need[folds[i].Name] && !p.computed[folds[i].Name] {
+			add(foldPrefix + folds[i].Name)
+			p.cache.folds = append(p.cache.folds, &folds[i])
+		}
+	}
+	slices.Reverse(p.cache.folds)
+}
+
+// readsLayer reports whether a formula depends on the layer's number.
+func (p *Planner) readsLayer(text string) bool {
+	for _, name := range formula.Names(text) {
+		if name == layerVar {
+			return true
+		}
+		if ref, ok := p.prog.Ref(name); ok && slices.Contains(p.prog.Inputs(ref), layerVar) {
+			return true
+		}
+	}
+	return false
+}
+
+func didYouMean(d *diag.Diag, word string, known []string) *diag.Diag {
+	if hint := diag.DidYouMean(word, known); hint != "" {
+		return d.WithHint("%s", hint)
+	}
+	return d.WithHint("want one of %s", strings.Join(known, ", "))
+}
+
+// layersOf finds which layers the groups of the model at hand have.
+func (p *Planner) layersOf(req *Request) ([]cell, error) {
+	if p.cache.model == req.Model && p.cache.cells != nil {
+		return p.cache.cells, nil
+	}
+	n, err := p.whole(layersVar)
+	if err != nil {
+		return nil, p.missing(req, err)
+	}
+	if n < 1 || n > maxLayers {
+		return nil, diag.Errorf(p.arch.Layers.Count.Pos, "%s is %d: want 1 to %d layers", p.arch.Layers.Count.Text, n, maxLayers)
+	}
+	groups := schema.Keys(p.arch.Layers.Groups)
+	shared := map[string]int{} // cells of groups whose layers are alike
+	var cells []cell
+	for layer := range int(n) {
+		p.set(layerVar, config.GoValue(int64(layer)))
+		found := false
+		for _, name := range groups {
+			g := p.arch.Layers.Groups[name]
+			if ref, ok := p.prog.Ref(wherePrefix + name); ok {
+				yes, err := p.frame.Bool(ref)
+				if err != nil {
+					return nil, p.missing(req, err)
+				}
+				if !yes {
+					continue
+				}
+			}
+			found = true
+			i, ok := shared[name]
+			if !ok || p.cache.byLayer[name] {
+				i = len(cells)
+				shared[name] = i
+				cells = append(cells, cell{group: name, kind: g.Kind})
+			}
+			cells[i].layers = append(cells[i].layers, layer)
+		}
+		if !found {
+			return nil, diag.Errorf(diag.Pos{File: req.Model.File}, "layer %d is in none of the groups of %s: %s", layer, p.arch.Name, strings.Join(groups, ", "))
+		}
+	}
+	p.cache.model, p.cache.cells = req.Model, cells
+	return cells, nil
+}
+
+// missing adds to an error of a formula which parameter a model lacks.
+func (p *Planner) missing(req *Request, err error) error {
+	for _, param := range p.arch.Params {
+		if _, ok := req.Model.Params[param.Name]; !ok && strings.Contains(err.Error(), strconv.Quote(param.Name)+" was not given") {
+			return diag.Errorf(diag.Pos{File: req.Model.File}, "%s is missing: %s needs it", param.Name, p.arch.Name)
+		}
+	}
+	return err
+}
+
+// enter makes a cell the one that formulas speak of.
+func (p *Planner) enter(c *cell) {
+	p.set(layerVar, config.GoValue(int64(c.layers[0])))
+	p.set(groupVar, config.GoValue(c.group))
+	p.set(kindVar, config.GoValue(c.kind))
+	p.set(perVar, config.GoValue(p.schema.Cache.Kinds[c.kind].Per))
+}
+
+// whole gives a value that must be a whole number and not negative.
+func (p *Planner) whole(name string) (int64, error) {
+	ref, _ := p.prog.Ref(name)
+	v, err := p.frame.Num(ref)
+	if err != nil {
+		return 0, err
+	}
+	n, ok := v.Int64()
+	if !ok || n < 0 {
+		src := p.origin(ref)
+		d := diag.Errorf(src.Pos, "%s is %s: want a whole number, 0 or more", name, v)
+		d.Source, d.Caret = src.Text, 1
+		return 0, d
+	}
+	return n, nil
+}
+
+// require checks the requirements of a kind of layers, or the general ones.
+func (p *Planner) require(req *Request, kind, group string, warnings *diag.List) error {
+	for _, r := range p.cache.requires {
+		if r.kind != kind {
+			continue
+		}
+		ok, err := p.frame.Bool(r.ref)
+		if err != nil {
+			return p.missing(req, err)
+		}
+		if ok {
+			continue
+		}
+		msg := r.Message
+		if op, left, right, ok, err := p.frame.Sides(r.ref); ok && err == nil && left.Value.Kind == formula.Num {
+			msg = fmt.Sprintf("%s: %s must be %s %s", msg, side(left), op, side(right))
+		}
+		if group != "" {
+			msg = "layers " + group + ": " + msg
+		}
+		if !r.Warn {
+			return diag.Errorf(req.label(), "%s", msg)
+		}
+		warnings.Add(diag.Warnf(req.label(), "%s", msg))
+	}
+	return nil
+}
+
+// rate is what a cell has of each of its layers.
+type rate struct {
+	*cell
+	page  int64   // bytes of a page
+	pages int64   // of a request
+	ios   int64   // that move one page of each request's
+	parts []int64 // bytes of the parts of a page
+}
+
+// rates evaluates the cells.
+func (p *Planner) rates(req *Request, cells []cell, warnings *diag.List) ([]rate, error) {
+	covers := p.schema.Cache.Covers[req.Config.Values[patternField].Str]
+	p.set(ioUnits, config.GoValue(int64(1)))
+	seen := map[string]bool{}
+	var list []rate
+	for i := range cells {
+		c := &cells[i]
+		p.enter(c)
+		if !seen[c.group] || p.cache.byLayer[c.group] {
+			seen[c.group] = true
+			if err := p.require(req, c.kind, c.group, warnings); err != nil {
+				return nil, err
+			}
+		}
+		r := rate{cell: c}
+		var err error
+		for _, v := range []struct {
+			dst  *int64
+			name string
+		}{{&r.page, pageBytes}, {&r.pages, layerPages}, {&r.ios, ioCount}} {
+			if *v.dst, err = p.whole(v.name); err != nil {
+				return nil, p.missing(req, err)
+			}
+		}
+		if covers == schema.CoversPart && r.page > 0 {
+			for _, part := range schema.Keys(p.schema.Cache.Kinds[c.kind].Parts) {
+				n, err := p.part(c, part)
+				if err != nil {
+					return nil, err
+				}
+				r.parts = append(r.parts, n)
+			}
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+// part gives the bytes of a part of a page.
+func (p *Planner) part(c *cell, part string) (int64, error) {
+	n, err := p.whole(partName(c.kind, part))
+	if err != nil {
+		return 0, err
+	}
+	p.set(ioPart, config.GoValue(n))
+	return p.whole(ioPartBytes)
+}
+
+// stage is a pipeline stage with its IOs.
+type stage struct {
+	number, lo, hi int // layers from lo up to hi
+	ios            []io
+	bytes          int64 // that all IOs move
+}
+
+// io is one size of IOs: of the layers of one or several groups.
+type io struct {
+	bytes, count int64
+	groups       []string
+	shares       []share
+}
+
+// share is what a group has of the IOs of one size: an IO is the sum over terms,
+// and there are units of it for each page.
+type share struct {
+	terms []term
+	units int64
+	part  string // if it is a part of a layer
+}
+
+// term is n layers of a cell.
+type term struct {
+	rate *rate
+	n    int64
+}
+
+// stages finds the IOs of the pipeline stages that are asked for.
+func (p *Planner) stages(req *Request, rates []rate) ([]stage, error) {
+	pp, _ := req.Config.Values[stagesField].Num.Int64()
+	ends := make([]int, pp+1)
+	for i := range ends {
+		p.set(stageVar, config.GoValue(int64(i)))
+		first, err := p.whole(firstVar)
+		if err != nil {
+			return nil, err
+		}
+		ends[i] = int(first)
+	}
+	choice := req.Config.Values[stageField]
+	if n, ok := choice.Num.Int64(); choice.Kind == formula.Num && ok && n >= pp {
+		return nil, choice.Origin.Errorf("there is no stage %d: there are %d, counted from 0", n, pp)
+	}
+	var all []stage
+	for s := range int(pp) {
+		if n, _ := choice.Num.Int64(); choice.Kind == formula.Num && int64(s) != n {
+			continue
+		}
+		st := stage{number: s, lo: ends[s], hi: ends[s+1]}
+		if err := st.fill(p.schema.Cache.Covers[req.Config.Values[patternField].Str], p.schema.Cache.Kinds, rates); err != nil {
+			return nil, diag.Errorf(req.label(), "the bytes of stage %d do not fit in 64 bits", s)
+		}
+		if choice.Str == stageLargest && len(all) > 0 {
+			if st.bytes > all[0].bytes {
+				all[0] = st
+			}
+			continue
+		}
+		all = append(all, st)
+	}
+	return all, nil
+}
+
+// fill finds the stage's IOs, those of one size together.
+func (st *stage) fill(covers string, kinds map[string]*schema.Kind, rates []rate) error {
+	at := map[string]int{} // shares that cover a whole group, by group and pages
+	type sized struct {
+		share
+		bytes, count int64
+		group        string
+	}
+	var list []sized
+	var sum total
+	for i := range rates {
+		r := &rates[i]
+		n := r.in(st.lo, st.hi)
+		if n == 0 || r.page == 0 || r.ios == 0 {
+			continue
+		}
+		switch covers {
+		case schema.CoversStage:
+			key := fmt.Sprint(r.group, " ", r.pages)
+			j, ok := at[key]
+			if !ok {
+				j = len(list)
+				at[key] = j
+				list = append(list, sized{share: share{units: 1}, count: r.ios, group: r.group})
+			}
+			list[j].terms = append(list[j].terms, term{r, n})
+			list[j].bytes = sum.add(list[j].bytes, sum.mul(n, r.page))
+		case schema.CoversPart:
+			for k, part := range schema.Keys(kinds[r.kind].Parts) {
+				list = append(list, sized{share{[]term{{r, 1}}, n, part}, r.parts[k], sum.mul(r.ios, n), r.group})
+			}
+		default:
+			list = append(list, sized{share{[]term{{r, 1}}, n, ""}, r.page, sum.mul(r.ios, n), r.group})
+		}
+	}
+	for _, s := range list {
+		if s.bytes == 0 {
+			continue
+		}
+		st.bytes = sum.add(st.bytes, sum.mul(s.bytes, s.count))
+		i := slices.IndexFunc(st.ios, func(o io) bool { return o.bytes == s.bytes })
+		if i < 0 {
+			i = len(st.ios)
+			st.ios = append(st.ios, io{bytes: s.bytes})
+		}
+		o := &st.ios[i]
+		o.count = sum.add(o.count, s.count)
+		o.shares = append(o.shares, s.share)
+		name := s.group
+		if s.part != "" && len(list) > 1 {
+			name += "." + s.part
+		}
+		if !slices.Contains(o.groups, name) {
+			o.groups = append(o.groups, name)
+		}
+	}
+	for i := range st.ios {
+		st.ios[i].groups = shorten(st.ios[i].groups, st.ios)
+	}
+	return sum.err
+}
+
+// shorten names all parts of a group by the group's name alone, where no other
+// IO has one of its parts.
+func shorten(names []string, all []io) []string {
+	var out []string
+	for _, name := range names {
+		group, _, _ := strings.Cut(name, ".")
+		elsewhere := 0
+		for _, o := range all {
+			if slices.ContainsFunc(o.groups, func(n string) bool { return n == group || strings.HasPrefix(n, group+".") }) {
+				elsewhere++
+			}
+		}
+		if elsewhere == 1 {
+			name = group
+		}
+		if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// total computes with whole numbers and remembers if one did not fit.
+type total struct{ err error }
+
+func (t *total) add(a, b int64) int64 { return t.keep(formula.Int(a).Add(formula.Int(b))) }
+func (t *total) mul(a, b int64) int64 { return t.keep(formula.Int(a).Mul(formula.Int(b))) }
+
+func (t *total) keep(v formula.Rat, err error) int64 {
+	if err != nil {
+		t.err = err
+	}
+	return v.Num()
+}
+
+// fold computes a value made of all layers, or of those of the stage.
+func (p *Planner) fold(f *schema.Fold, cells []cell, lo, hi int) (formula.Rat, error) {
+	undo, err := p.standIn(f)
+	if err != nil {
+		return formula.Rat{}, err
+	}
+	defer undo()
+	var v formula.Rat
+	for i := range cells {
+		c := &cells[i]
+		n := int64(len(c.layers))
+		if f.Over == schema.OverStage {
+			n = c.in(lo, hi)
+		}
+		if n == 0 {
+			continue
+		}
+		one, err := p.foldOne(f, c)
+		if err != nil {
+			return v, err
+		}
+		if f.Fold == schema.FoldMax {
+			if v.Cmp(one) < 0 {
+				v = one
+			}
+			continue
+		}
+		if one, err = one.Mul(formula.Int(n)); err == nil {
+			v, err = v.Add(one)
+		}
+		if err != nil {
+			return v, diag.Errorf(f.Of.Pos, "%s does not fit in 64 bits", f.Name)
+		}
+	}
+	return v, nil
+}
+
+// foldOne gives what one layer of a cell has of a fold.
+func (p *Planner) foldOne(f *schema.Fold, c *cell) (formula.Rat, error) {
+	p.enter(c)
+	ref, _ := p.prog.Ref(foldPrefix + f.Name)
+	return p.frame.Num(ref)
+}
+
+// standIn sets the values that stand in for others in a fold; undo takes them
+// back.
+func (p *Planner) standIn(f *schema.Fold) (undo func(), err error) {
+	values := map[formula.Ref]formula.Value{}
+	for _, name := range schema.Keys(f.Set) {
+		from, _ := p.prog.Ref(foldPrefix + f.Name + "." + name)
+		to, ok := p.prog.Ref(name)
+		if !ok {
+			return nil, diag.Errorf(f.Set[name].Pos, "there is no value %s", name)
+		}
+		if values[to], err = p.frame.Eval(from); err != nil {
+			return nil, err
+		}
+	}
+	for ref, v := range values {
+		p.frame.Set(ref, v)
+	}
+	return func() {
+		for ref := range values {
+			p.frame.Unset(ref)
+		}
+	}, nil
+}
+
+// expand gives a request for each IO size of each stage, with the facts that
+// its plan has; of another accounting than that of ranks, one request.
+func (p *Planner) expand(req *Request) ([]*Request, diag.List, error) {
+	var warnings diag.List
+	p.load(req)
+	if err := p.archRequires(req, &warnings); err != nil {
+		return nil, nil, err
+	}
+	if p.cache == nil {
+		return []*Request{req}, warnings, nil
+	}
+	if p.rank {
+		if err := p.require(req, "", "", &warnings); err != nil {
+			return nil, nil, err
+		}
+	}
+	cells, err := p.layersOf(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	facts := map[string]formula.Value{}
+	fold := func(over string, facts map[string]formula.Value, lo, hi int) error {
+		for _, f := range p.cache.folds {
+			if (f.Over == schema.OverStage) != (over == schema.OverStage) {
+				continue
+			}
+			v, err := p.fold(f, cells, lo, hi)
+			if err != nil {
+				return p.missing(req, err)
+			}
+			facts[f.Name] = formula.Value{Kind: formula.Num, Num: v}
+			p.set(f.Name, facts[f.Name])
+		}
+		return nil
+	}
+	if err := fold("", facts, 0, 0); err != nil {
+		return nil, nil, err
+	}
+	if !p.rank {
+		one := *req
+		one.facts = facts
+		return []*Request{&one}, warnings, nil
+	}
+	rates, err := p.rates(req, cells, &warnings)
+	if err != nil {
+		return nil, nil, err
+	}
+	stages, err := p.stages(req, rates)
+	if err != nil {
+		return nil, nil, err
+	}
+	var all []*Request
+	for i := range stages {
+		st := &stages[i]
+		if len(st.ios) == 0 {
+			warnings.Add(diag.Warnf(req.label(), "pipeline stage %d (%s) holds no cache", st.number, st.layers()))
+			continue
+		}
+		own := maps.Clone(facts)
+		if err := fold(schema.OverStage, own, st.lo, st.hi); err != nil {
+			return nil, nil, err
+		}
+		for j := range st.ios {
+			one := *req
+			one.stage, one.io = st, &st.ios[j]
+			one.facts = maps.Clone(own)
+			for name, n := range map[string]int64{stageVar: int64(st.number), blockFact: st.ios[j].bytes, batchFact: st.ios[j].count, rankFact: st.bytes} {
+				one.facts[name] = config.GoValue(n)
+			}
+			all = append(all, &one)
+		}
+	}
+	if len(all) == 0 {
+		return nil, nil, diag.Errorf(req.label(), "there is no cache to move").WithHint("no layer of the stage holds any")
+	}
+	return all, warnings, nil
+}
+
+// layers names the layers of a stage.
+func (st *stage) layers() string {
+	switch st.hi - st.lo {
+	case 0:
+		return "no layers"
+	case 1:
+		return fmt.Sprintf("layer %d", st.lo)
+	}
+	return fmt.Sprintf("layers %d to %d", st.lo, st.hi-1)
+}
+
+// archRequires checks what an architecture requires of its parameters.
+func (p *Planner) archRequires(req *Request, warnings *diag.List) error {
+	for i := range p.arch.Requires {
+		r := &p.arch.Requires[i]
+		ref, _ := p.prog.Ref(fmt.Sprintf("%s%d", archPrefix, i))
+		ok, err := p.frame.Bool(ref)
+		if err != nil {
+			return p.missing(req, err)
+		}
+		if ok {
+			continue
+		}
+		if !r.Warn {
+			return diag.Errorf(diag.Pos{File: req.Model.File}, "%s", r.Message)
+		}
+		warnings.Add(diag.Warnf(diag.Pos{File: req.Model.File}, "%s", r.Message))
+	}
+	return nil
+}
+
+const archPrefix = "architecture."

@@ -1,0 +1,174 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"kvbench/engine/config"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// fact completes the step of a value that is made of layers: what each group
+// has of it, one step each. It reports whether the value is such a one.
+func (x *explainer) fact(s *Step) (bool, error) {
+	if x.cache == nil {
+		return false, nil
+	}
+	if i := slices.IndexFunc(x.cache.folds, func(f *schema.Fold) bool { return f.Name == s.Name }); i >= 0 {
+		return true, x.foldStep(s, x.cache.folds[i])
+	}
+	if x.plan.Rank() {
+		switch s.Name {
+		case blockFact:
+			return true, x.blockStep(s)
+		case batchFact:
+			return true, x.batchStep(s)
+		case rankFact:
+			return true, x.rankStep(s)
+		}
+	}
+	return false, nil
+}
+
+// foldStep shows the sum, or the greatest, over the layers of each group.
+func (x *explainer) foldStep(s *Step, f *schema.Fold) error {
+	undo, err := x.standIn(f)
+	if err != nil {
+		return err
+	}
+	defer undo()
+	x.stood = f.Set
+	defer func() { x.stood = nil }()
+	lo, hi, where := 0, maxLayers, "all layers"
+	if f.Over == schema.OverStage && x.plan.Rank() {
+		st := x.plan.Request.stage
+		lo, hi, where = st.lo, st.hi, st.layers()
+	}
+	word, sign := "sum", " + "
+	if f.Fold == schema.FoldMax {
+		word, sign = "greatest", ", "
+	}
+	s.Formula = fmt.Sprintf("%s of %s over %s", word, f.Of.Text, where)
+	s.Origin = f.Of.Pos.String()
+	var values []string
+	for i := range x.cache.cells {
+		c := &x.cache.cells[i]
+		n := c.in(lo, hi)
+		if n == 0 {
+			continue
+		}
+		v, err := x.foldOne(f, c)
+		if err != nil {
+			return err
+		}
+		if f.Fold != schema.FoldMax {
+			values = append(values, fmt.Sprintf("%d * %s", n, v))
+		} else {
+			values = append(values, v.String())
+		}
+		ref, _ := x.prog.Ref(foldPrefix + f.Name)
+		part, err := x.groupStep(c, n, ref)
+		if err != nil {
+			return err
+		}
+		s.Parts = append(s.Parts, part)
+	}
+	s.Values = strings.Join(values, sign)
+	return nil
+}
+
+// groupStep explains a value in a cell, n of whose layers count.
+func (x *explainer) groupStep(c *cell, n int64, ref formula.Ref) (*Step, error) {
+	x.enter(c)
+	s, err := x.stepOf(ref)
+	if err != nil {
+		return nil, err
+	}
+	s.Name = strings.TrimPrefix(s.Name, foldPrefix)
+	if n == 1 {
+		s.Name += fmt.Sprintf(" in a %s layer", c.group)
+	} else {
+		s.Name += fmt.Sprintf(" in each of %d %s layers", n, c.group)
+	}
+	return s, nil
+}
+
+// blockStep shows what the bytes of an IO are made of.
+func (x *explainer) blockStep(s *Step) error {
+	sh := x.plan.Request.io.shares[0]
+	st := x.plan.Request.stage
+	var values []string
+	for _, t := range sh.terms {
+		name := pageBytes
+		if sh.part != "" {
+			n, err := x.part(t.rate.cell, sh.part)
+			if err != nil {
+				return err
+			}
+			name = ioPartBytes
+			values = append(values, fmt.Sprint(n))
+		} else {
+			values = append(values, fmt.Sprintf("%d * %d", t.n, t.rate.page))
+		}
+		x.enter(t.rate.cell)
+		ref, _ := x.prog.Ref(name)
+		part, err := x.groupStep(t.rate.cell, t.n, ref)
+		if err != nil {
+			return err
+		}
+		s.Parts = append(s.Parts, part)
+	}
+	s.Formula = fmt.Sprintf("a page of %s in stage %d (%s)", x.plan.Group(), st.number, st.layers())
+	if sh.part != "" || len(sh.terms) == 1 && sh.terms[0].n == 1 {
+		s.Formula = fmt.Sprintf("a page of one layer of %s in stage %d (%s)", x.plan.Group(), st.number, st.layers())
+	}
+	s.Values = strings.Join(values, " + ")
+	s.Origin = x.covers()
+	return nil
+}
+
+// covers says what an IO covers.
+func (x *explainer) covers() string {
+	v := x.plan.Request.Config.Values[patternField]
+	return fmt.Sprintf("%s %s, %s", patternField, v.Text(), v.Origin)
+}
+
+// batchStep shows how many IOs each group has.
+func (x *explainer) batchStep(s *Step) error {
+	var values []string
+	for _, sh := range x.plan.Request.io.shares {
+		c := sh.terms[0].rate.cell
+		x.enter(c)
+		x.set(ioUnits, config.GoValue(sh.units))
+		ref, _ := x.prog.Ref(ioCount)
+		step, err := x.stepOf(ref)
+		if err != nil {
+			return err
+		}
+		step.Name += " of " + c.group
+		if sh.part != "" {
+			step.Name += "." + sh.part
+		}
+		values = append(values, step.Value.Text())
+		s.Parts = append(s.Parts, step)
+	}
+	s.Formula = "sum of " + ioCount + " over the groups"
+	s.Values = strings.Join(values, " + ")
+	s.Origin = x.covers()
+	return nil
+}
+
+// rankStep shows what the IOs of all sizes move.
+func (x *explainer) rankStep(s *Step) error {
+	var values []string
+	for _, o := range x.plan.Request.stage.ios {
+		values = append(values, fmt.Sprintf("%d * %d", o.bytes, o.count))
+	}
+	st := x.plan.Request.stage
+	s.Formula = fmt.Sprintf("sum of %s * %s over the sizes of IOs in stage %d (%s)", blockFact, batchFact, st.number, st.layers())
+	s.Values = strings.Join(values, " + ")
+	s.Origin = x.covers()
+	return nil
+}

@@ -1,0 +1,87 @@
+package report
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"strconv"
+	"text/tabwriter"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/plan"
+	"kvbench/engine/schema"
+)
+
+// QuantitiesTable writes the quantities of plans, each with its unit and what it
+// is, below the view's values.
+func QuantitiesTable(w io.Writer, view schema.View, plans []*plan.Plan) error {
+	for i, pl := range plans {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "Model: %s\n", diag.Printable(model(pl)))
+		if err := Rows(w, view, pl); err != nil {
+			return err
+		}
+		fmt.Fprintln(w)
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		for _, q := range pl.Quantities {
+			size := ""
+			if len(q.Unit) > 0 && q.Unit[0] == 'B' {
+				size = Bytes(q.Value)
+			}
+			fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\n", q.Name, q.Value, q.Unit, size, q.Doc)
+		}
+		if err := t.Flush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// QuantitiesJSON writes the quantities of plans as an array of objects, with
+// what they are of.
+func QuantitiesJSON(w io.Writer, plans []*plan.Plan) error {
+	type quantity struct {
+		Value int64  `json:"value"`
+		Unit  string `json:"unit"`
+		Doc   string `json:"doc"`
+	}
+	list := make([]map[string]any, len(plans))
+	for i, pl := range plans {
+		all := map[string]quantity{}
+		for _, q := range pl.Quantities {
+			all[q.Name] = quantity{q.Value, q.Unit, q.Doc}
+		}
+		config := map[string]any{}
+		for name, v := range pl.Request.Config.Values {
+			config[name] = native(v.Value)
+		}
+		obj := map[string]any{keyFile: nil, keyModel: model(pl), "config": config, "quantities": all}
+		if file := pl.Request.Config.File; file != "" {
+			obj[keyFile] = file
+		}
+		if pl.Rank() {
+			obj[keyStage], obj[keyGroup] = pl.Stage(), pl.Group()
+		}
+		list[i] = obj
+	}
+	return encode(w, list)
+}
+
+// QuantitiesCSV writes the quantities of plans, one in each row.
+func QuantitiesCSV(w io.Writer, plans []*plan.Plan) error {
+	out := csv.NewWriter(w)
+	out.Write([]string{keyFile, keyModel, keyStage, keyGroup, "quantity", "value", "unit"})
+	for _, pl := range plans {
+		row := []string{pl.Request.Config.File, model(pl), "", ""}
+		if pl.Rank() {
+			row[2], row[3] = strconv.Itoa(pl.Stage()), pl.Group()
+		}
+		for _, q := range pl.Quantities {
+			out.Write(append(row[:4:4], q.Name, strconv.FormatInt(q.Value, 10), q.Unit))
+		}
+	}
+	out.Flush()
+	return out.Error()
+}

@@ -1,0 +1,125 @@
+package schema
+
+import "kvbench/engine/diag"
+
+// Cache is what is known of the caches of serving engines: kinds of layers,
+// and the formulas of the rank accounting.
+type Cache struct {
+	Kinds    map[string]*Kind              `json:"kinds"`
+	Let      map[string]Formula            `json:"let"`
+	Tables   map[string]map[string]Formula `json:"tables"`
+	Requires []Requirement                 `json:"requires"`
+	// Covers says what an IO covers, for each access pattern: [CoversStage],
+	// [CoversLayer] or [CoversPart].
+	Covers map[string]string `json:"covers"`
+	Folds  []Fold            `json:"folds"`
+}
+
+// What one IO covers.
+const (
+	CoversStage = "stage" // all layers of a group in the stage
+	CoversLayer = "layer"
+	CoversPart  = "part" // of a layer
+)
+
+// Kind is a kind of layers.
+type Kind struct {
+	Doc    string               `json:"doc"`
+	Fields map[string]KindField `json:"fields"`
+	// Per says what the parts are bytes of.
+	Per      string             `json:"per"`
+	Parts    map[string]Formula `json:"parts"`
+	Pages    Formula            `json:"pages"`
+	Grows    Formula            `json:"grows"`
+	Bound    Formula            `json:"bound"`
+	Windowed bool               `json:"windowed"`
+	Requires []Requirement      `json:"requires"`
+}
+
+// KindField is what a group of a kind must give, unless there is a default.
+type KindField struct {
+	Doc     string  `json:"doc"`
+	Type    string  `json:"type"` // number, string, bool
+	Default Formula `json:"default,omitzero"`
+}
+
+// Group is a group of layers of an architecture.
+type Group struct {
+	Kind  string   `json:"kind"`
+	Pos   diag.Pos `json:"pos,omitzero"` // of the kind
+	Where Formula  `json:"where,omitzero"`
+	// Fields are those of the kind.
+	Fields map[string]Formula `json:"fields"`
+}
+
+// Layers is what an architecture says of its cache layer by layer.
+type Layers struct {
+	Count  Formula           `json:"layers"`
+	Groups map[string]*Group `json:"groups"`
+}
+
+// Requirement is a condition that must hold.
+type Requirement struct {
+	Require Formula `json:"require"`
+	Message string  `json:"message"`
+	Warn    bool    `json:"warn,omitempty"`
+}
+
+// Fold is a value made of all layers.
+type Fold struct {
+	Name string  `json:"name"`
+	Of   Formula `json:"of"`
+	// Fold is sum or max.
+	Fold string `json:"fold"`
+	// Over is stage, or model.
+	Over string `json:"over"`
+	// Set has values that stand in for others.
+	Set map[string]Formula `json:"set"`
+}
+
+// FoldMax and OverStage are the values of a [Fold] that are not the usual ones.
+const (
+	FoldMax   = "max"
+	OverStage = "stage"
+)
+
+func (c *Cache) eachFormula(f func([]string, *Formula)) {
+	for _, name := range Keys(c.Kinds) {
+		k, path := c.Kinds[name], []string{"kinds", name}
+		f(append(path, "pages"), &k.Pages)
+		f(append(path, "grows"), &k.Grows)
+		f(append(path, "bound"), &k.Bound)
+		eachIn(k.Parts, append(path, "parts"), f)
+		for _, field := range Keys(k.Fields) {
+			v := k.Fields[field]
+			f(append(path, "fields", field, "default"), &v.Default)
+			k.Fields[field] = v
+		}
+		eachRequirement(k.Requires, path, f)
+	}
+	eachIn(c.Let, []string{"let"}, f)
+	for _, name := range Keys(c.Tables) {
+		eachIn(c.Tables[name], []string{"tables", name}, f)
+	}
+	eachRequirement(c.Requires, nil, f)
+	for i := range c.Folds {
+		path := []string{"folds", index(i)}
+		f(append(path, "of"), &c.Folds[i].Of)
+		eachIn(c.Folds[i].Set, append(path, "set"), f)
+	}
+}
+
+func eachRequirement(list []Requirement, path []string, f func([]string, *Formula)) {
+	for i := range list {
+		f(append(path[:len(path):len(path)], "requires", index(i), "require"), &list[i].Require)
+	}
+}
+
+func (l *Layers) eachFormula(f func([]string, *Formula)) {
+	f([]string{"cache", "layers"}, &l.Count)
+	for _, name := range Keys(l.Groups) {
+		g, path := l.Groups[name], []string{"cache", "groups", name}
+		f(append(path, "where"), &g.Where)
+		eachIn(g.Fields, path, f)
+	}
+}
