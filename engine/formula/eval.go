@@ -28,8 +28,9 @@ type Frame struct {
 }
 
 type cell struct {
-	num  Rat
-	seen uint32
+	num    Rat
+	seen   uint32
+	listed bool // in Frame.computed
 }
 
 // NewFrame gives a frame in which nothing is set.
@@ -48,7 +49,7 @@ func (p *Program) NewFrame() *Frame {
 
 // Reset unsets everything.
 func (f *Frame) Reset() {
-	f.computed = f.computed[:0]
+	f.forget()
 	clear(f.misset)
 	if f.epoch++; f.epoch == 0 { // after four thousand million resets
 		clear(f.cells)
@@ -81,13 +82,52 @@ func (f *Frame) Set(r Ref, v Value) {
 
 // SetNum is [Frame.Set] for a number.
 func (f *Frame) SetNum(r Ref, v Rat) {
-	s := &f.p.slots[r]
-	if s.kind != Num || s.class == table || len(f.misset) > 0 {
+	if f.p.quick[r].kind != Num || len(f.misset) > 0 {
 		f.Set(r, Value{Kind: Num, Num: v})
 		return
 	}
 	f.forget()
-	f.cells[r] = cell{v, f.epoch}
+	f.cells[r] = cell{num: v, seen: f.epoch}
+}
+
+// Dependents gives what has to be forgotten when an input changes: all that
+// depends on it and is computed.
+func (f *Frame) Dependents(r Ref) []Ref {
+	depends := make([]int8, len(f.p.slots)) // 1 for yes, -1 for no
+	depends[r] = 1
+	var find func(i Ref) bool
+	find = func(i Ref) bool {
+		if depends[i] == 0 {
+			depends[i] = -1
+			for _, u := range f.p.slots[i].uses {
+				if find(u) {
+					depends[i] = 1
+				}
+			}
+		}
+		return depends[i] > 0
+	}
+	var list []Ref
+	for i := range f.p.slots {
+		if find(Ref(i)) && Ref(i) != r && f.p.slots[i].class == derived && !f.isSet(Ref(i)) {
+			list = append(list, Ref(i))
+		}
+	}
+	return list
+}
+
+// Change is [Frame.Set] for an input that has a value, with its
+// [Frame.Dependents]: nothing else is forgotten.
+func (f *Frame) Change(r Ref, v Value, dependents []Ref) {
+	s := &f.p.slots[r]
+	if c := &f.cells[r]; v.Kind != s.kind || c.seen != f.epoch || c.listed || len(f.misset) > 0 {
+		f.Set(r, v)
+		return
+	}
+	for _, d := range dependents {
+		f.cells[d].seen = 0
+	}
+	f.store(int32(r), s, v)
 }
 
 // Unset takes back what [Frame.Set] did.
@@ -100,7 +140,7 @@ func (f *Frame) Unset(r Ref) {
 // forget drops what was computed.
 func (f *Frame) forget() {
 	for _, i := range f.computed {
-		f.cells[i].seen = 0
+		f.cells[i].seen, f.cells[i].listed = 0, false
 	}
 	f.computed = f.computed[:0]
 }
@@ -120,9 +160,11 @@ func (f *Frame) Eval(r Ref) (Value, error) {
 
 // Num gives the value of r, which must be a number; see [Frame.Eval].
 func (f *Frame) Num(r Ref) (Rat, error) {
-	s := &f.p.slots[r]
-	if s.kind != Num || s.class == table {
+	if f.p.quick[r].kind != Num {
 		return Rat{}, f.notA(r, Num)
+	}
+	if c := &f.cells[r]; c.seen == f.epoch {
+		return c.num, nil
 	}
 	if err := f.ensure(r); err != nil {
 		return Rat{}, err
@@ -132,14 +174,14 @@ func (f *Frame) Num(r Ref) (Rat, error) {
 
 // Bool gives the value of r, which must be true or false; see [Frame.Eval].
 func (f *Frame) Bool(r Ref) (bool, error) {
-	s := &f.p.slots[r]
-	if s.kind != Bool || s.class == table {
+	q := &f.p.quick[r]
+	if q.kind != Bool {
 		return false, f.notA(r, Bool)
 	}
 	if err := f.ensure(r); err != nil {
 		return false, err
 	}
-	return f.bools[s.index], nil
+	return f.bools[q.index], nil
 }
 
 func (f *Frame) notA(r Ref, want Kind) error {
@@ -179,15 +221,7 @@ func (f *Frame) isSet(r Ref) bool {
 	if _, wrong := f.misset[int32(r)]; wrong {
 		return true
 	}
-	if f.cells[r].seen != f.epoch {
-		return false
-	}
-	for _, i := range f.computed {
-		if i == int32(r) {
-			return false
-		}
-	}
-	return true
+	return f.cells[r].seen == f.epoch && !f.cells[r].listed
 }
 
 // ensure makes the value of r known.
@@ -209,6 +243,18 @@ func (f *Frame) fill(i int32, at place) bool {
 	if f.err != nil {
 		return false
 	}
+	if q := &f.p.quick[i]; len(f.misset) == 0 && (q.num != nil || q.cond != nil) {
+		if q.num != nil {
+			f.cells[i].num = q.num(f)
+		} else {
+			f.bools[q.index] = q.cond(f)
+		}
+		if f.err != nil {
+			return false
+		}
+		f.note(i)
+		return true
+	}
 	s := &f.p.slots[i]
 	if len(f.misset) > 0 {
 		if kind, ok := f.misset[i]; ok {
@@ -223,18 +269,23 @@ func (f *Frame) fill(i int32, at place) bool {
 	case preset:
 		f.store(i, s, s.def)
 	default:
-		if s.kind == Num { // the usual kind, without the detour over a Value
-			f.cells[i].num = s.code.num(f)
-		} else {
-			f.store(i, s, f.run(&s.code))
-		}
+		f.store(i, s, f.run(&s.code))
 		if f.err != nil {
 			return false
 		}
 	}
-	f.cells[i].seen = f.epoch
-	f.computed = append(f.computed, i)
+	f.note(i)
 	return true
+}
+
+// note marks a slot as computed.
+func (f *Frame) note(i int32) {
+	c := &f.cells[i]
+	c.seen = f.epoch
+	if !c.listed {
+		c.listed = true
+		f.computed = append(f.computed, i)
+	}
 }
 
 // run evaluates code.

@@ -101,8 +101,28 @@ type Ref int32
 // many goroutines at once.
 type Program struct {
 	slots []slot
+	quick []quickSlot
 	names map[string]Ref
 	count [StrList + 1]int32 // how many slots there are of each kind
+}
+
+// quickSlot is what evaluation asks of a slot most, together in little memory.
+type quickSlot struct {
+	num   func(*Frame) Rat  // of a formula that yields a number
+	cond  func(*Frame) bool // of one that yields true or false
+	index int32
+	kind  Kind // Any for a table
+}
+
+func (s *slot) quick() quickSlot {
+	q := quickSlot{index: s.index, kind: s.kind}
+	switch s.class {
+	case table:
+		q.kind = Any
+	case derived:
+		q.num, q.cond = s.code.num, s.code.cond
+	}
+	return q
 }
 
 // slot is what one name stands for; the formulas of a table have slots
@@ -143,6 +163,10 @@ func (s *Scope) Compile() (*Program, error) {
 	if err := list.Err(); err != nil {
 		return nil, err
 	}
+	c.p.quick = make([]quickSlot, len(c.p.slots))
+	for r := range c.p.slots {
+		c.p.quick[r] = c.p.slots[r].quick()
+	}
 	return c.p, nil
 }
 
@@ -171,6 +195,7 @@ func (p *Program) With(name string, src Source, want Kind) (*Program, Ref, error
 	s := &q.slots[r]
 	s.index = q.count[s.kind]
 	q.count[s.kind]++
+	q.quick = append(slices.Clip(p.quick), s.quick())
 	return q, r, nil
 }
 

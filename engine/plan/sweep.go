@@ -121,7 +121,6 @@ type shape struct {
 	refs    []formula.Ref // of the axes; -1 where no formula knows one
 	pinned  []formula.Ref // formulas that depend on no other axis
 	changes map[formula.Ref]bool
-	flags   []flagSlot    // computed ones that axes change
 	limits  []formula.Ref // by index of the limit; -1 where it does not apply
 }
 
@@ -365,11 +364,6 @@ func (sp *sweepProgram) shapeOf(it *Item) *shape {
 			sh.changes[ref] = true
 		} else if sp.prog.Source(ref).Text != "" {
 			sh.pinned = append(sh.pinned, ref)
-		}
-	}
-	for _, s := range p.flags {
-		if sh.changes[s.ref] {
-			sh.flags = append(sh.flags, s)
 		}
 	}
 	sh.limits = make([]formula.Ref, len(p.bench.Limits))

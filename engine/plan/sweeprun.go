@@ -6,6 +6,7 @@ import (
 	"context"
 	stdio "io" // a plan has IOs of its own
 	"maps"
+	"math"
 	"runtime"
 	"slices"
 	"strconv"
@@ -404,12 +405,20 @@ type variant struct {
 	*Planner
 	err        error
 	quantities []formula.Ref
-	names      []string   // of the quantities
-	flags      []flagSlot // computed ones that axes change
+	names      []string // of the quantities
+	flags      []dynamicFlag
 	limits     []dynamicLimit
-	at         []int // the values of the axes in the frame
+	at         []int           // the values of the axes in the frame
+	depend     [][]formula.Ref // what depends on each axis
 	cells      []cellStep
 	keys       []cellStep
+}
+
+// dynamicFlag is a computed number that axes change, with its bounds.
+type dynamicFlag struct {
+	name   string
+	ref    formula.Ref
+	lo, hi int64
 }
 
 // dynamicLimit is a limit that axes decide on, or that is broken anyway.
@@ -424,6 +433,7 @@ type dynamicLimit struct {
 type cellStep struct {
 	lead   []byte
 	kind   formula.Kind // Any for the lead alone
+	plain  bool         // a number that is always shown
 	column *sweepColumn
 	axis   int // whose text is in texts, or -1
 	texts  [][]byte
@@ -511,10 +521,8 @@ func (wk *worker) point(point uint64) {
 			switch val := &it.Config.Axes[i].Values[d].Value; {
 			case val.Kind != v.prog.Kind(ref):
 				f.Unset(ref)
-			case val.Kind == formula.Num:
-				f.SetNum(ref, val.Num)
 			default:
-				f.Set(ref, *val)
+				f.Change(ref, *val, v.depend[i])
 			}
 		}
 	}
@@ -541,12 +549,9 @@ func (wk *worker) point(point uint64) {
 	}
 	for i := range v.flags {
 		s := &v.flags[i]
-		val, err := f.Eval(s.ref)
-		if err == nil {
-			err = v.inRange(*s, val)
-		}
-		if err != nil {
-			wk.fail(point, s.Name)
+		n, err := f.Num(s.ref)
+		if n, whole := n.Int64(); err != nil || !whole || n < s.lo || n > s.hi {
+			wk.fail(point, s.name)
 			return
 		}
 	}
@@ -592,34 +597,35 @@ func (wk *worker) fail(point uint64, what string) {
 // row writes the row that the frame holds; of a plan, where there is one.
 func (wk *worker) row(v *variant, pl *Plan, point uint64) bool {
 	c := wk.out
-	start := len(c.buf)
 	fail := func(name string) bool {
-		c.buf, c.keys = c.buf[:start], c.keys[:len(c.rows)*len(v.keys)]
+		c.keys = c.keys[:len(c.rows)*len(v.keys)]
 		wk.fail(point, name)
 		return false
 	}
+	buf := c.buf
 	for i := range v.cells {
 		s := &v.cells[i]
-		if c.buf = append(c.buf, s.lead...); s.kind == formula.Any {
-			continue
-		}
+		buf = append(buf, s.lead...)
 		if s.axis >= 0 {
-			c.buf = append(c.buf, s.texts[wk.digits[s.axis]]...)
+			buf = append(buf, s.texts[wk.digits[s.axis]]...)
 			continue
 		}
-		if s.kind == formula.Num && pl == nil && s.column.shown < 0 {
+		if s.plain && pl == nil {
 			if n, err := v.frame.Num(s.column.ref); err == nil {
 				if i, whole := n.Int64(); whole {
-					c.buf = strconv.AppendInt(c.buf, i, 10)
+					buf = strconv.AppendInt(buf, i, 10)
 					continue
 				}
 			}
+		}
+		if s.kind == formula.Any {
+			continue
 		}
 		val, err := v.valueOf(s.column, pl)
 		if err != nil {
 			return fail(s.column.name)
 		}
-		c.buf = wk.options.Format.Cell(c.buf, val)
+		buf = wk.options.Format.Cell(buf, val)
 	}
 	for i := range v.keys {
 		var key sortValue
@@ -636,7 +642,8 @@ func (wk *worker) row(v *variant, pl *Plan, point uint64) bool {
 		}
 		c.keys = append(c.keys, key)
 	}
-	c.rows = append(c.rows, chunkRow{len(c.buf), point})
+	c.buf = buf
+	c.rows = append(c.rows, chunkRow{len(buf), point})
 	return true
 }
 
@@ -716,10 +723,16 @@ func (wk *worker) variant() *variant {
 			v.frame.Set(ref, val)
 		}
 	}
+	v.depend = make([][]formula.Ref, len(sh.refs))
+	for i, ref := range sh.refs {
+		if ref >= 0 {
+			v.depend[i] = v.frame.Dependents(ref)
+		}
+	}
 	for _, s := range v.Planner.flags {
 		if sh.changes[s.ref] {
-			if _, set := values[s.Name]; !set {
-				v.flags = append(v.flags, s)
+			if _, set := values[s.Name]; !set && s.def.Kind == formula.Num {
+				v.addFlag(s)
 			}
 			continue
 		}
@@ -754,6 +767,16 @@ func (wk *worker) variant() *variant {
 	return v
 }
 
+// addFlag has a flag's bounds checked, unless it is a quantity by another name:
+// those are positive.
+func (v *variant) addFlag(s flagSlot) {
+	f := dynamicFlag{name: s.Name, ref: s.ref}
+	f.lo, f.hi = schema.Range(s.era.Type)
+	if f.lo > 1 || f.hi < math.MaxInt64 || !slices.Contains(v.names, s.Computed.Text) {
+		v.flags = append(v.flags, f)
+	}
+}
+
 // cells gives the steps that write a row. Of a general variant, nothing but the
 // item is known beforehand.
 func (wk *worker) cells(v *variant, it *sweepItem, general bool) []cellStep {
@@ -769,6 +792,7 @@ func (wk *worker) cells(v *variant, it *sweepItem, general bool) []cellStep {
 			continue
 		}
 		step := cellStep{column: c, kind: wk.kindOf(v, c), axis: -1}
+		step.plain = step.kind == formula.Num && c.shown < 0
 		if !general {
 			if step.axis = slices.Index(sh.refs, c.ref); step.axis >= 0 {
 				step.texts = wk.textsOf(it, step.axis, i)
@@ -785,7 +809,7 @@ func (wk *worker) cells(v *variant, it *sweepItem, general bool) []cellStep {
 		step.lead, lead = lead, nil
 		steps = append(steps, step)
 	}
-	return append(steps, cellStep{lead: append(lead, format.End...)})
+	return append(steps, cellStep{lead: append(lead, format.End...), axis: -1})
 }
 
 // kindOf gives the kind of a column's values; that of a plan's own columns does

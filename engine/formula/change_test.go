@@ -1,0 +1,59 @@
+package formula
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// TestChange: a frame in which inputs change one by one, each forgetting its
+// dependents alone, has at all times the values of a frame that is filled anew;
+// so it has where a formula is replaced by a value.
+func TestChange(t *testing.T) {
+	p, f := latentFrame(t)
+	names := []string{"tp_size", "pp_size", "page_size", "isl"}
+	results := []string{"layer_bytes", "layer", "block", "batch"}
+	var inputs, outputs []Ref
+	for _, name := range names {
+		r, _ := p.Ref(name)
+		inputs = append(inputs, r)
+	}
+	for _, name := range results {
+		r, _ := p.Ref(name)
+		outputs = append(outputs, r)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, replaced := range []bool{false, true} {
+		values := map[Ref]int64{}
+		for i, r := range inputs {
+			values[r] = []int64{1, 16, 256, 10000}[i]
+			f.SetNum(r, Int(values[r]))
+		}
+		if replaced {
+			f.SetNum(outputs[0], Int(7)) // layer_bytes
+		}
+		depend := map[Ref][]Ref{}
+		for _, r := range inputs {
+			depend[r] = f.Dependents(r)
+		}
+		for range 2000 {
+			r := inputs[random.IntN(len(inputs))]
+			values[r] = random.Int64N(6) // 0 makes some fail
+			f.Change(r, Value{Kind: Num, Num: Int(values[r])}, depend[r])
+			_, g := latentFrame(t)
+			for r, n := range values {
+				g.SetNum(r, Int(n))
+			}
+			if replaced {
+				g.SetNum(outputs[0], Int(7))
+			}
+			for range outputs {
+				r := outputs[random.IntN(len(outputs))]
+				got, err := f.Num(r)
+				want, wrong := g.Num(r)
+				if got != want || (err == nil) != (wrong == nil) || err != nil && err.Error() != wrong.Error() {
+					t.Fatalf("%s is %v (%v), want %v (%v)", p.Name(r), got, err, want, wrong)
+				}
+			}
+		}
+	}
+}
