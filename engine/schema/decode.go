@@ -1,14 +1,11 @@
 package schema
 
-import (
-	"encoding/json"
-	"fmt"
-)
+import "fmt"
 
 // Decode reads a schema from JSON, as [Schema] marshals.
 func Decode(data []byte) (*Schema, error) {
 	s := new(Schema)
-	if err := json.Unmarshal(data, s); err != nil {
+	if err := readJSON(data, s); err != nil {
 		return nil, fmt.Errorf("the schema's snapshot: %w", err)
 	}
 	s.Normalize()
