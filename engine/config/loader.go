@@ -104,17 +104,7 @@ func (l *Loader) config(file string, doc *document, preset map[string]map[string
 
 	merged.dropEmptySections(l.schema)
 	errs.Add(merged.dropUnknown(l.fieldPaths(), l.flagPath, "this is no field of a configuration"))
-	defs, err := l.defs()
-	if err != nil {
-		return nil, err
-	}
-	def := defs.LookupPath(cue.ParsePath("#Config"))
-	errs.Add(merged.check(def, func(path string) string {
-		if f := l.schema.Field(path); f != nil {
-			return l.allowed(f)
-		}
-		return "a mapping"
-	}))
+	errs.Add(l.checkConfig(merged))
 
 	c := &Config{File: file, Values: make(map[string]Value, len(l.schema.Fields))}
 	for i := range l.schema.Fields {

@@ -93,25 +93,13 @@ func (l *Loader) model(file string, doc *document, own, known []candidate) (*Mod
 		return nil, nameLeaf.origin.Errorf("%s: %q fits more than one architecture: %s", nameParam, name.Str, names(found))
 	}
 	arch := found[0].arch
-	def, err := found[0].params()
-	if err != nil {
-		return nil, err
-	}
-
 	var errs diag.List
 	paramNames := make([]string, len(arch.Params))
 	for i, p := range arch.Params {
 		paramNames[i] = p.Name
 	}
 	errs.Add(doc.dropUnknown(paramNames, func(string) string { return "" }, "this is no parameter of "+arch.Name))
-	errs.Add(doc.check(def, func(path string) string {
-		v := def.LookupPath(fieldPath(path))
-		if !v.Exists() {
-			return "what " + arch.File + " allows"
-		}
-		text, _ := describe(v)
-		return text
-	}))
+	errs.Add(l.checkParams(doc, found[0]))
 	m := &Model{File: file, Name: name.Str, Arch: arch, Params: map[string]Value{}}
 	for _, leaf := range doc.leaves {
 		if v, ok := value(leaf.expr); ok && !strings.Contains(leaf.path, ".") {
@@ -119,6 +107,38 @@ func (l *Loader) model(file string, doc *document, own, known []candidate) (*Mod
 		}
 	}
 	return m, errs.Err()
+}
+
+// checkParams checks the parameters of a model.
+func (l *Loader) checkParams(doc *document, of candidate) error {
+	arch := of.arch
+	takes := func(path string) string {
+		if p := arch.Param(path); p != nil {
+			return p.Plain
+		}
+		return ""
+	}
+	var required []string
+	for _, p := range arch.Params {
+		if p.Required {
+			required = append(required, p.Name)
+		}
+	}
+	if doc.isPlainly(takes, required) {
+		return nil
+	}
+	def, err := of.params()
+	if err != nil {
+		return err
+	}
+	return doc.check(def, func(path string) string {
+		v := def.LookupPath(fieldPath(path))
+		if !v.Exists() {
+			return "what " + arch.File + " allows"
+		}
+		text, _ := describe(v)
+		return text
+	})
 }
 
 // fieldPath is the path of a required or optional field.

@@ -75,6 +75,15 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 			return nil, err
 		}
 		for _, c := range found {
+			def, err := c.params()
+			if err != nil {
+				return nil, err
+			}
+			for i := range c.arch.Params {
+				if p := &c.arch.Params[i]; isPlain(def) {
+					p.Plain = plainOf(def.LookupPath(fieldPath(p.Name)))
+				}
+			}
 			s.Architectures = append(s.Architectures, c.arch)
 		}
 	}
@@ -135,6 +144,9 @@ func fields(defs cue.Value) ([]schema.Field, error) {
 				f.Word = true
 			}
 			f.Allowed, f.Values = describe(v)
+			if isPlain(sections.Value()) {
+				f.Plain = plainOf(v)
+			}
 			for _, a := range v.Attributes(cue.FieldAttr) {
 				switch a.Name() {
 				case "flag":

@@ -73,6 +73,8 @@ type Field struct {
 	Unit string `json:"unit,omitempty"`
 	// Late fields came after others; their columns are the last.
 	Late bool `json:"late,omitempty"`
+	// Plain says, to the package config, which values are plainly good.
+	Plain string `json:"plain,omitempty"`
 	// Allowed says in words what values are allowed, for messages.
 	Allowed string `json:"allowed,omitempty"`
 	// Values lists the allowed values, or those that every architecture has.
@@ -148,6 +150,8 @@ type Param struct {
 	Required bool     `json:"required,omitempty"`
 	Doc      string   `json:"doc,omitempty"`
 	Pos      diag.Pos `json:"pos,omitzero"`
+	// Plain says, to the package config, which values are plainly good.
+	Plain string `json:"plain,omitempty"`
 }
 
 // Check is a known result of an architecture.
