@@ -18,4 +18,4 @@ var Files embed.FS
 // made from the CUE files by go generate.
 //
 //go:embed snapshot.json
-var Snapshot []byte
+var Snapshot string

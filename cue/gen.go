@@ -28,7 +28,7 @@ func generate() error {
 		return err
 	}
 	out := map[string][]byte{"snapshot.json": snapshot}
-	s, err := schema.Decode(snapshot)
+	s, err := schema.Decode(string(snapshot))
 	if err != nil {
 		return err
 	}

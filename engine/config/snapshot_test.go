@@ -1,7 +1,6 @@
 package config_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -19,7 +18,7 @@ func TestSnapshot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(want, cueschema.Snapshot) {
+	if string(want) != cueschema.Snapshot {
 		t.Error("cue/snapshot.json differs from the CUE files: run go generate ./...")
 	}
 }

@@ -148,7 +148,11 @@ type slot struct {
 //
 // The scope stays as it is, and may be added to and compiled again.
 func (s *Scope) Compile() (*Program, error) {
-	c := newCompiler(len(s.decls))
+	n := len(s.decls)
+	for i := range s.decls {
+		n += len(s.decls[i].keys)
+	}
+	c := newCompiler(n)
 	var list diag.List
 	for i := range s.decls {
 		list.Add(c.declare(&s.decls[i]))

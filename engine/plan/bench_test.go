@@ -71,3 +71,16 @@ func BenchmarkSweep(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkNew compiles the formulas of an architecture with those of the
+// schema, as every start does.
+func BenchmarkNew(b *testing.B) {
+	s := load(b)
+	arch := s.Architectures[0]
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := plan.New(s, s.Nixlbench.Default, arch, plan.Simplest(arch)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -3,7 +3,7 @@ package schema
 import "fmt"
 
 // Decode reads a schema from JSON, as [Schema] marshals.
-func Decode(data []byte) (*Schema, error) {
+func Decode(data string) (*Schema, error) {
 	s := new(Schema)
 	if err := readJSON(data, s); err != nil {
 		return nil, fmt.Errorf("the schema's snapshot: %w", err)

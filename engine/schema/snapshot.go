@@ -23,8 +23,8 @@ type reader struct {
 }
 
 // readJSON fills what dst points to.
-func readJSON(data []byte, dst any) (err error) {
-	r := &reader{text: string(data), types: map[reflect.Type]map[string]int{}}
+func readJSON(text string, dst any) (err error) {
+	r := &reader{text: text, types: map[reflect.Type]map[string]int{}}
 	defer func() {
 		if e, ok := recover().(readError); ok {
 			err = fmt.Errorf("at byte %d: %w", r.at, e.error)

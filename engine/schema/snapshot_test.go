@@ -12,7 +12,7 @@ import (
 // TestReadJSON: the snapshot is read as encoding/json reads it.
 func TestReadJSON(t *testing.T) {
 	want, got := new(Schema), new(Schema)
-	if err := json.Unmarshal(cueschema.Snapshot, want); err != nil {
+	if err := json.Unmarshal([]byte(cueschema.Snapshot), want); err != nil {
 		t.Fatal(err)
 	}
 	want.Normalize()
@@ -70,9 +70,9 @@ func FuzzReadJSON(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		readJSON([]byte(text), new(Schema))
+		readJSON(text, new(Schema))
 		var s string
-		if readJSON([]byte(text), &s) == nil && json.Valid([]byte(text)) && text != "null" {
+		if readJSON(text, &s) == nil && json.Valid([]byte(text)) && text != "null" {
 			var want string
 			if json.Unmarshal([]byte(text), &want) != nil || utf8.ValidString(text) && s != want {
 				t.Errorf("%q is read as %q, want %q", text, s, want)

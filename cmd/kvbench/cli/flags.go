@@ -94,7 +94,12 @@ func (a *app) releaseFlag(def string) *flagSpec {
 }
 
 // benchFlags are nixlbench's own flags, of all releases.
+//
+// The commands share them: one of them runs.
 func (a *app) benchFlags() []*flagSpec {
+	if a.bench != nil {
+		return a.bench
+	}
 	n := &a.schema.Nixlbench
 	group := "Flags of nixlbench (values and defaults of release " + n.Default + ", else of the first that has the flag)"
 	var flags []*flagSpec
@@ -131,6 +136,7 @@ func (a *app) benchFlags() []*flagSpec {
 		}
 		flags = append(flags, spec)
 	}
+	a.bench = flags
 	return flags
 }
 

@@ -37,6 +37,7 @@ const program = "kvbench"
 // app is what commands share.
 type app struct {
 	schema *schema.Schema
+	bench  []*flagSpec // nixlbench's own
 	stdout io.Writer
 	stderr io.Writer
 	print  *diag.Printer
