@@ -9,8 +9,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/peterbourgon/ff/v3"
 	"github.com/peterbourgon/ff/v3/ffcli"
@@ -272,9 +275,25 @@ func (a *app) configs(c *command, loader *config.Loader) ([]*config.Config, erro
 	files, err := c.configFiles()
 	errs.Add(err)
 	overrides := c.overrides(a.schema)
+	// Many files are read on all processors.
+	type read struct {
+		cfg *config.Config
+		err error
+	}
+	reads := make([]read, len(files))
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(files)) {
+		all.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(files)); i = next.Add(1) - 1 {
+				reads[i].cfg, reads[i].err = loader.Config(files[i], a.schema.Views[c.name].Preset, c.name, overrides)
+			}
+		})
+	}
+	all.Wait()
 	var list []*config.Config
-	for _, file := range files {
-		cfg, err := loader.Config(file, a.schema.Views[c.name].Preset, c.name, overrides)
+	for _, r := range reads {
+		cfg, err := r.cfg, r.err
 		if err == nil && len(cfg.Axes) > 0 && !c.axes {
 			axis := cfg.Axes[0]
 			err = axis.Values[0].Origin.Errorf("%s has %d values: %s %s takes one", axis.Field.Path, len(axis.Values), program, c.name).
