@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"path"
 	"sort"
 	"strconv"
@@ -78,26 +79,7 @@ func (l *Loader) config(file string, doc *document, preset map[string]map[string
 	}
 	merged := merge(layers...)
 	merged.file = file
-	l.readUnits(merged)
-
-	var errs diag.List
-	merged.dropEmptySections(l.schema)
-	errs.Add(merged.dropUnknown(l.fieldPaths(), l.flagPath, "this is no field of a configuration"))
-	defs, err := l.defs()
-	if err != nil {
-		return nil, err
-	}
-	def := defs.LookupPath(cue.ParsePath("#Config"))
-	errs.Add(merged.check(def, func(path string) string {
-		if f := l.schema.Field(path); f != nil {
-			if f.Unit != "" {
-				return l.schema.NumberText(f.Unit)
-			}
-			return f.Allowed
-		}
-		return "a mapping"
-	}))
-
+	err := l.checkConfig(merged)
 	c := &Config{File: file, Values: make(map[string]Value, len(l.schema.Fields))}
 	for i := range l.schema.Fields {
 		f := &l.schema.Fields[i]
@@ -111,7 +93,45 @@ func (l *Loader) config(file string, doc *document, preset map[string]map[string
 			}
 		}
 	}
-	return c, errs.Err()
+	return c, err
+}
+
+// checkConfig checks the values of a configuration, and takes out what is none.
+func (l *Loader) checkConfig(doc *document) error {
+	l.readUnits(doc)
+	var errs diag.List
+	doc.dropEmptySections(l.schema)
+	errs.Add(doc.dropUnknown(l.fieldPaths(), l.flagPath, "this is no field of a configuration"))
+	defs, err := l.defs()
+	if err != nil {
+		return err
+	}
+	errs.Add(doc.check(defs.LookupPath(cue.ParsePath("#Config")), func(path string) string {
+		if f := l.schema.Field(path); f != nil {
+			if f.Unit != "" {
+				return l.schema.NumberText(f.Unit)
+			}
+			return f.Allowed
+		}
+		return "a mapping"
+	}))
+	return errs.Err()
+}
+
+// With gives the configuration of a model: where nobody gave a value, the
+// model's own default holds.
+func (c *Config) With(m *Model) *Config {
+	out := c
+	for name, v := range m.Defaults {
+		if old, ok := c.Values[name]; ok && old.Origin.Kind != FromDefault {
+			continue
+		}
+		if out == c {
+			out = &Config{File: c.File, Values: maps.Clone(c.Values)}
+		}
+		out.Values[name] = v
+	}
+	return out
 }
 
 func (l *Loader) readDocument(file string) (*document, error) {
@@ -227,14 +247,19 @@ func (l *Loader) fieldPaths() []string {
 func (d *document) dropEmptySections(s *schema.Schema) {
 	kept := d.leaves[:0]
 	for _, l := range d.leaves {
-		lit, null := l.expr.(*ast.BasicLit)
-		_, empty := l.expr.(*ast.StructLit)
-		if null = null && lit.Kind == token.NULL; (null || empty) && isSection(s, l.path) {
+		if isNothing(l.expr) && isSection(s, l.path) {
 			continue
 		}
 		kept = append(kept, l)
 	}
 	d.leaves = kept
+}
+
+// isNothing reports whether a value is null or, of leaves, an empty mapping.
+func isNothing(expr ast.Expr) bool {
+	lit, null := expr.(*ast.BasicLit)
+	_, empty := expr.(*ast.StructLit)
+	return empty || null && lit.Kind == token.NULL
 }
 
 func isSection(s *schema.Schema, path string) bool {
@@ -310,6 +335,7 @@ func (d *document) check(def cue.Value, allowed func(path string) string) error 
 		}
 		name := at
 		if l != nil {
+			l = l.item(at)
 			name = l.path
 		}
 		if seen[name] {
@@ -344,9 +370,24 @@ func (d *document) check(def cue.Value, allowed func(path string) string) error 
 	return errs.Err()
 }
 
+// item gives the item of a list that stands at a path, else the leaf itself.
+func (l *leaf) item(at string) *leaf {
+	list, ok := l.expr.(*ast.ListLit)
+	i, err := strconv.Atoi(strings.TrimPrefix(at, l.path+"."))
+	if !ok || err != nil || i < 0 || i >= len(list.Elts) {
+		return l
+	}
+	item := &leaf{path: at, expr: list.Elts[i], origin: l.origin}
+	if pos := fromPos(item.expr.Pos()); pos.Line > 0 && l.origin.Pos.Line > 0 {
+		pos.File = l.origin.Pos.File
+		item.origin.Pos = pos
+	}
+	return item
+}
+
 // label names the field, unless the origin's own name does.
 func (l *leaf) label() string {
-	if l.origin.Kind == FromFile {
+	if l.origin.Kind == FromFile || l.origin.Kind == FromModel {
 		return l.path + ": "
 	}
 	return ""

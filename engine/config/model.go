@@ -24,13 +24,22 @@ type Model struct {
 	Name   string
 	Arch   *schema.Architecture
 	Params map[string]Value
+	// Defaults are the model's own defaults of configuration fields, by their
+	// names in formulas; see [Config.With].
+	Defaults map[string]Value
+	// Notes are what is to be told of how the model was read.
+	Notes diag.List
 }
 
 // nameParam is the parameter that selects the architecture, and modelField the
 // field of a CUE file that holds a model's parameters beside its architecture.
+// archField and defaultsField are fields of a model's file that are no
+// parameters.
 const (
-	nameParam  = "model_name"
-	modelField = "model"
+	nameParam     = "model_name"
+	modelField    = "model"
+	archField     = "architecture"
+	defaultsField = "defaults"
 )
 
 // candidate is an architecture that a name may select. params gives the CUE
@@ -75,44 +84,34 @@ func (l *Loader) model(file string, doc *document, own, known []candidate) (*Mod
 		return nil, nameLeaf.origin.Errorf("%s: %s is not allowed: want a text", nameParam, show(nameLeaf.expr))
 	}
 
-	// A file's own architecture comes before all others.
-	found := matching(own, name.Str)
-	if len(found) == 0 {
-		found = matching(known, name.Str)
+	found, err := choose(doc, nameLeaf, name.Str, own, known)
+	if err != nil {
+		return nil, err
 	}
-	switch len(found) {
-	case 0:
-		d := nameLeaf.origin.Errorf("%s: no architecture is known for %q", nameParam, name.Str)
-		all := append(own, known...)
-		if i := slices.IndexFunc(all, func(c candidate) bool { return c.arch.Name == nearArch(name.Str, all) }); i >= 0 {
-			d.WithHint("the nearest is %s", names(all[i:i+1]))
-		}
-		return nil, d.WithHint("kvbench models lists the architectures and the names that they match")
-	case 1:
-	default:
-		return nil, nameLeaf.origin.Errorf("%s: %q fits more than one architecture: %s", nameParam, name.Str, names(found))
-	}
-	arch := found[0].arch
-	def, err := found[0].params()
+	arch := found.arch
+	def, err := found.params()
 	if err != nil {
 		return nil, err
 	}
 
+	m := &Model{File: file, Name: name.Str, Arch: arch, Params: map[string]Value{}}
 	var errs diag.List
+	doc, defaults := split(doc)
+	m.Defaults, err = l.modelDefaults(defaults)
+	errs.Add(err)
 	paramNames := make([]string, len(arch.Params))
 	for i, p := range arch.Params {
 		paramNames[i] = p.Name
 	}
 	errs.Add(doc.dropUnknown(paramNames, func(string) string { return "" }, "this is no parameter of "+arch.Name))
 	errs.Add(doc.check(def, func(path string) string {
-		v := def.LookupPath(fieldPath(path))
+		v := def.LookupPath(optionalPath(strings.Split(path, ".")))
 		if !v.Exists() {
 			return "what " + arch.File + " allows"
 		}
 		text, _ := describe(v)
 		return text
 	}))
-	m := &Model{File: file, Name: name.Str, Arch: arch, Params: map[string]Value{}}
 	for _, leaf := range doc.leaves {
 		if v, ok := value(leaf.expr); ok && !strings.Contains(leaf.path, ".") {
 			m.Params[leaf.path] = Value{v, leaf.origin}
@@ -121,13 +120,82 @@ func (l *Loader) model(file string, doc *document, own, known []candidate) (*Mod
 	return m, errs.Err()
 }
 
-// fieldPath is the path of a required or optional field.
-func fieldPath(path string) cue.Path {
-	var sels []cue.Selector
-	for name := range strings.SplitSeq(path, ".") {
-		sels = append(sels, cue.Str(name).Optional())
+// choose gives the architecture of a model: the one that it names, else the one
+// whose pattern its name matches. A file's own come before all others.
+func choose(doc *document, nameLeaf *leaf, name string, own, known []candidate) (candidate, error) {
+	all := slices.Concat(own, known)
+	if l := doc.leaf(archField); l != nil {
+		v, ok := value(l.expr)
+		if !ok || v.Kind != formula.Str {
+			return candidate{}, l.origin.Errorf("%s: %s is not allowed: want a text", archField, show(l.expr))
+		}
+		list := make([]string, len(all))
+		for i, c := range all {
+			if list[i] = c.arch.Name; list[i] == v.Str {
+				return c, nil
+			}
+		}
+		d := l.origin.Errorf("%s: no architecture is named %q", archField, v.Str)
+		if hint := diag.DidYouMean(v.Str, list); hint != "" {
+			d.WithHint("%s", hint)
+		}
+		return candidate{}, d.WithHint("kvbench models lists the architectures")
 	}
-	return cue.MakePath(sels...)
+	found := matching(own, name)
+	if len(found) == 0 {
+		found = matching(known, name)
+	}
+	switch len(found) {
+	case 0:
+		d := nameLeaf.origin.Errorf("%s: no architecture is known for %q", nameParam, name)
+		if i := slices.IndexFunc(all, func(c candidate) bool { return c.arch.Name == nearArch(name, all) }); i >= 0 {
+			d.WithHint("the nearest is %s", names(all[i:i+1]))
+		}
+		return candidate{}, d.WithHint("kvbench models lists the architectures and the names that they match")
+	case 1:
+		return found[0], nil
+	}
+	return candidate{}, nameLeaf.origin.Errorf("%s: %q fits more than one architecture: %s", nameParam, name, names(found))
+}
+
+// split takes what is no parameter out of a model's document, and gives the
+// model's defaults as the document of a configuration.
+func split(doc *document) (params, defaults *document) {
+	params, defaults = &document{file: doc.file}, &document{file: doc.file}
+	for _, l := range doc.leaves {
+		path, ok := strings.CutPrefix(l.path, defaultsField+".")
+		switch {
+		case ok:
+			l.path = path
+			l.origin.Kind = FromModel
+			defaults.leaves = append(defaults.leaves, l)
+		case l.path == defaultsField: // nothing, or no mapping
+			if !isNothing(l.expr) {
+				params.leaves = append(params.leaves, l)
+			}
+		case l.path != archField:
+			params.leaves = append(params.leaves, l)
+		}
+	}
+	return params, defaults
+}
+
+// modelDefaults checks a model's defaults like a configuration, and gives them
+// by their names in formulas.
+func (l *Loader) modelDefaults(doc *document) (map[string]Value, error) {
+	if len(doc.leaves) == 0 {
+		return nil, nil
+	}
+	err := l.checkConfig(doc)
+	values := map[string]Value{}
+	for _, leaf := range doc.leaves {
+		if f := l.schema.Field(leaf.path); f != nil {
+			if v, ok := value(leaf.expr); ok {
+				values[f.Var] = Value{v, leaf.origin}
+			}
+		}
+	}
+	return values, err
 }
 
 func matching(all []candidate, name string) []candidate {
@@ -381,7 +449,7 @@ func fieldNames(def cue.Value, path []string) []string {
 func optionalPath(path []string) cue.Path {
 	var sels []cue.Selector
 	for _, name := range path {
-		if name[0] >= '0' && name[0] <= '9' {
+		if name != "" && name[0] >= '0' && name[0] <= '9' {
 			sels = append(sels, cue.AnyIndex)
 		} else {
 			sels = append(sels, cue.Str(name).Optional())

@@ -148,6 +148,8 @@ func fields(defs cue.Value) ([]schema.Field, error) {
 					}
 				case "expected":
 					f.Expected = true
+				case "announced":
+					f.Announced = a.Contents()
 				case "late":
 					f.Late = true
 				case "unit":

@@ -80,7 +80,10 @@ type Field struct {
 	// Table names the table whose keys are allowed.
 	Table string `json:"table,omitempty"`
 	// Expected fields are warned about when nobody gave them.
-	Expected bool     `json:"expected,omitempty"`
+	Expected bool `json:"expected,omitempty"`
+	// Announced says what a value is of this field, in a note that goes with
+	// values that come from a model.
+	Announced string   `json:"announced,omitempty"`
 	Default  any      `json:"default,omitempty"`
 	Pos      diag.Pos `json:"pos,omitzero"` // of the default
 }

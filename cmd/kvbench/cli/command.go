@@ -234,6 +234,7 @@ func (a *app) prepare(c *command, release string, detail bool, flags map[string]
 		model, err := loader.Model(file, c.dirs())
 		errs.Add(err)
 		if err == nil {
+			a.print.Print(model.Notes.Err())
 			known = append(known, model)
 		}
 	}
@@ -248,6 +249,7 @@ func (a *app) prepare(c *command, release string, detail bool, flags map[string]
 	planners := map[key]*plan.Planner{}
 	for _, model := range known {
 		for _, cfg := range configs {
+			cfg = cfg.With(model)
 			k := key{model.Arch, plan.UseOf(cfg)}
 			k.use.Detail = detail
 			planner, made := planners[k]
@@ -290,11 +292,16 @@ func (c *command) dirs() []string {
 	return f.text
 }
 
-// warnMissing warns about values that nobody gave and the results depend on.
+// warnMissing warns about values that nobody gave and the results depend on, and
+// notes those that the model gave.
 func (a *app) warnMissing(j job, results []string) {
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
 		v := j.Config.Values[f.Var]
+		if f.Announced != "" && v.Origin.Kind == config.FromModel {
+			a.print.Print(diag.Notef(v.Origin.Pos, "%s is %s, as the model has it", f.Announced, v.Text()).
+				WithHint("--%s gives another", f.Flag))
+		}
 		if !f.Expected || v.Origin.Kind != config.FromDefault || !j.planner.Reads(f.Var, results...) {
 			continue
 		}
