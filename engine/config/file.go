@@ -1,10 +1,12 @@
 package config
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/schema"
@@ -18,6 +20,8 @@ const (
 	KindArchitecture Kind = "architecture"
 	KindModel        Kind = "model"
 	KindConfig       Kind = "configuration"
+	KindFamilies     Kind = "families of Hugging Face configurations"
+	KindCheckpoint   Kind = "Hugging Face configuration"
 	KindReleases     Kind = "releases"
 	KindResults      Kind = "results"
 	KindUnknown      Kind = "nothing that kvbench reads"
@@ -32,8 +36,11 @@ type File struct {
 	Kind Kind
 	// Archs are the architectures that it brings.
 	Archs []*schema.Architecture
+	// Families are those that it brings.
+	Families []*schema.Family
 
 	doc   *document
+	root  *ast.StructLit // of a Hugging Face configuration
 	own   []candidate
 	value cue.Value // of a CUE file
 }
@@ -49,8 +56,19 @@ func (l *Loader) Open(name string) (*File, error) {
 	if isCUE(name) {
 		return f, l.openCUE(f)
 	}
-	var err error
-	if f.doc, err = readData(name); err == nil {
+	data, err := read(name)
+	if err != nil {
+		return f, err
+	}
+	root, err := parseStruct(name, data)
+	if err != nil {
+		return f, err
+	}
+	if isCheckpoint(name, root) {
+		f.Kind, f.root = KindCheckpoint, root
+		return f, nil
+	}
+	if f.doc, err = flat(name, root); err == nil {
 		f.Kind = l.kindOf(f.doc)
 	}
 	return f, err
@@ -75,12 +93,17 @@ func (l *Loader) openCUE(f *File) error {
 		switch {
 		case isArchitecture(fields.Value()):
 			f.Kind = KindArchitecture
+		case isFamily(fields.Value()) && f.Kind == "":
+			f.Kind = KindFamilies
 		case name == releasesField && f.Kind == "":
 			f.Kind = KindReleases
 		}
 	}
+	if f.Families, err = l.familiesIn(f.Name, f.value); err != nil {
+		return err
+	}
 	switch {
-	case f.Kind == KindReleases:
+	case f.Kind == KindReleases || f.Kind == KindFamilies && !model:
 		return nil
 	case f.Kind == KindArchitecture:
 		if f.own, err = l.architecturesIn(f.Name, f.value); err != nil {
@@ -125,29 +148,65 @@ func (l *Loader) kindOf(doc *document) Kind {
 	return near
 }
 
-// Known are the architectures that a model may be of.
-type Known struct{ list []candidate }
+// Known are the architectures and families that a model may be of.
+type Known struct {
+	list     []candidate
+	families []*schema.Family
+}
 
-// Known gives the bundled architectures with those of folders and of files.
-// Files come before others of the same name: they may be those very files.
+// Known gives the bundled architectures and families with those of folders and
+// of files. Files come before others of the same name: they may be those very
+// files.
 func (l *Loader) Known(dirs []string, files []*File) (*Known, error) {
-	var list []candidate
+	k := &Known{}
 	for _, f := range files {
-		list = append(list, f.own...)
+		k.list = append(k.list, f.own...)
 	}
-	others, err := l.architectures(dirs)
-	for _, c := range others {
-		if !slices.ContainsFunc(list, func(o candidate) bool { return o.arch.Name == c.arch.Name }) {
-			list = append(list, c)
+	others, err := l.known(dirs)
+	var errs diag.List
+	errs.Add(err)
+	for _, c := range others.list {
+		if !slices.ContainsFunc(k.list, func(o candidate) bool { return o.arch.Name == c.arch.Name }) {
+			k.list = append(k.list, c)
 		}
 	}
-	return &Known{list}, err
+	k.families = others.families
+	for _, f := range files {
+		var new []*schema.Family
+		for _, fam := range f.Families {
+			if old := k.familyNamed(fam.Name); old == nil || !sameFile(old.File, fam.File) {
+				new = append(new, fam)
+			}
+		}
+		errs.Add(k.addFamilies(new))
+	}
+	return k, errs.Err()
 }
+
+func sameFile(a, b string) bool { return filepath.Clean(a) == filepath.Clean(b) }
 
 // Check checks what the file says.
 func (l *Loader) Check(f *File, known *Known) error {
+	var errs diag.List
+	for _, fam := range f.Families {
+		errs.Add(checkFamily(fam, known))
+	}
+	errs.Add(l.check(f, known))
+	return errs.Err()
+}
+
+func (l *Loader) check(f *File, known *Known) error {
 	var err error
 	switch {
+	case f.Kind == KindCheckpoint:
+		var m *Model
+		if m, err = l.checkpointModel(f.Name, f.root, known); err == nil {
+			errs := slices.Clone(m.Notes)
+			for _, name := range schema.Keys(m.Doubts) {
+				errs = append(errs, m.Doubts[name]...)
+			}
+			err = errs.Err()
+		}
 	case f.Kind == KindConfig:
 		_, err = l.config(f.Name, f.doc, nil, "", nil)
 	case f.Kind == KindReleases:
@@ -158,7 +217,7 @@ func (l *Loader) Check(f *File, known *Known) error {
 		err = diag.Errorf(diag.Pos{File: f.Name}, "is nothing that kvbench reads").
 			WithHint("a model has the key %s, a configuration one of %s, an architecture %s", nameParam, strings.Join(l.sections(), ", "), fieldMatch)
 	case f.doc != nil:
-		_, err = l.model(f.Name, f.doc, f.own, known.list)
+		_, err = l.model(f.Name, f.doc, f.own, known)
 	}
 	return err
 }

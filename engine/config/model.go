@@ -27,8 +27,10 @@ type Model struct {
 	// Defaults are the model's own defaults of configuration fields, by their
 	// names in formulas; see [Config.With].
 	Defaults map[string]Value
-	// Notes are what is to be told of how the model was read.
-	Notes diag.List
+	// Notes are what is to be told of how the model was read, and Doubts what
+	// goes with its defaults where they count.
+	Notes  diag.List
+	Doubts map[string]diag.List
 }
 
 // nameParam is the parameter that selects the architecture, and modelField the
@@ -60,20 +62,46 @@ func (l *Loader) Model(file string, dirs []string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	file = entry.File
-	doc, own, err := l.readModel(entry)
+	known, err := l.known(dirs)
 	if err != nil {
 		return nil, err
 	}
-	known, err := l.architectures(dirs)
+	if !isCUE(entry.File) {
+		data, err := l.Text(entry)
+		if err != nil {
+			return nil, err
+		}
+		return l.dataModel(entry.File, data, known)
+	}
+	doc, own, families, err := l.readModel(entry.File)
 	if err != nil {
 		return nil, err
 	}
-	return l.model(file, doc, own, known)
+	if err := known.addFamilies(families); err != nil {
+		return nil, err
+	}
+	return l.model(entry.File, doc, own, known)
+}
+
+// dataModel reads a model of YAML or JSON: a parameter file, or a Hugging Face
+// configuration.
+func (l *Loader) dataModel(file string, data []byte, known *Known) (*Model, error) {
+	root, err := parseStruct(file, data)
+	if err != nil {
+		return nil, err
+	}
+	if isCheckpoint(file, root) {
+		return l.checkpointModel(file, root, known)
+	}
+	doc, err := flat(file, root)
+	if err != nil {
+		return nil, err
+	}
+	return l.model(file, doc, nil, known)
 }
 
 // model finds the architecture of a model and checks its parameters.
-func (l *Loader) model(file string, doc *document, own, known []candidate) (*Model, error) {
+func (l *Loader) model(file string, doc *document, own []candidate, known *Known) (*Model, error) {
 	nameLeaf := doc.leaf(nameParam)
 	if nameLeaf == nil {
 		return nil, diag.Errorf(diag.Pos{File: file}, "%s is missing: it selects the architecture", nameParam).
@@ -84,7 +112,7 @@ func (l *Loader) model(file string, doc *document, own, known []candidate) (*Mod
 		return nil, nameLeaf.origin.Errorf("%s: %s is not allowed: want a text", nameParam, show(nameLeaf.expr))
 	}
 
-	found, err := choose(doc, nameLeaf, name.Str, own, known)
+	found, err := choose(doc, nameLeaf, name.Str, own, known.list)
 	if err != nil {
 		return nil, err
 	}
@@ -237,44 +265,41 @@ func names(all []candidate) string {
 	return strings.Join(list, "; ")
 }
 
-// readModel gives a model's parameters, and the architectures that its file
-// brings along.
-func (l *Loader) readModel(e Entry) (*document, []candidate, error) {
-	file := e.File
-	if !isCUE(file) {
-		data, err := l.Text(e)
-		if err != nil {
-			return nil, nil, err
-		}
-		doc, err := parseData(file, data)
-		return doc, nil, err
-	}
+// readModel gives a model's parameters, and the architectures and families that
+// its CUE file brings along.
+func (l *Loader) readModel(file string) (*document, []candidate, []*schema.Family, error) {
 	f, err := l.readCUE(file)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	v, err := l.builder.file(f)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	own, err := l.architecturesIn(file, v)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
+	}
+	families, err := l.familiesIn(file, v)
+	if err != nil {
+		return nil, nil, nil, err
 	}
 	params := v.LookupPath(cue.ParsePath(modelField))
 	if !params.Exists() {
 		if len(own) > 0 {
-			return nil, nil, diag.Errorf(diag.Pos{File: file}, "brings an architecture but no model: add `%s: {%s: …, …}` with its parameters", modelField, nameParam)
+			return nil, nil, nil, diag.Errorf(diag.Pos{File: file}, "brings an architecture but no model: add `%s: {%s: …, …}` with its parameters", modelField, nameParam)
 		}
 		params = v
 	}
 	doc, err := documentOf(file, params)
-	return doc, own, err
+	return doc, own, families, err
 }
 
-// architectures gives the bundled ones and those of the users' folders.
-func (l *Loader) architectures(dirs []string) ([]candidate, error) {
+// known gives the bundled architectures and families, and those of the users'
+// folders.
+func (l *Loader) known(dirs []string) (*Known, error) {
 	var all []candidate
+	k := &Known{families: slices.Clone(l.schema.Families)}
 	for _, arch := range l.schema.Architectures {
 		all = append(all, candidate{arch, func() (cue.Value, error) {
 			f, err := parseFS(l.models, filepath.Base(arch.File), arch.File, l.builder.mode)
@@ -310,9 +335,13 @@ func (l *Loader) architectures(dirs []string) ([]candidate, error) {
 			found, err := l.architecturesIn(name, v)
 			errs.Add(err)
 			all = append(all, found...)
+			families, err := l.familiesIn(name, v)
+			errs.Add(err)
+			errs.Add(k.addFamilies(families))
 		}
 	}
-	return all, errs.Err()
+	k.list = all
+	return k, errs.Err()
 }
 
 func parseFS(fsys fs.FS, name, shown string, mode parser.Option) (*ast.File, error) {

@@ -103,29 +103,45 @@ func readData(name string) (*document, error) {
 }
 
 func parseData(name string, data []byte) (*document, error) {
+	root, err := parseStruct(name, data)
+	if err != nil {
+		return nil, err
+	}
+	return flat(name, root)
+}
+
+// flat gives the leaves of a mapping.
+func flat(name string, root *ast.StructLit) (*document, error) {
+	doc := &document{file: name}
+	return doc, doc.flatten("", root)
+}
+
+// parseStruct reads the text of a YAML or JSON file, which must hold a mapping.
+func parseStruct(name string, data []byte) (*ast.StructLit, error) {
 	var expr ast.Expr
 	var err error
-	if strings.EqualFold(filepath.Ext(name), ".json") {
+	if isJSON(name) {
 		if expr, err = json.Extract(name, data); err != nil {
-			return nil, jsonError(name, data)
+			if expr = lenient(name, data); expr == nil {
+				return nil, jsonError(name, data)
+			}
 		}
 	} else {
 		var f *ast.File
-		if f, err = yaml.Extract(name, data); err == nil {
-			expr = fileExpr(f)
+		if f, err = yaml.Extract(name, data); err != nil {
+			return nil, syntaxError(err, name)
 		}
+		expr = fileExpr(f)
 	}
-	if err != nil {
-		return nil, syntaxError(err, name)
-	}
-	doc := &document{file: name}
 	s, ok := expr.(*ast.StructLit)
 	if !ok {
 		return nil, diag.Errorf(diag.Pos{File: name}, "holds %s where name: value pairs are wanted", describeExpr(expr)).
 			WithHint("several documents in one file count as a list")
 	}
-	return doc, doc.flatten("", s)
+	return s, nil
 }
+
+func isJSON(name string) bool { return strings.EqualFold(filepath.Ext(name), ".json") }
 
 // jsonError says what is wrong with a JSON text, and where.
 func jsonError(name string, data []byte) error {
@@ -272,6 +288,7 @@ func (l *Loader) Try(name string, data []byte) {
 		return
 	}
 	l.architecturesIn(name, v)
+	l.familiesIn(name, v)
 	documentOf(name, v)
 	documentOf(name, v.LookupPath(cue.ParsePath(modelField)))
 }

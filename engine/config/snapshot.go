@@ -77,6 +77,11 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 		for _, c := range found {
 			s.Architectures = append(s.Architectures, c.arch)
 		}
+		families, err := l.familiesIn(file, v)
+		if err != nil {
+			return nil, err
+		}
+		s.Families = append(s.Families, families...)
 	}
 	return s, nil
 }

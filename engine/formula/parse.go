@@ -71,6 +71,35 @@ func Names(text string) []string {
 	return names
 }
 
+// Check finds what is wrong with a formula whatever the kinds of its names:
+// bad syntax, and functions that do not exist.
+func Check(name string, src Source) error {
+	u := &unit{name, src}
+	p, errs := u.parse()
+	if len(errs) > 0 {
+		return diag.List(errs).Err()
+	}
+	k := &checker{p: &Program{}, unit: u, syntax: p}
+	var walk func(n ast.Node)
+	walk = func(n ast.Node) {
+		if call, ok := n.(*ast.CallNode); ok {
+			if id, ok := call.Callee.(*ast.IdentifierNode); ok {
+				k.known(id.Value, id.Location().From)
+			}
+		}
+		if call, ok := n.(*ast.BuiltinNode); ok {
+			k.known(call.Name, call.Location().From)
+		}
+		children(n, walk)
+	}
+	walk(p.root)
+	var list diag.List
+	for _, e := range k.errs {
+		list = append(list, e.diag)
+	}
+	return list.Err()
+}
+
 // parse gives the syntax of the unit's text, or what is wrong with it.
 func (u *unit) parse() (*parsed, []*diag.Diag) {
 	text := u.src.Text

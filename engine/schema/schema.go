@@ -55,6 +55,8 @@ type Schema struct {
 	Cache         Cache              `json:"cache"`
 	Nixlbench     Nixlbench          `json:"nixlbench"`
 	Architectures []*Architecture    `json:"architectures"`
+	Checkpoints   Checkpoints        `json:"checkpoints"`
+	Families      []*Family          `json:"families"`
 }
 
 // Field is one field of a model configuration.
@@ -84,8 +86,8 @@ type Field struct {
 	// Announced says what a value is of this field, in a note that goes with
 	// values that come from a model.
 	Announced string   `json:"announced,omitempty"`
-	Default  any      `json:"default,omitempty"`
-	Pos      diag.Pos `json:"pos,omitzero"` // of the default
+	Default   any      `json:"default,omitempty"`
+	Pos       diag.Pos `json:"pos,omitzero"` // of the default
 }
 
 // Unit is a unit of numbers.
@@ -191,6 +193,7 @@ func (s *Schema) EachFormula(f func(pkg string, path []string, formula *Formula)
 		f("plan", append(path, "detail"), &s.Quantities[i].Detail)
 	}
 	s.Cache.eachFormula(in("cache"))
+	s.Checkpoints.eachFormula(in(""))
 	s.Nixlbench.eachFormula(in("nixlbench"))
 }
 

@@ -234,7 +234,7 @@ func (a *app) prepare(c *command, release string, detail bool, flags map[string]
 		model, err := loader.Model(file, c.dirs())
 		errs.Add(err)
 		if err == nil {
-			a.print.Print(model.Notes.Err())
+			a.report(model.Notes.Err())
 			known = append(known, model)
 		}
 	}
@@ -298,7 +298,10 @@ func (a *app) warnMissing(j job, results []string) {
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
 		v := j.Config.Values[f.Var]
-		if f.Announced != "" && v.Origin.Kind == config.FromModel {
+		if v.Origin.Kind == config.FromModel {
+			a.report(j.Model.Doubts[f.Var].Err())
+		}
+		if f.Announced != "" && v.Origin.Kind == config.FromModel && !warned(j.Model.Doubts[f.Var]) {
 			a.print.Print(diag.Notef(v.Origin.Pos, "%s is %s, as the model has it", f.Announced, v.Text()).
 				WithHint("--%s gives another", f.Flag))
 		}
@@ -308,6 +311,11 @@ func (a *app) warnMissing(j job, results []string) {
 		a.print.Print(diag.Warnf(diag.Pos{File: j.Config.File}, "%s is not given: %s is taken for it", f.Path, v.Text()).
 			WithHint("give it with --%s", f.Flag))
 	}
+}
+
+// warned reports whether a list holds a warning.
+func warned(list diag.List) bool {
+	return slices.ContainsFunc(list, func(d *diag.Diag) bool { return d.Severity == diag.Warning })
 }
 
 // warn prints what the plans of one request warn about: the first has it all.
