@@ -16,7 +16,7 @@ import (
 const fieldTypes = "model_types"
 
 func isFamily(v cue.Value) bool {
-	return v.IncompleteKind() == cue.StructKind && v.LookupPath(cue.ParsePath(fieldTypes)).Exists()
+	return v.LookupPath(cue.ParsePath(fieldTypes)).Exists()
 }
 
 // familiesIn gives the families of an evaluated file.

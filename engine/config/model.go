@@ -316,6 +316,9 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 	var errs diag.List
 	for _, dir := range dirs {
 		files, err := glob(os.DirFS(dir), "*.cue")
+		if err != nil && hasModels(dir) {
+			continue
+		}
 		if err != nil {
 			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "no architectures here: %s", reason(err)))
 			continue
