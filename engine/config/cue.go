@@ -197,6 +197,14 @@ func fromCUE(err error, at diag.Pos) error {
 		if d.Msg == "" { // errors of other packages, wrapped
 			d.Msg = e.Error()
 		}
+		if name, ok := strings.CutPrefix(d.Msg, "reference \""); ok && strings.HasSuffix(name, "\" not found") {
+			name = strings.TrimSuffix(name, "\" not found")
+			if hint := diag.DidYouMean(name, types); hint != "" {
+				d.WithHint("%s", hint)
+			} else {
+				d.WithHint("formulas and texts stand in quotes: \"%s\"", name)
+			}
+		}
 		if path := trimPath(e.Path()); len(path) > 0 {
 			d.Msg = strings.Join(path, ".") + ": " + d.Msg
 		}
@@ -204,6 +212,9 @@ func fromCUE(err error, at diag.Pos) error {
 	}
 	return list.Err()
 }
+
+// types are the types that parameters are declared with.
+var types = []string{"int64", "int", "number", "float", "string", "bool"}
 
 func isSchemaFile(name string) bool { return strings.HasPrefix(name, schemaFolder+"/") }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -86,12 +87,7 @@ func (l *Loader) config(file string, doc *document, preset map[string]map[string
 		return nil, err
 	}
 	def := defs.LookupPath(cue.ParsePath("#Config"))
-	errs.Add(merged.check(def, func(path string) string {
-		if f := l.schema.Field(path); f != nil {
-			return f.Allowed
-		}
-		return "a mapping"
-	}))
+	errs.Add(merged.check(def, l.allowed))
 
 	c := &Config{File: file, Values: make(map[string]Value, len(l.schema.Fields))}
 	for i := range l.schema.Fields {
@@ -107,6 +103,14 @@ func (l *Loader) config(file string, doc *document, preset map[string]map[string
 		}
 	}
 	return c, errs.Err()
+}
+
+// allowed says what a configuration may have at a path.
+func (l *Loader) allowed(path string) string {
+	if f := l.schema.Field(path); f != nil {
+		return f.Allowed
+	}
+	return "a mapping"
 }
 
 func (l *Loader) readDocument(file string) (*document, error) {
@@ -250,6 +254,7 @@ next:
 		}
 		if near != "" {
 			e.WithHint("did you mean %q?", near)
+			d.meant = append(d.meant, near)
 		}
 		errs = append(errs, e)
 	}
@@ -286,7 +291,9 @@ func (d *document) check(def cue.Value, allowed func(path string) string) error 
 		case l == nil:
 			format, args := e.Msg()
 			if strings.Contains(format, "field is required") {
-				errs = append(errs, diag.Errorf(diag.Pos{File: d.file}, "%s is missing: give it %s", at, allowed(at)))
+				if strings.Contains(at, ".") { // missing has the others
+					errs = append(errs, diag.Errorf(diag.Pos{File: d.file}, "%s is missing: give it %s", at, allowed(at)))
+				}
 				continue
 			}
 			msg := diag.Errorf(diag.Pos{File: d.file}, format, args...)
@@ -307,6 +314,26 @@ func (d *document) check(def cue.Value, allowed func(path string) string) error 
 		}
 	}
 	sort.SliceStable(errs, func(i, j int) bool { return errs[i].Pos.Line < errs[j].Pos.Line })
+	return errs.Err()
+}
+
+// missing reports the required fields of a definition that the document lacks,
+// but for those that another key was meant to be.
+func (d *document) missing(def cue.Value, at diag.Pos, allowed func(path string) string) error {
+	iter, err := def.Fields(cue.Optional(true))
+	if err != nil {
+		return nil
+	}
+	var errs diag.List
+	for iter.Next() {
+		name := iter.Selector().Unquoted()
+		if iter.Selector().ConstraintType() != cue.RequiredConstraint || slices.Contains(d.meant, name) {
+			continue
+		}
+		if !slices.ContainsFunc(d.leaves, func(l leaf) bool { return l.path == name || strings.HasPrefix(l.path, name+".") }) {
+			errs = append(errs, diag.Errorf(at, "%s is missing: give it %s", name, allowed(name)))
+		}
+	}
 	return errs.Err()
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 	"unicode/utf8"
 
@@ -89,6 +90,7 @@ type leaf struct {
 type document struct {
 	file   string
 	leaves []leaf
+	meant  []string // what unknown keys were most likely meant to be
 }
 
 func isCUE(name string) bool { return strings.EqualFold(filepath.Ext(name), ".cue") }
@@ -116,7 +118,13 @@ func parseData(name string, data []byte) (*document, error) {
 		}
 	}
 	if err != nil {
-		return nil, syntaxError(err, name)
+		list := diag.All(syntaxError(err, name))
+		for _, d := range list {
+			if line := faultyLine(name, data, d.Msg); line > 0 {
+				d.Pos.Line = line
+			}
+		}
+		return nil, diag.List(list)
 	}
 	doc := &document{file: name}
 	s, ok := expr.(*ast.StructLit)
@@ -140,16 +148,48 @@ func jsonError(name string, data []byte) error {
 	if err == nil {
 		return diag.Errorf(at, "is no JSON")
 	}
-	return diag.Errorf(at, "is no JSON: %v", err)
+	d := diag.Errorf(at, "is no JSON: %v", err)
+	for text, hint := range jsonHints {
+		if strings.Contains(err.Error(), text) {
+			d.WithHint("%s", hint)
+		}
+	}
+	return d
+}
+
+// jsonHints say what mostly is behind what encoding/json says.
+var jsonHints = map[string]string{
+	"beginning of object key string": "leave out the comma before it, and put names in double quotes",
+	"looking for beginning of value": "put texts in double quotes, and leave out what JSON does not have: comments, commas at the end",
+	"unexpected end of JSON input":   "a } or ] is missing at the end",
+}
+
+// faultyLine gives the first line of a YAML text that brings the parser's
+// message about, or 0. The parser itself mostly says where the mapping around
+// it begins.
+func faultyLine(name string, data []byte, msg string) int {
+	lines := bytes.SplitAfter(data, []byte("\n"))
+	i := sort.Search(len(lines), func(i int) bool {
+		_, err := yaml.Extract(name, bytes.Join(lines[:i+1], nil))
+		return err != nil && diag.All(syntaxError(err, name))[0].Msg == msg
+	})
+	if i == len(lines) {
+		return 0
+	}
+	return i + 1
 }
 
 // syntaxHints say what mostly is behind the messages of the parsers.
 var syntaxHints = map[string]string{
-	"did not find expected key":                      "check the indentation of this line and of those before it",
-	"found character that cannot start any token":    "indent with spaces, not tabs, and put texts with special characters in quotes",
-	"mapping values are not allowed in this context": "check the indentation, and put texts with a colon in quotes",
-	"string literal not terminated":                  "end the text with the quote that it begins with",
-	"expected 'EOF', found '}'":                      "a { is missing before, or this } is one too many",
+	"did not find expected key":                       "check the indentation of this line and of those before it",
+	"found character that cannot start any token":     "indent with spaces, not tabs, and put texts with special characters in quotes",
+	"mapping values are not allowed in this context":  "check the indentation, and put texts with a colon in quotes",
+	"found a tab character that violates indentation": "indent with spaces, not tabs",
+	"did not find expected ',' or ']'":                "a ] is missing",
+	"did not find expected ',' or '}'":                "a } is missing",
+	"found unexpected end of stream":                  "end the text with the quote that it begins with",
+	"string literal not terminated":                   "end the text with the quote that it begins with",
+	"expected 'EOF', found '}'":                       "a { is missing before, or this } is one too many",
 }
 
 // syntaxError words the error of a data file's parser.
@@ -271,9 +311,36 @@ func (l *Loader) Try(name string, data []byte) {
 	if err != nil {
 		return
 	}
-	l.architecturesIn(name, v)
+	own, _ := l.architecturesIn(name, v)
+	for _, c := range own {
+		if params, err := c.params(); err == nil {
+			exhaust(params)
+		}
+	}
 	documentOf(name, v)
 	documentOf(name, v.LookupPath(cue.ParsePath(modelField)))
+}
+
+// exhaust evaluates all that a value may hold, optional fields included: the
+// parameters of a model, and the schema of an architecture, ask for any of it.
+func exhaust(v cue.Value) {
+	exhaustItem := func(item cue.Value) {
+		if item.Exists() {
+			exhaust(item)
+		}
+	}
+	switch v.IncompleteKind() {
+	case cue.StructKind:
+		for iter, err := v.Fields(cue.All()); err == nil && iter.Next(); {
+			exhaust(iter.Value())
+		}
+		exhaustItem(v.LookupPath(cue.MakePath(cue.AnyString)))
+	case cue.ListKind:
+		for iter, err := v.List(); err == nil && iter.Next(); {
+			exhaust(iter.Value())
+		}
+		exhaustItem(v.LookupPath(cue.MakePath(cue.AnyIndex)))
+	}
 }
 
 // documentOf gives the leaves of an evaluated struct.
