@@ -193,7 +193,7 @@ func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 	var errs diag.List
 	errs.Add(params.check(def, f.own[at].allowed(def)))
 	params.meant = append(params.meant, nameParam) // it changes no result
-	errs.Add(params.missing(def, arch.Checks[i].At[""], f.own[at].allowed(def)))
+	errs.Add(params.missing(def, arch.Checks[i].At["params:"], f.own[at].allowed(def)))
 	// Fields have their names in formulas here.
 	cfg := &document{file: f.Name}
 	if values := check.LookupPath(cue.ParsePath("config")); values.Exists() {

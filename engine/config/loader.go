@@ -234,6 +234,28 @@ next:
 				continue next
 			}
 		}
+		// The key that is wrong may be one that this is nested in.
+		if i := strings.IndexByte(l.path, '.'); i > 0 {
+			top := l.path[:i]
+			pos, ok := d.sections[top]
+			if ok && !slices.ContainsFunc(known, func(k string) bool { return strings.HasPrefix(k, top+".") }) {
+				if !slices.ContainsFunc(errs, func(e *diag.Diag) bool { return e.Pos == pos }) {
+					e := diag.Errorf(pos, "unknown key %q: %s", top, what)
+					var tops []string
+					for _, k := range known {
+						k, _, _ = strings.Cut(k, ".")
+						tops = append(tops, k)
+					}
+					if hint := diag.DidYouMean(top, tops); hint != "" {
+						e.WithHint("%s", hint)
+					} else {
+						e.WithHint("want one of %s", strings.Join(slices.Compact(tops), ", "))
+					}
+					errs = append(errs, e)
+				}
+				continue
+			}
+		}
 		e := l.origin.Errorf("unknown key %q: %s", l.path, what)
 		if l.key.Line > 0 {
 			e.Pos = l.key
@@ -289,6 +311,10 @@ func (d *document) check(def cue.Value, allowed func(path string) string) error 
 		seen[name] = true
 		switch {
 		case l == nil:
+			if pos, ok := d.sections[at]; ok {
+				errs = append(errs, diag.Errorf(pos, "%s: a mapping is not allowed: want %s", at, allowed(at)))
+				continue
+			}
 			format, args := e.Msg()
 			if strings.Contains(format, "field is required") {
 				if strings.Contains(at, ".") { // missing has the others

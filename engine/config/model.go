@@ -356,9 +356,11 @@ func wordArchitecture(err error, file, name string, own, contract cue.Value) err
 			}
 		case strings.Contains(format, "field is required"):
 			d = diag.Errorf(placeOf(own, path[:len(path)-1], file), "%s of %s is missing", at, name)
-			if doc := docOf(contract.LookupPath(optionalPath(path))); doc != "" {
-				d.WithHint("%s: %s", path[len(path)-1], doc)
+			text, _ := describe(contract.LookupPath(optionalPath(path)))
+			if path[0] != fieldMatch && path[0] != fieldChecks && strings.HasPrefix(text, "a text") {
+				text = "a formula, in quotes"
 			}
+			d.WithHint("give it %s", text)
 		case strings.Contains(format, "out of bound"):
 			v := own.LookupPath(selectors(path))
 			text, _ := describe(contract.LookupPath(optionalPath(path)))
@@ -493,14 +495,15 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 func places(check cue.Value, file string) map[string]diag.Pos {
 	at := map[string]diag.Pos{"": placeOf(check, []string{"source"}, file)}
 	for _, part := range []string{"params", "config", "expect"} {
-		iter, err := check.LookupPath(cue.MakePath(cue.Str(part))).Fields()
+		v := check.LookupPath(cue.MakePath(cue.Str(part)))
+		if v.Exists() {
+			at[part+":"] = keyPos(v)
+		}
+		iter, err := v.Fields()
 		for err == nil && iter.Next() {
 			name := part + "." + iter.Selector().Unquoted()
 			at[name] = valuePos(iter.Value())
-			at[name+":"] = at[name]
-			if field, ok := iter.Value().Source().(*ast.Field); ok {
-				at[name+":"] = fromPos(field.Label.Pos())
-			}
+			at[name+":"] = keyPos(iter.Value())
 		}
 	}
 	return at
@@ -513,6 +516,14 @@ func valuePos(v cue.Value) diag.Pos {
 		return fromPos(n.Value.Pos())
 	case ast.Expr:
 		return fromPos(n.Pos())
+	}
+	return fromPos(v.Pos())
+}
+
+// keyPos gives the place of the name of a value's field.
+func keyPos(v cue.Value) diag.Pos {
+	if field, ok := v.Source().(*ast.Field); ok {
+		return fromPos(field.Label.Pos())
 	}
 	return fromPos(v.Pos())
 }

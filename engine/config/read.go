@@ -91,6 +91,8 @@ type document struct {
 	file   string
 	leaves []leaf
 	meant  []string // what unknown keys were most likely meant to be
+	// sections has the places of the keys that others are nested in.
+	sections map[string]diag.Pos
 }
 
 func isCUE(name string) bool { return strings.EqualFold(filepath.Ext(name), ".cue") }
@@ -259,6 +261,8 @@ func (d *document) flatten(prefix string, s *ast.StructLit) error {
 			path = prefix + "." + name
 		}
 		if sub, ok := field.Value.(*ast.StructLit); ok && len(sub.Elts) > 0 {
+			pos.File = d.file
+			d.section(path, pos)
 			errs.Add(d.flatten(path, sub))
 			continue
 		}
@@ -270,6 +274,13 @@ func (d *document) flatten(prefix string, s *ast.StructLit) error {
 		d.leaves = append(d.leaves, leaf{path, field.Value, Origin{Kind: FromFile, Pos: pos}, key})
 	}
 	return errs.Err()
+}
+
+func (d *document) section(path string, pos diag.Pos) {
+	if d.sections == nil {
+		d.sections = map[string]diag.Pos{}
+	}
+	d.sections[path] = pos
 }
 
 // readCUE parses a CUE file and checks that it is mere data that can be
@@ -363,15 +374,16 @@ func (d *document) flattenValue(prefix string, v cue.Value) error {
 			path = prefix + "." + path
 		}
 		if value.IncompleteKind() == cue.StructKind {
+			d.section(path, keyPos(value))
 			if err := d.flattenValue(path, value); err != nil {
 				return err
 			}
 			continue
 		}
 		expr, _ := value.Syntax(cue.Final(), cue.Concrete(true)).(ast.Expr)
-		pos := fromPos(value.Pos())
-		pos.File = d.file
-		d.leaves = append(d.leaves, leaf{path, expr, Origin{Kind: FromFile, Pos: pos}, pos})
+		pos, key := valuePos(value), keyPos(value)
+		pos.File, key.File = d.file, d.file
+		d.leaves = append(d.leaves, leaf{path, expr, Origin{Kind: FromFile, Pos: pos}, key})
 	}
 	return nil
 }
@@ -383,7 +395,7 @@ func merge(docs ...*document) *document {
 	at := map[string]int{}
 	for _, d := range docs {
 		if d.file != "" {
-			out.file = d.file
+			out.file, out.sections = d.file, d.sections
 		}
 		for _, l := range d.leaves {
 			if i, ok := at[l.path]; ok {
