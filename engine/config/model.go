@@ -360,6 +360,9 @@ func wordArchitecture(err error, file, name string, own, contract cue.Value) err
 			if path[0] != fieldMatch && path[0] != fieldChecks && strings.HasPrefix(text, "a text") {
 				text = "a formula, in quotes"
 			}
+			if needed := fieldNames(contract, path); len(needed) > 0 {
+				text = strings.Join(needed, " and ")
+			}
 			d.WithHint("give it %s", text)
 		case strings.Contains(format, "out of bound"):
 			v := own.LookupPath(selectors(path))
