@@ -27,6 +27,8 @@ import (
 const (
 	modulePath   = "kvbench.internal"
 	schemaFolder = "cue"
+	// schemaPackage is the name that it is imported by.
+	schemaPackage = "kvbench"
 )
 
 // builder builds CUE files whose imports it finds in schema alone: nothing is
@@ -199,7 +201,9 @@ func fromCUE(err error, at diag.Pos) error {
 		}
 		if name, ok := strings.CutPrefix(d.Msg, "reference \""); ok && strings.HasSuffix(name, "\" not found") {
 			name = strings.TrimSuffix(name, "\" not found")
-			if hint := diag.DidYouMean(name, types); hint != "" {
+			if name == schemaPackage {
+				d.WithHint("the file lacks: import \"%s/%s:%s\"", modulePath, schemaFolder, schemaPackage)
+			} else if hint := diag.DidYouMean(name, types); hint != "" {
 				d.WithHint("%s", hint)
 			} else {
 				d.WithHint("formulas and texts stand in quotes: \"%s\"", name)

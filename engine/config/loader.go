@@ -316,6 +316,9 @@ func (d *document) check(def cue.Value, allowed func(path string) string) error 
 				continue
 			}
 			format, args := e.Msg()
+			if strings.Contains(format, "incomplete value") && !strings.Contains(at, ".") {
+				continue // missing has it
+			}
 			if strings.Contains(format, "field is required") {
 				if strings.Contains(at, ".") { // missing has the others
 					errs = append(errs, diag.Errorf(diag.Pos{File: d.file}, "%s is missing: give it %s", at, allowed(at)))
@@ -353,7 +356,8 @@ func (d *document) missing(def cue.Value, at diag.Pos, allowed func(path string)
 	var errs diag.List
 	for iter.Next() {
 		name := iter.Selector().Unquoted()
-		if iter.Selector().ConstraintType() != cue.RequiredConstraint || slices.Contains(d.meant, name) {
+		optional := iter.Selector().ConstraintType() == cue.OptionalConstraint
+		if optional || iter.Value().IsConcrete() || slices.Contains(d.meant, name) {
 			continue
 		}
 		if !slices.ContainsFunc(d.leaves, func(l leaf) bool { return l.path == name || strings.HasPrefix(l.path, name+".") }) {

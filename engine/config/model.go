@@ -367,7 +367,7 @@ func wordArchitecture(err error, file, name string, own, contract cue.Value) err
 		case strings.Contains(format, "out of bound"):
 			v := own.LookupPath(selectors(path))
 			text, _ := describe(contract.LookupPath(optionalPath(path)))
-			if expr, ok := v.Syntax().(ast.Expr); ok && v.Exists() {
+			if expr := sourceExpr(v); expr != nil {
 				d.Msg = at + ": " + show(expr) + " is not allowed: want " + text
 			}
 		case strings.Contains(format, "conflicting values"):
@@ -376,11 +376,15 @@ func wordArchitecture(err error, file, name string, own, contract cue.Value) err
 			if v.IncompleteKind() != cue.StringKind && text == "a text" {
 				text = "a formula, in quotes"
 			}
-			if expr, ok := v.Syntax().(ast.Expr); ok && v.Exists() {
+			expr := sourceExpr(v)
+			if expr != nil {
 				d.Msg = at + ": " + show(expr) + " is not allowed"
-				if text != "" {
-					d.Msg += ": want " + text
-				}
+			}
+			switch {
+			case expr == nil && text != "": // the import of the schema was there first
+				d.WithHint("want %s", text)
+			case text != "":
+				d.Msg += ": want " + text
 			}
 		}
 		errs = append(errs, d)
@@ -407,13 +411,17 @@ func placeOf(own cue.Value, path []string, file string) diag.Pos {
 
 // fieldNames lists the fields that a definition has at a path.
 func fieldNames(def cue.Value, path []string) []string {
-	iter, err := def.LookupPath(optionalPath(path)).Fields(cue.Optional(true))
+	iter, err := def.LookupPath(optionalPath(path)).Fields(cue.Optional(true), cue.Definitions(true))
 	if err != nil {
 		return nil
 	}
 	var list []string
 	for iter.Next() {
-		list = append(list, iter.Selector().Unquoted())
+		if sel := iter.Selector(); sel.IsDefinition() {
+			list = append(list, sel.String())
+		} else {
+			list = append(list, sel.Unquoted())
+		}
 	}
 	return list
 }
@@ -521,6 +529,17 @@ func valuePos(v cue.Value) diag.Pos {
 		return fromPos(n.Pos())
 	}
 	return fromPos(v.Pos())
+}
+
+// sourceExpr gives a value as its file has it, or nil.
+func sourceExpr(v cue.Value) ast.Expr {
+	switch n := v.Source().(type) {
+	case *ast.Field:
+		return n.Value
+	case ast.Expr:
+		return n
+	}
+	return nil
 }
 
 // keyPos gives the place of the name of a value's field.

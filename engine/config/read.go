@@ -161,7 +161,7 @@ func jsonError(name string, data []byte) error {
 
 // jsonHints say what mostly is behind what encoding/json says.
 var jsonHints = map[string]string{
-	"beginning of object key string": "leave out the comma before it, and put names in double quotes",
+	"beginning of object key string": "names stand in double quotes, no comma before a }, and JSON has no comments",
 	"looking for beginning of value": "put texts in double quotes, and leave out what JSON does not have: comments, commas at the end",
 	"unexpected end of JSON input":   "a } or ] is missing at the end",
 }
@@ -215,6 +215,8 @@ func syntaxError(err error, name string) error {
 		}
 		if hint := syntaxHints[d.Msg]; hint != "" {
 			d.WithHint("%s", hint)
+		} else if strings.HasPrefix(d.Msg, "expected label or ':'") {
+			d.WithHint("a : is missing before it")
 		}
 	}
 	return err

@@ -155,7 +155,11 @@ func (p *parsed) lexError(at func(int) place, end int, err error) *diag.Diag {
 	switch msg := fe.Message; {
 	case strings.HasPrefix(msg, "unrecognized character"):
 		off := min(fe.From, len(p.runes)-1)
-		return at(off).errorf("unexpected character %q", string(p.runes[off]))
+		d := at(off).errorf("unexpected character %q", string(p.runes[off]))
+		if sign := map[rune]string{'×': "*", '·': "*", '÷': "/", '−': "-", '≤': "<=", '≥': ">="}[p.runes[off]]; sign != "" {
+			d.WithHint("write %s", sign)
+		}
+		return d
 	case strings.HasPrefix(msg, "bad number syntax: "):
 		return at(end).errorf("bad number %s", strings.TrimPrefix(msg, "bad number syntax: "))
 	case strings.Contains(msg, "not terminated"):
