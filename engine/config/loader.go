@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -88,15 +89,7 @@ func (l *Loader) config(file string, doc *document, preset map[string]map[string
 		return nil, err
 	}
 	def := defs.LookupPath(cue.ParsePath("#Config"))
-	errs.Add(merged.check(def, func(path string) string {
-		if f := l.schema.Field(path); f != nil {
-			if f.Unit != "" {
-				return l.schema.NumberText(f.Unit)
-			}
-			return f.Allowed
-		}
-		return "a mapping"
-	}))
+	errs.Add(merged.check(def, l.allowed))
 
 	c := &Config{File: file, Values: make(map[string]Value, len(l.schema.Fields))}
 	for i := range l.schema.Fields {
@@ -112,6 +105,17 @@ func (l *Loader) config(file string, doc *document, preset map[string]map[string
 		}
 	}
 	return c, errs.Err()
+}
+
+// allowed says what a configuration may have at a path.
+func (l *Loader) allowed(path string) string {
+	if f := l.schema.Field(path); f != nil {
+		if f.Unit != "" {
+			return l.schema.NumberText(f.Unit)
+		}
+		return f.Allowed
+	}
+	return "a mapping"
 }
 
 func (l *Loader) readDocument(file string) (*document, error) {
@@ -264,6 +268,28 @@ next:
 				continue next
 			}
 		}
+		// The key that is wrong may be one that this is nested in.
+		if i := strings.IndexByte(l.path, '.'); i > 0 {
+			top := l.path[:i]
+			pos, ok := d.sections[top]
+			if ok && !slices.ContainsFunc(known, func(k string) bool { return strings.HasPrefix(k, top+".") }) {
+				if !slices.ContainsFunc(errs, func(e *diag.Diag) bool { return e.Pos == pos }) {
+					e := diag.Errorf(pos, "unknown key %q: %s", top, what)
+					var tops []string
+					for _, k := range known {
+						k, _, _ = strings.Cut(k, ".")
+						tops = append(tops, k)
+					}
+					if hint := diag.DidYouMean(top, tops); hint != "" {
+						e.WithHint("%s", hint)
+					} else {
+						e.WithHint("want one of %s", strings.Join(slices.Compact(tops), ", "))
+					}
+					errs = append(errs, e)
+				}
+				continue
+			}
+		}
 		e := l.origin.Errorf("unknown key %q: %s", l.path, what)
 		if l.key.Line > 0 {
 			e.Pos = l.key
@@ -284,6 +310,7 @@ next:
 		}
 		if near != "" {
 			e.WithHint("did you mean %q?", near)
+			d.meant = append(d.meant, near)
 		}
 		errs = append(errs, e)
 	}
@@ -318,9 +345,18 @@ func (d *document) check(def cue.Value, allowed func(path string) string) error 
 		seen[name] = true
 		switch {
 		case l == nil:
+			if pos, ok := d.sections[at]; ok {
+				errs = append(errs, diag.Errorf(pos, "%s: a mapping is not allowed: want %s", at, allowed(at)))
+				continue
+			}
 			format, args := e.Msg()
+			if strings.Contains(format, "incomplete value") && !strings.Contains(at, ".") {
+				continue // missing has it
+			}
 			if strings.Contains(format, "field is required") {
-				errs = append(errs, diag.Errorf(diag.Pos{File: d.file}, "%s is missing: give it %s", at, allowed(at)))
+				if strings.Contains(at, ".") { // missing has the others
+					errs = append(errs, diag.Errorf(diag.Pos{File: d.file}, "%s is missing: give it %s", at, allowed(at)))
+				}
 				continue
 			}
 			msg := diag.Errorf(diag.Pos{File: d.file}, format, args...)
@@ -341,6 +377,27 @@ func (d *document) check(def cue.Value, allowed func(path string) string) error 
 		}
 	}
 	sort.SliceStable(errs, func(i, j int) bool { return errs[i].Pos.Line < errs[j].Pos.Line })
+	return errs.Err()
+}
+
+// missing reports the required fields of a definition that the document lacks,
+// but for those that another key was meant to be.
+func (d *document) missing(def cue.Value, at diag.Pos, allowed func(path string) string) error {
+	iter, err := def.Fields(cue.Optional(true))
+	if err != nil {
+		return nil
+	}
+	var errs diag.List
+	for iter.Next() {
+		name := iter.Selector().Unquoted()
+		optional := iter.Selector().ConstraintType() == cue.OptionalConstraint
+		if optional || iter.Value().IsConcrete() || slices.Contains(d.meant, name) {
+			continue
+		}
+		if !slices.ContainsFunc(d.leaves, func(l leaf) bool { return l.path == name || strings.HasPrefix(l.path, name+".") }) {
+			errs = append(errs, diag.Errorf(at, "%s is missing: give it %s", name, allowed(name)))
+		}
+	}
 	return errs.Err()
 }
 
