@@ -172,8 +172,11 @@ func (l *Loader) literal(o Override) ast.Expr {
 func (l *Loader) readUnits(d *document) {
 	for i := range l.schema.Fields {
 		f := &l.schema.Fields[i]
+		if f.Unit == "" {
+			continue
+		}
 		leaf := d.leaf(f.Path)
-		if f.Unit == "" || leaf == nil {
+		if leaf == nil {
 			continue
 		}
 		if v, ok := value(leaf.expr); ok && v.Kind == formula.Str {

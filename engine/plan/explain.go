@@ -44,6 +44,8 @@ type LimitStep struct {
 	Holds       bool
 	Operator    string
 	Left, Right *formula.Side
+	// Values is the condition with the values put in.
+	Values string
 	Parts       []*Step
 }
 
@@ -246,6 +248,7 @@ func (x *explainer) limit(l *schema.Limit) (LimitStep, error) {
 	if err != nil {
 		return s, err
 	}
+	s.Values = e.Values
 	for _, part := range e.Parts {
 		step, err := x.stepOf(part)
 		if err != nil {

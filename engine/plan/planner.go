@@ -144,7 +144,8 @@ func (p *Planner) known() error {
 	at := diag.Pos{File: p.arch.File}
 	switch {
 	case len(p.arch.Tables[patternsTable]) == 0 && p.arch.Layers == nil:
-		return diag.Errorf(at, "%s says nothing of IOs: it has neither %s nor a cache section", p.arch.Name, patternsTable)
+		return diag.Errorf(at, "%s says nothing of IOs: it has neither %s nor a cache section", p.arch.Name, patternsTable).
+			WithHint("give it formulas for block and layer there, or say in cache what its layers hold")
 	case p.rank && p.arch.Layers == nil:
 		return diag.Errorf(at, "%s does not say what its layers hold: the rank accounting needs its cache section", p.arch.Name).
 			WithHint("leave out --%s %s, or see docs/adding-a-new-model-architecture.md", accountingVar, accountingRank)

@@ -64,7 +64,7 @@ func mark(holds bool) string {
 // sides shows both sides of a limit with their numbers.
 func sides(l *plan.LimitStep) string {
 	if l.Right == nil {
-		return l.Require.Text
+		return l.Require.Text + " (" + l.Values + ")"
 	}
 	return side(l.Left) + " " + l.Operator + " " + side(l.Right)
 }
@@ -241,6 +241,7 @@ func ExplainJSON(w io.Writer, all []*plan.Explanation) error {
 		Holds   bool       `json:"holds"`
 		Left    any        `json:"left,omitempty"`
 		Right   any        `json:"right,omitempty"`
+		Values  string     `json:"values,omitempty"`
 		Message string     `json:"message"`
 		Parts   []jsonStep `json:"parts,omitempty"`
 	}
@@ -270,7 +271,7 @@ func ExplainJSON(w io.Writer, all []*plan.Explanation) error {
 			x.Flags = append(x.Flags, j)
 		}
 		for _, l := range e.Limits {
-			j := limit{Limit: l.Name, Require: l.Require.Text, Holds: l.Holds, Message: l.Message}
+			j := limit{Limit: l.Name, Require: l.Require.Text, Holds: l.Holds, Values: l.Values, Message: l.Message}
 			if l.Right != nil {
 				j.Left, j.Right = exact(l.Left.Value), exact(l.Right.Value)
 			}
