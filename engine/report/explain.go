@@ -38,6 +38,9 @@ func ExplainText(w io.Writer, view schema.View, all []*plan.Explanation) error {
 		fmt.Fprintf(w, "\nlimits of nixlbench %s\n", e.Plan.Release)
 		for _, l := range e.Limits {
 			fmt.Fprintf(w, "%s %s: %s\n", mark(l.Holds), l.Name, sides(&l))
+			if l.Right == nil {
+				fmt.Fprintf(w, "    = %s\n", l.Values)
+			}
 			if !l.Holds {
 				fmt.Fprintf(w, "    nixlbench %s\n", l.Message)
 				for _, part := range l.Parts {
@@ -64,7 +67,7 @@ func mark(holds bool) string {
 // sides shows both sides of a limit with their numbers.
 func sides(l *plan.LimitStep) string {
 	if l.Right == nil {
-		return l.Require.Text + " (" + l.Values + ")"
+		return l.Require.Text
 	}
 	return side(l.Left) + " " + l.Operator + " " + side(l.Right)
 }
