@@ -107,7 +107,7 @@ func New(s *schema.Schema, release string, arch *schema.Architecture, use Use) (
 		}
 	}
 	for _, name := range schema.Keys(arch.Formulas) {
-		if !p.rank || !p.isFold(name) {
+		if !p.rank || !p.replaced(name) {
 			scope.Formula(name, SourceOf(arch.Formulas[name]), formula.Any)
 		}
 	}
@@ -171,6 +171,12 @@ func (p *Planner) folded() bool {
 		}
 	}
 	return false
+}
+
+// replaced reports whether the rank accounting has its own value for what the
+// architecture says of a token or an IO.
+func (p *Planner) replaced(name string) bool {
+	return slices.ContainsFunc(p.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name && q.Detail.IsZero() })
 }
 
 func (p *Planner) isFold(name string) bool {
