@@ -133,7 +133,9 @@ type flatFields struct {
 	names  []string
 }
 
-func newFields(file string) *flatFields { return &flatFields{file: file, byName: map[string]*hfField{}} }
+func newFields(file string) *flatFields {
+	return &flatFields{file: file, byName: map[string]*hfField{}}
+}
 
 // set adds a field. Of two of one name the later counts, unless it is null.
 func (fs *flatFields) set(f *hfField) {
@@ -273,7 +275,7 @@ func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known)
 	}
 	unknown := fam == nil
 	if unknown {
-		if fam = known.familyNamed(c.data.Unknown); fam == nil {
+		if fam = known.familyNamed(c.data.Unknown.Family); fam == nil {
 			return nil, diag.Errorf(outer.pos, "%s %s is not known", typeField, show(outer.expr))
 		}
 	}
@@ -285,7 +287,7 @@ func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known)
 		return nil, err
 	}
 	if unknown {
-		notes = append(notes, diag.Warnf(outer.pos, "%s %s is not known: as its fields say nothing else, every layer is taken for full attention", typeField, show(outer.expr)).
+		notes = append(notes, diag.Warnf(outer.pos, "%s %s is not known: %s", typeField, show(outer.expr), c.data.Unknown.Note).
 			WithHint("a family in a folder of --models tells how to read it"))
 	}
 	arch := known.arch(fam.Architecture)

@@ -12,11 +12,16 @@ import (
 	"kvbench/engine/schema"
 )
 
-// fieldTypes tells a family from other fields of a file.
-const fieldTypes = "model_types"
+// The fields that tell a family from other fields of a file: either the first,
+// or both its architecture and its parameters.
+const (
+	fieldTypes  = "model_types"
+	fieldParams = "params"
+)
 
 func isFamily(v cue.Value) bool {
-	return v.LookupPath(cue.ParsePath(fieldTypes)).Exists()
+	has := func(name string) bool { return v.LookupPath(cue.MakePath(cue.Str(name))).Exists() }
+	return has(fieldTypes) || has(archField) && has(fieldParams)
 }
 
 // familiesIn gives the families of an evaluated file.
@@ -65,7 +70,7 @@ func family(name, file string, v cue.Value) (*schema.Family, error) {
 	if f.Requires, err = requirementsOf(field(fieldRequires)); err != nil {
 		return nil, err
 	}
-	params, err := field("params").Fields()
+	params, err := field(fieldParams).Fields()
 	if err != nil {
 		return nil, fromCUE(err, diag.Pos{File: file})
 	}

@@ -86,12 +86,17 @@ func (l *Loader) openCUE(f *File) error {
 	if err != nil {
 		return fromCUE(err, diag.Pos{File: f.Name})
 	}
+	defs, err := l.defs()
+	if err != nil {
+		return err
+	}
+	contract := defs.LookupPath(cue.ParsePath(architectureDef))
 	model := false
 	for fields.Next() {
 		name := fields.Selector().Unquoted()
 		model = model || name == modelField
 		switch {
-		case isArchitecture(fields.Value()):
+		case isArchitecture(fields.Value(), contract):
 			f.Kind = KindArchitecture
 		case isFamily(fields.Value()) && f.Kind == "":
 			f.Kind = KindFamilies
@@ -132,6 +137,7 @@ func (l *Loader) openCUE(f *File) error {
 func (l *Loader) kindOf(doc *document) Kind {
 	sections := l.sections()
 	near := KindUnknown
+	fields := 0
 	for _, leaf := range doc.leaves {
 		top, _, _ := strings.Cut(leaf.path, ".")
 		switch {
@@ -139,11 +145,16 @@ func (l *Loader) kindOf(doc *document) Kind {
 			return KindModel
 		case isSection(l.schema, top):
 			return KindConfig
+		case slices.ContainsFunc(l.schema.Fields, func(f schema.Field) bool { return leaf.path == f.Flag || strings.HasSuffix(f.Path, "."+leaf.path) }):
+			fields++
 		case diag.Nearest(top, sections) != "":
 			near = KindConfig
 		case diag.Nearest(top, []string{nameParam}) != "":
 			near = KindModel
 		}
+	}
+	if fields > 0 && fields == len(doc.leaves) { // a configuration without its sections
+		return KindConfig
 	}
 	return near
 }
@@ -220,6 +231,55 @@ func (l *Loader) check(f *File, known *Known) error {
 		_, err = l.model(f.Name, f.doc, f.own, known)
 	}
 	return err
+}
+
+// CheckValues checks the parameters and the configuration of an architecture's
+// known result, as those of files are checked.
+func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
+	at := slices.IndexFunc(f.own, func(c candidate) bool { return c.arch == arch })
+	def, err := f.own[at].params()
+	if err != nil {
+		return err
+	}
+	check := f.value.LookupPath(cue.MakePath(cue.Str(arch.Name), cue.Str(fieldChecks), cue.Index(i)))
+	params, err := documentOf(f.Name, check.LookupPath(cue.ParsePath("params")))
+	if err != nil {
+		return err
+	}
+	// Names that nobody knows are the caller's to report.
+	none := func(string) string { return "" }
+	params.dropUnknown(paramNames(arch), none, "")
+	var errs diag.List
+	errs.Add(params.check(def, f.own[at].allowed(def)))
+	params.meant = append(params.meant, nameParam) // it changes no result
+	errs.Add(params.missing(def, arch.Checks[i].At["params:"], f.own[at].allowed(def)))
+	// Fields have their names in formulas here.
+	cfg := &document{file: f.Name}
+	if values := check.LookupPath(cue.ParsePath("config")); values.Exists() {
+		if cfg, err = documentOf(f.Name, values); err != nil {
+			return err
+		}
+	}
+	for j := range cfg.leaves {
+		for k := range l.schema.Fields {
+			if field := &l.schema.Fields[k]; field.Var == cfg.leaves[j].path {
+				cfg.leaves[j].path = field.Path
+				break
+			}
+		}
+	}
+	cfg.dropUnknown(l.fieldPaths(), none, "")
+	defs, err := l.defs()
+	if err != nil {
+		return err
+	}
+	errs.Add(cfg.check(defs.LookupPath(cue.ParsePath("#Config")), l.allowed))
+	for _, d := range errs {
+		if d.Pos.Line == 0 {
+			d.Pos = arch.Checks[i].At[""]
+		}
+	}
+	return errs.Err()
 }
 
 // sections lists the sections of a configuration.

@@ -52,14 +52,6 @@ func (l *Loader) Entries(dirs []string) ([]Entry, error) {
 	return all, errs.Err()
 }
 
-// hasModels reports whether a folder has files that may be models.
-func hasModels(dir string) bool {
-	files, _ := os.ReadDir(dir)
-	return slices.ContainsFunc(files, func(f os.DirEntry) bool {
-		return slices.Contains(paramFiles, strings.ToLower(filepath.Ext(f.Name())))
-	})
-}
-
 // Architectures lists those of the folders and the bundled ones.
 func (l *Loader) Architectures(dirs []string) ([]*schema.Architecture, error) {
 	known, err := l.known(dirs)

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -106,15 +107,7 @@ func (l *Loader) checkConfig(doc *document) error {
 	if err != nil {
 		return err
 	}
-	errs.Add(doc.check(defs.LookupPath(cue.ParsePath("#Config")), func(path string) string {
-		if f := l.schema.Field(path); f != nil {
-			if f.Unit != "" {
-				return l.schema.NumberText(f.Unit)
-			}
-			return f.Allowed
-		}
-		return "a mapping"
-	}))
+	errs.Add(doc.check(defs.LookupPath(cue.ParsePath("#Config")), l.allowed))
 	return errs.Err()
 }
 
@@ -132,6 +125,17 @@ func (c *Config) With(m *Model) *Config {
 		out.Values[name] = v
 	}
 	return out
+}
+
+// allowed says what a configuration may have at a path.
+func (l *Loader) allowed(path string) string {
+	if f := l.schema.Field(path); f != nil {
+		if f.Unit != "" {
+			return l.schema.NumberText(f.Unit)
+		}
+		return f.Allowed
+	}
+	return "a mapping"
 }
 
 func (l *Loader) readDocument(file string) (*document, error) {
@@ -188,8 +192,11 @@ func (l *Loader) literal(o Override) ast.Expr {
 func (l *Loader) readUnits(d *document) {
 	for i := range l.schema.Fields {
 		f := &l.schema.Fields[i]
+		if f.Unit == "" {
+			continue
+		}
 		leaf := d.leaf(f.Path)
-		if f.Unit == "" || leaf == nil {
+		if leaf == nil {
 			continue
 		}
 		if v, ok := value(leaf.expr); ok && v.Kind == formula.Str {
@@ -289,6 +296,28 @@ next:
 				continue next
 			}
 		}
+		// The key that is wrong may be one that this is nested in.
+		if i := strings.IndexByte(l.path, '.'); i > 0 {
+			top := l.path[:i]
+			pos, ok := d.sections[top]
+			if ok && !slices.ContainsFunc(known, func(k string) bool { return strings.HasPrefix(k, top+".") }) {
+				if !slices.ContainsFunc(errs, func(e *diag.Diag) bool { return e.Pos == pos }) {
+					e := diag.Errorf(pos, "unknown key %q: %s", top, what)
+					var tops []string
+					for _, k := range known {
+						k, _, _ = strings.Cut(k, ".")
+						tops = append(tops, k)
+					}
+					if hint := diag.DidYouMean(top, tops); hint != "" {
+						e.WithHint("%s", hint)
+					} else {
+						e.WithHint("want one of %s", strings.Join(slices.Compact(tops), ", "))
+					}
+					errs = append(errs, e)
+				}
+				continue
+			}
+		}
 		e := l.origin.Errorf("unknown key %q: %s", l.path, what)
 		if l.key.Line > 0 {
 			e.Pos = l.key
@@ -309,6 +338,7 @@ next:
 		}
 		if near != "" {
 			e.WithHint("did you mean %q?", near)
+			d.meant = append(d.meant, near)
 		}
 		errs = append(errs, e)
 	}
@@ -344,9 +374,18 @@ func (d *document) check(def cue.Value, allowed func(path string) string) error 
 		seen[name] = true
 		switch {
 		case l == nil:
+			if pos, ok := d.sections[at]; ok {
+				errs = append(errs, diag.Errorf(pos, "%s: a mapping is not allowed: want %s", at, allowed(at)))
+				continue
+			}
 			format, args := e.Msg()
+			if strings.Contains(format, "incomplete value") && !strings.Contains(at, ".") {
+				continue // missing has it
+			}
 			if strings.Contains(format, "field is required") {
-				errs = append(errs, diag.Errorf(diag.Pos{File: d.file}, "%s is missing: give it %s", at, allowed(at)))
+				if strings.Contains(at, ".") { // missing has the others
+					errs = append(errs, diag.Errorf(diag.Pos{File: d.file}, "%s is missing: give it %s", at, allowed(at)))
+				}
 				continue
 			}
 			msg := diag.Errorf(diag.Pos{File: d.file}, format, args...)
@@ -383,6 +422,27 @@ func (l *leaf) item(at string) *leaf {
 		item.origin.Pos = pos
 	}
 	return item
+}
+
+// missing reports the required fields of a definition that the document lacks,
+// but for those that another key was meant to be.
+func (d *document) missing(def cue.Value, at diag.Pos, allowed func(path string) string) error {
+	iter, err := def.Fields(cue.Optional(true))
+	if err != nil {
+		return nil
+	}
+	var errs diag.List
+	for iter.Next() {
+		name := iter.Selector().Unquoted()
+		optional := iter.Selector().ConstraintType() == cue.OptionalConstraint
+		if optional || iter.Value().IsConcrete() || slices.Contains(d.meant, name) {
+			continue
+		}
+		if !slices.ContainsFunc(d.leaves, func(l leaf) bool { return l.path == name || strings.HasPrefix(l.path, name+".") }) {
+			errs = append(errs, diag.Errorf(at, "%s is missing: give it %s", name, allowed(name)))
+		}
+	}
+	return errs.Err()
 }
 
 // label names the field, unless the origin's own name does.

@@ -42,6 +42,8 @@ const (
 	modelField    = "model"
 	archField     = "architecture"
 	defaultsField = "defaults"
+	// architectureDef is the schema's definition of architectures.
+	architectureDef = "#Architecture"
 )
 
 // candidate is an architecture that a name may select. params gives the CUE
@@ -104,8 +106,15 @@ func (l *Loader) dataModel(file string, data []byte, known *Known) (*Model, erro
 func (l *Loader) model(file string, doc *document, own []candidate, known *Known) (*Model, error) {
 	nameLeaf := doc.leaf(nameParam)
 	if nameLeaf == nil {
-		return nil, diag.Errorf(diag.Pos{File: file}, "%s is missing: it selects the architecture", nameParam).
-			WithHint("kvbench models lists the architectures and the names that they match")
+		d := diag.Errorf(diag.Pos{File: file}, "%s is missing: it selects the architecture", nameParam)
+		for _, leaf := range doc.leaves {
+			if diag.Nearest(leaf.path, []string{nameParam}) != "" {
+				d.Pos = leaf.key
+				d.WithHint("write %s for %s", nameParam, leaf.path)
+				return nil, d
+			}
+		}
+		return nil, d.WithHint("kvbench models lists the architectures and the names that they match")
 	}
 	name, ok := value(nameLeaf.expr)
 	if !ok || name.Kind != formula.Str {
@@ -127,25 +136,35 @@ func (l *Loader) model(file string, doc *document, own []candidate, known *Known
 	doc, defaults := split(doc)
 	m.Defaults, err = l.modelDefaults(defaults)
 	errs.Add(err)
-	paramNames := make([]string, len(arch.Params))
-	for i, p := range arch.Params {
-		paramNames[i] = p.Name
-	}
-	errs.Add(doc.dropUnknown(paramNames, func(string) string { return "" }, "this is no parameter of "+arch.Name))
-	errs.Add(doc.check(def, func(path string) string {
-		v := def.LookupPath(optionalPath(strings.Split(path, ".")))
-		if !v.Exists() {
-			return "what " + arch.File + " allows"
-		}
-		text, _ := describe(v)
-		return text
-	}))
+	errs.Add(doc.dropUnknown(paramNames(arch), func(string) string { return "" }, "this is no parameter of "+arch.Name))
+	errs.Add(doc.check(def, found.allowed(def)))
+	errs.Add(doc.missing(def, diag.Pos{File: file}, found.allowed(def)))
 	for _, leaf := range doc.leaves {
 		if v, ok := value(leaf.expr); ok && !strings.Contains(leaf.path, ".") {
 			m.Params[leaf.path] = Value{v, leaf.origin}
 		}
 	}
 	return m, errs.Err()
+}
+
+func paramNames(arch *schema.Architecture) []string {
+	list := make([]string, len(arch.Params))
+	for i, p := range arch.Params {
+		list[i] = p.Name
+	}
+	return list
+}
+
+// allowed gives a function that says what the parameters of a definition may be.
+func (c candidate) allowed(def cue.Value) func(path string) string {
+	return func(path string) string {
+		v := def.LookupPath(optionalPath(strings.Split(path, ".")))
+		if !v.Exists() {
+			return "what " + c.arch.File + " allows"
+		}
+		text, _ := describe(v)
+		return text
+	}
 }
 
 // choose gives the architecture of a model: the one that it names, else the one
@@ -189,7 +208,12 @@ func choose(doc *document, nameLeaf *leaf, name string, own, known []candidate) 
 // split takes what is no parameter out of a model's document, and gives the
 // model's defaults as the document of a configuration.
 func split(doc *document) (params, defaults *document) {
-	params, defaults = &document{file: doc.file}, &document{file: doc.file}
+	params, defaults = &document{file: doc.file, sections: doc.sections}, &document{file: doc.file, sections: map[string]diag.Pos{}}
+	for path, pos := range doc.sections {
+		if path, ok := strings.CutPrefix(path, defaultsField+"."); ok {
+			defaults.sections[path] = pos
+		}
+	}
 	for _, l := range doc.leaves {
 		path, ok := strings.CutPrefix(l.path, defaultsField+".")
 		switch {
@@ -315,9 +339,10 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 	}
 	var errs diag.List
 	for _, dir := range dirs {
-		files, err := glob(os.DirFS(dir), "*.cue")
-		if err != nil && hasModels(dir) {
-			continue
+		// A folder may hold models of known architectures only.
+		files, err := fs.Glob(os.DirFS(dir), "*.cue")
+		if err == nil && len(files) == 0 {
+			_, err = os.ReadDir(dir)
 		}
 		if err != nil {
 			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "no architectures here: %s", reason(err)))
@@ -357,14 +382,21 @@ func parseFS(fsys fs.FS, name, shown string, mode parser.Option) (*ast.File, err
 
 func paramsOf(arch cue.Value) cue.Value { return arch.LookupPath(cue.ParsePath("#params")) }
 
-// architecturesIn gives the architectures of an evaluated file: the fields
-// that have a match.
+// isArchitecture reports whether a value is meant as an architecture: it has
+// one of the fields that these have.
+func isArchitecture(v, contract cue.Value) bool {
+	return !isFamily(v) && slices.ContainsFunc(fieldNames(contract, nil), func(name string) bool {
+		return v.LookupPath(cue.MakePath(cue.Str(name))).Exists()
+	})
+}
+
+// architecturesIn gives the architectures of an evaluated file.
 func (l *Loader) architecturesIn(file string, v cue.Value) ([]candidate, error) {
 	defs, err := l.defs()
 	if err != nil {
 		return nil, err
 	}
-	contract := defs.LookupPath(cue.ParsePath("#Architecture"))
+	contract := defs.LookupPath(cue.ParsePath(architectureDef))
 	var errs diag.List
 	var all []candidate
 	iter, err := v.Fields()
@@ -372,7 +404,7 @@ func (l *Loader) architecturesIn(file string, v cue.Value) ([]candidate, error) 
 		return nil, fromCUE(err, diag.Pos{File: file})
 	}
 	for iter.Next() {
-		if !isArchitecture(iter.Value()) {
+		if !isArchitecture(iter.Value(), contract) {
 			continue
 		}
 		name, own := iter.Selector().Unquoted(), iter.Value()
@@ -400,14 +432,10 @@ const (
 	fieldChecks   = "checks"
 )
 
-// isArchitecture tells an architecture from other fields of a file.
-func isArchitecture(v cue.Value) bool {
-	return v.LookupPath(cue.ParsePath(fieldMatch)).Exists() || paramsOf(v).Exists()
-}
-
 // wordArchitecture says what CUE finds wrong with an architecture.
 func wordArchitecture(err error, file, name string, own, contract cue.Value) error {
 	var errs diag.List
+	var meant []string // what unknown fields were most likely meant to be
 	for _, e := range cueerrors.Errors(err) {
 		d := diag.All(fromCUE(e, diag.Pos{File: file}))[0]
 		path := e.Path()
@@ -426,27 +454,49 @@ func wordArchitecture(err error, file, name string, own, contract cue.Value) err
 			known := fieldNames(contract, path[:len(path)-1])
 			if hint := diag.DidYouMean(path[len(path)-1], known); hint != "" {
 				d.WithHint("%s", hint)
+				meant = append(meant, strings.Join(append(slices.Clone(path[:len(path)-1]), diag.Nearest(path[len(path)-1], known)), "."))
 			} else if len(known) > 0 {
 				d.WithHint("want one of %s", strings.Join(known, ", "))
 			}
 		case strings.Contains(format, "field is required"):
 			d = diag.Errorf(placeOf(own, path[:len(path)-1], file), "%s of %s is missing", at, name)
+			text, _ := describe(contract.LookupPath(optionalPath(path)))
+			if path[0] != fieldMatch && path[0] != fieldChecks && strings.HasPrefix(text, "a text") {
+				text = "a formula, in quotes"
+			}
+			if needed := fieldNames(contract, path); len(needed) > 0 {
+				text = strings.Join(needed, " and ")
+			}
+			d.WithHint("give it %s", text)
+		case strings.Contains(format, "out of bound"):
+			v := own.LookupPath(selectors(path))
+			text, _ := describe(contract.LookupPath(optionalPath(path)))
+			if expr := sourceExpr(v); expr != nil {
+				d.Msg = at + ": " + show(expr) + " is not allowed: want " + text
+			}
 		case strings.Contains(format, "conflicting values"):
 			v := own.LookupPath(selectors(path))
 			text, _ := describe(contract.LookupPath(optionalPath(path)))
 			if v.IncompleteKind() != cue.StringKind && text == "a text" {
 				text = "a formula, in quotes"
 			}
-			if expr, ok := v.Syntax().(ast.Expr); ok && v.Exists() {
+			expr := sourceExpr(v)
+			if expr != nil {
 				d.Msg = at + ": " + show(expr) + " is not allowed"
-				if text != "" {
-					d.Msg += ": want " + text
-				}
+			}
+			switch {
+			case expr == nil && text != "": // the import of the schema was there first
+				d.WithHint("want %s", text)
+			case text != "":
+				d.Msg += ": want " + text
 			}
 		}
 		errs = append(errs, d)
 	}
-	return errs
+	// Nothing is missing that another field was meant to be.
+	return slices.DeleteFunc(errs, func(d *diag.Diag) bool {
+		return slices.ContainsFunc(meant, func(at string) bool { return d.Msg == at+" of "+name+" is missing" })
+	})
 }
 
 // placeOf gives the place of what stands at a path of a user's value, or of the
@@ -465,13 +515,17 @@ func placeOf(own cue.Value, path []string, file string) diag.Pos {
 
 // fieldNames lists the fields that a definition has at a path.
 func fieldNames(def cue.Value, path []string) []string {
-	iter, err := def.LookupPath(optionalPath(path)).Fields(cue.Optional(true))
+	iter, err := def.LookupPath(optionalPath(path)).Fields(cue.Optional(true), cue.Definitions(true))
 	if err != nil {
 		return nil
 	}
 	var list []string
 	for iter.Next() {
-		list = append(list, iter.Selector().Unquoted())
+		if sel := iter.Selector(); sel.IsDefinition() {
+			list = append(list, sel.String())
+		} else {
+			list = append(list, sel.Unquoted())
+		}
 	}
 	return list
 }
@@ -500,8 +554,12 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 			return nil, fromCUE(err, at)
 		}
 	}
-	if _, err := regexp.Compile(arch.Match); err != nil {
-		return nil, diag.Errorf(fromPos(v.LookupPath(cue.ParsePath(fieldMatch)).Pos()), "match is no regular expression: %v", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	if _, err = regexp.Compile(arch.Match); err == nil {
+		_, err = matcher(arch.Match) // \Q without its \E swallows what matcher puts behind it
+	}
+	if err != nil {
+		return nil, diag.Errorf(fromPos(v.LookupPath(cue.ParsePath(fieldMatch)).Pos()), "match is no regular expression: %v", strings.TrimPrefix(err.Error(), "error parsing regexp: ")).
+			WithHint("letters, digits and _ stand for themselves, [0-9]+ for a number, [.] for a dot")
 	}
 	if checks := v.LookupPath(cue.ParsePath(fieldChecks)); checks.Exists() {
 		if err := checks.Decode(&arch.Checks); err != nil {
@@ -607,9 +665,15 @@ func requirementsOf(v cue.Value) ([]schema.Requirement, error) {
 func places(check cue.Value, file string) map[string]diag.Pos {
 	at := map[string]diag.Pos{"": placeOf(check, []string{"source"}, file)}
 	for _, part := range []string{"params", "config", "expect"} {
-		iter, err := check.LookupPath(cue.MakePath(cue.Str(part))).Fields()
+		v := check.LookupPath(cue.MakePath(cue.Str(part)))
+		if v.Exists() {
+			at[part+":"] = keyPos(v)
+		}
+		iter, err := v.Fields()
 		for err == nil && iter.Next() {
-			at[part+"."+iter.Selector().Unquoted()] = valuePos(iter.Value())
+			name := part + "." + iter.Selector().Unquoted()
+			at[name] = valuePos(iter.Value())
+			at[name+":"] = keyPos(iter.Value())
 		}
 	}
 	return at
@@ -622,6 +686,25 @@ func valuePos(v cue.Value) diag.Pos {
 		return fromPos(n.Value.Pos())
 	case ast.Expr:
 		return fromPos(n.Pos())
+	}
+	return fromPos(v.Pos())
+}
+
+// sourceExpr gives a value as its file has it, or nil.
+func sourceExpr(v cue.Value) ast.Expr {
+	switch n := v.Source().(type) {
+	case *ast.Field:
+		return n.Value
+	case ast.Expr:
+		return n
+	}
+	return nil
+}
+
+// keyPos gives the place of the name of a value's field.
+func keyPos(v cue.Value) diag.Pos {
+	if field, ok := v.Source().(*ast.Field); ok {
+		return fromPos(field.Label.Pos())
 	}
 	return fromPos(v.Pos())
 }

@@ -52,8 +52,11 @@ type Checkpoints struct {
 	Texts []string `json:"texts"`
 	// Siblings are files beside a configuration, by the prefix of their fields.
 	Siblings map[string]string `json:"siblings"`
-	// Unknown names the family of model types that no family has.
-	Unknown string               `json:"unknown"`
+	// Unknown says how model types are read that no family has.
+	Unknown struct {
+		Family string `json:"family"`
+		Note   string `json:"note"`
+	} `json:"unknown"`
 	Formats map[string]string    `json:"formats"`
 	Let     map[string][]Formula `json:"let"`
 	// Defaults are those of a configuration, by the path of the field.

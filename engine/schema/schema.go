@@ -163,8 +163,8 @@ type Check struct {
 	Source string           `json:"source"`
 	// Unverified says what of it rests on one source alone.
 	Unverified string `json:"unverified,omitempty"`
-	// At has the places of its parts, such as "expect.block_size", and of the
-	// check itself under "".
+	// At has the places of its parts, of the value of "expect.block_size" and of
+	// its name, "expect.block_size:", and of the check itself under "".
 	At map[string]diag.Pos `json:"-"`
 }
 

@@ -400,6 +400,9 @@ func (c *command) usage(s *schema.Schema) string {
 				continue
 			}
 			head := "--" + f.name
+			if f.short != "" {
+				head = "-" + f.short + ", " + head
+			}
 			if f.arg != "" {
 				head += " " + f.arg
 			}
