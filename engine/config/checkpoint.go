@@ -33,7 +33,7 @@ const (
 
 // isCheckpoint tells a Hugging Face configuration from other files.
 func isCheckpoint(file string, root *ast.StructLit) bool {
-	return isJSON(file) && member(root, typeField) != nil && member(root, nameParam) == nil
+	return isJSON(file) && member(root, typeField) != nil && member(root, NameParam) == nil
 }
 
 // member gives the value of a field, or nil.
@@ -296,7 +296,7 @@ func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known)
 	add := func(path string, expr ast.Expr, from Origin) {
 		doc.leaves = append(doc.leaves, leaf{path: path, expr: expr, origin: from})
 	}
-	add(nameParam, ast.NewString(checkpointName(file, root)), at)
+	add(NameParam, ast.NewString(checkpointName(file, root)), at)
 	add(archField, ast.NewString(fam.Architecture), Origin{Kind: FromFile, Pos: fam.Pos})
 	var errs diag.List
 	doubts := map[string]diag.List{}
@@ -726,7 +726,7 @@ func (c *checkpoint) eval(what string, f schema.Formula, want formula.Kind) (for
 		frame.SetNum(layer, formula.Int(i))
 		v, err := frame.Eval(ref)
 		if err != nil {
-			return v, hinted(c.blame(what, f, err), fmt.Sprintf("in layer %d", i))
+			return v, c.blame(what, f, err, fmt.Sprintf("in layer %d", i))
 		}
 		switch v.Kind {
 		case formula.Num:
@@ -745,16 +745,26 @@ func (c *checkpoint) eval(what string, f schema.Formula, want formula.Kind) (for
 	return all, nil
 }
 
-// blame puts the place of the configuration before the error of a formula.
-func (c *checkpoint) blame(what string, f schema.Formula, err error) *diag.Diag {
+// blame puts the place of the configuration before the error of a formula, and
+// names the fields that it reads.
+func (c *checkpoint) blame(what string, f schema.Formula, err error, hints ...string) *diag.Diag {
 	inner := diag.All(err)[0]
 	msg := inner.Msg
 	if _, rest, ok := strings.Cut(msg, ": "); ok && strings.HasPrefix(msg, "formula of ") {
 		msg = rest
 	}
 	d := &diag.Diag{Pos: c.origin(f).Pos, Msg: what + " cannot be worked out: " + msg, Source: inner.Source, Caret: inner.Caret}
-	if inner.Hint != "" {
-		d.Hint = inner.Hint
+	var with []string
+	for _, name := range formula.Names(f.Text) {
+		if field := c.byName[name]; field != nil && field.readable {
+			with = append(with, name+" = "+shorten(field.value.String()))
+		}
+	}
+	if len(with) > 0 {
+		hints = append(hints, "with "+strings.Join(with, ", "))
+	}
+	for _, hint := range append([]string{inner.Hint}, hints...) {
+		hinted(d, hint)
 	}
 	return d.WithHint("the formula stands at %s", inner.Pos)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"cuelang.org/go/cue"
+	cueerrors "cuelang.org/go/cue/errors"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
@@ -44,7 +45,7 @@ func (l *Loader) familiesIn(file string, v cue.Value) ([]*schema.Family, error) 
 		name, own := iter.Selector().Unquoted(), iter.Value()
 		value := contract.Unify(own)
 		if err := value.Validate(cue.Concrete(true)); err != nil {
-			errs.Add(wordArchitecture(err, file, name, own, contract))
+			errs.Add(wordFamily(err, file, name, own, contract))
 			continue
 		}
 		f, err := family(name, file, value)
@@ -54,6 +55,28 @@ func (l *Loader) familiesIn(file string, v cue.Value) ([]*schema.Family, error) 
 		}
 	}
 	return all, errs.Err()
+}
+
+// wordFamily says what CUE finds wrong with a family. Of a parameter it says
+// much, as there are several forms.
+func wordFamily(err error, file, name string, own, contract cue.Value) error {
+	var errs diag.List
+	seen := map[string]bool{}
+	for _, e := range cueerrors.Errors(err) {
+		path := trimPath(e.Path())
+		if len(path) > 0 && path[0] == name {
+			path = path[1:]
+		}
+		if len(path) < 2 || path[0] != fieldParams {
+			errs.Add(wordArchitecture(e, file, name, own, contract))
+			continue
+		}
+		if at := path[:2]; !seen[at[1]] {
+			seen[at[1]] = true
+			errs = append(errs, diag.Errorf(placeOf(own, at, file), "%s: want a formula, in quotes; a mapping of when and value; or a list of such", strings.Join(at, ".")))
+		}
+	}
+	return errs.Err()
 }
 
 // family reads an evaluated family.
@@ -147,7 +170,7 @@ func checkFamily(f *schema.Family, known *Known) error {
 	}
 	for i := range arch.Params {
 		p := &arch.Params[i]
-		if p.Required && p.Name != nameParam && f.Params[p.Name] == nil {
+		if p.Required && p.Name != NameParam && f.Params[p.Name] == nil {
 			errs = append(errs, diag.Errorf(f.Pos, "%s: says nothing of %s, which %s needs", f.Name, p.Name, arch.Name))
 		}
 	}

@@ -141,7 +141,7 @@ func (l *Loader) kindOf(doc *document) Kind {
 	for _, leaf := range doc.leaves {
 		top, _, _ := strings.Cut(leaf.path, ".")
 		switch {
-		case top == nameParam:
+		case top == NameParam:
 			return KindModel
 		case isSection(l.schema, top):
 			return KindConfig
@@ -149,7 +149,7 @@ func (l *Loader) kindOf(doc *document) Kind {
 			fields++
 		case diag.Nearest(top, sections) != "":
 			near = KindConfig
-		case diag.Nearest(top, []string{nameParam}) != "":
+		case diag.Nearest(top, []string{NameParam}) != "":
 			near = KindModel
 		}
 	}
@@ -226,7 +226,7 @@ func (l *Loader) check(f *File, known *Known) error {
 		err = l.Results(f.Name)
 	case f.Kind == KindUnknown:
 		err = diag.Errorf(diag.Pos{File: f.Name}, "is nothing that kvbench reads").
-			WithHint("a model has the key %s, a configuration one of %s, an architecture %s", nameParam, strings.Join(l.sections(), ", "), fieldMatch)
+			WithHint("a model has the key %s, a configuration one of %s, an architecture %s", NameParam, strings.Join(l.sections(), ", "), fieldMatch)
 	case f.doc != nil:
 		_, err = l.model(f.Name, f.doc, f.own, known)
 	}
@@ -251,7 +251,7 @@ func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 	params.dropUnknown(paramNames(arch), none, "")
 	var errs diag.List
 	errs.Add(params.check(def, f.own[at].allowed(def)))
-	params.meant = append(params.meant, nameParam) // it changes no result
+	params.meant = append(params.meant, NameParam) // it changes no result
 	errs.Add(params.missing(def, arch.Checks[i].At["params:"], f.own[at].allowed(def)))
 	// Fields have their names in formulas here.
 	cfg := &document{file: f.Name}

@@ -131,7 +131,7 @@ func (l *Loader) modelName(e Entry) string {
 	if f.Kind == KindCheckpoint {
 		return checkpointName(e.File, f.root)
 	}
-	leaf := f.doc.leaf(nameParam)
+	leaf := f.doc.leaf(NameParam)
 	if leaf == nil {
 		return ""
 	}

@@ -33,12 +33,13 @@ type Model struct {
 	Doubts map[string]diag.List
 }
 
-// nameParam is the parameter that selects the architecture, and modelField the
-// field of a CUE file that holds a model's parameters beside its architecture.
-// archField and defaultsField are fields of a model's file that are no
-// parameters.
+// NameParam is the parameter that selects the architecture: the model's name.
+const NameParam = "model_name"
+
+// modelField is the field of a CUE file that holds a model's parameters beside
+// its architecture. archField and defaultsField are fields of a model's file
+// that are no parameters.
 const (
-	nameParam     = "model_name"
 	modelField    = "model"
 	archField     = "architecture"
 	defaultsField = "defaults"
@@ -104,13 +105,13 @@ func (l *Loader) dataModel(file string, data []byte, known *Known) (*Model, erro
 
 // model finds the architecture of a model and checks its parameters.
 func (l *Loader) model(file string, doc *document, own []candidate, known *Known) (*Model, error) {
-	nameLeaf := doc.leaf(nameParam)
+	nameLeaf := doc.leaf(NameParam)
 	if nameLeaf == nil {
-		d := diag.Errorf(diag.Pos{File: file}, "%s is missing: it selects the architecture", nameParam)
+		d := diag.Errorf(diag.Pos{File: file}, "%s is missing: it selects the architecture", NameParam)
 		for _, leaf := range doc.leaves {
-			if diag.Nearest(leaf.path, []string{nameParam}) != "" {
+			if diag.Nearest(leaf.path, []string{NameParam}) != "" {
 				d.Pos = leaf.key
-				d.WithHint("write %s for %s", nameParam, leaf.path)
+				d.WithHint("write %s for %s", NameParam, leaf.path)
 				return nil, d
 			}
 		}
@@ -118,7 +119,7 @@ func (l *Loader) model(file string, doc *document, own []candidate, known *Known
 	}
 	name, ok := value(nameLeaf.expr)
 	if !ok || name.Kind != formula.Str {
-		return nil, nameLeaf.origin.Errorf("%s: %s is not allowed: want a text", nameParam, show(nameLeaf.expr))
+		return nil, nameLeaf.origin.Errorf("%s: %s is not allowed: want a text", NameParam, show(nameLeaf.expr))
 	}
 
 	found, err := choose(doc, nameLeaf, name.Str, own, known.list)
@@ -194,7 +195,7 @@ func choose(doc *document, nameLeaf *leaf, name string, own, known []candidate) 
 	}
 	switch len(found) {
 	case 0:
-		d := nameLeaf.origin.Errorf("%s: no architecture is known for %q", nameParam, name)
+		d := nameLeaf.origin.Errorf("%s: no architecture is known for %q", NameParam, name)
 		if i := slices.IndexFunc(all, func(c candidate) bool { return c.arch.Name == nearArch(name, all) }); i >= 0 {
 			d.WithHint("the nearest is %s", names(all[i:i+1]))
 		}
@@ -202,7 +203,7 @@ func choose(doc *document, nameLeaf *leaf, name string, own, known []candidate) 
 	case 1:
 		return found[0], nil
 	}
-	return candidate{}, nameLeaf.origin.Errorf("%s: %q fits more than one architecture: %s", nameParam, name, names(found))
+	return candidate{}, nameLeaf.origin.Errorf("%s: %q fits more than one architecture: %s", NameParam, name, names(found))
 }
 
 // split takes what is no parameter out of a model's document, and gives the
@@ -311,7 +312,7 @@ func (l *Loader) readModel(file string) (*document, []candidate, []*schema.Famil
 	params := v.LookupPath(cue.ParsePath(modelField))
 	if !params.Exists() {
 		if len(own) > 0 {
-			return nil, nil, nil, diag.Errorf(diag.Pos{File: file}, "brings an architecture but no model: add `%s: {%s: …, …}` with its parameters", modelField, nameParam)
+			return nil, nil, nil, diag.Errorf(diag.Pos{File: file}, "brings an architecture but no model: add `%s: {%s: …, …}` with its parameters", modelField, NameParam)
 		}
 		params = v
 	}

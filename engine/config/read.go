@@ -546,6 +546,11 @@ func show(expr ast.Expr) string {
 	case *ast.UnaryExpr:
 		s = x.Op.String() + show(x.X)
 	}
+	return shorten(s)
+}
+
+// shorten cuts a text to a readable length.
+func shorten(s string) string {
 	if r := []rune(s); len(r) > 60 {
 		s = string(r[:60]) + "…"
 	}

@@ -23,7 +23,7 @@ func ModelYAML(w io.Writer, s *schema.Schema, m *config.Model, comment string) e
 	for line := range strings.SplitSeq(comment, "\n") {
 		fmt.Fprintf(&b, "# %s\n", diag.Printable(line))
 	}
-	fmt.Fprintf(&b, "model_name: %s\narchitecture: %s\n", yamlText(m.Name), yamlText(m.Arch.Name))
+	fmt.Fprintf(&b, "%s: %s\narchitecture: %s\n", config.NameParam, yamlText(m.Name), yamlText(m.Arch.Name))
 	section := ""
 	for i := range s.Fields {
 		f := &s.Fields[i]
@@ -43,7 +43,7 @@ func ModelYAML(w io.Writer, s *schema.Schema, m *config.Model, comment string) e
 	}
 	for i := range m.Arch.Params {
 		name := m.Arch.Params[i].Name
-		if v, ok := m.Params[name]; ok && i > 0 {
+		if v, ok := m.Params[name]; ok && name != config.NameParam {
 			fmt.Fprintf(&b, "%s: %s\n", name, yamlValue(v.Value, len(name)+2))
 		}
 	}
