@@ -36,6 +36,9 @@ func TestNoNamesInGo(t *testing.T) {
 	for _, a := range s.Architectures {
 		names = append(names, a.Name)
 	}
+	for _, f := range s.Families {
+		names = append(append(names, f.Name), f.ModelTypes...)
+	}
 	names = append(names, schema.Keys(s.Nixlbench.Flags)...)
 	names = append(names, schema.Keys(s.Nixlbench.Backends)...)
 	names = slices.DeleteFunc(names, func(n string) bool { return slices.Contains(plainWords, n) })

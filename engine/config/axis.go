@@ -48,7 +48,7 @@ type axis struct {
 // sweepOf takes the axes out of a document: those are left to be checked with
 // the rest of the configuration whose first value stands in for all.
 func (l *Loader) sweepOf(doc *document) (*document, map[string]*axis, error) {
-	rest := &document{file: doc.file}
+	rest := &document{file: doc.file, sections: doc.sections}
 	axes := map[string]*axis{}
 	var errs diag.List
 	for _, leaf := range doc.leaves {
@@ -128,7 +128,7 @@ func (l *Loader) noAxis(leaf *leaf, key string) *diag.Diag {
 // item of a list that is no number may be a range.
 func (l *Loader) axisOf(f *schema.Field, leaf *leaf) (*axis, error) {
 	wrong := func(expr ast.Expr) error {
-		return leaf.origin.Errorf("%s: %s is not allowed: want a list or a range of values, each %s", leaf.path, describeExpr(expr), l.allowed(f))
+		return leaf.origin.Errorf("%s: %s is not allowed: want a list or a range of values, each %s", leaf.path, describeExpr(expr), l.allowed(f.Path))
 	}
 	var items []axisItem
 	switch x := leaf.expr.(type) {
@@ -346,7 +346,7 @@ func (l *Loader) fieldDef(f *schema.Field) (cue.Value, error) {
 	if err != nil {
 		return cue.Value{}, err
 	}
-	return defs.LookupPath(cue.ParsePath("#Config")).LookupPath(fieldPath(f.Path)), nil
+	return defs.LookupPath(cue.ParsePath("#Config")).LookupPath(optionalPath(strings.Split(f.Path, "."))), nil
 }
 
 // isInterval reports whether a field holds every whole number between two that

@@ -27,6 +27,8 @@ import (
 const (
 	modulePath   = "kvbench.internal"
 	schemaFolder = "cue"
+	// schemaPackage is the name that it is imported by.
+	schemaPackage = "kvbench"
 )
 
 // builder builds CUE files whose imports it finds in schema alone: nothing is
@@ -124,7 +126,7 @@ func (b *builder) file(f *ast.File) (cue.Value, error) {
 }
 
 // attributes are those that fields of the schema have.
-var attributes = []string{"flag", "var", "keys", "expected", "unit", "late"}
+var attributes = []string{"flag", "var", "keys", "expected", "unit", "late", "announced"}
 
 // checkSafe refuses what data has no need of and what could make its
 // evaluation endless: every import but the schema, comprehensions,
@@ -197,6 +199,16 @@ func fromCUE(err error, at diag.Pos) error {
 		if d.Msg == "" { // errors of other packages, wrapped
 			d.Msg = e.Error()
 		}
+		if name, ok := strings.CutPrefix(d.Msg, "reference \""); ok && strings.HasSuffix(name, "\" not found") {
+			name = strings.TrimSuffix(name, "\" not found")
+			if name == schemaPackage {
+				d.WithHint("the file lacks: import \"%s/%s:%s\"", modulePath, schemaFolder, schemaPackage)
+			} else if hint := diag.DidYouMean(name, types); hint != "" {
+				d.WithHint("%s", hint)
+			} else {
+				d.WithHint("formulas and texts stand in quotes: \"%s\"", name)
+			}
+		}
 		if path := trimPath(e.Path()); len(path) > 0 {
 			d.Msg = strings.Join(path, ".") + ": " + d.Msg
 		}
@@ -204,6 +216,9 @@ func fromCUE(err error, at diag.Pos) error {
 	}
 	return list.Err()
 }
+
+// types are the types that parameters are declared with.
+var types = []string{"int64", "int", "number", "float", "string", "bool"}
 
 func isSchemaFile(name string) bool { return strings.HasPrefix(name, schemaFolder+"/") }
 

@@ -1,10 +1,12 @@
 package config
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/schema"
@@ -18,6 +20,8 @@ const (
 	KindArchitecture Kind = "architecture"
 	KindModel        Kind = "model"
 	KindConfig       Kind = "configuration"
+	KindFamilies     Kind = "families of Hugging Face configurations"
+	KindCheckpoint   Kind = "Hugging Face configuration"
 	KindReleases     Kind = "releases"
 	KindResults      Kind = "results"
 	KindUnknown      Kind = "nothing that kvbench reads"
@@ -32,8 +36,11 @@ type File struct {
 	Kind Kind
 	// Archs are the architectures that it brings.
 	Archs []*schema.Architecture
+	// Families are those that it brings.
+	Families []*schema.Family
 
 	doc   *document
+	root  *ast.StructLit // of a Hugging Face configuration
 	own   []candidate
 	value cue.Value // of a CUE file
 }
@@ -49,8 +56,19 @@ func (l *Loader) Open(name string) (*File, error) {
 	if isCUE(name) {
 		return f, l.openCUE(f)
 	}
-	var err error
-	if f.doc, err = readData(name); err == nil {
+	data, err := read(name)
+	if err != nil {
+		return f, err
+	}
+	root, err := parseStruct(name, data)
+	if err != nil {
+		return f, err
+	}
+	if isCheckpoint(name, root) {
+		f.Kind, f.root = KindCheckpoint, root
+		return f, nil
+	}
+	if f.doc, err = flat(name, root); err == nil {
 		f.Kind = l.kindOf(f.doc)
 	}
 	return f, err
@@ -68,19 +86,29 @@ func (l *Loader) openCUE(f *File) error {
 	if err != nil {
 		return fromCUE(err, diag.Pos{File: f.Name})
 	}
+	defs, err := l.defs()
+	if err != nil {
+		return err
+	}
+	contract := defs.LookupPath(cue.ParsePath(architectureDef))
 	model := false
 	for fields.Next() {
 		name := fields.Selector().Unquoted()
 		model = model || name == modelField
 		switch {
-		case isArchitecture(fields.Value()):
+		case isArchitecture(fields.Value(), contract):
 			f.Kind = KindArchitecture
+		case isFamily(fields.Value()) && f.Kind == "":
+			f.Kind = KindFamilies
 		case name == releasesField && f.Kind == "":
 			f.Kind = KindReleases
 		}
 	}
+	if f.Families, err = l.familiesIn(f.Name, f.value); err != nil {
+		return err
+	}
 	switch {
-	case f.Kind == KindReleases:
+	case f.Kind == KindReleases || f.Kind == KindFamilies && !model:
 		return nil
 	case f.Kind == KindArchitecture:
 		if f.own, err = l.architecturesIn(f.Name, f.value); err != nil {
@@ -109,45 +137,87 @@ func (l *Loader) openCUE(f *File) error {
 func (l *Loader) kindOf(doc *document) Kind {
 	sections := l.sections()
 	near := KindUnknown
+	fields := 0
 	for _, leaf := range doc.leaves {
 		top, _, _ := strings.Cut(leaf.path, ".")
 		switch {
-		case top == nameParam:
+		case top == NameParam:
 			return KindModel
 		case isSection(l.schema, top), top == sweepSection:
 			return KindConfig
+		case slices.ContainsFunc(l.schema.Fields, func(f schema.Field) bool { return leaf.path == f.Flag || strings.HasSuffix(f.Path, "."+leaf.path) }):
+			fields++
 		case diag.Nearest(top, sections) != "":
 			near = KindConfig
-		case diag.Nearest(top, []string{nameParam}) != "":
+		case diag.Nearest(top, []string{NameParam}) != "":
 			near = KindModel
 		}
+	}
+	if fields > 0 && fields == len(doc.leaves) { // a configuration without its sections
+		return KindConfig
 	}
 	return near
 }
 
-// Known are the architectures that a model may be of.
-type Known struct{ list []candidate }
+// Known are the architectures and families that a model may be of.
+type Known struct {
+	list     []candidate
+	families []*schema.Family
+}
 
-// Known gives the bundled architectures with those of folders and of files.
-// Files come before others of the same name: they may be those very files.
+// Known gives the bundled architectures and families with those of folders and
+// of files. Files come before others of the same name: they may be those very
+// files.
 func (l *Loader) Known(dirs []string, files []*File) (*Known, error) {
-	var list []candidate
+	k := &Known{}
 	for _, f := range files {
-		list = append(list, f.own...)
+		k.list = append(k.list, f.own...)
 	}
-	others, err := l.architectures(dirs)
-	for _, c := range others {
-		if !slices.ContainsFunc(list, func(o candidate) bool { return o.arch.Name == c.arch.Name }) {
-			list = append(list, c)
+	others, err := l.known(dirs)
+	var errs diag.List
+	errs.Add(err)
+	for _, c := range others.list {
+		if !slices.ContainsFunc(k.list, func(o candidate) bool { return o.arch.Name == c.arch.Name }) {
+			k.list = append(k.list, c)
 		}
 	}
-	return &Known{list}, err
+	k.families = others.families
+	for _, f := range files {
+		var new []*schema.Family
+		for _, fam := range f.Families {
+			if old := k.familyNamed(fam.Name); old == nil || !sameFile(old.File, fam.File) {
+				new = append(new, fam)
+			}
+		}
+		errs.Add(k.addFamilies(new))
+	}
+	return k, errs.Err()
 }
+
+func sameFile(a, b string) bool { return filepath.Clean(a) == filepath.Clean(b) }
 
 // Check checks what the file says.
 func (l *Loader) Check(f *File, known *Known) error {
+	var errs diag.List
+	for _, fam := range f.Families {
+		errs.Add(checkFamily(fam, known))
+	}
+	errs.Add(l.check(f, known))
+	return errs.Err()
+}
+
+func (l *Loader) check(f *File, known *Known) error {
 	var err error
 	switch {
+	case f.Kind == KindCheckpoint:
+		var m *Model
+		if m, err = l.checkpointModel(f.Name, f.root, known); err == nil {
+			errs := slices.Clone(m.Notes)
+			for _, name := range schema.Keys(m.Doubts) {
+				errs = append(errs, m.Doubts[name]...)
+			}
+			err = errs.Err()
+		}
 	case f.Kind == KindConfig:
 		_, err = l.config(f.Name, f.doc, nil, "", nil)
 	case f.Kind == KindReleases:
@@ -156,11 +226,60 @@ func (l *Loader) Check(f *File, known *Known) error {
 		err = l.Results(f.Name)
 	case f.Kind == KindUnknown:
 		err = diag.Errorf(diag.Pos{File: f.Name}, "is nothing that kvbench reads").
-			WithHint("a model has the key %s, a configuration one of %s, an architecture %s", nameParam, strings.Join(l.sections(), ", "), fieldMatch)
+			WithHint("a model has the key %s, a configuration one of %s, an architecture %s", NameParam, strings.Join(l.sections(), ", "), fieldMatch)
 	case f.doc != nil:
-		_, err = l.model(f.Name, f.doc, f.own, known.list)
+		_, err = l.model(f.Name, f.doc, f.own, known)
 	}
 	return err
+}
+
+// CheckValues checks the parameters and the configuration of an architecture's
+// known result, as those of files are checked.
+func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
+	at := slices.IndexFunc(f.own, func(c candidate) bool { return c.arch == arch })
+	def, err := f.own[at].params()
+	if err != nil {
+		return err
+	}
+	check := f.value.LookupPath(cue.MakePath(cue.Str(arch.Name), cue.Str(fieldChecks), cue.Index(i)))
+	params, err := documentOf(f.Name, check.LookupPath(cue.ParsePath("params")))
+	if err != nil {
+		return err
+	}
+	// Names that nobody knows are the caller's to report.
+	none := func(string) string { return "" }
+	params.dropUnknown(paramNames(arch), none, "")
+	var errs diag.List
+	errs.Add(params.check(def, f.own[at].allowed(def)))
+	params.meant = append(params.meant, NameParam) // it changes no result
+	errs.Add(params.missing(def, arch.Checks[i].At["params:"], f.own[at].allowed(def)))
+	// Fields have their names in formulas here.
+	cfg := &document{file: f.Name}
+	if values := check.LookupPath(cue.ParsePath("config")); values.Exists() {
+		if cfg, err = documentOf(f.Name, values); err != nil {
+			return err
+		}
+	}
+	for j := range cfg.leaves {
+		for k := range l.schema.Fields {
+			if field := &l.schema.Fields[k]; field.Var == cfg.leaves[j].path {
+				cfg.leaves[j].path = field.Path
+				break
+			}
+		}
+	}
+	cfg.dropUnknown(l.fieldPaths(), none, "")
+	defs, err := l.defs()
+	if err != nil {
+		return err
+	}
+	errs.Add(cfg.check(defs.LookupPath(cue.ParsePath("#Config")), l.allowed))
+	for _, d := range errs {
+		if d.Pos.Line == 0 {
+			d.Pos = arch.Checks[i].At[""]
+		}
+	}
+	return errs.Err()
 }
 
 // sections lists the sections of a configuration.

@@ -54,9 +54,9 @@ func (l *Loader) Entries(dirs []string) ([]Entry, error) {
 
 // Architectures lists those of the folders and the bundled ones.
 func (l *Loader) Architectures(dirs []string) ([]*schema.Architecture, error) {
-	all, err := l.architectures(dirs)
-	list := make([]*schema.Architecture, len(all))
-	for i, c := range all {
+	known, err := l.known(dirs)
+	list := make([]*schema.Architecture, len(known.list))
+	for i, c := range known.list {
 		list[i] = c.arch
 	}
 	return list, err
@@ -64,8 +64,9 @@ func (l *Loader) Architectures(dirs []string) ([]*schema.Architecture, error) {
 
 // isModel reports whether a file looks like a model's parameters.
 func (l *Loader) isModel(name string) bool {
-	doc, err := readData(name)
-	return err != nil || l.kindOf(doc) == KindModel // what is wrong with it is said when it is used
+	f, err := l.Open(name)
+	// What is wrong with it is said when it is used.
+	return err != nil || f.Kind == KindModel || f.Kind == KindCheckpoint
 }
 
 // Text gives the text of an entry's file.
@@ -79,6 +80,16 @@ func (l *Loader) Text(e Entry) ([]byte, error) {
 // find gives the file that a user means by its path, or by the name of a known
 // model.
 func (l *Loader) find(word string, dirs []string) (Entry, error) {
+	if info, err := os.Stat(word); err == nil && info.IsDir() {
+		file := filepath.Join(word, checkpointFile)
+		if _, err := os.Stat(file); err == nil {
+			return Entry{File: file}, nil
+		}
+		if strings.ContainsAny(word, `/\`) {
+			return Entry{}, diag.Errorf(diag.Pos{File: word}, "is a folder without a %s", checkpointFile)
+		}
+		return l.Find(word, dirs)
+	}
 	if _, err := os.Stat(word); err == nil || strings.ContainsAny(word, `/\`) || slices.Contains(append(paramFiles, ".cue"), strings.ToLower(filepath.Ext(word))) {
 		return Entry{File: word}, nil
 	}
@@ -113,11 +124,14 @@ func (l *Loader) Find(name string, dirs []string) (Entry, error) {
 
 // modelName gives the name that a model's file gives it, or "".
 func (l *Loader) modelName(e Entry) string {
-	doc, err := readData(e.File)
+	f, err := l.Open(e.File)
 	if err != nil {
 		return ""
 	}
-	leaf := doc.leaf(nameParam)
+	if f.Kind == KindCheckpoint {
+		return checkpointName(e.File, f.root)
+	}
+	leaf := f.doc.leaf(NameParam)
 	if leaf == nil {
 		return ""
 	}

@@ -3,7 +3,9 @@ package config
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -100,12 +102,7 @@ func (l *Loader) config(file string, doc *document, preset map[string]map[string
 	}
 	merged := merge(layers...)
 	merged.file = file
-	l.readUnits(merged)
-
-	merged.dropEmptySections(l.schema)
-	errs.Add(merged.dropUnknown(l.fieldPaths(), l.flagPath, "this is no field of a configuration"))
 	errs.Add(l.checkConfig(merged))
-
 	c := &Config{File: file, Values: make(map[string]Value, len(l.schema.Fields))}
 	for i := range l.schema.Fields {
 		f := &l.schema.Fields[i]
@@ -125,12 +122,54 @@ func (l *Loader) config(file string, doc *document, preset map[string]map[string
 	return c, errs.Err()
 }
 
-// allowed says what a field may hold.
-func (l *Loader) allowed(f *schema.Field) string {
-	if f.Unit != "" {
-		return l.schema.NumberText(f.Unit)
+// checkConfig checks the values of a configuration, and takes out what is none.
+func (l *Loader) checkConfig(doc *document) error {
+	l.readUnits(doc)
+	var errs diag.List
+	doc.dropEmptySections(l.schema)
+	errs.Add(doc.dropUnknown(l.fieldPaths(), l.flagPath, "this is no field of a configuration"))
+	takes := func(path string) string {
+		if f := l.schema.Field(path); f != nil {
+			return f.Plain
+		}
+		return ""
 	}
-	return f.Allowed
+	if doc.isPlainly(takes, nil) {
+		return errs.Err()
+	}
+	defs, err := l.defs()
+	if err != nil {
+		return err
+	}
+	errs.Add(doc.check(defs.LookupPath(cue.ParsePath("#Config")), l.allowed))
+	return errs.Err()
+}
+
+// With gives the configuration of a model: where nobody gave a value, the
+// model's own default holds.
+func (c *Config) With(m *Model) *Config {
+	out := c
+	for name, v := range m.Defaults {
+		if old, ok := c.Values[name]; ok && old.Origin.Kind != FromDefault {
+			continue
+		}
+		if out == c {
+			out = &Config{File: c.File, Values: maps.Clone(c.Values), Axes: c.Axes}
+		}
+		out.Values[name] = v
+	}
+	return out
+}
+
+// allowed says what a configuration may have at a path.
+func (l *Loader) allowed(path string) string {
+	if f := l.schema.Field(path); f != nil {
+		if f.Unit != "" {
+			return l.schema.NumberText(f.Unit)
+		}
+		return f.Allowed
+	}
+	return "a mapping"
 }
 
 func (l *Loader) readDocument(file string) (*document, error) {
@@ -187,8 +226,11 @@ func (l *Loader) literal(o Override) ast.Expr {
 func (l *Loader) readUnits(d *document) {
 	for i := range l.schema.Fields {
 		f := &l.schema.Fields[i]
+		if f.Unit == "" {
+			continue
+		}
 		leaf := d.leaf(f.Path)
-		if f.Unit == "" || leaf == nil {
+		if leaf == nil {
 			continue
 		}
 		if v, ok := value(leaf.expr); ok && v.Kind == formula.Str {
@@ -246,14 +288,19 @@ func (l *Loader) fieldPaths() []string {
 func (d *document) dropEmptySections(s *schema.Schema) {
 	kept := d.leaves[:0]
 	for _, l := range d.leaves {
-		lit, null := l.expr.(*ast.BasicLit)
-		_, empty := l.expr.(*ast.StructLit)
-		if null = null && lit.Kind == token.NULL; (null || empty) && isSection(s, l.path) {
+		if isNothing(l.expr) && isSection(s, l.path) {
 			continue
 		}
 		kept = append(kept, l)
 	}
 	d.leaves = kept
+}
+
+// isNothing reports whether a value is null or, of leaves, an empty mapping.
+func isNothing(expr ast.Expr) bool {
+	lit, null := expr.(*ast.BasicLit)
+	_, empty := expr.(*ast.StructLit)
+	return empty || null && lit.Kind == token.NULL
 }
 
 func isSection(s *schema.Schema, path string) bool {
@@ -283,6 +330,28 @@ next:
 				continue next
 			}
 		}
+		// The key that is wrong may be one that this is nested in.
+		if i := strings.IndexByte(l.path, '.'); i > 0 {
+			top := l.path[:i]
+			pos, ok := d.sections[top]
+			if ok && !slices.ContainsFunc(known, func(k string) bool { return strings.HasPrefix(k, top+".") }) {
+				if !slices.ContainsFunc(errs, func(e *diag.Diag) bool { return e.Pos == pos }) {
+					e := diag.Errorf(pos, "unknown key %q: %s", top, what)
+					var tops []string
+					for _, k := range known {
+						k, _, _ = strings.Cut(k, ".")
+						tops = append(tops, k)
+					}
+					if hint := diag.DidYouMean(top, tops); hint != "" {
+						e.WithHint("%s", hint)
+					} else {
+						e.WithHint("want one of %s", strings.Join(slices.Compact(tops), ", "))
+					}
+					errs = append(errs, e)
+				}
+				continue
+			}
+		}
 		e := l.origin.Errorf("unknown key %q: %s", l.path, what)
 		if l.key.Line > 0 {
 			e.Pos = l.key
@@ -303,6 +372,7 @@ next:
 		}
 		if near != "" {
 			e.WithHint("did you mean %q?", near)
+			d.meant = append(d.meant, near)
 		}
 		errs = append(errs, e)
 	}
@@ -329,6 +399,7 @@ func (d *document) check(def cue.Value, allowed func(path string) string) error 
 		}
 		name := at
 		if l != nil {
+			l = l.item(at)
 			name = l.path
 		}
 		if seen[name] {
@@ -337,9 +408,18 @@ func (d *document) check(def cue.Value, allowed func(path string) string) error 
 		seen[name] = true
 		switch {
 		case l == nil:
+			if pos, ok := d.sections[at]; ok {
+				errs = append(errs, diag.Errorf(pos, "%s: a mapping is not allowed: want %s", at, allowed(at)))
+				continue
+			}
 			format, args := e.Msg()
+			if strings.Contains(format, "incomplete value") && !strings.Contains(at, ".") {
+				continue // missing has it
+			}
 			if strings.Contains(format, "field is required") {
-				errs = append(errs, diag.Errorf(diag.Pos{File: d.file}, "%s is missing: give it %s", at, allowed(at)))
+				if strings.Contains(at, ".") { // missing has the others
+					errs = append(errs, diag.Errorf(diag.Pos{File: d.file}, "%s is missing: give it %s", at, allowed(at)))
+				}
 				continue
 			}
 			msg := diag.Errorf(diag.Pos{File: d.file}, format, args...)
@@ -363,9 +443,45 @@ func (d *document) check(def cue.Value, allowed func(path string) string) error 
 	return errs.Err()
 }
 
+// item gives the item of a list that stands at a path, else the leaf itself.
+func (l *leaf) item(at string) *leaf {
+	list, ok := l.expr.(*ast.ListLit)
+	i, err := strconv.Atoi(strings.TrimPrefix(at, l.path+"."))
+	if !ok || err != nil || i < 0 || i >= len(list.Elts) {
+		return l
+	}
+	item := &leaf{path: at, expr: list.Elts[i], origin: l.origin}
+	if pos := fromPos(item.expr.Pos()); pos.Line > 0 && l.origin.Pos.Line > 0 {
+		pos.File = l.origin.Pos.File
+		item.origin.Pos = pos
+	}
+	return item
+}
+
+// missing reports the required fields of a definition that the document lacks,
+// but for those that another key was meant to be.
+func (d *document) missing(def cue.Value, at diag.Pos, allowed func(path string) string) error {
+	iter, err := def.Fields(cue.Optional(true))
+	if err != nil {
+		return nil
+	}
+	var errs diag.List
+	for iter.Next() {
+		name := iter.Selector().Unquoted()
+		optional := iter.Selector().ConstraintType() == cue.OptionalConstraint
+		if optional || iter.Value().IsConcrete() || slices.Contains(d.meant, name) {
+			continue
+		}
+		if !slices.ContainsFunc(d.leaves, func(l leaf) bool { return l.path == name || strings.HasPrefix(l.path, name+".") }) {
+			errs = append(errs, diag.Errorf(at, "%s is missing: give it %s", name, allowed(name)))
+		}
+	}
+	return errs.Err()
+}
+
 // label names the field, unless the origin's own name does.
 func (l *leaf) label() string {
-	if l.origin.Kind == FromFile {
+	if l.origin.Kind == FromFile || l.origin.Kind == FromModel {
 		return l.path + ": "
 	}
 	return ""

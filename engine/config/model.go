@@ -24,13 +24,27 @@ type Model struct {
 	Name   string
 	Arch   *schema.Architecture
 	Params map[string]Value
+	// Defaults are the model's own defaults of configuration fields, by their
+	// names in formulas; see [Config.With].
+	Defaults map[string]Value
+	// Notes are what is to be told of how the model was read, and Doubts what
+	// goes with its defaults where they count.
+	Notes  diag.List
+	Doubts map[string]diag.List
 }
 
-// nameParam is the parameter that selects the architecture, and modelField the
-// field of a CUE file that holds a model's parameters beside its architecture.
+// NameParam is the parameter that selects the architecture: the model's name.
+const NameParam = "model_name"
+
+// modelField is the field of a CUE file that holds a model's parameters beside
+// its architecture. archField and defaultsField are fields of a model's file
+// that are no parameters.
 const (
-	nameParam  = "model_name"
-	modelField = "model"
+	modelField    = "model"
+	archField     = "architecture"
+	defaultsField = "defaults"
+	// architectureDef is the schema's definition of architectures.
+	architectureDef = "#Architecture"
 )
 
 // candidate is an architecture that a name may select. params gives the CUE
@@ -51,56 +65,75 @@ func (l *Loader) Model(file string, dirs []string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	file = entry.File
-	doc, own, err := l.readModel(entry)
+	known, err := l.known(dirs)
 	if err != nil {
 		return nil, err
 	}
-	known, err := l.architectures(dirs)
+	if !isCUE(entry.File) {
+		data, err := l.Text(entry)
+		if err != nil {
+			return nil, err
+		}
+		return l.dataModel(entry.File, data, known)
+	}
+	doc, own, families, err := l.readModel(entry.File)
 	if err != nil {
 		return nil, err
 	}
-	return l.model(file, doc, own, known)
+	if err := known.addFamilies(families); err != nil {
+		return nil, err
+	}
+	return l.model(entry.File, doc, own, known)
+}
+
+// dataModel reads a model of YAML or JSON: a parameter file, or a Hugging Face
+// configuration.
+func (l *Loader) dataModel(file string, data []byte, known *Known) (*Model, error) {
+	root, err := parseStruct(file, data)
+	if err != nil {
+		return nil, err
+	}
+	if isCheckpoint(file, root) {
+		return l.checkpointModel(file, root, known)
+	}
+	doc, err := flat(file, root)
+	if err != nil {
+		return nil, err
+	}
+	return l.model(file, doc, nil, known)
 }
 
 // model finds the architecture of a model and checks its parameters.
-func (l *Loader) model(file string, doc *document, own, known []candidate) (*Model, error) {
-	nameLeaf := doc.leaf(nameParam)
+func (l *Loader) model(file string, doc *document, own []candidate, known *Known) (*Model, error) {
+	nameLeaf := doc.leaf(NameParam)
 	if nameLeaf == nil {
-		return nil, diag.Errorf(diag.Pos{File: file}, "%s is missing: it selects the architecture", nameParam).
-			WithHint("kvbench models lists the architectures and the names that they match")
+		d := diag.Errorf(diag.Pos{File: file}, "%s is missing: it selects the architecture", NameParam)
+		for _, leaf := range doc.leaves {
+			if diag.Nearest(leaf.path, []string{NameParam}) != "" {
+				d.Pos = leaf.key
+				d.WithHint("write %s for %s", NameParam, leaf.path)
+				return nil, d
+			}
+		}
+		return nil, d.WithHint("kvbench models lists the architectures and the names that they match")
 	}
 	name, ok := value(nameLeaf.expr)
 	if !ok || name.Kind != formula.Str {
-		return nil, nameLeaf.origin.Errorf("%s: %s is not allowed: want a text", nameParam, show(nameLeaf.expr))
+		return nil, nameLeaf.origin.Errorf("%s: %s is not allowed: want a text", NameParam, show(nameLeaf.expr))
 	}
 
-	// A file's own architecture comes before all others.
-	found := matching(own, name.Str)
-	if len(found) == 0 {
-		found = matching(known, name.Str)
+	found, err := choose(doc, nameLeaf, name.Str, own, known.list)
+	if err != nil {
+		return nil, err
 	}
-	switch len(found) {
-	case 0:
-		d := nameLeaf.origin.Errorf("%s: no architecture is known for %q", nameParam, name.Str)
-		all := append(own, known...)
-		if i := slices.IndexFunc(all, func(c candidate) bool { return c.arch.Name == nearArch(name.Str, all) }); i >= 0 {
-			d.WithHint("the nearest is %s", names(all[i:i+1]))
-		}
-		return nil, d.WithHint("kvbench models lists the architectures and the names that they match")
-	case 1:
-	default:
-		return nil, nameLeaf.origin.Errorf("%s: %q fits more than one architecture: %s", nameParam, name.Str, names(found))
-	}
-	arch := found[0].arch
-	var errs diag.List
-	paramNames := make([]string, len(arch.Params))
-	for i, p := range arch.Params {
-		paramNames[i] = p.Name
-	}
-	errs.Add(doc.dropUnknown(paramNames, func(string) string { return "" }, "this is no parameter of "+arch.Name))
-	errs.Add(l.checkParams(doc, found[0]))
+	arch := found.arch
 	m := &Model{File: file, Name: name.Str, Arch: arch, Params: map[string]Value{}}
+	var errs diag.List
+	doc, defaults := split(doc)
+	m.Defaults, err = l.modelDefaults(defaults)
+	errs.Add(err)
+	errs.Add(doc.dropUnknown(paramNames(arch), func(string) string { return "" }, "this is no parameter of "+arch.Name))
+	errs.Add(found.check(doc))
 	for _, leaf := range doc.leaves {
 		if v, ok := value(leaf.expr); ok && !strings.Contains(leaf.path, ".") {
 			m.Params[leaf.path] = Value{v, leaf.origin}
@@ -109,17 +142,24 @@ func (l *Loader) model(file string, doc *document, own, known []candidate) (*Mod
 	return m, errs.Err()
 }
 
-// checkParams checks the parameters of a model.
-func (l *Loader) checkParams(doc *document, of candidate) error {
-	arch := of.arch
+func paramNames(arch *schema.Architecture) []string {
+	list := make([]string, len(arch.Params))
+	for i, p := range arch.Params {
+		list[i] = p.Name
+	}
+	return list
+}
+
+// check checks the parameters of a model.
+func (c candidate) check(doc *document) error {
 	takes := func(path string) string {
-		if p := arch.Param(path); p != nil {
+		if p := c.arch.Param(path); p != nil {
 			return p.Plain
 		}
 		return ""
 	}
 	var required []string
-	for _, p := range arch.Params {
+	for _, p := range c.arch.Params {
 		if p.Required {
 			required = append(required, p.Name)
 		}
@@ -127,27 +167,109 @@ func (l *Loader) checkParams(doc *document, of candidate) error {
 	if doc.isPlainly(takes, required) {
 		return nil
 	}
-	def, err := of.params()
+	def, err := c.params()
 	if err != nil {
 		return err
 	}
-	return doc.check(def, func(path string) string {
-		v := def.LookupPath(fieldPath(path))
+	var errs diag.List
+	errs.Add(doc.check(def, c.allowed(def)))
+	errs.Add(doc.missing(def, diag.Pos{File: doc.file}, c.allowed(def)))
+	return errs.Err()
+}
+
+// allowed gives a function that says what the parameters of a definition may be.
+func (c candidate) allowed(def cue.Value) func(path string) string {
+	return func(path string) string {
+		v := def.LookupPath(optionalPath(strings.Split(path, ".")))
 		if !v.Exists() {
-			return "what " + arch.File + " allows"
+			return "what " + c.arch.File + " allows"
 		}
 		text, _ := describe(v)
 		return text
-	})
+	}
 }
 
-// fieldPath is the path of a required or optional field.
-func fieldPath(path string) cue.Path {
-	var sels []cue.Selector
-	for name := range strings.SplitSeq(path, ".") {
-		sels = append(sels, cue.Str(name).Optional())
+// choose gives the architecture of a model: the one that it names, else the one
+// whose pattern its name matches. A file's own come before all others.
+func choose(doc *document, nameLeaf *leaf, name string, own, known []candidate) (candidate, error) {
+	all := slices.Concat(own, known)
+	if l := doc.leaf(archField); l != nil {
+		v, ok := value(l.expr)
+		if !ok || v.Kind != formula.Str {
+			return candidate{}, l.origin.Errorf("%s: %s is not allowed: want a text", archField, show(l.expr))
+		}
+		list := make([]string, len(all))
+		for i, c := range all {
+			if list[i] = c.arch.Name; list[i] == v.Str {
+				return c, nil
+			}
+		}
+		d := l.origin.Errorf("%s: no architecture is named %q", archField, v.Str)
+		if hint := diag.DidYouMean(v.Str, list); hint != "" {
+			d.WithHint("%s", hint)
+		}
+		return candidate{}, d.WithHint("kvbench models lists the architectures")
 	}
-	return cue.MakePath(sels...)
+	found := matching(own, name)
+	if len(found) == 0 {
+		found = matching(known, name)
+	}
+	switch len(found) {
+	case 0:
+		d := nameLeaf.origin.Errorf("%s: no architecture is known for %q", NameParam, name)
+		if i := slices.IndexFunc(all, func(c candidate) bool { return c.arch.Name == nearArch(name, all) }); i >= 0 {
+			d.WithHint("the nearest is %s", names(all[i:i+1]))
+		}
+		return candidate{}, d.WithHint("kvbench models lists the architectures and the names that they match")
+	case 1:
+		return found[0], nil
+	}
+	return candidate{}, nameLeaf.origin.Errorf("%s: %q fits more than one architecture: %s", NameParam, name, names(found))
+}
+
+// split takes what is no parameter out of a model's document, and gives the
+// model's defaults as the document of a configuration.
+func split(doc *document) (params, defaults *document) {
+	params, defaults = &document{file: doc.file, sections: doc.sections}, &document{file: doc.file, sections: map[string]diag.Pos{}}
+	for path, pos := range doc.sections {
+		if path, ok := strings.CutPrefix(path, defaultsField+"."); ok {
+			defaults.sections[path] = pos
+		}
+	}
+	for _, l := range doc.leaves {
+		path, ok := strings.CutPrefix(l.path, defaultsField+".")
+		switch {
+		case ok:
+			l.path = path
+			l.origin.Kind = FromModel
+			defaults.leaves = append(defaults.leaves, l)
+		case l.path == defaultsField: // nothing, or no mapping
+			if !isNothing(l.expr) {
+				params.leaves = append(params.leaves, l)
+			}
+		case l.path != archField:
+			params.leaves = append(params.leaves, l)
+		}
+	}
+	return params, defaults
+}
+
+// modelDefaults checks a model's defaults like a configuration, and gives them
+// by their names in formulas.
+func (l *Loader) modelDefaults(doc *document) (map[string]Value, error) {
+	if len(doc.leaves) == 0 {
+		return nil, nil
+	}
+	err := l.checkConfig(doc)
+	values := map[string]Value{}
+	for _, leaf := range doc.leaves {
+		if f := l.schema.Field(leaf.path); f != nil {
+			if v, ok := value(leaf.expr); ok {
+				values[f.Var] = Value{v, leaf.origin}
+			}
+		}
+	}
+	return values, err
 }
 
 func matching(all []candidate, name string) []candidate {
@@ -189,44 +311,41 @@ func names(all []candidate) string {
 	return strings.Join(list, "; ")
 }
 
-// readModel gives a model's parameters, and the architectures that its file
-// brings along.
-func (l *Loader) readModel(e Entry) (*document, []candidate, error) {
-	file := e.File
-	if !isCUE(file) {
-		data, err := l.Text(e)
-		if err != nil {
-			return nil, nil, err
-		}
-		doc, err := parseData(file, data)
-		return doc, nil, err
-	}
+// readModel gives a model's parameters, and the architectures and families that
+// its CUE file brings along.
+func (l *Loader) readModel(file string) (*document, []candidate, []*schema.Family, error) {
 	f, err := l.readCUE(file)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	v, err := l.builder.file(f)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	own, err := l.architecturesIn(file, v)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
+	}
+	families, err := l.familiesIn(file, v)
+	if err != nil {
+		return nil, nil, nil, err
 	}
 	params := v.LookupPath(cue.ParsePath(modelField))
 	if !params.Exists() {
 		if len(own) > 0 {
-			return nil, nil, diag.Errorf(diag.Pos{File: file}, "brings an architecture but no model: add `%s: {%s: …, …}` with its parameters", modelField, nameParam)
+			return nil, nil, nil, diag.Errorf(diag.Pos{File: file}, "brings an architecture but no model: add `%s: {%s: …, …}` with its parameters", modelField, NameParam)
 		}
 		params = v
 	}
 	doc, err := documentOf(file, params)
-	return doc, own, err
+	return doc, own, families, err
 }
 
-// architectures gives the bundled ones and those of the users' folders.
-func (l *Loader) architectures(dirs []string) ([]candidate, error) {
+// known gives the bundled architectures and families, and those of the users'
+// folders.
+func (l *Loader) known(dirs []string) (*Known, error) {
 	var all []candidate
+	k := &Known{families: slices.Clone(l.schema.Families)}
 	for _, arch := range l.schema.Architectures {
 		all = append(all, candidate{arch, func() (cue.Value, error) {
 			f, err := parseFS(l.models, filepath.Base(arch.File), arch.File, l.builder.mode)
@@ -242,7 +361,11 @@ func (l *Loader) architectures(dirs []string) ([]candidate, error) {
 	}
 	var errs diag.List
 	for _, dir := range dirs {
-		files, err := glob(os.DirFS(dir), "*.cue")
+		// A folder may hold models of known architectures only.
+		files, err := fs.Glob(os.DirFS(dir), "*.cue")
+		if err == nil && len(files) == 0 {
+			_, err = os.ReadDir(dir)
+		}
 		if err != nil {
 			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "no architectures here: %s", reason(err)))
 			continue
@@ -262,9 +385,13 @@ func (l *Loader) architectures(dirs []string) ([]candidate, error) {
 			found, err := l.architecturesIn(name, v)
 			errs.Add(err)
 			all = append(all, found...)
+			families, err := l.familiesIn(name, v)
+			errs.Add(err)
+			errs.Add(k.addFamilies(families))
 		}
 	}
-	return all, errs.Err()
+	k.list = all
+	return k, errs.Err()
 }
 
 func parseFS(fsys fs.FS, name, shown string, mode parser.Option) (*ast.File, error) {
@@ -277,14 +404,21 @@ func parseFS(fsys fs.FS, name, shown string, mode parser.Option) (*ast.File, err
 
 func paramsOf(arch cue.Value) cue.Value { return arch.LookupPath(cue.ParsePath("#params")) }
 
-// architecturesIn gives the architectures of an evaluated file: the fields
-// that have a match.
+// isArchitecture reports whether a value is meant as an architecture: it has
+// one of the fields that these have.
+func isArchitecture(v, contract cue.Value) bool {
+	return !isFamily(v) && slices.ContainsFunc(fieldNames(contract, nil), func(name string) bool {
+		return v.LookupPath(cue.MakePath(cue.Str(name))).Exists()
+	})
+}
+
+// architecturesIn gives the architectures of an evaluated file.
 func (l *Loader) architecturesIn(file string, v cue.Value) ([]candidate, error) {
 	defs, err := l.defs()
 	if err != nil {
 		return nil, err
 	}
-	contract := defs.LookupPath(cue.ParsePath("#Architecture"))
+	contract := defs.LookupPath(cue.ParsePath(architectureDef))
 	var errs diag.List
 	var all []candidate
 	iter, err := v.Fields()
@@ -292,7 +426,7 @@ func (l *Loader) architecturesIn(file string, v cue.Value) ([]candidate, error) 
 		return nil, fromCUE(err, diag.Pos{File: file})
 	}
 	for iter.Next() {
-		if !isArchitecture(iter.Value()) {
+		if !isArchitecture(iter.Value(), contract) {
 			continue
 		}
 		name, own := iter.Selector().Unquoted(), iter.Value()
@@ -320,14 +454,10 @@ const (
 	fieldChecks   = "checks"
 )
 
-// isArchitecture tells an architecture from other fields of a file.
-func isArchitecture(v cue.Value) bool {
-	return v.LookupPath(cue.ParsePath(fieldMatch)).Exists() || paramsOf(v).Exists()
-}
-
 // wordArchitecture says what CUE finds wrong with an architecture.
 func wordArchitecture(err error, file, name string, own, contract cue.Value) error {
 	var errs diag.List
+	var meant []string // what unknown fields were most likely meant to be
 	for _, e := range cueerrors.Errors(err) {
 		d := diag.All(fromCUE(e, diag.Pos{File: file}))[0]
 		path := e.Path()
@@ -346,27 +476,49 @@ func wordArchitecture(err error, file, name string, own, contract cue.Value) err
 			known := fieldNames(contract, path[:len(path)-1])
 			if hint := diag.DidYouMean(path[len(path)-1], known); hint != "" {
 				d.WithHint("%s", hint)
+				meant = append(meant, strings.Join(append(slices.Clone(path[:len(path)-1]), diag.Nearest(path[len(path)-1], known)), "."))
 			} else if len(known) > 0 {
 				d.WithHint("want one of %s", strings.Join(known, ", "))
 			}
 		case strings.Contains(format, "field is required"):
 			d = diag.Errorf(placeOf(own, path[:len(path)-1], file), "%s of %s is missing", at, name)
+			text, _ := describe(contract.LookupPath(optionalPath(path)))
+			if path[0] != fieldMatch && path[0] != fieldChecks && strings.HasPrefix(text, "a text") {
+				text = "a formula, in quotes"
+			}
+			if needed := fieldNames(contract, path); len(needed) > 0 {
+				text = strings.Join(needed, " and ")
+			}
+			d.WithHint("give it %s", text)
+		case strings.Contains(format, "out of bound"):
+			v := own.LookupPath(selectors(path))
+			text, _ := describe(contract.LookupPath(optionalPath(path)))
+			if expr := sourceExpr(v); expr != nil {
+				d.Msg = at + ": " + show(expr) + " is not allowed: want " + text
+			}
 		case strings.Contains(format, "conflicting values"):
 			v := own.LookupPath(selectors(path))
 			text, _ := describe(contract.LookupPath(optionalPath(path)))
 			if v.IncompleteKind() != cue.StringKind && text == "a text" {
 				text = "a formula, in quotes"
 			}
-			if expr, ok := v.Syntax().(ast.Expr); ok && v.Exists() {
+			expr := sourceExpr(v)
+			if expr != nil {
 				d.Msg = at + ": " + show(expr) + " is not allowed"
-				if text != "" {
-					d.Msg += ": want " + text
-				}
+			}
+			switch {
+			case expr == nil && text != "": // the import of the schema was there first
+				d.WithHint("want %s", text)
+			case text != "":
+				d.Msg += ": want " + text
 			}
 		}
 		errs = append(errs, d)
 	}
-	return errs
+	// Nothing is missing that another field was meant to be.
+	return slices.DeleteFunc(errs, func(d *diag.Diag) bool {
+		return slices.ContainsFunc(meant, func(at string) bool { return d.Msg == at+" of "+name+" is missing" })
+	})
 }
 
 // placeOf gives the place of what stands at a path of a user's value, or of the
@@ -385,13 +537,17 @@ func placeOf(own cue.Value, path []string, file string) diag.Pos {
 
 // fieldNames lists the fields that a definition has at a path.
 func fieldNames(def cue.Value, path []string) []string {
-	iter, err := def.LookupPath(optionalPath(path)).Fields(cue.Optional(true))
+	iter, err := def.LookupPath(optionalPath(path)).Fields(cue.Optional(true), cue.Definitions(true))
 	if err != nil {
 		return nil
 	}
 	var list []string
 	for iter.Next() {
-		list = append(list, iter.Selector().Unquoted())
+		if sel := iter.Selector(); sel.IsDefinition() {
+			list = append(list, sel.String())
+		} else {
+			list = append(list, sel.Unquoted())
+		}
 	}
 	return list
 }
@@ -401,7 +557,7 @@ func fieldNames(def cue.Value, path []string) []string {
 func optionalPath(path []string) cue.Path {
 	var sels []cue.Selector
 	for _, name := range path {
-		if name[0] >= '0' && name[0] <= '9' {
+		if name != "" && name[0] >= '0' && name[0] <= '9' {
 			sels = append(sels, cue.AnyIndex)
 		} else {
 			sels = append(sels, cue.Str(name).Optional())
@@ -420,8 +576,12 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 			return nil, fromCUE(err, at)
 		}
 	}
-	if _, err := regexp.Compile(arch.Match); err != nil {
-		return nil, diag.Errorf(fromPos(v.LookupPath(cue.ParsePath(fieldMatch)).Pos()), "match is no regular expression: %v", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	if _, err = regexp.Compile(arch.Match); err == nil {
+		_, err = matcher(arch.Match) // \Q without its \E swallows what matcher puts behind it
+	}
+	if err != nil {
+		return nil, diag.Errorf(fromPos(v.LookupPath(cue.ParsePath(fieldMatch)).Pos()), "match is no regular expression: %v", strings.TrimPrefix(err.Error(), "error parsing regexp: ")).
+			WithHint("letters, digits and _ stand for themselves, [0-9]+ for a number, [.] for a dot")
 	}
 	if checks := v.LookupPath(cue.ParsePath(fieldChecks)); checks.Exists() {
 		if err := checks.Decode(&arch.Checks); err != nil {
@@ -527,9 +687,15 @@ func requirementsOf(v cue.Value) ([]schema.Requirement, error) {
 func places(check cue.Value, file string) map[string]diag.Pos {
 	at := map[string]diag.Pos{"": placeOf(check, []string{"source"}, file)}
 	for _, part := range []string{"params", "config", "expect"} {
-		iter, err := check.LookupPath(cue.MakePath(cue.Str(part))).Fields()
+		v := check.LookupPath(cue.MakePath(cue.Str(part)))
+		if v.Exists() {
+			at[part+":"] = keyPos(v)
+		}
+		iter, err := v.Fields()
 		for err == nil && iter.Next() {
-			at[part+"."+iter.Selector().Unquoted()] = valuePos(iter.Value())
+			name := part + "." + iter.Selector().Unquoted()
+			at[name] = valuePos(iter.Value())
+			at[name+":"] = keyPos(iter.Value())
 		}
 	}
 	return at
@@ -542,6 +708,25 @@ func valuePos(v cue.Value) diag.Pos {
 		return fromPos(n.Value.Pos())
 	case ast.Expr:
 		return fromPos(n.Pos())
+	}
+	return fromPos(v.Pos())
+}
+
+// sourceExpr gives a value as its file has it, or nil.
+func sourceExpr(v cue.Value) ast.Expr {
+	switch n := v.Source().(type) {
+	case *ast.Field:
+		return n.Value
+	case ast.Expr:
+		return n
+	}
+	return nil
+}
+
+// keyPos gives the place of the name of a value's field.
+func keyPos(v cue.Value) diag.Pos {
+	if field, ok := v.Source().(*ast.Field); ok {
+		return fromPos(field.Label.Pos())
 	}
 	return fromPos(v.Pos())
 }

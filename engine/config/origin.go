@@ -11,6 +11,7 @@ type Source uint8
 // The sources, lowest layer first.
 const (
 	FromDefault Source = iota // a default of the schema
+	FromModel                 // a default of the model
 	FromFile                  // the user's file
 	FromCommand               // what a command presets
 	FromPrefs                 // kvbench's own configuration file
@@ -41,7 +42,9 @@ func (o Origin) String() string {
 }
 
 // Given reports whether a user gave the value.
-func (o Origin) Given() bool { return o.Kind != FromDefault && o.Kind != FromCommand }
+func (o Origin) Given() bool {
+	return o.Kind != FromDefault && o.Kind != FromModel && o.Kind != FromCommand
+}
 
 // Errorf makes an error about a value of this origin: at its place in a file,
 // or about the flag or variable by name.

@@ -9,7 +9,6 @@ import (
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/token"
 
-	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 )
 
@@ -169,29 +168,4 @@ func plainly(words string, expr ast.Expr) bool {
 		return v.Kind == formula.Bool
 	}
 	return false
-}
-
-// checkConfig checks the fields of a configuration.
-func (l *Loader) checkConfig(d *document) error {
-	takes := func(path string) string {
-		if f := l.schema.Field(path); f != nil {
-			return f.Plain
-		}
-		return ""
-	}
-	if d.isPlainly(takes, nil) {
-		return nil
-	}
-	defs, err := l.defs()
-	if err != nil {
-		return err
-	}
-	var errs diag.List
-	errs.Add(d.check(defs.LookupPath(cue.ParsePath("#Config")), func(path string) string {
-		if f := l.schema.Field(path); f != nil {
-			return l.allowed(f)
-		}
-		return "a mapping"
-	}))
-	return errs.Err()
 }

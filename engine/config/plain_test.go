@@ -78,11 +78,11 @@ func TestPlain(t *testing.T) {
 	for i := range s.Fields {
 		hold(defs.LookupPath(cue.ParsePath("#Config")), s.Fields[i].Path, s.Fields[i].Plain)
 	}
-	known, err := l.architectures(nil)
+	known, err := l.Known(nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range known {
+	for _, c := range known.list {
 		def, err := c.params()
 		if err != nil {
 			t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 	"unicode/utf8"
 
@@ -89,6 +90,9 @@ type leaf struct {
 type document struct {
 	file   string
 	leaves []leaf
+	meant  []string // what unknown keys were most likely meant to be
+	// sections has the places of the keys that others are nested in.
+	sections map[string]diag.Pos
 }
 
 func isCUE(name string) bool { return strings.EqualFold(filepath.Ext(name), ".cue") }
@@ -103,29 +107,51 @@ func readData(name string) (*document, error) {
 }
 
 func parseData(name string, data []byte) (*document, error) {
+	root, err := parseStruct(name, data)
+	if err != nil {
+		return nil, err
+	}
+	return flat(name, root)
+}
+
+// flat gives the leaves of a mapping.
+func flat(name string, root *ast.StructLit) (*document, error) {
+	doc := &document{file: name}
+	return doc, doc.flatten("", root)
+}
+
+// parseStruct reads the text of a YAML or JSON file, which must hold a mapping.
+func parseStruct(name string, data []byte) (*ast.StructLit, error) {
 	var expr ast.Expr
 	var err error
-	if strings.EqualFold(filepath.Ext(name), ".json") {
+	if isJSON(name) {
 		if expr, err = json.Extract(name, data); err != nil {
-			return nil, jsonError(name, data)
+			if expr = lenient(name, data); expr == nil {
+				return nil, jsonError(name, data)
+			}
 		}
 	} else {
 		var f *ast.File
-		if f, err = yaml.Extract(name, data); err == nil {
-			expr = fileExpr(f)
+		if f, err = yaml.Extract(name, data); err != nil {
+			list := diag.All(syntaxError(err, name))
+			for _, d := range list {
+				if line := faultyLine(name, data, d.Msg); line > 0 {
+					d.Pos.Line = line
+				}
+			}
+			return nil, diag.List(list)
 		}
+		expr = fileExpr(f)
 	}
-	if err != nil {
-		return nil, syntaxError(err, name)
-	}
-	doc := &document{file: name}
 	s, ok := expr.(*ast.StructLit)
 	if !ok {
 		return nil, diag.Errorf(diag.Pos{File: name}, "holds %s where name: value pairs are wanted", describeExpr(expr)).
 			WithHint("several documents in one file count as a list")
 	}
-	return doc, doc.flatten("", s)
+	return s, nil
 }
+
+func isJSON(name string) bool { return strings.EqualFold(filepath.Ext(name), ".json") }
 
 // jsonError says what is wrong with a JSON text, and where.
 func jsonError(name string, data []byte) error {
@@ -140,16 +166,48 @@ func jsonError(name string, data []byte) error {
 	if err == nil {
 		return diag.Errorf(at, "is no JSON")
 	}
-	return diag.Errorf(at, "is no JSON: %v", err)
+	d := diag.Errorf(at, "is no JSON: %v", err)
+	for text, hint := range jsonHints {
+		if strings.Contains(err.Error(), text) {
+			d.WithHint("%s", hint)
+		}
+	}
+	return d
+}
+
+// jsonHints say what mostly is behind what encoding/json says.
+var jsonHints = map[string]string{
+	"beginning of object key string": "names stand in double quotes, no comma before a }, and JSON has no comments",
+	"looking for beginning of value": "put texts in double quotes, and leave out what JSON does not have: comments, commas at the end",
+	"unexpected end of JSON input":   "a } or ] is missing at the end",
+}
+
+// faultyLine gives the first line of a YAML text that brings the parser's
+// message about, or 0. The parser itself mostly says where the mapping around
+// it begins.
+func faultyLine(name string, data []byte, msg string) int {
+	lines := bytes.SplitAfter(data, []byte("\n"))
+	i := sort.Search(len(lines), func(i int) bool {
+		_, err := yaml.Extract(name, bytes.Join(lines[:i+1], nil))
+		return err != nil && diag.All(syntaxError(err, name))[0].Msg == msg
+	})
+	if i == len(lines) {
+		return 0
+	}
+	return i + 1
 }
 
 // syntaxHints say what mostly is behind the messages of the parsers.
 var syntaxHints = map[string]string{
-	"did not find expected key":                      "check the indentation of this line and of those before it",
-	"found character that cannot start any token":    "indent with spaces, not tabs, and put texts with special characters in quotes",
-	"mapping values are not allowed in this context": "check the indentation, and put texts with a colon in quotes",
-	"string literal not terminated":                  "end the text with the quote that it begins with",
-	"expected 'EOF', found '}'":                      "a { is missing before, or this } is one too many",
+	"did not find expected key":                       "check the indentation of this line and of those before it",
+	"found character that cannot start any token":     "indent with spaces, not tabs, and put texts with special characters in quotes",
+	"mapping values are not allowed in this context":  "check the indentation, and put texts with a colon in quotes",
+	"found a tab character that violates indentation": "indent with spaces, not tabs",
+	"did not find expected ',' or ']'":                "a ] is missing",
+	"did not find expected ',' or '}'":                "a } is missing",
+	"found unexpected end of stream":                  "end the text with the quote that it begins with",
+	"string literal not terminated":                   "end the text with the quote that it begins with",
+	"expected 'EOF', found '}'":                       "a { is missing before, or this } is one too many",
 }
 
 // syntaxError words the error of a data file's parser.
@@ -173,6 +231,8 @@ func syntaxError(err error, name string) error {
 		}
 		if hint := syntaxHints[d.Msg]; hint != "" {
 			d.WithHint("%s", hint)
+		} else if strings.HasPrefix(d.Msg, "expected label or ':'") {
+			d.WithHint("a : is missing before it")
 		}
 	}
 	return err
@@ -219,6 +279,8 @@ func (d *document) flatten(prefix string, s *ast.StructLit) error {
 			path = prefix + "." + name
 		}
 		if sub, ok := field.Value.(*ast.StructLit); ok && len(sub.Elts) > 0 {
+			pos.File = d.file
+			d.section(path, pos)
 			errs.Add(d.flatten(path, sub))
 			continue
 		}
@@ -230,6 +292,13 @@ func (d *document) flatten(prefix string, s *ast.StructLit) error {
 		d.leaves = append(d.leaves, leaf{path, field.Value, Origin{Kind: FromFile, Pos: pos}, key})
 	}
 	return errs.Err()
+}
+
+func (d *document) section(path string, pos diag.Pos) {
+	if d.sections == nil {
+		d.sections = map[string]diag.Pos{}
+	}
+	d.sections[path] = pos
 }
 
 // readCUE parses a CUE file and checks that it is mere data that can be
@@ -271,9 +340,37 @@ func (l *Loader) Try(name string, data []byte) {
 	if err != nil {
 		return
 	}
-	l.architecturesIn(name, v)
+	own, _ := l.architecturesIn(name, v)
+	for _, c := range own {
+		if params, err := c.params(); err == nil {
+			exhaust(params)
+		}
+	}
+	l.familiesIn(name, v)
 	documentOf(name, v)
 	documentOf(name, v.LookupPath(cue.ParsePath(modelField)))
+}
+
+// exhaust evaluates all that a value may hold, optional fields included: the
+// parameters of a model, and the schema of an architecture, ask for any of it.
+func exhaust(v cue.Value) {
+	exhaustItem := func(item cue.Value) {
+		if item.Exists() {
+			exhaust(item)
+		}
+	}
+	switch v.IncompleteKind() {
+	case cue.StructKind:
+		for iter, err := v.Fields(cue.All()); err == nil && iter.Next(); {
+			exhaust(iter.Value())
+		}
+		exhaustItem(v.LookupPath(cue.MakePath(cue.AnyString)))
+	case cue.ListKind:
+		for iter, err := v.List(); err == nil && iter.Next(); {
+			exhaust(iter.Value())
+		}
+		exhaustItem(v.LookupPath(cue.MakePath(cue.AnyIndex)))
+	}
 }
 
 // documentOf gives the leaves of an evaluated struct.
@@ -296,15 +393,16 @@ func (d *document) flattenValue(prefix string, v cue.Value) error {
 			path = prefix + "." + path
 		}
 		if value.IncompleteKind() == cue.StructKind {
+			d.section(path, keyPos(value))
 			if err := d.flattenValue(path, value); err != nil {
 				return err
 			}
 			continue
 		}
 		expr, _ := value.Syntax(cue.Final(), cue.Concrete(true)).(ast.Expr)
-		pos := fromPos(value.Pos())
-		pos.File = d.file
-		d.leaves = append(d.leaves, leaf{path, expr, Origin{Kind: FromFile, Pos: pos}, pos})
+		pos, key := valuePos(value), keyPos(value)
+		pos.File, key.File = d.file, d.file
+		d.leaves = append(d.leaves, leaf{path, expr, Origin{Kind: FromFile, Pos: pos}, key})
 	}
 	return nil
 }
@@ -316,7 +414,7 @@ func merge(docs ...*document) *document {
 	at := map[string]int{}
 	for _, d := range docs {
 		if d.file != "" {
-			out.file = d.file
+			out.file, out.sections = d.file, d.sections
 		}
 		for _, l := range d.leaves {
 			if i, ok := at[l.path]; ok {
@@ -448,6 +546,11 @@ func show(expr ast.Expr) string {
 	case *ast.UnaryExpr:
 		s = x.Op.String() + show(x.X)
 	}
+	return shorten(s)
+}
+
+// shorten cuts a text to a readable length.
+func shorten(s string) string {
 	if r := []rune(s); len(r) > 60 {
 		s = string(r[:60]) + "…"
 	}

@@ -14,6 +14,9 @@ import (
 	"kvbench/engine/diag"
 )
 
+// maxResult bounds the length of a result. Real ones are some kilobytes.
+const maxResult = 4 << 20
+
 // Results checks a file of results, a JSON object a line, against the schema.
 func (l *Loader) Results(name string) error {
 	at := diag.Pos{File: name}
@@ -28,16 +31,18 @@ func (l *Loader) Results(name string) error {
 	}
 	def := defs.LookupPath(cue.ParsePath("#Result"))
 	var errs diag.List
-	lines := bufio.NewReader(f)
+	lines := bufio.NewReaderSize(f, maxResult)
 	for {
 		at.Line++
-		line, err := lines.ReadBytes('\n')
+		line, err := lines.ReadSlice('\n')
 		if err == io.EOF && len(line) == 0 {
 			return errs.Err()
 		}
 		switch {
 		case err == io.EOF:
 			errs = append(errs, diag.Errorf(at, "the last line is cut off").WithHint("kvbench profile --output moves it away"))
+		case err == bufio.ErrBufferFull:
+			return append(errs, diag.Errorf(at, "this line is longer than %d MiB: it is no result", maxResult>>20))
 		case err != nil:
 			return append(errs, diag.Errorf(diag.Pos{File: name}, "%s", reason(err)))
 		case len(bytes.TrimSpace(line)) > 0:

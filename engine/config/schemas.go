@@ -185,11 +185,11 @@ func (l *Loader) eachSchema(kind string, dirs []string, f func(name string, v cu
 	if def, ok := definitions[kind]; ok {
 		return f(def[1:], defs.LookupPath(cue.ParsePath(def)))
 	}
-	all, err := l.architectures(dirs)
+	all, err := l.known(dirs)
 	if err != nil {
 		return err
 	}
-	for _, c := range all {
+	for _, c := range all.list {
 		v, err := c.params()
 		if err == nil {
 			err = f(c.arch.Name, v)

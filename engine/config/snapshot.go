@@ -81,11 +81,16 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 			}
 			for i := range c.arch.Params {
 				if p := &c.arch.Params[i]; isPlain(def) {
-					p.Plain = plainOf(def.LookupPath(fieldPath(p.Name)))
+					p.Plain = plainOf(def.LookupPath(optionalPath([]string{p.Name})))
 				}
 			}
 			s.Architectures = append(s.Architectures, c.arch)
 		}
+		families, err := l.familiesIn(file, v)
+		if err != nil {
+			return nil, err
+		}
+		s.Families = append(s.Families, families...)
 	}
 	return s, nil
 }
@@ -160,6 +165,8 @@ func fields(defs cue.Value) ([]schema.Field, error) {
 					}
 				case "expected":
 					f.Expected = true
+				case "announced":
+					f.Announced = a.Contents()
 				case "late":
 					f.Late = true
 				case "unit":

@@ -74,6 +74,9 @@ func TestEval(t *testing.T) {
 		{"double", "122"},
 		{"bytes[pattern] * 16", "9"},
 		{"bytes['fp8']", "1"},
+		{"given(layers)", "true"},
+		{"given(never) ? never : 7", "7"},
+		{"given(depth)", "false"}, // a default is not given
 		{"bytes.fp8", "1"},
 		{"depth", "1"},
 		{"layers > 60 and heads == 8", "true"},
@@ -115,6 +118,8 @@ func TestSet(t *testing.T) {
 	want(20)
 	f.SetNum(double, Int(5)) // stands in for the formula
 	want(5)
+	f.Unset(double)
+	want(20)
 	f.Reset()
 	f.SetNum(layers, Int(3))
 	want(6)
@@ -165,7 +170,7 @@ func TestRefused(t *testing.T) {
 		"", " ", "(", ")", "1 2", "'", "let y = 1; y", "1; 2", "layers ?? 1", "layers?.x", "kinds | len()",
 		"map(sizes, # * 2)", "filter(sizes, {# > 1})", "2 ** 3", "2 ^ 3", "now()", "round(1)", "{a: 1}", "sizes[0:1]",
 		"engine matches '.*'", "nil", "sum(sizes, # * 2)", "1 < 'a'", "on + 1", "on ? 1 : 'a'", "[1, 'a']", "bytes", "bytes[1]",
-		"len(1)", "min()", "min(engine)", "div(1)", "9223372036854775808", "kinds[0] + 1", "double()", "not 1", "-engine",
+		"given(1)", "given(double)", "given(bytes)", "given(nothing)", "len(1)", "min()", "min(engine)", "div(1)", "9223372036854775808", "kinds[0] + 1", "double()", "not 1", "-engine",
 		strings.Repeat("(", 3000), strings.Repeat("-", 3000) + "1", strings.Repeat("1+", 3000) + "1", strings.Repeat("x", 5000),
 		"\x00", "\xff", "a\u2028b", "if on { 1 }", "#", "$env", "::floor(1)", "0x", "1e999",
 	} {

@@ -81,13 +81,13 @@ func Functions() []Function {
 	return list
 }
 
-// call compiles the call of a function.
-func (k *checker) call(name string, args []ast.Node, off int) code {
+// known gives the function of a name, or reports that there is none.
+func (k *checker) known(name string, off int) (function, bool) {
 	fn, ok := functions[name]
 	if !ok {
 		if _, ok := k.p.names[name]; ok {
 			k.errorf(off, "%q is not a function", name)
-			return brokenCode
+			return fn, false
 		}
 		d := k.errorf(off, "unknown function %q", name)
 		switch strings.ToLower(name) {
@@ -96,6 +96,14 @@ func (k *checker) call(name string, args []ast.Node, off int) code {
 		default:
 			d.Hint = diag.DidYouMean(name, slices.Sorted(maps.Keys(functions)))
 		}
+	}
+	return fn, ok
+}
+
+// call compiles the call of a function.
+func (k *checker) call(name string, args []ast.Node, off int) code {
+	fn, ok := k.known(name, off)
+	if !ok {
 		return brokenCode
 	}
 	switch {

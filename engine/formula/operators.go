@@ -363,8 +363,8 @@ func (k *checker) member(n *ast.MemberNode) code {
 		}
 		return brokenCode
 	}
-	if list.kind != broken && list.kind != NumList && list.kind != StrList {
-		k.errorf(n.Location().From, "only lists and tables can be indexed, not %s", list.kind)
+	if list.kind != broken && list.kind != NumList && list.kind != StrList && list.kind != Str {
+		k.errorf(n.Location().From, "only lists, strings and tables can be indexed, not %s", list.kind)
 		list = brokenCode
 	}
 	index := k.need(n.Property, Num, "a list index")
@@ -379,6 +379,15 @@ func (k *checker) member(n *ast.MemberNode) code {
 				return l[i]
 			}
 			return Rat{}
+		}}
+	}
+	if list.kind == Str {
+		return code{kind: Str, str: func(f *Frame) string {
+			l := []rune(list.str(f))
+			if i, ok := f.index(at, i(f), len(l)); ok {
+				return string(l[i])
+			}
+			return ""
 		}}
 	}
 	return code{kind: Str, str: func(f *Frame) string {

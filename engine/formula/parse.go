@@ -71,6 +71,35 @@ func Names(text string) []string {
 	return names
 }
 
+// Check finds what is wrong with a formula whatever the kinds of its names:
+// bad syntax, and functions that do not exist.
+func Check(name string, src Source) error {
+	u := &unit{name, src}
+	p, errs := u.parse()
+	if len(errs) > 0 {
+		return diag.List(errs).Err()
+	}
+	k := &checker{p: &Program{}, unit: u, syntax: p}
+	var walk func(n ast.Node)
+	walk = func(n ast.Node) {
+		if call, ok := n.(*ast.CallNode); ok {
+			if id, ok := call.Callee.(*ast.IdentifierNode); ok {
+				k.known(id.Value, id.Location().From)
+			}
+		}
+		if call, ok := n.(*ast.BuiltinNode); ok {
+			k.known(call.Name, call.Location().From)
+		}
+		children(n, walk)
+	}
+	walk(p.root)
+	var list diag.List
+	for _, e := range k.errs {
+		list = append(list, e.diag)
+	}
+	return list.Err()
+}
+
 // parse gives the syntax of the unit's text, or what is wrong with it.
 func (u *unit) parse() (*parsed, []*diag.Diag) {
 	text := u.src.Text
@@ -169,7 +198,11 @@ func (p *parsed) lexError(at func(int) place, end int, err error) *diag.Diag {
 	switch msg := fe.Message; {
 	case strings.HasPrefix(msg, "unrecognized character"):
 		off := min(fe.From, len(p.runes)-1)
-		return at(off).errorf("unexpected character %q", string(p.runes[off]))
+		d := at(off).errorf("unexpected character %q", string(p.runes[off]))
+		if sign := map[rune]string{'×': "*", '·': "*", '÷': "/", '−': "-", '≤': "<=", '≥': ">="}[p.runes[off]]; sign != "" {
+			d.WithHint("write %s", sign)
+		}
+		return d
 	case strings.HasPrefix(msg, "bad number syntax: "):
 		return at(end).errorf("bad number %s", strings.TrimPrefix(msg, "bad number syntax: "))
 	case strings.Contains(msg, "not terminated"):
@@ -195,7 +228,15 @@ func (p *parsed) syntaxError(at func(int) place, err error) *diag.Diag {
 	atEnd := strings.HasSuffix(fe.Message, "token EOF") || fe.Message == "unexpected end of expression"
 	switch {
 	case atEnd || i < 0:
-		return at(last.To).errorf("unexpected end of formula")
+		d := at(last.To).errorf("unexpected end of formula")
+		open := 0
+		for _, t := range p.tokens {
+			open += map[string]int{"(": 1, "[": 1, ")": -1, "]": -1}[t.Value]
+		}
+		if open > 0 {
+			return d.WithHint("a ) or ] is missing")
+		}
+		return d.WithHint("a value is missing at the end")
 	case fe.Message == "expected name":
 		return at(fe.From).errorf("unexpected %q after a dot", p.text(i, i+1))
 	case strings.HasPrefix(fe.Message, "a map key"):

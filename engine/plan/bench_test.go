@@ -79,7 +79,7 @@ func BenchmarkNew(b *testing.B) {
 	arch := s.Architectures[0]
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := plan.New(s, s.Nixlbench.Default, arch, plan.Simplest(arch)); err != nil {
+		if _, err := plan.New(s, s.Nixlbench.Default, arch, plan.Use{Rank: true}); err != nil {
 			b.Fatal(err)
 		}
 	}

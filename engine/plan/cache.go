@@ -210,7 +210,7 @@ func declareKinds(scope *formula.Scope, kinds map[string]*schema.Kind) {
 }
 
 // partName is the name of the bytes of a part of a layer.
-func partName(kind, part string) string { return kind + "_" + part }
+func partName(kind, part string) string { return "layer_" + kind + "_" + part }
 
 func (p *Planner) declareRequires(scope *formula.Scope, kind string, list []schema.Requirement) {
 	for i := range list {

@@ -44,6 +44,8 @@ type LimitStep struct {
 	Holds       bool
 	Operator    string
 	Left, Right *formula.Side
+	// Values is the condition with the values put in.
+	Values string
 	Parts       []*Step
 }
 
@@ -241,11 +243,13 @@ func (x *explainer) limit(l *schema.Limit) (LimitStep, error) {
 		// The plan was warned about; a number that cannot be has no sides.
 		return s, nil
 	}
-	s.Holds = holds
+	// What a secret breaks is not seen here.
+	s.Holds = holds && !slices.ContainsFunc(x.plan.Violations, func(v Violation) bool { return v.Limit == l })
 	e, err := x.frame.Explain(ref)
 	if err != nil {
 		return s, err
 	}
+	s.Values = e.Values
 	for _, part := range e.Parts {
 		step, err := x.stepOf(part)
 		if err != nil {
@@ -260,11 +264,12 @@ func (x *explainer) limit(l *schema.Limit) (LimitStep, error) {
 	return s, nil
 }
 
-// argumentsOf is the text of the values that are not left to defaults.
+// argumentsOf is the text of the values that are not left to defaults, without
+// secrets: it is shown.
 func argumentsOf(flags []Flag) string {
 	values := map[string]flagValue{}
 	for _, f := range flags {
-		if f.From != Default {
+		if f.From != Default && !f.Secret {
 			values[f.Name] = flagValue{Value: f.Value}
 		}
 	}

@@ -66,9 +66,9 @@ type Use struct {
 // UseOf gives the accounting that a configuration asks for.
 func UseOf(cfg *config.Config) Use { return Use{Rank: cfg.Values[accountingVar].Str == accountingRank} }
 
-// Simplest gives the accounting that an architecture is planned in where it does
-// not matter: that of ranks only where it knows no other.
-func Simplest(arch *schema.Architecture) Use { return Use{Rank: len(arch.Tables[patternsTable]) == 0} }
+// Fullest gives the accounting that knows most of an architecture, for values
+// that are the same in both.
+func Fullest(arch *schema.Architecture) Use { return Use{Rank: arch.Layers != nil} }
 
 // The field that chooses the accounting, and the word for that of ranks.
 const (
@@ -107,7 +107,7 @@ func New(s *schema.Schema, release string, arch *schema.Architecture, use Use) (
 		}
 	}
 	for _, name := range schema.Keys(arch.Formulas) {
-		if !p.rank || !p.isFold(name) {
+		if !p.rank || !p.replaced(name) {
 			scope.Formula(name, SourceOf(arch.Formulas[name]), formula.Any)
 		}
 	}
@@ -144,7 +144,8 @@ func (p *Planner) known() error {
 	at := diag.Pos{File: p.arch.File}
 	switch {
 	case len(p.arch.Tables[patternsTable]) == 0 && p.arch.Layers == nil:
-		return diag.Errorf(at, "%s says nothing of IOs: it has neither %s nor a cache section", p.arch.Name, patternsTable)
+		return diag.Errorf(at, "%s says nothing of IOs: it has neither %s nor a cache section", p.arch.Name, patternsTable).
+			WithHint("give it formulas for block and layer there, or say in cache what its layers hold")
 	case p.rank && p.arch.Layers == nil:
 		return diag.Errorf(at, "%s does not say what its layers hold: the rank accounting needs its cache section", p.arch.Name).
 			WithHint("leave out --%s %s, or see docs/adding-a-new-model-architecture.md", accountingVar, accountingRank)
@@ -170,6 +171,12 @@ func (p *Planner) folded() bool {
 		}
 	}
 	return false
+}
+
+// replaced reports whether the rank accounting has its own value for what the
+// architecture says of a token or an IO.
+func (p *Planner) replaced(name string) bool {
+	return slices.ContainsFunc(p.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name && q.Detail.IsZero() })
 }
 
 func (p *Planner) isFold(name string) bool {
@@ -307,6 +314,9 @@ func (p *Planner) load(req *Request) {
 	}
 	for name, v := range req.facts {
 		p.set(name, v)
+	}
+	if p.rank {
+		p.set(accountingVar, config.GoValue(accountingRank))
 	}
 }
 

@@ -38,6 +38,9 @@ func ExplainText(w io.Writer, view schema.View, all []*plan.Explanation) error {
 		fmt.Fprintf(w, "\nlimits of nixlbench %s\n", e.Plan.Release)
 		for _, l := range e.Limits {
 			fmt.Fprintf(w, "%s %s: %s\n", mark(l.Holds), l.Name, sides(&l))
+			if l.Right == nil {
+				fmt.Fprintf(w, "    = %s\n", l.Values)
+			}
 			if !l.Holds {
 				fmt.Fprintf(w, "    nixlbench %s\n", l.Message)
 				for _, part := range l.Parts {
@@ -241,6 +244,7 @@ func ExplainJSON(w io.Writer, all []*plan.Explanation) error {
 		Holds   bool       `json:"holds"`
 		Left    any        `json:"left,omitempty"`
 		Right   any        `json:"right,omitempty"`
+		Values  string     `json:"values,omitempty"`
 		Message string     `json:"message"`
 		Parts   []jsonStep `json:"parts,omitempty"`
 	}
@@ -270,7 +274,7 @@ func ExplainJSON(w io.Writer, all []*plan.Explanation) error {
 			x.Flags = append(x.Flags, j)
 		}
 		for _, l := range e.Limits {
-			j := limit{Limit: l.Name, Require: l.Require.Text, Holds: l.Holds, Message: l.Message}
+			j := limit{Limit: l.Name, Require: l.Require.Text, Holds: l.Holds, Values: l.Values, Message: l.Message}
 			if l.Right != nil {
 				j.Left, j.Right = exact(l.Left.Value), exact(l.Right.Value)
 			}

@@ -55,6 +55,8 @@ type Schema struct {
 	Cache         Cache              `json:"cache"`
 	Nixlbench     Nixlbench          `json:"nixlbench"`
 	Architectures []*Architecture    `json:"architectures"`
+	Checkpoints   Checkpoints        `json:"checkpoints"`
+	Families      []*Family          `json:"families"`
 }
 
 // Field is one field of a model configuration.
@@ -82,9 +84,12 @@ type Field struct {
 	// Table names the table whose keys are allowed.
 	Table string `json:"table,omitempty"`
 	// Expected fields are warned about when nobody gave them.
-	Expected bool     `json:"expected,omitempty"`
-	Default  any      `json:"default,omitempty"`
-	Pos      diag.Pos `json:"pos,omitzero"` // of the default
+	Expected bool `json:"expected,omitempty"`
+	// Announced says what a value is of this field, in a note that goes with
+	// values that come from a model.
+	Announced string   `json:"announced,omitempty"`
+	Default   any      `json:"default,omitempty"`
+	Pos       diag.Pos `json:"pos,omitzero"` // of the default
 }
 
 // Unit is a unit of numbers.
@@ -162,8 +167,8 @@ type Check struct {
 	Source string           `json:"source"`
 	// Unverified says what of it rests on one source alone.
 	Unverified string `json:"unverified,omitempty"`
-	// At has the places of its parts, such as "expect.block_size", and of the
-	// check itself under "".
+	// At has the places of its parts, of the value of "expect.block_size" and of
+	// its name, "expect.block_size:", and of the check itself under "".
 	At map[string]diag.Pos `json:"-"`
 }
 
@@ -192,6 +197,7 @@ func (s *Schema) EachFormula(f func(pkg string, path []string, formula *Formula)
 		f("plan", append(path, "detail"), &s.Quantities[i].Detail)
 	}
 	s.Cache.eachFormula(in("cache"))
+	s.Checkpoints.eachFormula(in(""))
 	s.Nixlbench.eachFormula(in("nixlbench"))
 }
 

@@ -38,7 +38,7 @@ func Files(s *schema.Schema, l *config.Loader, words, dirs []string, skip bool, 
 	// CUE files come first: they may bring the architectures of models.
 	var brought []*config.File
 	for _, t := range targets {
-		if strings.EqualFold(filepath.Ext(t.name), ".cue") {
+		if !t.opened && strings.EqualFold(filepath.Ext(t.name), ".cue") {
 			t.file, t.err = l.Open(t.name)
 			if t.err == nil {
 				brought = append(brought, t.file)
@@ -62,6 +62,7 @@ func check(s *schema.Schema, l *config.Loader, known *config.Known, t *target) *
 	r := &Report{File: t.name}
 	if t.err != nil {
 		r.Errs.Add(t.err)
+		r.Errs = quoted(l, t.name, r.Errs)
 		return r
 	}
 	r.Kind = t.file.Kind
@@ -70,10 +71,10 @@ func check(s *schema.Schema, l *config.Loader, known *config.Known, t *target) *
 		return r
 	}
 	for _, arch := range t.file.Archs {
-		r.Errs.Add(architecture(s, arch))
+		r.Errs.Add(architecture(s, l, t.file, arch))
 	}
 	r.Errs.Add(l.Check(t.file, known))
-	r.Errs = distinct(r.Errs)
+	r.Errs = quoted(l, t.name, distinct(r.Errs))
 	t.file = nil // of many files, little is kept
 	return r
 }
@@ -89,9 +90,46 @@ func distinct(list diag.List) diag.List {
 	})
 }
 
+// shown is how much of a long line is quoted on either side of a caret.
+const shown = 80
+
+// quoted has each message that is about a place of the file quote the line.
+// What is about a formula quotes that already.
+func quoted(l *config.Loader, file string, list diag.List) diag.List {
+	var lines []string
+	for i, d := range list {
+		if d.Pos.File != file || d.Pos.Col == 0 || d.Source != "" {
+			continue
+		}
+		if lines == nil {
+			text, err := l.Text(config.Entry{File: file})
+			if err != nil {
+				return list
+			}
+			lines = strings.Split(string(text), "\n")
+		}
+		if d.Pos.Line > len(lines) {
+			continue
+		}
+		e := *d
+		line := []rune(strings.TrimRight(lines[d.Pos.Line-1], "\r"))
+		e.Caret = d.Pos.Col
+		if len(line) > d.Pos.Col+shown {
+			line = append(line[:d.Pos.Col+shown:d.Pos.Col+shown], '…')
+		}
+		if cut := d.Pos.Col - shown; cut > 1 && cut < len(line) {
+			line = append([]rune{'…'}, line[cut:]...)
+			e.Caret -= cut - 1
+		}
+		e.Source = string(line)
+		list[i] = &e
+	}
+	return list
+}
+
 // architecture compiles the formulas of an architecture and holds it to its
 // known results.
-func architecture(s *schema.Schema, arch *schema.Architecture) error {
+func architecture(s *schema.Schema, l *config.Loader, f *config.File, arch *schema.Architecture) error {
 	planners, err := plan.All(s, s.Nixlbench.Default, arch)
 	if err != nil {
 		return err
@@ -101,14 +139,15 @@ func architecture(s *schema.Schema, arch *schema.Architecture) error {
 		errs = append(errs, diag.Warnf(diag.Pos{File: arch.File}, "%s has no checks: nothing holds its formulas to known results", arch.Name).
 			WithHint("give it checks: [{params: {…}, config: {…}, expect: {kv_bytes_per_token: …}, source: \"…\"}]"))
 	}
-	for _, c := range arch.Checks {
-		errs.Add(known(s, planners, arch, c))
+	for i, c := range arch.Checks {
+		errs.Add(known(s, planners, arch, c, l.CheckValues(f, arch, i)))
 	}
 	return errs.Err()
 }
 
-// known holds an architecture to one known result.
-func known(s *schema.Schema, planners plan.Planners, arch *schema.Architecture, c schema.Check) error {
+// known holds an architecture to one known result; values is what is wrong with
+// the values that it has.
+func known(s *schema.Schema, planners plan.Planners, arch *schema.Architecture, c schema.Check, values error) error {
 	var errs diag.List
 	fail := func(at, format string, args ...any) *diag.Diag {
 		d := diag.Errorf(c.At[at], format, args...)
@@ -134,14 +173,15 @@ func known(s *schema.Schema, planners plan.Planners, arch *schema.Architecture, 
 	}
 	for _, name := range schema.Keys(c.Params) {
 		if !slices.Contains(params, name) {
-			hint(fail("params."+name, "%s has no parameter %s", arch.Name, name), name, params)
+			hint(fail("params."+name+":", "%s has no parameter %s", arch.Name, name), name, params)
 		}
 	}
 	for _, name := range schema.Keys(c.Config) {
 		if !slices.Contains(fields, name) {
-			hint(fail("config."+name, "a configuration has no %s", name), name, fields)
+			hint(fail("config."+name+":", "a configuration has no %s", name), name, fields)
 		}
 	}
+	errs.Add(values)
 	if len(errs) > 0 {
 		return errs
 	}
@@ -159,7 +199,7 @@ func known(s *schema.Schema, planners plan.Planners, arch *schema.Architecture, 
 	for _, name := range schema.Keys(c.Expect) {
 		n, ok := got[name]
 		if !ok {
-			hint(fail("expect."+name, "there is no quantity %s", name), name, schema.Keys(got))
+			hint(fail("expect."+name+":", "there is no quantity %s", name), name, schema.Keys(got))
 		} else if n != c.Expect[name] {
 			fail("expect."+name, "%s is %d, and %d is expected", name, n, c.Expect[name]).WithHint("in the check of %q", c.Source)
 		}
@@ -187,7 +227,13 @@ func expand(words []string, skip bool) ([]*target, error) {
 	add := func(name string, met bool) {
 		if key := filepath.Clean(name); !seen[key] {
 			seen[key] = true
-			all = append(all, &target{name: name, met: met})
+			t := &target{name: name, met: met}
+			// A stranger's link may lead to what is not theirs to show.
+			if info, err := os.Lstat(name); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+				t.opened, t.err = true, diag.Errorf(diag.Pos{File: name}, "is a symbolic link: only files themselves are checked").
+					WithHint("name the file that it leads to")
+			}
+			all = append(all, t)
 		}
 	}
 	for _, word := range words {

@@ -88,7 +88,7 @@ func find(name string, flags []*flagSpec) (*flagSpec, *diag.Diag) {
 	var fits []*flagSpec
 	names := make([]string, len(flags))
 	for i, f := range flags {
-		if f.name == want {
+		if f.name == want || name != "" && f.short == name {
 			return f, nil
 		}
 		if strings.HasPrefix(f.name, want) {

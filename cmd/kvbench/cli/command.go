@@ -239,6 +239,7 @@ func (a *app) prepare(c *command, release string, detail bool, flags map[string]
 		model, err := loader.Model(file, c.dirs())
 		errs.Add(err)
 		if err == nil {
+			a.report(model.Notes.Err())
 			known = append(known, model)
 		}
 	}
@@ -253,6 +254,7 @@ func (a *app) prepare(c *command, release string, detail bool, flags map[string]
 	planners := map[key]*plan.Planner{}
 	for _, model := range known {
 		for _, cfg := range plan.Split(configs) {
+			cfg = cfg.With(model)
 			k := key{model.Arch, plan.UseOf(cfg)}
 			k.use.Detail = detail
 			planner, made := planners[k]
@@ -316,7 +318,8 @@ func (c *command) dirs() []string {
 	return f.text
 }
 
-// warnMissing warns about values that nobody gave and the results depend on.
+// warnMissing warns about values that nobody gave and the results depend on, and
+// notes those that the model gave.
 func (a *app) warnMissing(j job, results []string) {
 	for _, d := range a.missing(j, results) {
 		a.print.Print(d)
@@ -324,12 +327,19 @@ func (a *app) warnMissing(j job, results []string) {
 }
 
 // missing gives the warnings about values that nobody gave and the results
-// depend on.
+// depend on, and the notes on those that the model gave.
 func (a *app) missing(j job, results []string) []*diag.Diag {
 	var list []*diag.Diag
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
 		v := j.Config.Values[f.Var]
+		if v.Origin.Kind == config.FromModel {
+			list = append(list, j.Model.Doubts[f.Var]...)
+		}
+		if f.Announced != "" && v.Origin.Kind == config.FromModel && !warned(j.Model.Doubts[f.Var]) {
+			list = append(list, diag.Notef(v.Origin.Pos, "%s is %s, as the model has it", f.Announced, v.Text()).
+				WithHint("--%s gives another", f.Flag))
+		}
 		if !f.Expected || v.Origin.Kind != config.FromDefault || !j.planner.Reads(f.Var, results...) {
 			continue
 		}
@@ -337,6 +347,11 @@ func (a *app) missing(j job, results []string) []*diag.Diag {
 			WithHint("give it with --%s", f.Flag))
 	}
 	return list
+}
+
+// warned reports whether a list holds a warning.
+func warned(list diag.List) bool {
+	return slices.ContainsFunc(list, func(d *diag.Diag) bool { return d.Severity == diag.Warning })
 }
 
 // warn prints what the plans of one request warn about: the first has it all.
@@ -421,6 +436,9 @@ func (c *command) usage(s *schema.Schema) string {
 				continue
 			}
 			head := "--" + f.name
+			if f.short != "" {
+				head = "-" + f.short + ", " + head
+			}
 			if f.arg != "" {
 				head += " " + f.arg
 			}

@@ -13,6 +13,7 @@ import (
 // flagSpec is a flag of a command.
 type flagSpec struct {
 	name   string
+	short  string // another name, of one letter
 	help   string
 	arg    string // placeholder of the value in the help
 	def    string
@@ -49,7 +50,7 @@ const (
 // commonFlags are those of every command that reads a model.
 func (a *app) commonFlags() []*flagSpec {
 	flags := []*flagSpec{
-		{name: "model", arg: "FILE", group: groupModel, repeat: true, help: "Model: its name (see kvbench models), a parameter file (YAML, JSON, CUE), or a CUE file with its own architecture; may be repeated"},
+		{name: "model", arg: "FILE", group: groupModel, repeat: true, help: "Model: its name (see kvbench models), a parameter file (YAML, JSON, CUE), a CUE file with its own architecture, or a Hugging Face config.json or its folder; may be repeated"},
 		{name: "model_config", arg: "FILE", group: groupModel, help: "Configuration file: how the model is run"},
 		{name: "model_configs", arg: "GLOB", group: groupModel, repeat: true, help: "Configuration files, one plan each; quote the pattern; may be repeated"},
 		modelsFlag(),
@@ -78,7 +79,7 @@ func (a *app) commonFlags() []*flagSpec {
 }
 
 func modelsFlag() *flagSpec {
-	return &flagSpec{name: "models", arg: "DIR", group: groupModel, repeat: true, pref: true, help: "Folder with more architectures; may be repeated"}
+	return &flagSpec{name: "models", arg: "DIR", group: groupModel, repeat: true, pref: true, help: "Folder with more architectures, families and models; may be repeated"}
 }
 
 func configFlag() *flagSpec {

@@ -17,7 +17,7 @@ releases of nixlbench. What a file is, its keys tell. Files of other kinds are
 passed over in folders.
 
 Nothing but these files is read and nothing is run, so that it is safe on files
-of strangers.`
+of strangers; symbolic links are not followed.`
 
 // vetCmd checks files.
 func (a *app) vetCmd() *command {

@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/report"
+	"kvbench/engine/schema"
+)
+
+const importLong = `
+Writes what kvbench reads from a Hugging Face config.json, or from a folder that
+has one, as a parameter file that gives the same numbers: to keep, to change, or
+to see what the configuration was taken for. No file that exists is touched.
+
+  kvbench import path/to/config.json -o my_model.yaml`
+
+// importCmd writes parameter files.
+func (a *app) importCmd() *command {
+	return &command{
+		name:  "import",
+		words: "FILE|DIR",
+		short: "Write a Hugging Face config.json as a parameter file",
+		long:  importLong,
+		flags: []*flagSpec{
+			{name: "output", short: "o", arg: "FILE", group: groupOutput, help: "File to write, instead of stdout"},
+			modelsFlag(),
+			configFlag(),
+		},
+		exec: a.importModel,
+	}
+}
+
+func (a *app) importModel(_ context.Context, c *command) error {
+	if len(c.args) != 1 {
+		return diag.Usagef("one config.json, or its folder, is wanted: %s import FILE -o FILE", program)
+	}
+	output, from, toFile := c.value("output")
+	if toFile && output == "" {
+		return from.Errorf("%q is no file to write", output)
+	}
+	model, err := a.loader().Model(c.args[0], c.dirs())
+	if err != nil {
+		return err
+	}
+	a.report(model.Notes.Err())
+	for _, name := range schema.Keys(model.Doubts) {
+		a.report(model.Doubts[name].Err())
+	}
+	var out bytes.Buffer
+	if err := report.ModelYAML(&out, a.schema, model, "Made by kvbench import from "+filepath.ToSlash(c.args[0])); err != nil {
+		return err
+	}
+	if !toFile {
+		_, err = a.stdout.Write(out.Bytes())
+		return err
+	}
+	file, err := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return diag.Errorf(diag.Pos{File: output}, "is there already: nothing was written")
+	}
+	if err == nil {
+		_, err = file.Write(out.Bytes())
+		if closing := file.Close(); err == nil {
+			err = closing
+		}
+	}
+	if err != nil {
+		return diag.Errorf(diag.Pos{File: output}, "%v", cause(err))
+	}
+	_, err = fmt.Fprintln(a.stdout, output)
+	return err
+}

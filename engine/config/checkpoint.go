@@ -1,0 +1,831 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"math/big"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/token"
+	"cuelang.org/go/encoding/json"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// What is known of Hugging Face configurations beside the data.
+const (
+	checkpointFile = "config.json" // the name that they mostly have
+	typeField      = "model_type"  // tells them from other files
+	layersParam    = "num_layers"  // the parameter that counts layers
+	layerName      = "layer"       // the number of a layer, in formulas
+	formatsTable   = "formats"     // number formats by the names of element types
+
+	maxLayers = 100000 // no model comes near; a wrong number may
+)
+
+// isCheckpoint tells a Hugging Face configuration from other files.
+func isCheckpoint(file string, root *ast.StructLit) bool {
+	return isJSON(file) && member(root, typeField) != nil && member(root, NameParam) == nil
+}
+
+// member gives the value of a field, or nil.
+func member(s *ast.StructLit, name string) ast.Expr {
+	for _, elt := range s.Elts {
+		if f, ok := elt.(*ast.Field); ok {
+			if label, _, err := ast.LabelName(f.Label); err == nil && label == name {
+				return f.Value
+			}
+		}
+	}
+	return nil
+}
+
+// lenient reads a Hugging Face configuration with the numbers that Python
+// writes and JSON does not know, as null. It gives nil for every other text.
+func lenient(name string, data []byte) ast.Expr {
+	fixed := nanNull(data)
+	if bytes.Equal(fixed, data) {
+		return nil
+	}
+	expr, err := json.Extract(name, fixed)
+	if root, ok := expr.(*ast.StructLit); err == nil && ok && isCheckpoint(name, root) {
+		return root
+	}
+	return nil
+}
+
+// nanNull writes null for NaN and infinite numbers that stand outside of
+// strings.
+func nanNull(data []byte) []byte {
+	var out []byte
+	inString := false
+next:
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case inString && c == '\\' && i+1 < len(data):
+			out = append(out, c, data[i+1])
+			i++
+			continue
+		case c == '"':
+			inString = !inString
+		case !inString:
+			for _, word := range []string{"NaN", "Infinity", "-Infinity"} {
+				if bytes.HasPrefix(data[i:], []byte(word)) {
+					out = append(out, "null"...)
+					i += len(word) - 1
+					continue next
+				}
+			}
+		}
+		out = append(out, data[i])
+	}
+	return out
+}
+
+// hfField is a field of a Hugging Face configuration. One that is null counts
+// as not there, but is mentioned; one that is not readable has a value that
+// formulas cannot read.
+type hfField struct {
+	name     string
+	pos      diag.Pos
+	expr     ast.Expr
+	value    formula.Value
+	readable bool
+	null     bool
+}
+
+// falsy reports whether a field's value says "not at all".
+func (f *hfField) falsy() bool {
+	switch {
+	case f.null:
+		return true
+	case !f.readable:
+		return false
+	}
+	zero := formula.Rat{}
+	switch f.value.Kind {
+	case formula.Num:
+		return f.value.Num == zero
+	case formula.Bool:
+		return !f.value.Bool
+	case formula.Str:
+		return f.value.Str == ""
+	case formula.NumList:
+		return !slices.ContainsFunc(f.value.Nums, func(n formula.Rat) bool { return n != zero })
+	case formula.StrList:
+		return !slices.ContainsFunc(f.value.Strs, func(s string) bool { return s != "" })
+	}
+	return false
+}
+
+// flatFields are the fields of a file, by flat names, with the names in order.
+type flatFields struct {
+	file   string
+	byName map[string]*hfField
+	names  []string
+}
+
+func newFields(file string) *flatFields {
+	return &flatFields{file: file, byName: map[string]*hfField{}}
+}
+
+// set adds a field. Of two of one name the later counts, unless it is null.
+func (fs *flatFields) set(f *hfField) {
+	old := fs.byName[f.name]
+	if old == nil {
+		fs.names = append(fs.names, f.name)
+	}
+	if old == nil || !f.null {
+		fs.byName[f.name] = f
+	}
+}
+
+// flatten adds the fields of a mapping. Those of a mapping within it have its
+// name before theirs.
+func (fs *flatFields) flatten(prefix string, s *ast.StructLit) {
+	for _, elt := range s.Elts {
+		field, ok := elt.(*ast.Field)
+		if !ok {
+			continue
+		}
+		name, _, err := ast.LabelName(field.Label)
+		if err != nil {
+			continue
+		}
+		fs.add(prefix+name, field.Value, fs.place(field.Value, field.Label))
+	}
+}
+
+func (fs *flatFields) place(expr, label ast.Node) diag.Pos {
+	pos := fromPos(expr.Pos())
+	if pos.Line == 0 {
+		pos = fromPos(label.Pos())
+	}
+	pos.File = fs.file
+	return pos
+}
+
+func (fs *flatFields) add(name string, expr ast.Expr, pos diag.Pos) {
+	f := &hfField{name: name, pos: pos, expr: expr}
+	switch x := expr.(type) {
+	case *ast.StructLit:
+		fs.flatten(name+"_", x)
+		f.null = len(x.Elts) == 0
+		f.expr = &ast.StructLit{}
+		if !f.null {
+			return
+		}
+	case *ast.ListLit:
+		if len(x.Elts) > 0 && !slices.ContainsFunc(x.Elts, func(e ast.Expr) bool { _, ok := e.(*ast.StructLit); return !ok }) {
+			fs.columns(name, x, pos)
+			return
+		}
+		f.null = len(x.Elts) == 0
+	case *ast.BasicLit:
+		f.null = x.Kind == token.NULL
+	}
+	if !f.null {
+		f.value, f.readable = value(expr)
+	}
+	fs.set(f)
+}
+
+// columns adds the fields of a list of mappings, each as the list of its
+// values. true is 1 there, and what is not there 0 or an empty text.
+func (fs *flatFields) columns(name string, list *ast.ListLit, pos diag.Pos) {
+	var rows []*flatFields
+	var names []string
+	seen := map[string]bool{}
+	for _, e := range list.Elts {
+		row := newFields(fs.file)
+		row.flatten(name+"_", e.(*ast.StructLit))
+		rows = append(rows, row)
+		for _, n := range row.names {
+			if !seen[n] {
+				seen[n] = true
+				names = append(names, n)
+			}
+		}
+	}
+	for _, n := range names {
+		f := &hfField{name: n, pos: pos, expr: list, readable: true}
+		f.value.Kind = formula.NumList
+		for _, row := range rows {
+			if cell := row.byName[n]; cell != nil && cell.readable && cell.value.Kind == formula.Str {
+				f.value.Kind = formula.StrList
+			}
+		}
+		for _, row := range rows {
+			cell := row.byName[n]
+			v := formula.Value{}
+			if cell != nil && !cell.null {
+				f.readable = f.readable && cell.readable
+				v = cell.value
+			}
+			switch {
+			case v.Kind == formula.Bool && v.Bool:
+				v = formula.Value{Kind: formula.Num, Num: formula.Int(1)}
+			case v.Kind == formula.Bool:
+				v = formula.Value{Kind: formula.Num}
+			}
+			switch {
+			case f.value.Kind == formula.StrList && (v.Kind == formula.Str || v.Kind == formula.Any):
+				f.value.Strs = append(f.value.Strs, v.Str)
+			case f.value.Kind == formula.NumList && (v.Kind == formula.Num || v.Kind == formula.Any):
+				f.value.Nums = append(f.value.Nums, v.Num)
+			default:
+				f.readable = false
+			}
+		}
+		fs.set(f)
+	}
+}
+
+// checkpoint is a Hugging Face configuration that is being read.
+type checkpoint struct {
+	*flatFields
+	data   *schema.Checkpoints
+	absent map[string]schema.Formula // of the family
+	layers int64
+	ready  map[string]bool // what available found
+	open   map[string]bool
+}
+
+// checkpointModel reads a Hugging Face configuration as a model.
+func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known) (*Model, error) {
+	c := &checkpoint{flatFields: newFields(file), data: &l.schema.Checkpoints, ready: map[string]bool{}, open: map[string]bool{}}
+	outer := c.readFields(root)
+	var notes diag.List
+	for _, prefix := range schema.Keys(c.data.Siblings) {
+		if filepath.Base(file) == checkpointFile {
+			notes.Add(c.sibling(prefix, filepath.Join(filepath.Dir(file), c.data.Siblings[prefix])))
+		}
+	}
+	fam, err := c.family(outer, known)
+	if err != nil {
+		return nil, err
+	}
+	unknown := fam == nil
+	if unknown {
+		if fam = known.familyNamed(c.data.Unknown.Family); fam == nil {
+			return nil, diag.Errorf(outer.pos, "%s %s is not known", typeField, show(outer.expr))
+		}
+	}
+	if err := checkFamily(fam, known); err != nil {
+		return nil, err
+	}
+	c.absent = fam.Absent
+	if err := c.understood(fam, unknown); err != nil {
+		return nil, err
+	}
+	if unknown {
+		notes = append(notes, diag.Warnf(outer.pos, "%s %s is not known: %s", typeField, show(outer.expr), c.data.Unknown.Note).
+			WithHint("a family in a folder of --models tells how to read it"))
+	}
+	arch := known.arch(fam.Architecture)
+	doc := &document{file: file}
+	at := Origin{Kind: FromFile, Pos: diag.Pos{File: file}}
+	add := func(path string, expr ast.Expr, from Origin) {
+		doc.leaves = append(doc.leaves, leaf{path: path, expr: expr, origin: from})
+	}
+	add(NameParam, ast.NewString(checkpointName(file, root)), at)
+	add(archField, ast.NewString(fam.Architecture), Origin{Kind: FromFile, Pos: fam.Pos})
+	var errs diag.List
+	doubts := map[string]diag.List{}
+	for _, path := range schema.Keys(c.data.Defaults) {
+		v, rule, err := c.first(path, c.data.Defaults[path])
+		errs.Add(err)
+		if rule == nil {
+			continue
+		}
+		from := c.origin(rule.When, rule.Value)
+		add(defaultsField+"."+path, literalOf(v), from)
+		field := l.schema.Field(path)
+		if field == nil {
+			continue // reported below
+		}
+		if rule.Warn != "" {
+			doubts[field.Var] = append(doubts[field.Var], hinted(diag.Warnf(from.Pos, "%s", rule.Warn), rule.Hint))
+		}
+		for _, n := range c.data.Notes[path] {
+			if ok, err := c.holds(path, n.When); ok && err == nil {
+				doubts[field.Var] = append(doubts[field.Var], hinted(diag.Notef(c.origin(n.When).Pos, "%s", n.Note), n.Hint))
+			}
+		}
+	}
+	more, err := c.params(fam, arch, add)
+	errs.Add(err)
+	notes = append(notes, more...)
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	m, err := l.model(file, doc, nil, known)
+	if m != nil {
+		m.Notes, m.Doubts = notes, doubts
+	}
+	return m, err
+}
+
+func hinted(d *diag.Diag, hint string) *diag.Diag {
+	if hint != "" {
+		d.WithHint("%s", hint)
+	}
+	return d
+}
+
+// sibling adds the fields of a file that may stand beside the configuration.
+func (c *checkpoint) sibling(prefix, file string) error {
+	if _, err := os.Stat(file); err != nil {
+		return nil
+	}
+	data, err := read(file)
+	var root *ast.StructLit
+	if err == nil {
+		root, err = parseStruct(file, data)
+	}
+	if err != nil {
+		for _, d := range diag.All(err) {
+			d.Severity = diag.Warning
+		}
+		return err
+	}
+	own := c.file
+	c.file = file
+	c.flatten(prefix+"_", root)
+	c.file = own
+	return nil
+}
+
+// family gives the family of the configuration, or of the language model in it;
+// nil if none is known.
+func (c *checkpoint) family(outer *hfField, known *Known) (*schema.Family, error) {
+	for _, f := range []*hfField{outer, c.byName[typeField]} {
+		if !f.readable || f.value.Kind != formula.Str {
+			return nil, diag.Errorf(f.pos, "%s: %s is not allowed: want a text", typeField, show(f.expr))
+		}
+		if fam := known.family(f.value.Str); fam != nil {
+			return fam, nil
+		}
+	}
+	return nil, nil
+}
+
+// readFields adds the fields of the configuration, and over them those of the
+// language model in it. It gives the field model_type of the whole.
+func (c *checkpoint) readFields(root *ast.StructLit) *hfField {
+	rest := &ast.StructLit{}
+	var texts []*ast.StructLit
+	for _, elt := range root.Elts {
+		if f, ok := elt.(*ast.Field); ok {
+			name, _, _ := ast.LabelName(f.Label)
+			if text, ok := f.Value.(*ast.StructLit); ok && slices.Contains(c.data.Texts, name) {
+				texts = append(texts, text)
+				continue
+			}
+		}
+		rest.Elts = append(rest.Elts, elt)
+	}
+	c.flatten("", rest)
+	outer := c.byName[typeField]
+	for _, text := range texts {
+		c.flatten("", text)
+	}
+	return outer
+}
+
+// params adds the parameters of the architecture.
+func (c *checkpoint) params(fam *schema.Family, arch *schema.Architecture, add func(string, ast.Expr, Origin)) (diag.List, error) {
+	var errs diag.List
+	// The number of layers comes first: formulas of layers need it.
+	if v, rule, err := c.first(layersParam, fam.Params[layersParam]); err == nil && rule != nil && v.Kind == formula.Num {
+		n, ok := v.Num.Int64()
+		if !ok || n < 1 || n > maxLayers {
+			return nil, diag.Errorf(c.origin(rule.Value).Pos, "%s is %s: want a whole number, 1 to %d", layersParam, v, maxLayers)
+		}
+		c.layers = n
+	}
+	for i := range arch.Params {
+		p := &arch.Params[i]
+		rules := fam.Params[p.Name]
+		if rules == nil {
+			continue
+		}
+		v, rule, err := c.first(p.Name, rules)
+		errs.Add(err)
+		switch {
+		case err != nil:
+		case rule != nil:
+			add(p.Name, literalOf(v), c.origin(rule.Value))
+		case p.Required:
+			errs = append(errs, diag.Errorf(diag.Pos{File: c.file}, "%s cannot be worked out: the fields that it comes from are not there: %s", p.Name, strings.Join(c.wanted(rules), ", or ")))
+		}
+	}
+	var notes diag.List
+	for i := range fam.Requires {
+		r := &fam.Requires[i]
+		if !c.allThere(r.Require) {
+			continue
+		}
+		ok, err := c.holds(fam.Name, r.Require)
+		errs.Add(err)
+		if err != nil || ok {
+			continue
+		}
+		d := diag.Errorf(c.origin(r.Require).Pos, "%s", r.Message)
+		if r.Warn {
+			d.Severity = diag.Warning
+			notes = append(notes, d)
+		} else {
+			errs = append(errs, d)
+		}
+	}
+	return notes, errs.Err()
+}
+
+// wanted names the fields that each of some rules misses.
+func (c *checkpoint) wanted(rules []schema.Rule) []string {
+	var list []string
+	for _, r := range rules {
+		var missing []string
+		for _, f := range []schema.Formula{r.When, r.Value} {
+			for _, name := range formula.Names(f.Text) {
+				if !c.available(name) && !slices.Contains(missing, name) {
+					missing = append(missing, name)
+				}
+			}
+		}
+		if text := strings.Join(missing, " and "); text != "" && !slices.Contains(list, text) {
+			list = append(list, text)
+		}
+	}
+	return list
+}
+
+// understood reports the fields that may bear on the cache and that the family
+// does not account for.
+func (c *checkpoint) understood(fam *schema.Family, unknown bool) error {
+	used := map[string]bool{}
+	var use func(text string)
+	use = func(text string) {
+		for _, name := range formula.Names(text) {
+			if used[name] {
+				continue
+			}
+			used[name] = true
+			use(fam.Absent[name].Text)
+			for _, f := range c.data.Let[name] {
+				use(f.Text)
+			}
+		}
+	}
+	fam.EachFormula(func(_ string, f schema.Formula) { use(f.Text) })
+	for name := range fam.Harmless {
+		delete(used, name) // its condition decides
+	}
+	for _, rules := range fam.Params {
+		for _, r := range rules {
+			for _, name := range append(formula.Names(r.When.Text), formula.Names(r.Value.Text)...) {
+				used[name] = true
+			}
+		}
+	}
+	relevant, harmless := c.data.RelevantFields()
+	var list []string
+	var first *hfField
+	for _, name := range c.names {
+		f := c.byName[name]
+		if used[name] || f.falsy() || !relevant.MatchString(name) || harmless.MatchString(name) || c.harmless(fam, name) {
+			continue
+		}
+		if first == nil {
+			first = f
+		}
+		list = append(list, name)
+	}
+	if first == nil {
+		return nil
+	}
+	t := c.byName[typeField]
+	if unknown {
+		return diag.Errorf(t.pos, "%s %s is not known, and some of its fields bear on the cache in a way that is not known: %s", typeField, show(t.expr), strings.Join(list, ", ")).
+			WithHint("a family in a folder of --models tells how to read it; or write a parameter file")
+	}
+	return diag.Errorf(first.pos, "some fields bear on the cache in a way that %s does not know of: %s", fam.Name, strings.Join(list, ", ")).
+		WithHint("a parameter file says what the cache is: kvbench models lists the architectures")
+}
+
+// harmless reports whether a family says that a field has no effect.
+func (c *checkpoint) harmless(fam *schema.Family, name string) bool {
+	f, ok := fam.Harmless[name]
+	if !ok || !c.allThere(f) {
+		return false
+	}
+	if c.layers == 0 {
+		if v, rule, err := c.first(layersParam, fam.Params[layersParam]); err == nil && rule != nil && v.Kind == formula.Num {
+			if n, ok := v.Num.Int64(); ok && n > 0 && n <= maxLayers {
+				c.layers = n
+			}
+		}
+	}
+	holds, err := c.holds(name, f)
+	return err == nil && holds
+}
+
+// origin gives the place of the first field that formulas read, else that of
+// the file.
+func (c *checkpoint) origin(list ...schema.Formula) Origin {
+	o := Origin{Kind: FromFile, Pos: diag.Pos{File: c.file}}
+	for _, f := range list {
+		if field := c.firstField(f, map[string]bool{}); field != nil {
+			o.Pos = field.pos
+			break
+		}
+	}
+	return o
+}
+
+// firstField gives the first field that a formula reads, also through other
+// formulas; nil if there is none.
+func (c *checkpoint) firstField(f schema.Formula, seen map[string]bool) *hfField {
+	for _, name := range formula.Names(f.Text) {
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		var field *hfField
+		if sub, ok := c.formulaOf(name); ok {
+			field = c.firstField(sub, seen)
+		} else {
+			field = c.byName[name]
+		}
+		if field != nil {
+			return field
+		}
+	}
+	return nil
+}
+
+// formulaOf gives the formula that a name stands for where it is no field: one
+// of the common names, or what holds where a field is not mentioned.
+func (c *checkpoint) formulaOf(name string) (schema.Formula, bool) {
+	if list, ok := c.data.Let[name]; ok {
+		for _, f := range list {
+			if c.allThere(f) {
+				return f, true
+			}
+		}
+		return schema.Formula{}, false
+	}
+	if c.byName[name] == nil {
+		f, ok := c.absent[name]
+		return f, ok
+	}
+	return schema.Formula{}, false
+}
+
+// available reports whether a name has a value.
+func (c *checkpoint) available(name string) bool {
+	if ok, known := c.ready[name]; known {
+		return ok
+	}
+	if c.open[name] {
+		return false // it needs itself
+	}
+	c.open[name] = true
+	defer delete(c.open, name)
+	ok := name == layerName || name == formatsTable
+	if !ok {
+		if f, is := c.formulaOf(name); is {
+			ok = c.allThere(f)
+		} else if c.data.Let[name] == nil {
+			field := c.byName[name]
+			ok = field != nil && !field.null
+		}
+	}
+	c.ready[name] = ok
+	return ok
+}
+
+// allThere reports whether all names of a formula have a value.
+func (c *checkpoint) allThere(f schema.Formula) bool {
+	return !slices.ContainsFunc(formula.Names(f.Text), func(name string) bool { return !c.available(name) })
+}
+
+// first gives the value of the first rule that counts, or no rule.
+func (c *checkpoint) first(what string, rules []schema.Rule) (formula.Value, *schema.Rule, error) {
+	for i := range rules {
+		r := &rules[i]
+		if !c.allThere(r.When) || !c.allThere(r.Value) {
+			continue
+		}
+		if !r.When.IsZero() {
+			ok, err := c.holds(what, r.When)
+			if err != nil {
+				return formula.Value{}, nil, err
+			}
+			if !ok {
+				continue
+			}
+		}
+		v, err := c.eval(what, r.Value, formula.Any)
+		return v, r, err
+	}
+	return formula.Value{}, nil, nil
+}
+
+// holds evaluates a condition; one that reads the number of a layer must hold
+// for every layer.
+func (c *checkpoint) holds(what string, f schema.Formula) (bool, error) {
+	if !c.allThere(f) {
+		return false, nil
+	}
+	v, err := c.eval(what, f, formula.Bool)
+	return v.Bool, err
+}
+
+// eval evaluates a formula: once, or for every layer if it reads the number of
+// a layer, which gives a list, or of conditions whether all hold.
+func (c *checkpoint) eval(what string, f schema.Formula, want formula.Kind) (formula.Value, error) {
+	scope := formula.NewScope()
+	declared := map[string]bool{}
+	var inputs []*hfField
+	layered := false
+	var declare func(text string) error
+	declare = func(text string) error {
+		for _, name := range formula.Names(text) {
+			if declared[name] {
+				continue
+			}
+			declared[name] = true
+			field := c.byName[name]
+			sub, is := c.formulaOf(name)
+			switch {
+			case name == layerName:
+				layered = true
+				scope.Input(name, formula.Num, diag.Pos{})
+			case name == formatsTable:
+				keys := schema.Keys(c.data.Formats)
+				srcs := make([]formula.Source, len(keys))
+				for i, k := range keys {
+					srcs[i] = formula.Source{Text: strconv.Quote(c.data.Formats[k])}
+				}
+				scope.Table(name, keys, srcs, formula.Str)
+			case is:
+				scope.Formula(name, source(sub), formula.Any)
+				if err := declare(sub.Text); err != nil {
+					return err
+				}
+			case field != nil && !field.readable:
+				return diag.Errorf(field.pos, "%s: %s cannot be read: %s needs a number, a text, true or false, or a list of numbers or of texts", name, show(field.expr), what)
+			case field != nil:
+				scope.Input(name, field.value.Kind, diag.Pos{})
+				inputs = append(inputs, field)
+			}
+		}
+		return nil
+	}
+	if err := declare(f.Text); err != nil {
+		return formula.Value{}, err
+	}
+	target := what + "."
+	scope.Formula(target, source(f), want)
+	prog, err := scope.Compile()
+	if err != nil {
+		return formula.Value{}, c.blame(what, f, err)
+	}
+	frame := prog.NewFrame()
+	for _, in := range inputs {
+		ref, _ := prog.Ref(in.name)
+		frame.Set(ref, in.value)
+	}
+	ref, _ := prog.Ref(target)
+	if !layered {
+		v, err := frame.Eval(ref)
+		if err != nil {
+			return v, c.blame(what, f, err)
+		}
+		return v, nil
+	}
+	layer, _ := prog.Ref(layerName)
+	all := formula.Value{Kind: formula.NumList}
+	if want == formula.Bool {
+		all = formula.Value{Kind: formula.Bool, Bool: true}
+	}
+	if c.layers == 0 {
+		return all, diag.Errorf(diag.Pos{File: c.file}, "%s cannot be worked out: the number of layers is not known", what)
+	}
+	for i := range c.layers {
+		frame.SetNum(layer, formula.Int(i))
+		v, err := frame.Eval(ref)
+		if err != nil {
+			return v, c.blame(what, f, err, fmt.Sprintf("in layer %d", i))
+		}
+		switch v.Kind {
+		case formula.Num:
+			all.Nums = append(all.Nums, v.Num)
+		case formula.Str:
+			all.Kind = formula.StrList
+			all.Strs = append(all.Strs, v.Str)
+		case formula.Bool:
+			if all.Bool = v.Bool; !v.Bool {
+				return all, nil
+			}
+		default:
+			return all, c.blame(what, f, diag.Errorf(f.Pos, "yields %s in each layer", v.Kind))
+		}
+	}
+	return all, nil
+}
+
+// blame puts the place of the configuration before the error of a formula, and
+// names the fields that it reads.
+func (c *checkpoint) blame(what string, f schema.Formula, err error, hints ...string) *diag.Diag {
+	inner := diag.All(err)[0]
+	msg := inner.Msg
+	if _, rest, ok := strings.Cut(msg, ": "); ok && strings.HasPrefix(msg, "formula of ") {
+		msg = rest
+	}
+	d := &diag.Diag{Pos: c.origin(f).Pos, Msg: what + " cannot be worked out: " + msg, Source: inner.Source, Caret: inner.Caret}
+	var with []string
+	for _, name := range formula.Names(f.Text) {
+		if field := c.byName[name]; field != nil && field.readable {
+			with = append(with, name+" = "+shorten(field.value.String()))
+		}
+	}
+	if len(with) > 0 {
+		hints = append(hints, "with "+strings.Join(with, ", "))
+	}
+	for _, hint := range append([]string{inner.Hint}, hints...) {
+		hinted(d, hint)
+	}
+	return d.WithHint("the formula stands at %s", inner.Pos)
+}
+
+// literalOf writes a value as a literal.
+func literalOf(v formula.Value) ast.Expr {
+	switch v.Kind {
+	case formula.Num:
+		if neg, err := v.Num.Neg(); err == nil && v.Num.Cmp(formula.Int(0)) < 0 {
+			return &ast.UnaryExpr{Op: token.SUB, X: literalOf(formula.Value{Kind: formula.Num, Num: neg})}
+		}
+		if n, ok := v.Num.Int64(); ok {
+			return ast.NewLit(token.INT, strconv.FormatInt(n, 10))
+		}
+		text := new(big.Rat).SetFrac64(v.Num.Num(), v.Num.Den()).FloatString(6)
+		return ast.NewLit(token.FLOAT, strings.TrimRight(text, "0"))
+	case formula.Bool:
+		return ast.NewBool(v.Bool)
+	case formula.NumList:
+		list := &ast.ListLit{}
+		for _, n := range v.Nums {
+			list.Elts = append(list.Elts, literalOf(formula.Value{Kind: formula.Num, Num: n}))
+		}
+		return list
+	case formula.StrList:
+		list := &ast.ListLit{}
+		for _, s := range v.Strs {
+			list.Elts = append(list.Elts, ast.NewString(s))
+		}
+		return list
+	}
+	return ast.NewString(v.Str)
+}
+
+// commit is the name of a folder of Hugging Face's cache.
+var commit = regexp.MustCompile(`^[0-9a-f]{40}$`)
+
+// checkpointName gives the name of a model by the place of its configuration:
+// Qwen3-8B for Qwen3-8B/config.json, Qwen--Qwen3-8B.json, and
+// models--Qwen--Qwen3-8B/snapshots/COMMIT/config.json.
+func checkpointName(file string, root *ast.StructLit) string {
+	name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+	for _, end := range []string{"_config", "-config", ".config"} {
+		name = strings.TrimSuffix(name, end)
+	}
+	if filepath.Base(file) == checkpointFile {
+		abs, err := filepath.Abs(file)
+		if err != nil {
+			abs = file
+		}
+		dir := filepath.Dir(abs)
+		if name = filepath.Base(dir); commit.MatchString(name) {
+			name = filepath.Base(filepath.Dir(filepath.Dir(dir)))
+		}
+	}
+	name = name[strings.LastIndex(name, "--")+1:]
+	if name = strings.Trim(name, "-. "+string(filepath.Separator)); name != "" {
+		return name
+	}
+	if v, ok := value(member(root, typeField)); ok && v.Kind == formula.Str && v.Str != "" {
+		return v.Str
+	}
+	return "model"
+}

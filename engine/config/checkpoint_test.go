@@ -1,0 +1,379 @@
+package config_test
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"kvbench/engine/config"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+)
+
+// letters stand for kinds of layers in the tests.
+var letters = map[string]string{
+	"full": "F", "sliding": "S", "chunked": "C", "none": "-", "latent": "L",
+	"mamba1": "m", "mamba2": "M", "gdn": "G", "kda": "K", "lightning": "T",
+}
+
+// parameters gives a model's parameters but for its name, as name=value in the
+// order of their names; kinds of layers as a letter each.
+func parameters(m *config.Model) string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(m.Params)) {
+		v := m.Params[name]
+		text := v.Text()
+		if v.Kind == formula.StrList {
+			text = ""
+			for _, kind := range v.Strs {
+				text += letters[kind]
+			}
+		}
+		if name != config.NameParam {
+			list = append(list, name+"="+text)
+		}
+	}
+	return strings.Join(list, " ")
+}
+
+// TestFamilies reads a configuration of each family. The files hold what
+// published models say of their geometry; the parameters were written down from
+// them by hand.
+func TestFamilies(t *testing.T) {
+	_, l := loader(t)
+	r := strings.Repeat
+	const latent = "kv_lora_rank=512 num_layers=61 qk_rope_head_dim=64"
+	for _, test := range []struct{ file, arch, params string }{
+		{"meta-llama--Meta-Llama-3.1-8B", "attention", "head_dim=128 num_kv_heads=8 num_layers=32"},
+		{"ibm-granite--granite-3.1-8b-instruct", "attention", "head_dim=128 num_kv_heads=8 num_layers=40"},
+		{"allenai--OLMo-2-1124-7B", "attention", "head_dim=128 num_kv_heads=32 num_layers=32"},
+		{"zai-org--GLM-4.5-Air", "attention", "head_dim=128 num_kv_heads=8 num_layers=46"},
+		{"MiniMaxAI--MiniMax-M2", "attention", "head_dim=128 num_kv_heads=8 num_layers=62"},
+		{"mistralai--Mistral-7B-v0.1", "attention", "head_dim=128 layer_kinds=" + r("S", 32) + " num_kv_heads=8 num_layers=32 sliding_window=4096"},
+		{"mistralai--Mistral-Nemo-Instruct-2407", "attention", "head_dim=128 num_kv_heads=8 num_layers=40"},
+		{"mistralai--Mixtral-8x7B-v0.1", "attention", "head_dim=128 num_kv_heads=8 num_layers=32"},
+		{"microsoft--Phi-3-mini-4k-instruct", "attention", "head_dim=96 layer_kinds=" + r("S", 32) + " num_kv_heads=32 num_layers=32 sliding_window=2047"},
+		{"microsoft--Phi-4-mini-instruct", "attention", "head_dim=128 layer_kinds=" + r("F", 32) + " num_kv_heads=8 num_layers=32 sliding_window=262144"},
+		{"microsoft--phi-4", "attention", "head_dim=128 num_kv_heads=10 num_layers=40"},
+		{"bigcode--starcoder2-3b", "attention", "head_dim=128 layer_kinds=" + r("S", 30) + " num_kv_heads=2 num_layers=30 sliding_window=4096"},
+		{"Qwen--Qwen2.5-72B-Instruct", "attention", "head_dim=128 num_kv_heads=8 num_layers=80"},
+		{"Qwen--Qwen1.5-MoE-A2.7B", "attention", "head_dim=128 num_kv_heads=16 num_layers=24"},
+		{"Qwen--Qwen3-32B", "attention", "head_dim=128 num_kv_heads=8 num_layers=64"},
+		{"Qwen--Qwen3-235B-A22B", "attention", "head_dim=128 num_kv_heads=4 num_layers=94"},
+		{"meta-llama--Llama-4-Scout-17B-16E-Instruct", "attention", "attention_chunk_size=8192 head_dim=128 layer_kinds=" + r("CCCF", 12) + " num_kv_heads=8 num_layers=48"},
+		{"meta-llama--Llama-4-Scout-17B-16E-no_rope_layers", "attention", "attention_chunk_size=8192 head_dim=128 layer_kinds=" + r("CCCF", 12) + " num_kv_heads=8 num_layers=48"},
+		{"RedHatAI--Llama-4-Scout-17B-16E-Instruct-FP8-dynamic", "attention", "attention_chunk_size=8192 head_dim=128 layer_kinds=" + r("CCCF", 12) + " num_kv_heads=8 num_layers=48"},
+		{"openai--gpt-oss-20b", "attention", "head_dim=64 layer_kinds=" + r("SF", 12) + " num_kv_heads=8 num_layers=24 sliding_window=128"},
+		{"google--gemma-2-9b-it", "attention", "head_dim=256 layer_kinds=" + r("SF", 21) + " num_kv_heads=8 num_layers=42 sliding_window=4096"},
+		{"google--gemma-3-27b-it", "attention", "head_dim=128 layer_kinds=" + r("SSSSSF", 10) + "SS num_kv_heads=16 num_layers=62 sliding_window=1024"},
+		{"google--gemma-3-4b-it", "attention", "head_dim=256 layer_kinds=" + r("SSSSSF", 5) + "SSSS num_kv_heads=4 num_layers=34 sliding_window=1024"},
+		{"google--gemma-3n-E4B-it", "attention", "head_dim=256 layer_kinds=" + r("SSSSF", 4) + r("-", 15) + " num_kv_heads=2 num_layers=35 sliding_window=512"},
+		{"google--gemma-3n-E2B-it", "attention", "head_dim=256 layer_kinds=" + r("SSSSF", 4) + r("-", 10) + " num_kv_heads=2 num_layers=30 sliding_window=512"},
+		{"nvidia--Gemma-4-31B-IT-NVFP4", "attention", "head_dim=512 layer_kinds=" + r("SSSSSF", 10) + " num_kv_heads=4 num_layers=60 sliding_head_dim=256 sliding_num_kv_heads=16 sliding_window=1024"},
+		{"CohereLabs--c4ai-command-r7b-12-2024", "attention", "head_dim=128 layer_kinds=" + r("SSSF", 8) + " num_kv_heads=8 num_layers=32 sliding_window=4096"},
+		{"XiaomiMiMo--MiMo-V2-Flash", "attention", "head_dim=192 layer_kinds=FSSSS" + r("FSSSSS", 7) + "F num_kv_heads=4 num_layers=48 sliding_head_dim=192 sliding_num_kv_heads=8 sliding_v_head_dim=128 sliding_window=128 v_head_dim=128"},
+		{"tiiuae--falcon-7b", "attention", "head_dim=64 num_kv_heads=1 num_layers=32"},
+		{"tiiuae--falcon-7b-RefinedWebModel", "attention", "head_dim=64 num_kv_heads=1 num_layers=32"},
+		{"tiiuae--falcon-40b", "attention", "head_dim=64 num_kv_heads=8 num_layers=60"},
+		{"tiiuae--falcon-40b-RefinedWeb", "attention", "head_dim=64 num_kv_heads=8 num_layers=60"},
+		{"deepseek-ai--DeepSeek-V2-Lite", "latent_attention", "kv_lora_rank=512 num_layers=27 qk_rope_head_dim=64"},
+		{"deepseek-ai--DeepSeek-R1", "latent_attention", latent},
+		{"moonshotai--Kimi-K2-Instruct", "latent_attention", latent},
+		{"moonshotai--Kimi-K2.5", "latent_attention", latent},
+		{"nvidia--Kimi-K2.5-NVFP4", "latent_attention", latent},
+		{"deepseek-ai--DeepSeek-V3.2", "latent_attention", "index_head_dim=128 kv_lora_rank=512 num_layers=61 packed_fp8=true qk_rope_head_dim=64"},
+		{"zai-org--GLM-5", "latent_attention", "index_head_dim=128 kv_lora_rank=512 num_layers=78 packed_fp8=true qk_rope_head_dim=64"},
+		{"moonshotai--Kimi-Linear-48B-A3B-Instruct", "hybrid_attention", "conv_dtype=bf16 conv_kernel=4 kv_lora_rank=512 layer_kinds=" + r("KKKL", 6) + "KKL linear_head_dim=128 linear_num_heads=32 num_layers=27 qk_rope_head_dim=64 ssm_dtype=fp32"},
+		{"Qwen--Qwen3-Next-80B-A3B-Thinking", "hybrid_attention", "conv_dtype=bf16 conv_kernel=4 head_dim=256 layer_kinds=" + r("GGGF", 12) + " linear_key_head_dim=128 linear_num_key_heads=16 linear_num_value_heads=32 linear_value_head_dim=128 num_kv_heads=2 num_layers=48 ssm_dtype=fp32"},
+		{"Qwen--Qwen3.5-27B", "hybrid_attention", "conv_dtype=bf16 conv_kernel=4 head_dim=256 layer_kinds=" + r("GGGF", 16) + " linear_key_head_dim=128 linear_num_key_heads=16 linear_num_value_heads=48 linear_value_head_dim=128 num_kv_heads=4 num_layers=64 ssm_dtype=fp32"},
+		{"nvidia--Nemotron-H-8B-Base-8K", "hybrid_attention", "conv_dtype=bf16 conv_kernel=4 head_dim=128 layer_kinds=M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M- mamba_head_dim=64 mamba_num_groups=8 mamba_num_heads=128 mamba_state_size=128 num_kv_heads=8 num_layers=52 ssm_dtype=bf16"},
+		{"nvidia--NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", "hybrid_attention", "conv_dtype=bf16 conv_kernel=4 head_dim=128 layer_kinds=MEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEMEM*EMEMEMEME mamba_head_dim=64 mamba_num_groups=8 mamba_num_heads=64 mamba_state_size=128 num_kv_heads=2 num_layers=52 ssm_dtype=fp32"},
+		{"ai21labs--Jamba-v0.1", "hybrid_attention", "conv_dtype=bf16 conv_kernel=4 head_dim=128 layer_kinds=" + r("mmmmFmmm", 4) + " mamba_intermediate_size=8192 mamba_state_size=16 num_kv_heads=8 num_layers=32 ssm_dtype=bf16"},
+		{"ibm-ai-platform--Bamba-9B", "hybrid_attention", "conv_dtype=bf16 conv_kernel=4 head_dim=128 layer_kinds=" + r("M", 9) + "F" + r("M", 8) + "F" + r("M", 8) + "FMMMM mamba_head_dim=64 mamba_num_groups=1 mamba_num_heads=128 mamba_state_size=128 num_kv_heads=8 num_layers=32 ssm_dtype=bf16"},
+		{"MiniMaxAI--MiniMax-M1-80k", "hybrid_attention", "head_dim=128 layer_kinds=" + r("TTTTTTTF", 10) + " linear_head_dim=128 linear_num_heads=64 num_kv_heads=8 num_layers=80 ssm_dtype=bf16"},
+		{"MiniMaxAI--MiniMax-Text-01-hf", "hybrid_attention", "head_dim=128 layer_kinds=" + r("TTTTTTTF", 10) + " linear_head_dim=128 linear_num_heads=64 num_kv_heads=8 num_layers=80 ssm_dtype=bf16"},
+		{"openai--whisper-large-v3", "encoder_decoder", "encoder_tokens=1500 head_dim=64 num_kv_heads=20 num_layers=32"},
+	} {
+		m, err := l.Model("testdata/hf/"+test.file+".json", nil)
+		if err != nil {
+			t.Errorf("%s: %v", test.file, err)
+			continue
+		}
+		want := test.params
+		if test.arch == "hybrid_attention" && strings.Contains(want, "*") {
+			// as the file writes it
+			want = strings.NewReplacer("*", "F", "E", "-").Replace(want)
+		}
+		if got := parameters(m); m.Arch.Name != test.arch || got != want {
+			t.Errorf("%s is of %s with\n%s\nwant %s with\n%s", test.file, m.Arch.Name, got, test.arch, want)
+		}
+		_, name, _ := strings.Cut(test.file, "--")
+		if m.Name != name {
+			t.Errorf("%s is named %s", test.file, m.Name)
+		}
+	}
+}
+
+// TestVariedHeads reads a model in which a search left heads out.
+func TestVariedHeads(t *testing.T) {
+	_, l := loader(t)
+	m, err := l.Model("testdata/hf/nvidia--Llama-3_3-Nemotron-Super-49B-v1.json", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	heads := map[string]int{}
+	for _, n := range m.Params["layer_num_kv_heads"].Nums {
+		heads[n.String()]++
+	}
+	if m.Arch.Name != "varied_attention" || heads["8"] != 49 || heads["0"] != 31 || len(heads) != 2 || m.Params["head_dim"].Text() != "128" {
+		t.Errorf("%s with %v KV heads of %s elements, want varied_attention with 8 in 49 layers and none in 31, of 128", m.Arch.Name, heads, m.Params["head_dim"].Text())
+	}
+}
+
+// small is a configuration of a known family; more goes into it.
+func small(more string) string {
+	return `{
+  "model_type": "llama",
+  "num_hidden_layers": 2,
+  "num_attention_heads": 8,
+  "num_key_value_heads": 4,
+  "hidden_size": 512` + more + `
+}`
+}
+
+// TestFormats reads the number formats of weights and cache.
+func TestFormats(t *testing.T) {
+	_, l := loader(t)
+	for _, test := range []struct{ more, cache, weights, said string }{
+		{`, "torch_dtype": "bfloat16"`, "bf16", "bf16", ""},
+		{`, "dtype": "float16"`, "fp16", "fp16", ""},
+		{`, "torch_dtype": "torch.bfloat16"`, "bf16", "bf16", ""},
+		{`, "torch_dtype": "float32"`, "fp32", "fp32", "config.json:7:18: the model's elements are float32: serving engines mostly run such models in 16 bits, cache and all\n--kvcache_quant_mode bf16 counts that"},
+		{``, "bf16", "bf16", "config.json: names no dtype: bf16 is taken for the KV cache\n--kvcache_quant_mode gives another"},
+		{`, "dtype": null`, "bf16", "bf16", "config.json: names no dtype: bf16 is taken for the KV cache\n--kvcache_quant_mode gives another"},
+		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "fp8", "fmt": "e4m3"}`, "bf16", "fp8", ""},
+		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "mxfp4"}`, "bf16", "mxfp4", ""},
+		{`, "dtype": "float16", "quantization_config": {"quant_method": "awq", "bits": 4}`, "fp16", "int4", ""},
+		{`, "dtype": "float16", "quantization_config": {"quant_method": "awq", "w_bit": 4}`, "fp16", "int4", ""},
+		{`, "dtype": "float16", "quantization_config": {"quant_method": "gptq", "bits": 8}`, "fp16", "int8", ""},
+		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": true, "load_in_8bit": false}`, "bf16", "int4", ""},
+		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "compressed-tensors", "config_groups": {"group_0": {"weights": {"num_bits": 8, "type": "float"}}}}`, "bf16", "fp8", ""},
+		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "compressed-tensors", "config_groups": {"group_0": {"weights": {"num_bits": 4, "type": "int", "group_size": 32}}}}`, "bf16", "int4", ""},
+		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "compressed-tensors", "format": "mxfp4-pack-quantized", "config_groups": {"group_0": {"weights": {"num_bits": 4, "type": "float", "group_size": 32}}}}`, "bf16", "mxfp4", ""},
+		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "modelopt", "quant_algo": "NVFP4", "kv_cache_scheme": {"num_bits": 8, "type": "float"}}`, "bf16", "nvfp4",
+			"config.json:7:131: the checkpoint is made for a KV cache in fp8, which an engine takes when asked to\n--kvcache_quant_mode fp8 counts that"},
+		{`, "dtype": "bfloat16", "quantization_config": {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}`, "bf16", "fp8",
+			"config.json:7:92: the checkpoint is made for a KV cache in fp8, which an engine takes when asked to\n--kvcache_quant_mode fp8 counts that"},
+		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "aqlm"}`, "bf16", "bf16",
+			"config.json:7:64: how the weights are quantized is not known here: their unquantized format is taken\n--model_quant_mode gives another"},
+		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "gptq", "bits": 3}`, "bf16", "bf16",
+			"config.json:7:64: how the weights are quantized is not known here: their unquantized format is taken\n--model_quant_mode gives another"},
+	} {
+		// What is added stands on a line of its own.
+		m, err := l.Model(write(t, "config.json", small(strings.Replace(test.more, ", ", ",\n  ", 1))), nil)
+		if err != nil {
+			t.Errorf("%s: %v", test.more, err)
+			continue
+		}
+		if got := m.Defaults["kvcache_quant_mode"].Text(); got != test.cache {
+			t.Errorf("%s: the cache is in %s, want %s", test.more, got, test.cache)
+		}
+		if got := m.Defaults["model_quant_mode"].Text(); got != test.weights {
+			t.Errorf("%s: the weights are in %s, want %s", test.more, got, test.weights)
+		}
+		var said []string
+		for _, name := range slices.Sorted(maps.Keys(m.Doubts)) {
+			for _, d := range m.Doubts[name] {
+				said = append(said, text(d))
+			}
+		}
+		if got := strings.Join(said, "\n"); got != test.said {
+			t.Errorf("%s:\n%s\nis said, want\n%s", test.more, got, test.said)
+		}
+	}
+}
+
+// TestSibling reads the quantization of a file beside the configuration.
+func TestSibling(t *testing.T) {
+	_, l := loader(t)
+	file := write(t, "config.json", small(`, "dtype": "bfloat16"`))
+	quant := filepath.Join(filepath.Dir(file), "hf_quant_config.json")
+	put := func(text string) *config.Model {
+		t.Helper()
+		if err := os.WriteFile(quant, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		m, err := l.Model(filepath.Dir(file), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	m := put(`{"producer": {"name": "modelopt"},
+ "quantization": {"quant_algo": "FP8",
+  "kv_cache_quant_algo": "FP8"}}`)
+	if w, c := m.Defaults["model_quant_mode"], m.Defaults["kvcache_quant_mode"]; w.Text() != "fp8" || w.Origin.Pos != (diag.Pos{File: quant, Line: 2, Col: 33}) || c.Text() != "bf16" {
+		t.Errorf("weights in %s from %s, the cache in %s", w.Text(), w.Origin, c.Text())
+	}
+	if d := m.Doubts["kvcache_quant_mode"]; len(d) != 1 || d[0].Pos != (diag.Pos{File: quant, Line: 3, Col: 26}) {
+		t.Errorf("of the cache it is said: %v", d)
+	}
+	if m := put(`{"quantization": `); len(m.Notes) != 1 || m.Notes[0].Severity != diag.Warning || m.Defaults["model_quant_mode"].Text() != "bf16" {
+		t.Errorf("a file that cannot be read gives %v", m.Notes)
+	}
+}
+
+// TestUnknownTypes reads configurations of no family.
+func TestUnknownTypes(t *testing.T) {
+	_, l := loader(t)
+	as := func(name, more string) string {
+		return strings.Replace(small(more), `"llama"`, `"`+name+`"`, 1)
+	}
+	m, err := l.Model(write(t, "config.json", as("novel", `, "attention_bias": true, "use_sliding_window": false, "sliding_window": 4096, "layer_types": ["full_attention", "full_attention"], "rope_scaling": {"window": 3}, "kv_lora_rank": null`)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := parameters(m); got != "head_dim=64 num_kv_heads=4 num_layers=2" {
+		t.Errorf("it is read as %s", got)
+	}
+	if len(m.Notes) != 1 || text(m.Notes[0]) != `config.json:2:17: model_type "novel" is not known: every layer is taken for full attention, as its fields say nothing else`+"\na family in a folder of --models tells how to read it" {
+		t.Errorf("it is said: %v", m.Notes)
+	}
+	for _, more := range []string{
+		`"kv_lora_rank": 512`, `"sliding_window": 4096`, `"layer_types": ["full_attention", "sliding_attention"]`, `"mamba_d_state": 16`,
+		`"attn_layer_period": 8`, `"v_head_dim": 128`, `"num_kv_shared_layers": 2`, `"index_head_dim": 128`, `"compress_ratios": [0, 4]`,
+		`"is_hybrid": true`, `"attention_chunk_size": 128`, `"ssm_cfg": {"layer": "Mamba2"}`, `"block_types": ["recurrent", "attention"]`,
+		`"linear_attn_config": {"x": 1}`, `"swa_head_dim": 3`, `"encoder_layers": 3`, `"layer_kinds_list": [[1]]`,
+	} {
+		_, err := l.Model(write(t, "config.json", as("novel", ", "+more)), nil)
+		wantError(t, more, err, `config.json:2:17: model_type "novel" is not known, and some of its fields bear on the cache in a way that is not known: `)
+	}
+	_, err = l.Model("testdata/hf/moonshotai--Kimi-K3.json", nil)
+	wantError(t, "a field that its family does not know", err, "moonshotai--Kimi-K3.json:13:27: some fields bear on the cache in a way that kimi_linear does not know of: linear_attn_config_gate_lower_bound, linear_attn_config_use_full_rank_gate")
+}
+
+// TestBadCheckpoints reads configurations that are wrong.
+func TestBadCheckpoints(t *testing.T) {
+	_, l := loader(t)
+	for _, test := range []struct{ text, want string }{
+		{small(`, "x": `), "config.json:7:1: is no JSON: invalid character '}' looking for beginning of value"},
+		{`{"model_type": "llama",`, "config.json:1:23: is no JSON: unexpected end of JSON input"},
+		{`[{"model_type": "llama"}]`, "config.json: holds a list where name: value pairs are wanted"},
+		{`{"model_type": 3}`, "config.json:1:16: model_type: 3 is not allowed: want a text"},
+		{`{"model_type": null}`, "config.json:1:16: model_type: null is not allowed: want a text"},
+		{`{"model_type": "llama"}`, "config.json: num_layers cannot be worked out: the fields that it comes from are not there: num_hidden_layers, or n_layer"},
+		{`{"model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": 0, "hidden_size": 64}`,
+			"config.json:1:90: head_dim cannot be worked out: division by zero: 64 / 0\nwith hidden_size = 64, num_attention_heads = 0\nthe formula stands at models/families.cue:"},
+		{`{"model_type": "llama", "num_hidden_layers": "2", "num_attention_heads": 2, "hidden_size": 64}`,
+			`config.json:1:46: num_layers: "2" is not allowed: want a whole number, more than 0`},
+		{`{"model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": "8", "hidden_size": 64}`,
+			`config.json:1:92: head_dim cannot be worked out: "/" needs a number, not a string`+"\nwith hidden_size = 64, num_attention_heads = \"8\"\n"},
+		{`{"model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": 45, "hidden_size": 64}`,
+			"config.json:1:91: head_dim: 1.422222 is not allowed: want a whole number, more than 0"},
+		{`{"model_type": "llama", "num_hidden_layers": -2, "num_attention_heads": 8, "hidden_size": 64}`,
+			"config.json:1:46: num_layers is -2: want a whole number, 1 to 100000"},
+		{`{"model_type": "llama", "num_hidden_layers": 1e9, "num_attention_heads": 8, "hidden_size": 64}`,
+			"config.json:1:46: num_layers is 1000000000: want a whole number, 1 to 100000"},
+		{`{"model_type": "llama", "num_hidden_layers": [2], "num_attention_heads": 8, "hidden_size": 64}`,
+			"config.json:1:46: num_layers: a list is not allowed: want a whole number, more than 0"},
+		{`{"model_type": "llama", "num_hidden_layers": [2, "x"], "num_attention_heads": 8, "hidden_size": 64}`,
+			"config.json:1:46: num_hidden_layers: a list cannot be read: num_layers needs a number, a text, true or false, or a list of numbers or of texts"},
+		{small(`, "dtype": "float99"`), `config.json:6:32: strategy.kvcache_quant_mode cannot be worked out: formats has no "float99"`},
+		{`{"model_type": "gpt_oss", "num_hidden_layers": 3, "num_key_value_heads": 8, "layer_types": ["full_attention", "sliding_attention"]}`,
+			"config.json:1:92: layer_kinds cannot be worked out: there is no index 2: the list has 2 elements, counted from 0\nin layer 2\nwith layer_types = [\"full_attention\", \"sliding_attention\"]\nthe formula stands at models/families.cue:"},
+		{`{"model_type": "gpt_oss", "num_hidden_layers": 2, "num_key_value_heads": 8, "layer_types": ["full_attention", "odd"]}`,
+			`config.json:1:92: layer_kinds.1: "odd" is not allowed: want one of full, sliding, chunked, none`},
+		{`{"model_type": "qwen2_moe", "use_sliding_window": true, "num_hidden_layers": 2, "num_attention_heads": 8, "hidden_size": 64}`,
+			"config.json:1:51: which layers of these models have a window is not known"},
+		{`{"model_type": "kimi_linear", "num_hidden_layers": 2, "kv_lora_rank": 512, "qk_rope_head_dim": 64, "linear_attn_config": {"kda_layers": [0], "full_attn_layers": [1], "num_heads": 4, "head_dim": 8, "short_conv_kernel_size": 4}}`,
+			`config.json:1:137: layer_kinds.1: "not listed" is not allowed: want one of `},
+	} {
+		_, err := l.Model(write(t, "config.json", test.text), nil)
+		wantError(t, test.text, err, test.want)
+	}
+}
+
+// TestPythonJSON reads what Python writes and JSON does not have.
+func TestPythonJSON(t *testing.T) {
+	_, l := loader(t)
+	m, err := l.Model(write(t, "config.json", small(`, "a": NaN, "b": [0.0, Infinity], "c": -Infinity, "sliding_window": NaN, "s": "NaN \" Infinity", "attn_implementation": "x"`)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := parameters(m); got != "head_dim=64 num_kv_heads=4 num_layers=2" {
+		t.Errorf("it is read as %s", got)
+	}
+	_, err = l.Model(write(t, "m.json", `{"model_name": "QWEN3_8B", "num_layers": NaN}`), nil)
+	wantError(t, "a parameter file with NaN", err, "m.json:1:42: is no JSON: invalid character 'N' looking for beginning of value")
+}
+
+// TestCheckpointNames names models by the places of their configurations.
+func TestCheckpointNames(t *testing.T) {
+	_, l := loader(t)
+	for name, want := range map[string]string{
+		"Qwen3-8B/config.json":       "Qwen3-8B",
+		"Qwen--Qwen3-8B/config.json": "Qwen3-8B",
+		"Qwen--Qwen3-8B.json":        "Qwen3-8B",
+		"Qwen--Qwen3-8B_config.json": "Qwen3-8B",
+		"my_model.json":              "my_model",
+		"models--Qwen--Qwen3-8B/snapshots/0123456789abcdef0123456789abcdef01234567/config.json": "Qwen3-8B",
+		"--.json": "llama",
+	} {
+		m, err := l.Model(write(t, name, small("")), nil)
+		if err != nil || m.Name != want {
+			t.Errorf("%s is named %q, want %q (%v)", name, m.Name, want, err)
+		}
+	}
+}
+
+// TestUserFamilies reads configurations by families in a folder of the user's.
+func TestUserFamilies(t *testing.T) {
+	_, l := loader(t)
+	config := write(t, "config.json", `{"model_type": "novel", "depth": 3, "kv": {"heads": 2}, "width": 64, "window": [1, 0, 1]}`)
+	dir := filepath.Dir(write(t, "novel.cue", `
+novel: {
+	model_types: ["novel"]
+	architecture: "attention"
+	params: {
+		num_layers:     "depth"
+		num_kv_heads:   "kv_heads"
+		head_dim:       ["head_size", "width / 4"]
+		sliding_window: {when: "max(window) > 0", value: "64"}
+		layer_kinds:    "window[layer] > 0 ? 'sliding' : 'full'"
+	}
+}
+`))
+	_, err := l.Model(config, nil)
+	wantError(t, "without the folder", err, `config.json:1:16: model_type "novel" is not known, and some of its fields bear on the cache in a way that is not known: kv_heads, window`)
+	m, err := l.Model(config, []string{dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := parameters(m); got != "head_dim=16 layer_kinds=SFS num_kv_heads=2 num_layers=3 sliding_window=64" {
+		t.Errorf("it is read as %s", got)
+	}
+	for _, test := range []struct{ text, want string }{
+		{"a: {model_types: [\"llama\"], architecture: \"attention\", params: {num_layers: \"x\", num_kv_heads: \"x\", head_dim: \"x\"}}",
+			`a.cue:1:43: a: the model_type "llama" is of llama already (models/families.cue)`},
+		{"a: {model_types: [\"novel\"], architecture: \"atention\", params: {}}",
+			"a.cue:1:43: a: architecture: no architecture is named \"atention\"\ndid you mean \"attention\"?"},
+		{"a: {model_types: [\"novel\"], architecture: \"attention\", params: {num_layers: \"depth\", num_kv_head: \"kv_heads\", head_dim: \"x\"}}",
+			"a.cue:1:100: a: attention has no parameter num_kv_head\ndid you mean \"num_kv_heads\"?"},
+		{"a: {model_types: [\"novel\"], architecture: \"attention\", params: {num_layers: \"depth +\", num_kv_heads: \"kv_heads\", head_dim: \"x\"}}",
+			"a.cue:1:85: formula of num_layers: unexpected end of formula"},
+		{"a: {model_types: [\"novel\"], architecture: \"attention\", params: {num_layers: \"ceiling(depth)\", num_kv_heads: \"kv_heads\", head_dim: \"x\"}}",
+			"a.cue:1:78: formula of num_layers: unknown function \"ceiling\"\nuse floor(), ceil() or div()"},
+		{"a: {model_types: [\"novel\"], architecture: \"attention\", params: {num_layers: \"depth\", head_dim: \"x\"}}",
+			"a.cue:1:43: a: says nothing of num_kv_heads, which attention needs"},
+		{"a: {model_types: [\"novel\"], architecture: \"attention\", parms: {}}", "a.cue:1:56: parms: unknown field\ndid you mean \"params\"?"},
+		{"a: {model_type: [\"novel\"], architecture: \"attention\", params: {}}", "a.cue:1:5: model_type: unknown field\ndid you mean \"model_types\"?"},
+		{"a: {model_types: [\"novel\"], architecture: \"attention\", params: num_layers: 3}", "a.cue:1:64: params.num_layers: want a formula, in quotes; a mapping of when and value; or a list of such"},
+	} {
+		dir := filepath.Dir(write(t, "a.cue", test.text))
+		_, err := l.Model(config, []string{dir})
+		wantError(t, test.text, err, test.want)
+	}
+}

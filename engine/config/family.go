@@ -1,0 +1,234 @@
+package config
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"cuelang.org/go/cue"
+	cueerrors "cuelang.org/go/cue/errors"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// The fields that tell a family from other fields of a file: either the first,
+// or both its architecture and its parameters.
+const (
+	fieldTypes  = "model_types"
+	fieldParams = "params"
+)
+
+func isFamily(v cue.Value) bool {
+	has := func(name string) bool { return v.LookupPath(cue.MakePath(cue.Str(name))).Exists() }
+	return has(fieldTypes) || has(archField) && has(fieldParams)
+}
+
+// familiesIn gives the families of an evaluated file.
+func (l *Loader) familiesIn(file string, v cue.Value) ([]*schema.Family, error) {
+	defs, err := l.defs()
+	if err != nil {
+		return nil, err
+	}
+	contract := defs.LookupPath(cue.ParsePath("#Family"))
+	iter, err := v.Fields()
+	if err != nil {
+		return nil, fromCUE(err, diag.Pos{File: file})
+	}
+	var errs diag.List
+	var all []*schema.Family
+	for iter.Next() {
+		if !isFamily(iter.Value()) {
+			continue
+		}
+		name, own := iter.Selector().Unquoted(), iter.Value()
+		value := contract.Unify(own)
+		if err := value.Validate(cue.Concrete(true)); err != nil {
+			errs.Add(wordFamily(err, file, name, own, contract))
+			continue
+		}
+		f, err := family(name, file, value)
+		errs.Add(err)
+		if err == nil {
+			all = append(all, f)
+		}
+	}
+	return all, errs.Err()
+}
+
+// wordFamily says what CUE finds wrong with a family. Of a parameter it says
+// much, as there are several forms.
+func wordFamily(err error, file, name string, own, contract cue.Value) error {
+	var errs diag.List
+	seen := map[string]bool{}
+	for _, e := range cueerrors.Errors(err) {
+		path := trimPath(e.Path())
+		if len(path) > 0 && path[0] == name {
+			path = path[1:]
+		}
+		if len(path) < 2 || path[0] != fieldParams {
+			errs.Add(wordArchitecture(e, file, name, own, contract))
+			continue
+		}
+		if at := path[:2]; !seen[at[1]] {
+			seen[at[1]] = true
+			errs = append(errs, diag.Errorf(placeOf(own, at, file), "%s: want a formula, in quotes; a mapping of when and value; or a list of such", strings.Join(at, ".")))
+		}
+	}
+	return errs.Err()
+}
+
+// family reads an evaluated family.
+func family(name, file string, v cue.Value) (*schema.Family, error) {
+	f := &schema.Family{Name: name, File: file, Params: map[string][]schema.Rule{}}
+	field := func(name string) cue.Value { return v.LookupPath(cue.MakePath(cue.Str(name))) }
+	if err := field(fieldTypes).Decode(&f.ModelTypes); err != nil {
+		return nil, fromCUE(err, diag.Pos{File: file})
+	}
+	f.Architecture, _ = field(archField).String()
+	f.Pos = valuePos(field(archField))
+	f.Absent, f.Harmless = formulasOf(field("absent")), formulasOf(field("harmless"))
+	var err error
+	if f.Requires, err = requirementsOf(field(fieldRequires)); err != nil {
+		return nil, err
+	}
+	params, err := field(fieldParams).Fields()
+	if err != nil {
+		return nil, fromCUE(err, diag.Pos{File: file})
+	}
+	for params.Next() {
+		name, v := params.Selector().Unquoted(), params.Value()
+		if v.IncompleteKind() != cue.ListKind {
+			f.Params[name] = []schema.Rule{ruleOf(v)}
+			continue
+		}
+		items, err := v.List()
+		if err != nil {
+			return nil, fromCUE(err, diag.Pos{File: file})
+		}
+		for items.Next() {
+			f.Params[name] = append(f.Params[name], ruleOf(items.Value()))
+		}
+	}
+	return f, nil
+}
+
+func ruleOf(v cue.Value) schema.Rule {
+	if v.IncompleteKind() == cue.StringKind {
+		return schema.Rule{Value: formulaOf(v)}
+	}
+	r := schema.Rule{Value: formulaOf(v.LookupPath(cue.ParsePath("value")))}
+	if when := v.LookupPath(cue.ParsePath("when")); when.Exists() {
+		r.When = formulaOf(when)
+	}
+	return r
+}
+
+// formulasOf gives the formulas of a mapping that may not be there.
+func formulasOf(v cue.Value) map[string]schema.Formula {
+	iter, err := v.Fields()
+	if err != nil {
+		return nil
+	}
+	m := map[string]schema.Formula{}
+	for iter.Next() {
+		m[iter.Selector().Unquoted()] = formulaOf(iter.Value())
+	}
+	return m
+}
+
+// checkFamily checks a family's formulas, as far as they can be without a
+// configuration, and its architecture and parameters.
+func checkFamily(f *schema.Family, known *Known) error {
+	var errs diag.List
+	f.EachFormula(func(name string, formulaText schema.Formula) {
+		errs.Add(formula.Check(name, source(formulaText)))
+	})
+	arch := known.arch(f.Architecture)
+	if arch == nil {
+		d := diag.Errorf(f.Pos, "%s: %s: no architecture is named %q", f.Name, archField, f.Architecture)
+		if hint := diag.DidYouMean(f.Architecture, known.archNames()); hint != "" {
+			d.WithHint("%s", hint)
+		}
+		return append(errs, d.WithHint("kvbench models lists the architectures"))
+	}
+	for _, name := range schema.Keys(f.Params) {
+		if arch.Param(name) == nil {
+			d := diag.Errorf(f.Params[name][0].Value.Pos, "%s: %s has no parameter %s", f.Name, arch.Name, name)
+			names := make([]string, len(arch.Params))
+			for i := range arch.Params {
+				names[i] = arch.Params[i].Name
+			}
+			if hint := diag.DidYouMean(name, names); hint != "" {
+				d.WithHint("%s", hint)
+			} else {
+				d.WithHint("it has %s", strings.Join(names, ", "))
+			}
+			errs = append(errs, d)
+		}
+	}
+	for i := range arch.Params {
+		p := &arch.Params[i]
+		if p.Required && p.Name != NameParam && f.Params[p.Name] == nil {
+			errs = append(errs, diag.Errorf(f.Pos, "%s: says nothing of %s, which %s needs", f.Name, p.Name, arch.Name))
+		}
+	}
+	return errs.Err()
+}
+
+// source gives a formula of the data as the formula package has it.
+func source(f schema.Formula) formula.Source {
+	return formula.Source{Text: f.Text, Pos: f.Pos, At: f.At}
+}
+
+// arch gives the architecture of a name, or nil.
+func (k *Known) arch(name string) *schema.Architecture {
+	for _, c := range k.list {
+		if c.arch.Name == name {
+			return c.arch
+		}
+	}
+	return nil
+}
+
+func (k *Known) archNames() []string {
+	names := make([]string, len(k.list))
+	for i, c := range k.list {
+		names[i] = c.arch.Name
+	}
+	return names
+}
+
+// family gives the family of a model type, or nil.
+func (k *Known) family(modelType string) *schema.Family {
+	for _, f := range k.families {
+		if slices.Contains(f.ModelTypes, modelType) {
+			return f
+		}
+	}
+	return nil
+}
+
+// familyNamed gives the family of a name, or nil.
+func (k *Known) familyNamed(name string) *schema.Family {
+	if i := slices.IndexFunc(k.families, func(f *schema.Family) bool { return f.Name == name }); i >= 0 {
+		return k.families[i]
+	}
+	return nil
+}
+
+// addFamilies adds those of a user's file. Two families of one model type are
+// an error.
+func (k *Known) addFamilies(list []*schema.Family) error {
+	var errs diag.List
+	for _, f := range list {
+		for _, t := range f.ModelTypes {
+			if other := k.family(t); other != nil {
+				errs = append(errs, diag.Errorf(f.Pos, "%s: the model_type %s is of %s already (%s)", f.Name, strconv.Quote(t), other.Name, other.File))
+			}
+		}
+		k.families = append(k.families, f)
+	}
+	return errs.Err()
+}

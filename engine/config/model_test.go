@@ -1,0 +1,131 @@
+package config_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"kvbench/engine/config"
+	"kvbench/engine/diag"
+)
+
+// write gives the path of a file with a text, in a folder of its own.
+func write(t testing.TB, name, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// TestModelDefaults follows a model's own defaults into a configuration: they
+// are below a file, a flag and a command's preset, and above the schema.
+func TestModelDefaults(t *testing.T) {
+	_, l := loader(t)
+	m, err := l.Model(write(t, "m.yaml", `model_name: any
+architecture: attention
+defaults:
+  strategy: {kvcache_quant_mode: bf16, tp_size: 2}
+  runtime: {isl: 7, osl: 8}
+num_layers: 2
+num_kv_heads: 8
+head_dim: 128
+`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Arch.Name != "attention" || m.Name != "any" {
+		t.Errorf("the model is %s of %s", m.Name, m.Arch.Name)
+	}
+	file := write(t, "c.yaml", "strategy:\n  tp_size: 4\n")
+	c, err := l.Config(file, map[string]map[string]any{"runtime": {"osl": int64(3)}}, "test", []config.Override{
+		{Path: "runtime.isl", Text: "16", Origin: config.Origin{Kind: config.FromFlag, Name: "isl"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := c.With(m)
+	for name, want := range map[string]struct{ text, origin string }{
+		"kvcache_quant_mode": {"bf16", m.File + ":4:34"},
+		"tp_size":            {"4", file + ":2:12"},
+		"isl":                {"16", "--isl"},
+		"osl":                {"3", "preset of test"},
+	} {
+		v := with.Values[name]
+		if v.Text() != want.text || v.Origin.String() != want.origin {
+			t.Errorf("%s is %s from %s, want %s from %s", name, v.Text(), v.Origin, want.text, want.origin)
+		}
+	}
+	if v := with.Values["kvcache_quant_mode"]; v.Origin.Given() {
+		t.Error("a model's default counts as given by the user")
+	}
+	if v := c.Values["kvcache_quant_mode"]; v.Text() != "fp8" {
+		t.Errorf("the configuration itself has changed: %s", v.Text())
+	}
+}
+
+// TestModelFiles reads models that are wrong.
+func TestModelFiles(t *testing.T) {
+	_, l := loader(t)
+	const params = "num_layers: 2\nnum_kv_heads: 8\nhead_dim: 128\n"
+	for _, test := range []struct{ text, want string }{
+		{"model_name: a\narchitecture: atention\n" + params,
+			`m.yaml:2:15: architecture: no architecture is named "atention"` + "\n" + `did you mean "attention"?`},
+		{"model_name: a\narchitecture: 3\n" + params, "m.yaml:2:15: architecture: 3 is not allowed: want a text"},
+		{"architecture: attention\n" + params, "m.yaml: model_name is missing"},
+		{"model_name: a\narchitecture: attention\ndefaults: {strategy: {kvcache_quant_mode: bf17}}\n" + params,
+			`m.yaml:3:43: strategy.kvcache_quant_mode: "bf17" is not allowed`},
+		{"model_name: a\narchitecture: attention\ndefaults: {strategy: {tp: 1}}\n" + params,
+			`m.yaml:3:23: unknown key "strategy.tp"`},
+		{"model_name: a\narchitecture: attention\ndefaults: bf16\n" + params,
+			`m.yaml:3:1: unknown key "defaults": this is no parameter of attention`},
+		{"model_name: a\narchitecture: attention\nlayer_kinds: [full, slidng]\n" + params,
+			`m.yaml:3:21: layer_kinds.1: "slidng" is not allowed: want one of full, sliding, chunked, none` + "\n" + `did you mean "sliding"?`},
+		{"model_name: a\narchitecture: attention\n\"\": 1\n" + params, `m.yaml:3:1: unknown key ""`},
+		{"model_name: a\narchitecture: attention\ndefaults:\n" + params, ""},
+	} {
+		_, err := l.Model(write(t, "m.yaml", test.text), nil)
+		wantError(t, test.text, err, test.want)
+	}
+}
+
+// wantError holds the first of some errors to the beginning of its text, its
+// hint on the lines below; file names count without their folder.
+func wantError(t *testing.T, what string, err error, want string) {
+	t.Helper()
+	if want == "" {
+		if err != nil {
+			t.Errorf("%s\nfails: %v", what, err)
+		}
+		return
+	}
+	got := "no error"
+	if err != nil {
+		got = text(diag.All(err)[0])
+	}
+	if len(got) < len(want) || got[:len(want)] != want {
+		t.Errorf("%s\ngives:\n%s\nwant:\n%s", what, got, want)
+	}
+	if _, ok := errors.AsType[*os.PathError](err); ok {
+		t.Errorf("%s: %v", what, err)
+	}
+}
+
+// text is a diagnostic with its hints, its file named without the folder.
+func text(d *diag.Diag) string {
+	e := *d
+	e.Pos.File = filepath.Base(e.Pos.File)
+	if d.Pos.IsZero() {
+		e.Pos = diag.Pos{}
+	}
+	s := e.Error()
+	if d.Hint != "" {
+		s += "\n" + d.Hint
+	}
+	return s
+}

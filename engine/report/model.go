@@ -1,0 +1,107 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"kvbench/engine/config"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// yamlWidth is where long lists are wrapped.
+const yamlWidth = 100
+
+// ModelYAML writes a model as a parameter file that gives the same numbers. The
+// comment stands at its head.
+func ModelYAML(w io.Writer, s *schema.Schema, m *config.Model, comment string) error {
+	var b strings.Builder
+	for line := range strings.SplitSeq(comment, "\n") {
+		fmt.Fprintf(&b, "# %s\n", diag.Printable(line))
+	}
+	fmt.Fprintf(&b, "%s: %s\narchitecture: %s\n", config.NameParam, yamlText(m.Name), yamlText(m.Arch.Name))
+	section := ""
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		v, ok := m.Defaults[f.Var]
+		if !ok {
+			continue
+		}
+		if section == "" {
+			b.WriteString("defaults:\n")
+		}
+		top, name, _ := strings.Cut(f.Path, ".")
+		if top != section {
+			section = top
+			fmt.Fprintf(&b, "  %s:\n", top)
+		}
+		fmt.Fprintf(&b, "    %s: %s\n", name, yamlValue(v.Value, 0))
+	}
+	for i := range m.Arch.Params {
+		name := m.Arch.Params[i].Name
+		if v, ok := m.Params[name]; ok && name != config.NameParam {
+			fmt.Fprintf(&b, "%s: %s\n", name, yamlValue(v.Value, len(name)+2))
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// yamlValue writes a value; at is the column where it begins.
+func yamlValue(v formula.Value, at int) string {
+	var items []string
+	switch v.Kind {
+	case formula.Str:
+		return yamlText(v.Str)
+	case formula.NumList:
+		for _, n := range v.Nums {
+			items = append(items, n.String())
+		}
+	case formula.StrList:
+		for _, s := range v.Strs {
+			items = append(items, yamlText(s))
+		}
+	default:
+		return v.Text()
+	}
+	line := "[" + strings.Join(items, ", ") + "]"
+	if at+len(line) <= yamlWidth {
+		return line
+	}
+	var b strings.Builder
+	b.WriteString("[")
+	width := yamlWidth
+	for i, item := range items {
+		if width+len(item)+2 > yamlWidth {
+			b.WriteString("\n  ")
+			width = 2
+		} else {
+			b.WriteString(" ")
+			width++
+		}
+		b.WriteString(item)
+		width += len(item) + 1
+		if i < len(items)-1 {
+			b.WriteString(",")
+		}
+	}
+	return b.String() + "\n]"
+}
+
+var (
+	// plainYAML are texts that need no quotes, but for words that YAML reads as
+	// something else.
+	plainYAML = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_./+-]*$`)
+	yamlWords = regexp.MustCompile(`(?i)^(y|yes|n|no|true|false|on|off|null|nan|inf)$`)
+)
+
+func yamlText(s string) string {
+	if plainYAML.MatchString(s) && !yamlWords.MatchString(s) {
+		return s
+	}
+	return strconv.Quote(s)
+}

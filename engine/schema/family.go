@@ -1,0 +1,114 @@
+package schema
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"kvbench/engine/diag"
+)
+
+// Family says how the Hugging Face configurations of a family of models become
+// parameters of an architecture.
+type Family struct {
+	Name string   `json:"name"`
+	File string   `json:"file"`
+	Pos  diag.Pos `json:"pos,omitzero"` // of the architecture's name
+	// ModelTypes are the values of model_type that are of the family.
+	ModelTypes   []string           `json:"model_types"`
+	Architecture string             `json:"architecture"`
+	Absent       map[string]Formula `json:"absent,omitempty"`
+	Params       map[string][]Rule  `json:"params"`
+	Harmless     map[string]Formula `json:"harmless,omitempty"`
+	Requires     []Requirement      `json:"requires,omitempty"`
+}
+
+// Rule is a value that counts where a condition holds.
+type Rule struct {
+	When  Formula `json:"when,omitzero"`
+	Value Formula `json:"value"`
+	Warn  string  `json:"warn,omitempty"`
+	Hint  string  `json:"hint,omitempty"`
+}
+
+// Note is something to tell where a condition holds.
+type Note struct {
+	When Formula `json:"when"`
+	Note string  `json:"note"`
+	Hint string  `json:"hint,omitempty"`
+}
+
+// RelevantFields gives what tells by their names fields that bear on the cache,
+// and those of them that do not.
+func (c *Checkpoints) RelevantFields() (relevant, harmless *regexp.Regexp) {
+	return regexp.MustCompile("(^|_)(" + strings.Join(c.Relevant, "|") + ")(_|$)"),
+		regexp.MustCompile("^(" + strings.Join(append(slices.Clone(c.Harmless), c.Skipped...), "|") + ")$")
+}
+
+// Checkpoints is what Hugging Face configurations have in common.
+type Checkpoints struct {
+	// Texts name the mappings that fields of the language model may be in.
+	Texts []string `json:"texts"`
+	// Siblings are files beside a configuration, by the prefix of their fields.
+	Siblings map[string]string `json:"siblings"`
+	// Unknown says how model types are read that no family has.
+	Unknown struct {
+		Family string `json:"family"`
+		Note   string `json:"note"`
+	} `json:"unknown"`
+	Formats map[string]string    `json:"formats"`
+	Let     map[string][]Formula `json:"let"`
+	// Defaults are those of a configuration, by the path of the field.
+	Defaults map[string][]Rule `json:"defaults"`
+	// Notes are about such a default.
+	Notes map[string][]Note `json:"notes"`
+	// Relevant, Harmless and Skipped tell by their names the fields that bear on
+	// the cache.
+	Relevant []string `json:"relevant"`
+	Harmless []string `json:"harmless"`
+	Skipped  []string `json:"skipped"`
+}
+
+func (c *Checkpoints) eachFormula(f func(path []string, formula *Formula)) {
+	for _, name := range Keys(c.Let) {
+		for i := range c.Let[name] {
+			f([]string{"checkpoints", "let", name, strconv.Itoa(i)}, &c.Let[name][i])
+		}
+	}
+	for _, name := range Keys(c.Defaults) {
+		for i := range c.Defaults[name] {
+			r, path := &c.Defaults[name][i], []string{"checkpoints", "defaults", name, strconv.Itoa(i)}
+			if !r.When.IsZero() {
+				f(append(slices.Clone(path), "when"), &r.When)
+			}
+			f(append(path, "value"), &r.Value)
+		}
+	}
+	for _, name := range Keys(c.Notes) {
+		for i := range c.Notes[name] {
+			f([]string{"checkpoints", "notes", name, strconv.Itoa(i), "when"}, &c.Notes[name][i].When)
+		}
+	}
+}
+
+// EachFormula calls f for every formula of the family.
+func (f *Family) EachFormula(do func(name string, formula Formula)) {
+	for _, name := range Keys(f.Absent) {
+		do(name, f.Absent[name])
+	}
+	for _, name := range Keys(f.Params) {
+		for _, r := range f.Params[name] {
+			if !r.When.IsZero() {
+				do(name, r.When)
+			}
+			do(name, r.Value)
+		}
+	}
+	for _, name := range Keys(f.Harmless) {
+		do(name, f.Harmless[name])
+	}
+	for _, r := range f.Requires {
+		do(f.Name, r.Require)
+	}
+}
