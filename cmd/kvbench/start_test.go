@@ -1,13 +1,21 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 )
+
+// The benchmarks of this file measure whole processes, those that are compared
+// in turn, and report medians. docs/performance.md says what comes of it.
 
 // floor imports what every start of kvbench must load, and exits.
 const floor = `package main
@@ -22,41 +30,205 @@ import (
 func main() {}
 `
 
-// BenchmarkStart measures whole processes in turn: a program that imports the
-// cue and expr packages and exits, and kvbench plan for one configuration. It
-// reports the median user and system time of each, and their ratio.
+// build compiles a program and gives its path.
+func build(b *testing.B, name, what string) string {
+	bin := filepath.Join(b.TempDir(), name)
+	if out, err := exec.Command("go", "build", "-o", bin, what).CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	return bin
+}
+
+// cost is what a process took.
+type cost struct {
+	wall, cpu time.Duration
+	peak      int64 // KiB of memory
+}
+
+// run runs a program whose output goes to a file.
+func run(b *testing.B, out *os.File, bin string, args ...string) cost {
+	cmd := exec.Command(bin, args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if out != nil {
+		cmd.Stdout = out
+		out.Truncate(0)
+		out.Seek(0, 0)
+	}
+	begin := time.Now()
+	if err := cmd.Run(); err != nil {
+		b.Fatalf("%s: %v\n%s", bin, err, stderr.Bytes())
+	}
+	state := cmd.ProcessState
+	c := cost{wall: time.Since(begin), cpu: state.UserTime() + state.SystemTime()}
+	if usage, ok := state.SysUsage().(*syscall.Rusage); ok && runtime.GOOS == "linux" {
+		c.peak = int64(usage.Maxrss)
+	}
+	return c
+}
+
+func temp(b *testing.B) *os.File {
+	f, err := os.Create(filepath.Join(b.TempDir(), "out"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { f.Close() })
+	return f
+}
+
+// median gives the median of a part of costs in milliseconds.
+func median(costs []cost, part func(cost) time.Duration) float64 {
+	list := make([]time.Duration, len(costs))
+	for i, c := range costs {
+		list[i] = part(c)
+	}
+	slices.Sort(list)
+	return float64(list[len(list)/2].Microseconds()) / 1000
+}
+
+func wall(c cost) time.Duration { return c.wall }
+func cpu(c cost) time.Duration  { return c.cpu }
+
+// python gives the command line of the Python tool that kvbench succeeds, whose
+// folder is in KVBENCH_PYTHON_TOOL.
+func python(b *testing.B) (bin, tool string) {
+	tool = os.Getenv("KVBENCH_PYTHON_TOOL")
+	if tool == "" {
+		b.Log("without KVBENCH_PYTHON_TOOL, nothing is compared with the Python tool")
+		return "", ""
+	}
+	return "/usr/bin/python3", filepath.Join(tool, "main.py")
+}
+
+const (
+	model   = "../../examples/model_deepseek_r1.yaml"
+	oneFile = "../../examples/block-tp1-pp16.yaml"
+)
+
+// BenchmarkStart measures a program that imports the cue and expr packages and
+// exits, kvbench plan for one configuration, and the Python tool for the same.
 func BenchmarkStart(b *testing.B) {
-	dir := b.TempDir()
-	src := filepath.Join(dir, "floor.go")
+	src := filepath.Join(b.TempDir(), "floor.go")
 	if err := os.WriteFile(src, []byte(floor), 0o644); err != nil {
 		b.Fatal(err)
 	}
-	build := func(name, what string) string {
-		bin := filepath.Join(dir, name)
-		if out, err := exec.Command("go", "build", "-o", bin, what).CombinedOutput(); err != nil {
-			b.Fatalf("%v\n%s", err, out)
-		}
-		return bin
-	}
-	floorBin, planBin := build("floor", src), build("kvbench", ".")
-	run := func(bin string, args ...string) time.Duration {
-		cmd := exec.Command(bin, args...)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			b.Fatalf("%v\n%s", err, out)
-		}
-		return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	}
-	var floors, plans []time.Duration
+	floorBin, planBin := build(b, "floor", src), build(b, "kvbench", ".")
+	bin, tool := python(b)
+	var floors, plans, pythons []cost
+	args := []string{"plan", "--model", model, "--model_config", oneFile, "--backend", "GDS", "--source", "gpu"}
 	for b.Loop() {
-		floors = append(floors, run(floorBin))
-		plans = append(plans, run(planBin, "plan", "--model", "../../examples/model_deepseek_r1.yaml",
-			"--model_config", "../../examples/block-tp1-pp16.yaml"))
+		floors = append(floors, run(b, nil, floorBin))
+		plans = append(plans, run(b, nil, planBin, args...))
+		if bin != "" {
+			pythons = append(pythons, run(b, nil, bin, append([]string{tool}, args...)...))
+		}
 	}
-	median := func(d []time.Duration) float64 {
-		slices.Sort(d)
-		return float64(d[len(d)/2].Microseconds()) / 1000
+	b.ReportMetric(median(floors, cpu), "floor-ms")
+	b.ReportMetric(median(plans, cpu), "plan-ms")
+	b.ReportMetric(median(plans, cpu)/median(floors, cpu), "ratio")
+	if bin != "" {
+		b.ReportMetric(median(plans, wall), "plan-wall-ms")
+		b.ReportMetric(median(pythons, wall), "python-wall-ms")
+		b.ReportMetric(median(pythons, wall)/median(plans, wall), "python/plan")
 	}
-	b.ReportMetric(median(floors), "floor-ms")
-	b.ReportMetric(median(plans), "plan-ms")
-	b.ReportMetric(median(plans)/median(floors), "ratio")
+}
+
+// BenchmarkFiles measures kvbench plan for 1,000 YAML configurations as JSON,
+// and the Python tool for the same.
+func BenchmarkFiles(b *testing.B) {
+	dir := b.TempDir()
+	n := 0
+	for tp := 1; tp <= 8; tp *= 2 {
+		for pp := 1; pp <= 16; pp *= 2 {
+			for isl := 1000; isl <= 10000; isl += 1000 {
+				for page := 16; page <= 256; page *= 2 {
+					text := fmt.Sprintf("strategy:\n  tp_size: %d\n  pp_size: %d\n  model_quant_mode: fp8\n  kvcache_quant_mode: fp8\n"+
+						"runtime:\n  isl: %d\n  osl: 100\n  num_requests: 10\n"+
+						"system:\n  hardware: H100\n  backend: SGLANG\n  access_pattern: block\n  page_size: %d\n", tp, pp, isl, page)
+					if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%04d.yaml", n)), []byte(text), 0o644); err != nil {
+						b.Fatal(err)
+					}
+					n++
+				}
+			}
+		}
+	}
+	if n != 1000 {
+		b.Fatal(n)
+	}
+	planBin, out := build(b, "kvbench", "."), temp(b)
+	bin, tool := python(b)
+	var plans, pythons []cost
+	args := []string{"plan", "--model", model, "--model_configs", filepath.Join(dir, "*.yaml"), "--backend", "GDS", "--source", "gpu", "--format", "json"}
+	for b.Loop() {
+		plans = append(plans, run(b, out, planBin, args...))
+		if bin != "" {
+			pythons = append(pythons, run(b, out, bin, append([]string{tool}, args...)...))
+		}
+	}
+	b.ReportMetric(median(plans, wall), "plan-wall-ms")
+	b.ReportMetric(median(plans, cpu), "plan-ms")
+	if bin != "" {
+		b.ReportMetric(median(pythons, wall), "python-wall-ms")
+		b.ReportMetric(median(pythons, wall)/median(plans, wall), "python/plan")
+	}
+}
+
+// BenchmarkSweep measures sweeps of 5 axes to CSV with 12 columns, and a program
+// that writes the same by loops and integer arithmetic on one processor.
+func BenchmarkSweep(b *testing.B) {
+	planBin, handBin := build(b, "kvbench", "."), build(b, "byhand", "./testdata/byhand/main.go")
+	for _, points := range []int{10_000, 100_000, 1_000_000, 10_000_000} {
+		b.Run(fmt.Sprint(points), func(b *testing.B) {
+			pages := points / 10_000
+			args := []string{"plan", "--model", model, "--model_config", oneFile, "--format", "csv",
+				"--tp", "1..10+1", "--pp", "1..10+1", "--isl", "1000..10000+1000", "--num_requests", "1..10+1",
+				"--page_size", fmt.Sprintf("16..%d+16", 16*pages)}
+			out, other := temp(b), temp(b)
+			var sweeps, hands []cost
+			for b.Loop() {
+				sweeps = append(sweeps, run(b, out, planBin, args...))
+				hands = append(hands, run(b, other, handBin, fmt.Sprint(pages)))
+			}
+			if !same(b, out.Name(), other.Name()) {
+				b.Fatal("the two do not write the same")
+			}
+			var peak int64
+			for _, c := range sweeps {
+				peak = max(peak, c.peak)
+			}
+			b.ReportMetric(median(sweeps, wall), "sweep-wall-ms")
+			b.ReportMetric(median(sweeps, cpu), "sweep-ms")
+			b.ReportMetric(median(hands, wall), "byhand-wall-ms")
+			b.ReportMetric(median(sweeps, wall)/median(hands, wall), "ratio")
+			b.ReportMetric(median(sweeps, wall)*1e6/float64(points), "ns/point")
+			b.ReportMetric(float64(peak)/1024, "peak-MiB")
+		})
+	}
+}
+
+// same reports whether two files hold the same. It takes little memory: that of
+// this process counts for those that it starts.
+func same(b *testing.B, one, two string) bool {
+	x, err := os.Open(one)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer x.Close()
+	y, err := os.Open(two)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer y.Close()
+	p, q := make([]byte, 1<<16), make([]byte, 1<<16)
+	for {
+		n, err1 := io.ReadFull(x, p)
+		m, err2 := io.ReadFull(y, q)
+		if !bytes.Equal(p[:n], q[:m]) {
+			return false
+		}
+		if err1 != nil || err2 != nil {
+			return err1 == err2
+		}
+	}
 }

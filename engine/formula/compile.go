@@ -102,15 +102,20 @@ func (c *compiler) add(s slot, want Kind) Ref {
 // parse reads all formulas and finds which slots each one uses.
 func (c *compiler) parse() {
 	c.state = make([]uint8, len(c.p.slots))
+	known := map[string]*parsed{} // a fifth of all texts are there twice
 	for r := range c.p.slots {
 		s := &c.p.slots[r]
 		if s.class != derived {
 			continue
 		}
-		p, errs := s.unit.parse()
-		if len(errs) > 0 {
-			c.errs[Ref(r)] = errs
-			continue
+		p := known[s.src.Text]
+		if p == nil {
+			var errs []*diag.Diag
+			if p, errs = s.unit.parse(); len(errs) > 0 {
+				c.errs[Ref(r)] = errs
+				continue
+			}
+			known[s.src.Text] = p
 		}
 		c.parsed[Ref(r)] = p
 		for _, n := range p.names {

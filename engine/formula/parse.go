@@ -118,7 +118,7 @@ func (u *unit) parse() (*parsed, []*diag.Diag) {
 		return fail(at(0).errorf("the formula is empty"))
 	}
 
-	p := &parsed{runes: []rune(text)}
+	p := &parsed{runes: []rune(text), tokens: make([]lexer.Token, 0, len(text)/4+2)}
 	if errs := p.scan(at); len(errs) > 0 {
 		return nil, errs
 	}

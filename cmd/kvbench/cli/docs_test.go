@@ -12,7 +12,7 @@ import (
 
 // notRun are the commands of the documents that no test runs: those that set
 // a machine up, and those that run the tests themselves.
-var notRun = []string{"git clone", "go install", "go test", "KVBENCH_UPDATE=1 go test", "go generate", "bash .ci/run"}
+var notRun = []string{"git clone", "go install", "go test", "KVBENCH_UPDATE=1 go test", "go generate", "bash .ci/run", "bash .ci/figures"}
 
 // docBlock finds code blocks: the file that the reader is told to save the
 // block as, its language, its text.
