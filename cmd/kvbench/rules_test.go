@@ -36,7 +36,7 @@ func TestNoNamesInGo(t *testing.T) {
 	for _, a := range s.Architectures {
 		names = append(names, a.Name)
 	}
-	for _, f := range s.Families {
+	for _, f := range s.Families.Get() {
 		names = append(append(names, f.Name), f.ModelTypes...)
 	}
 	names = append(names, schema.Keys(s.Nixlbench.Flags)...)

@@ -200,9 +200,11 @@ func (k *Known) archNames() []string {
 	return names
 }
 
+func (k *Known) allFamilies() []*schema.Family { return slices.Concat(k.bundled.Get(), k.families) }
+
 // family gives the family of a model type, or nil.
 func (k *Known) family(modelType string) *schema.Family {
-	for _, f := range k.families {
+	for _, f := range k.allFamilies() {
 		if slices.Contains(f.ModelTypes, modelType) {
 			return f
 		}
@@ -212,8 +214,9 @@ func (k *Known) family(modelType string) *schema.Family {
 
 // familyNamed gives the family of a name, or nil.
 func (k *Known) familyNamed(name string) *schema.Family {
-	if i := slices.IndexFunc(k.families, func(f *schema.Family) bool { return f.Name == name }); i >= 0 {
-		return k.families[i]
+	all := k.allFamilies()
+	if i := slices.IndexFunc(all, func(f *schema.Family) bool { return f.Name == name }); i >= 0 {
+		return all[i]
 	}
 	return nil
 }

@@ -162,7 +162,8 @@ func (l *Loader) kindOf(doc *document) Kind {
 // Known are the architectures and families that a model may be of.
 type Known struct {
 	list     []candidate
-	families []*schema.Family
+	bundled  *schema.Later[[]*schema.Family]
+	families []*schema.Family // of users
 }
 
 // Known gives the bundled architectures and families with those of folders and
@@ -181,7 +182,7 @@ func (l *Loader) Known(dirs []string, files []*File) (*Known, error) {
 			k.list = append(k.list, c)
 		}
 	}
-	k.families = others.families
+	k.bundled, k.families = others.bundled, others.families
 	for _, f := range files {
 		var new []*schema.Family
 		for _, fam := range f.Families {

@@ -345,7 +345,7 @@ func (l *Loader) readModel(file string) (*document, []candidate, []*schema.Famil
 // folders.
 func (l *Loader) known(dirs []string) (*Known, error) {
 	var all []candidate
-	k := &Known{families: slices.Clone(l.schema.Families)}
+	k := &Known{bundled: &l.schema.Families}
 	for _, arch := range l.schema.Architectures {
 		all = append(all, candidate{arch, func() (cue.Value, error) {
 			f, err := parseFS(l.models, filepath.Base(arch.File), arch.File, l.builder.mode)

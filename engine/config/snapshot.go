@@ -90,7 +90,7 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.Families = append(s.Families, families...)
+		s.Families.Set(append(s.Families.Get(), families...))
 	}
 	return s, nil
 }

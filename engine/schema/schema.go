@@ -56,7 +56,7 @@ type Schema struct {
 	Nixlbench     Nixlbench          `json:"nixlbench"`
 	Architectures []*Architecture    `json:"architectures"`
 	Checkpoints   Checkpoints        `json:"checkpoints"`
-	Families      []*Family          `json:"families"`
+	Families      Later[[]*Family]   `json:"families"`
 }
 
 // Field is one field of a model configuration.

@@ -93,6 +93,12 @@ func (r *reader) value(v reflect.Value) {
 		v.SetZero()
 		return
 	}
+	if v.Kind() == reflect.Struct && v.CanAddr() {
+		if k, ok := v.Addr().Interface().(keeper); ok {
+			k.keep(r.skip())
+			return
+		}
+	}
 	if v.Kind() != reflect.Pointer && v.CanAddr() && r.next() == '"' {
 		if t, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
 			if err := t.UnmarshalText([]byte(r.string())); err != nil {

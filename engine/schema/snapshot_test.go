@@ -36,6 +36,14 @@ func TestReadJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	got.Normalize()
+	var families []*Family
+	text, err := json.Marshal(&want.Families)
+	if err == nil {
+		err = json.Unmarshal(text, &families)
+	}
+	if err != nil || !reflect.DeepEqual(got.Families.Get(), families) || len(families) == 0 {
+		t.Errorf("the families are read otherwise than encoding/json reads them (%v)", err)
+	}
 	if !reflect.DeepEqual(got, want) {
 		a, _ := json.Marshal(got)
 		b, _ := json.Marshal(want)

@@ -1,0 +1,69 @@
+package schema
+
+import (
+	"encoding/json"
+	"sync"
+)
+
+// Later is a part of the schema that is read when it is first asked for: most
+// starts do without it. It is safe for concurrent use.
+type Later[T any] struct {
+	text  string
+	once  sync.Once
+	value T
+}
+
+// Get gives the part.
+func (l *Later[T]) Get() T {
+	l.once.Do(func() {
+		if l.text != "" {
+			readJSON(l.text, &l.value) // a test reads what the snapshot has
+		}
+	})
+	return l.value
+}
+
+// Set replaces the part.
+func (l *Later[T]) Set(v T) {
+	l.Get()
+	l.value = v
+}
+
+// MarshalJSON gives the part as JSON.
+func (l *Later[T]) MarshalJSON() ([]byte, error) { return json.Marshal(l.Get()) }
+
+// UnmarshalJSON keeps the text for later.
+func (l *Later[T]) UnmarshalJSON(data []byte) error {
+	l.text = string(data)
+	return nil
+}
+
+func (l *Later[T]) keep(text string) { l.text = text }
+
+// keeper is a value that keeps its text.
+type keeper interface{ keep(text string) }
+
+// skip passes over a value and gives its text.
+func (r *reader) skip() string {
+	r.space()
+	start, depth := r.at, 0
+	for {
+		switch c := r.next(); c {
+		case 0:
+			r.fail("a value does not end")
+		case '"':
+			r.string()
+		case '{', '[':
+			depth++
+			r.at++
+		case '}', ']':
+			depth--
+			r.at++
+		default:
+			r.at++
+		}
+		if depth == 0 {
+			return r.text[start:r.at]
+		}
+	}
+}
