@@ -264,19 +264,20 @@ func TestBadCheckpoints(t *testing.T) {
 		{`[{"model_type": "llama"}]`, "config.json: holds a list where name: value pairs are wanted"},
 		{`{"model_type": 3}`, "config.json:1:16: model_type: 3 is not allowed: want a text"},
 		{`{"model_type": null}`, "config.json:1:16: model_type: null is not allowed: want a text"},
+		{`{"model_type": {"a": 1}}`, "config.json:1:16: model_type: a mapping is not allowed: want a text"},
 		{`{"model_type": "llama"}`, "config.json: num_layers cannot be worked out: the fields that it comes from are not there: num_hidden_layers, or n_layer"},
 		{`{"model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": 0, "hidden_size": 64}`,
 			"config.json:1:90: head_dim cannot be worked out: division by zero: 64 / 0\nwith hidden_size = 64, num_attention_heads = 0\nthe formula stands at models/families.cue:"},
 		{`{"model_type": "llama", "num_hidden_layers": "2", "num_attention_heads": 2, "hidden_size": 64}`,
 			`config.json:1:46: num_layers: "2" is not allowed: want a whole number, more than 0`},
 		{`{"model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": "8", "hidden_size": 64}`,
-			`config.json:1:92: head_dim cannot be worked out: "/" needs a number, not a string`+"\nwith hidden_size = 64, num_attention_heads = \"8\"\n"},
+			`config.json:1:92: head_dim cannot be worked out: "/" needs a number, not a string` + "\nwith hidden_size = 64, num_attention_heads = \"8\"\n"},
 		{`{"model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": 45, "hidden_size": 64}`,
 			"config.json:1:91: head_dim: 1.422222 is not allowed: want a whole number, more than 0"},
 		{`{"model_type": "llama", "num_hidden_layers": -2, "num_attention_heads": 8, "hidden_size": 64}`,
-			"config.json:1:46: num_layers is -2: want a whole number, 1 to 100000"},
+			"config.json:1:46: num_layers is -2: want a whole number, 1 to 2000"},
 		{`{"model_type": "llama", "num_hidden_layers": 1e9, "num_attention_heads": 8, "hidden_size": 64}`,
-			"config.json:1:46: num_layers is 1000000000: want a whole number, 1 to 100000"},
+			"config.json:1:46: num_layers is 1000000000: want a whole number, 1 to 2000"},
 		{`{"model_type": "llama", "num_hidden_layers": [2], "num_attention_heads": 8, "hidden_size": 64}`,
 			"config.json:1:46: num_layers: a list is not allowed: want a whole number, more than 0"},
 		{`{"model_type": "llama", "num_hidden_layers": [2, "x"], "num_attention_heads": 8, "hidden_size": 64}`,
@@ -376,4 +377,41 @@ novel: {
 		_, err := l.Model(config, []string{dir})
 		wantError(t, test.text, err, test.want)
 	}
+}
+
+// FuzzCheckpoint: no configuration makes the reader panic, or takes long. What
+// is read has the parameters that its architecture needs, and says where its
+// values come from.
+func FuzzCheckpoint(f *testing.F) {
+	files, _ := filepath.Glob("testdata/hf/*.json")
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Add([]byte(`{"model_type": "llama", "num_hidden_layers": 1e5, "layer_types": NaN, "a.b": {"": [{}, {"x": [1]}]}}`))
+	f.Add([]byte(`{"model_type": "jamba", "text_config": {"text_config": {"model_type": "llama"}}, "quantization_config": [{"bits": true}, {"bits": "x"}]}`))
+	_, l := loader(f)
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file := filepath.Join(dir, "config.json")
+		if err := os.WriteFile(file, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		m, err := l.Model(file, nil)
+		if err != nil {
+			if len(diag.All(err)) == 0 || strings.TrimSpace(err.Error()) == "" {
+				t.Errorf("an error without words: %#v", err)
+			}
+			return
+		}
+		for i := range m.Arch.Params {
+			p := &m.Arch.Params[i]
+			if v, ok := m.Params[p.Name]; p.Required && !ok || ok && v.Origin.Pos.File == "" {
+				t.Errorf("%s is %v, from %q", p.Name, v.Value, v.Origin.Pos.File)
+			}
+		}
+	})
 }
