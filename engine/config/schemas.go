@@ -67,8 +67,13 @@ func (l *Loader) SchemaJSON(kind string, dirs []string) ([]byte, error) {
 		return nil, err
 	}
 	simplify(doc)
-	if kind == "config" {
+	switch kind {
+	case "config":
 		l.describeFields(doc)
+	case "model":
+		if err := l.describeModels(doc); err != nil {
+			return nil, err
+		}
 	}
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
@@ -114,6 +119,30 @@ func simplify(v any) {
 		delete(v, "allOf")
 		maps.Copy(v, all)
 	}
+}
+
+// describeModels adds to the schema of models what their files may have beside
+// parameters.
+func (l *Loader) describeModels(doc map[string]any) error {
+	text, err := l.SchemaJSON("config", nil)
+	if err != nil {
+		return err
+	}
+	var config map[string]any
+	if err := json.Unmarshal(text, &config); err != nil {
+		return err
+	}
+	delete(config, "$schema")
+	doc["$defs"] = map[string]any{defaultsField: config}
+	all, _ := doc["anyOf"].([]any)
+	for _, one := range append(all, doc) {
+		object, _ := one.(map[string]any)
+		if properties, ok := object["properties"].(map[string]any); ok {
+			properties[archField] = map[string]any{"type": "string", "description": "Name of the architecture; without it, the model's name tells"}
+			properties[defaultsField] = map[string]any{"$ref": "#/$defs/" + defaultsField, "description": "What of a configuration holds for the model where nobody gives another value"}
+		}
+	}
+	return nil
 }
 
 // describeFields adds to the schema of configurations what CUE's encoder leaves
