@@ -66,9 +66,9 @@ type Use struct {
 // UseOf gives the accounting that a configuration asks for.
 func UseOf(cfg *config.Config) Use { return Use{Rank: cfg.Values[accountingVar].Str == accountingRank} }
 
-// Simplest gives the accounting that an architecture is planned in where it does
-// not matter: that of ranks only where it knows no other.
-func Simplest(arch *schema.Architecture) Use { return Use{Rank: len(arch.Tables[patternsTable]) == 0} }
+// Fullest gives the accounting that knows most of an architecture, for values
+// that are the same in both.
+func Fullest(arch *schema.Architecture) Use { return Use{Rank: arch.Layers != nil} }
 
 // The field that chooses the accounting, and the word for that of ranks.
 const (
@@ -314,6 +314,9 @@ func (p *Planner) load(req *Request) {
 	}
 	for name, v := range req.facts {
 		p.set(name, v)
+	}
+	if p.rank {
+		p.set(accountingVar, config.GoValue(accountingRank))
 	}
 }
 

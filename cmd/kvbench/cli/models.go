@@ -182,7 +182,7 @@ func (a *app) modelRow(c *command, loader *config.Loader, e config.Entry, view s
 	}
 	p := planners[model.Arch]
 	if p == nil {
-		if p, err = plan.New(a.schema, a.schema.Nixlbench.Default, model.Arch, plan.Simplest(model.Arch)); err != nil {
+		if p, err = plan.New(a.schema, a.schema.Nixlbench.Default, model.Arch, plan.Fullest(model.Arch)); err != nil {
 			return nil, nil, err
 		}
 		planners[model.Arch] = p
