@@ -71,9 +71,7 @@ func (l *Loader) SchemaJSON(kind string, dirs []string) ([]byte, error) {
 	case "config":
 		l.describeFields(doc)
 	case "model":
-		if err := l.describeModels(doc); err != nil {
-			return nil, err
-		}
+		describeModels(doc)
 	}
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
@@ -123,26 +121,15 @@ func simplify(v any) {
 
 // describeModels adds to the schema of models what their files may have beside
 // parameters.
-func (l *Loader) describeModels(doc map[string]any) error {
-	text, err := l.SchemaJSON("config", nil)
-	if err != nil {
-		return err
-	}
-	var config map[string]any
-	if err := json.Unmarshal(text, &config); err != nil {
-		return err
-	}
-	delete(config, "$schema")
-	doc["$defs"] = map[string]any{defaultsField: config}
+func describeModels(doc map[string]any) {
 	all, _ := doc["anyOf"].([]any)
 	for _, one := range append(all, doc) {
 		object, _ := one.(map[string]any)
 		if properties, ok := object["properties"].(map[string]any); ok {
 			properties[archField] = map[string]any{"type": "string", "description": "Name of the architecture; without it, the model's name tells"}
-			properties[defaultsField] = map[string]any{"$ref": "#/$defs/" + defaultsField, "description": "What of a configuration holds for the model where nobody gives another value"}
+			properties[defaultsField] = map[string]any{"type": "object", "description": "What of a configuration holds for the model where nobody gives another value"}
 		}
 	}
-	return nil
 }
 
 // describeFields adds to the schema of configurations what CUE's encoder leaves
