@@ -395,6 +395,12 @@ novel: {
 	if got := parameters(m); got != "head_dim=16 layer_kinds=SFS num_kv_heads=2 num_layers=3 sliding_window=64" {
 		t.Errorf("it is read as %s", got)
 	}
+	// A file that brings a family and a model, from its folder and by itself.
+	both := write(t, "both.cue", "both: {model_types: [\"both\"], architecture: \"attention\", params: {num_layers: \"a\", num_kv_heads: \"b\", head_dim: \"c\"}}\n"+
+		"model: {model_name: \"x\", architecture: \"attention\", num_layers: 1, num_kv_heads: 1, head_dim: 1}\n")
+	if _, err := l.Model(both, []string{filepath.Dir(both)}); err != nil {
+		t.Error(err)
+	}
 	for _, test := range []struct{ text, want string }{
 		{"a: {model_types: [\"llama\"], architecture: \"attention\", params: {num_layers: \"x\", num_kv_heads: \"x\", head_dim: \"x\"}}",
 			`a.cue:1:43: a: the model_type "llama" is of llama already (models/families.cue)`},
