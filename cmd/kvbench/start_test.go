@@ -188,7 +188,7 @@ func BenchmarkSweep(b *testing.B) {
 			var sweeps, hands []cost
 			for b.Loop() {
 				sweeps = append(sweeps, run(b, out, planBin, args...))
-				hands = append(hands, run(b, other, handBin, fmt.Sprint(pages)))
+				hands = append(hands, run(b, other, handBin, fmt.Sprint(pages), "DEEPSEEK_R1,"+oneFile+","))
 			}
 			if !same(b, out.Name(), other.Name()) {
 				b.Fatal("the two do not write the same")

@@ -28,7 +28,7 @@ const (
 	layerName      = "layer"       // the number of a layer, in formulas
 	formatsTable   = "formats"     // number formats by the names of element types
 
-	maxLayers = 100000 // no model comes near; a wrong number may
+	maxLayers = 2000 // no model comes near; a wrong number may
 )
 
 // isCheckpoint tells a Hugging Face configuration from other files.
@@ -395,6 +395,11 @@ func (c *checkpoint) readFields(root *ast.StructLit) *hfField {
 	}
 	c.flatten("", rest)
 	outer := c.byName[typeField]
+	if outer == nil { // a mapping, or a list of them
+		expr := member(root, typeField)
+		outer = &hfField{name: typeField, pos: c.place(expr, expr), expr: expr}
+		c.set(outer)
+	}
 	for _, text := range texts {
 		c.flatten("", text)
 	}

@@ -117,6 +117,45 @@ func TestFamilies(t *testing.T) {
 	}
 }
 
+// TestOrdinaryFields reads configurations with further fields of published ones,
+// which say nothing of the cache: they are no reason to refuse them.
+func TestOrdinaryFields(t *testing.T) {
+	_, l := loader(t)
+	for _, test := range []struct{ file, more string }{
+		{"meta-llama--Meta-Llama-3.1-8B", `"attention_bias": false, "attention_dropout": 0.1, "mlp_bias": false, "pretraining_tp": 1, "rope_scaling": {"factor": 8.0, "original_max_position_embeddings": 8192, "type": "x"}, "_attn_implementation": "sdpa", "is_decoder": true, "type_vocab_size": 2, "position_embedding_type": "rope", "chunk_size_feed_forward": 1, "num_beam_groups": 1, "layer_norm_eps": 1e-5, "layer_norm_bias": true, "id2label": {"0": "state"}, "task_specific_params": {"window": 3}`},
+		{"ibm-granite--granite-3.1-8b-instruct", `"attention_multiplier": 0.0078125, "residual_multiplier": 0.22`},
+		{"zai-org--GLM-4.5-Air", `"use_qk_norm": true, "first_k_dense_replace": 1, "n_shared_experts": 1, "num_nextn_predict_layers": 1, "moe_intermediate_size": 1408`},
+		{"MiniMaxAI--MiniMax-M2", `"qk_norm_type": "per_layer", "shared_intermediate_size": 5, "use_routing_bias": true`},
+		{"microsoft--Phi-4-mini-instruct", `"full_attn_mod": 1, "interpolate_factor": 1, "embd_pdrop": 0.1, "resid_pdrop": 0.1, "partial_rotary_factor": 0.75`},
+		{"bigcode--starcoder2-3b", `"use_bias": true, "norm_type": "layer_norm", "mlp_type": "default", "residual_dropout": 0.1`},
+		{"meta-llama--Llama-4-Scout-17B-16E-Instruct", `"vision_config": {"num_hidden_layers": 34, "attn_window": 3}, "image_token_index": 7`},
+		{"google--gemma-3n-E4B-it", `"audio_config": {"conf_attention_chunk_size": 12}, "vision_soft_tokens_per_image": 256`},
+		{"google--gemma-2-9b-it", `"attn_logit_softcapping": 50.0, "query_pre_attn_scalar": 256, "cache_implementation": "hybrid"`},
+		{"CohereLabs--c4ai-command-r7b-12-2024", `"use_parallel_block": true, "position_embedding_type": "rope_gptj", "use_gated_activation": true, "rotary_pct": 1.0`},
+		{"XiaomiMiMo--MiMo-V2-Flash", `"attention_value_scale": 0.707, "swa_rope_theta": 10000, "moe_layer_freq": [0, 1]`},
+		{"tiiuae--falcon-7b", `"apply_residual_connection_post_layernorm": true, "num_ln_in_parallel_attn": 2`},
+		{"deepseek-ai--DeepSeek-R1", `"moe_layer_freq": 1, "ep_size": 1, "topk_method": "noaux_tc", "n_group": 8`},
+		{"zai-org--GLM-5", `"indexer_rope_interleave": true, "index_share_for_mtp_iteration": true, "qk_head_dim": 256, "mlp_layer_types": ["dense"]`},
+		{"moonshotai--Kimi-Linear-48B-A3B-Instruct", `"num_experts_per_token": 8, "use_grouped_topk": true, "moe_router_activation_func": "sigmoid", "num_shared_experts": 1`},
+		{"Qwen--Qwen3-Next-80B-A3B-Thinking", `"decoder_sparse_step": 1, "shared_expert_intermediate_size": 512, "attention_bias": true`},
+		{"nvidia--NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", `"mamba_hidden_act": "silu", "mamba_proj_bias": true, "use_conv_bias": true, "chunk_size": 128, "time_step_limit": [0.0, Infinity], "moe_shared_expert_intermediate_size": 3712, "use_mamba_kernels": true, "mtp_hybrid_override_pattern": "*E"`},
+		{"nvidia--Llama-3_3-Nemotron-Super-49B-v1", `"mlp_bias": true, "block_configs": [` + strings.Repeat(`{"attention": {"no_op": false, "n_heads_in_group": 8, "replace_with_linear": false, "window_length": null}, "ffn": {"ffn_mult": 2.625, "no_op": false, "replace_with_linear": true, "sparsify": null}}, `, 79) + `{"attention": {"no_op": true}, "ffn": {"no_op": true}}]`},
+		{"ai21labs--Jamba-v0.1", `"mamba_inner_layernorms": true, "mamba_conv_bias": true, "mamba_proj_bias": true, "expert_layer_period": 2, "use_mamba_kernels": true`},
+		{"ibm-ai-platform--Bamba-9B", `"mamba_conv_bias": true, "mamba_chunk_size": 256, "attn_rotary_emb": 64`},
+		{"MiniMaxAI--MiniMax-Text-01", `"layernorm_full_attention_alpha": 3.5, "layernorm_linear_attention_beta": 1.0, "shared_moe_mode": "sigmoid", "postnorm": true`},
+		{"openai--whisper-large-v3", `"encoder_ffn_dim": 5120, "decoder_ffn_dim": 5120, "encoder_layerdrop": 0.1, "decoder_start_token_id": 50258, "mask_feature_length": 10, "median_filter_width": 7`},
+	} {
+		data, err := os.ReadFile("testdata/hf/" + test.file + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		end := strings.LastIndexByte(string(data), '}')
+		if _, err := l.Model(write(t, "config.json", string(data[:end])+","+test.more+"}"), nil); err != nil {
+			t.Errorf("%s: %v", test.file, err)
+		}
+	}
+}
+
 // TestVariedHeads reads a model in which a search left heads out.
 func TestVariedHeads(t *testing.T) {
 	_, l := loader(t)
@@ -264,19 +303,20 @@ func TestBadCheckpoints(t *testing.T) {
 		{`[{"model_type": "llama"}]`, "config.json: holds a list where name: value pairs are wanted"},
 		{`{"model_type": 3}`, "config.json:1:16: model_type: 3 is not allowed: want a text"},
 		{`{"model_type": null}`, "config.json:1:16: model_type: null is not allowed: want a text"},
+		{`{"model_type": {"a": 1}}`, "config.json:1:16: model_type: a mapping is not allowed: want a text"},
 		{`{"model_type": "llama"}`, "config.json: num_layers cannot be worked out: the fields that it comes from are not there: num_hidden_layers, or n_layer"},
 		{`{"model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": 0, "hidden_size": 64}`,
 			"config.json:1:90: head_dim cannot be worked out: division by zero: 64 / 0\nwith hidden_size = 64, num_attention_heads = 0\nthe formula stands at models/families.cue:"},
 		{`{"model_type": "llama", "num_hidden_layers": "2", "num_attention_heads": 2, "hidden_size": 64}`,
 			`config.json:1:46: num_layers: "2" is not allowed: want a whole number, more than 0`},
 		{`{"model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": "8", "hidden_size": 64}`,
-			`config.json:1:92: head_dim cannot be worked out: "/" needs a number, not a string`+"\nwith hidden_size = 64, num_attention_heads = \"8\"\n"},
+			`config.json:1:92: head_dim cannot be worked out: "/" needs a number, not a string` + "\nwith hidden_size = 64, num_attention_heads = \"8\"\n"},
 		{`{"model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": 45, "hidden_size": 64}`,
 			"config.json:1:91: head_dim: 1.422222 is not allowed: want a whole number, more than 0"},
 		{`{"model_type": "llama", "num_hidden_layers": -2, "num_attention_heads": 8, "hidden_size": 64}`,
-			"config.json:1:46: num_layers is -2: want a whole number, 1 to 100000"},
+			"config.json:1:46: num_layers is -2: want a whole number, 1 to 2000"},
 		{`{"model_type": "llama", "num_hidden_layers": 1e9, "num_attention_heads": 8, "hidden_size": 64}`,
-			"config.json:1:46: num_layers is 1000000000: want a whole number, 1 to 100000"},
+			"config.json:1:46: num_layers is 1000000000: want a whole number, 1 to 2000"},
 		{`{"model_type": "llama", "num_hidden_layers": [2], "num_attention_heads": 8, "hidden_size": 64}`,
 			"config.json:1:46: num_layers: a list is not allowed: want a whole number, more than 0"},
 		{`{"model_type": "llama", "num_hidden_layers": [2, "x"], "num_attention_heads": 8, "hidden_size": 64}`,
@@ -355,6 +395,12 @@ novel: {
 	if got := parameters(m); got != "head_dim=16 layer_kinds=SFS num_kv_heads=2 num_layers=3 sliding_window=64" {
 		t.Errorf("it is read as %s", got)
 	}
+	// A file that brings a family and a model, from its folder and by itself.
+	both := write(t, "both.cue", "both: {model_types: [\"both\"], architecture: \"attention\", params: {num_layers: \"a\", num_kv_heads: \"b\", head_dim: \"c\"}}\n"+
+		"model: {model_name: \"x\", architecture: \"attention\", num_layers: 1, num_kv_heads: 1, head_dim: 1}\n")
+	if _, err := l.Model(both, []string{filepath.Dir(both)}); err != nil {
+		t.Error(err)
+	}
 	for _, test := range []struct{ text, want string }{
 		{"a: {model_types: [\"llama\"], architecture: \"attention\", params: {num_layers: \"x\", num_kv_heads: \"x\", head_dim: \"x\"}}",
 			`a.cue:1:43: a: the model_type "llama" is of llama already (models/families.cue)`},
@@ -376,4 +422,41 @@ novel: {
 		_, err := l.Model(config, []string{dir})
 		wantError(t, test.text, err, test.want)
 	}
+}
+
+// FuzzCheckpoint: no configuration makes the reader panic, or takes long. What
+// is read has the parameters that its architecture needs, and says where its
+// values come from.
+func FuzzCheckpoint(f *testing.F) {
+	files, _ := filepath.Glob("testdata/hf/*.json")
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Add([]byte(`{"model_type": "llama", "num_hidden_layers": 1e5, "layer_types": NaN, "a.b": {"": [{}, {"x": [1]}]}}`))
+	f.Add([]byte(`{"model_type": "jamba", "text_config": {"text_config": {"model_type": "llama"}}, "quantization_config": [{"bits": true}, {"bits": "x"}]}`))
+	_, l := loader(f)
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file := filepath.Join(dir, "config.json")
+		if err := os.WriteFile(file, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		m, err := l.Model(file, nil)
+		if err != nil {
+			if len(diag.All(err)) == 0 || strings.TrimSpace(err.Error()) == "" {
+				t.Errorf("an error without words: %#v", err)
+			}
+			return
+		}
+		for i := range m.Arch.Params {
+			p := &m.Arch.Params[i]
+			if v, ok := m.Params[p.Name]; p.Required && !ok || ok && v.Origin.Pos.File == "" {
+				t.Errorf("%s is %v, from %q", p.Name, v.Value, v.Origin.Pos.File)
+			}
+		}
+	})
 }

@@ -221,11 +221,14 @@ func (k *Known) familyNamed(name string) *schema.Family {
 	return nil
 }
 
-// addFamilies adds those of a user's file. Two families of one model type are
-// an error.
+// addFamilies adds those of a user's file, unless they are known from it. Two
+// families of one model type are an error.
 func (k *Known) addFamilies(list []*schema.Family) error {
 	var errs diag.List
 	for _, f := range list {
+		if old := k.familyNamed(f.Name); old != nil && sameFile(old.File, f.File) {
+			continue
+		}
 		for _, t := range f.ModelTypes {
 			if other := k.family(t); other != nil {
 				errs = append(errs, diag.Errorf(f.Pos, "%s: the model_type %s is of %s already (%s)", f.Name, strconv.Quote(t), other.Name, other.File))

@@ -184,13 +184,7 @@ func (l *Loader) Known(dirs []string, files []*File) (*Known, error) {
 	}
 	k.bundled, k.families = others.bundled, others.families
 	for _, f := range files {
-		var new []*schema.Family
-		for _, fam := range f.Families {
-			if old := k.familyNamed(fam.Name); old == nil || !sameFile(old.File, fam.File) {
-				new = append(new, fam)
-			}
-		}
-		errs.Add(k.addFamilies(new))
+		errs.Add(k.addFamilies(f.Families))
 	}
 	return k, errs.Err()
 }

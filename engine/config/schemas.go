@@ -67,8 +67,11 @@ func (l *Loader) SchemaJSON(kind string, dirs []string) ([]byte, error) {
 		return nil, err
 	}
 	simplify(doc)
-	if kind == "config" {
+	switch kind {
+	case "config":
 		l.describeFields(doc)
+	case "model":
+		describeModels(doc)
 	}
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
@@ -113,6 +116,19 @@ func simplify(v any) {
 		}
 		delete(v, "allOf")
 		maps.Copy(v, all)
+	}
+}
+
+// describeModels adds to the schema of models what their files may have beside
+// parameters.
+func describeModels(doc map[string]any) {
+	all, _ := doc["anyOf"].([]any)
+	for _, one := range append(all, doc) {
+		object, _ := one.(map[string]any)
+		if properties, ok := object["properties"].(map[string]any); ok {
+			properties[archField] = map[string]any{"type": "string", "description": "Name of the architecture; without it, the model's name tells"}
+			properties[defaultsField] = map[string]any{"type": "object", "description": "What of a configuration holds for the model where nobody gives another value"}
+		}
 	}
 }
 

@@ -46,7 +46,7 @@ type LimitStep struct {
 	Left, Right *formula.Side
 	// Values is the condition with the values put in.
 	Values string
-	Parts       []*Step
+	Parts  []*Step
 }
 
 // Explain makes plans and says how they come about. The limits of a plan that

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -286,6 +287,55 @@ func TestRankRefused(t *testing.T) {
 		_, err := planners(t, s, test.model.arch).Check(check(test.config, test.model))
 		if err == nil || !strings.Contains(diag.All(err)[0].Msg, test.want) {
 			t.Errorf("%v: %v, want %q", test.config, err, test.want)
+		}
+	}
+}
+
+// TestStagesAddUp: whatever the engine and the layers, the stages hold every
+// layer once: together the bytes of a token and of a request.
+func TestStagesAddUp(t *testing.T) {
+	s := load(t)
+	r := rand.New(rand.NewPCG(3, 4))
+	rounds := 300
+	if testing.Short() {
+		rounds = 30
+	}
+	words := []string{"full", "sliding", "chunked", "none"}
+	all := planners(t, s, "attention")
+	for range rounds {
+		layers := 1 + r.IntN(130)
+		kinds := make([]any, layers)
+		for i := range kinds {
+			kinds[i] = words[r.IntN(len(words))]
+		}
+		kinds[0] = "full" // some cache there is
+		g := gqa(int64(layers), 8, 128).with(map[string]any{
+			"layer_kinds": kinds, "sliding_window": 1 + r.Int64N(4096), "attention_chunk_size": 1 + r.Int64N(4096),
+			"sliding_num_kv_heads": int64(4), "sliding_head_dim": int64(64),
+		})
+		pp := 1 + r.IntN(layers)
+		config := map[string]any{
+			"engine": []string{"SGLANG", "VLLM", "TRTLLM"}[r.IntN(3)], "pp_size": int64(pp), "isl": 1 + r.Int64N(20000), "page_size": int64(1) << r.IntN(8),
+			"access_pattern": []string{"block", "layer", "layer-kv"}[r.IntN(3)], "cache_window": []string{"in_use", "all"}[r.IntN(2)], "num_requests": int64(1),
+		}
+		var token, request, moved int64
+		var want map[string]int64
+		for stage := range pp {
+			config["pp_stage"] = int64(stage)
+			got, err := all.Check(check(config, g))
+			if err != nil {
+				if strings.Contains(err.Error(), "no cache to move") {
+					continue // all of its layers are of kind none
+				}
+				t.Fatalf("%v: %v", config, err)
+			}
+			token += got["rank_bytes_per_token"]
+			request += got["rank_request_bytes"]
+			moved += got["rank_bytes"]
+			want = got
+		}
+		if token != want["kv_bytes_per_token"] || request != want["request_bytes"] || moved != request {
+			t.Errorf("%v of %v: %d bytes a token, %d a request and %d moved; want %d and %d", config, kinds, token, request, moved, want["kv_bytes_per_token"], want["request_bytes"])
 		}
 	}
 }

@@ -1,5 +1,6 @@
 // Byhand writes the CSV of the sweep that BenchmarkSweep makes, by loops and
-// integer arithmetic alone; its argument is how many page sizes there are.
+// integer arithmetic alone; its arguments are how many page sizes
+// there are, and the first two cells of each row.
 package main
 
 import (
@@ -26,7 +27,7 @@ func main() {
 						token := int64((rope + latent) * elem * layers)
 						block := token * ((layers + pp - 1) / pp) * page / (layers * tp)
 						batch := (token*isl*n + block - 1) / block
-						row = append(row[:0], "DEEPSEEK_R1,../../examples/block-tp1-pp16.yaml,"...)
+						row = append(row[:0], os.Args[2]...)
 						row = append(strconv.AppendInt(row, tp, 10), ',')
 						row = append(strconv.AppendInt(row, pp, 10), ',')
 						row = append(row, "fp8,"...)
