@@ -59,6 +59,8 @@ type cache struct {
 	*schema.Layers
 	folds    []*schema.Fold
 	requires []requirement
+	// needs are the other folds that a fold with stand-ins reads.
+	needs map[*schema.Fold][]*schema.Fold
 	// byLayer are the groups whose fields differ from layer to layer.
 	byLayer map[string]bool
 	// The cells of the model at hand.
@@ -255,6 +257,15 @@ func (p *Planner) linkCache(wanted []string) {
 		}
 	}
 	slices.Reverse(p.cache.folds)
+	p.cache.needs = map[*schema.Fold][]*schema.Fold{}
+	for i, f := range p.cache.folds {
+		ref, _ := p.prog.Ref(foldPrefix + f.Name)
+		for _, other := range p.cache.folds[:i] {
+			if len(f.Set) > 0 && slices.Contains(p.prog.Inputs(ref), other.Name) {
+				p.cache.needs[f] = append(p.cache.needs[f], other)
+			}
+		}
+	}
 }
 
 // readsLayer reports whether a formula depends on the layer's number.
@@ -607,7 +618,7 @@ func (t *total) keep(v formula.Rat, err error) int64 {
 
 // fold computes a value made of all layers, or of those of the stage.
 func (p *Planner) fold(f *schema.Fold, cells []cell, lo, hi int) (formula.Rat, error) {
-	undo, err := p.standIn(f)
+	undo, err := p.standIn(f, cells)
 	if err != nil {
 		return formula.Rat{}, err
 	}
@@ -649,9 +660,9 @@ func (p *Planner) foldOne(f *schema.Fold, c *cell) (formula.Rat, error) {
 	return p.frame.Num(ref)
 }
 
-// standIn sets the values that stand in for others in a fold; undo takes them
-// back.
-func (p *Planner) standIn(f *schema.Fold) (undo func(), err error) {
+// standIn sets the values that stand in for others in a fold, and those folds
+// over the model that change with them; undo takes all of it back.
+func (p *Planner) standIn(f *schema.Fold, cells []cell) (undo func(), err error) {
 	values := map[formula.Ref]formula.Value{}
 	for _, name := range schema.Keys(f.Set) {
 		from, _ := p.prog.Ref(foldPrefix + f.Name + "." + name)
@@ -666,11 +677,30 @@ func (p *Planner) standIn(f *schema.Fold) (undo func(), err error) {
 	for ref, v := range values {
 		p.frame.Set(ref, v)
 	}
-	return func() {
+	before := map[string]formula.Value{}
+	undo = func() {
 		for ref := range values {
 			p.frame.Unset(ref)
 		}
-	}, nil
+		for name, v := range before {
+			p.set(name, v)
+		}
+	}
+	for _, other := range p.cache.needs[f] {
+		ref, _ := p.prog.Ref(other.Name)
+		old, err := p.frame.Eval(ref)
+		if err == nil {
+			var now formula.Rat
+			now, err = p.fold(other, cells, 0, 0)
+			before[other.Name] = old
+			p.set(other.Name, formula.Value{Kind: formula.Num, Num: now})
+		}
+		if err != nil {
+			undo()
+			return nil, err
+		}
+	}
+	return undo, nil
 }
 
 // expand gives a request for each IO size of each stage, with the facts that

@@ -34,13 +34,15 @@ func (x *explainer) fact(s *Step) (bool, error) {
 
 // foldStep shows the sum, or the greatest, over the layers of each group.
 func (x *explainer) foldStep(s *Step, f *schema.Fold) error {
-	undo, err := x.standIn(f)
+	undo, err := x.standIn(f, x.cache.cells)
 	if err != nil {
 		return err
 	}
 	defer undo()
-	x.stood = f.Set
-	defer func() { x.stood = nil }()
+	if outer := x.stood; len(f.Set) > 0 {
+		x.stood = f.Set
+		defer func() { x.stood = outer }()
+	}
 	lo, hi, where := 0, maxLayers, "all layers"
 	if f.Over == schema.OverStage && x.plan.Rank() {
 		st := x.plan.Request.stage

@@ -128,6 +128,7 @@ var cases = []struct {
 	{"gemma 3n", gemma3n, nil, map[string]int64{"kv_bytes_per_token": 40960, "growing_bytes_per_token": 8192}, "20 and 4 layers of 2048"},
 	{"gemma 4", gemma4, nil, map[string]int64{"kv_bytes_per_token": 901120, "growing_bytes_per_token": 81920}, "50 x 16384 + 10 x 8192"},
 	{"gemma 4 padded", gemma4, map[string]any{"engine": "VLLM", "cache_window": "allocated", "max_num_batched_tokens": int64(8192)}, map[string]int64{"kv_bytes_per_token": 983040}, "vLLM: 24.54 GiB / 26800, 60 x 16384"},
+	{"gemma 4 padded, tp 4", gemma4, map[string]any{"engine": "VLLM", "cache_window": "allocated", "max_num_batched_tokens": int64(8192), "tp_size": int64(4)}, map[string]int64{"kv_bytes_per_token": 983040, "rank_bytes_per_token": 245760}, "one copy is the same whatever the ranks; 4 of 16 heads and 1 of 4"},
 	{"llama 4", llama4, nil, map[string]int64{"kv_bytes_per_token": 196608, "growing_bytes_per_token": 49152}, "48 and 12 layers of 4096"},
 	{"llama 4 fp8", llama4, map[string]any{"kvcache_quant_mode": "fp8"}, map[string]int64{"kv_bytes_per_token": 98304}, "half of it"},
 	{"nemotron-h 56B", nemotron, nil, map[string]int64{"kv_bytes_per_token": 40960, "state_bytes_per_request": 459620352}, "aiconfigurator's configuration"},
