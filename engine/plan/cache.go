@@ -341,7 +341,15 @@ func (p *Planner) missing(req *Request, err error) error {
 			return diag.Errorf(diag.Pos{File: req.Model.File}, "%s is missing: %s needs it", param.Name, p.arch.Name)
 		}
 	}
-	return err
+	// A place in the data does not say whose values are wrong.
+	list := diag.All(err)
+	for i, d := range list {
+		if d.Pos.File != req.Model.File && req.Model.File != "" {
+			e := *d
+			list[i] = e.WithHint("with %s", req.Model.File)
+		}
+	}
+	return diag.List(list)
 }
 
 // enter makes a cell the one that formulas speak of.
@@ -382,17 +390,69 @@ func (p *Planner) require(req *Request, kind, group string, warnings *diag.List)
 		if ok {
 			continue
 		}
-		msg := r.Message
-		if op, left, right, ok, err := p.frame.Sides(r.ref); ok && err == nil && left.Value.Kind == formula.Num {
-			msg = fmt.Sprintf("%s: %s must be %s %s", msg, side(left), op, side(right))
-		}
-		if group != "" {
-			msg = "layers " + group + ": " + msg
-		}
+		d := p.unmet(req, r.Requirement, r.ref, group, req.label())
 		if !r.Warn {
-			return diag.Errorf(req.label(), "%s", msg)
+			return d
 		}
-		warnings.Add(diag.Warnf(req.label(), "%s", msg))
+		warnings.Add(d)
+	}
+	return nil
+}
+
+// unmet words a requirement that does not hold: of a group of layers, or of all.
+// It is at the place of the value that is to blame, or at pos.
+func (p *Planner) unmet(req *Request, r *schema.Requirement, ref formula.Ref, group string, pos diag.Pos) *diag.Diag {
+	msg := r.Message
+	if group != "" {
+		msg = "layers " + group + ": " + msg
+	}
+	if _, left, _, ok, err := p.frame.Sides(ref); ok && err == nil && left.Value.Kind == formula.Num {
+		if e, err := p.frame.Explain(ref); err == nil {
+			msg += ": " + e.Values + " does not hold"
+		}
+	}
+	d := diag.Errorf(pos, "%s", msg)
+	for _, values := range []map[string]config.Value{req.Config.Values, req.Model.Params} {
+		if v, ok := values[r.Of]; ok && v.Origin.Given() {
+			d = v.Origin.Errorf("%s", msg)
+		}
+	}
+	if r.Hint != "" {
+		d.WithHint("%s", r.Hint)
+	}
+	if r.Warn {
+		d.Severity, d.Usage = diag.Warning, false
+	}
+	return d
+}
+
+// checkFields refuses fields of groups that are no counts.
+func (p *Planner) checkFields(req *Request, cells []cell) error {
+	seen := map[string]bool{}
+	for i := range cells {
+		c := &cells[i]
+		if seen[c.group] && !p.cache.byLayer[c.group] {
+			continue
+		}
+		seen[c.group] = true
+		p.enter(c)
+		kind, group := p.schema.Cache.Kinds[c.kind], p.arch.Layers.Groups[c.group]
+		for _, name := range schema.Keys(kind.Fields) {
+			if paramKinds[kind.Fields[name].Type] != formula.Num {
+				continue
+			}
+			ref, _ := p.prog.Ref("layer_" + name)
+			v, err := p.frame.Num(ref)
+			if err != nil {
+				return p.missing(req, err)
+			}
+			if n, whole := v.Int64(); !whole || n < 1 {
+				f := group.Fields[name]
+				d := diag.Errorf(f.Pos, "%s of group %s is %s in layer %d: want a whole number, 1 or more", name, c.group, v, c.layers[0])
+				d.Source, d.Caret = f.Text, 1
+				return d.WithHint("with %s", req.Model.File)
+			}
+		}
 	}
 	return nil
 }
@@ -720,6 +780,9 @@ func (p *Planner) expand(req *Request) ([]*Request, diag.List, error) {
 		}
 	}
 	cells, err := p.layersOf(req)
+	if err == nil {
+		err = p.checkFields(req, cells)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -804,10 +867,11 @@ func (p *Planner) archRequires(req *Request, warnings *diag.List) error {
 		if ok {
 			continue
 		}
+		d := p.unmet(req, r, ref, "", diag.Pos{File: req.Model.File})
 		if !r.Warn {
-			return diag.Errorf(diag.Pos{File: req.Model.File}, "%s", r.Message)
+			return d
 		}
-		warnings.Add(diag.Warnf(diag.Pos{File: req.Model.File}, "%s", r.Message))
+		warnings.Add(d)
 	}
 	return nil
 }

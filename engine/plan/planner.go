@@ -207,8 +207,11 @@ func (p *Planner) declareQuantities(scope *formula.Scope, detail bool) []string 
 		case p.rank && !p.isFold(q.Name), !p.rank && !q.Detail.IsZero():
 			continue
 		}
-		if !q.Detail.IsZero() {
-			scope.Formula(detailPrefix+q.Name, SourceOf(q.Detail), formula.Bool)
+		if cond := q.Detail; !cond.IsZero() {
+			if p.rank && !q.RankDetail.IsZero() {
+				cond = q.RankDetail
+			}
+			scope.Formula(detailPrefix+q.Name, SourceOf(cond), formula.Bool)
 		}
 		p.wanted = append(p.wanted, q)
 		names = append(names, q.Name)

@@ -62,7 +62,10 @@ type Layers struct {
 type Requirement struct {
 	Require Formula `json:"require"`
 	Message string  `json:"message"`
-	Warn    bool    `json:"warn,omitempty"`
+	// Of names the field or the parameter that is to blame.
+	Of   string `json:"of,omitempty"`
+	Hint string `json:"hint,omitempty"`
+	Warn bool   `json:"warn,omitempty"`
 }
 
 // Fold is a value made of all layers.

@@ -110,6 +110,8 @@ type Quantity struct {
 	// Detail is the condition under which a detailed plan shows it; without one
 	// every plan does.
 	Detail Formula `json:"detail,omitzero"`
+	// RankDetail is that of the rank accounting, if it has another.
+	RankDetail Formula `json:"rank_detail,omitzero"`
 }
 
 // View is what a command shows of a plan.
@@ -195,6 +197,7 @@ func (s *Schema) EachFormula(f func(pkg string, path []string, formula *Formula)
 		f("plan", append(path, "formula"), &s.Quantities[i].Formula)
 		f("plan", append(path, "rank"), &s.Quantities[i].Rank)
 		f("plan", append(path, "detail"), &s.Quantities[i].Detail)
+		f("plan", append(path, "rank_detail"), &s.Quantities[i].RankDetail)
 	}
 	s.Cache.eachFormula(in("cache"))
 	s.Checkpoints.eachFormula(in(""))
