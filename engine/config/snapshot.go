@@ -169,6 +169,8 @@ func fields(defs cue.Value) ([]schema.Field, error) {
 					f.Announced = a.Contents()
 				case "late":
 					f.Late = true
+				case "only":
+					f.Only = a.Contents()
 				case "unit":
 					f.Unit = a.Contents()
 				default:

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strings"
 
 	"kvbench/engine/config"
 	"kvbench/engine/diag"
@@ -118,12 +119,24 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 		d := diag.Usagef("the plan has no %q", name)
 		if hint := diag.DidYouMean(name, names); hint != "" {
 			d.WithHint("%s", hint)
+		} else {
+			var quantities []string
+			for _, q := range plans[0].Quantities {
+				quantities = append(quantities, q.Name)
+			}
+			d.WithHint("it has %s, its flags, and what they are made of", strings.Join(quantities, ", "))
 		}
 		return nil, d
 	}
 	var all []*Step
 	for _, pl := range plans {
-		s, err := p.explainer(pl).step(name)
+		x := p.explainer(pl)
+		if pl.Rank() { // values of a layer are those of the IOs' first
+			share := pl.Request.io.shares[0]
+			p.enter(share.terms[0].rate.cell)
+			p.set(ioUnits, config.GoValue(share.units))
+		}
+		s, err := x.step(name)
 		if err != nil {
 			return nil, err
 		}

@@ -63,6 +63,9 @@ type Use struct {
 	Detail bool
 }
 
+// Accounting gives the name of the accounting that a configuration asks for.
+func Accounting(cfg *config.Config) string { return cfg.Values[accountingVar].Str }
+
 // UseOf gives the accounting that a configuration asks for.
 func UseOf(cfg *config.Config) Use { return Use{Rank: cfg.Values[accountingVar].Str == accountingRank} }
 

@@ -73,6 +73,8 @@ type Field struct {
 	Word   bool `json:"word,omitempty"`
 	// Unit allows its suffixes.
 	Unit string `json:"unit,omitempty"`
+	// Only names the accounting that alone reads the field.
+	Only string `json:"only,omitempty"`
 	// Late fields came after others; their columns are the last.
 	Late bool `json:"late,omitempty"`
 	// Plain says, to the package config, which values are plainly good.

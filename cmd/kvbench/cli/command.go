@@ -322,7 +322,11 @@ func (c *command) dirs() []string {
 // notes those that the model gave.
 func (a *app) warnMissing(j job, results []string) {
 	for _, d := range a.missing(j, results) {
-		a.print.Print(d)
+		// What is about a flag is about all plans.
+		if key := d.Error() + d.Hint; d.Pos.File != "" || !a.said[key] {
+			a.said[key] = true
+			a.print.Print(d)
+		}
 	}
 }
 
@@ -339,6 +343,14 @@ func (a *app) missing(j job, results []string) []*diag.Diag {
 		if f.Announced != "" && v.Origin.Kind == config.FromModel && !warned(j.Model.Doubts[f.Var]) {
 			list = append(list, diag.Notef(v.Origin.Pos, "%s is %s, as the model has it", f.Announced, v.Text()).
 				WithHint("--%s gives another", f.Flag))
+		}
+		if f.Only != "" && v.Origin.Given() && plan.Accounting(j.Config) != f.Only {
+			d := v.Origin.Errorf("has no effect on %s accounting", plan.Accounting(j.Config)).WithHint("--accounting %s counts with it", f.Only)
+			if v.Origin.Kind == config.FromFile {
+				d.Msg = f.Path + " " + d.Msg
+			}
+			d.Severity, d.Usage = diag.Warning, false
+			list = append(list, d)
 		}
 		if !f.Expected || v.Origin.Kind != config.FromDefault || !j.planner.Reads(f.Var, results...) {
 			continue

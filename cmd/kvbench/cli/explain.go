@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"slices"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/nixlbench"
@@ -101,18 +102,25 @@ func explainOne(out *bytes.Buffer, j job, name, format string) error {
 	if err != nil {
 		return about(j.Request, err)
 	}
+	var shown []string // what is the same for all IOs is shown once
 	for _, step := range steps {
+		var one bytes.Buffer
+		switch format {
+		case "json":
+			err = report.StepJSON(&one, step)
+		case "markdown":
+			report.StepMarkdown(&one, step)
+		default:
+			report.StepText(&one, step)
+		}
+		if slices.Contains(shown, one.String()) {
+			continue
+		}
+		shown = append(shown, one.String())
 		if out.Len() > 0 {
 			out.WriteString("\n")
 		}
-		switch format {
-		case "json":
-			err = report.StepJSON(out, step)
-		case "markdown":
-			report.StepMarkdown(out, step)
-		default:
-			report.StepText(out, step)
-		}
+		out.Write(one.Bytes())
 	}
 	return err
 }

@@ -45,6 +45,7 @@ type app struct {
 	// others are left at once. A second interrupt closes hurry.
 	graceful atomic.Bool
 	hurry    chan struct{}
+	said     map[string]bool // warnings about flags
 }
 
 // errInterrupted ends a command that was interrupted.
@@ -66,7 +67,7 @@ func Main(args []string) int {
 	}
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)
-	a := &app{stdout: os.Stdout, stderr: os.Stderr, hurry: make(chan struct{})}
+	a := &app{stdout: os.Stdout, stderr: os.Stderr, hurry: make(chan struct{}), said: map[string]bool{}}
 	dir, _ := os.Getwd()
 	a.print = &diag.Printer{W: a.stderr, Program: program, Dir: dir, Color: isTerminal(os.Stderr) && os.Getenv("NO_COLOR") == ""}
 	signals := make(chan os.Signal, 2)
