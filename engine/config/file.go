@@ -38,6 +38,8 @@ type File struct {
 	Archs []*schema.Architecture
 	// Families are those that it brings.
 	Families []*schema.Family
+	// Model is the model that it says, once it is checked and good.
+	Model *Model
 
 	doc   *document
 	root  *ast.StructLit // of a Hugging Face configuration
@@ -207,6 +209,7 @@ func (l *Loader) check(f *File, known *Known) error {
 	case f.Kind == KindCheckpoint:
 		var m *Model
 		if m, err = l.checkpointModel(f.Name, f.root, known); err == nil {
+			f.Model = m
 			errs := slices.Clone(m.Notes)
 			for _, name := range schema.Keys(m.Doubts) {
 				errs = append(errs, m.Doubts[name]...)
@@ -223,7 +226,10 @@ func (l *Loader) check(f *File, known *Known) error {
 		err = diag.Errorf(diag.Pos{File: f.Name}, "is nothing that kvbench reads").
 			WithHint("a model has the key %s, a configuration one of %s, an architecture %s", NameParam, strings.Join(l.sections(), ", "), fieldMatch)
 	case f.doc != nil:
-		_, err = l.model(f.Name, f.doc, f.own, known)
+		var m *Model
+		if m, err = l.model(f.Name, f.doc, f.own, known); err == nil {
+			f.Model = m
+		}
 	}
 	return err
 }

@@ -298,7 +298,7 @@ func (p *Planner) layersOf(req *Request) ([]cell, error) {
 		return nil, p.missing(req, err)
 	}
 	if n < 1 || n > maxLayers {
-		return nil, diag.Errorf(p.arch.Layers.Count.Pos, "%s is %d: want 1 to %d layers", p.arch.Layers.Count.Text, n, maxLayers)
+		return nil, p.missing(req, diag.Errorf(p.arch.Layers.Count.Pos, "%s is %d: want 1 to %d layers", p.arch.Layers.Count.Text, n, maxLayers))
 	}
 	groups := schema.Keys(p.arch.Layers.Groups)
 	shared := map[string]int{} // cells of groups whose layers are alike

@@ -74,6 +74,9 @@ func check(s *schema.Schema, l *config.Loader, known *config.Known, t *target) *
 		r.Errs.Add(architecture(s, l, t.file, arch))
 	}
 	r.Errs.Add(l.Check(t.file, known))
+	if t.file.Model != nil {
+		r.Errs.Add(layers(s, l, t.file.Model))
+	}
 	r.Errs = quoted(l, t.name, distinct(r.Errs))
 	t.file = nil // of many files, little is kept
 	return r
@@ -143,6 +146,25 @@ func architecture(s *schema.Schema, l *config.Loader, f *config.File, arch *sche
 		errs.Add(known(s, planners, arch, c, l.CheckValues(f, arch, i)))
 	}
 	return errs.Err()
+}
+
+// layers finds out what a model's layers hold: whether all that they need is
+// there, and right.
+func layers(s *schema.Schema, l *config.Loader, m *config.Model) error {
+	use := plan.Fullest(m.Arch)
+	if !use.Rank {
+		return nil
+	}
+	p, err := plan.New(s, s.Nixlbench.Default, m.Arch, use)
+	if err != nil {
+		return nil // what is wrong with the architecture is said of its file
+	}
+	cfg, err := l.Config("", nil, "", nil)
+	if err != nil {
+		return err
+	}
+	_, err = p.Quantities(&plan.Request{Model: m, Config: cfg.With(m)})
+	return err
 }
 
 // known holds an architecture to one known result; values is what is wrong with
