@@ -33,14 +33,11 @@ const maxFile = 1 << 20
 // read gives the text of a file.
 func read(name string) ([]byte, error) {
 	at := diag.Pos{File: name}
-	f, err := os.Open(name)
+	f, err := open(name)
 	if err != nil {
-		return nil, diag.Errorf(at, "%s", reason(err))
+		return nil, err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return nil, diag.Errorf(at, "is a directory")
-	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	switch {
 	case err != nil:
@@ -55,6 +52,25 @@ func read(name string) ([]byte, error) {
 		return nil, diag.Errorf(diag.Pos{File: name, Line: line}, "is not a text file: it holds the byte 0x%02x", data[i])
 	}
 	return data, nil
+}
+
+// open opens a regular file. Others may have no end, or wait for ever for
+// somebody who writes them.
+func open(name string) (*os.File, error) {
+	at := diag.Pos{File: name}
+	switch info, err := os.Stat(name); {
+	case err != nil:
+		return nil, diag.Errorf(at, "%s", reason(err))
+	case info.IsDir():
+		return nil, diag.Errorf(at, "is a directory")
+	case !info.Mode().IsRegular():
+		return nil, diag.Errorf(at, "is no regular file")
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, diag.Errorf(at, "%s", reason(err))
+	}
+	return f, nil
 }
 
 // reason is what the system says, without the path and the call.
