@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/token"
@@ -334,6 +335,13 @@ func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known)
 	return m, err
 }
 
+func counted(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.FormatInt(n, 10) + " " + many
+}
+
 func hinted(d *diag.Diag, hint string) *diag.Diag {
 	if hint != "" {
 		d.WithHint("%s", hint)
@@ -424,6 +432,9 @@ func (c *checkpoint) params(fam *schema.Family, arch *schema.Architecture, add f
 			continue
 		}
 		v, rule, err := c.first(p.Name, rules)
+		if err == nil {
+			err = c.perLayer(fam, p.Name, rules, rule)
+		}
 		errs.Add(err)
 		switch {
 		case err != nil:
@@ -444,7 +455,7 @@ func (c *checkpoint) params(fam *schema.Family, arch *schema.Architecture, add f
 		if err != nil || ok {
 			continue
 		}
-		d := diag.Errorf(c.origin(r.Require).Pos, "%s", r.Message)
+		d := hinted(diag.Errorf(c.origin(r.Require).Pos, "%s", r.Message), c.with(r.Require))
 		if r.Warn {
 			d.Severity = diag.Warning
 			notes = append(notes, d)
@@ -453,6 +464,54 @@ func (c *checkpoint) params(fam *schema.Family, arch *schema.Architecture, add f
 		}
 	}
 	return notes, errs.Err()
+}
+
+// perLayer reports lists, or texts, that do not have an entry for each layer,
+// though a parameter's rule takes one for each: longer ones, and empty ones for
+// which a later rule counts. Of shorter ones the formula has said so.
+func (c *checkpoint) perLayer(fam *schema.Family, param string, rules []schema.Rule, counts *schema.Rule) error {
+	for i := range rules {
+		r := &rules[i]
+		if c.layers == 0 {
+			return nil
+		}
+		if r != counts && !r.When.IsZero() {
+			if ok, err := c.holds(param, r.When); err != nil || !ok {
+				continue
+			}
+		}
+		for _, name := range formula.Indexed(r.Value.Text, layerName) {
+			f := c.byName[name]
+			if f == nil {
+				continue
+			}
+			n := len(f.value.Nums) + len(f.value.Strs) + utf8.RuneCountInString(f.value.Str)
+			list, ok := f.expr.(*ast.ListLit)
+			empty := ok && len(list.Elts) == 0 && !slices.Contains(fam.Empty, name)
+			if empty || !f.null && int64(n) > c.layers {
+				return diag.Errorf(f.pos, "%s cannot be worked out: %s has %s, the model %s", param, name, counted(int64(n), "entry", "entries"), counted(c.layers, "layer", "layers")).
+					WithHint("the formula stands at %s", r.Value.Pos)
+			}
+		}
+		if r == counts {
+			return nil
+		}
+	}
+	return nil
+}
+
+// with gives the values of the fields that a formula reads.
+func (c *checkpoint) with(f schema.Formula) string {
+	var with []string
+	for _, name := range formula.Names(f.Text) {
+		if field := c.byName[name]; field != nil && field.readable {
+			with = append(with, name+" = "+shorten(field.value.String()))
+		}
+	}
+	if len(with) == 0 {
+		return ""
+	}
+	return "with " + strings.Join(with, ", ")
 }
 
 // wanted names the fields that each of some rules misses.
@@ -759,16 +818,7 @@ func (c *checkpoint) blame(what string, f schema.Formula, err error, hints ...st
 		msg = rest
 	}
 	d := &diag.Diag{Pos: c.origin(f).Pos, Msg: what + " cannot be worked out: " + msg, Source: inner.Source, Caret: inner.Caret}
-	var with []string
-	for _, name := range formula.Names(f.Text) {
-		if field := c.byName[name]; field != nil && field.readable {
-			with = append(with, name+" = "+shorten(field.value.String()))
-		}
-	}
-	if len(with) > 0 {
-		hints = append(hints, "with "+strings.Join(with, ", "))
-	}
-	for _, hint := range append([]string{inner.Hint}, hints...) {
+	for _, hint := range append([]string{inner.Hint}, append(hints, c.with(f))...) {
 		hinted(d, hint)
 	}
 	return d.WithHint("the formula stands at %s", inner.Pos)

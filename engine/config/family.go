@@ -86,6 +86,11 @@ func family(name, file string, v cue.Value) (*schema.Family, error) {
 	if err := field(fieldTypes).Decode(&f.ModelTypes); err != nil {
 		return nil, fromCUE(err, diag.Pos{File: file})
 	}
+	if empty := field("empty"); empty.Exists() {
+		if err := empty.Decode(&f.Empty); err != nil {
+			return nil, fromCUE(err, diag.Pos{File: file})
+		}
+	}
 	f.Architecture, _ = field(archField).String()
 	f.Pos = valuePos(field(archField))
 	f.Absent, f.Harmless = formulasOf(field("absent")), formulasOf(field("harmless"))

@@ -19,9 +19,11 @@ type Family struct {
 	ModelTypes   []string           `json:"model_types"`
 	Architecture string             `json:"architecture"`
 	Absent       map[string]Formula `json:"absent,omitempty"`
-	Params       map[string][]Rule  `json:"params"`
-	Harmless     map[string]Formula `json:"harmless,omitempty"`
-	Requires     []Requirement      `json:"requires,omitempty"`
+	// Empty names lists that may be empty though each layer has an entry.
+	Empty    []string           `json:"empty,omitempty"`
+	Params   map[string][]Rule  `json:"params"`
+	Harmless map[string]Formula `json:"harmless,omitempty"`
+	Requires []Requirement      `json:"requires,omitempty"`
 }
 
 // Rule is a value that counts where a condition holds.
