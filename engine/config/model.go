@@ -115,6 +115,9 @@ func (l *Loader) model(file string, doc *document, own []candidate, known *Known
 				return nil, d
 			}
 		}
+		if isJSON(file) {
+			d.WithHint("a Hugging Face configuration has %s", typeField)
+		}
 		return nil, d.WithHint("kvbench models lists the architectures and the names that they match")
 	}
 	name, ok := value(nameLeaf.expr)
@@ -129,6 +132,9 @@ func (l *Loader) model(file string, doc *document, own []candidate, known *Known
 	arch := found.arch
 	m := &Model{File: file, Name: name.Str, Arch: arch, Params: map[string]Value{}}
 	var errs diag.List
+	if l := doc.leaf(defaultsField); l != nil && !isNothing(l.expr) {
+		errs = append(errs, l.origin.Errorf("%s: %s is not allowed: want a mapping like a configuration", defaultsField, show(l.expr)))
+	}
 	doc, defaults := split(doc)
 	m.Defaults, err = l.modelDefaults(defaults)
 	errs.Add(err)
@@ -243,11 +249,7 @@ func split(doc *document) (params, defaults *document) {
 			l.path = path
 			l.origin.Kind = FromModel
 			defaults.leaves = append(defaults.leaves, l)
-		case l.path == defaultsField: // nothing, or no mapping
-			if !isNothing(l.expr) {
-				params.leaves = append(params.leaves, l)
-			}
-		case l.path != archField:
+		case l.path != archField && l.path != defaultsField:
 			params.leaves = append(params.leaves, l)
 		}
 	}
@@ -305,7 +307,11 @@ func nearArch(model string, all []candidate) string {
 func names(all []candidate) string {
 	list := make([]string, len(all))
 	for i, c := range all {
-		list[i] = c.arch.Name + " (" + c.arch.Match + ", " + c.arch.File + ")"
+		said := []string{c.arch.File}
+		if c.arch.Match != "" {
+			said = []string{c.arch.Match, c.arch.File}
+		}
+		list[i] = c.arch.Name + " (" + strings.Join(said, ", ") + ")"
 	}
 	slices.Sort(list)
 	return strings.Join(list, "; ")
