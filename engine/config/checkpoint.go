@@ -127,6 +127,11 @@ func (f *hfField) falsy() bool {
 	return false
 }
 
+func isNull(expr ast.Expr) bool {
+	lit, ok := expr.(*ast.BasicLit)
+	return ok && lit.Kind == token.NULL
+}
+
 // flatFields are the fields of a file, by flat names, with the names in order.
 type flatFields struct {
 	file   string
@@ -191,7 +196,7 @@ func (fs *flatFields) add(name string, expr ast.Expr, pos diag.Pos) {
 		}
 		f.null = len(x.Elts) == 0
 	case *ast.BasicLit:
-		f.null = x.Kind == token.NULL
+		f.null = isNull(x)
 	}
 	if !f.null {
 		f.value, f.readable = value(expr)
@@ -263,6 +268,9 @@ type checkpoint struct {
 // checkpointModel reads a Hugging Face configuration as a model.
 func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known) (*Model, error) {
 	c := &checkpoint{flatFields: newFields(file), data: &l.schema.Checkpoints, ready: map[string]bool{}, open: map[string]bool{}}
+	if err := c.checkMappings(root); err != nil {
+		return nil, err
+	}
 	outer := c.readFields(root)
 	var notes diag.List
 	for _, prefix := range schema.Keys(c.data.Siblings) {
@@ -284,11 +292,11 @@ func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known)
 		return nil, err
 	}
 	c.absent = fam.Absent
-	if err := c.understood(fam, unknown); err != nil {
+	if err := c.understood(fam, unknown, nearType(outer, known)); err != nil {
 		return nil, err
 	}
 	if unknown {
-		notes = append(notes, diag.Warnf(outer.pos, "%s %s is not known: %s", typeField, show(outer.expr), c.data.Unknown.Note).
+		notes = append(notes, hinted(diag.Warnf(outer.pos, "%s %s is not known: %s", typeField, show(outer.expr), c.data.Unknown.Note), nearType(outer, known)).
 			WithHint("a family in a folder of --models tells how to read it"))
 	}
 	arch := known.arch(fam.Architecture)
@@ -332,7 +340,32 @@ func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known)
 	if m != nil {
 		m.Notes, m.Doubts = notes, doubts
 	}
-	return m, err
+	return m, c.sources(fam, err)
+}
+
+// sources names the fields that wrong parameters come from.
+func (c *checkpoint) sources(fam *schema.Family, err error) error {
+	for _, d := range diag.All(err) {
+		i := strings.IndexAny(d.Msg, ".:")
+		if i < 0 || fam.Params[d.Msg[:i]] == nil {
+			continue
+		}
+		param := d.Msg[:i]
+		_, rule, err := c.first(param, fam.Params[param])
+		if err != nil || rule == nil {
+			continue
+		}
+		var from []string
+		for _, name := range formula.Names(rule.Value.Text) {
+			if c.byName[name] != nil {
+				from = append(from, name)
+			}
+		}
+		if len(from) > 0 {
+			d.WithHint("%s comes from %s", param, strings.Join(from, " and "))
+		}
+	}
+	return err
 }
 
 func counted(n int64, one, many string) string {
@@ -384,6 +417,28 @@ func (c *checkpoint) family(outer *hfField, known *Known) (*schema.Family, error
 		}
 	}
 	return nil, nil
+}
+
+// nearType says which known model type was most likely meant, or "".
+func nearType(f *hfField, known *Known) string {
+	var types []string
+	for _, fam := range known.allFamilies() {
+		types = append(types, fam.ModelTypes...)
+	}
+	return diag.DidYouMean(f.value.Str, types)
+}
+
+// checkMappings reports values where mappings are wanted: what these say would
+// be passed over.
+func (c *checkpoint) checkMappings(root *ast.StructLit) error {
+	var errs diag.List
+	for _, name := range slices.Concat(c.data.Texts, c.data.Mappings) {
+		expr := member(root, name)
+		if _, ok := expr.(*ast.StructLit); expr != nil && !ok && !isNull(expr) {
+			errs = append(errs, diag.Errorf(c.place(expr, expr), "%s: %s is not allowed: want a mapping", name, show(expr)))
+		}
+	}
+	return errs.Err()
 }
 
 // readFields adds the fields of the configuration, and over them those of the
@@ -441,7 +496,14 @@ func (c *checkpoint) params(fam *schema.Family, arch *schema.Architecture, add f
 		case rule != nil:
 			add(p.Name, literalOf(v), c.origin(rule.Value))
 		case p.Required:
-			errs = append(errs, diag.Errorf(diag.Pos{File: c.file}, "%s cannot be worked out: the fields that it comes from are not there: %s", p.Name, strings.Join(c.wanted(rules), ", or ")))
+			at := diag.Pos{File: c.file}
+			for _, r := range rules {
+				if f := c.firstField(r.Value, map[string]bool{}); f != nil && f.null {
+					at = f.pos
+					break
+				}
+			}
+			errs = append(errs, diag.Errorf(at, "%s cannot be worked out: the fields that it comes from are not there: %s", p.Name, strings.Join(c.wanted(rules), ", or ")))
 		}
 	}
 	var notes diag.List
@@ -521,8 +583,16 @@ func (c *checkpoint) wanted(rules []schema.Rule) []string {
 		var missing []string
 		for _, f := range []schema.Formula{r.When, r.Value} {
 			for _, name := range formula.Names(f.Text) {
-				if !c.available(name) && !slices.Contains(missing, name) {
-					missing = append(missing, name)
+				said := name
+				switch field := c.byName[name]; {
+				case field == nil:
+				case isNull(field.expr):
+					said += " (null)"
+				default:
+					said += " (empty)"
+				}
+				if !c.available(name) && !slices.Contains(missing, said) {
+					missing = append(missing, said)
 				}
 			}
 		}
@@ -535,7 +605,7 @@ func (c *checkpoint) wanted(rules []schema.Rule) []string {
 
 // understood reports the fields that may bear on the cache and that the family
 // does not account for.
-func (c *checkpoint) understood(fam *schema.Family, unknown bool) error {
+func (c *checkpoint) understood(fam *schema.Family, unknown bool, near string) error {
 	used := map[string]bool{}
 	var use func(text string)
 	use = func(text string) {
@@ -579,7 +649,7 @@ func (c *checkpoint) understood(fam *schema.Family, unknown bool) error {
 	}
 	t := c.byName[typeField]
 	if unknown {
-		return diag.Errorf(t.pos, "%s %s is not known, and some of its fields bear on the cache in a way that is not known: %s", typeField, show(t.expr), strings.Join(list, ", ")).
+		return hinted(diag.Errorf(t.pos, "%s %s is not known, and some of its fields bear on the cache in a way that is not known: %s", typeField, show(t.expr), strings.Join(list, ", ")), near).
 			WithHint("a family in a folder of --models tells how to read it; or write a parameter file")
 	}
 	return diag.Errorf(first.pos, "some fields bear on the cache in a way that %s does not know of: %s", fam.Name, strings.Join(list, ", ")).
@@ -747,6 +817,8 @@ func (c *checkpoint) eval(what string, f schema.Formula, want formula.Kind) (for
 				if err := declare(sub.Text); err != nil {
 					return err
 				}
+			case field != nil && !field.readable && unfit(field.expr) != "":
+				return diag.Errorf(field.pos, "%s: %s %s", name, show(field.expr), unfit(field.expr))
 			case field != nil && !field.readable:
 				return diag.Errorf(field.pos, "%s: %s cannot be read: %s needs a number, a text, true or false, or a list of numbers or of texts", name, show(field.expr), what)
 			case field != nil:

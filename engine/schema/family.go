@@ -52,6 +52,8 @@ func (c *Checkpoints) RelevantFields() (relevant, harmless *regexp.Regexp) {
 type Checkpoints struct {
 	// Texts name the mappings that fields of the language model may be in.
 	Texts []string `json:"texts"`
+	// Mappings name further fields that hold mappings if anything.
+	Mappings []string `json:"mappings"`
 	// Siblings are files beside a configuration, by the prefix of their fields.
 	Siblings map[string]string `json:"siblings"`
 	// Unknown says how model types are read that no family has.
