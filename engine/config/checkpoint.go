@@ -37,6 +37,15 @@ func isCheckpoint(file string, root *ast.StructLit) bool {
 	return isJSON(file) && member(root, typeField) != nil && member(root, NameParam) == nil
 }
 
+// checkpointHint says what a JSON file lacks that is meant as a Hugging Face
+// configuration; it is "" of other files.
+func checkpointHint(file string) string {
+	if !isJSON(file) {
+		return ""
+	}
+	return "a Hugging Face configuration has " + typeField
+}
+
 // member gives the value of a field, or nil.
 func member(s *ast.StructLit, name string) ast.Expr {
 	for _, elt := range s.Elts {

@@ -115,10 +115,7 @@ func (l *Loader) model(file string, doc *document, own []candidate, known *Known
 				return nil, d
 			}
 		}
-		if isJSON(file) {
-			d.WithHint("a Hugging Face configuration has %s", typeField)
-		}
-		return nil, d.WithHint("kvbench models lists the architectures and the names that they match")
+		return nil, hinted(d, checkpointHint(file)).WithHint("kvbench models lists the architectures and the names that they match")
 	}
 	name, ok := value(nameLeaf.expr)
 	if !ok || name.Kind != formula.Str {
@@ -438,7 +435,7 @@ func (l *Loader) architecturesIn(file string, v cue.Value) ([]candidate, error) 
 		name, own := iter.Selector().Unquoted(), iter.Value()
 		value := contract.Unify(own)
 		if err := value.Validate(cue.Concrete(true), cue.Definitions(false)); err != nil {
-			errs.Add(wordArchitecture(err, file, name, own, contract))
+			errs.Add(l.wordArchitecture(err, file, name, own, contract))
 			continue
 		}
 		arch, err := architecture(name, file, value, own)
@@ -456,12 +453,13 @@ const (
 	fieldMatch    = "match"
 	fieldLet      = "let"
 	fieldCache    = "cache"
+	fieldKind     = "kind" // of a group
 	fieldRequires = "requires"
 	fieldChecks   = "checks"
 )
 
 // wordArchitecture says what CUE finds wrong with an architecture.
-func wordArchitecture(err error, file, name string, own, contract cue.Value) error {
+func (l *Loader) wordArchitecture(err error, file, name string, own, contract cue.Value) error {
 	var errs diag.List
 	var meant []string // what unknown fields were most likely meant to be
 	for _, e := range cueerrors.Errors(err) {
@@ -489,7 +487,9 @@ func wordArchitecture(err error, file, name string, own, contract cue.Value) err
 		case strings.Contains(format, "field is required"):
 			d = diag.Errorf(placeOf(own, path[:len(path)-1], file), "%s of %s is missing", at, name)
 			text, _ := describe(contract.LookupPath(optionalPath(path)))
-			if path[0] != fieldMatch && path[0] != fieldChecks && strings.HasPrefix(text, "a text") {
+			if kinds := schema.Keys(l.schema.Cache.Kinds); path[0] == fieldCache && path[len(path)-1] == fieldKind && len(kinds) > 0 {
+				text = "one of " + strings.Join(kinds, ", ")
+			} else if path[0] != fieldMatch && path[0] != fieldChecks && strings.HasPrefix(text, "a text") {
 				text = "a formula, in quotes"
 			}
 			if needed := fieldNames(contract, path); len(needed) > 0 {
@@ -661,7 +661,7 @@ func layersOf(v cue.Value) (*schema.Layers, error) {
 		for fields.Next() {
 			f := formulaOf(fields.Value())
 			switch name := fields.Selector().Unquoted(); name {
-			case "kind":
+			case fieldKind:
 				g.Kind, g.Pos = f.Text, f.Pos
 			case "where":
 				g.Where = f
