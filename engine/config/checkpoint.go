@@ -571,12 +571,15 @@ func (c *checkpoint) perLayer(fam *schema.Family, param string, rules []schema.R
 	return nil
 }
 
-// with gives the values of the fields that a formula reads.
+// with gives the values of the fields that a formula reads, or what holds where
+// they are not mentioned.
 func (c *checkpoint) with(f schema.Formula) string {
 	var with []string
 	for _, name := range formula.Names(f.Text) {
 		if field := c.byName[name]; field != nil && field.readable {
 			with = append(with, name+" = "+shorten(field.value.String()))
+		} else if absent, ok := c.absent[name]; ok && field == nil {
+			with = append(with, name+" = "+absent.Text)
 		}
 	}
 	if len(with) == 0 {

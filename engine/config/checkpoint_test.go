@@ -368,6 +368,8 @@ func TestBadCheckpoints(t *testing.T) {
 			"config.json:1:122: layer_kinds cannot be worked out: hybrid_override_pattern has 3 entries, the model 2 layers"},
 		{`{"model_type": "gemma4", "num_hidden_layers": 2, "num_kv_shared_layers": 3}`,
 			"config.json:1:74: num_kv_shared_layers leaves no layer with a cache of its own\nwith num_kv_shared_layers = 3, num_hidden_layers = 2"},
+		{`{"model_type": "gemma3n", "num_hidden_layers": 10}`,
+			"config.json:1:48: num_kv_shared_layers leaves no layer with a cache of its own\nwith num_kv_shared_layers = 15, num_hidden_layers = 10"},
 		{`{"model_type": "gemma3n", "num_hidden_layers": 2, "num_kv_shared_layers": 2}`,
 			"config.json:1:75: num_kv_shared_layers leaves no layer with a cache of its own"},
 		{`{"model_type": "gpt_oss", "num_hidden_layers": 2, "num_key_value_heads": 8, "layer_types": ["full_attention", "odd"]}`,
