@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/token"
@@ -34,6 +35,15 @@ const (
 // isCheckpoint tells a Hugging Face configuration from other files.
 func isCheckpoint(file string, root *ast.StructLit) bool {
 	return isJSON(file) && member(root, typeField) != nil && member(root, NameParam) == nil
+}
+
+// checkpointHint says what a JSON file lacks that is meant as a Hugging Face
+// configuration; it is "" of other files.
+func checkpointHint(file string) string {
+	if !isJSON(file) {
+		return ""
+	}
+	return "a Hugging Face configuration has " + typeField
 }
 
 // member gives the value of a field, or nil.
@@ -126,6 +136,11 @@ func (f *hfField) falsy() bool {
 	return false
 }
 
+func isNull(expr ast.Expr) bool {
+	lit, ok := expr.(*ast.BasicLit)
+	return ok && lit.Kind == token.NULL
+}
+
 // flatFields are the fields of a file, by flat names, with the names in order.
 type flatFields struct {
 	file   string
@@ -190,7 +205,7 @@ func (fs *flatFields) add(name string, expr ast.Expr, pos diag.Pos) {
 		}
 		f.null = len(x.Elts) == 0
 	case *ast.BasicLit:
-		f.null = x.Kind == token.NULL
+		f.null = isNull(x)
 	}
 	if !f.null {
 		f.value, f.readable = value(expr)
@@ -262,6 +277,9 @@ type checkpoint struct {
 // checkpointModel reads a Hugging Face configuration as a model.
 func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known) (*Model, error) {
 	c := &checkpoint{flatFields: newFields(file), data: &l.schema.Checkpoints, ready: map[string]bool{}, open: map[string]bool{}}
+	if err := c.checkMappings(root); err != nil {
+		return nil, err
+	}
 	outer := c.readFields(root)
 	var notes diag.List
 	for _, prefix := range schema.Keys(c.data.Siblings) {
@@ -283,11 +301,11 @@ func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known)
 		return nil, err
 	}
 	c.absent = fam.Absent
-	if err := c.understood(fam, unknown); err != nil {
+	if err := c.understood(fam, unknown, nearType(outer, known)); err != nil {
 		return nil, err
 	}
 	if unknown {
-		notes = append(notes, diag.Warnf(outer.pos, "%s %s is not known: %s", typeField, show(outer.expr), c.data.Unknown.Note).
+		notes = append(notes, hinted(diag.Warnf(outer.pos, "%s %s is not known: %s", typeField, show(outer.expr), c.data.Unknown.Note), nearType(outer, known)).
 			WithHint("a family in a folder of --models tells how to read it"))
 	}
 	arch := known.arch(fam.Architecture)
@@ -331,7 +349,39 @@ func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known)
 	if m != nil {
 		m.Notes, m.Doubts = notes, doubts
 	}
-	return m, err
+	return m, c.sources(fam, err)
+}
+
+// sources names the fields that wrong parameters come from.
+func (c *checkpoint) sources(fam *schema.Family, err error) error {
+	for _, d := range diag.All(err) {
+		i := strings.IndexAny(d.Msg, ".:")
+		if i < 0 || fam.Params[d.Msg[:i]] == nil {
+			continue
+		}
+		param := d.Msg[:i]
+		_, rule, err := c.first(param, fam.Params[param])
+		if err != nil || rule == nil {
+			continue
+		}
+		var from []string
+		for _, name := range formula.Names(rule.Value.Text) {
+			if c.byName[name] != nil {
+				from = append(from, name)
+			}
+		}
+		if len(from) > 0 {
+			d.WithHint("%s comes from %s", param, strings.Join(from, " and "))
+		}
+	}
+	return err
+}
+
+func counted(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.FormatInt(n, 10) + " " + many
 }
 
 func hinted(d *diag.Diag, hint string) *diag.Diag {
@@ -376,6 +426,28 @@ func (c *checkpoint) family(outer *hfField, known *Known) (*schema.Family, error
 		}
 	}
 	return nil, nil
+}
+
+// nearType says which known model type was most likely meant, or "".
+func nearType(f *hfField, known *Known) string {
+	var types []string
+	for _, fam := range known.allFamilies() {
+		types = append(types, fam.ModelTypes...)
+	}
+	return diag.DidYouMean(f.value.Str, types)
+}
+
+// checkMappings reports values where mappings are wanted: what these say would
+// be passed over.
+func (c *checkpoint) checkMappings(root *ast.StructLit) error {
+	var errs diag.List
+	for _, name := range slices.Concat(c.data.Texts, c.data.Mappings) {
+		expr := member(root, name)
+		if _, ok := expr.(*ast.StructLit); expr != nil && !ok && !isNull(expr) {
+			errs = append(errs, diag.Errorf(c.place(expr, expr), "%s: %s is not allowed: want a mapping", name, show(expr)))
+		}
+	}
+	return errs.Err()
 }
 
 // readFields adds the fields of the configuration, and over them those of the
@@ -424,13 +496,23 @@ func (c *checkpoint) params(fam *schema.Family, arch *schema.Architecture, add f
 			continue
 		}
 		v, rule, err := c.first(p.Name, rules)
+		if err == nil {
+			err = c.perLayer(fam, p.Name, rules, rule)
+		}
 		errs.Add(err)
 		switch {
 		case err != nil:
 		case rule != nil:
 			add(p.Name, literalOf(v), c.origin(rule.Value))
 		case p.Required:
-			errs = append(errs, diag.Errorf(diag.Pos{File: c.file}, "%s cannot be worked out: the fields that it comes from are not there: %s", p.Name, strings.Join(c.wanted(rules), ", or ")))
+			at := diag.Pos{File: c.file}
+			for _, r := range rules {
+				if f := c.firstField(r.Value, map[string]bool{}); f != nil && f.null {
+					at = f.pos
+					break
+				}
+			}
+			errs = append(errs, diag.Errorf(at, "%s cannot be worked out: the fields that it comes from are not there: %s", p.Name, strings.Join(c.wanted(rules), ", or ")))
 		}
 	}
 	var notes diag.List
@@ -444,7 +526,7 @@ func (c *checkpoint) params(fam *schema.Family, arch *schema.Architecture, add f
 		if err != nil || ok {
 			continue
 		}
-		d := diag.Errorf(c.origin(r.Require).Pos, "%s", r.Message)
+		d := hinted(diag.Errorf(c.origin(r.Require).Pos, "%s", r.Message), c.with(r.Require))
 		if r.Warn {
 			d.Severity = diag.Warning
 			notes = append(notes, d)
@@ -455,6 +537,57 @@ func (c *checkpoint) params(fam *schema.Family, arch *schema.Architecture, add f
 	return notes, errs.Err()
 }
 
+// perLayer reports lists, or texts, that do not have an entry for each layer,
+// though a parameter's rule takes one for each: longer ones, and empty ones for
+// which a later rule counts. Of shorter ones the formula has said so.
+func (c *checkpoint) perLayer(fam *schema.Family, param string, rules []schema.Rule, counts *schema.Rule) error {
+	for i := range rules {
+		r := &rules[i]
+		if c.layers == 0 {
+			return nil
+		}
+		if r != counts && !r.When.IsZero() {
+			if ok, err := c.holds(param, r.When); err != nil || !ok {
+				continue
+			}
+		}
+		for _, name := range formula.Indexed(r.Value.Text, layerName) {
+			f := c.byName[name]
+			if f == nil {
+				continue
+			}
+			n := len(f.value.Nums) + len(f.value.Strs) + utf8.RuneCountInString(f.value.Str)
+			list, ok := f.expr.(*ast.ListLit)
+			empty := ok && len(list.Elts) == 0 && !slices.Contains(fam.Empty, name)
+			if empty || !f.null && int64(n) > c.layers {
+				return diag.Errorf(f.pos, "%s cannot be worked out: %s has %s, the model %s", param, name, counted(int64(n), "entry", "entries"), counted(c.layers, "layer", "layers")).
+					WithHint("the formula stands at %s", r.Value.Pos)
+			}
+		}
+		if r == counts {
+			return nil
+		}
+	}
+	return nil
+}
+
+// with gives the values of the fields that a formula reads, or what holds where
+// they are not mentioned.
+func (c *checkpoint) with(f schema.Formula) string {
+	var with []string
+	for _, name := range formula.Names(f.Text) {
+		if field := c.byName[name]; field != nil && field.readable {
+			with = append(with, name+" = "+shorten(field.value.String()))
+		} else if absent, ok := c.absent[name]; ok && field == nil {
+			with = append(with, name+" = "+absent.Text)
+		}
+	}
+	if len(with) == 0 {
+		return ""
+	}
+	return "with " + strings.Join(with, ", ")
+}
+
 // wanted names the fields that each of some rules misses.
 func (c *checkpoint) wanted(rules []schema.Rule) []string {
 	var list []string
@@ -462,8 +595,16 @@ func (c *checkpoint) wanted(rules []schema.Rule) []string {
 		var missing []string
 		for _, f := range []schema.Formula{r.When, r.Value} {
 			for _, name := range formula.Names(f.Text) {
-				if !c.available(name) && !slices.Contains(missing, name) {
-					missing = append(missing, name)
+				said := name
+				switch field := c.byName[name]; {
+				case field == nil:
+				case isNull(field.expr):
+					said += " (null)"
+				default:
+					said += " (empty)"
+				}
+				if !c.available(name) && !slices.Contains(missing, said) {
+					missing = append(missing, said)
 				}
 			}
 		}
@@ -476,7 +617,7 @@ func (c *checkpoint) wanted(rules []schema.Rule) []string {
 
 // understood reports the fields that may bear on the cache and that the family
 // does not account for.
-func (c *checkpoint) understood(fam *schema.Family, unknown bool) error {
+func (c *checkpoint) understood(fam *schema.Family, unknown bool, near string) error {
 	used := map[string]bool{}
 	var use func(text string)
 	use = func(text string) {
@@ -520,7 +661,7 @@ func (c *checkpoint) understood(fam *schema.Family, unknown bool) error {
 	}
 	t := c.byName[typeField]
 	if unknown {
-		return diag.Errorf(t.pos, "%s %s is not known, and some of its fields bear on the cache in a way that is not known: %s", typeField, show(t.expr), strings.Join(list, ", ")).
+		return hinted(diag.Errorf(t.pos, "%s %s is not known, and some of its fields bear on the cache in a way that is not known: %s", typeField, show(t.expr), strings.Join(list, ", ")), near).
 			WithHint("a family in a folder of --models tells how to read it; or write a parameter file")
 	}
 	return diag.Errorf(first.pos, "some fields bear on the cache in a way that %s does not know of: %s", fam.Name, strings.Join(list, ", ")).
@@ -688,6 +829,8 @@ func (c *checkpoint) eval(what string, f schema.Formula, want formula.Kind) (for
 				if err := declare(sub.Text); err != nil {
 					return err
 				}
+			case field != nil && !field.readable && unfit(field.expr) != "":
+				return diag.Errorf(field.pos, "%s: %s %s", name, show(field.expr), unfit(field.expr))
 			case field != nil && !field.readable:
 				return diag.Errorf(field.pos, "%s: %s cannot be read: %s needs a number, a text, true or false, or a list of numbers or of texts", name, show(field.expr), what)
 			case field != nil:
@@ -759,16 +902,7 @@ func (c *checkpoint) blame(what string, f schema.Formula, err error, hints ...st
 		msg = rest
 	}
 	d := &diag.Diag{Pos: c.origin(f).Pos, Msg: what + " cannot be worked out: " + msg, Source: inner.Source, Caret: inner.Caret}
-	var with []string
-	for _, name := range formula.Names(f.Text) {
-		if field := c.byName[name]; field != nil && field.readable {
-			with = append(with, name+" = "+shorten(field.value.String()))
-		}
-	}
-	if len(with) > 0 {
-		hints = append(hints, "with "+strings.Join(with, ", "))
-	}
-	for _, hint := range append([]string{inner.Hint}, hints...) {
+	for _, hint := range append([]string{inner.Hint}, append(hints, c.with(f))...) {
 		hinted(d, hint)
 	}
 	return d.WithHint("the formula stands at %s", inner.Pos)

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"encoding/json"
 	"maps"
 	"os"
 	"path/filepath"
@@ -149,6 +150,18 @@ func TestOrdinaryFields(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		fields := map[string]json.RawMessage{}
+		if err := json.Unmarshal(data, &fields); err != nil {
+			t.Fatal(err)
+		}
+		for name := range fields {
+			if strings.Contains(test.more, `"`+name+`":`) {
+				delete(fields, name) // of a name, one is enough
+			}
+		}
+		if data, err = json.Marshal(fields); err != nil {
+			t.Fatal(err)
+		}
 		end := strings.LastIndexByte(string(data), '}')
 		if _, err := l.Model(write(t, "config.json", string(data[:end])+","+test.more+"}"), nil); err != nil {
 			t.Errorf("%s: %v", test.file, err)
@@ -281,6 +294,14 @@ func TestUnknownTypes(t *testing.T) {
 	if len(m.Notes) != 1 || text(m.Notes[0]) != `config.json:2:17: model_type "novel" is not known: every layer is taken for full attention, as its fields say nothing else`+"\na family in a folder of --models tells how to read it" {
 		t.Errorf("it is said: %v", m.Notes)
 	}
+	m, err = l.Model(write(t, "config.json", as("lllama", "")), nil)
+	if err != nil || len(m.Notes) != 1 || !strings.Contains(text(m.Notes[0]), "\ndid you mean \"llama\"?\n") {
+		t.Errorf("of a misspelt model_type it is said: %v (%v)", m.Notes, err)
+	}
+	_, err = l.Model(write(t, "config.json", as("gemma_2", `, "sliding_window": 4096`)), nil)
+	if got := text(diag.All(err)[0]); !strings.Contains(got, "\ndid you mean \"gemma2\"?\n") {
+		t.Errorf("of a misspelt model_type it is said: %v", got)
+	}
 	for _, more := range []string{
 		`"kv_lora_rank": 512`, `"sliding_window": 4096`, `"layer_types": ["full_attention", "sliding_attention"]`, `"mamba_d_state": 16`,
 		`"attn_layer_period": 8`, `"v_head_dim": 128`, `"num_kv_shared_layers": 2`, `"index_head_dim": 128`, `"compress_ratios": [0, 4]`,
@@ -305,6 +326,18 @@ func TestBadCheckpoints(t *testing.T) {
 		{`{"model_type": null}`, "config.json:1:16: model_type: null is not allowed: want a text"},
 		{`{"model_type": {"a": 1}}`, "config.json:1:16: model_type: a mapping is not allowed: want a text"},
 		{`{"model_type": "llama"}`, "config.json: num_layers cannot be worked out: the fields that it comes from are not there: num_hidden_layers, or n_layer"},
+		{`{"model_type": "llama", "num_hidden_layers": null}`, "config.json:1:46: num_layers cannot be worked out: the fields that it comes from are not there: num_hidden_layers (null), or n_layer"},
+		{`{"model_type": "llama", "num_hidden_layers": NaN}`, "config.json:1:46: num_layers cannot be worked out: the fields that it comes from are not there: num_hidden_layers (null), or n_layer"},
+		{`{"model_type": "llama", "num_hidden_layers": 1000000000000000000000000000000}`, "config.json:1:46: num_hidden_layers: 1000000000000000000000000000000 is too large"},
+		{`{"model_type": "llama", "num_hidden_layers": -1e400}`, "config.json:1:46: num_hidden_layers: -1e400 is too large"},
+		{`{"model_type": "llama", "num_hidden_layers": 1.00000000000000000000000001}`, "config.json:1:46: num_hidden_layers: 1.00000000000000000000000001 has too many digits"},
+		{small(`, "model_type": "gemma2"`), "config.json:6:24: model_type is given twice, first on line 2"},
+		{small(`, "rope_scaling": [{"a": 1, "a": 2}]`), "config.json:6:50: a is given twice, first on line 6"},
+		{"\ufeff" + small(""), ""},
+		{small(`, "quantization_config": "fp8"`), `config.json:6:46: quantization_config: "fp8" is not allowed: want a mapping`},
+		{small(`, "quantization_config": null`), ""},
+		{small(`, "text_config": "x"`), `config.json:6:38: text_config: "x" is not allowed: want a mapping`},
+		{small(`, "text_config": null`), ""},
 		{`{"model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": 0, "hidden_size": 64}`,
 			"config.json:1:90: head_dim cannot be worked out: division by zero: 64 / 0\nwith hidden_size = 64, num_attention_heads = 0\nthe formula stands at models/families.cue:"},
 		{`{"model_type": "llama", "num_hidden_layers": "2", "num_attention_heads": 2, "hidden_size": 64}`,
@@ -312,7 +345,7 @@ func TestBadCheckpoints(t *testing.T) {
 		{`{"model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": "8", "hidden_size": 64}`,
 			`config.json:1:92: head_dim cannot be worked out: "/" needs a number, not a string` + "\nwith hidden_size = 64, num_attention_heads = \"8\"\n"},
 		{`{"model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": 45, "hidden_size": 64}`,
-			"config.json:1:91: head_dim: 1.422222 is not allowed: want a whole number, more than 0"},
+			"config.json:1:91: head_dim: 1.422222 is not allowed: want a whole number, more than 0\nhead_dim comes from hidden_size and num_attention_heads"},
 		{`{"model_type": "llama", "num_hidden_layers": -2, "num_attention_heads": 8, "hidden_size": 64}`,
 			"config.json:1:46: num_layers is -2: want a whole number, 1 to 2000"},
 		{`{"model_type": "llama", "num_hidden_layers": 1e9, "num_attention_heads": 8, "hidden_size": 64}`,
@@ -324,8 +357,23 @@ func TestBadCheckpoints(t *testing.T) {
 		{small(`, "dtype": "float99"`), `config.json:6:32: strategy.kvcache_quant_mode cannot be worked out: formats has no "float99"`},
 		{`{"model_type": "gpt_oss", "num_hidden_layers": 3, "num_key_value_heads": 8, "layer_types": ["full_attention", "sliding_attention"]}`,
 			"config.json:1:92: layer_kinds cannot be worked out: there is no index 2: the list has 2 elements, counted from 0\nin layer 2\nwith layer_types = [\"full_attention\", \"sliding_attention\"]\nthe formula stands at models/families.cue:"},
+		{`{"model_type": "gpt_oss", "num_hidden_layers": 1, "num_key_value_heads": 8, "layer_types": ["full_attention", "sliding_attention"]}`,
+			"config.json:1:92: layer_kinds cannot be worked out: layer_types has 2 entries, the model 1 layer\nthe formula stands at models/families.cue:"},
+		{`{"model_type": "gpt_oss", "num_hidden_layers": 2, "num_key_value_heads": 8, "layer_types": []}`,
+			"config.json:1:92: layer_kinds cannot be worked out: layer_types has 0 entries, the model 2 layers"},
+		{`{"model_type": "llama4", "text_config": {"num_hidden_layers": 4, "num_attention_heads": 8, "head_dim": 8, "no_rope_layers": [1, 1, 1, 0, 1]}}`,
+			"config.json:1:125: layer_kinds cannot be worked out: no_rope_layers has 5 entries, the model 4 layers"},
+		{`{"model_type": "llama4", "text_config": {"num_hidden_layers": 4, "num_attention_heads": 8, "head_dim": 8, "no_rope_layers": []}}`, ""},
+		{`{"model_type": "nemotron_h", "num_hidden_layers": 2, "num_attention_heads": 8, "head_dim": 8, "hybrid_override_pattern": "M*M", "mamba_num_heads": 1, "mamba_head_dim": 1, "n_groups": 1, "ssm_state_size": 1, "conv_kernel": 1}`,
+			"config.json:1:122: layer_kinds cannot be worked out: hybrid_override_pattern has 3 entries, the model 2 layers"},
+		{`{"model_type": "gemma4", "num_hidden_layers": 2, "num_kv_shared_layers": 3}`,
+			"config.json:1:74: num_kv_shared_layers leaves no layer with a cache of its own\nwith num_kv_shared_layers = 3, num_hidden_layers = 2"},
+		{`{"model_type": "gemma3n", "num_hidden_layers": 10}`,
+			"config.json:1:48: num_kv_shared_layers leaves no layer with a cache of its own\nwith num_kv_shared_layers = 15, num_hidden_layers = 10"},
+		{`{"model_type": "gemma3n", "num_hidden_layers": 2, "num_kv_shared_layers": 2}`,
+			"config.json:1:75: num_kv_shared_layers leaves no layer with a cache of its own"},
 		{`{"model_type": "gpt_oss", "num_hidden_layers": 2, "num_key_value_heads": 8, "layer_types": ["full_attention", "odd"]}`,
-			`config.json:1:92: layer_kinds.1: "odd" is not allowed: want one of full, sliding, chunked, none`},
+			`config.json:1:92: layer_kinds.1: "odd" is not allowed: want one of full, sliding, chunked, none` + "\nlayer_kinds comes from layer_types"},
 		{`{"model_type": "qwen2_moe", "use_sliding_window": true, "num_hidden_layers": 2, "num_attention_heads": 8, "hidden_size": 64}`,
 			"config.json:1:51: which layers of these models have a window is not known"},
 		{`{"model_type": "kimi_linear", "num_hidden_layers": 2, "kv_lora_rank": 512, "qk_rope_head_dim": 64, "linear_attn_config": {"kda_layers": [0], "full_attn_layers": [1], "num_heads": 4, "head_dim": 8, "short_conv_kernel_size": 4}}`,

@@ -45,7 +45,7 @@ func (l *Loader) familiesIn(file string, v cue.Value) ([]*schema.Family, error) 
 		name, own := iter.Selector().Unquoted(), iter.Value()
 		value := contract.Unify(own)
 		if err := value.Validate(cue.Concrete(true)); err != nil {
-			errs.Add(wordFamily(err, file, name, own, contract))
+			errs.Add(l.wordFamily(err, file, name, own, contract))
 			continue
 		}
 		f, err := family(name, file, value)
@@ -59,7 +59,7 @@ func (l *Loader) familiesIn(file string, v cue.Value) ([]*schema.Family, error) 
 
 // wordFamily says what CUE finds wrong with a family. Of a parameter it says
 // much, as there are several forms.
-func wordFamily(err error, file, name string, own, contract cue.Value) error {
+func (l *Loader) wordFamily(err error, file, name string, own, contract cue.Value) error {
 	var errs diag.List
 	seen := map[string]bool{}
 	for _, e := range cueerrors.Errors(err) {
@@ -68,7 +68,7 @@ func wordFamily(err error, file, name string, own, contract cue.Value) error {
 			path = path[1:]
 		}
 		if len(path) < 2 || path[0] != fieldParams {
-			errs.Add(wordArchitecture(e, file, name, own, contract))
+			errs.Add(l.wordArchitecture(e, file, name, own, contract))
 			continue
 		}
 		if at := path[:2]; !seen[at[1]] {
@@ -85,6 +85,11 @@ func family(name, file string, v cue.Value) (*schema.Family, error) {
 	field := func(name string) cue.Value { return v.LookupPath(cue.MakePath(cue.Str(name))) }
 	if err := field(fieldTypes).Decode(&f.ModelTypes); err != nil {
 		return nil, fromCUE(err, diag.Pos{File: file})
+	}
+	if empty := field("empty"); empty.Exists() {
+		if err := empty.Decode(&f.Empty); err != nil {
+			return nil, fromCUE(err, diag.Pos{File: file})
+		}
 	}
 	f.Architecture, _ = field(archField).String()
 	f.Pos = valuePos(field(archField))

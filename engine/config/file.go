@@ -223,8 +223,9 @@ func (l *Loader) check(f *File, known *Known) error {
 	case f.Kind == KindResults:
 		err = l.Results(f.Name)
 	case f.Kind == KindUnknown:
-		err = diag.Errorf(diag.Pos{File: f.Name}, "is nothing that kvbench reads").
+		d := diag.Errorf(diag.Pos{File: f.Name}, "is nothing that kvbench reads").
 			WithHint("a model has the key %s, a configuration one of %s, an architecture %s", NameParam, strings.Join(l.sections(), ", "), fieldMatch)
+		err = hinted(d, checkpointHint(f.Name))
 	case f.doc != nil:
 		var m *Model
 		if m, err = l.model(f.Name, f.doc, f.own, known); err == nil {

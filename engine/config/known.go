@@ -85,10 +85,12 @@ func (l *Loader) find(word string, dirs []string) (Entry, error) {
 		if _, err := os.Stat(file); err == nil {
 			return Entry{File: file}, nil
 		}
-		if strings.ContainsAny(word, `/\`) {
-			return Entry{}, diag.Errorf(diag.Pos{File: word}, "is a folder without a %s", checkpointFile)
+		if !strings.ContainsAny(word, `/\`) {
+			if e, err := l.Find(word, dirs); err == nil {
+				return e, nil
+			}
 		}
-		return l.Find(word, dirs)
+		return Entry{}, diag.Errorf(diag.Pos{File: word}, "is a folder without a %s", checkpointFile)
 	}
 	if _, err := os.Stat(word); err == nil || strings.ContainsAny(word, `/\`) || slices.Contains(append(paramFiles, ".cue"), strings.ToLower(filepath.Ext(word))) {
 		return Entry{File: word}, nil

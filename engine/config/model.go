@@ -115,7 +115,7 @@ func (l *Loader) model(file string, doc *document, own []candidate, known *Known
 				return nil, d
 			}
 		}
-		return nil, d.WithHint("kvbench models lists the architectures and the names that they match")
+		return nil, hinted(d, checkpointHint(file)).WithHint("kvbench models lists the architectures and the names that they match")
 	}
 	name, ok := value(nameLeaf.expr)
 	if !ok || name.Kind != formula.Str {
@@ -129,6 +129,9 @@ func (l *Loader) model(file string, doc *document, own []candidate, known *Known
 	arch := found.arch
 	m := &Model{File: file, Name: name.Str, Arch: arch, Params: map[string]Value{}}
 	var errs diag.List
+	if l := doc.leaf(defaultsField); l != nil && !isNothing(l.expr) {
+		errs = append(errs, l.origin.Errorf("%s: %s is not allowed: want a mapping like a configuration", defaultsField, show(l.expr)))
+	}
 	doc, defaults := split(doc)
 	m.Defaults, err = l.modelDefaults(defaults)
 	errs.Add(err)
@@ -243,11 +246,7 @@ func split(doc *document) (params, defaults *document) {
 			l.path = path
 			l.origin.Kind = FromModel
 			defaults.leaves = append(defaults.leaves, l)
-		case l.path == defaultsField: // nothing, or no mapping
-			if !isNothing(l.expr) {
-				params.leaves = append(params.leaves, l)
-			}
-		case l.path != archField:
+		case l.path != archField && l.path != defaultsField:
 			params.leaves = append(params.leaves, l)
 		}
 	}
@@ -305,7 +304,11 @@ func nearArch(model string, all []candidate) string {
 func names(all []candidate) string {
 	list := make([]string, len(all))
 	for i, c := range all {
-		list[i] = c.arch.Name + " (" + c.arch.Match + ", " + c.arch.File + ")"
+		said := []string{c.arch.File}
+		if c.arch.Match != "" {
+			said = []string{c.arch.Match, c.arch.File}
+		}
+		list[i] = c.arch.Name + " (" + strings.Join(said, ", ") + ")"
 	}
 	slices.Sort(list)
 	return strings.Join(list, "; ")
@@ -432,7 +435,7 @@ func (l *Loader) architecturesIn(file string, v cue.Value) ([]candidate, error) 
 		name, own := iter.Selector().Unquoted(), iter.Value()
 		value := contract.Unify(own)
 		if err := value.Validate(cue.Concrete(true), cue.Definitions(false)); err != nil {
-			errs.Add(wordArchitecture(err, file, name, own, contract))
+			errs.Add(l.wordArchitecture(err, file, name, own, contract))
 			continue
 		}
 		arch, err := architecture(name, file, value, own)
@@ -450,12 +453,13 @@ const (
 	fieldMatch    = "match"
 	fieldLet      = "let"
 	fieldCache    = "cache"
+	fieldKind     = "kind" // of a group
 	fieldRequires = "requires"
 	fieldChecks   = "checks"
 )
 
 // wordArchitecture says what CUE finds wrong with an architecture.
-func wordArchitecture(err error, file, name string, own, contract cue.Value) error {
+func (l *Loader) wordArchitecture(err error, file, name string, own, contract cue.Value) error {
 	var errs diag.List
 	var meant []string // what unknown fields were most likely meant to be
 	for _, e := range cueerrors.Errors(err) {
@@ -483,7 +487,9 @@ func wordArchitecture(err error, file, name string, own, contract cue.Value) err
 		case strings.Contains(format, "field is required"):
 			d = diag.Errorf(placeOf(own, path[:len(path)-1], file), "%s of %s is missing", at, name)
 			text, _ := describe(contract.LookupPath(optionalPath(path)))
-			if path[0] != fieldMatch && path[0] != fieldChecks && strings.HasPrefix(text, "a text") {
+			if kinds := schema.Keys(l.schema.Cache.Kinds); path[0] == fieldCache && path[len(path)-1] == fieldKind && len(kinds) > 0 {
+				text = "one of " + strings.Join(kinds, ", ")
+			} else if path[0] != fieldMatch && path[0] != fieldChecks && strings.HasPrefix(text, "a text") {
 				text = "a formula, in quotes"
 			}
 			if needed := fieldNames(contract, path); len(needed) > 0 {
@@ -655,7 +661,7 @@ func layersOf(v cue.Value) (*schema.Layers, error) {
 		for fields.Next() {
 			f := formulaOf(fields.Value())
 			switch name := fields.Selector().Unquoted(); name {
-			case "kind":
+			case fieldKind:
 				g.Kind, g.Pos = f.Text, f.Pos
 			case "where":
 				g.Where = f

@@ -83,7 +83,9 @@ func TestModelFiles(t *testing.T) {
 		{"model_name: a\narchitecture: attention\ndefaults: {strategy: {tp: 1}}\n" + params,
 			`m.yaml:3:23: unknown key "strategy.tp"`},
 		{"model_name: a\narchitecture: attention\ndefaults: bf16\n" + params,
-			`m.yaml:3:1: unknown key "defaults": this is no parameter of attention`},
+			`m.yaml:3:11: defaults: "bf16" is not allowed: want a mapping like a configuration`},
+		{"model_name: a\narchitecture: attention\ndefaults: [{strategy: 1}]\n" + params,
+			"m.yaml:3:11: defaults: a list is not allowed: want a mapping like a configuration"},
 		{"model_name: a\narchitecture: attention\nlayer_kinds: [full, slidng]\n" + params,
 			`m.yaml:3:21: layer_kinds.1: "slidng" is not allowed: want one of full, sliding, chunked, none` + "\n" + `did you mean "sliding"?`},
 		{"model_name: a\narchitecture: attention\n\"\": 1\n" + params, `m.yaml:3:1: unknown key ""`},
@@ -92,6 +94,41 @@ func TestModelFiles(t *testing.T) {
 		_, err := l.Model(write(t, "m.yaml", test.text), nil)
 		wantError(t, test.text, err, test.want)
 	}
+}
+
+// TestNoModel reads files that are no models and folders that hold none.
+func TestNoModel(t *testing.T) {
+	_, l := loader(t)
+	const missing, models = "model_name is missing: it selects the architecture\n", "kvbench models lists the architectures and the names that they match"
+	_, err := l.Model(write(t, "m.json", `{"hidden_size": 3}`), nil)
+	wantError(t, "a JSON file", err, "m.json: "+missing+"a Hugging Face configuration has model_type\n"+models)
+	_, err = l.Model(write(t, "m.json", `{}`), nil)
+	wantError(t, "an empty JSON file", err, "m.json: "+missing+"a Hugging Face configuration has model_type\n"+models)
+	_, err = l.Model(write(t, "m.yaml", "hidden_size: 3\n"), nil)
+	wantError(t, "a YAML file", err, "m.yaml: "+missing+models)
+
+	t.Chdir(t.TempDir())
+	for _, dir := range []string{"bare", "qwen3_8b"} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = l.Model("bare", nil)
+	wantError(t, "a folder", err, "bare: is a folder without a config.json")
+	_, err = l.Model("bare/", nil)
+	wantError(t, "a folder", err, "bare: is a folder without a config.json")
+	if m, err := l.Model("qwen3_8b", nil); err != nil || m.Name != "QWEN3_8B" {
+		t.Errorf("a known model with a folder of its name: %v", err)
+	}
+
+	dir := filepath.Dir(write(t, "zeb.cue", `zebra: {
+	#params: {num_layers: int64 & >0}
+	kv_bytes_per_token: "num_layers"
+	access_patterns: {layer: "num_layers", block: "num_layers"}
+}
+`))
+	_, err = l.Model(write(t, "m.yaml", "model_name: zebr\nnum_layers: 1\n"), []string{dir})
+	wantError(t, "a model near an architecture without match", err, "m.yaml:1:13: model_name: no architecture is known for \"zebr\"\nthe nearest is zebra ("+dir+"/zeb.cue)")
 }
 
 // wantError holds the first of some errors to the beginning of its text, its

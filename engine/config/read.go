@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -33,15 +34,13 @@ const maxFile = 1 << 20
 // read gives the text of a file.
 func read(name string) ([]byte, error) {
 	at := diag.Pos{File: name}
-	f, err := os.Open(name)
+	f, err := open(name)
 	if err != nil {
-		return nil, diag.Errorf(at, "%s", reason(err))
+		return nil, err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return nil, diag.Errorf(at, "is a directory")
-	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors put it there
 	switch {
 	case err != nil:
 		return nil, diag.Errorf(at, "%s", reason(err))
@@ -55,6 +54,25 @@ func read(name string) ([]byte, error) {
 		return nil, diag.Errorf(diag.Pos{File: name, Line: line}, "is not a text file: it holds the byte 0x%02x", data[i])
 	}
 	return data, nil
+}
+
+// open opens a regular file. Others may have no end, or wait for ever for
+// somebody who writes them.
+func open(name string) (*os.File, error) {
+	at := diag.Pos{File: name}
+	switch info, err := os.Stat(name); {
+	case err != nil:
+		return nil, diag.Errorf(at, "%s", reason(err))
+	case info.IsDir():
+		return nil, diag.Errorf(at, "is a directory")
+	case !info.Mode().IsRegular():
+		return nil, diag.Errorf(at, "is no regular file")
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, diag.Errorf(at, "%s", reason(err))
+	}
+	return f, nil
 }
 
 // reason is what the system says, without the path and the call.
@@ -148,7 +166,46 @@ func parseStruct(name string, data []byte) (*ast.StructLit, error) {
 		return nil, diag.Errorf(diag.Pos{File: name}, "holds %s where name: value pairs are wanted", describeExpr(expr)).
 			WithHint("several documents in one file count as a list")
 	}
+	if isJSON(name) {
+		return s, twice(name, s)
+	}
 	return s, nil
+}
+
+// twice reports names that a mapping has more than once, which JSON's grammar
+// allows.
+func twice(file string, root *ast.StructLit) error {
+	var errs diag.List
+	ast.Walk(root, func(n ast.Node) bool {
+		s, ok := n.(*ast.StructLit)
+		if !ok {
+			return true
+		}
+		seen := map[string]diag.Pos{}
+		for _, elt := range s.Elts {
+			field, ok := elt.(*ast.Field)
+			if !ok {
+				continue
+			}
+			name, _, err := ast.LabelName(field.Label)
+			if err != nil {
+				continue
+			}
+			pos := fromPos(field.Label.Pos())
+			pos.File = file
+			if first, ok := seen[name]; ok {
+				errs = append(errs, givenTwice(pos, name, first))
+				continue
+			}
+			seen[name] = pos
+		}
+		return true
+	}, nil)
+	return errs.Err()
+}
+
+func givenTwice(pos diag.Pos, name string, first diag.Pos) *diag.Diag {
+	return diag.Errorf(pos, "%s is given twice, first on line %d", name, first.Line)
 }
 
 func isJSON(name string) bool { return strings.EqualFold(filepath.Ext(name), ".json") }
@@ -270,7 +327,7 @@ func (d *document) flatten(prefix string, s *ast.StructLit) error {
 		}
 		if first, ok := seen[name]; ok {
 			pos.File = d.file
-			errs = append(errs, diag.Errorf(pos, "%s is given twice, first on line %d", name, first.Line))
+			errs = append(errs, givenTwice(pos, name, first))
 			continue
 		}
 		seen[name] = pos
@@ -525,6 +582,21 @@ func number(text string, negative bool) (formula.Rat, bool) {
 	}
 	v, err := formula.Frac(n, r.Denom().Int64())
 	return v, err == nil
+}
+
+// unfit says why a literal is no number to count with; "" of what is no number.
+func unfit(expr ast.Expr) string {
+	if u, ok := expr.(*ast.UnaryExpr); ok {
+		expr = u.X
+	}
+	lit, ok := expr.(*ast.BasicLit)
+	if !ok || lit.Kind != token.INT && lit.Kind != token.FLOAT {
+		return ""
+	}
+	if f, _ := strconv.ParseFloat(strings.TrimPrefix(lit.Value, largePrefix), 64); f >= 1<<63 {
+		return "is too large"
+	}
+	return "has too many digits"
 }
 
 // largePrefix stands before whole numbers that the YAML decoder finds large.

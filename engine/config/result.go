@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"io"
-	"os"
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
@@ -20,9 +19,9 @@ const maxResult = 4 << 20
 // Results checks a file of results, a JSON object a line, against the schema.
 func (l *Loader) Results(name string) error {
 	at := diag.Pos{File: name}
-	f, err := os.Open(name)
+	f, err := open(name)
 	if err != nil {
-		return diag.Errorf(at, "%s", reason(err))
+		return err
 	}
 	defer f.Close()
 	defs, err := l.defs()

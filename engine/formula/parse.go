@@ -71,6 +71,29 @@ func Names(text string) []string {
 	return names
 }
 
+// Indexed gives the names of lists and texts of which a formula takes the
+// element that another name is the number of: x of x[name].
+func Indexed(text, name string) []string {
+	p, errs := (&unit{src: Source{Text: text}}).parse()
+	if len(errs) > 0 {
+		return nil
+	}
+	var names []string
+	var walk func(n ast.Node)
+	walk = func(n ast.Node) {
+		if m, ok := n.(*ast.MemberNode); ok {
+			of, isName := m.Node.(*ast.IdentifierNode)
+			by, byName := m.Property.(*ast.IdentifierNode)
+			if isName && byName && by.Value == name && !slices.Contains(names, of.Value) {
+				names = append(names, of.Value)
+			}
+		}
+		children(n, walk)
+	}
+	walk(p.root)
+	return names
+}
+
 // Check finds what is wrong with a formula whatever the kinds of its names:
 // bad syntax, and functions that do not exist.
 func Check(name string, src Source) error {

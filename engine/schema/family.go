@@ -19,9 +19,11 @@ type Family struct {
 	ModelTypes   []string           `json:"model_types"`
 	Architecture string             `json:"architecture"`
 	Absent       map[string]Formula `json:"absent,omitempty"`
-	Params       map[string][]Rule  `json:"params"`
-	Harmless     map[string]Formula `json:"harmless,omitempty"`
-	Requires     []Requirement      `json:"requires,omitempty"`
+	// Empty names lists that may be empty though each layer has an entry.
+	Empty    []string           `json:"empty,omitempty"`
+	Params   map[string][]Rule  `json:"params"`
+	Harmless map[string]Formula `json:"harmless,omitempty"`
+	Requires []Requirement      `json:"requires,omitempty"`
 }
 
 // Rule is a value that counts where a condition holds.
@@ -50,6 +52,8 @@ func (c *Checkpoints) RelevantFields() (relevant, harmless *regexp.Regexp) {
 type Checkpoints struct {
 	// Texts name the mappings that fields of the language model may be in.
 	Texts []string `json:"texts"`
+	// Mappings name further fields that hold mappings if anything.
+	Mappings []string `json:"mappings"`
 	// Siblings are files beside a configuration, by the prefix of their fields.
 	Siblings map[string]string `json:"siblings"`
 	// Unknown says how model types are read that no family has.
