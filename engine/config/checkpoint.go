@@ -942,8 +942,8 @@ func literalOf(v formula.Value) ast.Expr {
 var commit = regexp.MustCompile(`^[0-9a-f]{40}$`)
 
 // checkpointName gives the name of a model by the place of its configuration:
-// Qwen3-8B for Qwen3-8B/config.json, Qwen--Qwen3-8B.json, and
-// models--Qwen--Qwen3-8B/snapshots/COMMIT/config.json.
+// model for model/config.json, org--model.json, and
+// models--org--model/snapshots/COMMIT/config.json.
 func checkpointName(file string, root *ast.StructLit) string {
 	name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 	for _, end := range []string{"_config", "-config", ".config"} {

@@ -26,8 +26,12 @@ type reader struct {
 func readJSON(text string, dst any) (err error) {
 	r := &reader{text: text, types: map[reflect.Type]map[string]int{}}
 	defer func() {
-		if e, ok := recover().(readError); ok {
+		switch e := recover().(type) {
+		case nil:
+		case readError:
 			err = fmt.Errorf("at byte %d: %w", r.at, e.error)
+		default:
+			panic(e)
 		}
 	}()
 	r.value(reflect.ValueOf(dst).Elem())
