@@ -56,8 +56,16 @@ func read(name string) ([]byte, error) {
 	return data, nil
 }
 
-// open opens a regular file. Others may have no end, or wait for ever for
-// somebody who writes them.
+// regular refuses what is no file with an end of its own, such as a pipe that
+// nobody writes to.
+func regular(name string) error {
+	if info, err := os.Stat(name); err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+		return diag.Errorf(diag.Pos{File: name}, "is no regular file")
+	}
+	return nil
+}
+
+// open opens a file that is no folder.
 func open(name string) (*os.File, error) {
 	at := diag.Pos{File: name}
 	switch info, err := os.Stat(name); {
@@ -65,8 +73,6 @@ func open(name string) (*os.File, error) {
 		return nil, diag.Errorf(at, "%s", reason(err))
 	case info.IsDir():
 		return nil, diag.Errorf(at, "is a directory")
-	case !info.Mode().IsRegular():
-		return nil, diag.Errorf(at, "is no regular file")
 	}
 	f, err := os.Open(name)
 	if err != nil {
