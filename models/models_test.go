@@ -20,14 +20,14 @@ func TestChecks(t *testing.T) {
 	}
 	for _, arch := range s.Architectures {
 		t.Run(arch.Name, func(t *testing.T) {
-			if len(arch.Checks) < 3 {
-				t.Errorf("%s has %d checks: want at least 3", arch.File, len(arch.Checks))
+			if len(arch.Checks.Get()) < 3 {
+				t.Errorf("%s has %d checks: want at least 3", arch.File, len(arch.Checks.Get()))
 			}
 			p, err := plan.All(s, s.Nixlbench.Default, arch)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, check := range arch.Checks {
+			for _, check := range arch.Checks.Get() {
 				got, err := p.Check(check)
 				if err != nil {
 					t.Errorf("%s: %v", check.Source, err)

@@ -276,7 +276,7 @@ type checkpoint struct {
 
 // checkpointModel reads a Hugging Face configuration as a model.
 func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known) (*Model, error) {
-	c := &checkpoint{flatFields: newFields(file), data: &l.schema.Checkpoints, ready: map[string]bool{}, open: map[string]bool{}}
+	c := &checkpoint{flatFields: newFields(file), data: l.schema.Checkpoints.Get(), ready: map[string]bool{}, open: map[string]bool{}}
 	if err := c.checkMappings(root); err != nil {
 		return nil, err
 	}

@@ -257,7 +257,7 @@ func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 	var errs diag.List
 	errs.Add(params.check(def, f.own[at].allowed(def)))
 	params.meant = append(params.meant, NameParam) // it changes no result
-	errs.Add(params.missing(def, arch.Checks[i].At["params:"], f.own[at].allowed(def)))
+	errs.Add(params.missing(def, arch.Checks.Get()[i].At["params:"], f.own[at].allowed(def)))
 	// Fields have their names in formulas here.
 	cfg := &document{file: f.Name}
 	if values := check.LookupPath(cue.ParsePath("config")); values.Exists() {
@@ -281,7 +281,7 @@ func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 	errs.Add(cfg.check(defs.LookupPath(cue.ParsePath("#Config")), l.allowed))
 	for _, d := range errs {
 		if d.Pos.Line == 0 {
-			d.Pos = arch.Checks[i].At[""]
+			d.Pos = arch.Checks.Get()[i].At[""]
 		}
 	}
 	return errs.Err()

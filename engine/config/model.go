@@ -487,7 +487,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		case strings.Contains(format, "field is required"):
 			d = diag.Errorf(placeOf(own, path[:len(path)-1], file), "%s of %s is missing", at, name)
 			text, _ := describe(contract.LookupPath(optionalPath(path)))
-			if kinds := schema.Keys(l.schema.Cache.Kinds); path[0] == fieldCache && path[len(path)-1] == fieldKind && len(kinds) > 0 {
+			if kinds := schema.Keys(l.schema.Cache.Get().Kinds); path[0] == fieldCache && path[len(path)-1] == fieldKind && len(kinds) > 0 {
 				text = "one of " + strings.Join(kinds, ", ")
 			} else if path[0] != fieldMatch && path[0] != fieldChecks && strings.HasPrefix(text, "a text") {
 				text = "a formula, in quotes"
@@ -590,11 +590,13 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 			WithHint("letters, digits and _ stand for themselves, [0-9]+ for a number, [.] for a dot")
 	}
 	if checks := v.LookupPath(cue.ParsePath(fieldChecks)); checks.Exists() {
-		if err := checks.Decode(&arch.Checks); err != nil {
+		var list []schema.Check
+		if err := checks.Decode(&list); err != nil {
 			return nil, fromCUE(err, at)
 		}
-		for i := range arch.Checks {
-			arch.Checks[i].At = places(own.LookupPath(cue.MakePath(cue.Str(fieldChecks), cue.Index(i))), file)
+		arch.Checks.Set(list)
+		for i := range list {
+			list[i].At = places(own.LookupPath(cue.MakePath(cue.Str(fieldChecks), cue.Index(i))), file)
 		}
 	}
 	if arch.Layers, err = layersOf(v.LookupPath(cue.ParsePath(fieldCache))); err != nil {

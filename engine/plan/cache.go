@@ -92,7 +92,7 @@ func (c *cell) in(lo, hi int) int64 {
 // the rank accounting. Of folds, only those in wanted, or that these need, are
 // kept.
 func (p *Planner) declareCache(scope *formula.Scope) error {
-	c, l := &p.schema.Cache, p.arch.Layers
+	c, l := p.schema.Cache.Get(), p.arch.Layers
 	p.cache = &cache{Layers: l}
 	var errs diag.List
 	kinds := map[string]*schema.Kind{} // in use
@@ -158,13 +158,13 @@ func (p *Planner) declareCache(scope *formula.Scope) error {
 func (p *Planner) declareFields(scope *formula.Scope) {
 	fields := map[string]map[string]schema.Formula{}
 	types := map[string]formula.Kind{}
-	for _, kind := range p.schema.Cache.Kinds {
+	for _, kind := range p.schema.Cache.Get().Kinds {
 		for name, f := range kind.Fields {
 			fields[name], types[name] = map[string]schema.Formula{}, paramKinds[f.Type]
 		}
 	}
 	for name, g := range p.arch.Layers.Groups {
-		for field, f := range p.schema.Cache.Kinds[g.Kind].Fields {
+		for field, f := range p.schema.Cache.Get().Kinds[g.Kind].Fields {
 			if own, ok := g.Fields[field]; ok {
 				fields[field][name] = own
 			} else {
@@ -231,7 +231,7 @@ func (p *Planner) linkCache(wanted []string) {
 	}
 	p.cache.byLayer = map[string]bool{}
 	for name, g := range p.arch.Layers.Groups {
-		for field := range p.schema.Cache.Kinds[g.Kind].Fields {
+		for field := range p.schema.Cache.Get().Kinds[g.Kind].Fields {
 			src := p.arch.Layers.Groups[name].Fields[field]
 			p.cache.byLayer[name] = p.cache.byLayer[name] || p.readsLayer(src.Text)
 		}
@@ -249,7 +249,7 @@ func (p *Planner) linkCache(wanted []string) {
 	for _, name := range append(wanted, pageBytes, ioCount) {
 		add(name)
 	}
-	folds := p.schema.Cache.Folds
+	folds := p.schema.Cache.Get().Folds
 	for i := len(folds) - 1; i >= 0; i-- {
 		if need[folds[i].Name] && !p.computed[folds[i].Name] {
 			add(foldPrefix + folds[i].Name)
@@ -357,7 +357,7 @@ func (p *Planner) enter(c *cell) {
 	p.set(layerVar, config.GoValue(int64(c.layers[0])))
 	p.set(groupVar, config.GoValue(c.group))
 	p.set(kindVar, config.GoValue(c.kind))
-	p.set(perVar, config.GoValue(p.schema.Cache.Kinds[c.kind].Per))
+	p.set(perVar, config.GoValue(p.schema.Cache.Get().Kinds[c.kind].Per))
 }
 
 // whole gives a value that must be a whole number and not negative.
@@ -436,7 +436,7 @@ func (p *Planner) checkFields(req *Request, cells []cell) error {
 		}
 		seen[c.group] = true
 		p.enter(c)
-		kind, group := p.schema.Cache.Kinds[c.kind], p.arch.Layers.Groups[c.group]
+		kind, group := p.schema.Cache.Get().Kinds[c.kind], p.arch.Layers.Groups[c.group]
 		for _, name := range schema.Keys(kind.Fields) {
 			if paramKinds[kind.Fields[name].Type] != formula.Num {
 				continue
@@ -468,7 +468,7 @@ type rate struct {
 
 // rates evaluates the cells.
 func (p *Planner) rates(req *Request, cells []cell, warnings *diag.List) ([]rate, error) {
-	covers := p.schema.Cache.Covers[req.Config.Values[patternField].Str]
+	covers := p.schema.Cache.Get().Covers[req.Config.Values[patternField].Str]
 	p.set(ioUnits, config.GoValue(int64(1)))
 	seen := map[string]bool{}
 	var list []rate
@@ -492,7 +492,7 @@ func (p *Planner) rates(req *Request, cells []cell, warnings *diag.List) ([]rate
 			}
 		}
 		if covers == schema.CoversPart && r.page > 0 {
-			for _, part := range schema.Keys(p.schema.Cache.Kinds[c.kind].Parts) {
+			for _, part := range schema.Keys(p.schema.Cache.Get().Kinds[c.kind].Parts) {
 				n, err := p.part(c, part)
 				if err != nil {
 					return nil, err
@@ -565,7 +565,7 @@ func (p *Planner) stages(req *Request, rates []rate) ([]stage, error) {
 			continue
 		}
 		st := stage{number: s, lo: ends[s], hi: ends[s+1]}
-		if err := st.fill(p.schema.Cache.Covers[req.Config.Values[patternField].Str], p.schema.Cache.Kinds, rates); err != nil {
+		if err := st.fill(p.schema.Cache.Get().Covers[req.Config.Values[patternField].Str], p.schema.Cache.Get().Kinds, rates); err != nil {
 			return nil, diag.Errorf(req.label(), "the bytes of stage %d do not fit in 64 bits", s)
 		}
 		if choice.Str == stageLargest && len(all) > 0 {

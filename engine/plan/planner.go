@@ -183,7 +183,7 @@ func (p *Planner) replaced(name string) bool {
 }
 
 func (p *Planner) isFold(name string) bool {
-	return slices.ContainsFunc(p.schema.Cache.Folds, func(f schema.Fold) bool { return f.Name == name })
+	return slices.ContainsFunc(p.schema.Cache.Get().Folds, func(f schema.Fold) bool { return f.Name == name })
 }
 
 // declareQuantities declares those that the accounting has, and gives their
@@ -334,7 +334,7 @@ func (p *Planner) checkTables(req *Request) error {
 		f := &p.schema.Fields[i]
 		keys := schema.Keys(p.arch.Tables[f.Table])
 		if p.rank && f.Table == patternsTable {
-			keys = schema.Keys(p.schema.Cache.Covers)
+			keys = schema.Keys(p.schema.Cache.Get().Covers)
 		}
 		v := req.Config.Values[f.Var]
 		if len(keys) == 0 || v.Kind != formula.Str || slices.Contains(keys, v.Str) {
@@ -345,7 +345,7 @@ func (p *Planner) checkTables(req *Request) error {
 			field = ""
 		}
 		d := v.Origin.Errorf("%s%q is not allowed: want one of %s", field, v.Str, strings.Join(keys, ", "))
-		if _, ok := p.schema.Cache.Covers[v.Str]; ok && f.Table == patternsTable {
+		if _, ok := p.schema.Cache.Get().Covers[v.Str]; ok && f.Table == patternsTable {
 			d.WithHint("--%s %s has it", accountingVar, accountingRank)
 		} else if hint := diag.DidYouMean(v.Str, keys); hint != "" {
 			d.WithHint("%s", hint)

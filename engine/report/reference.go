@@ -93,7 +93,7 @@ func configPage(p *page, s *schema.Schema) {
 
 // cachePage says what the rank accounting knows.
 func cachePage(p *page, s *schema.Schema) {
-	c := &s.Cache
+	c := s.Cache.Get()
 	p.text("# Caches layer by layer\n\n" +
 		"What the rank accounting (`--accounting rank`) knows: see [the guide](../accounting.md). A group of an architecture's\n" +
 		"`cache` section names a kind and gives its fields, each a formula that may read `layer`, the number of the layer.\n\n## Kinds of layers")

@@ -43,27 +43,26 @@ func (l *Later[T]) keep(text string) { l.text = text }
 // keeper is a value that keeps its text.
 type keeper interface{ keep(text string) }
 
-// skip passes over a value and gives its text.
+// skip passes over an object or a list and gives its text.
 func (r *reader) skip() string {
-	r.space()
+	if c := r.next(); c != '{' && c != '[' {
+		r.fail("want an object or a list")
+	}
 	start, depth := r.at, 0
-	for {
-		switch c := r.next(); c {
-		case 0:
-			r.fail("a value does not end")
+	for r.at < len(r.text) {
+		switch r.text[r.at] {
 		case '"':
 			r.string()
+			continue
 		case '{', '[':
 			depth++
-			r.at++
 		case '}', ']':
 			depth--
-			r.at++
-		default:
-			r.at++
 		}
-		if depth == 0 {
+		if r.at++; depth == 0 {
 			return r.text[start:r.at]
 		}
 	}
+	r.fail("a value does not end")
+	return ""
 }

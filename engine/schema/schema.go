@@ -46,17 +46,17 @@ func (f *Formula) UnmarshalText(data []byte) error {
 
 // Schema is everything that kvbench is told by its data.
 type Schema struct {
-	Fields        []Field            `json:"fields"`
-	Dtypes        map[string]Formula `json:"dtypes"`
-	Let           map[string]Formula `json:"let"`
-	Quantities    []Quantity         `json:"quantities"`
-	Units         map[string]Unit    `json:"units"`
-	Views         map[string]View    `json:"views"`
-	Cache         Cache              `json:"cache"`
-	Nixlbench     Nixlbench          `json:"nixlbench"`
-	Architectures []*Architecture    `json:"architectures"`
-	Checkpoints   Checkpoints        `json:"checkpoints"`
-	Families      Later[[]*Family]   `json:"families"`
+	Fields        []Field             `json:"fields"`
+	Dtypes        map[string]Formula  `json:"dtypes"`
+	Let           map[string]Formula  `json:"let"`
+	Quantities    []Quantity          `json:"quantities"`
+	Units         map[string]Unit     `json:"units"`
+	Views         map[string]View     `json:"views"`
+	Cache         Later[*Cache]       `json:"cache"`
+	Nixlbench     Nixlbench           `json:"nixlbench"`
+	Architectures []*Architecture     `json:"architectures"`
+	Checkpoints   Later[*Checkpoints] `json:"checkpoints"`
+	Families      Later[[]*Family]    `json:"families"`
 }
 
 // Field is one field of a model configuration.
@@ -147,9 +147,9 @@ type Architecture struct {
 	Formulas map[string]Formula            `json:"formulas"`
 	Tables   map[string]map[string]Formula `json:"tables"`
 	// Layers is the cache layer by layer, or nil.
-	Layers   *Layers       `json:"layers,omitempty"`
-	Requires []Requirement `json:"requires,omitempty"`
-	Checks   []Check       `json:"checks,omitempty"`
+	Layers   *Layers        `json:"layers,omitempty"`
+	Requires []Requirement  `json:"requires,omitempty"`
+	Checks   Later[[]Check] `json:"checks"`
 }
 
 // Param is a parameter of an architecture.
@@ -201,8 +201,8 @@ func (s *Schema) EachFormula(f func(pkg string, path []string, formula *Formula)
 		f("plan", append(path, "detail"), &s.Quantities[i].Detail)
 		f("plan", append(path, "rank_detail"), &s.Quantities[i].RankDetail)
 	}
-	s.Cache.eachFormula(in("cache"))
-	s.Checkpoints.eachFormula(in(""))
+	s.Cache.Get().eachFormula(in("cache"))
+	s.Checkpoints.Get().eachFormula(in(""))
 	s.Nixlbench.eachFormula(in("nixlbench"))
 }
 

@@ -138,11 +138,11 @@ func architecture(s *schema.Schema, l *config.Loader, f *config.File, arch *sche
 		return err
 	}
 	var errs diag.List
-	if len(arch.Checks) == 0 {
+	if len(arch.Checks.Get()) == 0 {
 		errs = append(errs, diag.Warnf(diag.Pos{File: arch.File}, "%s has no checks: nothing holds its formulas to known results", arch.Name).
 			WithHint("give it checks: [{params: {…}, config: {…}, expect: {kv_bytes_per_token: …}, source: \"…\"}]"))
 	}
-	for i, c := range arch.Checks {
+	for i, c := range arch.Checks.Get() {
 		errs.Add(known(s, planners, arch, c, l.CheckValues(f, arch, i)))
 	}
 	return errs.Err()

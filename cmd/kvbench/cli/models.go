@@ -134,8 +134,8 @@ func (a *app) listModels(c *command, loader *config.Loader, format string) error
 			from = "bundled"
 		}
 		doubts := unverified(arch)
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", arch.Name, arch.Match, len(arch.Checks), orDash(strings.Join(doubts, ", ")), from)
-		list = append(list, map[string]any{"architecture": arch.Name, "match": arch.Match, "checks": len(arch.Checks), "unverified": append([]string{}, doubts...), "from": from})
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", arch.Name, arch.Match, len(arch.Checks.Get()), orDash(strings.Join(doubts, ", ")), from)
+		list = append(list, map[string]any{"architecture": arch.Name, "match": arch.Match, "checks": len(arch.Checks.Get()), "unverified": append([]string{}, doubts...), "from": from})
 	}
 	w.Flush()
 	if format == "json" {
@@ -160,7 +160,7 @@ func orDash(s string) string {
 // unverified lists the quantities of checks that rest on one source alone.
 func unverified(arch *schema.Architecture) []string {
 	var list []string
-	for _, c := range arch.Checks {
+	for _, c := range arch.Checks.Get() {
 		for name := range strings.SplitSeq(c.Unverified, ", ") {
 			if name != "" && !slices.Contains(list, name) {
 				list = append(list, name)
