@@ -18,7 +18,8 @@ func TestChecks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, arch := range s.Architectures {
+	for _, listed := range s.Architectures {
+		arch := listed.Arch.Get()
 		t.Run(arch.Name, func(t *testing.T) {
 			if len(arch.Checks.Get()) < 3 {
 				t.Errorf("%s has %d checks: want at least 3", arch.File, len(arch.Checks.Get()))

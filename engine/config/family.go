@@ -190,8 +190,8 @@ func source(f schema.Formula) formula.Source {
 // arch gives the architecture of a name, or nil.
 func (k *Known) arch(name string) *schema.Architecture {
 	for _, c := range k.list {
-		if c.arch.Name == name {
-			return c.arch
+		if c.Name == name {
+			return c.Arch.Get()
 		}
 	}
 	return nil
@@ -200,7 +200,7 @@ func (k *Known) arch(name string) *schema.Architecture {
 func (k *Known) archNames() []string {
 	names := make([]string, len(k.list))
 	for i, c := range k.list {
-		names[i] = c.arch.Name
+		names[i] = c.Name
 	}
 	return names
 }

@@ -120,7 +120,7 @@ func (l *Loader) openCUE(f *File) error {
 			return err
 		}
 		for _, c := range f.own {
-			f.Archs = append(f.Archs, c.arch)
+			f.Archs = append(f.Archs, c.Arch.Get())
 		}
 		if model {
 			f.doc, err = documentOf(f.Name, f.value.LookupPath(cue.ParsePath(modelField)))
@@ -183,7 +183,7 @@ func (l *Loader) Known(dirs []string, files []*File) (*Known, error) {
 	var errs diag.List
 	errs.Add(err)
 	for _, c := range others.list {
-		if !slices.ContainsFunc(k.list, func(o candidate) bool { return o.arch.Name == c.arch.Name }) {
+		if !slices.ContainsFunc(k.list, func(o candidate) bool { return o.Name == c.Name }) {
 			k.list = append(k.list, c)
 		}
 	}
@@ -241,7 +241,7 @@ func (l *Loader) check(f *File, known *Known) error {
 // CheckValues checks the parameters and the configuration of an architecture's
 // known result, as those of files are checked.
 func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
-	at := slices.IndexFunc(f.own, func(c candidate) bool { return c.arch == arch })
+	at := slices.IndexFunc(f.own, func(c candidate) bool { return c.Arch.Get() == arch })
 	def, err := f.own[at].params()
 	if err != nil {
 		return err

@@ -53,11 +53,11 @@ func (l *Loader) Entries(dirs []string) ([]Entry, error) {
 }
 
 // Architectures lists those of the folders and the bundled ones.
-func (l *Loader) Architectures(dirs []string) ([]*schema.Architecture, error) {
+func (l *Loader) Architectures(dirs []string) ([]*schema.Listed, error) {
 	known, err := l.known(dirs)
-	list := make([]*schema.Architecture, len(known.list))
+	list := make([]*schema.Listed, len(known.list))
 	for i, c := range known.list {
-		list[i] = c.arch
+		list[i] = c.Listed
 	}
 	return list, err
 }

@@ -50,7 +50,7 @@ const (
 // candidate is an architecture that a name may select. params gives the CUE
 // definition of its parameters.
 type candidate struct {
-	arch   *schema.Architecture
+	*schema.Listed
 	params func() (cue.Value, error)
 }
 
@@ -126,7 +126,7 @@ func (l *Loader) model(file string, doc *document, own []candidate, known *Known
 	if err != nil {
 		return nil, err
 	}
-	arch := found.arch
+	arch := found.Arch.Get()
 	m := &Model{File: file, Name: name.Str, Arch: arch, Params: map[string]Value{}}
 	var errs diag.List
 	if l := doc.leaf(defaultsField); l != nil && !isNothing(l.expr) {
@@ -155,14 +155,15 @@ func paramNames(arch *schema.Architecture) []string {
 
 // check checks the parameters of a model.
 func (c candidate) check(doc *document) error {
+	arch := c.Arch.Get()
 	takes := func(path string) string {
-		if p := c.arch.Param(path); p != nil {
+		if p := arch.Param(path); p != nil {
 			return p.Plain
 		}
 		return ""
 	}
 	var required []string
-	for _, p := range c.arch.Params {
+	for _, p := range arch.Params {
 		if p.Required {
 			required = append(required, p.Name)
 		}
@@ -185,7 +186,7 @@ func (c candidate) allowed(def cue.Value) func(path string) string {
 	return func(path string) string {
 		v := def.LookupPath(optionalPath(strings.Split(path, ".")))
 		if !v.Exists() {
-			return "what " + c.arch.File + " allows"
+			return "what " + c.File + " allows"
 		}
 		text, _ := describe(v)
 		return text
@@ -203,7 +204,7 @@ func choose(doc *document, nameLeaf *leaf, name string, own, known []candidate) 
 		}
 		list := make([]string, len(all))
 		for i, c := range all {
-			if list[i] = c.arch.Name; list[i] == v.Str {
+			if list[i] = c.Name; list[i] == v.Str {
 				return c, nil
 			}
 		}
@@ -220,7 +221,7 @@ func choose(doc *document, nameLeaf *leaf, name string, own, known []candidate) 
 	switch len(found) {
 	case 0:
 		d := nameLeaf.origin.Errorf("%s: no architecture is known for %q", NameParam, name)
-		if i := slices.IndexFunc(all, func(c candidate) bool { return c.arch.Name == nearArch(name, all) }); i >= 0 {
+		if i := slices.IndexFunc(all, func(c candidate) bool { return c.Name == nearArch(name, all) }); i >= 0 {
 			d.WithHint("the nearest is %s", names(all[i:i+1]))
 		}
 		return candidate{}, d.WithHint("kvbench models lists the architectures and the names that they match")
@@ -274,7 +275,7 @@ func (l *Loader) modelDefaults(doc *document) (map[string]Value, error) {
 func matching(all []candidate, name string) []candidate {
 	var found []candidate
 	for _, c := range all {
-		if re, err := matcher(c.arch.Match); c.arch.Match != "" && err == nil && re.MatchString(name) {
+		if re, err := matcher(c.Match); c.Match != "" && err == nil && re.MatchString(name) {
 			found = append(found, c)
 		}
 	}
@@ -292,7 +293,7 @@ func matcher(pattern string) (*regexp.Regexp, error) {
 func nearArch(model string, all []candidate) string {
 	list := make([]string, len(all))
 	for i, c := range all {
-		list[i] = c.arch.Name
+		list[i] = c.Name
 	}
 	if near := diag.Nearest(model, list); near != "" {
 		return near
@@ -304,11 +305,11 @@ func nearArch(model string, all []candidate) string {
 func names(all []candidate) string {
 	list := make([]string, len(all))
 	for i, c := range all {
-		said := []string{c.arch.File}
-		if c.arch.Match != "" {
-			said = []string{c.arch.Match, c.arch.File}
+		said := []string{c.File}
+		if c.Match != "" {
+			said = []string{c.Match, c.File}
 		}
-		list[i] = c.arch.Name + " (" + strings.Join(said, ", ") + ")"
+		list[i] = c.Name + " (" + strings.Join(said, ", ") + ")"
 	}
 	slices.Sort(list)
 	return strings.Join(list, "; ")
@@ -443,7 +444,7 @@ func (l *Loader) architecturesIn(file string, v cue.Value) ([]candidate, error) 
 			errs.Add(err)
 			continue
 		}
-		all = append(all, candidate{arch, func() (cue.Value, error) { return paramsOf(value), nil }})
+		all = append(all, candidate{schema.List(arch), func() (cue.Value, error) { return paramsOf(value), nil }})
 	}
 	return all, errs.Err()
 }

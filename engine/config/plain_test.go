@@ -87,7 +87,7 @@ func TestPlain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, p := range c.arch.Params {
+		for _, p := range c.Arch.Get().Params {
 			hold(def, p.Name, p.Plain)
 		}
 	}

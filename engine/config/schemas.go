@@ -208,7 +208,7 @@ func (l *Loader) eachSchema(kind string, dirs []string, f func(name string, v cu
 	for _, c := range all.list {
 		v, err := c.params()
 		if err == nil {
-			err = f(c.arch.Name, v)
+			err = f(c.Name, v)
 		}
 		if err != nil {
 			return err

@@ -79,12 +79,12 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 			if err != nil {
 				return nil, err
 			}
-			for i := range c.arch.Params {
-				if p := &c.arch.Params[i]; isPlain(def) {
+			for i := range c.Arch.Get().Params {
+				if p := &c.Arch.Get().Params[i]; isPlain(def) {
 					p.Plain = plainOf(def.LookupPath(optionalPath([]string{p.Name})))
 				}
 			}
-			s.Architectures = append(s.Architectures, c.arch)
+			s.Architectures = append(s.Architectures, c.Listed)
 		}
 		families, err := l.familiesIn(file, v)
 		if err != nil {

@@ -41,8 +41,11 @@ func (p Pos) MarshalText() ([]byte, error) {
 }
 
 // UnmarshalText is the inverse of [Pos.MarshalText].
-func (p *Pos) UnmarshalText(text []byte) error {
-	rest := string(text)
+func (p *Pos) UnmarshalText(text []byte) error { return p.Parse(string(text)) }
+
+// Parse is UnmarshalText for a string.
+func (p *Pos) Parse(text string) error {
+	rest := text
 	for _, part := range []*int{&p.Col, &p.Line} {
 		i := strings.LastIndexByte(rest, ':')
 		if i < 0 {

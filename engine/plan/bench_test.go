@@ -76,7 +76,7 @@ func BenchmarkSweep(b *testing.B) {
 // schema, as every start does.
 func BenchmarkNew(b *testing.B) {
 	s := load(b)
-	arch := s.Architectures[0]
+	arch := s.Architectures[0].Arch.Get()
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := plan.New(s, s.Nixlbench.Default, arch, plan.Use{Rank: true}); err != nil {

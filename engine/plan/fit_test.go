@@ -121,7 +121,8 @@ func TestFit(t *testing.T) {
 	}
 	fitted, refused := 0, 0
 	for _, release := range s.Nixlbench.Releases {
-		for _, arch := range s.Architectures {
+		for _, listed := range s.Architectures {
+			arch := listed.Arch.Get()
 			if len(arch.Tables["access_patterns"]) == 0 {
 				continue // known to the rank accounting only
 			}

@@ -185,11 +185,11 @@ var cases = []struct {
 
 func planners(t *testing.T, s *schema.Schema, arch string) plan.Planners {
 	t.Helper()
-	i := slices.IndexFunc(s.Architectures, func(a *schema.Architecture) bool { return a.Name == arch })
+	i := slices.IndexFunc(s.Architectures, func(a *schema.Listed) bool { return a.Name == arch })
 	if i < 0 {
 		t.Fatalf("no architecture %s", arch)
 	}
-	all, err := plan.All(s, s.Nixlbench.Default, s.Architectures[i])
+	all, err := plan.All(s, s.Nixlbench.Default, s.Architectures[i].Arch.Get())
 	if err != nil {
 		t.Fatal(err)
 	}

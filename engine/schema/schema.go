@@ -34,11 +34,12 @@ func (f Formula) MarshalText() ([]byte, error) {
 }
 
 // UnmarshalText is the inverse of [Formula.MarshalText].
-func (f *Formula) UnmarshalText(data []byte) error {
-	text := string(data)
+func (f *Formula) UnmarshalText(data []byte) error { return f.parse(string(data)) }
+
+func (f *Formula) parse(text string) error {
 	if pos, rest, ok := strings.Cut(text, " "); ok && pos != "" && pos[0] == '@' {
 		f.Text = rest
-		return f.Pos.UnmarshalText([]byte(pos[1:]))
+		return f.Pos.Parse(pos[1:])
 	}
 	f.Text = text
 	return nil
@@ -54,7 +55,7 @@ type Schema struct {
 	Views         map[string]View     `json:"views"`
 	Cache         Later[*Cache]       `json:"cache"`
 	Nixlbench     Nixlbench           `json:"nixlbench"`
-	Architectures []*Architecture     `json:"architectures"`
+	Architectures []*Listed           `json:"architectures"`
 	Checkpoints   Later[*Checkpoints] `json:"checkpoints"`
 	Families      Later[[]*Family]    `json:"families"`
 }
@@ -136,12 +137,28 @@ type Row struct {
 	With map[string]string `json:"with,omitempty"`
 }
 
-// Architecture is what a file says of one family of models.
-type Architecture struct {
+// Listed is an architecture as it is found: by its name, or by the names of
+// models. What else its file says is read when it is asked for.
+type Listed struct {
 	Name string `json:"name"`
 	// Match is a regular expression for the whole model name, in any case.
 	Match string `json:"match"`
 	// File is where the architecture is written.
+	File string               `json:"file"`
+	Arch Later[*Architecture] `json:"architecture"`
+}
+
+// List gives an architecture as it is found.
+func List(a *Architecture) *Listed {
+	l := &Listed{Name: a.Name, Match: a.Match, File: a.File}
+	l.Arch.Set(a)
+	return l
+}
+
+// Architecture is what a file says of one family of models.
+type Architecture struct {
+	Name     string                        `json:"name"`
+	Match    string                        `json:"match"`
 	File     string                        `json:"file"`
 	Params   []Param                       `json:"params"`
 	Formulas map[string]Formula            `json:"formulas"`

@@ -1,30 +1,36 @@
 package schema
 
 import (
-	"encoding"
 	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"kvbench/engine/diag"
 )
 
 // reader reads the JSON of a snapshot into the types of this package. It is
 // there for the start of the program, of which encoding/json would take a
 // third: it goes through the text once and copies no strings. It knows what
 // snapshots have: structs with tags, maps with string keys, slices, pointers,
-// texts, and plain values.
+// formulas, places, and plain values.
 type reader struct {
-	text  string
-	at    int
-	types map[reflect.Type]map[string]int
+	text string
+	at   int
+	// items are those of slices that are being read, by their type.
+	items map[reflect.Type]reflect.Value
 }
+
+// known has the keys of structs.
+var known sync.Map // of map[string][]int by reflect.Type
 
 // readJSON fills what dst points to.
 func readJSON(text string, dst any) (err error) {
-	r := &reader{text: text, types: map[reflect.Type]map[string]int{}}
+	r := &reader{text: text, items: map[reflect.Type]reflect.Value{}}
 	defer func() {
 		switch e := recover().(type) {
 		case nil:
@@ -97,20 +103,6 @@ func (r *reader) value(v reflect.Value) {
 		v.SetZero()
 		return
 	}
-	if v.Kind() == reflect.Struct && v.CanAddr() {
-		if k, ok := v.Addr().Interface().(keeper); ok {
-			k.keep(r.skip())
-			return
-		}
-	}
-	if v.Kind() != reflect.Pointer && v.CanAddr() && r.next() == '"' {
-		if t, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
-			if err := t.UnmarshalText([]byte(r.string())); err != nil {
-				r.fail("%v", err)
-			}
-			return
-		}
-	}
 	switch v.Kind() {
 	case reflect.String:
 		v.SetString(r.string())
@@ -123,20 +115,24 @@ func (r *reader) value(v reflect.Value) {
 		}
 		v.SetInt(n)
 	case reflect.Struct:
-		r.object(v)
+		var err error
+		switch x := v.Addr().Interface().(type) {
+		case *Formula:
+			err = x.parse(r.string())
+		case *diag.Pos:
+			err = x.Parse(r.string())
+		case keeper:
+			x.keep(r.skip())
+		default:
+			r.object(v)
+		}
+		if err != nil {
+			r.fail("%v", err)
+		}
 	case reflect.Map:
 		r.mapping(v)
 	case reflect.Slice:
-		v.Set(reflect.MakeSlice(v.Type(), 0, 0))
-		r.each('[', ']', func() {
-			n := v.Len()
-			if n == v.Cap() {
-				v.Grow(1)
-			}
-			v.SetLen(n + 1)
-			v.Index(n).SetZero()
-			r.value(v.Index(n))
-		})
+		r.slice(v)
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		r.value(v.Elem())
@@ -153,51 +149,63 @@ func (r *reader) value(v reflect.Value) {
 
 // object reads a struct. Keys that it does not have are passed over.
 func (r *reader) object(v reflect.Value) {
-	fields := r.fields(v.Type())
+	fields := fieldsOf(v.Type())
 	r.each('{', '}', func() {
-		key := r.key()
-		if i, ok := fields[key]; ok {
-			f := v
-			for ; i >= embedded; i /= embedded {
-				f = f.Field(i%embedded - 1)
-			}
-			r.value(f.Field(i - 1))
+		if path, ok := fields[r.key()]; ok {
+			r.value(v.FieldByIndex(path))
 			return
 		}
 		r.any()
 	})
 }
 
-// embedded is the base in which the path to a field of an embedded struct is
-// written, innermost first digit last; the digits count from 1.
-const embedded = 1 << 10
-
-// fields gives the paths of a struct's fields by their keys.
-func (r *reader) fields(t reflect.Type) map[string]int {
-	if fields := r.types[t]; fields != nil {
-		return fields
+// fieldsOf gives the paths of a struct's fields by their keys.
+func fieldsOf(t reflect.Type) map[string][]int {
+	if fields, ok := known.Load(t); ok {
+		return fields.(map[string][]int)
 	}
-	fields := map[string]int{}
+	fields := map[string][]int{}
 	for i := range t.NumField() {
 		f := t.Field(i)
 		key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case key == "-" || !f.IsExported():
 		case f.Anonymous && key == "":
-			for name, path := range r.fields(f.Type) {
+			for name, path := range fieldsOf(f.Type) {
 				if _, ok := fields[name]; !ok {
-					fields[name] = path*embedded + i + 1
+					fields[name] = append([]int{i}, path...)
 				}
 			}
 		default:
-			if key == "" {
-				key = f.Name
-			}
-			fields[key] = i + 1
+			fields[key] = f.Index
 		}
 	}
-	r.types[t] = fields
+	known.Store(t, fields)
 	return fields
+}
+
+// slice reads a list: first into items that the lists of a type use in turn, so
+// that it gets the length that it needs.
+func (r *reader) slice(v reflect.Value) {
+	t := v.Type()
+	items, ok := r.items[t]
+	if !ok {
+		items = reflect.New(t).Elem()
+	}
+	delete(r.items, t) // a list inside of this one needs others
+	n := 0
+	r.each('[', ']', func() {
+		if n == items.Cap() {
+			items.Grow(max(1, n))
+		}
+		n++
+		items.SetLen(n)
+		items.Index(n - 1).SetZero()
+		r.value(items.Index(n - 1))
+	})
+	v.Set(reflect.MakeSlice(t, n, n))
+	reflect.Copy(v, items.Slice(0, n))
+	r.items[t] = items
 }
 
 func (r *reader) mapping(v reflect.Value) {

@@ -32,7 +32,8 @@ func TestReadJSON(t *testing.T) {
 	testLater(t, &got.Cache, &want.Cache)
 	testLater(t, &got.Checkpoints, &want.Checkpoints)
 	for i := range min(len(got.Architectures), len(want.Architectures)) {
-		testLater(t, &got.Architectures[i].Checks, &want.Architectures[i].Checks)
+		testLater(t, &got.Architectures[i].Arch, &want.Architectures[i].Arch)
+		testLater(t, &got.Architectures[i].Arch.Get().Checks, &want.Architectures[i].Arch.Get().Checks)
 	}
 	if !reflect.DeepEqual(got, want) {
 		a, _ := json.Marshal(got)

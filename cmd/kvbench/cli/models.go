@@ -133,9 +133,10 @@ func (a *app) listModels(c *command, loader *config.Loader, format string) error
 		if slices.Contains(a.schema.Architectures, arch) {
 			from = "bundled"
 		}
-		doubts := unverified(arch)
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", arch.Name, arch.Match, len(arch.Checks.Get()), orDash(strings.Join(doubts, ", ")), from)
-		list = append(list, map[string]any{"architecture": arch.Name, "match": arch.Match, "checks": len(arch.Checks.Get()), "unverified": append([]string{}, doubts...), "from": from})
+		checks := arch.Arch.Get().Checks.Get()
+		doubts := unverified(checks)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", arch.Name, arch.Match, len(checks), orDash(strings.Join(doubts, ", ")), from)
+		list = append(list, map[string]any{"architecture": arch.Name, "match": arch.Match, "checks": len(checks), "unverified": append([]string{}, doubts...), "from": from})
 	}
 	w.Flush()
 	if format == "json" {
@@ -158,9 +159,9 @@ func orDash(s string) string {
 }
 
 // unverified lists the quantities of checks that rest on one source alone.
-func unverified(arch *schema.Architecture) []string {
+func unverified(checks []schema.Check) []string {
 	var list []string
-	for _, c := range arch.Checks.Get() {
+	for _, c := range checks {
 		for name := range strings.SplitSeq(c.Unverified, ", ") {
 			if name != "" && !slices.Contains(list, name) {
 				list = append(list, name)
