@@ -17,12 +17,13 @@ var reserved = strings.Fields("and contains else endsWith false if in let matche
 
 // compiler turns declarations into a program.
 type compiler struct {
-	p      *Program
-	parsed map[Ref]*parsed // formulas whose syntax is good
-	wants  map[Ref]Kind
-	errs   map[Ref][]*diag.Diag
-	state  []uint8 // of each slot
-	path   []Ref   // slots being compiled, each needing the next
+	p    *Program
+	errs map[Ref][]*diag.Diag
+	// Of each slot:
+	parsed []*parsed // formulas whose syntax is good
+	wants  []Kind
+	state  []uint8
+	path   []Ref // slots being compiled, each needing the next
 }
 
 // The states of a slot.
@@ -32,12 +33,11 @@ const (
 	done
 )
 
-func newCompiler(names int) *compiler {
+func newCompiler(names, slots int) *compiler {
 	return &compiler{
-		p:      &Program{names: make(map[string]Ref, names), slots: make([]slot, 0, names)},
-		parsed: make(map[Ref]*parsed, names),
-		wants:  make(map[Ref]Kind, names),
-		errs:   map[Ref][]*diag.Diag{},
+		p:     &Program{names: make(map[string]Ref, names), slots: make([]slot, 0, slots)},
+		errs:  map[Ref][]*diag.Diag{},
+		wants: make([]Kind, 0, slots),
 	}
 }
 
@@ -60,30 +60,30 @@ func (c *compiler) declare(d *decl) error {
 	if d.want > StrList || d.want == Any && (d.class == input || d.class == preset) {
 		return diag.Errorf(d.src.Pos, "%q has no known kind", d.name)
 	}
-	if d.class == table && len(d.keys) != len(d.srcs) {
-		return diag.Errorf(d.src.Pos, "table %q has %s and %s", d.name,
-			plural(len(d.keys), "key", "keys"), plural(len(d.srcs), "formula", "formulas"))
-	}
-	if d.class == table && len(d.keys) == 0 && d.want == Any {
-		return diag.Errorf(d.src.Pos, "table %q is empty", d.name)
-	}
-
 	r := c.add(slot{unit: d.unit, class: d.class, def: d.def}, d.want)
 	c.p.names[d.name] = r
 	if d.class != table {
 		return nil
 	}
-	elems := make(map[string]Ref, len(d.keys))
-	var uses []Ref
-	for i, key := range d.keys {
+	keys, srcs := d.table.keys, d.table.srcs
+	if len(keys) != len(srcs) {
+		return diag.Errorf(d.src.Pos, "table %q has %s and %s", d.name,
+			plural(len(keys), "key", "keys"), plural(len(srcs), "formula", "formulas"))
+	}
+	if len(keys) == 0 && d.want == Any {
+		return diag.Errorf(d.src.Pos, "table %q is empty", d.name)
+	}
+	elems := make(map[string]Ref, len(keys))
+	uses := make([]Ref, 0, len(keys))
+	for i, key := range keys {
 		if _, ok := elems[key]; ok {
-			return diag.Errorf(d.srcs[i].Pos, "table %q has the key %q twice", d.name, key)
+			return diag.Errorf(srcs[i].Pos, "table %q has the key %q twice", d.name, key)
 		}
-		elems[key] = c.add(slot{unit: unit{d.name + "." + key, d.srcs[i]}, class: derived, inner: true}, d.want)
+		elems[key] = c.add(slot{unit: unit{d.name + "." + key, srcs[i]}, class: derived, inner: true}, d.want)
 		uses = append(uses, elems[key])
 	}
 	t := &c.p.slots[r]
-	t.keys, t.elems, t.uses = d.keys, elems, uses
+	t.entries, t.uses = &entries{keys, elems}, uses
 	return nil
 }
 
@@ -95,13 +95,13 @@ func (c *compiler) add(s slot, want Kind) Ref {
 		s.kind = broken
 	}
 	c.p.slots = append(c.p.slots, s)
-	c.wants[r] = want
+	c.wants = append(c.wants, want)
 	return r
 }
 
 // parse reads all formulas and finds which slots each one uses.
 func (c *compiler) parse() {
-	c.state = make([]uint8, len(c.p.slots))
+	c.state, c.parsed = make([]uint8, len(c.p.slots)), make([]*parsed, len(c.p.slots))
 	known := map[string]*parsed{} // a fifth of all texts are there twice
 	for r := range c.p.slots {
 		s := &c.p.slots[r]
@@ -191,7 +191,7 @@ func (c *compiler) compile(r Ref) {
 			}
 		}
 	case s.class == derived && c.parsed[r] != nil:
-		k := &checker{p: c.p, unit: &unit{s.name, s.src}, syntax: c.parsed[r]}
+		k := &checker{p: c.p, unit: &s.unit, syntax: c.parsed[r]}
 		s.code = k.expr(k.syntax.root)
 		switch {
 		case want == Any:
@@ -217,18 +217,26 @@ type code struct {
 	nums func(*Frame) []Rat
 	strs func(*Frame) []string
 
-	// konst marks a value known beforehand, for the few that make use of it.
-	konst bool
-	val   Value
+	// known is the value if it is known beforehand, for the few that make use of
+	// that.
+	known *Value
+}
+
+// number gives a number that is known beforehand, or 0.
+func (c *code) number() Rat {
+	if c.known == nil {
+		return Rat{}
+	}
+	return c.known.Num
 }
 
 var brokenCode = code{kind: broken}
 
 // sides are the operands of a comparison that is a whole formula.
 type sides struct {
-	op           string
-	ltext, rtext string
-	left, right  code
+	op          string
+	off         int // of the operator
+	left, right code
 }
 
 // fault is an error at an offset of the text.
@@ -280,7 +288,7 @@ func (k *checker) expr(n ast.Node) code {
 		return constant(Value{Kind: Num, Num: Int(int64(n.Value))})
 	case *ast.FloatNode:
 		loc := n.Location()
-		v, err := parseNumber(string(k.syntax.runes[loc.From:loc.To]))
+		v, err := parseNumber(k.syntax.part(loc.From, loc.To))
 		if err != nil { // the scan refuses such numbers
 			k.errorf(off, "%v", err)
 		}
@@ -320,7 +328,7 @@ func (k *checker) expr(n ast.Node) code {
 
 // constant gives the code of a known value.
 func constant(v Value) code {
-	c := code{kind: v.Kind, konst: true, val: v}
+	c := code{kind: v.Kind, known: &v}
 	switch v.Kind {
 	case Num:
 		c.num = func(*Frame) Rat { return v.Num }
@@ -418,7 +426,7 @@ func (k *checker) unary(n *ast.UnaryNode) code {
 		return code{kind: Bool, cond: func(f *Frame) bool { return !x(f) }}
 	case "-":
 		x := k.need(n.Node, Num, who)
-		if v, ok := x.val.Num.neg(); x.konst && ok {
+		if v, ok := x.number().neg(); x.known != nil && ok {
 			return constant(Value{Kind: Num, Num: v})
 		}
 		return code{kind: Num, num: func(f *Frame) Rat {

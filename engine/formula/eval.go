@@ -209,11 +209,12 @@ func (f *Frame) Sides(r Ref) (op string, left, right Side, ok bool, err error) {
 	}
 	c := *s
 	f.err = nil
-	left = Side{c.ltext, f.run(&c.left)}
-	right = Side{c.rtext, f.run(&c.right)}
+	left.Value, right.Value = f.run(&c.left), f.run(&c.right)
 	if f.err != nil {
 		return "", Side{}, Side{}, false, f.err
 	}
+	text, _ := f.p.slots[r].scan() // it was compiled, so there are no errors
+	left.Text, right.Text = text.sides(c.off)
 	return c.op, left, right, true, nil
 }
 
@@ -267,7 +268,7 @@ func (f *Frame) fill(i int32, at place) bool {
 		f.failSlot(s, at, "%q was not given", s.name)
 		return false
 	case preset:
-		f.store(i, s, s.def)
+		f.store(i, s, *s.def)
 	default:
 		f.store(i, s, f.run(&s.code))
 		if f.err != nil {

@@ -30,7 +30,7 @@ func (f *Frame) Explain(r Ref) (Explanation, error) {
 		return e, err
 	}
 	e.Source = s.src
-	p, errs := s.unit.parse()
+	p, errs := s.unit.scan()
 	if len(errs) > 0 {
 		return e, errs[0] // it was compiled, so there are none
 	}
@@ -65,7 +65,7 @@ func (f *Frame) Explain(r Ref) (Explanation, error) {
 // is i itself where no name with a value stands. Of a table, that is the formula
 // picked, and key is the name that picks it, or -1; other keys are not seen
 // through.
-func (f *Frame) nameAt(p *parsed, i int) (ref, key Ref, next int) {
+func (f *Frame) nameAt(p *lexed, i int) (ref, key Ref, next int) {
 	is := func(i int, text string) bool { return i >= 0 && i < len(p.tokens) && p.tokens[i].Value == text }
 	if p.tokens[i].Kind != lexer.Identifier || is(i-1, ".") || is(i+1, "(") {
 		return 0, -1, i

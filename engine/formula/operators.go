@@ -52,7 +52,7 @@ func arithmetic(op string, l, r code, at place) code {
 	c := code{kind: Num}
 	fold := func(v Rat, ok bool) code {
 		// What fails is left to run time: it may stand in an arm not taken.
-		if l.konst && r.konst && ok {
+		if l.known != nil && r.known != nil && ok {
 			return constant(Value{Kind: Num, Num: v})
 		}
 		return c
@@ -66,7 +66,7 @@ func arithmetic(op string, l, r code, at place) code {
 			}
 			return f.overflow(at, a, "+", b)
 		}
-		return fold(l.val.Num.add(r.val.Num))
+		return fold(l.number().add(r.number()))
 	case "-":
 		c.num = func(f *Frame) Rat {
 			a, b := x(f), y(f)
@@ -75,7 +75,7 @@ func arithmetic(op string, l, r code, at place) code {
 			}
 			return f.overflow(at, a, "-", b)
 		}
-		return fold(l.val.Num.sub(r.val.Num))
+		return fold(l.number().sub(r.number()))
 	case "*":
 		c.num = func(f *Frame) Rat {
 			a, b := x(f), y(f)
@@ -84,13 +84,13 @@ func arithmetic(op string, l, r code, at place) code {
 			}
 			return f.overflow(at, a, "*", b)
 		}
-		return fold(l.val.Num.mul(r.val.Num))
+		return fold(l.number().mul(r.number()))
 	case "/":
 		c.num = func(f *Frame) Rat { return f.quo(at, x(f), y(f)) }
-		if r.val.Num.n == 0 {
+		if r.number().n == 0 {
 			return c
 		}
-		return fold(l.val.Num.quo(r.val.Num))
+		return fold(l.number().quo(r.number()))
 	default: // "%"
 		c.num = func(f *Frame) Rat {
 			a, b := x(f), y(f)
@@ -130,9 +130,7 @@ func (k *checker) comparison(n *ast.BinaryNode) code {
 		return c
 	}
 	if n == k.syntax.root {
-		s := &sides{op: op, left: l, right: r}
-		s.ltext, s.rtext = k.syntax.sides(off)
-		k.sides = s
+		k.sides = &sides{op, off, l, r}
 	}
 	switch l.kind {
 	case Num:
@@ -314,14 +312,14 @@ func (k *checker) array(n *ast.ArrayNode) code {
 	}
 	known := Value{Kind: kind.list()}
 	for _, e := range elems {
-		if !e.konst {
+		if e.known == nil {
 			break
 		}
 		switch kind {
 		case Num:
-			known.Nums = append(known.Nums, e.val.Num)
+			known.Nums = append(known.Nums, e.known.Num)
 		case Str:
-			known.Strs = append(known.Strs, e.val.Str)
+			known.Strs = append(known.Strs, e.known.Str)
 		}
 	}
 	if len(known.Nums)+len(known.Strs) == len(elems) {
@@ -357,7 +355,7 @@ func (k *checker) member(n *ast.MemberNode) code {
 	}
 	list := k.expr(n.Node)
 	// The parser writes x.y as x["y"]; the text tells which it was.
-	if s, ok := n.Property.(*ast.StringNode); ok && !strings.ContainsRune("\"'`", k.syntax.runes[s.Location().From]) {
+	if s, ok := n.Property.(*ast.StringNode); ok && !strings.Contains("\"'`", k.syntax.part(s.Location().From, s.Location().From+1)) {
 		if list.kind != broken {
 			k.errorf(s.Location().From, "%s has no %q: only tables have keys", list.kind, s.Value)
 		}
@@ -406,10 +404,10 @@ func (k *checker) lookup(t *slot, property ast.Node) code {
 	switch {
 	case key.kind == broken:
 		return code{kind: t.kind} // the error is reported; the kind is known
-	case key.konst:
-		r, ok := t.elems[key.val.Str]
+	case key.known != nil:
+		r, ok := t.elems[key.known.Str]
 		if !ok {
-			msg, hint := t.noKey(key.val.Str)
+			msg, hint := t.noKey(key.known.Str)
 			hinted(k.errorf(off, "%s", msg), hint)
 			return code{kind: t.kind}
 		}

@@ -28,10 +28,15 @@ const (
 
 // parsed is a formula's syntax.
 type parsed struct {
-	root   ast.Node
+	text  string
+	root  ast.Node
+	names []use // identifiers, each once, at its first use
+}
+
+// lexed is a formula's text, token by token.
+type lexed struct {
+	runes  []rune        // locations are offsets into them
 	tokens []lexer.Token // without the end
-	runes  []rune        // the text; locations are offsets into it
-	names  []use         // identifiers, each once, at its first use
 }
 
 type use struct {
@@ -141,28 +146,87 @@ func (u *unit) parse() (*parsed, []*diag.Diag) {
 		return fail(at(0).errorf("the formula is empty"))
 	}
 
-	p := &parsed{runes: []rune(text), tokens: make([]lexer.Token, 0, len(text)/4+2)}
-	if errs := p.scan(at); len(errs) > 0 {
-		return nil, errs
+	if !isPlain(text) {
+		if _, errs := u.scan(); len(errs) > 0 {
+			return nil, errs
+		}
 	}
 	tree, err := parser.Parse(text)
 	if err != nil {
-		return fail(p.syntaxError(at, err))
+		l, errs := u.scan()
+		if len(errs) > 0 {
+			return nil, errs
+		}
+		return fail(l.syntaxError(at, err))
 	}
-	p.root = tree.Node
+	p := &parsed{text: text, root: tree.Node}
 	if d := p.measure(at); d != nil {
 		return fail(d)
 	}
 	return p, nil
 }
 
+// isPlain reports whether a text has nothing that scan could refuse. Most texts
+// are plain, and need not be read twice.
+func isPlain(text string) bool {
+	for i := 0; i < len(text); {
+		c, next := text[i], byte(' ')
+		if i+1 < len(text) {
+			next = text[i+1]
+		}
+		n := 1
+		switch {
+		case isLetter(c):
+			for i+n < len(text) && (isLetter(text[i+n]) || isDigit(text[i+n])) {
+				n++
+			}
+			_, bad := refused[text[i:i+n]]
+			if bad || i+n < len(text) && strings.IndexByte("\"'`", text[i+n]) >= 0 {
+				return false
+			}
+		case isDigit(c):
+			for i+n < len(text) && isDigit(text[i+n]) {
+				n++
+			}
+			if n > 18 || i+n < len(text) && (text[i+n] == '.' || isLetter(text[i+n])) {
+				return false
+			}
+		case c == '"' || c == '\'':
+			end := strings.IndexByte(text[i+1:], c)
+			if end < 0 || strings.ContainsAny(text[i+1:i+1+end], "\\\n") {
+				return false
+			}
+			n = end + 2
+		case strings.IndexByte("<>=!", c) >= 0:
+			if next == '=' {
+				n = 2
+			} else if c == '=' {
+				return false
+			}
+		case strings.IndexByte("*/.?:", c) >= 0:
+			if strings.IndexByte("*/.?:0123456789", next) >= 0 && (c == '.' || !isDigit(next)) {
+				return false
+			}
+		case strings.IndexByte(" \t\n()[]{},+-%", c) < 0:
+			return false
+		}
+		i += n
+	}
+	return true
+}
+
+func isLetter(c byte) bool { return c == '_' || 'a' <= c|' ' && c|' ' <= 'z' }
+func isDigit(c byte) bool  { return '0' <= c && c <= '9' }
+
 // scan reads the tokens ahead of the parser, to refuse what the parser would
 // take, skip without a word (comments, of which a Python programmer's // is
 // one), or report at the wrong place (numbers).
-func (p *parsed) scan(at func(int) place) []*diag.Diag {
+func (u *unit) scan() (*lexed, []*diag.Diag) {
+	at := func(off int) place { return place{u, off} }
+	p := &lexed{runes: []rune(u.src.Text)}
 	var errs []*diag.Diag
 	lex := lexer.New()
-	lex.Reset(file.NewSource(string(p.runes)))
+	lex.Reset(file.NewSource(u.src.Text))
 	end := 0 // of the token before
 	for {
 		tok, err := lex.Next()
@@ -173,7 +237,7 @@ func (p *parsed) scan(at func(int) place) []*diag.Diag {
 			break
 		}
 		if err != nil {
-			return append(errs, p.lexError(at, end, err))
+			return nil, append(errs, p.lexError(at, end, err))
 		}
 		if off, ok := p.comment(end, tok.From); ok {
 			errs = append(errs, commentError(at(off)))
@@ -195,11 +259,11 @@ func (p *parsed) scan(at func(int) place) []*diag.Diag {
 			}
 		}
 	}
-	return errs
+	return p, errs
 }
 
 // comment finds a comment between two tokens.
-func (p *parsed) comment(from, to int) (off int, ok bool) {
+func (p *lexed) comment(from, to int) (off int, ok bool) {
 	i := slices.Index(p.runes[from:to], '/')
 	return from + i, i >= 0
 }
@@ -210,7 +274,7 @@ func commentError(at place) *diag.Diag {
 
 // lexError rewords an error of the lexer; end is where the last good token
 // ended.
-func (p *parsed) lexError(at func(int) place, end int, err error) *diag.Diag {
+func (p *lexed) lexError(at func(int) place, end int, err error) *diag.Diag {
 	for end < len(p.runes) && unicode.IsSpace(p.runes[end]) {
 		end++
 	}
@@ -240,7 +304,7 @@ func (p *parsed) lexError(at func(int) place, end int, err error) *diag.Diag {
 }
 
 // syntaxError rewords an error of the parser.
-func (p *parsed) syntaxError(at func(int) place, err error) *diag.Diag {
+func (p *lexed) syntaxError(at func(int) place, err error) *diag.Diag {
 	last := p.tokens[len(p.tokens)-1]
 	var fe *file.Error
 	if !errors.As(err, &fe) {
@@ -277,8 +341,13 @@ func quoteToken(s string) string {
 }
 
 // text gives the source of the tokens from i up to j.
-func (p *parsed) text(i, j int) string {
+func (p *lexed) text(i, j int) string {
 	return string(p.runes[p.tokens[i].From:p.tokens[j-1].To])
+}
+
+// part gives the text between two offsets.
+func (p *parsed) part(from, to int) string {
+	return p.text[byteOffset(p.text, from):byteOffset(p.text, to)]
 }
 
 // measure refuses trees that are too large and collects the names in use. The
@@ -382,7 +451,7 @@ func start(n ast.Node) int {
 
 // sides gives the texts left and right of the operator at offset off, without
 // brackets around the whole.
-func (p *parsed) sides(off int) (left, right string) {
+func (p *lexed) sides(off int) (left, right string) {
 	op := slices.IndexFunc(p.tokens, func(t lexer.Token) bool { return t.From == off })
 	open := 0
 	for _, t := range p.tokens[:op] {

@@ -41,9 +41,14 @@ type decl struct {
 	unit
 	class class
 	want  Kind
-	def   Value
-	keys  []string
-	srcs  []Source
+	def   *Value
+	table *rows
+}
+
+// rows are the formulas of a table, as given.
+type rows struct {
+	keys []string
+	srcs []Source
 }
 
 // class is what a name stands for.
@@ -57,7 +62,7 @@ const (
 )
 
 // NewScope gives an empty scope.
-func NewScope() *Scope { return &Scope{} }
+func NewScope() *Scope { return &Scope{make([]decl, 0, 128)} }
 
 // Input declares a value of the given kind that each frame sets. The position
 // is for messages.
@@ -68,7 +73,7 @@ func (s *Scope) Input(name string, kind Kind, pos diag.Pos) {
 // Default declares an input that has the value v where a frame does not set
 // it.
 func (s *Scope) Default(name string, v Value) {
-	s.decls = append(s.decls, decl{unit: unit{name, Source{}}, class: preset, want: v.Kind, def: v})
+	s.decls = append(s.decls, decl{unit: unit{name, Source{}}, class: preset, want: v.Kind, def: &v})
 }
 
 // Formula declares a named formula that must yield a value of kind want, or
@@ -86,7 +91,7 @@ func (s *Scope) Formula(name string, src Source, want Kind) {
 // of keys[i] is srcs[i]; only the one picked is evaluated. Frames cannot set a
 // table.
 func (s *Scope) Table(name string, keys []string, srcs []Source, want Kind) {
-	d := decl{unit: unit{name: name}, class: table, want: want, keys: slices.Clone(keys), srcs: slices.Clone(srcs)}
+	d := decl{unit: unit{name: name}, class: table, want: want, table: &rows{slices.Clone(keys), slices.Clone(srcs)}}
 	if len(srcs) > 0 {
 		d.src.Pos = srcs[0].Pos
 	}
@@ -132,13 +137,18 @@ type slot struct {
 	class class
 	kind  Kind
 	index int32 // index among the slots of its kind
-	def   Value
+	inner bool  // a formula of a table
+	def   *Value
 	code  code
 	uses  []Ref // in order of first use; of a table: its formulas
 	sides *sides
-	keys  []string // of a table, as declared
+	*entries
+}
+
+// entries are the formulas of a table.
+type entries struct {
+	keys  []string // as declared
 	elems map[string]Ref
-	inner bool // a formula of a table
 }
 
 // Compile checks all formulas. The error holds every fault found: first names
@@ -150,9 +160,11 @@ type slot struct {
 func (s *Scope) Compile() (*Program, error) {
 	n := len(s.decls)
 	for i := range s.decls {
-		n += len(s.decls[i].keys)
+		if t := s.decls[i].table; t != nil {
+			n += len(t.keys)
+		}
 	}
-	c := newCompiler(n)
+	c := newCompiler(len(s.decls), n)
 	var list diag.List
 	for i := range s.decls {
 		list.Add(c.declare(&s.decls[i]))
@@ -179,8 +191,8 @@ func (s *Scope) Compile() (*Program, error) {
 // [Ref]s; other formulas cannot refer to the new one.
 func (p *Program) With(name string, src Source, want Kind) (*Program, Ref, error) {
 	q := &Program{slots: slices.Clip(p.slots), names: p.names, count: p.count}
-	c := newCompiler(0)
-	c.p = q
+	c := newCompiler(0, 0)
+	c.p, c.wants = q, make([]Kind, len(q.slots))
 	r := c.add(slot{unit: unit{name, src}, class: derived}, want)
 	syntax, errs := q.slots[r].unit.parse()
 	if len(errs) > 0 {
@@ -191,6 +203,7 @@ func (p *Program) With(name string, src Source, want Kind) (*Program, Ref, error
 			q.slots[r].uses = append(q.slots[r].uses, u)
 		}
 	}
+	c.parsed = make([]*parsed, len(q.slots))
 	c.parsed[r] = syntax
 	c.compile(r)
 	if errs := c.errs[r]; len(errs) > 0 {

@@ -285,13 +285,18 @@ func (a *app) configs(c *command, loader *config.Loader) ([]*config.Config, erro
 	reads := make([]read, len(files))
 	var next atomic.Int64
 	var all sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(files)) {
-		all.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(files)); i = next.Add(1) - 1 {
-				reads[i].cfg, reads[i].err = loader.Config(files[i], a.schema.Views[c.name].Preset, c.name, overrides)
-			}
-		})
+	work := func() {
+		for i := next.Add(1) - 1; i < int64(len(files)); i = next.Add(1) - 1 {
+			reads[i].cfg, reads[i].err = loader.Config(files[i], a.schema.Views[c.name].Preset, c.name, overrides)
+		}
 	}
+	if len(files) > 1 {
+		expectMuch()
+		for range min(runtime.GOMAXPROCS(0), len(files)) - 1 {
+			all.Go(work)
+		}
+	}
+	work()
 	all.Wait()
 	var list []*config.Config
 	for _, r := range reads {

@@ -60,11 +60,6 @@ func Main(args []string) int {
 	if len(args) == 2 && args[0] == guardCommand {
 		return evaluate(args[1])
 	}
-	// A plan takes a few milliseconds and megabytes: to collect garbage
-	// meanwhile would be a seventh of its time.
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
-	}
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)
 	a := &app{stdout: os.Stdout, stderr: os.Stderr, hurry: make(chan struct{}), said: map[string]bool{}}
@@ -72,23 +67,29 @@ func Main(args []string) int {
 	a.print = &diag.Printer{W: a.stderr, Program: program, Dir: dir, Color: isTerminal(os.Stderr) && os.Getenv("NO_COLOR") == ""}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	done := make(chan error, 1)
-	go func() { done <- a.run(ctx, args) }()
-	for interrupts := 0; ; {
-		select {
-		case err := <-done:
-			return a.exitCode(err)
-		case sig := <-signals:
+	go func() {
+		for interrupts := 0; ; {
+			sig := <-signals
 			// Whoever interrupts is not kept waiting for a file that does not
 			// come; a command that has processes to end does so first.
 			if !a.graceful.Load() {
-				return exitInterrupted
+				os.Exit(exitInterrupted)
 			}
 			stop(runner.Signaled{Signal: sig})
 			if interrupts++; interrupts == 2 {
 				close(a.hurry)
 			}
 		}
+	}()
+	return a.exitCode(a.run(ctx, args))
+}
+
+// expectMuch is called ahead of work that makes garbage: to collect it as often
+// as usual would be a seventh of the time. Short work ends before the first
+// collection, and is spared what this call takes.
+func expectMuch() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
 	}
 }
 

@@ -61,6 +61,7 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []job, format string, 
 	if s.Points == 0 {
 		return errs.Err()
 	}
+	expectMuch()
 	a.announce(c, s)
 	a.warnMissingOnce(jobs)
 
