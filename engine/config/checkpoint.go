@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"cuelang.org/go/cue/ast"
@@ -939,7 +940,7 @@ func literalOf(v formula.Value) ast.Expr {
 }
 
 // commit is the name of a folder of Hugging Face's cache.
-var commit = regexp.MustCompile(`^[0-9a-f]{40}$`)
+var commit = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{40}$`) })
 
 // checkpointName gives the name of a model by the place of its configuration:
 // model for model/config.json, org--model.json, and
@@ -955,7 +956,7 @@ func checkpointName(file string, root *ast.StructLit) string {
 			abs = file
 		}
 		dir := filepath.Dir(abs)
-		if name = filepath.Base(dir); commit.MatchString(name) {
+		if name = filepath.Base(dir); commit().MatchString(name) {
 			name = filepath.Base(filepath.Dir(filepath.Dir(dir)))
 		}
 	}

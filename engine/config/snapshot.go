@@ -41,8 +41,11 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 			return nil, err
 		}
 	}
-	for name, dst := range map[string]any{"": s, "plan": s, "cache": &s.Cache, "nixlbench": &s.Nixlbench} {
-		if err := decode(packages[name], dst); err != nil {
+	for _, d := range []struct {
+		pkg string
+		dst any
+	}{{"", s}, {"plan", s}, {"cache", &s.Cache}, {"nixlbench", &s.Nixlbench}, {"nixlbench", &s.Nixlbench.Runs}} {
+		if err := decode(packages[d.pkg], d.dst); err != nil {
 			return nil, err
 		}
 	}

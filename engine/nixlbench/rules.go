@@ -87,21 +87,22 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 	for _, name := range schema.Keys(r.bench.Let) {
 		add(name, r.bench.Let[name], formula.Any)
 	}
-	class := r.bench.Classes[r.backend.Class]
+	runs := r.bench.Runs.Get()
+	class := runs.Classes[r.backend.Class]
 	add("processes", class.Processes, formula.Num)
 	add("etcd", class.Etcd, formula.Str)
 	add("remote", class.Remote, formula.Bool)
 	add("memory", class.Memory, formula.Num)
 	add("files.in", r.backend.Files.In, formula.Str)
 	add("files.names", r.backend.Files.Names, formula.Str)
-	for _, m := range r.bench.Meetings {
+	for _, m := range runs.Meetings {
 		add("meetings."+m.Name, m.When, formula.Bool)
 		for _, flag := range schema.Keys(m.Set) {
 			add("meetings."+m.Name+"."+flag, m.Set[flag], formula.Any)
 		}
 	}
-	for i := range r.bench.Doubts {
-		d := &r.bench.Doubts[i]
+	for i := range runs.Doubts {
+		d := &runs.Doubts[i]
 		if r.bench.In(d.Era, release) && (d.Backends == nil || slices.Contains(d.Backends, backend)) {
 			r.doubts = append(r.doubts, d)
 			add("doubts."+d.Name, d.When, formula.Bool)
@@ -170,7 +171,7 @@ func (r *Rules) Needs(pl *plan.Plan, flags []plan.Flag, facts *Facts) (Needs, er
 // installed, its flags are those that can be set.
 func (r *Rules) Meet(pl *plan.Plan, facts *Facts, in *Installed) ([]plan.Flag, error) {
 	var errs diag.List
-	for _, m := range r.bench.Meetings {
+	for _, m := range r.bench.Runs.Get().Meetings {
 		r.load(pl, pl.Flags, facts)
 		flags := slices.Clone(pl.Flags)
 		met := 0

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"kvbench/engine/schema"
 )
@@ -48,7 +49,7 @@ type Row map[string]Number
 
 // Table reads the table in nixlbench's output, line by line.
 type Table struct {
-	bench    *schema.Nixlbench
+	runs     *schema.Runs
 	columns  []schema.Column // once the heading has come
 	Rows     []Row
 	Warnings []string
@@ -57,19 +58,19 @@ type Table struct {
 
 // NewTable gives a table that knows the layouts of all releases: the heading
 // tells them apart.
-func NewTable(n *schema.Nixlbench) *Table { return &Table{bench: n} }
+func NewTable(n *schema.Nixlbench) *Table { return &Table{runs: n.Runs.Get()} }
 
-var gap = regexp.MustCompile(` {2,}`)
+var gap = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(` {2,}`) })
 
 // Line takes the next line of output. Lines outside the table are passed over;
 // ended says whether the line was complete.
 func (t *Table) Line(line string, ended bool) {
 	line = strings.TrimRight(line, " \r\n")
-	if prefix := t.bench.WarningPrefix; prefix != "" && strings.HasPrefix(line, prefix) && len(t.Warnings) < 100 {
+	if prefix := t.runs.WarningPrefix; prefix != "" && strings.HasPrefix(line, prefix) && len(t.Warnings) < 100 {
 		t.Warnings = append(t.Warnings, strings.TrimPrefix(line, prefix))
 		return
 	}
-	if titles := gap.Split(line, -1); t.isHeading(titles[0]) {
+	if titles := gap().Split(line, -1); t.isHeading(titles[0]) {
 		if t.columns = t.match(titles); t.columns == nil {
 			t.fail("the table's heading is not known: %s", strings.Join(titles, ", "))
 		}
@@ -103,12 +104,12 @@ func (t *Table) Line(line string, ended bool) {
 
 // isHeading reports whether a line with this first title is a heading.
 func (t *Table) isHeading(title string) bool {
-	return slices.ContainsFunc(t.bench.Layouts, func(l schema.Layout) bool { return title == l.Columns[0].Title })
+	return slices.ContainsFunc(t.runs.Layouts, func(l schema.Layout) bool { return title == l.Columns[0].Title })
 }
 
 // match gives the columns that the titles stand for, or nil.
 func (t *Table) match(titles []string) []schema.Column {
-	for _, l := range t.bench.Layouts {
+	for _, l := range t.runs.Layouts {
 		var found []schema.Column
 		for _, c := range l.Columns {
 			if len(found) < len(titles) && c.Title == titles[len(found)] {
@@ -140,7 +141,7 @@ func (t *Table) OddRows() int64 {
 	for _, row := range t.Rows {
 		for key, v := range row {
 			f := v.Float()
-			positive := slices.ContainsFunc(t.bench.Measures, func(m schema.Measure) bool { return m.Key == key && m.Positive })
+			positive := slices.ContainsFunc(t.runs.Measures, func(m schema.Measure) bool { return m.Key == key && m.Positive })
 			if math.IsInf(f, 0) || math.IsNaN(f) || f < 0 || f == 0 && positive {
 				n++
 				break
@@ -151,6 +152,8 @@ func (t *Table) OddRows() int64 {
 }
 
 // number is what C++ prints for one.
-var number = regexp.MustCompile(`^(-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?|[+-]?(inf|nan))$`)
+var number = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?|[+-]?(inf|nan))$`)
+})
 
-func isNumber(s string) bool { return number.MatchString(s) }
+func isNumber(s string) bool { return number().MatchString(s) }

@@ -139,7 +139,7 @@ func TestProbe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		flags, err := nixlbench.ReadFlags(n.Probe, append([]byte("WARNING: a line of a log\n"), data...))
+		flags, err := nixlbench.ReadFlags(n.Runs.Get().Probe, append([]byte("WARNING: a line of a log\n"), data...))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +167,7 @@ func TestProbe(t *testing.T) {
 		"no own flags": "<AllFlags><flag><file>gflags.cc</file><name>help</name><type>bool</type></flag></AllFlags>",
 		"odd default":  "<AllFlags><flag><file>x/utils.cpp</file><name>a</name><default>many</default><type>int32</type></flag></AllFlags>",
 	} {
-		if flags, err := nixlbench.ReadFlags(n.Probe, []byte(text)); err == nil {
+		if flags, err := nixlbench.ReadFlags(n.Runs.Get().Probe, []byte(text)); err == nil {
 			t.Errorf("%s gives %v", name, flags)
 		}
 	}

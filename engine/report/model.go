@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"kvbench/engine/config"
 	"kvbench/engine/diag"
@@ -95,12 +96,12 @@ func yamlValue(v formula.Value, at int) string {
 var (
 	// plainYAML are texts that need no quotes, but for words that YAML reads as
 	// something else.
-	plainYAML = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_./+-]*$`)
-	yamlWords = regexp.MustCompile(`(?i)^(y|yes|n|no|true|false|on|off|null|nan|inf)$`)
+	plainYAML = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_./+-]*$`) })
+	yamlWords = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)^(y|yes|n|no|true|false|on|off|null|nan|inf)$`) })
 )
 
 func yamlText(s string) string {
-	if plainYAML.MatchString(s) && !yamlWords.MatchString(s) {
+	if plainYAML().MatchString(s) && !yamlWords().MatchString(s) {
 		return s
 	}
 	return strconv.Quote(s)

@@ -248,7 +248,7 @@ func limitsPage(p *page, s *schema.Schema) {
 	}
 	p.text("\n## Results that are not to be trusted")
 	p.table("doubt", "releases", "backends", "when", "because")
-	for _, d := range n.Doubts {
+	for _, d := range n.Runs.Get().Doubts {
 		backends := "all"
 		if len(d.Backends) > 0 {
 			backends = strings.Join(d.Backends, ", ")

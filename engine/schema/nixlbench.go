@@ -23,7 +23,7 @@ type Nixlbench struct {
 	Shrink []string `json:"shrink"`
 	// Least gives flags the least value that fits.
 	Least map[string]Formula `json:"least"`
-	Runs
+	Runs  Later[*Runs]       `json:"runs"`
 
 	// own holds the flags of releases that a user's file describes.
 	own map[string]map[string]*FlagEra
@@ -301,7 +301,7 @@ func (n *Nixlbench) eachFormula(f func([]string, *Formula)) {
 		f([]string{"backends", name, "files", "names"}, &b.Files.Names)
 	}
 	eachIn(n.Least, []string{"least"}, f)
-	n.Runs.eachFormula(f)
+	n.Runs.Get().eachFormula(f)
 	for i := range n.Limits {
 		path := []string{"limits", index(i)}
 		f(append(path, "require"), &n.Limits[i].Require)

@@ -25,7 +25,7 @@ import (
 // prints tables as captured from real runs. FAKE_FAULT has it misbehave, where
 // FAKE_WHEN is empty or a flag=value that it is given.
 type fake struct {
-	bench   schema.Nixlbench
+	bench   *schema.Nixlbench
 	release string
 	values  map[string]string
 	out     *bufio.Writer
@@ -37,7 +37,7 @@ func fakeNixlbench() {
 	if err != nil {
 		f.die("%v", err)
 	}
-	f.bench = s.Nixlbench
+	f.bench = &s.Nixlbench
 	if r := os.Getenv("FAKE_RELEASE"); r != "" {
 		f.release = r
 	}

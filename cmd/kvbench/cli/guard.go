@@ -7,8 +7,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
 	"time"
 
 	cueschema "kvbench/cue"
@@ -83,10 +83,10 @@ func evaluate(name string) int {
 
 // watchMemory ends the process when it takes too much.
 func watchMemory() {
-	sample := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	for {
-		metrics.Read(sample)
-		if sample[0].Value.Uint64()-sample[1].Value.Uint64() > guardMemory {
+		var m runtime.MemStats // to import runtime/metrics would cost every start
+		runtime.ReadMemStats(&m)
+		if m.Sys-m.HeapReleased > guardMemory {
 			os.Exit(exitMemory)
 		}
 		time.Sleep(2 * time.Millisecond)

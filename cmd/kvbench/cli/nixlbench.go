@@ -101,7 +101,7 @@ func (c *command) program() ([]string, error) {
 
 // probe asks the program for its flags and compares them with the table.
 func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, error) {
-	n := &a.schema.Nixlbench
+	n := a.schema.Nixlbench.Runs.Get()
 	shown := diag.Printable(words[0])
 	if _, err := exec.LookPath(words[0]); err != nil {
 		what := "cannot be started"
@@ -129,7 +129,7 @@ func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, 
 		}
 		return nil, d
 	}
-	return nixlbench.Identify(n, flags), nil
+	return nixlbench.Identify(&a.schema.Nixlbench, flags), nil
 }
 
 // reasonOf leaves out what the message says already.

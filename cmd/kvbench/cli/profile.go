@@ -483,7 +483,7 @@ func (p *profile) summary() error {
 			view.Rows = append(view.Rows, schema.Row{Label: f.Flag, Value: f.Var})
 		}
 	}
-	if err := report.Summary(&out, view, p.schema.Nixlbench.Measures, points); err != nil {
+	if err := report.Summary(&out, view, p.schema.Nixlbench.Runs.Get().Measures, points); err != nil {
 		return err
 	}
 	p.write(out.Bytes())

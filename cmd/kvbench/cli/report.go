@@ -75,7 +75,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 		}
 	}
 	var out bytes.Buffer
-	if err := results.Write(&out, format, a.schema.Views[c.name], a.schema.Nixlbench.Measures); err != nil {
+	if err := results.Write(&out, format, a.schema.Views[c.name], a.schema.Nixlbench.Runs.Get().Measures); err != nil {
 		return err
 	}
 	_, err = a.stdout.Write(out.Bytes())
