@@ -235,6 +235,7 @@ func (a *app) prepare(c *command, release string, detail bool, flags map[string]
 	var errs diag.List
 	loader := a.loader()
 	var known []*config.Model
+	a.awaits(files...)
 	for _, file := range files {
 		model, err := loader.Model(file, c.dirs())
 		errs.Add(err)
@@ -276,6 +277,7 @@ func (a *app) configs(c *command, loader *config.Loader) ([]*config.Config, erro
 	var errs diag.List
 	files, err := c.configFiles()
 	errs.Add(err)
+	a.awaits(files...)
 	overrides := c.overrides(a.schema)
 	// Many files are read on all processors.
 	type read struct {

@@ -45,6 +45,7 @@ func (a *app) importModel(_ context.Context, c *command) error {
 	if toFile && output == "" {
 		return from.Errorf("%q is no file to write", output)
 	}
+	a.awaits(c.args[0])
 	model, err := a.loader().Model(c.args[0], c.dirs())
 	if err != nil {
 		return err

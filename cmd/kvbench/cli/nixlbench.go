@@ -53,7 +53,7 @@ func (a *app) nixlbenchCmd() *command {
 }
 
 func (a *app) showInstalled(ctx context.Context, c *command) error {
-	a.graceful.Store(true)
+	a.endsGracefully()
 	var errs diag.List
 	format, err := c.choice("format")
 	errs.Add(err)

@@ -91,7 +91,7 @@ type point struct {
 }
 
 func (a *app) profile(ctx context.Context, c *command) error {
-	a.graceful.Store(true)
+	a.endsGracefully()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	p := &profile{app: a, stop: stop}

@@ -13,8 +13,10 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
 
@@ -41,8 +43,11 @@ type app struct {
 	stdout io.Writer
 	stderr io.Writer
 	print  *diag.Printer
-	// graceful is set by commands that end by themselves when interrupted; all
-	// others are left at once. A second interrupt closes hurry.
+	// stop ends the context when the command is interrupted. That is for commands
+	// that are graceful and end by themselves; others are left at once. A second
+	// interrupt closes hurry.
+	stop     context.CancelCauseFunc
+	signals  sync.Once
 	graceful atomic.Bool
 	hurry    chan struct{}
 	said     map[string]bool // warnings about flags
@@ -62,26 +67,54 @@ func Main(args []string) int {
 	}
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)
-	a := &app{stdout: os.Stdout, stderr: os.Stderr, hurry: make(chan struct{}), said: map[string]bool{}}
+	a := &app{stdout: os.Stdout, stderr: os.Stderr, stop: stop, hurry: make(chan struct{}), said: map[string]bool{}}
 	dir, _ := os.Getwd()
 	a.print = &diag.Printer{W: a.stderr, Program: program, Dir: dir, Color: isTerminal(os.Stderr) && os.Getenv("NO_COLOR") == ""}
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	go func() {
-		for interrupts := 0; ; {
-			sig := <-signals
-			// Whoever interrupts is not kept waiting for a file that does not
-			// come; a command that has processes to end does so first.
-			if !a.graceful.Load() {
-				os.Exit(exitInterrupted)
-			}
-			stop(runner.Signaled{Signal: sig})
-			if interrupts++; interrupts == 2 {
-				close(a.hurry)
-			}
-		}
-	}()
+	time.AfterFunc(20*time.Millisecond, a.takeSignals)
 	return a.exitCode(a.run(ctx, args))
+}
+
+// takeSignals makes interrupts ours. It is called when a command takes its time,
+// or is about to: before, the system ends the process, and most commands are
+// done in less time than it takes to set this up.
+func (a *app) takeSignals() {
+	a.signals.Do(func() {
+		signals := make(chan os.Signal, 2)
+		signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+		go func() {
+			for interrupts := 0; ; {
+				sig := <-signals
+				// Whoever interrupts is not kept waiting for a file that does not
+				// come; a command that has processes to end does so first.
+				if !a.graceful.Load() {
+					os.Exit(exitInterrupted)
+				}
+				a.stop(runner.Signaled{Signal: sig})
+				if interrupts++; interrupts == 2 {
+					close(a.hurry)
+				}
+			}
+		}()
+	})
+}
+
+// endsGracefully is called by commands that end by themselves when interrupted.
+func (a *app) endsGracefully() {
+	a.graceful.Store(true)
+	a.takeSignals()
+}
+
+// awaits is called ahead of reading files: a pipe may have to be waited for, and
+// many files take their time.
+func (a *app) awaits(files ...string) {
+	if len(files) == 1 {
+		if info, err := os.Stat(files[0]); err != nil || info.Mode().IsRegular() {
+			return
+		}
+	}
+	if len(files) > 0 {
+		a.takeSignals()
+	}
 }
 
 // expectMuch is called ahead of work that makes garbage: to collect it as often

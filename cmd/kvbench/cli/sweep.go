@@ -66,7 +66,7 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []job, format string, 
 	a.warnMissingOnce(jobs)
 
 	// From here on, an interrupt leaves whole rows; a second one does not wait.
-	a.graceful.Store(true)
+	a.endsGracefully()
 	pipe := make(chan os.Signal, 1) // a closed pipe is an error of writing
 	signal.Notify(pipe, syscall.SIGPIPE)
 	defer signal.Stop(pipe)
