@@ -123,8 +123,9 @@ func (p *Planner) transfer(req *Request, name string, b *schema.Backend) (*schem
 	src, dst := req.Config.Values[sourceVar], req.Config.Values[destinationVar]
 	var possible []string
 	var first *schema.Transfer
-	for i := range b.Transfers {
-		t := &b.Transfers[i]
+	transfers := b.Transfers.Get()
+	for i := range transfers {
+		t := &transfers[i]
 		if !takes(t.Source) || !takes(t.Destination) {
 			continue
 		}

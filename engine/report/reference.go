@@ -205,7 +205,7 @@ func backendsPage(p *page, s *schema.Schema) {
 	p.table("backend", "releases", "class", "from", "to", "sets", "sets when fitted")
 	for _, name := range schema.Keys(n.Backends) {
 		b := n.Backends[name]
-		for i, t := range b.Transfers {
+		for i, t := range b.Transfers.Get() {
 			cells := []string{"`" + name + "`", n.Span(b.Era), b.Class, t.Source, t.Destination, settings(t.Set), settings(t.Fit)}
 			if t.Fit == nil {
 				cells[6] = "the same"

@@ -68,8 +68,8 @@ type Backend struct {
 		Memory Formula `json:"memory"`
 		GPU    Formula `json:"gpu"`
 	} `json:"takes"`
-	Transfers []Transfer `json:"transfers"`
-	Files     Files      `json:"files,omitzero"`
+	Transfers Later[[]Transfer] `json:"transfers"`
+	Files     Files             `json:"files,omitzero"`
 }
 
 // Transfer says which flags a source and a destination lead to.

@@ -31,6 +31,10 @@ func TestReadJSON(t *testing.T) {
 	testLater(t, &got.Families, &want.Families)
 	testLater(t, &got.Cache, &want.Cache)
 	testLater(t, &got.Checkpoints, &want.Checkpoints)
+	testLater(t, &got.Nixlbench.Runs, &want.Nixlbench.Runs)
+	for name, b := range got.Nixlbench.Backends {
+		testLater(t, &b.Transfers, &want.Nixlbench.Backends[name].Transfers)
+	}
 	for i := range min(len(got.Architectures), len(want.Architectures)) {
 		testLater(t, &got.Architectures[i].Arch, &want.Architectures[i].Arch)
 		testLater(t, &got.Architectures[i].Arch.Get().Checks, &want.Architectures[i].Arch.Get().Checks)
