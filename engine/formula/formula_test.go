@@ -49,6 +49,27 @@ func frameOf(t testing.TB, s *Scope) (*Program, *Frame) {
 	return p, f
 }
 
+// TestPlain: a text that could hold something which the parser takes and formulas
+// do not have is not plain; the usual ones are.
+func TestPlain(t *testing.T) {
+	for _, text := range []string{
+		"a // b", "a /* b */ + c", "a # b", "1.5", ".5", "1e3", "0x10", "1_000", "1234567890123456789", `b"x"`, `b'x'`, "`x`", `"a\"b"`, "'a\nb'",
+		"a ?? b", "a?.b", "a[1..2]", "a::b", "let x = 1; x", "x; y", "a = b", "a | b()", "a ** b", "a ^ b", "nil", "x.let", "a matches 'b'", "é", "'",
+	} {
+		if isPlain(text) {
+			t.Errorf("%q is plain", text)
+		}
+	}
+	for _, text := range []string{
+		"ceil(num_layers / pp_size) * page_size", "a == 'x' and b != \"y\"", "t[key] + t.key", "on ? 1 : 2", "on?1:2", "if a { 1 } else { 2 }",
+		"!a || b && not c", "x in [1, 2]", "a<=b", "123456789012345678 % 7", "a?b:c", "1/2*3",
+	} {
+		if !isPlain(text) {
+			t.Errorf("%q is not plain", text)
+		}
+	}
+}
+
 func TestEval(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"1 + 2 * 3", "7"},

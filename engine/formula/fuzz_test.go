@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/expr-lang/expr/parser"
+
 	"kvbench/engine/diag"
 )
 
@@ -18,6 +20,12 @@ func FuzzText(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		u := &unit{"z", Source{Text: text}}
+		if _, err := parser.Parse(text); err == nil && isPlain(text) {
+			if _, errs := u.scan(); len(errs) > 0 {
+				t.Errorf("%q is plain, but %v", text, errs[0])
+			}
+		}
 		s := toy()
 		s.Formula("z", Source{Text: text, Pos: diag.Pos{File: "f.cue", Line: 1, Col: 1}}, Any)
 		p, err := s.Compile()

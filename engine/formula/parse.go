@@ -203,6 +203,10 @@ func isPlain(text string) bool {
 			} else if c == '=' {
 				return false
 			}
+		case c == '&' || c == '|':
+			if n = 2; next != c {
+				return false
+			}
 		case strings.IndexByte("*/.?:", c) >= 0:
 			if strings.IndexByte("*/.?:0123456789", next) >= 0 && (c == '.' || !isDigit(next)) {
 				return false
