@@ -19,8 +19,12 @@ import (
 	"kvbench/engine/schema"
 )
 
-// chunkPoints is how many points are evaluated at a time.
-const chunkPoints = 2048
+// maxChunk is how many points are evaluated at a time; minChunk how few, where
+// all processors would not get a share otherwise.
+const (
+	maxChunk = 2048
+	minChunk = 64
+)
 
 // MaxSorted is how many rows are kept to be sorted.
 const MaxSorted = 1_000_000
@@ -61,8 +65,10 @@ const maxFailures = 50
 // the number of points that are done.
 func (s *Sweep) Run(ctx context.Context, w stdio.Writer, progress func(points uint64)) (*Outcome, error) {
 	run := &sweepRun{Sweep: s, failed: map[failure]*Failed{}, warned: map[failure]*Failed{}, broken: map[int]*Broken{}, w: w}
-	total := (s.Points + chunkPoints - 1) / chunkPoints
-	workers := int(min(uint64(runtime.GOMAXPROCS(0)), total))
+	processors := uint64(runtime.GOMAXPROCS(0))
+	run.size = min(maxChunk, max(minChunk, s.Points/(8*processors)))
+	total := (s.Points + run.size - 1) / run.size
+	workers := int(min(processors, total))
 	run.free = make(chan *chunk, 3*workers)
 	run.done = make(chan *chunk, 3*workers)
 	for range cap(run.free) {
@@ -94,6 +100,7 @@ type sweepRun struct {
 	done chan *chunk
 	stop atomic.Bool
 
+	size uint64 // points of a chunk
 	mu   sync.Mutex
 	next uint64 // chunk
 
@@ -210,8 +217,8 @@ func (run *sweepRun) collect(ctx context.Context, total uint64, progress func(ui
 
 // take writes or keeps the rows of a chunk. full says that no more are wanted.
 func (run *sweepRun) take(c *chunk) (full bool, err error) {
-	first := c.index * chunkPoints
-	points := min(chunkPoints, run.Points-first)
+	first := c.index * run.size
+	points := min(run.size, run.Points-first)
 	rows := len(c.rows)
 	top := run.options.Top
 	if len(run.options.Sort) > 0 {
@@ -449,8 +456,8 @@ func (wk *worker) chunk(c *chunk) {
 	c.buf, c.rows, c.keys = c.buf[:0], c.rows[:0], c.keys[:0]
 	c.breaks, c.fails, c.warns = c.breaks[:0], c.fails[:0], c.warns[:0]
 	wk.out = c
-	point := c.index * chunkPoints
-	end := min(point+chunkPoints, wk.Points)
+	point := c.index * wk.size
+	end := min(point+wk.size, wk.Points)
 	for point < end {
 		it := wk.sweepItem(point)
 		last := min(end, it.first+it.count)
