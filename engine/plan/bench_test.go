@@ -16,17 +16,21 @@ import (
 
 // benchSweep makes a sweep of 5 axes and 12 columns, as CSV.
 func benchSweep(b *testing.B, isl, pages string) *plan.Sweep {
+	return benchSweepOf(b, "deepseek-r1", plan.Use{}, map[string]string{"tp": "1..10+1", "pp": "1..10+1", "isl": isl, "page_size": pages, "num_requests": "1..10+1"})
+}
+
+func benchSweepOf(b *testing.B, model string, use plan.Use, axes map[string]string) *plan.Sweep {
 	s := load(b)
 	l := config.NewLoader(s, cueschema.Files, models.Files)
-	m, err := l.Model("deepseek-r1", nil)
+	m, err := l.Model(model, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
-	planner, err := plan.New(s, s.Nixlbench.Default, m.Arch, plan.Use{})
+	planner, err := plan.New(s, s.Nixlbench.Default, m.Arch, use)
 	if err != nil {
 		b.Fatal(err)
 	}
-	cfg := loadConfig(b, s, l, map[string]string{"tp": "1..10+1", "pp": "1..10+1", "isl": isl, "page_size": pages, "num_requests": "1..10+1"}, true)
+	cfg := loadConfig(b, s, l, axes, true)
 	columns := []string{"model_name", plan.ColumnFile, "tp_size", "pp_size", "kvcache_quant_mode", "isl", "num_requests", "access_pattern", "page_size", "kv_bytes_per_token", "block_size", "batch_size"}
 	format := plan.RowFormat{Lead: make([]string, len(columns)), End: "\n", Cell: func(dst []byte, v formula.Value) []byte {
 		if n, whole := v.Num.Int64(); v.Kind == formula.Num && whole {
@@ -82,5 +86,25 @@ func BenchmarkNew(b *testing.B) {
 		if _, err := plan.New(s, s.Nixlbench.Default, arch, plan.Use{Rank: true}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkSweepRank writes the rows of 1,000 points of the rank accounting.
+func BenchmarkSweepRank(b *testing.B) {
+	for _, model := range []string{"qwen3-8b", "gpt-oss-120b"} {
+		b.Run(model, func(b *testing.B) {
+			sweep := benchSweepOf(b, model, plan.Use{Rank: true}, map[string]string{"accounting": "rank", "engine": "VLLM",
+				"tp": "1,2,4,8", "pp": "1..5+1", "isl": "1000..5000+1000", "page_size": "16..160+16"})
+			if sweep.Points != 1000 {
+				b.Fatal(sweep.Points)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if o, err := sweep.Run(context.Background(), io.Discard, func(uint64) {}); err != nil || o.Rows < 1000 {
+					b.Fatal(o, err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/point")
+		})
 	}
 }

@@ -63,9 +63,8 @@ type cache struct {
 	needs map[*schema.Fold][]*schema.Fold
 	// byLayer are the groups whose fields differ from layer to layer.
 	byLayer map[string]bool
-	// The cells of the model at hand.
-	model *config.Model
-	cells []cell
+	// ofModel says that a model alone decides which layers its groups have.
+	ofModel bool
 }
 
 // requirement is one of a kind of layers, or of all if kind is "".
@@ -236,6 +235,10 @@ func (p *Planner) linkCache(wanted []string) {
 			p.cache.byLayer[name] = p.cache.byLayer[name] || p.readsLayer(src.Text)
 		}
 	}
+	p.cache.ofModel = p.readsModel(layersVar)
+	for name := range p.arch.Layers.Groups {
+		p.cache.ofModel = p.cache.ofModel && p.readsModel(wherePrefix+name)
+	}
 	// Of the folds, those that are wanted, and those that these need.
 	need := map[string]bool{}
 	add := func(name string) {
@@ -281,6 +284,15 @@ func (p *Planner) readsLayer(text string) bool {
 	return false
 }
 
+// readsModel reports whether a formula, if there is one, depends on nothing but
+// the layer and the model's parameters.
+func (p *Planner) readsModel(name string) bool {
+	ref, ok := p.prog.Ref(name)
+	return !ok || !slices.ContainsFunc(p.prog.Inputs(ref), func(input string) bool {
+		return input != layerVar && p.arch.Param(input) == nil
+	})
+}
+
 func didYouMean(d *diag.Diag, word string, known []string) *diag.Diag {
 	if hint := diag.DidYouMean(word, known); hint != "" {
 		return d.WithHint("%s", hint)
@@ -290,8 +302,8 @@ func didYouMean(d *diag.Diag, word string, known []string) *diag.Diag {
 
 // layersOf finds which layers the groups of the model at hand have.
 func (p *Planner) layersOf(req *Request) ([]cell, error) {
-	if p.cache.model == req.Model && p.cache.cells != nil {
-		return p.cache.cells, nil
+	if p.cells != nil && p.cellsOf == req.Model && p.cache.ofModel {
+		return p.cells, nil
 	}
 	n, err := p.whole(layersVar)
 	if err != nil {
@@ -330,7 +342,7 @@ func (p *Planner) layersOf(req *Request) ([]cell, error) {
 			return nil, diag.Errorf(diag.Pos{File: req.Model.File}, "layer %d is in none of the groups of %s: %s", layer, p.arch.Name, strings.Join(groups, ", "))
 		}
 	}
-	p.cache.model, p.cache.cells = req.Model, cells
+	p.cellsOf, p.cells = req.Model, cells
 	return cells, nil
 }
 

@@ -34,7 +34,7 @@ func (x *explainer) fact(s *Step) (bool, error) {
 
 // foldStep shows the sum, or the greatest, over the layers of each group.
 func (x *explainer) foldStep(s *Step, f *schema.Fold) error {
-	undo, err := x.standIn(f, x.cache.cells)
+	undo, err := x.standIn(f, x.cells)
 	if err != nil {
 		return err
 	}
@@ -55,8 +55,8 @@ func (x *explainer) foldStep(s *Step, f *schema.Fold) error {
 	s.Formula = fmt.Sprintf("%s of %s over %s", word, f.Of.Text, where)
 	s.Origin = f.Of.Pos.String()
 	var values []string
-	for i := range x.cache.cells {
-		c := &x.cache.cells[i]
+	for i := range x.cells {
+		c := &x.cells[i]
 		n := c.in(lo, hi)
 		if n == 0 {
 			continue

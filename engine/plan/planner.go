@@ -51,6 +51,9 @@ type Planner struct {
 
 	prog  *formula.Program
 	frame *formula.Frame
+	// The cells of the model that was planned last.
+	cellsOf *config.Model
+	cells   []cell
 	flags []flagSlot // of the release, by name
 }
 

@@ -97,6 +97,8 @@ func TestSweepEqualsPlans(t *testing.T) {
 		{name: "one point", model: []string{"qwen3-8b"}},
 		{name: "ranks", breaks: true, fails: true, model: []string{"llama3.1-70b", "deepseek-r1"}, use: plan.Use{Rank: true}, axes: [][2]string{
 			{"accounting", "rank"}, {"engine", "VLLM"}, {"tp", "1,2,8"}, {"pp", "1,3"}, {"pp_stage", "largest,all,0,2"}, {"isl", "1000..100000000x100"}, {"page_size", "16"}, {"access_pattern", "block,layer"}}},
+		{name: "ranks of one architecture", model: []string{"gemma-3-27b", "qwen2.5-7b", "gemma-2-27b"}, use: plan.Use{Rank: true}, axes: [][2]string{
+			{"accounting", "rank"}, {"engine", "VLLM"}, {"tp", "1,2"}, {"pp", "1..8+1"}, {"isl", "1000..10000+1000"}, {"page_size", "16"}, {"access_pattern", "block,layer"}}},
 		{name: "details", breaks: true, model: []string{"llama3.1-70b"}, use: plan.Use{Detail: true}, axes: [][2]string{
 			{"tp", "1,8"}, {"isl", "1000,100000"}, {"osl", "0,9"}, {"page_size", "16"}, {"kv_memory", "0,40GiB,80GiB"}, {"bandwidth", "0,100Gbps"}, {"dp_attention", "true,false"}, {"cp_size", "1,2"}}},
 		{name: "ranks with details", model: []string{"llama3.1-70b"}, use: plan.Use{Rank: true, Detail: true}, axes: [][2]string{
@@ -162,14 +164,18 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 	var items []plan.Item
 	var want, wantBroken, wantFailed []string
 	broken, failed := map[string]uint64{}, uint64(0)
+	planners := map[*schema.Architecture]*plan.Planner{}
 	for _, name := range test.model {
 		m, err := l.Model(name, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		planner, err := plan.New(s, release, m.Arch, test.use)
-		if err != nil {
-			t.Fatal(err)
+		planner := planners[m.Arch]
+		if planner == nil {
+			if planner, err = plan.New(s, release, m.Arch, test.use); err != nil {
+				t.Fatal(err)
+			}
+			planners[m.Arch] = planner
 		}
 		items = append(items, plan.Item{Request: &plan.Request{Model: m, Config: cfg, Flags: flags, Fit: test.fit}, Planner: planner})
 		for _, p := range points {
