@@ -293,6 +293,27 @@ func (p *Planner) readsModel(name string) bool {
 	})
 }
 
+// layerInputs names the inputs that are set for each layer, stage or IO.
+func (p *Planner) layerInputs() []string {
+	if p.cache == nil {
+		return nil
+	}
+	names := []string{layerVar, groupVar, kindVar, perVar, ioUnits, ioPart, stageVar, blockFact, batchFact, rankFact}
+	for _, f := range p.cache.folds {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+// leave undoes what enter and the counting of IOs set.
+func (p *Planner) leave() {
+	for _, name := range []string{layerVar, groupVar, kindVar, perVar, ioUnits, ioPart} {
+		if ref, ok := p.prog.Ref(name); ok {
+			p.frame.Unset(ref)
+		}
+	}
+}
+
 func didYouMean(d *diag.Diag, word string, known []string) *diag.Diag {
 	if hint := diag.DidYouMean(word, known); hint != "" {
 		return d.WithHint("%s", hint)
@@ -776,10 +797,10 @@ func (p *Planner) standIn(f *schema.Fold, cells []cell) (undo func(), err error)
 }
 
 // expand gives a request for each IO size of each stage, with the facts that
-// its plan has; of another accounting than that of ranks, one request.
+// its plan has; of another accounting than that of ranks, one request. The frame
+// holds what is given of the request.
 func (p *Planner) expand(req *Request) ([]*Request, diag.List, error) {
 	var warnings diag.List
-	p.load(req)
 	if err := p.archRequires(req, &warnings); err != nil {
 		return nil, nil, err
 	}

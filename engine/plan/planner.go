@@ -54,7 +54,7 @@ type Planner struct {
 	// The cells of the model that was planned last.
 	cellsOf *config.Model
 	cells   []cell
-	flags []flagSlot // of the release, by name
+	flags   []flagSlot // of the release, by name
 }
 
 // Use says what a planner is for.
@@ -541,6 +541,7 @@ func (p *Planner) Quantities(req *Request) ([]*Plan, error) {
 	if err := p.checkTables(req); err != nil {
 		return nil, err
 	}
+	p.load(req)
 	requests, warnings, err := p.expand(req)
 	if err != nil {
 		return nil, err

@@ -118,6 +118,9 @@ type shape struct {
 	slow []int
 	// general items have their points planned one by one.
 	general bool
+	// layered items have values that are made of layers, and several rows for a
+	// point.
+	layered bool
 	refs    []formula.Ref // of the axes; -1 where no formula knows one
 	pinned  []formula.Ref // formulas that depend on no other axis
 	changes map[formula.Ref]bool
@@ -322,8 +325,8 @@ func (sp *sweepProgram) shapeOf(it *Item) *shape {
 	if sh := sp.shapes[key]; sh != nil {
 		return sh
 	}
-	// What is made of layers, or asks for conditions first, is planned alone.
-	sh := &shape{changes: map[formula.Ref]bool{}, general: p.rank || p.cache != nil || len(p.arch.Requires) > 0}
+	sh := &shape{changes: map[formula.Ref]bool{}, layered: p.cache != nil}
+	sh.general = sh.layered && it.Fit
 	sp.shapes[key] = sh
 
 	values := map[string]flagValue{}
@@ -337,7 +340,7 @@ func (sp *sweepProgram) shapeOf(it *Item) *shape {
 			choice = append(choice, sp.prog.Inputs(ref)...)
 		}
 	}
-	var fast []string
+	fast := p.layerInputs()
 	variants := 1
 	for i, name := range names {
 		ref, ok := sp.prog.Ref(name)

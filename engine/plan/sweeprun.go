@@ -411,8 +411,10 @@ type worker struct {
 type variant struct {
 	*Planner
 	err        error
+	req        *Request // with the values of the axes, where messages need them
 	quantities []formula.Ref
 	names      []string // of the quantities
+	least      int64    // that they may be
 	flags      []dynamicFlag
 	limits     []dynamicLimit
 	at         []int           // the values of the axes in the frame
@@ -518,22 +520,104 @@ func (wk *worker) point(point uint64) {
 		wk.fail(point, v.err.Error())
 		return
 	}
-	f := v.frame
+	wk.move(v)
+	switch {
+	case it.shape.layered:
+		wk.layered(v, point)
+	case wk.required(v, point):
+		wk.rowIn(v, nil, point)
+	}
+}
+
+// move gives the frame of a variant the values that the digits are of.
+func (wk *worker) move(v *variant) {
+	it := wk.item
 	for i, d := range wk.digits {
 		if v.at[i] == d {
 			continue
 		}
 		v.at[i] = d
-		if ref := it.shape.refs[i]; ref >= 0 {
-			switch val := &it.Config.Axes[i].Values[d].Value; {
-			case val.Kind != v.prog.Kind(ref):
-				f.Unset(ref)
-			default:
-				f.Change(ref, *val, v.depend[i])
-			}
+		val := &it.Config.Axes[i].Values[d]
+		if v.req != nil {
+			v.req.Config.Values[it.Config.Axes[i].Field.Var] = *val
+		}
+		switch ref := it.shape.refs[i]; {
+		case ref < 0:
+		case val.Kind != v.prog.Kind(ref):
+			v.frame.Unset(ref)
+		case it.shape.layered:
+			v.frame.Set(ref, val.Value)
+		default:
+			v.frame.Change(ref, val.Value, v.depend[i])
 		}
 	}
-	sp := it.program
+}
+
+// required reports whether what the architecture requires holds.
+func (wk *worker) required(v *variant, point uint64) bool {
+	if v.req == nil {
+		return true
+	}
+	var warnings diag.List
+	if err := v.archRequires(v.req, &warnings); err != nil {
+		wk.fail(point, withoutDigits(err.Error()))
+		return false
+	}
+	wk.warn(warnings, point)
+	return true
+}
+
+func (wk *worker) warn(warnings diag.List, point uint64) {
+	for _, w := range warnings {
+		wk.out.warns = append(wk.out.warns, pointFail{point, failure{wk.item.program, withoutDigits(w.Error())}, w})
+	}
+}
+
+// layered writes the rows of a point whose values are made of layers: one for
+// each of its plans.
+func (wk *worker) layered(v *variant, point uint64) {
+	requests, warnings, err := v.expand(v.req)
+	v.leave()
+	if err != nil {
+		wk.fail(point, withoutDigits(err.Error()))
+		return
+	}
+	c := wk.out
+	before := *c
+	for _, one := range requests {
+		for name, val := range one.facts {
+			v.set(name, val)
+		}
+		if name := v.wrong(); name != "" { // there is no plan of the point
+			buf := c.buf
+			*c = before
+			c.buf = buf[:len(before.buf)]
+			wk.fail(point, name)
+			return
+		}
+		wk.rowIn(v, &Plan{Request: one}, point)
+	}
+	wk.warn(warnings, point)
+}
+
+// wrong names the first quantity that cannot be, or is "".
+func (v *variant) wrong() string {
+	for i, ref := range v.quantities {
+		q, err := v.frame.Num(ref)
+		if err != nil {
+			return v.names[i]
+		}
+		if n, whole := q.Int64(); !whole || n < v.least {
+			return v.names[i]
+		}
+	}
+	return ""
+}
+
+// rowIn writes the row that the frame is of, unless it is filtered out or the
+// point has no plan.
+func (wk *worker) rowIn(v *variant, pl *Plan, point uint64) {
+	it, sp, f := wk.item, wk.item.program, v.frame
 	if sp.filtered && (sp.early || !it.Fit) {
 		switch yes, err := f.Bool(sp.where); {
 		case err != nil:
@@ -543,16 +627,9 @@ func (wk *worker) point(point uint64) {
 			return
 		}
 	}
-	for i, ref := range v.quantities {
-		q, err := f.Num(ref)
-		if err != nil {
-			wk.fail(point, v.names[i])
-			return
-		}
-		if n, whole := q.Int64(); !whole || n < 1 {
-			wk.fail(point, v.names[i])
-			return
-		}
+	if name := v.wrong(); name != "" {
+		wk.fail(point, name)
+		return
 	}
 	for i := range v.flags {
 		s := &v.flags[i]
@@ -592,7 +669,7 @@ func (wk *worker) point(point uint64) {
 			return
 		}
 	}
-	if !wk.row(v, nil, point) {
+	if !wk.row(v, pl, point) {
 		c.breaks = c.breaks[:breaks]
 	}
 }
@@ -617,7 +694,7 @@ func (wk *worker) row(v *variant, pl *Plan, point uint64) bool {
 			buf = append(buf, s.texts[wk.digits[s.axis]]...)
 			continue
 		}
-		if s.plain && pl == nil {
+		if s.plain {
 			if n, err := v.frame.Num(s.column.ref); err == nil {
 				if i, whole := n.Int64(); whole {
 					buf = strconv.AppendInt(buf, i, 10)
@@ -699,6 +776,12 @@ func (wk *worker) variant() *variant {
 	req, cfg := *it.Request, *it.Config
 	cfg.Values = maps.Clone(cfg.Values)
 	req.Config = &cfg
+	if v.least = 1; v.rank {
+		v.least = 0
+	}
+	if sh.layered || len(v.arch.Requires) > 0 {
+		v.req = &req
+	}
 	for i := range v.at {
 		v.at[i] = 0
 		if slices.Contains(sh.slow, i) {
@@ -724,16 +807,18 @@ func (wk *worker) variant() *variant {
 		}
 		v.quantities, v.names = append(v.quantities, ref), append(v.names, q.Name)
 	}
-	// What no axis changes is computed once.
-	for _, ref := range sh.pinned {
-		if val, err := v.frame.Eval(ref); err == nil {
-			v.frame.Set(ref, val)
+	if !sh.layered { // layers have some formulas computed with other values
+		// What no axis changes is computed once.
+		for _, ref := range sh.pinned {
+			if val, err := v.frame.Eval(ref); err == nil {
+				v.frame.Set(ref, val)
+			}
 		}
-	}
-	v.depend = make([][]formula.Ref, len(sh.refs))
-	for i, ref := range sh.refs {
-		if ref >= 0 {
-			v.depend[i] = v.frame.Dependents(ref)
+		v.depend = make([][]formula.Ref, len(sh.refs))
+		for i, ref := range sh.refs {
+			if ref >= 0 {
+				v.depend[i] = v.frame.Dependents(ref)
+			}
 		}
 	}
 	for _, s := range v.Planner.flags {
@@ -800,7 +885,7 @@ func (wk *worker) cells(v *variant, it *sweepItem, general bool) []cellStep {
 		}
 		step := cellStep{column: c, kind: wk.kindOf(v, c), axis: -1}
 		step.plain = step.kind == formula.Num && c.shown < 0
-		if !general {
+		if !general && c.own == "" {
 			if step.axis = slices.Index(sh.refs, c.ref); step.axis >= 0 {
 				step.texts = wk.textsOf(it, step.axis, i)
 			} else if !sh.changes[c.ref] && (c.shown < 0 || !sh.changes[c.shown]) {
@@ -899,9 +984,7 @@ func (wk *worker) alone(point uint64) {
 // rowOf writes the row of a plan.
 func (wk *worker) rowOf(pl *Plan, point uint64) {
 	v, sp, c := wk.general, wk.item.program, wk.out
-	for _, w := range pl.Warnings {
-		c.warns = append(c.warns, pointFail{point, failure{sp, withoutDigits(w.Error())}, w})
-	}
+	wk.warn(pl.Warnings, point)
 	v.hold(pl)
 	if sp.filtered {
 		switch yes, err := v.frame.Bool(sp.where); {
