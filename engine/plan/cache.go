@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,10 +56,12 @@ const maxLayers = 10_000
 // cache is what a planner knows of an architecture's layers.
 type cache struct {
 	*schema.Layers
-	folds    []*schema.Fold
+	folds    []*fold
 	requires []requirement
-	// needs are the other folds that a fold with stand-ins reads.
-	needs map[*schema.Fold][]*schema.Fold
+	counts   map[string][]layerField // fields of a kind that are counts
+	parts    map[string][]string
+	// The inputs that tell formulas which layer they speak of.
+	layer, group, kind, per formula.Ref
 	// byLayer are the groups whose fields differ from layer to layer.
 	byLayer map[string]bool
 	// ofModel says that a model alone decides which layers its groups have.
@@ -74,10 +75,28 @@ type requirement struct {
 	ref  formula.Ref
 }
 
+// fold is a value made of all layers.
+type fold struct {
+	*schema.Fold
+	ref      formula.Ref // the value of one layer
+	value    formula.Ref // of all; -1 where no formula reads it
+	standIns []standIn
+	needs    []*fold // others that it reads, if it has stand-ins
+}
+
+// standIn is a formula whose value stands in for that of another.
+type standIn struct{ from, to formula.Ref }
+
+// layerField is a field of a kind, as formulas know it of the layer at hand.
+type layerField struct {
+	field string
+	ref   formula.Ref
+}
+
 // cell is a set of layers that are alike: layers of one group.
 type cell struct {
-	group, kind string
-	layers      []int
+	group, kind, per string
+	layers           []int
 }
 
 // in counts the layers from lo up to hi.
@@ -221,12 +240,15 @@ func (p *Planner) declareRequires(scope *formula.Scope, kind string, list []sche
 }
 
 // linkCache finds, once the formulas are compiled, what is asked often.
-func (p *Planner) linkCache(wanted []string) {
+func (p *Planner) linkCache(wanted []string) error {
 	counts := map[string]int{}
 	for i := range p.cache.requires {
 		r := &p.cache.requires[i]
 		r.ref, _ = p.prog.Ref(fmt.Sprintf("%s%s.%d", requirePrefix, r.kind, counts[r.kind]))
 		counts[r.kind]++
+	}
+	for name, ref := range map[string]*formula.Ref{layerVar: &p.cache.layer, groupVar: &p.cache.group, kindVar: &p.cache.kind, perVar: &p.cache.per} {
+		*ref, _ = p.prog.Ref(name)
 	}
 	p.cache.byLayer = map[string]bool{}
 	for name, g := range p.arch.Layers.Groups {
@@ -256,19 +278,38 @@ func (p *Planner) linkCache(wanted []string) {
 	for i := len(folds) - 1; i >= 0; i-- {
 		if need[folds[i].Name] && !p.computed[folds[i].Name] {
 			add(foldPrefix + folds[i].Name)
-			p.cache.folds = append(p.cache.folds, &folds[i])
+			p.cache.folds = append(p.cache.folds, &fold{Fold: &folds[i]})
 		}
 	}
 	slices.Reverse(p.cache.folds)
-	p.cache.needs = map[*schema.Fold][]*schema.Fold{}
 	for i, f := range p.cache.folds {
-		ref, _ := p.prog.Ref(foldPrefix + f.Name)
+		f.ref, _ = p.prog.Ref(foldPrefix + f.Name)
+		f.value, _ = p.prog.Ref(f.Name)
+		for _, name := range schema.Keys(f.Set) {
+			s := standIn{}
+			s.from, _ = p.prog.Ref(foldPrefix + f.Name + "." + name)
+			var ok bool
+			if s.to, ok = p.prog.Ref(name); !ok {
+				return diag.Errorf(f.Set[name].Pos, "there is no value %s", name)
+			}
+			f.standIns = append(f.standIns, s)
+		}
 		for _, other := range p.cache.folds[:i] {
-			if len(f.Set) > 0 && slices.Contains(p.prog.Inputs(ref), other.Name) {
-				p.cache.needs[f] = append(p.cache.needs[f], other)
+			if len(f.Set) > 0 && slices.Contains(p.prog.Inputs(f.ref), other.Name) {
+				f.needs = append(f.needs, other)
 			}
 		}
 	}
+	p.cache.counts, p.cache.parts = map[string][]layerField{}, map[string][]string{}
+	for name, kind := range p.schema.Cache.Get().Kinds {
+		p.cache.parts[name] = schema.Keys(kind.Parts)
+		for _, field := range schema.Keys(kind.Fields) {
+			if ref, ok := p.prog.Ref("layer_" + field); ok && paramKinds[kind.Fields[field].Type] == formula.Num {
+				p.cache.counts[name] = append(p.cache.counts[name], layerField{field, ref})
+			}
+		}
+	}
+	return nil
 }
 
 // readsLayer reports whether a formula depends on the layer's number.
@@ -355,7 +396,7 @@ func (p *Planner) layersOf(req *Request) ([]cell, error) {
 			if !ok || p.cache.byLayer[name] {
 				i = len(cells)
 				shared[name] = i
-				cells = append(cells, cell{group: name, kind: g.Kind})
+				cells = append(cells, cell{group: name, kind: g.Kind, per: p.schema.Cache.Get().Kinds[g.Kind].Per})
 			}
 			cells[i].layers = append(cells[i].layers, layer)
 		}
@@ -387,10 +428,10 @@ func (p *Planner) missing(req *Request, err error) error {
 
 // enter makes a cell the one that formulas speak of.
 func (p *Planner) enter(c *cell) {
-	p.set(layerVar, config.GoValue(int64(c.layers[0])))
-	p.set(groupVar, config.GoValue(c.group))
-	p.set(kindVar, config.GoValue(c.kind))
-	p.set(perVar, config.GoValue(p.schema.Cache.Get().Kinds[c.kind].Per))
+	p.frame.SetNum(p.cache.layer, formula.Int(int64(c.layers[0])))
+	p.frame.Set(p.cache.group, formula.Value{Kind: formula.Str, Str: c.group})
+	p.frame.Set(p.cache.kind, formula.Value{Kind: formula.Str, Str: c.kind})
+	p.frame.Set(p.cache.per, formula.Value{Kind: formula.Str, Str: c.per})
 }
 
 // whole gives a value that must be a whole number and not negative.
@@ -469,19 +510,14 @@ func (p *Planner) checkFields(req *Request, cells []cell) error {
 		}
 		seen[c.group] = true
 		p.enter(c)
-		kind, group := p.schema.Cache.Get().Kinds[c.kind], p.arch.Layers.Groups[c.group]
-		for _, name := range schema.Keys(kind.Fields) {
-			if paramKinds[kind.Fields[name].Type] != formula.Num {
-				continue
-			}
-			ref, _ := p.prog.Ref("layer_" + name)
-			v, err := p.frame.Num(ref)
+		for _, field := range p.cache.counts[c.kind] {
+			v, err := p.frame.Num(field.ref)
 			if err != nil {
 				return p.missing(req, err)
 			}
 			if n, whole := v.Int64(); !whole || n < 1 {
-				f := group.Fields[name]
-				d := diag.Errorf(f.Pos, "%s of group %s is %s in layer %d: want a whole number, 1 or more", name, c.group, v, c.layers[0])
+				f := p.arch.Layers.Groups[c.group].Fields[field.field]
+				d := diag.Errorf(f.Pos, "%s of group %s is %s in layer %d: want a whole number, 1 or more", field.field, c.group, v, c.layers[0])
 				d.Source, d.Caret = f.Text, 1
 				return d.WithHint("with %s", req.Model.File)
 			}
@@ -525,7 +561,7 @@ func (p *Planner) rates(req *Request, cells []cell, warnings *diag.List) ([]rate
 			}
 		}
 		if covers == schema.CoversPart && r.page > 0 {
-			for _, part := range schema.Keys(p.schema.Cache.Get().Kinds[c.kind].Parts) {
+			for _, part := range p.cache.parts[c.kind] {
 				n, err := p.part(c, part)
 				if err != nil {
 					return nil, err
@@ -598,7 +634,7 @@ func (p *Planner) stages(req *Request, rates []rate) ([]stage, error) {
 			continue
 		}
 		st := stage{number: s, lo: ends[s], hi: ends[s+1]}
-		if err := st.fill(p.schema.Cache.Get().Covers[req.Config.Values[patternField].Str], p.schema.Cache.Get().Kinds, rates); err != nil {
+		if err := st.fill(p.schema.Cache.Get().Covers[req.Config.Values[patternField].Str], p.cache.parts, rates); err != nil {
 			return nil, diag.Errorf(req.label(), "the bytes of stage %d do not fit in 64 bits", s)
 		}
 		if choice.Str == stageLargest && len(all) > 0 {
@@ -613,8 +649,12 @@ func (p *Planner) stages(req *Request, rates []rate) ([]stage, error) {
 }
 
 // fill finds the stage's IOs, those of one size together.
-func (st *stage) fill(covers string, kinds map[string]*schema.Kind, rates []rate) error {
-	at := map[string]int{} // shares that cover a whole group, by group and pages
+func (st *stage) fill(covers string, parts map[string][]string, rates []rate) error {
+	type alike struct {
+		group string
+		pages int64
+	}
+	at := map[alike]int{} // shares that cover a whole group
 	type sized struct {
 		share
 		bytes, count int64
@@ -630,7 +670,7 @@ func (st *stage) fill(covers string, kinds map[string]*schema.Kind, rates []rate
 		}
 		switch covers {
 		case schema.CoversStage:
-			key := fmt.Sprint(r.group, " ", r.pages)
+			key := alike{r.group, r.pages}
 			j, ok := at[key]
 			if !ok {
 				j = len(list)
@@ -640,7 +680,7 @@ func (st *stage) fill(covers string, kinds map[string]*schema.Kind, rates []rate
 			list[j].terms = append(list[j].terms, term{r, n})
 			list[j].bytes = sum.add(list[j].bytes, sum.mul(n, r.page))
 		case schema.CoversPart:
-			for k, part := range schema.Keys(kinds[r.kind].Parts) {
+			for k, part := range parts[r.kind] {
 				list = append(list, sized{share{[]term{{r, 1}}, n, part}, r.parts[k], sum.mul(r.ios, n), r.group})
 			}
 		default:
@@ -710,7 +750,7 @@ func (t *total) keep(v formula.Rat, err error) int64 {
 }
 
 // fold computes a value made of all layers, or of those of the stage.
-func (p *Planner) fold(f *schema.Fold, cells []cell, lo, hi int) (formula.Rat, error) {
+func (p *Planner) fold(f *fold, cells []cell, lo, hi int) (formula.Rat, error) {
 	undo, err := p.standIn(f, cells)
 	if err != nil {
 		return formula.Rat{}, err
@@ -730,7 +770,7 @@ func (p *Planner) fold(f *schema.Fold, cells []cell, lo, hi int) (formula.Rat, e
 		if err != nil {
 			return v, err
 		}
-		if f.Fold == schema.FoldMax {
+		if f.Fold.Fold == schema.FoldMax {
 			if v.Cmp(one) < 0 {
 				v = one
 			}
@@ -747,51 +787,47 @@ func (p *Planner) fold(f *schema.Fold, cells []cell, lo, hi int) (formula.Rat, e
 }
 
 // foldOne gives what one layer of a cell has of a fold.
-func (p *Planner) foldOne(f *schema.Fold, c *cell) (formula.Rat, error) {
+func (p *Planner) foldOne(f *fold, c *cell) (formula.Rat, error) {
 	p.enter(c)
-	ref, _ := p.prog.Ref(foldPrefix + f.Name)
-	return p.frame.Num(ref)
+	return p.frame.Num(f.ref)
 }
 
 // standIn sets the values that stand in for others in a fold, and those folds
 // over the model that change with them; undo takes all of it back.
-func (p *Planner) standIn(f *schema.Fold, cells []cell) (undo func(), err error) {
-	values := map[formula.Ref]formula.Value{}
-	for _, name := range schema.Keys(f.Set) {
-		from, _ := p.prog.Ref(foldPrefix + f.Name + "." + name)
-		to, ok := p.prog.Ref(name)
-		if !ok {
-			return nil, diag.Errorf(f.Set[name].Pos, "there is no value %s", name)
-		}
-		if values[to], err = p.frame.Eval(from); err != nil {
+func (p *Planner) standIn(f *fold, cells []cell) (undo func(), err error) {
+	if len(f.standIns) == 0 {
+		return func() {}, nil
+	}
+	values := make([]formula.Value, len(f.standIns))
+	for i, s := range f.standIns {
+		if values[i], err = p.frame.Eval(s.from); err != nil {
 			return nil, err
 		}
 	}
-	for ref, v := range values {
-		p.frame.Set(ref, v)
+	for i, s := range f.standIns {
+		p.frame.Set(s.to, values[i])
 	}
-	before := map[string]formula.Value{}
+	before := make([]formula.Value, 0, len(f.needs))
 	undo = func() {
-		for ref := range values {
-			p.frame.Unset(ref)
+		for _, s := range f.standIns {
+			p.frame.Unset(s.to)
 		}
-		for name, v := range before {
-			p.set(name, v)
+		for i, v := range before {
+			p.frame.Set(f.needs[i].value, v)
 		}
 	}
-	for _, other := range p.cache.needs[f] {
-		ref, _ := p.prog.Ref(other.Name)
-		old, err := p.frame.Eval(ref)
+	for _, other := range f.needs {
+		old, err := p.frame.Eval(other.value)
+		var now formula.Rat
 		if err == nil {
-			var now formula.Rat
 			now, err = p.fold(other, cells, 0, 0)
-			before[other.Name] = old
-			p.set(other.Name, formula.Value{Kind: formula.Num, Num: now})
 		}
 		if err != nil {
 			undo()
 			return nil, err
 		}
+		before = append(before, old)
+		p.frame.Set(other.value, formula.Value{Kind: formula.Num, Num: now})
 	}
 	return undo, nil
 }
@@ -819,8 +855,8 @@ func (p *Planner) expand(req *Request) ([]*Request, diag.List, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	facts := map[string]formula.Value{}
-	fold := func(over string, facts map[string]formula.Value, lo, hi int) error {
+	facts := make([]fact, 0, len(p.cache.folds)+4)
+	fold := func(over string, lo, hi int) error {
 		for _, f := range p.cache.folds {
 			if (f.Over == schema.OverStage) != (over == schema.OverStage) {
 				continue
@@ -829,12 +865,12 @@ func (p *Planner) expand(req *Request) ([]*Request, diag.List, error) {
 			if err != nil {
 				return p.missing(req, err)
 			}
-			facts[f.Name] = formula.Value{Kind: formula.Num, Num: v}
-			p.set(f.Name, facts[f.Name])
+			facts = append(facts, fact{f.Name, v})
+			p.set(f.Name, formula.Value{Kind: formula.Num, Num: v})
 		}
 		return nil
 	}
-	if err := fold("", facts, 0, 0); err != nil {
+	if err := fold("", 0, 0); err != nil {
 		return nil, nil, err
 	}
 	if !p.rank {
@@ -851,23 +887,23 @@ func (p *Planner) expand(req *Request) ([]*Request, diag.List, error) {
 		return nil, nil, err
 	}
 	var all []*Request
+	ofModel := len(facts)
 	for i := range stages {
 		st := &stages[i]
 		if len(st.ios) == 0 {
 			warnings.Add(diag.Warnf(req.label(), "pipeline stage %d (%s) holds no cache", st.number, st.layers()))
 			continue
 		}
-		own := maps.Clone(facts)
-		if err := fold(schema.OverStage, own, st.lo, st.hi); err != nil {
+		facts = facts[:ofModel]
+		if err := fold(schema.OverStage, st.lo, st.hi); err != nil {
 			return nil, nil, err
 		}
 		for j := range st.ios {
 			one := *req
 			one.stage, one.io = st, &st.ios[j]
-			one.facts = maps.Clone(own)
-			for name, n := range map[string]int64{stageVar: int64(st.number), blockFact: st.ios[j].bytes, batchFact: st.ios[j].count, rankFact: st.bytes} {
-				one.facts[name] = config.GoValue(n)
-			}
+			io := &st.ios[j]
+			one.facts = append(slices.Clone(facts), fact{stageVar, formula.Int(int64(st.number))}, fact{blockFact, formula.Int(io.bytes)},
+				fact{batchFact, formula.Int(io.count)}, fact{rankFact, formula.Int(st.bytes)})
 			all = append(all, &one)
 		}
 	}

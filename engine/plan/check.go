@@ -91,7 +91,7 @@ func (p *Planner) results(c schema.Check) (map[string]int64, error) {
 	for _, pl := range plans {
 		for _, q := range pl.Quantities {
 			name := q.Name
-			if _, ok := pl.Request.facts[name]; ok && len(plans) > 1 && (name == blockFact || name == batchFact) {
+			if pl.Rank() && len(plans) > 1 && (name == blockFact || name == batchFact) {
 				name = pl.Group() + "." + name
 			}
 			got[name] = q.Value

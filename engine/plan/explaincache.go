@@ -16,7 +16,7 @@ func (x *explainer) fact(s *Step) (bool, error) {
 	if x.cache == nil {
 		return false, nil
 	}
-	if i := slices.IndexFunc(x.cache.folds, func(f *schema.Fold) bool { return f.Name == s.Name }); i >= 0 {
+	if i := slices.IndexFunc(x.cache.folds, func(f *fold) bool { return f.Name == s.Name }); i >= 0 {
 		return true, x.foldStep(s, x.cache.folds[i])
 	}
 	if x.plan.Rank() {
@@ -33,7 +33,7 @@ func (x *explainer) fact(s *Step) (bool, error) {
 }
 
 // foldStep shows the sum, or the greatest, over the layers of each group.
-func (x *explainer) foldStep(s *Step, f *schema.Fold) error {
+func (x *explainer) foldStep(s *Step, f *fold) error {
 	undo, err := x.standIn(f, x.cells)
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func (x *explainer) foldStep(s *Step, f *schema.Fold) error {
 		lo, hi, where = st.lo, st.hi, st.layers()
 	}
 	word, sign := "sum", " + "
-	if f.Fold == schema.FoldMax {
+	if f.Fold.Fold == schema.FoldMax {
 		word, sign = "greatest", ", "
 	}
 	s.Formula = fmt.Sprintf("%s of %s over %s", word, f.Of.Text, where)
@@ -65,13 +65,12 @@ func (x *explainer) foldStep(s *Step, f *schema.Fold) error {
 		if err != nil {
 			return err
 		}
-		if f.Fold != schema.FoldMax {
+		if f.Fold.Fold != schema.FoldMax {
 			values = append(values, fmt.Sprintf("%d * %s", n, v))
 		} else {
 			values = append(values, v.String())
 		}
-		ref, _ := x.prog.Ref(foldPrefix + f.Name)
-		part, err := x.groupStep(c, n, ref)
+		part, err := x.groupStep(c, n, f.ref)
 		if err != nil {
 			return err
 		}

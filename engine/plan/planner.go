@@ -140,7 +140,9 @@ func New(s *schema.Schema, release string, arch *schema.Architecture, use Use) (
 		p.flags[i].ref, _ = p.prog.Ref(p.flags[i].Name)
 	}
 	if p.cache != nil {
-		p.linkCache(wanted)
+		if err := p.linkCache(wanted); err != nil {
+			return nil, err
+		}
 	}
 	return p, nil
 }
@@ -321,11 +323,15 @@ func (p *Planner) load(req *Request) {
 	for name, v := range req.Config.Values {
 		p.set(name, v.Value)
 	}
-	for name, v := range req.facts {
-		p.set(name, v)
-	}
+	p.setFacts(req)
 	if p.rank {
 		p.set(accountingVar, config.GoValue(accountingRank))
+	}
+}
+
+func (p *Planner) setFacts(req *Request) {
+	for _, f := range req.facts {
+		p.set(f.name, formula.Value{Kind: formula.Num, Num: f.num})
 	}
 }
 
@@ -459,7 +465,13 @@ type Request struct {
 	// layers.
 	stage *stage
 	io    *io
-	facts map[string]formula.Value
+	facts []fact
+}
+
+// fact is a value that comes of a model's layers.
+type fact struct {
+	name string
+	num  formula.Rat
 }
 
 // label names the request in messages.

@@ -585,9 +585,7 @@ func (wk *worker) layered(v *variant, point uint64) {
 	c := wk.out
 	before := *c
 	for _, one := range requests {
-		for name, val := range one.facts {
-			v.set(name, val)
-		}
+		v.setFacts(one)
 		if name := v.wrong(); name != "" { // there is no plan of the point
 			buf := c.buf
 			*c = before
