@@ -99,6 +99,14 @@ func TestSweepEqualsPlans(t *testing.T) {
 			{"accounting", "rank"}, {"engine", "VLLM"}, {"tp", "1,2,8"}, {"pp", "1,3"}, {"pp_stage", "largest,all,0,2"}, {"isl", "1000..100000000x100"}, {"page_size", "16"}, {"access_pattern", "block,layer"}}},
 		{name: "ranks of one architecture", model: []string{"gemma-3-27b", "qwen2.5-7b", "gemma-2-27b"}, use: plan.Use{Rank: true}, axes: [][2]string{
 			{"accounting", "rank"}, {"engine", "VLLM"}, {"tp", "1,2"}, {"pp", "1..8+1"}, {"isl", "1000..10000+1000"}, {"page_size", "16"}, {"access_pattern", "block,layer"}}},
+		{name: "every kind of layers", breaks: true, fails: true, model: []string{"qwen3.5-35b-a3b", "whisper-large-v3", "deepseek-v3.2", "nemotron-h-56b", "minimax-text-01", "llama4-scout", "gemma-3n-e4b", "jamba-v0.1",
+			"kimi-linear-48b-a3b", "nemotron-super-49b"}, use: plan.Use{Rank: true}, axes: [][2]string{
+			{"accounting", "rank"}, {"engine", "VLLM,SGLANG,TRTLLM"}, {"tp", "1,8"}, {"pp", "1,7"}, {"isl", "1000,200000"}, {"page_size", "16"}, {"access_pattern", "block,layer,layer-kv"},
+			{"window", "in_use,allocated,all"}, {"max_num_batched_tokens", "8192"}, {"kvcache_quant_mode", "fp8,bf16"}}},
+		{name: "conditions", breaks: true, model: []string{"qwen2.5-7b", "mistral-7b", "phi-4"}, axes: [][2]string{
+			{"tp", "1,2,8"}, {"pp", "1,4"}, {"isl", "1000..1000000x10"}, {"page_size", "1,16"}, {"access_pattern", "block,layer"}}},
+		{name: "conditions, fitted", fails: true, model: []string{"qwen2.5-7b"}, flags: map[string]string{"backend": "GDS", "total_buffer_size": "64GiB"}, fit: true, axes: [][2]string{
+			{"isl", "100..1000000000x10"}, {"tp", "1,2"}, {"source", "file,gpu"}, {"page_size", "16,256"}}},
 		{name: "details", breaks: true, model: []string{"llama3.1-70b"}, use: plan.Use{Detail: true}, axes: [][2]string{
 			{"tp", "1,8"}, {"isl", "1000,100000"}, {"osl", "0,9"}, {"page_size", "16"}, {"kv_memory", "0,40GiB,80GiB"}, {"bandwidth", "0,100Gbps"}, {"dp_attention", "true,false"}, {"cp_size", "1,2"}}},
 		{name: "ranks with details", model: []string{"llama3.1-70b"}, use: plan.Use{Rank: true, Detail: true}, axes: [][2]string{
