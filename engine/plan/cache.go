@@ -927,8 +927,7 @@ func (st *stage) layers() string {
 // archRequires checks what an architecture requires of its parameters.
 func (p *Planner) archRequires(req *Request, warnings *diag.List) error {
 	for i := range p.arch.Requires {
-		r := &p.arch.Requires[i]
-		ref, _ := p.prog.Ref(fmt.Sprintf("%s%d", archPrefix, i))
+		r, ref := &p.arch.Requires[i], p.requires[i]
 		ok, err := p.frame.Bool(ref)
 		if err != nil {
 			return p.missing(req, err)
