@@ -55,6 +55,8 @@ type Planner struct {
 	cellsOf *config.Model
 	cells   []cell
 	flags   []flagSlot // of the release, by name
+	// requires are the conditions of the architecture, in its order.
+	requires []formula.Ref
 }
 
 // Use says what a planner is for.
@@ -138,6 +140,10 @@ func New(s *schema.Schema, release string, arch *schema.Architecture, use Use) (
 	p.frame = p.prog.NewFrame()
 	for i := range p.flags {
 		p.flags[i].ref, _ = p.prog.Ref(p.flags[i].Name)
+	}
+	for i := range arch.Requires {
+		ref, _ := p.prog.Ref(fmt.Sprintf("%s%d", archPrefix, i))
+		p.requires = append(p.requires, ref)
 	}
 	if p.cache != nil {
 		if err := p.linkCache(wanted); err != nil {
