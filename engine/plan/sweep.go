@@ -227,9 +227,9 @@ func (s *Sweep) noColumn(programs map[*Planner]*sweepProgram, name string) *diag
 	}
 	slices.Sort(known)
 	if hint := diag.DidYouMean(name, slices.Compact(append(known, ownColumns...))); hint != "" {
-		d.WithHint("%s", hint)
+		return d.WithHint("%s", hint)
 	}
-	return d
+	return d.WithHint("a column is a quantity, a parameter, a field of a configuration or a flag of nixlbench, or one of %s", strings.Join(ownColumns, ", "))
 }
 
 // checkAxes refuses values of axes that are no key of the architecture's table.
