@@ -346,13 +346,42 @@ func (p *Planner) layerInputs() []string {
 	return names
 }
 
-// leave undoes what enter and the counting of IOs set.
-func (p *Planner) leave() {
-	for _, name := range []string{layerVar, groupVar, kindVar, perVar, ioUnits, ioPart} {
-		if ref, ok := p.prog.Ref(name); ok {
-			p.frame.Unset(ref)
+// layersRead reports whether what comes of layers may depend on a configuration
+// field.
+func (p *Planner) layersRead(field string) bool {
+	if slices.Contains([]string{stagesField, stageField, patternField}, field) {
+		return true
+	}
+	refs := slices.Clone(p.requires)
+	for _, r := range p.cache.requires {
+		refs = append(refs, r.ref)
+	}
+	for _, f := range p.cache.folds {
+		refs = append(refs, f.ref)
+		for _, s := range f.standIns {
+			refs = append(refs, s.from)
 		}
 	}
+	for kind, fields := range p.cache.counts {
+		for _, f := range fields {
+			refs = append(refs, f.ref)
+		}
+		for _, part := range p.cache.parts[kind] {
+			if ref, ok := p.prog.Ref(partName(kind, part)); ok {
+				refs = append(refs, ref)
+			}
+		}
+	}
+	names := []string{layersVar, pageBytes, layerPages, ioCount, firstVar, ioPartBytes}
+	for name := range p.arch.Layers.Groups {
+		names = append(names, wherePrefix+name)
+	}
+	for _, name := range names {
+		if ref, ok := p.prog.Ref(name); ok {
+			refs = append(refs, ref)
+		}
+	}
+	return slices.ContainsFunc(refs, func(ref formula.Ref) bool { return slices.Contains(p.prog.Inputs(ref), field) })
 }
 
 func didYouMean(d *diag.Diag, word string, known []string) *diag.Diag {

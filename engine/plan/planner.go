@@ -329,15 +329,11 @@ func (p *Planner) load(req *Request) {
 	for name, v := range req.Config.Values {
 		p.set(name, v.Value)
 	}
-	p.setFacts(req)
-	if p.rank {
-		p.set(accountingVar, config.GoValue(accountingRank))
-	}
-}
-
-func (p *Planner) setFacts(req *Request) {
 	for _, f := range req.facts {
 		p.set(f.name, formula.Value{Kind: formula.Num, Num: f.num})
+	}
+	if p.rank {
+		p.set(accountingVar, config.GoValue(accountingRank))
 	}
 }
 

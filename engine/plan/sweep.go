@@ -122,6 +122,7 @@ type shape struct {
 	// point.
 	layered bool
 	refs    []formula.Ref // of the axes; -1 where no formula knows one
+	reads   []int         // the axes that what is made of layers may depend on
 	pinned  []formula.Ref // formulas that depend on no other axis
 	changes map[formula.Ref]bool
 	limits  []formula.Ref // by index of the limit; -1 where it does not apply
@@ -348,6 +349,9 @@ func (sp *sweepProgram) shapeOf(it *Item) *shape {
 			ref = -1
 		}
 		sh.refs = append(sh.refs, ref)
+		if sh.layered && p.layersRead(name) {
+			sh.reads = append(sh.reads, i)
+		}
 		if name == sourceVar || name == destinationVar || slices.Contains(choice, name) {
 			sh.slow = append(sh.slow, i)
 			if variants *= len(it.Config.Axes[i].Values); variants > maxVariants {

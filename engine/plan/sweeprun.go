@@ -417,10 +417,29 @@ type variant struct {
 	least      int64    // that they may be
 	flags      []dynamicFlag
 	limits     []dynamicLimit
+	layers     *Planner // with a frame of its own, for what is made of layers
+	known      map[uint64]*expansion
+	facts      []factSlot      // of an expansion
 	at         []int           // the values of the axes in the frame
 	depend     [][]formula.Ref // what depends on each axis
 	cells      []cellStep
 	keys       []cellStep
+}
+
+// expansion is what comes of the layers at a point.
+type expansion struct {
+	requests []*Request
+	warnings diag.List
+	err      error
+}
+
+// maxExpansions is how many are kept, where many points have the same.
+const maxExpansions = 1000
+
+// factSlot is where a fact is in the frame.
+type factSlot struct {
+	ref    formula.Ref // -1 where no formula reads it
+	depend []formula.Ref
 }
 
 // dynamicFlag is a computed number that axes change, with its bounds.
@@ -541,14 +560,19 @@ func (wk *worker) move(v *variant) {
 		if v.req != nil {
 			v.req.Config.Values[it.Config.Axes[i].Field.Var] = *val
 		}
-		switch ref := it.shape.refs[i]; {
+		ref := it.shape.refs[i]
+		switch {
 		case ref < 0:
-		case val.Kind != v.prog.Kind(ref):
-			v.frame.Unset(ref)
-		case it.shape.layered:
-			v.frame.Set(ref, val.Value)
-		default:
+		case val.Kind == v.prog.Kind(ref):
 			v.frame.Change(ref, val.Value, v.depend[i])
+			if v.layers != nil {
+				v.layers.frame.Set(ref, val.Value)
+			}
+		default:
+			v.frame.Unset(ref)
+			if v.layers != nil {
+				v.layers.frame.Unset(ref)
+			}
 		}
 	}
 }
@@ -576,16 +600,15 @@ func (wk *worker) warn(warnings diag.List, point uint64) {
 // layered writes the rows of a point whose values are made of layers: one for
 // each of its plans.
 func (wk *worker) layered(v *variant, point uint64) {
-	requests, warnings, err := v.expand(v.req)
-	v.leave()
-	if err != nil {
-		wk.fail(point, withoutDigits(err.Error()))
+	e := wk.expansion(v)
+	if e.err != nil {
+		wk.fail(point, withoutDigits(e.err.Error()))
 		return
 	}
 	c := wk.out
 	before := *c
-	for _, one := range requests {
-		v.setFacts(one)
+	for _, one := range e.requests {
+		v.hear(one.facts)
 		if name := v.wrong(); name != "" { // there is no plan of the point
 			buf := c.buf
 			*c = before
@@ -595,7 +618,46 @@ func (wk *worker) layered(v *variant, point uint64) {
 		}
 		wk.rowIn(v, &Plan{Request: one}, point)
 	}
-	wk.warn(warnings, point)
+	wk.warn(e.warnings, point)
+}
+
+// expansion finds what comes of the layers at the point of the digits.
+func (wk *worker) expansion(v *variant) *expansion {
+	var key uint64
+	for _, i := range wk.item.shape.reads {
+		key = key*uint64(len(wk.item.Config.Axes[i].Values)) + uint64(wk.digits[i])
+	}
+	e := v.known[key]
+	if e == nil {
+		e = &expansion{}
+		e.requests, e.warnings, e.err = v.layers.expand(v.req)
+		if v.known != nil {
+			v.known[key] = e
+		}
+	}
+	return e
+}
+
+// hear gives the frame the facts of an expansion.
+func (v *variant) hear(facts []fact) {
+	if v.facts == nil {
+		v.facts = make([]factSlot, len(facts))
+		for i, f := range facts {
+			ref, ok := v.prog.Ref(f.name)
+			if !ok {
+				v.facts[i].ref = -1
+				continue
+			}
+			v.facts[i] = factSlot{ref, v.frame.Dependents(ref)}
+		}
+	}
+	for i, f := range facts {
+		if s := &v.facts[i]; s.ref >= 0 {
+			if old, err := v.frame.Num(s.ref); err != nil || old != f.num {
+				v.frame.Change(s.ref, formula.Value{Kind: formula.Num, Num: f.num}, s.depend)
+			}
+		}
+	}
 }
 
 // wrong names the first quantity that cannot be, or is "".
@@ -805,18 +867,28 @@ func (wk *worker) variant() *variant {
 		}
 		v.quantities, v.names = append(v.quantities, ref), append(v.names, q.Name)
 	}
-	if !sh.layered { // layers have some formulas computed with other values
-		// What no axis changes is computed once.
-		for _, ref := range sh.pinned {
-			if val, err := v.frame.Eval(ref); err == nil {
-				v.frame.Set(ref, val)
-			}
+	if sh.layered {
+		v.layers = it.program.clone()
+		v.layers.load(&req)
+		n := uint64(1)
+		for _, i := range sh.reads {
+			n *= uint64(len(it.Config.Axes[i].Values))
+			n = min(n, maxExpansions+1)
 		}
-		v.depend = make([][]formula.Ref, len(sh.refs))
-		for i, ref := range sh.refs {
-			if ref >= 0 {
-				v.depend[i] = v.frame.Dependents(ref)
-			}
+		if n <= maxExpansions && n < it.count {
+			v.known = map[uint64]*expansion{}
+		}
+	}
+	// What no axis changes is computed once.
+	for _, ref := range sh.pinned {
+		if val, err := v.frame.Eval(ref); err == nil {
+			v.frame.Set(ref, val)
+		}
+	}
+	v.depend = make([][]formula.Ref, len(sh.refs))
+	for i, ref := range sh.refs {
+		if ref >= 0 {
+			v.depend[i] = v.frame.Dependents(ref)
 		}
 	}
 	for _, s := range v.Planner.flags {
