@@ -349,12 +349,14 @@ func (p *Planner) layerInputs() []string {
 // layersRead reports whether what comes of layers may depend on a configuration
 // field.
 func (p *Planner) layersRead(field string) bool {
-	if slices.Contains([]string{stagesField, stageField, patternField}, field) {
-		return true
+	refs, names := slices.Clone(p.requires), []string{layersVar}
+	for name := range p.arch.Layers.Groups {
+		names = append(names, wherePrefix+name)
 	}
-	refs := slices.Clone(p.requires)
-	for _, r := range p.cache.requires {
-		refs = append(refs, r.ref)
+	for _, fields := range p.cache.counts {
+		for _, f := range fields {
+			refs = append(refs, f.ref)
+		}
 	}
 	for _, f := range p.cache.folds {
 		refs = append(refs, f.ref)
@@ -362,19 +364,19 @@ func (p *Planner) layersRead(field string) bool {
 			refs = append(refs, s.from)
 		}
 	}
-	for kind, fields := range p.cache.counts {
-		for _, f := range fields {
-			refs = append(refs, f.ref)
+	if p.rank {
+		if slices.Contains([]string{stagesField, stageField, patternField}, field) {
+			return true
 		}
-		for _, part := range p.cache.parts[kind] {
-			if ref, ok := p.prog.Ref(partName(kind, part)); ok {
-				refs = append(refs, ref)
+		names = append(names, pageBytes, layerPages, ioCount, ioPartBytes, firstVar)
+		for kind, parts := range p.cache.parts {
+			for _, part := range parts {
+				names = append(names, partName(kind, part))
 			}
 		}
-	}
-	names := []string{layersVar, pageBytes, layerPages, ioCount, firstVar, ioPartBytes}
-	for name := range p.arch.Layers.Groups {
-		names = append(names, wherePrefix+name)
+		for _, r := range p.cache.requires {
+			refs = append(refs, r.ref)
+		}
 	}
 	for _, name := range names {
 		if ref, ok := p.prog.Ref(name); ok {

@@ -434,7 +434,7 @@ type expansion struct {
 }
 
 // maxExpansions is how many are kept, where many points have the same.
-const maxExpansions = 1000
+const maxExpansions = 4096
 
 // factSlot is where a fact is in the frame.
 type factSlot struct {
