@@ -160,7 +160,7 @@ type sortedRow struct {
 
 // work evaluates chunks until there are none left.
 func (run *sweepRun) work(total uint64, end <-chan struct{}) {
-	wk := &worker{sweepRun: run, texts: map[textKey][][]byte{}}
+	wk := &worker{sweepRun: run, texts: map[textKey][][]byte{}, expansions: map[expansionKey]*expansion{}}
 	take := func() *chunk {
 		// A chunk's buffer comes with its turn, so that the one that is waited
 		// for always has a buffer.
@@ -405,6 +405,8 @@ type worker struct {
 	texts    map[textKey][][]byte
 	digits   []int
 	out      *chunk
+	// expansions are those of items whose points share them.
+	expansions map[expansionKey]*expansion
 }
 
 // variant is an item under one choice of a rule, with a frame of its own.
@@ -417,8 +419,8 @@ type variant struct {
 	least      int64    // that they may be
 	flags      []dynamicFlag
 	limits     []dynamicLimit
-	layers     *Planner // with a frame of its own, for what is made of layers
-	known      map[uint64]*expansion
+	layers     *Planner        // with a frame of its own, for what is made of layers
+	shared     bool            // many points have the same expansion
 	facts      []factSlot      // of an expansion
 	at         []int           // the values of the axes in the frame
 	depend     [][]formula.Ref // what depends on each axis
@@ -433,7 +435,13 @@ type expansion struct {
 	err      error
 }
 
-// maxExpansions is how many are kept, where many points have the same.
+// expansionKey is a combination of values that decides on an expansion.
+type expansionKey struct {
+	variant *variant
+	values  uint64
+}
+
+// maxExpansions is how many a worker keeps.
 const maxExpansions = 4096
 
 // factSlot is where a fact is in the frame.
@@ -509,6 +517,7 @@ func (wk *worker) sweepItem(point uint64) *sweepItem {
 	wk.item = it
 	wk.digits = make([]int, len(it.Config.Axes))
 	wk.general = nil
+	clear(wk.expansions)
 	n := 1
 	for _, i := range it.shape.slow {
 		if !it.shape.general {
@@ -623,17 +632,20 @@ func (wk *worker) layered(v *variant, point uint64) {
 
 // expansion finds what comes of the layers at the point of the digits.
 func (wk *worker) expansion(v *variant) *expansion {
-	var key uint64
+	key := expansionKey{variant: v}
 	for _, i := range wk.item.shape.reads {
-		key = key*uint64(len(wk.item.Config.Axes[i].Values)) + uint64(wk.digits[i])
+		key.values = key.values*uint64(len(wk.item.Config.Axes[i].Values)) + uint64(wk.digits[i])
 	}
-	e := v.known[key]
-	if e == nil {
-		e = &expansion{}
-		e.requests, e.warnings, e.err = v.layers.expand(v.req)
-		if v.known != nil {
-			v.known[key] = e
+	if e := wk.expansions[key]; e != nil {
+		return e
+	}
+	e := &expansion{}
+	e.requests, e.warnings, e.err = v.layers.expand(v.req)
+	if v.shared {
+		if len(wk.expansions) == maxExpansions {
+			clear(wk.expansions)
 		}
+		wk.expansions[key] = e
 	}
 	return e
 }
@@ -875,9 +887,7 @@ func (wk *worker) variant() *variant {
 			n *= uint64(len(it.Config.Axes[i].Values))
 			n = min(n, maxExpansions+1)
 		}
-		if n <= maxExpansions && n < it.count {
-			v.known = map[uint64]*expansion{}
-		}
+		v.shared = n <= maxExpansions && n < it.count
 	}
 	// What no axis changes is computed once.
 	for _, ref := range sh.pinned {
