@@ -60,9 +60,8 @@ func (c *compiler) declare(d *decl) error {
 	if d.want > StrList || d.want == Any && (d.class == input || d.class == preset) {
 		return diag.Errorf(d.src.Pos, "%q has no known kind", d.name)
 	}
-	r := c.add(slot{unit: d.unit, class: d.class, def: d.def}, d.want)
-	c.p.names[d.name] = r
 	if d.class != table {
+		c.p.names[d.name] = c.add(slot{unit: d.unit, class: d.class, def: d.def}, d.want)
 		return nil
 	}
 	keys, srcs := d.table.keys, d.table.srcs
@@ -74,6 +73,8 @@ func (c *compiler) declare(d *decl) error {
 		return diag.Errorf(d.src.Pos, "table %q is empty", d.name)
 	}
 	elems := make(map[string]Ref, len(keys))
+	r := c.add(slot{unit: d.unit, class: table, entries: &entries{keys, elems}}, d.want)
+	c.p.names[d.name] = r
 	uses := make([]Ref, 0, len(keys))
 	for i, key := range keys {
 		if _, ok := elems[key]; ok {
@@ -82,8 +83,7 @@ func (c *compiler) declare(d *decl) error {
 		elems[key] = c.add(slot{unit: unit{d.name + "." + key, srcs[i]}, class: derived, inner: true}, d.want)
 		uses = append(uses, elems[key])
 	}
-	t := &c.p.slots[r]
-	t.entries, t.uses = &entries{keys, elems}, uses
+	c.p.slots[r].uses = uses
 	return nil
 }
 

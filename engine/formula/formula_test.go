@@ -222,6 +222,29 @@ func TestScopeErrors(t *testing.T) {
 	}
 }
 
+// TestTableErrors: a table that is wrong is told, whatever reads it.
+func TestTableErrors(t *testing.T) {
+	for _, test := range []struct {
+		keys []string
+		srcs []Source
+		want Kind
+		text string
+	}{
+		{[]string{"a", "a"}, []Source{{Text: "1"}, {Text: "2"}}, Num, `table "t" has the key "a" twice`},
+		{[]string{"a", "b"}, []Source{{Text: "1"}}, Num, `table "t" has 2 keys and 1 formula`},
+		{nil, nil, Any, `table "t" is empty`},
+	} {
+		s := NewScope()
+		s.Input("key", Str, diag.Pos{})
+		s.Table("t", test.keys, test.srcs, test.want)
+		s.Formula("z", Source{Text: `t["a"] + t.a + t[key]`}, Num)
+		_, err := s.Compile()
+		if err == nil || diag.All(err)[0].Msg != test.text {
+			t.Errorf("%v, want %s", err, test.text)
+		}
+	}
+}
+
 func TestSides(t *testing.T) {
 	s := toy()
 	s.Formula("limit", Source{Text: "layers * heads <= max(2, depth)"}, Bool)
