@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -275,6 +276,61 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 	slices.Sort(wantBroken)
 	if !slices.Equal(lines, wantBroken) || fmt.Sprint(gotBroken) != fmt.Sprint(broken) {
 		t.Errorf("broken are %v %v, want %v %v", gotBroken, lines, broken, wantBroken)
+	}
+}
+
+// portions are how many rows are written at a time.
+type portions []int
+
+func (p *portions) Write(rows []byte) (int, error) {
+	*p = append(*p, bytes.Count(rows, []byte("\n")))
+	return len(rows), nil
+}
+
+// TestSweepPortions: rows come in the same portions, by which tables get their
+// widths, however many processors there are.
+func TestSweepPortions(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	s := load(t)
+	l := config.NewLoader(s, cueschema.Files, models.Files)
+	m, err := l.Model("qwen3-8b", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	planner, err := plan.New(s, s.Nixlbench.Default, m.Arch, plan.Use{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		isl   string
+		where string
+		top   uint64
+		want  string
+	}{
+		{"1..900+1", "", 0, "[900]"},
+		{"1..2049+1", "", 0, "[2048 1]"},
+		{"1..5000+1", "", 0, "[2048 2048 904]"},
+		{"1..5000+1", "isl % 2 == 0", 0, "[1024 1024 452]"},
+		{"1..5000+1", "isl > 4096", 0, "[904]"},
+		{"1..5000+1", "", 3000, "[2048 952]"},
+		{"1..5000+1", "isl > 9999", 0, "[]"},
+	} {
+		cfg := loadConfig(t, s, l, map[string]string{"isl": test.isl, "page_size": "16"}, true)
+		options := plan.SweepOptions{Columns: []string{"isl"}, Format: rows(1), Where: test.where, Top: test.top}
+		sweep, left, err := plan.NewSweep([]plan.Item{{Request: &plan.Request{Model: m, Config: cfg}, Planner: planner}}, options)
+		if err != nil || left != nil {
+			t.Fatal(err, left)
+		}
+		for _, processors := range []int{1, 2, 3, 64} {
+			runtime.GOMAXPROCS(processors)
+			var out portions
+			if _, err := sweep.Run(context.Background(), &out, func(uint64) {}); err != nil {
+				t.Fatal(err)
+			}
+			if got := fmt.Sprint(out); got != test.want {
+				t.Errorf("%+v on %d processors: rows come in %s, want %s", test, processors, got, test.want)
+			}
+		}
 	}
 }
 

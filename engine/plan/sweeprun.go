@@ -20,7 +20,7 @@ import (
 )
 
 // maxChunk is how many points are evaluated at a time; minChunk how few, where
-// all processors would not get a share otherwise.
+// all processors would not get a share otherwise. Both are powers of two.
 const (
 	maxChunk = 2048
 	minChunk = 64
@@ -66,7 +66,10 @@ const maxFailures = 50
 func (s *Sweep) Run(ctx context.Context, w stdio.Writer, progress func(points uint64)) (*Outcome, error) {
 	run := &sweepRun{Sweep: s, failed: map[failure]*Failed{}, warned: map[failure]*Failed{}, broken: map[int]*Broken{}, w: w}
 	processors := uint64(runtime.GOMAXPROCS(0))
-	run.size = min(maxChunk, max(minChunk, s.Points/(8*processors)))
+	run.size = maxChunk
+	for run.size > minChunk && s.Points < 8*processors*run.size {
+		run.size /= 2
+	}
 	total := (s.Points + run.size - 1) / run.size
 	workers := int(min(processors, total))
 	run.free = make(chan *chunk, 3*workers)
@@ -101,6 +104,7 @@ type sweepRun struct {
 	stop atomic.Bool
 
 	size uint64 // points of a chunk
+	text []byte // rows to be written; see [sweepRun.write]
 	mu   sync.Mutex
 	next uint64 // chunk
 
@@ -232,9 +236,10 @@ func (run *sweepRun) take(c *chunk) (full bool, err error) {
 			points = c.rows[rows-1].point + 1 - first
 		}
 		if rows > 0 {
-			if _, err := run.w.Write(c.buf[:c.rows[rows-1].end]); err != nil {
-				return false, err
-			}
+			run.text = append(run.text, c.buf[:c.rows[rows-1].end]...)
+		}
+		if err := run.write(first+points, full); err != nil {
+			return false, err
 		}
 		for _, b := range c.breaks {
 			if b.row < rows {
@@ -256,6 +261,18 @@ func (run *sweepRun) take(c *chunk) (full bool, err error) {
 	}
 	run.points += points
 	return full, nil
+}
+
+// write writes the rows of the points before one that is a multiple of maxChunk,
+// or the last: what is written at a time does not depend on how many processors
+// there are, since a table is as wide as that.
+func (run *sweepRun) write(point uint64, last bool) error {
+	if len(run.text) == 0 || point%maxChunk != 0 && point != run.Points && !last {
+		return nil
+	}
+	_, err := run.w.Write(run.text)
+	run.text = run.text[:0]
+	return err
 }
 
 // count counts a failure with its like.
