@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"slices"
 	"strings"
@@ -330,6 +331,41 @@ func TestSweepPortions(t *testing.T) {
 			if got := fmt.Sprint(out); got != test.want {
 				t.Errorf("%+v on %d processors: rows come in %s, want %s", test, processors, got, test.want)
 			}
+		}
+	}
+}
+
+// TestSweepWarnings: what one point is warned about is told in the same order each
+// time.
+func TestSweepWarnings(t *testing.T) {
+	s := load(t)
+	l := config.NewLoader(s, cueschema.Files, models.Files)
+	m, err := l.Model("whisper-large-v3", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	planner, err := plan.New(s, s.Nixlbench.Default, m.Arch, plan.Use{Rank: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 20 heads do not divide over 8 ranks.
+	cfg := loadConfig(t, s, l, map[string]string{"accounting": "rank", "tp": "8", "isl": "1000,2000", "page_size": "16"}, true)
+	sweep, left, err := plan.NewSweep([]plan.Item{{Request: &plan.Request{Model: m, Config: cfg}, Planner: planner}}, plan.SweepOptions{Columns: []string{"isl"}, Format: rows(1)})
+	if err != nil || left != nil {
+		t.Fatal(err, left)
+	}
+	for range 20 {
+		o, err := sweep.Run(context.Background(), io.Discard, func(uint64) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, w := range o.Warned {
+			words := strings.Fields(w.Err.Error())
+			got = append(got, fmt.Sprint(words[slices.Index(words, "layers")+1], w.First, w.Count))
+		}
+		if want := []string{"cross:0 2", "self:0 2"}; !slices.Equal(got, want) {
+			t.Fatalf("warned about %q, want %q", got, want)
 		}
 	}
 }

@@ -54,6 +54,7 @@ type Failed struct {
 	Err   error
 	First uint64 // point
 	Count uint64
+	order int
 }
 
 // maxFailures is how many reasons are told apart.
@@ -284,7 +285,7 @@ func count(all map[failure]*Failed, f pointFail, err func() error) {
 	if known := all[kind]; known != nil {
 		known.Count++
 	} else {
-		all[kind] = &Failed{Err: err(), First: f.point, Count: 1}
+		all[kind] = &Failed{Err: err(), First: f.point, Count: 1, order: len(all)}
 	}
 }
 
@@ -403,12 +404,14 @@ func (run *sweepRun) outcome() *Outcome {
 	return out
 }
 
+// inOrder gives failures in the order in which they were found: that of points,
+// and of what is told of one point.
 func inOrder(all map[failure]*Failed) []Failed {
 	var list []Failed
 	for _, f := range all {
 		list = append(list, *f)
 	}
-	slices.SortFunc(list, func(a, b Failed) int { return cmp.Compare(a.First, b.First) })
+	slices.SortFunc(list, func(a, b Failed) int { return cmp.Compare(a.order, b.order) })
 	return list
 }
 
