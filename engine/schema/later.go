@@ -32,10 +32,10 @@ func (l *Later[T]) Set(v T) {
 // MarshalJSON gives the part as JSON.
 func (l *Later[T]) MarshalJSON() ([]byte, error) { return json.Marshal(l.Get()) }
 
-// UnmarshalJSON keeps the text for later.
+// UnmarshalJSON keeps the text for later, once it is known to be good.
 func (l *Later[T]) UnmarshalJSON(data []byte) error {
 	l.text = string(data)
-	return nil
+	return readJSON(l.text, new(T))
 }
 
 func (l *Later[T]) keep(text string) { l.text = text }

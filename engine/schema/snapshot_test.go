@@ -67,6 +67,23 @@ func testLater[T any](t *testing.T, got, want *Later[T]) {
 	}
 }
 
+// TestLaterWrong: what cannot be read is told when the data is evaluated, not
+// left out of the snapshot.
+func TestLaterWrong(t *testing.T) {
+	for _, text := range []string{
+		`{"nixlbench": {"runs": {"home": 3}}}`,
+		`{"nixlbench": {"runs": {"measures": [{"key": "a", "positive": 1}]}}}`,
+		`{"cache": {"kinds": {"full": {"per": 1.5}}}}`,
+		`{"cache": "none"}`,
+	} {
+		s := new(Schema)
+		if err := json.Unmarshal([]byte(text), s); err == nil {
+			again, err := json.Marshal(&s.Cache)
+			t.Errorf("%s is read, as %s (%v)", text, again, err)
+		}
+	}
+}
+
 // whole has numbers as the data has them.
 func whole(v any) any {
 	if list, ok := v.([]any); ok {
