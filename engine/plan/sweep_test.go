@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -335,12 +337,30 @@ func TestSweepPortions(t *testing.T) {
 	}
 }
 
-// TestSweepWarnings: what one point is warned about is told in the same order each
-// time.
+// TestSweepWarnings: what points are warned about is told in the same order each
+// time, with the number of points, not of warnings.
 func TestSweepWarnings(t *testing.T) {
+	// Heads over 8 ranks: of layers 0 and 2 of group odd, 9 and 11, and 3 of even.
+	file := filepath.Join(t.TempDir(), "twice.cue")
+	text := `twice: {
+	match: "twice"
+	#params: model_name!: string
+	cache: {
+		layers: "4"
+		groups: {
+			even: {kind: "full", where: "layer % 2 == 1", kv_heads: "3", head_dim: "64"}
+			odd: {kind: "full", where: "layer % 2 == 0", kv_heads: "9 + layer", head_dim: "64"}
+		}
+	}
+}
+model: model_name: "TWICE"
+`
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	s := load(t)
 	l := config.NewLoader(s, cueschema.Files, models.Files)
-	m, err := l.Model("whisper-large-v3", nil)
+	m, err := l.Model(file, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -348,8 +368,7 @@ func TestSweepWarnings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// 20 heads do not divide over 8 ranks.
-	cfg := loadConfig(t, s, l, map[string]string{"accounting": "rank", "tp": "8", "isl": "1000,2000", "page_size": "16"}, true)
+	cfg := loadConfig(t, s, l, map[string]string{"accounting": "rank", "tp": "8", "isl": "1000,2000,3000", "page_size": "16"}, true)
 	sweep, left, err := plan.NewSweep([]plan.Item{{Request: &plan.Request{Model: m, Config: cfg}, Planner: planner}}, plan.SweepOptions{Columns: []string{"isl"}, Format: rows(1)})
 	if err != nil || left != nil {
 		t.Fatal(err, left)
@@ -364,7 +383,7 @@ func TestSweepWarnings(t *testing.T) {
 			words := strings.Fields(w.Err.Error())
 			got = append(got, fmt.Sprint(words[slices.Index(words, "layers")+1], w.First, w.Count))
 		}
-		if want := []string{"cross:0 2", "self:0 2"}; !slices.Equal(got, want) {
+		if want := []string{"odd:0 3", "even:0 3"}; !slices.Equal(got, want) {
 			t.Fatalf("warned about %q, want %q", got, want)
 		}
 	}

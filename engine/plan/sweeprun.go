@@ -53,8 +53,9 @@ type Broken struct {
 type Failed struct {
 	Err   error
 	First uint64 // point
-	Count uint64
+	Count uint64 // of points
 	order int
+	last  uint64 // point
 }
 
 // maxFailures is how many reasons are told apart.
@@ -283,9 +284,12 @@ func count(all map[failure]*Failed, f pointFail, err func() error) {
 		kind = failure{}
 	}
 	if known := all[kind]; known != nil {
-		known.Count++
+		if f.point != known.last { // several rows or layers of a point may have it
+			known.Count++
+		}
+		known.last = f.point
 	} else {
-		all[kind] = &Failed{Err: err(), First: f.point, Count: 1, order: len(all)}
+		all[kind] = &Failed{Err: err(), First: f.point, Count: 1, order: len(all), last: f.point}
 	}
 }
 
