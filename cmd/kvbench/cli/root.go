@@ -50,7 +50,8 @@ type app struct {
 	signals  sync.Once
 	graceful atomic.Bool
 	hurry    chan struct{}
-	said     map[string]bool // warnings about flags
+	partial  atomic.Pointer[string] // the file that goes when the command is left
+	said     map[string]bool        // warnings about flags
 }
 
 // errInterrupted ends a command that was interrupted.
@@ -87,6 +88,9 @@ func (a *app) takeSignals() {
 				// Whoever interrupts is not kept waiting for a file that does not
 				// come; a command that has processes to end does so first.
 				if !a.graceful.Load() {
+					if name := a.partial.Load(); name != nil {
+						os.Remove(*name)
+					}
 					os.Exit(exitInterrupted)
 				}
 				a.stop(runner.Signaled{Signal: sig})

@@ -70,15 +70,12 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []job, format string, 
 	pipe := make(chan os.Signal, 1) // a closed pipe is an error of writing
 	signal.Notify(pipe, syscall.SIGPIPE)
 	defer signal.Stop(pipe)
+	defer context.AfterFunc(ctx, func() { a.graceful.Store(false) })()
 	out, err := a.open(c)
 	if err != nil {
 		errs.Add(err)
 		return errs
 	}
-	defer context.AfterFunc(ctx, func() {
-		out.discard()
-		a.graceful.Store(false)
-	})()
 
 	var rows io.Writer = out
 	if format == "table" {
@@ -315,6 +312,8 @@ func (a *app) open(c *command) (*output, error) {
 		return &output{Writer: f}, nil
 	}
 	temp := fmt.Sprintf("%s.%d.partial", name, os.Getpid())
+	a.takeSignals()
+	a.partial.Store(&temp)
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return nil, fail(err)

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -93,6 +94,44 @@ func TestSweepInterruptFile(t *testing.T) {
 	}
 	if _, names := files(); names != nil {
 		t.Errorf("%v is left", names)
+	}
+}
+
+// TestSweepInterruptPipe: a second interrupt does not wait for a pipe that nobody
+// opens for reading.
+func TestSweepInterruptPipe(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "rows.csv")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Skipf("no named pipes here: %v", err)
+	}
+	cmd := exec.Command("kvbench", append(endless, "--output", pipe)...)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(stderr, make([]byte, 10)); err != nil { // it says its size ahead
+		t.Fatal(err)
+	}
+	end := time.AfterFunc(20*time.Second, func() { cmd.Process.Kill() })
+	defer end.Stop()
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(100 * time.Millisecond):
+				cmd.Process.Signal(os.Interrupt)
+			}
+		}
+	}()
+	code := exitCode(cmd.Wait())
+	close(done)
+	if code != 130 {
+		t.Errorf("exit code %d, want 130", code)
 	}
 }
 
