@@ -123,6 +123,7 @@ type shape struct {
 	layered bool
 	refs    []formula.Ref // of the axes; -1 where no formula knows one
 	reads   []int         // the axes that what is made of layers may depend on
+	inner   []formula.Ref // what is set for each layer, stage or IO
 	pinned  []formula.Ref // formulas that depend on no other axis
 	changes map[formula.Ref]bool
 	limits  []formula.Ref // by index of the limit; -1 where it does not apply
@@ -342,6 +343,11 @@ func (sp *sweepProgram) shapeOf(it *Item) *shape {
 		}
 	}
 	fast := p.layerInputs()
+	for _, name := range fast {
+		if ref, ok := sp.prog.Ref(name); ok {
+			sh.inner = append(sh.inner, ref)
+		}
+	}
 	variants := 1
 	for i, name := range names {
 		ref, ok := sp.prog.Ref(name)

@@ -337,24 +337,11 @@ func TestSweepPortions(t *testing.T) {
 	}
 }
 
-// TestSweepWarnings: what points are warned about is told in the same order each
-// time, with the number of points, not of warnings.
-func TestSweepWarnings(t *testing.T) {
-	// Heads over 8 ranks: of layers 0 and 2 of group odd, 9 and 11, and 3 of even.
-	file := filepath.Join(t.TempDir(), "twice.cue")
-	text := `twice: {
-	match: "twice"
-	#params: model_name!: string
-	cache: {
-		layers: "4"
-		groups: {
-			even: {kind: "full", where: "layer % 2 == 1", kv_heads: "3", head_dim: "64"}
-			odd: {kind: "full", where: "layer % 2 == 0", kv_heads: "9 + layer", head_dim: "64"}
-		}
-	}
-}
-model: model_name: "TWICE"
-`
+// ranks makes a sweep of the model in a CUE file, in the accounting of
+// ranks.
+func ranks(t *testing.T, text string, values map[string]string) *plan.Sweep {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "model.cue")
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -368,11 +355,60 @@ model: model_name: "TWICE"
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := loadConfig(t, s, l, map[string]string{"accounting": "rank", "tp": "8", "isl": "1000,2000,3000", "page_size": "16"}, true)
-	sweep, left, err := plan.NewSweep([]plan.Item{{Request: &plan.Request{Model: m, Config: cfg}, Planner: planner}}, plan.SweepOptions{Columns: []string{"isl"}, Format: rows(1)})
+	values["accounting"] = "rank"
+	cfg := loadConfig(t, s, l, values, true)
+	sweep, left, err := plan.NewSweep([]plan.Item{{Request: &plan.Request{Model: m, Config: cfg}, Planner: planner}}, plan.SweepOptions{Columns: []string{"tp_size", "isl"}, Format: rows(2)})
 	if err != nil || left != nil {
 		t.Fatal(err, left)
 	}
+	return sweep
+}
+
+// TestSweepForgets: what came of the layers of one point is not known when those
+// of the next are looked at.
+func TestSweepForgets(t *testing.T) {
+	sweep := ranks(t, `early: {
+	match: "early"
+	#params: model_name!: string
+	requires: [{require: "tp_size == 1 or kv_bytes_per_token > 0", message: "no bytes"}]
+	cache: {
+		layers: "4"
+		groups: all: {kind: "full", kv_heads: "8", head_dim: "64"}
+	}
+}
+model: model_name: "EARLY"
+`, map[string]string{"tp": "1,2", "isl": "1000,2000", "page_size": "16"})
+	var out bytes.Buffer
+	o, err := sweep.Run(context.Background(), &out, func(uint64) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "1|1000\n1|2000\n"; out.String() != want {
+		t.Errorf("rows are %q, want %q", out.String(), want)
+	}
+	if len(o.Failed) != 1 || o.Failed[0].Count != 2 || !strings.Contains(o.Failed[0].Err.Error(), `"kv_bytes_per_token" was not given`) {
+		t.Errorf("failed are %+v, want both points of 2 ranks", o.Failed)
+	}
+}
+
+// TestSweepWarnings: what points are warned about is told in the same order each
+// time, with the number of points, not of warnings.
+func TestSweepWarnings(t *testing.T) {
+	// Of layers 0 and 2, 9 and 11 heads do not divide over 8 ranks; nor do 3.
+	text := `twice: {
+	match: "twice"
+	#params: model_name!: string
+	cache: {
+		layers: "4"
+		groups: {
+			odd: {kind: "full", where: "layer % 2 == 1", kv_heads: "3", head_dim: "64"}
+			even: {kind: "full", where: "layer % 2 == 0", kv_heads: "9 + layer", head_dim: "64"}
+		}
+	}
+}
+model: model_name: "TWICE"
+`
+	sweep := ranks(t, text, map[string]string{"tp": "8", "isl": "1000,2000,3000", "page_size": "16"})
 	for range 20 {
 		o, err := sweep.Run(context.Background(), io.Discard, func(uint64) {})
 		if err != nil {
@@ -383,7 +419,7 @@ model: model_name: "TWICE"
 			words := strings.Fields(w.Err.Error())
 			got = append(got, fmt.Sprint(words[slices.Index(words, "layers")+1], w.First, w.Count))
 		}
-		if want := []string{"odd:0 3", "even:0 3"}; !slices.Equal(got, want) {
+		if want := []string{"even:0 3", "odd:0 3"}; !slices.Equal(got, want) {
 			t.Fatalf("warned about %q, want %q", got, want)
 		}
 	}

@@ -664,6 +664,9 @@ func (wk *worker) expansion(v *variant) *expansion {
 		return e
 	}
 	e := &expansion{}
+	for _, ref := range wk.item.shape.inner { // those of the point before
+		v.layers.frame.Unset(ref)
+	}
 	e.requests, e.warnings, e.err = v.layers.expand(v.req)
 	if v.shared {
 		if len(wk.expansions) == maxExpansions {
