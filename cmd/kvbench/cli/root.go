@@ -81,7 +81,11 @@ func Main(args []string) int {
 func (a *app) takeSignals() {
 	a.signals.Do(func() {
 		signals := make(chan os.Signal, 2)
-		signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+		for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+			if !signal.Ignored(sig) { // as under nohup
+				signal.Notify(signals, sig)
+			}
+		}
 		go func() {
 			for interrupts := 0; ; {
 				sig := <-signals

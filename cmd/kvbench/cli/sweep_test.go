@@ -97,6 +97,34 @@ func TestSweepInterruptFile(t *testing.T) {
 	}
 }
 
+// TestSweepIgnores: what whoever starts the command has it ignore, as nohup does,
+// does not end it.
+func TestSweepIgnores(t *testing.T) {
+	cmd := exec.Command("sh", append([]string{"-c", `trap "" HUP; exec kvbench "$@"`, "sh"}, endless...)...)
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	for _, n := range []int{100, 1 << 22} {
+		if _, err := io.ReadFull(stdout, make([]byte, n)); err != nil {
+			t.Fatal(err)
+		}
+		cmd.Process.Signal(syscall.SIGHUP)
+	}
+	if _, err := io.ReadFull(stdout, make([]byte, 1<<22)); err != nil {
+		t.Errorf("rows end: %v", err)
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
+	io.Copy(io.Discard, stdout)
+	if code := exitCode(cmd.Wait()); code != 130 {
+		t.Errorf("exit code %d, want 130", code)
+	}
+}
+
 // TestSweepInterruptPipe: a second interrupt does not wait for a pipe that nobody
 // opens for reading.
 func TestSweepInterruptPipe(t *testing.T) {
