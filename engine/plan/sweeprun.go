@@ -54,6 +54,7 @@ type Failed struct {
 	Err   error
 	First uint64 // point
 	Count uint64
+	last  uint64 // point, which may have several rows
 }
 
 // maxFailures is how many reasons are told apart.
@@ -264,10 +265,12 @@ func count(all map[failure]*Failed, f pointFail, err func() error) {
 	if all[kind] == nil && len(all) >= maxFailures {
 		kind = failure{}
 	}
-	if known := all[kind]; known != nil {
+	switch known := all[kind]; {
+	case known == nil:
+		all[kind] = &Failed{Err: err(), First: f.point, Count: 1, last: f.point}
+	case known.last != f.point:
 		known.Count++
-	} else {
-		all[kind] = &Failed{Err: err(), First: f.point, Count: 1}
+		known.last = f.point
 	}
 }
 

@@ -133,6 +133,12 @@ func (a *app) newSweep(c *command, jobs []job, format string, secrets bool, errs
 	columns := a.sweepColumns(jobs)
 	if c.set["columns"] {
 		columns = c.list("columns")
+		for i, name := range columns {
+			if slices.Contains(columns[:i], name) { // no key twice in an object
+				_, from, _ := c.value("columns")
+				wrong = append(wrong, from.Errorf("%q is given twice", name))
+			}
+		}
 	}
 	var keys []plan.SortKey
 	for _, name := range c.list("sort") {
