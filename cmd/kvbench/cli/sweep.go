@@ -304,28 +304,49 @@ func (a *app) open(c *command) (*output, error) {
 	if real, err := filepath.EvalSymlinks(name); err == nil {
 		name = real
 	}
-	fail := func(err error) error {
-		if pe, ok := errors.AsType[*os.PathError](err); ok {
-			err = pe.Err
-		}
-		return diag.Errorf(diag.Pos{File: name}, "cannot be written: %v", err)
-	}
-	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		if info.IsDir() {
+	fail := func(err error) error { return cannotWrite(name, err) }
+	old, _ := os.Stat(name)
+	if old != nil && !old.Mode().IsRegular() {
+		if old.IsDir() {
 			return nil, fail(syscall.EISDIR)
 		}
 		f, err := os.OpenFile(name, os.O_WRONLY, 0) // a device or a pipe stays what it is
 		if err != nil {
 			return nil, fail(err)
 		}
-		return &output{Writer: f}, nil
+		return &output{Writer: f, name: name}, nil
 	}
 	temp := fmt.Sprintf("%s.%d.partial", name, os.Getpid())
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return nil, fail(err)
 	}
+	if old != nil { // what only some may read stays so
+		if err := f.Chmod(old.Mode().Perm()); err != nil {
+			f.Close()
+			os.Remove(temp)
+			return nil, fail(err)
+		}
+	}
 	return &output{Writer: f, name: name, temp: f}, nil
+}
+
+// Write writes to the file. An error names the file, not the one that becomes it.
+func (o *output) Write(text []byte) (int, error) {
+	n, err := o.Writer.Write(text)
+	if err != nil && o.name != "" && !errors.Is(err, syscall.EPIPE) {
+		err = cannotWrite(o.name, err)
+	}
+	return n, err
+}
+
+func cannotWrite(name string, err error) error {
+	if pe, ok := errors.AsType[*os.PathError](err); ok {
+		err = pe.Err
+	} else if le, ok := errors.AsType[*os.LinkError](err); ok {
+		err = le.Err
+	}
+	return diag.Errorf(diag.Pos{File: name}, "cannot be written: %v", err)
 }
 
 // discard leaves nothing of a file.
@@ -346,7 +367,7 @@ func (o *output) close() error {
 	}
 	if err != nil {
 		o.discard()
-		return diag.Errorf(diag.Pos{File: o.name}, "cannot be written: %v", err)
+		return cannotWrite(o.name, err)
 	}
 	return nil
 }
