@@ -80,14 +80,14 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []job, format string, 
 		a.graceful.Store(false)
 	})()
 
-	var rows io.Writer = out
+	line := a.newSweepProgress(c, out, s.Points)
+	var rows io.Writer = line.above(out)
 	if format == "table" {
-		rows = report.NewTable(out, columns)
+		rows = report.NewTable(rows, columns)
 	}
 	_, err = out.Write(report.SweepHead(format, columns))
 	var outcome *plan.Outcome
 	if err == nil {
-		line := a.newSweepProgress(out, s.Points)
 		outcome, err = s.Run(ctx, rows, line.at)
 		line.progress.clear()
 	}
@@ -386,20 +386,37 @@ func (a *app) writeAll(c *command, text []byte) error {
 }
 
 // sweepProgress says on a terminal how far a long sweep is, unless the rows go
-// there too.
+// there too and say it themselves: those that are sorted or chosen among may be
+// long in coming.
 type sweepProgress struct {
 	progress
 	points      uint64
 	began, last time.Time
 }
 
-func (a *app) newSweepProgress(out *output, points uint64) *sweepProgress {
-	onScreen := out.temp == nil && isTerminal(os.Stdout)
+func (a *app) newSweepProgress(c *command, out *output, points uint64) *sweepProgress {
+	onScreen := out.name == "" && isTerminal(os.Stdout)
 	return &sweepProgress{
-		progress: progress{w: a.stderr, terminal: isTerminal(os.Stderr) && !onScreen},
+		progress: progress{w: a.stderr, terminal: isTerminal(os.Stderr) && (!onScreen || c.set["sort"] || c.set["where"])},
 		points:   points, began: time.Now(), last: time.Now(),
 	}
 }
+
+// above gives a writer that writes above the line.
+func (p *sweepProgress) above(w io.Writer) io.Writer {
+	if !p.terminal {
+		return w
+	}
+	return writerFunc(func(text []byte) (n int, err error) {
+		p.print(func() { n, err = w.Write(text) })
+		return n, err
+	})
+}
+
+type writerFunc func([]byte) (int, error)
+
+// Write calls f.
+func (f writerFunc) Write(text []byte) (int, error) { return f(text) }
 
 // at says that so many points are done.
 func (p *sweepProgress) at(points uint64) {
