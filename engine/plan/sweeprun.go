@@ -596,7 +596,7 @@ func (wk *worker) required(v *variant, point uint64) bool {
 	}
 	var warnings diag.List
 	if err := v.archRequires(v.req, &warnings); err != nil {
-		wk.fail(point, withoutDigits(err.Error()))
+		wk.fail(point, Reason(err))
 		return false
 	}
 	wk.warn(warnings, point)
@@ -605,7 +605,7 @@ func (wk *worker) required(v *variant, point uint64) bool {
 
 func (wk *worker) warn(warnings diag.List, point uint64) {
 	for _, w := range warnings {
-		wk.out.warns = append(wk.out.warns, pointFail{point, failure{wk.item.program, withoutDigits(w.Error())}, w})
+		wk.out.warns = append(wk.out.warns, pointFail{point, failure{wk.item.program, Reason(w)}, w})
 	}
 }
 
@@ -614,7 +614,7 @@ func (wk *worker) warn(warnings diag.List, point uint64) {
 func (wk *worker) layered(v *variant, point uint64) {
 	e := wk.expansion(v)
 	if e.err != nil {
-		wk.fail(point, withoutDigits(e.err.Error()))
+		wk.fail(point, Reason(e.err))
 		return
 	}
 	c := wk.out
@@ -1057,7 +1057,7 @@ func (wk *worker) alone(point uint64) {
 	}
 	plans, err := wk.planner.Plans(it.request(point))
 	if err != nil {
-		wk.fail(point, withoutDigits(err.Error()))
+		wk.fail(point, Reason(err))
 	}
 	for _, pl := range plans {
 		wk.rowOf(pl, point)
@@ -1128,12 +1128,12 @@ func (s *Sweep) errorOf(point uint64) error {
 	return diag.Errorf(diag.Pos{}, "the point has no row")
 }
 
-// withoutDigits makes messages alike that differ in numbers alone.
-func withoutDigits(s string) string {
+// Reason is what errors have in common that differ in numbers alone.
+func Reason(err error) string {
 	return strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' {
 			return -1
 		}
 		return r
-	}, s)
+	}, err.Error())
 }

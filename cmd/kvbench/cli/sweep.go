@@ -268,31 +268,39 @@ func (a *app) tell(s *plan.Sweep, o *plan.Outcome, errs *diag.List) {
 		a.print.Print(w)
 	}
 	for _, f := range o.Warned {
-		d := *diag.All(f.Err)[0]
-		if label := s.Label(f.First); f.Count > 1 {
-			d.WithHint("so it is of %d of %d points; the first is %s", f.Count, o.Points, label)
-		} else if label != "" {
-			d.WithHint("with %s", label)
-		}
-		a.print.Print(&d)
+		a.print.Print(counted(s, f, o.Points, manyWarned))
 	}
 	for _, f := range o.Failed {
-		d := *diag.All(f.Err)[0]
-		if label := s.Label(f.First); f.Count > 1 {
-			d.WithHint("%d of %d points have no row because of this; the numbers are those of the first: %s", f.Count, o.Points, label)
-		} else if label != "" {
-			d.WithHint("with %s", label)
-		}
-		*errs = append(*errs, &d)
+		d := counted(s, f, o.Points, manyFailed)
+		d.Usage = d.Usage && o.Rows == 0 // what is right for some values is not wrong
+		*errs = append(*errs, d)
 	}
+}
+
+// What is said of points that have the same reason: their number, of how many,
+// and the first.
+const (
+	manyWarned = "so it is of %d of %d points; the first is %s"
+	manyFailed = "%d of %d points have no row because of this; the numbers are those of the first: %s"
+)
+
+// counted words a reason with the points that it holds for.
+func counted(s *plan.Sweep, f plan.Failed, points uint64, many string) *diag.Diag {
+	d := *diag.All(f.Err)[0]
+	if label := s.Label(f.First); f.Count > 1 {
+		d.WithHint(many, f.Count, points, label)
+	} else if label != "" {
+		d.WithHint("with %s", label)
+	}
+	return &d
 }
 
 // output is where a command's results go: stdout, or a file that appears when
 // it is complete.
 type output struct {
 	io.Writer
-	name string // of the file; "" for stdout
-	temp *os.File
+	name string   // of the file; "" for stdout
+	temp *os.File // what becomes it, unless it is a device or a pipe
 }
 
 // open opens the file of --output, or stdout.
