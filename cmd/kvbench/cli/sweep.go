@@ -309,11 +309,14 @@ func (a *app) open(c *command) (*output, error) {
 	if name == "" {
 		return &output{Writer: a.stdout}, nil
 	}
+	old, _ := os.Stat(name)
+	if own, err := os.Stdout.Stat(); err == nil && old != nil && os.SameFile(own, old) {
+		return &output{Writer: a.stdout}, nil // /dev/stdout, perhaps at the end of a file
+	}
 	if real, err := filepath.EvalSymlinks(name); err == nil {
 		name = real
 	}
 	fail := func(err error) error { return cannotWrite(name, err) }
-	old, _ := os.Stat(name)
 	if old != nil && !old.Mode().IsRegular() {
 		if old.IsDir() {
 			return nil, fail(syscall.EISDIR)
