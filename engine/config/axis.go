@@ -142,7 +142,7 @@ func (l *Loader) axisOf(f *schema.Field, leaf *leaf) (*axis, error) {
 				origin.Pos = p
 			}
 			switch v, ok := value(e); {
-			case ok && v.Kind == formula.Str && f.Number:
+			case ok && v.Kind == formula.Str && hasRanges(f):
 				more, err := l.axisItem(f, v.Str, origin, leaf.path+": ")
 				if err != nil {
 					return nil, err
@@ -243,10 +243,14 @@ func splitList(text string) []string {
 	return append(parts, part.String())
 }
 
-// axisItem reads a value, or of a number field a range.
+// hasRanges reports whether a field's values may be given as a range: they are
+// numbers, or words and numbers.
+func hasRanges(f *schema.Field) bool { return f.Number || f.Word }
+
+// axisItem reads a value, or of a field that has numbers a range.
 func (l *Loader) axisItem(f *schema.Field, text string, origin Origin, label string) ([]axisItem, error) {
 	from, to, isRange := strings.Cut(text, "..")
-	if !isRange || !f.Number {
+	if !isRange || !hasRanges(f) {
 		return []axisItem{{expr: l.literal(Override{Path: f.Path, Text: text}), origin: origin}}, nil
 	}
 	fail := func(format string, args ...any) *diag.Diag {
@@ -369,6 +373,9 @@ func interval(v cue.Value) bool {
 			}
 		}
 		return true
+	case cue.OrOp: // of words and one interval
+		args = slices.DeleteFunc(args, func(a cue.Value) bool { return a.IncompleteKind() == cue.StringKind })
+		return len(args) == 1 && interval(args[0])
 	case cue.GreaterThanOp, cue.GreaterThanEqualOp, cue.LessThanOp, cue.LessThanEqualOp:
 		return true
 	case cue.NoOp:

@@ -45,6 +45,7 @@ func TestAxisText(t *testing.T) {
 		{"system.kv_memory", "kv_memory", "1GiB..2GiB+512MiB", "1073741824 1610612736 2147483648"},
 		{"strategy.dp_attention", "dp_attention", "true,no", "true false"},
 		{"strategy.pp_stage", "pp_stage", "0,largest,all", "0 largest all"},
+		{"strategy.pp_stage", "pp_stage", "0..3+1,all", "0 1 2 3 all"},
 	} {
 		_, l := loader(t)
 		c, err := l.Config("", nil, "", []config.Override{axisOverride(test.path, test.flag, test.text)})
@@ -85,6 +86,7 @@ func TestAxisWrong(t *testing.T) {
 		{"strategy.tp_size", "tp", "1..10001+1", "--tp: the axis has more than 10000 values"},
 		{"strategy.tp_size", "tp", "1..1000000000000+1", "--tp: the axis has more than 10000 values"},
 		{"strategy.tp_size", "tp", long, "--tp: the axis has more than 10000 values"},
+		{"strategy.pp_stage", "pp_stage", "-1..3+1", "--pp_stage: -1 is not allowed: want largest, all, or a whole number, 0 or more"},
 		{"strategy.kvcache_quant_mode", "kvcache_quant_mode", "fp8,fp9", `--kvcache_quant_mode: "fp9" is not allowed: want one of fp8, int8, fp16, bfloat16, bf16, fp32, int4, fp4, nvfp4, mxfp4, fp8_per_token_head, int8_per_token_head, fp8_ds_mla`},
 	} {
 		_, l := loader(t)

@@ -127,7 +127,7 @@ func (l *Loader) checkConfig(doc *document) error {
 	l.readUnits(doc)
 	var errs diag.List
 	doc.dropEmptySections(l.schema)
-	errs.Add(doc.dropUnknown(l.fieldPaths(), l.flagPath, "this is no field of a configuration"))
+	errs.Add(doc.dropUnknown(append(l.fieldPaths(), sweepSection), l.flagPath, "this is no field of a configuration"))
 	takes := func(path string) string {
 		if f := l.schema.Field(path); f != nil {
 			return f.Plain

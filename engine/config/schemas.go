@@ -182,7 +182,7 @@ func (l *Loader) describeAxes(doc map[string]any) {
 			"anyOf": []any{value, map[string]any{"type": "string"},
 				map[string]any{"type": "array", "items": item, "minItems": 1, "maxItems": MaxAxis}},
 		}
-		if !f.Number {
+		if !hasRanges(f) {
 			item["anyOf"] = []any{value}
 		}
 	}

@@ -188,9 +188,13 @@ func (s *Scope) Compile() (*Program, error) {
 
 // With gives a program that has one formula more; what is wrong with that one
 // is the error. Names of p are names of the new program too, under the same
-// [Ref]s; other formulas cannot refer to the new one.
-func (p *Program) With(name string, src Source, want Kind) (*Program, Ref, error) {
-	q := &Program{slots: slices.Clip(p.slots), names: p.names, count: p.count}
+// [Ref]s; other formulas cannot refer to the new one, and it cannot refer to
+// what is hidden.
+func (p *Program) With(name string, src Source, want Kind, hidden ...string) (*Program, Ref, error) {
+	q := &Program{slots: slices.Clip(p.slots), names: maps.Clone(p.names), count: p.count}
+	for _, h := range hidden {
+		delete(q.names, h)
+	}
 	c := newCompiler(0, 0)
 	c.p, c.wants = q, make([]Kind, len(q.slots))
 	r := c.add(slot{unit: unit{name, src}, class: derived}, want)
@@ -213,6 +217,7 @@ func (p *Program) With(name string, src Source, want Kind) (*Program, Ref, error
 	s.index = q.count[s.kind]
 	q.count[s.kind]++
 	q.quick = append(slices.Clip(p.quick), s.quick())
+	q.names = p.names
 	return q, r, nil
 }
 

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -161,7 +162,7 @@ func NewSweep(items []Item, options SweepOptions) (s *Sweep, bad, err error) {
 	for _, item := range items {
 		sp := programs[item.Planner]
 		if sp == nil {
-			if sp, err = s.program(item.Planner, unknown); err != nil {
+			if sp, err = s.program(item.Planner, items, unknown); err != nil {
 				errs.Add(err)
 				sp = &sweepProgram{planner: item.Planner}
 			}
@@ -190,9 +191,13 @@ func NewSweep(items []Item, options SweepOptions) (s *Sweep, bad, err error) {
 		s.Points += it.count
 		s.items = append(s.items, it)
 	}
-	for _, name := range append(slices.Clone(options.Columns), keyNames(options.Sort)...) {
+	for i, name := range append(slices.Clone(options.Columns), keyNames(options.Sort)...) {
 		if unknown[name] == len(programs) && len(programs) > 0 {
-			errs = append(errs, s.noColumn(programs, name))
+			flag := "--columns"
+			if i >= len(options.Columns) {
+				flag = "--sort"
+			}
+			errs = append(errs, s.noColumn(programs, flag, name))
 			unknown[name] = 0
 		}
 	}
@@ -211,15 +216,15 @@ func keyNames(keys []SortKey) []string {
 }
 
 // noColumn says that there is no such column.
-func (s *Sweep) noColumn(programs map[*Planner]*sweepProgram, name string) *diag.Diag {
-	d := diag.Usagef("there is no column %q", name)
+func (s *Sweep) noColumn(programs map[*Planner]*sweepProgram, flag, name string) *diag.Diag {
+	d := diag.Usagef("%s: there is no column %q", flag, name)
 	var known []string
 	for p, sp := range programs {
 		if slices.ContainsFunc(p.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name }) {
 			return d.WithHint("--%s %s has it", accountingVar, accountingRank)
 		}
 		for i := range p.schema.Fields {
-			if f := &p.schema.Fields[i]; f.Flag == name {
+			if f := &p.schema.Fields[i]; f.Flag == name || f.Path == name {
 				return d.WithHint("did you mean %q?", f.Var)
 			}
 		}
@@ -251,19 +256,19 @@ func (it *Item) checkAxes() error {
 	return errs.Err()
 }
 
-// program adds the options to a planner's program. It counts the columns that
-// the program does not know.
-func (s *Sweep) program(p *Planner, unknown map[string]int) (*sweepProgram, error) {
+// program adds the options to a planner's program. It counts the names of
+// columns that the program does not know.
+func (s *Sweep) program(p *Planner, items []Item, unknown map[string]int) (*sweepProgram, error) {
 	sp := &sweepProgram{planner: p, prog: p.prog, shapes: map[string]*shape{}}
 	if s.options.Where != "" {
 		var err error
-		sp.prog, sp.where, err = p.prog.With(whereName, formula.Source{Text: s.options.Where}, formula.Bool)
+		sp.prog, sp.where, err = p.prog.With(whereName, formula.Source{Text: s.options.Where}, formula.Bool, ownColumns...)
 		if err != nil {
 			for _, d := range diag.All(err) {
 				d.Usage = true
-				for i := range p.schema.Fields {
-					if f := &p.schema.Fields[i]; d.Msg == fmt.Sprintf("formula of %s: unknown name %q", whereName, f.Flag) {
-						d.Hint = fmt.Sprintf("did you mean %q?", f.Var)
+				for _, name := range formula.Names(s.options.Where) {
+					if d.Msg == fmt.Sprintf("formula of %s: unknown name %q", whereName, name) {
+						d.Hint = cmp.Or(p.nameHint(name, items), d.Hint)
 					}
 				}
 			}
@@ -272,13 +277,37 @@ func (s *Sweep) program(p *Planner, unknown map[string]int) (*sweepProgram, erro
 		sp.filtered = true
 		sp.early = sp.readsFacts(sp.where)
 	}
+	missing := map[string]bool{} // once, in columns and keys
 	for _, name := range s.options.Columns {
-		sp.columns = append(sp.columns, sp.column(name, unknown))
+		sp.columns = append(sp.columns, sp.column(name, missing))
 	}
 	for _, k := range s.options.Sort {
-		sp.keys = append(sp.keys, sp.column(k.Column, unknown))
+		sp.keys = append(sp.keys, sp.column(k.Column, missing))
+	}
+	for name := range missing {
+		unknown[name]++
 	}
 	return sp, nil
+}
+
+// nameHint says what is meant by a name that no formula of the planner knows,
+// or why it knows none; "" for nothing to say.
+func (p *Planner) nameHint(name string, items []Item) string {
+	for i := range p.schema.Fields {
+		if f := &p.schema.Fields[i]; f.Flag == name {
+			return fmt.Sprintf("did you mean %q?", f.Var)
+		}
+	}
+	if _, ok := p.prog.Ref(stageVar); ok && name == ColumnStage {
+		return fmt.Sprintf("did you mean %q?", stageVar)
+	}
+	if slices.Contains(ownColumns, name) {
+		return "it is a column, and nothing that formulas know"
+	}
+	if slices.ContainsFunc(items, func(it Item) bool { _, ok := it.Planner.prog.Ref(name); return ok }) {
+		return fmt.Sprintf("%s has no such name", p.arch.Name)
+	}
+	return ""
 }
 
 // readsFacts reports whether a formula reads fields, parameters and quantities
@@ -289,7 +318,8 @@ func (sp *sweepProgram) readsFacts(ref formula.Ref) bool {
 	return !slices.ContainsFunc(sp.prog.Inputs(ref), isFlag) && !slices.ContainsFunc(sp.prog.Uses(ref), isFlag)
 }
 
-func (sp *sweepProgram) column(name string, unknown map[string]int) sweepColumn {
+func (sp *sweepProgram) column(name string, missing map[string]bool) sweepColumn {
+	asked := name
 	if slices.Contains(ownColumns, name) {
 		return sweepColumn{own: name}
 	}
@@ -311,7 +341,7 @@ func (sp *sweepProgram) column(name string, unknown map[string]int) sweepColumn 
 		c.known = kind != formula.Any && !isTable && name != dtypesTable
 	}
 	if !c.known {
-		unknown[name]++
+		missing[asked] = true
 	}
 	return c
 }

@@ -498,11 +498,11 @@ func TestSweepWrong(t *testing.T) {
 		{plan.SweepOptions{Where: "tp * 2 > 1"}, `formula of --where: unknown name "tp"`},
 		{plan.SweepOptions{Where: "tp_size"}, "formula of --where: yields a number, not true or false"},
 		{plan.SweepOptions{Where: "tp_size >"}, "formula of --where: unexpected end of formula"},
-		{plan.SweepOptions{Columns: []string{"tp_sise"}}, `there is no column "tp_sise"`},
-		{plan.SweepOptions{Columns: []string{"dtypes"}}, `there is no column "dtypes"`},
-		{plan.SweepOptions{Columns: []string{""}}, `there is no column ""`},
-		{plan.SweepOptions{Columns: []string{"rank_bytes"}}, `there is no column "rank_bytes"`},
-		{plan.SweepOptions{Columns: []string{"isl"}, Sort: []plan.SortKey{{Column: "block"}}}, `there is no column "block"`},
+		{plan.SweepOptions{Columns: []string{"tp_sise"}}, `--columns: there is no column "tp_sise"`},
+		{plan.SweepOptions{Columns: []string{"dtypes"}}, `--columns: there is no column "dtypes"`},
+		{plan.SweepOptions{Columns: []string{""}}, `--columns: there is no column ""`},
+		{plan.SweepOptions{Columns: []string{"rank_bytes"}}, `--columns: there is no column "rank_bytes"`},
+		{plan.SweepOptions{Columns: []string{"isl"}, Sort: []plan.SortKey{{Column: "block"}}}, `--sort: there is no column "block"`},
 	} {
 		_, _, err := small(t, false, test.options)
 		if err == nil || err.Error() != test.want {

@@ -55,7 +55,7 @@ type Failed struct {
 	First uint64 // point
 	Count uint64 // of points
 	order int
-	last  uint64 // point
+	last  uint64 // point, which may have several rows
 }
 
 // maxFailures is how many reasons are told apart.
@@ -283,13 +283,12 @@ func count(all map[failure]*Failed, f pointFail, err func() error) {
 	if all[kind] == nil && len(all) >= maxFailures {
 		kind = failure{}
 	}
-	if known := all[kind]; known != nil {
-		if f.point != known.last { // several rows or layers of a point may have it
-			known.Count++
-		}
-		known.last = f.point
-	} else {
+	switch known := all[kind]; {
+	case known == nil:
 		all[kind] = &Failed{Err: err(), First: f.point, Count: 1, order: len(all), last: f.point}
+	case known.last != f.point:
+		known.Count++
+		known.last = f.point
 	}
 }
 
@@ -617,7 +616,7 @@ func (wk *worker) required(v *variant, point uint64) bool {
 	}
 	var warnings diag.List
 	if err := v.archRequires(v.req, &warnings); err != nil {
-		wk.fail(point, withoutDigits(err.Error()))
+		wk.fail(point, Reason(err))
 		return false
 	}
 	wk.warn(warnings, point)
@@ -626,7 +625,7 @@ func (wk *worker) required(v *variant, point uint64) bool {
 
 func (wk *worker) warn(warnings diag.List, point uint64) {
 	for _, w := range warnings {
-		wk.out.warns = append(wk.out.warns, pointFail{point, failure{wk.item.program, withoutDigits(w.Error())}, w})
+		wk.out.warns = append(wk.out.warns, pointFail{point, failure{wk.item.program, Reason(w)}, w})
 	}
 }
 
@@ -635,7 +634,7 @@ func (wk *worker) warn(warnings diag.List, point uint64) {
 func (wk *worker) layered(v *variant, point uint64) {
 	e := wk.expansion(v)
 	if e.err != nil {
-		wk.fail(point, withoutDigits(e.err.Error()))
+		wk.fail(point, Reason(e.err))
 		return
 	}
 	c := wk.out
@@ -1081,7 +1080,7 @@ func (wk *worker) alone(point uint64) {
 	}
 	plans, err := wk.planner.Plans(it.request(point))
 	if err != nil {
-		wk.fail(point, withoutDigits(err.Error()))
+		wk.fail(point, Reason(err))
 	}
 	for _, pl := range plans {
 		wk.rowOf(pl, point)
@@ -1152,12 +1151,12 @@ func (s *Sweep) errorOf(point uint64) error {
 	return diag.Errorf(diag.Pos{}, "the point has no row")
 }
 
-// withoutDigits makes messages alike that differ in numbers alone.
-func withoutDigits(s string) string {
+// Reason is what errors have in common that differ in numbers alone.
+func Reason(err error) string {
 	return strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' {
 			return -1
 		}
 		return r
-	}, s)
+	}, err.Error())
 }

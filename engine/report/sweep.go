@@ -41,6 +41,9 @@ func SweepRows(format string, columns []string) plan.RowFormat {
 		rows.Cell = jsonCell
 	case "csv":
 		rows.Cell = csvCell
+		if len(columns) == 1 { // an empty line is no row
+			rows.Cell = csvLoneCell
+		}
 	default:
 		rows.Cell = tableCell
 	}
@@ -55,6 +58,14 @@ func csvCell(dst []byte, v formula.Value) []byte {
 		return dst
 	}
 	return csvText(dst, v.Text())
+}
+
+func csvLoneCell(dst []byte, v formula.Value) []byte {
+	start := len(dst)
+	if dst = csvCell(dst, v); len(dst) == start {
+		dst = append(dst, `""`...)
+	}
+	return dst
 }
 
 func csvText(dst []byte, text string) []byte {

@@ -202,7 +202,8 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 	}
 	p.report(err)
 	p.failed = err != nil
-	if jobs, err = p.spread(jobs); err != nil && len(jobs) == 0 {
+	jobs, sweep, err := p.spread(jobs)
+	if err != nil && len(jobs) == 0 {
 		return err
 	} else if err != nil {
 		p.report(err)
@@ -213,7 +214,8 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 		file  string
 	}
 	warned := map[source]bool{}
-	for _, j := range jobs {
+	var failures, warnings reasons
+	for i, j := range jobs {
 		j.Fit, j.Least = fit, fit
 		j.planner.ReleaseFrom = from
 		plans, err := j.planner.Plans(j.Request)
@@ -223,7 +225,11 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 			if len(jobs) == 1 && len(plans) == 0 {
 				return err
 			}
-			p.report(err)
+			if sweep == nil {
+				p.report(err)
+			} else {
+				failures.add(err, uint64(i))
+			}
 		}
 		if len(plans) == 0 {
 			continue
@@ -232,8 +238,15 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 			warned[of] = true
 			p.warnMissing(j, quantityNames(plans[0]))
 		}
-		p.warn(plans)
+		if sweep == nil {
+			p.warn(plans)
+		}
 		for _, pl := range plans {
+			for _, w := range pl.Warnings {
+				if sweep != nil {
+					warnings.add(w, uint64(i))
+				}
+			}
 			pt := point{Plan: pl}
 			for i := range pl.Violations {
 				w := pl.Violations[i].Warning(pl)
@@ -244,18 +257,38 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 			p.points = append(p.points, pt)
 		}
 	}
+	for _, f := range warnings {
+		p.print.Print(counted(sweep, f, sweep.Points, manyWarned))
+	}
+	for _, f := range failures {
+		p.print.Print(counted(sweep, f, sweep.Points, manyNotRun))
+	}
 	if len(p.points) == 0 {
 		return errShown
 	}
 	return nil
 }
 
+const manyNotRun = "%d of %d plans cannot be made because of this; the numbers are those of the first: %s"
+
+// reasons count what the points of a sweep have in common.
+type reasons []plan.Failed
+
+func (r *reasons) add(err error, point uint64) {
+	i := slices.IndexFunc(*r, func(f plan.Failed) bool { return plan.Reason(f.Err) == plan.Reason(err) })
+	if i < 0 {
+		*r = append(*r, plan.Failed{Err: err, First: point})
+		i = len(*r) - 1
+	}
+	(*r)[i].Count++
+}
+
 // maxPoints is how many plans are run at most.
 const maxPoints = 10_000
 
 // spread makes a job of each point where axes have several values. Those that
-// can be made are given even when others cannot.
-func (p *profile) spread(jobs []job) ([]job, error) {
+// can be made are given even when others cannot. Without axes there is no sweep.
+func (p *profile) spread(jobs []job) ([]job, *plan.Sweep, error) {
 	for i := range p.schema.Fields {
 		f := &p.schema.Fields[i]
 		if slices.ContainsFunc(jobs, func(j job) bool { return j.Config.Varies(f.Var) }) {
@@ -263,21 +296,21 @@ func (p *profile) spread(jobs []job) ([]job, error) {
 		}
 	}
 	if p.axes == nil {
-		return jobs, nil
+		return jobs, nil, nil
 	}
 	s, left, err := plan.NewSweep(items(jobs), plan.SweepOptions{})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if s.Points > maxPoints {
-		return nil, diag.Usagef("there are %d plans to run: at most %d are taken", s.Points, maxPoints).
+		return nil, nil, diag.Usagef("there are %d plans to run: at most %d are taken", s.Points, maxPoints).
 			WithHint("%s plan shows them all; choose among them", program)
 	}
 	all := make([]job, s.Points)
 	for i := range all {
 		all[i].Request, all[i].planner = s.Request(uint64(i))
 	}
-	return all, left
+	return all, s, left
 }
 
 // run runs every point as often as asked.

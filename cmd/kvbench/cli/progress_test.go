@@ -56,3 +56,19 @@ func TestSweepProgress(t *testing.T) {
 		}
 	}
 }
+
+// TestSweepProgressAbove: rows that go to the same terminal stand above the line.
+func TestSweepProgressAbove(t *testing.T) {
+	var out strings.Builder
+	p := &sweepProgress{progress: progress{w: &out, terminal: true}, points: 100}
+	w := p.above(&out)
+	fmt.Fprintln(w, "row 1")
+	p.began = time.Now().Add(-time.Second)
+	p.at(50)
+	fmt.Fprintln(w, "row 2")
+	p.clear()
+	const line = "50 of 100 points (50%), 1 s to go"
+	if want := "row 1\n" + line + "\r\x1b[Krow 2\n" + line + "\r\x1b[K"; out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
+	}
+}

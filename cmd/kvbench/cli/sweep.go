@@ -77,14 +77,14 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []job, format string, 
 		return errs
 	}
 
-	var rows io.Writer = out
+	line := a.newSweepProgress(c, out, s.Points)
+	var rows io.Writer = line.above(out)
 	if format == "table" {
-		rows = report.NewTable(out, columns)
+		rows = report.NewTable(rows, columns)
 	}
 	_, err = out.Write(report.SweepHead(format, columns))
 	var outcome *plan.Outcome
 	if err == nil {
-		line := a.newSweepProgress(out, s.Points)
 		outcome, err = s.Run(ctx, rows, line.at)
 		line.progress.clear()
 	}
@@ -130,6 +130,12 @@ func (a *app) newSweep(c *command, jobs []job, format string, secrets bool, errs
 	columns := a.sweepColumns(jobs)
 	if c.set["columns"] {
 		columns = c.list("columns")
+		for i, name := range columns {
+			if slices.Contains(columns[:i], name) { // no key twice in an object
+				_, from, _ := c.value("columns")
+				wrong = append(wrong, from.Errorf("%q is given twice", name))
+			}
+		}
 	}
 	var keys []plan.SortKey
 	for _, name := range c.list("sort") {
@@ -259,31 +265,39 @@ func (a *app) tell(s *plan.Sweep, o *plan.Outcome, errs *diag.List) {
 		a.print.Print(w)
 	}
 	for _, f := range o.Warned {
-		d := *diag.All(f.Err)[0]
-		if label := s.Label(f.First); f.Count > 1 {
-			d.WithHint("so it is of %d of %d points; the first is %s", f.Count, o.Points, label)
-		} else if label != "" {
-			d.WithHint("with %s", label)
-		}
-		a.print.Print(&d)
+		a.print.Print(counted(s, f, o.Points, manyWarned))
 	}
 	for _, f := range o.Failed {
-		d := *diag.All(f.Err)[0]
-		if label := s.Label(f.First); f.Count > 1 {
-			d.WithHint("%d of %d points have no row because of this; the numbers are those of the first: %s", f.Count, o.Points, label)
-		} else if label != "" {
-			d.WithHint("with %s", label)
-		}
-		*errs = append(*errs, &d)
+		d := counted(s, f, o.Points, manyFailed)
+		d.Usage = d.Usage && o.Rows == 0 // what is right for some values is not wrong
+		*errs = append(*errs, d)
 	}
+}
+
+// What is said of points that have the same reason: their number, of how many,
+// and the first.
+const (
+	manyWarned = "so it is of %d of %d points; the first is %s"
+	manyFailed = "%d of %d points have no row because of this; the numbers are those of the first: %s"
+)
+
+// counted words a reason with the points that it holds for.
+func counted(s *plan.Sweep, f plan.Failed, points uint64, many string) *diag.Diag {
+	d := *diag.All(f.Err)[0]
+	if label := s.Label(f.First); f.Count > 1 {
+		d.WithHint(many, f.Count, points, label)
+	} else if label != "" {
+		d.WithHint("with %s", label)
+	}
+	return &d
 }
 
 // output is where a command's results go: stdout, or a file that appears when
 // it is complete.
 type output struct {
 	io.Writer
-	name string // of the file; "" for stdout
-	temp *os.File
+	name string   // of the file; "" for stdout
+	temp *os.File // what becomes it, unless it is a device or a pipe
 }
 
 // open opens the file of --output, or stdout.
@@ -292,24 +306,23 @@ func (a *app) open(c *command) (*output, error) {
 	if name == "" {
 		return &output{Writer: a.stdout}, nil
 	}
+	old, _ := os.Stat(name)
+	if own, err := os.Stdout.Stat(); err == nil && old != nil && os.SameFile(own, old) {
+		return &output{Writer: a.stdout}, nil // /dev/stdout, perhaps at the end of a file
+	}
 	if real, err := filepath.EvalSymlinks(name); err == nil {
 		name = real
 	}
-	fail := func(err error) error {
-		if pe, ok := errors.AsType[*os.PathError](err); ok {
-			err = pe.Err
-		}
-		return diag.Errorf(diag.Pos{File: name}, "cannot be written: %v", err)
-	}
-	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		if info.IsDir() {
+	fail := func(err error) error { return cannotWrite(name, err) }
+	if old != nil && !old.Mode().IsRegular() {
+		if old.IsDir() {
 			return nil, fail(syscall.EISDIR)
 		}
 		f, err := os.OpenFile(name, os.O_WRONLY, 0) // a device or a pipe stays what it is
 		if err != nil {
 			return nil, fail(err)
 		}
-		return &output{Writer: f}, nil
+		return &output{Writer: f, name: name}, nil
 	}
 	temp := fmt.Sprintf("%s.%d.partial", name, os.Getpid())
 	a.takeSignals()
@@ -318,7 +331,32 @@ func (a *app) open(c *command) (*output, error) {
 	if err != nil {
 		return nil, fail(err)
 	}
+	if old != nil { // what only some may read stays so
+		if err := f.Chmod(old.Mode().Perm()); err != nil {
+			f.Close()
+			os.Remove(temp)
+			return nil, fail(err)
+		}
+	}
 	return &output{Writer: f, name: name, temp: f}, nil
+}
+
+// Write writes to the file. An error names the file, not the one that becomes it.
+func (o *output) Write(text []byte) (int, error) {
+	n, err := o.Writer.Write(text)
+	if err != nil && o.name != "" && !errors.Is(err, syscall.EPIPE) {
+		err = cannotWrite(o.name, err)
+	}
+	return n, err
+}
+
+func cannotWrite(name string, err error) error {
+	if pe, ok := errors.AsType[*os.PathError](err); ok {
+		err = pe.Err
+	} else if le, ok := errors.AsType[*os.LinkError](err); ok {
+		err = le.Err
+	}
+	return diag.Errorf(diag.Pos{File: name}, "cannot be written: %v", err)
 }
 
 // discard leaves nothing of a file.
@@ -339,7 +377,7 @@ func (o *output) close() error {
 	}
 	if err != nil {
 		o.discard()
-		return diag.Errorf(diag.Pos{File: o.name}, "cannot be written: %v", err)
+		return cannotWrite(o.name, err)
 	}
 	return nil
 }
@@ -358,20 +396,37 @@ func (a *app) writeAll(c *command, text []byte) error {
 }
 
 // sweepProgress says on a terminal how far a long sweep is, unless the rows go
-// there too.
+// there too and say it themselves: those that are sorted or chosen among may be
+// long in coming.
 type sweepProgress struct {
 	progress
 	points      uint64
 	began, last time.Time
 }
 
-func (a *app) newSweepProgress(out *output, points uint64) *sweepProgress {
-	onScreen := out.temp == nil && isTerminal(os.Stdout)
+func (a *app) newSweepProgress(c *command, out *output, points uint64) *sweepProgress {
+	onScreen := out.name == "" && isTerminal(os.Stdout)
 	return &sweepProgress{
-		progress: progress{w: a.stderr, terminal: isTerminal(os.Stderr) && !onScreen},
+		progress: progress{w: a.stderr, terminal: isTerminal(os.Stderr) && (!onScreen || c.set["sort"] || c.set["where"])},
 		points:   points, began: time.Now(), last: time.Now(),
 	}
 }
+
+// above gives a writer that writes above the line.
+func (p *sweepProgress) above(w io.Writer) io.Writer {
+	if !p.terminal {
+		return w
+	}
+	return writerFunc(func(text []byte) (n int, err error) {
+		p.print(func() { n, err = w.Write(text) })
+		return n, err
+	})
+}
+
+type writerFunc func([]byte) (int, error)
+
+// Write calls f.
+func (f writerFunc) Write(text []byte) (int, error) { return f(text) }
 
 // at says that so many points are done.
 func (p *sweepProgress) at(points uint64) {
