@@ -169,6 +169,27 @@ func TestOrdinaryFields(t *testing.T) {
 	}
 }
 
+// TestUnmentioned reads configurations that leave out what their class has by
+// default, as transformers writes those of a language model within another
+// model, and what the first files of a family had no name for.
+func TestUnmentioned(t *testing.T) {
+	_, l := loader(t)
+	for _, test := range []struct{ text, want string }{
+		// falcon-40b and its descendants before they were part of transformers
+		{`{"model_type": "RefinedWeb", "hidden_size": 8192, "n_head": 128, "n_head_kv": 8, "n_layer": 60, "parallel_attn": true}`,
+			"head_dim=64 num_kv_heads=8 num_layers=60"},
+	} {
+		m, err := l.Model(write(t, "config.json", test.text), nil)
+		if err != nil {
+			t.Errorf("%s: %v", test.text, err)
+			continue
+		}
+		if got := parameters(m); got != test.want {
+			t.Errorf("%s is read as\n%s\nwant\n%s", test.text, got, test.want)
+		}
+	}
+}
+
 // TestVariedHeads reads a model in which a search left heads out.
 func TestVariedHeads(t *testing.T) {
 	_, l := loader(t)
