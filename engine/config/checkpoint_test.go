@@ -131,7 +131,7 @@ func TestOrdinaryFields(t *testing.T) {
 		{"bigcode--starcoder2-3b", `"use_bias": true, "norm_type": "layer_norm", "mlp_type": "default", "residual_dropout": 0.1`},
 		{"meta-llama--Llama-4-Scout-17B-16E-Instruct", `"vision_config": {"num_hidden_layers": 34, "attn_window": 3}, "image_token_index": 7`},
 		{"google--gemma-3n-E4B-it", `"audio_config": {"conf_attention_chunk_size": 12}, "vision_soft_tokens_per_image": 256`},
-		{"google--gemma-2-9b-it", `"attn_logit_softcapping": 50.0, "query_pre_attn_scalar": 256, "cache_implementation": "hybrid"`},
+		{"google--gemma-2-9b-it", `"sliding_window_size": 4096, "attn_logit_softcapping": 50.0, "query_pre_attn_scalar": 256, "cache_implementation": "hybrid"`},
 		{"CohereLabs--c4ai-command-r7b-12-2024", `"use_parallel_block": true, "position_embedding_type": "rope_gptj", "use_gated_activation": true, "rotary_pct": 1.0`},
 		{"XiaomiMiMo--MiMo-V2-Flash", `"attention_value_scale": 0.707, "swa_rope_theta": 10000, "moe_layer_freq": [0, 1]`},
 		{"tiiuae--falcon-7b", `"apply_residual_connection_post_layernorm": true, "num_ln_in_parallel_attn": 2`},
@@ -144,7 +144,9 @@ func TestOrdinaryFields(t *testing.T) {
 		{"ai21labs--Jamba-v0.1", `"mamba_inner_layernorms": true, "mamba_conv_bias": true, "mamba_proj_bias": true, "expert_layer_period": 2, "use_mamba_kernels": true`},
 		{"ibm-ai-platform--Bamba-9B", `"mamba_conv_bias": true, "mamba_chunk_size": 256, "attn_rotary_emb": 64`},
 		{"MiniMaxAI--MiniMax-Text-01", `"layernorm_full_attention_alpha": 3.5, "layernorm_linear_attention_beta": 1.0, "shared_moe_mode": "sigmoid", "postnorm": true`},
-		{"openai--whisper-large-v3", `"encoder_ffn_dim": 5120, "decoder_ffn_dim": 5120, "encoder_layerdrop": 0.1, "decoder_start_token_id": 50258, "mask_feature_length": 10, "median_filter_width": 7`},
+		{"openai--whisper-large-v3", `"encoder_ffn_dim": 5120, "decoder_ffn_dim": 5120, "encoder_layerdrop": 0.1, "decoder_start_token_id": 50258, "mask_feature_length": 10, "median_filter_width": 7, "forced_decoder_ids": [[1, 50259], [2, 50359]]`},
+		{"moonshotai--Kimi-K2.5", `"ignore_index": -100, "media_placeholder_token_id": 163605`},
+		{"zai-org--GLM-5.2", `"layer_types": [` + strings.Repeat(`"indexed_attention", `, 77) + `"deepseek_sparse_attention"]`},
 	} {
 		data, err := os.ReadFile("testdata/hf/" + test.file + ".json")
 		if err != nil {
