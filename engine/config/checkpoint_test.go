@@ -364,6 +364,7 @@ func TestUnknownTypes(t *testing.T) {
 		`"attn_layer_period": 8`, `"v_head_dim": 128`, `"num_kv_shared_layers": 2`, `"index_head_dim": 128`, `"compress_ratios": [0, 4]`,
 		`"is_hybrid": true`, `"attention_chunk_size": 128`, `"ssm_cfg": {"layer": "Mamba2"}`, `"block_types": ["recurrent", "attention"]`,
 		`"linear_attn_config": {"x": 1}`, `"swa_head_dim": 3`, `"encoder_layers": 3`, `"layer_kinds_list": [[1]]`,
+		`"total_ut_steps": 4`, `"num_loops": 2`, `"mean_recurrence": 32`, `"use_bidirectional_attention": true`,
 	} {
 		_, err := l.Model(write(t, "config.json", as("novel", ", "+more)), nil)
 		wantError(t, more, err, `config.json:2:17: model_type "novel" is not known, and some of its fields bear on the cache in a way that is not known: `)
@@ -435,6 +436,26 @@ func TestBadCheckpoints(t *testing.T) {
 			"config.json:1:51: which layers of these models have a window is not known"},
 		{`{"model_type": "kimi_linear", "num_hidden_layers": 2, "kv_lora_rank": 512, "qk_rope_head_dim": 64, "linear_attn_config": {"kda_layers": [0], "full_attn_layers": [1], "num_heads": 4, "head_dim": 8, "short_conv_kernel_size": 4}}`,
 			`config.json:1:137: layer_kinds.1: "not listed" is not allowed: want one of `},
+		// models of embeddings
+		{small(`, "is_causal": false`), "config.json:6:36: what is not causal keeps no KV cache\nwith is_causal = false"},
+		{`{"model_type": "qwen2", "num_hidden_layers": 28, "num_attention_heads": 28, "num_key_value_heads": 4, "hidden_size": 3584, "is_causal": false}`,
+			"config.json:1:137: what is not causal keeps no KV cache"},
+		{`{"model_type": "gemma3_text", "num_hidden_layers": 24, "num_attention_heads": 3, "num_key_value_heads": 1, "use_bidirectional_attention": true}`,
+			"config.json:1:139: some fields bear on the cache in a way that gemma3 does not know of: use_bidirectional_attention"},
+		{`{"model_type": "bert", "num_hidden_layers": 12, "num_attention_heads": 12, "hidden_size": 768, "type_vocab_size": 2}`,
+			"config.json:1:115: an encoder keeps no KV cache"},
+		{`{"model_type": "bert", "num_hidden_layers": 12, "num_attention_heads": 12, "hidden_size": 768, "type_vocab_size": 2, "is_decoder": true}`, ""},
+		// kinds of layers that are not known
+		{`{"model_type": "qwen2", "num_hidden_layers": 2, "num_attention_heads": 28, "num_key_value_heads": 4, "hidden_size": 3584, "layer_types": ["full_attention", "linear_attention"]}`,
+			"config.json:1:138: some layers are of a kind that is not known"},
+		{`{"model_type": "qwen2", "num_hidden_layers": 2, "num_attention_heads": 28, "num_key_value_heads": 4, "hidden_size": 3584, "sliding_window": null, "layer_types": ["full_attention", "sliding_attention"]}`, ""},
+		{`{"model_type": "minimax_m1", "num_hidden_layers": 2, "num_attention_heads": 64, "num_key_value_heads": 8, "head_dim": 128, "attn_type_list": [1, 2]}`,
+			`config.json:1:142: layer_kinds.1: "not listed" is not allowed: want one of `},
+		{`{"model_type": "mimo_v2_flash", "num_hidden_layers": 6, "num_key_value_heads": 4, "head_dim": 192, "v_head_dim": 128, "swa_num_key_value_heads": 8, "sliding_window": 128, "hybrid_block_size": 6}`,
+			`config.json: layer_kinds.0: "not listed" is not allowed: want one of `},
+		{`{"model_type": "gemma3_text", "sliding_window_pattern": null}`, `config.json: layer_kinds.0: "not listed" is not allowed: want one of `},
+		{`{"model_type": "deepseek_v2", "num_hidden_layers": 12, "num_attention_heads": 10, "num_key_value_heads": 10, "kv_lora_rank": 512, "qk_rope_head_dim": 64, "use_mla": false}`,
+			"config.json:1:166: the model has heads of keys and values, and no latent vector"},
 	} {
 		_, err := l.Model(write(t, "config.json", test.text), nil)
 		wantError(t, test.text, err, test.want)
