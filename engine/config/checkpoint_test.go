@@ -131,7 +131,7 @@ func TestOrdinaryFields(t *testing.T) {
 		{"bigcode--starcoder2-3b", `"use_bias": true, "norm_type": "layer_norm", "mlp_type": "default", "residual_dropout": 0.1`},
 		{"meta-llama--Llama-4-Scout-17B-16E-Instruct", `"vision_config": {"num_hidden_layers": 34, "attn_window": 3}, "image_token_index": 7`},
 		{"google--gemma-3n-E4B-it", `"audio_config": {"conf_attention_chunk_size": 12}, "vision_soft_tokens_per_image": 256`},
-		{"google--gemma-2-9b-it", `"attn_logit_softcapping": 50.0, "query_pre_attn_scalar": 256, "cache_implementation": "hybrid"`},
+		{"google--gemma-2-9b-it", `"sliding_window_size": 4096, "attn_logit_softcapping": 50.0, "query_pre_attn_scalar": 256, "cache_implementation": "hybrid"`},
 		{"CohereLabs--c4ai-command-r7b-12-2024", `"use_parallel_block": true, "position_embedding_type": "rope_gptj", "use_gated_activation": true, "rotary_pct": 1.0`},
 		{"XiaomiMiMo--MiMo-V2-Flash", `"attention_value_scale": 0.707, "swa_rope_theta": 10000, "moe_layer_freq": [0, 1]`},
 		{"tiiuae--falcon-7b", `"apply_residual_connection_post_layernorm": true, "num_ln_in_parallel_attn": 2`},
@@ -144,7 +144,9 @@ func TestOrdinaryFields(t *testing.T) {
 		{"ai21labs--Jamba-v0.1", `"mamba_inner_layernorms": true, "mamba_conv_bias": true, "mamba_proj_bias": true, "expert_layer_period": 2, "use_mamba_kernels": true`},
 		{"ibm-ai-platform--Bamba-9B", `"mamba_conv_bias": true, "mamba_chunk_size": 256, "attn_rotary_emb": 64`},
 		{"MiniMaxAI--MiniMax-Text-01", `"layernorm_full_attention_alpha": 3.5, "layernorm_linear_attention_beta": 1.0, "shared_moe_mode": "sigmoid", "postnorm": true`},
-		{"openai--whisper-large-v3", `"encoder_ffn_dim": 5120, "decoder_ffn_dim": 5120, "encoder_layerdrop": 0.1, "decoder_start_token_id": 50258, "mask_feature_length": 10, "median_filter_width": 7`},
+		{"openai--whisper-large-v3", `"encoder_ffn_dim": 5120, "decoder_ffn_dim": 5120, "encoder_layerdrop": 0.1, "decoder_start_token_id": 50258, "mask_feature_length": 10, "median_filter_width": 7, "forced_decoder_ids": [[1, 50259], [2, 50359]]`},
+		{"moonshotai--Kimi-K2.5", `"ignore_index": -100, "media_placeholder_token_id": 163605`},
+		{"zai-org--GLM-5.2", `"layer_types": [` + strings.Repeat(`"indexed_attention", `, 77) + `"deepseek_sparse_attention"]`},
 	} {
 		data, err := os.ReadFile("testdata/hf/" + test.file + ".json")
 		if err != nil {
@@ -165,6 +167,61 @@ func TestOrdinaryFields(t *testing.T) {
 		end := strings.LastIndexByte(string(data), '}')
 		if _, err := l.Model(write(t, "config.json", string(data[:end])+","+test.more+"}"), nil); err != nil {
 			t.Errorf("%s: %v", test.file, err)
+		}
+	}
+}
+
+// TestUnmentioned reads configurations that leave out what their class has by
+// default, as transformers writes those of a language model within another
+// model, and what the first files of a family had no name for.
+func TestUnmentioned(t *testing.T) {
+	_, l := loader(t)
+	for _, test := range []struct{ text, want string }{
+		// falcon-40b and its descendants before they were part of transformers
+		{`{"model_type": "RefinedWeb", "hidden_size": 8192, "n_head": 128, "n_head_kv": 8, "n_layer": 60, "parallel_attn": true}`,
+			"head_dim=64 num_kv_heads=8 num_layers=60"},
+		{`{"model_type": "llava", "text_config": {"model_type": "mistral", "head_dim": 128, "hidden_size": 12288, "num_attention_heads": 96, "num_hidden_layers": 88, "sliding_window": null}}`,
+			"head_dim=128 num_kv_heads=8 num_layers=88"},
+		{`{"model_type": "mistral", "hidden_size": 4096, "num_attention_heads": 32, "num_hidden_layers": 32, "num_key_value_heads": null, "sliding_window": null}`,
+			"head_dim=128 num_kv_heads=32 num_layers=32"},
+		{`{"model_type": "mixtral", "hidden_size": 6144, "num_attention_heads": 48, "num_hidden_layers": 56}`,
+			"head_dim=128 num_kv_heads=8 num_layers=56"},
+		{`{"model_type": "starcoder2", "hidden_size": 3072, "num_attention_heads": 24, "num_hidden_layers": 30}`,
+			"head_dim=128 num_kv_heads=2 num_layers=30"},
+		{`{"model_type": "phi3", "hidden_size": 3072, "num_attention_heads": 32, "num_hidden_layers": 32}`,
+			"head_dim=96 num_kv_heads=32 num_layers=32"},
+		{`{"model_type": "qwen2", "hidden_size": 3584, "num_attention_heads": 28, "num_key_value_heads": 4, "num_hidden_layers": 28}`,
+			"head_dim=128 num_kv_heads=4 num_layers=28"},
+		{`{"model_type": "qwen3", "hidden_size": 2560, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 36}`,
+			"head_dim=128 num_kv_heads=8 num_layers=36"},
+		{`{"model_type": "qwen3_vl", "text_config": {"model_type": "qwen3_vl_text", "hidden_size": 2560, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 36}}`,
+			"head_dim=128 num_kv_heads=8 num_layers=36"},
+		{`{"model_type": "internvl", "text_config": {"model_type": "qwen3_moe", "head_dim": 128, "hidden_size": 4096, "num_attention_heads": 64, "num_hidden_layers": 94}}`,
+			"head_dim=128 num_kv_heads=4 num_layers=94"},
+		{`{"model_type": "paligemma", "text_config": {"model_type": "gemma2", "num_attention_heads": 8, "num_hidden_layers": 2}}`,
+			"head_dim=256 layer_kinds=SF num_kv_heads=4 num_layers=2 sliding_window=4096"},
+		{`{"model_type": "internvl", "text_config": {"model_type": "gpt_oss", "num_attention_heads": 64, "num_hidden_layers": 2}}`,
+			"head_dim=64 layer_kinds=SF num_kv_heads=8 num_layers=2 sliding_window=128"},
+		{`{"model_type": "gemma4", "num_hidden_layers": 8}`,
+			"head_dim=512 layer_kinds=SSSSSFSF num_kv_heads=4 num_layers=8 sliding_head_dim=256 sliding_num_kv_heads=4 sliding_window=512"},
+		{`{"model_type": "gemma4", "num_hidden_layers": 2, "layer_types": ["full_attention", "sliding_attention"]}`,
+			"head_dim=512 layer_kinds=FF num_kv_heads=4 num_layers=2 sliding_head_dim=256 sliding_num_kv_heads=4 sliding_window=512"},
+		{`{"model_type": "qwen3_5", "text_config": {"model_type": "qwen3_5_text", "hidden_size": 2560, "num_attention_heads": 16, "num_hidden_layers": 4}}`,
+			"conv_dtype=bf16 conv_kernel=4 head_dim=256 layer_kinds=GGGF linear_key_head_dim=128 linear_num_key_heads=16 linear_num_value_heads=32 linear_value_head_dim=128 num_kv_heads=4 num_layers=4 ssm_dtype=fp32"},
+		{`{"model_type": "qwen3_5_moe", "text_config": {"model_type": "qwen3_5_moe_text", "hidden_size": 2048, "num_attention_heads": 16, "num_hidden_layers": 4, "linear_num_value_heads": 64}}`,
+			"conv_dtype=bf16 conv_kernel=4 head_dim=256 layer_kinds=GGGF linear_key_head_dim=128 linear_num_key_heads=16 linear_num_value_heads=64 linear_value_head_dim=128 num_kv_heads=2 num_layers=4 ssm_dtype=fp32"},
+		{`{"model_type": "jamba", "hidden_size": 4096, "num_attention_heads": 32, "num_hidden_layers": 8}`,
+			"conv_dtype=bf16 conv_kernel=4 head_dim=128 layer_kinds=mmmmFmmm mamba_intermediate_size=8192 mamba_state_size=16 num_kv_heads=8 num_layers=8 ssm_dtype=bf16"},
+		{`{"model_type": "bamba", "hidden_size": 4096, "num_attention_heads": 32, "num_hidden_layers": 2, "attn_layer_indices": [1]}`,
+			"conv_dtype=bf16 conv_kernel=4 head_dim=128 layer_kinds=MF mamba_head_dim=64 mamba_num_groups=1 mamba_num_heads=128 mamba_state_size=256 num_kv_heads=8 num_layers=2 ssm_dtype=bf16"},
+	} {
+		m, err := l.Model(write(t, "config.json", test.text), nil)
+		if err != nil {
+			t.Errorf("%s: %v", test.text, err)
+			continue
+		}
+		if got := parameters(m); got != test.want {
+			t.Errorf("%s is read as\n%s\nwant\n%s", test.text, got, test.want)
 		}
 	}
 }
@@ -307,6 +364,7 @@ func TestUnknownTypes(t *testing.T) {
 		`"attn_layer_period": 8`, `"v_head_dim": 128`, `"num_kv_shared_layers": 2`, `"index_head_dim": 128`, `"compress_ratios": [0, 4]`,
 		`"is_hybrid": true`, `"attention_chunk_size": 128`, `"ssm_cfg": {"layer": "Mamba2"}`, `"block_types": ["recurrent", "attention"]`,
 		`"linear_attn_config": {"x": 1}`, `"swa_head_dim": 3`, `"encoder_layers": 3`, `"layer_kinds_list": [[1]]`,
+		`"total_ut_steps": 4`, `"num_loops": 2`, `"mean_recurrence": 32`, `"use_bidirectional_attention": true`,
 	} {
 		_, err := l.Model(write(t, "config.json", as("novel", ", "+more)), nil)
 		wantError(t, more, err, `config.json:2:17: model_type "novel" is not known, and some of its fields bear on the cache in a way that is not known: `)
@@ -378,6 +436,26 @@ func TestBadCheckpoints(t *testing.T) {
 			"config.json:1:51: which layers of these models have a window is not known"},
 		{`{"model_type": "kimi_linear", "num_hidden_layers": 2, "kv_lora_rank": 512, "qk_rope_head_dim": 64, "linear_attn_config": {"kda_layers": [0], "full_attn_layers": [1], "num_heads": 4, "head_dim": 8, "short_conv_kernel_size": 4}}`,
 			`config.json:1:137: layer_kinds.1: "not listed" is not allowed: want one of `},
+		// models of embeddings
+		{small(`, "is_causal": false`), "config.json:6:36: what is not causal keeps no KV cache\nwith is_causal = false"},
+		{`{"model_type": "qwen2", "num_hidden_layers": 28, "num_attention_heads": 28, "num_key_value_heads": 4, "hidden_size": 3584, "is_causal": false}`,
+			"config.json:1:137: what is not causal keeps no KV cache"},
+		{`{"model_type": "gemma3_text", "num_hidden_layers": 24, "num_attention_heads": 3, "num_key_value_heads": 1, "use_bidirectional_attention": true}`,
+			"config.json:1:139: some fields bear on the cache in a way that gemma3 does not know of: use_bidirectional_attention"},
+		{`{"model_type": "bert", "num_hidden_layers": 12, "num_attention_heads": 12, "hidden_size": 768, "type_vocab_size": 2}`,
+			"config.json:1:115: an encoder keeps no KV cache"},
+		{`{"model_type": "bert", "num_hidden_layers": 12, "num_attention_heads": 12, "hidden_size": 768, "type_vocab_size": 2, "is_decoder": true}`, ""},
+		// kinds of layers that are not known
+		{`{"model_type": "qwen2", "num_hidden_layers": 2, "num_attention_heads": 28, "num_key_value_heads": 4, "hidden_size": 3584, "layer_types": ["full_attention", "linear_attention"]}`,
+			"config.json:1:138: some layers are of a kind that is not known"},
+		{`{"model_type": "qwen2", "num_hidden_layers": 2, "num_attention_heads": 28, "num_key_value_heads": 4, "hidden_size": 3584, "sliding_window": null, "layer_types": ["full_attention", "sliding_attention"]}`, ""},
+		{`{"model_type": "minimax_m1", "num_hidden_layers": 2, "num_attention_heads": 64, "num_key_value_heads": 8, "head_dim": 128, "attn_type_list": [1, 2]}`,
+			`config.json:1:142: layer_kinds.1: "not listed" is not allowed: want one of `},
+		{`{"model_type": "mimo_v2_flash", "num_hidden_layers": 6, "num_key_value_heads": 4, "head_dim": 192, "v_head_dim": 128, "swa_num_key_value_heads": 8, "sliding_window": 128, "hybrid_block_size": 6}`,
+			`config.json: layer_kinds.0: "not listed" is not allowed: want one of `},
+		{`{"model_type": "gemma3_text", "sliding_window_pattern": null}`, `config.json: layer_kinds.0: "not listed" is not allowed: want one of `},
+		{`{"model_type": "deepseek_v2", "num_hidden_layers": 12, "num_attention_heads": 10, "num_key_value_heads": 10, "kv_lora_rank": 512, "qk_rope_head_dim": 64, "use_mla": false}`,
+			"config.json:1:166: the model has heads of keys and values, and no latent vector"},
 	} {
 		_, err := l.Model(write(t, "config.json", test.text), nil)
 		wantError(t, test.text, err, test.want)
