@@ -79,7 +79,7 @@ type requirement struct {
 type fold struct {
 	*schema.Fold
 	ref      formula.Ref // the value of one layer
-	value    formula.Ref // of all; -1 where no formula reads it
+	value    formula.Ref // of all
 	standIns []standIn
 	needs    []*fold // others that it reads, if it has stand-ins
 }

@@ -23,7 +23,8 @@ func (l *Later[T]) Get() T {
 	return l.value
 }
 
-// Set replaces the part.
+// Set replaces the part; what was kept is read first, so that no Get reads it
+// over the new value.
 func (l *Later[T]) Set(v T) {
 	l.Get()
 	l.value = v

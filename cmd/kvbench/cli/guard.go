@@ -38,7 +38,7 @@ func (a *app) loader() *config.Loader {
 
 // guard has a child evaluate the text of a CUE file.
 func guard(name string, data []byte) error {
-	expectMuch() // that is, here, when the child is done
+	expectMuch() // once the child has found that the text does no harm
 	self, err := os.Executable()
 	if err != nil {
 		return err

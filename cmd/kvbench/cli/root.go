@@ -112,8 +112,8 @@ func (a *app) endsGracefully() {
 	a.takeSignals()
 }
 
-// awaits is called ahead of reading files: a pipe may have to be waited for, and
-// many files take their time.
+// awaits is called ahead of reading files: whoever interrupts the wait for a pipe,
+// or the reading of many files, is to find our exit code even in the beginning.
 func (a *app) awaits(files ...string) {
 	if len(files) == 1 {
 		if info, err := os.Stat(files[0]); err != nil || info.Mode().IsRegular() {
