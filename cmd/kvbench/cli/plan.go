@@ -20,7 +20,7 @@ Limits that nixlbench would refuse the plan by are warned about; --fit changes
 what you did not give until it is accepted.
 
 An override takes several values too: a list (1,2,4), or a range that multiplies
-(1024..131072x2) or adds (16..256+16), both ends included; a comma that belongs
+(1024..131072x2) or adds (16..256+16) up to its end; a comma that belongs
 to a value is written \,. The plans of all combinations are then rows of a table,
 of CSV or of JSON lines: model by model, configuration by configuration, then
 override by override as they are listed below, the last changing first. --where
