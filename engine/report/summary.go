@@ -108,9 +108,37 @@ func find(points []Point, p Point) Point {
 	return points[i]
 }
 
-// Write writes the results as text, markdown, csv or json.
-func (r *Results) Write(w io.Writer, format string, view schema.View, measures []schema.Measure) error {
-	view = ranked(view, r.Points)
+// WithAxes adds to a view the fields that tell points apart, unless it has them.
+func WithAxes(view schema.View, fields []*schema.Field) schema.View {
+	view.Rows = slices.Clone(view.Rows)
+	for _, f := range fields {
+		if !slices.ContainsFunc(view.Rows, func(r schema.Row) bool { return r.Value == f.Var }) {
+			view.Rows = append(view.Rows, schema.Row{Label: f.Flag, Value: f.Var})
+		}
+	}
+	return view
+}
+
+// axes are the fields of which the points have different values.
+func (r *Results) axes(fields []schema.Field) []*schema.Field {
+	var list []*schema.Field
+	for i := range fields {
+		values := map[string]bool{}
+		for _, p := range r.Points {
+			v, _ := value(p[0], fields[i].Var)
+			values[text(v)] = true
+		}
+		if len(values) > 1 {
+			list = append(list, &fields[i])
+		}
+	}
+	return list
+}
+
+// Write writes the results as text, markdown, csv or json: the view's values and
+// those of the fields that differ from point to point.
+func (r *Results) Write(w io.Writer, format string, view schema.View, fields []schema.Field, measures []schema.Measure) error {
+	view = ranked(WithAxes(view, r.axes(fields)), r.Points)
 	switch {
 	case format == "json":
 		return r.json(w, view, measures)

@@ -509,13 +509,7 @@ func (p *profile) summary() error {
 			points[i] = report.Point{runner.NewRecord(pt.Plan, 0, nil)}
 		}
 	}
-	view := p.schema.Views["summary"]
-	view.Rows = slices.Clone(view.Rows)
-	for _, f := range p.axes {
-		if !slices.ContainsFunc(view.Rows, func(r schema.Row) bool { return r.Value == f.Var }) {
-			view.Rows = append(view.Rows, schema.Row{Label: f.Flag, Value: f.Var})
-		}
-	}
+	view := report.WithAxes(p.schema.Views["summary"], p.axes)
 	if err := report.Summary(&out, view, p.schema.Nixlbench.Runs.Get().Measures, points); err != nil {
 		return err
 	}
