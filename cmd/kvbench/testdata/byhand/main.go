@@ -5,6 +5,7 @@ package main
 
 import (
 	"bufio"
+	"log"
 	"os"
 	"strconv"
 )
@@ -12,7 +13,7 @@ import (
 func main() {
 	pages, err := strconv.ParseInt(os.Args[1], 10, 64)
 	if err != nil {
-		panic(err)
+		log.Fatal(err)
 	}
 	w := bufio.NewWriterSize(os.Stdout, 1<<16)
 	defer w.Flush()
