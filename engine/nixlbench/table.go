@@ -47,6 +47,10 @@ func (n *Number) UnmarshalJSON(data []byte) error {
 // Row is a row of the table, by the columns' keys.
 type Row map[string]Number
 
+// maxRows bounds a table. nixlbench prints a row for each size of block and
+// batch, of which each is twice the one before.
+const maxRows = 10_000
+
 // Table reads the table in nixlbench's output, line by line.
 type Table struct {
 	runs     *schema.Runs
@@ -95,6 +99,8 @@ func (t *Table) Line(line string, ended bool) {
 		if isNumber(words[1]) {
 			t.fail("a row of the table is not as its heading says: %s", line)
 		}
+	case len(t.Rows) == maxRows:
+		t.fail("the table has more than %d rows", maxRows)
 	case !ended:
 		t.fail("the last row of the table is not complete: %s", line)
 	default:

@@ -14,18 +14,17 @@ import (
 	"kvbench/engine/formula"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/plan"
+	"kvbench/engine/runner"
 	"kvbench/engine/schema"
 )
 
 // The keys that a plan has beside nixlbench's own flags.
 const (
-	keyFile  = "config_file"
+	keyFile  = runner.NameFile
 	keyModel = "model"
 	keyOwn   = "kvbench"
-	keyStage = "stage"
-	keyGroup = "group"
-	// keyRelease is what records have.
-	keyRelease = "release"
+	keyStage = runner.NameStage
+	keyGroup = runner.NameGroup
 )
 
 var rule = strings.Repeat("=", 80)

@@ -1,14 +1,18 @@
 package report
 
 import (
+	"bufio"
+	"bytes"
+	"cmp"
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
+	"unicode/utf8"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/nixlbench"
@@ -18,10 +22,10 @@ import (
 
 // Point is a plan with the records of its runs, at least one; that of a plan
 // which was not run has no status.
-type Point []*runner.Record
+type Point []*runner.Brief
 
 // Points puts the records of the same plan together, in the order they came.
-func Points(records []*runner.Record) []Point {
+func Points(records []*runner.Brief) []Point {
 	var points []Point
 	at := map[string]int{}
 	for _, rec := range records {
@@ -40,18 +44,19 @@ func Points(records []*runner.Record) []Point {
 // measures of its rows, and what became of the runs. Rows of several runs that
 // measured the same sizes are one line, with medians.
 func Summary(w io.Writer, view schema.View, measures []schema.Measure, points []Point) error {
-	return table(w, "text", summaryRows(ranked(view, points), measures, points))
+	view = ranked(view, points)
+	return table(w, "text", func(row func(...string)) { summaryRows(view, measures, points, row) })
 }
 
 // ranked adds to a view the rows of plans for one rank, if there are any.
 func ranked(view schema.View, points []Point) schema.View {
-	if slices.ContainsFunc(points, func(p Point) bool { return p[0].Plan.Group != "" }) {
+	if slices.ContainsFunc(points, func(p Point) bool { _, ok := value(p[0], keyGroup); return ok }) {
 		view.Rows = slices.Concat(view.Rows, view.Rank)
 	}
 	return view
 }
 
-func summaryRows(view schema.View, measures []schema.Measure, points []Point) [][]string {
+func summaryRows(view schema.View, measures []schema.Measure, points []Point, row func(...string)) {
 	var head []string
 	for _, r := range view.Rows {
 		head = append(head, r.Label)
@@ -62,7 +67,7 @@ func summaryRows(view schema.View, measures []schema.Measure, points []Point) []
 			head = append(head, "min", "max")
 		}
 	}
-	out := [][]string{append(head, "status")}
+	row(append(head, "status")...)
 	for _, p := range points {
 		for _, l := range lines(measures, p) {
 			cells := labels(view, p)
@@ -73,39 +78,59 @@ func summaryRows(view schema.View, measures []schema.Measure, points []Point) []
 					cells = append(cells, s.min, s.max)
 				}
 			}
-			out = append(out, append(cells, status(p)))
+			row(append(cells, status(p))...)
 		}
 	}
-	return out
 }
 
 // Results are files of results: that which is reported on, and one that it is
 // compared with, unless nil.
 type Results struct {
 	Points, Baseline []Point
+	base             map[string]Point // of the baseline, by their names
 }
 
 // Compare makes them from records.
-func Compare(records, baseline []*runner.Record) *Results {
-	return &Results{Points(records), Points(baseline)}
+func Compare(records, baseline []*runner.Brief) *Results {
+	r := &Results{Points: Points(records), Baseline: Points(baseline)}
+	r.base = byName(r.Baseline)
+	return r
+}
+
+func byName(points []Point) map[string]Point {
+	names := make(map[string]Point, len(points))
+	for _, p := range points {
+		names[p[0].Point] = p
+	}
+	return names
+}
+
+// Kept lists the values of plans that reports show: those of the view, of the
+// fields, and those that stand for measures.
+func Kept(view schema.View, fields []schema.Field, measures []schema.Measure) []string {
+	var names []string
+	for _, r := range slices.Concat(view.Rows, view.Rank) {
+		names = append(names, r.Value)
+	}
+	for i := range fields {
+		names = append(names, fields[i].Var)
+	}
+	for _, m := range measures {
+		names = append(names, m.Value)
+	}
+	return append(names, keyGroup)
 }
 
 // Missing counts the points of the baseline that were not run again, and those
 // that it does not have.
 func (r *Results) Missing() (gone, added int) {
-	return len(without(r.Baseline, r.Points)), len(without(r.Points, r.Baseline))
-}
-
-func without(points, others []Point) []Point {
-	return slices.DeleteFunc(slices.Clone(points), func(p Point) bool { return find(others, p) != nil })
-}
-
-func find(points []Point, p Point) Point {
-	i := slices.IndexFunc(points, func(o Point) bool { return o[0].Point == p[0].Point })
-	if i < 0 {
-		return nil
+	common := 0
+	for _, p := range r.Points {
+		if r.base[p[0].Point] != nil {
+			common++
+		}
 	}
-	return points[i]
+	return len(r.Baseline) - common, len(r.Points) - common
 }
 
 // WithAxes adds to a view the fields that tell points apart, unless it has them.
@@ -123,12 +148,11 @@ func WithAxes(view schema.View, fields []*schema.Field) schema.View {
 func (r *Results) axes(fields []schema.Field) []*schema.Field {
 	var list []*schema.Field
 	for i := range fields {
-		values := map[string]bool{}
-		for _, p := range r.Points {
+		of := func(p Point) string {
 			v, _ := value(p[0], fields[i].Var)
-			values[text(v)] = true
+			return text(v)
 		}
-		if len(values) > 1 {
+		if slices.ContainsFunc(r.Points, func(p Point) bool { return of(p) != of(r.Points[0]) }) {
 			list = append(list, &fields[i])
 		}
 	}
@@ -143,17 +167,17 @@ func (r *Results) Write(w io.Writer, format string, view schema.View, fields []s
 	case format == "json":
 		return r.json(w, view, measures)
 	case format == "csv":
-		return table(w, format, r.csv(view, measures))
+		return table(w, format, func(row func(...string)) { r.csv(view, measures, row) })
 	case r.Baseline == nil:
-		return table(w, format, summaryRows(view, measures, r.Points))
+		return table(w, format, func(row func(...string)) { summaryRows(view, measures, r.Points, row) })
 	}
-	return table(w, format, r.ratios(view, measures))
+	return table(w, format, func(row func(...string)) { r.ratios(view, measures, row) })
 }
 
 // ratios are the rows of a comparison for people: each measure with its ratio
 // to the baseline, and with the least and the greatest where there are several
 // runs.
-func (r *Results) ratios(view schema.View, measures []schema.Measure) [][]string {
+func (r *Results) ratios(view schema.View, measures []schema.Measure, row func(...string)) {
 	var head []string
 	for _, v := range view.Rows {
 		head = append(head, v.Label)
@@ -164,7 +188,7 @@ func (r *Results) ratios(view schema.View, measures []schema.Measure) [][]string
 			head = append(head, "baseline", "ratio")
 		}
 	}
-	out := [][]string{append(head, "status")}
+	row(append(head, "status")...)
 	r.each(measures, func(p Point, l, base *line) {
 		cells := labels(view, p)
 		for _, m := range measures {
@@ -180,14 +204,13 @@ func (r *Results) ratios(view schema.View, measures []schema.Measure) [][]string
 			}
 			cells = append(cells, was.median, text)
 		}
-		out = append(out, append(cells, status(p)))
+		row(append(cells, status(p))...)
 	})
-	return out
 }
 
 // csv are the rows for programs: every measure with its spread, under the names
 // that the results have.
-func (r *Results) csv(view schema.View, measures []schema.Measure) [][]string {
+func (r *Results) csv(view schema.View, measures []schema.Measure, row func(...string)) {
 	var head []string
 	for _, v := range view.Rows {
 		head = append(head, v.Value)
@@ -202,7 +225,7 @@ func (r *Results) csv(view schema.View, measures []schema.Measure) [][]string {
 			head = append(head, m.Key+"_baseline", m.Key+"_ratio", m.Key+"_ratio_min", m.Key+"_ratio_max")
 		}
 	}
-	out := [][]string{append(head, "runs", "status", "point")}
+	row(append(head, "runs", "status", "point")...)
 	r.each(measures, func(p Point, l, base *line) {
 		cells := labels(view, p)
 		for i, v := range view.Rows {
@@ -227,13 +250,14 @@ func (r *Results) csv(view schema.View, measures []schema.Measure) [][]string {
 				cells[i] = ""
 			}
 		}
-		out = append(out, append(cells, strconv.Itoa(len(l.rows)), status(p), p[0].Point))
+		row(append(cells, strconv.Itoa(len(l.rows)), status(p), diag.Printable(p[0].Point))...)
 	})
-	return out
 }
 
 func (r *Results) json(w io.Writer, view schema.View, measures []schema.Measure) error {
-	list := []map[string]any{}
+	out := bufio.NewWriter(w)
+	before := "["
+	var err error
 	r.each(measures, func(p Point, l, base *line) {
 		obj := map[string]any{"point": p[0].Point, "runs": len(l.rows), "status": status(p)}
 		for _, v := range view.Rows {
@@ -253,24 +277,37 @@ func (r *Results) json(w io.Writer, view schema.View, measures []schema.Measure)
 			}
 			obj[m.Key] = measured
 		}
-		list = append(list, obj)
+		text, wrong := object(obj)
+		err = cmp.Or(err, wrong)
+		out.WriteString(before + "\n  ")
+		out.Write(text)
+		before = ","
 	})
-	return encode(w, list)
+	out.WriteString("\n]\n")
+	return cmp.Or(err, out.Flush())
+}
+
+// object gives an object as it stands in a list.
+func object(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("  ", "  ")
+	err := enc.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // each passes on every line with that of the baseline for the same sizes.
 func (r *Results) each(measures []schema.Measure, f func(p Point, l, base *line)) {
 	for _, p := range r.Points {
-		var was []*line
-		if base := find(r.Baseline, p); base != nil {
-			was = lines(measures, base)
+		was := map[string]*line{}
+		if base := r.base[p[0].Point]; base != nil {
+			for _, l := range lines(measures, base) {
+				was[l.sizes] = l
+			}
 		}
 		for _, l := range lines(measures, p) {
-			base := &line{point: p}
-			if i := slices.IndexFunc(was, func(o *line) bool { return o.sizes == l.sizes }); i >= 0 {
-				base = was[i]
-			}
-			f(p, l, base)
+			f(p, l, cmp.Or(was[l.sizes], &line{point: p}))
 		}
 	}
 }
@@ -289,41 +326,14 @@ func labels(view schema.View, p Point) []string {
 		case v == nil:
 			cells = append(cells, "none")
 		default:
-			cells = append(cells, diag.Printable(text(v)))
+			cells = append(cells, strings.ReplaceAll(diag.Printable(text(v)), "\t", `\t`))
 		}
 	}
 	return cells
 }
 
 // value gives what a record says of its plan; a file that was not named is nil.
-func value(rec *runner.Record, name string) (any, bool) {
-	switch name {
-	case keyFile:
-		if rec.Config.File == nil {
-			return nil, true
-		}
-		return *rec.Config.File, true
-	case keyRelease:
-		return rec.Nixlbench.Release, true
-	case keyStage:
-		if rec.Plan.Stage == nil {
-			return nil, false
-		}
-		return *rec.Plan.Stage, true
-	case keyGroup:
-		return rec.Plan.Group, rec.Plan.Group != ""
-	}
-	if q, ok := rec.Plan.Quantities[name]; ok {
-		return q.Value, true
-	}
-	for _, values := range []map[string]runner.Value{rec.Config.Values, rec.Plan.Flags} {
-		if v, ok := values[name]; ok {
-			return v.Value, true
-		}
-	}
-	v, ok := rec.Model.Params[name]
-	return v, ok
-}
+func value(rec *runner.Brief, name string) (any, bool) { return rec.Value(name) }
 
 // text writes a value; numbers that were read from JSON are floats.
 func text(v any) string {
@@ -337,7 +347,7 @@ func text(v any) string {
 type line struct {
 	point Point
 	sizes string
-	rows  []nixlbench.Row
+	rows  []runner.Row
 	// trusted tells that the rows are of runs that ended well.
 	trusted bool
 }
@@ -346,9 +356,10 @@ type line struct {
 // there is one empty line where none came. What is not to be trusted is left
 // out where there is something better.
 func lines(measures []schema.Measure, p Point) []*line {
-	isOK := func(rec *runner.Record) bool { return rec.Status == runner.OK }
+	isOK := func(rec *runner.Brief) bool { return rec.Status == runner.OK }
 	trusted := slices.ContainsFunc(p, isOK)
 	var list []*line
+	at := map[string]*line{}
 	for _, rec := range p {
 		if trusted && !isOK(rec) {
 			continue
@@ -357,15 +368,17 @@ func lines(measures []schema.Measure, p Point) []*line {
 			sizes := ""
 			for _, m := range measures {
 				if m.ID {
-					sizes += string(row[m.Key]) + " "
+					n, _ := row.Get(m.Key)
+					sizes += string(n) + " "
 				}
 			}
-			i := slices.IndexFunc(list, func(l *line) bool { return l.sizes == sizes })
-			if i < 0 {
-				i = len(list)
-				list = append(list, &line{point: p, sizes: sizes, trusted: trusted})
+			l := at[sizes]
+			if l == nil {
+				l = &line{point: p, sizes: sizes, trusted: trusted}
+				at[sizes] = l
+				list = append(list, l)
 			}
-			list[i].rows = append(list[i].rows, row)
+			l.rows = append(l.rows, row)
 		}
 	}
 	if list == nil {
@@ -378,7 +391,7 @@ func lines(measures []schema.Measure, p Point) []*line {
 func (l *line) numbers(m schema.Measure) []nixlbench.Number {
 	var numbers []nixlbench.Number
 	for _, row := range l.rows {
-		if n, ok := row[m.Key]; ok {
+		if n, ok := row.Get(m.Key); ok {
 			numbers = append(numbers, n)
 		}
 	}
@@ -474,26 +487,44 @@ func status(p Point) string {
 	return strings.Join(parts, ", ")
 }
 
-// table writes rows, the first of which is the heading.
-func table(w io.Writer, format string, rows [][]string) error {
+// table writes the rows that each passes on, the first of which is the heading.
+// It may ask for them twice, as it keeps none.
+func table(w io.Writer, format string, each func(row func(cells ...string))) error {
+	out := bufio.NewWriter(w)
 	switch format {
 	case "csv":
-		out := csv.NewWriter(w)
-		out.WriteAll(rows)
-		return out.Error()
+		rows := csv.NewWriter(out)
+		each(func(cells ...string) { rows.Write(cells) })
+		rows.Flush()
 	case "markdown":
-		p := &page{}
-		p.row(rows[0]...)
-		p.text("|%s", strings.Repeat("---|", len(rows[0])))
-		for _, cells := range rows[1:] {
+		n := 0
+		each(func(cells ...string) {
+			p := &page{}
 			p.row(cells...)
-		}
-		_, err := w.Write(p.Bytes())
-		return err
+			if n++; n == 1 {
+				p.text("|%s", strings.Repeat("---|", len(cells)))
+			}
+			out.Write(p.Bytes())
+		})
+	default:
+		var widths []int
+		each(func(cells ...string) {
+			if widths == nil {
+				widths = make([]int, len(cells))
+			}
+			for i, c := range cells {
+				widths[i] = max(widths[i], utf8.RuneCountInString(c))
+			}
+		})
+		each(func(cells ...string) {
+			for i, c := range cells {
+				out.WriteString(c)
+				if i < len(cells)-1 {
+					out.WriteString(strings.Repeat(" ", widths[i]+2-utf8.RuneCountInString(c)))
+				}
+			}
+			out.WriteByte('\n')
+		})
 	}
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, cells := range rows {
-		fmt.Fprintln(tw, strings.Join(cells, "\t"))
-	}
-	return tw.Flush()
+	return out.Flush()
 }

@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"encoding/json"
@@ -11,6 +10,7 @@ import (
 	"os"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/jsonl"
 )
 
 // Journal is a file of results, one JSON object a line. It is only ever
@@ -18,12 +18,15 @@ import (
 type Journal struct {
 	file *os.File
 	name string
-	done map[string][]*Record
+	// done has the results that are in the file, by their hashes.
+	done map[string][]place
 	// regular files can be mended, locked and synced; pipes and devices not.
 	regular bool
 	// Torn says where an incomplete last line went that was found in the file,
 	// or "".
 	Torn string
+	// Bad says which lines of a resumed file are no results, or is nil.
+	Bad error
 }
 
 // OpenJournal opens a file for results, or makes it. A last line without an
@@ -35,7 +38,7 @@ func OpenJournal(name string, resume bool) (*Journal, error) {
 	if err != nil {
 		return fail(err)
 	}
-	j := &Journal{file: file, name: name, done: map[string][]*Record{}}
+	j := &Journal{file: file, name: name, done: map[string][]place{}}
 	if err := j.prepare(resume); err != nil {
 		file.Close()
 		if list, ok := errors.AsType[diag.List](err); ok {
@@ -80,24 +83,23 @@ func cause(err error) error {
 // begin makes sure that what the file begins with is a result: a file of
 // something else is not written to.
 func (j *Journal) begin(size int64) error {
-	in := bufio.NewReader(io.NewSectionReader(j.file, 0, size))
-	for n := 1; ; n++ {
-		line, err := in.ReadBytes('\n')
-		if err != nil && err != io.EOF {
-			return err
-		}
-		torn := err == io.EOF
-		if len(bytes.TrimSpace(line)) > 0 {
-			// The begin of a result is all that a torn one has.
-			if begins := bytes.HasPrefix(line, []byte(recordBegin)) || bytes.HasPrefix([]byte(recordBegin), line); parse(line) == nil && !(torn && begins) {
-				return notResults(j.name, n, 1, journalHint)
-			}
-			return nil
-		}
-		if torn {
-			return nil
-		}
+	lines := jsonl.NewLines(io.NewSectionReader(j.file, 0, size))
+	line, err := lines.Next()
+	switch {
+	case err == io.EOF:
+		return nil
+	case err != nil && err != jsonl.ErrLong:
+		return err
+	case err == nil && parse(line) != nil:
+		return nil
 	}
+	// The begin of a result is all that a torn one has.
+	if torn := lines.Torn && (bytes.HasPrefix(line, []byte(recordBegin)) || bytes.HasPrefix([]byte(recordBegin), line)); torn && err == nil {
+		return nil
+	}
+	bad := strangers{name: j.name, hint: journalHint}
+	bad.add(lines.Number, err)
+	return bad.err()
 }
 
 // mend moves an incomplete last line out of the file. One that lacks its end
@@ -107,20 +109,27 @@ func (j *Journal) mend(size int64) error {
 	if err != nil || end == size {
 		return err
 	}
-	rest, err := io.ReadAll(io.NewSectionReader(j.file, end, size-end))
-	if err != nil {
-		return err
-	}
-	if parse(rest) != nil {
-		_, err := j.file.Write([]byte("\n"))
-		return err
+	rest := io.NewSectionReader(j.file, end, size-end)
+	if size-end <= jsonl.MaxLine {
+		line, err := io.ReadAll(rest)
+		if err != nil {
+			return err
+		}
+		if parse(line) != nil {
+			_, err := j.file.Write([]byte("\n"))
+			return err
+		}
+		rest.Seek(0, io.SeekStart)
 	}
 	torn, err := os.OpenFile(j.name+".torn", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
 		return err
 	}
 	defer torn.Close()
-	if _, err := torn.Write(append(rest, '\n')); err != nil {
+	if _, err := io.Copy(torn, rest); err != nil {
+		return err
+	}
+	if _, err := torn.Write([]byte("\n")); err != nil {
 		return err
 	}
 	// Only when the piece is safe elsewhere may it go from here.
@@ -147,62 +156,54 @@ func lastLine(r io.ReaderAt, size int64) (int64, error) {
 	return 0, nil
 }
 
-// read reads the results that are done already.
+// place is where a result stands in the file.
+type place struct {
+	offset int64
+	length int
+}
+
+// read finds out which results are done already, and where they stand.
 func (j *Journal) read() error {
-	_, err := records(j.name, io.NewSectionReader(j.file, 0, 1<<62), journalHint, func(r *Record) {
-		if r.Status == OK {
-			j.done[r.Hash] = append(j.done[r.Hash], r)
+	lines := jsonl.NewLines(io.NewSectionReader(j.file, 0, 1<<62))
+	bad := strangers{name: j.name, hint: "it counts as not done"}
+	for {
+		line, err := lines.Next()
+		switch {
+		case err == io.EOF:
+			j.Bad = bad.err()
+			return nil
+		case err == jsonl.ErrLong:
+			bad.add(lines.Number, err)
+			continue
+		case err != nil:
+			return err
+		}
+		hash, status := identity(line)
+		switch {
+		case hash == "":
+			bad.add(lines.Number, nil)
+		case status == OK:
+			j.done[hash] = append(j.done[hash], place{lines.Offset, len(line)})
+		}
+	}
+}
+
+// identity gives the hash and the status of a result; no hash of what is none.
+func identity(line []byte) (hash string, status Status) {
+	in := jsonl.NewReader(line)
+	var text string
+	in.Object(func(name []byte) {
+		switch string(name) {
+		case "hash":
+			hash = in.Text()
+		case "status":
+			text = in.Text()
 		}
 	})
-	return err
-}
-
-// ReadRecords reads a file of results. torn tells that its last line is not
-// complete and was passed over.
-func ReadRecords(name string) (list []*Record, torn bool, err error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, false, diag.Errorf(diag.Pos{File: name}, "%v", cause(err))
+	if in.End() != "" || len(hash) > maxWord {
+		return "", ""
 	}
-	defer f.Close()
-	torn, err = records(name, f, "kvbench vet says what is wrong with it", func(r *Record) { list = append(list, r) })
-	if err == nil && len(list) == 0 {
-		err = diag.Errorf(diag.Pos{File: name}, "it holds no results")
-	}
-	return list, torn, err
-}
-
-// records passes on the results that r holds, a line each.
-func records(name string, r io.Reader, hint string, each func(*Record)) (torn bool, err error) {
-	bad, first := 0, 0
-	in := bufio.NewReader(r)
-	for n := 1; ; n++ {
-		line, err := in.ReadBytes('\n')
-		if err == io.EOF {
-			if rec := parse(line); rec != nil {
-				each(rec)
-				line = nil
-			}
-			if bad > 0 {
-				return false, notResults(name, first, bad, hint)
-			}
-			return len(line) > 0, nil
-		}
-		if err != nil {
-			return false, diag.Errorf(diag.Pos{File: name}, "%v", cause(err))
-		}
-		if len(bytes.TrimSpace(line)) == 0 {
-			continue
-		}
-		rec := parse(line)
-		if rec == nil {
-			if bad++; bad == 1 {
-				first = n
-			}
-			continue
-		}
-		each(rec)
-	}
+	return hash, statusOf(text)
 }
 
 const (
@@ -221,36 +222,70 @@ func parse(line []byte) *Record {
 	return &rec
 }
 
-// notResults says that lines, the first and others, are none.
-func notResults(name string, first, count int, hint string) error {
-	msg := "this line is no result of kvbench"
-	if count > 1 {
-		msg = fmt.Sprintf("this line and %d more are no results of kvbench", count-1)
+// strangers are the lines of a file that are no results.
+type strangers struct {
+	name, hint  string
+	none, long  int // how many there are
+	first, vast int // the numbers of the first ones
+}
+
+func (s *strangers) add(line int, err error) {
+	if err == jsonl.ErrLong {
+		if s.long++; s.long == 1 {
+			s.vast = line
+		}
+		return
 	}
-	return diag.List{diag.Errorf(diag.Pos{File: name, Line: first}, "%s", msg).WithHint("%s", hint)}
+	if s.none++; s.none == 1 {
+		s.first = line
+	}
+}
+
+func (s *strangers) err() error {
+	var errs diag.List
+	add := func(line, count int, what string) {
+		msg := "this line is "
+		if count > 1 {
+			msg = fmt.Sprintf("this line and %d more are ", count-1)
+		}
+		if count > 0 {
+			errs = append(errs, diag.Errorf(diag.Pos{File: s.name, Line: line}, "%s", msg+what).WithHint("%s", s.hint))
+		}
+	}
+	what := "no result of kvbench"
+	if s.none > 1 {
+		what = "no results of kvbench"
+	}
+	add(s.first, s.none, what)
+	add(s.vast, s.long, fmt.Sprintf("longer than %d MiB", jsonl.MaxLine>>20))
+	return errs.Err()
 }
 
 // Done gives a result with this hash that was in the file already, or nil, and
 // takes it off the list: where several points are alike, each needs its own.
 func (j *Journal) Done(hash string) *Record {
-	found := j.done[hash]
-	if len(found) == 0 {
-		return nil
+	for len(j.done[hash]) > 0 {
+		at := j.done[hash][0]
+		j.done[hash] = j.done[hash][1:]
+		line := make([]byte, at.length)
+		if _, err := j.file.ReadAt(line, at.offset); err != nil {
+			continue
+		}
+		if rec := parse(line); rec != nil {
+			return rec
+		}
 	}
-	j.done[hash] = found[1:]
-	return found[0]
+	return nil
 }
 
 // Add appends a record and has it written to the disk.
 func (j *Journal) Add(r *Record) error {
-	var line bytes.Buffer
-	enc := json.NewEncoder(&line)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(r); err != nil {
-		return err
+	line, err := encode(r)
+	if err != nil {
+		return fmt.Errorf("%s: the result could not be kept: %w", j.name, err)
 	}
-	if _, err := j.file.Write(line.Bytes()); err != nil {
-		return fmt.Errorf("%s: the result could not be kept: %w\n%s", j.name, cause(err), line.Bytes())
+	if _, err := j.file.Write(line); err != nil {
+		return fmt.Errorf("%s: the result could not be kept: %w\n%s", j.name, cause(err), line)
 	}
 	if !j.regular {
 		return nil

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"kvbench/engine/formula"
+	"kvbench/engine/jsonl"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/plan"
 )
@@ -142,6 +144,62 @@ func (r *Record) SetFlags(pl *plan.Plan, flags []plan.Flag) {
 	for i := range masked {
 		r.Plan.Flags[masked[i].Name] = Value{native(masked[i].Value), pl.Origin(&masked[i])}
 	}
+}
+
+// keptRows is how many rows are kept of a record that is too long.
+const keptRows = 1000
+
+// encode gives a record as a line of at most [jsonl.MaxLine] bytes. From a longer
+// one, the longest parts are left out, which its notes say.
+func encode(r *Record) ([]byte, error) {
+	parts := map[string]struct {
+		value any
+		cut   func()
+	}{
+		"output":   {r.Output, func() { r.Output = "" }},
+		"warnings": {r.Warnings, func() { r.Warnings = nil }},
+		"files":    {r.Files, func() { r.Files = nil }},
+		"rows": {r.Rows, func() {
+			r.Rows = r.Rows[:min(len(r.Rows), keptRows)]
+			if r.Status == OK {
+				r.Status = Suspect
+			}
+			r.Reasons = append(r.Reasons, fmt.Sprintf("only the first %d rows are kept", keptRows))
+		}},
+		"processes": {r.Processes, func() {
+			for i := range r.Processes {
+				p := &r.Processes[i]
+				p.Command, p.Environment, p.Stderr = []string{}, nil, ""
+			}
+		}},
+	}
+	for {
+		line, err := marshal(r)
+		if err != nil || len(line)-len("\n") <= jsonl.MaxLine {
+			return line, err
+		}
+		longest, size := "", 0
+		for name, part := range parts {
+			if text, _ := marshal(part.value); len(text) > size {
+				longest, size = name, len(text)
+			}
+		}
+		if longest == "" {
+			return nil, fmt.Errorf("it is longer than %d MiB", jsonl.MaxLine>>20)
+		}
+		parts[longest].cut()
+		delete(parts, longest)
+		r.Notes = append(r.Notes, fmt.Sprintf("the result was longer than %d MiB: its %s are cut", jsonl.MaxLine>>20, longest))
+	}
+}
+
+// marshal gives a value as a line of JSON.
+func marshal(v any) ([]byte, error) {
+	var line bytes.Buffer
+	enc := json.NewEncoder(&line)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return line.Bytes(), err
 }
 
 // Hash tells plans apart: the release, the flags that differ from its defaults

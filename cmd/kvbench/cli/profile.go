@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -68,6 +69,8 @@ type profile struct {
 	*app
 	session  runner.Session
 	points   []point
+	view     schema.View // of the table of results
+	briefs   *runner.Briefs
 	axes     []*schema.Field // that tell points apart
 	repeat   int
 	dryRun   bool
@@ -87,7 +90,7 @@ type profile struct {
 type point struct {
 	*plan.Plan
 	refused error
-	records []*runner.Record
+	records []*runner.Brief
 }
 
 func (a *app) profile(ctx context.Context, c *command) error {
@@ -144,6 +147,10 @@ func (a *app) profile(ctx context.Context, c *command) error {
 			return err
 		}
 		defer p.session.Journal.Close()
+		for _, d := range diag.All(p.session.Journal.Bad) {
+			d.Severity = diag.Warning
+			p.print.Print(d)
+		}
 		if torn := p.session.Journal.Torn; torn != "" {
 			a.print.Print(diag.Warnf(diag.Pos{File: out}, "the last line was cut off: it was moved to %s", diag.Printable(torn)))
 		}
@@ -320,6 +327,9 @@ func (p *profile) run(ctx context.Context) error {
 	defer signal.Stop(pipe)
 
 	p.session.Schema, p.session.Version, p.session.Ending.Hurry = p.schema, version(), p.hurry
+	p.view = report.WithAxes(p.schema.Views["summary"], p.axes)
+	measures := p.schema.Nixlbench.Runs.Get().Measures
+	p.briefs = runner.NewBriefs(report.Kept(p.view, nil, measures), measures)
 	p.session.Warn = func(d *diag.Diag) { p.progress.print(func() { p.print.Print(d) }) }
 	p.session.Output = p.output
 	total := len(p.points) * p.repeat
@@ -360,9 +370,8 @@ func (p *profile) run(ctx context.Context) error {
 func (p *profile) one(ctx context.Context, pt *point, repeat int) error {
 	if p.session.Journal != nil && p.resume {
 		if rec := p.session.Journal.Done(runner.Hash(pt.Plan, repeat)); rec != nil {
-			pt.records = append(pt.records, rec)
 			p.progress.plain("%s is done already", p.label(pt.Plan, repeat))
-			return nil
+			return p.keep(pt, rec)
 		}
 	}
 	p.progress.begin(p.label(pt.Plan, repeat))
@@ -388,8 +397,16 @@ func (p *profile) one(ctx context.Context, pt *point, repeat int) error {
 		rec, err = p.session.Execute(ctx, run)
 		p.progress.print(func() { p.verdict(pt.Plan, rec) })
 	}
-	pt.records = append(pt.records, rec)
 	p.failed = p.failed || rec.Status != runner.OK
+	return cmp.Or(err, p.keep(pt, rec))
+}
+
+// keep keeps of a record what the table of results shows.
+func (p *profile) keep(pt *point, rec *runner.Record) error {
+	brief, err := p.briefs.Of(rec)
+	if err == nil {
+		pt.records = append(pt.records, brief)
+	}
 	return err
 }
 
@@ -504,13 +521,16 @@ func (p *profile) summary() error {
 	var out bytes.Buffer
 	out.WriteString("\n")
 	points := make([]report.Point, len(p.points))
-	for i, pt := range p.points {
-		if points[i] = pt.records; len(pt.records) == 0 {
-			points[i] = report.Point{runner.NewRecord(pt.Plan, 0, nil)}
+	for i := range p.points {
+		pt := &p.points[i]
+		if len(pt.records) == 0 {
+			if err := p.keep(pt, runner.NewRecord(pt.Plan, 0, nil)); err != nil {
+				return err
+			}
 		}
+		points[i] = pt.records
 	}
-	view := report.WithAxes(p.schema.Views["summary"], p.axes)
-	if err := report.Summary(&out, view, p.schema.Nixlbench.Runs.Get().Measures, points); err != nil {
+	if err := report.Summary(&out, p.view, p.schema.Nixlbench.Runs.Get().Measures, points); err != nil {
 		return err
 	}
 	p.write(out.Bytes())

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"slices"
 
@@ -52,17 +51,24 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	if len(errs) > 0 {
 		return errs
 	}
-	var files [2][]*runner.Record
+	view, fields, measures := a.schema.Views[c.name], a.schema.Fields, a.schema.Nixlbench.Runs.Get().Measures
+	briefs := runner.NewBriefs(report.Kept(view, fields, measures), measures)
+	var files [2][]*runner.Brief
+	var bad diag.List // lines of files that have results
 	for i, name := range c.args {
-		var torn bool
-		files[i], torn, err = runner.ReadRecords(name)
-		errs.Add(err)
-		if torn {
+		read, err := briefs.Read(name)
+		if err != nil {
+			errs.Add(err)
+			continue
+		}
+		files[i] = read.List
+		bad.Add(read.Bad)
+		if read.Torn {
 			a.print.Print(diag.Warnf(diag.Pos{File: name}, "the last line is cut off and was passed over"))
 		}
 	}
 	if len(errs) > 0 {
-		return errs
+		return append(errs, bad...)
 	}
 	results := report.Compare(files[0], files[1])
 	if len(c.args) == 2 {
@@ -75,10 +81,8 @@ func (a *app) showResults(_ context.Context, c *command) error {
 			a.print.Print(diag.Warnf(diag.Pos{File: c.args[1]}, "points that are not in %s: %d", diag.Printable(c.args[0]), gone))
 		}
 	}
-	var out bytes.Buffer
-	if err := results.Write(&out, format, a.schema.Views[c.name], a.schema.Fields, a.schema.Nixlbench.Runs.Get().Measures); err != nil {
+	if err := results.Write(a.stdout, format, view, fields, measures); err != nil {
 		return err
 	}
-	_, err = a.stdout.Write(out.Bytes())
-	return err
+	return bad.Err()
 }

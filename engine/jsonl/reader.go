@@ -1,0 +1,279 @@
+// Package jsonl reads files of JSON, one value a line, that may come from
+// anyone: of a file, one line at a time is in memory, and of a line, nothing is
+// copied but what is asked for.
+package jsonl
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// maxDepth bounds how deeply values may be nested. Results have a depth of five.
+const maxDepth = 100
+
+// Reader goes through a JSON text once. Where something is wrong with the text,
+// everything ends, and [Reader.Err] says what it is.
+type Reader struct {
+	text  []byte
+	at    int
+	depth int
+	err   string
+}
+
+// NewReader gives a reader of a text.
+func NewReader(text []byte) *Reader { return &Reader{text: text} }
+
+// Reset has the reader read another text.
+func (r *Reader) Reset(text []byte) { *r = Reader{text: text} }
+
+// Err says what is wrong with what has been read, or "".
+func (r *Reader) Err() string { return r.err }
+
+// End checks that nothing follows, and says what is wrong with the text, or "".
+func (r *Reader) End() string {
+	if r.err == "" && r.space() {
+		r.fail("something follows the value")
+	}
+	return r.err
+}
+
+func (r *Reader) fail(why string) {
+	if r.err == "" {
+		r.err = why
+	}
+	r.at = len(r.text)
+}
+
+// space passes over space, and reports whether something follows.
+func (r *Reader) space() bool {
+	for ; r.at < len(r.text); r.at++ {
+		if c := r.text[r.at]; c > ' ' || c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+			return true
+		}
+	}
+	return false
+}
+
+// Next gives the character that the next value begins with, 0 at the end.
+func (r *Reader) Next() byte {
+	if !r.space() {
+		return 0
+	}
+	return r.text[r.at]
+}
+
+// take passes over a character that must come next.
+func (r *Reader) take(c byte) bool {
+	switch r.Next() {
+	case c:
+		r.at++
+		return true
+	case 0:
+		r.fail("the end is missing")
+	default:
+		r.fail("a " + string(rune(c)) + " is missing")
+	}
+	return false
+}
+
+// Object calls member with each name of the object that comes next; member may
+// read the value, which otherwise is passed over.
+func (r *Reader) Object(member func(name []byte)) {
+	r.each('{', '}', func() {
+		raw, escaped := r.quoted()
+		if r.err != "" || !r.take(':') {
+			return
+		}
+		start := r.at
+		if member != nil {
+			if escaped {
+				raw = []byte(unquote(raw))
+			}
+			member(raw)
+		}
+		if r.at == start {
+			r.Skip()
+		}
+	})
+}
+
+// Array calls item at each item of the array that comes next; item may read it.
+func (r *Reader) Array(item func()) {
+	r.each('[', ']', func() {
+		start := r.at
+		if item != nil {
+			item()
+		}
+		if r.at == start {
+			r.Skip()
+		}
+	})
+}
+
+func (r *Reader) each(begin, end byte, f func()) {
+	if !r.take(begin) {
+		return
+	}
+	if r.depth++; r.depth > maxDepth {
+		r.fail("it is nested too deeply")
+		return
+	}
+	if r.Next() != end {
+		for f(); r.err == "" && r.Next() == ','; f() {
+			r.at++
+		}
+	}
+	if r.err == "" && r.take(end) {
+		r.depth--
+	}
+}
+
+// Skip passes over the next value and gives its text.
+func (r *Reader) Skip() []byte {
+	c := r.Next()
+	start := r.at
+	switch c {
+	case '"':
+		r.quoted()
+	case '{':
+		r.Object(nil)
+	case '[':
+		r.Array(nil)
+	case 't':
+		r.word("true")
+	case 'f':
+		r.word("false")
+	case 'n':
+		r.word("null")
+	case 0:
+		r.fail("the end is missing")
+	default:
+		r.number()
+	}
+	if r.err != "" {
+		return nil
+	}
+	return r.text[start:r.at]
+}
+
+// Text reads the next value, which must be a string.
+func (r *Reader) Text() string {
+	if r.Next() != '"' {
+		r.fail("a string is missing")
+		return ""
+	}
+	raw, escaped := r.quoted()
+	if escaped {
+		return unquote(raw)
+	}
+	return string(raw)
+}
+
+// unquote reads what stands between quotes and is known to be good.
+func unquote(raw []byte) string {
+	var s string
+	json.Unmarshal([]byte(`"`+string(raw)+`"`), &s)
+	return s
+}
+
+// quoted passes over a string and gives what stands between the quotes.
+func (r *Reader) quoted() (raw []byte, escaped bool) {
+	if !r.take('"') {
+		return nil, false
+	}
+	start := r.at
+	for {
+		// Most of a file is this loop.
+		at := r.at
+		for at < len(r.text) && isPlain[r.text[at]] {
+			at++
+		}
+		r.at = at
+		switch {
+		case at == len(r.text):
+			r.fail("the end of a string is missing")
+			return nil, false
+		case r.text[at] == '"':
+			r.at++
+			return r.text[start:at], escaped
+		case r.text[at] == '\\':
+			escaped = true
+			r.escape()
+		default:
+			r.fail("a string holds a control character")
+			return nil, false
+		}
+	}
+}
+
+// isPlain tells which bytes stand for themselves in strings.
+var isPlain = func() (plain [256]bool) {
+	for c := range plain {
+		plain[c] = c >= ' ' && c != '"' && c != '\\'
+	}
+	return plain
+}()
+
+func (r *Reader) escape() {
+	rest := r.text[r.at+1:]
+	switch {
+	case len(rest) == 0:
+		r.fail("the end of a string is missing")
+	case strings.IndexByte(`"\/bfnrt`, rest[0]) >= 0:
+		r.at += 2
+	case rest[0] == 'u' && len(rest) > 4 && hex(rest[1:5]):
+		r.at += 6
+	default:
+		r.fail("a string holds an unknown escape")
+	}
+}
+
+func hex(s []byte) bool {
+	for _, c := range s {
+		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F') {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *Reader) word(word string) {
+	if rest := r.text[r.at:]; len(rest) < len(word) || string(rest[:len(word)]) != word {
+		r.fail("a value is missing")
+		return
+	}
+	r.at += len(word)
+}
+
+func (r *Reader) number() {
+	start := r.at
+	r.one("-")
+	leads := r.at < len(r.text) && r.text[r.at] == '0'
+	whole := r.digits()
+	switch {
+	case whole == 0 && r.at == start:
+		r.fail("a value is missing")
+	case whole == 0 || leads && whole > 1:
+		r.fail("a number is not as JSON has it")
+	case r.one(".") && r.digits() == 0,
+		r.one("eE") && (r.one("+-") || true) && r.digits() == 0:
+		r.fail("a number is not as JSON has it")
+	}
+}
+
+// one passes over one of the characters, if it comes next.
+func (r *Reader) one(of string) bool {
+	if r.at < len(r.text) && strings.IndexByte(of, r.text[r.at]) >= 0 {
+		r.at++
+		return true
+	}
+	return false
+}
+
+func (r *Reader) digits() int {
+	start := r.at
+	for r.at < len(r.text) && '0' <= r.text[r.at] && r.text[r.at] <= '9' {
+		r.at++
+	}
+	return r.at - start
+}

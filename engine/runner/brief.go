@@ -1,0 +1,382 @@
+package runner
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/jsonl"
+	"kvbench/engine/nixlbench"
+	"kvbench/engine/schema"
+)
+
+// What of records is kept in memory. A record has kilobytes, of which tables show
+// a few hundred bytes; nobody's file may take more than its share.
+const (
+	maxKept  = 384 << 20 // of one file
+	maxShown = 1 << 10   // of one value
+	maxWord  = 128       // of a hash, or of a number
+	// maxFutile is how much is read of a file that holds no result.
+	maxFutile = 64 << 20
+)
+
+// Briefs keeps of records what tables show.
+type Briefs struct {
+	values   map[string]int
+	measures map[string]int
+	ids      []bool // by measure: those that many rows have in common
+	// pool has the values, which many records have in common. The first stands
+	// for none.
+	pool []any
+	at   map[string]uint32 // in pool, by what it was read from
+	text map[string]nixlbench.Number
+
+	in   jsonl.Reader
+	raw  [][]byte // values of the record that is being read
+	from []source // where they are from
+	kept int      // bytes, about
+}
+
+// Brief is what is kept of a record.
+type Brief struct {
+	Point  string
+	Status Status
+	Rows   []Row
+	values []uint32
+	of     *Briefs
+}
+
+// Row holds the measures of a row of nixlbench's table.
+type Row struct {
+	cells []nixlbench.Number // by the order of measures; "" for none
+	of    *Briefs
+}
+
+// NewBriefs keeps these values of plans, and these measures of rows.
+func NewBriefs(values []string, measures []schema.Measure) *Briefs {
+	b := &Briefs{values: map[string]int{}, measures: map[string]int{}, pool: []any{nil}, at: map[string]uint32{}, text: map[string]nixlbench.Number{}}
+	for _, name := range values {
+		if _, ok := b.values[name]; !ok {
+			b.values[name] = len(b.values)
+		}
+	}
+	for i, m := range measures {
+		b.measures[m.Key] = i
+		b.ids = append(b.ids, m.ID)
+	}
+	b.raw = make([][]byte, len(b.values))
+	b.from = make([]source, len(b.values))
+	return b
+}
+
+// Value gives what a record says of its plan; a file that was not named is nil.
+func (b *Brief) Value(name string) (any, bool) {
+	i, ok := b.of.values[name]
+	if !ok || b.values[i] == 0 {
+		return nil, false
+	}
+	return b.of.pool[b.values[i]], true
+}
+
+// Get gives a measure.
+func (r *Row) Get(key string) (nixlbench.Number, bool) {
+	i, ok := r.of.measures[key]
+	if !ok || r.cells[i] == "" {
+		return "", false
+	}
+	return r.cells[i], true
+}
+
+// Of makes the brief of a record.
+func (b *Briefs) Of(rec *Record) (*Brief, error) {
+	line, err := marshal(rec)
+	if err != nil {
+		return nil, err
+	}
+	brief := b.read(line)
+	if brief == nil {
+		return nil, errors.New("the record cannot be read back")
+	}
+	return brief, nil
+}
+
+// Results are the results that a file holds.
+type Results struct {
+	List []*Brief
+	// Torn tells that the last line is cut off and was passed over.
+	Torn bool
+	// Bad says which lines are no results, or is nil.
+	Bad error
+}
+
+// Read reads a file of results.
+func (b *Briefs) Read(name string) (*Results, error) {
+	at := diag.Pos{File: name}
+	f, err := jsonl.Open(name)
+	if err != nil {
+		return nil, diag.Errorf(at, "%v", cause(err))
+	}
+	defer f.Close()
+	res := &Results{}
+	bad := strangers{name: name, hint: "kvbench vet says what is wrong with it"}
+	b.kept = 0
+	lines := jsonl.NewLines(f)
+	for {
+		line, err := lines.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil && err != jsonl.ErrLong {
+			return nil, diag.Errorf(at, "%v", cause(err))
+		}
+		var rec *Brief
+		if err == nil {
+			rec = b.read(line)
+		}
+		switch {
+		case rec != nil:
+			res.List = append(res.List, rec)
+		case lines.Torn && err == nil:
+			res.Torn = true
+		default:
+			bad.add(lines.Number, err)
+		}
+		if b.kept > maxKept {
+			return nil, diag.Errorf(diag.Pos{File: name, Line: lines.Number}, "the results up to this line fill %d MiB of memory, the most that is kept of a file", maxKept>>20).
+				WithHint("split the file, and report on each part")
+		}
+		if res.List == nil && lines.Bytes > maxFutile {
+			break
+		}
+	}
+	res.Bad = bad.err()
+	if res.List == nil {
+		if res.Bad != nil {
+			return nil, res.Bad
+		}
+		return nil, diag.Errorf(at, "it holds no results")
+	}
+	return res, nil
+}
+
+// source is where in a record a value is from: the first of these that has it
+// counts.
+type source uint8
+
+const (
+	nowhere source = iota
+	fromRecord
+	fromQuantities
+	fromConfig
+	fromFlags
+	fromParams
+)
+
+// Names of what a record says once, beside what is in its plan and in its model.
+const (
+	NameFile    = "config_file"
+	NameRelease = "release"
+	NameStage   = "stage"
+	NameGroup   = "group"
+)
+
+// set takes the text of a value, if it is one that is kept.
+func (b *Briefs) set(name string, from source, raw []byte) {
+	i, ok := b.values[name]
+	if !ok || raw == nil || b.from[i] != nowhere && b.from[i] < from {
+		return
+	}
+	b.raw[i], b.from[i] = raw, from
+}
+
+// read makes a brief of a line, or gives nil where it is no result.
+func (b *Briefs) read(line []byte) *Brief {
+	clear(b.raw)
+	clear(b.from)
+	b.in.Reset(line)
+	var hash, point, status string
+	var rows []Row
+	in, good := &b.in, true
+	in.Object(func(name []byte) {
+		switch string(name) {
+		case "hash":
+			hash = in.Text()
+		case "point":
+			point = in.Text()
+		case "status":
+			status = in.Text()
+		case "rows":
+			rows, good = b.rows()
+		case "config":
+			b.object(func(name []byte) {
+				switch string(name) {
+				case "file":
+					b.set(NameFile, fromRecord, in.Skip())
+				case "values":
+					b.each(fromConfig)
+				}
+			})
+		case "plan":
+			b.object(func(name []byte) {
+				switch string(name) {
+				case "quantities":
+					b.each(fromQuantities)
+				case "flags":
+					b.each(fromFlags)
+				case "stage":
+					b.given(NameStage)
+				case "group":
+					b.given(NameGroup)
+				}
+			})
+		case "nixlbench":
+			b.object(func(name []byte) {
+				if string(name) == "release" {
+					b.given(NameRelease)
+				}
+			})
+		case "model":
+			b.object(func(name []byte) {
+				if string(name) == "params" {
+					b.object(func(name []byte) { b.set(string(name), fromParams, in.Skip()) })
+				}
+			})
+		}
+	})
+	if in.End() != "" || !good || hash == "" || len(hash) > maxWord || len(point) > maxWord {
+		return nil
+	}
+	if point == "" {
+		point = hash
+	}
+	brief := &Brief{Point: point, Status: statusOf(status), Rows: rows, values: make([]uint32, len(b.raw)), of: b}
+	for i, raw := range b.raw {
+		if raw != nil {
+			brief.values[i] = b.intern(raw, b.from[i] == fromRecord)
+		}
+	}
+	b.kept += 200 + 4*len(brief.values)
+	return brief
+}
+
+// object reads an object, or passes over null, which stands for an empty one.
+func (b *Briefs) object(member func(name []byte)) {
+	if b.in.Next() != 'n' {
+		b.in.Object(member)
+	}
+}
+
+// given takes what a record says, unless that is nothing.
+func (b *Briefs) given(name string) {
+	if raw := b.in.Skip(); string(raw) != "null" && string(raw) != `""` {
+		b.set(name, fromRecord, raw)
+	}
+}
+
+// each takes values that stand beside their origins or units.
+func (b *Briefs) each(from source) {
+	b.object(func(name []byte) {
+		if _, ok := b.values[string(name)]; !ok {
+			return
+		}
+		of := string(name)
+		b.object(func(name []byte) {
+			if string(name) == "value" {
+				b.set(of, from, b.in.Skip())
+			}
+		})
+	})
+}
+
+// rows reads the rows of a table; false if they hold what is no number.
+func (b *Briefs) rows() (rows []Row, good bool) {
+	if b.in.Next() == 'n' {
+		return nil, true
+	}
+	good = true
+	b.in.Array(func() {
+		cells := make([]nixlbench.Number, len(b.measures))
+		b.in.Object(func(name []byte) {
+			i, ok := b.measures[string(name)]
+			if !ok {
+				return
+			}
+			raw := b.in.Skip()
+			if n, ok := b.text[string(raw)]; ok {
+				cells[i] = n
+				return
+			}
+			if raw == nil || len(raw) > maxWord || cells[i].UnmarshalJSON(raw) != nil {
+				good = false
+				return
+			}
+			b.kept += 2 * len(raw)
+			if b.ids[i] {
+				b.kept += 100
+				b.text[string(raw)] = cells[i]
+			}
+		})
+		b.kept += 64 + 16*len(cells)
+		rows = append(rows, Row{cells, b})
+	})
+	return slices.Clip(rows), good
+}
+
+// intern gives the place of a value in the pool.
+func (b *Briefs) intern(raw []byte, own bool) uint32 {
+	if !own && string(raw) == "null" {
+		return 0
+	}
+	key := raw
+	if len(raw) > maxShown { // what is shown of them tells long values apart
+		key = fmt.Append([]byte{0}, valueOf(raw))
+	}
+	if i, ok := b.at[string(key)]; ok {
+		return i
+	}
+	i := uint32(len(b.pool))
+	b.pool = append(b.pool, valueOf(raw))
+	b.at[string(key)] = i
+	b.kept += 200 + 2*len(key)
+	return i
+}
+
+// valueOf reads a value, and cuts one that is too long for a table.
+func valueOf(raw []byte) any {
+	var v any
+	if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
+		return n
+	}
+	if json.Unmarshal(raw, &v) != nil { // a number that is too large
+		v = string(raw)
+	}
+	if s, ok := v.(string); ok {
+		return cut(s, maxShown)
+	}
+	if len(raw) > maxShown {
+		return cut(string(raw), maxShown)
+	}
+	return v
+}
+
+// cut cuts a text to a number of bytes.
+func cut(s string, size int) string {
+	if len(s) <= size {
+		return strings.Clone(s)
+	}
+	return strings.ToValidUTF8(s[:size], "") + "…"
+}
+
+func statusOf(text string) Status {
+	for _, s := range []Status{OK, Suspect, Failed, Interrupted} {
+		if text == string(s) {
+			return s
+		}
+	}
+	return Status(cut(text, maxWord))
+}
