@@ -1,6 +1,7 @@
 package config
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,8 +33,8 @@ func plainOf(v cue.Value) string {
 		}
 		return "words " + strings.Join(words, " ")
 	}
-	c := constraint{least: -1 << 63, greatest: 1<<63 - 1}
-	if !c.add(v) {
+	c := anyNumber()
+	if !c.add(v) || len(c.matches) > 0 {
 		return ""
 	}
 	switch {
@@ -53,7 +54,31 @@ func plainOf(v cue.Value) string {
 type constraint struct {
 	kind            cue.Kind
 	least, greatest int64
+	bounded         bool
+	exclusive       bool // a bound was given as one that is not reached
 	filled          bool // a text that is not empty
+	matches         []*regexp.Regexp
+}
+
+func anyNumber() constraint { return constraint{least: -1 << 63, greatest: 1<<63 - 1} }
+
+// takesNumber reports whether a number in JSON's writing is allowed.
+func (c *constraint) takesNumber(text string) bool {
+	n, err := strconv.ParseInt(text, 10, 64)
+	switch {
+	case err == nil:
+		return c.least <= n && n <= c.greatest
+	case c.kind == cue.IntKind:
+		return !c.bounded && !strings.ContainsAny(text, ".eE")
+	}
+	f, _ := strconv.ParseFloat(text, 64) // what is too large is infinite
+	return !c.bounded || c.covers(f)
+}
+
+// covers reports whether a number lies between the bounds. Those of int64 stand
+// for none.
+func (c *constraint) covers(f float64) bool {
+	return (c.least == -1<<63 || f >= float64(c.least)) && (c.greatest == 1<<63-1 || f <= float64(c.greatest))
 }
 
 // add adds a part; false means that there are no words for it.
@@ -72,6 +97,8 @@ func (c *constraint) add(v cue.Value) bool {
 		if err != nil || !bound.IsInt64() {
 			return false
 		}
+		c.bounded = true
+		c.exclusive = c.exclusive || op == cue.GreaterThanOp || op == cue.LessThanOp
 		switch n := bound.Int64(); op {
 		case cue.GreaterThanEqualOp:
 			c.least = max(c.least, n)
@@ -89,13 +116,21 @@ func (c *constraint) add(v cue.Value) bool {
 		s, err := args[0].String()
 		c.filled = true
 		return err == nil && s == ""
+	case cue.RegexMatchOp:
+		s, err := args[0].String()
+		if err != nil {
+			return false
+		}
+		re, err := regexp.Compile(s)
+		c.matches = append(c.matches, re)
+		return err == nil
 	case cue.NoOp:
 		kind := v.IncompleteKind()
 		if v.IsConcrete() || c.kind != 0 && c.kind != kind || len(args) != 1 {
 			return false
 		}
 		c.kind = kind
-		return kind == cue.IntKind || kind == cue.StringKind || kind == cue.BoolKind
+		return kind == cue.IntKind || kind == cue.NumberKind || kind == cue.StringKind || kind == cue.BoolKind
 	}
 	return false
 }

@@ -1,68 +1,255 @@
 package config
 
 import (
-	"bufio"
-	"bytes"
+	"fmt"
 	"io"
+	"unicode/utf8"
 
 	"cuelang.org/go/cue"
-	"cuelang.org/go/cue/ast"
-	"cuelang.org/go/cue/cuecontext"
-	"cuelang.org/go/encoding/json"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/jsonl"
 )
 
-// maxResult bounds the length of a result. Real ones are some kilobytes.
-const maxResult = 4 << 20
+const (
+	// maxProblems is how many problems of a file of results are shown.
+	maxProblems = 20
+	// maxFutile is how much is read of a file that holds no result.
+	maxFutile = 64 << 20
+)
 
 // Results checks a file of results, a JSON object a line, against the schema.
+// One line at a time is in memory.
 func (l *Loader) Results(name string) error {
 	at := diag.Pos{File: name}
-	f, err := open(name)
+	f, err := jsonl.Open(name)
 	if err != nil {
-		return err
+		return diag.Errorf(at, "%s", reason(err))
 	}
 	defer f.Close()
-	defs, err := l.defs()
+	shape, err := l.resultShape()
 	if err != nil {
 		return err
 	}
-	def := defs.LookupPath(cue.ParsePath("#Result"))
-	var errs diag.List
-	lines := bufio.NewReaderSize(f, maxResult)
-	for {
-		at.Line++
-		line, err := lines.ReadSlice('\n')
-		if err == io.EOF && len(line) == 0 {
-			return errs.Err()
-		}
+	c := &checker{file: name, names: map[string]*int{}}
+	good := false
+	for lines := jsonl.NewLines(f); ; {
+		line, err := lines.Next()
+		c.line = lines.Number
+		before := c.count
 		switch {
 		case err == io.EOF:
-			errs = append(errs, diag.Errorf(at, "the last line is cut off").WithHint("kvbench profile --output moves it away"))
-		case err == bufio.ErrBufferFull:
-			return append(errs, diag.Errorf(at, "this line is longer than %d MiB: it is no result", maxResult>>20))
+			return c.err()
+		case err == jsonl.ErrLong:
+			c.add("", "%v: it is no result", err)
 		case err != nil:
-			return append(errs, diag.Errorf(diag.Pos{File: name}, "%s", reason(err)))
-		case len(bytes.TrimSpace(line)) > 0:
-			errs.Add(checkResult(def, at, line))
+			return diag.Errorf(at, "%s", reason(err))
+		case lines.Torn:
+			c.add("kvbench profile --output moves it away", "the last line is cut off")
+		default:
+			c.check(shape, line)
+		}
+		if good = good || c.count == before; !good && lines.Bytes > maxFutile {
+			return append(diag.List(diag.All(c.err())), diag.Errorf(diag.Pos{File: name, Line: c.line}, "no line up to this one is a result: the rest is not checked"))
 		}
 	}
 }
 
-func checkResult(def cue.Value, at diag.Pos, line []byte) error {
-	expr, err := json.Extract(at.File, line)
+func (l *Loader) resultShape() (*shape, error) {
+	defs, err := l.defs()
 	if err != nil {
-		return diag.Errorf(at, "this line is no JSON")
+		return nil, err
 	}
-	if _, ok := expr.(*ast.StructLit); !ok {
-		return diag.Errorf(at, "this line is no JSON object")
+	s, err := shapeOf(defs.LookupPath(cue.ParsePath("#Result")))
+	if err != nil {
+		return nil, fmt.Errorf("the schema of results: %w", err)
 	}
-	// A context of its own, so that long files take no memory.
-	err = cuecontext.New().BuildExpr(expr).Unify(def).Validate(cue.Concrete(true))
-	list := diag.All(fromCUE(err, diag.Pos{File: at.File, Line: 1}))
-	for _, d := range list {
-		d.Pos.Line = at.Line
+	return s, nil
+}
+
+// checker holds the lines of a file to a shape.
+type checker struct {
+	file     string
+	line     int
+	in       jsonl.Reader
+	path     []step
+	problems diag.List
+	count    int // of problems, shown or not
+	// names tells which object has had a name last, by a number for each.
+	names   map[string]*int
+	objects int
+}
+
+// step is a name or an index on the way to a value.
+type step struct {
+	name  []byte
+	index int
+}
+
+// full reports whether further problems are counted only.
+func (c *checker) full() bool { return len(c.problems) == maxProblems }
+
+// add adds a problem of the line.
+func (c *checker) add(hint, format string, args ...any) {
+	if c.count++; c.full() {
+		return
 	}
-	return diag.List(list).Err()
+	d := diag.Errorf(diag.Pos{File: c.file, Line: c.line}, format, args...)
+	if hint != "" {
+		d.WithHint("%s", hint)
+	}
+	c.problems = append(c.problems, d)
+}
+
+func (c *checker) err() error {
+	if more := c.count - len(c.problems); more > 0 {
+		c.problems = append(c.problems, diag.Errorf(diag.Pos{File: c.file}, "and %d more", more))
+	}
+	return c.problems.Err()
+}
+
+// check checks a line.
+func (c *checker) check(s *shape, line []byte) {
+	if !utf8.Valid(line) {
+		c.add("", "this line is no text in UTF-8")
+		return
+	}
+	shown, count := len(c.problems), c.count
+	c.in.Reset(line)
+	c.path = c.path[:0]
+	isObject := c.in.Next() == '{'
+	if isObject {
+		c.value(s)
+	} else {
+		c.in.Skip()
+	}
+	switch why := c.in.End(); {
+	case why != "":
+		c.problems, c.count = c.problems[:shown], count // they are mere consequences
+		c.add("", "this line is no JSON: %s", why)
+	case !isObject:
+		c.add("", "this line is no JSON object")
+	}
+}
+
+// wrong adds a problem of the value at the path, or of what it has under a name.
+func (c *checker) wrong(name, hint, format string, args ...any) {
+	if c.full() {
+		c.count++
+		return
+	}
+	var where []byte
+	for i, s := range c.path {
+		if i > 0 {
+			where = append(where, '.')
+		}
+		if s.name != nil {
+			where = append(where, shorten(string(s.name))...)
+		} else {
+			where = fmt.Append(where, s.index)
+		}
+	}
+	if name != "" && len(where) > 0 {
+		where = append(where, '.')
+	}
+	c.add(hint, "%s%s: %s", where, shorten(name), fmt.Sprintf(format, args...))
+}
+
+// value checks the value that comes next.
+func (c *checker) value(s *shape) {
+	begin := c.in.Next()
+	fit := s.of(jsonKind(begin))
+	switch {
+	case s.any:
+	case begin == '{' && len(fit) > 0:
+		c.object(fit[0])
+	case begin == '[' && len(fit) > 0:
+		i := 0
+		c.in.Array(func() {
+			c.path = append(c.path, step{index: i})
+			c.value(fit[0].items)
+			c.path = c.path[:len(c.path)-1]
+			i++
+		})
+	default:
+		text := c.in.Skip()
+		for _, f := range fit {
+			if f.takes(text) {
+				return
+			}
+		}
+		if c.in.Err() == "" {
+			c.wrong("", "", "%s is not allowed: want %s", shownJSON(text), s.allowed)
+		}
+	}
+}
+
+func (c *checker) object(s *shape) {
+	var seen uint64
+	c.objects++
+	object := c.objects
+	c.in.Object(func(name []byte) {
+		m := s.members[string(name)]
+		value := s.others
+		twice := false
+		switch {
+		case m != nil:
+			value, twice = m.shape, seen&m.bit != 0
+			seen |= m.bit
+		case value == nil:
+			hint := ""
+			if !c.full() && len(name) <= maxName {
+				hint = diag.DidYouMean(string(name), s.known)
+			}
+			c.wrong(string(name), hint, "field not allowed")
+			return
+		default:
+			twice = c.again(name, object)
+		}
+		if twice {
+			c.wrong(string(name), "", "given twice")
+		}
+		c.path = append(c.path, step{name: name})
+		c.value(value)
+		c.path = c.path[:len(c.path)-1]
+	})
+	if c.in.Err() != "" {
+		return
+	}
+	for _, name := range s.known {
+		if m := s.members[name]; m.required && seen&m.bit == 0 {
+			c.wrong(name, "", "field is required but not present")
+		}
+	}
+}
+
+const (
+	maxName  = 60     // of names that others are looked for that are like it
+	maxNames = 10_000 // that are remembered
+)
+
+// again reports whether an object has had a name before.
+func (c *checker) again(name []byte, object int) bool {
+	if had := c.names[string(name)]; had != nil {
+		was := *had
+		*had = object
+		return was == object
+	}
+	if len(c.names) < maxNames {
+		c.names[string(name)] = &object
+	}
+	return false
+}
+
+// shownJSON is the text of a value as a message has it.
+func shownJSON(text []byte) string {
+	switch {
+	case len(text) == 0:
+		return "nothing"
+	case text[0] == '{':
+		return "a mapping"
+	case text[0] == '[':
+		return "a list"
+	}
+	return shorten(string(text))
 }

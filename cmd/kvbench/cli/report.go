@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/report"
@@ -52,18 +53,24 @@ func (a *app) showResults(_ context.Context, c *command) error {
 		return errs
 	}
 	view, fields, measures := a.schema.Views[c.name], a.schema.Fields, a.schema.Nixlbench.Runs.Get().Measures
-	briefs := runner.NewBriefs(report.Kept(view, fields, measures), measures)
+	keepMuch()
+	var read [2]*runner.Results
+	var failed [2]error
+	var all sync.WaitGroup
+	for i, name := range c.args {
+		all.Go(func() { read[i], failed[i] = runner.NewBriefs(report.Kept(view, fields, measures), measures).Read(name) })
+	}
+	all.Wait()
 	var files [2][]*runner.Brief
 	var bad diag.List // lines of files that have results
 	for i, name := range c.args {
-		read, err := briefs.Read(name)
-		if err != nil {
-			errs.Add(err)
+		if failed[i] != nil {
+			errs.Add(failed[i])
 			continue
 		}
-		files[i] = read.List
-		bad.Add(read.Bad)
-		if read.Torn {
+		files[i] = read[i].List
+		bad.Add(read[i].Bad)
+		if read[i].Torn {
 			a.print.Print(diag.Warnf(diag.Pos{File: name}, "the last line is cut off and was passed over"))
 		}
 	}

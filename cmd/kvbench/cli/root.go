@@ -125,6 +125,14 @@ func (a *app) awaits(files ...string) {
 	}
 }
 
+// keepMuch is called ahead of work that keeps much and makes little garbage: to
+// collect that more often costs little, and saves a third of the memory.
+func keepMuch() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(40)
+	}
+}
+
 // expectMuch is called ahead of work that makes garbage: to collect it as often
 // as usual would be a seventh of the time. Short work ends before the first
 // collection, and is spared what this call takes.
