@@ -173,14 +173,15 @@ func (c *checker) value(s *shape) {
 		})
 	default:
 		text := c.in.Skip()
+		if c.in.Err() != "" {
+			return // said of the line
+		}
 		for _, f := range fit {
 			if f.takes(text) {
 				return
 			}
 		}
-		if c.in.Err() == "" {
-			c.wrong("", "", "%s is not allowed: want %s", shownJSON(text), s.allowed)
-		}
+		c.wrong("", "", "%s is not allowed: want %s", shownJSON(text), s.allowed)
 	}
 }
 
@@ -244,8 +245,6 @@ func (c *checker) again(name []byte, object int) bool {
 // shownJSON is the text of a value as a message has it.
 func shownJSON(text []byte) string {
 	switch {
-	case len(text) == 0:
-		return "nothing"
 	case text[0] == '{':
 		return "a mapping"
 	case text[0] == '[':
