@@ -34,6 +34,7 @@ type Loader struct {
 	models  fs.FS
 	builder *builder
 	defs    func() (cue.Value, error) // the package kvbench
+	results func() (*shape, error)    // of a line of a file of results
 	axes    sync.Map                  // of overrides, as they were read
 }
 
@@ -42,6 +43,7 @@ type Loader struct {
 func NewLoader(s *schema.Schema, files, models fs.FS) *Loader {
 	l := &Loader{schema: s, models: models, builder: newBuilder(files)}
 	l.defs = sync.OnceValues(func() (cue.Value, error) { return l.builder.value(".") })
+	l.results = sync.OnceValues(l.resultShape)
 	return l
 }
 

@@ -27,7 +27,7 @@ func (l *Loader) Results(name string) error {
 		return diag.Errorf(at, "%s", reason(err))
 	}
 	defer f.Close()
-	shape, err := l.resultShape()
+	shape, err := l.results()
 	if err != nil {
 		return err
 	}

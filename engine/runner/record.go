@@ -159,14 +159,14 @@ func encode(r *Record) ([]byte, error) {
 		"output":   {r.Output, func() { r.Output = "" }},
 		"warnings": {r.Warnings, func() { r.Warnings = nil }},
 		"files":    {r.Files, func() { r.Files = nil }},
-		"rows": {r.Rows, func() {
+		fmt.Sprintf("rows after the first %d", keptRows): {r.Rows, func() {
 			r.Rows = r.Rows[:min(len(r.Rows), keptRows)]
 			if r.Status == OK {
 				r.Status = Suspect
 			}
-			r.Reasons = append(r.Reasons, fmt.Sprintf("only the first %d rows are kept", keptRows))
+			r.Reasons = append(r.Reasons, fmt.Sprintf("only the first %d rows were kept", keptRows))
 		}},
-		"processes": {r.Processes, func() {
+		"commands and stderr of processes": {r.Processes, func() {
 			for i := range r.Processes {
 				p := &r.Processes[i]
 				p.Command, p.Environment, p.Stderr = []string{}, nil, ""
@@ -189,7 +189,7 @@ func encode(r *Record) ([]byte, error) {
 		}
 		parts[longest].cut()
 		delete(parts, longest)
-		r.Notes = append(r.Notes, fmt.Sprintf("the result was longer than %d MiB: its %s are cut", jsonl.MaxLine>>20, longest))
+		r.Notes = append(r.Notes, fmt.Sprintf("the result was longer than %d MiB; left out: %s", jsonl.MaxLine>>20, longest))
 	}
 }
 

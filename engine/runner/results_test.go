@@ -1,0 +1,261 @@
+package runner_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kvbench/engine/jsonl"
+	"kvbench/engine/nixlbench"
+	"kvbench/engine/runner"
+	"kvbench/engine/schema"
+)
+
+var someMeasures = []schema.Measure{{Key: "batch", ID: true}, {Key: "gb"}}
+
+// TestBriefs: what is kept of results, and which lines are none.
+func TestBriefs(t *testing.T) {
+	names := []string{"config_file", "stage", "group", "release", "isl", "block_size", "mode", "layers", "note", "big"}
+	whole := `{"hash":"h1","point":"p","status":"ok","config":{"file":"c.yaml","values":{"isl":{"value":256,"origin":"o"},"mode":{"value":"mine"}}},` +
+		`"plan":{"quantities":{"block_size":{"value":9007199254740993,"unit":"B"},"isl":{"value":1}},"flags":{"mode":{"value":"SG"},"config_file":{"value":"x"}},"stage":0,"group":"full"},` +
+		`"nixlbench":{"release":"1.4.0"},"model":{"params":{"layers":3,"mode":"other","note":"a\nb"}},"rows":[{"batch":4,"gb":1.50,"us":3},{"gb":"inf"}]}`
+	for line, want := range map[string]string{
+		whole:          "p ok config_file=c.yaml stage=0 group=full release=1.4.0 isl=1 block_size=9007199254740993 mode=mine layers=3 note=a\nb [4 1.50] [ inf]",
+		`{"hash":"h"}`: "h ",
+		`{"hash":"h","status":"failed","config":{"file":null},"plan":{"stage":null,"group":""},"rows":null}`:       "h failed config_file=<nil>",
+		`{"hash":"h","point":"","status":"odd","config":null,"plan":null,"model":null,"nixlbench":null,"rows":[]}`: "h odd",
+		`{"hash":"old","hash":"h","status":"failed","status":"ok","rows":[{"gb":1}],"rows":[{"gb":2}]}`:            "h ok [ 2]",
+		`{"hash":"h","plan":{"quantities":{"big":{"value":1e999}}}}`:                                               "h  big=1e999",
+		`{"hash":"h","rows":[{"gb":1e400},{"gb":"-nan"},{"batch":123456789012345678901234567890}]}`:                "h  [ 1e400] [ -nan] [123456789012345678901234567890 ]",
+		`{"hash":"h","model":{"params":{"note":"` + strings.Repeat("é", 5000) + `"}}}`:                             "h  note=" + strings.Repeat("é", 512) + "…",
+		`{"hash":"h","rows":[{"gb":"fast"}]}`:                                                                      "none",
+		`{"hash":"h","rows":[{"gb":null}]}`:                                                                        "none",
+		`{"hash":"h","rows":[{"gb":` + strings.Repeat("1", 200) + `}]}`:                                            "none",
+		`{"hash":"h","rows":{}}`:  "none",
+		`{"hash":"h","config":3}`: "none",
+		`{"hash":7}`:              "none",
+		`{"hash":""}`:             "none",
+		`{"hash":"` + strings.Repeat("h", 200) + `"}`: "none",
+		`{"status":"ok"}`:           "none",
+		`{"hash":"h"} {"hash":"h"}`: "none",
+		`{"hash":"h","x":` + strings.Repeat(`{"x":`, 1000) + `1` + strings.Repeat("}", 1001): "none",
+		`["hash"]`: "none", `"hash"`: "none", `7`: "none",
+	} {
+		name := filepath.Join(t.TempDir(), "r.jsonl")
+		write(t, name, line+"\n")
+		b := runner.NewBriefs(names, someMeasures)
+		got := "none"
+		if res, err := b.Read(name); err == nil && len(res.List) == 1 {
+			r := res.List[0]
+			got = r.Point + " " + string(r.Status)
+			for _, name := range names {
+				if v, ok := r.Value(name); ok {
+					got += fmt.Sprintf(" %s=%v", name, v)
+				}
+			}
+			for _, row := range r.Rows {
+				batch, _ := row.Get("batch")
+				gb, _ := row.Get("gb")
+				got += fmt.Sprintf(" [%s %s]", batch, gb)
+			}
+		} else if want := name + ":1: this line is no result of kvbench"; err == nil || err.Error() != want {
+			t.Errorf("%.60s: the error is %v, want %s", line, err, want)
+		}
+		if got != want {
+			t.Errorf("%.60s: it is %q, want %q", line, got, want)
+		}
+	}
+}
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestBriefsFile: lines that are no results are named, and the rest is read.
+func TestBriefsFile(t *testing.T) {
+	const ok = `{"kvbench":"v","hash":"h","status":"ok"}` + "\n"
+	long := strings.Repeat("x", jsonl.MaxLine+1) + "\n"
+	for _, test := range []struct {
+		text, err, bad string
+		n              int
+		torn           bool
+	}{
+		{text: "", err: "it holds no results"},
+		{text: "\n \r\n\t\n", err: "it holds no results"},
+		{text: "\ufeff" + ok, n: 1},
+		{text: strings.ReplaceAll(ok+ok, "\n", "\r\n"), n: 2},
+		{text: ok + "{\n" + ok + "\x00\n", n: 2, bad: ":2: this line and 1 more are no results of kvbench"},
+		{text: ok + long + ok, n: 2, bad: ":2: this line is longer than 4 MiB"},
+		{text: long + long + "{}\n" + ok, n: 1, bad: ":3: this line is no result of kvbench\n:1: this line and 1 more are longer than 4 MiB"},
+		{text: ok + `{"kvbench":"half`, n: 1, torn: true},
+		{text: ok + strings.TrimSuffix(ok, "\n"), n: 2},
+		{text: ok + strings.TrimSuffix(long, "\n"), n: 1, bad: ":2: this line is longer than 4 MiB"},
+		{text: long, err: ":1: this line is longer than 4 MiB"},
+		{text: "{\n[]\n", err: ":1: this line and 1 more are no results of kvbench"},
+	} {
+		name := filepath.Join(t.TempDir(), "r.jsonl")
+		write(t, name, test.text)
+		res, err := runner.NewBriefs(nil, someMeasures).Read(name)
+		said := func(err error) string {
+			if err == nil {
+				return ""
+			}
+			return strings.TrimPrefix(strings.ReplaceAll(err.Error(), name, ""), ": ")
+		}
+		if got := said(err); got != test.err {
+			t.Errorf("%.40q: the error is %q, want %q", test.text, got, test.err)
+		}
+		if err != nil {
+			continue
+		}
+		if len(res.List) != test.n || res.Torn != test.torn || said(res.Bad) != test.bad {
+			t.Errorf("%.40q: %d results, torn %t, %q; want %d, %t, %q", test.text, len(res.List), res.Torn, said(res.Bad), test.n, test.torn, test.bad)
+		}
+	}
+}
+
+// TestBriefsBounds: a file that holds no result is not read to its end, and one
+// with more than fits in memory is refused.
+func TestBriefsBounds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a hundred megabytes")
+	}
+	name := filepath.Join(t.TempDir(), "r.jsonl")
+	write(t, name, "")
+	if err := os.Truncate(name, 1<<40); err != nil { // without a line's end
+		t.Skip(err)
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(strings.Repeat(strings.Repeat("x", 1<<20)+"\n", 70)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := runner.NewBriefs(nil, someMeasures).Read(name); err == nil || err.Error() != name+":1: this line and 63 more are no results of kvbench" {
+		t.Errorf("the error is %v", err)
+	}
+	// A row takes 96 bytes, so that 60 lines of 300,000 rows are too much.
+	write(t, name, strings.Repeat(`{"hash":"h","rows":[`+strings.Repeat(`{"gb":1},`, 300_000)+`{}]}`+"\n", 60))
+	if _, err := runner.NewBriefs(nil, someMeasures).Read(name); err == nil || !strings.Contains(err.Error(), "fill 384 MiB of memory, the most that is kept of a file") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// TestJournalLong: a last line of any length without an end goes to the other
+// file; lines that are no results count as not done, and those that are good are
+// found where they stand.
+func TestJournalLong(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "r.jsonl")
+	record := func(hash, status, output string) string {
+		return fmt.Sprintf(`{"kvbench":"v","hash":%q,"status":%q,"output":%q}`+"\n", hash, status, output)
+	}
+	torn := `{"kvbench":"` + strings.Repeat("x", 5<<20)
+	lines := record("a", "ok", "1") + "\n  " + record("b", "failed", "2") + "damaged\n" + strings.Repeat("x", 5<<20) + "\n" + record("b", "ok", "3") + record("a", "ok", "4")
+	write(t, name, lines+torn)
+	j, err := runner.OpenJournal(name, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	if got, _ := os.ReadFile(name + ".torn"); string(got) != torn+"\n" {
+		t.Errorf("%d bytes were moved, want %d", len(got), len(torn)+1)
+	}
+	if got, _ := os.ReadFile(name); string(got) != lines {
+		t.Errorf("%d bytes are left, want %d", len(got), len(lines))
+	}
+	want := name + ":4: this line is no result of kvbench\n" + name + ":5: this line is longer than 4 MiB"
+	if j.Bad == nil || j.Bad.Error() != want {
+		t.Errorf("bad lines are %v, want %s", j.Bad, want)
+	}
+	got := ""
+	for _, hash := range []string{"a", "b", "a", "b", "a", "c"} {
+		if rec := j.Done(hash); rec != nil {
+			got += rec.Hash + rec.Output + " "
+		} else {
+			got += "- "
+		}
+	}
+	if got != "a1 b3 a4 - - - " {
+		t.Errorf("done are %s", got)
+	}
+}
+
+// TestJournalFirst: a first line that is endless is not read into memory, and
+// what it is in stays as it is.
+func TestJournalFirst(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "r.jsonl")
+	write(t, name, strings.Repeat("x", 5<<20))
+	if _, err := runner.OpenJournal(name, false); err == nil || err.Error() != name+":1: this line is longer than 4 MiB" {
+		t.Errorf("the error is %v", err)
+	}
+	if info, err := os.Stat(name); err != nil || info.Size() != 5<<20 {
+		t.Errorf("it is %v now: %v", info, err)
+	}
+}
+
+// TestJournalAdd: a line has at most 4 MiB when it is written; what is cut is
+// said in the result.
+func TestJournalAdd(t *testing.T) {
+	many := func(n int, text string) []string {
+		list := make([]string, n)
+		for i := range list {
+			list[i] = text
+		}
+		return list
+	}
+	rows := make([]nixlbench.Row, 100_000)
+	for i := range rows {
+		rows[i] = nixlbench.Row{"gb": "1.5", "bandwidth": "16.000000", "latency": "123456.7"}
+	}
+	kib := strings.Repeat("x", 1024)
+	for _, test := range []struct {
+		rec    runner.Record
+		notes  string
+		rows   int
+		status runner.Status
+		err    string
+	}{
+		{rec: runner.Record{Status: runner.OK, Output: kib, Rows: rows[:9]}, rows: 9, status: runner.OK},
+		{rec: runner.Record{Status: runner.OK, Warnings: many(4096, kib), Rows: rows[:9]}, notes: "the result was longer than 4 MiB; left out: warnings", rows: 9, status: runner.OK},
+		{rec: runner.Record{Status: runner.Failed, Output: strings.Repeat("\x01", 1<<20)}, notes: "the result was longer than 4 MiB; left out: output", status: runner.Failed},
+		{rec: runner.Record{Status: runner.OK, Rows: rows}, notes: "the result was longer than 4 MiB; left out: rows after the first 1000", rows: 1000, status: runner.Suspect},
+		{
+			rec: runner.Record{Status: runner.OK, Files: many(5000, kib), Processes: []runner.ProcessResult{{Command: many(4100, kib), Stderr: kib}}},
+			notes: "the result was longer than 4 MiB; left out: files|" +
+				"the result was longer than 4 MiB; left out: commands and stderr of processes",
+			status: runner.OK,
+		},
+		{rec: runner.Record{Status: runner.OK, Model: runner.Model{Params: map[string]any{"a": many(5000, kib)}}}, err: "r.jsonl: the result could not be kept: it is longer than 4 MiB"},
+	} {
+		name := filepath.Join(t.TempDir(), "r.jsonl")
+		j, err := runner.OpenJournal(name, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		test.rec.Hash = "h"
+		err = j.Add(&test.rec)
+		j.Close()
+		data, _ := os.ReadFile(name)
+		if test.err != "" {
+			if err == nil || !strings.HasSuffix(err.Error(), test.err) || len(data) > 0 {
+				t.Errorf("the error is %v, and %d bytes are written", err, len(data))
+			}
+			continue
+		}
+		var got runner.Record
+		if json.Unmarshal(data, &got) != nil || err != nil {
+			t.Errorf("%q cannot be read: %v", data[:min(len(data), 100)], err)
+		}
+		if len(data) > jsonl.MaxLine+1 || strings.Join(got.Notes, "|") != test.notes || len(got.Rows) != test.rows || got.Status != test.status || len(test.rec.Notes) != len(got.Notes) {
+			t.Errorf("%d bytes, %q, %d rows, %s; want %q, %d, %s", len(data), got.Notes, len(got.Rows), got.Status, test.notes, test.rows, test.status)
+		}
+	}
+}
