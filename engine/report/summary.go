@@ -481,7 +481,11 @@ func status(p Point) string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, s))
 		}
 	}
-	if len(parts) == 0 {
+	switch own := string(p[0].Status); {
+	case len(parts) > 0:
+	case own != "": // of another version, perhaps
+		return diag.Printable(own)
+	default:
 		return "not run"
 	}
 	return strings.Join(parts, ", ")

@@ -1,0 +1,150 @@
+package cli_test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// writeResults writes a file of n results of as many points, as kvbench profile
+// writes them: 873 MB for 100,000.
+func writeResults(t testing.TB, name string, n int) {
+	t.Helper()
+	dir := t.TempDir()
+	one := filepath.Join(dir, "one.jsonl")
+	cmd := exec.Command("kvbench", smallRun(t, "--output", one)...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	line, err := os.ReadFile(one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := regexp.MustCompile(`"hash":"[0-9a-f]{64}","point":"[0-9a-f]{64}"|"isl":\{"value":256|"bandwidth_gb_per_s":16.925787`).FindAllIndex(line, -1)
+	if len(parts) != 3 {
+		t.Fatalf("there are %d places to change in %s", len(parts), line)
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := bufio.NewWriterSize(f, 1<<20)
+	for i := range n {
+		out.Write(line[:parts[0][0]])
+		fmt.Fprintf(out, `"hash":"%064x","point":"%064x"`, i, i)
+		out.Write(line[parts[0][1]:parts[1][0]])
+		fmt.Fprintf(out, `"isl":{"value":%d`, i+1)
+		out.Write(line[parts[1][1]:parts[2][0]])
+		fmt.Fprintf(out, `"bandwidth_gb_per_s":%d.%06d`, 10+i%7, i)
+		out.Write(line[parts[2][1]:])
+	}
+	if err := out.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// printed counts lines and keeps the last of what is written to it: what a test
+// keeps in memory is counted as that of the processes that it starts.
+type printed struct {
+	lines int
+	last  []byte
+}
+
+func (p *printed) Write(text []byte) (int, error) {
+	p.lines += bytes.Count(text, []byte("\n"))
+	p.last = append(p.last, text...)
+	p.last = append(p.last[:0], p.last[max(0, len(p.last)-1000):]...)
+	return len(text), nil
+}
+
+// measured runs kvbench and gives its output, its times and its memory.
+func measured(t testing.TB, dir string, args ...string) (out printed, wall, cpu time.Duration, mib int64) {
+	t.Helper()
+	cmd := exec.Command("kvbench", args...)
+	cmd.Dir = dir
+	var stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	begin := time.Now()
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s: %v\n%s", args[0], err, stderr.Bytes())
+	}
+	state := cmd.ProcessState
+	return out, time.Since(begin), state.UserTime() + state.SystemTime(), state.SysUsage().(*syscall.Rusage).Maxrss >> 10
+}
+
+// TestManyResults: 100,000 results, 873 MB, are reported in ten seconds and
+// 256 MiB, with a baseline too, and resumed and checked in less memory. A busy
+// machine takes longer, but no more of its processors.
+func TestManyResults(t *testing.T) {
+	n := 100_000
+	if testing.Short() {
+		n = 2_000
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "r.jsonl")
+	writeResults(t, file, n)
+	for _, test := range []struct {
+		args  []string
+		lines int
+		last  string
+		cpu   time.Duration
+	}{
+		{[]string{"report", file}, n + 1, "", 10 * time.Second},
+		{[]string{"report", file, file}, n + 1, "1.000", 20 * time.Second}, // on two processors
+		{[]string{"report", file, "--format", "csv"}, n + 1, "", 10 * time.Second},
+		{[]string{"report", file, "--format", "json"}, -1, fmt.Sprintf("\"isl\": %d,", n), 20 * time.Second},
+		{[]string{"vet", file}, 0, "", 20 * time.Second},
+		{smallRun(t, "--output", file, "--resume"), -1, "", 10 * time.Second},
+	} {
+		out, wall, cpu, mib := measured(t, dir, test.args...)
+		what := strings.Join(test.args[:min(len(test.args), 4)], " ")
+		t.Logf("%s: %v, %v of processors, %d MiB", what, wall, cpu, mib)
+		if test.lines >= 0 && out.lines != test.lines || !bytes.Contains(out.last, []byte(test.last)) {
+			t.Errorf("%s: %d lines, want %d\n%s", what, out.lines, test.lines, out.last)
+		}
+		if cpu > test.cpu || mib > 256 {
+			t.Errorf("%s took %v of processors and %d MiB", what, cpu, mib)
+		}
+	}
+}
+
+// BenchmarkReport reports on 100,000 results, alone and with a baseline, resumes
+// them and checks them, and gives median times and the greatest memory.
+func BenchmarkReport(b *testing.B) {
+	dir := b.TempDir()
+	file := filepath.Join(dir, "r.jsonl")
+	writeResults(b, file, 100_000)
+	for name, args := range map[string][]string{
+		"alone":    {"report", file},
+		"baseline": {"report", file, file},
+		"vet":      {"vet", file},
+		"resume":   smallRun(b, "--output", file, "--resume"),
+	} {
+		b.Run(name, func(b *testing.B) {
+			var times, cpus []time.Duration
+			var peak int64
+			for b.Loop() {
+				_, wall, cpu, mib := measured(b, dir, args...)
+				times, cpus, peak = append(times, wall), append(cpus, cpu), max(peak, mib)
+			}
+			slices.Sort(times)
+			slices.Sort(cpus)
+			b.ReportMetric(times[len(times)/2].Seconds(), "s/run")
+			b.ReportMetric(cpus[len(cpus)/2].Seconds(), "cpu-s/run")
+			b.ReportMetric(float64(peak), "MiB")
+		})
+	}
+}
