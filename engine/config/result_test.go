@@ -182,3 +182,20 @@ func TestResultsHostile(t *testing.T) {
 		}
 	}
 }
+
+// FuzzResults: whatever lines hold, checking them ends well and says little.
+func FuzzResults(f *testing.F) {
+	f.Add([]byte(aResult + "\n"))
+	f.Add([]byte("{}\n[]\n7\n\n{\"rows\":[{}],\"host\":null}\n{"))
+	f.Add([]byte(`{"config":{"values":{"a":{"value":[],"origin":{}}}},"repeat":1e9}` + "\n"))
+	name := filepath.Join(f.TempDir(), "r.jsonl")
+	_, l := loader(f)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if err := os.WriteFile(name, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Results(name); err != nil && strings.Count(err.Error(), "\n") > 20 {
+			t.Errorf("%q: %v", text, err)
+		}
+	})
+}

@@ -3,6 +3,7 @@ package nixlbench_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -102,6 +103,21 @@ func TestTable(t *testing.T) {
 		if len(table.Rows) != test.rows || !strings.HasPrefix(message, test.err) || (message == "") != (test.err == "") {
 			t.Errorf("%s: %d rows and %q, want %d and %q", test.name, len(table.Rows), message, test.rows, test.err)
 		}
+	}
+}
+
+// TestTableLong: of a table that does not end, the first rows are kept.
+func TestTableLong(t *testing.T) {
+	table := nixlbench.NewTable(&load(t).Nixlbench)
+	for line := range strings.Lines(newHeading + strings.Repeat("1 2 3 4 5 6 7 8 9 10\n", 10_000)) {
+		table.Line(strings.TrimSuffix(line, "\n"), true)
+	}
+	if len(table.Rows) != 10_000 || table.Err() != nil {
+		t.Fatalf("%d rows and %v", len(table.Rows), table.Err())
+	}
+	table.Line("1 2 3 4 5 6 7 8 9 10", true)
+	if len(table.Rows) != 10_000 || fmt.Sprint(table.Err()) != "the table has more than 10000 rows" {
+		t.Errorf("%d rows and %v", len(table.Rows), table.Err())
 	}
 }
 

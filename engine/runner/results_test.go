@@ -259,3 +259,33 @@ func TestJournalAdd(t *testing.T) {
 		}
 	}
 }
+
+// FuzzBriefs: whatever lines hold, reading them ends well, and only JSON is
+// taken for a result.
+func FuzzBriefs(f *testing.F) {
+	f.Add([]byte(`{"hash":"h","status":"ok","rows":[{"gb":1.5}],"plan":{"flags":{"mode":{"value":"SG"}},"stage":1}}`))
+	f.Add([]byte(`{"hash":"\u0068","point":null,"rows":[{"gb":"-inf"},{}]}`))
+	f.Add([]byte("\ufeff{\"hash\":\"h\"}\r\n\n{\"hash\":\"h\",\"model\":{\"params\":{\"mode\":[1]}}}\n{"))
+	name := filepath.Join(f.TempDir(), "r.jsonl")
+	f.Fuzz(func(t *testing.T, text []byte) {
+		write(t, name, string(text))
+		res, err := runner.NewBriefs([]string{"mode", "stage", "config_file"}, someMeasures).Read(name)
+		if err != nil {
+			return
+		}
+		valid := 0
+		for line := range strings.Lines(strings.TrimPrefix(string(text), "\ufeff")) {
+			if json.Valid([]byte(line)) {
+				valid++
+			}
+		}
+		if len(res.List) > valid {
+			t.Errorf("%q: %d results of %d lines of JSON", text, len(res.List), valid)
+		}
+		for _, r := range res.List {
+			if r.Value("mode"); r.Point == "" {
+				t.Errorf("%q: a result has no point", text)
+			}
+		}
+	})
+}

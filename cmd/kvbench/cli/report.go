@@ -58,7 +58,9 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	var failed [2]error
 	var all sync.WaitGroup
 	for i, name := range c.args {
-		all.Go(func() { read[i], failed[i] = runner.NewBriefs(report.Kept(view, fields, measures), measures).Read(name) })
+		all.Go(func() {
+			read[i], failed[i] = runner.NewBriefs(report.Kept(view, fields, measures), measures).Read(name)
+		})
 	}
 	all.Wait()
 	var files [2][]*runner.Brief
