@@ -19,7 +19,11 @@ ones.
 
 With BASELINE, another such file, every point is compared with the same point
 there: same release, flags and model. The ratio is that of the medians; in
-brackets stand the least and the greatest that any two runs give.`
+brackets stand the least and the greatest that any two runs give.
+
+Lines that are not results are named on stderr and the rest is shown; the exit
+code is then 1. A last line that is cut off is skipped with a warning. A line has
+at most 4 MiB.`
 
 // reportCmd shows results.
 func (a *app) reportCmd() *command {
