@@ -146,17 +146,19 @@ func (l *Loader) checkConfig(doc *document) error {
 }
 
 // With gives the configuration of a model: where nobody gave a value, the
-// model's own default holds.
+// model's own default holds, and for the accounting that of its architecture.
 func (c *Config) With(m *Model) *Config {
-	out := c
+	out := &Config{File: c.File, Values: maps.Clone(c.Values), Axes: c.Axes}
 	for name, v := range m.Defaults {
-		if old, ok := c.Values[name]; ok && old.Origin.Kind != FromDefault {
-			continue
+		if old, ok := c.Values[name]; !ok || old.Origin.Kind == FromDefault {
+			out.Values[name] = v
 		}
-		if out == c {
-			out = &Config{File: c.File, Values: maps.Clone(c.Values), Axes: c.Axes}
+	}
+	if _, ok := out.Values[schema.AccountingVar]; !ok {
+		out.Values[schema.AccountingVar] = Value{
+			formula.Value{Kind: formula.Str, Str: m.Arch.Accounting()},
+			Origin{Kind: FromDefault, Pos: diag.Pos{File: m.Arch.File}},
 		}
-		out.Values[name] = v
 	}
 	return out
 }

@@ -170,6 +170,8 @@ func fields(defs cue.Value) ([]schema.Field, error) {
 					f.Expected = true
 				case "announced":
 					f.Announced = a.Contents()
+				case "default":
+					f.DefaultBy = a.Contents()
 				case "late":
 					f.Late = true
 				case "only":

@@ -68,11 +68,13 @@ type Use struct {
 	Detail bool
 }
 
-// Accounting gives the name of the accounting that a configuration asks for.
+// Accounting gives the name of the accounting that the configuration of a model
+// asks for.
 func Accounting(cfg *config.Config) string { return cfg.Values[accountingVar].Str }
 
-// UseOf gives the accounting that a configuration asks for.
-func UseOf(cfg *config.Config) Use { return Use{Rank: cfg.Values[accountingVar].Str == accountingRank} }
+// UseOf gives the accounting that the configuration of a model asks for; see
+// [config.Config.With].
+func UseOf(cfg *config.Config) Use { return Use{Rank: Accounting(cfg) == accountingRank} }
 
 // Fullest gives the accounting that knows most of an architecture, for values
 // that are the same in both.
@@ -80,8 +82,8 @@ func Fullest(arch *schema.Architecture) Use { return Use{Rank: arch.Layers != ni
 
 // The field that chooses the accounting, and the word for that of ranks.
 const (
-	accountingVar  = "accounting"
-	accountingRank = "rank"
+	accountingVar  = schema.AccountingVar
+	accountingRank = schema.AccountingRank
 )
 
 // flagSlot is a flag of the release.
@@ -332,9 +334,15 @@ func (p *Planner) load(req *Request) {
 	for _, f := range req.facts {
 		p.set(f.name, formula.Value{Kind: formula.Num, Num: f.num})
 	}
+	p.set(accountingVar, config.GoValue(p.accounting()))
+}
+
+// accounting gives the word for the planner's accounting.
+func (p *Planner) accounting() string {
 	if p.rank {
-		p.set(accountingVar, config.GoValue(accountingRank))
+		return accountingRank
 	}
+	return schema.AccountingModel
 }
 
 // checkTables refuses field values that are no key of the table that holds

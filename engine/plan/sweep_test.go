@@ -64,6 +64,9 @@ func loadConfig(t testing.TB, s *schema.Schema, l *config.Loader, values map[str
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, ok := c.Values["accounting"]; !ok { // as a model would give it
+		c.Values["accounting"] = config.Value{Value: config.GoValue("kvbench")}
+	}
 	return c
 }
 

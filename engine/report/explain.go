@@ -137,7 +137,7 @@ func ExplainMarkdown(w io.Writer, view schema.View, all []*plan.Explanation) err
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		for j, r := range view.Rows {
+		for j, r := range rowsOf(view, e.Plan) {
 			text, err := rowText(r, e.Plan)
 			if err != nil {
 				return err
@@ -252,13 +252,14 @@ func ExplainJSON(w io.Writer, all []*plan.Explanation) error {
 		File       *string    `json:"config_file"`
 		Model      string     `json:"model"`
 		Release    string     `json:"release"`
+		Accounting string     `json:"accounting"`
 		Quantities []jsonStep `json:"quantities"`
 		Flags      []flag     `json:"flags"`
 		Limits     []limit    `json:"limits"`
 	}
 	list := []explanation{}
 	for _, e := range all {
-		x := explanation{Model: model(e.Plan), Release: e.Plan.Release}
+		x := explanation{Model: model(e.Plan), Release: e.Plan.Release, Accounting: plan.Accounting(e.Plan.Request.Config)}
 		if file := e.Plan.Request.Config.File; file != "" {
 			x.File = &file
 		}

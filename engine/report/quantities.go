@@ -72,14 +72,14 @@ func QuantitiesJSON(w io.Writer, plans []*plan.Plan) error {
 // QuantitiesCSV writes the quantities of plans, one in each row.
 func QuantitiesCSV(w io.Writer, plans []*plan.Plan) error {
 	out := csv.NewWriter(w)
-	out.Write([]string{keyFile, keyModel, keyStage, keyGroup, "quantity", "value", "unit"})
+	out.Write([]string{keyFile, keyModel, keyStage, keyGroup, "quantity", "value", "unit", schema.AccountingVar})
 	for _, pl := range plans {
 		row := []string{pl.Request.Config.File, model(pl), "", ""}
 		if pl.Rank() {
 			row[2], row[3] = strconv.Itoa(pl.Stage()), pl.Group()
 		}
 		for _, q := range pl.Quantities {
-			out.Write(append(row[:4:4], q.Name, strconv.FormatInt(q.Value, 10), q.Unit))
+			out.Write(append(row[:4:4], q.Name, strconv.FormatInt(q.Value, 10), q.Unit, plan.Accounting(pl.Request.Config)))
 		}
 	}
 	out.Flush()

@@ -66,7 +66,11 @@ func configPage(p *page, s *schema.Schema) {
 		if len(f.Values) > 0 {
 			allowed = literals(f.Values)
 		}
-		p.row("`"+f.Path+"`", "`--"+f.Flag+"`", "`"+f.Var+"`", allowed, literal(f.Default), f.Doc)
+		def := f.DefaultBy
+		if def == "" {
+			def = literal(f.Default)
+		}
+		p.row("`"+f.Path+"`", "`--"+f.Flag+"`", "`"+f.Var+"`", allowed, def, f.Doc)
 	}
 	p.text("\nThe section `sweep` gives fields several values, by the names of their flags: `sweep: {tp: [1, 2], isl: 1024..131072x2}`.")
 	p.text("\n## Number formats")

@@ -32,11 +32,7 @@ var rule = strings.Repeat("=", 80)
 
 // Rows writes the lines of a view.
 func Rows(w io.Writer, view schema.View, pl *plan.Plan) error {
-	rows := view.Rows
-	if pl.Rank() {
-		rows = slices.Concat(rows, view.Rank)
-	}
-	for _, r := range rows {
+	for _, r := range rowsOf(view, pl) {
 		text, err := rowText(r, pl)
 		if err != nil {
 			return err
@@ -46,6 +42,14 @@ func Rows(w io.Writer, view schema.View, pl *plan.Plan) error {
 		}
 	}
 	return nil
+}
+
+// rowsOf gives the rows of a view that a plan has.
+func rowsOf(view schema.View, pl *plan.Plan) []schema.Row {
+	if pl.Rank() {
+		return slices.Concat(view.Rows, view.Rank)
+	}
+	return view.Rows
 }
 
 // rowText gives the value that a row shows.

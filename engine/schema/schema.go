@@ -90,8 +90,10 @@ type Field struct {
 	Expected bool `json:"expected,omitempty"`
 	// Announced says what a value is of this field, in a note that goes with
 	// values that come from a model.
-	Announced string   `json:"announced,omitempty"`
-	Default   any      `json:"default,omitempty"`
+	Announced string `json:"announced,omitempty"`
+	Default   any    `json:"default,omitempty"`
+	// DefaultBy says where the default comes from, if it is not Default.
+	DefaultBy string   `json:"default_by,omitempty"`
 	Pos       diag.Pos `json:"pos,omitzero"` // of the default
 }
 
@@ -163,10 +165,31 @@ type Architecture struct {
 	Params   []Param                       `json:"params"`
 	Formulas map[string]Formula            `json:"formulas"`
 	Tables   map[string]map[string]Formula `json:"tables"`
+	// DefaultAccounting is what the file says, or "": see [Architecture.Accounting].
+	DefaultAccounting string `json:"default_accounting,omitempty"`
 	// Layers is the cache layer by layer, or nil.
 	Layers   *Layers        `json:"layers,omitempty"`
 	Requires []Requirement  `json:"requires,omitempty"`
 	Checks   Later[[]Check] `json:"checks"`
+}
+
+// AccountingVar is the configuration field that chooses whose bytes are counted,
+// by its name in formulas; the others are its words.
+const (
+	AccountingVar   = "accounting"
+	AccountingRank  = "rank"
+	AccountingModel = "kvbench"
+)
+
+// Accounting gives the accounting that holds where nobody asks for another.
+func (a *Architecture) Accounting() string {
+	switch {
+	case a.DefaultAccounting != "":
+		return a.DefaultAccounting
+	case a.Layers != nil:
+		return AccountingRank
+	}
+	return AccountingModel
 }
 
 // Param is a parameter of an architecture.

@@ -72,6 +72,8 @@ func (a *app) commonFlags() []*flagSpec {
 		}
 		if f.Default != nil {
 			spec.def = fmt.Sprint(f.Default)
+		} else {
+			spec.def = f.DefaultBy
 		}
 		flags = append(flags, spec)
 	}
