@@ -176,6 +176,8 @@ func fields(defs cue.Value) ([]schema.Field, error) {
 					f.Late = true
 				case "only":
 					f.Only = a.Contents()
+				case "needs":
+					f.Needs = a.Contents()
 				case "unit":
 					f.Unit = a.Contents()
 				default:

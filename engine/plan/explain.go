@@ -117,7 +117,9 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 	names := p.prog.Names()
 	if !slices.Contains(names, name) {
 		d := diag.Usagef("the plan has no %q", name)
-		if hint := diag.DidYouMean(name, names); hint != "" {
+		if p.hasQuantity(name) {
+			d.WithHint("%s", p.elsewhere())
+		} else if hint := diag.DidYouMean(name, names); hint != "" {
 			d.WithHint("%s", hint)
 		} else {
 			var quantities []string

@@ -374,6 +374,41 @@ func (p *Planner) checkTables(req *Request) error {
 	return errs.Err()
 }
 
+// checkNeeds refuses values of fields that another accounting alone has. What is
+// as if it were not given does no harm.
+func (p *Planner) checkNeeds(req *Request) error {
+	var errs diag.List
+	for i := range p.schema.Fields {
+		f := &p.schema.Fields[i]
+		if f.Needs == "" || f.Needs == p.accounting() {
+			continue
+		}
+		v := req.Config.Values[f.Var]
+		if v.Origin.Kind == config.FromDefault || v.Text() == config.GoValue(f.Default).Text() {
+			continue
+		}
+		what := ""
+		if v.Origin.Kind == config.FromFile || v.Origin.Kind == config.FromModel {
+			what = f.Path + ": "
+		}
+		d := v.Origin.Errorf("%sexists only in the %s accounting; this plan's accounting is %s", what, f.Needs, p.accounting())
+		errs = append(errs, d.WithHint("%s; else leave it out", p.elsewhere()))
+	}
+	return errs.Err()
+}
+
+// elsewhere says how to get what this accounting does not have.
+func (p *Planner) elsewhere() string {
+	if !p.rank && p.arch.Layers == nil {
+		return fmt.Sprintf("--%s %s needs a cache section, which %s does not have", accountingVar, accountingRank, p.arch.Name)
+	}
+	other := schema.AccountingRank
+	if p.rank {
+		other = schema.AccountingModel
+	}
+	return fmt.Sprintf("--%s %s has it", accountingVar, other)
+}
+
 // quantities evaluates the quantities that are wanted, each a whole number.
 func (p *Planner) quantities() ([]Quantity, error) {
 	var errs diag.List
@@ -560,6 +595,9 @@ func (pl *Plan) Backend() string {
 // Quantities evaluates the quantities only: of one plan, or in the accounting of
 // ranks of a plan for each size of IOs and each stage that is asked for.
 func (p *Planner) Quantities(req *Request) ([]*Plan, error) {
+	if err := p.checkNeeds(req); err != nil {
+		return nil, err
+	}
 	if err := p.checkTables(req); err != nil {
 		return nil, err
 	}

@@ -76,6 +76,8 @@ type Field struct {
 	Unit string `json:"unit,omitempty"`
 	// Only names the accounting that alone reads the field.
 	Only string `json:"only,omitempty"`
+	// Needs names the accounting that alone has the field: it is refused in others.
+	Needs string `json:"needs,omitempty"`
 	// Late fields came after others; their columns are the last.
 	Late bool `json:"late,omitempty"`
 	// Plain says, to the package config, which values are plainly good.
