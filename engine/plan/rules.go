@@ -176,11 +176,7 @@ func (p *Planner) checkGiven(req *Request) error {
 				WithHint("choose it with --nixlbench_release, or one of %s", strings.Join(allowed, ", ")))
 			continue
 		}
-		d := v.Origin.Errorf("%q is not allowed: want one of %s", v.Str, strings.Join(allowed, ", "))
-		if hint := diag.DidYouMean(v.Str, allowed); hint != "" {
-			d.WithHint("%s", hint)
-		}
-		errs = append(errs, d)
+		errs = append(errs, notAllowed(v.Origin, v.Str, allowed))
 	}
 	return errs.Err()
 }
