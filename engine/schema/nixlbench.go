@@ -89,6 +89,7 @@ type Limit struct {
 	Require  Formula            `json:"require"`
 	Message  string             `json:"message"`
 	Fix      map[string]Formula `json:"fix,omitempty"`
+	Hint     string             `json:"hint,omitempty"`
 }
 
 // JSONKey is the flag's name in JSON and CSV.
