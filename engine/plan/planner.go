@@ -16,15 +16,15 @@ import (
 )
 
 // The names that the rules' form needs: the flag that selects the backend, the
-// configuration's two sides of a transfer, and the text of all values that
-// limits may search.
+// configuration's two sides of a transfer, and the value of one argument of the
+// command: a limit that reads it holds if it does for each argument.
 const (
 	backendFlag    = "backend"
 	sourceVar      = "source"
 	destinationVar = "destination"
 	sideMemory     = "memory"
 	sideGPU        = "gpu"
-	argumentsVar   = "arguments"
+	argumentVar    = "argument"
 	dtypesTable    = "dtypes"
 	limitPrefix    = "limits."
 	fixPrefix      = "fix."
@@ -269,7 +269,7 @@ func (p *Planner) declareBench(scope *formula.Scope) {
 			scope.Formula(name, SourceOf(f.Computed), def.Kind)
 		}
 	}
-	scope.Input(argumentsVar, formula.Str, diag.Pos{})
+	scope.Input(argumentVar, formula.Str, diag.Pos{})
 	addFormulas(scope, p.bench.Let, formula.Any)
 	for _, name := range schema.Keys(p.bench.Least) {
 		scope.Formula(leastPrefix+name, SourceOf(p.bench.Least[name]), formula.Any)

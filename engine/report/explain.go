@@ -38,7 +38,7 @@ func ExplainText(w io.Writer, view schema.View, all []*plan.Explanation) error {
 		fmt.Fprintf(w, "\nlimits of nixlbench %s\n", e.Plan.Release)
 		for _, l := range e.Limits {
 			fmt.Fprintf(w, "%s %s: %s\n", mark(l.Holds), l.Name, sides(&l))
-			if l.Right == nil {
+			if l.Right == nil && l.Values != "" {
 				fmt.Fprintf(w, "    = %s\n", l.Values)
 			}
 			if !l.Holds {
@@ -73,6 +73,9 @@ func sides(l *plan.LimitStep) string {
 }
 
 func side(s *formula.Side) string {
+	if s.Text == "'"+s.Value.Str+"'" {
+		return s.Text
+	}
 	if v := s.Value.String(); v != s.Text {
 		return s.Text + " (" + v + ")"
 	}

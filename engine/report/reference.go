@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -166,7 +167,7 @@ func cachePage(p *page, s *schema.Schema) {
 
 func flagsPage(p *page, s *schema.Schema) {
 	n := &s.Nixlbench
-	p.text("# nixlbench's flags\n\nOf the releases %s to %s; plans are for %s unless another is asked for. A flag that a release lacks is refused.",
+	p.text("# nixlbench's flags\n\nOf the releases %s to %s; plans are for %s unless another is asked for, or what is given needs another. A flag that a release lacks is refused.",
 		n.Releases[0], n.Releases[len(n.Releases)-1], n.Default)
 	p.table("flag", "type", "default", "releases", "values", "meaning")
 	for _, name := range schema.Keys(n.Flags) {
@@ -243,7 +244,7 @@ func limitsPage(p *page, s *schema.Schema) {
 		for name, f := range l.Fix {
 			fixes[name] = f.Text
 		}
-		p.row(l.Name, n.Span(l.Era), backends, "`"+l.Require.Text+"`", l.Message, orDash(settings(fixes)))
+		p.row(l.Name, n.Span(l.Era), backends, "`"+l.Require.Text+"`", l.Message, orDash(cmp.Or(settings(fixes), l.Hint)))
 	}
 	p.text("\n## Values that they use")
 	p.table("name", "formula")

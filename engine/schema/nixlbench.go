@@ -12,6 +12,7 @@ import (
 // Nixlbench is what is known of the nixlbench program.
 type Nixlbench struct {
 	Releases []string            `json:"releases"` // oldest first
+	Previews []string            `json:"previews"` // those that are no finished releases
 	Default  string              `json:"default_release"`
 	Aliases  map[string]string   `json:"aliases"`
 	Flags    map[string]*Flag    `json:"flags"`
@@ -88,6 +89,7 @@ type Limit struct {
 	Require  Formula            `json:"require"`
 	Message  string             `json:"message"`
 	Fix      map[string]Formula `json:"fix,omitempty"`
+	Hint     string             `json:"hint,omitempty"`
 }
 
 // JSONKey is the flag's name in JSON and CSV.
@@ -96,6 +98,23 @@ func (f *Flag) JSONKey() string {
 		return f.Key
 	}
 	return f.Name
+}
+
+// AutoRelease asks for the release that what was given needs.
+const AutoRelease = "auto"
+
+// Preferred lists the releases in the order in which [AutoRelease] tries them:
+// the default one, the finished ones, the others; the newest first.
+func (n *Nixlbench) Preferred() []string {
+	list := []string{n.Default}
+	for _, preview := range []bool{false, true} {
+		for _, r := range slices.Backward(n.Releases) {
+			if r != n.Default && slices.Contains(n.Previews, r) == preview {
+				list = append(list, r)
+			}
+		}
+	}
+	return list
 }
 
 // Release gives the name of a release by its name or alias.

@@ -106,7 +106,7 @@ type OwnFlag struct {
 // Add puts a release into the table, behind the one that it is like.
 func (n *Nixlbench) Add(name string, r OwnRelease) error {
 	at := slices.Index(n.Releases, r.Like)
-	if _, taken := n.Release(name); taken {
+	if _, taken := n.Release(name); taken || name == AutoRelease {
 		return fmt.Errorf("release %s is known already", name)
 	}
 	if at < 0 {

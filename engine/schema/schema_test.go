@@ -1,6 +1,7 @@
 package schema_test
 
 import (
+	"strings"
 	"testing"
 
 	cueschema "kvbench/cue"
@@ -70,5 +71,22 @@ func TestSpan(t *testing.T) {
 		if got := n.Span(eras...); got != want {
 			t.Errorf("%v is %q, want %q", eras, got, want)
 		}
+	}
+}
+
+// TestPreferred: the documented release first, then the finished ones, then the
+// states of the main branch and the candidates, each the newest first.
+func TestPreferred(t *testing.T) {
+	n := &load(t).Nixlbench
+	if err := n.Add("mine", schema.OwnRelease{Like: "1.3.2"}); err != nil {
+		t.Fatal(err)
+	}
+	want := "0.3.1 1.4.0 mine 1.3.2 1.3.1 1.3.0 1.2.0 1.1.0 1.0.1 1.0.0 0.10.1 0.10.0 0.9.0 0.8.0 0.7.1 0.7.0 0.6.1 0.6.0 " +
+		"0.5.1 0.5.0 0.4.1 0.4.0 0.3.0 0.2.1 0.2.0 main-2026-08-21 1.4.0-rc3 1.4.0-rc2 main-2025-06-09"
+	if got := strings.Join(n.Preferred(), " "); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if err := n.Add("auto", schema.OwnRelease{Like: "1.3.2"}); err == nil || err.Error() != "release auto is known already" {
+		t.Errorf("a release may be named auto: %v", err)
 	}
 }

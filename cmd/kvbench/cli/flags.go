@@ -7,6 +7,7 @@ import (
 
 	"kvbench/engine/config"
 	"kvbench/engine/diag"
+	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 )
 
@@ -88,12 +89,59 @@ func configFlag() *flagSpec {
 	return &flagSpec{name: "config", arg: "FILE", group: groupOwn, help: "kvbench's own preferences, one `flag value` a line"}
 }
 
-// releaseFlag chooses the nixlbench release.
-func (a *app) releaseFlag(def string) *flagSpec {
+// releaseFlag chooses the nixlbench release; auto says which one that is.
+func (a *app) releaseFlag(auto string) *flagSpec {
 	n := &a.schema.Nixlbench
-	return &flagSpec{name: "nixlbench_release", arg: "RELEASE", group: groupOutput, pref: true, def: def,
-		help:   "nixlbench release to plan for",
-		values: slices.Concat(n.Releases, schema.Keys(n.Aliases))}
+	return &flagSpec{name: "nixlbench_release", arg: "RELEASE", group: groupOutput, pref: true, def: schema.AutoRelease,
+		help:   "nixlbench release to plan for; " + schema.AutoRelease + " is " + auto,
+		values: slices.Concat(n.Releases, []string{schema.AutoRelease}, schema.Keys(n.Aliases))}
+}
+
+// planReleaseFlag is that of commands that need no installed nixlbench.
+func (a *app) planReleaseFlag() *flagSpec {
+	return a.releaseFlag(a.schema.Nixlbench.Default + ", or where that lacks a flag or value that is given, the newest that has all of them")
+}
+
+// chosenRelease gives the release to plan for, where it was named, if it was,
+// and the nixlbench flags that were given, as the release has them.
+func (a *app) chosenRelease(c *command) (name, from string, given map[string]config.Value, err error) {
+	if name, from, err = c.namedRelease(a.schema); err != nil {
+		return "", "", nil, err
+	}
+	if name == "" {
+		if name, err = a.pickRelease(c); err != nil {
+			return "", "", nil, err
+		}
+	}
+	given, err = c.benchValues(a.schema, name)
+	return name, from, given, err
+}
+
+// namedRelease gives the release that was named and where; none if the choice
+// is left to what was given or is installed.
+func (c *command) namedRelease(s *schema.Schema) (name, from string, err error) {
+	name, err = c.choice("nixlbench_release")
+	_, origin, named := c.value("nixlbench_release")
+	if err != nil || !named || name == schema.AutoRelease {
+		return "", "", err
+	}
+	name, _ = s.Nixlbench.Release(name)
+	return name, origin.String(), nil
+}
+
+// pickRelease chooses the release by the nixlbench flags that were given.
+func (a *app) pickRelease(c *command) (string, error) {
+	wanted := map[string]plan.Wanted{}
+	for name := range a.schema.Nixlbench.Flags {
+		if text, from, ok := c.value(name); ok {
+			wanted[name] = plan.Wanted{Text: text, Origin: from}
+		}
+	}
+	name, note, err := plan.PickRelease(a.schema, wanted)
+	if note != nil {
+		a.print.Print(note)
+	}
+	return name, err
 }
 
 // benchFlags are nixlbench's own flags, of all releases.

@@ -154,31 +154,30 @@ func (a *app) profile(ctx context.Context, c *command) error {
 // release finds out what the installed nixlbench is and which release plans
 // are made for; from says in words why that one.
 func (p *profile) release(ctx context.Context, c *command) (name, from string, err error) {
-	given, err := c.choice("nixlbench_release")
+	name, from, err = c.namedRelease(p.schema)
 	if err != nil {
 		return "", "", err
 	}
-	asked := c.set["nixlbench_release"]
-	if asked {
-		name, _ = p.schema.Nixlbench.Release(given)
-	}
+	asked := name != ""
 	in, err := p.probe(ctx, p.session.Program)
 	switch {
 	case err == nil:
 		p.session.Installed = in
 	case p.dryRun && asked && ctx.Err() == nil:
-		return name, releaseGiven, nil
+		return name, from, nil
 	case p.dryRun && ctx.Err() == nil:
-		name = p.schema.Nixlbench.Default
 		d := *diag.All(err)[0]
+		if name, err = p.pickRelease(c); err != nil {
+			return "", "", err
+		}
 		d.Severity = diag.Warning
 		p.print.Print(d.WithHint("the plan is for nixlbench %s", name))
-		return name, releaseGiven, nil
+		return name, "", nil
 	default:
 		return "", "", err
 	}
 	if asked {
-		return name, releaseGiven, nil
+		return name, from, nil
 	}
 	if len(in.Alike) == 0 {
 		p.print.Print(diag.Warnf(diag.Pos{}, "%s is of no known release: the plan is for %s, which differs in %s", p.session.Program[0], in.Release, fmt.Sprintf("%d of its flags", len(in.Differences))).
@@ -186,8 +185,6 @@ func (p *profile) release(ctx context.Context, c *command) (name, from string, e
 	}
 	return in.Release, "the installed nixlbench", nil
 }
-
-const releaseGiven = "--nixlbench_release"
 
 // plan makes the plans. Those that cannot be made are reported at once: what
 // can be run may take hours.
