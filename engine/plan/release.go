@@ -106,15 +106,29 @@ func (p *picker) conflict(releases, names []string) error {
 		d.Usage = d.Usage || p.wanted[name].Origin.Kind == config.FromFlag
 	}
 	d.Msg += strings.Join(where, ", ")
-	for _, name := range names {
-		for _, other := range p.n.Flags[name].Instead {
-			if slices.Contains(names, other) {
-				d.WithHint("--%s does the same as --%s in its releases: give one of them", other, name)
-				return d
+	return d.WithHint("%s", p.wayOut(releases, names))
+}
+
+// wayOut says what to give instead: a flag that does the same as one of those in
+// conflict and is in some release with all others.
+func (p *picker) wayOut(releases, names []string) string {
+	for i, name := range names {
+		others := slices.Delete(slices.Clone(names), i, i+1)
+		for _, instead := range p.n.Flags[name].Instead {
+			together := func(r string) bool {
+				f := p.n.Flags[instead]
+				return f != nil && p.n.FlagIn(f, r) != nil && len(p.lacking(r, others)) == 0
+			}
+			switch {
+			case !slices.ContainsFunc(releases, together):
+			case slices.Contains(others, instead):
+				return "leave out --" + name + ": --" + instead + " does the same"
+			default:
+				return "give --" + instead + " instead of --" + name + ": it does the same"
 			}
 		}
 	}
-	return d.WithHint("leave one of them out")
+	return "leave one of them out"
 }
 
 // words names what a release lacks, the flag or its value, with the releases
