@@ -24,9 +24,16 @@ const (
 	Interrupted Status = "interrupted"
 )
 
+// Build is the version of kvbench and the commit that it was built from, with
+// +dirty behind it where files differed from the commit.
+type Build struct {
+	Version string `json:"kvbench"`
+	Commit  string `json:"commit,omitempty"`
+}
+
 // Record is the result of one run of one plan.
 type Record struct {
-	Version string `json:"kvbench"`
+	Build
 	// Hash tells plans apart: the release, the flags without secrets, the
 	// model's content, and the number of the repeat.
 	Hash string `json:"hash"`

@@ -36,8 +36,8 @@ const (
 // Session runs plans one after another.
 type Session struct {
 	Schema *schema.Schema
-	// Version is kvbench's own.
-	Version string
+	// Build is kvbench's own.
+	Build Build
 	// Program holds the words that start nixlbench.
 	Program []string
 	// Installed is what the program turned out to be; nil where nobody asked.
@@ -180,7 +180,7 @@ func (s *Session) begin(ctx context.Context, r *Run) *Record {
 		alike = s.Installed.Alike
 	}
 	rec := NewRecord(r.Plan, r.Repeat, alike)
-	rec.Version = s.Version
+	rec.Build = s.Build
 	rec.SetFlags(r.Plan, r.Flags)
 	if s.Journal != nil {
 		if s.host == nil {

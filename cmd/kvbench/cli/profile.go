@@ -319,7 +319,7 @@ func (p *profile) run(ctx context.Context) error {
 	signal.Notify(pipe, syscall.SIGPIPE)
 	defer signal.Stop(pipe)
 
-	p.session.Schema, p.session.Version, p.session.Ending.Hurry = p.schema, version(), p.hurry
+	p.session.Schema, p.session.Build, p.session.Ending.Hurry = p.schema, version(), p.hurry
 	p.session.Warn = func(d *diag.Diag) { p.progress.print(func() { p.print.Print(d) }) }
 	p.session.Output = p.output
 	total := len(p.points) * p.repeat
