@@ -30,6 +30,9 @@ for the release of the installed nixlbench unless --nixlbench_release is given.
 ends; --resume leaves out the runs that FILE has already. A run whose result is
 not to be trusted is reported as suspect and counts as failed.
 
+--quiet leaves the table of results on stdout, also for one run; errors,
+warnings and notes still go to stderr, and progress if that is a terminal.
+
 Overrides take lists and ranges as in kvbench plan: every combination is run.`
 
 const groupRun = "The run"
@@ -42,6 +45,7 @@ func (a *app) profileCmd() *command {
 		releasesFlag(),
 		&flagSpec{name: "fit", bool: true, group: groupRun, def: "true", help: "Change ungiven values until nixlbench accepts the plan"},
 		&flagSpec{name: "dry_run", bool: true, group: groupRun, help: "Print the commands and run nothing"},
+		&flagSpec{name: "quiet", bool: true, group: groupRun, help: "Print the table of results only, not the commands nor what nixlbench prints"},
 		&flagSpec{name: "launch", arg: "HOW", group: groupRun, values: []string{runner.LaunchPair, runner.LaunchSingle},
 			help: "pair starts all processes of a run on this machine, single one of them; pair unless another machine is named"},
 		&flagSpec{name: "repeat", arg: "N", group: groupRun, def: "1", help: "Run every plan N times, in turn"},
@@ -74,6 +78,7 @@ type profile struct {
 	failFast bool
 	resume   bool
 	secrets  bool
+	quiet    bool
 	failed   bool
 	shown    bool     // a command
 	masked   bool     // a secret in it
@@ -104,6 +109,7 @@ func (a *app) profile(ctx context.Context, c *command) error {
 	var fit bool
 	set(&fit, "fit")
 	set(&p.dryRun, "dry_run")
+	set(&p.quiet, "quiet")
 	set(&p.failFast, "fail_fast")
 	set(&p.resume, "resume")
 	set(&p.secrets, "show_secrets")
@@ -125,6 +131,9 @@ func (a *app) profile(ctx context.Context, c *command) error {
 		errs = append(errs, from.Errorf("\"\" is not allowed: want the name of a file"))
 	case !ok && p.resume:
 		errs = append(errs, diag.Usagef("--resume needs --output: the file that has the results"))
+	}
+	if p.quiet && p.dryRun {
+		errs = append(errs, diag.Usagef("--quiet: --dry_run prints the commands and nothing else: leave one of the two out"))
 	}
 	if len(errs) == 0 && p.session.Cleanup && !p.session.Local() {
 		errs = append(errs, diag.Usagef("--cleanup: nixlbench is started by %s, and its files may be on another machine", diag.Printable(p.session.Program[0])))
@@ -323,7 +332,7 @@ func (p *profile) run(ctx context.Context) error {
 	p.session.Warn = func(d *diag.Diag) { p.progress.print(func() { p.print.Print(d) }) }
 	p.session.Output = p.output
 	total := len(p.points) * p.repeat
-	p.progress = progress{w: p.stderr, terminal: isTerminal(os.Stderr), total: total}
+	p.progress = progress{w: p.stderr, terminal: isTerminal(os.Stderr), quiet: p.quiet, total: total}
 	defer p.progress.clear()
 	for repeat := range p.repeat {
 		for i := range p.points {
@@ -340,7 +349,7 @@ func (p *profile) run(ctx context.Context) error {
 	if len(p.left) > 0 {
 		p.print.Print(diag.Notef(diag.Pos{}, "nixlbench left its files: %s", strings.Join(p.left, ", ")))
 	}
-	if total > 1 && !p.dryRun {
+	if (total > 1 || p.quiet) && !p.dryRun {
 		if err := p.summary(); err != nil && ctx.Err() == nil {
 			return err
 		}
@@ -349,11 +358,38 @@ func (p *profile) run(ctx context.Context) error {
 	case p.closed && p.session.Journal == nil:
 		return nil // there is nobody to tell
 	case ctx.Err() != nil:
+		p.hintResume(total)
 		return errInterrupted
 	case p.failed:
 		return errShown
 	}
 	return nil
+}
+
+// hintResume says how an interrupted command goes on, where its results are in
+// a file that can be resumed.
+func (p *profile) hintResume(total int) {
+	if p.session.Journal == nil || !p.session.Journal.Resumable() {
+		return
+	}
+	done := 0
+	for _, pt := range p.points {
+		for _, rec := range pt.records {
+			if rec.Status == runner.OK {
+				done++
+			}
+		}
+	}
+	if done == total {
+		return
+	}
+	d := diag.Notef(diag.Pos{}, "interrupted: %s has %d of %d runs", diag.Printable(p.session.Journal.Name()), done, total)
+	if p.resume {
+		d.WithHint("the same command again runs the rest")
+	} else {
+		d.WithHint("the same command with --resume runs the rest")
+	}
+	p.print.Print(d)
 }
 
 // one runs a point once. The error ends the command.
@@ -422,6 +458,9 @@ func (p *profile) label(pl *plan.Plan, repeat int) string {
 
 // show prints what is run.
 func (p *profile) show(run *runner.Run) {
+	if p.quiet {
+		return
+	}
 	var out bytes.Buffer
 	if p.shown {
 		out.WriteString("\n")
@@ -450,6 +489,9 @@ func (p *profile) show(run *runner.Run) {
 
 // output passes a line of nixlbench's on.
 func (p *profile) output(run *runner.Run, l runner.Line) {
+	if p.quiet {
+		return
+	}
 	text := l.Text
 	if run.Launch == runner.LaunchPair {
 		text = append(fmt.Appendf(nil, "[%d] ", l.Process+1), text...)
@@ -502,7 +544,9 @@ func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 // summary prints a table of all points.
 func (p *profile) summary() error {
 	var out bytes.Buffer
-	out.WriteString("\n")
+	if !p.quiet {
+		out.WriteString("\n")
+	}
 	points := make([]report.Point, len(p.points))
 	for i, pt := range p.points {
 		if points[i] = pt.records; len(pt.records) == 0 {
