@@ -81,6 +81,7 @@ type profile struct {
 	quiet    bool
 	failed   bool
 	shown    bool     // a command
+	told     bool     // where the processes of a run are started
 	masked   bool     // a secret in it
 	closed   bool     // nobody reads stdout any more
 	left     []string // files that nixlbench left
@@ -402,11 +403,12 @@ func (p *profile) one(ctx context.Context, pt *point, repeat int) error {
 		}
 	}
 	p.progress.begin(p.label(pt.Plan, repeat))
-	run, err := p.session.Prepare(pt.Plan, repeat)
+	run, err := p.session.Prepare(ctx, pt.Plan, repeat, p.progress.done+1)
 	if err == nil {
 		err = pt.refused
 	}
 	if err == nil || p.dryRun && run != nil {
+		p.tell(run)
 		p.show(run)
 	}
 	var rec *runner.Record
@@ -474,17 +476,76 @@ func (p *profile) show(run *runner.Run) {
 	}
 	shown := nixlbench.NewCommand(p.session.Program, flags)
 	out.WriteString(shown.Shell())
-	if n := run.Processes; n > 1 && run.Launch == runner.LaunchSingle {
-		others := "on the other host"
-		if n > 2 {
-			others = fmt.Sprintf("%d times on the other hosts", n-1)
-		}
-		fmt.Fprintf(&out, "\nThe same %s:\n%s", others, nixlbench.Shell(flags))
+	if run.Processes > 1 && run.Launch == runner.LaunchSingle {
+		fmt.Fprintf(&out, "\n%s:\n%s", spread(run), nixlbench.Shell(flags))
 	}
 	if !p.dryRun {
 		out.WriteString("\n")
 	}
 	p.write(out.Bytes())
+}
+
+// tell says once how the processes of a run are spread over machines, where the
+// user did not say that, or does not know all that the other machine needs.
+func (p *profile) tell(run *runner.Run) {
+	if p.told || run.Processes == 1 {
+		return
+	}
+	single := run.Launch == runner.LaunchSingle
+	var d *diag.Diag
+	switch {
+	case single && run.Chosen && run.Place == runner.Away:
+		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here: etcd at %s is on another machine", run.Processes, diag.Printable(run.Server))
+	case single && run.Chosen:
+		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here: the other end is on another machine", run.Processes)
+	case single && run.Group.Own():
+		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here", run.Processes)
+	case !single && run.Chosen && run.Place == runner.Here:
+		// Where the user means two machines, this one measures itself.
+		d = diag.Warnf(diag.Pos{}, "all %d processes start here: etcd at %s is on this machine", run.Processes, diag.Printable(run.Server)).
+			WithHint("between two machines: --launch %s here; on this machine: --launch %s", runner.LaunchSingle, runner.LaunchPair)
+	default:
+		return
+	}
+	p.told = true
+	switch g := &run.Group; {
+	case !single:
+	case g.Own():
+		d.WithHint("on the other host: the same command with --%s %s", g.Flag, g.Name)
+	case g.Flag != "" && !g.Given:
+		d.WithHint("on the other host of the job: the same command; the group %s is from %s", g.Name, g.Variable).
+			WithHint("to run it again after a failure, give both another --%s", g.Flag)
+	default:
+		d.WithHint("on the other host: the same command")
+	}
+	if single && run.Server != "" && run.Place == runner.Loopback {
+		d.WithHint("another host does not find etcd at %s: name it by an address of this machine", diag.Printable(run.Server))
+	}
+	if single && run.Chosen {
+		d.WithHint("--launch %s starts all of them here", runner.LaunchPair)
+	}
+	p.progress.print(func() { p.print.Print(d) })
+}
+
+// spread says how many processes of a run are started where. Only under a name
+// that nobody else knows yet is this host certain to be the first.
+func spread(run *runner.Run) string {
+	end := func(n int, what string) string {
+		if n > 1 {
+			what += "s"
+		}
+		return what
+	}
+	initiators, targets := end(run.Initiators, "initiator"), end(run.Targets, "target")
+	first := fmt.Sprintf("the host that starts first (%s)", initiators)
+	if run.Group.Own() {
+		first = fmt.Sprintf("this host (%s, started first)", initiators)
+	}
+	text := fmt.Sprintf("%d processes: %d on %s, %d on the other host (%s). ", run.Processes, run.Initiators, first, run.Targets, targets)
+	if run.Processes > 2 {
+		return text + "kvbench starts 1 here. The command for each of the others"
+	}
+	return text + "The command for the other"
 }
 
 // output passes a line of nixlbench's on.
