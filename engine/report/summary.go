@@ -73,7 +73,7 @@ func summaryRows(view schema.View, measures []schema.Measure, points []Point) []
 					cells = append(cells, s.min, s.max)
 				}
 			}
-			out = append(out, append(cells, status(p)))
+			out = append(out, append(cells, shownStatus(p)))
 		}
 	}
 	return out
@@ -180,7 +180,7 @@ func (r *Results) ratios(view schema.View, measures []schema.Measure) [][]string
 			}
 			cells = append(cells, was.median, text)
 		}
-		out = append(out, append(cells, status(p)))
+		out = append(out, append(cells, shownStatus(p)))
 	})
 	return out
 }
@@ -472,6 +472,17 @@ func status(p Point) string {
 		return "not run"
 	}
 	return strings.Join(parts, ", ")
+}
+
+// shownStatus is the status for people: it names the end of a run between two
+// machines that has no table.
+func shownStatus(p Point) string {
+	text := status(p)
+	silent := func(rec *runner.Record) bool { return len(rec.Rows) == 0 && rec.Role != "" }
+	if text == string(runner.OK) && !slices.ContainsFunc(p, func(rec *runner.Record) bool { return !silent(rec) }) {
+		text += fmt.Sprintf(" (%s)", p[0].Role)
+	}
+	return text
 }
 
 // table writes rows, the first of which is the heading.

@@ -45,6 +45,7 @@ type Flag struct {
 	Unit      string         `json:"unit,omitempty"`
 	Secret    bool           `json:"secret,omitempty"`
 	Env       string         `json:"env,omitempty"`
+	Meets     bool           `json:"meets,omitempty"`
 	Computed  Formula        `json:"computed,omitzero"`
 	Instead   []string       `json:"instead,omitempty"`
 	Key       string         `json:"key,omitempty"`
