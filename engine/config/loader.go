@@ -142,6 +142,7 @@ func (l *Loader) checkConfig(doc *document) error {
 		return err
 	}
 	errs.Add(doc.check(defs.LookupPath(cue.ParsePath("#Config")), l.allowed))
+	sort.SliceStable(errs, func(i, j int) bool { return errs[i].Pos.Line < errs[j].Pos.Line })
 	return errs.Err()
 }
 
@@ -184,6 +185,10 @@ func (l *Loader) readDocument(file string) (*document, error) {
 	return documentOf(file, v)
 }
 
+// cueSuffixes are the letters of CUE's own suffixes, which are not those of the
+// units: 1K is 1000 to CUE.
+const cueSuffixes = "KMGTP"
+
 // literal reads the text of an override: a number where the field is one, if
 // it looks like one, else a string.
 func (l *Loader) literal(o Override) ast.Expr {
@@ -194,8 +199,7 @@ func (l *Loader) literal(o Override) ast.Expr {
 	if n, err := l.schema.ParseNumber(f.Unit, o.Text); err == nil && f.Unit != "" {
 		return ast.NewLit(token.INT, strconv.FormatInt(n, 10))
 	}
-	// CUE's own suffixes are not those of the unit: 1K is 1000 to CUE.
-	if (f.Number || f.Word) && !strings.ContainsAny(o.Text, "KMGTP") {
+	if (f.Number || f.Word) && !strings.ContainsAny(o.Text, cueSuffixes) {
 		if e, err := parser.ParseExpr("", o.Text); err == nil {
 			switch x := e.(type) {
 			case *ast.BasicLit:
@@ -239,6 +243,10 @@ func (l *Loader) readUnits(d *document) error {
 }
 
 func (l *Loader) readUnit(f *schema.Field, leaf *leaf) *diag.Diag {
+	if lit, ok := leaf.expr.(*ast.BasicLit); ok && lit.Kind == token.INT && strings.ContainsAny(lit.Value, cueSuffixes) {
+		return leaf.origin.Errorf("%s%s is a CUE number, in which K is 1000 and Ki is 1024", leaf.label(), lit.Value).
+			WithHint("write a plain number, or quote one with a unit such as %q", l.schema.Units[f.Unit].Such[0])
+	}
 	v, ok := value(leaf.expr)
 	if !ok || v.Kind != formula.Str {
 		return nil

@@ -39,7 +39,7 @@ func cutNumber(text string) (number, suffix string) {
 
 // factor gives the factor of a suffix, or 0.
 func (u Unit) factor(suffix string) int64 {
-	if factor := u.Suffixes[suffix]; factor > 0 || len(suffix) > 1 {
+	if factor := u.Suffixes[suffix]; factor > 0 || len(suffix) != 1 {
 		return factor
 	}
 	return u.Suffixes[strings.ToLower(suffix)]
@@ -99,4 +99,44 @@ func (s *Schema) NumberHint(unit, text string) string {
 		return ""
 	}
 	return "write " + number + strings.Join(meant, " or "+number)
+}
+
+// UnitOf gives the unit with suffixes of a field, a quantity or a flag of
+// nixlbench, by its name in formulas, or "".
+func (s *Schema) UnitOf(name string) string {
+	unit := ""
+	for _, f := range s.Fields {
+		if f.Var == name {
+			unit = f.Unit
+		}
+	}
+	for _, q := range s.Quantities {
+		if q.Name == name {
+			unit = q.Unit
+		}
+	}
+	if f := s.Nixlbench.Flags[name]; f != nil {
+		unit = f.Unit
+	}
+	if _, ok := s.Units[unit]; !ok {
+		return ""
+	}
+	return unit
+}
+
+// UnitThatHas gives the first unit, by name, that has the suffix of a number, or
+// that says what else to write; "" for none.
+func (s *Schema) UnitThatHas(text string) string {
+	_, suffix := cutNumber(text)
+	for _, unit := range Keys(s.Units) {
+		if s.Units[unit].factor(suffix) > 0 {
+			return unit
+		}
+	}
+	for _, unit := range Keys(s.Units) {
+		if s.NumberHint(unit, text) != "" {
+			return unit
+		}
+	}
+	return ""
 }
