@@ -124,8 +124,8 @@ func (l *Loader) config(file string, doc *document, preset map[string]map[string
 
 // checkConfig checks the values of a configuration, and takes out what is none.
 func (l *Loader) checkConfig(doc *document) error {
-	var errs diag.List
-	errs.Add(l.readUnits(doc))
+	var errs, wrong diag.List
+	wrong.Add(l.readUnits(doc))
 	doc.dropEmptySections(l.schema)
 	errs.Add(doc.dropUnknown(append(l.fieldPaths(), sweepSection), l.flagPath, "this is no field of a configuration"))
 	takes := func(path string) string {
@@ -134,15 +134,15 @@ func (l *Loader) checkConfig(doc *document) error {
 		}
 		return ""
 	}
-	if doc.isPlainly(takes, nil) {
-		return errs.Err()
+	if !doc.isPlainly(takes, nil) {
+		defs, err := l.defs()
+		if err != nil {
+			return err
+		}
+		wrong.Add(doc.check(defs.LookupPath(cue.ParsePath("#Config")), l.allowed))
 	}
-	defs, err := l.defs()
-	if err != nil {
-		return err
-	}
-	errs.Add(doc.check(defs.LookupPath(cue.ParsePath("#Config")), l.allowed))
-	sort.SliceStable(errs, func(i, j int) bool { return errs[i].Pos.Line < errs[j].Pos.Line })
+	sort.SliceStable(wrong, func(i, j int) bool { return wrong[i].Pos.Line < wrong[j].Pos.Line })
+	errs.Add(wrong.Err())
 	return errs.Err()
 }
 

@@ -95,7 +95,7 @@ func (s *Schema) NumberText(unit, allowed string) string {
 func (s *Schema) NumberHint(unit, text string) string {
 	number, suffix := cutNumber(text)
 	meant := s.Units[unit].Unclear[strings.ToLower(suffix)]
-	if number == "" || len(meant) == 0 {
+	if number == "" || len(meant) == 0 || s.Units[unit].factor(suffix) > 0 {
 		return ""
 	}
 	return "write " + number + strings.Join(meant, " or "+number)
