@@ -267,7 +267,13 @@ func (l *Loader) axisItem(f *schema.Field, text string, origin Origin, label str
 	times := to[at] == 'x'
 	switch {
 	case !ok1 || !ok2 || !ok3:
-		return nil, fail("%q is no range of whole numbers", text).WithHint(hint)
+		d := fail("%q is no range of whole numbers", text).WithHint(hint)
+		for _, part := range []string{from, to[:at], to[at+1:]} {
+			if h := l.schema.NumberHint(f.Unit, part); h != "" {
+				return nil, d.WithHint("%s", h)
+			}
+		}
+		return nil, d
 	case a > b:
 		return nil, fail("the range %q goes downwards: write the smaller number first", text)
 	case times && (step < 2 || a < 1):

@@ -463,6 +463,9 @@ func (d *document) flattenValue(prefix string, v cue.Value) error {
 			continue
 		}
 		expr, _ := value.Syntax(cue.Final(), cue.Concrete(true)).(ast.Expr)
+		if lit, ok := sourceExpr(value).(*ast.BasicLit); ok && lit.Kind == token.INT {
+			expr = lit // with its suffix, if it has one
+		}
 		pos, key := valuePos(value), keyPos(value)
 		pos.File, key.File = d.file, d.file
 		d.leaves = append(d.leaves, leaf{path, expr, Origin{Kind: FromFile, Pos: pos}, key})

@@ -13,6 +13,7 @@ import (
 	"cuelang.org/go/encoding/jsonschema"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/schema"
 )
 
 // Schemas are the kinds of files that a schema can be given for.
@@ -147,12 +148,23 @@ func (l *Loader) describeFields(doc map[string]any) {
 		if at == nil {
 			continue
 		}
+		if f.Unit != "" {
+			describeUnit(at, l.schema.Units[f.Unit])
+		}
 		at["description"] = f.Doc
 		if f.Default != nil {
 			at["default"] = f.Default
 		}
 	}
 	l.describeAxes(doc)
+}
+
+// describeUnit lets a number be a text with the suffix of a unit.
+func describeUnit(field map[string]any, u schema.Unit) {
+	number := maps.Clone(field)
+	clear(field)
+	field["anyOf"] = []any{number, map[string]any{"type": "string", "pattern": u.Pattern()}}
+	field["examples"] = u.Such
 }
 
 // describeAxes says which axes a sweep may have: each a value of its field, a
@@ -176,6 +188,7 @@ func (l *Loader) describeAxes(doc map[string]any) {
 		value := maps.Clone(field)
 		delete(value, "default")
 		delete(value, "description")
+		delete(value, "examples")
 		item := map[string]any{"anyOf": []any{value, map[string]any{"type": "string"}}}
 		axes[f.Flag] = map[string]any{
 			"description": f.Doc,

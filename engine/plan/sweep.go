@@ -264,12 +264,15 @@ func (it *Item) checkAxes() error {
 func (s *Sweep) program(p *Planner, items []Item, unknown map[string]int) (*sweepProgram, error) {
 	sp := &sweepProgram{planner: p, prog: p.prog, shapes: map[string]*shape{}}
 	if s.options.Where != "" {
-		var err error
-		sp.prog, sp.where, err = p.prog.With(whereName, formula.Source{Text: s.options.Where}, formula.Bool, ownColumns...)
+		condition, err := Condition(p.schema, s.options.Where)
+		if err != nil {
+			return nil, err
+		}
+		sp.prog, sp.where, err = p.prog.With(whereName, condition, formula.Bool, ownColumns...)
 		if err != nil {
 			for _, d := range diag.All(err) {
 				d.Usage = true
-				for _, name := range formula.Names(s.options.Where) {
+				for _, name := range formula.Names(condition.Text) {
 					if d.Msg == fmt.Sprintf("formula of %s: unknown name %q", whereName, name) {
 						d.Hint = cmp.Or(p.nameHint(name, items), d.Hint)
 					}

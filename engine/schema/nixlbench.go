@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -244,35 +243,9 @@ func (s *Schema) ParseValue(f *Flag, typ, text string) (any, error) {
 	case err == strconv.ErrRange || err == nil && (v < lo || v > hi):
 		return nil, fmt.Errorf("want a whole number from %d to %d", lo, hi)
 	case err != nil:
-		return nil, fmt.Errorf("want %s", s.NumberText(f.Unit))
+		return nil, fmt.Errorf("want %s", s.NumberText(f.Unit, WholeNumber))
 	}
 	return v, nil
-}
-
-// ParseNumber reads a whole number, with a suffix of the unit where it has any.
-// The error is strconv.ErrRange or strconv.ErrSyntax.
-func (s *Schema) ParseNumber(unit, text string) (int64, error) {
-	digits, factor := s.cutSuffix(unit, text)
-	base := 10
-	if hex, ok := strings.CutPrefix(digits, "0x"); ok {
-		digits, base = hex, 16
-	}
-	v, err := strconv.ParseInt(digits, base, 64)
-	if err != nil {
-		return 0, err.(*strconv.NumError).Err
-	}
-	if v > (1<<63-1)/factor || v < -(1<<63-1)/factor {
-		return 0, strconv.ErrRange
-	}
-	return v * factor, nil
-}
-
-// NumberText says what [Schema.ParseNumber] reads.
-func (s *Schema) NumberText(unit string) string {
-	if unit == "" {
-		return "a whole number"
-	}
-	return fmt.Sprintf("a whole number of %s, or one followed by %s", s.Units[unit].Name, strings.Join(s.suffixes(unit), ", "))
 }
 
 // Range gives the bounds of a number type. Sizes end where int64 does.
@@ -284,28 +257,6 @@ func Range(typ string) (lo, hi int64) {
 		return 0, 1<<32 - 1
 	}
 	return 0, 1<<63 - 1
-}
-
-func (s *Schema) cutSuffix(unit, text string) (string, int64) {
-	i := strings.LastIndexFunc(text, func(r rune) bool { return r >= '0' && r <= '9' }) + 1
-	if strings.HasPrefix(text, "0x") {
-		return text, 1
-	}
-	if factor, ok := s.Units[unit].Suffixes[text[i:]]; ok {
-		return text[:i], factor
-	}
-	if factor, ok := s.Units[unit].Suffixes[strings.ToLower(text[i:])]; ok && len(text[i:]) == 1 {
-		return text[:i], factor
-	}
-	return text, 1
-}
-
-// suffixes lists the suffixes of a unit, smallest first.
-func (s *Schema) suffixes(unit string) []string {
-	all := s.Units[unit].Suffixes
-	names := Keys(all)
-	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(all[a], all[b]) })
-	return names
 }
 
 func (n *Nixlbench) eachFormula(f func([]string, *Formula)) {

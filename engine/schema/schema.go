@@ -102,8 +102,14 @@ type Field struct {
 // Unit is a unit of numbers.
 type Unit struct {
 	Name string `json:"name"`
+	// Such are examples of its numbers, Arg what stands for them in the help.
+	Such []string `json:"such"`
+	Arg  string   `json:"arg"`
 	// Suffixes are those that its numbers take, with their factors.
 	Suffixes map[string]int64 `json:"suffixes"`
+	// Unclear are, in lower case, suffixes that are refused in any case, with
+	// those that may be meant.
+	Unclear map[string][]string `json:"unclear,omitempty"`
 }
 
 // Quantity is a number that a plan yields: by Formula, or in the rank

@@ -32,7 +32,24 @@ func TestParseValue(t *testing.T) {
 		{size, "uint64", "8GB", int64(8000000000)},
 		{size, "uint64", "1kB", int64(1000)},
 		{size, "uint64", "1KB", nil}, // 1000 or 1024?
-		{size, "uint64", "1.5k", nil},
+		{size, "uint64", "1.5k", int64(1536)},
+		{size, "uint64", "1.5", nil},
+		{size, "uint64", "1TiB", int64(1099511627776)},
+		{size, "uint64", "2TB", int64(2000000000000)},
+		{size, "uint64", "5.38GiB", int64(5776731013)}, // 5776731013.12
+		{size, "uint64", "16 GiB", int64(17179869184)},
+		{size, "uint64", "16  GiB", nil},
+		{size, "uint64", "16GIB", nil},
+		{size, "uint64", "5mb", nil},
+		{size, "uint64", "1e3", nil},
+		{size, "uint64", "1_000", nil},
+		{size, "uint64", "1..5k", nil},
+		{size, "uint64", ".5k", nil},
+		{size, "uint64", "5.k", nil},
+		{size, "uint64", "-5GiB", nil},
+		{size, "uint64", "9EiB", nil},
+		{size, "uint64", "0.0001k", nil}, // less than a byte
+		{size, "uint64", "0.0k", int64(0)},
 		{size, "uint64", "k", nil},
 		{size, "uint64", "-1", nil},
 		{size, "uint64", "8589934592GiB", nil},
@@ -53,6 +70,63 @@ func TestParseValue(t *testing.T) {
 		got, err := s.ParseValue(test.flag, test.typ, test.text)
 		if (err != nil) != (test.want == nil) || err == nil && got != test.want {
 			t.Errorf("%s %q is %v (%v), want %v", test.typ, test.text, got, err, test.want)
+		}
+	}
+}
+
+// TestUnits has every literal of the three units, worked out by hand.
+func TestUnits(t *testing.T) {
+	s := load(t)
+	for _, test := range []struct {
+		unit, text string
+		want       int64
+		hint       string
+	}{
+		{"token", "128k", 131072, ""},
+		{"token", "128K", 131072, ""},
+		{"token", "128Ki", 131072, ""},
+		{"token", "1M", 1048576, ""},
+		{"token", "1.5k", 1536, ""},
+		{"token", "1.3k", 1331, ""}, // 1331.2
+		{"token", "128kb", -1, "write 128k"},
+		{"token", "1G", -1, ""},
+		{"B", "1MiB", 1048576, ""},
+		{"B", "64Gi", 68719476736, ""},
+		{"B", "8B", 8, ""},
+		{"B", "8EB", 8000000000000000000, ""},
+		{"B", "7.5EiB", 8646911284551352320, ""},
+		{"B", "1KB", -1, "write 1kB or 1KiB"},
+		{"B", "5.5mb", -1, "write 5.5MB or 5.5MiB"},
+		{"B", "16GIB", -1, "write 16GiB"},
+		{"B", "5 gib", -1, "write 5GiB"},
+		{"B", "5Q", -1, ""},
+		{"B", "9EiB", -1, ""},
+		{"B/s", "46.9GB/s", 46900000000, ""},
+		{"B/s", "25Gbit/s", 3125000000, ""},
+		{"B/s", "400Gb/s", 50000000000, ""},
+		{"B/s", "400Gbps", 50000000000, ""},
+		{"B/s", "1GiB/s", 1073741824, ""},
+		{"B/s", "1TB/s", 1000000000000, ""},
+		{"B/s", "8kbit/s", 1000, ""},
+		{"B/s", "50000000000", 50000000000, ""},
+		{"B/s", "400G", -1, "write 400Gbit/s or 400GB/s"},
+		{"B/s", "400GB", -1, "write 400Gbit/s or 400GB/s"},
+		{"B/s", "400g", -1, "write 400Gbit/s or 400GB/s"},
+		{"B/s", "400gb/s", -1, "write 400Gbit/s or 400GB/s"},
+		{"B/s", "50GBps", -1, "write 50Gbit/s or 50GB/s"},
+		{"B/s", "400Gbs", -1, "write 400Gbit/s or 400GB/s"},
+		{"B/s", "50GiB", -1, "write 50GiB/s"},
+		{"B/s", "400Gbits/s", -1, "write 400Gbit/s"},
+	} {
+		got, err := s.ParseNumber(test.unit, test.text)
+		if err != nil {
+			got = -1
+		}
+		if got != test.want {
+			t.Errorf("%s %q is %d (%v), want %d", test.unit, test.text, got, err, test.want)
+		}
+		if hint := s.NumberHint(test.unit, test.text); err != nil && hint != test.hint {
+			t.Errorf("%s %q has the hint %q, want %q", test.unit, test.text, hint, test.hint)
 		}
 	}
 }

@@ -67,7 +67,7 @@ func (a *app) commonFlags() []*flagSpec {
 		case f.Bool:
 			spec.arg = ""
 		case f.Unit != "":
-			spec.arg = "SIZE"
+			spec.arg = a.schema.Units[f.Unit].Arg
 		case f.Number:
 			spec.arg = "N"
 		}
@@ -220,7 +220,11 @@ func (c *command) benchValues(s *schema.Schema, release string) (map[string]conf
 		}
 		v, err := s.ParseValue(f, era.Type, text)
 		if err != nil {
-			errs = append(errs, from.Errorf("%q is not allowed: %v", text, err))
+			d := from.Errorf("%q is not allowed: %v", text, err)
+			if hint := s.NumberHint(f.Unit, text); hint != "" {
+				d.WithHint("%s", hint)
+			}
+			errs = append(errs, d)
 			continue
 		}
 		values[name] = config.Value{Value: config.GoValue(v), Origin: from}

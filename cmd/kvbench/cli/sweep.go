@@ -218,7 +218,8 @@ func quantitiesOf(s *schema.Schema) []string {
 // have by default.
 func (a *app) wantsDetail(c *command) bool {
 	where, _, _ := c.value("where")
-	names := slices.Concat(c.list("columns"), c.list("sort"), formula.Names(where))
+	condition, _ := plan.Condition(a.schema, where) // the sweep says what is wrong
+	names := slices.Concat(c.list("columns"), c.list("sort"), formula.Names(condition.Text))
 	return slices.ContainsFunc(a.schema.Quantities, func(q schema.Quantity) bool {
 		return !q.Detail.IsZero() && (slices.Contains(names, q.Name) || slices.Contains(names, "-"+q.Name))
 	})
