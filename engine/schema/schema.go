@@ -58,6 +58,17 @@ type Schema struct {
 	Architectures []*Listed           `json:"architectures"`
 	Checkpoints   Later[*Checkpoints] `json:"checkpoints"`
 	Families      Later[[]*Family]    `json:"families"`
+	Names         Later[*Names]       `json:"names"`
+}
+
+// Names says how models are named on Hugging Face.
+type Names struct {
+	// Suffixes end a name without changing the cache.
+	Suffixes []string `json:"suffixes"`
+	// Models has the identifiers, OWNER/NAME, of the bundled models, and Same
+	// those of other models with the same cache.
+	Models map[string][]string `json:"models"`
+	Same   map[string][]string `json:"same"`
 }
 
 // Field is one field of a model configuration.
