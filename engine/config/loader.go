@@ -124,10 +124,10 @@ func (l *Loader) config(file string, doc *document, preset map[string]map[string
 
 // checkConfig checks the values of a configuration, and takes out what is none.
 func (l *Loader) checkConfig(doc *document) error {
-	l.readUnits(doc)
+	l.readTexts(doc)
 	var errs diag.List
 	doc.dropEmptySections(l.schema)
-	errs.Add(doc.dropUnknown(append(l.fieldPaths(), sweepSection), l.flagPath, "this is no field of a configuration"))
+	errs.Add(doc.dropUnknown(append(l.fieldPaths(), sweepSection), l.alias, "this is no field of a configuration"))
 	takes := func(path string) string {
 		if f := l.schema.Field(path); f != nil {
 			return f.Plain
@@ -222,21 +222,34 @@ func (l *Loader) literal(o Override) ast.Expr {
 	return ast.NewString(o.Text)
 }
 
-// readUnits reads the numbers that a file has with the suffix of a unit.
-func (l *Loader) readUnits(d *document) {
-	for i := range l.schema.Fields {
-		f := &l.schema.Fields[i]
+// readTexts reads the numbers that a file has with the suffix of a unit, and the
+// words that it spells in another case.
+func (l *Loader) readTexts(d *document) {
+	for i := range d.leaves {
+		leaf := &d.leaves[i]
+		f := l.schema.Field(leaf.path)
+		if f == nil {
+			continue
+		}
 		if f.Unit == "" {
-			continue
-		}
-		leaf := d.leaf(f.Path)
-		if leaf == nil {
-			continue
-		}
-		if v, ok := value(leaf.expr); ok && v.Kind == formula.Str {
+			leaf.expr = spelled(f, leaf.expr)
+		} else if v, ok := value(leaf.expr); ok && v.Kind == formula.Str {
 			leaf.expr = l.literal(Override{Path: f.Path, Text: v.Str})
 		}
 	}
+}
+
+// spelled gives a value as the field's known words have it.
+func spelled(f *schema.Field, expr ast.Expr) ast.Expr {
+	lit, ok := expr.(*ast.BasicLit)
+	if !ok || lit.Kind != token.STRING {
+		return expr
+	}
+	v, ok := value(lit)
+	if s := schema.Spelling(v.Str, slices.Concat(f.Values, f.Words)); ok && s != v.Str {
+		return ast.NewString(s)
+	}
+	return expr
 }
 
 func presetLayer(preset map[string]map[string]any, command string) *document {
@@ -265,10 +278,24 @@ func goLiteral(v any) ast.Expr {
 }
 
 // flagPath gives the path of the field that a flag of this name replaces, or
-// "": flags' names are easily taken for fields'.
+// "".
 func (l *Loader) flagPath(flag string) string {
 	for i := range l.schema.Fields {
 		if f := &l.schema.Fields[i]; f.Flag == flag {
+			return f.Path
+		}
+	}
+	return ""
+}
+
+// alias gives the path of the field that is meant by the name of its flag, or by
+// a name that another program has for it, or "".
+func (l *Loader) alias(name string) string {
+	if path := l.flagPath(name); path != "" {
+		return path
+	}
+	for i := range l.schema.Fields {
+		if f := &l.schema.Fields[i]; slices.Contains(f.Aka, strings.ReplaceAll(name, "-", "_")) {
 			return f.Path
 		}
 	}

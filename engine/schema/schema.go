@@ -95,6 +95,11 @@ type Field struct {
 	Allowed string `json:"allowed,omitempty"`
 	// Values lists the allowed values, or those that every architecture has.
 	Values []string `json:"values,omitempty"`
+	// Words are further values that are known; like Values, they are found in any
+	// case.
+	Words []string `json:"words,omitempty"`
+	// Aka lists the names that other programs have for the field.
+	Aka []string `json:"aka,omitempty"`
 	// Table names the table whose keys are allowed.
 	Table string `json:"table,omitempty"`
 	// Expected fields are warned about when nobody gave them.
@@ -212,6 +217,24 @@ func (s *Schema) Field(path string) *Field {
 		}
 	}
 	return nil
+}
+
+// Spelling gives the known word that a text is but for its case. Where there is
+// none, or more than one, it gives the text.
+func Spelling(text string, known []string) string {
+	found := text
+	for _, k := range known {
+		switch {
+		case k == text:
+			return text
+		case !strings.EqualFold(k, text) || k == found:
+		case found != text:
+			return text
+		default:
+			found = k
+		}
+	}
+	return found
 }
 
 // EachFormula calls f for every formula but the architectures', with the CUE
