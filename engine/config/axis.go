@@ -107,7 +107,7 @@ func (l *Loader) noAxis(leaf *leaf, key string) *diag.Diag {
 			continue
 		}
 		names = append(names, f.Flag)
-		if key == f.Var || key == f.Path[strings.LastIndexByte(f.Path, '.')+1:] || strings.HasPrefix(f.Path, key+".") || strings.HasPrefix(key, f.Path) {
+		if slices.Contains(f.Aka, key) || key == f.Var || key == f.Path[strings.LastIndexByte(f.Path, '.')+1:] || strings.HasPrefix(f.Path, key+".") || strings.HasPrefix(key, f.Path) {
 			near = f.Flag
 		}
 	}
@@ -317,6 +317,9 @@ func (l *Loader) axis(f *schema.Field, items []axisItem, label string) (*axis, e
 	origin := items[0].origin
 	if len(items) > MaxAxis {
 		return nil, origin.Errorf("%sthe axis has more than %d values", label, MaxAxis)
+	}
+	for i := range items {
+		items[i].expr = spelled(f, items[i].expr)
 	}
 	a := &axis{Axis: Axis{Field: f, Values: make([]Value, 0, len(items))}, first: items[0].expr}
 	var errs diag.List

@@ -125,9 +125,9 @@ func (l *Loader) config(file string, doc *document, preset map[string]map[string
 // checkConfig checks the values of a configuration, and takes out what is none.
 func (l *Loader) checkConfig(doc *document) error {
 	var errs, wrong diag.List
-	wrong.Add(l.readUnits(doc))
+	wrong.Add(l.readTexts(doc))
 	doc.dropEmptySections(l.schema)
-	errs.Add(doc.dropUnknown(append(l.fieldPaths(), sweepSection), l.flagPath, "this is no field of a configuration"))
+	errs.Add(doc.dropUnknown(append(l.fieldPaths(), sweepSection), l.alias, "this is no field of a configuration"))
 	takes := func(path string) string {
 		if f := l.schema.Field(path); f != nil {
 			return f.Plain
@@ -226,13 +226,19 @@ func (l *Loader) literal(o Override) ast.Expr {
 	return ast.NewString(o.Text)
 }
 
-// readUnits reads the numbers that are written with the suffix of a unit. Those
-// of which there is more to say than that they are not allowed are taken out.
-func (l *Loader) readUnits(d *document) error {
+// readTexts reads the numbers that are written with the suffix of a unit, and the
+// words that are spelled in another case. Numbers of which there is more to say
+// than that they are not allowed are taken out.
+func (l *Loader) readTexts(d *document) error {
 	var errs diag.List
 	kept := d.leaves[:0]
 	for _, leaf := range d.leaves {
-		if f := l.schema.Field(leaf.path); f != nil && f.Unit != "" {
+		f := l.schema.Field(leaf.path)
+		switch {
+		case f == nil:
+		case f.Unit == "":
+			leaf.expr = spelled(f, leaf.expr)
+		default:
 			if err := l.readUnit(f, &leaf); err != nil {
 				errs = append(errs, err)
 				continue
@@ -266,6 +272,19 @@ func (l *Loader) readUnit(f *schema.Field, leaf *leaf) *diag.Diag {
 	return nil
 }
 
+// spelled gives a value as the field's known words have it.
+func spelled(f *schema.Field, expr ast.Expr) ast.Expr {
+	lit, ok := expr.(*ast.BasicLit)
+	if !ok || lit.Kind != token.STRING {
+		return expr
+	}
+	v, ok := value(lit)
+	if s := schema.Spelling(v.Str, slices.Concat(f.Values, f.Words)); ok && s != v.Str {
+		return ast.NewString(s)
+	}
+	return expr
+}
+
 func presetLayer(preset map[string]map[string]any, command string) *document {
 	doc := &document{}
 	for _, section := range schema.Keys(preset) {
@@ -292,10 +311,24 @@ func goLiteral(v any) ast.Expr {
 }
 
 // flagPath gives the path of the field that a flag of this name replaces, or
-// "": flags' names are easily taken for fields'.
+// "".
 func (l *Loader) flagPath(flag string) string {
 	for i := range l.schema.Fields {
 		if f := &l.schema.Fields[i]; f.Flag == flag {
+			return f.Path
+		}
+	}
+	return ""
+}
+
+// alias gives the path of the field that is meant by the name of its flag, or by
+// a name that another program has for it, or "".
+func (l *Loader) alias(name string) string {
+	if path := l.flagPath(name); path != "" {
+		return path
+	}
+	for i := range l.schema.Fields {
+		if f := &l.schema.Fields[i]; slices.Contains(f.Aka, strings.ReplaceAll(name, "-", "_")) {
 			return f.Path
 		}
 	}

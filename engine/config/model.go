@@ -58,13 +58,21 @@ type candidate struct {
 // finds the architecture by the model's name among the bundled ones and those
 // in the folders dirs, and checks the parameters.
 //
-// file may also be the name of a known model: of a bundled one, or of a file in
-// dirs.
+// file may also be the name of a known model, of a bundled one or of a file in
+// dirs, or its identifier on Hugging Face.
 func (l *Loader) Model(file string, dirs []string) (*Model, error) {
 	entry, err := l.find(file, dirs)
 	if err != nil {
 		return nil, err
 	}
+	m, err := l.entryModel(entry, dirs)
+	if err == nil && entry.StandsFor != "" {
+		m.Notes = append(diag.List{diag.Notef(diag.Pos{}, "%s has the same cache as %s: the plan is for %s", entry.StandsFor, entry.Name, m.Name)}, m.Notes...)
+	}
+	return m, err
+}
+
+func (l *Loader) entryModel(entry Entry, dirs []string) (*Model, error) {
 	known, err := l.known(dirs)
 	if err != nil {
 		return nil, err

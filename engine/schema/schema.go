@@ -58,6 +58,17 @@ type Schema struct {
 	Architectures []*Listed           `json:"architectures"`
 	Checkpoints   Later[*Checkpoints] `json:"checkpoints"`
 	Families      Later[[]*Family]    `json:"families"`
+	Names         Later[*Names]       `json:"names"`
+}
+
+// Names says how models are named on Hugging Face.
+type Names struct {
+	// Suffixes end a name without changing the cache.
+	Suffixes []string `json:"suffixes"`
+	// Models has the identifiers, OWNER/NAME, of the bundled models, and Same
+	// those of other models with the same cache.
+	Models map[string][]string `json:"models"`
+	Same   map[string][]string `json:"same"`
 }
 
 // Field is one field of a model configuration.
@@ -86,6 +97,11 @@ type Field struct {
 	Allowed string `json:"allowed,omitempty"`
 	// Values lists the allowed values, or those that every architecture has.
 	Values []string `json:"values,omitempty"`
+	// Words are further values that are known; like Values, they are found in any
+	// case.
+	Words []string `json:"words,omitempty"`
+	// Aka lists the names that other programs have for the field.
+	Aka []string `json:"aka,omitempty"`
 	// Table names the table whose keys are allowed.
 	Table string `json:"table,omitempty"`
 	// Expected fields are warned about when nobody gave them.
@@ -232,6 +248,24 @@ func (s *Schema) Field(path string) *Field {
 		}
 	}
 	return nil
+}
+
+// Spelling gives the known word that a text is but for its case. Where there is
+// none, or more than one, it gives the text.
+func Spelling(text string, known []string) string {
+	found := text
+	for _, k := range known {
+		switch {
+		case k == text:
+			return text
+		case !strings.EqualFold(k, text) || k == found:
+		case found != text:
+			return text
+		default:
+			found = k
+		}
+	}
+	return found
 }
 
 // EachFormula calls f for every formula but the architectures', with the CUE

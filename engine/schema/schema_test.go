@@ -164,3 +164,26 @@ func TestPreferred(t *testing.T) {
 		t.Errorf("a release may be named auto: %v", err)
 	}
 }
+
+// TestSpelling: a known word is found in any case, but never one of two.
+func TestSpelling(t *testing.T) {
+	for _, test := range []struct {
+		text  string
+		known []string
+		want  string
+	}{
+		{"vllm", []string{"SGLANG", "VLLM"}, "VLLM"},
+		{"VLLM", []string{"SGLANG", "VLLM"}, "VLLM"},
+		{"vllm", []string{"VLLM", "VLLM"}, "VLLM"},
+		{"vllm2", []string{"VLLM"}, "vllm2"},
+		{"a", []string{"A", "a"}, "a"},
+		{"A", []string{"a", "A"}, "A"},
+		{"ab", []string{"AB", "Ab"}, "ab"},
+		{"", []string{"A"}, ""},
+		{"a", nil, "a"},
+	} {
+		if got := schema.Spelling(test.text, test.known); got != test.want {
+			t.Errorf("%q of %q: %q, want %q", test.text, test.known, got, test.want)
+		}
+	}
+}

@@ -163,8 +163,8 @@ func (c *command) choice(name string) (string, error) {
 	if !ok {
 		return f.def, nil
 	}
-	if slices.Contains(f.values, text) {
-		return text, nil
+	if word := schema.Spelling(text, f.values); slices.Contains(f.values, word) {
+		return word, nil
 	}
 	d := from.Errorf("%q is not allowed: want one of %s", text, strings.Join(f.values, ", "))
 	if hint := diag.DidYouMean(text, f.values); hint != "" {

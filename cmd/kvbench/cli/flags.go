@@ -23,6 +23,8 @@ type flagSpec struct {
 	group  string
 	bool   bool
 	repeat bool
+	// aka lists the names that other programs have for the flag.
+	aka []string
 	// pref allows the flag in kvbench's own configuration file.
 	pref bool
 
@@ -51,7 +53,7 @@ const (
 // commonFlags are those of every command that reads a model.
 func (a *app) commonFlags() []*flagSpec {
 	flags := []*flagSpec{
-		{name: "model", arg: "FILE", group: groupModel, repeat: true, help: "Model: its name (see kvbench models), a parameter file (YAML, JSON, CUE), a CUE file with its own architecture, or a Hugging Face config.json or its folder; may be repeated"},
+		{name: "model", arg: "FILE", group: groupModel, repeat: true, aka: []string{"model_path", "model_id", "model_name"}, help: "Model: its name (see kvbench models), a parameter file (YAML, JSON, CUE), a CUE file with its own architecture, or a Hugging Face config.json or its folder; may be repeated"},
 		{name: "model_config", arg: "FILE", group: groupModel, help: "Configuration file: how the model is run"},
 		{name: "model_configs", arg: "GLOB", group: groupModel, repeat: true, help: "Configuration files, one plan each; quote the pattern; may be repeated"},
 		modelsFlag(),
@@ -62,7 +64,7 @@ func (a *app) commonFlags() []*flagSpec {
 		if f.Flag == "" {
 			continue
 		}
-		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupConfig, help: f.Doc, values: f.Values, bool: f.Bool}
+		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupConfig, help: f.Doc, values: f.Values, bool: f.Bool, aka: f.Aka}
 		switch {
 		case f.Bool:
 			spec.arg = ""
@@ -226,6 +228,9 @@ func (c *command) benchValues(s *schema.Schema, release string) (map[string]conf
 			}
 			errs = append(errs, d)
 			continue
+		}
+		if word, ok := v.(string); ok {
+			v = schema.Spelling(word, schema.Keys(f.Values))
 		}
 		values[name] = config.Value{Value: config.GoValue(v), Origin: from}
 	}
