@@ -20,7 +20,11 @@ type Wanted struct {
 // the default one, else the first that is preferred. The note, which may be nil,
 // says why it is not the default.
 func PickRelease(s *schema.Schema, wanted map[string]Wanted) (release string, note *diag.Diag, err error) {
-	p := picker{s, &s.Nixlbench, wanted}
+	p := picker{s, &s.Nixlbench, map[string]Wanted{}}
+	for name, w := range wanted {
+		w.Text = schema.Spelling(w.Text, schema.Keys(p.n.Flags[name].Values))
+		p.wanted[name] = w
+	}
 	preferred := p.n.Preferred()
 	names, err := p.possible(preferred)
 	if err != nil {

@@ -222,12 +222,12 @@ func (f *Flag) AbsentValue() any {
 }
 
 // ParseValue reads the text of a flag's value as nixlbench's flag parser
-// would, with byte suffixes where the flag is a size. The result is an int64,
-// a bool or a string; an error says what is expected.
+// would, with byte suffixes where the flag is a size; words are found in any case.
+// The result is an int64, a bool or a string; an error says what is expected.
 func (s *Schema) ParseValue(f *Flag, typ, text string) (any, error) {
 	switch typ {
 	case "string":
-		return text, nil
+		return Spelling(text, Keys(f.Values)), nil
 	case "bool":
 		switch strings.ToLower(text) {
 		case "true", "t", "yes", "y", "1":

@@ -229,9 +229,6 @@ func (c *command) benchValues(s *schema.Schema, release string) (map[string]conf
 			errs = append(errs, d)
 			continue
 		}
-		if word, ok := v.(string); ok {
-			v = schema.Spelling(word, schema.Keys(f.Values))
-		}
 		values[name] = config.Value{Value: config.GoValue(v), Origin: from}
 	}
 	return values, errs.Err()
