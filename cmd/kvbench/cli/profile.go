@@ -134,7 +134,8 @@ func (a *app) profile(ctx context.Context, c *command) error {
 		errs = append(errs, diag.Usagef("--resume needs --output: the file that has the results"))
 	}
 	if p.quiet && p.dryRun {
-		errs = append(errs, diag.Usagef("--quiet: --dry_run prints the commands and nothing else: leave one of the two out"))
+		_, from, _ := c.value("quiet")
+		errs = append(errs, from.Errorf("--dry_run prints the commands and nothing else: leave one of the two out"))
 	}
 	if len(errs) == 0 && p.session.Cleanup && !p.session.Local() {
 		errs = append(errs, diag.Usagef("--cleanup: nixlbench is started by %s, and its files may be on another machine", diag.Printable(p.session.Program[0])))
