@@ -499,7 +499,7 @@ func (p *profile) tell(run *runner.Run) {
 		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here: etcd at %s is on another machine", run.Processes, diag.Printable(run.Server))
 	case single && run.Chosen:
 		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here: the other end is on another machine", run.Processes)
-	case single && run.Group.Own():
+	case single && run.Group.Flag != "" && !run.Group.Given:
 		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here", run.Processes)
 	case !single && run.Chosen && run.Place == runner.Here:
 		// Where the user means two machines, this one measures itself.
@@ -509,15 +509,26 @@ func (p *profile) tell(run *runner.Run) {
 		return
 	}
 	p.told = true
-	switch g := &run.Group; {
+	g := &run.Group
+	var more []string
+	if run.Chosen {
+		// The other host may be the one that etcd is on.
+		more = append(more, "--launch "+runner.LaunchSingle)
+	}
+	if g.Own() {
+		more = append(more, "--"+g.Flag+" "+g.Name)
+	}
+	same := "the same command"
+	if len(more) > 0 {
+		same += " with " + strings.Join(more, " ")
+	}
+	switch {
 	case !single:
-	case g.Own():
-		d.WithHint("on the other host: the same command with --%s %s", g.Flag, g.Name)
-	case g.Flag != "" && !g.Given:
-		d.WithHint("on the other host of the job: the same command; the group %s is from %s", g.Name, g.Variable).
+	case g.Flag != "" && !g.Given && !g.Own():
+		d.WithHint("on the other host of the job: %s; the group %s is from %s", same, g.Name, g.Variable).
 			WithHint("to run it again after a failure, give both another --%s", g.Flag)
 	default:
-		d.WithHint("on the other host: the same command")
+		d.WithHint("on the other host: %s", same)
 	}
 	if single && run.Server != "" && run.Place == runner.Loopback {
 		d.WithHint("another host does not find etcd at %s: name it by an address of this machine", diag.Printable(run.Server))
