@@ -219,7 +219,7 @@ func (s *Session) findJob() *Group {
 			return &Group{Name: namePrefix + v, Variable: job.Variable}
 		}
 		if v != "" {
-			s.Warn(diag.Warnf(diag.Pos{}, "%s is %s, which is no job's number: it is ignored", job.Variable, diag.Printable(v)))
+			s.Warn(diag.Warnf(diag.Pos{}, "%s is %q, which is not a job's number: it is ignored", job.Variable, v[:min(len(v), 40)]))
 		}
 	}
 	return &Group{}

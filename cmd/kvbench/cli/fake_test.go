@@ -267,7 +267,7 @@ func (f *fake) meet() bool {
 		if err != nil {
 			f.die("ASIO Connection failed: %v", err)
 		}
-		fmt.Fprintln(f.out, "target is ready")
+		fmt.Fprintln(f.out, "Init nixl worker, dev all rank 1, type target, hostname vm\ntarget is ready")
 		f.out.Flush()
 		if f.fault("target_stays") {
 			time.Sleep(time.Hour)
@@ -279,6 +279,7 @@ func (f *fake) meet() bool {
 	if err != nil {
 		f.die("%v", err)
 	}
+	fmt.Fprintln(f.out, "Init nixl worker, dev all rank 0, type initiator, hostname vm")
 	// Closed when the process ends, or with its peer.
 	go func() {
 		io.Copy(io.Discard, conn)

@@ -134,7 +134,8 @@ func (a *app) profile(ctx context.Context, c *command) error {
 		errs = append(errs, diag.Usagef("--resume needs --output: the file that has the results"))
 	}
 	if p.quiet && p.dryRun {
-		errs = append(errs, diag.Usagef("--quiet: --dry_run prints the commands and nothing else: leave one of the two out"))
+		_, from, _ := c.value("quiet")
+		errs = append(errs, from.Errorf("--dry_run prints the commands and nothing else: leave one of the two out"))
 	}
 	if len(errs) == 0 && p.session.Cleanup && !p.session.Local() {
 		errs = append(errs, diag.Usagef("--cleanup: nixlbench is started by %s, and its files may be on another machine", diag.Printable(p.session.Program[0])))
@@ -495,7 +496,7 @@ func (p *profile) tell(run *runner.Run) {
 		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here: etcd at %s is on another machine", run.Processes, diag.Printable(run.Server))
 	case single && run.Chosen:
 		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here: the other end is on another machine", run.Processes)
-	case single && run.Group.Own():
+	case single && run.Group.Flag != "" && !run.Group.Given:
 		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here", run.Processes)
 	case !single && run.Chosen && run.Place == runner.Here:
 		// Where the user means two machines, this one measures itself.
@@ -505,15 +506,26 @@ func (p *profile) tell(run *runner.Run) {
 		return
 	}
 	p.told = true
-	switch g := &run.Group; {
+	g := &run.Group
+	var more []string
+	if run.Chosen {
+		// The other host may be the one that etcd is on.
+		more = append(more, "--launch "+runner.LaunchSingle)
+	}
+	if g.Own() {
+		more = append(more, "--"+g.Flag+" "+g.Name)
+	}
+	same := "the same command"
+	if len(more) > 0 {
+		same += " with " + strings.Join(more, " ")
+	}
+	switch {
 	case !single:
-	case g.Own():
-		d.WithHint("on the other host: the same command with --%s %s", g.Flag, g.Name)
-	case g.Flag != "" && !g.Given:
-		d.WithHint("on the other host of the job: the same command; the group %s is from %s", g.Name, g.Variable).
+	case g.Flag != "" && !g.Given && !g.Own():
+		d.WithHint("on the other host of the job: %s; the group %s is from %s", same, g.Name, g.Variable).
 			WithHint("to run it again after a failure, give both another --%s", g.Flag)
 	default:
-		d.WithHint("on the other host: the same command")
+		d.WithHint("on the other host: %s", same)
 	}
 	if single && run.Server != "" && run.Place == runner.Loopback {
 		d.WithHint("another host does not find etcd at %s: name it by an address of this machine", diag.Printable(run.Server))
