@@ -64,7 +64,7 @@ func (l *Loader) Architectures(dirs []string) ([]*schema.Listed, error) {
 
 // isModel reports whether a file looks like a model's parameters.
 func (l *Loader) isModel(name string) bool {
-	f, err := l.Open(name)
+	f, err := l.Open(name, false)
 	// What is wrong with it is said when it is used.
 	return err != nil || f.Kind == KindModel || f.Kind == KindCheckpoint
 }
@@ -126,7 +126,7 @@ func (l *Loader) Find(name string, dirs []string) (Entry, error) {
 
 // modelName gives the name that a model's file gives it, or "".
 func (l *Loader) modelName(e Entry) string {
-	f, err := l.Open(e.File)
+	f, err := l.Open(e.File, false)
 	if err != nil {
 		return ""
 	}

@@ -21,8 +21,8 @@ type Report struct {
 	File string
 	Kind config.Kind // "" if it could not be read
 	Errs diag.List
-	// Skipped files are none of kvbench's.
-	Skipped bool
+	// Skipped says why a file was passed over: it is none of kvbench's.
+	Skipped string
 }
 
 // Files checks files, the files in folders, and those that match patterns, and
@@ -39,8 +39,8 @@ func Files(s *schema.Schema, l *config.Loader, words, dirs []string, skip bool, 
 	var brought []*config.File
 	for _, t := range targets {
 		if !t.opened && strings.EqualFold(filepath.Ext(t.name), ".cue") {
-			t.file, t.err = l.Open(t.name)
-			if t.err == nil {
+			t.file, t.err = l.Open(t.name, t.met)
+			if t.err == nil && t.file.Foreign == "" {
 				brought = append(brought, t.file)
 			}
 			t.opened = true
@@ -57,7 +57,7 @@ func Files(s *schema.Schema, l *config.Loader, words, dirs []string, skip bool, 
 // check makes the report on a file.
 func check(s *schema.Schema, l *config.Loader, known *config.Known, t *target) *Report {
 	if !t.opened {
-		t.file, t.err = l.Open(t.name)
+		t.file, t.err = l.Open(t.name, t.met)
 	}
 	r := &Report{File: t.name}
 	if t.err != nil {
@@ -65,9 +65,8 @@ func check(s *schema.Schema, l *config.Loader, known *config.Known, t *target) *
 		r.Errs = quoted(l, t.name, r.Errs)
 		return r
 	}
-	r.Kind = t.file.Kind
-	if r.Kind == config.KindUnknown && t.met {
-		r.Skipped = true
+	r.Kind, r.Skipped = t.file.Kind, t.file.Foreign
+	if r.Skipped != "" {
 		return r
 	}
 	for _, arch := range t.file.Archs {

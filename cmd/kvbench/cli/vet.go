@@ -56,10 +56,10 @@ func (a *app) vet(_ context.Context, c *command) error {
 	err = vet.Files(a.schema, a.loader(), c.args, c.dirs(), skip, func(r *vet.Report) {
 		if verbose && r.Kind != "" {
 			what := string(r.Kind)
-			if r.Skipped {
-				what += ": passed over"
+			if r.Skipped != "" {
+				what = r.Skipped + ": passed over"
 			}
-			fmt.Fprintf(a.stderr, "%s: %s\n", diag.Printable(r.File), what)
+			fmt.Fprintf(a.stderr, "%s: %s\n", diag.Printable(r.File), diag.Printable(what))
 		}
 		for _, d := range r.Errs {
 			failed = failed || d.Severity == diag.Error
