@@ -2,6 +2,7 @@ package config
 
 import (
 	"io"
+	"io/fs"
 	"os"
 	"regexp"
 	"slices"
@@ -196,6 +197,15 @@ func (l *Loader) ownCUE(text string) bool {
 	return l.isOwn("", o)
 }
 
+// mayRead refuses files beside others, or in folders, that are no regular ones,
+// or none themselves where links are not to be followed.
+func (l *Loader) mayRead(name string) error {
+	if info, err := os.Lstat(name); l.NoLinks && err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return diag.Errorf(diag.Pos{File: name}, "is a symbolic link: it was not read").WithHint("put the file itself there")
+	}
+	return regular(name)
+}
+
 // peek gives the beginning of a file's text; ok is false for a file that cannot
 // be read, of which nobody knows whose it is.
 func peek(name string) (text []byte, ok bool) {
@@ -219,11 +229,13 @@ func outlineOfLines(text string) outline {
 		name, value, ok := strings.Cut(rest, ":")
 		name = strings.Trim(strings.TrimSpace(name), `"'`)
 		ok = ok && isName(name)
-		if ok && base < 0 {
+		if rest == "" || rest[0] == '#' {
+			continue
+		}
+		if base < 0 {
 			base = indent
 		}
 		switch {
-		case rest == "" || rest[0] == '#':
 		case indent <= base && !ok:
 			top = "" // an item of a list, or no YAML
 		case indent <= base:

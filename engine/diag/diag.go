@@ -272,7 +272,7 @@ func printable(s string, n int) string {
 		}
 		n--
 		switch {
-		case isHidden(r):
+		case IsHidden(r):
 			q := strconv.QuoteRuneToASCII(r)
 			b.WriteString(q[1 : len(q)-1])
 		case blank && strings.HasPrefix(s[i:], "::"), isCommand(s, i):
@@ -287,17 +287,17 @@ func printable(s string, n int) string {
 
 func isClean(s string) bool {
 	for _, r := range s {
-		if r == utf8.RuneError || isHidden(r) {
+		if r == utf8.RuneError || IsHidden(r) {
 			return false
 		}
 	}
 	return !strings.Contains(s, "::") && !strings.Contains(s, "##")
 }
 
-// isHidden reports whether a character does not show as itself: control
+// IsHidden reports whether a character does not show as itself: control
 // characters, those that format others (bidirectional marks, joiners, tags),
 // and Unicode's line ends.
-func isHidden(r rune) bool {
+func IsHidden(r rune) bool {
 	if r < 0x7f {
 		return r < ' ' && r != '\t'
 	}

@@ -3,8 +3,6 @@
 package vet
 
 import (
-	"io/fs"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -35,6 +33,7 @@ func Files(s *schema.Schema, l *config.Loader, words, dirs []string, skip bool, 
 	if err != nil {
 		return err
 	}
+	l.NoLinks = true
 	// CUE files come first: they may bring the architectures of models.
 	var brought []*config.File
 	for _, t := range targets {
@@ -226,66 +225,6 @@ func known(s *schema.Schema, planners plan.Planners, arch *schema.Architecture, 
 		}
 	}
 	return errs.Err()
-}
-
-// target is a file to check.
-type target struct {
-	name   string
-	met    bool // in a folder, or otherwise by chance
-	opened bool
-	file   *config.File
-	err    error
-}
-
-// extensions are those of the files that kvbench reads.
-var extensions = []string{".cue", ".yaml", ".yml", ".json", config.ResultsExt}
-
-// expand gives the files that words stand for; skip has named ones count as met.
-func expand(words []string, skip bool) ([]*target, error) {
-	var errs diag.List
-	var all []*target
-	seen := map[string]bool{}
-	add := func(name string, met bool) {
-		if key := filepath.Clean(name); !seen[key] {
-			seen[key] = true
-			t := &target{name: name, met: met}
-			// A stranger's link may lead to what is not theirs to show.
-			if info, err := os.Lstat(name); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-				t.opened, t.err = true, diag.Errorf(diag.Pos{File: name}, "is a symbolic link: only files themselves are checked").
-					WithHint("name the file that it leads to")
-			}
-			all = append(all, t)
-		}
-	}
-	for _, word := range words {
-		if info, err := os.Stat(word); err == nil && info.IsDir() {
-			errs.Add(filepath.WalkDir(word, func(path string, d fs.DirEntry, err error) error {
-				switch {
-				case err != nil:
-					return err
-				case d.IsDir() && path != word && (strings.HasPrefix(d.Name(), ".") || d.Name() == "cue.mod"):
-					return fs.SkipDir
-				case d.Type().IsRegular() && slices.Contains(extensions, strings.ToLower(filepath.Ext(path))):
-					add(path, true)
-				}
-				return nil
-			}))
-			continue
-		} else if err == nil || !strings.ContainsAny(word, "*?[") {
-			add(word, skip)
-			continue
-		}
-		found, err := filepath.Glob(word)
-		if err != nil {
-			errs = append(errs, diag.Usagef("%q is no pattern: %v", word, err))
-		} else if len(found) == 0 {
-			errs = append(errs, diag.Errorf(diag.Pos{}, "no file matches %q", word))
-		}
-		for _, name := range found {
-			add(name, skip)
-		}
-	}
-	return all, errs.Err()
 }
 
 // inOrder makes reports on all processors and passes them on in order. Only a
