@@ -285,7 +285,7 @@ func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known)
 	var notes diag.List
 	for _, prefix := range schema.Keys(c.data.Siblings) {
 		if filepath.Base(file) == checkpointFile {
-			notes.Add(c.sibling(prefix, filepath.Join(filepath.Dir(file), c.data.Siblings[prefix])))
+			notes.Add(c.sibling(prefix, filepath.Join(filepath.Dir(file), c.data.Siblings[prefix]), l.mayRead))
 		}
 	}
 	fam, err := c.family(outer, known)
@@ -397,11 +397,15 @@ func hinted(d *diag.Diag, hint string) *diag.Diag {
 }
 
 // sibling adds the fields of a file that may stand beside the configuration.
-func (c *checkpoint) sibling(prefix, file string) error {
-	if _, err := os.Stat(file); err != nil {
+func (c *checkpoint) sibling(prefix, file string, mayRead func(string) error) error {
+	if _, err := os.Lstat(file); err != nil {
 		return nil
 	}
-	data, err := read(file)
+	var data []byte
+	err := mayRead(file)
+	if err == nil {
+		data, err = read(file)
+	}
 	var root *ast.StructLit
 	if err == nil {
 		root, err = parseStruct(file, data)

@@ -66,7 +66,7 @@ func (l *Loader) Architectures(dirs []string) ([]*schema.Listed, error) {
 
 // isModel reports whether a file looks like a model's parameters.
 func (l *Loader) isModel(name string) bool {
-	f, err := l.Open(name)
+	f, err := l.Open(name, false)
 	// What is wrong with it is said when it is used.
 	return err != nil || f.Kind == KindModel || f.Kind == KindCheckpoint
 }
@@ -135,7 +135,7 @@ func (l *Loader) modelName(e Entry) string {
 			return ""
 		}
 	} else {
-		f, err := l.Open(e.File)
+		f, err := l.Open(e.File, false)
 		if err != nil {
 			return ""
 		}

@@ -29,6 +29,9 @@ type Loader struct {
 	// Guard, unless nil, is asked before users' CUE is evaluated: an error means
 	// that this takes too much time or memory.
 	Guard func(name string, data []byte) error
+	// NoLinks has files that are read beside others be no symbolic links: those
+	// of strangers may lead anywhere.
+	NoLinks bool
 
 	schema  *schema.Schema
 	models  fs.FS

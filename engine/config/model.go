@@ -384,6 +384,10 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 		}
 		for _, name := range files {
 			name = filepath.Join(dir, name)
+			if err := l.mayRead(name); err != nil {
+				errs.Add(err)
+				continue
+			}
 			f, err := l.readCUE(name)
 			if err != nil {
 				errs.Add(err)

@@ -3,10 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 
 	"kvbench/engine/diag"
@@ -62,19 +59,9 @@ func (a *app) importModel(_ context.Context, c *command) error {
 		_, err = a.stdout.Write(out.Bytes())
 		return err
 	}
-	file, err := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if errors.Is(err, fs.ErrExist) {
-		return diag.Errorf(diag.Pos{File: output}, "is there already: nothing was written")
+	if err := a.createNew(output, out.Bytes()); err != nil {
+		return err
 	}
-	if err == nil {
-		_, err = file.Write(out.Bytes())
-		if closing := file.Close(); err == nil {
-			err = closing
-		}
-	}
-	if err != nil {
-		return diag.Errorf(diag.Pos{File: output}, "%v", cause(err))
-	}
-	_, err = fmt.Fprintln(a.stdout, output)
+	_, err = fmt.Fprintln(a.stdout, diag.Printable(output))
 	return err
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -291,109 +290,6 @@ func counted(s *plan.Sweep, f plan.Failed, points uint64, many string) *diag.Dia
 		d.WithHint("with %s", label)
 	}
 	return &d
-}
-
-// output is where a command's results go: stdout, or a file that appears when
-// it is complete.
-type output struct {
-	io.Writer
-	name string   // of the file; "" for stdout
-	temp *os.File // what becomes it, unless it is a device or a pipe
-}
-
-// open opens the file of --output, or stdout.
-func (a *app) open(c *command) (*output, error) {
-	name, _, _ := c.value("output")
-	if name == "" {
-		return &output{Writer: a.stdout}, nil
-	}
-	old, _ := os.Stat(name)
-	if own, err := os.Stdout.Stat(); err == nil && old != nil && os.SameFile(own, old) {
-		return &output{Writer: a.stdout}, nil // /dev/stdout, perhaps at the end of a file
-	}
-	if real, err := filepath.EvalSymlinks(name); err == nil {
-		name = real
-	}
-	fail := func(err error) error { return cannotWrite(name, err) }
-	if old != nil && !old.Mode().IsRegular() {
-		if old.IsDir() {
-			return nil, fail(syscall.EISDIR)
-		}
-		f, err := os.OpenFile(name, os.O_WRONLY, 0) // a device or a pipe stays what it is
-		if err != nil {
-			return nil, fail(err)
-		}
-		return &output{Writer: f, name: name}, nil
-	}
-	temp := fmt.Sprintf("%s.%d.partial", name, os.Getpid())
-	a.takeSignals()
-	a.partial.Store(&temp)
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
-		return nil, fail(err)
-	}
-	if old != nil { // what only some may read stays so
-		if err := f.Chmod(old.Mode().Perm()); err != nil {
-			f.Close()
-			os.Remove(temp)
-			return nil, fail(err)
-		}
-	}
-	return &output{Writer: f, name: name, temp: f}, nil
-}
-
-// Write writes to the file. An error names the file, not the one that becomes it.
-func (o *output) Write(text []byte) (int, error) {
-	n, err := o.Writer.Write(text)
-	if err != nil && o.name != "" && !errors.Is(err, syscall.EPIPE) {
-		err = cannotWrite(o.name, err)
-	}
-	return n, err
-}
-
-func cannotWrite(name string, err error) error {
-	if pe, ok := errors.AsType[*os.PathError](err); ok {
-		err = pe.Err
-	} else if le, ok := errors.AsType[*os.LinkError](err); ok {
-		err = le.Err
-	}
-	return diag.Errorf(diag.Pos{File: name}, "cannot be written: %v", err)
-}
-
-// discard leaves nothing of a file.
-func (o *output) discard() {
-	if o.temp != nil {
-		os.Remove(o.temp.Name())
-	}
-}
-
-// close gives the file its name.
-func (o *output) close() error {
-	if o.temp == nil {
-		return nil
-	}
-	err := o.temp.Close()
-	if err == nil {
-		err = os.Rename(o.temp.Name(), o.name)
-	}
-	if err != nil {
-		o.discard()
-		return cannotWrite(o.name, err)
-	}
-	return nil
-}
-
-// writeAll writes what a command has to say at once.
-func (a *app) writeAll(c *command, text []byte) error {
-	out, err := a.open(c)
-	if err != nil {
-		return err
-	}
-	if _, err := out.Write(text); err != nil {
-		out.discard()
-		return err
-	}
-	return out.close()
 }
 
 // sweepProgress says on a terminal how far a long sweep is, unless the rows go
