@@ -29,6 +29,9 @@ type Loader struct {
 	// Guard, unless nil, is asked before users' CUE is evaluated: an error means
 	// that this takes too much time or memory.
 	Guard func(name string, data []byte) error
+	// Download lets models of Hugging Face be downloaded that the cache on this
+	// machine lacks.
+	Download bool
 
 	schema  *schema.Schema
 	models  fs.FS
