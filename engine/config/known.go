@@ -10,6 +10,7 @@ import (
 
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/hub"
 	"kvbench/engine/schema"
 )
 
@@ -82,6 +83,10 @@ func (l *Loader) Text(e Entry) ([]byte, error) {
 // find gives the file that a user means by its path, or by the name of a known
 // model.
 func (l *Loader) find(word string, dirs []string) (Entry, error) {
+	if strings.HasPrefix(word, hub.Scheme) {
+		file, err := l.fromHub(word)
+		return Entry{File: file}, err
+	}
 	if info, err := os.Stat(word); err == nil && info.IsDir() {
 		file := filepath.Join(word, checkpointFile)
 		if _, err := os.Stat(file); err == nil {
@@ -99,6 +104,33 @@ func (l *Loader) find(word string, dirs []string) (Entry, error) {
 		return Entry{File: word}, nil
 	}
 	return l.Find(word, dirs)
+}
+
+// fromHub gives the path of the configuration of a repository on Hugging Face,
+// in the cache.
+func (l *Loader) fromHub(word string) (string, error) {
+	repo, err := hub.Parse(word)
+	if err != nil {
+		return "", err
+	}
+	h := hub.FromEnv()
+	file, err := h.Find(repo, checkpointFile)
+	switch {
+	case err == nil:
+		return file, nil
+	case !l.Download:
+		d := diag.All(err)[0]
+		return "", d.WithHint("--download gets it from %s", h.Host())
+	}
+	names := []string{checkpointFile}
+	siblings := l.schema.Checkpoints.Get().Siblings
+	for _, prefix := range schema.Keys(siblings) {
+		names = append(names, siblings[prefix])
+	}
+	if err := h.Download(repo, names...); err != nil {
+		return "", err
+	}
+	return h.Find(repo, checkpointFile)
 }
 
 // Find gives the known model of a name, in whatever case and punctuation, or of

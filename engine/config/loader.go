@@ -32,6 +32,9 @@ type Loader struct {
 	// NoLinks has files that are read beside others be no symbolic links: those
 	// of strangers may lead anywhere.
 	NoLinks bool
+	// Download lets models of Hugging Face be downloaded that the cache on this
+	// machine lacks.
+	Download bool
 
 	schema  *schema.Schema
 	models  fs.FS

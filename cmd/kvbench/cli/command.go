@@ -234,6 +234,9 @@ func (a *app) prepare(c *command, release string, detail bool, flags map[string]
 	}
 	var errs diag.List
 	loader := a.loader()
+	var err error
+	loader.Download, err = c.boolean("download")
+	errs.Add(err)
 	var known []*config.Model
 	a.awaits(files...)
 	for _, file := range files {

@@ -53,10 +53,11 @@ const (
 // commonFlags are those of every command that reads a model.
 func (a *app) commonFlags() []*flagSpec {
 	flags := []*flagSpec{
-		{name: "model", arg: "FILE", group: groupModel, repeat: true, aka: []string{"model_path", "model_id", "model_name"}, help: "Model: its name (see kvbench models), a parameter file (YAML, JSON, CUE), a CUE file with its own architecture, or a Hugging Face config.json or its folder; may be repeated"},
+		{name: "model", arg: "FILE", group: groupModel, repeat: true, aka: []string{"model_path", "model_id", "model_name"}, help: "Model: its name (see kvbench models), a parameter file (YAML, JSON, CUE), a CUE file with its own architecture, or a Hugging Face config.json or its folder, or hf:OWNER/NAME[@REVISION] from the Hugging Face cache; may be repeated"},
 		{name: "model_config", arg: "FILE", group: groupModel, help: "Configuration file: how the model is run"},
 		{name: "model_configs", arg: "GLOB", group: groupModel, repeat: true, help: "Configuration files, one plan each; quote the pattern; may be repeated"},
 		modelsFlag(),
+		downloadFlag(),
 		configFlag(),
 	}
 	for i := range a.schema.Fields {
@@ -85,6 +86,10 @@ func (a *app) commonFlags() []*flagSpec {
 
 func modelsFlag() *flagSpec {
 	return &flagSpec{name: "models", arg: "DIR", group: groupModel, repeat: true, pref: true, help: "Folder with more architectures, families and models; may be repeated"}
+}
+
+func downloadFlag() *flagSpec {
+	return &flagSpec{name: "download", bool: true, group: groupModel, help: "Get a config.json from Hugging Face (HF_ENDPOINT, HF_TOKEN) if its cache on this machine lacks it"}
 }
 
 func configFlag() *flagSpec {
