@@ -5,7 +5,6 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
-	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,6 +36,9 @@ func Rows(w io.Writer, view schema.View, pl *plan.Plan) error {
 		rows = slices.Concat(rows, view.Rank)
 	}
 	for _, r := range rows {
+		if _, ok := pl.Value(r.Value); !ok && r.Optional {
+			continue
+		}
 		text, err := rowText(r, pl)
 		if err != nil {
 			return err
@@ -60,11 +62,23 @@ func rowText(r schema.Row, pl *plan.Plan) (string, error) {
 	n, _ := v.Num.Int64()
 	switch r.As {
 	case "bytes":
-		return Bytes(n), nil
+		return diag.Bytes(n), nil
+	case "documented_bytes":
+		return strings.Replace(diag.Bytes(n), "iB", "B", 1), nil
+	case "time":
+		return v.Text() + " us" + inBrackets(diag.Duration(n)), nil
 	case "count":
 		return Count(n), nil
 	}
 	return diag.Printable(v.Text()), nil
+}
+
+// inBrackets puts a text in brackets behind a blank, unless it is empty.
+func inBrackets(text string) string {
+	if text == "" {
+		return ""
+	}
+	return " (" + text + ")"
 }
 
 func fileText(pl *plan.Plan) string {
@@ -205,24 +219,4 @@ func Count(n int64) string {
 		text += "." + strconv.FormatInt(tenth, 10)
 	}
 	return text + units[power]
-}
-
-// Bytes writes a size with a unit of 1024 bytes and at most two decimals, half
-// to even: 1.12 MB for 1179648, 72.0 KB for 73728.
-func Bytes(n int64) string {
-	units := []string{"B", "KB", "MB", "GB", "TB", "PB", "EB"}
-	power := 0
-	for n>>(10*power) >= 1024 {
-		power++
-	}
-	// n / 1024^power in hundredths
-	num := new(big.Int).Mul(big.NewInt(n), big.NewInt(100))
-	den := new(big.Int).Lsh(big.NewInt(1), uint(10*power))
-	q, r := new(big.Int).QuoRem(num, den, new(big.Int))
-	if c := r.Lsh(r, 1).Cmp(den); c > 0 || c == 0 && q.Bit(0) == 1 {
-		q.Add(q, big.NewInt(1))
-	}
-	hundredths := q.Int64()
-	text := fmt.Sprintf("%d.%02d", hundredths/100, hundredths%100)
-	return strings.TrimSuffix(text, "0") + " " + units[power]
 }
