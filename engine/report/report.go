@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/nixlbench"
@@ -147,9 +148,18 @@ func JSON(w io.Writer, view schema.View, plans []*plan.Plan) error {
 
 // CSV writes plans as one row each below a header: the configuration file, the
 // model, the configuration's fields in the schema's order, the release's flags
-// by name, and what came later: more fields, and of a plan for one rank its
-// stage and group. All plans are of one release.
-func CSV(w io.Writer, fields []schema.Field, plans []*plan.Plan) error {
+// by name, and what came later: more fields, of a plan for one rank its stage
+// and group, and at the end the model, the fields and the quantities once more
+// under the names that they have in sweeps and results. All plans are of one
+// release.
+func CSV(w io.Writer, fields []schema.Field, sweep schema.View, plans []*plan.Plan) error {
+	var names []string // in sweeps
+	for _, r := range sweep.Rows {
+		names = append(names, r.Value)
+	}
+	for _, f := range fields {
+		names = append(names, f.Var)
+	}
 	out := csv.NewWriter(w)
 	for i, pl := range plans {
 		head := []string{keyFile, keyModel}
@@ -157,7 +167,7 @@ func CSV(w io.Writer, fields []schema.Field, plans []*plan.Plan) error {
 		field := func(late bool) {
 			for _, f := range fields {
 				if f.Late == late {
-					head = append(head, keyModel+"_"+strings.ReplaceAll(f.Path, ".", "_"))
+					head = append(head, documentedName(f))
 					row = append(row, pl.Request.Config.Values[f.Var].Text())
 				}
 			}
@@ -174,6 +184,11 @@ func CSV(w io.Writer, fields []schema.Field, plans []*plan.Plan) error {
 		} else {
 			row = append(row, "", "")
 		}
+		for _, name := range names {
+			if v, _ := pl.Value(name); !slices.Contains(head, name) {
+				head, row = append(head, name), append(row, v.Text())
+			}
+		}
 		if i == 0 {
 			out.Write(head)
 		}
@@ -181,6 +196,25 @@ func CSV(w io.Writer, fields []schema.Field, plans []*plan.Plan) error {
 	}
 	out.Flush()
 	return out.Error()
+}
+
+// documentedName gives the name that a field has in the documented formats.
+func documentedName(f schema.Field) string {
+	return keyModel + "_" + strings.ReplaceAll(f.Path, ".", "_")
+}
+
+// SweepName gives the name that a column has in sweeps, by that or by the name
+// that it has among the plans of [CSV].
+func SweepName(fields []schema.Field, name string) string {
+	if name == keyModel {
+		return config.NameParam
+	}
+	for _, f := range fields {
+		if documentedName(f) == name {
+			return f.Var
+		}
+	}
+	return name
 }
 
 func model(pl *plan.Plan) string { return pl.Request.Model.Name }
