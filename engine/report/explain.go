@@ -98,6 +98,9 @@ type tree struct {
 func (t *tree) step(s *plan.Step, depth int) {
 	indent := strings.Repeat("    ", depth)
 	line := indent + s.Name + " = " + diag.Printable(s.Value.String()) + unit(s.Unit)
+	if n, whole := s.Value.Num.Int64(); whole && s.Unit == "us" {
+		line += inBrackets(diag.Duration(n))
+	}
 	switch {
 	case s.Formula == "":
 		fmt.Fprintf(t.w, "%s: %s\n", line, diag.Printable(s.Origin))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"kvbench/engine/diag"
@@ -27,8 +28,11 @@ func QuantitiesTable(w io.Writer, view schema.View, plans []*plan.Plan) error {
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		for _, q := range pl.Quantities {
 			size := ""
-			if len(q.Unit) > 0 && q.Unit[0] == 'B' {
-				size = Bytes(q.Value)
+			switch {
+			case strings.HasPrefix(q.Unit, "B"):
+				size = diag.Bytes(q.Value)
+			case q.Unit == "us":
+				size = diag.Duration(q.Value)
 			}
 			fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\n", q.Name, q.Value, q.Unit, size, q.Doc)
 		}

@@ -350,7 +350,7 @@ func (s *Session) check(ctx context.Context, r *Run) []error {
 		}
 	}
 	if free, known := FreeMemory(); known && n.Memory > free {
-		short("the run takes %d bytes of memory, and %d are free", n.Memory, free)
+		short("the run needs %s of memory, and %s are free", diag.Bytes(n.Memory), diag.Bytes(free))
 	}
 	if len(n.Files) == 0 {
 		return errs
@@ -369,7 +369,7 @@ func (s *Session) check(ctx context.Context, r *Run) []error {
 		}
 	}
 	if free, known := FreeSpace(r.dir()); known && need > free {
-		short("the run takes %d more bytes of disk in %s, and %d are free", need, diag.Printable(r.dir()), free)
+		short("the run needs %s more disk space in %s, and %s are free", diag.Bytes(need), diag.Printable(r.dir()), diag.Bytes(free))
 	}
 	return errs
 }

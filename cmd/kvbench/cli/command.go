@@ -20,6 +20,7 @@ import (
 
 	"kvbench/engine/config"
 	"kvbench/engine/diag"
+	"kvbench/engine/formula"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 )
@@ -260,7 +261,7 @@ func (a *app) prepare(c *command, release string, detail bool, flags map[string]
 		for _, cfg := range plan.Split(configs) {
 			cfg = cfg.With(model)
 			k := key{model.Arch, plan.UseOf(cfg)}
-			k.use.Detail = detail
+			k.use.Detail = detail || a.wantsOptional(c, cfg)
 			planner, made := planners[k]
 			if !made {
 				planner, err = plan.New(a.schema, release, model.Arch, k.use)
@@ -273,6 +274,17 @@ func (a *app) prepare(c *command, release string, detail bool, flags map[string]
 		}
 	}
 	return jobs, errs.Err()
+}
+
+// wantsOptional reports whether a configuration has a value that an optional row
+// of the command's view is shown for.
+func (a *app) wantsOptional(c *command, cfg *config.Config) bool {
+	return slices.ContainsFunc(a.schema.Views[c.name].Rows, func(r schema.Row) bool {
+		i := slices.IndexFunc(a.schema.Quantities, func(q schema.Quantity) bool { return r.Optional && q.Name == r.Value })
+		return i >= 0 && slices.ContainsFunc(formula.Names(a.schema.Quantities[i].Detail.Text), func(name string) bool {
+			return cfg.Values[name].Origin.Kind != config.FromDefault
+		})
+	})
 }
 
 // configs reads the configurations.

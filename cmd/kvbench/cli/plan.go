@@ -102,7 +102,7 @@ func (a *app) plan(ctx context.Context, c *command) error {
 		case "json":
 			err = report.JSON(&out, a.schema.Views[c.name], plans)
 		case "csv":
-			err = report.CSV(&out, a.schema.Fields, plans)
+			err = report.CSV(&out, a.schema.Fields, a.schema.Views[sweepView], plans)
 		default:
 			err = report.Text(&out, a.schema.Views[c.name], plans)
 		}

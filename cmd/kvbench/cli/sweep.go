@@ -139,7 +139,7 @@ func (a *app) newSweep(c *command, jobs []job, format string, secrets bool, errs
 	var keys []plan.SortKey
 	for _, name := range c.list("sort") {
 		name, down := strings.CutPrefix(name, "-")
-		keys = append(keys, plan.SortKey{Column: name, Down: down})
+		keys = append(keys, plan.SortKey{Column: report.SweepName(a.schema.Fields, name), Down: down})
 	}
 	where, _, hasWhere := c.value("where")
 	if hasWhere && strings.TrimSpace(where) == "" {
@@ -148,7 +148,7 @@ func (a *app) newSweep(c *command, jobs []job, format string, secrets bool, errs
 	if len(wrong) > 0 {
 		return nil, "", nil, wrong
 	}
-	options := plan.SweepOptions{Where: where, Columns: columns, Sort: keys, Top: top, Format: report.SweepRows(format, columns)}
+	options := plan.SweepOptions{Where: where, Columns: a.sweepNames(columns), Sort: keys, Top: top, Format: report.SweepRows(format, columns)}
 	if !secrets {
 		options.Mask = nixlbench.Mask
 	}
@@ -183,6 +183,15 @@ func (c *command) list(name string) []string {
 	var names []string
 	for part := range strings.SplitSeq(text, ",") {
 		names = append(names, strings.TrimSpace(part))
+	}
+	return names
+}
+
+// sweepNames gives the names that columns have in sweeps.
+func (a *app) sweepNames(columns []string) []string {
+	names := make([]string, len(columns))
+	for i, name := range columns {
+		names[i] = report.SweepName(a.schema.Fields, name)
 	}
 	return names
 }
