@@ -106,6 +106,9 @@ func (l *Loader) find(word string, dirs []string) (Entry, error) {
 	return l.Find(word, dirs)
 }
 
+// Cached lists the models in Hugging Face's cache, as find takes them.
+func (l *Loader) Cached() []string { return hub.FromEnv().Repos(checkpointFile) }
+
 // fromHub gives the path of the configuration of a repository on Hugging Face,
 // in the cache.
 func (l *Loader) fromHub(word string) (string, error) {
