@@ -41,6 +41,17 @@ var idPattern = sync.OnceValue(func() *regexp.Regexp {
 // isID reports whether a word may be an identifier on Hugging Face: OWNER/NAME.
 func isID(word string) bool { return idPattern().MatchString(word) }
 
+// pasted reports whether a word is the address of a page, and gives the
+// identifier that it has.
+func pasted(word string) (id string, ok bool) {
+	_, rest, ok := strings.Cut(word, "://")
+	parts := strings.SplitN(rest, "/", 4)
+	if ok && len(parts) >= 3 && isID(parts[1]+"/"+parts[2]) {
+		id = parts[1] + "/" + parts[2]
+	}
+	return id, ok
+}
+
 // baseName leaves out the owner of an identifier.
 func baseName(id string) string { return id[strings.LastIndexByte(id, '/')+1:] }
 
