@@ -333,6 +333,22 @@ func TestNoToken(t *testing.T) {
 	}
 }
 
+// TestProxy: a proxy that cannot be reached is told from a server that cannot.
+func TestProxy(t *testing.T) {
+	h := serve(t, nil)
+	h.Endpoint = "http://mirror.invalid"
+	transport := http.DefaultTransport.(*http.Transport)
+	defer func(old func(*http.Request) (*url.URL, error)) { transport.Proxy = old }(transport.Proxy)
+	transport.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse("http://user:pw_secret@127.0.0.1:1") }
+	err := h.Download(parse(t, "hf:a/b"), main)
+	if err == nil || !strings.HasPrefix(err.Error(), "hf:a/b: http://mirror.invalid cannot be reached through the proxy: ") {
+		t.Fatal(err)
+	}
+	if strings.Contains(err.Error(), "pw_secret") {
+		t.Errorf("the password is shown: %v", err)
+	}
+}
+
 // TestRefused: what a server may answer, and what is said of it. Nothing stays
 // in the cache, and the token is in no message.
 func TestRefused(t *testing.T) {
