@@ -14,6 +14,9 @@ import (
 // maxSuggested bounds how many models an error suggests.
 const maxSuggested = 6
 
+// minBegin is how much of a name says anything.
+const minBegin = 3
+
 // key is a name without case and punctuation, except that two numbers stay
 // apart: no 3_8b is a 38b.
 func key(name string) string {
@@ -151,7 +154,7 @@ func (l *Loader) suggested(name string, all []Entry) []string {
 			full = e.Name
 		}
 		switch word, known := parts(name), parts(full); {
-		case begins(word, known):
+		case len(name) >= minBegin && begins(word, known):
 			begun = append(begun, e.Name)
 		case sameNumbers(word, known) && !hasMore(word, known):
 			alike = append(alike, e.Name)

@@ -160,6 +160,8 @@ func TestSuggestions(t *testing.T) {
 		"DeepSeek-R1-Distil-8B": none,
 		"qwen3-8b-mine":         none,
 		"nothing":               none,
+		"b":                     none,
+		"hf:a/b":                none,
 	} {
 		_, err := l.Find(name, nil)
 		if err == nil {

@@ -388,7 +388,7 @@ func TestRefused(t *testing.T) {
 		"empty":     {body(""), "sends no JSON object for config.json"},
 		"list":      {body("[1]"), "sends no JSON object for config.json"},
 		"cut":       {body(`{"a": [`), "sends no JSON object for config.json"},
-		"loop":      {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"x", 302) }, "redirects more than 5 times"},
+		"loop":      {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"x", http.StatusFound) }, "redirects more than 5 times"},
 		"no commit": {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, config) }, "does not tell the commit of config.json"},
 		"odd commit": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-Repo-Commit", "../../x")
