@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"math"
+	"regexp"
 	"strings"
 
 	"cuelang.org/go/cue"
@@ -13,6 +14,7 @@ import (
 	"cuelang.org/go/encoding/jsonschema"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/schema"
 )
 
 // Schemas are the kinds of files that a schema can be given for.
@@ -82,7 +84,8 @@ func (l *Loader) SchemaJSON(kind string, dirs []string) ([]byte, error) {
 }
 
 // simplify writes the bounds of numbers as one constraint, where CUE's encoder
-// has several, and leaves out those that JSON's numbers cannot hold.
+// has several, and leaves out those that JSON's numbers cannot hold. Of an open
+// struct without fields, the encoder says that it is empty: it is any.
 func simplify(v any) {
 	switch v := v.(type) {
 	case []any:
@@ -92,6 +95,10 @@ func simplify(v any) {
 	case map[string]any:
 		for _, item := range v {
 			simplify(item)
+		}
+		if empty, ok := v["const"].(map[string]any); ok && len(empty) == 0 {
+			delete(v, "const")
+			v["type"] = "object"
 		}
 		parts, ok := v["allOf"].([]any)
 		if !ok || len(v) > 1 {
@@ -147,12 +154,29 @@ func (l *Loader) describeFields(doc map[string]any) {
 		if at == nil {
 			continue
 		}
+		if f.Unit != "" {
+			number := maps.Clone(at)
+			clear(at)
+			at["anyOf"] = []any{number, map[string]any{"type": "string", "pattern": l.numberPattern(f.Unit)}}
+		}
 		at["description"] = f.Doc
 		if f.Default != nil {
 			at["default"] = f.Default
 		}
 	}
 	l.describeAxes(doc)
+}
+
+// numberPattern matches the texts that stand for a number of a unit.
+func (l *Loader) numberPattern(unit string) string {
+	var suffixes []string
+	for _, suffix := range schema.Keys(l.schema.Units[unit].Suffixes) {
+		if suffix = regexp.QuoteMeta(suffix); len(suffix) == 1 { // of either case
+			suffix = "[" + suffix + strings.ToUpper(suffix) + "]"
+		}
+		suffixes = append(suffixes, suffix)
+	}
+	return `^([0-9]+(\.[0-9]+)?(` + strings.Join(suffixes, "|") + `)?|0x[0-9a-fA-F]+)$`
 }
 
 // describeAxes says which axes a sweep may have: each a value of its field, a
