@@ -233,7 +233,7 @@ func settings(set map[string]string) string {
 
 func limitsPage(p *page, s *schema.Schema) {
 	n := &s.Nixlbench
-	p.text("# Limits\n\nWhat nixlbench holds a run to. A plan that breaks one is warned about; `--fit` applies the fixes to what was not given. "+
+	p.text("# Limits\n\nWhat nixlbench holds a run to. A plan that breaks one is warned about; `--fit` applies the fixes to what was not given. " +
 		"What reads `argument` must hold for each value that the command has.")
 	p.table("limit", "releases", "backends", "must hold", "otherwise nixlbench", "fix")
 	for _, l := range n.Limits {
