@@ -268,15 +268,28 @@ func (p *Program) Uses(r Ref) []string {
 // Inputs gives, sorted, the names of all inputs, with default or without, that
 // the value of r can depend on, directly or through other formulas.
 func (p *Program) Inputs(r Ref) []string {
-	seen := map[Ref]bool{r: true}
+	return p.InputsOf([]Ref{r}, func(table, key string) bool { return true })
+}
+
+// InputsOf gives the inputs of several values, of tables by those formulas alone
+// that keep holds for.
+func (p *Program) InputsOf(refs []Ref, keep func(table, key string) bool) []string {
+	seen := map[Ref]bool{}
+	for _, r := range refs {
+		seen[r] = true
+	}
 	var names []string
-	for todo := []Ref{r}; len(todo) > 0; {
-		r, todo = todo[len(todo)-1], todo[:len(todo)-1]
+	for todo := slices.Clone(refs); len(todo) > 0; {
+		r := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
 		s := &p.slots[r]
 		if s.class == input || s.class == preset {
 			names = append(names, s.name)
 		}
-		for _, u := range s.uses {
+		for i, u := range s.uses {
+			if s.class == table && !keep(s.name, s.keys[i]) {
+				continue
+			}
 			if !seen[u] {
 				seen[u] = true
 				todo = append(todo, u)
