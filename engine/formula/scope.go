@@ -268,12 +268,12 @@ func (p *Program) Uses(r Ref) []string {
 // Inputs gives, sorted, the names of all inputs, with default or without, that
 // the value of r can depend on, directly or through other formulas.
 func (p *Program) Inputs(r Ref) []string {
-	return p.InputsOf([]Ref{r}, func(table, key string) bool { return true })
+	return p.InputsOf([]Ref{r}, func(string) bool { return true })
 }
 
-// InputsOf gives the inputs of several values, of tables by those formulas alone
-// that keep holds for.
-func (p *Program) InputsOf(refs []Ref, keep func(table, key string) bool) []string {
+// InputsOf gives the inputs of several values, through those names alone that
+// follow holds for. The formulas of a table are named table.key.
+func (p *Program) InputsOf(refs []Ref, follow func(name string) bool) []string {
 	seen := map[Ref]bool{}
 	for _, r := range refs {
 		seen[r] = true
@@ -286,11 +286,8 @@ func (p *Program) InputsOf(refs []Ref, keep func(table, key string) bool) []stri
 		if s.class == input || s.class == preset {
 			names = append(names, s.name)
 		}
-		for i, u := range s.uses {
-			if s.class == table && !keep(s.name, s.keys[i]) {
-				continue
-			}
-			if !seen[u] {
+		for _, u := range s.uses {
+			if !seen[u] && follow(p.slots[u].name) {
 				seen[u] = true
 				todo = append(todo, u)
 			}

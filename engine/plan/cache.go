@@ -354,6 +354,12 @@ var stageFields = []string{stagesField, stageField, patternField}
 // all, may depend on a configuration field.
 func (p *Planner) layersRead(field string) bool {
 	refs := append(slices.Clone(p.requires), p.layerRefs()...)
+	for _, f := range p.cache.folds {
+		refs = append(refs, f.ref)
+		for _, s := range f.standIns {
+			refs = append(refs, s.from)
+		}
+	}
 	if p.rank {
 		if slices.Contains(stageFields, field) {
 			return true
@@ -365,7 +371,7 @@ func (p *Planner) layersRead(field string) bool {
 	return slices.ContainsFunc(refs, func(ref formula.Ref) bool { return slices.Contains(p.prog.Inputs(ref), field) })
 }
 
-// layerRefs gives the values that what comes of layers is made of.
+// layerRefs gives the values that what comes of layers is made of, but for folds.
 func (p *Planner) layerRefs() []formula.Ref {
 	names := []string{layersVar}
 	for name := range p.arch.Layers.Groups {
@@ -375,12 +381,6 @@ func (p *Planner) layerRefs() []formula.Ref {
 	for _, fields := range p.cache.counts {
 		for _, f := range fields {
 			refs = append(refs, f.ref)
-		}
-	}
-	for _, f := range p.cache.folds {
-		refs = append(refs, f.ref)
-		for _, s := range f.standIns {
-			refs = append(refs, s.from)
 		}
 	}
 	if p.rank {

@@ -46,6 +46,9 @@ func (p *Planner) Unread(req *Request, shown Shown) []Unread {
 		f := &p.schema.Fields[i]
 		v := req.Config.Values[f.Var]
 		inFile := v.Origin.Kind == config.FromFile
+		if f.Needs != "" && f.Needs != p.accounting() {
+			continue // it is refused
+		}
 		if f.Note == schema.NoteAny || f.Note == schema.NoteFile && inFile || f.Var == accountingVar || !v.Origin.Given() {
 			continue
 		}
@@ -130,8 +133,11 @@ func (p *Planner) kindsWith(field string) []string {
 		for _, f := range texts {
 			refs = append(refs, p.refs(formula.Names(f.Text)...)...)
 		}
-		ofKind := func(table, key string) bool { return !strings.HasPrefix(table, kindTables) || key == name }
-		if slices.Contains(p.prog.InputsOf(refs, ofKind), field) {
+		ofKind := func(n string) bool {
+			table, kind, isEntry := strings.Cut(n, ".")
+			return !isEntry || !strings.HasPrefix(table, kindTables) || kind == name
+		}
+		if slices.Contains(p.inputs(refs, ofKind), field) {
 			list = append(list, name)
 		}
 	}
@@ -164,20 +170,20 @@ func (d *dependencies) quantities(input string) []string {
 
 // dependencies gives those of the plans for a model.
 func (p *Planner) dependencies(req *Request) *dependencies {
-	keep, key := p.present(req)
+	follow, key := p.present(req)
 	if d := p.depends[key]; d != nil {
 		return d
 	}
 	d := &dependencies{map[string]bool{}, map[string][]string{}}
 	for i := range p.schema.Quantities {
 		if q := &p.schema.Quantities[i]; p.has(q) {
-			d.of[q.Name] = p.prog.InputsOf(p.quantityRefs(q), keep)
+			d.of[q.Name] = p.quantityInputs(q, follow)
 			d.add(d.of[q.Name])
 		}
 	}
-	d.add(p.prog.InputsOf(p.flagRefs(), keep))
+	d.add(p.inputs(p.flagRefs(), follow))
 	d.add([]string{sourceVar, destinationVar})
-	d.add(p.layerInputsOf(keep))
+	d.add(p.layerInputsOf(follow))
 	if p.depends == nil {
 		p.depends = map[string]*dependencies{}
 	}
@@ -185,31 +191,54 @@ func (p *Planner) dependencies(req *Request) *dependencies {
 	return d
 }
 
-// quantityRefs gives what a quantity is made of, which need not be a part of the
-// program itself.
-func (p *Planner) quantityRefs(q *schema.Quantity) []formula.Ref {
+// quantityInputs gives what a quantity depends on, which need not be a part of
+// the program itself.
+func (p *Planner) quantityInputs(q *schema.Quantity, follow func(string) bool) []string {
 	f := q.Formula
 	if p.rank {
 		f = q.Rank
 	}
 	if !f.IsZero() {
-		return p.refs(formula.Names(f.Text)...)
+		return p.inputs(p.refs(formula.Names(f.Text)...), follow)
 	}
-	if p.cache != nil {
-		for _, fold := range p.schema.Cache.Get().Folds {
-			if fold.Name != q.Name {
-				continue
-			}
-			names := []string{foldPrefix + q.Name}
-			for _, set := range schema.Keys(fold.Set) {
-				names = append(names, foldPrefix+q.Name+"."+set)
-			}
-			if refs := p.refs(names...); len(refs) > 0 {
-				return refs
-			}
+	if fold := p.foldNamed(q.Name); fold != nil {
+		return p.foldInputs(fold, follow)
+	}
+	return p.inputs(p.refs(q.Name), follow)
+}
+
+// inputs gives the inputs of values, also through those that are made of layers.
+func (p *Planner) inputs(refs []formula.Ref, follow func(string) bool) []string {
+	names := p.prog.InputsOf(refs, follow)
+	for _, name := range names {
+		if f := p.foldNamed(name); f != nil {
+			names = append(names, p.foldInputs(f, follow)...)
 		}
 	}
-	return p.refs(q.Name)
+	return names
+}
+
+// foldInputs gives what a value made of layers depends on. What has a stand-in
+// does not count.
+func (p *Planner) foldInputs(f *schema.Fold, follow func(string) bool) []string {
+	names := []string{foldPrefix + f.Name}
+	for _, name := range schema.Keys(f.Set) {
+		names = append(names, foldPrefix+f.Name+"."+name)
+	}
+	return p.inputs(p.refs(names...), func(name string) bool { return f.Set[name].IsZero() && follow(name) })
+}
+
+// foldNamed gives the value made of layers of that name, or nil.
+func (p *Planner) foldNamed(name string) *schema.Fold {
+	if p.cache == nil || p.computed[name] {
+		return nil
+	}
+	folds := p.schema.Cache.Get().Folds
+	i := slices.IndexFunc(folds, func(f schema.Fold) bool { return f.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &folds[i]
 }
 
 // flagRefs gives what the command of nixlbench and its limits are made of.
@@ -229,11 +258,11 @@ func (p *Planner) flagRefs() []formula.Ref {
 
 // layerInputsOf gives what comes of layers depends on: that goes into every
 // number.
-func (p *Planner) layerInputsOf(keep func(table, key string) bool) []string {
+func (p *Planner) layerInputsOf(follow func(string) bool) []string {
 	if p.cache == nil {
 		return nil
 	}
-	inputs := p.prog.InputsOf(p.layerRefs(), keep)
+	inputs := p.inputs(p.layerRefs(), follow)
 	if p.rank {
 		inputs = append(inputs, stageFields...)
 	}
@@ -242,24 +271,24 @@ func (p *Planner) layerInputsOf(keep func(table, key string) bool) []string {
 
 // shows reports whether what is shown depends on a field.
 func (p *Planner) shows(req *Request, shown Shown, field string) bool {
-	keep, key := p.present(req)
+	follow, key := p.present(req)
 	key += fmt.Sprint(shown)
 	set := p.shown[key]
 	if set == nil {
-		refs := p.refs(shown.Names...)
-		for i := range p.schema.Quantities { // some are shown though no formula of the program has them
-			if q := &p.schema.Quantities[i]; slices.Contains(shown.Names, q.Name) && p.has(q) {
-				refs = append(refs, p.quantityRefs(q)...)
-			}
-		}
 		d := dependencies{inputs: map[string]bool{}}
 		d.add(shown.Names)
-		d.add(p.layerInputsOf(keep))
+		refs := p.refs(shown.Names...)
 		if shown.Flags {
 			refs = append(refs, p.flagRefs()...)
 			d.add([]string{sourceVar, destinationVar})
 		}
-		d.add(p.prog.InputsOf(refs, keep))
+		d.add(p.inputs(refs, follow))
+		d.add(p.layerInputsOf(follow))
+		for i := range p.schema.Quantities { // some are shown though no formula of the program has them
+			if q := &p.schema.Quantities[i]; slices.Contains(shown.Names, q.Name) && p.has(q) {
+				d.add(p.quantityInputs(q, follow))
+			}
+		}
 		if p.shown == nil {
 			p.shown = map[string]map[string]bool{}
 		}
@@ -268,11 +297,11 @@ func (p *Planner) shows(req *Request, shown Shown, field string) bool {
 	return set[field]
 }
 
-func everything(table, key string) bool { return true }
+func everything(string) bool { return true }
 
 // present tells which formulas of tables count for a model: of groups and kinds
 // of layers, those that it has. The key is the same for models that are alike.
-func (p *Planner) present(req *Request) (keep func(table, key string) bool, key string) {
+func (p *Planner) present(req *Request) (follow func(name string) bool, key string) {
 	if p.cache == nil || !p.cache.ofModel {
 		return everything, ""
 	}
@@ -286,12 +315,13 @@ func (p *Planner) present(req *Request) (keep func(table, key string) bool, key 
 	for i := range p.cells {
 		groups[p.cells[i].group], kinds[p.cells[i].kind] = true, true
 	}
-	return func(table, key string) bool {
+	return func(name string) bool {
+		table, entry, isEntry := strings.Cut(name, ".")
 		switch {
-		case strings.HasPrefix(table, groupTables):
-			return groups[key]
-		case strings.HasPrefix(table, kindTables):
-			return kinds[key]
+		case isEntry && strings.HasPrefix(table, groupTables):
+			return groups[entry]
+		case isEntry && strings.HasPrefix(table, kindTables):
+			return kinds[entry]
 		}
 		return true
 	}, strings.Join(schema.Keys(groups), " ")

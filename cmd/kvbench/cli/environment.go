@@ -25,7 +25,7 @@ func (a *app) noteEnvironment(environ []string, cmds []*command, c *command) {
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
 		word, ours := strings.CutPrefix(name, envPrefix+"_")
-		if !ours || value == "" || slices.Contains(ofTests, word) || word == strings.ToUpper(word) && slices.Contains(known, strings.ToLower(word)) {
+		if !ours || word == "" || value == "" || slices.Contains(ofTests, word) || word == strings.ToUpper(word) && slices.Contains(known, strings.ToLower(word)) {
 			continue
 		}
 		d := diag.Notef(diag.Pos{}, "%s has no effect: no flag is named --%s", name, strings.ToLower(word))
