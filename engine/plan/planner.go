@@ -410,7 +410,12 @@ func (p *Planner) checkNeeds(req *Request) error {
 			what = f.Path + ": "
 		}
 		d := v.Origin.Errorf("%sexists only in the %s accounting; this plan's accounting is %s", what, f.Needs, p.accounting())
-		errs = append(errs, d.WithHint("%s; else leave it out", p.elsewhere()))
+		if p.arch.Layers == nil || f.Needs != accountingRank {
+			d.WithHint("leave it out: %s", p.elsewhere())
+		} else {
+			d.WithHint("use --%s %s, or leave it out", accountingVar, f.Needs)
+		}
+		errs = append(errs, d)
 	}
 	return errs.Err()
 }

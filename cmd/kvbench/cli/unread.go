@@ -102,7 +102,7 @@ func unreadNote(j job, all []plan.Unread) *diag.Diag {
 	return d
 }
 
-// otherHint says which of the values the other accounting counts with.
+// otherHint says which of the values the other accounting uses.
 func otherHint(all []plan.Unread, names []string, it string) string {
 	other := ""
 	var with []string
@@ -117,7 +117,7 @@ func otherHint(all []plan.Unread, names []string, it string) string {
 	if len(with) < len(all) {
 		it = strings.Join(with, ", ")
 	}
-	return fmt.Sprintf("--%s %s counts with %s", schema.AccountingVar, other, it)
+	return fmt.Sprintf("--%s %s uses %s", schema.AccountingVar, other, it)
 }
 
 // givenName names a value as it was given.
@@ -131,16 +131,16 @@ func givenName(u *plan.Unread) string {
 // insteadText says which field the plan depends on, and how to change that.
 func insteadText(j job, u *plan.Unread, f *schema.Field) string {
 	v := j.Config.Values[f.Var]
-	text := fmt.Sprintf("%s counts with %s, which is %s", j.Model.Arch.Name, f.Var, v.Text())
+	text := fmt.Sprintf("%s uses %s instead", j.Model.Arch.Name, f.Var)
 	switch {
 	case u.Axis:
-		return fmt.Sprintf("%s counts with %s: give --%s several values", j.Model.Arch.Name, f.Var, f.Flag)
+		return text + fmt.Sprintf(": give --%s several values", f.Flag)
 	case v.Text() == u.Value.Text():
-		return text + " too"
+		return text + ", which is " + v.Text() + " too"
 	case v.Origin.Kind == config.FromFlag:
-		return text
+		return text + ", which is " + v.Text()
 	}
-	return text + fmt.Sprintf(": --%s %s changes that", f.Flag, u.Value.Text())
+	return text + fmt.Sprintf(", which is %s: --%s %s changes that", v.Text(), f.Flag, u.Value.Text())
 }
 
 // dependents names the quantities that depend on a value, the first of many.
