@@ -349,6 +349,10 @@ func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known)
 	m, err := l.model(file, doc, nil, known)
 	if m != nil {
 		m.Notes, m.Doubts = notes, doubts
+		// The documented arithmetic is for the parameter files of its examples.
+		if m.Arch.Layers != nil && m.Arch.Accounting() != schema.AccountingRank {
+			m.Defaults[schema.AccountingVar] = Value{formula.Value{Kind: formula.Str, Str: schema.AccountingRank}, Origin{Kind: FromModel, Pos: at.Pos}}
+		}
 	}
 	return m, c.sources(fam, err)
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"maps"
 	"math"
-	"regexp"
 	"strings"
 
 	"cuelang.org/go/cue"
@@ -155,9 +154,7 @@ func (l *Loader) describeFields(doc map[string]any) {
 			continue
 		}
 		if f.Unit != "" {
-			number := maps.Clone(at)
-			clear(at)
-			at["anyOf"] = []any{number, map[string]any{"type": "string", "pattern": l.numberPattern(f.Unit)}}
+			describeUnit(at, l.schema.Units[f.Unit])
 		}
 		at["description"] = f.Doc
 		if f.Default != nil {
@@ -167,16 +164,12 @@ func (l *Loader) describeFields(doc map[string]any) {
 	l.describeAxes(doc)
 }
 
-// numberPattern matches the texts that stand for a number of a unit.
-func (l *Loader) numberPattern(unit string) string {
-	var suffixes []string
-	for _, suffix := range schema.Keys(l.schema.Units[unit].Suffixes) {
-		if suffix = regexp.QuoteMeta(suffix); len(suffix) == 1 { // of either case
-			suffix = "[" + suffix + strings.ToUpper(suffix) + "]"
-		}
-		suffixes = append(suffixes, suffix)
-	}
-	return `^([0-9]+(\.[0-9]+)?(` + strings.Join(suffixes, "|") + `)?|0x[0-9a-fA-F]+)$`
+// describeUnit lets a number be a text with the suffix of a unit.
+func describeUnit(field map[string]any, u schema.Unit) {
+	number := maps.Clone(field)
+	clear(field)
+	field["anyOf"] = []any{number, map[string]any{"type": "string", "pattern": u.Pattern()}}
+	field["examples"] = u.Such
 }
 
 // describeAxes says which axes a sweep may have: each a value of its field, a
@@ -200,6 +193,7 @@ func (l *Loader) describeAxes(doc map[string]any) {
 		value := maps.Clone(field)
 		delete(value, "default")
 		delete(value, "description")
+		delete(value, "examples")
 		item := map[string]any{"anyOf": []any{value, map[string]any{"type": "string"}}}
 		axes[f.Flag] = map[string]any{
 			"description": f.Doc,

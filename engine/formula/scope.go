@@ -265,6 +265,13 @@ func (p *Program) Uses(r Ref) []string {
 	return slices.Sorted(maps.Keys(set))
 }
 
+// Reads reports whether the text of r refers to a name, other than through a
+// table.
+func (p *Program) Reads(r Ref, name string) bool {
+	ref, ok := p.names[name]
+	return ok && slices.Contains(p.slots[r].uses, ref)
+}
+
 // Inputs gives, sorted, the names of all inputs, with default or without, that
 // the value of r can depend on, directly or through other formulas.
 func (p *Program) Inputs(r Ref) []string {

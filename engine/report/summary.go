@@ -73,7 +73,7 @@ func summaryRows(view schema.View, measures []schema.Measure, points []Point) []
 					cells = append(cells, s.min, s.max)
 				}
 			}
-			out = append(out, append(cells, status(p)))
+			out = append(out, append(cells, shownStatus(p)))
 		}
 	}
 	return out
@@ -136,14 +136,16 @@ func (r *Results) axes(fields []schema.Field) []*schema.Field {
 }
 
 // Write writes the results as text, markdown, csv or json: the view's values and
-// those of the fields that differ from point to point.
-func (r *Results) Write(w io.Writer, format string, view schema.View, fields []schema.Field, measures []schema.Measure) error {
-	view = ranked(WithAxes(view, r.axes(fields)), r.Points)
+// those of the fields that differ from point to point; as csv everything.
+func (r *Results) Write(w io.Writer, format string, view schema.View, s *schema.Schema) error {
+	if format == "csv" {
+		return table(w, format, r.csv(view, s))
+	}
+	measures := s.Nixlbench.Runs.Get().Measures
+	view = ranked(WithAxes(view, r.axes(s.Fields)), r.Points)
 	switch {
 	case format == "json":
 		return r.json(w, view, measures)
-	case format == "csv":
-		return table(w, format, r.csv(view, measures))
 	case r.Baseline == nil:
 		return table(w, format, summaryRows(view, measures, r.Points))
 	}
@@ -180,56 +182,105 @@ func (r *Results) ratios(view schema.View, measures []schema.Measure) [][]string
 			}
 			cells = append(cells, was.median, text)
 		}
-		out = append(out, append(cells, status(p)))
+		out = append(out, append(cells, shownStatus(p)))
 	})
 	return out
 }
 
-// csv are the rows for programs: every measure with its spread, under the names
-// that the results have.
-func (r *Results) csv(view schema.View, measures []schema.Measure) [][]string {
-	var head []string
-	for _, v := range view.Rows {
-		head = append(head, v.Value)
+// csvColumn is a column for programs: its name, and its cell for a line of a
+// point and the same line of the baseline.
+type csvColumn struct {
+	name string
+	cell func(p Point, l, base *line) string
+}
+
+// csv are the rows for programs. Their columns are the same whatever the
+// results, so that files can be put together: what the view has, every measure
+// with its spread and its ratio to the baseline, and then every setting and every
+// other column of nixlbench's tables.
+func (r *Results) csv(view schema.View, s *schema.Schema) [][]string {
+	columns := csvColumns(view, s)
+	head := make([]string, len(columns))
+	for i, c := range columns {
+		head[i] = c.name
 	}
-	for _, m := range measures {
-		head = append(head, m.Key)
-		if m.ID {
-			continue
-		}
-		head = append(head, m.Key+"_min", m.Key+"_max")
-		if r.Baseline != nil {
-			head = append(head, m.Key+"_baseline", m.Key+"_ratio", m.Key+"_ratio_min", m.Key+"_ratio_max")
-		}
-	}
-	out := [][]string{append(head, "runs", "status", "point")}
-	r.each(measures, func(p Point, l, base *line) {
-		cells := labels(view, p)
-		for i, v := range view.Rows {
-			if v, _ := value(p[0], v.Value); v == nil {
-				cells[i] = ""
+	out := [][]string{head}
+	r.each(s.Nixlbench.Runs.Get().Measures, func(p Point, l, base *line) {
+		cells := make([]string, len(columns))
+		for i, c := range columns {
+			if cell := c.cell(p, l, base); cell != none {
+				cells[i] = cell
 			}
 		}
-		for _, m := range measures {
-			s := l.spread(m)
-			cells = append(cells, s.median)
-			if m.ID {
-				continue
-			}
-			cells = append(cells, s.min, s.max)
-			if r.Baseline != nil {
-				ratio := l.ratio(m, base)
-				cells = append(cells, base.spread(m).median, ratio.median, ratio.min, ratio.max)
-			}
-		}
-		for i := len(view.Rows); i < len(cells); i++ {
-			if cells[i] == none {
-				cells[i] = ""
-			}
-		}
-		out = append(out, append(cells, strconv.Itoa(len(l.rows)), status(p), p[0].Point))
+		out = append(out, cells)
 	})
 	return out
+}
+
+func csvColumns(view schema.View, s *schema.Schema) []csvColumn {
+	var all []csvColumn
+	measures := s.Nixlbench.Runs.Get().Measures
+	add := func(name string, cell func(p Point, l, base *line) string) {
+		if !slices.ContainsFunc(all, func(c csvColumn) bool { return c.name == name }) {
+			all = append(all, csvColumn{name, cell})
+		}
+	}
+	setting := func(name string, of func(rec *runner.Record) any) {
+		add(name, func(p Point, _, _ *line) string {
+			if v := of(p[0]); v != nil {
+				return diag.Printable(text(v))
+			}
+			return none
+		})
+	}
+	measured := func(m schema.Measure) {
+		add(m.Key, func(_ Point, l, _ *line) string { return l.spread(m).median })
+		if !m.ID {
+			add(m.Key+"_min", func(_ Point, l, _ *line) string { return l.spread(m).min })
+			add(m.Key+"_max", func(_ Point, l, _ *line) string { return l.spread(m).max })
+		}
+	}
+	for _, row := range slices.Concat(view.Rows, view.Rank) {
+		setting(row.Value, func(rec *runner.Record) any { v, _ := value(rec, row.Value); return v })
+	}
+	for _, m := range measures {
+		measured(m)
+		if !m.ID {
+			add(m.Key+"_baseline", func(_ Point, _, base *line) string { return base.spread(m).median })
+			add(m.Key+"_ratio", func(_ Point, l, base *line) string { return l.ratio(m, base).median })
+			add(m.Key+"_ratio_min", func(_ Point, l, base *line) string { return l.ratio(m, base).min })
+			add(m.Key+"_ratio_max", func(_ Point, l, base *line) string { return l.ratio(m, base).max })
+		}
+	}
+	add("runs", func(_ Point, l, _ *line) string { return strconv.Itoa(len(l.rows)) })
+	add("status", func(p Point, _, _ *line) string { return status(p) })
+	add("point", func(p Point, _, _ *line) string { return p[0].Point })
+
+	setting("architecture", func(rec *runner.Record) any { return rec.Model.Architecture })
+	for _, f := range s.Fields {
+		setting(f.Var, func(rec *runner.Record) any { return rec.Config.Values[f.Var].Value })
+	}
+	for _, name := range schema.Keys(s.Nixlbench.Flags) {
+		setting(s.Nixlbench.Flags[name].JSONKey(), func(rec *runner.Record) any { return rec.Plan.Flags[name].Value })
+	}
+	for _, q := range s.Quantities {
+		if q.Detail.IsZero() {
+			setting(q.Name, func(rec *runner.Record) any {
+				if v, ok := rec.Plan.Quantities[q.Name]; ok {
+					return v.Value
+				}
+				return nil
+			})
+		}
+	}
+	for _, layout := range s.Nixlbench.Runs.Get().Layouts {
+		for _, c := range layout.Columns {
+			if !slices.ContainsFunc(measures, func(m schema.Measure) bool { return m.Key == c.Key }) {
+				measured(schema.Measure{Key: c.Key})
+			}
+		}
+	}
+	return all
 }
 
 func (r *Results) json(w io.Writer, view schema.View, measures []schema.Measure) error {
@@ -472,6 +523,17 @@ func status(p Point) string {
 		return "not run"
 	}
 	return strings.Join(parts, ", ")
+}
+
+// shownStatus is the status for people: it names the end of a run between two
+// machines that has no table.
+func shownStatus(p Point) string {
+	text := status(p)
+	silent := func(rec *runner.Record) bool { return len(rec.Rows) == 0 && rec.Role != "" }
+	if text == string(runner.OK) && !slices.ContainsFunc(p, func(rec *runner.Record) bool { return !silent(rec) }) {
+		text += fmt.Sprintf(" (%s)", p[0].Role)
+	}
+	return text
 }
 
 // table writes rows, the first of which is the heading.

@@ -20,6 +20,7 @@ import (
 
 	"kvbench/engine/config"
 	"kvbench/engine/diag"
+	"kvbench/engine/formula"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 )
@@ -163,8 +164,8 @@ func (c *command) choice(name string) (string, error) {
 	if !ok {
 		return f.def, nil
 	}
-	if slices.Contains(f.values, text) {
-		return text, nil
+	if word := schema.Spelling(text, f.values); slices.Contains(f.values, word) {
+		return word, nil
 	}
 	d := from.Errorf("%q is not allowed: want one of %s", text, strings.Join(f.values, ", "))
 	if hint := diag.DidYouMean(text, f.values); hint != "" {
@@ -234,6 +235,9 @@ func (a *app) prepare(c *command, release string, detail bool, flags map[string]
 	}
 	var errs diag.List
 	loader := a.loader()
+	var err error
+	loader.Download, err = c.boolean("download")
+	errs.Add(err)
 	var known []*config.Model
 	a.awaits(files...)
 	for _, file := range files {
@@ -257,7 +261,7 @@ func (a *app) prepare(c *command, release string, detail bool, flags map[string]
 		for _, cfg := range plan.Split(configs) {
 			cfg = cfg.With(model)
 			k := key{model.Arch, plan.UseOf(cfg)}
-			k.use.Detail = detail
+			k.use.Detail = detail || a.wantsOptional(c, cfg)
 			planner, made := planners[k]
 			if !made {
 				planner, err = plan.New(a.schema, release, model.Arch, k.use)
@@ -270,6 +274,17 @@ func (a *app) prepare(c *command, release string, detail bool, flags map[string]
 		}
 	}
 	return jobs, errs.Err()
+}
+
+// wantsOptional reports whether a configuration has a value that an optional row
+// of the command's view is shown for.
+func (a *app) wantsOptional(c *command, cfg *config.Config) bool {
+	return slices.ContainsFunc(a.schema.Views[c.name].Rows, func(r schema.Row) bool {
+		i := slices.IndexFunc(a.schema.Quantities, func(q schema.Quantity) bool { return r.Optional && q.Name == r.Value })
+		return i >= 0 && slices.ContainsFunc(formula.Names(a.schema.Quantities[i].Detail.Text), func(name string) bool {
+			return cfg.Values[name].Origin.Kind != config.FromDefault
+		})
+	})
 }
 
 // configs reads the configurations.

@@ -20,6 +20,15 @@ func TestCompletionBash(t *testing.T) {
 		{"kvbench plan --model_c", "--model_config --model_configs"},
 		{"kvbench plan --model-c", "--model-config --model-configs"},
 		{"kvbench plan --backend G", "GDS GDS_MT GPUNETIO GUSLI"},
+		// Of all releases: the plan is for one that has it.
+		{"kvbench plan --backend ", "AZURE_BLOB GDS GDS_MT GPUNETIO GUSLI HF3FS INFINIA LIBFABRIC Mooncake OBJ POSIX UCCL UCX UCX_MO"},
+		{"kvbench explain --nixlbench_release 0.3.1 --backend IN", "INFINIA"},
+		{"kvbench profile --runtime_type ", "ASIO ETCD"},
+		{"kvbench plan --posix_api_type ", "AIO POSIXAIO URING"},
+		{"kvbench plan --randomize_location_mode ", "blockaligned bytealigned none"},
+		{"kvbench plan --obj_req_checksum ", "required supported"},
+		{"kvbench plan --nixlbench_release a", "auto"},
+		{"kvbench profile --nixlbench-release=la", "latest"},
 		{"kvbench plan --backend = PO", "POSIX"}, // bash makes three words of --backend=PO
 		{"kvbench plan --kvcache_quant_mode f", "fp8 fp16 fp32 fp4 fp8_per_token_head fp8_ds_mla"},
 		{"kvbench plan --op_type ", "READ WRITE"},

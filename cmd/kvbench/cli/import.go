@@ -12,8 +12,8 @@ import (
 )
 
 const importLong = `
-Writes what kvbench reads from a Hugging Face config.json, or from a folder that
-has one, as a parameter file that gives the same numbers: to keep, to change, or
+Writes what kvbench reads from a Hugging Face config.json, from a folder that has
+one, or from hf:OWNER/NAME in the Hugging Face cache, as a parameter file that gives the same numbers: to keep, to change, or
 to see what the configuration was taken for. No file that exists is touched.
 
   kvbench import path/to/config.json -o my_model.yaml`
@@ -22,12 +22,13 @@ to see what the configuration was taken for. No file that exists is touched.
 func (a *app) importCmd() *command {
 	return &command{
 		name:  "import",
-		words: "FILE|DIR",
+		words: "FILE|DIR|hf:OWNER/NAME",
 		short: "Write a Hugging Face config.json as a parameter file",
 		long:  importLong,
 		flags: []*flagSpec{
 			{name: "output", short: "o", arg: "FILE", group: groupOutput, help: "File to write, instead of stdout"},
 			modelsFlag(),
+			downloadFlag(),
 			configFlag(),
 		},
 		exec: a.importModel,
@@ -36,14 +37,19 @@ func (a *app) importCmd() *command {
 
 func (a *app) importModel(_ context.Context, c *command) error {
 	if len(c.args) != 1 {
-		return diag.Usagef("one config.json, or its folder, is wanted: %s import FILE -o FILE", program)
+		return diag.Usagef("one config.json, its folder, or hf:OWNER/NAME, is wanted: %s import FILE -o FILE", program)
 	}
 	output, from, toFile := c.value("output")
 	if toFile && output == "" {
 		return from.Errorf("%q is no file to write", output)
 	}
 	a.awaits(c.args[0])
-	model, err := a.loader().Model(c.args[0], c.dirs())
+	loader := a.loader()
+	var err error
+	if loader.Download, err = c.boolean("download"); err != nil {
+		return err
+	}
+	model, err := loader.Model(c.args[0], c.dirs())
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ Shows the results that kvbench profile --output keeps, a line for each point and
 size of IO: medians over the repeats, with the least and the greatest. Values of
 the configuration that differ from point to point are columns. Runs that did not
 end well are counted, and their numbers are shown only where there are no better
-ones.
+ones. --format csv has every setting, and the same columns whatever the results.
 
 With BASELINE, another such file, every point is compared with the same point
 there: same release, flags and model. The ratio is that of the medians; in
@@ -76,7 +76,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 		}
 	}
 	var out bytes.Buffer
-	if err := results.Write(&out, format, a.schema.Views[c.name], a.schema.Fields, a.schema.Nixlbench.Runs.Get().Measures); err != nil {
+	if err := results.Write(&out, format, a.schema.Views[c.name], a.schema); err != nil {
 		return err
 	}
 	_, err = a.stdout.Write(out.Bytes())

@@ -139,7 +139,7 @@ func (a *app) newSweep(c *command, jobs []job, format string, secrets bool, errs
 	var keys []plan.SortKey
 	for _, name := range c.list("sort") {
 		name, down := strings.CutPrefix(name, "-")
-		keys = append(keys, plan.SortKey{Column: name, Down: down})
+		keys = append(keys, plan.SortKey{Column: report.SweepName(a.schema.Fields, name), Down: down})
 	}
 	where, _, hasWhere := c.value("where")
 	if hasWhere && strings.TrimSpace(where) == "" {
@@ -148,7 +148,7 @@ func (a *app) newSweep(c *command, jobs []job, format string, secrets bool, errs
 	if len(wrong) > 0 {
 		return nil, "", nil, wrong
 	}
-	options := plan.SweepOptions{Where: where, Columns: columns, Sort: keys, Top: top, Format: report.SweepRows(format, columns)}
+	options := plan.SweepOptions{Where: where, Columns: a.sweepNames(columns), Sort: keys, Top: top, Format: report.SweepRows(format, columns)}
 	if !secrets {
 		options.Mask = nixlbench.Mask
 	}
@@ -187,6 +187,15 @@ func (c *command) list(name string) []string {
 	return names
 }
 
+// sweepNames gives the names that columns have in sweeps.
+func (a *app) sweepNames(columns []string) []string {
+	names := make([]string, len(columns))
+	for i, name := range columns {
+		names[i] = report.SweepName(a.schema.Fields, name)
+	}
+	return names
+}
+
 // sweepColumns gives the columns that are shown unless others are asked for.
 func (a *app) sweepColumns(jobs []job) []string {
 	view := a.schema.Views[sweepView]
@@ -217,7 +226,8 @@ func quantitiesOf(s *schema.Schema) []string {
 // have by default.
 func (a *app) wantsDetail(c *command) bool {
 	where, _, _ := c.value("where")
-	names := slices.Concat(c.list("columns"), c.list("sort"), formula.Names(where))
+	condition, _ := plan.Condition(a.schema, where) // the sweep says what is wrong
+	names := slices.Concat(c.list("columns"), c.list("sort"), formula.Names(condition.Text))
 	return slices.ContainsFunc(a.schema.Quantities, func(q schema.Quantity) bool {
 		return !q.Detail.IsZero() && (slices.Contains(names, q.Name) || slices.Contains(names, "-"+q.Name))
 	})
