@@ -107,7 +107,7 @@ func (l *Loader) noAxis(leaf *leaf, key string) *diag.Diag {
 			continue
 		}
 		names = append(names, f.Flag)
-		if key == f.Var || key == f.Path[strings.LastIndexByte(f.Path, '.')+1:] || strings.HasPrefix(f.Path, key+".") || strings.HasPrefix(key, f.Path) {
+		if slices.Contains(f.Aka, key) || key == f.Var || key == f.Path[strings.LastIndexByte(f.Path, '.')+1:] || strings.HasPrefix(f.Path, key+".") || strings.HasPrefix(key, f.Path) {
 			near = f.Flag
 		}
 	}
@@ -267,7 +267,13 @@ func (l *Loader) axisItem(f *schema.Field, text string, origin Origin, label str
 	times := to[at] == 'x'
 	switch {
 	case !ok1 || !ok2 || !ok3:
-		return nil, fail("%q is no range of whole numbers", text).WithHint(hint)
+		d := fail("%q is no range of whole numbers", text).WithHint(hint)
+		for _, part := range []string{from, to[:at], to[at+1:]} {
+			if h := l.schema.NumberHint(f.Unit, part); h != "" {
+				return nil, d.WithHint("%s", h)
+			}
+		}
+		return nil, d
 	case a > b:
 		return nil, fail("the range %q goes downwards: write the smaller number first", text)
 	case times && (step < 2 || a < 1):
@@ -311,6 +317,9 @@ func (l *Loader) axis(f *schema.Field, items []axisItem, label string) (*axis, e
 	origin := items[0].origin
 	if len(items) > MaxAxis {
 		return nil, origin.Errorf("%sthe axis has more than %d values", label, MaxAxis)
+	}
+	for i := range items {
+		items[i].expr = spelled(f, items[i].expr)
 	}
 	a := &axis{Axis: Axis{Field: f, Values: make([]Value, 0, len(items))}, first: items[0].expr}
 	var errs diag.List

@@ -285,7 +285,7 @@ func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known)
 	var notes diag.List
 	for _, prefix := range schema.Keys(c.data.Siblings) {
 		if filepath.Base(file) == checkpointFile {
-			notes.Add(c.sibling(prefix, filepath.Join(filepath.Dir(file), c.data.Siblings[prefix])))
+			notes.Add(c.sibling(prefix, filepath.Join(filepath.Dir(file), c.data.Siblings[prefix]), l.mayRead))
 		}
 	}
 	fam, err := c.family(outer, known)
@@ -349,6 +349,10 @@ func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known)
 	m, err := l.model(file, doc, nil, known)
 	if m != nil {
 		m.Notes, m.Doubts = notes, doubts
+		// The documented arithmetic is for the parameter files of its examples.
+		if m.Arch.Layers != nil && m.Arch.Accounting() != schema.AccountingRank {
+			m.Defaults[schema.AccountingVar] = Value{formula.Value{Kind: formula.Str, Str: schema.AccountingRank}, Origin{Kind: FromModel, Pos: at.Pos}}
+		}
 	}
 	return m, c.sources(fam, err)
 }
@@ -393,11 +397,15 @@ func hinted(d *diag.Diag, hint string) *diag.Diag {
 }
 
 // sibling adds the fields of a file that may stand beside the configuration.
-func (c *checkpoint) sibling(prefix, file string) error {
-	if _, err := os.Stat(file); err != nil {
+func (c *checkpoint) sibling(prefix, file string, mayRead func(string) error) error {
+	if _, err := os.Lstat(file); err != nil {
 		return nil
 	}
-	data, err := read(file)
+	var data []byte
+	err := mayRead(file)
+	if err == nil {
+		data, err = read(file)
+	}
 	var root *ast.StructLit
 	if err == nil {
 		root, err = parseStruct(file, data)

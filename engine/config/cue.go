@@ -126,7 +126,7 @@ func (b *builder) file(f *ast.File) (cue.Value, error) {
 }
 
 // attributes are those that fields of the schema have.
-var attributes = []string{"flag", "var", "keys", "expected", "unit", "late", "announced", "only"}
+var attributes = []string{"flag", "var", "keys", "expected", "unit", "late", "announced", "only", "words", "aka"}
 
 // checkSafe refuses what data has no need of and what could make its
 // evaluation endless: every import but the schema, comprehensions,

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -40,6 +41,8 @@ type File struct {
 	Families []*schema.Family
 	// Model is the model that it says, once it is checked and good.
 	Model *Model
+	// Foreign says why a file that was met is none of kvbench's; "" if it is.
+	Foreign string
 
 	doc   *document
 	root  *ast.StructLit // of a Hugging Face configuration
@@ -48,26 +51,39 @@ type File struct {
 }
 
 // Open reads a file and finds out what it is, by its keys. Of a file of
-// results, the name is all that is looked at.
-func (l *Loader) Open(name string) (*File, error) {
-	f := &File{Name: name}
-	if err := regular(name); err != nil {
-		return f, err // strangers' files must not be waited for
+// results, the beginning is all that is looked at. Files that were met in a
+// folder, rather than named, are often of other programs: what is wrong with
+// those is no error, and their CUE is not evaluated.
+func (l *Loader) Open(name string, met bool) (*File, error) {
+	f := &File{Name: name, Kind: KindUnknown}
+	if err := regular(name); err != nil { // strangers' files must not be waited for
+		return f, f.judge(met, err)
 	}
-	if strings.HasSuffix(name, ResultsExt) {
+	// By its text, for what cannot be parsed, or is not to be.
+	isForeign := func() bool {
+		text, ok := peek(name)
+		return ok && !l.ownText(name, text)
+	}
+	switch results := strings.HasSuffix(name, ResultsExt); {
+	case (results || isCUE(name)) && met && isForeign():
+		return f, f.judge(true, errUnknown)
+	case results:
 		f.Kind = KindResults
 		return f, nil
-	}
-	if isCUE(name) {
+	case isCUE(name):
+		f.Kind = ""
 		return f, l.openCUE(f)
 	}
 	data, err := read(name)
 	if err != nil {
-		return f, err
+		return f, f.judge(met && isForeign(), err)
 	}
 	root, err := parseStruct(name, data)
 	if err != nil {
-		return f, err
+		return f, f.judge(met && isForeign(), err)
+	}
+	if met && !l.isOwn(name, outlineOf(root)) {
+		return f, f.judge(met, errUnknown)
 	}
 	if isCheckpoint(name, root) {
 		f.Kind, f.root = KindCheckpoint, root
@@ -77,6 +93,22 @@ func (l *Loader) Open(name string) (*File, error) {
 		f.Kind = l.kindOf(f.doc)
 	}
 	return f, err
+}
+
+// errUnknown is why most files are passed over.
+var errUnknown = errors.New(string(KindUnknown))
+
+// judge keeps what is wrong with a file as the reason why it is none of
+// kvbench's, if it is foreign.
+func (f *File) judge(foreign bool, err error) error {
+	if !foreign {
+		f.Kind = ""
+		return err
+	}
+	if f.Foreign = err.Error(); err != errUnknown {
+		f.Foreign = diag.All(err)[0].Msg
+	}
+	return nil
 }
 
 func (l *Loader) openCUE(f *File) error {
@@ -146,7 +178,7 @@ func (l *Loader) kindOf(doc *document) Kind {
 	for _, leaf := range doc.leaves {
 		top, _, _ := strings.Cut(leaf.path, ".")
 		switch {
-		case top == NameParam:
+		case top == NameParam, top == archField:
 			return KindModel
 		case isSection(l.schema, top), top == sweepSection:
 			return KindConfig
@@ -274,6 +306,7 @@ func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 		}
 	}
 	cfg.dropUnknown(l.fieldPaths(), none, "")
+	errs.Add(l.readTexts(cfg))
 	defs, err := l.defs()
 	if err != nil {
 		return err

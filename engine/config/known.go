@@ -7,10 +7,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"unicode"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/hub"
 	"kvbench/engine/schema"
 )
 
@@ -21,6 +21,9 @@ type Entry struct {
 	File string
 	// Bundled files are part of the program.
 	Bundled bool
+	// StandsFor is the model that was asked for, where it is another one with
+	// the same cache.
+	StandsFor string
 }
 
 // paramFiles are the endings of parameter files.
@@ -40,14 +43,14 @@ func (l *Loader) Entries(dirs []string) ([]Entry, error) {
 		for _, f := range files {
 			name := filepath.Join(dir, f.Name())
 			if ext := filepath.Ext(name); slices.Contains(paramFiles, strings.ToLower(ext)) && l.isModel(name) {
-				all = append(all, Entry{strings.TrimSuffix(f.Name(), ext), name, false})
+				all = append(all, Entry{Name: strings.TrimSuffix(f.Name(), ext), File: name})
 			}
 		}
 	}
 	files, err := fs.Glob(l.models, "*.yaml")
 	errs.Add(err)
 	for _, f := range files {
-		all = append(all, Entry{strings.TrimSuffix(f, ".yaml"), path.Join("models", f), true})
+		all = append(all, Entry{Name: strings.TrimSuffix(f, ".yaml"), File: path.Join("models", f), Bundled: true})
 	}
 	return all, errs.Err()
 }
@@ -64,7 +67,7 @@ func (l *Loader) Architectures(dirs []string) ([]*schema.Listed, error) {
 
 // isModel reports whether a file looks like a model's parameters.
 func (l *Loader) isModel(name string) bool {
-	f, err := l.Open(name)
+	f, err := l.Open(name, false)
 	// What is wrong with it is said when it is used.
 	return err != nil || f.Kind == KindModel || f.Kind == KindCheckpoint
 }
@@ -80,6 +83,10 @@ func (l *Loader) Text(e Entry) ([]byte, error) {
 // find gives the file that a user means by its path, or by the name of a known
 // model.
 func (l *Loader) find(word string, dirs []string) (Entry, error) {
+	if strings.HasPrefix(word, hub.Scheme) {
+		file, err := l.fromHub(word)
+		return Entry{File: file}, err
+	}
 	if info, err := os.Stat(word); err == nil && info.IsDir() {
 		file := filepath.Join(word, checkpointFile)
 		if _, err := os.Stat(file); err == nil {
@@ -92,24 +99,59 @@ func (l *Loader) find(word string, dirs []string) (Entry, error) {
 		}
 		return Entry{}, diag.Errorf(diag.Pos{File: word}, "is a folder without a %s", checkpointFile)
 	}
-	if _, err := os.Stat(word); err == nil || strings.ContainsAny(word, `/\`) || slices.Contains(append(paramFiles, ".cue"), strings.ToLower(filepath.Ext(word))) {
+	if id, ok := pasted(word); ok {
+		d := diag.Usagef("%q is an address: want a file, a name or %sOWNER/NAME", word, hub.Scheme)
+		if id != "" {
+			d.WithHint("did you mean %s%s?", hub.Scheme, id)
+		}
+		return Entry{}, d
+	}
+	isFile := slices.Contains(append(paramFiles, ".cue"), strings.ToLower(filepath.Ext(word)))
+	if _, err := os.Stat(word); err == nil || isFile || strings.ContainsAny(word, `/\`) && !isID(word) {
 		return Entry{File: word}, nil
 	}
 	return l.Find(word, dirs)
 }
 
-// Find gives the known model of a name, in whatever case and punctuation.
+// Cached lists the models in Hugging Face's cache, as find takes them.
+func (l *Loader) Cached() []string { return hub.FromEnv().Repos(checkpointFile) }
+
+// fromHub gives the path of the configuration of a repository on Hugging Face,
+// in the cache.
+func (l *Loader) fromHub(word string) (string, error) {
+	repo, err := hub.Parse(word)
+	if err != nil {
+		return "", err
+	}
+	h := hub.FromEnv()
+	file, err := h.Find(repo, checkpointFile)
+	switch {
+	case err == nil:
+		return file, nil
+	case !l.Download:
+		d := diag.All(err)[0]
+		return "", d.WithHint("--download gets it from %s", h.Host())
+	}
+	names := []string{checkpointFile}
+	siblings := l.schema.Checkpoints.Get().Siblings
+	for _, prefix := range schema.Keys(siblings) {
+		names = append(names, siblings[prefix])
+	}
+	if err := h.Download(repo, names...); err != nil {
+		return "", err
+	}
+	return h.Find(repo, checkpointFile)
+}
+
+// Find gives the known model of a name, in whatever case and punctuation, or of
+// an identifier on Hugging Face.
 func (l *Loader) Find(name string, dirs []string) (Entry, error) {
 	all, err := l.Entries(dirs)
 	if err != nil {
 		return Entry{}, err
 	}
-	var names []string
-	for _, e := range all {
-		if key(e.Name) == key(name) {
-			return e, nil
-		}
-		names = append(names, e.Name)
+	if e, ok := named(name, all); ok {
+		return e, nil
 	}
 	// A user's file may have another name than its model.
 	for _, e := range all {
@@ -117,23 +159,34 @@ func (l *Loader) Find(name string, dirs []string) (Entry, error) {
 			return e, nil
 		}
 	}
-	d := diag.Errorf(diag.Pos{}, "no file and no known model is named %q", name)
-	if hint := diag.DidYouMean(name, names); hint != "" {
-		d.WithHint("%s", hint)
+	if e, ok := l.identified(name, all); ok {
+		return e, nil
 	}
-	return Entry{}, d.WithHint("kvbench models lists the known ones")
+	return Entry{}, l.notFound(name, all)
 }
 
 // modelName gives the name that a model's file gives it, or "".
 func (l *Loader) modelName(e Entry) string {
-	f, err := l.Open(e.File)
-	if err != nil {
-		return ""
+	var doc *document
+	if e.Bundled {
+		text, err := l.Text(e)
+		if err == nil {
+			doc, err = parseData(e.File, text)
+		}
+		if err != nil {
+			return ""
+		}
+	} else {
+		f, err := l.Open(e.File, false)
+		if err != nil {
+			return ""
+		}
+		if f.Kind == KindCheckpoint {
+			return checkpointName(e.File, f.root)
+		}
+		doc = f.doc
 	}
-	if f.Kind == KindCheckpoint {
-		return checkpointName(e.File, f.root)
-	}
-	leaf := f.doc.leaf(NameParam)
+	leaf := doc.leaf(NameParam)
 	if leaf == nil {
 		return ""
 	}
@@ -141,14 +194,4 @@ func (l *Loader) modelName(e Entry) string {
 		return v.Str
 	}
 	return ""
-}
-
-// key is a name without case and punctuation.
-func key(name string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
-			return -1
-		}
-		return unicode.ToLower(r)
-	}, name)
 }

@@ -29,6 +29,12 @@ type Loader struct {
 	// Guard, unless nil, is asked before users' CUE is evaluated: an error means
 	// that this takes too much time or memory.
 	Guard func(name string, data []byte) error
+	// NoLinks has files that are read beside others be no symbolic links: those
+	// of strangers may lead anywhere.
+	NoLinks bool
+	// Download lets models of Hugging Face be downloaded that the cache on this
+	// machine lacks.
+	Download bool
 
 	schema  *schema.Schema
 	models  fs.FS
@@ -126,39 +132,42 @@ func (l *Loader) config(file string, doc *document, preset map[string]map[string
 
 // checkConfig checks the values of a configuration, and takes out what is none.
 func (l *Loader) checkConfig(doc *document) error {
-	l.readUnits(doc)
-	var errs diag.List
+	var errs, wrong diag.List
+	wrong.Add(l.readTexts(doc))
 	doc.dropEmptySections(l.schema)
-	errs.Add(doc.dropUnknown(append(l.fieldPaths(), sweepSection), l.flagPath, "this is no field of a configuration"))
+	errs.Add(doc.dropUnknown(append(l.fieldPaths(), sweepSection), l.alias, "this is no field of a configuration"))
 	takes := func(path string) string {
 		if f := l.schema.Field(path); f != nil {
 			return f.Plain
 		}
 		return ""
 	}
-	if doc.isPlainly(takes, nil) {
-		return errs.Err()
+	if !doc.isPlainly(takes, nil) {
+		defs, err := l.defs()
+		if err != nil {
+			return err
+		}
+		wrong.Add(doc.check(defs.LookupPath(cue.ParsePath("#Config")), l.allowed))
 	}
-	defs, err := l.defs()
-	if err != nil {
-		return err
-	}
-	errs.Add(doc.check(defs.LookupPath(cue.ParsePath("#Config")), l.allowed))
+	sort.SliceStable(wrong, func(i, j int) bool { return wrong[i].Pos.Line < wrong[j].Pos.Line })
+	errs.Add(wrong.Err())
 	return errs.Err()
 }
 
 // With gives the configuration of a model: where nobody gave a value, the
-// model's own default holds.
+// model's own default holds, and for the accounting that of its architecture.
 func (c *Config) With(m *Model) *Config {
-	out := c
+	out := &Config{File: c.File, Values: maps.Clone(c.Values), Axes: c.Axes}
 	for name, v := range m.Defaults {
-		if old, ok := c.Values[name]; ok && old.Origin.Kind != FromDefault {
-			continue
+		if old, ok := c.Values[name]; !ok || old.Origin.Kind == FromDefault {
+			out.Values[name] = v
 		}
-		if out == c {
-			out = &Config{File: c.File, Values: maps.Clone(c.Values), Axes: c.Axes}
+	}
+	if _, ok := out.Values[schema.AccountingVar]; !ok {
+		out.Values[schema.AccountingVar] = Value{
+			formula.Value{Kind: formula.Str, Str: m.Arch.Accounting()},
+			Origin{Kind: FromDefault, Pos: diag.Pos{File: m.Arch.File}},
 		}
-		out.Values[name] = v
 	}
 	return out
 }
@@ -166,10 +175,7 @@ func (c *Config) With(m *Model) *Config {
 // allowed says what a configuration may have at a path.
 func (l *Loader) allowed(path string) string {
 	if f := l.schema.Field(path); f != nil {
-		if f.Unit != "" {
-			return l.schema.NumberText(f.Unit)
-		}
-		return f.Allowed
+		return l.schema.NumberText(f.Unit, f.Allowed)
 	}
 	return "a mapping"
 }
@@ -189,6 +195,10 @@ func (l *Loader) readDocument(file string) (*document, error) {
 	return documentOf(file, v)
 }
 
+// cueSuffixes are the letters of CUE's own suffixes, which are not those of the
+// units: 1K is 1000 to CUE.
+const cueSuffixes = "KMGTP"
+
 // literal reads the text of an override: a number where the field is one, if
 // it looks like one, else a string.
 func (l *Loader) literal(o Override) ast.Expr {
@@ -199,7 +209,7 @@ func (l *Loader) literal(o Override) ast.Expr {
 	if n, err := l.schema.ParseNumber(f.Unit, o.Text); err == nil && f.Unit != "" {
 		return ast.NewLit(token.INT, strconv.FormatInt(n, 10))
 	}
-	if f.Number || f.Word {
+	if (f.Number || f.Word) && !strings.ContainsAny(o.Text, cueSuffixes) {
 		if e, err := parser.ParseExpr("", o.Text); err == nil {
 			switch x := e.(type) {
 			case *ast.BasicLit:
@@ -224,21 +234,63 @@ func (l *Loader) literal(o Override) ast.Expr {
 	return ast.NewString(o.Text)
 }
 
-// readUnits reads the numbers that a file has with the suffix of a unit.
-func (l *Loader) readUnits(d *document) {
-	for i := range l.schema.Fields {
-		f := &l.schema.Fields[i]
-		if f.Unit == "" {
-			continue
+// readTexts reads the numbers that are written with the suffix of a unit, and the
+// words that are spelled in another case. Numbers of which there is more to say
+// than that they are not allowed are taken out.
+func (l *Loader) readTexts(d *document) error {
+	var errs diag.List
+	kept := d.leaves[:0]
+	for _, leaf := range d.leaves {
+		f := l.schema.Field(leaf.path)
+		switch {
+		case f == nil:
+		case f.Unit == "":
+			leaf.expr = spelled(f, leaf.expr)
+		default:
+			if err := l.readUnit(f, &leaf); err != nil {
+				errs = append(errs, err)
+				continue
+			}
 		}
-		leaf := d.leaf(f.Path)
-		if leaf == nil {
-			continue
-		}
-		if v, ok := value(leaf.expr); ok && v.Kind == formula.Str {
-			leaf.expr = l.literal(Override{Path: f.Path, Text: v.Str})
-		}
+		kept = append(kept, leaf)
 	}
+	d.leaves = kept
+	return errs.Err()
+}
+
+func (l *Loader) readUnit(f *schema.Field, leaf *leaf) *diag.Diag {
+	if lit, ok := leaf.expr.(*ast.BasicLit); ok && lit.Kind == token.INT && strings.ContainsAny(lit.Value, cueSuffixes) {
+		return leaf.origin.Errorf("%s%s is a CUE number, in which K is 1000 and Ki is 1024", leaf.label(), lit.Value).
+			WithHint("write a plain number, or quote one with a unit such as %q", l.schema.Units[f.Unit].Such[0])
+	}
+	v, ok := value(leaf.expr)
+	if !ok || v.Kind != formula.Str {
+		return nil
+	}
+	n, err := l.schema.ParseNumber(f.Unit, v.Str)
+	hint := l.schema.NumberHint(f.Unit, v.Str)
+	switch {
+	case err == nil:
+		leaf.expr = ast.NewLit(token.INT, strconv.FormatInt(n, 10))
+	case err == strconv.ErrRange:
+		return leaf.origin.Errorf("%s%s does not fit in 64 bits: want %s", leaf.label(), show(leaf.expr), l.allowed(f.Path))
+	case hint != "":
+		return leaf.origin.Errorf("%s%s is not allowed: want %s", leaf.label(), show(leaf.expr), l.allowed(f.Path)).WithHint("%s", hint)
+	}
+	return nil
+}
+
+// spelled gives a value as the field's known words have it.
+func spelled(f *schema.Field, expr ast.Expr) ast.Expr {
+	lit, ok := expr.(*ast.BasicLit)
+	if !ok || lit.Kind != token.STRING {
+		return expr
+	}
+	v, ok := value(lit)
+	if s := schema.Spelling(v.Str, slices.Concat(f.Values, f.Words)); ok && s != v.Str {
+		return ast.NewString(s)
+	}
+	return expr
 }
 
 func presetLayer(preset map[string]map[string]any, command string) *document {
@@ -267,10 +319,24 @@ func goLiteral(v any) ast.Expr {
 }
 
 // flagPath gives the path of the field that a flag of this name replaces, or
-// "": flags' names are easily taken for fields'.
+// "".
 func (l *Loader) flagPath(flag string) string {
 	for i := range l.schema.Fields {
 		if f := &l.schema.Fields[i]; f.Flag == flag {
+			return f.Path
+		}
+	}
+	return ""
+}
+
+// alias gives the path of the field that is meant by the name of its flag, or by
+// a name that another program has for it, or "".
+func (l *Loader) alias(name string) string {
+	if path := l.flagPath(name); path != "" {
+		return path
+	}
+	for i := range l.schema.Fields {
+		if f := &l.schema.Fields[i]; slices.Contains(f.Aka, strings.ReplaceAll(name, "-", "_")) {
 			return f.Path
 		}
 	}

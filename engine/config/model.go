@@ -58,13 +58,21 @@ type candidate struct {
 // finds the architecture by the model's name among the bundled ones and those
 // in the folders dirs, and checks the parameters.
 //
-// file may also be the name of a known model: of a bundled one, or of a file in
-// dirs.
+// file may also be the name of a known model, of a bundled one or of a file in
+// dirs, or its identifier on Hugging Face.
 func (l *Loader) Model(file string, dirs []string) (*Model, error) {
 	entry, err := l.find(file, dirs)
 	if err != nil {
 		return nil, err
 	}
+	m, err := l.entryModel(entry, dirs)
+	if err == nil && entry.StandsFor != "" {
+		m.Notes = append(diag.List{diag.Notef(diag.Pos{}, "%s has the same cache as %s: the plan is for %s", entry.StandsFor, entry.Name, m.Name)}, m.Notes...)
+	}
+	return m, err
+}
+
+func (l *Loader) entryModel(entry Entry, dirs []string) (*Model, error) {
 	known, err := l.known(dirs)
 	if err != nil {
 		return nil, err
@@ -376,6 +384,10 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 		}
 		for _, name := range files {
 			name = filepath.Join(dir, name)
+			if err := l.mayRead(name); err != nil {
+				errs.Add(err)
+				continue
+			}
 			f, err := l.readCUE(name)
 			if err != nil {
 				errs.Add(err)
@@ -451,12 +463,14 @@ func (l *Loader) architecturesIn(file string, v cue.Value) ([]candidate, error) 
 
 // The fields of an architecture that hold no formula of a quantity.
 const (
-	fieldMatch    = "match"
-	fieldLet      = "let"
-	fieldCache    = "cache"
-	fieldKind     = "kind" // of a group
-	fieldRequires = "requires"
-	fieldChecks   = "checks"
+	fieldMatch      = "match"
+	fieldLet        = "let"
+	fieldAccounting = "default_accounting"
+	fieldPatterns   = "access_patterns"
+	fieldCache      = "cache"
+	fieldKind       = "kind" // of a group
+	fieldRequires   = "requires"
+	fieldChecks     = "checks"
 )
 
 // wordArchitecture says what CUE finds wrong with an architecture.
@@ -476,6 +490,8 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		at := strings.Join(path, ".")
 		format, _ := e.Msg()
 		switch {
+		case strings.Contains(format, "empty disjunction"):
+			continue // the errors that follow say it
 		case strings.Contains(format, "field not allowed"):
 			d.Msg = at + ": unknown field"
 			known := fieldNames(contract, path[:len(path)-1])
@@ -523,7 +539,13 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		errs = append(errs, d)
 	}
 	// Nothing is missing that another field was meant to be.
+	// A choice is refused once for each of its values.
+	said := map[string]bool{}
 	return slices.DeleteFunc(errs, func(d *diag.Diag) bool {
+		if said[d.Error()] {
+			return true
+		}
+		said[d.Error()] = true
 		return slices.ContainsFunc(meant, func(at string) bool { return d.Msg == at+" of "+name+" is missing" })
 	})
 }
@@ -600,6 +622,7 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 			list[i].At = places(own.LookupPath(cue.MakePath(cue.Str(fieldChecks), cue.Index(i))), file)
 		}
 	}
+	arch.DefaultAccounting, _ = v.LookupPath(cue.ParsePath(fieldAccounting)).String()
 	if arch.Layers, err = layersOf(v.LookupPath(cue.ParsePath(fieldCache))); err != nil {
 		return nil, err
 	}
@@ -613,7 +636,7 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 	for iter.Next() {
 		field, value := iter.Selector().Unquoted(), iter.Value()
 		switch {
-		case field == fieldMatch || field == fieldCache || field == fieldRequires || field == fieldChecks:
+		case field == fieldMatch || field == fieldAccounting || field == fieldCache || field == fieldRequires || field == fieldChecks:
 		case value.IncompleteKind() == cue.StringKind:
 			arch.Formulas[field] = formulaOf(value)
 		default:
@@ -641,7 +664,21 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 	if err != nil {
 		return nil, fromCUE(err, at)
 	}
-	return arch, nil
+	return arch, checkAccounting(arch, own)
+}
+
+// checkAccounting refuses a default accounting that the architecture says nothing
+// for.
+func checkAccounting(arch *schema.Architecture, own cue.Value) error {
+	needs, has := fieldPatterns, len(arch.Tables[fieldPatterns]) > 0
+	if arch.DefaultAccounting == schema.AccountingRank {
+		needs, has = fieldCache, arch.Layers != nil
+	}
+	if arch.DefaultAccounting == "" || has {
+		return nil
+	}
+	return diag.Errorf(placeOf(own, []string{fieldAccounting}, arch.File), "%s: %s has no %s, which the %s accounting needs", fieldAccounting, arch.Name, needs, arch.DefaultAccounting).
+		WithHint("leave out %s, or add %s", fieldAccounting, needs)
 }
 
 // layersOf reads what an architecture says of its layers; nil if that is

@@ -26,10 +26,20 @@ import (
 
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/hub"
 )
 
 // maxFile bounds what is read of one file. Real ones are a few kilobytes.
 const maxFile = 1 << 20
+
+// limit bounds a file: Hugging Face configurations may be larger, as some list
+// every layer's modules.
+func limit(name string) int {
+	if isJSON(name) {
+		return hub.MaxFile
+	}
+	return maxFile
+}
 
 // read gives the text of a file.
 func read(name string) ([]byte, error) {
@@ -39,13 +49,14 @@ func read(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	limit := limit(name)
+	data, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors put it there
 	switch {
 	case err != nil:
 		return nil, diag.Errorf(at, "%s", reason(err))
-	case len(data) > maxFile:
-		return nil, diag.Errorf(at, "is larger than %d MiB: this is no model or configuration", maxFile>>20)
+	case len(data) > limit:
+		return nil, diag.Errorf(at, "is larger than %d MiB: this is no model or configuration", limit>>20)
 	case len(bytes.TrimSpace(data)) == 0:
 		return nil, diag.Errorf(at, "is empty")
 	}
@@ -463,6 +474,9 @@ func (d *document) flattenValue(prefix string, v cue.Value) error {
 			continue
 		}
 		expr, _ := value.Syntax(cue.Final(), cue.Concrete(true)).(ast.Expr)
+		if lit, ok := sourceExpr(value).(*ast.BasicLit); ok && lit.Kind == token.INT {
+			expr = lit // with its suffix, if it has one
+		}
 		pos, key := valuePos(value), keyPos(value)
 		pos.File, key.File = d.file, d.file
 		d.leaves = append(d.leaves, leaf{path, expr, Origin{Kind: FromFile, Pos: pos}, key})

@@ -13,10 +13,11 @@ import (
 	"cuelang.org/go/cue/cuecontext"
 
 	"kvbench/engine/config"
+	"kvbench/engine/schema"
 )
 
 // aResult has everything that a result may have.
-const aResult = `{"kvbench":"v1","hash":"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",` +
+const aResult = `{"kvbench":"v1","commit":"0123abc+dirty","role":"initiator","hash":"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",` +
 	`"point":"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef","repeat":1,"status":"ok","reasons":["a"],"notes":["b"],` +
 	`"model":{"name":"M","file":"m.yaml","architecture":"m","params":{"layers":3,"types":["x",{"y":null}]}},` +
 	`"config":{"file":null,"values":{"isl":{"value":256,"origin":"--isl"},"on":{"value":true,"origin":"o"}}},` +
@@ -65,7 +66,8 @@ func TestResultsAsCUE(t *testing.T) {
 		}
 		switch v := v.(type) {
 		case map[string]any:
-			for name, item := range v {
+			for _, name := range schema.Keys(v) {
+				item := v[name]
 				delete(v, name)
 				emit()
 				change(item, func(x any) { v[name] = x })
@@ -80,13 +82,10 @@ func TestResultsAsCUE(t *testing.T) {
 		}
 	}
 	change(whole, func(x any) { whole = x })
-	if testing.Short() {
-		lines = lines[:300]
-	}
-	dir, refused := t.TempDir(), 0
+	dir, refused, taken := t.TempDir(), 0, 0
 	for i, line := range lines {
-		if !strings.HasPrefix(line, "{") {
-			continue // said before the schema is looked at
+		if !strings.HasPrefix(line, "{") || testing.Short() && i%5 > 0 {
+			continue // what is no object is said before the schema is looked at
 		}
 		file := filepath.Join(dir, "r.jsonl")
 		if err := os.WriteFile(file, []byte(line+"\n"), 0o644); err != nil {
@@ -98,10 +97,12 @@ func TestResultsAsCUE(t *testing.T) {
 		}
 		if err != nil {
 			refused++
+		} else {
+			taken++
 		}
 	}
-	if refused == 0 || refused > len(lines)-100 {
-		t.Errorf("%d of %d lines are refused", refused, len(lines))
+	if refused < 20 || taken < 20 {
+		t.Errorf("%d lines are refused and %d are not", refused, taken)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"cuelang.org/go/encoding/jsonschema"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/schema"
 )
 
 // Schemas are the kinds of files that a schema can be given for.
@@ -82,7 +83,8 @@ func (l *Loader) SchemaJSON(kind string, dirs []string) ([]byte, error) {
 }
 
 // simplify writes the bounds of numbers as one constraint, where CUE's encoder
-// has several, and leaves out those that JSON's numbers cannot hold.
+// has several, and leaves out those that JSON's numbers cannot hold. Of an open
+// struct without fields, the encoder says that it is empty: it is any.
 func simplify(v any) {
 	switch v := v.(type) {
 	case []any:
@@ -92,6 +94,10 @@ func simplify(v any) {
 	case map[string]any:
 		for _, item := range v {
 			simplify(item)
+		}
+		if empty, ok := v["const"].(map[string]any); ok && len(empty) == 0 {
+			delete(v, "const")
+			v["type"] = "object"
 		}
 		parts, ok := v["allOf"].([]any)
 		if !ok || len(v) > 1 {
@@ -147,12 +153,23 @@ func (l *Loader) describeFields(doc map[string]any) {
 		if at == nil {
 			continue
 		}
+		if f.Unit != "" {
+			describeUnit(at, l.schema.Units[f.Unit])
+		}
 		at["description"] = f.Doc
 		if f.Default != nil {
 			at["default"] = f.Default
 		}
 	}
 	l.describeAxes(doc)
+}
+
+// describeUnit lets a number be a text with the suffix of a unit.
+func describeUnit(field map[string]any, u schema.Unit) {
+	number := maps.Clone(field)
+	clear(field)
+	field["anyOf"] = []any{number, map[string]any{"type": "string", "pattern": u.Pattern()}}
+	field["examples"] = u.Such
 }
 
 // describeAxes says which axes a sweep may have: each a value of its field, a
@@ -176,6 +193,7 @@ func (l *Loader) describeAxes(doc map[string]any) {
 		value := maps.Clone(field)
 		delete(value, "default")
 		delete(value, "description")
+		delete(value, "examples")
 		item := map[string]any{"anyOf": []any{value, map[string]any{"type": "string"}}}
 		axes[f.Flag] = map[string]any{
 			"description": f.Doc,

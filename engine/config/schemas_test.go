@@ -74,3 +74,44 @@ func TestEditorSchemas(t *testing.T) {
 		}
 	}
 }
+
+// TestEditorUnits: editors accept the quantities that kvbench accepts, and mark
+// those that it refuses.
+func TestEditorUnits(t *testing.T) {
+	ctx := cuecontext.New()
+	schema := jsonSchema(t, ctx, "../../docs/schema/config.json")
+	for text, ok := range map[string]bool{
+		"runtime: {isl: 128k}":                   true,
+		"runtime: {isl: 131072, osl: 1.5k}":      true,
+		"runtime: {isl: 128kb}":                  false,
+		"runtime: {isl: 0}":                      false,
+		"runtime: {num_requests: 1k}":            false,
+		"system: {kv_memory: 64GiB}":             true,
+		"system: {kv_memory: 5.38GiB}":           true,
+		"system: {kv_memory: 5 GiB}":             true,
+		"system: {kv_memory: 64g}":               true,
+		"system: {kv_memory: 64gb}":              false,
+		"system: {kv_memory: -5GiB}":             false,
+		"system: {kv_memory: 5.GiB}":             false,
+		"system: {bandwidth: 400Gbps}":           true,
+		"system: {bandwidth: 400Gbit/s}":         true,
+		"system: {bandwidth: 46.9GB/s}":          true,
+		"system: {bandwidth: 50000000000}":       true,
+		"system: {bandwidth: 400G}":              false,
+		"system: {bandwidth: 400GB}":             false,
+		"sweep: {kv_memory: [40GiB, 80GiB]}":     true,
+		"sweep: {isl: 1k..128kx2}":               true,
+		"sweep: {bandwidth: [25Gbit/s, 50GB/s]}": true,
+		"system: {page_size: 1k, backend: VLLM}": true,
+		"runtime: {max_num_batched_tokens: 8Ki}": true,
+		"strategy: {tp_size: 1k}":                false,
+	} {
+		f, err := yaml.Extract("c.yaml", text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Unify(ctx.BuildFile(f)).Validate(cue.Concrete(true)); (err == nil) != ok {
+			t.Errorf("%s: %v, want good: %v", text, err, ok)
+		}
+	}
+}

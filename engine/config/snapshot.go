@@ -49,7 +49,7 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 			return nil, err
 		}
 	}
-	if s.Fields, err = fields(defs); err != nil {
+	if s.Fields, err = fields(defs, packages["cache"]); err != nil {
 		return nil, err
 	}
 	s.Normalize()
@@ -123,8 +123,9 @@ func selectors(p []string) cue.Path {
 	return cue.MakePath(sels...)
 }
 
-// fields describes the fields of #Config.
-func fields(defs cue.Value) ([]schema.Field, error) {
+// fields describes the fields of #Config. cache is the package that has tables of
+// what engines do.
+func fields(defs, cache cue.Value) ([]schema.Field, error) {
 	sections, err := defs.LookupPath(cue.ParsePath("#Config")).Fields(cue.Optional(true))
 	if err != nil {
 		return nil, fromCUE(err, diag.Pos{})
@@ -152,6 +153,9 @@ func fields(defs cue.Value) ([]schema.Field, error) {
 				f.Word = true
 			}
 			f.Allowed, f.Values = describe(v)
+			if f.Word {
+				f.Words = texts(v)
+			}
 			if isPlain(sections.Value()) {
 				f.Plain = plainOf(v)
 			}
@@ -166,14 +170,27 @@ func fields(defs cue.Value) ([]schema.Field, error) {
 					if f.Values, err = tableKeys(defs, f.Table); err != nil {
 						return nil, err
 					}
+				case "words":
+					if f.Words, err = keysAt(cache, a.Contents()); err != nil {
+						return nil, err
+					}
+				case "aka":
+					for i := range a.NumArgs() {
+						name, _ := a.Arg(i)
+						f.Aka = append(f.Aka, name)
+					}
 				case "expected":
 					f.Expected = true
 				case "announced":
 					f.Announced = a.Contents()
+				case "default":
+					f.DefaultBy = a.Contents()
 				case "late":
 					f.Late = true
-				case "only":
-					f.Only = a.Contents()
+				case "note":
+					f.Note = a.Contents()
+				case "needs":
+					f.Needs = a.Contents()
 				case "unit":
 					f.Unit = a.Contents()
 				default:
@@ -193,6 +210,31 @@ func fields(defs cue.Value) ([]schema.Field, error) {
 		}
 	}
 	return all, nil
+}
+
+// texts lists the texts among the alternatives of a value.
+func texts(v cue.Value) []string {
+	var list []string
+	_, args := v.Expr()
+	for _, a := range args {
+		if s, err := a.String(); err == nil {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// keysAt lists the names of the fields at a path.
+func keysAt(v cue.Value, path string) ([]string, error) {
+	iter, err := v.LookupPath(cue.ParsePath(path)).Fields()
+	if err != nil {
+		return nil, fromCUE(err, diag.Pos{})
+	}
+	var keys []string
+	for iter.Next() {
+		keys = append(keys, iter.Selector().Unquoted())
+	}
+	return keys, nil
 }
 
 // tableKeys lists the keys that every architecture's table has.

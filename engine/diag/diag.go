@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -225,23 +226,17 @@ func (p *Printer) paint(code, s string) string {
 	return "\x1b[" + code + "m" + s + "\x1b[0m"
 }
 
-// caretPad is white space as wide as the first caret-1 characters of line.
+// caretPad is white space as wide as the first caret-1 characters of line are
+// when they are printed.
 func caretPad(line string, caret int) string {
-	var b strings.Builder
-	for _, r := range line {
-		if caret--; caret <= 0 {
-			break
-		}
+	before := printable(line, max(0, caret-1))
+	pad := strings.Map(func(r rune) rune {
 		if r == '\t' {
-			b.WriteRune('\t')
-		} else {
-			b.WriteRune(' ')
+			return r
 		}
-	}
-	for ; caret > 1; caret-- {
-		b.WriteByte(' ')
-	}
-	return b.String()
+		return ' '
+	}, before)
+	return pad + strings.Repeat(" ", max(0, caret-1-utf8.RuneCountInString(line)))
 }
 
 // Rel gives file relative to dir where it lies below dir, else file itself.
@@ -256,30 +251,64 @@ func Rel(dir, file string) string {
 	return rel
 }
 
-// Printable gives s with characters that would move a terminal's cursor or
-// forge a second line written as Go escapes; tabs stay.
-func Printable(s string) string {
-	clean := true
-	for _, r := range s {
-		if r == utf8.RuneError || (r < ' ' && r != '\t') || (r >= 0x7f && r < 0xa0) {
-			clean = false
-			break
-		}
-	}
-	if clean {
+// Printable returns s as one line of text that is safe in a terminal and in a
+// CI log. Characters that would move the cursor, forge a second line, hide, or
+// reverse the order of others are written as Go escapes; tabs stay. So is what
+// GitHub's and Azure's runners would execute: a :: at the beginning, and ##[ or
+// ##word[ anywhere.
+func Printable(s string) string { return printable(s, -1) }
+
+// printable is [Printable] of the first n characters of s, of all if n is
+// negative. What follows them still counts.
+func printable(s string, n int) string {
+	if n < 0 && isClean(s) {
 		return s
 	}
 	var b strings.Builder
-	for _, r := range s {
+	blank := true // white space only so far
+	for i, r := range s {
+		if n == 0 {
+			break
+		}
+		n--
 		switch {
-		case r == '\t':
-			b.WriteRune(r)
-		case r < ' ' || (r >= 0x7f && r < 0xa0):
-			q := fmt.Sprintf("%q", r)
+		case IsHidden(r):
+			q := strconv.QuoteRuneToASCII(r)
 			b.WriteString(q[1 : len(q)-1])
+		case blank && strings.HasPrefix(s[i:], "::"), isCommand(s, i):
+			fmt.Fprintf(&b, `\x%02x`, r)
 		default:
 			b.WriteRune(r)
 		}
+		blank = blank && unicode.IsSpace(r)
 	}
 	return b.String()
+}
+
+func isClean(s string) bool {
+	for _, r := range s {
+		if r == utf8.RuneError || IsHidden(r) {
+			return false
+		}
+	}
+	return !strings.Contains(s, "::") && !strings.Contains(s, "##")
+}
+
+// IsHidden reports whether a character does not show as itself: control
+// characters, those that format others (bidirectional marks, joiners, tags),
+// and Unicode's line ends.
+func IsHidden(r rune) bool {
+	if r < 0x7f {
+		return r < ' ' && r != '\t'
+	}
+	return r < 0xa0 || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Cf, r)
+}
+
+// isCommand reports whether the # at i is the second of ##[ or ##word[.
+func isCommand(s string, i int) bool {
+	if s[i] != '#' || i == 0 || s[i-1] != '#' {
+		return false
+	}
+	word := strings.TrimLeftFunc(s[i+1:], func(r rune) bool { return r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) })
+	return strings.HasPrefix(word, "[")
 }

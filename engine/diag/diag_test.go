@@ -22,6 +22,61 @@ func TestPrint(t *testing.T) {
 	}
 }
 
+// TestPrintable: nothing moves a terminal's cursor, hides, reverses its
+// neighbours or runs as a command of a CI runner.
+func TestPrintable(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain é 中 \t::x":                "plain é 中 \t::x",
+		"a\nb\x1b[31m\x7f\u0085":         `a\nb\x1b[31m\x7f\u0085`,
+		"ab\u202ecd\u2066e\u2069":        `ab\u202ecd\u2066e\u2069`,
+		"\u200e\u200f\u061c\u200b\ufeff": `\u200e\u200f\u061c\u200b\ufeff`,
+		"tag \U000e0041":                 `tag \U000e0041`,
+		"a\u2028b\u2029":                 `a\u2028b\u2029`,
+		"bad \xff":                       "bad \ufffd",
+		"::stop-commands::x":             `\x3a:stop-commands::x`,
+		" \t\u00a0::error::x":            " \t\u00a0\\x3a:error::x",
+		"a ::error::x":                   "a ::error::x",
+		":x":                             ":x",
+		"a ##[group]b":                   `a #\x23[group]b`,
+		"###[x":                          `##\x23[x`,
+		"##vso[task.setvariable]":        `#\x23vso[task.setvariable]`,
+		"## heading [x]":                 "## heading [x]",
+		"#[x]":                           "#[x]",
+	} {
+		if got := diag.Printable(in); got != want {
+			t.Errorf("%q is printed as %q, want %q", in, got, want)
+		}
+	}
+}
+
+// TestCaret: a caret stands below its character where others are escaped.
+func TestCaret(t *testing.T) {
+	var b strings.Builder
+	p := diag.Printer{W: &b, Program: "kvbench"}
+	for _, c := range []struct {
+		source string
+		caret  int
+	}{{"::a: b", 5}, {"\u202ex y", 4}, {"\t##[x", 5}, {"ab", 5}} {
+		p.Print(&diag.Diag{Msg: "m", Source: c.source, Caret: c.caret})
+	}
+	want := `kvbench: m
+    \x3a:a: b
+           ^
+kvbench: m
+    \u202ex y
+            ^
+kvbench: m
+    	#\x23[x
+    	      ^
+kvbench: m
+    ab
+        ^
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}
+
 func TestNearest(t *testing.T) {
 	known := []string{"tp_size", "pp_size", "page_size", "isl", "num_requests"}
 	for word, want := range map[string]string{

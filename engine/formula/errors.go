@@ -26,8 +26,11 @@ func (p place) errorf(format string, args ...any) *diag.Diag {
 	if p.unit == nil {
 		return &diag.Diag{Msg: msg}
 	}
-	text := p.unit.src.Text
-	at := byteOffset(text, p.off)
+	text, off := p.unit.src.Text, p.off
+	if p.unit.src.Char != nil {
+		text, off = p.unit.src.Written, p.unit.src.Char(off)
+	}
+	at := byteOffset(text, off)
 	start := strings.LastIndexByte(text[:at], '\n') + 1
 	end := len(text)
 	if i := strings.IndexByte(text[start:], '\n'); i >= 0 {

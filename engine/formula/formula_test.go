@@ -91,6 +91,11 @@ func TestEval(t *testing.T) {
 		{"lcm(4, 6)", "12"},
 		{"len(kinds) + len(engine)", "6"},
 		{"len(split('a,b,c', ','))", "3"},
+		{"is_ip('10.0.0.3')", "true"},
+		{"is_ip('fd00::3') and is_ip('fe80::1%eth0') and is_ip('::ffff:10.0.0.3')", "true"},
+		{"is_ip('node1') or is_ip('localhost') or is_ip('') or is_ip(engine)", "false"},
+		{"is_ip('10.0.0') or is_ip('10.0.0.256') or is_ip('10.0.0.03') or is_ip(' 10.0.0.3')", "false"},
+		{"is_ip('10.0.0.3:80') or is_ip('[fd00::3]') or is_ip('10.0.0.0/8')", "false"},
 		{"sizes[2]", "2"},
 		{"double", "122"},
 		{"bytes[pattern] * 16", "9"},
@@ -158,6 +163,7 @@ func errorText(err error) string {
 func TestErrors(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"layer * 2", "f.cue:7:10: formula of x: unknown name \"layer\"\n    layer * 2\n    ^\n  hint: did you mean \"layers\"?"},
+		{"is_ip(layers)", "f.cue:7:16: formula of x: is_ip() needs a string, not a number\n    is_ip(layers)\n          ^"},
 		{"2 * engine", "f.cue:7:14: formula of x: \"*\" needs a number, not a string\n    2 * engine\n        ^"},
 		{"1 / (heads - 8)", "f.cue:7:12: formula of x: division by zero: 1 / 0\n    1 / (heads - 8)\n      ^"},
 		{"layers * 9000000000000000000", "f.cue:7:17: formula of x: 61 * 9000000000000000000 does not fit in 64 bits\n    layers * 9000000000000000000\n           ^"},

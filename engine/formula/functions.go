@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -47,6 +48,7 @@ func init() {
 		return pack(false, gcd(magnitude(a.n), magnitude(b.n)), 1)
 	}))
 	add(1, "given(name)", "Whether a parameter or field that may be left out was given.", givenFunc)
+	add(1, "is_ip(s)", "Whether a string is a numeric IP address of version 4 or 6.", isIPFunc)
 	add(2, "lcm(a, b)", "The least common multiple of two whole numbers; never negative, and 0 if either is.", wholeFunc(func(a, b Rat) (Rat, bool) {
 		x, y := magnitude(a.n), magnitude(b.n)
 		if x == 0 || y == 0 {
@@ -291,6 +293,14 @@ func splitFunc(k *checker, args []ast.Node, at place, who string) code {
 			return nil
 		}
 		return strings.Split(s, sep)
+	}}
+}
+
+func isIPFunc(k *checker, args []ast.Node, _ place, who string) code {
+	x := k.need(args[0], Str, who).str
+	return code{kind: Bool, cond: func(f *Frame) bool {
+		_, err := netip.ParseAddr(x(f))
+		return err == nil
 	}}
 }
 

@@ -2,6 +2,7 @@ package nixlbench
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"kvbench/engine/config"
@@ -15,27 +16,29 @@ import (
 type Facts struct {
 	Launch   string // pair or single
 	FreePort int64
-	RunID    string
-	// What came out of it
-	Rows, OddRows int64
-	Errors        string
+	// EtcdLocal tells whether every server of etcd is on this machine.
+	EtcdLocal bool
+	// What came out of it. Rank is -1 where it is not known.
+	Rows, OddRows, Rank int64
+	Errors              string
 }
 
 func (f *Facts) values() map[string]formula.Value {
 	text := func(s string) formula.Value { return formula.Value{Kind: formula.Str, Str: s} }
 	return map[string]formula.Value{
-		"launch":    text(f.Launch),
-		"free_port": config.GoValue(f.FreePort),
-		"run_id":    text(f.RunID),
-		"rows":      config.GoValue(f.Rows),
-		"odd_rows":  config.GoValue(f.OddRows),
-		"errors":    text(f.Errors),
+		"launch":     text(f.Launch),
+		"free_port":  config.GoValue(f.FreePort),
+		"etcd_local": config.GoValue(f.EtcdLocal),
+		"rows":       config.GoValue(f.Rows),
+		"odd_rows":   config.GoValue(f.OddRows),
+		"rank":       config.GoValue(f.Rank),
+		"errors":     text(f.Errors),
 	}
 }
 
 // Needs are what a run takes.
 type Needs struct {
-	Processes int
+	Processes, Initiators, Targets int
 	// Remote tells that the other end is on another machine.
 	Remote bool
 	// Etcd are the servers that must answer, or "".
@@ -89,9 +92,12 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 	}
 	runs := r.bench.Runs.Get()
 	class := runs.Classes[r.backend.Class]
+	add("initiators", class.Initiators, formula.Num)
+	add("targets", class.Targets, formula.Num)
 	add("processes", class.Processes, formula.Num)
 	add("etcd", class.Etcd, formula.Str)
 	add("remote", class.Remote, formula.Bool)
+	add("silent", class.Silent, formula.Bool)
 	add("memory", class.Memory, formula.Num)
 	add("files.in", r.backend.Files.In, formula.Str)
 	add("files.names", r.backend.Files.Names, formula.Str)
@@ -156,8 +162,11 @@ func (r *Rules) Needs(pl *plan.Plan, flags []plan.Flag, facts *Facts) (Needs, er
 		Etcd:   r.eval("etcd", &errs).Str,
 		Dir:    r.eval("files.in", &errs).Str,
 	}
-	processes, _ := r.eval("processes", &errs).Num.Int64()
-	n.Processes = int(processes)
+	count := func(name string) int {
+		n, _ := r.eval(name, &errs).Num.Int64()
+		return int(n)
+	}
+	n.Processes, n.Initiators, n.Targets = count("processes"), count("initiators"), count("targets")
 	n.Memory, _ = r.eval("memory", &errs).Num.Int64()
 	if names := r.eval("files.names", &errs).Str; names != "" {
 		n.Files = strings.Split(names, ",")
@@ -166,32 +175,63 @@ func (r *Rules) Needs(pl *plan.Plan, flags []plan.Flag, facts *Facts) (Needs, er
 	return n, errs.Err()
 }
 
+// Group is where the processes of a run meet.
+type Group struct {
+	// Name is that of the group, unless the user gives one.
+	Name string
+	// Number is that of the run: those after the first have it behind the name,
+	// so that each has a group of its own.
+	Number int
+}
+
+// set gives the group's flag its value.
+func (g Group) set(f *plan.Flag) {
+	if f.From != plan.Given {
+		f.Value = formula.Value{Kind: formula.Str, Str: g.Name}
+		f.From, f.Emit = plan.Run, true
+	}
+	if g.Number > 1 {
+		f.Value.Str += "-" + strconv.Itoa(g.Number)
+		f.Emit = true
+	}
+}
+
 // Meet gives the plan's flags with those set through which the processes of
-// the run find each other. What the user gave stays. Where it is known what is
-// installed, its flags are those that can be set.
-func (r *Rules) Meet(pl *plan.Plan, facts *Facts, in *Installed) ([]plan.Flag, error) {
+// the run find each other, and the one that names their group, or nil. What the
+// user gave stays. Where it is known what is installed, its flags are those that
+// can be set.
+func (r *Rules) Meet(pl *plan.Plan, facts *Facts, g Group, in *Installed) ([]plan.Flag, *plan.Flag, error) {
 	var errs diag.List
 	for _, m := range r.bench.Runs.Get().Meetings {
 		r.load(pl, pl.Flags, facts)
 		flags := slices.Clone(pl.Flags)
-		met := 0
-		for _, name := range schema.Keys(m.Set) {
+		all := true
+		find := func(name string) *plan.Flag {
 			i := slices.IndexFunc(flags, func(f plan.Flag) bool { return f.Name == name })
 			if i < 0 || in != nil && in.Flags[name].Type == "" {
-				continue
+				all = false
+				return nil
 			}
-			met++
-			if f := &flags[i]; f.From != plan.Given {
+			return &flags[i]
+		}
+		for _, name := range schema.Keys(m.Set) {
+			if f := find(name); f != nil && f.From != plan.Given {
 				f.Value = r.eval("meetings."+m.Name+"."+name, &errs)
 				f.From, f.Emit = plan.Run, true
 			}
 		}
+		var group *plan.Flag
+		if m.Group != "" {
+			if group = find(m.Group); group != nil {
+				g.set(group)
+			}
+		}
 		r.load(pl, flags, facts)
-		if met == len(m.Set) && r.eval("meetings."+m.Name, &errs).Bool {
-			return flags, errs.Err()
+		if all && r.eval("meetings."+m.Name, &errs).Bool {
+			return flags, group, errs.Err()
 		}
 	}
-	return pl.Flags, errs.Err()
+	return pl.Flags, nil, errs.Err()
 }
 
 // Doubts gives the reasons not to trust a run's result, and remarks on it.

@@ -57,12 +57,18 @@ type Table struct {
 	columns  []schema.Column // once the heading has come
 	Rows     []Row
 	Warnings []string
-	err      error
+	// Rank is that of the process, or -1 where it did not tell.
+	Rank int64
+	rank *regexp.Regexp
+	err  error
 }
 
 // NewTable gives a table that knows the layouts of all releases: the heading
 // tells them apart.
-func NewTable(n *schema.Nixlbench) *Table { return &Table{runs: n.Runs.Get()} }
+func NewTable(n *schema.Nixlbench) *Table {
+	runs := n.Runs.Get()
+	return &Table{runs: runs, Rank: -1, rank: regexp.MustCompile(runs.Rank)}
+}
 
 var gap = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(` {2,}`) })
 
@@ -72,6 +78,10 @@ func (t *Table) Line(line string, ended bool) {
 	line = strings.TrimRight(line, " \r\n")
 	if prefix := t.runs.WarningPrefix; prefix != "" && strings.HasPrefix(line, prefix) && len(t.Warnings) < 100 {
 		t.Warnings = append(t.Warnings, strings.TrimPrefix(line, prefix))
+		return
+	}
+	if m := t.rank.FindStringSubmatch(line); m != nil {
+		t.Rank, _ = strconv.ParseInt(m[1], 10, 64)
 		return
 	}
 	if titles := gap().Split(line, -1); t.isHeading(titles[0]) {

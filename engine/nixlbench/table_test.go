@@ -34,6 +34,38 @@ func read(t testing.TB, text string) *nixlbench.Table {
 	return table
 }
 
+// TestRank: a process's rank is in its output, of every era and runtime.
+func TestRank(t *testing.T) {
+	for file, want := range map[string]int64{
+		"main-2025-06-09.op_type_bad.txt":        0,
+		"main-2026-08-21.ucx_asio_process_a.txt": 0,
+		"main-2026-08-21.ucx_asio_process_b.txt": 1,
+		"main-2026-08-21.write_ok.txt":           -1, // storage, without a runtime
+	} {
+		data, err := os.ReadFile(filepath.Join("testdata", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := read(t, string(data)).Rank; got != want {
+			t.Errorf("%s: rank %d, want %d", file, got, want)
+		}
+	}
+	for line, want := range map[string]int64{
+		"ETCD Runtime: Registered as rank 12 item 13 of 16":                        12,
+		"Init nixl worker, dev mlx5_0,mlx5_1 rank 3, type target, hostname n rank": 3,
+		"ETCD Runtime: Registered as rank 7":                                       7,
+		"x ETCD Runtime: Registered as rank 7 item":                                -1,
+		"ETCD Runtime: Registered as rank one item":                                -1,
+		"ETCD Runtime: Registered as rank 7th item":                                -1,
+		"ETCD Runtime: Registered as rank 99999999999999999999 item":               -1,
+		"Rank 2 is greater than or equal to global size 2":                         -1,
+	} {
+		if got := read(t, line+"\n").Rank; got != want {
+			t.Errorf("%s: rank %d, want %d", line, got, want)
+		}
+	}
+}
+
 // TestCaptured reads the output of real runs.
 func TestCaptured(t *testing.T) {
 	for file, want := range map[string]struct {

@@ -49,13 +49,16 @@ func distinct(list diag.List) diag.List {
 // configuration over them by the fields' names in formulas. Where there are IOs
 // of several sizes, theirs are named group.block_size and group.batch_size.
 func (all Planners) Check(c schema.Check) (map[string]int64, error) {
-	word, _ := c.Config[accountingVar].(string)
+	var arch *schema.Architecture
+	for _, p := range all {
+		arch = p.arch
+	}
+	word, ok := c.Config[accountingVar].(string)
+	if !ok {
+		word = arch.Accounting()
+	}
 	p := all[word == accountingRank]
 	if p == nil {
-		var arch *schema.Architecture
-		for _, other := range all {
-			arch = other.arch
-		}
 		return nil, (&Planner{arch: arch, rank: word == accountingRank}).known()
 	}
 	return p.results(c)
@@ -77,11 +80,19 @@ func (p *Planner) results(c schema.Check) (map[string]int64, error) {
 			req.Config.Values[f.Var] = config.Value{Value: config.GoValue(f.Default)}
 		}
 	}
+	req.Config = req.Config.With(req.Model)
 	for name, v := range c.Config {
-		if !slices.ContainsFunc(p.schema.Fields, func(f schema.Field) bool { return f.Var == name }) {
+		i := slices.IndexFunc(p.schema.Fields, func(f schema.Field) bool { return f.Var == name })
+		if i < 0 {
 			return nil, fmt.Errorf("there is no configuration field %s", name)
 		}
-		req.Config.Values[name] = config.Value{Value: config.GoValue(schema.Native(v))}
+		value := schema.Native(v)
+		if text, isText := value.(string); isText {
+			if n, err := p.schema.ParseNumber(p.schema.Fields[i].Unit, text); err == nil {
+				value = n
+			}
+		}
+		req.Config.Values[name] = config.Value{Value: config.GoValue(value)}
 	}
 	plans, err := p.Quantities(req)
 	if err != nil {

@@ -117,7 +117,9 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 	names := p.prog.Names()
 	if !slices.Contains(names, name) {
 		d := diag.Usagef("the plan has no %q", name)
-		if hint := diag.DidYouMean(name, names); hint != "" {
+		if p.hasQuantity(name) {
+			d.WithHint("%s", p.elsewhere())
+		} else if hint := diag.DidYouMean(name, names); hint != "" {
 			d.WithHint("%s", hint)
 		} else {
 			var quantities []string
@@ -159,7 +161,10 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 // explainer reads the planner's frame, which holds the plan.
 type explainer struct {
 	*Planner
-	plan *Plan
+	plan   *Plan
+	values map[string]flagValue // those that are not left to defaults
+	// argument is the flag whose value limits on arguments read.
+	argument string
 	// stood are the formulas that stand in for others, by name.
 	stood map[string]schema.Formula
 }
@@ -173,8 +178,7 @@ func (p *Planner) explainer(pl *Plan) *explainer {
 		}
 	}
 	p.apply(pl.Request, values)
-	p.set(argumentsVar, formula.Value{Kind: formula.Str, Str: argumentsOf(pl.Flags)})
-	return &explainer{Planner: p, plan: pl}
+	return &explainer{Planner: p, plan: pl, values: values}
 }
 
 func (x *explainer) step(name string) (*Step, error) {
@@ -237,6 +241,8 @@ func (x *explainer) whence(name string, ref formula.Ref) string {
 		}
 	}
 	switch name {
+	case argumentVar:
+		return "--" + x.argument
 	case layerVar, groupVar, kindVar, perVar, ioUnits, ioPart:
 		return "the layers at hand"
 	case stageVar:
@@ -251,13 +257,18 @@ func (x *explainer) whence(name string, ref formula.Ref) string {
 func (x *explainer) limit(l *schema.Limit) (LimitStep, error) {
 	s := LimitStep{Limit: l}
 	ref, _ := x.prog.Ref(limitPrefix + l.Name)
-	holds, err := x.frame.Bool(ref)
+	holds, flags, err := x.holds(ref, x.values)
 	if err != nil {
 		// The plan was warned about; a number that cannot be has no sides.
 		return s, nil
 	}
-	// What a secret breaks is not seen here.
-	s.Holds = holds && !slices.ContainsFunc(x.plan.Violations, func(v Violation) bool { return v.Limit == l })
+	s.Holds = holds
+	if x.onArguments(ref) {
+		if len(flags) == 0 || x.bench.Flags[flags[0]].Secret {
+			return s, nil // there is no one value to show, or it must not be
+		}
+		x.argument = flags[0]
+	}
 	e, err := x.frame.Explain(ref)
 	if err != nil {
 		return s, err
@@ -275,16 +286,4 @@ func (x *explainer) limit(l *schema.Limit) (LimitStep, error) {
 		s.Operator, s.Left, s.Right = op, &left, &right
 	}
 	return s, nil
-}
-
-// argumentsOf is the text of the values that are not left to defaults, without
-// secrets: it is shown.
-func argumentsOf(flags []Flag) string {
-	values := map[string]flagValue{}
-	for _, f := range flags {
-		if f.From != Default && !f.Secret {
-			values[f.Name] = flagValue{Value: f.Value}
-		}
-	}
-	return arguments(values)
 }

@@ -40,6 +40,8 @@ func (v *Violation) Warning(pl *Plan) *diag.Diag {
 	d := diag.Warnf(pl.Request.label(), "nixlbench %s %s: %s", pl.Release, v.Limit.Message, v.Why)
 	if len(v.Mends) > 0 {
 		d.WithHint("%s mends it%s", settings(v.Mends), map[bool]string{true: "", false: "; so does --fit"}[v.Mends[0].Given])
+	} else if v.Limit.Hint != "" {
+		d.WithHint("%s", v.Limit.Hint)
 	}
 	return d
 }
@@ -61,7 +63,6 @@ func (p *Planner) applies(l *schema.Limit, backend string) bool {
 func (p *Planner) check(req *Request, values map[string]flagValue) []Violation {
 	p.apply(req, values)
 	backend, _ := p.backend(values)
-	p.set(argumentsVar, formula.Value{Kind: formula.Str, Str: arguments(values)})
 	var broken []Violation
 	for i := range p.bench.Limits {
 		l := &p.bench.Limits[i]
@@ -69,11 +70,15 @@ func (p *Planner) check(req *Request, values map[string]flagValue) []Violation {
 			continue
 		}
 		ref, _ := p.prog.Ref(limitPrefix + l.Name)
-		ok, err := p.frame.Bool(ref)
+		ok, flags, err := p.holds(ref, values)
 		if ok && err == nil {
 			continue
 		}
-		broken = append(broken, Violation{Limit: l, Why: p.why(ref, err), Mends: p.mends(req, l)})
+		why := p.why(req, ref, err)
+		if len(flags) > 0 {
+			why = p.settings(req, flags, values)
+		}
+		broken = append(broken, Violation{Limit: l, Why: why, Mends: p.mends(req, l)})
 		if err != nil {
 			break // later limits use the same numbers
 		}
@@ -81,28 +86,73 @@ func (p *Planner) check(req *Request, values map[string]flagValue) []Violation {
 	return broken
 }
 
-// arguments is the text of all values that are not left to defaults.
-func arguments(values map[string]flagValue) string {
-	var b strings.Builder
-	for _, name := range schema.Keys(values) {
-		b.WriteString(values[name].Value.Text() + "\n")
+// holds reports whether a limit does. One that is on arguments is asked for all
+// values that are not left to defaults; the flags of those that break it are
+// given, and the frame has the value of the first.
+func (p *Planner) holds(ref formula.Ref, values map[string]flagValue) (ok bool, flags []string, err error) {
+	if !p.onArguments(ref) {
+		ok, err = p.frame.Bool(ref)
+		return ok, nil, err
 	}
-	return b.String()
+	names := schema.Keys(values)
+	for _, name := range slices.Backward(names) {
+		p.set(argumentVar, formula.Value{Kind: formula.Str, Str: values[name].Text()})
+		ok, err := p.frame.Bool(ref)
+		if err != nil {
+			return false, []string{name}, err
+		}
+		if !ok {
+			flags = append(flags, name)
+		}
+	}
+	if len(flags) == 0 {
+		return true, nil, nil
+	}
+	slices.Reverse(flags)
+	p.set(argumentVar, formula.Value{Kind: formula.Str, Str: values[flags[0]].Text()})
+	return false, flags, nil
 }
 
-// why shows the two sides of a comparison, or the condition itself.
-func (p *Planner) why(ref formula.Ref, err error) string {
+func (p *Planner) onArguments(ref formula.Ref) bool { return p.prog.Reads(ref, argumentVar) }
+
+// settings names flags with their values.
+func (p *Planner) settings(req *Request, flags []string, values map[string]flagValue) string {
+	list := make([]string, len(flags))
+	for i, flag := range flags {
+		name, value := "--"+flag, values[flag].Value.String()
+		if given, ok := req.Flags[flag]; ok {
+			name = given.Origin.String()
+		}
+		if p.bench.Flags[flag].Secret {
+			value = "a secret"
+		}
+		list[i] = name + " is " + value
+	}
+	return strings.Join(list, ", ")
+}
+
+// why shows the two sides of a comparison, or the condition itself with the
+// flags in it that were given.
+func (p *Planner) why(req *Request, ref formula.Ref, err error) string {
 	if err != nil {
 		return diag.All(err)[0].Msg
 	}
 	op, left, right, ok, err := p.frame.Sides(ref)
 	if !ok || err != nil {
-		return "it wants " + p.prog.Source(ref).Text
+		inputs, text := p.prog.Inputs(ref), "it wants "+p.prog.Source(ref).Text
+		read := slices.DeleteFunc(schema.Keys(req.Flags), func(name string) bool { return !slices.Contains(inputs, name) })
+		if len(read) > 0 {
+			text += "; " + p.settings(req, read, given(req))
+		}
+		return text
 	}
 	return fmt.Sprintf("%s must be %s %s", side(left), op, side(right))
 }
 
 func side(s formula.Side) string {
+	if s.Text == "'"+s.Value.Str+"'" {
+		return s.Text
+	}
 	if v := s.Value.String(); v != s.Text {
 		return s.Text + " (" + v + ")"
 	}
@@ -192,6 +242,9 @@ func (p *Planner) refusal(req *Request, values map[string]flagValue, broken []Vi
 	}
 	if d.Hint == "" {
 		hint(p.smaller(req, values, true))
+	}
+	if last := broken[0].Limit.Hint; d.Hint == "" && last != "" {
+		d.WithHint("%s", last)
 	}
 	return d
 }

@@ -16,15 +16,15 @@ import (
 )
 
 // The names that the rules' form needs: the flag that selects the backend, the
-// configuration's two sides of a transfer, and the text of all values that
-// limits may search.
+// configuration's two sides of a transfer, and the value of one argument of the
+// command: a limit that reads it holds if it does for each argument.
 const (
 	backendFlag    = "backend"
 	sourceVar      = "source"
 	destinationVar = "destination"
 	sideMemory     = "memory"
 	sideGPU        = "gpu"
-	argumentsVar   = "arguments"
+	argumentVar    = "argument"
 	dtypesTable    = "dtypes"
 	limitPrefix    = "limits."
 	fixPrefix      = "fix."
@@ -55,6 +55,10 @@ type Planner struct {
 	cellsOf *config.Model
 	cells   []cell
 	flags   []flagSlot // of the release, by name
+	// What plans depend on; see [Planner.Unread].
+	depends map[string]*dependencies
+	shown   map[string]map[string]bool
+	other   *Planner
 	// requires are the conditions of the architecture, in its order.
 	requires []formula.Ref
 }
@@ -68,11 +72,13 @@ type Use struct {
 	Detail bool
 }
 
-// Accounting gives the name of the accounting that a configuration asks for.
+// Accounting gives the name of the accounting that the configuration of a model
+// asks for.
 func Accounting(cfg *config.Config) string { return cfg.Values[accountingVar].Str }
 
-// UseOf gives the accounting that a configuration asks for.
-func UseOf(cfg *config.Config) Use { return Use{Rank: cfg.Values[accountingVar].Str == accountingRank} }
+// UseOf gives the accounting that the configuration of a model asks for; see
+// [config.Config.With].
+func UseOf(cfg *config.Config) Use { return Use{Rank: Accounting(cfg) == accountingRank} }
 
 // Fullest gives the accounting that knows most of an architecture, for values
 // that are the same in both.
@@ -80,8 +86,8 @@ func Fullest(arch *schema.Architecture) Use { return Use{Rank: arch.Layers != ni
 
 // The field that chooses the accounting, and the word for that of ranks.
 const (
-	accountingVar  = "accounting"
-	accountingRank = "rank"
+	accountingVar  = schema.AccountingVar
+	accountingRank = schema.AccountingRank
 )
 
 // flagSlot is a flag of the release.
@@ -211,15 +217,14 @@ func (p *Planner) declareQuantities(scope *formula.Scope, detail bool) []string 
 		if p.rank {
 			f = q.Rank
 		}
-		isFact := p.rank && slices.Contains([]string{blockFact, batchFact, rankFact}, q.Name)
 		switch {
-		case isFact:
+		case !p.has(q):
+			continue
+		case p.isFact(q.Name):
 			scope.Input(q.Name, formula.Num, diag.Pos{})
 		case !f.IsZero():
 			p.computed[q.Name] = true
 			scope.Formula(q.Name, SourceOf(f), formula.Num)
-		case p.rank && !p.isFold(q.Name), !p.rank && !q.Detail.IsZero():
-			continue
 		}
 		if cond := q.Detail; !cond.IsZero() {
 			if p.rank && !q.RankDetail.IsZero() {
@@ -231,6 +236,19 @@ func (p *Planner) declareQuantities(scope *formula.Scope, detail bool) []string 
 		names = append(names, q.Name)
 	}
 	return names
+}
+
+// isFact reports whether a quantity is a fact about the IOs of a rank.
+func (p *Planner) isFact(name string) bool {
+	return p.rank && slices.Contains([]string{blockFact, batchFact, rankFact}, name)
+}
+
+// has reports whether the accounting has a quantity.
+func (p *Planner) has(q *schema.Quantity) bool {
+	if p.rank {
+		return p.isFact(q.Name) || !q.Rank.IsZero() || p.isFold(q.Name)
+	}
+	return !q.Formula.IsZero() || q.Detail.IsZero()
 }
 
 // KindOf gives the kind that a configuration field has in formulas: what takes
@@ -267,7 +285,7 @@ func (p *Planner) declareBench(scope *formula.Scope) {
 			scope.Formula(name, SourceOf(f.Computed), def.Kind)
 		}
 	}
-	scope.Input(argumentsVar, formula.Str, diag.Pos{})
+	scope.Input(argumentVar, formula.Str, diag.Pos{})
 	addFormulas(scope, p.bench.Let, formula.Any)
 	for _, name := range schema.Keys(p.bench.Least) {
 		scope.Formula(leastPrefix+name, SourceOf(p.bench.Least[name]), formula.Any)
@@ -310,7 +328,9 @@ func tableOf(scope *formula.Scope, name string, m map[string]schema.Formula, wan
 }
 
 // SourceOf gives a formula of the data as the formula package has it.
-func SourceOf(f schema.Formula) formula.Source { return formula.Source(f) }
+func SourceOf(f schema.Formula) formula.Source {
+	return formula.Source{Text: f.Text, Pos: f.Pos, At: f.At}
+}
 
 // set gives a name its value in the frame; names that no formula knows do not
 // matter.
@@ -332,9 +352,15 @@ func (p *Planner) load(req *Request) {
 	for _, f := range req.facts {
 		p.set(f.name, formula.Value{Kind: formula.Num, Num: f.num})
 	}
+	p.set(accountingVar, config.GoValue(p.accounting()))
+}
+
+// accounting gives the word for the planner's accounting.
+func (p *Planner) accounting() string {
 	if p.rank {
-		p.set(accountingVar, config.GoValue(accountingRank))
+		return accountingRank
 	}
+	return schema.AccountingModel
 }
 
 // checkTables refuses field values that are no key of the table that holds
@@ -364,6 +390,46 @@ func (p *Planner) checkTables(req *Request) error {
 		errs = append(errs, d)
 	}
 	return errs.Err()
+}
+
+// checkNeeds refuses values of fields that another accounting alone has. What is
+// as if it were not given does no harm.
+func (p *Planner) checkNeeds(req *Request) error {
+	var errs diag.List
+	for i := range p.schema.Fields {
+		f := &p.schema.Fields[i]
+		if f.Needs == "" || f.Needs == p.accounting() {
+			continue
+		}
+		v := req.Config.Values[f.Var]
+		if v.Origin.Kind == config.FromDefault || v.Text() == config.GoValue(f.Default).Text() {
+			continue
+		}
+		what := ""
+		if v.Origin.Kind == config.FromFile || v.Origin.Kind == config.FromModel {
+			what = f.Path + ": "
+		}
+		d := v.Origin.Errorf("%sexists only in the %s accounting; this plan's accounting is %s", what, f.Needs, p.accounting())
+		if p.arch.Layers == nil || f.Needs != accountingRank {
+			d.WithHint("leave it out: %s", p.elsewhere())
+		} else {
+			d.WithHint("use --%s %s, or leave it out", accountingVar, f.Needs)
+		}
+		errs = append(errs, d)
+	}
+	return errs.Err()
+}
+
+// elsewhere says how to get what this accounting does not have.
+func (p *Planner) elsewhere() string {
+	if !p.rank && p.arch.Layers == nil {
+		return fmt.Sprintf("--%s %s needs a cache section, which %s does not have", accountingVar, accountingRank, p.arch.Name)
+	}
+	other := schema.AccountingRank
+	if p.rank {
+		other = schema.AccountingModel
+	}
+	return fmt.Sprintf("--%s %s has it", accountingVar, other)
 }
 
 // quantities evaluates the quantities that are wanted, each a whole number.
@@ -552,6 +618,9 @@ func (pl *Plan) Backend() string {
 // Quantities evaluates the quantities only: of one plan, or in the accounting of
 // ranks of a plan for each size of IOs and each stage that is asked for.
 func (p *Planner) Quantities(req *Request) ([]*Plan, error) {
+	if err := p.checkNeeds(req); err != nil {
+		return nil, err
+	}
 	if err := p.checkTables(req); err != nil {
 		return nil, err
 	}

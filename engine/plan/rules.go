@@ -16,10 +16,7 @@ func (p *Planner) resolve(req *Request) (map[string]flagValue, error) {
 	if err := p.checkGiven(req); err != nil {
 		return nil, err
 	}
-	values := map[string]flagValue{}
-	for name, v := range req.Flags {
-		values[name] = flagValue{Value: v.Value, from: Given}
-	}
+	values := given(req)
 	name, backend := p.backend(values)
 	p.apply(req, values)
 	t, err := p.transfer(req, name, backend)
@@ -44,6 +41,15 @@ func (p *Planner) resolve(req *Request) (map[string]flagValue, error) {
 			WithHint("leave it out, or give another --%s or --%s", sourceVar, destinationVar)
 	}
 	return values, nil
+}
+
+// given gives the flags that the user gave.
+func given(req *Request) map[string]flagValue {
+	values := map[string]flagValue{}
+	for name, v := range req.Flags {
+		values[name] = flagValue{Value: v.Value, from: Given}
+	}
+	return values
 }
 
 // ruleSets gives the flags that a transfer sets, and those that it does not
@@ -176,11 +182,7 @@ func (p *Planner) checkGiven(req *Request) error {
 				WithHint("choose it with --nixlbench_release, or one of %s", strings.Join(allowed, ", ")))
 			continue
 		}
-		d := v.Origin.Errorf("%q is not allowed: want one of %s", v.Str, strings.Join(allowed, ", "))
-		if hint := diag.DidYouMean(v.Str, allowed); hint != "" {
-			d.WithHint("%s", hint)
-		}
-		errs = append(errs, d)
+		errs = append(errs, notAllowed(v.Origin, v.Str, allowed))
 	}
 	return errs.Err()
 }

@@ -220,8 +220,8 @@ func (s *Sweep) noColumn(programs map[*Planner]*sweepProgram, flag, name string)
 	d := diag.Usagef("%s: there is no column %q", flag, name)
 	var known []string
 	for p, sp := range programs {
-		if slices.ContainsFunc(p.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name }) {
-			return d.WithHint("--%s %s has it", accountingVar, accountingRank)
+		if p.hasQuantity(name) {
+			return d.WithHint("%s", p.elsewhere())
 		}
 		for i := range p.schema.Fields {
 			if f := &p.schema.Fields[i]; f.Flag == name || f.Path == name {
@@ -242,18 +242,21 @@ func (s *Sweep) noColumn(programs map[*Planner]*sweepProgram, flag, name string)
 // checkAxes refuses values of axes that are no key of the architecture's table.
 func (it *Item) checkAxes() error {
 	var errs diag.List
+	errs.Add(it.Planner.checkNeeds(it.Request))
 	errs.Add(it.Planner.checkTables(it.Request))
 	for _, axis := range it.Config.Axes {
-		if axis.Field.Table == "" {
+		if axis.Field.Table == "" && axis.Field.Needs == "" {
 			continue
 		}
 		for _, v := range axis.Values[1:] {
 			cfg := *it.Config
 			cfg.Values = map[string]config.Value{axis.Field.Var: v}
-			errs.Add(it.Planner.checkTables(&Request{Model: it.Model, Config: &cfg}))
+			req := &Request{Model: it.Model, Config: &cfg}
+			errs.Add(it.Planner.checkNeeds(req))
+			errs.Add(it.Planner.checkTables(req))
 		}
 	}
-	return errs.Err()
+	return distinct(errs).Err()
 }
 
 // program adds the options to a planner's program. It counts the names of
@@ -261,12 +264,15 @@ func (it *Item) checkAxes() error {
 func (s *Sweep) program(p *Planner, items []Item, unknown map[string]int) (*sweepProgram, error) {
 	sp := &sweepProgram{planner: p, prog: p.prog, shapes: map[string]*shape{}}
 	if s.options.Where != "" {
-		var err error
-		sp.prog, sp.where, err = p.prog.With(whereName, formula.Source{Text: s.options.Where}, formula.Bool, ownColumns...)
+		condition, err := Condition(p.schema, s.options.Where)
+		if err != nil {
+			return nil, err
+		}
+		sp.prog, sp.where, err = p.prog.With(whereName, condition, formula.Bool, ownColumns...)
 		if err != nil {
 			for _, d := range diag.All(err) {
 				d.Usage = true
-				for _, name := range formula.Names(s.options.Where) {
+				for _, name := range formula.Names(condition.Text) {
 					if d.Msg == fmt.Sprintf("formula of %s: unknown name %q", whereName, name) {
 						d.Hint = cmp.Or(p.nameHint(name, items), d.Hint)
 					}
@@ -290,6 +296,11 @@ func (s *Sweep) program(p *Planner, items []Item, unknown map[string]int) (*swee
 	return sp, nil
 }
 
+// hasQuantity reports whether there is a quantity of that name in any accounting.
+func (p *Planner) hasQuantity(name string) bool {
+	return slices.ContainsFunc(p.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name })
+}
+
 // nameHint says what is meant by a name that no formula of the planner knows,
 // or why it knows none; "" for nothing to say.
 func (p *Planner) nameHint(name string, items []Item) string {
@@ -297,6 +308,9 @@ func (p *Planner) nameHint(name string, items []Item) string {
 		if f := &p.schema.Fields[i]; f.Flag == name {
 			return fmt.Sprintf("did you mean %q?", f.Var)
 		}
+	}
+	if p.hasQuantity(name) {
+		return p.elsewhere()
 	}
 	if _, ok := p.prog.Ref(stageVar); ok && name == ColumnStage {
 		return fmt.Sprintf("did you mean %q?", stageVar)

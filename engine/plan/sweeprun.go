@@ -893,7 +893,6 @@ func (wk *worker) variant() *variant {
 		return v
 	}
 	v.apply(&req, values)
-	v.set(argumentsVar, formula.Value{Kind: formula.Str, Str: arguments(values)})
 	for _, q := range v.wanted {
 		if !q.Detail.IsZero() {
 			continue // a column shows it or not
@@ -949,7 +948,7 @@ func (wk *worker) variant() *variant {
 		}
 		l := dynamicLimit{index: i, ref: ref}
 		if !sh.changes[ref] {
-			ok, err := v.frame.Bool(ref)
+			ok, _, err := v.holds(ref, values)
 			if ok && err == nil {
 				continue
 			}

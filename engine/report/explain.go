@@ -38,7 +38,7 @@ func ExplainText(w io.Writer, view schema.View, all []*plan.Explanation) error {
 		fmt.Fprintf(w, "\nlimits of nixlbench %s\n", e.Plan.Release)
 		for _, l := range e.Limits {
 			fmt.Fprintf(w, "%s %s: %s\n", mark(l.Holds), l.Name, sides(&l))
-			if l.Right == nil {
+			if l.Right == nil && l.Values != "" {
 				fmt.Fprintf(w, "    = %s\n", l.Values)
 			}
 			if !l.Holds {
@@ -73,6 +73,9 @@ func sides(l *plan.LimitStep) string {
 }
 
 func side(s *formula.Side) string {
+	if s.Text == "'"+s.Value.Str+"'" {
+		return s.Text
+	}
 	if v := s.Value.String(); v != s.Text {
 		return s.Text + " (" + v + ")"
 	}
@@ -94,7 +97,10 @@ type tree struct {
 
 func (t *tree) step(s *plan.Step, depth int) {
 	indent := strings.Repeat("    ", depth)
-	line := indent + s.Name + " = " + diag.Printable(s.Value.String()) + unit(s.Unit)
+	line := indent + diag.Printable(s.Name) + " = " + diag.Printable(s.Value.String()) + unit(s.Unit)
+	if n, whole := s.Value.Num.Int64(); whole && s.Unit == "us" {
+		line += inBrackets(diag.Duration(n))
+	}
 	switch {
 	case s.Formula == "":
 		fmt.Fprintf(t.w, "%s: %s\n", line, diag.Printable(s.Origin))
@@ -119,7 +125,7 @@ func (t *tree) formula(s *plan.Step, depth int) {
 	if s.Origin != "" {
 		at = "    [" + s.Origin + "]"
 	}
-	fmt.Fprintf(t.w, "%s= %s%s\n", indent, oneLine(s.Formula), at)
+	fmt.Fprintf(t.w, "%s= %s%s\n", indent, diag.Printable(oneLine(s.Formula)), diag.Printable(at))
 	if s.Values != s.Formula && oneLine(s.Values) != s.Value.String() {
 		fmt.Fprintf(t.w, "%s= %s\n", indent, diag.Printable(oneLine(s.Values)))
 	}
@@ -137,7 +143,7 @@ func ExplainMarkdown(w io.Writer, view schema.View, all []*plan.Explanation) err
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		for j, r := range view.Rows {
+		for j, r := range rowsOf(view, e.Plan) {
 			text, err := rowText(r, e.Plan)
 			if err != nil {
 				return err
@@ -252,13 +258,14 @@ func ExplainJSON(w io.Writer, all []*plan.Explanation) error {
 		File       *string    `json:"config_file"`
 		Model      string     `json:"model"`
 		Release    string     `json:"release"`
+		Accounting string     `json:"accounting"`
 		Quantities []jsonStep `json:"quantities"`
 		Flags      []flag     `json:"flags"`
 		Limits     []limit    `json:"limits"`
 	}
 	list := []explanation{}
 	for _, e := range all {
-		x := explanation{Model: model(e.Plan), Release: e.Plan.Release}
+		x := explanation{Model: model(e.Plan), Release: e.Plan.Release, Accounting: plan.Accounting(e.Plan.Request.Config)}
 		if file := e.Plan.Request.Config.File; file != "" {
 			x.File = &file
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"kvbench/engine/diag"
@@ -27,8 +28,11 @@ func QuantitiesTable(w io.Writer, view schema.View, plans []*plan.Plan) error {
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		for _, q := range pl.Quantities {
 			size := ""
-			if len(q.Unit) > 0 && q.Unit[0] == 'B' {
-				size = Bytes(q.Value)
+			switch {
+			case strings.HasPrefix(q.Unit, "B"):
+				size = diag.Bytes(q.Value)
+			case q.Unit == "us":
+				size = diag.Duration(q.Value)
 			}
 			fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\n", q.Name, q.Value, q.Unit, size, q.Doc)
 		}
@@ -72,14 +76,14 @@ func QuantitiesJSON(w io.Writer, plans []*plan.Plan) error {
 // QuantitiesCSV writes the quantities of plans, one in each row.
 func QuantitiesCSV(w io.Writer, plans []*plan.Plan) error {
 	out := csv.NewWriter(w)
-	out.Write([]string{keyFile, keyModel, keyStage, keyGroup, "quantity", "value", "unit"})
+	out.Write([]string{keyFile, keyModel, keyStage, keyGroup, "quantity", "value", "unit", schema.AccountingVar})
 	for _, pl := range plans {
 		row := []string{pl.Request.Config.File, model(pl), "", ""}
 		if pl.Rank() {
 			row[2], row[3] = strconv.Itoa(pl.Stage()), pl.Group()
 		}
 		for _, q := range pl.Quantities {
-			out.Write(append(row[:4:4], q.Name, strconv.FormatInt(q.Value, 10), q.Unit))
+			out.Write(append(row[:4:4], q.Name, strconv.FormatInt(q.Value, 10), q.Unit, plan.Accounting(pl.Request.Config)))
 		}
 	}
 	out.Flush()

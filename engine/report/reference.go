@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -62,11 +63,15 @@ func configPage(p *page, s *schema.Schema) {
 	p.text("# Configuration fields\n\nEvery field may be left out; its flag replaces it. Formulas know it by its name there.")
 	p.table("field", "flag", "in formulas", "allowed", "default", "meaning")
 	for _, f := range s.Fields {
-		allowed := f.Allowed
+		allowed := s.NumberText(f.Unit, f.Allowed)
 		if len(f.Values) > 0 {
 			allowed = literals(f.Values)
 		}
-		p.row("`"+f.Path+"`", "`--"+f.Flag+"`", "`"+f.Var+"`", allowed, literal(f.Default), f.Doc)
+		def := f.DefaultBy
+		if def == "" {
+			def = literal(f.Default)
+		}
+		p.row("`"+f.Path+"`", "`--"+f.Flag+"`", "`"+f.Var+"`", allowed, def, f.Doc)
 	}
 	p.text("\nThe section `sweep` gives fields several values, by the names of their flags: `sweep: {tp: [1, 2], isl: 1024..131072x2}`.")
 	p.text("\n## Number formats")
@@ -162,7 +167,7 @@ func cachePage(p *page, s *schema.Schema) {
 
 func flagsPage(p *page, s *schema.Schema) {
 	n := &s.Nixlbench
-	p.text("# nixlbench's flags\n\nOf the releases %s to %s; plans are for %s unless another is asked for. A flag that a release lacks is refused.",
+	p.text("# nixlbench's flags\n\nOf the releases %s to %s; plans are for %s unless another is asked for, or what is given needs another. A flag that a release lacks is refused.",
 		n.Releases[0], n.Releases[len(n.Releases)-1], n.Default)
 	p.table("flag", "type", "default", "releases", "values", "meaning")
 	for _, name := range schema.Keys(n.Flags) {
@@ -228,7 +233,8 @@ func settings(set map[string]string) string {
 
 func limitsPage(p *page, s *schema.Schema) {
 	n := &s.Nixlbench
-	p.text("# Limits\n\nWhat nixlbench holds a run to. A plan that breaks one is warned about; `--fit` applies the fixes to what was not given.")
+	p.text("# Limits\n\nWhat nixlbench holds a run to. A plan that breaks one is warned about; `--fit` applies the fixes to what was not given. " +
+		"What reads `argument` must hold for each value that the command has.")
 	p.table("limit", "releases", "backends", "must hold", "otherwise nixlbench", "fix")
 	for _, l := range n.Limits {
 		backends := "all"
@@ -239,7 +245,7 @@ func limitsPage(p *page, s *schema.Schema) {
 		for name, f := range l.Fix {
 			fixes[name] = f.Text
 		}
-		p.row(l.Name, n.Span(l.Era), backends, "`"+l.Require.Text+"`", l.Message, orDash(settings(fixes)))
+		p.row(l.Name, n.Span(l.Era), backends, "`"+l.Require.Text+"`", l.Message, orDash(cmp.Or(settings(fixes), l.Hint)))
 	}
 	p.text("\n## Values that they use")
 	p.table("name", "formula")

@@ -5,11 +5,11 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
-	"math/big"
 	"slices"
 	"strconv"
 	"strings"
 
+	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/nixlbench"
@@ -31,11 +31,10 @@ var rule = strings.Repeat("=", 80)
 
 // Rows writes the lines of a view.
 func Rows(w io.Writer, view schema.View, pl *plan.Plan) error {
-	rows := view.Rows
-	if pl.Rank() {
-		rows = slices.Concat(rows, view.Rank)
-	}
-	for _, r := range rows {
+	for _, r := range rowsOf(view, pl) {
+		if _, ok := pl.Value(r.Value); !ok && r.Optional {
+			continue
+		}
 		text, err := rowText(r, pl)
 		if err != nil {
 			return err
@@ -45,6 +44,14 @@ func Rows(w io.Writer, view schema.View, pl *plan.Plan) error {
 		}
 	}
 	return nil
+}
+
+// rowsOf gives the rows of a view that a plan has.
+func rowsOf(view schema.View, pl *plan.Plan) []schema.Row {
+	if pl.Rank() {
+		return slices.Concat(view.Rows, view.Rank)
+	}
+	return view.Rows
 }
 
 // rowText gives the value that a row shows.
@@ -59,11 +66,23 @@ func rowText(r schema.Row, pl *plan.Plan) (string, error) {
 	n, _ := v.Num.Int64()
 	switch r.As {
 	case "bytes":
-		return Bytes(n), nil
+		return diag.Bytes(n), nil
+	case "documented_bytes":
+		return strings.Replace(diag.Bytes(n), "iB", "B", 1), nil
+	case "time":
+		return v.Text() + " us" + inBrackets(diag.Duration(n)), nil
 	case "count":
 		return Count(n), nil
 	}
 	return diag.Printable(v.Text()), nil
+}
+
+// inBrackets puts a text in brackets behind a blank, unless it is empty.
+func inBrackets(text string) string {
+	if text == "" {
+		return ""
+	}
+	return " (" + text + ")"
 }
 
 func fileText(pl *plan.Plan) string {
@@ -132,9 +151,18 @@ func JSON(w io.Writer, view schema.View, plans []*plan.Plan) error {
 
 // CSV writes plans as one row each below a header: the configuration file, the
 // model, the configuration's fields in the schema's order, the release's flags
-// by name, and what came later: more fields, and of a plan for one rank its
-// stage and group. All plans are of one release.
-func CSV(w io.Writer, fields []schema.Field, plans []*plan.Plan) error {
+// by name, and what came later: more fields, of a plan for one rank its stage
+// and group, and at the end the model, the fields and the quantities once more
+// under the names that they have in sweeps and results. All plans are of one
+// release.
+func CSV(w io.Writer, fields []schema.Field, sweep schema.View, plans []*plan.Plan) error {
+	var names []string // in sweeps
+	for _, r := range sweep.Rows {
+		names = append(names, r.Value)
+	}
+	for _, f := range fields {
+		names = append(names, f.Var)
+	}
 	out := csv.NewWriter(w)
 	for i, pl := range plans {
 		head := []string{keyFile, keyModel}
@@ -142,7 +170,7 @@ func CSV(w io.Writer, fields []schema.Field, plans []*plan.Plan) error {
 		field := func(late bool) {
 			for _, f := range fields {
 				if f.Late == late {
-					head = append(head, keyModel+"_"+strings.ReplaceAll(f.Path, ".", "_"))
+					head = append(head, documentedName(f))
 					row = append(row, pl.Request.Config.Values[f.Var].Text())
 				}
 			}
@@ -159,6 +187,11 @@ func CSV(w io.Writer, fields []schema.Field, plans []*plan.Plan) error {
 		} else {
 			row = append(row, "", "")
 		}
+		for _, name := range names {
+			if v, _ := pl.Value(name); !slices.Contains(head, name) {
+				head, row = append(head, name), append(row, v.Text())
+			}
+		}
 		if i == 0 {
 			out.Write(head)
 		}
@@ -166,6 +199,25 @@ func CSV(w io.Writer, fields []schema.Field, plans []*plan.Plan) error {
 	}
 	out.Flush()
 	return out.Error()
+}
+
+// documentedName gives the name that a field has in the documented formats.
+func documentedName(f schema.Field) string {
+	return keyModel + "_" + strings.ReplaceAll(f.Path, ".", "_")
+}
+
+// SweepName gives the name that a column has in sweeps, by that or by the name
+// that it has among the plans of [CSV].
+func SweepName(fields []schema.Field, name string) string {
+	if name == keyModel {
+		return config.NameParam
+	}
+	for _, f := range fields {
+		if documentedName(f) == name {
+			return f.Var
+		}
+	}
+	return name
 }
 
 func model(pl *plan.Plan) string { return pl.Request.Model.Name }
@@ -204,24 +256,4 @@ func Count(n int64) string {
 		text += "." + strconv.FormatInt(tenth, 10)
 	}
 	return text + units[power]
-}
-
-// Bytes writes a size with a unit of 1024 bytes and at most two decimals, half
-// to even: 1.12 MB for 1179648, 72.0 KB for 73728.
-func Bytes(n int64) string {
-	units := []string{"B", "KB", "MB", "GB", "TB", "PB", "EB"}
-	power := 0
-	for n>>(10*power) >= 1024 {
-		power++
-	}
-	// n / 1024^power in hundredths
-	num := new(big.Int).Mul(big.NewInt(n), big.NewInt(100))
-	den := new(big.Int).Lsh(big.NewInt(1), uint(10*power))
-	q, r := new(big.Int).QuoRem(num, den, new(big.Int))
-	if c := r.Lsh(r, 1).Cmp(den); c > 0 || c == 0 && q.Bit(0) == 1 {
-		q.Add(q, big.NewInt(1))
-	}
-	hundredths := q.Int64()
-	text := fmt.Sprintf("%d.%02d", hundredths/100, hundredths%100)
-	return strings.TrimSuffix(text, "0") + " " + units[power]
 }

@@ -78,7 +78,7 @@ func summaryRows(view schema.View, measures []schema.Measure, points []Point, ro
 					cells = append(cells, s.min, s.max)
 				}
 			}
-			row(append(cells, status(p))...)
+			row(append(cells, shownStatus(p))...)
 		}
 	}
 }
@@ -105,20 +105,40 @@ func byName(points []Point) map[string]Point {
 	return names
 }
 
-// Kept lists the values of plans that reports show: those of the view, of the
-// fields, and those that stand for measures.
-func Kept(view schema.View, fields []schema.Field, measures []schema.Measure) []string {
-	var names []string
-	for _, r := range slices.Concat(view.Rows, view.Rank) {
-		names = append(names, r.Value)
+// Shown lists what a report in a format shows: values of plans, and measures.
+func Shown(format string, view schema.View, s *schema.Schema) ([]runner.Name, []schema.Measure) {
+	measures := s.Nixlbench.Runs.Get().Measures
+	names := Kept(WithAxes(view, pointers(s.Fields)), measures)
+	if format != "csv" {
+		return names, measures
 	}
+	for _, c := range csvColumns(view, s) {
+		if c.of != nil {
+			names = append(names, *c.of)
+		}
+	}
+	return names, everyMeasure(s)
+}
+
+func pointers(fields []schema.Field) []*schema.Field {
+	list := make([]*schema.Field, len(fields))
 	for i := range fields {
-		names = append(names, fields[i].Var)
+		list[i] = &fields[i]
+	}
+	return list
+}
+
+// Kept lists the values of plans that a summary shows: those of the view, and
+// those that stand for measures.
+func Kept(view schema.View, measures []schema.Measure) []runner.Name {
+	names := []runner.Name{{Name: keyGroup}}
+	for _, r := range slices.Concat(view.Rows, view.Rank) {
+		names = append(names, runner.Name{Name: r.Value})
 	}
 	for _, m := range measures {
-		names = append(names, m.Value)
+		names = append(names, runner.Name{Name: m.Value})
 	}
-	return append(names, keyGroup)
+	return names
 }
 
 // Missing counts the points of the baseline that were not run again, and those
@@ -160,14 +180,16 @@ func (r *Results) axes(fields []schema.Field) []*schema.Field {
 }
 
 // Write writes the results as text, markdown, csv or json: the view's values and
-// those of the fields that differ from point to point.
-func (r *Results) Write(w io.Writer, format string, view schema.View, fields []schema.Field, measures []schema.Measure) error {
-	view = ranked(WithAxes(view, r.axes(fields)), r.Points)
+// those of the fields that differ from point to point; as csv everything.
+func (r *Results) Write(w io.Writer, format string, view schema.View, s *schema.Schema) error {
+	if format == "csv" {
+		return table(w, format, func(row func(...string)) { r.csv(view, s, row) })
+	}
+	measures := s.Nixlbench.Runs.Get().Measures
+	view = ranked(WithAxes(view, r.axes(s.Fields)), r.Points)
 	switch {
 	case format == "json":
 		return r.json(w, view, measures)
-	case format == "csv":
-		return table(w, format, func(row func(...string)) { r.csv(view, measures, row) })
 	case r.Baseline == nil:
 		return table(w, format, func(row func(...string)) { summaryRows(view, measures, r.Points, row) })
 	}
@@ -204,54 +226,114 @@ func (r *Results) ratios(view schema.View, measures []schema.Measure, row func(.
 			}
 			cells = append(cells, was.median, text)
 		}
-		row(append(cells, status(p))...)
+		row(append(cells, shownStatus(p))...)
 	})
 }
 
-// csv are the rows for programs: every measure with its spread, under the names
-// that the results have.
-func (r *Results) csv(view schema.View, measures []schema.Measure, row func(...string)) {
-	var head []string
-	for _, v := range view.Rows {
-		head = append(head, v.Value)
+// csvColumn is a column for programs: its name, the value of the plan that it
+// has, if that is what it has, and its cell for a line of a point and the same
+// line of the baseline.
+type csvColumn struct {
+	name string
+	of   *runner.Name
+	cell func(p Point, l, base *line) string
+}
+
+// csv are the rows for programs. Their columns are the same whatever the
+// results, so that files can be put together: what the view has, every measure
+// with its spread and its ratio to the baseline, and then every setting and every
+// other column of nixlbench's tables.
+func (r *Results) csv(view schema.View, s *schema.Schema, row func(...string)) {
+	columns := csvColumns(view, s)
+	head := make([]string, len(columns))
+	for i, c := range columns {
+		head[i] = c.name
+	}
+	row(head...)
+	r.each(s.Nixlbench.Runs.Get().Measures, func(p Point, l, base *line) {
+		cells := make([]string, len(columns))
+		for i, c := range columns {
+			if cell := c.cell(p, l, base); cell != none {
+				cells[i] = cell
+			}
+		}
+		row(cells...)
+	})
+}
+
+// everyMeasure lists the measures and the other columns of nixlbench's tables.
+func everyMeasure(s *schema.Schema) []schema.Measure {
+	all := slices.Clone(s.Nixlbench.Runs.Get().Measures)
+	for _, layout := range s.Nixlbench.Runs.Get().Layouts {
+		for _, c := range layout.Columns {
+			if !slices.ContainsFunc(all, func(m schema.Measure) bool { return m.Key == c.Key }) {
+				all = append(all, schema.Measure{Key: c.Key})
+			}
+		}
+	}
+	return all
+}
+
+func csvColumns(view schema.View, s *schema.Schema) []csvColumn {
+	var all []csvColumn
+	measures := s.Nixlbench.Runs.Get().Measures
+	column := func(c csvColumn) {
+		if !slices.ContainsFunc(all, func(o csvColumn) bool { return o.name == c.name }) {
+			all = append(all, c)
+		}
+	}
+	add := func(name string, cell func(p Point, l, base *line) string) {
+		column(csvColumn{name: name, cell: cell})
+	}
+	setting := func(name string, from runner.From, of string) {
+		column(csvColumn{name, &runner.Name{From: from, Name: of}, func(p Point, _, _ *line) string {
+			if v, _ := p[0].Value(from, of); v != nil {
+				return diag.Printable(text(v))
+			}
+			return none
+		}})
+	}
+	measured := func(m schema.Measure) {
+		add(m.Key, func(_ Point, l, _ *line) string { return l.spread(m).median })
+		if !m.ID {
+			add(m.Key+"_min", func(_ Point, l, _ *line) string { return l.spread(m).min })
+			add(m.Key+"_max", func(_ Point, l, _ *line) string { return l.spread(m).max })
+		}
+	}
+	for _, row := range slices.Concat(view.Rows, view.Rank) {
+		setting(row.Value, runner.FromAny, row.Value)
 	}
 	for _, m := range measures {
-		head = append(head, m.Key)
-		if m.ID {
-			continue
-		}
-		head = append(head, m.Key+"_min", m.Key+"_max")
-		if r.Baseline != nil {
-			head = append(head, m.Key+"_baseline", m.Key+"_ratio", m.Key+"_ratio_min", m.Key+"_ratio_max")
+		measured(m)
+		if !m.ID {
+			add(m.Key+"_baseline", func(_ Point, _, base *line) string { return base.spread(m).median })
+			add(m.Key+"_ratio", func(_ Point, l, base *line) string { return l.ratio(m, base).median })
+			add(m.Key+"_ratio_min", func(_ Point, l, base *line) string { return l.ratio(m, base).min })
+			add(m.Key+"_ratio_max", func(_ Point, l, base *line) string { return l.ratio(m, base).max })
 		}
 	}
-	row(append(head, "runs", "status", "point")...)
-	r.each(measures, func(p Point, l, base *line) {
-		cells := labels(view, p)
-		for i, v := range view.Rows {
-			if v, _ := value(p[0], v.Value); v == nil {
-				cells[i] = ""
-			}
+	add("runs", func(_ Point, l, _ *line) string { return strconv.Itoa(len(l.rows)) })
+	add("status", func(p Point, _, _ *line) string { return status(p) })
+	add("point", func(p Point, _, _ *line) string { return p[0].Point })
+
+	setting(runner.NameArchitecture, runner.FromRecord, runner.NameArchitecture)
+	for _, f := range s.Fields {
+		setting(f.Var, runner.FromConfig, f.Var)
+	}
+	for _, name := range schema.Keys(s.Nixlbench.Flags) {
+		setting(s.Nixlbench.Flags[name].JSONKey(), runner.FromFlags, name)
+	}
+	for _, q := range s.Quantities {
+		if q.Detail.IsZero() {
+			setting(q.Name, runner.FromQuantities, q.Name)
 		}
-		for _, m := range measures {
-			s := l.spread(m)
-			cells = append(cells, s.median)
-			if m.ID {
-				continue
-			}
-			cells = append(cells, s.min, s.max)
-			if r.Baseline != nil {
-				ratio := l.ratio(m, base)
-				cells = append(cells, base.spread(m).median, ratio.median, ratio.min, ratio.max)
-			}
+	}
+	for _, m := range everyMeasure(s) {
+		if !slices.ContainsFunc(all, func(c csvColumn) bool { return c.name == m.Key }) {
+			measured(m)
 		}
-		for i := len(view.Rows); i < len(cells); i++ {
-			if cells[i] == none {
-				cells[i] = ""
-			}
-		}
-		row(append(cells, strconv.Itoa(len(l.rows)), status(p), diag.Printable(p[0].Point))...)
-	})
+	}
+	return all
 }
 
 func (r *Results) json(w io.Writer, view schema.View, measures []schema.Measure) error {
@@ -333,7 +415,7 @@ func labels(view schema.View, p Point) []string {
 }
 
 // value gives what a record says of its plan; a file that was not named is nil.
-func value(rec *runner.Brief, name string) (any, bool) { return rec.Value(name) }
+func value(rec *runner.Brief, name string) (any, bool) { return rec.Value(runner.FromAny, name) }
 
 // text writes a value; numbers that were read from JSON are floats.
 func text(v any) string {
@@ -489,6 +571,17 @@ func status(p Point) string {
 		return "not run"
 	}
 	return strings.Join(parts, ", ")
+}
+
+// shownStatus is the status for people: it names the end of a run between two
+// machines that has no table.
+func shownStatus(p Point) string {
+	text := status(p)
+	silent := func(rec *runner.Brief) bool { return len(rec.Rows) == 0 && rec.Role != "" }
+	if text == string(runner.OK) && !slices.ContainsFunc(p, func(rec *runner.Brief) bool { return !silent(rec) }) {
+		text += fmt.Sprintf(" (%s)", p[0].Role)
+	}
+	return text
 }
 
 // table writes the rows that each passes on, the first of which is the heading.

@@ -27,69 +27,93 @@ const (
 
 // Briefs keeps of records what tables show.
 type Briefs struct {
-	values   map[string]int
+	values   map[string]*places
 	measures map[string]int
-	ids      []bool // by measure: those that many rows have in common
 	// pool has the values, which many records have in common. The first stands
 	// for none.
 	pool []any
 	at   map[string]uint32 // in pool, by what it was read from
-	text map[string]nixlbench.Number
 
-	in   jsonl.Reader
-	raw  [][]byte // values of the record that is being read
-	from []source // where they are from
-	kept int      // bytes, about
+	// parts has the values of records, some at a time: most are the same in many.
+	parts map[part]*part
+
+	in    jsonl.Reader
+	raw   [][]byte // values of the record that is being read
+	from  []From   // where they are from
+	cells []nixlbench.Number
+	row   []byte
+	kept  int // bytes, about
 }
+
+// part has places of some values in the pool.
+type part [16]uint32
+
+// places are those of the values of a name, by where they are from: -1 for one
+// that is not kept.
+type places [fromParams + 1]int
 
 // Brief is what is kept of a record.
 type Brief struct {
 	Point  string
 	Status Status
+	Role   Role
 	Rows   []Row
-	values []uint32
+	values []*part
 	of     *Briefs
 }
 
 // Row holds the measures of a row of nixlbench's table.
 type Row struct {
-	cells []nixlbench.Number // by the order of measures; "" for none
+	cells string // by the order of measures, a space behind each; empty for none
 	of    *Briefs
 }
 
 // NewBriefs keeps these values of plans, and these measures of rows.
-func NewBriefs(values []string, measures []schema.Measure) *Briefs {
-	b := &Briefs{values: map[string]int{}, measures: map[string]int{}, pool: []any{nil}, at: map[string]uint32{}, text: map[string]nixlbench.Number{}}
-	for _, name := range values {
-		if _, ok := b.values[name]; !ok {
-			b.values[name] = len(b.values)
+func NewBriefs(names []Name, measures []schema.Measure) *Briefs {
+	b := &Briefs{values: map[string]*places{}, measures: map[string]int{}, pool: []any{nil}, at: map[string]uint32{}, parts: map[part]*part{}}
+	n := 0
+	for _, name := range names {
+		at := b.values[name.Name]
+		if at == nil {
+			at = &places{-1, -1, -1, -1, -1, -1}
+			b.values[name.Name] = at
+		}
+		if at[name.From] < 0 {
+			at[name.From] = n
+			n++
 		}
 	}
 	for i, m := range measures {
 		b.measures[m.Key] = i
-		b.ids = append(b.ids, m.ID)
 	}
-	b.raw = make([][]byte, len(b.values))
-	b.from = make([]source, len(b.values))
+	b.cells = make([]nixlbench.Number, len(measures))
+	b.raw = make([][]byte, n)
+	b.from = make([]From, n)
 	return b
 }
 
 // Value gives what a record says of its plan; a file that was not named is nil.
-func (b *Brief) Value(name string) (any, bool) {
-	i, ok := b.of.values[name]
-	if !ok || b.values[i] == 0 {
+func (b *Brief) Value(from From, name string) (any, bool) {
+	at := b.of.values[name]
+	if at == nil || at[from] < 0 {
 		return nil, false
 	}
-	return b.of.pool[b.values[i]], true
+	i := b.values[at[from]/len(part{})][at[from]%len(part{})]
+	return b.of.pool[i], i > 0
 }
 
 // Get gives a measure.
 func (r *Row) Get(key string) (nixlbench.Number, bool) {
 	i, ok := r.of.measures[key]
-	if !ok || r.cells[i] == "" {
+	if !ok {
 		return "", false
 	}
-	return r.cells[i], true
+	cells := r.cells
+	for range i {
+		_, cells, _ = strings.Cut(cells, " ")
+	}
+	cell, _, _ := strings.Cut(cells, " ")
+	return nixlbench.Number(cell), cell != ""
 }
 
 // Of makes the brief of a record.
@@ -164,18 +188,25 @@ func (b *Briefs) Read(name string) (*Results, error) {
 	return res, nil
 }
 
-// source is where in a record a value is from: the first of these that has it
-// counts.
-type source uint8
+// From is where in a record a value is from.
+type From uint8
 
+// Where values are from: the first of these that has one counts where it may be
+// from any.
 const (
-	nowhere source = iota
-	fromRecord
-	fromQuantities
-	fromConfig
-	fromFlags
+	FromAny From = iota
+	FromRecord
+	FromQuantities
+	FromConfig
+	FromFlags
 	fromParams
 )
+
+// Name names a value of a record.
+type Name struct {
+	From From
+	Name string
+}
 
 // Names of what a record says once, beside what is in its plan and in its model.
 const (
@@ -183,23 +214,28 @@ const (
 	NameRelease = "release"
 	NameStage   = "stage"
 	NameGroup   = "group"
+	// NameArchitecture is that of the model.
+	NameArchitecture = "architecture"
 )
 
 // set takes the text of a value, if it is one that is kept.
-func (b *Briefs) set(name string, from source, raw []byte) {
-	i, ok := b.values[name]
-	if !ok || raw == nil || b.from[i] != nowhere && b.from[i] < from {
+func (b *Briefs) set(at *places, from From, raw []byte) {
+	if at == nil || raw == nil {
 		return
 	}
-	b.raw[i], b.from[i] = raw, from
+	if i := at[from]; i >= 0 {
+		b.raw[i], b.from[i] = raw, from
+	}
+	if i := at[FromAny]; i >= 0 && (b.raw[i] == nil || b.from[i] >= from) {
+		b.raw[i], b.from[i] = raw, from
+	}
 }
 
 // read makes a brief of a line, or gives nil where it is no result.
 func (b *Briefs) read(line []byte) *Brief {
 	clear(b.raw)
-	clear(b.from)
 	b.in.Reset(line)
-	var hash, point, status string
+	var hash, point, status, role string
 	var rows []Row
 	in, good := &b.in, true
 	in.Object(func(name []byte) {
@@ -210,24 +246,26 @@ func (b *Briefs) read(line []byte) *Brief {
 			point = in.Text()
 		case "status":
 			status = in.Text()
+		case "role":
+			role = in.Text()
 		case "rows":
 			rows, good = b.rows()
 		case "config":
 			b.object(func(name []byte) {
 				switch string(name) {
 				case "file":
-					b.set(NameFile, fromRecord, in.Skip())
+					b.set(b.values[NameFile], FromRecord, in.Skip())
 				case "values":
-					b.each(fromConfig)
+					b.each(FromConfig)
 				}
 			})
 		case "plan":
 			b.object(func(name []byte) {
 				switch string(name) {
 				case "quantities":
-					b.each(fromQuantities)
+					b.each(FromQuantities)
 				case "flags":
-					b.each(fromFlags)
+					b.each(FromFlags)
 				case "stage":
 					b.given(NameStage)
 				case "group":
@@ -242,8 +280,11 @@ func (b *Briefs) read(line []byte) *Brief {
 			})
 		case "model":
 			b.object(func(name []byte) {
-				if string(name) == "params" {
-					b.object(func(name []byte) { b.set(string(name), fromParams, in.Skip()) })
+				switch string(name) {
+				case NameArchitecture:
+					b.given(NameArchitecture)
+				case "params":
+					b.object(func(name []byte) { b.set(b.values[string(name)], fromParams, in.Skip()) })
 				}
 			})
 		}
@@ -254,13 +295,24 @@ func (b *Briefs) read(line []byte) *Brief {
 	if point == "" {
 		point = hash
 	}
-	brief := &Brief{Point: point, Status: statusOf(status), Rows: rows, values: make([]uint32, len(b.raw)), of: b}
-	for i, raw := range b.raw {
-		if raw != nil {
-			brief.values[i] = b.intern(raw, b.from[i] == fromRecord)
+	brief := &Brief{Point: point, Status: statusOf(status), Role: Role(cut(role, maxWord)), Rows: rows, of: b}
+	for i := 0; i < len(b.raw); i += len(part{}) {
+		var p part
+		for j, raw := range b.raw[i:min(i+len(p), len(b.raw))] {
+			if raw != nil {
+				p[j] = b.intern(raw, b.from[i+j] == FromRecord)
+			}
 		}
+		same := b.parts[p]
+		if same == nil {
+			fresh := p
+			same = &fresh
+			b.parts[p] = same
+			b.kept += 200
+		}
+		brief.values = append(brief.values, same)
 	}
-	b.kept += 200 + 4*len(brief.values)
+	b.kept += 250 + 8*len(brief.values)
 	return brief
 }
 
@@ -274,20 +326,20 @@ func (b *Briefs) object(member func(name []byte)) {
 // given takes what a record says, unless that is nothing.
 func (b *Briefs) given(name string) {
 	if raw := b.in.Skip(); string(raw) != "null" && string(raw) != `""` {
-		b.set(name, fromRecord, raw)
+		b.set(b.values[name], FromRecord, raw)
 	}
 }
 
 // each takes values that stand beside their origins or units.
-func (b *Briefs) each(from source) {
+func (b *Briefs) each(from From) {
 	b.object(func(name []byte) {
-		if _, ok := b.values[string(name)]; !ok {
+		at := b.values[string(name)]
+		if at == nil {
 			return
 		}
-		of := string(name)
 		b.object(func(name []byte) {
 			if string(name) == "value" {
-				b.set(of, from, b.in.Skip())
+				b.set(at, from, b.in.Skip())
 			}
 		})
 	})
@@ -300,29 +352,24 @@ func (b *Briefs) rows() (rows []Row, good bool) {
 	}
 	good = true
 	b.in.Array(func() {
-		cells := make([]nixlbench.Number, len(b.measures))
+		clear(b.cells)
 		b.in.Object(func(name []byte) {
 			i, ok := b.measures[string(name)]
 			if !ok {
 				return
 			}
 			raw := b.in.Skip()
-			if n, ok := b.text[string(raw)]; ok {
-				cells[i] = n
-				return
-			}
-			if raw == nil || len(raw) > maxWord || cells[i].UnmarshalJSON(raw) != nil {
+			if raw == nil || len(raw) > maxWord || b.cells[i].UnmarshalJSON(raw) != nil {
 				good = false
-				return
-			}
-			b.kept += 2 * len(raw)
-			if b.ids[i] {
-				b.kept += 100
-				b.text[string(raw)] = cells[i]
 			}
 		})
-		b.kept += 64 + 16*len(cells)
-		rows = append(rows, Row{cells, b})
+		text := b.row[:0]
+		for _, cell := range b.cells {
+			text = append(append(text, cell...), ' ')
+		}
+		b.row = text
+		b.kept += 64 + len(text)
+		rows = append(rows, Row{string(text), b})
 	})
 	return slices.Clip(rows), good
 }

@@ -296,5 +296,11 @@ func (j *Journal) Add(r *Record) error {
 	return nil
 }
 
+// Name gives the file's name.
+func (j *Journal) Name() string { return j.name }
+
+// Resumable reports whether the file can be read back.
+func (j *Journal) Resumable() bool { return j.regular }
+
 // Close closes the file.
 func (j *Journal) Close() error { return j.file.Close() }

@@ -26,9 +26,25 @@ const (
 	Interrupted Status = "interrupted"
 )
 
+// Role is an end of a run.
+type Role string
+
+// The ends of a run.
+const (
+	Initiator Role = "initiator"
+	Target    Role = "target"
+)
+
+// Build is the version of kvbench and the commit that it was built from, with
+// +dirty behind it where files differed from the commit.
+type Build struct {
+	Version string `json:"kvbench"`
+	Commit  string `json:"commit,omitempty"`
+}
+
 // Record is the result of one run of one plan.
 type Record struct {
-	Version string `json:"kvbench"`
+	Build
 	// Hash tells plans apart: the release, the flags without secrets, the
 	// model's content, and the number of the repeat.
 	Hash string `json:"hash"`
@@ -38,6 +54,9 @@ type Record struct {
 	Status  Status   `json:"status"`
 	Reasons []string `json:"reasons,omitempty"`
 	Notes   []string `json:"notes,omitempty"`
+
+	// Role is the end that the one process which was started turned out to be.
+	Role Role `json:"role,omitempty"`
 
 	Model     Model           `json:"model"`
 	Config    Config          `json:"config"`
@@ -203,7 +222,7 @@ func marshal(v any) ([]byte, error) {
 }
 
 // Hash tells plans apart: the release, the flags that differ from its defaults
-// apart from secrets, the model's content, what of it the plan is for, and the
+// apart from secrets and names to meet under, the model's content, what of it the plan is for, and the
 // number of the repeat, from 1 on, or 0 for all of them.
 func Hash(pl *plan.Plan, repeat int) string {
 	content := struct {
@@ -214,7 +233,7 @@ func Hash(pl *plan.Plan, repeat int) string {
 		Of                    string `json:",omitempty"`
 	}{Release: pl.Release, Architecture: pl.Request.Model.Arch.Name, Params: map[string]any{}, Repeat: repeat}
 	for _, f := range pl.Flags {
-		if f.Emit && !f.Secret {
+		if f.Emit && !f.Secret && !f.Meets {
 			content.Flags = append(content.Flags, [2]string{f.Name, f.Value.Text()})
 		}
 	}

@@ -18,12 +18,17 @@ var someMeasures = []schema.Measure{{Key: "batch", ID: true}, {Key: "gb"}}
 
 // TestBriefs: what is kept of results, and which lines are none.
 func TestBriefs(t *testing.T) {
-	names := []string{"config_file", "stage", "group", "release", "isl", "block_size", "mode", "layers", "note", "big"}
+	words := []string{"config_file", "stage", "group", "release", "isl", "block_size", "mode", "layers", "note", "big"}
+	var names []runner.Name
+	for _, w := range words {
+		names = append(names, runner.Name{Name: w})
+	}
+	names = append(names, runner.Name{From: runner.FromFlags, Name: "mode"}, runner.Name{From: runner.FromConfig, Name: "isl"}, runner.Name{From: runner.FromRecord, Name: "architecture"})
 	whole := `{"hash":"h1","point":"p","status":"ok","config":{"file":"c.yaml","values":{"isl":{"value":256,"origin":"o"},"mode":{"value":"mine"}}},` +
 		`"plan":{"quantities":{"block_size":{"value":9007199254740993,"unit":"B"},"isl":{"value":1}},"flags":{"mode":{"value":"SG"},"config_file":{"value":"x"}},"stage":0,"group":"full"},` +
-		`"nixlbench":{"release":"1.4.0"},"model":{"params":{"layers":3,"mode":"other","note":"a\nb"}},"rows":[{"batch":4,"gb":1.50,"us":3},{"gb":"inf"}]}`
+		`"nixlbench":{"release":"1.4.0"},"model":{"architecture":"m","params":{"layers":3,"mode":"other","note":"a\nb"}},"rows":[{"batch":4,"gb":1.50,"us":3},{"gb":"inf"}]}`
 	for line, want := range map[string]string{
-		whole:          "p ok config_file=c.yaml stage=0 group=full release=1.4.0 isl=1 block_size=9007199254740993 mode=mine layers=3 note=a\nb [4 1.50] [ inf]",
+		whole:          "p ok config_file=c.yaml stage=0 group=full release=1.4.0 isl=1 block_size=9007199254740993 mode=mine layers=3 note=a\nb mode=SG isl=256 architecture=m [4 1.50] [ inf]",
 		`{"hash":"h"}`: "h ",
 		`{"hash":"h","status":"failed","config":{"file":null},"plan":{"stage":null,"group":""},"rows":null}`:       "h failed config_file=<nil>",
 		`{"hash":"h","point":"","status":"odd","config":null,"plan":null,"model":null,"nixlbench":null,"rows":[]}`: "h odd",
@@ -52,8 +57,8 @@ func TestBriefs(t *testing.T) {
 			r := res.List[0]
 			got = r.Point + " " + string(r.Status)
 			for _, name := range names {
-				if v, ok := r.Value(name); ok {
-					got += fmt.Sprintf(" %s=%v", name, v)
+				if v, ok := r.Value(name.From, name.Name); ok {
+					got += fmt.Sprintf(" %s=%v", name.Name, v)
 				}
 			}
 			for _, row := range r.Rows {
@@ -269,7 +274,7 @@ func FuzzBriefs(f *testing.F) {
 	name := filepath.Join(f.TempDir(), "r.jsonl")
 	f.Fuzz(func(t *testing.T, text []byte) {
 		write(t, name, string(text))
-		res, err := runner.NewBriefs([]string{"mode", "stage", "config_file"}, someMeasures).Read(name)
+		res, err := runner.NewBriefs([]runner.Name{{Name: "mode"}, {Name: "stage"}, {From: runner.FromRecord, Name: "config_file"}}, someMeasures).Read(name)
 		if err != nil {
 			return
 		}
@@ -283,7 +288,7 @@ func FuzzBriefs(f *testing.F) {
 			t.Errorf("%q: %d results of %d lines of JSON", text, len(res.List), valid)
 		}
 		for _, r := range res.List {
-			if r.Value("mode"); r.Point == "" {
+			if r.Value(runner.FromAny, "mode"); r.Point == "" {
 				t.Errorf("%q: a result has no point", text)
 			}
 		}

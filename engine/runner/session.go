@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -36,8 +37,8 @@ const (
 // Session runs plans one after another.
 type Session struct {
 	Schema *schema.Schema
-	// Version is kvbench's own.
-	Version string
+	// Build is kvbench's own.
+	Build Build
 	// Program holds the words that start nixlbench.
 	Program []string
 	// Installed is what the program turned out to be; nil where nobody asked.
@@ -59,16 +60,48 @@ type Session struct {
 
 	rules map[[2]string]*nixlbench.Rules
 	host  *Host
+	// places are where the servers of endpoints are, as machine sees them.
+	machine *machine
+	places  map[string]farthest
+	// own is the name of a group that no other command has, job the group of the
+	// job, where there is one.
+	own string
+	job *Group
+	// follows tells that this end was the target of the run before.
+	follows bool
 }
+
+// Group is the name under which the processes of the runs of a command meet.
+type Group struct {
+	// Flag is the flag that has it, or "" where there is none.
+	Flag string
+	Name string
+	// Given tells that the user gave it.
+	Given bool
+	// Variable is that of the job which the name is from, or "".
+	Variable string
+}
+
+// Own reports whether nobody else can know the name yet.
+func (g *Group) Own() bool { return g.Flag != "" && !g.Given && g.Variable == "" }
 
 // Run is one run of a plan.
 type Run struct {
-	Plan      *plan.Plan
-	Repeat    int
-	Launch    string
-	Processes int // of the whole run, here and elsewhere
-	Flags     []plan.Flag
-	Command   nixlbench.Command
+	Plan   *plan.Plan
+	Repeat int
+	// Launch is LaunchPair or LaunchSingle. Chosen tells that the user left that
+	// open.
+	Launch string
+	Chosen bool
+	// Server is the farthest of the servers through which several processes meet,
+	// or "", and Place where it is.
+	Server string
+	Place  Place
+	// Processes are those of the whole run, here and elsewhere.
+	Processes, Initiators, Targets int
+	Group                          Group
+	Flags                          []plan.Flag
+	Command                        nixlbench.Command
 
 	rules *nixlbench.Rules
 	needs nixlbench.Needs
@@ -79,8 +112,10 @@ type Run struct {
 // starts it elsewhere: only then can its folders be looked at.
 func (s *Session) Local() bool { return len(s.Program) == 1 }
 
-// Prepare works out what a run needs and the command for it.
-func (s *Session) Prepare(pl *plan.Plan, repeat int) (*Run, error) {
+// Prepare works out what a run needs and the command for it. number tells the
+// runs of a command apart, from 1 on; the same command on another machine has
+// the same numbers.
+func (s *Session) Prepare(ctx context.Context, pl *plan.Plan, repeat, number int) (*Run, error) {
 	rules, err := s.rulesFor(pl)
 	if err != nil {
 		return nil, err
@@ -89,28 +124,24 @@ func (s *Session) Prepare(pl *plan.Plan, repeat int) (*Run, error) {
 	if r.facts.FreePort, err = freePort(); err != nil {
 		return nil, err
 	}
-	r.facts.RunID = runID()
-	needs, err := rules.Needs(pl, pl.Flags, &r.facts)
+	r.facts.Rank = -1
+	if err := s.launch(ctx, r); err != nil {
+		return nil, err
+	}
+	r.facts.Launch = r.Launch
+	r.Group = s.groupFor(r)
+	flags, group, err := rules.Meet(pl, &r.facts, nixlbench.Group{Name: r.Group.Name, Number: number}, s.Installed)
 	if err != nil {
 		return nil, err
 	}
-	r.Launch = s.Launch
-	switch {
-	case r.Launch == "" && needs.Processes > 1 && !needs.Remote:
-		r.Launch = LaunchPair
-	case r.Launch == "":
-		r.Launch = LaunchSingle
-	case r.Launch == LaunchPair && needs.Processes == 1:
-		return nil, errors.New("a run of this backend is one process: --launch " + LaunchPair + " has no other to start")
-	}
-	r.facts.Launch = r.Launch
-	if r.Flags, err = rules.Meet(pl, &r.facts, s.Installed); err != nil {
-		return nil, err
+	r.Flags = flags
+	if group != nil {
+		r.Group.Flag, r.Group.Given = group.Name, group.From == plan.Given
 	}
 	if r.needs, err = rules.Needs(pl, r.Flags, &r.facts); err != nil {
 		return nil, err
 	}
-	r.Processes = r.needs.Processes
+	r.Processes, r.Initiators, r.Targets = r.needs.Processes, r.needs.Initiators, r.needs.Targets
 	if s.Installed != nil {
 		var lacking []string
 		if r.Flags, lacking = s.Installed.Adapt(r.Flags); len(lacking) > 0 {
@@ -120,6 +151,78 @@ func (s *Session) Prepare(pl *plan.Plan, repeat int) (*Run, error) {
 	}
 	r.Command = nixlbench.NewCommand(s.Program, r.Flags)
 	return r, nil
+}
+
+// launch chooses how the run is started, unless the user did: one process where
+// the other end is on another machine.
+func (s *Session) launch(ctx context.Context, r *Run) error {
+	r.Launch, r.Chosen, r.facts.EtcdLocal = s.Launch, s.Launch == "", true
+	needs, err := r.rules.Needs(r.Plan, r.Plan.Flags, &r.facts)
+	if err != nil {
+		return err
+	}
+	if needs.Processes > 1 && needs.Etcd != "" {
+		at := s.farthest(ctx, needs.Etcd)
+		r.Server, r.Place, r.facts.EtcdLocal = at.server, at.place, at.place != Away
+		if needs, err = r.rules.Needs(r.Plan, r.Plan.Flags, &r.facts); err != nil {
+			return err
+		}
+	}
+	r.needs = needs
+	switch {
+	case r.Chosen && needs.Processes > 1 && !needs.Remote:
+		r.Launch = LaunchPair
+	case r.Chosen:
+		r.Launch = LaunchSingle
+	case r.Launch == LaunchPair && needs.Processes == 1:
+		return errors.New("a run of this backend is one process: --launch " + LaunchPair + " has no other to start")
+	}
+	return nil
+}
+
+// farthest finds out once where servers are.
+func (s *Session) farthest(ctx context.Context, endpoints string) farthest {
+	at, known := s.places[endpoints]
+	if !known {
+		if s.machine == nil {
+			s.machine, s.places = thisMachine(), map[string]farthest{}
+		}
+		at = s.machine.farthest(ctx, endpoints)
+		s.places[endpoints] = at
+	}
+	return at
+}
+
+// groupFor gives the group in which the processes of a run meet: that of the job
+// where they are on several machines, so that all of them have the same, else one
+// that nobody else has.
+func (s *Session) groupFor(r *Run) Group {
+	if s.own == "" {
+		s.own = ownName()
+	}
+	if r.Launch == LaunchSingle && r.needs.Processes > 1 && r.needs.Etcd != "" {
+		if s.job == nil {
+			s.job = s.findJob()
+		}
+		if s.job.Name != "" {
+			return *s.job
+		}
+	}
+	return Group{Name: s.own}
+}
+
+// findJob gives the group of the job that the environment names, if any.
+func (s *Session) findJob() *Group {
+	for _, job := range s.Schema.Nixlbench.Runs.Get().Jobs {
+		v := os.Getenv(job.Variable)
+		if regexp.MustCompile(job.Match).MatchString(v) {
+			return &Group{Name: namePrefix + v, Variable: job.Variable}
+		}
+		if v != "" {
+			s.Warn(diag.Warnf(diag.Pos{}, "%s is %q, which is not a job's number: it is ignored", job.Variable, v[:min(len(v), 40)]))
+		}
+	}
+	return &Group{}
 }
 
 func (s *Session) rulesFor(pl *plan.Plan) (*nixlbench.Rules, error) {
@@ -152,6 +255,7 @@ func (r *Run) Shown(secrets bool) []plan.Flag {
 // of the run is in the record.
 func (s *Session) Execute(ctx context.Context, r *Run) (*Record, error) {
 	rec := s.begin(ctx, r)
+	s.yield(ctx, r)
 	rec.Start = time.Now()
 	switch errs := s.check(ctx, r); {
 	case ctx.Err() != nil:
@@ -174,13 +278,26 @@ func (s *Session) Refuse(ctx context.Context, pl *plan.Plan, repeat int, reason 
 	return rec, s.finish(rec)
 }
 
+// yield lets the other end register first, where this one was the target of the
+// run before: else the ends would change places.
+func (s *Session) yield(ctx context.Context, r *Run) {
+	if !s.follows || r.Launch != LaunchSingle {
+		return
+	}
+	s.follows = false
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Duration(s.Schema.Nixlbench.Runs.Get().TargetWait) * time.Second):
+	}
+}
+
 func (s *Session) begin(ctx context.Context, r *Run) *Record {
 	var alike []string
 	if s.Installed != nil {
 		alike = s.Installed.Alike
 	}
 	rec := NewRecord(r.Plan, r.Repeat, alike)
-	rec.Version = s.Version
+	rec.Build = s.Build
 	rec.SetFlags(r.Plan, r.Flags)
 	if s.Journal != nil {
 		if s.host == nil {
@@ -233,7 +350,7 @@ func (s *Session) check(ctx context.Context, r *Run) []error {
 		}
 	}
 	if free, known := FreeMemory(); known && n.Memory > free {
-		short("the run takes %d bytes of memory, and %d are free", n.Memory, free)
+		short("the run needs %s of memory, and %s are free", diag.Bytes(n.Memory), diag.Bytes(free))
 	}
 	if len(n.Files) == 0 {
 		return errs
@@ -252,7 +369,7 @@ func (s *Session) check(ctx context.Context, r *Run) []error {
 		}
 	}
 	if free, known := FreeSpace(r.dir()); known && need > free {
-		short("the run takes %d more bytes of disk in %s, and %d are free", need, diag.Printable(r.dir()), free)
+		short("the run needs %s more disk space in %s, and %s are free", diag.Bytes(need), diag.Printable(r.dir()), diag.Bytes(free))
 	}
 	return errs
 }
@@ -283,19 +400,11 @@ func (r *Run) files() []string {
 func reach(ctx context.Context, endpoints string) error {
 	ctx, cancel := context.WithTimeout(ctx, etcdTimeout)
 	defer cancel()
-	servers := strings.FieldsFunc(endpoints, func(r rune) bool { return r == ',' || r == ';' || r == ' ' })
-	errs := make(chan error, len(servers))
-	for _, server := range servers {
+	list := servers(endpoints)
+	errs := make(chan error, len(list))
+	for _, server := range list {
 		go func() {
-			address := server
-			if _, rest, ok := strings.Cut(address, "://"); ok {
-				address = rest
-			}
-			address, _, _ = strings.Cut(address, "/")
-			if _, _, err := net.SplitHostPort(address); err != nil {
-				address = net.JoinHostPort(strings.Trim(address, "[]"), "2379")
-			}
-			conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+			conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(server.host, server.port))
 			if err == nil {
 				conn.Close()
 			}
@@ -303,7 +412,7 @@ func reach(ctx context.Context, endpoints string) error {
 		}()
 	}
 	err := errors.New("no server is named")
-	for range servers {
+	for range list {
 		if err = <-errs; err == nil {
 			return nil
 		}
@@ -362,6 +471,11 @@ func (s *Session) run(ctx context.Context, r *Run, rec *Record) {
 		r.facts.Errors += stderr[i].String()
 	}
 	r.facts.Rows = int64(len(rec.Rows))
+	if r.Launch == LaunchSingle && r.Processes > 1 {
+		r.facts.Rank = tables[0].Rank
+		rec.Role = r.role()
+		s.follows = rec.Role == Target
+	}
 	if s.Local() {
 		rec.Files = r.files()
 	}
@@ -419,6 +533,17 @@ func (s *Session) run(ctx context.Context, r *Run, rec *Record) {
 	}
 }
 
+// role gives the end that the one process turned out to be, or "".
+func (r *Run) role() Role {
+	switch rank := r.facts.Rank; {
+	case rank < 0 || rank >= int64(r.Processes):
+		return ""
+	case rank < int64(r.Initiators):
+		return Initiator
+	}
+	return Target
+}
+
 // name names a process of the run in messages.
 func (r *Run) name(i int) string {
 	if r.Launch == LaunchPair {
@@ -466,8 +591,11 @@ func freePort() (int64, error) {
 	return int64(l.Addr().(*net.TCPAddr).Port), nil
 }
 
-func runID() string {
+const namePrefix = "kvbench-"
+
+// ownName makes a name that nobody else has.
+func ownName() string {
 	var b [6]byte
 	rand.Read(b[:])
-	return "kvbench-" + hex.EncodeToString(b[:])
+	return namePrefix + hex.EncodeToString(b[:])
 }

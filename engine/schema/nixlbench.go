@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,6 +11,7 @@ import (
 // Nixlbench is what is known of the nixlbench program.
 type Nixlbench struct {
 	Releases []string            `json:"releases"` // oldest first
+	Previews []string            `json:"previews"` // those that are no finished releases
 	Default  string              `json:"default_release"`
 	Aliases  map[string]string   `json:"aliases"`
 	Flags    map[string]*Flag    `json:"flags"`
@@ -44,6 +44,7 @@ type Flag struct {
 	Unit      string         `json:"unit,omitempty"`
 	Secret    bool           `json:"secret,omitempty"`
 	Env       string         `json:"env,omitempty"`
+	Meets     bool           `json:"meets,omitempty"`
 	Computed  Formula        `json:"computed,omitzero"`
 	Instead   []string       `json:"instead,omitempty"`
 	Key       string         `json:"key,omitempty"`
@@ -88,6 +89,7 @@ type Limit struct {
 	Require  Formula            `json:"require"`
 	Message  string             `json:"message"`
 	Fix      map[string]Formula `json:"fix,omitempty"`
+	Hint     string             `json:"hint,omitempty"`
 }
 
 // JSONKey is the flag's name in JSON and CSV.
@@ -96,6 +98,23 @@ func (f *Flag) JSONKey() string {
 		return f.Key
 	}
 	return f.Name
+}
+
+// AutoRelease asks for the release that what was given needs.
+const AutoRelease = "auto"
+
+// Preferred lists the releases in the order in which [AutoRelease] tries them:
+// the default one, the finished ones, the others; the newest first.
+func (n *Nixlbench) Preferred() []string {
+	list := []string{n.Default}
+	for _, preview := range []bool{false, true} {
+		for _, r := range slices.Backward(n.Releases) {
+			if r != n.Default && slices.Contains(n.Previews, r) == preview {
+				list = append(list, r)
+			}
+		}
+	}
+	return list
 }
 
 // Release gives the name of a release by its name or alias.
@@ -203,12 +222,12 @@ func (f *Flag) AbsentValue() any {
 }
 
 // ParseValue reads the text of a flag's value as nixlbench's flag parser
-// would, with byte suffixes where the flag is a size. The result is an int64,
-// a bool or a string; an error says what is expected.
+// would, with byte suffixes where the flag is a size; words are found in any case.
+// The result is an int64, a bool or a string; an error says what is expected.
 func (s *Schema) ParseValue(f *Flag, typ, text string) (any, error) {
 	switch typ {
 	case "string":
-		return text, nil
+		return Spelling(text, Keys(f.Values)), nil
 	case "bool":
 		switch strings.ToLower(text) {
 		case "true", "t", "yes", "y", "1":
@@ -224,35 +243,9 @@ func (s *Schema) ParseValue(f *Flag, typ, text string) (any, error) {
 	case err == strconv.ErrRange || err == nil && (v < lo || v > hi):
 		return nil, fmt.Errorf("want a whole number from %d to %d", lo, hi)
 	case err != nil:
-		return nil, fmt.Errorf("want %s", s.NumberText(f.Unit))
+		return nil, fmt.Errorf("want %s", s.NumberText(f.Unit, WholeNumber))
 	}
 	return v, nil
-}
-
-// ParseNumber reads a whole number, with a suffix of the unit where it has any.
-// The error is strconv.ErrRange or strconv.ErrSyntax.
-func (s *Schema) ParseNumber(unit, text string) (int64, error) {
-	digits, factor := s.cutSuffix(unit, text)
-	base := 10
-	if hex, ok := strings.CutPrefix(digits, "0x"); ok {
-		digits, base = hex, 16
-	}
-	v, err := strconv.ParseInt(digits, base, 64)
-	if err != nil {
-		return 0, err.(*strconv.NumError).Err
-	}
-	if v > (1<<63-1)/factor || v < -(1<<63-1)/factor {
-		return 0, strconv.ErrRange
-	}
-	return v * factor, nil
-}
-
-// NumberText says what [Schema.ParseNumber] reads.
-func (s *Schema) NumberText(unit string) string {
-	if unit == "" {
-		return "a whole number"
-	}
-	return fmt.Sprintf("a whole number of %s, or one followed by %s", s.Units[unit].Name, strings.Join(s.suffixes(unit), ", "))
 }
 
 // Range gives the bounds of a number type. Sizes end where int64 does.
@@ -264,28 +257,6 @@ func Range(typ string) (lo, hi int64) {
 		return 0, 1<<32 - 1
 	}
 	return 0, 1<<63 - 1
-}
-
-func (s *Schema) cutSuffix(unit, text string) (string, int64) {
-	i := strings.LastIndexFunc(text, func(r rune) bool { return r >= '0' && r <= '9' }) + 1
-	if strings.HasPrefix(text, "0x") {
-		return text, 1
-	}
-	if factor, ok := s.Units[unit].Suffixes[text[i:]]; ok {
-		return text[:i], factor
-	}
-	if factor, ok := s.Units[unit].Suffixes[strings.ToLower(text[i:])]; ok && len(text[i:]) == 1 {
-		return text[:i], factor
-	}
-	return text, 1
-}
-
-// suffixes lists the suffixes of a unit, smallest first.
-func (s *Schema) suffixes(unit string) []string {
-	all := s.Units[unit].Suffixes
-	names := Keys(all)
-	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(all[a], all[b]) })
-	return names
 }
 
 func (n *Nixlbench) eachFormula(f func([]string, *Formula)) {

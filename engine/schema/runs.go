@@ -12,6 +12,12 @@ type Runs struct {
 	// Home says where the program comes from.
 	Home  string `json:"home"`
 	Probe Probe  `json:"probe"`
+	// Jobs are the environment variables that name a job.
+	Jobs []Job `json:"jobs"`
+	// Rank is a regular expression for the line that tells a process's rank.
+	Rank string `json:"rank"`
+	// TargetWait is in seconds: how long a target waits before its next run.
+	TargetWait int `json:"target_wait"`
 	// Classes are the classes of backends.
 	Classes  map[string]*Class `json:"classes"`
 	Meetings []Meeting         `json:"meetings"`
@@ -29,13 +35,24 @@ type Probe struct {
 	Source string `json:"source"`
 }
 
+// Job is an environment variable with the same value on every machine of a job,
+// and a regular expression for its values.
+type Job struct {
+	Variable string `json:"variable"`
+	Match    string `json:"match"`
+}
+
 // Class is what the backends of a class have in common.
 type Class struct {
-	Processes Formula `json:"processes"`
+	Initiators Formula `json:"initiators"`
+	Targets    Formula `json:"targets"`
+	Processes  Formula `json:"processes"`
 	// Etcd gives the servers that must answer, or "".
 	Etcd Formula `json:"etcd"`
 	// Remote tells whether the other end is on another machine.
 	Remote Formula `json:"remote"`
+	// Silent tells whether the process that was started prints no table.
+	Silent Formula `json:"silent"`
 	Memory Formula `json:"memory"`
 }
 
@@ -53,6 +70,8 @@ type Meeting struct {
 	Name string             `json:"name"`
 	Set  map[string]Formula `json:"set"`
 	When Formula            `json:"when"`
+	// Group is the flag that names the group in which they meet, or "".
+	Group string `json:"group,omitempty"`
 }
 
 // Layout is the table that nixlbench prints over a span of releases.
@@ -106,7 +125,7 @@ type OwnFlag struct {
 // Add puts a release into the table, behind the one that it is like.
 func (n *Nixlbench) Add(name string, r OwnRelease) error {
 	at := slices.Index(n.Releases, r.Like)
-	if _, taken := n.Release(name); taken {
+	if _, taken := n.Release(name); taken || name == AutoRelease {
 		return fmt.Errorf("release %s is known already", name)
 	}
 	if at < 0 {
@@ -138,9 +157,12 @@ func (n *Nixlbench) IsOwn(release string) bool { return n.own[release] != nil }
 func (r *Runs) eachFormula(f func([]string, *Formula)) {
 	for _, name := range Keys(r.Classes) {
 		c := r.Classes[name]
+		f([]string{"classes", name, "initiators"}, &c.Initiators)
+		f([]string{"classes", name, "targets"}, &c.Targets)
 		f([]string{"classes", name, "processes"}, &c.Processes)
 		f([]string{"classes", name, "etcd"}, &c.Etcd)
 		f([]string{"classes", name, "remote"}, &c.Remote)
+		f([]string{"classes", name, "silent"}, &c.Silent)
 		f([]string{"classes", name, "memory"}, &c.Memory)
 	}
 	for i := range r.Meetings {

@@ -58,6 +58,17 @@ type Schema struct {
 	Architectures []*Listed           `json:"architectures"`
 	Checkpoints   Later[*Checkpoints] `json:"checkpoints"`
 	Families      Later[[]*Family]    `json:"families"`
+	Names         Later[*Names]       `json:"names"`
+}
+
+// Names says how models are named on Hugging Face.
+type Names struct {
+	// Suffixes end a name without changing the cache.
+	Suffixes []string `json:"suffixes"`
+	// Models has the identifiers, OWNER/NAME, of the bundled models, and Same
+	// those of other models with the same cache.
+	Models map[string][]string `json:"models"`
+	Same   map[string][]string `json:"same"`
 }
 
 // Field is one field of a model configuration.
@@ -74,8 +85,11 @@ type Field struct {
 	Word   bool `json:"word,omitempty"`
 	// Unit allows its suffixes.
 	Unit string `json:"unit,omitempty"`
-	// Only names the accounting that alone reads the field.
-	Only string `json:"only,omitempty"`
+	// Note says where a value may be there for the reader alone, with nothing that
+	// depends on it: [NoteAny] or [NoteFile].
+	Note string `json:"note,omitempty"`
+	// Needs names the accounting that alone has the field: it is refused in others.
+	Needs string `json:"needs,omitempty"`
 	// Late fields came after others; their columns are the last.
 	Late bool `json:"late,omitempty"`
 	// Plain says, to the package config, which values are plainly good.
@@ -84,22 +98,41 @@ type Field struct {
 	Allowed string `json:"allowed,omitempty"`
 	// Values lists the allowed values, or those that every architecture has.
 	Values []string `json:"values,omitempty"`
+	// Words are further values that are known; like Values, they are found in any
+	// case.
+	Words []string `json:"words,omitempty"`
+	// Aka lists the names that other programs have for the field.
+	Aka []string `json:"aka,omitempty"`
 	// Table names the table whose keys are allowed.
 	Table string `json:"table,omitempty"`
 	// Expected fields are warned about when nobody gave them.
 	Expected bool `json:"expected,omitempty"`
 	// Announced says what a value is of this field, in a note that goes with
 	// values that come from a model.
-	Announced string   `json:"announced,omitempty"`
-	Default   any      `json:"default,omitempty"`
+	Announced string `json:"announced,omitempty"`
+	Default   any    `json:"default,omitempty"`
+	// DefaultBy says where the default comes from, if it is not Default.
+	DefaultBy string   `json:"default_by,omitempty"`
 	Pos       diag.Pos `json:"pos,omitzero"` // of the default
 }
+
+// The places where a field may be a note for the reader.
+const (
+	NoteAny  = "any"
+	NoteFile = "file"
+)
 
 // Unit is a unit of numbers.
 type Unit struct {
 	Name string `json:"name"`
+	// Such are examples of its numbers, Arg what stands for them in the help.
+	Such []string `json:"such"`
+	Arg  string   `json:"arg"`
 	// Suffixes are those that its numbers take, with their factors.
 	Suffixes map[string]int64 `json:"suffixes"`
+	// Unclear are, in lower case, suffixes that are refused in any case, with
+	// those that may be meant.
+	Unclear map[string][]string `json:"unclear,omitempty"`
 }
 
 // Quantity is a number that a plan yields: by Formula, or in the rank
@@ -132,7 +165,9 @@ type Row struct {
 	Label  string `json:"label"`
 	Value  string `json:"value"`
 	Suffix string `json:"suffix,omitempty"`
-	As     string `json:"as,omitempty"` // bytes, count
+	As     string `json:"as,omitempty"` // bytes, documented_bytes, time, count
+	// Optional rows are left out where the plan has no such value.
+	Optional bool `json:"optional,omitempty"`
 	// With are configuration fields, by name in formulas, that the value is for.
 	With map[string]string `json:"with,omitempty"`
 }
@@ -163,10 +198,31 @@ type Architecture struct {
 	Params   []Param                       `json:"params"`
 	Formulas map[string]Formula            `json:"formulas"`
 	Tables   map[string]map[string]Formula `json:"tables"`
+	// DefaultAccounting is what the file says, or "": see [Architecture.Accounting].
+	DefaultAccounting string `json:"default_accounting,omitempty"`
 	// Layers is the cache layer by layer, or nil.
 	Layers   *Layers        `json:"layers,omitempty"`
 	Requires []Requirement  `json:"requires,omitempty"`
 	Checks   Later[[]Check] `json:"checks"`
+}
+
+// AccountingVar is the configuration field that chooses whose bytes are counted,
+// by its name in formulas; the others are its words.
+const (
+	AccountingVar   = "accounting"
+	AccountingRank  = "rank"
+	AccountingModel = "kvbench"
+)
+
+// Accounting gives the accounting that holds where nobody asks for another.
+func (a *Architecture) Accounting() string {
+	switch {
+	case a.DefaultAccounting != "":
+		return a.DefaultAccounting
+	case a.Layers != nil:
+		return AccountingRank
+	}
+	return AccountingModel
 }
 
 // Param is a parameter of an architecture.
@@ -201,6 +257,24 @@ func (s *Schema) Field(path string) *Field {
 		}
 	}
 	return nil
+}
+
+// Spelling gives the known word that a text is but for its case. Where there is
+// none, or more than one, it gives the text.
+func Spelling(text string, known []string) string {
+	found := text
+	for _, k := range known {
+		switch {
+		case k == text:
+			return text
+		case !strings.EqualFold(k, text) || k == found:
+		case found != text:
+			return text
+		default:
+			found = k
+		}
+	}
+	return found
 }
 
 // EachFormula calls f for every formula but the architectures', with the CUE

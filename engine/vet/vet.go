@@ -3,8 +3,6 @@
 package vet
 
 import (
-	"io/fs"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -21,8 +19,8 @@ type Report struct {
 	File string
 	Kind config.Kind // "" if it could not be read
 	Errs diag.List
-	// Skipped files are none of kvbench's.
-	Skipped bool
+	// Skipped says why a file was passed over: it is none of kvbench's.
+	Skipped string
 }
 
 // Files checks files, the files in folders, and those that match patterns, and
@@ -35,12 +33,13 @@ func Files(s *schema.Schema, l *config.Loader, words, dirs []string, skip bool, 
 	if err != nil {
 		return err
 	}
+	l.NoLinks = true
 	// CUE files come first: they may bring the architectures of models.
 	var brought []*config.File
 	for _, t := range targets {
 		if !t.opened && strings.EqualFold(filepath.Ext(t.name), ".cue") {
-			t.file, t.err = l.Open(t.name)
-			if t.err == nil {
+			t.file, t.err = l.Open(t.name, t.met)
+			if t.err == nil && t.file.Foreign == "" {
 				brought = append(brought, t.file)
 			}
 			t.opened = true
@@ -57,7 +56,7 @@ func Files(s *schema.Schema, l *config.Loader, words, dirs []string, skip bool, 
 // check makes the report on a file.
 func check(s *schema.Schema, l *config.Loader, known *config.Known, t *target) *Report {
 	if !t.opened {
-		t.file, t.err = l.Open(t.name)
+		t.file, t.err = l.Open(t.name, t.met)
 	}
 	r := &Report{File: t.name}
 	if t.err != nil {
@@ -65,9 +64,8 @@ func check(s *schema.Schema, l *config.Loader, known *config.Known, t *target) *
 		r.Errs = quoted(l, t.name, r.Errs)
 		return r
 	}
-	r.Kind = t.file.Kind
-	if r.Kind == config.KindUnknown && t.met {
-		r.Skipped = true
+	r.Kind, r.Skipped = t.file.Kind, t.file.Foreign
+	if r.Skipped != "" {
 		return r
 	}
 	for _, arch := range t.file.Archs {
@@ -227,66 +225,6 @@ func known(s *schema.Schema, planners plan.Planners, arch *schema.Architecture, 
 		}
 	}
 	return errs.Err()
-}
-
-// target is a file to check.
-type target struct {
-	name   string
-	met    bool // in a folder, or otherwise by chance
-	opened bool
-	file   *config.File
-	err    error
-}
-
-// extensions are those of the files that kvbench reads.
-var extensions = []string{".cue", ".yaml", ".yml", ".json", config.ResultsExt}
-
-// expand gives the files that words stand for; skip has named ones count as met.
-func expand(words []string, skip bool) ([]*target, error) {
-	var errs diag.List
-	var all []*target
-	seen := map[string]bool{}
-	add := func(name string, met bool) {
-		if key := filepath.Clean(name); !seen[key] {
-			seen[key] = true
-			t := &target{name: name, met: met}
-			// A stranger's link may lead to what is not theirs to show.
-			if info, err := os.Lstat(name); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-				t.opened, t.err = true, diag.Errorf(diag.Pos{File: name}, "is a symbolic link: only files themselves are checked").
-					WithHint("name the file that it leads to")
-			}
-			all = append(all, t)
-		}
-	}
-	for _, word := range words {
-		if info, err := os.Stat(word); err == nil && info.IsDir() {
-			errs.Add(filepath.WalkDir(word, func(path string, d fs.DirEntry, err error) error {
-				switch {
-				case err != nil:
-					return err
-				case d.IsDir() && path != word && (strings.HasPrefix(d.Name(), ".") || d.Name() == "cue.mod"):
-					return fs.SkipDir
-				case d.Type().IsRegular() && slices.Contains(extensions, strings.ToLower(filepath.Ext(path))):
-					add(path, true)
-				}
-				return nil
-			}))
-			continue
-		} else if err == nil || !strings.ContainsAny(word, "*?[") {
-			add(word, skip)
-			continue
-		}
-		found, err := filepath.Glob(word)
-		if err != nil {
-			errs = append(errs, diag.Usagef("%q is no pattern: %v", word, err))
-		} else if len(found) == 0 {
-			errs = append(errs, diag.Errorf(diag.Pos{}, "no file matches %q", word))
-		}
-		for _, name := range found {
-			add(name, skip)
-		}
-	}
-	return all, errs.Err()
 }
 
 // inOrder makes reports on all processors and passes them on in order. Only a

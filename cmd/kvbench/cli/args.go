@@ -2,6 +2,8 @@ package cli
 
 import (
 	"flag"
+	"fmt"
+	"slices"
 	"strings"
 
 	"kvbench/engine/diag"
@@ -96,19 +98,39 @@ func find(name string, flags []*flagSpec) (*flagSpec, *diag.Diag) {
 		}
 		names[i] = f.name
 	}
+	options := make([]string, len(fits))
+	for i, f := range fits {
+		options[i] = "--" + f.name
+	}
 	switch {
 	case len(fits) == 1 && len(want) >= minPrefix:
 		return fits[0], nil
 	case len(fits) > 1 && len(want) >= minPrefix:
-		options := make([]string, len(fits))
-		for i, f := range fits {
-			options[i] = "--" + f.name
-		}
 		return nil, diag.Usagef("--%s stands for several flags: %s", name, strings.Join(options, ", "))
 	}
 	d := diag.Usagef("unknown flag --%s", name)
-	if near := diag.Nearest(want, names); near != "" {
-		d.WithHint("did you mean --%s?", near)
+	switch i := slices.IndexFunc(flags, func(f *flagSpec) bool { return slices.Contains(f.aka, strings.ToLower(want)) }); {
+	case i >= 0:
+		d.WithHint("did you mean --%s?", flags[i].name)
+	case len(fits) == 1 && want != "":
+		d.WithHint("did you mean %s?", options[0])
+	case len(fits) > 1 && want != "":
+		d.WithHint("did you mean one of %s?", someOf(options))
+	default:
+		if near := diag.Nearest(want, names); near != "" {
+			d.WithHint("did you mean --%s?", near)
+		}
 	}
 	return nil, d
+}
+
+// maxOptions bounds how many flags a hint names.
+const maxOptions = 8
+
+func someOf(options []string) string {
+	text := strings.Join(options[:min(len(options), maxOptions)], ", ")
+	if more := len(options) - maxOptions; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }

@@ -112,7 +112,7 @@ func TestPreCommit(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write(".pre-commit-config.yaml", "repos:\n  - repo: "+hook+"\n    rev: "+rev+"\n    hooks:\n      - id: kvbench-vet\n        args: [--models, arch]\n")
+	write(".pre-commit-config.yaml", "repos:\n  - repo: "+hook+"\n    rev: "+rev+"\n    hooks:\n      - id: kvbench-vet\n        args: [--models, arch]\n      - id: kvbench-vet-all\n        args: [arch, .]\n")
 	must(mine, "git", "init", "-q")
 	must(mine, "pre-commit", "install")
 	must(mine, "git", "add", "-A")
@@ -127,4 +127,31 @@ func TestPreCommit(t *testing.T) {
 	write("my_model_7b.yaml", "model_name: MY_MODEL_7B\nnum_layers: 33\nkv_heads: 8\nhead_dim: 128\n")
 	must(mine, "git", "add", "-A")
 	must(mine, "git", "commit", "-qm", "good")
+
+	// An architecture that changes, or goes, leaves models behind.
+	arch := filepath.Join(mine, "arch", "my_model.cue")
+	text, err := os.ReadFile(arch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := func(message, want string) {
+		t.Helper()
+		must(mine, "git", "add", "-A")
+		out, err := run(mine, "git", "commit", "-qm", message)
+		if err == nil || !strings.Contains(out, want) {
+			t.Errorf("%s is committed: %v\n%s", message, err, out)
+		}
+	}
+	write("arch/my_model.cue", strings.ReplaceAll(string(text), "head_dim", "head_size"))
+	refused("a renamed parameter", `my_model_7b.yaml:4:1: unknown key "head_dim": this is no parameter of my_model`)
+	os.Remove(arch)
+	refused("a removed architecture", `my_model_7b.yaml:1:13: model_name: no architecture is known for "MY_MODEL_7B"`)
+
+	// Files of others do not stand in the way.
+	write("arch/my_model.cue", string(text))
+	write("package.json", "{\"name\": \"x\"}\n")
+	write("workflow.yml", "name: CI\non: push\njobs: {a: {strategy: {matrix: {}}}}\n")
+	write("tsconfig.json", "{ // strict\n}\n")
+	must(mine, "git", "add", "-A")
+	must(mine, "git", "commit", "-qm", "others")
 }

@@ -22,7 +22,7 @@ func (a *app) explainCmd() *command {
 	flags := append(a.commonFlags(),
 		&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "markdown"}, help: "Output format"},
 		&flagSpec{name: "fit", bool: true, group: groupOutput, help: "Explain the plan that is made to fit"},
-		a.releaseFlag(a.schema.Nixlbench.Default),
+		a.planReleaseFlag(),
 		releasesFlag())
 	return &command{
 		name:     "explain",
@@ -39,29 +39,28 @@ func (a *app) explain(_ context.Context, c *command) error {
 	var errs diag.List
 	format, err := c.choice("format")
 	errs.Add(err)
-	name, err := c.choice("nixlbench_release")
-	errs.Add(err)
 	fit, err := c.boolean("fit")
 	errs.Add(err)
 	if len(c.args) > 1 {
 		errs = append(errs, diag.Usagef("stray word %q: one name is explained at a time", c.args[1]))
 	}
+	release, from, given, err := a.chosenRelease(c)
+	errs.Add(err)
 	if len(errs) > 0 {
 		return errs
-	}
-	release, _ := a.schema.Nixlbench.Release(name)
-	given, err := c.benchValues(a.schema, release)
-	if err != nil {
-		return err
 	}
 	jobs, err := a.prepare(c, release, len(c.args) == 1, given)
 	errs.Add(err)
 	var out bytes.Buffer
 	var all []*plan.Explanation
 	for _, j := range jobs {
-		j.Fit = fit
+		j.Fit, j.planner.ReleaseFrom = fit, from
 		if len(c.args) == 1 {
-			errs.Add(explainOne(&out, j, c.args[0], format))
+			if err := explainOne(&out, j, c.args[0], format); err != nil {
+				errs.Add(err)
+				continue
+			}
+			a.printOnce(a.unread(j, plan.Shown{Names: quantitiesOf(a.schema), Flags: true}))
 			continue
 		}
 		made, err := j.planner.Explain(j.Request)
@@ -70,7 +69,7 @@ func (a *app) explain(_ context.Context, c *command) error {
 		}
 		for i, e := range made {
 			if i == 0 {
-				a.warnMissing(j, quantityNames(e.Plan))
+				a.warnMissing(j, quantityNames(e.Plan), planShown(e.Plan))
 			}
 			a.warn([]*plan.Plan{e.Plan})
 			masked, _ := nixlbench.Masked(e.Plan.Flags)

@@ -253,7 +253,7 @@ func (f *fake) makeFile(backend string) {
 func (f *fake) meet() bool {
 	if f.values["runtime_type"] != "ASIO" {
 		fmt.Fprintf(f.out, "Connecting to ETCD at %s group %s\n", f.values["etcd_endpoints"], f.values["benchmark_group"])
-		return true
+		return f.register()
 	}
 	address := net.JoinHostPort(f.values["asio_address"], f.values["asio_port"])
 	fmt.Fprintf(f.out, "Using address %s for ASIO runtime\n", address)
@@ -267,7 +267,7 @@ func (f *fake) meet() bool {
 		if err != nil {
 			f.die("ASIO Connection failed: %v", err)
 		}
-		fmt.Fprintln(f.out, "target is ready")
+		fmt.Fprintln(f.out, "Init nixl worker, dev all rank 1, type target, hostname vm\ntarget is ready")
 		f.out.Flush()
 		if f.fault("target_stays") {
 			time.Sleep(time.Hour)
@@ -279,12 +279,54 @@ func (f *fake) meet() bool {
 	if err != nil {
 		f.die("%v", err)
 	}
+	fmt.Fprintln(f.out, "Init nixl worker, dev all rank 0, type initiator, hostname vm")
 	// Closed when the process ends, or with its peer.
 	go func() {
 		io.Copy(io.Discard, conn)
 		os.Exit(1)
 	}()
 	return true
+}
+
+// register takes the next rank of the group, waits for the other processes, and
+// reports whether this one is the first. The folder FAKE_ETCD stands for etcd:
+// without it each process is the first, or of the rank FAKE_RANK.
+func (f *fake) register() bool {
+	n := f.number("num_initiator_dev") + f.number("num_target_dev")
+	if f.values["mode"] != "SG" {
+		n = 2
+	}
+	rank, _ := strconv.ParseInt(os.Getenv("FAKE_RANK"), 10, 64)
+	dir := os.Getenv("FAKE_ETCD")
+	member := func(i int64) string {
+		return filepath.Join(dir, f.values["benchmark_group"], strconv.FormatInt(i, 10))
+	}
+	if dir != "" {
+		os.Mkdir(filepath.Dir(member(0)), 0o755)
+		for rank = 0; os.Mkdir(member(rank), 0o755) != nil; rank++ {
+			if rank > n {
+				f.die("Failed to acquire lock")
+			}
+		}
+	}
+	fmt.Fprintf(f.out, "ETCD Runtime: Registered as rank %d item %d of %d\n", rank, rank+1, n)
+	f.out.Flush()
+	if rank >= n {
+		f.die("Rank %d is greater than or equal to global size %d", rank, n)
+	}
+	for tries := 0; dir != ""; tries++ {
+		if _, err := os.Stat(member(n - 1)); err == nil {
+			break
+		}
+		if tries == 1000 {
+			f.die("Timeout waiting for the barrier")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if rank > 0 && f.fault("target_dies") {
+		f.die("target is out of memory")
+	}
+	return rank == 0
 }
 
 func (f *fake) misbehave() {

@@ -7,6 +7,7 @@ import (
 
 	"kvbench/engine/config"
 	"kvbench/engine/diag"
+	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 )
 
@@ -18,10 +19,13 @@ type flagSpec struct {
 	arg    string // placeholder of the value in the help
 	def    string
 	values []string
-	note   string // which releases have it
+	words  []string // values that are known among others
+	note   string   // which releases have it
 	group  string
 	bool   bool
 	repeat bool
+	// aka lists the names that other programs have for the flag.
+	aka []string
 	// pref allows the flag in kvbench's own configuration file.
 	pref bool
 
@@ -50,10 +54,11 @@ const (
 // commonFlags are those of every command that reads a model.
 func (a *app) commonFlags() []*flagSpec {
 	flags := []*flagSpec{
-		{name: "model", arg: "FILE", group: groupModel, repeat: true, help: "Model: its name (see kvbench models), a parameter file (YAML, JSON, CUE), a CUE file with its own architecture, or a Hugging Face config.json or its folder; may be repeated"},
+		{name: "model", arg: "FILE", group: groupModel, repeat: true, aka: []string{"model_path", "model_id", "model_name"}, help: "Model: its name (see kvbench models) or Hugging Face identifier, a parameter file (YAML, JSON, CUE), a CUE file with its own architecture, a Hugging Face config.json or its folder, or hf:OWNER/NAME[@REVISION] in the Hugging Face cache; may be repeated"},
 		{name: "model_config", arg: "FILE", group: groupModel, help: "Configuration file: how the model is run"},
 		{name: "model_configs", arg: "GLOB", group: groupModel, repeat: true, help: "Configuration files, one plan each; quote the pattern; may be repeated"},
 		modelsFlag(),
+		downloadFlag(),
 		configFlag(),
 	}
 	for i := range a.schema.Fields {
@@ -61,17 +66,19 @@ func (a *app) commonFlags() []*flagSpec {
 		if f.Flag == "" {
 			continue
 		}
-		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupConfig, help: f.Doc, values: f.Values, bool: f.Bool}
+		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupConfig, help: f.Doc, values: f.Values, bool: f.Bool, words: f.Words, aka: f.Aka}
 		switch {
 		case f.Bool:
 			spec.arg = ""
 		case f.Unit != "":
-			spec.arg = "SIZE"
+			spec.arg = a.schema.Units[f.Unit].Arg
 		case f.Number:
 			spec.arg = "N"
 		}
 		if f.Default != nil {
 			spec.def = fmt.Sprint(f.Default)
+		} else {
+			spec.def = f.DefaultBy
 		}
 		flags = append(flags, spec)
 	}
@@ -82,16 +89,67 @@ func modelsFlag() *flagSpec {
 	return &flagSpec{name: "models", arg: "DIR", group: groupModel, repeat: true, pref: true, help: "Folder with more architectures, families and models; may be repeated"}
 }
 
+func downloadFlag() *flagSpec {
+	return &flagSpec{name: "download", bool: true, group: groupModel, help: "Download the files of an hf: model (from HF_ENDPOINT, with HF_TOKEN) if the Hugging Face cache lacks them"}
+}
+
 func configFlag() *flagSpec {
 	return &flagSpec{name: "config", arg: "FILE", group: groupOwn, help: "kvbench's own preferences, one `flag value` a line"}
 }
 
-// releaseFlag chooses the nixlbench release.
-func (a *app) releaseFlag(def string) *flagSpec {
+// releaseFlag chooses the nixlbench release; auto says which one that is.
+func (a *app) releaseFlag(auto string) *flagSpec {
 	n := &a.schema.Nixlbench
-	return &flagSpec{name: "nixlbench_release", arg: "RELEASE", group: groupOutput, pref: true, def: def,
-		help:   "nixlbench release to plan for",
-		values: slices.Concat(n.Releases, schema.Keys(n.Aliases))}
+	return &flagSpec{name: "nixlbench_release", arg: "RELEASE", group: groupOutput, pref: true, def: schema.AutoRelease,
+		help:   "nixlbench release to plan for; " + schema.AutoRelease + " is " + auto,
+		values: slices.Concat(n.Releases, []string{schema.AutoRelease}, schema.Keys(n.Aliases))}
+}
+
+// planReleaseFlag is that of commands that need no installed nixlbench.
+func (a *app) planReleaseFlag() *flagSpec {
+	return a.releaseFlag(a.schema.Nixlbench.Default + ", or where that lacks a flag or value that is given, the newest that has all of them")
+}
+
+// chosenRelease gives the release to plan for, where it was named, if it was,
+// and the nixlbench flags that were given, as the release has them.
+func (a *app) chosenRelease(c *command) (name, from string, given map[string]config.Value, err error) {
+	if name, from, err = c.namedRelease(a.schema); err != nil {
+		return "", "", nil, err
+	}
+	if name == "" {
+		if name, err = a.pickRelease(c); err != nil {
+			return "", "", nil, err
+		}
+	}
+	given, err = c.benchValues(a.schema, name)
+	return name, from, given, err
+}
+
+// namedRelease gives the release that was named and where; none if the choice
+// is left to what was given or is installed.
+func (c *command) namedRelease(s *schema.Schema) (name, from string, err error) {
+	name, err = c.choice("nixlbench_release")
+	_, origin, named := c.value("nixlbench_release")
+	if err != nil || !named || name == schema.AutoRelease {
+		return "", "", err
+	}
+	name, _ = s.Nixlbench.Release(name)
+	return name, origin.String(), nil
+}
+
+// pickRelease chooses the release by the nixlbench flags that were given.
+func (a *app) pickRelease(c *command) (string, error) {
+	wanted := map[string]plan.Wanted{}
+	for name := range a.schema.Nixlbench.Flags {
+		if text, from, ok := c.value(name); ok {
+			wanted[name] = plan.Wanted{Text: text, Origin: from}
+		}
+	}
+	name, note, err := plan.PickRelease(a.schema, wanted)
+	if note != nil {
+		a.print.Print(note)
+	}
+	return name, err
 }
 
 // benchFlags are nixlbench's own flags, of all releases.
@@ -170,7 +228,11 @@ func (c *command) benchValues(s *schema.Schema, release string) (map[string]conf
 		}
 		v, err := s.ParseValue(f, era.Type, text)
 		if err != nil {
-			errs = append(errs, from.Errorf("%q is not allowed: %v", text, err))
+			d := from.Errorf("%q is not allowed: %v", text, err)
+			if hint := s.NumberHint(f.Unit, text); hint != "" {
+				d.WithHint("%s", hint)
+			}
+			errs = append(errs, d)
 			continue
 		}
 		values[name] = config.Value{Value: config.GoValue(v), Origin: from}

@@ -3,10 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 
 	"kvbench/engine/diag"
@@ -15,8 +12,8 @@ import (
 )
 
 const importLong = `
-Writes what kvbench reads from a Hugging Face config.json, or from a folder that
-has one, as a parameter file that gives the same numbers: to keep, to change, or
+Writes what kvbench reads from a Hugging Face config.json, from a folder that has
+one, or from hf:OWNER/NAME in the Hugging Face cache, as a parameter file that gives the same numbers: to keep, to change, or
 to see what the configuration was taken for. No file that exists is touched.
 
   kvbench import path/to/config.json -o my_model.yaml`
@@ -25,12 +22,13 @@ to see what the configuration was taken for. No file that exists is touched.
 func (a *app) importCmd() *command {
 	return &command{
 		name:  "import",
-		words: "FILE|DIR",
+		words: "FILE|DIR|hf:OWNER/NAME",
 		short: "Write a Hugging Face config.json as a parameter file",
 		long:  importLong,
 		flags: []*flagSpec{
 			{name: "output", short: "o", arg: "FILE", group: groupOutput, help: "File to write, instead of stdout"},
 			modelsFlag(),
+			downloadFlag(),
 			configFlag(),
 		},
 		exec: a.importModel,
@@ -39,14 +37,19 @@ func (a *app) importCmd() *command {
 
 func (a *app) importModel(_ context.Context, c *command) error {
 	if len(c.args) != 1 {
-		return diag.Usagef("one config.json, or its folder, is wanted: %s import FILE -o FILE", program)
+		return diag.Usagef("one config.json, its folder, or hf:OWNER/NAME, is wanted: %s import FILE -o FILE", program)
 	}
 	output, from, toFile := c.value("output")
 	if toFile && output == "" {
 		return from.Errorf("%q is no file to write", output)
 	}
 	a.awaits(c.args[0])
-	model, err := a.loader().Model(c.args[0], c.dirs())
+	loader := a.loader()
+	var err error
+	if loader.Download, err = c.boolean("download"); err != nil {
+		return err
+	}
+	model, err := loader.Model(c.args[0], c.dirs())
 	if err != nil {
 		return err
 	}
@@ -62,19 +65,9 @@ func (a *app) importModel(_ context.Context, c *command) error {
 		_, err = a.stdout.Write(out.Bytes())
 		return err
 	}
-	file, err := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if errors.Is(err, fs.ErrExist) {
-		return diag.Errorf(diag.Pos{File: output}, "is there already: nothing was written")
+	if err := a.createNew(output, out.Bytes()); err != nil {
+		return err
 	}
-	if err == nil {
-		_, err = file.Write(out.Bytes())
-		if closing := file.Close(); err == nil {
-			err = closing
-		}
-	}
-	if err != nil {
-		return diag.Errorf(diag.Pos{File: output}, "%v", cause(err))
-	}
-	_, err = fmt.Fprintln(a.stdout, output)
+	_, err = fmt.Fprintln(a.stdout, diag.Printable(output))
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 
 	cueschema "kvbench/cue"
 	"kvbench/engine/diag"
@@ -54,7 +55,7 @@ func (a *app) init(_ context.Context, c *command) error {
 	if len(c.args) != 1 {
 		return diag.Usagef("one folder is wanted: %s init DIR", program)
 	}
-	dir := c.args[0]
+	dir := filepath.Clean(c.args[0])
 	files := map[string][]byte{"cue.mod/module.cue": []byte(startModule)}
 	order := []string{"cue.mod/module.cue"}
 	for _, f := range startFiles {
@@ -78,12 +79,13 @@ func (a *app) init(_ context.Context, c *command) error {
 		files[to] = text
 		order = append(order, to)
 	}
-	// All or nothing: what is there already is looked for first.
+	// All or nothing: what is there already is looked for first, and what was
+	// made is removed when the rest fails.
 	var errs diag.List
 	for _, name := range order {
 		file := filepath.Join(dir, filepath.FromSlash(name))
 		if _, err := os.Lstat(file); err == nil {
-			errs = append(errs, diag.Errorf(diag.Pos{File: file}, "is there already: nothing was written"))
+			errs.Add(isThere(file))
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, diag.Errorf(diag.Pos{File: file}, "%v", cause(err)))
 		}
@@ -91,21 +93,51 @@ func (a *app) init(_ context.Context, c *command) error {
 	if len(errs) > 0 {
 		return errs
 	}
+	var made []string
 	for _, name := range order {
 		file := filepath.Join(dir, filepath.FromSlash(name))
-		err := os.MkdirAll(filepath.Dir(file), 0o755)
+		dirs, err := makeDirs(dir, filepath.Dir(file))
+		made = append(made, dirs...)
 		if err == nil {
-			err = os.WriteFile(file, files[name], 0o644)
+			err = a.createNew(file, files[name])
 		}
 		if err != nil {
-			return diag.Errorf(diag.Pos{File: file}, "%v", cause(err))
+			for _, name := range slices.Backward(made) {
+				os.Remove(name)
+			}
+			return err
 		}
+		made = append(made, file)
 	}
 	for _, f := range startFiles {
-		fmt.Fprintln(a.stdout, filepath.Join(dir, filepath.FromSlash(f.to)))
+		fmt.Fprintln(a.stdout, diag.Printable(filepath.Join(dir, filepath.FromSlash(f.to))))
 	}
 	_, err = fmt.Fprintf(a.stdout, "\nIn that folder:\n  kvbench vet .\n  kvbench kvcache --models arch --model my_model_7b.yaml --model_config my_config.yaml\n")
 	return err
+}
+
+// makeDirs makes a folder and those above it that are not there, and lists what
+// it made. Below root, no folder may be a link that leads elsewhere.
+func makeDirs(root, dir string) (made []string, err error) {
+	for d := dir; d != root; d = filepath.Dir(d) {
+		if info, err := os.Lstat(d); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return nil, diag.Errorf(diag.Pos{File: d}, "is a symbolic link: nothing was written").WithHint("put a folder there")
+		}
+	}
+	var missing []string
+	for d := dir; ; d = filepath.Dir(d) {
+		if _, err := os.Stat(d); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		missing = append(missing, d)
+	}
+	for _, d := range slices.Backward(missing) {
+		if err := os.Mkdir(d, 0o777); err != nil {
+			return made, diag.Errorf(diag.Pos{File: d}, "%v", cause(err))
+		}
+		made = append(made, d)
+	}
+	return made, nil
 }
 
 // cause leaves out the path of an error.

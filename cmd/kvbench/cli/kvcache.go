@@ -11,11 +11,11 @@ import (
 )
 
 const kvcacheLong = `
-The formats other than text have all quantities: bytes for each token and
-request, the IOs that move them, how much --kv_memory holds and how long a
-transfer at --bandwidth takes. --accounting rank counts what one rank of a
-serving engine holds and moves, kvbench the whole model by the documented
-arithmetic.`
+With --kv_memory it shows how much that memory of a rank holds, with --bandwidth
+how long a transfer takes. The formats other than text have all quantities:
+bytes for each token and request, and the IOs that move them. --accounting rank
+counts what one rank of a serving engine holds and moves, kvbench the whole
+model by the documented arithmetic.`
 
 // kvcacheCmd shows the KV cache of a model.
 func (a *app) kvcacheCmd() *command {

@@ -22,8 +22,9 @@ import (
 )
 
 const modelsLong = `
-Lists the models that --model takes by name, in any case and punctuation, and
-the architectures, with what their checks rest on. kvbench models show NAME
+Lists the models that --model takes by name, in any case and punctuation, or by
+their Hugging Face identifiers such as OWNER/NAME-Instruct, and the
+architectures, with what their checks rest on. kvbench models show NAME
 prints the file of a model or an architecture.`
 
 // modelsCmd lists what is known.
@@ -135,7 +136,7 @@ func (a *app) listModels(c *command, loader *config.Loader, format string) error
 		}
 		checks := arch.Arch.Get().Checks.Get()
 		doubts := unverified(checks)
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", arch.Name, arch.Match, len(checks), orDash(strings.Join(doubts, ", ")), from)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", diag.Printable(arch.Name), diag.Printable(arch.Match), len(checks), orDash(diag.Printable(strings.Join(doubts, ", "))), from)
 		list = append(list, map[string]any{"architecture": arch.Name, "match": arch.Match, "checks": len(checks), "unverified": append([]string{}, doubts...), "from": from})
 	}
 	w.Flush()

@@ -33,7 +33,7 @@ func (a *app) planCmd() *command {
 		&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "csv", "jsonl", "table"}, help: "Output format; of several values table, csv or jsonl"},
 		&flagSpec{name: "fit", bool: true, group: groupOutput, help: "Change ungiven values until the release accepts the plan"},
 		&flagSpec{name: "show_secrets", bool: true, group: groupOutput, help: "Print secrets instead of masking them"},
-		a.releaseFlag(a.schema.Nixlbench.Default),
+		a.planReleaseFlag(),
 		releasesFlag())
 	flags = append(flags, sweepFlags()...)
 	return &command{
@@ -50,24 +50,19 @@ func (a *app) plan(ctx context.Context, c *command) error {
 	var errs diag.List
 	format, err := c.choice("format")
 	errs.Add(err)
-	name, err := c.choice("nixlbench_release")
-	errs.Add(err)
 	fit, err := c.boolean("fit")
 	errs.Add(err)
 	secrets, err := c.boolean("show_secrets")
 	errs.Add(err)
+	release, from, given, err := a.chosenRelease(c)
+	errs.Add(err)
 	if len(errs) > 0 {
 		return errs
-	}
-	release, _ := a.schema.Nixlbench.Release(name)
-	given, err := c.benchValues(a.schema, release)
-	if err != nil {
-		return err
 	}
 	jobs, err := a.prepare(c, release, a.wantsDetail(c), given)
 	errs.Add(err)
 	for i := range jobs {
-		jobs[i].Fit = fit
+		jobs[i].Fit, jobs[i].planner.ReleaseFrom = fit, from
 	}
 	if c.sweeps(jobs) {
 		return a.sweep(ctx, c, jobs, format, secrets, errs)
@@ -83,7 +78,7 @@ func (a *app) plan(ctx context.Context, c *command) error {
 		if len(made) == 0 {
 			continue
 		}
-		a.warnMissing(j, quantityNames(made[0]))
+		a.warnMissing(j, quantityNames(made[0]), planShown(made[0]))
 		a.warn(made)
 		for _, pl := range made {
 			for i := range pl.Violations {
@@ -107,7 +102,7 @@ func (a *app) plan(ctx context.Context, c *command) error {
 		case "json":
 			err = report.JSON(&out, a.schema.Views[c.name], plans)
 		case "csv":
-			err = report.CSV(&out, a.schema.Fields, plans)
+			err = report.CSV(&out, a.schema.Fields, a.schema.Views[sweepView], plans)
 		default:
 			err = report.Text(&out, a.schema.Views[c.name], plans)
 		}

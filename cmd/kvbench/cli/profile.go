@@ -31,6 +31,9 @@ for the release of the installed nixlbench unless --nixlbench_release is given.
 ends; --resume leaves out the runs that FILE has already. A run whose result is
 not to be trusted is reported as suspect and counts as failed.
 
+--quiet leaves the table of results on stdout, also for one run; errors,
+warnings and notes still go to stderr, and progress if that is a terminal.
+
 Overrides take lists and ranges as in kvbench plan: every combination is run.`
 
 const groupRun = "The run"
@@ -43,6 +46,7 @@ func (a *app) profileCmd() *command {
 		releasesFlag(),
 		&flagSpec{name: "fit", bool: true, group: groupRun, def: "true", help: "Change ungiven values until nixlbench accepts the plan"},
 		&flagSpec{name: "dry_run", bool: true, group: groupRun, help: "Print the commands and run nothing"},
+		&flagSpec{name: "quiet", bool: true, group: groupRun, help: "Print the table of results only, not the commands nor what nixlbench prints"},
 		&flagSpec{name: "launch", arg: "HOW", group: groupRun, values: []string{runner.LaunchPair, runner.LaunchSingle},
 			help: "pair starts all processes of a run on this machine, single one of them; pair unless another machine is named"},
 		&flagSpec{name: "repeat", arg: "N", group: groupRun, def: "1", help: "Run every plan N times, in turn"},
@@ -77,8 +81,10 @@ type profile struct {
 	failFast bool
 	resume   bool
 	secrets  bool
+	quiet    bool
 	failed   bool
 	shown    bool     // a command
+	told     bool     // where the processes of a run are started
 	masked   bool     // a secret in it
 	closed   bool     // nobody reads stdout any more
 	left     []string // files that nixlbench left
@@ -107,6 +113,7 @@ func (a *app) profile(ctx context.Context, c *command) error {
 	var fit bool
 	set(&fit, "fit")
 	set(&p.dryRun, "dry_run")
+	set(&p.quiet, "quiet")
 	set(&p.failFast, "fail_fast")
 	set(&p.resume, "resume")
 	set(&p.secrets, "show_secrets")
@@ -128,6 +135,10 @@ func (a *app) profile(ctx context.Context, c *command) error {
 		errs = append(errs, from.Errorf("\"\" is not allowed: want the name of a file"))
 	case !ok && p.resume:
 		errs = append(errs, diag.Usagef("--resume needs --output: the file that has the results"))
+	}
+	if p.quiet && p.dryRun {
+		_, from, _ := c.value("quiet")
+		errs = append(errs, from.Errorf("--dry_run prints the commands and nothing else: leave one of the two out"))
 	}
 	if len(errs) == 0 && p.session.Cleanup && !p.session.Local() {
 		errs = append(errs, diag.Usagef("--cleanup: nixlbench is started by %s, and its files may be on another machine", diag.Printable(p.session.Program[0])))
@@ -161,31 +172,30 @@ func (a *app) profile(ctx context.Context, c *command) error {
 // release finds out what the installed nixlbench is and which release plans
 // are made for; from says in words why that one.
 func (p *profile) release(ctx context.Context, c *command) (name, from string, err error) {
-	given, err := c.choice("nixlbench_release")
+	name, from, err = c.namedRelease(p.schema)
 	if err != nil {
 		return "", "", err
 	}
-	asked := c.set["nixlbench_release"]
-	if asked {
-		name, _ = p.schema.Nixlbench.Release(given)
-	}
+	asked := name != ""
 	in, err := p.probe(ctx, p.session.Program)
 	switch {
 	case err == nil:
 		p.session.Installed = in
 	case p.dryRun && asked && ctx.Err() == nil:
-		return name, releaseGiven, nil
+		return name, from, nil
 	case p.dryRun && ctx.Err() == nil:
-		name = p.schema.Nixlbench.Default
 		d := *diag.All(err)[0]
+		if name, err = p.pickRelease(c); err != nil {
+			return "", "", err
+		}
 		d.Severity = diag.Warning
 		p.print.Print(d.WithHint("the plan is for nixlbench %s", name))
-		return name, releaseGiven, nil
+		return name, "", nil
 	default:
 		return "", "", err
 	}
 	if asked {
-		return name, releaseGiven, nil
+		return name, from, nil
 	}
 	if len(in.Alike) == 0 {
 		p.print.Print(diag.Warnf(diag.Pos{}, "%s is of no known release: the plan is for %s, which differs in %s", p.session.Program[0], in.Release, fmt.Sprintf("%d of its flags", len(in.Differences))).
@@ -193,8 +203,6 @@ func (p *profile) release(ctx context.Context, c *command) (name, from string, e
 	}
 	return in.Release, "the installed nixlbench", nil
 }
-
-const releaseGiven = "--nixlbench_release"
 
 // plan makes the plans. Those that cannot be made are reported at once: what
 // can be run may take hours.
@@ -209,6 +217,7 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 	}
 	p.report(err)
 	p.failed = err != nil
+	asked := jobs
 	jobs, sweep, err := p.spread(jobs)
 	if err != nil && len(jobs) == 0 {
 		return err
@@ -243,7 +252,8 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 		}
 		if of := (source{j.Model, j.Config.File}); !warned[of] {
 			warned[of] = true
-			p.warnMissing(j, quantityNames(plans[0]))
+			whole := asked[slices.IndexFunc(asked, func(a job) bool { return a.Model == of.model && a.Config.File == of.file })]
+			p.warnMissing(whole, quantityNames(plans[0]), planShown(plans[0]))
 		}
 		if sweep == nil {
 			p.warn(plans)
@@ -326,14 +336,14 @@ func (p *profile) run(ctx context.Context) error {
 	signal.Notify(pipe, syscall.SIGPIPE)
 	defer signal.Stop(pipe)
 
-	p.session.Schema, p.session.Version, p.session.Ending.Hurry = p.schema, version(), p.hurry
+	p.session.Schema, p.session.Build, p.session.Ending.Hurry = p.schema, version(), p.hurry
 	p.view = report.WithAxes(p.schema.Views["summary"], p.axes)
 	measures := p.schema.Nixlbench.Runs.Get().Measures
-	p.briefs = runner.NewBriefs(report.Kept(p.view, nil, measures), measures)
+	p.briefs = runner.NewBriefs(report.Kept(p.view, measures), measures)
 	p.session.Warn = func(d *diag.Diag) { p.progress.print(func() { p.print.Print(d) }) }
 	p.session.Output = p.output
 	total := len(p.points) * p.repeat
-	p.progress = progress{w: p.stderr, terminal: isTerminal(os.Stderr), total: total}
+	p.progress = progress{w: p.stderr, terminal: isTerminal(os.Stderr), quiet: p.quiet, total: total}
 	defer p.progress.clear()
 	for repeat := range p.repeat {
 		for i := range p.points {
@@ -350,7 +360,7 @@ func (p *profile) run(ctx context.Context) error {
 	if len(p.left) > 0 {
 		p.print.Print(diag.Notef(diag.Pos{}, "nixlbench left its files: %s", strings.Join(p.left, ", ")))
 	}
-	if total > 1 && !p.dryRun {
+	if (total > 1 || p.quiet) && !p.dryRun {
 		if err := p.summary(); err != nil && ctx.Err() == nil {
 			return err
 		}
@@ -359,11 +369,38 @@ func (p *profile) run(ctx context.Context) error {
 	case p.closed && p.session.Journal == nil:
 		return nil // there is nobody to tell
 	case ctx.Err() != nil:
+		p.hintResume(total)
 		return errInterrupted
 	case p.failed:
 		return errShown
 	}
 	return nil
+}
+
+// hintResume says how an interrupted command goes on, where its results are in
+// a file that can be resumed.
+func (p *profile) hintResume(total int) {
+	if p.session.Journal == nil || !p.session.Journal.Resumable() {
+		return
+	}
+	done := 0
+	for _, pt := range p.points {
+		for _, rec := range pt.records {
+			if rec.Status == runner.OK {
+				done++
+			}
+		}
+	}
+	if done == total {
+		return
+	}
+	d := diag.Notef(diag.Pos{}, "interrupted: %s has %d of %d runs", diag.Printable(p.session.Journal.Name()), done, total)
+	if p.resume {
+		d.WithHint("the same command again runs the rest")
+	} else {
+		d.WithHint("the same command with --resume runs the rest")
+	}
+	p.print.Print(d)
 }
 
 // one runs a point once. The error ends the command.
@@ -375,11 +412,12 @@ func (p *profile) one(ctx context.Context, pt *point, repeat int) error {
 		}
 	}
 	p.progress.begin(p.label(pt.Plan, repeat))
-	run, err := p.session.Prepare(pt.Plan, repeat)
+	run, err := p.session.Prepare(ctx, pt.Plan, repeat, p.progress.done+1)
 	if err == nil {
 		err = pt.refused
 	}
 	if err == nil || p.dryRun && run != nil {
+		p.tell(run)
 		p.show(run)
 	}
 	var rec *runner.Record
@@ -439,6 +477,9 @@ func (p *profile) label(pl *plan.Plan, repeat int) string {
 
 // show prints what is run.
 func (p *profile) show(run *runner.Run) {
+	if p.quiet {
+		return
+	}
 	var out bytes.Buffer
 	if p.shown {
 		out.WriteString("\n")
@@ -452,12 +493,8 @@ func (p *profile) show(run *runner.Run) {
 	}
 	shown := nixlbench.NewCommand(p.session.Program, flags)
 	out.WriteString(shown.Shell())
-	if n := run.Processes; n > 1 && run.Launch == runner.LaunchSingle {
-		others := "on the other host"
-		if n > 2 {
-			others = fmt.Sprintf("%d times on the other hosts", n-1)
-		}
-		fmt.Fprintf(&out, "\nThe same %s:\n%s", others, nixlbench.Shell(flags))
+	if run.Processes > 1 && run.Launch == runner.LaunchSingle {
+		fmt.Fprintf(&out, "\n%s:\n%s", spread(run), nixlbench.Shell(flags))
 	}
 	if !p.dryRun {
 		out.WriteString("\n")
@@ -465,8 +502,85 @@ func (p *profile) show(run *runner.Run) {
 	p.write(out.Bytes())
 }
 
+// tell says once how the processes of a run are spread over machines, where the
+// user did not say that, or does not know all that the other machine needs.
+func (p *profile) tell(run *runner.Run) {
+	if p.told || run.Processes == 1 {
+		return
+	}
+	single := run.Launch == runner.LaunchSingle
+	var d *diag.Diag
+	switch {
+	case single && run.Chosen && run.Place == runner.Away:
+		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here: etcd at %s is on another machine", run.Processes, diag.Printable(run.Server))
+	case single && run.Chosen:
+		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here: the other end is on another machine", run.Processes)
+	case single && run.Group.Flag != "" && !run.Group.Given:
+		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here", run.Processes)
+	case !single && run.Chosen && run.Place == runner.Here:
+		// Where the user means two machines, this one measures itself.
+		d = diag.Warnf(diag.Pos{}, "all %d processes start here: etcd at %s is on this machine", run.Processes, diag.Printable(run.Server)).
+			WithHint("between two machines: --launch %s here; on this machine: --launch %s", runner.LaunchSingle, runner.LaunchPair)
+	default:
+		return
+	}
+	p.told = true
+	g := &run.Group
+	var more []string
+	if run.Chosen {
+		// The other host may be the one that etcd is on.
+		more = append(more, "--launch "+runner.LaunchSingle)
+	}
+	if g.Own() {
+		more = append(more, "--"+g.Flag+" "+g.Name)
+	}
+	same := "the same command"
+	if len(more) > 0 {
+		same += " with " + strings.Join(more, " ")
+	}
+	switch {
+	case !single:
+	case g.Flag != "" && !g.Given && !g.Own():
+		d.WithHint("on the other host of the job: %s; the group %s is from %s", same, g.Name, g.Variable).
+			WithHint("to run it again after a failure, give both another --%s", g.Flag)
+	default:
+		d.WithHint("on the other host: %s", same)
+	}
+	if single && run.Server != "" && run.Place == runner.Loopback {
+		d.WithHint("another host does not find etcd at %s: name it by an address of this machine", diag.Printable(run.Server))
+	}
+	if single && run.Chosen {
+		d.WithHint("--launch %s starts all of them here", runner.LaunchPair)
+	}
+	p.progress.print(func() { p.print.Print(d) })
+}
+
+// spread says how many processes of a run are started where. Only under a name
+// that nobody else knows yet is this host certain to be the first.
+func spread(run *runner.Run) string {
+	end := func(n int, what string) string {
+		if n > 1 {
+			what += "s"
+		}
+		return what
+	}
+	initiators, targets := end(run.Initiators, "initiator"), end(run.Targets, "target")
+	first := fmt.Sprintf("the host that starts first (%s)", initiators)
+	if run.Group.Own() {
+		first = fmt.Sprintf("this host (%s, started first)", initiators)
+	}
+	text := fmt.Sprintf("%d processes: %d on %s, %d on the other host (%s). ", run.Processes, run.Initiators, first, run.Targets, targets)
+	if run.Processes > 2 {
+		return text + "kvbench starts 1 here. The command for each of the others"
+	}
+	return text + "The command for the other"
+}
+
 // output passes a line of nixlbench's on.
 func (p *profile) output(run *runner.Run, l runner.Line) {
+	if p.quiet {
+		return
+	}
 	text := l.Text
 	if run.Launch == runner.LaunchPair {
 		text = append(fmt.Appendf(nil, "[%d] ", l.Process+1), text...)
@@ -519,7 +633,9 @@ func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 // summary prints a table of all points.
 func (p *profile) summary() error {
 	var out bytes.Buffer
-	out.WriteString("\n")
+	if !p.quiet {
+		out.WriteString("\n")
+	}
 	points := make([]report.Point, len(p.points))
 	for i := range p.points {
 		pt := &p.points[i]

@@ -13,6 +13,7 @@ import (
 type progress struct {
 	w        io.Writer
 	terminal bool
+	quiet    bool // without plain lines
 	total    int
 	done     int
 
@@ -39,7 +40,7 @@ func (p *progress) begin(label string) {
 		p.current = fmt.Sprintf("%d of %d, %v to go: %s", p.done+1, p.total, left.Round(time.Second), label)
 	}
 	p.started++
-	if !p.terminal {
+	if !p.terminal && !p.quiet {
 		fmt.Fprintln(p.w, p.current)
 	}
 	p.mu.Unlock()
@@ -48,6 +49,9 @@ func (p *progress) begin(label string) {
 
 // plain says that a point needs no time.
 func (p *progress) plain(format string, args ...any) {
+	if p.quiet {
+		return
+	}
 	p.print(func() {
 		fmt.Fprintf(p.w, "%d of %d: %s\n", p.done+1, p.total, fmt.Sprintf(format, args...))
 	})

@@ -15,7 +15,7 @@ Shows the results that kvbench profile --output keeps, a line for each point and
 size of IO: medians over the repeats, with the least and the greatest. Values of
 the configuration that differ from point to point are columns. Runs that did not
 end well are counted, and their numbers are shown only where there are no better
-ones.
+ones. --format csv has every setting, and the same columns whatever the results.
 
 With BASELINE, another such file, every point is compared with the same point
 there: same release, flags and model. The ratio is that of the medians; in
@@ -56,15 +56,18 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	if len(errs) > 0 {
 		return errs
 	}
-	view, fields, measures := a.schema.Views[c.name], a.schema.Fields, a.schema.Nixlbench.Runs.Get().Measures
+	view := a.schema.Views[c.name]
+	names, measures := report.Shown(format, view, a.schema)
 	keepMuch()
 	var read [2]*runner.Results
 	var failed [2]error
 	var all sync.WaitGroup
 	for i, name := range c.args {
-		all.Go(func() {
-			read[i], failed[i] = runner.NewBriefs(report.Kept(view, fields, measures), measures).Read(name)
-		})
+		if i > 0 { // of the baseline, measures are all that is shown
+			names, measures = nil, a.schema.Nixlbench.Runs.Get().Measures
+		}
+		briefs := runner.NewBriefs(names, measures)
+		all.Go(func() { read[i], failed[i] = briefs.Read(name) })
 	}
 	all.Wait()
 	var files [2][]*runner.Brief
@@ -94,7 +97,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 			a.print.Print(diag.Warnf(diag.Pos{File: c.args[1]}, "points that are not in %s: %d", diag.Printable(c.args[0]), gone))
 		}
 	}
-	if err := results.Write(a.stdout, format, view, fields, measures); err != nil {
+	if err := results.Write(a.stdout, format, view, a.schema); err != nil {
 		return err
 	}
 	return bad.Err()

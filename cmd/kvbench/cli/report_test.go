@@ -105,6 +105,7 @@ func TestManyResults(t *testing.T) {
 		{[]string{"report", file}, n + 1, "", 10 * time.Second},
 		{[]string{"report", file, file}, n + 1, "1.000", 20 * time.Second}, // on two processors
 		{[]string{"report", file, "--format", "csv"}, n + 1, "", 10 * time.Second},
+		{[]string{"report", file, file, "--format", "csv"}, n + 1, ",1.000,", 20 * time.Second},
 		{[]string{"report", file, "--format", "json"}, -1, fmt.Sprintf("\"isl\": %d,", n), 20 * time.Second},
 		{[]string{"vet", file}, 0, "", 20 * time.Second},
 		{smallRun(t, "--output", file, "--resume"), -1, "", 10 * time.Second},

@@ -68,11 +68,29 @@ func Main(args []string) int {
 	}
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)
-	a := &app{stdout: os.Stdout, stderr: os.Stderr, stop: stop, hurry: make(chan struct{}), said: map[string]bool{}}
+	out := &stdout{file: os.Stdout}
+	a := &app{stdout: out, stderr: os.Stderr, stop: stop, hurry: make(chan struct{}), said: map[string]bool{}}
 	dir, _ := os.Getwd()
 	a.print = &diag.Printer{W: a.stderr, Program: program, Dir: dir, Color: isTerminal(os.Stderr) && os.Getenv("NO_COLOR") == ""}
 	time.AfterFunc(20*time.Millisecond, a.takeSignals)
-	return a.exitCode(a.run(ctx, args))
+	err := a.run(ctx, args)
+	if out.close(); out.err != nil {
+		err = withError(err, out.err)
+	}
+	return a.exitCode(err)
+}
+
+// withError adds an error to what a command ended with, unless it is in it.
+func withError(err, more error) error {
+	switch err {
+	case nil, errShown, errInterrupted:
+		return more
+	}
+	list := diag.List(diag.All(err))
+	if !slices.ContainsFunc(list, func(d *diag.Diag) bool { return error(d) == more }) {
+		list = append(list[:len(list):len(list)], diag.All(more)...)
+	}
+	return list
 }
 
 // takeSignals makes interrupts ours. It is called when a command takes its time,
@@ -220,6 +238,9 @@ func (a *app) run(ctx context.Context, args []string) error {
 		return withUsageHint(err, c.name)
 	}
 	c.given = given
+	if len(c.flags) > 0 {
+		a.noteEnvironment(os.Environ(), cmds, c)
+	}
 	root := &ffcli.Command{Name: program, Subcommands: []*ffcli.Command{c.ffcli()}, Exec: func(context.Context, []string) error { return flag.ErrHelp }}
 	if err := root.Parse(append([]string{c.name}, words...)); err != nil {
 		return c.parseError(err)

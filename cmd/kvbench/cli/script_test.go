@@ -65,6 +65,7 @@ func TestScript(t *testing.T) {
 			"tear":   tear,
 			"chop":   chop,
 			"gone":   gone,
+			"hub":    hub,
 		},
 	})
 }

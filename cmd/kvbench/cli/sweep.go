@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,7 +62,7 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []job, format string, 
 	}
 	expectMuch()
 	a.announce(c, s)
-	a.warnMissingOnce(jobs)
+	a.warnMissingOnce(jobs, a.sweepShown(c, columns))
 
 	// From here on, an interrupt leaves whole rows; a second one does not wait.
 	a.endsGracefully()
@@ -140,7 +139,7 @@ func (a *app) newSweep(c *command, jobs []job, format string, secrets bool, errs
 	var keys []plan.SortKey
 	for _, name := range c.list("sort") {
 		name, down := strings.CutPrefix(name, "-")
-		keys = append(keys, plan.SortKey{Column: name, Down: down})
+		keys = append(keys, plan.SortKey{Column: report.SweepName(a.schema.Fields, name), Down: down})
 	}
 	where, _, hasWhere := c.value("where")
 	if hasWhere && strings.TrimSpace(where) == "" {
@@ -149,7 +148,7 @@ func (a *app) newSweep(c *command, jobs []job, format string, secrets bool, errs
 	if len(wrong) > 0 {
 		return nil, "", nil, wrong
 	}
-	options := plan.SweepOptions{Where: where, Columns: columns, Sort: keys, Top: top, Format: report.SweepRows(format, columns)}
+	options := plan.SweepOptions{Where: where, Columns: a.sweepNames(columns), Sort: keys, Top: top, Format: report.SweepRows(format, columns)}
 	if !secrets {
 		options.Mask = nixlbench.Mask
 	}
@@ -188,6 +187,15 @@ func (c *command) list(name string) []string {
 	return names
 }
 
+// sweepNames gives the names that columns have in sweeps.
+func (a *app) sweepNames(columns []string) []string {
+	names := make([]string, len(columns))
+	for i, name := range columns {
+		names[i] = report.SweepName(a.schema.Fields, name)
+	}
+	return names
+}
+
 // sweepColumns gives the columns that are shown unless others are asked for.
 func (a *app) sweepColumns(jobs []job) []string {
 	view := a.schema.Views[sweepView]
@@ -218,7 +226,8 @@ func quantitiesOf(s *schema.Schema) []string {
 // have by default.
 func (a *app) wantsDetail(c *command) bool {
 	where, _, _ := c.value("where")
-	names := slices.Concat(c.list("columns"), c.list("sort"), formula.Names(where))
+	condition, _ := plan.Condition(a.schema, where) // the sweep says what is wrong
+	names := slices.Concat(c.list("columns"), c.list("sort"), formula.Names(condition.Text))
 	return slices.ContainsFunc(a.schema.Quantities, func(q schema.Quantity) bool {
 		return !q.Detail.IsZero() && (slices.Contains(names, q.Name) || slices.Contains(names, "-"+q.Name))
 	})
@@ -234,12 +243,12 @@ func (a *app) announce(c *command, s *plan.Sweep) {
 }
 
 // warnMissingOnce warns once about each value that some plans lack.
-func (a *app) warnMissingOnce(jobs []job) {
+func (a *app) warnMissingOnce(jobs []job, shown plan.Shown) {
 	names := quantitiesOf(a.schema)
 	var list []*diag.Diag
 	counts := map[string]int{}
 	for _, j := range jobs {
-		for _, d := range a.missing(j, names) {
+		for _, d := range append(a.missing(j, names), a.unread(j, shown)...) {
 			if counts[d.Msg]++; counts[d.Msg] == 1 {
 				list = append(list, d)
 			}
@@ -290,109 +299,6 @@ func counted(s *plan.Sweep, f plan.Failed, points uint64, many string) *diag.Dia
 		d.WithHint("with %s", label)
 	}
 	return &d
-}
-
-// output is where a command's results go: stdout, or a file that appears when
-// it is complete.
-type output struct {
-	io.Writer
-	name string   // of the file; "" for stdout
-	temp *os.File // what becomes it, unless it is a device or a pipe
-}
-
-// open opens the file of --output, or stdout.
-func (a *app) open(c *command) (*output, error) {
-	name, _, _ := c.value("output")
-	if name == "" {
-		return &output{Writer: a.stdout}, nil
-	}
-	old, _ := os.Stat(name)
-	if own, err := os.Stdout.Stat(); err == nil && old != nil && os.SameFile(own, old) {
-		return &output{Writer: a.stdout}, nil // /dev/stdout, perhaps at the end of a file
-	}
-	if real, err := filepath.EvalSymlinks(name); err == nil {
-		name = real
-	}
-	fail := func(err error) error { return cannotWrite(name, err) }
-	if old != nil && !old.Mode().IsRegular() {
-		if old.IsDir() {
-			return nil, fail(syscall.EISDIR)
-		}
-		f, err := os.OpenFile(name, os.O_WRONLY, 0) // a device or a pipe stays what it is
-		if err != nil {
-			return nil, fail(err)
-		}
-		return &output{Writer: f, name: name}, nil
-	}
-	temp := fmt.Sprintf("%s.%d.partial", name, os.Getpid())
-	a.takeSignals()
-	a.partial.Store(&temp)
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
-		return nil, fail(err)
-	}
-	if old != nil { // what only some may read stays so
-		if err := f.Chmod(old.Mode().Perm()); err != nil {
-			f.Close()
-			os.Remove(temp)
-			return nil, fail(err)
-		}
-	}
-	return &output{Writer: f, name: name, temp: f}, nil
-}
-
-// Write writes to the file. An error names the file, not the one that becomes it.
-func (o *output) Write(text []byte) (int, error) {
-	n, err := o.Writer.Write(text)
-	if err != nil && o.name != "" && !errors.Is(err, syscall.EPIPE) {
-		err = cannotWrite(o.name, err)
-	}
-	return n, err
-}
-
-func cannotWrite(name string, err error) error {
-	if pe, ok := errors.AsType[*os.PathError](err); ok {
-		err = pe.Err
-	} else if le, ok := errors.AsType[*os.LinkError](err); ok {
-		err = le.Err
-	}
-	return diag.Errorf(diag.Pos{File: name}, "cannot be written: %v", err)
-}
-
-// discard leaves nothing of a file.
-func (o *output) discard() {
-	if o.temp != nil {
-		os.Remove(o.temp.Name())
-	}
-}
-
-// close gives the file its name.
-func (o *output) close() error {
-	if o.temp == nil {
-		return nil
-	}
-	err := o.temp.Close()
-	if err == nil {
-		err = os.Rename(o.temp.Name(), o.name)
-	}
-	if err != nil {
-		o.discard()
-		return cannotWrite(o.name, err)
-	}
-	return nil
-}
-
-// writeAll writes what a command has to say at once.
-func (a *app) writeAll(c *command, text []byte) error {
-	out, err := a.open(c)
-	if err != nil {
-		return err
-	}
-	if _, err := out.Write(text); err != nil {
-		out.discard()
-		return err
-	}
-	return out.close()
 }
 
 // sweepProgress says on a terminal how far a long sweep is, unless the rows go

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+
+	"kvbench/engine/runner"
 )
 
 // versionCmd prints the version and what it knows of nixlbench.
@@ -13,16 +15,40 @@ func (a *app) versionCmd() *command {
 		short: "Print kvbench's version and the nixlbench releases that it knows",
 		exec: func(context.Context, *command) error {
 			releases := a.schema.Nixlbench.Releases
-			_, err := fmt.Fprintf(a.stdout, "kvbench %s\nnixlbench %s to %s\n", version(), releases[0], releases[len(releases)-1])
+			own := version()
+			_, err := fmt.Fprintf(a.stdout, "kvbench %s, commit %s\nnixlbench %s to %s\n", own.Version, own.Commit, releases[0], releases[len(releases)-1])
 			return err
 		},
 	}
 }
 
-// version is that of the program's module.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
+// version is that of the running program.
+func version() runner.Build {
+	info, _ := debug.ReadBuildInfo()
+	return buildOf(info)
+}
+
+// buildOf reads the version and the commit that Go writes into a program. go run
+// and go test write no commit, nor does a build outside of a repository.
+func buildOf(info *debug.BuildInfo) runner.Build {
+	b := runner.Build{Version: "(devel)", Commit: "unknown"}
+	if info == nil {
+		return b
 	}
-	return "(devel)"
+	if info.Main.Version != "" {
+		b.Version = info.Main.Version
+	}
+	modified := ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision" && s.Value != "":
+			b.Commit = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			modified = "+dirty"
+		}
+	}
+	if b.Commit != "unknown" {
+		b.Commit += modified
+	}
+	return b
 }

@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/vet"
@@ -13,11 +16,13 @@ import (
 const vetLong = `
 Checks files that kvbench reads, folders of them, and patterns: architectures
 (with the checks that they bring), models, configurations, files of results, and
-releases of nixlbench. What a file is, its keys tell. Files of other kinds are
-passed over in folders.
+releases of nixlbench. What a file is, its keys tell. In folders, files of other
+programs are skipped, and with --skip_unknown those that are named, too: -v says
+why. A file with a typo is not skipped if its text shows that it is kvbench's.
 
 Nothing but these files is read and nothing is run, so that it is safe on files
-of strangers; symbolic links are not followed.`
+of strangers; symbolic links are not followed. A folder that cannot be read is an
+error, and the rest is checked.`
 
 // vetCmd checks files.
 func (a *app) vetCmd() *command {
@@ -56,10 +61,10 @@ func (a *app) vet(_ context.Context, c *command) error {
 	err = vet.Files(a.schema, a.loader(), c.args, c.dirs(), skip, func(r *vet.Report) {
 		if verbose && r.Kind != "" {
 			what := string(r.Kind)
-			if r.Skipped {
-				what += ": passed over"
+			if r.Skipped != "" {
+				what = r.Skipped + ": passed over"
 			}
-			fmt.Fprintf(a.stderr, "%s: %s\n", diag.Printable(r.File), what)
+			fmt.Fprintf(a.stderr, "%s: %s\n", diag.Printable(r.File), diag.Printable(what))
 		}
 		for _, d := range r.Errs {
 			failed = failed || d.Severity == diag.Error
@@ -74,10 +79,13 @@ func (a *app) vet(_ context.Context, c *command) error {
 		}
 	})
 	if format == "json" && err == nil {
-		enc := json.NewEncoder(a.stdout)
+		var out bytes.Buffer
+		enc := json.NewEncoder(&out)
 		enc.SetEscapeHTML(false)
 		enc.SetIndent("", "  ")
-		err = enc.Encode(found)
+		if err = enc.Encode(found); err == nil {
+			_, err = a.stdout.Write(jsonText(out.Bytes()))
+		}
 	}
 	if err == nil && failed {
 		err = errShown
@@ -101,6 +109,25 @@ func newFinding(d *diag.Diag) finding {
 	return finding{d.Pos.File, d.Pos.Line, d.Pos.Col, d.Severity.String(), d.Msg, d.Hint, d.Source, d.Caret}
 }
 
+// jsonText writes what a runner would execute, or a terminal would not show,
+// with the escapes of JSON: it is within strings only.
+func jsonText(text []byte) []byte {
+	var out []byte
+	for i, r := range string(text) {
+		switch {
+		case r == '#' && i > 0 && text[i-1] == '#':
+			out = append(out, `\u0023`...)
+		case r > 0x7e && diag.IsHidden(r):
+			for _, unit := range utf16.Encode([]rune{r}) {
+				out = fmt.Appendf(out, `\u%04x`, unit)
+			}
+		default:
+			out = utf8.AppendRune(out, r)
+		}
+	}
+	return out
+}
+
 // annotation is a diagnostic as a GitHub workflow prints it.
 func annotation(d *diag.Diag) string {
 	kind := d.Severity.String()
@@ -108,6 +135,7 @@ func annotation(d *diag.Diag) string {
 		kind = "notice"
 	}
 	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	// A file's name is kept: GitHub finds the file by it.
 	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
 	var at []string
 	if d.Pos.File != "" {
@@ -119,9 +147,13 @@ func annotation(d *diag.Diag) string {
 	if d.Pos.Col > 0 {
 		at = append(at, fmt.Sprintf("col=%d", d.Pos.Col))
 	}
-	msg := d.Msg
+	msg := diag.Printable(d.Msg)
 	if d.Hint != "" {
-		msg += "\nhint: " + d.Hint
+		hints := strings.Split(d.Hint, "\n")
+		for i := range hints {
+			hints[i] = diag.Printable(hints[i])
+		}
+		msg += "\nhint: " + strings.Join(hints, "\n")
 	}
 	return "::" + kind + " " + strings.Join(at, ",") + "::" + data.Replace(msg)
 }

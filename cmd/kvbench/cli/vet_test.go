@@ -1,15 +1,94 @@
 package cli_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
+
+// TestVetUnreadable: a folder and a file that cannot be read are said, in any
+// format, and the rest is checked.
+func TestVetUnreadable(t *testing.T) {
+	dir, err := os.MkdirTemp("", "kvbench") // t.TempDir is closed to other users
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name string, data []byte, mode os.FileMode) {
+		t.Helper()
+		os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755)
+		if err := os.WriteFile(filepath.Join(dir, name), data, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	os.Chmod(dir, 0o755)
+	write("kvbench", program, 0o755)
+	write("tree/a/b.yaml", []byte("strategy: {tp_size: 0}\n"), 0o644)
+	write("tree/closed/c.yaml", nil, 0o644)
+	write("tree/d.yaml", []byte("strategy: {tp_size: 0}\n"), 0o644)
+	write("tree/e.yaml", nil, 0)
+	os.Chmod(filepath.Join(dir, "tree/closed"), 0)
+	defer os.Chmod(filepath.Join(dir, "tree/closed"), 0o755)
+	for format, want := range map[string]string{
+		"text": `tree/a/b.yaml:1:21: strategy.tp_size: 0 is not allowed: want a whole number, 1 or more
+    strategy: {tp_size: 0}
+                        ^
+tree/closed: cannot be listed: permission denied
+tree/d.yaml:1:21: strategy.tp_size: 0 is not allowed: want a whole number, 1 or more
+    strategy: {tp_size: 0}
+                        ^
+tree/e.yaml: permission denied
+`,
+		"github": `::error file=tree/a/b.yaml,line=1,col=21::strategy.tp_size: 0 is not allowed: want a whole number, 1 or more
+::error file=tree/closed::cannot be listed: permission denied
+::error file=tree/d.yaml,line=1,col=21::strategy.tp_size: 0 is not allowed: want a whole number, 1 or more
+::error file=tree/e.yaml::permission denied
+`,
+	} {
+		cmd := exec.Command(filepath.Join(dir, "kvbench"), "vet", "--skip_unknown", "--format", format, "tree")
+		cmd.Dir = dir
+		if os.Geteuid() == 0 {
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		}
+		out, err := cmd.CombinedOutput()
+		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 1 {
+			t.Errorf("%s: %v", format, err)
+		}
+		if string(out) != want {
+			t.Errorf("%s: got\n%s\nwant\n%s", format, out, want)
+		}
+	}
+}
+
+// TestVetOwn: this repository's data passes its own check.
+func TestVetOwn(t *testing.T) {
+	cmd := exec.Command("kvbench", "vet", "-v", "models", "examples", ".pre-commit-hooks.yaml", "--skip_unknown")
+	cmd.Dir = "../../.."
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "models/families.cue: families of Hugging Face configurations\n") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for line := range strings.Lines(string(out)) {
+		if strings.Contains(line, "passed over") && !strings.HasPrefix(line, ".pre-commit") {
+			t.Errorf("a file of ours is taken for another's: %s", line)
+		}
+	}
+}
 
 // BenchmarkVet checks 1,000 and 4,000 valid configurations, each in a process
 // of its own, and reports the median times and the greatest memory.

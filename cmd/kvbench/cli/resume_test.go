@@ -1,0 +1,73 @@
+package cli_test
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestResumeHint: an interrupted command says how the rest is run, and that
+// works. Where nothing can be resumed there is no hint.
+func TestResumeHint(t *testing.T) {
+	tests := []struct {
+		sig  os.Signal
+		more []string
+		want string // the end of stderr
+	}{
+		{os.Interrupt, []string{"--output", "r.jsonl"}, "kvbench: note: interrupted: r.jsonl has 1 of 3 runs\n  hint: the same command with --resume runs the rest\n"},
+		{syscall.SIGTERM, []string{"--output", "r.jsonl", "--resume"}, "kvbench: note: interrupted: r.jsonl has 1 of 3 runs\n  hint: the same command again runs the rest\n"},
+		{os.Interrupt, nil, ""},
+		{os.Interrupt, []string{"--output", os.DevNull}, ""},
+	}
+	for _, test := range tests {
+		args := smallRun(t, append([]string{"--repeat", "3"}, test.more...)...)
+		cmd := exec.Command("kvbench", args...)
+		cmd.Dir = t.TempDir()
+		cmd.Env = append(os.Environ(), "FAKE_SLEEP=500ms")
+		stderr, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var text strings.Builder
+		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+			text.WriteString(lines.Text() + "\n")
+			if strings.HasPrefix(lines.Text(), "2 of 3") {
+				cmd.Process.Signal(test.sig)
+			}
+		}
+		if code := exitCode(cmd.Wait()); code != 130 {
+			t.Errorf("%v: exit code %d, want 130", test.more, code)
+		}
+		if _, hint, _ := strings.Cut(text.String(), "initiator_0\n"); hint != test.want {
+			t.Errorf("%v: the hint is %q, want %q", test.more, hint, test.want)
+		}
+		if test.want == "" {
+			continue
+		}
+		if !slices.Contains(args, "--resume") {
+			args = append(args, "--resume")
+		}
+		again := exec.Command("kvbench", args...)
+		again.Dir = cmd.Dir
+		if out, err := again.CombinedOutput(); err != nil {
+			t.Errorf("%v: %v\n%s", test.more, err, out)
+		}
+		good := 0
+		for _, r := range results(t, filepath.Join(cmd.Dir, "r.jsonl")) {
+			if r.Status == "ok" {
+				good++
+			}
+		}
+		if good != 3 {
+			t.Errorf("%v: %d runs are ok, want 3", test.more, good)
+		}
+	}
+}

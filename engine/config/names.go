@@ -1,0 +1,247 @@
+package config
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"unicode"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/schema"
+)
+
+// maxSuggested bounds how many models an error suggests.
+const maxSuggested = 6
+
+// minBegin is how much of a name says anything.
+const minBegin = 3
+
+// key is a name without case and punctuation, except that two numbers stay
+// apart: no 3_8b is a 38b.
+func key(name string) string {
+	var b strings.Builder
+	var last rune
+	gap := false
+	for _, r := range name {
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			gap = true
+			continue
+		}
+		if gap && unicode.IsDigit(last) && unicode.IsDigit(r) {
+			b.WriteByte('.')
+		}
+		b.WriteRune(unicode.ToLower(r))
+		last, gap = r, false
+	}
+	return b.String()
+}
+
+var idPattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$`)
+})
+
+// isID reports whether a word may be an identifier on Hugging Face: OWNER/NAME.
+func isID(word string) bool { return idPattern().MatchString(word) }
+
+// pasted reports whether a word is the address of a page, and gives the
+// identifier that it has.
+func pasted(word string) (id string, ok bool) {
+	_, rest, ok := strings.Cut(word, "://")
+	parts := strings.SplitN(rest, "/", 4)
+	if ok && len(parts) >= 3 && isID(parts[1]+"/"+parts[2]) {
+		id = parts[1] + "/" + parts[2]
+	}
+	return id, ok
+}
+
+// baseName leaves out the owner of an identifier.
+func baseName(id string) string { return id[strings.LastIndexByte(id, '/')+1:] }
+
+// named gives the entry of that name.
+func named(name string, all []Entry) (Entry, bool) {
+	i := slices.IndexFunc(all, func(e Entry) bool { return key(e.Name) == key(name) })
+	if i < 0 {
+		return Entry{}, false
+	}
+	return all[i], true
+}
+
+// identified gives the entry of an identifier on Hugging Face, of its NAME
+// alone, or of a known name, each with or without the suffixes that do not
+// change the cache.
+func (l *Loader) identified(word string, all []Entry) (Entry, bool) {
+	names := l.schema.Names.Get()
+	if names == nil {
+		return Entry{}, false
+	}
+	for _, w := range withoutSuffixes(word, names.Suffixes) {
+		if name := hasID(names.Models, w); name != "" {
+			return named(name, all)
+		}
+		if name := hasID(names.Same, w); name != "" {
+			e, ok := named(name, all)
+			e.StandsFor = word
+			return e, ok
+		}
+		if e, ok := named(w, all); ok && e.Bundled {
+			return e, true
+		}
+	}
+	return Entry{}, false
+}
+
+// withoutSuffixes gives a name, then the name with one suffix less at a time.
+func withoutSuffixes(name string, suffixes []string) []string {
+	list := []string{name}
+	for cut := true; cut; {
+		cut = false
+		for _, s := range suffixes {
+			at := len(name) - len(s)
+			if at > 1 && strings.EqualFold(name[at:], s) && strings.IndexByte("-_.", name[at-1]) >= 0 {
+				name, cut = name[:at-1], true
+				list = append(list, name)
+				break
+			}
+		}
+	}
+	return list
+}
+
+// hasID gives the model that a list has under an identifier, or under its NAME
+// where the word has no owner; "" for none.
+func hasID(ids map[string][]string, word string) string {
+	for _, model := range schema.Keys(ids) {
+		for _, id := range ids[model] {
+			if key(id) == key(word) || !strings.Contains(word, "/") && key(baseName(id)) == key(word) {
+				return model
+			}
+		}
+	}
+	return ""
+}
+
+// notFound says that no model has this name, with those that may be meant.
+func (l *Loader) notFound(name string, all []Entry) error {
+	d := diag.Errorf(diag.Pos{}, "no file and no known model is named %q", name)
+	switch found := l.suggested(name, all); len(found) {
+	case 0:
+		other := "hf:OWNER/NAME"
+		if isID(name) {
+			other = "hf:" + name
+		}
+		d.WithHint("no known model of this size and version has a similar name: use --model %s, or its config.json", other)
+	case 1:
+		d.WithHint("did you mean %q?", found[0])
+	default:
+		d.WithHint("did you mean one of %s?", strings.Join(found[:min(len(found), maxSuggested)], ", "))
+	}
+	return d.WithHint("kvbench models lists the known ones")
+}
+
+// suggested gives the names of the models that a wrong name may mean, none of
+// another size or version: those that it is the beginning of, else the one that
+// is spelt most alike.
+func (l *Loader) suggested(name string, all []Entry) []string {
+	if names := l.schema.Names.Get(); names != nil {
+		list := withoutSuffixes(baseName(name), names.Suffixes)
+		name = list[len(list)-1]
+	}
+	var begun, alike []string
+	for _, e := range all {
+		full := l.modelName(e) // has the dots that a file's name lacks
+		if key(full) != key(e.Name) {
+			full = e.Name
+		}
+		switch word, known := parts(name), parts(full); {
+		case len(name) >= minBegin && begins(word, known):
+			begun = append(begun, e.Name)
+		case sameNumbers(word, known) && !hasMore(word, known):
+			alike = append(alike, e.Name)
+		}
+	}
+	if len(begun) == 0 {
+		if near := diag.Nearest(name, alike); near != "" {
+			return []string{near}
+		}
+	}
+	return slices.Compact(begun)
+}
+
+// part is a part of a name: letters, or a number with the letters behind it,
+// such as 235b.
+type part struct {
+	digits, letters string
+	fraction        bool // it stands behind the point of the number before it
+}
+
+func parts(name string) []part {
+	var list []part
+	name = strings.ToLower(name)
+	for i := 0; i < len(name); {
+		var p part
+		p.fraction = i > 1 && name[i-1] == '.' && isDigit(name[i-2])
+		p.digits = name[i:after(name, i, isDigit)]
+		i += len(p.digits)
+		p.letters = name[i:after(name, i, isLetter)]
+		i += len(p.letters)
+		if p.digits+p.letters == "" {
+			i++
+			continue
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
+func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 0x80 }
+
+// after gives the end of the characters of a kind that begin at i.
+func after(s string, i int, kind func(byte) bool) int {
+	for i < len(s) && kind(s[i]) {
+		i++
+	}
+	return i
+}
+
+// sameNumbers reports whether two names have the same numbers: versions and
+// sizes.
+func sameNumbers(a, b []part) bool {
+	numbers := func(list []part) []part {
+		return slices.DeleteFunc(slices.Clone(list), func(p part) bool { return p.digits == "" })
+	}
+	return slices.EqualFunc(numbers(a), numbers(b), func(p, q part) bool { return p.digits == q.digits })
+}
+
+// begins reports whether a word is the beginning of a name, and cuts no number
+// and no version in two: 3 begins neither 32b, 3n nor 3.1, but 32 begins 32b.
+func begins(word, name []part) bool {
+	last := len(word) - 1
+	if last < 0 || last >= len(name) {
+		return false
+	}
+	for i, w := range word {
+		n := name[i]
+		n.fraction = w.fraction
+		switch {
+		case w == n:
+		case i < last || w.digits != n.digits:
+			return false
+		case w.digits != "" && n.letters != "b": // billions
+			return false
+		case !strings.HasPrefix(n.letters, w.letters):
+			return false
+		}
+	}
+	return word[last].digits == "" || len(name) == len(word) || !name[len(word)].fraction
+}
+
+// hasMore reports whether a word has all the parts of a name and others: it
+// names another model, such as one that was distilled from it.
+func hasMore(word, name []part) bool {
+	has := func(p part) bool {
+		return slices.ContainsFunc(word, func(w part) bool { return w.digits == p.digits && w.letters == p.letters })
+	}
+	return len(word) > len(name) && !slices.ContainsFunc(name, func(p part) bool { return !has(p) })
+}

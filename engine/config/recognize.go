@@ -1,0 +1,368 @@
+package config
+
+import (
+	"io"
+	"io/fs"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"cuelang.org/go/cue/ast"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/schema"
+)
+
+// Of the files that are met in a folder or passed by a hook, most are none of
+// kvbench's: workflows, charts, manifests. A file counts as kvbench's by the
+// names at its top and one level below, whatever its name is:
+//
+//   - a model has model_name, or architecture beside a known parameter;
+//   - a Hugging Face configuration is JSON with model_type and architectures;
+//   - a configuration has known keys in two of its sections, or in one and
+//     nothing but sections at the top;
+//   - CUE imports the schema, or has an architecture, a family, releases, a
+//     model or a configuration by its fields;
+//   - results have the key kvbench.
+//
+// A file that cannot be parsed is held to the same rules by the names that its
+// text has in these places, so that a typo in a model does not make it pass for
+// somebody else's file.
+
+// outline has the names at the top of a file, and those one level below each.
+type outline map[string][]string
+
+func (o outline) add(path []string) {
+	switch len(path) {
+	case 1:
+		if !o.has(path[0]) {
+			o[path[0]] = []string{}
+		}
+	case 2:
+		o[path[0]] = append(o[path[0]], path[1])
+	}
+}
+
+func (o outline) has(name string) bool { return o[name] != nil }
+
+// outlineOf is the outline of a mapping.
+func outlineOf(root *ast.StructLit) outline {
+	o := outline{}
+	eachField(root, func(name string, value ast.Expr) {
+		o.add([]string{name})
+		if sub, ok := value.(*ast.StructLit); ok {
+			eachField(sub, func(below string, _ ast.Expr) { o.add([]string{name, below}) })
+		}
+	})
+	return o
+}
+
+func eachField(s *ast.StructLit, f func(name string, value ast.Expr)) {
+	for _, elt := range s.Elts {
+		if field, ok := elt.(*ast.Field); ok {
+			if name, _, err := ast.LabelName(field.Label); err == nil {
+				f(name, field.Value)
+			}
+		}
+	}
+}
+
+// archsField is in every Hugging Face configuration of a language model.
+const archsField = "architectures"
+
+// isOwn reports whether a YAML or JSON file is kvbench's.
+func (l *Loader) isOwn(name string, o outline) bool {
+	return o.has(NameParam) ||
+		o.has(archField) && l.countParams(o) > 0 ||
+		isJSON(name) && o.has(typeField) && o.has(archsField) ||
+		l.isOwnConfig(o) ||
+		hasNear(o, NameParam) && l.countParams(o) > 1
+}
+
+// hasNear reports whether a name at the top is most likely a misspelt one.
+func hasNear(o outline, name string) bool {
+	for top := range o {
+		if nearly(top, []string{name}) != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// nearly gives the known name that has a few letters more or less, or "".
+func nearly(name string, known []string) string {
+	near := slices.DeleteFunc(slices.Clone(known), func(k string) bool { n := len(k) - len(name); return n < -2 || n > 2 })
+	if len(near) == 0 {
+		return ""
+	}
+	return diag.Nearest(name, near)
+}
+
+// countParams counts the names that are parameters of bundled architectures.
+func (l *Loader) countParams(o outline) int {
+	known := map[string]bool{}
+	for _, arch := range l.schema.Architectures {
+		for _, p := range arch.Arch.Get().Params {
+			known[p.Name] = p.Name != NameParam
+		}
+	}
+	n := 0
+	for name := range o {
+		if known[name] {
+			n++
+		}
+	}
+	return n
+}
+
+// isOwnConfig reports whether a file is a configuration: its sections may be
+// misspelt, and their fields may have lost their indentation.
+func (l *Loader) isOwnConfig(o outline) bool {
+	found := map[string]bool{}
+	others := 0
+	sections := l.sections()
+	for top, below := range o {
+		section := nearly(top, sections)
+		switch {
+		case slices.ContainsFunc(below, func(name string) bool { return l.isKey(section, name) }):
+			found[section] = true
+		case section != "":
+		case slices.ContainsFunc(sections, func(s string) bool { return o.has(s) && len(o[s]) == 0 && l.isKey(s, top) }):
+			found[top] = true
+		default:
+			others++
+		}
+	}
+	return len(found) > 1 || len(found) == 1 && others == 0
+}
+
+// isKey reports whether a section of a configuration has a key.
+func (l *Loader) isKey(section, name string) bool {
+	return section != "" && slices.ContainsFunc(l.schema.Fields, func(f schema.Field) bool {
+		return f.Path == section+"."+name || section == sweepSection && f.Flag == name
+	})
+}
+
+// ownText reports whether the text of a file shows that it is kvbench's.
+func (l *Loader) ownText(name string, text []byte) bool {
+	// Without zeros, text in UTF-16 is nearly what it would be in UTF-8.
+	s := strings.ReplaceAll(string(text), "\x00", "")
+	for _, mark := range []string{"\ufeff", "\xff\xfe", "\xfe\xff"} {
+		s = strings.TrimPrefix(s, mark)
+	}
+	switch {
+	case strings.HasSuffix(name, ResultsExt):
+		return strings.Contains(s, `"kvbench":`)
+	case isCUE(name):
+		return l.ownCUE(s)
+	case isJSON(name), strings.HasPrefix(strings.TrimLeft(s, " \t\r\n"), "{"):
+		return l.isOwn(name, outlineOfBraces(s))
+	}
+	return l.isOwn(name, outlineOfLines(s))
+}
+
+// The fields of architectures: those that hardly anything else has, and others.
+// Two fields tell a family.
+var (
+	strongFields  = []string{"#" + fieldParams, "kv_bytes_per_token", "access_patterns"}
+	weakFields    = []string{fieldMatch, fieldLet, fieldCache, fieldRequires, fieldChecks}
+	familyFields  = []string{fieldTypes, archField, fieldParams}
+	likeField     = regexp.MustCompile(`\blike"?\s*:`) // in releases
+	importsSchema = regexp.MustCompile(`(?m)^[^/\n]*"` + regexp.QuoteMeta(modulePath+"/"+schemaFolder) + `[:/"]`)
+)
+
+// ownCUE judges CUE by its text alone: what is not kvbench's is not evaluated.
+func (l *Loader) ownCUE(text string) bool {
+	if importsSchema.MatchString(text) {
+		return true
+	}
+	o := outlineOfBraces(text)
+	named := strings.Contains(text, architectureDef)
+	for top, below := range o {
+		count := func(names []string) (n int) {
+			for _, name := range names {
+				if slices.Contains(below, name) {
+					n++
+				}
+			}
+			return n
+		}
+		strong, weak := count(strongFields), count(weakFields)
+		switch {
+		case strong > 0 && (named || strong+weak > 1), named && weak > 1, count(familyFields) > 1,
+			top == modelField && slices.Contains(below, NameParam),
+			top == releasesField && likeField.MatchString(text):
+			return true
+		}
+	}
+	return l.isOwn("", o)
+}
+
+// mayRead refuses files beside others, or in folders, that are no regular ones,
+// or none themselves where links are not to be followed.
+func (l *Loader) mayRead(name string) error {
+	if info, err := os.Lstat(name); l.NoLinks && err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return diag.Errorf(diag.Pos{File: name}, "is a symbolic link: it was not read").WithHint("put the file itself there")
+	}
+	return regular(name)
+}
+
+// peek gives the beginning of a file's text; ok is false for a file that cannot
+// be read, of which nobody knows whose it is.
+func peek(name string) (text []byte, ok bool) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, false
+	}
+	defer f.Close()
+	text, err = io.ReadAll(io.LimitReader(f, maxFile))
+	return text, err == nil
+}
+
+// outlineOfLines reads the names of block YAML from its text.
+func outlineOfLines(text string) outline {
+	o := outline{}
+	top, base, below := "", -1, 0
+	lines := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune("\r\n\u0085\u2028\u2029", r) })
+	for _, line := range lines {
+		rest := strings.TrimLeft(line, " \t")
+		indent := len(line) - len(rest)
+		name, value, ok := strings.Cut(rest, ":")
+		name = strings.Trim(strings.TrimSpace(name), `"'`)
+		ok = ok && isName(name)
+		if rest == "" || rest[0] == '#' {
+			continue
+		}
+		if base < 0 {
+			base = indent
+		}
+		switch {
+		case indent <= base && !ok:
+			top = "" // an item of a list, or no YAML
+		case indent <= base:
+			top, below = name, 0
+			o.add([]string{top})
+			if value = strings.TrimSpace(value); strings.HasPrefix(value, "{") {
+				for name := range outlineOfBraces(value) {
+					o.add([]string{top, name})
+				}
+			}
+		case ok && top != "" && (below == 0 || below == indent):
+			below = indent
+			o.add([]string{top, name})
+		}
+	}
+	return o
+}
+
+func isName(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !isNameRune(r) })
+}
+
+func isNameRune(r rune) bool {
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("_#$-.", r)
+}
+
+// outlineOfBraces reads the names of JSON, CUE or flow YAML from its text, right
+// or wrong: comments count as white space, and names of one another count as
+// nested, as in CUE's a: b: c.
+func outlineOfBraces(text string) outline {
+	o := outline{}
+	var path []string  // the names around, one for each brace
+	var opened []int   // how long path was before each
+	var chain []string // the names since the last brace or value
+	colon := false     // just after a colon
+	for i := 0; i < len(text); {
+		rest := text[i:]
+		if n := skipped(rest); n > 0 {
+			i += n
+			continue
+		}
+		word, n := lexeme(rest)
+		if n == 0 {
+			switch rest[0] {
+			case '{', '[':
+				opened = append(opened, len(path))
+				path = append(path, chain...)
+				if rest[0] == '[' {
+					path = append(path, "[]", "[]") // no names of the outline below
+				}
+				chain = nil
+			case '}', ']':
+				if last := len(opened) - 1; last >= 0 {
+					path, opened = path[:opened[last]], opened[:last]
+				}
+				chain = nil
+			}
+			colon = false
+			i++
+			continue
+		}
+		i += n
+		after := strings.TrimLeft(text[i:], " \t\r\n")
+		after = strings.TrimLeft(after, "!?")
+		if !strings.HasPrefix(after, ":") {
+			colon = false
+			continue
+		}
+		i = len(text) - len(after) + 1
+		if !colon {
+			chain = nil
+		}
+		chain, colon = append(chain, word), true
+		if len(path)+len(chain) <= 2 {
+			o.add(append(path[:len(path):len(path)], chain...))
+		}
+	}
+	return o
+}
+
+// skipped is the length of the white space or the comment that a text begins
+// with.
+func skipped(text string) int {
+	end := -1
+	switch {
+	case strings.HasPrefix(text, "//"):
+		end = strings.IndexByte(text, '\n')
+	case strings.HasPrefix(text, "/*"):
+		if end = strings.Index(text[2:], "*/"); end >= 0 {
+			end += 4
+		}
+	default:
+		return len(text) - len(strings.TrimLeft(text, " \t\r\n"))
+	}
+	if end < 0 {
+		return len(text)
+	}
+	return end
+}
+
+// lexeme gives the name, or the text in quotes, that a text begins with, and its
+// length: 0 if it begins with neither.
+func lexeme(text string) (string, int) {
+	const quotes = `"""`
+	if rest, ok := strings.CutPrefix(text, quotes); ok {
+		if end := strings.Index(rest, quotes); end >= 0 {
+			return "", end + 2*len(quotes)
+		}
+		return "", len(text)
+	}
+	if text[0] == '"' || text[0] == '\'' {
+		for i := 1; i < len(text) && text[i] != '\n'; i++ {
+			switch text[i] {
+			case '\\':
+				i++
+			case text[0]:
+				return text[1:i], i + 1
+			}
+		}
+		return "", 1
+	}
+	end := strings.IndexFunc(text, func(r rune) bool { return !isNameRune(r) })
+	if end < 0 {
+		end = len(text)
+	}
+	return text[:end], end
+}

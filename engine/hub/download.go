@@ -1,0 +1,273 @@
+package hub
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"kvbench/engine/diag"
+)
+
+const (
+	maxRedirects = 5
+	maxHeader    = 64 << 10
+	maxReason    = 300 // of the text of an error
+
+	commitHeader = "X-Repo-Commit"
+	codeHeader   = "X-Error-Code"
+)
+
+var (
+	errRedirects = fmt.Errorf("redirects more than %d times", maxRedirects)
+	errDowngrade = errors.New("redirects from https to an unencrypted address")
+)
+
+// Download gets files of the repository and puts them into the cache. The first
+// must be there, the others need not be.
+//
+// It takes the place of huggingface_hub's own download: the files stand in the
+// snapshot of their commit, and the reference to it is written last.
+func (h *Hub) Download(r Repo, names ...string) error {
+	if h.Offline != "" {
+		return diag.Errorf(diag.Pos{}, "%s: nothing is downloaded, because %s is set", r, h.Offline)
+	}
+	if err := h.checkSettings(r); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), h.Timeout)
+	defer cancel()
+	main, err := h.get(ctx, r, r.revision(), names[0])
+	if err != nil {
+		return err
+	}
+	commit := main.commit
+	// The first file is written when the others are there: it is what is looked
+	// for in the cache.
+	for _, name := range names[1:] {
+		more, err := h.get(ctx, r, commit, name)
+		if more.status == http.StatusNotFound {
+			continue
+		}
+		if err == nil {
+			err = h.keep(r, filepath.Join("snapshots", commit, name), more.data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := h.keep(r, filepath.Join("snapshots", commit, names[0]), main.data); err != nil {
+		return err
+	}
+	if r.revision() == commit {
+		return nil
+	}
+	return h.keep(r, filepath.Join("refs", filepath.FromSlash(r.revision())), []byte(commit))
+}
+
+// checkSettings refuses what the environment says wrong. What may hold a secret
+// is not shown.
+func (h *Hub) checkSettings(r Repo) error {
+	if strings.HasPrefix(h.Cache, "~") {
+		return diag.Errorf(diag.Pos{}, "%s: the home folder is not known: set HF_HOME to a folder for the Hugging Face cache", r)
+	}
+	u, err := url.Parse(h.Endpoint)
+	switch {
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
+		return diag.Errorf(diag.Pos{}, "%s: HF_ENDPOINT is not an address: want one such as %s", r, defaultEndpoint)
+	case u.User != nil:
+		return diag.Errorf(diag.Pos{}, "%s: HF_ENDPOINT holds a user name: give a token in HF_TOKEN instead", r)
+	}
+	if strings.ContainsFunc(h.Token, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return diag.Errorf(diag.Pos{}, "%s: the Hugging Face token holds characters that no token has: check HF_TOKEN", r)
+	}
+	return nil
+}
+
+// answer is what the server sends: a file, and the commit that it is of.
+type answer struct {
+	status int
+	data   []byte
+	commit string
+}
+
+// get downloads a file.
+func (h *Hub) get(ctx context.Context, r Repo, revision, name string) (a answer, err error) {
+	wrong := func(format string, args ...any) *diag.Diag {
+		return diag.Errorf(diag.Pos{}, "%s: %s %s", r, h.Endpoint, fmt.Sprintf(format, args...))
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.Endpoint+"/"+r.id()+"/resolve/"+url.PathEscape(revision)+"/"+name, nil)
+	if err != nil {
+		return a, wrong("cannot be asked: %v", err)
+	}
+	req.Header.Set("User-Agent", "kvbench")
+	if h.sendsToken(req.URL) {
+		req.Header.Set("Authorization", "Bearer "+h.Token)
+	}
+	// The commit is what the server itself says, not where it redirects to.
+	seen := func(resp *http.Response) {
+		if a.commit == "" && origin(resp.Request.URL) == origin(req.URL) {
+			a.commit = resp.Header.Get(commitHeader)
+		}
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxResponseHeaderBytes = maxHeader
+	transport.DisableKeepAlives = true
+	client := &http.Client{Transport: transport, CheckRedirect: func(next *http.Request, via []*http.Request) error {
+		seen(next.Response)
+		if origin(next.URL) != origin(req.URL) {
+			next.Header.Del("Authorization")
+		}
+		switch {
+		case len(via) > maxRedirects:
+			return errRedirects
+		case via[len(via)-1].URL.Scheme == "https" && next.URL.Scheme != "https":
+			return errDowngrade
+		}
+		return nil
+	}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return a, h.failed(ctx, wrong, err)
+	}
+	defer resp.Body.Close()
+	seen(resp)
+	a.status = resp.StatusCode
+	if resp.StatusCode != http.StatusOK {
+		return a, h.refused(wrong, resp, r, name)
+	}
+	a.data, err = io.ReadAll(io.LimitReader(resp.Body, MaxFile+1))
+	text := bytes.TrimSpace(bytes.TrimPrefix(a.data, []byte("\ufeff")))
+	switch {
+	case err != nil:
+		return a, h.failed(ctx, wrong, err)
+	case len(a.data) > MaxFile:
+		return a, wrong("sends a %s of more than %d MiB", name, MaxFile>>20)
+	case len(text) == 0 || text[0] != '{' || text[len(text)-1] != '}':
+		d := wrong("sends no JSON object for %s", name)
+		if bytes.HasPrefix(text, []byte("<")) {
+			d.WithHint("it sends a page: does a proxy or a login stand in between?")
+		}
+		return a, d
+	case !isCommit(a.commit):
+		return a, wrong("does not tell the commit of %s", name).WithHint("HF_ENDPOINT names a server that answers as %s does", defaultEndpoint)
+	case isCommit(revision) && a.commit != revision:
+		return a, wrong("sends another commit than %s", revision)
+	}
+	return a, nil
+}
+
+// origin is what a token is meant for.
+func origin(u *url.URL) string { return u.Scheme + "://" + strings.ToLower(u.Host) }
+
+// sendsToken reports whether the server gets the token: not where others could
+// read it on its way.
+func (h *Hub) sendsToken(u *url.URL) bool {
+	host := u.Hostname()
+	ip := net.ParseIP(host)
+	return h.Token != "" && (u.Scheme == "https" || host == "localhost" || ip != nil && ip.IsLoopback())
+}
+
+// failed says why no answer came.
+func (h *Hub) failed(ctx context.Context, wrong func(string, ...any) *diag.Diag, err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err // without the address, which stands before
+	}
+	switch timeout, ok := errors.AsType[net.Error](err); {
+	case ctx.Err() != nil || ok && timeout.Timeout():
+		return wrong("does not answer within %v", h.Timeout)
+	case errors.Is(err, errRedirects) || errors.Is(err, errDowngrade):
+		return wrong("%v", err)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return wrong("ends the connection before the file is complete")
+	}
+	// The text may have parts of the answer in it, and that parts of the request.
+	text := err.Error()
+	if h.Token != "" {
+		text = strings.ReplaceAll(text, h.Token, "…")
+	}
+	text = diag.Printable(text[:min(len(text), maxReason)])
+	switch op, ok := errors.AsType[*net.OpError](err); {
+	case ok && op.Op == "proxyconnect":
+		return wrong("cannot be reached through the proxy: %s", text).WithHint("HTTPS_PROXY and NO_PROXY choose it")
+	case ok && op.Op == "dial":
+		return wrong("cannot be reached: %s", text).WithHint("HF_ENDPOINT names another server, HTTPS_PROXY a proxy")
+	}
+	return wrong("sends no proper answer: %s", text)
+}
+
+// refused words an answer that is not the file.
+func (h *Hub) refused(wrong func(string, ...any) *diag.Diag, resp *http.Response, r Repo, name string) error {
+	const login = "set HF_TOKEN to a token that may read it"
+	page := h.Endpoint + "/" + r.id()
+	switch code := resp.Header.Get(codeHeader); {
+	case code == "GatedRepo":
+		d := wrong("has this model for those only who agreed to its terms (%d)", resp.StatusCode)
+		return d.WithHint("agree to them at %s, and set HF_TOKEN", page)
+	case resp.StatusCode == http.StatusUnauthorized && h.Token == "":
+		return wrong("knows no such model, or has it for some users only (401)").WithHint("check the name; %s", login)
+	case resp.StatusCode == http.StatusUnauthorized && !h.sendsToken(resp.Request.URL):
+		return wrong("wants a token (401), which is sent over https only")
+	case resp.StatusCode == http.StatusUnauthorized:
+		return wrong("knows no such model, or does not accept the token (401)").WithHint("check the name; %s", login)
+	case resp.StatusCode == http.StatusForbidden:
+		return wrong("denies access (403)").WithHint("%s; see %s", login, page)
+	case resp.StatusCode == http.StatusProxyAuthRequired:
+		return wrong("is behind a proxy that wants a password (407)").WithHint("HTTPS_PROXY may hold one")
+	case resp.StatusCode == http.StatusTooManyRequests:
+		return wrong("has had too many requests (429)").WithHint("try again later, or with a token in HF_TOKEN")
+	case resp.StatusCode == http.StatusNotFound && code == "RevisionNotFound":
+		return wrong("has no revision %s of this model (404)", r.revision())
+	case resp.StatusCode == http.StatusNotFound && code == "RepoNotFound":
+		return wrong("knows no such model (404)").WithHint("check the name")
+	case resp.StatusCode == http.StatusNotFound && code == "EntryNotFound":
+		return wrong("has no %s of this model (404)", name)
+	case resp.StatusCode == http.StatusNotFound:
+		return wrong("finds no such model, revision or %s (404)", name).WithHint("check the name")
+	}
+	return wrong("answers %d", resp.StatusCode)
+}
+
+// keep writes a file of the repository into the cache. One that is there is left
+// alone if it is of a commit: it cannot be another.
+func (h *Hub) keep(r Repo, name string, data []byte) error {
+	file := filepath.Join(h.folder(r), name)
+	if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && strings.HasPrefix(name, "snapshots") {
+		return nil
+	}
+	if err := replace(file, data); err != nil {
+		return diag.Errorf(diag.Pos{File: file}, "cannot be written: %s", reason(err)).WithHint("HF_HOME or HF_HUB_CACHE names another folder for the Hugging Face cache")
+	}
+	return nil
+}
+
+// replace writes a file, which appears when it is complete.
+func replace(file string, data []byte) error {
+	dir := filepath.Dir(file)
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".kvbench-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // fails once it is renamed
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	if closing := f.Close(); err == nil {
+		err = closing
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), file)
+}

@@ -1,0 +1,267 @@
+// Package hub finds files of models on Hugging Face: in the cache that
+// huggingface_hub keeps on this machine, and, when asked to, on the server that
+// it downloads from.
+package hub
+
+import (
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"kvbench/engine/diag"
+)
+
+// Scheme begins the name of a repository where a model is wanted.
+const Scheme = "hf:"
+
+const (
+	defaultEndpoint = "https://huggingface.co"
+	defaultRevision = "main"
+
+	// MaxFile bounds a file.
+	MaxFile = 8 << 20
+
+	repoFolder  = "models--"
+	separator   = "--" // between owner and name
+	maxRevision = 200
+)
+
+// Repo is a repository of a model, at a revision.
+type Repo struct {
+	Owner, Name string
+	Revision    string // a branch, a tag or a commit; "" for the main branch
+}
+
+// Most starts do without these patterns.
+var (
+	wordPattern     = pattern(`^[A-Za-z0-9_]([A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?$`)
+	revisionPattern = pattern(`^[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*)*$`)
+	commitPattern   = pattern(`^[0-9a-f]{40}$`)
+)
+
+func pattern(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
+
+func isCommit(s string) bool { return commitPattern().MatchString(s) }
+
+// Parse reads hf:OWNER/NAME or hf:OWNER/NAME@REVISION.
+func Parse(word string) (Repo, error) {
+	id, revision, hasRevision := strings.Cut(strings.TrimPrefix(word, Scheme), "@")
+	var r Repo
+	var ok bool
+	r.Owner, r.Name, ok = strings.Cut(id, "/")
+	wrong := func(s string) bool {
+		return !wordPattern().MatchString(s) || strings.Contains(s, "--") || strings.Contains(s, "..")
+	}
+	switch {
+	case !ok || wrong(r.Owner) || wrong(r.Name):
+		return r, diag.Usagef("%q names no repository: want %sOWNER/NAME or %sOWNER/NAME@REVISION", word, Scheme, Scheme)
+	case hasRevision && revision == "":
+		return r, diag.Usagef("%q: a revision is missing after the @", word)
+	case hasRevision && (!revisionPattern().MatchString(revision) || strings.Contains(revision, "..") || len(revision) > maxRevision):
+		return r, diag.Usagef("%q: %q is no revision: want a branch, a tag or a commit", word, revision)
+	}
+	r.Revision = revision
+	return r, nil
+}
+
+// String gives the repository as [Parse] reads it.
+func (r Repo) String() string {
+	s := Scheme + r.id()
+	if r.Revision != "" {
+		s += "@" + r.Revision
+	}
+	return s
+}
+
+func (r Repo) id() string { return r.Owner + "/" + r.Name }
+
+func (r Repo) revision() string {
+	if r.Revision == "" {
+		return defaultRevision
+	}
+	return r.Revision
+}
+
+// Hub is the cache, and the server that it is filled from.
+type Hub struct {
+	Cache    string // the folder
+	Endpoint string
+	Token    string
+	Offline  string // the variable that forbids downloads, or ""
+	Timeout  time.Duration
+}
+
+// FromEnv gives the hub that the environment describes, by the rules of
+// huggingface_hub.
+func FromEnv() *Hub {
+	home := variable("HF_HOME")
+	if home == "" {
+		caches := variable("XDG_CACHE_HOME")
+		if caches == "" {
+			caches = expand("~/.cache")
+		}
+		home = filepath.Join(caches, "huggingface")
+	}
+	h := &Hub{
+		Cache:    first(variable("HF_HUB_CACHE"), variable("HUGGINGFACE_HUB_CACHE"), filepath.Join(home, "hub")),
+		Endpoint: strings.TrimRight(first(os.Getenv("HF_ENDPOINT"), defaultEndpoint), "/"),
+		Timeout:  30 * time.Second,
+	}
+	for _, name := range []string{"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"} {
+		if h.Offline == "" && isTrue(name) {
+			h.Offline = name
+		}
+	}
+	h.Token = clean(first(os.Getenv("HF_TOKEN"), os.Getenv("HUGGING_FACE_HUB_TOKEN")))
+	if h.Token == "" {
+		h.Token = readToken(first(variable("HF_TOKEN_PATH"), filepath.Join(home, "token")))
+	}
+	if isTrue("HF_HUB_DISABLE_IMPLICIT_TOKEN") {
+		h.Token = ""
+	}
+	return h
+}
+
+// readToken reads the file that a login leaves.
+func readToken(file string) string {
+	info, err := os.Stat(file)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > 4096 {
+		return ""
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return ""
+	}
+	return clean(string(data))
+}
+
+func clean(token string) string {
+	return strings.TrimSpace(strings.NewReplacer("\r", "", "\n", "").Replace(token))
+}
+
+func isTrue(name string) bool {
+	return slices.Contains([]string{"1", "ON", "YES", "TRUE"}, strings.ToUpper(os.Getenv(name)))
+}
+
+// variable gives a path from the environment.
+func variable(name string) string { return expand(os.Getenv(name)) }
+
+// expand puts the home folder and variables into a path. Variables that are not
+// set stay as they are written.
+func expand(path string) string {
+	if rest, ok := strings.CutPrefix(path, "~"); ok && (rest == "" || rest[0] == '/') {
+		if home, err := os.UserHomeDir(); err == nil {
+			path = home + rest
+		}
+	}
+	return os.Expand(path, func(name string) string {
+		if v, ok := os.LookupEnv(name); ok {
+			return v
+		}
+		return "${" + name + "}"
+	})
+}
+
+func first(words ...string) string {
+	for _, w := range words {
+		if w != "" {
+			return w
+		}
+	}
+	return ""
+}
+
+// Host names the server, without what may be a secret.
+func (h *Hub) Host() string {
+	u, err := url.Parse(h.Endpoint)
+	if err != nil || u.Host == "" {
+		return "the server in HF_ENDPOINT"
+	}
+	return u.Host
+}
+
+func (h *Hub) folder(r Repo) string {
+	return filepath.Join(h.Cache, repoFolder+r.Owner+separator+r.Name)
+}
+
+func (h *Hub) snapshot(r Repo, commit string) string {
+	return filepath.Join(h.folder(r), "snapshots", commit)
+}
+
+// Find gives the path of a file of the repository in the cache. An error says
+// why it is not there.
+func (h *Hub) Find(r Repo, name string) (string, error) {
+	missing := func(why string) error {
+		d := diag.Errorf(diag.Pos{}, "%s: no %s in the Hugging Face cache, %s", r, name, diag.Printable(h.Cache))
+		if why != "" {
+			d.Msg += ": " + why
+		}
+		return d
+	}
+	if _, err := os.Stat(h.folder(r)); err != nil {
+		return "", missing("")
+	}
+	commit := r.revision()
+	if !isCommit(commit) {
+		ref := filepath.Join(h.folder(r), "refs", filepath.FromSlash(commit))
+		info, err := os.Stat(ref)
+		if err != nil || !info.Mode().IsRegular() || info.Size() > 100 {
+			return "", missing("it has no revision " + commit)
+		}
+		data, err := os.ReadFile(ref)
+		if err != nil {
+			return "", missing(reason(err))
+		}
+		if commit = strings.TrimSpace(string(data)); !isCommit(commit) {
+			return "", missing("refs/" + r.revision() + " holds no commit")
+		}
+	}
+	file := filepath.Join(h.snapshot(r, commit), name)
+	// Files there are links to others, which may be gone.
+	switch info, err := os.Stat(file); {
+	case err == nil && info.Mode().IsRegular():
+		return file, nil
+	case err == nil:
+		return "", missing("it is not a regular file")
+	}
+	if _, err := os.Lstat(file); err == nil {
+		return "", missing("it is a link to a file that is gone")
+	}
+	return "", missing("the snapshot of revision " + r.revision() + " lacks it")
+}
+
+// Repos lists the repositories in the cache that have a file, each as [Parse]
+// reads it.
+func (h *Hub) Repos(name string) []string {
+	folders, _ := os.ReadDir(h.Cache)
+	var list []string
+	for _, f := range folders {
+		id, ok := strings.CutPrefix(f.Name(), repoFolder)
+		if !ok {
+			continue
+		}
+		r, err := Parse(strings.Replace(id, separator, "/", 1))
+		if err != nil {
+			continue
+		}
+		if _, err := h.Find(r, name); err == nil {
+			list = append(list, r.String())
+		}
+	}
+	return list
+}
+
+// reason is what the system says, without the path and the call.
+func reason(err error) string {
+	if pe, ok := err.(*os.PathError); ok {
+		err = pe.Err
+	}
+	return err.Error()
+}

@@ -1,0 +1,132 @@
+package plan
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// Condition reads the condition of a sweep: a formula, in which numbers may have
+// the suffix of a unit, 1MiB. A number that is compared with a name has the unit
+// of that name, any other the first unit that has its suffix.
+func Condition(s *schema.Schema, text string) (formula.Source, error) {
+	src := formula.Source{Text: text, Written: text}
+	var made strings.Builder
+	var errs diag.List
+	var moved []move
+	done := 0
+	for _, n := range numbersIn(text) {
+		unit := s.UnitOf(comparedWith(text[:n.from], text[n.to:]))
+		if unit == "" {
+			unit = s.UnitThatHas(text[n.from:n.to])
+		}
+		value, err := s.ParseNumber(unit, text[n.from:n.to])
+		switch hint := s.NumberHint(unit, text[n.from:n.to]); {
+		case err == nil:
+			made.WriteString(text[done:n.from])
+			was, is := utf8.RuneCountInString(text[:n.from]), utf8.RuneCountInString(made.String())
+			made.WriteString(strconv.FormatInt(value, 10))
+			moved = append(moved, move{is, was, utf8.RuneCountInString(made.String()), was + n.to - n.from})
+			done = n.to
+		case err == strconv.ErrRange:
+			errs = append(errs, diag.Usagef("%s: %s does not fit in 64 bits", whereName, text[n.from:n.to]))
+		case hint != "":
+			errs = append(errs, diag.Usagef("%s: %s is not allowed: want %s", whereName, text[n.from:n.to], s.NumberText(unit, schema.WholeNumber)).WithHint("%s", hint))
+		}
+	}
+	if len(moved) > 0 {
+		src.Text = made.String() + text[done:]
+		src.Char = func(char int) int { return before(moved, char) }
+	}
+	return src, errs.Err()
+}
+
+// move is a number of a text that was put in the place of another, by the
+// characters of both texts.
+type move struct{ from, wasFrom, to, wasTo int }
+
+// before gives the place that a character had before the moves.
+func before(moved []move, char int) int {
+	shift := 0
+	for _, m := range moved {
+		switch {
+		case char < m.from:
+			return char + shift
+		case char < m.to:
+			return m.wasFrom
+		}
+		shift = m.wasTo - m.to
+	}
+	return char + shift
+}
+
+type span struct{ from, to int }
+
+// numbersIn finds the numbers of a formula that have letters behind them, other
+// than in strings and names.
+func numbersIn(text string) []span {
+	var list []span
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRuneInString(text[i:])
+		switch {
+		case r == '"' || r == '\'' || r == '`':
+			i = endOfString(text, i)
+		case unicode.IsDigit(r):
+			m := number().FindString(text[i:])
+			if strings.Trim(m, "0123456789.") != "" && !strings.HasPrefix(m, "0x") {
+				list = append(list, span{i, i + len(m)})
+			}
+			i += max(size, len(m))
+		case unicode.IsLetter(r) || r == '_':
+			i += len(text[i:]) - len(strings.TrimLeftFunc(text[i:], isOfName))
+		default:
+			i += size
+		}
+	}
+	return list
+}
+
+// Regular expressions for a number with what is written behind it, and for a name
+// on either side of a comparison.
+var (
+	number      = onceCompiled(`^[0-9.]+(?:[A-Za-z]+/s\b|\w*)`)
+	leftOfSign  = onceCompiled(`([A-Za-z_]\w*)\s*[<>=!]=?\s*$`)
+	rightOfSign = onceCompiled(`^\s*[<>=!]=?\s*([A-Za-z_]\w*)`)
+)
+
+func onceCompiled(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
+
+func isOfName(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_' }
+
+// endOfString gives the end of a string that begins at i.
+func endOfString(text string, i int) int {
+	quote := text[i]
+	for i++; i < len(text); i++ {
+		switch {
+		case text[i] == quote:
+			return i + 1
+		case text[i] == '\\' && quote != '`':
+			i++
+		}
+	}
+	return len(text)
+}
+
+// comparedWith gives the name that a number between two texts is compared with.
+func comparedWith(left, right string) string {
+	for _, m := range [][]string{leftOfSign().FindStringSubmatch(left), rightOfSign().FindStringSubmatch(right)} {
+		if m != nil {
+			return m[1]
+		}
+	}
+	return ""
+}

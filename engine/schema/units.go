@@ -1,0 +1,142 @@
+package schema
+
+import (
+	"fmt"
+	"math/big"
+	"strconv"
+	"strings"
+)
+
+// WholeNumber is how messages call whole numbers.
+const WholeNumber = "a whole number"
+
+// ParseNumber reads a whole number: of a unit also one with decimals and a
+// suffix, rounded down. The error is strconv.ErrRange or strconv.ErrSyntax.
+func (s *Schema) ParseNumber(unit, text string) (int64, error) {
+	if number, suffix := cutNumber(text); number != "" && suffix != "" {
+		if factor := s.Units[unit].factor(suffix); factor > 0 {
+			return times(number, factor)
+		}
+	}
+	digits, base := text, 10
+	if hex, ok := strings.CutPrefix(text, "0x"); ok {
+		digits, base = hex, 16
+	}
+	v, err := strconv.ParseInt(digits, base, 64)
+	if err != nil {
+		return 0, err.(*strconv.NumError).Err
+	}
+	return v, nil
+}
+
+// cutNumber divides a text into the decimal number that it begins with, and the
+// suffix after it, perhaps behind a blank.
+func cutNumber(text string) (number, suffix string) {
+	suffix = strings.TrimLeft(text, "0123456789.")
+	number = text[:len(text)-len(suffix)]
+	return number, strings.TrimPrefix(suffix, " ")
+}
+
+// factor gives the factor of a suffix, or 0.
+func (u Unit) factor(suffix string) int64 {
+	if factor := u.Suffixes[suffix]; factor > 0 || len(suffix) != 1 {
+		return factor
+	}
+	return u.Suffixes[strings.ToLower(suffix)]
+}
+
+// Pattern gives a regular expression for the texts of a unit's numbers.
+func (u Unit) Pattern() string {
+	var suffixes []string
+	for _, name := range Keys(u.Suffixes) {
+		if upper := strings.ToUpper(name); len(name) == 1 && upper != name {
+			suffixes = append(suffixes, upper)
+		}
+		suffixes = append(suffixes, name)
+	}
+	return `^([0-9]+|0x[0-9A-Fa-f]+|[0-9]+(\.[0-9]+)? ?(` + strings.Join(suffixes, "|") + `))$`
+}
+
+// maxDigits bounds the numbers that are multiplied.
+const maxDigits = 40
+
+// times multiplies a decimal number and rounds down. What comes to less than one
+// was hardly meant.
+func times(number string, factor int64) (int64, error) {
+	whole, decimals, dotted := strings.Cut(number, ".")
+	if whole == "" || dotted && decimals == "" || strings.Contains(decimals, ".") || len(number) > maxDigits {
+		return 0, strconv.ErrSyntax
+	}
+	n, _ := new(big.Int).SetString(whole+decimals, 10)
+	isZero := n.Sign() == 0
+	n.Mul(n, big.NewInt(factor))
+	n.Quo(n, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(len(decimals))), nil))
+	switch {
+	case !n.IsInt64():
+		return 0, strconv.ErrRange
+	case n.Sign() == 0 && !isZero:
+		return 0, strconv.ErrSyntax
+	}
+	return n.Int64(), nil
+}
+
+// NumberText says what [Schema.ParseNumber] reads; allowed is what the schema
+// allows, a whole number and perhaps its bounds.
+func (s *Schema) NumberText(unit, allowed string) string {
+	if unit == "" {
+		return allowed
+	}
+	u := s.Units[unit]
+	return fmt.Sprintf("%s, or one such as %s", strings.Replace(allowed, WholeNumber, WholeNumber+" of "+u.Name, 1), strings.Join(u.Such, " or "))
+}
+
+// NumberHint says what to write instead of a number whose suffix is unclear, or
+// "".
+func (s *Schema) NumberHint(unit, text string) string {
+	number, suffix := cutNumber(text)
+	meant := s.Units[unit].Unclear[strings.ToLower(suffix)]
+	if number == "" || len(meant) == 0 || s.Units[unit].factor(suffix) > 0 {
+		return ""
+	}
+	return "write " + number + strings.Join(meant, " or "+number)
+}
+
+// UnitOf gives the unit with suffixes of a field, a quantity or a flag of
+// nixlbench, by its name in formulas, or "".
+func (s *Schema) UnitOf(name string) string {
+	unit := ""
+	for _, f := range s.Fields {
+		if f.Var == name {
+			unit = f.Unit
+		}
+	}
+	for _, q := range s.Quantities {
+		if q.Name == name {
+			unit = q.Unit
+		}
+	}
+	if f := s.Nixlbench.Flags[name]; f != nil {
+		unit = f.Unit
+	}
+	if _, ok := s.Units[unit]; !ok {
+		return ""
+	}
+	return unit
+}
+
+// UnitThatHas gives the first unit, by name, that has the suffix of a number, or
+// that says what else to write; "" for none.
+func (s *Schema) UnitThatHas(text string) string {
+	_, suffix := cutNumber(text)
+	for _, unit := range Keys(s.Units) {
+		if s.Units[unit].factor(suffix) > 0 {
+			return unit
+		}
+	}
+	for _, unit := range Keys(s.Units) {
+		if s.NumberHint(unit, text) != "" {
+			return unit
+		}
+	}
+	return ""
+}

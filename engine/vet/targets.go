@@ -1,0 +1,129 @@
+package vet
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"kvbench/engine/config"
+	"kvbench/engine/diag"
+)
+
+// target is a file to check, or a place that cannot be checked for err.
+type target struct {
+	name   string
+	met    bool // in a folder, or otherwise by chance
+	opened bool
+	file   *config.File
+	err    error
+}
+
+// extensions are those of the files that kvbench reads.
+var extensions = []string{".cue", ".yaml", ".yml", ".json", config.ResultsExt}
+
+// moduleDir has what a CUE module is made of: the schema that init writes, too.
+const moduleDir = "cue.mod"
+
+func isRead(name string) bool {
+	return slices.Contains(extensions, strings.ToLower(filepath.Ext(name)))
+}
+
+// expand gives the targets that words stand for; skip has named ones count as
+// met. What cannot be listed is a target too, so that the rest is checked.
+func expand(words []string, skip bool) ([]*target, error) {
+	var usage diag.List
+	var all []*target
+	seen := map[string]bool{}
+	add := func(t *target) {
+		if key := filepath.Clean(t.name); !seen[key] {
+			seen[key] = true
+			all = append(all, t)
+		}
+	}
+	for _, word := range words {
+		info, err := os.Stat(word)
+		switch {
+		case err == nil && info.IsDir():
+			walk(word, add)
+		case err == nil || isLink(word) || !strings.ContainsAny(word, "*?["):
+			add(fileTarget(word, skip))
+		default:
+			found, err := filepath.Glob(word)
+			if err != nil {
+				usage = append(usage, diag.Usagef("%q is no pattern: %v", word, err))
+			} else if len(found) == 0 {
+				add(refused(word, diag.Errorf(diag.Pos{}, "no file matches %q", word)))
+			}
+			for _, name := range found {
+				add(fileTarget(name, skip))
+			}
+		}
+	}
+	return all, usage.Err()
+}
+
+// walk adds the files of a folder that kvbench may read.
+func walk(dir string, add func(*target)) {
+	if isLink(dir) {
+		add(refused(dir, diag.Errorf(diag.Pos{File: dir}, "is a symbolic link: nothing in it is checked").
+			WithHint("name the folder that it leads to, or write %s%c", dir, filepath.Separator)))
+		return
+	}
+	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			add(refused(path, diag.Errorf(diag.Pos{File: path}, "cannot be listed: %v", cause(err))))
+			if d != nil && d.IsDir() {
+				return fs.SkipDir
+			}
+		case d.IsDir() && path != dir && (strings.HasPrefix(d.Name(), ".") || d.Name() == moduleDir):
+			return fs.SkipDir
+		case !d.IsDir() && (isRead(path) || leadsToFolder(path, d)):
+			add(fileTarget(path, true))
+		}
+		return nil
+	})
+}
+
+// fileTarget is a file to check. Links are not followed: a stranger's may lead
+// to what is not theirs to show.
+func fileTarget(name string, met bool) *target {
+	const why = "is a symbolic link: only files themselves are checked"
+	foreign := func(why string) *target {
+		return &target{name: name, met: met, opened: true, file: &config.File{Name: name, Kind: config.KindUnknown, Foreign: why}}
+	}
+	switch folders := strings.Split(filepath.ToSlash(filepath.Dir(name)), "/"); {
+	case met && slices.Contains(folders, moduleDir):
+		return foreign("is part of a CUE module")
+	case !isLink(name):
+		return &target{name: name, met: met}
+	case met:
+		return foreign(why)
+	}
+	return refused(name, diag.Errorf(diag.Pos{File: name}, why).WithHint("name the file that it leads to"))
+}
+
+func refused(name string, err error) *target { return &target{name: name, opened: true, err: err} }
+
+func isLink(name string) bool {
+	info, err := os.Lstat(name)
+	return err == nil && info.Mode()&fs.ModeSymlink != 0
+}
+
+func leadsToFolder(path string, d fs.DirEntry) bool {
+	if d.Type()&fs.ModeSymlink == 0 {
+		return false
+	}
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// cause leaves out the path of an error.
+func cause(err error) error {
+	if e, ok := err.(*fs.PathError); ok {
+		return e.Err
+	}
+	return err
+}
