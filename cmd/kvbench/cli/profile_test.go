@@ -35,6 +35,7 @@ type result struct {
 	Repeat  int
 	Status  string
 	Reasons []string
+	Role    string
 	Rows    []map[string]float64
 }
 
