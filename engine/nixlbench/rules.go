@@ -68,8 +68,10 @@ type Rules struct {
 	prog    *formula.Program
 	frame   *formula.Frame
 	doubts  []*schema.Doubt
-	excuses []*schema.Excuse
-	advice  []*schema.Advice
+	// obstacles, excuses and advice are those of the release, too.
+	obstacles []*schema.Obstacle
+	excuses   []*schema.Excuse
+	advice    []*schema.Advice
 }
 
 // NewRules compiles them.
@@ -129,6 +131,12 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 		if a := &runs.Advice[i]; r.bench.In(a.Era, release) {
 			r.advice = append(r.advice, a)
 			add("advice."+a.Name, a.When, formula.Bool)
+		}
+	}
+	for i := range runs.Obstacles {
+		if o := &runs.Obstacles[i]; r.bench.In(o.Era, release) && (o.Backends == nil || slices.Contains(o.Backends, backend)) {
+			r.obstacles = append(r.obstacles, o)
+			add("obstacles."+o.Name, o.When, formula.Bool)
 		}
 	}
 	for i := range runs.Excuses {
@@ -323,6 +331,19 @@ func (r *Rules) Advice(pl *plan.Plan, flags []plan.Flag, facts *Facts) ([]string
 		}
 	}
 	return hints, errs.Err()
+}
+
+// Obstacles says what keeps a run from being started.
+func (r *Rules) Obstacles(pl *plan.Plan, flags []plan.Flag, facts *Facts) ([]string, error) {
+	r.load(pl, flags, facts)
+	var errs diag.List
+	var messages []string
+	for _, o := range r.obstacles {
+		if r.eval("obstacles."+o.Name, &errs).Bool {
+			messages = append(messages, o.Message)
+		}
+	}
+	return messages, errs.Err()
 }
 
 // Excuse gives what excuses the failure of a run, or nil.

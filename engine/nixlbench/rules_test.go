@@ -58,7 +58,7 @@ func TestDirectAlignment(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Contains(strings.Join(reasons, "\n"), "direct IO"); got != test.want {
+		if got := strings.Contains(strings.Join(reasons, "\n"), "alignment for direct IO"); got != test.want {
 			t.Errorf("blocks of %d where the file system aligns to %d: the reasons are %q", test.block, test.align, reasons)
 		}
 	}

@@ -22,8 +22,8 @@ type Journal struct {
 	done map[string][]*Record
 	// regular files can be mended, locked and synced; pipes and devices not.
 	regular bool
-	// begun is where the results of this command begin.
-	begun int64
+	// begun is where the results of this command begin, end where they end.
+	begun, end int64
 	// Rescue takes the results that could not be kept, one JSON object a line.
 	Rescue func(line []byte)
 	// Torn says where an incomplete last line went that was found in the file,
@@ -74,7 +74,7 @@ func (j *Journal) prepare(resume bool) error {
 	if info, err = j.file.Stat(); err != nil {
 		return err
 	}
-	if j.begun = info.Size(); !resume {
+	if j.begun, j.end = info.Size(), info.Size(); !resume {
 		return nil
 	}
 	return j.read()
@@ -271,6 +271,7 @@ func (j *Journal) Add(r *Record) error {
 	if !j.regular {
 		return nil
 	}
+	j.end += int64(line.Len())
 	if err := j.file.Sync(); err != nil {
 		return fmt.Errorf("%s: the result may not be kept: %w", j.name, cause(err))
 	}
@@ -294,6 +295,8 @@ func (j *Journal) isThere() error {
 		return cause(err)
 	case !os.SameFile(own, named):
 		return errors.New("another file has its place since the run began")
+	case own.Size() < j.end:
+		return errors.New("it was cut off during the run")
 	}
 	return nil
 }

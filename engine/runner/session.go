@@ -375,6 +375,13 @@ func (s *Session) check(ctx context.Context, r *Run) []error {
 	if free, known := FreeMemory(); known && n.Memory > free {
 		short("the run needs %s of memory, and %s are free", diag.Bytes(n.Memory), diag.Bytes(free))
 	}
+	obstacles, err := r.rules.Obstacles(r.Plan, r.Flags, &r.facts)
+	if err != nil {
+		return append(errs, err)
+	}
+	for _, message := range obstacles {
+		short("%s", message)
+	}
 	for _, f := range r.folders() {
 		need, err := f.check()
 		if err != nil {

@@ -31,9 +31,10 @@ type Runs struct {
 	Environment Environment `json:"environment"`
 	// Advice is what users need to know before they start processes on several
 	// machines.
-	Advice  []Advice `json:"advice"`
-	Excuses []Excuse `json:"excuses"`
-	Doubts  []Doubt  `json:"doubts"`
+	Advice    []Advice   `json:"advice"`
+	Obstacles []Obstacle `json:"obstacles"`
+	Excuses   []Excuse   `json:"excuses"`
+	Doubts    []Doubt    `json:"doubts"`
 }
 
 // Probe says how to ask a program for its flags.
@@ -129,6 +130,15 @@ type Advice struct {
 	Hint string  `json:"hint"`
 }
 
+// Obstacle is what keeps a run from being started.
+type Obstacle struct {
+	Era
+	Name     string   `json:"name"`
+	Backends []string `json:"backends,omitempty"`
+	When     Formula  `json:"when"`
+	Message  string   `json:"message"`
+}
+
 // Excuse is a failure that says nothing against the rows of a run. With Retry the
 // run is started once more.
 type Excuse struct {
@@ -220,6 +230,9 @@ func (r *Runs) eachFormula(f func([]string, *Formula)) {
 	}
 	for i := range r.Advice {
 		f([]string{"advice", index(i), "when"}, &r.Advice[i].When)
+	}
+	for i := range r.Obstacles {
+		f([]string{"obstacles", index(i), "when"}, &r.Obstacles[i].When)
 	}
 	for i := range r.Excuses {
 		f([]string{"excuses", index(i), "when"}, &r.Excuses[i].When)
