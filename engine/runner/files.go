@@ -23,7 +23,13 @@ type folder struct {
 	// files that were there when the run began.
 	root   *os.Root
 	before map[string]bool
+	// held are those files, open: another kvbench that made them sees that they are
+	// in use.
+	held []*os.File
 }
+
+// maxHeld is how many of them are held open at most.
+const maxHeld = 64
 
 // folders gives the folders of a run's files.
 func (r *Run) folders() []*folder {
@@ -89,6 +95,31 @@ func (f *folder) open() {
 	for _, name := range f.entries() {
 		f.before[name] = true
 	}
+	for _, name := range f.files() {
+		if len(f.held) == maxHeld {
+			break
+		}
+		if file := f.hold(name); file != nil {
+			f.held = append(f.held, file)
+		}
+	}
+}
+
+// hold opens a regular file, or gives nil.
+func (f *folder) hold(name string) *os.File {
+	info, err := f.lstat(name)
+	if err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	file, err := f.root.Open(name)
+	if err != nil {
+		return nil
+	}
+	if opened, err := file.Stat(); err != nil || !os.SameFile(info, opened) {
+		file.Close()
+		return nil
+	}
+	return file
 }
 
 // entries gives the run's names that are taken, by whatever has them.
@@ -151,11 +182,12 @@ type made struct {
 }
 
 // madeFile is a file that the run said it creates. info is nil until the file is
-// there.
+// there; then it is held open, where that is allowed.
 type madeFile struct {
 	folder *folder
 	name   string
 	info   os.FileInfo
+	file   *os.File
 }
 
 // watchFiles begins to watch what a run makes.
@@ -190,7 +222,7 @@ func (m *made) look() {
 			continue
 		}
 		if info, err := f.folder.lstat(f.name); err == nil && info.Mode().IsRegular() {
-			f.info = info
+			f.info, f.file = info, f.folder.hold(f.name)
 		}
 	}
 }
@@ -214,6 +246,7 @@ const clockTick = 20 * time.Millisecond
 
 // remove removes the file of a run that began at start.
 func (f *madeFile) remove(start time.Time) error {
+	f.release()
 	info, err := f.folder.lstat(f.name)
 	if err != nil || !os.SameFile(info, f.info) {
 		return nil // it is gone
@@ -230,6 +263,13 @@ func (f *madeFile) remove(start time.Time) error {
 	return f.folder.root.Remove(f.name)
 }
 
+func (f *madeFile) release() {
+	if f.file != nil {
+		f.file.Close()
+		f.file = nil
+	}
+}
+
 // left gives the files of such runs that are there.
 func (m *made) left() []string {
 	var found []string
@@ -243,7 +283,13 @@ func (m *made) left() []string {
 }
 
 func (m *made) close() {
+	for _, f := range m.files {
+		f.release()
+	}
 	for _, f := range m.folders {
+		for _, file := range f.held {
+			file.Close()
+		}
 		if f.root != nil {
 			f.root.Close()
 		}

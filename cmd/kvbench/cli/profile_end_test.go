@@ -91,6 +91,47 @@ func TestCleanupInUse(t *testing.T) {
 	}
 }
 
+// TestCleanupTwice: a run leaves the file that it made to another run which has
+// begun with it in the meantime, also where nixlbench itself has closed it.
+func TestCleanupTwice(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells who has a file open")
+	}
+	dir := t.TempDir()
+	name := filepath.Join(dir, "nixlbench_posix_test_file_initiator_0")
+	var texts [2]bytes.Buffer
+	start := func(i int, script string) *exec.Cmd {
+		cmd := exec.Command("kvbench", smallRun(t, "--cleanup")...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "FAKE_SH="+script)
+		cmd.Stdout, cmd.Stderr = &texts[i], &texts[i]
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return cmd
+	}
+	wait := func(i int, cmd *exec.Cmd) {
+		t.Helper()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%v\n%s", err, texts[i].String())
+		}
+	}
+	until := func(file string) string { return "while ! test -e " + file + "; do sleep 0.01; done" }
+	first := start(0, "echo >first; "+until("second"))
+	for _, err := os.Stat(filepath.Join(dir, "first")); err != nil; _, err = os.Stat(filepath.Join(dir, "first")) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	second := start(1, "echo >second; "+until("done"))
+	wait(0, first)
+	if _, err := os.Stat(name); err != nil {
+		t.Errorf("the first run removes the file of the second: %v\n%s", err, texts[0].String())
+	}
+	if err := os.WriteFile(filepath.Join(dir, "done"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	wait(1, second)
+}
+
 // TestAsioHosts: one process of an ASIO run on each host. The one that is started
 // first is the initiator, and the other one, which prints no table, is ok.
 func TestAsioHosts(t *testing.T) {
