@@ -220,6 +220,7 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 	}
 	p.report(err)
 	p.failed = err != nil
+	asked := jobs
 	jobs, sweep, err := p.spread(jobs)
 	if err != nil && len(jobs) == 0 {
 		return err
@@ -254,7 +255,8 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 		}
 		if of := (source{j.Model, j.Config.File}); !warned[of] {
 			warned[of] = true
-			p.warnMissing(j, quantityNames(plans[0]))
+			whole := asked[slices.IndexFunc(asked, func(a job) bool { return a.Model == of.model && a.Config.File == of.file })]
+			p.warnMissing(whole, quantityNames(plans[0]), planShown(plans[0]))
 		}
 		if sweep == nil {
 			p.warn(plans)
