@@ -215,7 +215,8 @@ func (fs *flatFields) add(name string, expr ast.Expr, pos diag.Pos) {
 }
 
 // columns adds the fields of a list of mappings, each as the list of its
-// values. true is 1 there, and what is not there 0 or an empty text.
+// values. true is 1 there, and what is not there 0 or an empty text. No field of
+// more than maxCells values is readable.
 func (fs *flatFields) columns(name string, list *ast.ListLit, pos diag.Pos) {
 	var rows []*flatFields
 	var names []string
@@ -230,6 +231,12 @@ func (fs *flatFields) columns(name string, list *ast.ListLit, pos diag.Pos) {
 				names = append(names, n)
 			}
 		}
+	}
+	if len(names)*len(rows) > maxCells {
+		for _, n := range names {
+			fs.set(&hfField{name: n, pos: pos, expr: list})
+		}
+		return
 	}
 	for _, n := range names {
 		f := &hfField{name: n, pos: pos, expr: list, readable: true}
@@ -397,7 +404,11 @@ func (c *checkpoint) sibling(prefix, file string) error {
 	if _, err := os.Stat(file); err != nil {
 		return nil
 	}
-	data, err := read(file)
+	err := Regular(file)
+	var data []byte
+	if err == nil {
+		data, err = read(file)
+	}
 	var root *ast.StructLit
 	if err == nil {
 		root, err = parseStruct(file, data)
@@ -659,6 +670,9 @@ func (c *checkpoint) understood(fam *schema.Family, unknown bool, near string) e
 	}
 	if first == nil {
 		return nil
+	}
+	if more := len(list) - diag.MaxShown; more > 0 {
+		list = append(list[:diag.MaxShown:diag.MaxShown], fmt.Sprintf("and %d more", more))
 	}
 	t := c.byName[typeField]
 	if unknown {

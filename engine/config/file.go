@@ -51,32 +51,36 @@ type File struct {
 // results, the name is all that is looked at.
 func (l *Loader) Open(name string) (*File, error) {
 	f := &File{Name: name}
-	if err := regular(name); err != nil {
-		return f, err // strangers' files must not be waited for
+	return f, l.Bounded(name, func() error { return l.open(f) })
+}
+
+func (l *Loader) open(f *File) error {
+	if err := Regular(f.Name); err != nil {
+		return err // strangers' files must not be waited for
 	}
-	if strings.HasSuffix(name, ResultsExt) {
+	if strings.HasSuffix(f.Name, ResultsExt) {
 		f.Kind = KindResults
-		return f, nil
+		return nil
 	}
-	if isCUE(name) {
-		return f, l.openCUE(f)
+	if isCUE(f.Name) {
+		return l.openCUE(f)
 	}
-	data, err := read(name)
+	data, err := read(f.Name)
 	if err != nil {
-		return f, err
+		return err
 	}
-	root, err := parseStruct(name, data)
+	root, err := parseStruct(f.Name, data)
 	if err != nil {
-		return f, err
+		return err
 	}
-	if isCheckpoint(name, root) {
+	if isCheckpoint(f.Name, root) {
 		f.Kind, f.root = KindCheckpoint, root
-		return f, nil
+		return nil
 	}
-	if f.doc, err = flat(name, root); err == nil {
+	if f.doc, err = flat(f.Name, root); err == nil {
 		f.Kind = l.kindOf(f.doc)
 	}
-	return f, err
+	return err
 }
 
 func (l *Loader) openCUE(f *File) error {

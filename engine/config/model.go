@@ -69,6 +69,15 @@ func (l *Loader) Model(file string, dirs []string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	var m *Model
+	err = l.Bounded(entry.File, func() error {
+		m, err = l.entryModel(entry, known)
+		return err
+	})
+	return m, err
+}
+
+func (l *Loader) entryModel(entry Entry, known *Known) (*Model, error) {
 	if !isCUE(entry.File) {
 		data, err := l.Text(entry)
 		if err != nil {
@@ -376,26 +385,38 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 		}
 		for _, name := range files {
 			name = filepath.Join(dir, name)
-			f, err := l.readCUE(name)
-			if err != nil {
-				errs.Add(err)
-				continue
-			}
-			v, err := l.builder.file(f)
-			if err != nil {
-				errs.Add(err)
-				continue
-			}
-			found, err := l.architecturesIn(name, v)
-			errs.Add(err)
-			all = append(all, found...)
-			families, err := l.familiesIn(name, v)
-			errs.Add(err)
-			errs.Add(k.addFamilies(families))
+			errs.Add(l.Bounded(name, func() error {
+				found, err := l.addKnown(k, name)
+				all = append(all, found...)
+				return err
+			}))
 		}
 	}
 	k.list = all
 	return k, errs.Err()
+}
+
+// addKnown gives the architectures of a file in a user's folder, and adds its
+// families to those that are known.
+func (l *Loader) addKnown(k *Known, name string) ([]candidate, error) {
+	if err := Regular(name); err != nil {
+		return nil, err
+	}
+	f, err := l.readCUE(name)
+	if err != nil {
+		return nil, err
+	}
+	v, err := l.builder.file(f)
+	if err != nil {
+		return nil, err
+	}
+	var errs diag.List
+	found, err := l.architecturesIn(name, v)
+	errs.Add(err)
+	families, err := l.familiesIn(name, v)
+	errs.Add(err)
+	errs.Add(k.addFamilies(families))
+	return found, errs.Err()
 }
 
 func parseFS(fsys fs.FS, name, shown string, mode parser.Option) (*ast.File, error) {
@@ -582,6 +603,9 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 		if arch.Match, err = match.String(); err != nil {
 			return nil, fromCUE(err, at)
 		}
+	}
+	if len(arch.Match) > maxPattern {
+		return nil, diag.Errorf(fromPos(v.LookupPath(cue.ParsePath(fieldMatch)).Pos()), "match: %s", longPattern(len(arch.Match)))
 	}
 	if _, err = regexp.Compile(arch.Match); err == nil {
 		_, err = matcher(arch.Match) // \Q without its \E swallows what matcher puts behind it

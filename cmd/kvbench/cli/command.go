@@ -196,6 +196,11 @@ func (c *command) configFiles() ([]string, error) {
 			continue
 		}
 		for _, f := range found {
+			// A pipe that is met by chance is not waited for.
+			if err := config.Regular(f); err != nil {
+				errs.Add(err)
+				continue
+			}
 			// Glob drops a leading ./ that the user wrote.
 			if strings.HasPrefix(pattern, "./") && !strings.HasPrefix(f, "./") {
 				f = "./" + f

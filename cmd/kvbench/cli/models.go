@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -80,7 +79,7 @@ func (a *app) showModel(c *command, loader *config.Loader, name string) error {
 		}
 		text, err := fs.ReadFile(models.Files, path.Base(arch.File))
 		if !slices.Contains(a.schema.Architectures, arch) {
-			text, err = os.ReadFile(arch.File)
+			text, err = loader.Text(config.Entry{File: arch.File})
 		}
 		if err == nil {
 			_, err = a.stdout.Write(text)

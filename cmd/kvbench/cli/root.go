@@ -4,6 +4,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -24,6 +25,7 @@ import (
 	"kvbench/engine/diag"
 	"kvbench/engine/runner"
 	"kvbench/engine/schema"
+	"kvbench/engine/vet"
 )
 
 // Exit codes: 2 for a wrong command line, 1 for everything else that fails.
@@ -52,6 +54,8 @@ type app struct {
 	hurry    chan struct{}
 	partial  atomic.Pointer[string] // the file that goes when the command is left
 	said     map[string]bool        // warnings about flags
+	guard    guard
+	checked  vet.Checked // what the process was restarted with
 }
 
 // errInterrupted ends a command that was interrupted.
@@ -63,15 +67,22 @@ var errShown = errors.New("failed")
 // Main runs kvbench with the arguments and gives the exit code. It is the one
 // place that prints errors.
 func Main(args []string) int {
-	if len(args) == 2 && args[0] == guardCommand {
-		return evaluate(args[1])
-	}
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)
 	a := &app{stdout: os.Stdout, stderr: os.Stderr, stop: stop, hurry: make(chan struct{}), said: map[string]bool{}}
 	dir, _ := os.Getwd()
 	a.print = &diag.Printer{W: a.stderr, Program: program, Dir: dir, Color: isTerminal(os.Stderr) && os.Getenv("NO_COLOR") == ""}
-	time.AfterFunc(20*time.Millisecond, a.takeSignals)
+	a.guard.expired = a.ends
+	time.AfterFunc(20*time.Millisecond, func() {
+		a.takeSignals()
+		a.guard.run()
+	})
+	if len(args) > 1 && args[0] == restartCommand {
+		if err := json.Unmarshal([]byte(args[1]), &a.checked); err != nil {
+			return a.exitCode(err)
+		}
+		args = args[2:]
+	}
 	return a.exitCode(a.run(ctx, args))
 }
 
@@ -92,10 +103,7 @@ func (a *app) takeSignals() {
 				// Whoever interrupts is not kept waiting for a file that does not
 				// come; a command that has processes to end does so first.
 				if !a.graceful.Load() {
-					if name := a.partial.Load(); name != nil {
-						os.Remove(*name)
-					}
-					os.Exit(exitInterrupted)
+					a.leave(exitInterrupted)
 				}
 				a.stop(runner.Signaled{Signal: sig})
 				if interrupts++; interrupts == 2 {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/vet"
@@ -51,9 +52,27 @@ func (a *app) vet(_ context.Context, c *command) error {
 	if len(errs) > 0 {
 		return errs
 	}
-	failed := false
+	failed := a.checked.Failed
 	found := []finding{}
-	err = vet.Files(a.schema, a.loader(), c.args, c.dirs(), skip, func(r *vet.Report) {
+	var reporting sync.Mutex
+	reported := a.checked.Reports
+	a.guard.expires(func(over *diag.Diag, others int) {
+		reporting.Lock() // for good
+		next := a.checked.Add(over, others)
+		if format == "json" {
+			reported = 0 // it is written at the end
+		}
+		if next != nil {
+			next.Reports, next.Failed = reported, failed
+			restart(next)
+			over.WithHint("the other files were not checked")
+		}
+		a.ends(over, others)
+	})
+	err = vet.Files(a.schema, a.loader(), c.args, c.dirs(), skip, a.checked, func(r *vet.Report) {
+		reporting.Lock()
+		defer reporting.Unlock()
+		reported++
 		if verbose && r.Kind != "" {
 			what := string(r.Kind)
 			if r.Skipped {
