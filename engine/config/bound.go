@@ -55,7 +55,7 @@ func catch(file string, err *error) {
 }
 
 func unexpected(file string, p any) *diag.Diag {
-	return diag.Errorf(diag.Pos{File: file}, "cannot be read: %v", p).
+	return diag.Errorf(diag.Pos{File: file}, "internal error: %v", p).
 		WithHint("this is a fault of kvbench or of a library: please report it with the file")
 }
 

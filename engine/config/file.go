@@ -88,7 +88,7 @@ func (l *Loader) openCUE(f *File) error {
 	if err != nil {
 		return err
 	}
-	if f.value, err = l.builder.file(parsed); err != nil {
+	if f.value, err = l.evaluated(parsed); err != nil {
 		return err
 	}
 	fields, err := f.value.Fields()

@@ -185,7 +185,7 @@ func (l *Loader) readDocument(file string) (*document, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := l.builder.file(f)
+	v, err := l.evaluated(f)
 	if err != nil {
 		return nil, err
 	}

@@ -331,7 +331,7 @@ func (l *Loader) readModel(file string) (*document, []candidate, []*schema.Famil
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	v, err := l.builder.file(f)
+	v, err := l.evaluated(f)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -406,7 +406,7 @@ func (l *Loader) addKnown(k *Known, name string) ([]candidate, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := l.builder.file(f)
+	v, err := l.evaluated(f)
 	if err != nil {
 		return nil, err
 	}
@@ -465,6 +465,7 @@ func (l *Loader) architecturesIn(file string, v cue.Value) ([]candidate, error) 
 			errs.Add(err)
 			continue
 		}
+		exhaust(paramsOf(value), maxDepth, cue.All()) // models and schemas ask for any of it
 		all = append(all, candidate{schema.List(arch), func() (cue.Value, error) { return paramsOf(value), nil }})
 	}
 	return all, errs.Err()

@@ -452,6 +452,42 @@ func parseCUE(name string, data []byte) (*ast.File, error) {
 	return f, checkSafe(f)
 }
 
+// evaluated gives the value of a user's CUE file, all of which has been
+// evaluated: what takes too much does so here, under watch, and not in a later
+// command that reads another part of the file.
+func (l *Loader) evaluated(f *ast.File) (cue.Value, error) {
+	v, err := l.builder.file(f)
+	if err == nil {
+		exhaust(v, maxDepth)
+	}
+	return v, err
+}
+
+// exhaust evaluates what a value holds; with options also optional fields and
+// the like. Definitions may hold themselves.
+func exhaust(v cue.Value, depth int, options ...cue.Option) {
+	if depth == 0 {
+		return
+	}
+	exhaustItem := func(item cue.Value) {
+		if len(options) > 0 && item.Exists() {
+			exhaust(item, depth-1, options...)
+		}
+	}
+	switch v.IncompleteKind() {
+	case cue.StructKind:
+		for iter, err := v.Fields(options...); err == nil && iter.Next(); {
+			exhaust(iter.Value(), depth-1, options...)
+		}
+		exhaustItem(v.LookupPath(cue.MakePath(cue.AnyString)))
+	case cue.ListKind:
+		for iter, err := v.List(); err == nil && iter.Next(); {
+			exhaust(iter.Value(), depth-1, options...)
+		}
+		exhaustItem(v.LookupPath(cue.MakePath(cue.AnyIndex)))
+	}
+}
+
 // documentOf gives the leaves of an evaluated struct.
 func documentOf(name string, v cue.Value) (*document, error) {
 	doc := &document{file: name}

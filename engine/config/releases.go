@@ -25,7 +25,7 @@ func (l *Loader) Releases(file string) (map[string]schema.OwnRelease, error) {
 		if err != nil {
 			return err
 		}
-		v, err := l.builder.file(f)
+		v, err := l.evaluated(f)
 		if err != nil {
 			return err
 		}

@@ -61,10 +61,14 @@ func (a *app) explain(_ context.Context, c *command) error {
 	for _, j := range jobs {
 		j.Fit = fit
 		if len(c.args) == 1 {
+			done := a.guard.enter(j.Model.File)
 			errs.Add(explainOne(&out, j, c.args[0], format))
+			done()
 			continue
 		}
+		done := a.guard.enter(j.Model.File)
 		made, err := j.planner.Explain(j.Request)
+		done()
 		if err != nil {
 			errs.Add(about(j.Request, err))
 		}

@@ -180,6 +180,7 @@ func (a *app) modelRow(c *command, loader *config.Loader, e config.Entry, view s
 	if err != nil {
 		return nil, nil, err
 	}
+	defer a.guard.enter(e.File)()
 	p := planners[model.Arch]
 	if p == nil {
 		if p, err = plan.New(a.schema, a.schema.Nixlbench.Default, model.Arch, plan.Fullest(model.Arch)); err != nil {

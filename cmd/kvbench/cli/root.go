@@ -22,6 +22,7 @@ import (
 	"github.com/peterbourgon/ff/v3/ffcli"
 
 	cueschema "kvbench/cue"
+	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/runner"
 	"kvbench/engine/schema"
@@ -221,7 +222,16 @@ func (a *app) run(ctx context.Context, args []string) error {
 	}
 	c.given = given
 	root := &ffcli.Command{Name: program, Subcommands: []*ffcli.Command{c.ffcli()}, Exec: func(context.Context, []string) error { return flag.ErrHelp }}
-	if err := root.Parse(append([]string{c.name}, words...)); err != nil {
+	done := func() {}
+	if file := fileOf(words, configFlag().name); file != "" {
+		if err := config.Regular(file); err != nil {
+			return err
+		}
+		done = a.guard.enter(file)
+	}
+	err = root.Parse(append([]string{c.name}, words...))
+	done()
+	if err != nil {
 		return c.parseError(err)
 	}
 	return root.Run(ctx)
