@@ -21,7 +21,7 @@ const (
 	maxChain   = 1000      // operators, dots and colons of a CUE file in a row
 	maxString  = 10_000    // bytes of a text in CUE
 	maxPattern = 1000      // bytes of a regular expression
-	maxCells   = 1_000_000 // values of a list of mappings
+	maxCells   = 1_000_000 // values of lists of mappings
 	maxSearch  = 100_000   // bytes of a text that is parsed again to find a line
 )
 

@@ -67,6 +67,9 @@ func Files(s *schema.Schema, l *config.Loader, words, dirs []string, skip bool, 
 
 // check makes the report on a file.
 func check(s *schema.Schema, l *config.Loader, known *config.Known, t *target) *Report {
+	if strings.HasSuffix(t.name, config.ResultsExt) {
+		return report(s, l, known, t) // line by line, however many they are
+	}
 	r := &Report{File: t.name}
 	err := l.Bounded(t.name, func() error {
 		r = report(s, l, known, t)
