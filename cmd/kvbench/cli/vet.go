@@ -18,7 +18,8 @@ releases of nixlbench. What a file is, its keys tell. Files of other kinds are
 passed over in folders.
 
 Nothing but these files is read and nothing is run, so that it is safe on files
-of strangers; symbolic links are not followed.`
+of strangers; symbolic links are not followed. A file that takes more than 5 s
+or 512 MiB is reported, and the others are checked.`
 
 // vetCmd checks files.
 func (a *app) vetCmd() *command {
