@@ -180,6 +180,9 @@ func TestHostileFiles(t *testing.T) {
 
 // TestProblemsCounted: of many problems, twenty are shown.
 func TestProblemsCounted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes its time")
+	}
 	dir := t.TempDir()
 	for file, text := range map[string]string{
 		"model.yaml":  yamlModel + many(60_000, "key%d: 1\n"),
