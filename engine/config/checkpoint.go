@@ -147,10 +147,11 @@ type flatFields struct {
 	file   string
 	byName map[string]*hfField
 	names  []string
+	cells  *int // values of lists of mappings
 }
 
-func newFields(file string) *flatFields {
-	return &flatFields{file: file, byName: map[string]*hfField{}}
+func newFields(file string, cells *int) *flatFields {
+	return &flatFields{file: file, byName: map[string]*hfField{}, cells: cells}
 }
 
 // set adds a field. Of two of one name the later counts, unless it is null.
@@ -215,13 +216,14 @@ func (fs *flatFields) add(name string, expr ast.Expr, pos diag.Pos) {
 }
 
 // columns adds the fields of a list of mappings, each as the list of its
-// values. true is 1 there, and what is not there 0 or an empty text.
+// values. true is 1 there, and what is not there 0 or an empty text. Behind
+// maxCells values, none is readable.
 func (fs *flatFields) columns(name string, list *ast.ListLit, pos diag.Pos) {
 	var rows []*flatFields
 	var names []string
 	seen := map[string]bool{}
 	for _, e := range list.Elts {
-		row := newFields(fs.file)
+		row := newFields(fs.file, fs.cells)
 		row.flatten(name+"_", e.(*ast.StructLit))
 		rows = append(rows, row)
 		for _, n := range row.names {
@@ -230,6 +232,12 @@ func (fs *flatFields) columns(name string, list *ast.ListLit, pos diag.Pos) {
 				names = append(names, n)
 			}
 		}
+	}
+	if *fs.cells += len(names) * len(rows); *fs.cells > maxCells {
+		for _, n := range names {
+			fs.set(&hfField{name: n, pos: pos, expr: list})
+		}
+		return
 	}
 	for _, n := range names {
 		f := &hfField{name: n, pos: pos, expr: list, readable: true}
@@ -277,7 +285,7 @@ type checkpoint struct {
 
 // checkpointModel reads a Hugging Face configuration as a model.
 func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known) (*Model, error) {
-	c := &checkpoint{flatFields: newFields(file), data: l.schema.Checkpoints.Get(), ready: map[string]bool{}, open: map[string]bool{}}
+	c := &checkpoint{flatFields: newFields(file, new(int)), data: l.schema.Checkpoints.Get(), ready: map[string]bool{}, open: map[string]bool{}}
 	if err := c.checkMappings(root); err != nil {
 		return nil, err
 	}
@@ -667,6 +675,9 @@ func (c *checkpoint) understood(fam *schema.Family, unknown bool, near string) e
 	}
 	if first == nil {
 		return nil
+	}
+	if more := len(list) - diag.MaxShown; more > 0 {
+		list = append(list[:diag.MaxShown:diag.MaxShown], fmt.Sprintf("and %d more", more))
 	}
 	t := c.byName[typeField]
 	if unknown {

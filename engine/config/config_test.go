@@ -69,6 +69,7 @@ func FuzzConfig(f *testing.F) {
 		o := config.Override{Path: "strategy.tp_size", Text: tp, Origin: config.Origin{Kind: config.FromFlag, Name: "tp"}}
 		c, err := l.Config(file, nil, "", []config.Override{o})
 		if err != nil {
+			sound(t, err)
 			return
 		}
 		if v := c.Values["tp_size"]; v.Origin.Kind != config.FromFlag || v.Kind != formula.Num {

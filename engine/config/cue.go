@@ -5,6 +5,7 @@
 package config
 
 import (
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -128,6 +129,8 @@ func (b *builder) file(f *ast.File) (cue.Value, error) {
 // attributes are those that fields of the schema have.
 var attributes = []string{"flag", "var", "keys", "expected", "unit", "late", "announced", "only", "words", "aka"}
 
+const noInterpolation = "interpolation is not allowed here: write the text out"
+
 // checkSafe refuses what data has no need of and what could make its
 // evaluation endless: every import but the schema, comprehensions,
 // interpolations, function calls and foreign attributes.
@@ -147,7 +150,7 @@ func checkSafe(f *ast.File) error {
 			refuse(n, "for and if are not allowed here: write the values out")
 			return false
 		case *ast.Interpolation:
-			refuse(n, "interpolation is not allowed here: write the text out")
+			refuse(n, noInterpolation)
 			return false
 		case *ast.Attribute:
 			if name, _ := n.Split(); !slices.Contains(attributes, name) {
@@ -157,6 +160,11 @@ func checkSafe(f *ast.File) error {
 		case *ast.CallExpr:
 			refuse(n, "function calls are not allowed here: write the value out")
 			return false
+		case *ast.UnaryExpr:
+			if lit, ok := n.X.(*ast.BasicLit); ok && (n.Op == token.MAT || n.Op == token.NMAT) && len(lit.Value) > maxPattern {
+				refuse(n, longPattern(len(lit.Value)))
+				return false
+			}
 		case *ast.BinaryExpr:
 			switch n.Op {
 			case token.ADD, token.SUB, token.MUL, token.QUO:
@@ -167,6 +175,10 @@ func checkSafe(f *ast.File) error {
 		return true
 	}, nil)
 	return errs.Err()
+}
+
+func longPattern(n int) string {
+	return fmt.Sprintf("this regular expression is %d bytes long: at most %d are allowed", n, maxPattern)
 }
 
 func fromPos(p token.Pos) diag.Pos {

@@ -56,43 +56,47 @@ type File struct {
 // those is no error, and their CUE is not evaluated.
 func (l *Loader) Open(name string, met bool) (*File, error) {
 	f := &File{Name: name, Kind: KindUnknown}
-	if err := regular(name); err != nil { // strangers' files must not be waited for
-		return f, f.judge(met, err)
+	return f, l.Bounded(name, func() error { return l.open(f, met) })
+}
+
+func (l *Loader) open(f *File, met bool) error {
+	if err := Regular(f.Name); err != nil { // strangers' files must not be waited for
+		return f.judge(met, err)
 	}
 	// By its text, for what cannot be parsed, or is not to be.
 	isForeign := func() bool {
-		text, ok := peek(name)
-		return ok && !l.ownText(name, text)
+		text, ok := peek(f.Name)
+		return ok && !l.ownText(f.Name, text)
 	}
-	switch results := strings.HasSuffix(name, ResultsExt); {
-	case (results || isCUE(name)) && met && isForeign():
-		return f, f.judge(true, errUnknown)
+	switch results := strings.HasSuffix(f.Name, ResultsExt); {
+	case (results || isCUE(f.Name)) && met && isForeign():
+		return f.judge(true, errUnknown)
 	case results:
 		f.Kind = KindResults
-		return f, nil
-	case isCUE(name):
+		return nil
+	case isCUE(f.Name):
 		f.Kind = ""
-		return f, l.openCUE(f)
+		return l.openCUE(f)
 	}
-	data, err := read(name)
+	data, err := read(f.Name)
 	if err != nil {
-		return f, f.judge(met && isForeign(), err)
+		return f.judge(met && isForeign(), err)
 	}
-	root, err := parseStruct(name, data)
+	root, err := parseStruct(f.Name, data)
 	if err != nil {
-		return f, f.judge(met && isForeign(), err)
+		return f.judge(met && isForeign(), err)
 	}
-	if met && !l.isOwn(name, outlineOf(root)) {
-		return f, f.judge(met, errUnknown)
+	if met && !l.isOwn(f.Name, outlineOf(root)) {
+		return f.judge(met, errUnknown)
 	}
-	if isCheckpoint(name, root) {
+	if isCheckpoint(f.Name, root) {
 		f.Kind, f.root = KindCheckpoint, root
-		return f, nil
+		return nil
 	}
-	if f.doc, err = flat(name, root); err == nil {
+	if f.doc, err = flat(f.Name, root); err == nil {
 		f.Kind = l.kindOf(f.doc)
 	}
-	return f, err
+	return err
 }
 
 // errUnknown is why most files are passed over.
@@ -116,7 +120,7 @@ func (l *Loader) openCUE(f *File) error {
 	if err != nil {
 		return err
 	}
-	if f.value, err = l.builder.file(parsed); err != nil {
+	if f.value, err = l.evaluated(parsed); err != nil {
 		return err
 	}
 	fields, err := f.value.Fields()

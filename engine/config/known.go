@@ -90,7 +90,7 @@ func (l *Loader) find(word string, dirs []string) (Entry, error) {
 	if info, err := os.Stat(word); err == nil && info.IsDir() {
 		file := filepath.Join(word, checkpointFile)
 		if _, err := os.Stat(file); err == nil {
-			return Entry{File: file}, nil
+			return Entry{File: file}, Regular(file)
 		}
 		if !strings.ContainsAny(word, `/\`) {
 			if e, err := l.Find(word, dirs); err == nil {

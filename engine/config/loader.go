@@ -26,9 +26,10 @@ import (
 // Loader reads users' files and checks them against the schema. It is safe for
 // concurrent use.
 type Loader struct {
-	// Guard, unless nil, is asked before users' CUE is evaluated: an error means
-	// that this takes too much time or memory.
-	Guard func(name string, data []byte) error
+	// Watch, unless nil, is told of every file that work begins on, so that it can
+	// end work that takes too much time or memory. What it returns is called when
+	// the work is done.
+	Watch func(file string) (done func())
 	// NoLinks has files that are read beside others be no symbolic links: those
 	// of strangers may lead anywhere.
 	NoLinks bool
@@ -77,14 +78,18 @@ type Config struct {
 // the overrides over it, and checks the result. Errors point at the file or
 // name the flag.
 func (l *Loader) Config(file string, preset map[string]map[string]any, command string, overrides []Override) (*Config, error) {
-	doc := &document{}
-	if file != "" {
-		var err error
-		if doc, err = l.readDocument(file); err != nil {
-			return nil, err
-		}
+	if file == "" {
+		return l.config(file, &document{}, preset, command, overrides)
 	}
-	return l.config(file, doc, preset, command, overrides)
+	var c *Config
+	err := l.Bounded(file, func() error {
+		doc, err := l.readDocument(file)
+		if err == nil {
+			c, err = l.config(file, doc, preset, command, overrides)
+		}
+		return err
+	})
+	return c, err
 }
 
 func (l *Loader) config(file string, doc *document, preset map[string]map[string]any, command string, overrides []Override) (*Config, error) {
@@ -188,7 +193,7 @@ func (l *Loader) readDocument(file string) (*document, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := l.builder.file(f)
+	v, err := l.evaluated(f)
 	if err != nil {
 		return nil, err
 	}
@@ -385,6 +390,8 @@ func isSection(s *schema.Schema, path string) bool {
 // alias gives the path that another name stands for, or "".
 func (d *document) dropUnknown(known []string, alias func(name string) string, what string) error {
 	var errs diag.List
+	more := 0 // of which nothing is told: it takes time to say what each is meant to be
+	reported := map[string]bool{}
 	kept := d.leaves[:0]
 	names := make([]string, len(known))
 	for i, k := range known {
@@ -403,7 +410,13 @@ next:
 			top := l.path[:i]
 			pos, ok := d.sections[top]
 			if ok && !slices.ContainsFunc(known, func(k string) bool { return strings.HasPrefix(k, top+".") }) {
-				if !slices.ContainsFunc(errs, func(e *diag.Diag) bool { return e.Pos == pos }) {
+				if reported[top] {
+					continue
+				}
+				reported[top] = true
+				if len(errs) == diag.MaxShown {
+					more++
+				} else {
 					e := diag.Errorf(pos, "unknown key %q: %s", top, what)
 					var tops []string
 					for _, k := range known {
@@ -419,6 +432,10 @@ next:
 				}
 				continue
 			}
+		}
+		if len(errs) == diag.MaxShown {
+			more++
+			continue
 		}
 		e := l.origin.Errorf("unknown key %q: %s", l.path, what)
 		if l.key.Line > 0 {
@@ -445,6 +462,7 @@ next:
 		errs = append(errs, e)
 	}
 	d.leaves = kept
+	errs.Add(diag.More(d.file, more))
 	return errs.Err()
 }
 
@@ -457,8 +475,13 @@ func (d *document) check(def cue.Value, allowed func(path string) string) error 
 		return nil
 	}
 	var errs diag.List
+	more := 0
 	seen := map[string]bool{}
 	for _, e := range cueerrors.Errors(err) {
+		if len(errs) == diag.MaxShown {
+			more++
+			continue
+		}
 		at := strings.Join(trimPath(e.Path()), ".")
 		l := d.leaf(at)
 		for p := at; l == nil && p != ""; { // an item of a list, or what a leaf hides
@@ -508,6 +531,7 @@ func (d *document) check(def cue.Value, allowed func(path string) string) error 
 		}
 	}
 	sort.SliceStable(errs, func(i, j int) bool { return errs[i].Pos.Line < errs[j].Pos.Line })
+	errs.Add(diag.More(d.file, more))
 	return errs.Err()
 }
 

@@ -77,6 +77,15 @@ func (l *Loader) entryModel(entry Entry, dirs []string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	var m *Model
+	err = l.Bounded(entry.File, func() error {
+		m, err = l.readEntry(entry, known)
+		return err
+	})
+	return m, err
+}
+
+func (l *Loader) readEntry(entry Entry, known *Known) (*Model, error) {
 	if !isCUE(entry.File) {
 		data, err := l.Text(entry)
 		if err != nil {
@@ -330,7 +339,7 @@ func (l *Loader) readModel(file string) (*document, []candidate, []*schema.Famil
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	v, err := l.builder.file(f)
+	v, err := l.evaluated(f)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -388,26 +397,38 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 				errs.Add(err)
 				continue
 			}
-			f, err := l.readCUE(name)
-			if err != nil {
-				errs.Add(err)
-				continue
-			}
-			v, err := l.builder.file(f)
-			if err != nil {
-				errs.Add(err)
-				continue
-			}
-			found, err := l.architecturesIn(name, v)
-			errs.Add(err)
-			all = append(all, found...)
-			families, err := l.familiesIn(name, v)
-			errs.Add(err)
-			errs.Add(k.addFamilies(families))
+			errs.Add(l.Bounded(name, func() error {
+				found, err := l.addKnown(k, name)
+				all = append(all, found...)
+				return err
+			}))
 		}
 	}
 	k.list = all
 	return k, errs.Err()
+}
+
+// addKnown gives the architectures of a file in a user's folder, and adds its
+// families to those that are known.
+func (l *Loader) addKnown(k *Known, name string) ([]candidate, error) {
+	if err := Regular(name); err != nil {
+		return nil, err
+	}
+	f, err := l.readCUE(name)
+	if err != nil {
+		return nil, err
+	}
+	v, err := l.evaluated(f)
+	if err != nil {
+		return nil, err
+	}
+	var errs diag.List
+	found, err := l.architecturesIn(name, v)
+	errs.Add(err)
+	families, err := l.familiesIn(name, v)
+	errs.Add(err)
+	errs.Add(k.addFamilies(families))
+	return found, errs.Err()
 }
 
 func parseFS(fsys fs.FS, name, shown string, mode parser.Option) (*ast.File, error) {
@@ -456,6 +477,7 @@ func (l *Loader) architecturesIn(file string, v cue.Value) ([]candidate, error) 
 			errs.Add(err)
 			continue
 		}
+		exhaust(paramsOf(value), maxDepth, cue.All()) // models and schemas ask for any of it
 		all = append(all, candidate{schema.List(arch), func() (cue.Value, error) { return paramsOf(value), nil }})
 	}
 	return all, errs.Err()
@@ -604,6 +626,9 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 		if arch.Match, err = match.String(); err != nil {
 			return nil, fromCUE(err, at)
 		}
+	}
+	if len(arch.Match) > maxPattern {
+		return nil, diag.Errorf(fromPos(v.LookupPath(cue.ParsePath(fieldMatch)).Pos()), "match: %s", longPattern(len(arch.Match)))
 	}
 	if _, err = regexp.Compile(arch.Match); err == nil {
 		_, err = matcher(arch.Match) // \Q without its \E swallows what matcher puts behind it

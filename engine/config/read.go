@@ -14,6 +14,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 
 	"cuelang.org/go/cue"
@@ -64,28 +65,51 @@ func read(name string) ([]byte, error) {
 		line := 1 + bytes.Count(data[:i], []byte("\n"))
 		return nil, diag.Errorf(diag.Pos{File: name, Line: line}, "is not a text file: it holds the byte 0x%02x", data[i])
 	}
-	return data, nil
+	return plainBreaks(data), nil
 }
 
-// regular refuses what is no file with an end of its own, such as a pipe that
-// nobody writes to.
-func regular(name string) error {
+// plainBreaks ends lines that end with a carriage return alone, as old files of
+// the Macintosh have it, with the line feed that parsers count.
+func plainBreaks(data []byte) []byte {
+	for i, c := range data {
+		if c == '\r' && (i+1 == len(data) || data[i+1] != '\n') {
+			data[i] = '\n'
+		}
+	}
+	return data
+}
+
+// Regular refuses what is no file with an end of its own, such as a device, or a
+// pipe that nobody writes to.
+func Regular(name string) error {
 	if info, err := os.Stat(name); err == nil && !info.IsDir() && !info.Mode().IsRegular() {
-		return diag.Errorf(diag.Pos{File: name}, "is no regular file")
+		return notRegular(name)
 	}
 	return nil
 }
 
-// open opens a file that is no folder.
+func notRegular(name string) error {
+	return diag.Errorf(diag.Pos{File: name}, "is no regular file")
+}
+
+// open opens a file that is no folder and no device. Pipes are for those who
+// name them: the shell's <(command) is one.
 func open(name string) (*os.File, error) {
 	at := diag.Pos{File: name}
-	switch info, err := os.Stat(name); {
-	case err != nil:
+	info, err := os.Stat(name)
+	if err != nil {
 		return nil, diag.Errorf(at, "%s", reason(err))
+	}
+	flags := os.O_RDONLY
+	switch {
 	case info.IsDir():
 		return nil, diag.Errorf(at, "is a directory")
+	case info.Mode().IsRegular():
+		flags |= syscall.O_NONBLOCK // should it become a pipe just now
+	case info.Mode()&fs.ModeNamedPipe == 0:
+		return nil, notRegular(name)
 	}
-	f, err := os.Open(name)
+	f, err := os.OpenFile(name, flags, 0)
 	if err != nil {
 		return nil, diag.Errorf(at, "%s", reason(err))
 	}
@@ -151,32 +175,25 @@ func parseData(name string, data []byte) (*document, error) {
 
 // flat gives the leaves of a mapping.
 func flat(name string, root *ast.StructLit) (*document, error) {
+	if err := checkTree(name, root, dataLimits); err != nil {
+		return nil, err
+	}
 	doc := &document{file: name}
 	return doc, doc.flatten("", root)
 }
 
 // parseStruct reads the text of a YAML or JSON file, which must hold a mapping.
 func parseStruct(name string, data []byte) (*ast.StructLit, error) {
-	var expr ast.Expr
-	var err error
+	parse := parseYAML
 	if isJSON(name) {
-		if expr, err = json.Extract(name, data); err != nil {
-			if expr = lenient(name, data); expr == nil {
-				return nil, jsonError(name, data)
-			}
-		}
-	} else {
-		var f *ast.File
-		if f, err = yaml.Extract(name, data); err != nil {
-			list := diag.All(syntaxError(err, name))
-			for _, d := range list {
-				if line := faultyLine(name, data, d.Msg); line > 0 {
-					d.Pos.Line = line
-				}
-			}
-			return nil, diag.List(list)
-		}
-		expr = fileExpr(f)
+		parse = parseJSON
+	}
+	expr, err := parse(name, data)
+	if err == nil {
+		err = checkTree(name, expr, checkpointLimits)
+	}
+	if err != nil {
+		return nil, err
 	}
 	s, ok := expr.(*ast.StructLit)
 	if !ok {
@@ -189,10 +206,49 @@ func parseStruct(name string, data []byte) (*ast.StructLit, error) {
 	return s, nil
 }
 
+func parseJSON(name string, data []byte) (ast.Expr, error) {
+	if err := checkJSONText(name, data); err != nil {
+		return nil, err
+	}
+	expr, err := json.Extract(name, data)
+	if err != nil {
+		if expr = lenient(name, data); expr == nil {
+			return nil, jsonError(name, data)
+		}
+	}
+	return expr, nil
+}
+
+func parseYAML(name string, data []byte) (ast.Expr, error) {
+	if err := checkBreaks(name, data); err != nil {
+		return nil, err
+	}
+	f, err := extractYAML(name, data)
+	if err != nil {
+		list := diag.All(err)
+		for _, d := range list {
+			if line := faultyLine(name, data, d.Msg); line > 0 {
+				d.Pos.Line = line
+			}
+		}
+		return nil, diag.List(list)
+	}
+	return fileExpr(f), nil
+}
+
+func extractYAML(name string, data []byte) (f *ast.File, err error) {
+	defer catch(name, &err)
+	if f, err = yaml.Extract(name, data); err != nil {
+		err = syntaxError(err, name)
+	}
+	return f, err
+}
+
 // twice reports names that a mapping has more than once, which JSON's grammar
 // allows.
 func twice(file string, root *ast.StructLit) error {
 	var errs diag.List
+	more := 0
 	ast.Walk(root, func(n ast.Node) bool {
 		s, ok := n.(*ast.StructLit)
 		if !ok {
@@ -210,14 +266,19 @@ func twice(file string, root *ast.StructLit) error {
 			}
 			pos := fromPos(field.Label.Pos())
 			pos.File = file
-			if first, ok := seen[name]; ok {
+			first, ok := seen[name]
+			switch {
+			case !ok:
+				seen[name] = pos
+			case len(errs) < diag.MaxShown:
 				errs = append(errs, givenTwice(pos, name, first))
-				continue
+			default:
+				more++
 			}
-			seen[name] = pos
 		}
 		return true
 	}, nil)
+	errs.Add(diag.More(file, more))
 	return errs.Err()
 }
 
@@ -260,10 +321,13 @@ var jsonHints = map[string]string{
 // message about, or 0. The parser itself mostly says where the mapping around
 // it begins.
 func faultyLine(name string, data []byte, msg string) int {
+	if len(data) > maxSearch {
+		return 0
+	}
 	lines := bytes.SplitAfter(data, []byte("\n"))
 	i := sort.Search(len(lines), func(i int) bool {
-		_, err := yaml.Extract(name, bytes.Join(lines[:i+1], nil))
-		return err != nil && diag.All(syntaxError(err, name))[0].Msg == msg
+		_, err := extractYAML(name, bytes.Join(lines[:i+1], nil))
+		return err != nil && diag.All(err)[0].Msg == msg
 	})
 	if i == len(lines) {
 		return 0
@@ -382,66 +446,54 @@ func (l *Loader) readCUE(name string) (*ast.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := parseCUE(name, data)
-	if err != nil {
-		return nil, err
-	}
-	if l.Guard != nil {
-		if err := l.Guard(name, data); err != nil {
-			return nil, err
-		}
-	}
-	return f, nil
+	return parseCUE(name, data)
 }
 
 func parseCUE(name string, data []byte) (*ast.File, error) {
+	if err := checkCUEText(name, data); err != nil {
+		return nil, err
+	}
 	f, err := parser.ParseFile(name, data, parser.ParseComments)
 	if err != nil {
 		return nil, syntaxError(err, name)
 	}
+	if err := checkTree(name, &ast.StructLit{Elts: f.Decls}, cueLimits); err != nil {
+		return nil, err
+	}
 	return f, checkSafe(f)
 }
 
-// Try evaluates the text of a CUE file in every way that reading it would, and
-// forgets the outcome: a process that may be ended calls it for one that may
-// not.
-func (l *Loader) Try(name string, data []byte) {
-	f, err := parseCUE(name, data)
-	if err != nil {
-		return
-	}
+// evaluated gives the value of a user's CUE file, all of which has been
+// evaluated: what takes too much does so here, under watch, and not in a later
+// command that reads another part of the file.
+func (l *Loader) evaluated(f *ast.File) (cue.Value, error) {
 	v, err := l.builder.file(f)
-	if err != nil {
-		return
+	if err == nil {
+		exhaust(v, maxDepth)
 	}
-	own, _ := l.architecturesIn(name, v)
-	for _, c := range own {
-		if params, err := c.params(); err == nil {
-			exhaust(params)
-		}
-	}
-	l.familiesIn(name, v)
-	documentOf(name, v)
-	documentOf(name, v.LookupPath(cue.ParsePath(modelField)))
+	return v, err
 }
 
-// exhaust evaluates all that a value may hold, optional fields included: the
-// parameters of a model, and the schema of an architecture, ask for any of it.
-func exhaust(v cue.Value) {
+// exhaust evaluates what a value holds; with options also optional fields and
+// the like. Definitions may hold themselves.
+func exhaust(v cue.Value, depth int, options ...cue.Option) {
+	if depth == 0 {
+		return
+	}
 	exhaustItem := func(item cue.Value) {
-		if item.Exists() {
-			exhaust(item)
+		if len(options) > 0 && item.Exists() {
+			exhaust(item, depth-1, options...)
 		}
 	}
 	switch v.IncompleteKind() {
 	case cue.StructKind:
-		for iter, err := v.Fields(cue.All()); err == nil && iter.Next(); {
-			exhaust(iter.Value())
+		for iter, err := v.Fields(options...); err == nil && iter.Next(); {
+			exhaust(iter.Value(), depth-1, options...)
 		}
 		exhaustItem(v.LookupPath(cue.MakePath(cue.AnyString)))
 	case cue.ListKind:
 		for iter, err := v.List(); err == nil && iter.Next(); {
-			exhaust(iter.Value())
+			exhaust(iter.Value(), depth-1, options...)
 		}
 		exhaustItem(v.LookupPath(cue.MakePath(cue.AnyIndex)))
 	}

@@ -206,7 +206,7 @@ func (l *Loader) mayRead(name string) error {
 	if info, err := os.Lstat(name); l.NoLinks && err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return diag.Errorf(diag.Pos{File: name}, "is a symbolic link: it was not read").WithHint("put the file itself there")
 	}
-	return regular(name)
+	return Regular(name)
 }
 
 // peek gives the beginning of a file's text; ok is false for a file that cannot

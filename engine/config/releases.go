@@ -19,15 +19,20 @@ const releasesField = "releases"
 
 // Releases reads a CUE file that describes releases of nixlbench.
 func (l *Loader) Releases(file string) (map[string]schema.OwnRelease, error) {
-	f, err := l.readCUE(file)
-	if err != nil {
-		return nil, err
-	}
-	v, err := l.builder.file(f)
-	if err != nil {
-		return nil, err
-	}
-	return l.releasesIn(file, v)
+	var found map[string]schema.OwnRelease
+	err := l.Bounded(file, func() error {
+		f, err := l.readCUE(file)
+		if err != nil {
+			return err
+		}
+		v, err := l.evaluated(f)
+		if err != nil {
+			return err
+		}
+		found, err = l.releasesIn(file, v)
+		return err
+	})
+	return found, err
 }
 
 func (l *Loader) releasesIn(file string, v cue.Value) (map[string]schema.OwnRelease, error) {

@@ -102,9 +102,7 @@ func (c *checker) add(hint, format string, args ...any) {
 }
 
 func (c *checker) err() error {
-	if more := c.count - len(c.problems); more > 0 {
-		c.problems = append(c.problems, diag.Errorf(diag.Pos{File: c.file}, "and %d more", more))
-	}
+	c.problems.Add(diag.More(c.file, c.count-len(c.problems)))
 	return c.problems.Err()
 }
 

@@ -88,6 +88,8 @@ type Diag struct {
 	Caret  int
 	// Usage marks a fault of the command line itself.
 	Usage bool
+
+	more int // problems that this one stands for
 }
 
 // Error gives the position and the message on one line.
@@ -152,6 +154,46 @@ func (l List) Err() error {
 	return l
 }
 
+// MaxShown is how many problems of one file are shown.
+const MaxShown = 20
+
+// More stands for n further problems of a file, or for nil if there are none.
+func More(file string, n int) error {
+	if n <= 0 {
+		return nil
+	}
+	return &Diag{Pos: Pos{File: file}, Msg: fmt.Sprintf("and %d more", n), more: n}
+}
+
+// Shown gives the diagnostics to show: of each file only the first [MaxShown],
+// and the number of the others behind them.
+func Shown(list List) List {
+	if len(list) <= MaxShown {
+		return list
+	}
+	var out List
+	shown, rest := map[string]int{}, map[string]*Diag{}
+	for _, d := range list {
+		file := d.Pos.File
+		n := max(1, d.more)
+		if d.more == 0 && (file == "" || shown[file] < MaxShown) {
+			shown[file]++
+			out = append(out, d)
+			continue
+		}
+		last := rest[file]
+		if last == nil {
+			last = &Diag{Severity: d.Severity, Pos: Pos{File: file}}
+			rest[file] = last
+			out = append(out, last)
+		}
+		last.Severity = min(last.Severity, d.Severity)
+		last.more += n
+		last.Msg = fmt.Sprintf("and %d more", last.more)
+	}
+	return out
+}
+
 // All gives the diagnostics that err holds.
 func All(err error) []*Diag {
 	if err == nil {
@@ -177,10 +219,11 @@ type Printer struct {
 	Color bool
 }
 
-// Print writes every diagnostic that err holds; the same text is written once.
+// Print writes the diagnostics that err holds, as [Shown] has them; the same
+// text is written once.
 func (p *Printer) Print(err error) {
 	seen := map[string]bool{}
-	for _, d := range All(err) {
+	for _, d := range Shown(All(err)) {
 		text := p.format(d)
 		if !seen[text] {
 			seen[text] = true

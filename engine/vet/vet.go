@@ -28,12 +28,19 @@ type Report struct {
 // architectures, of those in the folders dirs, and of those in any of the files.
 // Files that are none of kvbench's are skipped where they were met in a folder,
 // or with skip in any case.
-func Files(s *schema.Schema, l *config.Loader, words, dirs []string, skip bool, out func(*Report)) error {
+//
+// checked is what an earlier run has left to do.
+func Files(s *schema.Schema, l *config.Loader, words, dirs []string, skip bool, checked Checked, out func(*Report)) error {
 	targets, err := expand(words, skip)
 	if err != nil {
 		return err
 	}
 	l.NoLinks = true
+	for _, t := range targets {
+		if msg := checked.Over[t.name]; msg != "" {
+			t.opened, t.err = true, diag.Errorf(diag.Pos{File: t.name}, "%s", msg)
+		}
+	}
 	// CUE files come first: they may bring the architectures of models.
 	var brought []*config.File
 	for _, t := range targets {
@@ -49,19 +56,36 @@ func Files(s *schema.Schema, l *config.Loader, words, dirs []string, skip bool, 
 	if err != nil {
 		return err
 	}
-	inOrder(targets, func(t *target) *Report { return check(s, l, known, t) }, out)
+	workers := runtime.GOMAXPROCS(0)
+	if checked.Alone {
+		workers = 1
+	}
+	inOrder(workers, targets[min(checked.Reports, len(targets)):], func(t *target) *Report { return check(s, l, known, t) }, out)
 	return nil
 }
 
 // check makes the report on a file.
 func check(s *schema.Schema, l *config.Loader, known *config.Known, t *target) *Report {
+	if strings.HasSuffix(t.name, config.ResultsExt) {
+		return report(s, l, known, t) // line by line, however many they are
+	}
+	r := &Report{File: t.name}
+	err := l.Bounded(t.name, func() error {
+		r = report(s, l, known, t)
+		return nil
+	})
+	r.Errs.Add(err)
+	return r
+}
+
+func report(s *schema.Schema, l *config.Loader, known *config.Known, t *target) *Report {
 	if !t.opened {
 		t.file, t.err = l.Open(t.name, t.met)
 	}
 	r := &Report{File: t.name}
 	if t.err != nil {
 		r.Errs.Add(t.err)
-		r.Errs = quoted(l, t.name, r.Errs)
+		r.Errs = quoted(l, t.name, diag.Shown(r.Errs))
 		return r
 	}
 	r.Kind, r.Skipped = t.file.Kind, t.file.Foreign
@@ -75,7 +99,7 @@ func check(s *schema.Schema, l *config.Loader, known *config.Known, t *target) *
 	if t.file.Model != nil {
 		r.Errs.Add(layers(s, l, t.file.Model))
 	}
-	r.Errs = quoted(l, t.name, distinct(r.Errs))
+	r.Errs = quoted(l, t.name, diag.Shown(distinct(r.Errs)))
 	t.file = nil // of many files, little is kept
 	return r
 }
@@ -113,19 +137,40 @@ func quoted(l *config.Loader, file string, list diag.List) diag.List {
 			continue
 		}
 		e := *d
-		line := []rune(strings.TrimRight(lines[d.Pos.Line-1], "\r"))
-		e.Caret = d.Pos.Col
-		if len(line) > d.Pos.Col+shown {
-			line = append(line[:d.Pos.Col+shown:d.Pos.Col+shown], '…')
-		}
-		if cut := d.Pos.Col - shown; cut > 1 && cut < len(line) {
-			line = append([]rune{'…'}, line[cut:]...)
-			e.Caret -= cut - 1
-		}
-		e.Source = string(line)
+		e.Source, e.Caret = around(strings.TrimRight(lines[d.Pos.Line-1], "\r"), d.Pos.Col)
 		list[i] = &e
 	}
 	return list
+}
+
+// around gives the part of a line around a column, and the column in it.
+func around(line string, col int) (part string, caret int) {
+	from, to := col-shown, col+shown // in characters
+	if from <= 1 {
+		from = 0
+	}
+	n, begin, end := 0, 0, len(line)
+	for i := range line {
+		if n == from {
+			begin = i
+		}
+		if n == to {
+			end = i
+			break
+		}
+		n++
+	}
+	if begin == 0 {
+		from = 0 // the line is shorter
+	}
+	part, caret = line[begin:end], col
+	if end < len(line) {
+		part += "…"
+	}
+	if from > 0 {
+		part, caret = "…"+part, col-from+1
+	}
+	return part, caret
 }
 
 // architecture compiles the formulas of an architecture and holds it to its
@@ -227,10 +272,9 @@ func known(s *schema.Schema, planners plan.Planners, arch *schema.Architecture, 
 	return errs.Err()
 }
 
-// inOrder makes reports on all processors and passes them on in order. Only a
+// inOrder makes reports, several at a time, and passes them on in order. Only a
 // few are kept at a time.
-func inOrder(targets []*target, report func(*target) *Report, out func(*Report)) {
-	workers := runtime.GOMAXPROCS(0)
+func inOrder(workers int, targets []*target, report func(*target) *Report, out func(*Report)) {
 	queue := make(chan chan *Report, 4*workers)
 	slots := make(chan struct{}, workers)
 	go func() {

@@ -76,7 +76,7 @@ func (c *command) ffcli() *ffcli.Command {
 func (c *command) preferences(r io.Reader, set func(name, value string) error) error {
 	var errs diag.List
 	name := c.flag("config").String()
-	lines := bufio.NewScanner(r)
+	lines := bufio.NewScanner(io.LimitReader(r, 1<<20))
 	for n := 1; lines.Scan(); n++ {
 		line := strings.TrimSpace(lines.Text())
 		if line == "" || line[0] == '#' {
@@ -197,6 +197,11 @@ func (c *command) configFiles() ([]string, error) {
 			continue
 		}
 		for _, f := range found {
+			// A pipe that is met by chance is not waited for.
+			if err := config.Regular(f); err != nil {
+				errs.Add(err)
+				continue
+			}
 			// Glob drops a leading ./ that the user wrote.
 			if strings.HasPrefix(pattern, "./") && !strings.HasPrefix(f, "./") {
 				f = "./" + f
@@ -264,7 +269,9 @@ func (a *app) prepare(c *command, release string, detail bool, flags map[string]
 			k.use.Detail = detail || a.wantsOptional(c, cfg)
 			planner, made := planners[k]
 			if !made {
+				done := a.guard.enter(model.File)
 				planner, err = plan.New(a.schema, release, model.Arch, k.use)
+				done()
 				errs.Add(err)
 				planners[k] = planner
 			}
@@ -411,7 +418,9 @@ func (a *app) quantities(c *command, detail bool, show func(i int, pl *plan.Plan
 	errs.Add(err)
 	shown := 0
 	for _, j := range jobs {
+		done := a.guard.enter(j.Model.File)
 		plans, err := j.planner.Quantities(j.Request)
+		done()
 		if err != nil {
 			errs.Add(about(j.Request, err))
 			continue

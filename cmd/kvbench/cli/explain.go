@@ -56,14 +56,19 @@ func (a *app) explain(_ context.Context, c *command) error {
 	for _, j := range jobs {
 		j.Fit, j.planner.ReleaseFrom = fit, from
 		if len(c.args) == 1 {
-			if err := explainOne(&out, j, c.args[0], format); err != nil {
+			done := a.guard.enter(j.Model.File)
+			err := explainOne(&out, j, c.args[0], format)
+			done()
+			if err != nil {
 				errs.Add(err)
 				continue
 			}
 			a.printOnce(a.unread(j, plan.Shown{Names: quantitiesOf(a.schema), Flags: true}))
 			continue
 		}
+		done := a.guard.enter(j.Model.File)
 		made, err := j.planner.Explain(j.Request)
+		done()
 		if err != nil {
 			errs.Add(about(j.Request, err))
 		}

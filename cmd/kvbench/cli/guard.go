@@ -1,94 +1,159 @@
 package cli
 
 import (
-	"bytes"
-	"context"
-	"errors"
-	"io"
+	"encoding/json"
+	"math"
 	"os"
-	"os/exec"
 	"runtime"
 	"runtime/debug"
+	"slices"
+	"sync"
+	"syscall"
 	"time"
 
 	cueschema "kvbench/cue"
 	"kvbench/engine/config"
 	"kvbench/engine/diag"
-	"kvbench/engine/schema"
+	"kvbench/engine/vet"
 	"kvbench/models"
 )
 
-// The evaluation of users' CUE cannot be cancelled, so that it is tried in a
-// process that can be ended.
+// Work on a user's file cannot be cancelled where a library does it, so a file
+// that takes too much ends the process.
 const (
-	guardCommand = "__evaluate"
-	guardTime    = 5 * time.Second
-	guardMemory  = 512 << 20
-
-	exitTime   = 3
-	exitMemory = 4
+	guardTime   = 5 * time.Second
+	guardMemory = 512 << 20
+	guardTick   = 10 * time.Millisecond
 )
 
-// loader gives a loader whose evaluation of users' CUE is bounded.
+// guard watches over the files that are being worked on.
+type guard struct {
+	// expired is called with what is wrong with a file that takes too much, and
+	// how many others may have had a part in it. It does not return.
+	expired func(over *diag.Diag, others int)
+
+	mu      sync.Mutex
+	files   []*guarded // the oldest first
+	limited bool       // the garbage collector works harder
+}
+
+// guarded is a file that is being worked on.
+type guarded struct {
+	name string
+	time time.Duration
+	base uint64 // memory when it was first looked at; 0 before
+}
+
+// enter tells of a file; the work on it ends with the call of done.
+func (g *guard) enter(name string) (done func()) {
+	f := &guarded{name: name}
+	g.mu.Lock()
+	g.files = append(g.files, f)
+	g.mu.Unlock()
+	return func() {
+		g.mu.Lock()
+		i := slices.Index(g.files, f)
+		g.files = slices.Delete(g.files, i, i+1)
+		g.mu.Unlock()
+	}
+}
+
+// run looks at the files from time to time. It starts when a command takes its
+// time: most are done before.
+func (g *guard) run() {
+	last := time.Now()
+	for {
+		time.Sleep(guardTick)
+		now := time.Now()
+		// A process that was stopped for a while has not worked on anything.
+		g.look(min(now.Sub(last), 10*guardTick))
+		last = now
+	}
+}
+
+func (g *guard) look(passed time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.files) == 0 {
+		if g.limited {
+			debug.SetMemoryLimit(math.MaxInt64)
+			g.limited = false
+		}
+		return
+	}
+	var m runtime.MemStats // to import runtime/metrics would cost every start
+	runtime.ReadMemStats(&m)
+	memory := m.Sys - m.HeapReleased
+	for _, f := range g.files {
+		if f.base == 0 {
+			f.base = memory
+		}
+		f.time += passed
+		at := diag.Pos{File: f.name}
+		switch {
+		case f.time > guardTime:
+			g.expired(diag.Errorf(at, "takes more than %v to evaluate: a file of data takes a few milliseconds", guardTime), 0)
+		case memory > f.base+guardMemory:
+			g.expired(diag.Errorf(at, "takes more than %d MiB to evaluate: a file of data takes a few", guardMemory>>20), g.others(f.name))
+		case memory > f.base+guardMemory/2 && !g.limited:
+			debug.SetMemoryLimit(int64(f.base + guardMemory*7/8)) // garbage is not the file's fault
+			g.limited = true
+		}
+	}
+}
+
+// others counts the files beside this one; one may be there twice.
+func (g *guard) others(name string) int {
+	n := 0
+	for _, f := range g.files {
+		if f.name != name {
+			n++
+		}
+	}
+	return n
+}
+
+// loader gives a loader whose work on files is watched.
 func (a *app) loader() *config.Loader {
 	l := config.NewLoader(a.schema, cueschema.Files, models.Files)
-	l.Guard = guard
+	l.Watch = a.guard.enter
 	return l
 }
 
-// guard has a child evaluate the text of a CUE file.
-func guard(name string, data []byte) error {
-	expectMuch() // once the child has found that the text does no harm
-	self, err := os.Executable()
-	if err != nil {
-		return err
+// ends ends a command at a file that takes too much.
+func (a *app) ends(over *diag.Diag, _ int) { a.leave(a.exitCode(over)) }
+
+// leave ends the process at once.
+func (a *app) leave(code int) {
+	if name := a.partial.Load(); name != nil {
+		os.Remove(*name)
 	}
-	// The child ends itself; this is in case it cannot.
-	ctx, cancel := context.WithTimeout(context.Background(), 2*guardTime)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, self, guardCommand, name)
-	cmd.Stdin = bytes.NewReader(data)
-	err = cmd.Run()
-	exit, ok := errors.AsType[*exec.ExitError](err)
-	at := diag.Pos{File: name}
-	switch {
-	case err == nil:
-		return nil
-	case ok && exit.ExitCode() == exitMemory:
-		return diag.Errorf(at, "takes more than %d MiB to evaluate: a file of data takes a few", guardMemory>>20)
-	case ok && exit.ExitCode() == exitTime, ctx.Err() != nil:
-		return diag.Errorf(at, "takes more than %v to evaluate: a file of data takes a few milliseconds", guardTime)
-	case ok:
-		return diag.Errorf(at, "cannot be evaluated: the evaluation ended with %v", exit)
-	}
-	return err
+	os.Exit(code)
 }
 
-// evaluate is what the child does with the CUE file on stdin.
-func evaluate(name string) int {
-	debug.SetGCPercent(100)
-	data, err := io.ReadAll(os.Stdin)
+// restartCommand is the word before what a process is restarted with: JSON, and
+// its arguments.
+const restartCommand = "__checked"
+
+// restart replaces the process by one that goes on behind what has been checked.
+// It returns where that cannot be.
+func restart(checked *vet.Checked) {
+	state, err := json.Marshal(checked)
 	if err != nil {
-		return exitFailed
+		return
 	}
-	s, err := schema.Decode(cueschema.Snapshot)
-	if err != nil {
-		return exitFailed
+	args := os.Args[1:]
+	if len(args) > 1 && args[0] == restartCommand {
+		args = args[2:]
 	}
-	time.AfterFunc(guardTime, func() { os.Exit(exitTime) })
-	go watchMemory()
-	config.NewLoader(s, cueschema.Files, models.Files).Try(name, data)
-	return exitOK
+	if self, err := os.Executable(); err == nil {
+		syscall.Exec(self, append([]string{os.Args[0], restartCommand, string(state)}, args...), os.Environ())
+	}
 }
 
-// watchMemory ends the process when it takes too much.
-func watchMemory() {
-	for {
-		var m runtime.MemStats // to import runtime/metrics would cost every start
-		runtime.ReadMemStats(&m)
-		if m.Sys-m.HeapReleased > guardMemory {
-			os.Exit(exitMemory)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
+// expires has the guard call another function, which does not return.
+func (g *guard) expires(call func(over *diag.Diag, others int)) {
+	g.mu.Lock()
+	g.expired = call
+	g.mu.Unlock()
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -81,7 +80,7 @@ func (a *app) showModel(c *command, loader *config.Loader, name string) error {
 		}
 		text, err := fs.ReadFile(models.Files, path.Base(arch.File))
 		if !slices.Contains(a.schema.Architectures, arch) {
-			text, err = os.ReadFile(arch.File)
+			text, err = loader.Text(config.Entry{File: arch.File})
 		}
 		if err == nil {
 			_, err = a.stdout.Write(text)
@@ -182,6 +181,7 @@ func (a *app) modelRow(c *command, loader *config.Loader, e config.Entry, view s
 	if err != nil {
 		return nil, nil, err
 	}
+	defer a.guard.enter(e.File)()
 	p := planners[model.Arch]
 	if p == nil {
 		if p, err = plan.New(a.schema, a.schema.Nixlbench.Default, model.Arch, plan.Fullest(model.Arch)); err != nil {

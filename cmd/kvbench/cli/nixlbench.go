@@ -197,7 +197,7 @@ func writeRelease(out *bytes.Buffer, in *nixlbench.Installed) error {
 // addReleases adds the releases of a user's file to the table. It must be known
 // before the flags are.
 func (a *app) addReleases(args []string) error {
-	file := releasesFile(args)
+	file := fileOf(args, releasesFlag().name)
 	if file == "" {
 		return nil
 	}
@@ -213,9 +213,8 @@ func (a *app) addReleases(args []string) error {
 	return nil
 }
 
-// releasesFile finds the file that the arguments or the environment name.
-func releasesFile(args []string) string {
-	flag := releasesFlag().name
+// fileOf finds the file that the arguments or the environment give a flag.
+func fileOf(args []string, flag string) string {
 	for i, arg := range args {
 		name, value, ok := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 		switch {

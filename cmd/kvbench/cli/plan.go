@@ -71,7 +71,9 @@ func (a *app) plan(ctx context.Context, c *command) error {
 	var plans []*plan.Plan
 	masked := false
 	for _, j := range jobs {
+		done := a.guard.enter(j.Model.File)
 		made, err := j.planner.Plans(j.Request)
+		done()
 		if err != nil {
 			errs.Add(about(j.Request, err))
 		}

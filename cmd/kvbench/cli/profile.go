@@ -244,7 +244,9 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 	for i, j := range jobs {
 		j.Fit, j.Least = fit, fit
 		j.planner.ReleaseFrom = from
+		done := p.guard.enter(j.Model.File)
 		plans, err := j.planner.Plans(j.Request)
+		done()
 		if err != nil {
 			p.failed = true
 			err = about(j.Request, err)

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -21,9 +22,11 @@ import (
 	"github.com/peterbourgon/ff/v3/ffcli"
 
 	cueschema "kvbench/cue"
+	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/runner"
 	"kvbench/engine/schema"
+	"kvbench/engine/vet"
 )
 
 // Exit codes: 2 for a wrong command line, 1 for everything else that fails.
@@ -52,6 +55,8 @@ type app struct {
 	hurry    chan struct{}
 	partial  atomic.Pointer[string] // the file that goes when the command is left
 	said     map[string]bool        // warnings about flags
+	guard    guard
+	checked  vet.Checked // what the process was restarted with
 }
 
 // errInterrupted ends a command that was interrupted.
@@ -63,21 +68,33 @@ var errShown = errors.New("failed")
 // Main runs kvbench with the arguments and gives the exit code. It is the one
 // place that prints errors.
 func Main(args []string) int {
-	if len(args) == 2 && args[0] == guardCommand {
-		return evaluate(args[1])
-	}
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)
 	out := &stdout{file: os.Stdout}
 	a := &app{stdout: out, stderr: os.Stderr, stop: stop, hurry: make(chan struct{}), said: map[string]bool{}}
 	dir, _ := os.Getwd()
 	a.print = &diag.Printer{W: a.stderr, Program: program, Dir: dir, Color: isTerminal(os.Stderr) && os.Getenv("NO_COLOR") == ""}
-	time.AfterFunc(20*time.Millisecond, a.takeSignals)
-	err := a.run(ctx, args)
+	a.guard.expired = a.ends
+	time.AfterFunc(20*time.Millisecond, func() {
+		a.takeSignals()
+		a.guard.run()
+	})
+	err := a.start(ctx, args)
 	if out.close(); out.err != nil {
 		err = withError(err, out.err)
 	}
 	return a.exitCode(err)
+}
+
+// start runs a command, or goes on with one that the guard has ended.
+func (a *app) start(ctx context.Context, args []string) error {
+	if len(args) > 1 && args[0] == restartCommand {
+		if err := json.Unmarshal([]byte(args[1]), &a.checked); err != nil {
+			return err
+		}
+		args = args[2:]
+	}
+	return a.run(ctx, args)
 }
 
 // withError adds an error to what a command ended with, unless it is in it.
@@ -110,10 +127,7 @@ func (a *app) takeSignals() {
 				// Whoever interrupts is not kept waiting for a file that does not
 				// come; a command that has processes to end does so first.
 				if !a.graceful.Load() {
-					if name := a.partial.Load(); name != nil {
-						os.Remove(*name)
-					}
-					os.Exit(exitInterrupted)
+					a.leave(exitInterrupted)
 				}
 				a.stop(runner.Signaled{Signal: sig})
 				if interrupts++; interrupts == 2 {
@@ -242,7 +256,16 @@ func (a *app) run(ctx context.Context, args []string) error {
 		a.noteEnvironment(os.Environ(), cmds, c)
 	}
 	root := &ffcli.Command{Name: program, Subcommands: []*ffcli.Command{c.ffcli()}, Exec: func(context.Context, []string) error { return flag.ErrHelp }}
-	if err := root.Parse(append([]string{c.name}, words...)); err != nil {
+	done := func() {}
+	if file := fileOf(words, configFlag().name); file != "" {
+		if err := config.Regular(file); err != nil {
+			return err
+		}
+		done = a.guard.enter(file)
+	}
+	err = root.Parse(append([]string{c.name}, words...))
+	done()
+	if err != nil {
 		return c.parseError(err)
 	}
 	return root.Run(ctx)

@@ -57,16 +57,17 @@ func TestScript(t *testing.T) {
 			return cond == "root" && os.Geteuid() == 0, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":  exits,
-			"binary": binary,
-			"large":  large,
-			"tail":   tail,
-			"lines":  lines,
-			"tear":   tear,
-			"chop":   chop,
-			"gone":   gone,
-			"hub":    hub,
-			"small":  small,
+			"exits":     exits,
+			"binary":    binary,
+			"large":     large,
+			"tail":      tail,
+			"lines":     lines,
+			"tear":      tear,
+			"chop":      chop,
+			"gone":      gone,
+			"hub":       hub,
+			"small":     small,
+			"macintosh": macintosh,
 		},
 	})
 }
@@ -94,6 +95,12 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 // binary FILE writes a file that is no text.
 func binary(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte("\x7fELF\x00\x01"), 0o644))
+}
+
+// macintosh FILE ends the lines of a file with carriage returns.
+func macintosh(ts *testscript.TestScript, _ bool, args []string) {
+	text := strings.ReplaceAll(ts.ReadFile(args[0]), "\n", "\r")
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
 }
 
 // large FILE makes a file of 100 MB.

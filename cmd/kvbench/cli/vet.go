@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -22,7 +23,7 @@ why. A file with a typo is not skipped if its text shows that it is kvbench's.
 
 Nothing but these files is read and nothing is run, so that it is safe on files
 of strangers; symbolic links are not followed. A folder that cannot be read is an
-error, and the rest is checked.`
+error, and so is a file that takes more than 5 s or 512 MiB; the rest is checked.`
 
 // vetCmd checks files.
 func (a *app) vetCmd() *command {
@@ -56,9 +57,27 @@ func (a *app) vet(_ context.Context, c *command) error {
 	if len(errs) > 0 {
 		return errs
 	}
-	failed := false
+	failed := a.checked.Failed
 	found := []finding{}
-	err = vet.Files(a.schema, a.loader(), c.args, c.dirs(), skip, func(r *vet.Report) {
+	var reporting sync.Mutex
+	reported := a.checked.Reports
+	a.guard.expires(func(over *diag.Diag, others int) {
+		reporting.Lock() // for good
+		next := a.checked.Add(over, others)
+		if format == "json" {
+			reported = 0 // it is written at the end
+		}
+		if next != nil {
+			next.Reports, next.Failed = reported, failed
+			restart(next)
+			over.WithHint("the other files were not checked")
+		}
+		a.ends(over, others)
+	})
+	err = vet.Files(a.schema, a.loader(), c.args, c.dirs(), skip, a.checked, func(r *vet.Report) {
+		reporting.Lock()
+		defer reporting.Unlock()
+		reported++
 		if verbose && r.Kind != "" {
 			what := string(r.Kind)
 			if r.Skipped != "" {

@@ -1,0 +1,55 @@
+package cli
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"kvbench/engine/diag"
+)
+
+// TestGuard: the file that takes too much is named, with what it took; the time
+// of others does not count.
+func TestGuard(t *testing.T) {
+	var said string
+	var others int
+	g := &guard{expired: func(over *diag.Diag, n int) {
+		if said == "" {
+			said, others = over.Error(), n
+		}
+	}}
+
+	doneA := g.enter("a")
+	g.look(4 * time.Second)
+	doneA()
+	doneB := g.enter("b")
+	doneC := g.enter("c")
+	g.look(4 * time.Second)
+	if said != "" {
+		t.Errorf("said %q of files that took 4 s", said)
+	}
+	doneB()
+	g.look(2 * time.Second)
+	if want := "c: takes more than 5s to evaluate: a file of data takes a few milliseconds"; said != want {
+		t.Errorf("said %q, want %q", said, want)
+	}
+	doneC()
+	said = ""
+	g.look(time.Hour)
+	if said != "" {
+		t.Errorf("said %q of no file", said)
+	}
+
+	doneD := g.enter("d")
+	doneE := g.enter("e")
+	g.look(0)
+	much := make([]byte, 600<<20)
+	g.look(0)
+	runtime.KeepAlive(much)
+	if want := "d: takes more than 512 MiB to evaluate: a file of data takes a few"; said != want || others != 1 {
+		t.Errorf("said %q with %d others, want %q with 1", said, others, want)
+	}
+	doneD()
+	doneE()
+	g.look(0)
+}

@@ -1,0 +1,281 @@
+package cli_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	yamlModel = "model_name: QWEN3_8B\nnum_layers: 36\nnum_kv_heads: 8\nquery_head_dimension: 128\n"
+	llama     = `"model_type": "llama", "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "hidden_size": 4096`
+	toy       = `import kb "kvbench.internal/cue:kvbench"
+toy: kb.#Architecture & {
+	match: "TOY"
+	#params: {model_name!: string, num_layers!: int64 & >0}
+	kv_bytes_per_token: "num_layers * 16"
+	access_patterns: {layer: "16", block: "16"}
+}
+`
+)
+
+// many joins n texts; each of them may hold its number.
+func many(n int, format string) string {
+	var b strings.Builder
+	b.Grow(n * (len(format) + 4))
+	for i := range n {
+		if strings.Contains(format, "%") {
+			fmt.Fprintf(&b, format, i)
+		} else {
+			b.WriteString(format)
+		}
+	}
+	return b.String()
+}
+
+// nested puts n texts before an inner one, and as many others behind it.
+func nested(n int, open, inner, end string) string {
+	return strings.Repeat(open, n) + inner + strings.Repeat(end, n)
+}
+
+// kvcacheOf, configOf and so on are commands that read a file.
+var (
+	vetOf     = []string{"vet"}
+	kvcacheOf = []string{"kvcache", "--model"}
+	importOf  = []string{"import"}
+	configOf  = []string{"kvcache", "--model", "qwen3_8b", "--isl", "16", "--page_size", "16", "--model_config"}
+	releaseOf = []string{"plan", "--model", "qwen3_8b", "--isl", "16", "--page_size", "16", "--releases"}
+)
+
+// hostile are files that take much time or memory to read, unless what reads
+// them is careful. want is the beginning of what stderr says, after the file's
+// name.
+var hostile = []struct {
+	name, file string
+	text       func() string
+	commands   [][]string
+	want       string
+}{
+	{"cue field chain", "a.cue", func() string { return strings.Repeat("a:", 500_000) + "1" }, [][]string{vetOf, kvcacheOf, configOf, releaseOf}, "a.cue:1:2002: this field is too long: 1000 operators, dots or colons in a row"},
+	{"cue nested fields", "a.cue", func() string { return nested(9_000, "a: {", "b: 1", "}") }, [][]string{vetOf, kvcacheOf, configOf}, "a.cue:1:404: is nested more than 100 levels deep"},
+	{"cue nested lists", "a.cue", func() string { return "a: " + nested(9_000, "[", "1", "]") }, [][]string{vetOf, kvcacheOf}, "a.cue:1:104: is nested more than 100 levels deep"},
+	{"cue selectors", "a.cue", func() string { return "a: {a: 1}\nb: a" + strings.Repeat(".a", 300_000) }, [][]string{vetOf, kvcacheOf, configOf}, "a.cue:2:2003: this field is too long"},
+	{"cue indices", "a.cue", func() string { return "a: [1]\nb: a" + strings.Repeat("[0]", 200_000) }, [][]string{vetOf}, "a.cue:2:3002: this field is too long"},
+	{"cue operators", "a.cue", func() string { return "a: 1" + strings.Repeat("&1", 400_000) }, [][]string{vetOf, kvcacheOf}, "a.cue:1:2003: this field is too long"},
+	{"cue alternatives", "a.cue", func() string { return "a: 1" + many(100_000, "|%d") }, [][]string{vetOf, kvcacheOf}, "a.cue:1:3891: this field is too long"},
+	{"cue signs", "a.cue", func() string { return "a: " + strings.Repeat("-", 900_000) + "1" }, [][]string{vetOf}, "a.cue:1:1003: this field is too long"},
+	{"cue parentheses", "a.cue", func() string { return "a: " + nested(400_000, "(", "1", ")") }, [][]string{vetOf}, "a.cue:1:104: is nested more than 100 levels deep"},
+	{"cue many fields", "a.cue", func() string { return many(90_000, "a%d: 1\n") }, [][]string{vetOf, kvcacheOf, configOf}, "a.cue: holds more than 100000 values"},
+	{"cue many architectures", "a.cue", func() string { return many(20_000, "a%d: match: \"x\"\n") }, [][]string{vetOf, kvcacheOf}, "a.cue:1:1: this mapping holds 20000 values: at most 10000 are allowed"},
+	{"cue interpolations", "a.cue", func() string { return "a: " + nested(100_000, `"\(`, "1", `)"`) }, [][]string{vetOf}, "a.cue:1:4: interpolation is not allowed here"},
+	{"cue long pattern", "a.cue", func() string {
+		return strings.Replace(toy, `"TOY"`, `"`+strings.Repeat("(a{1,9})?", 11_000)+`"`, 1)
+	}, [][]string{vetOf, kvcacheOf}, "a.cue:3:9: this text is 99002 bytes long: at most 10000 are allowed"},
+	{"cue costly pattern", "a.cue", func() string { return strings.Replace(toy, `"TOY"`, `"((a{1,30}){1,30}b?)*"`, 1) }, [][]string{vetOf}, ""},
+	{"cue constraint pattern", "a.cue", func() string {
+		return strings.Replace(toy, "model_name!: string", `model_name!: =~"`+strings.Repeat("(a{1,9})?", 11_000)+`"`, 1)
+	}, [][]string{vetOf}, "a.cue:4:27: this text is 99002 bytes long: at most 10000 are allowed"},
+	{"cue long formula", "a.cue", func() string {
+		return strings.Replace(toy, `"num_layers * 16"`, `"num_layers`+strings.Repeat(" + 1", 100_000)+`"`, 1)
+	}, [][]string{vetOf}, "a.cue:5:22: this text is 400012 bytes long: at most 10000 are allowed"},
+	{"cue many checks", "a.cue", func() string {
+		return strings.Replace(toy, "\taccess", "\tchecks: ["+many(10_000, `{params: {num_layers: 1}, config: {}, expect: {kv_bytes_per_token: %d}, source: "x"},`)+"]\n\taccess", 1)
+	}, [][]string{vetOf}, "a.cue"},
+	{"cue many layers", "a.cue", func() string {
+		return strings.Replace(toy, "\taccess", `	cache: {
+		layers: "num_layers"
+		groups: full: {kind: "full", where: "layer >= 0", kv_heads: "1 + layer - layer", head_dim: "64 + layer"}
+	}
+	checks: [`+many(600, `{params: {num_layers: 10000}, config: {accounting: "rank", isl: 8193, page_size: 16, pp_size: 1%d}, expect: {}, source: "x"},`)+"]\n\taccess", 1)
+	}, [][]string{vetOf}, "a.cue: takes more than 5s "},
+	{"yaml nested flow", "a.yaml", func() string { return "a: " + nested(9_000, "{a: ", "1", "}") }, [][]string{vetOf, kvcacheOf, configOf}, "a.yaml:1:400: is nested more than 100 levels deep"},
+	{"yaml nested lists", "a.yaml", func() string { return "a: " + nested(9_000, "[", "1", "]") }, [][]string{vetOf, kvcacheOf, configOf}, "a.yaml:1:103: is nested more than 100 levels deep"},
+	{"yaml nested dashes", "a.yaml", func() string { return "a:\n " + strings.Repeat("- ", 9_000) + "1" }, [][]string{vetOf, kvcacheOf}, "a.yaml:2:200: is nested more than 100 levels deep"},
+	{"yaml nested blocks", "a.yaml", func() string {
+		var b strings.Builder
+		for i := range 1_400 {
+			b.WriteString(strings.Repeat(" ", i) + "a:\n")
+		}
+		return b.String()
+	}, [][]string{vetOf, kvcacheOf, configOf}, "a.yaml:101:101: is nested more than 100 levels deep"},
+	{"yaml long list", "a.yaml", func() string { return yamlModel + "sizes: [" + strings.Repeat("1, ", 150_000) + "1]\n" }, [][]string{vetOf, kvcacheOf, configOf}, "a.yaml:5:8: this list holds 150001 values: at most 10000 are allowed"},
+	{"yaml long block list", "a.yaml", func() string { return yamlModel + "sizes:\n" + strings.Repeat("- 1\n", 150_000) }, [][]string{vetOf, kvcacheOf}, "a.yaml:6:1: this list holds 150000 values: at most 10000 are allowed"},
+	{"yaml long known list", "a.yaml", func() string {
+		return "model_name: x\narchitecture: varied_attention\nkv_heads: [" + strings.Repeat("1, ", 150_000) + "1]\n"
+	}, [][]string{vetOf, kvcacheOf}, "a.yaml:3:11: this list holds 150001 values: at most 10000 are allowed"},
+	{"yaml wrong list", "a.yaml", func() string { return "strategy:\n  tp_size: [" + strings.Repeat("x, ", 150_000) + "1]\n" }, [][]string{vetOf, configOf}, "a.yaml:2:12: this list holds 150001 values: at most 10000 are allowed"},
+	{"yaml sweep list", "a.yaml", func() string { return "sweep:\n  strategy.tp_size: [" + strings.Repeat("1, ", 150_000) + "1]\n" }, [][]string{vetOf, configOf}, "a.yaml:2:21: this list holds 150001 values: at most 10000 are allowed"},
+	{"yaml unknown keys", "a.yaml", func() string { return yamlModel + many(60_000, "key%d: 1\n") }, [][]string{vetOf, kvcacheOf}, `a.yaml:5:1: unknown key "key0": this is no parameter of qwen3`},
+	{"yaml unknown fields", "a.yaml", func() string { return "system:\n" + many(50_000, "  page_siz%d: 1\n") }, [][]string{vetOf, configOf}, `a.yaml:2:3: unknown key "system.page_siz0": this is no field of a configuration`},
+	{"yaml wrong line late", "a.yaml", func() string { return many(40_000, "k%d: [1, 2]\n") + "x: [1\ny: 2\n" }, [][]string{vetOf, configOf}, "a.yaml:40000: did not find expected ',' or ']'"},
+	{"yaml colons", "a.yaml", func() string { return strings.Repeat("a: ", 300_000) }, [][]string{vetOf, configOf}, "a.yaml: mapping values are not allowed in this context"},
+	{"yaml anchors", "a.yaml", func() string { return many(40_000, "k%d: &a%[1]d [*a%[1]d]\n") }, [][]string{vetOf}, `a.yaml:1: anchor "a0" value contains itself`},
+	{"yaml comments", "a.yaml", func() string { return "a: 1\n" + strings.Repeat("#\n", 400_000) }, [][]string{vetOf, configOf}, "a.yaml"},
+	{"yaml questions", "a.yaml", func() string { return strings.Repeat("? ", 9_000) }, [][]string{vetOf}, "a.yaml:1: invalid map key: !!map"},
+	{"yaml huge scalar", "a.yaml", func() string { return "system: {hardware: " + strings.Repeat("x", 1_000_000) + "}" }, [][]string{vetOf, configOf}, ""},
+	{"yaml huge number", "a.yaml", func() string { return "runtime: {isl: " + strings.Repeat("9", 1_000_000) + "}" }, [][]string{vetOf}, `a.yaml:1:16: runtime.isl: "99999`},
+	{"json nested objects", "a.json", func() string { return nested(150_000, `{"a":`, "1", "}") }, [][]string{vetOf, kvcacheOf}, "a.json:1:50001: is no JSON: invalid character '{' exceeded max depth"},
+	{"json nested lists", "a.json", func() string { return `{"a":` + nested(400_000, "[", "1", "]") + "}" }, [][]string{vetOf, kvcacheOf}, "a.json: holds more than 200000 values"},
+	{"json unknown keys", "a.json", func() string { return `{"model_name": "QWEN3_8B"` + many(60_000, `, "k%d": 1`) + "}" }, [][]string{vetOf, kvcacheOf}, `a.json:1:29: unknown key "k0": this is no parameter of qwen3`},
+	{"json twice", "a.json", func() string { return `{"a": 1` + strings.Repeat(`, "a": 1`, 100_000) + "}" }, [][]string{vetOf}, "a.json:1:11: a is given twice, first on line 1"},
+	{"config.json wide rows", "config.json", func() string {
+		row := "{" + strings.TrimSuffix(many(300, `"k%d": 1,`), ",") + "},"
+		return "{" + llama + `, "rows": [` + strings.TrimSuffix(strings.Repeat(row, 200), ",") + "]}"
+	}, [][]string{vetOf, kvcacheOf, importOf}, "config.json: warning: names no dtype"},
+	{"config.json distinct rows", "config.json", func() string {
+		return "{" + llama + `, "rows": [` + strings.TrimSuffix(many(60_000, `{"k%d": 1},`), ",") + "]}"
+	}, [][]string{vetOf, kvcacheOf, importOf}, "config.json: warning: names no dtype"},
+	{"config.json nested objects", "config.json", func() string { return "{" + llama + `, "x": ` + nested(100_000, `{"a":`, "1", "}") + "}" }, [][]string{vetOf, kvcacheOf, importOf}, "config.json:1:50124: is no JSON: invalid character '{' exceeded max depth"},
+	{"config.json nested rows", "config.json", func() string { return "{" + llama + `, "x": ` + nested(50_000, `[{"a":`, "1", "}]") + "}" }, [][]string{vetOf, kvcacheOf}, "config.json:1:30124: is no JSON: invalid character '{' exceeded max depth"},
+	{"config.json many layers", "config.json", func() string {
+		return "{" + strings.Replace(llama, "32", "2000", 1) + `, "layer_types": [` + strings.Repeat(`"sliding_attention",`, 40_000) + `"full_attention"]}`
+	}, [][]string{vetOf, kvcacheOf}, "config.json:1:141: some fields bear on the cache in a way that llama does not know of: layer_types"},
+	{"config.json unknown fields", "config.json", func() string { return "{" + llama + many(60_000, `, "kv_cache_%d": 1`) + "}" }, [][]string{vetOf, kvcacheOf, importOf}, ""},
+}
+
+// passes are those of them that are no error.
+var passes = []string{"yaml huge scalar", "cue costly pattern", "config.json wide rows", "config.json distinct rows"}
+
+// TestHostileFiles: each is told of with its name, and with a reason where it
+// would otherwise take too much; none takes five seconds, or much memory.
+func TestHostileFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes its time")
+	}
+	for _, test := range hostile {
+		t.Run(strings.ReplaceAll(test.name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, test.file), []byte(test.text()), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			for _, command := range test.commands {
+				r := watched(t, dir, append(slices.Clone(command), test.file)...)
+				code := 1
+				if slices.Contains(passes, test.name) {
+					code = 0
+				}
+				if !strings.HasPrefix(r.stderr, test.want) || r.code != code {
+					t.Errorf("%s: exit code %d in %v; said %.500q, want %d and %q", command[0], r.code, r.took, r.stderr, code, test.want)
+				}
+				if n := strings.Count(r.stderr, "\n"+test.file) + 1; n > 21 {
+					t.Errorf("%s: told of %d problems", command[0], n)
+				}
+				if r.peak > 640<<10 {
+					t.Errorf("%s: took %d MiB", command[0], r.peak>>10)
+				}
+			}
+		})
+	}
+}
+
+// TestProblemsCounted: of many problems, twenty are shown.
+func TestProblemsCounted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes its time")
+	}
+	dir := t.TempDir()
+	for file, text := range map[string]string{
+		"model.yaml":  yamlModel + many(60_000, "key%d: 1\n"),
+		"config.yaml": many(60_000, "key%d: 1\n") + "system: {page_size: 16}\n",
+		"twice.json":  `{"a": 1` + strings.Repeat(`, "a": 1`, 60_000) + "}",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for _, command := range [][]string{vetOf, kvcacheOf, configOf} {
+			if command[0] != "vet" && strings.HasPrefix(file, "config") != (len(command) > 2) {
+				continue
+			}
+			r := watched(t, dir, append(slices.Clone(command), file)...)
+			if n := strings.Count("\n"+r.stderr, "\n"+file+":"); n != 21 || !strings.HasSuffix(r.stderr, file+": and 59980 more\n") {
+				t.Errorf("%s %s: %d problems, at the end %q", command[0], file, n, r.stderr[max(0, len(r.stderr)-80):])
+			}
+		}
+	}
+}
+
+// TestVetGoesOn: a file that takes too much is reported, in its place, and those
+// around it are checked, in every format.
+func TestVetGoesOn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes its time")
+	}
+	dir := t.TempDir()
+	laughs := "a0: {x: 1}\n"
+	for i := range 40 {
+		laughs += fmt.Sprintf("a%d: {l: a%d, r: a%[2]d}\n", i+1, i)
+	}
+	for file, text := range map[string]string{"a.yaml": "runtime: {isl: x}\n", "b.cue": laughs, "c.cue": toy, "d.cue": laughs, "e.yaml": "runtime: {isl: y}\n"} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for format, want := range map[string][]string{
+		"text":   {"a.yaml: configuration\na.yaml:1:16: ", "b.cue: takes more than ", "c.cue: architecture\nc.cue: warning: ", "d.cue: takes more than ", "e.yaml: configuration\ne.yaml:1:16: "},
+		"json":   {`"file": "a.yaml",`, "\"file\": \"b.cue\",\n    \"severity\": \"error\",\n    \"message\": \"takes more than ", `"file": "c.cue",`, `"file": "d.cue",`, `"file": "e.yaml",`},
+		"github": {"::error file=a.yaml,line=1,", "::error file=b.cue::takes more than ", "::warning file=c.cue::", "::error file=d.cue::takes more than ", "::error file=e.yaml,line=1,"},
+	} {
+		t.Run(format, func(t *testing.T) {
+			t.Parallel()
+			r := watched(t, dir, "vet", "-v", "--format", format, ".")
+			rest := r.stdout
+			if format == "text" {
+				rest = r.stderr
+			}
+			for _, part := range want {
+				_, after, ok := strings.Cut(rest, part)
+				if !ok || strings.Contains(after, part) {
+					t.Fatalf("%q does not come once, in its turn:\n%s%s", part, r.stdout, r.stderr)
+				}
+				rest = after
+			}
+			if r.code != 1 {
+				t.Errorf("exit code %d, want 1", r.code)
+			}
+		})
+	}
+}
+
+type outcome struct {
+	code   int
+	took   time.Duration
+	peak   int64 // KiB
+	stdout string
+	stderr string
+}
+
+// watched runs kvbench, which must end by itself.
+func watched(t *testing.T, dir string, args ...string) outcome {
+	t.Helper()
+	cmd := exec.Command("kvbench", args...)
+	cmd.Dir = dir
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	begin := time.Now()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	kill := time.AfterFunc(30*time.Second, func() { cmd.Process.Kill() })
+	err := cmd.Wait()
+	kill.Stop()
+	r := outcome{took: time.Since(begin), stdout: stdout.String(), stderr: stderr.String()}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		r.code = exit.ExitCode()
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok && runtime.GOOS == "linux" {
+		r.peak = usage.Maxrss
+	}
+	return r
+}

@@ -1,0 +1,35 @@
+package vet
+
+import (
+	"maps"
+
+	"kvbench/engine/diag"
+)
+
+// Checked is what a run that was ended has done: the run that goes on behind it
+// leaves that out.
+type Checked struct {
+	Reports int               // those that were made
+	Failed  bool              // one of them tells of an error
+	Over    map[string]string // files that took too much, and what to say of them
+	Alone   bool              // files are checked one at a time
+}
+
+// Add gives what the next run leaves out when a file has ended this one, with
+// others being worked on that may have had a part in it. It is nil if the file
+// has ended a run before: it is none of those that are checked.
+func (c Checked) Add(over *diag.Diag, others int) *Checked {
+	if c.Over[over.Pos.File] != "" {
+		return nil
+	}
+	if others > 0 && !c.Alone {
+		c.Alone = true
+		return &c
+	}
+	c.Over = maps.Clone(c.Over)
+	if c.Over == nil {
+		c.Over = map[string]string{}
+	}
+	c.Over[over.Pos.File] = over.Msg
+	return &c
+}
