@@ -33,7 +33,7 @@ type limits struct{ values, list, mapping int }
 var (
 	cueLimits        = limits{100_000, 10_000, 10_000}
 	dataLimits       = limits{100_000, 10_000, 100_000}
-	checkpointLimits = limits{200_000, 200_000, 200_000}
+	checkpointLimits = limits{400_000, 400_000, 200_000}
 )
 
 // Bounded does some work on a file: [Loader.Watch] sees to it that it ends, and
