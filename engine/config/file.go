@@ -306,6 +306,7 @@ func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 		}
 	}
 	cfg.dropUnknown(l.fieldPaths(), none, "")
+	errs.Add(l.readTexts(cfg))
 	defs, err := l.defs()
 	if err != nil {
 		return err

@@ -99,12 +99,22 @@ func (l *Loader) find(word string, dirs []string) (Entry, error) {
 		}
 		return Entry{}, diag.Errorf(diag.Pos{File: word}, "is a folder without a %s", checkpointFile)
 	}
+	if id, ok := pasted(word); ok {
+		d := diag.Usagef("%q is an address: want a file, a name or %sOWNER/NAME", word, hub.Scheme)
+		if id != "" {
+			d.WithHint("did you mean %s%s?", hub.Scheme, id)
+		}
+		return Entry{}, d
+	}
 	isFile := slices.Contains(append(paramFiles, ".cue"), strings.ToLower(filepath.Ext(word)))
 	if _, err := os.Stat(word); err == nil || isFile || strings.ContainsAny(word, `/\`) && !isID(word) {
 		return Entry{File: word}, nil
 	}
 	return l.Find(word, dirs)
 }
+
+// Cached lists the models in Hugging Face's cache, as find takes them.
+func (l *Loader) Cached() []string { return hub.FromEnv().Repos(checkpointFile) }
 
 // fromHub gives the path of the configuration of a repository on Hugging Face,
 // in the cache.

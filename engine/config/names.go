@@ -14,6 +14,9 @@ import (
 // maxSuggested bounds how many models an error suggests.
 const maxSuggested = 6
 
+// minBegin is how much of a name says anything.
+const minBegin = 3
+
 // key is a name without case and punctuation, except that two numbers stay
 // apart: no 3_8b is a 38b.
 func key(name string) string {
@@ -40,6 +43,17 @@ var idPattern = sync.OnceValue(func() *regexp.Regexp {
 
 // isID reports whether a word may be an identifier on Hugging Face: OWNER/NAME.
 func isID(word string) bool { return idPattern().MatchString(word) }
+
+// pasted reports whether a word is the address of a page, and gives the
+// identifier that it has.
+func pasted(word string) (id string, ok bool) {
+	_, rest, ok := strings.Cut(word, "://")
+	parts := strings.SplitN(rest, "/", 4)
+	if ok && len(parts) >= 3 && isID(parts[1]+"/"+parts[2]) {
+		id = parts[1] + "/" + parts[2]
+	}
+	return id, ok
+}
 
 // baseName leaves out the owner of an identifier.
 func baseName(id string) string { return id[strings.LastIndexByte(id, '/')+1:] }
@@ -140,7 +154,7 @@ func (l *Loader) suggested(name string, all []Entry) []string {
 			full = e.Name
 		}
 		switch word, known := parts(name), parts(full); {
-		case begins(word, known):
+		case len(name) >= minBegin && begins(word, known):
 			begun = append(begun, e.Name)
 		case sameNumbers(word, known) && !hasMore(word, known):
 			alike = append(alike, e.Name)

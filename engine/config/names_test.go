@@ -160,6 +160,8 @@ func TestSuggestions(t *testing.T) {
 		"DeepSeek-R1-Distil-8B": none,
 		"qwen3-8b-mine":         none,
 		"nothing":               none,
+		"b":                     none,
+		"hf:a/b":                none,
 	} {
 		_, err := l.Find(name, nil)
 		if err == nil {
@@ -173,3 +175,31 @@ func TestSuggestions(t *testing.T) {
 }
 
 func hint(err error) string { return diag.All(err)[0].Hint }
+
+// TestOtherNumbers: a name with one number changed is not the model, and the
+// model is not suggested for it.
+func TestOtherNumbers(t *testing.T) {
+	l := bundled(t)
+	entries, err := l.Entries(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := regexp.MustCompile(`[0-9]+`)
+	tried := 0
+	for _, e := range entries {
+		for _, at := range number.FindAllStringIndex(e.Name, -1) {
+			name := e.Name[:at[0]] + "1" + e.Name[at[0]:] // 8b becomes 18b
+			tried++
+			found, err := l.Find(name, nil)
+			if found.Name == e.Name {
+				t.Errorf("%s finds %s", name, e.Name)
+			}
+			if err != nil && strings.Contains(hint(err), `"`+e.Name+`"`) {
+				t.Errorf("%s: %s", name, hint(err))
+			}
+		}
+	}
+	if tried < 80 {
+		t.Errorf("only %d names tried", tried)
+	}
+}

@@ -149,12 +149,15 @@ func (l *Loader) isKey(section, name string) bool {
 func (l *Loader) ownText(name string, text []byte) bool {
 	// Without zeros, text in UTF-16 is nearly what it would be in UTF-8.
 	s := strings.ReplaceAll(string(text), "\x00", "")
+	for _, mark := range []string{"\ufeff", "\xff\xfe", "\xfe\xff"} {
+		s = strings.TrimPrefix(s, mark)
+	}
 	switch {
 	case strings.HasSuffix(name, ResultsExt):
 		return strings.Contains(s, `"kvbench":`)
 	case isCUE(name):
 		return l.ownCUE(s)
-	case isJSON(name), strings.HasPrefix(strings.TrimLeft(s, " \t\r\n\ufeff"), "{"):
+	case isJSON(name), strings.HasPrefix(strings.TrimLeft(s, " \t\r\n"), "{"):
 		return l.isOwn(name, outlineOfBraces(s))
 	}
 	return l.isOwn(name, outlineOfLines(s))
@@ -224,7 +227,7 @@ func outlineOfLines(text string) outline {
 	top, base, below := "", -1, 0
 	lines := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune("\r\n\u0085\u2028\u2029", r) })
 	for _, line := range lines {
-		rest := strings.TrimLeft(line, " \t\ufeff")
+		rest := strings.TrimLeft(line, " \t")
 		indent := len(line) - len(rest)
 		name, value, ok := strings.Cut(rest, ":")
 		name = strings.Trim(strings.TrimSpace(name), `"'`)

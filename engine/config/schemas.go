@@ -83,7 +83,8 @@ func (l *Loader) SchemaJSON(kind string, dirs []string) ([]byte, error) {
 }
 
 // simplify writes the bounds of numbers as one constraint, where CUE's encoder
-// has several, and leaves out those that JSON's numbers cannot hold.
+// has several, and leaves out those that JSON's numbers cannot hold. Of an open
+// struct without fields, the encoder says that it is empty: it is any.
 func simplify(v any) {
 	switch v := v.(type) {
 	case []any:
@@ -93,6 +94,10 @@ func simplify(v any) {
 	case map[string]any:
 		for _, item := range v {
 			simplify(item)
+		}
+		if empty, ok := v["const"].(map[string]any); ok && len(empty) == 0 {
+			delete(v, "const")
+			v["type"] = "object"
 		}
 		parts, ok := v["allOf"].([]any)
 		if !ok || len(v) > 1 {

@@ -187,8 +187,8 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 					f.DefaultBy = a.Contents()
 				case "late":
 					f.Late = true
-				case "only":
-					f.Only = a.Contents()
+				case "note":
+					f.Note = a.Contents()
 				case "needs":
 					f.Needs = a.Contents()
 				case "unit":

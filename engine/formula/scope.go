@@ -275,16 +275,26 @@ func (p *Program) Reads(r Ref, name string) bool {
 // Inputs gives, sorted, the names of all inputs, with default or without, that
 // the value of r can depend on, directly or through other formulas.
 func (p *Program) Inputs(r Ref) []string {
-	seen := map[Ref]bool{r: true}
+	return p.InputsOf([]Ref{r}, func(string) bool { return true })
+}
+
+// InputsOf gives the inputs of several values, through those names alone that
+// follow holds for. The formulas of a table are named table.key.
+func (p *Program) InputsOf(refs []Ref, follow func(name string) bool) []string {
+	seen := map[Ref]bool{}
+	for _, r := range refs {
+		seen[r] = true
+	}
 	var names []string
-	for todo := []Ref{r}; len(todo) > 0; {
-		r, todo = todo[len(todo)-1], todo[:len(todo)-1]
+	for todo := slices.Clone(refs); len(todo) > 0; {
+		r := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
 		s := &p.slots[r]
 		if s.class == input || s.class == preset {
 			names = append(names, s.name)
 		}
 		for _, u := range s.uses {
-			if !seen[u] {
+			if !seen[u] && follow(p.slots[u].name) {
 				seen[u] = true
 				todo = append(todo, u)
 			}

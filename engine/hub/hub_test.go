@@ -333,6 +333,22 @@ func TestNoToken(t *testing.T) {
 	}
 }
 
+// TestProxy: a proxy that cannot be reached is told from a server that cannot.
+func TestProxy(t *testing.T) {
+	h := serve(t, nil)
+	h.Endpoint = "http://mirror.invalid"
+	transport := http.DefaultTransport.(*http.Transport)
+	defer func(old func(*http.Request) (*url.URL, error)) { transport.Proxy = old }(transport.Proxy)
+	transport.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse("http://user:pw_secret@127.0.0.1:1") }
+	err := h.Download(parse(t, "hf:a/b"), main)
+	if err == nil || !strings.HasPrefix(err.Error(), "hf:a/b: http://mirror.invalid cannot be reached through the proxy: ") {
+		t.Fatal(err)
+	}
+	if strings.Contains(err.Error(), "pw_secret") {
+		t.Errorf("the password is shown: %v", err)
+	}
+}
+
 // TestRefused: what a server may answer, and what is said of it. Nothing stays
 // in the cache, and the token is in no message.
 func TestRefused(t *testing.T) {
@@ -372,7 +388,7 @@ func TestRefused(t *testing.T) {
 		"empty":     {body(""), "sends no JSON object for config.json"},
 		"list":      {body("[1]"), "sends no JSON object for config.json"},
 		"cut":       {body(`{"a": [`), "sends no JSON object for config.json"},
-		"loop":      {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"x", 302) }, "redirects more than 5 times"},
+		"loop":      {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"x", http.StatusFound) }, "redirects more than 5 times"},
 		"no commit": {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, config) }, "does not tell the commit of config.json"},
 		"odd commit": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-Repo-Commit", "../../x")

@@ -18,21 +18,30 @@ type Facts struct {
 	FreePort int64
 	// EtcdLocal tells whether every server of etcd is on this machine.
 	EtcdLocal bool
+	// DIOAlign is how the folder's file system aligns direct IO; 0 where it does
+	// not say.
+	DIOAlign int64
 	// What came out of it. Rank is -1 where it is not known.
-	Rows, OddRows, Rank int64
-	Errors              string
+	Rank, Failed                                          int64
+	Rows, OddRows, UnaskedRows, RepeatedRows, MissingRows int64
+	Errors                                                string
 }
 
 func (f *Facts) values() map[string]formula.Value {
 	text := func(s string) formula.Value { return formula.Value{Kind: formula.Str, Str: s} }
 	return map[string]formula.Value{
-		"launch":     text(f.Launch),
-		"free_port":  config.GoValue(f.FreePort),
-		"etcd_local": config.GoValue(f.EtcdLocal),
-		"rows":       config.GoValue(f.Rows),
-		"odd_rows":   config.GoValue(f.OddRows),
-		"rank":       config.GoValue(f.Rank),
-		"errors":     text(f.Errors),
+		"launch":        text(f.Launch),
+		"free_port":     config.GoValue(f.FreePort),
+		"etcd_local":    config.GoValue(f.EtcdLocal),
+		"dio_align":     config.GoValue(f.DIOAlign),
+		"rank":          config.GoValue(f.Rank),
+		"failed":        config.GoValue(f.Failed),
+		"rows":          config.GoValue(f.Rows),
+		"odd_rows":      config.GoValue(f.OddRows),
+		"unasked_rows":  config.GoValue(f.UnaskedRows),
+		"repeated_rows": config.GoValue(f.RepeatedRows),
+		"missing_rows":  config.GoValue(f.MissingRows),
+		"errors":        text(f.Errors),
 	}
 }
 
@@ -43,11 +52,11 @@ type Needs struct {
 	Remote bool
 	// Etcd are the servers that must answer, or "".
 	Etcd string
-	// Memory is in bytes. Disk is the bytes in Files, the patterns of the files
-	// that the run leaves in Dir.
+	// Memory is in bytes. Disk is the bytes in the files that the run leaves:
+	// those in Dir that match Pattern, or those of Paths.
 	Memory, Disk int64
-	Dir          string
-	Files        []string
+	Dir, Pattern string
+	Paths        []string
 }
 
 // Rules are what the data says of running plans of one release and backend.
@@ -59,6 +68,10 @@ type Rules struct {
 	prog    *formula.Program
 	frame   *formula.Frame
 	doubts  []*schema.Doubt
+	// obstacles, excuses and advice are those of the release, too.
+	obstacles []*schema.Obstacle
+	excuses   []*schema.Excuse
+	advice    []*schema.Advice
 }
 
 // NewRules compiles them.
@@ -101,10 +114,35 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 	add("memory", class.Memory, formula.Num)
 	add("files.in", r.backend.Files.In, formula.Str)
 	add("files.names", r.backend.Files.Names, formula.Str)
+	add("files.paths", r.backend.Files.Paths, formula.Str)
 	for _, m := range runs.Meetings {
 		add("meetings."+m.Name, m.When, formula.Bool)
 		for _, flag := range schema.Keys(m.Set) {
 			add("meetings."+m.Name+"."+flag, m.Set[flag], formula.Any)
+		}
+	}
+	for _, m := range runs.Measures {
+		if m.Asked != nil {
+			add("asked."+m.Key+".first", m.Asked.First, formula.Num)
+			add("asked."+m.Key+".last", m.Asked.Last, formula.Num)
+		}
+	}
+	for i := range runs.Advice {
+		if a := &runs.Advice[i]; r.bench.In(a.Era, release) {
+			r.advice = append(r.advice, a)
+			add("advice."+a.Name, a.When, formula.Bool)
+		}
+	}
+	for i := range runs.Obstacles {
+		if o := &runs.Obstacles[i]; r.bench.In(o.Era, release) && (o.Backends == nil || slices.Contains(o.Backends, backend)) {
+			r.obstacles = append(r.obstacles, o)
+			add("obstacles."+o.Name, o.When, formula.Bool)
+		}
+	}
+	for i := range runs.Excuses {
+		if e := &runs.Excuses[i]; r.bench.In(e.Era, release) {
+			r.excuses = append(r.excuses, e)
+			add("excuses."+e.Name, e.When, formula.Bool)
 		}
 	}
 	for i := range runs.Doubts {
@@ -168,8 +206,11 @@ func (r *Rules) Needs(pl *plan.Plan, flags []plan.Flag, facts *Facts) (Needs, er
 	}
 	n.Processes, n.Initiators, n.Targets = count("processes"), count("initiators"), count("targets")
 	n.Memory, _ = r.eval("memory", &errs).Num.Int64()
-	if names := r.eval("files.names", &errs).Str; names != "" {
-		n.Files = strings.Split(names, ",")
+	n.Pattern = r.eval("files.names", &errs).Str
+	if paths := r.eval("files.paths", &errs).Str; paths != "" {
+		n.Paths = strings.Split(paths, ",")
+	}
+	if n.Pattern != "" {
 		n.Disk, _ = r.eval("buffer_size", &errs).Num.Int64()
 	}
 	return n, errs.Err()
@@ -248,4 +289,71 @@ func (r *Rules) Doubts(pl *plan.Plan, flags []plan.Flag, facts *Facts) (reasons,
 		}
 	}
 	return reasons, notes, errs.Err()
+}
+
+// Asked gives the rows that a run is asked for, or nil where that is not known.
+func (r *Rules) Asked(pl *plan.Plan, flags []plan.Flag, facts *Facts) (*Asked, error) {
+	r.load(pl, flags, facts)
+	var errs diag.List
+	a := &Asked{ids: map[string]bool{"": true}}
+	for _, m := range r.bench.Runs.Get().Measures {
+		if m.Asked == nil {
+			continue
+		}
+		first, _ := r.eval("asked."+m.Key+".first", &errs).Num.Int64()
+		last, _ := r.eval("asked."+m.Key+".last", &errs).Num.Int64()
+		if first < 1 {
+			return nil, errs.Err()
+		}
+		values := []int64{}
+		for v := first; v <= last; v *= m.Asked.Times {
+			values = append(values, v)
+			if v > last/m.Asked.Times {
+				break
+			}
+		}
+		a.cross(m.Key, values)
+	}
+	if len(a.keys) == 0 {
+		return nil, errs.Err()
+	}
+	return a, errs.Err()
+}
+
+// Advice gives what the user needs to know before a run on several machines.
+func (r *Rules) Advice(pl *plan.Plan, flags []plan.Flag, facts *Facts) ([]string, error) {
+	r.load(pl, flags, facts)
+	var errs diag.List
+	var hints []string
+	for _, a := range r.advice {
+		if r.eval("advice."+a.Name, &errs).Bool {
+			hints = append(hints, a.Hint)
+		}
+	}
+	return hints, errs.Err()
+}
+
+// Obstacles says what keeps a run from being started.
+func (r *Rules) Obstacles(pl *plan.Plan, flags []plan.Flag, facts *Facts) ([]string, error) {
+	r.load(pl, flags, facts)
+	var errs diag.List
+	var messages []string
+	for _, o := range r.obstacles {
+		if r.eval("obstacles."+o.Name, &errs).Bool {
+			messages = append(messages, o.Message)
+		}
+	}
+	return messages, errs.Err()
+}
+
+// Excuse gives what excuses the failure of a run, or nil.
+func (r *Rules) Excuse(pl *plan.Plan, flags []plan.Flag, facts *Facts) (*schema.Excuse, error) {
+	r.load(pl, flags, facts)
+	var errs diag.List
+	for _, e := range r.excuses {
+		if r.eval("excuses."+e.Name, &errs).Bool {
+			return e, errs.Err()
+		}
+	}
+	return nil, errs.Err()
 }

@@ -3,6 +3,7 @@ package nixlbench
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -47,51 +48,88 @@ func (n *Number) UnmarshalJSON(data []byte) error {
 // Row is a row of the table, by the columns' keys.
 type Row map[string]Number
 
+// Limits of what is kept of one process's output. No run is asked for as many
+// rows: sizes double from row to row.
+const (
+	maxRows     = 4096
+	maxWarnings = 100
+	maxWarning  = 1000 // bytes
+)
+
 // Table reads the table in nixlbench's output, line by line.
 type Table struct {
-	runs     *schema.Runs
-	columns  []schema.Column // once the heading has come
+	runs    *schema.Runs
+	columns []schema.Column // once the heading has come
+	// Rows are the first of those that came, Count is how many came.
 	Rows     []Row
+	Count    int64
 	Warnings []string
 	// Rank is that of the process, or -1 where it did not tell.
 	Rank int64
-	rank *regexp.Regexp
-	err  error
+	// Created are the files that the process said it creates.
+	Created       []string
+	rank, created *regexp.Regexp
+	// asked are the rows that the run is asked for, nil where that is not known,
+	// and seen those of them that came.
+	asked                  *Asked
+	seen                   map[string]bool
+	odd, unasked, repeated int64
+	err                    error
 }
 
 // NewTable gives a table that knows the layouts of all releases: the heading
 // tells them apart.
-func NewTable(n *schema.Nixlbench) *Table {
+func NewTable(n *schema.Nixlbench, asked *Asked) *Table {
 	runs := n.Runs.Get()
-	return &Table{runs: runs, Rank: -1, rank: regexp.MustCompile(runs.Rank)}
+	return &Table{
+		runs: runs, Rank: -1, asked: asked, seen: map[string]bool{},
+		rank: regexp.MustCompile(runs.Rank), created: regexp.MustCompile(runs.Created),
+	}
 }
 
 var gap = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(` {2,}`) })
 
-// Line takes the next line of output. Lines outside the table are passed over;
-// ended says whether the line was complete.
-func (t *Table) Line(line string, ended bool) {
+// Warning takes a line if it is a warning, and reports whether it is.
+func (t *Table) Warning(line string) bool {
+	for _, prefix := range t.runs.WarningPrefixes {
+		if text, ok := strings.CutPrefix(line, prefix); ok {
+			if len(t.Warnings) < maxWarnings {
+				t.Warnings = append(t.Warnings, strings.ToValidUTF8(text[:min(len(text), maxWarning)], ""))
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// Line takes the next line of output and reports whether it is a row of the
+// table. Lines outside the table are passed over; ended says whether the line was
+// complete.
+func (t *Table) Line(line string, ended bool) (isRow bool) {
 	line = strings.TrimRight(line, " \r\n")
-	if prefix := t.runs.WarningPrefix; prefix != "" && strings.HasPrefix(line, prefix) && len(t.Warnings) < 100 {
-		t.Warnings = append(t.Warnings, strings.TrimPrefix(line, prefix))
-		return
+	if t.Warning(line) {
+		return false
 	}
 	if m := t.rank.FindStringSubmatch(line); m != nil {
 		t.Rank, _ = strconv.ParseInt(m[1], 10, 64)
-		return
+		return false
+	}
+	if m := t.created.FindStringSubmatch(line); m != nil && len(t.Created) < maxRows {
+		t.Created = append(t.Created, m[1])
+		return false
 	}
 	if titles := gap().Split(line, -1); t.isHeading(titles[0]) {
 		if t.columns = t.match(titles); t.columns == nil {
 			t.fail("the table's heading is not known: %s", strings.Join(titles, ", "))
 		}
-		return
+		return false
 	}
 	if t.columns == nil {
-		return
+		return false
 	}
 	words := strings.Fields(line)
 	if len(words) < 2 || !isNumber(words[0]) {
-		return
+		return false
 	}
 	row := Row{}
 	for i, w := range words {
@@ -108,6 +146,31 @@ func (t *Table) Line(line string, ended bool) {
 	case !ended:
 		t.fail("the last row of the table is not complete: %s", line)
 	default:
+		t.add(row)
+		return true
+	}
+	return false
+}
+
+// add counts a row and keeps it, unless there are too many.
+func (t *Table) add(row Row) {
+	t.Count++
+	if t.isOdd(row) {
+		t.odd++
+	}
+	if t.asked != nil {
+		id := t.asked.id(row)
+		switch {
+		case !t.asked.ids[id]:
+			t.unasked++
+		case t.seen[id]:
+			t.repeated++
+		}
+		if t.asked.ids[id] {
+			t.seen[id] = true
+		}
+	}
+	if len(t.Rows) < maxRows {
 		t.Rows = append(t.Rows, row)
 	}
 }
@@ -146,19 +209,65 @@ func (t *Table) fail(format string, args ...any) {
 func (t *Table) Err() error { return t.err }
 
 // OddRows counts the rows with numbers that no measurement gives.
-func (t *Table) OddRows() int64 {
-	var n int64
-	for _, row := range t.Rows {
-		for key, v := range row {
-			f := v.Float()
-			positive := slices.ContainsFunc(t.runs.Measures, func(m schema.Measure) bool { return m.Key == key && m.Positive })
-			if math.IsInf(f, 0) || math.IsNaN(f) || f < 0 || f == 0 && positive {
-				n++
-				break
-			}
+func (t *Table) OddRows() int64 { return t.odd }
+
+// isOdd reports whether a row holds a number that no measurement gives.
+func (t *Table) isOdd(row Row) bool {
+	for key, v := range row {
+		f := v.Float()
+		positive := slices.ContainsFunc(t.runs.Measures, func(m schema.Measure) bool { return m.Key == key && m.Positive })
+		if math.IsInf(f, 0) || math.IsNaN(f) || f < 0 || f == 0 && positive {
+			return true
 		}
 	}
-	return n
+	return false
+}
+
+// Asked are the rows that a run is asked for.
+type Asked struct {
+	keys []string // of the columns that tell rows apart
+	ids  map[string]bool
+}
+
+// id gives what tells a row from others.
+func (a *Asked) id(row Row) string {
+	values := make([]string, len(a.keys))
+	for i, key := range a.keys {
+		values[i] = string(row[key])
+	}
+	return strings.Join(values, " ")
+}
+
+// cross adds a column with these values.
+func (a *Asked) cross(key string, values []int64) {
+	ids := map[string]bool{}
+	for id := range a.ids {
+		for _, v := range values {
+			text := strconv.FormatInt(v, 10)
+			if len(a.keys) > 0 {
+				text = id + " " + text
+			}
+			ids[text] = true
+		}
+	}
+	a.keys, a.ids = append(a.keys, key), ids
+}
+
+// Tally counts the rows of the processes of a run.
+func (f *Facts) Tally(tables []*Table) {
+	f.Rows, f.OddRows, f.UnaskedRows, f.RepeatedRows, f.MissingRows = 0, 0, 0, 0, 0
+	seen := map[string]bool{}
+	for _, t := range tables {
+		f.Rows += t.Count
+		f.OddRows += t.odd
+		f.UnaskedRows += t.unasked
+		f.RepeatedRows += t.repeated
+		maps.Copy(seen, t.seen)
+		if t.asked != nil {
+			f.MissingRows = int64(len(t.asked.ids))
+		}
+	}
+	f.MissingRows -= int64(len(seen))
 }
 
 // number is what C++ prints for one.

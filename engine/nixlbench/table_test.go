@@ -26,7 +26,7 @@ func load(t testing.TB) *schema.Schema {
 // read gives a table the lines of a text.
 func read(t testing.TB, text string) *nixlbench.Table {
 	t.Helper()
-	table := nixlbench.NewTable(&load(t).Nixlbench)
+	table := nixlbench.NewTable(&load(t).Nixlbench, nil)
 	for line := range strings.Lines(text) {
 		table.Line(strings.TrimSuffix(line, "\n"), strings.HasSuffix(line, "\n"))
 	}
@@ -145,7 +145,7 @@ func FuzzTable(f *testing.F) {
 	f.Add("\x00\xff\n")
 	n := &load(f).Nixlbench
 	f.Fuzz(func(t *testing.T, text string) {
-		table := nixlbench.NewTable(n)
+		table := nixlbench.NewTable(n, nil)
 		for line := range strings.Lines(text) {
 			table.Line(strings.TrimSuffix(line, "\n"), strings.HasSuffix(line, "\n"))
 		}

@@ -203,11 +203,11 @@ func (p *Planner) declareFields(scope *formula.Scope) {
 // declareKinds declares the formulas of kinds as tables by kind.
 func declareKinds(scope *formula.Scope, kinds map[string]*schema.Kind) {
 	pages, grows, bound := map[string]schema.Formula{}, map[string]schema.Formula{}, map[string]schema.Formula{}
-	windowed, bytes := map[string]schema.Formula{}, map[string]schema.Formula{}
+	same, bytes := map[string]schema.Formula{}, map[string]schema.Formula{}
 	for _, name := range schema.Keys(kinds) {
 		k := kinds[name]
 		pages[name], grows[name], bound[name] = k.Pages, k.Grows, k.Bound
-		windowed[name] = schema.Formula{Text: strconv.FormatBool(k.Windowed)}
+		same[name] = k.SamePages
 		var parts []string
 		for _, part := range schema.Keys(k.Parts) {
 			parts = append(parts, partName(name, part))
@@ -221,7 +221,7 @@ func declareKinds(scope *formula.Scope, kinds map[string]*schema.Kind) {
 	tableOf(scope, "kind_pages", pages, formula.Num)
 	tableOf(scope, "kind_grows", grows, formula.Bool)
 	tableOf(scope, "kind_bound", bound, formula.Num)
-	tableOf(scope, "kind_windowed", windowed, formula.Bool)
+	tableOf(scope, "kind_same_pages", same, formula.Num)
 	tableOf(scope, "kind_bytes", bytes, formula.Num)
 	for name, kind := range map[string]formula.Kind{"pages": formula.Num, "grows": formula.Bool, "bound": formula.Num} {
 		scope.Formula("layer_"+name, formula.Source{Text: "kind_" + name + "[" + kindVar + "]"}, kind)
@@ -346,18 +346,14 @@ func (p *Planner) layerInputs() []string {
 	return names
 }
 
-// layersRead reports whether what comes of layers may depend on a configuration
-// field.
+// stageFields are the fields that the accounting of ranks reads without a
+// formula.
+var stageFields = []string{stagesField, stageField, patternField}
+
+// layersRead reports whether what comes of layers, or that there is a plan at
+// all, may depend on a configuration field.
 func (p *Planner) layersRead(field string) bool {
-	refs, names := slices.Clone(p.requires), []string{layersVar}
-	for name := range p.arch.Layers.Groups {
-		names = append(names, wherePrefix+name)
-	}
-	for _, fields := range p.cache.counts {
-		for _, f := range fields {
-			refs = append(refs, f.ref)
-		}
-	}
+	refs := append(slices.Clone(p.requires), p.layerRefs()...)
 	for _, f := range p.cache.folds {
 		refs = append(refs, f.ref)
 		for _, s := range f.standIns {
@@ -365,25 +361,48 @@ func (p *Planner) layersRead(field string) bool {
 		}
 	}
 	if p.rank {
-		if slices.Contains([]string{stagesField, stageField, patternField}, field) {
+		if slices.Contains(stageFields, field) {
 			return true
 		}
+		for _, r := range p.cache.requires {
+			refs = append(refs, r.ref)
+		}
+	}
+	return slices.ContainsFunc(refs, func(ref formula.Ref) bool { return slices.Contains(p.prog.Inputs(ref), field) })
+}
+
+// layerRefs gives the values that what comes of layers is made of, but for folds.
+func (p *Planner) layerRefs() []formula.Ref {
+	names := []string{layersVar}
+	for name := range p.arch.Layers.Groups {
+		names = append(names, wherePrefix+name)
+	}
+	var refs []formula.Ref
+	for _, fields := range p.cache.counts {
+		for _, f := range fields {
+			refs = append(refs, f.ref)
+		}
+	}
+	if p.rank {
 		names = append(names, pageBytes, layerPages, ioCount, ioPartBytes, firstVar)
 		for kind, parts := range p.cache.parts {
 			for _, part := range parts {
 				names = append(names, partName(kind, part))
 			}
 		}
-		for _, r := range p.cache.requires {
-			refs = append(refs, r.ref)
-		}
 	}
+	return append(refs, p.refs(names...)...)
+}
+
+// refs gives those of the names that the program knows.
+func (p *Planner) refs(names ...string) []formula.Ref {
+	var refs []formula.Ref
 	for _, name := range names {
 		if ref, ok := p.prog.Ref(name); ok {
 			refs = append(refs, ref)
 		}
 	}
-	return slices.ContainsFunc(refs, func(ref formula.Ref) bool { return slices.Contains(p.prog.Inputs(ref), field) })
+	return refs
 }
 
 func didYouMean(d *diag.Diag, word string, known []string) *diag.Diag {

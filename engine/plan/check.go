@@ -82,10 +82,17 @@ func (p *Planner) results(c schema.Check) (map[string]int64, error) {
 	}
 	req.Config = req.Config.With(req.Model)
 	for name, v := range c.Config {
-		if !slices.ContainsFunc(p.schema.Fields, func(f schema.Field) bool { return f.Var == name }) {
+		i := slices.IndexFunc(p.schema.Fields, func(f schema.Field) bool { return f.Var == name })
+		if i < 0 {
 			return nil, fmt.Errorf("there is no configuration field %s", name)
 		}
-		req.Config.Values[name] = config.Value{Value: config.GoValue(schema.Native(v))}
+		value := schema.Native(v)
+		if text, isText := value.(string); isText {
+			if n, err := p.schema.ParseNumber(p.schema.Fields[i].Unit, text); err == nil {
+				value = n
+			}
+		}
+		req.Config.Values[name] = config.Value{Value: config.GoValue(value)}
 	}
 	plans, err := p.Quantities(req)
 	if err != nil {

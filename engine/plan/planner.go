@@ -55,6 +55,10 @@ type Planner struct {
 	cellsOf *config.Model
 	cells   []cell
 	flags   []flagSlot // of the release, by name
+	// What plans depend on; see [Planner.Unread].
+	depends map[string]*dependencies
+	shown   map[string]map[string]bool
+	other   *Planner
 	// requires are the conditions of the architecture, in its order.
 	requires []formula.Ref
 }
@@ -213,15 +217,14 @@ func (p *Planner) declareQuantities(scope *formula.Scope, detail bool) []string 
 		if p.rank {
 			f = q.Rank
 		}
-		isFact := p.rank && slices.Contains([]string{blockFact, batchFact, rankFact}, q.Name)
 		switch {
-		case isFact:
+		case !p.has(q):
+			continue
+		case p.isFact(q.Name):
 			scope.Input(q.Name, formula.Num, diag.Pos{})
 		case !f.IsZero():
 			p.computed[q.Name] = true
 			scope.Formula(q.Name, SourceOf(f), formula.Num)
-		case p.rank && !p.isFold(q.Name), !p.rank && !q.Detail.IsZero():
-			continue
 		}
 		if cond := q.Detail; !cond.IsZero() {
 			if p.rank && !q.RankDetail.IsZero() {
@@ -233,6 +236,19 @@ func (p *Planner) declareQuantities(scope *formula.Scope, detail bool) []string 
 		names = append(names, q.Name)
 	}
 	return names
+}
+
+// isFact reports whether a quantity is a fact about the IOs of a rank.
+func (p *Planner) isFact(name string) bool {
+	return p.rank && slices.Contains([]string{blockFact, batchFact, rankFact}, name)
+}
+
+// has reports whether the accounting has a quantity.
+func (p *Planner) has(q *schema.Quantity) bool {
+	if p.rank {
+		return p.isFact(q.Name) || !q.Rank.IsZero() || p.isFold(q.Name)
+	}
+	return !q.Formula.IsZero() || q.Detail.IsZero()
 }
 
 // KindOf gives the kind that a configuration field has in formulas: what takes
@@ -394,7 +410,12 @@ func (p *Planner) checkNeeds(req *Request) error {
 			what = f.Path + ": "
 		}
 		d := v.Origin.Errorf("%sexists only in the %s accounting; this plan's accounting is %s", what, f.Needs, p.accounting())
-		errs = append(errs, d.WithHint("%s; else leave it out", p.elsewhere()))
+		if p.arch.Layers == nil || f.Needs != accountingRank {
+			d.WithHint("leave it out: %s", p.elsewhere())
+		} else {
+			d.WithHint("use --%s %s, or leave it out", accountingVar, f.Needs)
+		}
+		errs = append(errs, d)
 	}
 	return errs.Err()
 }

@@ -97,7 +97,7 @@ type tree struct {
 
 func (t *tree) step(s *plan.Step, depth int) {
 	indent := strings.Repeat("    ", depth)
-	line := indent + s.Name + " = " + diag.Printable(s.Value.String()) + unit(s.Unit)
+	line := indent + diag.Printable(s.Name) + " = " + diag.Printable(s.Value.String()) + unit(s.Unit)
 	if n, whole := s.Value.Num.Int64(); whole && s.Unit == "us" {
 		line += inBrackets(diag.Duration(n))
 	}
@@ -125,7 +125,7 @@ func (t *tree) formula(s *plan.Step, depth int) {
 	if s.Origin != "" {
 		at = "    [" + s.Origin + "]"
 	}
-	fmt.Fprintf(t.w, "%s= %s%s\n", indent, oneLine(s.Formula), at)
+	fmt.Fprintf(t.w, "%s= %s%s\n", indent, diag.Printable(oneLine(s.Formula)), diag.Printable(at))
 	if s.Values != s.Formula && oneLine(s.Values) != s.Value.String() {
 		fmt.Fprintf(t.w, "%s= %s\n", indent, diag.Printable(oneLine(s.Values)))
 	}

@@ -233,7 +233,7 @@ func settings(set map[string]string) string {
 
 func limitsPage(p *page, s *schema.Schema) {
 	n := &s.Nixlbench
-	p.text("# Limits\n\nWhat nixlbench holds a run to. A plan that breaks one is warned about; `--fit` applies the fixes to what was not given. "+
+	p.text("# Limits\n\nWhat nixlbench holds a run to. A plan that breaks one is warned about; `--fit` applies the fixes to what was not given. " +
 		"What reads `argument` must hold for each value that the command has.")
 	p.table("limit", "releases", "backends", "must hold", "otherwise nixlbench", "fix")
 	for _, l := range n.Limits {
@@ -252,18 +252,35 @@ func limitsPage(p *page, s *schema.Schema) {
 	for _, name := range schema.Keys(n.Let) {
 		p.row("`"+name+"`", "`"+n.Let[name].Text+"`")
 	}
+	backendsOf := func(list []string) string {
+		if len(list) == 0 {
+			return "all"
+		}
+		return strings.Join(list, ", ")
+	}
+	runs := n.Runs.Get()
+	p.text("\n## What is looked at just before a run\n\nA run is not started, unless `--force` is given, where")
+	p.table("obstacle", "releases", "backends", "when", "because")
+	for _, o := range runs.Obstacles {
+		p.row(o.Name, n.Span(o.Era), backendsOf(o.Backends), "`"+o.When.Text+"`", o.Message)
+	}
+	p.text("\n## Failures that say nothing against the rows\n\nA run is judged by its rows, or started once more, where")
+	p.table("failure", "releases", "when", "note", "started again")
+	for _, e := range runs.Excuses {
+		again := "no"
+		if e.Retry {
+			again = "once"
+		}
+		p.row(e.Name, n.Span(e.Era), "`"+e.When.Text+"`", e.Message, again)
+	}
 	p.text("\n## Results that are not to be trusted")
 	p.table("doubt", "releases", "backends", "when", "because")
-	for _, d := range n.Runs.Get().Doubts {
-		backends := "all"
-		if len(d.Backends) > 0 {
-			backends = strings.Join(d.Backends, ", ")
-		}
+	for _, d := range runs.Doubts {
 		because := d.Message
 		if d.Note {
 			because += " (a note only)"
 		}
-		p.row(d.Name, n.Span(d.Era), backends, "`"+d.When.Text+"`", because)
+		p.row(d.Name, n.Span(d.Era), backendsOf(d.Backends), "`"+d.When.Text+"`", because)
 	}
 }
 

@@ -4,16 +4,23 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path"
+	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"kvbench/engine/nixlbench"
+	"kvbench/engine/schema"
 )
 
 // Host is the machine that runs ran on.
 type Host struct {
 	Name        string   `json:"name"`
 	OS          string   `json:"os"`
+	Kernel      string   `json:"kernel,omitempty"`
 	CPU         string   `json:"cpu,omitempty"`
 	CPUs        int      `json:"cpus"`
 	MemoryBytes int64    `json:"memory_bytes,omitempty"`
@@ -26,7 +33,7 @@ var gpuProgram = []string{"nvidia-smi", "--query-gpu=name,memory.total,driver_ve
 // ProbeHost looks at this machine. What cannot be found out is left out.
 func ProbeHost(ctx context.Context) *Host {
 	name, _ := os.Hostname()
-	h := &Host{Name: name, OS: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.NumCPU()}
+	h := &Host{Name: name, OS: runtime.GOOS + "/" + runtime.GOARCH, Kernel: kernel(), CPUs: runtime.NumCPU()}
 	h.CPU = procField("/proc/cpuinfo", "model name")
 	h.MemoryBytes, _ = memory("MemTotal")
 	if _, err := exec.LookPath(gpuProgram[0]); err != nil {
@@ -42,6 +49,40 @@ func ProbeHost(ctx context.Context) *Host {
 		}
 	}
 	return h
+}
+
+// minHidden is the length from which on a secret of the environment is masked in
+// output, too: shorter ones are in many words.
+const minHidden = 8
+
+// environment gives the variables that records have, with secrets masked, and the
+// secrets in what nixlbench reads.
+func environment(n *schema.Nixlbench) (map[string]string, mask) {
+	e := &n.Runs.Get().Environment
+	secret := regexp.MustCompile(e.Secret)
+	found, hidden := map[string]string{}, mask{}
+	hide := func(value string) {
+		if len(value) >= minHidden {
+			hidden = append(hidden, []byte(value))
+		}
+	}
+	for _, variable := range os.Environ() {
+		name, value, _ := strings.Cut(variable, "=")
+		if !slices.ContainsFunc(e.Record, func(p string) bool { ok, _ := path.Match(p, name); return ok }) {
+			continue
+		}
+		if secret.MatchString(name) {
+			hide(value)
+			value = nixlbench.Mask
+		}
+		found[name] = strings.ToValidUTF8(value, "?")
+	}
+	for _, f := range n.Flags {
+		if f.Secret && f.Env != "" {
+			hide(os.Getenv(f.Env))
+		}
+	}
+	return found, hidden
 }
 
 // FreeMemory gives the bytes of memory that may still be taken.

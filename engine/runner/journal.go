@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"kvbench/engine/diag"
@@ -21,6 +22,10 @@ type Journal struct {
 	done map[string][]*Record
 	// regular files can be mended, locked and synced; pipes and devices not.
 	regular bool
+	// begun is where the results of this command begin, end where they end.
+	begun, end int64
+	// Rescue takes the results that could not be kept, one JSON object a line.
+	Rescue func(line []byte)
 	// Torn says where an incomplete last line went that was found in the file,
 	// or "".
 	Torn string
@@ -35,7 +40,7 @@ func OpenJournal(name string, resume bool) (*Journal, error) {
 	if err != nil {
 		return fail(err)
 	}
-	j := &Journal{file: file, name: name, done: map[string][]*Record{}}
+	j := &Journal{file: file, name: name, done: map[string][]*Record{}, Rescue: func(line []byte) { os.Stderr.Write(line) }}
 	if err := j.prepare(resume); err != nil {
 		file.Close()
 		if list, ok := errors.AsType[diag.List](err); ok {
@@ -63,8 +68,14 @@ func (j *Journal) prepare(resume bool) error {
 	if err := j.begin(info.Size()); err != nil {
 		return err
 	}
-	if err := j.mend(info.Size()); err != nil || !resume {
+	if err := j.mend(info.Size()); err != nil {
 		return err
+	}
+	if info, err = j.file.Stat(); err != nil {
+		return err
+	}
+	if j.begun, j.end = info.Size(), info.Size(); !resume {
+		return nil
 	}
 	return j.read()
 }
@@ -249,16 +260,59 @@ func (j *Journal) Add(r *Record) error {
 	if err := enc.Encode(r); err != nil {
 		return err
 	}
+	if err := j.isThere(); err != nil {
+		j.rescue(line.Bytes())
+		return diag.Errorf(diag.Pos{File: j.name}, "%v: the results of this command could not be kept", err).WithHint("they are printed above, one JSON object a line")
+	}
 	if _, err := j.file.Write(line.Bytes()); err != nil {
-		return fmt.Errorf("%s: the result could not be kept: %w\n%s", j.name, cause(err), line.Bytes())
+		j.Rescue(line.Bytes())
+		return diag.Errorf(diag.Pos{File: j.name}, "the result could not be kept: %v", cause(err)).WithHint("it is printed above, as a JSON object")
 	}
 	if !j.regular {
 		return nil
 	}
+	j.end += int64(line.Len())
 	if err := j.file.Sync(); err != nil {
 		return fmt.Errorf("%s: the result may not be kept: %w", j.name, cause(err))
 	}
 	return nil
+}
+
+// isThere checks that the name is still that of the file.
+func (j *Journal) isThere() error {
+	if !j.regular {
+		return nil
+	}
+	own, err := j.file.Stat()
+	if err != nil {
+		return cause(err)
+	}
+	named, err := os.Stat(j.name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errors.New("it was removed during the run")
+	case err != nil:
+		return cause(err)
+	case !os.SameFile(own, named):
+		return errors.New("another file has its place since the run began")
+	case own.Size() < j.end:
+		return errors.New("it was cut off during the run")
+	}
+	return nil
+}
+
+// rescue prints the results of this command, which the file without a name still
+// has, and another one.
+func (j *Journal) rescue(line []byte) {
+	in := bufio.NewReader(io.NewSectionReader(j.file, j.begun, 1<<62))
+	for {
+		kept, err := in.ReadBytes('\n')
+		if err != nil {
+			break
+		}
+		j.Rescue(kept)
+	}
+	j.Rescue(line)
 }
 
 // Name gives the file's name.

@@ -19,6 +19,9 @@ import (
 const (
 	// linger is how long a process may go on after another of its run ended.
 	linger = 5 * time.Second
+	// settle is how long it may go on after another one failed: what has all it
+	// needs from the other one ends well by then.
+	settle = time.Second
 	// drain is how long output is waited for that a process's children hold
 	// open after its end.
 	drain   = 2 * time.Second
@@ -71,6 +74,8 @@ func (e *Exit) String() string {
 type Ending struct {
 	Grace time.Duration
 	Hurry <-chan struct{}
+	// watcher ends them when this process is killed, unless nil.
+	watcher *watcher
 }
 
 // Signaled is the cause of a context that a signal has ended: the processes get
@@ -80,8 +85,8 @@ type Signaled struct{ os.Signal }
 // Error names the signal.
 func (s Signaled) Error() string { return s.Signal.String() }
 
-// Start runs the processes and waits for all of them. When one fails, the
-// others are ended; so are all when ctx is done. No process of theirs outlives
+// Start runs the processes and waits for all of them. A second after one has
+// failed, the others are ended; so are all when ctx is done. No process of theirs outlives
 // the call, and each line of their output is passed to out, one at a time.
 func Start(ctx context.Context, ending Ending, processes []Process, out func(Line)) []Exit {
 	exits := make([]Exit, len(processes))
@@ -104,10 +109,13 @@ func Start(ctx context.Context, ending Ending, processes []Process, out func(Lin
 			exits[i] = g.run(p, stdout, stderr, started)
 			stdout.flush()
 			stderr.flush()
-			if exits[i].OK() {
-				time.AfterFunc(linger, stopAll)
-			} else {
+			switch {
+			case exits[i].Err != nil:
 				stopAll()
+			case exits[i].OK():
+				time.AfterFunc(linger, stopAll)
+			default:
+				time.AfterFunc(settle, stopAll)
 			}
 		})
 		<-started
@@ -134,6 +142,8 @@ func (g *group) run(p Process, stdout, stderr *liner, started chan<- bool) Exit 
 	if err != nil {
 		return Exit{Code: -1, Err: startError(err)}
 	}
+	g.ending.watcher.add(cmd.Process.Pid)
+	defer g.ending.watcher.remove(cmd.Process.Pid)
 	done := make(chan struct{})
 	stopped := make(chan bool, 1)
 	go func() { stopped <- g.end(cmd, done) }()

@@ -56,20 +56,32 @@ type Record struct {
 	// Role is the end that the one process which was started turned out to be.
 	Role Role `json:"role,omitempty"`
 
-	Model     Model           `json:"model"`
-	Config    Config          `json:"config"`
-	Plan      Plan            `json:"plan"`
-	Nixlbench Nixlbench       `json:"nixlbench"`
-	Host      *Host           `json:"host"`
-	Start     time.Time       `json:"start"`
-	End       time.Time       `json:"end"`
-	Seconds   float64         `json:"seconds"`
-	Processes []ProcessResult `json:"processes"`
-	Rows      []nixlbench.Row `json:"rows"`
-	Warnings  []string        `json:"warnings,omitempty"`
-	Files     []string        `json:"files,omitempty"`
+	Model     Model     `json:"model"`
+	Config    Config    `json:"config"`
+	Plan      Plan      `json:"plan"`
+	Nixlbench Nixlbench `json:"nixlbench"`
+	Host      *Host     `json:"host"`
+	// Environment are the variables that change what nixlbench does.
+	Environment map[string]string `json:"environment,omitempty"`
+	Folders     []Folder          `json:"folders,omitempty"`
+	Start       time.Time         `json:"start"`
+	End         time.Time         `json:"end"`
+	Seconds     float64           `json:"seconds"`
+	Processes   []ProcessResult   `json:"processes"`
+	Rows        []nixlbench.Row   `json:"rows"`
+	Warnings    []string          `json:"warnings,omitempty"`
+	Files       []string          `json:"files,omitempty"`
 	// Output is what nixlbench printed last, where its table could not be read.
 	Output string `json:"output,omitempty"`
+	// OutputFiles are beside the file of results and hold all that was printed.
+	OutputFiles []string `json:"output_files,omitempty"`
+}
+
+// Folder is where nixlbench puts files.
+type Folder struct {
+	Path       string `json:"path"`
+	FileSystem string `json:"file_system,omitempty"`
+	Device     string `json:"device,omitempty"`
 }
 
 // Model is the model of a record.

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -51,8 +50,10 @@ type Session struct {
 	Force bool
 	// Cleanup removes the files that runs make.
 	Cleanup bool
-	// Journal keeps the records, unless nil.
-	Journal *Journal
+	// Journal keeps the records, unless nil. KeepOutput keeps all that runs print
+	// in files beside it.
+	Journal    *Journal
+	KeepOutput bool
 	// Output takes nixlbench's output.
 	Output func(*Run, Line)
 	// Warn takes warnings.
@@ -69,7 +70,14 @@ type Session struct {
 	job *Group
 	// follows tells that this end was the target of the run before.
 	follows bool
+	// environment is what records have of it, and hidden the secrets in it.
+	environment map[string]string
+	hidden      mask
+	watcher     watcher
 }
+
+// Close ends what the session keeps running beside its runs.
+func (s *Session) Close() { s.watcher.close() }
 
 // Group is the name under which the processes of the runs of a command meet.
 type Group struct {
@@ -100,8 +108,10 @@ type Run struct {
 	// Processes are those of the whole run, here and elsewhere.
 	Processes, Initiators, Targets int
 	Group                          Group
-	Flags                          []plan.Flag
-	Command                        nixlbench.Command
+	// Advice is what to know before the other processes are started elsewhere.
+	Advice  []string
+	Flags   []plan.Flag
+	Command nixlbench.Command
 
 	rules *nixlbench.Rules
 	needs nixlbench.Needs
@@ -139,6 +149,12 @@ func (s *Session) Prepare(ctx context.Context, pl *plan.Plan, repeat, number int
 		r.Group.Flag, r.Group.Given = group.Name, group.From == plan.Given
 	}
 	if r.needs, err = rules.Needs(pl, r.Flags, &r.facts); err != nil {
+		return nil, err
+	}
+	if folders := r.folders(); s.Local() && len(folders) > 0 {
+		r.facts.DIOAlign = dioAlign(folders[0].dir)
+	}
+	if r.Advice, err = rules.Advice(pl, r.Flags, &r.facts); err != nil {
 		return nil, err
 	}
 	r.Processes, r.Initiators, r.Targets = r.needs.Processes, r.needs.Initiators, r.needs.Targets
@@ -304,7 +320,14 @@ func (s *Session) begin(ctx context.Context, r *Run) *Record {
 			s.host = ProbeHost(ctx)
 		}
 		rec.Host = s.host
+		for _, f := range r.folders() {
+			rec.Folders = append(rec.Folders, f.describe(s.Local()))
+		}
 	}
+	if s.environment == nil {
+		s.environment, s.hidden = environment(&s.Schema.Nixlbench)
+	}
+	rec.Environment = s.environment
 	return rec
 }
 
@@ -352,48 +375,22 @@ func (s *Session) check(ctx context.Context, r *Run) []error {
 	if free, known := FreeMemory(); known && n.Memory > free {
 		short("the run needs %s of memory, and %s are free", diag.Bytes(n.Memory), diag.Bytes(free))
 	}
-	if len(n.Files) == 0 {
-		return errs
+	obstacles, err := r.rules.Obstacles(r.Plan, r.Flags, &r.facts)
+	if err != nil {
+		return append(errs, err)
 	}
-	info, err := os.Stat(r.dir())
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return append(errs, fmt.Errorf("the folder %s for nixlbench's files does not exist", diag.Printable(r.dir())))
-	case err == nil && !info.IsDir():
-		return append(errs, fmt.Errorf("%s, where nixlbench is to put its files, is no folder", diag.Printable(r.dir())))
+	for _, message := range obstacles {
+		short("%s", message)
 	}
-	need := n.Disk
-	for _, f := range r.files() {
-		if info, err := os.Stat(f); err == nil {
-			need -= info.Size()
+	for _, f := range r.folders() {
+		need, err := f.check()
+		if err != nil {
+			errs = append(errs, err)
+		} else if free, known := FreeSpace(f.dir); known && need > free {
+			short("the run needs %s more disk space in %s, and %s are free", diag.Bytes(need), diag.Printable(f.dir), diag.Bytes(free))
 		}
-	}
-	if free, known := FreeSpace(r.dir()); known && need > free {
-		short("the run needs %s more disk space in %s, and %s are free", diag.Bytes(need), diag.Printable(r.dir()), diag.Bytes(free))
 	}
 	return errs
-}
-
-func (r *Run) dir() string {
-	if r.needs.Dir == "" {
-		return "."
-	}
-	return r.needs.Dir
-}
-
-// files gives the files of such runs that are there.
-func (r *Run) files() []string {
-	var found []string
-	for _, pattern := range r.needs.Files {
-		entries, _ := os.ReadDir(r.dir())
-		for _, e := range entries {
-			if ok, _ := filepath.Match(pattern, e.Name()); ok && e.Type().IsRegular() {
-				found = append(found, filepath.Join(r.dir(), e.Name()))
-			}
-		}
-	}
-	slices.Sort(found)
-	return slices.Compact(found)
 }
 
 // reach checks that one of the servers takes a connection.
@@ -425,8 +422,55 @@ func reach(ctx context.Context, endpoints string) error {
 	return fmt.Errorf("etcd at %s cannot be reached: %w: nixlbench's processes meet there", endpoints, err)
 }
 
-// run starts the processes, reads their output, and judges the result.
+// attempt is one start of a run's processes.
+type attempt struct {
+	exits          []Exit
+	tables         []*nixlbench.Table
+	stdout, stderr []Tail
+	// errors is the end of stderr with what is masked elsewhere.
+	errors []Tail
+	// late tells that it was ended because of the time that it took.
+	late bool
+}
+
+// run starts the processes, judges the result, and starts them once more where
+// their failure says nothing of it.
 func (s *Session) run(ctx context.Context, r *Run, rec *Record) {
+	asked, err := r.rules.Asked(r.Plan, r.Flags, &r.facts)
+	if err != nil {
+		rec.fail("%v", err)
+		return
+	}
+	files := &made{}
+	if s.Local() {
+		files = watchFiles(r)
+		defer files.close()
+	}
+	secrets := append(r.secrets(), s.hidden...)
+	slices.SortFunc(secrets, func(a, b []byte) int { return len(b) - len(a) })
+	var notes []string
+	for again := false; ; again = true {
+		a := s.start(ctx, r, rec, files, asked, secrets)
+		excuse, err := s.tell(r, rec, a, secrets)
+		if excuse != nil && excuse.Retry && !again && ctx.Err() == nil {
+			notes = append(notes, excuse.Message)
+			continue
+		}
+		if s.Cleanup {
+			files.remove(s.Warn)
+		}
+		rec.Files = files.left()
+		if err != nil {
+			rec.fail("%v", err)
+		}
+		s.judge(ctx, r, rec, a, excuse, secrets)
+		rec.Notes = append(notes, rec.Notes...)
+		return
+	}
+}
+
+// start starts the processes and reads their output.
+func (s *Session) start(ctx context.Context, r *Run, rec *Record, files *made, asked *nixlbench.Asked, secrets mask) *attempt {
 	runCtx, cancel := ctx, context.CancelFunc(func() {})
 	if s.Timeout > 0 {
 		runCtx, cancel = context.WithTimeout(ctx, s.Timeout)
@@ -437,91 +481,99 @@ func (s *Session) run(ctx context.Context, r *Run, rec *Record) {
 		count = r.Processes
 	}
 	processes := make([]Process, count)
-	tables := make([]*nixlbench.Table, count)
-	stdout, stderr := make([]Tail, count), make([]Tail, count)
+	a := &attempt{
+		tables: make([]*nixlbench.Table, count),
+		stdout: make([]Tail, count), stderr: make([]Tail, count), errors: make([]Tail, count),
+	}
 	for i := range processes {
 		processes[i] = Process{Argv: r.Command.Argv(), Env: r.Command.Env}
-		tables[i] = nixlbench.NewTable(&s.Schema.Nixlbench)
-		stdout[i].Size, stderr[i].Size = outputSize, stderrSize
+		a.tables[i] = nixlbench.NewTable(&s.Schema.Nixlbench, asked)
+		a.stdout[i].Size, a.stderr[i].Size, a.errors[i].Size = outputSize, stderrSize, stderrSize
 	}
-	secrets := r.secrets()
-	var before []string
-	if s.Local() {
-		before = r.files()
-	}
-	exits := Start(runCtx, s.Ending, processes, func(l Line) {
-		for _, secret := range secrets {
-			l.Text = bytes.ReplaceAll(l.Text, secret, []byte(nixlbench.Mask))
-		}
+	kept := s.keep(rec)
+	defer kept.close()
+	ending := s.Ending
+	ending.watcher = &s.watcher
+	a.exits = Start(runCtx, ending, processes, func(l Line) {
+		files.look()
+		table := a.tables[l.Process]
 		if l.Errors {
-			stderr[l.Process].Line(l.Text)
+			table.Warning(string(l.Text))
+			a.errors[l.Process].Line(l.Text)
+			l.Text = secrets.hide(l.Text)
+			a.stderr[l.Process].Line(l.Text)
 		} else {
-			stdout[l.Process].Line(l.Text)
-			tables[l.Process].Line(string(l.Text), l.Ended)
+			// A row holds numbers only, even where a secret is one.
+			before := len(table.Created)
+			if !table.Line(string(l.Text), l.Ended) {
+				l.Text = secrets.hide(l.Text)
+			}
+			for _, path := range table.Created[before:] {
+				files.created(path)
+			}
+			a.stdout[l.Process].Line(l.Text)
 		}
+		kept.line(r.Launch == LaunchPair, l)
 		s.Output(r, l)
 	})
+	a.late = runCtx.Err() != nil
+	return a
+}
 
+// tell records what the processes did, and gives what excuses their failure.
+func (s *Session) tell(r *Run, rec *Record, a *attempt, secrets mask) (*schema.Excuse, error) {
 	shown := nixlbench.NewCommand(s.Program, r.Shown(false))
-	for i, e := range exits {
-		rec.Processes = append(rec.Processes, processResult(&shown, &e, stderr[i].String()))
-		rec.Rows = append(rec.Rows, tables[i].Rows...)
-		rec.Warnings = append(rec.Warnings, tables[i].Warnings...)
-		r.facts.OddRows += tables[i].OddRows()
-		r.facts.Errors += stderr[i].String()
+	rec.Processes, rec.Rows, rec.Warnings = []ProcessResult{}, []nixlbench.Row{}, nil
+	r.facts.Errors, r.facts.Failed = "", 0
+	for i, e := range a.exits {
+		rec.Processes = append(rec.Processes, processResult(&shown, &e, a.stderr[i].String()))
+		rec.Rows = append(rec.Rows, a.tables[i].Rows...)
+		for _, w := range a.tables[i].Warnings {
+			rec.Warnings = append(rec.Warnings, secrets.text(w))
+		}
+		r.facts.Errors += a.errors[i].String()
+		if !e.OK() || e.Stopped {
+			r.facts.Failed++
+		}
 	}
-	r.facts.Rows = int64(len(rec.Rows))
+	r.facts.Tally(a.tables)
 	if r.Launch == LaunchSingle && r.Processes > 1 {
-		r.facts.Rank = tables[0].Rank
+		r.facts.Rank = a.tables[0].Rank
 		rec.Role = r.role()
 		s.follows = rec.Role == Target
 	}
-	if s.Local() {
-		rec.Files = r.files()
+	if r.facts.Failed == 0 {
+		return nil, nil
 	}
-	if s.Cleanup {
-		rec.Files = slices.DeleteFunc(rec.Files, func(f string) bool {
-			if slices.Contains(before, f) {
-				return false
-			}
-			err := os.Remove(f)
-			if err != nil {
-				s.Warn(diag.Warnf(diag.Pos{}, "%s could not be removed: %v", diag.Printable(f), cause(err)))
-			}
-			return err == nil
-		})
+	return r.rules.Excuse(r.Plan, r.Flags, &r.facts)
+}
+
+// judge says what came of the run.
+func (s *Session) judge(ctx context.Context, r *Run, rec *Record, a *attempt, excuse *schema.Excuse, secrets mask) {
+	if lost := r.facts.Rows - int64(len(rec.Rows)); lost > 0 {
+		rec.Notes = append(rec.Notes, fmt.Sprintf("nixlbench printed %d rows: the first %d are kept", r.facts.Rows, len(rec.Rows)))
 	}
-	ended := slices.ContainsFunc(exits, func(e Exit) bool { return e.Stopped })
+	ended := slices.ContainsFunc(a.exits, func(e Exit) bool { return e.Stopped })
 	switch {
 	case ctx.Err() != nil && ended:
 		rec.interrupt()
 		return
-	case runCtx.Err() != nil && ended:
+	case a.late && ended:
 		rec.fail("it took longer than %v and was ended", s.Timeout)
 	}
-	for i, e := range exits {
-		// Those that were ended because another failed are not to blame.
-		if !e.OK() && !e.Stopped {
-			reason := e.String()
-			if last := stderr[i].Last(); last != "" && e.Err == nil {
-				reason += ": " + last
-			}
-			rec.fail("%s %s", r.name(i), reason)
-		}
+	if excuse != nil && !excuse.Retry && rec.Status == "" {
+		rec.Notes = append(rec.Notes, excuse.Message)
+	} else {
+		s.blame(r, rec, a)
 	}
-	for i, e := range exits {
-		if e.Stopped && !e.OK() && rec.Status == "" {
-			rec.fail("%s did not end after the other and was ended", r.name(i))
-		}
-	}
-	for i, t := range tables {
+	for i, t := range a.tables {
 		if err := t.Err(); err != nil {
-			rec.fail("%v", err)
-			rec.Output += stdout[i].String()
+			rec.fail("%s", secrets.text(err.Error()))
+			rec.Output += a.stdout[i].String()
 		}
 	}
 	reasons, notes, err := r.rules.Doubts(r.Plan, r.Flags, &r.facts)
-	rec.Notes = notes
+	rec.Notes = append(rec.Notes, notes...)
 	switch {
 	case err != nil:
 		rec.fail("%v", err)
@@ -530,6 +582,25 @@ func (s *Session) run(ctx context.Context, r *Run, rec *Record) {
 		rec.Status, rec.Reasons = Suspect, reasons
 	default:
 		rec.Status = OK
+	}
+}
+
+// blame says which processes failed.
+func (s *Session) blame(r *Run, rec *Record, a *attempt) {
+	for i, e := range a.exits {
+		// Those that were ended because another failed are not to blame.
+		if !e.OK() && !e.Stopped {
+			reason := e.String()
+			if last := a.stderr[i].Last(); last != "" && e.Err == nil {
+				reason += ": " + last
+			}
+			rec.fail("%s %s", r.name(i), reason)
+		}
+	}
+	for i, e := range a.exits {
+		if e.Stopped && !e.OK() && rec.Status == "" {
+			rec.fail("%s did not end after the other and was ended", r.name(i))
+		}
 	}
 }
 
@@ -552,9 +623,22 @@ func (r *Run) name(i int) string {
 	return nixlbench.Program
 }
 
+// mask is a list of secrets, longest first.
+type mask [][]byte
+
+// hide gives a text without them.
+func (m mask) hide(text []byte) []byte {
+	for _, secret := range m {
+		text = bytes.ReplaceAll(text, secret, []byte(nixlbench.Mask))
+	}
+	return text
+}
+
+func (m mask) text(text string) string { return string(m.hide([]byte(text))) }
+
 // secrets gives the values that no output may show.
-func (r *Run) secrets() [][]byte {
-	var list [][]byte
+func (r *Run) secrets() mask {
+	var list mask
 	for _, f := range r.Flags {
 		if f.Secret && f.Value.Kind == formula.Str && f.Value.Str != "" {
 			list = append(list, []byte(f.Value.Str))

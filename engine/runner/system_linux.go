@@ -1,8 +1,15 @@
 package runner
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // dieTogether has the kernel end the process when this one is killed. The
@@ -11,4 +18,74 @@ func dieTogether(attr *syscall.SysProcAttr) (unlock func()) {
 	attr.Pdeathsig = syscall.SIGKILL
 	runtime.LockOSThread()
 	return runtime.UnlockOSThread
+}
+
+// inUse reports whether another process has the file open: the kernel grants a
+// lease for writing only where nobody else has.
+func inUse(f *os.File) bool {
+	_, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_WRLCK)
+	if err == nil {
+		unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_UNLCK)
+	}
+	return errors.Is(err, unix.EAGAIN)
+}
+
+// birth gives the time at which a file was made, where the file system knows it.
+func birth(f *os.File) (time.Time, bool) {
+	var st unix.Statx_t
+	if unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_BTIME, &st) != nil || st.Mask&unix.STATX_BTIME == 0 {
+		return time.Time{}, false
+	}
+	return time.Unix(st.Btime.Sec, int64(st.Btime.Nsec)), true
+}
+
+// dioAlign gives the bytes to which the file system aligns direct IO of files in
+// a folder, or 0 where it does not say.
+func dioAlign(dir string) int64 {
+	// A file without a name stands for those to come.
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return 0
+	}
+	defer unix.Close(fd)
+	var st unix.Statx_t
+	if unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_DIOALIGN, &st) != nil || st.Mask&unix.STATX_DIOALIGN == 0 {
+		return 0
+	}
+	return int64(max(st.Dio_mem_align, st.Dio_offset_align))
+}
+
+// kernel gives the kernel's release.
+func kernel() string {
+	data, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return strings.TrimSpace(string(data))
+}
+
+// mountOf gives the type and the device of the file system that a folder is on,
+// or "" where they cannot be found out.
+func mountOf(dir string) (fileSystem, device string) {
+	dir, err := filepath.Abs(dir)
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
+	mounts, readErr := os.ReadFile("/proc/self/mountinfo")
+	if err != nil || readErr != nil {
+		return "", ""
+	}
+	unescape := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+	best := ""
+	for line := range strings.Lines(string(mounts)) {
+		// id parent major:minor root point options … - type device options
+		mount, what, ok := strings.Cut(line, " - ")
+		fields, kinds := strings.Fields(mount), strings.Fields(what)
+		if !ok || len(fields) < 5 || len(kinds) < 2 {
+			continue
+		}
+		point := unescape.Replace(fields[4])
+		// Of several that are mounted on one another the last is seen.
+		if (dir == point || strings.HasPrefix(dir, strings.TrimSuffix(point, "/")+"/")) && len(point) >= len(best) {
+			best, fileSystem, device = point, kinds[0], unescape.Replace(kinds[1])
+		}
+	}
+	return fileSystem, device
 }

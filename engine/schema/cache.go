@@ -27,13 +27,13 @@ type Kind struct {
 	Doc    string               `json:"doc"`
 	Fields map[string]KindField `json:"fields"`
 	// Per says what the parts are bytes of.
-	Per      string             `json:"per"`
-	Parts    map[string]Formula `json:"parts"`
-	Pages    Formula            `json:"pages"`
-	Grows    Formula            `json:"grows"`
-	Bound    Formula            `json:"bound"`
-	Windowed bool               `json:"windowed"`
-	Requires []Requirement      `json:"requires"`
+	Per       string             `json:"per"`
+	Parts     map[string]Formula `json:"parts"`
+	Pages     Formula            `json:"pages"`
+	Grows     Formula            `json:"grows"`
+	Bound     Formula            `json:"bound"`
+	SamePages Formula            `json:"same_pages"`
+	Requires  []Requirement      `json:"requires"`
 }
 
 // KindField is what a group of a kind must give, unless there is a default.
@@ -92,6 +92,7 @@ func (c *Cache) eachFormula(f func([]string, *Formula)) {
 		f(append(path, "pages"), &k.Pages)
 		f(append(path, "grows"), &k.Grows)
 		f(append(path, "bound"), &k.Bound)
+		f(append(path, "same_pages"), &k.SamePages)
 		eachIn(k.Parts, append(path, "parts"), f)
 		for _, field := range Keys(k.Fields) {
 			v := k.Fields[field]

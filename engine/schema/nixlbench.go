@@ -270,6 +270,7 @@ func (n *Nixlbench) eachFormula(f func([]string, *Formula)) {
 		f([]string{"backends", name, "takes", "gpu"}, &b.Takes.GPU)
 		f([]string{"backends", name, "files", "in"}, &b.Files.In)
 		f([]string{"backends", name, "files", "names"}, &b.Files.Names)
+		f([]string{"backends", name, "files", "paths"}, &b.Files.Paths)
 	}
 	eachIn(n.Least, []string{"least"}, f)
 	n.Runs.Get().eachFormula(f)

@@ -23,9 +23,18 @@ type Runs struct {
 	Meetings []Meeting         `json:"meetings"`
 	Layouts  []Layout          `json:"layouts"`
 	Measures []Measure         `json:"measures"`
-	// WarningPrefix begins the lines of output that are warnings.
-	WarningPrefix string  `json:"warning_prefix"`
-	Doubts        []Doubt `json:"doubts"`
+	// WarningPrefixes begin the lines of output that are warnings.
+	WarningPrefixes []string `json:"warning_prefixes"`
+	// Created is a regular expression for the line that names a file which a
+	// process is about to create.
+	Created     string      `json:"created"`
+	Environment Environment `json:"environment"`
+	// Advice is what users need to know before they start processes on several
+	// machines.
+	Advice    []Advice   `json:"advice"`
+	Obstacles []Obstacle `json:"obstacles"`
+	Excuses   []Excuse   `json:"excuses"`
+	Doubts    []Doubt    `json:"doubts"`
 }
 
 // Probe says how to ask a program for its flags.
@@ -33,6 +42,13 @@ type Probe struct {
 	Option string `json:"option"`
 	// Source is a regular expression for the source files of its own flags.
 	Source string `json:"source"`
+}
+
+// Environment says which environment variables records have, as patterns, and a
+// regular expression for the names of those whose values are secrets.
+type Environment struct {
+	Record []string `json:"record"`
+	Secret string   `json:"secret"`
 }
 
 // Job is an environment variable with the same value on every machine of a job,
@@ -60,6 +76,7 @@ type Class struct {
 type Files struct {
 	In    Formula `json:"in,omitzero"`
 	Names Formula `json:"names,omitzero"`
+	Paths Formula `json:"paths,omitzero"`
 }
 
 // IsZero reports whether there are none.
@@ -95,6 +112,41 @@ type Measure struct {
 	ID       bool   `json:"id,omitempty"`
 	Spread   bool   `json:"spread,omitempty"`
 	Positive bool   `json:"positive,omitempty"`
+	Asked    *Asked `json:"asked,omitempty"`
+}
+
+// Asked says which values rows are asked for.
+type Asked struct {
+	First Formula `json:"first"`
+	Last  Formula `json:"last"`
+	Times int64   `json:"times"`
+}
+
+// Advice is a hint for runs on several machines.
+type Advice struct {
+	Era
+	Name string  `json:"name"`
+	When Formula `json:"when"`
+	Hint string  `json:"hint"`
+}
+
+// Obstacle is what keeps a run from being started.
+type Obstacle struct {
+	Era
+	Name     string   `json:"name"`
+	Backends []string `json:"backends,omitempty"`
+	When     Formula  `json:"when"`
+	Message  string   `json:"message"`
+}
+
+// Excuse is a failure that says nothing against the rows of a run. With Retry the
+// run is started once more.
+type Excuse struct {
+	Era
+	Name    string  `json:"name"`
+	When    Formula `json:"when"`
+	Message string  `json:"message"`
+	Retry   bool    `json:"retry,omitempty"`
 }
 
 // Doubt is a reason not to trust a result.
@@ -169,6 +221,21 @@ func (r *Runs) eachFormula(f func([]string, *Formula)) {
 		path := []string{"meetings", index(i)}
 		f(append(path, "when"), &r.Meetings[i].When)
 		eachIn(r.Meetings[i].Set, append(path, "set"), f)
+	}
+	for i := range r.Measures {
+		if asked := r.Measures[i].Asked; asked != nil {
+			f([]string{"measures", index(i), "asked", "first"}, &asked.First)
+			f([]string{"measures", index(i), "asked", "last"}, &asked.Last)
+		}
+	}
+	for i := range r.Advice {
+		f([]string{"advice", index(i), "when"}, &r.Advice[i].When)
+	}
+	for i := range r.Obstacles {
+		f([]string{"obstacles", index(i), "when"}, &r.Obstacles[i].When)
+	}
+	for i := range r.Excuses {
+		f([]string{"excuses", index(i), "when"}, &r.Excuses[i].When)
 	}
 	for i := range r.Doubts {
 		f([]string{"doubts", index(i), "when"}, &r.Doubts[i].When)

@@ -85,8 +85,9 @@ type Field struct {
 	Word   bool `json:"word,omitempty"`
 	// Unit allows its suffixes.
 	Unit string `json:"unit,omitempty"`
-	// Only names the accounting that alone reads the field.
-	Only string `json:"only,omitempty"`
+	// Note says where a value may be there for the reader alone, with nothing that
+	// depends on it: [NoteAny] or [NoteFile].
+	Note string `json:"note,omitempty"`
 	// Needs names the accounting that alone has the field: it is refused in others.
 	Needs string `json:"needs,omitempty"`
 	// Late fields came after others; their columns are the last.
@@ -114,6 +115,12 @@ type Field struct {
 	DefaultBy string   `json:"default_by,omitempty"`
 	Pos       diag.Pos `json:"pos,omitzero"` // of the default
 }
+
+// The places where a field may be a note for the reader.
+const (
+	NoteAny  = "any"
+	NoteFile = "file"
+)
 
 // Unit is a unit of numbers.
 type Unit struct {

@@ -187,3 +187,33 @@ func TestSpelling(t *testing.T) {
 		}
 	}
 }
+
+// TestUnitData: a suffix means the same in every unit, and what is unclear says
+// what to write instead.
+func TestUnitData(t *testing.T) {
+	s := load(t)
+	factors := map[string]int64{}
+	for name, u := range s.Units {
+		for suffix, factor := range u.Suffixes {
+			if other, ok := factors[suffix]; ok && other != factor {
+				t.Errorf("%s is %d and %d", suffix, factor, other)
+			}
+			factors[suffix] = factor
+		}
+		for suffix, meant := range u.Unclear {
+			if suffix != strings.ToLower(suffix) {
+				t.Errorf("%s: %s is not in lower case", name, suffix)
+			}
+			for _, m := range meant {
+				if _, err := s.ParseNumber(name, "1"+m); err != nil {
+					t.Errorf("%s: 1%s, which is to be written for %s, is refused", name, m, suffix)
+				}
+			}
+		}
+		for _, text := range u.Such {
+			if _, err := s.ParseNumber(name, text); err != nil {
+				t.Errorf("%s: the example %s is refused", name, text)
+			}
+		}
+	}
+}

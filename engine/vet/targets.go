@@ -23,6 +23,9 @@ type target struct {
 // extensions are those of the files that kvbench reads.
 var extensions = []string{".cue", ".yaml", ".yml", ".json", config.ResultsExt}
 
+// moduleDir has what a CUE module is made of: the schema that init writes, too.
+const moduleDir = "cue.mod"
+
 func isRead(name string) bool {
 	return slices.Contains(extensions, strings.ToLower(filepath.Ext(name)))
 }
@@ -75,7 +78,7 @@ func walk(dir string, add func(*target)) {
 			if d != nil && d.IsDir() {
 				return fs.SkipDir
 			}
-		case d.IsDir() && path != dir && (strings.HasPrefix(d.Name(), ".") || d.Name() == "cue.mod"):
+		case d.IsDir() && path != dir && (strings.HasPrefix(d.Name(), ".") || d.Name() == moduleDir):
 			return fs.SkipDir
 		case !d.IsDir() && (isRead(path) || leadsToFolder(path, d)):
 			add(fileTarget(path, true))
@@ -87,12 +90,17 @@ func walk(dir string, add func(*target)) {
 // fileTarget is a file to check. Links are not followed: a stranger's may lead
 // to what is not theirs to show.
 func fileTarget(name string, met bool) *target {
-	if !isLink(name) {
-		return &target{name: name, met: met}
-	}
 	const why = "is a symbolic link: only files themselves are checked"
-	if met {
+	foreign := func(why string) *target {
 		return &target{name: name, met: met, opened: true, file: &config.File{Name: name, Kind: config.KindUnknown, Foreign: why}}
+	}
+	switch folders := strings.Split(filepath.ToSlash(filepath.Dir(name)), "/"); {
+	case met && slices.Contains(folders, moduleDir):
+		return foreign("is part of a CUE module")
+	case !isLink(name):
+		return &target{name: name, met: met}
+	case met:
+		return foreign(why)
 	}
 	return refused(name, diag.Errorf(diag.Pos{File: name}, why).WithHint("name the file that it leads to"))
 }

@@ -341,9 +341,14 @@ func (c *command) dirs() []string {
 }
 
 // warnMissing warns about values that nobody gave and the results depend on, and
-// notes those that the model gave.
-func (a *app) warnMissing(j job, results []string) {
-	for _, d := range a.missing(j, results) {
+// notes those that the model gave, and given ones that nothing shown depends on.
+func (a *app) warnMissing(j job, results []string, shown plan.Shown) {
+	a.printOnce(append(a.missing(j, results), a.unread(j, shown)...))
+}
+
+// printOnce prints messages, those about flags if they are new.
+func (a *app) printOnce(list []*diag.Diag) {
+	for _, d := range list {
 		// What is about a flag is about all plans.
 		if key := d.Error() + d.Hint; d.Pos.File != "" || !a.said[key] {
 			a.said[key] = true
@@ -359,20 +364,13 @@ func (a *app) missing(j job, results []string) []*diag.Diag {
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
 		v := j.Config.Values[f.Var]
-		if v.Origin.Kind == config.FromModel {
+		fromModel := v.Origin.Kind == config.FromModel && j.planner.ReadsAnywhere(j.Request, f.Var)
+		if fromModel {
 			list = append(list, j.Model.Doubts[f.Var]...)
 		}
-		if f.Announced != "" && v.Origin.Kind == config.FromModel && !warned(j.Model.Doubts[f.Var]) {
+		if f.Announced != "" && fromModel && !warned(j.Model.Doubts[f.Var]) {
 			list = append(list, diag.Notef(v.Origin.Pos, "%s is %s, as the model has it", f.Announced, v.Text()).
 				WithHint("--%s gives another", f.Flag))
-		}
-		if f.Only != "" && v.Origin.Given() && plan.Accounting(j.Config) != f.Only {
-			d := v.Origin.Errorf("has no effect on %s accounting", plan.Accounting(j.Config)).WithHint("--accounting %s counts with it", f.Only)
-			if v.Origin.Kind == config.FromFile {
-				d.Msg = f.Path + " " + d.Msg
-			}
-			d.Severity, d.Usage = diag.Warning, false
-			list = append(list, d)
 		}
 		if !f.Expected || v.Origin.Kind != config.FromDefault || !j.planner.Reads(f.Var, results...) {
 			continue
@@ -418,7 +416,12 @@ func (a *app) quantities(c *command, detail bool, show func(i int, pl *plan.Plan
 			errs.Add(about(j.Request, err))
 			continue
 		}
-		a.warnMissing(j, rowNames(a.schema.Views[c.name]))
+		rows := rowNames(a.schema.Views[c.name])
+		what := plan.Shown{Names: a.onlyQuantities(rows)}
+		if detail {
+			what.Names = quantitiesOf(a.schema)
+		}
+		a.warnMissing(j, rows, what)
 		a.warn(plans)
 		for _, pl := range plans {
 			if err := show(shown, pl); err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/hub"
 	"kvbench/engine/schema"
 )
 
@@ -67,11 +68,18 @@ func (a *app) complete(cmds []*command, words []string) error {
 			i--
 		}
 	}
+	// It breaks words at the colon of hf: as well, and completes what follows.
+	behind := ""
+	scheme, colon := strings.TrimSuffix(hub.Scheme, ":"), ":"
+	if i := slices.Index(words, colon); i > 0 && i >= len(words)-2 && strings.HasSuffix(words[i-1], scheme) {
+		words = append(words[:i-1:i-1], strings.Join(words[i-1:], ""))
+		behind = hub.Scheme
+	}
 	if len(words) == 0 {
 		return nil
 	}
 	for _, word := range a.candidates(cmds, words[:len(words)-1], words[len(words)-1]) {
-		fmt.Fprintln(a.stdout, word)
+		fmt.Fprintln(a.stdout, strings.TrimPrefix(word, behind))
 	}
 	return nil
 }
@@ -95,12 +103,12 @@ func (a *app) candidates(cmds []*command, before []string, current string) []str
 	c := cmds[i]
 	last := before[len(before)-1]
 	if f := flagNamed(c, last); f != nil && !f.bool && len(before) > 1 {
-		return withPrefix(a.valuesOf(f, before), current)
+		return withPrefix(a.valuesOf(f, before, current), current)
 	}
 	if name, value, ok := strings.Cut(current, "="); ok && strings.HasPrefix(name, "-") {
 		if f := flagNamed(c, name); f != nil {
 			// bash completes what follows the =, zsh the word.
-			return withPrefix(a.valuesOf(f, before), value)
+			return withPrefix(a.valuesOf(f, before, value), value)
 		}
 		return nil
 	}
@@ -132,14 +140,24 @@ func flagNamed(c *command, word string) *flagSpec {
 	return f
 }
 
-// valuesOf gives the values that a flag may have.
-func (a *app) valuesOf(f *flagSpec, before []string) []string {
-	if f.name != "model" {
+// valuesOf gives the values that a flag may have; current is what is there of it.
+func (a *app) valuesOf(f *flagSpec, before []string, current string) []string {
+	switch {
+	case f.name != "model":
 		values := slices.Clone(f.values)
+		if len(values) == 0 {
+			values = slices.Clone(f.words)
+		}
 		for i, v := range values {
 			values[i], _, _ = strings.Cut(v, " (") // the releases that have it
 		}
 		return values
+	case strings.HasPrefix(current, hub.Scheme):
+		return a.loader().Cached()
+	case strings.Contains(current, "/"):
+		ids := slices.Concat(slices.Collect(maps.Values(a.schema.Names.Get().Models))...)
+		slices.Sort(ids)
+		return ids
 	}
 	entries, err := a.loader().Entries(modelDirs(before))
 	if err != nil {
@@ -171,7 +189,7 @@ func (a *app) completeModels(words []string) []string {
 	if len(words) == 0 || words[len(words)-1] != "show" {
 		return []string{"show"}
 	}
-	names := a.valuesOf(&flagSpec{name: "model"}, words)
+	names := a.valuesOf(&flagSpec{name: "model"}, words, "")
 	for _, arch := range a.schema.Architectures {
 		names = append(names, arch.Name)
 	}
@@ -194,6 +212,14 @@ func withPrefix(words []string, prefix string) []string {
 	var list []string
 	for _, w := range words {
 		if strings.HasPrefix(w, prefix) {
+			list = append(list, w)
+		}
+	}
+	if len(list) > 0 || prefix == "" {
+		return list
+	}
+	for _, w := range words { // values are found in any case
+		if len(w) >= len(prefix) && strings.EqualFold(w[:len(prefix)], prefix) {
 			list = append(list, w)
 		}
 	}

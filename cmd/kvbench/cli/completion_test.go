@@ -34,6 +34,14 @@ func TestCompletionBash(t *testing.T) {
 		{"kvbench plan --op_type ", "READ WRITE"},
 		{"kvbench plan --tp 8 --access_pattern ", "block layer"},
 		{"kvbench kvcache --model qwen3_8", "qwen3_8b"},
+		{"kvbench kvcache --model QWEN3_8", "qwen3_8b"},
+		{"kvbench kvcache --model openai/gpt-oss-1", "openai/gpt-oss-120b"},
+		{"kvbench kvcache --model hf : ", "acme/Tiny-1B acme/Tiny-2B"}, // bash makes three words of hf:acme, too
+		{"kvbench kvcache --model hf : acme/Tiny-2", "acme/Tiny-2B"},
+		{"kvbench kvcache --model = hf : acme/Tiny-1", "acme/Tiny-1B"},
+		{"kvbench kvcache --model hf:acme/Tiny-1", "hf:acme/Tiny-1B"}, // zsh does not
+		{"kvbench plan --engine v", "VLLM"},
+		{"kvbench plan --backend posix", "POSIX"},
 		{"kvbench kvcache --models mine --model se", "seven"},
 		{"kvbench models show gpt", "gpt_oss_120b gpt_oss_20b gpt_oss"},
 		{"kvbench models s", "show"},
@@ -49,6 +57,14 @@ func TestCompletionBash(t *testing.T) {
 		words := strings.Split(test.words, " ")
 		script := `source <(kvbench completion bash)
 mkdir -p mine && printf 'model_name: SEVEN\n' > mine/seven.yaml
+for n in 1 2; do
+	repo=hub/models--acme--Tiny-${n}B
+	mkdir -p $repo/refs $repo/snapshots/0123456789abcdef0123456789abcdef01234567
+	printf 0123456789abcdef0123456789abcdef01234567 > $repo/refs/main
+	touch $repo/snapshots/0123456789abcdef0123456789abcdef01234567/config.json
+done
+mkdir -p hub/models--acme--Other/refs
+export HF_HUB_CACHE=hub
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
 _kvbench
 echo "${COMPREPLY[*]}"`

@@ -56,7 +56,11 @@ func (a *app) explain(_ context.Context, c *command) error {
 	for _, j := range jobs {
 		j.Fit, j.planner.ReleaseFrom = fit, from
 		if len(c.args) == 1 {
-			errs.Add(explainOne(&out, j, c.args[0], format))
+			if err := explainOne(&out, j, c.args[0], format); err != nil {
+				errs.Add(err)
+				continue
+			}
+			a.printOnce(a.unread(j, plan.Shown{Names: quantitiesOf(a.schema), Flags: true}))
 			continue
 		}
 		made, err := j.planner.Explain(j.Request)
@@ -65,7 +69,7 @@ func (a *app) explain(_ context.Context, c *command) error {
 		}
 		for i, e := range made {
 			if i == 0 {
-				a.warnMissing(j, quantityNames(e.Plan))
+				a.warnMissing(j, quantityNames(e.Plan), planShown(e.Plan))
 			}
 			a.warn([]*plan.Plan{e.Plan})
 			masked, _ := nixlbench.Masked(e.Plan.Flags)

@@ -239,7 +239,16 @@ func (f *fake) makeFile(backend string) {
 			dir = v
 		}
 	}
-	name := filepath.Join(dir, "nixlbench_"+strings.ToLower(backend)+"_test_file_initiator_0")
+	if f.values["filenames"] != "" {
+		for _, name := range strings.Split(f.values["filenames"], ",") {
+			f.createFile(name)
+		}
+		return
+	}
+	f.createFile(filepath.Join(dir, "nixlbench_"+strings.ToLower(backend)+"_test_file_initiator_0"))
+}
+
+func (f *fake) createFile(name string) {
 	fmt.Fprintf(f.out, "Creating file: %s\n", name)
 	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
@@ -273,6 +282,9 @@ func (f *fake) meet() bool {
 			time.Sleep(time.Hour)
 		}
 		io.Copy(io.Discard, conn) // until the initiator is done
+		if f.fault("asio_target") {
+			f.asioAbort()
+		}
 		return false
 	}
 	conn, err := l.Accept()
@@ -330,6 +342,7 @@ func (f *fake) register() bool {
 }
 
 func (f *fake) misbehave() {
+	f.odd()
 	switch {
 	case f.fault("segv"):
 		f.out.Flush()
@@ -426,12 +439,16 @@ func (f *fake) table() {
 	if f.fault("norows") {
 		return
 	}
+	if f.fault("missing") { // the last row
+		f.values["max_batch_size"] = strconv.FormatInt(f.number("max_batch_size")-1, 10)
+	}
 	for block := f.number("start_block_size"); block <= f.number("max_block_size"); block *= 2 {
 		for batch := f.number("start_batch_size"); batch <= f.number("max_batch_size"); batch *= 2 {
 			f.row(block, batch)
 			f.out.Flush()
 		}
 	}
+	f.oddRows()
 	if f.fault("late") {
 		f.die("exchange failed")
 	}

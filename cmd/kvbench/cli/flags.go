@@ -19,7 +19,8 @@ type flagSpec struct {
 	arg    string // placeholder of the value in the help
 	def    string
 	values []string
-	note   string // which releases have it
+	words  []string // values that are known among others
+	note   string   // which releases have it
 	group  string
 	bool   bool
 	repeat bool
@@ -53,7 +54,7 @@ const (
 // commonFlags are those of every command that reads a model.
 func (a *app) commonFlags() []*flagSpec {
 	flags := []*flagSpec{
-		{name: "model", arg: "FILE", group: groupModel, repeat: true, aka: []string{"model_path", "model_id", "model_name"}, help: "Model: its name (see kvbench models), a parameter file (YAML, JSON, CUE), a CUE file with its own architecture, or a Hugging Face config.json or its folder, or hf:OWNER/NAME[@REVISION] from the Hugging Face cache; may be repeated"},
+		{name: "model", arg: "FILE", group: groupModel, repeat: true, aka: []string{"model_path", "model_id", "model_name"}, help: "Model: its name (see kvbench models) or Hugging Face identifier, a parameter file (YAML, JSON, CUE), a CUE file with its own architecture, a Hugging Face config.json or its folder, or hf:OWNER/NAME[@REVISION] in the Hugging Face cache; may be repeated"},
 		{name: "model_config", arg: "FILE", group: groupModel, help: "Configuration file: how the model is run"},
 		{name: "model_configs", arg: "GLOB", group: groupModel, repeat: true, help: "Configuration files, one plan each; quote the pattern; may be repeated"},
 		modelsFlag(),
@@ -65,7 +66,7 @@ func (a *app) commonFlags() []*flagSpec {
 		if f.Flag == "" {
 			continue
 		}
-		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupConfig, help: f.Doc, values: f.Values, bool: f.Bool, aka: f.Aka}
+		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupConfig, help: f.Doc, values: f.Values, bool: f.Bool, words: f.Words, aka: f.Aka}
 		switch {
 		case f.Bool:
 			spec.arg = ""
@@ -89,7 +90,7 @@ func modelsFlag() *flagSpec {
 }
 
 func downloadFlag() *flagSpec {
-	return &flagSpec{name: "download", bool: true, group: groupModel, help: "Get a config.json from Hugging Face (HF_ENDPOINT, HF_TOKEN) if its cache on this machine lacks it"}
+	return &flagSpec{name: "download", bool: true, group: groupModel, help: "Download the files of an hf: model (from HF_ENDPOINT, with HF_TOKEN) if the Hugging Face cache lacks them"}
 }
 
 func configFlag() *flagSpec {

@@ -22,8 +22,9 @@ import (
 )
 
 const modelsLong = `
-Lists the models that --model takes by name, in any case and punctuation, and
-the architectures, with what their checks rest on. kvbench models show NAME
+Lists the models that --model takes by name, in any case and punctuation, or by
+their Hugging Face identifiers such as OWNER/NAME-Instruct, and the
+architectures, with what their checks rest on. kvbench models show NAME
 prints the file of a model or an architecture.`
 
 // modelsCmd lists what is known.

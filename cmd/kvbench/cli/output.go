@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 
 	"kvbench/engine/diag"
@@ -56,11 +57,13 @@ func (a *app) open(c *command) (*output, error) {
 	if own, err := os.Stdout.Stat(); err == nil && old != nil && os.SameFile(own, old) {
 		return &output{Writer: a.stdout}, nil // /dev/stdout, perhaps at the end of a file
 	}
-	if old != nil && !old.Mode().IsRegular() {
+	// A device or a pipe stays what it is, and a file that the shell opened, such
+	// as /dev/fd/3, is added to.
+	if old != nil && (!old.Mode().IsRegular() || strings.HasPrefix(name, "/dev/")) {
 		if old.IsDir() {
 			return nil, cannotWrite(name, syscall.EISDIR)
 		}
-		f, err := os.OpenFile(name, os.O_WRONLY, 0) // a device or a pipe stays what it is
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
 		if err != nil {
 			return nil, cannotWrite(name, err)
 		}

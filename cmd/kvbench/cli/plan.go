@@ -78,7 +78,7 @@ func (a *app) plan(ctx context.Context, c *command) error {
 		if len(made) == 0 {
 			continue
 		}
-		a.warnMissing(j, quantityNames(made[0]))
+		a.warnMissing(j, quantityNames(made[0]), planShown(made[0]))
 		a.warn(made)
 		for _, pl := range made {
 			for i := range pl.Violations {

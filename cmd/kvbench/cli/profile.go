@@ -55,6 +55,7 @@ func (a *app) profileCmd() *command {
 		&flagSpec{name: "cleanup", bool: true, group: groupRun, help: "Remove the files that the runs make; what was there before stays"},
 		&flagSpec{name: "fail_fast", bool: true, group: groupRun, help: "Stop after the first run that fails"},
 		&flagSpec{name: "output", arg: "FILE", group: groupRun, help: "Append the results to this file, one JSON object a line"},
+		&flagSpec{name: "keep_output", bool: true, group: groupRun, help: "Keep all that nixlbench prints in files beside that of --output, one for each run"},
 		&flagSpec{name: "resume", bool: true, group: groupRun, help: "Leave out the runs that the file of --output has as done"},
 		&flagSpec{name: "show_secrets", bool: true, group: groupRun, help: "Print secrets instead of masking them"})
 	return &command{
@@ -116,6 +117,7 @@ func (a *app) profile(ctx context.Context, c *command) error {
 	set(&p.secrets, "show_secrets")
 	set(&p.session.Force, "force")
 	set(&p.session.Cleanup, "cleanup")
+	set(&p.session.KeepOutput, "keep_output")
 	var err error
 	p.repeat, err = c.count("repeat")
 	errs.Add(err)
@@ -132,6 +134,8 @@ func (a *app) profile(ctx context.Context, c *command) error {
 		errs = append(errs, from.Errorf("\"\" is not allowed: want the name of a file"))
 	case !ok && p.resume:
 		errs = append(errs, diag.Usagef("--resume needs --output: the file that has the results"))
+	case !ok && p.session.KeepOutput:
+		errs = append(errs, diag.Usagef("--keep_output needs --output: the files are put beside that one"))
 	}
 	if p.quiet && p.dryRun {
 		_, from, _ := c.value("quiet")
@@ -155,6 +159,12 @@ func (a *app) profile(ctx context.Context, c *command) error {
 			return err
 		}
 		defer p.session.Journal.Close()
+		if p.session.KeepOutput && !p.session.Journal.Resumable() {
+			return diag.Errorf(diag.Pos{File: out}, "is not a regular file, so --keep_output cannot put files beside it")
+		}
+		p.session.Journal.Rescue = func(line []byte) {
+			p.progress.print(func() { p.stderr.Write(line) })
+		}
 		if torn := p.session.Journal.Torn; torn != "" {
 			a.print.Print(diag.Warnf(diag.Pos{File: out}, "the last line was cut off: it was moved to %s", diag.Printable(torn)))
 		}
@@ -210,6 +220,7 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 	}
 	p.report(err)
 	p.failed = err != nil
+	asked := jobs
 	jobs, sweep, err := p.spread(jobs)
 	if err != nil && len(jobs) == 0 {
 		return err
@@ -244,7 +255,8 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 		}
 		if of := (source{j.Model, j.Config.File}); !warned[of] {
 			warned[of] = true
-			p.warnMissing(j, quantityNames(plans[0]))
+			whole := asked[slices.IndexFunc(asked, func(a job) bool { return a.Model == of.model && a.Config.File == of.file })]
+			p.warnMissing(whole, quantityNames(plans[0]), planShown(plans[0]))
 		}
 		if sweep == nil {
 			p.warn(plans)
@@ -330,6 +342,7 @@ func (p *profile) run(ctx context.Context) error {
 	p.session.Schema, p.session.Build, p.session.Ending.Hurry = p.schema, version(), p.hurry
 	p.session.Warn = func(d *diag.Diag) { p.progress.print(func() { p.print.Print(d) }) }
 	p.session.Output = p.output
+	defer p.session.Close()
 	total := len(p.points) * p.repeat
 	p.progress = progress{w: p.stderr, terminal: isTerminal(os.Stderr), quiet: p.quiet, total: total}
 	defer p.progress.clear()
@@ -496,7 +509,7 @@ func (p *profile) tell(run *runner.Run) {
 		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here: etcd at %s is on another machine", run.Processes, diag.Printable(run.Server))
 	case single && run.Chosen:
 		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here: the other end is on another machine", run.Processes)
-	case single && run.Group.Flag != "" && !run.Group.Given:
+	case single && (run.Group.Flag != "" && !run.Group.Given || len(run.Advice) > 0):
 		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here", run.Processes)
 	case !single && run.Chosen && run.Place == runner.Here:
 		// Where the user means two machines, this one measures itself.
@@ -526,6 +539,9 @@ func (p *profile) tell(run *runner.Run) {
 			WithHint("to run it again after a failure, give both another --%s", g.Flag)
 	default:
 		d.WithHint("on the other host: %s", same)
+	}
+	for _, hint := range run.Advice {
+		d.WithHint("%s", hint)
 	}
 	if single && run.Server != "" && run.Place == runner.Loopback {
 		d.WithHint("another host does not find etcd at %s: name it by an address of this machine", diag.Printable(run.Server))

@@ -35,6 +35,7 @@ type result struct {
 	Repeat  int
 	Status  string
 	Reasons []string
+	Role    string
 	Rows    []map[string]float64
 }
 
@@ -407,31 +408,6 @@ func silentServer(t *testing.T) string {
 		t.Skip("this system takes connections that nobody waits for")
 	}
 	return address
-}
-
-// TestProfileReal runs the real program where there is one.
-func TestProfileReal(t *testing.T) {
-	real := ""
-	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
-		path := filepath.Join(dir, "nixlbench")
-		if target, err := filepath.EvalSymlinks(path); err == nil && !strings.Contains(path, "testscript-main") && !strings.HasSuffix(target, ".test") {
-			real = path
-			break
-		}
-	}
-	if real == "" {
-		t.Skip("nixlbench is not in PATH")
-	}
-	dir := t.TempDir()
-	out := filepath.Join(dir, "r.jsonl")
-	cmd := exec.Command("kvbench", append(smallRun(t)[:7], "--backend", "POSIX", "--filepath", dir, "--num_iter", "16",
-		"--warmup_iter", "16", "--nixlbench", real, "--output", out)...)
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, text)
-	}
-	if got := results(t, out); len(got) != 1 || got[0].Status != "ok" || len(got[0].Rows) != 1 || got[0].Rows[0]["bandwidth_gb_per_s"] <= 0 {
-		t.Errorf("results are %+v", got)
-	}
 }
 
 // BenchmarkProfile measures what kvbench adds to each of 200 runs of a

@@ -230,6 +230,9 @@ func (a *app) run(ctx context.Context, args []string) error {
 		return withUsageHint(err, c.name)
 	}
 	c.given = given
+	if len(c.flags) > 0 {
+		a.noteEnvironment(os.Environ(), cmds, c)
+	}
 	root := &ffcli.Command{Name: program, Subcommands: []*ffcli.Command{c.ffcli()}, Exec: func(context.Context, []string) error { return flag.ErrHelp }}
 	if err := root.Parse(append([]string{c.name}, words...)); err != nil {
 		return c.parseError(err)

@@ -66,6 +66,7 @@ func TestScript(t *testing.T) {
 			"chop":   chop,
 			"gone":   gone,
 			"hub":    hub,
+			"small":  small,
 		},
 	})
 }
@@ -114,6 +115,15 @@ func lines(ts *testscript.TestScript, _ bool, args []string) {
 	text := ts.ReadFile(args[1])
 	if n := strings.Count(text, "\n"); strconv.Itoa(n) != args[0] || !strings.HasSuffix(text, "\n") {
 		ts.Fatalf("%s has %d lines: %q", args[1], n, text)
+	}
+}
+
+// small N FILE checks that a file has no more than N bytes.
+func small(ts *testscript.TestScript, _ bool, args []string) {
+	most, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	if n := len(ts.ReadFile(args[1])); n > most {
+		ts.Fatalf("%s has %d bytes, more than %d", args[1], n, most)
 	}
 }
 

@@ -62,7 +62,7 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []job, format string, 
 	}
 	expectMuch()
 	a.announce(c, s)
-	a.warnMissingOnce(jobs)
+	a.warnMissingOnce(jobs, a.sweepShown(c, columns))
 
 	// From here on, an interrupt leaves whole rows; a second one does not wait.
 	a.endsGracefully()
@@ -243,12 +243,12 @@ func (a *app) announce(c *command, s *plan.Sweep) {
 }
 
 // warnMissingOnce warns once about each value that some plans lack.
-func (a *app) warnMissingOnce(jobs []job) {
+func (a *app) warnMissingOnce(jobs []job, shown plan.Shown) {
 	names := quantitiesOf(a.schema)
 	var list []*diag.Diag
 	counts := map[string]int{}
 	for _, j := range jobs {
-		for _, d := range a.missing(j, names) {
+		for _, d := range append(a.missing(j, names), a.unread(j, shown)...) {
 			if counts[d.Msg]++; counts[d.Msg] == 1 {
 				list = append(list, d)
 			}

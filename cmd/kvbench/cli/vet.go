@@ -16,11 +16,13 @@ import (
 const vetLong = `
 Checks files that kvbench reads, folders of them, and patterns: architectures
 (with the checks that they bring), models, configurations, files of results, and
-releases of nixlbench. What a file is, its keys tell. Files of other kinds are
-passed over in folders.
+releases of nixlbench. What a file is, its keys tell. In folders, files of other
+programs are skipped, and with --skip_unknown those that are named, too: -v says
+why. A file with a typo is not skipped if its text shows that it is kvbench's.
 
 Nothing but these files is read and nothing is run, so that it is safe on files
-of strangers; symbolic links are not followed.`
+of strangers; symbolic links are not followed. A folder that cannot be read is an
+error, and the rest is checked.`
 
 // vetCmd checks files.
 func (a *app) vetCmd() *command {

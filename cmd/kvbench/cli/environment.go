@@ -1,0 +1,42 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+
+	"kvbench/engine/diag"
+)
+
+// ofTests are variables that the tests read, not a command.
+var ofTests = []string{"UPDATE", "PYTHON_TOOL"}
+
+// noteEnvironment notes variables that would set a flag if one had such a name.
+// What sets a flag of another command is none of this one's.
+func (a *app) noteEnvironment(environ []string, cmds []*command, c *command) {
+	var known []string
+	for _, cmd := range append([]*command{c}, cmds...) { // its own are the likeliest to be meant
+		for _, f := range cmd.flags {
+			if !slices.Contains(known, f.name) {
+				known = append(known, f.name)
+			}
+		}
+	}
+	var notes diag.List
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		word, ours := strings.CutPrefix(name, envPrefix+"_")
+		if !ours || word == "" || value == "" || slices.Contains(ofTests, word) || word == strings.ToUpper(word) && slices.Contains(known, strings.ToLower(word)) {
+			continue
+		}
+		d := diag.Notef(diag.Pos{}, "%s has no effect: no flag is named --%s", name, strings.ToLower(word))
+		if word != strings.ToUpper(word) && slices.Contains(known, strings.ToLower(word)) {
+			d.Msg = name + " has no effect: such names are in capitals"
+		}
+		if near := diag.Nearest(word, known); near != "" {
+			d.WithHint("did you mean %s_%s?", envPrefix, strings.ToUpper(near))
+		}
+		notes = append(notes, d)
+	}
+	slices.SortFunc(notes, func(x, y *diag.Diag) int { return strings.Compare(x.Msg, y.Msg) })
+	a.report(notes.Err())
+}

@@ -1,0 +1,144 @@
+package cli_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// realNixlbench finds the real program.
+func realNixlbench(t *testing.T) string {
+	t.Helper()
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		path := filepath.Join(dir, "nixlbench")
+		if target, err := filepath.EvalSymlinks(path); err == nil && !strings.Contains(path, "testscript-main") && !strings.HasSuffix(target, ".test") {
+			return path
+		}
+	}
+	t.Skip("SKIPPED: there is no nixlbench in PATH, so that nothing was run with the real program")
+	return ""
+}
+
+// TestProfileReal runs the real program where there is one: files are written and
+// read, two processes meet over ASIO, and fitted plans of all kinds run to their
+// end. Each run leaves nothing behind.
+func TestProfileReal(t *testing.T) {
+	program := realNixlbench(t)
+	run := func(t *testing.T, args ...string) []result {
+		t.Helper()
+		dir := t.TempDir()
+		data := filepath.Join(dir, "data")
+		if err := os.Mkdir(data, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		out := filepath.Join(dir, "r.jsonl")
+		cmd := exec.Command("kvbench", append(args, "--nixlbench", program, "--output", out, "--cleanup", "--timeout", "2m")...)
+		cmd.Dir = data
+		text, err := cmd.CombinedOutput()
+		got := results(t, out)
+		if len(got) != 1 {
+			t.Fatalf("%d results, %v\n%s", len(got), err, text)
+		}
+		if got[0].Status != "ok" {
+			t.Logf("%q %v\n%s", args, err, text)
+		}
+		if left, err := os.ReadDir(data); err != nil || len(left) > 0 {
+			t.Errorf("%q leaves %v (%v)", args, left, err)
+		}
+		return got
+	}
+	// Early releases give results that are not to be trusted.
+	good := func(t *testing.T, list []result) {
+		t.Helper()
+		for _, r := range list {
+			if r.Status != "ok" && r.Status != "suspect" || len(r.Rows) == 0 || r.Rows[0]["bandwidth_gb_per_s"] <= 0 {
+				t.Errorf("a result is %+v", r)
+			}
+		}
+	}
+	small := append(smallRun(t)[:7], "--num_iter", "16", "--warmup_iter", "16")
+	small = small[:len(small):len(small)]
+	storage := append(small, "--backend", "POSIX")
+	storage = storage[:len(storage):len(storage)]
+	t.Run("write", func(t *testing.T) {
+		good(t, run(t, append(storage, "--source", "memory", "--destination", "file")...))
+	})
+	t.Run("read", func(t *testing.T) {
+		good(t, run(t, append(storage, "--source", "file", "--destination", "memory")...))
+	})
+	t.Run("names", func(t *testing.T) {
+		args := append(storage, "--filenames", "*")
+		if exec.Command("kvbench", append(args, "--nixlbench", program, "--dry_run")...).Run() != nil {
+			t.Skip("this release takes no names")
+		}
+		good(t, run(t, args...))
+	})
+	t.Run("pair", func(t *testing.T) {
+		args := append(small, "--backend", "UCX", "--source", "memory", "--destination", "memory", "--runtime_type", "ASIO", "--start_batch_size", "1")
+		if exec.Command("kvbench", append(args, "--nixlbench", program, "--dry_run")...).Run() != nil {
+			t.Skip("this release has no ASIO runtime")
+		}
+		list := run(t, args...)
+		good(t, list)
+		if len(list[0].Rows) != 3 { // batches of 1, 2 and 4
+			t.Errorf("%d rows, want 3", len(list[0].Rows))
+		}
+	})
+	t.Run("fitted", func(t *testing.T) {
+		const wanted, tries = 30, 300
+		r := rand.New(rand.NewPCG(13, 30))
+		ran := 0
+		for range tries {
+			if ran == wanted {
+				return
+			}
+			args := randomRun(t, r)
+			// What the release cannot do is refused before.
+			if exec.Command("kvbench", append(args, "--nixlbench", program, "--dry_run")...).Run() != nil {
+				continue
+			}
+			ran++
+			good(t, run(t, args...))
+		}
+		t.Errorf("%d of %d plans could be fitted, want %d", ran, tries, wanted)
+	})
+}
+
+// randomRun gives a random profile of little data.
+func randomRun(t *testing.T, r *rand.Rand) []string {
+	t.Helper()
+	examples, err := filepath.Abs("../../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := func(list ...string) string { return list[r.IntN(len(list))] }
+	args := []string{"profile",
+		"--model", filepath.Join(examples, one("model_qwen3_8b.yaml", "model_deepseek_r1.yaml", "model_llama_3_1_8b.yaml")),
+		"--isl", fmt.Sprint(1 + r.IntN(256)), "--page_size", one("1", "16", "48", "64"), "--num_requests", one("1", "2", "3"),
+		"--tp", one("1", "2", "8"), "--backend", "POSIX", "--num_iter", one("16", "20", "64"), "--warmup_iter", one("0", "16"),
+		"--num_threads", one("1", "2", "3", "4"),
+	}
+	maybe := func(name string, values ...string) {
+		if r.IntN(3) == 0 {
+			args = append(args, "--"+name)
+			if len(values) > 0 {
+				args = append(args, one(values...))
+			}
+		}
+	}
+	maybe("source", "memory")
+	maybe("num_initiator_dev", "1", "2")
+	maybe("num_target_dev", "1", "2")
+	maybe("num_files", "1", "2")
+	maybe("pipeline_depth", "2", "4")
+	maybe("storage_enable_direct")
+	maybe("posix_api_type", "AIO", "URING", "POSIXAIO")
+	maybe("randomize_location_mode", "none", "blockaligned", "bytealigned")
+	maybe("scheme", "pairwise", "onetomany", "manytoone", "tp")
+	maybe("start_batch_size", "1")
+	return args
+}

@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"kvbench/engine/config"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/plan"
+	"kvbench/engine/schema"
+)
+
+// planShown is what a plan shows: its quantities, and the command.
+func planShown(pl *plan.Plan) plan.Shown { return plan.Shown{Names: quantityNames(pl), Flags: true} }
+
+// sweepShown is what a sweep shows. A field's own column says nothing of what
+// depends on the field; a condition does depend on it.
+func (a *app) sweepShown(c *command, columns []string) plan.Shown {
+	where, _, _ := c.value("where")
+	names := slices.Concat(columns, formula.Names(where))
+	for _, q := range a.schema.Quantities {
+		if q.Detail.IsZero() {
+			names = append(names, q.Name)
+		}
+	}
+	own := slices.DeleteFunc(names, func(name string) bool {
+		return a.isField(name) && !slices.Contains(formula.Names(where), name)
+	})
+	return plan.Shown{Names: own, Flags: true}
+}
+
+func (a *app) isField(name string) bool {
+	return slices.ContainsFunc(a.schema.Fields, func(f schema.Field) bool { return f.Var == name })
+}
+
+// onlyQuantities drops other names.
+func (a *app) onlyQuantities(names []string) []string {
+	all := quantitiesOf(a.schema)
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(all, name) })
+}
+
+// unread gives a note on each given value that has no effect; one on all of a
+// file.
+func (a *app) unread(j job, shown plan.Shown) []*diag.Diag {
+	var list []*diag.Diag
+	var inFile []plan.Unread
+	for _, u := range j.planner.Unread(j.Request, shown) {
+		if u.Value.Origin.Kind == config.FromFile {
+			inFile = append(inFile, u)
+		} else {
+			list = append(list, unreadNote(j, []plan.Unread{u}))
+		}
+	}
+	if len(inFile) > 0 {
+		slices.SortStableFunc(inFile, func(x, y plan.Unread) int { return x.Value.Origin.Pos.Line - y.Value.Origin.Pos.Line })
+		list = append(list, unreadNote(j, inFile))
+	}
+	return list
+}
+
+// unreadNote says that values have no effect, why, and what to write instead.
+func unreadNote(j job, all []plan.Unread) *diag.Diag {
+	first, names, verb, it := &all[0], make([]string, len(all)), "has", "it"
+	for i := range all {
+		names[i] = givenName(&all[i])
+	}
+	if len(all) > 1 {
+		verb, it = "have", "them"
+	}
+	why := fmt.Sprintf("nothing in the %s accounting of %s depends on %s", plan.Accounting(j.Config), j.Model.Arch.Name, it)
+	switch {
+	case first.Hidden:
+		why = "nothing that is shown depends on " + it
+	case !slices.ContainsFunc(all, func(u plan.Unread) bool { return len(u.Kinds) == 0 }):
+		why = "no layer of this model depends on " + it
+	}
+	d := diag.Notef(first.Value.Origin.Pos, "%s %s no effect: %s", strings.Join(names, ", "), verb, why)
+	for i := range all {
+		u := &all[i]
+		what := "" // of several values, the one that a hint is about
+		if len(all) > 1 {
+			what = names[i] + ": "
+		}
+		for _, f := range u.Instead {
+			d.WithHint("%s%s", what, insteadText(j, u, f))
+		}
+		if len(u.Kinds) > 0 {
+			d.WithHint("%slayers of kind %s depend on it", what, strings.Join(u.Kinds, ", "))
+		}
+		switch {
+		case len(u.Quantities) > 0:
+			d.WithHint("%s%s: see %s kvcache --format table", what, dependents(u.Quantities), program)
+		case u.Hidden:
+			d.WithHint("%s%s plan chooses the transfer by it", what, program)
+		}
+	}
+	if others := otherHint(all, names, it); others != "" {
+		d.WithHint("%s", others)
+	}
+	return d
+}
+
+// otherHint says which of the values the other accounting uses.
+func otherHint(all []plan.Unread, names []string, it string) string {
+	other := ""
+	var with []string
+	for i := range all {
+		if all[i].Other != "" {
+			other, with = all[i].Other, append(with, names[i])
+		}
+	}
+	if len(with) == 0 {
+		return ""
+	}
+	if len(with) < len(all) {
+		it = strings.Join(with, ", ")
+	}
+	return fmt.Sprintf("--%s %s uses %s", schema.AccountingVar, other, it)
+}
+
+// givenName names a value as it was given.
+func givenName(u *plan.Unread) string {
+	if u.Value.Origin.Kind == config.FromFile {
+		return u.Field.Path
+	}
+	return u.Value.Origin.String()
+}
+
+// insteadText says which field the plan depends on, and how to change that.
+func insteadText(j job, u *plan.Unread, f *schema.Field) string {
+	v := j.Config.Values[f.Var]
+	text := fmt.Sprintf("%s uses %s instead", j.Model.Arch.Name, f.Var)
+	switch {
+	case u.Axis:
+		return text + fmt.Sprintf(": give --%s several values", f.Flag)
+	case v.Text() == u.Value.Text():
+		return text + ", which is " + v.Text() + " too"
+	case v.Origin.Kind == config.FromFlag:
+		return text + ", which is " + v.Text()
+	}
+	return text + fmt.Sprintf(", which is %s: --%s %s changes that", v.Text(), f.Flag, u.Value.Text())
+}
+
+// dependents names the quantities that depend on a value, the first of many.
+func dependents(names []string) string {
+	if len(names) > 2 {
+		return fmt.Sprintf("%s and %d others depend on it", names[0], len(names)-1)
+	}
+	text := strings.Join(names, " and ")
+	if len(names) == 1 {
+		return text + " depends on it"
+	}
+	return text + " depend on it"
+}

@@ -1,0 +1,306 @@
+package runner
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"kvbench/engine/diag"
+)
+
+// folder is where a run puts files: those that match a pattern, or those with
+// these names, which are no patterns.
+type folder struct {
+	dir     string
+	pattern string
+	names   []string
+	// share is how much of the run's bytes on disk goes there.
+	share int64
+	// root stays the same folder, whatever becomes of its name. before are the
+	// files that were there when the run began.
+	root   *os.Root
+	before map[string]bool
+	// held are those files, open: another kvbench that made them sees that they are
+	// in use.
+	held []*os.File
+}
+
+// maxHeld is how many of them are held open at most.
+const maxHeld = 64
+
+// folders gives the folders of a run's files.
+func (r *Run) folders() []*folder {
+	n := &r.needs
+	switch {
+	case n.Pattern == "":
+		return nil
+	case len(n.Paths) == 0:
+		dir := n.Dir
+		if dir == "" {
+			dir = "."
+		}
+		return []*folder{{dir: dir, pattern: n.Pattern, share: n.Disk}}
+	}
+	var list []*folder
+	for _, path := range n.Paths {
+		dir, name := filepath.Dir(path), filepath.Base(path)
+		i := slices.IndexFunc(list, func(f *folder) bool { return f.dir == dir })
+		if i < 0 {
+			list = append(list, &folder{dir: dir})
+			i = len(list) - 1
+		}
+		list[i].names = append(list[i].names, name)
+		list[i].share += n.Disk / int64(len(n.Paths))
+	}
+	return list
+}
+
+// has reports whether a file of this name is one of the run's.
+func (f *folder) has(name string) bool {
+	if f.pattern == "" {
+		return slices.Contains(f.names, name)
+	}
+	ok, _ := filepath.Match(f.pattern, name)
+	return ok
+}
+
+// check says what is wrong with the folder, or how many bytes the run will add.
+func (f *folder) check() (need int64, err error) {
+	info, err := os.Stat(f.dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return 0, fmt.Errorf("the folder %s for nixlbench's files does not exist", diag.Printable(f.dir))
+	case err == nil && !info.IsDir():
+		return 0, fmt.Errorf("%s, where nixlbench is to put its files, is no folder", diag.Printable(f.dir))
+	}
+	need = f.share
+	for _, name := range f.files() {
+		if info, err := os.Stat(filepath.Join(f.dir, name)); err == nil {
+			need -= info.Size()
+		}
+	}
+	return need, nil
+}
+
+// open keeps the folder open and notes what is in it.
+func (f *folder) open() {
+	root, err := os.OpenRoot(f.dir)
+	if err != nil {
+		return // the run will say what is wrong
+	}
+	f.root, f.before = root, map[string]bool{}
+	for _, name := range f.entries() {
+		f.before[name] = true
+	}
+	for _, name := range f.files() {
+		if len(f.held) == maxHeld {
+			break
+		}
+		if file := f.hold(name); file != nil {
+			f.held = append(f.held, file)
+		}
+	}
+}
+
+// hold opens a regular file, or gives nil.
+func (f *folder) hold(name string) *os.File {
+	info, err := f.lstat(name)
+	if err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	file, err := f.root.Open(name)
+	if err != nil {
+		return nil
+	}
+	if opened, err := file.Stat(); err != nil || !os.SameFile(info, opened) {
+		file.Close()
+		return nil
+	}
+	return file
+}
+
+// entries gives the run's names that are taken, by whatever has them.
+func (f *folder) entries() []string {
+	var found []string
+	if f.pattern == "" {
+		for _, name := range f.names {
+			if _, err := f.lstat(name); err == nil {
+				found = append(found, name)
+			}
+		}
+		return found
+	}
+	dir, err := f.openDir()
+	if err != nil {
+		return nil
+	}
+	defer dir.Close()
+	for {
+		list, err := dir.Readdirnames(1000)
+		for _, name := range list {
+			if f.has(name) {
+				found = append(found, name)
+			}
+		}
+		if err != nil {
+			slices.Sort(found)
+			return found
+		}
+	}
+}
+
+// files gives the run's files that are there.
+func (f *folder) files() []string {
+	return slices.DeleteFunc(f.entries(), func(name string) bool {
+		info, err := f.lstat(name)
+		return err != nil || !info.Mode().IsRegular()
+	})
+}
+
+func (f *folder) openDir() (*os.File, error) {
+	if f.root != nil {
+		return f.root.Open(".")
+	}
+	return os.Open(f.dir)
+}
+
+func (f *folder) lstat(name string) (os.FileInfo, error) {
+	if f.root != nil {
+		return f.root.Lstat(name)
+	}
+	return os.Lstat(filepath.Join(f.dir, name))
+}
+
+// made are the files that a run makes.
+type made struct {
+	start   time.Time
+	folders []*folder
+	files   []*madeFile
+}
+
+// madeFile is a file that the run said it creates. info is nil until the file is
+// there; then it is held open, where that is allowed.
+type madeFile struct {
+	folder *folder
+	name   string
+	info   os.FileInfo
+	file   *os.File
+}
+
+// watchFiles begins to watch what a run makes.
+func watchFiles(r *Run) *made {
+	m := &made{start: time.Now(), folders: r.folders()}
+	for _, f := range m.folders {
+		f.open()
+	}
+	return m
+}
+
+// created notes a file that the run said it creates, unless it was there before
+// or is none of those that such a run makes.
+func (m *made) created(path string) {
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return
+	}
+	name := filepath.Base(path)
+	for _, f := range m.folders {
+		if own, err := filepath.Abs(f.dir); err == nil && own == dir && f.root != nil && f.has(name) && !f.before[name] &&
+			!slices.ContainsFunc(m.files, func(o *madeFile) bool { return o.folder == f && o.name == name }) {
+			m.files = append(m.files, &madeFile{folder: f, name: name})
+		}
+	}
+}
+
+// look finds out which files have come.
+func (m *made) look() {
+	for _, f := range m.files {
+		if f.info != nil {
+			continue
+		}
+		if info, err := f.folder.lstat(f.name); err == nil && info.Mode().IsRegular() {
+			f.info, f.file = info, f.folder.hold(f.name)
+		}
+	}
+}
+
+// remove removes the files that the run made, where they are still the same and
+// nobody else has them open.
+func (m *made) remove(warn func(*diag.Diag)) {
+	m.look()
+	for _, f := range m.files {
+		if f.info == nil {
+			continue
+		}
+		if err := f.remove(m.start); err != nil {
+			warn(diag.Warnf(diag.Pos{}, "%s was not removed: %v", diag.Printable(filepath.Join(f.folder.dir, f.name)), cause(err)))
+		}
+	}
+}
+
+// clockTick bounds how far the times of files lag behind the clock.
+const clockTick = 20 * time.Millisecond
+
+// remove removes the file of a run that began at start.
+func (f *madeFile) remove(start time.Time) error {
+	f.release()
+	info, err := f.folder.lstat(f.name)
+	if err != nil || !os.SameFile(info, f.info) {
+		return nil // it is gone
+	}
+	if file, err := f.folder.root.Open(f.name); err == nil {
+		defer file.Close()
+		switch born, known := birth(file); {
+		case known && born.Before(start.Add(-clockTick)):
+			return errors.New("it is older than the run")
+		case inUse(file):
+			return errors.New("another program has it open")
+		}
+	}
+	return f.folder.root.Remove(f.name)
+}
+
+func (f *madeFile) release() {
+	if f.file != nil {
+		f.file.Close()
+		f.file = nil
+	}
+}
+
+// left gives the files of such runs that are there.
+func (m *made) left() []string {
+	var found []string
+	for _, f := range m.folders {
+		for _, name := range f.files() {
+			found = append(found, filepath.Join(f.dir, name))
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+func (m *made) close() {
+	for _, f := range m.files {
+		f.release()
+	}
+	for _, f := range m.folders {
+		for _, file := range f.held {
+			file.Close()
+		}
+		if f.root != nil {
+			f.root.Close()
+		}
+	}
+}
+
+// describe says what the folder is on, where that can be looked at.
+func (f *folder) describe(local bool) Folder {
+	d := Folder{Path: f.dir}
+	if local {
+		d.FileSystem, d.Device = mountOf(f.dir)
+	}
+	return d
+}

@@ -1,0 +1,86 @@
+package runner
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestDIOAlign: what the file system says is enough for direct IO, a folder that
+// is not there says nothing, and nothing is left in one that is.
+func TestDIOAlign(t *testing.T) {
+	dir := t.TempDir()
+	if got := dioAlign(filepath.Join(dir, "nowhere")); got != 0 {
+		t.Errorf("a folder that is not there aligns to %d", got)
+	}
+	align := dioAlign(dir)
+	if list, err := os.ReadDir(dir); err != nil || len(list) > 0 {
+		t.Errorf("%v is left in the folder (%v)", list, err)
+	}
+	if align == 0 {
+		t.Skip("this file system does not say how it aligns direct IO")
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "f"), os.O_RDWR|os.O_CREATE|unix.O_DIRECT, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	page, err := unix.Mmap(-1, 0, 1<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Munmap(page)
+	if _, err := f.WriteAt(page[:align], align); err != nil {
+		t.Errorf("%d bytes at %d: %v", align, align, err)
+	}
+	if _, err := f.WriteAt(page[:align-1], 0); err == nil {
+		t.Errorf("%d bytes can be written, so that it does not align to %d", align-1, align)
+	}
+}
+
+// TestMount: of the mounts the innermost is that of a folder, also by a link.
+func TestMount(t *testing.T) {
+	if fs, _ := mountOf("/proc/self/fd"); fs != "proc" {
+		t.Errorf("/proc/self/fd is on %q, want proc", fs)
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink("/proc/self/fd", link); err != nil {
+		t.Fatal(err)
+	}
+	if fs, _ := mountOf(link); fs != "proc" {
+		t.Errorf("a link to it is on %q, want proc", fs)
+	}
+	if fs, device := mountOf("/no/such/folder"); fs != "" || device != "" {
+		t.Errorf("a folder that is not there is on %q, %q", fs, device)
+	}
+}
+
+// TestInUse: a file that another process has open is in use.
+func TestInUse(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(name, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if inUse(f) {
+		t.Error("nobody else has it open")
+	}
+	other, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if !inUse(f) {
+		t.Skip("this file system gives no leases")
+	}
+	if born, known := birth(f); known && time.Since(born).Abs() > time.Hour {
+		t.Errorf("it was born at %v", born)
+	}
+}

@@ -1,0 +1,77 @@
+//go:build unix
+
+package runner
+
+import (
+	"io"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// watcher kills the groups of processes that run when this process is killed
+// before it can end them. It is a shell that reads their numbers and comes to the
+// end of its input when nobody writes to it any more.
+type watcher struct {
+	mu     sync.Mutex
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	failed bool
+	groups []string
+}
+
+const watchScript = `while read -r line; do groups=$line; done; for g in $groups; do kill -s KILL -- "-$g"; done`
+
+// add and remove say which groups run. Where the system has no shell, nobody
+// watches.
+func (w *watcher) add(group int) {
+	w.change(func() { w.groups = append(w.groups, strconv.Itoa(group)) })
+}
+
+func (w *watcher) remove(group int) {
+	w.change(func() {
+		w.groups = slices.DeleteFunc(w.groups, func(g string) bool { return g == strconv.Itoa(group) })
+	})
+}
+
+func (w *watcher) change(groups func()) {
+	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	groups()
+	if w.cmd == nil && !w.failed {
+		w.failed = !w.start()
+	}
+	if !w.failed {
+		_, err := io.WriteString(w.in, strings.Join(w.groups, " ")+"\n")
+		w.failed = err != nil
+	}
+}
+
+func (w *watcher) start() bool {
+	cmd := exec.Command("/bin/sh", "-c", watchScript)
+	// What ends this process, such as a key press, is not to end it, too.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	in, err := cmd.StdinPipe()
+	if err != nil || cmd.Start() != nil {
+		return false
+	}
+	w.cmd, w.in = cmd, in
+	return true
+}
+
+// close ends the watching.
+func (w *watcher) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.cmd != nil {
+		w.in.Close()
+		w.cmd.Wait()
+	}
+	w.failed = true
+}
