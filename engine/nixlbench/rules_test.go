@@ -54,12 +54,12 @@ func TestDirectAlignment(t *testing.T) {
 	} {
 		flags := append(numbers(map[string]int64{"start_block_size": test.block, "max_block_size": test.block}),
 			flag("storage_enable_direct", formula.Value{Kind: formula.Bool, Bool: true}))
-		reasons, _, err := r.Doubts(blank, flags, &nixlbench.Facts{Rows: 1, DIOAlign: test.align})
+		verdict, err := r.Doubts(blank, flags, &nixlbench.Facts{Rows: 1, DIOAlign: test.align})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Contains(strings.Join(reasons, "\n"), "alignment for direct IO"); got != test.want {
-			t.Errorf("blocks of %d where the file system aligns to %d: the reasons are %q", test.block, test.align, reasons)
+		if got := strings.Contains(strings.Join(verdict.Reasons, "\n"), "alignment for direct IO"); got != test.want {
+			t.Errorf("blocks of %d where the file system aligns to %d: the reasons are %q", test.block, test.align, verdict.Reasons)
 		}
 	}
 }

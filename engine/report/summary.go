@@ -429,7 +429,11 @@ func lines(measures []schema.Measure, p Point) []*line {
 func (l *line) numbers(m schema.Measure) []nixlbench.Number {
 	var numbers []nixlbench.Number
 	for _, row := range l.rows {
-		if n, ok := row[m.Key]; ok {
+		n, ok := row[m.Total]
+		if !ok {
+			n, ok = row[m.Key]
+		}
+		if ok {
 			numbers = append(numbers, n)
 		}
 	}
