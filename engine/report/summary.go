@@ -280,6 +280,11 @@ func csvColumns(view schema.View, s *schema.Schema) []csvColumn {
 			}
 		}
 	}
+	for _, m := range measures {
+		if m.Total != "" { // what the one rank that prints measured itself
+			add("rank_"+m.Key, func(_ Point, l, _ *line) string { return l.spread(schema.Measure{Key: m.Key}).median })
+		}
+	}
 	return all
 }
 

@@ -51,9 +51,9 @@ type Record struct {
 	Repeat  int      `json:"repeat"`
 	Status  Status   `json:"status"`
 	Reasons []string `json:"reasons,omitempty"`
-	// Notes are remarks; those from Told on are for the record only.
+	// Notes are remarks; the last ones, Quiet in number, are for the record only.
 	Notes []string `json:"notes,omitempty"`
-	Told  int      `json:"-"`
+	Quiet int      `json:"-"`
 
 	// Role is the end that the one process which was started turned out to be.
 	Role Role `json:"role,omitempty"`

@@ -586,8 +586,8 @@ func (s *Session) judge(ctx context.Context, r *Run, rec *Record, a *attempt, ex
 	}
 	verdict, err := r.rules.Doubts(r.Plan, r.Flags, &r.facts)
 	rec.Notes = append(rec.Notes, verdict.Notes...)
-	rec.Told = len(rec.Notes)
 	rec.Notes = append(rec.Notes, verdict.Quiet...)
+	rec.Quiet = len(verdict.Quiet)
 	switch {
 	case err != nil:
 		rec.fail("%v", err)

@@ -636,7 +636,7 @@ func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 			p.left = append(p.left, file)
 		}
 	}
-	for _, note := range rec.Notes[:rec.Told] {
+	for _, note := range rec.Notes[:len(rec.Notes)-rec.Quiet] {
 		p.print.Print(diag.Notef(at, "%s", note))
 	}
 }
