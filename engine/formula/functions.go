@@ -43,6 +43,12 @@ func init() {
 	add(1, "ceil(x)", "The least whole number that is not below x.", roundFunc(Rat.Ceil, Rat.ceilQuo))
 	add(2, "ceil_div(a, b)", "a divided by b, rounded up to a whole number.", divFunc(Rat.ceilQuo))
 	add(2, "div(a, b)", "a divided by b, rounded down to a whole number.", divFunc(Rat.floorQuo))
+	add(2, "doubled(a, b)", "The last of a, 2a, 4a, ... up to b; a itself where 2a is above b.", binaryFunc(doubled, func(a, _ Rat) string {
+		if a.n <= 0 {
+			return "the first must be above 0"
+		}
+		return ""
+	}))
 	add(1, "floor(x)", "The greatest whole number that is not above x.", roundFunc(Rat.Floor, Rat.floorQuo))
 	add(2, "gcd(a, b)", "The greatest common divisor of two whole numbers; never negative.", wholeFunc(func(a, b Rat) (Rat, bool) {
 		return pack(false, gcd(magnitude(a.n), magnitude(b.n)), 1)
@@ -172,6 +178,17 @@ func binaryFunc(op func(a, b Rat) (Rat, bool), check func(a, b Rat) (wrong strin
 			}
 			return f.fail(at, "%s(%s, %s) does not fit in 64 bits", name, a, b)
 		}}
+	}
+}
+
+// doubled doubles a as often as it stays within b.
+func doubled(a, b Rat) (Rat, bool) {
+	for {
+		next, ok := a.add(a)
+		if !ok || next.Cmp(b) > 0 {
+			return a, true
+		}
+		a = next
 	}
 }
 

@@ -1,6 +1,7 @@
 package nixlbench
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +22,11 @@ type Facts struct {
 	// DIOAlign is how the folder's file system aligns direct IO; 0 where it does
 	// not say.
 	DIOAlign int64
+	// FilesThere counts the files of the run that were there before the command,
+	// FilesShort those of them that are too short for it.
+	FilesThere, FilesShort int64
+	// Readings are those of the machine that could be made.
+	Readings map[string]int64
 	// What came out of it. Rank is -1 where it is not known.
 	Rank, Failed                                          int64
 	Rows, OddRows, UnaskedRows, RepeatedRows, MissingRows int64
@@ -34,6 +40,8 @@ func (f *Facts) values() map[string]formula.Value {
 		"free_port":     config.GoValue(f.FreePort),
 		"etcd_local":    config.GoValue(f.EtcdLocal),
 		"dio_align":     config.GoValue(f.DIOAlign),
+		"files_there":   config.GoValue(f.FilesThere),
+		"files_short":   config.GoValue(f.FilesShort),
 		"rank":          config.GoValue(f.Rank),
 		"failed":        config.GoValue(f.Failed),
 		"rows":          config.GoValue(f.Rows),
@@ -87,6 +95,9 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 	for name, v := range new(Facts).values() {
 		scope.Input(name, v.Kind, diag.Pos{})
 	}
+	for name := range r.bench.Runs.Get().Readings {
+		scope.Default(name, config.GoValue(int64(-1)))
+	}
 	for _, name := range schema.Keys(r.bench.Flags) {
 		f := r.bench.Flags[name]
 		if era := r.bench.FlagIn(f, release); era != nil {
@@ -112,6 +123,7 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 	add("remote", class.Remote, formula.Bool)
 	add("silent", class.Silent, formula.Bool)
 	add("memory", class.Memory, formula.Num)
+	add("timeout", runs.Timeout, formula.Num)
 	add("files.in", r.backend.Files.In, formula.Str)
 	add("files.names", r.backend.Files.Names, formula.Str)
 	add("files.paths", r.backend.Files.Paths, formula.Str)
@@ -178,6 +190,26 @@ func (r *Rules) load(pl *plan.Plan, flags []plan.Flag, facts *Facts) {
 	for name, v := range facts.values() {
 		r.set(name, v)
 	}
+	for name, n := range facts.Readings {
+		r.set(name, config.GoValue(n))
+	}
+}
+
+var inBraces = regexp.MustCompile(`\{(\w+)\}`)
+
+// fill puts values in the place of their names in braces.
+func (r *Rules) fill(message string) string {
+	return inBraces.ReplaceAllStringFunc(message, func(s string) string {
+		ref, ok := r.prog.Ref(s[1 : len(s)-1])
+		if !ok {
+			return s
+		}
+		v, err := r.frame.Eval(ref)
+		if err != nil {
+			return s
+		}
+		return v.Text()
+	})
 }
 
 // eval gives the value of a formula, or the zero value where the data has none.
@@ -275,20 +307,36 @@ func (r *Rules) Meet(pl *plan.Plan, facts *Facts, g Group, in *Installed) ([]pla
 	return pl.Flags, nil, errs.Err()
 }
 
-// Doubts gives the reasons not to trust a run's result, and remarks on it.
-func (r *Rules) Doubts(pl *plan.Plan, flags []plan.Flag, facts *Facts) (reasons, notes []string, err error) {
+// Verdict is what the data says of a run: the reasons not to trust its result,
+// remarks on it, and those of them that only the record has.
+type Verdict struct{ Reasons, Notes, Quiet []string }
+
+// Doubts gives what is to be said of a run.
+func (r *Rules) Doubts(pl *plan.Plan, flags []plan.Flag, facts *Facts) (Verdict, error) {
 	r.load(pl, flags, facts)
 	var errs diag.List
+	var v Verdict
 	for _, d := range r.doubts {
+		to := &v.Reasons
 		switch {
 		case !r.eval("doubts."+d.Name, &errs).Bool:
+			continue
+		case d.Quiet:
+			to = &v.Quiet
 		case d.Note:
-			notes = append(notes, d.Message)
-		default:
-			reasons = append(reasons, d.Message)
+			to = &v.Notes
 		}
+		*to = append(*to, r.fill(d.Message))
 	}
-	return reasons, notes, errs.Err()
+	return v, errs.Err()
+}
+
+// Timeout gives how many seconds a run may take; 0 where that is no number that
+// can be worked out.
+func (r *Rules) Timeout(pl *plan.Plan, flags []plan.Flag, facts *Facts) int64 {
+	r.load(pl, flags, facts)
+	n, _ := r.eval("timeout", new(diag.List)).Num.Int64()
+	return max(n, 0)
 }
 
 // Asked gives the rows that a run is asked for, or nil where that is not known.
@@ -333,17 +381,21 @@ func (r *Rules) Advice(pl *plan.Plan, flags []plan.Flag, facts *Facts) ([]string
 	return hints, errs.Err()
 }
 
-// Obstacles says what keeps a run from being started.
-func (r *Rules) Obstacles(pl *plan.Plan, flags []plan.Flag, facts *Facts) ([]string, error) {
+// Obstacles says what keeps a run from being started, and what is only warned
+// about.
+func (r *Rules) Obstacles(pl *plan.Plan, flags []plan.Flag, facts *Facts) (messages, warnings []string, err error) {
 	r.load(pl, flags, facts)
 	var errs diag.List
-	var messages []string
 	for _, o := range r.obstacles {
-		if r.eval("obstacles."+o.Name, &errs).Bool {
-			messages = append(messages, o.Message)
+		switch {
+		case !r.eval("obstacles."+o.Name, &errs).Bool:
+		case o.Warn:
+			warnings = append(warnings, r.fill(o.Message))
+		default:
+			messages = append(messages, r.fill(o.Message))
 		}
 	}
-	return messages, errs.Err()
+	return messages, warnings, errs.Err()
 }
 
 // Excuse gives what excuses the failure of a run, or nil.

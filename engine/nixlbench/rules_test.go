@@ -3,6 +3,7 @@ package nixlbench_test
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -54,12 +55,12 @@ func TestDirectAlignment(t *testing.T) {
 	} {
 		flags := append(numbers(map[string]int64{"start_block_size": test.block, "max_block_size": test.block}),
 			flag("storage_enable_direct", formula.Value{Kind: formula.Bool, Bool: true}))
-		reasons, _, err := r.Doubts(blank, flags, &nixlbench.Facts{Rows: 1, DIOAlign: test.align})
+		verdict, err := r.Doubts(blank, flags, &nixlbench.Facts{Rows: 1, DIOAlign: test.align})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Contains(strings.Join(reasons, "\n"), "alignment for direct IO"); got != test.want {
-			t.Errorf("blocks of %d where the file system aligns to %d: the reasons are %q", test.block, test.align, reasons)
+		if got := strings.Contains(strings.Join(verdict.Reasons, "\n"), "alignment for direct IO"); got != test.want {
+			t.Errorf("blocks of %d where the file system aligns to %d: the reasons are %q", test.block, test.align, verdict.Reasons)
 		}
 	}
 }
@@ -122,5 +123,78 @@ func TestWarnings(t *testing.T) {
 	}
 	if n := len(table.Warnings); n != 100 {
 		t.Errorf("%d warnings are kept, want 100", n)
+	}
+}
+
+// TestObstacles: what only the machine of the run knows keeps it from being
+// started.
+func TestObstacles(t *testing.T) {
+	yes := formula.Value{Kind: formula.Bool, Bool: true}
+	pages := append(numbers(map[string]int64{"total_buffer_size": 4 << 20}), flag("use_hugepages", yes))
+	read := append(numbers(nil), flag("check_consistency", yes), flag("op_type", formula.Value{Kind: formula.Str, Str: "READ"}))
+	for _, test := range []struct {
+		flags         []plan.Flag
+		facts         nixlbench.Facts
+		refused, warn string
+	}{
+		{pages, nixlbench.Facts{Readings: map[string]int64{"hugepages": 0}}, "the run needs 4194304 bytes in huge pages of 2 MiB, and the system has 0 of these pages", ""},
+		{pages, nixlbench.Facts{Readings: map[string]int64{"hugepages": 1}}, "the system has 1 of these pages", ""},
+		{pages, nixlbench.Facts{Readings: map[string]int64{"hugepages": 2}}, "", ""},
+		{pages, nixlbench.Facts{}, "", ""}, // not known
+		{read, nixlbench.Facts{FilesThere: 1}, "", "fails on files that an earlier WRITE left"},
+		{read, nixlbench.Facts{FilesThere: 1, FilesShort: 1}, "", ""}, // it is filled anew
+		{read, nixlbench.Facts{}, "", ""},
+	} {
+		refused, warnings, err := rules(t, "POSIX").Obstacles(blank, test.flags, &test.facts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			got  []string
+			want string
+		}{{refused, test.refused}, {warnings, test.warn}} {
+			if text := strings.Join(c.got, "\n"); (text == "") != (c.want == "") || !strings.Contains(text, c.want) {
+				t.Errorf("%+v: it says %q, want %q", test.facts, text, c.want)
+			}
+		}
+	}
+}
+
+// TestMessages: every name in braces in a message has a value.
+func TestMessages(t *testing.T) {
+	s := load(t)
+	name := regexp.MustCompile(`\{(\w+)\}`)
+	runs := s.Nixlbench.Runs.Get()
+	known := func(message string) {
+		for _, m := range name.FindAllStringSubmatch(message, -1) {
+			_, isFlag := s.Nixlbench.Flags[m[1]]
+			_, isLet := s.Nixlbench.Let[m[1]]
+			_, isReading := runs.Readings[m[1]]
+			if !isFlag && !isLet && !isReading && m[1] != "memory" {
+				t.Errorf("%s in %q has no value", m[0], message)
+			}
+		}
+	}
+	for _, o := range runs.Obstacles {
+		known(o.Message)
+	}
+	for _, d := range runs.Doubts {
+		known(d.Message)
+	}
+}
+
+// TestTimeout: a run may take 10 minutes and the time of what it moves at 10 MB/s:
+// 3 sizes of blocks by 2 of batches, of 7168 x 3 bytes and twice the buffer.
+func TestTimeout(t *testing.T) {
+	flags := numbers(map[string]int64{"start_block_size": 1024, "max_block_size": 4096, "start_batch_size": 1, "max_batch_size": 2,
+		"num_iter": 1000, "warmup_iter": 0, "total_buffer_size": 5_000_000_000})
+	// 7168 x 3 x 1008 is 21676032.
+	if got := rules(t, "POSIX").Timeout(blank, flags, &nixlbench.Facts{}); got != 600+1003 {
+		t.Errorf("the timeout is %d s, want 1603", got)
+	}
+	// What does not fit in 64 bits is not bounded.
+	flags = numbers(map[string]int64{"start_block_size": 1 << 62, "max_block_size": 1 << 62})
+	if got := rules(t, "POSIX").Timeout(blank, flags, &nixlbench.Facts{}); got != 0 {
+		t.Errorf("the timeout is %d s, want none", got)
 	}
 }

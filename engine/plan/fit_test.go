@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,29 +65,27 @@ func request(s *schema.Schema, arch *schema.Architecture, r *rand.Rand) *plan.Re
 }
 
 // holds checks the rules that the real program was seen to enforce, written
-// out by hand from its validation, not from the limits of the data.
+// out by hand from its validation and its source, not from the limits of the data.
 func holds(s *schema.Schema, pl *plan.Plan) error {
 	v := map[string]int64{"pipeline_depth": 1, "gds_batch_pool_size": 32, "gds_batch_limit": 128, "posix_ios_pool_size": 65536, "large_blk_iter_ftr": 16, "num_files": 1}
-	backend := ""
+	word := map[string]string{"randomize_location_mode": "none"}
 	for _, f := range pl.Flags {
 		if n, whole := f.Value.Num.Int64(); whole && f.Value.Text() == fmt.Sprint(n) {
 			v[f.Name] = n
 		}
-		if f.Name == "backend" {
-			backend = f.Value.Str
-		}
+		word[f.Name] = f.Value.Text()
 	}
-	at := func(release string) int {
-		for i, r := range s.Nixlbench.Releases {
-			if r == release {
-				return i
-			}
-		}
-		return -1
+	since := func(release string) bool {
+		return slices.Index(s.Nixlbench.Releases, pl.Release) >= slices.Index(s.Nixlbench.Releases, release)
 	}
+	backend, direct := word["backend"], word["storage_enable_direct"] == "true"
 	block, batch, total := v["max_block_size"], v["max_batch_size"], v["total_buffer_size"]
 	threads, ini, tgt, depth := v["num_threads"], v["num_initiator_dev"], v["num_target_dev"], v["pipeline_depth"]
 	ceil := func(a, b int64) int64 { return (a + b - 1) / b }
+	if word["use_hugepages"] == "true" {
+		total = ceil(total, 2<<20) * 2 << 20
+	}
+	network := s.Nixlbench.Backends[backend].Class == "network"
 	switch {
 	case block*batch > total/ini:
 		return errors.New("block*batch > total/initiators")
@@ -102,8 +101,64 @@ func holds(s *schema.Schema, pl *plan.Plan) error {
 		return errors.New("no rows")
 	case backend == "GDS" && threads*ini*ceil(batch*depth*ceil(block, 16<<20), v["gds_batch_limit"]) > v["gds_batch_pool_size"]:
 		return errors.New("GDS pool")
-	case backend == "POSIX" && at(pl.Release) >= at("1.0.0") && batch*depth*threads*ini > min(max(v["posix_ios_pool_size"], 64), 65536):
+	case backend == "POSIX" && since("1.0.0") && batch*depth*threads*ini > min(max(v["posix_ios_pool_size"], 64), 65536):
 		return errors.New("POSIX pool")
+	case backend == "POSIX" && since("1.0.0") && word["posix_api_type"] == "URING" && batch*depth*threads*ini >= 4096:
+		return errors.New("URING ring")
+	case backend == "POSIX" && since("0.4.1") && direct && word["posix_api_type"] != "AIO" && v["start_block_size"]%512 != 0:
+		return errors.New("unaligned direct IO")
+	case backend == "POSIX" && direct && !since("0.4.1"):
+		return errors.New("direct IO of an unaligned buffer")
+	case network && word["scheme"] == "pairwise" && ini != tgt:
+		return errors.New("pairs")
+	case (backend == "UCX" || backend == "UCX_MO") && !since("0.5.1") && threads > 1:
+		return errors.New("threads over UCX")
+	case network && word["runtime_type"] == "ASIO" && 24*ini*batch*depth+80 > 16<<20-1:
+		return errors.New("message over ASIO")
+	}
+	switch scheme := word["scheme"]; {
+	case scheme == "onetomany" && ini*tgt > 1, scheme == "manytoone" && ini > 1, scheme == "tp" && max(ini, tgt) > 1:
+		if scheme != "tp" || ini > 1 || tgt/ini > 1 {
+			return errors.New("more is moved than counted")
+		}
+	}
+	// The iterations are shared by the threads, after they were rounded up, and
+	// those of large blocks are fewer.
+	round := threads * v["large_blk_iter_ftr"]
+	for size := v["start_block_size"]; size <= block; size *= 2 {
+		n := ceil(v["num_iter"], round) * round / threads
+		if size > 1<<20 {
+			n /= v["large_blk_iter_ftr"]
+		}
+		if depth > n {
+			return fmt.Errorf("a pipeline of %d for %d iterations", depth, n)
+		}
+	}
+	if !slices.Contains([]string{"POSIX", "GDS", "GDS_MT", "HF3FS"}, backend) || !since("0.5.1") {
+		return nil
+	}
+	files := v["num_files"]
+	if files > threads*ini || threads*ini%files != 0 {
+		return errors.New("files do not divide")
+	}
+	// The pieces of a file that were registered, one behind the other, and the
+	// blocks, one behind the other: none may lie over the end of a piece.
+	pieces, piece := threads*ini/files, total/(threads*ini)
+	if direct {
+		piece = ceil(piece, 4096) * 4096
+	}
+	for size := v["start_block_size"]; size <= block; size *= 2 {
+		for n := v["start_batch_size"]; n <= batch; n *= 2 {
+			blocks := n * depth * pieces
+			for end := piece; end < blocks*size; end += piece {
+				if end%size != 0 || end >= pieces*piece {
+					return fmt.Errorf("a block of %d crosses the end of a piece of %d", size, piece)
+				}
+			}
+			if word["randomize_location_mode"] == "bytealigned" && (blocks == 1 || pieces*files > 1 || direct) {
+				return errors.New("unaligned locations")
+			}
+		}
 	}
 	return nil
 }
@@ -207,4 +262,86 @@ func retry(t *testing.T, p *plan.Planner, req *plan.Request, err error) *plan.Pl
 		t.Fatalf("the suggestion %q is refused: %v", first, err)
 	}
 	return pl
+}
+
+// TestFitFiles plans at random for file backends of the newest release, with
+// everything that decides where blocks lie and what is counted. Whatever is
+// fitted runs, and what is refused would not have run as it was given.
+func TestFitFiles(t *testing.T) {
+	s := load(t)
+	r := rand.New(rand.NewPCG(3, 4))
+	release := s.Nixlbench.Releases[len(s.Nixlbench.Releases)-1]
+	pick := func(words ...string) config.Value { return text(words[r.IntN(len(words))]) }
+	fitted, refused := 0, 0
+	for _, name := range []string{"deepseek_r1", "llama3_1", "qwen3"} {
+		var arch *schema.Architecture
+		for _, listed := range s.Architectures {
+			if a := listed.Arch.Get(); a.Name == name {
+				arch = a
+			}
+		}
+		if arch == nil {
+			t.Fatalf("no architecture %s", name)
+		}
+		p, err := plan.New(s, release, arch, plan.Use{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 200 {
+			req := request(s, arch, r)
+			req.Config.Values["num_requests"] = num(1 + r.Int64N(8))
+			req.Config.Values["isl"] = num(1 + r.Int64N(4000))
+			req.Least = r.IntN(2) == 0
+			req.Flags = map[string]config.Value{
+				"backend":        pick("POSIX", "POSIX", "GDS_MT", "HF3FS"),
+				"num_threads":    num(1 + r.Int64N(5)),
+				"pipeline_depth": num(1 + r.Int64N(4)*r.Int64N(24)),
+			}
+			may := func(flag string, v config.Value) {
+				if r.IntN(3) == 0 {
+					req.Flags[flag] = v
+				}
+			}
+			may("num_initiator_dev", num(1+r.Int64N(3)))
+			may("num_target_dev", num(1+r.Int64N(3)))
+			may("storage_enable_direct", config.Value{Value: config.GoValue(true)})
+			may("posix_api_type", pick("AIO", "URING", "POSIXAIO"))
+			may("randomize_location_mode", pick("none", "blockaligned", "bytealigned"))
+			may("total_buffer_size", num(r.Int64N(1<<31)))
+			if r.IntN(4) == 0 {
+				start := 1 + r.Int64N(300000)
+				req.Flags["start_block_size"], req.Flags["max_block_size"] = num(start), num(start*(1+r.Int64N(9)))
+			}
+			if r.IntN(8) == 0 {
+				req.Flags["scheme"] = pick("pairwise", "onetomany", "manytoone", "tp")
+			}
+			if r.IntN(8) == 0 {
+				req.Flags["use_hugepages"] = config.Value{Value: config.GoValue(true)}
+			}
+			if r.IntN(8) == 0 {
+				req.Flags["num_iter"] = num(1 + r.Int64N(2000))
+			}
+			pl, reason := one(p.Plans(req))
+			if reason == nil {
+				fitted++
+				if err := holds(s, pl); err != nil {
+					t.Fatalf("a fitted plan breaks a rule: %v\n%+v", err, req.Flags)
+				}
+				continue
+			}
+			refused++
+			asked := *req
+			asked.Fit = false
+			if pl, err = one(p.Plans(&asked)); err != nil {
+				t.Fatal(err)
+			}
+			if holds(s, pl) == nil {
+				t.Fatalf("refused although it runs: %v\n%+v", reason, req.Flags)
+			}
+		}
+	}
+	t.Logf("%d plans fitted, %d refused", fitted, refused)
+	if fitted < 70 || refused < 70 {
+		t.Errorf("%d fitted, %d refused: want 70 of each", fitted, refused)
+	}
 }

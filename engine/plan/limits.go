@@ -71,8 +71,8 @@ func (p *Planner) check(req *Request, values map[string]flagValue) []Violation {
 		}
 		ref, _ := p.prog.Ref(limitPrefix + l.Name)
 		ok, flags, err := p.holds(ref, values)
-		if ok && err == nil {
-			continue
+		if ok && err == nil || err != nil && broken != nil {
+			continue // what cannot be computed comes of the limit that is broken
 		}
 		why := p.why(req, ref, err)
 		if len(flags) > 0 {

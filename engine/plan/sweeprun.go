@@ -746,8 +746,8 @@ func (wk *worker) rowIn(v *variant, pl *Plan, point uint64) {
 			ok, err := f.Bool(l.ref)
 			broken, last = !ok || err != nil, err != nil
 		}
-		if !broken {
-			continue
+		if !broken || last && len(c.breaks) > breaks {
+			continue // as check has it
 		}
 		if it.Fit {
 			wk.alone(point)
@@ -955,9 +955,6 @@ func (wk *worker) variant() *variant {
 			l.broken, l.last = true, err != nil
 		}
 		v.limits = append(v.limits, l)
-		if l.last {
-			break
-		}
 	}
 	v.cells = wk.cells(v, it, false)
 	v.keys = wk.keysOf(v, it)

@@ -262,7 +262,11 @@ func limitsPage(p *page, s *schema.Schema) {
 	p.text("\n## What is looked at just before a run\n\nA run is not started, unless `--force` is given, where")
 	p.table("obstacle", "releases", "backends", "when", "because")
 	for _, o := range runs.Obstacles {
-		p.row(o.Name, n.Span(o.Era), backendsOf(o.Backends), "`"+o.When.Text+"`", o.Message)
+		because := o.Message
+		if o.Warn {
+			because += " (a warning only)"
+		}
+		p.row(o.Name, n.Span(o.Era), backendsOf(o.Backends), "`"+o.When.Text+"`", because)
 	}
 	p.text("\n## Failures that say nothing against the rows\n\nA run is judged by its rows, or started once more, where")
 	p.table("failure", "releases", "when", "note", "started again")
@@ -277,7 +281,10 @@ func limitsPage(p *page, s *schema.Schema) {
 	p.table("doubt", "releases", "backends", "when", "because")
 	for _, d := range runs.Doubts {
 		because := d.Message
-		if d.Note {
+		switch {
+		case d.Quiet:
+			because += " (a note in the record only)"
+		case d.Note:
 			because += " (a note only)"
 		}
 		p.row(d.Name, n.Span(d.Era), backendsOf(d.Backends), "`"+d.When.Text+"`", because)

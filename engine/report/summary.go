@@ -333,6 +333,11 @@ func csvColumns(view schema.View, s *schema.Schema) []csvColumn {
 			measured(m)
 		}
 	}
+	for _, m := range measures {
+		if m.Total != "" { // what the one rank that prints measured itself
+			add("rank_"+m.Key, func(_ Point, l, _ *line) string { return l.spread(schema.Measure{Key: m.Key}).median })
+		}
+	}
 	return all
 }
 
@@ -473,7 +478,11 @@ func lines(measures []schema.Measure, p Point) []*line {
 func (l *line) numbers(m schema.Measure) []nixlbench.Number {
 	var numbers []nixlbench.Number
 	for _, row := range l.rows {
-		if n, ok := row.Get(m.Key); ok {
+		n, ok := row.Get(m.Total)
+		if !ok {
+			n, ok = row.Get(m.Key)
+		}
+		if ok {
 			numbers = append(numbers, n)
 		}
 	}

@@ -83,10 +83,14 @@ func NewBriefs(names []Name, measures []schema.Measure) *Briefs {
 			n++
 		}
 	}
-	for i, m := range measures {
-		b.measures[m.Key] = i
+	for _, m := range measures {
+		for _, key := range []string{m.Key, m.Total} {
+			if _, ok := b.measures[key]; !ok && key != "" {
+				b.measures[key] = len(b.measures)
+			}
+		}
 	}
-	b.cells = make([]nixlbench.Number, len(measures))
+	b.cells = make([]nixlbench.Number, len(b.measures))
 	b.raw = make([][]byte, n)
 	b.from = make([]From, n)
 	return b

@@ -53,7 +53,9 @@ type Record struct {
 	Repeat  int      `json:"repeat"`
 	Status  Status   `json:"status"`
 	Reasons []string `json:"reasons,omitempty"`
-	Notes   []string `json:"notes,omitempty"`
+	// Notes are remarks; the last ones, Quiet in number, are for the record only.
+	Notes []string `json:"notes,omitempty"`
+	Quiet int      `json:"-"`
 
 	// Role is the end that the one process which was started turned out to be.
 	Role Role `json:"role,omitempty"`
@@ -69,10 +71,12 @@ type Record struct {
 	Start       time.Time         `json:"start"`
 	End         time.Time         `json:"end"`
 	Seconds     float64           `json:"seconds"`
-	Processes   []ProcessResult   `json:"processes"`
-	Rows        []nixlbench.Row   `json:"rows"`
-	Warnings    []string          `json:"warnings,omitempty"`
-	Files       []string          `json:"files,omitempty"`
+	// Timeout is in seconds, how long it could have taken.
+	Timeout   float64         `json:"timeout_seconds,omitempty"`
+	Processes []ProcessResult `json:"processes"`
+	Rows      []nixlbench.Row `json:"rows"`
+	Warnings  []string        `json:"warnings,omitempty"`
+	Files     []string        `json:"files,omitempty"`
 	// Output is what nixlbench printed last, where its table could not be read.
 	Output string `json:"output,omitempty"`
 	// OutputFiles are beside the file of results and hold all that was printed.

@@ -43,8 +43,9 @@ type Session struct {
 	// Installed is what the program turned out to be; nil where nobody asked.
 	Installed *nixlbench.Installed
 	// Launch is LaunchPair, LaunchSingle, or "" for what suits the plan.
-	Launch  string
-	Timeout time.Duration // of one run; 0 for none
+	Launch string
+	// Timeout is that of one run; 0 for what suits the run, below 0 for none.
+	Timeout time.Duration
 	Ending  Ending
 	// Force runs what memory or disk seem too small for.
 	Force bool
@@ -70,6 +71,8 @@ type Session struct {
 	job *Group
 	// follows tells that this end was the target of the run before.
 	follows bool
+	// there are the files that runs have and that were there before, by folder.
+	there map[string][]string
 	// environment is what records have of it, and hidden the secrets in it.
 	environment map[string]string
 	hidden      mask
@@ -375,12 +378,16 @@ func (s *Session) check(ctx context.Context, r *Run) []error {
 	if free, known := FreeMemory(); known && n.Memory > free {
 		short("the run needs %s of memory, and %s are free", diag.Bytes(n.Memory), diag.Bytes(free))
 	}
-	obstacles, err := r.rules.Obstacles(r.Plan, r.Flags, &r.facts)
+	s.look(r)
+	obstacles, warnings, err := r.rules.Obstacles(r.Plan, r.Flags, &r.facts)
 	if err != nil {
 		return append(errs, err)
 	}
+	for _, message := range warnings {
+		s.Warn(diag.Warnf(diag.Pos{}, "%s", diag.Printable(message)))
+	}
 	for _, message := range obstacles {
-		short("%s", message)
+		short("%s", diag.Printable(message))
 	}
 	for _, f := range r.folders() {
 		need, err := f.check()
@@ -472,8 +479,9 @@ func (s *Session) run(ctx context.Context, r *Run, rec *Record) {
 // start starts the processes and reads their output.
 func (s *Session) start(ctx context.Context, r *Run, rec *Record, files *made, asked *nixlbench.Asked, secrets mask) *attempt {
 	runCtx, cancel := ctx, context.CancelFunc(func() {})
-	if s.Timeout > 0 {
-		runCtx, cancel = context.WithTimeout(ctx, s.Timeout)
+	if limit := s.TimeoutOf(r); limit > 0 {
+		rec.Timeout = limit.Seconds()
+		runCtx, cancel = context.WithTimeout(ctx, limit)
 	}
 	defer cancel()
 	count := 1
@@ -559,7 +567,11 @@ func (s *Session) judge(ctx context.Context, r *Run, rec *Record, a *attempt, ex
 		rec.interrupt()
 		return
 	case a.late && ended:
-		rec.fail("it took longer than %v and was ended", s.Timeout)
+		if s.Timeout > 0 {
+			rec.fail("it took longer than %v and was ended", s.Timeout)
+		} else {
+			rec.fail("it took longer than %v, the default timeout for what it moves, and was ended: --timeout TIME sets another, --timeout none none", s.TimeoutOf(r))
+		}
 	}
 	if excuse != nil && !excuse.Retry && rec.Status == "" {
 		rec.Notes = append(rec.Notes, excuse.Message)
@@ -572,14 +584,16 @@ func (s *Session) judge(ctx context.Context, r *Run, rec *Record, a *attempt, ex
 			rec.Output += a.stdout[i].String()
 		}
 	}
-	reasons, notes, err := r.rules.Doubts(r.Plan, r.Flags, &r.facts)
-	rec.Notes = append(rec.Notes, notes...)
+	verdict, err := r.rules.Doubts(r.Plan, r.Flags, &r.facts)
+	rec.Notes = append(rec.Notes, verdict.Notes...)
+	rec.Notes = append(rec.Notes, verdict.Quiet...)
+	rec.Quiet = len(verdict.Quiet)
 	switch {
 	case err != nil:
 		rec.fail("%v", err)
 	case rec.Status == Failed:
-	case len(reasons) > 0:
-		rec.Status, rec.Reasons = Suspect, reasons
+	case len(verdict.Reasons) > 0:
+		rec.Status, rec.Reasons = Suspect, verdict.Reasons
 	default:
 		rec.Status = OK
 	}

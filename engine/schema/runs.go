@@ -12,6 +12,10 @@ type Runs struct {
 	// Home says where the program comes from.
 	Home  string `json:"home"`
 	Probe Probe  `json:"probe"`
+	// Readings are numbers of the machine that formulas read by name.
+	Readings map[string]Reading `json:"readings"`
+	// Timeout is in seconds: how long a run may take.
+	Timeout Formula `json:"timeout"`
 	// Jobs are the environment variables that name a job.
 	Jobs []Job `json:"jobs"`
 	// Rank is a regular expression for the line that tells a process's rank.
@@ -49,6 +53,11 @@ type Probe struct {
 type Environment struct {
 	Record []string `json:"record"`
 	Secret string   `json:"secret"`
+}
+
+// Reading is a file that holds a number.
+type Reading struct {
+	File string `json:"file"`
 }
 
 // Job is an environment variable with the same value on every machine of a job,
@@ -112,7 +121,9 @@ type Measure struct {
 	ID       bool   `json:"id,omitempty"`
 	Spread   bool   `json:"spread,omitempty"`
 	Positive bool   `json:"positive,omitempty"`
-	Asked    *Asked `json:"asked,omitempty"`
+	// Total is the column that holds the sum of all initiators, or "".
+	Total string `json:"total,omitempty"`
+	Asked *Asked `json:"asked,omitempty"`
 }
 
 // Asked says which values rows are asked for.
@@ -137,6 +148,8 @@ type Obstacle struct {
 	Backends []string `json:"backends,omitempty"`
 	When     Formula  `json:"when"`
 	Message  string   `json:"message"`
+	// Warn starts the run all the same.
+	Warn bool `json:"warn,omitempty"`
 }
 
 // Excuse is a failure that says nothing against the rows of a run. With Retry the
@@ -157,6 +170,8 @@ type Doubt struct {
 	When     Formula  `json:"when"`
 	Message  string   `json:"message"`
 	Note     bool     `json:"note,omitempty"`
+	// Quiet leaves a note to the record.
+	Quiet bool `json:"quiet,omitempty"`
 }
 
 // OwnRelease is a release that the table does not have.
@@ -207,6 +222,7 @@ func (n *Nixlbench) Add(name string, r OwnRelease) error {
 func (n *Nixlbench) IsOwn(release string) bool { return n.own[release] != nil }
 
 func (r *Runs) eachFormula(f func([]string, *Formula)) {
+	f([]string{"timeout"}, &r.Timeout)
 	for _, name := range Keys(r.Classes) {
 		c := r.Classes[name]
 		f([]string{"classes", name, "initiators"}, &c.Initiators)

@@ -205,6 +205,7 @@ func (f *fake) check() {
 	if f.since("1.0.0") && f.values["backend"] == "POSIX" && batch > f.number("posix_ios_pool_size") {
 		f.die("postSlot failed for slot 0: NIXL_ERR_NOT_ALLOWED")
 	}
+	f.rules()
 }
 
 func (f *fake) run() {
@@ -227,6 +228,7 @@ func (f *fake) run() {
 	} else if !f.meet() {
 		return // only the initiator prints
 	}
+	f.transfers()
 	f.misbehave()
 	f.table()
 }
@@ -254,7 +256,7 @@ func (f *fake) createFile(name string) {
 	if err != nil {
 		f.die("Failed to open file: %s with error: %v\nFailed to create POSIX file", name, err.(*os.PathError).Err)
 	}
-	file.Truncate(f.number("total_buffer_size"))
+	f.fill(file)
 	file.Close()
 }
 
@@ -398,7 +400,9 @@ func (f *fake) misbehave() {
 
 // heading prints the heading of the table, as captured.
 func (f *fake) heading() {
-	if f.since("0.5.1") {
+	if f.aggregates() {
+		fmt.Fprint(f.out, "\nBlock Size (B)      Batch Size     B/W (GB/Sec)   Aggregate B/W (GB/Sec)   Network Util (%)    Avg Lat. (us)  Avg Prep (us)  P99 Prep (us)  Avg Post (us)  P99 Post (us)  Avg Tx (us)    P99 Tx (us)    \n")
+	} else if f.since("0.5.1") {
 		fmt.Fprint(f.out, "\nBlock Size (B)      Batch Size     B/W (GB/Sec)   Avg Lat. (us)  Avg Prep (us)  P99 Prep (us)  Avg Post (us)  P99 Post (us)  Avg Tx (us)    P99 Tx (us)    \n")
 	} else {
 		fmt.Fprint(f.out, "\nBlock Size (B)      Batch Size     Avg Lat. (us)  B/W (MiB/Sec)  B/W (GiB/Sec)  B/W (GB/Sec)   \n")
@@ -414,6 +418,13 @@ func (f *fake) row(block, batch int64) {
 		n, _ := os.ReadFile("count")
 		bandwidth = list[len(n)%len(list)]
 		os.WriteFile("count", append(n, 'x'), 0o644)
+	}
+	bandwidth = f.counted(bandwidth, block)
+	if f.aggregates() {
+		bandwidth = fmt.Sprintf("%-15s%-25s%-20s", "2.294000", "3.281000", "6.562000")
+	}
+	if f.fault("reduction") {
+		fmt.Fprintln(os.Stderr, "Timeout waiting for reduction contributions (got 1/3 contributions)")
 	}
 	text := fmt.Sprintf("%-20d%-15d%-15s34.8           33.0           33.0           551.8          849.0          4.0            7.0            ", block, batch, bandwidth)
 	switch {

@@ -50,7 +50,7 @@ func (a *app) profileCmd() *command {
 		&flagSpec{name: "launch", arg: "HOW", group: groupRun, values: []string{runner.LaunchPair, runner.LaunchSingle},
 			help: "pair starts all processes of a run on this machine, single one of them; pair unless another machine is named"},
 		&flagSpec{name: "repeat", arg: "N", group: groupRun, def: "1", help: "Run every plan N times, in turn"},
-		&flagSpec{name: "timeout", arg: "TIME", group: groupRun, help: "End a run that takes longer, such as 90s or 10m"},
+		&flagSpec{name: "timeout", arg: "TIME", group: groupRun, help: "End a run that takes longer, such as 90s or 10m, or none; the default is 10 minutes and the time of all that the run moves at 10 MB/s"},
 		&flagSpec{name: "grace", arg: "TIME", group: groupRun, def: "10s", help: "How long nixlbench may take to end when it is asked to, before it is killed"},
 		&flagSpec{name: "force", bool: true, group: groupRun, help: "Run what memory or disk seem too small for"},
 		&flagSpec{name: "cleanup", bool: true, group: groupRun, help: "Remove the files that the runs make; what was there before stays"},
@@ -124,8 +124,12 @@ func (a *app) profile(ctx context.Context, c *command) error {
 	var err error
 	p.repeat, err = c.count("repeat")
 	errs.Add(err)
-	p.session.Timeout, err = c.duration("timeout")
-	errs.Add(err)
+	if text, _, _ := c.value("timeout"); text == "none" || text == "0" {
+		p.session.Timeout = -1
+	} else {
+		p.session.Timeout, err = c.duration("timeout")
+		errs.Add(err)
+	}
 	p.session.Ending.Grace, err = c.duration("grace")
 	errs.Add(err)
 	p.session.Launch, err = c.choice("launch")
@@ -445,6 +449,7 @@ func (p *profile) one(ctx context.Context, pt *point, repeat int) error {
 		p.progress.print(func() { p.report(unlessShown(err, pt.refused)) })
 		rec, err = p.session.Refuse(ctx, pt.Plan, repeat, err)
 	default:
+		p.limited(run)
 		rec, err = p.session.Execute(ctx, run)
 		p.progress.print(func() { p.verdict(pt.Plan, rec) })
 	}
@@ -459,6 +464,15 @@ func (p *profile) keep(pt *point, rec *runner.Record) error {
 		pt.records = append(pt.records, brief)
 	}
 	return err
+}
+
+// limited says on a terminal how long a run may take where the user did not.
+func (p *profile) limited(run *runner.Run) {
+	if limit := p.session.TimeoutOf(run); p.progress.terminal && !p.quiet && p.session.Timeout == 0 && limit > 0 {
+		p.progress.print(func() {
+			p.print.Print(diag.Notef(diag.Pos{}, "the run is ended if it takes longer than %v; --timeout changes that", limit))
+		})
+	}
 }
 
 // unlessShown gives err unless it is the one that was printed already.
@@ -641,7 +655,7 @@ func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 			p.left = append(p.left, file)
 		}
 	}
-	for _, note := range rec.Notes {
+	for _, note := range rec.Notes[:len(rec.Notes)-rec.Quiet] {
 		p.print.Print(diag.Notef(at, "%s", note))
 	}
 }

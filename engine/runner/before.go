@@ -1,0 +1,60 @@
+package runner
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// TimeoutOf gives how long a run may take, or 0 for as long as it likes.
+func (s *Session) TimeoutOf(r *Run) time.Duration {
+	if s.Timeout != 0 {
+		return max(s.Timeout, 0)
+	}
+	seconds := r.rules.Timeout(r.Plan, r.Flags, &r.facts)
+	if seconds > math.MaxInt64/int64(time.Second) {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+// look finds out what a run depends on: numbers of the machine, and files that
+// were there before any run of this command.
+func (s *Session) look(r *Run) {
+	r.facts.Readings = map[string]int64{}
+	for name, reading := range s.Schema.Nixlbench.Runs.Get().Readings {
+		data, err := os.ReadFile(reading.File)
+		if err != nil {
+			continue
+		}
+		if n, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64); err == nil {
+			r.facts.Readings[name] = n
+		}
+	}
+	if s.there == nil {
+		s.there = map[string][]string{}
+	}
+	r.facts.FilesThere, r.facts.FilesShort = 0, 0
+	for _, f := range r.folders() {
+		key := strings.Join(append([]string{f.dir, f.pattern}, f.names...), "\x00")
+		first, known := s.there[key]
+		if !known {
+			first = f.files()
+			s.there[key] = first
+		}
+		count := int64(max(len(f.names), len(first), 1))
+		for _, name := range f.files() {
+			if !slices.Contains(first, name) {
+				continue
+			}
+			r.facts.FilesThere++
+			if info, err := os.Stat(filepath.Join(f.dir, name)); err == nil && info.Size() < f.share/count {
+				r.facts.FilesShort++
+			}
+		}
+	}
+}
