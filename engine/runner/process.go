@@ -97,6 +97,7 @@ func Start(ctx context.Context, ending Ending, processes []Process, out func(Lin
 		defer mu.Unlock()
 		out(l)
 	}
+	ending.watcher.ready()
 	stop, stopAll := context.WithCancel(ctx)
 	defer stopAll()
 	var wg sync.WaitGroup
@@ -138,11 +139,13 @@ func (g *group) run(p Process, stdout, stderr *liner, started chan<- bool) Exit 
 	unlock := isolate(cmd)
 	defer unlock()
 	err := cmd.Start()
+	if err == nil {
+		g.ending.watcher.add(cmd.Process.Pid)
+	}
 	close(started)
 	if err != nil {
 		return Exit{Code: -1, Err: startError(err)}
 	}
-	g.ending.watcher.add(cmd.Process.Pid)
 	defer g.ending.watcher.remove(cmd.Process.Pid)
 	done := make(chan struct{})
 	stopped := make(chan bool, 1)

@@ -25,8 +25,11 @@ type watcher struct {
 
 const watchScript = `while read -r line; do groups=$line; done; for g in $groups; do kill -s KILL -- "-$g"; done`
 
-// add and remove say which groups run. Where the system has no shell, nobody
-// watches.
+// ready starts the watcher ahead of the processes, so that no time passes between
+// the start of one and its add. Where the system has no shell, nobody watches.
+func (w *watcher) ready() { w.change(func() {}) }
+
+// add and remove say which groups run.
 func (w *watcher) add(group int) {
 	w.change(func() { w.groups = append(w.groups, strconv.Itoa(group)) })
 }

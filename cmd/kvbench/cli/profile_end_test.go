@@ -53,7 +53,7 @@ func TestProfileParentKilledForking(t *testing.T) {
 				t.Fatal(err)
 			}
 			for tries := 0; !ended(pid); tries++ {
-				if tries == 300 {
+				if tries == 1500 {
 					t.Errorf("%s: nixlbench, process %d, is still there", launch, pid)
 					syscall.Kill(pid, syscall.SIGKILL)
 					break
