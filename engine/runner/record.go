@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"kvbench/engine/formula"
@@ -45,8 +46,7 @@ type Build struct {
 // Record is the result of one run of one plan.
 type Record struct {
 	Build
-	// Hash tells plans apart: the release, the flags without secrets, the
-	// model's content, and the number of the repeat.
+	// Hash tells runs apart; see [Hash].
 	Hash string `json:"hash"`
 	// Point is the same for all repeats.
 	Point   string   `json:"point"`
@@ -237,17 +237,21 @@ func marshal(v any) ([]byte, error) {
 	return line.Bytes(), err
 }
 
-// Hash tells plans apart: the release, the flags that differ from its defaults
-// apart from secrets and names to meet under, the model's content, what of it the plan is for, and the
-// number of the repeat, from 1 on, or 0 for all of them.
+// Hash tells runs apart: by the release, the flags that differ from its defaults
+// apart from secrets and names to meet under, the content of the model, the
+// content of the configuration and the name of its file, what of the model the
+// plan is for, and the number of the repeat, from 1 on, or 0 for all of them.
+// Where files are, and how a value was given, makes no difference.
 func Hash(pl *plan.Plan, repeat int) string {
 	content := struct {
 		Release, Architecture string
 		Flags                 [][2]string
 		Params                map[string]any
+		File                  string
+		Config                map[string]any
 		Repeat                int
 		Of                    string `json:",omitempty"`
-	}{Release: pl.Release, Architecture: pl.Request.Model.Arch.Name, Params: map[string]any{}, Repeat: repeat}
+	}{Release: pl.Release, Architecture: pl.Request.Model.Arch.Name, Params: map[string]any{}, Config: map[string]any{}, Repeat: repeat}
 	for _, f := range pl.Flags {
 		if f.Emit && !f.Secret && !f.Meets {
 			content.Flags = append(content.Flags, [2]string{f.Name, f.Value.Text()})
@@ -258,6 +262,12 @@ func Hash(pl *plan.Plan, repeat int) string {
 	}
 	for name, v := range pl.Request.Model.Params {
 		content.Params[name] = native(v.Value)
+	}
+	if file := pl.Request.Config.File; file != "" {
+		content.File = filepath.Base(file)
+	}
+	for name, v := range pl.Request.Config.Values {
+		content.Config[name] = native(v.Value)
 	}
 	data, _ := json.Marshal(content) // strings, numbers and truth values
 	sum := sha256.Sum256(data)
