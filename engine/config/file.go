@@ -225,9 +225,19 @@ func (l *Loader) Known(dirs []string, files []*File) (*Known, error) {
 	}
 	k.bundled, k.families = others.bundled, others.families
 	for _, f := range files {
-		errs.Add(k.addFamilies(f.Families))
+		families := slices.DeleteFunc(slices.Clone(f.Families), func(fam *schema.Family) bool { return k.bundles(fam) })
+		errs.Add(k.addFamilies(families))
 	}
 	return k, errs.Err()
+}
+
+// bundles reports whether a family is a bundled one, read from its own source in
+// whatever folder that is.
+func (k *Known) bundles(f *schema.Family) bool {
+	path, err := filepath.Abs(f.File)
+	return err == nil && slices.ContainsFunc(k.bundled.Get(), func(own *schema.Family) bool {
+		return own.Name == f.Name && strings.HasSuffix(filepath.ToSlash(path), "/"+own.File)
+	})
 }
 
 func sameFile(a, b string) bool { return filepath.Clean(a) == filepath.Clean(b) }

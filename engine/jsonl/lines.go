@@ -90,13 +90,13 @@ func Open(name string) (*os.File, error) {
 		return nil, err
 	case info.IsDir():
 		return nil, errors.New("is a directory")
-	case info.Mode().IsRegular(), info.Mode()&fs.ModeNamedPipe != 0 && inherited(name):
+	case info.Mode().IsRegular(), info.Mode()&fs.ModeNamedPipe != 0 && Inherited(name):
 		return os.Open(name)
 	}
 	return nil, errors.New("is no regular file")
 }
 
-// inherited reports whether a name is that of a file that is open already.
-func inherited(name string) bool {
-	return name == "/dev/stdin" || strings.HasPrefix(name, "/dev/fd/") || strings.HasPrefix(name, "/proc/self/fd/")
+// Inherited reports whether a name is that of a file that is open already.
+func Inherited(name string) bool {
+	return name == "/dev/stdin" || name == "/dev/stdout" || name == "/dev/stderr" || strings.HasPrefix(name, "/dev/fd/") || strings.HasPrefix(name, "/proc/self/fd/")
 }

@@ -75,7 +75,7 @@ func (p *Planner) check(req *Request, values map[string]flagValue) []Violation {
 			continue // what cannot be computed comes of the limit that is broken
 		}
 		why := p.why(req, ref, err)
-		if len(flags) > 0 {
+		if err == nil && len(flags) > 0 {
 			why = p.settings(req, flags, values)
 		}
 		broken = append(broken, Violation{Limit: l, Why: why, Mends: p.mends(req, l)})

@@ -55,6 +55,9 @@ func ProbeHost(ctx context.Context) *Host {
 // output, too: shorter ones are in many words.
 const minHidden = 8
 
+// userinfo is the part of a URL that may hold a password.
+var userinfo = regexp.MustCompile(`://[^/@\s]*@`)
+
 // environment gives the variables that records have, with secrets masked, and the
 // secrets in what nixlbench reads.
 func environment(n *schema.Nixlbench) (map[string]string, mask) {
@@ -75,6 +78,7 @@ func environment(n *schema.Nixlbench) (map[string]string, mask) {
 			hide(value)
 			value = nixlbench.Mask
 		}
+		value = userinfo.ReplaceAllString(value, "://"+nixlbench.Mask+"@")
 		found[name] = strings.ToValidUTF8(value, "?")
 	}
 	for _, f := range n.Flags {

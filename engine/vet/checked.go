@@ -2,6 +2,7 @@ package vet
 
 import (
 	"maps"
+	"strconv"
 
 	"kvbench/engine/diag"
 )
@@ -11,7 +12,7 @@ import (
 type Checked struct {
 	Reports int               // those that were made
 	Failed  bool              // one of them tells of an error
-	Over    map[string]string // files that took too much, and what to say of them
+	Over    map[string]string // files that took too much by their keys, and what to say of them
 	Alone   bool              // files are checked one at a time
 }
 
@@ -19,7 +20,7 @@ type Checked struct {
 // others being worked on that may have had a part in it. It is nil if the file
 // has ended a run before: it is none of those that are checked.
 func (c Checked) Add(over *diag.Diag, others int) *Checked {
-	if c.Over[over.Pos.File] != "" {
+	if c.over(over.Pos.File) != "" {
 		return nil
 	}
 	if others > 0 && !c.Alone {
@@ -30,6 +31,12 @@ func (c Checked) Add(over *diag.Diag, others int) *Checked {
 	if c.Over == nil {
 		c.Over = map[string]string{}
 	}
-	c.Over[over.Pos.File] = over.Msg
+	c.Over[key(over.Pos.File)] = over.Msg
 	return &c
 }
+
+// over gives what to say of a file that took too much, or "".
+func (c Checked) over(file string) string { return c.Over[key(file)] }
+
+// key is a file's name as JSON keeps it: names need not be UTF-8.
+func key(file string) string { return strconv.QuoteToASCII(file) }

@@ -37,7 +37,7 @@ func Files(s *schema.Schema, l *config.Loader, words, dirs []string, skip bool, 
 	}
 	l.NoLinks = true
 	for _, t := range targets {
-		if msg := checked.Over[t.name]; msg != "" {
+		if msg := checked.over(t.name); msg != "" {
 			t.opened, t.err = true, diag.Errorf(diag.Pos{File: t.name}, "%s", msg)
 		}
 	}

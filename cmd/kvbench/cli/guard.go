@@ -2,7 +2,6 @@ package cli
 
 import (
 	"encoding/json"
-	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -35,6 +34,7 @@ type guard struct {
 	mu      sync.Mutex
 	files   []*guarded // the oldest first
 	limited bool       // the garbage collector works harder
+	limit   int64      // of memory, before that
 }
 
 // guarded is a file that is being worked on.
@@ -76,7 +76,7 @@ func (g *guard) look(passed time.Duration) {
 	defer g.mu.Unlock()
 	if len(g.files) == 0 {
 		if g.limited {
-			debug.SetMemoryLimit(math.MaxInt64)
+			debug.SetMemoryLimit(g.limit)
 			g.limited = false
 		}
 		return
@@ -96,7 +96,8 @@ func (g *guard) look(passed time.Duration) {
 		case memory > f.base+guardMemory:
 			g.expired(diag.Errorf(at, "takes more than %d MiB to evaluate: a file of data takes a few", guardMemory>>20), g.others(f.name))
 		case memory > f.base+guardMemory/2 && !g.limited:
-			debug.SetMemoryLimit(int64(f.base + guardMemory*7/8)) // garbage is not the file's fault
+			g.limit = debug.SetMemoryLimit(-1)
+			debug.SetMemoryLimit(min(g.limit, int64(f.base+guardMemory*7/8))) // garbage is not the file's fault
 			g.limited = true
 		}
 	}

@@ -6,10 +6,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strings"
 	"syscall"
+	"time"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/jsonl"
 )
 
 // stdout is where results go. It keeps the first error, so that no command ends
@@ -59,7 +60,7 @@ func (a *app) open(c *command) (*output, error) {
 	}
 	// A device or a pipe stays what it is, and a file that the shell opened, such
 	// as /dev/fd/3, is added to.
-	if old != nil && (!old.Mode().IsRegular() || strings.HasPrefix(name, "/dev/")) {
+	if old != nil && (!old.Mode().IsRegular() || jsonl.Inherited(name)) {
 		if old.IsDir() {
 			return nil, cannotWrite(name, syscall.EISDIR)
 		}
@@ -85,13 +86,14 @@ func (a *app) create(name string) (*output, error) {
 	if info, err := os.Lstat(name); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return nil, diag.Errorf(diag.Pos{File: name}, "is a symbolic link: nothing was written").WithHint("name the file that it leads to")
 	}
-	temp := fmt.Sprintf("%s.%d.partial", name, os.Getpid())
+	// Process numbers come again, in containers soon.
+	temp := fmt.Sprintf("%s.%d.%x.partial", name, os.Getpid(), time.Now().UnixNano())
 	a.takeSignals()
-	a.partial.Store(&temp)
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return nil, cannotWrite(name, err)
 	}
+	a.partial.Store(&temp)
 	return &output{Writer: f, name: name, temp: f}, nil
 }
 

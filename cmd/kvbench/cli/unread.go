@@ -19,14 +19,16 @@ func planShown(pl *plan.Plan) plan.Shown { return plan.Shown{Names: quantityName
 // depends on the field; a condition does depend on it.
 func (a *app) sweepShown(c *command, columns []string) plan.Shown {
 	where, _, _ := c.value("where")
-	names := slices.Concat(columns, formula.Names(where))
+	condition, _ := plan.Condition(a.schema, where) // the sweep says what is wrong with it
+	read := formula.Names(condition.Text)
+	names := slices.Concat(columns, read)
 	for _, q := range a.schema.Quantities {
 		if q.Detail.IsZero() {
 			names = append(names, q.Name)
 		}
 	}
 	own := slices.DeleteFunc(names, func(name string) bool {
-		return a.isField(name) && !slices.Contains(formula.Names(where), name)
+		return a.isField(name) && !slices.Contains(read, name)
 	})
 	return plan.Shown{Names: own, Flags: true}
 }

@@ -70,8 +70,8 @@ func (a *app) vet(_ context.Context, c *command) error {
 		if next != nil {
 			next.Reports, next.Failed = reported, failed
 			restart(next)
-			over.WithHint("the other files were not checked")
 		}
+		over.WithHint("the other files were not checked")
 		a.ends(over, others)
 	})
 	err = vet.Files(a.schema, a.loader(), c.args, c.dirs(), skip, a.checked, func(r *vet.Report) {
