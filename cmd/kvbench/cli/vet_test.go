@@ -88,6 +88,12 @@ func TestVetOwn(t *testing.T) {
 			t.Errorf("a file of ours is taken for another's: %s", line)
 		}
 	}
+	// However the folder is named.
+	cmd = exec.Command("kvbench", "vet", ".")
+	cmd.Dir = "../../../models"
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
 }
 
 // BenchmarkVet checks 1,000 and 4,000 valid configurations, each in a process
