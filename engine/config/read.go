@@ -89,7 +89,7 @@ func Regular(name string) error {
 }
 
 func notRegular(name string) error {
-	return diag.Errorf(diag.Pos{File: name}, "is no regular file")
+	return diag.Errorf(diag.Pos{File: name}, "is not a regular file")
 }
 
 // open opens a file that is no folder and no device. Pipes are for those who

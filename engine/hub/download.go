@@ -209,10 +209,10 @@ func (h *Hub) refused(wrong func(string, ...any) *diag.Diag, resp *http.Response
 	page := h.Endpoint + "/" + r.id()
 	switch code := resp.Header.Get(codeHeader); {
 	case code == "GatedRepo":
-		d := wrong("has this model for those only who agreed to its terms (%d)", resp.StatusCode)
+		d := wrong("restricts this model to users who accepted its terms (%d)", resp.StatusCode)
 		return d.WithHint("agree to them at %s, and set HF_TOKEN", page)
 	case resp.StatusCode == http.StatusUnauthorized && h.Token == "":
-		return wrong("knows no such model, or has it for some users only (401)").WithHint("check the name; %s", login)
+		return wrong("knows no such model, or restricts access to it (401)").WithHint("check the name; %s", login)
 	case resp.StatusCode == http.StatusUnauthorized && !h.sendsToken(resp.Request.URL):
 		return wrong("wants a token (401), which is sent over https only")
 	case resp.StatusCode == http.StatusUnauthorized:

@@ -373,7 +373,7 @@ func TestRefused(t *testing.T) {
 		want    string
 	}{
 		"401":       {status(401, ""), "knows no such model, or does not accept the token (401)"},
-		"gated":     {status(403, "GatedRepo"), "has this model for those only who agreed to its terms (403)"},
+		"gated":     {status(403, "GatedRepo"), "restricts this model to users who accepted its terms (403)"},
 		"403":       {status(403, ""), "denies access (403)"},
 		"404":       {status(404, ""), "finds no such model, revision or config.json (404)"},
 		"repo":      {status(404, "RepoNotFound"), "knows no such model (404)"},

@@ -163,7 +163,7 @@ func TestOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		file: "", dir: "is a directory", pipe: "is no regular file", os.DevNull: "is no regular file", "/dev/zero": "is no regular file",
+		file: "", dir: "is a directory", pipe: "is not a regular file", os.DevNull: "is not a regular file", "/dev/zero": "is not a regular file",
 	} {
 		done := make(chan error, 1)
 		go func() {

@@ -93,7 +93,7 @@ func Open(name string) (*os.File, error) {
 	case info.Mode().IsRegular(), info.Mode()&fs.ModeNamedPipe != 0 && Inherited(name):
 		return os.Open(name)
 	}
-	return nil, errors.New("is no regular file")
+	return nil, errors.New("is not a regular file")
 }
 
 // Inherited reports whether a name is that of a file that is open already.

@@ -103,7 +103,7 @@ func (p *picker) conflict(releases, names []string) error {
 		names = others
 	}
 	where := make([]string, len(names))
-	d := diag.Errorf(diag.Pos{}, "no release of nixlbench has all that is given: ")
+	d := diag.Errorf(diag.Pos{}, "no nixlbench release has everything that was given: ")
 	for i, name := range names {
 		words, span := p.words(name)
 		where[i] = words + " is in " + span

@@ -63,7 +63,7 @@ func (j *Journal) prepare(resume bool) error {
 	j.regular = info.Mode().IsRegular()
 	switch {
 	case !j.regular && resume:
-		return errors.New("it is no regular file, so that nothing can be resumed")
+		return errors.New("it is not a regular file, so that nothing can be resumed")
 	case !j.regular:
 		return nil
 	case !lock(j.file):
@@ -264,9 +264,9 @@ func (s *strangers) err() error {
 			errs = append(errs, diag.Errorf(diag.Pos{File: s.name, Line: line}, "%s", msg+what).WithHint("%s", s.hint))
 		}
 	}
-	what := "no result of kvbench"
+	what := "not a kvbench result"
 	if s.none > 1 {
-		what = "no results of kvbench"
+		what = "not kvbench results"
 	}
 	add(s.first, s.none, what)
 	add(s.vast, s.long, fmt.Sprintf("longer than %d MiB", jsonl.MaxLine>>20))
@@ -330,7 +330,7 @@ func (j *Journal) isThere() error {
 	case err != nil:
 		return cause(err)
 	case !os.SameFile(own, named):
-		return errors.New("another file has its place since the run began")
+		return errors.New("it was replaced by another file during the run")
 	case own.Size() < j.end:
 		return errors.New("it was cut off during the run")
 	}

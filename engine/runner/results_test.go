@@ -66,7 +66,7 @@ func TestBriefs(t *testing.T) {
 				gb, _ := row.Get("gb")
 				got += fmt.Sprintf(" [%s %s]", batch, gb)
 			}
-		} else if want := name + ":1: this line is no result of kvbench"; err == nil || err.Error() != want {
+		} else if want := name + ":1: this line is not a kvbench result"; err == nil || err.Error() != want {
 			t.Errorf("%.60s: the error is %v, want %s", line, err, want)
 		}
 		if got != want {
@@ -95,14 +95,14 @@ func TestBriefsFile(t *testing.T) {
 		{text: "\n \r\n\t\n", err: "it holds no results"},
 		{text: "\ufeff" + ok, n: 1},
 		{text: strings.ReplaceAll(ok+ok, "\n", "\r\n"), n: 2},
-		{text: ok + "{\n" + ok + "\x00\n", n: 2, bad: ":2: this line and 1 more are no results of kvbench"},
+		{text: ok + "{\n" + ok + "\x00\n", n: 2, bad: ":2: this line and 1 more are not kvbench results"},
 		{text: ok + long + ok, n: 2, bad: ":2: this line is longer than 4 MiB"},
-		{text: long + long + "{}\n" + ok, n: 1, bad: ":3: this line is no result of kvbench\n:1: this line and 1 more are longer than 4 MiB"},
+		{text: long + long + "{}\n" + ok, n: 1, bad: ":3: this line is not a kvbench result\n:1: this line and 1 more are longer than 4 MiB"},
 		{text: ok + `{"kvbench":"half`, n: 1, torn: true},
 		{text: ok + strings.TrimSuffix(ok, "\n"), n: 2},
 		{text: ok + strings.TrimSuffix(long, "\n"), n: 1, bad: ":2: this line is longer than 4 MiB"},
 		{text: long, err: ":1: this line is longer than 4 MiB"},
-		{text: "{\n[]\n", err: ":1: this line and 1 more are no results of kvbench"},
+		{text: "{\n[]\n", err: ":1: this line and 1 more are not kvbench results"},
 	} {
 		name := filepath.Join(t.TempDir(), "r.jsonl")
 		write(t, name, test.text)
@@ -144,7 +144,7 @@ func TestBriefsBounds(t *testing.T) {
 	if _, err := f.WriteString(strings.Repeat(strings.Repeat("x", 1<<20)+"\n", 70)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := runner.NewBriefs(nil, someMeasures).Read(name); err == nil || err.Error() != name+":1: this line and 63 more are no results of kvbench" {
+	if _, err := runner.NewBriefs(nil, someMeasures).Read(name); err == nil || err.Error() != name+":1: this line and 63 more are not kvbench results" {
 		t.Errorf("the error is %v", err)
 	}
 	// A row takes 96 bytes, so that 60 lines of 300,000 rows are too much.
@@ -176,7 +176,7 @@ func TestJournalLong(t *testing.T) {
 	if got, _ := os.ReadFile(name); string(got) != lines {
 		t.Errorf("%d bytes are left, want %d", len(got), len(lines))
 	}
-	want := name + ":4: this line is no result of kvbench\n" + name + ":5: this line is longer than 4 MiB"
+	want := name + ":4: this line is not a kvbench result\n" + name + ":5: this line is longer than 4 MiB"
 	if j.Bad == nil || j.Bad.Error() != want {
 		t.Errorf("bad lines are %v, want %s", j.Bad, want)
 	}

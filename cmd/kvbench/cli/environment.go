@@ -30,7 +30,7 @@ func (a *app) noteEnvironment(environ []string, cmds []*command, c *command) {
 		}
 		d := diag.Notef(diag.Pos{}, "%s has no effect: no flag is named --%s", name, strings.ToLower(word))
 		if word != strings.ToUpper(word) && slices.Contains(known, strings.ToLower(word)) {
-			d.Msg = name + " has no effect: such names are in capitals"
+			d.Msg = name + " has no effect: write it in upper case"
 		}
 		if near := diag.Nearest(word, known); near != "" {
 			d.WithHint("did you mean %s_%s?", envPrefix, strings.ToUpper(near))

@@ -177,7 +177,7 @@ func linkNew(from, to string) error {
 }
 
 func isThere(name string) error {
-	return diag.Errorf(diag.Pos{File: name}, "is there already: nothing was written")
+	return diag.Errorf(diag.Pos{File: name}, "already exists: nothing written")
 }
 
 // writeAll writes what a command has to say at once.

@@ -17,12 +17,11 @@ import (
 const vetLong = `
 Checks files that kvbench reads, folders of them, and patterns: architectures
 (with the checks that they bring), models, configurations, files of results, and
-releases of nixlbench. What a file is, its keys tell. In folders, files of other
-programs are skipped, and with --skip_unknown those that are named, too: -v says
-why. A file with a typo is not skipped if its text shows that it is kvbench's.
+releases of nixlbench. The keys of a file tell what it is. In folders, files of
+other programs are skipped, and with --skip_unknown named ones too: -v says why. A file with a typo is not skipped if its text shows that it is kvbench's.
 
-Nothing but these files is read and nothing is run, so that it is safe on files
-of strangers; symbolic links are not followed. A folder that cannot be read is an
+Only these files are read and nothing is run, so vet is safe on untrusted files;
+symbolic links are not followed. A folder that cannot be read is an
 error, and so is a file that takes more than 5 s or 512 MiB; the rest is checked.`
 
 // vetCmd checks files.
@@ -35,7 +34,7 @@ func (a *app) vetCmd() *command {
 		flags: []*flagSpec{
 			modelsFlag(),
 			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "github"}, help: "Output format"},
-			{name: "skip_unknown", bool: true, group: groupOutput, help: "Pass over files that are named and none of kvbench's"},
+			{name: "skip_unknown", bool: true, group: groupOutput, help: "Skip named files that are not kvbench's"},
 			{name: "v", bool: true, group: groupOutput, help: "Say what each file is"},
 			configFlag(),
 		},
