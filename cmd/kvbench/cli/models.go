@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -86,6 +87,10 @@ func (a *app) showModel(c *command, loader *config.Loader, name string) error {
 			_, err = a.stdout.Write(text)
 		}
 		return err
+	}
+	if _, statErr := os.Stat(name); statErr == nil {
+		return diag.Errorf(diag.Pos{File: name}, "is a file: show prints the files of known models").
+			WithHint("kvbench vet checks it; --models takes the folder that it is in")
 	}
 	return err
 }
