@@ -23,7 +23,9 @@ func TestDefaultTimeout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	word := func(text string) config.Value { return config.Value{Value: formula.Value{Kind: formula.Str, Str: text}} }
+	word := func(text string) config.Value {
+		return config.Value{Value: formula.Value{Kind: formula.Str, Str: text}}
+	}
 	r := &Run{rules: rules, Launch: LaunchSingle, Plan: &plan.Plan{Request: &plan.Request{Config: &config.Config{
 		Values: map[string]config.Value{"source": word("file"), "destination": word("memory")},
 	}}}}
