@@ -96,7 +96,7 @@ func numbersIn(text string) []span {
 // Regular expressions for a number with what is written behind it, and for a name
 // on either side of a comparison.
 var (
-	number      = onceCompiled(`^[0-9.]+(?:[A-Za-z]+/s\b|\w*)`)
+	number      = onceCompiled(`^[0-9.]+(?: ?[A-Za-z]+/s\b| [A-Za-z]+\b|\w*)`)
 	leftOfSign  = onceCompiled(`([A-Za-z_]\w*)\s*[<>=!]=?\s*$`)
 	rightOfSign = onceCompiled(`^\s*[<>=!]=?\s*([A-Za-z_]\w*)`)
 )
