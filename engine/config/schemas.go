@@ -38,7 +38,8 @@ func (l *Loader) SchemaCUE(kind string, dirs []string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return format.Node(file, format.Simplify())
+	text, err := format.Node(file, format.Simplify())
+	return diag.Escaped(text), err
 }
 
 // SchemaJSON gives the schema of a kind of files as JSON Schema.
@@ -79,7 +80,7 @@ func (l *Loader) SchemaJSON(kind string, dirs []string) ([]byte, error) {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	err = enc.Encode(doc)
-	return out.Bytes(), err
+	return diag.Escaped(out.Bytes()), err
 }
 
 // simplify writes the bounds of numbers as one constraint, where CUE's encoder

@@ -559,7 +559,7 @@ func (p *profile) tell(run *runner.Run) {
 		more = append(more, "--launch "+runner.LaunchSingle)
 	}
 	if g.Own() {
-		more = append(more, "--"+g.Flag+" "+g.Name)
+		more = append(more, "--"+g.Flag+" "+nixlbench.Quote(g.Name))
 	}
 	same := "the same command"
 	if len(more) > 0 {
@@ -611,7 +611,7 @@ func (p *profile) output(run *runner.Run, l runner.Line) {
 	if p.quiet {
 		return
 	}
-	text := l.Text
+	text := []byte(diag.Printable(string(l.Text)))
 	if run.Launch == runner.LaunchPair {
 		text = append(fmt.Appendf(nil, "[%d] ", l.Process+1), text...)
 	}
