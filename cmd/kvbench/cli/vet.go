@@ -77,7 +77,7 @@ func (a *app) vet(_ context.Context, c *command) error {
 		if verbose && r.Kind != "" {
 			what := string(r.Kind)
 			if r.Skipped != "" {
-				what = r.Skipped + ": passed over"
+				what = "skipped: " + r.Skipped
 			}
 			fmt.Fprintf(a.stderr, "%s: %s\n", diag.Printable(r.File), diag.Printable(what))
 		}
