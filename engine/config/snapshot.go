@@ -193,6 +193,14 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 					f.Needs = a.Contents()
 				case "unit":
 					f.Unit = a.Contents()
+				case "least":
+					if f.Least, err = a.Int(0); err != nil {
+						return nil, fromCUE(err, diag.Pos{})
+					}
+					for i := 1; i < a.NumArgs(); i++ {
+						suffix, _ := a.Arg(i)
+						f.Meant = append(f.Meant, suffix)
+					}
 				default:
 					return nil, diag.Errorf(fromPos(v.Pos()), "unknown attribute @%s", a.Name())
 				}

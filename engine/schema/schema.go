@@ -85,6 +85,10 @@ type Field struct {
 	Word   bool `json:"word,omitempty"`
 	// Unit allows its suffixes.
 	Unit string `json:"unit,omitempty"`
+	// Least is the least number other than 0 that was probably meant as it is
+	// written, without one of the suffixes Meant.
+	Least int64    `json:"least,omitempty"`
+	Meant []string `json:"meant,omitempty"`
 	// Note says where a value may be there for the reader alone, with nothing that
 	// depends on it: [NoteAny] or [NoteFile].
 	Note string `json:"note,omitempty"`

@@ -43,6 +43,45 @@ func (a *app) onlyQuantities(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(all, name) })
 }
 
+// given gives notes on values that the user gave: on those that were hardly meant
+// as they are written, and on those that have no effect.
+func (a *app) given(j job, shown plan.Shown) []*diag.Diag {
+	return append(a.small(j), a.unread(j, shown)...)
+}
+
+// small gives a note on each given number that is so small that its unit was
+// probably forgotten.
+func (a *app) small(j job) []*diag.Diag {
+	var list []*diag.Diag
+	for i := range a.schema.Fields {
+		f := &a.schema.Fields[i]
+		values := []config.Value{j.Config.Values[f.Var]}
+		for _, axis := range j.Config.Axes {
+			if axis.Field.Var == f.Var {
+				values = axis.Values
+			}
+		}
+		for _, v := range values {
+			n, _ := v.Num.Int64()
+			if n <= 0 || n >= f.Least || !v.Origin.Given() {
+				continue
+			}
+			name := v.Origin.String()
+			if v.Origin.Kind == config.FromFile {
+				name = f.Path
+			}
+			written := make([]string, len(f.Meant))
+			for i, suffix := range f.Meant {
+				written[i] = v.Text() + suffix
+			}
+			list = append(list, diag.Notef(v.Origin.Pos, "%s is only %d %s", name, n, a.schema.Units[f.Unit].Name).
+				WithHint("did you mean %s?", strings.Join(written, " or ")))
+			break
+		}
+	}
+	return list
+}
+
 // unread gives a note on each given value that has no effect; one on all of a
 // file.
 func (a *app) unread(j job, shown plan.Shown) []*diag.Diag {
