@@ -24,6 +24,9 @@ type Entry struct {
 	// StandsFor is the model that was asked for, where it is another one with
 	// the same cache.
 	StandsFor string
+	// Checkpoint is what was asked for where that names the format of a checkpoint,
+	// which the model does not have.
+	Checkpoint string
 }
 
 // paramFiles are the endings of parameter files.

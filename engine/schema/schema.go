@@ -63,8 +63,10 @@ type Schema struct {
 
 // Names says how models are named on Hugging Face.
 type Names struct {
-	// Suffixes end a name without changing the cache.
+	// Suffixes and Formats end a name without changing the cache; Formats are those
+	// of checkpoints.
 	Suffixes []string `json:"suffixes"`
+	Formats  []string `json:"formats"`
 	// Models has the identifiers, OWNER/NAME, of the bundled models, and Same
 	// those of other models with the same cache.
 	Models map[string][]string `json:"models"`
