@@ -149,6 +149,9 @@ func (l *Loader) suggested(name string, all []Entry) []string {
 	if names := l.schema.Names.Get(); names != nil {
 		list := withoutSuffixes(baseName(name), slices.Concat(names.Suffixes, names.Formats))
 		name = list[len(list)-1]
+		if model := hasID(names.Models, name); model != "" {
+			return []string{model} // of another owner
+		}
 	}
 	var begun, alike []string
 	for _, e := range all {

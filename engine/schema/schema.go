@@ -87,10 +87,8 @@ type Field struct {
 	Word   bool `json:"word,omitempty"`
 	// Unit allows its suffixes.
 	Unit string `json:"unit,omitempty"`
-	// Least is the least number other than 0 that was probably meant as it is
-	// written, without one of the suffixes Meant.
-	Least int64    `json:"least,omitempty"`
-	Meant []string `json:"meant,omitempty"`
+	// Least says of which small numbers the unit was probably forgotten.
+	Least []Least `json:"least,omitempty"`
 	// Note says where a value may be there for the reader alone, with nothing that
 	// depends on it: [NoteAny] or [NoteFile].
 	Note string `json:"note,omitempty"`
@@ -120,6 +118,12 @@ type Field struct {
 	// DefaultBy says where the default comes from, if it is not Default.
 	DefaultBy string   `json:"default_by,omitempty"`
 	Pos       diag.Pos `json:"pos,omitzero"` // of the default
+}
+
+// Least doubts numbers between 0 and Below: one of the suffixes was meant.
+type Least struct {
+	Below    int64    `json:"below"`
+	Suffixes []string `json:"suffixes"`
 }
 
 // The places where a field may be a note for the reader.

@@ -62,24 +62,32 @@ func (a *app) small(j job) []*diag.Diag {
 			}
 		}
 		for _, v := range values {
-			n, _ := v.Num.Int64()
-			if n <= 0 || n >= f.Least || !v.Origin.Given() {
-				continue
+			if d := a.smallNote(f, v); d != nil {
+				list = append(list, d)
+				break // one of an axis is enough
 			}
-			name := v.Origin.String()
-			if v.Origin.Kind == config.FromFile {
-				name = f.Path
-			}
-			written := make([]string, len(f.Meant))
-			for i, suffix := range f.Meant {
-				written[i] = v.Text() + suffix
-			}
-			list = append(list, diag.Notef(v.Origin.Pos, "%s is only %d %s", name, n, a.schema.Units[f.Unit].Name).
-				WithHint("did you mean %s?", strings.Join(written, " or ")))
-			break
 		}
 	}
 	return list
+}
+
+// smallNote gives the note on one value, or nil.
+func (a *app) smallNote(f *schema.Field, v config.Value) *diag.Diag {
+	n, _ := v.Num.Int64()
+	i := slices.IndexFunc(f.Least, func(l schema.Least) bool { return n < l.Below })
+	if i < 0 || n <= 0 || !v.Origin.Given() {
+		return nil
+	}
+	name := v.Origin.String()
+	if v.Origin.Kind == config.FromFile {
+		name = f.Path
+	}
+	var meant []string
+	for _, suffix := range f.Least[i].Suffixes {
+		meant = append(meant, v.Text()+suffix)
+	}
+	return diag.Notef(v.Origin.Pos, "%s is only %d %s", name, n, a.schema.Units[f.Unit].Name).
+		WithHint("did you mean %s?", strings.Join(meant, " or "))
 }
 
 // unread gives a note on each given value that has no effect; one on all of a
