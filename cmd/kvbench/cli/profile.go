@@ -174,7 +174,7 @@ func (a *app) profile(ctx context.Context, c *command) error {
 			return diag.Errorf(diag.Pos{File: out}, "is not a regular file, so --keep_output cannot put files beside it")
 		}
 		p.session.Journal.Rescue = func(line []byte) {
-			p.progress.print(func() { p.stderr.Write(line) })
+			p.progress.print(func() { p.stderr.Write(diag.Escaped(line)) })
 		}
 		if torn := p.session.Journal.Torn; torn != "" {
 			a.print.Print(diag.Warnf(diag.Pos{File: out}, "the last line was cut off: it was moved to %s", diag.Printable(torn)))
