@@ -9,6 +9,7 @@ import (
 	"cuelang.org/go/cue/token"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/input"
 )
 
 // What a file may hold. Real models and configurations have a few dozen values,
@@ -39,9 +40,7 @@ var (
 // Bounded does some work on a file: [Loader.Watch] sees to it that it ends, and
 // a panic becomes an error.
 func (l *Loader) Bounded(file string, work func() error) (err error) {
-	if l.Watch != nil {
-		defer l.Watch(file)()
-	}
+	defer l.Watch.Begin(file, input.Evaluate)()
 	defer catch(file, &err)
 	return work()
 }

@@ -11,6 +11,7 @@ import (
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/hub"
+	"kvbench/engine/input"
 	"kvbench/engine/schema"
 )
 
@@ -37,7 +38,7 @@ func (l *Loader) Entries(dirs []string) ([]Entry, error) {
 	for _, dir := range dirs {
 		files, err := os.ReadDir(dir)
 		if err != nil {
-			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "no models here: %s", reason(err)))
+			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "no models here: %v", diag.Cause(err)))
 			continue
 		}
 		for _, f := range files {
@@ -77,7 +78,7 @@ func (l *Loader) Text(e Entry) ([]byte, error) {
 	if e.Bundled {
 		return fs.ReadFile(l.models, path.Base(e.File))
 	}
-	return read(e.File)
+	return l.read(e.File)
 }
 
 // find gives the file that a user means by its path, or by the name of a known
@@ -90,7 +91,7 @@ func (l *Loader) find(word string, dirs []string) (Entry, error) {
 	if info, err := os.Stat(word); err == nil && info.IsDir() {
 		file := filepath.Join(word, checkpointFile)
 		if _, err := os.Stat(file); err == nil {
-			return Entry{File: file}, Regular(file)
+			return Entry{File: file}, input.Regular(file)
 		}
 		if !strings.ContainsAny(word, `/\`) {
 			if e, err := l.Find(word, dirs); err == nil {

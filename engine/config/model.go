@@ -388,7 +388,7 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 			_, err = os.ReadDir(dir)
 		}
 		if err != nil {
-			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "no architectures here: %s", reason(err)))
+			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "no architectures here: %v", diag.Cause(err)))
 			continue
 		}
 		for _, name := range files {
@@ -411,9 +411,6 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 // addKnown gives the architectures of a file in a user's folder, and adds its
 // families to those that are known.
 func (l *Loader) addKnown(k *Known, name string) ([]candidate, error) {
-	if err := Regular(name); err != nil {
-		return nil, err
-	}
 	f, err := l.readCUE(name)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -206,6 +208,18 @@ func All(err error) []*Diag {
 		return l
 	}
 	return []*Diag{{Msg: err.Error()}}
+}
+
+// Cause gives the reason of a system's error, without the call and the path, which
+// messages name already.
+func Cause(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	if e, ok := errors.AsType[*os.LinkError](err); ok {
+		return e.Err
+	}
+	return err
 }
 
 // Printer writes diagnostics to W.

@@ -243,7 +243,7 @@ func (h *Hub) keep(r Repo, name string, data []byte) error {
 		return nil
 	}
 	if err := replace(file, data); err != nil {
-		return diag.Errorf(diag.Pos{File: file}, "cannot be written: %s", reason(err)).WithHint("HF_HOME or HF_HUB_CACHE names another folder for the Hugging Face cache")
+		return diag.Errorf(diag.Pos{File: file}, "cannot be written: %v", diag.Cause(err)).WithHint("HF_HOME or HF_HUB_CACHE names another folder for the Hugging Face cache")
 	}
 	return nil
 }

@@ -217,7 +217,7 @@ func (h *Hub) Find(r Repo, name string) (string, error) {
 		}
 		data, err := os.ReadFile(ref)
 		if err != nil {
-			return "", missing(reason(err))
+			return "", missing(diag.Cause(err).Error())
 		}
 		if commit = strings.TrimSpace(string(data)); !isCommit(commit) {
 			return "", missing("refs/" + r.revision() + " holds no commit")
@@ -256,12 +256,4 @@ func (h *Hub) Repos(name string) []string {
 		}
 	}
 	return list
-}
-
-// reason is what the system says, without the path and the call.
-func reason(err error) string {
-	if pe, ok := err.(*os.PathError); ok {
-		err = pe.Err
-	}
-	return err.Error()
 }

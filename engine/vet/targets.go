@@ -74,7 +74,7 @@ func walk(dir string, add func(*target)) {
 	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
-			add(refused(path, diag.Errorf(diag.Pos{File: path}, "cannot be listed: %v", cause(err))))
+			add(refused(path, diag.Errorf(diag.Pos{File: path}, "cannot be listed: %v", diag.Cause(err))))
 			if d != nil && d.IsDir() {
 				return fs.SkipDir
 			}
@@ -118,12 +118,4 @@ func leadsToFolder(path string, d fs.DirEntry) bool {
 	}
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
-}
-
-// cause leaves out the path of an error.
-func cause(err error) error {
-	if e, ok := err.(*fs.PathError); ok {
-		return e.Err
-	}
-	return err
 }

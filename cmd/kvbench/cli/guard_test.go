@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/input"
 )
 
 // TestGuard: the file that takes too much is named, with what it took; the time
@@ -39,6 +40,28 @@ func TestGuard(t *testing.T) {
 	if said != "" {
 		t.Errorf("said %q of no file", said)
 	}
+
+	// A read that does not return is named as such; a pipe by itself may be waited for.
+	for want, works := range map[string][]input.Work{
+		"r: nothing could be read for 5s":    {input.Read},
+		"r: could not be read within 5s":     {input.Evaluate, input.Read},
+		"r: this pipe did not end within 5s": {input.Evaluate, input.Await},
+		"":                                   {input.Await},
+	} {
+		said = ""
+		var ends []func()
+		for _, work := range works {
+			ends = append(ends, g.watch("r", work))
+		}
+		g.look(6 * time.Second)
+		for _, end := range ends {
+			end()
+		}
+		if said != want {
+			t.Errorf("said %q, want %q", said, want)
+		}
+	}
+	said = ""
 
 	doneD := g.enter("d")
 	doneE := g.enter("e")

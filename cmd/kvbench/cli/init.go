@@ -87,7 +87,7 @@ func (a *app) init(_ context.Context, c *command) error {
 		if _, err := os.Lstat(file); err == nil {
 			errs.Add(isThere(file))
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, diag.Errorf(diag.Pos{File: file}, "%v", cause(err)))
+			errs = append(errs, diag.Errorf(diag.Pos{File: file}, "%v", diag.Cause(err)))
 		}
 	}
 	if len(errs) > 0 {
@@ -133,17 +133,9 @@ func makeDirs(root, dir string) (made []string, err error) {
 	}
 	for _, d := range slices.Backward(missing) {
 		if err := os.Mkdir(d, 0o777); err != nil {
-			return made, diag.Errorf(diag.Pos{File: d}, "%v", cause(err))
+			return made, diag.Errorf(diag.Pos{File: d}, "%v", diag.Cause(err))
 		}
 		made = append(made, d)
 	}
 	return made, nil
-}
-
-// cause leaves out the path of an error.
-func cause(err error) error {
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		return e.Err
-	}
-	return err
 }
