@@ -32,6 +32,9 @@ type Loader struct {
 	// NoLinks has files that are read beside others be no symbolic links: those
 	// of strangers may lead anywhere.
 	NoLinks bool
+	// Refuse, unless nil, says why a file that is met in a folder, or beside
+	// another, is not to be read.
+	Refuse func(file string) error
 	// Download lets models of Hugging Face be downloaded that the cache on this
 	// machine lacks.
 	Download bool

@@ -206,6 +206,11 @@ func (l *Loader) mayRead(name string) error {
 	if info, err := os.Lstat(name); l.NoLinks && err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return diag.Errorf(diag.Pos{File: name}, "is a symbolic link: it was not read").WithHint("put the file itself there")
 	}
+	if l.Refuse != nil {
+		if err := l.Refuse(name); err != nil {
+			return err
+		}
+	}
 	return input.Regular(name)
 }
 

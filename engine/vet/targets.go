@@ -18,6 +18,7 @@ type target struct {
 	opened bool
 	file   *config.File
 	err    error
+	known  diag.List // what is wrong with what it brings, beside other files
 }
 
 // extensions are those of the files that kvbench reads.
@@ -62,6 +63,26 @@ func expand(words []string, skip bool) ([]*target, error) {
 		}
 	}
 	return all, usage.Err()
+}
+
+// withKnown adds what is wrong with the files that bring architectures, some of
+// which are no targets: these come first.
+func withKnown(targets []*target, list diag.List) []*target {
+	var more []*target
+	for _, d := range list {
+		same := func(t *target) bool { return Key(t.name) == Key(d.Pos.File) }
+		i := slices.IndexFunc(targets, same)
+		if i >= 0 {
+			targets[i].known = append(targets[i].known, d)
+			continue
+		}
+		if i = slices.IndexFunc(more, same); i < 0 {
+			i, more = len(more), append(more, &target{name: d.Pos.File, opened: true})
+		}
+		errs := diag.List(diag.All(more[i].err))
+		more[i].err = append(errs[:len(errs):len(errs)], d)
+	}
+	return append(more, targets...)
 }
 
 // walk adds the files of a folder that kvbench may read.

@@ -220,6 +220,19 @@ func TestVetGoesOn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	t.Run("models", func(t *testing.T) {
+		t.Parallel()
+		// They bring architectures, and are none of those to check.
+		r := watched(t, dir, "vet", "--models", ".", "a.yaml", "e.yaml")
+		rest := r.stderr
+		for _, part := range []string{"b.cue: takes more than ", "d.cue: takes more than ", "a.yaml:1:16: ", "e.yaml:1:16: "} {
+			_, after, ok := strings.Cut(rest, part)
+			if !ok || strings.Contains(after, part) || r.code != 1 {
+				t.Fatalf("%q does not come once, in its turn, or the exit code is not 1 but %d:\n%s", part, r.code, r.stderr)
+			}
+			rest = after
+		}
+	})
 	for format, want := range map[string][]string{
 		"text":   {"a.yaml: configuration\na.yaml:1:16: ", "b.cue: takes more than ", "c.cue: architecture\nc.cue: warning: ", "d.cue: takes more than ", "e.yaml: configuration\ne.yaml:1:16: "},
 		"json":   {`"file": "a.yaml",`, "\"file\": \"b.cue\",\n    \"severity\": \"error\",\n    \"message\": \"takes more than ", `"file": "c.cue",`, `"file": "d.cue",`, `"file": "e.yaml",`},
@@ -227,7 +240,8 @@ func TestVetGoesOn(t *testing.T) {
 	} {
 		t.Run(format, func(t *testing.T) {
 			t.Parallel()
-			r := watched(t, dir, "vet", "-v", "--format", format, ".")
+			// Files that bring architectures are read once more for that.
+			r := watched(t, dir, "vet", "-v", "--models", ".", "--format", format, ".")
 			rest := r.stdout
 			if format == "text" {
 				rest = r.stderr

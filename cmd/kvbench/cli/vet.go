@@ -59,15 +59,15 @@ func (a *app) vet(_ context.Context, c *command) error {
 	failed := a.checked.Failed
 	found := []finding{}
 	var reporting sync.Mutex
-	reported := a.checked.Reports
+	last := a.checked.Last
 	a.guard.expires(func(over *diag.Diag, others int) {
 		reporting.Lock() // for good
 		next := a.checked.Add(over, others)
 		if format == "json" {
-			reported = 0 // it is written at the end
+			last = "" // it is written at the end
 		}
 		if next != nil {
-			next.Reports, next.Failed = reported, failed
+			next.Last, next.Failed = last, failed
 			restart(next)
 		}
 		over.WithHint("the other files were not checked")
@@ -76,7 +76,7 @@ func (a *app) vet(_ context.Context, c *command) error {
 	err = vet.Files(a.schema, a.loader(), c.args, c.dirs(), skip, a.checked, func(r *vet.Report) {
 		reporting.Lock()
 		defer reporting.Unlock()
-		reported++
+		last = vet.Key(r.File)
 		if verbose && r.Kind != "" {
 			what := string(r.Kind)
 			if r.Skipped != "" {
