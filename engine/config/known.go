@@ -125,23 +125,21 @@ func (l *Loader) fromHub(word string) (string, error) {
 		return "", err
 	}
 	h := hub.FromEnv()
+	if l.Download {
+		names := []string{checkpointFile}
+		siblings := l.schema.Checkpoints.Get().Siblings
+		for _, prefix := range schema.Keys(siblings) {
+			names = append(names, siblings[prefix])
+		}
+		if err := h.Download(repo, names...); err != nil {
+			return "", err
+		}
+	}
 	file, err := h.Find(repo, checkpointFile)
-	switch {
-	case err == nil:
-		return file, nil
-	case !l.Download:
-		d := diag.All(err)[0]
-		return "", d.WithHint("--download gets it from %s", h.Host())
+	if err != nil && !l.Download {
+		err = diag.All(err)[0].WithHint("--download gets it from %s", h.Host())
 	}
-	names := []string{checkpointFile}
-	siblings := l.schema.Checkpoints.Get().Siblings
-	for _, prefix := range schema.Keys(siblings) {
-		names = append(names, siblings[prefix])
-	}
-	if err := h.Download(repo, names...); err != nil {
-		return "", err
-	}
-	return h.Find(repo, checkpointFile)
+	return file, err
 }
 
 // Find gives the known model of a name, in whatever case and punctuation, or of
