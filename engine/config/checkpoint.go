@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	stdjson "encoding/json"
 	"fmt"
 	"math/big"
 	"os"
@@ -63,7 +64,7 @@ func member(s *ast.StructLit, name string) ast.Expr {
 // writes and JSON does not know, as null. It gives nil for every other text.
 func lenient(name string, data []byte) ast.Expr {
 	fixed := nanNull(data)
-	if bytes.Equal(fixed, data) {
+	if bytes.Equal(fixed, data) || !stdjson.Valid(fixed) {
 		return nil
 	}
 	expr, err := json.Extract(name, fixed)

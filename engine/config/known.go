@@ -59,11 +59,16 @@ func (l *Loader) Entries(dirs []string) ([]Entry, error) {
 // Architectures lists those of the folders and the bundled ones.
 func (l *Loader) Architectures(dirs []string) ([]*schema.Listed, error) {
 	known, err := l.known(dirs)
-	list := make([]*schema.Listed, len(known.list))
-	for i, c := range known.list {
+	return known.Architectures(), err
+}
+
+// Architectures lists them.
+func (k *Known) Architectures() []*schema.Listed {
+	list := make([]*schema.Listed, len(k.list))
+	for i, c := range k.list {
 		list[i] = c.Listed
 	}
-	return list, err
+	return list
 }
 
 // isModel reports whether a file looks like a model's parameters.

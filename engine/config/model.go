@@ -65,19 +65,19 @@ func (l *Loader) Model(file string, dirs []string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := l.entryModel(entry, dirs)
+	known, err := l.known(dirs)
+	if err != nil {
+		return nil, err
+	}
+	m, err := l.EntryModel(entry, known)
 	if err == nil && entry.StandsFor != "" {
 		m.Notes = append(diag.List{diag.Notef(diag.Pos{}, "%s has the same cache as %s: the plan is for %s", entry.StandsFor, entry.Name, m.Name)}, m.Notes...)
 	}
 	return m, err
 }
 
-func (l *Loader) entryModel(entry Entry, dirs []string) (*Model, error) {
-	known, err := l.known(dirs)
-	if err != nil {
-		return nil, err
-	}
-	var m *Model
+// EntryModel reads a known model.
+func (l *Loader) EntryModel(entry Entry, known *Known) (m *Model, err error) {
 	err = l.Bounded(entry.File, func() error {
 		m, err = l.readEntry(entry, known)
 		return err

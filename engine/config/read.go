@@ -157,13 +157,15 @@ func parseJSON(name string, data []byte) (ast.Expr, error) {
 	if err := checkJSONText(name, data); err != nil {
 		return nil, err
 	}
-	expr, err := json.Extract(name, data)
-	if err != nil {
-		if expr = lenient(name, data); expr == nil {
-			return nil, jsonError(name, data)
+	// CUE's parser takes long over what is far from JSON.
+	if stdjson.Valid(data) {
+		if expr, err := json.Extract(name, data); err == nil {
+			return expr, nil
 		}
+	} else if expr := lenient(name, data); expr != nil {
+		return expr, nil
 	}
-	return expr, nil
+	return nil, jsonError(name, data)
 }
 
 func parseYAML(name string, data []byte) (ast.Expr, error) {

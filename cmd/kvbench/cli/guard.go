@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -118,6 +119,9 @@ func (g *guard) slow(f *guarded) string {
 	}
 	for _, o := range g.files {
 		switch {
+		case filepath.Dir(o.name) != filepath.Dir(f.name):
+		case o.name != f.name && o.work == input.Read && o.time > guardTime/2: // read beside it
+			return fmt.Sprintf("%s could not be read within %v", diag.Printable(filepath.Base(o.name)), guardTime)
 		case o.name != f.name:
 		case o.work == input.Await:
 			return fmt.Sprintf("this pipe did not end within %v", guardTime)

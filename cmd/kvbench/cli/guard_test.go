@@ -42,18 +42,25 @@ func TestGuard(t *testing.T) {
 	}
 
 	// A read that does not return is named as such; a pipe by itself may be waited for.
-	for want, works := range map[string][]input.Work{
-		"r: nothing could be read for 5s":    {input.Read},
-		"r: could not be read within 5s":     {input.Evaluate, input.Read},
-		"r: this pipe did not end within 5s": {input.Evaluate, input.Await},
-		"":                                   {input.Await},
+	type work struct {
+		name string
+		work input.Work
+	}
+	for want, works := range map[string][]work{
+		"dir/r: nothing could be read for 5s":                                            {{"dir/r", input.Read}},
+		"dir/r: could not be read within 5s":                                             {{"dir/r", input.Evaluate}, {"dir/r", input.Read}},
+		"dir/r: this pipe did not end within 5s":                                         {{"dir/r", input.Evaluate}, {"dir/r", input.Await}},
+		"dir/r: beside could not be read within 5s":                                      {{"dir/r", input.Evaluate}, {"dir/beside", input.Read}},
+		"dir/r: takes more than 5s to evaluate: a file of data takes a few milliseconds": {{"dir/r", input.Evaluate}, {"other/r", input.Await}},
+		"": {{"dir/r", input.Await}},
 	} {
 		said = ""
 		var ends []func()
-		for _, work := range works {
-			ends = append(ends, g.watch("r", work))
+		for _, w := range works {
+			ends = append(ends, g.watch(w.name, w.work))
 		}
-		g.look(6 * time.Second)
+		g.look(3 * time.Second)
+		g.look(3 * time.Second)
 		for _, end := range ends {
 			end()
 		}

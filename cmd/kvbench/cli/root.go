@@ -261,7 +261,7 @@ func (a *app) run(ctx context.Context, args []string) error {
 		if err := input.Regular(file); err != nil {
 			return err
 		}
-		done = a.guard.enter(file)
+		done = a.guard.watch(file, input.Read)
 	}
 	err = root.Parse(append([]string{c.name}, words...))
 	done()

@@ -124,7 +124,7 @@ type finding struct {
 }
 
 func newFinding(d *diag.Diag) finding {
-	return finding{d.Pos.File, d.Pos.Line, d.Pos.Col, d.Severity.String(), d.Msg, d.Hint, d.Source, d.Caret}
+	return finding{d.Pos.File, d.Pos.Line, d.Pos.Col, d.Severity.String(), diag.Short(d.Msg), diag.Short(d.Hint), d.Source, d.Caret}
 }
 
 // jsonText writes what a runner would execute, or a terminal would not show,
@@ -165,11 +165,11 @@ func annotation(d *diag.Diag) string {
 	if d.Pos.Col > 0 {
 		at = append(at, fmt.Sprintf("col=%d", d.Pos.Col))
 	}
-	msg := diag.Printable(d.Msg)
+	msg := diag.Printable(diag.Short(d.Msg))
 	if d.Hint != "" {
 		hints := strings.Split(d.Hint, "\n")
 		for i := range hints {
-			hints[i] = diag.Printable(hints[i])
+			hints[i] = diag.Printable(diag.Short(hints[i]))
 		}
 		msg += "\nhint: " + strings.Join(hints, "\n")
 	}
