@@ -81,6 +81,11 @@ func (a *app) init(_ context.Context, c *command) error {
 	}
 	// All or nothing: what is there already is looked for first, and what was
 	// made is removed when the rest fails.
+	if info, err := os.Stat(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return diag.Errorf(diag.Pos{File: dir}, "%v", diag.Cause(err))
+	} else if err == nil && !info.IsDir() {
+		return diag.Errorf(diag.Pos{File: dir}, "is not a folder: nothing was written")
+	}
 	var errs diag.List
 	for _, name := range order {
 		file := filepath.Join(dir, filepath.FromSlash(name))

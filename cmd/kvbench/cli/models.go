@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"path"
@@ -142,10 +141,7 @@ func (a *app) listModels(c *command, loader *config.Loader, format string) error
 	w.Flush()
 	if format == "json" {
 		out.Reset()
-		enc := json.NewEncoder(&out)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		errs.Add(enc.Encode(map[string]any{"models": rows, "architectures": list}))
+		errs.Add(report.JSONText(&out, map[string]any{"models": rows, "architectures": list}))
 	}
 	_, err = a.stdout.Write(out.Bytes())
 	errs.Add(err)

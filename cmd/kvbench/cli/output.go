@@ -64,7 +64,7 @@ func (a *app) open(c *command) (*output, error) {
 		if old.IsDir() {
 			return nil, cannotWrite(name, syscall.EISDIR)
 		}
-		f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
+		f, err := openAgain(name, old.Mode())
 		if err != nil {
 			return nil, cannotWrite(name, err)
 		}
@@ -78,6 +78,20 @@ func (a *app) open(c *command) (*output, error) {
 		}
 	}
 	return o, err
+}
+
+// openAgain opens what is there for writing. A pipe is waited for, but not without
+// end.
+func openAgain(name string, mode fs.FileMode) (*os.File, error) {
+	for begin := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|syscall.O_NONBLOCK, 0)
+		switch {
+		case !errors.Is(err, syscall.ENXIO) || mode&fs.ModeNamedPipe == 0:
+			return f, err
+		case time.Since(begin) > guardTime:
+			return nil, fmt.Errorf("nothing has opened this pipe for reading within %v", guardTime)
+		}
+	}
 }
 
 // create begins a file that appears when it is complete. It neither follows nor
