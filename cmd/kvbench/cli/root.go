@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
+	"golang.org/x/term"
 
 	cueschema "kvbench/cue"
 	"kvbench/engine/diag"
@@ -200,11 +201,9 @@ func (a *app) report(err error) {
 	}
 }
 
-// isTerminal reports whether a file is a character device.
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
+// isTerminal reports whether a file is a terminal; /dev/null, also a character
+// device, is not.
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 func (a *app) run(ctx context.Context, args []string) error {
 	var err error
