@@ -918,12 +918,9 @@ func (c *checkpoint) eval(what string, f schema.Formula, want formula.Kind) (for
 // names the fields that it reads.
 func (c *checkpoint) blame(what string, f schema.Formula, err error, hints ...string) *diag.Diag {
 	inner := diag.All(err)[0]
-	msg := inner.Msg
-	if _, rest, ok := strings.Cut(msg, ": "); ok && strings.HasPrefix(msg, "formula of ") {
-		msg = rest
-	}
-	d := &diag.Diag{Pos: c.origin(f).Pos, Msg: what + " cannot be worked out: " + msg, Source: inner.Source, Caret: inner.Caret}
-	for _, hint := range append([]string{inner.Hint}, append(hints, c.with(f))...) {
+	d := diag.Errorf(c.origin(f).Pos, "%s cannot be worked out: %s", what, inner.Msg).About(diag.Formula, what)
+	d.Source, d.Caret = inner.Source, inner.Caret
+	for _, hint := range slices.Concat(inner.Hints, hints, []string{c.with(f)}) {
 		hinted(d, hint)
 	}
 	return d.WithHint("the formula stands at %s", inner.Pos)

@@ -114,7 +114,7 @@ func (f *File) judge(foreign bool, err error) error {
 		return err
 	}
 	if f.Foreign = err.Error(); err != errUnknown {
-		f.Foreign = diag.All(err)[0].Msg
+		f.Foreign = diag.All(err)[0].Text()
 	}
 	return nil
 }

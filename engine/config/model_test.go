@@ -161,8 +161,8 @@ func text(d *diag.Diag) string {
 		e.Pos = diag.Pos{}
 	}
 	s := e.Error()
-	if d.Hint != "" {
-		s += "\n" + d.Hint
+	for _, hint := range d.Hints {
+		s += "\n" + hint
 	}
 	return s
 }

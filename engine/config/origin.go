@@ -52,7 +52,7 @@ func (o Origin) Errorf(format string, args ...any) *diag.Diag {
 	d := diag.Errorf(diag.Pos{}, format, args...)
 	switch o.Kind {
 	case FromFlag, FromEnv, FromPrefs:
-		d.Msg = o.String() + ": " + d.Msg
+		d.Subject = o.String()
 		d.Usage = o.Kind == FromFlag
 	default:
 		d.Pos = o.Pos

@@ -212,7 +212,7 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%.40q compiles", text)
 			continue
 		}
-		if d := diag.All(err)[0]; d.Pos.Line < 7 || !strings.HasPrefix(d.Msg, "formula of z: ") {
+		if d := diag.All(err)[0]; d.Pos.Line < 7 || !strings.HasPrefix(d.Text(), "formula of z: ") {
 			t.Errorf("%.40q: %v", text, err)
 		}
 	}

@@ -3,7 +3,6 @@ package plan
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"kvbench/engine/config"
@@ -406,8 +405,8 @@ func (p *Planner) refs(names ...string) []formula.Ref {
 }
 
 func didYouMean(d *diag.Diag, word string, known []string) *diag.Diag {
-	if hint := diag.DidYouMean(word, known); hint != "" {
-		return d.WithHint("%s", hint)
+	if d.About(diag.Unknown, word).Suggest(word, known) {
+		return d
 	}
 	return d.WithHint("want one of %s", strings.Join(known, ", "))
 }
@@ -460,13 +459,14 @@ func (p *Planner) layersOf(req *Request) ([]cell, error) {
 
 // missing adds to an error of a formula which parameter a model lacks.
 func (p *Planner) missing(req *Request, err error) error {
-	for _, param := range p.arch.Params {
-		if _, ok := req.Model.Params[param.Name]; !ok && strings.Contains(err.Error(), strconv.Quote(param.Name)+" was not given") {
-			return diag.Errorf(diag.Pos{File: req.Model.File}, "%s is missing: %s needs it", param.Name, p.arch.Name)
+	list := diag.All(err)
+	for _, d := range list {
+		isIt := func(param schema.Param) bool { return param.Name == d.Name }
+		if _, ok := req.Model.Params[d.Name]; !ok && d.Code == diag.NotGiven && slices.ContainsFunc(p.arch.Params, isIt) {
+			return diag.Errorf(diag.Pos{File: req.Model.File}, "%s is missing: %s needs it", d.Name, p.arch.Name).About(diag.Missing, d.Name)
 		}
 	}
 	// A place in the data does not say whose values are wrong.
-	list := diag.All(err)
 	for i, d := range list {
 		if d.Pos.File != req.Model.File && req.Model.File != "" {
 			e := *d
@@ -494,7 +494,7 @@ func (p *Planner) whole(name string) (int64, error) {
 	n, ok := v.Int64()
 	if !ok || n < 0 {
 		src := p.origin(ref)
-		d := diag.Errorf(src.Pos, "%s is %s: want a whole number, 0 or more", name, v)
+		d := diag.Errorf(src.Pos, "%s is %s: want a whole number, 0 or more", name, v).About(diag.NotWhole, name)
 		d.Source, d.Caret = src.Text, 1
 		return 0, d
 	}
@@ -535,10 +535,14 @@ func (p *Planner) unmet(req *Request, r *schema.Requirement, ref formula.Ref, gr
 			msg += ": " + e.Values + " does not hold"
 		}
 	}
-	d := diag.Errorf(pos, "%s", msg)
+	of := p.prog.Name(ref)
+	if group != "" {
+		of += " of layers " + group
+	}
+	d := diag.Errorf(pos, "%s", msg).About(diag.Requires, of)
 	for _, values := range []map[string]config.Value{req.Config.Values, req.Model.Params} {
 		if v, ok := values[r.Of]; ok && v.Origin.Given() {
-			d = v.Origin.Errorf("%s", msg)
+			d = v.Origin.Errorf("%s", msg).About(diag.Requires, of)
 		}
 	}
 	if r.Hint != "" {
@@ -567,7 +571,7 @@ func (p *Planner) checkFields(req *Request, cells []cell) error {
 			}
 			if n, whole := v.Int64(); !whole || n < 1 {
 				f := p.arch.Layers.Groups[c.group].Fields[field.field]
-				d := diag.Errorf(f.Pos, "%s of group %s is %s in layer %d: want a whole number, 1 or more", field.field, c.group, v, c.layers[0])
+				d := diag.Errorf(f.Pos, "%s of group %s is %s in layer %d: want a whole number, 1 or more", field.field, c.group, v, c.layers[0]).About(diag.NotWhole, c.group+"."+field.field)
 				d.Source, d.Caret = f.Text, 1
 				return d.WithHint("with %s", req.Model.File)
 			}

@@ -116,12 +116,10 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 	}
 	names := p.prog.Names()
 	if !slices.Contains(names, name) {
-		d := diag.Usagef("the plan has no %q", name)
+		d := diag.Usagef("the plan has no %q", name).About(diag.Unknown, name)
 		if p.hasQuantity(name) {
 			d.WithHint("%s", p.elsewhere())
-		} else if hint := diag.DidYouMean(name, names); hint != "" {
-			d.WithHint("%s", hint)
-		} else {
+		} else if !d.Suggest(name, names) {
 			var quantities []string
 			for _, q := range plans[0].Quantities {
 				quantities = append(quantities, q.Name)

@@ -247,10 +247,10 @@ func retry(t *testing.T, p *plan.Planner, req *plan.Request, err error) *plan.Pl
 	if !strings.Contains(d.Msg, "cannot be fitted") {
 		t.Fatalf("neither fitted nor refused with a size: %v", err)
 	}
-	first, _, _ := strings.Cut(d.Hint, "\n")
+	first := strings.Join(d.Hints[:min(1, len(d.Hints))], "")
 	found := suggestion.FindAllStringSubmatch(first, -1)
 	if len(found) == 0 {
-		t.Fatalf("refused without a suggestion: %v\n%s\n%v", err, d.Hint, req.Flags)
+		t.Fatalf("refused without a suggestion: %v\n%s\n%v", err, d.Hints, req.Flags)
 	}
 	for _, m := range found {
 		var n int64

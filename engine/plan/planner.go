@@ -381,11 +381,11 @@ func (p *Planner) checkTables(req *Request) error {
 		if v.Origin.Kind == config.FromFlag {
 			field = ""
 		}
-		d := v.Origin.Errorf("%s%q is not allowed: want one of %s", field, v.Str, strings.Join(keys, ", "))
+		d := v.Origin.Errorf("%s%q is not allowed: want one of %s", field, v.Str, strings.Join(keys, ", ")).About(diag.NotAllowed, v.Str)
 		if _, ok := p.schema.Cache.Get().Covers[v.Str]; ok && f.Table == patternsTable {
 			d.WithHint("--%s %s has it", accountingVar, accountingRank)
-		} else if hint := diag.DidYouMean(v.Str, keys); hint != "" {
-			d.WithHint("%s", hint)
+		} else {
+			d.Suggest(v.Str, keys)
 		}
 		errs = append(errs, d)
 	}
@@ -459,7 +459,7 @@ func (p *Planner) quantities() ([]Quantity, error) {
 		n, whole := v.Int64()
 		if !whole {
 			src := p.origin(ref)
-			d := diag.Errorf(src.Pos, "%s is %s, which is not a whole number", q.Name, v)
+			d := diag.Errorf(src.Pos, "%s is %s, which is not a whole number", q.Name, v).About(diag.NotWhole, q.Name)
 			d.Source, d.Caret = src.Text, 1
 			errs = append(errs, d.WithHint("round where the number is meant to be rounded: floor(), ceil(), div() or ceil_div()"))
 			continue
@@ -468,7 +468,7 @@ func (p *Planner) quantities() ([]Quantity, error) {
 			least = 0 // of recurrent models, no bytes go with tokens
 		}
 		if n < least {
-			errs = append(errs, diag.Errorf(p.origin(ref).Pos, "%s is %d: want at least %d", q.Name, n, least))
+			errs = append(errs, diag.Errorf(p.origin(ref).Pos, "%s is %d: want at least %d", q.Name, n, least).About(diag.NotWhole, q.Name))
 			break // what follows would be as odd
 		}
 		all = append(all, Quantity{q.Name, q.Unit, q.Doc, n})
@@ -773,7 +773,7 @@ func (p *Planner) inRange(s flagSlot, v formula.Value) error {
 	}
 	lo, hi := schema.Range(s.era.Type)
 	if n, whole := v.Num.Int64(); !whole || n < lo || n > hi {
-		return diag.Errorf(s.Computed.Pos, "%s of nixlbench %s takes whole numbers from %d to %d, not %s", s.Name, p.release, lo, hi, v.Num)
+		return diag.Errorf(s.Computed.Pos, "%s of nixlbench %s takes whole numbers from %d to %d, not %s", s.Name, p.release, lo, hi, v.Num).About(diag.NotWhole, s.Name)
 	}
 	return nil
 }

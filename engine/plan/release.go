@@ -84,10 +84,8 @@ func (p *picker) possible(releases []string) ([]string, error) {
 
 // notAllowed says which values a flag takes instead of the one given.
 func notAllowed(from config.Origin, text string, values []string) *diag.Diag {
-	d := from.Errorf("%q is not allowed: want one of %s", text, strings.Join(values, ", "))
-	if hint := diag.DidYouMean(text, values); hint != "" {
-		d.WithHint("%s", hint)
-	}
+	d := from.Errorf("%q is not allowed: want one of %s", text, strings.Join(values, ", ")).About(diag.NotAllowed, text)
+	d.Suggest(text, values)
 	return d
 }
 

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -233,8 +232,8 @@ func (s *Sweep) noColumn(programs map[*Planner]*sweepProgram, flag, name string)
 		}
 	}
 	slices.Sort(known)
-	if hint := diag.DidYouMean(name, slices.Compact(append(known, ownColumns...))); hint != "" {
-		return d.WithHint("%s", hint)
+	if d.Suggest(name, slices.Compact(append(known, ownColumns...))) {
+		return d
 	}
 	return d.WithHint("a column is a quantity, a parameter, a field of a configuration or a flag of nixlbench, or one of %s", strings.Join(ownColumns, ", "))
 }
@@ -272,9 +271,9 @@ func (s *Sweep) program(p *Planner, items []Item, unknown map[string]int) (*swee
 		if err != nil {
 			for _, d := range diag.All(err) {
 				d.Usage = true
-				for _, name := range formula.Names(condition.Text) {
-					if d.Msg == fmt.Sprintf("formula of %s: unknown name %q", whereName, name) {
-						d.Hint = cmp.Or(p.nameHint(name, items), d.Hint)
+				if d.Code == diag.Unknown {
+					if hint := p.nameHint(d.Name, items); hint != "" {
+						d.Hints = []string{hint}
 					}
 				}
 			}

@@ -568,7 +568,7 @@ func (wk *worker) point(point uint64) {
 		wk.variants[n] = v
 	}
 	if v.err != nil {
-		wk.fail(point, v.err.Error())
+		wk.fail(point, diag.Kind(v.err))
 		return
 	}
 	wk.move(v)
@@ -616,7 +616,7 @@ func (wk *worker) required(v *variant, point uint64) bool {
 	}
 	var warnings diag.List
 	if err := v.archRequires(v.req, &warnings); err != nil {
-		wk.fail(point, Reason(err))
+		wk.fail(point, diag.Kind(err))
 		return false
 	}
 	wk.warn(warnings, point)
@@ -625,7 +625,7 @@ func (wk *worker) required(v *variant, point uint64) bool {
 
 func (wk *worker) warn(warnings diag.List, point uint64) {
 	for _, w := range warnings {
-		wk.out.warns = append(wk.out.warns, pointFail{point, failure{wk.item.program, Reason(w)}, w})
+		wk.out.warns = append(wk.out.warns, pointFail{point, failure{wk.item.program, diag.Kind(w)}, w})
 	}
 }
 
@@ -634,7 +634,7 @@ func (wk *worker) warn(warnings diag.List, point uint64) {
 func (wk *worker) layered(v *variant, point uint64) {
 	e := wk.expansion(v)
 	if e.err != nil {
-		wk.fail(point, Reason(e.err))
+		wk.fail(point, diag.Kind(e.err))
 		return
 	}
 	c := wk.out
@@ -1076,7 +1076,7 @@ func (wk *worker) alone(point uint64) {
 	}
 	plans, err := wk.planner.Plans(it.request(point))
 	if err != nil {
-		wk.fail(point, Reason(err))
+		wk.fail(point, diag.Kind(err))
 	}
 	for _, pl := range plans {
 		wk.rowOf(pl, point)
@@ -1145,14 +1145,4 @@ func (s *Sweep) errorOf(point uint64) error {
 		}
 	}
 	return diag.Errorf(diag.Pos{}, "the point has no row")
-}
-
-// Reason is what errors have in common that differ in numbers alone.
-func Reason(err error) string {
-	return strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return -1
-		}
-		return r
-	}, err.Error())
 }

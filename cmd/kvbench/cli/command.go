@@ -179,9 +179,7 @@ func (c *command) choice(name string) (string, error) {
 		return word, nil
 	}
 	d := from.Errorf("%q is not allowed: want one of %s", text, strings.Join(f.values, ", "))
-	if hint := diag.DidYouMean(text, f.values); hint != "" {
-		d.WithHint("%s", hint)
-	}
+	d.Suggest(text, f.values)
 	return "", d
 }
 
@@ -368,7 +366,7 @@ func (a *app) warnMissing(j job, results []string, shown plan.Shown) {
 func (a *app) printOnce(list []*diag.Diag) {
 	for _, d := range list {
 		// What is about a flag is about all plans.
-		if key := d.Error() + d.Hint; d.Pos.File != "" || !a.said[key] {
+		if key := d.Error() + strings.Join(d.Hints, "\n"); d.Pos.File != "" || !a.said[key] {
 			a.said[key] = true
 			a.print.Print(d)
 		}

@@ -281,8 +281,8 @@ func unknownCommand(word string, cmds []*command) error {
 		names[i] = c.name
 	}
 	d := diag.Usagef("unknown command %q", word)
-	if hint := diag.DidYouMean(word, names); hint != "" {
-		return d.WithHint("%s", hint)
+	if d.Suggest(word, names) {
+		return d
 	}
 	return d.WithHint("commands: %s", strings.Join(names, ", "))
 }
@@ -290,7 +290,7 @@ func unknownCommand(word string, cmds []*command) error {
 func withUsageHint(err error, command string) error {
 	list := diag.List(diag.All(err))
 	last := *list[len(list)-1]
-	if last.Hint == "" {
+	if last.Hints == nil {
 		last.WithHint("see %s %s --help", program, command)
 	}
 	return append(slices.Clone(list[:len(list)-1]), &last)
