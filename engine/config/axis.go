@@ -111,7 +111,7 @@ func (l *Loader) noAxis(leaf *leaf, key string) *diag.Diag {
 			near = f.Flag
 		}
 	}
-	d := leaf.origin.Errorf("unknown key %q: a sweep has no such axis", leaf.path)
+	d := leaf.origin.Errorf("unknown key %q: a sweep has no such axis", leaf.path).About(diag.Unknown, leaf.path)
 	if leaf.key.Line > 0 {
 		d.Pos = leaf.key
 	}

@@ -369,11 +369,10 @@ func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known)
 // sources names the fields that wrong parameters come from.
 func (c *checkpoint) sources(fam *schema.Family, err error) error {
 	for _, d := range diag.All(err) {
-		i := strings.IndexAny(d.Msg, ".:")
-		if i < 0 || fam.Params[d.Msg[:i]] == nil {
+		param, _, _ := strings.Cut(d.Name, ".")
+		if d.Code != diag.NotAllowed || fam.Params[param] == nil {
 			continue
 		}
-		param := d.Msg[:i]
 		_, rule, err := c.first(param, fam.Params[param])
 		if err != nil || rule == nil {
 			continue

@@ -211,18 +211,17 @@ func fromCUE(err error, at diag.Pos) error {
 		if d.Msg == "" { // errors of other packages, wrapped
 			d.Msg = e.Error()
 		}
-		if name, ok := strings.CutPrefix(d.Msg, "reference \""); ok && strings.HasSuffix(name, "\" not found") {
-			name = strings.TrimSuffix(name, "\" not found")
+		if format == "reference %q not found" && len(args) == 1 {
+			name := fmt.Sprint(args[0])
+			d.About(diag.Unknown, name)
 			if name == schemaPackage {
 				d.WithHint("the file lacks: import \"%s/%s:%s\"", modulePath, schemaFolder, schemaPackage)
-			} else if hint := diag.DidYouMean(name, types); hint != "" {
-				d.WithHint("%s", hint)
-			} else {
+			} else if !d.Suggest(name, types) {
 				d.WithHint("formulas and texts stand in quotes: \"%s\"", name)
 			}
 		}
 		if path := trimPath(e.Path()); len(path) > 0 {
-			d.Msg = strings.Join(path, ".") + ": " + d.Msg
+			d.Subject = strings.Join(path, ".")
 		}
 		list = append(list, d)
 	}

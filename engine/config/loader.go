@@ -282,7 +282,8 @@ func (l *Loader) readUnit(f *schema.Field, leaf *leaf) *diag.Diag {
 	case err == strconv.ErrRange:
 		return leaf.origin.Errorf("%s%s does not fit in 64 bits: want %s", leaf.label(), show(leaf.expr), l.allowed(f.Path))
 	case hint != "":
-		return leaf.origin.Errorf("%s%s is not allowed: want %s", leaf.label(), show(leaf.expr), l.allowed(f.Path)).WithHint("%s", hint)
+		return leaf.origin.Errorf("%s%s is not allowed: want %s", leaf.label(), show(leaf.expr), l.allowed(f.Path)).
+			About(diag.NotAllowed, leaf.path).WithHint("%s", hint)
 	}
 	return nil
 }
@@ -419,15 +420,13 @@ next:
 				if len(errs) == diag.MaxShown {
 					more++
 				} else {
-					e := diag.Errorf(pos, "unknown key %q: %s", top, what)
+					e := diag.Errorf(pos, "unknown key %q: %s", top, what).About(diag.Unknown, top)
 					var tops []string
 					for _, k := range known {
 						k, _, _ = strings.Cut(k, ".")
 						tops = append(tops, k)
 					}
-					if hint := diag.DidYouMean(top, tops); hint != "" {
-						e.WithHint("%s", hint)
-					} else {
+					if !e.Suggest(top, tops) {
 						e.WithHint("want one of %s", strings.Join(slices.Compact(tops), ", "))
 					}
 					errs = append(errs, e)
@@ -439,7 +438,7 @@ next:
 			more++
 			continue
 		}
-		e := l.origin.Errorf("unknown key %q: %s", l.path, what)
+		e := l.origin.Errorf("unknown key %q: %s", l.path, what).About(diag.Unknown, l.path)
 		if l.key.Line > 0 {
 			e.Pos = l.key
 		}
@@ -502,7 +501,7 @@ func (d *document) check(def cue.Value, allowed func(path string) string) error 
 		switch {
 		case l == nil:
 			if pos, ok := d.sections[at]; ok {
-				errs = append(errs, diag.Errorf(pos, "%s: a mapping is not allowed: want %s", at, allowed(at)))
+				errs = append(errs, diag.Errorf(pos, "%s: a mapping is not allowed: want %s", at, allowed(at)).About(diag.NotAllowed, at))
 				continue
 			}
 			format, args := e.Msg()
@@ -511,17 +510,17 @@ func (d *document) check(def cue.Value, allowed func(path string) string) error 
 			}
 			if strings.Contains(format, "field is required") {
 				if strings.Contains(at, ".") { // missing has the others
-					errs = append(errs, diag.Errorf(diag.Pos{File: d.file}, "%s is missing: give it %s", at, allowed(at)))
+					errs = append(errs, diag.Errorf(diag.Pos{File: d.file}, "%s is missing: give it %s", at, allowed(at)).About(diag.Missing, at))
 				}
 				continue
 			}
-			msg := diag.Errorf(diag.Pos{File: d.file}, format, args...)
-			msg.Msg = at + ": " + msg.Msg
+			msg := diag.Errorf(diag.Pos{File: d.file}, format, args...).About(diag.NotAllowed, at)
+			msg.Subject = at
 			errs = append(errs, msg)
 		case fitsNot(l.expr):
-			errs = append(errs, l.origin.Errorf("%s%s does not fit in 64 bits: want %s", l.label(), show(l.expr), allowed(at)))
+			errs = append(errs, l.origin.Errorf("%s%s does not fit in 64 bits: want %s", l.label(), show(l.expr), allowed(at)).About(diag.NotAllowed, name))
 		default:
-			msg := l.origin.Errorf("%s%s is not allowed: want %s", l.label(), show(l.expr), allowed(at))
+			msg := l.origin.Errorf("%s%s is not allowed: want %s", l.label(), show(l.expr), allowed(at)).About(diag.NotAllowed, name)
 			if lit, ok := l.expr.(*ast.BasicLit); ok && lit.Kind == token.STRING {
 				if s, ok := value(lit); ok {
 					if hint := diag.DidYouMean(s.Str, strings.Split(strings.TrimPrefix(allowed(at), "one of "), ", ")); hint != "" {
@@ -567,7 +566,7 @@ func (d *document) missing(def cue.Value, at diag.Pos, allowed func(path string)
 			continue
 		}
 		if !slices.ContainsFunc(d.leaves, func(l leaf) bool { return l.path == name || strings.HasPrefix(l.path, name+".") }) {
-			errs = append(errs, diag.Errorf(at, "%s is missing: give it %s", name, allowed(name)))
+			errs = append(errs, diag.Errorf(at, "%s is missing: give it %s", name, allowed(name)).About(diag.Missing, name))
 		}
 	}
 	return errs.Err()

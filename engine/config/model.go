@@ -141,7 +141,7 @@ func (l *Loader) dataModel(file string, data []byte, known *Known) (*Model, erro
 func (l *Loader) model(file string, doc *document, own []candidate, known *Known) (*Model, error) {
 	nameLeaf := doc.leaf(NameParam)
 	if nameLeaf == nil {
-		d := diag.Errorf(diag.Pos{File: file}, "%s is missing: it selects the architecture", NameParam)
+		d := diag.Errorf(diag.Pos{File: file}, "%s is missing: it selects the architecture", NameParam).About(diag.Missing, NameParam)
 		for _, leaf := range doc.leaves {
 			if diag.Nearest(leaf.path, []string{NameParam}) != "" {
 				d.Pos = leaf.key
@@ -242,10 +242,8 @@ func choose(doc *document, nameLeaf *leaf, name string, own, known []candidate) 
 				return c, nil
 			}
 		}
-		d := l.origin.Errorf("%s: no architecture is named %q", archField, v.Str)
-		if hint := diag.DidYouMean(v.Str, list); hint != "" {
-			d.WithHint("%s", hint)
-		}
+		d := l.origin.Errorf("%s: no architecture is named %q", archField, v.Str).About(diag.Unknown, v.Str)
+		d.Suggest(v.Str, list)
 		return candidate{}, d.WithHint("kvbench models lists the architectures")
 	}
 	found := matching(own, name)
@@ -254,7 +252,7 @@ func choose(doc *document, nameLeaf *leaf, name string, own, known []candidate) 
 	}
 	switch len(found) {
 	case 0:
-		d := nameLeaf.origin.Errorf("%s: no architecture is known for %q", NameParam, name)
+		d := nameLeaf.origin.Errorf("%s: no architecture is known for %q", NameParam, name).About(diag.Unknown, name)
 		if i := slices.IndexFunc(all, func(c candidate) bool { return c.Name == nearArch(name, all) }); i >= 0 {
 			d.WithHint("the nearest is %s", names(all[i:i+1]))
 		}
@@ -529,16 +527,16 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		case strings.Contains(format, "empty disjunction"):
 			continue // the errors that follow say it
 		case strings.Contains(format, "field not allowed"):
-			d.Msg = at + ": unknown field"
+			d.Subject, d.Msg = at, "unknown field"
+			d.About(diag.Unknown, at)
 			known := fieldNames(contract, path[:len(path)-1])
-			if hint := diag.DidYouMean(path[len(path)-1], known); hint != "" {
-				d.WithHint("%s", hint)
+			if d.Suggest(path[len(path)-1], known) {
 				meant = append(meant, strings.Join(append(slices.Clone(path[:len(path)-1]), diag.Nearest(path[len(path)-1], known)), "."))
 			} else if len(known) > 0 {
 				d.WithHint("want one of %s", strings.Join(known, ", "))
 			}
 		case strings.Contains(format, "field is required"):
-			d = diag.Errorf(placeOf(own, path[:len(path)-1], file), "%s of %s is missing", at, name)
+			d = diag.Errorf(placeOf(own, path[:len(path)-1], file), "%s of %s is missing", at, name).About(diag.Missing, at)
 			text, _ := describe(contract.LookupPath(optionalPath(path)))
 			if kinds := schema.Keys(l.schema.Cache.Get().Kinds); path[0] == fieldCache && path[len(path)-1] == fieldKind && len(kinds) > 0 {
 				text = "one of " + strings.Join(kinds, ", ")
@@ -553,7 +551,8 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 			v := own.LookupPath(selectors(path))
 			text, _ := describe(contract.LookupPath(optionalPath(path)))
 			if expr := sourceExpr(v); expr != nil {
-				d.Msg = at + ": " + show(expr) + " is not allowed: want " + text
+				d.Subject, d.Msg = at, show(expr)+" is not allowed: want "+text
+				d.About(diag.NotAllowed, at)
 			}
 		case strings.Contains(format, "conflicting values"):
 			v := own.LookupPath(selectors(path))
@@ -563,7 +562,8 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 			}
 			expr := sourceExpr(v)
 			if expr != nil {
-				d.Msg = at + ": " + show(expr) + " is not allowed"
+				d.Subject, d.Msg = at, show(expr)+" is not allowed"
+				d.About(diag.NotAllowed, at)
 			}
 			switch {
 			case expr == nil && text != "": // the import of the schema was there first
@@ -582,7 +582,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 			return true
 		}
 		said[d.Error()] = true
-		return slices.ContainsFunc(meant, func(at string) bool { return d.Msg == at+" of "+name+" is missing" })
+		return d.Code == diag.Missing && slices.Contains(meant, d.Name)
 	})
 }
 

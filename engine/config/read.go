@@ -248,9 +248,9 @@ func jsonError(name string, data []byte) error {
 		at.Col = 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
 	}
 	if err == nil {
-		return diag.Errorf(at, "is no JSON")
+		return diag.Errorf(at, "is no JSON").About(diag.Syntax, "")
 	}
-	d := diag.Errorf(at, "is no JSON: %v", err)
+	d := diag.Errorf(at, "is no JSON: %v", err).About(diag.Syntax, "")
 	for text, hint := range jsonHints {
 		if strings.Contains(err.Error(), text) {
 			d.WithHint("%s", hint)
@@ -301,6 +301,7 @@ var syntaxHints = map[string]string{
 func syntaxError(err error, name string) error {
 	err = fromCUE(err, diag.Pos{File: name})
 	for _, d := range diag.All(err) {
+		d.About(diag.Syntax, "")
 		// The YAML decoder puts the position into its text as well.
 		d.Msg = strings.TrimPrefix(strings.TrimPrefix(d.Msg, "yaml: "), name+": ")
 		var line int

@@ -131,7 +131,7 @@ func check(name string, info fs.FileInfo) error {
 	case info.Mode().IsRegular(), isPipe(info) && Inherited(name):
 		return nil
 	case info.IsDir():
-		return diag.Errorf(diag.Pos{File: name}, "is a directory")
+		return diag.Errorf(diag.Pos{File: name}, "is a directory").About(diag.File, "")
 	case isPipe(info):
 		return notRegular(name).WithHint("use a file, or pass a pipe as <(command) or /dev/stdin")
 	}
@@ -139,7 +139,7 @@ func check(name string, info fs.FileInfo) error {
 }
 
 func notRegular(name string) *diag.Diag {
-	return diag.Errorf(diag.Pos{File: name}, "is not a regular file")
+	return diag.Errorf(diag.Pos{File: name}, "is not a regular file").About(diag.File, "")
 }
 
 func isPipe(info fs.FileInfo) bool { return info.Mode()&fs.ModeNamedPipe != 0 }
@@ -150,5 +150,5 @@ func Inherited(name string) bool {
 }
 
 func wrong(name string, err error) error {
-	return diag.Errorf(diag.Pos{File: name}, "%v", diag.Cause(err))
+	return diag.Errorf(diag.Pos{File: name}, "%v", diag.Cause(err)).About(diag.File, "")
 }

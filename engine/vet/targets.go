@@ -99,7 +99,7 @@ func walk(dir string, add func(*target)) {
 	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
-			add(refused(path, diag.Errorf(diag.Pos{File: path}, "cannot be listed: %v", diag.Cause(err))))
+			add(refused(path, diag.Errorf(diag.Pos{File: path}, "cannot be listed: %v", diag.Cause(err)).About(diag.File, "")))
 			if d != nil && d.IsDir() {
 				return fs.SkipDir
 			}
