@@ -184,7 +184,7 @@ func checkFamily(f *schema.Family, known *Known) error {
 
 // source gives a formula of the data as the formula package has it.
 func source(f schema.Formula) formula.Source {
-	return formula.Source{Text: f.Text, Pos: f.Pos, At: f.At}
+	return formula.Source{Text: f.Text, Pos: f.Pos}
 }
 
 // arch gives the architecture of a name, or nil.

@@ -39,16 +39,10 @@ func (p place) errorf(format string, args ...any) *diag.Diag {
 
 	pos := p.unit.src.Pos
 	if pos.Line > 0 {
-		switch lines := strings.Count(text[:start], "\n"); {
-		case lines > 0:
-			pos.Line += lines
-			pos.Col = caret
-		case pos.Col > 0:
+		pos.Line += strings.Count(text[:start], "\n")
+		if pos.Col > 0 {
 			pos.Col += caret - 1
 		}
-	}
-	if p.unit.src.At != nil {
-		pos = p.unit.src.At(p.off)
 	}
 	d := diag.Errorf(pos, format, args...).About(diag.Formula, p.unit.name)
 	d.Subject, d.Source, d.Caret = "formula of "+p.unit.name, text[start:end], caret

@@ -174,7 +174,7 @@ func TestErrors(t *testing.T) {
 		{"never + 1", "f.cue:7:10: formula of x: \"never\" was not given\n    never + 1\n    ^"},
 		{"2 * * 3", "f.cue:7:14: formula of x: unexpected \"*\"\n    2 * * 3\n        ^"},
 		{"x + 1", "f.cue:7:10: formula of x: needs itself: x -> x\n    x + 1\n    ^"},
-		{"1 +\n  layer", "f.cue:8:3: formula of x: unknown name \"layer\"\n      layer\n      ^\n  hint: did you mean \"layers\"?"},
+		{"1 +\n  layer", "f.cue:8:12: formula of x: unknown name \"layer\"\n      layer\n      ^\n  hint: did you mean \"layers\"?"},
 	} {
 		s := toy()
 		s.Formula("x", Source{Text: test.text, Pos: diag.Pos{File: "f.cue", Line: 7, Col: 10}}, Any)

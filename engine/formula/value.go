@@ -100,13 +100,11 @@ func (v Value) Text() string {
 }
 
 // Source is the text of a formula and where its first character stands in its
-// file. A zero Pos.Line means that this is not known.
+// file, in which each further line begins in the same column. A zero Pos.Line
+// means that this is not known.
 type Source struct {
 	Text string
 	Pos  diag.Pos // of its first character
-	// At gives the place of a character of the text, counted from 0, where it
-	// does not follow from Pos; else it is nil.
-	At func(char int) diag.Pos
 	// Written is what the user wrote, where Text is made of it, and Char gives the
 	// place there of a character of Text; else Char is nil.
 	Written string

@@ -15,9 +15,6 @@ import (
 type Formula struct {
 	Text string
 	Pos  diag.Pos
-	// At gives the place of a character of the text, counted from 0, where the
-	// file has it otherwise than plainly from Pos on; else it is nil.
-	At func(char int) diag.Pos
 }
 
 // IsZero reports whether there is no formula.
