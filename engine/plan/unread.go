@@ -16,6 +16,8 @@ type Shown struct {
 	Names []string
 	// Flags stands for the command of nixlbench, and the limits on it.
 	Flags bool
+	// Runs tells that the command is run, which sets more flags.
+	Runs bool
 }
 
 // Unread is a value that the user gave and that has no effect.
@@ -46,7 +48,7 @@ func (p *Planner) Unread(req *Request, shown Shown) []Unread {
 		f := &p.schema.Fields[i]
 		v := req.Config.Values[f.Var]
 		inFile := v.Origin.Kind == config.FromFile
-		if f.Needs != "" && f.Needs != p.accounting() {
+		if !p.knows(f) {
 			continue // it is refused
 		}
 		if f.Note == schema.NoteAny || f.Note == schema.NoteFile && inFile || f.Var == accountingVar || !v.Origin.Given() {

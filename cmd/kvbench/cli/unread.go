@@ -106,7 +106,11 @@ func (a *app) unread(j job, shown plan.Shown) []*diag.Diag {
 		slices.SortStableFunc(inFile, func(x, y plan.Unread) int { return x.Value.Origin.Pos.Line - y.Value.Origin.Pos.Line })
 		list = append(list, unreadNote(j, inFile))
 	}
-	return list
+	flags, err := j.planner.UnreadFlags(j.Request, shown)
+	for i := range flags {
+		list = append(list, flags[i].Note())
+	}
+	return append(list, diag.All(err)...)
 }
 
 // unreadNote says that values have no effect, why, and what to write instead.
