@@ -59,6 +59,7 @@ type Planner struct {
 	depends map[string]*dependencies
 	shown   map[string]map[string]bool
 	other   *Planner
+	indexed map[string]*schema.Field
 	// requires are the conditions of the architecture, in its order.
 	requires []formula.Ref
 }
