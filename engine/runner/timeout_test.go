@@ -1,81 +1,48 @@
-package runner_test
+package runner
 
 import (
-	"context"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	cueschema "kvbench/cue"
 	"kvbench/engine/config"
+	"kvbench/engine/formula"
+	"kvbench/engine/nixlbench"
 	"kvbench/engine/plan"
-	"kvbench/engine/runner"
 	"kvbench/engine/schema"
 )
 
-// TestTimeoutMessage: a run that is ended by the timeout of the data says that nobody
-// chose it, and how to choose another; one that the user chose is named alone.
-func TestTimeoutMessage(t *testing.T) {
+// TestDefaultTimeout: a run that was ended says whose limit it was, and how to
+// have another.
+func TestDefaultTimeout(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Nixlbench.Runs.Get().Timeout.Text = "1" // second
-	t.Chdir(t.TempDir())
-	program := filepath.Join(".", "program")
-	if err := os.WriteFile(program, []byte("#!/bin/sh\nexec sleep 60\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	p, err := plan.New(s, "main-2026-08-21", toy(s), plan.Use{})
+	rules, err := nixlbench.NewRules(s, "main-2026-08-21", "POSIX")
 	if err != nil {
 		t.Fatal(err)
 	}
-	values := map[string]config.Value{}
-	for _, f := range s.Fields {
-		if f.Default != nil {
-			values[f.Var] = config.Value{Value: config.GoValue(f.Default)}
-		}
+	word := func(text string) config.Value {
+		return config.Value{Value: formula.Value{Kind: formula.Str, Str: text}}
 	}
-	plans, err := p.Plans(&plan.Request{
-		Model:  &config.Model{Arch: toy(s)},
-		Config: &config.Config{Values: values},
-		Flags:  map[string]config.Value{"backend": {Value: config.GoValue("POSIX")}},
-	})
-	if err != nil {
-		t.Fatal(err)
+	r := &Run{rules: rules, Launch: LaunchSingle, Plan: &plan.Plan{Request: &plan.Request{Config: &config.Config{
+		Values: map[string]config.Value{"source": word("file"), "destination": word("memory")},
+	}}}}
+	// 10 minutes, and what takes 1000.1 s at 10 MB/s: twice a buffer of 5 GB, and
+	// 1008 + 112 iterations of 1000 bytes.
+	for name, n := range map[string]int64{"total_buffer_size": 5_000_000_000, "start_block_size": 1000, "max_block_size": 1000} {
+		r.Flags = append(r.Flags, plan.Flag{Flag: &schema.Flag{Name: name}, Value: formula.Value{Kind: formula.Num, Num: formula.Int(n)}})
 	}
-	for _, test := range []struct {
-		timeout time.Duration
-		want    string
-	}{
-		{0, "it took longer than 1s, the default timeout for what it moves, and was ended: --timeout sets another one, and --timeout none removes it"},
-		{100 * time.Millisecond, "it took longer than 100ms and was ended"},
+	for timeout, want := range map[time.Duration]string{
+		0:                "it took longer than 26m41s, the default timeout for what it moves, and was ended: --timeout TIME sets another, and --timeout none lets a run take as long as it likes",
+		90 * time.Second: "it took longer than 1m30s and was ended",
 	} {
-		session := runner.Session{Schema: s, Program: []string{"./program"}, Timeout: test.timeout, Force: true, Output: func(*runner.Run, runner.Line) {}}
-		session.Ending.Grace = time.Second
-		run, err := session.Prepare(context.Background(), plans[0], 1, 1)
-		if err != nil {
-			t.Fatal(err)
+		session := &Session{Schema: s, Timeout: timeout}
+		rec := &Record{}
+		session.judge(t.Context(), r, rec, &attempt{late: true, exits: []Exit{{Stopped: true}}}, nil, nil)
+		if rec.Status != Failed || len(rec.Reasons) != 1 || rec.Reasons[0] != want {
+			t.Errorf("%s: %q, want %q", rec.Status, rec.Reasons, want)
 		}
-		rec, err := session.Execute(context.Background(), run)
-		if err != nil {
-			t.Fatal(err)
-		}
-		session.Close()
-		if rec.Status != runner.Failed || len(rec.Reasons) == 0 || !strings.HasPrefix(rec.Reasons[0], test.want) {
-			t.Errorf("%s for %q, want %q", rec.Status, rec.Reasons, test.want)
-		}
-	}
-}
-
-// toy is an architecture with IOs of 4,096 bytes.
-func toy(s *schema.Schema) *schema.Architecture {
-	f := func(text string) schema.Formula { return schema.Formula{Text: text} }
-	return &schema.Architecture{
-		Name:     "toy",
-		Formulas: map[string]schema.Formula{"kv_bytes_per_token": f("4096")},
-		Tables:   map[string]map[string]schema.Formula{"access_patterns": {"block": f("4096"), "layer": f("4096")}},
 	}
 }
