@@ -164,6 +164,17 @@ func WithAxes(view schema.View, fields []*schema.Field) schema.View {
 	return view
 }
 
+// WithFlags adds flags of nixlbench to a view.
+func WithFlags(view schema.View, flags []*schema.Flag) schema.View {
+	view.Rows = slices.Clone(view.Rows)
+	for _, f := range flags {
+		if !slices.ContainsFunc(view.Rows, func(r schema.Row) bool { return r.Value == f.Name }) {
+			view.Rows = append(view.Rows, schema.Row{Label: f.Name, Value: f.Name})
+		}
+	}
+	return view
+}
+
 // axes are the fields of which the points have different values.
 func (r *Results) axes(fields []schema.Field) []*schema.Field {
 	var list []*schema.Field
