@@ -88,6 +88,7 @@ func (k *Knob) Values(s *schema.Schema, release string) ([]Value, error) {
 	if len(allowed) == 0 {
 		allowed = words
 	}
+	several := len(k.Texts) > 1 || release == "" // one is the plan's to judge
 	var errs diag.List
 	values := make([]Value, 0, len(k.Texts))
 	seen := make(map[string]bool, len(k.Texts))
@@ -107,7 +108,7 @@ func (k *Knob) Values(s *schema.Schema, release string) ([]Value, error) {
 				return nil, errs
 			}
 			continue
-		case len(words) > 0 && !slices.Contains(words, GoValue(v).Text()):
+		case several && len(words) > 0 && !slices.Contains(words, GoValue(v).Text()):
 			d := t.Origin.Errorf("%s%q is not allowed: want one of %s", label, t.Text, strings.Join(allowed, ", "))
 			if hint := diag.DidYouMean(t.Text, allowed); hint != "" {
 				d.WithHint("%s", hint)

@@ -27,6 +27,7 @@ type Runs struct {
 	Meetings []Meeting         `json:"meetings"`
 	Layouts  []Layout          `json:"layouts"`
 	Measures []Measure         `json:"measures"`
+	Derived  []Derived         `json:"derived"`
 	// WarningPrefixes begin the lines of output that are warnings.
 	WarningPrefixes []string `json:"warning_prefixes"`
 	// Created is a regular expression for the line that names a file which a
@@ -123,7 +124,18 @@ type Measure struct {
 	Positive bool   `json:"positive,omitempty"`
 	// Total is the column that holds the sum of all initiators, or "".
 	Total string `json:"total,omitempty"`
+	// From is what the measure is computed from, or nil.
+	From  *Derived `json:"-"`
 	Asked *Asked `json:"asked,omitempty"`
+}
+
+// Derived is a number that follows from the measures of a row: one times another,
+// or divided by it.
+type Derived struct {
+	Key   string `json:"key"`
+	Of    string `json:"of"`
+	Times string `json:"times,omitempty"`
+	Over  string `json:"over,omitempty"`
 }
 
 // Asked says which values rows are asked for.

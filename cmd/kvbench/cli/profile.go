@@ -364,9 +364,9 @@ func (p *profile) run(ctx context.Context) error {
 	defer signal.Stop(pipe)
 
 	p.session.Schema, p.session.Build, p.session.Ending.Hurry = p.schema, version(), p.hurry
-	p.view = report.WithFlags(report.WithAxes(p.schema.Views["summary"], p.axes), p.knobs)
+	p.view = report.WithAxes(p.schema.Views["summary"], p.axes)
 	measures := p.schema.Nixlbench.Runs.Get().Measures
-	p.briefs = runner.NewBriefs(report.Kept(p.view, measures), measures)
+	p.briefs = runner.NewBriefs(append(report.Kept(p.view, measures), report.NamesOf(p.knobs)...), measures)
 	p.session.Warn = func(d *diag.Diag) { p.progress.print(func() { p.print.Print(d) }) }
 	p.session.Output = p.output
 	defer p.session.Close()
@@ -692,7 +692,7 @@ func (p *profile) summary() error {
 		}
 		points[i] = pt.records
 	}
-	if err := report.Summary(&out, p.view, p.schema.Nixlbench.Runs.Get().Measures, points); err != nil {
+	if err := report.Summary(&out, p.view, p.knobs, p.schema.Nixlbench.Runs.Get().Measures, points); err != nil {
 		return err
 	}
 	p.write(out.Bytes())
