@@ -293,6 +293,9 @@ func everyMeasure(s *schema.Schema) []schema.Measure {
 			}
 		}
 	}
+	for _, name := range schema.Keys(s.Nixlbench.Runs.Get().Timed) {
+		all = append(all, schema.Measure{Key: name})
+	}
 	for i := range s.Nixlbench.Runs.Get().Derived {
 		d := &s.Nixlbench.Runs.Get().Derived[i]
 		all = append(all, schema.Measure{Key: d.Key, From: d})

@@ -28,6 +28,8 @@ type Runs struct {
 	Layouts  []Layout          `json:"layouts"`
 	Measures []Measure         `json:"measures"`
 	Derived  []Derived         `json:"derived"`
+	// Timed says what was timed for a row, by the names that the row gets for it.
+	Timed map[string]Formula `json:"timed"`
 	// WarningPrefixes begin the lines of output that are warnings.
 	WarningPrefixes []string `json:"warning_prefixes"`
 	// Created is a regular expression for the line that names a file which a
@@ -126,7 +128,7 @@ type Measure struct {
 	Total string `json:"total,omitempty"`
 	// From is what the measure is computed from, or nil.
 	From  *Derived `json:"-"`
-	Asked *Asked `json:"asked,omitempty"`
+	Asked *Asked   `json:"asked,omitempty"`
 }
 
 // Derived is a number that follows from the measures of a row: one times another,
@@ -256,6 +258,7 @@ func (r *Runs) eachFormula(f func([]string, *Formula)) {
 			f([]string{"measures", index(i), "asked", "last"}, &asked.Last)
 		}
 	}
+	eachIn(r.Timed, []string{"timed"}, f)
 	for i := range r.Advice {
 		f([]string{"advice", index(i), "when"}, &r.Advice[i].When)
 	}
