@@ -375,7 +375,12 @@ func (sp *sweepProgram) shapeOf(it *Item) *shape {
 	for i, a := range it.Config.Axes {
 		names[i] = a.Field.Var
 	}
-	key := strings.Join(names, " ")
+	values := map[string]flagValue{}
+	for name, v := range it.Flags {
+		values[name] = flagValue{Value: v.Value, from: Given}
+	}
+	backend, _ := p.backend(values)
+	key := backend + " " + strings.Join(names, " ")
 	if sh := sp.shapes[key]; sh != nil {
 		return sh
 	}
@@ -383,11 +388,6 @@ func (sp *sweepProgram) shapeOf(it *Item) *shape {
 	sh.general = sh.layered && it.Fit
 	sp.shapes[key] = sh
 
-	values := map[string]flagValue{}
-	for name, v := range it.Flags {
-		values[name] = flagValue{Value: v.Value, from: Given}
-	}
-	backend, _ := p.backend(values)
 	var choice []string
 	for _, side := range []string{sideMemory, sideGPU} {
 		if ref, ok := sp.prog.Ref(takesPrefix + backend + "." + side); ok {
@@ -502,6 +502,9 @@ func (s *Sweep) Label(point uint64) string {
 	if use := UseOf(it.Config); slices.ContainsFunc(s.items, func(other *sweepItem) bool { return UseOf(other.Config) != use }) {
 		parts = append(parts, accountingVar+" "+it.Config.Values[accountingVar].Str)
 	}
+	for _, k := range it.Knobs {
+		parts = append(parts, k.Name+" "+it.Flags[k.Name].Text())
+	}
 	for i, a := range it.Config.Axes {
 		parts = append(parts, a.Field.Var+" "+a.Values[it.digit(i, point)].Text())
 	}
@@ -519,6 +522,9 @@ func (s *Sweep) Size() string {
 	for i, it := range s.items {
 		models[it.Model], configs[it.Config.File], uses[UseOf(it.Config)] = true, true, true
 		var own []string
+		for _, k := range it.Knobs {
+			own = append(own, fmt.Sprintf("%s %d", k.Name, len(k.Values)))
+		}
 		for _, a := range it.Config.Axes {
 			own = append(own, fmt.Sprintf("%s %d", a.Field.Var, len(a.Values)))
 		}

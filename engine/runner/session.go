@@ -545,6 +545,7 @@ func (s *Session) tell(r *Run, rec *Record, a *attempt, secrets mask) (*schema.E
 		}
 	}
 	r.facts.Tally(a.tables)
+	r.rules.AddTimed(r.Plan, r.Flags, &r.facts, rec.Rows)
 	if r.Launch == LaunchSingle && r.Processes > 1 {
 		r.facts.Rank = a.tables[0].Rank
 		rec.Role = r.role()

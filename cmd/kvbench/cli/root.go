@@ -22,6 +22,7 @@ import (
 	"github.com/peterbourgon/ff/v3/ffcli"
 
 	cueschema "kvbench/cue"
+	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/input"
 	"kvbench/engine/runner"
@@ -57,6 +58,11 @@ type app struct {
 	said     map[string]bool        // warnings about flags
 	guard    guard
 	checked  vet.Checked // what the process was restarted with
+	loads    *config.Loader
+	// The configurations, once they were read.
+	configured bool
+	known      []*config.Config
+	knownErr   error
 }
 
 // errInterrupted ends a command that was interrupted.
