@@ -197,6 +197,7 @@ func randomRun(t *testing.T, r *rand.Rand) []string {
 	maybe("pipeline_depth", "2", "4")
 	maybe("storage_enable_direct")
 	maybe("posix_api_type", "AIO", "URING", "POSIXAIO")
+	maybe("posix_kernel_queue_size", "16", "48", "256", "1024")
 	maybe("randomize_location_mode", "none", "blockaligned", "bytealigned")
 	maybe("scheme", "pairwise", "onetomany", "manytoone", "tp")
 	maybe("start_batch_size", "1")
