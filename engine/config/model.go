@@ -15,6 +15,7 @@ import (
 
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/hub"
 	"kvbench/engine/schema"
 )
 
@@ -65,19 +66,35 @@ func (l *Loader) Model(file string, dirs []string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := l.entryModel(entry, dirs)
-	if err == nil && entry.StandsFor != "" {
-		m.Notes = append(diag.List{diag.Notef(diag.Pos{}, "%s has the same cache as %s: the plan is for %s", entry.StandsFor, entry.Name, m.Name)}, m.Notes...)
-	}
-	return m, err
-}
-
-func (l *Loader) entryModel(entry Entry, dirs []string) (*Model, error) {
 	known, err := l.known(dirs)
 	if err != nil {
 		return nil, err
 	}
-	var m *Model
+	m, err := l.EntryModel(entry, known)
+	if err != nil {
+		return nil, err
+	}
+	var notes diag.List
+	if entry.StandsFor != "" {
+		notes = append(notes, diag.Notef(diag.Pos{}, "%s has the same cache as %s: the plan is for %s", entry.StandsFor, entry.Name, m.Name))
+	}
+	if id := entry.Checkpoint; id != "" {
+		if !isID(id) {
+			id = "OWNER/" + id
+		}
+		file := entry.File
+		if entry.Bundled {
+			file = "the bundled " + file
+		}
+		notes = append(notes, diag.Notef(diag.Pos{}, "%s: the plan is for %s; the checkpoint's own formats are not read", entry.Checkpoint, file).
+			WithHint("--model %s%s reads them from its config.json", hub.Scheme, id))
+	}
+	m.Notes = append(notes, m.Notes...)
+	return m, nil
+}
+
+// EntryModel reads a known model.
+func (l *Loader) EntryModel(entry Entry, known *Known) (m *Model, err error) {
 	err = l.Bounded(entry.File, func() error {
 		m, err = l.readEntry(entry, known)
 		return err
@@ -388,7 +405,7 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 			_, err = os.ReadDir(dir)
 		}
 		if err != nil {
-			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "no architectures here: %s", reason(err)))
+			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "no architectures here: %v", diag.Cause(err)))
 			continue
 		}
 		for _, name := range files {
@@ -411,9 +428,6 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 // addKnown gives the architectures of a file in a user's folder, and adds its
 // families to those that are known.
 func (l *Loader) addKnown(k *Known, name string) ([]candidate, error) {
-	if err := Regular(name); err != nil {
-		return nil, err
-	}
 	f, err := l.readCUE(name)
 	if err != nil {
 		return nil, err
