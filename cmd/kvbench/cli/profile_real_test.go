@@ -119,10 +119,10 @@ func TestProfileReal(t *testing.T) {
 func realPlans(t *testing.T) int {
 	t.Helper()
 	n := 30
-	if text := os.Getenv("KVBENCH_REAL_PLANS"); text != "" {
+	if text := os.Getenv("REAL_PLANS"); text != "" {
 		var err error
 		if n, err = strconv.Atoi(text); err != nil || n < 1 {
-			t.Fatalf("KVBENCH_REAL_PLANS is %q, want a number of plans", text)
+			t.Fatalf("REAL_PLANS is %q, want a number of plans", text)
 		}
 	}
 	return n
