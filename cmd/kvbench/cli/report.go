@@ -17,7 +17,7 @@ the configuration and flags of nixlbench that differ from point to point are
 columns, and notes are listed below. Runs that did not end well are counted, and
 their numbers are shown only where there are no better ones. --format csv has
 every setting, and the same columns whatever the results; --columns chooses among
-them, also in text: avg_prep_us, p99_post_us, num_iter, notes and so on.
+them, also in text: avg_prep_us, p99_post_us, notes and so on.
 
 With BASELINE, another such file, every point is compared with the same point
 there: same release, flags and model. --match model,config,block,batch compares
