@@ -117,7 +117,7 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 	names := p.prog.Names()
 	if !slices.Contains(names, name) {
 		d := diag.Usagef("the plan has no %q", name).About(diag.Unknown, name)
-		if p.hasQuantity(name) {
+		if p.isElsewhere(name) {
 			d.WithHint("%s", p.elsewhere())
 		} else if !d.Suggest(name, names) {
 			var quantities []string

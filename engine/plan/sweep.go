@@ -58,7 +58,10 @@ const (
 	ColumnGroup        = "group"
 )
 
-var ownColumns = []string{ColumnFile, ColumnArchitecture, ColumnStage, ColumnGroup}
+var (
+	rankColumns = []string{ColumnStage, ColumnGroup}
+	ownColumns  = append([]string{ColumnFile, ColumnArchitecture}, rankColumns...)
+)
 
 // Names of what the options add to a program.
 const whereName = "--where"
@@ -219,7 +222,7 @@ func (s *Sweep) noColumn(programs map[*Planner]*sweepProgram, flag, name string)
 	d := diag.Usagef("%s: there is no column %q", flag, name)
 	var known []string
 	for p, sp := range programs {
-		if p.hasQuantity(name) {
+		if p.isElsewhere(name) || slices.Contains(rankColumns, name) {
 			return d.WithHint("%s", p.elsewhere())
 		}
 		for i := range p.schema.Fields {
@@ -295,21 +298,23 @@ func (s *Sweep) program(p *Planner, items []Item, unknown map[string]int) (*swee
 	return sp, nil
 }
 
-// hasQuantity reports whether there is a quantity of that name in any accounting.
-func (p *Planner) hasQuantity(name string) bool {
-	return slices.ContainsFunc(p.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name })
+// isElsewhere reports whether a name is of a quantity, or of a field that another
+// accounting has.
+func (p *Planner) isElsewhere(name string) bool {
+	return slices.ContainsFunc(p.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name }) ||
+		slices.ContainsFunc(p.schema.Fields, func(f schema.Field) bool { return f.Var == name && !p.knows(&f) })
 }
 
 // nameHint says what is meant by a name that no formula of the planner knows,
 // or why it knows none; "" for nothing to say.
 func (p *Planner) nameHint(name string, items []Item) string {
+	if p.isElsewhere(name) {
+		return p.elsewhere()
+	}
 	for i := range p.schema.Fields {
 		if f := &p.schema.Fields[i]; f.Flag == name {
 			return fmt.Sprintf("did you mean %q?", f.Var)
 		}
-	}
-	if p.hasQuantity(name) {
-		return p.elsewhere()
 	}
 	if _, ok := p.prog.Ref(stageVar); ok && name == ColumnStage {
 		return fmt.Sprintf("did you mean %q?", stageVar)
@@ -334,6 +339,9 @@ func (sp *sweepProgram) readsFacts(ref formula.Ref) bool {
 func (sp *sweepProgram) column(name string, missing map[string]bool) sweepColumn {
 	asked := name
 	if slices.Contains(ownColumns, name) {
+		if !sp.planner.rank && slices.Contains(rankColumns, name) {
+			missing[asked] = true
+		}
 		return sweepColumn{own: name}
 	}
 	c := sweepColumn{shown: -1}
@@ -366,7 +374,12 @@ func (sp *sweepProgram) shapeOf(it *Item) *shape {
 	for i, a := range it.Config.Axes {
 		names[i] = a.Field.Var
 	}
-	key := strings.Join(names, " ")
+	values := map[string]flagValue{}
+	for name, v := range it.Flags {
+		values[name] = flagValue{Value: v.Value, from: Given}
+	}
+	backend, _ := p.backend(values)
+	key := backend + " " + strings.Join(names, " ")
 	if sh := sp.shapes[key]; sh != nil {
 		return sh
 	}
@@ -374,11 +387,6 @@ func (sp *sweepProgram) shapeOf(it *Item) *shape {
 	sh.general = sh.layered && it.Fit
 	sp.shapes[key] = sh
 
-	values := map[string]flagValue{}
-	for name, v := range it.Flags {
-		values[name] = flagValue{Value: v.Value, from: Given}
-	}
-	backend, _ := p.backend(values)
 	var choice []string
 	for _, side := range []string{sideMemory, sideGPU} {
 		if ref, ok := sp.prog.Ref(takesPrefix + backend + "." + side); ok {
@@ -493,6 +501,9 @@ func (s *Sweep) Label(point uint64) string {
 	if use := UseOf(it.Config); slices.ContainsFunc(s.items, func(other *sweepItem) bool { return UseOf(other.Config) != use }) {
 		parts = append(parts, accountingVar+" "+it.Config.Values[accountingVar].Str)
 	}
+	for _, k := range it.Knobs {
+		parts = append(parts, k.Name+" "+it.Flags[k.Name].Text())
+	}
 	for i, a := range it.Config.Axes {
 		parts = append(parts, a.Field.Var+" "+a.Values[it.digit(i, point)].Text())
 	}
@@ -510,6 +521,9 @@ func (s *Sweep) Size() string {
 	for i, it := range s.items {
 		models[it.Model], configs[it.Config.File], uses[UseOf(it.Config)] = true, true, true
 		var own []string
+		for _, k := range it.Knobs {
+			own = append(own, fmt.Sprintf("%s %d", k.Name, len(k.Values)))
+		}
 		for _, a := range it.Config.Axes {
 			own = append(own, fmt.Sprintf("%s %d", a.Field.Var, len(a.Values)))
 		}

@@ -39,19 +39,31 @@ type Era struct {
 
 // Flag is a flag of nixlbench.
 type Flag struct {
-	Name      string         `json:"-"`
-	Help      string         `json:"help"`
-	Unit      string         `json:"unit,omitempty"`
-	Secret    bool           `json:"secret,omitempty"`
-	Env       string         `json:"env,omitempty"`
-	Meets     bool           `json:"meets,omitempty"`
-	Computed  Formula        `json:"computed,omitzero"`
-	Instead   []string       `json:"instead,omitempty"`
-	Key       string         `json:"key,omitempty"`
-	WritesAll bool           `json:"writes_all,omitempty"`
-	Values    map[string]Era `json:"values,omitempty"`
-	Absent    any            `json:"absent,omitempty"`
-	Eras      []FlagEra      `json:"eras"`
+	Name string `json:"-"`
+	Help string `json:"help"`
+	Unit string `json:"unit,omitempty"`
+	// List tells that one value may have commas in it.
+	List      bool     `json:"list,omitempty"`
+	Secret    bool     `json:"secret,omitempty"`
+	Env       string   `json:"env,omitempty"`
+	Meets     bool     `json:"meets,omitempty"`
+	Computed  Formula  `json:"computed,omitzero"`
+	Instead   []string `json:"instead,omitempty"`
+	Key       string   `json:"key,omitempty"`
+	WritesAll bool     `json:"writes_all,omitempty"`
+	// Backends are those that read it, nil for all.
+	Backends []string       `json:"backends,omitempty"`
+	Reads    Reads          `json:"reads,omitzero"`
+	Values   map[string]Era `json:"values,omitempty"`
+	Absent   any            `json:"absent,omitempty"`
+	Eras     []FlagEra      `json:"eras"`
+}
+
+// Reads says when nixlbench reads a flag, and in words what to give so that it
+// does.
+type Reads struct {
+	When  Formula `json:"when,omitzero"`
+	Needs string  `json:"needs,omitempty"`
 }
 
 // FlagEra is a flag's type and default over a span of releases.
@@ -99,6 +111,13 @@ func (f *Flag) JSONKey() string {
 	}
 	return f.Name
 }
+
+// IsNumber reports whether the flag's values are numbers.
+func (f *Flag) IsNumber() bool { return f.Eras[0].Type != "string" && f.Eras[0].Type != "bool" }
+
+// Varies reports whether the flag may be given several values, between commas.
+// A secret is taken as it is.
+func (f *Flag) Varies() bool { return !f.List && !f.Secret }
 
 // AutoRelease asks for the release that what was given needs.
 const AutoRelease = "auto"
@@ -263,6 +282,7 @@ func (n *Nixlbench) eachFormula(f func([]string, *Formula)) {
 	eachIn(n.Let, []string{"let"}, f)
 	for _, name := range Keys(n.Flags) {
 		f([]string{"flags", name, "computed"}, &n.Flags[name].Computed)
+		f([]string{"flags", name, "reads", "when"}, &n.Flags[name].Reads.When)
 	}
 	for _, name := range Keys(n.Backends) {
 		b := n.Backends[name]

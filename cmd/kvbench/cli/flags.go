@@ -111,17 +111,21 @@ func (a *app) planReleaseFlag() *flagSpec {
 }
 
 // chosenRelease gives the release to plan for, where it was named, if it was,
-// and the nixlbench flags that were given, as the release has them.
-func (a *app) chosenRelease(c *command) (name, from string, given map[string]config.Value, err error) {
+// and the values that nixlbench's flags were given, as the release has them.
+func (a *app) chosenRelease(c *command) (name, from string, given map[string][]config.Value, err error) {
 	if name, from, err = c.namedRelease(a.schema); err != nil {
 		return "", "", nil, err
 	}
+	knobs, err := c.knobs(a.schema)
+	if err != nil {
+		return "", "", nil, err
+	}
 	if name == "" {
-		if name, err = a.pickRelease(c); err != nil {
+		if name, err = a.pickRelease(c, knobs); err != nil {
 			return "", "", nil, err
 		}
 	}
-	given, err = c.benchValues(a.schema, name)
+	given, err = c.knobValues(a.schema, name, knobs)
 	return name, from, given, err
 }
 
@@ -137,19 +141,44 @@ func (c *command) namedRelease(s *schema.Schema) (name, from string, err error) 
 	return name, origin.String(), nil
 }
 
-// pickRelease chooses the release by the nixlbench flags that were given.
-func (a *app) pickRelease(c *command) (string, error) {
-	wanted := map[string]plan.Wanted{}
-	for name := range a.schema.Nixlbench.Flags {
-		if text, from, ok := c.value(name); ok {
-			wanted[name] = plan.Wanted{Text: text, Origin: from}
+// pickRelease chooses the release by the nixlbench flags that were given, on the
+// command line or in a configuration's sweep.
+func (a *app) pickRelease(c *command, knobs []*config.Knob) (string, error) {
+	configs, _ := a.configs(c) // what is wrong with them is said where they are planned
+	for _, cfg := range configs {
+		knobs = append(knobs[:len(knobs):len(knobs)], without(cfg.Knobs, knobs)...)
+	}
+	slices.SortStableFunc(knobs, func(x, y *config.Knob) int { return strings.Compare(x.Flag.Name, y.Flag.Name) })
+	var wanted []plan.Wanted
+	for _, k := range knobs {
+		texts := k.Texts
+		if k.Flag.Values == nil { // it is the flag that a release has or not
+			texts = texts[:1]
+		}
+		for _, t := range texts {
+			wanted = append(wanted, plan.Wanted{Flag: k.Flag, Text: t.Text, Origin: t.Origin})
 		}
 	}
-	name, note, err := plan.PickRelease(a.schema, wanted)
-	if note != nil {
-		a.print.Print(note)
+	picked, err := plan.PickRelease(a.schema, wanted)
+	if err != nil {
+		return "", err
 	}
-	return name, err
+	if picked.Note != nil {
+		a.print.Print(picked.Note)
+	}
+	c.without = map[string]bool{}
+	for _, u := range picked.Without {
+		c.without[u.Flag.Name] = true
+		a.print.Print(u.Note().WithHint("the command does without it: nixlbench %s does not take it", picked.Release))
+	}
+	return picked.Release, nil
+}
+
+// without leaves out the knobs that others replace.
+func without(knobs, others []*config.Knob) []*config.Knob {
+	return slices.DeleteFunc(slices.Clone(knobs), func(k *config.Knob) bool {
+		return slices.ContainsFunc(others, func(o *config.Knob) bool { return o.Flag == k.Flag && o.Texts[0].Origin.Kind != config.FromFile })
+	})
 }
 
 // benchFlags are nixlbench's own flags, of all releases.
@@ -211,31 +240,36 @@ func (c *command) overrides(s *schema.Schema) []config.Override {
 	return list
 }
 
-// benchValues reads the nixlbench flags that were given, as the release has
-// them.
-func (c *command) benchValues(s *schema.Schema, release string) (map[string]config.Value, error) {
+// knobs gives the nixlbench flags that the command line and the environment have.
+func (c *command) knobs(s *schema.Schema) ([]*config.Knob, error) {
+	var list []*config.Knob
 	var errs diag.List
-	values := map[string]config.Value{}
 	for _, name := range schema.Keys(s.Nixlbench.Flags) {
 		text, from, ok := c.value(name)
 		if !ok {
 			continue
 		}
-		f := s.Nixlbench.Flags[name]
-		era := s.Nixlbench.FlagIn(f, release)
-		if era == nil {
-			era = &f.Eras[0] // the plan refuses it, with the releases that have it
+		k, err := config.KnobOf(s, s.Nixlbench.Flags[name], text, from, c.axes)
+		errs.Add(err)
+		if err == nil {
+			list = append(list, k)
 		}
-		v, err := s.ParseValue(f, era.Type, text)
-		if err != nil {
-			d := from.Errorf("%q is not allowed: %v", text, err)
-			if hint := s.NumberHint(f.Unit, text); hint != "" {
-				d.WithHint("%s", hint)
-			}
-			errs = append(errs, d)
+	}
+	return list, errs.Err()
+}
+
+// knobValues reads the values of knobs as the release has them, without those that
+// it does not take.
+func (c *command) knobValues(s *schema.Schema, release string, knobs []*config.Knob) (map[string][]config.Value, error) {
+	values := map[string][]config.Value{}
+	var errs diag.List
+	for _, k := range knobs {
+		if c.without[k.Flag.Name] {
 			continue
 		}
-		values[name] = config.Value{Value: config.GoValue(v), Origin: from}
+		v, err := k.Values(s, release)
+		errs.Add(err)
+		values[k.Flag.Name] = v
 	}
 	return values, errs.Err()
 }

@@ -21,11 +21,13 @@ what you did not give until it is accepted.
 
 An override takes several values too: a list (1,2,4), or a range that multiplies
 (1024..131072x2) or adds (16..256+16) up to its end; a comma that belongs
-to a value is written \,. The plans of all combinations are then rows of a table,
-of CSV or of JSON lines: model by model, configuration by configuration, then
-override by override as they are listed below, the last changing first. --where
-leaves rows out, --sort and --top choose among them, --columns says what they
-show. A configuration may have the same lists and ranges in its section sweep.`
+to a value is written \,. So do the flags of nixlbench, except those that take a
+list themselves, and secrets. The plans of all combinations are then rows of a
+table, of CSV or of JSON lines: model by model, configuration by configuration,
+then flag of nixlbench by flag, then override by override, as they are listed
+below, the last changing first. --where leaves rows out, --sort and --top choose
+among them, --columns says what they show. A configuration may have the same
+lists and ranges in its section sweep.`
 
 // planCmd prints nixlbench commands.
 func (a *app) planCmd() *command {

@@ -34,7 +34,8 @@ not to be trusted is reported as suspect and counts as failed.
 --quiet leaves the table of results on stdout, also for one run; errors,
 warnings and notes still go to stderr, and progress if that is a terminal.
 
-Overrides take lists and ranges as in kvbench plan: every combination is run.`
+Overrides and flags of nixlbench take lists and ranges as in kvbench plan: every
+combination is run.`
 
 const groupRun = "The run"
 
@@ -77,6 +78,7 @@ type profile struct {
 	view     schema.View // of the table of results
 	briefs   *runner.Briefs
 	axes     []*schema.Field // that tell points apart
+	knobs    []*schema.Flag  // of nixlbench that do
 	repeat   int
 	dryRun   bool
 	failFast bool
@@ -199,7 +201,11 @@ func (p *profile) release(ctx context.Context, c *command) (name, from string, e
 		return name, from, nil
 	case p.dryRun && ctx.Err() == nil:
 		d := *diag.All(err)[0]
-		if name, err = p.pickRelease(c); err != nil {
+		knobs, err := c.knobs(p.schema)
+		if err != nil {
+			return "", "", err
+		}
+		if name, err = p.pickRelease(c, knobs); err != nil {
 			return "", "", err
 		}
 		d.Severity = diag.Warning
@@ -221,7 +227,11 @@ func (p *profile) release(ctx context.Context, c *command) (name, from string, e
 // plan makes the plans. Those that cannot be made are reported at once: what
 // can be run may take hours.
 func (p *profile) plan(c *command, release, from string, fit bool) error {
-	given, err := c.benchValues(p.schema, release)
+	knobs, err := c.knobs(p.schema)
+	if err != nil {
+		return err
+	}
+	given, err := c.knobValues(p.schema, release, knobs)
 	if err != nil {
 		return err
 	}
@@ -269,7 +279,9 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 		if of := (source{j.Model, j.Config.File}); !warned[of] {
 			warned[of] = true
 			whole := asked[slices.IndexFunc(asked, func(a job) bool { return a.Model == of.model && a.Config.File == of.file })]
-			p.warnMissing(whole, quantityNames(plans[0]), planShown(plans[0]))
+			shown := planShown(plans[0])
+			shown.Runs = true
+			p.warnMissing(whole, quantityNames(plans[0]), shown)
 		}
 		if sweep == nil {
 			p.warn(plans)
@@ -328,7 +340,8 @@ func (p *profile) spread(jobs []job) ([]job, *plan.Sweep, error) {
 			p.axes = append(p.axes, f)
 		}
 	}
-	if p.axes == nil {
+	p.knobs = knobsOf(jobs)
+	if p.axes == nil && p.knobs == nil {
 		return jobs, nil, nil
 	}
 	s, left, err := plan.NewSweep(items(jobs), plan.SweepOptions{})
@@ -355,7 +368,7 @@ func (p *profile) run(ctx context.Context) error {
 	p.session.Schema, p.session.Build, p.session.Ending.Hurry = p.schema, version(), p.hurry
 	p.view = report.WithAxes(p.schema.Views["summary"], p.axes)
 	measures := p.schema.Nixlbench.Runs.Get().Measures
-	p.briefs = runner.NewBriefs(report.Kept(p.view, measures), measures)
+	p.briefs = runner.NewBriefs(append(report.Kept(p.view, measures), report.NamesOf(p.knobs)...), measures)
 	p.session.Warn = func(d *diag.Diag) { p.progress.print(func() { p.print.Print(d) }) }
 	p.session.Output = p.output
 	defer p.session.Close()
@@ -492,6 +505,11 @@ func (p *profile) label(pl *plan.Plan, repeat int) string {
 	for _, f := range p.axes {
 		v := pl.Request.Config.Values[f.Var]
 		text += " " + f.Flag + " " + v.Text()
+	}
+	for _, f := range p.knobs {
+		if v, ok := pl.Request.Flags[f.Name]; ok {
+			text += " " + f.Name + " " + v.Text()
+		}
 	}
 	if pl.Rank() {
 		text += fmt.Sprintf(" stage %d %s", pl.Stage(), pl.Group())
@@ -676,7 +694,7 @@ func (p *profile) summary() error {
 		}
 		points[i] = pt.records
 	}
-	if err := report.Summary(&out, p.view, p.schema.Nixlbench.Runs.Get().Measures, points); err != nil {
+	if err := report.Summary(&out, p.view, p.knobs, p.schema.Nixlbench.Runs.Get().Measures, points); err != nil {
 		return err
 	}
 	p.write(out.Bytes())

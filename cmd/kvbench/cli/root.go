@@ -23,6 +23,7 @@ import (
 	"golang.org/x/term"
 
 	cueschema "kvbench/cue"
+	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/input"
 	"kvbench/engine/runner"
@@ -58,6 +59,11 @@ type app struct {
 	said     map[string]bool        // warnings about flags
 	guard    guard
 	checked  vet.Checked // what the process was restarted with
+	loads    *config.Loader
+	// The configurations, once they were read.
+	configured bool
+	known      []*config.Config
+	knownErr   error
 }
 
 // errInterrupted ends a command that was interrupted.

@@ -47,7 +47,7 @@ func (c *command) sweeps(jobs []job) bool {
 	}
 	format, _, _ := c.value("format")
 	return slices.Contains([]string{"jsonl", "table"}, format) ||
-		slices.ContainsFunc(jobs, func(j job) bool { return len(j.Config.Axes) > 0 })
+		slices.ContainsFunc(jobs, func(j job) bool { return len(j.Config.Axes)+len(j.Knobs) > 0 })
 }
 
 // sweep writes the plans of all points as rows. errs is what went wrong before.
@@ -206,12 +206,42 @@ func (a *app) sweepColumns(jobs []job) []string {
 			columns = report.AddColumn(columns, f.Var, quantities)
 		}
 	}
+	for _, f := range knobsOf(jobs) {
+		columns = report.AddColumn(columns, f.JSONKey(), quantities)
+	}
 	if slices.ContainsFunc(jobs, func(j job) bool { return plan.UseOf(j.Config).Rank }) {
 		for _, r := range view.Rank {
 			columns = report.AddColumn(columns, r.Value, quantities)
 		}
 	}
 	return columns
+}
+
+// knobsOf gives the flags of nixlbench of which some jobs have several values.
+func knobsOf(jobs []job) []*schema.Flag {
+	flags := map[string]*schema.Flag{}
+	for _, j := range eachConfig(jobs) {
+		for _, k := range j.Knobs {
+			flags[k.Name] = k.Flag
+		}
+	}
+	var list []*schema.Flag
+	for _, name := range schema.Keys(flags) {
+		list = append(list, flags[name])
+	}
+	return list
+}
+
+// eachConfig gives one job for each model and configuration: the others differ
+// from it in flags of nixlbench.
+func eachConfig(jobs []job) []job {
+	var list []job
+	for i, j := range jobs {
+		if i == 0 || j.Config != jobs[i-1].Config {
+			list = append(list, j)
+		}
+	}
+	return list
 }
 
 func quantitiesOf(s *schema.Schema) []string {
@@ -247,6 +277,7 @@ func (a *app) warnMissingOnce(jobs []job, shown plan.Shown) {
 	names := quantitiesOf(a.schema)
 	var list []*diag.Diag
 	counts := map[string]int{}
+	jobs = eachConfig(jobs)
 	for _, j := range jobs {
 		for _, d := range append(a.missing(j, names), a.given(j, shown)...) {
 			if counts[d.Text()]++; counts[d.Text()] == 1 {
