@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -289,9 +290,12 @@ func All(err error) []*Diag {
 	return []*Diag{{Msg: err.Error()}}
 }
 
-// Cause gives the reason of a system's error, without the call and the path, which
-// messages name already.
+// Cause gives the reason of a system's error, without the call and the path or
+// command, which messages name already.
 func Cause(err error) error {
+	if e, ok := errors.AsType[*exec.Error](err); ok {
+		return e.Err
+	}
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return e.Err
 	}

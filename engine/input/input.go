@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -114,6 +115,27 @@ func ReadAll(name string, most int, watch Watch) (text []byte, large bool, err e
 	defer f.Close()
 	text, err = io.ReadAll(io.LimitReader(f, int64(most)+1))
 	return text[:min(len(text), most)], len(text) > most, err
+}
+
+// Glob gives the names of the files that a pattern matches: a file of just that
+// name, or else all, sorted. Behind a ./ of the pattern's they have one too.
+func Glob(pattern string) ([]string, *diag.Diag) {
+	if _, err := os.Lstat(pattern); err == nil {
+		return []string{pattern}, nil
+	}
+	names, err := filepath.Glob(pattern)
+	switch {
+	case err != nil:
+		return nil, diag.Usagef("%q is no pattern: %v", pattern, err)
+	case len(names) == 0:
+		return nil, diag.Errorf(diag.Pos{}, "no file matches %q", pattern).About(diag.File, pattern)
+	}
+	for i, name := range names {
+		if strings.HasPrefix(pattern, "./") && !strings.HasPrefix(name, "./") {
+			names[i] = "./" + name
+		}
+	}
+	return names, nil
 }
 
 // Regular refuses what is not a regular file or a folder, without opening it. It

@@ -127,7 +127,7 @@ func (c *command) parseError(err error) error {
 		return list
 	}
 	if pe, ok := errors.AsType[*os.PathError](err); ok {
-		return diag.Errorf(diag.Pos{File: pe.Path}, "%v", pe.Err)
+		return diag.Errorf(diag.Pos{File: pe.Path}, "%v", pe.Err).About(diag.File, "")
 	}
 	return err
 }
@@ -198,15 +198,10 @@ func (c *command) configFiles() ([]string, error) {
 	var matched []string
 	_, from, _ := c.value("model_configs")
 	for _, pattern := range c.flag("model_configs").text {
-		found, err := filepath.Glob(pattern)
-		if err != nil {
-			errs = append(errs, from.Errorf("%q is no pattern: %v", pattern, err))
-			continue
-		}
-		if len(found) == 0 {
-			d := from.Errorf("no file matches %q", pattern)
-			d.Usage = false
-			errs = append(errs, d)
+		found, wrong := input.Glob(pattern)
+		if wrong != nil {
+			wrong.Subject, wrong.Usage = from.String(), wrong.Usage && from.Kind == config.FromFlag
+			errs = append(errs, wrong)
 			continue
 		}
 		for _, f := range found {
@@ -214,10 +209,6 @@ func (c *command) configFiles() ([]string, error) {
 			if err := input.Regular(f); err != nil {
 				errs.Add(err)
 				continue
-			}
-			// Glob drops a leading ./ that the user wrote.
-			if strings.HasPrefix(pattern, "./") && !strings.HasPrefix(f, "./") {
-				f = "./" + f
 			}
 			matched = append(matched, f)
 		}

@@ -108,7 +108,7 @@ func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, 
 		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 			what = "is not there"
 		}
-		return nil, diag.Errorf(diag.Pos{}, "%s %s: %v", shown, what, reasonOf(err)).
+		return nil, diag.Errorf(diag.Pos{}, "%s %s: %v", shown, what, diag.Cause(err)).
 			WithHint("it comes from %s; name it with --nixlbench", n.Home).
 			WithHint("%s plan works without it", program)
 	}
@@ -130,14 +130,6 @@ func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, 
 		return nil, d
 	}
 	return nixlbench.Identify(&a.schema.Nixlbench, flags), nil
-}
-
-// reasonOf leaves out what the message says already.
-func reasonOf(err error) error {
-	if e, ok := err.(*exec.Error); ok {
-		return e.Err
-	}
-	return err
 }
 
 func writeInstalled(out *bytes.Buffer, words []string, in *nixlbench.Installed) {
