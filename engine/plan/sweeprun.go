@@ -712,18 +712,21 @@ func (v *variant) wrong() string {
 	return ""
 }
 
+// passes reports whether the condition for rows holds.
+func (wk *worker) passes(v *variant, point uint64) bool {
+	yes, err := v.frame.Bool(wk.item.program.where)
+	if err != nil {
+		wk.fail(point, whereName)
+	}
+	return yes && err == nil
+}
+
 // rowIn writes the row that the frame is of, unless it is filtered out or the
 // point has no plan.
 func (wk *worker) rowIn(v *variant, pl *Plan, point uint64) {
 	it, sp, f := wk.item, wk.item.program, v.frame
-	if sp.filtered && (sp.early || !it.Fit) {
-		switch yes, err := f.Bool(sp.where); {
-		case err != nil:
-			wk.fail(point, whereName)
-			return
-		case !yes:
-			return
-		}
+	if sp.filtered && (sp.early || !it.Fit) && !wk.passes(v, point) {
+		return
 	}
 	if name := v.wrong(); name != "" {
 		wk.fail(point, name)
@@ -758,14 +761,8 @@ func (wk *worker) rowIn(v *variant, pl *Plan, point uint64) {
 			break
 		}
 	}
-	if sp.filtered && !sp.early && it.Fit {
-		switch yes, err := f.Bool(sp.where); {
-		case err != nil:
-			wk.fail(point, whereName)
-			return
-		case !yes:
-			return
-		}
+	if sp.filtered && !sp.early && it.Fit && !wk.passes(v, point) {
+		return
 	}
 	if !wk.row(v, pl, point) {
 		c.breaks = c.breaks[:breaks]
@@ -1088,14 +1085,8 @@ func (wk *worker) rowOf(pl *Plan, point uint64) {
 	v, sp, c := wk.general, wk.item.program, wk.out
 	wk.warn(pl.Warnings, point)
 	v.hold(pl)
-	if sp.filtered {
-		switch yes, err := v.frame.Bool(sp.where); {
-		case err != nil:
-			wk.fail(point, whereName)
-			return
-		case !yes:
-			return
-		}
+	if sp.filtered && !wk.passes(v, point) {
+		return
 	}
 	row := len(c.rows)
 	if !wk.row(v, pl, point) {
