@@ -236,20 +236,17 @@ func texts(v cue.Value) []string {
 
 // keysAt lists the names of the fields at a path.
 func keysAt(v cue.Value, path string) ([]string, error) {
-	iter, err := v.LookupPath(cue.ParsePath(path)).Fields()
-	if err != nil {
-		return nil, fromCUE(err, diag.Pos{})
-	}
-	var keys []string
-	for iter.Next() {
-		keys = append(keys, iter.Selector().Unquoted())
-	}
-	return keys, nil
+	return keysOf(v.LookupPath(cue.ParsePath(path)))
 }
 
 // tableKeys lists the keys that every architecture's table has.
 func tableKeys(defs cue.Value, table string) ([]string, error) {
-	iter, err := defs.LookupPath(cue.ParsePath("#Architecture")).LookupPath(cue.MakePath(cue.Str(table).Optional())).Fields(cue.Optional(true))
+	arch := defs.LookupPath(cue.ParsePath("#Architecture"))
+	return keysOf(arch.LookupPath(cue.MakePath(cue.Str(table).Optional())), cue.Optional(true))
+}
+
+func keysOf(v cue.Value, options ...cue.Option) ([]string, error) {
+	iter, err := v.Fields(options...)
 	if err != nil {
 		return nil, fromCUE(err, diag.Pos{})
 	}
