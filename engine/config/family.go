@@ -153,9 +153,7 @@ func checkFamily(f *schema.Family, known *Known) error {
 	arch := known.arch(f.Architecture)
 	if arch == nil {
 		d := diag.Errorf(f.Pos, "%s: %s: no architecture is named %q", f.Name, archField, f.Architecture)
-		if hint := diag.DidYouMean(f.Architecture, known.archNames()); hint != "" {
-			d.WithHint("%s", hint)
-		}
+		d.Suggest(f.Architecture, known.archNames())
 		return append(errs, d.WithHint("kvbench models lists the architectures"))
 	}
 	for _, name := range schema.Keys(f.Params) {
@@ -165,9 +163,7 @@ func checkFamily(f *schema.Family, known *Known) error {
 			for i := range arch.Params {
 				names[i] = arch.Params[i].Name
 			}
-			if hint := diag.DidYouMean(name, names); hint != "" {
-				d.WithHint("%s", hint)
-			} else {
+			if !d.Suggest(name, names) {
 				d.WithHint("it has %s", strings.Join(names, ", "))
 			}
 			errs = append(errs, d)

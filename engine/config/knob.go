@@ -110,9 +110,7 @@ func (k *Knob) Values(s *schema.Schema, release string) ([]Value, error) {
 			continue
 		case several && len(words) > 0 && !slices.Contains(words, GoValue(v).Text()):
 			d := t.Origin.Errorf("%s%q is not allowed: want one of %s", label, t.Text, strings.Join(allowed, ", "))
-			if hint := diag.DidYouMean(t.Text, allowed); hint != "" {
-				d.WithHint("%s", hint)
-			}
+			d.Suggest(t.Text, allowed)
 			if errs = append(errs, d); len(errs) == maxWrong {
 				return nil, errs
 			}

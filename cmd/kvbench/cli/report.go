@@ -147,9 +147,7 @@ func (a *app) checkColumns(c *command, flag string) error {
 			errs = append(errs, from.Errorf("there is no column %q", name).WithHint("did you mean %q?", near))
 		default:
 			d := from.Errorf("there is no column %q", name)
-			if hint := diag.DidYouMean(name, known); hint != "" {
-				d.WithHint("%s", hint)
-			} else {
+			if !d.Suggest(name, known) {
 				d.WithHint("a column is a quantity, a field of a configuration, a flag of nixlbench, or a measure: see the first line of --format csv")
 			}
 			errs = append(errs, d)
