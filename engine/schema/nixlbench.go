@@ -41,6 +41,7 @@ type Era struct {
 type Flag struct {
 	Name      string         `json:"-"`
 	Help      string         `json:"help"`
+	Common    bool           `json:"common,omitempty"` // the short help has it
 	Unit      string         `json:"unit,omitempty"`
 	Secret    bool           `json:"secret,omitempty"`
 	Env       string         `json:"env,omitempty"`

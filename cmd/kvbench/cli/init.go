@@ -35,18 +35,12 @@ const (
 	schemaDir   = "cue.mod/pkg/kvbench.internal/cue"
 )
 
-const initLong = `
-Writes an architecture with comments that teach, a model and a configuration for
-it, the settings of a pre-commit hook, and a CUE module with the schema, so that
-editors and the cue command know it. No file that exists is touched.`
-
 // initCmd writes a starting point for authors.
 func (a *app) initCmd() *command {
 	return &command{
 		name:  "init",
 		words: "DIR",
 		short: "Write a starting point for an architecture of your own",
-		long:  initLong,
 		exec:  a.init,
 	}
 }

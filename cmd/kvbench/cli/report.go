@@ -10,28 +10,12 @@ import (
 	"kvbench/engine/runner"
 )
 
-const reportLong = `
-Shows the results that kvbench profile --output keeps, a line for each point and
-size of IO: medians over the repeats, with the least and the greatest. Values of
-the configuration that differ from point to point are columns. Runs that did not
-end well are counted, and their numbers are shown only where there are no better
-ones. --format csv has every setting, and the same columns whatever the results.
-
-With BASELINE, another such file, every point is compared with the same point
-there: same release, flags and model. The ratio is that of the medians; in
-brackets stand the least and the greatest that any two runs give.
-
-Lines that are not results are named on stderr and the rest is shown; the exit
-code is then 1. A last line that is cut off is skipped with a warning. A line has
-at most 4 MiB.`
-
 // reportCmd shows results.
 func (a *app) reportCmd() *command {
 	return &command{
 		name:  "report",
 		words: "FILE [BASELINE]",
 		short: "Show the results of profile, or compare two files of them",
-		long:  reportLong,
 		flags: []*flagSpec{
 			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "markdown", "csv", "json"}, help: "Output format"},
 			configFlag(),
