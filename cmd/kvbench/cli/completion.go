@@ -139,6 +139,13 @@ func (a *app) completeValue(f *flagSpec, before []string, current string) []stri
 	switch f.name {
 	case "model":
 		return a.completeModel(before, current)
+	case "like":
+		archs, _ := a.loader().Architectures(modelDirs(before))
+		var names []string
+		for _, l := range archs {
+			names = append(names, l.Name)
+		}
+		return withPrefix(names, current)
 	case "columns", "sort":
 		i := strings.LastIndexByte(current, ',') + 1
 		if strings.HasPrefix(current[i:], "-") {

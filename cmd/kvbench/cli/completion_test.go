@@ -67,6 +67,7 @@ func TestCompletionBash(t *testing.T) {
 		{"kvbench explain batch", "batch_size"},
 		{"kvbench schema --format c", "cue"},
 		{"kvbench schema m", "model"},
+		{"kvbench init --like vari", "varied_attention"},
 		{"kvbench completion z", "zsh"},
 		{"kvbench plan --help", "--help --help-all"},
 		{"kvbench plan --fit --for", "--format"}, // --fit takes no word
