@@ -18,11 +18,16 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// With the race detector every process would stay a second longer than its
+	// work: too long for one whose partner has failed.
+	os.Setenv("GORACE", raceOptions)
 	testscript.Main(m, map[string]func(){
 		"kvbench":   func() { os.Exit(cli.Main(os.Args[1:])) },
 		"nixlbench": fakeNixlbench,
 	})
 }
+
+const raceOptions = "atexit_sleep_ms=0"
 
 // TestScript runs the command line as users do; every stdout, stderr and exit
 // code is in the scripts. KVBENCH_UPDATE=1 rewrites them, to be read before
@@ -38,6 +43,7 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("KVBENCH_UPDATE") != "",
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("GORACE", raceOptions)
 			// A name with everything that a shell or a terminal stumbles over.
 			odd := "it's \"odd\"; $HOME\nnixlbench.yaml"
 			env.Setenv("ODD", odd)
