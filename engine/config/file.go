@@ -68,6 +68,9 @@ func (l *Loader) open(f *File, met bool) error {
 		text, ok := peek(f.Name)
 		return ok && !l.ownText(f.Name, text)
 	}
+	if isCUE(f.Name) && l.isSchemaFile(f.Name) {
+		return f.judge(met, diag.Errorf(diag.Pos{File: f.Name}, "is part of kvbench's schema, which cue vet checks"))
+	}
 	switch results := strings.HasSuffix(f.Name, ResultsExt); {
 	case (results || isCUE(f.Name)) && met && isForeign():
 		return f.judge(true, errUnknown)
@@ -99,7 +102,7 @@ func (l *Loader) open(f *File, met bool) error {
 	return err
 }
 
-// errUnknown is why most files are passed over.
+// errUnknown is why most files are skipped.
 var errUnknown = errors.New(string(KindUnknown))
 
 // judge keeps what is wrong with a file as the reason why it is none of

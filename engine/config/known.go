@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -24,6 +26,9 @@ type Entry struct {
 	// StandsFor is the model that was asked for, where it is another one with
 	// the same cache.
 	StandsFor string
+	// Checkpoint is what was asked for where that names the format of a checkpoint,
+	// which the model does not have.
+	Checkpoint string
 }
 
 // paramFiles are the endings of parameter files.
@@ -107,10 +112,35 @@ func (l *Loader) find(word string, dirs []string) (Entry, error) {
 		return Entry{}, d
 	}
 	isFile := slices.Contains(append(paramFiles, ".cue"), strings.ToLower(filepath.Ext(word)))
-	if _, err := os.Stat(word); err == nil || isFile || strings.ContainsAny(word, `/\`) && !isID(word) {
+	_, err := os.Stat(word)
+	if errors.Is(err, fs.ErrNotExist) {
+		if hint := l.instead(word); hint != "" {
+			return Entry{}, diag.Errorf(diag.Pos{File: word}, "no such file or directory").WithHint("%s", hint)
+		}
+	}
+	if err == nil || isFile || strings.ContainsAny(word, `/\`) && !isID(word) {
 		return Entry{File: word}, nil
 	}
 	return l.Find(word, dirs)
+}
+
+// instead says what may be meant by the path of a file that does not exist, or "":
+// a bundled model, or one on Hugging Face.
+func (l *Loader) instead(path string) string {
+	id, _, _ := strings.Cut(strings.TrimSuffix(path, "/"), "@")
+	base := filepath.Base(path)
+	ext := filepath.Ext(base)
+	switch all, err := l.Entries(nil); {
+	case err != nil:
+		return ""
+	case slices.Contains(paramFiles, strings.ToLower(ext)):
+		if e, ok := named(strings.TrimSuffix(base, ext), all); ok {
+			return fmt.Sprintf("the bundled model is named %s", e.Name)
+		}
+	case isID(id) && !isID(path):
+		return fmt.Sprintf("did you mean %s%s?", hub.Scheme, strings.TrimSuffix(path, "/"))
+	}
+	return ""
 }
 
 // Cached lists the models in Hugging Face's cache, as find takes them.

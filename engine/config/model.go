@@ -15,6 +15,7 @@ import (
 
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/hub"
 	"kvbench/engine/schema"
 )
 
@@ -66,10 +67,26 @@ func (l *Loader) Model(file string, dirs []string) (*Model, error) {
 		return nil, err
 	}
 	m, err := l.entryModel(entry, dirs)
-	if err == nil && entry.StandsFor != "" {
-		m.Notes = append(diag.List{diag.Notef(diag.Pos{}, "%s has the same cache as %s: the plan is for %s", entry.StandsFor, entry.Name, m.Name)}, m.Notes...)
+	if err != nil {
+		return nil, err
 	}
-	return m, err
+	var notes diag.List
+	if entry.StandsFor != "" {
+		notes = append(notes, diag.Notef(diag.Pos{}, "%s has the same cache as %s: the plan is for %s", entry.StandsFor, entry.Name, m.Name))
+	}
+	if id := entry.Checkpoint; id != "" {
+		if !isID(id) {
+			id = "OWNER/" + id
+		}
+		file := entry.File
+		if entry.Bundled {
+			file = "the bundled " + file
+		}
+		notes = append(notes, diag.Notef(diag.Pos{}, "%s: the plan is for %s; the checkpoint's own formats are not read", entry.Checkpoint, file).
+			WithHint("--model %s%s reads them from its config.json", hub.Scheme, id))
+	}
+	m.Notes = append(notes, m.Notes...)
+	return m, nil
 }
 
 func (l *Loader) entryModel(entry Entry, dirs []string) (*Model, error) {

@@ -4,6 +4,7 @@
 package diag
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -345,6 +347,27 @@ func IsHidden(r rune) bool {
 		return r < ' ' && r != '\t'
 	}
 	return r < 0xa0 || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Cf, r)
+}
+
+// Escaped returns text of JSON or CUE in which the characters of strings that
+// [Printable] escapes are written as \u escapes: it stays the same value.
+func Escaped(text []byte) []byte {
+	hidden := func(r rune) bool { return r != '\n' && IsHidden(r) }
+	if !bytes.ContainsFunc(text, hidden) && !bytes.Contains(text, []byte("##")) {
+		return text
+	}
+	var out []byte
+	for i, r := range string(text) {
+		switch {
+		case r == '#' && i > 0 && text[i-1] == '#', hidden(r):
+			for _, unit := range utf16.Encode([]rune{r}) {
+				out = fmt.Appendf(out, `\u%04x`, unit)
+			}
+		default:
+			out = utf8.AppendRune(out, r)
+		}
+	}
+	return out
 }
 
 // isCommand reports whether the # at i is the second of ##[ or ##word[.

@@ -197,7 +197,8 @@ func (r *Rules) load(pl *plan.Plan, flags []plan.Flag, facts *Facts) {
 
 var inBraces = regexp.MustCompile(`\{(\w+)\}`)
 
-// fill puts values in the place of their names in braces.
+// fill puts values in the place of their names in braces. Texts are quoted where
+// a shell needs it, as some are in commands to copy.
 func (r *Rules) fill(message string) string {
 	return inBraces.ReplaceAllStringFunc(message, func(s string) string {
 		ref, ok := r.prog.Ref(s[1 : len(s)-1])
@@ -207,6 +208,9 @@ func (r *Rules) fill(message string) string {
 		v, err := r.frame.Eval(ref)
 		if err != nil {
 			return s
+		}
+		if v.Kind == formula.Str && v.Str != "" {
+			return Quote(v.Str)
 		}
 		return v.Text()
 	})

@@ -103,7 +103,7 @@ func (t *Table) Warning(line string) bool {
 }
 
 // Line takes the next line of output and reports whether it is a row of the
-// table. Lines outside the table are passed over; ended says whether the line was
+// table. Lines outside the table are skipped; ended says whether the line was
 // complete.
 func (t *Table) Line(line string, ended bool) (isRow bool) {
 	line = strings.TrimRight(line, " \r\n")

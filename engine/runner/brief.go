@@ -136,7 +136,7 @@ func (b *Briefs) Of(rec *Record) (*Brief, error) {
 // Results are the results that a file holds.
 type Results struct {
 	List []*Brief
-	// Torn tells that the last line is cut off and was passed over.
+	// Torn tells that the last line is cut off and was skipped.
 	Torn bool
 	// Bad says which lines are no results, or is nil.
 	Bad error

@@ -43,6 +43,10 @@ func expand(words []string, skip bool) ([]*target, error) {
 		}
 	}
 	for _, word := range words {
+		if word == "" {
+			usage = append(usage, diag.Usagef("the name of a file is empty"))
+			continue
+		}
 		info, err := os.Stat(word)
 		switch {
 		case err == nil && info.IsDir():

@@ -19,7 +19,7 @@ type Report struct {
 	File string
 	Kind config.Kind // "" if it could not be read
 	Errs diag.List
-	// Skipped says why a file was passed over: it is none of kvbench's.
+	// Skipped says why a file was skipped: it is none of kvbench's.
 	Skipped string
 }
 

@@ -348,7 +348,7 @@ func (c *command) dirs() []string {
 // warnMissing warns about values that nobody gave and the results depend on, and
 // notes those that the model gave, and given ones that nothing shown depends on.
 func (a *app) warnMissing(j job, results []string, shown plan.Shown) {
-	a.printOnce(append(a.missing(j, results), a.unread(j, shown)...))
+	a.printOnce(append(a.missing(j, results), a.given(j, shown)...))
 }
 
 // printOnce prints messages, those about flags if they are new.

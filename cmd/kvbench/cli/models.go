@@ -3,9 +3,9 @@ package cli
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -80,6 +80,10 @@ func (a *app) showModel(c *command, loader *config.Loader, name string) error {
 		}
 		return err
 	}
+	if _, statErr := os.Stat(name); statErr == nil {
+		return diag.Errorf(diag.Pos{File: name}, "is a file: show prints the files of known models").
+			WithHint("kvbench vet checks it; --models takes the folder that it is in")
+	}
 	return err
 }
 
@@ -134,10 +138,7 @@ func (a *app) listModels(c *command, loader *config.Loader, format string) error
 	w.Flush()
 	if format == "json" {
 		out.Reset()
-		enc := json.NewEncoder(&out)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		errs.Add(enc.Encode(map[string]any{"models": rows, "architectures": list}))
+		errs.Add(report.JSONText(&out, map[string]any{"models": rows, "architectures": list}))
 	}
 	_, err = a.stdout.Write(out.Bytes())
 	errs.Add(err)

@@ -159,7 +159,7 @@ func (a *app) profile(ctx context.Context, c *command) error {
 			return diag.Errorf(diag.Pos{File: out}, "is not a regular file, so --keep_output cannot put files beside it")
 		}
 		p.session.Journal.Rescue = func(line []byte) {
-			p.progress.print(func() { p.stderr.Write(line) })
+			p.progress.print(func() { p.stderr.Write(diag.Escaped(line)) })
 		}
 		if torn := p.session.Journal.Torn; torn != "" {
 			a.print.Print(diag.Warnf(diag.Pos{File: out}, "the last line was cut off: it was moved to %s", diag.Printable(torn)))
@@ -544,7 +544,7 @@ func (p *profile) tell(run *runner.Run) {
 		more = append(more, "--launch "+runner.LaunchSingle)
 	}
 	if g.Own() {
-		more = append(more, "--"+g.Flag+" "+g.Name)
+		more = append(more, "--"+g.Flag+" "+nixlbench.Quote(g.Name))
 	}
 	same := "the same command"
 	if len(more) > 0 {
@@ -596,7 +596,7 @@ func (p *profile) output(run *runner.Run, l runner.Line) {
 	if p.quiet {
 		return
 	}
-	text := l.Text
+	text := []byte(diag.Printable(string(l.Text)))
 	if run.Launch == runner.LaunchPair {
 		text = append(fmt.Appendf(nil, "[%d] ", l.Process+1), text...)
 	}

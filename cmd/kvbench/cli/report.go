@@ -64,7 +64,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 		files[i] = read[i].List
 		bad.Add(read[i].Bad)
 		if read[i].Torn {
-			a.print.Print(diag.Warnf(diag.Pos{File: name}, "the last line is cut off and was passed over"))
+			a.print.Print(diag.Warnf(diag.Pos{File: name}, "the last line is cut off and was skipped"))
 		}
 	}
 	if len(errs) > 0 {
