@@ -9,6 +9,7 @@ import (
 	"cuelang.org/go/cue/token"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/input"
 )
 
 // What a file may hold. Real models and configurations have a few dozen values,
@@ -18,8 +19,9 @@ const (
 	maxDepth   = 100       // levels of mappings and lists
 	maxPath    = 1000      // bytes of the names that lead to a value
 	maxTokens  = 300_000   // of a CUE file
+	maxFaults  = 100       // characters that CUE does not know
 	maxChain   = 1000      // operators, dots and colons of a CUE file in a row
-	maxString  = 10_000    // bytes of a text in CUE
+	maxString  = 10_000    // bytes of a text or a number in CUE
 	maxPattern = 1000      // bytes of a regular expression
 	maxCells   = 1_000_000 // values of lists of mappings
 	maxSearch  = 100_000   // bytes of a text that is parsed again to find a line
@@ -39,9 +41,7 @@ var (
 // Bounded does some work on a file: [Loader.Watch] sees to it that it ends, and
 // a panic becomes an error.
 func (l *Loader) Bounded(file string, work func() error) (err error) {
-	if l.Watch != nil {
-		defer l.Watch(file)()
-	}
+	defer l.Watch.Begin(file, input.Evaluate)()
 	defer catch(file, &err)
 	return work()
 }
@@ -185,7 +185,13 @@ func checkTree(name string, root ast.Expr, most limits) error {
 func checkCUEText(name string, data []byte) error {
 	file := token.NewFile(name, 0, len(data))
 	var s scanner.Scanner
-	s.Init(file, data, func(token.Pos, string, []interface{}) {}, 0)
+	var first error
+	faults := 0
+	s.Init(file, data, func(pos token.Pos, format string, args []any) {
+		if faults++; first == nil {
+			first = diag.Errorf(fromPos(pos), format, args...)
+		}
+	}, 0)
 	chains := []int{0} // of every open bracket
 	depth := 0         // their sum
 	for n := 0; ; n++ {
@@ -197,7 +203,7 @@ func checkCUEText(name string, data []byte) error {
 		case token.COMMA:
 			depth -= *chain
 			*chain = 0
-		case token.STRING:
+		case token.STRING, token.INT, token.FLOAT:
 			if len(lit) > maxString {
 				return diag.Errorf(fromPos(pos), "this text is %d bytes long: at most %d are allowed", len(lit), maxString)
 			}
@@ -216,12 +222,14 @@ func checkCUEText(name string, data []byte) error {
 				depth -= *chain
 				chains = chains[:len(chains)-1]
 			}
-		case token.IDENT, token.INT, token.FLOAT:
+		case token.IDENT:
 		default:
 			*chain++
 			depth++
 		}
 		switch {
+		case faults > maxFaults:
+			return first
 		case n > maxTokens:
 			return tooMany(name, maxTokens/3)
 		case len(chains) > maxDepth+1:

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	stdjson "encoding/json"
 	"fmt"
 	"math/big"
 	"os"
@@ -63,7 +64,7 @@ func member(s *ast.StructLit, name string) ast.Expr {
 // writes and JSON does not know, as null. It gives nil for every other text.
 func lenient(name string, data []byte) ast.Expr {
 	fixed := nanNull(data)
-	if bytes.Equal(fixed, data) {
+	if bytes.Equal(fixed, data) || !stdjson.Valid(fixed) {
 		return nil
 	}
 	expr, err := json.Extract(name, fixed)
@@ -293,7 +294,7 @@ func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known)
 	var notes diag.List
 	for _, prefix := range schema.Keys(c.data.Siblings) {
 		if filepath.Base(file) == checkpointFile {
-			notes.Add(c.sibling(prefix, filepath.Join(filepath.Dir(file), c.data.Siblings[prefix]), l.mayRead))
+			notes.Add(l.sibling(c, prefix, filepath.Join(filepath.Dir(file), c.data.Siblings[prefix])))
 		}
 	}
 	fam, err := c.family(outer, known)
@@ -405,14 +406,14 @@ func hinted(d *diag.Diag, hint string) *diag.Diag {
 }
 
 // sibling adds the fields of a file that may stand beside the configuration.
-func (c *checkpoint) sibling(prefix, file string, mayRead func(string) error) error {
+func (l *Loader) sibling(c *checkpoint, prefix, file string) error {
 	if _, err := os.Lstat(file); err != nil {
 		return nil
 	}
 	var data []byte
-	err := mayRead(file)
+	err := l.mayRead(file)
 	if err == nil {
-		data, err = read(file)
+		data, err = l.read(file)
 	}
 	var root *ast.StructLit
 	if err == nil {

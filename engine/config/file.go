@@ -10,6 +10,7 @@ import (
 	"cuelang.org/go/cue/ast"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/input"
 	"kvbench/engine/schema"
 )
 
@@ -60,12 +61,12 @@ func (l *Loader) Open(name string, met bool) (*File, error) {
 }
 
 func (l *Loader) open(f *File, met bool) error {
-	if err := Regular(f.Name); err != nil { // strangers' files must not be waited for
+	if err := input.Regular(f.Name); err != nil { // strangers' files must not be waited for
 		return f.judge(met, err)
 	}
 	// By its text, for what cannot be parsed, or is not to be.
 	isForeign := func() bool {
-		text, ok := peek(f.Name)
+		text, ok := l.peek(f.Name)
 		return ok && !l.ownText(f.Name, text)
 	}
 	if isCUE(f.Name) && l.isSchemaFile(f.Name) {
@@ -81,7 +82,7 @@ func (l *Loader) open(f *File, met bool) error {
 		f.Kind = ""
 		return l.openCUE(f)
 	}
-	data, err := read(f.Name)
+	data, err := l.read(f.Name)
 	if err != nil {
 		return f.judge(met && isForeign(), err)
 	}

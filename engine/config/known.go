@@ -13,6 +13,7 @@ import (
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/hub"
+	"kvbench/engine/input"
 	"kvbench/engine/schema"
 )
 
@@ -42,7 +43,7 @@ func (l *Loader) Entries(dirs []string) ([]Entry, error) {
 	for _, dir := range dirs {
 		files, err := os.ReadDir(dir)
 		if err != nil {
-			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "no models here: %s", reason(err)))
+			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "no models here: %v", diag.Cause(err)))
 			continue
 		}
 		for _, f := range files {
@@ -63,11 +64,16 @@ func (l *Loader) Entries(dirs []string) ([]Entry, error) {
 // Architectures lists those of the folders and the bundled ones.
 func (l *Loader) Architectures(dirs []string) ([]*schema.Listed, error) {
 	known, err := l.known(dirs)
-	list := make([]*schema.Listed, len(known.list))
-	for i, c := range known.list {
+	return known.Architectures(), err
+}
+
+// Architectures lists them.
+func (k *Known) Architectures() []*schema.Listed {
+	list := make([]*schema.Listed, len(k.list))
+	for i, c := range k.list {
 		list[i] = c.Listed
 	}
-	return list, err
+	return list
 }
 
 // isModel reports whether a file looks like a model's parameters.
@@ -82,7 +88,7 @@ func (l *Loader) Text(e Entry) ([]byte, error) {
 	if e.Bundled {
 		return fs.ReadFile(l.models, path.Base(e.File))
 	}
-	return read(e.File)
+	return l.read(e.File)
 }
 
 // find gives the file that a user means by its path, or by the name of a known
@@ -95,7 +101,7 @@ func (l *Loader) find(word string, dirs []string) (Entry, error) {
 	if info, err := os.Stat(word); err == nil && info.IsDir() {
 		file := filepath.Join(word, checkpointFile)
 		if _, err := os.Stat(file); err == nil {
-			return Entry{File: file}, Regular(file)
+			return Entry{File: file}, input.Regular(file)
 		}
 		if !strings.ContainsAny(word, `/\`) {
 			if e, err := l.Find(word, dirs); err == nil {
@@ -154,23 +160,21 @@ func (l *Loader) fromHub(word string) (string, error) {
 		return "", err
 	}
 	h := hub.FromEnv()
+	if l.Download {
+		names := []string{checkpointFile}
+		siblings := l.schema.Checkpoints.Get().Siblings
+		for _, prefix := range schema.Keys(siblings) {
+			names = append(names, siblings[prefix])
+		}
+		if err := h.Download(repo, names...); err != nil {
+			return "", err
+		}
+	}
 	file, err := h.Find(repo, checkpointFile)
-	switch {
-	case err == nil:
-		return file, nil
-	case !l.Download:
-		d := diag.All(err)[0]
-		return "", d.WithHint("--download gets it from %s", h.Host())
+	if err != nil && !l.Download {
+		err = diag.All(err)[0].WithHint("--download gets it from %s", h.Host())
 	}
-	names := []string{checkpointFile}
-	siblings := l.schema.Checkpoints.Get().Siblings
-	for _, prefix := range schema.Keys(siblings) {
-		names = append(names, siblings[prefix])
-	}
-	if err := h.Download(repo, names...); err != nil {
-		return "", err
-	}
-	return h.Find(repo, checkpointFile)
+	return file, err
 }
 
 // Find gives the known model of a name, in whatever case and punctuation, or of

@@ -20,19 +20,21 @@ import (
 
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/input"
 	"kvbench/engine/schema"
 )
 
 // Loader reads users' files and checks them against the schema. It is safe for
 // concurrent use.
 type Loader struct {
-	// Watch, unless nil, is told of every file that work begins on, so that it can
-	// end work that takes too much time or memory. What it returns is called when
-	// the work is done.
-	Watch func(file string) (done func())
+	// Watch, unless nil, is told of every file that work begins on.
+	Watch input.Watch
 	// NoLinks has files that are read beside others be no symbolic links: those
 	// of strangers may lead anywhere.
 	NoLinks bool
+	// Refuse, unless nil, says why a file that is met in a folder, or beside
+	// another, is not to be read.
+	Refuse func(file string) error
 	// Download lets models of Hugging Face be downloaded that the cache on this
 	// machine lacks.
 	Download bool
@@ -187,7 +189,7 @@ func (l *Loader) allowed(path string) string {
 
 func (l *Loader) readDocument(file string) (*document, error) {
 	if !isCUE(file) {
-		return readData(file)
+		return l.readData(file)
 	}
 	f, err := l.readCUE(file)
 	if err != nil {

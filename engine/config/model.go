@@ -66,7 +66,11 @@ func (l *Loader) Model(file string, dirs []string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := l.entryModel(entry, dirs)
+	known, err := l.known(dirs)
+	if err != nil {
+		return nil, err
+	}
+	m, err := l.EntryModel(entry, known)
 	if err != nil {
 		return nil, err
 	}
@@ -89,12 +93,8 @@ func (l *Loader) Model(file string, dirs []string) (*Model, error) {
 	return m, nil
 }
 
-func (l *Loader) entryModel(entry Entry, dirs []string) (*Model, error) {
-	known, err := l.known(dirs)
-	if err != nil {
-		return nil, err
-	}
-	var m *Model
+// EntryModel reads a known model.
+func (l *Loader) EntryModel(entry Entry, known *Known) (m *Model, err error) {
 	err = l.Bounded(entry.File, func() error {
 		m, err = l.readEntry(entry, known)
 		return err
@@ -405,7 +405,7 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 			_, err = os.ReadDir(dir)
 		}
 		if err != nil {
-			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "no architectures here: %s", reason(err)))
+			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "no architectures here: %v", diag.Cause(err)))
 			continue
 		}
 		for _, name := range files {
@@ -428,9 +428,6 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 // addKnown gives the architectures of a file in a user's folder, and adds its
 // families to those that are known.
 func (l *Loader) addKnown(k *Known, name string) ([]candidate, error) {
-	if err := Regular(name); err != nil {
-		return nil, err
-	}
 	f, err := l.readCUE(name)
 	if err != nil {
 		return nil, err

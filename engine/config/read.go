@@ -5,16 +5,12 @@ import (
 	stdjson "encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"math/big"
-	"os"
 	"path/filepath"
 	"slices"
 	"sort"
 	"strconv"
 	"strings"
-	"syscall"
 	"unicode/utf8"
 
 	"cuelang.org/go/cue"
@@ -28,6 +24,7 @@ import (
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/hub"
+	"kvbench/engine/input"
 )
 
 // maxFile bounds what is read of one file. Real ones are a few kilobytes.
@@ -43,20 +40,15 @@ func limit(name string) int {
 }
 
 // read gives the text of a file.
-func read(name string) ([]byte, error) {
+func (l *Loader) read(name string) ([]byte, error) {
 	at := diag.Pos{File: name}
-	f, err := open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
 	limit := limit(name)
-	data, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
+	data, large, err := input.ReadAll(name, limit, l.Watch)
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors put it there
 	switch {
 	case err != nil:
-		return nil, diag.Errorf(at, "%s", reason(err))
-	case len(data) > limit:
+		return nil, err
+	case large:
 		return nil, diag.Errorf(at, "is larger than %d MiB: this is no model or configuration", limit>>20)
 	case len(bytes.TrimSpace(data)) == 0:
 		return nil, diag.Errorf(at, "is empty")
@@ -77,51 +69,6 @@ func plainBreaks(data []byte) []byte {
 		}
 	}
 	return data
-}
-
-// Regular refuses what is no file with an end of its own, such as a device, or a
-// pipe that nobody writes to.
-func Regular(name string) error {
-	if info, err := os.Stat(name); err == nil && !info.IsDir() && !info.Mode().IsRegular() {
-		return notRegular(name)
-	}
-	return nil
-}
-
-func notRegular(name string) error {
-	return diag.Errorf(diag.Pos{File: name}, "is not a regular file")
-}
-
-// open opens a file that is no folder and no device. Pipes are for those who
-// name them: the shell's <(command) is one.
-func open(name string) (*os.File, error) {
-	at := diag.Pos{File: name}
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, diag.Errorf(at, "%s", reason(err))
-	}
-	flags := os.O_RDONLY
-	switch {
-	case info.IsDir():
-		return nil, diag.Errorf(at, "is a directory")
-	case info.Mode().IsRegular():
-		flags |= syscall.O_NONBLOCK // should it become a pipe just now
-	case info.Mode()&fs.ModeNamedPipe == 0:
-		return nil, notRegular(name)
-	}
-	f, err := os.OpenFile(name, flags, 0)
-	if err != nil {
-		return nil, diag.Errorf(at, "%s", reason(err))
-	}
-	return f, nil
-}
-
-// reason is what the system says, without the path and the call.
-func reason(err error) string {
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		err = pe.Err
-	}
-	return err.Error()
 }
 
 // notText finds the first byte that is no part of UTF-8 text, or -1.
@@ -157,8 +104,8 @@ type document struct {
 func isCUE(name string) bool { return strings.EqualFold(filepath.Ext(name), ".cue") }
 
 // readData reads a YAML or JSON file.
-func readData(name string) (*document, error) {
-	data, err := read(name)
+func (l *Loader) readData(name string) (*document, error) {
+	data, err := l.read(name)
 	if err != nil {
 		return nil, err
 	}
@@ -210,13 +157,15 @@ func parseJSON(name string, data []byte) (ast.Expr, error) {
 	if err := checkJSONText(name, data); err != nil {
 		return nil, err
 	}
-	expr, err := json.Extract(name, data)
-	if err != nil {
-		if expr = lenient(name, data); expr == nil {
-			return nil, jsonError(name, data)
+	// CUE's parser takes long over what is far from JSON.
+	if stdjson.Valid(data) {
+		if expr, err := json.Extract(name, data); err == nil {
+			return expr, nil
 		}
+	} else if expr := lenient(name, data); expr != nil {
+		return expr, nil
 	}
-	return expr, nil
+	return nil, jsonError(name, data)
 }
 
 func parseYAML(name string, data []byte) (ast.Expr, error) {
@@ -442,7 +391,7 @@ func (d *document) section(path string, pos diag.Pos) {
 // readCUE parses a CUE file and checks that it is mere data that can be
 // evaluated.
 func (l *Loader) readCUE(name string) (*ast.File, error) {
-	data, err := read(name)
+	data, err := l.read(name)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 	"cuelang.org/go/cue/ast"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/input"
 	"kvbench/engine/schema"
 )
 
@@ -239,7 +239,7 @@ func (l *Loader) isSchemaFile(name string) bool {
 	if err != nil {
 		return false
 	}
-	text, ok := peek(name)
+	text, ok := l.peek(name)
 	return ok && packageOf(text) == packageOf(own)
 }
 
@@ -254,18 +254,18 @@ func (l *Loader) mayRead(name string) error {
 	if info, err := os.Lstat(name); l.NoLinks && err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return diag.Errorf(diag.Pos{File: name}, "is a symbolic link: it was not read").WithHint("put the file itself there")
 	}
-	return Regular(name)
+	if l.Refuse != nil {
+		if err := l.Refuse(name); err != nil {
+			return err
+		}
+	}
+	return input.Regular(name)
 }
 
 // peek gives the beginning of a file's text; ok is false for a file that cannot
 // be read, of which nobody knows whose it is.
-func peek(name string) (text []byte, ok bool) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, false
-	}
-	defer f.Close()
-	text, err = io.ReadAll(io.LimitReader(f, maxFile))
+func (l *Loader) peek(name string) (text []byte, ok bool) {
+	text, _, err := input.ReadAll(name, maxFile, l.Watch)
 	return text, err == nil
 }
 

@@ -208,9 +208,6 @@ func (t *Table) fail(format string, args ...any) {
 // Err says what of the table could not be read.
 func (t *Table) Err() error { return t.err }
 
-// OddRows counts the rows with numbers that no measurement gives.
-func (t *Table) OddRows() int64 { return t.odd }
-
 // isOdd reports whether a row holds a number that no measurement gives.
 func (t *Table) isOdd(row Row) bool {
 	for key, v := range row {

@@ -95,8 +95,10 @@ func TestCaptured(t *testing.T) {
 		if string(got) != want.rows {
 			t.Errorf("%s has the rows\n%s\nwant\n%s", file, got, want.rows)
 		}
-		if table.OddRows() != want.odd || len(table.Warnings) != want.warnings {
-			t.Errorf("%s: %d odd rows, %d warnings; want %d, %d", file, table.OddRows(), len(table.Warnings), want.odd, want.warnings)
+		var facts nixlbench.Facts
+		facts.Tally([]*nixlbench.Table{table})
+		if facts.OddRows != want.odd || len(table.Warnings) != want.warnings {
+			t.Errorf("%s: %d odd rows, %d warnings; want %d, %d", file, facts.OddRows, len(table.Warnings), want.odd, want.warnings)
 		}
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"kvbench/engine/diag"
 )
 
 // Limits of what is waited for and kept.
@@ -188,10 +190,7 @@ func startError(err error) error {
 	if e, ok := errors.AsType[*exec.Error](err); ok {
 		return e.Err
 	}
-	if e, ok := errors.AsType[*os.PathError](err); ok {
-		return e.Err
-	}
-	return err
+	return diag.Cause(err)
 }
 
 // liner cuts a stream into lines.

@@ -20,6 +20,7 @@ import (
 	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/input"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 )
@@ -69,13 +70,18 @@ func (c *command) ffcli() *ffcli.Command {
 	}
 }
 
+// maxPreferences bounds kvbench's own file, in bytes.
+const maxPreferences = 1 << 20
+
 // preferences reads kvbench's own file: tool preferences only, so that no
 // model or run value hides in it.
 func (c *command) preferences(r io.Reader, set func(name, value string) error) error {
 	var errs diag.List
 	name := c.flag("config").String()
-	lines := bufio.NewScanner(io.LimitReader(r, 1<<20))
-	for n := 1; lines.Scan(); n++ {
+	rest := &io.LimitedReader{R: r, N: maxPreferences + 1}
+	lines := bufio.NewScanner(rest)
+	n := 1
+	for ; lines.Scan(); n++ {
 		line := strings.TrimSpace(lines.Text())
 		if line == "" || line[0] == '#' {
 			continue
@@ -98,8 +104,13 @@ func (c *command) preferences(r io.Reader, set func(name, value string) error) e
 			errs = append(errs, diag.Errorf(at, "%v", err))
 		}
 	}
-	if err := lines.Err(); err != nil {
-		errs = append(errs, diag.Errorf(diag.Pos{File: name}, "%v", err))
+	switch err := lines.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		errs = append(errs, diag.Errorf(diag.Pos{File: name, Line: n}, "this line is longer than %d KiB", bufio.MaxScanTokenSize>>10))
+	case err != nil:
+		errs = append(errs, diag.Errorf(diag.Pos{File: name}, "%v", diag.Cause(err)))
+	case rest.N == 0:
+		errs = append(errs, diag.Errorf(diag.Pos{File: name}, "is larger than %d MiB: preferences are a few lines", maxPreferences>>20))
 	}
 	return errs.Err()
 }
@@ -196,7 +207,7 @@ func (c *command) configFiles() ([]string, error) {
 		}
 		for _, f := range found {
 			// A pipe that is met by chance is not waited for.
-			if err := config.Regular(f); err != nil {
+			if err := input.Regular(f); err != nil {
 				errs.Add(err)
 				continue
 			}

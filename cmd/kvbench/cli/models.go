@@ -93,10 +93,11 @@ func (a *app) listModels(c *command, loader *config.Loader, format string) error
 	if err != nil {
 		return err
 	}
-	archs, err := loader.Architectures(c.dirs())
+	known, err := loader.Known(c.dirs(), nil)
 	if err != nil {
 		return err
 	}
+	archs := known.Architectures()
 	var errs diag.List
 	view := a.schema.Views[c.name]
 	var rows []map[string]any
@@ -109,7 +110,7 @@ func (a *app) listModels(c *command, loader *config.Loader, format string) error
 	fmt.Fprintln(w, strings.Join(append(heads, "from"), "\t"))
 	planners := map[*schema.Architecture]*plan.Planner{}
 	for _, e := range entries {
-		cells, values, err := a.modelRow(c, loader, e, view, planners)
+		cells, values, err := a.modelRow(c, loader, known, e, view, planners)
 		if err != nil {
 			errs.Add(err)
 			continue
@@ -166,12 +167,8 @@ func unverified(checks []schema.Check) []string {
 }
 
 // modelRow gives the cells of a model, and its values by label.
-func (a *app) modelRow(c *command, loader *config.Loader, e config.Entry, view schema.View, planners map[*schema.Architecture]*plan.Planner) ([]string, map[string]any, error) {
-	word := e.File
-	if e.Bundled {
-		word = e.Name
-	}
-	model, err := loader.Model(word, c.dirs())
+func (a *app) modelRow(c *command, loader *config.Loader, known *config.Known, e config.Entry, view schema.View, planners map[*schema.Architecture]*plan.Planner) ([]string, map[string]any, error) {
+	model, err := loader.EntryModel(e, known)
 	if err != nil {
 		return nil, nil, err
 	}

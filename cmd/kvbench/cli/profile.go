@@ -147,7 +147,7 @@ func (a *app) profile(ctx context.Context, c *command) error {
 		return err
 	}
 	if out, _, ok := c.value("output"); ok && !p.dryRun {
-		if p.session.Journal, err = runner.OpenJournal(out, p.resume); err != nil {
+		if p.session.Journal, err = runner.OpenJournal(out, p.resume, a.guard.watch); err != nil {
 			return err
 		}
 		defer p.session.Journal.Close()

@@ -51,7 +51,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 			names, measures = nil, a.schema.Nixlbench.Runs.Get().Measures
 		}
 		briefs := runner.NewBriefs(names, measures)
-		all.Go(func() { read[i], failed[i] = briefs.Read(name) })
+		all.Go(func() { read[i], failed[i] = briefs.Read(name, a.guard.watch) })
 	}
 	all.Wait()
 	var files [2][]*runner.Brief

@@ -65,6 +65,7 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":     exits,
 			"binary":    binary,
+			"endless":   noEnd,
 			"large":     large,
 			"tail":      tail,
 			"lines":     lines,
@@ -113,6 +114,13 @@ func macintosh(ts *testscript.TestScript, _ bool, args []string) {
 func large(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), nil, 0o644))
 	ts.Check(os.Truncate(ts.MkAbs(args[0]), 100_000_000))
+}
+
+// endless FILE puts more zeros behind a file's text than any disk has.
+func noEnd(ts *testscript.TestScript, _ bool, args []string) {
+	if err := os.Truncate(ts.MkAbs(args[0]), 1<<40); err != nil {
+		ts.Fatalf("%v", err)
+	}
 }
 
 // tail N FILE DST writes the last N lines of a file to another.

@@ -45,15 +45,15 @@ func (a *app) vet(_ context.Context, c *command) error {
 	failed := a.checked.Failed
 	found := []finding{}
 	var reporting sync.Mutex
-	reported := a.checked.Reports
+	last := a.checked.Last
 	a.guard.expires(func(over *diag.Diag, others int) {
 		reporting.Lock() // for good
 		next := a.checked.Add(over, others)
 		if format == "json" {
-			reported = 0 // it is written at the end
+			last = "" // it is written at the end
 		}
 		if next != nil {
-			next.Reports, next.Failed = reported, failed
+			next.Last, next.Failed = last, failed
 			restart(next)
 		}
 		over.WithHint("the other files were not checked")
@@ -62,7 +62,7 @@ func (a *app) vet(_ context.Context, c *command) error {
 	err = vet.Files(a.schema, a.loader(), c.args, c.dirs(), skip, a.checked, func(r *vet.Report) {
 		reporting.Lock()
 		defer reporting.Unlock()
-		reported++
+		last = vet.Key(r.File)
 		if verbose && r.Kind != "" {
 			what := string(r.Kind)
 			if r.Skipped != "" {
@@ -104,7 +104,7 @@ type finding struct {
 }
 
 func newFinding(d *diag.Diag) finding {
-	return finding{d.Pos.File, d.Pos.Line, d.Pos.Col, d.Severity.String(), d.Msg, d.Hint, d.Source, d.Caret}
+	return finding{d.Pos.File, d.Pos.Line, d.Pos.Col, d.Severity.String(), diag.Short(d.Msg), diag.Short(d.Hint), d.Source, d.Caret}
 }
 
 // annotation is a diagnostic as a GitHub workflow prints it.
@@ -125,11 +125,11 @@ func annotation(d *diag.Diag) string {
 	if d.Pos.Col > 0 {
 		at = append(at, fmt.Sprintf("col=%d", d.Pos.Col))
 	}
-	msg := diag.Printable(d.Msg)
+	msg := diag.Printable(diag.Short(d.Msg))
 	if d.Hint != "" {
 		hints := strings.Split(d.Hint, "\n")
 		for i := range hints {
-			hints[i] = diag.Printable(hints[i])
+			hints[i] = diag.Printable(diag.Short(hints[i]))
 		}
 		msg += "\nhint: " + strings.Join(hints, "\n")
 	}
