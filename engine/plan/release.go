@@ -65,7 +65,7 @@ type picker struct {
 	n      *schema.Nixlbench
 	wanted []Wanted
 	reads  map[string][]*flagReads // by release; see [readsOfAll]
-	err   error // of the conditions for reading
+	err    error                   // of the conditions for reading
 }
 
 // unread says in words what a release would read a flag with, or "" where it

@@ -39,9 +39,10 @@ type Era struct {
 
 // Flag is a flag of nixlbench.
 type Flag struct {
-	Name string `json:"-"`
-	Help string `json:"help"`
-	Unit string `json:"unit,omitempty"`
+	Name   string `json:"-"`
+	Help   string `json:"help"`
+	Common bool   `json:"common,omitempty"` // the short help has it
+	Unit   string `json:"unit,omitempty"`
 	// List tells that one value may have commas in it.
 	List      bool     `json:"list,omitempty"`
 	Secret    bool     `json:"secret,omitempty"`

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -34,7 +33,6 @@ type command struct {
 	name  string
 	words string // what stands after the flags, for the help; "" for nothing
 	short string
-	long  string
 	flags []*flagSpec
 	// axes lets overrides and configurations have several values.
 	axes bool
@@ -528,59 +526,4 @@ func about(req *plan.Request, err error) error {
 		list[i] = &e
 	}
 	return diag.List(list)
-}
-
-func (c *command) synopsis() string {
-	return strings.TrimSpace(program + " " + c.name + " [FLAGS] " + c.words)
-}
-
-// usage gives the command's help.
-func (c *command) usage(s *schema.Schema) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\nUsage:\n  %s\n", c.short+".", c.synopsis())
-	if c.long != "" {
-		b.WriteString("\n" + strings.TrimSpace(c.long) + "\n")
-	}
-	var groups []string
-	for _, f := range c.flags {
-		if !slices.Contains(groups, f.group) {
-			groups = append(groups, f.group)
-		}
-	}
-	for _, g := range groups {
-		fmt.Fprintf(&b, "\n%s:\n", g)
-		for _, f := range c.flags {
-			if f.group != g {
-				continue
-			}
-			head := "--" + f.name
-			if f.short != "" {
-				head = "-" + f.short + ", " + head
-			}
-			if f.arg != "" {
-				head += " " + f.arg
-			}
-			fmt.Fprintf(&b, "  %s\n      %s\n", head, f.describe())
-		}
-	}
-	if len(c.flags) > 0 {
-		fmt.Fprintf(&b, "\n_ and - are the same in flag names, and %d characters are enough where they fit one flag.\n"+
-			"%s_FLAG in the environment sets a flag too; the command line wins.\n", minPrefix, envPrefix)
-	}
-	return b.String()
-}
-
-// describe gives the help of a flag with its values, default and releases.
-func (f *flagSpec) describe() string {
-	text := f.help
-	if len(f.values) > 0 {
-		text += ": " + strings.Join(f.values, ", ")
-	}
-	if f.def != "" {
-		text += " (default: " + f.def + ")"
-	}
-	if f.note != "" {
-		text += " [nixlbench " + f.note + "]"
-	}
-	return text
 }

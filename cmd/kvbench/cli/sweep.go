@@ -21,7 +21,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-const groupSweep = "Several values"
+const groupSweep = "Sweeps"
 
 // sweepView is the view that has the columns of a sweep.
 const sweepView = "sweep"
@@ -29,11 +29,11 @@ const sweepView = "sweep"
 // sweepFlags say what becomes of the points of a sweep.
 func sweepFlags() []*flagSpec {
 	return []*flagSpec{
-		{name: "where", arg: "CONDITION", group: groupSweep, help: "Keep the rows for which this formula is true, such as 'tp_size * pp_size <= 16 && block_size >= 65536'"},
-		{name: "sort", arg: "COLUMNS", group: groupSweep, help: "Sort the rows by these columns, separated by commas; -COLUMN for the largest first (--sort=-block_size)"},
-		{name: "top", arg: "N", group: groupSweep, help: "Print the first N rows only"},
-		{name: "columns", arg: "COLUMNS", group: groupSweep, help: "Columns, separated by commas: quantities, fields, parameters, formulas, flags of nixlbench"},
-		{name: "output", arg: "FILE", group: groupOutput, help: "Write to this file, which appears when it is complete"},
+		{name: "where", arg: "CONDITION", group: groupSweep, help: "Keep the rows for which this formula is true. Example: 'tp_size * pp_size <= 16 && block_size >= 64KiB'"},
+		{name: "sort", arg: "COLUMNS", group: groupSweep, help: "Sort by these columns, separated by commas. -COLUMN for descending order (--sort=-block_size)"},
+		{name: "top", arg: "N", group: groupSweep, help: "Print only the first N rows"},
+		{name: "columns", arg: "COLUMNS", group: groupSweep, help: "Columns to show, separated by commas. Any of quantities, fields, parameters, formulas, nixlbench flags"},
+		{name: "output", arg: "FILE", group: groupOutput, help: "Write to this file, atomically"},
 	}
 }
 
