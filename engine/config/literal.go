@@ -10,7 +10,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// formulaOf gives the text of a formula and where it begins.
+// formulaOf returns the text of a formula and where it begins.
 func formulaOf(v cue.Value) schema.Formula {
 	text, _ := v.String()
 	f := schema.Formula{Text: text, Pos: fromPos(v.Pos())}
@@ -20,7 +20,7 @@ func formulaOf(v cue.Value) schema.Formula {
 	return f
 }
 
-// textStart gives the place where the text of a string literal begins, from that
+// textStart returns the place where the text of a string literal begins, from that
 // of the literal: behind the quote, or on the next line behind the indentation,
 // which all lines have.
 func textStart(lit string, start diag.Pos) diag.Pos {

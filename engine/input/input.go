@@ -105,7 +105,7 @@ func (f *File) wrong(err error) error {
 // Close closes the file.
 func (f *File) Close() error { return f.file.Close() }
 
-// ReadAll gives the text of a file, of which there may be at most so many bytes;
+// ReadAll returns the text of a file, of which there may be at most so many bytes;
 // large tells that it has more.
 func ReadAll(name string, most int, watch Watch) (text []byte, large bool, err error) {
 	f, err := Open(name, watch)
@@ -126,7 +126,7 @@ func Glob(pattern string) ([]string, *diag.Diag) {
 	names, err := filepath.Glob(pattern)
 	switch {
 	case err != nil:
-		return nil, diag.Usagef("%q is no pattern: %v", pattern, err)
+		return nil, diag.Usagef("%q is not a valid pattern: %v", pattern, err)
 	case len(names) == 0:
 		return nil, diag.Errorf(diag.Pos{}, "no file matches %q", pattern).About(diag.File, pattern)
 	}

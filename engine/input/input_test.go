@@ -125,7 +125,7 @@ func TestGlob(t *testing.T) {
 			t.Errorf("%s gives %q (%v), want %q", pattern, got, err, want)
 		}
 	}
-	if _, err := input.Glob("[x"); err == nil || !err.Usage || err.Error() != `"[x" is no pattern: syntax error in pattern` {
+	if _, err := input.Glob("[x"); err == nil || !err.Usage || err.Error() != `"[x" is not a valid pattern: syntax error in pattern` {
 		t.Errorf("a bad pattern: %v", err)
 	}
 	if _, err := input.Glob("c*"); err == nil || err.Usage || err.Error() != `no file matches "c*"` {

@@ -253,10 +253,10 @@ func (t *Tail) cut() []byte {
 	return rest
 }
 
-// String gives the end that was kept.
+// String returns the end that was kept.
 func (t *Tail) String() string { return string(bytes.ToValidUTF8(t.cut(), []byte("?"))) }
 
-// Last gives the last line that holds something.
+// Last returns the last line that holds something.
 func (t *Tail) Last() string {
 	text := strings.TrimSpace(t.String())
 	return strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])

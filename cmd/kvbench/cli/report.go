@@ -10,25 +10,6 @@ import (
 	"kvbench/engine/runner"
 )
 
-const reportLong = `
-Shows the results that kvbench profile --output keeps, a line for each point and
-size of IO: medians over the repeats, with the least and the greatest. Values of
-the configuration and flags of nixlbench that differ from point to point are
-columns, and notes are listed below. Runs that did not end well are counted, and
-their numbers are shown only where there are no better ones. --format csv has
-every setting, and the same columns whatever the results; --columns chooses among
-them, also in text: avg_prep_us, p99_post_us, notes and so on.
-
-With BASELINE, another such file, every point is compared with the same point
-there: same release, flags and model. --match model,config,block,batch compares
-rows that are the same in these columns, whatever else differs, and says what
-does. The ratio is that of the medians; in brackets stand the least and the
-greatest that any two runs give.
-
-Lines that are not results are named on stderr and the rest is shown; the exit
-code is then 1. A last line that is cut off is skipped with a warning. A line has
-at most 4 MiB.`
-
 // reportCmd shows results.
 func (a *app) reportCmd() *command {
 	columns := report.Columns(a.schema.Views["report"], a.schema)
@@ -36,7 +17,6 @@ func (a *app) reportCmd() *command {
 		name:  "report",
 		words: "FILE [BASELINE]",
 		short: "Show the results of profile, or compare two files of them",
-		long:  reportLong,
 		flags: []*flagSpec{
 			{name: "columns", arg: "COLUMNS", group: groupOutput, words: columns, help: "Columns, separated by commas"},
 			{name: "match", arg: "COLUMNS", group: groupOutput, words: columns, help: "Compare with the rows of BASELINE that are the same in these columns, not in all that a run is"},
@@ -55,7 +35,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	case len(c.args) == 0:
 		errs = append(errs, diag.Usagef("nothing to report: name a file that %s profile --output has written", program))
 	case len(c.args) > 2:
-		errs = append(errs, diag.Usagef("%d files are too many: want one, or two to compare", len(c.args)))
+		errs = append(errs, diag.Usagef("%d files are too many: expected one, or two to compare", len(c.args)))
 	}
 	errs.Add(a.checkColumns(c, "columns"))
 	errs.Add(a.checkColumns(c, "match"))
@@ -69,7 +49,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 		return errs
 	}
 	view := a.schema.Views[c.name]
-	options := &report.Options{Format: format, View: view, Columns: a.columnNames(c, "columns"), Match: a.columnNames(c, "match")}
+	options := &report.Options{Format: format, View: view, Columns: a.namedColumns(c, "columns"), Match: a.namedColumns(c, "match")}
 	names, measures := options.Shown(a.schema)
 	keepMuch()
 	var read [2]*runner.Results
@@ -93,7 +73,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 		files[i] = read[i].List
 		bad.Add(read[i].Bad)
 		if read[i].Torn {
-			a.print.Print(diag.Warnf(diag.Pos{File: name}, "the last line is cut off and was skipped"))
+			a.print.Print(diag.Warnf(diag.Pos{File: name}, "the last line is truncated and was skipped"))
 		}
 	}
 	if len(errs) > 0 {
@@ -122,8 +102,8 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	return bad.Err()
 }
 
-// columnNames gives the columns that a flag names, by their names or headings.
-func (a *app) columnNames(c *command, flag string) []string {
+// namedColumns returns the columns that a flag names, by their names or headings.
+func (a *app) namedColumns(c *command, flag string) []string {
 	names := c.list(flag)
 	for i, name := range names {
 		names[i] = report.ColumnOf(a.schema.Views[c.name], a.schema, name)
@@ -137,7 +117,7 @@ func (a *app) checkColumns(c *command, flag string) error {
 	known := report.Columns(view, a.schema)
 	_, from, _ := c.value(flag)
 	var errs diag.List
-	names := a.columnNames(c, flag)
+	names := a.namedColumns(c, flag)
 	for i, name := range names {
 		switch near := report.ColumnMeant(a.schema, name); {
 		case slices.Contains(names[:i], name):
