@@ -26,7 +26,7 @@ func TestLayers(t *testing.T) {
 	_, l := loader(t)
 	file := filepath.Join(t.TempDir(), "c.yaml")
 	os.WriteFile(file, []byte("strategy:\n  tp_size: 2\n  pp_size: 4\nruntime:\n"), 0o644)
-	c, err := l.Config(file, map[string]map[string]any{"system": {"page_size": int64(3)}}, "test", []config.Override{
+	c, err := l.Config(file, map[string]map[string]formula.Value{"system": {"page_size": formula.Number(3)}}, "test", []config.Override{
 		{Path: "strategy.pp_size", Text: "16", Origin: config.Origin{Kind: config.FromFlag, Name: "pp"}},
 	})
 	if err != nil {

@@ -77,7 +77,7 @@ type Config struct {
 // Config reads a configuration file (none when file is empty), lays preset and
 // the overrides over it, and checks the result. Errors point at the file or
 // name the flag.
-func (l *Loader) Config(file string, preset map[string]map[string]any, command string, overrides []Override) (*Config, error) {
+func (l *Loader) Config(file string, preset map[string]map[string]formula.Value, command string, overrides []Override) (*Config, error) {
 	if file == "" {
 		return l.config(file, &document{}, preset, command, overrides)
 	}
@@ -92,7 +92,7 @@ func (l *Loader) Config(file string, preset map[string]map[string]any, command s
 	return c, err
 }
 
-func (l *Loader) config(file string, doc *document, preset map[string]map[string]any, command string, overrides []Override) (*Config, error) {
+func (l *Loader) config(file string, doc *document, preset map[string]map[string]formula.Value, command string, overrides []Override) (*Config, error) {
 	var errs diag.List
 	doc, axes, err := l.sweepOf(doc)
 	errs.Add(err)
@@ -119,9 +119,8 @@ func (l *Loader) config(file string, doc *document, preset map[string]map[string
 	c := &Config{File: file, Values: make(map[string]Value, len(l.schema.Fields))}
 	for i := range l.schema.Fields {
 		f := &l.schema.Fields[i]
-		if f.Default != nil {
-			v, _ := value(goLiteral(f.Default))
-			c.Values[f.Var] = Value{v, Origin{Kind: FromDefault, Pos: f.Pos}}
+		if !f.Default.IsZero() {
+			c.Values[f.Var] = Value{f.Default, Origin{Kind: FromDefault, Pos: f.Pos}}
 		}
 		if leaf := merged.leaf(f.Path); leaf != nil {
 			if v, ok := value(leaf.expr); ok {
@@ -298,29 +297,14 @@ func spelled(f *schema.Field, expr ast.Expr) ast.Expr {
 	return expr
 }
 
-func presetLayer(preset map[string]map[string]any, command string) *document {
+func presetLayer(preset map[string]map[string]formula.Value, command string) *document {
 	doc := &document{}
 	for _, section := range schema.Keys(preset) {
 		for _, name := range schema.Keys(preset[section]) {
-			doc.leaves = append(doc.leaves, leaf{path: section + "." + name, expr: goLiteral(preset[section][name]), origin: Origin{Kind: FromCommand, Name: command}})
+			doc.leaves = append(doc.leaves, leaf{path: section + "." + name, expr: literalOf(preset[section][name]), origin: Origin{Kind: FromCommand, Name: command}})
 		}
 	}
 	return doc
-}
-
-// goLiteral writes a Go value as a literal.
-func goLiteral(v any) ast.Expr {
-	switch v := v.(type) {
-	case string:
-		return ast.NewString(v)
-	case bool:
-		return ast.NewBool(v)
-	case int64:
-		return ast.NewLit(token.INT, strconv.FormatInt(v, 10))
-	case float64:
-		return ast.NewLit(token.INT, strconv.FormatInt(int64(v), 10))
-	}
-	return ast.NewNull()
 }
 
 // flagPath gives the path of the field that a flag of this name replaces, or

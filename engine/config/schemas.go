@@ -157,7 +157,7 @@ func (l *Loader) describeFields(doc map[string]any) {
 			describeUnit(at, l.schema.Units[f.Unit])
 		}
 		at["description"] = f.Doc
-		if f.Default != nil {
+		if !f.Default.IsZero() {
 			at["default"] = f.Default
 		}
 	}

@@ -198,7 +198,7 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 				}
 			}
 			if d := defs.LookupPath(cue.MakePath(cue.Str("defaults"), cue.Str(section), cue.Str(name))); d.Exists() {
-				if f.Default, err = goValue(d); err != nil {
+				if err := d.Decode(&f.Default); err != nil {
 					return nil, fromCUE(err, diag.Pos{})
 				}
 				f.Pos = fromPos(d.Pos())
@@ -248,14 +248,4 @@ func tableKeys(defs cue.Value, table string) ([]string, error) {
 		keys = append(keys, iter.Selector().Unquoted())
 	}
 	return keys, nil
-}
-
-func goValue(v cue.Value) (any, error) {
-	switch v.IncompleteKind() {
-	case cue.IntKind:
-		return v.Int64()
-	case cue.BoolKind:
-		return v.Bool()
-	}
-	return v.String()
 }

@@ -2,7 +2,6 @@ package config_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"testing"
 
@@ -53,7 +52,7 @@ func TestFlagsOfReleases(t *testing.T) {
 				continue
 			}
 			era := s.Nixlbench.FlagIn(f, release)
-			if era == nil || era.Type != want.Type || fmt.Sprint(era.Default) != want.Default {
+			if era == nil || era.Type != want.Type || era.Default.Text() != want.Default {
 				t.Errorf("%s: %s is %+v, want %+v", release, name, era, want)
 			}
 		}

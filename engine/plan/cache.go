@@ -428,7 +428,7 @@ func (p *Planner) layersOf(req *Request) ([]cell, error) {
 	shared := map[string]int{} // cells of groups whose layers are alike
 	var cells []cell
 	for layer := range int(n) {
-		p.set(layerVar, config.GoValue(int64(layer)))
+		p.set(layerVar, formula.Number(int64(layer)))
 		found := false
 		for _, name := range groups {
 			g := p.arch.Layers.Groups[name]
@@ -588,7 +588,7 @@ type rate struct {
 // rates evaluates the cells.
 func (p *Planner) rates(req *Request, cells []cell, warnings *diag.List) ([]rate, error) {
 	covers := p.schema.Cache.Get().Covers[req.Config.Values[patternField].Str]
-	p.set(ioUnits, config.GoValue(int64(1)))
+	p.set(ioUnits, formula.Number(1))
 	seen := map[string]bool{}
 	var list []rate
 	for i := range cells {
@@ -630,7 +630,7 @@ func (p *Planner) part(c *cell, part string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	p.set(ioPart, config.GoValue(n))
+	p.set(ioPart, formula.Number(n))
 	return p.whole(ioPartBytes)
 }
 
@@ -667,7 +667,7 @@ func (p *Planner) stages(req *Request, rates []rate) ([]stage, error) {
 	pp, _ := req.Config.Values[stagesField].Num.Int64()
 	ends := make([]int, pp+1)
 	for i := range ends {
-		p.set(stageVar, config.GoValue(int64(i)))
+		p.set(stageVar, formula.Number(int64(i)))
 		first, err := p.whole(firstVar)
 		if err != nil {
 			return nil, err

@@ -2,10 +2,11 @@ package plan
 
 import (
 	"fmt"
-	"kvbench/engine/diag"
 	"slices"
 
 	"kvbench/engine/config"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
 
@@ -53,8 +54,8 @@ func (all Planners) Check(c schema.Check) (map[string]int64, error) {
 	for _, p := range all {
 		arch = p.arch
 	}
-	word, ok := c.Config[accountingVar].(string)
-	if !ok {
+	word := c.Config[accountingVar].Str
+	if word == "" {
 		word = arch.Accounting()
 	}
 	p := all[word == accountingRank]
@@ -73,11 +74,11 @@ func (p *Planner) results(c schema.Check) (map[string]int64, error) {
 		if p.arch.Param(name) == nil {
 			return nil, fmt.Errorf("%s has no parameter %s", p.arch.Name, name)
 		}
-		req.Model.Params[name] = config.Value{Value: config.GoValue(schema.Native(v))}
+		req.Model.Params[name] = config.Value{Value: v}
 	}
 	for i := range p.schema.Fields {
-		if f := &p.schema.Fields[i]; f.Default != nil {
-			req.Config.Values[f.Var] = config.Value{Value: config.GoValue(f.Default)}
+		if f := &p.schema.Fields[i]; !f.Default.IsZero() {
+			req.Config.Values[f.Var] = config.Value{Value: f.Default}
 		}
 	}
 	req.Config = req.Config.With(req.Model)
@@ -86,13 +87,12 @@ func (p *Planner) results(c schema.Check) (map[string]int64, error) {
 		if i < 0 {
 			return nil, fmt.Errorf("there is no configuration field %s", name)
 		}
-		value := schema.Native(v)
-		if text, isText := value.(string); isText {
-			if n, err := p.schema.ParseNumber(p.schema.Fields[i].Unit, text); err == nil {
-				value = n
+		if v.Kind == formula.Str {
+			if n, err := p.schema.ParseNumber(p.schema.Fields[i].Unit, v.Str); err == nil {
+				v = formula.Number(n)
 			}
 		}
-		req.Config.Values[name] = config.Value{Value: config.GoValue(value)}
+		req.Config.Values[name] = config.Value{Value: v}
 	}
 	plans, err := p.Quantities(req)
 	if err != nil {

@@ -136,7 +136,7 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 		if pl.Rank() { // values of a layer are those of the IOs' first
 			share := pl.Request.io.shares[0]
 			p.enter(share.terms[0].rate.cell)
-			p.set(ioUnits, config.GoValue(share.units))
+			p.set(ioUnits, formula.Number(share.units))
 		}
 		s, err := x.step(name)
 		if err != nil {

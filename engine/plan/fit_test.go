@@ -12,6 +12,7 @@ import (
 	cueschema "kvbench/cue"
 	"kvbench/engine/config"
 	"kvbench/engine/diag"
+	"kvbench/engine/formula"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 )
@@ -25,9 +26,9 @@ func load(t testing.TB) *schema.Schema {
 	return s
 }
 
-func num(n int64) config.Value { return config.Value{Value: config.GoValue(n)} }
+func num(n int64) config.Value { return config.Value{Value: formula.Of(n)} }
 func text(s string) config.Value {
-	return config.Value{Value: config.GoValue(s), Origin: config.Origin{Kind: config.FromFlag, Name: "backend"}}
+	return config.Value{Value: formula.Of(s), Origin: config.Origin{Kind: config.FromFlag, Name: "backend"}}
 }
 
 // request makes a request for an architecture with geometry that all bundled
@@ -46,8 +47,8 @@ func request(s *schema.Schema, arch *schema.Architecture, r *rand.Rand) *plan.Re
 	}
 	values := map[string]config.Value{}
 	for _, f := range s.Fields {
-		if f.Default != nil {
-			values[f.Var] = config.Value{Value: config.GoValue(f.Default)}
+		if !f.Default.IsZero() {
+			values[f.Var] = config.Value{Value: f.Default}
 		}
 	}
 	values["tp_size"] = num(1 << r.IntN(3))
@@ -55,7 +56,7 @@ func request(s *schema.Schema, arch *schema.Architecture, r *rand.Rand) *plan.Re
 	values["isl"] = num(1 + r.Int64N(100000))
 	values["num_requests"] = num(1 + r.Int64N(200))
 	values["page_size"] = num(1 << r.IntN(12))
-	values["access_pattern"] = config.Value{Value: config.GoValue([]string{"block", "layer"}[r.IntN(2)])}
+	values["access_pattern"] = config.Value{Value: formula.Of([]string{"block", "layer"}[r.IntN(2)])}
 	return &plan.Request{
 		Model:  &config.Model{Arch: arch, Params: params},
 		Config: &config.Config{Values: values},
@@ -304,7 +305,7 @@ func TestFitFiles(t *testing.T) {
 			}
 			may("num_initiator_dev", num(1+r.Int64N(3)))
 			may("num_target_dev", num(1+r.Int64N(3)))
-			may("storage_enable_direct", config.Value{Value: config.GoValue(true)})
+			may("storage_enable_direct", config.Value{Value: formula.Of(true)})
 			may("posix_api_type", pick("AIO", "URING", "POSIXAIO"))
 			may("randomize_location_mode", pick("none", "blockaligned", "bytealigned"))
 			may("total_buffer_size", num(r.Int64N(1<<31)))
@@ -316,7 +317,7 @@ func TestFitFiles(t *testing.T) {
 				req.Flags["scheme"] = pick("pairwise", "onetomany", "manytoone", "tp")
 			}
 			if r.IntN(8) == 0 {
-				req.Flags["use_hugepages"] = config.Value{Value: config.GoValue(true)}
+				req.Flags["use_hugepages"] = config.Value{Value: formula.Of(true)}
 			}
 			if r.IntN(8) == 0 {
 				req.Flags["num_iter"] = num(1 + r.Int64N(2000))

@@ -285,7 +285,7 @@ func (p *Planner) smaller(req *Request, values map[string]flagValue, force bool)
 			trial.Flags = map[string]config.Value{}
 			maps.Copy(trial.Flags, req.Flags)
 			for _, name := range flags {
-				attempt[name] = flagValue{Value: config.GoValue(min(n, now[name])), from: Given}
+				attempt[name] = flagValue{Value: formula.Number(min(n, now[name])), from: Given}
 				trial.Flags[name] = config.Value{Value: attempt[name].Value}
 			}
 			return &trial, attempt

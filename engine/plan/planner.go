@@ -274,10 +274,10 @@ func (p *Planner) declareBench(scope *formula.Scope) {
 		f := p.bench.Flags[name]
 		era := p.bench.FlagIn(f, p.release)
 		if era == nil {
-			scope.Default(name, config.GoValue(f.AbsentValue()))
+			scope.Default(name, f.AbsentValue())
 			continue
 		}
-		def := config.GoValue(era.Default)
+		def := era.Default
 		p.flags = append(p.flags, flagSlot{Flag: f, era: era, def: def})
 		if f.Computed.IsZero() {
 			scope.Default(name, def)
@@ -352,7 +352,7 @@ func (p *Planner) load(req *Request) {
 	for _, f := range req.facts {
 		p.set(f.name, formula.Value{Kind: formula.Num, Num: f.num})
 	}
-	p.set(accountingVar, config.GoValue(p.accounting()))
+	p.set(accountingVar, formula.Text(p.accounting()))
 }
 
 // accounting gives the word for the planner's accounting.
@@ -402,7 +402,7 @@ func (p *Planner) checkNeeds(req *Request) error {
 			continue
 		}
 		v := req.Config.Values[f.Var]
-		if v.Origin.Kind == config.FromDefault || v.Text() == config.GoValue(f.Default).Text() {
+		if v.Origin.Kind == config.FromDefault || v.Text() == f.Default.Text() {
 			continue
 		}
 		what := ""
@@ -657,7 +657,7 @@ func (pl *Plan) Group() string { return strings.Join(pl.Request.io.groups, "+") 
 // parameter, the architecture's name, or of a plan for one rank its stage and
 // group.
 func (pl *Plan) Value(name string) (formula.Value, bool) {
-	text := func(s string) (formula.Value, bool) { return formula.Value{Kind: formula.Str, Str: s}, true }
+	text := func(s string) (formula.Value, bool) { return formula.Text(s), true }
 	switch {
 	case name == "architecture":
 		return text(pl.Request.Model.Arch.Name)
@@ -669,7 +669,7 @@ func (pl *Plan) Value(name string) (formula.Value, bool) {
 	}
 	for _, q := range pl.Quantities {
 		if q.Name == name {
-			return config.GoValue(q.Value), true
+			return formula.Number(q.Value), true
 		}
 	}
 	if v, ok := pl.Request.Config.Values[name]; ok {

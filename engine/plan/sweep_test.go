@@ -13,12 +13,11 @@ import (
 	"strings"
 	"testing"
 
+	cueschema "kvbench/cue"
 	"kvbench/engine/config"
 	"kvbench/engine/formula"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
-
-	cueschema "kvbench/cue"
 	"kvbench/models"
 )
 
@@ -65,7 +64,7 @@ func loadConfig(t testing.TB, s *schema.Schema, l *config.Loader, values map[str
 		t.Fatal(err)
 	}
 	if _, ok := c.Values["accounting"]; !ok { // as a model would give it
-		c.Values["accounting"] = config.Value{Value: config.GoValue("kvbench")}
+		c.Values["accounting"] = config.Value{Value: formula.Of("kvbench")}
 	}
 	return c
 }
@@ -79,7 +78,7 @@ func given(t testing.TB, s *schema.Schema, flags map[string]string, release stri
 		if err != nil {
 			t.Fatal(err)
 		}
-		values[name] = config.Value{Value: config.GoValue(v), Origin: config.Origin{Kind: config.FromFlag, Name: name}}
+		values[name] = config.Value{Value: v, Origin: config.Origin{Kind: config.FromFlag, Name: name}}
 	}
 	return values
 }

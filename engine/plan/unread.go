@@ -85,7 +85,7 @@ func (p *Planner) harmless(req *Request, u *Unread) bool {
 			return true
 		}
 	}
-	return len(u.Instead) == 0 && u.Field.Default != nil && config.GoValue(u.Field.Default).Text() == u.Value.Text()
+	return len(u.Instead) == 0 && !u.Field.Default.IsZero() && u.Field.Default.Text() == u.Value.Text()
 }
 
 // instead gives the other fields that take a value and that the plan depends on.

@@ -44,9 +44,9 @@ func (p *page) table(heads ...string) {
 }
 
 // literal writes a value as code, or a dash for an empty one.
-func literal(v any) string {
-	text := fmt.Sprint(v)
-	if v == nil || text == "" {
+func literal(v formula.Value) string {
+	text := v.Text()
+	if v.IsZero() || text == "" {
 		return "-"
 	}
 	return "`" + text + "`"

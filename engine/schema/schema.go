@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/formula"
 )
 
 // Formula is the text of an expression and where its first character stands.
@@ -109,8 +110,8 @@ type Field struct {
 	Expected bool `json:"expected,omitempty"`
 	// Announced says what a value is of this field, in a note that goes with
 	// values that come from a model.
-	Announced string `json:"announced,omitempty"`
-	Default   any    `json:"default,omitempty"`
+	Announced string        `json:"announced,omitempty"`
+	Default   formula.Value `json:"default,omitzero"`
 	// DefaultBy says where the default comes from, if it is not Default.
 	DefaultBy string   `json:"default_by,omitempty"`
 	Pos       diag.Pos `json:"pos,omitzero"` // of the default
@@ -157,7 +158,7 @@ type View struct {
 	Rank  []Row `json:"rank,omitempty"`
 	Width int   `json:"width,omitempty"`
 	// Preset is a layer of configuration, by path.
-	Preset map[string]map[string]any `json:"preset,omitempty"`
+	Preset map[string]map[string]formula.Value `json:"preset,omitempty"`
 }
 
 // Row is one line of a view.
@@ -238,10 +239,10 @@ type Param struct {
 
 // Check is a known result of an architecture.
 type Check struct {
-	Params map[string]any   `json:"params"`
-	Config map[string]any   `json:"config,omitempty"`
-	Expect map[string]int64 `json:"expect"`
-	Source string           `json:"source"`
+	Params map[string]formula.Value `json:"params"`
+	Config map[string]formula.Value `json:"config,omitempty"`
+	Expect map[string]int64         `json:"expect"`
+	Source string                   `json:"source"`
 	// Unverified says what of it rests on one source alone.
 	Unverified string `json:"unverified,omitempty"`
 	// At has the places of its parts, of the value of "expect.block_size" and of
@@ -279,9 +280,9 @@ func Spelling(text string, known []string) string {
 
 // EachFormula calls f for every formula but the architectures', with the CUE
 // package that has it ("" for kvbench) and its path there.
-func (s *Schema) EachFormula(f func(pkg string, path []string, formula *Formula)) {
+func (s *Schema) EachFormula(f func(pkg string, path []string, text *Formula)) {
 	in := func(pkg string) func([]string, *Formula) {
-		return func(path []string, formula *Formula) { f(pkg, path, formula) }
+		return func(path []string, text *Formula) { f(pkg, path, text) }
 	}
 	eachIn(s.Dtypes, []string{"dtypes"}, in(""))
 	eachIn(s.Let, []string{"let"}, in("plan"))

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -75,8 +74,8 @@ func (a *app) commonFlags() []*flagSpec {
 		case f.Number:
 			spec.arg = "N"
 		}
-		if f.Default != nil {
-			spec.def = fmt.Sprint(f.Default)
+		if !f.Default.IsZero() {
+			spec.def = f.Default.Text()
 		} else {
 			spec.def = f.DefaultBy
 		}
@@ -190,7 +189,7 @@ func (a *app) benchFlags() []*flagSpec {
 		}
 		if !f.Computed.IsZero() {
 			spec.def = "from the plan"
-		} else if def := fmt.Sprint(era.Default); !spec.bool {
+		} else if def := era.Default.Text(); !spec.bool {
 			spec.def = def
 		}
 		flags = append(flags, spec)
@@ -235,7 +234,7 @@ func (c *command) benchValues(s *schema.Schema, release string) (map[string]conf
 			errs = append(errs, d)
 			continue
 		}
-		values[name] = config.Value{Value: config.GoValue(v), Origin: from}
+		values[name] = config.Value{Value: v, Origin: from}
 	}
 	return values, errs.Err()
 }
