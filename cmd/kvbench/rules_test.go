@@ -88,6 +88,7 @@ var layers = []string{
 	"kvbench/engine/hub",
 	"kvbench/engine/jsonl",
 	"kvbench/engine/formula",
+	"kvbench/engine/data",
 	"kvbench/engine/schema",
 	"kvbench/engine/config",
 	"kvbench/engine/plan",
@@ -101,7 +102,7 @@ var layers = []string{
 
 // owners are the packages that may import a library.
 var owners = map[string][]string{
-	"cuelang.org/go":                {"kvbench/engine/diag", "kvbench/engine/config"},
+	"cuelang.org/go":                {"kvbench/engine/diag", "kvbench/engine/data", "kvbench/engine/schema", "kvbench/engine/config"},
 	"github.com/expr-lang/expr":     {"kvbench/engine/formula"},
 	"github.com/peterbourgon/ff/v3": {"kvbench/cmd/kvbench/cli"},
 }

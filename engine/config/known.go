@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
-	"kvbench/engine/formula"
 	"kvbench/engine/hub"
 	"kvbench/engine/schema"
 )
@@ -37,7 +37,7 @@ func (l *Loader) Entries(dirs []string) ([]Entry, error) {
 	for _, dir := range dirs {
 		files, err := os.ReadDir(dir)
 		if err != nil {
-			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "no models here: %s", reason(err)))
+			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "no models here: %s", data.Reason(err)))
 			continue
 		}
 		for _, f := range files {
@@ -77,7 +77,7 @@ func (l *Loader) Text(e Entry) ([]byte, error) {
 	if e.Bundled {
 		return fs.ReadFile(l.models, path.Base(e.File))
 	}
-	return read(e.File)
+	return data.Read(e.File)
 }
 
 // find gives the file that a user means by its path, or by the name of a known
@@ -90,7 +90,7 @@ func (l *Loader) find(word string, dirs []string) (Entry, error) {
 	if info, err := os.Stat(word); err == nil && info.IsDir() {
 		file := filepath.Join(word, checkpointFile)
 		if _, err := os.Stat(file); err == nil {
-			return Entry{File: file}, Regular(file)
+			return Entry{File: file}, data.Regular(file)
 		}
 		if !strings.ContainsAny(word, `/\`) {
 			if e, err := l.Find(word, dirs); err == nil {
@@ -167,11 +167,15 @@ func (l *Loader) Find(name string, dirs []string) (Entry, error) {
 
 // modelName gives the name that a model's file gives it, or "".
 func (l *Loader) modelName(e Entry) string {
-	var doc *document
+	var doc *data.Document
 	if e.Bundled {
 		text, err := l.Text(e)
+		var root *data.Value
 		if err == nil {
-			doc, err = parseData(e.File, text)
+			root, err = data.Parse(e.File, text, nil)
+		}
+		if err == nil {
+			doc, err = data.Flat(e.File, root)
 		}
 		if err != nil {
 			return ""
@@ -186,12 +190,8 @@ func (l *Loader) modelName(e Entry) string {
 		}
 		doc = f.doc
 	}
-	leaf := doc.leaf(NameParam)
-	if leaf == nil {
-		return ""
-	}
-	if v, ok := value(leaf.expr); ok && v.Kind == formula.Str {
-		return v.Str
+	if leaf := doc.Leaf(NameParam); leaf != nil && leaf.Kind == data.Text {
+		return leaf.Text
 	}
 	return ""
 }

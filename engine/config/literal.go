@@ -7,6 +7,7 @@ import (
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
 
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/schema"
 )
@@ -14,9 +15,9 @@ import (
 // formulaOf gives the text of a formula and where its characters stand.
 func formulaOf(v cue.Value) schema.Formula {
 	text, _ := v.String()
-	f := schema.Formula{Text: text, Pos: fromPos(v.Pos())}
+	f := schema.Formula{Text: text, Pos: data.PosOf(v.Pos())}
 	if lit, ok := v.Source().(*ast.BasicLit); ok {
-		start := fromPos(lit.Pos())
+		start := data.PosOf(lit.Pos())
 		f.Pos = charAt(lit.Value, start, 0)
 		if strings.ContainsAny(lit.Value, "\n\\") {
 			f.At = func(char int) diag.Pos { return charAt(lit.Value, start, char) }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 )
@@ -45,7 +46,7 @@ head_dim: 128
 	}
 	file := write(t, "c.yaml", "strategy:\n  tp_size: 4\n")
 	c, err := l.Config(file, map[string]map[string]formula.Value{"runtime": {"osl": formula.Number(3)}}, "test", []config.Override{
-		{Path: "runtime.isl", Text: "16", Origin: config.Origin{Kind: config.FromFlag, Name: "isl"}},
+		{Path: "runtime.isl", Text: "16", Origin: data.Origin{Kind: data.FromFlag, Name: "isl"}},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -9,8 +9,7 @@ import (
 	"strings"
 	"unicode"
 
-	"cuelang.org/go/cue/ast"
-
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/schema"
 )
@@ -48,25 +47,16 @@ func (o outline) add(path []string) {
 func (o outline) has(name string) bool { return o[name] != nil }
 
 // outlineOf is the outline of a mapping.
-func outlineOf(root *ast.StructLit) outline {
+func outlineOf(root *data.Value) outline {
 	o := outline{}
-	eachField(root, func(name string, value ast.Expr) {
-		o.add([]string{name})
-		if sub, ok := value.(*ast.StructLit); ok {
-			eachField(sub, func(below string, _ ast.Expr) { o.add([]string{name, below}) })
-		}
-	})
-	return o
-}
-
-func eachField(s *ast.StructLit, f func(name string, value ast.Expr)) {
-	for _, elt := range s.Elts {
-		if field, ok := elt.(*ast.Field); ok {
-			if name, _, err := ast.LabelName(field.Label); err == nil {
-				f(name, field.Value)
-			}
+	for i := range root.Fields {
+		f := &root.Fields[i]
+		o.add([]string{f.Name})
+		for j := range f.Fields {
+			o.add([]string{f.Name, f.Fields[j].Name})
 		}
 	}
+	return o
 }
 
 // archsField is in every Hugging Face configuration of a language model.
@@ -76,7 +66,7 @@ const archsField = "architectures"
 func (l *Loader) isOwn(name string, o outline) bool {
 	return o.has(NameParam) ||
 		o.has(archField) && l.countParams(o) > 0 ||
-		isJSON(name) && o.has(typeField) && o.has(archsField) ||
+		data.IsJSON(name) && o.has(typeField) && o.has(archsField) ||
 		l.isOwnConfig(o) ||
 		hasNear(o, NameParam) && l.countParams(o) > 1
 }
@@ -155,9 +145,9 @@ func (l *Loader) ownText(name string, text []byte) bool {
 	switch {
 	case strings.HasSuffix(name, ResultsExt):
 		return strings.Contains(s, `"kvbench":`)
-	case isCUE(name):
+	case data.IsCUE(name):
 		return l.ownCUE(s)
-	case isJSON(name), strings.HasPrefix(strings.TrimLeft(s, " \t\r\n"), "{"):
+	case data.IsJSON(name), strings.HasPrefix(strings.TrimLeft(s, " \t\r\n"), "{"):
 		return l.isOwn(name, outlineOfBraces(s))
 	}
 	return l.isOwn(name, outlineOfLines(s))
@@ -170,7 +160,7 @@ var (
 	weakFields    = []string{fieldMatch, fieldLet, fieldCache, fieldRequires, fieldChecks}
 	familyFields  = []string{fieldTypes, archField, fieldParams}
 	likeField     = regexp.MustCompile(`\blike"?\s*:`) // in releases
-	importsSchema = regexp.MustCompile(`(?m)^[^/\n]*"` + regexp.QuoteMeta(modulePath+"/"+schemaFolder) + `[:/"]`)
+	importsSchema = regexp.MustCompile(`(?m)^[^/\n]*"` + regexp.QuoteMeta(data.SchemaPath) + `[:/"]`)
 )
 
 // ownCUE judges CUE by its text alone: what is not kvbench's is not evaluated.
@@ -206,7 +196,7 @@ func (l *Loader) mayRead(name string) error {
 	if info, err := os.Lstat(name); l.NoLinks && err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return diag.Errorf(diag.Pos{File: name}, "is a symbolic link: it was not read").WithHint("put the file itself there")
 	}
-	return Regular(name)
+	return data.Regular(name)
 }
 
 // peek gives the beginning of a file's text; ok is false for a file that cannot
@@ -217,7 +207,7 @@ func peek(name string) (text []byte, ok bool) {
 		return nil, false
 	}
 	defer f.Close()
-	text, err = io.ReadAll(io.LimitReader(f, maxFile))
+	text, err = io.ReadAll(io.LimitReader(f, data.MaxFile))
 	return text, err == nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"cuelang.org/go/cue/format"
 	"cuelang.org/go/cue/literal"
 
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -21,11 +22,7 @@ const releasesField = "releases"
 func (l *Loader) Releases(file string) (map[string]schema.OwnRelease, error) {
 	var found map[string]schema.OwnRelease
 	err := l.Bounded(file, func() error {
-		f, err := l.readCUE(file)
-		if err != nil {
-			return err
-		}
-		v, err := l.evaluated(f)
+		v, err := l.reader.CUE(file)
 		if err != nil {
 			return err
 		}
@@ -36,23 +33,23 @@ func (l *Loader) Releases(file string) (map[string]schema.OwnRelease, error) {
 }
 
 func (l *Loader) releasesIn(file string, v cue.Value) (map[string]schema.OwnRelease, error) {
-	def, err := l.builder.value("nixlbench")
+	def, err := l.reader.Package("nixlbench")
 	if err != nil {
 		return nil, err
 	}
 	at := diag.Pos{File: file}
 	v = v.Unify(def.LookupPath(cue.ParsePath("#ReleasesFile")))
 	if err := v.Validate(cue.Concrete(true)); err != nil {
-		return nil, fromCUE(err, at)
+		return nil, data.FromCUE(err, at)
 	}
-	data, err := v.MarshalJSON()
+	text, err := v.MarshalJSON()
 	if err != nil {
-		return nil, fromCUE(err, at)
+		return nil, data.FromCUE(err, at)
 	}
 	var doc struct {
 		Releases map[string]schema.OwnRelease `json:"releases"`
 	}
-	if err := json.Unmarshal(data, &doc); err != nil {
+	if err := json.Unmarshal(text, &doc); err != nil {
 		return nil, diag.Errorf(at, "%v", err)
 	}
 	var errs diag.List
@@ -60,7 +57,7 @@ func (l *Loader) releasesIn(file string, v cue.Value) (map[string]schema.OwnRele
 		flags := doc.Releases[name].Flags
 		for _, flag := range schema.Keys(flags) {
 			if own := flags[flag]; !defaultFits(own) {
-				pos := fromPos(v.LookupPath(cue.MakePath(cue.Str("releases"), cue.Str(name), cue.Str("flags"), cue.Str(flag), cue.Str("default"))).Pos())
+				pos := data.PosOf(v.LookupPath(cue.MakePath(cue.Str("releases"), cue.Str(name), cue.Str("flags"), cue.Str(flag), cue.Str("default"))).Pos())
 				errs = append(errs, diag.Errorf(pos, "%s: the default %v is no %s", flag, own.Default.Text(), own.Type))
 			}
 		}

@@ -9,9 +9,11 @@ import (
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/cuecontext"
 	"cuelang.org/go/cue/format"
 	"cuelang.org/go/encoding/jsonschema"
 
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/schema"
 )
@@ -49,7 +51,7 @@ func (l *Loader) SchemaJSON(kind string, dirs []string) ([]byte, error) {
 		if err == nil {
 			schemas = append(schemas, expr)
 		}
-		return fromCUE(err, diag.Pos{})
+		return data.FromCUE(err, diag.Pos{})
 	})
 	if err != nil {
 		return nil, err
@@ -58,10 +60,10 @@ func (l *Loader) SchemaJSON(kind string, dirs []string) ([]byte, error) {
 	if len(schemas) > 1 {
 		expr = ast.NewStruct("$schema", ast.NewString("https://json-schema.org/draft/2020-12/schema"), "anyOf", ast.NewList(schemas...))
 	}
-	v := l.builder.ctx.BuildExpr(expr)
+	v := cuecontext.New().BuildExpr(expr)
 	text, err := v.MarshalJSON()
 	if err != nil {
-		return nil, fromCUE(err, diag.Pos{})
+		return nil, data.FromCUE(err, diag.Pos{})
 	}
 	var doc map[string]any
 	if err := json.Unmarshal(text, &doc); err != nil {

@@ -10,6 +10,7 @@ import (
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/parser"
 
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/schema"
 )
@@ -22,22 +23,22 @@ func Snapshot(files, models fs.FS) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := json.Marshal(s)
-	return append(data, '\n'), err
+	text, err := json.Marshal(s)
+	return append(text, '\n'), err
 }
 
 // Evaluate reads the schema from its CUE files.
 func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 	s := new(schema.Schema)
 	l := NewLoader(s, files, models)
-	l.builder.mode = parser.ParseComments
+	l.reader.Mode = parser.ParseComments
 	defs, err := l.defs()
 	if err != nil {
 		return nil, err
 	}
 	packages := map[string]cue.Value{"": defs}
 	for _, name := range []string{"plan", "cache", "nixlbench"} {
-		if packages[name], err = l.builder.value(name); err != nil {
+		if packages[name], err = l.reader.Package(name); err != nil {
 			return nil, err
 		}
 	}
@@ -65,11 +66,7 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 	}
 	for _, name := range names {
 		file := path.Join("models", name)
-		f, err := parseFS(models, name, file, parser.ParseComments)
-		if err != nil {
-			return nil, err
-		}
-		v, err := l.builder.file(f)
+		v, err := l.reader.Bundled(models, name, file)
 		if err != nil {
 			return nil, err
 		}
@@ -78,15 +75,6 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 			return nil, err
 		}
 		for _, c := range found {
-			def, err := c.params()
-			if err != nil {
-				return nil, err
-			}
-			for i := range c.Arch.Get().Params {
-				if p := &c.Arch.Get().Params[i]; isPlain(def) {
-					p.Plain = plainOf(def.LookupPath(optionalPath([]string{p.Name})))
-				}
-			}
 			s.Architectures = append(s.Architectures, c.Listed)
 		}
 		families, err := l.familiesIn(file, v)
@@ -101,13 +89,13 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 // decode fills dst from the JSON of a package's regular fields.
 func decode(v cue.Value, dst any) error {
 	if err := v.Validate(cue.Concrete(true)); err != nil {
-		return fromCUE(err, diag.Pos{})
+		return data.FromCUE(err, diag.Pos{})
 	}
-	data, err := v.MarshalJSON()
+	text, err := v.MarshalJSON()
 	if err != nil {
-		return fromCUE(err, diag.Pos{})
+		return data.FromCUE(err, diag.Pos{})
 	}
-	return json.Unmarshal(data, dst)
+	return json.Unmarshal(text, dst)
 }
 
 func selectors(p []string) cue.Path {
@@ -128,37 +116,25 @@ func selectors(p []string) cue.Path {
 func fields(defs, cache cue.Value) ([]schema.Field, error) {
 	sections, err := defs.LookupPath(cue.ParsePath("#Config")).Fields(cue.Optional(true))
 	if err != nil {
-		return nil, fromCUE(err, diag.Pos{})
+		return nil, data.FromCUE(err, diag.Pos{})
 	}
 	var all []schema.Field
 	for sections.Next() {
 		section := sections.Selector().Unquoted()
 		iter, err := sections.Value().Fields(cue.Optional(true))
 		if err != nil {
-			return nil, fromCUE(err, diag.Pos{})
+			return nil, data.FromCUE(err, diag.Pos{})
 		}
+		plain := schema.Plain(sections.Value())
 		for iter.Next() {
 			name, v := iter.Selector().Unquoted(), iter.Value()
 			f := schema.Field{
 				Path: section + "." + name,
 				Var:  name,
 				Doc:  docOf(v),
+				Type: schema.TypeOf(v),
 			}
-			switch kind := v.IncompleteKind(); {
-			case kind&^cue.NumberKind == 0:
-				f.Number = true
-			case kind == cue.BoolKind:
-				f.Bool = true
-			case kind&cue.NumberKind != 0:
-				f.Word = true
-			}
-			f.Allowed, f.Values = describe(v)
-			if f.Word {
-				f.Words = texts(v)
-			}
-			if isPlain(sections.Value()) {
-				f.Plain = plainOf(v)
-			}
+			f.Type.Partial = f.Type.Partial || !plain
 			for _, a := range v.Attributes(cue.FieldAttr) {
 				switch a.Name() {
 				case "flag":
@@ -167,7 +143,7 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 					f.Var = a.Contents()
 				case "keys":
 					f.Table = a.Contents()
-					if f.Values, err = tableKeys(defs, f.Table); err != nil {
+					if f.Keys, err = tableKeys(defs, f.Table); err != nil {
 						return nil, err
 					}
 				case "words":
@@ -194,16 +170,16 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 				case "unit":
 					f.Unit = a.Contents()
 				default:
-					return nil, diag.Errorf(fromPos(v.Pos()), "unknown attribute @%s", a.Name())
+					return nil, diag.Errorf(data.PosOf(v.Pos()), "unknown attribute @%s", a.Name())
 				}
 			}
 			if d := defs.LookupPath(cue.MakePath(cue.Str("defaults"), cue.Str(section), cue.Str(name))); d.Exists() {
 				if err := d.Decode(&f.Default); err != nil {
-					return nil, fromCUE(err, diag.Pos{})
+					return nil, data.FromCUE(err, diag.Pos{})
 				}
-				f.Pos = fromPos(d.Pos())
+				f.Pos = data.PosOf(d.Pos())
 				if lit, ok := d.Source().(*ast.BasicLit); ok {
-					f.Pos = fromPos(lit.Pos())
+					f.Pos = data.PosOf(lit.Pos())
 				}
 			}
 			all = append(all, f)
@@ -212,23 +188,11 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 	return all, nil
 }
 
-// texts lists the texts among the alternatives of a value.
-func texts(v cue.Value) []string {
-	var list []string
-	_, args := v.Expr()
-	for _, a := range args {
-		if s, err := a.String(); err == nil {
-			list = append(list, s)
-		}
-	}
-	return list
-}
-
 // keysAt lists the names of the fields at a path.
 func keysAt(v cue.Value, path string) ([]string, error) {
 	iter, err := v.LookupPath(cue.ParsePath(path)).Fields()
 	if err != nil {
-		return nil, fromCUE(err, diag.Pos{})
+		return nil, data.FromCUE(err, diag.Pos{})
 	}
 	var keys []string
 	for iter.Next() {
@@ -241,7 +205,7 @@ func keysAt(v cue.Value, path string) ([]string, error) {
 func tableKeys(defs cue.Value, table string) ([]string, error) {
 	iter, err := defs.LookupPath(cue.ParsePath("#Architecture")).LookupPath(cue.MakePath(cue.Str(table).Optional())).Fields(cue.Optional(true))
 	if err != nil {
-		return nil, fromCUE(err, diag.Pos{})
+		return nil, data.FromCUE(err, diag.Pos{})
 	}
 	var keys []string
 	for iter.Next() {

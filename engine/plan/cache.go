@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -178,7 +178,7 @@ func (p *Planner) declareFields(scope *formula.Scope) {
 	types := map[string]formula.Kind{}
 	for _, kind := range p.schema.Cache.Get().Kinds {
 		for name, f := range kind.Fields {
-			fields[name], types[name] = map[string]schema.Formula{}, paramKinds[f.Type]
+			fields[name], types[name] = map[string]schema.Formula{}, f.Type.Formula()
 		}
 	}
 	for name, g := range p.arch.Layers.Groups {
@@ -304,7 +304,7 @@ func (p *Planner) linkCache(wanted []string) error {
 	for name, kind := range p.schema.Cache.Get().Kinds {
 		p.cache.parts[name] = schema.Keys(kind.Parts)
 		for _, field := range schema.Keys(kind.Fields) {
-			if ref, ok := p.prog.Ref("layer_" + field); ok && paramKinds[kind.Fields[field].Type] == formula.Num {
+			if ref, ok := p.prog.Ref("layer_" + field); ok && kind.Fields[field].Type.Formula() == formula.Num {
 				p.cache.counts[name] = append(p.cache.counts[name], layerField{field, ref})
 			}
 		}
@@ -536,7 +536,7 @@ func (p *Planner) unmet(req *Request, r *schema.Requirement, ref formula.Ref, gr
 		}
 	}
 	d := diag.Errorf(pos, "%s", msg)
-	for _, values := range []map[string]config.Value{req.Config.Values, req.Model.Params} {
+	for _, values := range []map[string]data.Fact{req.Config.Values, req.Model.Params} {
 		if v, ok := values[r.Of]; ok && v.Origin.Given() {
 			d = v.Origin.Errorf("%s", msg)
 		}

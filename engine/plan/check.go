@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -67,18 +68,18 @@ func (all Planners) Check(c schema.Check) (map[string]int64, error) {
 
 func (p *Planner) results(c schema.Check) (map[string]int64, error) {
 	req := &Request{
-		Model:  &config.Model{Arch: p.arch, Params: map[string]config.Value{}},
-		Config: &config.Config{Values: map[string]config.Value{}},
+		Model:  &config.Model{Arch: p.arch, Params: map[string]data.Fact{}},
+		Config: &config.Config{Values: map[string]data.Fact{}},
 	}
 	for name, v := range c.Params {
 		if p.arch.Param(name) == nil {
 			return nil, fmt.Errorf("%s has no parameter %s", p.arch.Name, name)
 		}
-		req.Model.Params[name] = config.Value{Value: v}
+		req.Model.Params[name] = data.Fact{Value: v}
 	}
 	for i := range p.schema.Fields {
 		if f := &p.schema.Fields[i]; !f.Default.IsZero() {
-			req.Config.Values[f.Var] = config.Value{Value: f.Default}
+			req.Config.Values[f.Var] = data.Fact{Value: f.Default}
 		}
 	}
 	req.Config = req.Config.With(req.Model)
@@ -92,7 +93,7 @@ func (p *Planner) results(c schema.Check) (map[string]int64, error) {
 				v = formula.Number(n)
 			}
 		}
-		req.Config.Values[name] = config.Value{Value: v}
+		req.Config.Values[name] = data.Fact{Value: v}
 	}
 	plans, err := p.Quantities(req)
 	if err != nil {

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -227,7 +227,7 @@ func (x *explainer) whence(name string, ref formula.Ref) string {
 		return f.Pos.String()
 	}
 	if v, ok := req.Config.Values[name]; ok {
-		if v.Origin.Kind == config.FromCommand && v.Origin.Name == backendFlag {
+		if v.Origin.Kind == data.FromCommand && v.Origin.Name == backendFlag {
 			return "the backend's default"
 		}
 		return v.Origin.String()

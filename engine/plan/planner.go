@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -108,7 +109,7 @@ func New(s *schema.Schema, release string, arch *schema.Architecture, use Use) (
 	scope := formula.NewScope()
 	for i := range s.Fields {
 		f := &s.Fields[i]
-		scope.Input(f.Var, KindOf(f), f.Pos)
+		scope.Input(f.Var, f.Type.Formula(), f.Pos)
 	}
 	table(scope, dtypesTable, s.Dtypes)
 	addFormulas(scope, s.Let, formula.Any)
@@ -116,7 +117,7 @@ func New(s *schema.Schema, release string, arch *schema.Architecture, use Use) (
 	p.declareBench(scope)
 
 	for _, param := range arch.Params {
-		if kind, ok := paramKinds[param.Kind]; ok {
+		if kind := param.Type.Formula(); kind != formula.Any {
 			scope.Input(param.Name, kind, param.Pos)
 		}
 	}
@@ -251,23 +252,6 @@ func (p *Planner) has(q *schema.Quantity) bool {
 	return !q.Formula.IsZero() || q.Detail.IsZero()
 }
 
-// KindOf gives the kind that a configuration field has in formulas: what takes
-// words and numbers is a string there.
-func KindOf(f *schema.Field) formula.Kind {
-	switch {
-	case f.Number:
-		return formula.Num
-	case f.Bool:
-		return formula.Bool
-	}
-	return formula.Str
-}
-
-var paramKinds = map[string]formula.Kind{
-	"number": formula.Num, "string": formula.Str, "bool": formula.Bool,
-	"numbers": formula.NumList, "strings": formula.StrList,
-}
-
 // declareBench declares the release's flags, its backends' rules and limits.
 func (p *Planner) declareBench(scope *formula.Scope) {
 	for _, name := range schema.Keys(p.bench.Flags) {
@@ -378,7 +362,7 @@ func (p *Planner) checkTables(req *Request) error {
 			continue
 		}
 		field := f.Path + ": "
-		if v.Origin.Kind == config.FromFlag {
+		if v.Origin.Kind == data.FromFlag {
 			field = ""
 		}
 		d := v.Origin.Errorf("%s%q is not allowed: want one of %s", field, v.Str, strings.Join(keys, ", "))
@@ -402,11 +386,11 @@ func (p *Planner) checkNeeds(req *Request) error {
 			continue
 		}
 		v := req.Config.Values[f.Var]
-		if v.Origin.Kind == config.FromDefault || v.Text() == f.Default.Text() {
+		if v.Origin.Kind == data.FromDefault || v.Text() == f.Default.Text() {
 			continue
 		}
 		what := ""
-		if v.Origin.Kind == config.FromFile || v.Origin.Kind == config.FromModel {
+		if v.Origin.Kind == data.FromFile || v.Origin.Kind == data.FromModel {
 			what = f.Path + ": "
 		}
 		d := v.Origin.Errorf("%sexists only in the %s accounting; this plan's accounting is %s", what, f.Needs, p.accounting())
@@ -521,7 +505,7 @@ type Request struct {
 	Model  *config.Model
 	Config *config.Config
 	// Flags are the nixlbench flags that the user gave, by name.
-	Flags map[string]config.Value
+	Flags map[string]data.Fact
 	// Fit changes values that the user did not give so that the release
 	// accepts the plan.
 	Fit bool

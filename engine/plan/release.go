@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/schema"
 )
@@ -13,7 +13,7 @@ import (
 // whether it means anything, is up to the release.
 type Wanted struct {
 	Text   string
-	Origin config.Origin
+	Origin data.Origin
 }
 
 // PickRelease gives the release that has every flag and value that is wanted:
@@ -83,7 +83,7 @@ func (p *picker) possible(releases []string) ([]string, error) {
 }
 
 // notAllowed says which values a flag takes instead of the one given.
-func notAllowed(from config.Origin, text string, values []string) *diag.Diag {
+func notAllowed(from data.Origin, text string, values []string) *diag.Diag {
 	d := from.Errorf("%q is not allowed: want one of %s", text, strings.Join(values, ", "))
 	if hint := diag.DidYouMean(text, values); hint != "" {
 		d.WithHint("%s", hint)
@@ -107,7 +107,7 @@ func (p *picker) conflict(releases, names []string) error {
 	for i, name := range names {
 		words, span := p.words(name)
 		where[i] = words + " is in " + span
-		d.Usage = d.Usage || p.wanted[name].Origin.Kind == config.FromFlag
+		d.Usage = d.Usage || p.wanted[name].Origin.Kind == data.FromFlag
 	}
 	d.Msg += strings.Join(where, ", ")
 	return d.WithHint("%s", p.wayOut(releases, names))
@@ -143,7 +143,7 @@ func (p *picker) words(name string) (words, span string) {
 	if era, ok := f.Values[w.Text]; ok && p.n.Span(era) != span {
 		words, span = words+" "+w.Text, p.n.Span(era)
 	}
-	if w.Origin.Kind != config.FromFlag {
+	if w.Origin.Kind != data.FromFlag {
 		words += " (" + w.Origin.String() + ")"
 	}
 	return words, span

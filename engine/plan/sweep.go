@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -250,7 +251,7 @@ func (it *Item) checkAxes() error {
 		}
 		for _, v := range axis.Values[1:] {
 			cfg := *it.Config
-			cfg.Values = map[string]config.Value{axis.Field.Var: v}
+			cfg.Values = map[string]data.Fact{axis.Field.Var: v}
 			req := &Request{Model: it.Model, Config: &cfg}
 			errs.Add(it.Planner.checkNeeds(req))
 			errs.Add(it.Planner.checkTables(req))

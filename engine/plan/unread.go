@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
@@ -21,7 +21,7 @@ type Shown struct {
 // Unread is a value that the user gave and that has no effect.
 type Unread struct {
 	Field *schema.Field
-	Value config.Value
+	Value data.Fact
 	// Axis tells that it is the first of several.
 	Axis bool
 	// Instead are fields that take the same values, and that the plan depends on.
@@ -45,7 +45,7 @@ func (p *Planner) Unread(req *Request, shown Shown) []Unread {
 	for i := range p.schema.Fields {
 		f := &p.schema.Fields[i]
 		v := req.Config.Values[f.Var]
-		inFile := v.Origin.Kind == config.FromFile
+		inFile := v.Origin.Kind == data.FromFile
 		if f.Needs != "" && f.Needs != p.accounting() {
 			continue // it is refused
 		}
@@ -93,7 +93,7 @@ func (p *Planner) instead(all *dependencies, f *schema.Field, value string) []*s
 	var list []*schema.Field
 	for i := range p.schema.Fields {
 		other := &p.schema.Fields[i]
-		if other != f && slices.Contains(other.Values, value) && all.inputs[other.Var] {
+		if other != f && slices.Contains(other.Values(), value) && all.inputs[other.Var] {
 			list = append(list, other)
 		}
 	}

@@ -63,9 +63,9 @@ func configPage(p *page, s *schema.Schema) {
 	p.text("# Configuration fields\n\nEvery field may be left out; its flag replaces it. Formulas know it by its name there.")
 	p.table("field", "flag", "in formulas", "allowed", "default", "meaning")
 	for _, f := range s.Fields {
-		allowed := s.NumberText(f.Unit, f.Allowed)
-		if len(f.Values) > 0 {
-			allowed = literals(f.Values)
+		allowed := s.NumberText(f.Unit, f.Type.String())
+		if f.Values() != nil {
+			allowed = literals(f.Values())
 		}
 		def := f.DefaultBy
 		if def == "" {

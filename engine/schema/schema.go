@@ -80,10 +80,7 @@ type Field struct {
 	Var  string `json:"var"`
 	Flag string `json:"flag,omitempty"`
 	Doc  string `json:"doc,omitempty"`
-	// Number and Bool tell these from strings; Word takes strings and numbers.
-	Number bool `json:"number,omitempty"`
-	Bool   bool `json:"bool,omitempty"`
-	Word   bool `json:"word,omitempty"`
+	Type Type   `json:"type"`
 	// Unit allows its suffixes.
 	Unit string `json:"unit,omitempty"`
 	// Note says where a value may be there for the reader alone, with nothing that
@@ -93,14 +90,9 @@ type Field struct {
 	Needs string `json:"needs,omitempty"`
 	// Late fields came after others; their columns are the last.
 	Late bool `json:"late,omitempty"`
-	// Plain says, to the package config, which values are plainly good.
-	Plain string `json:"plain,omitempty"`
-	// Allowed says in words what values are allowed, for messages.
-	Allowed string `json:"allowed,omitempty"`
-	// Values lists the allowed values, or those that every architecture has.
-	Values []string `json:"values,omitempty"`
-	// Words are further values that are known; like Values, they are found in any
-	// case.
+	// Keys are those that the table of every architecture has, Words further values
+	// that are known; both, and the type's words, are found in any case.
+	Keys  []string `json:"keys,omitempty"`
 	Words []string `json:"words,omitempty"`
 	// Aka lists the names that other programs have for the field.
 	Aka []string `json:"aka,omitempty"`
@@ -229,12 +221,10 @@ func (a *Architecture) Accounting() string {
 // Param is a parameter of an architecture.
 type Param struct {
 	Name     string   `json:"name"`
-	Kind     string   `json:"kind"` // number, string, bool, numbers, strings, other
+	Type     Type     `json:"type"`
 	Required bool     `json:"required,omitempty"`
 	Doc      string   `json:"doc,omitempty"`
 	Pos      diag.Pos `json:"pos,omitzero"`
-	// Plain says, to the package config, which values are plainly good.
-	Plain string `json:"plain,omitempty"`
 }
 
 // Check is a known result of an architecture.
@@ -259,6 +249,18 @@ func (s *Schema) Field(path string) *Field {
 	}
 	return nil
 }
+
+// Values lists the allowed values, or those that every architecture has; of a
+// field that takes others too, it is nil.
+func (f *Field) Values() []string {
+	if f.Type.Kinds == KindText && len(f.Type.Words) > 0 {
+		return f.Type.Words
+	}
+	return f.Keys
+}
+
+// Known lists all values that are known by name.
+func (f *Field) Known() []string { return slices.Concat(f.Type.Words, f.Keys, f.Words) }
 
 // Spelling gives the known word that a text is but for its case. Where there is
 // none, or more than one, it gives the text.

@@ -115,6 +115,10 @@ func (r *reader) value(v reflect.Value) {
 			r.fail("%v", err)
 		}
 		v.SetInt(n)
+	case reflect.Uint8:
+		if err := v.Addr().Interface().(*Kinds).parse(r.string()); err != nil {
+			r.fail("%v", err)
+		}
 	case reflect.Struct:
 		var err error
 		switch x := v.Addr().Interface().(type) {

@@ -19,6 +19,7 @@ import (
 	"github.com/peterbourgon/ff/v3/ffcli"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/plan"
@@ -126,16 +127,16 @@ func (c *command) flag(name string) *flagSpec {
 }
 
 // value gives the text of a flag and where it was given.
-func (c *command) value(name string) (string, config.Origin, bool) {
+func (c *command) value(name string) (string, data.Origin, bool) {
 	if !c.set[name] {
-		return "", config.Origin{}, false
+		return "", data.Origin{}, false
 	}
 	env := envPrefix + "_" + strings.ToUpper(name)
-	from := config.Origin{Kind: config.FromPrefs, Name: name + " in " + c.flag("config").String()}
+	from := data.Origin{Kind: data.FromPrefs, Name: name + " in " + c.flag("config").String()}
 	if c.given[name] {
-		from = config.Origin{Kind: config.FromFlag, Name: name}
+		from = data.Origin{Kind: data.FromFlag, Name: name}
 	} else if os.Getenv(env) != "" {
-		from = config.Origin{Kind: config.FromEnv, Name: env}
+		from = data.Origin{Kind: data.FromEnv, Name: env}
 	}
 	return c.flag(name).String(), from, true
 }
@@ -198,7 +199,7 @@ func (c *command) configFiles() ([]string, error) {
 		}
 		for _, f := range found {
 			// A pipe that is met by chance is not waited for.
-			if err := config.Regular(f); err != nil {
+			if err := data.Regular(f); err != nil {
 				errs.Add(err)
 				continue
 			}
@@ -233,7 +234,7 @@ type job struct {
 // prepare reads the models and the configurations: a job for each model and
 // configuration. Those that can be made are given even when others cannot,
 // which the error tells.
-func (a *app) prepare(c *command, release string, detail bool, flags map[string]config.Value) ([]job, error) {
+func (a *app) prepare(c *command, release string, detail bool, flags map[string]data.Fact) ([]job, error) {
 	files := slices.DeleteFunc(slices.Clone(c.flag("model").text), func(f string) bool { return f == "" })
 	if len(files) == 0 {
 		return nil, diag.Usagef("--model is missing: name a model's parameter file").WithHint("examples/ has some, and docs/ says how to write one")
@@ -289,7 +290,7 @@ func (a *app) wantsOptional(c *command, cfg *config.Config) bool {
 	return slices.ContainsFunc(a.schema.Views[c.name].Rows, func(r schema.Row) bool {
 		i := slices.IndexFunc(a.schema.Quantities, func(q schema.Quantity) bool { return r.Optional && q.Name == r.Value })
 		return i >= 0 && slices.ContainsFunc(formula.Names(a.schema.Quantities[i].Detail.Text), func(name string) bool {
-			return cfg.Values[name].Origin.Kind != config.FromDefault
+			return cfg.Values[name].Origin.Kind != data.FromDefault
 		})
 	})
 }
@@ -341,7 +342,7 @@ func (a *app) configs(c *command, loader *config.Loader) ([]*config.Config, erro
 // dirs gives the folders of more architectures.
 func (c *command) dirs() []string {
 	f := c.flag("models")
-	if _, from, ok := c.value("models"); ok && from.Kind == config.FromEnv {
+	if _, from, ok := c.value("models"); ok && from.Kind == data.FromEnv {
 		return filepath.SplitList(f.String())
 	}
 	return f.text
@@ -371,7 +372,7 @@ func (a *app) missing(j job, results []string) []*diag.Diag {
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
 		v := j.Config.Values[f.Var]
-		fromModel := v.Origin.Kind == config.FromModel && j.planner.ReadsAnywhere(j.Request, f.Var)
+		fromModel := v.Origin.Kind == data.FromModel && j.planner.ReadsAnywhere(j.Request, f.Var)
 		if fromModel {
 			list = append(list, j.Model.Doubts[f.Var]...)
 		}
@@ -379,7 +380,7 @@ func (a *app) missing(j job, results []string) []*diag.Diag {
 			list = append(list, diag.Notef(v.Origin.Pos, "%s is %s, as the model has it", f.Announced, v.Text()).
 				WithHint("--%s gives another", f.Flag))
 		}
-		if !f.Expected || v.Origin.Kind != config.FromDefault || !j.planner.Reads(f.Var, results...) {
+		if !f.Expected || v.Origin.Kind != data.FromDefault || !j.planner.Reads(f.Var, results...) {
 			continue
 		}
 		list = append(list, diag.Warnf(diag.Pos{File: j.Config.File}, "%s is not given: %s is taken for it", f.Path, v.Text()).

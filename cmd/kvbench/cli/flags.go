@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
@@ -65,13 +66,16 @@ func (a *app) commonFlags() []*flagSpec {
 		if f.Flag == "" {
 			continue
 		}
-		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupConfig, help: f.Doc, values: f.Values, bool: f.Bool, words: f.Words, aka: f.Aka}
+		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupConfig, help: f.Doc, values: f.Values(), bool: f.Type.Kinds == schema.KindBool, words: f.Words, aka: f.Aka}
+		if spec.values == nil {
+			spec.words = append(slices.Clone(f.Type.Words), f.Words...)
+		}
 		switch {
-		case f.Bool:
+		case spec.bool:
 			spec.arg = ""
 		case f.Unit != "":
 			spec.arg = a.schema.Units[f.Unit].Arg
-		case f.Number:
+		case f.Type.Kinds == schema.KindWhole:
 			spec.arg = "N"
 		}
 		if !f.Default.IsZero() {
@@ -111,7 +115,7 @@ func (a *app) planReleaseFlag() *flagSpec {
 
 // chosenRelease gives the release to plan for, where it was named, if it was,
 // and the nixlbench flags that were given, as the release has them.
-func (a *app) chosenRelease(c *command) (name, from string, given map[string]config.Value, err error) {
+func (a *app) chosenRelease(c *command) (name, from string, given map[string]data.Fact, err error) {
 	if name, from, err = c.namedRelease(a.schema); err != nil {
 		return "", "", nil, err
 	}
@@ -212,9 +216,9 @@ func (c *command) overrides(s *schema.Schema) []config.Override {
 
 // benchValues reads the nixlbench flags that were given, as the release has
 // them.
-func (c *command) benchValues(s *schema.Schema, release string) (map[string]config.Value, error) {
+func (c *command) benchValues(s *schema.Schema, release string) (map[string]data.Fact, error) {
 	var errs diag.List
-	values := map[string]config.Value{}
+	values := map[string]data.Fact{}
 	for _, name := range schema.Keys(s.Nixlbench.Flags) {
 		text, from, ok := c.value(name)
 		if !ok {
@@ -234,7 +238,7 @@ func (c *command) benchValues(s *schema.Schema, release string) (map[string]conf
 			errs = append(errs, d)
 			continue
 		}
-		values[name] = config.Value{Value: v, Origin: from}
+		values[name] = data.Fact{Value: v, Origin: from}
 	}
 	return values, errs.Err()
 }

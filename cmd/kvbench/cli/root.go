@@ -22,7 +22,7 @@ import (
 	"github.com/peterbourgon/ff/v3/ffcli"
 
 	cueschema "kvbench/cue"
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/runner"
 	"kvbench/engine/schema"
@@ -258,7 +258,7 @@ func (a *app) run(ctx context.Context, args []string) error {
 	root := &ffcli.Command{Name: program, Subcommands: []*ffcli.Command{c.ffcli()}, Exec: func(context.Context, []string) error { return flag.ErrHelp }}
 	done := func() {}
 	if file := fileOf(words, configFlag().name); file != "" {
-		if err := config.Regular(file); err != nil {
+		if err := data.Regular(file); err != nil {
 			return err
 		}
 		done = a.guard.enter(file)

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/plan"
@@ -49,7 +49,7 @@ func (a *app) unread(j job, shown plan.Shown) []*diag.Diag {
 	var list []*diag.Diag
 	var inFile []plan.Unread
 	for _, u := range j.planner.Unread(j.Request, shown) {
-		if u.Value.Origin.Kind == config.FromFile {
+		if u.Value.Origin.Kind == data.FromFile {
 			inFile = append(inFile, u)
 		} else {
 			list = append(list, unreadNote(j, []plan.Unread{u}))
@@ -124,7 +124,7 @@ func otherHint(all []plan.Unread, names []string, it string) string {
 
 // givenName names a value as it was given.
 func givenName(u *plan.Unread) string {
-	if u.Value.Origin.Kind == config.FromFile {
+	if u.Value.Origin.Kind == data.FromFile {
 		return u.Field.Path
 	}
 	return u.Value.Origin.String()
@@ -139,7 +139,7 @@ func insteadText(j job, u *plan.Unread, f *schema.Field) string {
 		return text + fmt.Sprintf(": give --%s several values", f.Flag)
 	case v.Text() == u.Value.Text():
 		return text + ", which is " + v.Text() + " too"
-	case v.Origin.Kind == config.FromFlag:
+	case v.Origin.Kind == data.FromFlag:
 		return text + ", which is " + v.Text()
 	}
 	return text + fmt.Sprintf(", which is %s: --%s %s changes that", v.Text(), f.Flag, u.Value.Text())

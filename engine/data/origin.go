@@ -1,4 +1,4 @@
-package config
+package data
 
 import (
 	"kvbench/engine/diag"
@@ -60,8 +60,8 @@ func (o Origin) Errorf(format string, args ...any) *diag.Diag {
 	return d
 }
 
-// Value is a value with its origin.
-type Value struct {
+// Fact is a value for formulas with its origin.
+type Fact struct {
 	formula.Value
 	Origin Origin
 }
