@@ -85,6 +85,7 @@ func TestNoNamesInGo(t *testing.T) {
 // only what stands before it.
 var layers = []string{
 	"kvbench/engine/diag",
+	"kvbench/engine/input",
 	"kvbench/engine/hub",
 	"kvbench/engine/jsonl",
 	"kvbench/engine/formula",

@@ -215,7 +215,7 @@ func (l *Loader) checkpointModel(file string, root *data.Value, known *Known) (*
 	var notes diag.List
 	for _, prefix := range schema.Keys(c.data.Siblings) {
 		if filepath.Base(file) == checkpointFile {
-			notes.Add(c.sibling(prefix, filepath.Join(filepath.Dir(file), c.data.Siblings[prefix]), l.mayRead))
+			notes.Add(l.sibling(c, prefix, filepath.Join(filepath.Dir(file), c.data.Siblings[prefix])))
 		}
 	}
 	fam, err := c.family(outer, known)
@@ -327,14 +327,14 @@ func hinted(d *diag.Diag, hint string) *diag.Diag {
 }
 
 // sibling adds the fields of a file that may stand beside the configuration.
-func (c *checkpoint) sibling(prefix, file string, mayRead func(string) error) error {
+func (l *Loader) sibling(c *checkpoint, prefix, file string) error {
 	if _, err := os.Lstat(file); err != nil {
 		return nil
 	}
 	var text []byte
-	err := mayRead(file)
+	err := l.mayRead(file)
 	if err == nil {
-		text, err = data.Read(file)
+		text, err = data.Read(file, l.Watch)
 	}
 	var root *data.Value
 	if err == nil {

@@ -10,6 +10,7 @@ import (
 
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/input"
 	"kvbench/engine/schema"
 )
 
@@ -60,13 +61,16 @@ func (l *Loader) Open(name string, met bool) (*File, error) {
 }
 
 func (l *Loader) open(f *File, met bool) error {
-	if err := data.Regular(f.Name); err != nil { // strangers' files must not be waited for
+	if err := input.Regular(f.Name); err != nil { // strangers' files must not be waited for
 		return f.judge(met, err)
 	}
 	// By its text, for what cannot be parsed, or is not to be.
 	isForeign := func() bool {
-		text, ok := peek(f.Name)
+		text, ok := l.peek(f.Name)
 		return ok && !l.ownText(f.Name, text)
+	}
+	if data.IsCUE(f.Name) && l.isSchemaFile(f.Name) {
+		return f.judge(met, diag.Errorf(diag.Pos{File: f.Name}, "is part of kvbench's schema, which cue vet checks"))
 	}
 	switch results := strings.HasSuffix(f.Name, ResultsExt); {
 	case (results || data.IsCUE(f.Name)) && met && isForeign():
@@ -78,7 +82,7 @@ func (l *Loader) open(f *File, met bool) error {
 		f.Kind = ""
 		return l.openCUE(f)
 	}
-	text, err := data.Read(f.Name)
+	text, err := data.Read(f.Name, l.Watch)
 	if err != nil {
 		return f.judge(met && isForeign(), err)
 	}
@@ -99,7 +103,7 @@ func (l *Loader) open(f *File, met bool) error {
 	return err
 }
 
-// errUnknown is why most files are passed over.
+// errUnknown is why most files are skipped.
 var errUnknown = errors.New(string(KindUnknown))
 
 // judge keeps what is wrong with a file as the reason why it is none of
@@ -117,7 +121,7 @@ func (f *File) judge(foreign bool, err error) error {
 
 func (l *Loader) openCUE(f *File) error {
 	var err error
-	if f.value, err = l.reader.CUE(f.Name); err != nil {
+	if f.value, err = l.reader.CUE(f.Name, l.Watch); err != nil {
 		return err
 	}
 	fields, err := f.value.Fields()

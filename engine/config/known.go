@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -11,6 +13,7 @@ import (
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/hub"
+	"kvbench/engine/input"
 	"kvbench/engine/schema"
 )
 
@@ -24,6 +27,9 @@ type Entry struct {
 	// StandsFor is the model that was asked for, where it is another one with
 	// the same cache.
 	StandsFor string
+	// Checkpoint is what was asked for where that names the format of a checkpoint,
+	// which the model does not have.
+	Checkpoint string
 }
 
 // paramFiles are the endings of parameter files.
@@ -37,7 +43,7 @@ func (l *Loader) Entries(dirs []string) ([]Entry, error) {
 	for _, dir := range dirs {
 		files, err := os.ReadDir(dir)
 		if err != nil {
-			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "no models here: %s", data.Reason(err)))
+			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "no models here: %v", diag.Cause(err)))
 			continue
 		}
 		for _, f := range files {
@@ -58,11 +64,16 @@ func (l *Loader) Entries(dirs []string) ([]Entry, error) {
 // Architectures lists those of the folders and the bundled ones.
 func (l *Loader) Architectures(dirs []string) ([]*schema.Listed, error) {
 	known, err := l.known(dirs)
-	list := make([]*schema.Listed, len(known.list))
-	for i, c := range known.list {
+	return known.Architectures(), err
+}
+
+// Architectures lists them.
+func (k *Known) Architectures() []*schema.Listed {
+	list := make([]*schema.Listed, len(k.list))
+	for i, c := range k.list {
 		list[i] = c.Listed
 	}
-	return list, err
+	return list
 }
 
 // isModel reports whether a file looks like a model's parameters.
@@ -77,7 +88,7 @@ func (l *Loader) Text(e Entry) ([]byte, error) {
 	if e.Bundled {
 		return fs.ReadFile(l.models, path.Base(e.File))
 	}
-	return data.Read(e.File)
+	return data.Read(e.File, l.Watch)
 }
 
 // find gives the file that a user means by its path, or by the name of a known
@@ -90,7 +101,7 @@ func (l *Loader) find(word string, dirs []string) (Entry, error) {
 	if info, err := os.Stat(word); err == nil && info.IsDir() {
 		file := filepath.Join(word, checkpointFile)
 		if _, err := os.Stat(file); err == nil {
-			return Entry{File: file}, data.Regular(file)
+			return Entry{File: file}, input.Regular(file)
 		}
 		if !strings.ContainsAny(word, `/\`) {
 			if e, err := l.Find(word, dirs); err == nil {
@@ -107,10 +118,35 @@ func (l *Loader) find(word string, dirs []string) (Entry, error) {
 		return Entry{}, d
 	}
 	isFile := slices.Contains(append(paramFiles, ".cue"), strings.ToLower(filepath.Ext(word)))
-	if _, err := os.Stat(word); err == nil || isFile || strings.ContainsAny(word, `/\`) && !isID(word) {
+	_, err := os.Stat(word)
+	if errors.Is(err, fs.ErrNotExist) {
+		if hint := l.instead(word); hint != "" {
+			return Entry{}, diag.Errorf(diag.Pos{File: word}, "no such file or directory").WithHint("%s", hint)
+		}
+	}
+	if err == nil || isFile || strings.ContainsAny(word, `/\`) && !isID(word) {
 		return Entry{File: word}, nil
 	}
 	return l.Find(word, dirs)
+}
+
+// instead says what may be meant by the path of a file that does not exist, or "":
+// a bundled model, or one on Hugging Face.
+func (l *Loader) instead(path string) string {
+	id, _, _ := strings.Cut(strings.TrimSuffix(path, "/"), "@")
+	base := filepath.Base(path)
+	ext := filepath.Ext(base)
+	switch all, err := l.Entries(nil); {
+	case err != nil:
+		return ""
+	case slices.Contains(paramFiles, strings.ToLower(ext)):
+		if e, ok := named(strings.TrimSuffix(base, ext), all); ok {
+			return fmt.Sprintf("the bundled model is named %s", e.Name)
+		}
+	case isID(id) && !isID(path):
+		return fmt.Sprintf("did you mean %s%s?", hub.Scheme, strings.TrimSuffix(path, "/"))
+	}
+	return ""
 }
 
 // Cached lists the models in Hugging Face's cache, as find takes them.
@@ -124,23 +160,21 @@ func (l *Loader) fromHub(word string) (string, error) {
 		return "", err
 	}
 	h := hub.FromEnv()
+	if l.Download {
+		names := []string{checkpointFile}
+		siblings := l.schema.Checkpoints.Get().Siblings
+		for _, prefix := range schema.Keys(siblings) {
+			names = append(names, siblings[prefix])
+		}
+		if err := h.Download(repo, names...); err != nil {
+			return "", err
+		}
+	}
 	file, err := h.Find(repo, checkpointFile)
-	switch {
-	case err == nil:
-		return file, nil
-	case !l.Download:
-		d := diag.All(err)[0]
-		return "", d.WithHint("--download gets it from %s", h.Host())
+	if err != nil && !l.Download {
+		err = diag.All(err)[0].WithHint("--download gets it from %s", h.Host())
 	}
-	names := []string{checkpointFile}
-	siblings := l.schema.Checkpoints.Get().Siblings
-	for _, prefix := range schema.Keys(siblings) {
-		names = append(names, siblings[prefix])
-	}
-	if err := h.Download(repo, names...); err != nil {
-		return "", err
-	}
-	return h.Find(repo, checkpointFile)
+	return file, err
 }
 
 // Find gives the known model of a name, in whatever case and punctuation, or of

@@ -18,19 +18,21 @@ import (
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/input"
 	"kvbench/engine/schema"
 )
 
 // Loader reads users' files and checks them against the schema. It is safe for
 // concurrent use.
 type Loader struct {
-	// Watch, unless nil, is told of every file that work begins on, so that it can
-	// end work that takes too much time or memory. What it returns is called when
-	// the work is done.
-	Watch func(file string) (done func())
+	// Watch, unless nil, is told of every file that work begins on.
+	Watch input.Watch
 	// NoLinks has files that are read beside others be no symbolic links: those
 	// of strangers may lead anywhere.
 	NoLinks bool
+	// Refuse, unless nil, says why a file that is met in a folder, or beside
+	// another, is not to be read.
+	Refuse func(file string) error
 	// Download lets models of Hugging Face be downloaded that the cache on this
 	// machine lacks.
 	Download bool
@@ -187,13 +189,13 @@ func (l *Loader) allowed(path string) (string, []string) {
 
 func (l *Loader) readDocument(file string) (*data.Document, error) {
 	if data.IsCUE(file) {
-		v, err := l.reader.CUE(file)
+		v, err := l.reader.CUE(file, l.Watch)
 		if err != nil {
 			return nil, err
 		}
 		return data.DocumentOf(file, v)
 	}
-	text, err := data.Read(file)
+	text, err := data.Read(file, l.Watch)
 	if err != nil {
 		return nil, err
 	}
@@ -562,9 +564,7 @@ func glob(fsys fs.FS, pattern string) ([]string, error) {
 // Bounded does some work on a file: [Loader.Watch] sees to it that it ends, and
 // a panic becomes an error.
 func (l *Loader) Bounded(file string, work func() error) (err error) {
-	if l.Watch != nil {
-		defer l.Watch(file)()
-	}
+	defer l.Watch.Begin(file, input.Evaluate)()
 	defer data.Catch(file, &err)
 	return work()
 }

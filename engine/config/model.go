@@ -13,6 +13,7 @@ import (
 
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/hub"
 	"kvbench/engine/schema"
 )
 
@@ -63,19 +64,35 @@ func (l *Loader) Model(file string, dirs []string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := l.entryModel(entry, dirs)
-	if err == nil && entry.StandsFor != "" {
-		m.Notes = append(diag.List{diag.Notef(diag.Pos{}, "%s has the same cache as %s: the plan is for %s", entry.StandsFor, entry.Name, m.Name)}, m.Notes...)
-	}
-	return m, err
-}
-
-func (l *Loader) entryModel(entry Entry, dirs []string) (*Model, error) {
 	known, err := l.known(dirs)
 	if err != nil {
 		return nil, err
 	}
-	var m *Model
+	m, err := l.EntryModel(entry, known)
+	if err != nil {
+		return nil, err
+	}
+	var notes diag.List
+	if entry.StandsFor != "" {
+		notes = append(notes, diag.Notef(diag.Pos{}, "%s has the same cache as %s: the plan is for %s", entry.StandsFor, entry.Name, m.Name))
+	}
+	if id := entry.Checkpoint; id != "" {
+		if !isID(id) {
+			id = "OWNER/" + id
+		}
+		file := entry.File
+		if entry.Bundled {
+			file = "the bundled " + file
+		}
+		notes = append(notes, diag.Notef(diag.Pos{}, "%s: the plan is for %s; the checkpoint's own formats are not read", entry.Checkpoint, file).
+			WithHint("--model %s%s reads them from its config.json", hub.Scheme, id))
+	}
+	m.Notes = append(notes, m.Notes...)
+	return m, nil
+}
+
+// EntryModel reads a known model.
+func (l *Loader) EntryModel(entry Entry, known *Known) (m *Model, err error) {
 	err = l.Bounded(entry.File, func() error {
 		m, err = l.readEntry(entry, known)
 		return err
@@ -332,7 +349,7 @@ func names(all []candidate) string {
 // readModel gives a model's parameters, and the architectures and families that
 // its CUE file brings along.
 func (l *Loader) readModel(file string) (*data.Document, []candidate, []*schema.Family, error) {
-	v, err := l.reader.CUE(file)
+	v, err := l.reader.CUE(file, l.Watch)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -377,7 +394,7 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 			_, err = os.ReadDir(dir)
 		}
 		if err != nil {
-			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "no architectures here: %s", data.Reason(err)))
+			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "no architectures here: %v", diag.Cause(err)))
 			continue
 		}
 		for _, name := range files {
@@ -400,10 +417,7 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 // addKnown gives the architectures of a file in a user's folder, and adds its
 // families to those that are known.
 func (l *Loader) addKnown(k *Known, name string) ([]candidate, error) {
-	if err := data.Regular(name); err != nil {
-		return nil, err
-	}
-	v, err := l.reader.CUE(name)
+	v, err := l.reader.CUE(name, l.Watch)
 	if err != nil {
 		return nil, err
 	}

@@ -75,18 +75,21 @@ func (l *Loader) identified(word string, all []Entry) (Entry, bool) {
 	if names == nil {
 		return Entry{}, false
 	}
-	for _, w := range withoutSuffixes(word, names.Suffixes) {
+	for _, w := range withoutSuffixes(word, slices.Concat(names.Suffixes, names.Formats)) {
+		e, ok := Entry{}, false
 		if name := hasID(names.Models, w); name != "" {
-			return named(name, all)
-		}
-		if name := hasID(names.Same, w); name != "" {
-			e, ok := named(name, all)
+			e, ok = named(name, all)
+		} else if name := hasID(names.Same, w); name != "" {
+			e, ok = named(name, all)
 			e.StandsFor = word
-			return e, ok
+		} else if e, ok = named(w, all); !e.Bundled {
+			continue
 		}
-		if e, ok := named(w, all); ok && e.Bundled {
-			return e, true
+		cut := strings.ToLower(word[len(w):])
+		if slices.ContainsFunc(names.Formats, func(f string) bool { return strings.Contains(cut, strings.ToLower(f)) }) {
+			e.Checkpoint = word
 		}
+		return e, ok
 	}
 	return Entry{}, false
 }
@@ -144,8 +147,11 @@ func (l *Loader) notFound(name string, all []Entry) error {
 // is spelt most alike.
 func (l *Loader) suggested(name string, all []Entry) []string {
 	if names := l.schema.Names.Get(); names != nil {
-		list := withoutSuffixes(baseName(name), names.Suffixes)
+		list := withoutSuffixes(baseName(name), slices.Concat(names.Suffixes, names.Formats))
 		name = list[len(list)-1]
+		if model := hasID(names.Models, name); model != "" {
+			return []string{model} // of another owner
+		}
 	}
 	var begun, alike []string
 	for _, e := range all {

@@ -1,9 +1,9 @@
 package config
 
 import (
-	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,6 +11,7 @@ import (
 
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/input"
 	"kvbench/engine/schema"
 )
 
@@ -21,7 +22,7 @@ import (
 //   - a model has model_name, or architecture beside a known parameter;
 //   - a Hugging Face configuration is JSON with model_type and architectures;
 //   - a configuration has known keys in two of its sections, or in one and
-//     nothing but sections at the top;
+//     nothing but sections at the top, or there only keys that are nearly right;
 //   - CUE imports the schema, or has an architecture, a family, releases, a
 //     model or a configuration by its fields;
 //   - results have the key kvbench.
@@ -111,6 +112,7 @@ func (l *Loader) countParams(o outline) int {
 // misspelt, and their fields may have lost their indentation.
 func (l *Loader) isOwnConfig(o outline) bool {
 	found := map[string]bool{}
+	misspelt := false // a section of nothing but keys that are nearly right
 	others := 0
 	sections := l.sections()
 	for top, below := range o {
@@ -118,6 +120,8 @@ func (l *Loader) isOwnConfig(o outline) bool {
 		switch {
 		case slices.ContainsFunc(below, func(name string) bool { return l.isKey(section, name) }):
 			found[section] = true
+		case section == top && len(below) > 0 && !slices.ContainsFunc(below, func(name string) bool { return !l.isNearKey(section, name) }):
+			misspelt = true
 		case section != "":
 		case slices.ContainsFunc(sections, func(s string) bool { return o.has(s) && len(o[s]) == 0 && l.isKey(s, top) }):
 			found[top] = true
@@ -125,7 +129,26 @@ func (l *Loader) isOwnConfig(o outline) bool {
 			others++
 		}
 	}
-	return len(found) > 1 || len(found) == 1 && others == 0
+	return len(found) > 1 || others == 0 && (len(found) == 1 || misspelt)
+}
+
+// minMisspelt is how long a word is that cannot be another word just as well.
+const minMisspelt = 4
+
+// isNearKey reports whether a name is most likely meant for a key of a section:
+// misspelt, or as other programs have it.
+func (l *Loader) isNearKey(section, name string) bool {
+	var keys []string
+	for i := range l.schema.Fields {
+		f := &l.schema.Fields[i]
+		if in, key, _ := strings.Cut(f.Path, "."); in == section {
+			keys = append(keys, key)
+			if slices.Contains(f.Aka, name) {
+				return true
+			}
+		}
+	}
+	return len(name) >= minMisspelt && nearly(name, keys) != ""
 }
 
 // isKey reports whether a section of a configuration has a key.
@@ -190,24 +213,49 @@ func (l *Loader) ownCUE(text string) bool {
 	return l.isOwn("", o)
 }
 
+// isSchemaFile reports whether a file is one of those that the schema is made of:
+// it has the place and the package of one.
+func (l *Loader) isSchemaFile(name string) bool {
+	path, err := filepath.Abs(name)
+	if err != nil {
+		return false
+	}
+	path = filepath.ToSlash(path)
+	at := strings.LastIndex(path, "/"+data.SchemaFolder+"/")
+	if at < 0 {
+		return false
+	}
+	own, err := fs.ReadFile(l.reader.Schema, path[at+len(data.SchemaFolder)+2:])
+	if err != nil {
+		return false
+	}
+	text, ok := l.peek(name)
+	return ok && packageOf(text) == packageOf(own)
+}
+
+var packageClause = regexp.MustCompile(`(?m)^package[ \t]+\w+`)
+
+// packageOf gives the clause of a CUE file that names its package.
+func packageOf(text []byte) string { return string(packageClause.Find(text)) }
+
 // mayRead refuses files beside others, or in folders, that are no regular ones,
 // or none themselves where links are not to be followed.
 func (l *Loader) mayRead(name string) error {
 	if info, err := os.Lstat(name); l.NoLinks && err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return diag.Errorf(diag.Pos{File: name}, "is a symbolic link: it was not read").WithHint("put the file itself there")
 	}
-	return data.Regular(name)
+	if l.Refuse != nil {
+		if err := l.Refuse(name); err != nil {
+			return err
+		}
+	}
+	return input.Regular(name)
 }
 
 // peek gives the beginning of a file's text; ok is false for a file that cannot
 // be read, of which nobody knows whose it is.
-func peek(name string) (text []byte, ok bool) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, false
-	}
-	defer f.Close()
-	text, err = io.ReadAll(io.LimitReader(f, data.MaxFile))
+func (l *Loader) peek(name string) (text []byte, ok bool) {
+	text, _, err := input.ReadAll(name, data.MaxFile, l.Watch)
 	return text, err == nil
 }
 

@@ -22,7 +22,7 @@ const releasesField = "releases"
 func (l *Loader) Releases(file string) (map[string]schema.OwnRelease, error) {
 	var found map[string]schema.OwnRelease
 	err := l.Bounded(file, func() error {
-		v, err := l.reader.CUE(file)
+		v, err := l.reader.CUE(file, l.Watch)
 		if err != nil {
 			return err
 		}

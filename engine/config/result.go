@@ -9,24 +9,17 @@ import (
 
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/input"
 	"kvbench/engine/jsonl"
 	"kvbench/engine/schema"
-)
-
-const (
-	// maxProblems is how many problems of a file of results are shown.
-	maxProblems = 20
-	// maxFutile is how much is read of a file that holds no result.
-	maxFutile = 64 << 20
 )
 
 // Results checks a file of results, a JSON object a line, against the schema.
 // One line at a time is in memory.
 func (l *Loader) Results(name string) error {
-	at := diag.Pos{File: name}
-	f, err := jsonl.Open(name)
+	f, err := input.Open(name, l.Watch)
 	if err != nil {
-		return diag.Errorf(at, "%s", data.Reason(err))
+		return err
 	}
 	defer f.Close()
 	shape, err := l.results()
@@ -43,15 +36,16 @@ func (l *Loader) Results(name string) error {
 		case err == io.EOF:
 			return c.err()
 		case err == jsonl.ErrLong:
-			c.add("", "%v: it is no result", err)
+			c.add("", "%v: the rest is not checked", err)
+			return c.err()
 		case err != nil:
-			return diag.Errorf(at, "%s", data.Reason(err))
+			return err
 		case lines.Torn:
 			c.add("kvbench profile --output moves it away", "the last line is cut off")
 		default:
 			c.check(shape, line)
 		}
-		if good = good || c.count == before; !good && lines.Bytes > maxFutile {
+		if good = good || c.count == before; !good && lines.Bytes > jsonl.MaxFutile {
 			return append(diag.List(diag.All(c.err())), diag.Errorf(diag.Pos{File: name, Line: c.line}, "no line up to this one is a result: the rest is not checked"))
 		}
 	}
@@ -89,7 +83,7 @@ type step struct {
 }
 
 // full reports whether further problems are counted only.
-func (c *checker) full() bool { return len(c.problems) == maxProblems }
+func (c *checker) full() bool { return len(c.problems) == diag.MaxShown }
 
 // add adds a problem of the line.
 func (c *checker) add(hint, format string, args ...any) {

@@ -132,7 +132,7 @@ func TestResultsWrong(t *testing.T) {
 		with(`"output":"o"`, `"output":[`+strings.Repeat("7,", 99)+`7]`): `output: a list is not allowed: want a text`,
 		with(`"output":"o"`, "\"output\":\"\xff\""):                      `this line is no text in UTF-8`,
 		with(`"layers":3`, `"layers":`+strings.Repeat("[", 1<<20)):       `this line is no JSON: it is nested too deeply`,
-		strings.Repeat(" ", 5<<20) + aResult:                             `this line is longer than 4 MiB: it is no result`,
+		strings.Repeat(" ", 5<<20) + aResult:                             `this line is longer than 4 MiB: the rest is not checked`,
 		"7":                                                              `this line is no JSON object`,
 	} {
 		file := filepath.Join(t.TempDir(), "r.jsonl")

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"maps"
 	"math"
+	"regexp"
 	"strings"
+	"unicode"
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
@@ -40,7 +42,8 @@ func (l *Loader) SchemaCUE(kind string, dirs []string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return format.Node(file, format.Simplify())
+	text, err := format.Node(file, format.Simplify())
+	return diag.Escaped(text), err
 }
 
 // SchemaJSON gives the schema of a kind of files as JSON Schema.
@@ -81,7 +84,7 @@ func (l *Loader) SchemaJSON(kind string, dirs []string) ([]byte, error) {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	err = enc.Encode(doc)
-	return out.Bytes(), err
+	return diag.Escaped(out.Bytes()), err
 }
 
 // simplify writes the bounds of numbers as one constraint, where CUE's encoder
@@ -158,6 +161,9 @@ func (l *Loader) describeFields(doc map[string]any) {
 		if f.Unit != "" {
 			describeUnit(at, l.schema.Units[f.Unit])
 		}
+		if words := f.Known(); len(words) > 0 && at["type"] != "string" {
+			describeWords(at, words)
+		}
 		at["description"] = f.Doc
 		if !f.Default.IsZero() {
 			at["default"] = f.Default
@@ -168,10 +174,32 @@ func (l *Loader) describeFields(doc map[string]any) {
 
 // describeUnit lets a number be a text with the suffix of a unit.
 func describeUnit(field map[string]any, u schema.Unit) {
-	number := maps.Clone(field)
-	clear(field)
-	field["anyOf"] = []any{number, map[string]any{"type": "string", "pattern": u.Pattern()}}
+	orText(field, u.Pattern())
 	field["examples"] = u.Such
+}
+
+// describeWords lets words be written in any case. What is there stays, as
+// editors complete it.
+func describeWords(field map[string]any, words []string) {
+	patterns := make([]string, len(words))
+	for i, word := range words {
+		for _, r := range word {
+			lower, upper := string(unicode.ToLower(r)), string(unicode.ToUpper(r))
+			if lower == upper {
+				patterns[i] += regexp.QuoteMeta(lower)
+			} else {
+				patterns[i] += "[" + lower + upper + "]"
+			}
+		}
+	}
+	orText(field, "^("+strings.Join(patterns, "|")+")$")
+}
+
+// orText lets a field be a text of this pattern, too.
+func orText(field map[string]any, pattern string) {
+	own := maps.Clone(field)
+	clear(field)
+	field["anyOf"] = []any{own, map[string]any{"type": "string", "pattern": pattern}}
 }
 
 // describeAxes says which axes a sweep may have: each a value of its field, a

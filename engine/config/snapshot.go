@@ -169,6 +169,16 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 					f.Needs = a.Contents()
 				case "unit":
 					f.Unit = a.Contents()
+				case "least":
+					var least schema.Least
+					if least.Below, err = a.Int(0); err != nil {
+						return nil, data.FromCUE(err, diag.Pos{})
+					}
+					for i := 1; i < a.NumArgs(); i++ {
+						suffix, _ := a.Arg(i)
+						least.Suffixes = append(least.Suffixes, suffix)
+					}
+					f.Least = append(f.Least, least)
 				default:
 					return nil, diag.Errorf(data.PosOf(v.Pos()), "unknown attribute @%s", a.Name())
 				}

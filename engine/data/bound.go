@@ -18,8 +18,9 @@ const (
 	maxDepth   = 100     // levels of mappings and lists
 	maxPath    = 1000    // bytes of the names that lead to a value
 	maxTokens  = 300_000 // of a CUE file
+	maxFaults  = 100     // characters that CUE does not know
 	maxChain   = 1000    // operators, dots and colons of a CUE file in a row
-	maxString  = 10_000  // bytes of a text in CUE
+	maxString  = 10_000  // bytes of a text or a number in CUE
 	MaxPattern = 1000    // bytes of a regular expression
 	maxSearch  = 100_000 // bytes of a text that is parsed again to find a line
 )
@@ -174,7 +175,13 @@ func checkTree(name string, root ast.Expr, most limits) error {
 func checkCUEText(name string, data []byte) error {
 	file := token.NewFile(name, 0, len(data))
 	var s scanner.Scanner
-	s.Init(file, data, func(token.Pos, string, []interface{}) {}, 0)
+	var first error
+	faults := 0
+	s.Init(file, data, func(pos token.Pos, format string, args []any) {
+		if faults++; first == nil {
+			first = diag.Errorf(PosOf(pos), format, args...)
+		}
+	}, 0)
 	chains := []int{0} // of every open bracket
 	depth := 0         // their sum
 	for n := 0; ; n++ {
@@ -186,7 +193,7 @@ func checkCUEText(name string, data []byte) error {
 		case token.COMMA:
 			depth -= *chain
 			*chain = 0
-		case token.STRING:
+		case token.STRING, token.INT, token.FLOAT:
 			if len(lit) > maxString {
 				return diag.Errorf(PosOf(pos), "this text is %d bytes long: at most %d are allowed", len(lit), maxString)
 			}
@@ -205,12 +212,14 @@ func checkCUEText(name string, data []byte) error {
 				depth -= *chain
 				chains = chains[:len(chains)-1]
 			}
-		case token.IDENT, token.INT, token.FLOAT:
+		case token.IDENT:
 		default:
 			*chain++
 			depth++
 		}
 		switch {
+		case faults > maxFaults:
+			return first
 		case n > maxTokens:
 			return tooMany(name, maxTokens/3)
 		case len(chains) > maxDepth+1:

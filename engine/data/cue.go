@@ -17,15 +17,16 @@ import (
 	"cuelang.org/go/cue/token"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/input"
 )
 
 // The import path of the schema that architecture files use, and the folder
 // it stands for in the CUE module.
 const (
 	modulePath   = "kvbench.internal"
-	schemaFolder = "cue"
+	SchemaFolder = "cue"
 	// SchemaPath is the path that files import it by.
-	SchemaPath = modulePath + "/" + schemaFolder
+	SchemaPath = modulePath + "/" + SchemaFolder
 	// schemaPackage is the name that it is imported by.
 	schemaPackage = "kvbench"
 )
@@ -33,7 +34,7 @@ const (
 // Reader reads CUE files: it builds them CUE files whose imports it finds in schema alone: nothing is
 // read from disk or the network.
 type Reader struct {
-	schema fs.FS
+	Schema fs.FS
 	Mode   parser.Option // comments, where documentation is read
 	ctx    *cue.Context
 	bctx   *build.Context
@@ -43,7 +44,7 @@ type Reader struct {
 }
 
 func NewReader(schema fs.FS) *Reader {
-	r := &Reader{schema: schema, Mode: parser.AllErrors, ctx: cuecontext.New(), packages: map[string]*build.Instance{}}
+	r := &Reader{Schema: schema, Mode: parser.AllErrors, ctx: cuecontext.New(), packages: map[string]*build.Instance{}}
 	r.bctx = build.NewContext(build.Loader(r.load))
 	return r
 }
@@ -69,18 +70,18 @@ func (r *Reader) pkg(folder string) (*build.Instance, error) {
 	if inst := r.packages[folder]; inst != nil {
 		return inst, nil
 	}
-	names, err := fs.Glob(r.schema, path.Join(folder, "*.cue"))
+	names, err := fs.Glob(r.Schema, path.Join(folder, "*.cue"))
 	if err != nil {
 		return nil, err
 	}
 	inst := r.bctx.NewInstance(folder, r.load)
-	inst.ImportPath = path.Join(modulePath, schemaFolder, folder)
+	inst.ImportPath = path.Join(modulePath, SchemaFolder, folder)
 	for _, name := range names {
-		data, err := fs.ReadFile(r.schema, name)
+		data, err := fs.ReadFile(r.Schema, name)
 		if err != nil {
 			return nil, err
 		}
-		f, err := parser.ParseFile(path.Join(schemaFolder, name), data, r.Mode)
+		f, err := parser.ParseFile(path.Join(SchemaFolder, name), data, r.Mode)
 		if err != nil {
 			return nil, err
 		}
@@ -125,7 +126,7 @@ func (r *Reader) Eval(f *ast.File) (cue.Value, error) {
 }
 
 // attributes are those that fields of the schema have.
-var attributes = []string{"flag", "var", "keys", "expected", "unit", "late", "announced", "default", "note", "needs", "words", "aka"}
+var attributes = []string{"flag", "var", "keys", "expected", "unit", "least", "late", "announced", "default", "note", "needs", "words", "aka"}
 
 const noInterpolation = "interpolation is not allowed here: write the text out"
 
@@ -212,7 +213,7 @@ func FromCUE(err error, at diag.Pos) error {
 		if name, ok := strings.CutPrefix(d.Msg, "reference \""); ok && strings.HasSuffix(name, "\" not found") {
 			name = strings.TrimSuffix(name, "\" not found")
 			if name == schemaPackage {
-				d.WithHint("the file lacks: import \"%s/%s:%s\"", modulePath, schemaFolder, schemaPackage)
+				d.WithHint("the file lacks: import \"%s/%s:%s\"", modulePath, SchemaFolder, schemaPackage)
 			} else if hint := diag.DidYouMean(name, types); hint != "" {
 				d.WithHint("%s", hint)
 			} else {
@@ -230,7 +231,7 @@ func FromCUE(err error, at diag.Pos) error {
 // types are the types that parameters are declared with.
 var types = []string{"int64", "int", "number", "float", "string", "bool"}
 
-func isSchemaFile(name string) bool { return strings.HasPrefix(name, schemaFolder+"/") }
+func isSchemaFile(name string) bool { return strings.HasPrefix(name, SchemaFolder+"/") }
 
 // trimPath drops what leads to a definition: only the path within it is the
 // user's.
@@ -246,8 +247,8 @@ func TrimPath(path []string) []string {
 // CUE reads a user's CUE file, which must be mere data. All of it has been
 // evaluated: what takes too much does so here, under watch, and not in a later
 // command that reads another part of the file.
-func (r *Reader) CUE(name string) (cue.Value, error) {
-	text, err := Read(name)
+func (r *Reader) CUE(name string, watch input.Watch) (cue.Value, error) {
+	text, err := Read(name, watch)
 	if err != nil {
 		return cue.Value{}, err
 	}

@@ -5,13 +5,9 @@ import (
 	stdjson "encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"sort"
 	"strings"
-	"syscall"
 	"unicode/utf8"
 
 	"cuelang.org/go/cue/ast"
@@ -20,6 +16,7 @@ import (
 
 	"kvbench/engine/diag"
 	"kvbench/engine/hub"
+	"kvbench/engine/input"
 )
 
 // MaxFile bounds what is read of one file. Real ones are a few kilobytes.
@@ -35,20 +32,15 @@ func limit(name string) int {
 }
 
 // Read gives the text of a file.
-func Read(name string) ([]byte, error) {
+func Read(name string, watch input.Watch) ([]byte, error) {
 	at := diag.Pos{File: name}
-	f, err := open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
 	limit := limit(name)
-	data, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
+	data, large, err := input.ReadAll(name, limit, watch)
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors put it there
 	switch {
 	case err != nil:
-		return nil, diag.Errorf(at, "%s", Reason(err))
-	case len(data) > limit:
+		return nil, err
+	case large:
 		return nil, diag.Errorf(at, "is larger than %d MiB: this is no model or configuration", limit>>20)
 	case len(bytes.TrimSpace(data)) == 0:
 		return nil, diag.Errorf(at, "is empty")
@@ -69,51 +61,6 @@ func plainBreaks(data []byte) []byte {
 		}
 	}
 	return data
-}
-
-// Regular refuses what is no file with an end of its own, such as a device, or a
-// pipe that nobody writes to.
-func Regular(name string) error {
-	if info, err := os.Stat(name); err == nil && !info.IsDir() && !info.Mode().IsRegular() {
-		return notRegular(name)
-	}
-	return nil
-}
-
-func notRegular(name string) error {
-	return diag.Errorf(diag.Pos{File: name}, "is not a regular file")
-}
-
-// open opens a file that is no folder and no device. Pipes are for those who
-// name them: the shell's <(command) is one.
-func open(name string) (*os.File, error) {
-	at := diag.Pos{File: name}
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, diag.Errorf(at, "%s", Reason(err))
-	}
-	flags := os.O_RDONLY
-	switch {
-	case info.IsDir():
-		return nil, diag.Errorf(at, "is a directory")
-	case info.Mode().IsRegular():
-		flags |= syscall.O_NONBLOCK // should it become a pipe just now
-	case info.Mode()&fs.ModeNamedPipe == 0:
-		return nil, notRegular(name)
-	}
-	f, err := os.OpenFile(name, flags, 0)
-	if err != nil {
-		return nil, diag.Errorf(at, "%s", Reason(err))
-	}
-	return f, nil
-}
-
-// Reason is what the system says, without the path and the call.
-func Reason(err error) string {
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		err = pe.Err
-	}
-	return err.Error()
 }
 
 // notText finds the first byte that is no part of UTF-8 text, or -1.
@@ -162,11 +109,12 @@ func parseJSON(name string, text []byte, loose func(root *Value) bool) (ast.Expr
 	if err := checkJSONText(name, text); err != nil {
 		return nil, err
 	}
-	expr, err := json.Extract(name, text)
-	if err == nil {
-		return expr, nil
-	}
-	if fixed := nanNull(text); loose != nil && !bytes.Equal(fixed, text) {
+	// CUE's parser takes long over what is far from JSON.
+	if stdjson.Valid(text) {
+		if expr, err := json.Extract(name, text); err == nil {
+			return expr, nil
+		}
+	} else if fixed := nanNull(text); loose != nil && stdjson.Valid(fixed) {
 		if expr, err := json.Extract(name, fixed); err == nil {
 			if root := Of(name, expr); loose(&root) {
 				return expr, nil

@@ -4,13 +4,17 @@
 package diag
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -208,6 +212,18 @@ func All(err error) []*Diag {
 	return []*Diag{{Msg: err.Error()}}
 }
 
+// Cause gives the reason of a system's error, without the call and the path, which
+// messages name already.
+func Cause(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	if e, ok := errors.AsType[*os.LinkError](err); ok {
+		return e.Err
+	}
+	return err
+}
+
 // Printer writes diagnostics to W.
 type Printer struct {
 	W io.Writer
@@ -247,7 +263,7 @@ func (p *Printer) format(d *Diag) string {
 	case Note:
 		b.WriteString("note: ")
 	}
-	b.WriteString(Printable(d.Msg) + "\n")
+	b.WriteString(Printable(Short(d.Msg)) + "\n")
 	if d.Source != "" {
 		b.WriteString("    " + Printable(d.Source) + "\n")
 		if d.Caret > 0 {
@@ -256,10 +272,22 @@ func (p *Printer) format(d *Diag) string {
 	}
 	if d.Hint != "" {
 		for hint := range strings.SplitSeq(d.Hint, "\n") {
-			b.WriteString("  hint: " + Printable(hint) + "\n")
+			b.WriteString("  hint: " + Printable(Short(hint)) + "\n")
 		}
 	}
 	return b.String()
+}
+
+// maxText is how much is shown of one line of a message, in bytes: parsers quote
+// what they read, however long it is.
+const maxText = 4000
+
+// Short cuts out the middle of a text that is too long to read.
+func Short(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxText*3/4], "") + " … " + strings.ToValidUTF8(s[len(s)-maxText/4:], "")
 }
 
 func (p *Printer) paint(code, s string) string {
@@ -345,6 +373,27 @@ func IsHidden(r rune) bool {
 		return r < ' ' && r != '\t'
 	}
 	return r < 0xa0 || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Cf, r)
+}
+
+// Escaped returns text of JSON or CUE in which the characters of strings that
+// [Printable] escapes are written as \u escapes: it stays the same value.
+func Escaped(text []byte) []byte {
+	hidden := func(r rune) bool { return r != '\n' && IsHidden(r) }
+	if !bytes.ContainsFunc(text, hidden) && !bytes.Contains(text, []byte("##")) {
+		return text
+	}
+	var out []byte
+	for i, r := range string(text) {
+		switch {
+		case r == '#' && i > 0 && text[i-1] == '#', hidden(r):
+			for _, unit := range utf16.Encode([]rune{r}) {
+				out = fmt.Appendf(out, `\u%04x`, unit)
+			}
+		default:
+			out = utf8.AppendRune(out, r)
+		}
+	}
+	return out
 }
 
 // isCommand reports whether the # at i is the second of ##[ or ##word[.

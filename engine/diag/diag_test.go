@@ -49,6 +49,21 @@ func TestPrintable(t *testing.T) {
 	}
 }
 
+// TestEscaped: JSON stays the same value.
+func TestEscaped(t *testing.T) {
+	for in, want := range map[string]string{
+		"{\n\t\"a b\": \"é\"\n}\n": "{\n\t\"a b\": \"é\"\n}\n",
+		"\"\u202e\x7f\u0085\"":     `"\u202e\u007f\u0085"`,
+		"\"###[x\"":                `"#\u0023\u0023[x"`,
+		"\"\U000e0041\"":           `"\udb40\udc41"`,
+		"// \x1b[31m":              `// \u001b[31m`,
+	} {
+		if got := string(diag.Escaped([]byte(in))); got != want {
+			t.Errorf("%q is written as %q, want %q", in, got, want)
+		}
+	}
+}
+
 // TestCaret: a caret stands below its character where others are escaped.
 func TestCaret(t *testing.T) {
 	var b strings.Builder

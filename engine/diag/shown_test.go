@@ -2,6 +2,7 @@ package diag_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"kvbench/engine/diag"
@@ -37,5 +38,21 @@ func TestShown(t *testing.T) {
 	}
 	if err := diag.More("a", 0); err != nil {
 		t.Error(fmt.Sprint("none more is ", err))
+	}
+}
+
+// TestShort: of a text that is too long to read, the beginning and the end are
+// shown, in whole characters.
+func TestShort(t *testing.T) {
+	if s := strings.Repeat("x", 4000); diag.Short(s) != s {
+		t.Error("a text of 4000 bytes is cut")
+	}
+	if got := diag.Short("a" + strings.Repeat("\u00e9", 3000) + "z"); got != "a"+strings.Repeat("\u00e9", 1499)+" … "+strings.Repeat("\u00e9", 499)+"z" {
+		t.Errorf("it is %d bytes", len(got))
+	}
+	var b strings.Builder
+	(&diag.Printer{W: &b}).Print(diag.Errorf(diag.Pos{File: "f"}, "%s", strings.Repeat("x", 1<<20)).WithHint("%s", strings.Repeat("y", 1<<20)))
+	if b.Len() > 9000 {
+		t.Errorf("%d bytes are printed", b.Len())
 	}
 }

@@ -23,6 +23,7 @@ const (
 
 	commitHeader = "X-Repo-Commit"
 	codeHeader   = "X-Error-Code"
+	noEntry      = "EntryNotFound"
 )
 
 var (
@@ -30,12 +31,22 @@ var (
 	errDowngrade = errors.New("redirects from https to an unencrypted address")
 )
 
-// Download gets files of the repository and puts them into the cache. The first
-// must be there, the others need not be.
+// Download gets the files of the repository that the cache lacks. The first must
+// be on the server, the others need not be. Offline, the first in the cache is
+// enough.
 //
 // It takes the place of huggingface_hub's own download: the files stand in the
 // snapshot of their commit, and the reference to it is written last.
 func (h *Hub) Download(r Repo, names ...string) error {
+	_, err := h.Find(r, names[0])
+	isThere := err == nil
+	commit, _ := h.commit(r)
+	more := names[1:]
+	if isThere {
+		if more = h.lacks(r, commit, more); len(more) == 0 || h.Offline != "" {
+			return nil
+		}
+	}
 	if h.Offline != "" {
 		return diag.Errorf(diag.Pos{}, "%s: nothing is downloaded, because %s is set", r, h.Offline)
 	}
@@ -44,32 +55,45 @@ func (h *Hub) Download(r Repo, names ...string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), h.Timeout)
 	defer cancel()
+	if isThere {
+		return h.getMore(ctx, r, commit, more)
+	}
 	main, err := h.get(ctx, r, r.revision(), names[0])
 	if err != nil {
 		return err
 	}
-	commit := main.commit
 	// The first file is written when the others are there: it is what is looked
 	// for in the cache.
-	for _, name := range names[1:] {
-		more, err := h.get(ctx, r, commit, name)
-		if more.status == http.StatusNotFound {
-			continue
-		}
-		if err == nil {
-			err = h.keep(r, filepath.Join("snapshots", commit, name), more.data)
+	if err := h.getMore(ctx, r, main.commit, more); err != nil {
+		return err
+	}
+	if err := h.keep(r, filepath.Join("snapshots", main.commit, names[0]), main.data); err != nil {
+		return err
+	}
+	if r.revision() == main.commit {
+		return nil
+	}
+	return h.keep(r, filepath.Join("refs", filepath.FromSlash(r.revision())), []byte(main.commit))
+}
+
+// getMore gets files of a commit that may have them. Those that it lacks are
+// remembered.
+func (h *Hub) getMore(ctx context.Context, r Repo, commit string, names []string) error {
+	for _, name := range names {
+		a, err := h.get(ctx, r, commit, name)
+		switch {
+		case a.status == http.StatusNotFound && a.code == noEntry:
+			err = h.keep(r, filepath.Join(absent, commit, name), nil)
+		case a.status == http.StatusNotFound:
+			err = nil
+		case err == nil:
+			err = h.keep(r, filepath.Join("snapshots", commit, name), a.data)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if err := h.keep(r, filepath.Join("snapshots", commit, names[0]), main.data); err != nil {
-		return err
-	}
-	if r.revision() == commit {
-		return nil
-	}
-	return h.keep(r, filepath.Join("refs", filepath.FromSlash(r.revision())), []byte(commit))
+	return nil
 }
 
 // checkSettings refuses what the environment says wrong. What may hold a secret
@@ -94,6 +118,7 @@ func (h *Hub) checkSettings(r Repo) error {
 // answer is what the server sends: a file, and the commit that it is of.
 type answer struct {
 	status int
+	code   string // of an error
 	data   []byte
 	commit string
 }
@@ -139,7 +164,7 @@ func (h *Hub) get(ctx context.Context, r Repo, revision, name string) (a answer,
 	}
 	defer resp.Body.Close()
 	seen(resp)
-	a.status = resp.StatusCode
+	a.status, a.code = resp.StatusCode, resp.Header.Get(codeHeader)
 	if resp.StatusCode != http.StatusOK {
 		return a, h.refused(wrong, resp, r, name)
 	}
@@ -227,7 +252,7 @@ func (h *Hub) refused(wrong func(string, ...any) *diag.Diag, resp *http.Response
 		return wrong("has no revision %s of this model (404)", r.revision())
 	case resp.StatusCode == http.StatusNotFound && code == "RepoNotFound":
 		return wrong("knows no such model (404)").WithHint("check the name")
-	case resp.StatusCode == http.StatusNotFound && code == "EntryNotFound":
+	case resp.StatusCode == http.StatusNotFound && code == noEntry:
 		return wrong("has no %s of this model (404)", name)
 	case resp.StatusCode == http.StatusNotFound:
 		return wrong("finds no such model, revision or %s (404)", name).WithHint("check the name")
@@ -243,7 +268,7 @@ func (h *Hub) keep(r Repo, name string, data []byte) error {
 		return nil
 	}
 	if err := replace(file, data); err != nil {
-		return diag.Errorf(diag.Pos{File: file}, "cannot be written: %s", reason(err)).WithHint("HF_HOME or HF_HUB_CACHE names another folder for the Hugging Face cache")
+		return diag.Errorf(diag.Pos{File: file}, "cannot be written: %v", diag.Cause(err)).WithHint("HF_HOME or HF_HUB_CACHE names another folder for the Hugging Face cache")
 	}
 	return nil
 }

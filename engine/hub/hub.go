@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/input"
 )
 
 // Scheme begins the name of a repository where a model is wanted.
@@ -29,6 +30,9 @@ const (
 	repoFolder  = "models--"
 	separator   = "--" // between owner and name
 	maxRevision = 200
+	maxRef      = 100 // bytes of a file with a commit
+	maxToken    = 4096
+	absent      = ".no_exist" // the folder with the names that a commit lacks
 )
 
 // Repo is a repository of a model, at a revision.
@@ -131,12 +135,8 @@ func FromEnv() *Hub {
 
 // readToken reads the file that a login leaves.
 func readToken(file string) string {
-	info, err := os.Stat(file)
-	if err != nil || !info.Mode().IsRegular() || info.Size() > 4096 {
-		return ""
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
+	data, large, err := input.ReadAll(file, maxToken, nil)
+	if err != nil || large {
 		return ""
 	}
 	return clean(string(data))
@@ -208,20 +208,9 @@ func (h *Hub) Find(r Repo, name string) (string, error) {
 	if _, err := os.Stat(h.folder(r)); err != nil {
 		return "", missing("")
 	}
-	commit := r.revision()
-	if !isCommit(commit) {
-		ref := filepath.Join(h.folder(r), "refs", filepath.FromSlash(commit))
-		info, err := os.Stat(ref)
-		if err != nil || !info.Mode().IsRegular() || info.Size() > 100 {
-			return "", missing("it has no revision " + commit)
-		}
-		data, err := os.ReadFile(ref)
-		if err != nil {
-			return "", missing(reason(err))
-		}
-		if commit = strings.TrimSpace(string(data)); !isCommit(commit) {
-			return "", missing("refs/" + r.revision() + " holds no commit")
-		}
+	commit, why := h.commit(r)
+	if why != "" {
+		return "", missing(why)
 	}
 	file := filepath.Join(h.snapshot(r, commit), name)
 	// Files there are links to others, which may be gone.
@@ -235,6 +224,40 @@ func (h *Hub) Find(r Repo, name string) (string, error) {
 		return "", missing("it is a link to a file that is gone")
 	}
 	return "", missing("the snapshot of revision " + r.revision() + " lacks it")
+}
+
+// commit gives the commit in the cache that a revision stands for, or why there
+// is none.
+func (h *Hub) commit(r Repo) (commit, why string) {
+	if commit = r.revision(); isCommit(commit) {
+		return commit, ""
+	}
+	ref := filepath.Join(h.folder(r), "refs", filepath.FromSlash(commit))
+	info, err := os.Stat(ref)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > maxRef {
+		return "", "it has no revision " + commit
+	}
+	data, _, err := input.ReadAll(ref, maxRef, nil)
+	if err != nil {
+		return "", diag.All(err)[0].Msg
+	}
+	if commit = strings.TrimSpace(string(data)); !isCommit(commit) {
+		return "", "refs/" + r.revision() + " holds no commit"
+	}
+	return commit, ""
+}
+
+// lacks lists the files that are neither in the cache at this commit nor known
+// to be missing on the server, which huggingface_hub keeps beside.
+func (h *Hub) lacks(r Repo, commit string, names []string) (list []string) {
+	at := Repo{Owner: r.Owner, Name: r.Name, Revision: commit}
+	for _, name := range names {
+		_, err := h.Find(at, name)
+		if _, none := os.Lstat(filepath.Join(h.folder(r), absent, commit, name)); err != nil && none != nil {
+			list = append(list, name)
+		}
+	}
+	return list
 }
 
 // Repos lists the repositories in the cache that have a file, each as [Parse]
@@ -256,12 +279,4 @@ func (h *Hub) Repos(name string) []string {
 		}
 	}
 	return list
-}
-
-// reason is what the system says, without the path and the call.
-func reason(err error) string {
-	if pe, ok := err.(*os.PathError); ok {
-		err = pe.Err
-	}
-	return err.Error()
 }

@@ -274,6 +274,64 @@ func TestRepair(t *testing.T) {
 	}
 }
 
+// TestComplete: a file that the cache lacks beside the first one is downloaded, at
+// the commit that is in the cache; what the server lacks is asked for once.
+func TestComplete(t *testing.T) {
+	var asked []string
+	found, code := true, ""
+	h := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.Path)
+		if !found {
+			w.Header().Set("X-Error-Code", code)
+			w.WriteHeader(404)
+			return
+		}
+		w.Header().Set("X-Repo-Commit", other)
+		fmt.Fprint(w, quant)
+	})
+	r := parse(t, "hf:a/b")
+	dir := filepath.Join(h.Cache, "models--a--b")
+	write(t, filepath.Join(dir, "refs", "main"), other)
+	write(t, filepath.Join(dir, "snapshots", other, main), config)
+	file := filepath.Join(dir, "snapshots", other, more)
+	download := func(want ...string) {
+		t.Helper()
+		asked = nil
+		if err := h.Download(r, main, more); err != nil {
+			t.Error(err)
+		}
+		if !slices.Equal(asked, want) {
+			t.Errorf("asked for %v, want %v", asked, want)
+		}
+	}
+	ask := "/a/b/resolve/" + other + "/" + more
+	h.Offline = "HF_HUB_OFFLINE"
+	download() // the cache is all there is
+	h.Offline = ""
+	download(ask)
+	if got := read(t, file); got != quant {
+		t.Errorf("%s holds %q", more, got)
+	}
+	download()
+
+	os.Remove(file)
+	found = false
+	download(ask) // a 404 of who knows what
+	download(ask)
+	code = "EntryNotFound"
+	download(ask)
+	download()
+	if _, err := os.Lstat(filepath.Join(dir, ".no_exist", other, more)); err != nil {
+		t.Error(err)
+	}
+	// What cannot be found out is an error: it may change every number.
+	os.RemoveAll(filepath.Join(dir, ".no_exist"))
+	h.Endpoint = "http://127.0.0.1:1"
+	if err := h.Download(r, main, more); err == nil || !strings.Contains(err.Error(), "cannot be reached") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 // TestRedirect: the file may come from another host, which never gets the token
 // and is not believed about the commit.
 func TestRedirect(t *testing.T) {

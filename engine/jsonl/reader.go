@@ -77,7 +77,7 @@ func (r *Reader) take(c byte) bool {
 }
 
 // Object calls member with each name of the object that comes next; member may
-// read the value, which otherwise is passed over.
+// read the value, which otherwise is skipped.
 func (r *Reader) Object(member func(name []byte)) {
 	r.each('{', '}', func() {
 		raw, escaped := r.quoted()

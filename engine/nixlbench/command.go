@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
+	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/plan"
 )
@@ -116,15 +118,44 @@ func shell(program string, flags []plan.Flag) string {
 	return b.String()
 }
 
-// Quote writes a string as one word for a POSIX shell.
+// Quote writes a string as one word for a POSIX shell, on one line. A word with
+// characters that a terminal or a CI runner would not merely show is written as
+// $'…' with escapes, as in bash and zsh and in POSIX since 2024.
 func Quote(s string) string {
+	hidden := func(r rune) bool { return r == '\t' || diag.IsHidden(r) }
+	if strings.ContainsFunc(s, hidden) || !utf8.ValidString(s) || strings.Contains(s, "##") {
+		return quoteEscaped(s)
+	}
 	plain := func(r rune) bool {
 		return r < 0x80 && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_@%+=:,./-", r))
 	}
-	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+	if s != "" && !strings.HasPrefix(s, "::") && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'"'"'`) + "'"
+}
+
+// quoteEscaped writes a string as $'…'. Escapes are octal bytes: they alone mean
+// the same in every shell and locale, whatever follows them.
+func quoteEscaped(s string) string {
+	short := map[rune]string{'\n': `\n`, '\r': `\r`, '\t': `\t`, '\'': `\'`, '\\': `\\`}
+	var b strings.Builder
+	b.WriteString("$'")
+	for i, r := range s {
+		_, size := utf8.DecodeRuneInString(s[i:])
+		switch text := short[r]; {
+		case text != "":
+			b.WriteString(text)
+		case diag.IsHidden(r), r == utf8.RuneError && size == 1, r == '#':
+			for _, c := range []byte(s[i : i+size]) {
+				fmt.Fprintf(&b, `\%03o`, c)
+			}
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('\'')
+	return b.String()
 }
 
 // Split cuts a command into words as a POSIX shell does. What only a shell

@@ -24,28 +24,64 @@ func TestShell(t *testing.T) {
 		flag("empty", formula.Value{Kind: formula.Str}),
 		{Flag: &schema.Flag{Name: "left_out"}},
 	})
-	want := "nixlbench \\\n    --number 7 \\\n    --on \\\n    --off=false \\\n    --text 'it'\"'\"'s; a\nfile' \\\n    --empty ''\n"
+	want := "nixlbench \\\n    --number 7 \\\n    --on \\\n    --off=false \\\n    --text $'it\\'s; a\\nfile' \\\n    --empty ''\n"
 	if got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
 
-// FuzzQuote asks a real shell what a quoted word says.
+// TestQuote: nothing in a word moves the cursor, hides, begins a line or runs as
+// a command of a CI runner.
+func TestQuote(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain/a:b":        "plain/a:b",
+		"it's":             `'it'"'"'s'`,
+		"a\n::error::x":    `$'a\n::error::x'`,
+		"::error::x":       "'::error::x'",
+		"::a\n::b":         `$'::a\n::b'`,
+		"\x1b[31mred":      `$'\033[31mred'`,
+		"a\tb\rc":          `$'a\tb\rc'`,
+		"ab\u202ecd":       `$'ab\342\200\256cd'`,
+		"\u200b7":          `$'\342\200\2137'`,
+		"##[group]x":       `$'\043\043[group]x'`,
+		"it's\\\x7f":       `$'it\'s\\\177'`,
+		"\xff\ufffd":       "$'\\377\ufffd'",
+		"\u0085\U000e0041": `$'\302\205\363\240\201\201'`,
+		"# a":              "'# a'",
+	} {
+		if got := nixlbench.Quote(in); got != want {
+			t.Errorf("%q is quoted as %s, want %s", in, got, want)
+		}
+	}
+}
+
+// FuzzQuote asks real shells what a quoted word says: on one line.
 func FuzzQuote(f *testing.F) {
-	for _, s := range []string{"", "plain", "a b", "it's", `"$HOME"`, "a;b|c&d", "line\nfeed", "~", "*", "-x", "ä€", "\\", "`id`", "!x", "\xff"} {
+	for _, s := range []string{"", "plain", "a b", "it's", `"$HOME"`, "a;b|c&d", "line\nfeed", "~", "*", "-x", "ä€", "\\", "`id`", "!x", "\xff", "::x", "\x1b7", "\u202e7", "##[x", "\t", "a\r\n'\\"} {
 		f.Add(s)
 	}
-	sh, err := exec.LookPath("sh")
-	if err != nil {
+	var shells []string // others read $'…' only since POSIX 2024
+	for _, name := range []string{"bash", "zsh", "ksh"} {
+		if sh, err := exec.LookPath(name); err == nil {
+			shells = append(shells, sh)
+		}
+	}
+	if shells == nil {
 		f.Skip("no shell here")
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		if strings.ContainsRune(s, 0) || len(s) > 10000 {
 			return // no argument holds a NUL
 		}
-		out, err := exec.Command(sh, "-c", "printf %s "+nixlbench.Quote(s)+" end").Output()
-		if err != nil || string(out) != s+"end" {
-			t.Errorf("%q is quoted as %s, which the shell reads as %q (%v)", s, nixlbench.Quote(s), out, err)
+		quoted := nixlbench.Quote(s)
+		if strings.Contains(quoted, "\n") {
+			t.Errorf("%q is quoted on several lines", s)
+		}
+		for _, sh := range shells {
+			out, err := exec.Command(sh, "-c", "printf %s "+quoted+" end").Output()
+			if err != nil || string(out) != s+"end" {
+				t.Errorf("%q is quoted as %s, which %s reads as %q (%v)", s, quoted, sh, out, err)
+			}
 		}
 	})
 }

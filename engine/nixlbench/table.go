@@ -103,7 +103,7 @@ func (t *Table) Warning(line string) bool {
 }
 
 // Line takes the next line of output and reports whether it is a row of the
-// table. Lines outside the table are passed over; ended says whether the line was
+// table. Lines outside the table are skipped; ended says whether the line was
 // complete.
 func (t *Table) Line(line string, ended bool) (isRow bool) {
 	line = strings.TrimRight(line, " \r\n")
@@ -207,9 +207,6 @@ func (t *Table) fail(format string, args ...any) {
 
 // Err says what of the table could not be read.
 func (t *Table) Err() error { return t.err }
-
-// OddRows counts the rows with numbers that no measurement gives.
-func (t *Table) OddRows() int64 { return t.odd }
 
 // isOdd reports whether a row holds a number that no measurement gives.
 func (t *Table) isOdd(row Row) bool {

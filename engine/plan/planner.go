@@ -60,6 +60,7 @@ type Planner struct {
 	depends map[string]*dependencies
 	shown   map[string]map[string]bool
 	other   *Planner
+	indexed map[string]*schema.Field
 	// requires are the conditions of the architecture, in its order.
 	requires []formula.Ref
 }
@@ -108,8 +109,9 @@ func New(s *schema.Schema, release string, arch *schema.Architecture, use Use) (
 	}
 	scope := formula.NewScope()
 	for i := range s.Fields {
-		f := &s.Fields[i]
-		scope.Input(f.Var, f.Type.Formula(), f.Pos)
+		if f := &s.Fields[i]; p.knows(f) {
+			scope.Input(f.Var, f.Type.Formula(), f.Pos)
+		}
 	}
 	table(scope, dtypesTable, s.Dtypes)
 	addFormulas(scope, s.Let, formula.Any)
@@ -376,13 +378,16 @@ func (p *Planner) checkTables(req *Request) error {
 	return errs.Err()
 }
 
+// knows reports whether the accounting has a field.
+func (p *Planner) knows(f *schema.Field) bool { return f.Needs == "" || f.Needs == p.accounting() }
+
 // checkNeeds refuses values of fields that another accounting alone has. What is
 // as if it were not given does no harm.
 func (p *Planner) checkNeeds(req *Request) error {
 	var errs diag.List
 	for i := range p.schema.Fields {
 		f := &p.schema.Fields[i]
-		if f.Needs == "" || f.Needs == p.accounting() {
+		if p.knows(f) {
 			continue
 		}
 		v := req.Config.Values[f.Var]

@@ -18,6 +18,9 @@ func (p *Planner) resolve(req *Request) (map[string]flagValue, error) {
 	}
 	values := given(req)
 	name, backend := p.backend(values)
+	if backend == nil {
+		return nil, p.noBackend(name)
+	}
 	p.apply(req, values)
 	t, err := p.transfer(req, name, backend)
 	if err != nil {
@@ -111,6 +114,17 @@ func (p *Planner) backend(values map[string]flagValue) (string, *schema.Backend)
 		}
 	}
 	return name, p.bench.Backends[name]
+}
+
+// noBackend is the error for a user's release whose backend, where none is given,
+// is not a known one.
+func (p *Planner) noBackend(name string) error {
+	if _, ok := p.slot(backendFlag); !ok {
+		return diag.Errorf(diag.Pos{}, "nixlbench %s has no --%s, which says how data is moved", p.release, backendFlag).
+			WithHint("add the flag to the release in the file of --releases")
+	}
+	return diag.Errorf(diag.Pos{}, "no backend %q is known, which is the default of nixlbench %s", name, p.release).
+		WithHint("give --%s, or correct the default in the file of --releases", backendFlag)
 }
 
 // transfer picks the first of the backend's transfers that goes with the sides

@@ -23,6 +23,10 @@ func Condition(s *schema.Schema, text string) (formula.Source, error) {
 	var moved []move
 	done := 0
 	for _, n := range numbersIn(text) {
+		if n.apart {
+			errs.Add(apart(s, text[n.from:n.to]))
+			continue
+		}
 		unit := s.UnitOf(comparedWith(text[:n.from], text[n.to:]))
 		if unit == "" {
 			unit = s.UnitThatHas(text[n.from:n.to])
@@ -48,6 +52,21 @@ func Condition(s *schema.Schema, text string) (formula.Source, error) {
 	return src, errs.Err()
 }
 
+// apart refuses a number with a blank before its suffix, if that is one: it would
+// be taken for a name.
+func apart(s *schema.Schema, text string) error {
+	joined := strings.Join(strings.Fields(text), "")
+	unit := s.UnitThatHas(joined)
+	if unit == "" {
+		return nil
+	}
+	hint := s.NumberHint(unit, joined)
+	if hint == "" {
+		hint = "write " + joined
+	}
+	return diag.Usagef("%s: %s has a blank before its unit", whereName, text).WithHint("%s", hint)
+}
+
 // move is a number of a text that was put in the place of another, by the
 // characters of both texts.
 type move struct{ from, wasFrom, to, wasTo int }
@@ -67,7 +86,10 @@ func before(moved []move, char int) int {
 	return char + shift
 }
 
-type span struct{ from, to int }
+type span struct {
+	from, to int
+	apart    bool // there are blanks before the letters
+}
 
 // numbersIn finds the numbers of a formula that have letters behind them, other
 // than in strings and names.
@@ -81,7 +103,9 @@ func numbersIn(text string) []span {
 		case unicode.IsDigit(r):
 			m := number().FindString(text[i:])
 			if strings.Trim(m, "0123456789.") != "" && !strings.HasPrefix(m, "0x") {
-				list = append(list, span{i, i + len(m)})
+				list = append(list, span{i, i + len(m), false})
+			} else if all := numberApart().FindString(text[i:]); all != "" {
+				list = append(list, span{i, i + len(all), true})
 			}
 			i += max(size, len(m))
 		case unicode.IsLetter(r) || r == '_':
@@ -97,6 +121,7 @@ func numbersIn(text string) []span {
 // on either side of a comparison.
 var (
 	number      = onceCompiled(`^[0-9.]+(?:[A-Za-z]+/s\b|\w*)`)
+	numberApart = onceCompiled(`^[0-9.]+[ \t]+[A-Za-z]+(?:/s\b)?`)
 	leftOfSign  = onceCompiled(`([A-Za-z_]\w*)\s*[<>=!]=?\s*$`)
 	rightOfSign = onceCompiled(`^\s*[<>=!]=?\s*([A-Za-z_]\w*)`)
 )

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,24 +26,24 @@ func ExplainText(w io.Writer, view schema.View, all []*plan.Explanation) error {
 		for _, s := range e.Quantities {
 			t.step(s, 0)
 		}
-		fmt.Fprintf(w, "\nflags of nixlbench %s that differ from its defaults\n", e.Plan.Release)
+		fmt.Fprintf(w, "\nflags of nixlbench %s that differ from its defaults\n", diag.Printable(e.Plan.Release))
 		for _, f := range e.Flags {
 			if !f.Emit {
 				continue
 			}
-			fmt.Fprintf(w, "--%s %s%s: %s\n", f.Name, f.Value.Text(), unit(f.Unit), f.Reason)
+			fmt.Fprintf(w, "--%s %s%s: %s\n", f.Name, diag.Printable(f.Value.Text()), unit(f.Unit), diag.Printable(f.Reason))
 			if f.Step != nil {
 				t.formula(f.Step, 1)
 			}
 		}
-		fmt.Fprintf(w, "\nlimits of nixlbench %s\n", e.Plan.Release)
+		fmt.Fprintf(w, "\nlimits of nixlbench %s\n", diag.Printable(e.Plan.Release))
 		for _, l := range e.Limits {
-			fmt.Fprintf(w, "%s %s: %s\n", mark(l.Holds), l.Name, sides(&l))
+			fmt.Fprintf(w, "%s %s: %s\n", mark(l.Holds), l.Name, diag.Printable(sides(&l)))
 			if l.Right == nil && l.Values != "" {
-				fmt.Fprintf(w, "    = %s\n", l.Values)
+				fmt.Fprintf(w, "    = %s\n", diag.Printable(l.Values))
 			}
 			if !l.Holds {
-				fmt.Fprintf(w, "    nixlbench %s\n", l.Message)
+				fmt.Fprintf(w, "    nixlbench %s\n", diag.Printable(l.Message))
 				for _, part := range l.Parts {
 					t.step(part, 1)
 				}
@@ -166,7 +167,7 @@ func ExplainMarkdown(w io.Writer, view schema.View, all []*plan.Explanation) err
 		fmt.Fprint(w, "\n| flag | value | why |\n|---|---|---|\n")
 		for _, f := range e.Flags {
 			if f.Emit {
-				fmt.Fprintf(w, "| `--%s` | %s%s | %s |\n", f.Name, code(f.Value.Text()), unit(f.Unit), cell(f.Reason))
+				fmt.Fprintf(w, "| `--%s` | %s%s | %s |\n", cell(f.Name), code(f.Value.Text()), unit(f.Unit), cell(f.Reason))
 			}
 		}
 		fmt.Fprint(w, "\n| limit | condition | holds |\n|---|---|---|\n")
@@ -194,7 +195,7 @@ func markdown(w io.Writer, s *plan.Step, seen map[string]bool) {
 	if s.Formula != "" {
 		formula, values = code(oneLine(s.Formula)), code(oneLine(s.Values))
 	}
-	fmt.Fprintf(w, "| %s | %s | %s | %s%s | %s |\n", s.Name, formula, values, code(s.Value.String()), unit(s.Unit), cell(s.Origin))
+	fmt.Fprintf(w, "| %s | %s | %s | %s%s | %s |\n", cell(s.Name), formula, values, code(s.Value.String()), unit(s.Unit), cell(s.Origin))
 	for _, part := range s.Parts {
 		markdown(w, part, seen)
 	}
@@ -232,7 +233,7 @@ func exact(v formula.Value) any {
 }
 
 // StepJSON writes how one value comes about.
-func StepJSON(w io.Writer, s *plan.Step) error { return encode(w, newJSONStep(s)) }
+func StepJSON(w io.Writer, s *plan.Step) error { return JSONText(w, newJSONStep(s)) }
 
 // ExplainJSON writes how the numbers of plans come about.
 func ExplainJSON(w io.Writer, all []*plan.Explanation) error {
@@ -292,12 +293,18 @@ func ExplainJSON(w io.Writer, all []*plan.Explanation) error {
 		}
 		list = append(list, x)
 	}
-	return encode(w, list)
+	return JSONText(w, list)
 }
 
-func encode(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+// JSONText writes a value as JSON, in which nothing hides: see [diag.Escaped].
+func JSONText(w io.Writer, v any) error {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	err := enc.Encode(v)
+	if err == nil {
+		_, err = w.Write(diag.Escaped(out.Bytes()))
+	}
+	return err
 }

@@ -104,5 +104,5 @@ func yamlText(s string) string {
 	if plainYAML().MatchString(s) && !yamlWords().MatchString(s) {
 		return s
 	}
-	return strconv.Quote(s)
+	return strings.ReplaceAll(strconv.Quote(s), "##", `#\x23`) // no command of a CI runner
 }

@@ -34,7 +34,7 @@ func QuantitiesTable(w io.Writer, view schema.View, plans []*plan.Plan) error {
 			case q.Unit == "us":
 				size = diag.Duration(q.Value)
 			}
-			fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\n", q.Name, q.Value, q.Unit, size, q.Doc)
+			fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\n", q.Name, q.Value, q.Unit, size, diag.Printable(q.Doc))
 		}
 		if err := t.Flush(); err != nil {
 			return err
@@ -70,7 +70,7 @@ func QuantitiesJSON(w io.Writer, plans []*plan.Plan) error {
 		}
 		list[i] = obj
 	}
-	return encode(w, list)
+	return JSONText(w, list)
 }
 
 // QuantitiesCSV writes the quantities of plans, one in each row.

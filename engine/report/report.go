@@ -145,7 +145,7 @@ func JSON(w io.Writer, view schema.View, plans []*plan.Plan) error {
 		obj[keyOwn] = own
 		list[i] = obj
 	}
-	return encode(w, list)
+	return JSONText(w, list)
 }
 
 // CSV writes plans as one row each below a header: the configuration file, the

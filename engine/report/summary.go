@@ -381,7 +381,7 @@ func object(v any) ([]byte, error) {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("  ", "  ")
 	err := enc.Encode(v)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+	return diag.Escaped(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), err
 }
 
 // each passes on every line with that of the baseline for the same sizes.
@@ -619,11 +619,13 @@ func table(w io.Writer, format string, each func(row func(cells ...string))) err
 				widths = make([]int, len(cells))
 			}
 			for i, c := range cells {
+				c = diag.Printable(c)
 				widths[i] = max(widths[i], utf8.RuneCountInString(c))
 			}
 		})
 		each(func(cells ...string) {
 			for i, c := range cells {
+				c = diag.Printable(c)
 				out.WriteString(c)
 				if i < len(cells)-1 {
 					out.WriteString(strings.Repeat(" ", widths[i]+2-utf8.RuneCountInString(c)))

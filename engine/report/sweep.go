@@ -98,7 +98,7 @@ func jsonText(dst []byte, text string) []byte {
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.Encode(text)
-	return append(dst, bytes.TrimSuffix(b.Bytes(), []byte("\n"))...)
+	return append(dst, diag.Escaped(bytes.TrimSuffix(b.Bytes(), []byte("\n")))...)
 }
 
 func tableCell(dst []byte, v formula.Value) []byte {

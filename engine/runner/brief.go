@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/input"
 	"kvbench/engine/jsonl"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/schema"
@@ -21,8 +22,6 @@ const (
 	maxKept  = 384 << 20 // of one file
 	maxShown = 1 << 10   // of one value
 	maxWord  = 128       // of a hash, or of a number
-	// maxFutile is how much is read of a file that holds no result.
-	maxFutile = 64 << 20
 )
 
 // Briefs keeps of records what tables show.
@@ -136,18 +135,18 @@ func (b *Briefs) Of(rec *Record) (*Brief, error) {
 // Results are the results that a file holds.
 type Results struct {
 	List []*Brief
-	// Torn tells that the last line is cut off and was passed over.
+	// Torn tells that the last line is cut off and was skipped.
 	Torn bool
 	// Bad says which lines are no results, or is nil.
 	Bad error
 }
 
 // Read reads a file of results.
-func (b *Briefs) Read(name string) (*Results, error) {
+func (b *Briefs) Read(name string, watch input.Watch) (*Results, error) {
 	at := diag.Pos{File: name}
-	f, err := jsonl.Open(name)
+	f, err := input.Open(name, watch)
 	if err != nil {
-		return nil, diag.Errorf(at, "%v", cause(err))
+		return nil, err
 	}
 	defer f.Close()
 	res := &Results{}
@@ -159,26 +158,25 @@ func (b *Briefs) Read(name string) (*Results, error) {
 		if err == io.EOF {
 			break
 		}
-		if err != nil && err != jsonl.ErrLong {
-			return nil, diag.Errorf(at, "%v", cause(err))
+		if err == jsonl.ErrLong {
+			return nil, longLine(name, lines.Number)
 		}
-		var rec *Brief
-		if err == nil {
-			rec = b.read(line)
+		if err != nil {
+			return nil, err
 		}
-		switch {
+		switch rec := b.read(line); {
 		case rec != nil:
 			res.List = append(res.List, rec)
-		case lines.Torn && err == nil:
+		case lines.Torn:
 			res.Torn = true
 		default:
-			bad.add(lines.Number, err)
+			bad.add(lines.Number)
 		}
 		if b.kept > maxKept {
 			return nil, diag.Errorf(diag.Pos{File: name, Line: lines.Number}, "the results up to this line fill %d MiB of memory, the most that is kept of a file", maxKept>>20).
 				WithHint("split the file, and report on each part")
 		}
-		if res.List == nil && lines.Bytes > maxFutile {
+		if res.List == nil && lines.Bytes > jsonl.MaxFutile {
 			break
 		}
 	}

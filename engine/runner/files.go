@@ -236,7 +236,7 @@ func (m *made) remove(warn func(*diag.Diag)) {
 			continue
 		}
 		if err := f.remove(m.start); err != nil {
-			warn(diag.Warnf(diag.Pos{}, "%s was not removed: %v", diag.Printable(filepath.Join(f.folder.dir, f.name)), cause(err)))
+			warn(diag.Warnf(diag.Pos{}, "%s was not removed: %v", diag.Printable(filepath.Join(f.folder.dir, f.name)), diag.Cause(err)))
 		}
 	}
 }

@@ -10,8 +10,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/input"
 	"kvbench/engine/jsonl"
 )
 
@@ -38,24 +40,26 @@ type Journal struct {
 // OpenJournal opens a file for results, or makes it. A last line without an
 // end, which a killed run leaves, is moved to the file name.torn. With resume
 // the results that are there already are read.
-func OpenJournal(name string, resume bool) (*Journal, error) {
-	fail := func(err error) (*Journal, error) { return nil, diag.Errorf(diag.Pos{File: name}, "%v", cause(err)) }
+func OpenJournal(name string, resume bool, watch input.Watch) (*Journal, error) {
+	fail := func(err error) (*Journal, error) {
+		if d := diag.All(err)[0]; !d.Pos.IsZero() {
+			return nil, err
+		}
+		return nil, diag.Errorf(diag.Pos{File: name}, "%v", diag.Cause(err))
+	}
 	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
 		return fail(err)
 	}
 	j := &Journal{file: file, name: name, done: map[string][]place{}, Rescue: func(line []byte) { os.Stderr.Write(line) }}
-	if err := j.prepare(resume); err != nil {
+	if err := j.prepare(resume, input.Watched(file, watch)); err != nil {
 		file.Close()
-		if list, ok := errors.AsType[diag.List](err); ok {
-			return nil, list
-		}
 		return fail(err)
 	}
 	return j, nil
 }
 
-func (j *Journal) prepare(resume bool) error {
+func (j *Journal) prepare(resume bool, in io.ReaderAt) error {
 	info, err := j.file.Stat()
 	if err != nil {
 		return err
@@ -69,10 +73,10 @@ func (j *Journal) prepare(resume bool) error {
 	case !lock(j.file):
 		return errors.New("another kvbench is writing to it")
 	}
-	if err := j.begin(info.Size()); err != nil {
+	if err := j.begin(in, info.Size()); err != nil {
 		return err
 	}
-	if err := j.mend(info.Size()); err != nil {
+	if err := j.mend(in, info.Size()); err != nil {
 		return err
 	}
 	if info, err = j.file.Stat(); err != nil {
@@ -81,67 +85,59 @@ func (j *Journal) prepare(resume bool) error {
 	if j.begun, j.end = info.Size(), info.Size(); !resume {
 		return nil
 	}
-	return j.read()
-}
-
-// cause leaves out the path of an error, which the message names already.
-func cause(err error) error {
-	if e, ok := errors.AsType[*os.PathError](err); ok {
-		return e.Err
-	}
-	return err
+	return j.read(in)
 }
 
 // begin makes sure that what the file begins with is a result: a file of
 // something else is not written to.
-func (j *Journal) begin(size int64) error {
-	lines := jsonl.NewLines(io.NewSectionReader(j.file, 0, size))
+func (j *Journal) begin(in io.ReaderAt, size int64) error {
+	lines := jsonl.NewLines(io.NewSectionReader(in, 0, size))
 	line, err := lines.Next()
 	switch {
 	case err == io.EOF:
 		return nil
-	case err != nil && err != jsonl.ErrLong:
+	case err == jsonl.ErrLong:
+		return longLine(j.name, lines.Number)
+	case err != nil:
 		return err
-	case err == nil && parse(line) != nil:
+	case parse(line) != nil:
 		return nil
 	}
 	// The begin of a result is all that a torn one has.
-	if torn := lines.Torn && (bytes.HasPrefix(line, []byte(recordBegin)) || bytes.HasPrefix([]byte(recordBegin), line)); torn && err == nil {
+	if lines.Torn && (bytes.HasPrefix(line, []byte(recordBegin)) || bytes.HasPrefix([]byte(recordBegin), line)) {
 		return nil
 	}
 	bad := strangers{name: j.name, hint: journalHint}
-	bad.add(lines.Number, err)
+	bad.add(lines.Number)
 	return bad.err()
 }
 
 // mend moves an incomplete last line out of the file. One that lacks its end
 // only is given that.
-func (j *Journal) mend(size int64) error {
-	end, err := lastLine(j.file, size)
-	if err != nil || end == size {
+func (j *Journal) mend(in io.ReaderAt, size int64) error {
+	line, err := lastLine(in, size)
+	switch {
+	case err == jsonl.ErrLong:
+		return diag.Errorf(diag.Pos{File: j.name}, "the last line is longer than %d MiB, and a result is shorter", jsonl.MaxLine>>20).WithHint("delete this line")
+	case err != nil || len(line) == 0:
+		return err
+	case parse(line) != nil:
+		_, err := j.file.Write([]byte("\n"))
 		return err
 	}
-	rest := io.NewSectionReader(j.file, end, size-end)
-	if size-end <= jsonl.MaxLine {
-		line, err := io.ReadAll(rest)
-		if err != nil {
-			return err
-		}
-		if parse(line) != nil {
-			_, err := j.file.Write([]byte("\n"))
-			return err
-		}
-		rest.Seek(0, io.SeekStart)
+	name := j.name + ".torn"
+	if err := input.Regular(name); err != nil {
+		return err
 	}
-	torn, err := os.OpenFile(j.name+".torn", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if info, err := os.Lstat(name); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return diag.Errorf(diag.Pos{File: name}, "is a symbolic link: nothing was written")
+	}
+	torn, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o644)
 	if err != nil {
-		return err
+		return diag.Errorf(diag.Pos{File: name}, "%v", diag.Cause(err))
 	}
 	defer torn.Close()
-	if _, err := io.Copy(torn, rest); err != nil {
-		return err
-	}
-	if _, err := torn.Write([]byte("\n")); err != nil {
+	if _, err := torn.Write(append(line, '\n')); err != nil {
 		return err
 	}
 	// Only when the piece is safe elsewhere may it go from here.
@@ -149,23 +145,27 @@ func (j *Journal) mend(size int64) error {
 		return err
 	}
 	j.Torn = torn.Name()
-	return j.file.Truncate(end)
+	return j.file.Truncate(size - int64(len(line)))
 }
 
-// lastLine gives the place behind the last end of a line.
-func lastLine(r io.ReaderAt, size int64) (int64, error) {
-	buf := make([]byte, 64<<10)
-	for end := size; end > 0; {
-		n := min(end, int64(len(buf)))
-		if _, err := r.ReadAt(buf[:n], end-n); err != nil {
-			return 0, err
+// lastLine gives what follows the last end of a line.
+func lastLine(in io.ReaderAt, size int64) ([]byte, error) {
+	var last []byte
+	for n := int64(64 << 10); ; n *= 2 {
+		n = min(n, size, jsonl.MaxLine+1)
+		last = make([]byte, n)
+		if _, err := in.ReadAt(last, size-n); err != nil && err != io.EOF {
+			return nil, err
 		}
-		if i := bytes.LastIndexByte(buf[:n], '\n'); i >= 0 {
-			return end - n + int64(i) + 1, nil
+		switch i := bytes.LastIndexByte(last, '\n'); {
+		case i >= 0:
+			return last[i+1:], nil
+		case n == size:
+			return last, nil
+		case n > jsonl.MaxLine:
+			return nil, jsonl.ErrLong
 		}
-		end -= n
 	}
-	return 0, nil
 }
 
 // place is where a result stands in the file.
@@ -175,8 +175,8 @@ type place struct {
 }
 
 // read finds out which results are done already, and where they stand.
-func (j *Journal) read() error {
-	lines := jsonl.NewLines(io.NewSectionReader(j.file, 0, 1<<62))
+func (j *Journal) read(in io.ReaderAt) error {
+	lines := jsonl.NewLines(io.NewSectionReader(in, 0, 1<<62))
 	bad := strangers{name: j.name, hint: "it counts as not done"}
 	for {
 		line, err := lines.Next()
@@ -185,15 +185,14 @@ func (j *Journal) read() error {
 			j.Bad = bad.err()
 			return nil
 		case err == jsonl.ErrLong:
-			bad.add(lines.Number, err)
-			continue
+			return longLine(j.name, lines.Number)
 		case err != nil:
 			return err
 		}
 		hash, status := identity(line)
 		switch {
 		case hash == "":
-			bad.add(lines.Number, nil)
+			bad.add(lines.Number)
 		case status == OK:
 			j.done[hash] = append(j.done[hash], place{lines.Offset, len(line)})
 		}
@@ -236,41 +235,31 @@ func parse(line []byte) *Record {
 
 // strangers are the lines of a file that are no results.
 type strangers struct {
-	name, hint  string
-	none, long  int // how many there are
-	first, vast int // the numbers of the first ones
+	name, hint string
+	count      int
+	first      int // the number of the first one
 }
 
-func (s *strangers) add(line int, err error) {
-	if err == jsonl.ErrLong {
-		if s.long++; s.long == 1 {
-			s.vast = line
-		}
-		return
-	}
-	if s.none++; s.none == 1 {
+func (s *strangers) add(line int) {
+	if s.count++; s.count == 1 {
 		s.first = line
 	}
 }
 
 func (s *strangers) err() error {
-	var errs diag.List
-	add := func(line, count int, what string) {
-		msg := "this line is "
-		if count > 1 {
-			msg = fmt.Sprintf("this line and %d more are ", count-1)
-		}
-		if count > 0 {
-			errs = append(errs, diag.Errorf(diag.Pos{File: s.name, Line: line}, "%s", msg+what).WithHint("%s", s.hint))
-		}
+	msg := "this line is not a kvbench result"
+	switch {
+	case s.count == 0:
+		return nil
+	case s.count > 1:
+		msg = fmt.Sprintf("this line and %d more are not kvbench results", s.count-1)
 	}
-	what := "not a kvbench result"
-	if s.none > 1 {
-		what = "not kvbench results"
-	}
-	add(s.first, s.none, what)
-	add(s.vast, s.long, fmt.Sprintf("longer than %d MiB", jsonl.MaxLine>>20))
-	return errs.Err()
+	return diag.List{diag.Errorf(diag.Pos{File: s.name, Line: s.first}, "%s", msg).WithHint("%s", s.hint)}
+}
+
+// longLine refuses a file for a line that may have no end.
+func longLine(name string, line int) error {
+	return diag.Errorf(diag.Pos{File: name, Line: line}, "%v: a result is shorter", jsonl.ErrLong).WithHint("delete this line")
 }
 
 // Done gives a result with this hash that was in the file already, or nil, and
@@ -302,14 +291,14 @@ func (j *Journal) Add(r *Record) error {
 	}
 	if _, err := j.file.Write(line); err != nil {
 		j.Rescue(line)
-		return diag.Errorf(diag.Pos{File: j.name}, "the result could not be kept: %v", cause(err)).WithHint("it is printed above, as a JSON object")
+		return diag.Errorf(diag.Pos{File: j.name}, "the result could not be kept: %v", diag.Cause(err)).WithHint("it is printed above, as a JSON object")
 	}
 	if !j.regular {
 		return nil
 	}
 	j.end += int64(len(line))
 	if err := j.file.Sync(); err != nil {
-		return fmt.Errorf("%s: the result may not be kept: %w", j.name, cause(err))
+		return fmt.Errorf("%s: the result may not be kept: %w", j.name, diag.Cause(err))
 	}
 	return nil
 }
@@ -321,14 +310,14 @@ func (j *Journal) isThere() error {
 	}
 	own, err := j.file.Stat()
 	if err != nil {
-		return cause(err)
+		return diag.Cause(err)
 	}
 	named, err := os.Stat(j.name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return errors.New("it was removed during the run")
 	case err != nil:
-		return cause(err)
+		return diag.Cause(err)
 	case !os.SameFile(own, named):
 		return errors.New("it was replaced by another file during the run")
 	case own.Size() < j.end:

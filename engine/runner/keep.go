@@ -43,7 +43,7 @@ func (s *Session) keep(rec *Record) *kept {
 			break
 		}
 	}
-	s.Warn(diag.Warnf(diag.Pos{File: base}, "the output is not kept: %v", cause(err)))
+	s.Warn(diag.Warnf(diag.Pos{File: base}, "the output is not kept: %v", diag.Cause(err)))
 	return &kept{}
 }
 

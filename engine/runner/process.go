@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"kvbench/engine/diag"
 )
 
 // Limits of what is waited for and kept.
@@ -21,7 +23,7 @@ const (
 	linger = 5 * time.Second
 	// settle is how long it may go on after another one failed: what has all it
 	// needs from the other one ends well by then.
-	settle = time.Second
+	settle = 2 * time.Second
 	// drain is how long output is waited for that a process's children hold
 	// open after its end.
 	drain   = 2 * time.Second
@@ -85,7 +87,7 @@ type Signaled struct{ os.Signal }
 // Error names the signal.
 func (s Signaled) Error() string { return s.Signal.String() }
 
-// Start runs the processes and waits for all of them. A second after one has
+// Start runs the processes and waits for all of them. Two seconds after one has
 // failed, the others are ended; so are all when ctx is done. No process of theirs outlives
 // the call, and each line of their output is passed to out, one at a time.
 func Start(ctx context.Context, ending Ending, processes []Process, out func(Line)) []Exit {
@@ -188,10 +190,7 @@ func startError(err error) error {
 	if e, ok := errors.AsType[*exec.Error](err); ok {
 		return e.Err
 	}
-	if e, ok := errors.AsType[*os.PathError](err); ok {
-		return e.Err
-	}
-	return err
+	return diag.Cause(err)
 }
 
 // liner cuts a stream into lines.

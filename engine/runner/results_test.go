@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"kvbench/engine/jsonl"
@@ -53,7 +54,7 @@ func TestBriefs(t *testing.T) {
 		write(t, name, line+"\n")
 		b := runner.NewBriefs(names, someMeasures)
 		got := "none"
-		if res, err := b.Read(name); err == nil && len(res.List) == 1 {
+		if res, err := b.Read(name, nil); err == nil && len(res.List) == 1 {
 			r := res.List[0]
 			got = r.Point + " " + string(r.Status)
 			for _, name := range names {
@@ -96,17 +97,15 @@ func TestBriefsFile(t *testing.T) {
 		{text: "\ufeff" + ok, n: 1},
 		{text: strings.ReplaceAll(ok+ok, "\n", "\r\n"), n: 2},
 		{text: ok + "{\n" + ok + "\x00\n", n: 2, bad: ":2: this line and 1 more are not kvbench results"},
-		{text: ok + long + ok, n: 2, bad: ":2: this line is longer than 4 MiB"},
-		{text: long + long + "{}\n" + ok, n: 1, bad: ":3: this line is not a kvbench result\n:1: this line and 1 more are longer than 4 MiB"},
+		{text: ok + long + ok, err: ":2: this line is longer than 4 MiB: a result is shorter"},
 		{text: ok + `{"kvbench":"half`, n: 1, torn: true},
 		{text: ok + strings.TrimSuffix(ok, "\n"), n: 2},
-		{text: ok + strings.TrimSuffix(long, "\n"), n: 1, bad: ":2: this line is longer than 4 MiB"},
-		{text: long, err: ":1: this line is longer than 4 MiB"},
+		{text: ok + "{}\n" + strings.TrimSuffix(long, "\n"), err: ":3: this line is longer than 4 MiB: a result is shorter"},
 		{text: "{\n[]\n", err: ":1: this line and 1 more are not kvbench results"},
 	} {
 		name := filepath.Join(t.TempDir(), "r.jsonl")
 		write(t, name, test.text)
-		res, err := runner.NewBriefs(nil, someMeasures).Read(name)
+		res, err := runner.NewBriefs(nil, someMeasures).Read(name, nil)
 		said := func(err error) string {
 			if err == nil {
 				return ""
@@ -144,28 +143,29 @@ func TestBriefsBounds(t *testing.T) {
 	if _, err := f.WriteString(strings.Repeat(strings.Repeat("x", 1<<20)+"\n", 70)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := runner.NewBriefs(nil, someMeasures).Read(name); err == nil || err.Error() != name+":1: this line and 63 more are not kvbench results" {
+	if _, err := runner.NewBriefs(nil, someMeasures).Read(name, nil); err == nil || err.Error() != name+":1: this line and 63 more are not kvbench results" {
 		t.Errorf("the error is %v", err)
 	}
 	// A row takes 96 bytes, so that 60 lines of 300,000 rows are too much.
 	write(t, name, strings.Repeat(`{"hash":"h","rows":[`+strings.Repeat(`{"gb":1},`, 300_000)+`{}]}`+"\n", 60))
-	if _, err := runner.NewBriefs(nil, someMeasures).Read(name); err == nil || !strings.Contains(err.Error(), "fill 384 MiB of memory, the most that is kept of a file") {
+	if _, err := runner.NewBriefs(nil, someMeasures).Read(name, nil); err == nil || !strings.Contains(err.Error(), "fill 384 MiB of memory, the most that is kept of a file") {
 		t.Errorf("the error is %v", err)
 	}
 }
 
-// TestJournalLong: a last line of any length without an end goes to the other
-// file; lines that are no results count as not done, and those that are good are
-// found where they stand.
+// TestJournalLong: a last line without an end goes to the other file, whatever
+// its length up to the most; lines that are no results count as not done, and
+// those that are good are found where they stand.
 func TestJournalLong(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "r.jsonl")
 	record := func(hash, status, output string) string {
 		return fmt.Sprintf(`{"kvbench":"v","hash":%q,"status":%q,"output":%q}`+"\n", hash, status, output)
 	}
-	torn := `{"kvbench":"` + strings.Repeat("x", 5<<20)
-	lines := record("a", "ok", "1") + "\n  " + record("b", "failed", "2") + "damaged\n" + strings.Repeat("x", 5<<20) + "\n" + record("b", "ok", "3") + record("a", "ok", "4")
+	torn := `{"kvbench":"`
+	torn += strings.Repeat("x", jsonl.MaxLine-len(torn))
+	lines := record("a", "ok", "1") + "\n  " + record("b", "failed", "2") + "damaged\n" + strings.Repeat("x", jsonl.MaxLine) + "\n" + record("b", "ok", "3") + record("a", "ok", "4")
 	write(t, name, lines+torn)
-	j, err := runner.OpenJournal(name, true)
+	j, err := runner.OpenJournal(name, true, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +176,7 @@ func TestJournalLong(t *testing.T) {
 	if got, _ := os.ReadFile(name); string(got) != lines {
 		t.Errorf("%d bytes are left, want %d", len(got), len(lines))
 	}
-	want := name + ":4: this line is not a kvbench result\n" + name + ":5: this line is longer than 4 MiB"
+	want := name + ":4: this line and 1 more are not kvbench results"
 	if j.Bad == nil || j.Bad.Error() != want {
 		t.Errorf("bad lines are %v, want %s", j.Bad, want)
 	}
@@ -193,16 +193,60 @@ func TestJournalLong(t *testing.T) {
 	}
 }
 
-// TestJournalFirst: a first line that is endless is not read into memory, and
-// what it is in stays as it is.
-func TestJournalFirst(t *testing.T) {
+// TestJournalEndless: a file with a line that may have no end is refused at once,
+// wherever that line is, and stays as it is.
+func TestJournalEndless(t *testing.T) {
+	const ok = `{"kvbench":"v","hash":"h","status":"ok"}` + "\n"
 	name := filepath.Join(t.TempDir(), "r.jsonl")
-	write(t, name, strings.Repeat("x", 5<<20))
-	if _, err := runner.OpenJournal(name, false); err == nil || err.Error() != name+":1: this line is longer than 4 MiB" {
+	for text, want := range map[string]string{
+		"": ":1: this line is longer than 4 MiB: a result is shorter",
+		ok: ": the last line is longer than 4 MiB, and a result is shorter",
+	} {
+		write(t, name, text)
+		if err := os.Truncate(name, 1<<40); err != nil {
+			t.Skip(err)
+		}
+		if _, err := runner.OpenJournal(name, true, nil); err == nil || err.Error() != name+want {
+			t.Errorf("the error is %v, want %s", err, want)
+		}
+		if info, err := os.Stat(name); err != nil || info.Size() != 1<<40 {
+			t.Errorf("it is %v now: %v", info, err)
+		}
+	}
+	write(t, name, ok+strings.Repeat("x", jsonl.MaxLine+1)+"\n"+ok)
+	if _, err := runner.OpenJournal(name, true, nil); err == nil || err.Error() != name+":2: this line is longer than 4 MiB: a result is shorter" {
 		t.Errorf("the error is %v", err)
 	}
-	if info, err := os.Stat(name); err != nil || info.Size() != 5<<20 {
-		t.Errorf("it is %v now: %v", info, err)
+}
+
+// TestJournalTornElsewhere: what is moved out of the file is not written to what
+// a stranger put in its place.
+func TestJournalTornElsewhere(t *testing.T) {
+	dir := t.TempDir()
+	name, other := filepath.Join(dir, "r.jsonl"), filepath.Join(dir, "other")
+	text := `{"kvbench":"v","hash":"h"}` + "\n" + `{"kvbench":"half`
+	for _, test := range []struct {
+		put  func(string) error
+		want string
+	}{
+		{func(torn string) error { return syscall.Mkfifo(torn, 0o644) }, "is not a regular file"},
+		{func(torn string) error { return os.Symlink(other, torn) }, "is a symbolic link: nothing was written"},
+		{func(torn string) error { return os.Mkdir(torn, 0o755) }, "is a directory"},
+	} {
+		write(t, name, text)
+		if err := test.put(name + ".torn"); err != nil {
+			t.Skip(err)
+		}
+		if _, err := runner.OpenJournal(name, false, nil); err == nil || err.Error() != name+".torn: "+test.want {
+			t.Errorf("the error is %v, want %s", err, test.want)
+		}
+		if got, _ := os.ReadFile(name); string(got) != text {
+			t.Errorf("the file is %q now", got)
+		}
+		if _, err := os.Lstat(other); err == nil {
+			t.Error("the link was followed")
+		}
+		os.Remove(name + ".torn")
 	}
 }
 
@@ -241,7 +285,7 @@ func TestJournalAdd(t *testing.T) {
 		{rec: runner.Record{Status: runner.OK, Model: runner.Model{Params: map[string]any{"a": many(5000, kib)}}}, err: "r.jsonl: the result could not be kept: it is longer than 4 MiB"},
 	} {
 		name := filepath.Join(t.TempDir(), "r.jsonl")
-		j, err := runner.OpenJournal(name, false)
+		j, err := runner.OpenJournal(name, false, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -274,7 +318,7 @@ func FuzzBriefs(f *testing.F) {
 	name := filepath.Join(f.TempDir(), "r.jsonl")
 	f.Fuzz(func(t *testing.T, text []byte) {
 		write(t, name, string(text))
-		res, err := runner.NewBriefs([]runner.Name{{Name: "mode"}, {Name: "stage"}, {From: runner.FromRecord, Name: "config_file"}}, someMeasures).Read(name)
+		res, err := runner.NewBriefs([]runner.Name{{Name: "mode"}, {Name: "stage"}, {From: runner.FromRecord, Name: "config_file"}}, someMeasures).Read(name, nil)
 		if err != nil {
 			return
 		}

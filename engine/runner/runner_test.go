@@ -69,17 +69,17 @@ func TestTail(t *testing.T) {
 // TestJournalLocked: two do not write to one file at once.
 func TestJournalLocked(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "r.jsonl")
-	j, err := runner.OpenJournal(name, false)
+	j, err := runner.OpenJournal(name, false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := runner.OpenJournal(name, false); err == nil || !strings.HasSuffix(err.Error(), "another kvbench is writing to it") {
+	if _, err := runner.OpenJournal(name, false, nil); err == nil || !strings.HasSuffix(err.Error(), "another kvbench is writing to it") {
 		t.Errorf("the error is %v", err)
 	}
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if j, err = runner.OpenJournal(name, false); err != nil {
+	if j, err = runner.OpenJournal(name, false, nil); err != nil {
 		t.Fatal(err)
 	}
 	j.Close()
@@ -100,7 +100,7 @@ func TestJournalTorn(t *testing.T) {
 	}
 	write(name, line+line+torn)
 	write(name+".torn", "earlier\n")
-	j, err := runner.OpenJournal(name, true)
+	j, err := runner.OpenJournal(name, true, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -570,7 +570,7 @@ func (s *Session) judge(ctx context.Context, r *Run, rec *Record, a *attempt, ex
 		if s.Timeout > 0 {
 			rec.fail("it took longer than %v and was ended", s.Timeout)
 		} else {
-			rec.fail("it took longer than %v, the default timeout for what it moves, and was ended: --timeout TIME sets another, --timeout none none", s.TimeoutOf(r))
+			rec.fail("it took longer than %v, the default timeout for what it moves, and was ended: --timeout TIME sets another, and --timeout none lets a run take as long as it likes", s.TimeoutOf(r))
 		}
 	}
 	if excuse != nil && !excuse.Retry && rec.Status == "" {

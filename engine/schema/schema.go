@@ -64,8 +64,10 @@ type Schema struct {
 
 // Names says how models are named on Hugging Face.
 type Names struct {
-	// Suffixes end a name without changing the cache.
+	// Suffixes and Formats end a name without changing the cache; Formats are those
+	// of checkpoints.
 	Suffixes []string `json:"suffixes"`
+	Formats  []string `json:"formats"`
 	// Models has the identifiers, OWNER/NAME, of the bundled models, and Same
 	// those of other models with the same cache.
 	Models map[string][]string `json:"models"`
@@ -83,6 +85,8 @@ type Field struct {
 	Type Type   `json:"type"`
 	// Unit allows its suffixes.
 	Unit string `json:"unit,omitempty"`
+	// Least says of which small numbers the unit was probably forgotten.
+	Least []Least `json:"least,omitempty"`
 	// Note says where a value may be there for the reader alone, with nothing that
 	// depends on it: [NoteAny] or [NoteFile].
 	Note string `json:"note,omitempty"`
@@ -107,6 +111,12 @@ type Field struct {
 	// DefaultBy says where the default comes from, if it is not Default.
 	DefaultBy string   `json:"default_by,omitempty"`
 	Pos       diag.Pos `json:"pos,omitzero"` // of the default
+}
+
+// Least doubts numbers between 0 and Below: one of the suffixes was meant.
+type Least struct {
+	Below    int64    `json:"below"`
+	Suffixes []string `json:"suffixes"`
 }
 
 // The places where a field may be a note for the reader.

@@ -148,7 +148,7 @@ func (r *reader) value(v reflect.Value) {
 	}
 }
 
-// object reads a struct. Keys that it does not have are passed over.
+// object reads a struct. Keys that it does not have are skipped.
 func (r *reader) object(v reflect.Value) {
 	fields := fieldsOf(v.Type())
 	r.each('{', '}', func() {

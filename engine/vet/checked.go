@@ -2,6 +2,7 @@ package vet
 
 import (
 	"maps"
+	"path/filepath"
 	"strconv"
 
 	"kvbench/engine/diag"
@@ -10,17 +11,17 @@ import (
 // Checked is what a run that was ended has done: the run that goes on behind it
 // leaves that out.
 type Checked struct {
-	Reports int               // those that were made
-	Failed  bool              // one of them tells of an error
-	Over    map[string]string // files that took too much by their keys, and what to say of them
-	Alone   bool              // files are checked one at a time
+	Last   string            // the key of the file that was reported last
+	Failed bool              // a report tells of an error
+	Over   map[string]string // files that took too much by their keys, and what to say of them
+	Alone  bool              // files are checked one at a time
 }
 
 // Add gives what the next run leaves out when a file has ended this one, with
 // others being worked on that may have had a part in it. It is nil if the file
 // has ended a run before: it is none of those that are checked.
 func (c Checked) Add(over *diag.Diag, others int) *Checked {
-	if c.over(over.Pos.File) != "" {
+	if c.over(over.Pos.File) != nil {
 		return nil
 	}
 	if others > 0 && !c.Alone {
@@ -31,12 +32,28 @@ func (c Checked) Add(over *diag.Diag, others int) *Checked {
 	if c.Over == nil {
 		c.Over = map[string]string{}
 	}
-	c.Over[key(over.Pos.File)] = over.Msg
+	c.Over[Key(over.Pos.File)] = over.Msg
 	return &c
 }
 
-// over gives what to say of a file that took too much, or "".
-func (c Checked) over(file string) string { return c.Over[key(file)] }
+// over gives what to say of a file that took too much, or nil.
+func (c Checked) over(file string) error {
+	if msg := c.Over[Key(file)]; msg != "" {
+		return diag.Errorf(diag.Pos{File: file}, "%s", msg)
+	}
+	return nil
+}
 
-// key is a file's name as JSON keeps it: names need not be UTF-8.
-func key(file string) string { return strconv.QuoteToASCII(file) }
+// rest gives the targets behind the one that was reported last; all of them
+// where that is gone.
+func (c Checked) rest(targets []*target) []*target {
+	for i, t := range targets {
+		if Key(t.name) == c.Last {
+			return targets[i+1:]
+		}
+	}
+	return targets
+}
+
+// Key is a file's name as JSON keeps it: names need not be UTF-8.
+func Key(file string) string { return strconv.QuoteToASCII(filepath.Clean(file)) }

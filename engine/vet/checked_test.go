@@ -1,11 +1,10 @@
-package vet_test
+package vet
 
 import (
 	"encoding/json"
 	"testing"
 
 	"kvbench/engine/diag"
-	"kvbench/engine/vet"
 )
 
 // TestChecked: a file that has ended one run is known in the next, whatever its
@@ -13,7 +12,7 @@ import (
 func TestChecked(t *testing.T) {
 	for _, name := range []string{"a.cue", "bad\xff.cue", "\u202e \"x\".cue"} {
 		over := diag.Errorf(diag.Pos{File: name}, "takes more than 5s")
-		next := vet.Checked{}.Add(over, 0)
+		next := Checked{}.Add(over, 0)
 		if next == nil {
 			t.Fatalf("%q: no run goes on", name)
 		}
@@ -21,12 +20,28 @@ func TestChecked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var read vet.Checked
+		var read Checked
 		if err := json.Unmarshal(text, &read); err != nil {
 			t.Fatal(err)
 		}
 		if read.Add(over, 0) != nil {
 			t.Errorf("%q ends run after run", name)
 		}
+	}
+}
+
+// TestCheckedRest: a run goes on behind the file that was reported last, by its name.
+func TestCheckedRest(t *testing.T) {
+	var targets []*target
+	for _, name := range []string{"a", "b/../b", "c\xff", "d"} {
+		targets = append(targets, &target{name: name})
+	}
+	for last, want := range map[string]int{"a": 3, "b": 2, "./c\xff": 1, "d": 0, "gone": 4} {
+		if got := (Checked{Last: Key(last)}).rest(targets); len(got) != want {
+			t.Errorf("%d files follow %q, want %d", len(got), last, want)
+		}
+	}
+	if got := (Checked{}).rest(targets); len(got) != 4 {
+		t.Errorf("%d files are left, want all", len(got))
 	}
 }

@@ -18,6 +18,7 @@ type target struct {
 	opened bool
 	file   *config.File
 	err    error
+	known  diag.List // what is wrong with what it brings, beside other files
 }
 
 // extensions are those of the files that kvbench reads.
@@ -43,6 +44,10 @@ func expand(words []string, skip bool) ([]*target, error) {
 		}
 	}
 	for _, word := range words {
+		if word == "" {
+			usage = append(usage, diag.Usagef("the name of a file is empty"))
+			continue
+		}
 		info, err := os.Stat(word)
 		switch {
 		case err == nil && info.IsDir():
@@ -64,6 +69,26 @@ func expand(words []string, skip bool) ([]*target, error) {
 	return all, usage.Err()
 }
 
+// withKnown adds what is wrong with the files that bring architectures, some of
+// which are no targets: these come first.
+func withKnown(targets []*target, list diag.List) []*target {
+	var more []*target
+	for _, d := range list {
+		same := func(t *target) bool { return Key(t.name) == Key(d.Pos.File) }
+		i := slices.IndexFunc(targets, same)
+		if i >= 0 {
+			targets[i].known = append(targets[i].known, d)
+			continue
+		}
+		if i = slices.IndexFunc(more, same); i < 0 {
+			i, more = len(more), append(more, &target{name: d.Pos.File, opened: true})
+		}
+		errs := diag.List(diag.All(more[i].err))
+		more[i].err = append(errs[:len(errs):len(errs)], d)
+	}
+	return append(more, targets...)
+}
+
 // walk adds the files of a folder that kvbench may read.
 func walk(dir string, add func(*target)) {
 	if isLink(dir) {
@@ -74,7 +99,7 @@ func walk(dir string, add func(*target)) {
 	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
-			add(refused(path, diag.Errorf(diag.Pos{File: path}, "cannot be listed: %v", cause(err))))
+			add(refused(path, diag.Errorf(diag.Pos{File: path}, "cannot be listed: %v", diag.Cause(err))))
 			if d != nil && d.IsDir() {
 				return fs.SkipDir
 			}
@@ -118,12 +143,4 @@ func leadsToFolder(path string, d fs.DirEntry) bool {
 	}
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
-}
-
-// cause leaves out the path of an error.
-func cause(err error) error {
-	if e, ok := err.(*fs.PathError); ok {
-		return e.Err
-	}
-	return err
 }

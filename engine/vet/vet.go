@@ -19,7 +19,7 @@ type Report struct {
 	File string
 	Kind config.Kind // "" if it could not be read
 	Errs diag.List
-	// Skipped says why a file was passed over: it is none of kvbench's.
+	// Skipped says why a file was skipped: it is none of kvbench's.
 	Skipped string
 }
 
@@ -35,10 +35,10 @@ func Files(s *schema.Schema, l *config.Loader, words, dirs []string, skip bool, 
 	if err != nil {
 		return err
 	}
-	l.NoLinks = true
+	l.NoLinks, l.Refuse = true, checked.over
 	for _, t := range targets {
-		if msg := checked.over(t.name); msg != "" {
-			t.opened, t.err = true, diag.Errorf(diag.Pos{File: t.name}, "%s", msg)
+		if err := checked.over(t.name); err != nil {
+			t.opened, t.err = true, err
 		}
 	}
 	// CUE files come first: they may bring the architectures of models.
@@ -53,14 +53,16 @@ func Files(s *schema.Schema, l *config.Loader, words, dirs []string, skip bool, 
 		}
 	}
 	known, err := l.Known(dirs, brought)
-	if err != nil {
-		return err
+	list := diag.List(diag.All(err))
+	if slices.ContainsFunc(list, func(d *diag.Diag) bool { return slices.Contains(dirs, d.Pos.File) }) {
+		return list
 	}
+	targets = withKnown(targets, list)
 	workers := runtime.GOMAXPROCS(0)
 	if checked.Alone {
 		workers = 1
 	}
-	inOrder(workers, targets[min(checked.Reports, len(targets)):], func(t *target) *Report { return check(s, l, known, t) }, out)
+	inOrder(workers, checked.rest(targets), func(t *target) *Report { return check(s, l, known, t) }, out)
 	return nil
 }
 
@@ -82,22 +84,21 @@ func report(s *schema.Schema, l *config.Loader, known *config.Known, t *target) 
 	if !t.opened {
 		t.file, t.err = l.Open(t.name, t.met)
 	}
-	r := &Report{File: t.name}
-	if t.err != nil {
+	r := &Report{File: t.name, Errs: slices.Clone(t.known)}
+	switch {
+	case t.err != nil:
 		r.Errs.Add(t.err)
-		r.Errs = quoted(l, t.name, diag.Shown(r.Errs))
-		return r
-	}
-	r.Kind, r.Skipped = t.file.Kind, t.file.Foreign
-	if r.Skipped != "" {
-		return r
-	}
-	for _, arch := range t.file.Archs {
-		r.Errs.Add(architecture(s, l, t.file, arch))
-	}
-	r.Errs.Add(l.Check(t.file, known))
-	if t.file.Model != nil {
-		r.Errs.Add(layers(s, l, t.file.Model))
+	case t.file.Foreign == "":
+		r.Kind = t.file.Kind
+		for _, arch := range t.file.Archs {
+			r.Errs.Add(architecture(s, l, t.file, arch))
+		}
+		r.Errs.Add(l.Check(t.file, known))
+		if t.file.Model != nil {
+			r.Errs.Add(layers(s, l, t.file.Model))
+		}
+	case len(r.Errs) == 0:
+		r.Kind, r.Skipped = t.file.Kind, t.file.Foreign
 	}
 	r.Errs = quoted(l, t.name, diag.Shown(distinct(r.Errs)))
 	t.file = nil // of many files, little is kept

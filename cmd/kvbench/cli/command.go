@@ -22,6 +22,7 @@ import (
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/input"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 )
@@ -44,6 +45,9 @@ type command struct {
 	given map[string]bool // by the arguments
 	set   map[string]bool // by whatever
 	args  []string        // words that belong to no flag
+	// without are flags of nixlbench that the release does not take and that
+	// nixlbench would not read.
+	without map[string]bool
 }
 
 // ffcli gives the command as the flag library has it.
@@ -72,13 +76,18 @@ func (c *command) ffcli() *ffcli.Command {
 	}
 }
 
+// maxPreferences bounds kvbench's own file, in bytes.
+const maxPreferences = 1 << 20
+
 // preferences reads kvbench's own file: tool preferences only, so that no
 // model or run value hides in it.
 func (c *command) preferences(r io.Reader, set func(name, value string) error) error {
 	var errs diag.List
 	name := c.flag("config").String()
-	lines := bufio.NewScanner(io.LimitReader(r, 1<<20))
-	for n := 1; lines.Scan(); n++ {
+	rest := &io.LimitedReader{R: r, N: maxPreferences + 1}
+	lines := bufio.NewScanner(rest)
+	n := 1
+	for ; lines.Scan(); n++ {
 		line := strings.TrimSpace(lines.Text())
 		if line == "" || line[0] == '#' {
 			continue
@@ -101,8 +110,13 @@ func (c *command) preferences(r io.Reader, set func(name, value string) error) e
 			errs = append(errs, diag.Errorf(at, "%v", err))
 		}
 	}
-	if err := lines.Err(); err != nil {
-		errs = append(errs, diag.Errorf(diag.Pos{File: name}, "%v", err))
+	switch err := lines.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		errs = append(errs, diag.Errorf(diag.Pos{File: name, Line: n}, "this line is longer than %d KiB", bufio.MaxScanTokenSize>>10))
+	case err != nil:
+		errs = append(errs, diag.Errorf(diag.Pos{File: name}, "%v", diag.Cause(err)))
+	case rest.N == 0:
+		errs = append(errs, diag.Errorf(diag.Pos{File: name}, "is larger than %d MiB: preferences are a few lines", maxPreferences>>20))
 	}
 	return errs.Err()
 }
@@ -199,7 +213,7 @@ func (c *command) configFiles() ([]string, error) {
 		}
 		for _, f := range found {
 			// A pipe that is met by chance is not waited for.
-			if err := data.Regular(f); err != nil {
+			if err := input.Regular(f); err != nil {
 				errs.Add(err)
 				continue
 			}
@@ -351,7 +365,7 @@ func (c *command) dirs() []string {
 // warnMissing warns about values that nobody gave and the results depend on, and
 // notes those that the model gave, and given ones that nothing shown depends on.
 func (a *app) warnMissing(j job, results []string, shown plan.Shown) {
-	a.printOnce(append(a.missing(j, results), a.unread(j, shown)...))
+	a.printOnce(append(a.missing(j, results), a.given(j, shown)...))
 }
 
 // printOnce prints messages, those about flags if they are new.

@@ -63,7 +63,7 @@ func (a *app) explain(_ context.Context, c *command) error {
 				errs.Add(err)
 				continue
 			}
-			a.printOnce(a.unread(j, plan.Shown{Names: quantitiesOf(a.schema), Flags: true}))
+			a.printOnce(a.given(j, plan.Shown{Names: quantitiesOf(a.schema), Flags: true}))
 			continue
 		}
 		done := a.guard.enter(j.Model.File)

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"slices"
@@ -17,21 +18,25 @@ func (f *fake) onFiles() bool {
 	return slices.Contains([]string{"POSIX", "GDS", "GDS_MT", "HF3FS"}, f.values["backend"])
 }
 
-func (f *fake) crash() {
+// crash ends the process by a signal.
+func (f *fake) crash(signal string) {
 	f.out.Flush()
-	syscall.Exec("/bin/sh", []string{"sh", "-c", "kill -SEGV $$"}, os.Environ())
+	syscall.Exec("/bin/sh", []string{"sh", "-c", "kill -" + signal + " $$"}, os.Environ())
 }
 
 // rules fails where the release does, before anything is made.
 func (f *fake) rules() {
 	initiators, targets, threads := f.number("num_initiator_dev"), f.number("num_target_dev"), f.number("num_threads")
 	network := f.values["backend"] == "UCX"
+	asio := network && f.values["runtime_type"] == "ASIO"
 	switch {
+	case asio && net.ParseIP(f.values["asio_address"]) == nil:
+		f.crash("ABRT")
 	case network && f.values["scheme"] == "pairwise" && initiators != targets:
-		f.crash()
+		f.crash("SEGV")
 	case network && threads > 1 && !f.since("0.5.1"):
-		f.crash()
-	case network && f.values["runtime_type"] == "ASIO" && 24*initiators*f.number("max_batch_size")*max(1, f.number("pipeline_depth"))+80 > 16<<20-1:
+		f.crash("SEGV")
+	case asio && 24*initiators*f.number("max_batch_size")*max(1, f.number("pipeline_depth"))+80 > 16<<20-1:
 		f.die("Runtime message size exceeds 16MB-1 limit")
 	case f.values["use_hugepages"] == "true" && f.hugepages() == 0:
 		f.die("mmap failed: Cannot allocate memory")

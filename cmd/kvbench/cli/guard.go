@@ -2,7 +2,9 @@ package cli
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -13,6 +15,7 @@ import (
 	cueschema "kvbench/cue"
 	"kvbench/engine/config"
 	"kvbench/engine/diag"
+	"kvbench/engine/input"
 	"kvbench/engine/vet"
 	"kvbench/models"
 )
@@ -40,13 +43,17 @@ type guard struct {
 // guarded is a file that is being worked on.
 type guarded struct {
 	name string
+	work input.Work
 	time time.Duration
 	base uint64 // memory when it was first looked at; 0 before
 }
 
 // enter tells of a file; the work on it ends with the call of done.
-func (g *guard) enter(name string) (done func()) {
-	f := &guarded{name: name}
+func (g *guard) enter(name string) (done func()) { return g.watch(name, input.Evaluate) }
+
+// watch is the [input.Watch] of all files.
+func (g *guard) watch(name string, work input.Work) (done func()) {
+	f := &guarded{name: name, work: work}
 	g.mu.Lock()
 	g.files = append(g.files, f)
 	g.mu.Unlock()
@@ -91,8 +98,10 @@ func (g *guard) look(passed time.Duration) {
 		f.time += passed
 		at := diag.Pos{File: f.name}
 		switch {
+		case f.work == input.Await:
 		case f.time > guardTime:
-			g.expired(diag.Errorf(at, "takes more than %v to evaluate: a file of data takes a few milliseconds", guardTime), 0)
+			g.expired(diag.Errorf(at, "%s", g.slow(f)), 0)
+		case f.work == input.Read:
 		case memory > f.base+guardMemory:
 			g.expired(diag.Errorf(at, "takes more than %d MiB to evaluate: a file of data takes a few", guardMemory>>20), g.others(f.name))
 		case memory > f.base+guardMemory/2 && !g.limited:
@@ -101,6 +110,26 @@ func (g *guard) look(passed time.Duration) {
 			g.limited = true
 		}
 	}
+}
+
+// slow says what took a file's time.
+func (g *guard) slow(f *guarded) string {
+	if f.work == input.Read {
+		return fmt.Sprintf("nothing could be read for %v", guardTime)
+	}
+	for _, o := range g.files {
+		switch {
+		case filepath.Dir(o.name) != filepath.Dir(f.name):
+		case o.name != f.name && o.work == input.Read && o.time > guardTime/2: // read beside it
+			return fmt.Sprintf("%s could not be read within %v", diag.Printable(filepath.Base(o.name)), guardTime)
+		case o.name != f.name:
+		case o.work == input.Await:
+			return fmt.Sprintf("this pipe did not end within %v", guardTime)
+		case o.work == input.Read:
+			return fmt.Sprintf("could not be read within %v", guardTime)
+		}
+	}
+	return fmt.Sprintf("takes more than %v to evaluate: a file of data takes a few milliseconds", guardTime)
 }
 
 // others counts the files beside this one; one may be there twice.
@@ -117,7 +146,7 @@ func (g *guard) others(name string) int {
 // loader gives a loader whose work on files is watched.
 func (a *app) loader() *config.Loader {
 	l := config.NewLoader(a.schema, cueschema.Files, models.Files)
-	l.Watch = a.guard.enter
+	l.Watch = a.guard.watch
 	return l
 }
 

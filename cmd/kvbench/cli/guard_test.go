@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/input"
 )
 
 // TestGuard: the file that takes too much is named, with what it took; the time
@@ -39,6 +40,35 @@ func TestGuard(t *testing.T) {
 	if said != "" {
 		t.Errorf("said %q of no file", said)
 	}
+
+	// A read that does not return is named as such; a pipe by itself may be waited for.
+	type work struct {
+		name string
+		work input.Work
+	}
+	for want, works := range map[string][]work{
+		"dir/r: nothing could be read for 5s":                                            {{"dir/r", input.Read}},
+		"dir/r: could not be read within 5s":                                             {{"dir/r", input.Evaluate}, {"dir/r", input.Read}},
+		"dir/r: this pipe did not end within 5s":                                         {{"dir/r", input.Evaluate}, {"dir/r", input.Await}},
+		"dir/r: beside could not be read within 5s":                                      {{"dir/r", input.Evaluate}, {"dir/beside", input.Read}},
+		"dir/r: takes more than 5s to evaluate: a file of data takes a few milliseconds": {{"dir/r", input.Evaluate}, {"other/r", input.Await}},
+		"": {{"dir/r", input.Await}},
+	} {
+		said = ""
+		var ends []func()
+		for _, w := range works {
+			ends = append(ends, g.watch(w.name, w.work))
+		}
+		g.look(3 * time.Second)
+		g.look(3 * time.Second)
+		for _, end := range ends {
+			end()
+		}
+		if said != want {
+			t.Errorf("said %q, want %q", said, want)
+		}
+	}
+	said = ""
 
 	doneD := g.enter("d")
 	doneE := g.enter("e")

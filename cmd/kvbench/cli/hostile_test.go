@@ -97,6 +97,11 @@ var hostile = []struct {
 	}
 	checks: [`+many(600, `{params: {num_layers: 10000}, config: {accounting: "rank", isl: 8193, page_size: 16, pp_size: 1%d}, expect: {}, source: "x"},`)+"]\n\taccess", 1)
 	}, [][]string{vetOf}, "a.cue: takes more than 5s "},
+	{"cue huge number", "a.cue", func() string { return "a: " + strings.Repeat("9", 900_000) }, [][]string{vetOf, kvcacheOf, releaseOf}, "a.cue:1:4: this text is 900000 bytes long: at most 10000 are allowed"},
+	{"cue junk", "a.cue", func() string { return strings.Repeat("%", 900_000) }, [][]string{vetOf, kvcacheOf, releaseOf}, "a.cue:1:1: illegal character U+0025 '%'"},
+	{"json junk", "a.json", func() string { return strings.Repeat("%", 900_000) }, [][]string{vetOf, kvcacheOf, configOf}, "a.json:1:1: is no JSON: invalid character '%'"},
+	{"json junk behind", "a.json", func() string { return "{" + llama + "}" + strings.Repeat("#", 3_000_000) }, [][]string{vetOf, importOf}, "a.json:1:123: is no JSON: invalid character '#' after top-level value"},
+	{"yaml long tag", "a.yaml", func() string { return strings.Repeat("!", 900_000) }, [][]string{vetOf, kvcacheOf, configOf}, `a.yaml:1: cannot unmarshal tag "!!!!`},
 	{"yaml nested flow", "a.yaml", func() string { return "a: " + nested(9_000, "{a: ", "1", "}") }, [][]string{vetOf, kvcacheOf, configOf}, "a.yaml:1:400: is nested more than 100 levels deep"},
 	{"yaml nested lists", "a.yaml", func() string { return "a: " + nested(9_000, "[", "1", "]") }, [][]string{vetOf, kvcacheOf, configOf}, "a.yaml:1:103: is nested more than 100 levels deep"},
 	{"yaml nested dashes", "a.yaml", func() string { return "a:\n " + strings.Repeat("- ", 9_000) + "1" }, [][]string{vetOf, kvcacheOf}, "a.yaml:2:200: is nested more than 100 levels deep"},
@@ -170,6 +175,9 @@ func TestHostileFiles(t *testing.T) {
 				if n := strings.Count(r.stderr, "\n"+test.file) + 1; n > 21 {
 					t.Errorf("%s: told of %d problems", command[0], n)
 				}
+				if n := len(r.stderr); n > 30_000 {
+					t.Errorf("%s: said %d bytes", command[0], n)
+				}
 				if r.peak > 640<<10 {
 					t.Errorf("%s: took %d MiB", command[0], r.peak>>10)
 				}
@@ -204,6 +212,30 @@ func TestProblemsCounted(t *testing.T) {
 	}
 }
 
+// TestModelsHostile: to list the models of a folder, each of its files is read a
+// few times, not for every model that there is.
+func TestModelsHostile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes its time")
+	}
+	dir := t.TempDir()
+	for file, text := range map[string]string{
+		"a.json": `{"model_name": "QWEN3_8B"` + many(60_000, `, "k%d": 1`) + "}",
+		"b.cue":  many(2000, "[=~\"^x%d$\"]: int\n") + many(2000, "a%d: 1\n"),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := watched(t, dir, "models", "--models", ".")
+	if r.code != 1 || !strings.HasPrefix(r.stderr, `a.json:1:29: unknown key "k0": this is no parameter of qwen3`) || !strings.Contains(r.stdout, "QWEN3_8B") {
+		t.Errorf("exit code %d in %v: %.300s", r.code, r.took, r.stderr)
+	}
+	if r.took > 15*time.Second {
+		t.Errorf("it took %v", r.took)
+	}
+}
+
 // TestVetGoesOn: a file that takes too much is reported, in its place, and those
 // around it are checked, in every format.
 func TestVetGoesOn(t *testing.T) {
@@ -220,6 +252,19 @@ func TestVetGoesOn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	t.Run("models", func(t *testing.T) {
+		t.Parallel()
+		// They bring architectures, and are none of those to check.
+		r := watched(t, dir, "vet", "--models", ".", "a.yaml", "e.yaml")
+		rest := r.stderr
+		for _, part := range []string{"b.cue: takes more than ", "d.cue: takes more than ", "a.yaml:1:16: ", "e.yaml:1:16: "} {
+			_, after, ok := strings.Cut(rest, part)
+			if !ok || strings.Contains(after, part) || r.code != 1 {
+				t.Fatalf("%q does not come once, in its turn, or the exit code is not 1 but %d:\n%s", part, r.code, r.stderr)
+			}
+			rest = after
+		}
+	})
 	for format, want := range map[string][]string{
 		"text":   {"a.yaml: configuration\na.yaml:1:16: ", "b.cue: takes more than ", "c.cue: architecture\nc.cue: warning: ", "d.cue: takes more than ", "e.yaml: configuration\ne.yaml:1:16: "},
 		"json":   {`"file": "a.yaml",`, "\"file\": \"b.cue\",\n    \"severity\": \"error\",\n    \"message\": \"takes more than ", `"file": "c.cue",`, `"file": "d.cue",`, `"file": "e.yaml",`},
@@ -227,7 +272,8 @@ func TestVetGoesOn(t *testing.T) {
 	} {
 		t.Run(format, func(t *testing.T) {
 			t.Parallel()
-			r := watched(t, dir, "vet", "-v", "--format", format, ".")
+			// Files that bring architectures are read once more for that.
+			r := watched(t, dir, "vet", "-v", "--models", ".", "--format", format, ".")
 			rest := r.stdout
 			if format == "text" {
 				rest = r.stderr

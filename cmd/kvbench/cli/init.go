@@ -81,13 +81,18 @@ func (a *app) init(_ context.Context, c *command) error {
 	}
 	// All or nothing: what is there already is looked for first, and what was
 	// made is removed when the rest fails.
+	if info, err := os.Stat(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return diag.Errorf(diag.Pos{File: dir}, "%v", diag.Cause(err))
+	} else if err == nil && !info.IsDir() {
+		return diag.Errorf(diag.Pos{File: dir}, "is not a folder: nothing was written")
+	}
 	var errs diag.List
 	for _, name := range order {
 		file := filepath.Join(dir, filepath.FromSlash(name))
 		if _, err := os.Lstat(file); err == nil {
 			errs.Add(isThere(file))
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, diag.Errorf(diag.Pos{File: file}, "%v", cause(err)))
+			errs = append(errs, diag.Errorf(diag.Pos{File: file}, "%v", diag.Cause(err)))
 		}
 	}
 	if len(errs) > 0 {
@@ -133,17 +138,9 @@ func makeDirs(root, dir string) (made []string, err error) {
 	}
 	for _, d := range slices.Backward(missing) {
 		if err := os.Mkdir(d, 0o777); err != nil {
-			return made, diag.Errorf(diag.Pos{File: d}, "%v", cause(err))
+			return made, diag.Errorf(diag.Pos{File: d}, "%v", diag.Cause(err))
 		}
 		made = append(made, d)
 	}
 	return made, nil
-}
-
-// cause leaves out the path of an error.
-func cause(err error) error {
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		return e.Err
-	}
-	return err
 }

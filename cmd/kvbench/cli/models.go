@@ -3,9 +3,9 @@ package cli
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -88,6 +88,10 @@ func (a *app) showModel(c *command, loader *config.Loader, name string) error {
 		}
 		return err
 	}
+	if _, statErr := os.Stat(name); statErr == nil {
+		return diag.Errorf(diag.Pos{File: name}, "is a file: show prints the files of known models").
+			WithHint("kvbench vet checks it; --models takes the folder that it is in")
+	}
 	return err
 }
 
@@ -97,10 +101,11 @@ func (a *app) listModels(c *command, loader *config.Loader, format string) error
 	if err != nil {
 		return err
 	}
-	archs, err := loader.Architectures(c.dirs())
+	known, err := loader.Known(c.dirs(), nil)
 	if err != nil {
 		return err
 	}
+	archs := known.Architectures()
 	var errs diag.List
 	view := a.schema.Views[c.name]
 	var rows []map[string]any
@@ -113,7 +118,7 @@ func (a *app) listModels(c *command, loader *config.Loader, format string) error
 	fmt.Fprintln(w, strings.Join(append(heads, "from"), "\t"))
 	planners := map[*schema.Architecture]*plan.Planner{}
 	for _, e := range entries {
-		cells, values, err := a.modelRow(c, loader, e, view, planners)
+		cells, values, err := a.modelRow(c, loader, known, e, view, planners)
 		if err != nil {
 			errs.Add(err)
 			continue
@@ -142,10 +147,7 @@ func (a *app) listModels(c *command, loader *config.Loader, format string) error
 	w.Flush()
 	if format == "json" {
 		out.Reset()
-		enc := json.NewEncoder(&out)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		errs.Add(enc.Encode(map[string]any{"models": rows, "architectures": list}))
+		errs.Add(report.JSONText(&out, map[string]any{"models": rows, "architectures": list}))
 	}
 	_, err = a.stdout.Write(out.Bytes())
 	errs.Add(err)
@@ -173,12 +175,8 @@ func unverified(checks []schema.Check) []string {
 }
 
 // modelRow gives the cells of a model, and its values by label.
-func (a *app) modelRow(c *command, loader *config.Loader, e config.Entry, view schema.View, planners map[*schema.Architecture]*plan.Planner) ([]string, map[string]any, error) {
-	word := e.File
-	if e.Bundled {
-		word = e.Name
-	}
-	model, err := loader.Model(word, c.dirs())
+func (a *app) modelRow(c *command, loader *config.Loader, known *config.Known, e config.Entry, view schema.View, planners map[*schema.Architecture]*plan.Planner) ([]string, map[string]any, error) {
+	model, err := loader.EntryModel(e, known)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +15,7 @@ import (
 	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/nixlbench"
+	"kvbench/engine/report"
 	"kvbench/engine/runner"
 	"kvbench/engine/schema"
 )
@@ -142,17 +142,21 @@ func reasonOf(err error) error {
 
 func writeInstalled(out *bytes.Buffer, words []string, in *nixlbench.Installed) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "command\t%s\n", strings.Join(words, " "))
+	quoted := make([]string, len(words))
+	for i, word := range words {
+		quoted[i] = nixlbench.Quote(word)
+	}
+	fmt.Fprintf(w, "command\t%s\n", strings.Join(quoted, " "))
 	if path, err := exec.LookPath(words[0]); err == nil {
-		fmt.Fprintf(w, "path\t%s\n", path)
+		fmt.Fprintf(w, "path\t%s\n", diag.Printable(path))
 	}
 	switch len(in.Alike) {
 	case 0:
-		fmt.Fprintf(w, "release\tnone that is known; plans are for %s\n", in.Release)
+		fmt.Fprintf(w, "release\tnone that is known; plans are for %s\n", diag.Printable(in.Release))
 	case 1:
-		fmt.Fprintf(w, "release\t%s\n", in.Release)
+		fmt.Fprintf(w, "release\t%s\n", diag.Printable(in.Release))
 	default:
-		fmt.Fprintf(w, "release\tone of %s, which have the same flags; plans are for %s\n", strings.Join(in.Alike, ", "), in.Release)
+		fmt.Fprintf(w, "release\tone of %s, which have the same flags; plans are for %s\n", diag.Printable(strings.Join(in.Alike, ", ")), diag.Printable(in.Release))
 	}
 	fmt.Fprintf(w, "flags\t%d\n", len(in.Flags))
 	for i, d := range in.Differences {
@@ -160,7 +164,7 @@ func writeInstalled(out *bytes.Buffer, words []string, in *nixlbench.Installed) 
 		if i == 0 {
 			head = "differences"
 		}
-		fmt.Fprintf(w, "%s\t%s\n", head, d.String())
+		fmt.Fprintf(w, "%s\t%s\n", head, diag.Printable(d.String()))
 	}
 	w.Flush()
 }
@@ -181,10 +185,7 @@ func writeInstalledJSON(out *bytes.Buffer, words []string, in *nixlbench.Install
 	for _, d := range in.Differences {
 		doc.Differences = append(doc.Differences, flag{d.Flag, d.Program, d.Release})
 	}
-	enc := json.NewEncoder(out)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(doc)
+	return report.JSONText(out, doc)
 }
 
 // writeRelease writes the program's flags as a file for --releases.

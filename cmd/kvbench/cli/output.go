@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"kvbench/engine/diag"
-	"kvbench/engine/jsonl"
+	"kvbench/engine/input"
 )
 
 // stdout is where results go. It keeps the first error, so that no command ends
@@ -33,7 +33,7 @@ func (s *stdout) keep(err error) error {
 		return err
 	}
 	if s.err == nil {
-		s.err = diag.Errorf(diag.Pos{}, "stdout cannot be written: %v", cause(err))
+		s.err = diag.Errorf(diag.Pos{}, "stdout cannot be written: %v", diag.Cause(err))
 	}
 	return s.err
 }
@@ -60,11 +60,11 @@ func (a *app) open(c *command) (*output, error) {
 	}
 	// A device or a pipe stays what it is, and a file that the shell opened, such
 	// as /dev/fd/3, is added to.
-	if old != nil && (!old.Mode().IsRegular() || jsonl.Inherited(name)) {
+	if old != nil && (!old.Mode().IsRegular() || input.Inherited(name)) {
 		if old.IsDir() {
 			return nil, cannotWrite(name, syscall.EISDIR)
 		}
-		f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
+		f, err := openAgain(name, old.Mode())
 		if err != nil {
 			return nil, cannotWrite(name, err)
 		}
@@ -78,6 +78,20 @@ func (a *app) open(c *command) (*output, error) {
 		}
 	}
 	return o, err
+}
+
+// openAgain opens what is there for writing. A pipe is waited for, but not without
+// end.
+func openAgain(name string, mode fs.FileMode) (*os.File, error) {
+	for begin := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|syscall.O_NONBLOCK, 0)
+		switch {
+		case !errors.Is(err, syscall.ENXIO) || mode&fs.ModeNamedPipe == 0:
+			return f, err
+		case time.Since(begin) > guardTime:
+			return nil, fmt.Errorf("nothing has opened this pipe for reading within %v", guardTime)
+		}
+	}
 }
 
 // create begins a file that appears when it is complete. It neither follows nor
@@ -121,12 +135,7 @@ func (o *output) Write(text []byte) (int, error) {
 }
 
 func cannotWrite(name string, err error) error {
-	if pe, ok := errors.AsType[*os.PathError](err); ok {
-		err = pe.Err
-	} else if le, ok := errors.AsType[*os.LinkError](err); ok {
-		err = le.Err
-	}
-	return diag.Errorf(diag.Pos{File: name}, "cannot be written: %v", err)
+	return diag.Errorf(diag.Pos{File: name}, "cannot be written: %v", diag.Cause(err))
 }
 
 // discard leaves nothing of a file.

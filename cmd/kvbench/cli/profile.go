@@ -162,7 +162,7 @@ func (a *app) profile(ctx context.Context, c *command) error {
 		return err
 	}
 	if out, _, ok := c.value("output"); ok && !p.dryRun {
-		if p.session.Journal, err = runner.OpenJournal(out, p.resume); err != nil {
+		if p.session.Journal, err = runner.OpenJournal(out, p.resume, a.guard.watch); err != nil {
 			return err
 		}
 		defer p.session.Journal.Close()
@@ -174,7 +174,7 @@ func (a *app) profile(ctx context.Context, c *command) error {
 			return diag.Errorf(diag.Pos{File: out}, "is not a regular file, so --keep_output cannot put files beside it")
 		}
 		p.session.Journal.Rescue = func(line []byte) {
-			p.progress.print(func() { p.stderr.Write(line) })
+			p.progress.print(func() { p.stderr.Write(diag.Escaped(line)) })
 		}
 		if torn := p.session.Journal.Torn; torn != "" {
 			a.print.Print(diag.Warnf(diag.Pos{File: out}, "the last line was cut off: it was moved to %s", diag.Printable(torn)))
@@ -269,7 +269,9 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 		if of := (source{j.Model, j.Config.File}); !warned[of] {
 			warned[of] = true
 			whole := asked[slices.IndexFunc(asked, func(a job) bool { return a.Model == of.model && a.Config.File == of.file })]
-			p.warnMissing(whole, quantityNames(plans[0]), planShown(plans[0]))
+			shown := planShown(plans[0])
+			shown.Runs = true
+			p.warnMissing(whole, quantityNames(plans[0]), shown)
 		}
 		if sweep == nil {
 			p.warn(plans)
@@ -559,7 +561,7 @@ func (p *profile) tell(run *runner.Run) {
 		more = append(more, "--launch "+runner.LaunchSingle)
 	}
 	if g.Own() {
-		more = append(more, "--"+g.Flag+" "+g.Name)
+		more = append(more, "--"+g.Flag+" "+nixlbench.Quote(g.Name))
 	}
 	same := "the same command"
 	if len(more) > 0 {
@@ -611,7 +613,7 @@ func (p *profile) output(run *runner.Run, l runner.Line) {
 	if p.quiet {
 		return
 	}
-	text := l.Text
+	text := []byte(diag.Printable(string(l.Text)))
 	if run.Launch == runner.LaunchPair {
 		text = append(fmt.Appendf(nil, "[%d] ", l.Process+1), text...)
 	}

@@ -67,7 +67,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 			names, measures = nil, a.schema.Nixlbench.Runs.Get().Measures
 		}
 		briefs := runner.NewBriefs(names, measures)
-		all.Go(func() { read[i], failed[i] = briefs.Read(name) })
+		all.Go(func() { read[i], failed[i] = briefs.Read(name, a.guard.watch) })
 	}
 	all.Wait()
 	var files [2][]*runner.Brief
@@ -80,7 +80,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 		files[i] = read[i].List
 		bad.Add(read[i].Bad)
 		if read[i].Torn {
-			a.print.Print(diag.Warnf(diag.Pos{File: name}, "the last line is cut off and was passed over"))
+			a.print.Print(diag.Warnf(diag.Pos{File: name}, "the last line is cut off and was skipped"))
 		}
 	}
 	if len(errs) > 0 {

@@ -22,8 +22,8 @@ import (
 	"github.com/peterbourgon/ff/v3/ffcli"
 
 	cueschema "kvbench/cue"
-	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/input"
 	"kvbench/engine/runner"
 	"kvbench/engine/schema"
 	"kvbench/engine/vet"
@@ -258,10 +258,10 @@ func (a *app) run(ctx context.Context, args []string) error {
 	root := &ffcli.Command{Name: program, Subcommands: []*ffcli.Command{c.ffcli()}, Exec: func(context.Context, []string) error { return flag.ErrHelp }}
 	done := func() {}
 	if file := fileOf(words, configFlag().name); file != "" {
-		if err := data.Regular(file); err != nil {
+		if err := input.Regular(file); err != nil {
 			return err
 		}
-		done = a.guard.enter(file)
+		done = a.guard.watch(file, input.Read)
 	}
 	err = root.Parse(append([]string{c.name}, words...))
 	done()

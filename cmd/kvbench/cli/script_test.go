@@ -18,11 +18,16 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// With the race detector every process would stay a second longer than its
+	// work: too long for one whose partner has failed.
+	os.Setenv("GORACE", raceOptions)
 	testscript.Main(m, map[string]func(){
 		"kvbench":   func() { os.Exit(cli.Main(os.Args[1:])) },
 		"nixlbench": fakeNixlbench,
 	})
 }
+
+const raceOptions = "atexit_sleep_ms=0"
 
 // TestScript runs the command line as users do; every stdout, stderr and exit
 // code is in the scripts. KVBENCH_UPDATE=1 rewrites them, to be read before
@@ -38,6 +43,7 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("KVBENCH_UPDATE") != "",
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("GORACE", raceOptions)
 			// A name with everything that a shell or a terminal stumbles over.
 			odd := "it's \"odd\"; $HOME\nnixlbench.yaml"
 			env.Setenv("ODD", odd)
@@ -59,6 +65,7 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":     exits,
 			"binary":    binary,
+			"endless":   noEnd,
 			"large":     large,
 			"tail":      tail,
 			"lines":     lines,
@@ -107,6 +114,13 @@ func macintosh(ts *testscript.TestScript, _ bool, args []string) {
 func large(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), nil, 0o644))
 	ts.Check(os.Truncate(ts.MkAbs(args[0]), 100_000_000))
+}
+
+// endless FILE puts more zeros behind a file's text than any disk has.
+func noEnd(ts *testscript.TestScript, _ bool, args []string) {
+	if err := os.Truncate(ts.MkAbs(args[0]), 1<<40); err != nil {
+		ts.Fatalf("%v", err)
+	}
 }
 
 // tail N FILE DST writes the last N lines of a file to another.

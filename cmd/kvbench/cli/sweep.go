@@ -248,7 +248,7 @@ func (a *app) warnMissingOnce(jobs []job, shown plan.Shown) {
 	var list []*diag.Diag
 	counts := map[string]int{}
 	for _, j := range jobs {
-		for _, d := range append(a.missing(j, names), a.unread(j, shown)...) {
+		for _, d := range append(a.missing(j, names), a.given(j, shown)...) {
 			if counts[d.Msg]++; counts[d.Msg] == 1 {
 				list = append(list, d)
 			}

@@ -1,16 +1,13 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/report"
 	"kvbench/engine/vet"
 )
 
@@ -59,15 +56,15 @@ func (a *app) vet(_ context.Context, c *command) error {
 	failed := a.checked.Failed
 	found := []finding{}
 	var reporting sync.Mutex
-	reported := a.checked.Reports
+	last := a.checked.Last
 	a.guard.expires(func(over *diag.Diag, others int) {
 		reporting.Lock() // for good
 		next := a.checked.Add(over, others)
 		if format == "json" {
-			reported = 0 // it is written at the end
+			last = "" // it is written at the end
 		}
 		if next != nil {
-			next.Reports, next.Failed = reported, failed
+			next.Last, next.Failed = last, failed
 			restart(next)
 		}
 		over.WithHint("the other files were not checked")
@@ -76,11 +73,11 @@ func (a *app) vet(_ context.Context, c *command) error {
 	err = vet.Files(a.schema, a.loader(), c.args, c.dirs(), skip, a.checked, func(r *vet.Report) {
 		reporting.Lock()
 		defer reporting.Unlock()
-		reported++
+		last = vet.Key(r.File)
 		if verbose && r.Kind != "" {
 			what := string(r.Kind)
 			if r.Skipped != "" {
-				what = r.Skipped + ": passed over"
+				what = "skipped: " + r.Skipped
 			}
 			fmt.Fprintf(a.stderr, "%s: %s\n", diag.Printable(r.File), diag.Printable(what))
 		}
@@ -97,13 +94,7 @@ func (a *app) vet(_ context.Context, c *command) error {
 		}
 	})
 	if format == "json" && err == nil {
-		var out bytes.Buffer
-		enc := json.NewEncoder(&out)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		if err = enc.Encode(found); err == nil {
-			_, err = a.stdout.Write(jsonText(out.Bytes()))
-		}
+		err = report.JSONText(a.stdout, found)
 	}
 	if err == nil && failed {
 		err = errShown
@@ -124,26 +115,7 @@ type finding struct {
 }
 
 func newFinding(d *diag.Diag) finding {
-	return finding{d.Pos.File, d.Pos.Line, d.Pos.Col, d.Severity.String(), d.Msg, d.Hint, d.Source, d.Caret}
-}
-
-// jsonText writes what a runner would execute, or a terminal would not show,
-// with the escapes of JSON: it is within strings only.
-func jsonText(text []byte) []byte {
-	var out []byte
-	for i, r := range string(text) {
-		switch {
-		case r == '#' && i > 0 && text[i-1] == '#':
-			out = append(out, `\u0023`...)
-		case r > 0x7e && diag.IsHidden(r):
-			for _, unit := range utf16.Encode([]rune{r}) {
-				out = fmt.Appendf(out, `\u%04x`, unit)
-			}
-		default:
-			out = utf8.AppendRune(out, r)
-		}
-	}
-	return out
+	return finding{d.Pos.File, d.Pos.Line, d.Pos.Col, d.Severity.String(), diag.Short(d.Msg), diag.Short(d.Hint), d.Source, d.Caret}
 }
 
 // annotation is a diagnostic as a GitHub workflow prints it.
@@ -153,11 +125,10 @@ func annotation(d *diag.Diag) string {
 		kind = "notice"
 	}
 	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
-	// A file's name is kept: GitHub finds the file by it.
-	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+	property := strings.NewReplacer(":", "%3A", ",", "%2C")
 	var at []string
 	if d.Pos.File != "" {
-		at = append(at, "file="+property.Replace(d.Pos.File))
+		at = append(at, "file="+property.Replace(data.Replace(shownName(d.Pos.File))))
 	}
 	if d.Pos.Line > 0 {
 		at = append(at, fmt.Sprintf("line=%d", d.Pos.Line))
@@ -165,13 +136,28 @@ func annotation(d *diag.Diag) string {
 	if d.Pos.Col > 0 {
 		at = append(at, fmt.Sprintf("col=%d", d.Pos.Col))
 	}
-	msg := diag.Printable(d.Msg)
+	msg := diag.Printable(diag.Short(d.Msg))
 	if d.Hint != "" {
 		hints := strings.Split(d.Hint, "\n")
 		for i := range hints {
-			hints[i] = diag.Printable(hints[i])
+			hints[i] = diag.Printable(diag.Short(hints[i]))
 		}
 		msg += "\nhint: " + strings.Join(hints, "\n")
 	}
 	return "::" + kind + " " + strings.Join(at, ",") + "::" + data.Replace(msg)
+}
+
+// shownName is a file's name with hidden characters as escapes, but for line ends
+// and the beginning: those cannot do harm there, and GitHub finds the file by its
+// name.
+func shownName(name string) string {
+	var b strings.Builder
+	for _, r := range name {
+		if diag.IsHidden(r) && r != '\r' && r != '\n' {
+			b.WriteString(diag.Printable(string(r)))
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }

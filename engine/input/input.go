@@ -1,0 +1,154 @@
+// Package input opens the files that users name, which may come from anyone.
+// Files without an end of their own are refused, and every read is told to a
+// watch, which ends one that does not return.
+package input
+
+import (
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+
+	"kvbench/engine/diag"
+)
+
+// Work is what is done with a file.
+type Work uint8
+
+// The kinds of work.
+const (
+	Evaluate Work = iota // everything that is done with it
+	Read                 // a part of it is read
+	Await                // a part of a pipe is read, which may take its time
+)
+
+// Watch, unless nil, is told that work on a file begins, so that it can end work
+// that takes too much. What it returns is called when the work is done.
+type Watch func(name string, work Work) (done func())
+
+// Begin tells the watch of work.
+func (w Watch) Begin(name string, work Work) (done func()) {
+	if w == nil {
+		return func() {}
+	}
+	return w(name, work)
+}
+
+// File is a file that is open for reading.
+type File struct {
+	file  *os.File
+	name  string
+	work  Work
+	watch Watch
+}
+
+// Open opens a regular file, or a pipe that the process was started with, as for
+// the shell's <(command). An error has the file's name as its place.
+func Open(name string, watch Watch) (*File, error) {
+	defer watch.Begin(name, Read)()
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, wrong(name, err)
+	}
+	if err := check(name, info); err != nil {
+		return nil, err
+	}
+	// It may become a pipe just now, which is not to be waited for.
+	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, wrong(name, err)
+	}
+	if info, err = file.Stat(); err != nil {
+		err = wrong(name, err)
+	} else {
+		err = check(name, info)
+	}
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	f := Watched(file, watch)
+	if isPipe(info) {
+		f.work = Await
+	}
+	return f, nil
+}
+
+// Watched has the reads of an open file watched.
+func Watched(file *os.File, watch Watch) *File {
+	return &File{file: file, name: file.Name(), work: Read, watch: watch}
+}
+
+// Read reads the next part.
+func (f *File) Read(p []byte) (int, error) {
+	defer f.watch.Begin(f.name, f.work)()
+	n, err := f.file.Read(p)
+	return n, f.wrong(err)
+}
+
+// ReadAt reads a part at an offset.
+func (f *File) ReadAt(p []byte, at int64) (int, error) {
+	defer f.watch.Begin(f.name, f.work)()
+	n, err := f.file.ReadAt(p, at)
+	return n, f.wrong(err)
+}
+
+func (f *File) wrong(err error) error {
+	if err == nil || err == io.EOF {
+		return err
+	}
+	return wrong(f.name, err)
+}
+
+// Close closes the file.
+func (f *File) Close() error { return f.file.Close() }
+
+// ReadAll gives the text of a file, of which there may be at most so many bytes;
+// large tells that it has more.
+func ReadAll(name string, most int, watch Watch) (text []byte, large bool, err error) {
+	f, err := Open(name, watch)
+	if err != nil {
+		return nil, false, err
+	}
+	defer f.Close()
+	text, err = io.ReadAll(io.LimitReader(f, int64(most)+1))
+	return text[:min(len(text), most)], len(text) > most, err
+}
+
+// Regular refuses what is not a regular file or a folder, without opening it. It
+// is for files that nobody named. A missing file is not its concern.
+func Regular(name string) error {
+	info, err := os.Stat(name)
+	if err != nil || info.Mode().IsRegular() || info.IsDir() {
+		return nil
+	}
+	return notRegular(name)
+}
+
+func check(name string, info fs.FileInfo) error {
+	switch {
+	case info.Mode().IsRegular(), isPipe(info) && Inherited(name):
+		return nil
+	case info.IsDir():
+		return diag.Errorf(diag.Pos{File: name}, "is a directory")
+	case isPipe(info):
+		return notRegular(name).WithHint("use a file, or pass a pipe as <(command) or /dev/stdin")
+	}
+	return notRegular(name)
+}
+
+func notRegular(name string) *diag.Diag {
+	return diag.Errorf(diag.Pos{File: name}, "is not a regular file")
+}
+
+func isPipe(info fs.FileInfo) bool { return info.Mode()&fs.ModeNamedPipe != 0 }
+
+// Inherited reports whether a name is that of a file that is open already.
+func Inherited(name string) bool {
+	return name == "/dev/stdin" || name == "/dev/stdout" || name == "/dev/stderr" || strings.HasPrefix(name, "/dev/fd/") || strings.HasPrefix(name, "/proc/self/fd/")
+}
+
+func wrong(name string, err error) error {
+	return diag.Errorf(diag.Pos{File: name}, "%v", diag.Cause(err))
+}

@@ -1,0 +1,49 @@
+package runner
+
+import (
+	"testing"
+	"time"
+
+	cueschema "kvbench/cue"
+	"kvbench/engine/config"
+	"kvbench/engine/data"
+	"kvbench/engine/formula"
+	"kvbench/engine/nixlbench"
+	"kvbench/engine/plan"
+	"kvbench/engine/schema"
+)
+
+// TestDefaultTimeout: a run that was ended says whose limit it was, and how to
+// have another.
+func TestDefaultTimeout(t *testing.T) {
+	s, err := schema.Decode(cueschema.Snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := nixlbench.NewRules(s, "main-2026-08-21", "POSIX")
+	if err != nil {
+		t.Fatal(err)
+	}
+	word := func(text string) data.Fact {
+		return data.Fact{Value: formula.Value{Kind: formula.Str, Str: text}}
+	}
+	r := &Run{rules: rules, Launch: LaunchSingle, Plan: &plan.Plan{Request: &plan.Request{Config: &config.Config{
+		Values: map[string]data.Fact{"source": word("file"), "destination": word("memory")},
+	}}}}
+	// 10 minutes, and what takes 1000.1 s at 10 MB/s: twice a buffer of 5 GB, and
+	// 1008 + 112 iterations of 1000 bytes.
+	for name, n := range map[string]int64{"total_buffer_size": 5_000_000_000, "start_block_size": 1000, "max_block_size": 1000} {
+		r.Flags = append(r.Flags, plan.Flag{Flag: &schema.Flag{Name: name}, Value: formula.Value{Kind: formula.Num, Num: formula.Int(n)}})
+	}
+	for timeout, want := range map[time.Duration]string{
+		0:                "it took longer than 26m41s, the default timeout for what it moves, and was ended: --timeout TIME sets another, and --timeout none lets a run take as long as it likes",
+		90 * time.Second: "it took longer than 1m30s and was ended",
+	} {
+		session := &Session{Schema: s, Timeout: timeout}
+		rec := &Record{}
+		session.judge(t.Context(), r, rec, &attempt{late: true, exits: []Exit{{Stopped: true}}}, nil, nil)
+		if rec.Status != Failed || len(rec.Reasons) != 1 || rec.Reasons[0] != want {
+			t.Errorf("%s: %q, want %q", rec.Status, rec.Reasons, want)
+		}
+	}
+}
