@@ -41,11 +41,12 @@ type axis struct {
 	first data.Value // checked with the rest of the configuration
 }
 
-// sweepOf takes the axes out of a document: those are left to be checked with
+// sweepOf takes the axes and the flags of nixlbench out of a document: those are left to be checked with
 // the rest of the configuration whose first value stands in for all.
-func (l *Loader) sweepOf(doc *data.Document) (*data.Document, map[string]*axis, error) {
+func (l *Loader) sweepOf(doc *data.Document) (*data.Document, map[string]*axis, []*Knob, error) {
 	rest := &data.Document{File: doc.File, Sections: doc.Sections}
 	axes := map[string]*axis{}
+	var knobs []*Knob
 	var errs diag.List
 	for _, leaf := range doc.Leaves {
 		key, ok := strings.CutPrefix(leaf.Path, sweepSection+".")
@@ -55,11 +56,19 @@ func (l *Loader) sweepOf(doc *data.Document) (*data.Document, map[string]*axis, 
 		}
 		if !ok {
 			if !leaf.IsNothing() {
-				errs = append(errs, leaf.Origin.Errorf("%s: %s is not allowed: want a mapping from flags to lists or ranges", sweepSection, &leaf.Value))
+				errs = append(errs, leaf.Origin.Errorf("%s: %s is not allowed: expected a mapping from flags to lists or ranges", sweepSection, &leaf.Value))
 			}
 			continue
 		}
 		f := l.axisField(key)
+		if flag := l.schema.Nixlbench.Flags[key]; f == nil && flag != nil {
+			k, err := l.knobOf(flag, &leaf)
+			errs.Add(err)
+			if err == nil {
+				knobs = append(knobs, k)
+			}
+			continue
+		}
 		if f == nil {
 			errs = append(errs, l.noAxis(&leaf, key))
 			continue
@@ -77,15 +86,15 @@ func (l *Loader) sweepOf(doc *data.Document) (*data.Document, map[string]*axis, 
 			continue
 		}
 		if other := rest.Leaf(f.Path); other != nil {
-			errs = append(errs, a.Values[0].Origin.Errorf("%s.%s: %s has a value already, at %s", sweepSection, f.Flag, f.Path, other.Origin))
+			errs = append(errs, a.Values[0].Origin.Errorf("%s.%s: %s already has a value, at %s", sweepSection, f.Flag, f.Path, other.Origin))
 			continue
 		}
 		rest.Leaves = append(rest.Leaves, data.Leaf{Path: f.Path, Value: a.first, Origin: a.Values[0].Origin})
 	}
-	return rest, axes, errs.Err()
+	return rest, axes, knobs, errs.Err()
 }
 
-// axisField gives the field that an axis of that name varies, or nil.
+// axisField returns the field that an axis of that name varies, or nil.
 func (l *Loader) axisField(key string) *schema.Field {
 	if path := l.flagPath(key); path != "" {
 		return l.schema.Field(path)
@@ -112,12 +121,12 @@ func (l *Loader) noAxis(leaf *data.Leaf, key string) *diag.Diag {
 		d.Pos = leaf.Key
 	}
 	if near == "" {
-		near = diag.Nearest(key, names)
+		near = diag.Nearest(key, append(slices.Clone(names), schema.Keys(l.schema.Nixlbench.Flags)...))
 	}
 	if near != "" {
 		return d.WithHint("did you mean %q?", sweepSection+"."+near)
 	}
-	return d.WithHint("its axes are named as the flags are: %s", strings.Join(names, ", "))
+	return d.WithHint("axes have the names of flags: %s, and those of nixlbench", strings.Join(names, ", "))
 }
 
 // axisOf reads an axis of a file: a list, or one value as the flag takes it. An
@@ -125,7 +134,7 @@ func (l *Loader) noAxis(leaf *data.Leaf, key string) *diag.Diag {
 func (l *Loader) axisOf(f *schema.Field, leaf *data.Leaf) (*axis, error) {
 	wrong := func(v *data.Value) error {
 		allowed, _ := l.allowed(f.Path)
-		return leaf.Origin.Errorf("%s: %s is not allowed: want a list or a range of values, each %s", leaf.Path, v.Describe(), allowed)
+		return leaf.Origin.Errorf("%s: %s is not allowed: expected a list or a range of values, each %s", leaf.Path, v.Describe(), allowed)
 	}
 	var items []axisItem
 	switch {
@@ -135,10 +144,7 @@ func (l *Loader) axisOf(f *schema.Field, leaf *data.Leaf) (*axis, error) {
 		}
 		for i := range leaf.Items {
 			v := &leaf.Items[i]
-			origin := leaf.Origin
-			if v.Pos.Line > 0 && v.Pos.File == origin.Pos.File {
-				origin.Pos = v.Pos
-			}
+			origin := leaf.Origin.Inner(v.Pos)
 			switch {
 			case v.Kind == data.Text && hasRanges(f):
 				more, err := l.axisItem(f, v.Text, origin, leaf.Path+": ")
@@ -235,53 +241,23 @@ func hasRanges(f *schema.Field) bool { return f.Type.Kinds&(schema.KindWhole|sch
 
 // axisItem reads a value, or of a field that has numbers a range.
 func (l *Loader) axisItem(f *schema.Field, text string, origin data.Origin, label string) ([]axisItem, error) {
-	from, to, isRange := strings.Cut(text, "..")
-	if !isRange || !hasRanges(f) {
+	if !strings.Contains(text, "..") || !hasRanges(f) {
 		return []axisItem{{Value: l.parse(f, text), origin: origin}}, nil
 	}
-	fail := func(format string, args ...any) *diag.Diag {
+	r := numberRange{
+		whole: func(text string) (int64, bool) { return l.whole(f, text) },
+		hint:  func(text string) string { return l.schema.NumberHint(f.Unit, text) },
+	}
+	numbers, err := r.numbers(text, func(format string, args ...any) *diag.Diag {
 		return origin.Errorf("%s"+format, append([]any{label}, args...)...)
-	}
-	const hint = "write a..bxK to multiply by K, or a..b+S to add S, such as 1..64x2 or 16..256+16"
-	at := strings.LastIndexAny(to, "x+")
-	if at < 0 {
-		return nil, fail("the range %q has no step", text).WithHint(hint)
-	}
-	a, ok1 := l.whole(f, from)
-	b, ok2 := l.whole(f, to[:at])
-	step, ok3 := l.whole(f, to[at+1:])
-	times := to[at] == 'x'
-	switch {
-	case !ok1 || !ok2 || !ok3:
-		d := fail("%q is no range of whole numbers", text).WithHint(hint)
-		for _, part := range []string{from, to[:at], to[at+1:]} {
-			if h := l.schema.NumberHint(f.Unit, part); h != "" {
-				return nil, d.WithHint("%s", h)
-			}
-		}
-		return nil, d
-	case a > b:
-		return nil, fail("the range %q goes downwards: write the smaller number first", text)
-	case times && (step < 2 || a < 1):
-		return nil, fail("the range %q does not get on: it must begin at 1 or more and multiply by 2 or more", text)
-	case !times && step < 1:
-		return nil, fail("the range %q does not get on: it must add 1 or more", text)
+	})
+	if err != nil {
+		return nil, err
 	}
 	interval := isInterval(f)
-	var items []axisItem
-	for n := a; ; {
-		items = append(items, axisItem{Value: data.From(formula.Number(n)), origin: origin, checked: interval})
-		if len(items) > MaxAxis {
-			break // the caller says so
-		}
-		if times && n > b/step || !times && n > b-step {
-			break
-		}
-		if times {
-			n *= step
-		} else {
-			n += step
-		}
+	items := make([]axisItem, len(numbers))
+	for i, n := range numbers {
+		items[i] = axisItem{Value: data.From(formula.Number(n)), origin: origin, checked: interval}
 	}
 	// Of an interval, the ends speak for all.
 	items[0].checked, items[len(items)-1].checked = false, false
@@ -366,7 +342,7 @@ func (c *Config) Varies(name string) bool {
 	return slices.ContainsFunc(c.Axes, func(a Axis) bool { return a.Field.Var == name })
 }
 
-// Texts gives the values of a field, by its name in formulas, as texts: several where
+// Texts returns the values of a field, by its name in formulas, as texts: several where
 // it is an axis.
 func (c *Config) Texts(name string) []string {
 	values := []data.Fact{c.Values[name]}

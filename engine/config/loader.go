@@ -28,7 +28,7 @@ type Loader struct {
 	// Watch, unless nil, is told of every file that work begins on.
 	Watch input.Watch
 	// NoLinks has files that are read beside others be no symbolic links: those
-	// of strangers may lead anywhere.
+	// of untrusted authors may point anywhere.
 	NoLinks bool
 	// Refuse, unless nil, says why a file that is met in a folder, or beside
 	// another, is not to be read.
@@ -45,7 +45,7 @@ type Loader struct {
 	axes    sync.Map                     // of overrides, as they were read
 }
 
-// NewLoader gives a loader for a schema whose CUE files are in files (the
+// NewLoader returns a loader for a schema whose CUE files are in files (the
 // contents of cue/) and models (the contents of models/).
 func NewLoader(s *schema.Schema, files, models fs.FS) *Loader {
 	l := &Loader{schema: s, models: models, reader: data.NewReader(files)}
@@ -72,6 +72,9 @@ type Config struct {
 	// Axes are the fields that have several values, in the schema's order; in
 	// Values they have their first.
 	Axes []Axis
+	// Knobs are the flags of nixlbench that the file's sweep has, with one value
+	// or several.
+	Knobs []*Knob
 }
 
 // Config reads a configuration file (none when file is empty), lays preset and
@@ -94,7 +97,7 @@ func (l *Loader) Config(file string, preset map[string]map[string]formula.Value,
 
 func (l *Loader) config(file string, doc *data.Document, preset map[string]map[string]formula.Value, command string, overrides []Override) (*Config, error) {
 	var errs diag.List
-	doc, axes, err := l.sweepOf(doc)
+	doc, axes, knobs, err := l.sweepOf(doc)
 	errs.Add(err)
 	layers := []*data.Document{doc, presetLayer(preset, command), {}}
 	for _, o := range overrides {
@@ -116,7 +119,7 @@ func (l *Loader) config(file string, doc *data.Document, preset map[string]map[s
 	merged := data.Merge(layers...)
 	merged.File = file
 	errs.Add(l.checkConfig(merged))
-	c := &Config{File: file, Values: make(map[string]data.Fact, len(l.schema.Fields))}
+	c := &Config{File: file, Values: make(map[string]data.Fact, len(l.schema.Fields)), Knobs: knobs}
 	for i := range l.schema.Fields {
 		f := &l.schema.Fields[i]
 		if !f.Default.IsZero() {
@@ -139,7 +142,7 @@ func (l *Loader) checkConfig(doc *data.Document) error {
 	var errs, wrong diag.List
 	wrong.Add(l.readTexts(doc))
 	dropEmptySections(doc, l.schema)
-	errs.Add(dropUnknown(doc, append(l.fieldPaths(), sweepSection), l.alias, "this is no field of a configuration"))
+	errs.Add(dropUnknown(doc, append(l.fieldPaths(), sweepSection), l.alias, "not a configuration field"))
 	if !isPlain(doc, l.fieldType, nil) {
 		defs, err := l.defs()
 		if err != nil {
@@ -152,10 +155,10 @@ func (l *Loader) checkConfig(doc *data.Document) error {
 	return errs.Err()
 }
 
-// With gives the configuration of a model: where nobody gave a value, the
+// With returns the configuration of a model: where nobody gave a value, the
 // model's own default holds, and for the accounting that of its architecture.
 func (c *Config) With(m *Model) *Config {
-	out := &Config{File: c.File, Values: maps.Clone(c.Values), Axes: c.Axes}
+	out := &Config{File: c.File, Values: maps.Clone(c.Values), Axes: c.Axes, Knobs: c.Knobs}
 	for name, v := range m.Defaults {
 		if old, ok := c.Values[name]; !ok || old.Origin.Kind == data.FromDefault {
 			out.Values[name] = v
@@ -275,9 +278,9 @@ func (l *Loader) readUnit(f *schema.Field, leaf *data.Leaf) *diag.Diag {
 	case err == nil:
 		leaf.Value = data.From(formula.Number(n))
 	case err == strconv.ErrRange:
-		return leaf.Origin.Errorf("%s%s does not fit in 64 bits: want %s", leaf.Label(), &leaf.Value, allowed)
+		return leaf.Origin.Errorf("%s%s does not fit in 64 bits: expected %s", leaf.Label(), &leaf.Value, allowed)
 	case hint != "":
-		return leaf.Origin.Errorf("%s%s is not allowed: want %s", leaf.Label(), &leaf.Value, allowed).WithHint("%s", hint)
+		return leaf.Origin.Errorf("%s%s is not allowed: expected %s", leaf.Label(), &leaf.Value, allowed).WithHint("%s", hint)
 	}
 	return nil
 }
@@ -299,7 +302,7 @@ func presetLayer(preset map[string]map[string]formula.Value, command string) *da
 	return doc
 }
 
-// flagPath gives the path of the field that a flag of this name replaces, or
+// flagPath returns the path of the field that a flag of this name replaces, or
 // "".
 func (l *Loader) flagPath(flag string) string {
 	for i := range l.schema.Fields {
@@ -310,7 +313,7 @@ func (l *Loader) flagPath(flag string) string {
 	return ""
 }
 
-// alias gives the path of the field that is meant by the name of its flag, or by
+// alias returns the path of the field that is meant by the name of its flag, or by
 // a name that another program has for it, or "".
 func (l *Loader) alias(name string) string {
 	if path := l.flagPath(name); path != "" {
@@ -356,7 +359,7 @@ func isSection(s *schema.Schema, path string) bool {
 
 // dropUnknown reports the leaves that stand at or below none of the known
 // paths and takes them out, so that CUE gets to report what else is wrong.
-// alias gives the path that another name stands for, or "".
+// alias returns the path that another name stands for, or "".
 func dropUnknown(d *data.Document, known []string, alias func(name string) string, what string) error {
 	var errs diag.List
 	more := 0 // of which nothing is told: it takes time to say what each is meant to be
@@ -395,7 +398,7 @@ next:
 					if hint := diag.DidYouMean(top, tops); hint != "" {
 						e.WithHint("%s", hint)
 					} else {
-						e.WithHint("want one of %s", strings.Join(slices.Compact(tops), ", "))
+						e.WithHint("expected one of %s", strings.Join(slices.Compact(tops), ", "))
 					}
 					errs = append(errs, e)
 				}
@@ -470,7 +473,7 @@ func judge(d *data.Document, def cue.Value, allowed func(path string) (string, [
 		switch {
 		case l == nil:
 			if pos, ok := d.Sections[at]; ok {
-				errs = append(errs, diag.Errorf(pos, "%s: a mapping is not allowed: want %s", at, want))
+				errs = append(errs, diag.Errorf(pos, "%s: a mapping is not allowed: expected %s", at, want))
 				continue
 			}
 			format, args := e.Msg()
@@ -487,9 +490,9 @@ func judge(d *data.Document, def cue.Value, allowed func(path string) (string, [
 			msg.Msg = at + ": " + msg.Msg
 			errs = append(errs, msg)
 		case l.Kind == data.Whole && l.Unfit() != "":
-			errs = append(errs, l.Origin.Errorf("%s%s does not fit in 64 bits: want %s", l.Label(), &l.Value, want))
+			errs = append(errs, l.Origin.Errorf("%s%s does not fit in 64 bits: expected %s", l.Label(), &l.Value, want))
 		default:
-			msg := l.Origin.Errorf("%s%s is not allowed: want %s", l.Label(), &l.Value, want)
+			msg := l.Origin.Errorf("%s%s is not allowed: expected %s", l.Label(), &l.Value, want)
 			if l.Kind == data.Text {
 				if hint := diag.DidYouMean(l.Text, words); hint != "" {
 					msg.WithHint("%s", hint)
@@ -503,7 +506,7 @@ func judge(d *data.Document, def cue.Value, allowed func(path string) (string, [
 	return errs.Err()
 }
 
-// itemAt gives the item of a list that stands at a path, else the leaf itself.
+// itemAt returns the item of a list that stands at a path, else the leaf itself.
 func itemAt(l *data.Leaf, at string) *data.Leaf {
 	i, err := strconv.Atoi(strings.TrimPrefix(at, l.Path+"."))
 	if err != nil || i < 0 || i >= len(l.Items) {

@@ -105,7 +105,7 @@ func (c *checker) err() error {
 // check checks a line.
 func (c *checker) check(s *schema.Type, line []byte) {
 	if !utf8.Valid(line) {
-		c.add("", "this line is no text in UTF-8")
+		c.add("", "this line is not UTF-8 text")
 		return
 	}
 	shown, count := len(c.problems), c.count
@@ -120,9 +120,9 @@ func (c *checker) check(s *schema.Type, line []byte) {
 	switch why := c.in.End(); {
 	case why != "":
 		c.problems, c.count = c.problems[:shown], count // they are mere consequences
-		c.add("", "this line is no JSON: %s", why)
+		c.add("", "this line is not JSON: %s", why)
 	case !isObject:
-		c.add("", "this line is no JSON object")
+		c.add("", "this line is not a JSON object")
 	}
 }
 
@@ -172,7 +172,7 @@ func (c *checker) value(s *schema.Type) {
 		if s.TakesJSON(text) {
 			return
 		}
-		c.wrong("", "", "%s is not allowed: want %s", shownJSON(text), s)
+		c.wrong("", "", "%s is not allowed: expected %s", shownJSON(text), s)
 	}
 }
 

@@ -26,7 +26,7 @@ var Schemas = []string{"config", "model", "results"}
 // definitions are the names of their definitions.
 var definitions = map[string]string{"config": "#Config", "results": "#Result"}
 
-// SchemaCUE gives the schema of a kind of files as CUE. Of models it gives
+// SchemaCUE returns the schema of a kind of files as CUE. Of models it gives
 // every architecture's, of the bundled ones and of those in dirs.
 func (l *Loader) SchemaCUE(kind string, dirs []string) ([]byte, error) {
 	options := []cue.Option{cue.Docs(true), cue.Attributes(false), cue.InlineImports(true), cue.Optional(true), cue.Definitions(true)}
@@ -46,7 +46,7 @@ func (l *Loader) SchemaCUE(kind string, dirs []string) ([]byte, error) {
 	return diag.Escaped(text), err
 }
 
-// SchemaJSON gives the schema of a kind of files as JSON Schema.
+// SchemaJSON returns the schema of a kind of files as JSON Schema.
 func (l *Loader) SchemaJSON(kind string, dirs []string) ([]byte, error) {
 	var schemas []ast.Expr
 	err := l.eachSchema(kind, dirs, func(name string, v cue.Value) error {
@@ -138,7 +138,7 @@ func describeModels(doc map[string]any) {
 		object, _ := one.(map[string]any)
 		if properties, ok := object["properties"].(map[string]any); ok {
 			properties[archField] = map[string]any{"type": "string", "description": "Name of the architecture; without it, the model's name tells"}
-			properties[defaultsField] = map[string]any{"type": "object", "description": "What of a configuration holds for the model where nobody gives another value"}
+			properties[defaultsField] = map[string]any{"type": "object", "description": "Configuration values for this model, unless they are set elsewhere"}
 		}
 	}
 }
@@ -232,6 +232,19 @@ func (l *Loader) describeAxes(doc map[string]any) {
 		}
 		if !hasRanges(f) {
 			item["anyOf"] = []any{value}
+		}
+	}
+	for name, f := range l.schema.Nixlbench.Flags {
+		value := map[string]any{"type": "string"}
+		switch {
+		case f.IsNumber():
+			value["type"] = []any{"integer", "string"} // with a suffix, or a range
+		case f.Eras[0].Type == "bool":
+			value["type"] = "boolean"
+		}
+		axes[name] = map[string]any{
+			"description": f.Help,
+			"anyOf":       []any{value, map[string]any{"type": "string"}, map[string]any{"type": "array", "items": value, "minItems": 1, "maxItems": MaxAxis}},
 		}
 	}
 	sweep["type"] = "object"

@@ -65,7 +65,7 @@ func (r *Reader) load(_ token.Pos, importPath string) *build.Instance {
 	return inst
 }
 
-// pkg gives the schema's package in a folder of its file system.
+// pkg returns the schema's package in a folder of its file system.
 func (r *Reader) pkg(folder string) (*build.Instance, error) {
 	if inst := r.packages[folder]; inst != nil {
 		return inst, nil
@@ -126,7 +126,7 @@ func (r *Reader) Eval(f *ast.File) (cue.Value, error) {
 }
 
 // attributes are those that fields of the schema have.
-var attributes = []string{"flag", "var", "keys", "expected", "unit", "least", "late", "announced", "default", "note", "needs", "words", "aka"}
+var attributes = []string{"flag", "var", "keys", "expected", "unit", "least", "late", "announced", "default", "note", "needs", "words", "aka", "more"}
 
 const noInterpolation = "interpolation is not allowed here: write the text out"
 
@@ -188,7 +188,7 @@ func PosOf(p token.Pos) diag.Pos {
 	return diag.Pos{File: pos.Filename, Line: pos.Line, Col: pos.Column}
 }
 
-// fromCUE gives CUE's errors as diagnostics; those without a position get at.
+// fromCUE returns CUE's errors as diagnostics; those without a position get at.
 func FromCUE(err error, at diag.Pos) error {
 	if err == nil {
 		return nil
@@ -217,7 +217,7 @@ func FromCUE(err error, at diag.Pos) error {
 			} else if hint := diag.DidYouMean(name, types); hint != "" {
 				d.WithHint("%s", hint)
 			} else {
-				d.WithHint("formulas and texts stand in quotes: \"%s\"", name)
+				d.WithHint("formulas and texts must be quoted: \"%s\"", name)
 			}
 		}
 		if path := TrimPath(e.Path()); len(path) > 0 {
@@ -318,7 +318,7 @@ func exhaust(v cue.Value, depth int, options ...cue.Option) {
 	}
 }
 
-// ValuePos gives the place of a value itself, not of its field.
+// ValuePos returns the place of a value itself, not of its field.
 func ValuePos(v cue.Value) diag.Pos {
 	switch n := v.Source().(type) {
 	case *ast.Field:
@@ -329,7 +329,7 @@ func ValuePos(v cue.Value) diag.Pos {
 	return PosOf(v.Pos())
 }
 
-// SourceExpr gives a value as its file has it, or nil.
+// SourceExpr returns a value as its file has it, or nil.
 func SourceExpr(v cue.Value) ast.Expr {
 	switch n := v.Source().(type) {
 	case *ast.Field:
@@ -340,7 +340,7 @@ func SourceExpr(v cue.Value) ast.Expr {
 	return nil
 }
 
-// KeyPos gives the place of the name of a value's field.
+// KeyPos returns the place of the name of a value's field.
 func KeyPos(v cue.Value) diag.Pos {
 	if field, ok := v.Source().(*ast.Field); ok {
 		return PosOf(field.Label.Pos())

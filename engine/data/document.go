@@ -30,7 +30,7 @@ type Document struct {
 	Sections map[string]diag.Pos
 }
 
-// Flat gives the leaves of a mapping.
+// Flat returns the leaves of a mapping.
 func Flat(file string, root *Value) (*Document, error) {
 	d := &Document{File: file, Sections: map[string]diag.Pos{}}
 	if err := root.within(file, dataLimits, new(int)); err != nil {
@@ -45,7 +45,7 @@ func (d *Document) flatten(prefix string, v *Value) error {
 	for i := range v.Fields {
 		f := &v.Fields[i]
 		if strings.Contains(f.Name, ".") {
-			errs = append(errs, diag.Errorf(f.Key, "%q is no key: nest one key in the other", f.Name))
+			errs = append(errs, diag.Errorf(f.Key, "%q is not a valid key: nest one key in the other", f.Name))
 			continue
 		}
 		if first, ok := seen[f.Name]; ok {
@@ -75,7 +75,7 @@ func join(prefix, name string) string {
 	return prefix + "." + name
 }
 
-// DocumentOf gives the leaves of an evaluated struct.
+// DocumentOf returns the leaves of an evaluated struct.
 func DocumentOf(file string, v cue.Value) (*Document, error) {
 	d := &Document{File: file, Sections: map[string]diag.Pos{}}
 	return d, d.flattenCUE("", v)
@@ -130,7 +130,7 @@ func Merge(docs ...*Document) *Document {
 	return out
 }
 
-// Leaf gives the leaf at a path, or nil.
+// Leaf returns the leaf at a path, or nil.
 func (d *Document) Leaf(path string) *Leaf {
 	if i := slices.IndexFunc(d.Leaves, func(l Leaf) bool { return l.Path == path }); i >= 0 {
 		return &d.Leaves[i]
@@ -138,7 +138,7 @@ func (d *Document) Leaf(path string) *Leaf {
 	return nil
 }
 
-// Expr gives the struct that the leaves are of, for CUE to judge.
+// Expr returns the struct that the leaves are of, for CUE to judge.
 func (d *Document) Expr() *ast.StructLit {
 	root := &ast.StructLit{}
 	structs := map[string]*ast.StructLit{"": root}

@@ -26,7 +26,7 @@ type Origin struct {
 	Name string   // of the flag, variable or command
 }
 
-// String gives the origin as users know it: file:line:col, --flag, a variable.
+// String returns the origin as users know it: file:line:col, --flag, a variable.
 func (o Origin) String() string {
 	switch o.Kind {
 	case FromFlag:
@@ -39,6 +39,15 @@ func (o Origin) String() string {
 		return "default of " + o.Pos.String()
 	}
 	return o.Pos.String()
+}
+
+// Inner returns the origin of an item of a list that has this origin, with its own
+// place if that is known.
+func (o Origin) Inner(pos diag.Pos) Origin {
+	if pos.Line > 0 && pos.File == o.Pos.File {
+		o.Pos = pos
+	}
+	return o
 }
 
 // Given reports whether a user gave the value.

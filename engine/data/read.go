@@ -31,7 +31,7 @@ func limit(name string) int {
 	return MaxFile
 }
 
-// Read gives the text of a file.
+// Read returns the text of a file.
 func Read(name string, watch input.Watch) ([]byte, error) {
 	at := diag.Pos{File: name}
 	limit := limit(name)
@@ -41,7 +41,7 @@ func Read(name string, watch input.Watch) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case large:
-		return nil, diag.Errorf(at, "is larger than %d MiB: this is no model or configuration", limit>>20)
+		return nil, diag.Errorf(at, "is larger than %d MiB: not a model or configuration", limit>>20)
 	case len(bytes.TrimSpace(data)) == 0:
 		return nil, diag.Errorf(at, "is empty")
 	}
@@ -96,7 +96,7 @@ func Parse(name string, text []byte, loose func(root *Value) bool) (*Value, erro
 	}
 	root := Of(name, expr)
 	if root.Kind != Mapping {
-		return nil, diag.Errorf(diag.Pos{File: name}, "holds %s where name: value pairs are wanted", root.Describe()).
+		return nil, diag.Errorf(diag.Pos{File: name}, "holds %s where name: value pairs are expected", root.Describe()).
 			WithHint("several documents in one file count as a list")
 	}
 	if IsJSON(name) {
@@ -198,9 +198,9 @@ func jsonError(name string, data []byte) error {
 		at.Col = 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
 	}
 	if err == nil {
-		return diag.Errorf(at, "is no JSON")
+		return diag.Errorf(at, "is not JSON")
 	}
-	d := diag.Errorf(at, "is no JSON: %v", err)
+	d := diag.Errorf(at, "is not JSON: %v", err)
 	for text, hint := range jsonHints {
 		if strings.Contains(err.Error(), text) {
 			d.WithHint("%s", hint)
@@ -211,12 +211,12 @@ func jsonError(name string, data []byte) error {
 
 // jsonHints say what mostly is behind what encoding/json says.
 var jsonHints = map[string]string{
-	"beginning of object key string": "names stand in double quotes, no comma before a }, and JSON has no comments",
-	"looking for beginning of value": "put texts in double quotes, and leave out what JSON does not have: comments, commas at the end",
+	"beginning of object key string": "names must be in double quotes, no comma may precede a }, and JSON has no comments",
+	"looking for beginning of value": "put texts in double quotes, and remove what JSON does not allow: comments, trailing commas",
 	"unexpected end of JSON input":   "a } or ] is missing at the end",
 }
 
-// faultyLine gives the first line of a YAML text that brings the parser's
+// faultyLine returns the first line of a YAML text that brings the parser's
 // message about, or 0. The parser itself mostly says where the mapping around
 // it begins.
 func faultyLine(name string, data []byte, msg string) int {
@@ -303,7 +303,7 @@ next:
 	return out
 }
 
-// fileExpr gives the one value that a data file holds.
+// fileExpr returns the one value that a data file holds.
 func fileExpr(f *ast.File) ast.Expr {
 	if len(f.Decls) == 1 {
 		if e, ok := f.Decls[0].(*ast.EmbedDecl); ok {

@@ -52,7 +52,7 @@ type Field struct {
 	Value
 }
 
-// Of gives an expression of a file as a value.
+// Of returns an expression of a file as a value.
 func Of(file string, expr ast.Expr) Value {
 	if expr == nil {
 		return Value{Kind: Other}
@@ -89,7 +89,7 @@ func Of(file string, expr ast.Expr) Value {
 	return v
 }
 
-// place gives the place of a node in a file, which is that of the place if the
+// place returns the place of a node in a file, which is that of the place if the
 // node does not tell.
 func place(file string, n ast.Node) diag.Pos {
 	p := n.Pos()
@@ -163,7 +163,7 @@ func number(text string) (n formula.Rat, ok bool) {
 	return n, err == nil
 }
 
-// From gives a value for formulas as a file would have it.
+// From returns a value for formulas as a file would have it.
 func From(f formula.Value) Value {
 	switch f.Kind {
 	case formula.Num:
@@ -188,7 +188,7 @@ func From(f formula.Value) Value {
 	return Value{Kind: Text, Text: f.Str}
 }
 
-// Formula gives the value for formulas. Lists hold numbers only or strings only;
+// Formula returns the value for formulas. Lists hold numbers only or strings only;
 // ok is false for everything that formulas cannot read.
 func (v *Value) Formula() (f formula.Value, ok bool) {
 	switch v.Kind {
@@ -217,7 +217,7 @@ func (v *Value) Formula() (f formula.Value, ok bool) {
 	return f, false
 }
 
-// Expr gives the value as an expression, for CUE to judge.
+// Expr returns the value as an expression, for CUE to judge.
 func (v *Value) Expr() ast.Expr {
 	switch v.Kind {
 	case Null:
@@ -266,7 +266,7 @@ func (v *Value) Unfit() string {
 	return "has too many digits"
 }
 
-// Member gives the value of a field of a mapping, or nil.
+// Member returns the value of a field of a mapping, or nil.
 func (v *Value) Member(name string) *Value {
 	for i := range v.Fields {
 		if v.Fields[i].Name == name {
@@ -276,7 +276,7 @@ func (v *Value) Member(name string) *Value {
 	return nil
 }
 
-// String gives the value as its file has it, cut to a readable length.
+// String returns the value as its file has it, cut to a readable length.
 func (v *Value) String() string {
 	switch v.Kind {
 	case List, Mapping:

@@ -26,7 +26,7 @@ const (
 	broken Kind = 255
 )
 
-// String gives the kind as messages name it: "a number".
+// String returns the kind as messages name it: "a number".
 func (k Kind) String() string {
 	switch k {
 	case Num:
@@ -43,7 +43,7 @@ func (k Kind) String() string {
 	return "anything"
 }
 
-// list gives the kind of a list whose elements are of kind k.
+// list returns the kind of a list whose elements are of kind k.
 func (k Kind) list() Kind {
 	switch k {
 	case Num:
@@ -69,13 +69,13 @@ type Value struct {
 // Number, Text and Truth give a value of one kind.
 func Number(n int64) Value { return Value{Kind: Num, Num: Int(n)} }
 
-// Text gives a string as a value.
+// Text returns a string as a value.
 func Text(s string) Value { return Value{Kind: Str, Str: s} }
 
-// Truth gives true or false as a value.
+// Truth returns true or false as a value.
 func Truth(b bool) Value { return Value{Kind: Bool, Bool: b} }
 
-// Of gives what is decoded from JSON as a value: a string, a bool, a whole
+// Of returns what is decoded from JSON as a value: a string, a bool, a whole
 // number, or a list of strings or of such numbers; of everything else the zero
 // Value.
 func Of(v any) Value {
@@ -109,7 +109,7 @@ func Of(v any) Value {
 // IsZero reports whether there is no value.
 func (v Value) IsZero() bool { return v.Kind == Any }
 
-// MarshalJSON gives the value as JSON has it, fractions as text.
+// MarshalJSON returns the value as JSON has it, fractions as text.
 func (v Value) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -154,7 +154,7 @@ func (v *Value) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// String gives the value as a formula would write it: 9/16, "text", true,
+// String returns the value as a formula would write it: 9/16, "text", true,
 // [1, 2], ["a", "b"].
 func (v Value) String() string {
 	switch v.Kind {
@@ -180,7 +180,7 @@ func (v Value) String() string {
 	return "nothing"
 }
 
-// Text gives the value as a command line or a table has it: a string as it
+// Text returns the value as a command line or a table has it: a string as it
 // is, everything else as [Value.String].
 func (v Value) Text() string {
 	if v.Kind == Str {
@@ -194,7 +194,7 @@ func (v Value) Text() string {
 type Source struct {
 	Text string
 	Pos  diag.Pos // of its first character
-	// At gives the place of a character of the text, counted from 0, where it
+	// At returns the place of a character of the text, counted from 0, where it
 	// does not follow from Pos; else it is nil.
 	At func(char int) diag.Pos
 	// Written is what the user wrote, where Text is made of it, and Char gives the

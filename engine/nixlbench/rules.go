@@ -16,9 +16,9 @@ import (
 type Facts struct {
 	Launch   string // pair or single
 	FreePort int64
-	// EtcdLocal tells whether every server of etcd is on this machine.
+	// EtcdLocal reports whether every server of etcd is on this machine.
 	EtcdLocal bool
-	// DIOAlign is how the folder's file system aligns direct IO; 0 where it does
+	// DIOAlign is how the folder's file system aligns direct I/O; 0 where it does
 	// not say.
 	DIOAlign int64
 	// FilesThere counts the files of the run that were there before the command,
@@ -145,6 +145,14 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 			add("asked."+m.Key+".last", m.Asked.Last, formula.Num)
 		}
 	}
+	for _, m := range runs.Measures {
+		if m.ID {
+			scope.Input(rowPrefix+m.Value, formula.Num, diag.Pos{})
+		}
+	}
+	for _, name := range schema.Keys(runs.Timed) {
+		add("timed."+name, runs.Timed[name], formula.Num)
+	}
 	r.advice = rulesOf(r, scope, adviceTable, backend, runs.Advice)
 	r.obstacles = rulesOf(r, scope, obstaclesTable, backend, runs.Obstacles)
 	r.excuses = rulesOf(r, scope, excusesTable, backend, runs.Excuses)
@@ -161,7 +169,7 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 type ruled interface{ Common() *schema.RunRule }
 
 // rulesOf declares the rules of a table that are for the release and the backend,
-// and gives them.
+// and returns them.
 func rulesOf[T any, P interface {
 	*T
 	ruled
@@ -178,7 +186,7 @@ func rulesOf[T any, P interface {
 	return list
 }
 
-// holding gives the rules of a table that hold for a run, whose facts are loaded.
+// holding returns the rules of a table that hold for a run, whose facts are loaded.
 func holding[R ruled](r *Rules, table string, all []R) ([]R, error) {
 	var errs diag.List
 	var list []R
@@ -234,7 +242,7 @@ func (r *Rules) fill(message string) string {
 	})
 }
 
-// eval gives the value of a formula, or the zero value where the data has none.
+// eval returns the value of a formula, or the zero value where the data has none.
 func (r *Rules) eval(name string, errs *diag.List) formula.Value {
 	ref, ok := r.prog.Ref(name)
 	if !ok {
@@ -279,7 +287,7 @@ type Group struct {
 	Number int
 }
 
-// set gives the group's flag its value.
+// set assigns the group's flag its value.
 func (g Group) set(f *plan.Flag) {
 	if f.From != plan.Given {
 		f.Value = formula.Value{Kind: formula.Str, Str: g.Name}
@@ -291,7 +299,7 @@ func (g Group) set(f *plan.Flag) {
 	}
 }
 
-// Meet gives the plan's flags with those set through which the processes of
+// Meet returns the plan's flags with those set through which the processes of
 // the run find each other, and the one that names their group, or nil. What the
 // user gave stays. Where it is known what is installed, its flags are those that
 // can be set.
@@ -333,7 +341,7 @@ func (r *Rules) Meet(pl *plan.Plan, facts *Facts, g Group, in *Installed) ([]pla
 // remarks on it, and those of them that only the record has.
 type Verdict struct{ Reasons, Notes, Quiet []string }
 
-// Doubts gives what is to be said of a run.
+// Doubts returns what is to be said of a run.
 func (r *Rules) Doubts(pl *plan.Plan, flags []plan.Flag, facts *Facts) (Verdict, error) {
 	r.load(pl, flags, facts)
 	list, err := holding(r, doubtsTable, r.doubts)
@@ -351,7 +359,7 @@ func (r *Rules) Doubts(pl *plan.Plan, flags []plan.Flag, facts *Facts) (Verdict,
 	return v, err
 }
 
-// Timeout gives how many seconds a run may take; 0 where that is no number that
+// Timeout returns how many seconds a run may take; 0 where that is no number that
 // can be worked out.
 func (r *Rules) Timeout(pl *plan.Plan, flags []plan.Flag, facts *Facts) int64 {
 	r.load(pl, flags, facts)
@@ -359,7 +367,7 @@ func (r *Rules) Timeout(pl *plan.Plan, flags []plan.Flag, facts *Facts) int64 {
 	return max(n, 0)
 }
 
-// Asked gives the rows that a run is asked for, or nil where that is not known.
+// Asked returns the rows that a run is asked for, or nil where that is not known.
 func (r *Rules) Asked(pl *plan.Plan, flags []plan.Flag, facts *Facts) (*Asked, error) {
 	r.load(pl, flags, facts)
 	var errs diag.List
@@ -388,7 +396,29 @@ func (r *Rules) Asked(pl *plan.Plan, flags []plan.Flag, facts *Facts) (*Asked, e
 	return a, errs.Err()
 }
 
-// Advice gives what the user needs to know before a run on several machines.
+// rowPrefix stands before the value of a measure in formulas about a row.
+const rowPrefix = "row_"
+
+// AddTimed adds to rows what was timed for them, as far as that is known.
+func (r *Rules) AddTimed(pl *plan.Plan, flags []plan.Flag, facts *Facts, rows []Row) {
+	runs := r.bench.Runs.Get()
+	r.load(pl, flags, facts)
+	for _, row := range rows {
+		for _, m := range runs.Measures {
+			ref, ok := r.prog.Ref(rowPrefix + m.Value)
+			if n, err := strconv.ParseInt(string(row[m.Key]), 10, 64); ok && m.ID && err == nil {
+				r.frame.Change(ref, formula.Number(n), r.frame.Dependents(ref))
+			}
+		}
+		for name := range runs.Timed {
+			if n, whole := r.eval("timed."+name, new(diag.List)).Num.Int64(); whole && n > 0 {
+				row[name] = Number(strconv.FormatInt(n, 10))
+			}
+		}
+	}
+}
+
+// Advice returns what the user needs to know before a run on several machines.
 func (r *Rules) Advice(pl *plan.Plan, flags []plan.Flag, facts *Facts) (hints []string, err error) {
 	r.load(pl, flags, facts)
 	list, err := holding(r, adviceTable, r.advice)
@@ -413,7 +443,7 @@ func (r *Rules) Obstacles(pl *plan.Plan, flags []plan.Flag, facts *Facts) (messa
 	return messages, warnings, err
 }
 
-// Excuse gives what excuses the failure of a run, or nil.
+// Excuse returns what excuses the failure of a run, or nil.
 func (r *Rules) Excuse(pl *plan.Plan, flags []plan.Flag, facts *Facts) (*schema.Excuse, error) {
 	r.load(pl, flags, facts)
 	list, err := holding(r, excusesTable, r.excuses)

@@ -45,7 +45,7 @@ func Rows(w io.Writer, view schema.View, pl *plan.Plan) error {
 	return nil
 }
 
-// rowsOf gives the rows of a view that a plan has.
+// rowsOf returns the rows of a view that a plan has.
 func rowsOf(view schema.View, pl *plan.Plan) []schema.Row {
 	if pl.Rank() {
 		return slices.Concat(view.Rows, view.Rank)
@@ -53,7 +53,7 @@ func rowsOf(view schema.View, pl *plan.Plan) []schema.Row {
 	return view.Rows
 }
 
-// rowText gives the value that a row shows.
+// rowText returns the value that a row shows.
 func rowText(r schema.Row, pl *plan.Plan) (string, error) {
 	if r.Value == keyFile {
 		return fileText(pl), nil
@@ -200,12 +200,12 @@ func CSV(w io.Writer, fields []schema.Field, sweep schema.View, plans []*plan.Pl
 	return out.Error()
 }
 
-// documentedName gives the name that a field has in the documented formats.
+// documentedName returns the name that a field has in the documented formats.
 func documentedName(f schema.Field) string {
 	return keyModel + "_" + strings.ReplaceAll(f.Path, ".", "_")
 }
 
-// SweepName gives the name that a column has in sweeps, by that or by the name
+// SweepName returns the name that a column has in sweeps, by that or by the name
 // that it has among the plans of [CSV].
 func SweepName(fields []schema.Field, name string) string {
 	if name == keyModel {
@@ -221,7 +221,7 @@ func SweepName(fields []schema.Field, name string) string {
 
 func model(pl *plan.Plan) string { return pl.Request.Model.Name }
 
-// Cell gives the value that a row shows of a plan, or "-" where it has none.
+// Cell returns the value that a row shows of a plan, or "-" where it has none.
 func Cell(r schema.Row, pl *plan.Plan) string {
 	text, err := rowText(r, pl)
 	if err != nil {

@@ -12,7 +12,7 @@ func Decode(data string) (*Schema, error) {
 	return s, nil
 }
 
-// Normalize fills what JSON leaves out: names that are keys.
+// Normalize fills in what JSON omits: names that are keys.
 func (s *Schema) Normalize() {
 	for name, f := range s.Nixlbench.Flags {
 		f.Name = name

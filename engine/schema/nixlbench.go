@@ -23,7 +23,7 @@ type Nixlbench struct {
 	// Shrink names the quantities that a refused plan may be asked for in a
 	// smaller size, in this order.
 	Shrink []string `json:"shrink"`
-	// Least gives flags the least value that fits.
+	// Least sets flags to the least value that fits.
 	Least map[string]Formula `json:"least"`
 	Runs  Later[*Runs]       `json:"runs"`
 
@@ -41,9 +41,12 @@ type Era struct {
 
 // Flag is a flag of nixlbench.
 type Flag struct {
-	Name      string   `json:"-"`
-	Help      string   `json:"help"`
-	Unit      string   `json:"unit,omitempty"`
+	Name   string `json:"-"`
+	Help   string `json:"help"`
+	Common bool   `json:"common,omitempty"` // the short help has it
+	Unit   string `json:"unit,omitempty"`
+	// List tells that one value may have commas in it.
+	List      bool     `json:"list,omitempty"`
 	Secret    bool     `json:"secret,omitempty"`
 	Env       string   `json:"env,omitempty"`
 	Meets     bool     `json:"meets,omitempty"`
@@ -112,6 +115,13 @@ func (f *Flag) JSONKey() string {
 	return f.Name
 }
 
+// IsNumber reports whether the flag's values are numbers.
+func (f *Flag) IsNumber() bool { return f.Eras[0].Type != "string" && f.Eras[0].Type != "bool" }
+
+// Varies reports whether the flag may be given several values, between commas.
+// A secret is taken as it is.
+func (f *Flag) Varies() bool { return !f.List && !f.Secret }
+
 // AutoRelease asks for the release that what was given needs.
 const AutoRelease = "auto"
 
@@ -129,7 +139,7 @@ func (n *Nixlbench) Preferred() []string {
 	return list
 }
 
-// Release gives the name of a release by its name or alias.
+// Release returns the name of a release by its name or alias.
 func (n *Nixlbench) Release(name string) (string, bool) {
 	if r, ok := n.Aliases[name]; ok {
 		return r, true
@@ -146,7 +156,7 @@ func (n *Nixlbench) In(e Era, release string) bool {
 	return e.Until == "" || at < slices.Index(n.Releases, e.Until)
 }
 
-// FlagIn gives the flag's type and default in a release, or nil where the
+// FlagIn returns the flag's type and default in a release, or nil where the
 // release does not have it.
 func (n *Nixlbench) FlagIn(f *Flag, release string) *FlagEra {
 	if flags, ok := n.own[release]; ok {
@@ -160,7 +170,7 @@ func (n *Nixlbench) FlagIn(f *Flag, release string) *FlagEra {
 	return nil
 }
 
-// FlagsOf gives the flags of a release, sorted by name.
+// FlagsOf returns the flags of a release, sorted by name.
 func (n *Nixlbench) FlagsOf(release string) []*Flag {
 	var flags []*Flag
 	for _, name := range Keys(n.Flags) {
@@ -213,7 +223,7 @@ func (n *Nixlbench) before(release string) string {
 	return ""
 }
 
-// ValuesIn gives the values that a flag takes in a release, sorted, or nil
+// ValuesIn returns the values that a flag takes in a release, sorted, or nil
 // when it takes any.
 func (n *Nixlbench) ValuesIn(f *Flag, release string) []string {
 	var values []string
@@ -247,20 +257,20 @@ func (s *Schema) ParseValue(f *Flag, typ, text string) (formula.Value, error) {
 		case "false", "f", "no", "n", "0":
 			return formula.Truth(false), nil
 		}
-		return formula.Value{}, fmt.Errorf("want true or false")
+		return formula.Value{}, fmt.Errorf("expected true or false")
 	}
 	lo, hi := Range(typ)
 	v, err := s.ParseNumber(f.Unit, text)
 	switch {
 	case err == strconv.ErrRange || err == nil && (v < lo || v > hi):
-		return formula.Value{}, fmt.Errorf("want a whole number from %d to %d", lo, hi)
+		return formula.Value{}, fmt.Errorf("expected a whole number from %d to %d", lo, hi)
 	case err != nil:
-		return formula.Value{}, fmt.Errorf("want %s", s.NumberText(f.Unit, WholeNumber))
+		return formula.Value{}, fmt.Errorf("expected %s", s.NumberText(f.Unit, WholeNumber))
 	}
 	return formula.Number(v), nil
 }
 
-// Range gives the bounds of a number type. Sizes end where int64 does.
+// Range returns the bounds of a number type. Sizes end where int64 does.
 func Range(typ string) (lo, hi int64) {
 	switch typ {
 	case "int32":
@@ -296,5 +306,5 @@ func (n *Nixlbench) eachFormula(f func([]string, *Formula)) {
 
 func index(i int) string { return strconv.Itoa(i) }
 
-// Keys gives the keys of a map, sorted.
+// Keys returns the keys of a map, sorted.
 func Keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

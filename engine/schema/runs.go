@@ -29,6 +29,9 @@ type Runs struct {
 	Meetings []Meeting         `json:"meetings"`
 	Layouts  []Layout          `json:"layouts"`
 	Measures []Measure         `json:"measures"`
+	Derived  []Derived         `json:"derived"`
+	// Timed says what was timed for a row, by the names that the row gets for it.
+	Timed map[string]Formula `json:"timed"`
 	// WarningPrefixes begin the lines of output that are warnings.
 	WarningPrefixes []string `json:"warning_prefixes"`
 	// Created is a regular expression for the line that names a file which a
@@ -74,11 +77,11 @@ type Class struct {
 	Initiators Formula `json:"initiators"`
 	Targets    Formula `json:"targets"`
 	Processes  Formula `json:"processes"`
-	// Etcd gives the servers that must answer, or "".
+	// Etcd returns the servers that must answer, or "".
 	Etcd Formula `json:"etcd"`
-	// Remote tells whether the other end is on another machine.
+	// Remote reports whether the other end is on another machine.
 	Remote Formula `json:"remote"`
-	// Silent tells whether the process that was started prints no table.
+	// Silent reports whether the process that was started prints no table.
 	Silent Formula `json:"silent"`
 	Memory Formula `json:"memory"`
 }
@@ -125,7 +128,18 @@ type Measure struct {
 	Positive bool   `json:"positive,omitempty"`
 	// Total is the column that holds the sum of all initiators, or "".
 	Total string `json:"total,omitempty"`
-	Asked *Asked `json:"asked,omitempty"`
+	// From is what the measure is computed from, or nil.
+	From  *Derived `json:"-"`
+	Asked *Asked   `json:"asked,omitempty"`
+}
+
+// Derived is a number that follows from the measures of a row: one times another,
+// or divided by it.
+type Derived struct {
+	Key   string `json:"key"`
+	Of    string `json:"of"`
+	Times string `json:"times,omitempty"`
+	Over  string `json:"over,omitempty"`
 }
 
 // Asked says which values rows are asked for.
@@ -144,7 +158,7 @@ type RunRule struct {
 	When     Formula  `json:"when"`
 }
 
-// Common gives what the rule has in common with others.
+// Common returns what the rule has in common with others.
 func (r *RunRule) Common() *RunRule { return r }
 
 // Advice is a hint for runs on several machines.
@@ -197,10 +211,10 @@ type OwnFlag struct {
 func (n *Nixlbench) Add(name string, r OwnRelease) error {
 	at := slices.Index(n.Releases, r.Like)
 	if _, taken := n.Release(name); taken || name == AutoRelease {
-		return fmt.Errorf("release %s is known already", name)
+		return fmt.Errorf("release %s is already known", name)
 	}
 	if at < 0 {
-		return fmt.Errorf("release %s is like %s, which is none of %s", name, r.Like, strings.Join(n.Releases, ", "))
+		return fmt.Errorf("release %s is like %s, which is not one of %s", name, r.Like, strings.Join(n.Releases, ", "))
 	}
 	n.Releases = slices.Insert(n.Releases, at+1, name)
 	flags := map[string]*FlagEra{}
@@ -248,6 +262,7 @@ func (r *Runs) eachFormula(f func([]string, *Formula)) {
 			f([]string{"measures", index(i), "asked", "last"}, &asked.Last)
 		}
 	}
+	eachIn(r.Timed, []string{"timed"}, f)
 	for i := range r.Advice {
 		f([]string{"advice", index(i), "when"}, &r.Advice[i].When)
 	}

@@ -16,7 +16,7 @@ import (
 type Formula struct {
 	Text string
 	Pos  diag.Pos
-	// At gives the place of a character of the text, counted from 0, where the
+	// At returns the place of a character of the text, counted from 0, where the
 	// file has it otherwise than plainly from Pos on; else it is nil.
 	At func(char int) diag.Pos
 }
@@ -24,7 +24,7 @@ type Formula struct {
 // IsZero reports whether there is no formula.
 func (f Formula) IsZero() bool { return f.Text == "" }
 
-// MarshalText gives the text, behind its position where that is known:
+// MarshalText returns the text, behind its position where that is known:
 // "@file:line:col text".
 func (f Formula) MarshalText() ([]byte, error) {
 	if f.Pos.IsZero() {
@@ -94,6 +94,8 @@ type Field struct {
 	Needs string `json:"needs,omitempty"`
 	// Late fields came after others; their columns are the last.
 	Late bool `json:"late,omitempty"`
+	// More fields have flags that only the full help describes.
+	More bool `json:"more,omitempty"`
 	// Keys are those that the table of every architecture has, Words further values
 	// that are known; both, and the type's words, are found in any case.
 	Keys  []string `json:"keys,omitempty"`
@@ -186,7 +188,7 @@ type Listed struct {
 	Arch Later[*Architecture] `json:"architecture"`
 }
 
-// List gives an architecture as it is found.
+// List returns an architecture as it is found.
 func List(a *Architecture) *Listed {
 	l := &Listed{Name: a.Name, Match: a.Match, File: a.File}
 	l.Arch.Set(a)
@@ -217,7 +219,7 @@ const (
 	AccountingModel = "kvbench"
 )
 
-// Accounting gives the accounting that holds where nobody asks for another.
+// Accounting returns the accounting that holds where nobody asks for another.
 func (a *Architecture) Accounting() string {
 	switch {
 	case a.DefaultAccounting != "":
@@ -250,7 +252,7 @@ type Check struct {
 	At map[string]diag.Pos `json:"-"`
 }
 
-// Field gives the configuration field with that path.
+// Field returns the configuration field with that path.
 func (s *Schema) Field(path string) *Field {
 	for i := range s.Fields {
 		if s.Fields[i].Path == path {
@@ -272,7 +274,7 @@ func (f *Field) Values() []string {
 // Known lists all values that are known by name.
 func (f *Field) Known() []string { return slices.Concat(f.Type.Words, f.Keys, f.Words) }
 
-// Spelling gives the known word that a text is but for its case. Where there is
+// Spelling returns the known word that a text is but for its case. Where there is
 // none, or more than one, it gives the text.
 func Spelling(text string, known []string) string {
 	found := text
@@ -323,7 +325,7 @@ func (a *Architecture) EachFormula(f func(path []string, formula *Formula)) {
 	eachRequirement(a.Requires, nil, f)
 }
 
-// Param gives the parameter of that name, or nil.
+// Param returns the parameter of that name, or nil.
 func (a *Architecture) Param(name string) *Param {
 	for i := range a.Params {
 		if a.Params[i].Name == name {

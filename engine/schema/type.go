@@ -35,7 +35,7 @@ var kindNames = []struct{ name, said string }{
 	{"int", WholeNumber}, {"number", "a number"}, {"string", "a text"}, {"bool", "true or false"}, {"list", "a list"}, {"struct", "a mapping"}, {"null", "null"},
 }
 
-// MarshalText gives the names of the kinds.
+// MarshalText returns the names of the kinds.
 func (k Kinds) MarshalText() ([]byte, error) {
 	var names []string
 	for i, n := range kindNames {
@@ -61,7 +61,7 @@ func (k *Kinds) parse(text string) error {
 	return nil
 }
 
-// Formula gives the kind that values have in formulas: what takes texts and
+// Formula returns the kind that values have in formulas: what takes texts and
 // numbers is a string there.
 func (k Kinds) Formula() formula.Kind {
 	switch {
@@ -108,7 +108,7 @@ type Member struct {
 // Any reports whether every value is allowed.
 func (t *Type) Any() bool { return t.Kinds == 1<<len(kindNames)-1 && !t.Partial }
 
-// Formula gives the kind that values have in formulas.
+// Formula returns the kind that values have in formulas.
 func (t *Type) Formula() formula.Kind {
 	if t.Kinds != KindList || t.Item == nil {
 		return t.Kinds.Formula()

@@ -9,17 +9,12 @@ import (
 	"kvbench/engine/diag"
 )
 
-const schemaLong = `
-Prints what files of a kind may hold, for editors and other programs: config,
-model (one schema for each architecture, those of --models too), or results.`
-
 // schemaCmd prints schemas.
 func (a *app) schemaCmd() *command {
 	return &command{
 		name:  "schema",
 		words: strings.Join(config.Schemas, "|"),
 		short: "Print the schema of configurations, models or results",
-		long:  schemaLong,
 		flags: []*flagSpec{
 			modelsFlag(),
 			{name: "format", arg: "FORMAT", group: groupOutput, def: "json-schema", values: []string{"json-schema", "cue"}, help: "Output format"},
@@ -36,9 +31,9 @@ func (a *app) printSchema(_ context.Context, c *command) error {
 		return err
 	}
 	if len(c.args) != 1 || !slices.Contains(config.Schemas, c.args[0]) {
-		d := diag.Usagef("want one of %s", strings.Join(config.Schemas, ", "))
+		d := diag.Usagef("expected one of %s", strings.Join(config.Schemas, ", "))
 		if len(c.args) == 1 {
-			d = diag.Usagef("there is no schema of %q: want one of %s", c.args[0], strings.Join(config.Schemas, ", "))
+			d = diag.Usagef("unknown schema %q: expected one of %s", c.args[0], strings.Join(config.Schemas, ", "))
 		}
 		return d
 	}
