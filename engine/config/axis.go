@@ -14,9 +14,9 @@ import (
 // MaxAxis is how many values an axis holds at most.
 const MaxAxis = 10_000
 
-// sweepSection is the section of a configuration that holds axes, by the names
+// SweepSection is the section of a configuration that holds axes, by the names
 // of the fields' flags.
-const sweepSection = "sweep"
+const SweepSection = "sweep"
 
 // maxWrong bounds how many values of one axis are reported.
 const maxWrong = 5
@@ -49,14 +49,14 @@ func (l *Loader) sweepOf(doc *data.Document) (*data.Document, map[string]*axis, 
 	var knobs []*Knob
 	var errs diag.List
 	for _, leaf := range doc.Leaves {
-		key, ok := strings.CutPrefix(leaf.Path, sweepSection+".")
-		if !ok && leaf.Path != sweepSection {
+		key, ok := strings.CutPrefix(leaf.Path, SweepSection+".")
+		if !ok && leaf.Path != SweepSection {
 			rest.Leaves = append(rest.Leaves, leaf)
 			continue
 		}
 		if !ok {
 			if !leaf.IsNothing() {
-				errs = append(errs, leaf.Origin.Errorf("%s: %s is not allowed: expected a mapping from flags to lists or ranges", sweepSection, &leaf.Value))
+				errs = append(errs, leaf.Origin.Errorf("%s: %s is not allowed: expected a mapping from flags to lists or ranges", SweepSection, &leaf.Value))
 			}
 			continue
 		}
@@ -86,7 +86,7 @@ func (l *Loader) sweepOf(doc *data.Document) (*data.Document, map[string]*axis, 
 			continue
 		}
 		if other := rest.Leaf(f.Path); other != nil {
-			errs = append(errs, a.Values[0].Origin.Errorf("%s.%s: %s already has a value, at %s", sweepSection, f.Flag, f.Path, other.Origin))
+			errs = append(errs, a.Values[0].Origin.Errorf("%s.%s: %s already has a value, at %s", SweepSection, f.Flag, f.Path, other.Origin))
 			continue
 		}
 		rest.Leaves = append(rest.Leaves, data.Leaf{Path: f.Path, Value: a.first, Origin: a.Values[0].Origin})
@@ -124,7 +124,7 @@ func (l *Loader) noAxis(leaf *data.Leaf, key string) *diag.Diag {
 		near = diag.Nearest(key, append(slices.Clone(names), schema.Keys(l.schema.Nixlbench.Flags)...))
 	}
 	if near != "" {
-		return d.WithHint("did you mean %q?", sweepSection+"."+near)
+		return d.WithHint("did you mean %q?", SweepSection+"."+near)
 	}
 	return d.WithHint("axes have the names of flags: %s, and those of nixlbench", strings.Join(names, ", "))
 }
@@ -146,7 +146,7 @@ func (l *Loader) axisOf(f *schema.Field, leaf *data.Leaf) (*axis, error) {
 			v := &leaf.Items[i]
 			origin := leaf.Origin.Inner(v.Pos)
 			switch {
-			case v.Kind == data.Text && hasRanges(f):
+			case v.Kind == data.Text && f.Type.Numbers():
 				more, err := l.axisItem(f, v.Text, origin, leaf.Path+": ")
 				if err != nil {
 					return nil, err
@@ -235,13 +235,9 @@ func splitList(text string) []string {
 	return append(parts, part.String())
 }
 
-// hasRanges reports whether a field's values may be given as a range: they are
-// numbers, or words and numbers.
-func hasRanges(f *schema.Field) bool { return f.Type.Kinds&(schema.KindWhole|schema.KindNumber) != 0 }
-
 // axisItem reads a value, or of a field that has numbers a range.
 func (l *Loader) axisItem(f *schema.Field, text string, origin data.Origin, label string) ([]axisItem, error) {
-	if !strings.Contains(text, "..") || !hasRanges(f) {
+	if !strings.Contains(text, "..") || !f.Type.Numbers() {
 		return []axisItem{{Value: l.parse(f, text), origin: origin}}, nil
 	}
 	r := numberRange{

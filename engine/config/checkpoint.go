@@ -246,7 +246,7 @@ func (l *Loader) checkpointModel(file string, root *data.Value, known *Known) (*
 		doc.Leaves = append(doc.Leaves, data.Leaf{Path: path, Value: data.From(v), Origin: from})
 	}
 	add(NameParam, formula.Text(checkpointName(file, root)), at)
-	add(archField, formula.Text(fam.Architecture), data.Origin{Kind: data.FromFile, Pos: fam.Pos})
+	add(ArchField, formula.Text(fam.Architecture), data.Origin{Kind: data.FromFile, Pos: fam.Pos})
 	var errs diag.List
 	doubts := map[string]diag.List{}
 	for _, path := range schema.Keys(c.data.Defaults) {
@@ -256,7 +256,7 @@ func (l *Loader) checkpointModel(file string, root *data.Value, known *Known) (*
 			continue
 		}
 		from := c.origin(rule.When, rule.Value)
-		add(defaultsField+"."+path, v, from)
+		add(DefaultsField+"."+path, v, from)
 		field := l.schema.Field(path)
 		if field == nil {
 			continue // reported below

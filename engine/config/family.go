@@ -23,7 +23,7 @@ const (
 
 func isFamily(v cue.Value) bool {
 	has := func(name string) bool { return v.LookupPath(cue.MakePath(cue.Str(name))).Exists() }
-	return has(fieldTypes) || has(archField) && has(fieldParams)
+	return has(fieldTypes) || has(ArchField) && has(fieldParams)
 }
 
 // familiesIn returns the families of an evaluated file.
@@ -92,8 +92,8 @@ func family(name, file string, v cue.Value) (*schema.Family, error) {
 			return nil, data.FromCUE(err, diag.Pos{File: file})
 		}
 	}
-	f.Architecture, _ = field(archField).String()
-	f.Pos = data.ValuePos(field(archField))
+	f.Architecture, _ = field(ArchField).String()
+	f.Pos = data.ValuePos(field(ArchField))
 	f.Absent, f.Harmless = formulasOf(field("absent")), formulasOf(field("harmless"))
 	var err error
 	if f.Requires, err = requirementsOf(field(fieldRequires)); err != nil {
@@ -122,11 +122,11 @@ func family(name, file string, v cue.Value) (*schema.Family, error) {
 
 func ruleOf(v cue.Value) schema.Rule {
 	if v.IncompleteKind() == cue.StringKind {
-		return schema.Rule{Value: formulaOf(v)}
+		return schema.Rule{Value: schema.FormulaOf(v)}
 	}
-	r := schema.Rule{Value: formulaOf(v.LookupPath(cue.ParsePath("value")))}
+	r := schema.Rule{Value: schema.FormulaOf(v.LookupPath(cue.ParsePath("value")))}
 	if when := v.LookupPath(cue.ParsePath("when")); when.Exists() {
-		r.When = formulaOf(when)
+		r.When = schema.FormulaOf(when)
 	}
 	return r
 }
@@ -139,7 +139,7 @@ func formulasOf(v cue.Value) map[string]schema.Formula {
 	}
 	m := map[string]schema.Formula{}
 	for iter.Next() {
-		m[iter.Selector().Unquoted()] = formulaOf(iter.Value())
+		m[iter.Selector().Unquoted()] = schema.FormulaOf(iter.Value())
 	}
 	return m
 }
@@ -153,7 +153,7 @@ func checkFamily(f *schema.Family, known *Known) error {
 	})
 	arch := known.arch(f.Architecture)
 	if arch == nil {
-		d := diag.Errorf(f.Pos, "%s: %s: no architecture is named %q", f.Name, archField, f.Architecture)
+		d := diag.Errorf(f.Pos, "%s: %s: no architecture is named %q", f.Name, ArchField, f.Architecture)
 		if hint := diag.DidYouMean(f.Architecture, known.archNames()); hint != "" {
 			d.WithHint("%s", hint)
 		}

@@ -183,9 +183,9 @@ func (l *Loader) kindOf(doc *data.Document) Kind {
 	for _, leaf := range doc.Leaves {
 		top, _, _ := strings.Cut(leaf.Path, ".")
 		switch {
-		case top == NameParam, top == archField:
+		case top == NameParam, top == ArchField:
 			return KindModel
-		case isSection(l.schema, top), top == sweepSection:
+		case isSection(l.schema, top), top == SweepSection:
 			return KindConfig
 		case slices.ContainsFunc(l.schema.Fields, func(f schema.Field) bool { return leaf.Path == f.Flag || strings.HasSuffix(f.Path, "."+leaf.Path) }):
 			fields++
@@ -342,5 +342,5 @@ func (l *Loader) sections() []string {
 		name, _, _ := strings.Cut(l.schema.Fields[i].Path, ".")
 		names = append(names, name)
 	}
-	return append(slices.Compact(names), sweepSection)
+	return append(slices.Compact(names), SweepSection)
 }

@@ -94,7 +94,7 @@ func (k *Knob) Values(s *schema.Schema, release string) ([]data.Fact, error) {
 	for _, t := range k.Texts {
 		label := ""
 		if t.Origin.Kind == data.FromFile {
-			label = sweepSection + "." + k.Flag.Name + ": "
+			label = SweepSection + "." + k.Flag.Name + ": "
 		}
 		v, err := s.ParseValue(k.Flag, era.Type, t.Text)
 		switch {

@@ -1,10 +1,8 @@
 package config
 
 import (
-	"errors"
 	"io/fs"
 	"maps"
-	"path"
 	"slices"
 	"sort"
 	"strconv"
@@ -53,6 +51,12 @@ func NewLoader(s *schema.Schema, files, models fs.FS) *Loader {
 	l.results = sync.OnceValues(l.resultShape)
 	return l
 }
+
+// Definitions returns the package of the schema that has the definitions of files.
+func (l *Loader) Definitions() (cue.Value, error) { return l.defs() }
+
+// Reader returns the reader of CUE files.
+func (l *Loader) Reader() *data.Reader { return l.reader }
 
 // Override is a configuration value given beside the file: the field's path,
 // the text, and where it was given.
@@ -142,7 +146,7 @@ func (l *Loader) checkConfig(doc *data.Document) error {
 	var errs, wrong diag.List
 	wrong.Add(l.readTexts(doc))
 	dropEmptySections(doc, l.schema)
-	errs.Add(dropUnknown(doc, append(l.fieldPaths(), sweepSection), l.alias, "not a configuration field"))
+	errs.Add(dropUnknown(doc, append(l.fieldPaths(), SweepSection), l.alias, "not a configuration field"))
 	if !isPlain(doc, l.fieldType, nil) {
 		defs, err := l.defs()
 		if err != nil {
@@ -223,7 +227,7 @@ func (l *Loader) parse(f *schema.Field, text string) data.Value {
 	if n, err := l.schema.ParseNumber(f.Unit, text); err == nil && f.Unit != "" {
 		return data.From(formula.Number(n))
 	}
-	if hasRanges(f) && !strings.ContainsAny(text, cueSuffixes) {
+	if f.Type.Numbers() && !strings.ContainsAny(text, cueSuffixes) {
 		if n, ok := data.Number(text); ok {
 			return n
 		}
@@ -552,16 +556,6 @@ func missing(d *data.Document, def cue.Value, at diag.Pos, allowed func(path str
 		}
 	}
 	return errs.Err()
-}
-
-// glob lists the files of a folder with a given ending, sorted.
-func glob(fsys fs.FS, pattern string) ([]string, error) {
-	names, err := fs.Glob(fsys, pattern)
-	if err == nil && len(names) == 0 {
-		err = errors.New("no file " + path.Base(pattern))
-	}
-	sort.Strings(names)
-	return names, err
 }
 
 // Bounded does some work on a file: [Loader.Watch] sees to it that it ends, and

@@ -36,12 +36,12 @@ type Model struct {
 const NameParam = "model_name"
 
 // modelField is the field of a CUE file that holds a model's parameters beside
-// its architecture. archField and defaultsField are fields of a model's file
+// its architecture. ArchField and DefaultsField are fields of a model's file
 // that are no parameters.
 const (
 	modelField    = "model"
-	archField     = "architecture"
-	defaultsField = "defaults"
+	ArchField     = "architecture"
+	DefaultsField = "defaults"
 	// architectureDef is the schema's definition of architectures.
 	architectureDef = "#Architecture"
 )
@@ -160,8 +160,8 @@ func (l *Loader) model(file string, doc *data.Document, own []candidate, known *
 	arch := found.Arch.Get()
 	m := &Model{File: file, Name: nameLeaf.Text, Arch: arch, Params: map[string]data.Fact{}}
 	var errs diag.List
-	if l := doc.Leaf(defaultsField); l != nil && !l.IsNothing() {
-		errs = append(errs, l.Origin.Errorf("%s: %s is not allowed: expected a mapping like a configuration", defaultsField, &l.Value))
+	if l := doc.Leaf(DefaultsField); l != nil && !l.IsNothing() {
+		errs = append(errs, l.Origin.Errorf("%s: %s is not allowed: expected a mapping like a configuration", DefaultsField, &l.Value))
 	}
 	doc, defaults := split(doc)
 	m.Defaults, err = l.modelDefaults(defaults)
@@ -229,9 +229,9 @@ func (c candidate) allowed(def cue.Value) func(path string) (string, []string) {
 func choose(doc *data.Document, nameLeaf *data.Leaf, own, known []candidate) (candidate, error) {
 	name := nameLeaf.Text
 	all := slices.Concat(own, known)
-	if l := doc.Leaf(archField); l != nil {
+	if l := doc.Leaf(ArchField); l != nil {
 		if l.Kind != data.Text {
-			return candidate{}, l.Origin.Errorf("%s: %s is not allowed: expected a text", archField, &l.Value)
+			return candidate{}, l.Origin.Errorf("%s: %s is not allowed: expected a text", ArchField, &l.Value)
 		}
 		list := make([]string, len(all))
 		for i, c := range all {
@@ -239,7 +239,7 @@ func choose(doc *data.Document, nameLeaf *data.Leaf, own, known []candidate) (ca
 				return c, nil
 			}
 		}
-		d := l.Origin.Errorf("%s: no architecture is named %q", archField, l.Text)
+		d := l.Origin.Errorf("%s: no architecture is named %q", ArchField, l.Text)
 		if hint := diag.DidYouMean(l.Text, list); hint != "" {
 			d.WithHint("%s", hint)
 		}
@@ -267,18 +267,18 @@ func choose(doc *data.Document, nameLeaf *data.Leaf, own, known []candidate) (ca
 func split(doc *data.Document) (params, defaults *data.Document) {
 	params, defaults = &data.Document{File: doc.File, Sections: doc.Sections}, &data.Document{File: doc.File, Sections: map[string]diag.Pos{}}
 	for path, pos := range doc.Sections {
-		if path, ok := strings.CutPrefix(path, defaultsField+"."); ok {
+		if path, ok := strings.CutPrefix(path, DefaultsField+"."); ok {
 			defaults.Sections[path] = pos
 		}
 	}
 	for _, l := range doc.Leaves {
-		path, ok := strings.CutPrefix(l.Path, defaultsField+".")
+		path, ok := strings.CutPrefix(l.Path, DefaultsField+".")
 		switch {
 		case ok:
 			l.Path = path
 			l.Origin.Kind = data.FromModel
 			defaults.Leaves = append(defaults.Leaves, l)
-		case l.Path != archField && l.Path != defaultsField:
+		case l.Path != ArchField && l.Path != DefaultsField:
 			params.Leaves = append(params.Leaves, l)
 		}
 	}
@@ -414,6 +414,35 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 	return k, errs.Err()
 }
 
+// EachParams calls f with the definition of the parameters of each architecture, of
+// the bundled ones and of those in the folders dirs.
+func (l *Loader) EachParams(dirs []string, f func(name string, v cue.Value) error) error {
+	all, err := l.known(dirs)
+	if err != nil {
+		return err
+	}
+	for _, c := range all.list {
+		v, err := c.params()
+		if err == nil {
+			err = f(c.Name, v)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Brought returns the architectures and families of an evaluated file.
+func (l *Loader) Brought(file string, v cue.Value) ([]*schema.Listed, []*schema.Family, error) {
+	found, err := l.architecturesIn(file, v)
+	if err != nil {
+		return nil, nil, err
+	}
+	families, err := l.familiesIn(file, v)
+	return (&Known{list: found}).Architectures(), families, err
+}
+
 // addKnown returns the architectures of a file in a user's folder, and adds its
 // families to those that are known.
 func (l *Loader) addKnown(k *Known, name string) ([]candidate, error) {
@@ -527,14 +556,14 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 			}
 			d.WithHint("give it %s", text)
 		case strings.Contains(format, "out of bound"):
-			v := own.LookupPath(selectors(path))
+			v := own.LookupPath(data.PathOf(path))
 			text := sayType(contract.LookupPath(optionalPath(path)))
 			if expr := data.SourceExpr(v); expr != nil {
 				own := data.Of("", expr)
 				d.Msg = at + ": " + own.String() + " is not allowed: expected " + text
 			}
 		case strings.Contains(format, "conflicting values"):
-			v := own.LookupPath(selectors(path))
+			v := own.LookupPath(data.PathOf(path))
 			text := sayType(contract.LookupPath(optionalPath(path)))
 			if v.IncompleteKind() != cue.StringKind && strings.HasPrefix(text, "a text") {
 				text = "a formula, in quotes"
@@ -569,7 +598,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 // nearest that is around it.
 func placeOf(own cue.Value, path []string, file string) diag.Pos {
 	for ; len(path) > 0; path = path[:len(path)-1] {
-		if v := own.LookupPath(selectors(path)); v.Exists() && v.Pos().IsValid() {
+		if v := own.LookupPath(data.PathOf(path)); v.Exists() && v.Pos().IsValid() {
 			return data.PosOf(v.Pos())
 		}
 	}
@@ -665,7 +694,7 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 		switch {
 		case field == fieldMatch || field == fieldAccounting || field == fieldCache || field == fieldRequires || field == fieldChecks:
 		case value.IncompleteKind() == cue.StringKind:
-			arch.Formulas[field] = formulaOf(value)
+			arch.Formulas[field] = schema.FormulaOf(value)
 		default:
 			table := map[string]schema.Formula{}
 			entries, err := value.Fields()
@@ -673,7 +702,7 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 				return nil, data.FromCUE(err, at)
 			}
 			for entries.Next() {
-				table[entries.Selector().Unquoted()] = formulaOf(entries.Value())
+				table[entries.Selector().Unquoted()] = schema.FormulaOf(entries.Value())
 			}
 			if field != fieldLet {
 				arch.Tables[field] = table
@@ -714,7 +743,7 @@ func layersOf(v cue.Value) (*schema.Layers, error) {
 	if !v.Exists() {
 		return nil, nil
 	}
-	l := &schema.Layers{Count: formulaOf(v.LookupPath(cue.ParsePath("layers"))), Groups: map[string]*schema.Group{}}
+	l := &schema.Layers{Count: schema.FormulaOf(v.LookupPath(cue.ParsePath("layers"))), Groups: map[string]*schema.Group{}}
 	groups, err := v.LookupPath(cue.ParsePath("groups")).Fields()
 	if err != nil {
 		return nil, data.FromCUE(err, diag.Pos{})
@@ -726,7 +755,7 @@ func layersOf(v cue.Value) (*schema.Layers, error) {
 			return nil, data.FromCUE(err, diag.Pos{})
 		}
 		for fields.Next() {
-			f := formulaOf(fields.Value())
+			f := schema.FormulaOf(fields.Value())
 			switch name := fields.Selector().Unquoted(); name {
 			case fieldKind:
 				g.Kind, g.Pos = f.Text, f.Pos
@@ -750,7 +779,7 @@ func requirementsOf(v cue.Value) ([]schema.Requirement, error) {
 		return nil, data.FromCUE(err, diag.Pos{})
 	}
 	for i := range list {
-		list[i].Require = formulaOf(v.LookupPath(cue.MakePath(cue.Index(i), cue.Str("require"))))
+		list[i].Require = schema.FormulaOf(v.LookupPath(cue.MakePath(cue.Index(i), cue.Str("require"))))
 	}
 	return list, nil
 }
@@ -790,19 +819,11 @@ func paramList(v cue.Value) ([]schema.Param, error) {
 			Name:     sel.Unquoted(),
 			Required: sel.ConstraintType() != cue.OptionalConstraint,
 			Type:     schema.TypeOf(value),
-			Doc:      docOf(value),
+			Doc:      data.Doc(value),
 			Pos:      data.PosOf(value.Pos()),
 		}
 		p.Type.Partial = p.Type.Partial || !plain
 		params = append(params, p)
 	}
 	return params, nil
-}
-
-func docOf(v cue.Value) string {
-	var text []string
-	for _, c := range v.Doc() {
-		text = append(text, strings.TrimSpace(c.Text()))
-	}
-	return strings.Join(text, " ")
 }

@@ -66,7 +66,7 @@ const archsField = "architectures"
 // isOwn reports whether a YAML or JSON file is kvbench's.
 func (l *Loader) isOwn(name string, o outline) bool {
 	return o.has(NameParam) ||
-		o.has(archField) && l.countParams(o) > 0 ||
+		o.has(ArchField) && l.countParams(o) > 0 ||
 		data.IsJSON(name) && o.has(typeField) && o.has(archsField) ||
 		l.isOwnConfig(o) ||
 		hasNear(o, NameParam) && l.countParams(o) > 1
@@ -154,7 +154,7 @@ func (l *Loader) isNearKey(section, name string) bool {
 // isKey reports whether a section of a configuration has a key.
 func (l *Loader) isKey(section, name string) bool {
 	return section != "" && slices.ContainsFunc(l.schema.Fields, func(f schema.Field) bool {
-		return f.Path == section+"."+name || section == sweepSection && f.Flag == name
+		return f.Path == section+"."+name || section == SweepSection && f.Flag == name
 	})
 }
 
@@ -181,7 +181,7 @@ func (l *Loader) ownText(name string, text []byte) bool {
 var (
 	strongFields  = []string{"#" + fieldParams, "kv_bytes_per_token", "access_patterns"}
 	weakFields    = []string{fieldMatch, fieldLet, fieldCache, fieldRequires, fieldChecks}
-	familyFields  = []string{fieldTypes, archField, fieldParams}
+	familyFields  = []string{fieldTypes, ArchField, fieldParams}
 	likeField     = regexp.MustCompile(`\blike"?\s*:`) // in releases
 	importsSchema = regexp.MustCompile(`(?m)^[^/\n]*"` + regexp.QuoteMeta(data.SchemaPath) + `[:/"]`)
 )

@@ -57,7 +57,7 @@ func TestTypes(t *testing.T) {
 		for i := range list {
 			v := &list[i]
 			doc := &data.Document{Leaves: []data.Leaf{{Path: path, Value: *v}}}
-			field := def.Unify(cuecontext.New().BuildExpr(doc.Expr())).LookupPath(selectors(strings.Split(path, ".")))
+			field := def.Unify(cuecontext.New().BuildExpr(doc.Expr())).LookupPath(data.PathOf(strings.Split(path, ".")))
 			good := field.Err() == nil && field.Validate(cue.Concrete(true)) == nil
 			if !good {
 				refused++

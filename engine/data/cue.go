@@ -347,3 +347,27 @@ func KeyPos(v cue.Value) diag.Pos {
 	}
 	return PosOf(v.Pos())
 }
+
+// PathOf returns the path of fields by their names, and of items of lists by their
+// numbers.
+func PathOf(p []string) cue.Path {
+	var sels []cue.Selector
+	for _, s := range p {
+		var i int
+		if n, _ := fmt.Sscanf(s, "%d", &i); n == 1 {
+			sels = append(sels, cue.Index(i))
+		} else {
+			sels = append(sels, cue.Str(s))
+		}
+	}
+	return cue.MakePath(sels...)
+}
+
+// Doc returns the comment before a field.
+func Doc(v cue.Value) string {
+	var text []string
+	for _, c := range v.Doc() {
+		text = append(text, strings.TrimSpace(c.Text()))
+	}
+	return strings.Join(text, " ")
+}

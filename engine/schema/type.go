@@ -108,6 +108,9 @@ type Member struct {
 // Any reports whether every value is allowed.
 func (t *Type) Any() bool { return t.Kinds == 1<<len(kindNames)-1 && !t.Partial }
 
+// Numbers reports whether there are numbers among the values.
+func (t *Type) Numbers() bool { return t.Kinds&(KindWhole|KindNumber) != 0 }
+
 // Formula returns the kind that values have in formulas.
 func (t *Type) Formula() formula.Kind {
 	if t.Kinds != KindList || t.Item == nil {

@@ -1,4 +1,4 @@
-package config_test
+package schemagen_test
 
 import (
 	"encoding/json"
@@ -6,14 +6,14 @@ import (
 	"testing"
 
 	cueschema "kvbench/cue"
-	"kvbench/engine/config"
 	"kvbench/engine/schema"
+	"kvbench/engine/schemagen"
 	"kvbench/models"
 )
 
 // TestSnapshot proves that the embedded snapshot says what the CUE files say.
 func TestSnapshot(t *testing.T) {
-	want, err := config.Snapshot(cueschema.Files, models.Files)
+	want, err := schemagen.Snapshot(cueschema.Files, models.Files)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package config
+package schema
 
 import (
 	"strings"
@@ -9,13 +9,12 @@ import (
 
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
-	"kvbench/engine/schema"
 )
 
-// formulaOf returns the text of a formula and where its characters stand.
-func formulaOf(v cue.Value) schema.Formula {
+// FormulaOf returns the text of a formula and where its characters stand.
+func FormulaOf(v cue.Value) Formula {
 	text, _ := v.String()
-	f := schema.Formula{Text: text, Pos: data.PosOf(v.Pos())}
+	f := Formula{Text: text, Pos: data.PosOf(v.Pos())}
 	if lit, ok := v.Source().(*ast.BasicLit); ok {
 		start := data.PosOf(lit.Pos())
 		f.Pos = charAt(lit.Value, start, 0)

@@ -1,8 +1,10 @@
-package config
+// Package schemagen makes what follows from the schema's CUE files: the snapshot
+// that every start reads, and JSON Schemas. It serves go generate and kvbench
+// schema.
+package schemagen
 
 import (
 	"encoding/json"
-	"fmt"
 	"io/fs"
 	"path"
 
@@ -10,6 +12,7 @@ import (
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/parser"
 
+	"kvbench/engine/config"
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/schema"
@@ -30,15 +33,15 @@ func Snapshot(files, models fs.FS) ([]byte, error) {
 // Evaluate reads the schema from its CUE files.
 func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 	s := new(schema.Schema)
-	l := NewLoader(s, files, models)
-	l.reader.Mode = parser.ParseComments
-	defs, err := l.defs()
+	l := config.NewLoader(s, files, models)
+	l.Reader().Mode = parser.ParseComments
+	defs, err := l.Definitions()
 	if err != nil {
 		return nil, err
 	}
 	packages := map[string]cue.Value{"": defs}
 	for _, name := range []string{"plan", "cache", "nixlbench"} {
-		if packages[name], err = l.reader.Package(name); err != nil {
+		if packages[name], err = l.Reader().Package(name); err != nil {
 			return nil, err
 		}
 	}
@@ -55,32 +58,26 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 	}
 	s.Normalize()
 	s.EachFormula(func(pkg string, p []string, f *schema.Formula) {
-		if v := packages[pkg].LookupPath(selectors(p)); v.Exists() {
-			*f = formulaOf(v)
+		if v := packages[pkg].LookupPath(data.PathOf(p)); v.Exists() {
+			*f = schema.FormulaOf(v)
 		}
 	})
 
-	names, err := glob(models, "*.cue")
+	names, err := fs.Glob(models, "*.cue")
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range names {
 		file := path.Join("models", name)
-		v, err := l.reader.Bundled(models, name, file)
+		v, err := l.Reader().Bundled(models, name, file)
 		if err != nil {
 			return nil, err
 		}
-		found, err := l.architecturesIn(file, v)
+		archs, families, err := l.Brought(file, v)
 		if err != nil {
 			return nil, err
 		}
-		for _, c := range found {
-			s.Architectures = append(s.Architectures, c.Listed)
-		}
-		families, err := l.familiesIn(file, v)
-		if err != nil {
-			return nil, err
-		}
+		s.Architectures = append(s.Architectures, archs...)
 		s.Families.Set(append(s.Families.Get(), families...))
 	}
 	return s, nil
@@ -96,19 +93,6 @@ func decode(v cue.Value, dst any) error {
 		return data.FromCUE(err, diag.Pos{})
 	}
 	return json.Unmarshal(text, dst)
-}
-
-func selectors(p []string) cue.Path {
-	var sels []cue.Selector
-	for _, s := range p {
-		var i int
-		if n, _ := fmt.Sscanf(s, "%d", &i); n == 1 {
-			sels = append(sels, cue.Index(i))
-		} else {
-			sels = append(sels, cue.Str(s))
-		}
-	}
-	return cue.MakePath(sels...)
 }
 
 // fields describes the fields of #Config. cache is the package that has tables of
@@ -131,7 +115,7 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 			f := schema.Field{
 				Path: section + "." + name,
 				Var:  name,
-				Doc:  docOf(v),
+				Doc:  data.Doc(v),
 				Type: schema.TypeOf(v),
 			}
 			f.Type.Partial = f.Type.Partial || !plain
