@@ -19,7 +19,7 @@ func (a *app) reportCmd() *command {
 		short: "Show the results of profile, or compare two files of them",
 		flags: []*flagSpec{
 			{name: "columns", arg: "COLUMNS", group: groupOutput, words: columns, help: "Columns, separated by commas"},
-			{name: "match", arg: "COLUMNS", group: groupOutput, words: columns, help: "Compare with the rows of BASELINE that are the same in these columns, not in all that a run is"},
+			{name: "match", arg: "COLUMNS", group: groupOutput, words: columns, help: "Compare with rows of BASELINE that are equal in these columns"},
 			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "markdown", "csv", "json"}, help: "Output format"},
 			configFlag(),
 		},
