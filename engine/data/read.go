@@ -63,7 +63,7 @@ func plainBreaks(data []byte) []byte {
 	return data
 }
 
-// notText finds the first byte that is no part of UTF-8 text, or -1.
+// notText finds the first byte that is not part of UTF-8 text, or -1.
 func notText(data []byte) int {
 	for i := 0; i < len(data); {
 		r, n := utf8.DecodeRune(data[i:])

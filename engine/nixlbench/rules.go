@@ -96,7 +96,7 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 	}
 	scope := formula.NewScope()
 	for i := range s.Fields {
-		scope.Input(s.Fields[i].Var, s.Fields[i].Type.Formula(), s.Fields[i].Pos)
+		scope.Input(s.Fields[i].Var, s.Fields[i].Type.Kinds.Formula(), s.Fields[i].Pos)
 	}
 	for name, v := range new(Facts).values() {
 		scope.Input(name, v.Kind, diag.Pos{})

@@ -110,7 +110,7 @@ func New(s *schema.Schema, release string, arch *schema.Architecture, use Use) (
 	scope := formula.NewScope()
 	for i := range s.Fields {
 		if f := &s.Fields[i]; p.knows(f) {
-			scope.Input(f.Var, f.Type.Formula(), f.Pos)
+			scope.Input(f.Var, f.Type.Kinds.Formula(), f.Pos)
 		}
 	}
 	table(scope, dtypesTable, s.Dtypes)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/bits"
 	"regexp"
 	"slices"
 	"strconv"
@@ -54,15 +55,15 @@ func (k *Kinds) parse(text string) error {
 	for name := range strings.SplitSeq(text, "|") {
 		i := slices.IndexFunc(kindNames, func(n struct{ name, said string }) bool { return n.name == name })
 		if i < 0 && name != "" {
-			return fmt.Errorf("%q is no kind of values", name)
+			return fmt.Errorf("%q is not a kind of value", name)
 		}
 		*k |= 1 << i
 	}
 	return nil
 }
 
-// Formula returns the kind that values have in formulas: what takes texts and
-// numbers is a string there.
+// Formula returns the kind that values of a configuration field have in formulas:
+// what takes texts and numbers is a string there.
 func (k Kinds) Formula() formula.Kind {
 	switch {
 	case k&KindText != 0:
@@ -111,9 +112,12 @@ func (t *Type) Any() bool { return t.Kinds == 1<<len(kindNames)-1 && !t.Partial 
 // Numbers reports whether there are numbers among the values.
 func (t *Type) Numbers() bool { return t.Kinds&(KindWhole|KindNumber) != 0 }
 
-// Formula returns the kind that values have in formulas.
+// Formula returns the one kind that values have in formulas, or [formula.Any].
 func (t *Type) Formula() formula.Kind {
-	if t.Kinds != KindList || t.Item == nil {
+	switch {
+	case bits.OnesCount8(uint8(t.Kinds)) != 1:
+		return formula.Any
+	case t.Item == nil:
 		return t.Kinds.Formula()
 	}
 	switch t.Item.Formula() {
@@ -353,7 +357,7 @@ func (t *Type) addMembers(v cue.Value) error {
 }
 
 // Plain reports whether a struct asks for nothing but what its fields do: it
-// has no hidden fields, no patterns, and is no choice between structs.
+// has no hidden fields, no patterns, and is not a choice between structs.
 func Plain(v cue.Value) bool {
 	if v.IncompleteKind() != cue.StructKind || isChoice(v) || v.LookupPath(cue.MakePath(cue.AnyString)).Exists() {
 		return false

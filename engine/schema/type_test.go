@@ -7,6 +7,8 @@ import (
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/cuecontext"
+
+	"kvbench/engine/formula"
 )
 
 // TestTypeOf: constraints in CUE as types, and as messages say them.
@@ -73,5 +75,34 @@ func TestTypeOf(t *testing.T) {
 		if got := Plain(v); got != want {
 			t.Errorf("%s is plain: %v, want %v", text, got, want)
 		}
+	}
+}
+
+// TestFormulaKinds: what parameters are in formulas; of several kinds, they are
+// none.
+func TestFormulaKinds(t *testing.T) {
+	ctx := cuecontext.New()
+	for text, want := range map[string]formula.Kind{
+		"int64 & >0":          formula.Num,
+		"number":              formula.Num,
+		`"a" | "b"`:           formula.Str,
+		"bool":                formula.Bool,
+		"[...int]":            formula.NumList,
+		`[...("a" | "b")]`:    formula.StrList,
+		"[...bool]":           formula.Any,
+		"[...(int | string)]": formula.Any,
+		`"auto" | int`:        formula.Any,
+		"int | null":          formula.Any,
+		"{a: int}":            formula.Any,
+		"_":                   formula.Any,
+	} {
+		of := TypeOf(ctx.CompileString("x: " + text).LookupPath(cue.ParsePath("x")))
+		if got := of.Formula(); got != want {
+			t.Errorf("%s is %s in formulas, want %s", text, got, want)
+		}
+	}
+	of := TypeOf(ctx.CompileString(`x: "auto" | int`).LookupPath(cue.ParsePath("x")))
+	if got := of.Kinds.Formula(); got != formula.Str {
+		t.Errorf("words and numbers of a field are %s", got)
 	}
 }
