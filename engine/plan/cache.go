@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -177,7 +177,7 @@ func (p *Planner) declareFields(scope *formula.Scope) {
 	types := map[string]formula.Kind{}
 	for _, kind := range p.schema.Cache.Get().Kinds {
 		for name, f := range kind.Fields {
-			fields[name], types[name] = map[string]schema.Formula{}, paramKinds[f.Type]
+			fields[name], types[name] = map[string]schema.Formula{}, f.Type.Formula()
 		}
 	}
 	for name, g := range p.arch.Layers.Groups {
@@ -303,7 +303,7 @@ func (p *Planner) linkCache(wanted []string) error {
 	for name, kind := range p.schema.Cache.Get().Kinds {
 		p.cache.parts[name] = schema.Keys(kind.Parts)
 		for _, field := range schema.Keys(kind.Fields) {
-			if ref, ok := p.prog.Ref("layer_" + field); ok && paramKinds[kind.Fields[field].Type] == formula.Num {
+			if ref, ok := p.prog.Ref("layer_" + field); ok && kind.Fields[field].Type.Formula() == formula.Num {
 				p.cache.counts[name] = append(p.cache.counts[name], layerField{field, ref})
 			}
 		}
@@ -427,7 +427,7 @@ func (p *Planner) layersOf(req *Request) ([]cell, error) {
 	shared := map[string]int{} // cells of groups whose layers are alike
 	var cells []cell
 	for layer := range int(n) {
-		p.set(layerVar, config.GoValue(int64(layer)))
+		p.set(layerVar, formula.Number(int64(layer)))
 		found := false
 		for _, name := range groups {
 			g := p.arch.Layers.Groups[name]
@@ -540,7 +540,7 @@ func (p *Planner) unmet(req *Request, r *schema.Requirement, ref formula.Ref, gr
 		of += " of layers " + group
 	}
 	d := diag.Errorf(pos, "%s", msg).About(diag.Requires, of)
-	for _, values := range []map[string]config.Value{req.Config.Values, req.Model.Params} {
+	for _, values := range []map[string]data.Fact{req.Config.Values, req.Model.Params} {
 		if v, ok := values[r.Of]; ok && v.Origin.Given() {
 			d = v.Origin.Errorf("%s", msg).About(diag.Requires, of)
 		}
@@ -592,7 +592,7 @@ type rate struct {
 // rates evaluates the cells.
 func (p *Planner) rates(req *Request, cells []cell, warnings *diag.List) ([]rate, error) {
 	covers := p.schema.Cache.Get().Covers[req.Config.Values[patternField].Str]
-	p.set(ioUnits, config.GoValue(int64(1)))
+	p.set(ioUnits, formula.Number(1))
 	seen := map[string]bool{}
 	var list []rate
 	for i := range cells {
@@ -634,7 +634,7 @@ func (p *Planner) part(c *cell, part string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	p.set(ioPart, config.GoValue(n))
+	p.set(ioPart, formula.Number(n))
 	return p.whole(ioPartBytes)
 }
 
@@ -671,7 +671,7 @@ func (p *Planner) stages(req *Request, rates []rate) ([]stage, error) {
 	pp, _ := req.Config.Values[stagesField].Num.Int64()
 	ends := make([]int, pp+1)
 	for i := range ends {
-		p.set(stageVar, config.GoValue(int64(i)))
+		p.set(stageVar, formula.Number(int64(i)))
 		first, err := p.whole(firstVar)
 		if err != nil {
 			return nil, err

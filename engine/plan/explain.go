@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -134,7 +134,7 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 		if pl.Rank() { // values of a layer are those of the I/Os' first
 			share := pl.Request.io.shares[0]
 			p.enter(share.terms[0].rate.cell)
-			p.set(ioUnits, config.GoValue(share.units))
+			p.set(ioUnits, formula.Number(share.units))
 		}
 		s, err := x.step(name)
 		if err != nil {
@@ -225,7 +225,7 @@ func (x *explainer) whence(name string, ref formula.Ref) string {
 		return f.Pos.String()
 	}
 	if v, ok := req.Config.Values[name]; ok {
-		if v.Origin.Kind == config.FromCommand && v.Origin.Name == backendFlag {
+		if v.Origin.Kind == data.FromCommand && v.Origin.Name == backendFlag {
 			return "the backend's default"
 		}
 		return v.Origin.String()

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -283,11 +283,11 @@ func (p *Planner) smaller(req *Request, values map[string]flagValue, force bool)
 		}
 		sized := func(n int64) (*Request, map[string]flagValue) {
 			trial, attempt := *req, maps.Clone(values)
-			trial.Flags = map[string]config.Value{}
+			trial.Flags = map[string]data.Fact{}
 			maps.Copy(trial.Flags, req.Flags)
 			for _, name := range flags {
-				attempt[name] = flagValue{Value: config.GoValue(min(n, now[name])), from: Given}
-				trial.Flags[name] = config.Value{Value: attempt[name].Value}
+				attempt[name] = flagValue{Value: formula.Number(min(n, now[name])), from: Given}
+				trial.Flags[name] = data.Fact{Value: attempt[name].Value}
 			}
 			return &trial, attempt
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -253,7 +254,7 @@ func (it *Item) checkAxes() error {
 		}
 		for _, v := range axis.Values[1:] {
 			cfg := *it.Config
-			cfg.Values = map[string]config.Value{axis.Field.Var: v}
+			cfg.Values = map[string]data.Fact{axis.Field.Var: v}
 			req := &Request{Model: it.Model, Config: &cfg}
 			errs.Add(it.Planner.checkNeeds(req))
 			errs.Add(it.Planner.checkTables(req))

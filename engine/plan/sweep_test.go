@@ -13,12 +13,12 @@ import (
 	"strings"
 	"testing"
 
+	cueschema "kvbench/cue"
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/formula"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
-
-	cueschema "kvbench/cue"
 	"kvbench/models"
 )
 
@@ -57,7 +57,7 @@ func loadConfig(t testing.TB, s *schema.Schema, l *config.Loader, values map[str
 	for i := range s.Fields {
 		f := &s.Fields[i]
 		if text, ok := values[f.Flag]; ok {
-			overrides = append(overrides, config.Override{Path: f.Path, Text: text, Origin: config.Origin{Kind: config.FromFlag, Name: f.Flag}, Axis: axes})
+			overrides = append(overrides, config.Override{Path: f.Path, Text: text, Origin: data.Origin{Kind: data.FromFlag, Name: f.Flag}, Axis: axes})
 		}
 	}
 	c, err := l.Config("", nil, "plan", overrides)
@@ -65,21 +65,21 @@ func loadConfig(t testing.TB, s *schema.Schema, l *config.Loader, values map[str
 		t.Fatal(err)
 	}
 	if _, ok := c.Values["accounting"]; !ok { // as a model would give it
-		c.Values["accounting"] = config.Value{Value: config.GoValue("kvbench")}
+		c.Values["accounting"] = data.Fact{Value: formula.Of("kvbench")}
 	}
 	return c
 }
 
-func given(t testing.TB, s *schema.Schema, flags map[string]string, release string) map[string]config.Value {
+func given(t testing.TB, s *schema.Schema, flags map[string]string, release string) map[string]data.Fact {
 	t.Helper()
-	values := map[string]config.Value{}
+	values := map[string]data.Fact{}
 	for name, text := range flags {
 		f := s.Nixlbench.Flags[name]
 		v, err := s.ParseValue(f, s.Nixlbench.FlagIn(f, release).Type, text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		values[name] = config.Value{Value: config.GoValue(v), Origin: config.Origin{Kind: config.FromFlag, Name: name}}
+		values[name] = data.Fact{Value: v, Origin: data.Origin{Kind: data.FromFlag, Name: name}}
 	}
 	return values
 }
@@ -143,7 +143,7 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 		if _, ok := swept[f.Flag]; !ok {
 			continue
 		}
-		values := []config.Value{cfg.Values[f.Var]}
+		values := []data.Fact{cfg.Values[f.Var]}
 		if i := slices.IndexFunc(cfg.Axes, func(a config.Axis) bool { return a.Field.Flag == f.Flag }); i >= 0 {
 			values = cfg.Axes[i].Values
 		}

@@ -1,4 +1,4 @@
-package config
+package schema
 
 import (
 	"strings"
@@ -6,16 +6,16 @@ import (
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
 
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
-	"kvbench/engine/schema"
 )
 
-// formulaOf returns the text of a formula and where it begins.
-func formulaOf(v cue.Value) schema.Formula {
+// FormulaOf returns the text of a formula and where it begins.
+func FormulaOf(v cue.Value) Formula {
 	text, _ := v.String()
-	f := schema.Formula{Text: text, Pos: fromPos(v.Pos())}
+	f := Formula{Text: text, Pos: data.PosOf(v.Pos())}
 	if lit, ok := v.Source().(*ast.BasicLit); ok {
-		f.Pos = textStart(lit.Value, fromPos(lit.Pos()))
+		f.Pos = textStart(lit.Value, data.PosOf(lit.Pos()))
 	}
 	return f
 }
