@@ -497,9 +497,7 @@ func judge(d *data.Document, def cue.Value, allowed func(path string) (string, [
 		default:
 			msg := l.Origin.Errorf("%s%s is not allowed: expected %s", l.Label(), &l.Value, want).About(diag.NotAllowed, name)
 			if l.Kind == data.Text {
-				if hint := diag.DidYouMean(l.Text, words); hint != "" {
-					msg.WithHint("%s", hint)
-				}
+				msg.Suggest(l.Text, words)
 			}
 			errs = append(errs, msg)
 		}
