@@ -15,7 +15,7 @@
 // The operators are + - * / % on numbers (% on whole numbers that are not
 // negative), == != on numbers, strings and truth values, < <= > >= on numbers,
 // and or not && || ! on truth values, contains startsWith endsWith on strings,
-// in on lists, c ? a : b and if c { a } else { b }, list[i] counting from 0, the
+// in on lists, x ?? y for given(x) ? x : y, c ? a : b and if c { a } else { b }, list[i] counting from 0, the
 // characters of a string in the same way, and table[key] or table.key.
 //
 // Errors are [diag.Diag]s, several at once a [diag.List].

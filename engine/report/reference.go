@@ -298,7 +298,7 @@ func formulasPage(p *page, s *schema.Schema) {
 		"## Operators\n\n" +
 		"`+ - * / %%` on numbers (`%%` on whole ones that are not negative), `== !=` on numbers, texts and truth values,\n" +
 		"`< <= > >=` on numbers, `and or not` on truth values, `contains startsWith endsWith` on texts, `in` on lists,\n" +
-		"`condition ? a : b`, `list[i]` counting from 0, and `table[key]`.\n\n## Functions")
+		"`condition ? a : b`, `x ?? y` for `given(x) ? x : y`, `list[i]` counting from 0, and `table[key]`.\n\n## Functions")
 	p.table("function", "gives")
 	for _, f := range formula.Functions() {
 		p.row("`"+f.Usage+"`", f.Doc)
