@@ -30,6 +30,7 @@ const (
 	ioPartBytes   = "io_part_bytes"
 	ioCount       = "io_count"
 	wherePrefix   = "where."
+	selectName    = "cache.select"
 	foldPrefix    = "folds."
 	requirePrefix = "requires."
 )
@@ -118,7 +119,11 @@ func (p *Planner) declareCache(scope *formula.Scope) error {
 		g := l.Groups[name]
 		kind := c.Kinds[g.Kind]
 		if kind == nil {
-			errs = append(errs, didYouMean(diag.Errorf(g.Pos, "there is no kind %q of layers", g.Kind), g.Kind, schema.Keys(c.Kinds)))
+			d := didYouMean(diag.Errorf(g.Pos, "there is no kind %q of layers", g.Kind), g.Kind, schema.Keys(c.Kinds))
+			if g.Kind == name {
+				d.WithHint("a group has the name of its kind, or names it: %s: kind: \"…\"", name)
+			}
+			errs = append(errs, d)
 			continue
 		}
 		kinds[g.Kind] = kind
@@ -141,6 +146,9 @@ func (p *Planner) declareCache(scope *formula.Scope) error {
 	}
 
 	scope.Formula(layersVar, SourceOf(l.Count), formula.Num)
+	if !l.Select.IsZero() {
+		scope.Formula(selectName, SourceOf(l.Select), formula.Str)
+	}
 	for _, name := range []string{layerVar, stageVar, ioUnits, ioPart} {
 		scope.Input(name, formula.Num, diag.Pos{})
 	}
@@ -257,7 +265,7 @@ func (p *Planner) linkCache(wanted []string) error {
 			p.cache.byLayer[name] = p.cache.byLayer[name] || p.readsLayer(src.Text)
 		}
 	}
-	p.cache.ofModel = p.readsModel(layersVar)
+	p.cache.ofModel = p.readsModel(layersVar) && p.readsModel(selectName)
 	for name := range p.arch.Layers.Groups {
 		p.cache.ofModel = p.cache.ofModel && p.readsModel(wherePrefix+name)
 	}
@@ -373,7 +381,7 @@ func (p *Planner) layersRead(field string) bool {
 
 // layerRefs gives the values that what comes of layers is made of, but for folds.
 func (p *Planner) layerRefs() []formula.Ref {
-	names := []string{layersVar}
+	names := []string{layersVar, selectName}
 	for name := range p.arch.Layers.Groups {
 		names = append(names, wherePrefix+name)
 	}
@@ -429,17 +437,19 @@ func (p *Planner) layersOf(req *Request) ([]cell, error) {
 	var cells []cell
 	for layer := range int(n) {
 		p.set(layerVar, config.GoValue(int64(layer)))
+		selected, err := p.selected()
+		if err != nil {
+			return nil, p.missing(req, err)
+		}
 		found := false
 		for _, name := range groups {
 			g := p.arch.Layers.Groups[name]
-			if ref, ok := p.prog.Ref(wherePrefix + name); ok {
-				yes, err := p.frame.Bool(ref)
-				if err != nil {
-					return nil, p.missing(req, err)
-				}
-				if !yes {
-					continue
-				}
+			yes, err := p.isOf(name, selected)
+			if err != nil {
+				return nil, p.missing(req, err)
+			}
+			if !yes {
+				continue
 			}
 			found = true
 			i, ok := shared[name]
@@ -450,12 +460,53 @@ func (p *Planner) layersOf(req *Request) ([]cell, error) {
 			}
 			cells[i].layers = append(cells[i].layers, layer)
 		}
+		g := p.arch.Layers.Groups[selected]
+		if !p.arch.Layers.Select.IsZero() && (g == nil || !g.Where.IsZero()) {
+			return nil, p.notSelected(req, layer, selected)
+		}
 		if !found {
 			return nil, diag.Errorf(diag.Pos{File: req.Model.File}, "layer %d is in none of the groups of %s: %s", layer, p.arch.Name, strings.Join(groups, ", "))
 		}
 	}
 	p.cellsOf, p.cells = req.Model, cells
 	return cells, nil
+}
+
+// selected gives the name of the group that the layer at hand is of, or "" where
+// groups say so themselves.
+func (p *Planner) selected() (string, error) {
+	ref, ok := p.prog.Ref(selectName)
+	if !ok {
+		return "", nil
+	}
+	v, err := p.frame.Eval(ref)
+	return v.Str, err
+}
+
+// isOf reports whether the layer at hand is of a group.
+func (p *Planner) isOf(group, selected string) (bool, error) {
+	if ref, ok := p.prog.Ref(wherePrefix + group); ok {
+		return p.frame.Bool(ref)
+	}
+	return p.arch.Layers.Select.IsZero() || group == selected, nil
+}
+
+// notSelected says that no group, of those that are selected by name, has the
+// name.
+func (p *Planner) notSelected(req *Request, layer int, name string) error {
+	var groups []string
+	for _, group := range schema.Keys(p.arch.Layers.Groups) {
+		if p.arch.Layers.Groups[group].Where.IsZero() {
+			groups = append(groups, group)
+		}
+	}
+	f := p.arch.Layers.Select
+	d := diag.Errorf(f.Pos, "layer %d: select gives %q, expected the name of a group: %s", layer, name, strings.Join(groups, ", "))
+	d.Source, d.Caret = f.Text, 1
+	if req.Model.File != "" && req.Model.File != f.Pos.File {
+		d.WithHint("with %s", req.Model.File)
+	}
+	return d
 }
 
 // missing adds to an error of a formula which parameter a model lacks.
