@@ -411,3 +411,19 @@ func (c *Config) Points() uint64 {
 func (c *Config) Varies(name string) bool {
 	return slices.ContainsFunc(c.Axes, func(a Axis) bool { return a.Field.Var == name })
 }
+
+// Texts gives the values of a field, by its name in formulas, as texts: several where
+// it is an axis.
+func (c *Config) Texts(name string) []string {
+	values := []Value{c.Values[name]}
+	for _, a := range c.Axes {
+		if a.Field.Var == name {
+			values = a.Values
+		}
+	}
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = v.Text()
+	}
+	return texts
+}

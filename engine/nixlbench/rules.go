@@ -75,12 +75,20 @@ type Rules struct {
 	backend *schema.Backend
 	prog    *formula.Program
 	frame   *formula.Frame
-	doubts  []*schema.Doubt
-	// obstacles, excuses and advice are those of the release, too.
+	// What there is of them for the release and the backend.
+	advice    []*schema.Advice
 	obstacles []*schema.Obstacle
 	excuses   []*schema.Excuse
-	advice    []*schema.Advice
+	doubts    []*schema.Doubt
 }
+
+// The tables of rules, as formulas are named after them.
+const (
+	adviceTable    = "advice."
+	obstaclesTable = "obstacles."
+	excusesTable   = "excuses."
+	doubtsTable    = "doubts."
+)
 
 // NewRules compiles them.
 func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
@@ -139,37 +147,49 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 			add("asked."+m.Key+".last", m.Asked.Last, formula.Num)
 		}
 	}
-	for i := range runs.Advice {
-		if a := &runs.Advice[i]; r.bench.In(a.Era, release) {
-			r.advice = append(r.advice, a)
-			add("advice."+a.Name, a.When, formula.Bool)
-		}
-	}
-	for i := range runs.Obstacles {
-		if o := &runs.Obstacles[i]; r.bench.In(o.Era, release) && (o.Backends == nil || slices.Contains(o.Backends, backend)) {
-			r.obstacles = append(r.obstacles, o)
-			add("obstacles."+o.Name, o.When, formula.Bool)
-		}
-	}
-	for i := range runs.Excuses {
-		if e := &runs.Excuses[i]; r.bench.In(e.Era, release) {
-			r.excuses = append(r.excuses, e)
-			add("excuses."+e.Name, e.When, formula.Bool)
-		}
-	}
-	for i := range runs.Doubts {
-		d := &runs.Doubts[i]
-		if r.bench.In(d.Era, release) && (d.Backends == nil || slices.Contains(d.Backends, backend)) {
-			r.doubts = append(r.doubts, d)
-			add("doubts."+d.Name, d.When, formula.Bool)
-		}
-	}
+	r.advice = rulesOf(r, scope, adviceTable, backend, runs.Advice)
+	r.obstacles = rulesOf(r, scope, obstaclesTable, backend, runs.Obstacles)
+	r.excuses = rulesOf(r, scope, excusesTable, backend, runs.Excuses)
+	r.doubts = rulesOf(r, scope, doubtsTable, backend, runs.Doubts)
 	var err error
 	if r.prog, err = scope.Compile(); err != nil {
 		return nil, err
 	}
 	r.frame = r.prog.NewFrame()
 	return r, nil
+}
+
+// ruled is a rule of some kind.
+type ruled interface{ Common() *schema.RunRule }
+
+// rulesOf declares the rules of a table that are for the release and the backend,
+// and gives them.
+func rulesOf[T any, P interface {
+	*T
+	ruled
+}](r *Rules, scope *formula.Scope, table, backend string, all []T) []P {
+	var list []P
+	for i := range all {
+		rule := P(&all[i])
+		c := rule.Common()
+		if r.bench.In(c.Era, r.release) && (c.Backends == nil || slices.Contains(c.Backends, backend)) {
+			list = append(list, rule)
+			scope.Formula(table+c.Name, plan.SourceOf(c.When), formula.Bool)
+		}
+	}
+	return list
+}
+
+// holding gives the rules of a table that hold for a run, whose facts are loaded.
+func holding[R ruled](r *Rules, table string, all []R) ([]R, error) {
+	var errs diag.List
+	var list []R
+	for _, rule := range all {
+		if r.eval(table+rule.Common().Name, &errs).Bool {
+			list = append(list, rule)
+		}
+	}
+	return list, errs.Err()
 }
 
 func (r *Rules) set(name string, v formula.Value) {
@@ -318,13 +338,11 @@ type Verdict struct{ Reasons, Notes, Quiet []string }
 // Doubts gives what is to be said of a run.
 func (r *Rules) Doubts(pl *plan.Plan, flags []plan.Flag, facts *Facts) (Verdict, error) {
 	r.load(pl, flags, facts)
-	var errs diag.List
+	list, err := holding(r, doubtsTable, r.doubts)
 	var v Verdict
-	for _, d := range r.doubts {
+	for _, d := range list {
 		to := &v.Reasons
 		switch {
-		case !r.eval("doubts."+d.Name, &errs).Bool:
-			continue
 		case d.Quiet:
 			to = &v.Quiet
 		case d.Note:
@@ -332,7 +350,7 @@ func (r *Rules) Doubts(pl *plan.Plan, flags []plan.Flag, facts *Facts) (Verdict,
 		}
 		*to = append(*to, r.fill(d.Message))
 	}
-	return v, errs.Err()
+	return v, err
 }
 
 // Timeout gives how many seconds a run may take; 0 where that is no number that
@@ -373,43 +391,36 @@ func (r *Rules) Asked(pl *plan.Plan, flags []plan.Flag, facts *Facts) (*Asked, e
 }
 
 // Advice gives what the user needs to know before a run on several machines.
-func (r *Rules) Advice(pl *plan.Plan, flags []plan.Flag, facts *Facts) ([]string, error) {
+func (r *Rules) Advice(pl *plan.Plan, flags []plan.Flag, facts *Facts) (hints []string, err error) {
 	r.load(pl, flags, facts)
-	var errs diag.List
-	var hints []string
-	for _, a := range r.advice {
-		if r.eval("advice."+a.Name, &errs).Bool {
-			hints = append(hints, a.Hint)
-		}
+	list, err := holding(r, adviceTable, r.advice)
+	for _, a := range list {
+		hints = append(hints, a.Hint)
 	}
-	return hints, errs.Err()
+	return hints, err
 }
 
 // Obstacles says what keeps a run from being started, and what is only warned
 // about.
 func (r *Rules) Obstacles(pl *plan.Plan, flags []plan.Flag, facts *Facts) (messages, warnings []string, err error) {
 	r.load(pl, flags, facts)
-	var errs diag.List
-	for _, o := range r.obstacles {
-		switch {
-		case !r.eval("obstacles."+o.Name, &errs).Bool:
-		case o.Warn:
-			warnings = append(warnings, r.fill(o.Message))
-		default:
-			messages = append(messages, r.fill(o.Message))
+	list, err := holding(r, obstaclesTable, r.obstacles)
+	for _, o := range list {
+		to := &messages
+		if o.Warn {
+			to = &warnings
 		}
+		*to = append(*to, r.fill(o.Message))
 	}
-	return messages, warnings, errs.Err()
+	return messages, warnings, err
 }
 
 // Excuse gives what excuses the failure of a run, or nil.
 func (r *Rules) Excuse(pl *plan.Plan, flags []plan.Flag, facts *Facts) (*schema.Excuse, error) {
 	r.load(pl, flags, facts)
-	var errs diag.List
-	for _, e := range r.excuses {
-		if r.eval("excuses."+e.Name, &errs).Bool {
-			return e, errs.Err()
-		}
+	list, err := holding(r, excusesTable, r.excuses)
+	if len(list) == 0 {
+		return nil, err
 	}
-	return nil, errs.Err()
+	return list[0], err
 }

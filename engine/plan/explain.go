@@ -117,7 +117,7 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 	names := p.prog.Names()
 	if !slices.Contains(names, name) {
 		d := diag.Usagef("the plan has no %q", name)
-		if p.hasQuantity(name) {
+		if p.isElsewhere(name) {
 			d.WithHint("%s", p.elsewhere())
 		} else if hint := diag.DidYouMean(name, names); hint != "" {
 			d.WithHint("%s", hint)

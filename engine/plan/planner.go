@@ -59,6 +59,7 @@ type Planner struct {
 	depends map[string]*dependencies
 	shown   map[string]map[string]bool
 	other   *Planner
+	indexed map[string]*schema.Field
 	// requires are the conditions of the architecture, in its order.
 	requires []formula.Ref
 }
@@ -107,8 +108,9 @@ func New(s *schema.Schema, release string, arch *schema.Architecture, use Use) (
 	}
 	scope := formula.NewScope()
 	for i := range s.Fields {
-		f := &s.Fields[i]
-		scope.Input(f.Var, KindOf(f), f.Pos)
+		if f := &s.Fields[i]; p.knows(f) {
+			scope.Input(f.Var, KindOf(f), f.Pos)
+		}
 	}
 	table(scope, dtypesTable, s.Dtypes)
 	addFormulas(scope, s.Let, formula.Any)
@@ -392,13 +394,16 @@ func (p *Planner) checkTables(req *Request) error {
 	return errs.Err()
 }
 
+// knows reports whether the accounting has a field.
+func (p *Planner) knows(f *schema.Field) bool { return f.Needs == "" || f.Needs == p.accounting() }
+
 // checkNeeds refuses values of fields that another accounting alone has. What is
 // as if it were not given does no harm.
 func (p *Planner) checkNeeds(req *Request) error {
 	var errs diag.List
 	for i := range p.schema.Fields {
 		f := &p.schema.Fields[i]
-		if f.Needs == "" || f.Needs == p.accounting() {
+		if p.knows(f) {
 			continue
 		}
 		v := req.Config.Values[f.Var]

@@ -6,6 +6,7 @@ import (
 
 	"kvbench/engine/config"
 	"kvbench/engine/diag"
+	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
 
@@ -16,11 +17,20 @@ type Wanted struct {
 	Origin config.Origin
 }
 
-// PickRelease gives the release that has every flag and value that is wanted:
-// the default one, else the first that is preferred. The note, which may be nil,
-// says why it is not the default.
-func PickRelease(s *schema.Schema, wanted map[string]Wanted) (release string, note *diag.Diag, err error) {
-	p := picker{s, &s.Nixlbench, map[string]Wanted{}}
+// Picked is a release that was picked.
+type Picked struct {
+	Release string
+	// Note says why it is not the default one, nil where it is.
+	Note *diag.Diag
+	// Without are flags that nixlbench would not read, and that the release lacks,
+	// or their values: they are not for its command.
+	Without []UnreadFlag
+}
+
+// PickRelease picks the release that has every flag and value that is wanted and
+// would be read: the default one, else the first that is preferred.
+func PickRelease(s *schema.Schema, wanted map[string]Wanted) (*Picked, error) {
+	p := picker{s: s, n: &s.Nixlbench, wanted: map[string]Wanted{}, reads: map[string]*flagReads{}}
 	for name, w := range wanted {
 		w.Text = schema.Spelling(w.Text, schema.Keys(p.n.Flags[name].Values))
 		p.wanted[name] = w
@@ -28,23 +38,62 @@ func PickRelease(s *schema.Schema, wanted map[string]Wanted) (release string, no
 	preferred := p.n.Preferred()
 	names, err := p.possible(preferred)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	fits := func(release string) bool { return len(p.lacking(release, names)) == 0 }
-	i := slices.IndexFunc(preferred, fits)
+	i := slices.IndexFunc(preferred, func(release string) bool { return len(p.lacking(release, names)) == 0 })
+	if p.err != nil {
+		return nil, p.err
+	}
 	if i < 0 {
-		return "", nil, p.conflict(preferred, names)
+		return nil, p.conflict(preferred, names)
 	}
+	out := &Picked{Release: preferred[i]}
 	if i > 0 {
-		note = diag.Notef(diag.Pos{}, "planned for nixlbench %s: %s", preferred[i], p.reasons(preferred[:min(i, 2)], names))
+		out.Note = diag.Notef(diag.Pos{}, "planned for nixlbench %s: %s", preferred[i], p.reasons(preferred[:min(i, 2)], names))
 	}
-	return preferred[i], note, nil
+	for _, name := range names {
+		if !p.has(preferred[i], name) {
+			out.Without = append(out.Without, UnreadFlag{Flag: p.n.Flags[name], Origin: p.wanted[name].Origin, Needs: p.unread(preferred[i], name)})
+		}
+	}
+	return out, nil
 }
 
 type picker struct {
 	s      *schema.Schema
 	n      *schema.Nixlbench
 	wanted map[string]Wanted
+	reads  map[string]*flagReads // by release
+	err    error                 // of the conditions for reading
+}
+
+// unread says in words what a release would read a flag with, or "" where it
+// reads it or a flag that does the same: then what was given is meant to count.
+func (p *picker) unread(release, name string) string {
+	r := p.reads[release]
+	if r == nil && p.err == nil {
+		values := map[string]formula.Value{}
+		for name, w := range p.wanted {
+			f := p.n.Flags[name]
+			era := p.n.FlagIn(f, release)
+			if era == nil {
+				era = &f.Eras[0]
+			}
+			if v, err := p.s.ParseValue(f, era.Type, w.Text); err == nil {
+				values[name] = config.GoValue(v)
+			}
+		}
+		r, p.err = newFlagReads(p.n, release, values)
+		p.reads[release] = r
+	}
+	if p.err != nil || len(r.instead(name)) > 0 {
+		return ""
+	}
+	needs, err := r.lacks(name)
+	if err != nil {
+		p.err = err
+	}
+	return needs
 }
 
 // has reports whether a release has a flag with its value.
@@ -60,8 +109,13 @@ func (p *picker) has(release, name string) bool {
 	return f.Values == nil || slices.Contains(p.n.ValuesIn(f, release), text)
 }
 
+// does reports whether a release has a flag with its value, or can do without.
+func (p *picker) does(release, name string) bool {
+	return p.has(release, name) || p.unread(release, name) != ""
+}
+
 func (p *picker) lacking(release string, names []string) []string {
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return p.has(release, name) })
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return p.does(release, name) })
 }
 
 // possible gives the flags that are in some release with their values. Values
@@ -154,7 +208,7 @@ func (p *picker) reasons(before, names []string) string {
 	var texts []string
 	groups := map[string][]string{} // flags by the releases without them
 	for _, name := range names {
-		without := strings.Join(slices.DeleteFunc(slices.Clone(before), func(r string) bool { return p.has(r, name) }), " or ")
+		without := strings.Join(slices.DeleteFunc(slices.Clone(before), func(r string) bool { return p.does(r, name) }), " or ")
 		if without == "" {
 			continue
 		}

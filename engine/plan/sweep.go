@@ -59,7 +59,10 @@ const (
 	ColumnGroup        = "group"
 )
 
-var ownColumns = []string{ColumnFile, ColumnArchitecture, ColumnStage, ColumnGroup}
+var (
+	rankColumns = []string{ColumnStage, ColumnGroup}
+	ownColumns  = append([]string{ColumnFile, ColumnArchitecture}, rankColumns...)
+)
 
 // Names of what the options add to a program.
 const whereName = "--where"
@@ -220,7 +223,7 @@ func (s *Sweep) noColumn(programs map[*Planner]*sweepProgram, flag, name string)
 	d := diag.Usagef("%s: there is no column %q", flag, name)
 	var known []string
 	for p, sp := range programs {
-		if p.hasQuantity(name) {
+		if p.isElsewhere(name) || slices.Contains(rankColumns, name) {
 			return d.WithHint("%s", p.elsewhere())
 		}
 		for i := range p.schema.Fields {
@@ -296,21 +299,23 @@ func (s *Sweep) program(p *Planner, items []Item, unknown map[string]int) (*swee
 	return sp, nil
 }
 
-// hasQuantity reports whether there is a quantity of that name in any accounting.
-func (p *Planner) hasQuantity(name string) bool {
-	return slices.ContainsFunc(p.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name })
+// isElsewhere reports whether a name is of a quantity, or of a field that another
+// accounting has.
+func (p *Planner) isElsewhere(name string) bool {
+	return slices.ContainsFunc(p.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name }) ||
+		slices.ContainsFunc(p.schema.Fields, func(f schema.Field) bool { return f.Var == name && !p.knows(&f) })
 }
 
 // nameHint says what is meant by a name that no formula of the planner knows,
 // or why it knows none; "" for nothing to say.
 func (p *Planner) nameHint(name string, items []Item) string {
+	if p.isElsewhere(name) {
+		return p.elsewhere()
+	}
 	for i := range p.schema.Fields {
 		if f := &p.schema.Fields[i]; f.Flag == name {
 			return fmt.Sprintf("did you mean %q?", f.Var)
 		}
-	}
-	if p.hasQuantity(name) {
-		return p.elsewhere()
 	}
 	if _, ok := p.prog.Ref(stageVar); ok && name == ColumnStage {
 		return fmt.Sprintf("did you mean %q?", stageVar)
@@ -335,6 +340,9 @@ func (sp *sweepProgram) readsFacts(ref formula.Ref) bool {
 func (sp *sweepProgram) column(name string, missing map[string]bool) sweepColumn {
 	asked := name
 	if slices.Contains(ownColumns, name) {
+		if !sp.planner.rank && slices.Contains(rankColumns, name) {
+			missing[asked] = true
+		}
 		return sweepColumn{own: name}
 	}
 	c := sweepColumn{shown: -1}

@@ -16,6 +16,8 @@ type Shown struct {
 	Names []string
 	// Flags stands for the command of nixlbench, and the limits on it.
 	Flags bool
+	// Runs tells that the command is run, which sets more flags.
+	Runs bool
 }
 
 // Unread is a value that the user gave and that has no effect.
@@ -28,8 +30,15 @@ type Unread struct {
 	Instead []*schema.Field
 	// Other names the other accounting, if that depends on the field.
 	Other string
-	// Kinds are the kinds of layers that depend on it, which the model has none of.
+	// Kinds are the kinds of layers that depend on it in the rank accounting, which
+	// the model has none of.
 	Kinds []string
+	// Elsewhere names other architectures that depend on it, by accounting, where
+	// nothing of this one does.
+	Elsewhere map[string][]string
+	// With are the values of other fields with which the plan would depend on it, as
+	// flags.
+	With []string
 	// Hidden tells that what depends on it is not shown: Quantities, or else the
 	// command of nixlbench.
 	Hidden     bool
@@ -46,7 +55,7 @@ func (p *Planner) Unread(req *Request, shown Shown) []Unread {
 		f := &p.schema.Fields[i]
 		v := req.Config.Values[f.Var]
 		inFile := v.Origin.Kind == config.FromFile
-		if f.Needs != "" && f.Needs != p.accounting() {
+		if !p.knows(f) {
 			continue // it is refused
 		}
 		if f.Note == schema.NoteAny || f.Note == schema.NoteFile && inFile || f.Var == accountingVar || !v.Origin.Given() {
@@ -64,7 +73,13 @@ func (p *Planner) Unread(req *Request, shown Shown) []Unread {
 			if inFile && !u.Axis && p.harmless(req, &u) {
 				continue
 			}
-			u.Other, u.Kinds = p.otherWith(req, f.Var), p.kindsWith(f.Var)
+			u.With = p.withValue(req, f.Var)
+			if u.Other = p.otherWith(req, f.Var); u.Other == "" && u.With == nil {
+				u.Kinds = p.kindsWith(f.Var)
+			}
+			if u.Other == "" && u.With == nil && len(u.Kinds) == 0 {
+				u.Elsewhere = p.elsewhereWith(f.Var)
+			}
 		}
 		list = append(list, u)
 	}
@@ -103,24 +118,52 @@ func (p *Planner) instead(all *dependencies, f *schema.Field, value string) []*s
 // otherWith names the other accounting of the architecture, if there is one and
 // it depends on a field.
 func (p *Planner) otherWith(req *Request, field string) string {
+	other := p.otherAccounting()
+	if other == nil || !other.dependencies(req).inputs[field] {
+		return ""
+	}
+	return other.accounting()
+}
+
+// otherAccounting gives the planner of the architecture's other accounting, or nil.
+func (p *Planner) otherAccounting() *Planner {
 	if p.other == nil {
-		p.other = &Planner{arch: p.arch, rank: !p.rank}
-		if p.other.known() == nil {
-			if other, err := New(p.schema, p.release, p.arch, Use{Rank: !p.rank, Detail: true}); err == nil {
-				p.other = other
+		p.other = &Planner{}
+		if other, err := New(p.schema, p.release, p.arch, Use{Rank: !p.rank, Detail: true}); err == nil {
+			p.other = other
+		}
+	}
+	if p.other.prog == nil {
+		return nil
+	}
+	return p.other
+}
+
+// elsewhereWith gives the other architectures that depend on a field, by accounting.
+func (p *Planner) elsewhereWith(field string) map[string][]string {
+	all := map[string][]string{}
+	for _, listed := range p.schema.Architectures {
+		arch := listed.Arch.Get()
+		if arch.Name == p.arch.Name {
+			continue
+		}
+		for _, rank := range []bool{false, true} {
+			other, err := New(p.schema, p.release, arch, Use{Rank: rank, Detail: true})
+			if err == nil && other.dependenciesBy(everything).inputs[field] {
+				all[other.accounting()] = append(all[other.accounting()], arch.Name)
 			}
 		}
 	}
-	if p.other.prog == nil || !p.other.dependencies(req).inputs[field] {
-		return ""
-	}
-	return p.other.accounting()
+	return all
 }
 
-// kindsWith gives the kinds of layers whose formulas depend on a field.
+// kindsWith gives the kinds of layers whose formulas depend on a field, in the rank
+// accounting.
 func (p *Planner) kindsWith(field string) []string {
 	if !p.rank {
-		return nil
+		if p = p.otherAccounting(); p == nil {
+			return nil
+		}
 	}
 	var list []string
 	kinds := p.schema.Cache.Get().Kinds
@@ -174,6 +217,16 @@ func (p *Planner) dependencies(req *Request) *dependencies {
 	if d := p.depends[key]; d != nil {
 		return d
 	}
+	d := p.dependenciesBy(follow)
+	if p.depends == nil {
+		p.depends = map[string]*dependencies{}
+	}
+	p.depends[key] = d
+	return d
+}
+
+// dependenciesBy gives those through the formulas of tables that count.
+func (p *Planner) dependenciesBy(follow func(string) bool) *dependencies {
 	d := &dependencies{map[string]bool{}, map[string][]string{}}
 	for i := range p.schema.Quantities {
 		if q := &p.schema.Quantities[i]; p.has(q) {
@@ -184,10 +237,6 @@ func (p *Planner) dependencies(req *Request) *dependencies {
 	d.add(p.inputs(p.flagRefs(), follow))
 	d.add([]string{sourceVar, destinationVar})
 	d.add(p.layerInputsOf(follow))
-	if p.depends == nil {
-		p.depends = map[string]*dependencies{}
-	}
-	p.depends[key] = d
 	return d
 }
 
@@ -299,9 +348,85 @@ func (p *Planner) shows(req *Request, shown Shown, field string) bool {
 
 func everything(string) bool { return true }
 
-// present tells which formulas of tables count for a model: of groups and kinds
-// of layers, those that it has. The key is the same for models that are alike.
+// present tells which formulas of tables count for a request: of those of groups and
+// kinds of layers, those that the model has, and of a table with an entry for each
+// value of a field, those of the values that the field has. The key is the same for
+// requests that are alike.
 func (p *Planner) present(req *Request) (follow func(name string) bool, key string) {
+	ofLayers, key := p.presentLayers(req)
+	chosen := p.chosen(req)
+	for _, table := range schema.Keys(chosen) {
+		key += fmt.Sprint(" ", chosen[table])
+	}
+	return following(ofLayers, chosen), key
+}
+
+// following tells which formulas count where tables have these entries alone.
+func following(ofLayers func(string) bool, chosen map[string][]string) func(string) bool {
+	return func(name string) bool {
+		table, entry, isEntry := strings.Cut(name, ".")
+		values := chosen[table]
+		return ofLayers(name) && (!isEntry || values == nil || slices.Contains(values, entry))
+	}
+}
+
+// chosen gives the values of a field by the tables that have an entry for each value
+// that it may have.
+func (p *Planner) chosen(req *Request) map[string][]string {
+	if p.rank && p.indexed == nil {
+		p.indexed = p.indexedBy()
+	}
+	chosen := map[string][]string{}
+	for table, f := range p.indexed {
+		chosen[table] = req.Config.Texts(f.Var)
+	}
+	return chosen
+}
+
+// indexedBy gives the field by the tables that have an entry for each of its values.
+func (p *Planner) indexedBy() map[string]*schema.Field {
+	indexed := map[string]*schema.Field{}
+	tables := p.schema.Cache.Get().Tables
+	for i := range p.schema.Fields {
+		f := &p.schema.Fields[i]
+		for name, table := range tables {
+			if f.Values != nil && slices.Equal(schema.Keys(table), slices.Sorted(slices.Values(f.Values))) {
+				indexed[name] = f
+			}
+		}
+	}
+	return indexed
+}
+
+// withValue gives the values of other fields with which the plan would depend on a
+// field, as flags.
+func (p *Planner) withValue(req *Request, field string) []string {
+	ofLayers, _ := p.presentLayers(req)
+	var list []string
+	for table, chosen := range p.chosen(req) {
+		f := p.indexed[table]
+		for _, value := range f.Values {
+			flag := "--" + f.Flag + " " + value
+			if slices.Contains(chosen, value) || slices.Contains(list, flag) {
+				continue
+			}
+			other := p.chosen(req)
+			for name := range other {
+				if p.indexed[name] == f {
+					other[name] = []string{value}
+				}
+			}
+			if p.dependenciesBy(following(ofLayers, other)).inputs[field] {
+				list = append(list, flag)
+			}
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// presentLayers tells which formulas of groups and kinds of layers count.
+func (p *Planner) presentLayers(req *Request) (follow func(name string) bool, key string) {
 	if p.cache == nil || !p.cache.ofModel {
 		return everything, ""
 	}

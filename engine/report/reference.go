@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"kvbench/engine/formula"
@@ -169,7 +170,8 @@ func flagsPage(p *page, s *schema.Schema) {
 	n := &s.Nixlbench
 	p.text("# nixlbench's flags\n\nOf the releases %s to %s; plans are for %s unless another is asked for, or what is given needs another. A flag that a release lacks is refused.",
 		n.Releases[0], n.Releases[len(n.Releases)-1], n.Default)
-	p.table("flag", "type", "default", "releases", "values", "meaning")
+	p.text("\nnixlbench reads some flags only with certain backends, or with other flags: those are in the last column. Elsewhere such a flag has no effect, and a note says so.")
+	p.table("flag", "type", "default", "releases", "values", "meaning", "read only with")
 	for _, name := range schema.Keys(n.Flags) {
 		f := n.Flags[name]
 		help := f.Help
@@ -188,13 +190,19 @@ func flagsPage(p *page, s *schema.Schema) {
 			values = append(values, text)
 		}
 		for i, era := range f.Eras {
-			cells := []string{"`--" + name + "`", era.Type, literal(era.Default), n.Span(era.Era), orDash(strings.Join(values, ", ")), help}
+			cells := []string{"`--" + name + "`", era.Type, literal(era.Default), n.Span(era.Era), orDash(strings.Join(values, ", ")), help, readWith(f)}
 			if i > 0 {
-				cells[4], cells[5] = "", ""
+				cells[4], cells[5], cells[6] = "", "", ""
 			}
 			p.row(cells...)
 		}
 	}
+}
+
+// readWith says with which backends and other flags nixlbench reads a flag.
+func readWith(f *schema.Flag) string {
+	list := []string{strings.Join(f.Backends, ", "), f.Reads.Needs}
+	return orDash(strings.Join(slices.DeleteFunc(list, func(s string) bool { return s == "" }), "; "))
 }
 
 func orDash(s string) string {

@@ -39,19 +39,29 @@ type Era struct {
 
 // Flag is a flag of nixlbench.
 type Flag struct {
-	Name      string         `json:"-"`
-	Help      string         `json:"help"`
-	Unit      string         `json:"unit,omitempty"`
-	Secret    bool           `json:"secret,omitempty"`
-	Env       string         `json:"env,omitempty"`
-	Meets     bool           `json:"meets,omitempty"`
-	Computed  Formula        `json:"computed,omitzero"`
-	Instead   []string       `json:"instead,omitempty"`
-	Key       string         `json:"key,omitempty"`
-	WritesAll bool           `json:"writes_all,omitempty"`
-	Values    map[string]Era `json:"values,omitempty"`
-	Absent    any            `json:"absent,omitempty"`
-	Eras      []FlagEra      `json:"eras"`
+	Name      string   `json:"-"`
+	Help      string   `json:"help"`
+	Unit      string   `json:"unit,omitempty"`
+	Secret    bool     `json:"secret,omitempty"`
+	Env       string   `json:"env,omitempty"`
+	Meets     bool     `json:"meets,omitempty"`
+	Computed  Formula  `json:"computed,omitzero"`
+	Instead   []string `json:"instead,omitempty"`
+	Key       string   `json:"key,omitempty"`
+	WritesAll bool     `json:"writes_all,omitempty"`
+	// Backends are those that read it, nil for all.
+	Backends []string       `json:"backends,omitempty"`
+	Reads    Reads          `json:"reads,omitzero"`
+	Values   map[string]Era `json:"values,omitempty"`
+	Absent   any            `json:"absent,omitempty"`
+	Eras     []FlagEra      `json:"eras"`
+}
+
+// Reads says when nixlbench reads a flag, and in words what to give so that it
+// does.
+type Reads struct {
+	When  Formula `json:"when,omitzero"`
+	Needs string  `json:"needs,omitempty"`
 }
 
 // FlagEra is a flag's type and default over a span of releases.
@@ -263,6 +273,7 @@ func (n *Nixlbench) eachFormula(f func([]string, *Formula)) {
 	eachIn(n.Let, []string{"let"}, f)
 	for _, name := range Keys(n.Flags) {
 		f([]string{"flags", name, "computed"}, &n.Flags[name].Computed)
+		f([]string{"flags", name, "reads", "when"}, &n.Flags[name].Reads.When)
 	}
 	for _, name := range Keys(n.Backends) {
 		b := n.Backends[name]

@@ -133,21 +133,28 @@ type Asked struct {
 	Times int64   `json:"times"`
 }
 
-// Advice is a hint for runs on several machines.
-type Advice struct {
-	Era
-	Name string  `json:"name"`
-	When Formula `json:"when"`
-	Hint string  `json:"hint"`
-}
-
-// Obstacle is what keeps a run from being started.
-type Obstacle struct {
+// RunRule is what the rules on runs have in common: their name, when they hold, and
+// for which releases and backends, nil for all.
+type RunRule struct {
 	Era
 	Name     string   `json:"name"`
 	Backends []string `json:"backends,omitempty"`
 	When     Formula  `json:"when"`
-	Message  string   `json:"message"`
+}
+
+// Common gives what the rule has in common with others.
+func (r *RunRule) Common() *RunRule { return r }
+
+// Advice is a hint for runs on several machines.
+type Advice struct {
+	RunRule
+	Hint string `json:"hint"`
+}
+
+// Obstacle is what keeps a run from being started.
+type Obstacle struct {
+	RunRule
+	Message string `json:"message"`
 	// Warn starts the run all the same.
 	Warn bool `json:"warn,omitempty"`
 }
@@ -155,21 +162,16 @@ type Obstacle struct {
 // Excuse is a failure that says nothing against the rows of a run. With Retry the
 // run is started once more.
 type Excuse struct {
-	Era
-	Name    string  `json:"name"`
-	When    Formula `json:"when"`
-	Message string  `json:"message"`
-	Retry   bool    `json:"retry,omitempty"`
+	RunRule
+	Message string `json:"message"`
+	Retry   bool   `json:"retry,omitempty"`
 }
 
 // Doubt is a reason not to trust a result.
 type Doubt struct {
-	Era
-	Name     string   `json:"name"`
-	Backends []string `json:"backends,omitempty"`
-	When     Formula  `json:"when"`
-	Message  string   `json:"message"`
-	Note     bool     `json:"note,omitempty"`
+	RunRule
+	Message string `json:"message"`
+	Note    bool   `json:"note,omitempty"`
 	// Quiet leaves a note to the record.
 	Quiet bool `json:"quiet,omitempty"`
 }

@@ -44,6 +44,9 @@ type command struct {
 	given map[string]bool // by the arguments
 	set   map[string]bool // by whatever
 	args  []string        // words that belong to no flag
+	// without are flags of nixlbench that the release does not take and that
+	// nixlbench would not read.
+	without map[string]bool
 }
 
 // ffcli gives the command as the flag library has it.

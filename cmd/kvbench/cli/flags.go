@@ -145,11 +145,19 @@ func (a *app) pickRelease(c *command) (string, error) {
 			wanted[name] = plan.Wanted{Text: text, Origin: from}
 		}
 	}
-	name, note, err := plan.PickRelease(a.schema, wanted)
-	if note != nil {
-		a.print.Print(note)
+	picked, err := plan.PickRelease(a.schema, wanted)
+	if err != nil {
+		return "", err
 	}
-	return name, err
+	if picked.Note != nil {
+		a.print.Print(picked.Note)
+	}
+	c.without = map[string]bool{}
+	for _, u := range picked.Without {
+		c.without[u.Flag.Name] = true
+		a.print.Print(u.Note().WithHint("the command does without it: nixlbench %s does not take it", picked.Release))
+	}
+	return picked.Release, nil
 }
 
 // benchFlags are nixlbench's own flags, of all releases.
@@ -218,7 +226,7 @@ func (c *command) benchValues(s *schema.Schema, release string) (map[string]conf
 	values := map[string]config.Value{}
 	for _, name := range schema.Keys(s.Nixlbench.Flags) {
 		text, from, ok := c.value(name)
-		if !ok {
+		if !ok || c.without[name] {
 			continue
 		}
 		f := s.Nixlbench.Flags[name]

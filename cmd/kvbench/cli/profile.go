@@ -269,7 +269,9 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 		if of := (source{j.Model, j.Config.File}); !warned[of] {
 			warned[of] = true
 			whole := asked[slices.IndexFunc(asked, func(a job) bool { return a.Model == of.model && a.Config.File == of.file })]
-			p.warnMissing(whole, quantityNames(plans[0]), planShown(plans[0]))
+			shown := planShown(plans[0])
+			shown.Runs = true
+			p.warnMissing(whole, quantityNames(plans[0]), shown)
 		}
 		if sweep == nil {
 			p.warn(plans)

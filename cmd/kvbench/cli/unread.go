@@ -106,7 +106,11 @@ func (a *app) unread(j job, shown plan.Shown) []*diag.Diag {
 		slices.SortStableFunc(inFile, func(x, y plan.Unread) int { return x.Value.Origin.Pos.Line - y.Value.Origin.Pos.Line })
 		list = append(list, unreadNote(j, inFile))
 	}
-	return list
+	flags, err := j.planner.UnreadFlags(j.Request, shown)
+	for i := range flags {
+		list = append(list, flags[i].Note())
+	}
+	return append(list, diag.All(err)...)
 }
 
 // unreadNote says that values have no effect, why, and what to write instead.
@@ -122,7 +126,7 @@ func unreadNote(j job, all []plan.Unread) *diag.Diag {
 	switch {
 	case first.Hidden:
 		why = "nothing that is shown depends on " + it
-	case !slices.ContainsFunc(all, func(u plan.Unread) bool { return len(u.Kinds) == 0 }):
+	case plan.UseOf(j.Config).Rank && !slices.ContainsFunc(all, func(u plan.Unread) bool { return len(u.Kinds) == 0 }):
 		why = "no layer of this model depends on " + it
 	}
 	d := diag.Notef(first.Value.Origin.Pos, "%s %s no effect: %s", strings.Join(names, ", "), verb, why)
@@ -135,8 +139,14 @@ func unreadNote(j job, all []plan.Unread) *diag.Diag {
 		for _, f := range u.Instead {
 			d.WithHint("%s%s", what, insteadText(j, u, f))
 		}
+		if len(u.With) > 0 {
+			d.WithHint("%sit has an effect with %s", what, strings.Join(u.With, " or "))
+		}
 		if len(u.Kinds) > 0 {
-			d.WithHint("%slayers of kind %s depend on it", what, strings.Join(u.Kinds, ", "))
+			d.WithHint("%sin the %s accounting, layers of kind %s depend on it", what, schema.AccountingRank, strings.Join(u.Kinds, ", "))
+		}
+		for _, accounting := range schema.Keys(u.Elsewhere) {
+			d.WithHint("%sthe %s accounting of %s depends on it", what, accounting, few(u.Elsewhere[accounting]))
 		}
 		switch {
 		case len(u.Quantities) > 0:
@@ -190,6 +200,15 @@ func insteadText(j job, u *plan.Unread, f *schema.Field) string {
 		return text + ", which is " + v.Text()
 	}
 	return text + fmt.Sprintf(", which is %s: --%s %s changes that", v.Text(), f.Flag, u.Value.Text())
+}
+
+// few names the first of many.
+func few(names []string) string {
+	const most = 4
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d others", strings.Join(names[:most-1], ", "), len(names)-most+1)
 }
 
 // dependents names the quantities that depend on a value, the first of many.
