@@ -22,6 +22,9 @@ type Family struct {
 	// Empty names lists that may be empty though each layer has an entry.
 	Empty    []string           `json:"empty,omitempty"`
 	Params   map[string][]Rule  `json:"params"`
+	// Ignored are fields without effect, Harmless those without where a condition
+	// holds.
+	Ignored  []string           `json:"ignored,omitempty"`
 	Harmless map[string]Formula `json:"harmless,omitempty"`
 	Requires []Requirement      `json:"requires,omitempty"`
 }
@@ -30,6 +33,8 @@ type Family struct {
 type Rule struct {
 	When  Formula `json:"when,omitzero"`
 	Value Formula `json:"value"`
+	// Each makes it a list, of a value for each layer.
+	Each bool `json:"each,omitempty"`
 	Warn  string  `json:"warn,omitempty"`
 	Hint  string  `json:"hint,omitempty"`
 }
