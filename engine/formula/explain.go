@@ -37,7 +37,7 @@ func (f *Frame) Explain(r Ref) (Explanation, error) {
 	var out strings.Builder
 	end := 0
 	for i := 0; i < len(p.tokens); i++ {
-		ref, key, next := f.nameAt(p, i)
+		ref, key, next := f.nameAt(&s.unit, p, i)
 		if next == i {
 			continue
 		}
@@ -61,16 +61,16 @@ func (f *Frame) Explain(r Ref) (Explanation, error) {
 	return e, nil
 }
 
-// nameAt gives what a name at token i stands for and the token behind it; that
+// nameAt gives what a name at token i of a formula stands for and the token behind it; that
 // is i itself where no name with a value stands. Of a table, that is the formula
 // picked, and key is the name that picks it, or -1; other keys are not seen
 // through.
-func (f *Frame) nameAt(p *lexed, i int) (ref, key Ref, next int) {
+func (f *Frame) nameAt(u *unit, p *lexed, i int) (ref, key Ref, next int) {
 	is := func(i int, text string) bool { return i >= 0 && i < len(p.tokens) && p.tokens[i].Value == text }
 	if p.tokens[i].Kind != lexer.Identifier || is(i-1, ".") || is(i+1, "(") {
 		return 0, -1, i
 	}
-	r, ok := f.p.names[p.tokens[i].Value]
+	r, ok := f.p.names[u.means(p.tokens[i].Value)]
 	if !ok {
 		return 0, -1, i
 	}
@@ -87,7 +87,7 @@ func (f *Frame) nameAt(p *lexed, i int) (ref, key Ref, next int) {
 		next = i + 4
 		if tok := p.tokens[i+2]; tok.Kind == lexer.String {
 			word = tok.Value
-		} else if k, ok := f.p.names[tok.Value]; ok && f.p.Kind(k) == Str {
+		} else if k, ok := f.p.names[u.means(tok.Value)]; ok && f.p.Kind(k) == Str {
 			v, _ := f.Eval(k)
 			word, key = v.Str, k
 		}

@@ -337,7 +337,7 @@ func (k *checker) askable(n ast.Node, who string) (Ref, bool) {
 		k.errorf(start(n), "%s needs a name", who)
 		return 0, false
 	}
-	r, ok := k.p.names[id.Value]
+	r, ok := k.p.names[k.unit.means(id.Value)]
 	if !ok {
 		k.identifier(id) // reports it
 		return 0, false

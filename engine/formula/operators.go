@@ -379,7 +379,7 @@ func (k *checker) array(n *ast.ArrayNode) code {
 // member compiles table[key], table.key and list[index].
 func (k *checker) member(n *ast.MemberNode) code {
 	if id, ok := n.Node.(*ast.IdentifierNode); ok {
-		if r, ok := k.p.names[id.Value]; ok && k.p.slots[r].class == table {
+		if r, ok := k.p.names[k.unit.means(id.Value)]; ok && k.p.slots[r].class == table {
 			return k.lookup(&k.p.slots[r], n.Property)
 		}
 	}

@@ -203,7 +203,7 @@ func (p *Program) With(name string, src Source, want Kind, hidden ...string) (*P
 		return nil, 0, diag.List(errs)
 	}
 	for _, n := range syntax.names {
-		if u, ok := q.names[n.name]; ok {
+		if u, ok := q.names[q.slots[r].means(n.name)]; ok {
 			q.slots[r].uses = append(q.slots[r].uses, u)
 		}
 	}

@@ -107,6 +107,8 @@ type Source struct {
 	// At gives the place of a character of the text, counted from 0, where it
 	// does not follow from Pos; else it is nil.
 	At func(char int) diag.Pos
+	// Local has names that this formula alone knows, and what they stand for.
+	Local map[string]string
 	// Written is what the user wrote, where Text is made of it, and Char gives the
 	// place there of a character of Text; else Char is nil.
 	Written string

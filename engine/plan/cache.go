@@ -172,9 +172,9 @@ func (p *Planner) declareCache(scope *formula.Scope) error {
 			scope.Formula(foldPrefix+f.Name+"."+name, SourceOf(f.Set[name]), formula.Any)
 		}
 	}
-	p.declareRequires(scope, "", c.Requires)
+	p.declareRequires(scope, "", nil, c.Requires)
 	for _, name := range schema.Keys(kinds) {
-		p.declareRequires(scope, name, kinds[name].Requires)
+		p.declareRequires(scope, name, kinds[name], kinds[name].Requires)
 	}
 	return nil
 }
@@ -194,17 +194,17 @@ func (p *Planner) declareFields(scope *formula.Scope) {
 			if own, ok := g.Fields[field]; ok {
 				fields[field][name] = own
 			} else {
-				fields[field][name] = f.Default
+				fields[field][name] = within(p.schema.Cache.Get().Kinds[g.Kind], f.Default)
 			}
 		}
 	}
 	for _, name := range schema.Keys(fields) {
 		if len(fields[name]) == 0 {
-			scope.Input("layer_"+name, types[name], diag.Pos{})
+			scope.Input(fieldVar(name), types[name], diag.Pos{})
 			continue
 		}
 		tableOf(scope, "group_"+name, fields[name], types[name])
-		scope.Formula("layer_"+name, formula.Source{Text: "group_" + name + "[" + groupVar + "]"}, types[name])
+		scope.Formula(fieldVar(name), formula.Source{Text: "group_" + name + "[" + groupVar + "]"}, types[name])
 	}
 }
 
@@ -214,12 +214,12 @@ func declareKinds(scope *formula.Scope, kinds map[string]*schema.Kind) {
 	same, bytes := map[string]schema.Formula{}, map[string]schema.Formula{}
 	for _, name := range schema.Keys(kinds) {
 		k := kinds[name]
-		pages[name], grows[name], bound[name] = k.Pages, k.Grows, k.Bound
-		same[name] = k.SamePages
+		pages[name], grows[name], bound[name] = within(k, k.Pages), within(k, k.Grows), within(k, k.Bound)
+		same[name] = within(k, k.SamePages)
 		var parts []string
 		for _, part := range schema.Keys(k.Parts) {
 			parts = append(parts, partName(name, part))
-			scope.Formula(partName(name, part), SourceOf(k.Parts[part]), formula.Num)
+			scope.Formula(partName(name, part), SourceOf(within(k, k.Parts[part])), formula.Num)
 		}
 		bytes[name] = schema.Formula{Text: "0"}
 		if len(parts) > 0 {
@@ -237,12 +237,29 @@ func declareKinds(scope *formula.Scope, kinds map[string]*schema.Kind) {
 	scope.Formula(layerUnit, formula.Source{Text: "kind_bytes[" + kindVar + "]"}, formula.Num)
 }
 
+// fieldVar is the name by which all formulas know a field of the layer at hand.
+func fieldVar(field string) string { return "layer_" + field }
+
+// within gives a formula of a kind, which knows the kind's fields by their own
+// names.
+func within(k *schema.Kind, f schema.Formula) schema.Formula {
+	f.Local = make(map[string]string, len(k.Fields))
+	for field := range k.Fields {
+		f.Local[field] = fieldVar(field)
+	}
+	return f
+}
+
 // partName is the name of the bytes of a part of a layer.
 func partName(kind, part string) string { return "layer_" + kind + "_" + part }
 
-func (p *Planner) declareRequires(scope *formula.Scope, kind string, list []schema.Requirement) {
+func (p *Planner) declareRequires(scope *formula.Scope, kind string, k *schema.Kind, list []schema.Requirement) {
 	for i := range list {
-		scope.Formula(fmt.Sprintf("%s%s.%d", requirePrefix, kind, i), SourceOf(list[i].Require), formula.Bool)
+		f := list[i].Require
+		if k != nil {
+			f = within(k, f)
+		}
+		scope.Formula(fmt.Sprintf("%s%s.%d", requirePrefix, kind, i), SourceOf(f), formula.Bool)
 		p.cache.requires = append(p.cache.requires, requirement{&list[i], kind, 0})
 	}
 }
@@ -312,7 +329,7 @@ func (p *Planner) linkCache(wanted []string) error {
 	for name, kind := range p.schema.Cache.Get().Kinds {
 		p.cache.parts[name] = schema.Keys(kind.Parts)
 		for _, field := range schema.Keys(kind.Fields) {
-			if ref, ok := p.prog.Ref("layer_" + field); ok && paramKinds[kind.Fields[field].Type] == formula.Num {
+			if ref, ok := p.prog.Ref(fieldVar(field)); ok && paramKinds[kind.Fields[field].Type] == formula.Num {
 				p.cache.counts[name] = append(p.cache.counts[name], layerField{field, ref})
 			}
 		}

@@ -331,7 +331,7 @@ func tableOf(scope *formula.Scope, name string, m map[string]schema.Formula, wan
 
 // SourceOf gives a formula of the data as the formula package has it.
 func SourceOf(f schema.Formula) formula.Source {
-	return formula.Source{Text: f.Text, Pos: f.Pos, At: f.At}
+	return formula.Source{Text: f.Text, Pos: f.Pos, At: f.At, Local: f.Local}
 }
 
 // set gives a name its value in the frame; names that no formula knows do not

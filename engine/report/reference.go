@@ -120,7 +120,7 @@ func cachePage(p *page, s *schema.Schema) {
 		}
 		p.row("`"+name+"`", k.Doc, orDash(strings.Join(fields, "; ")), "a "+strings.ReplaceAll(k.Per, "_", "'s "), orDash(strings.Join(parts, "; ")), "`"+k.Pages.Text+"`", "`"+k.Grows.Text+"`")
 	}
-	p.text("\nIn the kinds' formulas a field has the name `layer_` and its own.\n\n## Values that they use")
+	p.text("\nA kind's formulas read its fields by their names; those below read a field `x` as `layer_x`.\n\n## Values that they use")
 	p.table("name", "formula")
 	for _, name := range schema.Keys(c.Let) {
 		p.row("`"+name+"`", "`"+c.Let[name].Text+"`")

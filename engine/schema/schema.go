@@ -18,6 +18,8 @@ type Formula struct {
 	// At gives the place of a character of the text, counted from 0, where the
 	// file has it otherwise than plainly from Pos on; else it is nil.
 	At func(char int) diag.Pos
+	// Local has names that the formula alone knows, and what they stand for.
+	Local map[string]string
 }
 
 // IsZero reports whether there is no formula.
