@@ -45,11 +45,12 @@ type axis struct {
 	first ast.Expr // checked with the rest of the configuration
 }
 
-// sweepOf takes the axes out of a document: those are left to be checked with
+// sweepOf takes the axes and the flags of nixlbench out of a document: those are left to be checked with
 // the rest of the configuration whose first value stands in for all.
-func (l *Loader) sweepOf(doc *document) (*document, map[string]*axis, error) {
+func (l *Loader) sweepOf(doc *document) (*document, map[string]*axis, []*Knob, error) {
 	rest := &document{file: doc.file, sections: doc.sections}
 	axes := map[string]*axis{}
+	var knobs []*Knob
 	var errs diag.List
 	for _, leaf := range doc.leaves {
 		key, ok := strings.CutPrefix(leaf.path, sweepSection+".")
@@ -64,6 +65,14 @@ func (l *Loader) sweepOf(doc *document) (*document, map[string]*axis, error) {
 			continue
 		}
 		f := l.axisField(key)
+		if flag := l.schema.Nixlbench.Flags[key]; f == nil && flag != nil {
+			k, err := l.knobOf(flag, &leaf)
+			errs.Add(err)
+			if err == nil {
+				knobs = append(knobs, k)
+			}
+			continue
+		}
 		if f == nil {
 			errs = append(errs, l.noAxis(&leaf, key))
 			continue
@@ -86,7 +95,7 @@ func (l *Loader) sweepOf(doc *document) (*document, map[string]*axis, error) {
 		}
 		rest.leaves = append(rest.leaves, leaf{path: f.Path, expr: a.first, origin: a.Values[0].Origin})
 	}
-	return rest, axes, errs.Err()
+	return rest, axes, knobs, errs.Err()
 }
 
 // axisField gives the field that an axis of that name varies, or nil.
@@ -116,12 +125,12 @@ func (l *Loader) noAxis(leaf *leaf, key string) *diag.Diag {
 		d.Pos = leaf.key
 	}
 	if near == "" {
-		near = diag.Nearest(key, names)
+		near = diag.Nearest(key, append(slices.Clone(names), schema.Keys(l.schema.Nixlbench.Flags)...))
 	}
 	if near != "" {
 		return d.WithHint("did you mean %q?", sweepSection+"."+near)
 	}
-	return d.WithHint("its axes are named as the flags are: %s", strings.Join(names, ", "))
+	return d.WithHint("its axes are named as the flags are: %s, and those of nixlbench", strings.Join(names, ", "))
 }
 
 // axisOf reads an axis of a file: a list, or one value as the flag takes it. An
@@ -249,53 +258,23 @@ func hasRanges(f *schema.Field) bool { return f.Number || f.Word }
 
 // axisItem reads a value, or of a field that has numbers a range.
 func (l *Loader) axisItem(f *schema.Field, text string, origin Origin, label string) ([]axisItem, error) {
-	from, to, isRange := strings.Cut(text, "..")
-	if !isRange || !hasRanges(f) {
+	if !strings.Contains(text, "..") || !hasRanges(f) {
 		return []axisItem{{expr: l.literal(Override{Path: f.Path, Text: text}), origin: origin}}, nil
 	}
-	fail := func(format string, args ...any) *diag.Diag {
+	r := numberRange{
+		whole: func(text string) (int64, bool) { return l.whole(f, text) },
+		hint:  func(text string) string { return l.schema.NumberHint(f.Unit, text) },
+	}
+	numbers, err := r.numbers(text, func(format string, args ...any) *diag.Diag {
 		return origin.Errorf("%s"+format, append([]any{label}, args...)...)
-	}
-	const hint = "write a..bxK to multiply by K, or a..b+S to add S, such as 1..64x2 or 16..256+16"
-	at := strings.LastIndexAny(to, "x+")
-	if at < 0 {
-		return nil, fail("the range %q has no step", text).WithHint(hint)
-	}
-	a, ok1 := l.whole(f, from)
-	b, ok2 := l.whole(f, to[:at])
-	step, ok3 := l.whole(f, to[at+1:])
-	times := to[at] == 'x'
-	switch {
-	case !ok1 || !ok2 || !ok3:
-		d := fail("%q is no range of whole numbers", text).WithHint(hint)
-		for _, part := range []string{from, to[:at], to[at+1:]} {
-			if h := l.schema.NumberHint(f.Unit, part); h != "" {
-				return nil, d.WithHint("%s", h)
-			}
-		}
-		return nil, d
-	case a > b:
-		return nil, fail("the range %q goes downwards: write the smaller number first", text)
-	case times && (step < 2 || a < 1):
-		return nil, fail("the range %q does not get on: it must begin at 1 or more and multiply by 2 or more", text)
-	case !times && step < 1:
-		return nil, fail("the range %q does not get on: it must add 1 or more", text)
+	})
+	if err != nil {
+		return nil, err
 	}
 	interval := l.isInterval(f)
-	var items []axisItem
-	for n := a; ; {
-		items = append(items, axisItem{expr: ast.NewLit(token.INT, strconv.FormatInt(n, 10)), origin: origin, checked: interval})
-		if len(items) > MaxAxis {
-			break // the caller says so
-		}
-		if times && n > b/step || !times && n > b-step {
-			break
-		}
-		if times {
-			n *= step
-		} else {
-			n += step
-		}
+	items := make([]axisItem, len(numbers))
+	for i, n := range numbers {
+		items[i] = axisItem{expr: ast.NewLit(token.INT, strconv.FormatInt(n, 10)), origin: origin, checked: interval}
 	}
 	// Of an interval, the ends speak for all.
 	items[0].checked, items[len(items)-1].checked = false, false

@@ -74,6 +74,9 @@ type Config struct {
 	// Axes are the fields that have several values, in the schema's order; in
 	// Values they have their first.
 	Axes []Axis
+	// Knobs are the flags of nixlbench that the file's sweep has, with one value
+	// or several.
+	Knobs []*Knob
 }
 
 // Config reads a configuration file (none when file is empty), lays preset and
@@ -96,7 +99,7 @@ func (l *Loader) Config(file string, preset map[string]map[string]any, command s
 
 func (l *Loader) config(file string, doc *document, preset map[string]map[string]any, command string, overrides []Override) (*Config, error) {
 	var errs diag.List
-	doc, axes, err := l.sweepOf(doc)
+	doc, axes, knobs, err := l.sweepOf(doc)
 	errs.Add(err)
 	layers := []*document{doc, presetLayer(preset, command), {}}
 	for _, o := range overrides {
@@ -118,7 +121,7 @@ func (l *Loader) config(file string, doc *document, preset map[string]map[string
 	merged := merge(layers...)
 	merged.file = file
 	errs.Add(l.checkConfig(merged))
-	c := &Config{File: file, Values: make(map[string]Value, len(l.schema.Fields))}
+	c := &Config{File: file, Values: make(map[string]Value, len(l.schema.Fields)), Knobs: knobs}
 	for i := range l.schema.Fields {
 		f := &l.schema.Fields[i]
 		if f.Default != nil {
@@ -164,7 +167,7 @@ func (l *Loader) checkConfig(doc *document) error {
 // With gives the configuration of a model: where nobody gave a value, the
 // model's own default holds, and for the accounting that of its architecture.
 func (c *Config) With(m *Model) *Config {
-	out := &Config{File: c.File, Values: maps.Clone(c.Values), Axes: c.Axes}
+	out := &Config{File: c.File, Values: maps.Clone(c.Values), Axes: c.Axes, Knobs: c.Knobs}
 	for name, v := range m.Defaults {
 		if old, ok := c.Values[name]; !ok || old.Origin.Kind == FromDefault {
 			out.Values[name] = v

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+	"unicode/utf8"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/schema"
@@ -40,6 +41,35 @@ func key(name string) string {
 var idPattern = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$`)
 })
+
+// Complete continues a word to names that it may begin, in any case and
+// punctuation. What is written of the word stays as it is.
+func Complete(word string, names []string) []string {
+	var list []string
+	for _, name := range names {
+		if rest, ok := continues(word, name); ok && !slices.Contains(list, word+rest) {
+			list = append(list, word+rest)
+		}
+	}
+	return list
+}
+
+// continues returns what is left of a name after a word that begins it.
+func continues(word, name string) (rest string, ok bool) {
+	ends := word == "" || isPunctuation(rune(word[len(word)-1]))
+	for i := range len(name) + 1 {
+		if key(name[:i]) != key(word) || i < len(name) && !utf8.RuneStart(name[i]) {
+			continue
+		}
+		rest, ok = name[i:], true
+		if !ends || i == len(name) || !isPunctuation(rune(name[i])) {
+			break // else the word has the name's next characters already
+		}
+	}
+	return rest, ok
+}
+
+func isPunctuation(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
 
 // isID reports whether a word may be an identifier on Hugging Face: OWNER/NAME.
 func isID(word string) bool { return idPattern().MatchString(word) }

@@ -233,6 +233,19 @@ func (l *Loader) describeAxes(doc map[string]any) {
 			item["anyOf"] = []any{value}
 		}
 	}
+	for name, f := range l.schema.Nixlbench.Flags {
+		value := map[string]any{"type": "string"}
+		switch {
+		case f.IsNumber():
+			value["type"] = []any{"integer", "string"} // with a suffix, or a range
+		case f.Eras[0].Type == "bool":
+			value["type"] = "boolean"
+		}
+		axes[name] = map[string]any{
+			"description": f.Help,
+			"anyOf":       []any{value, map[string]any{"type": "string"}, map[string]any{"type": "array", "items": value, "minItems": 1, "maxItems": MaxAxis}},
+		}
+	}
 	sweep["type"] = "object"
 	sweep["description"] = "What a sweep varies: lists, or ranges such as 1024..131072x2 (multiplying) and 16..256+16 (adding)"
 	sweep["properties"] = axes

@@ -187,6 +187,8 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 					f.DefaultBy = a.Contents()
 				case "late":
 					f.Late = true
+				case "more":
+					f.More = true
 				case "note":
 					f.Note = a.Contents()
 				case "needs":

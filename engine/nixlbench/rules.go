@@ -147,6 +147,14 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 			add("asked."+m.Key+".last", m.Asked.Last, formula.Num)
 		}
 	}
+	for _, m := range runs.Measures {
+		if m.ID {
+			scope.Input(rowPrefix+m.Value, formula.Num, diag.Pos{})
+		}
+	}
+	for _, name := range schema.Keys(runs.Timed) {
+		add("timed."+name, runs.Timed[name], formula.Num)
+	}
 	r.advice = rulesOf(r, scope, adviceTable, backend, runs.Advice)
 	r.obstacles = rulesOf(r, scope, obstaclesTable, backend, runs.Obstacles)
 	r.excuses = rulesOf(r, scope, excusesTable, backend, runs.Excuses)
@@ -388,6 +396,28 @@ func (r *Rules) Asked(pl *plan.Plan, flags []plan.Flag, facts *Facts) (*Asked, e
 		return nil, errs.Err()
 	}
 	return a, errs.Err()
+}
+
+// rowPrefix stands before the value of a measure in formulas about a row.
+const rowPrefix = "row_"
+
+// AddTimed adds to rows what was timed for them, as far as that is known.
+func (r *Rules) AddTimed(pl *plan.Plan, flags []plan.Flag, facts *Facts, rows []Row) {
+	runs := r.bench.Runs.Get()
+	r.load(pl, flags, facts)
+	for _, row := range rows {
+		for _, m := range runs.Measures {
+			ref, ok := r.prog.Ref(rowPrefix + m.Value)
+			if n, err := strconv.ParseInt(string(row[m.Key]), 10, 64); ok && m.ID && err == nil {
+				r.frame.Change(ref, config.GoValue(n), r.frame.Dependents(ref))
+			}
+		}
+		for name := range runs.Timed {
+			if n, whole := r.eval("timed."+name, new(diag.List)).Num.Int64(); whole && n > 0 {
+				row[name] = Number(strconv.FormatInt(n, 10))
+			}
+		}
+	}
 }
 
 // Advice gives what the user needs to know before a run on several machines.

@@ -67,7 +67,7 @@ func request(s *schema.Schema, arch *schema.Architecture, r *rand.Rand) *plan.Re
 // holds checks the rules that the real program was seen to enforce, written
 // out by hand from its validation and its source, not from the limits of the data.
 func holds(s *schema.Schema, pl *plan.Plan) error {
-	v := map[string]int64{"pipeline_depth": 1, "gds_batch_pool_size": 32, "gds_batch_limit": 128, "posix_ios_pool_size": 65536, "large_blk_iter_ftr": 16, "num_files": 1}
+	v := map[string]int64{"pipeline_depth": 1, "gds_batch_pool_size": 32, "gds_batch_limit": 128, "posix_ios_pool_size": 65536, "posix_kernel_queue_size": 256, "large_blk_iter_ftr": 16, "num_files": 1}
 	word := map[string]string{"randomize_location_mode": "none"}
 	for _, f := range pl.Flags {
 		if n, whole := f.Value.Num.Int64(); whole && f.Value.Text() == fmt.Sprint(n) {
@@ -82,6 +82,10 @@ func holds(s *schema.Schema, pl *plan.Plan) error {
 	block, batch, total := v["max_block_size"], v["max_batch_size"], v["total_buffer_size"]
 	threads, ini, tgt, depth := v["num_threads"], v["num_initiator_dev"], v["num_target_dev"], v["pipeline_depth"]
 	ceil := func(a, b int64) int64 { return (a + b - 1) / b }
+	ring := int64(16)
+	for ring < v["posix_kernel_queue_size"] && ring < 1024 {
+		ring *= 2
+	}
 	if word["use_hugepages"] == "true" {
 		total = ceil(total, 2<<20) * 2 << 20
 	}
@@ -103,8 +107,12 @@ func holds(s *schema.Schema, pl *plan.Plan) error {
 		return errors.New("GDS pool")
 	case backend == "POSIX" && since("1.0.0") && batch*depth*threads*ini > min(max(v["posix_ios_pool_size"], 64), 65536):
 		return errors.New("POSIX pool")
-	case backend == "POSIX" && since("1.0.0") && word["posix_api_type"] == "URING" && batch*depth*threads*ini >= 4096:
+	case backend == "POSIX" && since("1.0.0") && word["posix_api_type"] == "URING" && min(batch, 64) > ring:
+		return errors.New("URING queue")
+	case backend == "POSIX" && since("1.0.0") && word["posix_api_type"] == "URING" && batch*depth*threads*ini > 2*ring:
 		return errors.New("URING ring")
+	case backend == "POSIX" && !since("1.0.0") && word["posix_api_type"] == "URING" && batch > 32768:
+		return errors.New("URING ring of a request")
 	case backend == "POSIX" && since("0.4.1") && direct && word["posix_api_type"] != "AIO" && v["start_block_size"]%512 != 0:
 		return errors.New("unaligned direct IO")
 	case backend == "POSIX" && direct && !since("0.4.1"):
@@ -306,6 +314,7 @@ func TestFitFiles(t *testing.T) {
 			may("num_target_dev", num(1+r.Int64N(3)))
 			may("storage_enable_direct", config.Value{Value: config.GoValue(true)})
 			may("posix_api_type", pick("AIO", "URING", "POSIXAIO"))
+			may("posix_kernel_queue_size", num(r.Int64N(1200)))
 			may("randomize_location_mode", pick("none", "blockaligned", "bytealigned"))
 			may("total_buffer_size", num(r.Int64N(1<<31)))
 			if r.IntN(4) == 0 {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -22,23 +23,27 @@ type UnreadFlag struct {
 	Backend string
 }
 
-// UnreadFlags gives the flags of a request that nixlbench does not read. What the
-// run itself may set does not count against a flag.
+// UnreadFlags gives the flags of a request that nixlbench does not read, with any
+// value of those that have several. What the run itself may set does not count
+// against a flag.
 func (p *Planner) UnreadFlags(req *Request, shown Shown) ([]UnreadFlag, error) {
-	values := map[string]formula.Value{}
-	for name, v := range req.Flags {
-		values[name] = v.Value
+	axes := slices.Clone(req.Knobs)
+	for _, name := range schema.Keys(req.Flags) {
+		if !slices.ContainsFunc(axes, func(x FlagAxis) bool { return x.Name == name }) {
+			axes = append(axes, FlagAxis{p.bench.Flags[name], []config.Value{req.Flags[name]}})
+		}
 	}
-	r, err := newFlagReads(p.bench, p.release, values)
-	if err != nil {
+	all, err := readsOfAll(p.bench, p.release, axes)
+	if err != nil || len(all) == 0 {
 		return nil, err
 	}
+	r := all[0]
 	var list []UnreadFlag
 	for _, name := range schema.Keys(req.Flags) {
 		if shown.Runs && r.dependsOnRun(name) {
 			continue
 		}
-		needs, err := r.lacks(name)
+		needs, err := lackedByAll(all, name)
 		if err != nil {
 			return nil, err
 		}
@@ -47,6 +52,49 @@ func (p *Planner) UnreadFlags(req *Request, shown Shown) ([]UnreadFlag, error) {
 		}
 	}
 	return list, nil
+}
+
+// maxReads is how many combinations of values are looked at: where there are
+// more, every flag counts as read.
+const maxReads = 256
+
+// readsOfAll tells which flags a release reads with each combination of their
+// values; nothing where there are too many.
+func readsOfAll(n *schema.Nixlbench, release string, axes []FlagAxis) ([]*flagReads, error) {
+	list := []map[string]formula.Value{{}}
+	for _, axis := range axes {
+		if len(list)*len(axis.Values) > maxReads {
+			return nil, nil
+		}
+		var more []map[string]formula.Value
+		for _, settings := range list {
+			for _, v := range axis.Values {
+				with := maps.Clone(settings)
+				with[axis.Name] = v.Value
+				more = append(more, with)
+			}
+		}
+		list = more
+	}
+	all := make([]*flagReads, len(list))
+	for i, settings := range list {
+		var err error
+		if all[i], err = newFlagReads(n, release, settings); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// lackedByAll says in words what nixlbench would read a flag with, or "" if it
+// reads it in one of the cases.
+func lackedByAll(all []*flagReads, name string) (needs string, err error) {
+	for _, r := range all {
+		if needs, err = r.lacks(name); needs == "" || err != nil {
+			return "", err
+		}
+	}
+	return needs, nil
 }
 
 // flagReads tells which of some given flags a release reads.

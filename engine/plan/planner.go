@@ -527,6 +527,9 @@ type Request struct {
 	Config *config.Config
 	// Flags are the nixlbench flags that the user gave, by name.
 	Flags map[string]config.Value
+	// Knobs are those of them that have other values in the other requests of a
+	// sweep.
+	Knobs []FlagAxis
 	// Fit changes values that the user did not give so that the release
 	// accepts the plan.
 	Fit bool

@@ -6,13 +6,13 @@ import (
 
 	"kvbench/engine/config"
 	"kvbench/engine/diag"
-	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
 
-// Wanted is a flag of nixlbench as it was given: what the text means, and
-// whether it means anything, is up to the release.
+// Wanted is a flag of nixlbench with a value that it was given: what the text
+// means, and whether it means anything, is up to the release.
 type Wanted struct {
+	*schema.Flag
 	Text   string
 	Origin config.Origin
 }
@@ -29,31 +29,32 @@ type Picked struct {
 
 // PickRelease picks the release that has every flag and value that is wanted and
 // would be read: the default one, else the first that is preferred.
-func PickRelease(s *schema.Schema, wanted map[string]Wanted) (*Picked, error) {
-	p := picker{s: s, n: &s.Nixlbench, wanted: map[string]Wanted{}, reads: map[string]*flagReads{}}
-	for name, w := range wanted {
-		w.Text = schema.Spelling(w.Text, schema.Keys(p.n.Flags[name].Values))
-		p.wanted[name] = w
+func PickRelease(s *schema.Schema, wanted []Wanted) (*Picked, error) {
+	p := picker{s: s, n: &s.Nixlbench, reads: map[string][]*flagReads{}}
+	for _, w := range wanted {
+		w.Text = schema.Spelling(w.Text, schema.Keys(w.Values))
+		p.wanted = append(p.wanted, w)
 	}
 	preferred := p.n.Preferred()
-	names, err := p.possible(preferred)
+	wanted, err := p.possible(preferred)
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(preferred, func(release string) bool { return len(p.lacking(release, names)) == 0 })
+	i := slices.IndexFunc(preferred, func(release string) bool { return len(p.lacking(release, wanted)) == 0 })
 	if p.err != nil {
 		return nil, p.err
 	}
 	if i < 0 {
-		return nil, p.conflict(preferred, names)
+		return nil, p.conflict(preferred, wanted)
 	}
 	out := &Picked{Release: preferred[i]}
 	if i > 0 {
-		out.Note = diag.Notef(diag.Pos{}, "planned for nixlbench %s: %s", preferred[i], p.reasons(preferred[:min(i, 2)], names))
+		out.Note = diag.Notef(diag.Pos{}, "planned for nixlbench %s: %s", preferred[i], p.reasons(preferred[:min(i, 2)], wanted))
 	}
-	for _, name := range names {
-		if !p.has(preferred[i], name) {
-			out.Without = append(out.Without, UnreadFlag{Flag: p.n.Flags[name], Origin: p.wanted[name].Origin, Needs: p.unread(preferred[i], name)})
+	for _, w := range wanted {
+		known := func(u UnreadFlag) bool { return u.Flag == w.Flag }
+		if !p.has(preferred[i], w) && !slices.ContainsFunc(out.Without, known) {
+			out.Without = append(out.Without, UnreadFlag{Flag: w.Flag, Origin: w.Origin, Needs: p.unread(preferred[i], w)})
 		}
 	}
 	return out, nil
@@ -62,78 +63,87 @@ func PickRelease(s *schema.Schema, wanted map[string]Wanted) (*Picked, error) {
 type picker struct {
 	s      *schema.Schema
 	n      *schema.Nixlbench
-	wanted map[string]Wanted
-	reads  map[string]*flagReads // by release
-	err    error                 // of the conditions for reading
+	wanted []Wanted
+	reads  map[string][]*flagReads // by release; see [readsOfAll]
+	err    error                   // of the conditions for reading
 }
 
 // unread says in words what a release would read a flag with, or "" where it
 // reads it or a flag that does the same: then what was given is meant to count.
-func (p *picker) unread(release, name string) string {
-	r := p.reads[release]
-	if r == nil && p.err == nil {
-		values := map[string]formula.Value{}
-		for name, w := range p.wanted {
-			f := p.n.Flags[name]
-			era := p.n.FlagIn(f, release)
-			if era == nil {
-				era = &f.Eras[0]
-			}
-			if v, err := p.s.ParseValue(f, era.Type, w.Text); err == nil {
-				values[name] = config.GoValue(v)
-			}
-		}
-		r, p.err = newFlagReads(p.n, release, values)
-		p.reads[release] = r
+func (p *picker) unread(release string, w Wanted) string {
+	all, known := p.reads[release]
+	if !known && p.err == nil {
+		all, p.err = readsOfAll(p.n, release, p.axes(release))
+		p.reads[release] = all
 	}
-	if p.err != nil || len(r.instead(name)) > 0 {
+	if p.err != nil || len(all) == 0 || slices.ContainsFunc(all, func(r *flagReads) bool { return len(r.instead(w.Name)) > 0 }) {
 		return ""
 	}
-	needs, err := r.lacks(name)
+	needs, err := lackedByAll(all, w.Name)
 	if err != nil {
 		p.err = err
 	}
 	return needs
 }
 
+// axes gives the values that each flag was given, as a release has them.
+func (p *picker) axes(release string) []FlagAxis {
+	var axes []FlagAxis
+	for _, w := range p.wanted {
+		era := p.n.FlagIn(w.Flag, release)
+		if era == nil {
+			era = &w.Eras[0]
+		}
+		v, err := p.s.ParseValue(w.Flag, era.Type, w.Text)
+		if err != nil {
+			continue
+		}
+		if n := len(axes); n == 0 || axes[n-1].Flag != w.Flag {
+			axes = append(axes, FlagAxis{Flag: w.Flag})
+		}
+		last := &axes[len(axes)-1]
+		last.Values = append(last.Values, config.Value{Value: config.GoValue(v)})
+	}
+	return axes
+}
+
 // has reports whether a release has a flag with its value.
-func (p *picker) has(release, name string) bool {
-	f, text := p.n.Flags[name], p.wanted[name].Text
-	era := p.n.FlagIn(f, release)
+func (p *picker) has(release string, w Wanted) bool {
+	era := p.n.FlagIn(w.Flag, release)
 	if era == nil {
 		return false
 	}
-	if _, err := p.s.ParseValue(f, era.Type, text); err != nil {
+	if _, err := p.s.ParseValue(w.Flag, era.Type, w.Text); err != nil {
 		return false
 	}
-	return f.Values == nil || slices.Contains(p.n.ValuesIn(f, release), text)
+	return w.Values == nil || slices.Contains(p.n.ValuesIn(w.Flag, release), w.Text)
 }
 
 // does reports whether a release has a flag with its value, or can do without.
-func (p *picker) does(release, name string) bool {
-	return p.has(release, name) || p.unread(release, name) != ""
+func (p *picker) does(release string, w Wanted) bool {
+	return p.has(release, w) || p.unread(release, w) != ""
 }
 
-func (p *picker) lacking(release string, names []string) []string {
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return p.does(release, name) })
+func (p *picker) lacking(release string, wanted []Wanted) []Wanted {
+	return slices.DeleteFunc(slices.Clone(wanted), func(w Wanted) bool { return p.does(release, w) })
 }
 
 // possible gives the flags that are in some release with their values. Values
 // that no release has are an error, unless the text itself is at fault: whoever
 // reads it for a release says so.
-func (p *picker) possible(releases []string) ([]string, error) {
-	var names []string
+func (p *picker) possible(releases []string) ([]Wanted, error) {
+	var wanted []Wanted
 	var errs diag.List
-	for _, name := range schema.Keys(p.wanted) {
-		w, values := p.wanted[name], schema.Keys(p.n.Flags[name].Values)
+	for _, w := range p.wanted {
+		values := schema.Keys(w.Values)
 		switch {
 		case len(values) > 0 && !slices.Contains(values, w.Text):
 			errs = append(errs, notAllowed(w.Origin, w.Text, values))
-		case slices.ContainsFunc(releases, func(r string) bool { return p.has(r, name) }):
-			names = append(names, name)
+		case slices.ContainsFunc(releases, func(r string) bool { return p.has(r, w) }):
+			wanted = append(wanted, w)
 		}
 	}
-	return names, errs.Err()
+	return wanted, errs.Err()
 }
 
 // notAllowed says which values a flag takes instead of the one given.
@@ -147,42 +157,42 @@ func notAllowed(from config.Origin, text string, values []string) *diag.Diag {
 
 // conflict says of which flags no release has all. Only those are named that
 // are in each other's way.
-func (p *picker) conflict(releases, names []string) error {
-	for i := 0; i < len(names); {
-		others := slices.Delete(slices.Clone(names), i, i+1)
+func (p *picker) conflict(releases []string, wanted []Wanted) error {
+	for i := 0; i < len(wanted); {
+		others := slices.Delete(slices.Clone(wanted), i, i+1)
 		if slices.ContainsFunc(releases, func(r string) bool { return len(p.lacking(r, others)) == 0 }) {
 			i++
 			continue
 		}
-		names = others
+		wanted = others
 	}
-	where := make([]string, len(names))
+	where := make([]string, len(wanted))
 	d := diag.Errorf(diag.Pos{}, "no nixlbench release has everything that was given: ")
-	for i, name := range names {
-		words, span := p.words(name)
+	for i, w := range wanted {
+		words, span := p.words(w)
 		where[i] = words + " is in " + span
-		d.Usage = d.Usage || p.wanted[name].Origin.Kind == config.FromFlag
+		d.Usage = d.Usage || w.Origin.Kind == config.FromFlag
 	}
 	d.Msg += strings.Join(where, ", ")
-	return d.WithHint("%s", p.wayOut(releases, names))
+	return d.WithHint("%s", p.wayOut(releases, wanted))
 }
 
 // wayOut says what to give instead: a flag that does the same as one of those in
 // conflict and is in some release with all others.
-func (p *picker) wayOut(releases, names []string) string {
-	for i, name := range names {
-		others := slices.Delete(slices.Clone(names), i, i+1)
-		for _, instead := range p.n.Flags[name].Instead {
+func (p *picker) wayOut(releases []string, wanted []Wanted) string {
+	for i, w := range wanted {
+		others := slices.Delete(slices.Clone(wanted), i, i+1)
+		for _, instead := range w.Instead {
 			together := func(r string) bool {
 				f := p.n.Flags[instead]
 				return f != nil && p.n.FlagIn(f, r) != nil && len(p.lacking(r, others)) == 0
 			}
 			switch {
 			case !slices.ContainsFunc(releases, together):
-			case slices.Contains(others, instead):
-				return "leave out --" + name + ": --" + instead + " does the same"
+			case slices.ContainsFunc(others, func(o Wanted) bool { return o.Name == instead }):
+				return "leave out --" + w.Name + ": --" + instead + " does the same"
 			default:
-				return "give --" + instead + " instead of --" + name + ": it does the same"
+				return "give --" + instead + " instead of --" + w.Name + ": it does the same"
 			}
 		}
 	}
@@ -191,10 +201,9 @@ func (p *picker) wayOut(releases, names []string) string {
 
 // words names what a release lacks, the flag or its value, with the releases
 // that have it.
-func (p *picker) words(name string) (words, span string) {
-	f, w := p.n.Flags[name], p.wanted[name]
-	words, span = "--"+name, p.n.SpanOfFlag(f)
-	if era, ok := f.Values[w.Text]; ok && p.n.Span(era) != span {
+func (p *picker) words(w Wanted) (words, span string) {
+	words, span = "--"+w.Name, p.n.SpanOfFlag(w.Flag)
+	if era, ok := w.Values[w.Text]; ok && p.n.Span(era) != span {
 		words, span = words+" "+w.Text, p.n.Span(era)
 	}
 	if w.Origin.Kind != config.FromFlag {
@@ -204,19 +213,20 @@ func (p *picker) words(name string) (words, span string) {
 }
 
 // reasons say what the releases that would have been taken first lack.
-func (p *picker) reasons(before, names []string) string {
+func (p *picker) reasons(before []string, wanted []Wanted) string {
 	var texts []string
 	groups := map[string][]string{} // flags by the releases without them
-	for _, name := range names {
-		without := strings.Join(slices.DeleteFunc(slices.Clone(before), func(r string) bool { return p.does(r, name) }), " or ")
+	for _, w := range wanted {
+		without := strings.Join(slices.DeleteFunc(slices.Clone(before), func(r string) bool { return p.does(r, w) }), " or ")
 		if without == "" {
 			continue
 		}
 		if groups[without] == nil {
 			texts = append(texts, without)
 		}
-		words, _ := p.words(name)
-		groups[without] = append(groups[without], words)
+		if words, _ := p.words(w); !slices.Contains(groups[without], words) {
+			groups[without] = append(groups[without], words)
+		}
 	}
 	for i, without := range texts {
 		list, verb := groups[without], " is"

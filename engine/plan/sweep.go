@@ -61,7 +61,8 @@ const (
 
 var (
 	rankColumns = []string{ColumnStage, ColumnGroup}
-	ownColumns  = append([]string{ColumnFile, ColumnArchitecture}, rankColumns...)
+	// OwnColumns are those that no formula knows.
+	OwnColumns = append([]string{ColumnFile, ColumnArchitecture}, rankColumns...)
 )
 
 // Names of what the options add to a program.
@@ -236,10 +237,10 @@ func (s *Sweep) noColumn(programs map[*Planner]*sweepProgram, flag, name string)
 		}
 	}
 	slices.Sort(known)
-	if hint := diag.DidYouMean(name, slices.Compact(append(known, ownColumns...))); hint != "" {
+	if hint := diag.DidYouMean(name, slices.Compact(append(known, OwnColumns...))); hint != "" {
 		return d.WithHint("%s", hint)
 	}
-	return d.WithHint("a column is a quantity, a parameter, a field of a configuration or a flag of nixlbench, or one of %s", strings.Join(ownColumns, ", "))
+	return d.WithHint("a column is a quantity, a parameter, a field of a configuration or a flag of nixlbench, or one of %s", strings.Join(OwnColumns, ", "))
 }
 
 // checkAxes refuses values of axes that are no key of the architecture's table.
@@ -271,7 +272,7 @@ func (s *Sweep) program(p *Planner, items []Item, unknown map[string]int) (*swee
 		if err != nil {
 			return nil, err
 		}
-		sp.prog, sp.where, err = p.prog.With(whereName, condition, formula.Bool, ownColumns...)
+		sp.prog, sp.where, err = p.prog.With(whereName, condition, formula.Bool, OwnColumns...)
 		if err != nil {
 			for _, d := range diag.All(err) {
 				d.Usage = true
@@ -320,7 +321,7 @@ func (p *Planner) nameHint(name string, items []Item) string {
 	if _, ok := p.prog.Ref(stageVar); ok && name == ColumnStage {
 		return fmt.Sprintf("did you mean %q?", stageVar)
 	}
-	if slices.Contains(ownColumns, name) {
+	if slices.Contains(OwnColumns, name) {
 		return "it is a column, and nothing that formulas know"
 	}
 	if slices.ContainsFunc(items, func(it Item) bool { _, ok := it.Planner.prog.Ref(name); return ok }) {
@@ -339,7 +340,7 @@ func (sp *sweepProgram) readsFacts(ref formula.Ref) bool {
 
 func (sp *sweepProgram) column(name string, missing map[string]bool) sweepColumn {
 	asked := name
-	if slices.Contains(ownColumns, name) {
+	if slices.Contains(OwnColumns, name) {
 		if !sp.planner.rank && slices.Contains(rankColumns, name) {
 			missing[asked] = true
 		}
@@ -375,7 +376,12 @@ func (sp *sweepProgram) shapeOf(it *Item) *shape {
 	for i, a := range it.Config.Axes {
 		names[i] = a.Field.Var
 	}
-	key := strings.Join(names, " ")
+	values := map[string]flagValue{}
+	for name, v := range it.Flags {
+		values[name] = flagValue{Value: v.Value, from: Given}
+	}
+	backend, _ := p.backend(values)
+	key := backend + " " + strings.Join(names, " ")
 	if sh := sp.shapes[key]; sh != nil {
 		return sh
 	}
@@ -383,11 +389,6 @@ func (sp *sweepProgram) shapeOf(it *Item) *shape {
 	sh.general = sh.layered && it.Fit
 	sp.shapes[key] = sh
 
-	values := map[string]flagValue{}
-	for name, v := range it.Flags {
-		values[name] = flagValue{Value: v.Value, from: Given}
-	}
-	backend, _ := p.backend(values)
 	var choice []string
 	for _, side := range []string{sideMemory, sideGPU} {
 		if ref, ok := sp.prog.Ref(takesPrefix + backend + "." + side); ok {
@@ -502,6 +503,9 @@ func (s *Sweep) Label(point uint64) string {
 	if use := UseOf(it.Config); slices.ContainsFunc(s.items, func(other *sweepItem) bool { return UseOf(other.Config) != use }) {
 		parts = append(parts, accountingVar+" "+it.Config.Values[accountingVar].Str)
 	}
+	for _, k := range it.Knobs {
+		parts = append(parts, k.Name+" "+it.Flags[k.Name].Text())
+	}
 	for i, a := range it.Config.Axes {
 		parts = append(parts, a.Field.Var+" "+a.Values[it.digit(i, point)].Text())
 	}
@@ -519,6 +523,9 @@ func (s *Sweep) Size() string {
 	for i, it := range s.items {
 		models[it.Model], configs[it.Config.File], uses[UseOf(it.Config)] = true, true, true
 		var own []string
+		for _, k := range it.Knobs {
+			own = append(own, fmt.Sprintf("%s %d", k.Name, len(k.Values)))
+		}
 		for _, a := range it.Config.Axes {
 			own = append(own, fmt.Sprintf("%s %d", a.Field.Var, len(a.Values)))
 		}

@@ -169,9 +169,16 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 			quantities = append(quantities, q.Name)
 		}
 	}
-	columns := slices.Concat([]string{plan.ColumnFile, plan.ColumnArchitecture, "model_name", plan.ColumnStage, plan.ColumnGroup}, quantities)
-	for i := range s.Fields {
-		columns = append(columns, s.Fields[i].Var)
+	columns := []string{plan.ColumnFile, plan.ColumnArchitecture, "model_name"}
+	if test.use.Rank {
+		columns = append(columns, plan.ColumnStage, plan.ColumnGroup)
+	}
+	columns = append(columns, quantities...)
+	fields := slices.DeleteFunc(slices.Clone(s.Fields), func(f schema.Field) bool {
+		return f.Needs == schema.AccountingRank && !test.use.Rank
+	})
+	for i := range fields {
+		columns = append(columns, fields[i].Var)
 	}
 	for _, f := range s.Nixlbench.FlagsOf(release) {
 		columns = append(columns, f.JSONKey())
@@ -206,8 +213,6 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 				row := []string{alone.File, m.Arch.Name, m.Name}
 				if pl.Rank() {
 					row = append(row, fmt.Sprint(pl.Stage()), pl.Group())
-				} else {
-					row = append(row, "", "")
 				}
 				for _, name := range quantities {
 					text := ""
@@ -218,8 +223,8 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 					}
 					row = append(row, text)
 				}
-				for i := range s.Fields {
-					v := pl.Request.Config.Values[s.Fields[i].Var]
+				for i := range fields {
+					v := pl.Request.Config.Values[fields[i].Var]
 					row = append(row, v.Text())
 				}
 				for _, f := range pl.Flags {

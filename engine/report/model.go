@@ -52,6 +52,42 @@ func ModelYAML(w io.Writer, s *schema.Schema, m *config.Model, comment string) e
 	return err
 }
 
+// Template writes a parameter file to start from: a model of the architecture
+// with the numbers of its first check, and in comments the parameters that may
+// be left out.
+func Template(w io.Writer, s *schema.Schema, arch *schema.Architecture) error {
+	m := &config.Model{Name: "MY_MODEL", Arch: arch, Params: map[string]config.Value{}}
+	if checks := arch.Checks.Get(); len(checks) > 0 {
+		for name, v := range checks[0].Params {
+			m.Params[name] = config.Value{Value: config.GoValue(schema.Native(v))}
+		}
+	}
+	comment := "A model of the architecture " + arch.Name + ". Replace the values with those of your model;\n" +
+		"kvbench vet checks this file, kvbench models show " + arch.Name + " prints the architecture."
+	if err := ModelYAML(w, s, m, comment); err != nil {
+		return err
+	}
+	var b strings.Builder
+	for _, p := range arch.Params {
+		if _, ok := m.Params[p.Name]; ok || p.Name == config.NameParam {
+			continue
+		}
+		line := p.Name + ": # " + kindWords[p.Kind]
+		if p.Doc != "" {
+			line += ". " + strings.Join(strings.Fields(p.Doc), " ")
+		}
+		if !p.Required {
+			line = "# " + line
+		}
+		b.WriteString(line + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// kindWords names what parameters of a kind take.
+var kindWords = map[string]string{"number": "a number", "string": "a text", "bool": "true or false", "numbers": "a list of numbers", "strings": "a list of texts", "other": "a value"}
+
 // yamlValue writes a value; at is the column where it begins.
 func yamlValue(v formula.Value, at int) string {
 	var items []string

@@ -459,7 +459,7 @@ func (s *Session) run(ctx context.Context, r *Run, rec *Record) {
 	for again := false; ; again = true {
 		a := s.start(ctx, r, rec, files, asked, secrets)
 		excuse, err := s.tell(r, rec, a, secrets)
-		if excuse != nil && excuse.Retry && !again && ctx.Err() == nil {
+		if excuse != nil && excuse.Retry && !again && !a.late && ctx.Err() == nil {
 			notes = append(notes, excuse.Message)
 			continue
 		}
@@ -545,6 +545,7 @@ func (s *Session) tell(r *Run, rec *Record, a *attempt, secrets mask) (*schema.E
 		}
 	}
 	r.facts.Tally(a.tables)
+	r.rules.AddTimed(r.Plan, r.Flags, &r.facts, rec.Rows)
 	if r.Launch == LaunchSingle && r.Processes > 1 {
 		r.facts.Rank = a.tables[0].Rank
 		rec.Role = r.role()

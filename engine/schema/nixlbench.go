@@ -39,9 +39,12 @@ type Era struct {
 
 // Flag is a flag of nixlbench.
 type Flag struct {
-	Name      string   `json:"-"`
-	Help      string   `json:"help"`
-	Unit      string   `json:"unit,omitempty"`
+	Name   string `json:"-"`
+	Help   string `json:"help"`
+	Common bool   `json:"common,omitempty"` // the short help has it
+	Unit   string `json:"unit,omitempty"`
+	// List tells that one value may have commas in it.
+	List      bool     `json:"list,omitempty"`
 	Secret    bool     `json:"secret,omitempty"`
 	Env       string   `json:"env,omitempty"`
 	Meets     bool     `json:"meets,omitempty"`
@@ -109,6 +112,13 @@ func (f *Flag) JSONKey() string {
 	}
 	return f.Name
 }
+
+// IsNumber reports whether the flag's values are numbers.
+func (f *Flag) IsNumber() bool { return f.Eras[0].Type != "string" && f.Eras[0].Type != "bool" }
+
+// Varies reports whether the flag may be given several values, between commas.
+// A secret is taken as it is.
+func (f *Flag) Varies() bool { return !f.List && !f.Secret }
 
 // AutoRelease asks for the release that what was given needs.
 const AutoRelease = "auto"

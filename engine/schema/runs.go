@@ -27,6 +27,9 @@ type Runs struct {
 	Meetings []Meeting         `json:"meetings"`
 	Layouts  []Layout          `json:"layouts"`
 	Measures []Measure         `json:"measures"`
+	Derived  []Derived         `json:"derived"`
+	// Timed says what was timed for a row, by the names that the row gets for it.
+	Timed map[string]Formula `json:"timed"`
 	// WarningPrefixes begin the lines of output that are warnings.
 	WarningPrefixes []string `json:"warning_prefixes"`
 	// Created is a regular expression for the line that names a file which a
@@ -123,7 +126,18 @@ type Measure struct {
 	Positive bool   `json:"positive,omitempty"`
 	// Total is the column that holds the sum of all initiators, or "".
 	Total string `json:"total,omitempty"`
-	Asked *Asked `json:"asked,omitempty"`
+	// From is what the measure is computed from, or nil.
+	From  *Derived `json:"-"`
+	Asked *Asked   `json:"asked,omitempty"`
+}
+
+// Derived is a number that follows from the measures of a row: one times another,
+// or divided by it.
+type Derived struct {
+	Key   string `json:"key"`
+	Of    string `json:"of"`
+	Times string `json:"times,omitempty"`
+	Over  string `json:"over,omitempty"`
 }
 
 // Asked says which values rows are asked for.
@@ -246,6 +260,7 @@ func (r *Runs) eachFormula(f func([]string, *Formula)) {
 			f([]string{"measures", index(i), "asked", "last"}, &asked.Last)
 		}
 	}
+	eachIn(r.Timed, []string{"timed"}, f)
 	for i := range r.Advice {
 		f([]string{"advice", index(i), "when"}, &r.Advice[i].When)
 	}

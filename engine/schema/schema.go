@@ -98,6 +98,8 @@ type Field struct {
 	Needs string `json:"needs,omitempty"`
 	// Late fields came after others; their columns are the last.
 	Late bool `json:"late,omitempty"`
+	// More fields have flags that only the full help describes.
+	More bool `json:"more,omitempty"`
 	// Plain says, to the package config, which values are plainly good.
 	Plain string `json:"plain,omitempty"`
 	// Allowed says in words what values are allowed, for messages.

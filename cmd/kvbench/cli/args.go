@@ -24,6 +24,9 @@ func normalize(args []string, flags []*flagSpec, takesWords bool, others map[str
 	given = map[string]bool{}
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
+		if isHelpAll(arg) {
+			return nil, nil, errHelpAll
+		}
 		if isHelp(arg) {
 			return nil, nil, flag.ErrHelp
 		}

@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -33,7 +33,6 @@ type command struct {
 	name  string
 	words string // what stands after the flags, for the help; "" for nothing
 	short string
-	long  string
 	flags []*flagSpec
 	// axes lets overrides and configurations have several values.
 	axes bool
@@ -244,10 +243,10 @@ type job struct {
 	planner *plan.Planner
 }
 
-// prepare reads the models and the configurations: a job for each model and
-// configuration. Those that can be made are given even when others cannot,
+// prepare reads the models and the configurations: a job for each model,
+// configuration and combination of values of nixlbench's flags. Those that can be made are given even when others cannot,
 // which the error tells.
-func (a *app) prepare(c *command, release string, detail bool, flags map[string]config.Value) ([]job, error) {
+func (a *app) prepare(c *command, release string, detail bool, given map[string][]config.Value) ([]job, error) {
 	files := slices.DeleteFunc(slices.Clone(c.flag("model").text), func(f string) bool { return f == "" })
 	if len(files) == 0 {
 		return nil, diag.Usagef("--model is missing: name a model's parameter file").WithHint("examples/ has some, and docs/ says how to write one")
@@ -267,8 +266,14 @@ func (a *app) prepare(c *command, release string, detail bool, flags map[string]
 			known = append(known, model)
 		}
 	}
-	configs, err := a.configs(c, loader)
+	configs, err := a.configs(c)
 	errs.Add(err)
+	flags := map[*config.Config]map[string][]config.Value{}
+	for _, cfg := range configs {
+		flags[cfg], err = c.flagsOf(a.schema, cfg, release, given)
+		errs.Add(err)
+	}
+	configs = slices.DeleteFunc(slices.Clone(configs), func(cfg *config.Config) bool { return flags[cfg] == nil })
 
 	var jobs []job
 	type key struct {
@@ -278,6 +283,7 @@ func (a *app) prepare(c *command, release string, detail bool, flags map[string]
 	planners := map[key]*plan.Planner{}
 	for _, model := range known {
 		for _, cfg := range plan.Split(configs) {
+			values := flags[cfg]
 			cfg = cfg.With(model)
 			k := key{model.Arch, plan.UseOf(cfg)}
 			k.use.Detail = detail || a.wantsOptional(c, cfg)
@@ -290,7 +296,13 @@ func (a *app) prepare(c *command, release string, detail bool, flags map[string]
 				planners[k] = planner
 			}
 			if planner != nil {
-				jobs = append(jobs, job{&plan.Request{Model: model, Config: cfg, Flags: flags}, planner})
+				requests, err := (&plan.Request{Model: model, Config: cfg}).WithFlags(&a.schema.Nixlbench, values)
+				if errs.Add(err); err != nil {
+					return nil, errs
+				}
+				for _, req := range requests {
+					jobs = append(jobs, job{req, planner})
+				}
 			}
 		}
 	}
@@ -308,8 +320,38 @@ func (a *app) wantsOptional(c *command, cfg *config.Config) bool {
 	})
 }
 
-// configs reads the configurations.
-func (a *app) configs(c *command, loader *config.Loader) ([]*config.Config, error) {
+// flagsOf gives the values of nixlbench's flags with a configuration: those that
+// were given beside it, and those of its sweep. nil stands for none that can be.
+func (c *command) flagsOf(s *schema.Schema, cfg *config.Config, release string, given map[string][]config.Value) (map[string][]config.Value, error) {
+	values := maps.Clone(given)
+	if values == nil { // the command has no such flags
+		return map[string][]config.Value{}, nil
+	}
+	var own []*config.Knob
+	for _, k := range cfg.Knobs {
+		if _, ok := values[k.Flag.Name]; !ok {
+			own = append(own, k)
+		}
+	}
+	more, err := c.knobValues(s, release, own)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(values, more)
+	return values, nil
+}
+
+// configs reads the configurations, once.
+func (a *app) configs(c *command) ([]*config.Config, error) {
+	if !a.configured {
+		a.configured = true
+		a.known, a.knownErr = a.readConfigs(c)
+	}
+	return a.known, a.knownErr
+}
+
+func (a *app) readConfigs(c *command) ([]*config.Config, error) {
+	loader := a.loader()
 	var errs diag.List
 	files, err := c.configFiles()
 	errs.Add(err)
@@ -344,12 +386,26 @@ func (a *app) configs(c *command, loader *config.Loader) ([]*config.Config, erro
 			err = axis.Values[0].Origin.Errorf("%s has %d values: %s %s takes one", axis.Field.Path, len(axis.Values), program, c.name).
 				WithHint("choose one with --%s, or see all with %s plan", axis.Field.Flag, program)
 		}
+		if err == nil && !c.axes {
+			err = a.oneEach(c, cfg.Knobs)
+		}
 		errs.Add(err)
 		if err == nil {
 			list = append(list, cfg)
 		}
 	}
 	return list, errs.Err()
+}
+
+// oneEach refuses flags of nixlbench that have several values.
+func (a *app) oneEach(c *command, knobs []*config.Knob) error {
+	for _, k := range knobs {
+		if len(k.Texts) > 1 {
+			return k.Texts[0].Origin.Errorf("%s has %d values: %s %s takes one", k.Flag.Name, len(k.Texts), program, c.name).
+				WithHint("see all with %s plan", program)
+		}
+	}
+	return nil
 }
 
 // dirs gives the folders of more architectures.
@@ -470,59 +526,4 @@ func about(req *plan.Request, err error) error {
 		list[i] = &e
 	}
 	return diag.List(list)
-}
-
-func (c *command) synopsis() string {
-	return strings.TrimSpace(program + " " + c.name + " [FLAGS] " + c.words)
-}
-
-// usage gives the command's help.
-func (c *command) usage(s *schema.Schema) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\nUsage:\n  %s\n", c.short+".", c.synopsis())
-	if c.long != "" {
-		b.WriteString("\n" + strings.TrimSpace(c.long) + "\n")
-	}
-	var groups []string
-	for _, f := range c.flags {
-		if !slices.Contains(groups, f.group) {
-			groups = append(groups, f.group)
-		}
-	}
-	for _, g := range groups {
-		fmt.Fprintf(&b, "\n%s:\n", g)
-		for _, f := range c.flags {
-			if f.group != g {
-				continue
-			}
-			head := "--" + f.name
-			if f.short != "" {
-				head = "-" + f.short + ", " + head
-			}
-			if f.arg != "" {
-				head += " " + f.arg
-			}
-			fmt.Fprintf(&b, "  %s\n      %s\n", head, f.describe())
-		}
-	}
-	if len(c.flags) > 0 {
-		fmt.Fprintf(&b, "\n_ and - are the same in flag names, and %d characters are enough where they fit one flag.\n"+
-			"%s_FLAG in the environment sets a flag too; the command line wins.\n", minPrefix, envPrefix)
-	}
-	return b.String()
-}
-
-// describe gives the help of a flag with its values, default and releases.
-func (f *flagSpec) describe() string {
-	text := f.help
-	if len(f.values) > 0 {
-		text += ": " + strings.Join(f.values, ", ")
-	}
-	if f.def != "" {
-		text += " (default: " + f.def + ")"
-	}
-	if f.note != "" {
-		text += " [nixlbench " + f.note + "]"
-	}
-	return text
 }

@@ -243,15 +243,15 @@ func (f *fake) makeFile(backend string) {
 	}
 	if f.values["filenames"] != "" {
 		for _, name := range strings.Split(f.values["filenames"], ",") {
-			f.createFile(name)
+			f.createFile("Opening", name)
 		}
 		return
 	}
-	f.createFile(filepath.Join(dir, "nixlbench_"+strings.ToLower(backend)+"_test_file_initiator_0"))
+	f.createFile("Creating", filepath.Join(dir, "nixlbench_"+strings.ToLower(backend)+"_test_file_initiator_0"))
 }
 
-func (f *fake) createFile(name string) {
-	fmt.Fprintf(f.out, "Creating file: %s\n", name)
+func (f *fake) createFile(verb, name string) {
+	fmt.Fprintf(f.out, "%s file: %s\n", verb, name)
 	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		f.die("Failed to open file: %s with error: %v\nFailed to create POSIX file", name, err.(*os.PathError).Err)

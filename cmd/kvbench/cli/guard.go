@@ -145,9 +145,11 @@ func (g *guard) others(name string) int {
 
 // loader gives a loader whose work on files is watched.
 func (a *app) loader() *config.Loader {
-	l := config.NewLoader(a.schema, cueschema.Files, models.Files)
-	l.Watch = a.guard.watch
-	return l
+	if a.loads == nil {
+		a.loads = config.NewLoader(a.schema, cueschema.Files, models.Files)
+		a.loads.Watch = a.guard.watch
+	}
+	return a.loads
 }
 
 // ends ends a command at a file that takes too much.

@@ -11,20 +11,12 @@ import (
 	"kvbench/engine/schema"
 )
 
-const importLong = `
-Writes what kvbench reads from a Hugging Face config.json, from a folder that has
-one, or from hf:OWNER/NAME in the Hugging Face cache, as a parameter file that gives the same numbers: to keep, to change, or
-to see what the configuration was taken for. No file that exists is touched.
-
-  kvbench import path/to/config.json -o my_model.yaml`
-
 // importCmd writes parameter files.
 func (a *app) importCmd() *command {
 	return &command{
 		name:  "import",
 		words: "FILE|DIR|hf:OWNER/NAME",
 		short: "Write a Hugging Face config.json as a parameter file",
-		long:  importLong,
 		flags: []*flagSpec{
 			{name: "output", short: "o", arg: "FILE", group: groupOutput, help: "File to write, instead of stdout"},
 			modelsFlag(),

@@ -20,19 +20,12 @@ import (
 	"kvbench/models"
 )
 
-const modelsLong = `
-Lists the models that --model takes by name, in any case and punctuation, or by
-their Hugging Face identifiers such as OWNER/NAME-Instruct, and the
-architectures, with what their checks rest on. kvbench models show NAME
-prints the file of a model or an architecture.`
-
 // modelsCmd lists what is known.
 func (a *app) modelsCmd() *command {
 	return &command{
 		name:  "models",
 		words: "[show NAME]",
 		short: "List the known models and architectures",
-		long:  modelsLong,
 		flags: []*flagSpec{
 			modelsFlag(),
 			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json"}, help: "Output format"},

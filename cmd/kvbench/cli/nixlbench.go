@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -22,25 +23,26 @@ import (
 
 const (
 	nixlbenchName = "nixlbench"
+	flagsWord     = "flags"
 	probeTimeout  = time.Minute
 	probeSize     = 4 << 20
 )
 
 func programFlag() *flagSpec {
 	return &flagSpec{name: "nixlbench", arg: "COMMAND", group: groupRun, pref: true, def: nixlbench.Program,
-		help: "How nixlbench is started, such as 'srun -n1 nixlbench'; no shell reads it"}
+		help: "Command that starts nixlbench, such as 'srun -n1 nixlbench'. It is split into words as by a shell, but no shell runs it"}
 }
 
 func releasesFlag() *flagSpec {
-	return &flagSpec{name: "releases", arg: "FILE", group: groupOutput, help: "Data file with more releases of nixlbench, as kvbench nixlbench --cue prints it"}
+	return &flagSpec{name: "releases", arg: "FILE", group: groupOutput, more: true, help: "Data file with more nixlbench releases. kvbench nixlbench --cue prints one"}
 }
 
 // nixlbenchCmd tells what the installed nixlbench is.
 func (a *app) nixlbenchCmd() *command {
 	return &command{
 		name:  nixlbenchName,
+		words: "[" + flagsWord + "]",
 		short: "Show which release the installed nixlbench is",
-		long:  "The program is asked for its flags; they tell the release.",
 		flags: []*flagSpec{
 			programFlag(),
 			releasesFlag(),
@@ -48,8 +50,20 @@ func (a *app) nixlbenchCmd() *command {
 			{name: "cue", bool: true, group: groupOutput, help: "Print it as a data file for --releases"},
 			configFlag(),
 		},
-		exec: a.showInstalled,
+		exec:     a.nixlbench,
+		complete: func([]string) []string { return []string{flagsWord} },
 	}
+}
+
+func (a *app) nixlbench(ctx context.Context, c *command) error {
+	switch {
+	case len(c.args) == 0:
+		return a.showInstalled(ctx, c)
+	case len(c.args) > 1 || c.args[0] != flagsWord:
+		return diag.Usagef("unexpected argument %q", c.args[len(c.args)-1]).WithHint("%s %s %s lists nixlbench's flags", program, c.name, flagsWord)
+	}
+	_, err := io.WriteString(a.stdout, flagsHelp(a.benchFlags()))
+	return err
 }
 
 func (a *app) showInstalled(ctx context.Context, c *command) error {

@@ -102,8 +102,8 @@ func TestManyResults(t *testing.T) {
 		last  string
 		cpu   time.Duration
 	}{
-		{[]string{"report", file}, n + 1, "", 10 * time.Second},
-		{[]string{"report", file, file}, n + 1, "1.000", 20 * time.Second}, // on two processors
+		{[]string{"report", file}, n + 3, "[1]", 10 * time.Second},
+		{[]string{"report", file, file}, n + 3, "1.000", 20 * time.Second}, // on two processors
 		{[]string{"report", file, "--format", "csv"}, n + 1, "", 10 * time.Second},
 		{[]string{"report", file, file, "--format", "csv"}, n + 1, ",1.000,", 20 * time.Second},
 		{[]string{"report", file, "--format", "json"}, -1, fmt.Sprintf("\"isl\": %d,", n), 20 * time.Second},

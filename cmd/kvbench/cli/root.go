@@ -22,6 +22,7 @@ import (
 	"github.com/peterbourgon/ff/v3/ffcli"
 
 	cueschema "kvbench/cue"
+	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/input"
 	"kvbench/engine/runner"
@@ -42,6 +43,7 @@ const program = "kvbench"
 // app is what commands share.
 type app struct {
 	schema *schema.Schema
+	cmds   []*command
 	bench  []*flagSpec // nixlbench's own
 	stdout io.Writer
 	stderr io.Writer
@@ -57,6 +59,11 @@ type app struct {
 	said     map[string]bool        // warnings about flags
 	guard    guard
 	checked  vet.Checked // what the process was restarted with
+	loads    *config.Loader
+	// The configurations, once they were read.
+	configured bool
+	known      []*config.Config
+	knownErr   error
 }
 
 // errInterrupted ends a command that was interrupted.
@@ -214,7 +221,8 @@ func (a *app) run(ctx context.Context, args []string) error {
 	if err := a.addReleases(args); err != nil {
 		return err
 	}
-	cmds := []*command{a.planCmd(), a.explainCmd(), a.profileCmd(), a.reportCmd(), a.kvcacheCmd(), a.iosizeCmd(), a.modelsCmd(), a.importCmd(), a.initCmd(), a.vetCmd(), a.schemaCmd(), a.nixlbenchCmd(), a.completionCmd(), a.versionCmd()}
+	cmds := []*command{a.planCmd(), a.explainCmd(), a.profileCmd(), a.reportCmd(), a.kvcacheCmd(), a.iosizeCmd(), a.modelsCmd(), a.importCmd(), a.initCmd(), a.vetCmd(), a.schemaCmd(), a.nixlbenchCmd(), a.completionCmd(), a.manCmd(), a.versionCmd()}
+	a.cmds = cmds
 	if len(args) > 0 && args[0] == completeCommand {
 		return a.complete(cmds, args[1:])
 	}
@@ -225,7 +233,7 @@ func (a *app) run(ctx context.Context, args []string) error {
 		io.WriteString(a.stderr, rootUsage(cmds))
 		return diag.Usagef("a command is missing")
 	}
-	if isHelp(args[0]) {
+	if isHelp(args[0]) || isHelpAll(args[0]) {
 		_, err := io.WriteString(a.stdout, rootUsage(cmds))
 		return err
 	}
@@ -245,7 +253,7 @@ func (a *app) run(ctx context.Context, args []string) error {
 	}
 	words, given, err := normalize(args[1:], c.flags, c.words != "", others)
 	if errors.Is(err, flag.ErrHelp) {
-		_, err := io.WriteString(a.stdout, c.usage(a.schema))
+		_, err := io.WriteString(a.stdout, c.usage(errors.Is(err, errHelpAll)))
 		return err
 	}
 	if err != nil {
@@ -271,7 +279,14 @@ func (a *app) run(ctx context.Context, args []string) error {
 	return root.Run(ctx)
 }
 
+// errHelpAll is a request for the full help.
+var errHelpAll = fmt.Errorf("all of the %w", flag.ErrHelp)
+
 func isHelp(arg string) bool { return slices.Contains([]string{"-h", "-help", "--help"}, arg) }
+
+func isHelpAll(arg string) bool {
+	return slices.Contains([]string{"--help-all", "--help_all", "-help-all"}, arg)
+}
 
 func unknownCommand(word string, cmds []*command) error {
 	if strings.HasPrefix(word, "-") {
@@ -295,14 +310,4 @@ func withUsageHint(err error, command string) error {
 		last.WithHint("see %s %s --help", program, command)
 	}
 	return append(slices.Clone(list[:len(list)-1]), &last)
-}
-
-func rootUsage(cmds []*command) string {
-	var b strings.Builder
-	b.WriteString("kvbench plans and runs KV-cache transfer benchmarks for any LLM architecture.\n\nUsage:\n  kvbench COMMAND [FLAGS]\n\nCommands:\n")
-	for _, c := range cmds {
-		fmt.Fprintf(&b, "  %-10s %s\n", c.name, c.short)
-	}
-	b.WriteString("\nEvery command says more with --help: kvbench plan --help\n")
-	return b.String()
 }

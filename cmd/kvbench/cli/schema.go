@@ -9,17 +9,12 @@ import (
 	"kvbench/engine/diag"
 )
 
-const schemaLong = `
-Prints what files of a kind may hold, for editors and other programs: config,
-model (one schema for each architecture, those of --models too), or results.`
-
 // schemaCmd prints schemas.
 func (a *app) schemaCmd() *command {
 	return &command{
 		name:  "schema",
 		words: strings.Join(config.Schemas, "|"),
 		short: "Print the schema of configurations, models or results",
-		long:  schemaLong,
 		flags: []*flagSpec{
 			modelsFlag(),
 			{name: "format", arg: "FORMAT", group: groupOutput, def: "json-schema", values: []string{"json-schema", "cue"}, help: "Output format"},

@@ -21,7 +21,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-const groupSweep = "Several values"
+const groupSweep = "Sweeps"
 
 // sweepView is the view that has the columns of a sweep.
 const sweepView = "sweep"
@@ -29,11 +29,11 @@ const sweepView = "sweep"
 // sweepFlags say what becomes of the points of a sweep.
 func sweepFlags() []*flagSpec {
 	return []*flagSpec{
-		{name: "where", arg: "CONDITION", group: groupSweep, help: "Keep the rows for which this formula is true, such as 'tp_size * pp_size <= 16 && block_size >= 65536'"},
-		{name: "sort", arg: "COLUMNS", group: groupSweep, help: "Sort the rows by these columns, separated by commas; -COLUMN for the largest first (--sort=-block_size)"},
-		{name: "top", arg: "N", group: groupSweep, help: "Print the first N rows only"},
-		{name: "columns", arg: "COLUMNS", group: groupSweep, help: "Columns, separated by commas: quantities, fields, parameters, formulas, flags of nixlbench"},
-		{name: "output", arg: "FILE", group: groupOutput, help: "Write to this file, which appears when it is complete"},
+		{name: "where", arg: "CONDITION", group: groupSweep, help: "Keep the rows for which this formula is true. Example: 'tp_size * pp_size <= 16 && block_size >= 64KiB'"},
+		{name: "sort", arg: "COLUMNS", group: groupSweep, help: "Sort by these columns, separated by commas. -COLUMN for descending order (--sort=-block_size)"},
+		{name: "top", arg: "N", group: groupSweep, help: "Print only the first N rows"},
+		{name: "columns", arg: "COLUMNS", group: groupSweep, help: "Columns to show, separated by commas. Any of quantities, fields, parameters, formulas, nixlbench flags"},
+		{name: "output", arg: "FILE", group: groupOutput, help: "Write to this file, atomically"},
 	}
 }
 
@@ -47,7 +47,7 @@ func (c *command) sweeps(jobs []job) bool {
 	}
 	format, _, _ := c.value("format")
 	return slices.Contains([]string{"jsonl", "table"}, format) ||
-		slices.ContainsFunc(jobs, func(j job) bool { return len(j.Config.Axes) > 0 })
+		slices.ContainsFunc(jobs, func(j job) bool { return len(j.Config.Axes)+len(j.Knobs) > 0 })
 }
 
 // sweep writes the plans of all points as rows. errs is what went wrong before.
@@ -206,12 +206,42 @@ func (a *app) sweepColumns(jobs []job) []string {
 			columns = report.AddColumn(columns, f.Var, quantities)
 		}
 	}
+	for _, f := range knobsOf(jobs) {
+		columns = report.AddColumn(columns, f.JSONKey(), quantities)
+	}
 	if slices.ContainsFunc(jobs, func(j job) bool { return plan.UseOf(j.Config).Rank }) {
 		for _, r := range view.Rank {
 			columns = report.AddColumn(columns, r.Value, quantities)
 		}
 	}
 	return columns
+}
+
+// knobsOf gives the flags of nixlbench of which some jobs have several values.
+func knobsOf(jobs []job) []*schema.Flag {
+	flags := map[string]*schema.Flag{}
+	for _, j := range eachConfig(jobs) {
+		for _, k := range j.Knobs {
+			flags[k.Name] = k.Flag
+		}
+	}
+	var list []*schema.Flag
+	for _, name := range schema.Keys(flags) {
+		list = append(list, flags[name])
+	}
+	return list
+}
+
+// eachConfig gives one job for each model and configuration: the others differ
+// from it in flags of nixlbench.
+func eachConfig(jobs []job) []job {
+	var list []job
+	for i, j := range jobs {
+		if i == 0 || j.Config != jobs[i-1].Config {
+			list = append(list, j)
+		}
+	}
+	return list
 }
 
 func quantitiesOf(s *schema.Schema) []string {
@@ -247,6 +277,7 @@ func (a *app) warnMissingOnce(jobs []job, shown plan.Shown) {
 	names := quantitiesOf(a.schema)
 	var list []*diag.Diag
 	counts := map[string]int{}
+	jobs = eachConfig(jobs)
 	for _, j := range jobs {
 		for _, d := range append(a.missing(j, names), a.given(j, shown)...) {
 			if counts[d.Msg]++; counts[d.Msg] == 1 {

@@ -11,23 +11,12 @@ import (
 	"kvbench/engine/vet"
 )
 
-const vetLong = `
-Checks files that kvbench reads, folders of them, and patterns: architectures
-(with the checks that they bring), models, configurations, files of results, and
-releases of nixlbench. The keys of a file tell what it is. In folders, files of
-other programs are skipped, and with --skip_unknown named ones too: -v says why. A file with a typo is not skipped if its text shows that it is kvbench's.
-
-Only these files are read and nothing is run, so vet is safe on untrusted files;
-symbolic links are not followed. A folder that cannot be read is an
-error, and so is a file that takes more than 5 s or 512 MiB; the rest is checked.`
-
 // vetCmd checks files.
 func (a *app) vetCmd() *command {
 	return &command{
 		name:  "vet",
 		words: "FILE|DIR|GLOB...",
 		short: "Check architectures, models, configurations and results",
-		long:  vetLong,
 		flags: []*flagSpec{
 			modelsFlag(),
 			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "github"}, help: "Output format"},
