@@ -864,7 +864,7 @@ func kindOf(v cue.Value) string {
 func docOf(v cue.Value) string {
 	var text []string
 	for _, c := range v.Doc() {
-		text = append(text, strings.TrimSpace(c.Text()))
+		text = append(text, strings.Fields(c.Text())...)
 	}
 	return strings.Join(text, " ")
 }

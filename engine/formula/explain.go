@@ -11,7 +11,7 @@ import (
 // Explanation says how a value comes about.
 type Explanation struct {
 	Name string
-	// Source is the formula; it has no text where the value was set.
+	// Source is the formula, in one line; it has no text where the value was set.
 	Source Source
 	// Values is the formula with the values of all names put in.
 	Values string
@@ -29,7 +29,7 @@ func (f *Frame) Explain(r Ref) (Explanation, error) {
 	if err != nil || s.class != derived || f.isSet(r) {
 		return e, err
 	}
-	e.Source = s.src
+	e.Source = f.p.Source(r)
 	p, errs := s.unit.scan()
 	if len(errs) > 0 {
 		return e, errs[0] // it was compiled, so there are none
@@ -57,7 +57,7 @@ func (f *Frame) Explain(r Ref) (Explanation, error) {
 			e.Parts = append(e.Parts, ref)
 		}
 	}
-	e.Values = out.String() + string(p.runes[end:])
+	e.Values = oneLine(out.String() + string(p.runes[end:]))
 	return e, nil
 }
 
@@ -97,6 +97,9 @@ func (f *Frame) nameAt(u *unit, p *lexed, i int) (ref, key Ref, next int) {
 	}
 	return 0, -1, i
 }
+
+// oneLine writes a formula of several lines as one.
+func oneLine(text string) string { return strings.ReplaceAll(text, "\n", " ") }
 
 // operand writes a value as it can stand in a formula.
 func operand(v Value) string {

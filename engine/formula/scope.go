@@ -245,9 +245,13 @@ func (p *Program) Kind(r Ref) Kind { return p.slots[r].kind }
 // Name gives the name of r.
 func (p *Program) Name(r Ref) string { return p.slots[r].name }
 
-// Source gives the text of a formula and its position. Of an input or a table
-// there is no text.
-func (p *Program) Source(r Ref) Source { return p.slots[r].src }
+// Source gives the text of a formula, in one line, and its position. Of an input
+// or a table there is no text.
+func (p *Program) Source(r Ref) Source {
+	src := p.slots[r].src
+	src.Text = oneLine(src.Text)
+	return src
+}
 
 // Uses gives, sorted, the names that the text of r refers to. A table uses
 // what its formulas use.

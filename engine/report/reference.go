@@ -33,7 +33,7 @@ func (p *page) text(format string, args ...any) { fmt.Fprintf(p, format+"\n", ar
 // row writes a row of a table; the first of a table is its heading.
 func (p *page) row(cells ...string) {
 	for i, c := range cells {
-		cells[i] = cell(c)
+		cells[i] = cell(oneLine(c))
 	}
 	p.text("| %s |", strings.Join(cells, " | "))
 }
