@@ -23,7 +23,10 @@ func Snapshot(files, models fs.FS) ([]byte, error) {
 		return nil, err
 	}
 	data, err := json.Marshal(s)
-	return append(data, '\n'), err
+	if err != nil {
+		return nil, err
+	}
+	return append(schema.Lines(data), '\n'), nil
 }
 
 // Evaluate reads the schema from its CUE files.
