@@ -60,7 +60,7 @@ func (l *Loader) sweepOf(doc *document) (*document, map[string]*axis, []*Knob, e
 		}
 		if !ok {
 			if d := describeExpr(leaf.expr); d != "no value" && d != "a mapping" {
-				errs = append(errs, leaf.origin.Errorf("%s: %s is not allowed: want a mapping from flags to lists or ranges", sweepSection, show(leaf.expr)))
+				errs = append(errs, leaf.origin.Errorf("%s: %s is not allowed: expected a mapping from flags to lists or ranges", sweepSection, show(leaf.expr)))
 			}
 			continue
 		}
@@ -90,7 +90,7 @@ func (l *Loader) sweepOf(doc *document) (*document, map[string]*axis, []*Knob, e
 			continue
 		}
 		if other := rest.leaf(f.Path); other != nil {
-			errs = append(errs, a.Values[0].Origin.Errorf("%s.%s: %s has a value already, at %s", sweepSection, f.Flag, f.Path, other.origin))
+			errs = append(errs, a.Values[0].Origin.Errorf("%s.%s: %s already has a value, at %s", sweepSection, f.Flag, f.Path, other.origin))
 			continue
 		}
 		rest.leaves = append(rest.leaves, leaf{path: f.Path, expr: a.first, origin: a.Values[0].Origin})
@@ -98,7 +98,7 @@ func (l *Loader) sweepOf(doc *document) (*document, map[string]*axis, []*Knob, e
 	return rest, axes, knobs, errs.Err()
 }
 
-// axisField gives the field that an axis of that name varies, or nil.
+// axisField returns the field that an axis of that name varies, or nil.
 func (l *Loader) axisField(key string) *schema.Field {
 	if path := l.flagPath(key); path != "" {
 		return l.schema.Field(path)
@@ -130,14 +130,14 @@ func (l *Loader) noAxis(leaf *leaf, key string) *diag.Diag {
 	if near != "" {
 		return d.WithHint("did you mean %q?", sweepSection+"."+near)
 	}
-	return d.WithHint("its axes are named as the flags are: %s, and those of nixlbench", strings.Join(names, ", "))
+	return d.WithHint("axes have the names of flags: %s, and those of nixlbench", strings.Join(names, ", "))
 }
 
 // axisOf reads an axis of a file: a list, or one value as the flag takes it. An
 // item of a list that is no number may be a range.
 func (l *Loader) axisOf(f *schema.Field, leaf *leaf) (*axis, error) {
 	wrong := func(expr ast.Expr) error {
-		return leaf.origin.Errorf("%s: %s is not allowed: want a list or a range of values, each %s", leaf.path, describeExpr(expr), l.allowed(f.Path))
+		return leaf.origin.Errorf("%s: %s is not allowed: expected a list or a range of values, each %s", leaf.path, describeExpr(expr), l.allowed(f.Path))
 	}
 	var items []axisItem
 	switch x := leaf.expr.(type) {
@@ -332,7 +332,7 @@ func (l *Loader) checkItem(f *schema.Field, item axisItem) error {
 	return l.checkConfig(&document{file: item.origin.Pos.File, leaves: []leaf{{path: f.Path, expr: item.expr, origin: item.origin}}})
 }
 
-// fieldDef gives the schema of a field.
+// fieldDef returns the schema of a field.
 func (l *Loader) fieldDef(f *schema.Field) (cue.Value, error) {
 	defs, err := l.defs()
 	if err != nil {
@@ -391,7 +391,7 @@ func (c *Config) Varies(name string) bool {
 	return slices.ContainsFunc(c.Axes, func(a Axis) bool { return a.Field.Var == name })
 }
 
-// Texts gives the values of a field, by its name in formulas, as texts: several where
+// Texts returns the values of a field, by its name in formulas, as texts: several where
 // it is an axis.
 func (c *Config) Texts(name string) []string {
 	values := []Value{c.Values[name]}

@@ -79,7 +79,7 @@ func checkBreaks(name string, data []byte) error {
 	return nil
 }
 
-// placeAt gives the place of a byte of a text.
+// placeAt returns the place of a byte of a text.
 func placeAt(name string, data []byte, i int) diag.Pos {
 	before := data[:i]
 	return diag.Pos{File: name, Line: 1 + bytes.Count(before, []byte("\n")), Col: 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])}

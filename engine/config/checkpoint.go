@@ -48,7 +48,7 @@ func checkpointHint(file string) string {
 	return "a Hugging Face configuration has " + typeField
 }
 
-// member gives the value of a field, or nil.
+// member returns the value of a field, or nil.
 func member(s *ast.StructLit, name string) ast.Expr {
 	for _, elt := range s.Elts {
 		if f, ok := elt.(*ast.Field); ok {
@@ -316,7 +316,7 @@ func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known)
 	}
 	if unknown {
 		notes = append(notes, hinted(diag.Warnf(outer.pos, "%s %s is not known: %s", typeField, show(outer.expr), c.data.Unknown.Note), nearType(outer, known)).
-			WithHint("a family in a folder of --models tells how to read it"))
+			WithHint("a family in a --models folder can say how to read it"))
 	}
 	arch := known.arch(fam.Architecture)
 	doc := &document{file: file}
@@ -432,12 +432,12 @@ func (l *Loader) sibling(c *checkpoint, prefix, file string) error {
 	return nil
 }
 
-// family gives the family of the configuration, or of the language model in it;
+// family returns the family of the configuration, or of the language model in it;
 // nil if none is known.
 func (c *checkpoint) family(outer *hfField, known *Known) (*schema.Family, error) {
 	for _, f := range []*hfField{outer, c.byName[typeField]} {
 		if !f.readable || f.value.Kind != formula.Str {
-			return nil, diag.Errorf(f.pos, "%s: %s is not allowed: want a text", typeField, show(f.expr))
+			return nil, diag.Errorf(f.pos, "%s: %s is not allowed: expected a text", typeField, show(f.expr))
 		}
 		if fam := known.family(f.value.Str); fam != nil {
 			return fam, nil
@@ -456,13 +456,13 @@ func nearType(f *hfField, known *Known) string {
 }
 
 // checkMappings reports values where mappings are wanted: what these say would
-// be passed over.
+// be skipped.
 func (c *checkpoint) checkMappings(root *ast.StructLit) error {
 	var errs diag.List
 	for _, name := range slices.Concat(c.data.Texts, c.data.Mappings) {
 		expr := member(root, name)
 		if _, ok := expr.(*ast.StructLit); expr != nil && !ok && !isNull(expr) {
-			errs = append(errs, diag.Errorf(c.place(expr, expr), "%s: %s is not allowed: want a mapping", name, show(expr)))
+			errs = append(errs, diag.Errorf(c.place(expr, expr), "%s: %s is not allowed: expected a mapping", name, show(expr)))
 		}
 	}
 	return errs.Err()
@@ -503,7 +503,7 @@ func (c *checkpoint) params(fam *schema.Family, arch *schema.Architecture, add f
 	if v, rule, err := c.first(layersParam, fam.Params[layersParam]); err == nil && rule != nil && v.Kind == formula.Num {
 		n, ok := v.Num.Int64()
 		if !ok || n < 1 || n > maxLayers {
-			return nil, diag.Errorf(c.origin(rule.Value).Pos, "%s is %s: want a whole number, 1 to %d", layersParam, v, maxLayers)
+			return nil, diag.Errorf(c.origin(rule.Value).Pos, "%s is %s: expected a whole number, 1 to %d", layersParam, v, maxLayers)
 		}
 		c.layers = n
 	}
@@ -530,7 +530,7 @@ func (c *checkpoint) params(fam *schema.Family, arch *schema.Architecture, add f
 					break
 				}
 			}
-			errs = append(errs, diag.Errorf(at, "%s cannot be worked out: the fields that it comes from are not there: %s", p.Name, strings.Join(c.wanted(rules), ", or ")))
+			errs = append(errs, diag.Errorf(at, "%s cannot be computed: the fields it is computed from are missing: %s", p.Name, strings.Join(c.wanted(rules), ", or ")))
 		}
 	}
 	var notes diag.List
@@ -578,8 +578,8 @@ func (c *checkpoint) perLayer(fam *schema.Family, param string, rules []schema.R
 			list, ok := f.expr.(*ast.ListLit)
 			empty := ok && len(list.Elts) == 0 && !slices.Contains(fam.Empty, name)
 			if empty || !f.null && int64(n) > c.layers {
-				return diag.Errorf(f.pos, "%s cannot be worked out: %s has %s, the model %s", param, name, counted(int64(n), "entry", "entries"), counted(c.layers, "layer", "layers")).
-					WithHint("the formula stands at %s", r.Value.Pos)
+				return diag.Errorf(f.pos, "%s cannot be computed: %s has %s, the model %s", param, name, counted(int64(n), "entry", "entries"), counted(c.layers, "layer", "layers")).
+					WithHint("the formula is at %s", r.Value.Pos)
 			}
 		}
 		if r == counts {
@@ -589,7 +589,7 @@ func (c *checkpoint) perLayer(fam *schema.Family, param string, rules []schema.R
 	return nil
 }
 
-// with gives the values of the fields that a formula reads, or what holds where
+// with returns the values of the fields that a formula reads, or what holds where
 // they are not mentioned.
 func (c *checkpoint) with(f schema.Formula) string {
 	var with []string
@@ -633,7 +633,7 @@ func (c *checkpoint) wanted(rules []schema.Rule) []string {
 	return list
 }
 
-// understood reports the fields that may bear on the cache and that the family
+// understood reports the fields that may affect the cache and that the family
 // does not account for.
 func (c *checkpoint) understood(fam *schema.Family, unknown bool, near string) error {
 	used := map[string]bool{}
@@ -682,11 +682,11 @@ func (c *checkpoint) understood(fam *schema.Family, unknown bool, near string) e
 	}
 	t := c.byName[typeField]
 	if unknown {
-		return hinted(diag.Errorf(t.pos, "%s %s is not known, and some of its fields bear on the cache in a way that is not known: %s", typeField, show(t.expr), strings.Join(list, ", ")), near).
-			WithHint("a family in a folder of --models tells how to read it; or write a parameter file")
+		return hinted(diag.Errorf(t.pos, "%s %s is not known, and some of its fields affect the cache in a way kvbench does not understand: %s", typeField, show(t.expr), strings.Join(list, ", ")), near).
+			WithHint("a family in a --models folder can say how to read it; or write a parameter file")
 	}
-	return diag.Errorf(first.pos, "some fields bear on the cache in a way that %s does not know of: %s", fam.Name, strings.Join(list, ", ")).
-		WithHint("a parameter file says what the cache is: kvbench models lists the architectures")
+	return diag.Errorf(first.pos, "some fields affect the cache in a way %s does not understand: %s", fam.Name, strings.Join(list, ", ")).
+		WithHint("write a parameter file that describes the cache; kvbench models lists the architectures")
 }
 
 // harmless reports whether a family says that a field has no effect.
@@ -709,7 +709,7 @@ func (c *checkpoint) harmless(fam *schema.Family, name string) bool {
 	return err == nil && holds
 }
 
-// origin gives the place of the first field that formulas read, else that of
+// origin returns the place of the first field that formulas read, else that of
 // the file.
 func (c *checkpoint) origin(list ...schema.Formula) Origin {
 	o := Origin{Kind: FromFile, Pos: diag.Pos{File: c.file}}
@@ -722,7 +722,7 @@ func (c *checkpoint) origin(list ...schema.Formula) Origin {
 	return o
 }
 
-// firstField gives the first field that a formula reads, also through other
+// firstField returns the first field that a formula reads, also through other
 // formulas; nil if there is none.
 func (c *checkpoint) firstField(f schema.Formula, seen map[string]bool) *hfField {
 	for _, name := range formula.Names(f.Text) {
@@ -743,7 +743,7 @@ func (c *checkpoint) firstField(f schema.Formula, seen map[string]bool) *hfField
 	return nil
 }
 
-// formulaOf gives the formula that a name stands for where it is no field: one
+// formulaOf returns the formula that a name stands for where it is no field: one
 // of the common names, or what holds where a field is not mentioned.
 func (c *checkpoint) formulaOf(name string) (schema.Formula, bool) {
 	if list, ok := c.data.Let[name]; ok {
@@ -789,7 +789,7 @@ func (c *checkpoint) allThere(f schema.Formula) bool {
 	return !slices.ContainsFunc(formula.Names(f.Text), func(name string) bool { return !c.available(name) })
 }
 
-// first gives the value of the first rule that counts, or no rule.
+// first returns the value of the first rule that counts, or no rule.
 func (c *checkpoint) first(what string, rules []schema.Rule) (formula.Value, *schema.Rule, error) {
 	for i := range rules {
 		r := &rules[i]
@@ -892,7 +892,7 @@ func (c *checkpoint) eval(what string, f schema.Formula, want formula.Kind, each
 		all = formula.Value{Kind: formula.Bool, Bool: true}
 	}
 	if c.layers == 0 {
-		return all, diag.Errorf(diag.Pos{File: c.file}, "%s cannot be worked out: the number of layers is not known", what)
+		return all, diag.Errorf(diag.Pos{File: c.file}, "%s cannot be computed: the number of layers is not known", what)
 	}
 	for i := range c.layers {
 		if reads {
@@ -927,11 +927,11 @@ func (c *checkpoint) blame(what string, f schema.Formula, err error, hints ...st
 	if _, rest, ok := strings.Cut(msg, ": "); ok && strings.HasPrefix(msg, "formula of ") {
 		msg = rest
 	}
-	d := &diag.Diag{Pos: c.origin(f).Pos, Msg: what + " cannot be worked out: " + msg, Source: inner.Source, Caret: inner.Caret}
+	d := &diag.Diag{Pos: c.origin(f).Pos, Msg: what + " cannot be computed: " + msg, Source: inner.Source, Caret: inner.Caret}
 	for _, hint := range append([]string{inner.Hint}, append(hints, c.with(f))...) {
 		hinted(d, hint)
 	}
-	return d.WithHint("the formula stands at %s", inner.Pos)
+	return d.WithHint("the formula is at %s", inner.Pos)
 }
 
 // literalOf writes a value as a literal.
@@ -967,7 +967,7 @@ func literalOf(v formula.Value) ast.Expr {
 // commit is the name of a folder of Hugging Face's cache.
 var commit = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{40}$`) })
 
-// checkpointName gives the name of a model by the place of its configuration:
+// checkpointName returns the name of a model by the place of its configuration:
 // model for model/config.json, org--model.json, and
 // models--org--model/snapshots/COMMIT/config.json.
 func checkpointName(file string, root *ast.StructLit) string {

@@ -66,7 +66,7 @@ func (b *builder) load(_ token.Pos, importPath string) *build.Instance {
 	return inst
 }
 
-// pkg gives the schema's package in a folder of its file system.
+// pkg returns the schema's package in a folder of its file system.
 func (b *builder) pkg(folder string) (*build.Instance, error) {
 	if inst := b.packages[folder]; inst != nil {
 		return inst, nil
@@ -189,7 +189,7 @@ func fromPos(p token.Pos) diag.Pos {
 	return diag.Pos{File: pos.Filename, Line: pos.Line, Col: pos.Column}
 }
 
-// fromCUE gives CUE's errors as diagnostics; those without a position get at.
+// fromCUE returns CUE's errors as diagnostics; those without a position get at.
 func fromCUE(err error, at diag.Pos) error {
 	if err == nil {
 		return nil
@@ -218,7 +218,7 @@ func fromCUE(err error, at diag.Pos) error {
 			} else if hint := diag.DidYouMean(name, types); hint != "" {
 				d.WithHint("%s", hint)
 			} else {
-				d.WithHint("formulas and texts stand in quotes: \"%s\"", name)
+				d.WithHint("formulas and texts must be quoted: \"%s\"", name)
 			}
 		}
 		if path := trimPath(e.Path()); len(path) > 0 {

@@ -25,7 +25,7 @@ func isFamily(v cue.Value) bool {
 	return has(fieldTypes) || has(archField) && has(fieldParams)
 }
 
-// familiesIn gives the families of an evaluated file.
+// familiesIn returns the families of an evaluated file.
 func (l *Loader) familiesIn(file string, v cue.Value) ([]*schema.Family, error) {
 	defs, err := l.defs()
 	if err != nil {
@@ -135,7 +135,7 @@ func ruleOf(v cue.Value) schema.Rule {
 	return r
 }
 
-// formulasOf gives the formulas of a mapping that may not be there.
+// formulasOf returns the formulas of a mapping that may not be there.
 func formulasOf(v cue.Value) map[string]schema.Formula {
 	iter, err := v.Fields()
 	if err != nil {
@@ -200,12 +200,12 @@ func checkFamily(f *schema.Family, known *Known) error {
 	return errs.Err()
 }
 
-// source gives a formula of the data as the formula package has it.
+// source returns a formula of the data as the formula package has it.
 func source(f schema.Formula) formula.Source {
 	return formula.Source{Text: f.Text, Pos: f.Pos, At: f.At}
 }
 
-// arch gives the architecture of a name, or nil.
+// arch returns the architecture of a name, or nil.
 func (k *Known) arch(name string) *schema.Architecture {
 	for _, c := range k.list {
 		if c.Name == name {
@@ -225,7 +225,7 @@ func (k *Known) archNames() []string {
 
 func (k *Known) allFamilies() []*schema.Family { return slices.Concat(k.bundled.Get(), k.families) }
 
-// family gives the family of a model type, or nil.
+// family returns the family of a model type, or nil.
 func (k *Known) family(modelType string) *schema.Family {
 	for _, f := range k.allFamilies() {
 		if slices.Contains(f.ModelTypes, modelType) {
@@ -235,7 +235,7 @@ func (k *Known) family(modelType string) *schema.Family {
 	return nil
 }
 
-// familyNamed gives the family of a name, or nil.
+// familyNamed returns the family of a name, or nil.
 func (k *Known) familyNamed(name string) *schema.Family {
 	all := k.allFamilies()
 	if i := slices.IndexFunc(all, func(f *schema.Family) bool { return f.Name == name }); i >= 0 {

@@ -26,7 +26,7 @@ const (
 	KindCheckpoint   Kind = "Hugging Face configuration"
 	KindReleases     Kind = "releases"
 	KindResults      Kind = "results"
-	KindUnknown      Kind = "nothing that kvbench reads"
+	KindUnknown      Kind = "not a file kvbench can read"
 )
 
 // ResultsExt ends the names of files of results.
@@ -211,7 +211,7 @@ type Known struct {
 	families []*schema.Family // of users
 }
 
-// Known gives the bundled architectures and families with those of folders and
+// Known returns the bundled architectures and families with those of folders and
 // of files. Files come before others of the same name: they may be those very
 // files.
 func (l *Loader) Known(dirs []string, files []*File) (*Known, error) {
@@ -276,7 +276,7 @@ func (l *Loader) check(f *File, known *Known) error {
 	case f.Kind == KindResults:
 		err = l.Results(f.Name)
 	case f.Kind == KindUnknown:
-		d := diag.Errorf(diag.Pos{File: f.Name}, "is nothing that kvbench reads").
+		d := diag.Errorf(diag.Pos{File: f.Name}, "not a file kvbench can read").
 			WithHint("a model has the key %s, a configuration one of %s, an architecture %s", NameParam, strings.Join(l.sections(), ", "), fieldMatch)
 		err = hinted(d, checkpointHint(f.Name))
 	case f.doc != nil:

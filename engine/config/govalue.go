@@ -5,7 +5,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// GoValue gives a string, a bool, an int64, or a list of strings or of numbers
+// GoValue returns a string, a bool, an int64, or a list of strings or of numbers
 // as JSON has them, as a value for formulas.
 func GoValue(v any) formula.Value {
 	switch v := v.(type) {

@@ -109,7 +109,7 @@ func (k *Knob) Values(s *schema.Schema, release string) ([]Value, error) {
 			}
 			continue
 		case several && len(words) > 0 && !slices.Contains(words, GoValue(v).Text()):
-			d := t.Origin.Errorf("%s%q is not allowed: want one of %s", label, t.Text, strings.Join(allowed, ", "))
+			d := t.Origin.Errorf("%s%q is not allowed: expected one of %s", label, t.Text, strings.Join(allowed, ", "))
 			if hint := diag.DidYouMean(t.Text, allowed); hint != "" {
 				d.WithHint("%s", hint)
 			}
@@ -139,7 +139,7 @@ func (l *Loader) knobOf(f *schema.Flag, leaf *leaf) (*Knob, error) {
 	if !isList {
 		one, ok := text(leaf.expr)
 		if !ok {
-			return nil, leaf.origin.Errorf("%s%s is not allowed: want a value or a list of them", label, describeExpr(leaf.expr))
+			return nil, leaf.origin.Errorf("%s%s is not allowed: expected a value or a list of them", label, describeExpr(leaf.expr))
 		}
 		k, err := KnobOf(l.schema, f, one, leaf.origin, true)
 		if err == nil {
@@ -155,7 +155,7 @@ func (l *Loader) knobOf(f *schema.Flag, leaf *leaf) (*Knob, error) {
 		}
 		one, ok := text(e)
 		if !ok {
-			return nil, origin.Errorf("%s%s is not allowed: want a value", label, describeExpr(e))
+			return nil, origin.Errorf("%s%s is not allowed: expected a value", label, describeExpr(e))
 		}
 		if err := k.add(l.schema, one, origin, label); err != nil {
 			return nil, err
@@ -176,7 +176,7 @@ type numberRange struct {
 
 const rangeHint = "write a..bxK to multiply by K, or a..b+S to add S, such as 1..64x2 or 16..256+16"
 
-// numbers gives those of a range, at most one more than an axis may have.
+// numbers returns those of a range, at most one more than an axis may have.
 func (r numberRange) numbers(text string, fail func(format string, args ...any) *diag.Diag) ([]int64, error) {
 	from, to, _ := strings.Cut(text, "..")
 	at := strings.LastIndexAny(to, "x+")
@@ -189,7 +189,7 @@ func (r numberRange) numbers(text string, fail func(format string, args ...any) 
 	times := to[at] == 'x'
 	switch {
 	case !ok1 || !ok2 || !ok3:
-		d := fail("%q is no range of whole numbers", text).WithHint(rangeHint)
+		d := fail("%q is not a range of whole numbers", text).WithHint(rangeHint)
 		for _, part := range []string{from, to[:at], to[at+1:]} {
 			if h := r.hint(part); h != "" {
 				return nil, d.WithHint("%s", h)
@@ -199,9 +199,9 @@ func (r numberRange) numbers(text string, fail func(format string, args ...any) 
 	case a > b:
 		return nil, fail("the range %q goes downwards: write the smaller number first", text)
 	case times && (step < 2 || a < 1):
-		return nil, fail("the range %q does not get on: it must begin at 1 or more and multiply by 2 or more", text)
+		return nil, fail("the range %q never advances: it must begin at 1 or more and multiply by 2 or more", text)
 	case !times && step < 1:
-		return nil, fail("the range %q does not get on: it must add 1 or more", text)
+		return nil, fail("the range %q never advances: it must add 1 or more", text)
 	}
 	var numbers []int64
 	for n := a; ; {

@@ -11,7 +11,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// formulaOf gives the text of a formula and where its characters stand.
+// formulaOf returns the text of a formula and where its characters stand.
 func formulaOf(v cue.Value) schema.Formula {
 	text, _ := v.String()
 	f := schema.Formula{Text: text, Pos: fromPos(v.Pos())}
@@ -25,7 +25,7 @@ func formulaOf(v cue.Value) schema.Formula {
 	return f
 }
 
-// charAt gives the place of a character of the text that a string literal
+// charAt returns the place of a character of the text that a string literal
 // stands for, counted from 0. start is the place of the literal, which may be
 // of any of CUE's forms: "…", #"…"#, and those with three quotes over several
 // lines. Behind the last character is the place after it.

@@ -30,7 +30,7 @@ type Loader struct {
 	// Watch, unless nil, is told of every file that work begins on.
 	Watch input.Watch
 	// NoLinks has files that are read beside others be no symbolic links: those
-	// of strangers may lead anywhere.
+	// of untrusted authors may point anywhere.
 	NoLinks bool
 	// Refuse, unless nil, says why a file that is met in a folder, or beside
 	// another, is not to be read.
@@ -47,7 +47,7 @@ type Loader struct {
 	axes    sync.Map                  // of overrides, as they were read
 }
 
-// NewLoader gives a loader for a schema whose CUE files are in files (the
+// NewLoader returns a loader for a schema whose CUE files are in files (the
 // contents of cue/) and models (the contents of models/).
 func NewLoader(s *schema.Schema, files, models fs.FS) *Loader {
 	l := &Loader{schema: s, models: models, builder: newBuilder(files)}
@@ -145,7 +145,7 @@ func (l *Loader) checkConfig(doc *document) error {
 	var errs, wrong diag.List
 	wrong.Add(l.readTexts(doc))
 	doc.dropEmptySections(l.schema)
-	errs.Add(doc.dropUnknown(append(l.fieldPaths(), sweepSection), l.alias, "this is no field of a configuration"))
+	errs.Add(doc.dropUnknown(append(l.fieldPaths(), sweepSection), l.alias, "not a configuration field"))
 	takes := func(path string) string {
 		if f := l.schema.Field(path); f != nil {
 			return f.Plain
@@ -164,7 +164,7 @@ func (l *Loader) checkConfig(doc *document) error {
 	return errs.Err()
 }
 
-// With gives the configuration of a model: where nobody gave a value, the
+// With returns the configuration of a model: where nobody gave a value, the
 // model's own default holds, and for the accounting that of its architecture.
 func (c *Config) With(m *Model) *Config {
 	out := &Config{File: c.File, Values: maps.Clone(c.Values), Axes: c.Axes, Knobs: c.Knobs}
@@ -283,14 +283,14 @@ func (l *Loader) readUnit(f *schema.Field, leaf *leaf) *diag.Diag {
 	case err == nil:
 		leaf.expr = ast.NewLit(token.INT, strconv.FormatInt(n, 10))
 	case err == strconv.ErrRange:
-		return leaf.origin.Errorf("%s%s does not fit in 64 bits: want %s", leaf.label(), show(leaf.expr), l.allowed(f.Path))
+		return leaf.origin.Errorf("%s%s does not fit in 64 bits: expected %s", leaf.label(), show(leaf.expr), l.allowed(f.Path))
 	case hint != "":
-		return leaf.origin.Errorf("%s%s is not allowed: want %s", leaf.label(), show(leaf.expr), l.allowed(f.Path)).WithHint("%s", hint)
+		return leaf.origin.Errorf("%s%s is not allowed: expected %s", leaf.label(), show(leaf.expr), l.allowed(f.Path)).WithHint("%s", hint)
 	}
 	return nil
 }
 
-// spelled gives a value as the field's known words have it.
+// spelled returns a value as the field's known words have it.
 func spelled(f *schema.Field, expr ast.Expr) ast.Expr {
 	lit, ok := expr.(*ast.BasicLit)
 	if !ok || lit.Kind != token.STRING {
@@ -328,7 +328,7 @@ func goLiteral(v any) ast.Expr {
 	return ast.NewNull()
 }
 
-// flagPath gives the path of the field that a flag of this name replaces, or
+// flagPath returns the path of the field that a flag of this name replaces, or
 // "".
 func (l *Loader) flagPath(flag string) string {
 	for i := range l.schema.Fields {
@@ -339,7 +339,7 @@ func (l *Loader) flagPath(flag string) string {
 	return ""
 }
 
-// alias gives the path of the field that is meant by the name of its flag, or by
+// alias returns the path of the field that is meant by the name of its flag, or by
 // a name that another program has for it, or "".
 func (l *Loader) alias(name string) string {
 	if path := l.flagPath(name); path != "" {
@@ -392,7 +392,7 @@ func isSection(s *schema.Schema, path string) bool {
 
 // dropUnknown reports the leaves that stand at or below none of the known
 // paths and takes them out, so that CUE gets to report what else is wrong.
-// alias gives the path that another name stands for, or "".
+// alias returns the path that another name stands for, or "".
 func (d *document) dropUnknown(known []string, alias func(name string) string, what string) error {
 	var errs diag.List
 	more := 0 // of which nothing is told: it takes time to say what each is meant to be
@@ -431,7 +431,7 @@ next:
 					if hint := diag.DidYouMean(top, tops); hint != "" {
 						e.WithHint("%s", hint)
 					} else {
-						e.WithHint("want one of %s", strings.Join(slices.Compact(tops), ", "))
+						e.WithHint("expected one of %s", strings.Join(slices.Compact(tops), ", "))
 					}
 					errs = append(errs, e)
 				}
@@ -505,7 +505,7 @@ func (d *document) check(def cue.Value, allowed func(path string) string) error 
 		switch {
 		case l == nil:
 			if pos, ok := d.sections[at]; ok {
-				errs = append(errs, diag.Errorf(pos, "%s: a mapping is not allowed: want %s", at, allowed(at)))
+				errs = append(errs, diag.Errorf(pos, "%s: a mapping is not allowed: expected %s", at, allowed(at)))
 				continue
 			}
 			format, args := e.Msg()
@@ -522,9 +522,9 @@ func (d *document) check(def cue.Value, allowed func(path string) string) error 
 			msg.Msg = at + ": " + msg.Msg
 			errs = append(errs, msg)
 		case fitsNot(l.expr):
-			errs = append(errs, l.origin.Errorf("%s%s does not fit in 64 bits: want %s", l.label(), show(l.expr), allowed(at)))
+			errs = append(errs, l.origin.Errorf("%s%s does not fit in 64 bits: expected %s", l.label(), show(l.expr), allowed(at)))
 		default:
-			msg := l.origin.Errorf("%s%s is not allowed: want %s", l.label(), show(l.expr), allowed(at))
+			msg := l.origin.Errorf("%s%s is not allowed: expected %s", l.label(), show(l.expr), allowed(at))
 			if lit, ok := l.expr.(*ast.BasicLit); ok && lit.Kind == token.STRING {
 				if s, ok := value(lit); ok {
 					if hint := diag.DidYouMean(s.Str, strings.Split(strings.TrimPrefix(allowed(at), "one of "), ", ")); hint != "" {
@@ -540,7 +540,7 @@ func (d *document) check(def cue.Value, allowed func(path string) string) error 
 	return errs.Err()
 }
 
-// item gives the item of a list that stands at a path, else the leaf itself.
+// item returns the item of a list that stands at a path, else the leaf itself.
 func (l *leaf) item(at string) *leaf {
 	list, ok := l.expr.(*ast.ListLit)
 	i, err := strconv.Atoi(strings.TrimPrefix(at, l.path+"."))
@@ -657,7 +657,7 @@ func choices(v cue.Value) []string {
 	return values
 }
 
-// boundsOf gives the bounds that are tighter than those of int64.
+// boundsOf returns the bounds that are tighter than those of int64.
 func boundsOf(v cue.Value) []string {
 	var bounds []string
 	op, args := v.Expr()

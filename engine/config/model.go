@@ -149,11 +149,11 @@ func (l *Loader) model(file string, doc *document, own []candidate, known *Known
 				return nil, d
 			}
 		}
-		return nil, hinted(d, checkpointHint(file)).WithHint("kvbench models lists the architectures and the names that they match")
+		return nil, hinted(d, checkpointHint(file)).WithHint("kvbench models lists the architectures and the names they match")
 	}
 	name, ok := value(nameLeaf.expr)
 	if !ok || name.Kind != formula.Str {
-		return nil, nameLeaf.origin.Errorf("%s: %s is not allowed: want a text", NameParam, show(nameLeaf.expr))
+		return nil, nameLeaf.origin.Errorf("%s: %s is not allowed: expected a text", NameParam, show(nameLeaf.expr))
 	}
 
 	found, err := choose(doc, nameLeaf, name.Str, own, known.list)
@@ -164,12 +164,12 @@ func (l *Loader) model(file string, doc *document, own []candidate, known *Known
 	m := &Model{File: file, Name: name.Str, Arch: arch, Params: map[string]Value{}}
 	var errs diag.List
 	if l := doc.leaf(defaultsField); l != nil && !isNothing(l.expr) {
-		errs = append(errs, l.origin.Errorf("%s: %s is not allowed: want a mapping like a configuration", defaultsField, show(l.expr)))
+		errs = append(errs, l.origin.Errorf("%s: %s is not allowed: expected a mapping like a configuration", defaultsField, show(l.expr)))
 	}
 	doc, defaults := split(doc)
 	m.Defaults, err = l.modelDefaults(defaults)
 	errs.Add(err)
-	errs.Add(doc.dropUnknown(paramNames(arch), func(string) string { return "" }, "this is no parameter of "+arch.Name))
+	errs.Add(doc.dropUnknown(paramNames(arch), func(string) string { return "" }, "not a parameter of "+arch.Name))
 	errs.Add(found.check(doc))
 	for _, leaf := range doc.leaves {
 		if v, ok := value(leaf.expr); ok && !strings.Contains(leaf.path, ".") {
@@ -215,7 +215,7 @@ func (c candidate) check(doc *document) error {
 	return errs.Err()
 }
 
-// allowed gives a function that says what the parameters of a definition may be.
+// allowed returns a function that says what the parameters of a definition may be.
 func (c candidate) allowed(def cue.Value) func(path string) string {
 	return func(path string) string {
 		v := def.LookupPath(optionalPath(strings.Split(path, ".")))
@@ -227,14 +227,14 @@ func (c candidate) allowed(def cue.Value) func(path string) string {
 	}
 }
 
-// choose gives the architecture of a model: the one that it names, else the one
+// choose returns the architecture of a model: the one that it names, else the one
 // whose pattern its name matches. A file's own come before all others.
 func choose(doc *document, nameLeaf *leaf, name string, own, known []candidate) (candidate, error) {
 	all := slices.Concat(own, known)
 	if l := doc.leaf(archField); l != nil {
 		v, ok := value(l.expr)
 		if !ok || v.Kind != formula.Str {
-			return candidate{}, l.origin.Errorf("%s: %s is not allowed: want a text", archField, show(l.expr))
+			return candidate{}, l.origin.Errorf("%s: %s is not allowed: expected a text", archField, show(l.expr))
 		}
 		list := make([]string, len(all))
 		for i, c := range all {
@@ -256,9 +256,9 @@ func choose(doc *document, nameLeaf *leaf, name string, own, known []candidate) 
 	case 0:
 		d := nameLeaf.origin.Errorf("%s: no architecture is known for %q", NameParam, name)
 		if i := slices.IndexFunc(all, func(c candidate) bool { return c.Name == nearArch(name, all) }); i >= 0 {
-			d.WithHint("the nearest is %s", names(all[i:i+1]))
+			d.WithHint("the closest is %s", names(all[i:i+1]))
 		}
-		return candidate{}, d.WithHint("kvbench models lists the architectures and the names that they match")
+		return candidate{}, d.WithHint("kvbench models lists the architectures and the names they match")
 	case 1:
 		return found[0], nil
 	}
@@ -317,12 +317,12 @@ func matching(all []candidate, name string) []candidate {
 }
 
 // matcher compiles an architecture's pattern: it is held against the whole
-// name, so that a namesake with a suffix is not taken for the model itself.
+// name, so that a namesake with a suffix is not mistaken for the model itself.
 func matcher(pattern string) (*regexp.Regexp, error) {
 	return regexp.Compile("(?i)^(?:" + pattern + ")$")
 }
 
-// nearArch gives the name of the architecture whose name is most like a
+// nearArch returns the name of the architecture whose name is most like a
 // model's, or "".
 func nearArch(model string, all []candidate) string {
 	list := make([]string, len(all))
@@ -349,7 +349,7 @@ func names(all []candidate) string {
 	return strings.Join(list, "; ")
 }
 
-// readModel gives a model's parameters, and the architectures and families that
+// readModel returns a model's parameters, and the architectures and families that
 // its CUE file brings along.
 func (l *Loader) readModel(file string) (*document, []candidate, []*schema.Family, error) {
 	f, err := l.readCUE(file)
@@ -371,7 +371,7 @@ func (l *Loader) readModel(file string) (*document, []candidate, []*schema.Famil
 	params := v.LookupPath(cue.ParsePath(modelField))
 	if !params.Exists() {
 		if len(own) > 0 {
-			return nil, nil, nil, diag.Errorf(diag.Pos{File: file}, "brings an architecture but no model: add `%s: {%s: …, …}` with its parameters", modelField, NameParam)
+			return nil, nil, nil, diag.Errorf(diag.Pos{File: file}, "has an architecture but no model: add `%s: {%s: …, …}` with its parameters", modelField, NameParam)
 		}
 		params = v
 	}
@@ -379,7 +379,7 @@ func (l *Loader) readModel(file string) (*document, []candidate, []*schema.Famil
 	return doc, own, families, err
 }
 
-// known gives the bundled architectures and families, and those of the users'
+// known returns the bundled architectures and families, and those of the users'
 // folders.
 func (l *Loader) known(dirs []string) (*Known, error) {
 	var all []candidate
@@ -425,7 +425,7 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 	return k, errs.Err()
 }
 
-// addKnown gives the architectures of a file in a user's folder, and adds its
+// addKnown returns the architectures of a file in a user's folder, and adds its
 // families to those that are known.
 func (l *Loader) addKnown(k *Known, name string) ([]candidate, error) {
 	f, err := l.readCUE(name)
@@ -463,7 +463,7 @@ func isArchitecture(v, contract cue.Value) bool {
 	})
 }
 
-// architecturesIn gives the architectures of an evaluated file.
+// architecturesIn returns the architectures of an evaluated file.
 func (l *Loader) architecturesIn(file string, v cue.Value) ([]candidate, error) {
 	defs, err := l.defs()
 	if err != nil {
@@ -535,7 +535,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 				d.WithHint("%s", hint)
 				meant = append(meant, strings.Join(append(slices.Clone(path[:len(path)-1]), diag.Nearest(path[len(path)-1], known)), "."))
 			} else if len(known) > 0 {
-				d.WithHint("want one of %s", strings.Join(known, ", "))
+				d.WithHint("expected one of %s", strings.Join(known, ", "))
 			}
 		case strings.Contains(format, "field is required"):
 			d = diag.Errorf(placeOf(own, path[:len(path)-1], file), "%s of %s is missing", at, name)
@@ -551,7 +551,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 			v := own.LookupPath(selectors(path))
 			text, _ := describe(contract.LookupPath(optionalPath(path)))
 			if expr := sourceExpr(v); expr != nil {
-				d.Msg = at + ": " + show(expr) + " is not allowed: want " + text
+				d.Msg = at + ": " + show(expr) + " is not allowed: expected " + text
 			}
 		case strings.Contains(format, "conflicting values"):
 			v := own.LookupPath(selectors(path))
@@ -565,9 +565,9 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 			}
 			switch {
 			case expr == nil && text != "": // the import of the schema was there first
-				d.WithHint("want %s", text)
+				d.WithHint("expected %s", text)
 			case text != "":
-				d.Msg += ": want " + text
+				d.Msg += ": expected " + text
 			}
 		}
 		errs = append(errs, d)
@@ -584,7 +584,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 	})
 }
 
-// placeOf gives the place of what stands at a path of a user's value, or of the
+// placeOf returns the place of what stands at a path of a user's value, or of the
 // nearest that is around it.
 func placeOf(own cue.Value, path []string, file string) diag.Pos {
 	for ; len(path) > 0; path = path[:len(path)-1] {
@@ -646,8 +646,8 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 		_, err = matcher(arch.Match) // \Q without its \E swallows what matcher puts behind it
 	}
 	if err != nil {
-		return nil, diag.Errorf(fromPos(v.LookupPath(cue.ParsePath(fieldMatch)).Pos()), "match is no regular expression: %v", strings.TrimPrefix(err.Error(), "error parsing regexp: ")).
-			WithHint("letters, digits and _ stand for themselves, [0-9]+ for a number, [.] for a dot")
+		return nil, diag.Errorf(fromPos(v.LookupPath(cue.ParsePath(fieldMatch)).Pos()), "match is not a valid regular expression: %v", strings.TrimPrefix(err.Error(), "error parsing regexp: ")).
+			WithHint("letters, digits and _ match themselves, [0-9]+ a number, [.] a dot")
 	}
 	if checks := v.LookupPath(cue.ParsePath(fieldChecks)); checks.Exists() {
 		var list []schema.Check
@@ -769,7 +769,7 @@ func requirementsOf(v cue.Value) ([]schema.Requirement, error) {
 	return list, nil
 }
 
-// places gives the places of a check's parts, such as "expect.block_size", and
+// places returns the places of a check's parts, such as "expect.block_size", and
 // of the check under "".
 func places(check cue.Value, file string) map[string]diag.Pos {
 	at := map[string]diag.Pos{"": placeOf(check, []string{"source"}, file)}
@@ -788,7 +788,7 @@ func places(check cue.Value, file string) map[string]diag.Pos {
 	return at
 }
 
-// valuePos gives the place of a value itself, not of its field.
+// valuePos returns the place of a value itself, not of its field.
 func valuePos(v cue.Value) diag.Pos {
 	switch n := v.Source().(type) {
 	case *ast.Field:
@@ -799,7 +799,7 @@ func valuePos(v cue.Value) diag.Pos {
 	return fromPos(v.Pos())
 }
 
-// sourceExpr gives a value as its file has it, or nil.
+// sourceExpr returns a value as its file has it, or nil.
 func sourceExpr(v cue.Value) ast.Expr {
 	switch n := v.Source().(type) {
 	case *ast.Field:
@@ -810,7 +810,7 @@ func sourceExpr(v cue.Value) ast.Expr {
 	return nil
 }
 
-// keyPos gives the place of the name of a value's field.
+// keyPos returns the place of the name of a value's field.
 func keyPos(v cue.Value) diag.Pos {
 	if field, ok := v.Source().(*ast.Field); ok {
 		return fromPos(field.Label.Pos())

@@ -85,10 +85,10 @@ func pasted(word string) (id string, ok bool) {
 	return id, ok
 }
 
-// baseName leaves out the owner of an identifier.
+// baseName removes the owner from an identifier.
 func baseName(id string) string { return id[strings.LastIndexByte(id, '/')+1:] }
 
-// named gives the entry of that name.
+// named returns the entry of that name.
 func named(name string, all []Entry) (Entry, bool) {
 	i := slices.IndexFunc(all, func(e Entry) bool { return key(e.Name) == key(name) })
 	if i < 0 {
@@ -97,7 +97,7 @@ func named(name string, all []Entry) (Entry, bool) {
 	return all[i], true
 }
 
-// identified gives the entry of an identifier on Hugging Face, of its NAME
+// identified returns the entry of an identifier on Hugging Face, of its NAME
 // alone, or of a known name, each with or without the suffixes that do not
 // change the cache.
 func (l *Loader) identified(word string, all []Entry) (Entry, bool) {
@@ -124,7 +124,7 @@ func (l *Loader) identified(word string, all []Entry) (Entry, bool) {
 	return Entry{}, false
 }
 
-// withoutSuffixes gives a name, then the name with one suffix less at a time.
+// withoutSuffixes returns a name, then the name with one suffix less at a time.
 func withoutSuffixes(name string, suffixes []string) []string {
 	list := []string{name}
 	for cut := true; cut; {
@@ -141,7 +141,7 @@ func withoutSuffixes(name string, suffixes []string) []string {
 	return list
 }
 
-// hasID gives the model that a list has under an identifier, or under its NAME
+// hasID returns the model that a list has under an identifier, or under its NAME
 // where the word has no owner; "" for none.
 func hasID(ids map[string][]string, word string) string {
 	for _, model := range schema.Keys(ids) {
@@ -156,7 +156,7 @@ func hasID(ids map[string][]string, word string) string {
 
 // notFound says that no model has this name, with those that may be meant.
 func (l *Loader) notFound(name string, all []Entry) error {
-	d := diag.Errorf(diag.Pos{}, "no file and no known model is named %q", name)
+	d := diag.Errorf(diag.Pos{}, "no file or known model is named %q", name)
 	switch found := l.suggested(name, all); len(found) {
 	case 0:
 		other := "hf:OWNER/NAME"
@@ -169,10 +169,10 @@ func (l *Loader) notFound(name string, all []Entry) error {
 	default:
 		d.WithHint("did you mean one of %s?", strings.Join(found[:min(len(found), maxSuggested)], ", "))
 	}
-	return d.WithHint("kvbench models lists the known ones")
+	return d.WithHint("kvbench models lists the known models")
 }
 
-// suggested gives the names of the models that a wrong name may mean, none of
+// suggested returns the names of the models that a wrong name may mean, none of
 // another size or version: those that it is the beginning of, else the one that
 // is spelt most alike.
 func (l *Loader) suggested(name string, all []Entry) []string {
@@ -233,7 +233,7 @@ func parts(name string) []part {
 func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
 func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 0x80 }
 
-// after gives the end of the characters of a kind that begin at i.
+// after returns the end of the characters of a kind that begin at i.
 func after(s string, i int, kind func(byte) bool) int {
 	for i < len(s) && kind(s[i]) {
 		i++

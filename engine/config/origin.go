@@ -26,7 +26,7 @@ type Origin struct {
 	Name string   // of the flag, variable or command
 }
 
-// String gives the origin as users know it: file:line:col, --flag, a variable.
+// String returns the origin as users know it: file:line:col, --flag, a variable.
 func (o Origin) String() string {
 	switch o.Kind {
 	case FromFlag:

@@ -39,7 +39,7 @@ func limit(name string) int {
 	return maxFile
 }
 
-// read gives the text of a file.
+// read returns the text of a file.
 func (l *Loader) read(name string) ([]byte, error) {
 	at := diag.Pos{File: name}
 	limit := limit(name)
@@ -49,7 +49,7 @@ func (l *Loader) read(name string) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case large:
-		return nil, diag.Errorf(at, "is larger than %d MiB: this is no model or configuration", limit>>20)
+		return nil, diag.Errorf(at, "is larger than %d MiB: not a model or configuration", limit>>20)
 	case len(bytes.TrimSpace(data)) == 0:
 		return nil, diag.Errorf(at, "is empty")
 	}
@@ -120,7 +120,7 @@ func parseData(name string, data []byte) (*document, error) {
 	return flat(name, root)
 }
 
-// flat gives the leaves of a mapping.
+// flat returns the leaves of a mapping.
 func flat(name string, root *ast.StructLit) (*document, error) {
 	if err := checkTree(name, root, dataLimits); err != nil {
 		return nil, err
@@ -144,7 +144,7 @@ func parseStruct(name string, data []byte) (*ast.StructLit, error) {
 	}
 	s, ok := expr.(*ast.StructLit)
 	if !ok {
-		return nil, diag.Errorf(diag.Pos{File: name}, "holds %s where name: value pairs are wanted", describeExpr(expr)).
+		return nil, diag.Errorf(diag.Pos{File: name}, "holds %s where name: value pairs are expected", describeExpr(expr)).
 			WithHint("several documents in one file count as a list")
 	}
 	if isJSON(name) {
@@ -248,9 +248,9 @@ func jsonError(name string, data []byte) error {
 		at.Col = 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
 	}
 	if err == nil {
-		return diag.Errorf(at, "is no JSON")
+		return diag.Errorf(at, "is not JSON")
 	}
-	d := diag.Errorf(at, "is no JSON: %v", err)
+	d := diag.Errorf(at, "is not JSON: %v", err)
 	for text, hint := range jsonHints {
 		if strings.Contains(err.Error(), text) {
 			d.WithHint("%s", hint)
@@ -261,12 +261,12 @@ func jsonError(name string, data []byte) error {
 
 // jsonHints say what mostly is behind what encoding/json says.
 var jsonHints = map[string]string{
-	"beginning of object key string": "names stand in double quotes, no comma before a }, and JSON has no comments",
-	"looking for beginning of value": "put texts in double quotes, and leave out what JSON does not have: comments, commas at the end",
+	"beginning of object key string": "names must be in double quotes, no comma may precede a }, and JSON has no comments",
+	"looking for beginning of value": "put texts in double quotes, and remove what JSON does not allow: comments, trailing commas",
 	"unexpected end of JSON input":   "a } or ] is missing at the end",
 }
 
-// faultyLine gives the first line of a YAML text that brings the parser's
+// faultyLine returns the first line of a YAML text that brings the parser's
 // message about, or 0. The parser itself mostly says where the mapping around
 // it begins.
 func faultyLine(name string, data []byte, msg string) int {
@@ -325,7 +325,7 @@ func syntaxError(err error, name string) error {
 	return err
 }
 
-// fileExpr gives the one value that a data file holds.
+// fileExpr returns the one value that a data file holds.
 func fileExpr(f *ast.File) ast.Expr {
 	if len(f.Decls) == 1 {
 		if e, ok := f.Decls[0].(*ast.EmbedDecl); ok {
@@ -347,12 +347,12 @@ func (d *document) flatten(prefix string, s *ast.StructLit) error {
 		name, _, err := ast.LabelName(field.Label)
 		pos := fromPos(field.Label.Pos())
 		if err != nil {
-			errs = append(errs, diag.Errorf(pos, "a field's name is wanted here"))
+			errs = append(errs, diag.Errorf(pos, "expected a field name here"))
 			continue
 		}
 		if strings.Contains(name, ".") {
 			pos.File = d.file
-			errs = append(errs, diag.Errorf(pos, "%q is no key: nest one key in the other", name))
+			errs = append(errs, diag.Errorf(pos, "%q is not a valid key: nest one key in the other", name))
 			continue
 		}
 		if first, ok := seen[name]; ok {
@@ -412,7 +412,7 @@ func parseCUE(name string, data []byte) (*ast.File, error) {
 	return f, checkSafe(f)
 }
 
-// evaluated gives the value of a user's CUE file, all of which has been
+// evaluated returns the value of a user's CUE file, all of which has been
 // evaluated: what takes too much does so here, under watch, and not in a later
 // command that reads another part of the file.
 func (l *Loader) evaluated(f *ast.File) (cue.Value, error) {
@@ -448,7 +448,7 @@ func exhaust(v cue.Value, depth int, options ...cue.Option) {
 	}
 }
 
-// documentOf gives the leaves of an evaluated struct.
+// documentOf returns the leaves of an evaluated struct.
 func documentOf(name string, v cue.Value) (*document, error) {
 	doc := &document{file: name}
 	return doc, doc.flattenValue("", v)
@@ -543,7 +543,7 @@ func (d *document) expr() *ast.StructLit {
 	return root
 }
 
-// value gives a literal as a value for formulas. Lists hold numbers only or
+// value returns a literal as a value for formulas. Lists hold numbers only or
 // strings only; ok is false for everything formulas cannot read.
 func value(expr ast.Expr) (v formula.Value, ok bool) {
 	switch x := expr.(type) {
@@ -605,7 +605,7 @@ func number(text string, negative bool) (formula.Rat, bool) {
 	return v, err == nil
 }
 
-// unfit says why a literal is no number to count with; "" of what is no number.
+// unfit explains why a numeric literal is unusable, or returns "" if it is not numeric.
 func unfit(expr ast.Expr) string {
 	if u, ok := expr.(*ast.UnaryExpr); ok {
 		expr = u.X
@@ -625,7 +625,7 @@ const largePrefix = "number & "
 
 func isLarge(lit *ast.BasicLit) bool { return strings.HasPrefix(lit.Value, largePrefix) }
 
-// show gives a value as its file has it, cut to a readable length.
+// show returns a value as its file has it, cut to a readable length.
 func show(expr ast.Expr) string {
 	s := describeExpr(expr)
 	switch x := expr.(type) {

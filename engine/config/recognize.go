@@ -92,7 +92,7 @@ func hasNear(o outline, name string) bool {
 	return false
 }
 
-// nearly gives the known name that has a few letters more or less, or "".
+// nearly returns the known name that has a few letters more or less, or "".
 func nearly(name string, known []string) string {
 	near := slices.DeleteFunc(slices.Clone(known), func(k string) bool { n := len(k) - len(name); return n < -2 || n > 2 })
 	if len(near) == 0 {
@@ -245,14 +245,14 @@ func (l *Loader) isSchemaFile(name string) bool {
 
 var packageClause = regexp.MustCompile(`(?m)^package[ \t]+\w+`)
 
-// packageOf gives the clause of a CUE file that names its package.
+// packageOf returns the clause of a CUE file that names its package.
 func packageOf(text []byte) string { return string(packageClause.Find(text)) }
 
 // mayRead refuses files beside others, or in folders, that are no regular ones,
 // or none themselves where links are not to be followed.
 func (l *Loader) mayRead(name string) error {
 	if info, err := os.Lstat(name); l.NoLinks && err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		return diag.Errorf(diag.Pos{File: name}, "is a symbolic link: it was not read").WithHint("put the file itself there")
+		return diag.Errorf(diag.Pos{File: name}, "is a symbolic link, which is not followed").WithHint("replace it with the file")
 	}
 	if l.Refuse != nil {
 		if err := l.Refuse(name); err != nil {
@@ -262,7 +262,7 @@ func (l *Loader) mayRead(name string) error {
 	return input.Regular(name)
 }
 
-// peek gives the beginning of a file's text; ok is false for a file that cannot
+// peek returns the beginning of a file's text; ok is false for a file that cannot
 // be read, of which nobody knows whose it is.
 func (l *Loader) peek(name string) (text []byte, ok bool) {
 	text, _, err := input.ReadAll(name, maxFile, l.Watch)
@@ -387,7 +387,7 @@ func skipped(text string) int {
 	return end
 }
 
-// lexeme gives the name, or the text in quotes, that a text begins with, and its
+// lexeme returns the name, or the text in quotes, that a text begins with, and its
 // length: 0 if it begins with neither.
 func lexeme(text string) (string, int) {
 	const quotes = `"""`

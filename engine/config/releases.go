@@ -61,7 +61,7 @@ func (l *Loader) releasesIn(file string, v cue.Value) (map[string]schema.OwnRele
 		for _, flag := range schema.Keys(flags) {
 			if own := flags[flag]; !defaultFits(own) {
 				pos := fromPos(v.LookupPath(cue.MakePath(cue.Str("releases"), cue.Str(name), cue.Str("flags"), cue.Str(flag), cue.Str("default"))).Pos())
-				errs = append(errs, diag.Errorf(pos, "%s: the default %v is no %s", flag, own.Default, own.Type))
+				errs = append(errs, diag.Errorf(pos, "%s: the default %v is not a valid %s", flag, own.Default, own.Type))
 			}
 		}
 	}

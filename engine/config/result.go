@@ -103,7 +103,7 @@ func (c *checker) err() error {
 // check checks a line.
 func (c *checker) check(s *shape, line []byte) {
 	if !utf8.Valid(line) {
-		c.add("", "this line is no text in UTF-8")
+		c.add("", "this line is not UTF-8 text")
 		return
 	}
 	shown, count := len(c.problems), c.count
@@ -118,9 +118,9 @@ func (c *checker) check(s *shape, line []byte) {
 	switch why := c.in.End(); {
 	case why != "":
 		c.problems, c.count = c.problems[:shown], count // they are mere consequences
-		c.add("", "this line is no JSON: %s", why)
+		c.add("", "this line is not JSON: %s", why)
 	case !isObject:
-		c.add("", "this line is no JSON object")
+		c.add("", "this line is not a JSON object")
 	}
 }
 
@@ -173,7 +173,7 @@ func (c *checker) value(s *shape) {
 				return
 			}
 		}
-		c.wrong("", "", "%s is not allowed: want %s", shownJSON(text), s.allowed)
+		c.wrong("", "", "%s is not allowed: expected %s", shownJSON(text), s.allowed)
 	}
 }
 

@@ -25,7 +25,7 @@ var Schemas = []string{"config", "model", "results"}
 // definitions are the names of their definitions.
 var definitions = map[string]string{"config": "#Config", "results": "#Result"}
 
-// SchemaCUE gives the schema of a kind of files as CUE. Of models it gives
+// SchemaCUE returns the schema of a kind of files as CUE. Of models it gives
 // every architecture's, of the bundled ones and of those in dirs.
 func (l *Loader) SchemaCUE(kind string, dirs []string) ([]byte, error) {
 	options := []cue.Option{cue.Docs(true), cue.Attributes(false), cue.InlineImports(true), cue.Optional(true), cue.Definitions(true)}
@@ -45,7 +45,7 @@ func (l *Loader) SchemaCUE(kind string, dirs []string) ([]byte, error) {
 	return diag.Escaped(text), err
 }
 
-// SchemaJSON gives the schema of a kind of files as JSON Schema.
+// SchemaJSON returns the schema of a kind of files as JSON Schema.
 func (l *Loader) SchemaJSON(kind string, dirs []string) ([]byte, error) {
 	var schemas []ast.Expr
 	err := l.eachSchema(kind, dirs, func(name string, v cue.Value) error {
@@ -137,7 +137,7 @@ func describeModels(doc map[string]any) {
 		object, _ := one.(map[string]any)
 		if properties, ok := object["properties"].(map[string]any); ok {
 			properties[archField] = map[string]any{"type": "string", "description": "Name of the architecture; without it, the model's name tells"}
-			properties[defaultsField] = map[string]any{"type": "object", "description": "What of a configuration holds for the model where nobody gives another value"}
+			properties[defaultsField] = map[string]any{"type": "object", "description": "Configuration values for this model, unless they are set elsewhere"}
 		}
 	}
 }

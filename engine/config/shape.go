@@ -33,7 +33,7 @@ type memberShape struct {
 	required bool
 }
 
-// of gives the choices for values of a kind.
+// of returns the choices for values of a kind.
 func (s *shape) of(kind cue.Kind) []*shape {
 	if s.choices == nil {
 		if s.kind&kind == 0 {

@@ -28,7 +28,7 @@ type Pos struct {
 // IsZero reports whether the position says nothing at all.
 func (p Pos) IsZero() bool { return p == Pos{} }
 
-// String gives file:line:col, as far as each is known.
+// String returns file:line:col, as far as each is known.
 func (p Pos) String() string {
 	s := Printable(p.File)
 	if p.Line > 0 {
@@ -40,7 +40,7 @@ func (p Pos) String() string {
 	return s
 }
 
-// MarshalText gives file:line:col with every part.
+// MarshalText returns file:line:col with every part.
 func (p Pos) MarshalText() ([]byte, error) {
 	return fmt.Appendf(nil, "%s:%d:%d", p.File, p.Line, p.Col), nil
 }
@@ -54,7 +54,7 @@ func (p *Pos) Parse(text string) error {
 	for _, part := range []*int{&p.Col, &p.Line} {
 		i := strings.LastIndexByte(rest, ':')
 		if i < 0 {
-			return fmt.Errorf("%q is no position", text)
+			return fmt.Errorf("%q is not a position", text)
 		}
 		n, err := strconv.Atoi(rest[i+1:])
 		if err != nil {
@@ -76,7 +76,7 @@ const (
 	Note
 )
 
-// String gives the severity in lower case.
+// String returns the severity in lower case.
 func (s Severity) String() string { return [...]string{"error", "warning", "note"}[s] }
 
 // Diag is one thing to tell the user.
@@ -96,7 +96,7 @@ type Diag struct {
 	more int // problems that this one stands for
 }
 
-// Error gives the position and the message on one line.
+// Error returns the position and the message on one line.
 func (d *Diag) Error() string {
 	if d.Pos.IsZero() {
 		return d.Msg
@@ -169,7 +169,7 @@ func More(file string, n int) error {
 	return &Diag{Pos: Pos{File: file}, Msg: fmt.Sprintf("and %d more", n), more: n}
 }
 
-// Shown gives the diagnostics to show: of each file only the first [MaxShown],
+// Shown returns the diagnostics to show: of each file only the first [MaxShown],
 // and the number of the others behind them.
 func Shown(list List) List {
 	if len(list) <= MaxShown {
@@ -198,7 +198,7 @@ func Shown(list List) List {
 	return out
 }
 
-// All gives the diagnostics that err holds.
+// All returns the diagnostics that err holds.
 func All(err error) []*Diag {
 	if err == nil {
 		return nil
@@ -212,7 +212,7 @@ func All(err error) []*Diag {
 	return []*Diag{{Msg: err.Error()}}
 }
 
-// Cause gives the reason of a system's error, without the call and the path, which
+// Cause returns the reason of a system's error, without the call and the path, which
 // messages name already.
 func Cause(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
@@ -310,7 +310,7 @@ func caretPad(line string, caret int) string {
 	return pad + strings.Repeat(" ", max(0, caret-1-utf8.RuneCountInString(line)))
 }
 
-// Rel gives file relative to dir where it lies below dir, else file itself.
+// Rel returns file relative to dir where it lies below dir, else file itself.
 func Rel(dir, file string) string {
 	if dir == "" || !filepath.IsAbs(file) {
 		return file

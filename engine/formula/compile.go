@@ -48,7 +48,7 @@ func (c *compiler) declare(d *decl) error {
 		if first := c.p.slots[r].src.Pos; !first.IsZero() {
 			msg += "; first at " + first.String()
 		}
-		return diag.Errorf(d.src.Pos, "%s", msg).WithHint("a name means one thing: choose another")
+		return diag.Errorf(d.src.Pos, "%s", msg).WithHint("names must be unique: choose another")
 	}
 	if d.class != derived && (!utils.IsValidIdentifier(d.name) || slices.Contains(reserved, d.name)) {
 		err := diag.Errorf(d.src.Pos, "%q cannot be a name in formulas", d.name)
@@ -223,7 +223,7 @@ type code struct {
 	known *Value
 }
 
-// number gives a number that is known beforehand, or 0.
+// number returns a number that is known beforehand, or 0.
 func (c *code) number() Rat {
 	if c.known == nil {
 		return Rat{}
@@ -327,7 +327,7 @@ func (k *checker) expr(n ast.Node) code {
 	return brokenCode
 }
 
-// constant gives the code of a known value.
+// constant returns the code of a known value.
 func constant(v Value) code {
 	c := code{kind: v.Kind, known: &v}
 	switch v.Kind {
@@ -364,7 +364,7 @@ func (k *checker) identifier(n *ast.IdentifierNode) code {
 	return k.read(r, off)
 }
 
-// names gives the names that formulas can refer to, sorted.
+// names returns the names that formulas can refer to, sorted.
 func (k *checker) names() []string {
 	var names []string
 	for name := range k.p.names {
@@ -376,7 +376,7 @@ func (k *checker) names() []string {
 	return names
 }
 
-// read gives the code that reads a slot, for use at an offset.
+// read returns the code that reads a slot, for use at an offset.
 func (k *checker) read(r Ref, off int) code {
 	s, at := &k.p.slots[r], k.at(off)
 	i, index := int32(r), s.index

@@ -86,7 +86,7 @@ func hinted(d *diag.Diag, hint string) *diag.Diag {
 	return d
 }
 
-// plural gives "1 entry" or "3 entries".
+// plural returns "1 entry" or "3 entries".
 func plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one

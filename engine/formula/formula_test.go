@@ -240,7 +240,7 @@ func TestScopeErrors(t *testing.T) {
 	s.Formula("c", Source{Text: "d + 1", Pos: diag.Pos{File: "b.cue", Line: 5, Col: 4}}, Any)
 	s.Formula("d", Source{Text: "b", Pos: diag.Pos{File: "b.cue", Line: 6, Col: 4}}, Any)
 	_, err := s.Compile()
-	want := "b.cue:3:4: \"a\" is declared twice; first at a.cue:1:2\n  hint: a name means one thing: choose another\nb.cue:4:4: formula of b: needs itself: b -> c -> d -> b\n    c\n    ^"
+	want := "b.cue:3:4: \"a\" is declared twice; first at a.cue:1:2\n  hint: names must be unique: choose another\nb.cue:4:4: formula of b: needs itself: b -> c -> d -> b\n    c\n    ^"
 	if err == nil || errorText(err) != want {
 		t.Errorf("got\n%v\nwant\n%s", errorText(err), want)
 	}

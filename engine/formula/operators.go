@@ -48,7 +48,7 @@ func (k *checker) binary(n *ast.BinaryNode) code {
 	return brokenCode
 }
 
-// arithmetic gives the code of l op r; at is the operator.
+// arithmetic returns the code of l op r; at is the operator.
 func arithmetic(op string, l, r code, at place) code {
 	x, y := l.num, r.num
 	c := code{kind: Num}

@@ -24,7 +24,7 @@ const (
 	broken Kind = 255
 )
 
-// String gives the kind as messages name it: "a number".
+// String returns the kind as messages name it: "a number".
 func (k Kind) String() string {
 	switch k {
 	case Num:
@@ -41,7 +41,7 @@ func (k Kind) String() string {
 	return "anything"
 }
 
-// list gives the kind of a list whose elements are of kind k.
+// list returns the kind of a list whose elements are of kind k.
 func (k Kind) list() Kind {
 	switch k {
 	case Num:
@@ -64,7 +64,7 @@ type Value struct {
 	Strs []string
 }
 
-// String gives the value as a formula would write it: 9/16, "text", true,
+// String returns the value as a formula would write it: 9/16, "text", true,
 // [1, 2], ["a", "b"].
 func (v Value) String() string {
 	switch v.Kind {
@@ -90,7 +90,7 @@ func (v Value) String() string {
 	return "nothing"
 }
 
-// Text gives the value as a command line or a table has it: a string as it
+// Text returns the value as a command line or a table has it: a string as it
 // is, everything else as [Value.String].
 func (v Value) Text() string {
 	if v.Kind == Str {
@@ -104,7 +104,7 @@ func (v Value) Text() string {
 type Source struct {
 	Text string
 	Pos  diag.Pos // of its first character
-	// At gives the place of a character of the text, counted from 0, where it
+	// At returns the place of a character of the text, counted from 0, where it
 	// does not follow from Pos; else it is nil.
 	At func(char int) diag.Pos
 	// Local has names that this formula alone knows, and what they stand for.

@@ -104,7 +104,7 @@ func (f *File) wrong(err error) error {
 // Close closes the file.
 func (f *File) Close() error { return f.file.Close() }
 
-// ReadAll gives the text of a file, of which there may be at most so many bytes;
+// ReadAll returns the text of a file, of which there may be at most so many bytes;
 // large tells that it has more.
 func ReadAll(name string, most int, watch Watch) (text []byte, large bool, err error) {
 	f, err := Open(name, watch)

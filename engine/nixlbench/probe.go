@@ -23,7 +23,7 @@ func ReadFlags(p schema.Probe, data []byte) (map[string]schema.OwnFlag, error) {
 	}
 	start := bytes.Index(data, []byte("<AllFlags>"))
 	if start < 0 {
-		return nil, fmt.Errorf("its answer to %s holds no flags", p.Option)
+		return nil, fmt.Errorf("its answer to %s has no flags", p.Option)
 	}
 	dec := xml.NewDecoder(bytes.NewReader(data[start:]))
 	dec.Strict = false
@@ -60,7 +60,7 @@ func ReadFlags(p schema.Probe, data []byte) (map[string]schema.OwnFlag, error) {
 		flags[f.Name] = own
 	}
 	if len(flags) == 0 {
-		return nil, fmt.Errorf("its answer to %s holds no flags of its own", p.Option)
+		return nil, fmt.Errorf("its answer to %s has no flags of its own", p.Option)
 	}
 	return flags, nil
 }
@@ -147,7 +147,7 @@ func (in *Installed) Name() string {
 	return in.Alike[0] + " to " + in.Release
 }
 
-// Adapt gives the flags of a plan as the program must be told them: a flag
+// Adapt returns the flags of a plan as the program must be told them: a flag
 // whose default differs there is written out. Flags that the plan needs and the
 // program lacks are named.
 func (in *Installed) Adapt(flags []plan.Flag) (adapted []plan.Flag, lacking []string) {

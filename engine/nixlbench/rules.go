@@ -17,9 +17,9 @@ import (
 type Facts struct {
 	Launch   string // pair or single
 	FreePort int64
-	// EtcdLocal tells whether every server of etcd is on this machine.
+	// EtcdLocal reports whether every server of etcd is on this machine.
 	EtcdLocal bool
-	// DIOAlign is how the folder's file system aligns direct IO; 0 where it does
+	// DIOAlign is how the folder's file system aligns direct I/O; 0 where it does
 	// not say.
 	DIOAlign int64
 	// FilesThere counts the files of the run that were there before the command,
@@ -171,7 +171,7 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 type ruled interface{ Common() *schema.RunRule }
 
 // rulesOf declares the rules of a table that are for the release and the backend,
-// and gives them.
+// and returns them.
 func rulesOf[T any, P interface {
 	*T
 	ruled
@@ -188,7 +188,7 @@ func rulesOf[T any, P interface {
 	return list
 }
 
-// holding gives the rules of a table that hold for a run, whose facts are loaded.
+// holding returns the rules of a table that hold for a run, whose facts are loaded.
 func holding[R ruled](r *Rules, table string, all []R) ([]R, error) {
 	var errs diag.List
 	var list []R
@@ -244,7 +244,7 @@ func (r *Rules) fill(message string) string {
 	})
 }
 
-// eval gives the value of a formula, or the zero value where the data has none.
+// eval returns the value of a formula, or the zero value where the data has none.
 func (r *Rules) eval(name string, errs *diag.List) formula.Value {
 	ref, ok := r.prog.Ref(name)
 	if !ok {
@@ -289,7 +289,7 @@ type Group struct {
 	Number int
 }
 
-// set gives the group's flag its value.
+// set assigns the group's flag its value.
 func (g Group) set(f *plan.Flag) {
 	if f.From != plan.Given {
 		f.Value = formula.Value{Kind: formula.Str, Str: g.Name}
@@ -301,7 +301,7 @@ func (g Group) set(f *plan.Flag) {
 	}
 }
 
-// Meet gives the plan's flags with those set through which the processes of
+// Meet returns the plan's flags with those set through which the processes of
 // the run find each other, and the one that names their group, or nil. What the
 // user gave stays. Where it is known what is installed, its flags are those that
 // can be set.
@@ -343,7 +343,7 @@ func (r *Rules) Meet(pl *plan.Plan, facts *Facts, g Group, in *Installed) ([]pla
 // remarks on it, and those of them that only the record has.
 type Verdict struct{ Reasons, Notes, Quiet []string }
 
-// Doubts gives what is to be said of a run.
+// Doubts returns what is to be said of a run.
 func (r *Rules) Doubts(pl *plan.Plan, flags []plan.Flag, facts *Facts) (Verdict, error) {
 	r.load(pl, flags, facts)
 	list, err := holding(r, doubtsTable, r.doubts)
@@ -361,7 +361,7 @@ func (r *Rules) Doubts(pl *plan.Plan, flags []plan.Flag, facts *Facts) (Verdict,
 	return v, err
 }
 
-// Timeout gives how many seconds a run may take; 0 where that is no number that
+// Timeout returns how many seconds a run may take; 0 where that is no number that
 // can be worked out.
 func (r *Rules) Timeout(pl *plan.Plan, flags []plan.Flag, facts *Facts) int64 {
 	r.load(pl, flags, facts)
@@ -369,7 +369,7 @@ func (r *Rules) Timeout(pl *plan.Plan, flags []plan.Flag, facts *Facts) int64 {
 	return max(n, 0)
 }
 
-// Asked gives the rows that a run is asked for, or nil where that is not known.
+// Asked returns the rows that a run is asked for, or nil where that is not known.
 func (r *Rules) Asked(pl *plan.Plan, flags []plan.Flag, facts *Facts) (*Asked, error) {
 	r.load(pl, flags, facts)
 	var errs diag.List
@@ -420,7 +420,7 @@ func (r *Rules) AddTimed(pl *plan.Plan, flags []plan.Flag, facts *Facts, rows []
 	}
 }
 
-// Advice gives what the user needs to know before a run on several machines.
+// Advice returns what the user needs to know before a run on several machines.
 func (r *Rules) Advice(pl *plan.Plan, flags []plan.Flag, facts *Facts) (hints []string, err error) {
 	r.load(pl, flags, facts)
 	list, err := holding(r, adviceTable, r.advice)
@@ -445,7 +445,7 @@ func (r *Rules) Obstacles(pl *plan.Plan, flags []plan.Flag, facts *Facts) (messa
 	return messages, warnings, err
 }
 
-// Excuse gives what excuses the failure of a run, or nil.
+// Excuse returns what excuses the failure of a run, or nil.
 func (r *Rules) Excuse(pl *plan.Plan, flags []plan.Flag, facts *Facts) (*schema.Excuse, error) {
 	r.load(pl, flags, facts)
 	list, err := holding(r, excusesTable, r.excuses)

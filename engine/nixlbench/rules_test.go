@@ -36,7 +36,7 @@ func numbers(values map[string]int64) []plan.Flag {
 	return flags
 }
 
-// TestDirectAlignment: whether direct IO of a block can be trusted is for the file
+// TestDirectAlignment: whether direct I/O of a block can be trusted is for the file
 // system to say; 512 bytes are enough where it does not.
 func TestDirectAlignment(t *testing.T) {
 	r := rules(t, "POSIX")
@@ -59,7 +59,7 @@ func TestDirectAlignment(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Contains(strings.Join(verdict.Reasons, "\n"), "alignment for direct IO"); got != test.want {
+		if got := strings.Contains(strings.Join(verdict.Reasons, "\n"), "alignment for direct I/O"); got != test.want {
 			t.Errorf("blocks of %d where the file system aligns to %d: the reasons are %q", test.block, test.align, verdict.Reasons)
 		}
 	}

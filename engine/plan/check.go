@@ -13,7 +13,7 @@ import (
 // rank accounting under true, where the architecture has what each needs.
 type Planners map[bool]*Planner
 
-// All gives the planners of an architecture. One that can be planned in no
+// All returns the planners of an architecture. One that can be planned in no
 // accounting is an error.
 func All(s *schema.Schema, release string, arch *schema.Architecture) (Planners, error) {
 	all := Planners{}
@@ -46,7 +46,7 @@ func distinct(list diag.List) diag.List {
 }
 
 // Check evaluates the quantities of a known result: defaults, with the check's
-// configuration over them by the fields' names in formulas. Where there are IOs
+// configuration over them by the fields' names in formulas. Where there are I/Os
 // of several sizes, theirs are named group.block_size and group.batch_size.
 func (all Planners) Check(c schema.Check) (map[string]int64, error) {
 	var arch *schema.Architecture

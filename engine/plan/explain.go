@@ -133,7 +133,7 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 	var all []*Step
 	for _, pl := range plans {
 		x := p.explainer(pl)
-		if pl.Rank() { // values of a layer are those of the IOs' first
+		if pl.Rank() { // values of a layer are those of the I/Os' first
 			share := pl.Request.io.shares[0]
 			p.enter(share.terms[0].rate.cell)
 			p.set(ioUnits, config.GoValue(share.units))

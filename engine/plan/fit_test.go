@@ -114,9 +114,9 @@ func holds(s *schema.Schema, pl *plan.Plan) error {
 	case backend == "POSIX" && !since("1.0.0") && word["posix_api_type"] == "URING" && batch > 32768:
 		return errors.New("URING ring of a request")
 	case backend == "POSIX" && since("0.4.1") && direct && word["posix_api_type"] != "AIO" && v["start_block_size"]%512 != 0:
-		return errors.New("unaligned direct IO")
+		return errors.New("unaligned direct I/O")
 	case backend == "POSIX" && direct && !since("0.4.1"):
-		return errors.New("direct IO of an unaligned buffer")
+		return errors.New("direct I/O of an unaligned buffer")
 	case network && word["scheme"] == "pairwise" && ini != tgt:
 		return errors.New("pairs")
 	case (backend == "UCX" || backend == "UCX_MO") && !since("0.5.1") && threads > 1:
@@ -351,6 +351,6 @@ func TestFitFiles(t *testing.T) {
 	}
 	t.Logf("%d plans fitted, %d refused", fitted, refused)
 	if fitted < 70 || refused < 70 {
-		t.Errorf("%d fitted, %d refused: want 70 of each", fitted, refused)
+		t.Errorf("%d fitted, %d refused: expected 70 of each", fitted, refused)
 	}
 }

@@ -23,7 +23,7 @@ type UnreadFlag struct {
 	Backend string
 }
 
-// UnreadFlags gives the flags of a request that nixlbench does not read, with any
+// UnreadFlags returns the flags of a request that nixlbench does not read, with any
 // value of those that have several. What the run itself may set does not count
 // against a flag.
 func (p *Planner) UnreadFlags(req *Request, shown Shown) ([]UnreadFlag, error) {
@@ -132,7 +132,7 @@ func newFlagReads(n *schema.Nixlbench, release string, given map[string]formula.
 	return r, nil
 }
 
-// defaultIn gives what formulas read of a flag that is not given.
+// defaultIn returns what formulas read of a flag that is not given.
 func defaultIn(n *schema.Nixlbench, f *schema.Flag, release string) any {
 	if era := n.FlagIn(f, release); era != nil {
 		return era.Default
@@ -157,7 +157,7 @@ func (r *flagReads) lacks(name string) (string, error) {
 	return f.Reads.Needs, nil
 }
 
-// instead gives the flags that do the same as one that the backend does not read,
+// instead returns the flags that do the same as one that the backend does not read,
 // and that it does.
 func (r *flagReads) instead(name string) []string {
 	return slices.DeleteFunc(slices.Clone(r.bench.Flags[name].Instead), func(other string) bool {
@@ -172,7 +172,7 @@ func (r *flagReads) backend() string {
 	return config.GoValue(defaultIn(r.bench, r.bench.Flags[backendFlag], r.release)).Str
 }
 
-// backendsOf gives the backends that read a flag: those of the release, if it has
+// backendsOf returns the backends that read a flag: those of the release, if it has
 // the flag.
 func (r *flagReads) backendsOf(f *schema.Flag) []string {
 	if r.bench.FlagIn(f, r.release) == nil {

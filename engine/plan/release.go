@@ -86,7 +86,7 @@ func (p *picker) unread(release string, w Wanted) string {
 	return needs
 }
 
-// axes gives the values that each flag was given, as a release has them.
+// axes returns the values that each flag was given, as a release has them.
 func (p *picker) axes(release string) []FlagAxis {
 	var axes []FlagAxis
 	for _, w := range p.wanted {
@@ -128,7 +128,7 @@ func (p *picker) lacking(release string, wanted []Wanted) []Wanted {
 	return slices.DeleteFunc(slices.Clone(wanted), func(w Wanted) bool { return p.does(release, w) })
 }
 
-// possible gives the flags that are in some release with their values. Values
+// possible returns the flags that are in some release with their values. Values
 // that no release has are an error, unless the text itself is at fault: whoever
 // reads it for a release says so.
 func (p *picker) possible(releases []string) ([]Wanted, error) {
@@ -148,7 +148,7 @@ func (p *picker) possible(releases []string) ([]Wanted, error) {
 
 // notAllowed says which values a flag takes instead of the one given.
 func notAllowed(from config.Origin, text string, values []string) *diag.Diag {
-	d := from.Errorf("%q is not allowed: want one of %s", text, strings.Join(values, ", "))
+	d := from.Errorf("%q is not allowed: expected one of %s", text, strings.Join(values, ", "))
 	if hint := diag.DidYouMean(text, values); hint != "" {
 		d.WithHint("%s", hint)
 	}
@@ -167,7 +167,7 @@ func (p *picker) conflict(releases []string, wanted []Wanted) error {
 		wanted = others
 	}
 	where := make([]string, len(wanted))
-	d := diag.Errorf(diag.Pos{}, "no nixlbench release has everything that was given: ")
+	d := diag.Errorf(diag.Pos{}, "no nixlbench release has everything you set: ")
 	for i, w := range wanted {
 		words, span := p.words(w)
 		where[i] = words + " is in " + span

@@ -128,7 +128,7 @@ type shape struct {
 	layered bool
 	refs    []formula.Ref // of the axes; -1 where no formula knows one
 	reads   []int         // the axes that what is made of layers may depend on
-	inner   []formula.Ref // what is set for each layer, stage or IO
+	inner   []formula.Ref // what is set for each layer, stage or I/O
 	pinned  []formula.Ref // formulas that depend on no other axis
 	changes map[formula.Ref]bool
 	limits  []formula.Ref // by index of the limit; -1 where it does not apply
@@ -322,7 +322,7 @@ func (p *Planner) nameHint(name string, items []Item) string {
 		return fmt.Sprintf("did you mean %q?", stageVar)
 	}
 	if slices.Contains(OwnColumns, name) {
-		return "it is a column, and nothing that formulas know"
+		return "it is a column, which formulas cannot read"
 	}
 	if slices.ContainsFunc(items, func(it Item) bool { _, ok := it.Planner.prog.Ref(name); return ok }) {
 		return fmt.Sprintf("%s has no such name", p.arch.Name)
@@ -369,7 +369,7 @@ func (sp *sweepProgram) column(name string, missing map[string]bool) sweepColumn
 	return c
 }
 
-// shapeOf gives the shape of an item, which those with the same axes share.
+// shapeOf returns the shape of an item, which those with the same axes share.
 func (sp *sweepProgram) shapeOf(it *Item) *shape {
 	p := sp.planner
 	names := make([]string, len(it.Config.Axes))
@@ -460,7 +460,7 @@ func (s *Sweep) item(point uint64) *sweepItem {
 	return s.items[i]
 }
 
-// digit gives which value of an axis a point of the item has.
+// digit returns which value of an axis a point of the item has.
 func (it *sweepItem) digit(axis int, point uint64) int {
 	return int((point - it.first) / it.strides[axis] % uint64(len(it.Config.Axes[axis].Values)))
 }
@@ -477,7 +477,7 @@ func (it *sweepItem) request(point uint64) *Request {
 	return &req
 }
 
-// Request gives a point as a request by itself, with its planner.
+// Request returns a point as a request by itself, with its planner.
 func (s *Sweep) Request(point uint64) (*Request, *Planner) {
 	it := s.item(point)
 	return it.request(point), it.Planner

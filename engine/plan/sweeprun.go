@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"container/heap"
 	"context"
-	stdio "io" // a plan has IOs of its own
+	stdio "io" // a plan has I/Os of its own
 	"maps"
 	"math"
 	"runtime"
@@ -322,7 +322,7 @@ func (run *sweepRun) keep(c *chunk) error {
 		}
 		if !full && len(run.kept) == MaxSorted {
 			return diag.Usagef("--sort keeps at most %d rows in memory, and there are more", MaxSorted).
-				WithHint("keep the first of them with --top, or leave some out with --where")
+				WithHint("keep the first of them with --top, or filter them with --where")
 		}
 		row.text, row.keys = slices.Clone(text), slices.Clone(row.keys)
 		for _, b := range c.breaks[from:at] {
@@ -407,7 +407,7 @@ func (run *sweepRun) outcome() *Outcome {
 	return out
 }
 
-// inOrder gives failures in the order in which they were found: that of points,
+// inOrder returns failures in the order in which they were found: that of points,
 // and of what is told of one point.
 func inOrder(all map[failure]*Failed) []Failed {
 	var list []Failed
@@ -580,7 +580,7 @@ func (wk *worker) point(point uint64) {
 	}
 }
 
-// move gives the frame of a variant the values that the digits are of.
+// move sets the frame of a variant to the values that the digits are of.
 func (wk *worker) move(v *variant) {
 	it := wk.item
 	for i, d := range wk.digits {
@@ -676,7 +676,7 @@ func (wk *worker) expansion(v *variant) *expansion {
 	return e
 }
 
-// hear gives the frame the facts of an expansion.
+// hear sets the facts of an expansion in the frame.
 func (v *variant) hear(facts []fact) {
 	if v.facts == nil {
 		v.facts = make([]factSlot, len(facts))
@@ -829,7 +829,7 @@ func (wk *worker) row(v *variant, pl *Plan, point uint64) bool {
 	return true
 }
 
-// valueOf gives the value of a column: of a plan, where there is one, else of
+// valueOf returns the value of a column: of a plan, where there is one, else of
 // the frame. An input that nobody gave and a quantity that is not shown have
 // none.
 func (v *variant) valueOf(c *sweepColumn, pl *Plan) (formula.Value, error) {
@@ -858,7 +858,7 @@ func (v *variant) valueOf(c *sweepColumn, pl *Plan) (formula.Value, error) {
 	return val, err
 }
 
-// clone gives a planner with a frame of its own for the sweep's program.
+// clone returns a planner with a frame of its own for the sweep's program.
 func (sp *sweepProgram) clone() *Planner {
 	p := *sp.planner
 	p.prog = sp.prog
@@ -971,7 +971,7 @@ func (v *variant) addFlag(s flagSlot) {
 	}
 }
 
-// cells gives the steps that write a row. Of a general variant, nothing but the
+// cells returns the steps that write a row. Of a general variant, nothing but the
 // item is known beforehand.
 func (wk *worker) cells(v *variant, it *sweepItem, general bool) []cellStep {
 	format := &wk.options.Format
@@ -1006,7 +1006,7 @@ func (wk *worker) cells(v *variant, it *sweepItem, general bool) []cellStep {
 	return append(steps, cellStep{lead: append(lead, format.End...), axis: -1})
 }
 
-// kindOf gives the kind of a column's values; that of a plan's own columns does
+// kindOf returns the kind of a column's values; that of a plan's own columns does
 // not matter.
 func (wk *worker) kindOf(v *variant, c *sweepColumn) formula.Kind {
 	if c.own != "" {
@@ -1015,7 +1015,7 @@ func (wk *worker) kindOf(v *variant, c *sweepColumn) formula.Kind {
 	return v.prog.Kind(c.ref)
 }
 
-// constant gives the value of a column that an item has once.
+// constant returns the value of a column that an item has once.
 func (wk *worker) constant(v *variant, it *sweepItem, c *sweepColumn) (formula.Value, bool) {
 	text := func(s string) (formula.Value, bool) { return formula.Value{Kind: formula.Str, Str: s}, true }
 	switch {
@@ -1035,7 +1035,7 @@ func (wk *worker) constant(v *variant, it *sweepItem, c *sweepColumn) (formula.V
 	return formula.Value{}, false
 }
 
-// textsOf gives the cells of an axis's values.
+// textsOf returns the cells of an axis's values.
 func (wk *worker) textsOf(it *sweepItem, axis, column int) [][]byte {
 	values := it.Config.Axes[axis].Values
 	key := textKey{&values[0].Value, column}

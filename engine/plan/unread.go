@@ -45,7 +45,7 @@ type Unread struct {
 	Quantities []string
 }
 
-// Unread gives the values of a request that were given, and that nothing which
+// Unread returns the values of a request that were given, and that nothing which
 // is shown depends on. A file says how a model is run, whatever is asked of it:
 // of its values, those that no output depends on, unless they say what holds
 // anyway.
@@ -103,7 +103,7 @@ func (p *Planner) harmless(req *Request, u *Unread) bool {
 	return len(u.Instead) == 0 && u.Field.Default != nil && config.GoValue(u.Field.Default).Text() == u.Value.Text()
 }
 
-// instead gives the other fields that take a value and that the plan depends on.
+// instead returns the other fields that take a value and that the plan depends on.
 func (p *Planner) instead(all *dependencies, f *schema.Field, value string) []*schema.Field {
 	var list []*schema.Field
 	for i := range p.schema.Fields {
@@ -125,7 +125,7 @@ func (p *Planner) otherWith(req *Request, field string) string {
 	return other.accounting()
 }
 
-// otherAccounting gives the planner of the architecture's other accounting, or nil.
+// otherAccounting returns the planner of the architecture's other accounting, or nil.
 func (p *Planner) otherAccounting() *Planner {
 	if p.other == nil {
 		p.other = &Planner{}
@@ -139,7 +139,7 @@ func (p *Planner) otherAccounting() *Planner {
 	return p.other
 }
 
-// elsewhereWith gives the other architectures that depend on a field, by accounting.
+// elsewhereWith returns the other architectures that depend on a field, by accounting.
 func (p *Planner) elsewhereWith(field string) map[string][]string {
 	all := map[string][]string{}
 	for _, listed := range p.schema.Architectures {
@@ -157,7 +157,7 @@ func (p *Planner) elsewhereWith(field string) map[string][]string {
 	return all
 }
 
-// kindsWith gives the kinds of layers whose formulas depend on a field, in the rank
+// kindsWith returns the kinds of layers whose formulas depend on a field, in the rank
 // accounting.
 func (p *Planner) kindsWith(field string) []string {
 	if !p.rank {
@@ -205,7 +205,7 @@ func (d *dependencies) add(inputs []string) {
 	}
 }
 
-// quantities gives those that depend on an input.
+// quantities returns those that depend on an input.
 func (d *dependencies) quantities(input string) []string {
 	var list []string
 	for _, q := range schema.Keys(d.of) {
@@ -216,7 +216,7 @@ func (d *dependencies) quantities(input string) []string {
 	return list
 }
 
-// dependencies gives those of the plans for a model.
+// dependencies returns those of the plans for a model.
 func (p *Planner) dependencies(req *Request) *dependencies {
 	follow, key := p.present(req)
 	if d := p.depends[key]; d != nil {
@@ -230,7 +230,7 @@ func (p *Planner) dependencies(req *Request) *dependencies {
 	return d
 }
 
-// dependenciesBy gives those through the formulas of tables that count.
+// dependenciesBy returns those through the formulas of tables that count.
 func (p *Planner) dependenciesBy(follow func(string) bool) *dependencies {
 	d := &dependencies{map[string]bool{}, map[string][]string{}}
 	for i := range p.schema.Quantities {
@@ -245,7 +245,7 @@ func (p *Planner) dependenciesBy(follow func(string) bool) *dependencies {
 	return d
 }
 
-// quantityInputs gives what a quantity depends on, which need not be a part of
+// quantityInputs returns what a quantity depends on, which need not be a part of
 // the program itself.
 func (p *Planner) quantityInputs(q *schema.Quantity, follow func(string) bool) []string {
 	f := q.Formula
@@ -261,7 +261,7 @@ func (p *Planner) quantityInputs(q *schema.Quantity, follow func(string) bool) [
 	return p.inputs(p.refs(q.Name), follow)
 }
 
-// inputs gives the inputs of values, also through those that are made of layers.
+// inputs returns the inputs of values, also through those that are made of layers.
 func (p *Planner) inputs(refs []formula.Ref, follow func(string) bool) []string {
 	names := p.prog.InputsOf(refs, follow)
 	for _, name := range names {
@@ -272,7 +272,7 @@ func (p *Planner) inputs(refs []formula.Ref, follow func(string) bool) []string 
 	return names
 }
 
-// foldInputs gives what a value made of layers depends on. What has a stand-in
+// foldInputs returns what a value made of layers depends on. What has a stand-in
 // does not count.
 func (p *Planner) foldInputs(f *schema.Fold, follow func(string) bool) []string {
 	names := []string{foldPrefix + f.Name}
@@ -282,7 +282,7 @@ func (p *Planner) foldInputs(f *schema.Fold, follow func(string) bool) []string 
 	return p.inputs(p.refs(names...), func(name string) bool { return f.Set[name].IsZero() && follow(name) })
 }
 
-// foldNamed gives the value made of layers of that name, or nil.
+// foldNamed returns the value made of layers of that name, or nil.
 func (p *Planner) foldNamed(name string) *schema.Fold {
 	if p.cache == nil || p.computed[name] {
 		return nil
@@ -295,7 +295,7 @@ func (p *Planner) foldNamed(name string) *schema.Fold {
 	return &folds[i]
 }
 
-// flagRefs gives what the command of nixlbench and its limits are made of.
+// flagRefs returns what the command of nixlbench and its limits are made of.
 func (p *Planner) flagRefs() []formula.Ref {
 	var refs []formula.Ref
 	for _, s := range p.flags {
@@ -310,7 +310,7 @@ func (p *Planner) flagRefs() []formula.Ref {
 	return refs
 }
 
-// layerInputsOf gives what comes of layers depends on: that goes into every
+// layerInputsOf returns what comes of layers depends on: that goes into every
 // number.
 func (p *Planner) layerInputsOf(follow func(string) bool) []string {
 	if p.cache == nil {
@@ -375,7 +375,7 @@ func following(ofLayers func(string) bool, chosen map[string][]string) func(stri
 	}
 }
 
-// chosen gives the values of a field by the tables that have an entry for each value
+// chosen returns the values of a field by the tables that have an entry for each value
 // that it may have.
 func (p *Planner) chosen(req *Request) map[string][]string {
 	if p.rank && p.indexed == nil {
@@ -388,7 +388,7 @@ func (p *Planner) chosen(req *Request) map[string][]string {
 	return chosen
 }
 
-// indexedBy gives the field by the tables that have an entry for each of its values.
+// indexedBy returns the field by the tables that have an entry for each of its values.
 func (p *Planner) indexedBy() map[string]*schema.Field {
 	indexed := map[string]*schema.Field{}
 	tables := p.schema.Cache.Get().Tables
@@ -403,7 +403,7 @@ func (p *Planner) indexedBy() map[string]*schema.Field {
 	return indexed
 }
 
-// withValue gives the values of other fields with which the plan would depend on a
+// withValue returns the values of other fields with which the plan would depend on a
 // field, as flags.
 func (p *Planner) withValue(req *Request, field string) []string {
 	ofLayers, _ := p.presentLayers(req)

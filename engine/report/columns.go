@@ -221,7 +221,7 @@ type column struct {
 	cell   func(p Point, l, base *line) string
 }
 
-// native gives the cell as JSON has it.
+// native returns the cell as JSON has it.
 func (c *column) native(p Point, l, base *line) any {
 	if c.of != nil {
 		v, _ := p[0].Value(c.of.From, c.of.Name)
@@ -237,7 +237,7 @@ func (c *column) native(p Point, l, base *line) any {
 	}
 }
 
-// chosen gives the columns of these names, all of which are known.
+// chosen returns the columns of these names, all of which are known.
 func chosen(columns []column, names []string) []column {
 	var list []column
 	for _, name := range names {
@@ -256,7 +256,7 @@ func Columns(view schema.View, s *schema.Schema) []string {
 	return names
 }
 
-// ColumnOf gives the name of the column with a heading of the text table, else the
+// ColumnOf returns the name of the column with a heading of the text table, else the
 // name itself.
 func ColumnOf(view schema.View, s *schema.Schema, name string) string {
 	for _, r := range slices.Concat(view.Rows, view.Rank) {
@@ -272,7 +272,7 @@ func ColumnOf(view schema.View, s *schema.Schema, name string) string {
 	return name
 }
 
-// ColumnMeant gives the name of the column that is meant by the name of a flag or
+// ColumnMeant returns the name of the column that is meant by the name of a flag or
 // field, or "".
 func ColumnMeant(s *schema.Schema, name string) string {
 	for i := range s.Fields {
@@ -418,7 +418,7 @@ func marksOf(points []Point) *marks {
 	return m
 }
 
-// of gives the marks of a point, such as " [1] [2]".
+// of returns the marks of a point, such as " [1] [2]".
 func (m *marks) of(p Point) string {
 	if m == nil {
 		return ""

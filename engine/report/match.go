@@ -54,7 +54,7 @@ func (m *match) key(p Point, l *line) string {
 	return strings.Join(cells, "\x00")
 }
 
-// of gives the line of the baseline that matches, unless there is none or several
+// of returns the line of the baseline that matches, unless there is none or several
 // do.
 func (m *match) of(p Point, l *line) *line {
 	if found := m.lines[m.key(p, l)]; len(found) == 1 {
@@ -143,7 +143,7 @@ func (r *Results) Told(name string, s *schema.Schema) []*diag.Diag {
 	return list
 }
 
-// shownCell gives a cell as a message has it.
+// shownCell returns a cell as a message has it.
 func shownCell(cell string) string {
 	if cell == none || cell == "" {
 		return "none"

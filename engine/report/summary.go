@@ -242,7 +242,7 @@ func (r *Results) list(w io.Writer, measures []schema.Measure, object func(p Poi
 	return cmp.Or(err, out.Flush())
 }
 
-// indented gives an object as it stands in a list.
+// indented returns an object as it stands in a list.
 func indented(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -293,7 +293,7 @@ func labels(shown []setting, p Point) []string {
 	return cells
 }
 
-// value gives what a record says of its plan; a file that was not named is nil.
+// value returns what a record says of its plan; a file that was not named is nil.
 func value(rec *runner.Brief, name string) (any, bool) { return rec.Value(runner.FromAny, name) }
 
 // text writes a value; numbers that were read from JSON are floats.
@@ -304,7 +304,7 @@ func text(v any) string {
 	return fmt.Sprint(v)
 }
 
-// line is what the runs of a point measured of one size of IO.
+// line is what the runs of a point measured of one size of I/O.
 type line struct {
 	point Point
 	sizes string
@@ -348,7 +348,7 @@ func lines(measures []schema.Measure, p Point) []*line {
 	return list
 }
 
-// numbers gives what was measured, sorted.
+// numbers returns what was measured, sorted.
 func (l *line) numbers(m schema.Measure) []nixlbench.Number {
 	var numbers []nixlbench.Number
 	for _, row := range l.rows {
@@ -369,7 +369,7 @@ func (l *line) numbers(m schema.Measure) []nixlbench.Number {
 	return numbers
 }
 
-// measured gives a measure of a row.
+// measured returns a measure of a row.
 func measured(row *runner.Row, m schema.Measure) (nixlbench.Number, bool) {
 	d := m.From
 	if d == nil {
@@ -397,7 +397,7 @@ func measured(row *runner.Row, m schema.Measure) (nixlbench.Number, bool) {
 // [none] without them.
 type spread struct{ median, min, max string }
 
-// native gives one of the texts as JSON has it.
+// native returns one of the texts as JSON has it.
 func (spread) native(s string) any {
 	if s == none {
 		return nil
@@ -405,7 +405,7 @@ func (spread) native(s string) any {
 	return nixlbench.Number(s)
 }
 
-// spread gives what was measured. Sizes of which no row came are the plan's.
+// spread returns what was measured. Sizes of which no row came are the plan's.
 func (l *line) spread(m schema.Measure) spread {
 	numbers := l.numbers(m)
 	if len(numbers) == 0 {
@@ -439,7 +439,7 @@ func (l *line) ratio(m schema.Measure, base *line) spread {
 	}
 }
 
-// median gives the middle of sorted numbers, with as many decimals as they
+// median returns the middle of sorted numbers, with as many decimals as they
 // have.
 func median(sorted []nixlbench.Number) string {
 	n := len(sorted)

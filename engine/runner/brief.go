@@ -101,7 +101,7 @@ func NewBriefs(names []Name, measures []schema.Measure) *Briefs {
 	return b
 }
 
-// Value gives what a record says of its plan; a file that was not named is nil.
+// Value returns what a record says of its plan; a file that was not named is nil.
 func (b *Brief) Value(from From, name string) (any, bool) {
 	at := b.of.values[name]
 	if at == nil || at[from] < 0 {
@@ -111,7 +111,7 @@ func (b *Brief) Value(from From, name string) (any, bool) {
 	return b.of.pool[i], i > 0
 }
 
-// Get gives a measure.
+// Get returns a measure.
 func (r *Row) Get(key string) (nixlbench.Number, bool) {
 	i, ok := r.of.measures[key]
 	if !ok {
@@ -141,7 +141,7 @@ func (b *Briefs) Of(rec *Record) (*Brief, error) {
 // Results are the results that a file holds.
 type Results struct {
 	List []*Brief
-	// Torn tells that the last line is cut off and was skipped.
+	// Torn tells that the last line is truncated and was skipped.
 	Torn bool
 	// Bad says which lines are no results, or is nil.
 	Bad error
@@ -239,7 +239,7 @@ func (b *Briefs) set(at *places, from From, raw []byte) {
 	}
 }
 
-// read makes a brief of a line, or gives nil where it is no result.
+// read makes a brief of a line, or gives nil where not a result.
 func (b *Briefs) read(line []byte) *Brief {
 	clear(b.raw)
 	b.in.Reset(line)
@@ -406,7 +406,7 @@ func (b *Briefs) remarks() []string {
 	return list
 }
 
-// intern gives the place of a value in the pool.
+// intern returns the place of a value in the pool.
 func (b *Briefs) intern(raw []byte, own bool) uint32 {
 	if !own && string(raw) == "null" {
 		return 0

@@ -185,7 +185,7 @@ func (g *group) end(cmd *exec.Cmd, done <-chan struct{}) bool {
 	return true
 }
 
-// startError leaves out the path, which the caller names.
+// startError removes the path, which the caller names.
 func startError(err error) error {
 	if e, ok := errors.AsType[*exec.Error](err); ok {
 		return e.Err
@@ -261,10 +261,10 @@ func (t *Tail) cut() []byte {
 	return rest
 }
 
-// String gives the end that was kept.
+// String returns the end that was kept.
 func (t *Tail) String() string { return string(bytes.ToValidUTF8(t.cut(), []byte("?"))) }
 
-// Last gives the last line that holds something.
+// Last returns the last line that holds something.
 func (t *Tail) Last() string {
 	text := strings.TrimSpace(t.String())
 	return strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])

@@ -184,7 +184,7 @@ func (r *Record) SetFlags(pl *plan.Plan, flags []plan.Flag) {
 // keptRows is how many rows are kept of a record that is too long.
 const keptRows = 1000
 
-// encode gives a record as a line of at most [jsonl.MaxLine] bytes. From a longer
+// encode returns a record as a line of at most [jsonl.MaxLine] bytes. From a longer
 // one, the longest parts are left out, which its notes say.
 func encode(r *Record) ([]byte, error) {
 	parts := map[string]struct {
@@ -228,7 +228,7 @@ func encode(r *Record) ([]byte, error) {
 	}
 }
 
-// marshal gives a value as a line of JSON.
+// marshal returns a value as a line of JSON.
 func marshal(v any) ([]byte, error) {
 	var line bytes.Buffer
 	enc := json.NewEncoder(&line)
@@ -274,7 +274,7 @@ func Hash(pl *plan.Plan, repeat int) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// native gives a value as JSON has it.
+// native returns a value as JSON has it.
 func native(v formula.Value) any {
 	number := func(n formula.Rat) any {
 		if i, whole := n.Int64(); whole {

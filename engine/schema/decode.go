@@ -12,7 +12,7 @@ func Decode(data string) (*Schema, error) {
 	return s, nil
 }
 
-// Normalize fills what JSON leaves out: names that are keys, and numbers as
+// Normalize fills in what JSON omits: names that are keys, and numbers as
 // int64.
 func (s *Schema) Normalize() {
 	for i := range s.Fields {

@@ -21,7 +21,7 @@ type Nixlbench struct {
 	// Shrink names the quantities that a refused plan may be asked for in a
 	// smaller size, in this order.
 	Shrink []string `json:"shrink"`
-	// Least gives flags the least value that fits.
+	// Least sets flags to the least value that fits.
 	Least map[string]Formula `json:"least"`
 	Runs  Later[*Runs]       `json:"runs"`
 
@@ -137,7 +137,7 @@ func (n *Nixlbench) Preferred() []string {
 	return list
 }
 
-// Release gives the name of a release by its name or alias.
+// Release returns the name of a release by its name or alias.
 func (n *Nixlbench) Release(name string) (string, bool) {
 	if r, ok := n.Aliases[name]; ok {
 		return r, true
@@ -154,7 +154,7 @@ func (n *Nixlbench) In(e Era, release string) bool {
 	return e.Until == "" || at < slices.Index(n.Releases, e.Until)
 }
 
-// FlagIn gives the flag's type and default in a release, or nil where the
+// FlagIn returns the flag's type and default in a release, or nil where the
 // release does not have it.
 func (n *Nixlbench) FlagIn(f *Flag, release string) *FlagEra {
 	if flags, ok := n.own[release]; ok {
@@ -168,7 +168,7 @@ func (n *Nixlbench) FlagIn(f *Flag, release string) *FlagEra {
 	return nil
 }
 
-// FlagsOf gives the flags of a release, sorted by name.
+// FlagsOf returns the flags of a release, sorted by name.
 func (n *Nixlbench) FlagsOf(release string) []*Flag {
 	var flags []*Flag
 	for _, name := range Keys(n.Flags) {
@@ -221,7 +221,7 @@ func (n *Nixlbench) before(release string) string {
 	return ""
 }
 
-// ValuesIn gives the values that a flag takes in a release, sorted, or nil
+// ValuesIn returns the values that a flag takes in a release, sorted, or nil
 // when it takes any.
 func (n *Nixlbench) ValuesIn(f *Flag, release string) []string {
 	var values []string
@@ -255,20 +255,20 @@ func (s *Schema) ParseValue(f *Flag, typ, text string) (any, error) {
 		case "false", "f", "no", "n", "0":
 			return false, nil
 		}
-		return nil, fmt.Errorf("want true or false")
+		return nil, fmt.Errorf("expected true or false")
 	}
 	lo, hi := Range(typ)
 	v, err := s.ParseNumber(f.Unit, text)
 	switch {
 	case err == strconv.ErrRange || err == nil && (v < lo || v > hi):
-		return nil, fmt.Errorf("want a whole number from %d to %d", lo, hi)
+		return nil, fmt.Errorf("expected a whole number from %d to %d", lo, hi)
 	case err != nil:
-		return nil, fmt.Errorf("want %s", s.NumberText(f.Unit, WholeNumber))
+		return nil, fmt.Errorf("expected %s", s.NumberText(f.Unit, WholeNumber))
 	}
 	return v, nil
 }
 
-// Range gives the bounds of a number type. Sizes end where int64 does.
+// Range returns the bounds of a number type. Sizes end where int64 does.
 func Range(typ string) (lo, hi int64) {
 	switch typ {
 	case "int32":
@@ -304,5 +304,5 @@ func (n *Nixlbench) eachFormula(f func([]string, *Formula)) {
 
 func index(i int) string { return strconv.Itoa(i) }
 
-// Keys gives the keys of a map, sorted.
+// Keys returns the keys of a map, sorted.
 func Keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

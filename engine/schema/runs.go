@@ -75,11 +75,11 @@ type Class struct {
 	Initiators Formula `json:"initiators"`
 	Targets    Formula `json:"targets"`
 	Processes  Formula `json:"processes"`
-	// Etcd gives the servers that must answer, or "".
+	// Etcd returns the servers that must answer, or "".
 	Etcd Formula `json:"etcd"`
-	// Remote tells whether the other end is on another machine.
+	// Remote reports whether the other end is on another machine.
 	Remote Formula `json:"remote"`
-	// Silent tells whether the process that was started prints no table.
+	// Silent reports whether the process that was started prints no table.
 	Silent Formula `json:"silent"`
 	Memory Formula `json:"memory"`
 }
@@ -156,7 +156,7 @@ type RunRule struct {
 	When     Formula  `json:"when"`
 }
 
-// Common gives what the rule has in common with others.
+// Common returns what the rule has in common with others.
 func (r *RunRule) Common() *RunRule { return r }
 
 // Advice is a hint for runs on several machines.
@@ -209,10 +209,10 @@ type OwnFlag struct {
 func (n *Nixlbench) Add(name string, r OwnRelease) error {
 	at := slices.Index(n.Releases, r.Like)
 	if _, taken := n.Release(name); taken || name == AutoRelease {
-		return fmt.Errorf("release %s is known already", name)
+		return fmt.Errorf("release %s is already known", name)
 	}
 	if at < 0 {
-		return fmt.Errorf("release %s is like %s, which is none of %s", name, r.Like, strings.Join(n.Releases, ", "))
+		return fmt.Errorf("release %s is like %s, which is not one of %s", name, r.Like, strings.Join(n.Releases, ", "))
 	}
 	n.Releases = slices.Insert(n.Releases, at+1, name)
 	flags := map[string]*FlagEra{}

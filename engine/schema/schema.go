@@ -15,7 +15,7 @@ import (
 type Formula struct {
 	Text string
 	Pos  diag.Pos
-	// At gives the place of a character of the text, counted from 0, where the
+	// At returns the place of a character of the text, counted from 0, where the
 	// file has it otherwise than plainly from Pos on; else it is nil.
 	At func(char int) diag.Pos
 	// Local has names that the formula alone knows, and what they stand for.
@@ -25,7 +25,7 @@ type Formula struct {
 // IsZero reports whether there is no formula.
 func (f Formula) IsZero() bool { return f.Text == "" }
 
-// MarshalText gives the text, behind its position where that is known:
+// MarshalText returns the text, behind its position where that is known:
 // "@file:line:col text".
 func (f Formula) MarshalText() ([]byte, error) {
 	if f.Pos.IsZero() {
@@ -197,7 +197,7 @@ type Listed struct {
 	Arch Later[*Architecture] `json:"architecture"`
 }
 
-// List gives an architecture as it is found.
+// List returns an architecture as it is found.
 func List(a *Architecture) *Listed {
 	l := &Listed{Name: a.Name, Match: a.Match, File: a.File}
 	l.Arch.Set(a)
@@ -228,7 +228,7 @@ const (
 	AccountingModel = "kvbench"
 )
 
-// Accounting gives the accounting that holds where nobody asks for another.
+// Accounting returns the accounting that holds where nobody asks for another.
 func (a *Architecture) Accounting() string {
 	switch {
 	case a.DefaultAccounting != "":
@@ -263,7 +263,7 @@ type Check struct {
 	At map[string]diag.Pos `json:"-"`
 }
 
-// Field gives the configuration field with that path.
+// Field returns the configuration field with that path.
 func (s *Schema) Field(path string) *Field {
 	for i := range s.Fields {
 		if s.Fields[i].Path == path {
@@ -273,7 +273,7 @@ func (s *Schema) Field(path string) *Field {
 	return nil
 }
 
-// Spelling gives the known word that a text is but for its case. Where there is
+// Spelling returns the known word that a text is but for its case. Where there is
 // none, or more than one, it gives the text.
 func Spelling(text string, known []string) string {
 	found := text
@@ -324,7 +324,7 @@ func (a *Architecture) EachFormula(f func(path []string, formula *Formula)) {
 	eachRequirement(a.Requires, nil, f)
 }
 
-// Param gives the parameter of that name, or nil.
+// Param returns the parameter of that name, or nil.
 func (a *Architecture) Param(name string) *Param {
 	for i := range a.Params {
 		if a.Params[i].Name == name {

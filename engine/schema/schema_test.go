@@ -160,7 +160,7 @@ func TestPreferred(t *testing.T) {
 	if got := strings.Join(n.Preferred(), " "); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	if err := n.Add("auto", schema.OwnRelease{Like: "1.3.2"}); err == nil || err.Error() != "release auto is known already" {
+	if err := n.Add("auto", schema.OwnRelease{Like: "1.3.2"}); err == nil || err.Error() != "release auto is already known" {
 		t.Errorf("a release may be named auto: %v", err)
 	}
 }

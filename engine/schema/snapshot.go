@@ -58,7 +58,7 @@ func (r *reader) space() {
 	}
 }
 
-// next gives the next character that is no space, or 0.
+// next returns the next character that is no space, or 0.
 func (r *reader) next() byte {
 	if r.space(); r.at == len(r.text) {
 		return 0
@@ -159,7 +159,7 @@ func (r *reader) object(v reflect.Value) {
 	})
 }
 
-// fieldsOf gives the paths of a struct's fields by their keys.
+// fieldsOf returns the paths of a struct's fields by their keys.
 func fieldsOf(t reflect.Type) map[string][]int {
 	if fields, ok := known.Load(t); ok {
 		return fields.(map[string][]int)
@@ -318,7 +318,7 @@ func (r *reader) escape(b *strings.Builder) {
 	if c != 'u' {
 		i := strings.IndexByte(`"\/bfnrt`, c)
 		if i < 0 {
-			r.fail("\\%c is no escape", c)
+			r.fail("\\%c is not an escape", c)
 		}
 		b.WriteByte("\"\\/\b\f\n\r\t"[i])
 		return

@@ -37,7 +37,7 @@ type command struct {
 	// axes lets overrides and configurations have several values.
 	axes bool
 	exec func(context.Context, *command) error
-	// complete gives what the next of the words may be, after those given.
+	// complete returns what the next of the words may be, after those given.
 	complete func(words []string) []string
 
 	given map[string]bool // by the arguments
@@ -48,7 +48,7 @@ type command struct {
 	without map[string]bool
 }
 
-// ffcli gives the command as the flag library has it.
+// ffcli returns the command as the flag library has it.
 func (c *command) ffcli() *ffcli.Command {
 	fs := flag.NewFlagSet(program+" "+c.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
@@ -101,7 +101,7 @@ func (c *command) preferences(r io.Reader, set func(name, value string) error) e
 					prefs = append(prefs, f.name)
 				}
 			}
-			errs = append(errs, diag.Errorf(at, "%q is no preference of %s %s: want one of %s", key, program, c.name, strings.Join(prefs, ", ")))
+			errs = append(errs, diag.Errorf(at, "%q is not a preference of %s %s: expected one of %s", key, program, c.name, strings.Join(prefs, ", ")))
 			continue
 		}
 		if err := set(key, strings.TrimSpace(value)); err != nil {
@@ -138,7 +138,7 @@ func (c *command) flag(name string) *flagSpec {
 	return c.flags[i]
 }
 
-// value gives the text of a flag and where it was given.
+// value returns the text of a flag and where it was given.
 func (c *command) value(name string) (string, config.Origin, bool) {
 	if !c.set[name] {
 		return "", config.Origin{}, false
@@ -153,7 +153,7 @@ func (c *command) value(name string) (string, config.Origin, bool) {
 	return c.flag(name).String(), from, true
 }
 
-// boolean gives the value of a flag that takes no word.
+// boolean returns the value of a flag that takes no word.
 func (c *command) boolean(name string) (bool, error) {
 	text, from, ok := c.value(name)
 	if !ok {
@@ -167,10 +167,10 @@ func (c *command) boolean(name string) (bool, error) {
 	case "false", "0", "no":
 		return false, nil
 	}
-	return false, from.Errorf("%q is not allowed: want true or false", text)
+	return false, from.Errorf("%q is not allowed: expected true or false", text)
 }
 
-// choice gives the value of a flag that has a list of values.
+// choice returns the value of a flag that has a list of values.
 func (c *command) choice(name string) (string, error) {
 	f := c.flag(name)
 	text, from, ok := c.value(name)
@@ -180,14 +180,14 @@ func (c *command) choice(name string) (string, error) {
 	if word := schema.Spelling(text, f.values); slices.Contains(f.values, word) {
 		return word, nil
 	}
-	d := from.Errorf("%q is not allowed: want one of %s", text, strings.Join(f.values, ", "))
+	d := from.Errorf("%q is not allowed: expected one of %s", text, strings.Join(f.values, ", "))
 	if hint := diag.DidYouMean(text, f.values); hint != "" {
 		d.WithHint("%s", hint)
 	}
 	return "", d
 }
 
-// configFiles gives the configuration files: --model_config first, then what
+// configFiles returns the configuration files: --model_config first, then what
 // the patterns match, sorted; "" alone where none is named.
 func (c *command) configFiles() ([]string, error) {
 	var files []string
@@ -200,7 +200,7 @@ func (c *command) configFiles() ([]string, error) {
 	for _, pattern := range c.flag("model_configs").text {
 		found, err := filepath.Glob(pattern)
 		if err != nil {
-			errs = append(errs, from.Errorf("%q is no pattern: %v", pattern, err))
+			errs = append(errs, from.Errorf("%q is not a valid pattern: %v", pattern, err))
 			continue
 		}
 		if len(found) == 0 {
@@ -249,7 +249,7 @@ type job struct {
 func (a *app) prepare(c *command, release string, detail bool, given map[string][]config.Value) ([]job, error) {
 	files := slices.DeleteFunc(slices.Clone(c.flag("model").text), func(f string) bool { return f == "" })
 	if len(files) == 0 {
-		return nil, diag.Usagef("--model is missing: name a model's parameter file").WithHint("examples/ has some, and docs/ says how to write one")
+		return nil, diag.Usagef("--model is missing: name a model's parameter file").WithHint("examples/ has some, and docs/ explains how to write one")
 	}
 	var errs diag.List
 	loader := a.loader()
@@ -320,7 +320,7 @@ func (a *app) wantsOptional(c *command, cfg *config.Config) bool {
 	})
 }
 
-// flagsOf gives the values of nixlbench's flags with a configuration: those that
+// flagsOf returns the values of nixlbench's flags with a configuration: those that
 // were given beside it, and those of its sweep. nil stands for none that can be.
 func (c *command) flagsOf(s *schema.Schema, cfg *config.Config, release string, given map[string][]config.Value) (map[string][]config.Value, error) {
 	values := maps.Clone(given)
@@ -408,7 +408,7 @@ func (a *app) oneEach(c *command, knobs []*config.Knob) error {
 	return nil
 }
 
-// dirs gives the folders of more architectures.
+// dirs returns the folders of more architectures.
 func (c *command) dirs() []string {
 	f := c.flag("models")
 	if _, from, ok := c.value("models"); ok && from.Kind == config.FromEnv {
@@ -434,7 +434,7 @@ func (a *app) printOnce(list []*diag.Diag) {
 	}
 }
 
-// missing gives the warnings about values that nobody gave and the results
+// missing returns the warnings about values that nobody gave and the results
 // depend on, and the notes on those that the model gave.
 func (a *app) missing(j job, results []string) []*diag.Diag {
 	var list []*diag.Diag
@@ -446,14 +446,14 @@ func (a *app) missing(j job, results []string) []*diag.Diag {
 			list = append(list, j.Model.Doubts[f.Var]...)
 		}
 		if f.Announced != "" && fromModel && !warned(j.Model.Doubts[f.Var]) {
-			list = append(list, diag.Notef(v.Origin.Pos, "%s is %s, as the model has it", f.Announced, v.Text()).
-				WithHint("--%s gives another", f.Flag))
+			list = append(list, diag.Notef(v.Origin.Pos, "%s is %s, from the model", f.Announced, v.Text()).
+				WithHint("--%s overrides it", f.Flag))
 		}
 		if !f.Expected || v.Origin.Kind != config.FromDefault || !j.planner.Reads(f.Var, results...) {
 			continue
 		}
-		list = append(list, diag.Warnf(diag.Pos{File: j.Config.File}, "%s is not given: %s is taken for it", f.Path, v.Text()).
-			WithHint("give it with --%s", f.Flag))
+		list = append(list, diag.Warnf(diag.Pos{File: j.Config.File}, "%s is not set: using the default, %s", f.Path, v.Text()).
+			WithHint("set it with --%s", f.Flag))
 	}
 	return list
 }

@@ -78,7 +78,7 @@ func (a *app) complete(cmds []*command, words []string) error {
 	return nil
 }
 
-// candidates gives what current may become after the words before it.
+// candidates returns what current may become after the words before it.
 func (a *app) candidates(cmds []*command, before []string, current string) []string {
 	var names []string
 	for _, c := range cmds {
@@ -238,7 +238,7 @@ func (a *app) columnNames(before []string) []string {
 	return slices.Compact(names)
 }
 
-// modelDirs gives the folders that the words and the environment name.
+// modelDirs returns the folders that the words and the environment name.
 func modelDirs(words []string) []string {
 	name := modelsFlag().name
 	dirs := filepath.SplitList(os.Getenv(envPrefix + "_" + strings.ToUpper(name)))

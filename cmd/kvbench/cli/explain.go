@@ -35,7 +35,7 @@ func (a *app) explain(_ context.Context, c *command) error {
 	fit, err := c.boolean("fit")
 	errs.Add(err)
 	if len(c.args) > 1 {
-		errs = append(errs, diag.Usagef("stray word %q: one name is explained at a time", c.args[1]))
+		errs = append(errs, diag.Usagef("unexpected argument %q: one name is explained at a time", c.args[1]))
 	}
 	release, from, given, err := a.chosenRelease(c)
 	errs.Add(err)
@@ -99,7 +99,7 @@ func explainOne(out *bytes.Buffer, j job, name, format string) error {
 	if err != nil {
 		return about(j.Request, err)
 	}
-	var shown []string // what is the same for all IOs is shown once
+	var shown []string // what is the same for all I/Os is shown once
 	for _, step := range steps {
 		var one bytes.Buffer
 		switch format {

@@ -74,7 +74,7 @@ func (f *fake) parse(args []string) {
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		if !strings.HasPrefix(arg, "-") || arg == "-" {
-			continue // words are passed over
+			continue // words are skipped
 		}
 		if arg == "--" {
 			break

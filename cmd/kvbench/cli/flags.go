@@ -112,7 +112,7 @@ func (a *app) planReleaseFlag() *flagSpec {
 	return a.releaseFlag(a.schema.Nixlbench.Default + " or, if that lacks a flag or value you set, the newest that has them all")
 }
 
-// chosenRelease gives the release to plan for, where it was named, if it was,
+// chosenRelease returns the release to plan for, where it was named, if it was,
 // and the values that nixlbench's flags were given, as the release has them.
 func (a *app) chosenRelease(c *command) (name, from string, given map[string][]config.Value, err error) {
 	if name, from, err = c.namedRelease(a.schema); err != nil {
@@ -131,7 +131,7 @@ func (a *app) chosenRelease(c *command) (name, from string, given map[string][]c
 	return name, from, given, err
 }
 
-// namedRelease gives the release that was named and where; none if the choice
+// namedRelease returns the release that was named and where; none if the choice
 // is left to what was given or is installed.
 func (c *command) namedRelease(s *schema.Schema) (name, from string, err error) {
 	name, err = c.choice("nixlbench_release")
@@ -230,7 +230,7 @@ func (a *app) benchFlags() []*flagSpec {
 	return flags
 }
 
-// overrides gives the configuration values that flags and environment hold.
+// overrides returns the configuration values that flags and environment hold.
 func (c *command) overrides(s *schema.Schema) []config.Override {
 	var list []config.Override
 	for i := range s.Fields {
@@ -242,7 +242,7 @@ func (c *command) overrides(s *schema.Schema) []config.Override {
 	return list
 }
 
-// knobs gives the nixlbench flags that the command line and the environment have.
+// knobs returns the nixlbench flags that the command line and the environment have.
 func (c *command) knobs(s *schema.Schema) ([]*config.Knob, error) {
 	var list []*config.Knob
 	var errs diag.List

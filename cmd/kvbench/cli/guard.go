@@ -143,7 +143,7 @@ func (g *guard) others(name string) int {
 	return n
 }
 
-// loader gives a loader whose work on files is watched.
+// loader returns a loader whose work on files is watched.
 func (a *app) loader() *config.Loader {
 	if a.loads == nil {
 		a.loads = config.NewLoader(a.schema, cueschema.Files, models.Files)

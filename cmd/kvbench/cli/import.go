@@ -29,11 +29,11 @@ func (a *app) importCmd() *command {
 
 func (a *app) importModel(_ context.Context, c *command) error {
 	if len(c.args) != 1 {
-		return diag.Usagef("one config.json, its folder, or hf:OWNER/NAME, is wanted: %s import FILE -o FILE", program)
+		return diag.Usagef("expected one config.json, its folder, or hf:OWNER/NAME: %s import FILE -o FILE", program)
 	}
 	output, from, toFile := c.value("output")
 	if toFile && output == "" {
-		return from.Errorf("%q is no file to write", output)
+		return from.Errorf("%q is not a file name", output)
 	}
 	a.awaits(c.args[0])
 	loader := a.loader()

@@ -169,7 +169,7 @@ func (a *app) initLike(c *command, name string, from config.Origin) error {
 func makeDirs(root, dir string) (made []string, err error) {
 	for d := dir; d != root; d = filepath.Dir(d) {
 		if info, err := os.Lstat(d); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-			return nil, diag.Errorf(diag.Pos{File: d}, "is a symbolic link: nothing was written").WithHint("put a folder there")
+			return nil, diag.Errorf(diag.Pos{File: d}, "is a symbolic link; nothing written").WithHint("put a folder there")
 		}
 	}
 	var missing []string

@@ -14,7 +14,7 @@ import (
 func (a *app) kvcacheCmd() *command {
 	return &command{
 		name:  "kvcache",
-		short: "Show a model's KV cache: IO size and number of IOs",
+		short: "Show a model's KV cache: I/O size and number of I/Os",
 		flags: append(a.commonFlags(),
 			&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "table", "json", "csv"}, help: "Output format"}),
 		exec: a.kvcache,

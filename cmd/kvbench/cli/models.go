@@ -46,9 +46,9 @@ func (a *app) models(_ context.Context, c *command) error {
 	case len(c.args) == 0:
 		return a.listModels(c, loader, format)
 	case c.args[0] != "show":
-		return diag.Usagef("unknown word %q", c.args[0]).WithHint("write %s models show %s", program, c.args[0])
+		return diag.Usagef("unexpected argument %q", c.args[0]).WithHint("write %s models show %s", program, c.args[0])
 	case len(c.args) != 2:
-		return diag.Usagef("show wants the name of one model or architecture")
+		return diag.Usagef("show takes the name of one model or architecture")
 	}
 	return a.showModel(c, loader, c.args[1])
 }
@@ -166,7 +166,7 @@ func unverified(checks []schema.Check) []string {
 	return list
 }
 
-// modelRow gives the cells of a model, and its values by label.
+// modelRow returns the cells of a model, and its values by label.
 func (a *app) modelRow(c *command, loader *config.Loader, known *config.Known, e config.Entry, view schema.View, planners map[*schema.Architecture]*plan.Planner) ([]string, map[string]any, error) {
 	model, err := loader.EntryModel(e, known)
 	if err != nil {

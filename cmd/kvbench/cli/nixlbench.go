@@ -74,7 +74,7 @@ func (a *app) showInstalled(ctx context.Context, c *command) error {
 	asCUE, err := c.boolean("cue")
 	errs.Add(err)
 	if asCUE && c.given["format"] {
-		errs = append(errs, diag.Usagef("--cue: it is a format of its own, beside --format %s", format))
+		errs = append(errs, diag.Usagef("--cue cannot be combined with --format %s", format))
 	}
 	words, err := c.program()
 	errs.Add(err)
@@ -100,7 +100,7 @@ func (a *app) showInstalled(ctx context.Context, c *command) error {
 	return err
 }
 
-// program gives the words that start nixlbench.
+// program returns the words that start nixlbench.
 func (c *command) program() ([]string, error) {
 	text, from, ok := c.value("nixlbench")
 	if !ok {
@@ -108,7 +108,7 @@ func (c *command) program() ([]string, error) {
 	}
 	words, err := nixlbench.Split(text)
 	if err != nil {
-		return nil, from.Errorf("%q is no command: %v", text, err)
+		return nil, from.Errorf("%q is not a valid command: %v", text, err)
 	}
 	return words, nil
 }
@@ -118,12 +118,15 @@ func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, 
 	n := a.schema.Nixlbench.Runs.Get()
 	shown := diag.Printable(words[0])
 	if _, err := exec.LookPath(words[0]); err != nil {
-		what := "cannot be started"
-		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
-			what = "is not there"
+		what := fmt.Sprintf("cannot be started: %v", reasonOf(err))
+		switch {
+		case errors.Is(err, exec.ErrNotFound):
+			what = "not found in PATH"
+		case errors.Is(err, fs.ErrNotExist):
+			what = "does not exist"
 		}
-		return nil, diag.Errorf(diag.Pos{}, "%s %s: %v", shown, what, reasonOf(err)).
-			WithHint("it comes from %s; name it with --nixlbench", n.Home).
+		return nil, diag.Errorf(diag.Pos{}, "%s %s", shown, what).
+			WithHint("get it from %s, or name it with --nixlbench", n.Home).
 			WithHint("%s plan works without it", program)
 	}
 	argv := append(append([]string{}, words...), n.Probe.Option)
@@ -134,9 +137,9 @@ func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, 
 	flags, err := nixlbench.ReadFlags(n.Probe, out)
 	if err != nil {
 		// The exit code alone says nothing: it is 1 where all is well.
-		d := diag.Errorf(diag.Pos{}, "%s is no nixlbench: %v; it %s", strings.Join(words, " "), err, exit.String())
+		d := diag.Errorf(diag.Pos{}, "%s is not nixlbench: %v; it %s", strings.Join(words, " "), err, exit.String())
 		if exit.Stopped {
-			d.Msg = fmt.Sprintf("%s did not answer to %s in %v", strings.Join(words, " "), n.Probe.Option, probeTimeout)
+			d.Msg = fmt.Sprintf("%s did not answer %s within %v", strings.Join(words, " "), n.Probe.Option, probeTimeout)
 		}
 		if last := stderr.Last(); last != "" {
 			d.WithHint("it says: %s", diag.Printable(last))
@@ -146,7 +149,7 @@ func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, 
 	return nixlbench.Identify(&a.schema.Nixlbench, flags), nil
 }
 
-// reasonOf leaves out what the message says already.
+// reasonOf removes what the message already says.
 func reasonOf(err error) error {
 	if e, ok := err.(*exec.Error); ok {
 		return e.Err
@@ -166,7 +169,7 @@ func writeInstalled(out *bytes.Buffer, words []string, in *nixlbench.Installed) 
 	}
 	switch len(in.Alike) {
 	case 0:
-		fmt.Fprintf(w, "release\tnone that is known; plans are for %s\n", diag.Printable(in.Release))
+		fmt.Fprintf(w, "release\tunknown; plans are for %s\n", diag.Printable(in.Release))
 	case 1:
 		fmt.Fprintf(w, "release\t%s\n", diag.Printable(in.Release))
 	default:

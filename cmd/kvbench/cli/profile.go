@@ -124,7 +124,7 @@ func (a *app) profile(ctx context.Context, c *command) error {
 	errs.Add(err)
 	switch out, from, ok := c.value("output"); {
 	case ok && out == "":
-		errs = append(errs, from.Errorf("\"\" is not allowed: want the name of a file"))
+		errs = append(errs, from.Errorf("\"\" is not allowed: expected the name of a file"))
 	case !ok && p.resume:
 		errs = append(errs, diag.Usagef("--resume needs --output: the file that has the results"))
 	case !ok && p.session.KeepOutput:
@@ -202,7 +202,7 @@ func (p *profile) release(ctx context.Context, c *command) (name, from string, e
 		return name, from, nil
 	}
 	if len(in.Alike) == 0 {
-		p.print.Print(diag.Warnf(diag.Pos{}, "%s is of no known release: the plan is for %s, which differs in %s", p.session.Program[0], in.Release, fmt.Sprintf("%d of its flags", len(in.Differences))).
+		p.print.Print(diag.Warnf(diag.Pos{}, "%s matches no known release: the plan is for %s, which differs in %s", p.session.Program[0], in.Release, fmt.Sprintf("%d of its flags", len(in.Differences))).
 			WithHint("see %s %s; its --cue writes a file for --releases", program, nixlbenchName))
 	}
 	return in.Release, "the installed nixlbench", nil
@@ -333,7 +333,7 @@ func (p *profile) spread(jobs []job) ([]job, *plan.Sweep, error) {
 		return nil, nil, err
 	}
 	if s.Points > maxPoints {
-		return nil, nil, diag.Usagef("there are %d plans to run: at most %d are taken", s.Points, maxPoints).
+		return nil, nil, diag.Usagef("there are %d plans to run: at most %d are allowed", s.Points, maxPoints).
 			WithHint("%s plan shows them all; choose among them", program)
 	}
 	all := make([]job, s.Points)
@@ -410,9 +410,9 @@ func (p *profile) hintResume(total int) {
 	}
 	d := diag.Notef(diag.Pos{}, "interrupted: %s has %d of %d runs", diag.Printable(p.session.Journal.Name()), done, total)
 	if p.resume {
-		d.WithHint("the same command again runs the rest")
+		d.WithHint("run the same command again to finish")
 	} else {
-		d.WithHint("the same command with --resume runs the rest")
+		d.WithHint("run the same command with --resume to finish")
 	}
 	p.print.Print(d)
 }
@@ -467,12 +467,12 @@ func (p *profile) keep(pt *point, rec *runner.Record) error {
 func (p *profile) limited(run *runner.Run) {
 	if limit := p.session.TimeoutOf(run); p.progress.terminal && !p.quiet && p.session.Timeout == 0 && limit > 0 {
 		p.progress.print(func() {
-			p.print.Print(diag.Notef(diag.Pos{}, "the run is ended if it takes longer than %v; --timeout changes that", limit))
+			p.print.Print(diag.Notef(diag.Pos{}, "the run is stopped if it takes longer than %v; --timeout changes that", limit))
 		})
 	}
 }
 
-// unlessShown gives err unless it is the one that was printed already.
+// unlessShown returns err unless it is the one that was printed already.
 func unlessShown(err, shown error) error {
 	if err == shown {
 		return nil
@@ -693,7 +693,7 @@ func (c *command) count(name string) (int, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > 1_000_000 {
-		return 0, from.Errorf("%q is not allowed: want a whole number from 1 to 1000000", text)
+		return 0, from.Errorf("%q is not allowed: expected a whole number from 1 to 1000000", text)
 	}
 	return n, nil
 }
@@ -708,7 +708,7 @@ func (c *command) duration(name string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
-		return 0, from.Errorf("%q is not allowed: want a time such as 90s, 10m or 1h30m", text)
+		return 0, from.Errorf("%q is not allowed: expected a time such as 90s, 10m or 1h30m", text)
 	}
 	return d, nil
 }

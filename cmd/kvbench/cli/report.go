@@ -35,7 +35,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	case len(c.args) == 0:
 		errs = append(errs, diag.Usagef("nothing to report: name a file that %s profile --output has written", program))
 	case len(c.args) > 2:
-		errs = append(errs, diag.Usagef("%d files are too many: want one, or two to compare", len(c.args)))
+		errs = append(errs, diag.Usagef("%d files are too many: expected one, or two to compare", len(c.args)))
 	}
 	errs.Add(a.checkColumns(c, "columns"))
 	errs.Add(a.checkColumns(c, "match"))
@@ -73,7 +73,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 		files[i] = read[i].List
 		bad.Add(read[i].Bad)
 		if read[i].Torn {
-			a.print.Print(diag.Warnf(diag.Pos{File: name}, "the last line is cut off and was skipped"))
+			a.print.Print(diag.Warnf(diag.Pos{File: name}, "the last line is truncated and was skipped"))
 		}
 	}
 	if len(errs) > 0 {
@@ -102,7 +102,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	return bad.Err()
 }
 
-// namedColumns gives the columns that a flag names, by their names or headings.
+// namedColumns returns the columns that a flag names, by their names or headings.
 func (a *app) namedColumns(c *command, flag string) []string {
 	names := c.list(flag)
 	for i, name := range names {

@@ -55,7 +55,7 @@ type app struct {
 	signals  sync.Once
 	graceful atomic.Bool
 	hurry    chan struct{}
-	partial  atomic.Pointer[string] // the file that goes when the command is left
+	partial  atomic.Pointer[string] // temporary file to remove on early exit
 	said     map[string]bool        // warnings about flags
 	guard    guard
 	checked  vet.Checked // what the process was restarted with
@@ -231,7 +231,7 @@ func (a *app) run(ctx context.Context, args []string) error {
 	}
 	if len(args) == 0 {
 		io.WriteString(a.stderr, rootUsage(cmds))
-		return diag.Usagef("a command is missing")
+		return diag.Usagef("missing command")
 	}
 	if isHelp(args[0]) || isHelpAll(args[0]) {
 		_, err := io.WriteString(a.stdout, rootUsage(cmds))
@@ -290,7 +290,7 @@ func isHelpAll(arg string) bool {
 
 func unknownCommand(word string, cmds []*command) error {
 	if strings.HasPrefix(word, "-") {
-		return diag.Usagef("%s: flags stand after the command", word).WithHint("see %s --help", program)
+		return diag.Usagef("%s: flags come after the command", word).WithHint("see %s --help", program)
 	}
 	names := make([]string, len(cmds))
 	for i, c := range cmds {

@@ -31,9 +31,9 @@ func (a *app) printSchema(_ context.Context, c *command) error {
 		return err
 	}
 	if len(c.args) != 1 || !slices.Contains(config.Schemas, c.args[0]) {
-		d := diag.Usagef("want one of %s", strings.Join(config.Schemas, ", "))
+		d := diag.Usagef("expected one of %s", strings.Join(config.Schemas, ", "))
 		if len(c.args) == 1 {
-			d = diag.Usagef("there is no schema of %q: want one of %s", c.args[0], strings.Join(config.Schemas, ", "))
+			d = diag.Usagef("unknown schema %q: expected one of %s", c.args[0], strings.Join(config.Schemas, ", "))
 		}
 		return d
 	}

@@ -114,7 +114,7 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []job, format string, 
 func (a *app) newSweep(c *command, jobs []job, format string, secrets bool, errs *diag.List) (*plan.Sweep, string, []string, error) {
 	var wrong diag.List
 	if _, from, ok := c.value("format"); ok && !slices.Contains(report.SweepFormats, format) {
-		wrong = append(wrong, from.Errorf("%s shows plans one by one: rows are one of %s", format, strings.Join(report.SweepFormats, ", ")))
+		wrong = append(wrong, from.Errorf("%s shows single plans; for rows use one of %s", format, strings.Join(report.SweepFormats, ", ")))
 	} else if !ok {
 		format = report.SweepFormats[0]
 	}
@@ -123,7 +123,7 @@ func (a *app) newSweep(c *command, jobs []job, format string, secrets bool, errs
 		text, from, _ := c.value("top")
 		var err error
 		if top, err = strconv.ParseUint(text, 10, 63); err != nil || top < 1 {
-			wrong = append(wrong, from.Errorf("%q is not allowed: want a whole number, 1 or more", text))
+			wrong = append(wrong, from.Errorf("%q is not allowed: expected a whole number, 1 or more", text))
 		}
 	}
 	columns := a.sweepColumns(jobs)
@@ -160,7 +160,7 @@ func (a *app) newSweep(c *command, jobs []job, format string, secrets bool, errs
 	if len(keys) > 0 {
 		if most := uint64(plan.MaxSorted); top > most || top == 0 && where == "" && s.Points > most {
 			return nil, "", nil, diag.Usagef("--sort keeps at most %d rows in memory", most).
-				WithHint("keep the first of them with --top, or leave some out with --where")
+				WithHint("keep the first of them with --top, or filter them with --where")
 		}
 	}
 	return s, format, columns, nil
@@ -187,7 +187,7 @@ func (c *command) list(name string) []string {
 	return names
 }
 
-// sweepNames gives the names that columns have in sweeps.
+// sweepNames returns the names that columns have in sweeps.
 func (a *app) sweepNames(columns []string) []string {
 	names := make([]string, len(columns))
 	for i, name := range columns {
@@ -196,7 +196,7 @@ func (a *app) sweepNames(columns []string) []string {
 	return names
 }
 
-// sweepColumns gives the columns that are shown unless others are asked for.
+// sweepColumns returns the columns that are shown unless others are asked for.
 func (a *app) sweepColumns(jobs []job) []string {
 	view := a.schema.Views[sweepView]
 	columns, quantities := rowNames(view), quantitiesOf(a.schema)
@@ -217,7 +217,7 @@ func (a *app) sweepColumns(jobs []job) []string {
 	return columns
 }
 
-// knobsOf gives the flags of nixlbench of which some jobs have several values.
+// knobsOf returns the flags of nixlbench of which some jobs have several values.
 func knobsOf(jobs []job) []*schema.Flag {
 	flags := map[string]*schema.Flag{}
 	for _, j := range eachConfig(jobs) {
@@ -232,7 +232,7 @@ func knobsOf(jobs []job) []*schema.Flag {
 	return list
 }
 
-// eachConfig gives one job for each model and configuration: the others differ
+// eachConfig returns one job for each model and configuration: the others differ
 // from it in flags of nixlbench.
 func eachConfig(jobs []job) []job {
 	var list []job
@@ -287,7 +287,7 @@ func (a *app) warnMissingOnce(jobs []job, shown plan.Shown) {
 	}
 	for _, d := range list {
 		if n := counts[d.Msg]; n > 1 {
-			d.WithHint("so it is in %d of %d plans", n, len(jobs))
+			d.WithHint("applies to %d of %d plans", n, len(jobs))
 		}
 		a.print.Print(d)
 	}
@@ -317,7 +317,7 @@ func (a *app) tell(s *plan.Sweep, o *plan.Outcome, errs *diag.List) {
 // What is said of points that have the same reason: their number, of how many,
 // and the first.
 const (
-	manyWarned = "so it is of %d of %d points; the first is %s"
+	manyWarned = "applies to %d of %d points; the first is %s"
 	manyFailed = "%d of %d points have no row because of this; the numbers are those of the first: %s"
 )
 
@@ -349,7 +349,7 @@ func (a *app) newSweepProgress(c *command, out *output, points uint64) *sweepPro
 	}
 }
 
-// above gives a writer that writes above the line.
+// above returns a writer that writes above the line.
 func (p *sweepProgress) above(w io.Writer) io.Writer {
 	if !p.terminal {
 		return w

@@ -43,13 +43,13 @@ func (a *app) onlyQuantities(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(all, name) })
 }
 
-// given gives notes on values that the user gave: on those that were hardly meant
+// given returns notes on values that the user gave: on those that were hardly meant
 // as they are written, and on those that have no effect.
 func (a *app) given(j job, shown plan.Shown) []*diag.Diag {
 	return append(a.small(j), a.unread(j, shown)...)
 }
 
-// small gives a note on each given number that is so small that its unit was
+// small returns a note on each given number that is so small that its unit was
 // probably forgotten.
 func (a *app) small(j job) []*diag.Diag {
 	var list []*diag.Diag
@@ -71,7 +71,7 @@ func (a *app) small(j job) []*diag.Diag {
 	return list
 }
 
-// smallNote gives the note on one value, or nil.
+// smallNote returns the note on one value, or nil.
 func (a *app) smallNote(f *schema.Field, v config.Value) *diag.Diag {
 	n, _ := v.Num.Int64()
 	i := slices.IndexFunc(f.Least, func(l schema.Least) bool { return n < l.Below })
@@ -90,7 +90,7 @@ func (a *app) smallNote(f *schema.Field, v config.Value) *diag.Diag {
 		WithHint("did you mean %s?", strings.Join(meant, " or "))
 }
 
-// unread gives a note on each given value that has no effect; one on all of a
+// unread returns a note on each given value that has no effect; one on all of a
 // file.
 func (a *app) unread(j job, shown plan.Shown) []*diag.Diag {
 	var list []*diag.Diag
