@@ -7,10 +7,11 @@ import (
 	"testing"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 )
 
 func axisOverride(path, flag, text string) config.Override {
-	return config.Override{Path: path, Text: text, Origin: config.Origin{Kind: config.FromFlag, Name: flag}, Axis: true}
+	return config.Override{Path: path, Text: text, Origin: data.Origin{Kind: data.FromFlag, Name: flag}, Axis: true}
 }
 
 func texts(a config.Axis) string {

@@ -8,6 +8,7 @@ import (
 	"cuelang.org/go/cue"
 	cueerrors "cuelang.org/go/cue/errors"
 
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -22,7 +23,7 @@ const (
 
 func isFamily(v cue.Value) bool {
 	has := func(name string) bool { return v.LookupPath(cue.MakePath(cue.Str(name))).Exists() }
-	return has(fieldTypes) || has(archField) && has(fieldParams)
+	return has(fieldTypes) || has(ArchField) && has(fieldParams)
 }
 
 // familiesIn returns the families of an evaluated file.
@@ -34,7 +35,7 @@ func (l *Loader) familiesIn(file string, v cue.Value) ([]*schema.Family, error) 
 	contract := defs.LookupPath(cue.ParsePath("#Family"))
 	iter, err := v.Fields()
 	if err != nil {
-		return nil, fromCUE(err, diag.Pos{File: file})
+		return nil, data.FromCUE(err, diag.Pos{File: file})
 	}
 	var errs diag.List
 	var all []*schema.Family
@@ -63,7 +64,7 @@ func (l *Loader) wordFamily(err error, file, name string, own, contract cue.Valu
 	var errs diag.List
 	seen := map[string]bool{}
 	for _, e := range cueerrors.Errors(err) {
-		path := trimPath(e.Path())
+		path := data.TrimPath(e.Path())
 		if len(path) > 0 && path[0] == name {
 			path = path[1:]
 		}
@@ -84,17 +85,17 @@ func family(name, file string, v cue.Value) (*schema.Family, error) {
 	f := &schema.Family{Name: name, File: file, Params: map[string][]schema.Rule{}}
 	field := func(name string) cue.Value { return v.LookupPath(cue.MakePath(cue.Str(name))) }
 	if err := field(fieldTypes).Decode(&f.ModelTypes); err != nil {
-		return nil, fromCUE(err, diag.Pos{File: file})
+		return nil, data.FromCUE(err, diag.Pos{File: file})
 	}
 	for name, list := range map[string]*[]string{"empty": &f.Empty, "ignored": &f.Ignored} {
 		if v := field(name); v.Exists() {
 			if err := v.Decode(list); err != nil {
-				return nil, fromCUE(err, diag.Pos{File: file})
+				return nil, data.FromCUE(err, diag.Pos{File: file})
 			}
 		}
 	}
-	f.Architecture, _ = field(archField).String()
-	f.Pos = valuePos(field(archField))
+	f.Architecture, _ = field(ArchField).String()
+	f.Pos = data.ValuePos(field(ArchField))
 	f.Absent, f.Harmless = formulasOf(field("absent")), formulasOf(field("harmless"))
 	var err error
 	if f.Requires, err = requirementsOf(field(fieldRequires)); err != nil {
@@ -102,7 +103,7 @@ func family(name, file string, v cue.Value) (*schema.Family, error) {
 	}
 	params, err := field(fieldParams).Fields()
 	if err != nil {
-		return nil, fromCUE(err, diag.Pos{File: file})
+		return nil, data.FromCUE(err, diag.Pos{File: file})
 	}
 	for params.Next() {
 		name, v := params.Selector().Unquoted(), params.Value()
@@ -112,7 +113,7 @@ func family(name, file string, v cue.Value) (*schema.Family, error) {
 		}
 		items, err := v.List()
 		if err != nil {
-			return nil, fromCUE(err, diag.Pos{File: file})
+			return nil, data.FromCUE(err, diag.Pos{File: file})
 		}
 		for items.Next() {
 			f.Params[name] = append(f.Params[name], ruleOf(items.Value()))
@@ -123,14 +124,14 @@ func family(name, file string, v cue.Value) (*schema.Family, error) {
 
 func ruleOf(v cue.Value) schema.Rule {
 	if v.IncompleteKind() == cue.StringKind {
-		return schema.Rule{Value: formulaOf(v)}
+		return schema.Rule{Value: schema.FormulaOf(v)}
 	}
-	r := schema.Rule{Value: formulaOf(v.LookupPath(cue.ParsePath("value")))}
+	r := schema.Rule{Value: schema.FormulaOf(v.LookupPath(cue.ParsePath("value")))}
 	if each := v.LookupPath(cue.ParsePath("each")); each.Exists() {
-		r.Value, r.Each = formulaOf(each), true
+		r.Value, r.Each = schema.FormulaOf(each), true
 	}
 	if when := v.LookupPath(cue.ParsePath("when")); when.Exists() {
-		r.When = formulaOf(when)
+		r.When = schema.FormulaOf(when)
 	}
 	return r
 }
@@ -143,7 +144,7 @@ func formulasOf(v cue.Value) map[string]schema.Formula {
 	}
 	m := map[string]schema.Formula{}
 	for iter.Next() {
-		m[iter.Selector().Unquoted()] = formulaOf(iter.Value())
+		m[iter.Selector().Unquoted()] = schema.FormulaOf(iter.Value())
 	}
 	return m
 }
@@ -157,10 +158,8 @@ func checkFamily(f *schema.Family, known *Known) error {
 	})
 	arch := known.arch(f.Architecture)
 	if arch == nil {
-		d := diag.Errorf(f.Pos, "%s: %s: no architecture is named %q", f.Name, archField, f.Architecture)
-		if hint := diag.DidYouMean(f.Architecture, known.archNames()); hint != "" {
-			d.WithHint("%s", hint)
-		}
+		d := diag.Errorf(f.Pos, "%s: %s: no architecture is named %q", f.Name, ArchField, f.Architecture)
+		d.Suggest(f.Architecture, known.archNames())
 		return append(errs, d.WithHint("kvbench models lists the architectures"))
 	}
 	for _, name := range schema.Keys(f.Params) {
@@ -170,9 +169,7 @@ func checkFamily(f *schema.Family, known *Known) error {
 			for i := range arch.Params {
 				names[i] = arch.Params[i].Name
 			}
-			if hint := diag.DidYouMean(name, names); hint != "" {
-				d.WithHint("%s", hint)
-			} else {
+			if !d.Suggest(name, names) {
 				d.WithHint("it has %s", strings.Join(names, ", "))
 			}
 			errs = append(errs, d)
@@ -202,7 +199,7 @@ func checkFamily(f *schema.Family, known *Known) error {
 
 // source returns a formula of the data as the formula package has it.
 func source(f schema.Formula) formula.Source {
-	return formula.Source{Text: f.Text, Pos: f.Pos, At: f.At}
+	return formula.Source{Text: f.Text, Pos: f.Pos}
 }
 
 // arch returns the architecture of a name, or nil.

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"cuelang.org/go/cue"
-	"cuelang.org/go/cue/ast"
 
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/input"
 	"kvbench/engine/schema"
@@ -45,8 +45,8 @@ type File struct {
 	// Foreign says why a file that was met is none of kvbench's; "" if it is.
 	Foreign string
 
-	doc   *document
-	root  *ast.StructLit // of a Hugging Face configuration
+	doc   *data.Document
+	root  *data.Value // of a Hugging Face configuration
 	own   []candidate
 	value cue.Value // of a CUE file
 }
@@ -69,35 +69,35 @@ func (l *Loader) open(f *File, met bool) error {
 		text, ok := l.peek(f.Name)
 		return ok && !l.ownText(f.Name, text)
 	}
-	if isCUE(f.Name) && l.isSchemaFile(f.Name) {
+	if data.IsCUE(f.Name) && l.isSchemaFile(f.Name) {
 		return f.judge(met, diag.Errorf(diag.Pos{File: f.Name}, "is part of kvbench's schema, which cue vet checks"))
 	}
 	switch results := strings.HasSuffix(f.Name, ResultsExt); {
-	case (results || isCUE(f.Name)) && met && isForeign():
+	case (results || data.IsCUE(f.Name)) && met && isForeign():
 		return f.judge(true, errUnknown)
 	case results:
 		f.Kind = KindResults
 		return nil
-	case isCUE(f.Name):
+	case data.IsCUE(f.Name):
 		f.Kind = ""
 		return l.openCUE(f)
 	}
-	data, err := l.read(f.Name)
+	text, err := data.Read(f.Name, l.Watch)
 	if err != nil {
 		return f.judge(met && isForeign(), err)
 	}
-	root, err := parseStruct(f.Name, data)
+	root, err := data.Parse(f.Name, text, isCheckpoint)
 	if err != nil {
 		return f.judge(met && isForeign(), err)
 	}
 	if met && !l.isOwn(f.Name, outlineOf(root)) {
 		return f.judge(met, errUnknown)
 	}
-	if isCheckpoint(f.Name, root) {
+	if data.IsJSON(f.Name) && isCheckpoint(root) {
 		f.Kind, f.root = KindCheckpoint, root
 		return nil
 	}
-	if f.doc, err = flat(f.Name, root); err == nil {
+	if f.doc, err = data.Flat(f.Name, root); err == nil {
 		f.Kind = l.kindOf(f.doc)
 	}
 	return err
@@ -114,22 +114,19 @@ func (f *File) judge(foreign bool, err error) error {
 		return err
 	}
 	if f.Foreign = err.Error(); err != errUnknown {
-		f.Foreign = diag.All(err)[0].Msg
+		f.Foreign = diag.All(err)[0].Text()
 	}
 	return nil
 }
 
 func (l *Loader) openCUE(f *File) error {
-	parsed, err := l.readCUE(f.Name)
-	if err != nil {
-		return err
-	}
-	if f.value, err = l.evaluated(parsed); err != nil {
+	var err error
+	if f.value, err = l.reader.CUE(f.Name, l.Watch); err != nil {
 		return err
 	}
 	fields, err := f.value.Fields()
 	if err != nil {
-		return fromCUE(err, diag.Pos{File: f.Name})
+		return data.FromCUE(err, diag.Pos{File: f.Name})
 	}
 	defs, err := l.defs()
 	if err != nil {
@@ -163,7 +160,7 @@ func (l *Loader) openCUE(f *File) error {
 			f.Archs = append(f.Archs, c.Arch.Get())
 		}
 		if model {
-			f.doc, err = documentOf(f.Name, f.value.LookupPath(cue.ParsePath(modelField)))
+			f.doc, err = data.DocumentOf(f.Name, f.value.LookupPath(cue.ParsePath(modelField)))
 		}
 		return err
 	}
@@ -171,7 +168,7 @@ func (l *Loader) openCUE(f *File) error {
 	if model {
 		v, f.Kind = v.LookupPath(cue.ParsePath(modelField)), KindModel
 	}
-	if f.doc, err = documentOf(f.Name, v); err == nil && f.Kind == "" {
+	if f.doc, err = data.DocumentOf(f.Name, v); err == nil && f.Kind == "" {
 		f.Kind = l.kindOf(f.doc)
 	}
 	return err
@@ -179,18 +176,18 @@ func (l *Loader) openCUE(f *File) error {
 
 // kindOf tells a model from a configuration by the names of its keys, as far as
 // they are spelt right or nearly so.
-func (l *Loader) kindOf(doc *document) Kind {
+func (l *Loader) kindOf(doc *data.Document) Kind {
 	sections := l.sections()
 	near := KindUnknown
 	fields := 0
-	for _, leaf := range doc.leaves {
-		top, _, _ := strings.Cut(leaf.path, ".")
+	for _, leaf := range doc.Leaves {
+		top, _, _ := strings.Cut(leaf.Path, ".")
 		switch {
-		case top == NameParam, top == archField:
+		case top == NameParam, top == ArchField:
 			return KindModel
-		case isSection(l.schema, top), top == sweepSection:
+		case isSection(l.schema, top), top == SweepSection:
 			return KindConfig
-		case slices.ContainsFunc(l.schema.Fields, func(f schema.Field) bool { return leaf.path == f.Flag || strings.HasSuffix(f.Path, "."+leaf.path) }):
+		case slices.ContainsFunc(l.schema.Fields, func(f schema.Field) bool { return leaf.Path == f.Flag || strings.HasSuffix(f.Path, "."+leaf.Path) }):
 			fields++
 		case diag.Nearest(top, sections) != "":
 			near = KindConfig
@@ -198,7 +195,7 @@ func (l *Loader) kindOf(doc *document) Kind {
 			near = KindModel
 		}
 	}
-	if fields > 0 && fields == len(doc.leaves) { // a configuration without its sections
+	if fields > 0 && fields == len(doc.Leaves) { // a configuration without its sections
 		return KindConfig
 	}
 	return near
@@ -297,39 +294,39 @@ func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 		return err
 	}
 	check := f.value.LookupPath(cue.MakePath(cue.Str(arch.Name), cue.Str(fieldChecks), cue.Index(i)))
-	params, err := documentOf(f.Name, check.LookupPath(cue.ParsePath("params")))
+	params, err := data.DocumentOf(f.Name, check.LookupPath(cue.ParsePath("params")))
 	if err != nil {
 		return err
 	}
 	// Names that nobody knows are the caller's to report.
 	none := func(string) string { return "" }
-	params.dropUnknown(paramNames(arch), none, "")
+	dropUnknown(params, paramNames(arch), none, "")
 	var errs diag.List
-	errs.Add(params.check(def, f.own[at].allowed(def)))
-	params.meant = append(params.meant, NameParam) // it changes no result
-	errs.Add(params.missing(def, arch.Checks.Get()[i].At["params:"], f.own[at].allowed(def)))
+	errs.Add(judge(params, def, f.own[at].allowed(def)))
+	params.Meant = append(params.Meant, NameParam) // it changes no result
+	errs.Add(missing(params, def, arch.Checks.Get()[i].At["params:"], f.own[at].allowed(def)))
 	// Fields have their names in formulas here.
-	cfg := &document{file: f.Name}
+	cfg := &data.Document{File: f.Name}
 	if values := check.LookupPath(cue.ParsePath("config")); values.Exists() {
-		if cfg, err = documentOf(f.Name, values); err != nil {
+		if cfg, err = data.DocumentOf(f.Name, values); err != nil {
 			return err
 		}
 	}
-	for j := range cfg.leaves {
+	for j := range cfg.Leaves {
 		for k := range l.schema.Fields {
-			if field := &l.schema.Fields[k]; field.Var == cfg.leaves[j].path {
-				cfg.leaves[j].path = field.Path
+			if field := &l.schema.Fields[k]; field.Var == cfg.Leaves[j].Path {
+				cfg.Leaves[j].Path = field.Path
 				break
 			}
 		}
 	}
-	cfg.dropUnknown(l.fieldPaths(), none, "")
+	dropUnknown(cfg, l.fieldPaths(), none, "")
 	errs.Add(l.readTexts(cfg))
 	defs, err := l.defs()
 	if err != nil {
 		return err
 	}
-	errs.Add(cfg.check(defs.LookupPath(cue.ParsePath("#Config")), l.allowed))
+	errs.Add(judge(cfg, defs.LookupPath(cue.ParsePath("#Config")), l.allowed))
 	for _, d := range errs {
 		if d.Pos.Line == 0 {
 			d.Pos = arch.Checks.Get()[i].At[""]
@@ -345,5 +342,5 @@ func (l *Loader) sections() []string {
 		name, _, _ := strings.Cut(l.schema.Fields[i].Path, ".")
 		names = append(names, name)
 	}
-	return append(slices.Compact(names), sweepSection)
+	return append(slices.Compact(names), SweepSection)
 }

@@ -6,8 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"cuelang.org/go/cue/ast"
-
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/schema"
 )
@@ -22,12 +21,12 @@ type Knob struct {
 // KnobText is one value of a knob.
 type KnobText struct {
 	Text   string
-	Origin Origin
+	Origin data.Origin
 }
 
 // KnobOf reads what a flag of nixlbench was given: one value, or where axes are
 // allowed several between commas, and ranges of numbers.
-func KnobOf(s *schema.Schema, f *schema.Flag, text string, origin Origin, axes bool) (*Knob, error) {
+func KnobOf(s *schema.Schema, f *schema.Flag, text string, origin data.Origin, axes bool) (*Knob, error) {
 	k := &Knob{Flag: f}
 	if !axes || !f.Varies() {
 		k.Texts = []KnobText{{text, origin}}
@@ -46,7 +45,7 @@ func KnobOf(s *schema.Schema, f *schema.Flag, text string, origin Origin, axes b
 }
 
 // add adds a value, or those of a range.
-func (k *Knob) add(s *schema.Schema, text string, origin Origin, label string) error {
+func (k *Knob) add(s *schema.Schema, text string, origin data.Origin, label string) error {
 	if !k.Flag.IsNumber() || !strings.Contains(text, "..") {
 		k.Texts = append(k.Texts, KnobText{text, origin})
 		return k.bounded(label)
@@ -79,7 +78,7 @@ func (k *Knob) bounded(label string) error {
 
 // Values reads the texts as a release has the flag. What is wrong with the first
 // values that are is the error.
-func (k *Knob) Values(s *schema.Schema, release string) ([]Value, error) {
+func (k *Knob) Values(s *schema.Schema, release string) ([]data.Fact, error) {
 	era := s.Nixlbench.FlagIn(k.Flag, release)
 	if era == nil {
 		era = &k.Flag.Eras[0] // the plan refuses it, with the releases that have it
@@ -90,12 +89,12 @@ func (k *Knob) Values(s *schema.Schema, release string) ([]Value, error) {
 	}
 	several := len(k.Texts) > 1 || release == "" // one is the plan's to judge
 	var errs diag.List
-	values := make([]Value, 0, len(k.Texts))
+	values := make([]data.Fact, 0, len(k.Texts))
 	seen := make(map[string]bool, len(k.Texts))
 	for _, t := range k.Texts {
 		label := ""
-		if t.Origin.Kind == FromFile {
-			label = sweepSection + "." + k.Flag.Name + ": "
+		if t.Origin.Kind == data.FromFile {
+			label = SweepSection + "." + k.Flag.Name + ": "
 		}
 		v, err := s.ParseValue(k.Flag, era.Type, t.Text)
 		switch {
@@ -108,61 +107,55 @@ func (k *Knob) Values(s *schema.Schema, release string) ([]Value, error) {
 				return nil, errs
 			}
 			continue
-		case several && len(words) > 0 && !slices.Contains(words, GoValue(v).Text()):
+		case several && len(words) > 0 && !slices.Contains(words, v.Text()):
 			d := t.Origin.Errorf("%s%q is not allowed: expected one of %s", label, t.Text, strings.Join(allowed, ", "))
-			if hint := diag.DidYouMean(t.Text, allowed); hint != "" {
-				d.WithHint("%s", hint)
-			}
+			d.Suggest(t.Text, allowed)
 			if errs = append(errs, d); len(errs) == maxWrong {
 				return nil, errs
 			}
 			continue
-		case seen[GoValue(v).Text()]:
+		case seen[v.Text()]:
 			return nil, append(errs, t.Origin.Errorf("%s%q is given twice", label, t.Text))
 		}
-		val := GoValue(v)
-		seen[val.Text()] = true
-		values = append(values, Value{val, t.Origin})
+		seen[v.Text()] = true
+		values = append(values, data.Fact{Value: v, Origin: t.Origin})
 	}
 	return values, errs.Err()
 }
 
 // knobOf reads an axis of a file that is a flag of nixlbench: a list, or one value
 // as the flag takes it.
-func (l *Loader) knobOf(f *schema.Flag, leaf *leaf) (*Knob, error) {
-	label := leaf.path + ": "
-	text := func(e ast.Expr) (string, bool) {
-		v, ok := value(e)
-		return v.Text(), ok && isScalar(e)
+func (l *Loader) knobOf(f *schema.Flag, leaf *data.Leaf) (*Knob, error) {
+	label := leaf.Path + ": "
+	text := func(v *data.Value) (string, bool) {
+		f, ok := v.Formula()
+		return f.Text(), ok && v.IsScalar()
 	}
-	list, isList := leaf.expr.(*ast.ListLit)
-	if !isList {
-		one, ok := text(leaf.expr)
+	if leaf.Kind != data.List {
+		one, ok := text(&leaf.Value)
 		if !ok {
-			return nil, leaf.origin.Errorf("%s%s is not allowed: expected a value or a list of them", label, describeExpr(leaf.expr))
+			return nil, leaf.Origin.Errorf("%s%s is not allowed: expected a value or a list of them", label, leaf.Describe())
 		}
-		k, err := KnobOf(l.schema, f, one, leaf.origin, true)
+		k, err := KnobOf(l.schema, f, one, leaf.Origin, true)
 		if err == nil {
 			_, err = k.Values(l.schema, "")
 		}
 		return k, err
 	}
 	k := &Knob{Flag: f}
-	for _, e := range list.Elts {
-		origin := leaf.origin
-		if p := fromPos(e.Pos()); p.Line > 0 && p.File == origin.Pos.File {
-			origin.Pos = p
-		}
-		one, ok := text(e)
+	for i := range leaf.Items {
+		v := &leaf.Items[i]
+		origin := leaf.Origin.Inner(v.Pos)
+		one, ok := text(v)
 		if !ok {
-			return nil, origin.Errorf("%s%s is not allowed: expected a value", label, describeExpr(e))
+			return nil, origin.Errorf("%s%s is not allowed: expected a value", label, v.Describe())
 		}
 		if err := k.add(l.schema, one, origin, label); err != nil {
 			return nil, err
 		}
 	}
 	if len(k.Texts) == 0 {
-		return nil, leaf.origin.Errorf("%sthe list is empty", label)
+		return nil, leaf.Origin.Errorf("%sthe list is empty", label)
 	}
 	_, err := k.Values(l.schema, "")
 	return k, err
@@ -221,7 +214,7 @@ func (r numberRange) numbers(text string, fail func(format string, args ...any) 
 
 // Combinations is how many combinations the values of knobs have; more than fit
 // give the largest number.
-func Combinations(values map[string][]Value) uint64 {
+func Combinations(values map[string][]data.Fact) uint64 {
 	n := uint64(1)
 	for _, v := range values {
 		k := uint64(max(len(v), 1))

@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
-	"kvbench/engine/formula"
 	"kvbench/engine/hub"
 	"kvbench/engine/input"
 	"kvbench/engine/schema"
@@ -88,7 +88,7 @@ func (l *Loader) Text(e Entry) ([]byte, error) {
 	if e.Bundled {
 		return fs.ReadFile(l.models, path.Base(e.File))
 	}
-	return l.read(e.File)
+	return data.Read(e.File, l.Watch)
 }
 
 // find returns the file that a user means by its path, or by the name of a known
@@ -201,11 +201,15 @@ func (l *Loader) Find(name string, dirs []string) (Entry, error) {
 
 // modelName returns the name that a model's file gives it, or "".
 func (l *Loader) modelName(e Entry) string {
-	var doc *document
+	var doc *data.Document
 	if e.Bundled {
 		text, err := l.Text(e)
+		var root *data.Value
 		if err == nil {
-			doc, err = parseData(e.File, text)
+			root, err = data.Parse(e.File, text, nil)
+		}
+		if err == nil {
+			doc, err = data.Flat(e.File, root)
 		}
 		if err != nil {
 			return ""
@@ -220,12 +224,8 @@ func (l *Loader) modelName(e Entry) string {
 		}
 		doc = f.doc
 	}
-	leaf := doc.leaf(NameParam)
-	if leaf == nil {
-		return ""
-	}
-	if v, ok := value(leaf.expr); ok && v.Kind == formula.Str {
-		return v.Str
+	if leaf := doc.Leaf(NameParam); leaf != nil && leaf.Kind == data.Text {
+		return leaf.Text
 	}
 	return ""
 }

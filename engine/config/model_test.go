@@ -7,7 +7,9 @@ import (
 	"testing"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/formula"
 )
 
 // write gives the path of a file with a text, in a folder of its own.
@@ -43,8 +45,8 @@ head_dim: 128
 		t.Errorf("the model is %s of %s", m.Name, m.Arch.Name)
 	}
 	file := write(t, "c.yaml", "strategy:\n  tp_size: 4\n")
-	c, err := l.Config(file, map[string]map[string]any{"runtime": {"osl": int64(3)}}, "test", []config.Override{
-		{Path: "runtime.isl", Text: "16", Origin: config.Origin{Kind: config.FromFlag, Name: "isl"}},
+	c, err := l.Config(file, map[string]map[string]formula.Value{"runtime": {"osl": formula.Number(3)}}, "test", []config.Override{
+		{Path: "runtime.isl", Text: "16", Origin: data.Origin{Kind: data.FromFlag, Name: "isl"}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -161,8 +163,8 @@ func text(d *diag.Diag) string {
 		e.Pos = diag.Pos{}
 	}
 	s := e.Error()
-	if d.Hint != "" {
-		s += "\n" + d.Hint
+	for _, hint := range d.Hints {
+		s += "\n" + hint
 	}
 	return s
 }

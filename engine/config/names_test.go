@@ -177,7 +177,7 @@ func TestSuggestions(t *testing.T) {
 	}
 }
 
-func hint(err error) string { return diag.All(err)[0].Hint }
+func hint(err error) string { return strings.Join(diag.All(err)[0].Hints, "\n") }
 
 // TestOtherNumbers: a name with one number changed is not the model, and the
 // model is not suggested for it.

@@ -14,6 +14,7 @@ import (
 
 	"kvbench/engine/config"
 	"kvbench/engine/schema"
+	"kvbench/engine/schemagen"
 )
 
 // aResult has everything that a result may have.
@@ -32,7 +33,7 @@ const aResult = `{"kvbench":"v1","commit":"0123abc+dirty","role":"initiator","ha
 // schema as CUE would hold them.
 func TestResultsAsCUE(t *testing.T) {
 	_, l := loader(t)
-	text, err := l.SchemaCUE("results", nil)
+	text, err := schemagen.CUE(l, "results", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

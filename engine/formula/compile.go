@@ -53,7 +53,7 @@ func (c *compiler) declare(d *decl) error {
 	if d.class != derived && (!utils.IsValidIdentifier(d.name) || slices.Contains(reserved, d.name)) {
 		err := diag.Errorf(d.src.Pos, "%q cannot be a name in formulas", d.name)
 		if !slices.Contains(reserved, d.name) {
-			err.Hint = "use letters, digits and _"
+			err.WithHint("use letters, digits and _")
 		}
 		return err
 	}
@@ -349,11 +349,11 @@ func (k *checker) identifier(n *ast.IdentifierNode) code {
 	off := n.Location().From
 	r, ok := k.p.names[k.unit.means(n.Value)]
 	if !ok {
-		d := k.errorf(off, "unknown name %q", n.Value)
+		d := k.errorf(off, "unknown name %q", n.Value).About(diag.Unknown, n.Value)
 		if _, ok := functions[n.Value]; ok {
-			d.Hint = fmt.Sprintf("%s is a function: write %s", n.Value, functions[n.Value].Usage)
+			d.WithHint("%s is a function: write %s", n.Value, functions[n.Value].Usage)
 		} else {
-			d.Hint = diag.DidYouMean(n.Value, k.names())
+			d.Suggest(n.Value, k.names())
 		}
 		return brokenCode
 	}

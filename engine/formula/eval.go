@@ -1,10 +1,6 @@
 package formula
 
-import (
-	"fmt"
-
-	"kvbench/engine/diag"
-)
+import "kvbench/engine/diag"
 
 // Frame holds the values of one evaluation of a [Program]: those that were
 // set, and those computed so far. Each formula is computed when it is first
@@ -267,6 +263,7 @@ func (f *Frame) fill(i int32, at place) bool {
 	switch s.class {
 	case input:
 		f.failSlot(s, at, "%q was not given", s.name)
+		f.err.About(diag.NotGiven, s.name)
 		return false
 	case preset:
 		f.store(i, s, *s.def)
@@ -355,7 +352,7 @@ func (f *Frame) fail(at place, format string, args ...any) Rat {
 // was declared.
 func (f *Frame) failSlot(s *slot, at place, format string, args ...any) {
 	if at.unit == nil {
-		f.err = diag.Errorf(s.src.Pos, "%s", fmt.Sprintf(format, args...))
+		f.err = diag.Errorf(s.src.Pos, format, args...)
 		return
 	}
 	f.fail(at, format, args...)

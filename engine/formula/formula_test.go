@@ -188,7 +188,7 @@ func TestErrors(t *testing.T) {
 		{"never ?? 'a'", "f.cue:7:19: formula of x: \"??\" has a number before it and a string after it\n    never ?? 'a'\n             ^"},
 		{"2 * * 3", "f.cue:7:14: formula of x: unexpected \"*\"\n    2 * * 3\n        ^"},
 		{"x + 1", "f.cue:7:10: formula of x: needs itself: x -> x\n    x + 1\n    ^"},
-		{"1 +\n  layer", "f.cue:8:3: formula of x: unknown name \"layer\"\n      layer\n      ^\n  hint: did you mean \"layers\"?"},
+		{"1 +\n  layer", "f.cue:8:12: formula of x: unknown name \"layer\"\n      layer\n      ^\n  hint: did you mean \"layers\"?"},
 	} {
 		s := toy()
 		s.Formula("x", Source{Text: test.text, Pos: diag.Pos{File: "f.cue", Line: 7, Col: 10}}, Any)
@@ -226,7 +226,7 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%.40q compiles", text)
 			continue
 		}
-		if d := diag.All(err)[0]; d.Pos.Line < 7 || !strings.HasPrefix(d.Msg, "formula of z: ") {
+		if d := diag.All(err)[0]; d.Pos.Line < 7 || !strings.HasPrefix(d.Text(), "formula of z: ") {
 			t.Errorf("%.40q: %v", text, err)
 		}
 	}

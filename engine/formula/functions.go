@@ -97,12 +97,12 @@ func (k *checker) known(name string, off int) (function, bool) {
 			k.errorf(off, "%q is not a function", name)
 			return fn, false
 		}
-		d := k.errorf(off, "unknown function %q", name)
+		d := k.errorf(off, "unknown function %q", name).About(diag.Unknown, name+"()")
 		switch strings.ToLower(name) {
 		case "round", "round_up", "round_down", "roundup", "rounddown", "int", "int64", "float", "trunc", "ceiling", "floor_div", "floordiv":
-			d.Hint = "use floor(), ceil() or div()"
+			d.WithHint("use floor(), ceil() or div()")
 		default:
-			d.Hint = diag.DidYouMean(name, slices.Sorted(maps.Keys(functions)))
+			d.Suggest(name, slices.Sorted(maps.Keys(functions)))
 		}
 	}
 	return fn, ok

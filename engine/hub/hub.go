@@ -239,7 +239,7 @@ func (h *Hub) commit(r Repo) (commit, why string) {
 	}
 	data, _, err := input.ReadAll(ref, maxRef, nil)
 	if err != nil {
-		return "", diag.All(err)[0].Msg
+		return "", diag.All(err)[0].Text()
 	}
 	if commit = strings.TrimSpace(string(data)); !isCommit(commit) {
 		return "", "refs/" + r.revision() + " holds no commit"

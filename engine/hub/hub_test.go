@@ -494,7 +494,7 @@ func TestRefused(t *testing.T) {
 			if err == nil || !strings.HasPrefix(err.Error(), "hf:a/b: "+h.Endpoint+" "+test.want) {
 				t.Fatalf("%v, want %s", err, test.want)
 			}
-			if text := err.Error() + diag.All(err)[0].Hint; strings.Contains(text, "hf_secret") {
+			if text := err.Error() + strings.Join(diag.All(err)[0].Hints, "\n"); strings.Contains(text, "hf_secret") {
 				t.Errorf("the token is shown: %s", text)
 			}
 			if _, err := h.Find(r, main); err == nil {
@@ -558,7 +558,7 @@ func TestSettings(t *testing.T) {
 			t.Errorf("%v, want %s", err, test.want)
 			continue
 		}
-		if text := err.Error() + diag.All(err)[0].Hint; strings.Contains(text, "hf_secret") {
+		if text := err.Error() + strings.Join(diag.All(err)[0].Hints, "\n"); strings.Contains(text, "hf_secret") {
 			t.Errorf("a secret is shown: %s", text)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/plan"
@@ -34,22 +33,21 @@ type Facts struct {
 }
 
 func (f *Facts) values() map[string]formula.Value {
-	text := func(s string) formula.Value { return formula.Value{Kind: formula.Str, Str: s} }
 	return map[string]formula.Value{
-		"launch":        text(f.Launch),
-		"free_port":     config.GoValue(f.FreePort),
-		"etcd_local":    config.GoValue(f.EtcdLocal),
-		"dio_align":     config.GoValue(f.DIOAlign),
-		"files_there":   config.GoValue(f.FilesThere),
-		"files_short":   config.GoValue(f.FilesShort),
-		"rank":          config.GoValue(f.Rank),
-		"failed":        config.GoValue(f.Failed),
-		"rows":          config.GoValue(f.Rows),
-		"odd_rows":      config.GoValue(f.OddRows),
-		"unasked_rows":  config.GoValue(f.UnaskedRows),
-		"repeated_rows": config.GoValue(f.RepeatedRows),
-		"missing_rows":  config.GoValue(f.MissingRows),
-		"errors":        text(f.Errors),
+		"launch":        formula.Text(f.Launch),
+		"free_port":     formula.Number(f.FreePort),
+		"etcd_local":    formula.Truth(f.EtcdLocal),
+		"dio_align":     formula.Number(f.DIOAlign),
+		"files_there":   formula.Number(f.FilesThere),
+		"files_short":   formula.Number(f.FilesShort),
+		"rank":          formula.Number(f.Rank),
+		"failed":        formula.Number(f.Failed),
+		"rows":          formula.Number(f.Rows),
+		"odd_rows":      formula.Number(f.OddRows),
+		"unasked_rows":  formula.Number(f.UnaskedRows),
+		"repeated_rows": formula.Number(f.RepeatedRows),
+		"missing_rows":  formula.Number(f.MissingRows),
+		"errors":        formula.Text(f.Errors),
 	}
 }
 
@@ -98,20 +96,20 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 	}
 	scope := formula.NewScope()
 	for i := range s.Fields {
-		scope.Input(s.Fields[i].Var, plan.KindOf(&s.Fields[i]), s.Fields[i].Pos)
+		scope.Input(s.Fields[i].Var, s.Fields[i].Type.Kinds.Formula(), s.Fields[i].Pos)
 	}
 	for name, v := range new(Facts).values() {
 		scope.Input(name, v.Kind, diag.Pos{})
 	}
 	for name := range r.bench.Runs.Get().Readings {
-		scope.Default(name, config.GoValue(int64(-1)))
+		scope.Default(name, formula.Number(-1))
 	}
 	for _, name := range schema.Keys(r.bench.Flags) {
 		f := r.bench.Flags[name]
 		if era := r.bench.FlagIn(f, release); era != nil {
-			scope.Default(name, config.GoValue(era.Default))
+			scope.Default(name, era.Default)
 		} else {
-			scope.Default(name, config.GoValue(f.AbsentValue()))
+			scope.Default(name, f.AbsentValue())
 		}
 	}
 	add := func(name string, f schema.Formula, kind formula.Kind) {
@@ -219,7 +217,7 @@ func (r *Rules) load(pl *plan.Plan, flags []plan.Flag, facts *Facts) {
 		r.set(name, v)
 	}
 	for name, n := range facts.Readings {
-		r.set(name, config.GoValue(n))
+		r.set(name, formula.Number(n))
 	}
 }
 
@@ -409,7 +407,7 @@ func (r *Rules) AddTimed(pl *plan.Plan, flags []plan.Flag, facts *Facts, rows []
 		for _, m := range runs.Measures {
 			ref, ok := r.prog.Ref(rowPrefix + m.Value)
 			if n, err := strconv.ParseInt(string(row[m.Key]), 10, 64); ok && m.ID && err == nil {
-				r.frame.Change(ref, config.GoValue(n), r.frame.Dependents(ref))
+				r.frame.Change(ref, formula.Number(n), r.frame.Dependents(ref))
 			}
 		}
 		for name := range runs.Timed {

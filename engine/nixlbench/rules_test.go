@@ -8,13 +8,14 @@ import (
 	"testing"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/formula"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/plan"
 )
 
 // blank is a plan of which a test gives the flags.
-var blank = &plan.Plan{Request: &plan.Request{Config: &config.Config{Values: map[string]config.Value{
+var blank = &plan.Plan{Request: &plan.Request{Config: &config.Config{Values: map[string]data.Fact{
 	"source":      {Value: formula.Value{Kind: formula.Str, Str: "memory"}},
 	"destination": {Value: formula.Value{Kind: formula.Str, Str: "file"}},
 }}}}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	cueschema "kvbench/cue"
+	"kvbench/engine/formula"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/schema"
 )
@@ -197,8 +198,8 @@ func TestProbe(t *testing.T) {
 		}
 		// Another default and another flag make it none that is known.
 		delete(flags, "num_iter")
-		flags["surprise"] = schema.OwnFlag{Type: "bool", Default: false}
-		flags["total_buffer_size"] = schema.OwnFlag{Type: "uint64", Default: int64(1)}
+		flags["surprise"] = schema.OwnFlag{Type: "bool", Default: formula.Truth(false)}
+		flags["total_buffer_size"] = schema.OwnFlag{Type: "uint64", Default: formula.Number(1)}
 		in = nixlbench.Identify(n, flags)
 		var text []string
 		for _, d := range in.Differences {

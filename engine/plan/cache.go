@@ -3,10 +3,9 @@ package plan
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -186,7 +185,7 @@ func (p *Planner) declareFields(scope *formula.Scope) {
 	types := map[string]formula.Kind{}
 	for _, kind := range p.schema.Cache.Get().Kinds {
 		for name, f := range kind.Fields {
-			fields[name], types[name] = map[string]schema.Formula{}, paramKinds[f.Type]
+			fields[name], types[name] = map[string]schema.Formula{}, f.Type.Formula()
 		}
 	}
 	for name, g := range p.arch.Layers.Groups {
@@ -329,7 +328,7 @@ func (p *Planner) linkCache(wanted []string) error {
 	for name, kind := range p.schema.Cache.Get().Kinds {
 		p.cache.parts[name] = schema.Keys(kind.Parts)
 		for _, field := range schema.Keys(kind.Fields) {
-			if ref, ok := p.prog.Ref(fieldVar(field)); ok && paramKinds[kind.Fields[field].Type] == formula.Num {
+			if ref, ok := p.prog.Ref(fieldVar(field)); ok && kind.Fields[field].Type.Formula() == formula.Num {
 				p.cache.counts[name] = append(p.cache.counts[name], layerField{field, ref})
 			}
 		}
@@ -431,8 +430,8 @@ func (p *Planner) refs(names ...string) []formula.Ref {
 }
 
 func didYouMean(d *diag.Diag, word string, known []string) *diag.Diag {
-	if hint := diag.DidYouMean(word, known); hint != "" {
-		return d.WithHint("%s", hint)
+	if d.About(diag.Unknown, word).Suggest(word, known) {
+		return d
 	}
 	return d.WithHint("expected one of %s", strings.Join(known, ", "))
 }
@@ -453,7 +452,7 @@ func (p *Planner) layersOf(req *Request) ([]cell, error) {
 	shared := map[string]int{} // cells of groups whose layers are alike
 	var cells []cell
 	for layer := range int(n) {
-		p.set(layerVar, config.GoValue(int64(layer)))
+		p.set(layerVar, formula.Number(int64(layer)))
 		selected, err := p.selected()
 		if err != nil {
 			return nil, p.missing(req, err)
@@ -528,13 +527,14 @@ func (p *Planner) notSelected(req *Request, layer int, name string) error {
 
 // missing adds to an error of a formula which parameter a model lacks.
 func (p *Planner) missing(req *Request, err error) error {
-	for _, param := range p.arch.Params {
-		if _, ok := req.Model.Params[param.Name]; !ok && strings.Contains(err.Error(), strconv.Quote(param.Name)+" was not given") {
-			return diag.Errorf(diag.Pos{File: req.Model.File}, "%s is missing: %s needs it", param.Name, p.arch.Name)
+	list := diag.All(err)
+	for _, d := range list {
+		isIt := func(param schema.Param) bool { return param.Name == d.Name }
+		if _, ok := req.Model.Params[d.Name]; !ok && d.Code == diag.NotGiven && slices.ContainsFunc(p.arch.Params, isIt) {
+			return diag.Errorf(diag.Pos{File: req.Model.File}, "%s is missing: %s needs it", d.Name, p.arch.Name).About(diag.Missing, d.Name)
 		}
 	}
 	// A place in the data does not say whose values are wrong.
-	list := diag.All(err)
 	for i, d := range list {
 		if d.Pos.File != req.Model.File && req.Model.File != "" {
 			e := *d
@@ -562,7 +562,7 @@ func (p *Planner) whole(name string) (int64, error) {
 	n, ok := v.Int64()
 	if !ok || n < 0 {
 		src := p.origin(ref)
-		d := diag.Errorf(src.Pos, "%s is %s: expected a whole number, 0 or more", name, v)
+		d := diag.Errorf(src.Pos, "%s is %s: expected a whole number, 0 or more", name, v).About(diag.NotWhole, name)
 		d.Source, d.Caret = src.Text, 1
 		return 0, d
 	}
@@ -603,10 +603,14 @@ func (p *Planner) unmet(req *Request, r *schema.Requirement, ref formula.Ref, gr
 			msg += ": " + e.Values + " does not hold"
 		}
 	}
-	d := diag.Errorf(pos, "%s", msg)
-	for _, values := range []map[string]config.Value{req.Config.Values, req.Model.Params} {
+	of := p.prog.Name(ref)
+	if group != "" {
+		of += " of layers " + group
+	}
+	d := diag.Errorf(pos, "%s", msg).About(diag.Requires, of)
+	for _, values := range []map[string]data.Fact{req.Config.Values, req.Model.Params} {
 		if v, ok := values[r.Of]; ok && v.Origin.Given() {
-			d = v.Origin.Errorf("%s", msg)
+			d = v.Origin.Errorf("%s", msg).About(diag.Requires, of)
 		}
 	}
 	if r.Hint != "" {
@@ -635,7 +639,7 @@ func (p *Planner) checkFields(req *Request, cells []cell) error {
 			}
 			if n, whole := v.Int64(); !whole || n < 1 {
 				f := p.arch.Layers.Groups[c.group].Fields[field.field]
-				d := diag.Errorf(f.Pos, "%s of group %s is %s in layer %d: expected a whole number, 1 or more", field.field, c.group, v, c.layers[0])
+				d := diag.Errorf(f.Pos, "%s of group %s is %s in layer %d: expected a whole number, 1 or more", field.field, c.group, v, c.layers[0]).About(diag.NotWhole, c.group+"."+field.field)
 				d.Source, d.Caret = f.Text, 1
 				return d.WithHint("with %s", req.Model.File)
 			}
@@ -656,7 +660,7 @@ type rate struct {
 // rates evaluates the cells.
 func (p *Planner) rates(req *Request, cells []cell, warnings *diag.List) ([]rate, error) {
 	covers := p.schema.Cache.Get().Covers[req.Config.Values[patternField].Str]
-	p.set(ioUnits, config.GoValue(int64(1)))
+	p.set(ioUnits, formula.Number(1))
 	seen := map[string]bool{}
 	var list []rate
 	for i := range cells {
@@ -698,7 +702,7 @@ func (p *Planner) part(c *cell, part string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	p.set(ioPart, config.GoValue(n))
+	p.set(ioPart, formula.Number(n))
 	return p.whole(ioPartBytes)
 }
 
@@ -735,7 +739,7 @@ func (p *Planner) stages(req *Request, rates []rate) ([]stage, error) {
 	pp, _ := req.Config.Values[stagesField].Num.Int64()
 	ends := make([]int, pp+1)
 	for i := range ends {
-		p.set(stageVar, config.GoValue(int64(i)))
+		p.set(stageVar, formula.Number(int64(i)))
 		first, err := p.whole(firstVar)
 		if err != nil {
 			return nil, err

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
@@ -142,7 +141,7 @@ func (x *explainer) batchStep(s *Step) error {
 	for _, sh := range x.plan.Request.io.shares {
 		c := sh.terms[0].rate.cell
 		x.enter(c)
-		x.set(ioUnits, config.GoValue(sh.units))
+		x.set(ioUnits, formula.Number(sh.units))
 		ref, _ := x.prog.Ref(ioCount)
 		step, err := x.stepOf(ref)
 		if err != nil {

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -15,7 +15,7 @@ import (
 // read as it is started.
 type UnreadFlag struct {
 	Flag   *schema.Flag
-	Origin config.Origin
+	Origin data.Origin
 	// Needs says in words what to give so that nixlbench reads it.
 	Needs string
 	// Instead are flags that do the same and that nixlbench reads with Backend.
@@ -30,7 +30,7 @@ func (p *Planner) UnreadFlags(req *Request, shown Shown) ([]UnreadFlag, error) {
 	axes := slices.Clone(req.Knobs)
 	for _, name := range schema.Keys(req.Flags) {
 		if !slices.ContainsFunc(axes, func(x FlagAxis) bool { return x.Name == name }) {
-			axes = append(axes, FlagAxis{p.bench.Flags[name], []config.Value{req.Flags[name]}})
+			axes = append(axes, FlagAxis{p.bench.Flags[name], []data.Fact{req.Flags[name]}})
 		}
 	}
 	all, err := readsOfAll(p.bench, p.release, axes)
@@ -117,7 +117,7 @@ func newFlagReads(n *schema.Nixlbench, release string, given map[string]formula.
 		}
 	}
 	for _, name := range schema.Keys(n.Flags) {
-		scope.Default(name, config.GoValue(defaultIn(n, n.Flags[name], release)))
+		scope.Default(name, defaultIn(n, n.Flags[name], release))
 	}
 	var err error
 	if r.prog, err = scope.Compile(); err != nil {
@@ -133,7 +133,7 @@ func newFlagReads(n *schema.Nixlbench, release string, given map[string]formula.
 }
 
 // defaultIn returns what formulas read of a flag that is not given.
-func defaultIn(n *schema.Nixlbench, f *schema.Flag, release string) any {
+func defaultIn(n *schema.Nixlbench, f *schema.Flag, release string) formula.Value {
 	if era := n.FlagIn(f, release); era != nil {
 		return era.Default
 	}
@@ -169,7 +169,7 @@ func (r *flagReads) backend() string {
 	if v, ok := r.given[backendFlag]; ok {
 		return v.Str
 	}
-	return config.GoValue(defaultIn(r.bench, r.bench.Flags[backendFlag], r.release)).Str
+	return defaultIn(r.bench, r.bench.Flags[backendFlag], r.release).Str
 }
 
 // backendsOf returns the backends that read a flag: those of the release, if it has

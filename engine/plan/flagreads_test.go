@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/plan"
 )
 
@@ -12,9 +12,9 @@ import (
 // read knows all its names, and every backend that reads one exists.
 func TestReads(t *testing.T) {
 	s := load(t)
-	req := &plan.Request{Flags: map[string]config.Value{}}
+	req := &plan.Request{Flags: map[string]data.Fact{}}
 	for name, f := range s.Nixlbench.Flags {
-		req.Flags[name] = config.Value{Value: config.GoValue(f.Eras[0].Default)}
+		req.Flags[name] = data.Fact{Value: f.Eras[0].Default}
 		for _, b := range f.Backends {
 			if s.Nixlbench.Backends[b] == nil {
 				t.Errorf("%s is read by backend %s, which is not known", name, b)

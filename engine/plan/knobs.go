@@ -4,6 +4,7 @@ import (
 	"maps"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/schema"
 )
@@ -11,7 +12,7 @@ import (
 // FlagAxis is a flag of nixlbench that has several values.
 type FlagAxis struct {
 	*schema.Flag
-	Values []config.Value
+	Values []data.Fact
 }
 
 // MaxCombinations is how many combinations the values of nixlbench's flags have
@@ -20,12 +21,12 @@ const MaxCombinations = config.MaxAxis
 
 // WithFlags makes a request for each combination of values of nixlbench's flags,
 // the last flag changing first.
-func (r *Request) WithFlags(bench *schema.Nixlbench, values map[string][]config.Value) ([]*Request, error) {
+func (r *Request) WithFlags(bench *schema.Nixlbench, values map[string][]data.Fact) ([]*Request, error) {
 	if n := config.Combinations(values); n > MaxCombinations {
 		return nil, diag.Usagef("the flags of nixlbench have %d combinations of values: at most %d are allowed", n, MaxCombinations)
 	}
 	first := *r
-	first.Flags = map[string]config.Value{}
+	first.Flags = map[string]data.Fact{}
 	for name, list := range values {
 		first.Flags[name] = list[0]
 	}

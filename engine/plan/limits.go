@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -135,7 +135,7 @@ func (p *Planner) settings(req *Request, flags []string, values map[string]flagV
 // flags in it that were given.
 func (p *Planner) why(req *Request, ref formula.Ref, err error) string {
 	if err != nil {
-		return diag.All(err)[0].Msg
+		return diag.All(err)[0].Text()
 	}
 	op, left, right, ok, err := p.frame.Sides(ref)
 	if !ok || err != nil {
@@ -227,7 +227,8 @@ func (p *Planner) least(req *Request, values map[string]flagValue) {
 // refusal says why a plan cannot be fitted, which sizes would fit, and which
 // of the user's flags stand in the way.
 func (p *Planner) refusal(req *Request, values map[string]flagValue, broken []Violation) error {
-	d := diag.Errorf(req.label(), "the plan cannot be fitted: nixlbench %s %s: %s", p.release, broken[0].Limit.Message, broken[0].Why)
+	d := diag.Errorf(req.label(), "the plan cannot be fitted: nixlbench %s %s: %s", p.release, broken[0].Limit.Message, broken[0].Why).
+		About(diag.Requires, broken[0].Limit.Name)
 	hint := func(list []string) {
 		for _, h := range list {
 			d.WithHint("%s", h)
@@ -240,10 +241,10 @@ func (p *Planner) refusal(req *Request, values map[string]flagValue, broken []Vi
 			d.WithHint("with %s the whole plan fits", settings(change))
 		}
 	}
-	if d.Hint == "" {
+	if d.Hints == nil {
 		hint(p.smaller(req, values, true))
 	}
-	if last := broken[0].Limit.Hint; d.Hint == "" && last != "" {
+	if last := broken[0].Limit.Hint; d.Hints == nil && last != "" {
 		d.WithHint("%s", last)
 	}
 	return d
@@ -282,11 +283,11 @@ func (p *Planner) smaller(req *Request, values map[string]flagValue, force bool)
 		}
 		sized := func(n int64) (*Request, map[string]flagValue) {
 			trial, attempt := *req, maps.Clone(values)
-			trial.Flags = map[string]config.Value{}
+			trial.Flags = map[string]data.Fact{}
 			maps.Copy(trial.Flags, req.Flags)
 			for _, name := range flags {
-				attempt[name] = flagValue{Value: config.GoValue(min(n, now[name])), from: Given}
-				trial.Flags[name] = config.Value{Value: attempt[name].Value}
+				attempt[name] = flagValue{Value: formula.Number(min(n, now[name])), from: Given}
+				trial.Flags[name] = data.Fact{Value: attempt[name].Value}
 			}
 			return &trial, attempt
 		}

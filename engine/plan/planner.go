@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -109,7 +110,7 @@ func New(s *schema.Schema, release string, arch *schema.Architecture, use Use) (
 	scope := formula.NewScope()
 	for i := range s.Fields {
 		if f := &s.Fields[i]; p.knows(f) {
-			scope.Input(f.Var, KindOf(f), f.Pos)
+			scope.Input(f.Var, f.Type.Kinds.Formula(), f.Pos)
 		}
 	}
 	table(scope, dtypesTable, s.Dtypes)
@@ -118,7 +119,7 @@ func New(s *schema.Schema, release string, arch *schema.Architecture, use Use) (
 	p.declareBench(scope)
 
 	for _, param := range arch.Params {
-		if kind, ok := paramKinds[param.Kind]; ok {
+		if kind := param.Type.Formula(); kind != formula.Any {
 			scope.Input(param.Name, kind, param.Pos)
 		}
 	}
@@ -253,33 +254,16 @@ func (p *Planner) has(q *schema.Quantity) bool {
 	return !q.Formula.IsZero() || q.Detail.IsZero()
 }
 
-// KindOf returns the kind that a configuration field has in formulas: what takes
-// words and numbers is a string there.
-func KindOf(f *schema.Field) formula.Kind {
-	switch {
-	case f.Number:
-		return formula.Num
-	case f.Bool:
-		return formula.Bool
-	}
-	return formula.Str
-}
-
-var paramKinds = map[string]formula.Kind{
-	"number": formula.Num, "string": formula.Str, "bool": formula.Bool,
-	"numbers": formula.NumList, "strings": formula.StrList,
-}
-
 // declareBench declares the release's flags, its backends' rules and limits.
 func (p *Planner) declareBench(scope *formula.Scope) {
 	for _, name := range schema.Keys(p.bench.Flags) {
 		f := p.bench.Flags[name]
 		era := p.bench.FlagIn(f, p.release)
 		if era == nil {
-			scope.Default(name, config.GoValue(f.AbsentValue()))
+			scope.Default(name, f.AbsentValue())
 			continue
 		}
-		def := config.GoValue(era.Default)
+		def := era.Default
 		p.flags = append(p.flags, flagSlot{Flag: f, era: era, def: def})
 		if f.Computed.IsZero() {
 			scope.Default(name, def)
@@ -331,7 +315,7 @@ func tableOf(scope *formula.Scope, name string, m map[string]schema.Formula, wan
 
 // SourceOf returns a formula of the data as the formula package has it.
 func SourceOf(f schema.Formula) formula.Source {
-	return formula.Source{Text: f.Text, Pos: f.Pos, At: f.At, Local: f.Local}
+	return formula.Source{Text: f.Text, Pos: f.Pos, Local: f.Local}
 }
 
 // set assigns a name its value in the frame; names that no formula knows do not
@@ -354,7 +338,7 @@ func (p *Planner) load(req *Request) {
 	for _, f := range req.facts {
 		p.set(f.name, formula.Value{Kind: formula.Num, Num: f.num})
 	}
-	p.set(accountingVar, config.GoValue(p.accounting()))
+	p.set(accountingVar, formula.Text(p.accounting()))
 }
 
 // accounting returns the word for the planner's accounting.
@@ -380,14 +364,14 @@ func (p *Planner) checkTables(req *Request) error {
 			continue
 		}
 		field := f.Path + ": "
-		if v.Origin.Kind == config.FromFlag {
+		if v.Origin.Kind == data.FromFlag {
 			field = ""
 		}
-		d := v.Origin.Errorf("%s%q is not allowed: expected one of %s", field, v.Str, strings.Join(keys, ", "))
+		d := v.Origin.Errorf("%s%q is not allowed: expected one of %s", field, v.Str, strings.Join(keys, ", ")).About(diag.NotAllowed, v.Str)
 		if _, ok := p.schema.Cache.Get().Covers[v.Str]; ok && f.Table == patternsTable {
 			d.WithHint("--%s %s has it", accountingVar, accountingRank)
-		} else if hint := diag.DidYouMean(v.Str, keys); hint != "" {
-			d.WithHint("%s", hint)
+		} else {
+			d.Suggest(v.Str, keys)
 		}
 		errs = append(errs, d)
 	}
@@ -407,11 +391,11 @@ func (p *Planner) checkNeeds(req *Request) error {
 			continue
 		}
 		v := req.Config.Values[f.Var]
-		if v.Origin.Kind == config.FromDefault || v.Text() == config.GoValue(f.Default).Text() {
+		if v.Origin.Kind == data.FromDefault || v.Text() == f.Default.Text() {
 			continue
 		}
 		what := ""
-		if v.Origin.Kind == config.FromFile || v.Origin.Kind == config.FromModel {
+		if v.Origin.Kind == data.FromFile || v.Origin.Kind == data.FromModel {
 			what = f.Path + ": "
 		}
 		d := v.Origin.Errorf("%sexists only in the %s accounting; this plan's accounting is %s", what, f.Needs, p.accounting())
@@ -464,7 +448,7 @@ func (p *Planner) quantities() ([]Quantity, error) {
 		n, whole := v.Int64()
 		if !whole {
 			src := p.origin(ref)
-			d := diag.Errorf(src.Pos, "%s is %s, which is not a whole number", q.Name, v)
+			d := diag.Errorf(src.Pos, "%s is %s, which is not a whole number", q.Name, v).About(diag.NotWhole, q.Name)
 			d.Source, d.Caret = src.Text, 1
 			errs = append(errs, d.WithHint("round it explicitly: floor(), ceil(), div() or ceil_div()"))
 			continue
@@ -473,7 +457,7 @@ func (p *Planner) quantities() ([]Quantity, error) {
 			least = 0 // of recurrent models, no bytes go with tokens
 		}
 		if n < least {
-			errs = append(errs, diag.Errorf(p.origin(ref).Pos, "%s is %d: expected at least %d", q.Name, n, least))
+			errs = append(errs, diag.Errorf(p.origin(ref).Pos, "%s is %d: expected at least %d", q.Name, n, least).About(diag.NotWhole, q.Name))
 			break // what follows would be as odd
 		}
 		all = append(all, Quantity{q.Name, q.Unit, q.Doc, n})
@@ -526,7 +510,7 @@ type Request struct {
 	Model  *config.Model
 	Config *config.Config
 	// Flags are the nixlbench flags that the user gave, by name.
-	Flags map[string]config.Value
+	Flags map[string]data.Fact
 	// Knobs are those of them that have other values in the other requests of a
 	// sweep.
 	Knobs []FlagAxis
@@ -665,7 +649,7 @@ func (pl *Plan) Group() string { return strings.Join(pl.Request.io.groups, "+") 
 // parameter, the architecture's name, or of a plan for one rank its stage and
 // group.
 func (pl *Plan) Value(name string) (formula.Value, bool) {
-	text := func(s string) (formula.Value, bool) { return formula.Value{Kind: formula.Str, Str: s}, true }
+	text := func(s string) (formula.Value, bool) { return formula.Text(s), true }
 	switch {
 	case name == "architecture":
 		return text(pl.Request.Model.Arch.Name)
@@ -677,7 +661,7 @@ func (pl *Plan) Value(name string) (formula.Value, bool) {
 	}
 	for _, q := range pl.Quantities {
 		if q.Name == name {
-			return config.GoValue(q.Value), true
+			return formula.Number(q.Value), true
 		}
 	}
 	if v, ok := pl.Request.Config.Values[name]; ok {
@@ -781,7 +765,7 @@ func (p *Planner) inRange(s flagSlot, v formula.Value) error {
 	}
 	lo, hi := schema.Range(s.era.Type)
 	if n, whole := v.Num.Int64(); !whole || n < lo || n > hi {
-		return diag.Errorf(s.Computed.Pos, "%s of nixlbench %s takes whole numbers from %d to %d, not %s", s.Name, p.release, lo, hi, v.Num)
+		return diag.Errorf(s.Computed.Pos, "%s of nixlbench %s takes whole numbers from %d to %d, not %s", s.Name, p.release, lo, hi, v.Num).About(diag.NotWhole, s.Name)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/formula"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 )
@@ -197,11 +198,15 @@ func planners(t *testing.T, s *schema.Schema, arch string) plan.Planners {
 }
 
 func check(config map[string]any, g geometry) schema.Check {
-	values := map[string]any{"accounting": "rank", "kvcache_quant_mode": "bf16"}
+	values := map[string]formula.Value{"accounting": formula.Text("rank"), "kvcache_quant_mode": formula.Text("bf16")}
 	for name, v := range config {
-		values[name] = v
+		values[name] = formula.Of(v)
 	}
-	return schema.Check{Params: g.params, Config: values}
+	params := map[string]formula.Value{}
+	for name, v := range g.params {
+		params[name] = formula.Of(v)
+	}
+	return schema.Check{Params: params, Config: values}
 }
 
 // TestRank holds the rank accounting to numbers of other sources.

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/schema"
 )
@@ -14,7 +14,7 @@ import (
 type Wanted struct {
 	*schema.Flag
 	Text   string
-	Origin config.Origin
+	Origin data.Origin
 }
 
 // Picked is a release that was picked.
@@ -102,7 +102,7 @@ func (p *picker) axes(release string) []FlagAxis {
 			axes = append(axes, FlagAxis{Flag: w.Flag})
 		}
 		last := &axes[len(axes)-1]
-		last.Values = append(last.Values, config.Value{Value: config.GoValue(v)})
+		last.Values = append(last.Values, data.Fact{Value: v})
 	}
 	return axes
 }
@@ -147,11 +147,9 @@ func (p *picker) possible(releases []string) ([]Wanted, error) {
 }
 
 // notAllowed says which values a flag takes instead of the one given.
-func notAllowed(from config.Origin, text string, values []string) *diag.Diag {
-	d := from.Errorf("%q is not allowed: expected one of %s", text, strings.Join(values, ", "))
-	if hint := diag.DidYouMean(text, values); hint != "" {
-		d.WithHint("%s", hint)
-	}
+func notAllowed(from data.Origin, text string, values []string) *diag.Diag {
+	d := from.Errorf("%q is not allowed: expected one of %s", text, strings.Join(values, ", ")).About(diag.NotAllowed, text)
+	d.Suggest(text, values)
 	return d
 }
 
@@ -171,7 +169,7 @@ func (p *picker) conflict(releases []string, wanted []Wanted) error {
 	for i, w := range wanted {
 		words, span := p.words(w)
 		where[i] = words + " is in " + span
-		d.Usage = d.Usage || w.Origin.Kind == config.FromFlag
+		d.Usage = d.Usage || w.Origin.Kind == data.FromFlag
 	}
 	d.Msg += strings.Join(where, ", ")
 	return d.WithHint("%s", p.wayOut(releases, wanted))
@@ -206,7 +204,7 @@ func (p *picker) words(w Wanted) (words, span string) {
 	if era, ok := w.Values[w.Text]; ok && p.n.Span(era) != span {
 		words, span = words+" "+w.Text, p.n.Span(era)
 	}
-	if w.Origin.Kind != config.FromFlag {
+	if w.Origin.Kind != data.FromFlag {
 		words += " (" + w.Origin.String() + ")"
 	}
 	return words, span

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -89,11 +89,11 @@ func (p *Planner) rule(req *Request, values map[string]flagValue, flag, value st
 }
 
 // side returns the value of a side: the user's, or the one of the rule.
-func (p *Planner) side(req *Request, name, value string) config.Value {
+func (p *Planner) side(req *Request, name, value string) data.Fact {
 	if v, ok := req.Config.Values[name]; ok {
 		return v
 	}
-	return config.Value{Value: formula.Value{Kind: formula.Str, Str: value}, Origin: config.Origin{Kind: config.FromCommand, Name: backendFlag}}
+	return data.Fact{Value: formula.Value{Kind: formula.Str, Str: value}, Origin: data.Origin{Kind: data.FromCommand, Name: backendFlag}}
 }
 
 // sideText names a side with the place that gave it.
@@ -139,7 +139,7 @@ func (p *Planner) transfer(req *Request, name string, b *schema.Backend) (*schem
 		yes, err := p.frame.Bool(ref)
 		return err == nil && yes
 	}
-	given := func(v config.Value, side string) bool { return v.Kind != formula.Str || v.Str == side }
+	given := func(v data.Fact, side string) bool { return v.Kind != formula.Str || v.Str == side }
 	src, dst := req.Config.Values[sourceVar], req.Config.Values[destinationVar]
 	var possible []string
 	var first *schema.Transfer
@@ -202,7 +202,7 @@ func (p *Planner) checkGiven(req *Request) error {
 }
 
 // lacks says that the release does not have a flag, and what it has instead.
-func (p *Planner) lacks(f *schema.Flag, from config.Origin) *diag.Diag {
+func (p *Planner) lacks(f *schema.Flag, from data.Origin) *diag.Diag {
 	d := from.Errorf("needs nixlbench %s; %s is %s", p.bench.SpanOfFlag(f), p.ReleaseFrom, p.release)
 	if p.bench.IsOwn(p.release) {
 		d = from.Errorf("nixlbench %s does not have it", p.release)

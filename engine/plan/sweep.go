@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -9,6 +8,7 @@ import (
 	"strings"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -237,8 +237,8 @@ func (s *Sweep) noColumn(programs map[*Planner]*sweepProgram, flag, name string)
 		}
 	}
 	slices.Sort(known)
-	if hint := diag.DidYouMean(name, slices.Compact(append(known, OwnColumns...))); hint != "" {
-		return d.WithHint("%s", hint)
+	if d.Suggest(name, slices.Compact(append(known, OwnColumns...))) {
+		return d
 	}
 	return d.WithHint("a column is a quantity, a parameter, a field of a configuration or a flag of nixlbench, or one of %s", strings.Join(OwnColumns, ", "))
 }
@@ -254,7 +254,7 @@ func (it *Item) checkAxes() error {
 		}
 		for _, v := range axis.Values[1:] {
 			cfg := *it.Config
-			cfg.Values = map[string]config.Value{axis.Field.Var: v}
+			cfg.Values = map[string]data.Fact{axis.Field.Var: v}
 			req := &Request{Model: it.Model, Config: &cfg}
 			errs.Add(it.Planner.checkNeeds(req))
 			errs.Add(it.Planner.checkTables(req))
@@ -276,9 +276,9 @@ func (s *Sweep) program(p *Planner, items []Item, unknown map[string]int) (*swee
 		if err != nil {
 			for _, d := range diag.All(err) {
 				d.Usage = true
-				for _, name := range formula.Names(condition.Text) {
-					if d.Msg == fmt.Sprintf("formula of %s: unknown name %q", whereName, name) {
-						d.Hint = cmp.Or(p.nameHint(name, items), d.Hint)
+				if d.Code == diag.Unknown {
+					if hint := p.nameHint(d.Name, items); hint != "" {
+						d.Hints = []string{hint}
 					}
 				}
 			}

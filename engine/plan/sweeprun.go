@@ -568,7 +568,7 @@ func (wk *worker) point(point uint64) {
 		wk.variants[n] = v
 	}
 	if v.err != nil {
-		wk.fail(point, v.err.Error())
+		wk.fail(point, diag.Kind(v.err))
 		return
 	}
 	wk.move(v)
@@ -616,7 +616,7 @@ func (wk *worker) required(v *variant, point uint64) bool {
 	}
 	var warnings diag.List
 	if err := v.archRequires(v.req, &warnings); err != nil {
-		wk.fail(point, Reason(err))
+		wk.fail(point, diag.Kind(err))
 		return false
 	}
 	wk.warn(warnings, point)
@@ -625,7 +625,7 @@ func (wk *worker) required(v *variant, point uint64) bool {
 
 func (wk *worker) warn(warnings diag.List, point uint64) {
 	for _, w := range warnings {
-		wk.out.warns = append(wk.out.warns, pointFail{point, failure{wk.item.program, Reason(w)}, w})
+		wk.out.warns = append(wk.out.warns, pointFail{point, failure{wk.item.program, diag.Kind(w)}, w})
 	}
 }
 
@@ -634,7 +634,7 @@ func (wk *worker) warn(warnings diag.List, point uint64) {
 func (wk *worker) layered(v *variant, point uint64) {
 	e := wk.expansion(v)
 	if e.err != nil {
-		wk.fail(point, Reason(e.err))
+		wk.fail(point, diag.Kind(e.err))
 		return
 	}
 	c := wk.out
@@ -712,18 +712,21 @@ func (v *variant) wrong() string {
 	return ""
 }
 
+// passes reports whether the condition for rows holds.
+func (wk *worker) passes(v *variant, point uint64) bool {
+	yes, err := v.frame.Bool(wk.item.program.where)
+	if err != nil {
+		wk.fail(point, whereName)
+	}
+	return yes && err == nil
+}
+
 // rowIn writes the row that the frame is of, unless it is filtered out or the
 // point has no plan.
 func (wk *worker) rowIn(v *variant, pl *Plan, point uint64) {
 	it, sp, f := wk.item, wk.item.program, v.frame
-	if sp.filtered && (sp.early || !it.Fit) {
-		switch yes, err := f.Bool(sp.where); {
-		case err != nil:
-			wk.fail(point, whereName)
-			return
-		case !yes:
-			return
-		}
+	if sp.filtered && (sp.early || !it.Fit) && !wk.passes(v, point) {
+		return
 	}
 	if name := v.wrong(); name != "" {
 		wk.fail(point, name)
@@ -758,14 +761,8 @@ func (wk *worker) rowIn(v *variant, pl *Plan, point uint64) {
 			break
 		}
 	}
-	if sp.filtered && !sp.early && it.Fit {
-		switch yes, err := f.Bool(sp.where); {
-		case err != nil:
-			wk.fail(point, whereName)
-			return
-		case !yes:
-			return
-		}
+	if sp.filtered && !sp.early && it.Fit && !wk.passes(v, point) {
+		return
 	}
 	if !wk.row(v, pl, point) {
 		c.breaks = c.breaks[:breaks]
@@ -1076,7 +1073,7 @@ func (wk *worker) alone(point uint64) {
 	}
 	plans, err := wk.planner.Plans(it.request(point))
 	if err != nil {
-		wk.fail(point, Reason(err))
+		wk.fail(point, diag.Kind(err))
 	}
 	for _, pl := range plans {
 		wk.rowOf(pl, point)
@@ -1088,14 +1085,8 @@ func (wk *worker) rowOf(pl *Plan, point uint64) {
 	v, sp, c := wk.general, wk.item.program, wk.out
 	wk.warn(pl.Warnings, point)
 	v.hold(pl)
-	if sp.filtered {
-		switch yes, err := v.frame.Bool(sp.where); {
-		case err != nil:
-			wk.fail(point, whereName)
-			return
-		case !yes:
-			return
-		}
+	if sp.filtered && !wk.passes(v, point) {
+		return
 	}
 	row := len(c.rows)
 	if !wk.row(v, pl, point) {
@@ -1145,14 +1136,4 @@ func (s *Sweep) errorOf(point uint64) error {
 		}
 	}
 	return diag.Errorf(diag.Pos{}, "the point has no row")
-}
-
-// Reason is what errors have in common that differ in numbers alone.
-func Reason(err error) string {
-	return strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return -1
-		}
-		return r
-	}, err.Error())
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
@@ -23,7 +23,7 @@ type Shown struct {
 // Unread is a value that the user gave and that has no effect.
 type Unread struct {
 	Field *schema.Field
-	Value config.Value
+	Value data.Fact
 	// Axis tells that it is the first of several.
 	Axis bool
 	// Instead are fields that take the same values, and that the plan depends on.
@@ -54,7 +54,7 @@ func (p *Planner) Unread(req *Request, shown Shown) []Unread {
 	for i := range p.schema.Fields {
 		f := &p.schema.Fields[i]
 		v := req.Config.Values[f.Var]
-		inFile := v.Origin.Kind == config.FromFile
+		inFile := v.Origin.Kind == data.FromFile
 		if !p.knows(f) {
 			continue // it is refused
 		}
@@ -100,7 +100,7 @@ func (p *Planner) harmless(req *Request, u *Unread) bool {
 			return true
 		}
 	}
-	return len(u.Instead) == 0 && u.Field.Default != nil && config.GoValue(u.Field.Default).Text() == u.Value.Text()
+	return len(u.Instead) == 0 && !u.Field.Default.IsZero() && u.Field.Default.Text() == u.Value.Text()
 }
 
 // instead returns the other fields that take a value and that the plan depends on.
@@ -108,7 +108,7 @@ func (p *Planner) instead(all *dependencies, f *schema.Field, value string) []*s
 	var list []*schema.Field
 	for i := range p.schema.Fields {
 		other := &p.schema.Fields[i]
-		if other != f && slices.Contains(other.Values, value) && all.inputs[other.Var] {
+		if other != f && slices.Contains(other.Values(), value) && all.inputs[other.Var] {
 			list = append(list, other)
 		}
 	}
@@ -395,7 +395,7 @@ func (p *Planner) indexedBy() map[string]*schema.Field {
 	for i := range p.schema.Fields {
 		f := &p.schema.Fields[i]
 		for name, table := range tables {
-			if f.Values != nil && slices.Equal(schema.Keys(table), slices.Sorted(slices.Values(f.Values))) {
+			if f.Values() != nil && slices.Equal(schema.Keys(table), slices.Sorted(slices.Values(f.Values()))) {
 				indexed[name] = f
 			}
 		}
@@ -410,7 +410,7 @@ func (p *Planner) withValue(req *Request, field string) []string {
 	var list []string
 	for table, chosen := range p.chosen(req) {
 		f := p.indexed[table]
-		for _, value := range f.Values {
+		for _, value := range f.Values() {
 			flag := "--" + f.Flag + " " + value
 			if slices.Contains(chosen, value) || slices.Contains(list, flag) {
 				continue

@@ -229,7 +229,7 @@ func exact(v formula.Value) any {
 	if _, whole := v.Num.Int64(); v.Kind == formula.Num && !whole || v.Kind > formula.Bool {
 		return v.String()
 	}
-	return native(v)
+	return v
 }
 
 // StepJSON writes how one value comes about.

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -56,10 +57,10 @@ func ModelYAML(w io.Writer, s *schema.Schema, m *config.Model, comment string) e
 // with the numbers of its first check, and in comments the parameters that may
 // be left out.
 func Template(w io.Writer, s *schema.Schema, arch *schema.Architecture) error {
-	m := &config.Model{Name: "MY_MODEL", Arch: arch, Params: map[string]config.Value{}}
+	m := &config.Model{Name: "MY_MODEL", Arch: arch, Params: map[string]data.Fact{}}
 	if checks := arch.Checks.Get(); len(checks) > 0 {
 		for name, v := range checks[0].Params {
-			m.Params[name] = config.Value{Value: config.GoValue(schema.Native(v))}
+			m.Params[name] = data.Fact{Value: v}
 		}
 	}
 	comment := "A model of the architecture " + arch.Name + ". Replace the values with those of your model;\n" +
@@ -72,7 +73,7 @@ func Template(w io.Writer, s *schema.Schema, arch *schema.Architecture) error {
 		if _, ok := m.Params[p.Name]; ok || p.Name == config.NameParam {
 			continue
 		}
-		line := p.Name + ": # " + kindWords[p.Kind]
+		line := p.Name + ": # " + kindWords[p.Type.Formula()]
 		if p.Doc != "" {
 			line += ". " + strings.Join(strings.Fields(p.Doc), " ")
 		}
@@ -86,7 +87,7 @@ func Template(w io.Writer, s *schema.Schema, arch *schema.Architecture) error {
 }
 
 // kindWords names what parameters of a kind take.
-var kindWords = map[string]string{"number": "a number", "string": "a text", "bool": "true or false", "numbers": "a list of numbers", "strings": "a list of texts", "other": "a value"}
+var kindWords = map[formula.Kind]string{formula.Num: "a number", formula.Str: "a text", formula.Bool: "true or false", formula.NumList: "a list of numbers", formula.StrList: "a list of texts", formula.Any: "a value"}
 
 // yamlValue writes a value; at is the column where it begins.
 func yamlValue(v formula.Value, at int) string {

@@ -45,9 +45,9 @@ func (p *page) table(heads ...string) {
 }
 
 // literal writes a value as code, or a dash for an empty one.
-func literal(v any) string {
-	text := fmt.Sprint(v)
-	if v == nil || text == "" {
+func literal(v formula.Value) string {
+	text := v.Text()
+	if v.IsZero() || text == "" {
 		return "-"
 	}
 	return "`" + text + "`"
@@ -64,9 +64,9 @@ func configPage(p *page, s *schema.Schema) {
 	p.text("# Configuration fields\n\nEvery field is optional; its flag overrides it. The third column is its name in formulas.")
 	p.table("field", "flag", "in formulas", "allowed", "default", "meaning")
 	for _, f := range s.Fields {
-		allowed := s.NumberText(f.Unit, f.Allowed)
-		if len(f.Values) > 0 {
-			allowed = literals(f.Values)
+		allowed := s.NumberText(f.Unit, f.Type.String())
+		if f.Values() != nil {
+			allowed = literals(f.Values())
 		}
 		def := f.DefaultBy
 		if def == "" {

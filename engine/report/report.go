@@ -11,7 +11,6 @@ import (
 
 	"kvbench/engine/config"
 	"kvbench/engine/diag"
-	"kvbench/engine/formula"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/plan"
 	"kvbench/engine/runner"
@@ -129,13 +128,13 @@ func JSON(w io.Writer, view schema.View, plans []*plan.Plan) error {
 			obj[keyFile] = file
 		}
 		for _, f := range pl.Flags {
-			obj[f.JSONKey()] = native(f.Value)
+			obj[f.JSONKey()] = f.Value
 		}
 		own := map[string]any{"release": pl.Release}
 		if pl.Rank() {
 			for _, r := range view.Rank {
 				if v, ok := pl.Value(r.Value); ok {
-					own[r.Value] = native(v)
+					own[r.Value] = v
 				}
 			}
 			own[keyStage], own[keyGroup] = pl.Stage(), pl.Group()
@@ -221,18 +220,6 @@ func SweepName(fields []schema.Field, name string) string {
 }
 
 func model(pl *plan.Plan) string { return pl.Request.Model.Name }
-
-// native returns a value as JSON has it.
-func native(v formula.Value) any {
-	switch v.Kind {
-	case formula.Num:
-		n, _ := v.Num.Int64()
-		return n
-	case formula.Bool:
-		return v.Bool
-	}
-	return v.Str
-}
 
 // Cell returns the value that a row shows of a plan, or "-" where it has none.
 func Cell(r schema.Row, pl *plan.Plan) string {

@@ -146,7 +146,7 @@ func (g *group) run(p Process, stdout, stderr *liner, started chan<- bool) Exit 
 	}
 	close(started)
 	if err != nil {
-		return Exit{Code: -1, Err: startError(err)}
+		return Exit{Code: -1, Err: diag.Cause(err)}
 	}
 	defer g.ending.watcher.remove(cmd.Process.Pid)
 	done := make(chan struct{})
@@ -183,14 +183,6 @@ func (g *group) end(cmd *exec.Cmd, done <-chan struct{}) bool {
 	}
 	signal(cmd, syscall.SIGKILL)
 	return true
-}
-
-// startError removes the path, which the caller names.
-func startError(err error) error {
-	if e, ok := errors.AsType[*exec.Error](err); ok {
-		return e.Err
-	}
-	return diag.Cause(err)
 }
 
 // liner cuts a stream into lines.

@@ -39,7 +39,7 @@ type Kind struct {
 // KindField is what a group of a kind must give, unless there is a default.
 type KindField struct {
 	Doc     string  `json:"doc"`
-	Type    string  `json:"type"` // number, string, bool
+	Type    Kinds   `json:"type"`
 	Default Formula `json:"default,omitzero"`
 }
 

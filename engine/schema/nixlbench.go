@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"kvbench/engine/formula"
 )
 
 // Nixlbench is what is known of the nixlbench program.
@@ -56,7 +58,7 @@ type Flag struct {
 	Backends []string       `json:"backends,omitempty"`
 	Reads    Reads          `json:"reads,omitzero"`
 	Values   map[string]Era `json:"values,omitempty"`
-	Absent   any            `json:"absent,omitempty"`
+	Absent   formula.Value  `json:"absent,omitzero"`
 	Eras     []FlagEra      `json:"eras"`
 }
 
@@ -70,8 +72,8 @@ type Reads struct {
 // FlagEra is a flag's type and default over a span of releases.
 type FlagEra struct {
 	Era
-	Type    string `json:"type"` // string, bool, int32, uint32, uint64
-	Default any    `json:"default"`
+	Type    string        `json:"type"` // string, bool, int32, uint32, uint64
+	Default formula.Value `json:"default"`
 }
 
 // Backend is a transfer backend of nixlbench.
@@ -234,8 +236,8 @@ func (n *Nixlbench) ValuesIn(f *Flag, release string) []string {
 }
 
 // AbsentValue is what formulas read where the release lacks the flag.
-func (f *Flag) AbsentValue() any {
-	if f.Absent != nil {
+func (f *Flag) AbsentValue() formula.Value {
+	if !f.Absent.IsZero() {
 		return f.Absent
 	}
 	return f.Eras[0].Default
@@ -243,29 +245,29 @@ func (f *Flag) AbsentValue() any {
 
 // ParseValue reads the text of a flag's value as nixlbench's flag parser
 // would, with byte suffixes where the flag is a size; words are found in any case.
-// The result is an int64, a bool or a string; an error says what is expected.
-func (s *Schema) ParseValue(f *Flag, typ, text string) (any, error) {
+// An error says what is expected.
+func (s *Schema) ParseValue(f *Flag, typ, text string) (formula.Value, error) {
 	switch typ {
 	case "string":
-		return Spelling(text, Keys(f.Values)), nil
+		return formula.Text(Spelling(text, Keys(f.Values))), nil
 	case "bool":
 		switch strings.ToLower(text) {
 		case "true", "t", "yes", "y", "1":
-			return true, nil
+			return formula.Truth(true), nil
 		case "false", "f", "no", "n", "0":
-			return false, nil
+			return formula.Truth(false), nil
 		}
-		return nil, fmt.Errorf("expected true or false")
+		return formula.Value{}, fmt.Errorf("expected true or false")
 	}
 	lo, hi := Range(typ)
 	v, err := s.ParseNumber(f.Unit, text)
 	switch {
 	case err == strconv.ErrRange || err == nil && (v < lo || v > hi):
-		return nil, fmt.Errorf("expected a whole number from %d to %d", lo, hi)
+		return formula.Value{}, fmt.Errorf("expected a whole number from %d to %d", lo, hi)
 	case err != nil:
-		return nil, fmt.Errorf("expected %s", s.NumberText(f.Unit, WholeNumber))
+		return formula.Value{}, fmt.Errorf("expected %s", s.NumberText(f.Unit, WholeNumber))
 	}
-	return v, nil
+	return formula.Number(v), nil
 }
 
 // Range returns the bounds of a number type. Sizes end where int64 does.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"kvbench/engine/formula"
 )
 
 // Runs is what is known of a run of nixlbench: what it needs, what it prints,
@@ -200,9 +202,9 @@ type OwnRelease struct {
 
 // OwnFlag is a flag of such a release.
 type OwnFlag struct {
-	Type    string `json:"type"`
-	Default any    `json:"default"`
-	Help    string `json:"help"`
+	Type    string        `json:"type"`
+	Default formula.Value `json:"default"`
+	Help    string        `json:"help"`
 }
 
 // Add puts a release into the table, behind the one that it is like.
@@ -218,7 +220,7 @@ func (n *Nixlbench) Add(name string, r OwnRelease) error {
 	flags := map[string]*FlagEra{}
 	for _, flag := range Keys(r.Flags) {
 		own := r.Flags[flag]
-		era := FlagEra{Era: Era{Since: name}, Type: own.Type, Default: Native(own.Default)}
+		era := FlagEra{Era: Era{Since: name}, Type: own.Type, Default: own.Default}
 		if at+2 < len(n.Releases) {
 			era.Until = n.Releases[at+2]
 		}

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/formula"
 )
 
 // reader reads the JSON of a snapshot into the types of this package. It is
@@ -98,7 +99,7 @@ func (r *reader) each(begin, end byte, f func()) {
 
 // value reads the value that comes next.
 func (r *reader) value(v reflect.Value) {
-	if v.Kind() != reflect.Interface && r.next() == 'n' {
+	if r.next() == 'n' {
 		r.word("null")
 		v.SetZero()
 		return
@@ -114,11 +115,17 @@ func (r *reader) value(v reflect.Value) {
 			r.fail("%v", err)
 		}
 		v.SetInt(n)
+	case reflect.Uint8:
+		if err := v.Addr().Interface().(*Kinds).parse(r.string()); err != nil {
+			r.fail("%v", err)
+		}
 	case reflect.Struct:
 		var err error
 		switch x := v.Addr().Interface().(type) {
 		case *Formula:
 			err = x.parse(r.string())
+		case *formula.Value:
+			*x = formula.Of(r.any())
 		case *diag.Pos:
 			err = x.Parse(r.string())
 		case keeper:
@@ -136,12 +143,6 @@ func (r *reader) value(v reflect.Value) {
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		r.value(v.Elem())
-	case reflect.Interface:
-		if x := r.any(); x != nil {
-			v.Set(reflect.ValueOf(x))
-		} else {
-			v.SetZero()
-		}
 	default:
 		r.fail("no snapshot has a %s", v.Type())
 	}

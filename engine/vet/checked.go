@@ -32,14 +32,14 @@ func (c Checked) Add(over *diag.Diag, others int) *Checked {
 	if c.Over == nil {
 		c.Over = map[string]string{}
 	}
-	c.Over[Key(over.Pos.File)] = over.Msg
+	c.Over[Key(over.Pos.File)] = over.Text()
 	return &c
 }
 
 // over returns what to say of a file that took too much, or nil.
 func (c Checked) over(file string) error {
 	if msg := c.Over[Key(file)]; msg != "" {
-		return diag.Errorf(diag.Pos{File: file}, "%s", msg)
+		return diag.Errorf(diag.Pos{File: file}, "%s", msg).About(diag.TooMuch, "")
 	}
 	return nil
 }

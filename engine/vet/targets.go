@@ -9,6 +9,7 @@ import (
 
 	"kvbench/engine/config"
 	"kvbench/engine/diag"
+	"kvbench/engine/input"
 )
 
 // target is a file to check, or a place that cannot be checked for err.
@@ -55,11 +56,11 @@ func expand(words []string, skip bool) ([]*target, error) {
 		case err == nil || isLink(word) || !strings.ContainsAny(word, "*?["):
 			add(fileTarget(word, skip))
 		default:
-			found, err := filepath.Glob(word)
-			if err != nil {
-				usage = append(usage, diag.Usagef("%q is not a valid pattern: %v", word, err))
-			} else if len(found) == 0 {
-				add(refused(word, diag.Errorf(diag.Pos{}, "no file matches %q", word)))
+			found, wrong := input.Glob(word)
+			if wrong != nil && wrong.Usage {
+				usage = append(usage, wrong)
+			} else if wrong != nil {
+				add(refused(word, wrong))
 			}
 			for _, name := range found {
 				add(fileTarget(name, skip))
@@ -99,7 +100,7 @@ func walk(dir string, add func(*target)) {
 	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
-			add(refused(path, diag.Errorf(diag.Pos{File: path}, "cannot be listed: %v", diag.Cause(err))))
+			add(refused(path, diag.Errorf(diag.Pos{File: path}, "cannot be listed: %v", diag.Cause(err)).About(diag.File, "")))
 			if d != nil && d.IsDir() {
 				return fs.SkipDir
 			}

@@ -109,7 +109,7 @@ func report(s *schema.Schema, l *config.Loader, known *config.Known, t *target) 
 func distinct(list diag.List) diag.List {
 	seen := map[string]bool{}
 	return slices.DeleteFunc(slices.Clone(list), func(d *diag.Diag) bool {
-		key := d.Error() + "\n" + d.Hint
+		key := strings.Join(append([]string{d.Error()}, d.Hints...), "\n")
 		was := seen[key]
 		seen[key] = true
 		return was
@@ -183,7 +183,7 @@ func architecture(s *schema.Schema, l *config.Loader, f *config.File, arch *sche
 	}
 	var errs diag.List
 	if len(arch.Checks.Get()) == 0 {
-		errs = append(errs, diag.Warnf(diag.Pos{File: arch.File}, "%s has no checks against known results", arch.Name).
+		errs = append(errs, diag.Warnf(diag.Pos{File: arch.File}, "%s has no checks against known results", arch.Name).About(diag.NoChecks, arch.Name).
 			WithHint("add checks: [{params: {…}, config: {…}, expect: {kv_bytes_per_token: …}, source: \"…\"}]"))
 	}
 	for i, c := range arch.Checks.Get() {
@@ -224,9 +224,7 @@ func known(s *schema.Schema, planners plan.Planners, arch *schema.Architecture, 
 		return d
 	}
 	hint := func(d *diag.Diag, name string, known []string) {
-		if h := diag.DidYouMean(name, known); h != "" {
-			d.WithHint("%s", h)
-		} else {
+		if !d.About(diag.Unknown, name).Suggest(name, known) {
 			d.WithHint("expected one of %s", strings.Join(known, ", "))
 		}
 	}
@@ -267,7 +265,7 @@ func known(s *schema.Schema, planners plan.Planners, arch *schema.Architecture, 
 		if !ok {
 			hint(fail("expect."+name+":", "there is no quantity %s", name), name, schema.Keys(got))
 		} else if n != c.Expect[name] {
-			fail("expect."+name, "%s is %d, expected %d", name, n, c.Expect[name]).WithHint("in the check of %q", c.Source)
+			fail("expect."+name, "%s is %d, expected %d", name, n, c.Expect[name]).About(diag.Check, name).WithHint("in the check of %q", c.Source)
 		}
 	}
 	return errs.Err()

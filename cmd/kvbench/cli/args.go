@@ -46,7 +46,7 @@ func normalize(args []string, flags []*flagSpec, takesWords bool, others map[str
 		f, err := find(name, flags)
 		if err != nil {
 			if other := others[strings.ReplaceAll(name, "-", "_")]; other != "" {
-				err.Hint = "--" + name + " is a flag of " + program + " " + other
+				err.WithHint("--%s is a flag of %s %s", name, program, other)
 			}
 			errs = append(errs, err)
 			if !hasValue && i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {

@@ -19,6 +19,7 @@ import (
 	"github.com/peterbourgon/ff/v3/ffcli"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/input"
@@ -125,7 +126,7 @@ func (c *command) parseError(err error) error {
 		return list
 	}
 	if pe, ok := errors.AsType[*os.PathError](err); ok {
-		return diag.Errorf(diag.Pos{File: pe.Path}, "%v", pe.Err)
+		return diag.Errorf(diag.Pos{File: pe.Path}, "%v", pe.Err).About(diag.File, "")
 	}
 	return err
 }
@@ -139,16 +140,16 @@ func (c *command) flag(name string) *flagSpec {
 }
 
 // value returns the text of a flag and where it was given.
-func (c *command) value(name string) (string, config.Origin, bool) {
+func (c *command) value(name string) (string, data.Origin, bool) {
 	if !c.set[name] {
-		return "", config.Origin{}, false
+		return "", data.Origin{}, false
 	}
 	env := envPrefix + "_" + strings.ToUpper(name)
-	from := config.Origin{Kind: config.FromPrefs, Name: name + " in " + c.flag("config").String()}
+	from := data.Origin{Kind: data.FromPrefs, Name: name + " in " + c.flag("config").String()}
 	if c.given[name] {
-		from = config.Origin{Kind: config.FromFlag, Name: name}
+		from = data.Origin{Kind: data.FromFlag, Name: name}
 	} else if os.Getenv(env) != "" {
-		from = config.Origin{Kind: config.FromEnv, Name: env}
+		from = data.Origin{Kind: data.FromEnv, Name: env}
 	}
 	return c.flag(name).String(), from, true
 }
@@ -181,9 +182,7 @@ func (c *command) choice(name string) (string, error) {
 		return word, nil
 	}
 	d := from.Errorf("%q is not allowed: expected one of %s", text, strings.Join(f.values, ", "))
-	if hint := diag.DidYouMean(text, f.values); hint != "" {
-		d.WithHint("%s", hint)
-	}
+	d.Suggest(text, f.values)
 	return "", d
 }
 
@@ -198,15 +197,10 @@ func (c *command) configFiles() ([]string, error) {
 	var matched []string
 	_, from, _ := c.value("model_configs")
 	for _, pattern := range c.flag("model_configs").text {
-		found, err := filepath.Glob(pattern)
-		if err != nil {
-			errs = append(errs, from.Errorf("%q is not a valid pattern: %v", pattern, err))
-			continue
-		}
-		if len(found) == 0 {
-			d := from.Errorf("no file matches %q", pattern)
-			d.Usage = false
-			errs = append(errs, d)
+		found, wrong := input.Glob(pattern)
+		if wrong != nil {
+			wrong.Subject, wrong.Usage = from.String(), wrong.Usage && from.Kind == data.FromFlag
+			errs = append(errs, wrong)
 			continue
 		}
 		for _, f := range found {
@@ -214,10 +208,6 @@ func (c *command) configFiles() ([]string, error) {
 			if err := input.Regular(f); err != nil {
 				errs.Add(err)
 				continue
-			}
-			// Glob drops a leading ./ that the user wrote.
-			if strings.HasPrefix(pattern, "./") && !strings.HasPrefix(f, "./") {
-				f = "./" + f
 			}
 			matched = append(matched, f)
 		}
@@ -246,7 +236,7 @@ type job struct {
 // prepare reads the models and the configurations: a job for each model,
 // configuration and combination of values of nixlbench's flags. Those that can be made are given even when others cannot,
 // which the error tells.
-func (a *app) prepare(c *command, release string, detail bool, given map[string][]config.Value) ([]job, error) {
+func (a *app) prepare(c *command, release string, detail bool, given map[string][]data.Fact) ([]job, error) {
 	files := slices.DeleteFunc(slices.Clone(c.flag("model").text), func(f string) bool { return f == "" })
 	if len(files) == 0 {
 		return nil, diag.Usagef("--model is missing: name a model's parameter file").WithHint("examples/ has some, and docs/ explains how to write one")
@@ -268,7 +258,7 @@ func (a *app) prepare(c *command, release string, detail bool, given map[string]
 	}
 	configs, err := a.configs(c)
 	errs.Add(err)
-	flags := map[*config.Config]map[string][]config.Value{}
+	flags := map[*config.Config]map[string][]data.Fact{}
 	for _, cfg := range configs {
 		flags[cfg], err = c.flagsOf(a.schema, cfg, release, given)
 		errs.Add(err)
@@ -315,17 +305,17 @@ func (a *app) wantsOptional(c *command, cfg *config.Config) bool {
 	return slices.ContainsFunc(a.schema.Views[c.name].Rows, func(r schema.Row) bool {
 		i := slices.IndexFunc(a.schema.Quantities, func(q schema.Quantity) bool { return r.Optional && q.Name == r.Value })
 		return i >= 0 && slices.ContainsFunc(formula.Names(a.schema.Quantities[i].Detail.Text), func(name string) bool {
-			return cfg.Values[name].Origin.Kind != config.FromDefault
+			return cfg.Values[name].Origin.Kind != data.FromDefault
 		})
 	})
 }
 
 // flagsOf returns the values of nixlbench's flags with a configuration: those that
 // were given beside it, and those of its sweep. nil stands for none that can be.
-func (c *command) flagsOf(s *schema.Schema, cfg *config.Config, release string, given map[string][]config.Value) (map[string][]config.Value, error) {
+func (c *command) flagsOf(s *schema.Schema, cfg *config.Config, release string, given map[string][]data.Fact) (map[string][]data.Fact, error) {
 	values := maps.Clone(given)
 	if values == nil { // the command has no such flags
-		return map[string][]config.Value{}, nil
+		return map[string][]data.Fact{}, nil
 	}
 	var own []*config.Knob
 	for _, k := range cfg.Knobs {
@@ -411,7 +401,7 @@ func (a *app) oneEach(c *command, knobs []*config.Knob) error {
 // dirs returns the folders of more architectures.
 func (c *command) dirs() []string {
 	f := c.flag("models")
-	if _, from, ok := c.value("models"); ok && from.Kind == config.FromEnv {
+	if _, from, ok := c.value("models"); ok && from.Kind == data.FromEnv {
 		return filepath.SplitList(f.String())
 	}
 	return f.text
@@ -427,7 +417,7 @@ func (a *app) warnMissing(j job, results []string, shown plan.Shown) {
 func (a *app) printOnce(list []*diag.Diag) {
 	for _, d := range list {
 		// What is about a flag is about all plans.
-		if key := d.Error() + d.Hint; d.Pos.File != "" || !a.said[key] {
+		if key := d.Error() + strings.Join(d.Hints, "\n"); d.Pos.File != "" || !a.said[key] {
 			a.said[key] = true
 			a.print.Print(d)
 		}
@@ -441,7 +431,7 @@ func (a *app) missing(j job, results []string) []*diag.Diag {
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
 		v := j.Config.Values[f.Var]
-		fromModel := v.Origin.Kind == config.FromModel && j.planner.ReadsAnywhere(j.Request, f.Var)
+		fromModel := v.Origin.Kind == data.FromModel && j.planner.ReadsAnywhere(j.Request, f.Var)
 		if fromModel {
 			list = append(list, j.Model.Doubts[f.Var]...)
 		}
@@ -449,7 +439,7 @@ func (a *app) missing(j job, results []string) []*diag.Diag {
 			list = append(list, diag.Notef(v.Origin.Pos, "%s is %s, from the model", f.Announced, v.Text()).
 				WithHint("--%s overrides it", f.Flag))
 		}
-		if !f.Expected || v.Origin.Kind != config.FromDefault || !j.planner.Reads(f.Var, results...) {
+		if !f.Expected || v.Origin.Kind != data.FromDefault || !j.planner.Reads(f.Var, results...) {
 			continue
 		}
 		list = append(list, diag.Warnf(diag.Pos{File: j.Config.File}, "%s is not set: using the default, %s", f.Path, v.Text()).

@@ -58,7 +58,7 @@ func (f *fake) parse(args []string) {
 	types := map[string]string{}
 	for _, flag := range f.bench.FlagsOf(f.release) {
 		era := f.bench.FlagIn(flag, f.release)
-		types[flag.Name], f.values[flag.Name] = era.Type, fmt.Sprint(era.Default)
+		types[flag.Name], f.values[flag.Name] = era.Type, era.Default.Text()
 	}
 	if extra := os.Getenv("FAKE_EXTRA"); extra != "" {
 		types[extra], f.values[extra] = "int32", "7"

@@ -1,11 +1,11 @@
 package cli
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
@@ -68,17 +68,20 @@ func (a *app) commonFlags() []*flagSpec {
 		if f.Flag == "" {
 			continue
 		}
-		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupConfig, help: f.Doc, values: f.Values, bool: f.Bool, words: f.Words, aka: f.Aka, more: f.More}
+		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupConfig, help: f.Doc, values: f.Values(), bool: f.Type.Kinds == schema.KindBool, words: f.Words, aka: f.Aka, more: f.More}
+		if spec.values == nil {
+			spec.words = append(slices.Clone(f.Type.Words), f.Words...)
+		}
 		switch {
-		case f.Bool:
+		case spec.bool:
 			spec.arg = ""
 		case f.Unit != "":
 			spec.arg = a.schema.Units[f.Unit].Arg
-		case f.Number:
+		case f.Type.Kinds == schema.KindWhole:
 			spec.arg = "N"
 		}
-		if f.Default != nil {
-			spec.def = fmt.Sprint(f.Default)
+		if !f.Default.IsZero() {
+			spec.def = f.Default.Text()
 		} else {
 			spec.def = f.DefaultBy
 		}
@@ -114,7 +117,7 @@ func (a *app) planReleaseFlag() *flagSpec {
 
 // chosenRelease returns the release to plan for, where it was named, if it was,
 // and the values that nixlbench's flags were given, as the release has them.
-func (a *app) chosenRelease(c *command) (name, from string, given map[string][]config.Value, err error) {
+func (a *app) chosenRelease(c *command) (name, from string, given map[string][]data.Fact, err error) {
 	if name, from, err = c.namedRelease(a.schema); err != nil {
 		return "", "", nil, err
 	}
@@ -179,7 +182,7 @@ func (a *app) pickRelease(c *command, knobs []*config.Knob) (string, error) {
 // without leaves out the knobs that others replace.
 func without(knobs, others []*config.Knob) []*config.Knob {
 	return slices.DeleteFunc(slices.Clone(knobs), func(k *config.Knob) bool {
-		return slices.ContainsFunc(others, func(o *config.Knob) bool { return o.Flag == k.Flag && o.Texts[0].Origin.Kind != config.FromFile })
+		return slices.ContainsFunc(others, func(o *config.Knob) bool { return o.Flag == k.Flag && o.Texts[0].Origin.Kind != data.FromFile })
 	})
 }
 
@@ -221,7 +224,7 @@ func (a *app) benchFlags() []*flagSpec {
 		}
 		if !f.Computed.IsZero() {
 			spec.def = "from the plan"
-		} else if def := fmt.Sprint(era.Default); !spec.bool {
+		} else if def := era.Default.Text(); !spec.bool {
 			spec.def = def
 		}
 		flags = append(flags, spec)
@@ -262,8 +265,8 @@ func (c *command) knobs(s *schema.Schema) ([]*config.Knob, error) {
 
 // knobValues reads the values of knobs as the release has them, without those that
 // it does not take.
-func (c *command) knobValues(s *schema.Schema, release string, knobs []*config.Knob) (map[string][]config.Value, error) {
-	values := map[string][]config.Value{}
+func (c *command) knobValues(s *schema.Schema, release string, knobs []*config.Knob) (map[string][]data.Fact, error) {
+	values := map[string][]data.Fact{}
 	var errs diag.List
 	for _, k := range knobs {
 		if c.without[k.Flag.Name] {

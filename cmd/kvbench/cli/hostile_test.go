@@ -267,7 +267,7 @@ func TestVetGoesOn(t *testing.T) {
 	})
 	for format, want := range map[string][]string{
 		"text":   {"a.yaml: configuration\na.yaml:1:16: ", "b.cue: takes more than ", "c.cue: architecture\nc.cue: warning: ", "d.cue: takes more than ", "e.yaml: configuration\ne.yaml:1:16: "},
-		"json":   {`"file": "a.yaml",`, "\"file\": \"b.cue\",\n    \"severity\": \"error\",\n    \"message\": \"takes more than ", `"file": "c.cue",`, `"file": "d.cue",`, `"file": "e.yaml",`},
+		"json":   {`"file": "a.yaml",`, "\"file\": \"b.cue\",\n    \"severity\": \"error\",\n    \"code\": \"too_much\",\n    \"message\": \"takes more than ", `"file": "c.cue",`, `"file": "d.cue",`, `"file": "e.yaml",`},
 		"github": {"::error file=a.yaml,line=1,", "::error file=b.cue::takes more than ", "::warning file=c.cue::", "::error file=d.cue::takes more than ", "::error file=e.yaml,line=1,"},
 	} {
 		t.Run(format, func(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"strings"
 
 	cueschema "kvbench/cue"
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/report"
 	"kvbench/engine/schema"
@@ -128,7 +128,7 @@ func (a *app) init(_ context.Context, c *command) error {
 }
 
 // initLike writes a parameter file for a model of an architecture.
-func (a *app) initLike(c *command, name string, from config.Origin) error {
+func (a *app) initLike(c *command, name string, from data.Origin) error {
 	if len(c.args) > 1 {
 		return diag.Usagef("unexpected argument %q", c.args[1]).WithHint("%s %s --like %s FILE writes one file", program, c.name, name)
 	}

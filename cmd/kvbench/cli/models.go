@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/plan"
@@ -187,7 +188,7 @@ func (a *app) modelRow(c *command, loader *config.Loader, known *config.Known, e
 		for i := range a.schema.Fields {
 			f := &a.schema.Fields[i]
 			if text, ok := r.With[f.Var]; ok {
-				overrides = append(overrides, config.Override{Path: f.Path, Text: text, Origin: config.Origin{Kind: config.FromCommand, Name: c.name}})
+				overrides = append(overrides, config.Override{Path: f.Path, Text: text, Origin: data.Origin{Kind: data.FromCommand, Name: c.name}})
 			}
 		}
 		cfg, err := loader.Config("", nil, c.name, overrides)

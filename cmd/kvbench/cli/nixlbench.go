@@ -118,7 +118,7 @@ func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, 
 	n := a.schema.Nixlbench.Runs.Get()
 	shown := diag.Printable(words[0])
 	if _, err := exec.LookPath(words[0]); err != nil {
-		what := fmt.Sprintf("cannot be started: %v", reasonOf(err))
+		what := fmt.Sprintf("cannot be started: %v", diag.Cause(err))
 		switch {
 		case errors.Is(err, exec.ErrNotFound):
 			what = "not found in PATH"
@@ -147,14 +147,6 @@ func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, 
 		return nil, d
 	}
 	return nixlbench.Identify(&a.schema.Nixlbench, flags), nil
-}
-
-// reasonOf removes what the message already says.
-func reasonOf(err error) error {
-	if e, ok := err.(*exec.Error); ok {
-		return e.Err
-	}
-	return err
 }
 
 func writeInstalled(out *bytes.Buffer, words []string, in *nixlbench.Installed) {

@@ -304,7 +304,7 @@ const manyNotRun = "%d of %d plans cannot be made because of this; the numbers a
 type reasons []plan.Failed
 
 func (r *reasons) add(err error, point uint64) {
-	i := slices.IndexFunc(*r, func(f plan.Failed) bool { return plan.Reason(f.Err) == plan.Reason(err) })
+	i := slices.IndexFunc(*r, func(f plan.Failed) bool { return diag.Kind(f.Err) == diag.Kind(err) })
 	if i < 0 {
 		*r = append(*r, plan.Failed{Err: err, First: point})
 		i = len(*r) - 1

@@ -19,7 +19,7 @@ func (a *app) reportCmd() *command {
 		short: "Show the results of profile, or compare two files of them",
 		flags: []*flagSpec{
 			{name: "columns", arg: "COLUMNS", group: groupOutput, words: columns, help: "Columns, separated by commas"},
-			{name: "match", arg: "COLUMNS", group: groupOutput, words: columns, help: "Compare with the rows of BASELINE that are the same in these columns, not in all that a run is"},
+			{name: "match", arg: "COLUMNS", group: groupOutput, words: columns, help: "Compare with rows of BASELINE that are equal in these columns"},
 			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "markdown", "csv", "json"}, help: "Output format"},
 			configFlag(),
 		},
@@ -127,9 +127,7 @@ func (a *app) checkColumns(c *command, flag string) error {
 			errs = append(errs, from.Errorf("there is no column %q", name).WithHint("did you mean %q?", near))
 		default:
 			d := from.Errorf("there is no column %q", name)
-			if hint := diag.DidYouMean(name, known); hint != "" {
-				d.WithHint("%s", hint)
-			} else {
+			if !d.Suggest(name, known) {
 				d.WithHint("a column is a quantity, a field of a configuration, a flag of nixlbench, or a measure: see the first line of --format csv")
 			}
 			errs = append(errs, d)

@@ -66,7 +66,7 @@ type printed struct {
 func (p *printed) Write(text []byte) (int, error) {
 	p.lines += bytes.Count(text, []byte("\n"))
 	p.last = append(p.last, text...)
-	p.last = append(p.last[:0], p.last[max(0, len(p.last)-1000):]...)
+	p.last = append(p.last[:0], p.last[max(0, len(p.last)-4000):]...)
 	return len(text), nil
 }
 

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
+	"golang.org/x/term"
 
 	cueschema "kvbench/cue"
 	"kvbench/engine/config"
@@ -207,11 +208,9 @@ func (a *app) report(err error) {
 	}
 }
 
-// isTerminal reports whether a file is a character device.
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
+// isTerminal reports whether a file is a terminal; /dev/null, also a character
+// device, is not.
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 func (a *app) run(ctx context.Context, args []string) error {
 	var err error
@@ -297,8 +296,8 @@ func unknownCommand(word string, cmds []*command) error {
 		names[i] = c.name
 	}
 	d := diag.Usagef("unknown command %q", word)
-	if hint := diag.DidYouMean(word, names); hint != "" {
-		return d.WithHint("%s", hint)
+	if d.Suggest(word, names) {
+		return d
 	}
 	return d.WithHint("commands: %s", strings.Join(names, ", "))
 }
@@ -306,7 +305,7 @@ func unknownCommand(word string, cmds []*command) error {
 func withUsageHint(err error, command string) error {
 	list := diag.List(diag.All(err))
 	last := *list[len(list)-1]
-	if last.Hint == "" {
+	if last.Hints == nil {
 		last.WithHint("see %s %s --help", program, command)
 	}
 	return append(slices.Clone(list[:len(list)-1]), &last)

@@ -5,15 +5,15 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
 	"kvbench/engine/diag"
+	"kvbench/engine/schemagen"
 )
 
 // schemaCmd prints schemas.
 func (a *app) schemaCmd() *command {
 	return &command{
 		name:  "schema",
-		words: strings.Join(config.Schemas, "|"),
+		words: strings.Join(schemagen.Kinds, "|"),
 		short: "Print the schema of configurations, models or results",
 		flags: []*flagSpec{
 			modelsFlag(),
@@ -21,7 +21,7 @@ func (a *app) schemaCmd() *command {
 			configFlag(),
 		},
 		exec:     a.printSchema,
-		complete: func([]string) []string { return config.Schemas },
+		complete: func([]string) []string { return schemagen.Kinds },
 	}
 }
 
@@ -30,16 +30,16 @@ func (a *app) printSchema(_ context.Context, c *command) error {
 	if err != nil {
 		return err
 	}
-	if len(c.args) != 1 || !slices.Contains(config.Schemas, c.args[0]) {
-		d := diag.Usagef("expected one of %s", strings.Join(config.Schemas, ", "))
+	if len(c.args) != 1 || !slices.Contains(schemagen.Kinds, c.args[0]) {
+		d := diag.Usagef("expected one of %s", strings.Join(schemagen.Kinds, ", "))
 		if len(c.args) == 1 {
-			d = diag.Usagef("unknown schema %q: expected one of %s", c.args[0], strings.Join(config.Schemas, ", "))
+			d = diag.Usagef("unknown schema %q: expected one of %s", c.args[0], strings.Join(schemagen.Kinds, ", "))
 		}
 		return d
 	}
-	text, err := a.loader().SchemaJSON(c.args[0], c.dirs())
+	text, err := schemagen.JSON(a.loader(), a.schema, c.args[0], c.dirs())
 	if format == "cue" {
-		text, err = a.loader().SchemaCUE(c.args[0], c.dirs())
+		text, err = schemagen.CUE(a.loader(), c.args[0], c.dirs())
 	}
 	if err == nil {
 		_, err = a.stdout.Write(text)

@@ -280,13 +280,13 @@ func (a *app) warnMissingOnce(jobs []job, shown plan.Shown) {
 	jobs = eachConfig(jobs)
 	for _, j := range jobs {
 		for _, d := range append(a.missing(j, names), a.given(j, shown)...) {
-			if counts[d.Msg]++; counts[d.Msg] == 1 {
+			if counts[d.Text()]++; counts[d.Text()] == 1 {
 				list = append(list, d)
 			}
 		}
 	}
 	for _, d := range list {
-		if n := counts[d.Msg]; n > 1 {
+		if n := counts[d.Text()]; n > 1 {
 			d.WithHint("applies to %d of %d plans", n, len(jobs))
 		}
 		a.print.Print(d)

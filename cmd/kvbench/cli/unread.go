@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/plan"
@@ -55,7 +55,7 @@ func (a *app) small(j job) []*diag.Diag {
 	var list []*diag.Diag
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
-		values := []config.Value{j.Config.Values[f.Var]}
+		values := []data.Fact{j.Config.Values[f.Var]}
 		for _, axis := range j.Config.Axes {
 			if axis.Field.Var == f.Var {
 				values = axis.Values
@@ -72,14 +72,14 @@ func (a *app) small(j job) []*diag.Diag {
 }
 
 // smallNote returns the note on one value, or nil.
-func (a *app) smallNote(f *schema.Field, v config.Value) *diag.Diag {
+func (a *app) smallNote(f *schema.Field, v data.Fact) *diag.Diag {
 	n, _ := v.Num.Int64()
 	i := slices.IndexFunc(f.Least, func(l schema.Least) bool { return n < l.Below })
 	if i < 0 || n <= 0 || !v.Origin.Given() {
 		return nil
 	}
 	name := v.Origin.String()
-	if v.Origin.Kind == config.FromFile {
+	if v.Origin.Kind == data.FromFile {
 		name = f.Path
 	}
 	var meant []string
@@ -96,7 +96,7 @@ func (a *app) unread(j job, shown plan.Shown) []*diag.Diag {
 	var list []*diag.Diag
 	var inFile []plan.Unread
 	for _, u := range j.planner.Unread(j.Request, shown) {
-		if u.Value.Origin.Kind == config.FromFile {
+		if u.Value.Origin.Kind == data.FromFile {
 			inFile = append(inFile, u)
 		} else {
 			list = append(list, unreadNote(j, []plan.Unread{u}))
@@ -181,7 +181,7 @@ func otherHint(all []plan.Unread, names []string, it string) string {
 
 // givenName names a value as it was given.
 func givenName(u *plan.Unread) string {
-	if u.Value.Origin.Kind == config.FromFile {
+	if u.Value.Origin.Kind == data.FromFile {
 		return u.Field.Path
 	}
 	return u.Value.Origin.String()
@@ -196,7 +196,7 @@ func insteadText(j job, u *plan.Unread, f *schema.Field) string {
 		return text + fmt.Sprintf(": give --%s several values", f.Flag)
 	case v.Text() == u.Value.Text():
 		return text + ", which is " + v.Text() + " too"
-	case v.Origin.Kind == config.FromFlag:
+	case v.Origin.Kind == data.FromFlag:
 		return text + ", which is " + v.Text()
 	}
 	return text + fmt.Sprintf(", which is %s: --%s %s changes that", v.Text(), f.Flag, u.Value.Text())

@@ -97,6 +97,8 @@ type finding struct {
 	Line     int    `json:"line,omitempty"`
 	Column   int    `json:"column,omitempty"`
 	Severity string `json:"severity"`
+	Code     string `json:"code,omitempty"`
+	Name     string `json:"name,omitempty"`
 	Message  string `json:"message"`
 	Hint     string `json:"hint,omitempty"`
 	Source   string `json:"source,omitempty"`
@@ -104,7 +106,8 @@ type finding struct {
 }
 
 func newFinding(d *diag.Diag) finding {
-	return finding{d.Pos.File, d.Pos.Line, d.Pos.Col, d.Severity.String(), diag.Short(d.Msg), diag.Short(d.Hint), d.Source, d.Caret}
+	return finding{d.Pos.File, d.Pos.Line, d.Pos.Col, d.Severity.String(), string(d.Code), diag.Short(d.Name),
+		diag.Short(d.Text()), diag.Short(strings.Join(d.Hints, "\n")), d.Source, d.Caret}
 }
 
 // annotation is a diagnostic as a GitHub workflow prints it.
@@ -125,13 +128,11 @@ func annotation(d *diag.Diag) string {
 	if d.Pos.Col > 0 {
 		at = append(at, fmt.Sprintf("col=%d", d.Pos.Col))
 	}
-	msg := diag.Printable(diag.Short(d.Msg))
-	if d.Hint != "" {
-		hints := strings.Split(d.Hint, "\n")
-		for i := range hints {
-			hints[i] = diag.Printable(diag.Short(hints[i]))
-		}
-		msg += "\nhint: " + strings.Join(hints, "\n")
+	msg := diag.Printable(diag.Short(d.Text()))
+	lead := "\nhint: "
+	for _, hint := range d.Hints {
+		msg += lead + diag.Printable(diag.Short(hint))
+		lead = "\n"
 	}
 	return "::" + kind + " " + strings.Join(at, ",") + "::" + data.Replace(msg)
 }

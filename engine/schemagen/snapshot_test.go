@@ -1,20 +1,19 @@
-package config_test
+package schemagen_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"testing"
 
 	cueschema "kvbench/cue"
-	"kvbench/engine/config"
 	"kvbench/engine/schema"
+	"kvbench/engine/schemagen"
 	"kvbench/models"
 )
 
 // TestSnapshot proves that the embedded snapshot says what the CUE files say.
 func TestSnapshot(t *testing.T) {
-	want, err := config.Snapshot(cueschema.Files, models.Files)
+	want, err := schemagen.Snapshot(cueschema.Files, models.Files)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +52,7 @@ func TestFlagsOfReleases(t *testing.T) {
 				continue
 			}
 			era := s.Nixlbench.FlagIn(f, release)
-			if era == nil || era.Type != want.Type || fmt.Sprint(era.Default) != want.Default {
+			if era == nil || era.Type != want.Type || era.Default.Text() != want.Default {
 				t.Errorf("%s: %s is %+v, want %+v", release, name, era, want)
 			}
 		}

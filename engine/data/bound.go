@@ -1,4 +1,4 @@
-package config
+package data
 
 import (
 	"bytes"
@@ -9,22 +9,20 @@ import (
 	"cuelang.org/go/cue/token"
 
 	"kvbench/engine/diag"
-	"kvbench/engine/input"
 )
 
 // What a file may hold. Real models and configurations have a few dozen values,
 // Hugging Face configurations up to some ten thousand; none nests deeper than
 // ten levels. The limits keep the parsers and the checks fast on every file.
 const (
-	maxDepth   = 100       // levels of mappings and lists
-	maxPath    = 1000      // bytes of the names that lead to a value
-	maxTokens  = 300_000   // of a CUE file
-	maxFaults  = 100       // characters that CUE does not know
-	maxChain   = 1000      // operators, dots and colons of a CUE file in a row
-	maxString  = 10_000    // bytes of a text or a number in CUE
-	maxPattern = 1000      // bytes of a regular expression
-	maxCells   = 1_000_000 // values of lists of mappings
-	maxSearch  = 100_000   // bytes of a text that is parsed again to find a line
+	maxDepth   = 100     // levels of mappings and lists
+	maxPath    = 1000    // bytes of the names that lead to a value
+	maxTokens  = 300_000 // of a CUE file
+	maxFaults  = 100     // characters that CUE does not know
+	maxChain   = 1000    // operators, dots and colons of a CUE file in a row
+	maxString  = 10_000  // bytes of a text or a number in CUE
+	MaxPattern = 1000    // bytes of a regular expression
+	maxSearch  = 100_000 // bytes of a text that is parsed again to find a line
 )
 
 // limits are how many values a file may hold in all, in a list and in a mapping.
@@ -33,22 +31,14 @@ type limits struct{ values, list, mapping int }
 // CUE takes quadratic time for both; of data, only the keys that are known come
 // to it.
 var (
-	cueLimits        = limits{100_000, 10_000, 10_000}
-	dataLimits       = limits{100_000, 10_000, 100_000}
-	checkpointLimits = limits{400_000, 400_000, 200_000}
+	cueLimits  = limits{100_000, 10_000, 10_000}
+	dataLimits = limits{100_000, 10_000, 100_000}
+	treeLimits = limits{400_000, 400_000, 200_000}
 )
 
-// Bounded does some work on a file: [Loader.Watch] sees to it that it ends, and
-// a panic becomes an error.
-func (l *Loader) Bounded(file string, work func() error) (err error) {
-	defer l.Watch.Begin(file, input.Evaluate)()
-	defer catch(file, &err)
-	return work()
-}
-
-// catch is deferred by what reads a file: CUE's parsers and its evaluator panic
+// Catch is deferred by what reads a file: CUE's parsers and its evaluator panic
 // on some.
-func catch(file string, err *error) {
+func Catch(file string, err *error) {
 	if p := recover(); p != nil {
 		*err = unexpected(file, p)
 	}
@@ -97,8 +87,8 @@ func checkJSONText(name string, data []byte) error {
 				}
 			}
 		case ',', '[', '{':
-			if n++; n > 2*checkpointLimits.values {
-				return tooMany(name, checkpointLimits.values)
+			if n++; n > 2*treeLimits.values {
+				return tooMany(name, treeLimits.values)
 			}
 		}
 	}
@@ -123,7 +113,7 @@ func checkTree(name string, root ast.Expr, most limits) error {
 	var check func(e ast.Expr, depth, path int) error
 	check = func(e ast.Expr, depth, path int) error {
 		place := func(node ast.Node) diag.Pos {
-			pos := fromPos(node.Pos())
+			pos := PosOf(node.Pos())
 			pos.File = name
 			return pos
 		}
@@ -189,7 +179,7 @@ func checkCUEText(name string, data []byte) error {
 	faults := 0
 	s.Init(file, data, func(pos token.Pos, format string, args []any) {
 		if faults++; first == nil {
-			first = diag.Errorf(fromPos(pos), format, args...)
+			first = diag.Errorf(PosOf(pos), format, args...)
 		}
 	}, 0)
 	chains := []int{0} // of every open bracket
@@ -205,12 +195,12 @@ func checkCUEText(name string, data []byte) error {
 			*chain = 0
 		case token.STRING, token.INT, token.FLOAT:
 			if len(lit) > maxString {
-				return diag.Errorf(fromPos(pos), "this text is %d bytes long: at most %d are allowed", len(lit), maxString)
+				return diag.Errorf(PosOf(pos), "this text is %d bytes long: at most %d are allowed", len(lit), maxString)
 			}
 		case token.INTERPOLATION:
 			// Where the text goes on, only the parser knows.
 			if len(data)-s.Offset() > maxString {
-				return diag.Errorf(fromPos(pos), "%s", noInterpolation)
+				return diag.Errorf(PosOf(pos), "%s", noInterpolation)
 			}
 			return nil
 		case token.LPAREN, token.LBRACK, token.LBRACE:
@@ -233,9 +223,33 @@ func checkCUEText(name string, data []byte) error {
 		case n > maxTokens:
 			return tooMany(name, maxTokens/3)
 		case len(chains) > maxDepth+1:
-			return tooDeep(fromPos(pos), maxDepth)
+			return tooDeep(PosOf(pos), maxDepth)
 		case depth > maxChain:
-			return diag.Errorf(fromPos(pos), "this field is too long: %d operators, dots or colons in a row are more than a model or configuration needs", maxChain)
+			return diag.Errorf(PosOf(pos), "this field is too long: %d operators, dots or colons in a row are more than a model or configuration needs", maxChain)
 		}
 	}
+}
+
+// within refuses a value that holds more than is fast to check.
+func (v *Value) within(file string, most limits, n *int) error {
+	if *n++; *n > most.values {
+		return tooMany(file, most.values)
+	}
+	switch {
+	case len(v.Items) > most.list:
+		return tooWide(v.Pos, "list", len(v.Items), most.list)
+	case len(v.Fields) > most.mapping:
+		return tooWide(v.Pos, "mapping", len(v.Fields), most.mapping)
+	}
+	for i := range v.Fields {
+		if err := v.Fields[i].within(file, most, n); err != nil {
+			return err
+		}
+	}
+	for i := range v.Items {
+		if err := v.Items[i].within(file, most, n); err != nil {
+			return err
+		}
+	}
+	return nil
 }

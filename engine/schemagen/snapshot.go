@@ -1,8 +1,10 @@
-package config
+// Package schemagen makes what follows from the schema's CUE files: the snapshot
+// that every start reads, and JSON Schemas. It serves go generate and kvbench
+// schema.
+package schemagen
 
 import (
 	"encoding/json"
-	"fmt"
 	"io/fs"
 	"path"
 
@@ -10,6 +12,8 @@ import (
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/parser"
 
+	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/schema"
 )
@@ -22,25 +26,25 @@ func Snapshot(files, models fs.FS) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := json.Marshal(s)
+	text, err := json.Marshal(s)
 	if err != nil {
 		return nil, err
 	}
-	return append(schema.Lines(data), '\n'), nil
+	return append(schema.Lines(text), '\n'), nil
 }
 
 // Evaluate reads the schema from its CUE files.
 func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 	s := new(schema.Schema)
-	l := NewLoader(s, files, models)
-	l.builder.mode = parser.ParseComments
-	defs, err := l.defs()
+	l := config.NewLoader(s, files, models)
+	l.Reader().Mode = parser.ParseComments
+	defs, err := l.Definitions()
 	if err != nil {
 		return nil, err
 	}
 	packages := map[string]cue.Value{"": defs}
 	for _, name := range []string{"plan", "cache", "nixlbench"} {
-		if packages[name], err = l.builder.value(name); err != nil {
+		if packages[name], err = l.Reader().Package(name); err != nil {
 			return nil, err
 		}
 	}
@@ -57,45 +61,26 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 	}
 	s.Normalize()
 	s.EachFormula(func(pkg string, p []string, f *schema.Formula) {
-		if v := packages[pkg].LookupPath(selectors(p)); v.Exists() {
-			*f = formulaOf(v)
+		if v := packages[pkg].LookupPath(data.PathOf(p)); v.Exists() {
+			*f = schema.FormulaOf(v)
 		}
 	})
 
-	names, err := glob(models, "*.cue")
+	names, err := fs.Glob(models, "*.cue")
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range names {
 		file := path.Join("models", name)
-		f, err := parseFS(models, name, file, parser.ParseComments)
+		v, err := l.Reader().Bundled(models, name, file)
 		if err != nil {
 			return nil, err
 		}
-		v, err := l.builder.file(f)
+		archs, families, err := l.Brought(file, v)
 		if err != nil {
 			return nil, err
 		}
-		found, err := l.architecturesIn(file, v)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range found {
-			def, err := c.params()
-			if err != nil {
-				return nil, err
-			}
-			for i := range c.Arch.Get().Params {
-				if p := &c.Arch.Get().Params[i]; isPlain(def) {
-					p.Plain = plainOf(def.LookupPath(optionalPath([]string{p.Name})))
-				}
-			}
-			s.Architectures = append(s.Architectures, c.Listed)
-		}
-		families, err := l.familiesIn(file, v)
-		if err != nil {
-			return nil, err
-		}
+		s.Architectures = append(s.Architectures, archs...)
 		s.Families.Set(append(s.Families.Get(), families...))
 	}
 	return s, nil
@@ -104,26 +89,13 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 // decode fills dst from the JSON of a package's regular fields.
 func decode(v cue.Value, dst any) error {
 	if err := v.Validate(cue.Concrete(true)); err != nil {
-		return fromCUE(err, diag.Pos{})
+		return data.FromCUE(err, diag.Pos{})
 	}
-	data, err := v.MarshalJSON()
+	text, err := v.MarshalJSON()
 	if err != nil {
-		return fromCUE(err, diag.Pos{})
+		return data.FromCUE(err, diag.Pos{})
 	}
-	return json.Unmarshal(data, dst)
-}
-
-func selectors(p []string) cue.Path {
-	var sels []cue.Selector
-	for _, s := range p {
-		var i int
-		if n, _ := fmt.Sscanf(s, "%d", &i); n == 1 {
-			sels = append(sels, cue.Index(i))
-		} else {
-			sels = append(sels, cue.Str(s))
-		}
-	}
-	return cue.MakePath(sels...)
+	return json.Unmarshal(text, dst)
 }
 
 // fields describes the fields of #Config. cache is the package that has tables of
@@ -131,37 +103,25 @@ func selectors(p []string) cue.Path {
 func fields(defs, cache cue.Value) ([]schema.Field, error) {
 	sections, err := defs.LookupPath(cue.ParsePath("#Config")).Fields(cue.Optional(true))
 	if err != nil {
-		return nil, fromCUE(err, diag.Pos{})
+		return nil, data.FromCUE(err, diag.Pos{})
 	}
 	var all []schema.Field
 	for sections.Next() {
 		section := sections.Selector().Unquoted()
 		iter, err := sections.Value().Fields(cue.Optional(true))
 		if err != nil {
-			return nil, fromCUE(err, diag.Pos{})
+			return nil, data.FromCUE(err, diag.Pos{})
 		}
+		plain := schema.Plain(sections.Value())
 		for iter.Next() {
 			name, v := iter.Selector().Unquoted(), iter.Value()
 			f := schema.Field{
 				Path: section + "." + name,
 				Var:  name,
-				Doc:  docOf(v),
+				Doc:  data.Doc(v),
+				Type: schema.TypeOf(v),
 			}
-			switch kind := v.IncompleteKind(); {
-			case kind&^cue.NumberKind == 0:
-				f.Number = true
-			case kind == cue.BoolKind:
-				f.Bool = true
-			case kind&cue.NumberKind != 0:
-				f.Word = true
-			}
-			f.Allowed, f.Values = describe(v)
-			if f.Word {
-				f.Words = texts(v)
-			}
-			if isPlain(sections.Value()) {
-				f.Plain = plainOf(v)
-			}
+			f.Type.Partial = f.Type.Partial || !plain
 			for _, a := range v.Attributes(cue.FieldAttr) {
 				switch a.Name() {
 				case "flag":
@@ -170,7 +130,7 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 					f.Var = a.Contents()
 				case "keys":
 					f.Table = a.Contents()
-					if f.Values, err = tableKeys(defs, f.Table); err != nil {
+					if f.Keys, err = tableKeys(defs, f.Table); err != nil {
 						return nil, err
 					}
 				case "words":
@@ -201,7 +161,7 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 				case "least":
 					var least schema.Least
 					if least.Below, err = a.Int(0); err != nil {
-						return nil, fromCUE(err, diag.Pos{})
+						return nil, data.FromCUE(err, diag.Pos{})
 					}
 					for i := 1; i < a.NumArgs(); i++ {
 						suffix, _ := a.Arg(i)
@@ -209,16 +169,16 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 					}
 					f.Least = append(f.Least, least)
 				default:
-					return nil, diag.Errorf(fromPos(v.Pos()), "unknown attribute @%s", a.Name())
+					return nil, diag.Errorf(data.PosOf(v.Pos()), "unknown attribute @%s", a.Name())
 				}
 			}
 			if d := defs.LookupPath(cue.MakePath(cue.Str("defaults"), cue.Str(section), cue.Str(name))); d.Exists() {
-				if f.Default, err = goValue(d); err != nil {
-					return nil, fromCUE(err, diag.Pos{})
+				if err := d.Decode(&f.Default); err != nil {
+					return nil, data.FromCUE(err, diag.Pos{})
 				}
-				f.Pos = fromPos(d.Pos())
+				f.Pos = data.PosOf(d.Pos())
 				if lit, ok := d.Source().(*ast.BasicLit); ok {
-					f.Pos = fromPos(lit.Pos())
+					f.Pos = data.PosOf(lit.Pos())
 				}
 			}
 			all = append(all, f)
@@ -227,50 +187,25 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 	return all, nil
 }
 
-// texts lists the texts among the alternatives of a value.
-func texts(v cue.Value) []string {
-	var list []string
-	_, args := v.Expr()
-	for _, a := range args {
-		if s, err := a.String(); err == nil {
-			list = append(list, s)
-		}
-	}
-	return list
-}
-
 // keysAt lists the names of the fields at a path.
 func keysAt(v cue.Value, path string) ([]string, error) {
-	iter, err := v.LookupPath(cue.ParsePath(path)).Fields()
-	if err != nil {
-		return nil, fromCUE(err, diag.Pos{})
-	}
-	var keys []string
-	for iter.Next() {
-		keys = append(keys, iter.Selector().Unquoted())
-	}
-	return keys, nil
+	return keysOf(v.LookupPath(cue.ParsePath(path)))
 }
 
 // tableKeys lists the keys that every architecture's table has.
 func tableKeys(defs cue.Value, table string) ([]string, error) {
-	iter, err := defs.LookupPath(cue.ParsePath("#Architecture")).LookupPath(cue.MakePath(cue.Str(table).Optional())).Fields(cue.Optional(true))
+	arch := defs.LookupPath(cue.ParsePath("#Architecture"))
+	return keysOf(arch.LookupPath(cue.MakePath(cue.Str(table).Optional())), cue.Optional(true))
+}
+
+func keysOf(v cue.Value, options ...cue.Option) ([]string, error) {
+	iter, err := v.Fields(options...)
 	if err != nil {
-		return nil, fromCUE(err, diag.Pos{})
+		return nil, data.FromCUE(err, diag.Pos{})
 	}
 	var keys []string
 	for iter.Next() {
 		keys = append(keys, iter.Selector().Unquoted())
 	}
 	return keys, nil
-}
-
-func goValue(v cue.Value) (any, error) {
-	switch v.IncompleteKind() {
-	case cue.IntKind:
-		return v.Int64()
-	case cue.BoolKind:
-		return v.Bool()
-	}
-	return v.String()
 }

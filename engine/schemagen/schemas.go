@@ -1,4 +1,4 @@
-package config
+package schemagen
 
 import (
 	"bytes"
@@ -6,31 +6,33 @@ import (
 	"maps"
 	"math"
 	"regexp"
-	"slices"
 	"strings"
 	"unicode"
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/cuecontext"
 	"cuelang.org/go/cue/format"
 	"cuelang.org/go/encoding/jsonschema"
 
+	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/schema"
 )
 
-// Schemas are the kinds of files that a schema can be given for.
-var Schemas = []string{"config", "model", "results"}
+// Kinds are the kinds of files that a schema can be given for.
+var Kinds = []string{"config", "model", "results"}
 
 // definitions are the names of their definitions.
 var definitions = map[string]string{"config": "#Config", "results": "#Result"}
 
-// SchemaCUE returns the schema of a kind of files as CUE. Of models it gives
+// CUE returns the schema of a kind of files as CUE. Of models it gives
 // every architecture's, of the bundled ones and of those in dirs.
-func (l *Loader) SchemaCUE(kind string, dirs []string) ([]byte, error) {
+func CUE(l *config.Loader, kind string, dirs []string) ([]byte, error) {
 	options := []cue.Option{cue.Docs(true), cue.Attributes(false), cue.InlineImports(true), cue.Optional(true), cue.Definitions(true)}
 	file := &ast.File{}
-	err := l.eachSchema(kind, dirs, func(name string, v cue.Value) error {
+	err := eachSchema(l, kind, dirs, func(name string, v cue.Value) error {
 		expr, ok := v.Syntax(options...).(ast.Expr)
 		if !ok {
 			return diag.Errorf(diag.Pos{}, "the schema of %s cannot be written as CUE", name)
@@ -45,15 +47,15 @@ func (l *Loader) SchemaCUE(kind string, dirs []string) ([]byte, error) {
 	return diag.Escaped(text), err
 }
 
-// SchemaJSON returns the schema of a kind of files as JSON Schema.
-func (l *Loader) SchemaJSON(kind string, dirs []string) ([]byte, error) {
+// JSON returns the schema of a kind of files as JSON Schema.
+func JSON(l *config.Loader, s *schema.Schema, kind string, dirs []string) ([]byte, error) {
 	var schemas []ast.Expr
-	err := l.eachSchema(kind, dirs, func(name string, v cue.Value) error {
+	err := eachSchema(l, kind, dirs, func(name string, v cue.Value) error {
 		expr, err := jsonschema.Generate(v, &jsonschema.GenerateConfig{Version: jsonschema.VersionDraft2020_12})
 		if err == nil {
 			schemas = append(schemas, expr)
 		}
-		return fromCUE(err, diag.Pos{})
+		return data.FromCUE(err, diag.Pos{})
 	})
 	if err != nil {
 		return nil, err
@@ -62,10 +64,10 @@ func (l *Loader) SchemaJSON(kind string, dirs []string) ([]byte, error) {
 	if len(schemas) > 1 {
 		expr = ast.NewStruct("$schema", ast.NewString("https://json-schema.org/draft/2020-12/schema"), "anyOf", ast.NewList(schemas...))
 	}
-	v := l.builder.ctx.BuildExpr(expr)
+	v := cuecontext.New().BuildExpr(expr)
 	text, err := v.MarshalJSON()
 	if err != nil {
-		return nil, fromCUE(err, diag.Pos{})
+		return nil, data.FromCUE(err, diag.Pos{})
 	}
 	var doc map[string]any
 	if err := json.Unmarshal(text, &doc); err != nil {
@@ -74,7 +76,7 @@ func (l *Loader) SchemaJSON(kind string, dirs []string) ([]byte, error) {
 	simplify(doc)
 	switch kind {
 	case "config":
-		l.describeFields(doc)
+		describeFields(s, doc)
 	case "model":
 		describeModels(doc)
 	}
@@ -136,17 +138,17 @@ func describeModels(doc map[string]any) {
 	for _, one := range append(all, doc) {
 		object, _ := one.(map[string]any)
 		if properties, ok := object["properties"].(map[string]any); ok {
-			properties[archField] = map[string]any{"type": "string", "description": "Name of the architecture; without it, the model's name tells"}
-			properties[defaultsField] = map[string]any{"type": "object", "description": "Configuration values for this model, unless they are set elsewhere"}
+			properties[config.ArchField] = map[string]any{"type": "string", "description": "Name of the architecture; without it, the model's name tells"}
+			properties[config.DefaultsField] = map[string]any{"type": "object", "description": "Configuration values for this model, unless they are set elsewhere"}
 		}
 	}
 }
 
 // describeFields adds to the schema of configurations what CUE's encoder leaves
 // out: what each field is, and its default.
-func (l *Loader) describeFields(doc map[string]any) {
-	for i := range l.schema.Fields {
-		f := &l.schema.Fields[i]
+func describeFields(s *schema.Schema, doc map[string]any) {
+	for i := range s.Fields {
+		f := &s.Fields[i]
 		at := doc
 		for name := range strings.SplitSeq(f.Path, ".") {
 			properties, _ := at["properties"].(map[string]any)
@@ -158,17 +160,17 @@ func (l *Loader) describeFields(doc map[string]any) {
 			continue
 		}
 		if f.Unit != "" {
-			describeUnit(at, l.schema.Units[f.Unit])
+			describeUnit(at, s.Units[f.Unit])
 		}
-		if words := slices.Concat(f.Values, f.Words); len(words) > 0 && at["type"] != "string" {
+		if words := f.Known(); len(words) > 0 && at["type"] != "string" {
 			describeWords(at, words)
 		}
 		at["description"] = f.Doc
-		if f.Default != nil {
+		if !f.Default.IsZero() {
 			at["default"] = f.Default
 		}
 	}
-	l.describeAxes(doc)
+	describeAxes(s, doc)
 }
 
 // describeUnit lets a number be a text with the suffix of a unit.
@@ -203,15 +205,15 @@ func orText(field map[string]any, pattern string) {
 
 // describeAxes says which axes a sweep may have: each a value of its field, a
 // range, or a list of both.
-func (l *Loader) describeAxes(doc map[string]any) {
+func describeAxes(s *schema.Schema, doc map[string]any) {
 	properties, _ := doc["properties"].(map[string]any)
-	sweep, _ := properties[sweepSection].(map[string]any)
+	sweep, _ := properties[config.SweepSection].(map[string]any)
 	if sweep == nil {
 		return
 	}
 	axes := map[string]any{}
-	for i := range l.schema.Fields {
-		f := &l.schema.Fields[i]
+	for i := range s.Fields {
+		f := &s.Fields[i]
 		section, name, _ := strings.Cut(f.Path, ".")
 		fields, _ := properties[section].(map[string]any)
 		fields, _ = fields["properties"].(map[string]any)
@@ -227,13 +229,13 @@ func (l *Loader) describeAxes(doc map[string]any) {
 		axes[f.Flag] = map[string]any{
 			"description": f.Doc,
 			"anyOf": []any{value, map[string]any{"type": "string"},
-				map[string]any{"type": "array", "items": item, "minItems": 1, "maxItems": MaxAxis}},
+				map[string]any{"type": "array", "items": item, "minItems": 1, "maxItems": config.MaxAxis}},
 		}
-		if !hasRanges(f) {
+		if !f.Type.Numbers() {
 			item["anyOf"] = []any{value}
 		}
 	}
-	for name, f := range l.schema.Nixlbench.Flags {
+	for name, f := range s.Nixlbench.Flags {
 		value := map[string]any{"type": "string"}
 		switch {
 		case f.IsNumber():
@@ -243,7 +245,7 @@ func (l *Loader) describeAxes(doc map[string]any) {
 		}
 		axes[name] = map[string]any{
 			"description": f.Help,
-			"anyOf":       []any{value, map[string]any{"type": "string"}, map[string]any{"type": "array", "items": value, "minItems": 1, "maxItems": MaxAxis}},
+			"anyOf":       []any{value, map[string]any{"type": "string"}, map[string]any{"type": "array", "items": value, "minItems": 1, "maxItems": config.MaxAxis}},
 		}
 	}
 	sweep["type"] = "object"
@@ -253,26 +255,14 @@ func (l *Loader) describeAxes(doc map[string]any) {
 }
 
 // eachSchema calls f for each definition that files of a kind may follow.
-func (l *Loader) eachSchema(kind string, dirs []string, f func(name string, v cue.Value) error) error {
-	defs, err := l.defs()
+func eachSchema(l *config.Loader, kind string, dirs []string, f func(name string, v cue.Value) error) error {
+	def, ok := definitions[kind]
+	if !ok {
+		return l.EachParams(dirs, f)
+	}
+	defs, err := l.Definitions()
 	if err != nil {
 		return err
 	}
-	if def, ok := definitions[kind]; ok {
-		return f(def[1:], defs.LookupPath(cue.ParsePath(def)))
-	}
-	all, err := l.known(dirs)
-	if err != nil {
-		return err
-	}
-	for _, c := range all.list {
-		v, err := c.params()
-		if err == nil {
-			err = f(c.Name, v)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return f(def[1:], defs.LookupPath(cue.ParsePath(def)))
 }

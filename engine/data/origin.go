@@ -1,4 +1,4 @@
-package config
+package data
 
 import (
 	"kvbench/engine/diag"
@@ -41,6 +41,15 @@ func (o Origin) String() string {
 	return o.Pos.String()
 }
 
+// Inner returns the origin of an item of a list that has this origin, with its own
+// place if that is known.
+func (o Origin) Inner(pos diag.Pos) Origin {
+	if pos.Line > 0 && pos.File == o.Pos.File {
+		o.Pos = pos
+	}
+	return o
+}
+
 // Given reports whether a user gave the value.
 func (o Origin) Given() bool {
 	return o.Kind != FromDefault && o.Kind != FromModel && o.Kind != FromCommand
@@ -52,7 +61,7 @@ func (o Origin) Errorf(format string, args ...any) *diag.Diag {
 	d := diag.Errorf(diag.Pos{}, format, args...)
 	switch o.Kind {
 	case FromFlag, FromEnv, FromPrefs:
-		d.Msg = o.String() + ": " + d.Msg
+		d.Subject = o.String()
 		d.Usage = o.Kind == FromFlag
 	default:
 		d.Pos = o.Pos
@@ -60,8 +69,8 @@ func (o Origin) Errorf(format string, args ...any) *diag.Diag {
 	return d
 }
 
-// Value is a value with its origin.
-type Value struct {
+// Fact is a value for formulas with its origin.
+type Fact struct {
 	formula.Value
 	Origin Origin
 }
