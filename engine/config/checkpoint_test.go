@@ -508,7 +508,7 @@ novel: {
 		num_kv_heads:   "kv_heads"
 		head_dim:       ["head_size", "width / 4"]
 		sliding_window: {when: "max(window) > 0", value: "64"}
-		layer_kinds:    "window[layer] > 0 ? 'sliding' : 'full'"
+		layer_kinds: each: "window[layer] > 0 ? 'sliding' : 'full'"
 	}
 }
 `))
