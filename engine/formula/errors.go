@@ -14,7 +14,7 @@ type unit struct {
 	src  Source
 }
 
-// means gives the name that a name in the text stands for.
+// means returns the name that a name in the text stands for.
 func (u *unit) means(name string) string {
 	if other, ok := u.src.Local[name]; ok {
 		return other

@@ -330,7 +330,7 @@ func givenFunc(k *checker, args []ast.Node, _ place, who string) code {
 	return code{kind: Bool, cond: func(f *Frame) bool { return f.isSet(r) }}
 }
 
-// askable gives the input whose name n is, of which who asks whether it was given.
+// askable returns the input whose name n is, of which who asks whether it was given.
 func (k *checker) askable(n ast.Node, who string) (Ref, bool) {
 	id, ok := n.(*ast.IdentifierNode)
 	if !ok {

@@ -262,7 +262,7 @@ func (k *checker) orElse(x ast.Node, y code, at int) code {
 	return choose(func(f *Frame) bool { return f.isSet(r) }, c, y)
 }
 
-// choose gives the code that evaluates x where the test holds, else y; both are
+// choose returns the code that evaluates x where the test holds, else y; both are
 // of one kind.
 func choose(test func(*Frame) bool, x, y code) code {
 	c := code{kind: x.kind}

@@ -239,7 +239,7 @@ func declareKinds(scope *formula.Scope, kinds map[string]*schema.Kind) {
 // fieldVar is the name by which all formulas know a field of the layer at hand.
 func fieldVar(field string) string { return "layer_" + field }
 
-// within gives a formula of a kind, which knows the kind's fields by their own
+// within returns a formula of a kind, which knows the kind's fields by their own
 // names.
 func within(k *schema.Kind, f schema.Formula) schema.Formula {
 	f.Local = make(map[string]string, len(k.Fields))
@@ -488,7 +488,7 @@ func (p *Planner) layersOf(req *Request) ([]cell, error) {
 	return cells, nil
 }
 
-// selected gives the name of the group that the layer at hand is of, or "" where
+// selected returns the name of the group that the layer at hand is of, or "" where
 // groups say so themselves.
 func (p *Planner) selected() (string, error) {
 	ref, ok := p.prog.Ref(selectName)
@@ -517,7 +517,7 @@ func (p *Planner) notSelected(req *Request, layer int, name string) error {
 		}
 	}
 	f := p.arch.Layers.Select
-	d := diag.Errorf(f.Pos, "layer %d: select gives %q, expected the name of a group: %s", layer, name, strings.Join(groups, ", "))
+	d := diag.Errorf(f.Pos, "layer %d: select yields %q, expected the name of a group: %s", layer, name, strings.Join(groups, ", "))
 	d.Source, d.Caret = f.Text, 1
 	if req.Model.File != "" && req.Model.File != f.Pos.File {
 		d.WithHint("with %s", req.Model.File)

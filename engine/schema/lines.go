@@ -3,7 +3,7 @@ package schema
 import "bytes"
 
 // maxEntry is how long an entry may be, in bytes, that stays on one line.
-const maxEntry = 160
+const maxEntry = 500
 
 // Lines writes JSON with one entry a line, so that a change of one entry changes
 // one line: lists and objects that are longer than an entry may be are broken.
@@ -42,7 +42,7 @@ func Lines(data []byte) []byte {
 	return out.Bytes()
 }
 
-// stringEnd gives the place after a string.
+// stringEnd returns the place after a string.
 func stringEnd(data []byte, at int) int {
 	for at++; data[at] != '"'; at++ {
 		if data[at] == '\\' {
@@ -52,7 +52,7 @@ func stringEnd(data []byte, at int) int {
 	return at + 1
 }
 
-// valueEnd gives the place after a list or an object.
+// valueEnd returns the place after a list or an object.
 func valueEnd(data []byte, at int) int {
 	depth := 0
 	for {

@@ -8,7 +8,7 @@ import (
 // TestLines: what is longer than an entry may be is broken, one entry a line; the
 // rest stays as it is, and so do strings.
 func TestLines(t *testing.T) {
-	long := strings.Repeat("x", 160)
+	long := strings.Repeat("x", 500)
 	for _, test := range []struct{ in, want string }{
 		{`{"a":[1,2],"b":"c,d"}`, `{"a":[1,2],"b":"c,d"}`},
 		{`{"a":[1,{"b":2}],"c":"` + long + `"}`, "{\n\"a\":[1,{\"b\":2}],\n\"c\":\"" + long + "\"\n}"},
