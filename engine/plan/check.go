@@ -22,7 +22,7 @@ func All(s *schema.Schema, release string, arch *schema.Architecture) (Planners,
 	var errs diag.List
 	var unknown error
 	for _, rank := range []bool{false, true} {
-		if err := (&Planner{arch: arch, rank: rank}).known(); err != nil {
+		if err := known(arch, rank); err != nil {
 			unknown = err
 			continue
 		}
@@ -61,7 +61,7 @@ func (all Planners) Check(c schema.Check) (map[string]int64, error) {
 	}
 	p := all[word == accountingRank]
 	if p == nil {
-		return nil, (&Planner{arch: arch, rank: word == accountingRank}).known()
+		return nil, known(arch, word == accountingRank)
 	}
 	return p.results(c)
 }

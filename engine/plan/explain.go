@@ -95,7 +95,7 @@ func (p *Planner) explain(pl *Plan) (*Explanation, error) {
 	}
 	for i := range p.bench.Limits {
 		l := &p.bench.Limits[i]
-		if !p.applies(l, pl.Backend()) {
+		if !p.fit.applies(l, pl.Backend()) {
 			continue
 		}
 		s, err := x.limit(l)
@@ -133,8 +133,8 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 		x := p.explainer(pl)
 		if pl.Rank() { // values of a layer are those of the I/Os' first
 			share := pl.Request.io.shares[0]
-			p.enter(share.terms[0].rate.cell)
-			p.set(ioUnits, formula.Number(share.units))
+			x.enter(share.terms[0].rate.cell)
+			x.set(ioUnits, formula.Number(share.units))
 		}
 		s, err := x.step(name)
 		if err != nil {
@@ -158,7 +158,8 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 
 // explainer reads the planner's frame, which holds the plan.
 type explainer struct {
-	*Planner
+	*Layers
+	fit    *fitter
 	plan   *Plan
 	values map[string]flagValue // those that are not left to defaults
 	// argument is the flag whose value limits on arguments read.
@@ -175,8 +176,8 @@ func (p *Planner) explainer(pl *Plan) *explainer {
 			values[f.Name] = flagValue{Value: f.Value}
 		}
 	}
-	p.apply(pl.Request, values)
-	return &explainer{Planner: p, plan: pl, values: values}
+	p.fit.apply(pl.Request, values)
+	return &explainer{Layers: p.layers, fit: p.fit, plan: pl, values: values}
 }
 
 func (x *explainer) step(name string) (*Step, error) {
@@ -261,13 +262,13 @@ func (x *explainer) whence(name string, ref formula.Ref) string {
 func (x *explainer) limit(l *schema.Limit) (LimitStep, error) {
 	s := LimitStep{Limit: l}
 	ref, _ := x.prog.Ref(limitPrefix + l.Name)
-	holds, flags, err := x.holds(ref, x.values)
+	holds, flags, err := x.fit.holds(ref, x.values)
 	if err != nil {
 		// The plan was warned about; a number that cannot be has no sides.
 		return s, nil
 	}
 	s.Holds = holds
-	if x.onArguments(ref) {
+	if x.fit.onArguments(ref) {
 		if len(flags) == 0 || x.bench.Flags[flags[0]].Secret {
 			return s, nil // there is no one value to show, or it must not be
 		}

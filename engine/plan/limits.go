@@ -55,30 +55,30 @@ func settings(list []Setting) string {
 }
 
 // applies reports whether a limit holds for the release and the backend.
-func (p *Planner) applies(l *schema.Limit, backend string) bool {
+func (p *Program) applies(l *schema.Limit, backend string) bool {
 	return p.bench.In(l.Era, p.release) && (l.Backends == nil || slices.Contains(l.Backends, backend))
 }
 
 // check returns the limits that the flags break.
-func (p *Planner) check(req *Request, values map[string]flagValue) []Violation {
-	p.apply(req, values)
-	backend, _ := p.backend(values)
+func (r *fitter) check(req *Request, values map[string]flagValue) []Violation {
+	r.apply(req, values)
+	backend, _ := r.backend(values)
 	var broken []Violation
-	for i := range p.bench.Limits {
-		l := &p.bench.Limits[i]
-		if !p.applies(l, backend) {
+	for i := range r.bench.Limits {
+		l := &r.bench.Limits[i]
+		if !r.applies(l, backend) {
 			continue
 		}
-		ref, _ := p.prog.Ref(limitPrefix + l.Name)
-		ok, flags, err := p.holds(ref, values)
+		ref, _ := r.prog.Ref(limitPrefix + l.Name)
+		ok, flags, err := r.holds(ref, values)
 		if ok && err == nil || err != nil && broken != nil {
 			continue // what cannot be computed comes of the limit that is broken
 		}
-		why := p.why(req, ref, err)
+		why := r.why(req, ref, err)
 		if err == nil && len(flags) > 0 {
-			why = p.settings(req, flags, values)
+			why = r.settings(req, flags, values)
 		}
-		broken = append(broken, Violation{Limit: l, Why: why, Mends: p.mends(req, l)})
+		broken = append(broken, Violation{Limit: l, Why: why, Mends: r.mends(req, l)})
 		if err != nil {
 			break // later limits use the same numbers
 		}
@@ -89,15 +89,15 @@ func (p *Planner) check(req *Request, values map[string]flagValue) []Violation {
 // holds reports whether a limit does. One that is on arguments is asked for all
 // values that are not left to defaults; the flags of those that break it are
 // given, and the frame has the value of the first.
-func (p *Planner) holds(ref formula.Ref, values map[string]flagValue) (ok bool, flags []string, err error) {
-	if !p.onArguments(ref) {
-		ok, err = p.frame.Bool(ref)
+func (r *fitter) holds(ref formula.Ref, values map[string]flagValue) (ok bool, flags []string, err error) {
+	if !r.onArguments(ref) {
+		ok, err = r.frame.Bool(ref)
 		return ok, nil, err
 	}
 	names := schema.Keys(values)
 	for _, name := range slices.Backward(names) {
-		p.set(argumentVar, formula.Value{Kind: formula.Str, Str: values[name].Text()})
-		ok, err := p.frame.Bool(ref)
+		r.set(argumentVar, formula.Value{Kind: formula.Str, Str: values[name].Text()})
+		ok, err := r.frame.Bool(ref)
 		if err != nil {
 			return false, []string{name}, err
 		}
@@ -109,21 +109,21 @@ func (p *Planner) holds(ref formula.Ref, values map[string]flagValue) (ok bool, 
 		return true, nil, nil
 	}
 	slices.Reverse(flags)
-	p.set(argumentVar, formula.Value{Kind: formula.Str, Str: values[flags[0]].Text()})
+	r.set(argumentVar, formula.Value{Kind: formula.Str, Str: values[flags[0]].Text()})
 	return false, flags, nil
 }
 
-func (p *Planner) onArguments(ref formula.Ref) bool { return p.prog.Reads(ref, argumentVar) }
+func (r *fitter) onArguments(ref formula.Ref) bool { return r.prog.Reads(ref, argumentVar) }
 
 // settings names flags with their values.
-func (p *Planner) settings(req *Request, flags []string, values map[string]flagValue) string {
+func (r *fitter) settings(req *Request, flags []string, values map[string]flagValue) string {
 	list := make([]string, len(flags))
 	for i, flag := range flags {
 		name, value := "--"+flag, values[flag].Value.String()
 		if given, ok := req.Flags[flag]; ok {
 			name = given.Origin.String()
 		}
-		if p.bench.Flags[flag].Secret {
+		if r.bench.Flags[flag].Secret {
 			value = "a secret"
 		}
 		list[i] = name + " is " + value
@@ -133,16 +133,16 @@ func (p *Planner) settings(req *Request, flags []string, values map[string]flagV
 
 // why shows the two sides of a comparison, or the condition itself with the
 // flags in it that were given.
-func (p *Planner) why(req *Request, ref formula.Ref, err error) string {
+func (r *fitter) why(req *Request, ref formula.Ref, err error) string {
 	if err != nil {
 		return diag.All(err)[0].Text()
 	}
-	op, left, right, ok, err := p.frame.Sides(ref)
+	op, left, right, ok, err := r.frame.Sides(ref)
 	if !ok || err != nil {
-		inputs, text := p.prog.Inputs(ref), "it requires "+p.prog.Source(ref).Text
+		inputs, text := r.prog.Inputs(ref), "it requires "+r.prog.Source(ref).Text
 		read := slices.DeleteFunc(schema.Keys(req.Flags), func(name string) bool { return !slices.Contains(inputs, name) })
 		if len(read) > 0 {
-			text += "; " + p.settings(req, read, given(req))
+			text += "; " + r.settings(req, read, given(req))
 		}
 		return text
 	}
@@ -161,19 +161,19 @@ func side(s formula.Side) string {
 
 // mends returns the settings that fix a limit: those of flags that the release
 // has, with values that the flags can hold and do not have yet.
-func (p *Planner) mends(req *Request, l *schema.Limit) []Setting {
+func (r *fitter) mends(req *Request, l *schema.Limit) []Setting {
 	var list []Setting
 	for _, name := range schema.Keys(l.Fix) {
-		s, ok := p.slot(name)
+		s, ok := r.slot(name)
 		if !ok {
 			continue
 		}
-		ref, _ := p.prog.Ref(fixPrefix + l.Name + "." + name)
-		v, err := p.frame.Eval(ref)
-		if err != nil || v.Kind != s.def.Kind || p.inRange(s, v) != nil {
+		ref, _ := r.prog.Ref(fixPrefix + l.Name + "." + name)
+		v, err := r.frame.Eval(ref)
+		if err != nil || v.Kind != s.def.Kind || r.inRange(s, v) != nil {
 			continue
 		}
-		if now, err := p.frame.Eval(s.ref); err == nil && now.String() == v.String() {
+		if now, err := r.frame.Eval(s.ref); err == nil && now.String() == v.String() {
 			continue
 		}
 		_, given := req.Flags[name]
@@ -185,14 +185,14 @@ func (p *Planner) mends(req *Request, l *schema.Limit) []Setting {
 // fit fixes the limits one by one. It changes what the user gave only when
 // force is set. The limits that remain broken are returned with the flags as
 // far as they got; nil means that all hold.
-func (p *Planner) fit(req *Request, values map[string]flagValue, force bool) (map[string]flagValue, []Violation) {
+func (r *fitter) fit(req *Request, values map[string]flagValue, force bool) (map[string]flagValue, []Violation) {
 	values = maps.Clone(values)
 	var broken []Violation
 	for range maxRounds {
 		if req.Least {
-			p.least(req, values)
+			r.least(req, values)
 		}
-		if broken = p.check(req, values); broken == nil {
+		if broken = r.check(req, values); broken == nil {
 			return values, nil
 		}
 		changed := false
@@ -210,15 +210,15 @@ func (p *Planner) fit(req *Request, values map[string]flagValue, force bool) (ma
 }
 
 // least sets flags that nobody gave to the least value that fits.
-func (p *Planner) least(req *Request, values map[string]flagValue) {
-	p.apply(req, values)
-	for _, name := range schema.Keys(p.bench.Least) {
-		s, ok := p.slot(name)
+func (r *fitter) least(req *Request, values map[string]flagValue) {
+	r.apply(req, values)
+	for _, name := range schema.Keys(r.bench.Least) {
+		s, ok := r.slot(name)
 		if _, given := req.Flags[name]; !ok || given {
 			continue
 		}
-		ref, _ := p.prog.Ref(leastPrefix + name)
-		if v, err := p.frame.Eval(ref); err == nil && v.Kind == s.def.Kind && p.inRange(s, v) == nil {
+		ref, _ := r.prog.Ref(leastPrefix + name)
+		if v, err := r.frame.Eval(ref); err == nil && v.Kind == s.def.Kind && r.inRange(s, v) == nil {
 			values[name] = flagValue{v, Fix, leastPrefix + name}
 		}
 	}
@@ -226,23 +226,23 @@ func (p *Planner) least(req *Request, values map[string]flagValue) {
 
 // refusal says why a plan cannot be fitted, which sizes would fit, and which
 // of the user's flags stand in the way.
-func (p *Planner) refusal(req *Request, values map[string]flagValue, broken []Violation) error {
-	d := diag.Errorf(req.label(), "the plan cannot be fitted: nixlbench %s %s: %s", p.release, broken[0].Limit.Message, broken[0].Why).
+func (r *fitter) refusal(req *Request, values map[string]flagValue, broken []Violation) error {
+	d := diag.Errorf(req.label(), "the plan cannot be fitted: nixlbench %s %s: %s", r.release, broken[0].Limit.Message, broken[0].Why).
 		About(diag.Requires, broken[0].Limit.Name)
 	hint := func(list []string) {
 		for _, h := range list {
 			d.WithHint("%s", h)
 		}
 	}
-	hint(p.smaller(req, values, false))
+	hint(r.smaller(req, values, false))
 	// What if the user's own values could be changed?
-	if mended, left := p.fit(req, values, true); left == nil {
+	if mended, left := r.fit(req, values, true); left == nil {
 		if change := changed(req, mended); len(change) > 0 {
 			d.WithHint("with %s the whole plan fits", settings(change))
 		}
 	}
 	if d.Hints == nil {
-		hint(p.smaller(req, values, true))
+		hint(r.smaller(req, values, true))
 	}
 	if last := broken[0].Limit.Hint; d.Hints == nil && last != "" {
 		d.WithHint("%s", last)
@@ -264,7 +264,7 @@ func changed(req *Request, values map[string]flagValue) []Setting {
 // smaller searches the largest size that fits, quantity by quantity in the
 // order of the data, and words it; nil when none fits. With force, values that
 // the user gave may change too, and are named.
-func (p *Planner) smaller(req *Request, values map[string]flagValue, force bool) []string {
+func (r *fitter) smaller(req *Request, values map[string]flagValue, force bool) []string {
 	asked := req.Flags
 	// What was fitted to the full size is to be fitted anew.
 	values = maps.Clone(values)
@@ -272,13 +272,13 @@ func (p *Planner) smaller(req *Request, values map[string]flagValue, force bool)
 	for name, v := range req.Flags {
 		values[name] = flagValue{Value: v.Value, from: Given}
 	}
-	for _, quantity := range p.bench.Shrink {
-		flags := p.flagsOf(quantity)
-		p.apply(req, values)
+	for _, quantity := range r.bench.Shrink {
+		flags := r.flagsOf(quantity)
+		r.apply(req, values)
 		now := map[string]int64{}
 		var top int64
 		for _, name := range flags {
-			now[name], _ = p.number(name)
+			now[name], _ = r.number(name)
 			top = max(top, now[name])
 		}
 		sized := func(n int64) (*Request, map[string]flagValue) {
@@ -293,12 +293,12 @@ func (p *Planner) smaller(req *Request, values map[string]flagValue, force bool)
 		}
 		n := largest(top, func(n int64) bool {
 			trial, attempt := sized(n)
-			_, broken := p.fit(trial, attempt, force)
+			_, broken := r.fit(trial, attempt, force)
 			return broken == nil
 		})
 		if n > 0 {
 			trial, attempt := sized(n)
-			mended, _ := p.fit(trial, attempt, force)
+			mended, _ := r.fit(trial, attempt, force)
 			ask := changed(trial, mended)
 			for name, v := range mended {
 				if old, given := asked[name]; v.from == Given && (!given || v.Value.Text() != old.Text()) {
@@ -315,10 +315,10 @@ func (p *Planner) smaller(req *Request, values map[string]flagValue, force bool)
 }
 
 // flagsOf returns the flags of the release that are computed from a quantity.
-func (p *Planner) flagsOf(quantity string) []string {
+func (r *fitter) flagsOf(quantity string) []string {
 	var names []string
-	for _, s := range p.flags {
-		if !s.Computed.IsZero() && slices.Contains(p.prog.Uses(s.ref), quantity) {
+	for _, s := range r.flags {
+		if !s.Computed.IsZero() && slices.Contains(r.prog.Uses(s.ref), quantity) {
 			names = append(names, s.Name)
 		}
 	}

@@ -12,26 +12,26 @@ import (
 
 // resolve returns the flags that are not left to their defaults: what the user
 // gave, and what the backend's rules make of source and destination.
-func (p *Planner) resolve(req *Request) (map[string]flagValue, error) {
-	if err := p.checkGiven(req); err != nil {
+func (r *fitter) resolve(req *Request) (map[string]flagValue, error) {
+	if err := r.checkGiven(req); err != nil {
 		return nil, err
 	}
 	values := given(req)
-	name, backend := p.backend(values)
+	name, backend := r.backend(values)
 	if backend == nil {
-		return nil, p.noBackend(name)
+		return nil, r.noBackend(name)
 	}
-	p.apply(req, values)
-	t, err := p.transfer(req, name, backend)
+	r.apply(req, values)
+	t, err := r.transfer(req, name, backend)
 	if err != nil {
 		return nil, err
 	}
-	req.Config.Values[sourceVar] = p.side(req, sourceVar, t.Source)
-	req.Config.Values[destinationVar] = p.side(req, destinationVar, t.Destination)
+	req.Config.Values[sourceVar] = r.side(req, sourceVar, t.Source)
+	req.Config.Values[destinationVar] = r.side(req, destinationVar, t.Destination)
 
 	set, also := ruleSets(req, t)
 	for _, flag := range schema.Keys(set) {
-		values[flag] = p.rule(req, values, flag, set[flag])
+		values[flag] = r.rule(req, values, flag, set[flag])
 	}
 	if flag := contradiction(req, set, also); flag != "" {
 		want, ok := set[flag]
@@ -81,7 +81,7 @@ func contradiction(req *Request, set, also map[string]string) string {
 }
 
 // rule sets a flag to the value of a rule, unless the user gave one.
-func (p *Planner) rule(req *Request, values map[string]flagValue, flag, value string) flagValue {
+func (r *fitter) rule(req *Request, values map[string]flagValue, flag, value string) flagValue {
 	if _, given := req.Flags[flag]; given {
 		return values[flag]
 	}
@@ -89,7 +89,7 @@ func (p *Planner) rule(req *Request, values map[string]flagValue, flag, value st
 }
 
 // side returns the value of a side: the user's, or the one of the rule.
-func (p *Planner) side(req *Request, name, value string) data.Fact {
+func (r *fitter) side(req *Request, name, value string) data.Fact {
 	if v, ok := req.Config.Values[name]; ok {
 		return v
 	}
@@ -106,7 +106,7 @@ func sideText(req *Request, name string) string {
 }
 
 // backend returns the selected backend.
-func (p *Planner) backend(values map[string]flagValue) (string, *schema.Backend) {
+func (p *Program) backend(values map[string]flagValue) (string, *schema.Backend) {
 	name := values[backendFlag].Str
 	if name == "" {
 		if s, ok := p.slot(backendFlag); ok {
@@ -118,25 +118,25 @@ func (p *Planner) backend(values map[string]flagValue) (string, *schema.Backend)
 
 // noBackend is the error for a user's release whose backend, where none is given,
 // is not a known one.
-func (p *Planner) noBackend(name string) error {
-	if _, ok := p.slot(backendFlag); !ok {
-		return diag.Errorf(diag.Pos{}, "nixlbench %s has no --%s, which says how data is moved", p.release, backendFlag).
+func (r *fitter) noBackend(name string) error {
+	if _, ok := r.slot(backendFlag); !ok {
+		return diag.Errorf(diag.Pos{}, "nixlbench %s has no --%s, which says how data is moved", r.release, backendFlag).
 			WithHint("add the flag to the release in the file of --releases")
 	}
-	return diag.Errorf(diag.Pos{}, "no backend %q is known, which is the default of nixlbench %s", name, p.release).
+	return diag.Errorf(diag.Pos{}, "no backend %q is known, which is the default of nixlbench %s", name, r.release).
 		WithHint("give --%s, or correct the default in the file of --releases", backendFlag)
 }
 
 // transfer picks the first of the backend's transfers that goes with the sides
 // that were given, the memory that the backend takes, and as far as possible
 // the flags that were given.
-func (p *Planner) transfer(req *Request, name string, b *schema.Backend) (*schema.Transfer, error) {
+func (r *fitter) transfer(req *Request, name string, b *schema.Backend) (*schema.Transfer, error) {
 	takes := func(side string) bool {
-		ref, ok := p.prog.Ref(takesPrefix + name + "." + side)
+		ref, ok := r.prog.Ref(takesPrefix + name + "." + side)
 		if !ok {
 			return true // a file
 		}
-		yes, err := p.frame.Bool(ref)
+		yes, err := r.frame.Bool(ref)
 		return err == nil && yes
 	}
 	given := func(v data.Fact, side string) bool { return v.Kind != formula.Str || v.Str == side }
@@ -178,21 +178,21 @@ func (p *Planner) transfer(req *Request, name string, b *schema.Backend) (*schem
 }
 
 // checkGiven refuses flags and values that the release does not have.
-func (p *Planner) checkGiven(req *Request) error {
+func (r *fitter) checkGiven(req *Request) error {
 	var errs diag.List
 	for _, name := range schema.Keys(req.Flags) {
 		v := req.Flags[name]
-		f := p.bench.Flags[name]
-		if p.bench.FlagIn(f, p.release) == nil {
-			errs = append(errs, p.lacks(f, v.Origin))
+		f := r.bench.Flags[name]
+		if r.bench.FlagIn(f, r.release) == nil {
+			errs = append(errs, r.lacks(f, v.Origin))
 			continue
 		}
-		allowed := p.bench.ValuesIn(f, p.release)
+		allowed := r.bench.ValuesIn(f, r.release)
 		if f.Values == nil || slices.Contains(allowed, v.Str) {
 			continue
 		}
 		if era, known := f.Values[v.Str]; known {
-			errs = append(errs, v.Origin.Errorf("%s needs nixlbench %s; the release is %s", v.Str, p.bench.Span(era), p.release).
+			errs = append(errs, v.Origin.Errorf("%s needs nixlbench %s; the release is %s", v.Str, r.bench.Span(era), r.release).
 				WithHint("choose it with --nixlbench_release, or one of %s", strings.Join(allowed, ", ")))
 			continue
 		}
@@ -202,14 +202,14 @@ func (p *Planner) checkGiven(req *Request) error {
 }
 
 // lacks says that the release does not have a flag, and what it has instead.
-func (p *Planner) lacks(f *schema.Flag, from data.Origin) *diag.Diag {
-	d := from.Errorf("needs nixlbench %s; %s is %s", p.bench.SpanOfFlag(f), p.ReleaseFrom, p.release)
-	if p.bench.IsOwn(p.release) {
-		d = from.Errorf("nixlbench %s does not have it", p.release)
+func (r *fitter) lacks(f *schema.Flag, from data.Origin) *diag.Diag {
+	d := from.Errorf("needs nixlbench %s; %s is %s", r.bench.SpanOfFlag(f), r.ReleaseFrom, r.release)
+	if r.bench.IsOwn(r.release) {
+		d = from.Errorf("nixlbench %s does not have it", r.release)
 	}
 	var instead []string
 	for _, name := range f.Instead {
-		if other := p.bench.Flags[name]; other != nil && p.bench.FlagIn(other, p.release) != nil {
+		if other := r.bench.Flags[name]; other != nil && r.bench.FlagIn(other, r.release) != nil {
 			instead = append(instead, "--"+name)
 		}
 	}

@@ -11,7 +11,6 @@ import (
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
-	"kvbench/engine/schema"
 )
 
 // Item is what a sweep plans for every value of the configuration's axes.
@@ -94,10 +93,9 @@ type sweepItem struct {
 	strides []uint64 // by axis
 }
 
-// sweepProgram is a planner's program with what the options add.
+// sweepProgram is a program with what the options add.
 type sweepProgram struct {
-	planner  *Planner
-	prog     *formula.Program
+	*Program
 	where    formula.Ref
 	filtered bool
 	// early says that the condition holds or not whatever fitting does.
@@ -166,13 +164,13 @@ func NewSweep(items []Item, options SweepOptions) (s *Sweep, bad, err error) {
 	for _, item := range items {
 		sp := programs[item.Planner]
 		if sp == nil {
-			if sp, err = s.program(item.Planner, items, unknown); err != nil {
+			if sp, err = s.program(item.Planner.Program, items, unknown); err != nil {
 				errs.Add(err)
-				sp = &sweepProgram{planner: item.Planner}
+				sp = &sweepProgram{}
 			}
 			programs[item.Planner] = sp
 		}
-		if sp.prog == nil {
+		if sp.Program == nil {
 			continue
 		}
 		if err := item.checkAxes(); err != nil {
@@ -232,7 +230,7 @@ func (s *Sweep) noColumn(programs map[*Planner]*sweepProgram, flag, name string)
 				return d.WithHint("did you mean %q?", f.Var)
 			}
 		}
-		if sp.prog != nil {
+		if sp.Program != nil {
 			known = append(known, sp.prog.Names()...)
 		}
 	}
@@ -265,14 +263,14 @@ func (it *Item) checkAxes() error {
 
 // program adds the options to a planner's program. It counts the names of
 // columns that the program does not know.
-func (s *Sweep) program(p *Planner, items []Item, unknown map[string]int) (*sweepProgram, error) {
-	sp := &sweepProgram{planner: p, prog: p.prog, shapes: map[string]*shape{}}
+func (s *Sweep) program(p *Program, items []Item, unknown map[string]int) (*sweepProgram, error) {
+	sp := &sweepProgram{Program: p, shapes: map[string]*shape{}}
 	if s.options.Where != "" {
 		condition, err := Condition(p.schema, s.options.Where)
 		if err != nil {
 			return nil, err
 		}
-		sp.prog, sp.where, err = p.prog.With(whereName, condition, formula.Bool, OwnColumns...)
+		sp.Program, sp.where, err = p.With(whereName, condition, formula.Bool, OwnColumns...)
 		if err != nil {
 			for _, d := range diag.All(err) {
 				d.Usage = true
@@ -300,40 +298,10 @@ func (s *Sweep) program(p *Planner, items []Item, unknown map[string]int) (*swee
 	return sp, nil
 }
 
-// isElsewhere reports whether a name is of a quantity, or of a field that another
-// accounting has.
-func (p *Planner) isElsewhere(name string) bool {
-	return slices.ContainsFunc(p.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name }) ||
-		slices.ContainsFunc(p.schema.Fields, func(f schema.Field) bool { return f.Var == name && !p.knows(&f) })
-}
-
-// nameHint says what is meant by a name that no formula of the planner knows,
-// or why it knows none; "" for nothing to say.
-func (p *Planner) nameHint(name string, items []Item) string {
-	if p.isElsewhere(name) {
-		return p.elsewhere()
-	}
-	for i := range p.schema.Fields {
-		if f := &p.schema.Fields[i]; f.Flag == name {
-			return fmt.Sprintf("did you mean %q?", f.Var)
-		}
-	}
-	if _, ok := p.prog.Ref(stageVar); ok && name == ColumnStage {
-		return fmt.Sprintf("did you mean %q?", stageVar)
-	}
-	if slices.Contains(OwnColumns, name) {
-		return "it is a column, which formulas cannot read"
-	}
-	if slices.ContainsFunc(items, func(it Item) bool { _, ok := it.Planner.prog.Ref(name); return ok }) {
-		return fmt.Sprintf("%s has no such name", p.arch.Name)
-	}
-	return ""
-}
-
 // readsFacts reports whether a formula reads fields, parameters and quantities
 // alone, none of which fitting changes.
 func (sp *sweepProgram) readsFacts(ref formula.Ref) bool {
-	flags := sp.planner.bench.Flags
+	flags := sp.bench.Flags
 	isFlag := func(name string) bool { return flags[name] != nil }
 	return !slices.ContainsFunc(sp.prog.Inputs(ref), isFlag) && !slices.ContainsFunc(sp.prog.Uses(ref), isFlag)
 }
@@ -341,13 +309,13 @@ func (sp *sweepProgram) readsFacts(ref formula.Ref) bool {
 func (sp *sweepProgram) column(name string, missing map[string]bool) sweepColumn {
 	asked := name
 	if slices.Contains(OwnColumns, name) {
-		if !sp.planner.rank && slices.Contains(rankColumns, name) {
+		if !sp.rank && slices.Contains(rankColumns, name) {
 			missing[asked] = true
 		}
 		return sweepColumn{own: name}
 	}
 	c := sweepColumn{shown: -1}
-	for _, f := range sp.planner.bench.Flags {
+	for _, f := range sp.bench.Flags {
 		if f.JSONKey() == name {
 			name, c.secret = f.Name, f.Secret
 			break
@@ -360,7 +328,7 @@ func (sp *sweepProgram) column(name string, missing map[string]bool) sweepColumn
 	}
 	if kind := formula.Any; c.known {
 		kind = sp.prog.Kind(c.ref)
-		_, isTable := sp.planner.arch.Tables[name]
+		_, isTable := sp.arch.Tables[name]
 		c.known = kind != formula.Any && !isTable && name != dtypesTable
 	}
 	if !c.known {
@@ -371,7 +339,7 @@ func (sp *sweepProgram) column(name string, missing map[string]bool) sweepColumn
 
 // shapeOf returns the shape of an item, which those with the same axes share.
 func (sp *sweepProgram) shapeOf(it *Item) *shape {
-	p := sp.planner
+	p := sp.Program
 	names := make([]string, len(it.Config.Axes))
 	for i, a := range it.Config.Axes {
 		names[i] = a.Field.Var

@@ -393,7 +393,7 @@ func (run *sweepRun) outcome() *Outcome {
 	for _, i := range slices.Sorted(maps.Keys(run.broken)) {
 		b := run.broken[i]
 		it := run.item(b.First)
-		plans, _ := it.program.clone().Plans(it.request(b.First))
+		plans, _ := it.program.NewPlanner().Plans(it.request(b.First))
 		for _, pl := range plans {
 			for k := range pl.Violations {
 				if v := &pl.Violations[k]; v.Limit == &it.Planner.bench.Limits[i] && b.Plan == nil {
@@ -434,7 +434,7 @@ type worker struct {
 
 // variant is an item under one choice of a rule, with a frame of its own.
 type variant struct {
-	*Planner
+	*fitter
 	err        error
 	req        *Request // with the values of the axes, where messages need them
 	quantities []formula.Ref
@@ -442,7 +442,7 @@ type variant struct {
 	least      int64    // that they may be
 	flags      []dynamicFlag
 	limits     []dynamicLimit
-	layers     *Planner        // with a frame of its own, for what is made of layers
+	layers     *Layers         // with a frame of its own
 	shared     bool            // many points have the same expansion
 	facts      []factSlot      // of an expansion
 	at         []int           // the values of the axes in the frame
@@ -855,19 +855,11 @@ func (v *variant) valueOf(c *sweepColumn, pl *Plan) (formula.Value, error) {
 	return val, err
 }
 
-// clone returns a planner with a frame of its own for the sweep's program.
-func (sp *sweepProgram) clone() *Planner {
-	p := *sp.planner
-	p.prog = sp.prog
-	p.frame = sp.prog.NewFrame()
-	return &p
-}
-
 // variant makes the variant that the digits ask for.
 func (wk *worker) variant() *variant {
 	it := wk.item
 	sh := it.shape
-	v := &variant{Planner: it.program.clone(), at: make([]int, len(wk.digits))}
+	v := &variant{fitter: it.program.newFitter(), at: make([]int, len(wk.digits))}
 	req, cfg := *it.Request, *it.Config
 	cfg.Values = maps.Clone(cfg.Values)
 	req.Config = &cfg
@@ -896,13 +888,13 @@ func (wk *worker) variant() *variant {
 		}
 		ref, ok := v.prog.Ref(q.Name)
 		if !ok {
-			_, v.err = v.Planner.quantities()
+			_, v.err = v.Frame.quantities()
 			return v
 		}
 		v.quantities, v.names = append(v.quantities, ref), append(v.names, q.Name)
 	}
 	if sh.layered {
-		v.layers = it.program.clone()
+		v.layers = it.program.NewFrame().Layers()
 		v.layers.load(&req)
 		n := uint64(1)
 		for _, i := range sh.reads {
@@ -923,7 +915,7 @@ func (wk *worker) variant() *variant {
 			v.depend[i] = v.frame.Dependents(ref)
 		}
 	}
-	for _, s := range v.Planner.flags {
+	for _, s := range v.Program.flags {
 		if sh.changes[s.ref] {
 			if _, set := values[s.Name]; !set && s.def.Kind == formula.Num {
 				v.addFlag(s)
@@ -1068,7 +1060,7 @@ func (wk *worker) keysOf(v *variant, it *sweepItem) []cellStep {
 func (wk *worker) alone(point uint64) {
 	it := wk.item
 	if wk.general == nil {
-		wk.general, wk.planner = &variant{Planner: it.program.clone()}, it.program.clone()
+		wk.general, wk.planner = &variant{fitter: it.program.newFitter()}, it.program.NewPlanner()
 		wk.general.cells, wk.general.keys = wk.cells(wk.general, it, true), wk.keysOf(wk.general, it)
 	}
 	plans, err := wk.planner.Plans(it.request(point))
@@ -1112,8 +1104,8 @@ func (v *variant) hold(pl *Plan) {
 // errorOf says why a point has no plan or no row.
 func (s *Sweep) errorOf(point uint64) error {
 	it := s.item(point)
-	v := &variant{Planner: it.program.clone()}
-	plans, err := it.program.clone().Plans(it.request(point))
+	v := &variant{fitter: it.program.newFitter()}
+	plans, err := it.program.NewPlanner().Plans(it.request(point))
 	if err != nil {
 		return err
 	}
