@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/fit"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
@@ -26,7 +27,7 @@ func (ds *declarations) declare(detail bool) error {
 	table(ds.scope, dtypesTable, s.Dtypes)
 	addFormulas(ds.scope, s.Let, formula.Any)
 	ds.declareQuantities(detail)
-	ds.declareBench()
+	ds.bench = fit.Declare(ds.scope, &s.Nixlbench, ds.release)
 	ds.declareArch(arch)
 	if ds.rank || ds.folded() {
 		return ds.declareCache()
@@ -84,46 +85,6 @@ func (ds *declarations) declareQuantities(detail bool) {
 			ds.scope.Formula(detailPrefix+q.Name, SourceOf(cond), formula.Bool)
 		}
 		ds.wanted = append(ds.wanted, q)
-	}
-}
-
-// declareBench declares the release's flags, its backends' rules and limits.
-func (ds *declarations) declareBench() {
-	for _, name := range schema.Keys(ds.bench.Flags) {
-		f := ds.bench.Flags[name]
-		era := ds.bench.FlagIn(f, ds.release)
-		if era == nil {
-			ds.scope.Default(name, f.AbsentValue())
-			continue
-		}
-		def := era.Default
-		ds.flags = append(ds.flags, flagSlot{Flag: f, era: era, def: def})
-		if f.Computed.IsZero() {
-			ds.scope.Default(name, def)
-		} else {
-			ds.scope.Formula(name, SourceOf(f.Computed), def.Kind)
-		}
-	}
-	ds.scope.Input(argumentVar, formula.Str, diag.Pos{})
-	addFormulas(ds.scope, ds.bench.Let, formula.Any)
-	for _, name := range schema.Keys(ds.bench.Least) {
-		ds.scope.Formula(leastPrefix+name, SourceOf(ds.bench.Least[name]), formula.Any)
-	}
-	for _, name := range schema.Keys(ds.bench.Backends) {
-		if b := ds.bench.Backends[name]; ds.bench.In(b.Era, ds.release) {
-			ds.scope.Formula(takesPrefix+name+"."+sideMemory, SourceOf(b.Takes.Memory), formula.Bool)
-			ds.scope.Formula(takesPrefix+name+"."+sideGPU, SourceOf(b.Takes.GPU), formula.Bool)
-		}
-	}
-	for i := range ds.bench.Limits {
-		l := &ds.bench.Limits[i]
-		if !ds.bench.In(l.Era, ds.release) {
-			continue
-		}
-		ds.scope.Formula(limitPrefix+l.Name, SourceOf(l.Require), formula.Bool)
-		for _, flag := range schema.Keys(l.Fix) {
-			ds.scope.Formula(fixPrefix+l.Name+"."+flag, SourceOf(l.Fix[flag]), formula.Any)
-		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/fit"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
@@ -16,12 +17,15 @@ type Frame struct {
 	frame *formula.Frame
 }
 
-// set assigns a name its value in the frame; names that no formula knows do not
-// matter.
-func (f *Frame) set(name string, v formula.Value) {
-	if ref, ok := f.prog.Ref(name); ok && f.prog.Kind(ref) == v.Kind {
-		f.frame.Set(ref, v)
-	}
+// set assigns a name its value; see [formula.Frame.SetName].
+func (f *Frame) set(name string, v formula.Value) { f.frame.SetName(name, v) }
+
+// newFitter returns a fitter that finds flags in the frame.
+func (f *Frame) newFitter() *fit.Fitter { return f.bench.NewFitter(f.frame) }
+
+// flagsFor returns a request for its flags, which are found in the frame.
+func (f *Frame) flagsFor(req *Request) *fit.Request {
+	return &fit.Request{Config: req.Config, Flags: req.Flags, Fit: req.Fit, Least: req.Least, Load: func() { f.load(req) }}
 }
 
 // load empties the frame and sets the facts of a request.

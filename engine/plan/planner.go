@@ -11,26 +11,9 @@ import (
 	"kvbench/engine/config"
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/fit"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
-)
-
-// The names that the rules' form needs: the flag that selects the backend, the
-// configuration's two sides of a transfer, and the value of one argument of the
-// command: a limit that reads it holds if it does for each argument.
-const (
-	backendFlag    = "backend"
-	sourceVar      = "source"
-	destinationVar = "destination"
-	sideMemory     = "memory"
-	sideGPU        = "gpu"
-	argumentVar    = "argument"
-	dtypesTable    = "dtypes"
-	limitPrefix    = "limits."
-	fixPrefix      = "fix."
-	takesPrefix    = "takes."
-	leastPrefix    = "least."
-	detailPrefix   = "detail."
 )
 
 // Planner makes plans for models of one architecture and one nixlbench
@@ -39,7 +22,7 @@ type Planner struct {
 	*Program
 	// layers has the values of the request at hand, and fit its flags.
 	layers *Layers
-	fit    *fitter
+	fit    *fit.Fitter
 	unread *unread
 }
 
@@ -56,7 +39,7 @@ func New(s *schema.Schema, release string, arch *schema.Architecture, use Use) (
 // NewPlanner returns a planner with a frame of its own.
 func (p *Program) NewPlanner() *Planner {
 	layers := p.NewFrame().Layers()
-	return &Planner{Program: p, layers: layers, fit: &fitter{layers.Frame}, unread: newUnread(p, layers)}
+	return &Planner{Program: p, layers: layers, fit: layers.newFitter(), unread: newUnread(p, layers)}
 }
 
 // Quantity is a number that a plan yields.
@@ -73,7 +56,7 @@ type Request struct {
 	Flags map[string]data.Fact
 	// Knobs are those of them that have other values in the other requests of a
 	// sweep.
-	Knobs []FlagAxis
+	Knobs []fit.Axis
 	// Fit changes values that the user did not give so that the release
 	// accepts the plan.
 	Fit bool
@@ -104,54 +87,26 @@ type Plan struct {
 	Quantities []Quantity
 	// Flags holds every flag of the release, by name; nil for a plan of
 	// quantities alone.
-	Flags []Flag
+	Flags []fit.Flag
 	// Violations are the limits that the plan breaks.
-	Violations []Violation
+	Violations []fit.Violation
 	// Warnings are about the request itself.
 	Warnings diag.List
 }
 
-// Flag is a nixlbench flag with its value.
-type Flag struct {
-	*schema.Flag
-	Value formula.Value
-	// From says where the value comes from.
-	From Source
-	// By names the formula that made it fit.
-	By string
-	// Emit marks the flags that the command needs.
-	Emit bool
-}
-
-// Source is where a flag's value comes from.
-type Source uint8
-
-// The sources of a flag's value.
-const (
-	Default Source = iota
-	Given
-	Computed
-	Rule
-	Fix
-	Run // filled in for one run
-)
-
 // Origin says where a flag's value comes from, in words.
-func (pl *Plan) Origin(f *Flag) string {
+func (pl *Plan) Origin(f *fit.Flag) string {
 	switch f.From {
-	case Given:
+	case fit.Given:
 		return pl.Request.Flags[f.Name].Origin.String()
-	case Computed:
+	case fit.Computed:
 		return "the plan"
-	case Rule:
+	case fit.Rule:
 		values := pl.Request.Config.Values
-		return fmt.Sprintf("rule of backend %s: %s to %s", pl.Backend(), values[sourceVar].Str, values[destinationVar].Str)
-	case Fix:
-		if limit, ok := strings.CutPrefix(f.By, fixPrefix); ok {
-			return "adjusted to meet the limit " + strings.TrimSuffix(limit, "."+f.Name)
-		}
-		return "the smallest that fits"
-	case Run:
+		return fmt.Sprintf("rule of backend %s: %s to %s", pl.Backend(), values[fit.SourceVar].Str, values[fit.DestinationVar].Str)
+	case fit.Fix:
+		return f.Fixed()
+	case fit.Run:
 		return "this run"
 	}
 	return "default of nixlbench " + pl.Release
@@ -160,7 +115,7 @@ func (pl *Plan) Origin(f *Flag) string {
 // Backend returns the backend that the plan is for.
 func (pl *Plan) Backend() string {
 	for i := range pl.Flags {
-		if pl.Flags[i].Name == backendFlag {
+		if pl.Flags[i].Name == fit.BackendFlag {
 			return pl.Flags[i].Value.Str
 		}
 	}
@@ -260,19 +215,7 @@ func (p *Planner) plan(out *Plan) error {
 	cfg.Values = maps.Clone(cfg.Values)
 	req.Config = &cfg
 	out.Request = &req
-	values, err := p.fit.resolve(&req)
-	if err != nil {
-		return err
-	}
-	if req.Fit {
-		var broken []Violation
-		if values, broken = p.fit.fit(&req, values, false); broken != nil {
-			return p.fit.refusal(&req, values, broken)
-		}
-	} else {
-		out.Violations = p.fit.check(&req, values)
-	}
-	p.fit.apply(&req, values)
-	out.Flags, err = p.fit.collect(values)
+	var err error
+	out.Flags, out.Violations, err = p.fit.Flags(p.layers.flagsFor(&req))
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"kvbench/engine/config"
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/fit"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
@@ -17,10 +18,8 @@ import (
 // with it is in a [Frame], and there may be many.
 type Program struct {
 	schema  *schema.Schema
-	bench   *schema.Nixlbench
 	release string
-	// ReleaseFrom says in messages where the release comes from.
-	ReleaseFrom string
+	bench   *fit.Release
 
 	arch *schema.Architecture
 	rank bool
@@ -29,7 +28,6 @@ type Program struct {
 	wanted []*schema.Quantity
 	// computed are the quantities that have a formula of their own.
 	computed map[string]bool
-	flags    []flagSlot // of the release, by name
 	// requires are the conditions of the architecture, in its order.
 	requires []formula.Ref
 	cache    *cache // nil where no value is made of layers
@@ -62,13 +60,18 @@ const (
 	accountingRank = schema.AccountingRank
 )
 
+const (
+	dtypesTable  = "dtypes"
+	detailPrefix = "detail."
+)
+
 // patternsTable is the architecture's table of access patterns.
 const patternsTable = "access_patterns"
 
 // Compile compiles the formulas of an architecture with those of the schema. The
 // error holds everything that is wrong with them.
 func Compile(s *schema.Schema, release string, arch *schema.Architecture, use Use) (*Program, error) {
-	p := &Program{schema: s, bench: &s.Nixlbench, release: release, arch: arch, rank: use.Rank, ReleaseFrom: "--nixlbench_release"}
+	p := &Program{schema: s, release: release, arch: arch, rank: use.Rank}
 	if err := known(arch, use.Rank); err != nil {
 		return nil, err
 	}
@@ -85,9 +88,7 @@ func Compile(s *schema.Schema, release string, arch *schema.Architecture, use Us
 
 // link finds, once the formulas are compiled, what is asked often.
 func (p *Program) link() error {
-	for i := range p.flags {
-		p.flags[i].ref, _ = p.prog.Ref(p.flags[i].Name)
-	}
+	p.bench.Link(p.prog)
 	for i := range p.arch.Requires {
 		ref, _ := p.prog.Ref(fmt.Sprintf("%s%d", archPrefix, i))
 		p.requires = append(p.requires, ref)

@@ -10,6 +10,7 @@ import (
 	"kvbench/engine/config"
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/fit"
 	"kvbench/engine/formula"
 )
 
@@ -129,7 +130,7 @@ type shape struct {
 	inner   []formula.Ref // what is set for each layer, stage or I/O
 	pinned  []formula.Ref // formulas that depend on no other axis
 	changes map[formula.Ref]bool
-	limits  []formula.Ref // by index of the limit; -1 where it does not apply
+	limits  []fit.Limit
 }
 
 // Split makes of each configuration that asks for several accountings one for
@@ -301,7 +302,7 @@ func (s *Sweep) program(p *Program, items []Item, unknown map[string]int) (*swee
 // readsFacts reports whether a formula reads fields, parameters and quantities
 // alone, none of which fitting changes.
 func (sp *sweepProgram) readsFacts(ref formula.Ref) bool {
-	flags := sp.bench.Flags
+	flags := sp.schema.Nixlbench.Flags
 	isFlag := func(name string) bool { return flags[name] != nil }
 	return !slices.ContainsFunc(sp.prog.Inputs(ref), isFlag) && !slices.ContainsFunc(sp.prog.Uses(ref), isFlag)
 }
@@ -315,7 +316,7 @@ func (sp *sweepProgram) column(name string, missing map[string]bool) sweepColumn
 		return sweepColumn{own: name}
 	}
 	c := sweepColumn{shown: -1}
-	for _, f := range sp.bench.Flags {
+	for _, f := range sp.schema.Nixlbench.Flags {
 		if f.JSONKey() == name {
 			name, c.secret = f.Name, f.Secret
 			break
@@ -344,11 +345,11 @@ func (sp *sweepProgram) shapeOf(it *Item) *shape {
 	for i, a := range it.Config.Axes {
 		names[i] = a.Field.Var
 	}
-	values := map[string]flagValue{}
+	values := map[string]fit.Value{}
 	for name, v := range it.Flags {
-		values[name] = flagValue{Value: v.Value, from: Given}
+		values[name] = fit.Value{Value: v.Value, From: fit.Given}
 	}
-	backend, _ := p.backend(values)
+	backend, _ := p.bench.Backend(values)
 	key := backend + " " + strings.Join(names, " ")
 	if sh := sp.shapes[key]; sh != nil {
 		return sh
@@ -357,12 +358,6 @@ func (sp *sweepProgram) shapeOf(it *Item) *shape {
 	sh.general = sh.layered && it.Fit
 	sp.shapes[key] = sh
 
-	var choice []string
-	for _, side := range []string{sideMemory, sideGPU} {
-		if ref, ok := sp.prog.Ref(takesPrefix + backend + "." + side); ok {
-			choice = append(choice, sp.prog.Inputs(ref)...)
-		}
-	}
 	fast := p.layerInputs()
 	for _, name := range fast {
 		if ref, ok := sp.prog.Ref(name); ok {
@@ -379,7 +374,7 @@ func (sp *sweepProgram) shapeOf(it *Item) *shape {
 		if sh.layered && p.layersRead(name) {
 			sh.reads = append(sh.reads, i)
 		}
-		if name == sourceVar || name == destinationVar || slices.Contains(choice, name) {
+		if p.bench.Decides(backend, name) {
 			sh.slow = append(sh.slow, i)
 			if variants *= len(it.Config.Axes[i].Values); variants > maxVariants {
 				sh.general = true
@@ -400,13 +395,9 @@ func (sp *sweepProgram) shapeOf(it *Item) *shape {
 			sh.pinned = append(sh.pinned, ref)
 		}
 	}
-	sh.limits = make([]formula.Ref, len(p.bench.Limits))
-	for i := range p.bench.Limits {
-		sh.limits[i] = -1
-		if l := &p.bench.Limits[i]; p.applies(l, backend) {
-			sh.limits[i], _ = sp.prog.Ref(limitPrefix + l.Name)
-			sh.changes[sh.limits[i]] = changes(sh.limits[i])
-		}
+	sh.limits = p.bench.Limits(backend)
+	for _, l := range sh.limits {
+		sh.changes[l.Ref] = changes(l.Ref)
 	}
 	return sh
 }

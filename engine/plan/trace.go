@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"kvbench/engine/fit"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
@@ -44,8 +45,8 @@ func (t tracer) dependenciesBy(follow func(string) bool) *dependencies {
 			d.add(d.of[q.Name])
 		}
 	}
-	d.add(t.inputs(t.flagRefs(), follow))
-	d.add([]string{sourceVar, destinationVar})
+	d.add(t.inputs(t.bench.Refs(), follow))
+	d.add([]string{fit.SourceVar, fit.DestinationVar})
 	d.add(t.layerInputsOf(follow))
 	return d
 }
@@ -98,21 +99,6 @@ func (t tracer) foldNamed(name string) *schema.Fold {
 		return nil
 	}
 	return &folds[i]
-}
-
-// flagRefs returns what the command of nixlbench and its limits are made of.
-func (t tracer) flagRefs() []formula.Ref {
-	var refs []formula.Ref
-	for _, s := range t.flags {
-		refs = append(refs, s.ref)
-	}
-	for i := range t.bench.Limits {
-		refs = append(refs, t.refs(limitPrefix+t.bench.Limits[i].Name)...)
-	}
-	for name := range t.bench.Backends {
-		refs = append(refs, t.refs(takesPrefix+name+"."+sideMemory, takesPrefix+name+"."+sideGPU)...)
-	}
-	return refs
 }
 
 // layerInputsOf returns what comes of layers depends on: that goes into every

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"kvbench/engine/data"
+	"kvbench/engine/fit"
 	"kvbench/engine/schema"
 )
 
@@ -49,6 +50,11 @@ type Unread struct {
 // of its values, those that no output depends on, unless they say what holds
 // anyway.
 func (p *Planner) Unread(req *Request, shown Shown) []Unread { return p.unread.find(req, shown) }
+
+// UnreadFlags returns the flags of a request that nixlbench does not read.
+func (p *Planner) UnreadFlags(req *Request, shown Shown) ([]fit.Unread, error) {
+	return fit.UnreadFlags(&p.schema.Nixlbench, p.release, req.Flags, req.Knobs, shown.Runs)
+}
 
 // unread finds what has no effect on the plans of a program.
 type unread struct {
@@ -208,8 +214,8 @@ func (r *unread) shows(req *Request, shown Shown, field string) bool {
 		d.add(shown.Names)
 		refs := r.refs(shown.Names...)
 		if shown.Flags {
-			refs = append(refs, r.flagRefs()...)
-			d.add([]string{sourceVar, destinationVar})
+			refs = append(refs, r.bench.Refs()...)
+			d.add([]string{fit.SourceVar, fit.DestinationVar})
 		}
 		d.add(r.inputs(refs, follow))
 		d.add(r.layerInputsOf(follow))
