@@ -39,7 +39,7 @@ func New(s *schema.Schema, release string, arch *schema.Architecture, use Use) (
 // NewPlanner returns a planner with a frame of its own.
 func (p *Program) NewPlanner() *Planner {
 	layers := p.NewFrame().Layers()
-	return &Planner{Program: p, layers: layers, fit: layers.newFitter(), unread: newUnread(p, layers)}
+	return &Planner{Program: p, layers: layers, fit: layers.Fitter(), unread: newUnread(p, layers)}
 }
 
 // Quantity is a number that a plan yields.
@@ -131,14 +131,14 @@ func (p *Planner) Quantities(req *Request) ([]*Plan, error) {
 	if err := p.checkTables(req); err != nil {
 		return nil, err
 	}
-	p.layers.load(req)
-	requests, warnings, err := p.layers.expand(req)
+	p.layers.Load(req)
+	requests, warnings, err := p.layers.Expand(req)
 	if err != nil {
 		return nil, err
 	}
 	var all []*Plan
 	for _, one := range requests {
-		p.layers.load(one)
+		p.layers.Load(one)
 		q, err := p.layers.quantities()
 		if err != nil {
 			return nil, err
@@ -216,6 +216,6 @@ func (p *Planner) plan(out *Plan) error {
 	req.Config = &cfg
 	out.Request = &req
 	var err error
-	out.Flags, out.Violations, err = p.fit.Flags(p.layers.flagsFor(&req))
+	out.Flags, out.Violations, err = p.fit.Flags(p.layers.FlagsFor(&req))
 	return err
 }

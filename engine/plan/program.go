@@ -19,13 +19,16 @@ import (
 type Program struct {
 	schema  *schema.Schema
 	release string
-	bench   *fit.Release
+	// Bench is the release of nixlbench.
+	Bench *fit.Release
 
 	arch *schema.Architecture
 	rank bool
 	prog *formula.Program
 
 	wanted []*schema.Quantity
+	// results are those of them that every plan has.
+	results []result
 	// computed are the quantities that have a formula of their own.
 	computed map[string]bool
 	// requires are the conditions of the architecture, in its order.
@@ -83,20 +86,55 @@ func Compile(s *schema.Schema, release string, arch *schema.Architecture, use Us
 	if p.prog, err = ds.scope.Compile(); err != nil {
 		return nil, err
 	}
-	return p, p.link()
+	return p, ds.link()
 }
 
-// link finds, once the formulas are compiled, what is asked often.
-func (p *Program) link() error {
-	p.bench.Link(p.prog)
-	for i := range p.arch.Requires {
-		ref, _ := p.prog.Ref(fmt.Sprintf("%s%d", archPrefix, i))
-		p.requires = append(p.requires, ref)
+// Schema returns the schema that the formulas are of.
+func (p *Program) Schema() *schema.Schema { return p.schema }
+
+// Arch returns the architecture.
+func (p *Program) Arch() *schema.Architecture { return p.arch }
+
+// Formulas returns the formulas by themselves.
+func (p *Program) Formulas() *formula.Program { return p.prog }
+
+// OfRanks reports whether the accounting is that of ranks.
+func (p *Program) OfRanks() bool { return p.rank }
+
+// IsTable reports whether a name is of a table, which has no value of its own.
+func (p *Program) IsTable(name string) bool {
+	_, ok := p.arch.Tables[name]
+	return ok || name == dtypesTable
+}
+
+// ShownIf returns the condition under which a quantity is shown, if there is one.
+func (p *Program) ShownIf(quantity string) (formula.Ref, bool) {
+	return p.prog.Ref(detailPrefix + quantity)
+}
+
+// Layered reports whether there are values that are made of a model's layers.
+func (p *Program) Layered() bool { return p.cache != nil }
+
+// Requires reports whether the architecture requires anything of its parameters.
+func (p *Program) Requires() bool { return len(p.requires) > 0 }
+
+// result is a quantity, and where formulas have its value.
+type result struct {
+	name string
+	ref  formula.Ref // -1 where there is no formula for it
+}
+
+// IsResult reports whether a name is of a quantity that every plan has.
+func (p *Program) IsResult(name string) bool {
+	return slices.ContainsFunc(p.results, func(r result) bool { return r.name == name })
+}
+
+// least is what quantities of every plan are at least.
+func (p *Program) least() int64 {
+	if p.rank {
+		return 0 // of recurrent models, no bytes go with tokens
 	}
-	if p.cache == nil {
-		return nil
-	}
-	return p.linkCache()
+	return 1
 }
 
 // With returns a program with one formula more, which cannot read what is hidden,
@@ -152,8 +190,8 @@ func (p *Program) isFact(name string) bool {
 	return p.rank && slices.Contains([]string{blockFact, batchFact, rankFact}, name)
 }
 
-// elsewhere says how to get what this accounting does not have.
-func (p *Program) elsewhere() string {
+// Elsewhere says how to get what this accounting does not have.
+func (p *Program) Elsewhere() string {
 	if !p.rank && p.arch.Layers == nil {
 		return fmt.Sprintf("--%s %s needs a cache section, which %s does not have", accountingVar, accountingRank, p.arch.Name)
 	}
@@ -212,12 +250,21 @@ func (p *Program) checkNeeds(req *Request) error {
 		}
 		d := v.Origin.Errorf("%sexists only in the %s accounting; this plan's accounting is %s", what, f.Needs, p.accounting())
 		if p.arch.Layers == nil || f.Needs != accountingRank {
-			d.WithHint("leave it out: %s", p.elsewhere())
+			d.WithHint("leave it out: %s", p.Elsewhere())
 		} else {
 			d.WithHint("use --%s %s, or leave it out", accountingVar, f.Needs)
 		}
 		errs = append(errs, d)
 	}
+	return errs.Err()
+}
+
+// CheckValues refuses values of a configuration that its accounting or its
+// architecture does not have.
+func (p *Program) CheckValues(req *Request) error {
+	var errs diag.List
+	errs.Add(p.checkNeeds(req))
+	errs.Add(p.checkTables(req))
 	return errs.Err()
 }
 
@@ -235,34 +282,11 @@ func (p *Program) Reads(field string, names ...string) bool {
 	return false
 }
 
-// isElsewhere reports whether a name is of a quantity, or of a field that another
+// IsElsewhere reports whether a name is of a quantity, or of a field that another
 // accounting has.
-func (p *Program) isElsewhere(name string) bool {
+func (p *Program) IsElsewhere(name string) bool {
 	return slices.ContainsFunc(p.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name }) ||
 		slices.ContainsFunc(p.schema.Fields, func(f schema.Field) bool { return f.Var == name && !p.knows(&f) })
-}
-
-// nameHint says what is meant by a name that no formula of the planner knows,
-// or why it knows none; "" for nothing to say.
-func (p *Program) nameHint(name string, items []Item) string {
-	if p.isElsewhere(name) {
-		return p.elsewhere()
-	}
-	for i := range p.schema.Fields {
-		if f := &p.schema.Fields[i]; f.Flag == name {
-			return fmt.Sprintf("did you mean %q?", f.Var)
-		}
-	}
-	if _, ok := p.prog.Ref(stageVar); ok && name == ColumnStage {
-		return fmt.Sprintf("did you mean %q?", stageVar)
-	}
-	if slices.Contains(OwnColumns, name) {
-		return "it is a column, which formulas cannot read"
-	}
-	if slices.ContainsFunc(items, func(it Item) bool { _, ok := it.Planner.prog.Ref(name); return ok }) {
-		return fmt.Sprintf("%s has no such name", p.arch.Name)
-	}
-	return ""
 }
 
 func (p *Program) isFold(name string) bool {

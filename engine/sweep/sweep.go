@@ -1,4 +1,4 @@
-package plan
+package sweep
 
 import (
 	"fmt"
@@ -12,13 +12,9 @@ import (
 	"kvbench/engine/diag"
 	"kvbench/engine/fit"
 	"kvbench/engine/formula"
+	"kvbench/engine/plan"
+	"kvbench/engine/schema"
 )
-
-// Item is what a sweep plans for every value of the configuration's axes.
-type Item struct {
-	*Request
-	Planner *Planner
-}
 
 // RowFormat says how rows are written.
 type RowFormat struct {
@@ -35,8 +31,8 @@ type SortKey struct {
 	Down   bool
 }
 
-// SweepOptions say what becomes of the points.
-type SweepOptions struct {
+// Options say what becomes of the points.
+type Options struct {
 	// Where is the condition that rows fulfil; empty for all rows.
 	Where string
 	// Columns are names: of quantities, inputs, formulas and flags, or
@@ -79,14 +75,13 @@ type Sweep struct {
 	// Points is how many there are.
 	Points uint64
 
-	options SweepOptions
+	options Options
 	items   []*sweepItem
-	release string
 }
 
 // sweepItem is an item with its share of the points.
 type sweepItem struct {
-	Item
+	plan.Item
 	program *sweepProgram
 	shape   *shape
 	first   uint64 // of its points
@@ -96,7 +91,7 @@ type sweepItem struct {
 
 // sweepProgram is a program with what the options add.
 type sweepProgram struct {
-	*Program
+	*plan.Program
 	where    formula.Ref
 	filtered bool
 	// early says that the condition holds or not whatever fitting does.
@@ -133,33 +128,12 @@ type shape struct {
 	limits  []fit.Limit
 }
 
-// Split makes of each configuration that asks for several accountings one for
-// each: they are planned by other planners.
-func Split(configs []*config.Config) []*config.Config {
-	var all []*config.Config
-	for _, cfg := range configs {
-		i := slices.IndexFunc(cfg.Axes, func(a config.Axis) bool { return a.Field.Var == accountingVar })
-		if i < 0 {
-			all = append(all, cfg)
-			continue
-		}
-		for _, v := range cfg.Axes[i].Values {
-			one := *cfg
-			one.Axes = slices.Delete(slices.Clone(cfg.Axes), i, i+1)
-			one.Values = maps.Clone(cfg.Values)
-			one.Values[accountingVar] = v
-			all = append(all, &one)
-		}
-	}
-	return all
-}
-
-// NewSweep checks the options against every item. Axes have been checked as
+// New checks the options against every item. Axes have been checked as
 // configurations are, but for what architectures want: items with a value that
 // they do not allow are left out, as the second error says.
-func NewSweep(items []Item, options SweepOptions) (s *Sweep, bad, err error) {
+func New(items []plan.Item, options Options) (s *Sweep, bad, err error) {
 	s = &Sweep{options: options}
-	programs := map[*Planner]*sweepProgram{}
+	programs := map[*plan.Planner]*sweepProgram{}
 	var errs, left diag.List
 	unknown := map[string]int{}
 	for _, item := range items {
@@ -174,11 +148,10 @@ func NewSweep(items []Item, options SweepOptions) (s *Sweep, bad, err error) {
 		if sp.Program == nil {
 			continue
 		}
-		if err := item.checkAxes(); err != nil {
+		if err := checkAxes(&item); err != nil {
 			left.Add(err)
 			continue
 		}
-		s.release = item.Planner.release
 		it := &sweepItem{Item: item, program: sp, first: s.Points, count: item.Config.Points()}
 		it.shape = sp.shapeOf(&item)
 		stride := uint64(1)
@@ -205,7 +178,7 @@ func NewSweep(items []Item, options SweepOptions) (s *Sweep, bad, err error) {
 		}
 	}
 	if len(errs) > 0 {
-		return nil, nil, distinct(errs)
+		return nil, nil, errs.Distinct()
 	}
 	return s, left.Err(), nil
 }
@@ -219,20 +192,20 @@ func keyNames(keys []SortKey) []string {
 }
 
 // noColumn says that there is no such column.
-func (s *Sweep) noColumn(programs map[*Planner]*sweepProgram, flag, name string) *diag.Diag {
+func (s *Sweep) noColumn(programs map[*plan.Planner]*sweepProgram, flag, name string) *diag.Diag {
 	d := diag.Usagef("%s: there is no column %q", flag, name)
 	var known []string
 	for p, sp := range programs {
-		if p.isElsewhere(name) || slices.Contains(rankColumns, name) {
-			return d.WithHint("%s", p.elsewhere())
+		if p.IsElsewhere(name) || slices.Contains(rankColumns, name) {
+			return d.WithHint("%s", p.Elsewhere())
 		}
-		for i := range p.schema.Fields {
-			if f := &p.schema.Fields[i]; f.Flag == name || f.Path == name {
+		for i := range p.Schema().Fields {
+			if f := &p.Schema().Fields[i]; f.Flag == name || f.Path == name {
 				return d.WithHint("did you mean %q?", f.Var)
 			}
 		}
 		if sp.Program != nil {
-			known = append(known, sp.prog.Names()...)
+			known = append(known, sp.Formulas().Names()...)
 		}
 	}
 	slices.Sort(known)
@@ -243,10 +216,9 @@ func (s *Sweep) noColumn(programs map[*Planner]*sweepProgram, flag, name string)
 }
 
 // checkAxes refuses values of axes that are no key of the architecture's table.
-func (it *Item) checkAxes() error {
+func checkAxes(it *plan.Item) error {
 	var errs diag.List
-	errs.Add(it.Planner.checkNeeds(it.Request))
-	errs.Add(it.Planner.checkTables(it.Request))
+	errs.Add(it.Planner.CheckValues(it.Request))
 	for _, axis := range it.Config.Axes {
 		if axis.Field.Table == "" && axis.Field.Needs == "" {
 			continue
@@ -254,20 +226,19 @@ func (it *Item) checkAxes() error {
 		for _, v := range axis.Values[1:] {
 			cfg := *it.Config
 			cfg.Values = map[string]data.Fact{axis.Field.Var: v}
-			req := &Request{Model: it.Model, Config: &cfg}
-			errs.Add(it.Planner.checkNeeds(req))
-			errs.Add(it.Planner.checkTables(req))
+			req := &plan.Request{Model: it.Model, Config: &cfg}
+			errs.Add(it.Planner.CheckValues(req))
 		}
 	}
-	return distinct(errs).Err()
+	return errs.Distinct().Err()
 }
 
 // program adds the options to a planner's program. It counts the names of
 // columns that the program does not know.
-func (s *Sweep) program(p *Program, items []Item, unknown map[string]int) (*sweepProgram, error) {
+func (s *Sweep) program(p *plan.Program, items []plan.Item, unknown map[string]int) (*sweepProgram, error) {
 	sp := &sweepProgram{Program: p, shapes: map[string]*shape{}}
 	if s.options.Where != "" {
-		condition, err := Condition(p.schema, s.options.Where)
+		condition, err := Condition(p.Schema(), s.options.Where)
 		if err != nil {
 			return nil, err
 		}
@@ -276,7 +247,7 @@ func (s *Sweep) program(p *Program, items []Item, unknown map[string]int) (*swee
 			for _, d := range diag.All(err) {
 				d.Usage = true
 				if d.Code == diag.Unknown {
-					if hint := p.nameHint(d.Name, items); hint != "" {
+					if hint := nameHint(p, d.Name, items); hint != "" {
 						d.Hints = []string{hint}
 					}
 				}
@@ -299,38 +270,60 @@ func (s *Sweep) program(p *Program, items []Item, unknown map[string]int) (*swee
 	return sp, nil
 }
 
+// nameHint says what is meant by a name that no formula of the program knows,
+// or why it knows none; "" for nothing to say.
+func nameHint(p *plan.Program, name string, items []plan.Item) string {
+	if p.IsElsewhere(name) {
+		return p.Elsewhere()
+	}
+	for i := range p.Schema().Fields {
+		if f := &p.Schema().Fields[i]; f.Flag == name {
+			return fmt.Sprintf("did you mean %q?", f.Var)
+		}
+	}
+	if _, ok := p.Formulas().Ref(plan.StageVar); ok && name == ColumnStage {
+		return fmt.Sprintf("did you mean %q?", plan.StageVar)
+	}
+	if slices.Contains(OwnColumns, name) {
+		return "it is a column, which formulas cannot read"
+	}
+	if slices.ContainsFunc(items, func(it plan.Item) bool { _, ok := it.Planner.Formulas().Ref(name); return ok }) {
+		return fmt.Sprintf("%s has no such name", p.Arch().Name)
+	}
+	return ""
+}
+
 // readsFacts reports whether a formula reads fields, parameters and quantities
 // alone, none of which fitting changes.
 func (sp *sweepProgram) readsFacts(ref formula.Ref) bool {
-	flags := sp.schema.Nixlbench.Flags
+	flags := sp.Schema().Nixlbench.Flags
 	isFlag := func(name string) bool { return flags[name] != nil }
-	return !slices.ContainsFunc(sp.prog.Inputs(ref), isFlag) && !slices.ContainsFunc(sp.prog.Uses(ref), isFlag)
+	return !slices.ContainsFunc(sp.Formulas().Inputs(ref), isFlag) && !slices.ContainsFunc(sp.Formulas().Uses(ref), isFlag)
 }
 
 func (sp *sweepProgram) column(name string, missing map[string]bool) sweepColumn {
 	asked := name
 	if slices.Contains(OwnColumns, name) {
-		if !sp.rank && slices.Contains(rankColumns, name) {
+		if !sp.OfRanks() && slices.Contains(rankColumns, name) {
 			missing[asked] = true
 		}
 		return sweepColumn{own: name}
 	}
 	c := sweepColumn{shown: -1}
-	for _, f := range sp.schema.Nixlbench.Flags {
+	for _, f := range sp.Schema().Nixlbench.Flags {
 		if f.JSONKey() == name {
 			name, c.secret = f.Name, f.Secret
 			break
 		}
 	}
 	c.name = name
-	c.ref, c.known = sp.prog.Ref(name)
-	if ref, ok := sp.prog.Ref(detailPrefix + name); ok {
+	c.ref, c.known = sp.Formulas().Ref(name)
+	if ref, ok := sp.ShownIf(name); ok {
 		c.shown = ref
 	}
 	if kind := formula.Any; c.known {
-		kind = sp.prog.Kind(c.ref)
-		_, isTable := sp.arch.Tables[name]
-		c.known = kind != formula.Any && !isTable && name != dtypesTable
+		kind = sp.Formulas().Kind(c.ref)
+		c.known = kind != formula.Any && !sp.IsTable(name)
 	}
 	if !c.known {
 		missing[asked] = true
@@ -339,7 +332,7 @@ func (sp *sweepProgram) column(name string, missing map[string]bool) sweepColumn
 }
 
 // shapeOf returns the shape of an item, which those with the same axes share.
-func (sp *sweepProgram) shapeOf(it *Item) *shape {
+func (sp *sweepProgram) shapeOf(it *plan.Item) *shape {
 	p := sp.Program
 	names := make([]string, len(it.Config.Axes))
 	for i, a := range it.Config.Axes {
@@ -349,32 +342,32 @@ func (sp *sweepProgram) shapeOf(it *Item) *shape {
 	for name, v := range it.Flags {
 		values[name] = fit.Value{Value: v.Value, From: fit.Given}
 	}
-	backend, _ := p.bench.Backend(values)
+	backend, _ := p.Bench.Backend(values)
 	key := backend + " " + strings.Join(names, " ")
 	if sh := sp.shapes[key]; sh != nil {
 		return sh
 	}
-	sh := &shape{changes: map[formula.Ref]bool{}, layered: p.cache != nil}
+	sh := &shape{changes: map[formula.Ref]bool{}, layered: p.Layered()}
 	sh.general = sh.layered && it.Fit
 	sp.shapes[key] = sh
 
-	fast := p.layerInputs()
+	fast := p.LayerInputs()
 	for _, name := range fast {
-		if ref, ok := sp.prog.Ref(name); ok {
+		if ref, ok := sp.Formulas().Ref(name); ok {
 			sh.inner = append(sh.inner, ref)
 		}
 	}
 	variants := 1
 	for i, name := range names {
-		ref, ok := sp.prog.Ref(name)
+		ref, ok := sp.Formulas().Ref(name)
 		if !ok {
 			ref = -1
 		}
 		sh.refs = append(sh.refs, ref)
-		if sh.layered && p.layersRead(name) {
+		if sh.layered && p.LayersRead(name) {
 			sh.reads = append(sh.reads, i)
 		}
-		if p.bench.Decides(backend, name) {
+		if p.Bench.Decides(backend, name) {
 			sh.slow = append(sh.slow, i)
 			if variants *= len(it.Config.Axes[i].Values); variants > maxVariants {
 				sh.general = true
@@ -385,17 +378,17 @@ func (sp *sweepProgram) shapeOf(it *Item) *shape {
 		fast = append(fast, name)
 	}
 	changes := func(ref formula.Ref) bool {
-		return slices.ContainsFunc(fast, func(name string) bool { return slices.Contains(sp.prog.Inputs(ref), name) })
+		return slices.ContainsFunc(fast, func(name string) bool { return slices.Contains(sp.Formulas().Inputs(ref), name) })
 	}
-	for _, name := range sp.prog.Names() {
-		ref, _ := sp.prog.Ref(name)
+	for _, name := range sp.Formulas().Names() {
+		ref, _ := sp.Formulas().Ref(name)
 		if slices.Contains(fast, name) || changes(ref) {
 			sh.changes[ref] = true
-		} else if sp.prog.Source(ref).Text != "" {
+		} else if sp.Formulas().Source(ref).Text != "" {
 			sh.pinned = append(sh.pinned, ref)
 		}
 	}
-	sh.limits = p.bench.Limits(backend)
+	sh.limits = p.Bench.Limits(backend)
 	for _, l := range sh.limits {
 		sh.changes[l.Ref] = changes(l.Ref)
 	}
@@ -425,7 +418,7 @@ func (it *sweepItem) digit(axis int, point uint64) int {
 }
 
 // request makes the request of a point by itself.
-func (it *sweepItem) request(point uint64) *Request {
+func (it *sweepItem) request(point uint64) *plan.Request {
 	req, cfg := *it.Request, *it.Config
 	cfg.Values = maps.Clone(cfg.Values)
 	for i, a := range cfg.Axes {
@@ -437,7 +430,7 @@ func (it *sweepItem) request(point uint64) *Request {
 }
 
 // Request returns a point as a request by itself, with its planner.
-func (s *Sweep) Request(point uint64) (*Request, *Planner) {
+func (s *Sweep) Request(point uint64) (*plan.Request, *plan.Planner) {
 	it := s.item(point)
 	return it.request(point), it.Planner
 }
@@ -459,8 +452,8 @@ func (s *Sweep) Label(point uint64) string {
 			break
 		}
 	}
-	if use := UseOf(it.Config); slices.ContainsFunc(s.items, func(other *sweepItem) bool { return UseOf(other.Config) != use }) {
-		parts = append(parts, accountingVar+" "+it.Config.Values[accountingVar].Str)
+	if use := plan.UseOf(it.Config); slices.ContainsFunc(s.items, func(other *sweepItem) bool { return plan.UseOf(other.Config) != use }) {
+		parts = append(parts, schema.AccountingVar+" "+it.Config.Values[schema.AccountingVar].Str)
 	}
 	for _, k := range it.Knobs {
 		parts = append(parts, k.Name+" "+it.Flags[k.Name].Text())
@@ -476,11 +469,11 @@ func (s *Sweep) Label(point uint64) string {
 func (s *Sweep) Size() string {
 	models := map[*config.Model]bool{}
 	configs := map[string]bool{}
-	uses := map[Use]bool{}
+	uses := map[plan.Use]bool{}
 	var axes []string
 	alike := true
 	for i, it := range s.items {
-		models[it.Model], configs[it.Config.File], uses[UseOf(it.Config)] = true, true, true
+		models[it.Model], configs[it.Config.File], uses[plan.UseOf(it.Config)] = true, true, true
 		var own []string
 		for _, k := range it.Knobs {
 			own = append(own, fmt.Sprintf("%s %d", k.Name, len(k.Values)))
@@ -499,7 +492,7 @@ func (s *Sweep) Size() string {
 		parts = append(parts, fmt.Sprintf("%d configurations", n))
 	}
 	if n := len(uses); n > 1 {
-		parts = append(parts, fmt.Sprintf("%s %d", accountingVar, n))
+		parts = append(parts, fmt.Sprintf("%s %d", schema.AccountingVar, n))
 	}
 	if alike {
 		parts = append(parts, axes...)

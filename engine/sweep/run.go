@@ -1,10 +1,10 @@
-package plan
+package sweep
 
 import (
 	"cmp"
 	"container/heap"
 	"context"
-	stdio "io" // a plan has I/Os of its own
+	"io"
 	"maps"
 	"math"
 	"runtime"
@@ -17,6 +17,7 @@ import (
 	"kvbench/engine/diag"
 	"kvbench/engine/fit"
 	"kvbench/engine/formula"
+	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 )
 
@@ -45,7 +46,7 @@ type Outcome struct {
 // Broken is a limit that points break, with the first of them.
 type Broken struct {
 	Violation *fit.Violation
-	Plan      *Plan
+	Plan      *plan.Plan
 	First     uint64 // point
 	Count     uint64
 }
@@ -66,7 +67,7 @@ const maxFailures = 50
 // ends early when ctx does, when it has the rows that are wanted, or when
 // writing fails; w gets whole rows only. progress is called now and then with
 // the number of points that are done.
-func (s *Sweep) Run(ctx context.Context, w stdio.Writer, progress func(points uint64)) (*Outcome, error) {
+func (s *Sweep) Run(ctx context.Context, w io.Writer, progress func(points uint64)) (*Outcome, error) {
 	run := &sweepRun{Sweep: s, failed: map[failure]*Failed{}, warned: map[failure]*Failed{}, broken: map[int]*Broken{}, w: w}
 	processors := uint64(runtime.GOMAXPROCS(0))
 	run.size = maxChunk
@@ -101,7 +102,7 @@ func (s *Sweep) Run(ctx context.Context, w stdio.Writer, progress func(points ui
 // sweepRun is a sweep under way.
 type sweepRun struct {
 	*Sweep
-	w    stdio.Writer
+	w    io.Writer
 	free chan *chunk
 	done chan *chunk
 	stop atomic.Bool
@@ -424,8 +425,8 @@ type worker struct {
 	*sweepRun
 	item     *sweepItem
 	variants []*variant
-	general  *variant // the frame of points that are planned alone
-	planner  *Planner // of those
+	general  *variant      // the frame of points that are planned alone
+	planner  *plan.Planner // of those
 	texts    map[textKey][][]byte
 	digits   []int
 	out      *chunk
@@ -435,27 +436,25 @@ type worker struct {
 
 // variant is an item under one choice of a rule, with a frame of its own.
 type variant struct {
-	*Frame
-	fit        *fit.Fitter
-	err        error
-	req        *Request // with the values of the axes, where messages need them
-	quantities []formula.Ref
-	names      []string // of the quantities
-	least      int64    // that they may be
-	flags      []dynamicFlag
-	limits     []dynamicLimit
-	layers     *Layers         // with a frame of its own
-	shared     bool            // many points have the same expansion
-	facts      []factSlot      // of an expansion
-	at         []int           // the values of the axes in the frame
-	depend     [][]formula.Ref // what depends on each axis
-	cells      []cellStep
-	keys       []cellStep
+	*plan.Frame
+	frame  *formula.Frame // its values
+	prog   *formula.Program
+	fit    *fit.Fitter
+	err    error
+	req    *plan.Request // with the values of the axes, where messages need them
+	flags  []dynamicFlag
+	limits []dynamicLimit
+	layers *plan.Layers    // with a frame of its own
+	shared bool            // many points have the same expansion
+	at     []int           // the values of the axes in the frame
+	depend [][]formula.Ref // what depends on each axis
+	cells  []cellStep
+	keys   []cellStep
 }
 
 // expansion is what comes of the layers at a point.
 type expansion struct {
-	requests []*Request
+	requests []*plan.Request
 	warnings diag.List
 	err      error
 }
@@ -468,12 +467,6 @@ type expansionKey struct {
 
 // maxExpansions is how many a worker keeps.
 const maxExpansions = 4096
-
-// factSlot is where a fact is in the frame.
-type factSlot struct {
-	ref    formula.Ref // -1 where no formula reads it
-	depend []formula.Ref
-}
 
 // dynamicFlag is a computed number that axes change, with its bounds.
 type dynamicFlag struct {
@@ -600,12 +593,12 @@ func (wk *worker) move(v *variant) {
 		case val.Kind == v.prog.Kind(ref):
 			v.frame.Change(ref, val.Value, v.depend[i])
 			if v.layers != nil {
-				v.layers.frame.Set(ref, val.Value)
+				v.layers.Values().Set(ref, val.Value)
 			}
 		default:
 			v.frame.Unset(ref)
 			if v.layers != nil {
-				v.layers.frame.Unset(ref)
+				v.layers.Values().Unset(ref)
 			}
 		}
 	}
@@ -617,7 +610,7 @@ func (wk *worker) required(v *variant, point uint64) bool {
 		return true
 	}
 	var warnings diag.List
-	if err := v.archRequires(v.req, &warnings); err != nil {
+	if err := v.Require(v.req, &warnings); err != nil {
 		wk.fail(point, diag.Kind(err))
 		return false
 	}
@@ -642,15 +635,15 @@ func (wk *worker) layered(v *variant, point uint64) {
 	c := wk.out
 	before := *c
 	for _, one := range e.requests {
-		v.hear(one.facts)
-		if name := v.wrong(); name != "" { // there is no plan of the point
+		v.Move(one)
+		if name := v.Wrong(); name != "" { // there is no plan of the point
 			buf := c.buf
 			*c = before
 			c.buf = buf[:len(before.buf)]
 			wk.fail(point, name)
 			return
 		}
-		wk.rowIn(v, &Plan{Request: one}, point)
+		wk.rowIn(v, &plan.Plan{Request: one}, point)
 	}
 	wk.warn(e.warnings, point)
 }
@@ -666,9 +659,9 @@ func (wk *worker) expansion(v *variant) *expansion {
 	}
 	e := &expansion{}
 	for _, ref := range wk.item.shape.inner { // those of the point before
-		v.layers.frame.Unset(ref)
+		v.layers.Values().Unset(ref)
 	}
-	e.requests, e.warnings, e.err = v.layers.expand(v.req)
+	e.requests, e.warnings, e.err = v.layers.Expand(v.req)
 	if v.shared {
 		if len(wk.expansions) == maxExpansions {
 			clear(wk.expansions)
@@ -676,42 +669,6 @@ func (wk *worker) expansion(v *variant) *expansion {
 		wk.expansions[key] = e
 	}
 	return e
-}
-
-// hear sets the facts of an expansion in the frame.
-func (v *variant) hear(facts []fact) {
-	if v.facts == nil {
-		v.facts = make([]factSlot, len(facts))
-		for i, f := range facts {
-			ref, ok := v.prog.Ref(f.name)
-			if !ok {
-				v.facts[i].ref = -1
-				continue
-			}
-			v.facts[i] = factSlot{ref, v.frame.Dependents(ref)}
-		}
-	}
-	for i, f := range facts {
-		if s := &v.facts[i]; s.ref >= 0 {
-			if old, err := v.frame.Num(s.ref); err != nil || old != f.num {
-				v.frame.Change(s.ref, formula.Value{Kind: formula.Num, Num: f.num}, s.depend)
-			}
-		}
-	}
-}
-
-// wrong names the first quantity that cannot be, or is "".
-func (v *variant) wrong() string {
-	for i, ref := range v.quantities {
-		q, err := v.frame.Num(ref)
-		if err != nil {
-			return v.names[i]
-		}
-		if n, whole := q.Int64(); !whole || n < v.least {
-			return v.names[i]
-		}
-	}
-	return ""
 }
 
 // passes reports whether the condition for rows holds.
@@ -725,12 +682,12 @@ func (wk *worker) passes(v *variant, point uint64) bool {
 
 // rowIn writes the row that the frame is of, unless it is filtered out or the
 // point has no plan.
-func (wk *worker) rowIn(v *variant, pl *Plan, point uint64) {
+func (wk *worker) rowIn(v *variant, pl *plan.Plan, point uint64) {
 	it, sp, f := wk.item, wk.item.program, v.frame
 	if sp.filtered && (sp.early || !it.Fit) && !wk.passes(v, point) {
 		return
 	}
-	if name := v.wrong(); name != "" {
+	if name := v.Wrong(); name != "" {
 		wk.fail(point, name)
 		return
 	}
@@ -776,7 +733,7 @@ func (wk *worker) fail(point uint64, what string) {
 }
 
 // row writes the row that the frame holds; of a plan, where there is one.
-func (wk *worker) row(v *variant, pl *Plan, point uint64) bool {
+func (wk *worker) row(v *variant, pl *plan.Plan, point uint64) bool {
 	c := wk.out
 	fail := func(name string) bool {
 		c.keys = c.keys[:len(c.rows)*len(v.keys)]
@@ -831,7 +788,7 @@ func (wk *worker) row(v *variant, pl *Plan, point uint64) bool {
 // valueOf returns the value of a column: of a plan, where there is one, else of
 // the frame. An input that nobody gave and a quantity that is not shown have
 // none.
-func (v *variant) valueOf(c *sweepColumn, pl *Plan) (formula.Value, error) {
+func (v *variant) valueOf(c *sweepColumn, pl *plan.Plan) (formula.Value, error) {
 	if pl != nil {
 		switch {
 		case c.own == ColumnStage && pl.Rank():
@@ -857,19 +814,22 @@ func (v *variant) valueOf(c *sweepColumn, pl *Plan) (formula.Value, error) {
 	return val, err
 }
 
+func newVariant(sp *sweepProgram) *variant {
+	f := sp.NewFrame()
+	return &variant{Frame: f, frame: f.Values(), prog: sp.Formulas()}
+}
+
 // variant makes the variant that the digits ask for.
 func (wk *worker) variant() *variant {
 	it := wk.item
 	sh := it.shape
-	v := &variant{Frame: it.program.NewFrame(), at: make([]int, len(wk.digits))}
-	v.fit = v.newFitter()
+	v := newVariant(it.program)
+	v.at = make([]int, len(wk.digits))
+	v.fit = v.Fitter()
 	req, cfg := *it.Request, *it.Config
 	cfg.Values = maps.Clone(cfg.Values)
 	req.Config = &cfg
-	if v.least = 1; v.rank {
-		v.least = 0
-	}
-	if sh.layered || len(v.arch.Requires) > 0 {
+	if sh.layered || v.Requires() {
 		v.req = &req
 	}
 	for i := range v.at {
@@ -879,27 +839,16 @@ func (wk *worker) variant() *variant {
 			cfg.Values[cfg.Axes[i].Field.Var] = cfg.Axes[i].Values[wk.digits[i]]
 		}
 	}
-	flags := v.flagsFor(&req)
+	flags := v.FlagsFor(&req)
 	values, err := v.fit.Resolve(flags)
 	if err != nil {
 		v.err = err
 		return v
 	}
 	v.fit.Apply(flags, values)
-	for _, q := range v.wanted {
-		if !q.Detail.IsZero() {
-			continue // a column shows it or not
-		}
-		ref, ok := v.prog.Ref(q.Name)
-		if !ok {
-			_, v.err = v.Frame.quantities()
-			return v
-		}
-		v.quantities, v.names = append(v.quantities, ref), append(v.names, q.Name)
-	}
 	if sh.layered {
 		v.layers = it.program.NewFrame().Layers()
-		v.layers.load(&req)
+		v.layers.Load(&req)
 		n := uint64(1)
 		for _, i := range sh.reads {
 			n *= uint64(len(it.Config.Axes[i].Values))
@@ -919,7 +868,7 @@ func (wk *worker) variant() *variant {
 			v.depend[i] = v.frame.Dependents(ref)
 		}
 	}
-	for _, s := range v.bench.Slots {
+	for _, s := range v.Bench.Slots {
 		if sh.changes[s.Ref] {
 			if _, set := values[s.Name]; !set && s.Default.Kind == formula.Num {
 				v.addFlag(s)
@@ -928,7 +877,7 @@ func (wk *worker) variant() *variant {
 		}
 		val, err := v.frame.Eval(s.Ref)
 		if err == nil {
-			err = v.bench.InRange(s, val)
+			err = v.Bench.InRange(s, val)
 		}
 		if err != nil {
 			v.err = err
@@ -956,7 +905,7 @@ func (wk *worker) variant() *variant {
 func (v *variant) addFlag(s fit.Slot) {
 	f := dynamicFlag{name: s.Name, ref: s.Ref}
 	f.lo, f.hi = schema.Range(s.Era.Type)
-	if f.lo > 1 || f.hi < math.MaxInt64 || !slices.Contains(v.names, s.Computed.Text) {
+	if f.lo > 1 || f.hi < math.MaxInt64 || !v.IsResult(s.Computed.Text) {
 		v.flags = append(v.flags, f)
 	}
 }
@@ -1014,7 +963,7 @@ func (wk *worker) constant(v *variant, it *sweepItem, c *sweepColumn) (formula.V
 	case c.own == ColumnArchitecture:
 		return text(it.Model.Arch.Name)
 	case c.own != "":
-		return formula.Value{}, !v.rank
+		return formula.Value{}, !v.OfRanks()
 	case !c.known:
 		return formula.Value{}, true
 	case c.secret && wk.options.Mask != "":
@@ -1061,7 +1010,7 @@ func (wk *worker) keysOf(v *variant, it *sweepItem) []cellStep {
 func (wk *worker) alone(point uint64) {
 	it := wk.item
 	if wk.general == nil {
-		wk.general, wk.planner = &variant{Frame: it.program.NewFrame()}, it.program.NewPlanner()
+		wk.general, wk.planner = newVariant(it.program), it.program.NewPlanner()
 		wk.general.cells, wk.general.keys = wk.cells(wk.general, it, true), wk.keysOf(wk.general, it)
 	}
 	plans, err := wk.planner.Plans(it.request(point))
@@ -1074,10 +1023,10 @@ func (wk *worker) alone(point uint64) {
 }
 
 // rowOf writes the row of a plan.
-func (wk *worker) rowOf(pl *Plan, point uint64) {
+func (wk *worker) rowOf(pl *plan.Plan, point uint64) {
 	v, sp, c := wk.general, wk.item.program, wk.out
 	wk.warn(pl.Warnings, point)
-	v.hold(pl)
+	v.LoadPlan(pl)
 	if sp.filtered && !wk.passes(v, point) {
 		return
 	}
@@ -1090,28 +1039,17 @@ func (wk *worker) rowOf(pl *Plan, point uint64) {
 	}
 }
 
-// hold loads the frame with a plan.
-func (v *variant) hold(pl *Plan) {
-	v.load(pl.Request)
-	for _, f := range pl.Flags {
-		v.set(f.Name, f.Value)
-	}
-	for _, q := range pl.Quantities {
-		v.set(q.Name, formula.Value{Kind: formula.Num, Num: formula.Int(q.Value)})
-	}
-}
-
 // errorOf says why a point has no plan or no row.
 func (s *Sweep) errorOf(point uint64) error {
 	it := s.item(point)
-	v := &variant{Frame: it.program.NewFrame()}
+	v := newVariant(it.program)
 	plans, err := it.program.NewPlanner().Plans(it.request(point))
 	if err != nil {
 		return err
 	}
 	sp := it.program
 	for _, pl := range plans {
-		v.hold(pl)
+		v.LoadPlan(pl)
 		if sp.filtered {
 			if _, err := v.frame.Bool(sp.where); err != nil {
 				return err
