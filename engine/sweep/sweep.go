@@ -1,3 +1,6 @@
+// Package sweep plans every combination of the values that configurations have
+// several of, and writes a row for each. It asks the formulas of package plan for
+// the numbers of a row: few points are planned one by one.
 package sweep
 
 import (
@@ -8,9 +11,7 @@ import (
 	"strings"
 
 	"kvbench/engine/config"
-	"kvbench/engine/data"
 	"kvbench/engine/diag"
-	"kvbench/engine/fit"
 	"kvbench/engine/formula"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
@@ -64,9 +65,6 @@ var (
 // Names of what the options add to a program.
 const whereName = "--where"
 
-// maxVariants is how many rule choices of one item are kept at a time.
-const maxVariants = 64
-
 // Sweep is the cross product of items and their axes. Its points are in a fixed
 // order: item by item, then axis by axis in the schema's order, the last axis
 // changing first, and each axis's values as they were given. In the accounting
@@ -87,45 +85,6 @@ type sweepItem struct {
 	first   uint64 // of its points
 	count   uint64
 	strides []uint64 // by axis
-}
-
-// sweepProgram is a program with what the options add.
-type sweepProgram struct {
-	*plan.Program
-	where    formula.Ref
-	filtered bool
-	// early says that the condition holds or not whatever fitting does.
-	early   bool
-	columns []sweepColumn
-	keys    []sweepColumn
-	shapes  map[string]*shape
-}
-
-// sweepColumn is what a column is in one program.
-type sweepColumn struct {
-	own    string // ColumnFile and the like, else ""
-	name   string
-	ref    formula.Ref
-	shown  formula.Ref // whether a quantity is shown; -1 for always
-	known  bool
-	secret bool
-}
-
-// shape tells what the axes of an item change from what they do not.
-type shape struct {
-	// slow are the axes that the choice of a rule may depend on.
-	slow []int
-	// general items have their points planned one by one.
-	general bool
-	// layered items have values that are made of layers, and several rows for a
-	// point.
-	layered bool
-	refs    []formula.Ref // of the axes; -1 where no formula knows one
-	reads   []int         // the axes that what is made of layers may depend on
-	inner   []formula.Ref // what is set for each layer, stage or I/O
-	pinned  []formula.Ref // formulas that depend on no other axis
-	changes map[formula.Ref]bool
-	limits  []fit.Limit
 }
 
 // New checks the options against every item. Axes have been checked as
@@ -181,218 +140,6 @@ func New(items []plan.Item, options Options) (s *Sweep, bad, err error) {
 		return nil, nil, errs.Distinct()
 	}
 	return s, left.Err(), nil
-}
-
-func keyNames(keys []SortKey) []string {
-	names := make([]string, len(keys))
-	for i, k := range keys {
-		names[i] = k.Column
-	}
-	return names
-}
-
-// noColumn says that there is no such column.
-func (s *Sweep) noColumn(programs map[*plan.Planner]*sweepProgram, flag, name string) *diag.Diag {
-	d := diag.Usagef("%s: there is no column %q", flag, name)
-	var known []string
-	for p, sp := range programs {
-		if p.IsElsewhere(name) || slices.Contains(rankColumns, name) {
-			return d.WithHint("%s", p.Elsewhere())
-		}
-		for i := range p.Schema().Fields {
-			if f := &p.Schema().Fields[i]; f.Flag == name || f.Path == name {
-				return d.WithHint("did you mean %q?", f.Var)
-			}
-		}
-		if sp.Program != nil {
-			known = append(known, sp.Formulas().Names()...)
-		}
-	}
-	slices.Sort(known)
-	if d.Suggest(name, slices.Compact(append(known, OwnColumns...))) {
-		return d
-	}
-	return d.WithHint("a column is a quantity, a parameter, a field of a configuration or a flag of nixlbench, or one of %s", strings.Join(OwnColumns, ", "))
-}
-
-// checkAxes refuses values of axes that are no key of the architecture's table.
-func checkAxes(it *plan.Item) error {
-	var errs diag.List
-	errs.Add(it.Planner.CheckValues(it.Request))
-	for _, axis := range it.Config.Axes {
-		if axis.Field.Table == "" && axis.Field.Needs == "" {
-			continue
-		}
-		for _, v := range axis.Values[1:] {
-			cfg := *it.Config
-			cfg.Values = map[string]data.Fact{axis.Field.Var: v}
-			req := &plan.Request{Model: it.Model, Config: &cfg}
-			errs.Add(it.Planner.CheckValues(req))
-		}
-	}
-	return errs.Distinct().Err()
-}
-
-// program adds the options to a planner's program. It counts the names of
-// columns that the program does not know.
-func (s *Sweep) program(p *plan.Program, items []plan.Item, unknown map[string]int) (*sweepProgram, error) {
-	sp := &sweepProgram{Program: p, shapes: map[string]*shape{}}
-	if s.options.Where != "" {
-		condition, err := Condition(p.Schema(), s.options.Where)
-		if err != nil {
-			return nil, err
-		}
-		sp.Program, sp.where, err = p.With(whereName, condition, formula.Bool, OwnColumns...)
-		if err != nil {
-			for _, d := range diag.All(err) {
-				d.Usage = true
-				if d.Code == diag.Unknown {
-					if hint := nameHint(p, d.Name, items); hint != "" {
-						d.Hints = []string{hint}
-					}
-				}
-			}
-			return nil, err
-		}
-		sp.filtered = true
-		sp.early = sp.readsFacts(sp.where)
-	}
-	missing := map[string]bool{} // once, in columns and keys
-	for _, name := range s.options.Columns {
-		sp.columns = append(sp.columns, sp.column(name, missing))
-	}
-	for _, k := range s.options.Sort {
-		sp.keys = append(sp.keys, sp.column(k.Column, missing))
-	}
-	for name := range missing {
-		unknown[name]++
-	}
-	return sp, nil
-}
-
-// nameHint says what is meant by a name that no formula of the program knows,
-// or why it knows none; "" for nothing to say.
-func nameHint(p *plan.Program, name string, items []plan.Item) string {
-	if p.IsElsewhere(name) {
-		return p.Elsewhere()
-	}
-	for i := range p.Schema().Fields {
-		if f := &p.Schema().Fields[i]; f.Flag == name {
-			return fmt.Sprintf("did you mean %q?", f.Var)
-		}
-	}
-	if _, ok := p.Formulas().Ref(plan.StageVar); ok && name == ColumnStage {
-		return fmt.Sprintf("did you mean %q?", plan.StageVar)
-	}
-	if slices.Contains(OwnColumns, name) {
-		return "it is a column, which formulas cannot read"
-	}
-	if slices.ContainsFunc(items, func(it plan.Item) bool { _, ok := it.Planner.Formulas().Ref(name); return ok }) {
-		return fmt.Sprintf("%s has no such name", p.Arch().Name)
-	}
-	return ""
-}
-
-// readsFacts reports whether a formula reads fields, parameters and quantities
-// alone, none of which fitting changes.
-func (sp *sweepProgram) readsFacts(ref formula.Ref) bool {
-	flags := sp.Schema().Nixlbench.Flags
-	isFlag := func(name string) bool { return flags[name] != nil }
-	return !slices.ContainsFunc(sp.Formulas().Inputs(ref), isFlag) && !slices.ContainsFunc(sp.Formulas().Uses(ref), isFlag)
-}
-
-func (sp *sweepProgram) column(name string, missing map[string]bool) sweepColumn {
-	asked := name
-	if slices.Contains(OwnColumns, name) {
-		if !sp.OfRanks() && slices.Contains(rankColumns, name) {
-			missing[asked] = true
-		}
-		return sweepColumn{own: name}
-	}
-	c := sweepColumn{shown: -1}
-	for _, f := range sp.Schema().Nixlbench.Flags {
-		if f.JSONKey() == name {
-			name, c.secret = f.Name, f.Secret
-			break
-		}
-	}
-	c.name = name
-	c.ref, c.known = sp.Formulas().Ref(name)
-	if ref, ok := sp.ShownIf(name); ok {
-		c.shown = ref
-	}
-	if kind := formula.Any; c.known {
-		kind = sp.Formulas().Kind(c.ref)
-		c.known = kind != formula.Any && !sp.IsTable(name)
-	}
-	if !c.known {
-		missing[asked] = true
-	}
-	return c
-}
-
-// shapeOf returns the shape of an item, which those with the same axes share.
-func (sp *sweepProgram) shapeOf(it *plan.Item) *shape {
-	p := sp.Program
-	names := make([]string, len(it.Config.Axes))
-	for i, a := range it.Config.Axes {
-		names[i] = a.Field.Var
-	}
-	values := map[string]fit.Value{}
-	for name, v := range it.Flags {
-		values[name] = fit.Value{Value: v.Value, From: fit.Given}
-	}
-	backend, _ := p.Bench.Backend(values)
-	key := backend + " " + strings.Join(names, " ")
-	if sh := sp.shapes[key]; sh != nil {
-		return sh
-	}
-	sh := &shape{changes: map[formula.Ref]bool{}, layered: p.Layered()}
-	sh.general = sh.layered && it.Fit
-	sp.shapes[key] = sh
-
-	fast := p.LayerInputs()
-	for _, name := range fast {
-		if ref, ok := sp.Formulas().Ref(name); ok {
-			sh.inner = append(sh.inner, ref)
-		}
-	}
-	variants := 1
-	for i, name := range names {
-		ref, ok := sp.Formulas().Ref(name)
-		if !ok {
-			ref = -1
-		}
-		sh.refs = append(sh.refs, ref)
-		if sh.layered && p.LayersRead(name) {
-			sh.reads = append(sh.reads, i)
-		}
-		if p.Bench.Decides(backend, name) {
-			sh.slow = append(sh.slow, i)
-			if variants *= len(it.Config.Axes[i].Values); variants > maxVariants {
-				sh.general = true
-				variants = maxVariants // for the next factor not to overflow
-			}
-			continue
-		}
-		fast = append(fast, name)
-	}
-	changes := func(ref formula.Ref) bool {
-		return slices.ContainsFunc(fast, func(name string) bool { return slices.Contains(sp.Formulas().Inputs(ref), name) })
-	}
-	for _, name := range sp.Formulas().Names() {
-		ref, _ := sp.Formulas().Ref(name)
-		if slices.Contains(fast, name) || changes(ref) {
-			sh.changes[ref] = true
-		} else if sp.Formulas().Source(ref).Text != "" {
-			sh.pinned = append(sh.pinned, ref)
-		}
-	}
-	sh.limits = p.Bench.Limits(backend)
-	for _, l := range sh.limits {
-		sh.changes[l.Ref] = changes(l.Ref)
-	}
-	return sh
 }
 
 // item finds the item that has a point.
