@@ -80,9 +80,12 @@ func (p *Program) IsResult(name string) bool {
 // and the formula; see [formula.Program.With].
 func (p *Program) With(name string, src formula.Source, want formula.Kind, hidden ...string) (*Program, formula.Ref, error) {
 	prog, ref, err := p.prog.With(name, src, want, hidden...)
+	if err != nil {
+		return nil, 0, err
+	}
 	q := *p
 	q.prog = prog
-	return &q, ref, err
+	return &q, ref, nil
 }
 
 // NewFrame returns a frame in which no request is loaded.
