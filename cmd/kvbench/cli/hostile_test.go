@@ -255,7 +255,7 @@ func TestVetGoesOn(t *testing.T) {
 	t.Run("models", func(t *testing.T) {
 		t.Parallel()
 		// They bring architectures, and are none of those to check.
-		r := watched(t, dir, "vet", "--models", ".", "a.yaml", "e.yaml")
+		r := impatient(t, dir, "vet", "--models", ".", "a.yaml", "e.yaml")
 		rest := r.stderr
 		for _, part := range []string{"b.cue: takes more than ", "d.cue: takes more than ", "a.yaml:1:16: ", "e.yaml:1:16: "} {
 			_, after, ok := strings.Cut(rest, part)
@@ -273,7 +273,7 @@ func TestVetGoesOn(t *testing.T) {
 		t.Run(format, func(t *testing.T) {
 			t.Parallel()
 			// Files that bring architectures are read once more for that.
-			r := watched(t, dir, "vet", "-v", "--models", ".", "--format", format, ".")
+			r := impatient(t, dir, "vet", "-v", "--models", ".", "--format", format, ".")
 			rest := r.stdout
 			if format == "text" {
 				rest = r.stderr
@@ -303,8 +303,20 @@ type outcome struct {
 // watched runs kvbench, which must end by itself.
 func watched(t *testing.T, dir string, args ...string) outcome {
 	t.Helper()
-	cmd := exec.Command("kvbench", args...)
-	cmd.Dir = dir
+	return awaited(t, command(dir, args...))
+}
+
+// impatient is the same with a limit of one second for a file.
+func impatient(t *testing.T, dir string, args ...string) outcome {
+	t.Helper()
+	cmd := command(dir, args...)
+	cmd.Env = append(cmd.Environ(), guardTime+"=1s")
+	return awaited(t, cmd)
+}
+
+// awaited runs a command, which must end by itself.
+func awaited(t *testing.T, cmd *exec.Cmd) outcome {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	begin := time.Now()
