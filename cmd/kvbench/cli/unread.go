@@ -136,6 +136,9 @@ func unreadNote(j plan.Item, all []plan.Unread) *diag.Diag {
 		if len(all) > 1 {
 			what = names[i] + ": "
 		}
+		if meant := diag.DidYouMean(u.Value.Str, u.Field.Known()); meant != "" {
+			d.WithHint("%s%s", what, meant)
+		}
 		for _, f := range u.Instead {
 			d.WithHint("%s%s", what, insteadText(j, u, f))
 		}
