@@ -267,7 +267,10 @@ func (l *Loader) check(f *File, known *Known) error {
 			err = errs.Err()
 		}
 	case f.Kind == KindConfig:
-		_, err = l.config(f.Name, f.doc, nil, "", nil)
+		var c *Config
+		if c, err = l.config(f.Name, f.doc, nil, "", nil); err == nil {
+			err = l.Small(c).Err()
+		}
 	case f.Kind == KindReleases:
 		_, err = l.releasesIn(f.Name, f.value)
 	case f.Kind == KindResults:
