@@ -30,6 +30,7 @@ const (
 	schemaFolder = "cue"
 	// schemaPackage is the name that it is imported by.
 	schemaPackage = "kvbench"
+	schemaImport  = modulePath + "/" + schemaFolder + ":" + schemaPackage
 )
 
 // builder builds CUE files whose imports it finds in schema alone: nothing is
@@ -110,18 +111,20 @@ func (b *builder) value(folder string) (cue.Value, error) {
 	return v, fromCUE(v.Err(), diag.Pos{})
 }
 
-// file evaluates one CUE file. Fields that conflict are reported later, by who
-// reads them.
-func (b *builder) file(f *ast.File) (cue.Value, error) {
+// files evaluates CUE files together, as those of one package. Fields that
+// conflict are reported later, by who reads them.
+func (b *builder) files(name string, files ...*ast.File) (cue.Value, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	inst := b.bctx.NewInstance(path.Dir(f.Filename), b.load)
+	inst := b.bctx.NewInstance(path.Dir(name), b.load)
 	inst.ImportPath = modulePath + "/user"
-	if err := inst.AddSyntax(f); err != nil {
-		return cue.Value{}, fromCUE(err, diag.Pos{File: f.Filename})
+	for _, f := range files {
+		if err := inst.AddSyntax(f); err != nil {
+			return cue.Value{}, fromCUE(err, diag.Pos{File: name})
+		}
 	}
 	if err := inst.Complete(); err != nil {
-		return cue.Value{}, fromCUE(err, diag.Pos{File: f.Filename})
+		return cue.Value{}, fromCUE(err, diag.Pos{File: name})
 	}
 	return b.ctx.BuildInstance(inst), nil
 }
@@ -129,52 +132,76 @@ func (b *builder) file(f *ast.File) (cue.Value, error) {
 // attributes are those that fields of the schema have.
 var attributes = []string{"flag", "var", "keys", "expected", "unit", "least", "late", "announced", "default", "note", "needs", "words", "aka"}
 
-const noInterpolation = "interpolation is not allowed here: write the text out"
-
-// checkSafe refuses what data has no need of and what could make its
-// evaluation endless: every import but the schema, comprehensions,
-// interpolations, function calls and foreign attributes.
+// checkSafe refuses what would make a file depend on more than itself, its
+// package and the schema, and what the evaluator does in one step that no limit
+// can end.
 func checkSafe(f *ast.File) error {
 	var errs diag.List
-	refuse := func(n ast.Node, what string) {
-		errs = append(errs, diag.Errorf(fromPos(n.Pos()), "%s", what))
+	refuse := func(n ast.Node, what, hint string) {
+		errs = append(errs, diag.Errorf(fromPos(n.Pos()), "%s", what).WithHint("%s", hint))
 	}
 	ast.Walk(f, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.ImportSpec:
-			if p := strings.Trim(n.Path.Value, `"`); p != modulePath+"/"+schemaFolder+":kvbench" {
-				refuse(n.Path, "this import is not allowed: only \""+modulePath+"/"+schemaFolder+":kvbench\" is")
+			if p := strings.Trim(n.Path.Value, `"`); p != schemaImport {
+				refuse(n.Path, "this import is not allowed: files must mean the same everywhere, so the only import is \""+schemaImport+"\"", importHint(p))
 			}
-			return false
-		case *ast.Comprehension:
-			refuse(n, "for and if are not allowed here: write the values out")
-			return false
-		case *ast.Interpolation:
-			refuse(n, noInterpolation)
 			return false
 		case *ast.Attribute:
 			if name, _ := n.Split(); !slices.Contains(attributes, name) {
-				refuse(n, "the attribute @"+name+" is not allowed here")
+				refuse(n, "the attribute @"+name+" is not allowed: attributes make tools read other files, or leave this one out", attributeHint(name))
 			}
-			return false
-		case *ast.CallExpr:
-			refuse(n, "function calls are not allowed here: write the value out")
 			return false
 		case *ast.UnaryExpr:
 			if lit, ok := n.X.(*ast.BasicLit); ok && (n.Op == token.MAT || n.Op == token.NMAT) && len(lit.Value) > maxPattern {
-				refuse(n, longPattern(len(lit.Value)))
+				refuse(n, longPattern(len(lit.Value)), "write a shorter one: a part of the name is enough")
 				return false
 			}
 		case *ast.BinaryExpr:
-			switch n.Op {
-			case token.ADD, token.SUB, token.MUL, token.QUO:
-				refuse(n, "arithmetic belongs in formulas: write it as a string")
+			if n.Op != token.MUL {
+				break
+			}
+			if isText(n.X) || isText(n.Y) {
+				refuse(n, "a text times a number is not allowed: it could be of any size", "write the text out")
 				return false
 			}
+			n.X, n.Y = onlyNumber(n.X), onlyNumber(n.Y)
 		}
 		return true
 	}, nil)
 	return errs.Err()
+}
+
+func isText(x ast.Expr) bool {
+	lit, ok := x.(*ast.BasicLit)
+	_, interpolated := x.(*ast.Interpolation)
+	return interpolated || ok && lit.Kind == token.STRING
+}
+
+// onlyNumber makes a factor a number: a text times a number would be a text as
+// large as one likes, made in a single step.
+func onlyNumber(x ast.Expr) ast.Expr {
+	return &ast.ParenExpr{X: &ast.BinaryExpr{X: x, Op: token.AND, Y: ast.NewPredeclared("number")}}
+}
+
+// importHint says what to write instead of something imported.
+func importHint(path string) string {
+	path, _, _ = strings.Cut(path, ":")
+	if strings.Contains(path, ".") {
+		return "copy the definitions into a file of the same package beside this one"
+	}
+	return "write the values out, with a comprehension where they repeat, or compute them in a formula"
+}
+
+// attributeHint says what to write instead of an attribute.
+func attributeHint(name string) string {
+	switch name {
+	case "embed", "extern":
+		return "write the values into this file, or into a file of the same package beside it"
+	case "if", "ignore":
+		return "leave the attribute out, and keep what is not always wanted in a folder of its own"
+	}
+	return "leave the attribute out"
 }
 
 func longPattern(n int) string {
@@ -199,8 +226,10 @@ func fromCUE(err error, at diag.Pos) error {
 		format, args := e.Msg()
 		pos := at
 		for _, p := range append([]token.Pos{e.Position()}, e.InputPositions()...) {
-			// A place in the user's file says more than one in the schema.
-			if q := fromPos(p); q.Line > 0 && (pos.Line == 0 || !isSchemaFile(q.File) && isSchemaFile(pos.File)) {
+			// A place in the user's file says more than one in another of its
+			// package, and that says more than one in the schema.
+			q := fromPos(p)
+			if q.Line > 0 && (pos.Line == 0 || !isSchemaFile(q.File) && isSchemaFile(pos.File) || q.File == at.File && pos.File != at.File) {
 				pos = q
 			}
 		}
@@ -214,7 +243,7 @@ func fromCUE(err error, at diag.Pos) error {
 		if name, ok := strings.CutPrefix(d.Msg, "reference \""); ok && strings.HasSuffix(name, "\" not found") {
 			name = strings.TrimSuffix(name, "\" not found")
 			if name == schemaPackage {
-				d.WithHint("the file lacks: import \"%s/%s:%s\"", modulePath, schemaFolder, schemaPackage)
+				d.WithHint("the file lacks: import %q", schemaImport)
 			} else if hint := diag.DidYouMean(name, types); hint != "" {
 				d.WithHint("%s", hint)
 			} else {

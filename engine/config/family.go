@@ -26,34 +26,29 @@ func isFamily(v cue.Value) bool {
 }
 
 // familiesIn gives the families of an evaluated file.
-func (l *Loader) familiesIn(file string, v cue.Value) ([]*schema.Family, error) {
+func (l *Loader) familiesIn(p *cueFile) ([]*schema.Family, error) {
 	defs, err := l.defs()
 	if err != nil {
 		return nil, err
 	}
 	contract := defs.LookupPath(cue.ParsePath("#Family"))
-	iter, err := v.Fields()
-	if err != nil {
-		return nil, fromCUE(err, diag.Pos{File: file})
-	}
 	var errs diag.List
 	var all []*schema.Family
-	for iter.Next() {
-		if !isFamily(iter.Value()) {
-			continue
+	errs.Add(p.fields(func(name string, own cue.Value) {
+		if !isFamily(own) {
+			return
 		}
-		name, own := iter.Selector().Unquoted(), iter.Value()
 		value := contract.Unify(own)
 		if err := value.Validate(cue.Concrete(true)); err != nil {
-			errs.Add(l.wordFamily(err, file, name, own, contract))
-			continue
+			errs.Add(l.wordFamily(err, p.file, name, own, contract))
+			return
 		}
-		f, err := family(name, file, value)
+		f, err := family(name, p.file, value)
 		errs.Add(err)
 		if err == nil {
 			all = append(all, f)
 		}
-	}
+	}))
 	return all, errs.Err()
 }
 
@@ -231,7 +226,7 @@ func (k *Known) familyNamed(name string) *schema.Family {
 func (k *Known) addFamilies(list []*schema.Family) error {
 	var errs diag.List
 	for _, f := range list {
-		if old := k.familyNamed(f.Name); old != nil && sameFile(old.File, f.File) {
+		if old := k.familyNamed(f.Name); old != nil && (sameFile(old.File, f.File) || old.Pos == f.Pos && f.Pos.Line > 0) {
 			continue
 		}
 		for _, t := range f.ModelTypes {

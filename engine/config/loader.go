@@ -45,6 +45,10 @@ type Loader struct {
 	defs    func() (cue.Value, error) // the package kvbench
 	results func() (*shape, error)    // of a line of a file of results
 	axes    sync.Map                  // of overrides, as they were read
+
+	// Of users' CUE, once it is read and evaluated: packages by their names and
+	// folders, values by the files that they are of, and what each file brings.
+	packages, built, evaluated sync.Map
 }
 
 // NewLoader gives a loader for a schema whose CUE files are in files (the
@@ -84,7 +88,7 @@ func (l *Loader) Config(file string, preset map[string]map[string]any, command s
 		return l.config(file, &document{}, preset, command, overrides)
 	}
 	var c *Config
-	err := l.Bounded(file, func() error {
+	err := l.bounded(file, byFile, func() error {
 		doc, err := l.readDocument(file)
 		if err == nil {
 			c, err = l.config(file, doc, preset, command, overrides)
@@ -191,15 +195,11 @@ func (l *Loader) readDocument(file string) (*document, error) {
 	if !isCUE(file) {
 		return l.readData(file)
 	}
-	f, err := l.readCUE(file)
+	p, err := l.cueFile(file, byFile)
 	if err != nil {
 		return nil, err
 	}
-	v, err := l.evaluated(f)
-	if err != nil {
-		return nil, err
-	}
-	return documentOf(file, v)
+	return p.document()
 }
 
 // cueSuffixes are the letters of CUE's own suffixes, which are not those of the

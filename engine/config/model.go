@@ -53,6 +53,18 @@ const (
 type candidate struct {
 	*schema.Listed
 	params func() (cue.Value, error)
+	at     diag.Pos // of a user's
+}
+
+// addCandidates adds candidates to a list. An architecture that several files of
+// a package have parts of is one.
+func addCandidates(list []candidate, more ...candidate) []candidate {
+	for _, c := range more {
+		if !slices.ContainsFunc(list, func(o candidate) bool { return o.Name == c.Name && o.at == c.at && c.at.Line > 0 }) {
+			list = append(list, c)
+		}
+	}
+	return list
 }
 
 // Model reads a parameter file, or a CUE file that brings its architecture,
@@ -95,29 +107,61 @@ func (l *Loader) Model(file string, dirs []string) (*Model, error) {
 
 // EntryModel reads a known model.
 func (l *Loader) EntryModel(entry Entry, known *Known) (m *Model, err error) {
+	if isCUE(entry.File) {
+		return l.cueModel(entry.File, known)
+	}
 	err = l.Bounded(entry.File, func() error {
-		m, err = l.readEntry(entry, known)
+		data, err := l.Text(entry)
+		if err == nil {
+			m, err = l.dataModel(entry.File, data, known)
+		}
 		return err
 	})
 	return m, err
 }
 
-func (l *Loader) readEntry(entry Entry, known *Known) (*Model, error) {
-	if !isCUE(entry.File) {
-		data, err := l.Text(entry)
-		if err != nil {
-			return nil, err
-		}
-		return l.dataModel(entry.File, data, known)
-	}
-	doc, own, families, err := l.readModel(entry.File)
+// cueModel reads a model of CUE, which may bring its architecture.
+func (l *Loader) cueModel(file string, known *Known) (m *Model, err error) {
+	var doc *document
+	var b *brought
+	err = l.bounded(file, byFile, func() error {
+		doc, b, err = l.readModel(file)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	if err := known.addFamilies(families); err != nil {
-		return nil, err
+	archs, families := b.archs, b.families
+	if !isFound(doc, archs, known) {
+		others, err := l.others(file)
+		if err != nil {
+			return nil, err
+		}
+		archs, families = slices.Concat(archs, others.archs), slices.Concat(families, others.families)
 	}
-	return l.model(entry.File, doc, own, known)
+	err = l.Bounded(file, func() error {
+		if err := known.addFamilies(families); err != nil {
+			return err
+		}
+		m, err = l.model(file, doc, archs, known)
+		return err
+	})
+	return m, err
+}
+
+// isFound reports whether a model needs no more architectures: it says no name,
+// or its own is there.
+func isFound(doc *document, own []candidate, known *Known) bool {
+	leaf := doc.leaf(NameParam)
+	if leaf == nil {
+		return true
+	}
+	name, ok := value(leaf.expr)
+	if !ok || name.Kind != formula.Str {
+		return true
+	}
+	_, err := choose(doc, leaf, name.Str, own, known.list)
+	return err == nil
 }
 
 // dataModel reads a model of YAML or JSON: a parameter file, or a Hugging Face
@@ -349,34 +393,22 @@ func names(all []candidate) string {
 	return strings.Join(list, "; ")
 }
 
-// readModel gives a model's parameters, and the architectures and families that
-// its CUE file brings along.
-func (l *Loader) readModel(file string) (*document, []candidate, []*schema.Family, error) {
-	f, err := l.readCUE(file)
+// readModel gives a model's parameters, and what its CUE file brings along.
+func (l *Loader) readModel(file string) (*document, *brought, error) {
+	b, err := l.brings(file, byFile)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	v, err := l.evaluated(f)
-	if err != nil {
-		return nil, nil, nil, err
+	params := b.LookupPath(cue.ParsePath(modelField))
+	switch {
+	case params.Exists() && b.says(modelField):
+		doc, err := documentOf(file, params)
+		return doc, b, err
+	case len(b.archs) > 0:
+		return nil, nil, diag.Errorf(diag.Pos{File: file}, "brings an architecture but no model: add `%s: {%s: …, …}` with its parameters", modelField, NameParam)
 	}
-	own, err := l.architecturesIn(file, v)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	families, err := l.familiesIn(file, v)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	params := v.LookupPath(cue.ParsePath(modelField))
-	if !params.Exists() {
-		if len(own) > 0 {
-			return nil, nil, nil, diag.Errorf(diag.Pos{File: file}, "brings an architecture but no model: add `%s: {%s: …, …}` with its parameters", modelField, NameParam)
-		}
-		params = v
-	}
-	doc, err := documentOf(file, params)
-	return doc, own, families, err
+	doc, err := b.document()
+	return doc, b, err
 }
 
 // known gives the bundled architectures and families, and those of the users'
@@ -390,12 +422,12 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 			if err != nil {
 				return cue.Value{}, err
 			}
-			v, err := l.builder.file(f)
+			v, err := l.builder.files(arch.File, f)
 			if err != nil {
 				return cue.Value{}, err
 			}
 			return paramsOf(v.LookupPath(cue.MakePath(cue.Str(arch.Name)))), nil
-		}})
+		}, diag.Pos{}})
 	}
 	var errs diag.List
 	for _, dir := range dirs {
@@ -414,35 +446,28 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 				errs.Add(err)
 				continue
 			}
-			errs.Add(l.Bounded(name, func() error {
+			errs.Add(l.bounded(name, byFolder, func() error {
 				found, err := l.addKnown(k, name)
-				all = append(all, found...)
+				all = addCandidates(all, found...)
 				return err
 			}))
 		}
 	}
 	k.list = all
-	return k, errs.Err()
+	return k, distinct(errs).Err()
 }
 
 // addKnown gives the architectures of a file in a user's folder, and adds its
 // families to those that are known.
 func (l *Loader) addKnown(k *Known, name string) ([]candidate, error) {
-	f, err := l.readCUE(name)
-	if err != nil {
-		return nil, err
-	}
-	v, err := l.evaluated(f)
-	if err != nil {
+	b, err := l.brings(name, byFolder)
+	if b == nil {
 		return nil, err
 	}
 	var errs diag.List
-	found, err := l.architecturesIn(name, v)
 	errs.Add(err)
-	families, err := l.familiesIn(name, v)
-	errs.Add(err)
-	errs.Add(k.addFamilies(families))
-	return found, errs.Err()
+	errs.Add(k.addFamilies(b.families))
+	return b.archs, errs.Err()
 }
 
 func parseFS(fsys fs.FS, name, shown string, mode parser.Option) (*ast.File, error) {
@@ -464,7 +489,7 @@ func isArchitecture(v, contract cue.Value) bool {
 }
 
 // architecturesIn gives the architectures of an evaluated file.
-func (l *Loader) architecturesIn(file string, v cue.Value) ([]candidate, error) {
+func (l *Loader) architecturesIn(p *cueFile) ([]candidate, error) {
 	defs, err := l.defs()
 	if err != nil {
 		return nil, err
@@ -472,28 +497,23 @@ func (l *Loader) architecturesIn(file string, v cue.Value) ([]candidate, error) 
 	contract := defs.LookupPath(cue.ParsePath(architectureDef))
 	var errs diag.List
 	var all []candidate
-	iter, err := v.Fields()
-	if err != nil {
-		return nil, fromCUE(err, diag.Pos{File: file})
-	}
-	for iter.Next() {
-		if !isArchitecture(iter.Value(), contract) {
-			continue
+	errs.Add(p.fields(func(name string, own cue.Value) {
+		if !isArchitecture(own, contract) {
+			return
 		}
-		name, own := iter.Selector().Unquoted(), iter.Value()
 		value := contract.Unify(own)
 		if err := value.Validate(cue.Concrete(true), cue.Definitions(false)); err != nil {
-			errs.Add(l.wordArchitecture(err, file, name, own, contract))
-			continue
+			errs.Add(l.wordArchitecture(err, p.file, name, own, contract))
+			return
 		}
-		arch, err := architecture(name, file, value, own)
+		arch, err := architecture(name, p.file, value, own)
 		if err != nil {
 			errs.Add(err)
-			continue
+			return
 		}
 		exhaust(paramsOf(value), maxDepth, cue.All()) // models and schemas ask for any of it
-		all = append(all, candidate{schema.List(arch), func() (cue.Value, error) { return paramsOf(value), nil }})
-	}
+		all = append(all, candidate{schema.List(arch), func() (cue.Value, error) { return paramsOf(value), nil }, fromPos(own.Pos())})
+	}))
 	return all, errs.Err()
 }
 

@@ -412,17 +412,6 @@ func parseCUE(name string, data []byte) (*ast.File, error) {
 	return f, checkSafe(f)
 }
 
-// evaluated gives the value of a user's CUE file, all of which has been
-// evaluated: what takes too much does so here, under watch, and not in a later
-// command that reads another part of the file.
-func (l *Loader) evaluated(f *ast.File) (cue.Value, error) {
-	v, err := l.builder.file(f)
-	if err == nil {
-		exhaust(v, maxDepth)
-	}
-	return v, err
-}
-
 // exhaust evaluates what a value holds; with options also optional fields and
 // the like. Definitions may hold themselves.
 func exhaust(v cue.Value, depth int, options ...cue.Option) {
@@ -451,12 +440,16 @@ func exhaust(v cue.Value, depth int, options ...cue.Option) {
 // documentOf gives the leaves of an evaluated struct.
 func documentOf(name string, v cue.Value) (*document, error) {
 	doc := &document{file: name}
-	return doc, doc.flattenValue("", v)
+	return doc, doc.flattenFields("", v, nil)
 }
 
-func (d *document) flattenValue(prefix string, v cue.Value) error {
-	if err := v.Validate(cue.Concrete(true)); err != nil {
-		return fromCUE(err, diag.Pos{File: d.file})
+// flattenFields appends the leaves of a struct, unless says leaves out their
+// field.
+func (d *document) flattenFields(prefix string, v cue.Value, says func(name string) bool) error {
+	if says == nil {
+		if err := v.Validate(cue.Concrete(true)); err != nil {
+			return fromCUE(err, diag.Pos{File: d.file})
+		}
 	}
 	iter, err := v.Fields()
 	if err != nil {
@@ -464,12 +457,20 @@ func (d *document) flattenValue(prefix string, v cue.Value) error {
 	}
 	for iter.Next() {
 		path, value := iter.Selector().Unquoted(), iter.Value()
+		if says != nil && !says(path) {
+			continue
+		}
+		if says != nil {
+			if err := value.Validate(cue.Concrete(true)); err != nil {
+				return fromCUE(err, diag.Pos{File: d.file})
+			}
+		}
 		if prefix != "" {
 			path = prefix + "." + path
 		}
 		if value.IncompleteKind() == cue.StructKind {
-			d.section(path, keyPos(value))
-			if err := d.flattenValue(path, value); err != nil {
+			d.section(path, d.placeIn(keyPos(value)))
+			if err := d.flattenFields(path, value, nil); err != nil {
 				return err
 			}
 			continue
@@ -478,11 +479,17 @@ func (d *document) flattenValue(prefix string, v cue.Value) error {
 		if lit, ok := sourceExpr(value).(*ast.BasicLit); ok && lit.Kind == token.INT {
 			expr = lit // with its suffix, if it has one
 		}
-		pos, key := valuePos(value), keyPos(value)
-		pos.File, key.File = d.file, d.file
-		d.leaves = append(d.leaves, leaf{path, expr, Origin{Kind: FromFile, Pos: pos}, key})
+		d.leaves = append(d.leaves, leaf{path, expr, Origin{Kind: FromFile, Pos: d.placeIn(valuePos(value))}, d.placeIn(keyPos(value))})
 	}
 	return nil
+}
+
+// placeIn gives a place of a value, which another file of the package may have.
+func (d *document) placeIn(pos diag.Pos) diag.Pos {
+	if pos.File == "" || isSchemaFile(pos.File) {
+		pos.File = d.file
+	}
+	return pos
 }
 
 // merge layers documents: the last that has a path wins it. Struct and leaf of

@@ -20,16 +20,12 @@ const releasesField = "releases"
 // Releases reads a CUE file that describes releases of nixlbench.
 func (l *Loader) Releases(file string) (map[string]schema.OwnRelease, error) {
 	var found map[string]schema.OwnRelease
-	err := l.Bounded(file, func() error {
-		f, err := l.readCUE(file)
+	err := l.bounded(file, byFile, func() error {
+		p, err := l.cueFile(file, byFile)
 		if err != nil {
 			return err
 		}
-		v, err := l.evaluated(f)
-		if err != nil {
-			return err
-		}
-		found, err = l.releasesIn(file, v)
+		found, err = l.releasesIn(file, p.Value)
 		return err
 	})
 	return found, err

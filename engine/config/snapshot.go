@@ -69,11 +69,12 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 		if err != nil {
 			return nil, err
 		}
-		v, err := l.builder.file(f)
+		v, err := l.builder.files(file, f)
 		if err != nil {
 			return nil, err
 		}
-		found, err := l.architecturesIn(file, v)
+		p := &cueFile{Value: v, file: file}
+		found, err := l.architecturesIn(p)
 		if err != nil {
 			return nil, err
 		}
@@ -89,7 +90,7 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 			}
 			s.Architectures = append(s.Architectures, c.Listed)
 		}
-		families, err := l.familiesIn(file, v)
+		families, err := l.familiesIn(p)
 		if err != nil {
 			return nil, err
 		}

@@ -44,8 +44,8 @@ func Files(s *schema.Schema, l *config.Loader, words, dirs []string, skip bool, 
 	// CUE files come first: they may bring the architectures of models.
 	var brought []*config.File
 	for _, t := range targets {
-		if !t.opened && strings.EqualFold(filepath.Ext(t.name), ".cue") {
-			t.file, t.err = l.Open(t.name, t.met)
+		if !t.opened && isCUE(t.name) {
+			t.open(l)
 			if t.err == nil && t.file.Foreign == "" {
 				brought = append(brought, t.file)
 			}
@@ -62,7 +62,12 @@ func Files(s *schema.Schema, l *config.Loader, words, dirs []string, skip bool, 
 	if checked.Alone {
 		workers = 1
 	}
-	inOrder(workers, checked.rest(targets), func(t *target) *Report { return check(s, l, known, t) }, out)
+	said := map[string]bool{}
+	inOrder(workers, checked.rest(targets), func(t *target) *Report { return check(s, l, known, t) }, func(r *Report) {
+		// What is wrong with one file of a CUE package is wrong for all of them.
+		r.Errs = slices.DeleteFunc(r.Errs, func(d *diag.Diag) bool { return isCUE(d.Pos.File) && twice(said, d) })
+		out(r)
+	})
 	return nil
 }
 
@@ -72,6 +77,9 @@ func check(s *schema.Schema, l *config.Loader, known *config.Known, t *target) *
 		return report(s, l, known, t) // line by line, however many they are
 	}
 	r := &Report{File: t.name}
+	if t.err == nil && t.file != nil {
+		l.Seek(t.file, known)
+	}
 	err := l.Bounded(t.name, func() error {
 		r = report(s, l, known, t)
 		return nil
@@ -82,7 +90,7 @@ func check(s *schema.Schema, l *config.Loader, known *config.Known, t *target) *
 
 func report(s *schema.Schema, l *config.Loader, known *config.Known, t *target) *Report {
 	if !t.opened {
-		t.file, t.err = l.Open(t.name, t.met)
+		t.open(l)
 	}
 	r := &Report{File: t.name, Errs: slices.Clone(t.known)}
 	switch {
@@ -100,45 +108,52 @@ func report(s *schema.Schema, l *config.Loader, known *config.Known, t *target) 
 	case len(r.Errs) == 0:
 		r.Kind, r.Skipped = t.file.Kind, t.file.Foreign
 	}
-	r.Errs = quoted(l, t.name, diag.Shown(distinct(r.Errs)))
+	files := []string{t.name}
+	if t.file != nil {
+		files = append(files, t.file.Package...)
+	}
+	r.Errs = quoted(l, files, diag.Shown(distinct(r.Errs)))
 	t.file = nil // of many files, little is kept
 	return r
 }
 
+func isCUE(name string) bool { return strings.EqualFold(filepath.Ext(name), ".cue") }
+
 // distinct drops what is said twice: two quantities may fail alike.
 func distinct(list diag.List) diag.List {
 	seen := map[string]bool{}
-	return slices.DeleteFunc(slices.Clone(list), func(d *diag.Diag) bool {
-		key := d.Error() + "\n" + d.Hint
-		was := seen[key]
-		seen[key] = true
-		return was
-	})
+	return slices.DeleteFunc(slices.Clone(list), func(d *diag.Diag) bool { return twice(seen, d) })
+}
+
+// twice reports whether something has been said, and marks it as said.
+func twice(said map[string]bool, d *diag.Diag) bool {
+	key := d.Error() + "\n" + d.Hint
+	was := said[key]
+	said[key] = true
+	return was
 }
 
 // shown is how much of a long line is quoted on either side of a caret.
 const shown = 80
 
-// quoted has each message that is about a place of the file quote the line.
+// quoted has each message that is about a place of the files quote the line.
 // What is about a formula quotes that already.
-func quoted(l *config.Loader, file string, list diag.List) diag.List {
-	var lines []string
+func quoted(l *config.Loader, files []string, list diag.List) diag.List {
+	lines := map[string][]string{}
 	for i, d := range list {
-		if d.Pos.File != file || d.Pos.Col == 0 || d.Source != "" {
+		file := d.Pos.File
+		if !slices.Contains(files, file) || d.Pos.Col == 0 || d.Source != "" {
 			continue
 		}
-		if lines == nil {
-			text, err := l.Text(config.Entry{File: file})
-			if err != nil {
-				return list
-			}
-			lines = strings.Split(string(text), "\n")
+		if lines[file] == nil {
+			text, _ := l.Text(config.Entry{File: file}) // a file that is gone has no lines
+			lines[file] = strings.Split(string(text), "\n")
 		}
-		if d.Pos.Line > len(lines) {
+		if d.Pos.Line > len(lines[file]) {
 			continue
 		}
 		e := *d
-		e.Source, e.Caret = around(strings.TrimRight(lines[d.Pos.Line-1], "\r"), d.Pos.Col)
+		e.Source, e.Caret = around(strings.TrimRight(lines[file][d.Pos.Line-1], "\r"), d.Pos.Col)
 		list[i] = &e
 	}
 	return list
