@@ -244,6 +244,8 @@ func fromCUE(err error, at diag.Pos) error {
 			name = strings.TrimSuffix(name, "\" not found")
 			if name == schemaPackage {
 				d.WithHint("the file lacks: import %q", schemaImport)
+			} else if strings.HasPrefix(name, "#") || strings.HasPrefix(name, "_") {
+				d.WithHint("define %s in this file, or in a file of the same folder with the same package clause", name)
 			} else if hint := diag.DidYouMean(name, types); hint != "" {
 				d.WithHint("%s", hint)
 			} else {

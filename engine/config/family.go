@@ -226,7 +226,7 @@ func (k *Known) familyNamed(name string) *schema.Family {
 func (k *Known) addFamilies(list []*schema.Family) error {
 	var errs diag.List
 	for _, f := range list {
-		if old := k.familyNamed(f.Name); old != nil && (sameFile(old.File, f.File) || old.Pos == f.Pos && f.Pos.Line > 0) {
+		if old := k.familyNamed(f.Name); old != nil && sameFile(old.File, f.File) {
 			continue
 		}
 		for _, t := range f.ModelTypes {

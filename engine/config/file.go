@@ -192,6 +192,9 @@ func (l *Loader) openCUE(f *File, in scope) error {
 		return nil
 	case b.pkg != nil && !data:
 		f.Kind = KindShared
+		if !b.isFirst() {
+			return nil
+		}
 		return fromCUE(f.value.Validate(), diag.Pos{File: f.Name})
 	}
 	if f.doc, err = b.document(); err == nil {
@@ -240,7 +243,7 @@ type Known struct {
 func (l *Loader) Known(dirs []string, files []*File) (*Known, error) {
 	k := &Known{}
 	for _, f := range files {
-		k.list = addCandidates(k.list, f.own...)
+		k.list = append(k.list, f.own...)
 	}
 	others, err := l.known(dirs)
 	var errs diag.List

@@ -53,18 +53,6 @@ const (
 type candidate struct {
 	*schema.Listed
 	params func() (cue.Value, error)
-	at     diag.Pos // of a user's
-}
-
-// addCandidates adds candidates to a list. An architecture that several files of
-// a package have parts of is one.
-func addCandidates(list []candidate, more ...candidate) []candidate {
-	for _, c := range more {
-		if !slices.ContainsFunc(list, func(o candidate) bool { return o.Name == c.Name && o.at == c.at && c.at.Line > 0 }) {
-			list = append(list, c)
-		}
-	}
-	return list
 }
 
 // Model reads a parameter file, or a CUE file that brings its architecture,
@@ -427,7 +415,7 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 				return cue.Value{}, err
 			}
 			return paramsOf(v.LookupPath(cue.MakePath(cue.Str(arch.Name)))), nil
-		}, diag.Pos{}})
+		}})
 	}
 	var errs diag.List
 	for _, dir := range dirs {
@@ -448,7 +436,7 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 			}
 			errs.Add(l.bounded(name, byFolder, func() error {
 				found, err := l.addKnown(k, name)
-				all = addCandidates(all, found...)
+				all = append(all, found...)
 				return err
 			}))
 		}
@@ -512,7 +500,7 @@ func (l *Loader) architecturesIn(p *cueFile) ([]candidate, error) {
 			return
 		}
 		exhaust(paramsOf(value), maxDepth, cue.All()) // models and schemas ask for any of it
-		all = append(all, candidate{schema.List(arch), func() (cue.Value, error) { return paramsOf(value), nil }, fromPos(own.Pos())})
+		all = append(all, candidate{schema.List(arch), func() (cue.Value, error) { return paramsOf(value), nil }})
 	}))
 	return all, errs.Err()
 }

@@ -61,17 +61,34 @@ type pkg struct {
 type cueFile struct {
 	cue.Value
 	file   string
+	in     scope
 	pkg    *pkg
 	beside []*pkgFile // the other files that it was evaluated with
 	self   *pkgFile   // nil if all of the value is its own
 }
 
-// says reports whether a field is the file's own.
+// says reports whether a field is the file's own. Of the files of a folder that
+// have a part of it, the first is the one that is asked for the whole.
 func (p *cueFile) says(label string) bool {
-	if p.self == nil || slices.Contains(p.self.labels, label) {
+	if p.self == nil {
 		return true
 	}
-	return p.self.wide && !slices.ContainsFunc(p.beside, func(o *pkgFile) bool { return slices.Contains(o.labels, label) })
+	own, others := slices.Contains(p.self.labels, label), false
+	for _, o := range p.beside {
+		if slices.Contains(o.labels, label) {
+			others = true
+			own = own && (p.in == byFile || p.self.name < o.name)
+		}
+	}
+	return own || p.self.wide && !others
+}
+
+// isFirst reports whether a file comes first among those that can change each
+// other: what is wrong with their value is said once.
+func (p *cueFile) isFirst() bool {
+	return !slices.ContainsFunc(p.beside, func(o *pkgFile) bool {
+		return o.name < p.self.name && p.pkg.group(o, p.in) == p.pkg.group(p.self, p.in)
+	})
 }
 
 // fields calls do for each regular field of the file.
@@ -104,15 +121,10 @@ func (l *Loader) cueFile(name string, in scope) (*cueFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &cueFile{file: name, pkg: l.packageOf(name)}
+	p := &cueFile{file: name, in: in, pkg: l.packageOf(name)}
 	self, beside := p.pkg.around(name, in)
 	if len(beside) == 0 {
-		p.Value, err = l.builder.files(name, f)
-		if err == nil {
-			exhaust(p.Value, maxDepth)
-		} else if broken := p.pkg.broken(); broken != nil {
-			err = broken // it may have what is not found
-		}
+		p.Value, err = l.build(p, f)
 		return p, err
 	}
 	p.self, p.beside = self, beside
@@ -133,16 +145,25 @@ func (l *Loader) cueFile(name string, in scope) (*cueFile, error) {
 			}
 			files = append(files, f)
 		}
-		v, err := l.builder.files(name, files...)
-		if err == nil {
-			exhaust(v, maxDepth)
-		} else if broken := p.pkg.broken(); broken != nil {
-			err = broken
-		}
-		return v, err
+		return l.build(p, files...)
 	}))
 	p.Value, err = build.(func() (cue.Value, error))()
 	return p, err
+}
+
+// build evaluates files as one. Of a value that is wrong, nothing is said where
+// files of the package cannot be used: they may have what it lacks.
+func (l *Loader) build(p *cueFile, files ...*ast.File) (cue.Value, error) {
+	v, err := l.builder.files(p.file, files...)
+	if err == nil {
+		exhaust(v, maxDepth)
+	}
+	if err != nil || v.Err() != nil {
+		if broken := p.pkg.broken(); broken != nil {
+			err = broken
+		}
+	}
+	return v, err
 }
 
 // needed reports what is wrong with the files that a file needs, and that do not
@@ -223,7 +244,7 @@ func (l *Loader) others(name string) (*brought, error) {
 		b, err := l.beside(s.name, byFolder)
 		errs.Add(err)
 		if err == nil {
-			all.archs = addCandidates(all.archs, b.archs...)
+			all.archs = append(all.archs, b.archs...)
 			all.families = append(all.families, b.families...)
 		}
 	}
