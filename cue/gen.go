@@ -12,6 +12,7 @@ import (
 	"kvbench/engine/config"
 	"kvbench/engine/report"
 	"kvbench/engine/schema"
+	"kvbench/engine/schemagen"
 )
 
 func main() {
@@ -23,7 +24,7 @@ func main() {
 
 func generate() error {
 	files, models := os.DirFS("."), os.DirFS("../models")
-	snapshot, err := config.Snapshot(files, models)
+	snapshot, err := schemagen.Snapshot(files, models)
 	if err != nil {
 		return err
 	}
@@ -36,8 +37,8 @@ func generate() error {
 		out[filepath.Join("../docs/reference", name)] = text
 	}
 	l := config.NewLoader(s, files, models)
-	for _, kind := range config.Schemas {
-		if out[filepath.Join("../docs/schema", kind+".json")], err = l.SchemaJSON(kind, nil); err != nil {
+	for _, kind := range schemagen.Kinds {
+		if out[filepath.Join("../docs/schema", kind+".json")], err = schemagen.JSON(l, s, kind, nil); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	cueschema "kvbench/cue"
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 	"kvbench/models"
@@ -174,7 +175,7 @@ func check(t *testing.T, file string, want cacheBytes, format string) {
 		t.Fatal(err)
 	}
 	flag := func(path, text string) config.Override {
-		return config.Override{Path: path, Text: text, Origin: config.Origin{Kind: config.FromFlag}}
+		return config.Override{Path: path, Text: text, Origin: data.Origin{Kind: data.FromFlag}}
 	}
 	overrides := []config.Override{flag("system.accounting", "rank"), flag("system.page_size", "16"), flag("runtime.isl", "16")}
 	if format != "" {

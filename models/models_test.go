@@ -22,7 +22,7 @@ func TestChecks(t *testing.T) {
 		arch := listed.Arch.Get()
 		t.Run(arch.Name, func(t *testing.T) {
 			if len(arch.Checks.Get()) < 3 {
-				t.Errorf("%s has %d checks: want at least 3", arch.File, len(arch.Checks.Get()))
+				t.Errorf("%s has %d checks: expected at least 3", arch.File, len(arch.Checks.Get()))
 			}
 			p, err := plan.All(s, s.Nixlbench.Default, arch)
 			if err != nil {

@@ -88,9 +88,11 @@ var layers = []string{
 	"kvbench/engine/input",
 	"kvbench/engine/hub",
 	"kvbench/engine/jsonl",
-	"kvbench/engine/schema",
 	"kvbench/engine/formula",
+	"kvbench/engine/data",
+	"kvbench/engine/schema",
 	"kvbench/engine/config",
+	"kvbench/engine/schemagen",
 	"kvbench/engine/plan",
 	"kvbench/engine/vet",
 	"kvbench/engine/nixlbench",
@@ -102,7 +104,7 @@ var layers = []string{
 
 // owners are the packages that may import a library.
 var owners = map[string][]string{
-	"cuelang.org/go":                {"kvbench/engine/diag", "kvbench/engine/config"},
+	"cuelang.org/go":                {"kvbench/engine/diag", "kvbench/engine/data", "kvbench/engine/schema", "kvbench/engine/config", "kvbench/engine/schemagen"},
 	"github.com/expr-lang/expr":     {"kvbench/engine/formula"},
 	"github.com/peterbourgon/ff/v3": {"kvbench/cmd/kvbench/cli"},
 }

@@ -3,13 +3,9 @@ package config
 import (
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
-	"cuelang.org/go/cue"
-	"cuelang.org/go/cue/ast"
-	"cuelang.org/go/cue/token"
-
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -18,9 +14,9 @@ import (
 // MaxAxis is how many values an axis holds at most.
 const MaxAxis = 10_000
 
-// sweepSection is the section of a configuration that holds axes, by the names
+// SweepSection is the section of a configuration that holds axes, by the names
 // of the fields' flags.
-const sweepSection = "sweep"
+const SweepSection = "sweep"
 
 // maxWrong bounds how many values of one axis are reported.
 const maxWrong = 5
@@ -28,42 +24,51 @@ const maxWrong = 5
 // Axis is a field that a sweep gives several values, each a good one.
 type Axis struct {
 	Field  *schema.Field
-	Values []Value
+	Values []data.Fact
 }
 
 // axisItem is a value of an axis that is being read. Those inside a range need
 // no check where the schema is an interval.
 type axisItem struct {
-	expr    ast.Expr
-	origin  Origin
+	data.Value
+	origin  data.Origin
 	checked bool
 }
 
 // axis is an axis as it was written.
 type axis struct {
 	Axis
-	first ast.Expr // checked with the rest of the configuration
+	first data.Value // checked with the rest of the configuration
 }
 
-// sweepOf takes the axes out of a document: those are left to be checked with
+// sweepOf takes the axes and the flags of nixlbench out of a document: those are left to be checked with
 // the rest of the configuration whose first value stands in for all.
-func (l *Loader) sweepOf(doc *document) (*document, map[string]*axis, error) {
-	rest := &document{file: doc.file, sections: doc.sections}
+func (l *Loader) sweepOf(doc *data.Document) (*data.Document, map[string]*axis, []*Knob, error) {
+	rest := &data.Document{File: doc.File, Sections: doc.Sections}
 	axes := map[string]*axis{}
+	var knobs []*Knob
 	var errs diag.List
-	for _, leaf := range doc.leaves {
-		key, ok := strings.CutPrefix(leaf.path, sweepSection+".")
-		if !ok && leaf.path != sweepSection {
-			rest.leaves = append(rest.leaves, leaf)
+	for _, leaf := range doc.Leaves {
+		key, ok := strings.CutPrefix(leaf.Path, SweepSection+".")
+		if !ok && leaf.Path != SweepSection {
+			rest.Leaves = append(rest.Leaves, leaf)
 			continue
 		}
 		if !ok {
-			if d := describeExpr(leaf.expr); d != "no value" && d != "a mapping" {
-				errs = append(errs, leaf.origin.Errorf("%s: %s is not allowed: want a mapping from flags to lists or ranges", sweepSection, show(leaf.expr)))
+			if !leaf.IsNothing() {
+				errs = append(errs, leaf.Origin.Errorf("%s: %s is not allowed: expected a mapping from flags to lists or ranges", SweepSection, &leaf.Value))
 			}
 			continue
 		}
 		f := l.axisField(key)
+		if flag := l.schema.Nixlbench.Flags[key]; f == nil && flag != nil {
+			k, err := l.knobOf(flag, &leaf)
+			errs.Add(err)
+			if err == nil {
+				knobs = append(knobs, k)
+			}
+			continue
+		}
 		if f == nil {
 			errs = append(errs, l.noAxis(&leaf, key))
 			continue
@@ -80,16 +85,16 @@ func (l *Loader) sweepOf(doc *document) (*document, map[string]*axis, error) {
 		if a == nil {
 			continue
 		}
-		if other := rest.leaf(f.Path); other != nil {
-			errs = append(errs, a.Values[0].Origin.Errorf("%s.%s: %s has a value already, at %s", sweepSection, f.Flag, f.Path, other.origin))
+		if other := rest.Leaf(f.Path); other != nil {
+			errs = append(errs, a.Values[0].Origin.Errorf("%s.%s: %s already has a value, at %s", SweepSection, f.Flag, f.Path, other.Origin))
 			continue
 		}
-		rest.leaves = append(rest.leaves, leaf{path: f.Path, expr: a.first, origin: a.Values[0].Origin})
+		rest.Leaves = append(rest.Leaves, data.Leaf{Path: f.Path, Value: a.first, Origin: a.Values[0].Origin})
 	}
-	return rest, axes, errs.Err()
+	return rest, axes, knobs, errs.Err()
 }
 
-// axisField gives the field that an axis of that name varies, or nil.
+// axisField returns the field that an axis of that name varies, or nil.
 func (l *Loader) axisField(key string) *schema.Field {
 	if path := l.flagPath(key); path != "" {
 		return l.schema.Field(path)
@@ -98,7 +103,7 @@ func (l *Loader) axisField(key string) *schema.Field {
 }
 
 // noAxis says that a sweep has no axis of that name.
-func (l *Loader) noAxis(leaf *leaf, key string) *diag.Diag {
+func (l *Loader) noAxis(leaf *data.Leaf, key string) *diag.Diag {
 	var names []string
 	near := ""
 	for i := range l.schema.Fields {
@@ -111,75 +116,62 @@ func (l *Loader) noAxis(leaf *leaf, key string) *diag.Diag {
 			near = f.Flag
 		}
 	}
-	d := leaf.origin.Errorf("unknown key %q: a sweep has no such axis", leaf.path)
-	if leaf.key.Line > 0 {
-		d.Pos = leaf.key
+	d := leaf.Origin.Errorf("unknown key %q: a sweep has no such axis", leaf.Path).About(diag.Unknown, leaf.Path)
+	if leaf.Key.Line > 0 {
+		d.Pos = leaf.Key
 	}
 	if near == "" {
-		near = diag.Nearest(key, names)
+		near = diag.Nearest(key, append(slices.Clone(names), schema.Keys(l.schema.Nixlbench.Flags)...))
 	}
 	if near != "" {
-		return d.WithHint("did you mean %q?", sweepSection+"."+near)
+		return d.WithHint("did you mean %q?", SweepSection+"."+near)
 	}
-	return d.WithHint("its axes are named as the flags are: %s", strings.Join(names, ", "))
+	return d.WithHint("axes have the names of flags: %s, and those of nixlbench", strings.Join(names, ", "))
 }
 
 // axisOf reads an axis of a file: a list, or one value as the flag takes it. An
 // item of a list that is no number may be a range.
-func (l *Loader) axisOf(f *schema.Field, leaf *leaf) (*axis, error) {
-	wrong := func(expr ast.Expr) error {
-		return leaf.origin.Errorf("%s: %s is not allowed: want a list or a range of values, each %s", leaf.path, describeExpr(expr), l.allowed(f.Path))
+func (l *Loader) axisOf(f *schema.Field, leaf *data.Leaf) (*axis, error) {
+	wrong := func(v *data.Value) error {
+		allowed, _ := l.allowed(f.Path)
+		return leaf.Origin.Errorf("%s: %s is not allowed: expected a list or a range of values, each %s", leaf.Path, v.Describe(), allowed)
 	}
 	var items []axisItem
-	switch x := leaf.expr.(type) {
-	case *ast.ListLit:
-		if len(x.Elts) == 0 {
-			return nil, leaf.origin.Errorf("%s: the list is empty", leaf.path)
+	switch {
+	case leaf.Kind == data.List:
+		if len(leaf.Items) == 0 {
+			return nil, leaf.Origin.Errorf("%s: the list is empty", leaf.Path)
 		}
-		for _, e := range x.Elts {
-			origin := leaf.origin
-			if p := fromPos(e.Pos()); p.Line > 0 && p.File == origin.Pos.File {
-				origin.Pos = p
-			}
-			switch v, ok := value(e); {
-			case ok && v.Kind == formula.Str && hasRanges(f):
-				more, err := l.axisItem(f, v.Str, origin, leaf.path+": ")
+		for i := range leaf.Items {
+			v := &leaf.Items[i]
+			origin := leaf.Origin.Inner(v.Pos)
+			switch {
+			case v.Kind == data.Text && f.Type.Numbers():
+				more, err := l.axisItem(f, v.Text, origin, leaf.Path+": ")
 				if err != nil {
 					return nil, err
 				}
 				items = append(items, more...)
+			case !v.IsScalar():
+				return nil, wrong(v)
 			default:
-				if !isScalar(e) {
-					return nil, wrong(e)
-				}
-				items = append(items, axisItem{expr: e, origin: origin})
+				items = append(items, axisItem{Value: *v, origin: origin})
 			}
 			if len(items) > MaxAxis {
 				break
 			}
 		}
-	default:
-		v, ok := value(x)
-		switch {
-		case ok && v.Kind == formula.Str:
-			var err error
-			if items, err = l.axisItems(f, v.Str, leaf.origin, leaf.path+": "); err != nil {
-				return nil, err
-			}
-		case isScalar(x):
-			items = []axisItem{{expr: x, origin: leaf.origin}}
-		default:
-			return nil, wrong(x)
+	case leaf.Kind == data.Text:
+		var err error
+		if items, err = l.axisItems(f, leaf.Text, leaf.Origin, leaf.Path+": "); err != nil {
+			return nil, err
 		}
+	case leaf.IsScalar():
+		items = []axisItem{{Value: leaf.Value, origin: leaf.Origin}}
+	default:
+		return nil, wrong(&leaf.Value)
 	}
-	return l.axis(f, items, leaf.path+": ")
-}
-
-// isScalar reports whether an expression is one value.
-func isScalar(e ast.Expr) bool {
-	lit, ok := e.(*ast.BasicLit)
-	_, negative := e.(*ast.UnaryExpr)
-	return ok && lit.Kind != token.NULL || negative
+	return l.axis(f, items, leaf.Path+": ")
 }
 
 // overrideAxis reads an axis of the command line. The same override is read
@@ -204,7 +196,7 @@ func (l *Loader) overrideAxis(f *schema.Field, o Override) (*axis, error) {
 
 // axisItems reads the text of an axis: values and ranges between commas. A
 // comma behind a backslash is part of the value.
-func (l *Loader) axisItems(f *schema.Field, text string, origin Origin, label string) ([]axisItem, error) {
+func (l *Loader) axisItems(f *schema.Field, text string, origin data.Origin, label string) ([]axisItem, error) {
 	parts := splitList(text)
 	var all []axisItem
 	for _, part := range parts {
@@ -243,59 +235,25 @@ func splitList(text string) []string {
 	return append(parts, part.String())
 }
 
-// hasRanges reports whether a field's values may be given as a range: they are
-// numbers, or words and numbers.
-func hasRanges(f *schema.Field) bool { return f.Number || f.Word }
-
 // axisItem reads a value, or of a field that has numbers a range.
-func (l *Loader) axisItem(f *schema.Field, text string, origin Origin, label string) ([]axisItem, error) {
-	from, to, isRange := strings.Cut(text, "..")
-	if !isRange || !hasRanges(f) {
-		return []axisItem{{expr: l.literal(Override{Path: f.Path, Text: text}), origin: origin}}, nil
+func (l *Loader) axisItem(f *schema.Field, text string, origin data.Origin, label string) ([]axisItem, error) {
+	if !strings.Contains(text, "..") || !f.Type.Numbers() {
+		return []axisItem{{Value: l.parse(f, text), origin: origin}}, nil
 	}
-	fail := func(format string, args ...any) *diag.Diag {
+	r := numberRange{
+		whole: func(text string) (int64, bool) { return l.whole(f, text) },
+		hint:  func(text string) string { return l.schema.NumberHint(f.Unit, text) },
+	}
+	numbers, err := r.numbers(text, func(format string, args ...any) *diag.Diag {
 		return origin.Errorf("%s"+format, append([]any{label}, args...)...)
+	})
+	if err != nil {
+		return nil, err
 	}
-	const hint = "write a..bxK to multiply by K, or a..b+S to add S, such as 1..64x2 or 16..256+16"
-	at := strings.LastIndexAny(to, "x+")
-	if at < 0 {
-		return nil, fail("the range %q has no step", text).WithHint(hint)
-	}
-	a, ok1 := l.whole(f, from)
-	b, ok2 := l.whole(f, to[:at])
-	step, ok3 := l.whole(f, to[at+1:])
-	times := to[at] == 'x'
-	switch {
-	case !ok1 || !ok2 || !ok3:
-		d := fail("%q is no range of whole numbers", text).WithHint(hint)
-		for _, part := range []string{from, to[:at], to[at+1:]} {
-			if h := l.schema.NumberHint(f.Unit, part); h != "" {
-				return nil, d.WithHint("%s", h)
-			}
-		}
-		return nil, d
-	case a > b:
-		return nil, fail("the range %q goes downwards: write the smaller number first", text)
-	case times && (step < 2 || a < 1):
-		return nil, fail("the range %q does not get on: it must begin at 1 or more and multiply by 2 or more", text)
-	case !times && step < 1:
-		return nil, fail("the range %q does not get on: it must add 1 or more", text)
-	}
-	interval := l.isInterval(f)
-	var items []axisItem
-	for n := a; ; {
-		items = append(items, axisItem{expr: ast.NewLit(token.INT, strconv.FormatInt(n, 10)), origin: origin, checked: interval})
-		if len(items) > MaxAxis {
-			break // the caller says so
-		}
-		if times && n > b/step || !times && n > b-step {
-			break
-		}
-		if times {
-			n *= step
-		} else {
-			n += step
-		}
+	interval := isInterval(f)
+	items := make([]axisItem, len(numbers))
+	for i, n := range numbers {
+		items[i] = axisItem{Value: data.From(formula.Number(n)), origin: origin, checked: interval}
 	}
 	// Of an interval, the ends speak for all.
 	items[0].checked, items[len(items)-1].checked = false, false
@@ -304,11 +262,12 @@ func (l *Loader) axisItem(f *schema.Field, text string, origin Origin, label str
 
 // whole reads a whole number as an override of the field would.
 func (l *Loader) whole(f *schema.Field, text string) (int64, bool) {
-	v, ok := value(l.literal(Override{Path: f.Path, Text: text}))
-	if !ok || v.Kind != formula.Num {
+	v := l.parse(f, text)
+	n, ok := v.Formula()
+	if !ok || n.Kind != formula.Num {
 		return 0, false
 	}
-	return v.Num.Int64()
+	return n.Num.Int64()
 }
 
 // axis checks all values but the first, which is checked with the rest of the
@@ -319,12 +278,13 @@ func (l *Loader) axis(f *schema.Field, items []axisItem, label string) (*axis, e
 		return nil, origin.Errorf("%sthe axis has more than %d values", label, MaxAxis)
 	}
 	for i := range items {
-		items[i].expr = spelled(f, items[i].expr)
+		spell(f, &items[i].Value)
 	}
-	a := &axis{Axis: Axis{Field: f, Values: make([]Value, 0, len(items))}, first: items[0].expr}
+	a := &axis{Axis: Axis{Field: f, Values: make([]data.Fact, 0, len(items))}, first: items[0].Value}
 	var errs diag.List
 	seen := make(map[string]bool, len(items))
-	for i, item := range items {
+	for i := range items {
+		item := &items[i]
 		if i > 0 && !item.checked {
 			if err := l.checkItem(f, item); err != nil {
 				if errs.Add(err); len(errs) >= maxWrong {
@@ -333,64 +293,30 @@ func (l *Loader) axis(f *schema.Field, items []axisItem, label string) (*axis, e
 				continue
 			}
 		}
-		v, _ := value(item.expr) // where it is none, the check says so
+		v, _ := item.Formula() // where it is none, the check says so
 		text := v.Text()
 		if seen[text] {
-			errs = append(errs, item.origin.Errorf("%s%s is given twice", label, show(item.expr)))
+			errs = append(errs, item.origin.Errorf("%s%s is given twice", label, &item.Value))
 			break
 		}
 		seen[text] = true
-		a.Values = append(a.Values, Value{v, item.origin})
+		a.Values = append(a.Values, data.Fact{Value: v, Origin: item.origin})
 	}
 	return a, errs.Err()
 }
 
 // checkItem checks one value as that of the field.
-func (l *Loader) checkItem(f *schema.Field, item axisItem) error {
-	if plainly(f.Plain, item.expr) {
+func (l *Loader) checkItem(f *schema.Field, item *axisItem) error {
+	if f.Type.Takes(&item.Value) {
 		return nil
 	}
-	return l.checkConfig(&document{file: item.origin.Pos.File, leaves: []leaf{{path: f.Path, expr: item.expr, origin: item.origin}}})
-}
-
-// fieldDef gives the schema of a field.
-func (l *Loader) fieldDef(f *schema.Field) (cue.Value, error) {
-	defs, err := l.defs()
-	if err != nil {
-		return cue.Value{}, err
-	}
-	return defs.LookupPath(cue.ParsePath("#Config")).LookupPath(optionalPath(strings.Split(f.Path, "."))), nil
+	return l.checkConfig(&data.Document{File: item.origin.Pos.File, Leaves: []data.Leaf{{Path: f.Path, Value: item.Value, Origin: item.origin}}})
 }
 
 // isInterval reports whether a field holds every whole number between two that
 // it holds.
-func (l *Loader) isInterval(f *schema.Field) bool {
-	if strings.HasPrefix(f.Plain, "int ") {
-		return true
-	}
-	def, err := l.fieldDef(f)
-	return err == nil && interval(def)
-}
-
-func interval(v cue.Value) bool {
-	op, args := v.Expr()
-	switch op {
-	case cue.AndOp:
-		for _, a := range args {
-			if !interval(a) {
-				return false
-			}
-		}
-		return true
-	case cue.OrOp: // of words and one interval
-		args = slices.DeleteFunc(args, func(a cue.Value) bool { return a.IncompleteKind() == cue.StringKind })
-		return len(args) == 1 && interval(args[0])
-	case cue.GreaterThanOp, cue.GreaterThanEqualOp, cue.LessThanOp, cue.LessThanEqualOp:
-		return true
-	case cue.NoOp:
-		return v.IncompleteKind() == cue.IntKind && !v.IsConcrete()
-	}
-	return false
+func isInterval(f *schema.Field) bool {
+	return f.Type.Kinds&schema.KindWhole != 0 && !f.Type.Partial
 }
 
 // Points is how many points the axes span; more than fit give the largest
@@ -410,4 +336,20 @@ func (c *Config) Points() uint64 {
 // Varies reports whether a field, by its name in formulas, has several values.
 func (c *Config) Varies(name string) bool {
 	return slices.ContainsFunc(c.Axes, func(a Axis) bool { return a.Field.Var == name })
+}
+
+// Texts returns the values of a field, by its name in formulas, as texts: several where
+// it is an axis.
+func (c *Config) Texts(name string) []string {
+	values := []data.Fact{c.Values[name]}
+	for _, a := range c.Axes {
+		if a.Field.Var == name {
+			values = a.Values
+		}
+	}
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = v.Text()
+	}
+	return texts
 }

@@ -7,10 +7,11 @@ import (
 	"testing"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 )
 
 func axisOverride(path, flag, text string) config.Override {
-	return config.Override{Path: path, Text: text, Origin: config.Origin{Kind: config.FromFlag, Name: flag}, Axis: true}
+	return config.Override{Path: path, Text: text, Origin: data.Origin{Kind: data.FromFlag, Name: flag}, Axis: true}
 }
 
 func texts(a config.Axis) string {
@@ -74,23 +75,23 @@ func TestAxisText(t *testing.T) {
 func TestAxisWrong(t *testing.T) {
 	long := strings.Repeat("1,", 10_000) + "1"
 	for _, test := range []struct{ path, flag, text, want string }{
-		{"strategy.tp_size", "tp", "1,0", "--tp: 0 is not allowed: want a whole number, 1 or more"},
-		{"strategy.tp_size", "tp", "0..4+1", "--tp: 0 is not allowed: want a whole number, 1 or more"},
-		{"strategy.tp_size", "tp", "1,x", `--tp: "x" is not allowed: want a whole number, 1 or more`},
-		{"strategy.tp_size", "tp", "1,,2", `--tp: "" is not allowed: want a whole number, 1 or more`},
-		{"strategy.tp_size", "tp", "1,2.5", "--tp: 2.5 is not allowed: want a whole number, 1 or more"},
-		{"strategy.tp_size", "tp", "1,9223372036854775808", "--tp: 9223372036854775808 does not fit in 64 bits: want a whole number, 1 or more"},
+		{"strategy.tp_size", "tp", "1,0", "--tp: 0 is not allowed: expected a whole number, 1 or more"},
+		{"strategy.tp_size", "tp", "0..4+1", "--tp: 0 is not allowed: expected a whole number, 1 or more"},
+		{"strategy.tp_size", "tp", "1,x", `--tp: "x" is not allowed: expected a whole number, 1 or more`},
+		{"strategy.tp_size", "tp", "1,,2", `--tp: "" is not allowed: expected a whole number, 1 or more`},
+		{"strategy.tp_size", "tp", "1,2.5", "--tp: 2.5 is not allowed: expected a whole number, 1 or more"},
+		{"strategy.tp_size", "tp", "1,9223372036854775808", "--tp: 9223372036854775808 does not fit in 64 bits: expected a whole number, 1 or more"},
 		{"strategy.tp_size", "tp", "1,2,1", "--tp: 1 is given twice"},
 		{"strategy.tp_size", "tp", "1..8", `--tp: the range "1..8" has no step`},
 		{"strategy.tp_size", "tp", "8..1x2", `--tp: the range "8..1x2" goes downwards: write the smaller number first`},
-		{"strategy.tp_size", "tp", "1..8x1", `--tp: the range "1..8x1" does not get on: it must begin at 1 or more and multiply by 2 or more`},
-		{"strategy.tp_size", "tp", "1..8+0", `--tp: the range "1..8+0" does not get on: it must add 1 or more`},
-		{"strategy.tp_size", "tp", "a..bx2", `--tp: "a..bx2" is no range of whole numbers`},
+		{"strategy.tp_size", "tp", "1..8x1", `--tp: the range "1..8x1" never advances: it must begin at 1 or more and multiply by 2 or more`},
+		{"strategy.tp_size", "tp", "1..8+0", `--tp: the range "1..8+0" never advances: it must add 1 or more`},
+		{"strategy.tp_size", "tp", "a..bx2", `--tp: "a..bx2" is not a range of whole numbers`},
 		{"strategy.tp_size", "tp", "1..10001+1", "--tp: the axis has more than 10000 values"},
 		{"strategy.tp_size", "tp", "1..1000000000000+1", "--tp: the axis has more than 10000 values"},
 		{"strategy.tp_size", "tp", long, "--tp: the axis has more than 10000 values"},
-		{"strategy.pp_stage", "pp_stage", "-1..3+1", "--pp_stage: -1 is not allowed: want largest, all, or a whole number, 0 or more"},
-		{"strategy.kvcache_quant_mode", "kvcache_quant_mode", "fp8,fp9", `--kvcache_quant_mode: "fp9" is not allowed: want one of fp8, int8, fp16, bfloat16, bf16, fp32, int4, fp4, nvfp4, mxfp4, fp8_per_token_head, int8_per_token_head, fp8_ds_mla`},
+		{"strategy.pp_stage", "pp_stage", "-1..3+1", "--pp_stage: -1 is not allowed: expected largest, all, or a whole number, 0 or more"},
+		{"strategy.kvcache_quant_mode", "kvcache_quant_mode", "fp8,fp9", `--kvcache_quant_mode: "fp9" is not allowed: expected one of fp8, int8, fp16, bfloat16, bf16, fp32, int4, fp4, nvfp4, mxfp4, fp8_per_token_head, int8_per_token_head, fp8_ds_mla`},
 	} {
 		_, l := loader(t)
 		_, err := l.Config("", nil, "", []config.Override{axisOverride(test.path, test.flag, test.text)})
@@ -149,24 +150,24 @@ func TestSweepSection(t *testing.T) {
 		t.Errorf("flags do not replace a file's axes: %v %v", c, err)
 	}
 	for text, want := range map[string]string{
-		"sweep: 3\n":                  "b.yaml:1:8: sweep: 3 is not allowed: want a mapping from flags to lists or ranges",
+		"sweep: 3\n":                  "b.yaml:1:8: sweep: 3 is not allowed: expected a mapping from flags to lists or ranges",
 		"sweep:\n":                    "",
 		"sweep: {}\n":                 "",
 		"sweep:\n  tq: [1, 2]\n":      `b.yaml:2:3: unknown key "sweep.tq": a sweep has no such axis`,
 		"sweep:\n  tp_size: [1, 2]\n": `b.yaml:2:3: unknown key "sweep.tp_size": a sweep has no such axis`,
 		"sweep:\n  strategy:\n    tp_size: [1, 2]\n":     `b.yaml:3:5: unknown key "sweep.strategy.tp_size": a sweep has no such axis`,
 		"sweep:\n  tp: []\n":                             "b.yaml:2:7: sweep.tp: the list is empty",
-		"sweep:\n  tp: [1, 0]\n":                         "b.yaml:2:11: strategy.tp_size: 0 is not allowed: want a whole number, 1 or more",
-		"sweep:\n  tp: [0, 1]\n":                         "b.yaml:2:8: strategy.tp_size: 0 is not allowed: want a whole number, 1 or more",
-		"sweep:\n  tp: [1, [2]]\n":                       "b.yaml:2:7: sweep.tp: a list is not allowed: want a list or a range of values, each a whole number, 1 or more",
-		"sweep:\n  tp: [1, true]\n":                      "b.yaml:2:11: strategy.tp_size: true is not allowed: want a whole number, 1 or more",
-		"sweep:\n  tp: true\n":                           "b.yaml:2:7: strategy.tp_size: true is not allowed: want a whole number, 1 or more",
-		"sweep:\n  tp: null\n":                           "b.yaml:2:7: sweep.tp: no value is not allowed: want a list or a range of values, each a whole number, 1 or more",
-		"sweep:\n  kv_memory: [1GiB, 2XB]\n":             "b.yaml:2:21: system.kv_memory: \"2XB\" is not allowed: want a whole number of bytes, 0 or more, or one such as 64GiB or 80GB",
+		"sweep:\n  tp: [1, 0]\n":                         "b.yaml:2:11: strategy.tp_size: 0 is not allowed: expected a whole number, 1 or more",
+		"sweep:\n  tp: [0, 1]\n":                         "b.yaml:2:8: strategy.tp_size: 0 is not allowed: expected a whole number, 1 or more",
+		"sweep:\n  tp: [1, [2]]\n":                       "b.yaml:2:7: sweep.tp: a list is not allowed: expected a list or a range of values, each a whole number, 1 or more",
+		"sweep:\n  tp: [1, true]\n":                      "b.yaml:2:11: strategy.tp_size: true is not allowed: expected a whole number, 1 or more",
+		"sweep:\n  tp: true\n":                           "b.yaml:2:7: strategy.tp_size: true is not allowed: expected a whole number, 1 or more",
+		"sweep:\n  tp: null\n":                           "b.yaml:2:7: sweep.tp: no value is not allowed: expected a list or a range of values, each a whole number, 1 or more",
+		"sweep:\n  kv_memory: [1GiB, 2XB]\n":             "b.yaml:2:21: system.kv_memory: \"2XB\" is not allowed: expected a whole number of bytes, 0 or more, or one such as 64GiB or 80GB",
 		"sweep:\n  tp: [1, 1]\n":                         "b.yaml:2:11: sweep.tp: 1 is given twice",
 		"sweep:\n  tp: 1..2\n":                           `b.yaml:2:7: sweep.tp: the range "1..2" has no step`,
-		"strategy: {tp_size: 2}\nsweep:\n  tp: [1, 2]\n": "b.yaml:3:8: sweep.tp: strategy.tp_size has a value already, at b.yaml:1:21",
-		"sweep:\n  access_pattern: [block, 3]\n":         "b.yaml:2:27: system.access_pattern: 3 is not allowed: want a text, not empty",
+		"strategy: {tp_size: 2}\nsweep:\n  tp: [1, 2]\n": "b.yaml:3:8: sweep.tp: strategy.tp_size already has a value, at b.yaml:1:21",
+		"sweep:\n  access_pattern: [block, 3]\n":         "b.yaml:2:27: system.access_pattern: 3 is not allowed: expected a text, not empty",
 	} {
 		_, err := read("b.yaml", text)
 		got := ""

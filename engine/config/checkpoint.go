@@ -1,10 +1,7 @@
 package config
 
 import (
-	"bytes"
-	stdjson "encoding/json"
 	"fmt"
-	"math/big"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,10 +11,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
-	"cuelang.org/go/cue/ast"
-	"cuelang.org/go/cue/token"
-	"cuelang.org/go/encoding/json"
-
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -31,84 +25,31 @@ const (
 	layerName      = "layer"       // the number of a layer, in formulas
 	formatsTable   = "formats"     // number formats by the names of element types
 
-	maxLayers = 2000 // no model comes near; a wrong number may
+	maxLayers = 2000      // no model comes near; a wrong number may
+	maxCells  = 1_000_000 // values of lists of mappings
 )
 
-// isCheckpoint tells a Hugging Face configuration from other files.
-func isCheckpoint(file string, root *ast.StructLit) bool {
-	return isJSON(file) && member(root, typeField) != nil && member(root, NameParam) == nil
+// isCheckpoint tells a Hugging Face configuration from other JSON files.
+func isCheckpoint(root *data.Value) bool {
+	return root.Member(typeField) != nil && root.Member(NameParam) == nil
 }
 
 // checkpointHint says what a JSON file lacks that is meant as a Hugging Face
 // configuration; it is "" of other files.
 func checkpointHint(file string) string {
-	if !isJSON(file) {
+	if !data.IsJSON(file) {
 		return ""
 	}
 	return "a Hugging Face configuration has " + typeField
-}
-
-// member gives the value of a field, or nil.
-func member(s *ast.StructLit, name string) ast.Expr {
-	for _, elt := range s.Elts {
-		if f, ok := elt.(*ast.Field); ok {
-			if label, _, err := ast.LabelName(f.Label); err == nil && label == name {
-				return f.Value
-			}
-		}
-	}
-	return nil
-}
-
-// lenient reads a Hugging Face configuration with the numbers that Python
-// writes and JSON does not know, as null. It gives nil for every other text.
-func lenient(name string, data []byte) ast.Expr {
-	fixed := nanNull(data)
-	if bytes.Equal(fixed, data) || !stdjson.Valid(fixed) {
-		return nil
-	}
-	expr, err := json.Extract(name, fixed)
-	if root, ok := expr.(*ast.StructLit); err == nil && ok && isCheckpoint(name, root) {
-		return root
-	}
-	return nil
-}
-
-// nanNull writes null for NaN and infinite numbers that stand outside of
-// strings.
-func nanNull(data []byte) []byte {
-	var out []byte
-	inString := false
-next:
-	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case inString && c == '\\' && i+1 < len(data):
-			out = append(out, c, data[i+1])
-			i++
-			continue
-		case c == '"':
-			inString = !inString
-		case !inString:
-			for _, word := range []string{"NaN", "Infinity", "-Infinity"} {
-				if bytes.HasPrefix(data[i:], []byte(word)) {
-					out = append(out, "null"...)
-					i += len(word) - 1
-					continue next
-				}
-			}
-		}
-		out = append(out, data[i])
-	}
-	return out
 }
 
 // hfField is a field of a Hugging Face configuration. One that is null counts
 // as not there, but is mentioned; one that is not readable has a value that
 // formulas cannot read.
 type hfField struct {
-	name     string
-	pos      diag.Pos
-	expr     ast.Expr
+	name string
+	pos  diag.Pos
+	data.Value
 	value    formula.Value
 	readable bool
 	null     bool
@@ -138,11 +79,6 @@ func (f *hfField) falsy() bool {
 	return false
 }
 
-func isNull(expr ast.Expr) bool {
-	lit, ok := expr.(*ast.BasicLit)
-	return ok && lit.Kind == token.NULL
-}
-
 // flatFields are the fields of a file, by flat names, with the names in order.
 type flatFields struct {
 	file   string
@@ -168,50 +104,35 @@ func (fs *flatFields) set(f *hfField) {
 
 // flatten adds the fields of a mapping. Those of a mapping within it have its
 // name before theirs.
-func (fs *flatFields) flatten(prefix string, s *ast.StructLit) {
-	for _, elt := range s.Elts {
-		field, ok := elt.(*ast.Field)
-		if !ok {
-			continue
+func (fs *flatFields) flatten(prefix string, v *data.Value) {
+	for i := range v.Fields {
+		f := &v.Fields[i]
+		pos := f.Pos
+		if pos.Line == 0 {
+			pos = f.Key
 		}
-		name, _, err := ast.LabelName(field.Label)
-		if err != nil {
-			continue
-		}
-		fs.add(prefix+name, field.Value, fs.place(field.Value, field.Label))
+		fs.add(prefix+f.Name, &f.Value, pos)
 	}
 }
 
-func (fs *flatFields) place(expr, label ast.Node) diag.Pos {
-	pos := fromPos(expr.Pos())
-	if pos.Line == 0 {
-		pos = fromPos(label.Pos())
-	}
-	pos.File = fs.file
-	return pos
-}
-
-func (fs *flatFields) add(name string, expr ast.Expr, pos diag.Pos) {
-	f := &hfField{name: name, pos: pos, expr: expr}
-	switch x := expr.(type) {
-	case *ast.StructLit:
-		fs.flatten(name+"_", x)
-		f.null = len(x.Elts) == 0
-		f.expr = &ast.StructLit{}
+func (fs *flatFields) add(name string, v *data.Value, pos diag.Pos) {
+	f := &hfField{name: name, pos: pos, Value: *v, null: v.Kind == data.Null}
+	switch v.Kind {
+	case data.Mapping:
+		fs.flatten(name+"_", v)
+		f.null = len(v.Fields) == 0
 		if !f.null {
 			return
 		}
-	case *ast.ListLit:
-		if len(x.Elts) > 0 && !slices.ContainsFunc(x.Elts, func(e ast.Expr) bool { _, ok := e.(*ast.StructLit); return !ok }) {
-			fs.columns(name, x, pos)
+	case data.List:
+		if len(v.Items) > 0 && !slices.ContainsFunc(v.Items, func(item data.Value) bool { return item.Kind != data.Mapping }) {
+			fs.columns(name, v, pos)
 			return
 		}
-		f.null = len(x.Elts) == 0
-	case *ast.BasicLit:
-		f.null = isNull(x)
+		f.null = len(v.Items) == 0
 	}
 	if !f.null {
-		f.value, f.readable = value(expr)
+		f.value, f.readable = v.Formula()
 	}
 	fs.set(f)
 }
@@ -219,13 +140,13 @@ func (fs *flatFields) add(name string, expr ast.Expr, pos diag.Pos) {
 // columns adds the fields of a list of mappings, each as the list of its
 // values. true is 1 there, and what is not there 0 or an empty text. Behind
 // maxCells values, none is readable.
-func (fs *flatFields) columns(name string, list *ast.ListLit, pos diag.Pos) {
+func (fs *flatFields) columns(name string, list *data.Value, pos diag.Pos) {
 	var rows []*flatFields
 	var names []string
 	seen := map[string]bool{}
-	for _, e := range list.Elts {
+	for i := range list.Items {
 		row := newFields(fs.file, fs.cells)
-		row.flatten(name+"_", e.(*ast.StructLit))
+		row.flatten(name+"_", &list.Items[i])
 		rows = append(rows, row)
 		for _, n := range row.names {
 			if !seen[n] {
@@ -236,12 +157,12 @@ func (fs *flatFields) columns(name string, list *ast.ListLit, pos diag.Pos) {
 	}
 	if *fs.cells += len(names) * len(rows); *fs.cells > maxCells {
 		for _, n := range names {
-			fs.set(&hfField{name: n, pos: pos, expr: list})
+			fs.set(&hfField{name: n, pos: pos, Value: *list})
 		}
 		return
 	}
 	for _, n := range names {
-		f := &hfField{name: n, pos: pos, expr: list, readable: true}
+		f := &hfField{name: n, pos: pos, Value: *list, readable: true}
 		f.value.Kind = formula.NumList
 		for _, row := range rows {
 			if cell := row.byName[n]; cell != nil && cell.readable && cell.value.Kind == formula.Str {
@@ -285,7 +206,7 @@ type checkpoint struct {
 }
 
 // checkpointModel reads a Hugging Face configuration as a model.
-func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known) (*Model, error) {
+func (l *Loader) checkpointModel(file string, root *data.Value, known *Known) (*Model, error) {
 	c := &checkpoint{flatFields: newFields(file, new(int)), data: l.schema.Checkpoints.Get(), ready: map[string]bool{}, open: map[string]bool{}}
 	if err := c.checkMappings(root); err != nil {
 		return nil, err
@@ -304,7 +225,7 @@ func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known)
 	unknown := fam == nil
 	if unknown {
 		if fam = known.familyNamed(c.data.Unknown.Family); fam == nil {
-			return nil, diag.Errorf(outer.pos, "%s %s is not known", typeField, show(outer.expr))
+			return nil, diag.Errorf(outer.pos, "%s %s is not known", typeField, &outer.Value)
 		}
 	}
 	if err := checkFamily(fam, known); err != nil {
@@ -315,17 +236,17 @@ func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known)
 		return nil, err
 	}
 	if unknown {
-		notes = append(notes, hinted(diag.Warnf(outer.pos, "%s %s is not known: %s", typeField, show(outer.expr), c.data.Unknown.Note), nearType(outer, known)).
-			WithHint("a family in a folder of --models tells how to read it"))
+		notes = append(notes, hinted(diag.Warnf(outer.pos, "%s %s is not known: %s", typeField, &outer.Value, c.data.Unknown.Note), nearType(outer, known)).
+			WithHint("a family in a --models folder can say how to read it"))
 	}
 	arch := known.arch(fam.Architecture)
-	doc := &document{file: file}
-	at := Origin{Kind: FromFile, Pos: diag.Pos{File: file}}
-	add := func(path string, expr ast.Expr, from Origin) {
-		doc.leaves = append(doc.leaves, leaf{path: path, expr: expr, origin: from})
+	doc := &data.Document{File: file}
+	at := data.Origin{Kind: data.FromFile, Pos: diag.Pos{File: file}}
+	add := func(path string, v formula.Value, from data.Origin) {
+		doc.Leaves = append(doc.Leaves, data.Leaf{Path: path, Value: data.From(v), Origin: from})
 	}
-	add(NameParam, ast.NewString(checkpointName(file, root)), at)
-	add(archField, ast.NewString(fam.Architecture), Origin{Kind: FromFile, Pos: fam.Pos})
+	add(NameParam, formula.Text(checkpointName(file, root)), at)
+	add(ArchField, formula.Text(fam.Architecture), data.Origin{Kind: data.FromFile, Pos: fam.Pos})
 	var errs diag.List
 	doubts := map[string]diag.List{}
 	for _, path := range schema.Keys(c.data.Defaults) {
@@ -335,7 +256,7 @@ func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known)
 			continue
 		}
 		from := c.origin(rule.When, rule.Value)
-		add(defaultsField+"."+path, literalOf(v), from)
+		add(DefaultsField+"."+path, v, from)
 		field := l.schema.Field(path)
 		if field == nil {
 			continue // reported below
@@ -360,7 +281,7 @@ func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known)
 		m.Notes, m.Doubts = notes, doubts
 		// The documented arithmetic is for the parameter files of its examples.
 		if m.Arch.Layers != nil && m.Arch.Accounting() != schema.AccountingRank {
-			m.Defaults[schema.AccountingVar] = Value{formula.Value{Kind: formula.Str, Str: schema.AccountingRank}, Origin{Kind: FromModel, Pos: at.Pos}}
+			m.Defaults[schema.AccountingVar] = data.Fact{Value: formula.Text(schema.AccountingRank), Origin: data.Origin{Kind: data.FromModel, Pos: at.Pos}}
 		}
 	}
 	return m, c.sources(fam, err)
@@ -369,11 +290,10 @@ func (l *Loader) checkpointModel(file string, root *ast.StructLit, known *Known)
 // sources names the fields that wrong parameters come from.
 func (c *checkpoint) sources(fam *schema.Family, err error) error {
 	for _, d := range diag.All(err) {
-		i := strings.IndexAny(d.Msg, ".:")
-		if i < 0 || fam.Params[d.Msg[:i]] == nil {
+		param, _, _ := strings.Cut(d.Name, ".")
+		if d.Code != diag.NotAllowed || fam.Params[param] == nil {
 			continue
 		}
-		param := d.Msg[:i]
 		_, rule, err := c.first(param, fam.Params[param])
 		if err != nil || rule == nil {
 			continue
@@ -410,14 +330,14 @@ func (l *Loader) sibling(c *checkpoint, prefix, file string) error {
 	if _, err := os.Lstat(file); err != nil {
 		return nil
 	}
-	var data []byte
+	var text []byte
 	err := l.mayRead(file)
 	if err == nil {
-		data, err = l.read(file)
+		text, err = data.Read(file, l.Watch)
 	}
-	var root *ast.StructLit
+	var root *data.Value
 	if err == nil {
-		root, err = parseStruct(file, data)
+		root, err = data.Parse(file, text, isCheckpoint)
 	}
 	if err != nil {
 		for _, d := range diag.All(err) {
@@ -432,12 +352,12 @@ func (l *Loader) sibling(c *checkpoint, prefix, file string) error {
 	return nil
 }
 
-// family gives the family of the configuration, or of the language model in it;
+// family returns the family of the configuration, or of the language model in it;
 // nil if none is known.
 func (c *checkpoint) family(outer *hfField, known *Known) (*schema.Family, error) {
 	for _, f := range []*hfField{outer, c.byName[typeField]} {
 		if !f.readable || f.value.Kind != formula.Str {
-			return nil, diag.Errorf(f.pos, "%s: %s is not allowed: want a text", typeField, show(f.expr))
+			return nil, diag.Errorf(f.pos, "%s: %s is not allowed: expected a text", typeField, &f.Value)
 		}
 		if fam := known.family(f.value.Str); fam != nil {
 			return fam, nil
@@ -456,13 +376,12 @@ func nearType(f *hfField, known *Known) string {
 }
 
 // checkMappings reports values where mappings are wanted: what these say would
-// be passed over.
-func (c *checkpoint) checkMappings(root *ast.StructLit) error {
+// be skipped.
+func (c *checkpoint) checkMappings(root *data.Value) error {
 	var errs diag.List
 	for _, name := range slices.Concat(c.data.Texts, c.data.Mappings) {
-		expr := member(root, name)
-		if _, ok := expr.(*ast.StructLit); expr != nil && !ok && !isNull(expr) {
-			errs = append(errs, diag.Errorf(c.place(expr, expr), "%s: %s is not allowed: want a mapping", name, show(expr)))
+		if v := root.Member(name); v != nil && v.Kind != data.Mapping && v.Kind != data.Null {
+			errs = append(errs, diag.Errorf(v.Pos, "%s: %s is not allowed: expected a mapping", name, v))
 		}
 	}
 	return errs.Err()
@@ -470,24 +389,22 @@ func (c *checkpoint) checkMappings(root *ast.StructLit) error {
 
 // readFields adds the fields of the configuration, and over them those of the
 // language model in it. It gives the field model_type of the whole.
-func (c *checkpoint) readFields(root *ast.StructLit) *hfField {
-	rest := &ast.StructLit{}
-	var texts []*ast.StructLit
-	for _, elt := range root.Elts {
-		if f, ok := elt.(*ast.Field); ok {
-			name, _, _ := ast.LabelName(f.Label)
-			if text, ok := f.Value.(*ast.StructLit); ok && slices.Contains(c.data.Texts, name) {
-				texts = append(texts, text)
-				continue
-			}
+func (c *checkpoint) readFields(root *data.Value) *hfField {
+	rest := &data.Value{Kind: data.Mapping}
+	var texts []*data.Value
+	for i := range root.Fields {
+		f := &root.Fields[i]
+		if f.Kind == data.Mapping && slices.Contains(c.data.Texts, f.Name) {
+			texts = append(texts, &f.Value)
+			continue
 		}
-		rest.Elts = append(rest.Elts, elt)
+		rest.Fields = append(rest.Fields, *f)
 	}
 	c.flatten("", rest)
 	outer := c.byName[typeField]
 	if outer == nil { // a mapping, or a list of them
-		expr := member(root, typeField)
-		outer = &hfField{name: typeField, pos: c.place(expr, expr), expr: expr}
+		v := root.Member(typeField)
+		outer = &hfField{name: typeField, pos: v.Pos, Value: *v}
 		c.set(outer)
 	}
 	for _, text := range texts {
@@ -497,13 +414,13 @@ func (c *checkpoint) readFields(root *ast.StructLit) *hfField {
 }
 
 // params adds the parameters of the architecture.
-func (c *checkpoint) params(fam *schema.Family, arch *schema.Architecture, add func(string, ast.Expr, Origin)) (diag.List, error) {
+func (c *checkpoint) params(fam *schema.Family, arch *schema.Architecture, add func(string, formula.Value, data.Origin)) (diag.List, error) {
 	var errs diag.List
 	// The number of layers comes first: formulas of layers need it.
 	if v, rule, err := c.first(layersParam, fam.Params[layersParam]); err == nil && rule != nil && v.Kind == formula.Num {
 		n, ok := v.Num.Int64()
 		if !ok || n < 1 || n > maxLayers {
-			return nil, diag.Errorf(c.origin(rule.Value).Pos, "%s is %s: want a whole number, 1 to %d", layersParam, v, maxLayers)
+			return nil, diag.Errorf(c.origin(rule.Value).Pos, "%s is %s: expected a whole number, 1 to %d", layersParam, v, maxLayers)
 		}
 		c.layers = n
 	}
@@ -521,7 +438,7 @@ func (c *checkpoint) params(fam *schema.Family, arch *schema.Architecture, add f
 		switch {
 		case err != nil:
 		case rule != nil:
-			add(p.Name, literalOf(v), c.origin(rule.Value))
+			add(p.Name, v, c.origin(rule.Value))
 		case p.Required:
 			at := diag.Pos{File: c.file}
 			for _, r := range rules {
@@ -530,7 +447,7 @@ func (c *checkpoint) params(fam *schema.Family, arch *schema.Architecture, add f
 					break
 				}
 			}
-			errs = append(errs, diag.Errorf(at, "%s cannot be worked out: the fields that it comes from are not there: %s", p.Name, strings.Join(c.wanted(rules), ", or ")))
+			errs = append(errs, diag.Errorf(at, "%s cannot be computed: the fields it is computed from are missing: %s", p.Name, strings.Join(c.wanted(rules), ", or ")))
 		}
 	}
 	var notes diag.List
@@ -575,11 +492,10 @@ func (c *checkpoint) perLayer(fam *schema.Family, param string, rules []schema.R
 				continue
 			}
 			n := len(f.value.Nums) + len(f.value.Strs) + utf8.RuneCountInString(f.value.Str)
-			list, ok := f.expr.(*ast.ListLit)
-			empty := ok && len(list.Elts) == 0 && !slices.Contains(fam.Empty, name)
+			empty := f.Kind == data.List && len(f.Items) == 0 && !slices.Contains(fam.Empty, name)
 			if empty || !f.null && int64(n) > c.layers {
-				return diag.Errorf(f.pos, "%s cannot be worked out: %s has %s, the model %s", param, name, counted(int64(n), "entry", "entries"), counted(c.layers, "layer", "layers")).
-					WithHint("the formula stands at %s", r.Value.Pos)
+				return diag.Errorf(f.pos, "%s cannot be computed: %s has %s, the model %s", param, name, counted(int64(n), "entry", "entries"), counted(c.layers, "layer", "layers")).
+					WithHint("the formula is at %s", r.Value.Pos)
 			}
 		}
 		if r == counts {
@@ -589,13 +505,13 @@ func (c *checkpoint) perLayer(fam *schema.Family, param string, rules []schema.R
 	return nil
 }
 
-// with gives the values of the fields that a formula reads, or what holds where
+// with returns the values of the fields that a formula reads, or what holds where
 // they are not mentioned.
 func (c *checkpoint) with(f schema.Formula) string {
 	var with []string
 	for _, name := range formula.Names(f.Text) {
 		if field := c.byName[name]; field != nil && field.readable {
-			with = append(with, name+" = "+shorten(field.value.String()))
+			with = append(with, name+" = "+data.Shorten(field.value.String()))
 		} else if absent, ok := c.absent[name]; ok && field == nil {
 			with = append(with, name+" = "+absent.Text)
 		}
@@ -616,7 +532,7 @@ func (c *checkpoint) wanted(rules []schema.Rule) []string {
 				said := name
 				switch field := c.byName[name]; {
 				case field == nil:
-				case isNull(field.expr):
+				case field.Kind == data.Null:
 					said += " (null)"
 				default:
 					said += " (empty)"
@@ -633,7 +549,7 @@ func (c *checkpoint) wanted(rules []schema.Rule) []string {
 	return list
 }
 
-// understood reports the fields that may bear on the cache and that the family
+// understood reports the fields that may affect the cache and that the family
 // does not account for.
 func (c *checkpoint) understood(fam *schema.Family, unknown bool, near string) error {
 	used := map[string]bool{}
@@ -682,11 +598,11 @@ func (c *checkpoint) understood(fam *schema.Family, unknown bool, near string) e
 	}
 	t := c.byName[typeField]
 	if unknown {
-		return hinted(diag.Errorf(t.pos, "%s %s is not known, and some of its fields bear on the cache in a way that is not known: %s", typeField, show(t.expr), strings.Join(list, ", ")), near).
-			WithHint("a family in a folder of --models tells how to read it; or write a parameter file")
+		return hinted(diag.Errorf(t.pos, "%s %s is not known, and some of its fields affect the cache in a way kvbench does not understand: %s", typeField, &t.Value, strings.Join(list, ", ")), near).
+			WithHint("a family in a --models folder can say how to read it; or write a parameter file")
 	}
-	return diag.Errorf(first.pos, "some fields bear on the cache in a way that %s does not know of: %s", fam.Name, strings.Join(list, ", ")).
-		WithHint("a parameter file says what the cache is: kvbench models lists the architectures")
+	return diag.Errorf(first.pos, "some fields affect the cache in a way %s does not understand: %s", fam.Name, strings.Join(list, ", ")).
+		WithHint("write a parameter file that describes the cache; kvbench models lists the architectures")
 }
 
 // harmless reports whether a family says that a field has no effect.
@@ -706,10 +622,10 @@ func (c *checkpoint) harmless(fam *schema.Family, name string) bool {
 	return err == nil && holds
 }
 
-// origin gives the place of the first field that formulas read, else that of
+// origin returns the place of the first field that formulas read, else that of
 // the file.
-func (c *checkpoint) origin(list ...schema.Formula) Origin {
-	o := Origin{Kind: FromFile, Pos: diag.Pos{File: c.file}}
+func (c *checkpoint) origin(list ...schema.Formula) data.Origin {
+	o := data.Origin{Kind: data.FromFile, Pos: diag.Pos{File: c.file}}
 	for _, f := range list {
 		if field := c.firstField(f, map[string]bool{}); field != nil {
 			o.Pos = field.pos
@@ -719,7 +635,7 @@ func (c *checkpoint) origin(list ...schema.Formula) Origin {
 	return o
 }
 
-// firstField gives the first field that a formula reads, also through other
+// firstField returns the first field that a formula reads, also through other
 // formulas; nil if there is none.
 func (c *checkpoint) firstField(f schema.Formula, seen map[string]bool) *hfField {
 	for _, name := range formula.Names(f.Text) {
@@ -740,7 +656,7 @@ func (c *checkpoint) firstField(f schema.Formula, seen map[string]bool) *hfField
 	return nil
 }
 
-// formulaOf gives the formula that a name stands for where it is no field: one
+// formulaOf returns the formula that a name stands for where it is no field: one
 // of the common names, or what holds where a field is not mentioned.
 func (c *checkpoint) formulaOf(name string) (schema.Formula, bool) {
 	if list, ok := c.data.Let[name]; ok {
@@ -786,7 +702,7 @@ func (c *checkpoint) allThere(f schema.Formula) bool {
 	return !slices.ContainsFunc(formula.Names(f.Text), func(name string) bool { return !c.available(name) })
 }
 
-// first gives the value of the first rule that counts, or no rule.
+// first returns the value of the first rule that counts, or no rule.
 func (c *checkpoint) first(what string, rules []schema.Rule) (formula.Value, *schema.Rule, error) {
 	for i := range rules {
 		r := &rules[i]
@@ -850,10 +766,10 @@ func (c *checkpoint) eval(what string, f schema.Formula, want formula.Kind) (for
 				if err := declare(sub.Text); err != nil {
 					return err
 				}
-			case field != nil && !field.readable && unfit(field.expr) != "":
-				return diag.Errorf(field.pos, "%s: %s %s", name, show(field.expr), unfit(field.expr))
+			case field != nil && !field.readable && field.Unfit() != "":
+				return diag.Errorf(field.pos, "%s: %s %s", name, &field.Value, field.Unfit())
 			case field != nil && !field.readable:
-				return diag.Errorf(field.pos, "%s: %s cannot be read: %s needs a number, a text, true or false, or a list of numbers or of texts", name, show(field.expr), what)
+				return diag.Errorf(field.pos, "%s: %s cannot be read: %s needs a number, a text, true or false, or a list of numbers or of texts", name, &field.Value, what)
 			case field != nil:
 				scope.Input(name, field.value.Kind, diag.Pos{})
 				inputs = append(inputs, field)
@@ -889,7 +805,7 @@ func (c *checkpoint) eval(what string, f schema.Formula, want formula.Kind) (for
 		all = formula.Value{Kind: formula.Bool, Bool: true}
 	}
 	if c.layers == 0 {
-		return all, diag.Errorf(diag.Pos{File: c.file}, "%s cannot be worked out: the number of layers is not known", what)
+		return all, diag.Errorf(diag.Pos{File: c.file}, "%s cannot be computed: the number of layers is not known", what)
 	}
 	for i := range c.layers {
 		frame.SetNum(layer, formula.Int(i))
@@ -918,54 +834,21 @@ func (c *checkpoint) eval(what string, f schema.Formula, want formula.Kind) (for
 // names the fields that it reads.
 func (c *checkpoint) blame(what string, f schema.Formula, err error, hints ...string) *diag.Diag {
 	inner := diag.All(err)[0]
-	msg := inner.Msg
-	if _, rest, ok := strings.Cut(msg, ": "); ok && strings.HasPrefix(msg, "formula of ") {
-		msg = rest
-	}
-	d := &diag.Diag{Pos: c.origin(f).Pos, Msg: what + " cannot be worked out: " + msg, Source: inner.Source, Caret: inner.Caret}
-	for _, hint := range append([]string{inner.Hint}, append(hints, c.with(f))...) {
+	d := diag.Errorf(c.origin(f).Pos, "%s cannot be computed: %s", what, inner.Msg).About(diag.Formula, what)
+	d.Source, d.Caret = inner.Source, inner.Caret
+	for _, hint := range slices.Concat(inner.Hints, hints, []string{c.with(f)}) {
 		hinted(d, hint)
 	}
-	return d.WithHint("the formula stands at %s", inner.Pos)
-}
-
-// literalOf writes a value as a literal.
-func literalOf(v formula.Value) ast.Expr {
-	switch v.Kind {
-	case formula.Num:
-		if neg, err := v.Num.Neg(); err == nil && v.Num.Cmp(formula.Int(0)) < 0 {
-			return &ast.UnaryExpr{Op: token.SUB, X: literalOf(formula.Value{Kind: formula.Num, Num: neg})}
-		}
-		if n, ok := v.Num.Int64(); ok {
-			return ast.NewLit(token.INT, strconv.FormatInt(n, 10))
-		}
-		text := new(big.Rat).SetFrac64(v.Num.Num(), v.Num.Den()).FloatString(6)
-		return ast.NewLit(token.FLOAT, strings.TrimRight(text, "0"))
-	case formula.Bool:
-		return ast.NewBool(v.Bool)
-	case formula.NumList:
-		list := &ast.ListLit{}
-		for _, n := range v.Nums {
-			list.Elts = append(list.Elts, literalOf(formula.Value{Kind: formula.Num, Num: n}))
-		}
-		return list
-	case formula.StrList:
-		list := &ast.ListLit{}
-		for _, s := range v.Strs {
-			list.Elts = append(list.Elts, ast.NewString(s))
-		}
-		return list
-	}
-	return ast.NewString(v.Str)
+	return d.WithHint("the formula is at %s", inner.Pos)
 }
 
 // commit is the name of a folder of Hugging Face's cache.
 var commit = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{40}$`) })
 
-// checkpointName gives the name of a model by the place of its configuration:
+// checkpointName returns the name of a model by the place of its configuration:
 // model for model/config.json, org--model.json, and
 // models--org--model/snapshots/COMMIT/config.json.
-func checkpointName(file string, root *ast.StructLit) string {
+func checkpointName(file string, root *data.Value) string {
 	name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 	for _, end := range []string{"_config", "-config", ".config"} {
 		name = strings.TrimSuffix(name, end)
@@ -984,8 +867,8 @@ func checkpointName(file string, root *ast.StructLit) string {
 	if name = strings.Trim(name, "-. "+string(filepath.Separator)); name != "" {
 		return name
 	}
-	if v, ok := value(member(root, typeField)); ok && v.Kind == formula.Str && v.Str != "" {
-		return v.Str
+	if v := root.Member(typeField); v != nil && v.Kind == data.Text && v.Text != "" {
+		return v.Text
 	}
 	return "model"
 }

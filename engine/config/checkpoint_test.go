@@ -260,9 +260,9 @@ func TestFormats(t *testing.T) {
 		{`, "torch_dtype": "bfloat16"`, "bf16", "bf16", ""},
 		{`, "dtype": "float16"`, "fp16", "fp16", ""},
 		{`, "torch_dtype": "torch.bfloat16"`, "bf16", "bf16", ""},
-		{`, "torch_dtype": "float32"`, "fp32", "fp32", "config.json:7:18: the model's elements are float32: serving engines mostly run such models in 16 bits, cache and all\n--kvcache_quant_mode bf16 counts that"},
-		{``, "bf16", "bf16", "config.json: names no dtype: bf16 is taken for the KV cache\n--kvcache_quant_mode gives another"},
-		{`, "dtype": null`, "bf16", "bf16", "config.json: names no dtype: bf16 is taken for the KV cache\n--kvcache_quant_mode gives another"},
+		{`, "torch_dtype": "float32"`, "fp32", "fp32", "config.json:7:18: the model's elements are float32: serving engines mostly run such models in 16 bits, including the cache\nuse --kvcache_quant_mode bf16 to count that"},
+		{``, "bf16", "bf16", "config.json: names no dtype: using bf16 for the KV cache\n--kvcache_quant_mode overrides it"},
+		{`, "dtype": null`, "bf16", "bf16", "config.json: names no dtype: using bf16 for the KV cache\n--kvcache_quant_mode overrides it"},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "fp8", "fmt": "e4m3"}`, "bf16", "fp8", ""},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "mxfp4"}`, "bf16", "mxfp4", ""},
 		{`, "dtype": "float16", "quantization_config": {"quant_method": "awq", "bits": 4}`, "fp16", "int4", ""},
@@ -273,13 +273,13 @@ func TestFormats(t *testing.T) {
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "compressed-tensors", "config_groups": {"group_0": {"weights": {"num_bits": 4, "type": "int", "group_size": 32}}}}`, "bf16", "int4", ""},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "compressed-tensors", "format": "mxfp4-pack-quantized", "config_groups": {"group_0": {"weights": {"num_bits": 4, "type": "float", "group_size": 32}}}}`, "bf16", "mxfp4", ""},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "modelopt", "quant_algo": "NVFP4", "kv_cache_scheme": {"num_bits": 8, "type": "float"}}`, "bf16", "nvfp4",
-			"config.json:7:131: the checkpoint is made for a KV cache in fp8, which an engine takes when asked to\n--kvcache_quant_mode fp8 counts that"},
+			"config.json:7:131: the checkpoint is intended for a KV cache in fp8, which engines use only on request\nuse --kvcache_quant_mode fp8 to count that"},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}`, "bf16", "fp8",
-			"config.json:7:92: the checkpoint is made for a KV cache in fp8, which an engine takes when asked to\n--kvcache_quant_mode fp8 counts that"},
+			"config.json:7:92: the checkpoint is intended for a KV cache in fp8, which engines use only on request\nuse --kvcache_quant_mode fp8 to count that"},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "aqlm"}`, "bf16", "bf16",
-			"config.json:7:64: how the weights are quantized is not known here: their unquantized format is taken\n--model_quant_mode gives another"},
+			"config.json:7:64: unknown weight quantization: using the unquantized format\n--model_quant_mode overrides it"},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "gptq", "bits": 3}`, "bf16", "bf16",
-			"config.json:7:64: how the weights are quantized is not known here: their unquantized format is taken\n--model_quant_mode gives another"},
+			"config.json:7:64: unknown weight quantization: using the unquantized format\n--model_quant_mode overrides it"},
 	} {
 		// What is added stands on a line of its own.
 		m, err := l.Model(write(t, "config.json", small(strings.Replace(test.more, ", ", ",\n  ", 1))), nil)
@@ -348,7 +348,7 @@ func TestUnknownTypes(t *testing.T) {
 	if got := parameters(m); got != "head_dim=64 num_kv_heads=4 num_layers=2" {
 		t.Errorf("it is read as %s", got)
 	}
-	if len(m.Notes) != 1 || text(m.Notes[0]) != `config.json:2:17: model_type "novel" is not known: every layer is taken for full attention, as its fields say nothing else`+"\na family in a folder of --models tells how to read it" {
+	if len(m.Notes) != 1 || text(m.Notes[0]) != `config.json:2:17: model_type "novel" is not known: assuming full attention in every layer`+"\na family in a --models folder can say how to read it" {
 		t.Errorf("it is said: %v", m.Notes)
 	}
 	m, err = l.Model(write(t, "config.json", as("lllama", "")), nil)
@@ -367,63 +367,63 @@ func TestUnknownTypes(t *testing.T) {
 		`"total_ut_steps": 4`, `"num_loops": 2`, `"mean_recurrence": 32`, `"use_bidirectional_attention": true`,
 	} {
 		_, err := l.Model(write(t, "config.json", as("novel", ", "+more)), nil)
-		wantError(t, more, err, `config.json:2:17: model_type "novel" is not known, and some of its fields bear on the cache in a way that is not known: `)
+		wantError(t, more, err, `config.json:2:17: model_type "novel" is not known, and some of its fields affect the cache in a way kvbench does not understand: `)
 	}
 	_, err = l.Model("testdata/hf/moonshotai--Kimi-K3.json", nil)
-	wantError(t, "a field that its family does not know", err, "moonshotai--Kimi-K3.json:13:27: some fields bear on the cache in a way that kimi_linear does not know of: linear_attn_config_gate_lower_bound, linear_attn_config_use_full_rank_gate")
+	wantError(t, "a field that its family does not know", err, "moonshotai--Kimi-K3.json:13:27: some fields affect the cache in a way kimi_linear does not understand: linear_attn_config_gate_lower_bound, linear_attn_config_use_full_rank_gate")
 }
 
 // TestBadCheckpoints reads configurations that are wrong.
 func TestBadCheckpoints(t *testing.T) {
 	_, l := loader(t)
 	for _, test := range []struct{ text, want string }{
-		{small(`, "x": `), "config.json:7:1: is no JSON: invalid character '}' looking for beginning of value"},
-		{`{"model_type": "llama",`, "config.json:1:23: is no JSON: unexpected end of JSON input"},
-		{`[{"model_type": "llama"}]`, "config.json: holds a list where name: value pairs are wanted"},
-		{`{"model_type": 3}`, "config.json:1:16: model_type: 3 is not allowed: want a text"},
-		{`{"model_type": null}`, "config.json:1:16: model_type: null is not allowed: want a text"},
-		{`{"model_type": {"a": 1}}`, "config.json:1:16: model_type: a mapping is not allowed: want a text"},
-		{`{"model_type": "llama"}`, "config.json: num_layers cannot be worked out: the fields that it comes from are not there: num_hidden_layers, or n_layer"},
-		{`{"model_type": "llama", "num_hidden_layers": null}`, "config.json:1:46: num_layers cannot be worked out: the fields that it comes from are not there: num_hidden_layers (null), or n_layer"},
-		{`{"model_type": "llama", "num_hidden_layers": NaN}`, "config.json:1:46: num_layers cannot be worked out: the fields that it comes from are not there: num_hidden_layers (null), or n_layer"},
+		{small(`, "x": `), "config.json:7:1: is not JSON: invalid character '}' looking for beginning of value"},
+		{`{"model_type": "llama",`, "config.json:1:23: is not JSON: unexpected end of JSON input"},
+		{`[{"model_type": "llama"}]`, "config.json: holds a list where name: value pairs are expected"},
+		{`{"model_type": 3}`, "config.json:1:16: model_type: 3 is not allowed: expected a text"},
+		{`{"model_type": null}`, "config.json:1:16: model_type: null is not allowed: expected a text"},
+		{`{"model_type": {"a": 1}}`, "config.json:1:16: model_type: a mapping is not allowed: expected a text"},
+		{`{"model_type": "llama"}`, "config.json: num_layers cannot be computed: the fields it is computed from are missing: num_hidden_layers, or n_layer"},
+		{`{"model_type": "llama", "num_hidden_layers": null}`, "config.json:1:46: num_layers cannot be computed: the fields it is computed from are missing: num_hidden_layers (null), or n_layer"},
+		{`{"model_type": "llama", "num_hidden_layers": NaN}`, "config.json:1:46: num_layers cannot be computed: the fields it is computed from are missing: num_hidden_layers (null), or n_layer"},
 		{`{"model_type": "llama", "num_hidden_layers": 1000000000000000000000000000000}`, "config.json:1:46: num_hidden_layers: 1000000000000000000000000000000 is too large"},
 		{`{"model_type": "llama", "num_hidden_layers": -1e400}`, "config.json:1:46: num_hidden_layers: -1e400 is too large"},
 		{`{"model_type": "llama", "num_hidden_layers": 1.00000000000000000000000001}`, "config.json:1:46: num_hidden_layers: 1.00000000000000000000000001 has too many digits"},
 		{small(`, "model_type": "gemma2"`), "config.json:6:24: model_type is given twice, first on line 2"},
 		{small(`, "rope_scaling": [{"a": 1, "a": 2}]`), "config.json:6:50: a is given twice, first on line 6"},
 		{"\ufeff" + small(""), ""},
-		{small(`, "quantization_config": "fp8"`), `config.json:6:46: quantization_config: "fp8" is not allowed: want a mapping`},
+		{small(`, "quantization_config": "fp8"`), `config.json:6:46: quantization_config: "fp8" is not allowed: expected a mapping`},
 		{small(`, "quantization_config": null`), ""},
-		{small(`, "text_config": "x"`), `config.json:6:38: text_config: "x" is not allowed: want a mapping`},
+		{small(`, "text_config": "x"`), `config.json:6:38: text_config: "x" is not allowed: expected a mapping`},
 		{small(`, "text_config": null`), ""},
 		{`{"model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": 0, "hidden_size": 64}`,
-			"config.json:1:90: head_dim cannot be worked out: division by zero: 64 / 0\nwith hidden_size = 64, num_attention_heads = 0\nthe formula stands at models/families.cue:"},
+			"config.json:1:90: head_dim cannot be computed: division by zero: 64 / 0\nwith hidden_size = 64, num_attention_heads = 0\nthe formula is at models/families.cue:"},
 		{`{"model_type": "llama", "num_hidden_layers": "2", "num_attention_heads": 2, "hidden_size": 64}`,
-			`config.json:1:46: num_layers: "2" is not allowed: want a whole number, more than 0`},
+			`config.json:1:46: num_layers: "2" is not allowed: expected a whole number, 1 or more`},
 		{`{"model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": "8", "hidden_size": 64}`,
-			`config.json:1:92: head_dim cannot be worked out: "/" needs a number, not a string` + "\nwith hidden_size = 64, num_attention_heads = \"8\"\n"},
+			`config.json:1:92: head_dim cannot be computed: "/" needs a number, not a string` + "\nwith hidden_size = 64, num_attention_heads = \"8\"\n"},
 		{`{"model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": 45, "hidden_size": 64}`,
-			"config.json:1:91: head_dim: 1.422222 is not allowed: want a whole number, more than 0\nhead_dim comes from hidden_size and num_attention_heads"},
+			"config.json:1:91: head_dim: 1.422222 is not allowed: expected a whole number, 1 or more\nhead_dim comes from hidden_size and num_attention_heads"},
 		{`{"model_type": "llama", "num_hidden_layers": -2, "num_attention_heads": 8, "hidden_size": 64}`,
-			"config.json:1:46: num_layers is -2: want a whole number, 1 to 2000"},
+			"config.json:1:46: num_layers is -2: expected a whole number, 1 to 2000"},
 		{`{"model_type": "llama", "num_hidden_layers": 1e9, "num_attention_heads": 8, "hidden_size": 64}`,
-			"config.json:1:46: num_layers is 1000000000: want a whole number, 1 to 2000"},
+			"config.json:1:46: num_layers is 1000000000: expected a whole number, 1 to 2000"},
 		{`{"model_type": "llama", "num_hidden_layers": [2], "num_attention_heads": 8, "hidden_size": 64}`,
-			"config.json:1:46: num_layers: a list is not allowed: want a whole number, more than 0"},
+			"config.json:1:46: num_layers: a list is not allowed: expected a whole number, 1 or more"},
 		{`{"model_type": "llama", "num_hidden_layers": [2, "x"], "num_attention_heads": 8, "hidden_size": 64}`,
 			"config.json:1:46: num_hidden_layers: a list cannot be read: num_layers needs a number, a text, true or false, or a list of numbers or of texts"},
-		{small(`, "dtype": "float99"`), `config.json:6:32: strategy.kvcache_quant_mode cannot be worked out: formats has no "float99"`},
+		{small(`, "dtype": "float99"`), `config.json:6:32: strategy.kvcache_quant_mode cannot be computed: formats has no "float99"`},
 		{`{"model_type": "gpt_oss", "num_hidden_layers": 3, "num_key_value_heads": 8, "layer_types": ["full_attention", "sliding_attention"]}`,
-			"config.json:1:92: layer_kinds cannot be worked out: there is no index 2: the list has 2 elements, counted from 0\nin layer 2\nwith layer_types = [\"full_attention\", \"sliding_attention\"]\nthe formula stands at models/families.cue:"},
+			"config.json:1:92: layer_kinds cannot be computed: there is no index 2: the list has 2 elements, counted from 0\nin layer 2\nwith layer_types = [\"full_attention\", \"sliding_attention\"]\nthe formula is at models/families.cue:"},
 		{`{"model_type": "gpt_oss", "num_hidden_layers": 1, "num_key_value_heads": 8, "layer_types": ["full_attention", "sliding_attention"]}`,
-			"config.json:1:92: layer_kinds cannot be worked out: layer_types has 2 entries, the model 1 layer\nthe formula stands at models/families.cue:"},
+			"config.json:1:92: layer_kinds cannot be computed: layer_types has 2 entries, the model 1 layer\nthe formula is at models/families.cue:"},
 		{`{"model_type": "gpt_oss", "num_hidden_layers": 2, "num_key_value_heads": 8, "layer_types": []}`,
-			"config.json:1:92: layer_kinds cannot be worked out: layer_types has 0 entries, the model 2 layers"},
+			"config.json:1:92: layer_kinds cannot be computed: layer_types has 0 entries, the model 2 layers"},
 		{`{"model_type": "llama4", "text_config": {"num_hidden_layers": 4, "num_attention_heads": 8, "head_dim": 8, "no_rope_layers": [1, 1, 1, 0, 1]}}`,
-			"config.json:1:125: layer_kinds cannot be worked out: no_rope_layers has 5 entries, the model 4 layers"},
+			"config.json:1:125: layer_kinds cannot be computed: no_rope_layers has 5 entries, the model 4 layers"},
 		{`{"model_type": "llama4", "text_config": {"num_hidden_layers": 4, "num_attention_heads": 8, "head_dim": 8, "no_rope_layers": []}}`, ""},
 		{`{"model_type": "nemotron_h", "num_hidden_layers": 2, "num_attention_heads": 8, "head_dim": 8, "hybrid_override_pattern": "M*M", "mamba_num_heads": 1, "mamba_head_dim": 1, "n_groups": 1, "ssm_state_size": 1, "conv_kernel": 1}`,
-			"config.json:1:122: layer_kinds cannot be worked out: hybrid_override_pattern has 3 entries, the model 2 layers"},
+			"config.json:1:122: layer_kinds cannot be computed: hybrid_override_pattern has 3 entries, the model 2 layers"},
 		{`{"model_type": "gemma4", "num_hidden_layers": 2, "num_kv_shared_layers": 3}`,
 			"config.json:1:74: num_kv_shared_layers leaves no layer with a cache of its own\nwith num_kv_shared_layers = 3, num_hidden_layers = 2"},
 		{`{"model_type": "gemma3n", "num_hidden_layers": 10}`,
@@ -431,31 +431,31 @@ func TestBadCheckpoints(t *testing.T) {
 		{`{"model_type": "gemma3n", "num_hidden_layers": 2, "num_kv_shared_layers": 2}`,
 			"config.json:1:75: num_kv_shared_layers leaves no layer with a cache of its own"},
 		{`{"model_type": "gpt_oss", "num_hidden_layers": 2, "num_key_value_heads": 8, "layer_types": ["full_attention", "odd"]}`,
-			`config.json:1:92: layer_kinds.1: "odd" is not allowed: want one of full, sliding, chunked, none` + "\nlayer_kinds comes from layer_types"},
+			`config.json:1:92: layer_kinds.1: "odd" is not allowed: expected one of full, sliding, chunked, none` + "\nlayer_kinds comes from layer_types"},
 		{`{"model_type": "qwen2_moe", "use_sliding_window": true, "num_hidden_layers": 2, "num_attention_heads": 8, "hidden_size": 64}`,
-			"config.json:1:51: which layers of these models have a window is not known"},
+			"config.json:1:51: kvbench does not know which layers of these models have a window"},
 		{`{"model_type": "kimi_linear", "num_hidden_layers": 2, "kv_lora_rank": 512, "qk_rope_head_dim": 64, "linear_attn_config": {"kda_layers": [0], "full_attn_layers": [1], "num_heads": 4, "head_dim": 8, "short_conv_kernel_size": 4}}`,
-			`config.json:1:137: layer_kinds.1: "not listed" is not allowed: want one of `},
+			`config.json:1:137: layer_kinds.1: "not listed" is not allowed: expected one of `},
 		// models of embeddings
-		{small(`, "is_causal": false`), "config.json:6:36: what is not causal keeps no KV cache\nwith is_causal = false"},
+		{small(`, "is_causal": false`), "config.json:6:36: a model that is not causal keeps no KV cache\nwith is_causal = false"},
 		{`{"model_type": "qwen2", "num_hidden_layers": 28, "num_attention_heads": 28, "num_key_value_heads": 4, "hidden_size": 3584, "is_causal": false}`,
-			"config.json:1:137: what is not causal keeps no KV cache"},
+			"config.json:1:137: a model that is not causal keeps no KV cache"},
 		{`{"model_type": "gemma3_text", "num_hidden_layers": 24, "num_attention_heads": 3, "num_key_value_heads": 1, "use_bidirectional_attention": true}`,
-			"config.json:1:139: some fields bear on the cache in a way that gemma3 does not know of: use_bidirectional_attention"},
+			"config.json:1:139: some fields affect the cache in a way gemma3 does not understand: use_bidirectional_attention"},
 		{`{"model_type": "bert", "num_hidden_layers": 12, "num_attention_heads": 12, "hidden_size": 768, "type_vocab_size": 2}`,
 			"config.json:1:115: an encoder keeps no KV cache"},
 		{`{"model_type": "bert", "num_hidden_layers": 12, "num_attention_heads": 12, "hidden_size": 768, "type_vocab_size": 2, "is_decoder": true}`, ""},
 		// kinds of layers that are not known
 		{`{"model_type": "qwen2", "num_hidden_layers": 2, "num_attention_heads": 28, "num_key_value_heads": 4, "hidden_size": 3584, "layer_types": ["full_attention", "linear_attention"]}`,
-			"config.json:1:138: some layers are of a kind that is not known"},
+			"config.json:1:138: some layers are of an unknown kind"},
 		{`{"model_type": "qwen2", "num_hidden_layers": 2, "num_attention_heads": 28, "num_key_value_heads": 4, "hidden_size": 3584, "sliding_window": null, "layer_types": ["full_attention", "sliding_attention"]}`, ""},
 		{`{"model_type": "minimax_m1", "num_hidden_layers": 2, "num_attention_heads": 64, "num_key_value_heads": 8, "head_dim": 128, "attn_type_list": [1, 2]}`,
-			`config.json:1:142: layer_kinds.1: "not listed" is not allowed: want one of `},
+			`config.json:1:142: layer_kinds.1: "not listed" is not allowed: expected one of `},
 		{`{"model_type": "mimo_v2_flash", "num_hidden_layers": 6, "num_key_value_heads": 4, "head_dim": 192, "v_head_dim": 128, "swa_num_key_value_heads": 8, "sliding_window": 128, "hybrid_block_size": 6}`,
-			`config.json: layer_kinds.0: "not listed" is not allowed: want one of `},
-		{`{"model_type": "gemma3_text", "sliding_window_pattern": null}`, `config.json: layer_kinds.0: "not listed" is not allowed: want one of `},
+			`config.json: layer_kinds.0: "not listed" is not allowed: expected one of `},
+		{`{"model_type": "gemma3_text", "sliding_window_pattern": null}`, `config.json: layer_kinds.0: "not listed" is not allowed: expected one of `},
 		{`{"model_type": "deepseek_v2", "num_hidden_layers": 12, "num_attention_heads": 10, "num_key_value_heads": 10, "kv_lora_rank": 512, "qk_rope_head_dim": 64, "use_mla": false}`,
-			"config.json:1:166: the model has heads of keys and values, and no latent vector"},
+			"config.json:1:166: the model has key and value heads, not latent vectors"},
 	} {
 		_, err := l.Model(write(t, "config.json", test.text), nil)
 		wantError(t, test.text, err, test.want)
@@ -473,7 +473,7 @@ func TestPythonJSON(t *testing.T) {
 		t.Errorf("it is read as %s", got)
 	}
 	_, err = l.Model(write(t, "m.json", `{"model_name": "QWEN3_8B", "num_layers": NaN}`), nil)
-	wantError(t, "a parameter file with NaN", err, "m.json:1:42: is no JSON: invalid character 'N' looking for beginning of value")
+	wantError(t, "a parameter file with NaN", err, "m.json:1:42: is not JSON: invalid character 'N' looking for beginning of value")
 }
 
 // TestCheckpointNames names models by the places of their configurations.
@@ -513,7 +513,7 @@ novel: {
 }
 `))
 	_, err := l.Model(config, nil)
-	wantError(t, "without the folder", err, `config.json:1:16: model_type "novel" is not known, and some of its fields bear on the cache in a way that is not known: kv_heads, window`)
+	wantError(t, "without the folder", err, `config.json:1:16: model_type "novel" is not known, and some of its fields affect the cache in a way kvbench does not understand: kv_heads, window`)
 	m, err := l.Model(config, []string{dir})
 	if err != nil {
 		t.Fatal(err)
@@ -542,7 +542,7 @@ novel: {
 			"a.cue:1:43: a: says nothing of num_kv_heads, which attention needs"},
 		{"a: {model_types: [\"novel\"], architecture: \"attention\", parms: {}}", "a.cue:1:56: parms: unknown field\ndid you mean \"params\"?"},
 		{"a: {model_type: [\"novel\"], architecture: \"attention\", params: {}}", "a.cue:1:5: model_type: unknown field\ndid you mean \"model_types\"?"},
-		{"a: {model_types: [\"novel\"], architecture: \"attention\", params: num_layers: 3}", "a.cue:1:64: params.num_layers: want a formula, in quotes; a mapping of when and value; or a list of such"},
+		{"a: {model_types: [\"novel\"], architecture: \"attention\", params: num_layers: 3}", "a.cue:1:64: params.num_layers: expected a formula, in quotes; a mapping of when and value; or a list of such"},
 	} {
 		dir := filepath.Dir(write(t, "a.cue", test.text))
 		_, err := l.Model(config, []string{dir})

@@ -7,6 +7,7 @@ import (
 
 	cueschema "kvbench/cue"
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 	"kvbench/models"
@@ -26,8 +27,8 @@ func TestLayers(t *testing.T) {
 	_, l := loader(t)
 	file := filepath.Join(t.TempDir(), "c.yaml")
 	os.WriteFile(file, []byte("strategy:\n  tp_size: 2\n  pp_size: 4\nruntime:\n"), 0o644)
-	c, err := l.Config(file, map[string]map[string]any{"system": {"page_size": int64(3)}}, "test", []config.Override{
-		{Path: "strategy.pp_size", Text: "16", Origin: config.Origin{Kind: config.FromFlag, Name: "pp"}},
+	c, err := l.Config(file, map[string]map[string]formula.Value{"system": {"page_size": formula.Number(3)}}, "test", []config.Override{
+		{Path: "strategy.pp_size", Text: "16", Origin: data.Origin{Kind: data.FromFlag, Name: "pp"}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -61,24 +62,24 @@ func FuzzConfig(f *testing.F) {
 	f.Add([]byte("{\"system\": {\"page_size\": 16}}"), "9223372036854775808")
 	s, l := loader(f)
 	dir := f.TempDir()
-	f.Fuzz(func(t *testing.T, data []byte, tp string) {
+	f.Fuzz(func(t *testing.T, text []byte, tp string) {
 		file := filepath.Join(dir, "c.yaml")
-		if err := os.WriteFile(file, data, 0o644); err != nil {
+		if err := os.WriteFile(file, text, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		o := config.Override{Path: "strategy.tp_size", Text: tp, Origin: config.Origin{Kind: config.FromFlag, Name: "tp"}}
+		o := config.Override{Path: "strategy.tp_size", Text: tp, Origin: data.Origin{Kind: data.FromFlag, Name: "tp"}}
 		c, err := l.Config(file, nil, "", []config.Override{o})
 		if err != nil {
 			sound(t, err)
 			return
 		}
-		if v := c.Values["tp_size"]; v.Origin.Kind != config.FromFlag || v.Kind != formula.Num {
+		if v := c.Values["tp_size"]; v.Origin.Kind != data.FromFlag || v.Kind != formula.Num {
 			t.Errorf("tp_size is %v from %v", v.Value, v.Origin)
 		}
 		for i := range s.Fields {
 			field := &s.Fields[i]
 			v, ok := c.Values[field.Var]
-			if ok && field.Number != (v.Kind == formula.Num) {
+			if ok && (field.Type.Kinds == schema.KindWhole) != (v.Kind == formula.Num) {
 				t.Errorf("%s is %s", field.Path, v.Kind)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"cuelang.org/go/cue"
 	cueerrors "cuelang.org/go/cue/errors"
 
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -22,10 +23,10 @@ const (
 
 func isFamily(v cue.Value) bool {
 	has := func(name string) bool { return v.LookupPath(cue.MakePath(cue.Str(name))).Exists() }
-	return has(fieldTypes) || has(archField) && has(fieldParams)
+	return has(fieldTypes) || has(ArchField) && has(fieldParams)
 }
 
-// familiesIn gives the families of an evaluated file.
+// familiesIn returns the families of an evaluated file.
 func (l *Loader) familiesIn(p *cueFile) ([]*schema.Family, error) {
 	defs, err := l.defs()
 	if err != nil {
@@ -58,7 +59,7 @@ func (l *Loader) wordFamily(err error, file, name string, own, contract cue.Valu
 	var errs diag.List
 	seen := map[string]bool{}
 	for _, e := range cueerrors.Errors(err) {
-		path := trimPath(e.Path())
+		path := data.TrimPath(e.Path())
 		if len(path) > 0 && path[0] == name {
 			path = path[1:]
 		}
@@ -68,7 +69,7 @@ func (l *Loader) wordFamily(err error, file, name string, own, contract cue.Valu
 		}
 		if at := path[:2]; !seen[at[1]] {
 			seen[at[1]] = true
-			errs = append(errs, diag.Errorf(placeOf(own, at, file), "%s: want a formula, in quotes; a mapping of when and value; or a list of such", strings.Join(at, ".")))
+			errs = append(errs, diag.Errorf(placeOf(own, at, file), "%s: expected a formula, in quotes; a mapping of when and value; or a list of such", strings.Join(at, ".")))
 		}
 	}
 	return errs.Err()
@@ -79,15 +80,15 @@ func family(name, file string, v cue.Value) (*schema.Family, error) {
 	f := &schema.Family{Name: name, File: file, Params: map[string][]schema.Rule{}}
 	field := func(name string) cue.Value { return v.LookupPath(cue.MakePath(cue.Str(name))) }
 	if err := field(fieldTypes).Decode(&f.ModelTypes); err != nil {
-		return nil, fromCUE(err, diag.Pos{File: file})
+		return nil, data.FromCUE(err, diag.Pos{File: file})
 	}
 	if empty := field("empty"); empty.Exists() {
 		if err := empty.Decode(&f.Empty); err != nil {
-			return nil, fromCUE(err, diag.Pos{File: file})
+			return nil, data.FromCUE(err, diag.Pos{File: file})
 		}
 	}
-	f.Architecture, _ = field(archField).String()
-	f.Pos = valuePos(field(archField))
+	f.Architecture, _ = field(ArchField).String()
+	f.Pos = data.ValuePos(field(ArchField))
 	f.Absent, f.Harmless = formulasOf(field("absent")), formulasOf(field("harmless"))
 	var err error
 	if f.Requires, err = requirementsOf(field(fieldRequires)); err != nil {
@@ -95,7 +96,7 @@ func family(name, file string, v cue.Value) (*schema.Family, error) {
 	}
 	params, err := field(fieldParams).Fields()
 	if err != nil {
-		return nil, fromCUE(err, diag.Pos{File: file})
+		return nil, data.FromCUE(err, diag.Pos{File: file})
 	}
 	for params.Next() {
 		name, v := params.Selector().Unquoted(), params.Value()
@@ -105,7 +106,7 @@ func family(name, file string, v cue.Value) (*schema.Family, error) {
 		}
 		items, err := v.List()
 		if err != nil {
-			return nil, fromCUE(err, diag.Pos{File: file})
+			return nil, data.FromCUE(err, diag.Pos{File: file})
 		}
 		for items.Next() {
 			f.Params[name] = append(f.Params[name], ruleOf(items.Value()))
@@ -116,16 +117,16 @@ func family(name, file string, v cue.Value) (*schema.Family, error) {
 
 func ruleOf(v cue.Value) schema.Rule {
 	if v.IncompleteKind() == cue.StringKind {
-		return schema.Rule{Value: formulaOf(v)}
+		return schema.Rule{Value: schema.FormulaOf(v)}
 	}
-	r := schema.Rule{Value: formulaOf(v.LookupPath(cue.ParsePath("value")))}
+	r := schema.Rule{Value: schema.FormulaOf(v.LookupPath(cue.ParsePath("value")))}
 	if when := v.LookupPath(cue.ParsePath("when")); when.Exists() {
-		r.When = formulaOf(when)
+		r.When = schema.FormulaOf(when)
 	}
 	return r
 }
 
-// formulasOf gives the formulas of a mapping that may not be there.
+// formulasOf returns the formulas of a mapping that may not be there.
 func formulasOf(v cue.Value) map[string]schema.Formula {
 	iter, err := v.Fields()
 	if err != nil {
@@ -133,7 +134,7 @@ func formulasOf(v cue.Value) map[string]schema.Formula {
 	}
 	m := map[string]schema.Formula{}
 	for iter.Next() {
-		m[iter.Selector().Unquoted()] = formulaOf(iter.Value())
+		m[iter.Selector().Unquoted()] = schema.FormulaOf(iter.Value())
 	}
 	return m
 }
@@ -147,10 +148,8 @@ func checkFamily(f *schema.Family, known *Known) error {
 	})
 	arch := known.arch(f.Architecture)
 	if arch == nil {
-		d := diag.Errorf(f.Pos, "%s: %s: no architecture is named %q", f.Name, archField, f.Architecture)
-		if hint := diag.DidYouMean(f.Architecture, known.archNames()); hint != "" {
-			d.WithHint("%s", hint)
-		}
+		d := diag.Errorf(f.Pos, "%s: %s: no architecture is named %q", f.Name, ArchField, f.Architecture)
+		d.Suggest(f.Architecture, known.archNames())
 		return append(errs, d.WithHint("kvbench models lists the architectures"))
 	}
 	for _, name := range schema.Keys(f.Params) {
@@ -160,9 +159,7 @@ func checkFamily(f *schema.Family, known *Known) error {
 			for i := range arch.Params {
 				names[i] = arch.Params[i].Name
 			}
-			if hint := diag.DidYouMean(name, names); hint != "" {
-				d.WithHint("%s", hint)
-			} else {
+			if !d.Suggest(name, names) {
 				d.WithHint("it has %s", strings.Join(names, ", "))
 			}
 			errs = append(errs, d)
@@ -177,12 +174,12 @@ func checkFamily(f *schema.Family, known *Known) error {
 	return errs.Err()
 }
 
-// source gives a formula of the data as the formula package has it.
+// source returns a formula of the data as the formula package has it.
 func source(f schema.Formula) formula.Source {
-	return formula.Source{Text: f.Text, Pos: f.Pos, At: f.At}
+	return formula.Source{Text: f.Text, Pos: f.Pos}
 }
 
-// arch gives the architecture of a name, or nil.
+// arch returns the architecture of a name, or nil.
 func (k *Known) arch(name string) *schema.Architecture {
 	for _, c := range k.list {
 		if c.Name == name {
@@ -202,7 +199,7 @@ func (k *Known) archNames() []string {
 
 func (k *Known) allFamilies() []*schema.Family { return slices.Concat(k.bundled.Get(), k.families) }
 
-// family gives the family of a model type, or nil.
+// family returns the family of a model type, or nil.
 func (k *Known) family(modelType string) *schema.Family {
 	for _, f := range k.allFamilies() {
 		if slices.Contains(f.ModelTypes, modelType) {
@@ -212,7 +209,7 @@ func (k *Known) family(modelType string) *schema.Family {
 	return nil
 }
 
-// familyNamed gives the family of a name, or nil.
+// familyNamed returns the family of a name, or nil.
 func (k *Known) familyNamed(name string) *schema.Family {
 	all := k.allFamilies()
 	if i := slices.IndexFunc(all, func(f *schema.Family) bool { return f.Name == name }); i >= 0 {

@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"cuelang.org/go/cue"
-	"cuelang.org/go/cue/ast"
 
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/input"
 	"kvbench/engine/schema"
@@ -28,7 +28,7 @@ const (
 	KindReleases     Kind = "releases"
 	KindResults      Kind = "results"
 	KindShared       Kind = "definitions of a package"
-	KindUnknown      Kind = "nothing that kvbench reads"
+	KindUnknown      Kind = "not a file kvbench can read"
 )
 
 // ResultsExt ends the names of files of results.
@@ -49,8 +49,8 @@ type File struct {
 	// Foreign says why a file that was met is none of kvbench's; "" if it is.
 	Foreign string
 
-	doc   *document
-	root  *ast.StructLit // of a Hugging Face configuration
+	doc   *data.Document
+	root  *data.Value // of a Hugging Face configuration
 	own   []candidate
 	value cue.Value // of a CUE file
 	// other holds the architectures of the other files of its package, for a model,
@@ -72,7 +72,7 @@ func (l *Loader) OpenMet(name string) (*File, error) { return l.openIn(name, tru
 func (l *Loader) openIn(name string, met bool, in scope) (*File, error) {
 	f := &File{Name: name, Kind: KindUnknown}
 	err := l.Bounded(name, func() error { return l.open(f, met) })
-	if err != nil || !isCUE(name) || f.Foreign != "" {
+	if err != nil || !data.IsCUE(name) || f.Foreign != "" {
 		return f, err
 	}
 	if p := l.packageOf(name); p != nil {
@@ -85,7 +85,7 @@ func (l *Loader) openIn(name string, met bool, in scope) (*File, error) {
 // where it is neither the file's nor known. It comes before [Loader.Check], as
 // those files are watched by themselves.
 func (l *Loader) Seek(f *File, known *Known) {
-	if isCUE(f.Name) && f.doc != nil && f.Kind != KindConfig && !isFound(f.doc, f.own, known) {
+	if data.IsCUE(f.Name) && f.doc != nil && f.Kind != KindConfig && !isFound(f.doc, f.own, known) {
 		var others *brought
 		others, f.lacks = l.others(f.Name)
 		f.other = others.archs
@@ -99,37 +99,37 @@ func (l *Loader) open(f *File, met bool) error {
 	// By its text, for what cannot be parsed, or is not to be.
 	isForeign := func() bool {
 		text, ok := l.peek(f.Name)
-		return ok && !l.ownText(f.Name, text) && !(isCUE(f.Name) && l.packageOf(f.Name).isOwn())
+		return ok && !l.ownText(f.Name, text) && !(data.IsCUE(f.Name) && l.packageOf(f.Name).isOwn())
 	}
-	if isCUE(f.Name) && l.isSchemaFile(f.Name) {
+	if data.IsCUE(f.Name) && l.isSchemaFile(f.Name) {
 		return f.judge(met, diag.Errorf(diag.Pos{File: f.Name}, "is part of kvbench's schema, which cue vet checks"))
 	}
 	switch results := strings.HasSuffix(f.Name, ResultsExt); {
-	case (results || isCUE(f.Name)) && met && isForeign():
+	case (results || data.IsCUE(f.Name)) && met && isForeign():
 		return f.judge(true, errUnknown)
 	case results:
 		f.Kind = KindResults
 		return nil
-	case isCUE(f.Name):
+	case data.IsCUE(f.Name):
 		f.Kind = ""
 		return nil // openCUE goes on
 	}
-	data, err := l.read(f.Name)
+	text, err := data.Read(f.Name, l.Watch)
 	if err != nil {
 		return f.judge(met && isForeign(), err)
 	}
-	root, err := parseStruct(f.Name, data)
+	root, err := data.Parse(f.Name, text, isCheckpoint)
 	if err != nil {
 		return f.judge(met && isForeign(), err)
 	}
 	if met && !l.isOwn(f.Name, outlineOf(root)) {
 		return f.judge(met, errUnknown)
 	}
-	if isCheckpoint(f.Name, root) {
+	if data.IsJSON(f.Name) && isCheckpoint(root) {
 		f.Kind, f.root = KindCheckpoint, root
 		return nil
 	}
-	if f.doc, err = flat(f.Name, root); err == nil {
+	if f.doc, err = data.Flat(f.Name, root); err == nil {
 		f.Kind = l.kindOf(f.doc)
 	}
 	return err
@@ -146,7 +146,7 @@ func (f *File) judge(foreign bool, err error) error {
 		return err
 	}
 	if f.Foreign = err.Error(); err != errUnknown {
-		f.Foreign = diag.All(err)[0].Msg
+		f.Foreign = diag.All(err)[0].Text()
 	}
 	return nil
 }
@@ -162,9 +162,9 @@ func (l *Loader) openCUE(f *File, in scope) error {
 		return err2
 	}
 	contract := defs.LookupPath(cue.ParsePath(architectureDef))
-	model, data := false, false
+	model, fields := false, false
 	err2 = b.fields(func(name string, v cue.Value) {
-		model, data = model || name == modelField, true
+		model, fields = model || name == modelField, true
 		switch {
 		case isArchitecture(v, contract):
 			f.Kind = KindArchitecture
@@ -183,19 +183,19 @@ func (l *Loader) openCUE(f *File, in scope) error {
 	case f.Kind == KindReleases || f.Kind == KindFamilies && !model:
 		return nil
 	case model:
-		f.doc, err = documentOf(f.Name, f.value.LookupPath(cue.ParsePath(modelField)))
+		f.doc, err = data.DocumentOf(f.Name, f.value.LookupPath(cue.ParsePath(modelField)))
 		if f.Kind == "" {
 			f.Kind = KindModel
 		}
 		return err
 	case f.Kind == KindArchitecture:
 		return nil
-	case b.pkg != nil && !data:
+	case b.pkg != nil && !fields:
 		f.Kind = KindShared
 		if !b.isFirst() {
 			return nil
 		}
-		return fromCUE(f.value.Validate(), diag.Pos{File: f.Name})
+		return data.FromCUE(f.value.Validate(), diag.Pos{File: f.Name})
 	}
 	if f.doc, err = b.document(); err == nil {
 		f.Kind = l.kindOf(f.doc)
@@ -205,18 +205,18 @@ func (l *Loader) openCUE(f *File, in scope) error {
 
 // kindOf tells a model from a configuration by the names of its keys, as far as
 // they are spelt right or nearly so.
-func (l *Loader) kindOf(doc *document) Kind {
+func (l *Loader) kindOf(doc *data.Document) Kind {
 	sections := l.sections()
 	near := KindUnknown
 	fields := 0
-	for _, leaf := range doc.leaves {
-		top, _, _ := strings.Cut(leaf.path, ".")
+	for _, leaf := range doc.Leaves {
+		top, _, _ := strings.Cut(leaf.Path, ".")
 		switch {
-		case top == NameParam, top == archField:
+		case top == NameParam, top == ArchField:
 			return KindModel
-		case isSection(l.schema, top), top == sweepSection:
+		case isSection(l.schema, top), top == SweepSection:
 			return KindConfig
-		case slices.ContainsFunc(l.schema.Fields, func(f schema.Field) bool { return leaf.path == f.Flag || strings.HasSuffix(f.Path, "."+leaf.path) }):
+		case slices.ContainsFunc(l.schema.Fields, func(f schema.Field) bool { return leaf.Path == f.Flag || strings.HasSuffix(f.Path, "."+leaf.Path) }):
 			fields++
 		case diag.Nearest(top, sections) != "":
 			near = KindConfig
@@ -224,7 +224,7 @@ func (l *Loader) kindOf(doc *document) Kind {
 			near = KindModel
 		}
 	}
-	if fields > 0 && fields == len(doc.leaves) { // a configuration without its sections
+	if fields > 0 && fields == len(doc.Leaves) { // a configuration without its sections
 		return KindConfig
 	}
 	return near
@@ -237,7 +237,7 @@ type Known struct {
 	families []*schema.Family // of users
 }
 
-// Known gives the bundled architectures and families with those of folders and
+// Known returns the bundled architectures and families with those of folders and
 // of files. Files come before others of the same name: they may be those very
 // files.
 func (l *Loader) Known(dirs []string, files []*File) (*Known, error) {
@@ -302,7 +302,7 @@ func (l *Loader) check(f *File, known *Known) error {
 	case f.Kind == KindResults:
 		err = l.Results(f.Name)
 	case f.Kind == KindUnknown:
-		d := diag.Errorf(diag.Pos{File: f.Name}, "is nothing that kvbench reads").
+		d := diag.Errorf(diag.Pos{File: f.Name}, "not a file kvbench can read").
 			WithHint("a model has the key %s, a configuration one of %s, an architecture %s", NameParam, strings.Join(l.sections(), ", "), fieldMatch)
 		err = hinted(d, checkpointHint(f.Name))
 	case f.doc != nil:
@@ -325,39 +325,39 @@ func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 		return err
 	}
 	check := f.value.LookupPath(cue.MakePath(cue.Str(arch.Name), cue.Str(fieldChecks), cue.Index(i)))
-	params, err := documentOf(f.Name, check.LookupPath(cue.ParsePath("params")))
+	params, err := data.DocumentOf(f.Name, check.LookupPath(cue.ParsePath("params")))
 	if err != nil {
 		return err
 	}
 	// Names that nobody knows are the caller's to report.
 	none := func(string) string { return "" }
-	params.dropUnknown(paramNames(arch), none, "")
+	dropUnknown(params, paramNames(arch), none, "")
 	var errs diag.List
-	errs.Add(params.check(def, f.own[at].allowed(def)))
-	params.meant = append(params.meant, NameParam) // it changes no result
-	errs.Add(params.missing(def, arch.Checks.Get()[i].At["params:"], f.own[at].allowed(def)))
+	errs.Add(judge(params, def, f.own[at].allowed(def)))
+	params.Meant = append(params.Meant, NameParam) // it changes no result
+	errs.Add(missing(params, def, arch.Checks.Get()[i].At["params:"], f.own[at].allowed(def)))
 	// Fields have their names in formulas here.
-	cfg := &document{file: f.Name}
+	cfg := &data.Document{File: f.Name}
 	if values := check.LookupPath(cue.ParsePath("config")); values.Exists() {
-		if cfg, err = documentOf(f.Name, values); err != nil {
+		if cfg, err = data.DocumentOf(f.Name, values); err != nil {
 			return err
 		}
 	}
-	for j := range cfg.leaves {
+	for j := range cfg.Leaves {
 		for k := range l.schema.Fields {
-			if field := &l.schema.Fields[k]; field.Var == cfg.leaves[j].path {
-				cfg.leaves[j].path = field.Path
+			if field := &l.schema.Fields[k]; field.Var == cfg.Leaves[j].Path {
+				cfg.Leaves[j].Path = field.Path
 				break
 			}
 		}
 	}
-	cfg.dropUnknown(l.fieldPaths(), none, "")
+	dropUnknown(cfg, l.fieldPaths(), none, "")
 	errs.Add(l.readTexts(cfg))
 	defs, err := l.defs()
 	if err != nil {
 		return err
 	}
-	errs.Add(cfg.check(defs.LookupPath(cue.ParsePath("#Config")), l.allowed))
+	errs.Add(judge(cfg, defs.LookupPath(cue.ParsePath("#Config")), l.allowed))
 	for _, d := range errs {
 		if d.Pos.Line == 0 {
 			d.Pos = arch.Checks.Get()[i].At[""]
@@ -373,5 +373,5 @@ func (l *Loader) sections() []string {
 		name, _, _ := strings.Cut(l.schema.Fields[i].Path, ".")
 		names = append(names, name)
 	}
-	return append(slices.Compact(names), sweepSection)
+	return append(slices.Compact(names), SweepSection)
 }

@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
-	"kvbench/engine/formula"
 	"kvbench/engine/hub"
 	"kvbench/engine/input"
 	"kvbench/engine/schema"
@@ -83,15 +83,15 @@ func (l *Loader) isModel(name string) bool {
 	return err != nil || f.Kind == KindModel || f.Kind == KindCheckpoint
 }
 
-// Text gives the text of an entry's file.
+// Text returns the text of an entry's file.
 func (l *Loader) Text(e Entry) ([]byte, error) {
 	if e.Bundled {
 		return fs.ReadFile(l.models, path.Base(e.File))
 	}
-	return l.read(e.File)
+	return data.Read(e.File, l.Watch)
 }
 
-// find gives the file that a user means by its path, or by the name of a known
+// find returns the file that a user means by its path, or by the name of a known
 // model.
 func (l *Loader) find(word string, dirs []string) (Entry, error) {
 	if strings.HasPrefix(word, hub.Scheme) {
@@ -111,7 +111,7 @@ func (l *Loader) find(word string, dirs []string) (Entry, error) {
 		return Entry{}, diag.Errorf(diag.Pos{File: word}, "is a folder without a %s", checkpointFile)
 	}
 	if id, ok := pasted(word); ok {
-		d := diag.Usagef("%q is an address: want a file, a name or %sOWNER/NAME", word, hub.Scheme)
+		d := diag.Usagef("%q is an address: expected a file, a name or %sOWNER/NAME", word, hub.Scheme)
 		if id != "" {
 			d.WithHint("did you mean %s%s?", hub.Scheme, id)
 		}
@@ -152,7 +152,7 @@ func (l *Loader) instead(path string) string {
 // Cached lists the models in Hugging Face's cache, as find takes them.
 func (l *Loader) Cached() []string { return hub.FromEnv().Repos(checkpointFile) }
 
-// fromHub gives the path of the configuration of a repository on Hugging Face,
+// fromHub returns the path of the configuration of a repository on Hugging Face,
 // in the cache.
 func (l *Loader) fromHub(word string) (string, error) {
 	repo, err := hub.Parse(word)
@@ -172,12 +172,12 @@ func (l *Loader) fromHub(word string) (string, error) {
 	}
 	file, err := h.Find(repo, checkpointFile)
 	if err != nil && !l.Download {
-		err = diag.All(err)[0].WithHint("--download gets it from %s", h.Host())
+		err = diag.All(err)[0].WithHint("use --download to get it from %s", h.Host())
 	}
 	return file, err
 }
 
-// Find gives the known model of a name, in whatever case and punctuation, or of
+// Find returns the known model of a name, in whatever case and punctuation, or of
 // an identifier on Hugging Face.
 func (l *Loader) Find(name string, dirs []string) (Entry, error) {
 	all, err := l.Entries(dirs)
@@ -199,13 +199,17 @@ func (l *Loader) Find(name string, dirs []string) (Entry, error) {
 	return Entry{}, l.notFound(name, all)
 }
 
-// modelName gives the name that a model's file gives it, or "".
+// modelName returns the name that a model's file gives it, or "".
 func (l *Loader) modelName(e Entry) string {
-	var doc *document
+	var doc *data.Document
 	if e.Bundled {
 		text, err := l.Text(e)
+		var root *data.Value
 		if err == nil {
-			doc, err = parseData(e.File, text)
+			root, err = data.Parse(e.File, text, nil)
+		}
+		if err == nil {
+			doc, err = data.Flat(e.File, root)
 		}
 		if err != nil {
 			return ""
@@ -220,12 +224,8 @@ func (l *Loader) modelName(e Entry) string {
 		}
 		doc = f.doc
 	}
-	leaf := doc.leaf(NameParam)
-	if leaf == nil {
-		return ""
-	}
-	if v, ok := value(leaf.expr); ok && v.Kind == formula.Str {
-		return v.Str
+	if leaf := doc.Leaf(NameParam); leaf != nil && leaf.Kind == data.Text {
+		return leaf.Text
 	}
 	return ""
 }

@@ -9,12 +9,10 @@ import (
 	"strings"
 
 	"cuelang.org/go/cue"
-	"cuelang.org/go/cue/ast"
 	cueerrors "cuelang.org/go/cue/errors"
-	"cuelang.org/go/cue/parser"
 
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
-	"kvbench/engine/formula"
 	"kvbench/engine/hub"
 	"kvbench/engine/schema"
 )
@@ -24,10 +22,10 @@ type Model struct {
 	File   string
 	Name   string
 	Arch   *schema.Architecture
-	Params map[string]Value
+	Params map[string]data.Fact
 	// Defaults are the model's own defaults of configuration fields, by their
 	// names in formulas; see [Config.With].
-	Defaults map[string]Value
+	Defaults map[string]data.Fact
 	// Notes are what is to be told of how the model was read, and Doubts what
 	// goes with its defaults where they count.
 	Notes  diag.List
@@ -38,12 +36,12 @@ type Model struct {
 const NameParam = "model_name"
 
 // modelField is the field of a CUE file that holds a model's parameters beside
-// its architecture. archField and defaultsField are fields of a model's file
+// its architecture. ArchField and DefaultsField are fields of a model's file
 // that are no parameters.
 const (
 	modelField    = "model"
-	archField     = "architecture"
-	defaultsField = "defaults"
+	ArchField     = "architecture"
+	DefaultsField = "defaults"
 	// architectureDef is the schema's definition of architectures.
 	architectureDef = "#Architecture"
 )
@@ -95,13 +93,13 @@ func (l *Loader) Model(file string, dirs []string) (*Model, error) {
 
 // EntryModel reads a known model.
 func (l *Loader) EntryModel(entry Entry, known *Known) (m *Model, err error) {
-	if isCUE(entry.File) {
+	if data.IsCUE(entry.File) {
 		return l.cueModel(entry.File, known)
 	}
 	err = l.Bounded(entry.File, func() error {
-		data, err := l.Text(entry)
+		text, err := l.Text(entry)
 		if err == nil {
-			m, err = l.dataModel(entry.File, data, known)
+			m, err = l.dataModel(entry.File, text, known)
 		}
 		return err
 	})
@@ -110,7 +108,7 @@ func (l *Loader) EntryModel(entry Entry, known *Known) (m *Model, err error) {
 
 // cueModel reads a model of CUE, which may bring its architecture.
 func (l *Loader) cueModel(file string, known *Known) (m *Model, err error) {
-	var doc *document
+	var doc *data.Document
 	var b *brought
 	err = l.bounded(file, byFile, func() error {
 		doc, b, err = l.readModel(file)
@@ -139,30 +137,26 @@ func (l *Loader) cueModel(file string, known *Known) (m *Model, err error) {
 
 // isFound reports whether a model needs no more architectures: it says no name,
 // or its own is there.
-func isFound(doc *document, own []candidate, known *Known) bool {
-	leaf := doc.leaf(NameParam)
-	if leaf == nil {
+func isFound(doc *data.Document, own []candidate, known *Known) bool {
+	leaf := doc.Leaf(NameParam)
+	if leaf == nil || leaf.Kind != data.Text {
 		return true
 	}
-	name, ok := value(leaf.expr)
-	if !ok || name.Kind != formula.Str {
-		return true
-	}
-	_, err := choose(doc, leaf, name.Str, own, known.list)
+	_, err := choose(doc, leaf, own, known.list)
 	return err == nil
 }
 
 // dataModel reads a model of YAML or JSON: a parameter file, or a Hugging Face
 // configuration.
-func (l *Loader) dataModel(file string, data []byte, known *Known) (*Model, error) {
-	root, err := parseStruct(file, data)
+func (l *Loader) dataModel(file string, text []byte, known *Known) (*Model, error) {
+	root, err := data.Parse(file, text, isCheckpoint)
 	if err != nil {
 		return nil, err
 	}
-	if isCheckpoint(file, root) {
+	if data.IsJSON(file) && isCheckpoint(root) {
 		return l.checkpointModel(file, root, known)
 	}
-	doc, err := flat(file, root)
+	doc, err := data.Flat(file, root)
 	if err != nil {
 		return nil, err
 	}
@@ -170,42 +164,41 @@ func (l *Loader) dataModel(file string, data []byte, known *Known) (*Model, erro
 }
 
 // model finds the architecture of a model and checks its parameters.
-func (l *Loader) model(file string, doc *document, own []candidate, known *Known) (*Model, error) {
-	nameLeaf := doc.leaf(NameParam)
+func (l *Loader) model(file string, doc *data.Document, own []candidate, known *Known) (*Model, error) {
+	nameLeaf := doc.Leaf(NameParam)
 	if nameLeaf == nil {
-		d := diag.Errorf(diag.Pos{File: file}, "%s is missing: it selects the architecture", NameParam)
-		for _, leaf := range doc.leaves {
-			if diag.Nearest(leaf.path, []string{NameParam}) != "" {
-				d.Pos = leaf.key
-				d.WithHint("write %s for %s", NameParam, leaf.path)
+		d := diag.Errorf(diag.Pos{File: file}, "%s is missing: it selects the architecture", NameParam).About(diag.Missing, NameParam)
+		for _, leaf := range doc.Leaves {
+			if diag.Nearest(leaf.Path, []string{NameParam}) != "" {
+				d.Pos = leaf.Key
+				d.WithHint("write %s for %s", NameParam, leaf.Path)
 				return nil, d
 			}
 		}
-		return nil, hinted(d, checkpointHint(file)).WithHint("kvbench models lists the architectures and the names that they match")
+		return nil, hinted(d, checkpointHint(file)).WithHint("kvbench models lists the architectures and the names they match")
 	}
-	name, ok := value(nameLeaf.expr)
-	if !ok || name.Kind != formula.Str {
-		return nil, nameLeaf.origin.Errorf("%s: %s is not allowed: want a text", NameParam, show(nameLeaf.expr))
+	if nameLeaf.Kind != data.Text {
+		return nil, nameLeaf.Origin.Errorf("%s: %s is not allowed: expected a text", NameParam, &nameLeaf.Value)
 	}
 
-	found, err := choose(doc, nameLeaf, name.Str, own, known.list)
+	found, err := choose(doc, nameLeaf, own, known.list)
 	if err != nil {
 		return nil, err
 	}
 	arch := found.Arch.Get()
-	m := &Model{File: file, Name: name.Str, Arch: arch, Params: map[string]Value{}}
+	m := &Model{File: file, Name: nameLeaf.Text, Arch: arch, Params: map[string]data.Fact{}}
 	var errs diag.List
-	if l := doc.leaf(defaultsField); l != nil && !isNothing(l.expr) {
-		errs = append(errs, l.origin.Errorf("%s: %s is not allowed: want a mapping like a configuration", defaultsField, show(l.expr)))
+	if l := doc.Leaf(DefaultsField); l != nil && !l.IsNothing() {
+		errs = append(errs, l.Origin.Errorf("%s: %s is not allowed: expected a mapping like a configuration", DefaultsField, &l.Value))
 	}
 	doc, defaults := split(doc)
 	m.Defaults, err = l.modelDefaults(defaults)
 	errs.Add(err)
-	errs.Add(doc.dropUnknown(paramNames(arch), func(string) string { return "" }, "this is no parameter of "+arch.Name))
+	errs.Add(dropUnknown(doc, paramNames(arch), func(string) string { return "" }, "not a parameter of "+arch.Name))
 	errs.Add(found.check(doc))
-	for _, leaf := range doc.leaves {
-		if v, ok := value(leaf.expr); ok && !strings.Contains(leaf.path, ".") {
-			m.Params[leaf.path] = Value{v, leaf.origin}
+	for _, leaf := range doc.Leaves {
+		if v, ok := leaf.Formula(); ok && !strings.Contains(leaf.Path, ".") {
+			m.Params[leaf.Path] = data.Fact{Value: v, Origin: leaf.Origin}
 		}
 	}
 	return m, errs.Err()
@@ -220,13 +213,13 @@ func paramNames(arch *schema.Architecture) []string {
 }
 
 // check checks the parameters of a model.
-func (c candidate) check(doc *document) error {
+func (c candidate) check(doc *data.Document) error {
 	arch := c.Arch.Get()
-	takes := func(path string) string {
+	typeOf := func(path string) *schema.Type {
 		if p := arch.Param(path); p != nil {
-			return p.Plain
+			return &p.Type
 		}
-		return ""
+		return nil
 	}
 	var required []string
 	for _, p := range arch.Params {
@@ -234,7 +227,7 @@ func (c candidate) check(doc *document) error {
 			required = append(required, p.Name)
 		}
 	}
-	if doc.isPlainly(takes, required) {
+	if isPlain(doc, typeOf, required) {
 		return nil
 	}
 	def, err := c.params()
@@ -242,42 +235,40 @@ func (c candidate) check(doc *document) error {
 		return err
 	}
 	var errs diag.List
-	errs.Add(doc.check(def, c.allowed(def)))
-	errs.Add(doc.missing(def, diag.Pos{File: doc.file}, c.allowed(def)))
+	errs.Add(judge(doc, def, c.allowed(def)))
+	errs.Add(missing(doc, def, diag.Pos{File: doc.File}, c.allowed(def)))
 	return errs.Err()
 }
 
-// allowed gives a function that says what the parameters of a definition may be.
-func (c candidate) allowed(def cue.Value) func(path string) string {
-	return func(path string) string {
+// allowed returns a function that says what the parameters of a definition may be.
+func (c candidate) allowed(def cue.Value) func(path string) (string, []string) {
+	return func(path string) (string, []string) {
 		v := def.LookupPath(optionalPath(strings.Split(path, ".")))
 		if !v.Exists() {
-			return "what " + c.File + " allows"
+			return "what " + c.File + " allows", nil
 		}
-		text, _ := describe(v)
-		return text
+		t := schema.TypeOf(v)
+		return t.String(), t.Words
 	}
 }
 
-// choose gives the architecture of a model: the one that it names, else the one
+// choose returns the architecture of a model: the one that it names, else the one
 // whose pattern its name matches. A file's own come before all others.
-func choose(doc *document, nameLeaf *leaf, name string, own, known []candidate) (candidate, error) {
+func choose(doc *data.Document, nameLeaf *data.Leaf, own, known []candidate) (candidate, error) {
+	name := nameLeaf.Text
 	all := slices.Concat(own, known)
-	if l := doc.leaf(archField); l != nil {
-		v, ok := value(l.expr)
-		if !ok || v.Kind != formula.Str {
-			return candidate{}, l.origin.Errorf("%s: %s is not allowed: want a text", archField, show(l.expr))
+	if l := doc.Leaf(ArchField); l != nil {
+		if l.Kind != data.Text {
+			return candidate{}, l.Origin.Errorf("%s: %s is not allowed: expected a text", ArchField, &l.Value)
 		}
 		list := make([]string, len(all))
 		for i, c := range all {
-			if list[i] = c.Name; list[i] == v.Str {
+			if list[i] = c.Name; list[i] == l.Text {
 				return c, nil
 			}
 		}
-		d := l.origin.Errorf("%s: no architecture is named %q", archField, v.Str)
-		if hint := diag.DidYouMean(v.Str, list); hint != "" {
-			d.WithHint("%s", hint)
-		}
+		d := l.Origin.Errorf("%s: no architecture is named %q", ArchField, l.Text).About(diag.Unknown, l.Text)
+		d.Suggest(l.Text, list)
 		return candidate{}, d.WithHint("kvbench models lists the architectures")
 	}
 	found := matching(own, name)
@@ -286,35 +277,35 @@ func choose(doc *document, nameLeaf *leaf, name string, own, known []candidate) 
 	}
 	switch len(found) {
 	case 0:
-		d := nameLeaf.origin.Errorf("%s: no architecture is known for %q", NameParam, name)
+		d := nameLeaf.Origin.Errorf("%s: no architecture is known for %q", NameParam, name).About(diag.Unknown, name)
 		if i := slices.IndexFunc(all, func(c candidate) bool { return c.Name == nearArch(name, all) }); i >= 0 {
-			d.WithHint("the nearest is %s", names(all[i:i+1]))
+			d.WithHint("the closest is %s", names(all[i:i+1]))
 		}
-		return candidate{}, d.WithHint("kvbench models lists the architectures and the names that they match")
+		return candidate{}, d.WithHint("kvbench models lists the architectures and the names they match")
 	case 1:
 		return found[0], nil
 	}
-	return candidate{}, nameLeaf.origin.Errorf("%s: %q fits more than one architecture: %s", NameParam, name, names(found))
+	return candidate{}, nameLeaf.Origin.Errorf("%s: %q fits more than one architecture: %s", NameParam, name, names(found))
 }
 
 // split takes what is no parameter out of a model's document, and gives the
 // model's defaults as the document of a configuration.
-func split(doc *document) (params, defaults *document) {
-	params, defaults = &document{file: doc.file, sections: doc.sections}, &document{file: doc.file, sections: map[string]diag.Pos{}}
-	for path, pos := range doc.sections {
-		if path, ok := strings.CutPrefix(path, defaultsField+"."); ok {
-			defaults.sections[path] = pos
+func split(doc *data.Document) (params, defaults *data.Document) {
+	params, defaults = &data.Document{File: doc.File, Sections: doc.Sections}, &data.Document{File: doc.File, Sections: map[string]diag.Pos{}}
+	for path, pos := range doc.Sections {
+		if path, ok := strings.CutPrefix(path, DefaultsField+"."); ok {
+			defaults.Sections[path] = pos
 		}
 	}
-	for _, l := range doc.leaves {
-		path, ok := strings.CutPrefix(l.path, defaultsField+".")
+	for _, l := range doc.Leaves {
+		path, ok := strings.CutPrefix(l.Path, DefaultsField+".")
 		switch {
 		case ok:
-			l.path = path
-			l.origin.Kind = FromModel
-			defaults.leaves = append(defaults.leaves, l)
-		case l.path != archField && l.path != defaultsField:
-			params.leaves = append(params.leaves, l)
+			l.Path = path
+			l.Origin.Kind = data.FromModel
+			defaults.Leaves = append(defaults.Leaves, l)
+		case l.Path != ArchField && l.Path != DefaultsField:
+			params.Leaves = append(params.Leaves, l)
 		}
 	}
 	return params, defaults
@@ -322,16 +313,16 @@ func split(doc *document) (params, defaults *document) {
 
 // modelDefaults checks a model's defaults like a configuration, and gives them
 // by their names in formulas.
-func (l *Loader) modelDefaults(doc *document) (map[string]Value, error) {
-	if len(doc.leaves) == 0 {
+func (l *Loader) modelDefaults(doc *data.Document) (map[string]data.Fact, error) {
+	if len(doc.Leaves) == 0 {
 		return nil, nil
 	}
 	err := l.checkConfig(doc)
-	values := map[string]Value{}
-	for _, leaf := range doc.leaves {
-		if f := l.schema.Field(leaf.path); f != nil {
-			if v, ok := value(leaf.expr); ok {
-				values[f.Var] = Value{v, leaf.origin}
+	values := map[string]data.Fact{}
+	for _, leaf := range doc.Leaves {
+		if f := l.schema.Field(leaf.Path); f != nil {
+			if v, ok := leaf.Formula(); ok {
+				values[f.Var] = data.Fact{Value: v, Origin: leaf.Origin}
 			}
 		}
 	}
@@ -349,12 +340,12 @@ func matching(all []candidate, name string) []candidate {
 }
 
 // matcher compiles an architecture's pattern: it is held against the whole
-// name, so that a namesake with a suffix is not taken for the model itself.
+// name, so that a namesake with a suffix is not mistaken for the model itself.
 func matcher(pattern string) (*regexp.Regexp, error) {
 	return regexp.Compile("(?i)^(?:" + pattern + ")$")
 }
 
-// nearArch gives the name of the architecture whose name is most like a
+// nearArch returns the name of the architecture whose name is most like a
 // model's, or "".
 func nearArch(model string, all []candidate) string {
 	list := make([]string, len(all))
@@ -381,8 +372,8 @@ func names(all []candidate) string {
 	return strings.Join(list, "; ")
 }
 
-// readModel gives a model's parameters, and what its CUE file brings along.
-func (l *Loader) readModel(file string) (*document, *brought, error) {
+// readModel returns a model's parameters, and what its CUE file brings along.
+func (l *Loader) readModel(file string) (*data.Document, *brought, error) {
 	b, err := l.brings(file, byFile)
 	if err != nil {
 		return nil, nil, err
@@ -390,27 +381,23 @@ func (l *Loader) readModel(file string) (*document, *brought, error) {
 	params := b.LookupPath(cue.ParsePath(modelField))
 	switch {
 	case params.Exists() && b.says(modelField):
-		doc, err := documentOf(file, params)
+		doc, err := data.DocumentOf(file, params)
 		return doc, b, err
 	case len(b.archs) > 0:
-		return nil, nil, diag.Errorf(diag.Pos{File: file}, "brings an architecture but no model: add `%s: {%s: …, …}` with its parameters", modelField, NameParam)
+		return nil, nil, diag.Errorf(diag.Pos{File: file}, "has an architecture but no model: add `%s: {%s: …, …}` with its parameters", modelField, NameParam)
 	}
 	doc, err := b.document()
 	return doc, b, err
 }
 
-// known gives the bundled architectures and families, and those of the users'
+// known returns the bundled architectures and families, and those of the users'
 // folders.
 func (l *Loader) known(dirs []string) (*Known, error) {
 	var all []candidate
 	k := &Known{bundled: &l.schema.Families}
 	for _, arch := range l.schema.Architectures {
 		all = append(all, candidate{arch, func() (cue.Value, error) {
-			f, err := parseFS(l.models, filepath.Base(arch.File), arch.File, l.builder.mode)
-			if err != nil {
-				return cue.Value{}, err
-			}
-			v, err := l.builder.files(arch.File, f)
+			v, err := l.reader.Bundled(l.models, filepath.Base(arch.File), arch.File)
 			if err != nil {
 				return cue.Value{}, err
 			}
@@ -445,7 +432,37 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 	return k, distinct(errs).Err()
 }
 
-// addKnown gives the architectures of a file in a user's folder, and adds its
+// EachParams calls f with the definition of the parameters of each architecture, of
+// the bundled ones and of those in the folders dirs.
+func (l *Loader) EachParams(dirs []string, f func(name string, v cue.Value) error) error {
+	all, err := l.known(dirs)
+	if err != nil {
+		return err
+	}
+	for _, c := range all.list {
+		v, err := c.params()
+		if err == nil {
+			err = f(c.Name, v)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Brought returns the architectures and families of an evaluated file.
+func (l *Loader) Brought(file string, v cue.Value) ([]*schema.Listed, []*schema.Family, error) {
+	p := &cueFile{Value: v, file: file}
+	found, err := l.architecturesIn(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	families, err := l.familiesIn(p)
+	return (&Known{list: found}).Architectures(), families, err
+}
+
+// addKnown returns the architectures of a file in a user's folder, and adds its
 // families to those that are known.
 func (l *Loader) addKnown(k *Known, name string) ([]candidate, error) {
 	b, err := l.brings(name, byFolder)
@@ -458,14 +475,6 @@ func (l *Loader) addKnown(k *Known, name string) ([]candidate, error) {
 	return b.archs, errs.Err()
 }
 
-func parseFS(fsys fs.FS, name, shown string, mode parser.Option) (*ast.File, error) {
-	data, err := fs.ReadFile(fsys, name)
-	if err != nil {
-		return nil, err
-	}
-	return parser.ParseFile(shown, data, mode)
-}
-
 func paramsOf(arch cue.Value) cue.Value { return arch.LookupPath(cue.ParsePath("#params")) }
 
 // isArchitecture reports whether a value is meant as an architecture: it has
@@ -476,7 +485,7 @@ func isArchitecture(v, contract cue.Value) bool {
 	})
 }
 
-// architecturesIn gives the architectures of an evaluated file.
+// architecturesIn returns the architectures of an evaluated file.
 func (l *Loader) architecturesIn(p *cueFile) ([]candidate, error) {
 	defs, err := l.defs()
 	if err != nil {
@@ -499,7 +508,7 @@ func (l *Loader) architecturesIn(p *cueFile) ([]candidate, error) {
 			errs.Add(err)
 			return
 		}
-		exhaust(paramsOf(value), maxDepth, cue.All()) // models and schemas ask for any of it
+		data.Exhaust(paramsOf(value)) // models and schemas ask for any of it
 		all = append(all, candidate{schema.List(arch), func() (cue.Value, error) { return paramsOf(value), nil }})
 	}))
 	return all, errs.Err()
@@ -522,9 +531,9 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 	var errs diag.List
 	var meant []string // what unknown fields were most likely meant to be
 	for _, e := range cueerrors.Errors(err) {
-		d := diag.All(fromCUE(e, diag.Pos{File: file}))[0]
+		d := diag.All(data.FromCUE(e, diag.Pos{File: file}))[0]
 		path := e.Path()
-		if path = trimPath(path); len(path) > 0 && path[0] == name {
+		if path = data.TrimPath(path); len(path) > 0 && path[0] == name {
 			path = path[1:]
 		}
 		if len(path) == 0 {
@@ -537,17 +546,17 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		case strings.Contains(format, "empty disjunction"):
 			continue // the errors that follow say it
 		case strings.Contains(format, "field not allowed"):
-			d.Msg = at + ": unknown field"
+			d.Subject, d.Msg = at, "unknown field"
+			d.About(diag.Unknown, at)
 			known := fieldNames(contract, path[:len(path)-1])
-			if hint := diag.DidYouMean(path[len(path)-1], known); hint != "" {
-				d.WithHint("%s", hint)
+			if d.Suggest(path[len(path)-1], known) {
 				meant = append(meant, strings.Join(append(slices.Clone(path[:len(path)-1]), diag.Nearest(path[len(path)-1], known)), "."))
 			} else if len(known) > 0 {
-				d.WithHint("want one of %s", strings.Join(known, ", "))
+				d.WithHint("expected one of %s", strings.Join(known, ", "))
 			}
 		case strings.Contains(format, "field is required"):
-			d = diag.Errorf(placeOf(own, path[:len(path)-1], file), "%s of %s is missing", at, name)
-			text, _ := describe(contract.LookupPath(optionalPath(path)))
+			d = diag.Errorf(placeOf(own, path[:len(path)-1], file), "%s of %s is missing", at, name).About(diag.Missing, at)
+			text := sayType(contract.LookupPath(optionalPath(path)))
 			if kinds := schema.Keys(l.schema.Cache.Get().Kinds); path[0] == fieldCache && path[len(path)-1] == fieldKind && len(kinds) > 0 {
 				text = "one of " + strings.Join(kinds, ", ")
 			} else if path[0] != fieldMatch && path[0] != fieldChecks && strings.HasPrefix(text, "a text") {
@@ -558,26 +567,30 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 			}
 			d.WithHint("give it %s", text)
 		case strings.Contains(format, "out of bound"):
-			v := own.LookupPath(selectors(path))
-			text, _ := describe(contract.LookupPath(optionalPath(path)))
-			if expr := sourceExpr(v); expr != nil {
-				d.Msg = at + ": " + show(expr) + " is not allowed: want " + text
+			v := own.LookupPath(data.PathOf(path))
+			text := sayType(contract.LookupPath(optionalPath(path)))
+			if expr := data.SourceExpr(v); expr != nil {
+				own := data.Of("", expr)
+				d.Subject, d.Msg = at, own.String()+" is not allowed: expected "+text
+				d.About(diag.NotAllowed, at)
 			}
 		case strings.Contains(format, "conflicting values"):
-			v := own.LookupPath(selectors(path))
-			text, _ := describe(contract.LookupPath(optionalPath(path)))
-			if v.IncompleteKind() != cue.StringKind && text == "a text" {
+			v := own.LookupPath(data.PathOf(path))
+			text := sayType(contract.LookupPath(optionalPath(path)))
+			if v.IncompleteKind() != cue.StringKind && strings.HasPrefix(text, "a text") {
 				text = "a formula, in quotes"
 			}
-			expr := sourceExpr(v)
+			expr := data.SourceExpr(v)
 			if expr != nil {
-				d.Msg = at + ": " + show(expr) + " is not allowed"
+				own := data.Of("", expr)
+				d.Subject, d.Msg = at, own.String()+" is not allowed"
+				d.About(diag.NotAllowed, at)
 			}
 			switch {
 			case expr == nil && text != "": // the import of the schema was there first
-				d.WithHint("want %s", text)
+				d.WithHint("expected %s", text)
 			case text != "":
-				d.Msg += ": want " + text
+				d.Msg += ": expected " + text
 			}
 		}
 		errs = append(errs, d)
@@ -590,22 +603,31 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 			return true
 		}
 		said[d.Error()] = true
-		return slices.ContainsFunc(meant, func(at string) bool { return d.Msg == at+" of "+name+" is missing" })
+		return d.Code == diag.Missing && slices.Contains(meant, d.Name)
 	})
 }
 
-// placeOf gives the place of what stands at a path of a user's value, or of the
+// placeOf returns the place of what stands at a path of a user's value, or of the
 // nearest that is around it.
 func placeOf(own cue.Value, path []string, file string) diag.Pos {
 	for ; len(path) > 0; path = path[:len(path)-1] {
-		if v := own.LookupPath(selectors(path)); v.Exists() && v.Pos().IsValid() {
-			return fromPos(v.Pos())
+		if v := own.LookupPath(data.PathOf(path)); v.Exists() && v.Pos().IsValid() {
+			return data.PosOf(v.Pos())
 		}
 	}
-	if p := fromPos(own.Pos()); p.File == file {
+	if p := data.PosOf(own.Pos()); p.File == file {
 		return p
 	}
 	return diag.Pos{File: file}
+}
+
+// sayType says what a definition allows, or "" where there is none.
+func sayType(v cue.Value) string {
+	if !v.Exists() {
+		return ""
+	}
+	t := schema.TypeOf(v)
+	return t.String()
 }
 
 // fieldNames lists the fields that a definition has at a path.
@@ -646,23 +668,23 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 	var err error
 	if match := v.LookupPath(cue.ParsePath(fieldMatch)); match.Exists() {
 		if arch.Match, err = match.String(); err != nil {
-			return nil, fromCUE(err, at)
+			return nil, data.FromCUE(err, at)
 		}
 	}
-	if len(arch.Match) > maxPattern {
-		return nil, diag.Errorf(fromPos(v.LookupPath(cue.ParsePath(fieldMatch)).Pos()), "match: %s", longPattern(len(arch.Match)))
+	if len(arch.Match) > data.MaxPattern {
+		return nil, diag.Errorf(data.PosOf(v.LookupPath(cue.ParsePath(fieldMatch)).Pos()), "match: %s", data.LongPattern(len(arch.Match)))
 	}
 	if _, err = regexp.Compile(arch.Match); err == nil {
 		_, err = matcher(arch.Match) // \Q without its \E swallows what matcher puts behind it
 	}
 	if err != nil {
-		return nil, diag.Errorf(fromPos(v.LookupPath(cue.ParsePath(fieldMatch)).Pos()), "match is no regular expression: %v", strings.TrimPrefix(err.Error(), "error parsing regexp: ")).
-			WithHint("letters, digits and _ stand for themselves, [0-9]+ for a number, [.] for a dot")
+		return nil, diag.Errorf(data.PosOf(v.LookupPath(cue.ParsePath(fieldMatch)).Pos()), "match is not a valid regular expression: %v", strings.TrimPrefix(err.Error(), "error parsing regexp: ")).
+			WithHint("letters, digits and _ match themselves, [0-9]+ a number, [.] a dot")
 	}
 	if checks := v.LookupPath(cue.ParsePath(fieldChecks)); checks.Exists() {
 		var list []schema.Check
 		if err := checks.Decode(&list); err != nil {
-			return nil, fromCUE(err, at)
+			return nil, data.FromCUE(err, at)
 		}
 		arch.Checks.Set(list)
 		for i := range list {
@@ -678,22 +700,22 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 	}
 	iter, err := v.Fields()
 	if err != nil {
-		return nil, fromCUE(err, at)
+		return nil, data.FromCUE(err, at)
 	}
 	for iter.Next() {
 		field, value := iter.Selector().Unquoted(), iter.Value()
 		switch {
 		case field == fieldMatch || field == fieldAccounting || field == fieldCache || field == fieldRequires || field == fieldChecks:
 		case value.IncompleteKind() == cue.StringKind:
-			arch.Formulas[field] = formulaOf(value)
+			arch.Formulas[field] = schema.FormulaOf(value)
 		default:
 			table := map[string]schema.Formula{}
 			entries, err := value.Fields()
 			if err != nil {
-				return nil, fromCUE(err, at)
+				return nil, data.FromCUE(err, at)
 			}
 			for entries.Next() {
-				table[entries.Selector().Unquoted()] = formulaOf(entries.Value())
+				table[entries.Selector().Unquoted()] = schema.FormulaOf(entries.Value())
 			}
 			if field != fieldLet {
 				arch.Tables[field] = table
@@ -709,7 +731,7 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 	}
 	arch.Params, err = paramList(paramsOf(v))
 	if err != nil {
-		return nil, fromCUE(err, at)
+		return nil, data.FromCUE(err, at)
 	}
 	return arch, checkAccounting(arch, own)
 }
@@ -734,19 +756,19 @@ func layersOf(v cue.Value) (*schema.Layers, error) {
 	if !v.Exists() {
 		return nil, nil
 	}
-	l := &schema.Layers{Count: formulaOf(v.LookupPath(cue.ParsePath("layers"))), Groups: map[string]*schema.Group{}}
+	l := &schema.Layers{Count: schema.FormulaOf(v.LookupPath(cue.ParsePath("layers"))), Groups: map[string]*schema.Group{}}
 	groups, err := v.LookupPath(cue.ParsePath("groups")).Fields()
 	if err != nil {
-		return nil, fromCUE(err, diag.Pos{})
+		return nil, data.FromCUE(err, diag.Pos{})
 	}
 	for groups.Next() {
 		g := &schema.Group{Fields: map[string]schema.Formula{}}
 		fields, err := groups.Value().Fields()
 		if err != nil {
-			return nil, fromCUE(err, diag.Pos{})
+			return nil, data.FromCUE(err, diag.Pos{})
 		}
 		for fields.Next() {
-			f := formulaOf(fields.Value())
+			f := schema.FormulaOf(fields.Value())
 			switch name := fields.Selector().Unquoted(); name {
 			case fieldKind:
 				g.Kind, g.Pos = f.Text, f.Pos
@@ -767,61 +789,31 @@ func requirementsOf(v cue.Value) ([]schema.Requirement, error) {
 	}
 	var list []schema.Requirement
 	if err := v.Decode(&list); err != nil {
-		return nil, fromCUE(err, diag.Pos{})
+		return nil, data.FromCUE(err, diag.Pos{})
 	}
 	for i := range list {
-		list[i].Require = formulaOf(v.LookupPath(cue.MakePath(cue.Index(i), cue.Str("require"))))
+		list[i].Require = schema.FormulaOf(v.LookupPath(cue.MakePath(cue.Index(i), cue.Str("require"))))
 	}
 	return list, nil
 }
 
-// places gives the places of a check's parts, such as "expect.block_size", and
+// places returns the places of a check's parts, such as "expect.block_size", and
 // of the check under "".
 func places(check cue.Value, file string) map[string]diag.Pos {
 	at := map[string]diag.Pos{"": placeOf(check, []string{"source"}, file)}
 	for _, part := range []string{"params", "config", "expect"} {
 		v := check.LookupPath(cue.MakePath(cue.Str(part)))
 		if v.Exists() {
-			at[part+":"] = keyPos(v)
+			at[part+":"] = data.KeyPos(v)
 		}
 		iter, err := v.Fields()
 		for err == nil && iter.Next() {
 			name := part + "." + iter.Selector().Unquoted()
-			at[name] = valuePos(iter.Value())
-			at[name+":"] = keyPos(iter.Value())
+			at[name] = data.ValuePos(iter.Value())
+			at[name+":"] = data.KeyPos(iter.Value())
 		}
 	}
 	return at
-}
-
-// valuePos gives the place of a value itself, not of its field.
-func valuePos(v cue.Value) diag.Pos {
-	switch n := v.Source().(type) {
-	case *ast.Field:
-		return fromPos(n.Value.Pos())
-	case ast.Expr:
-		return fromPos(n.Pos())
-	}
-	return fromPos(v.Pos())
-}
-
-// sourceExpr gives a value as its file has it, or nil.
-func sourceExpr(v cue.Value) ast.Expr {
-	switch n := v.Source().(type) {
-	case *ast.Field:
-		return n.Value
-	case ast.Expr:
-		return n
-	}
-	return nil
-}
-
-// keyPos gives the place of the name of a value's field.
-func keyPos(v cue.Value) diag.Pos {
-	if field, ok := v.Source().(*ast.Field); ok {
-		return fromPos(field.Label.Pos())
-	}
-	return fromPos(v.Pos())
 }
 
 func paramList(v cue.Value) ([]schema.Param, error) {
@@ -832,45 +824,19 @@ func paramList(v cue.Value) ([]schema.Param, error) {
 	if err != nil {
 		return nil, err
 	}
+	plain := schema.Plain(v)
 	var params []schema.Param
 	for iter.Next() {
 		sel, value := iter.Selector(), iter.Value()
 		p := schema.Param{
 			Name:     sel.Unquoted(),
 			Required: sel.ConstraintType() != cue.OptionalConstraint,
-			Kind:     kindOf(value),
-			Doc:      docOf(value),
-			Pos:      fromPos(value.Pos()),
+			Type:     schema.TypeOf(value),
+			Doc:      data.Doc(value),
+			Pos:      data.PosOf(value.Pos()),
 		}
+		p.Type.Partial = p.Type.Partial || !plain
 		params = append(params, p)
 	}
 	return params, nil
-}
-
-func kindOf(v cue.Value) string {
-	switch k := v.IncompleteKind(); {
-	case k == cue.StringKind:
-		return "string"
-	case k == cue.BoolKind:
-		return "bool"
-	case k&^cue.NumberKind == 0:
-		return "number"
-	case k == cue.ListKind:
-		item := v.LookupPath(cue.MakePath(cue.AnyIndex))
-		switch kindOf(item) {
-		case "string":
-			return "strings"
-		case "number":
-			return "numbers"
-		}
-	}
-	return "other"
-}
-
-func docOf(v cue.Value) string {
-	var text []string
-	for _, c := range v.Doc() {
-		text = append(text, strings.TrimSpace(c.Text()))
-	}
-	return strings.Join(text, " ")
 }

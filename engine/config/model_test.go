@@ -7,7 +7,9 @@ import (
 	"testing"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/formula"
 )
 
 // write gives the path of a file with a text, in a folder of its own.
@@ -43,8 +45,8 @@ head_dim: 128
 		t.Errorf("the model is %s of %s", m.Name, m.Arch.Name)
 	}
 	file := write(t, "c.yaml", "strategy:\n  tp_size: 4\n")
-	c, err := l.Config(file, map[string]map[string]any{"runtime": {"osl": int64(3)}}, "test", []config.Override{
-		{Path: "runtime.isl", Text: "16", Origin: config.Origin{Kind: config.FromFlag, Name: "isl"}},
+	c, err := l.Config(file, map[string]map[string]formula.Value{"runtime": {"osl": formula.Number(3)}}, "test", []config.Override{
+		{Path: "runtime.isl", Text: "16", Origin: data.Origin{Kind: data.FromFlag, Name: "isl"}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -76,18 +78,18 @@ func TestModelFiles(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"model_name: a\narchitecture: atention\n" + params,
 			`m.yaml:2:15: architecture: no architecture is named "atention"` + "\n" + `did you mean "attention"?`},
-		{"model_name: a\narchitecture: 3\n" + params, "m.yaml:2:15: architecture: 3 is not allowed: want a text"},
+		{"model_name: a\narchitecture: 3\n" + params, "m.yaml:2:15: architecture: 3 is not allowed: expected a text"},
 		{"architecture: attention\n" + params, "m.yaml: model_name is missing"},
 		{"model_name: a\narchitecture: attention\ndefaults: {strategy: {kvcache_quant_mode: bf17}}\n" + params,
 			`m.yaml:3:43: strategy.kvcache_quant_mode: "bf17" is not allowed`},
 		{"model_name: a\narchitecture: attention\ndefaults: {strategy: {tp: 1}}\n" + params,
 			`m.yaml:3:23: unknown key "strategy.tp"`},
 		{"model_name: a\narchitecture: attention\ndefaults: bf16\n" + params,
-			`m.yaml:3:11: defaults: "bf16" is not allowed: want a mapping like a configuration`},
+			`m.yaml:3:11: defaults: "bf16" is not allowed: expected a mapping like a configuration`},
 		{"model_name: a\narchitecture: attention\ndefaults: [{strategy: 1}]\n" + params,
-			"m.yaml:3:11: defaults: a list is not allowed: want a mapping like a configuration"},
+			"m.yaml:3:11: defaults: a list is not allowed: expected a mapping like a configuration"},
 		{"model_name: a\narchitecture: attention\nlayer_kinds: [full, slidng]\n" + params,
-			`m.yaml:3:21: layer_kinds.1: "slidng" is not allowed: want one of full, sliding, chunked, none` + "\n" + `did you mean "sliding"?`},
+			`m.yaml:3:21: layer_kinds.1: "slidng" is not allowed: expected one of full, sliding, chunked, none` + "\n" + `did you mean "sliding"?`},
 		{"model_name: a\narchitecture: attention\n\"\": 1\n" + params, `m.yaml:3:1: unknown key ""`},
 		{"model_name: a\narchitecture: attention\ndefaults:\n" + params, ""},
 	} {
@@ -99,7 +101,7 @@ func TestModelFiles(t *testing.T) {
 // TestNoModel reads files that are no models and folders that hold none.
 func TestNoModel(t *testing.T) {
 	_, l := loader(t)
-	const missing, models = "model_name is missing: it selects the architecture\n", "kvbench models lists the architectures and the names that they match"
+	const missing, models = "model_name is missing: it selects the architecture\n", "kvbench models lists the architectures and the names they match"
 	_, err := l.Model(write(t, "m.json", `{"hidden_size": 3}`), nil)
 	wantError(t, "a JSON file", err, "m.json: "+missing+"a Hugging Face configuration has model_type\n"+models)
 	_, err = l.Model(write(t, "m.json", `{}`), nil)
@@ -128,7 +130,7 @@ func TestNoModel(t *testing.T) {
 }
 `))
 	_, err = l.Model(write(t, "m.yaml", "model_name: zebr\nnum_layers: 1\n"), []string{dir})
-	wantError(t, "a model near an architecture without match", err, "m.yaml:1:13: model_name: no architecture is known for \"zebr\"\nthe nearest is zebra ("+dir+"/zeb.cue)")
+	wantError(t, "a model near an architecture without match", err, "m.yaml:1:13: model_name: no architecture is known for \"zebr\"\nthe closest is zebra ("+dir+"/zeb.cue)")
 }
 
 // wantError holds the first of some errors to the beginning of its text, its
@@ -161,8 +163,8 @@ func text(d *diag.Diag) string {
 		e.Pos = diag.Pos{}
 	}
 	s := e.Error()
-	if d.Hint != "" {
-		s += "\n" + d.Hint
+	for _, hint := range d.Hints {
+		s += "\n" + hint
 	}
 	return s
 }

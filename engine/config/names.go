@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+	"unicode/utf8"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/schema"
@@ -41,6 +42,35 @@ var idPattern = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$`)
 })
 
+// Complete continues a word to names that it may begin, in any case and
+// punctuation. What is written of the word stays as it is.
+func Complete(word string, names []string) []string {
+	var list []string
+	for _, name := range names {
+		if rest, ok := continues(word, name); ok && !slices.Contains(list, word+rest) {
+			list = append(list, word+rest)
+		}
+	}
+	return list
+}
+
+// continues returns what is left of a name after a word that begins it.
+func continues(word, name string) (rest string, ok bool) {
+	ends := word == "" || isPunctuation(rune(word[len(word)-1]))
+	for i := range len(name) + 1 {
+		if key(name[:i]) != key(word) || i < len(name) && !utf8.RuneStart(name[i]) {
+			continue
+		}
+		rest, ok = name[i:], true
+		if !ends || i == len(name) || !isPunctuation(rune(name[i])) {
+			break // else the word has the name's next characters already
+		}
+	}
+	return rest, ok
+}
+
+func isPunctuation(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
+
 // isID reports whether a word may be an identifier on Hugging Face: OWNER/NAME.
 func isID(word string) bool { return idPattern().MatchString(word) }
 
@@ -55,10 +85,10 @@ func pasted(word string) (id string, ok bool) {
 	return id, ok
 }
 
-// baseName leaves out the owner of an identifier.
+// baseName removes the owner from an identifier.
 func baseName(id string) string { return id[strings.LastIndexByte(id, '/')+1:] }
 
-// named gives the entry of that name.
+// named returns the entry of that name.
 func named(name string, all []Entry) (Entry, bool) {
 	i := slices.IndexFunc(all, func(e Entry) bool { return key(e.Name) == key(name) })
 	if i < 0 {
@@ -67,7 +97,7 @@ func named(name string, all []Entry) (Entry, bool) {
 	return all[i], true
 }
 
-// identified gives the entry of an identifier on Hugging Face, of its NAME
+// identified returns the entry of an identifier on Hugging Face, of its NAME
 // alone, or of a known name, each with or without the suffixes that do not
 // change the cache.
 func (l *Loader) identified(word string, all []Entry) (Entry, bool) {
@@ -94,7 +124,7 @@ func (l *Loader) identified(word string, all []Entry) (Entry, bool) {
 	return Entry{}, false
 }
 
-// withoutSuffixes gives a name, then the name with one suffix less at a time.
+// withoutSuffixes returns a name, then the name with one suffix less at a time.
 func withoutSuffixes(name string, suffixes []string) []string {
 	list := []string{name}
 	for cut := true; cut; {
@@ -111,7 +141,7 @@ func withoutSuffixes(name string, suffixes []string) []string {
 	return list
 }
 
-// hasID gives the model that a list has under an identifier, or under its NAME
+// hasID returns the model that a list has under an identifier, or under its NAME
 // where the word has no owner; "" for none.
 func hasID(ids map[string][]string, word string) string {
 	for _, model := range schema.Keys(ids) {
@@ -126,7 +156,7 @@ func hasID(ids map[string][]string, word string) string {
 
 // notFound says that no model has this name, with those that may be meant.
 func (l *Loader) notFound(name string, all []Entry) error {
-	d := diag.Errorf(diag.Pos{}, "no file and no known model is named %q", name)
+	d := diag.Errorf(diag.Pos{}, "no file or known model is named %q", name)
 	switch found := l.suggested(name, all); len(found) {
 	case 0:
 		other := "hf:OWNER/NAME"
@@ -139,10 +169,10 @@ func (l *Loader) notFound(name string, all []Entry) error {
 	default:
 		d.WithHint("did you mean one of %s?", strings.Join(found[:min(len(found), maxSuggested)], ", "))
 	}
-	return d.WithHint("kvbench models lists the known ones")
+	return d.WithHint("kvbench models lists the known models")
 }
 
-// suggested gives the names of the models that a wrong name may mean, none of
+// suggested returns the names of the models that a wrong name may mean, none of
 // another size or version: those that it is the beginning of, else the one that
 // is spelt most alike.
 func (l *Loader) suggested(name string, all []Entry) []string {
@@ -203,7 +233,7 @@ func parts(name string) []part {
 func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
 func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 0x80 }
 
-// after gives the end of the characters of a kind that begin at i.
+// after returns the end of the characters of a kind that begin at i.
 func after(s string, i int, kind func(byte) bool) int {
 	for i < len(s) && kind(s[i]) {
 		i++

@@ -177,7 +177,7 @@ func TestSuggestions(t *testing.T) {
 	}
 }
 
-func hint(err error) string { return diag.All(err)[0].Hint }
+func hint(err error) string { return strings.Join(diag.All(err)[0].Hints, "\n") }
 
 // TestOtherNumbers: a name with one number changed is not the model, and the
 // model is not suggested for it.
@@ -204,5 +204,25 @@ func TestOtherNumbers(t *testing.T) {
 	}
 	if tried < 80 {
 		t.Errorf("only %d names tried", tried)
+	}
+}
+
+func TestComplete(t *testing.T) {
+	names := []string{"llama3_1_8b", "qwen3_8b", "Qwen/Qwen3-8B"}
+	for _, test := range []struct{ word, want string }{
+		{"", "llama3_1_8b qwen3_8b Qwen/Qwen3-8B"},
+		{"Ll", "Llama3_1_8b"},
+		{"llama3", "llama3_1_8b"},
+		{"llama3.", "llama3.1_8b"},
+		{"LLAMA-3.1-", "LLAMA-3.1-8b"},
+		{"llama31", ""}, // 31 is no 3.1
+		{"qwen3_8b", "qwen3_8b"},
+		{"qwen/QWEN3-", "qwen/QWEN3-8B"},
+		{"8b", ""},
+		{"é", ""},
+	} {
+		if got := strings.Join(config.Complete(test.word, names), " "); got != test.want {
+			t.Errorf("%q is continued to %q, want %q", test.word, got, test.want)
+		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/parser"
 
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/schema"
 )
@@ -35,7 +36,8 @@ const (
 // of its package.
 type pkgFile struct {
 	name   string
-	err    error // why it cannot be used
+	err    error  // why it cannot be used
+	text   string // of one that cannot
 	labels []string
 	wants  []string // names that it does not define itself
 	wide   bool     // it may say something of any field
@@ -95,7 +97,7 @@ func (p *cueFile) isFirst() bool {
 func (p *cueFile) fields(do func(name string, v cue.Value)) error {
 	iter, err := p.Fields()
 	if err != nil {
-		return fromCUE(err, diag.Pos{File: p.file})
+		return data.FromCUE(err, diag.Pos{File: p.file})
 	}
 	for iter.Next() {
 		if name := iter.Selector().Unquoted(); p.says(name) {
@@ -106,18 +108,17 @@ func (p *cueFile) fields(do func(name string, v cue.Value)) error {
 }
 
 // document gives the leaves of the file's own fields.
-func (p *cueFile) document() (*document, error) {
+func (p *cueFile) document() (*data.Document, error) {
 	if p.self == nil {
-		return documentOf(p.file, p.Value)
+		return data.DocumentOf(p.file, p.Value)
 	}
-	doc := &document{file: p.file}
-	return doc, doc.flattenFields("", p.Value, p.says)
+	return data.PartOf(p.file, p.Value, p.says)
 }
 
 // cueFile evaluates a CUE file, all of it: what takes too much does so here, under
 // watch, and not in a later command that reads another part of the file.
 func (l *Loader) cueFile(name string, in scope) (*cueFile, error) {
-	f, err := l.readCUE(name)
+	f, err := data.ReadCUE(name, l.Watch)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +140,7 @@ func (l *Loader) cueFile(name string, in scope) (*cueFile, error) {
 	build, _ := l.built.LoadOrStore(strings.Join(key, "\x00"), sync.OnceValues(func() (cue.Value, error) {
 		files := []*ast.File{f}
 		for _, o := range beside {
-			f, err := l.readCUE(o.name)
+			f, err := data.ReadCUE(o.name, l.Watch)
 			if err != nil {
 				return cue.Value{}, err
 			}
@@ -152,14 +153,11 @@ func (l *Loader) cueFile(name string, in scope) (*cueFile, error) {
 }
 
 // build evaluates files as one. Of a value that is wrong, nothing is said where
-// files of the package cannot be used: they may have what it lacks.
+// a file that seems to have what it lacks cannot be used.
 func (l *Loader) build(p *cueFile, files ...*ast.File) (cue.Value, error) {
-	v, err := l.builder.files(p.file, files...)
-	if err == nil {
-		exhaust(v, maxDepth)
-	}
+	v, err := l.reader.CUE(p.file, files...)
 	if err != nil || v.Err() != nil {
-		if broken := p.pkg.broken(); broken != nil {
+		if broken := p.pkg.broken(p.file); broken != nil {
 			err = broken
 		}
 	}
@@ -178,7 +176,7 @@ func (l *Loader) needed(p *pkg, name string, in scope) error {
 		b, err := l.beside(o.name, in)
 		errs.Add(err)
 		if err == nil {
-			errs.Add(fromCUE(b.Validate(), diag.Pos{File: o.name}))
+			errs.Add(data.FromCUE(b.Validate(), diag.Pos{File: o.name}))
 		}
 	}
 	return distinct(errs).Err()
@@ -254,7 +252,7 @@ func (l *Loader) others(name string) (*brought, error) {
 // prepare evaluates what a file needs of other files, so that they are not
 // watched as a part of it.
 func (l *Loader) prepare(name string, in scope) {
-	if isCUE(name) {
+	if data.IsCUE(name) {
 		l.needed(l.packageOf(name), name, in)
 	}
 }
@@ -299,7 +297,7 @@ func (l *Loader) findPackage(dir, clause string) *pkg {
 		}
 		for _, e := range entries {
 			name := filepath.Join(dir, e.Name())
-			if !isCUE(name) || isLeftOut(e.Name()) || l.isSchemaFile(name) {
+			if !data.IsCUE(name) || isLeftOut(e.Name()) || l.isSchemaFile(name) {
 				continue
 			}
 			var s *pkgFile
@@ -363,9 +361,13 @@ func packageFolders(dir string) []string {
 func (l *Loader) pkgFile(name, clause string) *pkgFile {
 	s := &pkgFile{name: name}
 	if s.err = l.mayRead(name); s.err != nil {
+		if l.Refuse != nil && l.Refuse(name) != nil {
+			text, _ := l.peek(name) // it is read, but not evaluated again
+			s.text = string(text)
+		}
 		return s
 	}
-	text, err := l.read(name)
+	text, err := data.Read(name, l.Watch)
 	if err != nil {
 		s.err = err
 		return s
@@ -374,9 +376,9 @@ func (l *Loader) pkgFile(name, clause string) *pkgFile {
 		return nil
 	}
 	s.own = l.ownText(name, text)
-	f, err := parseCUE(name, text)
+	f, err := data.ParseCUE(name, text)
 	if err != nil {
-		s.err = err
+		s.err, s.text = err, string(text)
 		return s
 	}
 	var clauseName *ast.Ident
@@ -474,23 +476,37 @@ func (p *pkg) isOwn() bool {
 	return p != nil && p.own
 }
 
-// broken reports the files of a package that cannot be used.
-func (p *pkg) broken() error {
-	if p == nil {
+// broken reports the files of a package that cannot be used, but that seem to have
+// a field that a file wants.
+func (p *pkg) broken(name string) error {
+	if p == nil || p.files[filepath.Clean(name)] == nil {
 		return nil
 	}
 	var errs diag.List
 	for _, s := range p.sources {
-		errs.Add(s.err)
+		if s.err != nil && slices.ContainsFunc(p.files[filepath.Clean(name)].wants, s.seemsToHave) {
+			errs.Add(s.err)
+		}
 	}
 	return errs.Err()
+}
+
+// seemsToHave reports whether a line of a file that cannot be used begins with a
+// name.
+func (s *pkgFile) seemsToHave(name string) bool {
+	for line := range strings.Lines(s.text) {
+		if rest, ok := strings.CutPrefix(line, name); ok && strings.HasPrefix(strings.TrimLeft(rest, " \t?!"), ":") {
+			return true
+		}
+	}
+	return false
 }
 
 // distinct drops what is said twice.
 func distinct(list diag.List) diag.List {
 	seen := map[string]bool{}
 	return slices.DeleteFunc(list, func(d *diag.Diag) bool {
-		key := d.Error() + "\n" + d.Hint
+		key := strings.Join(append([]string{d.Error()}, d.Hints...), "\n")
 		was := seen[key]
 		seen[key] = true
 		return was

@@ -9,8 +9,7 @@ import (
 	"strings"
 	"unicode"
 
-	"cuelang.org/go/cue/ast"
-
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/input"
 	"kvbench/engine/schema"
@@ -49,25 +48,16 @@ func (o outline) add(path []string) {
 func (o outline) has(name string) bool { return o[name] != nil }
 
 // outlineOf is the outline of a mapping.
-func outlineOf(root *ast.StructLit) outline {
+func outlineOf(root *data.Value) outline {
 	o := outline{}
-	eachField(root, func(name string, value ast.Expr) {
-		o.add([]string{name})
-		if sub, ok := value.(*ast.StructLit); ok {
-			eachField(sub, func(below string, _ ast.Expr) { o.add([]string{name, below}) })
-		}
-	})
-	return o
-}
-
-func eachField(s *ast.StructLit, f func(name string, value ast.Expr)) {
-	for _, elt := range s.Elts {
-		if field, ok := elt.(*ast.Field); ok {
-			if name, _, err := ast.LabelName(field.Label); err == nil {
-				f(name, field.Value)
-			}
+	for i := range root.Fields {
+		f := &root.Fields[i]
+		o.add([]string{f.Name})
+		for j := range f.Fields {
+			o.add([]string{f.Name, f.Fields[j].Name})
 		}
 	}
+	return o
 }
 
 // archsField is in every Hugging Face configuration of a language model.
@@ -76,8 +66,8 @@ const archsField = "architectures"
 // isOwn reports whether a YAML or JSON file is kvbench's.
 func (l *Loader) isOwn(name string, o outline) bool {
 	return o.has(NameParam) ||
-		o.has(archField) && l.countParams(o) > 0 ||
-		isJSON(name) && o.has(typeField) && o.has(archsField) ||
+		o.has(ArchField) && l.countParams(o) > 0 ||
+		data.IsJSON(name) && o.has(typeField) && o.has(archsField) ||
 		l.isOwnConfig(o) ||
 		hasNear(o, NameParam) && l.countParams(o) > 1
 }
@@ -92,7 +82,7 @@ func hasNear(o outline, name string) bool {
 	return false
 }
 
-// nearly gives the known name that has a few letters more or less, or "".
+// nearly returns the known name that has a few letters more or less, or "".
 func nearly(name string, known []string) string {
 	near := slices.DeleteFunc(slices.Clone(known), func(k string) bool { n := len(k) - len(name); return n < -2 || n > 2 })
 	if len(near) == 0 {
@@ -164,7 +154,7 @@ func (l *Loader) isNearKey(section, name string) bool {
 // isKey reports whether a section of a configuration has a key.
 func (l *Loader) isKey(section, name string) bool {
 	return section != "" && slices.ContainsFunc(l.schema.Fields, func(f schema.Field) bool {
-		return f.Path == section+"."+name || section == sweepSection && f.Flag == name
+		return f.Path == section+"."+name || section == SweepSection && f.Flag == name
 	})
 }
 
@@ -178,9 +168,9 @@ func (l *Loader) ownText(name string, text []byte) bool {
 	switch {
 	case strings.HasSuffix(name, ResultsExt):
 		return strings.Contains(s, `"kvbench":`)
-	case isCUE(name):
+	case data.IsCUE(name):
 		return l.ownCUE(s)
-	case isJSON(name), strings.HasPrefix(strings.TrimLeft(s, " \t\r\n"), "{"):
+	case data.IsJSON(name), strings.HasPrefix(strings.TrimLeft(s, " \t\r\n"), "{"):
 		return l.isOwn(name, outlineOfBraces(s))
 	}
 	return l.isOwn(name, outlineOfLines(s))
@@ -191,9 +181,9 @@ func (l *Loader) ownText(name string, text []byte) bool {
 var (
 	strongFields  = []string{"#" + fieldParams, "kv_bytes_per_token", "access_patterns"}
 	weakFields    = []string{fieldMatch, fieldLet, fieldCache, fieldRequires, fieldChecks}
-	familyFields  = []string{fieldTypes, archField, fieldParams}
+	familyFields  = []string{fieldTypes, ArchField, fieldParams}
 	likeField     = regexp.MustCompile(`\blike"?\s*:`) // in releases
-	importsSchema = regexp.MustCompile(`(?m)^[^/\n]*"` + regexp.QuoteMeta(modulePath+"/"+schemaFolder) + `[:/"]`)
+	importsSchema = regexp.MustCompile(`(?m)^[^/\n]*"` + regexp.QuoteMeta(data.SchemaPath) + `[:/"]`)
 )
 
 // ownCUE judges CUE by its text alone: what is not kvbench's is not evaluated.
@@ -231,11 +221,11 @@ func (l *Loader) isSchemaFile(name string) bool {
 		return false
 	}
 	path = filepath.ToSlash(path)
-	at := strings.LastIndex(path, "/"+schemaFolder+"/")
+	at := strings.LastIndex(path, "/"+data.SchemaFolder+"/")
 	if at < 0 {
 		return false
 	}
-	own, err := fs.ReadFile(l.builder.schema, path[at+len(schemaFolder)+2:])
+	own, err := fs.ReadFile(l.reader.Schema, path[at+len(data.SchemaFolder)+2:])
 	if err != nil {
 		return false
 	}
@@ -245,14 +235,14 @@ func (l *Loader) isSchemaFile(name string) bool {
 
 var packageClause = regexp.MustCompile(`(?m)^package[ \t]+\w+`)
 
-// packageOf gives the clause of a CUE file that names its package.
+// packageOf returns the clause of a CUE file that names its package.
 func packageOf(text []byte) string { return string(packageClause.Find(text)) }
 
 // mayRead refuses files beside others, or in folders, that are no regular ones,
 // or none themselves where links are not to be followed.
 func (l *Loader) mayRead(name string) error {
 	if info, err := os.Lstat(name); l.NoLinks && err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		return diag.Errorf(diag.Pos{File: name}, "is a symbolic link: it was not read").WithHint("put the file itself there")
+		return diag.Errorf(diag.Pos{File: name}, "is a symbolic link, which is not followed").WithHint("replace it with the file")
 	}
 	if l.Refuse != nil {
 		if err := l.Refuse(name); err != nil {
@@ -262,10 +252,10 @@ func (l *Loader) mayRead(name string) error {
 	return input.Regular(name)
 }
 
-// peek gives the beginning of a file's text; ok is false for a file that cannot
+// peek returns the beginning of a file's text; ok is false for a file that cannot
 // be read, of which nobody knows whose it is.
 func (l *Loader) peek(name string) (text []byte, ok bool) {
-	text, _, err := input.ReadAll(name, maxFile, l.Watch)
+	text, _, err := input.ReadAll(name, data.MaxFile, l.Watch)
 	return text, err == nil
 }
 
@@ -387,7 +377,7 @@ func skipped(text string) int {
 	return end
 }
 
-// lexeme gives the name, or the text in quotes, that a text begins with, and its
+// lexeme returns the name, or the text in quotes, that a text begins with, and its
 // length: 0 if it begins with neither.
 func lexeme(text string) (string, int) {
 	const quotes = `"""`

@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"math"
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/format"
 	"cuelang.org/go/cue/literal"
 
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
 
@@ -32,23 +33,23 @@ func (l *Loader) Releases(file string) (map[string]schema.OwnRelease, error) {
 }
 
 func (l *Loader) releasesIn(file string, v cue.Value) (map[string]schema.OwnRelease, error) {
-	def, err := l.builder.value("nixlbench")
+	def, err := l.reader.Package("nixlbench")
 	if err != nil {
 		return nil, err
 	}
 	at := diag.Pos{File: file}
 	v = v.Unify(def.LookupPath(cue.ParsePath("#ReleasesFile")))
 	if err := v.Validate(cue.Concrete(true)); err != nil {
-		return nil, fromCUE(err, at)
+		return nil, data.FromCUE(err, at)
 	}
-	data, err := v.MarshalJSON()
+	text, err := v.MarshalJSON()
 	if err != nil {
-		return nil, fromCUE(err, at)
+		return nil, data.FromCUE(err, at)
 	}
 	var doc struct {
 		Releases map[string]schema.OwnRelease `json:"releases"`
 	}
-	if err := json.Unmarshal(data, &doc); err != nil {
+	if err := json.Unmarshal(text, &doc); err != nil {
 		return nil, diag.Errorf(at, "%v", err)
 	}
 	var errs diag.List
@@ -56,8 +57,8 @@ func (l *Loader) releasesIn(file string, v cue.Value) (map[string]schema.OwnRele
 		flags := doc.Releases[name].Flags
 		for _, flag := range schema.Keys(flags) {
 			if own := flags[flag]; !defaultFits(own) {
-				pos := fromPos(v.LookupPath(cue.MakePath(cue.Str("releases"), cue.Str(name), cue.Str("flags"), cue.Str(flag), cue.Str("default"))).Pos())
-				errs = append(errs, diag.Errorf(pos, "%s: the default %v is no %s", flag, own.Default, own.Type))
+				pos := data.PosOf(v.LookupPath(cue.MakePath(cue.Str("releases"), cue.Str(name), cue.Str("flags"), cue.Str(flag), cue.Str("default"))).Pos())
+				errs = append(errs, diag.Errorf(pos, "%s: the default %v is not a valid %s", flag, own.Default.Text(), own.Type))
 			}
 		}
 	}
@@ -66,16 +67,15 @@ func (l *Loader) releasesIn(file string, v cue.Value) (map[string]schema.OwnRele
 
 // defaultFits reports whether a flag's default is of its type.
 func defaultFits(f schema.OwnFlag) bool {
-	switch v := f.Default.(type) {
-	case string:
-		return f.Type == "string"
-	case bool:
-		return f.Type == "bool"
-	case float64:
-		lo, hi := schema.Range(f.Type)
-		return f.Type != "string" && f.Type != "bool" && v == math.Trunc(v) && v >= float64(lo) && v <= float64(hi)
+	switch f.Type {
+	case "string":
+		return f.Default.Kind == formula.Str
+	case "bool":
+		return f.Default.Kind == formula.Bool
 	}
-	return false
+	lo, hi := schema.Range(f.Type)
+	n, whole := f.Default.Num.Int64()
+	return f.Default.Kind == formula.Num && whole && lo <= n && n <= hi
 }
 
 // ReleaseCUE writes a release as a file that [Releases] reads.
@@ -85,9 +85,9 @@ func ReleaseCUE(name string, r schema.OwnRelease) ([]byte, error) {
 	fmt.Fprintf(&b, "releases: %s: {\nlike: %s\nflags: {\n", quote(name), quote(r.Like))
 	for _, flag := range schema.Keys(r.Flags) {
 		own := r.Flags[flag]
-		def := fmt.Sprint(own.Default)
-		if text, ok := own.Default.(string); ok {
-			def = quote(text)
+		def := own.Default.Text()
+		if own.Default.Kind == formula.Str {
+			def = quote(def)
 		}
 		fmt.Fprintf(&b, "%s: {type: %s, default: %s, help: %s}\n", quote(flag), quote(own.Type), def, quote(own.Help))
 	}

@@ -7,9 +7,11 @@ import (
 
 	"cuelang.org/go/cue"
 
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/input"
 	"kvbench/engine/jsonl"
+	"kvbench/engine/schema"
 )
 
 // Results checks a file of results, a JSON object a line, against the schema.
@@ -49,16 +51,16 @@ func (l *Loader) Results(name string) error {
 	}
 }
 
-func (l *Loader) resultShape() (*shape, error) {
+func (l *Loader) resultShape() (*schema.Type, error) {
 	defs, err := l.defs()
 	if err != nil {
 		return nil, err
 	}
-	s, err := shapeOf(defs.LookupPath(cue.ParsePath("#Result")))
+	s, err := schema.ShapeOf(defs.LookupPath(cue.ParsePath("#Result")))
 	if err != nil {
 		return nil, fmt.Errorf("the schema of results: %w", err)
 	}
-	return s, nil
+	return &s, nil
 }
 
 // checker holds the lines of a file to a shape.
@@ -101,9 +103,9 @@ func (c *checker) err() error {
 }
 
 // check checks a line.
-func (c *checker) check(s *shape, line []byte) {
+func (c *checker) check(s *schema.Type, line []byte) {
 	if !utf8.Valid(line) {
-		c.add("", "this line is no text in UTF-8")
+		c.add("", "this line is not UTF-8 text")
 		return
 	}
 	shown, count := len(c.problems), c.count
@@ -118,9 +120,9 @@ func (c *checker) check(s *shape, line []byte) {
 	switch why := c.in.End(); {
 	case why != "":
 		c.problems, c.count = c.problems[:shown], count // they are mere consequences
-		c.add("", "this line is no JSON: %s", why)
+		c.add("", "this line is not JSON: %s", why)
 	case !isObject:
-		c.add("", "this line is no JSON object")
+		c.add("", "this line is not a JSON object")
 	}
 }
 
@@ -136,7 +138,7 @@ func (c *checker) wrong(name, hint, format string, args ...any) {
 			where = append(where, '.')
 		}
 		if s.name != nil {
-			where = append(where, shorten(string(s.name))...)
+			where = append(where, data.Shorten(string(s.name))...)
 		} else {
 			where = fmt.Append(where, s.index)
 		}
@@ -144,22 +146,21 @@ func (c *checker) wrong(name, hint, format string, args ...any) {
 	if name != "" && len(where) > 0 {
 		where = append(where, '.')
 	}
-	c.add(hint, "%s%s: %s", where, shorten(name), fmt.Sprintf(format, args...))
+	c.add(hint, "%s%s: %s", where, data.Shorten(name), fmt.Sprintf(format, args...))
 }
 
 // value checks the value that comes next.
-func (c *checker) value(s *shape) {
+func (c *checker) value(s *schema.Type) {
 	begin := c.in.Next()
-	fit := s.of(jsonKind(begin))
 	switch {
-	case s.any:
-	case begin == '{' && len(fit) > 0:
-		c.object(fit[0])
-	case begin == '[' && len(fit) > 0:
+	case s.Any():
+	case begin == '{' && s.Members != nil:
+		c.object(s)
+	case begin == '[' && s.Item != nil:
 		i := 0
 		c.in.Array(func() {
 			c.path = append(c.path, step{index: i})
-			c.value(fit[0].items)
+			c.value(s.Item)
 			c.path = c.path[:len(c.path)-1]
 			i++
 		})
@@ -168,31 +169,29 @@ func (c *checker) value(s *shape) {
 		if c.in.Err() != "" {
 			return // said of the line
 		}
-		for _, f := range fit {
-			if f.takes(text) {
-				return
-			}
+		if s.TakesJSON(text) {
+			return
 		}
-		c.wrong("", "", "%s is not allowed: want %s", shownJSON(text), s.allowed)
+		c.wrong("", "", "%s is not allowed: expected %s", shownJSON(text), s)
 	}
 }
 
-func (c *checker) object(s *shape) {
+func (c *checker) object(s *schema.Type) {
 	var seen uint64
 	c.objects++
 	object := c.objects
 	c.in.Object(func(name []byte) {
-		m := s.members[string(name)]
-		value := s.others
+		m := s.Members[string(name)]
+		value := s.Others
 		twice := false
 		switch {
 		case m != nil:
-			value, twice = m.shape, seen&m.bit != 0
-			seen |= m.bit
+			value, twice = &m.Type, seen&m.Bit != 0
+			seen |= m.Bit
 		case value == nil:
 			hint := ""
 			if !c.full() && len(name) <= maxName {
-				hint = diag.DidYouMean(string(name), s.known)
+				hint = diag.DidYouMean(string(name), s.Known)
 			}
 			c.wrong(string(name), hint, "field not allowed")
 			return
@@ -209,8 +208,8 @@ func (c *checker) object(s *shape) {
 	if c.in.Err() != "" {
 		return
 	}
-	for _, name := range s.known {
-		if m := s.members[name]; m.required && seen&m.bit == 0 {
+	for _, name := range s.Known {
+		if m := s.Members[name]; m.Required && seen&m.Bit == 0 {
 			c.wrong(name, "", "field is required but not present")
 		}
 	}
@@ -242,5 +241,5 @@ func shownJSON(text []byte) string {
 	case text[0] == '[':
 		return "a list"
 	}
-	return shorten(string(text))
+	return data.Shorten(string(text))
 }

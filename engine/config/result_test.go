@@ -14,6 +14,7 @@ import (
 
 	"kvbench/engine/config"
 	"kvbench/engine/schema"
+	"kvbench/engine/schemagen"
 )
 
 // aResult has everything that a result may have.
@@ -32,7 +33,7 @@ const aResult = `{"kvbench":"v1","commit":"0123abc+dirty","role":"initiator","ha
 // schema as CUE would hold them.
 func TestResultsAsCUE(t *testing.T) {
 	_, l := loader(t)
-	text, err := l.SchemaCUE("results", nil)
+	text, err := schemagen.CUE(l, "results", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,23 +118,23 @@ func TestResultsWrong(t *testing.T) {
 	for line, want := range map[string]string{
 		aResult:                                                          "",
 		"  " + aResult + " \t\r":                                         "",
-		with(`"status":"ok"`, `"status":"done"`):                         `status: "done" is not allowed: want one of ok, suspect, failed, interrupted`,
-		with(`"repeat":1`, `"repeat":0`):                                 `repeat: 0 is not allowed: want a whole number, 1 or more`,
-		with(`"repeat":1`, `"repeat":1.0`):                               `repeat: 1.0 is not allowed: want a whole number, 1 or more`,
+		with(`"status":"ok"`, `"status":"done"`):                         `status: "done" is not allowed: expected one of ok, suspect, failed, interrupted`,
+		with(`"repeat":1`, `"repeat":0`):                                 `repeat: 0 is not allowed: expected a whole number, 1 or more`,
+		with(`"repeat":1`, `"repeat":1.0`):                               `repeat: 1.0 is not allowed: expected a whole number, 1 or more`,
 		with(`"repeat":1`, `"repeat":1,"repeat":1`):                      `repeat: given twice`,
 		with(`"on":{`, `"isl":{`):                                        `config.values.isl: given twice`,
-		with(`"gb":16.9`, `"gb":"fast"`):                                 `rows.0.gb: "fast" is not allowed: want a number or a text that matches ^[+-]?(inf|nan)$`,
+		with(`"gb":16.9`, `"gb":"fast"`):                                 `rows.0.gb: "fast" is not allowed: expected a number or a text that matches ^[+-]?(inf|nan)$`,
 		with(`"host":{`, `"hots":{`):                                     `hots: field not allowed` + "\n" + `host: field is required but not present`,
 		with(`"host":{"name":"n",`, `"host":{`):                          `host.name: field is required but not present`,
-		with(`"notes":["b"]`, `"notes":"b"`):                             `notes: "b" is not allowed: want a list`,
-		with(`"notes":["b"]`, `"notes":[["b"]]`):                         `notes.0: a list is not allowed: want a text`,
-		with(`"output":"o"`, `"output":"`+strings.Repeat("o", 99)+`x`):   `this line is no JSON: the end of a string is missing`,
-		with(`"output":"o"`, `"output":[`+strings.Repeat("o", 99)+`]`):   `this line is no JSON: a value is missing`,
-		with(`"output":"o"`, `"output":[`+strings.Repeat("7,", 99)+`7]`): `output: a list is not allowed: want a text`,
-		with(`"output":"o"`, "\"output\":\"\xff\""):                      `this line is no text in UTF-8`,
-		with(`"layers":3`, `"layers":`+strings.Repeat("[", 1<<20)):       `this line is no JSON: it is nested too deeply`,
+		with(`"notes":["b"]`, `"notes":"b"`):                             `notes: "b" is not allowed: expected a list`,
+		with(`"notes":["b"]`, `"notes":[["b"]]`):                         `notes.0: a list is not allowed: expected a text`,
+		with(`"output":"o"`, `"output":"`+strings.Repeat("o", 99)+`x`):   `this line is not JSON: the end of a string is missing`,
+		with(`"output":"o"`, `"output":[`+strings.Repeat("o", 99)+`]`):   `this line is not JSON: a value is missing`,
+		with(`"output":"o"`, `"output":[`+strings.Repeat("7,", 99)+`7]`): `output: a list is not allowed: expected a text`,
+		with(`"output":"o"`, "\"output\":\"\xff\""):                      `this line is not UTF-8 text`,
+		with(`"layers":3`, `"layers":`+strings.Repeat("[", 1<<20)):       `this line is not JSON: it is nested too deeply`,
 		strings.Repeat(" ", 5<<20) + aResult:                             `this line is longer than 4 MiB: the rest is not checked`,
-		"7":                                                              `this line is no JSON object`,
+		"7":                                                              `this line is not a JSON object`,
 	} {
 		file := filepath.Join(t.TempDir(), "r.jsonl")
 		if err := os.WriteFile(file, []byte(line+"\n"), 0o644); err != nil {
@@ -157,11 +158,11 @@ func TestResultsHostile(t *testing.T) {
 		"rows":    {`{"rows":[` + strings.Repeat(`{"a":"x"},`, 300_000) + `{}]}` + "\n", "and 299993 more"}, // 300,000 rows and 13 fields, less 20
 		"names":   {"{" + strings.Repeat(`"a":1,`, 500_000) + `"a":1}` + "\n", "and 499995 more"},           // 500,001 names and 14 fields, less 20
 		"lines":   {strings.Repeat("{}\n", 60_000), "and 839980 more"},                                      // 14 fields of each, less 20
-		"nested":  {strings.Repeat(`{"a":`, 600_000) + "\n", "this line is no JSON: it is nested too deeply"},
+		"nested":  {strings.Repeat(`{"a":`, 600_000) + "\n", "this line is not JSON: it is nested too deeply"},
 		"text":    {strings.Repeat("not a result\n", 60_000), "and 59980 more"},
 		"futile":  {strings.Repeat("not a result\n", 6_000_000), "no line up to this one is a result: the rest is not checked"},
-		"good":    {strings.Repeat(aResult+"\n", 1000) + "x\n", "this line is no JSON: a value is missing"},
-		"twenty":  {strings.Repeat("[]\n", 20), "this line is no JSON object"},
+		"good":    {strings.Repeat(aResult+"\n", 1000) + "x\n", "this line is not JSON: a value is missing"},
+		"twenty":  {strings.Repeat("[]\n", 20), "this line is not a JSON object"},
 		"oneMore": {strings.Repeat("[]\n", 21), "and 1 more"},
 	} {
 		if name == "futile" && testing.Short() {

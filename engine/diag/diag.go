@@ -10,7 +10,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -28,7 +30,7 @@ type Pos struct {
 // IsZero reports whether the position says nothing at all.
 func (p Pos) IsZero() bool { return p == Pos{} }
 
-// String gives file:line:col, as far as each is known.
+// String returns file:line:col, as far as each is known.
 func (p Pos) String() string {
 	s := Printable(p.File)
 	if p.Line > 0 {
@@ -40,7 +42,7 @@ func (p Pos) String() string {
 	return s
 }
 
-// MarshalText gives file:line:col with every part.
+// MarshalText returns file:line:col with every part.
 func (p Pos) MarshalText() ([]byte, error) {
 	return fmt.Appendf(nil, "%s:%d:%d", p.File, p.Line, p.Col), nil
 }
@@ -54,7 +56,7 @@ func (p *Pos) Parse(text string) error {
 	for _, part := range []*int{&p.Col, &p.Line} {
 		i := strings.LastIndexByte(rest, ':')
 		if i < 0 {
-			return fmt.Errorf("%q is no position", text)
+			return fmt.Errorf("%q is not a position", text)
 		}
 		n, err := strconv.Atoi(rest[i+1:])
 		if err != nil {
@@ -76,16 +78,41 @@ const (
 	Note
 )
 
-// String gives the severity in lower case.
+// String returns the severity in lower case.
 func (s Severity) String() string { return [...]string{"error", "warning", "note"}[s] }
+
+// Code is a word for a kind of fault. Programs go by it, not by the message.
+type Code string
+
+// The codes. Not every diagnostic has one.
+const (
+	Unknown    Code = "unknown"     // there is nothing of that name
+	Missing    Code = "missing"     // something that has to be there is not
+	NotGiven   Code = "not_given"   // a formula reads a value that nobody gave
+	NotAllowed Code = "not_allowed" // a value that its place does not take
+	NotWhole   Code = "not_whole"   // a number that is not whole, or not in its range
+	Requires   Code = "requires"    // a requirement that does not hold
+	Syntax     Code = "syntax"      // a text that cannot be parsed
+	Formula    Code = "formula"     // a formula that cannot be compiled or evaluated
+	Check      Code = "check"       // a known result that is not met
+	NoChecks   Code = "no_checks"   // an architecture without known results
+	File       Code = "file"        // a file that cannot be read
+	TooMuch    Code = "too_much"    // a file that takes too much time or memory
+)
 
 // Diag is one thing to tell the user.
 type Diag struct {
 	Severity Severity
 	Pos      Pos
-	Msg      string
-	// Hint says what to write instead; each line is printed as a hint.
-	Hint string
+	// Code and Name are what Msg says, for programs: the kind of fault, and the
+	// name that it is about.
+	Code Code
+	Name string
+	// Subject, unless empty, stands before the message: "formula of batch_size".
+	Subject string
+	Msg     string
+	// Hints say what to write instead.
+	Hints []string
 	// Source is the line of text the message is about and Caret the column in
 	// it, in characters from 1. Both are optional.
 	Source string
@@ -93,45 +120,96 @@ type Diag struct {
 	// Usage marks a fault of the command line itself.
 	Usage bool
 
-	more int // problems that this one stands for
+	format string // of Msg, with its arguments
+	args   []any
+	more   int // problems that this one stands for
 }
 
-// Error gives the position and the message on one line.
-func (d *Diag) Error() string {
-	if d.Pos.IsZero() {
+// Text gives the message with its subject.
+func (d *Diag) Text() string {
+	if d.Subject == "" {
 		return d.Msg
 	}
-	return d.Pos.String() + ": " + d.Msg
+	return d.Subject + ": " + d.Msg
+}
+
+// Error returns the position and the message on one line.
+func (d *Diag) Error() string {
+	if d.Pos.IsZero() {
+		return d.Text()
+	}
+	return d.Pos.String() + ": " + d.Text()
+}
+
+func newDiag(severity Severity, pos Pos, format string, args []any) *Diag {
+	return &Diag{Severity: severity, Pos: pos, Msg: fmt.Sprintf(format, args...), format: format, args: args}
 }
 
 // Errorf makes an error about a position.
-func Errorf(pos Pos, format string, args ...any) *Diag {
-	return &Diag{Pos: pos, Msg: fmt.Sprintf(format, args...)}
-}
+func Errorf(pos Pos, format string, args ...any) *Diag { return newDiag(Error, pos, format, args) }
 
 // Usagef makes an error about the command line.
 func Usagef(format string, args ...any) *Diag {
-	return &Diag{Msg: fmt.Sprintf(format, args...), Usage: true}
+	d := newDiag(Error, Pos{}, format, args)
+	d.Usage = true
+	return d
 }
 
 // Warnf makes a warning about a position.
-func Warnf(pos Pos, format string, args ...any) *Diag {
-	return &Diag{Severity: Warning, Pos: pos, Msg: fmt.Sprintf(format, args...)}
-}
+func Warnf(pos Pos, format string, args ...any) *Diag { return newDiag(Warning, pos, format, args) }
 
 // Notef makes a note about a position.
-func Notef(pos Pos, format string, args ...any) *Diag {
-	return &Diag{Severity: Note, Pos: pos, Msg: fmt.Sprintf(format, args...)}
+func Notef(pos Pos, format string, args ...any) *Diag { return newDiag(Note, pos, format, args) }
+
+// About gives d a code and the name that it is about, and returns d.
+func (d *Diag) About(code Code, name string) *Diag {
+	d.Code, d.Name = code, name
+	return d
 }
 
 // WithHint adds a hint and returns d.
 func (d *Diag) WithHint(format string, args ...any) *Diag {
-	hint := fmt.Sprintf(format, args...)
-	if d.Hint != "" {
-		hint = d.Hint + "\n" + hint
-	}
-	d.Hint = hint
+	d.Hints = append(d.Hints[:len(d.Hints):len(d.Hints)], fmt.Sprintf(format, args...))
 	return d
+}
+
+// Suggest adds the nearest known word as a hint, and reports whether there is one.
+func (d *Diag) Suggest(word string, known []string) bool {
+	hint := DidYouMean(word, known)
+	if hint != "" {
+		d.WithHint("%s", hint)
+	}
+	return hint != ""
+}
+
+// Kind tells kinds of errors apart: those of one kind say the same of the same
+// name, perhaps with other numbers and of another file.
+func Kind(err error) string {
+	var kind []byte
+	for _, d := range All(err) {
+		kind = fmt.Appendf(kind, "%s %q %q %q %q %d\n", d.Code, d.Name, d.Subject, d.Source, d.said(), d.Caret)
+	}
+	return string(kind)
+}
+
+// said is the message without its numbers; of one with a code, which tells what
+// it is about, only what all of the kind have in common.
+func (d *Diag) said() string {
+	switch {
+	case d.format == "":
+		return d.Msg
+	case d.Code != "":
+		return d.format
+	}
+	words := slices.Clone(d.args)
+	for i, arg := range words {
+		switch arg.(type) {
+		case string, []string, error:
+		default:
+			words[i] = ""
+		}
+	}
+	return fmt.Sprintf(d.format, words...)
 }
 
 // List is a number of diagnostics as one error.
@@ -169,7 +247,7 @@ func More(file string, n int) error {
 	return &Diag{Pos: Pos{File: file}, Msg: fmt.Sprintf("and %d more", n), more: n}
 }
 
-// Shown gives the diagnostics to show: of each file only the first [MaxShown],
+// Shown returns the diagnostics to show: of each file only the first [MaxShown],
 // and the number of the others behind them.
 func Shown(list List) List {
 	if len(list) <= MaxShown {
@@ -198,7 +276,7 @@ func Shown(list List) List {
 	return out
 }
 
-// All gives the diagnostics that err holds.
+// All returns the diagnostics that err holds.
 func All(err error) []*Diag {
 	if err == nil {
 		return nil
@@ -212,9 +290,12 @@ func All(err error) []*Diag {
 	return []*Diag{{Msg: err.Error()}}
 }
 
-// Cause gives the reason of a system's error, without the call and the path, which
-// messages name already.
+// Cause returns the reason of a system's error, without the call and the path or
+// command, which messages name already.
 func Cause(err error) error {
+	if e, ok := errors.AsType[*exec.Error](err); ok {
+		return e.Err
+	}
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return e.Err
 	}
@@ -263,17 +344,15 @@ func (p *Printer) format(d *Diag) string {
 	case Note:
 		b.WriteString("note: ")
 	}
-	b.WriteString(Printable(Short(d.Msg)) + "\n")
+	b.WriteString(Printable(Short(d.Text())) + "\n")
 	if d.Source != "" {
 		b.WriteString("    " + Printable(d.Source) + "\n")
 		if d.Caret > 0 {
 			b.WriteString("    " + caretPad(d.Source, d.Caret) + p.paint("32", "^") + "\n")
 		}
 	}
-	if d.Hint != "" {
-		for hint := range strings.SplitSeq(d.Hint, "\n") {
-			b.WriteString("  hint: " + Printable(Short(hint)) + "\n")
-		}
+	for _, hint := range d.Hints {
+		b.WriteString("  hint: " + Printable(Short(hint)) + "\n")
 	}
 	return b.String()
 }
@@ -310,7 +389,7 @@ func caretPad(line string, caret int) string {
 	return pad + strings.Repeat(" ", max(0, caret-1-utf8.RuneCountInString(line)))
 }
 
-// Rel gives file relative to dir where it lies below dir, else file itself.
+// Rel returns file relative to dir where it lies below dir, else file itself.
 func Rel(dir, file string) string {
 	if dir == "" || !filepath.IsAbs(file) {
 		return file

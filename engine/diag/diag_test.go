@@ -2,6 +2,7 @@ package diag_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -113,5 +114,47 @@ func TestPosText(t *testing.T) {
 	}
 	if err := q.UnmarshalText([]byte("nothing")); err == nil {
 		t.Error("no position is no error")
+	}
+}
+
+// TestKind: numbers and places make no kinds of errors, words do, even those that
+// differ in digits alone.
+func TestKind(t *testing.T) {
+	at := diag.Pos{File: "f1", Line: 2}
+	formula := func(caret int, format string, args ...any) *diag.Diag {
+		d := diag.Errorf(at, format, args...).About(diag.Formula, "x")
+		d.Caret = caret
+		return d
+	}
+	for _, test := range []struct {
+		a, b error
+		same bool
+	}{
+		{diag.Errorf(at, "%s is %d", "isl", 3), diag.Errorf(diag.Pos{File: "f2"}, "%s is %d", "isl", 45), true},
+		{diag.Errorf(at, "%s is %d", "isl", 3), diag.Errorf(at, "%s is %d", "osl", 3), false},
+		{diag.Errorf(at, "%q is not allowed", "fp4"), diag.Errorf(at, "%q is not allowed", "fp8"), false},
+		{diag.Errorf(at, "want %d", 3), diag.Errorf(at, "want at least %d", 3), false},
+		{formula(1, "%s / 0", "3"), formula(1, "%s / 0", "4"), true},
+		{formula(1, "%s / 0", "3"), formula(7, "%s / 0", "3"), false},
+		{formula(1, "%s", "3 > 2"), formula(1, "%s", "4 > 2").About(diag.Formula, "y"), false},
+		{diag.Errorf(at, "%s", "p4"), diag.Errorf(at, "%s", "p5"), false},
+		{errors.New("4"), errors.New("5"), false},
+		{diag.List{formula(1, "a"), formula(2, "b")}, diag.List{formula(1, "a")}, false},
+	} {
+		if got := diag.Kind(test.a) == diag.Kind(test.b); got != test.same {
+			t.Errorf("%v and %v: of one kind is %v, want %v", test.a, test.b, got, test.same)
+		}
+	}
+}
+
+// TestSuggest: a word that is near another gets a hint, others none.
+func TestSuggest(t *testing.T) {
+	d := diag.Errorf(diag.Pos{}, "no %s", "pagesize").About(diag.Unknown, "pagesize")
+	if d.Suggest("something", []string{"page_size"}) || !d.Suggest("pagesize", []string{"isl", "page_size"}) {
+		t.Error("it is suggested where it is far, or not where it is near")
+	}
+	d.Subject = "--where"
+	if want := []string{`did you mean "page_size"?`}; !slices.Equal(d.Hints, want) || d.Error() != "--where: no pagesize" || d.Name != "pagesize" {
+		t.Errorf("got %v, %q", d, d.Hints)
 	}
 }

@@ -2,7 +2,7 @@ package diag
 
 import "strings"
 
-// Nearest gives the known word that a misspelt one most likely meant, or ""
+// Nearest returns the known word that a misspelt one most likely meant, or ""
 // when none is close: one that differs in few letters, or else one that has all
 // of its parts between '_', or is made of some of them. Case and the difference
 // of '-' and '_' do not count.
@@ -29,7 +29,7 @@ func Nearest(word string, known []string) string {
 // partOf reports whether the parts of a stand together in b.
 func partOf(a, b string) bool { return strings.Contains("_"+b+"_", "_"+a+"_") }
 
-// DidYouMean gives `did you mean "x"?` for the nearest known word, or "".
+// DidYouMean returns `did you mean "x"?` for the nearest known word, or "".
 func DidYouMean(word string, known []string) string {
 	if n := Nearest(word, known); n != "" && n != word {
 		return `did you mean "` + n + `"?`

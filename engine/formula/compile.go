@@ -48,12 +48,12 @@ func (c *compiler) declare(d *decl) error {
 		if first := c.p.slots[r].src.Pos; !first.IsZero() {
 			msg += "; first at " + first.String()
 		}
-		return diag.Errorf(d.src.Pos, "%s", msg).WithHint("a name means one thing: choose another")
+		return diag.Errorf(d.src.Pos, "%s", msg).WithHint("names must be unique: choose another")
 	}
 	if d.class != derived && (!utils.IsValidIdentifier(d.name) || slices.Contains(reserved, d.name)) {
 		err := diag.Errorf(d.src.Pos, "%q cannot be a name in formulas", d.name)
 		if !slices.Contains(reserved, d.name) {
-			err.Hint = "use letters, digits and _"
+			err.WithHint("use letters, digits and _")
 		}
 		return err
 	}
@@ -222,7 +222,7 @@ type code struct {
 	known *Value
 }
 
-// number gives a number that is known beforehand, or 0.
+// number returns a number that is known beforehand, or 0.
 func (c *code) number() Rat {
 	if c.known == nil {
 		return Rat{}
@@ -326,7 +326,7 @@ func (k *checker) expr(n ast.Node) code {
 	return brokenCode
 }
 
-// constant gives the code of a known value.
+// constant returns the code of a known value.
 func constant(v Value) code {
 	c := code{kind: v.Kind, known: &v}
 	switch v.Kind {
@@ -348,11 +348,11 @@ func (k *checker) identifier(n *ast.IdentifierNode) code {
 	off := n.Location().From
 	r, ok := k.p.names[n.Value]
 	if !ok {
-		d := k.errorf(off, "unknown name %q", n.Value)
+		d := k.errorf(off, "unknown name %q", n.Value).About(diag.Unknown, n.Value)
 		if _, ok := functions[n.Value]; ok {
-			d.Hint = fmt.Sprintf("%s is a function: write %s", n.Value, functions[n.Value].Usage)
+			d.WithHint("%s is a function: write %s", n.Value, functions[n.Value].Usage)
 		} else {
-			d.Hint = diag.DidYouMean(n.Value, k.names())
+			d.Suggest(n.Value, k.names())
 		}
 		return brokenCode
 	}
@@ -363,7 +363,7 @@ func (k *checker) identifier(n *ast.IdentifierNode) code {
 	return k.read(r, off)
 }
 
-// names gives the names that formulas can refer to, sorted.
+// names returns the names that formulas can refer to, sorted.
 func (k *checker) names() []string {
 	var names []string
 	for name := range k.p.names {
@@ -375,7 +375,7 @@ func (k *checker) names() []string {
 	return names
 }
 
-// read gives the code that reads a slot, for use at an offset.
+// read returns the code that reads a slot, for use at an offset.
 func (k *checker) read(r Ref, off int) code {
 	s, at := &k.p.slots[r], k.at(off)
 	i, index := int32(r), s.index

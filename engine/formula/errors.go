@@ -22,9 +22,8 @@ type place struct {
 
 // errorf makes an error that points to the place.
 func (p place) errorf(format string, args ...any) *diag.Diag {
-	msg := fmt.Sprintf(format, args...)
 	if p.unit == nil {
-		return &diag.Diag{Msg: msg}
+		return diag.Errorf(diag.Pos{}, format, args...)
 	}
 	text, off := p.unit.src.Text, p.off
 	if p.unit.src.Char != nil {
@@ -40,23 +39,14 @@ func (p place) errorf(format string, args ...any) *diag.Diag {
 
 	pos := p.unit.src.Pos
 	if pos.Line > 0 {
-		switch lines := strings.Count(text[:start], "\n"); {
-		case lines > 0:
-			pos.Line += lines
-			pos.Col = caret
-		case pos.Col > 0:
+		pos.Line += strings.Count(text[:start], "\n")
+		if pos.Col > 0 {
 			pos.Col += caret - 1
 		}
 	}
-	if p.unit.src.At != nil {
-		pos = p.unit.src.At(p.off)
-	}
-	return &diag.Diag{
-		Pos:    pos,
-		Msg:    "formula of " + p.unit.name + ": " + msg,
-		Source: text[start:end],
-		Caret:  caret,
-	}
+	d := diag.Errorf(pos, format, args...).About(diag.Formula, p.unit.name)
+	d.Subject, d.Source, d.Caret = "formula of "+p.unit.name, text[start:end], caret
+	return d
 }
 
 // byteOffset turns an offset in characters into one in bytes.
@@ -73,12 +63,12 @@ func byteOffset(text string, chars int) int {
 // hinted adds a hint unless it is empty.
 func hinted(d *diag.Diag, hint string) *diag.Diag {
 	if hint != "" {
-		d.Hint = hint
+		d.WithHint("%s", hint)
 	}
 	return d
 }
 
-// plural gives "1 entry" or "3 entries".
+// plural returns "1 entry" or "3 entries".
 func plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one

@@ -1,10 +1,6 @@
 package formula
 
-import (
-	"fmt"
-
-	"kvbench/engine/diag"
-)
+import "kvbench/engine/diag"
 
 // Frame holds the values of one evaluation of a [Program]: those that were
 // set, and those computed so far. Each formula is computed when it is first
@@ -33,7 +29,7 @@ type cell struct {
 	listed bool // in Frame.computed
 }
 
-// NewFrame gives a frame in which nothing is set.
+// NewFrame returns a frame in which nothing is set.
 func (p *Program) NewFrame() *Frame {
 	return &Frame{
 		p:        p,
@@ -57,7 +53,7 @@ func (f *Frame) Reset() {
 	}
 }
 
-// Set gives a name a value: an input its value, a formula one that stands in
+// Set assigns a value to a name: an input its value, a formula one that stands in
 // for it. What was computed before is forgotten, what was set is not. A value
 // of the wrong kind is reported by whatever reads it. To set a table does
 // nothing.
@@ -90,7 +86,7 @@ func (f *Frame) SetNum(r Ref, v Rat) {
 	f.cells[r] = cell{num: v, seen: f.epoch}
 }
 
-// Dependents gives what has to be forgotten when an input changes: all that
+// Dependents returns what has to be forgotten when an input changes: all that
 // depends on it and is computed.
 func (f *Frame) Dependents(r Ref) []Ref {
 	depends := make([]int8, len(f.p.slots)) // 1 for yes, -1 for no
@@ -145,7 +141,7 @@ func (f *Frame) forget() {
 	f.computed = f.computed[:0]
 }
 
-// Eval gives the value of r. The error is a [*diag.Diag] that points into the
+// Eval returns the value of r. The error is a [*diag.Diag] that points into the
 // formula that failed, which may be another than that of r.
 func (f *Frame) Eval(r Ref) (Value, error) {
 	s := &f.p.slots[r]
@@ -158,7 +154,7 @@ func (f *Frame) Eval(r Ref) (Value, error) {
 	return f.load(r, s), nil
 }
 
-// Num gives the value of r, which must be a number; see [Frame.Eval].
+// Num returns the value of r, which must be a number; see [Frame.Eval].
 func (f *Frame) Num(r Ref) (Rat, error) {
 	if f.p.quick[r].kind != Num {
 		return Rat{}, f.notA(r, Num)
@@ -172,7 +168,7 @@ func (f *Frame) Num(r Ref) (Rat, error) {
 	return f.cells[r].num, nil
 }
 
-// Bool gives the value of r, which must be true or false; see [Frame.Eval].
+// Bool returns the value of r, which must be true or false; see [Frame.Eval].
 func (f *Frame) Bool(r Ref) (bool, error) {
 	q := &f.p.quick[r]
 	if q.kind != Bool {
@@ -266,6 +262,7 @@ func (f *Frame) fill(i int32, at place) bool {
 	switch s.class {
 	case input:
 		f.failSlot(s, at, "%q was not given", s.name)
+		f.err.About(diag.NotGiven, s.name)
 		return false
 	case preset:
 		f.store(i, s, *s.def)
@@ -323,7 +320,7 @@ func (f *Frame) store(i int32, s *slot, v Value) {
 	}
 }
 
-// load gives the value that store kept.
+// load returns the value that store kept.
 func (f *Frame) load(r Ref, s *slot) Value {
 	v := Value{Kind: s.kind}
 	switch s.kind {
@@ -354,7 +351,7 @@ func (f *Frame) fail(at place, format string, args ...any) Rat {
 // was declared.
 func (f *Frame) failSlot(s *slot, at place, format string, args ...any) {
 	if at.unit == nil {
-		f.err = diag.Errorf(s.src.Pos, "%s", fmt.Sprintf(format, args...))
+		f.err = diag.Errorf(s.src.Pos, format, args...)
 		return
 	}
 	f.fail(at, format, args...)

@@ -61,7 +61,7 @@ func (f *Frame) Explain(r Ref) (Explanation, error) {
 	return e, nil
 }
 
-// nameAt gives what a name at token i stands for and the token behind it; that
+// nameAt returns what a name at token i stands for and the token behind it; that
 // is i itself where no name with a value stands. Of a table, that is the formula
 // picked, and key is the name that picks it, or -1; other keys are not seen
 // through.

@@ -174,7 +174,7 @@ func TestErrors(t *testing.T) {
 		{"never + 1", "f.cue:7:10: formula of x: \"never\" was not given\n    never + 1\n    ^"},
 		{"2 * * 3", "f.cue:7:14: formula of x: unexpected \"*\"\n    2 * * 3\n        ^"},
 		{"x + 1", "f.cue:7:10: formula of x: needs itself: x -> x\n    x + 1\n    ^"},
-		{"1 +\n  layer", "f.cue:8:3: formula of x: unknown name \"layer\"\n      layer\n      ^\n  hint: did you mean \"layers\"?"},
+		{"1 +\n  layer", "f.cue:8:12: formula of x: unknown name \"layer\"\n      layer\n      ^\n  hint: did you mean \"layers\"?"},
 	} {
 		s := toy()
 		s.Formula("x", Source{Text: test.text, Pos: diag.Pos{File: "f.cue", Line: 7, Col: 10}}, Any)
@@ -212,7 +212,7 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%.40q compiles", text)
 			continue
 		}
-		if d := diag.All(err)[0]; d.Pos.Line < 7 || !strings.HasPrefix(d.Msg, "formula of z: ") {
+		if d := diag.All(err)[0]; d.Pos.Line < 7 || !strings.HasPrefix(d.Text(), "formula of z: ") {
 			t.Errorf("%.40q: %v", text, err)
 		}
 	}
@@ -226,7 +226,7 @@ func TestScopeErrors(t *testing.T) {
 	s.Formula("c", Source{Text: "d + 1", Pos: diag.Pos{File: "b.cue", Line: 5, Col: 4}}, Any)
 	s.Formula("d", Source{Text: "b", Pos: diag.Pos{File: "b.cue", Line: 6, Col: 4}}, Any)
 	_, err := s.Compile()
-	want := "b.cue:3:4: \"a\" is declared twice; first at a.cue:1:2\n  hint: a name means one thing: choose another\nb.cue:4:4: formula of b: needs itself: b -> c -> d -> b\n    c\n    ^"
+	want := "b.cue:3:4: \"a\" is declared twice; first at a.cue:1:2\n  hint: names must be unique: choose another\nb.cue:4:4: formula of b: needs itself: b -> c -> d -> b\n    c\n    ^"
 	if err == nil || errorText(err) != want {
 		t.Errorf("got\n%v\nwant\n%s", errorText(err), want)
 	}

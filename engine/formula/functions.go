@@ -39,8 +39,8 @@ func init() {
 		name, _, _ := strings.Cut(usage, "(")
 		functions[name] = function{Function{name, usage, doc}, args, compile}
 	}
-	add(1, "abs(x)", "The number without its sign.", absFunc)
-	add(1, "ceil(x)", "The least whole number that is not below x.", roundFunc(Rat.Ceil, Rat.ceilQuo))
+	add(1, "abs(x)", "The absolute value of x.", absFunc)
+	add(1, "ceil(x)", "The smallest whole number not less than x.", roundFunc(Rat.Ceil, Rat.ceilQuo))
 	add(2, "ceil_div(a, b)", "a divided by b, rounded up to a whole number.", divFunc(Rat.ceilQuo))
 	add(2, "div(a, b)", "a divided by b, rounded down to a whole number.", divFunc(Rat.floorQuo))
 	add(2, "doubled(a, b)", "The last of a, 2a, 4a, ... up to b; a itself where 2a is above b.", binaryFunc(doubled, func(a, _ Rat) string {
@@ -49,11 +49,11 @@ func init() {
 		}
 		return ""
 	}))
-	add(1, "floor(x)", "The greatest whole number that is not above x.", roundFunc(Rat.Floor, Rat.floorQuo))
+	add(1, "floor(x)", "The largest whole number not greater than x.", roundFunc(Rat.Floor, Rat.floorQuo))
 	add(2, "gcd(a, b)", "The greatest common divisor of two whole numbers; never negative.", wholeFunc(func(a, b Rat) (Rat, bool) {
 		return pack(false, gcd(magnitude(a.n), magnitude(b.n)), 1)
 	}))
-	add(1, "given(name)", "Whether a parameter or field that may be left out was given.", givenFunc)
+	add(1, "given(name)", "Whether an optional parameter or field is set.", givenFunc)
 	add(1, "is_ip(s)", "Whether a string is a numeric IP address of version 4 or 6.", isIPFunc)
 	add(2, "lcm(a, b)", "The least common multiple of two whole numbers; never negative, and 0 if either is.", wholeFunc(func(a, b Rat) (Rat, bool) {
 		x, y := magnitude(a.n), magnitude(b.n)
@@ -63,23 +63,23 @@ func init() {
 		return mulFrac(false, x/gcd(x, y), 1, y, 1)
 	}))
 	add(1, "len(x)", "How many elements a list has, or characters a string.", lenFunc)
-	add(-1, "max(x, ...)", "The greatest of some numbers, or of one list, which must not be empty.", foldFunc(func(a, b Rat) (Rat, bool) {
+	add(-1, "max(x, ...)", "The largest of some numbers, or of one list, which must not be empty.", foldFunc(func(a, b Rat) (Rat, bool) {
 		if a.Cmp(b) < 0 {
 			return b, true
 		}
 		return a, true
 	}, false))
-	add(-1, "min(x, ...)", "The least of some numbers, or of one list, which must not be empty.", foldFunc(func(a, b Rat) (Rat, bool) {
+	add(-1, "min(x, ...)", "The smallest of some numbers, or of one list, which must not be empty.", foldFunc(func(a, b Rat) (Rat, bool) {
 		if a.Cmp(b) > 0 {
 			return b, true
 		}
 		return a, true
 	}, false))
-	add(2, "split(s, sep)", "The list of the parts of a string between separators, of which there is one more than separators.", splitFunc)
+	add(2, "split(s, sep)", "The list of the parts of a string between separators.", splitFunc)
 	add(1, "sum(list)", "The sum of a list of numbers; 0 if it is empty.", foldFunc(Rat.add, true))
 }
 
-// Functions gives the functions that formulas may call, sorted by name.
+// Functions returns the functions that formulas may call, sorted by name.
 func Functions() []Function {
 	var list []Function
 	for _, f := range functions {
@@ -89,7 +89,7 @@ func Functions() []Function {
 	return list
 }
 
-// known gives the function of a name, or reports that there is none.
+// known returns the function of a name, or reports that there is none.
 func (k *checker) known(name string, off int) (function, bool) {
 	fn, ok := functions[name]
 	if !ok {
@@ -97,12 +97,12 @@ func (k *checker) known(name string, off int) (function, bool) {
 			k.errorf(off, "%q is not a function", name)
 			return fn, false
 		}
-		d := k.errorf(off, "unknown function %q", name)
+		d := k.errorf(off, "unknown function %q", name).About(diag.Unknown, name+"()")
 		switch strings.ToLower(name) {
 		case "round", "round_up", "round_down", "roundup", "rounddown", "int", "int64", "float", "trunc", "ceiling", "floor_div", "floordiv":
-			d.Hint = "use floor(), ceil() or div()"
+			d.WithHint("use floor(), ceil() or div()")
 		default:
-			d.Hint = diag.DidYouMean(name, slices.Sorted(maps.Keys(functions)))
+			d.Suggest(name, slices.Sorted(maps.Keys(functions)))
 		}
 	}
 	return fn, ok

@@ -46,7 +46,7 @@ func (k *checker) binary(n *ast.BinaryNode) code {
 	return brokenCode
 }
 
-// arithmetic gives the code of l op r; at is the operator.
+// arithmetic returns the code of l op r; at is the operator.
 func arithmetic(op string, l, r code, at place) code {
 	x, y := l.num, r.num
 	c := code{kind: Num}
@@ -119,7 +119,7 @@ func (k *checker) comparison(n *ast.BinaryNode) code {
 	case l.kind != r.kind:
 		d := k.errorf(off, "%q compares %s with %s", op, l.kind, r.kind)
 		if equality && (l.kind.list() == r.kind || r.kind.list() == l.kind) {
-			d.Hint = "write x in list"
+			d.WithHint("write x in list")
 		}
 		return c
 	case l.kind == NumList || l.kind == StrList:
@@ -206,7 +206,7 @@ func (k *checker) in(n *ast.BinaryNode) code {
 	case r.kind != NumList && r.kind != StrList:
 		d := k.errorf(start(n.Right), "%q needs a list, not %s", n.Operator, r.kind)
 		if r.kind == Str {
-			d.Hint = "write text contains part"
+			d.WithHint("write text contains part")
 		}
 	case l.kind == broken:
 	case l.kind.list() != r.kind:
@@ -407,8 +407,7 @@ func (k *checker) lookup(t *slot, property ast.Node) code {
 	case key.known != nil:
 		r, ok := t.elems[key.known.Str]
 		if !ok {
-			msg, hint := t.noKey(key.known.Str)
-			hinted(k.errorf(off, "%s", msg), hint)
+			t.suggest(k.errorf(off, noKey, t.name, key.known.Str), key.known.Str)
 			return code{kind: t.kind}
 		}
 		return k.read(r, off)
@@ -428,8 +427,7 @@ func (k *checker) lookup(t *slot, property ast.Node) code {
 		key := find(f)
 		c, ok := elems[key]
 		if !ok && f.err == nil {
-			msg, hint := t.noKey(key)
-			f.err = hinted(at.errorf("%s", msg), hint)
+			f.err = t.suggest(at.errorf(noKey, t.name, key), key)
 		}
 		return c, ok
 	}
@@ -472,8 +470,11 @@ func (k *checker) lookup(t *slot, property ast.Node) code {
 	return c
 }
 
-// noKey says that the table lacks a key.
-func (t *slot) noKey(key string) (msg, hint string) {
-	return fmt.Sprintf("%s has no %q", t.name, key),
-		strings.TrimPrefix(diag.DidYouMean(key, t.keys)+"\nits keys are "+strings.Join(t.keys, ", "), "\n")
+// noKey says that a table lacks a key.
+const noKey = "%s has no %q"
+
+// suggest adds to such an error which keys there are.
+func (t *slot) suggest(d *diag.Diag, key string) *diag.Diag {
+	d.About(diag.Unknown, t.name+"["+key+"]").Suggest(key, t.keys)
+	return d.WithHint("its keys are %s", strings.Join(t.keys, ", "))
 }

@@ -62,7 +62,7 @@ var refused = map[string]string{
 	"nil":     "",
 }
 
-// Names gives the names that a formula refers to, in the order of first use;
+// Names returns the names that a formula refers to, in the order of first use;
 // none of a text that is no formula.
 func Names(text string) []string {
 	p, errs := (&unit{src: Source{Text: text}}).parse()
@@ -76,7 +76,7 @@ func Names(text string) []string {
 	return names
 }
 
-// Indexed gives the names of lists and texts of which a formula takes the
+// Indexed returns the names of lists and texts of which a formula takes the
 // element that another name is the number of: x of x[name].
 func Indexed(text, name string) []string {
 	p, errs := (&unit{src: Source{Text: text}}).parse()
@@ -128,7 +128,7 @@ func Check(name string, src Source) error {
 	return list.Err()
 }
 
-// parse gives the syntax of the unit's text, or what is wrong with it.
+// parse returns the syntax of the unit's text, or what is wrong with it.
 func (u *unit) parse() (*parsed, []*diag.Diag) {
 	text := u.src.Text
 	at := func(off int) place { return place{u, off} }
@@ -344,12 +344,12 @@ func quoteToken(s string) string {
 	return `"` + s + `"`
 }
 
-// text gives the source of the tokens from i up to j.
+// text returns the source of the tokens from i up to j.
 func (p *lexed) text(i, j int) string {
 	return string(p.runes[p.tokens[i].From:p.tokens[j-1].To])
 }
 
-// part gives the text between two offsets.
+// part returns the text between two offsets.
 func (p *parsed) part(from, to int) string {
 	return p.text[byteOffset(p.text, from):byteOffset(p.text, to)]
 }
@@ -432,7 +432,7 @@ func children(n ast.Node, f func(ast.Node)) {
 	}
 }
 
-// start gives the offset of the first character of n, brackets apart. A
+// start returns the offset of the first character of n, brackets apart. A
 // node's own location is its operator, and of a conditional it is useless.
 func start(n ast.Node) int {
 	switch m := n.(type) {
@@ -453,7 +453,7 @@ func start(n ast.Node) int {
 	return n.Location().From
 }
 
-// sides gives the texts left and right of the operator at offset off, without
+// sides returns the texts left and right of the operator at offset off, without
 // brackets around the whole.
 func (p *lexed) sides(off int) (left, right string) {
 	op := slices.IndexFunc(p.tokens, func(t lexer.Token) bool { return t.From == off })
@@ -469,7 +469,7 @@ func (p *lexed) sides(off int) (left, right string) {
 	return p.text(open, op), p.text(op+1, len(p.tokens)-open)
 }
 
-// parseNumber gives the exact value of a number token. (The parser's own
+// parseNumber returns the exact value of a number token. (The parser's own
 // value of a decimal is a float.)
 func parseNumber(token string) (Rat, error) {
 	text := strings.ToLower(strings.ReplaceAll(token, "_", ""))

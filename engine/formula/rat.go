@@ -25,26 +25,26 @@ type Rat struct {
 	d int64 // the denominator less 1, so that the zero value is 0/1
 }
 
-// Int gives the whole number n.
+// Int returns the whole number n.
 func Int(n int64) Rat { return Rat{n: n} }
 
-// Frac gives n/d. It fails with [ErrDivZero] if d is 0, and with
+// Frac returns n/d. It fails with [ErrDivZero] if d is 0, and with
 // [ErrOverflow] if n/d does not fit once its denominator is positive.
 func Frac(n, d int64) (Rat, error) { return Int(n).Quo(Int(d)) }
 
-// Num gives the numerator, which carries the sign.
+// Num returns the numerator, which carries the sign.
 func (a Rat) Num() int64 { return a.n }
 
-// Den gives the denominator, which is at least 1.
+// Den returns the denominator, which is at least 1.
 func (a Rat) Den() int64 { return a.d + 1 }
 
 // IsInt reports whether a is a whole number.
 func (a Rat) IsInt() bool { return a.d == 0 }
 
-// Int64 gives a as an integer, and whether it is one.
+// Int64 returns a as an integer, and whether it is one.
 func (a Rat) Int64() (int64, bool) { return a.n, a.d == 0 }
 
-// String gives "576" for a whole number, else "9/16".
+// String returns "576" for a whole number, else "9/16".
 func (a Rat) String() string {
 	s := strconv.FormatInt(a.n, 10)
 	if a.d != 0 {
@@ -53,16 +53,16 @@ func (a Rat) String() string {
 	return s
 }
 
-// Add gives a + b, or [ErrOverflow].
+// Add returns a + b, or [ErrOverflow].
 func (a Rat) Add(b Rat) (Rat, error) { return fits(a.add(b)) }
 
-// Sub gives a - b, or [ErrOverflow].
+// Sub returns a - b, or [ErrOverflow].
 func (a Rat) Sub(b Rat) (Rat, error) { return fits(a.sub(b)) }
 
-// Mul gives a * b, or [ErrOverflow].
+// Mul returns a * b, or [ErrOverflow].
 func (a Rat) Mul(b Rat) (Rat, error) { return fits(a.mul(b)) }
 
-// Quo gives a / b exactly; it fails with [ErrDivZero] or [ErrOverflow].
+// Quo returns a / b exactly; it fails with [ErrDivZero] or [ErrOverflow].
 func (a Rat) Quo(b Rat) (Rat, error) {
 	if b.n == 0 {
 		return Rat{}, ErrDivZero
@@ -70,11 +70,11 @@ func (a Rat) Quo(b Rat) (Rat, error) {
 	return fits(a.quo(b))
 }
 
-// Neg gives -a. It fails with [ErrOverflow] only if the numerator is the
+// Neg returns -a. It fails with [ErrOverflow] only if the numerator is the
 // least int64.
 func (a Rat) Neg() (Rat, error) { return fits(a.neg()) }
 
-// Floor gives the greatest whole number that is not above a.
+// Floor returns the greatest whole number that is not above a.
 func (a Rat) Floor() Rat {
 	if a.d == 0 {
 		return a
@@ -86,7 +86,7 @@ func (a Rat) Floor() Rat {
 	return Int(q)
 }
 
-// Ceil gives the least whole number that is not below a.
+// Ceil returns the least whole number that is not below a.
 func (a Rat) Ceil() Rat {
 	if a.d == 0 {
 		return a
@@ -98,7 +98,7 @@ func (a Rat) Ceil() Rat {
 	return Int(q)
 }
 
-// Cmp gives -1 if a < b, 0 if a == b, and 1 if a > b.
+// Cmp returns -1 if a < b, 0 if a == b, and 1 if a > b.
 func (a Rat) Cmp(b Rat) int {
 	if a.d == b.d {
 		switch {
@@ -178,7 +178,7 @@ func (a Rat) quo(b Rat) (Rat, bool) {
 	return mulFrac((a.n < 0) != (b.n < 0), magnitude(a.n), uint64(a.Den()), uint64(b.Den()), magnitude(b.n))
 }
 
-// floorQuo gives floor(a/b) for b != 0, also where a/b itself does not fit.
+// floorQuo returns floor(a/b) for b != 0, also where a/b itself does not fit.
 func (a Rat) floorQuo(b Rat) (Rat, bool) {
 	if a.d|b.d == 0 && b.n > 0 {
 		q := a.n / b.n
@@ -193,7 +193,7 @@ func (a Rat) floorQuo(b Rat) (Rat, bool) {
 	return a.bigQuo(b, false)
 }
 
-// ceilQuo gives ceil(a/b) for b != 0, also where a/b itself does not fit.
+// ceilQuo returns ceil(a/b) for b != 0, also where a/b itself does not fit.
 func (a Rat) ceilQuo(b Rat) (Rat, bool) {
 	if a.d|b.d == 0 && b.n > 0 {
 		q := a.n / b.n
@@ -218,7 +218,7 @@ func (a Rat) bigQuo(b Rat, up bool) (Rat, bool) {
 	return Rat{n: q.Int64()}, q.IsInt64()
 }
 
-// addFrac gives a + |b|, or a - |b| if bneg. (Knuth 4.5.1: one gcd of the
+// addFrac returns a + |b|, or a - |b| if bneg. (Knuth 4.5.1: one gcd of the
 // denominators, and what can still be cancelled divides that gcd.)
 func addFrac(a, b Rat, bneg bool) (Rat, bool) {
 	ad, bd := uint64(a.Den()), uint64(b.Den())
@@ -255,7 +255,7 @@ func addFrac(a, b Rat, bneg bool) (Rat, bool) {
 	return pack(neg, n, d)
 }
 
-// mulFrac gives an/ad * bn/bd with the sign neg; each factor is reduced, so
+// mulFrac returns an/ad * bn/bd with the sign neg; each factor is reduced, so
 // cancelling crosswise reduces the product before it can overflow.
 func mulFrac(neg bool, an, ad, bn, bd uint64) (Rat, bool) {
 	if an == 0 || bn == 0 {
@@ -275,7 +275,7 @@ func mulFrac(neg bool, an, ad, bn, bd uint64) (Rat, bool) {
 	return pack(neg, n, d)
 }
 
-// pack gives n/d, already reduced, with a sign.
+// pack returns n/d, already reduced, with a sign.
 func pack(neg bool, n, d uint64) (Rat, bool) {
 	if d > math.MaxInt64 || n > 1<<63 || n == 1<<63 && !neg {
 		return Rat{}, false
@@ -293,7 +293,7 @@ func magnitude(x int64) uint64 {
 	return uint64(x)
 }
 
-// gcd gives the greatest common divisor; gcd(0, b) is b.
+// gcd returns the greatest common divisor; gcd(0, b) is b.
 func gcd(a, b uint64) uint64 {
 	if a == 1 || b == 1 {
 		return 1

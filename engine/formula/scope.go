@@ -61,7 +61,7 @@ const (
 	table
 )
 
-// NewScope gives an empty scope.
+// NewScope returns an empty scope.
 func NewScope() *Scope { return &Scope{make([]decl, 0, 128)} }
 
 // Input declares a value of the given kind that each frame sets. The position
@@ -186,7 +186,7 @@ func (s *Scope) Compile() (*Program, error) {
 	return c.p, nil
 }
 
-// With gives a program that has one formula more; what is wrong with that one
+// With returns a program that has one formula more; what is wrong with that one
 // is the error. Names of p are names of the new program too, under the same
 // [Ref]s; other formulas cannot refer to the new one, and it cannot refer to
 // what is hidden.
@@ -239,13 +239,13 @@ func (p *Program) Names() []string {
 	return list
 }
 
-// Kind gives the kind of a name's values; for a table, that of its formulas.
+// Kind returns the kind of a name's values; for a table, that of its formulas.
 func (p *Program) Kind(r Ref) Kind { return p.slots[r].kind }
 
-// Name gives the name of r.
+// Name returns the name of r.
 func (p *Program) Name(r Ref) string { return p.slots[r].name }
 
-// Source gives the text of a formula and its position. Of an input or a table
+// Source returns the text of a formula and its position. Of an input or a table
 // there is no text.
 func (p *Program) Source(r Ref) Source { return p.slots[r].src }
 
@@ -278,7 +278,7 @@ func (p *Program) Inputs(r Ref) []string {
 	return p.InputsOf([]Ref{r}, func(string) bool { return true })
 }
 
-// InputsOf gives the inputs of several values, through those names alone that
+// InputsOf returns the inputs of several values, through those names alone that
 // follow holds for. The formulas of a table are named table.key.
 func (p *Program) InputsOf(refs []Ref, follow func(name string) bool) []string {
 	seen := map[Ref]bool{}

@@ -1,6 +1,8 @@
 package formula
 
 import (
+	"bytes"
+	"encoding/json"
 	"strconv"
 	"strings"
 
@@ -24,7 +26,7 @@ const (
 	broken Kind = 255
 )
 
-// String gives the kind as messages name it: "a number".
+// String returns the kind as messages name it: "a number".
 func (k Kind) String() string {
 	switch k {
 	case Num:
@@ -41,7 +43,7 @@ func (k Kind) String() string {
 	return "anything"
 }
 
-// list gives the kind of a list whose elements are of kind k.
+// list returns the kind of a list whose elements are of kind k.
 func (k Kind) list() Kind {
 	switch k {
 	case Num:
@@ -64,7 +66,95 @@ type Value struct {
 	Strs []string
 }
 
-// String gives the value as a formula would write it: 9/16, "text", true,
+// Number, Text and Truth give a value of one kind.
+func Number(n int64) Value { return Value{Kind: Num, Num: Int(n)} }
+
+// Text returns a string as a value.
+func Text(s string) Value { return Value{Kind: Str, Str: s} }
+
+// Truth returns true or false as a value.
+func Truth(b bool) Value { return Value{Kind: Bool, Bool: b} }
+
+// Of returns what is decoded from JSON as a value: a string, a bool, a whole
+// number, or a list of strings or of such numbers; of everything else the zero
+// Value.
+func Of(v any) Value {
+	switch v := v.(type) {
+	case string:
+		return Text(v)
+	case bool:
+		return Truth(v)
+	case int64:
+		return Number(v)
+	case json.Number:
+		if n, err := v.Int64(); err == nil {
+			return Number(n)
+		}
+	case []any:
+		list := Value{Kind: NumList}
+		for _, item := range v {
+			switch item := Of(item); item.Kind {
+			case Num:
+				list.Nums = append(list.Nums, item.Num)
+			case Str:
+				list.Kind = StrList
+				list.Strs = append(list.Strs, item.Str)
+			}
+		}
+		return list
+	}
+	return Value{}
+}
+
+// IsZero reports whether there is no value.
+func (v Value) IsZero() bool { return v.Kind == Any }
+
+// MarshalJSON returns the value as JSON has it, fractions as text.
+func (v Value) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // where that is wanted, the encoder around this one does it
+	err := enc.Encode(v.native())
+	return bytes.TrimSpace(b.Bytes()), err
+}
+
+func (v Value) native() any {
+	number := func(n Rat) any {
+		if i, whole := n.Int64(); whole {
+			return i
+		}
+		return n.String()
+	}
+	switch v.Kind {
+	case Num:
+		return number(v.Num)
+	case Str:
+		return v.Str
+	case Bool:
+		return v.Bool
+	case NumList:
+		list := make([]any, len(v.Nums))
+		for i, n := range v.Nums {
+			list[i] = number(n)
+		}
+		return list
+	case StrList:
+		return v.Strs
+	}
+	return nil
+}
+
+// UnmarshalJSON reads what [Of] takes.
+func (v *Value) UnmarshalJSON(data []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	var x any
+	err := dec.Decode(&x)
+	*v = Of(x)
+	return err
+}
+
+// String returns the value as a formula would write it: 9/16, "text", true,
 // [1, 2], ["a", "b"].
 func (v Value) String() string {
 	switch v.Kind {
@@ -90,7 +180,7 @@ func (v Value) String() string {
 	return "nothing"
 }
 
-// Text gives the value as a command line or a table has it: a string as it
+// Text returns the value as a command line or a table has it: a string as it
 // is, everything else as [Value.String].
 func (v Value) Text() string {
 	if v.Kind == Str {
@@ -100,13 +190,11 @@ func (v Value) Text() string {
 }
 
 // Source is the text of a formula and where its first character stands in its
-// file. A zero Pos.Line means that this is not known.
+// file, in which each further line begins in the same column. A zero Pos.Line
+// means that this is not known.
 type Source struct {
 	Text string
 	Pos  diag.Pos // of its first character
-	// At gives the place of a character of the text, counted from 0, where it
-	// does not follow from Pos; else it is nil.
-	At func(char int) diag.Pos
 	// Written is what the user wrote, where Text is made of it, and Char gives the
 	// place there of a character of Text; else Char is nil.
 	Written string

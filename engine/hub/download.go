@@ -105,9 +105,9 @@ func (h *Hub) checkSettings(r Repo) error {
 	u, err := url.Parse(h.Endpoint)
 	switch {
 	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
-		return diag.Errorf(diag.Pos{}, "%s: HF_ENDPOINT is not an address: want one such as %s", r, defaultEndpoint)
+		return diag.Errorf(diag.Pos{}, "%s: HF_ENDPOINT is not an address: expected one such as %s", r, defaultEndpoint)
 	case u.User != nil:
-		return diag.Errorf(diag.Pos{}, "%s: HF_ENDPOINT holds a user name: give a token in HF_TOKEN instead", r)
+		return diag.Errorf(diag.Pos{}, "%s: HF_ENDPOINT contains a user name: give a token in HF_TOKEN instead", r)
 	}
 	if strings.ContainsFunc(h.Token, func(c rune) bool { return c <= ' ' || c > '~' }) {
 		return diag.Errorf(diag.Pos{}, "%s: the Hugging Face token holds characters that no token has: check HF_TOKEN", r)
@@ -130,7 +130,7 @@ func (h *Hub) get(ctx context.Context, r Repo, revision, name string) (a answer,
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.Endpoint+"/"+r.id()+"/resolve/"+url.PathEscape(revision)+"/"+name, nil)
 	if err != nil {
-		return a, wrong("cannot be asked: %v", err)
+		return a, wrong("cannot be queried: %v", err)
 	}
 	req.Header.Set("User-Agent", "kvbench")
 	if h.sendsToken(req.URL) {
@@ -178,11 +178,11 @@ func (h *Hub) get(ctx context.Context, r Repo, revision, name string) (a answer,
 	case len(text) == 0 || text[0] != '{' || text[len(text)-1] != '}':
 		d := wrong("sends no JSON object for %s", name)
 		if bytes.HasPrefix(text, []byte("<")) {
-			d.WithHint("it sends a page: does a proxy or a login stand in between?")
+			d.WithHint("it sends a page: is there a proxy or a login in between?")
 		}
 		return a, d
 	case !isCommit(a.commit):
-		return a, wrong("does not tell the commit of %s", name).WithHint("HF_ENDPOINT names a server that answers as %s does", defaultEndpoint)
+		return a, wrong("does not name the commit of %s", name).WithHint("HF_ENDPOINT names a server that answers as %s does", defaultEndpoint)
 	case isCommit(revision) && a.commit != revision:
 		return a, wrong("sends another commit than %s", revision)
 	}
@@ -225,7 +225,7 @@ func (h *Hub) failed(ctx context.Context, wrong func(string, ...any) *diag.Diag,
 	case ok && op.Op == "dial":
 		return wrong("cannot be reached: %s", text).WithHint("HF_ENDPOINT names another server, HTTPS_PROXY a proxy")
 	}
-	return wrong("sends no proper answer: %s", text)
+	return wrong("sends an invalid answer: %s", text)
 }
 
 // refused words an answer that is not the file.
@@ -239,13 +239,13 @@ func (h *Hub) refused(wrong func(string, ...any) *diag.Diag, resp *http.Response
 	case resp.StatusCode == http.StatusUnauthorized && h.Token == "":
 		return wrong("knows no such model, or restricts access to it (401)").WithHint("check the name; %s", login)
 	case resp.StatusCode == http.StatusUnauthorized && !h.sendsToken(resp.Request.URL):
-		return wrong("wants a token (401), which is sent over https only")
+		return wrong("requires a token (401), which is sent over https only")
 	case resp.StatusCode == http.StatusUnauthorized:
 		return wrong("knows no such model, or does not accept the token (401)").WithHint("check the name; %s", login)
 	case resp.StatusCode == http.StatusForbidden:
 		return wrong("denies access (403)").WithHint("%s; see %s", login, page)
 	case resp.StatusCode == http.StatusProxyAuthRequired:
-		return wrong("is behind a proxy that wants a password (407)").WithHint("HTTPS_PROXY may hold one")
+		return wrong("is behind a proxy that requires a password (407)").WithHint("HTTPS_PROXY may hold one")
 	case resp.StatusCode == http.StatusTooManyRequests:
 		return wrong("has had too many requests (429)").WithHint("try again later, or with a token in HF_TOKEN")
 	case resp.StatusCode == http.StatusNotFound && code == "RevisionNotFound":

@@ -65,17 +65,17 @@ func Parse(word string) (Repo, error) {
 	}
 	switch {
 	case !ok || wrong(r.Owner) || wrong(r.Name):
-		return r, diag.Usagef("%q names no repository: want %sOWNER/NAME or %sOWNER/NAME@REVISION", word, Scheme, Scheme)
+		return r, diag.Usagef("%q names no repository: expected %sOWNER/NAME or %sOWNER/NAME@REVISION", word, Scheme, Scheme)
 	case hasRevision && revision == "":
 		return r, diag.Usagef("%q: a revision is missing after the @", word)
 	case hasRevision && (!revisionPattern().MatchString(revision) || strings.Contains(revision, "..") || len(revision) > maxRevision):
-		return r, diag.Usagef("%q: %q is no revision: want a branch, a tag or a commit", word, revision)
+		return r, diag.Usagef("%q: %q is not a revision: expected a branch, a tag or a commit", word, revision)
 	}
 	r.Revision = revision
 	return r, nil
 }
 
-// String gives the repository as [Parse] reads it.
+// String returns the repository as [Parse] reads it.
 func (r Repo) String() string {
 	s := Scheme + r.id()
 	if r.Revision != "" {
@@ -102,7 +102,7 @@ type Hub struct {
 	Timeout  time.Duration
 }
 
-// FromEnv gives the hub that the environment describes, by the rules of
+// FromEnv returns the hub that the environment describes, by the rules of
 // huggingface_hub.
 func FromEnv() *Hub {
 	home := variable("HF_HOME")
@@ -150,7 +150,7 @@ func isTrue(name string) bool {
 	return slices.Contains([]string{"1", "ON", "YES", "TRUE"}, strings.ToUpper(os.Getenv(name)))
 }
 
-// variable gives a path from the environment.
+// variable returns a path from the environment.
 func variable(name string) string { return expand(os.Getenv(name)) }
 
 // expand puts the home folder and variables into a path. Variables that are not
@@ -195,7 +195,7 @@ func (h *Hub) snapshot(r Repo, commit string) string {
 	return filepath.Join(h.folder(r), "snapshots", commit)
 }
 
-// Find gives the path of a file of the repository in the cache. An error says
+// Find returns the path of a file of the repository in the cache. An error says
 // why it is not there.
 func (h *Hub) Find(r Repo, name string) (string, error) {
 	missing := func(why string) error {
@@ -221,12 +221,12 @@ func (h *Hub) Find(r Repo, name string) (string, error) {
 		return "", missing("it is not a regular file")
 	}
 	if _, err := os.Lstat(file); err == nil {
-		return "", missing("it is a link to a file that is gone")
+		return "", missing("it is a link to a file that no longer exists")
 	}
 	return "", missing("the snapshot of revision " + r.revision() + " lacks it")
 }
 
-// commit gives the commit in the cache that a revision stands for, or why there
+// commit returns the commit in the cache that a revision stands for, or why there
 // is none.
 func (h *Hub) commit(r Repo) (commit, why string) {
 	if commit = r.revision(); isCommit(commit) {
@@ -239,7 +239,7 @@ func (h *Hub) commit(r Repo) (commit, why string) {
 	}
 	data, _, err := input.ReadAll(ref, maxRef, nil)
 	if err != nil {
-		return "", diag.All(err)[0].Msg
+		return "", diag.All(err)[0].Text()
 	}
 	if commit = strings.TrimSpace(string(data)); !isCommit(commit) {
 		return "", "refs/" + r.revision() + " holds no commit"

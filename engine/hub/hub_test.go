@@ -149,7 +149,7 @@ func TestFind(t *testing.T) {
 		"hf:Qwen/Qwen3-8B@main":                       "",
 		"hf:Qwen/Qwen3-8B@refs/pr/1":                  "",
 		"hf:Qwen/Qwen3-8B@" + commit:                  "",
-		"hf:Qwen/Qwen3-8B@gone":                       "it is a link to a file that is gone",
+		"hf:Qwen/Qwen3-8B@gone":                       "it is a link to a file that no longer exists",
 		"hf:Qwen/Qwen3-8B@dangling":                   "the snapshot of revision dangling lacks it",
 		"hf:Qwen/Qwen3-8B@odd":                        "refs/odd holds no commit",
 		"hf:Qwen/Qwen3-8B@large":                      "it has no revision large",
@@ -437,7 +437,7 @@ func TestRefused(t *testing.T) {
 		"repo":      {status(404, "RepoNotFound"), "knows no such model (404)"},
 		"revision":  {status(404, "RevisionNotFound"), "has no revision main of this model (404)"},
 		"entry":     {status(404, "EntryNotFound"), "has no config.json of this model (404)"},
-		"proxy":     {status(407, ""), "is behind a proxy that wants a password (407)"},
+		"proxy":     {status(407, ""), "is behind a proxy that requires a password (407)"},
 		"429":       {status(429, ""), "has had too many requests (429)"},
 		"503":       {status(503, ""), "answers 503"},
 		"204":       {status(204, ""), "answers 204"},
@@ -447,11 +447,11 @@ func TestRefused(t *testing.T) {
 		"list":      {body("[1]"), "sends no JSON object for config.json"},
 		"cut":       {body(`{"a": [`), "sends no JSON object for config.json"},
 		"loop":      {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"x", http.StatusFound) }, "redirects more than 5 times"},
-		"no commit": {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, config) }, "does not tell the commit of config.json"},
+		"no commit": {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, config) }, "does not name the commit of config.json"},
 		"odd commit": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-Repo-Commit", "../../x")
 			fmt.Fprint(w, config)
-		}, "does not tell the commit of config.json"},
+		}, "does not name the commit of config.json"},
 		"short": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			fmt.Fprint(w, config)
@@ -470,15 +470,15 @@ func TestRefused(t *testing.T) {
 			for i := range 100 {
 				w.Header().Set(fmt.Sprintf("X-%d", i), strings.Repeat("x", 1<<10))
 			}
-		}, "sends no proper answer: "},
-		"nothing": {func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, "sends no proper answer: EOF"},
+		}, "sends an invalid answer: "},
+		"nothing": {func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, "sends an invalid answer: EOF"},
 		"malformed": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-Odd", "\x1b[31m"+r.Header.Get("Authorization"))
-		}, `sends no proper answer: net/http: HTTP/1.x transport connection broken: malformed MIME header line: "X-Odd: \x1b[31mBearer …"`},
+		}, `sends an invalid answer: net/http: HTTP/1.x transport connection broken: malformed MIME header line: "X-Odd: \x1b[31mBearer …"`},
 		"location": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Location", "http://[::"+r.Header.Get("Authorization"))
 			w.WriteHeader(302)
-		}, "sends no proper answer: "},
+		}, "sends an invalid answer: "},
 		"second": {func(w http.ResponseWriter, r *http.Request) {
 			if filepath.Base(r.URL.Path) == more {
 				w.WriteHeader(500)
@@ -494,7 +494,7 @@ func TestRefused(t *testing.T) {
 			if err == nil || !strings.HasPrefix(err.Error(), "hf:a/b: "+h.Endpoint+" "+test.want) {
 				t.Fatalf("%v, want %s", err, test.want)
 			}
-			if text := err.Error() + diag.All(err)[0].Hint; strings.Contains(text, "hf_secret") {
+			if text := err.Error() + strings.Join(diag.All(err)[0].Hints, "\n"); strings.Contains(text, "hf_secret") {
 				t.Errorf("the token is shown: %s", text)
 			}
 			if _, err := h.Find(r, main); err == nil {
@@ -543,7 +543,7 @@ func TestSettings(t *testing.T) {
 		{func(h *hub.Hub) { h.Endpoint = "ftp://example.org" }, "HF_ENDPOINT is not an address"},
 		{func(h *hub.Hub) { h.Endpoint = "huggingface.co" }, "HF_ENDPOINT is not an address"},
 		{func(h *hub.Hub) { h.Endpoint = "https://" }, "HF_ENDPOINT is not an address"},
-		{func(h *hub.Hub) { h.Endpoint = "https://me:hf_secret@example.org" }, "HF_ENDPOINT holds a user name"},
+		{func(h *hub.Hub) { h.Endpoint = "https://me:hf_secret@example.org" }, "HF_ENDPOINT contains a user name"},
 		{func(h *hub.Hub) { h.Endpoint = "https://example.org/?token=hf_secret" }, "HF_ENDPOINT is not an address"},
 		{func(h *hub.Hub) { h.Token = "hf_secret\x01" }, "the Hugging Face token holds characters"},
 		{func(h *hub.Hub) { h.Token = "hf_secret é" }, "the Hugging Face token holds characters"},
@@ -558,7 +558,7 @@ func TestSettings(t *testing.T) {
 			t.Errorf("%v, want %s", err, test.want)
 			continue
 		}
-		if text := err.Error() + diag.All(err)[0].Hint; strings.Contains(text, "hf_secret") {
+		if text := err.Error() + strings.Join(diag.All(err)[0].Hints, "\n"); strings.Contains(text, "hf_secret") {
 			t.Errorf("a secret is shown: %s", text)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -104,7 +105,7 @@ func (f *File) wrong(err error) error {
 // Close closes the file.
 func (f *File) Close() error { return f.file.Close() }
 
-// ReadAll gives the text of a file, of which there may be at most so many bytes;
+// ReadAll returns the text of a file, of which there may be at most so many bytes;
 // large tells that it has more.
 func ReadAll(name string, most int, watch Watch) (text []byte, large bool, err error) {
 	f, err := Open(name, watch)
@@ -114,6 +115,27 @@ func ReadAll(name string, most int, watch Watch) (text []byte, large bool, err e
 	defer f.Close()
 	text, err = io.ReadAll(io.LimitReader(f, int64(most)+1))
 	return text[:min(len(text), most)], len(text) > most, err
+}
+
+// Glob gives the names of the files that a pattern matches: a file of just that
+// name, or else all, sorted. Behind a ./ of the pattern's they have one too.
+func Glob(pattern string) ([]string, *diag.Diag) {
+	if _, err := os.Lstat(pattern); err == nil {
+		return []string{pattern}, nil
+	}
+	names, err := filepath.Glob(pattern)
+	switch {
+	case err != nil:
+		return nil, diag.Usagef("%q is not a valid pattern: %v", pattern, err)
+	case len(names) == 0:
+		return nil, diag.Errorf(diag.Pos{}, "no file matches %q", pattern).About(diag.File, pattern)
+	}
+	for i, name := range names {
+		if strings.HasPrefix(pattern, "./") && !strings.HasPrefix(name, "./") {
+			names[i] = "./" + name
+		}
+	}
+	return names, nil
 }
 
 // Regular refuses what is not a regular file or a folder, without opening it. It
@@ -131,7 +153,7 @@ func check(name string, info fs.FileInfo) error {
 	case info.Mode().IsRegular(), isPipe(info) && Inherited(name):
 		return nil
 	case info.IsDir():
-		return diag.Errorf(diag.Pos{File: name}, "is a directory")
+		return diag.Errorf(diag.Pos{File: name}, "is a directory").About(diag.File, "")
 	case isPipe(info):
 		return notRegular(name).WithHint("use a file, or pass a pipe as <(command) or /dev/stdin")
 	}
@@ -139,7 +161,7 @@ func check(name string, info fs.FileInfo) error {
 }
 
 func notRegular(name string) *diag.Diag {
-	return diag.Errorf(diag.Pos{File: name}, "is not a regular file")
+	return diag.Errorf(diag.Pos{File: name}, "is not a regular file").About(diag.File, "")
 }
 
 func isPipe(info fs.FileInfo) bool { return info.Mode()&fs.ModeNamedPipe != 0 }
@@ -150,5 +172,5 @@ func Inherited(name string) bool {
 }
 
 func wrong(name string, err error) error {
-	return diag.Errorf(diag.Pos{File: name}, "%v", diag.Cause(err))
+	return diag.Errorf(diag.Pos{File: name}, "%v", diag.Cause(err)).About(diag.File, "")
 }

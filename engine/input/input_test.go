@@ -106,3 +106,29 @@ func TestWatch(t *testing.T) {
 		t.Errorf("told %v, want %s in it", told, want)
 	}
 }
+
+// TestGlob: a file of just that name is taken as it is; a leading ./ stays.
+func TestGlob(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, name := range []string{"a1", "a[1]", "b2", "b1"} {
+		if err := os.WriteFile(name, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for pattern, want := range map[string][]string{
+		"a[1]":   {"a[1]"},
+		"a[1]*":  {"a1"},
+		"./b*":   {"./b1", "./b2"},
+		"b[0-1]": {"b1"},
+	} {
+		if got, err := input.Glob(pattern); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s gives %q (%v), want %q", pattern, got, err, want)
+		}
+	}
+	if _, err := input.Glob("[x"); err == nil || !err.Usage || err.Error() != `"[x" is not a valid pattern: syntax error in pattern` {
+		t.Errorf("a bad pattern: %v", err)
+	}
+	if _, err := input.Glob("c*"); err == nil || err.Usage || err.Error() != `no file matches "c*"` {
+		t.Errorf("a pattern that matches nothing: %v", err)
+	}
+}

@@ -94,7 +94,7 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// TestLines: the numbers and the places of lines; blank ones are passed over,
+// TestLines: the numbers and the places of lines; blank ones are skipped,
 // a long one ends the reading, and the last may lack its end.
 func TestLines(t *testing.T) {
 	long := strings.Repeat("x", jsonl.MaxLine)

@@ -32,10 +32,10 @@ type Lines struct {
 	Torn bool
 }
 
-// NewLines gives the lines of a text.
+// NewLines returns the lines of a text.
 func NewLines(r io.Reader) *Lines { return &Lines{in: bufio.NewReaderSize(r, MaxLine+1)} }
 
-// Next gives the next line that is not blank, which is good until the next call;
+// Next returns the next line that is not blank, which is good until the next call;
 // io.EOF behind the last.
 func (l *Lines) Next() ([]byte, error) {
 	for {

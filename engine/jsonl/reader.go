@@ -20,7 +20,7 @@ type Reader struct {
 	err   string
 }
 
-// NewReader gives a reader of a text.
+// NewReader returns a reader of a text.
 func NewReader(text []byte) *Reader { return &Reader{text: text} }
 
 // Reset has the reader read another text.
@@ -54,7 +54,7 @@ func (r *Reader) space() bool {
 	return false
 }
 
-// Next gives the character that the next value begins with, 0 at the end.
+// Next returns the character that the next value begins with, 0 at the end.
 func (r *Reader) Next() byte {
 	if !r.space() {
 		return 0

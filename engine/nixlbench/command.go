@@ -20,7 +20,7 @@ const Program = "nixlbench"
 // Mask stands for a secret in shown commands.
 const Mask = "********"
 
-// Args gives the arguments of the flags that the plan emits, each as one or
+// Args returns the arguments of the flags that the plan emits, each as one or
 // two words.
 func Args(flags []plan.Flag) [][]string {
 	var args [][]string
@@ -44,7 +44,7 @@ func words(name string, v formula.Value) []string {
 	return []string{"--" + name, v.Text()}
 }
 
-// Masked gives the flags with secrets replaced by [Mask], and whether a
+// Masked returns the flags with secrets replaced by [Mask], and whether a
 // secret that the command needs was among them.
 func Masked(flags []plan.Flag) ([]plan.Flag, bool) {
 	out := make([]plan.Flag, len(flags))
@@ -67,7 +67,7 @@ type Command struct {
 	Flags   []plan.Flag
 }
 
-// NewCommand gives the command that runs the program with the flags. Flags that
+// NewCommand returns the command that runs the program with the flags. Flags that
 // the program reads from the environment, where other users cannot see them, go
 // there.
 func NewCommand(program []string, flags []plan.Flag) Command {
@@ -81,12 +81,12 @@ func NewCommand(program []string, flags []plan.Flag) Command {
 	return c
 }
 
-// Argv gives the command's words.
+// Argv returns the command's words.
 func (c *Command) Argv() []string {
 	return append(slices.Clone(c.Program), slices.Concat(Args(c.Flags)...)...)
 }
 
-// Shell gives the command as text for a POSIX shell, one flag a line.
+// Shell returns the command as text for a POSIX shell, one flag a line.
 func (c *Command) Shell() string {
 	var words []string
 	for _, env := range c.Env {
@@ -99,7 +99,7 @@ func (c *Command) Shell() string {
 	return shell(strings.Join(words, " "), c.Flags)
 }
 
-// Shell gives the plain command as text for a POSIX shell, one flag a line.
+// Shell returns the plain command as text for a POSIX shell, one flag a line.
 func Shell(flags []plan.Flag) string { return shell(Program, flags) }
 
 func shell(program string, flags []plan.Flag) string {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"kvbench/engine/formula"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 )
@@ -23,7 +24,7 @@ func ReadFlags(p schema.Probe, data []byte) (map[string]schema.OwnFlag, error) {
 	}
 	start := bytes.Index(data, []byte("<AllFlags>"))
 	if start < 0 {
-		return nil, fmt.Errorf("its answer to %s holds no flags", p.Option)
+		return nil, fmt.Errorf("its answer to %s has no flags", p.Option)
 	}
 	dec := xml.NewDecoder(bytes.NewReader(data[start:]))
 	dec.Strict = false
@@ -45,22 +46,22 @@ func ReadFlags(p schema.Probe, data []byte) (map[string]schema.OwnFlag, error) {
 		if !source.MatchString(f.File) {
 			continue
 		}
-		own := schema.OwnFlag{Type: f.Type, Default: f.Default, Help: strings.Join(strings.Fields(f.Meaning), " ")}
+		own := schema.OwnFlag{Type: f.Type, Default: formula.Text(f.Default), Help: strings.Join(strings.Fields(f.Meaning), " ")}
 		switch f.Type {
 		case "string":
 		case "bool":
-			own.Default = f.Default == "true"
+			own.Default = formula.Truth(f.Default == "true")
 		default:
 			n, err := strconv.ParseInt(f.Default, 10, 64)
 			if err != nil {
 				return nil, fmt.Errorf("its flag %s of type %s has the default %q", f.Name, f.Type, f.Default)
 			}
-			own.Default = n
+			own.Default = formula.Number(n)
 		}
 		flags[f.Name] = own
 	}
 	if len(flags) == 0 {
-		return nil, fmt.Errorf("its answer to %s holds no flags of its own", p.Option)
+		return nil, fmt.Errorf("its answer to %s has no flags of its own", p.Option)
 	}
 	return flags, nil
 }
@@ -86,7 +87,7 @@ type Difference struct {
 
 // String words the difference.
 func (d *Difference) String() string {
-	text := func(f *schema.OwnFlag) string { return fmt.Sprintf("%s, default %q", f.Type, fmt.Sprint(f.Default)) }
+	text := func(f *schema.OwnFlag) string { return fmt.Sprintf("%s, default %q", f.Type, f.Default.Text()) }
 	switch {
 	case d.Program == nil:
 		return "--" + d.Flag + " is missing"
@@ -120,7 +121,7 @@ func Compare(n *schema.Nixlbench, release string, flags map[string]schema.OwnFla
 		want := schema.OwnFlag{Type: era.Type, Default: era.Default, Help: f.Help}
 		if got, ok := flags[f.Name]; !ok {
 			list = append(list, Difference{Flag: f.Name, Release: &want})
-		} else if got.Type != want.Type || got.Default != want.Default {
+		} else if got.Type != want.Type || got.Default.Text() != want.Default.Text() {
 			list = append(list, Difference{Flag: f.Name, Program: &got, Release: &want})
 		}
 	}
@@ -147,7 +148,7 @@ func (in *Installed) Name() string {
 	return in.Alike[0] + " to " + in.Release
 }
 
-// Adapt gives the flags of a plan as the program must be told them: a flag
+// Adapt returns the flags of a plan as the program must be told them: a flag
 // whose default differs there is written out. Flags that the plan needs and the
 // program lacks are named.
 func (in *Installed) Adapt(flags []plan.Flag) (adapted []plan.Flag, lacking []string) {
@@ -158,7 +159,7 @@ func (in *Installed) Adapt(flags []plan.Flag) (adapted []plan.Flag, lacking []st
 		if !ok && f.Emit {
 			lacking = append(lacking, f.Name)
 		}
-		if ok && fmt.Sprint(own.Default) != f.Value.Text() {
+		if ok && own.Default.Text() != f.Value.Text() {
 			f.Emit = true
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/plan"
@@ -17,9 +16,9 @@ import (
 type Facts struct {
 	Launch   string // pair or single
 	FreePort int64
-	// EtcdLocal tells whether every server of etcd is on this machine.
+	// EtcdLocal reports whether every server of etcd is on this machine.
 	EtcdLocal bool
-	// DIOAlign is how the folder's file system aligns direct IO; 0 where it does
+	// DIOAlign is how the folder's file system aligns direct I/O; 0 where it does
 	// not say.
 	DIOAlign int64
 	// FilesThere counts the files of the run that were there before the command,
@@ -34,22 +33,21 @@ type Facts struct {
 }
 
 func (f *Facts) values() map[string]formula.Value {
-	text := func(s string) formula.Value { return formula.Value{Kind: formula.Str, Str: s} }
 	return map[string]formula.Value{
-		"launch":        text(f.Launch),
-		"free_port":     config.GoValue(f.FreePort),
-		"etcd_local":    config.GoValue(f.EtcdLocal),
-		"dio_align":     config.GoValue(f.DIOAlign),
-		"files_there":   config.GoValue(f.FilesThere),
-		"files_short":   config.GoValue(f.FilesShort),
-		"rank":          config.GoValue(f.Rank),
-		"failed":        config.GoValue(f.Failed),
-		"rows":          config.GoValue(f.Rows),
-		"odd_rows":      config.GoValue(f.OddRows),
-		"unasked_rows":  config.GoValue(f.UnaskedRows),
-		"repeated_rows": config.GoValue(f.RepeatedRows),
-		"missing_rows":  config.GoValue(f.MissingRows),
-		"errors":        text(f.Errors),
+		"launch":        formula.Text(f.Launch),
+		"free_port":     formula.Number(f.FreePort),
+		"etcd_local":    formula.Truth(f.EtcdLocal),
+		"dio_align":     formula.Number(f.DIOAlign),
+		"files_there":   formula.Number(f.FilesThere),
+		"files_short":   formula.Number(f.FilesShort),
+		"rank":          formula.Number(f.Rank),
+		"failed":        formula.Number(f.Failed),
+		"rows":          formula.Number(f.Rows),
+		"odd_rows":      formula.Number(f.OddRows),
+		"unasked_rows":  formula.Number(f.UnaskedRows),
+		"repeated_rows": formula.Number(f.RepeatedRows),
+		"missing_rows":  formula.Number(f.MissingRows),
+		"errors":        formula.Text(f.Errors),
 	}
 }
 
@@ -75,12 +73,20 @@ type Rules struct {
 	backend *schema.Backend
 	prog    *formula.Program
 	frame   *formula.Frame
-	doubts  []*schema.Doubt
-	// obstacles, excuses and advice are those of the release, too.
+	// What there is of them for the release and the backend.
+	advice    []*schema.Advice
 	obstacles []*schema.Obstacle
 	excuses   []*schema.Excuse
-	advice    []*schema.Advice
+	doubts    []*schema.Doubt
 }
+
+// The tables of rules, as formulas are named after them.
+const (
+	adviceTable    = "advice."
+	obstaclesTable = "obstacles."
+	excusesTable   = "excuses."
+	doubtsTable    = "doubts."
+)
 
 // NewRules compiles them.
 func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
@@ -90,20 +96,20 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 	}
 	scope := formula.NewScope()
 	for i := range s.Fields {
-		scope.Input(s.Fields[i].Var, plan.KindOf(&s.Fields[i]), s.Fields[i].Pos)
+		scope.Input(s.Fields[i].Var, s.Fields[i].Type.Kinds.Formula(), s.Fields[i].Pos)
 	}
 	for name, v := range new(Facts).values() {
 		scope.Input(name, v.Kind, diag.Pos{})
 	}
 	for name := range r.bench.Runs.Get().Readings {
-		scope.Default(name, config.GoValue(int64(-1)))
+		scope.Default(name, formula.Number(-1))
 	}
 	for _, name := range schema.Keys(r.bench.Flags) {
 		f := r.bench.Flags[name]
 		if era := r.bench.FlagIn(f, release); era != nil {
-			scope.Default(name, config.GoValue(era.Default))
+			scope.Default(name, era.Default)
 		} else {
-			scope.Default(name, config.GoValue(f.AbsentValue()))
+			scope.Default(name, f.AbsentValue())
 		}
 	}
 	add := func(name string, f schema.Formula, kind formula.Kind) {
@@ -139,37 +145,57 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 			add("asked."+m.Key+".last", m.Asked.Last, formula.Num)
 		}
 	}
-	for i := range runs.Advice {
-		if a := &runs.Advice[i]; r.bench.In(a.Era, release) {
-			r.advice = append(r.advice, a)
-			add("advice."+a.Name, a.When, formula.Bool)
+	for _, m := range runs.Measures {
+		if m.ID {
+			scope.Input(rowPrefix+m.Value, formula.Num, diag.Pos{})
 		}
 	}
-	for i := range runs.Obstacles {
-		if o := &runs.Obstacles[i]; r.bench.In(o.Era, release) && (o.Backends == nil || slices.Contains(o.Backends, backend)) {
-			r.obstacles = append(r.obstacles, o)
-			add("obstacles."+o.Name, o.When, formula.Bool)
-		}
+	for _, name := range schema.Keys(runs.Timed) {
+		add("timed."+name, runs.Timed[name], formula.Num)
 	}
-	for i := range runs.Excuses {
-		if e := &runs.Excuses[i]; r.bench.In(e.Era, release) {
-			r.excuses = append(r.excuses, e)
-			add("excuses."+e.Name, e.When, formula.Bool)
-		}
-	}
-	for i := range runs.Doubts {
-		d := &runs.Doubts[i]
-		if r.bench.In(d.Era, release) && (d.Backends == nil || slices.Contains(d.Backends, backend)) {
-			r.doubts = append(r.doubts, d)
-			add("doubts."+d.Name, d.When, formula.Bool)
-		}
-	}
+	r.advice = rulesOf(r, scope, adviceTable, backend, runs.Advice)
+	r.obstacles = rulesOf(r, scope, obstaclesTable, backend, runs.Obstacles)
+	r.excuses = rulesOf(r, scope, excusesTable, backend, runs.Excuses)
+	r.doubts = rulesOf(r, scope, doubtsTable, backend, runs.Doubts)
 	var err error
 	if r.prog, err = scope.Compile(); err != nil {
 		return nil, err
 	}
 	r.frame = r.prog.NewFrame()
 	return r, nil
+}
+
+// ruled is a rule of some kind.
+type ruled interface{ Common() *schema.RunRule }
+
+// rulesOf declares the rules of a table that are for the release and the backend,
+// and returns them.
+func rulesOf[T any, P interface {
+	*T
+	ruled
+}](r *Rules, scope *formula.Scope, table, backend string, all []T) []P {
+	var list []P
+	for i := range all {
+		rule := P(&all[i])
+		c := rule.Common()
+		if r.bench.In(c.Era, r.release) && (c.Backends == nil || slices.Contains(c.Backends, backend)) {
+			list = append(list, rule)
+			scope.Formula(table+c.Name, plan.SourceOf(c.When), formula.Bool)
+		}
+	}
+	return list
+}
+
+// holding returns the rules of a table that hold for a run, whose facts are loaded.
+func holding[R ruled](r *Rules, table string, all []R) ([]R, error) {
+	var errs diag.List
+	var list []R
+	for _, rule := range all {
+		if r.eval(table+rule.Common().Name, &errs).Bool {
+			list = append(list, rule)
+		}
+	}
+	return list, errs.Err()
 }
 
 func (r *Rules) set(name string, v formula.Value) {
@@ -191,7 +217,7 @@ func (r *Rules) load(pl *plan.Plan, flags []plan.Flag, facts *Facts) {
 		r.set(name, v)
 	}
 	for name, n := range facts.Readings {
-		r.set(name, config.GoValue(n))
+		r.set(name, formula.Number(n))
 	}
 }
 
@@ -216,7 +242,7 @@ func (r *Rules) fill(message string) string {
 	})
 }
 
-// eval gives the value of a formula, or the zero value where the data has none.
+// eval returns the value of a formula, or the zero value where the data has none.
 func (r *Rules) eval(name string, errs *diag.List) formula.Value {
 	ref, ok := r.prog.Ref(name)
 	if !ok {
@@ -261,7 +287,7 @@ type Group struct {
 	Number int
 }
 
-// set gives the group's flag its value.
+// set assigns the group's flag its value.
 func (g Group) set(f *plan.Flag) {
 	if f.From != plan.Given {
 		f.Value = formula.Value{Kind: formula.Str, Str: g.Name}
@@ -273,7 +299,7 @@ func (g Group) set(f *plan.Flag) {
 	}
 }
 
-// Meet gives the plan's flags with those set through which the processes of
+// Meet returns the plan's flags with those set through which the processes of
 // the run find each other, and the one that names their group, or nil. What the
 // user gave stays. Where it is known what is installed, its flags are those that
 // can be set.
@@ -315,16 +341,14 @@ func (r *Rules) Meet(pl *plan.Plan, facts *Facts, g Group, in *Installed) ([]pla
 // remarks on it, and those of them that only the record has.
 type Verdict struct{ Reasons, Notes, Quiet []string }
 
-// Doubts gives what is to be said of a run.
+// Doubts returns what is to be said of a run.
 func (r *Rules) Doubts(pl *plan.Plan, flags []plan.Flag, facts *Facts) (Verdict, error) {
 	r.load(pl, flags, facts)
-	var errs diag.List
+	list, err := holding(r, doubtsTable, r.doubts)
 	var v Verdict
-	for _, d := range r.doubts {
+	for _, d := range list {
 		to := &v.Reasons
 		switch {
-		case !r.eval("doubts."+d.Name, &errs).Bool:
-			continue
 		case d.Quiet:
 			to = &v.Quiet
 		case d.Note:
@@ -332,10 +356,10 @@ func (r *Rules) Doubts(pl *plan.Plan, flags []plan.Flag, facts *Facts) (Verdict,
 		}
 		*to = append(*to, r.fill(d.Message))
 	}
-	return v, errs.Err()
+	return v, err
 }
 
-// Timeout gives how many seconds a run may take; 0 where that is no number that
+// Timeout returns how many seconds a run may take; 0 where that is no number that
 // can be worked out.
 func (r *Rules) Timeout(pl *plan.Plan, flags []plan.Flag, facts *Facts) int64 {
 	r.load(pl, flags, facts)
@@ -343,7 +367,7 @@ func (r *Rules) Timeout(pl *plan.Plan, flags []plan.Flag, facts *Facts) int64 {
 	return max(n, 0)
 }
 
-// Asked gives the rows that a run is asked for, or nil where that is not known.
+// Asked returns the rows that a run is asked for, or nil where that is not known.
 func (r *Rules) Asked(pl *plan.Plan, flags []plan.Flag, facts *Facts) (*Asked, error) {
 	r.load(pl, flags, facts)
 	var errs diag.List
@@ -372,44 +396,59 @@ func (r *Rules) Asked(pl *plan.Plan, flags []plan.Flag, facts *Facts) (*Asked, e
 	return a, errs.Err()
 }
 
-// Advice gives what the user needs to know before a run on several machines.
-func (r *Rules) Advice(pl *plan.Plan, flags []plan.Flag, facts *Facts) ([]string, error) {
+// rowPrefix stands before the value of a measure in formulas about a row.
+const rowPrefix = "row_"
+
+// AddTimed adds to rows what was timed for them, as far as that is known.
+func (r *Rules) AddTimed(pl *plan.Plan, flags []plan.Flag, facts *Facts, rows []Row) {
+	runs := r.bench.Runs.Get()
 	r.load(pl, flags, facts)
-	var errs diag.List
-	var hints []string
-	for _, a := range r.advice {
-		if r.eval("advice."+a.Name, &errs).Bool {
-			hints = append(hints, a.Hint)
+	for _, row := range rows {
+		for _, m := range runs.Measures {
+			ref, ok := r.prog.Ref(rowPrefix + m.Value)
+			if n, err := strconv.ParseInt(string(row[m.Key]), 10, 64); ok && m.ID && err == nil {
+				r.frame.Change(ref, formula.Number(n), r.frame.Dependents(ref))
+			}
+		}
+		for name := range runs.Timed {
+			if n, whole := r.eval("timed."+name, new(diag.List)).Num.Int64(); whole && n > 0 {
+				row[name] = Number(strconv.FormatInt(n, 10))
+			}
 		}
 	}
-	return hints, errs.Err()
+}
+
+// Advice returns what the user needs to know before a run on several machines.
+func (r *Rules) Advice(pl *plan.Plan, flags []plan.Flag, facts *Facts) (hints []string, err error) {
+	r.load(pl, flags, facts)
+	list, err := holding(r, adviceTable, r.advice)
+	for _, a := range list {
+		hints = append(hints, a.Hint)
+	}
+	return hints, err
 }
 
 // Obstacles says what keeps a run from being started, and what is only warned
 // about.
 func (r *Rules) Obstacles(pl *plan.Plan, flags []plan.Flag, facts *Facts) (messages, warnings []string, err error) {
 	r.load(pl, flags, facts)
-	var errs diag.List
-	for _, o := range r.obstacles {
-		switch {
-		case !r.eval("obstacles."+o.Name, &errs).Bool:
-		case o.Warn:
-			warnings = append(warnings, r.fill(o.Message))
-		default:
-			messages = append(messages, r.fill(o.Message))
+	list, err := holding(r, obstaclesTable, r.obstacles)
+	for _, o := range list {
+		to := &messages
+		if o.Warn {
+			to = &warnings
 		}
+		*to = append(*to, r.fill(o.Message))
 	}
-	return messages, warnings, errs.Err()
+	return messages, warnings, err
 }
 
-// Excuse gives what excuses the failure of a run, or nil.
+// Excuse returns what excuses the failure of a run, or nil.
 func (r *Rules) Excuse(pl *plan.Plan, flags []plan.Flag, facts *Facts) (*schema.Excuse, error) {
 	r.load(pl, flags, facts)
-	var errs diag.List
-	for _, e := range r.excuses {
-		if r.eval("excuses."+e.Name, &errs).Bool {
-			return e, errs.Err()
-		}
+	list, err := holding(r, excusesTable, r.excuses)
+	if len(list) == 0 {
+		return nil, err
 	}
-	return nil, errs.Err()
+	return list[0], err
 }

@@ -8,13 +8,14 @@ import (
 	"testing"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/formula"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/plan"
 )
 
 // blank is a plan of which a test gives the flags.
-var blank = &plan.Plan{Request: &plan.Request{Config: &config.Config{Values: map[string]config.Value{
+var blank = &plan.Plan{Request: &plan.Request{Config: &config.Config{Values: map[string]data.Fact{
 	"source":      {Value: formula.Value{Kind: formula.Str, Str: "memory"}},
 	"destination": {Value: formula.Value{Kind: formula.Str, Str: "file"}},
 }}}}
@@ -36,7 +37,7 @@ func numbers(values map[string]int64) []plan.Flag {
 	return flags
 }
 
-// TestDirectAlignment: whether direct IO of a block can be trusted is for the file
+// TestDirectAlignment: whether direct I/O of a block can be trusted is for the file
 // system to say; 512 bytes are enough where it does not.
 func TestDirectAlignment(t *testing.T) {
 	r := rules(t, "POSIX")
@@ -59,7 +60,7 @@ func TestDirectAlignment(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Contains(strings.Join(verdict.Reasons, "\n"), "alignment for direct IO"); got != test.want {
+		if got := strings.Contains(strings.Join(verdict.Reasons, "\n"), "alignment for direct I/O"); got != test.want {
 			t.Errorf("blocks of %d where the file system aligns to %d: the reasons are %q", test.block, test.align, verdict.Reasons)
 		}
 	}

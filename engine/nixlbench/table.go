@@ -18,13 +18,13 @@ import (
 // string where JSON has no such number (inf, nan).
 type Number string
 
-// Float gives its value.
+// Float returns its value.
 func (n Number) Float() float64 {
 	f, _ := strconv.ParseFloat(string(n), 64)
 	return f
 }
 
-// MarshalJSON gives the digits as they are.
+// MarshalJSON returns the digits as they are.
 func (n Number) MarshalJSON() ([]byte, error) {
 	if json.Valid([]byte(n)) {
 		return []byte(n), nil
@@ -39,7 +39,7 @@ func (n *Number) UnmarshalJSON(data []byte) error {
 		text = s
 	}
 	if !isNumber(text) {
-		return fmt.Errorf("%s is no number", text)
+		return fmt.Errorf("%s is not a number", text)
 	}
 	*n = Number(text)
 	return nil
@@ -77,7 +77,7 @@ type Table struct {
 	err                    error
 }
 
-// NewTable gives a table that knows the layouts of all releases: the heading
+// NewTable returns a table that knows the layouts of all releases: the heading
 // tells them apart.
 func NewTable(n *schema.Nixlbench, asked *Asked) *Table {
 	runs := n.Runs.Get()
@@ -120,7 +120,7 @@ func (t *Table) Line(line string, ended bool) (isRow bool) {
 	}
 	if titles := gap().Split(line, -1); t.isHeading(titles[0]) {
 		if t.columns = t.match(titles); t.columns == nil {
-			t.fail("the table's heading is not known: %s", strings.Join(titles, ", "))
+			t.fail("unknown table heading: %s", strings.Join(titles, ", "))
 		}
 		return false
 	}
@@ -141,7 +141,7 @@ func (t *Table) Line(line string, ended bool) (isRow bool) {
 	switch {
 	case len(words) != len(t.columns) || len(row) != len(t.columns):
 		if isNumber(words[1]) {
-			t.fail("a row of the table is not as its heading says: %s", line)
+			t.fail("a row of the table does not match its heading: %s", line)
 		}
 	case !ended:
 		t.fail("the last row of the table is not complete: %s", line)
@@ -180,7 +180,7 @@ func (t *Table) isHeading(title string) bool {
 	return slices.ContainsFunc(t.runs.Layouts, func(l schema.Layout) bool { return title == l.Columns[0].Title })
 }
 
-// match gives the columns that the titles stand for, or nil.
+// match returns the columns that the titles stand for, or nil.
 func (t *Table) match(titles []string) []schema.Column {
 	for _, l := range t.runs.Layouts {
 		var found []schema.Column
@@ -226,7 +226,7 @@ type Asked struct {
 	ids  map[string]bool
 }
 
-// id gives what tells a row from others.
+// id returns what tells a row from others.
 func (a *Asked) id(row Row) string {
 	values := make([]string, len(a.keys))
 	for i, key := range a.keys {

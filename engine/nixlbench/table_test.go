@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	cueschema "kvbench/cue"
+	"kvbench/engine/formula"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/schema"
 )
@@ -117,11 +118,11 @@ func TestTable(t *testing.T) {
 		{"log lines between", newHeading + row + "[1795447189.047303] [host:24318:0] UCX WARN\n0 errors so far\n" + row, 2, ""},
 		{"windows line ends", strings.ReplaceAll(newHeading+row, "\n", "\r\n"), 1, ""},
 		{"no end of line", newHeading + strings.TrimSpace(row), 0, "the last row of the table is not complete"},
-		{"cut off", newHeading + row + "589824              16             16.9", 1, "a row of the table is not as its heading says"},
-		{"too many numbers", newHeading + strings.TrimSpace(row) + "  1.0\n", 0, "a row of the table is not as its heading says"},
-		{"not a number", newHeading + strings.Replace(row, "34.8", "fast", 1), 0, "a row of the table is not as its heading says"},
-		{"another column", strings.Replace(newHeading, "P99 Tx (us)", "P50 Tx (us)", 1) + row, 0, "the table's heading is not known"},
-		{"a column less", strings.Replace(newHeading, "P99 Tx (us)", "", 1) + row, 0, "the table's heading is not known"},
+		{"cut off", newHeading + row + "589824              16             16.9", 1, "a row of the table does not match its heading"},
+		{"too many numbers", newHeading + strings.TrimSpace(row) + "  1.0\n", 0, "a row of the table does not match its heading"},
+		{"not a number", newHeading + strings.Replace(row, "34.8", "fast", 1), 0, "a row of the table does not match its heading"},
+		{"another column", strings.Replace(newHeading, "P99 Tx (us)", "P50 Tx (us)", 1) + row, 0, "unknown table heading"},
+		{"a column less", strings.Replace(newHeading, "P99 Tx (us)", "", 1) + row, 0, "unknown table heading"},
 		{"columns in another order", "Batch Size     Block Size (B)\n" + row, 0, ""},
 		{"more than two processes", "Block Size (B)      Batch Size     B/W (GB/Sec)   Aggregate B/W (GB/Sec)   Network Util (%)    Avg Lat. (us)  Avg Prep (us)  P99 Prep (us)  Avg Post (us)  P99 Post (us)  Avg Tx (us)    P99 Tx (us)    \n" +
 			"1 2 3.0 4.0 5.0 6.0 7.0 8.0 9.0 10.0 11.0 12.0\n", 1, ""},
@@ -197,8 +198,8 @@ func TestProbe(t *testing.T) {
 		}
 		// Another default and another flag make it none that is known.
 		delete(flags, "num_iter")
-		flags["surprise"] = schema.OwnFlag{Type: "bool", Default: false}
-		flags["total_buffer_size"] = schema.OwnFlag{Type: "uint64", Default: int64(1)}
+		flags["surprise"] = schema.OwnFlag{Type: "bool", Default: formula.Truth(false)}
+		flags["total_buffer_size"] = schema.OwnFlag{Type: "uint64", Default: formula.Number(1)}
 		in = nixlbench.Identify(n, flags)
 		var text []string
 		for _, d := range in.Differences {

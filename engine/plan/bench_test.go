@@ -6,11 +6,10 @@ import (
 	"strconv"
 	"testing"
 
+	cueschema "kvbench/cue"
 	"kvbench/engine/config"
 	"kvbench/engine/formula"
 	"kvbench/engine/plan"
-
-	cueschema "kvbench/cue"
 	"kvbench/models"
 )
 

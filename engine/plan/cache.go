@@ -3,10 +3,9 @@ package plan
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -34,8 +33,8 @@ const (
 	requirePrefix = "requires."
 )
 
-// The facts about the IOs of a plan: bytes of one, their number, and the bytes
-// of all IOs of the rank.
+// The facts about the I/Os of a plan: bytes of one, their number, and the bytes
+// of all I/Os of the rank.
 const (
 	blockFact = "block_size"
 	batchFact = "batch_size"
@@ -178,7 +177,7 @@ func (p *Planner) declareFields(scope *formula.Scope) {
 	types := map[string]formula.Kind{}
 	for _, kind := range p.schema.Cache.Get().Kinds {
 		for name, f := range kind.Fields {
-			fields[name], types[name] = map[string]schema.Formula{}, paramKinds[f.Type]
+			fields[name], types[name] = map[string]schema.Formula{}, f.Type.Formula()
 		}
 	}
 	for name, g := range p.arch.Layers.Groups {
@@ -304,7 +303,7 @@ func (p *Planner) linkCache(wanted []string) error {
 	for name, kind := range p.schema.Cache.Get().Kinds {
 		p.cache.parts[name] = schema.Keys(kind.Parts)
 		for _, field := range schema.Keys(kind.Fields) {
-			if ref, ok := p.prog.Ref("layer_" + field); ok && paramKinds[kind.Fields[field].Type] == formula.Num {
+			if ref, ok := p.prog.Ref("layer_" + field); ok && kind.Fields[field].Type.Formula() == formula.Num {
 				p.cache.counts[name] = append(p.cache.counts[name], layerField{field, ref})
 			}
 		}
@@ -334,7 +333,7 @@ func (p *Planner) readsModel(name string) bool {
 	})
 }
 
-// layerInputs names the inputs that are set for each layer, stage or IO.
+// layerInputs names the inputs that are set for each layer, stage or I/O.
 func (p *Planner) layerInputs() []string {
 	if p.cache == nil {
 		return nil
@@ -371,7 +370,7 @@ func (p *Planner) layersRead(field string) bool {
 	return slices.ContainsFunc(refs, func(ref formula.Ref) bool { return slices.Contains(p.prog.Inputs(ref), field) })
 }
 
-// layerRefs gives the values that what comes of layers is made of, but for folds.
+// layerRefs returns the values that what comes of layers is made of, but for folds.
 func (p *Planner) layerRefs() []formula.Ref {
 	names := []string{layersVar}
 	for name := range p.arch.Layers.Groups {
@@ -394,7 +393,7 @@ func (p *Planner) layerRefs() []formula.Ref {
 	return append(refs, p.refs(names...)...)
 }
 
-// refs gives those of the names that the program knows.
+// refs returns those of the names that the program knows.
 func (p *Planner) refs(names ...string) []formula.Ref {
 	var refs []formula.Ref
 	for _, name := range names {
@@ -406,10 +405,10 @@ func (p *Planner) refs(names ...string) []formula.Ref {
 }
 
 func didYouMean(d *diag.Diag, word string, known []string) *diag.Diag {
-	if hint := diag.DidYouMean(word, known); hint != "" {
-		return d.WithHint("%s", hint)
+	if d.About(diag.Unknown, word).Suggest(word, known) {
+		return d
 	}
-	return d.WithHint("want one of %s", strings.Join(known, ", "))
+	return d.WithHint("expected one of %s", strings.Join(known, ", "))
 }
 
 // layersOf finds which layers the groups of the model at hand have.
@@ -422,13 +421,13 @@ func (p *Planner) layersOf(req *Request) ([]cell, error) {
 		return nil, p.missing(req, err)
 	}
 	if n < 1 || n > maxLayers {
-		return nil, p.missing(req, diag.Errorf(p.arch.Layers.Count.Pos, "%s is %d: want 1 to %d layers", p.arch.Layers.Count.Text, n, maxLayers))
+		return nil, p.missing(req, diag.Errorf(p.arch.Layers.Count.Pos, "%s is %d: expected 1 to %d layers", p.arch.Layers.Count.Text, n, maxLayers))
 	}
 	groups := schema.Keys(p.arch.Layers.Groups)
 	shared := map[string]int{} // cells of groups whose layers are alike
 	var cells []cell
 	for layer := range int(n) {
-		p.set(layerVar, config.GoValue(int64(layer)))
+		p.set(layerVar, formula.Number(int64(layer)))
 		found := false
 		for _, name := range groups {
 			g := p.arch.Layers.Groups[name]
@@ -460,13 +459,14 @@ func (p *Planner) layersOf(req *Request) ([]cell, error) {
 
 // missing adds to an error of a formula which parameter a model lacks.
 func (p *Planner) missing(req *Request, err error) error {
-	for _, param := range p.arch.Params {
-		if _, ok := req.Model.Params[param.Name]; !ok && strings.Contains(err.Error(), strconv.Quote(param.Name)+" was not given") {
-			return diag.Errorf(diag.Pos{File: req.Model.File}, "%s is missing: %s needs it", param.Name, p.arch.Name)
+	list := diag.All(err)
+	for _, d := range list {
+		isIt := func(param schema.Param) bool { return param.Name == d.Name }
+		if _, ok := req.Model.Params[d.Name]; !ok && d.Code == diag.NotGiven && slices.ContainsFunc(p.arch.Params, isIt) {
+			return diag.Errorf(diag.Pos{File: req.Model.File}, "%s is missing: %s needs it", d.Name, p.arch.Name).About(diag.Missing, d.Name)
 		}
 	}
 	// A place in the data does not say whose values are wrong.
-	list := diag.All(err)
 	for i, d := range list {
 		if d.Pos.File != req.Model.File && req.Model.File != "" {
 			e := *d
@@ -484,7 +484,7 @@ func (p *Planner) enter(c *cell) {
 	p.frame.Set(p.cache.per, formula.Value{Kind: formula.Str, Str: c.per})
 }
 
-// whole gives a value that must be a whole number and not negative.
+// whole returns a value that must be a whole number and not negative.
 func (p *Planner) whole(name string) (int64, error) {
 	ref, _ := p.prog.Ref(name)
 	v, err := p.frame.Num(ref)
@@ -494,7 +494,7 @@ func (p *Planner) whole(name string) (int64, error) {
 	n, ok := v.Int64()
 	if !ok || n < 0 {
 		src := p.origin(ref)
-		d := diag.Errorf(src.Pos, "%s is %s: want a whole number, 0 or more", name, v)
+		d := diag.Errorf(src.Pos, "%s is %s: expected a whole number, 0 or more", name, v).About(diag.NotWhole, name)
 		d.Source, d.Caret = src.Text, 1
 		return 0, d
 	}
@@ -535,10 +535,14 @@ func (p *Planner) unmet(req *Request, r *schema.Requirement, ref formula.Ref, gr
 			msg += ": " + e.Values + " does not hold"
 		}
 	}
-	d := diag.Errorf(pos, "%s", msg)
-	for _, values := range []map[string]config.Value{req.Config.Values, req.Model.Params} {
+	of := p.prog.Name(ref)
+	if group != "" {
+		of += " of layers " + group
+	}
+	d := diag.Errorf(pos, "%s", msg).About(diag.Requires, of)
+	for _, values := range []map[string]data.Fact{req.Config.Values, req.Model.Params} {
 		if v, ok := values[r.Of]; ok && v.Origin.Given() {
-			d = v.Origin.Errorf("%s", msg)
+			d = v.Origin.Errorf("%s", msg).About(diag.Requires, of)
 		}
 	}
 	if r.Hint != "" {
@@ -567,7 +571,7 @@ func (p *Planner) checkFields(req *Request, cells []cell) error {
 			}
 			if n, whole := v.Int64(); !whole || n < 1 {
 				f := p.arch.Layers.Groups[c.group].Fields[field.field]
-				d := diag.Errorf(f.Pos, "%s of group %s is %s in layer %d: want a whole number, 1 or more", field.field, c.group, v, c.layers[0])
+				d := diag.Errorf(f.Pos, "%s of group %s is %s in layer %d: expected a whole number, 1 or more", field.field, c.group, v, c.layers[0]).About(diag.NotWhole, c.group+"."+field.field)
 				d.Source, d.Caret = f.Text, 1
 				return d.WithHint("with %s", req.Model.File)
 			}
@@ -588,7 +592,7 @@ type rate struct {
 // rates evaluates the cells.
 func (p *Planner) rates(req *Request, cells []cell, warnings *diag.List) ([]rate, error) {
 	covers := p.schema.Cache.Get().Covers[req.Config.Values[patternField].Str]
-	p.set(ioUnits, config.GoValue(int64(1)))
+	p.set(ioUnits, formula.Number(1))
 	seen := map[string]bool{}
 	var list []rate
 	for i := range cells {
@@ -624,31 +628,31 @@ func (p *Planner) rates(req *Request, cells []cell, warnings *diag.List) ([]rate
 	return list, nil
 }
 
-// part gives the bytes of a part of a page.
+// part returns the bytes of a part of a page.
 func (p *Planner) part(c *cell, part string) (int64, error) {
 	n, err := p.whole(partName(c.kind, part))
 	if err != nil {
 		return 0, err
 	}
-	p.set(ioPart, config.GoValue(n))
+	p.set(ioPart, formula.Number(n))
 	return p.whole(ioPartBytes)
 }
 
-// stage is a pipeline stage with its IOs.
+// stage is a pipeline stage with its I/Os.
 type stage struct {
 	number, lo, hi int // layers from lo up to hi
 	ios            []io
-	bytes          int64 // that all IOs move
+	bytes          int64 // that all I/Os move
 }
 
-// io is one size of IOs: of the layers of one or several groups.
+// io is one size of I/Os: of the layers of one or several groups.
 type io struct {
 	bytes, count int64
 	groups       []string
 	shares       []share
 }
 
-// share is what a group has of the IOs of one size: an IO is the sum over terms,
+// share is what a group has of the I/Os of one size: an I/O is the sum over terms,
 // and there are units of it for each page.
 type share struct {
 	terms []term
@@ -662,12 +666,12 @@ type term struct {
 	n    int64
 }
 
-// stages finds the IOs of the pipeline stages that are asked for.
+// stages finds the I/Os of the pipeline stages that are asked for.
 func (p *Planner) stages(req *Request, rates []rate) ([]stage, error) {
 	pp, _ := req.Config.Values[stagesField].Num.Int64()
 	ends := make([]int, pp+1)
 	for i := range ends {
-		p.set(stageVar, config.GoValue(int64(i)))
+		p.set(stageVar, formula.Number(int64(i)))
 		first, err := p.whole(firstVar)
 		if err != nil {
 			return nil, err
@@ -698,7 +702,7 @@ func (p *Planner) stages(req *Request, rates []rate) ([]stage, error) {
 	return all, nil
 }
 
-// fill finds the stage's IOs, those of one size together.
+// fill finds the stage's I/Os, those of one size together.
 func (st *stage) fill(covers string, parts map[string][]string, rates []rate) error {
 	type alike struct {
 		group string
@@ -765,7 +769,7 @@ func (st *stage) fill(covers string, parts map[string][]string, rates []rate) er
 }
 
 // shorten names all parts of a group by the group's name alone, where no other
-// IO has one of its parts.
+// I/O has one of its parts.
 func shorten(names []string, all []io) []string {
 	var out []string
 	for _, name := range names {
@@ -836,7 +840,7 @@ func (p *Planner) fold(f *fold, cells []cell, lo, hi int) (formula.Rat, error) {
 	return v, nil
 }
 
-// foldOne gives what one layer of a cell has of a fold.
+// foldOne returns what one layer of a cell has of a fold.
 func (p *Planner) foldOne(f *fold, c *cell) (formula.Rat, error) {
 	p.enter(c)
 	return p.frame.Num(f.ref)
@@ -882,7 +886,7 @@ func (p *Planner) standIn(f *fold, cells []cell) (undo func(), err error) {
 	return undo, nil
 }
 
-// expand gives a request for each IO size of each stage, with the facts that
+// expand returns a request for each I/O size of each stage, with the facts that
 // its plan has; of another accounting than that of ranks, one request. The frame
 // holds what is given of the request.
 func (p *Planner) expand(req *Request) ([]*Request, diag.List, error) {

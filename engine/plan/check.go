@@ -2,10 +2,12 @@ package plan
 
 import (
 	"fmt"
-	"kvbench/engine/diag"
 	"slices"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
 
@@ -13,7 +15,7 @@ import (
 // rank accounting under true, where the architecture has what each needs.
 type Planners map[bool]*Planner
 
-// All gives the planners of an architecture. One that can be planned in no
+// All returns the planners of an architecture. One that can be planned in no
 // accounting is an error.
 func All(s *schema.Schema, release string, arch *schema.Architecture) (Planners, error) {
 	all := Planners{}
@@ -46,15 +48,15 @@ func distinct(list diag.List) diag.List {
 }
 
 // Check evaluates the quantities of a known result: defaults, with the check's
-// configuration over them by the fields' names in formulas. Where there are IOs
+// configuration over them by the fields' names in formulas. Where there are I/Os
 // of several sizes, theirs are named group.block_size and group.batch_size.
 func (all Planners) Check(c schema.Check) (map[string]int64, error) {
 	var arch *schema.Architecture
 	for _, p := range all {
 		arch = p.arch
 	}
-	word, ok := c.Config[accountingVar].(string)
-	if !ok {
+	word := c.Config[accountingVar].Str
+	if word == "" {
 		word = arch.Accounting()
 	}
 	p := all[word == accountingRank]
@@ -66,18 +68,18 @@ func (all Planners) Check(c schema.Check) (map[string]int64, error) {
 
 func (p *Planner) results(c schema.Check) (map[string]int64, error) {
 	req := &Request{
-		Model:  &config.Model{Arch: p.arch, Params: map[string]config.Value{}},
-		Config: &config.Config{Values: map[string]config.Value{}},
+		Model:  &config.Model{Arch: p.arch, Params: map[string]data.Fact{}},
+		Config: &config.Config{Values: map[string]data.Fact{}},
 	}
 	for name, v := range c.Params {
 		if p.arch.Param(name) == nil {
 			return nil, fmt.Errorf("%s has no parameter %s", p.arch.Name, name)
 		}
-		req.Model.Params[name] = config.Value{Value: config.GoValue(schema.Native(v))}
+		req.Model.Params[name] = data.Fact{Value: v}
 	}
 	for i := range p.schema.Fields {
-		if f := &p.schema.Fields[i]; f.Default != nil {
-			req.Config.Values[f.Var] = config.Value{Value: config.GoValue(f.Default)}
+		if f := &p.schema.Fields[i]; !f.Default.IsZero() {
+			req.Config.Values[f.Var] = data.Fact{Value: f.Default}
 		}
 	}
 	req.Config = req.Config.With(req.Model)
@@ -86,13 +88,12 @@ func (p *Planner) results(c schema.Check) (map[string]int64, error) {
 		if i < 0 {
 			return nil, fmt.Errorf("there is no configuration field %s", name)
 		}
-		value := schema.Native(v)
-		if text, isText := value.(string); isText {
-			if n, err := p.schema.ParseNumber(p.schema.Fields[i].Unit, text); err == nil {
-				value = n
+		if v.Kind == formula.Str {
+			if n, err := p.schema.ParseNumber(p.schema.Fields[i].Unit, v.Str); err == nil {
+				v = formula.Number(n)
 			}
 		}
-		req.Config.Values[name] = config.Value{Value: config.GoValue(value)}
+		req.Config.Values[name] = data.Fact{Value: v}
 	}
 	plans, err := p.Quantities(req)
 	if err != nil {

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -116,12 +116,10 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 	}
 	names := p.prog.Names()
 	if !slices.Contains(names, name) {
-		d := diag.Usagef("the plan has no %q", name)
-		if p.hasQuantity(name) {
+		d := diag.Usagef("the plan has no %q", name).About(diag.Unknown, name)
+		if p.isElsewhere(name) {
 			d.WithHint("%s", p.elsewhere())
-		} else if hint := diag.DidYouMean(name, names); hint != "" {
-			d.WithHint("%s", hint)
-		} else {
+		} else if !d.Suggest(name, names) {
 			var quantities []string
 			for _, q := range plans[0].Quantities {
 				quantities = append(quantities, q.Name)
@@ -133,10 +131,10 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 	var all []*Step
 	for _, pl := range plans {
 		x := p.explainer(pl)
-		if pl.Rank() { // values of a layer are those of the IOs' first
+		if pl.Rank() { // values of a layer are those of the I/Os' first
 			share := pl.Request.io.shares[0]
 			p.enter(share.terms[0].rate.cell)
-			p.set(ioUnits, config.GoValue(share.units))
+			p.set(ioUnits, formula.Number(share.units))
 		}
 		s, err := x.step(name)
 		if err != nil {
@@ -227,7 +225,7 @@ func (x *explainer) whence(name string, ref formula.Ref) string {
 		return f.Pos.String()
 	}
 	if v, ok := req.Config.Values[name]; ok {
-		if v.Origin.Kind == config.FromCommand && v.Origin.Name == backendFlag {
+		if v.Origin.Kind == data.FromCommand && v.Origin.Name == backendFlag {
 			return "the backend's default"
 		}
 		return v.Origin.String()

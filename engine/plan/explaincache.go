@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
@@ -96,7 +95,7 @@ func (x *explainer) groupStep(c *cell, n int64, ref formula.Ref) (*Step, error) 
 	return s, nil
 }
 
-// blockStep shows what the bytes of an IO are made of.
+// blockStep shows what the bytes of an I/O are made of.
 func (x *explainer) blockStep(s *Step) error {
 	sh := x.plan.Request.io.shares[0]
 	st := x.plan.Request.stage
@@ -130,19 +129,19 @@ func (x *explainer) blockStep(s *Step) error {
 	return nil
 }
 
-// covers says what an IO covers.
+// covers says what an I/O covers.
 func (x *explainer) covers() string {
 	v := x.plan.Request.Config.Values[patternField]
 	return fmt.Sprintf("%s %s, %s", patternField, v.Text(), v.Origin)
 }
 
-// batchStep shows how many IOs each group has.
+// batchStep shows how many I/Os each group has.
 func (x *explainer) batchStep(s *Step) error {
 	var values []string
 	for _, sh := range x.plan.Request.io.shares {
 		c := sh.terms[0].rate.cell
 		x.enter(c)
-		x.set(ioUnits, config.GoValue(sh.units))
+		x.set(ioUnits, formula.Number(sh.units))
 		ref, _ := x.prog.Ref(ioCount)
 		step, err := x.stepOf(ref)
 		if err != nil {
@@ -161,14 +160,14 @@ func (x *explainer) batchStep(s *Step) error {
 	return nil
 }
 
-// rankStep shows what the IOs of all sizes move.
+// rankStep shows what the I/Os of all sizes move.
 func (x *explainer) rankStep(s *Step) error {
 	var values []string
 	for _, o := range x.plan.Request.stage.ios {
 		values = append(values, fmt.Sprintf("%d * %d", o.bytes, o.count))
 	}
 	st := x.plan.Request.stage
-	s.Formula = fmt.Sprintf("sum of %s * %s over the sizes of IOs in stage %d (%s)", blockFact, batchFact, st.number, st.layers())
+	s.Formula = fmt.Sprintf("sum of %s * %s over the sizes of I/Os in stage %d (%s)", blockFact, batchFact, st.number, st.layers())
 	s.Values = strings.Join(values, " + ")
 	s.Origin = x.covers()
 	return nil

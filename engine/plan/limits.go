@@ -6,21 +6,21 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
 
-// maxRounds bounds how often fixes are applied: each round mends one limit.
+// maxRounds bounds how often fixes are applied: each round fixes one limit.
 const maxRounds = 16
 
 // Violation is a limit that a plan breaks.
 type Violation struct {
 	Limit *schema.Limit
-	// Why gives the numbers of both sides, or what went wrong.
+	// Why returns the numbers of both sides, or what went wrong.
 	Why string
-	// Mends are the flags and values that would mend it.
+	// Mends are the flags and values that would fix it.
 	Mends []Setting
 }
 
@@ -35,11 +35,11 @@ type Setting struct {
 // String is the setting as one would type it.
 func (s Setting) String() string { return "--" + s.Flag + " " + s.Value.Text() }
 
-// Warning gives the violation as a message about a plan.
+// Warning returns the violation as a message about a plan.
 func (v *Violation) Warning(pl *Plan) *diag.Diag {
 	d := diag.Warnf(pl.Request.label(), "nixlbench %s %s: %s", pl.Release, v.Limit.Message, v.Why)
 	if len(v.Mends) > 0 {
-		d.WithHint("%s mends it%s", settings(v.Mends), map[bool]string{true: "", false: "; so does --fit"}[v.Mends[0].Given])
+		d.WithHint("fix: %s%s", settings(v.Mends), map[bool]string{true: "", false: ", or use --fit"}[v.Mends[0].Given])
 	} else if v.Limit.Hint != "" {
 		d.WithHint("%s", v.Limit.Hint)
 	}
@@ -59,7 +59,7 @@ func (p *Planner) applies(l *schema.Limit, backend string) bool {
 	return p.bench.In(l.Era, p.release) && (l.Backends == nil || slices.Contains(l.Backends, backend))
 }
 
-// check gives the limits that the flags break.
+// check returns the limits that the flags break.
 func (p *Planner) check(req *Request, values map[string]flagValue) []Violation {
 	p.apply(req, values)
 	backend, _ := p.backend(values)
@@ -135,11 +135,11 @@ func (p *Planner) settings(req *Request, flags []string, values map[string]flagV
 // flags in it that were given.
 func (p *Planner) why(req *Request, ref formula.Ref, err error) string {
 	if err != nil {
-		return diag.All(err)[0].Msg
+		return diag.All(err)[0].Text()
 	}
 	op, left, right, ok, err := p.frame.Sides(ref)
 	if !ok || err != nil {
-		inputs, text := p.prog.Inputs(ref), "it wants "+p.prog.Source(ref).Text
+		inputs, text := p.prog.Inputs(ref), "it requires "+p.prog.Source(ref).Text
 		read := slices.DeleteFunc(schema.Keys(req.Flags), func(name string) bool { return !slices.Contains(inputs, name) })
 		if len(read) > 0 {
 			text += "; " + p.settings(req, read, given(req))
@@ -159,7 +159,7 @@ func side(s formula.Side) string {
 	return s.Text
 }
 
-// mends gives the settings that fix a limit: those of flags that the release
+// mends returns the settings that fix a limit: those of flags that the release
 // has, with values that the flags can hold and do not have yet.
 func (p *Planner) mends(req *Request, l *schema.Limit) []Setting {
 	var list []Setting
@@ -182,7 +182,7 @@ func (p *Planner) mends(req *Request, l *schema.Limit) []Setting {
 	return list
 }
 
-// fit mends the limits one by one. It changes what the user gave only when
+// fit fixes the limits one by one. It changes what the user gave only when
 // force is set. The limits that remain broken are returned with the flags as
 // far as they got; nil means that all hold.
 func (p *Planner) fit(req *Request, values map[string]flagValue, force bool) (map[string]flagValue, []Violation) {
@@ -209,7 +209,7 @@ func (p *Planner) fit(req *Request, values map[string]flagValue, force bool) (ma
 	return values, broken
 }
 
-// least gives flags that nobody gave their least value that fits.
+// least sets flags that nobody gave to the least value that fits.
 func (p *Planner) least(req *Request, values map[string]flagValue) {
 	p.apply(req, values)
 	for _, name := range schema.Keys(p.bench.Least) {
@@ -227,7 +227,8 @@ func (p *Planner) least(req *Request, values map[string]flagValue) {
 // refusal says why a plan cannot be fitted, which sizes would fit, and which
 // of the user's flags stand in the way.
 func (p *Planner) refusal(req *Request, values map[string]flagValue, broken []Violation) error {
-	d := diag.Errorf(req.label(), "the plan cannot be fitted: nixlbench %s %s: %s", p.release, broken[0].Limit.Message, broken[0].Why)
+	d := diag.Errorf(req.label(), "the plan cannot be fitted: nixlbench %s %s: %s", p.release, broken[0].Limit.Message, broken[0].Why).
+		About(diag.Requires, broken[0].Limit.Name)
 	hint := func(list []string) {
 		for _, h := range list {
 			d.WithHint("%s", h)
@@ -240,16 +241,16 @@ func (p *Planner) refusal(req *Request, values map[string]flagValue, broken []Vi
 			d.WithHint("with %s the whole plan fits", settings(change))
 		}
 	}
-	if d.Hint == "" {
+	if d.Hints == nil {
 		hint(p.smaller(req, values, true))
 	}
-	if last := broken[0].Limit.Hint; d.Hint == "" && last != "" {
+	if last := broken[0].Limit.Hint; d.Hints == nil && last != "" {
 		d.WithHint("%s", last)
 	}
 	return d
 }
 
-// changed gives the user's flags that fitting gave another value.
+// changed returns the user's flags that fitting gave another value.
 func changed(req *Request, values map[string]flagValue) []Setting {
 	var list []Setting
 	for _, name := range schema.Keys(req.Flags) {
@@ -282,11 +283,11 @@ func (p *Planner) smaller(req *Request, values map[string]flagValue, force bool)
 		}
 		sized := func(n int64) (*Request, map[string]flagValue) {
 			trial, attempt := *req, maps.Clone(values)
-			trial.Flags = map[string]config.Value{}
+			trial.Flags = map[string]data.Fact{}
 			maps.Copy(trial.Flags, req.Flags)
 			for _, name := range flags {
-				attempt[name] = flagValue{Value: config.GoValue(min(n, now[name])), from: Given}
-				trial.Flags[name] = config.Value{Value: attempt[name].Value}
+				attempt[name] = flagValue{Value: formula.Number(min(n, now[name])), from: Given}
+				trial.Flags[name] = data.Fact{Value: attempt[name].Value}
 			}
 			return &trial, attempt
 		}
@@ -313,7 +314,7 @@ func (p *Planner) smaller(req *Request, values map[string]flagValue, force bool)
 	return nil
 }
 
-// flagsOf gives the flags of the release that are computed from a quantity.
+// flagsOf returns the flags of the release that are computed from a quantity.
 func (p *Planner) flagsOf(quantity string) []string {
 	var names []string
 	for _, s := range p.flags {
@@ -324,7 +325,7 @@ func (p *Planner) flagsOf(quantity string) []string {
 	return names
 }
 
-// largest gives the greatest n from 1 to top that fits, or 0. What fits is
+// largest returns the greatest n from 1 to top that fits, or 0. What fits is
 // taken to fit in every smaller size too.
 func largest(top int64, fits func(int64) bool) int64 {
 	if top < 1 || !fits(1) {

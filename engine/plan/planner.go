@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -59,6 +60,7 @@ type Planner struct {
 	depends map[string]*dependencies
 	shown   map[string]map[string]bool
 	other   *Planner
+	indexed map[string]*schema.Field
 	// requires are the conditions of the architecture, in its order.
 	requires []formula.Ref
 }
@@ -72,15 +74,15 @@ type Use struct {
 	Detail bool
 }
 
-// Accounting gives the name of the accounting that the configuration of a model
+// Accounting returns the name of the accounting that the configuration of a model
 // asks for.
 func Accounting(cfg *config.Config) string { return cfg.Values[accountingVar].Str }
 
-// UseOf gives the accounting that the configuration of a model asks for; see
+// UseOf returns the accounting that the configuration of a model asks for; see
 // [config.Config.With].
 func UseOf(cfg *config.Config) Use { return Use{Rank: Accounting(cfg) == accountingRank} }
 
-// Fullest gives the accounting that knows most of an architecture, for values
+// Fullest returns the accounting that knows most of an architecture, for values
 // that are the same in both.
 func Fullest(arch *schema.Architecture) Use { return Use{Rank: arch.Layers != nil} }
 
@@ -107,8 +109,9 @@ func New(s *schema.Schema, release string, arch *schema.Architecture, use Use) (
 	}
 	scope := formula.NewScope()
 	for i := range s.Fields {
-		f := &s.Fields[i]
-		scope.Input(f.Var, KindOf(f), f.Pos)
+		if f := &s.Fields[i]; p.knows(f) {
+			scope.Input(f.Var, f.Type.Kinds.Formula(), f.Pos)
+		}
 	}
 	table(scope, dtypesTable, s.Dtypes)
 	addFormulas(scope, s.Let, formula.Any)
@@ -116,7 +119,7 @@ func New(s *schema.Schema, release string, arch *schema.Architecture, use Use) (
 	p.declareBench(scope)
 
 	for _, param := range arch.Params {
-		if kind, ok := paramKinds[param.Kind]; ok {
+		if kind := param.Type.Formula(); kind != formula.Any {
 			scope.Input(param.Name, kind, param.Pos)
 		}
 	}
@@ -164,13 +167,13 @@ func (p *Planner) known() error {
 	at := diag.Pos{File: p.arch.File}
 	switch {
 	case len(p.arch.Tables[patternsTable]) == 0 && p.arch.Layers == nil:
-		return diag.Errorf(at, "%s says nothing of IOs: it has neither %s nor a cache section", p.arch.Name, patternsTable).
-			WithHint("give it formulas for block and layer there, or say in cache what its layers hold")
+		return diag.Errorf(at, "%s does not define I/Os: it has neither %s nor a cache section", p.arch.Name, patternsTable).
+			WithHint("add formulas for block and layer there, or describe its layers in cache")
 	case p.rank && p.arch.Layers == nil:
-		return diag.Errorf(at, "%s does not say what its layers hold: the rank accounting needs its cache section", p.arch.Name).
+		return diag.Errorf(at, "%s does not describe its layers: the rank accounting needs a cache section", p.arch.Name).
 			WithHint("leave out --%s %s, or see docs/adding-a-new-model-architecture.md", accountingVar, accountingRank)
 	case !p.rank && len(p.arch.Tables[patternsTable]) == 0:
-		return diag.Errorf(at, "%s has no %s: the documented arithmetic does not know such models", p.arch.Name, patternsTable).
+		return diag.Errorf(at, "%s has no %s: the documented arithmetic does not cover such models", p.arch.Name, patternsTable).
 			WithHint("--%s %s counts their layers one by one", accountingVar, accountingRank)
 	}
 	return nil
@@ -194,7 +197,7 @@ func (p *Planner) folded() bool {
 }
 
 // replaced reports whether the rank accounting has its own value for what the
-// architecture says of a token or an IO.
+// architecture says of a token or an I/O.
 func (p *Planner) replaced(name string) bool {
 	return slices.ContainsFunc(p.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name && q.Detail.IsZero() })
 }
@@ -238,7 +241,7 @@ func (p *Planner) declareQuantities(scope *formula.Scope, detail bool) []string 
 	return names
 }
 
-// isFact reports whether a quantity is a fact about the IOs of a rank.
+// isFact reports whether a quantity is a fact about the I/Os of a rank.
 func (p *Planner) isFact(name string) bool {
 	return p.rank && slices.Contains([]string{blockFact, batchFact, rankFact}, name)
 }
@@ -251,33 +254,16 @@ func (p *Planner) has(q *schema.Quantity) bool {
 	return !q.Formula.IsZero() || q.Detail.IsZero()
 }
 
-// KindOf gives the kind that a configuration field has in formulas: what takes
-// words and numbers is a string there.
-func KindOf(f *schema.Field) formula.Kind {
-	switch {
-	case f.Number:
-		return formula.Num
-	case f.Bool:
-		return formula.Bool
-	}
-	return formula.Str
-}
-
-var paramKinds = map[string]formula.Kind{
-	"number": formula.Num, "string": formula.Str, "bool": formula.Bool,
-	"numbers": formula.NumList, "strings": formula.StrList,
-}
-
 // declareBench declares the release's flags, its backends' rules and limits.
 func (p *Planner) declareBench(scope *formula.Scope) {
 	for _, name := range schema.Keys(p.bench.Flags) {
 		f := p.bench.Flags[name]
 		era := p.bench.FlagIn(f, p.release)
 		if era == nil {
-			scope.Default(name, config.GoValue(f.AbsentValue()))
+			scope.Default(name, f.AbsentValue())
 			continue
 		}
-		def := config.GoValue(era.Default)
+		def := era.Default
 		p.flags = append(p.flags, flagSlot{Flag: f, era: era, def: def})
 		if f.Computed.IsZero() {
 			scope.Default(name, def)
@@ -327,12 +313,12 @@ func tableOf(scope *formula.Scope, name string, m map[string]schema.Formula, wan
 	scope.Table(name, keys, srcs, want)
 }
 
-// SourceOf gives a formula of the data as the formula package has it.
+// SourceOf returns a formula of the data as the formula package has it.
 func SourceOf(f schema.Formula) formula.Source {
-	return formula.Source{Text: f.Text, Pos: f.Pos, At: f.At}
+	return formula.Source{Text: f.Text, Pos: f.Pos}
 }
 
-// set gives a name its value in the frame; names that no formula knows do not
+// set assigns a name its value in the frame; names that no formula knows do not
 // matter.
 func (p *Planner) set(name string, v formula.Value) {
 	if ref, ok := p.prog.Ref(name); ok && p.prog.Kind(ref) == v.Kind {
@@ -352,10 +338,10 @@ func (p *Planner) load(req *Request) {
 	for _, f := range req.facts {
 		p.set(f.name, formula.Value{Kind: formula.Num, Num: f.num})
 	}
-	p.set(accountingVar, config.GoValue(p.accounting()))
+	p.set(accountingVar, formula.Text(p.accounting()))
 }
 
-// accounting gives the word for the planner's accounting.
+// accounting returns the word for the planner's accounting.
 func (p *Planner) accounting() string {
 	if p.rank {
 		return accountingRank
@@ -378,19 +364,22 @@ func (p *Planner) checkTables(req *Request) error {
 			continue
 		}
 		field := f.Path + ": "
-		if v.Origin.Kind == config.FromFlag {
+		if v.Origin.Kind == data.FromFlag {
 			field = ""
 		}
-		d := v.Origin.Errorf("%s%q is not allowed: want one of %s", field, v.Str, strings.Join(keys, ", "))
+		d := v.Origin.Errorf("%s%q is not allowed: expected one of %s", field, v.Str, strings.Join(keys, ", ")).About(diag.NotAllowed, v.Str)
 		if _, ok := p.schema.Cache.Get().Covers[v.Str]; ok && f.Table == patternsTable {
 			d.WithHint("--%s %s has it", accountingVar, accountingRank)
-		} else if hint := diag.DidYouMean(v.Str, keys); hint != "" {
-			d.WithHint("%s", hint)
+		} else {
+			d.Suggest(v.Str, keys)
 		}
 		errs = append(errs, d)
 	}
 	return errs.Err()
 }
+
+// knows reports whether the accounting has a field.
+func (p *Planner) knows(f *schema.Field) bool { return f.Needs == "" || f.Needs == p.accounting() }
 
 // checkNeeds refuses values of fields that another accounting alone has. What is
 // as if it were not given does no harm.
@@ -398,15 +387,15 @@ func (p *Planner) checkNeeds(req *Request) error {
 	var errs diag.List
 	for i := range p.schema.Fields {
 		f := &p.schema.Fields[i]
-		if f.Needs == "" || f.Needs == p.accounting() {
+		if p.knows(f) {
 			continue
 		}
 		v := req.Config.Values[f.Var]
-		if v.Origin.Kind == config.FromDefault || v.Text() == config.GoValue(f.Default).Text() {
+		if v.Origin.Kind == data.FromDefault || v.Text() == f.Default.Text() {
 			continue
 		}
 		what := ""
-		if v.Origin.Kind == config.FromFile || v.Origin.Kind == config.FromModel {
+		if v.Origin.Kind == data.FromFile || v.Origin.Kind == data.FromModel {
 			what = f.Path + ": "
 		}
 		d := v.Origin.Errorf("%sexists only in the %s accounting; this plan's accounting is %s", what, f.Needs, p.accounting())
@@ -459,16 +448,16 @@ func (p *Planner) quantities() ([]Quantity, error) {
 		n, whole := v.Int64()
 		if !whole {
 			src := p.origin(ref)
-			d := diag.Errorf(src.Pos, "%s is %s, which is not a whole number", q.Name, v)
+			d := diag.Errorf(src.Pos, "%s is %s, which is not a whole number", q.Name, v).About(diag.NotWhole, q.Name)
 			d.Source, d.Caret = src.Text, 1
-			errs = append(errs, d.WithHint("round where the number is meant to be rounded: floor(), ceil(), div() or ceil_div()"))
+			errs = append(errs, d.WithHint("round it explicitly: floor(), ceil(), div() or ceil_div()"))
 			continue
 		}
 		if p.rank {
 			least = 0 // of recurrent models, no bytes go with tokens
 		}
 		if n < least {
-			errs = append(errs, diag.Errorf(p.origin(ref).Pos, "%s is %d: want at least %d", q.Name, n, least))
+			errs = append(errs, diag.Errorf(p.origin(ref).Pos, "%s is %d: expected at least %d", q.Name, n, least).About(diag.NotWhole, q.Name))
 			break // what follows would be as odd
 		}
 		all = append(all, Quantity{q.Name, q.Unit, q.Doc, n})
@@ -476,7 +465,7 @@ func (p *Planner) quantities() ([]Quantity, error) {
 	return all, errs.Err()
 }
 
-// origin gives the formula that a value comes from: where the formula picks
+// origin returns the formula that a value comes from: where the formula picks
 // one of a table, the one that it picks.
 func (p *Planner) origin(ref formula.Ref) formula.Source {
 	uses := p.prog.Uses(ref)
@@ -521,7 +510,10 @@ type Request struct {
 	Model  *config.Model
 	Config *config.Config
 	// Flags are the nixlbench flags that the user gave, by name.
-	Flags map[string]config.Value
+	Flags map[string]data.Fact
+	// Knobs are those of them that have other values in the other requests of a
+	// sweep.
+	Knobs []FlagAxis
 	// Fit changes values that the user did not give so that the release
 	// accepts the plan.
 	Fit bool
@@ -529,7 +521,7 @@ type Request struct {
 	// user did not give them and the plan is fitted.
 	Least bool
 
-	// Of a plan for a rank: its stage, its IOs, and the values that come of its
+	// Of a plan for a rank: its stage, its I/Os, and the values that come of its
 	// layers.
 	stage *stage
 	io    *io
@@ -596,16 +588,16 @@ func (pl *Plan) Origin(f *Flag) string {
 		return fmt.Sprintf("rule of backend %s: %s to %s", pl.Backend(), values[sourceVar].Str, values[destinationVar].Str)
 	case Fix:
 		if limit, ok := strings.CutPrefix(f.By, fixPrefix); ok {
-			return "made to fit the limit " + strings.TrimSuffix(limit, "."+f.Name)
+			return "adjusted to meet the limit " + strings.TrimSuffix(limit, "."+f.Name)
 		}
-		return "the least that fits"
+		return "the smallest that fits"
 	case Run:
 		return "this run"
 	}
 	return "default of nixlbench " + pl.Release
 }
 
-// Backend gives the backend that the plan is for.
+// Backend returns the backend that the plan is for.
 func (pl *Plan) Backend() string {
 	for i := range pl.Flags {
 		if pl.Flags[i].Name == backendFlag {
@@ -616,7 +608,7 @@ func (pl *Plan) Backend() string {
 }
 
 // Quantities evaluates the quantities only: of one plan, or in the accounting of
-// ranks of a plan for each size of IOs and each stage that is asked for.
+// ranks of a plan for each size of I/Os and each stage that is asked for.
 func (p *Planner) Quantities(req *Request) ([]*Plan, error) {
 	if err := p.checkNeeds(req); err != nil {
 		return nil, err
@@ -645,19 +637,19 @@ func (p *Planner) Quantities(req *Request) ([]*Plan, error) {
 // Rank reports whether the plan is for one rank.
 func (pl *Plan) Rank() bool { return pl.Request.io != nil }
 
-// Stage gives the number of the pipeline stage that the plan is for, in the
+// Stage returns the number of the pipeline stage that the plan is for, in the
 // accounting of ranks.
 func (pl *Plan) Stage() int { return pl.Request.stage.number }
 
-// Group names the groups of layers that the plan's IOs are of, in the
+// Group names the groups of layers that the plan's I/Os are of, in the
 // accounting of ranks.
 func (pl *Plan) Group() string { return strings.Join(pl.Request.io.groups, "+") }
 
-// Value gives a value of the plan by name: a quantity, a configuration field, a
+// Value returns a value of the plan by name: a quantity, a configuration field, a
 // parameter, the architecture's name, or of a plan for one rank its stage and
 // group.
 func (pl *Plan) Value(name string) (formula.Value, bool) {
-	text := func(s string) (formula.Value, bool) { return formula.Value{Kind: formula.Str, Str: s}, true }
+	text := func(s string) (formula.Value, bool) { return formula.Text(s), true }
 	switch {
 	case name == "architecture":
 		return text(pl.Request.Model.Arch.Name)
@@ -669,7 +661,7 @@ func (pl *Plan) Value(name string) (formula.Value, bool) {
 	}
 	for _, q := range pl.Quantities {
 		if q.Name == name {
-			return config.GoValue(q.Value), true
+			return formula.Number(q.Value), true
 		}
 	}
 	if v, ok := pl.Request.Config.Values[name]; ok {
@@ -680,7 +672,7 @@ func (pl *Plan) Value(name string) (formula.Value, bool) {
 }
 
 // Plans makes plans: quantities, flags, and the limits they break; one plan, or
-// in the accounting of ranks one for each size of IOs and each stage that is
+// in the accounting of ranks one for each size of I/Os and each stage that is
 // asked for. A plan that was to be fitted and cannot be is an error that says
 // which sizes would fit.
 //
@@ -773,7 +765,7 @@ func (p *Planner) inRange(s flagSlot, v formula.Value) error {
 	}
 	lo, hi := schema.Range(s.era.Type)
 	if n, whole := v.Num.Int64(); !whole || n < lo || n > hi {
-		return diag.Errorf(s.Computed.Pos, "%s of nixlbench %s takes whole numbers from %d to %d, not %s", s.Name, p.release, lo, hi, v.Num)
+		return diag.Errorf(s.Computed.Pos, "%s of nixlbench %s takes whole numbers from %d to %d, not %s", s.Name, p.release, lo, hi, v.Num).About(diag.NotWhole, s.Name)
 	}
 	return nil
 }
@@ -787,7 +779,7 @@ func (p *Planner) slot(name string) (flagSlot, bool) {
 	return p.flags[i], true
 }
 
-// number gives the current value of a flag in the frame.
+// number returns the current value of a flag in the frame.
 func (p *Planner) number(name string) (int64, error) {
 	s, ok := p.slot(name)
 	if !ok {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/formula"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 )
@@ -162,7 +163,7 @@ var cases = []struct {
 	{"gdn over ranks", qwen35, map[string]any{"tp_size": int64(2)}, map[string]int64{"rank_state_bytes_per_request": 32194560, "rank_bytes_per_token": 10240}, "half"},
 	{"groups padded", nemotron, map[string]any{"tp_size": int64(16)}, map[string]int64{"rank_state_bytes_per_request": 28809216}, "54 x (3 x (1024 + 2 x 256) x 2 + 1024 x 256 x 2)"},
 
-	// IOs: 16 tokens are 56 descriptors of vLLM for Qwen3-0.6B, or one across
+	// I/Os: 16 tokens are 56 descriptors of vLLM for Qwen3-0.6B, or one across
 	// layers (pull request 30207).
 	{"k and v apart", qwen06B, map[string]any{"access_pattern": "layer-kv", "engine": "VLLM", "isl": int64(16), "page_size": int64(16)}, map[string]int64{"batch_size": 56, "block_size": 32768}, "28 x 2; 16 x 8 x 128 x 2 bytes"},
 	{"layers", qwen06B, map[string]any{"access_pattern": "layer", "engine": "VLLM", "isl": int64(16), "page_size": int64(16)}, map[string]int64{"batch_size": 28, "block_size": 65536}, "28"},
@@ -197,11 +198,15 @@ func planners(t *testing.T, s *schema.Schema, arch string) plan.Planners {
 }
 
 func check(config map[string]any, g geometry) schema.Check {
-	values := map[string]any{"accounting": "rank", "kvcache_quant_mode": "bf16"}
+	values := map[string]formula.Value{"accounting": formula.Text("rank"), "kvcache_quant_mode": formula.Text("bf16")}
 	for name, v := range config {
-		values[name] = v
+		values[name] = formula.Of(v)
 	}
-	return schema.Check{Params: g.params, Config: values}
+	params := map[string]formula.Value{}
+	for name, v := range g.params {
+		params[name] = formula.Of(v)
+	}
+	return schema.Check{Params: params, Config: values}
 }
 
 // TestRank holds the rank accounting to numbers of other sources.
@@ -270,20 +275,20 @@ func TestRankRefused(t *testing.T) {
 		config map[string]any
 		want   string
 	}{
-		{llama8B, map[string]any{"engine": "OTHER"}, "how this engine holds its cache is not known: want one of SGLANG, VLLM, TRTLLM"},
+		{llama8B, map[string]any{"engine": "OTHER"}, "kvbench does not know how this engine stores its cache: expected one of SGLANG, VLLM, TRTLLM"},
 		{llama8B, map[string]any{"pp_size": int64(33)}, "there are more pipeline stages than layers: 33 <= 32 does not hold"},
 		{llama8B, map[string]any{"pp_size": int64(2), "pp_stage": int64(2)}, "there is no stage 2: there are 2, counted from 0"},
 		{llama8B, map[string]any{"kvcache_quant_mode": "fp8_ds_mla"}, "layers full: fp8_ds_mla is a format of latent caches, and these layers hold keys and values of heads"},
 		{deepseek, map[string]any{"kvcache_quant_mode": "fp8_per_token_head"}, "layers latent: scales per token and head belong to keys and values of heads, and these layers hold latent vectors"},
-		{gptoss20, map[string]any{"cache_window": "allocated"}, "what an engine allocates for windowed layers is known of VLLM only"},
-		{gptoss20, map[string]any{"cache_window": "allocated", "engine": "VLLM"}, "what VLLM allocates for windowed layers depends on max_num_batched_tokens, which is not given"},
+		{gptoss20, map[string]any{"cache_window": "allocated"}, "kvbench knows only for VLLM what an engine allocates for windowed layers"},
+		{gptoss20, map[string]any{"cache_window": "allocated", "engine": "VLLM"}, "what VLLM allocates for windowed layers depends on max_num_batched_tokens, which is not set"},
 		{gptoss20, map[string]any{"cp_size": int64(2), "engine": "VLLM"}, "layers sliding: no engine splits windowed layers over context-parallel ranks: 2 == 1 does not hold"},
-		{llama8B, map[string]any{"cp_size": int64(2), "engine": "TRTLLM"}, "how TRTLLM spreads a cache over context-parallel ranks is not known"},
-		{qwen35, map[string]any{"tp_size": int64(3)}, "layers gdn: the heads of the state do not divide over the tensor-parallel ranks: 32 % 3 == 0 does not hold"},
+		{llama8B, map[string]any{"cp_size": int64(2), "engine": "TRTLLM"}, "kvbench does not know how TRTLLM distributes a cache over context-parallel ranks"},
+		{qwen35, map[string]any{"tp_size": int64(3)}, "layers gdn: the heads of the state do not divide evenly among the tensor-parallel ranks: 32 % 3 == 0 does not hold"},
 		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(4, "sliding")}), nil, "sliding_window is missing: attention needs it"},
 		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(3, "full")}), nil, "layer_kinds does not have one entry for each layer"},
 		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(4, "fulll")}), nil, "layer 0 is in none of the groups of attention: chunked, full, none, sliding"},
-		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(4, "sliding"), "sliding_window": int64(0)}), nil, "window of group sliding is 0 in layer 0: want a whole number, 1 or more"},
+		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(4, "sliding"), "sliding_window": int64(0)}), nil, "window of group sliding is 0 in layer 0: expected a whole number, 1 or more"},
 		{gqa(4, 1<<40, 1<<40), nil, "does not fit in 64 bits"},
 	} {
 		_, err := planners(t, s, test.model.arch).Check(check(test.config, test.model))

@@ -4,131 +4,193 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/schema"
 )
 
-// Wanted is a flag of nixlbench as it was given: what the text means, and
-// whether it means anything, is up to the release.
+// Wanted is a flag of nixlbench with a value that it was given: what the text
+// means, and whether it means anything, is up to the release.
 type Wanted struct {
+	*schema.Flag
 	Text   string
-	Origin config.Origin
+	Origin data.Origin
 }
 
-// PickRelease gives the release that has every flag and value that is wanted:
-// the default one, else the first that is preferred. The note, which may be nil,
-// says why it is not the default.
-func PickRelease(s *schema.Schema, wanted map[string]Wanted) (release string, note *diag.Diag, err error) {
-	p := picker{s, &s.Nixlbench, map[string]Wanted{}}
-	for name, w := range wanted {
-		w.Text = schema.Spelling(w.Text, schema.Keys(p.n.Flags[name].Values))
-		p.wanted[name] = w
+// Picked is a release that was picked.
+type Picked struct {
+	Release string
+	// Note says why it is not the default one, nil where it is.
+	Note *diag.Diag
+	// Without are flags that nixlbench would not read, and that the release lacks,
+	// or their values: they are not for its command.
+	Without []UnreadFlag
+}
+
+// PickRelease picks the release that has every flag and value that is wanted and
+// would be read: the default one, else the first that is preferred.
+func PickRelease(s *schema.Schema, wanted []Wanted) (*Picked, error) {
+	p := picker{s: s, n: &s.Nixlbench, reads: map[string][]*flagReads{}}
+	for _, w := range wanted {
+		w.Text = schema.Spelling(w.Text, schema.Keys(w.Values))
+		p.wanted = append(p.wanted, w)
 	}
 	preferred := p.n.Preferred()
-	names, err := p.possible(preferred)
+	wanted, err := p.possible(preferred)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	fits := func(release string) bool { return len(p.lacking(release, names)) == 0 }
-	i := slices.IndexFunc(preferred, fits)
+	i := slices.IndexFunc(preferred, func(release string) bool { return len(p.lacking(release, wanted)) == 0 })
+	if p.err != nil {
+		return nil, p.err
+	}
 	if i < 0 {
-		return "", nil, p.conflict(preferred, names)
+		return nil, p.conflict(preferred, wanted)
 	}
+	out := &Picked{Release: preferred[i]}
 	if i > 0 {
-		note = diag.Notef(diag.Pos{}, "planned for nixlbench %s: %s", preferred[i], p.reasons(preferred[:min(i, 2)], names))
+		out.Note = diag.Notef(diag.Pos{}, "planned for nixlbench %s: %s", preferred[i], p.reasons(preferred[:min(i, 2)], wanted))
 	}
-	return preferred[i], note, nil
+	for _, w := range wanted {
+		known := func(u UnreadFlag) bool { return u.Flag == w.Flag }
+		if !p.has(preferred[i], w) && !slices.ContainsFunc(out.Without, known) {
+			out.Without = append(out.Without, UnreadFlag{Flag: w.Flag, Origin: w.Origin, Needs: p.unread(preferred[i], w)})
+		}
+	}
+	return out, nil
 }
 
 type picker struct {
 	s      *schema.Schema
 	n      *schema.Nixlbench
-	wanted map[string]Wanted
+	wanted []Wanted
+	reads  map[string][]*flagReads // by release; see [readsOfAll]
+	err    error                   // of the conditions for reading
+}
+
+// unread says in words what a release would read a flag with, or "" where it
+// reads it or a flag that does the same: then what was given is meant to count.
+func (p *picker) unread(release string, w Wanted) string {
+	all, known := p.reads[release]
+	if !known && p.err == nil {
+		all, p.err = readsOfAll(p.n, release, p.axes(release))
+		p.reads[release] = all
+	}
+	if p.err != nil || len(all) == 0 || slices.ContainsFunc(all, func(r *flagReads) bool { return len(r.instead(w.Name)) > 0 }) {
+		return ""
+	}
+	needs, err := lackedByAll(all, w.Name)
+	if err != nil {
+		p.err = err
+	}
+	return needs
+}
+
+// axes returns the values that each flag was given, as a release has them.
+func (p *picker) axes(release string) []FlagAxis {
+	var axes []FlagAxis
+	for _, w := range p.wanted {
+		era := p.n.FlagIn(w.Flag, release)
+		if era == nil {
+			era = &w.Eras[0]
+		}
+		v, err := p.s.ParseValue(w.Flag, era.Type, w.Text)
+		if err != nil {
+			continue
+		}
+		if n := len(axes); n == 0 || axes[n-1].Flag != w.Flag {
+			axes = append(axes, FlagAxis{Flag: w.Flag})
+		}
+		last := &axes[len(axes)-1]
+		last.Values = append(last.Values, data.Fact{Value: v})
+	}
+	return axes
 }
 
 // has reports whether a release has a flag with its value.
-func (p *picker) has(release, name string) bool {
-	f, text := p.n.Flags[name], p.wanted[name].Text
-	era := p.n.FlagIn(f, release)
+func (p *picker) has(release string, w Wanted) bool {
+	era := p.n.FlagIn(w.Flag, release)
 	if era == nil {
 		return false
 	}
-	if _, err := p.s.ParseValue(f, era.Type, text); err != nil {
+	if _, err := p.s.ParseValue(w.Flag, era.Type, w.Text); err != nil {
 		return false
 	}
-	return f.Values == nil || slices.Contains(p.n.ValuesIn(f, release), text)
+	return w.Values == nil || slices.Contains(p.n.ValuesIn(w.Flag, release), w.Text)
 }
 
-func (p *picker) lacking(release string, names []string) []string {
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return p.has(release, name) })
+// does reports whether a release has a flag with its value, or can do without.
+func (p *picker) does(release string, w Wanted) bool {
+	return p.has(release, w) || p.unread(release, w) != ""
 }
 
-// possible gives the flags that are in some release with their values. Values
+func (p *picker) lacking(release string, wanted []Wanted) []Wanted {
+	return slices.DeleteFunc(slices.Clone(wanted), func(w Wanted) bool { return p.does(release, w) })
+}
+
+// possible returns the flags that are in some release with their values. Values
 // that no release has are an error, unless the text itself is at fault: whoever
 // reads it for a release says so.
-func (p *picker) possible(releases []string) ([]string, error) {
-	var names []string
+func (p *picker) possible(releases []string) ([]Wanted, error) {
+	var wanted []Wanted
 	var errs diag.List
-	for _, name := range schema.Keys(p.wanted) {
-		w, values := p.wanted[name], schema.Keys(p.n.Flags[name].Values)
+	for _, w := range p.wanted {
+		values := schema.Keys(w.Values)
 		switch {
 		case len(values) > 0 && !slices.Contains(values, w.Text):
 			errs = append(errs, notAllowed(w.Origin, w.Text, values))
-		case slices.ContainsFunc(releases, func(r string) bool { return p.has(r, name) }):
-			names = append(names, name)
+		case slices.ContainsFunc(releases, func(r string) bool { return p.has(r, w) }):
+			wanted = append(wanted, w)
 		}
 	}
-	return names, errs.Err()
+	return wanted, errs.Err()
 }
 
 // notAllowed says which values a flag takes instead of the one given.
-func notAllowed(from config.Origin, text string, values []string) *diag.Diag {
-	d := from.Errorf("%q is not allowed: want one of %s", text, strings.Join(values, ", "))
-	if hint := diag.DidYouMean(text, values); hint != "" {
-		d.WithHint("%s", hint)
-	}
+func notAllowed(from data.Origin, text string, values []string) *diag.Diag {
+	d := from.Errorf("%q is not allowed: expected one of %s", text, strings.Join(values, ", ")).About(diag.NotAllowed, text)
+	d.Suggest(text, values)
 	return d
 }
 
 // conflict says of which flags no release has all. Only those are named that
 // are in each other's way.
-func (p *picker) conflict(releases, names []string) error {
-	for i := 0; i < len(names); {
-		others := slices.Delete(slices.Clone(names), i, i+1)
+func (p *picker) conflict(releases []string, wanted []Wanted) error {
+	for i := 0; i < len(wanted); {
+		others := slices.Delete(slices.Clone(wanted), i, i+1)
 		if slices.ContainsFunc(releases, func(r string) bool { return len(p.lacking(r, others)) == 0 }) {
 			i++
 			continue
 		}
-		names = others
+		wanted = others
 	}
-	where := make([]string, len(names))
-	d := diag.Errorf(diag.Pos{}, "no nixlbench release has everything that was given: ")
-	for i, name := range names {
-		words, span := p.words(name)
+	where := make([]string, len(wanted))
+	d := diag.Errorf(diag.Pos{}, "no nixlbench release has everything you set: ")
+	for i, w := range wanted {
+		words, span := p.words(w)
 		where[i] = words + " is in " + span
-		d.Usage = d.Usage || p.wanted[name].Origin.Kind == config.FromFlag
+		d.Usage = d.Usage || w.Origin.Kind == data.FromFlag
 	}
 	d.Msg += strings.Join(where, ", ")
-	return d.WithHint("%s", p.wayOut(releases, names))
+	return d.WithHint("%s", p.wayOut(releases, wanted))
 }
 
 // wayOut says what to give instead: a flag that does the same as one of those in
 // conflict and is in some release with all others.
-func (p *picker) wayOut(releases, names []string) string {
-	for i, name := range names {
-		others := slices.Delete(slices.Clone(names), i, i+1)
-		for _, instead := range p.n.Flags[name].Instead {
+func (p *picker) wayOut(releases []string, wanted []Wanted) string {
+	for i, w := range wanted {
+		others := slices.Delete(slices.Clone(wanted), i, i+1)
+		for _, instead := range w.Instead {
 			together := func(r string) bool {
 				f := p.n.Flags[instead]
 				return f != nil && p.n.FlagIn(f, r) != nil && len(p.lacking(r, others)) == 0
 			}
 			switch {
 			case !slices.ContainsFunc(releases, together):
-			case slices.Contains(others, instead):
-				return "leave out --" + name + ": --" + instead + " does the same"
+			case slices.ContainsFunc(others, func(o Wanted) bool { return o.Name == instead }):
+				return "leave out --" + w.Name + ": --" + instead + " does the same"
 			default:
-				return "give --" + instead + " instead of --" + name + ": it does the same"
+				return "give --" + instead + " instead of --" + w.Name + ": it does the same"
 			}
 		}
 	}
@@ -137,32 +199,32 @@ func (p *picker) wayOut(releases, names []string) string {
 
 // words names what a release lacks, the flag or its value, with the releases
 // that have it.
-func (p *picker) words(name string) (words, span string) {
-	f, w := p.n.Flags[name], p.wanted[name]
-	words, span = "--"+name, p.n.SpanOfFlag(f)
-	if era, ok := f.Values[w.Text]; ok && p.n.Span(era) != span {
+func (p *picker) words(w Wanted) (words, span string) {
+	words, span = "--"+w.Name, p.n.SpanOfFlag(w.Flag)
+	if era, ok := w.Values[w.Text]; ok && p.n.Span(era) != span {
 		words, span = words+" "+w.Text, p.n.Span(era)
 	}
-	if w.Origin.Kind != config.FromFlag {
+	if w.Origin.Kind != data.FromFlag {
 		words += " (" + w.Origin.String() + ")"
 	}
 	return words, span
 }
 
 // reasons say what the releases that would have been taken first lack.
-func (p *picker) reasons(before, names []string) string {
+func (p *picker) reasons(before []string, wanted []Wanted) string {
 	var texts []string
 	groups := map[string][]string{} // flags by the releases without them
-	for _, name := range names {
-		without := strings.Join(slices.DeleteFunc(slices.Clone(before), func(r string) bool { return p.has(r, name) }), " or ")
+	for _, w := range wanted {
+		without := strings.Join(slices.DeleteFunc(slices.Clone(before), func(r string) bool { return p.does(r, w) }), " or ")
 		if without == "" {
 			continue
 		}
 		if groups[without] == nil {
 			texts = append(texts, without)
 		}
-		words, _ := p.words(name)
-		groups[without] = append(groups[without], words)
+		if words, _ := p.words(w); !slices.Contains(groups[without], words) {
+			groups[without] = append(groups[without], words)
+		}
 	}
 	for i, without := range texts {
 		list, verb := groups[without], " is"

@@ -4,13 +4,13 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
 
-// resolve gives the flags that are not left to their defaults: what the user
+// resolve returns the flags that are not left to their defaults: what the user
 // gave, and what the backend's rules make of source and destination.
 func (p *Planner) resolve(req *Request) (map[string]flagValue, error) {
 	if err := p.checkGiven(req); err != nil {
@@ -46,7 +46,7 @@ func (p *Planner) resolve(req *Request) (map[string]flagValue, error) {
 	return values, nil
 }
 
-// given gives the flags that the user gave.
+// given returns the flags that the user gave.
 func given(req *Request) map[string]flagValue {
 	values := map[string]flagValue{}
 	for name, v := range req.Flags {
@@ -55,7 +55,7 @@ func given(req *Request) map[string]flagValue {
 	return values
 }
 
-// ruleSets gives the flags that a transfer sets, and those that it does not
+// ruleSets returns the flags that a transfer sets, and those that it does not
 // set but that must not say otherwise: a fitted plan says what nixlbench is
 // really to move.
 func ruleSets(req *Request, t *schema.Transfer) (set, also map[string]string) {
@@ -65,7 +65,7 @@ func ruleSets(req *Request, t *schema.Transfer) (set, also map[string]string) {
 	return t.Set, t.Fit
 }
 
-// contradiction gives the first of the user's flags that says otherwise than
+// contradiction returns the first of the user's flags that says otherwise than
 // the rules, or "".
 func contradiction(req *Request, set, also map[string]string) string {
 	for _, flag := range schema.Keys(req.Flags) {
@@ -80,7 +80,7 @@ func contradiction(req *Request, set, also map[string]string) string {
 	return ""
 }
 
-// rule gives a flag the value of a rule, unless the user gave one.
+// rule sets a flag to the value of a rule, unless the user gave one.
 func (p *Planner) rule(req *Request, values map[string]flagValue, flag, value string) flagValue {
 	if _, given := req.Flags[flag]; given {
 		return values[flag]
@@ -88,12 +88,12 @@ func (p *Planner) rule(req *Request, values map[string]flagValue, flag, value st
 	return flagValue{Value: formula.Value{Kind: formula.Str, Str: value}, from: Rule}
 }
 
-// side gives the value of a side: the user's, or the one of the rule.
-func (p *Planner) side(req *Request, name, value string) config.Value {
+// side returns the value of a side: the user's, or the one of the rule.
+func (p *Planner) side(req *Request, name, value string) data.Fact {
 	if v, ok := req.Config.Values[name]; ok {
 		return v
 	}
-	return config.Value{Value: formula.Value{Kind: formula.Str, Str: value}, Origin: config.Origin{Kind: config.FromCommand, Name: backendFlag}}
+	return data.Fact{Value: formula.Value{Kind: formula.Str, Str: value}, Origin: data.Origin{Kind: data.FromCommand, Name: backendFlag}}
 }
 
 // sideText names a side with the place that gave it.
@@ -105,7 +105,7 @@ func sideText(req *Request, name string) string {
 	return v.Str + " (the backend's default)"
 }
 
-// backend gives the selected backend.
+// backend returns the selected backend.
 func (p *Planner) backend(values map[string]flagValue) (string, *schema.Backend) {
 	name := values[backendFlag].Str
 	if name == "" {
@@ -139,7 +139,7 @@ func (p *Planner) transfer(req *Request, name string, b *schema.Backend) (*schem
 		yes, err := p.frame.Bool(ref)
 		return err == nil && yes
 	}
-	given := func(v config.Value, side string) bool { return v.Kind != formula.Str || v.Str == side }
+	given := func(v data.Fact, side string) bool { return v.Kind != formula.Str || v.Str == side }
 	src, dst := req.Config.Values[sourceVar], req.Config.Values[destinationVar]
 	var possible []string
 	var first *schema.Transfer
@@ -202,7 +202,7 @@ func (p *Planner) checkGiven(req *Request) error {
 }
 
 // lacks says that the release does not have a flag, and what it has instead.
-func (p *Planner) lacks(f *schema.Flag, from config.Origin) *diag.Diag {
+func (p *Planner) lacks(f *schema.Flag, from data.Origin) *diag.Diag {
 	d := from.Errorf("needs nixlbench %s; %s is %s", p.bench.SpanOfFlag(f), p.ReleaseFrom, p.release)
 	if p.bench.IsOwn(p.release) {
 		d = from.Errorf("nixlbench %s does not have it", p.release)

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -9,6 +8,7 @@ import (
 	"strings"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -59,7 +59,11 @@ const (
 	ColumnGroup        = "group"
 )
 
-var ownColumns = []string{ColumnFile, ColumnArchitecture, ColumnStage, ColumnGroup}
+var (
+	rankColumns = []string{ColumnStage, ColumnGroup}
+	// OwnColumns are those that no formula knows.
+	OwnColumns = append([]string{ColumnFile, ColumnArchitecture}, rankColumns...)
+)
 
 // Names of what the options add to a program.
 const whereName = "--where"
@@ -124,7 +128,7 @@ type shape struct {
 	layered bool
 	refs    []formula.Ref // of the axes; -1 where no formula knows one
 	reads   []int         // the axes that what is made of layers may depend on
-	inner   []formula.Ref // what is set for each layer, stage or IO
+	inner   []formula.Ref // what is set for each layer, stage or I/O
 	pinned  []formula.Ref // formulas that depend on no other axis
 	changes map[formula.Ref]bool
 	limits  []formula.Ref // by index of the limit; -1 where it does not apply
@@ -220,7 +224,7 @@ func (s *Sweep) noColumn(programs map[*Planner]*sweepProgram, flag, name string)
 	d := diag.Usagef("%s: there is no column %q", flag, name)
 	var known []string
 	for p, sp := range programs {
-		if p.hasQuantity(name) {
+		if p.isElsewhere(name) || slices.Contains(rankColumns, name) {
 			return d.WithHint("%s", p.elsewhere())
 		}
 		for i := range p.schema.Fields {
@@ -233,10 +237,10 @@ func (s *Sweep) noColumn(programs map[*Planner]*sweepProgram, flag, name string)
 		}
 	}
 	slices.Sort(known)
-	if hint := diag.DidYouMean(name, slices.Compact(append(known, ownColumns...))); hint != "" {
-		return d.WithHint("%s", hint)
+	if d.Suggest(name, slices.Compact(append(known, OwnColumns...))) {
+		return d
 	}
-	return d.WithHint("a column is a quantity, a parameter, a field of a configuration or a flag of nixlbench, or one of %s", strings.Join(ownColumns, ", "))
+	return d.WithHint("a column is a quantity, a parameter, a field of a configuration or a flag of nixlbench, or one of %s", strings.Join(OwnColumns, ", "))
 }
 
 // checkAxes refuses values of axes that are no key of the architecture's table.
@@ -250,7 +254,7 @@ func (it *Item) checkAxes() error {
 		}
 		for _, v := range axis.Values[1:] {
 			cfg := *it.Config
-			cfg.Values = map[string]config.Value{axis.Field.Var: v}
+			cfg.Values = map[string]data.Fact{axis.Field.Var: v}
 			req := &Request{Model: it.Model, Config: &cfg}
 			errs.Add(it.Planner.checkNeeds(req))
 			errs.Add(it.Planner.checkTables(req))
@@ -268,13 +272,13 @@ func (s *Sweep) program(p *Planner, items []Item, unknown map[string]int) (*swee
 		if err != nil {
 			return nil, err
 		}
-		sp.prog, sp.where, err = p.prog.With(whereName, condition, formula.Bool, ownColumns...)
+		sp.prog, sp.where, err = p.prog.With(whereName, condition, formula.Bool, OwnColumns...)
 		if err != nil {
 			for _, d := range diag.All(err) {
 				d.Usage = true
-				for _, name := range formula.Names(condition.Text) {
-					if d.Msg == fmt.Sprintf("formula of %s: unknown name %q", whereName, name) {
-						d.Hint = cmp.Or(p.nameHint(name, items), d.Hint)
+				if d.Code == diag.Unknown {
+					if hint := p.nameHint(d.Name, items); hint != "" {
+						d.Hints = []string{hint}
 					}
 				}
 			}
@@ -296,27 +300,29 @@ func (s *Sweep) program(p *Planner, items []Item, unknown map[string]int) (*swee
 	return sp, nil
 }
 
-// hasQuantity reports whether there is a quantity of that name in any accounting.
-func (p *Planner) hasQuantity(name string) bool {
-	return slices.ContainsFunc(p.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name })
+// isElsewhere reports whether a name is of a quantity, or of a field that another
+// accounting has.
+func (p *Planner) isElsewhere(name string) bool {
+	return slices.ContainsFunc(p.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name }) ||
+		slices.ContainsFunc(p.schema.Fields, func(f schema.Field) bool { return f.Var == name && !p.knows(&f) })
 }
 
 // nameHint says what is meant by a name that no formula of the planner knows,
 // or why it knows none; "" for nothing to say.
 func (p *Planner) nameHint(name string, items []Item) string {
+	if p.isElsewhere(name) {
+		return p.elsewhere()
+	}
 	for i := range p.schema.Fields {
 		if f := &p.schema.Fields[i]; f.Flag == name {
 			return fmt.Sprintf("did you mean %q?", f.Var)
 		}
 	}
-	if p.hasQuantity(name) {
-		return p.elsewhere()
-	}
 	if _, ok := p.prog.Ref(stageVar); ok && name == ColumnStage {
 		return fmt.Sprintf("did you mean %q?", stageVar)
 	}
-	if slices.Contains(ownColumns, name) {
-		return "it is a column, and nothing that formulas know"
+	if slices.Contains(OwnColumns, name) {
+		return "it is a column, which formulas cannot read"
 	}
 	if slices.ContainsFunc(items, func(it Item) bool { _, ok := it.Planner.prog.Ref(name); return ok }) {
 		return fmt.Sprintf("%s has no such name", p.arch.Name)
@@ -334,7 +340,10 @@ func (sp *sweepProgram) readsFacts(ref formula.Ref) bool {
 
 func (sp *sweepProgram) column(name string, missing map[string]bool) sweepColumn {
 	asked := name
-	if slices.Contains(ownColumns, name) {
+	if slices.Contains(OwnColumns, name) {
+		if !sp.planner.rank && slices.Contains(rankColumns, name) {
+			missing[asked] = true
+		}
 		return sweepColumn{own: name}
 	}
 	c := sweepColumn{shown: -1}
@@ -360,14 +369,19 @@ func (sp *sweepProgram) column(name string, missing map[string]bool) sweepColumn
 	return c
 }
 
-// shapeOf gives the shape of an item, which those with the same axes share.
+// shapeOf returns the shape of an item, which those with the same axes share.
 func (sp *sweepProgram) shapeOf(it *Item) *shape {
 	p := sp.planner
 	names := make([]string, len(it.Config.Axes))
 	for i, a := range it.Config.Axes {
 		names[i] = a.Field.Var
 	}
-	key := strings.Join(names, " ")
+	values := map[string]flagValue{}
+	for name, v := range it.Flags {
+		values[name] = flagValue{Value: v.Value, from: Given}
+	}
+	backend, _ := p.backend(values)
+	key := backend + " " + strings.Join(names, " ")
 	if sh := sp.shapes[key]; sh != nil {
 		return sh
 	}
@@ -375,11 +389,6 @@ func (sp *sweepProgram) shapeOf(it *Item) *shape {
 	sh.general = sh.layered && it.Fit
 	sp.shapes[key] = sh
 
-	values := map[string]flagValue{}
-	for name, v := range it.Flags {
-		values[name] = flagValue{Value: v.Value, from: Given}
-	}
-	backend, _ := p.backend(values)
 	var choice []string
 	for _, side := range []string{sideMemory, sideGPU} {
 		if ref, ok := sp.prog.Ref(takesPrefix + backend + "." + side); ok {
@@ -451,7 +460,7 @@ func (s *Sweep) item(point uint64) *sweepItem {
 	return s.items[i]
 }
 
-// digit gives which value of an axis a point of the item has.
+// digit returns which value of an axis a point of the item has.
 func (it *sweepItem) digit(axis int, point uint64) int {
 	return int((point - it.first) / it.strides[axis] % uint64(len(it.Config.Axes[axis].Values)))
 }
@@ -468,7 +477,7 @@ func (it *sweepItem) request(point uint64) *Request {
 	return &req
 }
 
-// Request gives a point as a request by itself, with its planner.
+// Request returns a point as a request by itself, with its planner.
 func (s *Sweep) Request(point uint64) (*Request, *Planner) {
 	it := s.item(point)
 	return it.request(point), it.Planner
@@ -494,6 +503,9 @@ func (s *Sweep) Label(point uint64) string {
 	if use := UseOf(it.Config); slices.ContainsFunc(s.items, func(other *sweepItem) bool { return UseOf(other.Config) != use }) {
 		parts = append(parts, accountingVar+" "+it.Config.Values[accountingVar].Str)
 	}
+	for _, k := range it.Knobs {
+		parts = append(parts, k.Name+" "+it.Flags[k.Name].Text())
+	}
 	for i, a := range it.Config.Axes {
 		parts = append(parts, a.Field.Var+" "+a.Values[it.digit(i, point)].Text())
 	}
@@ -511,6 +523,9 @@ func (s *Sweep) Size() string {
 	for i, it := range s.items {
 		models[it.Model], configs[it.Config.File], uses[UseOf(it.Config)] = true, true, true
 		var own []string
+		for _, k := range it.Knobs {
+			own = append(own, fmt.Sprintf("%s %d", k.Name, len(k.Values)))
+		}
 		for _, a := range it.Config.Axes {
 			own = append(own, fmt.Sprintf("%s %d", a.Field.Var, len(a.Values)))
 		}

@@ -13,12 +13,12 @@ import (
 	"strings"
 	"testing"
 
+	cueschema "kvbench/cue"
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/formula"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
-
-	cueschema "kvbench/cue"
 	"kvbench/models"
 )
 
@@ -57,7 +57,7 @@ func loadConfig(t testing.TB, s *schema.Schema, l *config.Loader, values map[str
 	for i := range s.Fields {
 		f := &s.Fields[i]
 		if text, ok := values[f.Flag]; ok {
-			overrides = append(overrides, config.Override{Path: f.Path, Text: text, Origin: config.Origin{Kind: config.FromFlag, Name: f.Flag}, Axis: axes})
+			overrides = append(overrides, config.Override{Path: f.Path, Text: text, Origin: data.Origin{Kind: data.FromFlag, Name: f.Flag}, Axis: axes})
 		}
 	}
 	c, err := l.Config("", nil, "plan", overrides)
@@ -65,21 +65,21 @@ func loadConfig(t testing.TB, s *schema.Schema, l *config.Loader, values map[str
 		t.Fatal(err)
 	}
 	if _, ok := c.Values["accounting"]; !ok { // as a model would give it
-		c.Values["accounting"] = config.Value{Value: config.GoValue("kvbench")}
+		c.Values["accounting"] = data.Fact{Value: formula.Of("kvbench")}
 	}
 	return c
 }
 
-func given(t testing.TB, s *schema.Schema, flags map[string]string, release string) map[string]config.Value {
+func given(t testing.TB, s *schema.Schema, flags map[string]string, release string) map[string]data.Fact {
 	t.Helper()
-	values := map[string]config.Value{}
+	values := map[string]data.Fact{}
 	for name, text := range flags {
 		f := s.Nixlbench.Flags[name]
 		v, err := s.ParseValue(f, s.Nixlbench.FlagIn(f, release).Type, text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		values[name] = config.Value{Value: config.GoValue(v), Origin: config.Origin{Kind: config.FromFlag, Name: name}}
+		values[name] = data.Fact{Value: v, Origin: data.Origin{Kind: data.FromFlag, Name: name}}
 	}
 	return values
 }
@@ -143,7 +143,7 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 		if _, ok := swept[f.Flag]; !ok {
 			continue
 		}
-		values := []config.Value{cfg.Values[f.Var]}
+		values := []data.Fact{cfg.Values[f.Var]}
 		if i := slices.IndexFunc(cfg.Axes, func(a config.Axis) bool { return a.Field.Flag == f.Flag }); i >= 0 {
 			values = cfg.Axes[i].Values
 		}
@@ -169,9 +169,16 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 			quantities = append(quantities, q.Name)
 		}
 	}
-	columns := slices.Concat([]string{plan.ColumnFile, plan.ColumnArchitecture, "model_name", plan.ColumnStage, plan.ColumnGroup}, quantities)
-	for i := range s.Fields {
-		columns = append(columns, s.Fields[i].Var)
+	columns := []string{plan.ColumnFile, plan.ColumnArchitecture, "model_name"}
+	if test.use.Rank {
+		columns = append(columns, plan.ColumnStage, plan.ColumnGroup)
+	}
+	columns = append(columns, quantities...)
+	fields := slices.DeleteFunc(slices.Clone(s.Fields), func(f schema.Field) bool {
+		return f.Needs == schema.AccountingRank && !test.use.Rank
+	})
+	for i := range fields {
+		columns = append(columns, fields[i].Var)
 	}
 	for _, f := range s.Nixlbench.FlagsOf(release) {
 		columns = append(columns, f.JSONKey())
@@ -206,8 +213,6 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 				row := []string{alone.File, m.Arch.Name, m.Name}
 				if pl.Rank() {
 					row = append(row, fmt.Sprint(pl.Stage()), pl.Group())
-				} else {
-					row = append(row, "", "")
 				}
 				for _, name := range quantities {
 					text := ""
@@ -218,8 +223,8 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 					}
 					row = append(row, text)
 				}
-				for i := range s.Fields {
-					v := pl.Request.Config.Values[s.Fields[i].Var]
+				for i := range fields {
+					v := pl.Request.Config.Values[fields[i].Var]
 					row = append(row, v.Text())
 				}
 				for _, f := range pl.Flags {
@@ -285,6 +290,22 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 	}
 }
 
+// qwen gives a model of plain attention, with what plans for it.
+func qwen(t testing.TB) (*schema.Schema, *config.Loader, *config.Model, *plan.Planner) {
+	t.Helper()
+	s := load(t)
+	l := config.NewLoader(s, cueschema.Files, models.Files)
+	m, err := l.Model("qwen3-8b", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	planner, err := plan.New(s, s.Nixlbench.Default, m.Arch, plan.Use{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, l, m, planner
+}
+
 // portions are how many rows are written at a time.
 type portions []int
 
@@ -297,16 +318,7 @@ func (p *portions) Write(rows []byte) (int, error) {
 // widths, however many processors there are.
 func TestSweepPortions(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
-	s := load(t)
-	l := config.NewLoader(s, cueschema.Files, models.Files)
-	m, err := l.Model("qwen3-8b", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	planner, err := plan.New(s, s.Nixlbench.Default, m.Arch, plan.Use{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, l, m, planner := qwen(t)
 	for _, test := range []struct {
 		isl   string
 		where string
@@ -432,16 +444,7 @@ model: model_name: "TWICE"
 // of 128, K and V, 1 byte: 73728 B/token, and a block of 73728 / tp * page.
 func small(t testing.TB, fit bool, options plan.SweepOptions) (*plan.Outcome, string, error) {
 	t.Helper()
-	s := load(t)
-	l := config.NewLoader(s, cueschema.Files, models.Files)
-	m, err := l.Model("qwen3-8b", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	planner, err := plan.New(s, s.Nixlbench.Default, m.Arch, plan.Use{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, l, m, planner := qwen(t)
 	cfg := loadConfig(t, s, l, map[string]string{"tp": "1..16x2", "page_size": "1,2,3,4", "isl": "100"}, true)
 	options.Format = rows(len(options.Columns))
 	sweep, left, err := plan.NewSweep([]plan.Item{{Request: &plan.Request{Model: m, Config: cfg, Fit: fit}, Planner: planner}}, options)
@@ -532,16 +535,7 @@ func (f *failing) Write(p []byte) (int, error) {
 // TestSweepEnds: a sweep of more points than anyone waits for ends when it is
 // told to, when writing fails, and when it has its rows.
 func TestSweepEnds(t *testing.T) {
-	s := load(t)
-	l := config.NewLoader(s, cueschema.Files, models.Files)
-	m, err := l.Model("qwen3-8b", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	planner, err := plan.New(s, s.Nixlbench.Default, m.Arch, plan.Use{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, l, m, planner := qwen(t)
 	cfg := loadConfig(t, s, l, map[string]string{"tp": "1..100+1", "isl": "1..10000+1", "page_size": "1..10000+1", "num_requests": "1..100+1"}, true)
 	item := plan.Item{Request: &plan.Request{Model: m, Config: cfg}, Planner: planner}
 	make := func(top uint64) *plan.Sweep {

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"container/heap"
 	"context"
-	stdio "io" // a plan has IOs of its own
+	stdio "io" // a plan has I/Os of its own
 	"maps"
 	"math"
 	"runtime"
@@ -322,7 +322,7 @@ func (run *sweepRun) keep(c *chunk) error {
 		}
 		if !full && len(run.kept) == MaxSorted {
 			return diag.Usagef("--sort keeps at most %d rows in memory, and there are more", MaxSorted).
-				WithHint("keep the first of them with --top, or leave some out with --where")
+				WithHint("keep the first of them with --top, or filter them with --where")
 		}
 		row.text, row.keys = slices.Clone(text), slices.Clone(row.keys)
 		for _, b := range c.breaks[from:at] {
@@ -407,7 +407,7 @@ func (run *sweepRun) outcome() *Outcome {
 	return out
 }
 
-// inOrder gives failures in the order in which they were found: that of points,
+// inOrder returns failures in the order in which they were found: that of points,
 // and of what is told of one point.
 func inOrder(all map[failure]*Failed) []Failed {
 	var list []Failed
@@ -568,7 +568,7 @@ func (wk *worker) point(point uint64) {
 		wk.variants[n] = v
 	}
 	if v.err != nil {
-		wk.fail(point, v.err.Error())
+		wk.fail(point, diag.Kind(v.err))
 		return
 	}
 	wk.move(v)
@@ -580,7 +580,7 @@ func (wk *worker) point(point uint64) {
 	}
 }
 
-// move gives the frame of a variant the values that the digits are of.
+// move sets the frame of a variant to the values that the digits are of.
 func (wk *worker) move(v *variant) {
 	it := wk.item
 	for i, d := range wk.digits {
@@ -616,7 +616,7 @@ func (wk *worker) required(v *variant, point uint64) bool {
 	}
 	var warnings diag.List
 	if err := v.archRequires(v.req, &warnings); err != nil {
-		wk.fail(point, Reason(err))
+		wk.fail(point, diag.Kind(err))
 		return false
 	}
 	wk.warn(warnings, point)
@@ -625,7 +625,7 @@ func (wk *worker) required(v *variant, point uint64) bool {
 
 func (wk *worker) warn(warnings diag.List, point uint64) {
 	for _, w := range warnings {
-		wk.out.warns = append(wk.out.warns, pointFail{point, failure{wk.item.program, Reason(w)}, w})
+		wk.out.warns = append(wk.out.warns, pointFail{point, failure{wk.item.program, diag.Kind(w)}, w})
 	}
 }
 
@@ -634,7 +634,7 @@ func (wk *worker) warn(warnings diag.List, point uint64) {
 func (wk *worker) layered(v *variant, point uint64) {
 	e := wk.expansion(v)
 	if e.err != nil {
-		wk.fail(point, Reason(e.err))
+		wk.fail(point, diag.Kind(e.err))
 		return
 	}
 	c := wk.out
@@ -676,7 +676,7 @@ func (wk *worker) expansion(v *variant) *expansion {
 	return e
 }
 
-// hear gives the frame the facts of an expansion.
+// hear sets the facts of an expansion in the frame.
 func (v *variant) hear(facts []fact) {
 	if v.facts == nil {
 		v.facts = make([]factSlot, len(facts))
@@ -712,18 +712,21 @@ func (v *variant) wrong() string {
 	return ""
 }
 
+// passes reports whether the condition for rows holds.
+func (wk *worker) passes(v *variant, point uint64) bool {
+	yes, err := v.frame.Bool(wk.item.program.where)
+	if err != nil {
+		wk.fail(point, whereName)
+	}
+	return yes && err == nil
+}
+
 // rowIn writes the row that the frame is of, unless it is filtered out or the
 // point has no plan.
 func (wk *worker) rowIn(v *variant, pl *Plan, point uint64) {
 	it, sp, f := wk.item, wk.item.program, v.frame
-	if sp.filtered && (sp.early || !it.Fit) {
-		switch yes, err := f.Bool(sp.where); {
-		case err != nil:
-			wk.fail(point, whereName)
-			return
-		case !yes:
-			return
-		}
+	if sp.filtered && (sp.early || !it.Fit) && !wk.passes(v, point) {
+		return
 	}
 	if name := v.wrong(); name != "" {
 		wk.fail(point, name)
@@ -758,14 +761,8 @@ func (wk *worker) rowIn(v *variant, pl *Plan, point uint64) {
 			break
 		}
 	}
-	if sp.filtered && !sp.early && it.Fit {
-		switch yes, err := f.Bool(sp.where); {
-		case err != nil:
-			wk.fail(point, whereName)
-			return
-		case !yes:
-			return
-		}
+	if sp.filtered && !sp.early && it.Fit && !wk.passes(v, point) {
+		return
 	}
 	if !wk.row(v, pl, point) {
 		c.breaks = c.breaks[:breaks]
@@ -829,7 +826,7 @@ func (wk *worker) row(v *variant, pl *Plan, point uint64) bool {
 	return true
 }
 
-// valueOf gives the value of a column: of a plan, where there is one, else of
+// valueOf returns the value of a column: of a plan, where there is one, else of
 // the frame. An input that nobody gave and a quantity that is not shown have
 // none.
 func (v *variant) valueOf(c *sweepColumn, pl *Plan) (formula.Value, error) {
@@ -858,7 +855,7 @@ func (v *variant) valueOf(c *sweepColumn, pl *Plan) (formula.Value, error) {
 	return val, err
 }
 
-// clone gives a planner with a frame of its own for the sweep's program.
+// clone returns a planner with a frame of its own for the sweep's program.
 func (sp *sweepProgram) clone() *Planner {
 	p := *sp.planner
 	p.prog = sp.prog
@@ -971,7 +968,7 @@ func (v *variant) addFlag(s flagSlot) {
 	}
 }
 
-// cells gives the steps that write a row. Of a general variant, nothing but the
+// cells returns the steps that write a row. Of a general variant, nothing but the
 // item is known beforehand.
 func (wk *worker) cells(v *variant, it *sweepItem, general bool) []cellStep {
 	format := &wk.options.Format
@@ -1006,7 +1003,7 @@ func (wk *worker) cells(v *variant, it *sweepItem, general bool) []cellStep {
 	return append(steps, cellStep{lead: append(lead, format.End...), axis: -1})
 }
 
-// kindOf gives the kind of a column's values; that of a plan's own columns does
+// kindOf returns the kind of a column's values; that of a plan's own columns does
 // not matter.
 func (wk *worker) kindOf(v *variant, c *sweepColumn) formula.Kind {
 	if c.own != "" {
@@ -1015,7 +1012,7 @@ func (wk *worker) kindOf(v *variant, c *sweepColumn) formula.Kind {
 	return v.prog.Kind(c.ref)
 }
 
-// constant gives the value of a column that an item has once.
+// constant returns the value of a column that an item has once.
 func (wk *worker) constant(v *variant, it *sweepItem, c *sweepColumn) (formula.Value, bool) {
 	text := func(s string) (formula.Value, bool) { return formula.Value{Kind: formula.Str, Str: s}, true }
 	switch {
@@ -1035,7 +1032,7 @@ func (wk *worker) constant(v *variant, it *sweepItem, c *sweepColumn) (formula.V
 	return formula.Value{}, false
 }
 
-// textsOf gives the cells of an axis's values.
+// textsOf returns the cells of an axis's values.
 func (wk *worker) textsOf(it *sweepItem, axis, column int) [][]byte {
 	values := it.Config.Axes[axis].Values
 	key := textKey{&values[0].Value, column}
@@ -1076,7 +1073,7 @@ func (wk *worker) alone(point uint64) {
 	}
 	plans, err := wk.planner.Plans(it.request(point))
 	if err != nil {
-		wk.fail(point, Reason(err))
+		wk.fail(point, diag.Kind(err))
 	}
 	for _, pl := range plans {
 		wk.rowOf(pl, point)
@@ -1088,14 +1085,8 @@ func (wk *worker) rowOf(pl *Plan, point uint64) {
 	v, sp, c := wk.general, wk.item.program, wk.out
 	wk.warn(pl.Warnings, point)
 	v.hold(pl)
-	if sp.filtered {
-		switch yes, err := v.frame.Bool(sp.where); {
-		case err != nil:
-			wk.fail(point, whereName)
-			return
-		case !yes:
-			return
-		}
+	if sp.filtered && !wk.passes(v, point) {
+		return
 	}
 	row := len(c.rows)
 	if !wk.row(v, pl, point) {
@@ -1145,14 +1136,4 @@ func (s *Sweep) errorOf(point uint64) error {
 		}
 	}
 	return diag.Errorf(diag.Pos{}, "the point has no row")
-}
-
-// Reason is what errors have in common that differ in numbers alone.
-func Reason(err error) string {
-	return strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return -1
-		}
-		return r
-	}, err.Error())
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
@@ -16,27 +16,36 @@ type Shown struct {
 	Names []string
 	// Flags stands for the command of nixlbench, and the limits on it.
 	Flags bool
+	// Runs tells that the command is run, which sets more flags.
+	Runs bool
 }
 
 // Unread is a value that the user gave and that has no effect.
 type Unread struct {
 	Field *schema.Field
-	Value config.Value
+	Value data.Fact
 	// Axis tells that it is the first of several.
 	Axis bool
 	// Instead are fields that take the same values, and that the plan depends on.
 	Instead []*schema.Field
 	// Other names the other accounting, if that depends on the field.
 	Other string
-	// Kinds are the kinds of layers that depend on it, which the model has none of.
+	// Kinds are the kinds of layers that depend on it in the rank accounting, which
+	// the model has none of.
 	Kinds []string
+	// Elsewhere names other architectures that depend on it, by accounting, where
+	// nothing of this one does.
+	Elsewhere map[string][]string
+	// With are the values of other fields with which the plan would depend on it, as
+	// flags.
+	With []string
 	// Hidden tells that what depends on it is not shown: Quantities, or else the
 	// command of nixlbench.
 	Hidden     bool
 	Quantities []string
 }
 
-// Unread gives the values of a request that were given, and that nothing which
+// Unread returns the values of a request that were given, and that nothing which
 // is shown depends on. A file says how a model is run, whatever is asked of it:
 // of its values, those that no output depends on, unless they say what holds
 // anyway.
@@ -45,8 +54,8 @@ func (p *Planner) Unread(req *Request, shown Shown) []Unread {
 	for i := range p.schema.Fields {
 		f := &p.schema.Fields[i]
 		v := req.Config.Values[f.Var]
-		inFile := v.Origin.Kind == config.FromFile
-		if f.Needs != "" && f.Needs != p.accounting() {
+		inFile := v.Origin.Kind == data.FromFile
+		if !p.knows(f) {
 			continue // it is refused
 		}
 		if f.Note == schema.NoteAny || f.Note == schema.NoteFile && inFile || f.Var == accountingVar || !v.Origin.Given() {
@@ -64,7 +73,13 @@ func (p *Planner) Unread(req *Request, shown Shown) []Unread {
 			if inFile && !u.Axis && p.harmless(req, &u) {
 				continue
 			}
-			u.Other, u.Kinds = p.otherWith(req, f.Var), p.kindsWith(f.Var)
+			u.With = p.withValue(req, f.Var)
+			if u.Other = p.otherWith(req, f.Var); u.Other == "" && u.With == nil {
+				u.Kinds = p.kindsWith(f.Var)
+			}
+			if u.Other == "" && u.With == nil && len(u.Kinds) == 0 {
+				u.Elsewhere = p.elsewhereWith(f.Var)
+			}
 		}
 		list = append(list, u)
 	}
@@ -85,15 +100,15 @@ func (p *Planner) harmless(req *Request, u *Unread) bool {
 			return true
 		}
 	}
-	return len(u.Instead) == 0 && u.Field.Default != nil && config.GoValue(u.Field.Default).Text() == u.Value.Text()
+	return len(u.Instead) == 0 && !u.Field.Default.IsZero() && u.Field.Default.Text() == u.Value.Text()
 }
 
-// instead gives the other fields that take a value and that the plan depends on.
+// instead returns the other fields that take a value and that the plan depends on.
 func (p *Planner) instead(all *dependencies, f *schema.Field, value string) []*schema.Field {
 	var list []*schema.Field
 	for i := range p.schema.Fields {
 		other := &p.schema.Fields[i]
-		if other != f && slices.Contains(other.Values, value) && all.inputs[other.Var] {
+		if other != f && slices.Contains(other.Values(), value) && all.inputs[other.Var] {
 			list = append(list, other)
 		}
 	}
@@ -103,24 +118,52 @@ func (p *Planner) instead(all *dependencies, f *schema.Field, value string) []*s
 // otherWith names the other accounting of the architecture, if there is one and
 // it depends on a field.
 func (p *Planner) otherWith(req *Request, field string) string {
+	other := p.otherAccounting()
+	if other == nil || !other.dependencies(req).inputs[field] {
+		return ""
+	}
+	return other.accounting()
+}
+
+// otherAccounting returns the planner of the architecture's other accounting, or nil.
+func (p *Planner) otherAccounting() *Planner {
 	if p.other == nil {
-		p.other = &Planner{arch: p.arch, rank: !p.rank}
-		if p.other.known() == nil {
-			if other, err := New(p.schema, p.release, p.arch, Use{Rank: !p.rank, Detail: true}); err == nil {
-				p.other = other
+		p.other = &Planner{}
+		if other, err := New(p.schema, p.release, p.arch, Use{Rank: !p.rank, Detail: true}); err == nil {
+			p.other = other
+		}
+	}
+	if p.other.prog == nil {
+		return nil
+	}
+	return p.other
+}
+
+// elsewhereWith returns the other architectures that depend on a field, by accounting.
+func (p *Planner) elsewhereWith(field string) map[string][]string {
+	all := map[string][]string{}
+	for _, listed := range p.schema.Architectures {
+		arch := listed.Arch.Get()
+		if arch.Name == p.arch.Name {
+			continue
+		}
+		for _, rank := range []bool{false, true} {
+			other, err := New(p.schema, p.release, arch, Use{Rank: rank, Detail: true})
+			if err == nil && other.dependenciesBy(everything).inputs[field] {
+				all[other.accounting()] = append(all[other.accounting()], arch.Name)
 			}
 		}
 	}
-	if p.other.prog == nil || !p.other.dependencies(req).inputs[field] {
-		return ""
-	}
-	return p.other.accounting()
+	return all
 }
 
-// kindsWith gives the kinds of layers whose formulas depend on a field.
+// kindsWith returns the kinds of layers whose formulas depend on a field, in the rank
+// accounting.
 func (p *Planner) kindsWith(field string) []string {
 	if !p.rank {
-		return nil
+		if p = p.otherAccounting(); p == nil {
+			return nil
+		}
 	}
 	var list []string
 	kinds := p.schema.Cache.Get().Kinds
@@ -157,7 +200,7 @@ func (d *dependencies) add(inputs []string) {
 	}
 }
 
-// quantities gives those that depend on an input.
+// quantities returns those that depend on an input.
 func (d *dependencies) quantities(input string) []string {
 	var list []string
 	for _, q := range schema.Keys(d.of) {
@@ -168,12 +211,22 @@ func (d *dependencies) quantities(input string) []string {
 	return list
 }
 
-// dependencies gives those of the plans for a model.
+// dependencies returns those of the plans for a model.
 func (p *Planner) dependencies(req *Request) *dependencies {
 	follow, key := p.present(req)
 	if d := p.depends[key]; d != nil {
 		return d
 	}
+	d := p.dependenciesBy(follow)
+	if p.depends == nil {
+		p.depends = map[string]*dependencies{}
+	}
+	p.depends[key] = d
+	return d
+}
+
+// dependenciesBy returns those through the formulas of tables that count.
+func (p *Planner) dependenciesBy(follow func(string) bool) *dependencies {
 	d := &dependencies{map[string]bool{}, map[string][]string{}}
 	for i := range p.schema.Quantities {
 		if q := &p.schema.Quantities[i]; p.has(q) {
@@ -184,14 +237,10 @@ func (p *Planner) dependencies(req *Request) *dependencies {
 	d.add(p.inputs(p.flagRefs(), follow))
 	d.add([]string{sourceVar, destinationVar})
 	d.add(p.layerInputsOf(follow))
-	if p.depends == nil {
-		p.depends = map[string]*dependencies{}
-	}
-	p.depends[key] = d
 	return d
 }
 
-// quantityInputs gives what a quantity depends on, which need not be a part of
+// quantityInputs returns what a quantity depends on, which need not be a part of
 // the program itself.
 func (p *Planner) quantityInputs(q *schema.Quantity, follow func(string) bool) []string {
 	f := q.Formula
@@ -207,7 +256,7 @@ func (p *Planner) quantityInputs(q *schema.Quantity, follow func(string) bool) [
 	return p.inputs(p.refs(q.Name), follow)
 }
 
-// inputs gives the inputs of values, also through those that are made of layers.
+// inputs returns the inputs of values, also through those that are made of layers.
 func (p *Planner) inputs(refs []formula.Ref, follow func(string) bool) []string {
 	names := p.prog.InputsOf(refs, follow)
 	for _, name := range names {
@@ -218,7 +267,7 @@ func (p *Planner) inputs(refs []formula.Ref, follow func(string) bool) []string 
 	return names
 }
 
-// foldInputs gives what a value made of layers depends on. What has a stand-in
+// foldInputs returns what a value made of layers depends on. What has a stand-in
 // does not count.
 func (p *Planner) foldInputs(f *schema.Fold, follow func(string) bool) []string {
 	names := []string{foldPrefix + f.Name}
@@ -228,7 +277,7 @@ func (p *Planner) foldInputs(f *schema.Fold, follow func(string) bool) []string 
 	return p.inputs(p.refs(names...), func(name string) bool { return f.Set[name].IsZero() && follow(name) })
 }
 
-// foldNamed gives the value made of layers of that name, or nil.
+// foldNamed returns the value made of layers of that name, or nil.
 func (p *Planner) foldNamed(name string) *schema.Fold {
 	if p.cache == nil || p.computed[name] {
 		return nil
@@ -241,7 +290,7 @@ func (p *Planner) foldNamed(name string) *schema.Fold {
 	return &folds[i]
 }
 
-// flagRefs gives what the command of nixlbench and its limits are made of.
+// flagRefs returns what the command of nixlbench and its limits are made of.
 func (p *Planner) flagRefs() []formula.Ref {
 	var refs []formula.Ref
 	for _, s := range p.flags {
@@ -256,7 +305,7 @@ func (p *Planner) flagRefs() []formula.Ref {
 	return refs
 }
 
-// layerInputsOf gives what comes of layers depends on: that goes into every
+// layerInputsOf returns what comes of layers depends on: that goes into every
 // number.
 func (p *Planner) layerInputsOf(follow func(string) bool) []string {
 	if p.cache == nil {
@@ -299,9 +348,85 @@ func (p *Planner) shows(req *Request, shown Shown, field string) bool {
 
 func everything(string) bool { return true }
 
-// present tells which formulas of tables count for a model: of groups and kinds
-// of layers, those that it has. The key is the same for models that are alike.
+// present tells which formulas of tables count for a request: of those of groups and
+// kinds of layers, those that the model has, and of a table with an entry for each
+// value of a field, those of the values that the field has. The key is the same for
+// requests that are alike.
 func (p *Planner) present(req *Request) (follow func(name string) bool, key string) {
+	ofLayers, key := p.presentLayers(req)
+	chosen := p.chosen(req)
+	for _, table := range schema.Keys(chosen) {
+		key += fmt.Sprint(" ", chosen[table])
+	}
+	return following(ofLayers, chosen), key
+}
+
+// following tells which formulas count where tables have these entries alone.
+func following(ofLayers func(string) bool, chosen map[string][]string) func(string) bool {
+	return func(name string) bool {
+		table, entry, isEntry := strings.Cut(name, ".")
+		values := chosen[table]
+		return ofLayers(name) && (!isEntry || values == nil || slices.Contains(values, entry))
+	}
+}
+
+// chosen returns the values of a field by the tables that have an entry for each value
+// that it may have.
+func (p *Planner) chosen(req *Request) map[string][]string {
+	if p.rank && p.indexed == nil {
+		p.indexed = p.indexedBy()
+	}
+	chosen := map[string][]string{}
+	for table, f := range p.indexed {
+		chosen[table] = req.Config.Texts(f.Var)
+	}
+	return chosen
+}
+
+// indexedBy returns the field by the tables that have an entry for each of its values.
+func (p *Planner) indexedBy() map[string]*schema.Field {
+	indexed := map[string]*schema.Field{}
+	tables := p.schema.Cache.Get().Tables
+	for i := range p.schema.Fields {
+		f := &p.schema.Fields[i]
+		for name, table := range tables {
+			if f.Values() != nil && slices.Equal(schema.Keys(table), slices.Sorted(slices.Values(f.Values()))) {
+				indexed[name] = f
+			}
+		}
+	}
+	return indexed
+}
+
+// withValue returns the values of other fields with which the plan would depend on a
+// field, as flags.
+func (p *Planner) withValue(req *Request, field string) []string {
+	ofLayers, _ := p.presentLayers(req)
+	var list []string
+	for table, chosen := range p.chosen(req) {
+		f := p.indexed[table]
+		for _, value := range f.Values() {
+			flag := "--" + f.Flag + " " + value
+			if slices.Contains(chosen, value) || slices.Contains(list, flag) {
+				continue
+			}
+			other := p.chosen(req)
+			for name := range other {
+				if p.indexed[name] == f {
+					other[name] = []string{value}
+				}
+			}
+			if p.dependenciesBy(following(ofLayers, other)).inputs[field] {
+				list = append(list, flag)
+			}
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// presentLayers tells which formulas of groups and kinds of layers count.
+func (p *Planner) presentLayers(req *Request) (follow func(name string) bool, key string) {
 	if p.cache == nil || !p.cache.ofModel {
 		return everything, ""
 	}

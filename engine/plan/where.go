@@ -42,7 +42,7 @@ func Condition(s *schema.Schema, text string) (formula.Source, error) {
 		case err == strconv.ErrRange:
 			errs = append(errs, diag.Usagef("%s: %s does not fit in 64 bits", whereName, text[n.from:n.to]))
 		case hint != "":
-			errs = append(errs, diag.Usagef("%s: %s is not allowed: want %s", whereName, text[n.from:n.to], s.NumberText(unit, schema.WholeNumber)).WithHint("%s", hint))
+			errs = append(errs, diag.Usagef("%s: %s is not allowed: expected %s", whereName, text[n.from:n.to], s.NumberText(unit, schema.WholeNumber)).WithHint("%s", hint))
 		}
 	}
 	if len(moved) > 0 {
@@ -64,14 +64,14 @@ func apart(s *schema.Schema, text string) error {
 	if hint == "" {
 		hint = "write " + joined
 	}
-	return diag.Usagef("%s: %s has a blank before its unit", whereName, text).WithHint("%s", hint)
+	return diag.Usagef("%s: %s has a space before its unit", whereName, text).WithHint("%s", hint)
 }
 
 // move is a number of a text that was put in the place of another, by the
 // characters of both texts.
 type move struct{ from, wasFrom, to, wasTo int }
 
-// before gives the place that a character had before the moves.
+// before returns the place that a character had before the moves.
 func before(moved []move, char int) int {
 	shift := 0
 	for _, m := range moved {
@@ -132,7 +132,7 @@ func onceCompiled(text string) func() *regexp.Regexp {
 
 func isOfName(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_' }
 
-// endOfString gives the end of a string that begins at i.
+// endOfString returns the end of a string that begins at i.
 func endOfString(text string, i int) int {
 	quote := text[i]
 	for i++; i < len(text); i++ {
@@ -146,7 +146,7 @@ func endOfString(text string, i int) int {
 	return len(text)
 }
 
-// comparedWith gives the name that a number between two texts is compared with.
+// comparedWith returns the name that a number between two texts is compared with.
 func comparedWith(left, right string) string {
 	for _, m := range [][]string{leftOfSign().FindStringSubmatch(left), rightOfSign().FindStringSubmatch(right)} {
 		if m != nil {

@@ -224,12 +224,12 @@ func newJSONStep(s *plan.Step) jsonStep {
 	return out
 }
 
-// exact gives a value as JSON has it; fractions and lists as text.
+// exact returns a value as JSON has it; fractions and lists as text.
 func exact(v formula.Value) any {
 	if _, whole := v.Num.Int64(); v.Kind == formula.Num && !whole || v.Kind > formula.Bool {
 		return v.String()
 	}
-	return native(v)
+	return v
 }
 
 // StepJSON writes how one value comes about.

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -51,6 +52,42 @@ func ModelYAML(w io.Writer, s *schema.Schema, m *config.Model, comment string) e
 	_, err := io.WriteString(w, b.String())
 	return err
 }
+
+// Template writes a parameter file to start from: a model of the architecture
+// with the numbers of its first check, and in comments the parameters that may
+// be left out.
+func Template(w io.Writer, s *schema.Schema, arch *schema.Architecture) error {
+	m := &config.Model{Name: "MY_MODEL", Arch: arch, Params: map[string]data.Fact{}}
+	if checks := arch.Checks.Get(); len(checks) > 0 {
+		for name, v := range checks[0].Params {
+			m.Params[name] = data.Fact{Value: v}
+		}
+	}
+	comment := "A model of the architecture " + arch.Name + ". Replace the values with those of your model;\n" +
+		"kvbench vet checks this file, kvbench models show " + arch.Name + " prints the architecture."
+	if err := ModelYAML(w, s, m, comment); err != nil {
+		return err
+	}
+	var b strings.Builder
+	for _, p := range arch.Params {
+		if _, ok := m.Params[p.Name]; ok || p.Name == config.NameParam {
+			continue
+		}
+		line := p.Name + ": # " + kindWords[p.Type.Formula()]
+		if p.Doc != "" {
+			line += ". " + strings.Join(strings.Fields(p.Doc), " ")
+		}
+		if !p.Required {
+			line = "# " + line
+		}
+		b.WriteString(line + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// kindWords names what parameters of a kind take.
+var kindWords = map[formula.Kind]string{formula.Num: "a number", formula.Str: "a text", formula.Bool: "true or false", formula.NumList: "a list of numbers", formula.StrList: "a list of texts", formula.Any: "a value"}
 
 // yamlValue writes a value; at is the column where it begins.
 func yamlValue(v formula.Value, at int) string {

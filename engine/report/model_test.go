@@ -8,6 +8,7 @@ import (
 
 	cueschema "kvbench/cue"
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/formula"
 	"kvbench/engine/report"
 	"kvbench/engine/schema"
@@ -63,7 +64,7 @@ func TestModelYAML(t *testing.T) {
 	}
 }
 
-func same(t *testing.T, file string, a, b map[string]config.Value) {
+func same(t *testing.T, file string, a, b map[string]data.Fact) {
 	t.Helper()
 	if len(a) != len(b) {
 		t.Errorf("%s: %d values are %d when read again", file, len(a), len(b))
@@ -86,7 +87,7 @@ func TestModelText(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		m := &config.Model{Name: name, Arch: &schema.Architecture{Name: "any", Params: []schema.Param{{Name: "n"}}},
-			Params: map[string]config.Value{"n": {Value: formula.Value{Kind: formula.Num, Num: formula.Int(3)}}}}
+			Params: map[string]data.Fact{"n": {Value: formula.Value{Kind: formula.Num, Num: formula.Int(3)}}}}
 		if err := report.ModelYAML(&out, s, m, "one\ntwo"); err != nil {
 			t.Fatal(err)
 		}

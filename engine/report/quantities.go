@@ -59,7 +59,7 @@ func QuantitiesJSON(w io.Writer, plans []*plan.Plan) error {
 		}
 		config := map[string]any{}
 		for name, v := range pl.Request.Config.Values {
-			config[name] = native(v.Value)
+			config[name] = v.Value
 		}
 		obj := map[string]any{keyFile: nil, keyModel: model(pl), "config": config, "quantities": all}
 		if file := pl.Request.Config.File; file != "" {

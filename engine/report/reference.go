@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"kvbench/engine/formula"
@@ -44,9 +45,9 @@ func (p *page) table(heads ...string) {
 }
 
 // literal writes a value as code, or a dash for an empty one.
-func literal(v any) string {
-	text := fmt.Sprint(v)
-	if v == nil || text == "" {
+func literal(v formula.Value) string {
+	text := v.Text()
+	if v.IsZero() || text == "" {
 		return "-"
 	}
 	return "`" + text + "`"
@@ -60,12 +61,12 @@ func literals(list []string) string {
 }
 
 func configPage(p *page, s *schema.Schema) {
-	p.text("# Configuration fields\n\nEvery field may be left out; its flag replaces it. Formulas know it by its name there.")
+	p.text("# Configuration fields\n\nEvery field is optional; its flag overrides it. The third column is its name in formulas.")
 	p.table("field", "flag", "in formulas", "allowed", "default", "meaning")
 	for _, f := range s.Fields {
-		allowed := s.NumberText(f.Unit, f.Allowed)
-		if len(f.Values) > 0 {
-			allowed = literals(f.Values)
+		allowed := s.NumberText(f.Unit, f.Type.String())
+		if f.Values() != nil {
+			allowed = literals(f.Values())
 		}
 		def := f.DefaultBy
 		if def == "" {
@@ -100,8 +101,8 @@ func configPage(p *page, s *schema.Schema) {
 func cachePage(p *page, s *schema.Schema) {
 	c := s.Cache.Get()
 	p.text("# Caches layer by layer\n\n" +
-		"What the rank accounting (`--accounting rank`) knows: see [the guide](../accounting.md). A group of an architecture's\n" +
-		"`cache` section names a kind and gives its fields, each a formula that may read `layer`, the number of the layer.\n\n## Kinds of layers")
+		"What the rank accounting (`--accounting rank`) counts: see [the guide](../accounting.md). A group of an architecture's\n" +
+		"`cache` section names a kind and sets its fields, each a formula that may read `layer`, the number of the layer.\n\n## Kinds of layers")
 	p.table("kind", "what it holds", "fields", "bytes of", "parts", "pages of a request", "grows")
 	for _, name := range schema.Keys(c.Kinds) {
 		k := c.Kinds[name]
@@ -119,7 +120,7 @@ func cachePage(p *page, s *schema.Schema) {
 		}
 		p.row("`"+name+"`", k.Doc, orDash(strings.Join(fields, "; ")), "a "+strings.ReplaceAll(k.Per, "_", "'s "), orDash(strings.Join(parts, "; ")), "`"+k.Pages.Text+"`", "`"+k.Grows.Text+"`")
 	}
-	p.text("\nIn the kinds' formulas a field has the name `layer_` and its own.\n\n## Values that they use")
+	p.text("\nIn the formulas of kinds, a field's name begins with `layer_`.\n\n## Values in these formulas")
 	p.table("name", "formula")
 	for _, name := range schema.Keys(c.Let) {
 		p.row("`"+name+"`", "`"+c.Let[name].Text+"`")
@@ -142,8 +143,8 @@ func cachePage(p *page, s *schema.Schema) {
 		}
 		p.row("`"+f.Name+"`", "`"+f.Of.Text+"`", what, orDash(strings.Join(set, ", ")))
 	}
-	p.text("\n## What one IO covers")
-	p.table("access pattern", "an IO is a page of")
+	p.text("\n## What one I/O covers")
+	p.table("access pattern", "an I/O is a page of")
 	words := map[string]string{schema.CoversStage: "all layers of a group in the stage", schema.CoversLayer: "one layer", schema.CoversPart: "one part of a layer"}
 	for _, name := range schema.Keys(c.Covers) {
 		p.row("`"+name+"`", words[c.Covers[name]])
@@ -167,9 +168,10 @@ func cachePage(p *page, s *schema.Schema) {
 
 func flagsPage(p *page, s *schema.Schema) {
 	n := &s.Nixlbench
-	p.text("# nixlbench's flags\n\nOf the releases %s to %s; plans are for %s unless another is asked for, or what is given needs another. A flag that a release lacks is refused.",
+	p.text("# nixlbench's flags\n\nFlags of the releases %s to %s. Plans are for %s unless you select another release or set something that needs one. A flag that a release lacks is rejected.",
 		n.Releases[0], n.Releases[len(n.Releases)-1], n.Default)
-	p.table("flag", "type", "default", "releases", "values", "meaning")
+	p.text("\nnixlbench reads some flags only with certain backends, or with other flags: those are in the last column. Elsewhere such a flag has no effect, and a note says so.")
+	p.table("flag", "type", "default", "releases", "values", "meaning", "read only with")
 	for _, name := range schema.Keys(n.Flags) {
 		f := n.Flags[name]
 		help := f.Help
@@ -188,13 +190,19 @@ func flagsPage(p *page, s *schema.Schema) {
 			values = append(values, text)
 		}
 		for i, era := range f.Eras {
-			cells := []string{"`--" + name + "`", era.Type, literal(era.Default), n.Span(era.Era), orDash(strings.Join(values, ", ")), help}
+			cells := []string{"`--" + name + "`", era.Type, literal(era.Default), n.Span(era.Era), orDash(strings.Join(values, ", ")), help, readWith(f)}
 			if i > 0 {
-				cells[4], cells[5] = "", ""
+				cells[4], cells[5], cells[6] = "", "", ""
 			}
 			p.row(cells...)
 		}
 	}
+}
+
+// readWith says with which backends and other flags nixlbench reads a flag.
+func readWith(f *schema.Flag) string {
+	list := []string{strings.Join(f.Backends, ", "), f.Reads.Needs}
+	return orDash(strings.Join(slices.DeleteFunc(list, func(s string) bool { return s == "" }), "; "))
 }
 
 func orDash(s string) string {
@@ -206,7 +214,7 @@ func orDash(s string) string {
 
 func backendsPage(p *page, s *schema.Schema) {
 	n := &s.Nixlbench
-	p.text("# Transfer backends\n\nWhat a source and a destination set, in order of preference: without either, the first is taken. A fitted plan sets what nixlbench really goes by.")
+	p.text("# Transfer backends\n\nThe flags that a source and a destination set, in order of preference; without either, the first row applies. A fitted plan sets the flags that nixlbench really uses.")
 	p.table("backend", "releases", "class", "from", "to", "sets", "sets when fitted")
 	for _, name := range schema.Keys(n.Backends) {
 		b := n.Backends[name]
@@ -233,8 +241,8 @@ func settings(set map[string]string) string {
 
 func limitsPage(p *page, s *schema.Schema) {
 	n := &s.Nixlbench
-	p.text("# Limits\n\nWhat nixlbench holds a run to. A plan that breaks one is warned about; `--fit` applies the fixes to what was not given. " +
-		"What reads `argument` must hold for each value that the command has.")
+	p.text("# Limits\n\nLimits that nixlbench imposes on a run. kvbench warns about a plan that breaks one; `--fit` applies the fixes to values you did not set. " +
+		"A condition that reads `argument` must be true for each value in the command.")
 	p.table("limit", "releases", "backends", "must hold", "otherwise nixlbench", "fix")
 	for _, l := range n.Limits {
 		backends := "all"
@@ -247,7 +255,7 @@ func limitsPage(p *page, s *schema.Schema) {
 		}
 		p.row(l.Name, n.Span(l.Era), backends, "`"+l.Require.Text+"`", l.Message, orDash(cmp.Or(settings(fixes), l.Hint)))
 	}
-	p.text("\n## Values that they use")
+	p.text("\n## Values in these formulas")
 	p.table("name", "formula")
 	for _, name := range schema.Keys(n.Let) {
 		p.row("`"+name+"`", "`"+n.Let[name].Text+"`")
@@ -259,7 +267,7 @@ func limitsPage(p *page, s *schema.Schema) {
 		return strings.Join(list, ", ")
 	}
 	runs := n.Runs.Get()
-	p.text("\n## What is looked at just before a run\n\nA run is not started, unless `--force` is given, where")
+	p.text("\n## Checks just before a run\n\nA run is not started, unless `--force` is set, if")
 	p.table("obstacle", "releases", "backends", "when", "because")
 	for _, o := range runs.Obstacles {
 		because := o.Message
@@ -268,7 +276,7 @@ func limitsPage(p *page, s *schema.Schema) {
 		}
 		p.row(o.Name, n.Span(o.Era), backendsOf(o.Backends), "`"+o.When.Text+"`", because)
 	}
-	p.text("\n## Failures that say nothing against the rows\n\nA run is judged by its rows, or started once more, where")
+	p.text("\n## Failures that do not invalidate the rows\n\nA run is judged by its rows, or repeated once, if")
 	p.table("failure", "releases", "when", "note", "started again")
 	for _, e := range runs.Excuses {
 		again := "no"
@@ -277,7 +285,7 @@ func limitsPage(p *page, s *schema.Schema) {
 		}
 		p.row(e.Name, n.Span(e.Era), "`"+e.When.Text+"`", e.Message, again)
 	}
-	p.text("\n## Results that are not to be trusted")
+	p.text("\n## Results you cannot trust")
 	p.table("doubt", "releases", "backends", "when", "because")
 	for _, d := range runs.Doubts {
 		because := d.Message

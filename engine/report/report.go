@@ -11,7 +11,6 @@ import (
 
 	"kvbench/engine/config"
 	"kvbench/engine/diag"
-	"kvbench/engine/formula"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/plan"
 	"kvbench/engine/runner"
@@ -46,7 +45,7 @@ func Rows(w io.Writer, view schema.View, pl *plan.Plan) error {
 	return nil
 }
 
-// rowsOf gives the rows of a view that a plan has.
+// rowsOf returns the rows of a view that a plan has.
 func rowsOf(view schema.View, pl *plan.Plan) []schema.Row {
 	if pl.Rank() {
 		return slices.Concat(view.Rows, view.Rank)
@@ -54,7 +53,7 @@ func rowsOf(view schema.View, pl *plan.Plan) []schema.Row {
 	return view.Rows
 }
 
-// rowText gives the value that a row shows.
+// rowText returns the value that a row shows.
 func rowText(r schema.Row, pl *plan.Plan) (string, error) {
 	if r.Value == keyFile {
 		return fileText(pl), nil
@@ -129,13 +128,13 @@ func JSON(w io.Writer, view schema.View, plans []*plan.Plan) error {
 			obj[keyFile] = file
 		}
 		for _, f := range pl.Flags {
-			obj[f.JSONKey()] = native(f.Value)
+			obj[f.JSONKey()] = f.Value
 		}
 		own := map[string]any{"release": pl.Release}
 		if pl.Rank() {
 			for _, r := range view.Rank {
 				if v, ok := pl.Value(r.Value); ok {
-					own[r.Value] = native(v)
+					own[r.Value] = v
 				}
 			}
 			own[keyStage], own[keyGroup] = pl.Stage(), pl.Group()
@@ -201,12 +200,12 @@ func CSV(w io.Writer, fields []schema.Field, sweep schema.View, plans []*plan.Pl
 	return out.Error()
 }
 
-// documentedName gives the name that a field has in the documented formats.
+// documentedName returns the name that a field has in the documented formats.
 func documentedName(f schema.Field) string {
 	return keyModel + "_" + strings.ReplaceAll(f.Path, ".", "_")
 }
 
-// SweepName gives the name that a column has in sweeps, by that or by the name
+// SweepName returns the name that a column has in sweeps, by that or by the name
 // that it has among the plans of [CSV].
 func SweepName(fields []schema.Field, name string) string {
 	if name == keyModel {
@@ -222,19 +221,7 @@ func SweepName(fields []schema.Field, name string) string {
 
 func model(pl *plan.Plan) string { return pl.Request.Model.Name }
 
-// native gives a value as JSON has it.
-func native(v formula.Value) any {
-	switch v.Kind {
-	case formula.Num:
-		n, _ := v.Num.Int64()
-		return n
-	case formula.Bool:
-		return v.Bool
-	}
-	return v.Str
-}
-
-// Cell gives the value that a row shows of a plan, or "-" where it has none.
+// Cell returns the value that a row shows of a plan, or "-" where it has none.
 func Cell(r schema.Row, pl *plan.Plan) string {
 	text, err := rowText(r, pl)
 	if err != nil {

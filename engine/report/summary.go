@@ -40,12 +40,12 @@ func Points(records []*runner.Brief) []Point {
 	return points
 }
 
-// Summary writes a table of results: the view's values of the plan, the
-// measures of its rows, and what became of the runs. Rows of several runs that
+// Summary writes a table of results: the view's values of the plan, those of some
+// flags of nixlbench, the measures of its rows, and what became of the runs. Rows of several runs that
 // measured the same sizes are one line, with medians.
-func Summary(w io.Writer, view schema.View, measures []schema.Measure, points []Point) error {
-	view = ranked(view, points)
-	return table(w, "text", func(row func(...string)) { summaryRows(view, measures, points, row) })
+func Summary(w io.Writer, view schema.View, flags []*schema.Flag, measures []schema.Measure, points []Point) error {
+	shown := append(settingsOf(ranked(view, points)), settingsOfFlags(flags)...)
+	return table(w, "text", func(row func(...string)) { summaryRows(shown, measures, points, nil, row) })
 }
 
 // ranked adds to a view the rows of plans for one rank, if there are any.
@@ -56,10 +56,10 @@ func ranked(view schema.View, points []Point) schema.View {
 	return view
 }
 
-func summaryRows(view schema.View, measures []schema.Measure, points []Point, row func(...string)) {
+func summaryRows(shown []setting, measures []schema.Measure, points []Point, marks *marks, row func(...string)) {
 	var head []string
-	for _, r := range view.Rows {
-		head = append(head, r.Label)
+	for _, s := range shown {
+		head = append(head, s.label)
 	}
 	for _, m := range measures {
 		head = append(head, m.Label)
@@ -70,7 +70,7 @@ func summaryRows(view schema.View, measures []schema.Measure, points []Point, ro
 	row(append(head, "status")...)
 	for _, p := range points {
 		for _, l := range lines(measures, p) {
-			cells := labels(view, p)
+			cells := labels(shown, p)
 			for _, m := range measures {
 				s := l.spread(m)
 				cells = append(cells, s.median)
@@ -78,7 +78,7 @@ func summaryRows(view schema.View, measures []schema.Measure, points []Point, ro
 					cells = append(cells, s.min, s.max)
 				}
 			}
-			row(append(cells, shownStatus(p))...)
+			row(append(cells, shownStatus(p)+marks.of(p))...)
 		}
 	}
 }
@@ -88,12 +88,16 @@ func summaryRows(view schema.View, measures []schema.Measure, points []Point, ro
 type Results struct {
 	Points, Baseline []Point
 	base             map[string]Point // of the baseline, by their names
+	match            *match           // nil where points are matched by all that they are
 }
 
 // Compare makes them from records.
-func Compare(records, baseline []*runner.Brief) *Results {
+func Compare(records, baseline []*runner.Brief, o *Options, s *schema.Schema) *Results {
 	r := &Results{Points: Points(records), Baseline: Points(baseline)}
 	r.base = byName(r.Baseline)
+	if o.Match != nil {
+		r.matchOn(o, s)
+	}
 	return r
 }
 
@@ -103,21 +107,6 @@ func byName(points []Point) map[string]Point {
 		names[p[0].Point] = p
 	}
 	return names
-}
-
-// Shown lists what a report in a format shows: values of plans, and measures.
-func Shown(format string, view schema.View, s *schema.Schema) ([]runner.Name, []schema.Measure) {
-	measures := s.Nixlbench.Runs.Get().Measures
-	names := Kept(WithAxes(view, pointers(s.Fields)), measures)
-	if format != "csv" {
-		return names, measures
-	}
-	for _, c := range csvColumns(view, s) {
-		if c.of != nil {
-			names = append(names, *c.of)
-		}
-	}
-	return names, everyMeasure(s)
 }
 
 func pointers(fields []schema.Field) []*schema.Field {
@@ -179,30 +168,13 @@ func (r *Results) axes(fields []schema.Field) []*schema.Field {
 	return list
 }
 
-// Write writes the results as text, markdown, csv or json: the view's values and
-// those of the fields that differ from point to point; as csv everything.
-func (r *Results) Write(w io.Writer, format string, view schema.View, s *schema.Schema) error {
-	if format == "csv" {
-		return table(w, format, func(row func(...string)) { r.csv(view, s, row) })
-	}
-	measures := s.Nixlbench.Runs.Get().Measures
-	view = ranked(WithAxes(view, r.axes(s.Fields)), r.Points)
-	switch {
-	case format == "json":
-		return r.json(w, view, measures)
-	case r.Baseline == nil:
-		return table(w, format, func(row func(...string)) { summaryRows(view, measures, r.Points, row) })
-	}
-	return table(w, format, func(row func(...string)) { r.ratios(view, measures, row) })
-}
-
 // ratios are the rows of a comparison for people: each measure with its ratio
 // to the baseline, and with the least and the greatest where there are several
 // runs.
-func (r *Results) ratios(view schema.View, measures []schema.Measure, row func(...string)) {
+func (r *Results) ratios(shown []setting, measures []schema.Measure, marks *marks, row func(...string)) {
 	var head []string
-	for _, v := range view.Rows {
-		head = append(head, v.Label)
+	for _, s := range shown {
+		head = append(head, s.label)
 	}
 	for _, m := range measures {
 		head = append(head, m.Label)
@@ -212,7 +184,7 @@ func (r *Results) ratios(view schema.View, measures []schema.Measure, row func(.
 	}
 	row(append(head, "status")...)
 	r.each(measures, func(p Point, l, base *line) {
-		cells := labels(view, p)
+		cells := labels(shown, p)
 		for _, m := range measures {
 			s := l.spread(m)
 			cells = append(cells, s.median)
@@ -226,133 +198,19 @@ func (r *Results) ratios(view schema.View, measures []schema.Measure, row func(.
 			}
 			cells = append(cells, was.median, text)
 		}
-		row(append(cells, shownStatus(p))...)
+		row(append(cells, shownStatus(p)+marks.of(p))...)
 	})
 }
 
-// csvColumn is a column for programs: its name, the value of the plan that it
-// has, if that is what it has, and its cell for a line of a point and the same
-// line of the baseline.
-type csvColumn struct {
-	name string
-	of   *runner.Name
-	cell func(p Point, l, base *line) string
-}
-
-// csv are the rows for programs. Their columns are the same whatever the
-// results, so that files can be put together: what the view has, every measure
-// with its spread and its ratio to the baseline, and then every setting and every
-// other column of nixlbench's tables.
-func (r *Results) csv(view schema.View, s *schema.Schema, row func(...string)) {
-	columns := csvColumns(view, s)
-	head := make([]string, len(columns))
-	for i, c := range columns {
-		head[i] = c.name
-	}
-	row(head...)
-	r.each(s.Nixlbench.Runs.Get().Measures, func(p Point, l, base *line) {
-		cells := make([]string, len(columns))
-		for i, c := range columns {
-			if cell := c.cell(p, l, base); cell != none {
-				cells[i] = cell
-			}
-		}
-		row(cells...)
-	})
-}
-
-// everyMeasure lists the measures and the other columns of nixlbench's tables.
-func everyMeasure(s *schema.Schema) []schema.Measure {
-	all := slices.Clone(s.Nixlbench.Runs.Get().Measures)
-	for _, layout := range s.Nixlbench.Runs.Get().Layouts {
-		for _, c := range layout.Columns {
-			if !slices.ContainsFunc(all, func(m schema.Measure) bool { return m.Key == c.Key }) {
-				all = append(all, schema.Measure{Key: c.Key})
-			}
-		}
-	}
-	return all
-}
-
-func csvColumns(view schema.View, s *schema.Schema) []csvColumn {
-	var all []csvColumn
-	measures := s.Nixlbench.Runs.Get().Measures
-	column := func(c csvColumn) {
-		if !slices.ContainsFunc(all, func(o csvColumn) bool { return o.name == c.name }) {
-			all = append(all, c)
-		}
-	}
-	add := func(name string, cell func(p Point, l, base *line) string) {
-		column(csvColumn{name: name, cell: cell})
-	}
-	setting := func(name string, from runner.From, of string) {
-		column(csvColumn{name, &runner.Name{From: from, Name: of}, func(p Point, _, _ *line) string {
-			if v, _ := p[0].Value(from, of); v != nil {
-				return diag.Printable(text(v))
-			}
-			return none
-		}})
-	}
-	measured := func(m schema.Measure) {
-		add(m.Key, func(_ Point, l, _ *line) string { return l.spread(m).median })
-		if !m.ID {
-			add(m.Key+"_min", func(_ Point, l, _ *line) string { return l.spread(m).min })
-			add(m.Key+"_max", func(_ Point, l, _ *line) string { return l.spread(m).max })
-		}
-	}
-	for _, row := range slices.Concat(view.Rows, view.Rank) {
-		setting(row.Value, runner.FromAny, row.Value)
-	}
-	for _, m := range measures {
-		measured(m)
-		if !m.ID {
-			add(m.Key+"_baseline", func(_ Point, _, base *line) string { return base.spread(m).median })
-			add(m.Key+"_ratio", func(_ Point, l, base *line) string { return l.ratio(m, base).median })
-			add(m.Key+"_ratio_min", func(_ Point, l, base *line) string { return l.ratio(m, base).min })
-			add(m.Key+"_ratio_max", func(_ Point, l, base *line) string { return l.ratio(m, base).max })
-		}
-	}
-	add("runs", func(_ Point, l, _ *line) string { return strconv.Itoa(len(l.rows)) })
-	add("status", func(p Point, _, _ *line) string { return status(p) })
-	add("point", func(p Point, _, _ *line) string { return p[0].Point })
-
-	setting(runner.NameArchitecture, runner.FromRecord, runner.NameArchitecture)
-	for _, f := range s.Fields {
-		setting(f.Var, runner.FromConfig, f.Var)
-	}
-	for _, name := range schema.Keys(s.Nixlbench.Flags) {
-		setting(s.Nixlbench.Flags[name].JSONKey(), runner.FromFlags, name)
-	}
-	for _, q := range s.Quantities {
-		if q.Detail.IsZero() {
-			setting(q.Name, runner.FromQuantities, q.Name)
-		}
-	}
-	for _, m := range everyMeasure(s) {
-		if !slices.ContainsFunc(all, func(c csvColumn) bool { return c.name == m.Key }) {
-			measured(m)
-		}
-	}
-	for _, m := range measures {
-		if m.Total != "" { // what the one rank that prints measured itself
-			add("rank_"+m.Key, func(_ Point, l, _ *line) string { return l.spread(schema.Measure{Key: m.Key}).median })
-		}
-	}
-	return all
-}
-
-func (r *Results) json(w io.Writer, view schema.View, measures []schema.Measure) error {
-	out := bufio.NewWriter(w)
-	before := "["
-	var err error
-	r.each(measures, func(p Point, l, base *line) {
-		obj := map[string]any{"point": p[0].Point, "runs": len(l.rows), "status": status(p)}
-		for _, v := range view.Rows {
-			obj[v.Value], _ = value(p[0], v.Value)
+func (r *Results) json(w io.Writer, shown []setting, measures []schema.Measure) error {
+	return r.list(w, measures, func(p Point, l, base *line) map[string]any {
+		obj := map[string]any{"point": p[0].Point, "runs": len(l.rows), "status": status(p), "notes": notes(p)}
+		for _, v := range shown {
+			obj[v.key], _ = p[0].Value(v.of.From, v.of.Name)
 		}
 		for _, m := range measures {
 			s := l.spread(m)
-			if m.ID {
+			if m.ID || m.Label == "" && s.median == none {
 				obj[m.Key] = s.native(s.median)
 				continue
 			}
@@ -364,7 +222,17 @@ func (r *Results) json(w io.Writer, view schema.View, measures []schema.Measure)
 			}
 			obj[m.Key] = measured
 		}
-		text, wrong := object(obj)
+		return obj
+	})
+}
+
+// list writes an object for each line.
+func (r *Results) list(w io.Writer, measures []schema.Measure, object func(p Point, l, base *line) map[string]any) error {
+	out := bufio.NewWriter(w)
+	before := "["
+	var err error
+	r.each(measures, func(p Point, l, base *line) {
+		text, wrong := indented(object(p, l, base))
 		err = cmp.Or(err, wrong)
 		out.WriteString(before + "\n  ")
 		out.Write(text)
@@ -374,8 +242,8 @@ func (r *Results) json(w io.Writer, view schema.View, measures []schema.Measure)
 	return cmp.Or(err, out.Flush())
 }
 
-// object gives an object as it stands in a list.
-func object(v any) ([]byte, error) {
+// indented returns an object as it stands in a list.
+func indented(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -388,6 +256,12 @@ func object(v any) ([]byte, error) {
 func (r *Results) each(measures []schema.Measure, f func(p Point, l, base *line)) {
 	for _, p := range r.Points {
 		was := map[string]*line{}
+		if r.match != nil {
+			for _, l := range lines(measures, p) {
+				f(p, l, cmp.Or(r.match.of(p, l), &line{point: p}))
+			}
+			continue
+		}
 		if base := r.base[p[0].Point]; base != nil {
 			for _, l := range lines(measures, base) {
 				was[l.sizes] = l
@@ -402,11 +276,11 @@ func (r *Results) each(measures []schema.Measure, f func(p Point, l, base *line)
 // none stands for a value that there is not.
 const none = "-"
 
-// labels are the view's values of a point.
-func labels(view schema.View, p Point) []string {
-	var cells []string
-	for _, r := range view.Rows {
-		v, ok := value(p[0], r.Value)
+// labels are the settings of a point.
+func labels(shown []setting, p Point) []string {
+	cells := make([]string, 0, len(shown)+10)
+	for _, s := range shown {
+		v, ok := p[0].Value(s.of.From, s.of.Name)
 		switch {
 		case !ok:
 			cells = append(cells, none)
@@ -419,7 +293,7 @@ func labels(view schema.View, p Point) []string {
 	return cells
 }
 
-// value gives what a record says of its plan; a file that was not named is nil.
+// value returns what a record says of its plan; a file that was not named is nil.
 func value(rec *runner.Brief, name string) (any, bool) { return rec.Value(runner.FromAny, name) }
 
 // text writes a value; numbers that were read from JSON are floats.
@@ -430,7 +304,7 @@ func text(v any) string {
 	return fmt.Sprint(v)
 }
 
-// line is what the runs of a point measured of one size of IO.
+// line is what the runs of a point measured of one size of I/O.
 type line struct {
 	point Point
 	sizes string
@@ -474,14 +348,11 @@ func lines(measures []schema.Measure, p Point) []*line {
 	return list
 }
 
-// numbers gives what was measured, sorted.
+// numbers returns what was measured, sorted.
 func (l *line) numbers(m schema.Measure) []nixlbench.Number {
 	var numbers []nixlbench.Number
 	for _, row := range l.rows {
-		n, ok := row.Get(m.Total)
-		if !ok {
-			n, ok = row.Get(m.Key)
-		}
+		n, ok := measured(&row, m)
 		if ok {
 			numbers = append(numbers, n)
 		}
@@ -498,11 +369,35 @@ func (l *line) numbers(m schema.Measure) []nixlbench.Number {
 	return numbers
 }
 
+// measured returns a measure of a row.
+func measured(row *runner.Row, m schema.Measure) (nixlbench.Number, bool) {
+	d := m.From
+	if d == nil {
+		if n, ok := row.Get(m.Total); ok {
+			return n, true
+		}
+		return row.Get(m.Key)
+	}
+	n, ok := row.Get(d.Of)
+	by, has := row.Get(cmp.Or(d.Times, d.Over))
+	if !ok || !has {
+		return "", false
+	}
+	x := n.Float() * by.Float()
+	if d.Over != "" {
+		x = n.Float() / by.Float()
+	}
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return "", false
+	}
+	return nixlbench.Number(strconv.FormatFloat(x, 'f', 3, 64)), true
+}
+
 // spread is the median, the least and the greatest of numbers, as text; each is
 // [none] without them.
 type spread struct{ median, min, max string }
 
-// native gives one of the texts as JSON has it.
+// native returns one of the texts as JSON has it.
 func (spread) native(s string) any {
 	if s == none {
 		return nil
@@ -510,7 +405,7 @@ func (spread) native(s string) any {
 	return nixlbench.Number(s)
 }
 
-// spread gives what was measured. Sizes of which no row came are the plan's.
+// spread returns what was measured. Sizes of which no row came are the plan's.
 func (l *line) spread(m schema.Measure) spread {
 	numbers := l.numbers(m)
 	if len(numbers) == 0 {
@@ -544,7 +439,7 @@ func (l *line) ratio(m schema.Measure, base *line) spread {
 	}
 }
 
-// median gives the middle of sorted numbers, with as many decimals as they
+// median returns the middle of sorted numbers, with as many decimals as they
 // have.
 func median(sorted []nixlbench.Number) string {
 	n := len(sorted)

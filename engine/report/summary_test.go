@@ -16,7 +16,8 @@ import (
 
 func reportCSV(t *testing.T, s *schema.Schema, records, baseline []*runner.Record) [][]string {
 	t.Helper()
-	names, measures := report.Shown("csv", s.Views["report"], s)
+	o := &report.Options{Format: "csv", View: s.Views["report"]}
+	names, measures := o.Shown(s)
 	kept := func(records []*runner.Record, names []runner.Name) (list []*runner.Brief) {
 		briefs := runner.NewBriefs(names, measures)
 		for _, rec := range records {
@@ -30,7 +31,7 @@ func reportCSV(t *testing.T, s *schema.Schema, records, baseline []*runner.Recor
 		return list
 	}
 	var out bytes.Buffer
-	if err := report.Compare(kept(records, names), kept(baseline, nil)).Write(&out, "csv", s.Views["report"], s); err != nil {
+	if err := report.Compare(kept(records, names), kept(baseline, nil), o, s).Write(&out, o, s); err != nil {
 		t.Fatal(err)
 	}
 	rows, err := csv.NewReader(&out).ReadAll()

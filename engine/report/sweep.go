@@ -109,7 +109,7 @@ func tableCell(dst []byte, v formula.Value) []byte {
 	return append(dst, strings.ReplaceAll(text, "\t", `\t`)...)
 }
 
-// SweepHead gives what stands above the rows.
+// SweepHead returns what stands above the rows.
 func SweepHead(format string, columns []string) []byte {
 	if format != "csv" {
 		return nil
@@ -134,7 +134,7 @@ type Table struct {
 	out    []byte
 }
 
-// NewTable gives a table with these columns.
+// NewTable returns a table with these columns.
 func NewTable(w io.Writer, columns []string) *Table {
 	return &Table{w: w, head: columns}
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TimeoutOf gives how long a run may take, or 0 for as long as it likes.
+// TimeoutOf returns how long a run may take, or 0 for as long as it likes.
 func (s *Session) TimeoutOf(r *Run) time.Duration {
 	if s.Timeout != 0 {
 		return max(s.Timeout, 0)

@@ -19,9 +19,10 @@ import (
 // What of records is kept in memory. A record has kilobytes, of which tables show
 // a few hundred bytes; nobody's file may take more than its share.
 const (
-	maxKept  = 384 << 20 // of one file
-	maxShown = 1 << 10   // of one value
-	maxWord  = 128       // of a hash, or of a number
+	maxKept    = 384 << 20 // of one file
+	maxShown   = 1 << 10   // of one value
+	maxWord    = 128       // of a hash, or of a number
+	maxRemarks = 16        // of a record
 )
 
 // Briefs keeps of records what tables show.
@@ -32,6 +33,9 @@ type Briefs struct {
 	// for none.
 	pool []any
 	at   map[string]uint32 // in pool, by what it was read from
+
+	// notes has those of records, most of which are the same in many.
+	notes map[string][]string
 
 	// parts has the values of records, some at a time: most are the same in many.
 	parts map[part]*part
@@ -57,6 +61,8 @@ type Brief struct {
 	Status Status
 	Role   Role
 	Rows   []Row
+	// Notes are remarks on the run, the first of many.
+	Notes  []string
 	values []*part
 	of     *Briefs
 }
@@ -69,7 +75,7 @@ type Row struct {
 
 // NewBriefs keeps these values of plans, and these measures of rows.
 func NewBriefs(names []Name, measures []schema.Measure) *Briefs {
-	b := &Briefs{values: map[string]*places{}, measures: map[string]int{}, pool: []any{nil}, at: map[string]uint32{}, parts: map[part]*part{}}
+	b := &Briefs{values: map[string]*places{}, measures: map[string]int{}, pool: []any{nil}, at: map[string]uint32{}, parts: map[part]*part{}, notes: map[string][]string{}}
 	n := 0
 	for _, name := range names {
 		at := b.values[name.Name]
@@ -95,7 +101,7 @@ func NewBriefs(names []Name, measures []schema.Measure) *Briefs {
 	return b
 }
 
-// Value gives what a record says of its plan; a file that was not named is nil.
+// Value returns what a record says of its plan; a file that was not named is nil.
 func (b *Brief) Value(from From, name string) (any, bool) {
 	at := b.of.values[name]
 	if at == nil || at[from] < 0 {
@@ -105,7 +111,7 @@ func (b *Brief) Value(from From, name string) (any, bool) {
 	return b.of.pool[i], i > 0
 }
 
-// Get gives a measure.
+// Get returns a measure.
 func (r *Row) Get(key string) (nixlbench.Number, bool) {
 	i, ok := r.of.measures[key]
 	if !ok {
@@ -135,7 +141,7 @@ func (b *Briefs) Of(rec *Record) (*Brief, error) {
 // Results are the results that a file holds.
 type Results struct {
 	List []*Brief
-	// Torn tells that the last line is cut off and was skipped.
+	// Torn tells that the last line is truncated and was skipped.
 	Torn bool
 	// Bad says which lines are no results, or is nil.
 	Bad error
@@ -233,12 +239,13 @@ func (b *Briefs) set(at *places, from From, raw []byte) {
 	}
 }
 
-// read makes a brief of a line, or gives nil where it is no result.
+// read makes a brief of a line, or gives nil where not a result.
 func (b *Briefs) read(line []byte) *Brief {
 	clear(b.raw)
 	b.in.Reset(line)
 	var hash, point, status, role string
 	var rows []Row
+	var notes []string
 	in, good := &b.in, true
 	in.Object(func(name []byte) {
 		switch string(name) {
@@ -250,6 +257,8 @@ func (b *Briefs) read(line []byte) *Brief {
 			status = in.Text()
 		case "role":
 			role = in.Text()
+		case "notes":
+			notes = b.remarks()
 		case "rows":
 			rows, good = b.rows()
 		case "config":
@@ -297,7 +306,7 @@ func (b *Briefs) read(line []byte) *Brief {
 	if point == "" {
 		point = hash
 	}
-	brief := &Brief{Point: point, Status: statusOf(status), Role: Role(cut(role, maxWord)), Rows: rows, of: b}
+	brief := &Brief{Point: point, Status: statusOf(status), Role: Role(cut(role, maxWord)), Rows: rows, Notes: notes, of: b}
 	for i := 0; i < len(b.raw); i += len(part{}) {
 		var p part
 		for j, raw := range b.raw[i:min(i+len(p), len(b.raw))] {
@@ -376,7 +385,28 @@ func (b *Briefs) rows() (rows []Row, good bool) {
 	return slices.Clip(rows), good
 }
 
-// intern gives the place of a value in the pool.
+// remarks reads the notes of a record.
+func (b *Briefs) remarks() []string {
+	if b.in.Next() != '[' {
+		return nil
+	}
+	var list []string
+	b.in.Array(func() {
+		if raw := b.in.Skip(); len(list) < maxRemarks && len(raw) > len(`""`) && raw[0] == '"' {
+			text, _ := valueOf(raw).(string)
+			list = append(list, text)
+		}
+	})
+	key := strings.Join(list, "\x00")
+	if known, ok := b.notes[key]; ok {
+		return known
+	}
+	b.notes[key] = list
+	b.kept += 200 + 2*len(key)
+	return list
+}
+
+// intern returns the place of a value in the pool.
 func (b *Briefs) intern(raw []byte, own bool) uint32 {
 	if !own && string(raw) == "null" {
 		return 0

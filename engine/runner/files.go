@@ -31,7 +31,7 @@ type folder struct {
 // maxHeld is how many of them are held open at most.
 const maxHeld = 64
 
-// folders gives the folders of a run's files.
+// folders returns the folders of a run's files.
 func (r *Run) folders() []*folder {
 	n := &r.needs
 	switch {
@@ -74,7 +74,7 @@ func (f *folder) check() (need int64, err error) {
 	case errors.Is(err, os.ErrNotExist):
 		return 0, fmt.Errorf("the folder %s for nixlbench's files does not exist", diag.Printable(f.dir))
 	case err == nil && !info.IsDir():
-		return 0, fmt.Errorf("%s, where nixlbench is to put its files, is no folder", diag.Printable(f.dir))
+		return 0, fmt.Errorf("%s, the folder for the files of nixlbench, is not a folder", diag.Printable(f.dir))
 	}
 	need = f.share
 	for _, name := range f.files() {
@@ -122,7 +122,7 @@ func (f *folder) hold(name string) *os.File {
 	return file
 }
 
-// entries gives the run's names that are taken, by whatever has them.
+// entries returns the run's names that are taken, by whatever has them.
 func (f *folder) entries() []string {
 	var found []string
 	if f.pattern == "" {
@@ -152,7 +152,7 @@ func (f *folder) entries() []string {
 	}
 }
 
-// files gives the run's files that are there.
+// files returns the run's files that are there.
 func (f *folder) files() []string {
 	return slices.DeleteFunc(f.entries(), func(name string) bool {
 		info, err := f.lstat(name)
@@ -270,7 +270,7 @@ func (f *madeFile) release() {
 	}
 }
 
-// left gives the files of such runs that are there.
+// left returns the files of such runs that are there.
 func (m *made) left() []string {
 	var found []string
 	for _, f := range m.folders {

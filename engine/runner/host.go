@@ -58,7 +58,7 @@ const minHidden = 8
 // userinfo is the part of a URL that may hold a password.
 var userinfo = regexp.MustCompile(`://[^/@\s]*@`)
 
-// environment gives the variables that records have, with secrets masked, and the
+// environment returns the variables that records have, with secrets masked, and the
 // secrets in what nixlbench reads.
 func environment(n *schema.Nixlbench) (map[string]string, mask) {
 	e := &n.Runs.Get().Environment
@@ -89,7 +89,7 @@ func environment(n *schema.Nixlbench) (map[string]string, mask) {
 	return found, hidden
 }
 
-// FreeMemory gives the bytes of memory that may still be taken.
+// FreeMemory returns the bytes of memory that may still be taken.
 func FreeMemory() (int64, bool) { return memory("MemAvailable") }
 
 // memory reads a size that the kernel gives in kB.
@@ -99,7 +99,7 @@ func memory(field string) (int64, bool) {
 	return n * 1024, ok && err == nil
 }
 
-// procField gives the first value of a field in one of the kernel's tables, or
+// procField returns the first value of a field in one of the kernel's tables, or
 // "" where there is none.
 func procField(file, field string) string {
 	data, _ := os.ReadFile(file)

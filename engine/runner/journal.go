@@ -67,7 +67,7 @@ func (j *Journal) prepare(resume bool, in io.ReaderAt) error {
 	j.regular = info.Mode().IsRegular()
 	switch {
 	case !j.regular && resume:
-		return errors.New("it is not a regular file, so that nothing can be resumed")
+		return errors.New("not a regular file, so nothing can be resumed")
 	case !j.regular:
 		return nil
 	case !lock(j.file):
@@ -130,7 +130,7 @@ func (j *Journal) mend(in io.ReaderAt, size int64) error {
 		return err
 	}
 	if info, err := os.Lstat(name); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		return diag.Errorf(diag.Pos{File: name}, "is a symbolic link: nothing was written")
+		return diag.Errorf(diag.Pos{File: name}, "is a symbolic link; nothing written")
 	}
 	torn, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o644)
 	if err != nil {
@@ -148,7 +148,7 @@ func (j *Journal) mend(in io.ReaderAt, size int64) error {
 	return j.file.Truncate(size - int64(len(line)))
 }
 
-// lastLine gives what follows the last end of a line.
+// lastLine returns what follows the last end of a line.
 func lastLine(in io.ReaderAt, size int64) ([]byte, error) {
 	var last []byte
 	for n := int64(64 << 10); ; n *= 2 {
@@ -199,7 +199,7 @@ func (j *Journal) read(in io.ReaderAt) error {
 	}
 }
 
-// identity gives the hash and the status of a result; no hash of what is none.
+// identity returns the hash and the status of a result; no hash of what is none.
 func identity(line []byte) (hash string, status Status) {
 	in := jsonl.NewReader(line)
 	var text string
@@ -218,12 +218,12 @@ func identity(line []byte) (hash string, status Status) {
 }
 
 const (
-	journalHint = "move it away, or give another --output"
+	journalHint = "move it away, or use another --output"
 	// recordBegin is what every record begins with.
 	recordBegin = `{"kvbench":`
 )
 
-// parse reads a line, or gives nil where it is no result.
+// parse reads a line, or gives nil where not a result.
 func parse(line []byte) *Record {
 	var rec Record
 	if err := json.Unmarshal(line, &rec); err != nil || rec.Hash == "" {
@@ -262,7 +262,7 @@ func longLine(name string, line int) error {
 	return diag.Errorf(diag.Pos{File: name, Line: line}, "%v: a result is shorter", jsonl.ErrLong).WithHint("delete this line")
 }
 
-// Done gives a result with this hash that was in the file already, or nil, and
+// Done returns a result with this hash that was in the file already, or nil, and
 // takes it off the list: where several points are alike, each needs its own.
 func (j *Journal) Done(hash string) *Record {
 	for len(j.done[hash]) > 0 {
@@ -340,7 +340,7 @@ func (j *Journal) rescue(line []byte) {
 	j.Rescue(line)
 }
 
-// Name gives the file's name.
+// Name returns the file's name.
 func (j *Journal) Name() string { return j.name }
 
 // Resumable reports whether the file can be read back.

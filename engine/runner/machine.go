@@ -45,7 +45,7 @@ const (
 	Away
 )
 
-// machine tells whether a host is this machine.
+// machine reports whether a host is this machine.
 type machine struct {
 	name      string
 	addresses []netip.Addr

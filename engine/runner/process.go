@@ -146,7 +146,7 @@ func (g *group) run(p Process, stdout, stderr *liner, started chan<- bool) Exit 
 	}
 	close(started)
 	if err != nil {
-		return Exit{Code: -1, Err: startError(err)}
+		return Exit{Code: -1, Err: diag.Cause(err)}
 	}
 	defer g.ending.watcher.remove(cmd.Process.Pid)
 	done := make(chan struct{})
@@ -183,14 +183,6 @@ func (g *group) end(cmd *exec.Cmd, done <-chan struct{}) bool {
 	}
 	signal(cmd, syscall.SIGKILL)
 	return true
-}
-
-// startError leaves out the path, which the caller names.
-func startError(err error) error {
-	if e, ok := errors.AsType[*exec.Error](err); ok {
-		return e.Err
-	}
-	return diag.Cause(err)
 }
 
 // liner cuts a stream into lines.
@@ -261,10 +253,10 @@ func (t *Tail) cut() []byte {
 	return rest
 }
 
-// String gives the end that was kept.
+// String returns the end that was kept.
 func (t *Tail) String() string { return string(bytes.ToValidUTF8(t.cut(), []byte("?"))) }
 
-// Last gives the last line that holds something.
+// Last returns the last line that holds something.
 func (t *Tail) Last() string {
 	text := strings.TrimSpace(t.String())
 	return strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"kvbench/engine/formula"
 	"kvbench/engine/jsonl"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/plan"
@@ -159,13 +158,13 @@ func NewRecord(pl *plan.Plan, repeat int, alike []string) *Record {
 		r.Plan.Stage, r.Plan.Group = &stage, pl.Group()
 	}
 	for name, v := range pl.Request.Model.Params {
-		r.Model.Params[name] = native(v.Value)
+		r.Model.Params[name] = v.Value
 	}
 	if file := pl.Request.Config.File; file != "" {
 		r.Config.File = &file
 	}
 	for name, v := range pl.Request.Config.Values {
-		r.Config.Values[name] = Value{native(v.Value), v.Origin.String()}
+		r.Config.Values[name] = Value{v.Value, v.Origin.String()}
 	}
 	for _, q := range pl.Quantities {
 		r.Plan.Quantities[q.Name] = Quantity{q.Value, q.Unit}
@@ -177,14 +176,14 @@ func NewRecord(pl *plan.Plan, repeat int, alike []string) *Record {
 func (r *Record) SetFlags(pl *plan.Plan, flags []plan.Flag) {
 	masked, _ := nixlbench.Masked(flags)
 	for i := range masked {
-		r.Plan.Flags[masked[i].Name] = Value{native(masked[i].Value), pl.Origin(&masked[i])}
+		r.Plan.Flags[masked[i].Name] = Value{masked[i].Value, pl.Origin(&masked[i])}
 	}
 }
 
 // keptRows is how many rows are kept of a record that is too long.
 const keptRows = 1000
 
-// encode gives a record as a line of at most [jsonl.MaxLine] bytes. From a longer
+// encode returns a record as a line of at most [jsonl.MaxLine] bytes. From a longer
 // one, the longest parts are left out, which its notes say.
 func encode(r *Record) ([]byte, error) {
 	parts := map[string]struct {
@@ -228,7 +227,7 @@ func encode(r *Record) ([]byte, error) {
 	}
 }
 
-// marshal gives a value as a line of JSON.
+// marshal returns a value as a line of JSON.
 func marshal(v any) ([]byte, error) {
 	var line bytes.Buffer
 	enc := json.NewEncoder(&line)
@@ -261,40 +260,15 @@ func Hash(pl *plan.Plan, repeat int) string {
 		content.Of = fmt.Sprint(pl.Stage(), " ", pl.Group())
 	}
 	for name, v := range pl.Request.Model.Params {
-		content.Params[name] = native(v.Value)
+		content.Params[name] = v.Value
 	}
 	if file := pl.Request.Config.File; file != "" {
 		content.File = filepath.Base(file)
 	}
 	for name, v := range pl.Request.Config.Values {
-		content.Config[name] = native(v.Value)
+		content.Config[name] = v.Value
 	}
 	data, _ := json.Marshal(content) // strings, numbers and truth values
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
-}
-
-// native gives a value as JSON has it.
-func native(v formula.Value) any {
-	number := func(n formula.Rat) any {
-		if i, whole := n.Int64(); whole {
-			return i
-		}
-		return n.String()
-	}
-	switch v.Kind {
-	case formula.Num:
-		return number(v.Num)
-	case formula.Bool:
-		return v.Bool
-	case formula.NumList:
-		list := make([]any, len(v.Nums))
-		for i, n := range v.Nums {
-			list[i] = number(n)
-		}
-		return list
-	case formula.StrList:
-		return v.Strs
-	}
-	return v.Str
 }

@@ -230,7 +230,7 @@ func TestJournalTornElsewhere(t *testing.T) {
 		want string
 	}{
 		{func(torn string) error { return syscall.Mkfifo(torn, 0o644) }, "is not a regular file"},
-		{func(torn string) error { return os.Symlink(other, torn) }, "is a symbolic link: nothing was written"},
+		{func(torn string) error { return os.Symlink(other, torn) }, "is a symbolic link; nothing written"},
 		{func(torn string) error { return os.Mkdir(torn, 0o755) }, "is a directory"},
 	} {
 		write(t, name, text)

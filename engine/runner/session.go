@@ -212,7 +212,7 @@ func (s *Session) farthest(ctx context.Context, endpoints string) farthest {
 	return at
 }
 
-// groupFor gives the group in which the processes of a run meet: that of the job
+// groupFor returns the group in which the processes of a run meet: that of the job
 // where they are on several machines, so that all of them have the same, else one
 // that nobody else has.
 func (s *Session) groupFor(r *Run) Group {
@@ -230,7 +230,7 @@ func (s *Session) groupFor(r *Run) Group {
 	return Group{Name: s.own}
 }
 
-// findJob gives the group of the job that the environment names, if any.
+// findJob returns the group of the job that the environment names, if any.
 func (s *Session) findJob() *Group {
 	for _, job := range s.Schema.Nixlbench.Runs.Get().Jobs {
 		v := os.Getenv(job.Variable)
@@ -238,7 +238,7 @@ func (s *Session) findJob() *Group {
 			return &Group{Name: namePrefix + v, Variable: job.Variable}
 		}
 		if v != "" {
-			s.Warn(diag.Warnf(diag.Pos{}, "%s is %q, which is not a job's number: it is ignored", job.Variable, v[:min(len(v), 40)]))
+			s.Warn(diag.Warnf(diag.Pos{}, "%s is %q, which is not a job number: ignored", job.Variable, v[:min(len(v), 40)]))
 		}
 	}
 	return &Group{}
@@ -260,7 +260,7 @@ func (s *Session) rulesFor(pl *plan.Plan) (*nixlbench.Rules, error) {
 	return r, nil
 }
 
-// Shown gives the run's flags for people, with secrets masked unless they are
+// Shown returns the run's flags for people, with secrets masked unless they are
 // wanted.
 func (r *Run) Shown(secrets bool) []plan.Flag {
 	if secrets {
@@ -372,7 +372,7 @@ func (s *Session) check(ctx context.Context, r *Run) []error {
 		if msg := fmt.Sprintf(format, args...); s.Force {
 			s.Warn(diag.Warnf(diag.Pos{}, "%s", msg))
 		} else {
-			errs = append(errs, fmt.Errorf("%s: --force runs it all the same", msg))
+			errs = append(errs, fmt.Errorf("%s: use --force to run it anyway", msg))
 		}
 	}
 	if free, known := FreeMemory(); known && n.Memory > free {
@@ -459,7 +459,7 @@ func (s *Session) run(ctx context.Context, r *Run, rec *Record) {
 	for again := false; ; again = true {
 		a := s.start(ctx, r, rec, files, asked, secrets)
 		excuse, err := s.tell(r, rec, a, secrets)
-		if excuse != nil && excuse.Retry && !again && ctx.Err() == nil {
+		if excuse != nil && excuse.Retry && !again && !a.late && ctx.Err() == nil {
 			notes = append(notes, excuse.Message)
 			continue
 		}
@@ -545,6 +545,7 @@ func (s *Session) tell(r *Run, rec *Record, a *attempt, secrets mask) (*schema.E
 		}
 	}
 	r.facts.Tally(a.tables)
+	r.rules.AddTimed(r.Plan, r.Flags, &r.facts, rec.Rows)
 	if r.Launch == LaunchSingle && r.Processes > 1 {
 		r.facts.Rank = a.tables[0].Rank
 		rec.Role = r.role()
@@ -568,9 +569,9 @@ func (s *Session) judge(ctx context.Context, r *Run, rec *Record, a *attempt, ex
 		return
 	case a.late && ended:
 		if s.Timeout > 0 {
-			rec.fail("it took longer than %v and was ended", s.Timeout)
+			rec.fail("it took longer than %v and was stopped", s.Timeout)
 		} else {
-			rec.fail("it took longer than %v, the default timeout for what it moves, and was ended: --timeout TIME sets another, and --timeout none lets a run take as long as it likes", s.TimeoutOf(r))
+			rec.fail("it took longer than %v, the default timeout for what it moves, and was stopped: --timeout TIME sets another, and --timeout none lets a run take as long as it likes", s.TimeoutOf(r))
 		}
 	}
 	if excuse != nil && !excuse.Retry && rec.Status == "" {
@@ -613,12 +614,12 @@ func (s *Session) blame(r *Run, rec *Record, a *attempt) {
 	}
 	for i, e := range a.exits {
 		if e.Stopped && !e.OK() && rec.Status == "" {
-			rec.fail("%s did not end after the other and was ended", r.name(i))
+			rec.fail("%s did not end after the other and was stopped", r.name(i))
 		}
 	}
 }
 
-// role gives the end that the one process turned out to be, or "".
+// role returns the end that the one process turned out to be, or "".
 func (r *Run) role() Role {
 	switch rank := r.facts.Rank; {
 	case rank < 0 || rank >= int64(r.Processes):
@@ -640,7 +641,7 @@ func (r *Run) name(i int) string {
 // mask is a list of secrets, longest first.
 type mask [][]byte
 
-// hide gives a text without them.
+// hide returns a text without them.
 func (m mask) hide(text []byte) []byte {
 	for _, secret := range m {
 		text = bytes.ReplaceAll(text, secret, []byte(nixlbench.Mask))
@@ -650,7 +651,7 @@ func (m mask) hide(text []byte) []byte {
 
 func (m mask) text(text string) string { return string(m.hide([]byte(text))) }
 
-// secrets gives the values that no output may show.
+// secrets returns the values that no output may show.
 func (r *Run) secrets() mask {
 	var list mask
 	for _, f := range r.Flags {

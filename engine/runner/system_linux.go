@@ -30,7 +30,7 @@ func inUse(f *os.File) bool {
 	return errors.Is(err, unix.EAGAIN)
 }
 
-// birth gives the time at which a file was made, where the file system knows it.
+// birth returns the time at which a file was made, where the file system knows it.
 func birth(f *os.File) (time.Time, bool) {
 	var st unix.Statx_t
 	if unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_BTIME, &st) != nil || st.Mask&unix.STATX_BTIME == 0 {
@@ -39,7 +39,7 @@ func birth(f *os.File) (time.Time, bool) {
 	return time.Unix(st.Btime.Sec, int64(st.Btime.Nsec)), true
 }
 
-// dioAlign gives the bytes to which the file system aligns direct IO of files in
+// dioAlign returns the bytes to which the file system aligns direct I/O of files in
 // a folder, or 0 where it does not say.
 func dioAlign(dir string) int64 {
 	// A file without a name stands for those to come.
@@ -55,13 +55,13 @@ func dioAlign(dir string) int64 {
 	return int64(max(st.Dio_mem_align, st.Dio_offset_align))
 }
 
-// kernel gives the kernel's release.
+// kernel returns the kernel's release.
 func kernel() string {
 	data, _ := os.ReadFile("/proc/sys/kernel/osrelease")
 	return strings.TrimSpace(string(data))
 }
 
-// mountOf gives the type and the device of the file system that a folder is on,
+// mountOf returns the type and the device of the file system that a folder is on,
 // or "" where they cannot be found out.
 func mountOf(dir string) (fileSystem, device string) {
 	dir, err := filepath.Abs(dir)

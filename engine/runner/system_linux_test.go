@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestDIOAlign: what the file system says is enough for direct IO, a folder that
+// TestDIOAlign: what the file system says is enough for direct I/O, a folder that
 // is not there says nothing, and nothing is left in one that is.
 func TestDIOAlign(t *testing.T) {
 	dir := t.TempDir()
@@ -21,7 +21,7 @@ func TestDIOAlign(t *testing.T) {
 		t.Errorf("%v is left in the folder (%v)", list, err)
 	}
 	if align == 0 {
-		t.Skip("this file system does not say how it aligns direct IO")
+		t.Skip("this file system does not say how it aligns direct I/O")
 	}
 	f, err := os.OpenFile(filepath.Join(dir, "f"), os.O_RDWR|os.O_CREATE|unix.O_DIRECT, 0o600)
 	if err != nil {

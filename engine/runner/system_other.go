@@ -16,7 +16,7 @@ func signalOf(*os.ProcessState) string { return "" }
 
 func lock(*os.File) bool { return true }
 
-// FreeSpace gives the bytes that a user may still write in a folder.
+// FreeSpace returns the bytes that a user may still write in a folder.
 func FreeSpace(string) (int64, bool) { return 0, false }
 
 // watcher does nothing: what a killed process leaves cannot be ended here.

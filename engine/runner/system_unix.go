@@ -31,7 +31,7 @@ func lock(f *os.File) bool {
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != syscall.EWOULDBLOCK
 }
 
-// FreeSpace gives the bytes that a user may still write in a folder.
+// FreeSpace returns the bytes that a user may still write in a folder.
 func FreeSpace(dir string) (int64, bool) {
 	var st syscall.Statfs_t
 	if syscall.Statfs(dir, &st) != nil {

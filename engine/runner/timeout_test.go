@@ -6,6 +6,7 @@ import (
 
 	cueschema "kvbench/cue"
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/formula"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/plan"
@@ -23,11 +24,11 @@ func TestDefaultTimeout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	word := func(text string) config.Value {
-		return config.Value{Value: formula.Value{Kind: formula.Str, Str: text}}
+	word := func(text string) data.Fact {
+		return data.Fact{Value: formula.Value{Kind: formula.Str, Str: text}}
 	}
 	r := &Run{rules: rules, Launch: LaunchSingle, Plan: &plan.Plan{Request: &plan.Request{Config: &config.Config{
-		Values: map[string]config.Value{"source": word("file"), "destination": word("memory")},
+		Values: map[string]data.Fact{"source": word("file"), "destination": word("memory")},
 	}}}}
 	// 10 minutes, and what takes 1000.1 s at 10 MB/s: twice a buffer of 5 GB, and
 	// 1008 + 112 iterations of 1000 bytes.
@@ -35,8 +36,8 @@ func TestDefaultTimeout(t *testing.T) {
 		r.Flags = append(r.Flags, plan.Flag{Flag: &schema.Flag{Name: name}, Value: formula.Value{Kind: formula.Num, Num: formula.Int(n)}})
 	}
 	for timeout, want := range map[time.Duration]string{
-		0:                "it took longer than 26m41s, the default timeout for what it moves, and was ended: --timeout TIME sets another, and --timeout none lets a run take as long as it likes",
-		90 * time.Second: "it took longer than 1m30s and was ended",
+		0:                "it took longer than 26m41s, the default timeout for what it moves, and was stopped: --timeout TIME sets another, and --timeout none lets a run take as long as it likes",
+		90 * time.Second: "it took longer than 1m30s and was stopped",
 	} {
 		session := &Session{Schema: s, Timeout: timeout}
 		rec := &Record{}

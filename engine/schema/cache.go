@@ -9,13 +9,13 @@ type Cache struct {
 	Let      map[string]Formula            `json:"let"`
 	Tables   map[string]map[string]Formula `json:"tables"`
 	Requires []Requirement                 `json:"requires"`
-	// Covers says what an IO covers, for each access pattern: [CoversStage],
+	// Covers says what an I/O covers, for each access pattern: [CoversStage],
 	// [CoversLayer] or [CoversPart].
 	Covers map[string]string `json:"covers"`
 	Folds  []Fold            `json:"folds"`
 }
 
-// What one IO covers.
+// What one I/O covers.
 const (
 	CoversStage = "stage" // all layers of a group in the stage
 	CoversLayer = "layer"
@@ -39,7 +39,7 @@ type Kind struct {
 // KindField is what a group of a kind must give, unless there is a default.
 type KindField struct {
 	Doc     string  `json:"doc"`
-	Type    string  `json:"type"` // number, string, bool
+	Type    Kinds   `json:"type"`
 	Default Formula `json:"default,omitzero"`
 }
 

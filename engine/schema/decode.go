@@ -12,25 +12,9 @@ func Decode(data string) (*Schema, error) {
 	return s, nil
 }
 
-// Normalize fills what JSON leaves out: names that are keys, and numbers as
-// int64.
+// Normalize fills in what JSON omits: names that are keys.
 func (s *Schema) Normalize() {
-	for i := range s.Fields {
-		s.Fields[i].Default = Native(s.Fields[i].Default)
-	}
 	for name, f := range s.Nixlbench.Flags {
 		f.Name = name
-		f.Absent = Native(f.Absent)
-		for i := range f.Eras {
-			f.Eras[i].Default = Native(f.Eras[i].Default)
-		}
 	}
-}
-
-// Native turns JSON's numbers into int64: all numbers of the data are whole.
-func Native(v any) any {
-	if f, ok := v.(float64); ok {
-		return int64(f)
-	}
-	return v
 }

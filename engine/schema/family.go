@@ -41,7 +41,7 @@ type Note struct {
 	Hint string  `json:"hint,omitempty"`
 }
 
-// RelevantFields gives what tells by their names fields that bear on the cache,
+// RelevantFields returns what tells by their names fields that affect the cache,
 // and those of them that do not.
 func (c *Checkpoints) RelevantFields() (relevant, harmless *regexp.Regexp) {
 	return regexp.MustCompile("(^|_)(" + strings.Join(c.Relevant, "|") + ")(_|$)"),
@@ -67,7 +67,7 @@ type Checkpoints struct {
 	Defaults map[string][]Rule `json:"defaults"`
 	// Notes are about such a default.
 	Notes map[string][]Note `json:"notes"`
-	// Relevant, Harmless and Skipped tell by their names the fields that bear on
+	// Relevant, Harmless and Skipped tell by their names the fields that affect
 	// the cache.
 	Relevant []string `json:"relevant"`
 	Harmless []string `json:"harmless"`

@@ -13,7 +13,7 @@ type Later[T any] struct {
 	value T
 }
 
-// Get gives the part.
+// Get returns the part.
 func (l *Later[T]) Get() T {
 	l.once.Do(func() {
 		if l.text != "" {
@@ -30,7 +30,7 @@ func (l *Later[T]) Set(v T) {
 	l.value = v
 }
 
-// MarshalJSON gives the part as JSON.
+// MarshalJSON returns the part as JSON.
 func (l *Later[T]) MarshalJSON() ([]byte, error) { return json.Marshal(l.Get()) }
 
 // UnmarshalJSON keeps the text for later, once it is known to be good.
@@ -47,7 +47,7 @@ type keeper interface{ keep(text string) }
 // skip passes over an object or a list and gives its text.
 func (r *reader) skip() string {
 	if c := r.next(); c != '{' && c != '[' {
-		r.fail("want an object or a list")
+		r.fail("expected an object or a list")
 	}
 	start, depth := r.at, 0
 	for r.at < len(r.text) {

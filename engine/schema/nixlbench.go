@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"kvbench/engine/formula"
 )
 
 // Nixlbench is what is known of the nixlbench program.
@@ -21,7 +23,7 @@ type Nixlbench struct {
 	// Shrink names the quantities that a refused plan may be asked for in a
 	// smaller size, in this order.
 	Shrink []string `json:"shrink"`
-	// Least gives flags the least value that fits.
+	// Least sets flags to the least value that fits.
 	Least map[string]Formula `json:"least"`
 	Runs  Later[*Runs]       `json:"runs"`
 
@@ -39,26 +41,39 @@ type Era struct {
 
 // Flag is a flag of nixlbench.
 type Flag struct {
-	Name      string         `json:"-"`
-	Help      string         `json:"help"`
-	Unit      string         `json:"unit,omitempty"`
-	Secret    bool           `json:"secret,omitempty"`
-	Env       string         `json:"env,omitempty"`
-	Meets     bool           `json:"meets,omitempty"`
-	Computed  Formula        `json:"computed,omitzero"`
-	Instead   []string       `json:"instead,omitempty"`
-	Key       string         `json:"key,omitempty"`
-	WritesAll bool           `json:"writes_all,omitempty"`
-	Values    map[string]Era `json:"values,omitempty"`
-	Absent    any            `json:"absent,omitempty"`
-	Eras      []FlagEra      `json:"eras"`
+	Name   string `json:"-"`
+	Help   string `json:"help"`
+	Common bool   `json:"common,omitempty"` // the short help has it
+	Unit   string `json:"unit,omitempty"`
+	// List tells that one value may have commas in it.
+	List      bool     `json:"list,omitempty"`
+	Secret    bool     `json:"secret,omitempty"`
+	Env       string   `json:"env,omitempty"`
+	Meets     bool     `json:"meets,omitempty"`
+	Computed  Formula  `json:"computed,omitzero"`
+	Instead   []string `json:"instead,omitempty"`
+	Key       string   `json:"key,omitempty"`
+	WritesAll bool     `json:"writes_all,omitempty"`
+	// Backends are those that read it, nil for all.
+	Backends []string       `json:"backends,omitempty"`
+	Reads    Reads          `json:"reads,omitzero"`
+	Values   map[string]Era `json:"values,omitempty"`
+	Absent   formula.Value  `json:"absent,omitzero"`
+	Eras     []FlagEra      `json:"eras"`
+}
+
+// Reads says when nixlbench reads a flag, and in words what to give so that it
+// does.
+type Reads struct {
+	When  Formula `json:"when,omitzero"`
+	Needs string  `json:"needs,omitempty"`
 }
 
 // FlagEra is a flag's type and default over a span of releases.
 type FlagEra struct {
 	Era
-	Type    string `json:"type"` // string, bool, int32, uint32, uint64
-	Default any    `json:"default"`
+	Type    string        `json:"type"` // string, bool, int32, uint32, uint64
+	Default formula.Value `json:"default"`
 }
 
 // Backend is a transfer backend of nixlbench.
@@ -100,6 +115,13 @@ func (f *Flag) JSONKey() string {
 	return f.Name
 }
 
+// IsNumber reports whether the flag's values are numbers.
+func (f *Flag) IsNumber() bool { return f.Eras[0].Type != "string" && f.Eras[0].Type != "bool" }
+
+// Varies reports whether the flag may be given several values, between commas.
+// A secret is taken as it is.
+func (f *Flag) Varies() bool { return !f.List && !f.Secret }
+
 // AutoRelease asks for the release that what was given needs.
 const AutoRelease = "auto"
 
@@ -117,7 +139,7 @@ func (n *Nixlbench) Preferred() []string {
 	return list
 }
 
-// Release gives the name of a release by its name or alias.
+// Release returns the name of a release by its name or alias.
 func (n *Nixlbench) Release(name string) (string, bool) {
 	if r, ok := n.Aliases[name]; ok {
 		return r, true
@@ -134,7 +156,7 @@ func (n *Nixlbench) In(e Era, release string) bool {
 	return e.Until == "" || at < slices.Index(n.Releases, e.Until)
 }
 
-// FlagIn gives the flag's type and default in a release, or nil where the
+// FlagIn returns the flag's type and default in a release, or nil where the
 // release does not have it.
 func (n *Nixlbench) FlagIn(f *Flag, release string) *FlagEra {
 	if flags, ok := n.own[release]; ok {
@@ -148,7 +170,7 @@ func (n *Nixlbench) FlagIn(f *Flag, release string) *FlagEra {
 	return nil
 }
 
-// FlagsOf gives the flags of a release, sorted by name.
+// FlagsOf returns the flags of a release, sorted by name.
 func (n *Nixlbench) FlagsOf(release string) []*Flag {
 	var flags []*Flag
 	for _, name := range Keys(n.Flags) {
@@ -201,7 +223,7 @@ func (n *Nixlbench) before(release string) string {
 	return ""
 }
 
-// ValuesIn gives the values that a flag takes in a release, sorted, or nil
+// ValuesIn returns the values that a flag takes in a release, sorted, or nil
 // when it takes any.
 func (n *Nixlbench) ValuesIn(f *Flag, release string) []string {
 	var values []string
@@ -214,8 +236,8 @@ func (n *Nixlbench) ValuesIn(f *Flag, release string) []string {
 }
 
 // AbsentValue is what formulas read where the release lacks the flag.
-func (f *Flag) AbsentValue() any {
-	if f.Absent != nil {
+func (f *Flag) AbsentValue() formula.Value {
+	if !f.Absent.IsZero() {
 		return f.Absent
 	}
 	return f.Eras[0].Default
@@ -223,32 +245,32 @@ func (f *Flag) AbsentValue() any {
 
 // ParseValue reads the text of a flag's value as nixlbench's flag parser
 // would, with byte suffixes where the flag is a size; words are found in any case.
-// The result is an int64, a bool or a string; an error says what is expected.
-func (s *Schema) ParseValue(f *Flag, typ, text string) (any, error) {
+// An error says what is expected.
+func (s *Schema) ParseValue(f *Flag, typ, text string) (formula.Value, error) {
 	switch typ {
 	case "string":
-		return Spelling(text, Keys(f.Values)), nil
+		return formula.Text(Spelling(text, Keys(f.Values))), nil
 	case "bool":
 		switch strings.ToLower(text) {
 		case "true", "t", "yes", "y", "1":
-			return true, nil
+			return formula.Truth(true), nil
 		case "false", "f", "no", "n", "0":
-			return false, nil
+			return formula.Truth(false), nil
 		}
-		return nil, fmt.Errorf("want true or false")
+		return formula.Value{}, fmt.Errorf("expected true or false")
 	}
 	lo, hi := Range(typ)
 	v, err := s.ParseNumber(f.Unit, text)
 	switch {
 	case err == strconv.ErrRange || err == nil && (v < lo || v > hi):
-		return nil, fmt.Errorf("want a whole number from %d to %d", lo, hi)
+		return formula.Value{}, fmt.Errorf("expected a whole number from %d to %d", lo, hi)
 	case err != nil:
-		return nil, fmt.Errorf("want %s", s.NumberText(f.Unit, WholeNumber))
+		return formula.Value{}, fmt.Errorf("expected %s", s.NumberText(f.Unit, WholeNumber))
 	}
-	return v, nil
+	return formula.Number(v), nil
 }
 
-// Range gives the bounds of a number type. Sizes end where int64 does.
+// Range returns the bounds of a number type. Sizes end where int64 does.
 func Range(typ string) (lo, hi int64) {
 	switch typ {
 	case "int32":
@@ -263,6 +285,7 @@ func (n *Nixlbench) eachFormula(f func([]string, *Formula)) {
 	eachIn(n.Let, []string{"let"}, f)
 	for _, name := range Keys(n.Flags) {
 		f([]string{"flags", name, "computed"}, &n.Flags[name].Computed)
+		f([]string{"flags", name, "reads", "when"}, &n.Flags[name].Reads.When)
 	}
 	for _, name := range Keys(n.Backends) {
 		b := n.Backends[name]
@@ -283,5 +306,5 @@ func (n *Nixlbench) eachFormula(f func([]string, *Formula)) {
 
 func index(i int) string { return strconv.Itoa(i) }
 
-// Keys gives the keys of a map, sorted.
+// Keys returns the keys of a map, sorted.
 func Keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

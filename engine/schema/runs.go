@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"kvbench/engine/formula"
 )
 
 // Runs is what is known of a run of nixlbench: what it needs, what it prints,
@@ -27,6 +29,9 @@ type Runs struct {
 	Meetings []Meeting         `json:"meetings"`
 	Layouts  []Layout          `json:"layouts"`
 	Measures []Measure         `json:"measures"`
+	Derived  []Derived         `json:"derived"`
+	// Timed says what was timed for a row, by the names that the row gets for it.
+	Timed map[string]Formula `json:"timed"`
 	// WarningPrefixes begin the lines of output that are warnings.
 	WarningPrefixes []string `json:"warning_prefixes"`
 	// Created is a regular expression for the line that names a file which a
@@ -72,11 +77,11 @@ type Class struct {
 	Initiators Formula `json:"initiators"`
 	Targets    Formula `json:"targets"`
 	Processes  Formula `json:"processes"`
-	// Etcd gives the servers that must answer, or "".
+	// Etcd returns the servers that must answer, or "".
 	Etcd Formula `json:"etcd"`
-	// Remote tells whether the other end is on another machine.
+	// Remote reports whether the other end is on another machine.
 	Remote Formula `json:"remote"`
-	// Silent tells whether the process that was started prints no table.
+	// Silent reports whether the process that was started prints no table.
 	Silent Formula `json:"silent"`
 	Memory Formula `json:"memory"`
 }
@@ -123,7 +128,18 @@ type Measure struct {
 	Positive bool   `json:"positive,omitempty"`
 	// Total is the column that holds the sum of all initiators, or "".
 	Total string `json:"total,omitempty"`
-	Asked *Asked `json:"asked,omitempty"`
+	// From is what the measure is computed from, or nil.
+	From  *Derived `json:"-"`
+	Asked *Asked   `json:"asked,omitempty"`
+}
+
+// Derived is a number that follows from the measures of a row: one times another,
+// or divided by it.
+type Derived struct {
+	Key   string `json:"key"`
+	Of    string `json:"of"`
+	Times string `json:"times,omitempty"`
+	Over  string `json:"over,omitempty"`
 }
 
 // Asked says which values rows are asked for.
@@ -133,21 +149,28 @@ type Asked struct {
 	Times int64   `json:"times"`
 }
 
-// Advice is a hint for runs on several machines.
-type Advice struct {
-	Era
-	Name string  `json:"name"`
-	When Formula `json:"when"`
-	Hint string  `json:"hint"`
-}
-
-// Obstacle is what keeps a run from being started.
-type Obstacle struct {
+// RunRule is what the rules on runs have in common: their name, when they hold, and
+// for which releases and backends, nil for all.
+type RunRule struct {
 	Era
 	Name     string   `json:"name"`
 	Backends []string `json:"backends,omitempty"`
 	When     Formula  `json:"when"`
-	Message  string   `json:"message"`
+}
+
+// Common returns what the rule has in common with others.
+func (r *RunRule) Common() *RunRule { return r }
+
+// Advice is a hint for runs on several machines.
+type Advice struct {
+	RunRule
+	Hint string `json:"hint"`
+}
+
+// Obstacle is what keeps a run from being started.
+type Obstacle struct {
+	RunRule
+	Message string `json:"message"`
 	// Warn starts the run all the same.
 	Warn bool `json:"warn,omitempty"`
 }
@@ -155,21 +178,16 @@ type Obstacle struct {
 // Excuse is a failure that says nothing against the rows of a run. With Retry the
 // run is started once more.
 type Excuse struct {
-	Era
-	Name    string  `json:"name"`
-	When    Formula `json:"when"`
-	Message string  `json:"message"`
-	Retry   bool    `json:"retry,omitempty"`
+	RunRule
+	Message string `json:"message"`
+	Retry   bool   `json:"retry,omitempty"`
 }
 
 // Doubt is a reason not to trust a result.
 type Doubt struct {
-	Era
-	Name     string   `json:"name"`
-	Backends []string `json:"backends,omitempty"`
-	When     Formula  `json:"when"`
-	Message  string   `json:"message"`
-	Note     bool     `json:"note,omitempty"`
+	RunRule
+	Message string `json:"message"`
+	Note    bool   `json:"note,omitempty"`
 	// Quiet leaves a note to the record.
 	Quiet bool `json:"quiet,omitempty"`
 }
@@ -184,25 +202,25 @@ type OwnRelease struct {
 
 // OwnFlag is a flag of such a release.
 type OwnFlag struct {
-	Type    string `json:"type"`
-	Default any    `json:"default"`
-	Help    string `json:"help"`
+	Type    string        `json:"type"`
+	Default formula.Value `json:"default"`
+	Help    string        `json:"help"`
 }
 
 // Add puts a release into the table, behind the one that it is like.
 func (n *Nixlbench) Add(name string, r OwnRelease) error {
 	at := slices.Index(n.Releases, r.Like)
 	if _, taken := n.Release(name); taken || name == AutoRelease {
-		return fmt.Errorf("release %s is known already", name)
+		return fmt.Errorf("release %s is already known", name)
 	}
 	if at < 0 {
-		return fmt.Errorf("release %s is like %s, which is none of %s", name, r.Like, strings.Join(n.Releases, ", "))
+		return fmt.Errorf("release %s is like %s, which is not one of %s", name, r.Like, strings.Join(n.Releases, ", "))
 	}
 	n.Releases = slices.Insert(n.Releases, at+1, name)
 	flags := map[string]*FlagEra{}
 	for _, flag := range Keys(r.Flags) {
 		own := r.Flags[flag]
-		era := FlagEra{Era: Era{Since: name}, Type: own.Type, Default: Native(own.Default)}
+		era := FlagEra{Era: Era{Since: name}, Type: own.Type, Default: own.Default}
 		if at+2 < len(n.Releases) {
 			era.Until = n.Releases[at+2]
 		}
@@ -244,6 +262,7 @@ func (r *Runs) eachFormula(f func([]string, *Formula)) {
 			f([]string{"measures", index(i), "asked", "last"}, &asked.Last)
 		}
 	}
+	eachIn(r.Timed, []string{"timed"}, f)
 	for i := range r.Advice {
 		f([]string{"advice", index(i), "when"}, &r.Advice[i].When)
 	}

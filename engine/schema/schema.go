@@ -9,21 +9,19 @@ import (
 	"strings"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/formula"
 )
 
 // Formula is the text of an expression and where its first character stands.
 type Formula struct {
 	Text string
 	Pos  diag.Pos
-	// At gives the place of a character of the text, counted from 0, where the
-	// file has it otherwise than plainly from Pos on; else it is nil.
-	At func(char int) diag.Pos
 }
 
 // IsZero reports whether there is no formula.
 func (f Formula) IsZero() bool { return f.Text == "" }
 
-// MarshalText gives the text, behind its position where that is known:
+// MarshalText returns the text, behind its position where that is known:
 // "@file:line:col text".
 func (f Formula) MarshalText() ([]byte, error) {
 	if f.Pos.IsZero() {
@@ -81,10 +79,7 @@ type Field struct {
 	Var  string `json:"var"`
 	Flag string `json:"flag,omitempty"`
 	Doc  string `json:"doc,omitempty"`
-	// Number and Bool tell these from strings; Word takes strings and numbers.
-	Number bool `json:"number,omitempty"`
-	Bool   bool `json:"bool,omitempty"`
-	Word   bool `json:"word,omitempty"`
+	Type Type   `json:"type"`
 	// Unit allows its suffixes.
 	Unit string `json:"unit,omitempty"`
 	// Least says of which small numbers the unit was probably forgotten.
@@ -96,14 +91,11 @@ type Field struct {
 	Needs string `json:"needs,omitempty"`
 	// Late fields came after others; their columns are the last.
 	Late bool `json:"late,omitempty"`
-	// Plain says, to the package config, which values are plainly good.
-	Plain string `json:"plain,omitempty"`
-	// Allowed says in words what values are allowed, for messages.
-	Allowed string `json:"allowed,omitempty"`
-	// Values lists the allowed values, or those that every architecture has.
-	Values []string `json:"values,omitempty"`
-	// Words are further values that are known; like Values, they are found in any
-	// case.
+	// More fields have flags that only the full help describes.
+	More bool `json:"more,omitempty"`
+	// Keys are those that the table of every architecture has, Words further values
+	// that are known; both, and the type's words, are found in any case.
+	Keys  []string `json:"keys,omitempty"`
 	Words []string `json:"words,omitempty"`
 	// Aka lists the names that other programs have for the field.
 	Aka []string `json:"aka,omitempty"`
@@ -113,8 +105,8 @@ type Field struct {
 	Expected bool `json:"expected,omitempty"`
 	// Announced says what a value is of this field, in a note that goes with
 	// values that come from a model.
-	Announced string `json:"announced,omitempty"`
-	Default   any    `json:"default,omitempty"`
+	Announced string        `json:"announced,omitempty"`
+	Default   formula.Value `json:"default,omitzero"`
 	// DefaultBy says where the default comes from, if it is not Default.
 	DefaultBy string   `json:"default_by,omitempty"`
 	Pos       diag.Pos `json:"pos,omitzero"` // of the default
@@ -167,7 +159,7 @@ type View struct {
 	Rank  []Row `json:"rank,omitempty"`
 	Width int   `json:"width,omitempty"`
 	// Preset is a layer of configuration, by path.
-	Preset map[string]map[string]any `json:"preset,omitempty"`
+	Preset map[string]map[string]formula.Value `json:"preset,omitempty"`
 }
 
 // Row is one line of a view.
@@ -193,7 +185,7 @@ type Listed struct {
 	Arch Later[*Architecture] `json:"architecture"`
 }
 
-// List gives an architecture as it is found.
+// List returns an architecture as it is found.
 func List(a *Architecture) *Listed {
 	l := &Listed{Name: a.Name, Match: a.Match, File: a.File}
 	l.Arch.Set(a)
@@ -224,7 +216,7 @@ const (
 	AccountingModel = "kvbench"
 )
 
-// Accounting gives the accounting that holds where nobody asks for another.
+// Accounting returns the accounting that holds where nobody asks for another.
 func (a *Architecture) Accounting() string {
 	switch {
 	case a.DefaultAccounting != "":
@@ -238,20 +230,18 @@ func (a *Architecture) Accounting() string {
 // Param is a parameter of an architecture.
 type Param struct {
 	Name     string   `json:"name"`
-	Kind     string   `json:"kind"` // number, string, bool, numbers, strings, other
+	Type     Type     `json:"type"`
 	Required bool     `json:"required,omitempty"`
 	Doc      string   `json:"doc,omitempty"`
 	Pos      diag.Pos `json:"pos,omitzero"`
-	// Plain says, to the package config, which values are plainly good.
-	Plain string `json:"plain,omitempty"`
 }
 
 // Check is a known result of an architecture.
 type Check struct {
-	Params map[string]any   `json:"params"`
-	Config map[string]any   `json:"config,omitempty"`
-	Expect map[string]int64 `json:"expect"`
-	Source string           `json:"source"`
+	Params map[string]formula.Value `json:"params"`
+	Config map[string]formula.Value `json:"config,omitempty"`
+	Expect map[string]int64         `json:"expect"`
+	Source string                   `json:"source"`
 	// Unverified says what of it rests on one source alone.
 	Unverified string `json:"unverified,omitempty"`
 	// At has the places of its parts, of the value of "expect.block_size" and of
@@ -259,7 +249,7 @@ type Check struct {
 	At map[string]diag.Pos `json:"-"`
 }
 
-// Field gives the configuration field with that path.
+// Field returns the configuration field with that path.
 func (s *Schema) Field(path string) *Field {
 	for i := range s.Fields {
 		if s.Fields[i].Path == path {
@@ -269,7 +259,19 @@ func (s *Schema) Field(path string) *Field {
 	return nil
 }
 
-// Spelling gives the known word that a text is but for its case. Where there is
+// Values lists the allowed values, or those that every architecture has; of a
+// field that takes others too, it is nil.
+func (f *Field) Values() []string {
+	if f.Type.Kinds == KindText && len(f.Type.Words) > 0 {
+		return f.Type.Words
+	}
+	return f.Keys
+}
+
+// Known lists all values that are known by name.
+func (f *Field) Known() []string { return slices.Concat(f.Type.Words, f.Keys, f.Words) }
+
+// Spelling returns the known word that a text is but for its case. Where there is
 // none, or more than one, it gives the text.
 func Spelling(text string, known []string) string {
 	found := text
@@ -289,9 +291,9 @@ func Spelling(text string, known []string) string {
 
 // EachFormula calls f for every formula but the architectures', with the CUE
 // package that has it ("" for kvbench) and its path there.
-func (s *Schema) EachFormula(f func(pkg string, path []string, formula *Formula)) {
+func (s *Schema) EachFormula(f func(pkg string, path []string, text *Formula)) {
 	in := func(pkg string) func([]string, *Formula) {
-		return func(path []string, formula *Formula) { f(pkg, path, formula) }
+		return func(path []string, text *Formula) { f(pkg, path, text) }
 	}
 	eachIn(s.Dtypes, []string{"dtypes"}, in(""))
 	eachIn(s.Let, []string{"let"}, in("plan"))
@@ -320,7 +322,7 @@ func (a *Architecture) EachFormula(f func(path []string, formula *Formula)) {
 	eachRequirement(a.Requires, nil, f)
 }
 
-// Param gives the parameter of that name, or nil.
+// Param returns the parameter of that name, or nil.
 func (a *Architecture) Param(name string) *Param {
 	for i := range a.Params {
 		if a.Params[i].Name == name {

@@ -1,10 +1,12 @@
 package schema_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
 	cueschema "kvbench/cue"
+	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
 
@@ -68,7 +70,7 @@ func TestParseValue(t *testing.T) {
 		{count, "string", "anything at all", "anything at all"},
 	} {
 		got, err := s.ParseValue(test.flag, test.typ, test.text)
-		if (err != nil) != (test.want == nil) || err == nil && got != test.want {
+		if (err != nil) != (test.want == nil) || err == nil && !reflect.DeepEqual(got, formula.Of(test.want)) {
 			t.Errorf("%s %q is %v (%v), want %v", test.typ, test.text, got, err, test.want)
 		}
 	}
@@ -160,7 +162,7 @@ func TestPreferred(t *testing.T) {
 	if got := strings.Join(n.Preferred(), " "); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	if err := n.Add("auto", schema.OwnRelease{Like: "1.3.2"}); err == nil || err.Error() != "release auto is known already" {
+	if err := n.Add("auto", schema.OwnRelease{Like: "1.3.2"}); err == nil || err.Error() != "release auto is already known" {
 		t.Errorf("a release may be named auto: %v", err)
 	}
 }

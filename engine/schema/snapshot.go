@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/formula"
 )
 
 // reader reads the JSON of a snapshot into the types of this package. It is
@@ -58,7 +59,7 @@ func (r *reader) space() {
 	}
 }
 
-// next gives the next character that is no space, or 0.
+// next returns the next character that is no space, or 0.
 func (r *reader) next() byte {
 	if r.space(); r.at == len(r.text) {
 		return 0
@@ -98,7 +99,7 @@ func (r *reader) each(begin, end byte, f func()) {
 
 // value reads the value that comes next.
 func (r *reader) value(v reflect.Value) {
-	if v.Kind() != reflect.Interface && r.next() == 'n' {
+	if r.next() == 'n' {
 		r.word("null")
 		v.SetZero()
 		return
@@ -114,11 +115,17 @@ func (r *reader) value(v reflect.Value) {
 			r.fail("%v", err)
 		}
 		v.SetInt(n)
+	case reflect.Uint8:
+		if err := v.Addr().Interface().(*Kinds).parse(r.string()); err != nil {
+			r.fail("%v", err)
+		}
 	case reflect.Struct:
 		var err error
 		switch x := v.Addr().Interface().(type) {
 		case *Formula:
 			err = x.parse(r.string())
+		case *formula.Value:
+			*x = formula.Of(r.any())
 		case *diag.Pos:
 			err = x.Parse(r.string())
 		case keeper:
@@ -136,12 +143,6 @@ func (r *reader) value(v reflect.Value) {
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		r.value(v.Elem())
-	case reflect.Interface:
-		if x := r.any(); x != nil {
-			v.Set(reflect.ValueOf(x))
-		} else {
-			v.SetZero()
-		}
 	default:
 		r.fail("no snapshot has a %s", v.Type())
 	}
@@ -159,7 +160,7 @@ func (r *reader) object(v reflect.Value) {
 	})
 }
 
-// fieldsOf gives the paths of a struct's fields by their keys.
+// fieldsOf returns the paths of a struct's fields by their keys.
 func fieldsOf(t reflect.Type) map[string][]int {
 	if fields, ok := known.Load(t); ok {
 		return fields.(map[string][]int)
@@ -318,7 +319,7 @@ func (r *reader) escape(b *strings.Builder) {
 	if c != 'u' {
 		i := strings.IndexByte(`"\/bfnrt`, c)
 		if i < 0 {
-			r.fail("\\%c is no escape", c)
+			r.fail("\\%c is not an escape", c)
 		}
 		b.WriteByte("\"\\/\b\f\n\r\t"[i])
 		return

@@ -37,7 +37,7 @@ func cutNumber(text string) (number, suffix string) {
 	return number, strings.TrimPrefix(suffix, " ")
 }
 
-// factor gives the factor of a suffix, or 0.
+// factor returns the factor of a suffix, or 0.
 func (u Unit) factor(suffix string) int64 {
 	if factor := u.Suffixes[suffix]; factor > 0 || len(suffix) != 1 {
 		return factor
@@ -45,7 +45,7 @@ func (u Unit) factor(suffix string) int64 {
 	return u.Suffixes[strings.ToLower(suffix)]
 }
 
-// Pattern gives a regular expression for the texts of a unit's numbers.
+// Pattern returns a regular expression for the texts of a unit's numbers.
 func (u Unit) Pattern() string {
 	var suffixes []string
 	for _, name := range Keys(u.Suffixes) {
@@ -101,7 +101,7 @@ func (s *Schema) NumberHint(unit, text string) string {
 	return "write " + number + strings.Join(meant, " or "+number)
 }
 
-// UnitOf gives the unit with suffixes of a field, a quantity or a flag of
+// UnitOf returns the unit with suffixes of a field, a quantity or a flag of
 // nixlbench, by its name in formulas, or "".
 func (s *Schema) UnitOf(name string) string {
 	unit := ""
@@ -124,7 +124,7 @@ func (s *Schema) UnitOf(name string) string {
 	return unit
 }
 
-// UnitThatHas gives the first unit, by name, that has the suffix of a number, or
+// UnitThatHas returns the first unit, by name, that has the suffix of a number, or
 // that says what else to write; "" for none.
 func (s *Schema) UnitThatHas(text string) string {
 	_, suffix := cutNumber(text)

@@ -17,7 +17,7 @@ type Checked struct {
 	Alone  bool              // files are checked one at a time
 }
 
-// Add gives what the next run leaves out when a file has ended this one, with
+// Add returns what the next run leaves out when a file has ended this one, with
 // others being worked on that may have had a part in it. It is nil if the file
 // has ended a run before: it is none of those that are checked.
 func (c Checked) Add(over *diag.Diag, others int) *Checked {
@@ -32,19 +32,19 @@ func (c Checked) Add(over *diag.Diag, others int) *Checked {
 	if c.Over == nil {
 		c.Over = map[string]string{}
 	}
-	c.Over[Key(over.Pos.File)] = over.Msg
+	c.Over[Key(over.Pos.File)] = over.Text()
 	return &c
 }
 
-// over gives what to say of a file that took too much, or nil.
+// over returns what to say of a file that took too much, or nil.
 func (c Checked) over(file string) error {
 	if msg := c.Over[Key(file)]; msg != "" {
-		return diag.Errorf(diag.Pos{File: file}, "%s", msg)
+		return diag.Errorf(diag.Pos{File: file}, "%s", msg).About(diag.TooMuch, "")
 	}
 	return nil
 }
 
-// rest gives the targets behind the one that was reported last; all of them
+// rest returns the targets behind the one that was reported last; all of them
 // where that is gone.
 func (c Checked) rest(targets []*target) []*target {
 	for i, t := range targets {

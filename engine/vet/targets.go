@@ -9,6 +9,7 @@ import (
 
 	"kvbench/engine/config"
 	"kvbench/engine/diag"
+	"kvbench/engine/input"
 )
 
 // target is a file to check, or a place that cannot be checked for err.
@@ -32,7 +33,7 @@ func isRead(name string) bool {
 	return slices.Contains(extensions, strings.ToLower(filepath.Ext(name)))
 }
 
-// expand gives the targets that words stand for; skip has named ones count as
+// expand returns the targets that words stand for; skip has named ones count as
 // met. What cannot be listed is a target too, so that the rest is checked.
 func expand(words []string, skip bool) ([]*target, error) {
 	var usage diag.List
@@ -56,11 +57,11 @@ func expand(words []string, skip bool) ([]*target, error) {
 		case err == nil || isLink(word) || !strings.ContainsAny(word, "*?["):
 			add(fileTarget(word, skip))
 		default:
-			found, err := filepath.Glob(word)
-			if err != nil {
-				usage = append(usage, diag.Usagef("%q is no pattern: %v", word, err))
-			} else if len(found) == 0 {
-				add(refused(word, diag.Errorf(diag.Pos{}, "no file matches %q", word)))
+			found, wrong := input.Glob(word)
+			if wrong != nil && wrong.Usage {
+				usage = append(usage, wrong)
+			} else if wrong != nil {
+				add(refused(word, wrong))
 			}
 			for _, name := range found {
 				add(fileTarget(name, skip))
@@ -93,14 +94,14 @@ func withKnown(targets []*target, list diag.List) []*target {
 // walk adds the files of a folder that kvbench may read.
 func walk(dir string, add func(*target)) {
 	if isLink(dir) {
-		add(refused(dir, diag.Errorf(diag.Pos{File: dir}, "is a symbolic link: nothing in it is checked").
-			WithHint("name the folder that it leads to, or write %s%c", dir, filepath.Separator)))
+		add(refused(dir, diag.Errorf(diag.Pos{File: dir}, "is a symbolic link, which is not followed").
+			WithHint("name the folder it points to, or write %s%c", dir, filepath.Separator)))
 		return
 	}
 	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
-			add(refused(path, diag.Errorf(diag.Pos{File: path}, "cannot be listed: %v", diag.Cause(err))))
+			add(refused(path, diag.Errorf(diag.Pos{File: path}, "cannot be listed: %v", diag.Cause(err)).About(diag.File, "")))
 			if d != nil && d.IsDir() {
 				return fs.SkipDir
 			}
@@ -118,7 +119,7 @@ func walk(dir string, add func(*target)) {
 // fileTarget is a file to check. Links are not followed: a stranger's may lead
 // to what is not theirs to show.
 func fileTarget(name string, met bool) *target {
-	const why = "is a symbolic link: only files themselves are checked"
+	const why = "is a symbolic link, which is not followed"
 	foreign := func(why string) *target {
 		return &target{name: name, met: met, opened: true, file: &config.File{Name: name, Kind: config.KindUnknown, Foreign: why}}
 	}
@@ -130,7 +131,7 @@ func fileTarget(name string, met bool) *target {
 	case met:
 		return foreign(why)
 	}
-	return refused(name, diag.Errorf(diag.Pos{File: name}, why).WithHint("name the file that it leads to"))
+	return refused(name, diag.Errorf(diag.Pos{File: name}, why).WithHint("name the file it points to"))
 }
 
 // open reads the file.

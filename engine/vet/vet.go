@@ -127,7 +127,7 @@ func distinct(list diag.List) diag.List {
 
 // twice reports whether something has been said, and marks it as said.
 func twice(said map[string]bool, d *diag.Diag) bool {
-	key := d.Error() + "\n" + d.Hint
+	key := strings.Join(append([]string{d.Error()}, d.Hints...), "\n")
 	was := said[key]
 	said[key] = true
 	return was
@@ -159,7 +159,7 @@ func quoted(l *config.Loader, files []string, list diag.List) diag.List {
 	return list
 }
 
-// around gives the part of a line around a column, and the column in it.
+// around returns the part of a line around a column, and the column in it.
 func around(line string, col int) (part string, caret int) {
 	from, to := col-shown, col+shown // in characters
 	if from <= 1 {
@@ -198,8 +198,8 @@ func architecture(s *schema.Schema, l *config.Loader, f *config.File, arch *sche
 	}
 	var errs diag.List
 	if len(arch.Checks.Get()) == 0 {
-		errs = append(errs, diag.Warnf(diag.Pos{File: arch.File}, "%s has no checks: nothing holds its formulas to known results", arch.Name).
-			WithHint("give it checks: [{params: {…}, config: {…}, expect: {kv_bytes_per_token: …}, source: \"…\"}]"))
+		errs = append(errs, diag.Warnf(diag.Pos{File: arch.File}, "%s has no checks against known results", arch.Name).About(diag.NoChecks, arch.Name).
+			WithHint("add checks: [{params: {…}, config: {…}, expect: {kv_bytes_per_token: …}, source: \"…\"}]"))
 	}
 	for i, c := range arch.Checks.Get() {
 		errs.Add(known(s, planners, arch, c, l.CheckValues(f, arch, i)))
@@ -239,10 +239,8 @@ func known(s *schema.Schema, planners plan.Planners, arch *schema.Architecture, 
 		return d
 	}
 	hint := func(d *diag.Diag, name string, known []string) {
-		if h := diag.DidYouMean(name, known); h != "" {
-			d.WithHint("%s", h)
-		} else {
-			d.WithHint("want one of %s", strings.Join(known, ", "))
+		if !d.About(diag.Unknown, name).Suggest(name, known) {
+			d.WithHint("expected one of %s", strings.Join(known, ", "))
 		}
 	}
 	var params, fields []string
@@ -282,7 +280,7 @@ func known(s *schema.Schema, planners plan.Planners, arch *schema.Architecture, 
 		if !ok {
 			hint(fail("expect."+name+":", "there is no quantity %s", name), name, schema.Keys(got))
 		} else if n != c.Expect[name] {
-			fail("expect."+name, "%s is %d, and %d is expected", name, n, c.Expect[name]).WithHint("in the check of %q", c.Source)
+			fail("expect."+name, "%s is %d, expected %d", name, n, c.Expect[name]).About(diag.Check, name).WithHint("in the check of %q", c.Source)
 		}
 	}
 	return errs.Err()

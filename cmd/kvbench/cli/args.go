@@ -24,6 +24,9 @@ func normalize(args []string, flags []*flagSpec, takesWords bool, others map[str
 	given = map[string]bool{}
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
+		if isHelpAll(arg) {
+			return nil, nil, errHelpAll
+		}
 		if isHelp(arg) {
 			return nil, nil, flag.ErrHelp
 		}
@@ -36,14 +39,14 @@ func normalize(args []string, flags []*flagSpec, takesWords bool, others map[str
 				rest = append(rest, arg)
 				continue
 			}
-			errs = append(errs, diag.Usagef("stray word %q: every value belongs to a flag", arg))
+			errs = append(errs, diag.Usagef("unexpected argument %q: every value must follow a flag", arg))
 			continue
 		}
 		name, value, hasValue := strings.Cut(strings.TrimPrefix(arg[1:], "-"), "=")
 		f, err := find(name, flags)
 		if err != nil {
 			if other := others[strings.ReplaceAll(name, "-", "_")]; other != "" {
-				err.Hint = "--" + name + " is a flag of " + program + " " + other
+				err.WithHint("--%s is a flag of %s %s", name, program, other)
 			}
 			errs = append(errs, err)
 			if !hasValue && i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
@@ -57,13 +60,13 @@ func normalize(args []string, flags []*flagSpec, takesWords bool, others map[str
 			value = "true"
 			if i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") && !takesWords {
 				i++
-				errs = append(errs, diag.Usagef("stray word %q after --%s, which takes no word", args[i], f.name).
+				errs = append(errs, diag.Usagef("unexpected argument %q after --%s, which takes no value", args[i], f.name).
 					WithHint("write --%s or --%s=false", f.name, f.name))
 			}
 		case i+1 == len(args):
-			errs = append(errs, diag.Usagef("--%s: a value is missing", f.name))
+			errs = append(errs, diag.Usagef("--%s: missing value", f.name))
 		case len(args[i+1]) > 1 && args[i+1][0] == '-' && !looksNegative(args[i+1]):
-			errs = append(errs, diag.Usagef("--%s: a value is missing before %s", f.name, args[i+1]).
+			errs = append(errs, diag.Usagef("--%s: missing value before %s", f.name, args[i+1]).
 				WithHint("a value that begins with a dash is written --%s=%s", f.name, args[i+1]))
 		default:
 			i++
@@ -106,7 +109,7 @@ func find(name string, flags []*flagSpec) (*flagSpec, *diag.Diag) {
 	case len(fits) == 1 && len(want) >= minPrefix:
 		return fits[0], nil
 	case len(fits) > 1 && len(want) >= minPrefix:
-		return nil, diag.Usagef("--%s stands for several flags: %s", name, strings.Join(options, ", "))
+		return nil, diag.Usagef("--%s matches several flags: %s", name, strings.Join(options, ", "))
 	}
 	d := diag.Usagef("unknown flag --%s", name)
 	switch i := slices.IndexFunc(flags, func(f *flagSpec) bool { return slices.Contains(f.aka, strings.ToLower(want)) }); {

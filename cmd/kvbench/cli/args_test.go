@@ -28,13 +28,13 @@ func TestNormalize(t *testing.T) {
 		{args: "--model-configs a --model_configs b", want: "--model_configs=a --model_configs=b"},
 		{args: "--warmup_iter -5", want: "--warmup_iter=-5"},
 		{args: "--tp 8 --tp 8", err: "--tp is given twice"},
-		{args: "plan.yaml", err: `stray word "plan.yaml": every value belongs to a flag`},
-		{args: "--enable_pt false", err: `stray word "false" after --enable_pt, which takes no word`},
-		{args: "--tp", err: "--tp: a value is missing"},
-		{args: "--tp --pp 4", err: "--tp: a value is missing before --pp"},
-		{args: "--num_t 4", err: "--num_t stands for several flags: --num_target_dev, --num_threads"},
+		{args: "plan.yaml", err: `unexpected argument "plan.yaml": every value must follow a flag`},
+		{args: "--enable_pt false", err: `unexpected argument "false" after --enable_pt, which takes no value`},
+		{args: "--tp", err: "--tp: missing value"},
+		{args: "--tp --pp 4", err: "--tp: missing value before --pp"},
+		{args: "--num_t 4", err: "--num_t matches several flags: --num_target_dev, --num_threads"},
 		{args: "--pag 4", err: "unknown flag --pag"},
-		{args: "--nosuch 4 x", err: "unknown flag --nosuch\nstray word \"x\": every value belongs to a flag"},
+		{args: "--nosuch 4 x", err: "unknown flag --nosuch\nunexpected argument \"x\": every value must follow a flag"},
 	} {
 		words, _, err := normalize(strings.Fields(test.args), flags, false, nil)
 		if got := strings.Join(words, " "); err == nil && got != test.want {

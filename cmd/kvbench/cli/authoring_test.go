@@ -121,7 +121,7 @@ func TestPreCommit(t *testing.T) {
 	write("my_model_7b.yaml", "model_name: MY_MODEL_7B\nnum_layer: 32\nkv_heads: 8\nhead_dim: 128\n")
 	must(mine, "git", "add", "-A")
 	out, err := run(mine, "git", "commit", "-qm", "bad")
-	if err == nil || !strings.Contains(out, `my_model_7b.yaml:2:1: unknown key "num_layer": this is no parameter of my_model`) {
+	if err == nil || !strings.Contains(out, `my_model_7b.yaml:2:1: unknown key "num_layer": not a parameter of my_model`) {
 		t.Errorf("a bad file is committed: %v\n%s", err, out)
 	}
 	write("my_model_7b.yaml", "model_name: MY_MODEL_7B\nnum_layers: 33\nkv_heads: 8\nhead_dim: 128\n")
@@ -143,7 +143,7 @@ func TestPreCommit(t *testing.T) {
 		}
 	}
 	write("arch/my_model.cue", strings.ReplaceAll(string(text), "head_dim", "head_size"))
-	refused("a renamed parameter", `my_model_7b.yaml:4:1: unknown key "head_dim": this is no parameter of my_model`)
+	refused("a renamed parameter", `my_model_7b.yaml:4:1: unknown key "head_dim": not a parameter of my_model`)
 	os.Remove(arch)
 	refused("a removed architecture", `my_model_7b.yaml:1:13: model_name: no architecture is known for "MY_MODEL_7B"`)
 

@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -19,6 +19,7 @@ import (
 	"github.com/peterbourgon/ff/v3/ffcli"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/input"
@@ -33,20 +34,22 @@ type command struct {
 	name  string
 	words string // what stands after the flags, for the help; "" for nothing
 	short string
-	long  string
 	flags []*flagSpec
 	// axes lets overrides and configurations have several values.
 	axes bool
 	exec func(context.Context, *command) error
-	// complete gives what the next of the words may be, after those given.
+	// complete returns what the next of the words may be, after those given.
 	complete func(words []string) []string
 
 	given map[string]bool // by the arguments
 	set   map[string]bool // by whatever
 	args  []string        // words that belong to no flag
+	// without are flags of nixlbench that the release does not take and that
+	// nixlbench would not read.
+	without map[string]bool
 }
 
-// ffcli gives the command as the flag library has it.
+// ffcli returns the command as the flag library has it.
 func (c *command) ffcli() *ffcli.Command {
 	fs := flag.NewFlagSet(program+" "+c.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
@@ -99,7 +102,7 @@ func (c *command) preferences(r io.Reader, set func(name, value string) error) e
 					prefs = append(prefs, f.name)
 				}
 			}
-			errs = append(errs, diag.Errorf(at, "%q is no preference of %s %s: want one of %s", key, program, c.name, strings.Join(prefs, ", ")))
+			errs = append(errs, diag.Errorf(at, "%q is not a preference of %s %s: expected one of %s", key, program, c.name, strings.Join(prefs, ", ")))
 			continue
 		}
 		if err := set(key, strings.TrimSpace(value)); err != nil {
@@ -123,7 +126,7 @@ func (c *command) parseError(err error) error {
 		return list
 	}
 	if pe, ok := errors.AsType[*os.PathError](err); ok {
-		return diag.Errorf(diag.Pos{File: pe.Path}, "%v", pe.Err)
+		return diag.Errorf(diag.Pos{File: pe.Path}, "%v", pe.Err).About(diag.File, "")
 	}
 	return err
 }
@@ -136,22 +139,22 @@ func (c *command) flag(name string) *flagSpec {
 	return c.flags[i]
 }
 
-// value gives the text of a flag and where it was given.
-func (c *command) value(name string) (string, config.Origin, bool) {
+// value returns the text of a flag and where it was given.
+func (c *command) value(name string) (string, data.Origin, bool) {
 	if !c.set[name] {
-		return "", config.Origin{}, false
+		return "", data.Origin{}, false
 	}
 	env := envPrefix + "_" + strings.ToUpper(name)
-	from := config.Origin{Kind: config.FromPrefs, Name: name + " in " + c.flag("config").String()}
+	from := data.Origin{Kind: data.FromPrefs, Name: name + " in " + c.flag("config").String()}
 	if c.given[name] {
-		from = config.Origin{Kind: config.FromFlag, Name: name}
+		from = data.Origin{Kind: data.FromFlag, Name: name}
 	} else if os.Getenv(env) != "" {
-		from = config.Origin{Kind: config.FromEnv, Name: env}
+		from = data.Origin{Kind: data.FromEnv, Name: env}
 	}
 	return c.flag(name).String(), from, true
 }
 
-// boolean gives the value of a flag that takes no word.
+// boolean returns the value of a flag that takes no word.
 func (c *command) boolean(name string) (bool, error) {
 	text, from, ok := c.value(name)
 	if !ok {
@@ -165,10 +168,10 @@ func (c *command) boolean(name string) (bool, error) {
 	case "false", "0", "no":
 		return false, nil
 	}
-	return false, from.Errorf("%q is not allowed: want true or false", text)
+	return false, from.Errorf("%q is not allowed: expected true or false", text)
 }
 
-// choice gives the value of a flag that has a list of values.
+// choice returns the value of a flag that has a list of values.
 func (c *command) choice(name string) (string, error) {
 	f := c.flag(name)
 	text, from, ok := c.value(name)
@@ -178,14 +181,12 @@ func (c *command) choice(name string) (string, error) {
 	if word := schema.Spelling(text, f.values); slices.Contains(f.values, word) {
 		return word, nil
 	}
-	d := from.Errorf("%q is not allowed: want one of %s", text, strings.Join(f.values, ", "))
-	if hint := diag.DidYouMean(text, f.values); hint != "" {
-		d.WithHint("%s", hint)
-	}
+	d := from.Errorf("%q is not allowed: expected one of %s", text, strings.Join(f.values, ", "))
+	d.Suggest(text, f.values)
 	return "", d
 }
 
-// configFiles gives the configuration files: --model_config first, then what
+// configFiles returns the configuration files: --model_config first, then what
 // the patterns match, sorted; "" alone where none is named.
 func (c *command) configFiles() ([]string, error) {
 	var files []string
@@ -196,15 +197,10 @@ func (c *command) configFiles() ([]string, error) {
 	var matched []string
 	_, from, _ := c.value("model_configs")
 	for _, pattern := range c.flag("model_configs").text {
-		found, err := filepath.Glob(pattern)
-		if err != nil {
-			errs = append(errs, from.Errorf("%q is no pattern: %v", pattern, err))
-			continue
-		}
-		if len(found) == 0 {
-			d := from.Errorf("no file matches %q", pattern)
-			d.Usage = false
-			errs = append(errs, d)
+		found, wrong := input.Glob(pattern)
+		if wrong != nil {
+			wrong.Subject, wrong.Usage = from.String(), wrong.Usage && from.Kind == data.FromFlag
+			errs = append(errs, wrong)
 			continue
 		}
 		for _, f := range found {
@@ -212,10 +208,6 @@ func (c *command) configFiles() ([]string, error) {
 			if err := input.Regular(f); err != nil {
 				errs.Add(err)
 				continue
-			}
-			// Glob drops a leading ./ that the user wrote.
-			if strings.HasPrefix(pattern, "./") && !strings.HasPrefix(f, "./") {
-				f = "./" + f
 			}
 			matched = append(matched, f)
 		}
@@ -241,13 +233,13 @@ type job struct {
 	planner *plan.Planner
 }
 
-// prepare reads the models and the configurations: a job for each model and
-// configuration. Those that can be made are given even when others cannot,
+// prepare reads the models and the configurations: a job for each model,
+// configuration and combination of values of nixlbench's flags. Those that can be made are given even when others cannot,
 // which the error tells.
-func (a *app) prepare(c *command, release string, detail bool, flags map[string]config.Value) ([]job, error) {
+func (a *app) prepare(c *command, release string, detail bool, given map[string][]data.Fact) ([]job, error) {
 	files := slices.DeleteFunc(slices.Clone(c.flag("model").text), func(f string) bool { return f == "" })
 	if len(files) == 0 {
-		return nil, diag.Usagef("--model is missing: name a model's parameter file").WithHint("examples/ has some, and docs/ says how to write one")
+		return nil, diag.Usagef("--model is missing: name a model's parameter file").WithHint("examples/ has some, and docs/ explains how to write one")
 	}
 	var errs diag.List
 	loader := a.loader()
@@ -264,8 +256,14 @@ func (a *app) prepare(c *command, release string, detail bool, flags map[string]
 			known = append(known, model)
 		}
 	}
-	configs, err := a.configs(c, loader)
+	configs, err := a.configs(c)
 	errs.Add(err)
+	flags := map[*config.Config]map[string][]data.Fact{}
+	for _, cfg := range configs {
+		flags[cfg], err = c.flagsOf(a.schema, cfg, release, given)
+		errs.Add(err)
+	}
+	configs = slices.DeleteFunc(slices.Clone(configs), func(cfg *config.Config) bool { return flags[cfg] == nil })
 
 	var jobs []job
 	type key struct {
@@ -275,6 +273,7 @@ func (a *app) prepare(c *command, release string, detail bool, flags map[string]
 	planners := map[key]*plan.Planner{}
 	for _, model := range known {
 		for _, cfg := range plan.Split(configs) {
+			values := flags[cfg]
 			cfg = cfg.With(model)
 			k := key{model.Arch, plan.UseOf(cfg)}
 			k.use.Detail = detail || a.wantsOptional(c, cfg)
@@ -287,7 +286,13 @@ func (a *app) prepare(c *command, release string, detail bool, flags map[string]
 				planners[k] = planner
 			}
 			if planner != nil {
-				jobs = append(jobs, job{&plan.Request{Model: model, Config: cfg, Flags: flags}, planner})
+				requests, err := (&plan.Request{Model: model, Config: cfg}).WithFlags(&a.schema.Nixlbench, values)
+				if errs.Add(err); err != nil {
+					return nil, errs
+				}
+				for _, req := range requests {
+					jobs = append(jobs, job{req, planner})
+				}
 			}
 		}
 	}
@@ -300,13 +305,43 @@ func (a *app) wantsOptional(c *command, cfg *config.Config) bool {
 	return slices.ContainsFunc(a.schema.Views[c.name].Rows, func(r schema.Row) bool {
 		i := slices.IndexFunc(a.schema.Quantities, func(q schema.Quantity) bool { return r.Optional && q.Name == r.Value })
 		return i >= 0 && slices.ContainsFunc(formula.Names(a.schema.Quantities[i].Detail.Text), func(name string) bool {
-			return cfg.Values[name].Origin.Kind != config.FromDefault
+			return cfg.Values[name].Origin.Kind != data.FromDefault
 		})
 	})
 }
 
-// configs reads the configurations.
-func (a *app) configs(c *command, loader *config.Loader) ([]*config.Config, error) {
+// flagsOf returns the values of nixlbench's flags with a configuration: those that
+// were given beside it, and those of its sweep. nil stands for none that can be.
+func (c *command) flagsOf(s *schema.Schema, cfg *config.Config, release string, given map[string][]data.Fact) (map[string][]data.Fact, error) {
+	values := maps.Clone(given)
+	if values == nil { // the command has no such flags
+		return map[string][]data.Fact{}, nil
+	}
+	var own []*config.Knob
+	for _, k := range cfg.Knobs {
+		if _, ok := values[k.Flag.Name]; !ok {
+			own = append(own, k)
+		}
+	}
+	more, err := c.knobValues(s, release, own)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(values, more)
+	return values, nil
+}
+
+// configs reads the configurations, once.
+func (a *app) configs(c *command) ([]*config.Config, error) {
+	if !a.configured {
+		a.configured = true
+		a.known, a.knownErr = a.readConfigs(c)
+	}
+	return a.known, a.knownErr
+}
+
+func (a *app) readConfigs(c *command) ([]*config.Config, error) {
+	loader := a.loader()
 	var errs diag.List
 	files, err := c.configFiles()
 	errs.Add(err)
@@ -341,6 +376,9 @@ func (a *app) configs(c *command, loader *config.Loader) ([]*config.Config, erro
 			err = axis.Values[0].Origin.Errorf("%s has %d values: %s %s takes one", axis.Field.Path, len(axis.Values), program, c.name).
 				WithHint("choose one with --%s, or see all with %s plan", axis.Field.Flag, program)
 		}
+		if err == nil && !c.axes {
+			err = a.oneEach(c, cfg.Knobs)
+		}
 		errs.Add(err)
 		if err == nil {
 			list = append(list, cfg)
@@ -349,10 +387,21 @@ func (a *app) configs(c *command, loader *config.Loader) ([]*config.Config, erro
 	return list, errs.Err()
 }
 
-// dirs gives the folders of more architectures.
+// oneEach refuses flags of nixlbench that have several values.
+func (a *app) oneEach(c *command, knobs []*config.Knob) error {
+	for _, k := range knobs {
+		if len(k.Texts) > 1 {
+			return k.Texts[0].Origin.Errorf("%s has %d values: %s %s takes one", k.Flag.Name, len(k.Texts), program, c.name).
+				WithHint("see all with %s plan", program)
+		}
+	}
+	return nil
+}
+
+// dirs returns the folders of more architectures.
 func (c *command) dirs() []string {
 	f := c.flag("models")
-	if _, from, ok := c.value("models"); ok && from.Kind == config.FromEnv {
+	if _, from, ok := c.value("models"); ok && from.Kind == data.FromEnv {
 		return filepath.SplitList(f.String())
 	}
 	return f.text
@@ -368,33 +417,33 @@ func (a *app) warnMissing(j job, results []string, shown plan.Shown) {
 func (a *app) printOnce(list []*diag.Diag) {
 	for _, d := range list {
 		// What is about a flag is about all plans.
-		if key := d.Error() + d.Hint; d.Pos.File != "" || !a.said[key] {
+		if key := d.Error() + strings.Join(d.Hints, "\n"); d.Pos.File != "" || !a.said[key] {
 			a.said[key] = true
 			a.print.Print(d)
 		}
 	}
 }
 
-// missing gives the warnings about values that nobody gave and the results
+// missing returns the warnings about values that nobody gave and the results
 // depend on, and the notes on those that the model gave.
 func (a *app) missing(j job, results []string) []*diag.Diag {
 	var list []*diag.Diag
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
 		v := j.Config.Values[f.Var]
-		fromModel := v.Origin.Kind == config.FromModel && j.planner.ReadsAnywhere(j.Request, f.Var)
+		fromModel := v.Origin.Kind == data.FromModel && j.planner.ReadsAnywhere(j.Request, f.Var)
 		if fromModel {
 			list = append(list, j.Model.Doubts[f.Var]...)
 		}
 		if f.Announced != "" && fromModel && !warned(j.Model.Doubts[f.Var]) {
-			list = append(list, diag.Notef(v.Origin.Pos, "%s is %s, as the model has it", f.Announced, v.Text()).
-				WithHint("--%s gives another", f.Flag))
+			list = append(list, diag.Notef(v.Origin.Pos, "%s is %s, from the model", f.Announced, v.Text()).
+				WithHint("--%s overrides it", f.Flag))
 		}
-		if !f.Expected || v.Origin.Kind != config.FromDefault || !j.planner.Reads(f.Var, results...) {
+		if !f.Expected || v.Origin.Kind != data.FromDefault || !j.planner.Reads(f.Var, results...) {
 			continue
 		}
-		list = append(list, diag.Warnf(diag.Pos{File: j.Config.File}, "%s is not given: %s is taken for it", f.Path, v.Text()).
-			WithHint("give it with --%s", f.Flag))
+		list = append(list, diag.Warnf(diag.Pos{File: j.Config.File}, "%s is not set: using the default, %s", f.Path, v.Text()).
+			WithHint("set it with --%s", f.Flag))
 	}
 	return list
 }
@@ -467,59 +516,4 @@ func about(req *plan.Request, err error) error {
 		list[i] = &e
 	}
 	return diag.List(list)
-}
-
-func (c *command) synopsis() string {
-	return strings.TrimSpace(program + " " + c.name + " [FLAGS] " + c.words)
-}
-
-// usage gives the command's help.
-func (c *command) usage(s *schema.Schema) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\nUsage:\n  %s\n", c.short+".", c.synopsis())
-	if c.long != "" {
-		b.WriteString("\n" + strings.TrimSpace(c.long) + "\n")
-	}
-	var groups []string
-	for _, f := range c.flags {
-		if !slices.Contains(groups, f.group) {
-			groups = append(groups, f.group)
-		}
-	}
-	for _, g := range groups {
-		fmt.Fprintf(&b, "\n%s:\n", g)
-		for _, f := range c.flags {
-			if f.group != g {
-				continue
-			}
-			head := "--" + f.name
-			if f.short != "" {
-				head = "-" + f.short + ", " + head
-			}
-			if f.arg != "" {
-				head += " " + f.arg
-			}
-			fmt.Fprintf(&b, "  %s\n      %s\n", head, f.describe())
-		}
-	}
-	if len(c.flags) > 0 {
-		fmt.Fprintf(&b, "\n_ and - are the same in flag names, and %d characters are enough where they fit one flag.\n"+
-			"%s_FLAG in the environment sets a flag too; the command line wins.\n", minPrefix, envPrefix)
-	}
-	return b.String()
-}
-
-// describe gives the help of a flag with its values, default and releases.
-func (f *flagSpec) describe() string {
-	text := f.help
-	if len(f.values) > 0 {
-		text += ": " + strings.Join(f.values, ", ")
-	}
-	if f.def != "" {
-		text += " (default: " + f.def + ")"
-	}
-	if f.note != "" {
-		text += " [nixlbench " + f.note + "]"
-	}
-	return text
 }

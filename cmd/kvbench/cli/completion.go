@@ -10,8 +10,10 @@ import (
 	"slices"
 	"strings"
 
+	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/hub"
+	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 )
 
@@ -24,14 +26,7 @@ var shells embed.FS
 // words may be, a line each; nothing where that is a file.
 const completeCommand = "__complete"
 
-var shellNames = []string{"bash", "zsh"}
-
-const completionLong = `
-Prints a script that completes commands, flags, their values, model names and
-files. For bash:
-  source <(kvbench completion bash)
-and for zsh, once compinit is loaded:
-  source <(kvbench completion zsh)`
+var shellNames = []string{"bash", "fish", "zsh"}
 
 // completionCmd prints the scripts.
 func (a *app) completionCmd() *command {
@@ -39,11 +34,10 @@ func (a *app) completionCmd() *command {
 		name:     "completion",
 		words:    strings.Join(shellNames, "|"),
 		short:    "Print a script that completes commands in a shell",
-		long:     completionLong,
 		complete: func([]string) []string { return shellNames },
 		exec: func(_ context.Context, c *command) error {
 			if len(c.args) != 1 || !slices.Contains(shellNames, c.args[0]) {
-				return diag.Usagef("want one of %s", strings.Join(shellNames, ", "))
+				return diag.Usagef("expected one of %s", strings.Join(shellNames, ", "))
 			}
 			text, err := shells.ReadFile("completion/" + c.args[0])
 			if err == nil {
@@ -84,7 +78,7 @@ func (a *app) complete(cmds []*command, words []string) error {
 	return nil
 }
 
-// candidates gives what current may become after the words before it.
+// candidates returns what current may become after the words before it.
 func (a *app) candidates(cmds []*command, before []string, current string) []string {
 	var names []string
 	for _, c := range cmds {
@@ -103,12 +97,12 @@ func (a *app) candidates(cmds []*command, before []string, current string) []str
 	c := cmds[i]
 	last := before[len(before)-1]
 	if f := flagNamed(c, last); f != nil && !f.bool && len(before) > 1 {
-		return withPrefix(a.valuesOf(f, before, current), current)
+		return a.completeValue(f, before, current)
 	}
 	if name, value, ok := strings.Cut(current, "="); ok && strings.HasPrefix(name, "-") {
 		if f := flagNamed(c, name); f != nil {
 			// bash completes what follows the =, zsh the word.
-			return withPrefix(a.valuesOf(f, before, value), value)
+			return a.completeValue(f, before, value)
 		}
 		return nil
 	}
@@ -121,7 +115,7 @@ func (a *app) candidates(cmds []*command, before []string, current string) []str
 			}
 			flags = append(flags, name)
 		}
-		return withPrefix(append(flags, "--help"), current)
+		return withPrefix(append(flags, "--help", "--help-all"), current)
 	}
 	if c.complete == nil {
 		return nil
@@ -140,25 +134,80 @@ func flagNamed(c *command, word string) *flagSpec {
 	return f
 }
 
-// valuesOf gives the values that a flag may have; current is what is there of it.
-func (a *app) valuesOf(f *flagSpec, before []string, current string) []string {
-	switch {
-	case f.name != "model":
-		values := slices.Clone(f.values)
-		if len(values) == 0 {
-			values = slices.Clone(f.words)
+// completeValue completes the value of a flag.
+func (a *app) completeValue(f *flagSpec, before []string, current string) []string {
+	switch f.name {
+	case "model":
+		return a.completeModel(before, current)
+	case "like":
+		archs, _ := a.loader().Architectures(modelDirs(before))
+		var names []string
+		for _, l := range archs {
+			names = append(names, l.Name)
 		}
-		for i, v := range values {
-			values[i], _, _ = strings.Cut(v, " (") // the releases that have it
+		return withPrefix(names, current)
+	case "columns", "sort", "match":
+		i := strings.LastIndexByte(current, ',') + 1
+		if strings.HasPrefix(current[i:], "-") {
+			i++
 		}
-		return values
-	case strings.HasPrefix(current, hub.Scheme):
-		return a.loader().Cached()
-	case strings.Contains(current, "/"):
-		ids := slices.Concat(slices.Collect(maps.Values(a.schema.Names.Get().Models))...)
-		slices.Sort(ids)
-		return ids
+		names := slices.Clone(f.words) // of a report
+		if names == nil {
+			names = a.columnNames(before)
+		}
+		return completeEnd(current, i, names)
+	case "where":
+		current = strings.TrimLeft(current, `'"`)
+		i := len(strings.TrimRight(current, letters+strings.ToUpper(letters)+"_0123456789"))
+		return completeEnd(current, i, slices.DeleteFunc(a.columnNames(before), func(name string) bool {
+			return slices.Contains(plan.OwnColumns, name)
+		}))
 	}
+	values := slices.Clone(f.values)
+	if len(values) == 0 {
+		values = slices.Clone(f.words)
+	}
+	for i, v := range values {
+		values[i], _, _ = strings.Cut(v, " (") // the releases that have it
+	}
+	return withPrefix(values, current)
+}
+
+const letters = "abcdefghijklmnopqrstuvwxyz"
+
+// completeEnd completes what begins at index i of a word.
+func completeEnd(word string, i int, names []string) []string {
+	list := withPrefix(names, word[i:])
+	for j, name := range list {
+		list[j] = word[:i] + name
+	}
+	return list
+}
+
+// completeModel completes the name of a model or its identifier on Hugging Face,
+// in any spelling that --model takes.
+func (a *app) completeModel(before []string, current string) []string {
+	if strings.HasPrefix(current, hub.Scheme) {
+		return withPrefix(a.loader().Cached(), current)
+	}
+	if list := config.Complete(current, a.modelNames(before)); len(list) > 0 {
+		return list
+	}
+	names := a.schema.Names.Get()
+	ids := slices.Concat(slices.Concat(slices.Collect(maps.Values(names.Models))...), slices.Concat(slices.Collect(maps.Values(names.Same))...))
+	slices.Sort(ids)
+	list := config.Complete(current, ids)
+	if strings.Contains(current, "/") {
+		return slices.DeleteFunc(list, func(id string) bool { return strings.Count(id, "/") != 1 })
+	}
+	for i, id := range ids {
+		_, ids[i], _ = strings.Cut(id, "/")
+	}
+	return append(list, config.Complete(current, ids)...)
+}
+
+// modelNames lists the known models.
+func (a *app) modelNames(before []string) []string {
 	entries, err := a.loader().Entries(modelDirs(before))
 	if err != nil {
 		return nil
@@ -170,7 +219,26 @@ func (a *app) valuesOf(f *flagSpec, before []string, current string) []string {
 	return names
 }
 
-// modelDirs gives the folders that the words and the environment name.
+// columnNames lists the columns that a sweep may have: those of any model, and
+// the parameters and formulas of the model that the words name.
+func (a *app) columnNames(before []string) []string {
+	names := slices.Concat(plan.OwnColumns, quantitiesOf(a.schema), schema.Keys(a.schema.Nixlbench.Flags), []string{config.NameParam})
+	for i := range a.schema.Fields {
+		names = append(names, a.schema.Fields[i].Var)
+	}
+	if file := fileOf(before, "model"); file != "" {
+		if model, err := a.loader().Model(file, modelDirs(before)); err == nil {
+			for _, p := range model.Arch.Params {
+				names = append(names, p.Name)
+			}
+			names = append(names, schema.Keys(model.Arch.Formulas)...)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// modelDirs returns the folders that the words and the environment name.
 func modelDirs(words []string) []string {
 	name := modelsFlag().name
 	dirs := filepath.SplitList(os.Getenv(envPrefix + "_" + strings.ToUpper(name)))
@@ -189,7 +257,7 @@ func (a *app) completeModels(words []string) []string {
 	if len(words) == 0 || words[len(words)-1] != "show" {
 		return []string{"show"}
 	}
-	names := a.valuesOf(&flagSpec{name: "model"}, words, "")
+	names := a.modelNames(words)
 	for _, arch := range a.schema.Architectures {
 		names = append(names, arch.Name)
 	}

@@ -1,7 +1,9 @@
 package cli_test
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -14,7 +16,7 @@ func TestCompletionBash(t *testing.T) {
 	}
 	for _, test := range []struct{ words, want string }{
 		{"kvbench pl", "plan"},
-		{"kvbench ", "plan explain profile report kvcache iosize models import init vet schema nixlbench completion version"},
+		{"kvbench ", "plan explain profile report kvcache iosize models import init vet schema nixlbench completion man version"},
 		{"kvbench help ver", "version"},
 		{"kvbench plan --backe", "--backend"},
 		{"kvbench plan --model_c", "--model_config --model_configs"},
@@ -34,7 +36,24 @@ func TestCompletionBash(t *testing.T) {
 		{"kvbench plan --op_type ", "READ WRITE"},
 		{"kvbench plan --tp 8 --access_pattern ", "block layer"},
 		{"kvbench kvcache --model qwen3_8", "qwen3_8b"},
-		{"kvbench kvcache --model QWEN3_8", "qwen3_8b"},
+		{"kvbench kvcache --model QWEN3_8", "QWEN3_8b"},
+		{"kvbench kvcache --model Qwen3.5", "Qwen3.5_35b_a3b"},
+		{"kvbench kvcache --model llama3.1-", "llama3.1-405b llama3.1-70b llama3.1-8b"},
+		{"kvbench plan --model openai/gpt-oss", "openai/gpt-oss-120b openai/gpt-oss-20b"},
+		{"kvbench plan --model OpenAI/GPT_OSS-2", "OpenAI/GPT_OSS-20b"},
+		{"kvbench plan --model meta-llama/llama-3.3", "meta-llama/llama-3.3-70B"},
+		{"kvbench plan --model Mistral-7B-v", "Mistral-7B-v0.1"},
+		{"kvbench plan --columns tp_", "tp_size"},
+		{"kvbench plan --columns tp_size,batch", "tp_size,batch_size"},
+		{"kvbench plan --columns = isl,gds_batch_", "isl,gds_batch_limit isl,gds_batch_pool_size"},
+		{"kvbench plan --columns model_n", "model_name"},
+		{"kvbench plan --model deepseek-r1 --columns mla_", "mla_latent_vector_dimension"},
+		{"kvbench plan --sort = -block_", "-block_size"},
+		{"kvbench plan --sort isl,-batch", "isl,-batch_size"},
+		{"kvbench plan --where block_", "block_size"},
+		{"kvbench plan --where 8<=tp_", "8<=tp_size"},
+		{"kvbench plan --where archit", ""}, // a column, but no name of formulas
+		{"kvbench nixlbench f", "flags"},
 		{"kvbench kvcache --model openai/gpt-oss-1", "openai/gpt-oss-120b"},
 		{"kvbench kvcache --model hf : ", "acme/Tiny-1B acme/Tiny-2B"}, // bash makes three words of hf:acme, too
 		{"kvbench kvcache --model hf : acme/Tiny-2", "acme/Tiny-2B"},
@@ -48,7 +67,9 @@ func TestCompletionBash(t *testing.T) {
 		{"kvbench explain batch", "batch_size"},
 		{"kvbench schema --format c", "cue"},
 		{"kvbench schema m", "model"},
+		{"kvbench init --like vari", "varied_attention"},
 		{"kvbench completion z", "zsh"},
+		{"kvbench plan --help", "--help --help-all"},
 		{"kvbench plan --fit --for", "--format"}, // --fit takes no word
 		{"kvbench plan --model_config ex", ""},   // files are bash's own
 		{"kvbench vet ", ""},
@@ -89,5 +110,59 @@ func TestCompletionZsh(t *testing.T) {
 	out, err := exec.Command("zsh", "-fc", "autoload -Uz compinit; compinit -D; source <(kvbench completion zsh); whence -w _kvbench; print $_comps[kvbench]").CombinedOutput()
 	if err != nil || strings.TrimSpace(string(out)) != "_kvbench: function\n_kvbench" {
 		t.Errorf("%v %s", err, out)
+	}
+}
+
+// TestCompletionFish completes words in a real fish, where there is one.
+func TestCompletionFish(t *testing.T) {
+	if _, err := exec.LookPath("fish"); err != nil {
+		t.Skip("fish is not installed")
+	}
+	dir := t.TempDir()
+	save(t, filepath.Join(dir, "run.yaml"), "")
+	for _, test := range []struct{ line, want string }{
+		{"kvbench pl", "plan"},
+		{"kvbench plan --backe", "--backend"},
+		{"kvbench plan --backend POS", "POSIX"},
+		{"kvbench plan --backend=POS", "--backend=POSIX"},
+		{"kvbench kvcache --model llama3.1-7", "llama3.1-70b"},
+		{"kvbench kvcache --model openai/gpt-oss-1", "openai/gpt-oss-120b"},
+		{"kvbench plan --columns tp_size,batch", "tp_size,batch_size"},
+		{"kvbench plan --model_config ru", "run.yaml"},
+		{"kvbench plan --model_config=ru", "--model_config=run.yaml"},
+		{"kvbench vet ru", "run.yaml"},
+		{"kvbench completion ", "bash fish zsh"},
+	} {
+		cmd := exec.Command("fish", "--no-config", "-c", "kvbench completion fish | source; complete -C $argv[1]", test.line)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir)
+		out, err := cmd.CombinedOutput()
+		var words []string
+		for line := range strings.Lines(string(out)) { // a tab goes before a description
+			word, _, _ := strings.Cut(strings.TrimSpace(line), "\t")
+			words = append(words, word)
+		}
+		if got := strings.Join(words, " "); err != nil || got != test.want {
+			t.Errorf("%q is completed with %q (%v), want %q", test.line, got, err, test.want)
+		}
+	}
+}
+
+// TestCompletedModels: --model takes every spelling that completion offers.
+func TestCompletedModels(t *testing.T) {
+	for _, word := range []string{"QWEN3", "Llama3.1-", "OpenAI/", "GPT-OSS-", "Mistral-7B-v", "meta-llama/llama-3.", "Phi", "google/gemma-3"} {
+		out, err := exec.Command("kvbench", "__complete", "plan", "--model", word).Output()
+		names := strings.Fields(string(out))
+		if err != nil || len(names) == 0 {
+			t.Errorf("%s is completed with %s (%v)", word, names, err)
+		}
+		for _, name := range names {
+			if !strings.HasPrefix(name, word) {
+				t.Errorf("%s is no continuation of %s", name, word)
+			}
+			if out, err := exec.Command("kvbench", "iosize", "--model", name).CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s", name, err, out)
+			}
+		}
 	}
 }

@@ -1,8 +1,10 @@
 package cli_test
 
 import (
+	"encoding/xml"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -41,6 +43,7 @@ func TestDocs(t *testing.T) {
 		t.Fatalf("no guides: %v", err)
 	}
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "KVBENCH_") })
+	ran := 0
 	env = append(env, "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	for _, doc := range append(guides, "../../../README.md") {
 		t.Run(filepath.Base(doc), func(t *testing.T) {
@@ -52,7 +55,6 @@ func TestDocs(t *testing.T) {
 			if err := os.CopyFS(filepath.Join(dir, "examples"), os.DirFS("../../../examples")); err != nil {
 				t.Fatal(err)
 			}
-			ran := 0
 			run := func(command string) (string, error) {
 				command = strings.TrimSpace(command)
 				if slices.ContainsFunc(notRun, func(p string) bool { return strings.HasPrefix(command, p) }) {
@@ -86,9 +88,6 @@ func TestDocs(t *testing.T) {
 				}
 				return block
 			})
-			if ran == 0 {
-				t.Error("no command was run")
-			}
 			if now == text {
 				return
 			}
@@ -105,6 +104,9 @@ func TestDocs(t *testing.T) {
 			}
 			t.Errorf("line %d of the document is\n  %s\nand should be\n  %s", i+1, was[i], is[i])
 		})
+	}
+	if ran < 100 {
+		t.Errorf("only %d commands were run: the test misses blocks", ran)
 	}
 }
 
@@ -139,25 +141,128 @@ func save(t *testing.T, name, text string) {
 }
 
 // TestGuideLines: the guide's architecture with its model takes at most 15
-// lines of data.
+// lines of data, and a model of an architecture that exists at most nine.
 func TestGuideLines(t *testing.T) {
-	guide, err := os.ReadFile("../../../docs/adding-a-new-model-architecture.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines, files := 0, 0
-	for _, m := range docBlock.FindAllStringSubmatch(string(guide), -1) {
-		if m[1] != "arch/toy.cue" && m[1] != "toy_7b.yaml" {
-			continue
-		}
-		files++
+	guide := documents(t)["docs/adding-a-new-model-architecture.md"]
+	lines := map[string]int{}
+	for _, m := range docBlock.FindAllStringSubmatch(guide, -1) {
 		for line := range strings.Lines(m[3]) {
 			if strings.TrimSpace(line) != "" {
-				lines++
+				lines[m[1]]++
 			}
 		}
 	}
-	if files != 2 || lines > 15 {
-		t.Errorf("%d files with %d lines, want 2 with at most 15", files, lines)
+	if arch, model := lines["arch/toy.cue"], lines["toy_7b.yaml"]; arch == 0 || model == 0 || arch+model > 15 {
+		t.Errorf("%d and %d lines, want at most 15 together", arch, model)
+	}
+	for _, file := range []string{"windowed.yaml", "latent.yaml", "hybrid.yaml", "varied.yaml"} {
+		if n := lines[file]; n == 0 || n > 9 {
+			t.Errorf("%s has %d lines, want at most 9", file, n)
+		}
+	}
+}
+
+// documents reads the README and the guides, by their paths from the root.
+func documents(t *testing.T) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob("../../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := map[string]string{}
+	for _, file := range append(files, "../../../README.md") {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[strings.TrimPrefix(filepath.ToSlash(file), "../../../")] = string(data)
+	}
+	return texts
+}
+
+// TestReadme: the README is short, its first command warns about nothing, and
+// its command for the tests is the first that the gate runs.
+func TestReadme(t *testing.T) {
+	readme := documents(t)["README.md"]
+	if n := strings.Count(readme, "\n"); n > 150 {
+		t.Errorf("the README has %d lines, want at most 150", n)
+	}
+	var first []string
+	for _, m := range docBlock.FindAllStringSubmatch(readme, -1) {
+		if m[2] == "console" {
+			first = append(first, m[3])
+		}
+	}
+	if len(first) < 2 || strings.Contains(first[0], "warning:") || strings.Contains(first[0], "hint:") || !strings.Contains(first[0], "\nnixlbench ") {
+		t.Errorf("the first command warns or plans nothing:\n%s", first)
+	}
+	gate, err := os.ReadFile("../../../.ci/run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(gate), "step \"test (the README's command)\"\n")
+	if command, _, _ := strings.Cut(after, "\n"); len(first) < 2 || first[1] != "$ "+command+"\n" {
+		t.Errorf("the README tests with %q, the gate with %q", first[1], command)
+	}
+	// The picture is well-formed, suits light and dark pages, and shows the
+	// numbers of the first command.
+	picture := "docs/images/from-model-to-nixlbench.svg"
+	data, err := os.ReadFile("../../../" + picture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := xml.Unmarshal(data, new(struct{ XMLName xml.Name })); err != nil {
+		t.Errorf("%s: %v", picture, err)
+	}
+	for _, want := range []string{"@media (prefers-color-scheme: dark)", ">327680<", ">4096<"} {
+		if !strings.Contains(string(data), want) {
+			t.Errorf("%s lacks %q", picture, want)
+		}
+	}
+	for _, want := range []string{"](" + picture + ")", "--max_block_size 327680", "--max_batch_size 4096"} {
+		if !strings.Contains(readme, want) {
+			t.Errorf("the README lacks %q", want)
+		}
+	}
+}
+
+// docLink finds links to files of the repository and to headings.
+var docLink = regexp.MustCompile(`\]\(([^)#:\s]*)(#[^)\s]*)?\)`)
+
+// TestDocLinks: every link leads to a file and a heading that exist, and the
+// index names every guide.
+func TestDocLinks(t *testing.T) {
+	docs := documents(t)
+	heading := regexp.MustCompile(`(?m)^#+ (.*)$`)
+	odd := regexp.MustCompile(`[^\pL\pN _-]`)
+	anchors := map[string][]string{}
+	for name, text := range docs {
+		text = docBlock.ReplaceAllString(text, "")
+		for _, m := range heading.FindAllStringSubmatch(text, -1) {
+			anchors[name] = append(anchors[name], "#"+strings.ReplaceAll(odd.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-"))
+		}
+	}
+	links := 0
+	for name, text := range docs {
+		for _, m := range docLink.FindAllStringSubmatch(docBlock.ReplaceAllString(text, ""), -1) {
+			links++
+			to := name
+			if m[1] != "" {
+				to = path.Join(path.Dir(name), m[1])
+			}
+			if _, err := os.Stat("../../../" + to); err != nil {
+				t.Errorf("%s: %s leads nowhere", name, m[0])
+			} else if m[2] != "" && !slices.Contains(anchors[to], m[2]) {
+				t.Errorf("%s: %s: the headings are %s", name, m[0], anchors[to])
+			}
+		}
+	}
+	if links < 40 {
+		t.Errorf("only %d links seen", links)
+	}
+	for name := range docs {
+		if dir, file := path.Split(name); dir == "docs/" && file != "README.md" && !strings.Contains(docs["docs/README.md"], "("+file) {
+			t.Errorf("docs/README.md does not name %s", name)
+		}
 	}
 }

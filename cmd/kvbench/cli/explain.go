@@ -11,24 +11,17 @@ import (
 	"kvbench/engine/report"
 )
 
-const explainLong = `
-Shows how every number of a plan comes about: its formula, the formula with the
-values put in, the result, and where each value comes from; why each flag has
-its value; and the limits that nixlbench holds the plan to, with both sides.
-kvbench explain NAME shows one: a quantity, a flag, or a value that they use.`
-
 // explainCmd shows the equations behind a plan.
 func (a *app) explainCmd() *command {
 	flags := append(a.commonFlags(),
 		&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "markdown"}, help: "Output format"},
-		&flagSpec{name: "fit", bool: true, group: groupOutput, help: "Explain the plan that is made to fit"},
+		&flagSpec{name: "fit", bool: true, group: groupOutput, help: "Explain the plan that --fit makes"},
 		a.planReleaseFlag(),
 		releasesFlag())
 	return &command{
 		name:     "explain",
 		words:    "[NAME]",
 		short:    "Show the equations behind a plan",
-		long:     explainLong,
 		flags:    append(flags, a.benchFlags()...),
 		exec:     a.explain,
 		complete: a.explainable,
@@ -42,7 +35,7 @@ func (a *app) explain(_ context.Context, c *command) error {
 	fit, err := c.boolean("fit")
 	errs.Add(err)
 	if len(c.args) > 1 {
-		errs = append(errs, diag.Usagef("stray word %q: one name is explained at a time", c.args[1]))
+		errs = append(errs, diag.Usagef("unexpected argument %q: one name is explained at a time", c.args[1]))
 	}
 	release, from, given, err := a.chosenRelease(c)
 	errs.Add(err)
@@ -106,7 +99,7 @@ func explainOne(out *bytes.Buffer, j job, name, format string) error {
 	if err != nil {
 		return about(j.Request, err)
 	}
-	var shown []string // what is the same for all IOs is shown once
+	var shown []string // what is the same for all I/Os is shown once
 	for _, step := range steps {
 		var one bytes.Buffer
 		switch format {

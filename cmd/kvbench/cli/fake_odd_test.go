@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"syscall"
 )
 
@@ -32,6 +33,12 @@ func (f *fake) odd() {
 		}
 	}
 	if f.fault("asio_always") {
+		f.asioAbort()
+	}
+	if f.fault("asio_hang") { // until it is asked to end
+		asked := make(chan os.Signal, 1)
+		signal.Notify(asked, syscall.SIGTERM, syscall.SIGINT)
+		<-asked
 		f.asioAbort()
 	}
 }

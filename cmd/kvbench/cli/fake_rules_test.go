@@ -80,7 +80,23 @@ func (f *fake) transfers() {
 					f.die("createXferReq failed: NIXL_ERR_NOT_FOUND")
 				}
 			}
-			if f.since("1.0.0") && api == "URING" && batch*depth*workers >= 4096 {
+			if api != "URING" || f.values["backend"] != "POSIX" {
+				continue
+			}
+			if !f.since("1.0.0") {
+				if batch > 32768 {
+					f.die("Failed to initialize io_uring instance: Invalid argument")
+				}
+				continue
+			}
+			entries := int64(16)
+			for entries < min(f.number("posix_kernel_queue_size"), 1024) {
+				entries *= 2
+			}
+			if min(batch, 64) > entries {
+				f.die("Failed to get io_uring submission queue entry\npostSlot failed for slot 0: NIXL_ERR_BACKEND")
+			}
+			if batch*depth*workers > 2*entries {
 				signal.Ignore(syscall.SIGTERM, syscall.SIGINT)
 				time.Sleep(time.Hour)
 			}

@@ -58,7 +58,7 @@ func (f *fake) parse(args []string) {
 	types := map[string]string{}
 	for _, flag := range f.bench.FlagsOf(f.release) {
 		era := f.bench.FlagIn(flag, f.release)
-		types[flag.Name], f.values[flag.Name] = era.Type, fmt.Sprint(era.Default)
+		types[flag.Name], f.values[flag.Name] = era.Type, era.Default.Text()
 	}
 	if extra := os.Getenv("FAKE_EXTRA"); extra != "" {
 		types[extra], f.values[extra] = "int32", "7"
@@ -74,7 +74,7 @@ func (f *fake) parse(args []string) {
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		if !strings.HasPrefix(arg, "-") || arg == "-" {
-			continue // words are passed over
+			continue // words are skipped
 		}
 		if arg == "--" {
 			break
@@ -243,15 +243,15 @@ func (f *fake) makeFile(backend string) {
 	}
 	if f.values["filenames"] != "" {
 		for _, name := range strings.Split(f.values["filenames"], ",") {
-			f.createFile(name)
+			f.createFile("Opening", name)
 		}
 		return
 	}
-	f.createFile(filepath.Join(dir, "nixlbench_"+strings.ToLower(backend)+"_test_file_initiator_0"))
+	f.createFile("Creating", filepath.Join(dir, "nixlbench_"+strings.ToLower(backend)+"_test_file_initiator_0"))
 }
 
-func (f *fake) createFile(name string) {
-	fmt.Fprintf(f.out, "Creating file: %s\n", name)
+func (f *fake) createFile(verb, name string) {
+	fmt.Fprintf(f.out, "%s file: %s\n", verb, name)
 	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		f.die("Failed to open file: %s with error: %v\nFailed to create POSIX file", name, err.(*os.PathError).Err)

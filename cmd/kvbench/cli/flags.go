@@ -1,11 +1,11 @@
 package cli
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
@@ -24,6 +24,8 @@ type flagSpec struct {
 	group  string
 	bool   bool
 	repeat bool
+	more   bool // described by the full help only
+	bench  bool // nixlbench's own
 	// aka lists the names that other programs have for the flag.
 	aka []string
 	// pref allows the flag in kvbench's own configuration file.
@@ -54,9 +56,9 @@ const (
 // commonFlags are those of every command that reads a model.
 func (a *app) commonFlags() []*flagSpec {
 	flags := []*flagSpec{
-		{name: "model", arg: "FILE", group: groupModel, repeat: true, aka: []string{"model_path", "model_id", "model_name"}, help: "Model: its name (see kvbench models) or Hugging Face identifier, a parameter file (YAML, JSON, CUE), a CUE file with its own architecture, a Hugging Face config.json or its folder, or hf:OWNER/NAME[@REVISION] in the Hugging Face cache; may be repeated"},
+		{name: "model", arg: "MODEL", group: groupModel, repeat: true, aka: []string{"model_path", "model_id", "model_name"}, help: "Model: name (see kvbench models), Hugging Face identifier, or file. A file is a parameter file (YAML, JSON, CUE), a CUE file with its own architecture, or a Hugging Face config.json or its folder; hf:OWNER/NAME[@REVISION] is one in the Hugging Face cache. May be repeated"},
 		{name: "model_config", arg: "FILE", group: groupModel, help: "Configuration file: how the model is run"},
-		{name: "model_configs", arg: "GLOB", group: groupModel, repeat: true, help: "Configuration files, one plan each; quote the pattern; may be repeated"},
+		{name: "model_configs", arg: "GLOB", group: groupModel, repeat: true, help: "Configuration files, one plan each. Quote the pattern. May be repeated"},
 		modelsFlag(),
 		downloadFlag(),
 		configFlag(),
@@ -66,17 +68,20 @@ func (a *app) commonFlags() []*flagSpec {
 		if f.Flag == "" {
 			continue
 		}
-		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupConfig, help: f.Doc, values: f.Values, bool: f.Bool, words: f.Words, aka: f.Aka}
+		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupConfig, help: f.Doc, values: f.Values(), bool: f.Type.Kinds == schema.KindBool, words: f.Words, aka: f.Aka, more: f.More}
+		if spec.values == nil {
+			spec.words = append(slices.Clone(f.Type.Words), f.Words...)
+		}
 		switch {
-		case f.Bool:
+		case spec.bool:
 			spec.arg = ""
 		case f.Unit != "":
 			spec.arg = a.schema.Units[f.Unit].Arg
-		case f.Number:
+		case f.Type.Kinds == schema.KindWhole:
 			spec.arg = "N"
 		}
-		if f.Default != nil {
-			spec.def = fmt.Sprint(f.Default)
+		if !f.Default.IsZero() {
+			spec.def = f.Default.Text()
 		} else {
 			spec.def = f.DefaultBy
 		}
@@ -86,46 +91,50 @@ func (a *app) commonFlags() []*flagSpec {
 }
 
 func modelsFlag() *flagSpec {
-	return &flagSpec{name: "models", arg: "DIR", group: groupModel, repeat: true, pref: true, help: "Folder with more architectures, families and models; may be repeated"}
+	return &flagSpec{name: "models", arg: "DIR", group: groupModel, repeat: true, pref: true, help: "Folder with more architectures, families and models. May be repeated"}
 }
 
 func downloadFlag() *flagSpec {
-	return &flagSpec{name: "download", bool: true, group: groupModel, help: "Download the files of an hf: model (from HF_ENDPOINT, with HF_TOKEN) if the Hugging Face cache lacks them"}
+	return &flagSpec{name: "download", bool: true, group: groupModel, help: "Download an hf: model's files if the Hugging Face cache lacks them. Downloads from HF_ENDPOINT, with HF_TOKEN"}
 }
 
 func configFlag() *flagSpec {
-	return &flagSpec{name: "config", arg: "FILE", group: groupOwn, help: "kvbench's own preferences, one `flag value` a line"}
+	return &flagSpec{name: "config", arg: "FILE", group: groupOwn, help: "File with kvbench's own preferences, one 'flag value' a line"}
 }
 
 // releaseFlag chooses the nixlbench release; auto says which one that is.
 func (a *app) releaseFlag(auto string) *flagSpec {
 	n := &a.schema.Nixlbench
 	return &flagSpec{name: "nixlbench_release", arg: "RELEASE", group: groupOutput, pref: true, def: schema.AutoRelease,
-		help:   "nixlbench release to plan for; " + schema.AutoRelease + " is " + auto,
+		help:   "nixlbench release to plan for. " + schema.AutoRelease + " is " + auto,
 		values: slices.Concat(n.Releases, []string{schema.AutoRelease}, schema.Keys(n.Aliases))}
 }
 
 // planReleaseFlag is that of commands that need no installed nixlbench.
 func (a *app) planReleaseFlag() *flagSpec {
-	return a.releaseFlag(a.schema.Nixlbench.Default + ", or where that lacks a flag or value that is given, the newest that has all of them")
+	return a.releaseFlag(a.schema.Nixlbench.Default + " or, if that lacks a flag or value you set, the newest that has them all")
 }
 
-// chosenRelease gives the release to plan for, where it was named, if it was,
-// and the nixlbench flags that were given, as the release has them.
-func (a *app) chosenRelease(c *command) (name, from string, given map[string]config.Value, err error) {
+// chosenRelease returns the release to plan for, where it was named, if it was,
+// and the values that nixlbench's flags were given, as the release has them.
+func (a *app) chosenRelease(c *command) (name, from string, given map[string][]data.Fact, err error) {
 	if name, from, err = c.namedRelease(a.schema); err != nil {
 		return "", "", nil, err
 	}
+	knobs, err := c.knobs(a.schema)
+	if err != nil {
+		return "", "", nil, err
+	}
 	if name == "" {
-		if name, err = a.pickRelease(c); err != nil {
+		if name, err = a.pickRelease(c, knobs); err != nil {
 			return "", "", nil, err
 		}
 	}
-	given, err = c.benchValues(a.schema, name)
+	given, err = c.knobValues(a.schema, name, knobs)
 	return name, from, given, err
 }
 
-// namedRelease gives the release that was named and where; none if the choice
+// namedRelease returns the release that was named and where; none if the choice
 // is left to what was given or is installed.
 func (c *command) namedRelease(s *schema.Schema) (name, from string, err error) {
 	name, err = c.choice("nixlbench_release")
@@ -137,19 +146,44 @@ func (c *command) namedRelease(s *schema.Schema) (name, from string, err error) 
 	return name, origin.String(), nil
 }
 
-// pickRelease chooses the release by the nixlbench flags that were given.
-func (a *app) pickRelease(c *command) (string, error) {
-	wanted := map[string]plan.Wanted{}
-	for name := range a.schema.Nixlbench.Flags {
-		if text, from, ok := c.value(name); ok {
-			wanted[name] = plan.Wanted{Text: text, Origin: from}
+// pickRelease chooses the release by the nixlbench flags that were given, on the
+// command line or in a configuration's sweep.
+func (a *app) pickRelease(c *command, knobs []*config.Knob) (string, error) {
+	configs, _ := a.configs(c) // what is wrong with them is said where they are planned
+	for _, cfg := range configs {
+		knobs = append(knobs[:len(knobs):len(knobs)], without(cfg.Knobs, knobs)...)
+	}
+	slices.SortStableFunc(knobs, func(x, y *config.Knob) int { return strings.Compare(x.Flag.Name, y.Flag.Name) })
+	var wanted []plan.Wanted
+	for _, k := range knobs {
+		texts := k.Texts
+		if k.Flag.Values == nil { // it is the flag that a release has or not
+			texts = texts[:1]
+		}
+		for _, t := range texts {
+			wanted = append(wanted, plan.Wanted{Flag: k.Flag, Text: t.Text, Origin: t.Origin})
 		}
 	}
-	name, note, err := plan.PickRelease(a.schema, wanted)
-	if note != nil {
-		a.print.Print(note)
+	picked, err := plan.PickRelease(a.schema, wanted)
+	if err != nil {
+		return "", err
 	}
-	return name, err
+	if picked.Note != nil {
+		a.print.Print(picked.Note)
+	}
+	c.without = map[string]bool{}
+	for _, u := range picked.Without {
+		c.without[u.Flag.Name] = true
+		a.print.Print(u.Note().WithHint("the command does without it: nixlbench %s does not take it", picked.Release))
+	}
+	return picked.Release, nil
+}
+
+// without leaves out the knobs that others replace.
+func without(knobs, others []*config.Knob) []*config.Knob {
+	return slices.DeleteFunc(slices.Clone(knobs), func(k *config.Knob) bool {
+		return slices.ContainsFunc(others, func(o *config.Knob) bool { return o.Flag == k.Flag && o.Texts[0].Origin.Kind != data.FromFile })
+	})
 }
 
 // benchFlags are nixlbench's own flags, of all releases.
@@ -160,7 +194,7 @@ func (a *app) benchFlags() []*flagSpec {
 		return a.bench
 	}
 	n := &a.schema.Nixlbench
-	group := "Flags of nixlbench (values and defaults of release " + n.Default + ", else of the first that has the flag)"
+	group := "nixlbench (as of release " + n.Default + ", or the first that has the flag)"
 	var flags []*flagSpec
 	for _, name := range schema.Keys(n.Flags) {
 		f := n.Flags[name]
@@ -170,7 +204,7 @@ func (a *app) benchFlags() []*flagSpec {
 			release = f.Eras[0].Since
 			era = &f.Eras[0]
 		}
-		spec := &flagSpec{name: name, group: group, help: f.Help, bool: era.Type == "bool"}
+		spec := &flagSpec{name: name, group: group, bench: true, help: f.Help, bool: era.Type == "bool", more: !f.Common}
 		for _, v := range schema.Keys(f.Values) {
 			if !n.In(f.Values[v], release) {
 				v += " (" + n.Span(f.Values[v]) + ")"
@@ -190,7 +224,7 @@ func (a *app) benchFlags() []*flagSpec {
 		}
 		if !f.Computed.IsZero() {
 			spec.def = "from the plan"
-		} else if def := fmt.Sprint(era.Default); !spec.bool {
+		} else if def := era.Default.Text(); !spec.bool {
 			spec.def = def
 		}
 		flags = append(flags, spec)
@@ -199,7 +233,7 @@ func (a *app) benchFlags() []*flagSpec {
 	return flags
 }
 
-// overrides gives the configuration values that flags and environment hold.
+// overrides returns the configuration values that flags and environment hold.
 func (c *command) overrides(s *schema.Schema) []config.Override {
 	var list []config.Override
 	for i := range s.Fields {
@@ -211,31 +245,36 @@ func (c *command) overrides(s *schema.Schema) []config.Override {
 	return list
 }
 
-// benchValues reads the nixlbench flags that were given, as the release has
-// them.
-func (c *command) benchValues(s *schema.Schema, release string) (map[string]config.Value, error) {
+// knobs returns the nixlbench flags that the command line and the environment have.
+func (c *command) knobs(s *schema.Schema) ([]*config.Knob, error) {
+	var list []*config.Knob
 	var errs diag.List
-	values := map[string]config.Value{}
 	for _, name := range schema.Keys(s.Nixlbench.Flags) {
 		text, from, ok := c.value(name)
 		if !ok {
 			continue
 		}
-		f := s.Nixlbench.Flags[name]
-		era := s.Nixlbench.FlagIn(f, release)
-		if era == nil {
-			era = &f.Eras[0] // the plan refuses it, with the releases that have it
+		k, err := config.KnobOf(s, s.Nixlbench.Flags[name], text, from, c.axes)
+		errs.Add(err)
+		if err == nil {
+			list = append(list, k)
 		}
-		v, err := s.ParseValue(f, era.Type, text)
-		if err != nil {
-			d := from.Errorf("%q is not allowed: %v", text, err)
-			if hint := s.NumberHint(f.Unit, text); hint != "" {
-				d.WithHint("%s", hint)
-			}
-			errs = append(errs, d)
+	}
+	return list, errs.Err()
+}
+
+// knobValues reads the values of knobs as the release has them, without those that
+// it does not take.
+func (c *command) knobValues(s *schema.Schema, release string, knobs []*config.Knob) (map[string][]data.Fact, error) {
+	values := map[string][]data.Fact{}
+	var errs diag.List
+	for _, k := range knobs {
+		if c.without[k.Flag.Name] {
 			continue
 		}
-		values[name] = config.Value{Value: config.GoValue(v), Origin: from}
+		v, err := k.Values(s, release)
+		errs.Add(err)
+		values[k.Flag.Name] = v
 	}
 	return values, errs.Err()
 }

@@ -100,10 +100,10 @@ func (g *guard) look(passed time.Duration) {
 		switch {
 		case f.work == input.Await:
 		case f.time > guardTime:
-			g.expired(diag.Errorf(at, "%s", g.slow(f)), 0)
+			g.expired(diag.Errorf(at, "%s", g.slow(f)).About(diag.TooMuch, ""), 0)
 		case f.work == input.Read:
 		case memory > f.base+guardMemory:
-			g.expired(diag.Errorf(at, "takes more than %d MiB to evaluate: a file of data takes a few", guardMemory>>20), g.others(f.name))
+			g.expired(diag.Errorf(at, "takes more than %d MiB to evaluate: a file of data takes a few", guardMemory>>20).About(diag.TooMuch, ""), g.others(f.name))
 		case memory > f.base+guardMemory/2 && !g.limited:
 			g.limit = debug.SetMemoryLimit(-1)
 			debug.SetMemoryLimit(min(g.limit, int64(f.base+guardMemory*7/8))) // garbage is not the file's fault
@@ -143,11 +143,13 @@ func (g *guard) others(name string) int {
 	return n
 }
 
-// loader gives a loader whose work on files is watched.
+// loader returns a loader whose work on files is watched.
 func (a *app) loader() *config.Loader {
-	l := config.NewLoader(a.schema, cueschema.Files, models.Files)
-	l.Watch = a.guard.watch
-	return l
+	if a.loads == nil {
+		a.loads = config.NewLoader(a.schema, cueschema.Files, models.Files)
+		a.loads.Watch = a.guard.watch
+	}
+	return a.loads
 }
 
 // ends ends a command at a file that takes too much.

@@ -100,8 +100,8 @@ var hostile = []struct {
 	}, [][]string{vetOf}, "a.cue: takes more than 5s "},
 	{"cue huge number", "a.cue", func() string { return "a: " + strings.Repeat("9", 900_000) }, [][]string{vetOf, kvcacheOf, releaseOf}, "a.cue:1:4: this text is 900000 bytes long: at most 10000 are allowed"},
 	{"cue junk", "a.cue", func() string { return strings.Repeat("%", 900_000) }, [][]string{vetOf, kvcacheOf, releaseOf}, "a.cue:1:1: illegal character U+0025 '%'"},
-	{"json junk", "a.json", func() string { return strings.Repeat("%", 900_000) }, [][]string{vetOf, kvcacheOf, configOf}, "a.json:1:1: is no JSON: invalid character '%'"},
-	{"json junk behind", "a.json", func() string { return "{" + llama + "}" + strings.Repeat("#", 3_000_000) }, [][]string{vetOf, importOf}, "a.json:1:123: is no JSON: invalid character '#' after top-level value"},
+	{"json junk", "a.json", func() string { return strings.Repeat("%", 900_000) }, [][]string{vetOf, kvcacheOf, configOf}, "a.json:1:1: is not JSON: invalid character '%'"},
+	{"json junk behind", "a.json", func() string { return "{" + llama + "}" + strings.Repeat("#", 3_000_000) }, [][]string{vetOf, importOf}, "a.json:1:123: is not JSON: invalid character '#' after top-level value"},
 	{"yaml long tag", "a.yaml", func() string { return strings.Repeat("!", 900_000) }, [][]string{vetOf, kvcacheOf, configOf}, `a.yaml:1: cannot unmarshal tag "!!!!`},
 	{"yaml nested flow", "a.yaml", func() string { return "a: " + nested(9_000, "{a: ", "1", "}") }, [][]string{vetOf, kvcacheOf, configOf}, "a.yaml:1:400: is nested more than 100 levels deep"},
 	{"yaml nested lists", "a.yaml", func() string { return "a: " + nested(9_000, "[", "1", "]") }, [][]string{vetOf, kvcacheOf, configOf}, "a.yaml:1:103: is nested more than 100 levels deep"},
@@ -120,8 +120,8 @@ var hostile = []struct {
 	}, [][]string{vetOf, kvcacheOf}, "a.yaml:3:11: this list holds 150001 values: at most 10000 are allowed"},
 	{"yaml wrong list", "a.yaml", func() string { return "strategy:\n  tp_size: [" + strings.Repeat("x, ", 150_000) + "1]\n" }, [][]string{vetOf, configOf}, "a.yaml:2:12: this list holds 150001 values: at most 10000 are allowed"},
 	{"yaml sweep list", "a.yaml", func() string { return "sweep:\n  strategy.tp_size: [" + strings.Repeat("1, ", 150_000) + "1]\n" }, [][]string{vetOf, configOf}, "a.yaml:2:21: this list holds 150001 values: at most 10000 are allowed"},
-	{"yaml unknown keys", "a.yaml", func() string { return yamlModel + many(60_000, "key%d: 1\n") }, [][]string{vetOf, kvcacheOf}, `a.yaml:5:1: unknown key "key0": this is no parameter of qwen3`},
-	{"yaml unknown fields", "a.yaml", func() string { return "system:\n" + many(50_000, "  page_siz%d: 1\n") }, [][]string{vetOf, configOf}, `a.yaml:2:3: unknown key "system.page_siz0": this is no field of a configuration`},
+	{"yaml unknown keys", "a.yaml", func() string { return yamlModel + many(60_000, "key%d: 1\n") }, [][]string{vetOf, kvcacheOf}, `a.yaml:5:1: unknown key "key0": not a parameter of qwen3`},
+	{"yaml unknown fields", "a.yaml", func() string { return "system:\n" + many(50_000, "  page_siz%d: 1\n") }, [][]string{vetOf, configOf}, `a.yaml:2:3: unknown key "system.page_siz0": not a configuration field`},
 	{"yaml wrong line late", "a.yaml", func() string { return many(40_000, "k%d: [1, 2]\n") + "x: [1\ny: 2\n" }, [][]string{vetOf, configOf}, "a.yaml:40000: did not find expected ',' or ']'"},
 	{"yaml colons", "a.yaml", func() string { return strings.Repeat("a: ", 300_000) }, [][]string{vetOf, configOf}, "a.yaml: mapping values are not allowed in this context"},
 	{"yaml anchors", "a.yaml", func() string { return many(40_000, "k%d: &a%[1]d [*a%[1]d]\n") }, [][]string{vetOf}, `a.yaml:1: anchor "a0" value contains itself`},
@@ -129,9 +129,9 @@ var hostile = []struct {
 	{"yaml questions", "a.yaml", func() string { return strings.Repeat("? ", 9_000) }, [][]string{vetOf}, "a.yaml:1: invalid map key: !!map"},
 	{"yaml huge scalar", "a.yaml", func() string { return "system: {hardware: " + strings.Repeat("x", 1_000_000) + "}" }, [][]string{vetOf, configOf}, ""},
 	{"yaml huge number", "a.yaml", func() string { return "runtime: {isl: " + strings.Repeat("9", 1_000_000) + "}" }, [][]string{vetOf}, `a.yaml:1:16: runtime.isl: "99999`},
-	{"json nested objects", "a.json", func() string { return nested(150_000, `{"a":`, "1", "}") }, [][]string{vetOf, kvcacheOf}, "a.json:1:50001: is no JSON: invalid character '{' exceeded max depth"},
-	{"json nested lists", "a.json", func() string { return `{"a":` + nested(400_000, "[", "1", "]") + "}" }, [][]string{vetOf, kvcacheOf}, "a.json:1:10005: is no JSON"},
-	{"json unknown keys", "a.json", func() string { return `{"model_name": "QWEN3_8B"` + many(60_000, `, "k%d": 1`) + "}" }, [][]string{vetOf, kvcacheOf}, `a.json:1:29: unknown key "k0": this is no parameter of qwen3`},
+	{"json nested objects", "a.json", func() string { return nested(150_000, `{"a":`, "1", "}") }, [][]string{vetOf, kvcacheOf}, "a.json:1:50001: is not JSON: invalid character '{' exceeded max depth"},
+	{"json nested lists", "a.json", func() string { return `{"a":` + nested(400_000, "[", "1", "]") + "}" }, [][]string{vetOf, kvcacheOf}, "a.json:1:10005: is not JSON"},
+	{"json unknown keys", "a.json", func() string { return `{"model_name": "QWEN3_8B"` + many(60_000, `, "k%d": 1`) + "}" }, [][]string{vetOf, kvcacheOf}, `a.json:1:29: unknown key "k0": not a parameter of qwen3`},
 	{"json twice", "a.json", func() string { return `{"a": 1` + strings.Repeat(`, "a": 1`, 100_000) + "}" }, [][]string{vetOf}, "a.json:1:11: a is given twice, first on line 1"},
 	{"config.json wide rows", "config.json", func() string {
 		row := "{" + strings.TrimSuffix(many(300, `"k%d": 1,`), ",") + "},"
@@ -140,11 +140,11 @@ var hostile = []struct {
 	{"config.json distinct rows", "config.json", func() string {
 		return "{" + llama + `, "rows": [` + strings.TrimSuffix(many(60_000, `{"k%d": 1},`), ",") + "]}"
 	}, [][]string{vetOf, kvcacheOf, importOf}, "config.json: warning: names no dtype"},
-	{"config.json nested objects", "config.json", func() string { return "{" + llama + `, "x": ` + nested(100_000, `{"a":`, "1", "}") + "}" }, [][]string{vetOf, kvcacheOf, importOf}, "config.json:1:50124: is no JSON: invalid character '{' exceeded max depth"},
-	{"config.json nested rows", "config.json", func() string { return "{" + llama + `, "x": ` + nested(50_000, `[{"a":`, "1", "}]") + "}" }, [][]string{vetOf, kvcacheOf}, "config.json:1:30124: is no JSON: invalid character '{' exceeded max depth"},
+	{"config.json nested objects", "config.json", func() string { return "{" + llama + `, "x": ` + nested(100_000, `{"a":`, "1", "}") + "}" }, [][]string{vetOf, kvcacheOf, importOf}, "config.json:1:50124: is not JSON: invalid character '{' exceeded max depth"},
+	{"config.json nested rows", "config.json", func() string { return "{" + llama + `, "x": ` + nested(50_000, `[{"a":`, "1", "}]") + "}" }, [][]string{vetOf, kvcacheOf}, "config.json:1:30124: is not JSON: invalid character '{' exceeded max depth"},
 	{"config.json many layers", "config.json", func() string {
 		return "{" + strings.Replace(llama, "32", "2000", 1) + `, "layer_types": [` + strings.Repeat(`"sliding_attention",`, 40_000) + `"full_attention"]}`
-	}, [][]string{vetOf, kvcacheOf}, "config.json:1:141: some fields bear on the cache in a way that llama does not know of: layer_types"},
+	}, [][]string{vetOf, kvcacheOf}, "config.json:1:141: some fields affect the cache in a way llama does not understand: layer_types"},
 	{"config.json unknown fields", "config.json", func() string { return "{" + llama + many(60_000, `, "kv_cache_%d": 1`) + "}" }, [][]string{vetOf, kvcacheOf, importOf}, ""},
 }
 
@@ -229,7 +229,7 @@ func TestModelsHostile(t *testing.T) {
 		}
 	}
 	r := watched(t, dir, "models", "--models", ".")
-	if r.code != 1 || !strings.HasPrefix(r.stderr, `a.json:1:29: unknown key "k0": this is no parameter of qwen3`) || !strings.Contains(r.stdout, "QWEN3_8B") {
+	if r.code != 1 || !strings.HasPrefix(r.stderr, `a.json:1:29: unknown key "k0": not a parameter of qwen3`) || !strings.Contains(r.stdout, "QWEN3_8B") {
 		t.Errorf("exit code %d in %v: %.300s", r.code, r.took, r.stderr)
 	}
 	if r.took > 15*time.Second {
@@ -268,7 +268,7 @@ func TestVetGoesOn(t *testing.T) {
 	})
 	for format, want := range map[string][]string{
 		"text":   {"a.yaml: configuration\na.yaml:1:16: ", "b.cue: takes more than ", "c.cue: architecture\nc.cue: warning: ", "d.cue: takes more than ", "e.yaml: configuration\ne.yaml:1:16: "},
-		"json":   {`"file": "a.yaml",`, "\"file\": \"b.cue\",\n    \"severity\": \"error\",\n    \"message\": \"takes more than ", `"file": "c.cue",`, `"file": "d.cue",`, `"file": "e.yaml",`},
+		"json":   {`"file": "a.yaml",`, "\"file\": \"b.cue\",\n    \"severity\": \"error\",\n    \"code\": \"too_much\",\n    \"message\": \"takes more than ", `"file": "c.cue",`, `"file": "d.cue",`, `"file": "e.yaml",`},
 		"github": {"::error file=a.yaml,line=1,", "::error file=b.cue::takes more than ", "::warning file=c.cue::", "::error file=d.cue::takes more than ", "::error file=e.yaml,line=1,"},
 	} {
 		t.Run(format, func(t *testing.T) {

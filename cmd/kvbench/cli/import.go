@@ -11,20 +11,12 @@ import (
 	"kvbench/engine/schema"
 )
 
-const importLong = `
-Writes what kvbench reads from a Hugging Face config.json, from a folder that has
-one, or from hf:OWNER/NAME in the Hugging Face cache, as a parameter file that gives the same numbers: to keep, to change, or
-to see what the configuration was taken for. No file that exists is touched.
-
-  kvbench import path/to/config.json -o my_model.yaml`
-
 // importCmd writes parameter files.
 func (a *app) importCmd() *command {
 	return &command{
 		name:  "import",
 		words: "FILE|DIR|hf:OWNER/NAME",
 		short: "Write a Hugging Face config.json as a parameter file",
-		long:  importLong,
 		flags: []*flagSpec{
 			{name: "output", short: "o", arg: "FILE", group: groupOutput, help: "File to write, instead of stdout"},
 			modelsFlag(),
@@ -37,11 +29,11 @@ func (a *app) importCmd() *command {
 
 func (a *app) importModel(_ context.Context, c *command) error {
 	if len(c.args) != 1 {
-		return diag.Usagef("one config.json, its folder, or hf:OWNER/NAME, is wanted: %s import FILE -o FILE", program)
+		return diag.Usagef("expected one config.json, its folder, or hf:OWNER/NAME: %s import FILE -o FILE", program)
 	}
 	output, from, toFile := c.value("output")
 	if toFile && output == "" {
-		return from.Errorf("%q is no file to write", output)
+		return from.Errorf("%q is not a file name", output)
 	}
 	a.awaits(c.args[0])
 	loader := a.loader()

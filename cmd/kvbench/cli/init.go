@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"embed"
 	"errors"
@@ -10,9 +11,13 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	cueschema "kvbench/cue"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/report"
+	"kvbench/engine/schema"
 )
 
 // start holds the files that init writes.
@@ -35,25 +40,26 @@ const (
 	schemaDir   = "cue.mod/pkg/kvbench.internal/cue"
 )
 
-const initLong = `
-Writes an architecture with comments that teach, a model and a configuration for
-it, the settings of a pre-commit hook, and a CUE module with the schema, so that
-editors and the cue command know it. No file that exists is touched.`
-
 // initCmd writes a starting point for authors.
 func (a *app) initCmd() *command {
 	return &command{
 		name:  "init",
-		words: "DIR",
-		short: "Write a starting point for an architecture of your own",
-		long:  initLong,
-		exec:  a.init,
+		words: "DIR | --like ARCHITECTURE [FILE]",
+		short: "Write a starting point for a model or an architecture of your own",
+		flags: []*flagSpec{
+			{name: "like", arg: "ARCHITECTURE", group: groupModel, help: "Write a parameter file for a model of this architecture. To stdout, unless FILE is given"},
+			modelsFlag(),
+		},
+		exec: a.init,
 	}
 }
 
 func (a *app) init(_ context.Context, c *command) error {
+	if name, from, ok := c.value("like"); ok {
+		return a.initLike(c, name, from)
+	}
 	if len(c.args) != 1 {
-		return diag.Usagef("one folder is wanted: %s init DIR", program)
+		return diag.Usagef("expected one folder: %s init DIR", program)
 	}
 	dir := filepath.Clean(c.args[0])
 	files := map[string][]byte{"cue.mod/module.cue": []byte(startModule)}
@@ -121,12 +127,49 @@ func (a *app) init(_ context.Context, c *command) error {
 	return err
 }
 
+// initLike writes a parameter file for a model of an architecture.
+func (a *app) initLike(c *command, name string, from data.Origin) error {
+	if len(c.args) > 1 {
+		return diag.Usagef("unexpected argument %q", c.args[1]).WithHint("%s %s --like %s FILE writes one file", program, c.name, name)
+	}
+	archs, err := a.loader().Architectures(c.dirs())
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(archs, func(l *schema.Listed) bool { return l.Name == name })
+	if i < 0 {
+		names := make([]string, len(archs))
+		for i, l := range archs {
+			names[i] = l.Name
+		}
+		d := from.Errorf("there is no architecture %q", name)
+		if hint := diag.DidYouMean(name, names); hint != "" {
+			return d.WithHint("%s", hint)
+		}
+		return d.WithHint("expected one of %s", strings.Join(names, ", "))
+	}
+	var out bytes.Buffer
+	err = report.Template(&out, a.schema, archs[i].Arch.Get())
+	switch {
+	case err != nil:
+		return err
+	case len(c.args) == 0:
+		_, err = a.stdout.Write(out.Bytes())
+		return err
+	}
+	if err := a.createNew(c.args[0], out.Bytes()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(a.stdout, diag.Printable(c.args[0]))
+	return err
+}
+
 // makeDirs makes a folder and those above it that are not there, and lists what
 // it made. Below root, no folder may be a link that leads elsewhere.
 func makeDirs(root, dir string) (made []string, err error) {
 	for d := dir; d != root; d = filepath.Dir(d) {
 		if info, err := os.Lstat(d); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-			return nil, diag.Errorf(diag.Pos{File: d}, "is a symbolic link: nothing was written").WithHint("put a folder there")
+			return nil, diag.Errorf(diag.Pos{File: d}, "is a symbolic link; nothing written").WithHint("put a folder there")
 		}
 	}
 	var missing []string

@@ -10,19 +10,11 @@ import (
 	"kvbench/engine/report"
 )
 
-const kvcacheLong = `
-With --kv_memory it shows how much that memory of a rank holds, with --bandwidth
-how long a transfer takes. The formats other than text have all quantities:
-bytes for each token and request, and the IOs that move them. --accounting rank
-counts what one rank of a serving engine holds and moves, kvbench the whole
-model by the documented arithmetic.`
-
 // kvcacheCmd shows the KV cache of a model.
 func (a *app) kvcacheCmd() *command {
 	return &command{
 		name:  "kvcache",
-		short: "Show a model's KV cache: IO size and number of IOs",
-		long:  kvcacheLong,
+		short: "Show a model's KV cache: I/O size and number of I/Os",
 		flags: append(a.commonFlags(),
 			&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "table", "json", "csv"}, help: "Output format"}),
 		exec: a.kvcache,

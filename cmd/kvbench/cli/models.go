@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/plan"
@@ -20,19 +21,12 @@ import (
 	"kvbench/models"
 )
 
-const modelsLong = `
-Lists the models that --model takes by name, in any case and punctuation, or by
-their Hugging Face identifiers such as OWNER/NAME-Instruct, and the
-architectures, with what their checks rest on. kvbench models show NAME
-prints the file of a model or an architecture.`
-
 // modelsCmd lists what is known.
 func (a *app) modelsCmd() *command {
 	return &command{
 		name:  "models",
 		words: "[show NAME]",
 		short: "List the known models and architectures",
-		long:  modelsLong,
 		flags: []*flagSpec{
 			modelsFlag(),
 			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json"}, help: "Output format"},
@@ -53,9 +47,9 @@ func (a *app) models(_ context.Context, c *command) error {
 	case len(c.args) == 0:
 		return a.listModels(c, loader, format)
 	case c.args[0] != "show":
-		return diag.Usagef("unknown word %q", c.args[0]).WithHint("write %s models show %s", program, c.args[0])
+		return diag.Usagef("unexpected argument %q", c.args[0]).WithHint("write %s models show %s", program, c.args[0])
 	case len(c.args) != 2:
-		return diag.Usagef("show wants the name of one model or architecture")
+		return diag.Usagef("show takes the name of one model or architecture")
 	}
 	return a.showModel(c, loader, c.args[1])
 }
@@ -173,7 +167,7 @@ func unverified(checks []schema.Check) []string {
 	return list
 }
 
-// modelRow gives the cells of a model, and its values by label.
+// modelRow returns the cells of a model, and its values by label.
 func (a *app) modelRow(c *command, loader *config.Loader, known *config.Known, e config.Entry, view schema.View, planners map[*schema.Architecture]*plan.Planner) ([]string, map[string]any, error) {
 	model, err := loader.EntryModel(e, known)
 	if err != nil {
@@ -194,7 +188,7 @@ func (a *app) modelRow(c *command, loader *config.Loader, known *config.Known, e
 		for i := range a.schema.Fields {
 			f := &a.schema.Fields[i]
 			if text, ok := r.With[f.Var]; ok {
-				overrides = append(overrides, config.Override{Path: f.Path, Text: text, Origin: config.Origin{Kind: config.FromCommand, Name: c.name}})
+				overrides = append(overrides, config.Override{Path: f.Path, Text: text, Origin: data.Origin{Kind: data.FromCommand, Name: c.name}})
 			}
 		}
 		cfg, err := loader.Config("", nil, c.name, overrides)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -22,25 +23,26 @@ import (
 
 const (
 	nixlbenchName = "nixlbench"
+	flagsWord     = "flags"
 	probeTimeout  = time.Minute
 	probeSize     = 4 << 20
 )
 
 func programFlag() *flagSpec {
 	return &flagSpec{name: "nixlbench", arg: "COMMAND", group: groupRun, pref: true, def: nixlbench.Program,
-		help: "How nixlbench is started, such as 'srun -n1 nixlbench'; no shell reads it"}
+		help: "Command that starts nixlbench, such as 'srun -n1 nixlbench'. It is split into words as by a shell, but no shell runs it"}
 }
 
 func releasesFlag() *flagSpec {
-	return &flagSpec{name: "releases", arg: "FILE", group: groupOutput, help: "Data file with more releases of nixlbench, as kvbench nixlbench --cue prints it"}
+	return &flagSpec{name: "releases", arg: "FILE", group: groupOutput, more: true, help: "Data file with more nixlbench releases. kvbench nixlbench --cue prints one"}
 }
 
 // nixlbenchCmd tells what the installed nixlbench is.
 func (a *app) nixlbenchCmd() *command {
 	return &command{
 		name:  nixlbenchName,
+		words: "[" + flagsWord + "]",
 		short: "Show which release the installed nixlbench is",
-		long:  "The program is asked for its flags; they tell the release.",
 		flags: []*flagSpec{
 			programFlag(),
 			releasesFlag(),
@@ -48,8 +50,20 @@ func (a *app) nixlbenchCmd() *command {
 			{name: "cue", bool: true, group: groupOutput, help: "Print it as a data file for --releases"},
 			configFlag(),
 		},
-		exec: a.showInstalled,
+		exec:     a.nixlbench,
+		complete: func([]string) []string { return []string{flagsWord} },
 	}
+}
+
+func (a *app) nixlbench(ctx context.Context, c *command) error {
+	switch {
+	case len(c.args) == 0:
+		return a.showInstalled(ctx, c)
+	case len(c.args) > 1 || c.args[0] != flagsWord:
+		return diag.Usagef("unexpected argument %q", c.args[len(c.args)-1]).WithHint("%s %s %s lists nixlbench's flags", program, c.name, flagsWord)
+	}
+	_, err := io.WriteString(a.stdout, flagsHelp(a.benchFlags()))
+	return err
 }
 
 func (a *app) showInstalled(ctx context.Context, c *command) error {
@@ -60,7 +74,7 @@ func (a *app) showInstalled(ctx context.Context, c *command) error {
 	asCUE, err := c.boolean("cue")
 	errs.Add(err)
 	if asCUE && c.given["format"] {
-		errs = append(errs, diag.Usagef("--cue: it is a format of its own, beside --format %s", format))
+		errs = append(errs, diag.Usagef("--cue cannot be combined with --format %s", format))
 	}
 	words, err := c.program()
 	errs.Add(err)
@@ -86,7 +100,7 @@ func (a *app) showInstalled(ctx context.Context, c *command) error {
 	return err
 }
 
-// program gives the words that start nixlbench.
+// program returns the words that start nixlbench.
 func (c *command) program() ([]string, error) {
 	text, from, ok := c.value("nixlbench")
 	if !ok {
@@ -94,7 +108,7 @@ func (c *command) program() ([]string, error) {
 	}
 	words, err := nixlbench.Split(text)
 	if err != nil {
-		return nil, from.Errorf("%q is no command: %v", text, err)
+		return nil, from.Errorf("%q is not a valid command: %v", text, err)
 	}
 	return words, nil
 }
@@ -104,12 +118,15 @@ func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, 
 	n := a.schema.Nixlbench.Runs.Get()
 	shown := diag.Printable(words[0])
 	if _, err := exec.LookPath(words[0]); err != nil {
-		what := "cannot be started"
-		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
-			what = "is not there"
+		what := fmt.Sprintf("cannot be started: %v", diag.Cause(err))
+		switch {
+		case errors.Is(err, exec.ErrNotFound):
+			what = "not found in PATH"
+		case errors.Is(err, fs.ErrNotExist):
+			what = "does not exist"
 		}
-		return nil, diag.Errorf(diag.Pos{}, "%s %s: %v", shown, what, reasonOf(err)).
-			WithHint("it comes from %s; name it with --nixlbench", n.Home).
+		return nil, diag.Errorf(diag.Pos{}, "%s %s", shown, what).
+			WithHint("get it from %s, or name it with --nixlbench", n.Home).
 			WithHint("%s plan works without it", program)
 	}
 	argv := append(append([]string{}, words...), n.Probe.Option)
@@ -120,9 +137,9 @@ func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, 
 	flags, err := nixlbench.ReadFlags(n.Probe, out)
 	if err != nil {
 		// The exit code alone says nothing: it is 1 where all is well.
-		d := diag.Errorf(diag.Pos{}, "%s is no nixlbench: %v; it %s", strings.Join(words, " "), err, exit.String())
+		d := diag.Errorf(diag.Pos{}, "%s is not nixlbench: %v; it %s", strings.Join(words, " "), err, exit.String())
 		if exit.Stopped {
-			d.Msg = fmt.Sprintf("%s did not answer to %s in %v", strings.Join(words, " "), n.Probe.Option, probeTimeout)
+			d.Msg = fmt.Sprintf("%s did not answer %s within %v", strings.Join(words, " "), n.Probe.Option, probeTimeout)
 		}
 		if last := stderr.Last(); last != "" {
 			d.WithHint("it says: %s", diag.Printable(last))
@@ -130,14 +147,6 @@ func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, 
 		return nil, d
 	}
 	return nixlbench.Identify(&a.schema.Nixlbench, flags), nil
-}
-
-// reasonOf leaves out what the message says already.
-func reasonOf(err error) error {
-	if e, ok := err.(*exec.Error); ok {
-		return e.Err
-	}
-	return err
 }
 
 func writeInstalled(out *bytes.Buffer, words []string, in *nixlbench.Installed) {
@@ -152,7 +161,7 @@ func writeInstalled(out *bytes.Buffer, words []string, in *nixlbench.Installed) 
 	}
 	switch len(in.Alike) {
 	case 0:
-		fmt.Fprintf(w, "release\tnone that is known; plans are for %s\n", diag.Printable(in.Release))
+		fmt.Fprintf(w, "release\tunknown; plans are for %s\n", diag.Printable(in.Release))
 	case 1:
 		fmt.Fprintf(w, "release\t%s\n", diag.Printable(in.Release))
 	default:

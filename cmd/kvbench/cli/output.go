@@ -98,7 +98,7 @@ func openAgain(name string, mode fs.FileMode) (*os.File, error) {
 // replaces a symbolic link: it may lead to what nobody meant to write.
 func (a *app) create(name string) (*output, error) {
 	if info, err := os.Lstat(name); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		return nil, diag.Errorf(diag.Pos{File: name}, "is a symbolic link: nothing was written").WithHint("name the file that it leads to")
+		return nil, diag.Errorf(diag.Pos{File: name}, "is a symbolic link; nothing written").WithHint("name the file it points to")
 	}
 	// Process numbers come again, in containers soon.
 	temp := fmt.Sprintf("%s.%d.%x.partial", name, os.Getpid(), time.Now().UnixNano())
@@ -146,7 +146,7 @@ func (o *output) discard() {
 	}
 }
 
-// close gives the file its name.
+// close moves the file to its final name.
 func (o *output) close() error {
 	if o.temp == nil {
 		return nil
@@ -186,7 +186,7 @@ func linkNew(from, to string) error {
 }
 
 func isThere(name string) error {
-	return diag.Errorf(diag.Pos{File: name}, "already exists: nothing written")
+	return diag.Errorf(diag.Pos{File: name}, "already exists; nothing written")
 }
 
 // writeAll writes what a command has to say at once.

@@ -30,7 +30,7 @@ func TestStdoutFull(t *testing.T) {
 	}
 	const plan = " --model qwen3-8b --isl 256 --page_size 64"
 	for _, words := range []string{
-		"--help", "help plan", "plan --help", "--version", "version", "completion bash", "__complete pl",
+		"--help", "help plan", "plan --help", "--version", "version", "completion bash", "__complete pl", "man", "nixlbench flags",
 		"plan" + plan, "plan --format json" + plan, "plan --format csv" + plan, "plan --tp 1,2 --format table" + plan, "plan --tp 1,2 --format jsonl" + plan,
 		"explain" + plan, "explain batch_size" + plan, "kvcache" + plan, "kvcache --tp 1 --model gpt-oss-20b" + plan, "iosize" + plan,
 		"models", "models --format json", "models show qwen3_8b", "schema config", "schema --format cue model",

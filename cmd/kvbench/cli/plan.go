@@ -10,29 +10,12 @@ import (
 	"kvbench/engine/report"
 )
 
-const planLong = `
-Works out the block and batch size that moves the KV cache and prints the
-nixlbench command for it, one for each configuration. Values come from the
-schema's defaults, the configuration file, the environment and the command
-line, the later over the earlier.
-
-Limits that nixlbench would refuse the plan by are warned about; --fit changes
-what you did not give until it is accepted.
-
-An override takes several values too: a list (1,2,4), or a range that multiplies
-(1024..131072x2) or adds (16..256+16) up to its end; a comma that belongs
-to a value is written \,. The plans of all combinations are then rows of a table,
-of CSV or of JSON lines: model by model, configuration by configuration, then
-override by override as they are listed below, the last changing first. --where
-leaves rows out, --sort and --top choose among them, --columns says what they
-show. A configuration may have the same lists and ranges in its section sweep.`
-
 // planCmd prints nixlbench commands.
 func (a *app) planCmd() *command {
 	flags := append(a.commonFlags(),
-		&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "csv", "jsonl", "table"}, help: "Output format; of several values table, csv or jsonl"},
-		&flagSpec{name: "fit", bool: true, group: groupOutput, help: "Change ungiven values until the release accepts the plan"},
-		&flagSpec{name: "show_secrets", bool: true, group: groupOutput, help: "Print secrets instead of masking them"},
+		&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "csv", "jsonl", "table"}, help: "Output format. For a sweep table, csv or jsonl"},
+		&flagSpec{name: "fit", bool: true, group: groupOutput, help: "Adjust values you did not set until nixlbench accepts the plan"},
+		&flagSpec{name: "show_secrets", bool: true, more: true, group: groupOutput, help: "Print secrets instead of masking them"},
 		a.planReleaseFlag(),
 		releasesFlag())
 	flags = append(flags, sweepFlags()...)
@@ -40,7 +23,6 @@ func (a *app) planCmd() *command {
 		name:  "plan",
 		axes:  true,
 		short: "Print the nixlbench command that moves a model's KV cache",
-		long:  planLong,
 		flags: append(flags, a.benchFlags()...),
 		exec:  a.plan,
 	}
@@ -118,7 +100,7 @@ func (a *app) plan(ctx context.Context, c *command) error {
 
 // maskedWarning goes with commands that hold [nixlbench.Mask].
 func maskedWarning() *diag.Diag {
-	return diag.Warnf(diag.Pos{}, "secrets are masked: the command does not run as it is").WithHint("--show_secrets prints them")
+	return diag.Warnf(diag.Pos{}, "secrets are masked: the command will not run as printed").WithHint("--show_secrets prints them")
 }
 
 func quantityNames(pl *plan.Plan) []string {

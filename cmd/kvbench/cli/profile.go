@@ -22,20 +22,6 @@ import (
 	"kvbench/engine/schema"
 )
 
-const profileLong = `
-Plans like kvbench plan, changes what you did not give until nixlbench accepts
-it, prints the command and runs it, one plan after the other. The plan is made
-for the release of the installed nixlbench unless --nixlbench_release is given.
-
---output FILE keeps every run as one JSON object a line, written when the run
-ends; --resume leaves out the runs that FILE has already. A run whose result is
-not to be trusted is reported as suspect and counts as failed.
-
---quiet leaves the table of results on stdout, also for one run; errors,
-warnings and notes still go to stderr, and progress if that is a terminal.
-
-Overrides take lists and ranges as in kvbench plan: every combination is run.`
-
 const groupRun = "The run"
 
 // profileCmd runs plans.
@@ -44,26 +30,25 @@ func (a *app) profileCmd() *command {
 		programFlag(),
 		a.releaseFlag("that of the installed nixlbench"),
 		releasesFlag(),
-		&flagSpec{name: "fit", bool: true, group: groupRun, def: "true", help: "Change ungiven values until nixlbench accepts the plan"},
-		&flagSpec{name: "dry_run", bool: true, group: groupRun, help: "Print the commands and run nothing"},
-		&flagSpec{name: "quiet", bool: true, group: groupRun, help: "Print the table of results only, not the commands nor what nixlbench prints"},
-		&flagSpec{name: "launch", arg: "HOW", group: groupRun, values: []string{runner.LaunchPair, runner.LaunchSingle},
-			help: "pair starts all processes of a run on this machine, single one of them; pair unless another machine is named"},
+		&flagSpec{name: "fit", bool: true, group: groupRun, def: "true", help: "Adjust values you did not set until nixlbench accepts the plan"},
+		&flagSpec{name: "dry_run", bool: true, group: groupRun, help: "Print the commands without running them"},
+		&flagSpec{name: "quiet", bool: true, group: groupRun, help: "Print only the table of results"},
+		&flagSpec{name: "launch", arg: "HOW", more: true, group: groupRun, values: []string{runner.LaunchPair, runner.LaunchSingle},
+			help: "Which processes of a run to start here. pair: all of them; single: one; pair unless another machine is named"},
 		&flagSpec{name: "repeat", arg: "N", group: groupRun, def: "1", help: "Run every plan N times, in turn"},
-		&flagSpec{name: "timeout", arg: "TIME", group: groupRun, help: "End a run that takes longer, such as 90s or 10m, or none; the default is 10 minutes and the time of all that the run moves at 10 MB/s"},
-		&flagSpec{name: "grace", arg: "TIME", group: groupRun, def: "10s", help: "How long nixlbench may take to end when it is asked to, before it is killed"},
-		&flagSpec{name: "force", bool: true, group: groupRun, help: "Run what memory or disk seem too small for"},
-		&flagSpec{name: "cleanup", bool: true, group: groupRun, help: "Remove the files that the runs make; what was there before stays"},
-		&flagSpec{name: "fail_fast", bool: true, group: groupRun, help: "Stop after the first run that fails"},
+		&flagSpec{name: "timeout", arg: "TIME", group: groupRun, help: "End a run that takes longer, such as 90s or 10m; or none. The default is 10 minutes plus the time to move the run's data at 10 MB/s"},
+		&flagSpec{name: "grace", arg: "TIME", more: true, group: groupRun, def: "10s", help: "How long nixlbench may take to exit before it is killed"},
+		&flagSpec{name: "force", bool: true, more: true, group: groupRun, help: "Run even if memory or disk looks too small"},
+		&flagSpec{name: "cleanup", bool: true, group: groupRun, help: "Remove the files that the runs create; files that existed before stay"},
+		&flagSpec{name: "fail_fast", bool: true, more: true, group: groupRun, help: "Stop after the first run that fails"},
 		&flagSpec{name: "output", arg: "FILE", group: groupRun, help: "Append the results to this file, one JSON object a line"},
-		&flagSpec{name: "keep_output", bool: true, group: groupRun, help: "Keep all that nixlbench prints in files beside that of --output, one for each run"},
-		&flagSpec{name: "resume", bool: true, group: groupRun, help: "Leave out the runs that the file of --output has as done"},
-		&flagSpec{name: "show_secrets", bool: true, group: groupRun, help: "Print secrets instead of masking them"})
+		&flagSpec{name: "keep_output", bool: true, more: true, group: groupRun, help: "Keep what nixlbench prints, in files beside that of --output, one for each run"},
+		&flagSpec{name: "resume", bool: true, group: groupRun, help: "Skip the runs that the file of --output already has"},
+		&flagSpec{name: "show_secrets", bool: true, more: true, group: groupRun, help: "Print secrets instead of masking them"})
 	return &command{
 		name:  "profile",
 		axes:  true,
 		short: "Run nixlbench with the plan and keep its results",
-		long:  profileLong,
 		flags: append(flags, a.benchFlags()...),
 		exec:  a.profile,
 	}
@@ -77,6 +62,7 @@ type profile struct {
 	view     schema.View // of the table of results
 	briefs   *runner.Briefs
 	axes     []*schema.Field // that tell points apart
+	knobs    []*schema.Flag  // of nixlbench that do
 	repeat   int
 	dryRun   bool
 	failFast bool
@@ -138,7 +124,7 @@ func (a *app) profile(ctx context.Context, c *command) error {
 	errs.Add(err)
 	switch out, from, ok := c.value("output"); {
 	case ok && out == "":
-		errs = append(errs, from.Errorf("\"\" is not allowed: want the name of a file"))
+		errs = append(errs, from.Errorf("\"\" is not allowed: expected the name of a file"))
 	case !ok && p.resume:
 		errs = append(errs, diag.Usagef("--resume needs --output: the file that has the results"))
 	case !ok && p.session.KeepOutput:
@@ -199,7 +185,11 @@ func (p *profile) release(ctx context.Context, c *command) (name, from string, e
 		return name, from, nil
 	case p.dryRun && ctx.Err() == nil:
 		d := *diag.All(err)[0]
-		if name, err = p.pickRelease(c); err != nil {
+		knobs, err := c.knobs(p.schema)
+		if err != nil {
+			return "", "", err
+		}
+		if name, err = p.pickRelease(c, knobs); err != nil {
 			return "", "", err
 		}
 		d.Severity = diag.Warning
@@ -212,7 +202,7 @@ func (p *profile) release(ctx context.Context, c *command) (name, from string, e
 		return name, from, nil
 	}
 	if len(in.Alike) == 0 {
-		p.print.Print(diag.Warnf(diag.Pos{}, "%s is of no known release: the plan is for %s, which differs in %s", p.session.Program[0], in.Release, fmt.Sprintf("%d of its flags", len(in.Differences))).
+		p.print.Print(diag.Warnf(diag.Pos{}, "%s matches no known release: the plan is for %s, which differs in %s", p.session.Program[0], in.Release, fmt.Sprintf("%d of its flags", len(in.Differences))).
 			WithHint("see %s %s; its --cue writes a file for --releases", program, nixlbenchName))
 	}
 	return in.Release, "the installed nixlbench", nil
@@ -221,7 +211,11 @@ func (p *profile) release(ctx context.Context, c *command) (name, from string, e
 // plan makes the plans. Those that cannot be made are reported at once: what
 // can be run may take hours.
 func (p *profile) plan(c *command, release, from string, fit bool) error {
-	given, err := c.benchValues(p.schema, release)
+	knobs, err := c.knobs(p.schema)
+	if err != nil {
+		return err
+	}
+	given, err := c.knobValues(p.schema, release, knobs)
 	if err != nil {
 		return err
 	}
@@ -269,7 +263,9 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 		if of := (source{j.Model, j.Config.File}); !warned[of] {
 			warned[of] = true
 			whole := asked[slices.IndexFunc(asked, func(a job) bool { return a.Model == of.model && a.Config.File == of.file })]
-			p.warnMissing(whole, quantityNames(plans[0]), planShown(plans[0]))
+			shown := planShown(plans[0])
+			shown.Runs = true
+			p.warnMissing(whole, quantityNames(plans[0]), shown)
 		}
 		if sweep == nil {
 			p.warn(plans)
@@ -308,7 +304,7 @@ const manyNotRun = "%d of %d plans cannot be made because of this; the numbers a
 type reasons []plan.Failed
 
 func (r *reasons) add(err error, point uint64) {
-	i := slices.IndexFunc(*r, func(f plan.Failed) bool { return plan.Reason(f.Err) == plan.Reason(err) })
+	i := slices.IndexFunc(*r, func(f plan.Failed) bool { return diag.Kind(f.Err) == diag.Kind(err) })
 	if i < 0 {
 		*r = append(*r, plan.Failed{Err: err, First: point})
 		i = len(*r) - 1
@@ -328,7 +324,8 @@ func (p *profile) spread(jobs []job) ([]job, *plan.Sweep, error) {
 			p.axes = append(p.axes, f)
 		}
 	}
-	if p.axes == nil {
+	p.knobs = knobsOf(jobs)
+	if p.axes == nil && p.knobs == nil {
 		return jobs, nil, nil
 	}
 	s, left, err := plan.NewSweep(items(jobs), plan.SweepOptions{})
@@ -336,7 +333,7 @@ func (p *profile) spread(jobs []job) ([]job, *plan.Sweep, error) {
 		return nil, nil, err
 	}
 	if s.Points > maxPoints {
-		return nil, nil, diag.Usagef("there are %d plans to run: at most %d are taken", s.Points, maxPoints).
+		return nil, nil, diag.Usagef("there are %d plans to run: at most %d are allowed", s.Points, maxPoints).
 			WithHint("%s plan shows them all; choose among them", program)
 	}
 	all := make([]job, s.Points)
@@ -355,7 +352,7 @@ func (p *profile) run(ctx context.Context) error {
 	p.session.Schema, p.session.Build, p.session.Ending.Hurry = p.schema, version(), p.hurry
 	p.view = report.WithAxes(p.schema.Views["summary"], p.axes)
 	measures := p.schema.Nixlbench.Runs.Get().Measures
-	p.briefs = runner.NewBriefs(report.Kept(p.view, measures), measures)
+	p.briefs = runner.NewBriefs(append(report.Kept(p.view, measures), report.NamesOf(p.knobs)...), measures)
 	p.session.Warn = func(d *diag.Diag) { p.progress.print(func() { p.print.Print(d) }) }
 	p.session.Output = p.output
 	defer p.session.Close()
@@ -413,9 +410,9 @@ func (p *profile) hintResume(total int) {
 	}
 	d := diag.Notef(diag.Pos{}, "interrupted: %s has %d of %d runs", diag.Printable(p.session.Journal.Name()), done, total)
 	if p.resume {
-		d.WithHint("the same command again runs the rest")
+		d.WithHint("run the same command again to finish")
 	} else {
-		d.WithHint("the same command with --resume runs the rest")
+		d.WithHint("run the same command with --resume to finish")
 	}
 	p.print.Print(d)
 }
@@ -470,12 +467,12 @@ func (p *profile) keep(pt *point, rec *runner.Record) error {
 func (p *profile) limited(run *runner.Run) {
 	if limit := p.session.TimeoutOf(run); p.progress.terminal && !p.quiet && p.session.Timeout == 0 && limit > 0 {
 		p.progress.print(func() {
-			p.print.Print(diag.Notef(diag.Pos{}, "the run is ended if it takes longer than %v; --timeout changes that", limit))
+			p.print.Print(diag.Notef(diag.Pos{}, "the run is stopped if it takes longer than %v; --timeout changes that", limit))
 		})
 	}
 }
 
-// unlessShown gives err unless it is the one that was printed already.
+// unlessShown returns err unless it is the one that was printed already.
 func unlessShown(err, shown error) error {
 	if err == shown {
 		return nil
@@ -492,6 +489,11 @@ func (p *profile) label(pl *plan.Plan, repeat int) string {
 	for _, f := range p.axes {
 		v := pl.Request.Config.Values[f.Var]
 		text += " " + f.Flag + " " + v.Text()
+	}
+	for _, f := range p.knobs {
+		if v, ok := pl.Request.Flags[f.Name]; ok {
+			text += " " + f.Name + " " + v.Text()
+		}
 	}
 	if pl.Rank() {
 		text += fmt.Sprintf(" stage %d %s", pl.Stage(), pl.Group())
@@ -676,7 +678,7 @@ func (p *profile) summary() error {
 		}
 		points[i] = pt.records
 	}
-	if err := report.Summary(&out, p.view, p.schema.Nixlbench.Runs.Get().Measures, points); err != nil {
+	if err := report.Summary(&out, p.view, p.knobs, p.schema.Nixlbench.Runs.Get().Measures, points); err != nil {
 		return err
 	}
 	p.write(out.Bytes())
@@ -691,7 +693,7 @@ func (c *command) count(name string) (int, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > 1_000_000 {
-		return 0, from.Errorf("%q is not allowed: want a whole number from 1 to 1000000", text)
+		return 0, from.Errorf("%q is not allowed: expected a whole number from 1 to 1000000", text)
 	}
 	return n, nil
 }
@@ -706,7 +708,7 @@ func (c *command) duration(name string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
-		return 0, from.Errorf("%q is not allowed: want a time such as 90s, 10m or 1h30m", text)
+		return 0, from.Errorf("%q is not allowed: expected a time such as 90s, 10m or 1h30m", text)
 	}
 	return d, nil
 }

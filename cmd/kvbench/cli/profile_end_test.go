@@ -1,7 +1,6 @@
 package cli_test
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"net"
@@ -31,14 +30,7 @@ func TestProfileParentKilledForking(t *testing.T) {
 		cmd := exec.Command("kvbench", append(smallRun(t)[:7], "--backend", launch, "--nixlbench", wrapper)...)
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "FAKE_FAULT=ignore", "FAKE_SH=echo $PPID >>"+filepath.Join(dir, "pids"))
-		stdout, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		lines := bufio.NewScanner(stdout)
+		lines := started(t, cmd, cmd.StdoutPipe)
 		for lines.Scan() && !strings.Contains(lines.Text(), "4718592  ") {
 		}
 		cmd.Process.Kill()

@@ -2,10 +2,13 @@ package cli_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -36,7 +39,7 @@ func TestProfileReal(t *testing.T) {
 			t.Fatal(err)
 		}
 		out := filepath.Join(dir, "r.jsonl")
-		cmd := exec.Command("kvbench", append(args, "--nixlbench", program, "--output", out, "--cleanup", "--timeout", "2m")...)
+		cmd := exec.Command("kvbench", append(args, "--nixlbench", program, "--output", out, "--keep_output", "--cleanup", "--timeout", "2m")...)
 		cmd.Dir = data
 		text, err := cmd.CombinedOutput()
 		got := results(t, out)
@@ -45,6 +48,9 @@ func TestProfileReal(t *testing.T) {
 		}
 		if got[0].Status != "ok" {
 			t.Logf("%q %v\n%s", args, err, text)
+		}
+		if want := printedRows(t, out); !slices.EqualFunc(got[0].Rows, want, maps.Equal) {
+			t.Errorf("%q records %v, and printed is %v", args, got[0].Rows, want)
 		}
 		if left, err := os.ReadDir(data); err != nil || len(left) > 0 {
 			t.Errorf("%q leaves %v (%v)", args, left, err)
@@ -89,7 +95,8 @@ func TestProfileReal(t *testing.T) {
 		}
 	})
 	t.Run("fitted", func(t *testing.T) {
-		const wanted, tries = 30, 300
+		wanted := realPlans(t)
+		tries := 10 * wanted
 		r := rand.New(rand.NewPCG(13, 30))
 		ran := 0
 		for range tries {
@@ -106,6 +113,59 @@ func TestProfileReal(t *testing.T) {
 		}
 		t.Errorf("%d of %d plans could be fitted, want %d", ran, tries, wanted)
 	})
+}
+
+// realPlans is how many fitted plans are run.
+func realPlans(t *testing.T) int {
+	t.Helper()
+	n := 30
+	if text := os.Getenv("REAL_PLANS"); text != "" {
+		var err error
+		if n, err = strconv.Atoi(text); err != nil || n < 1 {
+			t.Fatalf("REAL_PLANS is %q, want a number of plans", text)
+		}
+	}
+	return n
+}
+
+// printedRows reads the rows in the output that was kept beside the results of
+// one run: the lines of as many numbers as a table has columns.
+func printedRows(t *testing.T, results string) []map[string]float64 {
+	t.Helper()
+	layouts := map[int][]string{
+		6: {"block_size_bytes", "batch_size", "avg_latency_us", "bandwidth_mib_per_s", "bandwidth_gib_per_s", "bandwidth_gb_per_s"},
+		10: {"block_size_bytes", "batch_size", "bandwidth_gb_per_s", "avg_latency_us", "avg_prep_us", "p99_prep_us",
+			"avg_post_us", "p99_post_us", "avg_tx_us", "p99_tx_us"},
+	}
+	files, err := filepath.Glob(results + ".*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no output is kept beside %s (%v)", results, err)
+	}
+	// A run that was started again has a file for each time.
+	text, err := os.ReadFile(files[len(files)-1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []map[string]float64
+lines:
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(line)
+		if len(words) > 0 && strings.HasPrefix(words[0], "[") {
+			words = words[1:]
+		}
+		row := map[string]float64{}
+		for i, key := range layouts[len(words)] {
+			v, err := strconv.ParseFloat(words[i], 64)
+			if err != nil {
+				continue lines
+			}
+			row[key] = v
+		}
+		if len(row) > 0 {
+			rows = append(rows, row)
+		}
+	}
+	return rows
 }
 
 // randomRun gives a random profile of little data.
@@ -137,6 +197,7 @@ func randomRun(t *testing.T, r *rand.Rand) []string {
 	maybe("pipeline_depth", "2", "4")
 	maybe("storage_enable_direct")
 	maybe("posix_api_type", "AIO", "URING", "POSIXAIO")
+	maybe("posix_kernel_queue_size", "16", "48", "256", "1024")
 	maybe("randomize_location_mode", "none", "blockaligned", "bytealigned")
 	maybe("scheme", "pairwise", "onetomany", "manytoone", "tp")
 	maybe("start_batch_size", "1")

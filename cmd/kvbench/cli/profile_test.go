@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -76,14 +77,7 @@ func TestProfileKilled(t *testing.T) {
 	cmd := exec.Command("kvbench", args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "FAKE_SLEEP=300ms")
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(stderr)
+	lines := started(t, cmd, cmd.StderrPipe)
 	for lines.Scan() && !strings.HasPrefix(lines.Text(), "3 of 5") {
 	}
 	time.Sleep(100 * time.Millisecond) // the third run is under way
@@ -165,14 +159,7 @@ func TestProfileSignals(t *testing.T) {
 		cmd := exec.Command("kvbench", smallRun(t)...)
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "FAKE_FAULT=tell")
-		stdout, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		lines := bufio.NewScanner(stdout)
+		lines := started(t, cmd, cmd.StdoutPipe)
 		for lines.Scan() && lines.Text() != "waiting" {
 		}
 		cmd.Process.Signal(sig)
@@ -214,14 +201,7 @@ func startIgnoring(t *testing.T, dir string, args ...string) (*exec.Cmd, int) {
 	cmd := exec.Command("kvbench", args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "FAKE_FAULT=ignore")
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(stdout)
+	lines := started(t, cmd, cmd.StdoutPipe)
 	for lines.Scan() && !strings.HasPrefix(lines.Text(), "4718592 ") {
 	}
 	go func() {
@@ -347,7 +327,7 @@ func TestProfileLingering(t *testing.T) {
 	cmd.Dir = t.TempDir()
 	cmd.Env = append(os.Environ(), "FAKE_FAULT=target_stays")
 	out, err := cmd.CombinedOutput()
-	if exitCode(err) != 1 || !bytes.Contains(out, []byte("did not end after the other and was ended")) || !bytes.Contains(out, []byte("16.925787")) {
+	if exitCode(err) != 1 || !bytes.Contains(out, []byte("did not end after the other and was stopped")) || !bytes.Contains(out, []byte("16.925787")) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
@@ -376,14 +356,7 @@ func TestEtcdInterrupted(t *testing.T) {
 	out := filepath.Join(dir, "r.jsonl")
 	cmd := exec.Command("kvbench", smallRun(t, "--etcd_endpoints", "http://"+silentServer(t), "--output", out)...)
 	cmd.Dir = dir
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(stdout)
+	lines := started(t, cmd, cmd.StdoutPipe)
 	for lines.Scan() && !strings.HasPrefix(lines.Text(), "nixlbench ") {
 	}
 	time.Sleep(300 * time.Millisecond) // the server is waited for
@@ -464,4 +437,17 @@ func BenchmarkProfile(b *testing.B) {
 	b.ReportMetric(median(bare), "nixlbench-ms/point")
 	b.ReportMetric(median(plain), "overhead-ms/point")
 	b.ReportMetric(median(kept), "overhead-kept-ms/point")
+}
+
+// started starts a command and gives the lines that it writes to a pipe.
+func started(t testing.TB, cmd *exec.Cmd, pipe func() (io.ReadCloser, error)) *bufio.Scanner {
+	t.Helper()
+	out, err := pipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bufio.NewScanner(out)
 }

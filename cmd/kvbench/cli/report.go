@@ -10,29 +10,16 @@ import (
 	"kvbench/engine/runner"
 )
 
-const reportLong = `
-Shows the results that kvbench profile --output keeps, a line for each point and
-size of IO: medians over the repeats, with the least and the greatest. Values of
-the configuration that differ from point to point are columns. Runs that did not
-end well are counted, and their numbers are shown only where there are no better
-ones. --format csv has every setting, and the same columns whatever the results.
-
-With BASELINE, another such file, every point is compared with the same point
-there: same release, flags and model. The ratio is that of the medians; in
-brackets stand the least and the greatest that any two runs give.
-
-Lines that are not results are named on stderr and the rest is shown; the exit
-code is then 1. A last line that is cut off is skipped with a warning. A line has
-at most 4 MiB.`
-
 // reportCmd shows results.
 func (a *app) reportCmd() *command {
+	columns := report.Columns(a.schema.Views["report"], a.schema)
 	return &command{
 		name:  "report",
 		words: "FILE [BASELINE]",
 		short: "Show the results of profile, or compare two files of them",
-		long:  reportLong,
 		flags: []*flagSpec{
+			{name: "columns", arg: "COLUMNS", group: groupOutput, words: columns, help: "Columns, separated by commas"},
+			{name: "match", arg: "COLUMNS", group: groupOutput, words: columns, help: "Compare with rows of BASELINE that are equal in these columns"},
 			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "markdown", "csv", "json"}, help: "Output format"},
 			configFlag(),
 		},
@@ -48,7 +35,12 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	case len(c.args) == 0:
 		errs = append(errs, diag.Usagef("nothing to report: name a file that %s profile --output has written", program))
 	case len(c.args) > 2:
-		errs = append(errs, diag.Usagef("%d files are too many: want one, or two to compare", len(c.args)))
+		errs = append(errs, diag.Usagef("%d files are too many: expected one, or two to compare", len(c.args)))
+	}
+	errs.Add(a.checkColumns(c, "columns"))
+	errs.Add(a.checkColumns(c, "match"))
+	if c.set["match"] && len(c.args) == 1 {
+		errs = append(errs, diag.Usagef("--match needs a second file: the baseline"))
 	}
 	if slices.Contains(c.args, "") {
 		errs = append(errs, diag.Usagef("\"\" is not the name of a file"))
@@ -57,14 +49,15 @@ func (a *app) showResults(_ context.Context, c *command) error {
 		return errs
 	}
 	view := a.schema.Views[c.name]
-	names, measures := report.Shown(format, view, a.schema)
+	options := &report.Options{Format: format, View: view, Columns: a.namedColumns(c, "columns"), Match: a.namedColumns(c, "match")}
+	names, measures := options.Shown(a.schema)
 	keepMuch()
 	var read [2]*runner.Results
 	var failed [2]error
 	var all sync.WaitGroup
 	for i, name := range c.args {
-		if i > 0 { // of the baseline, measures are all that is shown
-			names, measures = nil, a.schema.Nixlbench.Runs.Get().Measures
+		if i > 0 && options.Match == nil { // of the baseline, measures are all that is shown
+			names = nil
 		}
 		briefs := runner.NewBriefs(names, measures)
 		all.Go(func() { read[i], failed[i] = briefs.Read(name, a.guard.watch) })
@@ -80,25 +73,65 @@ func (a *app) showResults(_ context.Context, c *command) error {
 		files[i] = read[i].List
 		bad.Add(read[i].Bad)
 		if read[i].Torn {
-			a.print.Print(diag.Warnf(diag.Pos{File: name}, "the last line is cut off and was skipped"))
+			a.print.Print(diag.Warnf(diag.Pos{File: name}, "the last line is truncated and was skipped"))
 		}
 	}
 	if len(errs) > 0 {
 		return append(errs, bad...)
 	}
-	results := report.Compare(files[0], files[1])
-	if len(c.args) == 2 {
+	results := report.Compare(files[0], files[1], options, a.schema)
+	switch {
+	case options.Match != nil:
+		for _, d := range results.Told(c.args[1], a.schema) {
+			a.print.Print(d)
+		}
+	case len(c.args) == 2:
 		gone, added := results.Missing()
 		switch {
 		case added == len(results.Points):
 			a.print.Print(diag.Warnf(diag.Pos{File: c.args[1]}, "it has none of the points of %s", diag.Printable(c.args[0])).
-				WithHint("points are the same if release, flags and model are"))
+				WithHint("points are the same if release, flags and model are").
+				WithHint("--match names the columns in which they are to be the same instead"))
 		case gone > 0:
 			a.print.Print(diag.Warnf(diag.Pos{File: c.args[1]}, "points that are not in %s: %d", diag.Printable(c.args[0]), gone))
 		}
 	}
-	if err := results.Write(a.stdout, format, view, a.schema); err != nil {
+	if err := results.Write(a.stdout, options, a.schema); err != nil {
 		return err
 	}
 	return bad.Err()
+}
+
+// namedColumns returns the columns that a flag names, by their names or headings.
+func (a *app) namedColumns(c *command, flag string) []string {
+	names := c.list(flag)
+	for i, name := range names {
+		names[i] = report.ColumnOf(a.schema.Views[c.name], a.schema, name)
+	}
+	return names
+}
+
+// checkColumns refuses names of columns that there are not, and those given twice.
+func (a *app) checkColumns(c *command, flag string) error {
+	view := a.schema.Views[c.name]
+	known := report.Columns(view, a.schema)
+	_, from, _ := c.value(flag)
+	var errs diag.List
+	names := a.namedColumns(c, flag)
+	for i, name := range names {
+		switch near := report.ColumnMeant(a.schema, name); {
+		case slices.Contains(names[:i], name):
+			errs = append(errs, from.Errorf("%q is given twice", name))
+		case slices.Contains(known, name):
+		case near != "":
+			errs = append(errs, from.Errorf("there is no column %q", name).WithHint("did you mean %q?", near))
+		default:
+			d := from.Errorf("there is no column %q", name)
+			if !d.Suggest(name, known) {
+				d.WithHint("a column is a quantity, a field of a configuration, a flag of nixlbench, or a measure: see the first line of --format csv")
+			}
+			errs = append(errs, d)
+		}
+	}
+	return errs.Err()
 }

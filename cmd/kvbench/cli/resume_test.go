@@ -19,8 +19,8 @@ func TestResumeHint(t *testing.T) {
 		more []string
 		want string // the end of stderr
 	}{
-		{os.Interrupt, []string{"--output", "r.jsonl"}, "kvbench: note: interrupted: r.jsonl has 1 of 3 runs\n  hint: the same command with --resume runs the rest\n"},
-		{syscall.SIGTERM, []string{"--output", "r.jsonl", "--resume"}, "kvbench: note: interrupted: r.jsonl has 1 of 3 runs\n  hint: the same command again runs the rest\n"},
+		{os.Interrupt, []string{"--output", "r.jsonl"}, "kvbench: note: interrupted: r.jsonl has 1 of 3 runs\n  hint: run the same command with --resume to finish\n"},
+		{syscall.SIGTERM, []string{"--output", "r.jsonl", "--resume"}, "kvbench: note: interrupted: r.jsonl has 1 of 3 runs\n  hint: run the same command again to finish\n"},
 		{os.Interrupt, nil, ""},
 		{os.Interrupt, []string{"--output", os.DevNull}, ""},
 	}

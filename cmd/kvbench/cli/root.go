@@ -20,8 +20,10 @@ import (
 	"time"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
+	"golang.org/x/term"
 
 	cueschema "kvbench/cue"
+	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/input"
 	"kvbench/engine/runner"
@@ -42,6 +44,7 @@ const program = "kvbench"
 // app is what commands share.
 type app struct {
 	schema *schema.Schema
+	cmds   []*command
 	bench  []*flagSpec // nixlbench's own
 	stdout io.Writer
 	stderr io.Writer
@@ -53,10 +56,15 @@ type app struct {
 	signals  sync.Once
 	graceful atomic.Bool
 	hurry    chan struct{}
-	partial  atomic.Pointer[string] // the file that goes when the command is left
+	partial  atomic.Pointer[string] // temporary file to remove on early exit
 	said     map[string]bool        // warnings about flags
 	guard    guard
 	checked  vet.Checked // what the process was restarted with
+	loads    *config.Loader
+	// The configurations, once they were read.
+	configured bool
+	known      []*config.Config
+	knownErr   error
 }
 
 // errInterrupted ends a command that was interrupted.
@@ -200,11 +208,9 @@ func (a *app) report(err error) {
 	}
 }
 
-// isTerminal reports whether a file is a character device.
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
+// isTerminal reports whether a file is a terminal; /dev/null, also a character
+// device, is not.
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 func (a *app) run(ctx context.Context, args []string) error {
 	var err error
@@ -214,7 +220,8 @@ func (a *app) run(ctx context.Context, args []string) error {
 	if err := a.addReleases(args); err != nil {
 		return err
 	}
-	cmds := []*command{a.planCmd(), a.explainCmd(), a.profileCmd(), a.reportCmd(), a.kvcacheCmd(), a.iosizeCmd(), a.modelsCmd(), a.importCmd(), a.initCmd(), a.vetCmd(), a.schemaCmd(), a.nixlbenchCmd(), a.completionCmd(), a.versionCmd()}
+	cmds := []*command{a.planCmd(), a.explainCmd(), a.profileCmd(), a.reportCmd(), a.kvcacheCmd(), a.iosizeCmd(), a.modelsCmd(), a.importCmd(), a.initCmd(), a.vetCmd(), a.schemaCmd(), a.nixlbenchCmd(), a.completionCmd(), a.manCmd(), a.versionCmd()}
+	a.cmds = cmds
 	if len(args) > 0 && args[0] == completeCommand {
 		return a.complete(cmds, args[1:])
 	}
@@ -223,9 +230,9 @@ func (a *app) run(ctx context.Context, args []string) error {
 	}
 	if len(args) == 0 {
 		io.WriteString(a.stderr, rootUsage(cmds))
-		return diag.Usagef("a command is missing")
+		return diag.Usagef("missing command")
 	}
-	if isHelp(args[0]) {
+	if isHelp(args[0]) || isHelpAll(args[0]) {
 		_, err := io.WriteString(a.stdout, rootUsage(cmds))
 		return err
 	}
@@ -245,7 +252,7 @@ func (a *app) run(ctx context.Context, args []string) error {
 	}
 	words, given, err := normalize(args[1:], c.flags, c.words != "", others)
 	if errors.Is(err, flag.ErrHelp) {
-		_, err := io.WriteString(a.stdout, c.usage(a.schema))
+		_, err := io.WriteString(a.stdout, c.usage(errors.Is(err, errHelpAll)))
 		return err
 	}
 	if err != nil {
@@ -271,19 +278,26 @@ func (a *app) run(ctx context.Context, args []string) error {
 	return root.Run(ctx)
 }
 
+// errHelpAll is a request for the full help.
+var errHelpAll = fmt.Errorf("all of the %w", flag.ErrHelp)
+
 func isHelp(arg string) bool { return slices.Contains([]string{"-h", "-help", "--help"}, arg) }
+
+func isHelpAll(arg string) bool {
+	return slices.Contains([]string{"--help-all", "--help_all", "-help-all"}, arg)
+}
 
 func unknownCommand(word string, cmds []*command) error {
 	if strings.HasPrefix(word, "-") {
-		return diag.Usagef("%s: flags stand after the command", word).WithHint("see %s --help", program)
+		return diag.Usagef("%s: flags come after the command", word).WithHint("see %s --help", program)
 	}
 	names := make([]string, len(cmds))
 	for i, c := range cmds {
 		names[i] = c.name
 	}
 	d := diag.Usagef("unknown command %q", word)
-	if hint := diag.DidYouMean(word, names); hint != "" {
-		return d.WithHint("%s", hint)
+	if d.Suggest(word, names) {
+		return d
 	}
 	return d.WithHint("commands: %s", strings.Join(names, ", "))
 }
@@ -291,18 +305,8 @@ func unknownCommand(word string, cmds []*command) error {
 func withUsageHint(err error, command string) error {
 	list := diag.List(diag.All(err))
 	last := *list[len(list)-1]
-	if last.Hint == "" {
+	if last.Hints == nil {
 		last.WithHint("see %s %s --help", program, command)
 	}
 	return append(slices.Clone(list[:len(list)-1]), &last)
-}
-
-func rootUsage(cmds []*command) string {
-	var b strings.Builder
-	b.WriteString("kvbench plans and runs KV-cache transfer benchmarks for any LLM architecture.\n\nUsage:\n  kvbench COMMAND [FLAGS]\n\nCommands:\n")
-	for _, c := range cmds {
-		fmt.Fprintf(&b, "  %-10s %s\n", c.name, c.short)
-	}
-	b.WriteString("\nEvery command says more with --help: kvbench plan --help\n")
-	return b.String()
 }

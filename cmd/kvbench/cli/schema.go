@@ -5,28 +5,23 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
 	"kvbench/engine/diag"
+	"kvbench/engine/schemagen"
 )
-
-const schemaLong = `
-Prints what files of a kind may hold, for editors and other programs: config,
-model (one schema for each architecture, those of --models too), or results.`
 
 // schemaCmd prints schemas.
 func (a *app) schemaCmd() *command {
 	return &command{
 		name:  "schema",
-		words: strings.Join(config.Schemas, "|"),
+		words: strings.Join(schemagen.Kinds, "|"),
 		short: "Print the schema of configurations, models or results",
-		long:  schemaLong,
 		flags: []*flagSpec{
 			modelsFlag(),
 			{name: "format", arg: "FORMAT", group: groupOutput, def: "json-schema", values: []string{"json-schema", "cue"}, help: "Output format"},
 			configFlag(),
 		},
 		exec:     a.printSchema,
-		complete: func([]string) []string { return config.Schemas },
+		complete: func([]string) []string { return schemagen.Kinds },
 	}
 }
 
@@ -35,16 +30,16 @@ func (a *app) printSchema(_ context.Context, c *command) error {
 	if err != nil {
 		return err
 	}
-	if len(c.args) != 1 || !slices.Contains(config.Schemas, c.args[0]) {
-		d := diag.Usagef("want one of %s", strings.Join(config.Schemas, ", "))
+	if len(c.args) != 1 || !slices.Contains(schemagen.Kinds, c.args[0]) {
+		d := diag.Usagef("expected one of %s", strings.Join(schemagen.Kinds, ", "))
 		if len(c.args) == 1 {
-			d = diag.Usagef("there is no schema of %q: want one of %s", c.args[0], strings.Join(config.Schemas, ", "))
+			d = diag.Usagef("unknown schema %q: expected one of %s", c.args[0], strings.Join(schemagen.Kinds, ", "))
 		}
 		return d
 	}
-	text, err := a.loader().SchemaJSON(c.args[0], c.dirs())
+	text, err := schemagen.JSON(a.loader(), a.schema, c.args[0], c.dirs())
 	if format == "cue" {
-		text, err = a.loader().SchemaCUE(c.args[0], c.dirs())
+		text, err = schemagen.CUE(a.loader(), c.args[0], c.dirs())
 	}
 	if err == nil {
 		_, err = a.stdout.Write(text)

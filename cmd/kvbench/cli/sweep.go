@@ -21,7 +21,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-const groupSweep = "Several values"
+const groupSweep = "Sweeps"
 
 // sweepView is the view that has the columns of a sweep.
 const sweepView = "sweep"
@@ -29,11 +29,11 @@ const sweepView = "sweep"
 // sweepFlags say what becomes of the points of a sweep.
 func sweepFlags() []*flagSpec {
 	return []*flagSpec{
-		{name: "where", arg: "CONDITION", group: groupSweep, help: "Keep the rows for which this formula is true, such as 'tp_size * pp_size <= 16 && block_size >= 65536'"},
-		{name: "sort", arg: "COLUMNS", group: groupSweep, help: "Sort the rows by these columns, separated by commas; -COLUMN for the largest first (--sort=-block_size)"},
-		{name: "top", arg: "N", group: groupSweep, help: "Print the first N rows only"},
-		{name: "columns", arg: "COLUMNS", group: groupSweep, help: "Columns, separated by commas: quantities, fields, parameters, formulas, flags of nixlbench"},
-		{name: "output", arg: "FILE", group: groupOutput, help: "Write to this file, which appears when it is complete"},
+		{name: "where", arg: "CONDITION", group: groupSweep, help: "Keep the rows for which this formula is true. Example: 'tp_size * pp_size <= 16 && block_size >= 64KiB'"},
+		{name: "sort", arg: "COLUMNS", group: groupSweep, help: "Sort by these columns, separated by commas. -COLUMN for descending order (--sort=-block_size)"},
+		{name: "top", arg: "N", group: groupSweep, help: "Print only the first N rows"},
+		{name: "columns", arg: "COLUMNS", group: groupSweep, help: "Columns to show, separated by commas. Any of quantities, fields, parameters, formulas, nixlbench flags"},
+		{name: "output", arg: "FILE", group: groupOutput, help: "Write to this file, atomically"},
 	}
 }
 
@@ -47,7 +47,7 @@ func (c *command) sweeps(jobs []job) bool {
 	}
 	format, _, _ := c.value("format")
 	return slices.Contains([]string{"jsonl", "table"}, format) ||
-		slices.ContainsFunc(jobs, func(j job) bool { return len(j.Config.Axes) > 0 })
+		slices.ContainsFunc(jobs, func(j job) bool { return len(j.Config.Axes)+len(j.Knobs) > 0 })
 }
 
 // sweep writes the plans of all points as rows. errs is what went wrong before.
@@ -114,7 +114,7 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []job, format string, 
 func (a *app) newSweep(c *command, jobs []job, format string, secrets bool, errs *diag.List) (*plan.Sweep, string, []string, error) {
 	var wrong diag.List
 	if _, from, ok := c.value("format"); ok && !slices.Contains(report.SweepFormats, format) {
-		wrong = append(wrong, from.Errorf("%s shows plans one by one: rows are one of %s", format, strings.Join(report.SweepFormats, ", ")))
+		wrong = append(wrong, from.Errorf("%s shows single plans; for rows use one of %s", format, strings.Join(report.SweepFormats, ", ")))
 	} else if !ok {
 		format = report.SweepFormats[0]
 	}
@@ -123,7 +123,7 @@ func (a *app) newSweep(c *command, jobs []job, format string, secrets bool, errs
 		text, from, _ := c.value("top")
 		var err error
 		if top, err = strconv.ParseUint(text, 10, 63); err != nil || top < 1 {
-			wrong = append(wrong, from.Errorf("%q is not allowed: want a whole number, 1 or more", text))
+			wrong = append(wrong, from.Errorf("%q is not allowed: expected a whole number, 1 or more", text))
 		}
 	}
 	columns := a.sweepColumns(jobs)
@@ -160,7 +160,7 @@ func (a *app) newSweep(c *command, jobs []job, format string, secrets bool, errs
 	if len(keys) > 0 {
 		if most := uint64(plan.MaxSorted); top > most || top == 0 && where == "" && s.Points > most {
 			return nil, "", nil, diag.Usagef("--sort keeps at most %d rows in memory", most).
-				WithHint("keep the first of them with --top, or leave some out with --where")
+				WithHint("keep the first of them with --top, or filter them with --where")
 		}
 	}
 	return s, format, columns, nil
@@ -187,7 +187,7 @@ func (c *command) list(name string) []string {
 	return names
 }
 
-// sweepNames gives the names that columns have in sweeps.
+// sweepNames returns the names that columns have in sweeps.
 func (a *app) sweepNames(columns []string) []string {
 	names := make([]string, len(columns))
 	for i, name := range columns {
@@ -196,7 +196,7 @@ func (a *app) sweepNames(columns []string) []string {
 	return names
 }
 
-// sweepColumns gives the columns that are shown unless others are asked for.
+// sweepColumns returns the columns that are shown unless others are asked for.
 func (a *app) sweepColumns(jobs []job) []string {
 	view := a.schema.Views[sweepView]
 	columns, quantities := rowNames(view), quantitiesOf(a.schema)
@@ -206,12 +206,42 @@ func (a *app) sweepColumns(jobs []job) []string {
 			columns = report.AddColumn(columns, f.Var, quantities)
 		}
 	}
+	for _, f := range knobsOf(jobs) {
+		columns = report.AddColumn(columns, f.JSONKey(), quantities)
+	}
 	if slices.ContainsFunc(jobs, func(j job) bool { return plan.UseOf(j.Config).Rank }) {
 		for _, r := range view.Rank {
 			columns = report.AddColumn(columns, r.Value, quantities)
 		}
 	}
 	return columns
+}
+
+// knobsOf returns the flags of nixlbench of which some jobs have several values.
+func knobsOf(jobs []job) []*schema.Flag {
+	flags := map[string]*schema.Flag{}
+	for _, j := range eachConfig(jobs) {
+		for _, k := range j.Knobs {
+			flags[k.Name] = k.Flag
+		}
+	}
+	var list []*schema.Flag
+	for _, name := range schema.Keys(flags) {
+		list = append(list, flags[name])
+	}
+	return list
+}
+
+// eachConfig returns one job for each model and configuration: the others differ
+// from it in flags of nixlbench.
+func eachConfig(jobs []job) []job {
+	var list []job
+	for i, j := range jobs {
+		if i == 0 || j.Config != jobs[i-1].Config {
+			list = append(list, j)
+		}
+	}
+	return list
 }
 
 func quantitiesOf(s *schema.Schema) []string {
@@ -247,16 +277,17 @@ func (a *app) warnMissingOnce(jobs []job, shown plan.Shown) {
 	names := quantitiesOf(a.schema)
 	var list []*diag.Diag
 	counts := map[string]int{}
+	jobs = eachConfig(jobs)
 	for _, j := range jobs {
 		for _, d := range append(a.missing(j, names), a.given(j, shown)...) {
-			if counts[d.Msg]++; counts[d.Msg] == 1 {
+			if counts[d.Text()]++; counts[d.Text()] == 1 {
 				list = append(list, d)
 			}
 		}
 	}
 	for _, d := range list {
-		if n := counts[d.Msg]; n > 1 {
-			d.WithHint("so it is in %d of %d plans", n, len(jobs))
+		if n := counts[d.Text()]; n > 1 {
+			d.WithHint("applies to %d of %d plans", n, len(jobs))
 		}
 		a.print.Print(d)
 	}
@@ -286,7 +317,7 @@ func (a *app) tell(s *plan.Sweep, o *plan.Outcome, errs *diag.List) {
 // What is said of points that have the same reason: their number, of how many,
 // and the first.
 const (
-	manyWarned = "so it is of %d of %d points; the first is %s"
+	manyWarned = "applies to %d of %d points; the first is %s"
 	manyFailed = "%d of %d points have no row because of this; the numbers are those of the first: %s"
 )
 
@@ -318,7 +349,7 @@ func (a *app) newSweepProgress(c *command, out *output, points uint64) *sweepPro
 	}
 }
 
-// above gives a writer that writes above the line.
+// above returns a writer that writes above the line.
 func (p *sweepProgress) above(w io.Writer) io.Writer {
 	if !p.terminal {
 		return w

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/plan"
@@ -43,19 +43,19 @@ func (a *app) onlyQuantities(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(all, name) })
 }
 
-// given gives notes on values that the user gave: on those that were hardly meant
+// given returns notes on values that the user gave: on those that were hardly meant
 // as they are written, and on those that have no effect.
 func (a *app) given(j job, shown plan.Shown) []*diag.Diag {
 	return append(a.small(j), a.unread(j, shown)...)
 }
 
-// small gives a note on each given number that is so small that its unit was
+// small returns a note on each given number that is so small that its unit was
 // probably forgotten.
 func (a *app) small(j job) []*diag.Diag {
 	var list []*diag.Diag
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
-		values := []config.Value{j.Config.Values[f.Var]}
+		values := []data.Fact{j.Config.Values[f.Var]}
 		for _, axis := range j.Config.Axes {
 			if axis.Field.Var == f.Var {
 				values = axis.Values
@@ -71,15 +71,15 @@ func (a *app) small(j job) []*diag.Diag {
 	return list
 }
 
-// smallNote gives the note on one value, or nil.
-func (a *app) smallNote(f *schema.Field, v config.Value) *diag.Diag {
+// smallNote returns the note on one value, or nil.
+func (a *app) smallNote(f *schema.Field, v data.Fact) *diag.Diag {
 	n, _ := v.Num.Int64()
 	i := slices.IndexFunc(f.Least, func(l schema.Least) bool { return n < l.Below })
 	if i < 0 || n <= 0 || !v.Origin.Given() {
 		return nil
 	}
 	name := v.Origin.String()
-	if v.Origin.Kind == config.FromFile {
+	if v.Origin.Kind == data.FromFile {
 		name = f.Path
 	}
 	var meant []string
@@ -90,13 +90,13 @@ func (a *app) smallNote(f *schema.Field, v config.Value) *diag.Diag {
 		WithHint("did you mean %s?", strings.Join(meant, " or "))
 }
 
-// unread gives a note on each given value that has no effect; one on all of a
+// unread returns a note on each given value that has no effect; one on all of a
 // file.
 func (a *app) unread(j job, shown plan.Shown) []*diag.Diag {
 	var list []*diag.Diag
 	var inFile []plan.Unread
 	for _, u := range j.planner.Unread(j.Request, shown) {
-		if u.Value.Origin.Kind == config.FromFile {
+		if u.Value.Origin.Kind == data.FromFile {
 			inFile = append(inFile, u)
 		} else {
 			list = append(list, unreadNote(j, []plan.Unread{u}))
@@ -106,7 +106,11 @@ func (a *app) unread(j job, shown plan.Shown) []*diag.Diag {
 		slices.SortStableFunc(inFile, func(x, y plan.Unread) int { return x.Value.Origin.Pos.Line - y.Value.Origin.Pos.Line })
 		list = append(list, unreadNote(j, inFile))
 	}
-	return list
+	flags, err := j.planner.UnreadFlags(j.Request, shown)
+	for i := range flags {
+		list = append(list, flags[i].Note())
+	}
+	return append(list, diag.All(err)...)
 }
 
 // unreadNote says that values have no effect, why, and what to write instead.
@@ -122,7 +126,7 @@ func unreadNote(j job, all []plan.Unread) *diag.Diag {
 	switch {
 	case first.Hidden:
 		why = "nothing that is shown depends on " + it
-	case !slices.ContainsFunc(all, func(u plan.Unread) bool { return len(u.Kinds) == 0 }):
+	case plan.UseOf(j.Config).Rank && !slices.ContainsFunc(all, func(u plan.Unread) bool { return len(u.Kinds) == 0 }):
 		why = "no layer of this model depends on " + it
 	}
 	d := diag.Notef(first.Value.Origin.Pos, "%s %s no effect: %s", strings.Join(names, ", "), verb, why)
@@ -135,8 +139,14 @@ func unreadNote(j job, all []plan.Unread) *diag.Diag {
 		for _, f := range u.Instead {
 			d.WithHint("%s%s", what, insteadText(j, u, f))
 		}
+		if len(u.With) > 0 {
+			d.WithHint("%sit has an effect with %s", what, strings.Join(u.With, " or "))
+		}
 		if len(u.Kinds) > 0 {
-			d.WithHint("%slayers of kind %s depend on it", what, strings.Join(u.Kinds, ", "))
+			d.WithHint("%sin the %s accounting, layers of kind %s depend on it", what, schema.AccountingRank, strings.Join(u.Kinds, ", "))
+		}
+		for _, accounting := range schema.Keys(u.Elsewhere) {
+			d.WithHint("%sthe %s accounting of %s depends on it", what, accounting, few(u.Elsewhere[accounting]))
 		}
 		switch {
 		case len(u.Quantities) > 0:
@@ -171,7 +181,7 @@ func otherHint(all []plan.Unread, names []string, it string) string {
 
 // givenName names a value as it was given.
 func givenName(u *plan.Unread) string {
-	if u.Value.Origin.Kind == config.FromFile {
+	if u.Value.Origin.Kind == data.FromFile {
 		return u.Field.Path
 	}
 	return u.Value.Origin.String()
@@ -186,10 +196,19 @@ func insteadText(j job, u *plan.Unread, f *schema.Field) string {
 		return text + fmt.Sprintf(": give --%s several values", f.Flag)
 	case v.Text() == u.Value.Text():
 		return text + ", which is " + v.Text() + " too"
-	case v.Origin.Kind == config.FromFlag:
+	case v.Origin.Kind == data.FromFlag:
 		return text + ", which is " + v.Text()
 	}
 	return text + fmt.Sprintf(", which is %s: --%s %s changes that", v.Text(), f.Flag, u.Value.Text())
+}
+
+// few names the first of many.
+func few(names []string) string {
+	const most = 4
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d others", strings.Join(names[:most-1], ", "), len(names)-most+1)
 }
 
 // dependents names the quantities that depend on a value, the first of many.

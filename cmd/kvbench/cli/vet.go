@@ -11,23 +11,12 @@ import (
 	"kvbench/engine/vet"
 )
 
-const vetLong = `
-Checks files that kvbench reads, folders of them, and patterns: architectures
-(with the checks that they bring), models, configurations, files of results, and
-releases of nixlbench. The keys of a file tell what it is. In folders, files of
-other programs are skipped, and with --skip_unknown named ones too: -v says why. A file with a typo is not skipped if its text shows that it is kvbench's.
-
-Only these files are read and nothing is run, so vet is safe on untrusted files;
-symbolic links are not followed. A folder that cannot be read is an
-error, and so is a file that takes more than 5 s or 512 MiB; the rest is checked.`
-
 // vetCmd checks files.
 func (a *app) vetCmd() *command {
 	return &command{
 		name:  "vet",
 		words: "FILE|DIR|GLOB...",
 		short: "Check architectures, models, configurations and results",
-		long:  vetLong,
 		flags: []*flagSpec{
 			modelsFlag(),
 			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "github"}, help: "Output format"},
@@ -108,6 +97,8 @@ type finding struct {
 	Line     int    `json:"line,omitempty"`
 	Column   int    `json:"column,omitempty"`
 	Severity string `json:"severity"`
+	Code     string `json:"code,omitempty"`
+	Name     string `json:"name,omitempty"`
 	Message  string `json:"message"`
 	Hint     string `json:"hint,omitempty"`
 	Source   string `json:"source,omitempty"`
@@ -115,7 +106,8 @@ type finding struct {
 }
 
 func newFinding(d *diag.Diag) finding {
-	return finding{d.Pos.File, d.Pos.Line, d.Pos.Col, d.Severity.String(), diag.Short(d.Msg), diag.Short(d.Hint), d.Source, d.Caret}
+	return finding{d.Pos.File, d.Pos.Line, d.Pos.Col, d.Severity.String(), string(d.Code), diag.Short(d.Name),
+		diag.Short(d.Text()), diag.Short(strings.Join(d.Hints, "\n")), d.Source, d.Caret}
 }
 
 // annotation is a diagnostic as a GitHub workflow prints it.
@@ -136,13 +128,11 @@ func annotation(d *diag.Diag) string {
 	if d.Pos.Col > 0 {
 		at = append(at, fmt.Sprintf("col=%d", d.Pos.Col))
 	}
-	msg := diag.Printable(diag.Short(d.Msg))
-	if d.Hint != "" {
-		hints := strings.Split(d.Hint, "\n")
-		for i := range hints {
-			hints[i] = diag.Printable(diag.Short(hints[i]))
-		}
-		msg += "\nhint: " + strings.Join(hints, "\n")
+	msg := diag.Printable(diag.Short(d.Text()))
+	lead := "\nhint: "
+	for _, hint := range d.Hints {
+		msg += lead + diag.Printable(diag.Short(hint))
+		lead = "\n"
 	}
 	return "::" + kind + " " + strings.Join(at, ",") + "::" + data.Replace(msg)
 }

@@ -45,18 +45,18 @@ func TestVetUnreadable(t *testing.T) {
 	os.Chmod(filepath.Join(dir, "tree/closed"), 0)
 	defer os.Chmod(filepath.Join(dir, "tree/closed"), 0o755)
 	for format, want := range map[string]string{
-		"text": `tree/a/b.yaml:1:21: strategy.tp_size: 0 is not allowed: want a whole number, 1 or more
+		"text": `tree/a/b.yaml:1:21: strategy.tp_size: 0 is not allowed: expected a whole number, 1 or more
     strategy: {tp_size: 0}
                         ^
 tree/closed: cannot be listed: permission denied
-tree/d.yaml:1:21: strategy.tp_size: 0 is not allowed: want a whole number, 1 or more
+tree/d.yaml:1:21: strategy.tp_size: 0 is not allowed: expected a whole number, 1 or more
     strategy: {tp_size: 0}
                         ^
 tree/e.yaml: permission denied
 `,
-		"github": `::error file=tree/a/b.yaml,line=1,col=21::strategy.tp_size: 0 is not allowed: want a whole number, 1 or more
+		"github": `::error file=tree/a/b.yaml,line=1,col=21::strategy.tp_size: 0 is not allowed: expected a whole number, 1 or more
 ::error file=tree/closed::cannot be listed: permission denied
-::error file=tree/d.yaml,line=1,col=21::strategy.tp_size: 0 is not allowed: want a whole number, 1 or more
+::error file=tree/d.yaml,line=1,col=21::strategy.tp_size: 0 is not allowed: expected a whole number, 1 or more
 ::error file=tree/e.yaml::permission denied
 `,
 	} {

@@ -1,0 +1,224 @@
+package cli
+
+import (
+	"embed"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// texts holds the description of each command and its examples.
+//
+//go:embed help/*.txt
+var texts embed.FS
+
+// helpWidth is the width of the help in columns.
+const helpWidth = 100
+
+// helpText is what a command's help says in prose.
+type helpText struct {
+	about    []string // paragraphs
+	examples []string
+	details  []string // paragraphs for the full help
+}
+
+// help reads the command's text: paragraphs, "Examples:" with indented lines,
+// and "Details:" with more paragraphs.
+func (c *command) help() helpText {
+	data, _ := texts.ReadFile("help/" + c.name + ".txt") // a test holds that it is there
+	text, details, _ := strings.Cut(string(data), "\nDetails:\n")
+	about, examples, _ := strings.Cut(text, "\nExamples:\n")
+	h := helpText{about: paragraphs(about), details: paragraphs(details)}
+	for line := range strings.Lines(examples) {
+		if line = strings.TrimSpace(line); line != "" {
+			h.examples = append(h.examples, line)
+		}
+	}
+	return h
+}
+
+func paragraphs(text string) []string {
+	var list []string
+	for p := range strings.SplitSeq(text, "\n\n") {
+		if words := strings.Fields(p); len(words) > 0 {
+			list = append(list, strings.Join(words, " "))
+		}
+	}
+	return list
+}
+
+func (c *command) synopsis() string {
+	words := program + " " + c.name
+	if len(c.flags) > 0 {
+		words += " [FLAGS]"
+	}
+	return strings.TrimSpace(words + " " + c.words)
+}
+
+// usage returns the command's help. Unless it is to have all, each flag takes
+// one line, and those that are seldom needed are only named.
+func (c *command) usage(all bool) string {
+	var b strings.Builder
+	text := c.help()
+	fmt.Fprintf(&b, "Usage: %s\n", c.synopsis())
+	about := text.about
+	if all {
+		about = append(about, text.details...)
+	}
+	for _, p := range about {
+		b.WriteString("\n" + wrap(p, ""))
+	}
+	if len(text.examples) > 0 {
+		b.WriteString("\nExamples:\n  " + strings.Join(text.examples, "\n  ") + "\n")
+	}
+	for _, group := range groups(c.flags) {
+		flags := group
+		if !all {
+			flags = slices.DeleteFunc(slices.Clone(group), func(f *flagSpec) bool { return f.more })
+		}
+		if len(flags) == 0 {
+			continue
+		}
+		if all {
+			b.WriteString("\n" + flagsHelp(flags))
+			continue
+		}
+		fmt.Fprintf(&b, "\n%s:\n", flags[0].group)
+		for _, f := range flags {
+			fmt.Fprintf(&b, "  %-*s  %s\n", headWidth, f.head(), f.summary(helpWidth-headWidth-4))
+		}
+	}
+	if !all {
+		b.WriteString(c.moreFlags())
+	} else if len(c.flags) > 0 {
+		fmt.Fprintf(&b, "\n%s", wrap(fmt.Sprintf("In flag names, _ and - are the same, and %d characters are enough if only one flag matches. "+
+			"%s_FLAG in the environment also sets a flag; the command line overrides it.", minPrefix, envPrefix), ""))
+	}
+	return b.String()
+}
+
+// flagsHelp describes flags of one group in full.
+func flagsHelp(flags []*flagSpec) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s:\n", flags[0].group)
+	for _, f := range flags {
+		fmt.Fprintf(&b, "  %s\n%s", f.head(), wrap(f.describe(), "      "))
+	}
+	return b.String()
+}
+
+// moreFlags says which flags only the full help describes.
+func (c *command) moreFlags() string {
+	var names []string
+	bench := false
+	for _, f := range c.flags {
+		if f.more && !f.bench {
+			names = append(names, "--"+f.name)
+		}
+		bench = bench || f.bench
+	}
+	if bench {
+		names = append(names, "and nixlbench's own flags (see "+program+" "+nixlbenchName+" flags)")
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "\n" + wrap("More flags, described by "+program+" "+c.name+" --help-all: "+strings.Join(names, ", ")+".", "")
+}
+
+// groups returns flags by their headings, in the order of the first of each,
+// with kvbench's own preferences last.
+func groups(flags []*flagSpec) [][]*flagSpec {
+	var list [][]*flagSpec
+	for _, f := range flags {
+		i := slices.IndexFunc(list, func(g []*flagSpec) bool { return g[0].group == f.group })
+		if i < 0 {
+			i, list = len(list), append(list, nil)
+		}
+		list[i] = append(list[i], f)
+	}
+	if i := slices.IndexFunc(list, func(g []*flagSpec) bool { return g[0].group == groupOwn }); i >= 0 {
+		own := list[i]
+		list = append(slices.Delete(list, i, i+1), own)
+	}
+	return list
+}
+
+// headWidth is the width of the column of flags in the short help.
+const headWidth = 27
+
+// head is the flag as it is written on the command line.
+func (f *flagSpec) head() string {
+	head := "--" + f.name
+	if f.short != "" {
+		head = "-" + f.short + ", " + head
+	}
+	if f.arg != "" {
+		head += " " + f.arg
+	}
+	return head
+}
+
+// describe returns the help of a flag with its values, default and releases.
+func (f *flagSpec) describe() string {
+	text, rest, _ := strings.Cut(f.help, ". ")
+	if len(f.values) > 0 {
+		text += ": " + strings.Join(f.values, ", ")
+	}
+	if f.def != "" {
+		text += " (default: " + f.def + ")"
+	}
+	if f.note != "" {
+		text += " [nixlbench " + f.note + "]"
+	}
+	if rest != "" {
+		text += ". " + rest
+	}
+	return text
+}
+
+// summary returns the first sentence of a flag's help, with its values and its
+// default if they fit the width.
+func (f *flagSpec) summary(width int) string {
+	text, _, _ := strings.Cut(f.help, ". ")
+	values, def := "", ""
+	if len(f.values) > 0 {
+		values = ": " + strings.Join(f.values, ", ")
+	}
+	if f.def != "" {
+		def = " (default: " + f.def + ")"
+	}
+	for _, more := range []string{values + def, def} {
+		if len(text+more) <= width {
+			return text + more
+		}
+	}
+	return text
+}
+
+// wrap breaks a paragraph into lines of the help, all of them indented.
+func wrap(text, indent string) string {
+	var b strings.Builder
+	line := indent
+	for _, word := range strings.Fields(text) {
+		if line != indent && len([]rune(line))+1+len([]rune(word)) > helpWidth {
+			b.WriteString(line + "\n")
+			line = indent
+		}
+		if line != indent {
+			line += " "
+		}
+		line += word
+	}
+	return b.String() + line + "\n"
+}
+
+func rootUsage(cmds []*command) string {
+	var b strings.Builder
+	b.WriteString("kvbench plans and runs KV-cache transfer benchmarks for any LLM architecture.\n\nUsage: kvbench COMMAND [FLAGS]\n\nCommands:\n")
+	for _, c := range cmds {
+		fmt.Fprintf(&b, "  %-10s %s\n", c.name, c.short)
+	}
+	b.WriteString("\nkvbench COMMAND --help describes a command, --help-all also its rarely used flags.\n")
+	return b.String()
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// unplain finds phrases that a native writer would not use, each with what is
+// said instead.
+var unplain = []struct {
+	phrase  *regexp.Regexp
+	instead string
+}{
+	{regexp.MustCompile(`\bstray word`), "unexpected argument"},
+	{regexp.MustCompile(`\bmends?\b`), "fix"},
+	{regexp.MustCompile(`\bbears? on\b`), "affect"},
+	{regexp.MustCompile(`\bpassed over\b`), "skipped"},
+	{regexp.MustCompile(`\btaken for\b`), "using the default"},
+	{regexp.MustCompile(`\b(is|are) wanted\b`), "expected"},
+	{regexp.MustCompile(`: wants? (a|an|at|one|the|true)\b`), "expected"},
+	{regexp.MustCompile(`\b(this|it|that) is no [a-z]+\b`), "not a"},
+	{regexp.MustCompile(`\bworked out\b`), "computed"},
+	{regexp.MustCompile(`\bwas told\b`), "say what happened"},
+	{regexp.MustCompile(`\bgives another\b`), "overrides it"},
+	{regexp.MustCompile(`\bruns it all the same\b`), "anyway"},
+	{regexp.MustCompile(`\bis there already\b`), "already exists"},
+	{regexp.MustCompile(`\bof strangers\b`), "untrusted"},
+}
+
+// TestPlainEnglish looks at all that users read: the README, the guides, the
+// help, and the texts in the code and the data.
+func TestPlainEnglish(t *testing.T) {
+	quoted := regexp.MustCompile("\"(?:[^\"\\\\]|\\\\.)*\"|`[^`]*`")
+	seen := 0
+	look := func(file, text string) {
+		seen++
+		for _, u := range unplain {
+			if found := u.phrase.FindString(text); found != "" {
+				t.Errorf("%s: %q: say %q", file, found, u.instead)
+			}
+		}
+	}
+	err := filepath.WalkDir("../..", func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasSuffix(file, "_test.go") {
+			return err
+		}
+		whole := filepath.Ext(file) == ".md" || filepath.Base(filepath.Dir(file)) == "help" || filepath.Base(filepath.Dir(file)) == "start"
+		if !whole && filepath.Ext(file) != ".go" && filepath.Ext(file) != ".cue" {
+			return nil
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if whole {
+			look(file, string(data))
+			return nil
+		}
+		for line := range strings.Lines(string(data)) {
+			if strings.HasPrefix(strings.TrimSpace(line), "//") {
+				continue
+			}
+			for _, text := range quoted.FindAllString(line, -1) {
+				look(file, text)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen < 1000 {
+		t.Errorf("only %d texts seen", seen)
+	}
+}

@@ -1,0 +1,259 @@
+package data
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/scanner"
+	"cuelang.org/go/cue/token"
+
+	"kvbench/engine/diag"
+)
+
+// What a file may hold. Real models and configurations have a few dozen values,
+// Hugging Face configurations up to some ten thousand; none nests deeper than
+// ten levels. The limits keep the parsers and the checks fast on every file.
+const (
+	maxDepth   = 100     // levels of mappings and lists
+	maxPath    = 1000    // bytes of the names that lead to a value
+	maxTokens  = 300_000 // of a CUE file
+	maxFaults  = 100     // characters that CUE does not know
+	maxChain   = 1000    // operators, dots and colons of a CUE file in a row
+	maxString  = 10_000  // bytes of a text or a number in CUE
+	MaxPattern = 1000    // bytes of a regular expression
+	maxSearch  = 100_000 // bytes of a text that is parsed again to find a line
+)
+
+// limits are how many values a file may hold in all, in a list and in a mapping.
+type limits struct{ values, list, mapping int }
+
+// CUE takes quadratic time for both; of data, only the keys that are known come
+// to it.
+var (
+	cueLimits  = limits{100_000, 10_000, 10_000}
+	dataLimits = limits{100_000, 10_000, 100_000}
+	treeLimits = limits{400_000, 400_000, 200_000}
+)
+
+// Catch is deferred by what reads a file: CUE's parsers and its evaluator panic
+// on some.
+func Catch(file string, err *error) {
+	if p := recover(); p != nil {
+		*err = unexpected(file, p)
+	}
+}
+
+func unexpected(file string, p any) *diag.Diag {
+	return diag.Errorf(diag.Pos{File: file}, "internal error: %v", p).
+		WithHint("this is a fault of kvbench or of a library: please report it with the file")
+}
+
+// breaks are line breaks to the YAML parser, but to no editor.
+var breaks = map[rune]string{'\u0085': "next line", '\u2028': "line separator", '\u2029': "paragraph separator"}
+
+// checkBreaks refuses line breaks that an editor does not show as such: what the
+// parser makes of the text is not what a reader sees.
+func checkBreaks(name string, data []byte) error {
+	for i := 0; i < len(data); i++ {
+		if c := data[i]; c != 0xc2 && c != 0xe2 {
+			continue
+		}
+		r, _ := utf8.DecodeRune(data[i:])
+		if what, ok := breaks[r]; ok {
+			pos := placeAt(name, data, i)
+			return diag.Errorf(pos, "unexpected character U+%04X (%s): YAML breaks the line here", r, what).
+				WithHint(`use a plain line break, or write "\u%04x" in double quotes`, r)
+		}
+	}
+	return nil
+}
+
+// placeAt returns the place of a byte of a text.
+func placeAt(name string, data []byte, i int) diag.Pos {
+	before := data[:i]
+	return diag.Pos{File: name, Line: 1 + bytes.Count(before, []byte("\n")), Col: 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])}
+}
+
+// checkJSONText refuses texts that would take much memory to parse.
+func checkJSONText(name string, data []byte) error {
+	n := 0
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '"':
+			for i++; i < len(data) && data[i] != '"'; i++ {
+				if data[i] == '\\' {
+					i++
+				}
+			}
+		case ',', '[', '{':
+			if n++; n > 2*treeLimits.values {
+				return tooMany(name, treeLimits.values)
+			}
+		}
+	}
+	return nil
+}
+
+func tooMany(name string, limit int) error {
+	return diag.Errorf(diag.Pos{File: name}, "holds more than %d values: a model or configuration has far fewer", limit)
+}
+
+func tooDeep(pos diag.Pos, limit int) error {
+	return diag.Errorf(pos, "is nested more than %d levels deep: a model or configuration needs a few", limit)
+}
+
+func tooWide(pos diag.Pos, what string, n, limit int) error {
+	return diag.Errorf(pos, "this %s holds %d values: at most %d are allowed", what, n, limit)
+}
+
+// checkTree refuses what would take much time or memory to check.
+func checkTree(name string, root ast.Expr, most limits) error {
+	n := 0
+	var check func(e ast.Expr, depth, path int) error
+	check = func(e ast.Expr, depth, path int) error {
+		place := func(node ast.Node) diag.Pos {
+			pos := PosOf(node.Pos())
+			pos.File = name
+			return pos
+		}
+		if n++; n > most.values {
+			return tooMany(name, most.values)
+		}
+		switch x := e.(type) {
+		case *ast.StructLit:
+			switch {
+			case depth == maxDepth:
+				return tooDeep(place(e), maxDepth)
+			case len(x.Elts) > most.mapping:
+				return tooWide(place(e), "mapping", len(x.Elts), most.mapping)
+			}
+			for _, elt := range x.Elts {
+				if e, ok := elt.(*ast.EmbedDecl); ok {
+					if err := check(e.Expr, depth+1, path); err != nil {
+						return err
+					}
+				}
+				f, ok := elt.(*ast.Field)
+				if !ok {
+					continue
+				}
+				label, _, _ := ast.LabelName(f.Label)
+				if path+len(label) > maxPath {
+					return diag.Errorf(place(f.Label), "the name here, with those around it, is longer than %d characters", maxPath)
+				}
+				if err := check(f.Value, depth+1, path+len(label)+1); err != nil {
+					return err
+				}
+			}
+		case *ast.BinaryExpr:
+			if err := check(x.X, depth, path); err != nil {
+				return err
+			}
+			return check(x.Y, depth, path)
+		case *ast.ListLit:
+			switch {
+			case depth == maxDepth:
+				return tooDeep(place(e), maxDepth)
+			case len(x.Elts) > most.list:
+				return tooWide(place(e), "list", len(x.Elts), most.list)
+			}
+			for _, elt := range x.Elts {
+				if err := check(elt, depth+1, path); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	return check(root, 0, 0)
+}
+
+// checkCUEText refuses a CUE text that would overflow the stack of the parser or
+// of what walks its tree: both recurse at brackets, and at the colons, dots and
+// operators between two commas.
+func checkCUEText(name string, data []byte) error {
+	file := token.NewFile(name, 0, len(data))
+	var s scanner.Scanner
+	var first error
+	faults := 0
+	s.Init(file, data, func(pos token.Pos, format string, args []any) {
+		if faults++; first == nil {
+			first = diag.Errorf(PosOf(pos), format, args...)
+		}
+	}, 0)
+	chains := []int{0} // of every open bracket
+	depth := 0         // their sum
+	var texts []bool   // whether a bracket is that of an expression within a text
+	inText := false
+	for n := 0; ; n++ {
+		pos, tok, lit := s.Scan()
+		chain := &chains[len(chains)-1]
+		switch tok {
+		case token.EOF:
+			return nil
+		case token.COMMA:
+			depth -= *chain
+			*chain = 0
+		case token.INTERPOLATION:
+			inText = true
+		case token.LPAREN, token.LBRACK, token.LBRACE:
+			*chain++
+			depth++
+			chains = append(chains, 0)
+			texts, inText = append(texts, inText), false
+		case token.RPAREN, token.RBRACK, token.RBRACE:
+			if len(chains) > 1 { // else the parser says that it is one too many
+				depth -= *chain
+				chains = chains[:len(chains)-1]
+				if texts[len(chains)-1] {
+					// The text goes on, perhaps to its next expression.
+					lit = s.ResumeInterpolation()
+					inText = strings.HasSuffix(lit, "(")
+				}
+				texts = texts[:len(chains)-1]
+			}
+		case token.IDENT:
+		default:
+			*chain++
+			depth++
+		}
+		switch {
+		case len(lit) > maxString && tok != token.COMMENT:
+			return diag.Errorf(PosOf(pos), "this text is %d bytes long: at most %d are allowed", len(lit), maxString)
+		case faults > maxFaults:
+			return first
+		case n > maxTokens:
+			return tooMany(name, maxTokens/3)
+		case len(chains) > maxDepth+1:
+			return tooDeep(PosOf(pos), maxDepth)
+		case depth > maxChain:
+			return diag.Errorf(PosOf(pos), "this field is too long: %d operators, dots or colons in a row are more than a model or configuration needs", maxChain)
+		}
+	}
+}
+
+// within refuses a value that holds more than is fast to check.
+func (v *Value) within(file string, most limits, n *int) error {
+	if *n++; *n > most.values {
+		return tooMany(file, most.values)
+	}
+	switch {
+	case len(v.Items) > most.list:
+		return tooWide(v.Pos, "list", len(v.Items), most.list)
+	case len(v.Fields) > most.mapping:
+		return tooWide(v.Pos, "mapping", len(v.Fields), most.mapping)
+	}
+	for i := range v.Fields {
+		if err := v.Fields[i].within(file, most, n); err != nil {
+			return err
+		}
+	}
+	for i := range v.Items {
+		if err := v.Items[i].within(file, most, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}

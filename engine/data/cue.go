@@ -1,0 +1,405 @@
+package data
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/build"
+	"cuelang.org/go/cue/cuecontext"
+	cueerrors "cuelang.org/go/cue/errors"
+	"cuelang.org/go/cue/parser"
+	"cuelang.org/go/cue/token"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/input"
+)
+
+// The import path of the schema that architecture files use, and the folder
+// it stands for in the CUE module.
+const (
+	modulePath   = "kvbench.internal"
+	SchemaFolder = "cue"
+	// SchemaPath is the path that files import it by.
+	SchemaPath = modulePath + "/" + SchemaFolder
+	// schemaPackage is the name that it is imported by.
+	schemaPackage = "kvbench"
+	schemaImport  = SchemaPath + ":" + schemaPackage
+)
+
+// Reader reads CUE files: it builds them CUE files whose imports it finds in schema alone: nothing is
+// read from disk or the network.
+type Reader struct {
+	Schema fs.FS
+	Mode   parser.Option // comments, where documentation is read
+	ctx    *cue.Context
+	bctx   *build.Context
+
+	mu       sync.Mutex
+	packages map[string]*build.Instance
+}
+
+func NewReader(schema fs.FS) *Reader {
+	r := &Reader{Schema: schema, Mode: parser.AllErrors, ctx: cuecontext.New(), packages: map[string]*build.Instance{}}
+	r.bctx = build.NewContext(build.Loader(r.load))
+	return r
+}
+
+// load finds an imported package of the schema, or nil.
+func (r *Reader) load(_ token.Pos, importPath string) *build.Instance {
+	importPath, _, _ = strings.Cut(importPath, ":")
+	folder, ok := strings.CutPrefix(importPath, SchemaPath)
+	if !ok {
+		return nil
+	}
+	inst, err := r.pkg(path.Clean("." + folder))
+	if err != nil {
+		inst = r.bctx.NewInstance(folder, nil)
+		inst.ImportPath = importPath
+		inst.Err = cueerrors.Promote(err, "")
+	}
+	return inst
+}
+
+// pkg returns the schema's package in a folder of its file system.
+func (r *Reader) pkg(folder string) (*build.Instance, error) {
+	if inst := r.packages[folder]; inst != nil {
+		return inst, nil
+	}
+	names, err := fs.Glob(r.Schema, path.Join(folder, "*.cue"))
+	if err != nil {
+		return nil, err
+	}
+	inst := r.bctx.NewInstance(folder, r.load)
+	inst.ImportPath = path.Join(modulePath, SchemaFolder, folder)
+	for _, name := range names {
+		data, err := fs.ReadFile(r.Schema, name)
+		if err != nil {
+			return nil, err
+		}
+		f, err := parser.ParseFile(path.Join(SchemaFolder, name), data, r.Mode)
+		if err != nil {
+			return nil, err
+		}
+		if err := inst.AddSyntax(f); err != nil {
+			return nil, err
+		}
+	}
+	inst.ImportPath += ":" + inst.PkgName
+	r.packages[folder] = inst
+	if err := inst.Complete(); err != nil {
+		return nil, err
+	}
+	return inst, nil
+}
+
+// Package evaluates a package of the schema.
+func (r *Reader) Package(folder string) (cue.Value, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	inst, err := r.pkg(folder)
+	if err != nil {
+		return cue.Value{}, FromCUE(err, diag.Pos{})
+	}
+	v := r.ctx.BuildInstance(inst)
+	return v, FromCUE(v.Err(), diag.Pos{})
+}
+
+// Eval evaluates CUE files together, as those of one package. Fields that
+// conflict are reported later, by who reads them.
+func (r *Reader) Eval(name string, files ...*ast.File) (cue.Value, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	inst := r.bctx.NewInstance(path.Dir(name), r.load)
+	inst.ImportPath = modulePath + "/user"
+	for _, f := range files {
+		if err := inst.AddSyntax(f); err != nil {
+			return cue.Value{}, FromCUE(err, diag.Pos{File: name})
+		}
+	}
+	if err := inst.Complete(); err != nil {
+		return cue.Value{}, FromCUE(err, diag.Pos{File: name})
+	}
+	return r.ctx.BuildInstance(inst), nil
+}
+
+// attributes are those that fields of the schema have.
+var attributes = []string{"flag", "var", "keys", "expected", "unit", "least", "late", "announced", "default", "note", "needs", "words", "aka", "more"}
+
+// checkSafe refuses what would make a file depend on more than itself, its
+// package and the schema, and what the evaluator does in one step that no limit
+// can end.
+func checkSafe(f *ast.File) error {
+	var errs diag.List
+	refuse := func(n ast.Node, what, hint string) {
+		errs = append(errs, diag.Errorf(PosOf(n.Pos()), "%s", what).WithHint("%s", hint))
+	}
+	ast.Walk(f, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.ImportSpec:
+			if p := strings.Trim(n.Path.Value, `"`); p != schemaImport {
+				refuse(n.Path, "this import is not allowed: files must mean the same everywhere, so the only import is \""+schemaImport+"\"", importHint(p))
+			}
+			return false
+		case *ast.Attribute:
+			if name, _ := n.Split(); !slices.Contains(attributes, name) {
+				refuse(n, "the attribute @"+name+" is not allowed: attributes make tools read other files, or leave this one out", attributeHint(name))
+			}
+			return false
+		case *ast.UnaryExpr:
+			if lit, ok := n.X.(*ast.BasicLit); ok && (n.Op == token.MAT || n.Op == token.NMAT) && len(lit.Value) > MaxPattern {
+				refuse(n, LongPattern(len(lit.Value)), "write a shorter one: a part of the name is enough")
+				return false
+			}
+		case *ast.BinaryExpr:
+			if n.Op != token.MUL {
+				break
+			}
+			if isText(n.X) || isText(n.Y) {
+				refuse(n, "a text times a number is not allowed: it could be of any size", "write the text out")
+				return false
+			}
+			n.X, n.Y = onlyNumber(n.X), onlyNumber(n.Y)
+		}
+		return true
+	}, nil)
+	return errs.Err()
+}
+
+func isText(x ast.Expr) bool {
+	lit, ok := x.(*ast.BasicLit)
+	_, interpolated := x.(*ast.Interpolation)
+	return interpolated || ok && lit.Kind == token.STRING
+}
+
+// onlyNumber makes a factor a number: a text times a number would be a text as
+// large as one likes, made in a single step.
+func onlyNumber(x ast.Expr) ast.Expr {
+	return &ast.ParenExpr{X: &ast.BinaryExpr{X: x, Op: token.AND, Y: ast.NewPredeclared("number")}}
+}
+
+// importHint says what to write instead of something imported.
+func importHint(path string) string {
+	path, _, _ = strings.Cut(path, ":")
+	if strings.Contains(path, ".") {
+		return "copy the definitions into a file of the same package beside this one"
+	}
+	return "write the values out, with a comprehension where they repeat, or compute them in a formula"
+}
+
+// attributeHint says what to write instead of an attribute.
+func attributeHint(name string) string {
+	switch name {
+	case "embed", "extern":
+		return "write the values into this file, or into a file of the same package beside it"
+	case "if", "ignore":
+		return "leave the attribute out, and keep what is not always wanted in a folder of its own"
+	}
+	return "leave the attribute out"
+}
+
+func LongPattern(n int) string {
+	return fmt.Sprintf("this regular expression is %d bytes long: at most %d are allowed", n, MaxPattern)
+}
+
+func PosOf(p token.Pos) diag.Pos {
+	if !p.IsValid() {
+		return diag.Pos{}
+	}
+	pos := p.Position()
+	return diag.Pos{File: pos.Filename, Line: pos.Line, Col: pos.Column}
+}
+
+// fromCUE returns CUE's errors as diagnostics; those without a position get at.
+func FromCUE(err error, at diag.Pos) error {
+	if err == nil {
+		return nil
+	}
+	var list diag.List
+	for _, e := range cueerrors.Errors(err) {
+		format, args := e.Msg()
+		pos := at
+		for _, p := range append([]token.Pos{e.Position()}, e.InputPositions()...) {
+			// A place in the user's file says more than one in another of its
+			// package, and that says more than one in the schema.
+			q := PosOf(p)
+			if q.Line > 0 && (pos.Line == 0 || !isSchemaFile(q.File) && isSchemaFile(pos.File) || q.File == at.File && pos.File != at.File) {
+				pos = q
+			}
+		}
+		if isSchemaFile(pos.File) && at.File != "" && !isSchemaFile(at.File) {
+			pos = at // the schema asks for it, the user's file lacks it
+		}
+		d := diag.Errorf(pos, format, args...)
+		if d.Msg == "" { // errors of other packages, wrapped
+			d.Msg = e.Error()
+		}
+		if format == "reference %q not found" && len(args) == 1 {
+			name := fmt.Sprint(args[0])
+			d.About(diag.Unknown, name)
+			if name == schemaPackage {
+				d.WithHint("the file lacks: import %q", schemaImport)
+			} else if strings.HasPrefix(name, "#") || strings.HasPrefix(name, "_") {
+				d.WithHint("define %s in this file, or in a file of the same folder with the same package clause", name)
+			} else if !d.Suggest(name, types) {
+				d.WithHint("formulas and texts must be quoted: \"%s\"", name)
+			}
+		}
+		if path := TrimPath(e.Path()); len(path) > 0 {
+			d.Subject = strings.Join(path, ".")
+		}
+		list = append(list, d)
+	}
+	return list.Err()
+}
+
+// types are the types that parameters are declared with.
+var types = []string{"int64", "int", "number", "float", "string", "bool"}
+
+func isSchemaFile(name string) bool { return strings.HasPrefix(name, SchemaFolder+"/") }
+
+// trimPath drops what leads to a definition: only the path within it is the
+// user's.
+func TrimPath(path []string) []string {
+	for i := len(path) - 1; i >= 0; i-- {
+		if strings.HasPrefix(path[i], "#") {
+			return path[i+1:]
+		}
+	}
+	return path
+}
+
+// CUE evaluates users' CUE files together, all of them: what takes too much does
+// so here, under watch, and not in a later command that reads another part of the
+// file.
+func (r *Reader) CUE(name string, files ...*ast.File) (cue.Value, error) {
+	v, err := r.Eval(name, files...)
+	if err == nil {
+		exhaust(v, maxDepth)
+	}
+	return v, err
+}
+
+// ReadCUE reads a user's CUE file, before it is evaluated.
+func ReadCUE(name string, watch input.Watch) (*ast.File, error) {
+	text, err := Read(name, watch)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCUE(name, text)
+}
+
+// Bundled reads a CUE file of a file system, shown under a name.
+func (r *Reader) Bundled(files fs.FS, name, shown string) (cue.Value, error) {
+	text, err := fs.ReadFile(files, name)
+	if err != nil {
+		return cue.Value{}, err
+	}
+	f, err := parser.ParseFile(shown, text, r.Mode)
+	if err != nil {
+		return cue.Value{}, err
+	}
+	return r.Eval(shown, f)
+}
+
+// Exhaust evaluates all that a definition holds.
+func Exhaust(v cue.Value) { exhaust(v, maxDepth, cue.All()) }
+
+// ParseCUE parses the text of a user's CUE file.
+func ParseCUE(name string, text []byte) (*ast.File, error) {
+	if err := checkCUEText(name, text); err != nil {
+		return nil, err
+	}
+	f, err := parser.ParseFile(name, text, parser.ParseComments)
+	if err != nil {
+		return nil, syntaxError(err, name)
+	}
+	if err := checkTree(name, &ast.StructLit{Elts: f.Decls}, cueLimits); err != nil {
+		return nil, err
+	}
+	return f, checkSafe(f)
+}
+
+// exhaust evaluates what a value holds; with options also optional fields and
+// the like. Definitions may hold themselves.
+func exhaust(v cue.Value, depth int, options ...cue.Option) {
+	if depth == 0 {
+		return
+	}
+	exhaustItem := func(item cue.Value) {
+		if len(options) > 0 && item.Exists() {
+			exhaust(item, depth-1, options...)
+		}
+	}
+	switch v.IncompleteKind() {
+	case cue.StructKind:
+		for iter, err := v.Fields(options...); err == nil && iter.Next(); {
+			exhaust(iter.Value(), depth-1, options...)
+		}
+		exhaustItem(v.LookupPath(cue.MakePath(cue.AnyString)))
+	case cue.ListKind:
+		for iter, err := v.List(); err == nil && iter.Next(); {
+			exhaust(iter.Value(), depth-1, options...)
+		}
+		exhaustItem(v.LookupPath(cue.MakePath(cue.AnyIndex)))
+	}
+}
+
+// ValuePos returns the place of a value itself, not of its field.
+func ValuePos(v cue.Value) diag.Pos {
+	switch n := v.Source().(type) {
+	case *ast.Field:
+		return PosOf(n.Value.Pos())
+	case ast.Expr:
+		return PosOf(n.Pos())
+	}
+	return PosOf(v.Pos())
+}
+
+// SourceExpr returns a value as its file has it, or nil.
+func SourceExpr(v cue.Value) ast.Expr {
+	switch n := v.Source().(type) {
+	case *ast.Field:
+		return n.Value
+	case ast.Expr:
+		return n
+	}
+	return nil
+}
+
+// KeyPos returns the place of the name of a value's field.
+func KeyPos(v cue.Value) diag.Pos {
+	if field, ok := v.Source().(*ast.Field); ok {
+		return PosOf(field.Label.Pos())
+	}
+	return PosOf(v.Pos())
+}
+
+// PathOf returns the path of fields by their names, and of items of lists by their
+// numbers.
+func PathOf(p []string) cue.Path {
+	var sels []cue.Selector
+	for _, s := range p {
+		var i int
+		if n, _ := fmt.Sscanf(s, "%d", &i); n == 1 {
+			sels = append(sels, cue.Index(i))
+		} else {
+			sels = append(sels, cue.Str(s))
+		}
+	}
+	return cue.MakePath(sels...)
+}
+
+// Doc returns the comment before a field.
+func Doc(v cue.Value) string {
+	var text []string
+	for _, c := range v.Doc() {
+		text = append(text, strings.TrimSpace(c.Text()))
+	}
+	return strings.Join(text, " ")
+}

@@ -1,0 +1,207 @@
+package data
+
+import (
+	"slices"
+	"strings"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/token"
+
+	"kvbench/engine/diag"
+)
+
+// Leaf is one value of a document: everything that is not a mapping, and empty
+// mappings.
+type Leaf struct {
+	Path string // dotted
+	Value
+	Origin Origin
+	Key    diag.Pos // of the field's name, where there is one
+}
+
+// Document is a file of data as its leaves, in the order of the file.
+type Document struct {
+	File   string
+	Leaves []Leaf
+	// Meant are what unknown keys were most likely meant to be.
+	Meant []string
+	// Sections has the places of the keys that others are nested in.
+	Sections map[string]diag.Pos
+}
+
+// Flat returns the leaves of a mapping.
+func Flat(file string, root *Value) (*Document, error) {
+	d := &Document{File: file, Sections: map[string]diag.Pos{}}
+	if err := root.within(file, dataLimits, new(int)); err != nil {
+		return nil, err
+	}
+	return d, d.flatten("", root)
+}
+
+func (d *Document) flatten(prefix string, v *Value) error {
+	var errs diag.List
+	seen := map[string]diag.Pos{}
+	for i := range v.Fields {
+		f := &v.Fields[i]
+		if strings.Contains(f.Name, ".") {
+			errs = append(errs, diag.Errorf(f.Key, "%q is not a valid key: nest one key in the other", f.Name))
+			continue
+		}
+		if first, ok := seen[f.Name]; ok {
+			errs = append(errs, givenTwice(f.Key, f.Name, first))
+			continue
+		}
+		seen[f.Name] = f.Key
+		path := join(prefix, f.Name)
+		if len(f.Fields) > 0 {
+			d.Sections[path] = f.Key
+			errs.Add(d.flatten(path, &f.Value))
+			continue
+		}
+		at := f.Pos
+		if at.Line == 0 {
+			at = f.Key
+		}
+		d.Leaves = append(d.Leaves, Leaf{path, f.Value, Origin{Kind: FromFile, Pos: at}, f.Key})
+	}
+	return errs.Err()
+}
+
+func join(prefix, name string) string {
+	if prefix == "" {
+		return name
+	}
+	return prefix + "." + name
+}
+
+// DocumentOf returns the leaves of an evaluated struct.
+func DocumentOf(file string, v cue.Value) (*Document, error) {
+	d := &Document{File: file, Sections: map[string]diag.Pos{}}
+	return d, d.flattenCUE("", v, nil)
+}
+
+// PartOf returns the leaves of those fields of an evaluated struct that the file
+// itself says.
+func PartOf(file string, v cue.Value, says func(name string) bool) (*Document, error) {
+	d := &Document{File: file, Sections: map[string]diag.Pos{}}
+	return d, d.flattenCUE("", v, says)
+}
+
+func (d *Document) flattenCUE(prefix string, v cue.Value, says func(name string) bool) error {
+	if says == nil {
+		if err := v.Validate(cue.Concrete(true)); err != nil {
+			return FromCUE(err, diag.Pos{File: d.File})
+		}
+	}
+	iter, err := v.Fields()
+	if err != nil {
+		return FromCUE(err, diag.Pos{File: d.File})
+	}
+	for iter.Next() {
+		name, value := iter.Selector().Unquoted(), iter.Value()
+		if says != nil {
+			if !says(name) {
+				continue
+			}
+			if err := value.Validate(cue.Concrete(true)); err != nil {
+				return FromCUE(err, diag.Pos{File: d.File})
+			}
+		}
+		path, pos, key := join(prefix, name), d.placeIn(ValuePos(value)), d.placeIn(KeyPos(value))
+		if value.IncompleteKind() == cue.StructKind {
+			d.Sections[path] = key
+			if err := d.flattenCUE(path, value, nil); err != nil {
+				return err
+			}
+			continue
+		}
+		expr, _ := value.Syntax(cue.Final(), cue.Concrete(true)).(ast.Expr)
+		if lit, ok := SourceExpr(value).(*ast.BasicLit); ok && lit.Kind == token.INT {
+			expr = lit // with its suffix, if it has one
+		}
+		d.Leaves = append(d.Leaves, Leaf{path, Of(d.File, expr), Origin{Kind: FromFile, Pos: pos}, key})
+	}
+	return nil
+}
+
+// placeIn returns a place of a value, which another file of the package may have.
+func (d *Document) placeIn(pos diag.Pos) diag.Pos {
+	if pos.File == "" || isSchemaFile(pos.File) {
+		pos.File = d.File
+	}
+	return pos
+}
+
+// Merge lays documents over each other: the last that has a path overrides the
+// others. The schema refuses a leaf and a section of one name.
+func Merge(docs ...*Document) *Document {
+	out := &Document{}
+	at := map[string]int{}
+	for _, d := range docs {
+		if d.File != "" {
+			out.File, out.Sections = d.File, d.Sections
+		}
+		for _, l := range d.Leaves {
+			if i, ok := at[l.Path]; ok {
+				out.Leaves[i] = l
+				continue
+			}
+			at[l.Path] = len(out.Leaves)
+			out.Leaves = append(out.Leaves, l)
+		}
+	}
+	return out
+}
+
+// Leaf returns the leaf at a path, or nil.
+func (d *Document) Leaf(path string) *Leaf {
+	if i := slices.IndexFunc(d.Leaves, func(l Leaf) bool { return l.Path == path }); i >= 0 {
+		return &d.Leaves[i]
+	}
+	return nil
+}
+
+// Expr returns the struct that the leaves are of, for CUE to judge.
+func (d *Document) Expr() *ast.StructLit {
+	root := &ast.StructLit{}
+	structs := map[string]*ast.StructLit{"": root}
+	var sub func(path string) *ast.StructLit
+	add := func(path string, value ast.Expr) {
+		parent, name := "", path
+		if i := strings.LastIndexByte(path, '.'); i >= 0 {
+			parent, name = path[:i], path[i+1:]
+		}
+		s := sub(parent)
+		s.Elts = append(s.Elts, &ast.Field{Label: ast.NewString(name), Value: value})
+	}
+	sub = func(path string) *ast.StructLit {
+		s := structs[path]
+		if s == nil {
+			s = &ast.StructLit{}
+			add(path, s)
+			structs[path] = s
+		}
+		return s
+	}
+	for i := range d.Leaves {
+		add(d.Leaves[i].Path, d.Leaves[i].Expr())
+	}
+	return root
+}
+
+// Label names the field in a message, unless the origin's own name does.
+func (l *Leaf) Label() string {
+	if l.Origin.Kind == FromFile || l.Origin.Kind == FromModel {
+		return l.Path + ": "
+	}
+	return ""
+}
+
+// IsNothing reports whether the value is null or, of leaves, an empty mapping.
+func (v *Value) IsNothing() bool { return v.Kind == Null || v.Kind == Mapping }
+
+// IsScalar reports whether the value is a single one.
+func (v *Value) IsScalar() bool {
+	return v.Kind != Null && v.Kind != List && v.Kind != Mapping && (v.Kind != Other || v.Text != "")
+}

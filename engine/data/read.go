@@ -1,0 +1,315 @@
+package data
+
+import (
+	"bytes"
+	stdjson "encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sort"
+	"strings"
+	"unicode/utf8"
+
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/encoding/json"
+	"cuelang.org/go/encoding/yaml"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/hub"
+	"kvbench/engine/input"
+)
+
+// MaxFile bounds what is read of one file. Real ones are a few kilobytes.
+const MaxFile = 1 << 20
+
+// limit bounds a file: Hugging Face configurations may be larger, as some list
+// every layer's modules.
+func limit(name string) int {
+	if IsJSON(name) {
+		return hub.MaxFile
+	}
+	return MaxFile
+}
+
+// Read returns the text of a file.
+func Read(name string, watch input.Watch) ([]byte, error) {
+	at := diag.Pos{File: name}
+	limit := limit(name)
+	data, large, err := input.ReadAll(name, limit, watch)
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors put it there
+	switch {
+	case err != nil:
+		return nil, err
+	case large:
+		return nil, diag.Errorf(at, "is larger than %d MiB: not a model or configuration", limit>>20)
+	case len(bytes.TrimSpace(data)) == 0:
+		return nil, diag.Errorf(at, "is empty")
+	}
+	if i := notText(data); i >= 0 {
+		line := 1 + bytes.Count(data[:i], []byte("\n"))
+		return nil, diag.Errorf(diag.Pos{File: name, Line: line}, "is not a text file: it holds the byte 0x%02x", data[i])
+	}
+	return plainBreaks(data), nil
+}
+
+// plainBreaks ends lines that end with a carriage return alone, as old files of
+// the Macintosh have it, with the line feed that parsers count.
+func plainBreaks(data []byte) []byte {
+	for i, c := range data {
+		if c == '\r' && (i+1 == len(data) || data[i+1] != '\n') {
+			data[i] = '\n'
+		}
+	}
+	return data
+}
+
+// notText finds the first byte that is not part of UTF-8 text, or -1.
+func notText(data []byte) int {
+	for i := 0; i < len(data); {
+		r, n := utf8.DecodeRune(data[i:])
+		if r == 0 || r == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return -1
+}
+
+func IsCUE(name string) bool { return strings.EqualFold(filepath.Ext(name), ".cue") }
+
+// Parse reads the text of a YAML or JSON file, which must hold a mapping. In a
+// JSON text that loose accepts once they are read as null, numbers may be such
+// as Python writes and JSON does not know: NaN and Infinity.
+func Parse(name string, text []byte, loose func(root *Value) bool) (*Value, error) {
+	var expr ast.Expr
+	var err error
+	if IsJSON(name) {
+		expr, err = parseJSON(name, text, loose)
+	} else {
+		expr, err = parseYAML(name, text)
+	}
+	if err == nil {
+		err = checkTree(name, expr, treeLimits)
+	}
+	if err != nil {
+		return nil, err
+	}
+	root := Of(name, expr)
+	if root.Kind != Mapping {
+		return nil, diag.Errorf(diag.Pos{File: name}, "holds %s where name: value pairs are expected", root.Describe()).
+			WithHint("several documents in one file count as a list")
+	}
+	if IsJSON(name) {
+		return &root, twice(name, &root)
+	}
+	return &root, nil
+}
+
+func parseJSON(name string, text []byte, loose func(root *Value) bool) (ast.Expr, error) {
+	if err := checkJSONText(name, text); err != nil {
+		return nil, err
+	}
+	// CUE's parser takes long over what is far from JSON.
+	if stdjson.Valid(text) {
+		if expr, err := json.Extract(name, text); err == nil {
+			return expr, nil
+		}
+	} else if fixed := nanNull(text); loose != nil && stdjson.Valid(fixed) {
+		if expr, err := json.Extract(name, fixed); err == nil {
+			if root := Of(name, expr); loose(&root) {
+				return expr, nil
+			}
+		}
+	}
+	return nil, jsonError(name, text)
+}
+
+func parseYAML(name string, data []byte) (ast.Expr, error) {
+	if err := checkBreaks(name, data); err != nil {
+		return nil, err
+	}
+	f, err := extractYAML(name, data)
+	if err != nil {
+		list := diag.All(err)
+		for _, d := range list {
+			if line := faultyLine(name, data, d.Msg); line > 0 {
+				d.Pos.Line = line
+			}
+		}
+		return nil, diag.List(list)
+	}
+	return fileExpr(f), nil
+}
+
+func extractYAML(name string, data []byte) (f *ast.File, err error) {
+	defer Catch(name, &err)
+	if f, err = yaml.Extract(name, data); err != nil {
+		err = syntaxError(err, name)
+	}
+	return f, err
+}
+
+// twice reports names that a mapping has more than once, which JSON's grammar
+// allows.
+func twice(file string, root *Value) error {
+	var errs diag.List
+	more := 0
+	var look func(v *Value)
+	look = func(v *Value) {
+		seen := map[string]diag.Pos{}
+		for i := range v.Fields {
+			f := &v.Fields[i]
+			first, ok := seen[f.Name]
+			switch {
+			case !ok:
+				seen[f.Name] = f.Key
+			case len(errs) < diag.MaxShown:
+				errs = append(errs, givenTwice(f.Key, f.Name, first))
+			default:
+				more++
+			}
+		}
+		for i := range v.Fields {
+			look(&v.Fields[i].Value)
+		}
+		for i := range v.Items {
+			look(&v.Items[i])
+		}
+	}
+	look(root)
+	errs.Add(diag.More(file, more))
+	return errs.Err()
+}
+
+func givenTwice(pos diag.Pos, name string, first diag.Pos) *diag.Diag {
+	return diag.Errorf(pos, "%s is given twice, first on line %d", name, first.Line)
+}
+
+func IsJSON(name string) bool { return strings.EqualFold(filepath.Ext(name), ".json") }
+
+// jsonError says what is wrong with a JSON text, and where.
+func jsonError(name string, data []byte) error {
+	var v any
+	err := stdjson.Unmarshal(data, &v)
+	at := diag.Pos{File: name}
+	if e, ok := errors.AsType[*stdjson.SyntaxError](err); ok {
+		before := data[:min(max(0, int(e.Offset)-1), len(data))]
+		at.Line = 1 + bytes.Count(before, []byte("\n"))
+		at.Col = 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
+	}
+	if err == nil {
+		return diag.Errorf(at, "is not JSON").About(diag.Syntax, "")
+	}
+	d := diag.Errorf(at, "is not JSON: %v", err).About(diag.Syntax, "")
+	for text, hint := range jsonHints {
+		if strings.Contains(err.Error(), text) {
+			d.WithHint("%s", hint)
+		}
+	}
+	return d
+}
+
+// jsonHints say what mostly is behind what encoding/json says.
+var jsonHints = map[string]string{
+	"beginning of object key string": "names must be in double quotes, no comma may precede a }, and JSON has no comments",
+	"looking for beginning of value": "put texts in double quotes, and remove what JSON does not allow: comments, trailing commas",
+	"unexpected end of JSON input":   "a } or ] is missing at the end",
+}
+
+// faultyLine returns the first line of a YAML text that brings the parser's
+// message about, or 0. The parser itself mostly says where the mapping around
+// it begins.
+func faultyLine(name string, data []byte, msg string) int {
+	if len(data) > maxSearch {
+		return 0
+	}
+	lines := bytes.SplitAfter(data, []byte("\n"))
+	i := sort.Search(len(lines), func(i int) bool {
+		_, err := extractYAML(name, bytes.Join(lines[:i+1], nil))
+		return err != nil && diag.All(err)[0].Msg == msg
+	})
+	if i == len(lines) {
+		return 0
+	}
+	return i + 1
+}
+
+// syntaxHints say what mostly is behind the messages of the parsers.
+var syntaxHints = map[string]string{
+	"did not find expected key":                       "check the indentation of this line and of those before it",
+	"found character that cannot start any token":     "indent with spaces, not tabs, and put texts with special characters in quotes",
+	"mapping values are not allowed in this context":  "check the indentation, and put texts with a colon in quotes",
+	"found a tab character that violates indentation": "indent with spaces, not tabs",
+	"did not find expected ',' or ']'":                "a ] is missing",
+	"did not find expected ',' or '}'":                "a } is missing",
+	"found unexpected end of stream":                  "end the text with the quote that it begins with",
+	"string literal not terminated":                   "end the text with the quote that it begins with",
+	"expected 'EOF', found '}'":                       "a { is missing before, or this } is one too many",
+}
+
+// syntaxError words the error of a data file's parser.
+func syntaxError(err error, name string) error {
+	err = FromCUE(err, diag.Pos{File: name})
+	for _, d := range diag.All(err) {
+		d.About(diag.Syntax, "")
+		// The YAML decoder puts the position into its text as well.
+		d.Msg = strings.TrimPrefix(strings.TrimPrefix(d.Msg, "yaml: "), name+": ")
+		var line int
+		var rest string
+		if n, _ := fmt.Sscanf(d.Msg, name+":%d:", &line); n == 1 {
+			rest = d.Msg[strings.Index(d.Msg, fmt.Sprintf(":%d:", line))+len(fmt.Sprintf(":%d:", line)):]
+		} else if n, _ := fmt.Sscanf(d.Msg, "line %d:", &line); n == 1 {
+			_, rest, _ = strings.Cut(d.Msg, ":")
+		}
+		if rest != "" {
+			d.Msg = strings.TrimSpace(rest)
+			if d.Pos.Line == 0 {
+				d.Pos.Line = line
+			}
+		}
+		if hint := syntaxHints[d.Msg]; hint != "" {
+			d.WithHint("%s", hint)
+		} else if strings.HasPrefix(d.Msg, "expected label or ':'") {
+			d.WithHint("a : is missing before it")
+		}
+	}
+	return err
+}
+
+// nanNull writes null for NaN and infinite numbers that stand outside of
+// strings.
+func nanNull(data []byte) []byte {
+	var out []byte
+	inString := false
+next:
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case inString && c == '\\' && i+1 < len(data):
+			out = append(out, c, data[i+1])
+			i++
+			continue
+		case c == '"':
+			inString = !inString
+		case !inString:
+			for _, word := range []string{"NaN", "Infinity", "-Infinity"} {
+				if bytes.HasPrefix(data[i:], []byte(word)) {
+					out = append(out, "null"...)
+					i += len(word) - 1
+					continue next
+				}
+			}
+		}
+		out = append(out, data[i])
+	}
+	return out
+}
+
+// fileExpr returns the one value that a data file holds.
+func fileExpr(f *ast.File) ast.Expr {
+	if len(f.Decls) == 1 {
+		if e, ok := f.Decls[0].(*ast.EmbedDecl); ok {
+			return e.Expr
+		}
+	}
+	return &ast.StructLit{Elts: f.Decls}
+}

@@ -1,0 +1,315 @@
+// Package data holds what files of data say: YAML, JSON and CUE become values
+// here, once, each with its place.
+package data
+
+import (
+	"fmt"
+	"math/big"
+	"strconv"
+	"strings"
+
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/literal"
+	"cuelang.org/go/cue/parser"
+	"cuelang.org/go/cue/token"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+)
+
+// Kind is what a value is to the one who wrote it.
+type Kind uint8
+
+// The kinds of values.
+const (
+	Null Kind = iota
+	Bool
+	Whole   // a number without a point, such as 8
+	Decimal // a number with a point or an exponent
+	Text
+	List
+	Mapping
+	Other // nothing that data has
+)
+
+// Value is a value of a file.
+type Value struct {
+	Kind Kind
+	// Text is that of a text; of true, false and numbers it is what the file has.
+	Text   string
+	Items  []Value // of a list
+	Fields []Field // of a mapping, in the order of the file
+	Pos    diag.Pos
+
+	num  formula.Rat
+	fits bool // num is the number
+}
+
+// Field is a value in a mapping.
+type Field struct {
+	Name string
+	Key  diag.Pos // the place of the name
+	Value
+}
+
+// Of returns an expression of a file as a value.
+func Of(file string, expr ast.Expr) Value {
+	if expr == nil {
+		return Value{Kind: Other}
+	}
+	v := Value{Kind: Other, Pos: place(file, expr)}
+	switch x := expr.(type) {
+	case *ast.BasicLit:
+		v.literal(x)
+	case *ast.UnaryExpr:
+		inner := Of(file, x.X)
+		v.Text = x.Op.String() + inner.String()
+		if inner.isNumber() && x.Op == token.SUB {
+			v.Kind = inner.Kind
+			v.num, v.fits = number("-" + inner.Text)
+		}
+	case *ast.ListLit:
+		v.Kind = List
+		v.Items = make([]Value, 0, len(x.Elts))
+		for _, e := range x.Elts {
+			v.Items = append(v.Items, Of(file, e))
+		}
+	case *ast.StructLit:
+		v.Kind = Mapping
+		for _, elt := range x.Elts {
+			f, ok := elt.(*ast.Field)
+			if !ok {
+				continue // comments
+			}
+			if name, _, err := ast.LabelName(f.Label); err == nil {
+				v.Fields = append(v.Fields, Field{name, place(file, f.Label), Of(file, f.Value)})
+			}
+		}
+	}
+	return v
+}
+
+// place returns the place of a node in a file, which is that of the place if the
+// node does not tell.
+func place(file string, n ast.Node) diag.Pos {
+	p := n.Pos()
+	if !p.IsValid() {
+		return diag.Pos{File: file}
+	}
+	pos := p.Position()
+	if pos.Filename != "" {
+		file = pos.Filename
+	}
+	return diag.Pos{File: file, Line: pos.Line, Col: pos.Column}
+}
+
+// largePrefix stands before whole numbers that the YAML decoder finds large.
+const largePrefix = "number & "
+
+func (v *Value) literal(x *ast.BasicLit) {
+	v.Text = strings.TrimPrefix(x.Value, largePrefix)
+	switch x.Kind {
+	case token.INT, token.FLOAT:
+		v.Kind = Decimal
+		if x.Kind == token.INT || v.Text != x.Value {
+			v.Kind = Whole
+		}
+		v.num, v.fits = number(v.Text)
+	case token.STRING:
+		if s, err := literal.Unquote(x.Value); err == nil {
+			v.Kind, v.Text = Text, s
+		}
+	case token.TRUE, token.FALSE:
+		v.Kind = Bool
+	case token.NULL:
+		v.Kind = Null
+	}
+}
+
+// Number reads the text of a number as CUE has it.
+func Number(text string) (Value, bool) {
+	expr, err := parser.ParseExpr("", text)
+	if err != nil {
+		return Value{}, false
+	}
+	v := Of("", expr)
+	v.Pos = diag.Pos{}
+	return v, v.isNumber()
+}
+
+// number reads a literal exactly; ok is false when it does not fit a fraction
+// of 64-bit integers.
+func number(text string) (n formula.Rat, ok bool) {
+	var info literal.NumInfo
+	digits, negative := strings.CutPrefix(text, "-")
+	if err := literal.ParseNum(digits, &info); err != nil {
+		return n, false
+	}
+	// A huge exponent would make a huge number: nothing near it fits.
+	if i := strings.IndexAny(digits, "eE"); i >= 0 && len(digits)-i > 4 {
+		return n, false
+	}
+	r, ok := new(big.Rat).SetString(info.String())
+	if !ok {
+		return n, false
+	}
+	if negative {
+		r.Neg(r)
+	}
+	if !r.Num().IsInt64() || !r.Denom().IsInt64() {
+		return n, false
+	}
+	n, err := formula.Frac(r.Num().Int64(), r.Denom().Int64())
+	return n, err == nil
+}
+
+// From returns a value for formulas as a file would have it.
+func From(f formula.Value) Value {
+	switch f.Kind {
+	case formula.Num:
+		v := Value{Kind: Whole, Text: f.Num.String(), num: f.Num, fits: true}
+		if !f.Num.IsInt() {
+			v.Kind = Decimal
+			v.Text = strings.TrimRight(new(big.Rat).SetFrac64(f.Num.Num(), f.Num.Den()).FloatString(6), "0")
+		}
+		return v
+	case formula.Bool:
+		return Value{Kind: Bool, Text: strconv.FormatBool(f.Bool)}
+	case formula.NumList, formula.StrList:
+		v := Value{Kind: List, Items: []Value{}}
+		for _, n := range f.Nums {
+			v.Items = append(v.Items, From(formula.Value{Kind: formula.Num, Num: n}))
+		}
+		for _, s := range f.Strs {
+			v.Items = append(v.Items, From(formula.Text(s)))
+		}
+		return v
+	}
+	return Value{Kind: Text, Text: f.Str}
+}
+
+// Formula returns the value for formulas. Lists hold numbers only or strings only;
+// ok is false for everything that formulas cannot read.
+func (v *Value) Formula() (f formula.Value, ok bool) {
+	switch v.Kind {
+	case Whole, Decimal:
+		return formula.Value{Kind: formula.Num, Num: v.num}, v.fits
+	case Text:
+		return formula.Text(v.Text), true
+	case Bool:
+		return formula.Truth(v.Text == "true"), true
+	case List:
+		f.Kind = formula.NumList
+		for i := range v.Items {
+			item, ok := v.Items[i].Formula()
+			switch {
+			case ok && item.Kind == formula.Num && (i == 0 || f.Kind == formula.NumList):
+				f.Nums = append(f.Nums, item.Num)
+			case ok && item.Kind == formula.Str && (i == 0 || f.Kind == formula.StrList):
+				f.Kind = formula.StrList
+				f.Strs = append(f.Strs, item.Str)
+			default:
+				return formula.Value{}, false
+			}
+		}
+		return f, true
+	}
+	return f, false
+}
+
+// Expr returns the value as an expression, for CUE to judge.
+func (v *Value) Expr() ast.Expr {
+	switch v.Kind {
+	case Null:
+		return ast.NewNull()
+	case Bool:
+		return ast.NewBool(v.Text == "true")
+	case Whole, Decimal:
+		kind := token.INT
+		if v.Kind == Decimal {
+			kind = token.FLOAT
+		}
+		digits, negative := strings.CutPrefix(v.Text, "-")
+		if lit := ast.NewLit(kind, digits); !negative {
+			return lit
+		} else {
+			return &ast.UnaryExpr{Op: token.SUB, X: lit}
+		}
+	case Text:
+		return ast.NewString(v.Text)
+	case List:
+		list := &ast.ListLit{}
+		for i := range v.Items {
+			list.Elts = append(list.Elts, v.Items[i].Expr())
+		}
+		return list
+	case Mapping:
+		s := &ast.StructLit{}
+		for i := range v.Fields {
+			s.Elts = append(s.Elts, &ast.Field{Label: ast.NewString(v.Fields[i].Name), Value: v.Fields[i].Expr()})
+		}
+		return s
+	}
+	return &ast.BottomLit{}
+}
+
+func (v *Value) isNumber() bool { return v.Kind == Whole || v.Kind == Decimal }
+
+// Unfit says why a number is none to count with, or "".
+func (v *Value) Unfit() string {
+	if !v.isNumber() || v.fits {
+		return ""
+	}
+	if f, _ := strconv.ParseFloat(strings.TrimPrefix(v.Text, "-"), 64); f >= 1<<63 {
+		return "is too large"
+	}
+	return "has too many digits"
+}
+
+// Member returns the value of a field of a mapping, or nil.
+func (v *Value) Member(name string) *Value {
+	for i := range v.Fields {
+		if v.Fields[i].Name == name {
+			return &v.Fields[i].Value
+		}
+	}
+	return nil
+}
+
+// String returns the value as its file has it, cut to a readable length.
+func (v *Value) String() string {
+	switch v.Kind {
+	case List, Mapping:
+		return v.Describe()
+	case Text:
+		return Shorten(fmt.Sprintf("%q", v.Text))
+	case Other:
+		if v.Text == "" {
+			return v.Describe()
+		}
+	}
+	return Shorten(v.Text)
+}
+
+// Describe says in words what a value is.
+func (v *Value) Describe() string {
+	switch v.Kind {
+	case List:
+		return "a list"
+	case Mapping:
+		return "a mapping"
+	case Null:
+		return "no value"
+	case Other:
+		return "something else"
+	}
+	return "a single value"
+}
+
+// Shorten cuts a text to a readable length.
+func Shorten(s string) string {
+	if r := []rune(s); len(r) > 60 {
+		s = string(r[:60]) + "…"
+	}
+	return s
+}

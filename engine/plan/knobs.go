@@ -1,0 +1,54 @@
+package plan
+
+import (
+	"maps"
+
+	"kvbench/engine/config"
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+	"kvbench/engine/schema"
+)
+
+// FlagAxis is a flag of nixlbench that has several values.
+type FlagAxis struct {
+	*schema.Flag
+	Values []data.Fact
+}
+
+// MaxCombinations is how many combinations the values of nixlbench's flags have
+// at most: each is planned by itself.
+const MaxCombinations = config.MaxAxis
+
+// WithFlags makes a request for each combination of values of nixlbench's flags,
+// the last flag changing first.
+func (r *Request) WithFlags(bench *schema.Nixlbench, values map[string][]data.Fact) ([]*Request, error) {
+	if n := config.Combinations(values); n > MaxCombinations {
+		return nil, diag.Usagef("the flags of nixlbench have %d combinations of values: at most %d are allowed", n, MaxCombinations)
+	}
+	first := *r
+	first.Flags = map[string]data.Fact{}
+	for name, list := range values {
+		first.Flags[name] = list[0]
+	}
+	all := []*Request{&first}
+	for _, name := range schema.Keys(values) {
+		if len(values[name]) == 1 {
+			continue
+		}
+		first.Knobs = append(first.Knobs, FlagAxis{bench.Flags[name], values[name]})
+		more := make([]*Request, 0, len(all)*len(values[name]))
+		for _, req := range all {
+			for _, v := range values[name] {
+				one := *req
+				one.Flags = maps.Clone(req.Flags)
+				one.Flags[name] = v
+				more = append(more, &one)
+			}
+		}
+		all = more
+	}
+	for _, req := range all {
+		req.Knobs = first.Knobs
+	}
+	return all, nil
+}

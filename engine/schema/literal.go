@@ -1,0 +1,35 @@
+package schema
+
+import (
+	"strings"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
+
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+)
+
+// FormulaOf returns the text of a formula and where it begins.
+func FormulaOf(v cue.Value) Formula {
+	text, _ := v.String()
+	f := Formula{Text: text, Pos: data.PosOf(v.Pos())}
+	if lit, ok := v.Source().(*ast.BasicLit); ok {
+		f.Pos = textStart(lit.Value, data.PosOf(lit.Pos()))
+	}
+	return f
+}
+
+// textStart returns the place where the text of a string literal begins, from that
+// of the literal: behind the quote, or on the next line behind the indentation,
+// which all lines have.
+func textStart(lit string, start diag.Pos) diag.Pos {
+	if i := strings.LastIndexByte(lit, '\n'); i >= 0 {
+		end := lit[i+1:]
+		start.Line++
+		start.Col = 1 + len(end) - len(strings.TrimLeft(end, " \t"))
+		return start
+	}
+	start.Col += len(lit) - len(strings.TrimLeft(lit, "#")) + 1
+	return start
+}

@@ -1,0 +1,508 @@
+package schema
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/bits"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cuelang.org/go/cue"
+
+	"kvbench/engine/data"
+	"kvbench/engine/formula"
+)
+
+// Kinds are kinds of values that a type takes.
+type Kinds uint8
+
+// The kinds.
+const (
+	KindWhole Kinds = 1 << iota
+	KindNumber
+	KindText
+	KindBool
+	KindList
+	KindMapping
+	KindNull
+)
+
+// kindNames are the names of the kinds in the data, in the order of their bits,
+// and how messages call them.
+var kindNames = []struct{ name, said string }{
+	{"int", WholeNumber}, {"number", "a number"}, {"string", "a text"}, {"bool", "true or false"}, {"list", "a list"}, {"struct", "a mapping"}, {"null", "null"},
+}
+
+// MarshalText returns the names of the kinds.
+func (k Kinds) MarshalText() ([]byte, error) {
+	var names []string
+	for i, n := range kindNames {
+		if k&(1<<i) != 0 {
+			names = append(names, n.name)
+		}
+	}
+	return []byte(strings.Join(names, "|")), nil
+}
+
+// UnmarshalText is the inverse of [Kinds.MarshalText].
+func (k *Kinds) UnmarshalText(text []byte) error { return k.parse(string(text)) }
+
+func (k *Kinds) parse(text string) error {
+	*k = 0
+	for name := range strings.SplitSeq(text, "|") {
+		i := slices.IndexFunc(kindNames, func(n struct{ name, said string }) bool { return n.name == name })
+		if i < 0 && name != "" {
+			return fmt.Errorf("%q is not a kind of value", name)
+		}
+		*k |= 1 << i
+	}
+	return nil
+}
+
+// Formula returns the kind that values of a configuration field have in formulas:
+// what takes texts and numbers is a string there.
+func (k Kinds) Formula() formula.Kind {
+	switch {
+	case k&KindText != 0:
+		return formula.Str
+	case k&(KindWhole|KindNumber) != 0:
+		return formula.Num
+	case k&KindBool != 0:
+		return formula.Bool
+	}
+	return formula.Any
+}
+
+// Type says which values are allowed. All that it says was read from CUE by
+// [TypeOf].
+type Type struct {
+	Kinds Kinds `json:"kinds"`
+	// Least and Greatest bound numbers; Open bounds are not reached themselves.
+	Least    *int64 `json:"least,omitempty"`
+	Greatest *int64 `json:"greatest,omitempty"`
+	Open     bool   `json:"open,omitempty"`
+	// Words are the only texts, if there are any.
+	Words    []string `json:"words,omitempty"`
+	NotEmpty bool     `json:"not_empty,omitempty"`
+	Item     *Type    `json:"item,omitempty"`
+	// Partial tells that there is more to the values, which CUE knows.
+	Partial bool `json:"partial,omitempty"`
+
+	matches []*regexp.Regexp // of texts
+	// Members are the fields of a mapping, Others what further ones have, or nil:
+	// [TypeOf] leaves them out, [ShapeOf] has them.
+	Members map[string]*Member `json:"-"`
+	Known   []string           `json:"-"` // names of members
+	Others  *Type              `json:"-"`
+}
+
+// Member is a field of a mapping.
+type Member struct {
+	Type     Type
+	Bit      uint64
+	Required bool
+}
+
+// Any reports whether every value is allowed.
+func (t *Type) Any() bool { return t.Kinds == 1<<len(kindNames)-1 && !t.Partial }
+
+// Numbers reports whether there are numbers among the values.
+func (t *Type) Numbers() bool { return t.Kinds&(KindWhole|KindNumber) != 0 }
+
+// Formula returns the one kind that values have in formulas, or [formula.Any].
+func (t *Type) Formula() formula.Kind {
+	switch {
+	case bits.OnesCount8(uint8(t.Kinds)) != 1:
+		return formula.Any
+	case t.Item == nil:
+		return t.Kinds.Formula()
+	}
+	switch t.Item.Formula() {
+	case formula.Num:
+		return formula.NumList
+	case formula.Str:
+		return formula.StrList
+	}
+	return formula.Any
+}
+
+// TypeOf reads the type of a CUE value: it is the one reader of constraints.
+func TypeOf(v cue.Value) Type {
+	var t Type
+	t.read(v)
+	return t
+}
+
+// cueKinds are CUE's kinds, in the order of the bits of ours.
+var cueKinds = []cue.Kind{cue.IntKind, cue.FloatKind, cue.StringKind, cue.BoolKind, cue.ListKind, cue.StructKind, cue.NullKind}
+
+func (t *Type) read(v cue.Value) {
+	kind := v.IncompleteKind()
+	for i, k := range cueKinds {
+		if kind&k != 0 {
+			t.Kinds |= 1 << i
+		}
+	}
+	if t.Kinds&KindNumber != 0 {
+		t.Kinds &^= KindWhole
+	}
+	if kind == cue.TopKind {
+		t.Kinds = 1<<len(kindNames) - 1
+		return
+	}
+	op, args := v.Expr()
+	if op == cue.SelectorOp { // another definition
+		v = v.Eval()
+		op, args = v.Expr()
+	}
+	if op, args := v.Eval().Expr(); op == cue.OrOp {
+		t.choose(args)
+		return
+	}
+	switch {
+	case v.IsConcrete() && kind&(cue.StructKind|cue.ListKind) == 0:
+		t.only(v)
+	case kind == cue.ListKind:
+		t.list(v)
+	case kind == cue.StructKind:
+		t.Partial = true // of what is in it, CUE knows
+	default:
+		t.constrain(v, op, args)
+	}
+}
+
+// only takes one value.
+func (t *Type) only(v cue.Value) {
+	switch n, err := v.Int64(); {
+	case t.Kinds == KindText:
+		s, _ := v.String()
+		t.Words = []string{s}
+	case t.Kinds == KindWhole && err == nil:
+		t.Least, t.Greatest = &n, &n
+	case t.Kinds != KindNull:
+		t.Partial = true
+	}
+}
+
+func (t *Type) list(v cue.Value) {
+	item := v.LookupPath(cue.MakePath(cue.AnyIndex))
+	if !item.Exists() {
+		t.Partial = true // of a fixed length
+		return
+	}
+	of := TypeOf(item)
+	t.Item = &of
+	op, args := v.Expr()
+	t.Partial = of.Partial || op != cue.NoOp || len(args) > 1
+	if first, err := v.List(); err != nil || first.Next() {
+		t.Partial = true // it begins with items of their own
+	}
+}
+
+// choose takes each of several types; two of one kind, it takes for texts alone.
+func (t *Type) choose(args []cue.Value) {
+	kinds := t.Kinds
+	*t = Type{}
+	for _, a := range args {
+		of := TypeOf(a)
+		numbers := Kinds(KindWhole | KindNumber)
+		words := len(of.Words) > 0 && (t.Kinds&KindText == 0 || len(t.Words) > 0)
+		if both := of.Kinds & t.Kinds; both != 0 && (both != KindText || !words) || of.Kinds&numbers != 0 && t.Kinds&numbers != 0 {
+			t.Partial = true
+		}
+		t.Kinds |= of.Kinds
+		t.Words = append(t.Words, of.Words...)
+		t.NotEmpty = t.NotEmpty || of.NotEmpty
+		t.Partial = t.Partial || of.Partial && of.Kinds != KindMapping
+		t.matches = append(t.matches, of.matches...)
+		if of.Least != nil || of.Greatest != nil {
+			t.Least, t.Greatest, t.Open = of.Least, of.Greatest, of.Open
+		}
+		if of.Item != nil {
+			t.Item = of.Item
+		}
+	}
+	if t.Kinds == 0 {
+		t.Kinds, t.Partial = kinds, true
+	}
+}
+
+// constrain adds the parts of a conjunction.
+func (t *Type) constrain(v cue.Value, op cue.Op, args []cue.Value) {
+	switch op {
+	case cue.AndOp:
+		for _, a := range args {
+			op, args := a.Expr()
+			if op == cue.SelectorOp { // another definition
+				a = a.Eval()
+				op, args = a.Expr()
+			}
+			t.constrain(a, op, args)
+		}
+	case cue.GreaterThanEqualOp, cue.LessThanEqualOp, cue.GreaterThanOp, cue.LessThanOp:
+		t.bound(op, args[0])
+	case cue.NotEqualOp:
+		s, err := args[0].String()
+		t.NotEmpty = t.NotEmpty || err == nil && s == ""
+		t.Partial = t.Partial || err != nil || s != ""
+	case cue.RegexMatchOp:
+		s, err := args[0].String()
+		re, err2 := regexp.Compile(s)
+		if err != nil || err2 != nil {
+			t.Partial = true
+			return
+		}
+		t.matches = append(t.matches, re)
+	case cue.NoOp:
+		simple := v.IncompleteKind() & (cue.NumberKind | cue.StringKind | cue.BoolKind)
+		t.Partial = t.Partial || v.IsConcrete() || len(args) != 1 || simple == 0
+	default:
+		t.Partial = true
+	}
+}
+
+func (t *Type) bound(op cue.Op, arg cue.Value) {
+	big, err := arg.Int(nil) // Int64 refuses the least of them
+	if err != nil || !big.IsInt64() {
+		t.Partial = true
+		return
+	}
+	n := big.Int64()
+	open := op == cue.GreaterThanOp || op == cue.LessThanOp
+	least := op == cue.GreaterThanOp || op == cue.GreaterThanEqualOp
+	switch {
+	case open && t.Kinds&KindNumber != 0:
+		t.Partial = t.Partial || !t.Open && (t.Least != nil || t.Greatest != nil)
+		t.Open = true
+	case open && least && n < 1<<63-1:
+		n++
+	case open && !least && n > -1<<63:
+		n--
+	case open:
+		t.Partial = true
+	default:
+		t.Partial = t.Partial || t.Open
+	}
+	if least && (t.Least == nil || n > *t.Least) {
+		t.Least = &n
+	}
+	if !least && (t.Greatest == nil || n < *t.Greatest) {
+		t.Greatest = &n
+	}
+}
+
+// ShapeOf reads a type with all that is in its mappings; what types cannot say
+// is an error.
+func ShapeOf(v cue.Value) (Type, error) {
+	if op, _ := v.Expr(); op == cue.SelectorOp { // another definition
+		v = v.Eval()
+	}
+	t := TypeOf(v)
+	parts := []cue.Value{v}
+	if op, args := v.Expr(); op == cue.OrOp {
+		parts = args
+	}
+	for _, part := range parts {
+		switch kind := part.IncompleteKind(); {
+		case t.Any():
+		case kind == cue.StructKind && t.Members != nil:
+			return t, fmt.Errorf("%v: several mappings to choose from", v.Path())
+		case kind == cue.StructKind:
+			t.Partial = false
+			if err := t.addMembers(part); err != nil {
+				return t, err
+			}
+		case kind == cue.ListKind && t.Item != nil:
+			item, err := ShapeOf(part.LookupPath(cue.MakePath(cue.AnyIndex)))
+			if err != nil {
+				return t, err
+			}
+			t.Item, t.Partial = &item, false
+		}
+	}
+	if t.Partial {
+		return t, fmt.Errorf("%v: %v", v.Path(), v)
+	}
+	return t, nil
+}
+
+func (t *Type) addMembers(v cue.Value) error {
+	t.Members = map[string]*Member{}
+	fields, err := v.Fields(cue.All())
+	if err != nil {
+		return err
+	}
+	for fields.Next() {
+		sel := fields.Selector()
+		of, err := ShapeOf(fields.Value())
+		switch {
+		case err != nil:
+			return err
+		case !sel.IsString() || len(t.Known) == 64:
+			return errors.New(v.Path().String() + "." + sel.String() + ": a field that results cannot have")
+		}
+		name := sel.Unquoted()
+		t.Members[name] = &Member{of, 1 << len(t.Known), sel.ConstraintType()&cue.OptionalConstraint == 0}
+		t.Known = append(t.Known, name)
+	}
+	if others := v.LookupPath(cue.MakePath(cue.AnyString)); others.Exists() {
+		of, err := ShapeOf(others)
+		t.Others = &of
+		return err
+	}
+	return nil
+}
+
+// Plain reports whether a struct asks for nothing but what its fields do: it
+// has no hidden fields, no patterns, and is not a choice between structs.
+func Plain(v cue.Value) bool {
+	if v.IncompleteKind() != cue.StructKind || isChoice(v) || v.LookupPath(cue.MakePath(cue.AnyString)).Exists() {
+		return false
+	}
+	all, err := v.Fields(cue.All())
+	if err != nil {
+		return false
+	}
+	for all.Next() {
+		if sel := all.Selector(); !sel.IsString() {
+			return false
+		}
+	}
+	return true
+}
+
+func isChoice(v cue.Value) bool {
+	op, args := v.Expr()
+	return op == cue.OrOp || op == cue.AndOp && slices.ContainsFunc(args, isChoice)
+}
+
+// Takes reports whether a value is allowed for certain; of a partial type, CUE
+// knows.
+func (t *Type) Takes(v *data.Value) bool {
+	if t.Partial {
+		return false
+	}
+	switch v.Kind {
+	case data.Text:
+		return t.takesText(v.Text)
+	case data.Bool:
+		return t.Kinds&KindBool != 0
+	case data.Whole, data.Decimal:
+		f, ok := v.Formula()
+		if t.Kinds&KindNumber == 0 {
+			n, whole := f.Num.Int64()
+			return t.Kinds&KindWhole != 0 && v.Kind == data.Whole && ok && whole && t.covers(n)
+		}
+		n := float64(f.Num.Num()) / float64(f.Num.Den())
+		return ok && t.coversFloat(n)
+	case data.List:
+		return t.Kinds&KindList != 0 && t.Item != nil && !slices.ContainsFunc(v.Items, func(item data.Value) bool { return !t.Item.Takes(&item) })
+	}
+	return false
+}
+
+// TakesJSON reports whether a single value in JSON's writing is allowed.
+func (t *Type) TakesJSON(text []byte) bool {
+	switch text[0] {
+	case '"':
+		if t.Kinds&KindText != 0 && len(t.Words)+len(t.matches) == 0 && !t.NotEmpty {
+			return true
+		}
+		var plain string
+		return json.Unmarshal(text, &plain) == nil && t.takesText(plain)
+	case 't', 'f':
+		return t.Kinds&KindBool != 0
+	case 'n':
+		return t.Kinds&KindNull != 0
+	case '{', '[':
+		return false // the caller looks into those that are allowed
+	}
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	switch {
+	case t.Kinds&(KindWhole|KindNumber) == 0:
+		return false
+	case t.Kinds&KindNumber == 0:
+		return err == nil && t.covers(n) || err != nil && t.Least == nil && t.Greatest == nil && !strings.ContainsAny(string(text), ".eE")
+	}
+	f, _ := strconv.ParseFloat(string(text), 64) // what is too large is infinite
+	return t.coversFloat(f)
+}
+
+func (t *Type) takesText(s string) bool {
+	return t.Kinds&KindText != 0 && (len(t.Words) == 0 || slices.Contains(t.Words, s)) && (s != "" || !t.NotEmpty) &&
+		!slices.ContainsFunc(t.matches, func(re *regexp.Regexp) bool { return !re.MatchString(s) })
+}
+
+// covers reports whether a number lies between the bounds.
+func (t *Type) covers(n int64) bool {
+	return (t.Least == nil || *t.Least <= n) && (t.Greatest == nil || n <= *t.Greatest)
+}
+
+func (t *Type) coversFloat(n float64) bool {
+	if t.Open {
+		return (t.Least == nil || float64(*t.Least) < n) && (t.Greatest == nil || n < float64(*t.Greatest))
+	}
+	return (t.Least == nil || float64(*t.Least) <= n) && (t.Greatest == nil || n <= float64(*t.Greatest))
+}
+
+// String says in words what values are allowed.
+func (t *Type) String() string {
+	if len(t.Words) > 0 && t.Kinds == KindText {
+		return "one of " + strings.Join(t.Words, ", ")
+	}
+	var parts []string
+	for i, n := range kindNames {
+		switch k := Kinds(1 << i); {
+		case t.Kinds&k == 0 || k == KindText && len(t.Words) > 0:
+		case k == KindText:
+			parts = append(parts, t.sayText(n.said))
+		case k&(KindWhole|KindNumber) != 0:
+			parts = append(parts, t.sayNumber(n.said))
+		default:
+			parts = append(parts, n.said)
+		}
+	}
+	switch rest := strings.Join(parts, " or "); {
+	case t.Any() || len(parts)+len(t.Words) == 0:
+		return "any value"
+	case len(t.Words) == 0:
+		return rest
+	default:
+		return strings.Join(t.Words, ", ") + ", or " + rest
+	}
+}
+
+func (t *Type) sayText(text string) string {
+	if t.NotEmpty {
+		text += ", not empty"
+	}
+	for _, re := range t.matches {
+		text += " that matches " + re.String()
+	}
+	return text
+}
+
+// sayNumber has the bounds that are tighter than those of int64.
+func (t *Type) sayNumber(text string) string {
+	var bounds []string
+	more, less := "%d or more", "%d or less"
+	if t.Open {
+		more, less = "more than %d", "less than %d"
+	}
+	if t.Least != nil && t.Greatest != nil && *t.Least == *t.Greatest {
+		return strconv.FormatInt(*t.Least, 10)
+	}
+	if t.Least != nil && *t.Least > -1<<63 {
+		bounds = append(bounds, fmt.Sprintf(more, *t.Least))
+	}
+	if t.Greatest != nil && *t.Greatest < 1<<63-1 {
+		bounds = append(bounds, fmt.Sprintf(less, *t.Greatest))
+	}
+	if len(bounds) == 0 {
+		return text
+	}
+	return text + ", " + strings.Join(bounds, " and ")
+}

@@ -1,0 +1,268 @@
+package schemagen
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"math"
+	"regexp"
+	"strings"
+	"unicode"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/cuecontext"
+	"cuelang.org/go/cue/format"
+	"cuelang.org/go/encoding/jsonschema"
+
+	"kvbench/engine/config"
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+	"kvbench/engine/schema"
+)
+
+// Kinds are the kinds of files that a schema can be given for.
+var Kinds = []string{"config", "model", "results"}
+
+// definitions are the names of their definitions.
+var definitions = map[string]string{"config": "#Config", "results": "#Result"}
+
+// CUE returns the schema of a kind of files as CUE. Of models it gives
+// every architecture's, of the bundled ones and of those in dirs.
+func CUE(l *config.Loader, kind string, dirs []string) ([]byte, error) {
+	options := []cue.Option{cue.Docs(true), cue.Attributes(false), cue.InlineImports(true), cue.Optional(true), cue.Definitions(true)}
+	file := &ast.File{}
+	err := eachSchema(l, kind, dirs, func(name string, v cue.Value) error {
+		expr, ok := v.Syntax(options...).(ast.Expr)
+		if !ok {
+			return diag.Errorf(diag.Pos{}, "the schema of %s cannot be written as CUE", name)
+		}
+		file.Decls = append(file.Decls, &ast.Field{Label: ast.NewIdent("#" + name), Value: expr})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	text, err := format.Node(file, format.Simplify())
+	return diag.Escaped(text), err
+}
+
+// JSON returns the schema of a kind of files as JSON Schema.
+func JSON(l *config.Loader, s *schema.Schema, kind string, dirs []string) ([]byte, error) {
+	var schemas []ast.Expr
+	err := eachSchema(l, kind, dirs, func(name string, v cue.Value) error {
+		expr, err := jsonschema.Generate(v, &jsonschema.GenerateConfig{Version: jsonschema.VersionDraft2020_12})
+		if err == nil {
+			schemas = append(schemas, expr)
+		}
+		return data.FromCUE(err, diag.Pos{})
+	})
+	if err != nil {
+		return nil, err
+	}
+	expr := schemas[0]
+	if len(schemas) > 1 {
+		expr = ast.NewStruct("$schema", ast.NewString("https://json-schema.org/draft/2020-12/schema"), "anyOf", ast.NewList(schemas...))
+	}
+	v := cuecontext.New().BuildExpr(expr)
+	text, err := v.MarshalJSON()
+	if err != nil {
+		return nil, data.FromCUE(err, diag.Pos{})
+	}
+	var doc map[string]any
+	if err := json.Unmarshal(text, &doc); err != nil {
+		return nil, err
+	}
+	simplify(doc)
+	switch kind {
+	case "config":
+		describeFields(s, doc)
+	case "model":
+		describeModels(doc)
+	}
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	err = enc.Encode(doc)
+	return diag.Escaped(out.Bytes()), err
+}
+
+// simplify writes the bounds of numbers as one constraint, where CUE's encoder
+// has several, and leaves out those that JSON's numbers cannot hold. Of an open
+// struct without fields, the encoder says that it is empty: it is any.
+func simplify(v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v {
+			simplify(item)
+		}
+	case map[string]any:
+		for _, item := range v {
+			simplify(item)
+		}
+		if empty, ok := v["const"].(map[string]any); ok && len(empty) == 0 {
+			delete(v, "const")
+			v["type"] = "object"
+		}
+		parts, ok := v["allOf"].([]any)
+		if !ok || len(v) > 1 {
+			return
+		}
+		all := map[string]any{}
+		for _, part := range parts {
+			object, ok := part.(map[string]any)
+			if !ok {
+				return
+			}
+			for key, value := range object {
+				bound, isNumber := value.(float64)
+				switch {
+				case key == "type" && all["type"] == "integer": // narrower than number
+				case key != "type" && !isNumber:
+					return
+				case !isNumber || math.Abs(bound) < 1<<53:
+					all[key] = value
+				}
+			}
+		}
+		delete(v, "allOf")
+		maps.Copy(v, all)
+	}
+}
+
+// describeModels adds to the schema of models what their files may have beside
+// parameters.
+func describeModels(doc map[string]any) {
+	all, _ := doc["anyOf"].([]any)
+	for _, one := range append(all, doc) {
+		object, _ := one.(map[string]any)
+		if properties, ok := object["properties"].(map[string]any); ok {
+			properties[config.ArchField] = map[string]any{"type": "string", "description": "Name of the architecture; without it, the model's name tells"}
+			properties[config.DefaultsField] = map[string]any{"type": "object", "description": "Configuration values for this model, unless they are set elsewhere"}
+		}
+	}
+}
+
+// describeFields adds to the schema of configurations what CUE's encoder leaves
+// out: what each field is, and its default.
+func describeFields(s *schema.Schema, doc map[string]any) {
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		at := doc
+		for name := range strings.SplitSeq(f.Path, ".") {
+			properties, _ := at["properties"].(map[string]any)
+			if at, _ = properties[name].(map[string]any); at == nil {
+				break
+			}
+		}
+		if at == nil {
+			continue
+		}
+		if f.Unit != "" {
+			describeUnit(at, s.Units[f.Unit])
+		}
+		if words := f.Known(); len(words) > 0 && at["type"] != "string" {
+			describeWords(at, words)
+		}
+		at["description"] = f.Doc
+		if !f.Default.IsZero() {
+			at["default"] = f.Default
+		}
+	}
+	describeAxes(s, doc)
+}
+
+// describeUnit lets a number be a text with the suffix of a unit.
+func describeUnit(field map[string]any, u schema.Unit) {
+	orText(field, u.Pattern())
+	field["examples"] = u.Such
+}
+
+// describeWords lets words be written in any case. What is there stays, as
+// editors complete it.
+func describeWords(field map[string]any, words []string) {
+	patterns := make([]string, len(words))
+	for i, word := range words {
+		for _, r := range word {
+			lower, upper := string(unicode.ToLower(r)), string(unicode.ToUpper(r))
+			if lower == upper {
+				patterns[i] += regexp.QuoteMeta(lower)
+			} else {
+				patterns[i] += "[" + lower + upper + "]"
+			}
+		}
+	}
+	orText(field, "^("+strings.Join(patterns, "|")+")$")
+}
+
+// orText lets a field be a text of this pattern, too.
+func orText(field map[string]any, pattern string) {
+	own := maps.Clone(field)
+	clear(field)
+	field["anyOf"] = []any{own, map[string]any{"type": "string", "pattern": pattern}}
+}
+
+// describeAxes says which axes a sweep may have: each a value of its field, a
+// range, or a list of both.
+func describeAxes(s *schema.Schema, doc map[string]any) {
+	properties, _ := doc["properties"].(map[string]any)
+	sweep, _ := properties[config.SweepSection].(map[string]any)
+	if sweep == nil {
+		return
+	}
+	axes := map[string]any{}
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		section, name, _ := strings.Cut(f.Path, ".")
+		fields, _ := properties[section].(map[string]any)
+		fields, _ = fields["properties"].(map[string]any)
+		field, _ := fields[name].(map[string]any)
+		if f.Flag == "" || field == nil {
+			continue
+		}
+		value := maps.Clone(field)
+		delete(value, "default")
+		delete(value, "description")
+		delete(value, "examples")
+		item := map[string]any{"anyOf": []any{value, map[string]any{"type": "string"}}}
+		axes[f.Flag] = map[string]any{
+			"description": f.Doc,
+			"anyOf": []any{value, map[string]any{"type": "string"},
+				map[string]any{"type": "array", "items": item, "minItems": 1, "maxItems": config.MaxAxis}},
+		}
+		if !f.Type.Numbers() {
+			item["anyOf"] = []any{value}
+		}
+	}
+	for name, f := range s.Nixlbench.Flags {
+		value := map[string]any{"type": "string"}
+		switch {
+		case f.IsNumber():
+			value["type"] = []any{"integer", "string"} // with a suffix, or a range
+		case f.Eras[0].Type == "bool":
+			value["type"] = "boolean"
+		}
+		axes[name] = map[string]any{
+			"description": f.Help,
+			"anyOf":       []any{value, map[string]any{"type": "string"}, map[string]any{"type": "array", "items": value, "minItems": 1, "maxItems": config.MaxAxis}},
+		}
+	}
+	sweep["type"] = "object"
+	sweep["description"] = "What a sweep varies: lists, or ranges such as 1024..131072x2 (multiplying) and 16..256+16 (adding)"
+	sweep["properties"] = axes
+	sweep["additionalProperties"] = false
+}
+
+// eachSchema calls f for each definition that files of a kind may follow.
+func eachSchema(l *config.Loader, kind string, dirs []string, f func(name string, v cue.Value) error) error {
+	def, ok := definitions[kind]
+	if !ok {
+		return l.EachParams(dirs, f)
+	}
+	defs, err := l.Definitions()
+	if err != nil {
+		return err
+	}
+	return f(def[1:], defs.LookupPath(cue.ParsePath(def)))
+}

@@ -1,0 +1,208 @@
+// Package schemagen makes what follows from the schema's CUE files: the snapshot
+// that every start reads, and JSON Schemas. It serves go generate and kvbench
+// schema.
+package schemagen
+
+import (
+	"encoding/json"
+	"io/fs"
+	"path"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/parser"
+
+	"kvbench/engine/config"
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+	"kvbench/engine/schema"
+)
+
+// Snapshot evaluates the schema's CUE files (files holds the contents of cue/,
+// models those of models/) and gives all that they say as JSON, in one
+// canonical form: what [schema.Decode] reads at every start.
+func Snapshot(files, models fs.FS) ([]byte, error) {
+	s, err := Evaluate(files, models)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(s)
+	return append(text, '\n'), err
+}
+
+// Evaluate reads the schema from its CUE files.
+func Evaluate(files, models fs.FS) (*schema.Schema, error) {
+	s := new(schema.Schema)
+	l := config.NewLoader(s, files, models)
+	l.Reader().Mode = parser.ParseComments
+	defs, err := l.Definitions()
+	if err != nil {
+		return nil, err
+	}
+	packages := map[string]cue.Value{"": defs}
+	for _, name := range []string{"plan", "cache", "nixlbench"} {
+		if packages[name], err = l.Reader().Package(name); err != nil {
+			return nil, err
+		}
+	}
+	for _, d := range []struct {
+		pkg string
+		dst any
+	}{{"", s}, {"plan", s}, {"cache", &s.Cache}, {"nixlbench", &s.Nixlbench}, {"nixlbench", &s.Nixlbench.Runs}} {
+		if err := decode(packages[d.pkg], d.dst); err != nil {
+			return nil, err
+		}
+	}
+	if s.Fields, err = fields(defs, packages["cache"]); err != nil {
+		return nil, err
+	}
+	s.Normalize()
+	s.EachFormula(func(pkg string, p []string, f *schema.Formula) {
+		if v := packages[pkg].LookupPath(data.PathOf(p)); v.Exists() {
+			*f = schema.FormulaOf(v)
+		}
+	})
+
+	names, err := fs.Glob(models, "*.cue")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		file := path.Join("models", name)
+		v, err := l.Reader().Bundled(models, name, file)
+		if err != nil {
+			return nil, err
+		}
+		archs, families, err := l.Brought(file, v)
+		if err != nil {
+			return nil, err
+		}
+		s.Architectures = append(s.Architectures, archs...)
+		s.Families.Set(append(s.Families.Get(), families...))
+	}
+	return s, nil
+}
+
+// decode fills dst from the JSON of a package's regular fields.
+func decode(v cue.Value, dst any) error {
+	if err := v.Validate(cue.Concrete(true)); err != nil {
+		return data.FromCUE(err, diag.Pos{})
+	}
+	text, err := v.MarshalJSON()
+	if err != nil {
+		return data.FromCUE(err, diag.Pos{})
+	}
+	return json.Unmarshal(text, dst)
+}
+
+// fields describes the fields of #Config. cache is the package that has tables of
+// what engines do.
+func fields(defs, cache cue.Value) ([]schema.Field, error) {
+	sections, err := defs.LookupPath(cue.ParsePath("#Config")).Fields(cue.Optional(true))
+	if err != nil {
+		return nil, data.FromCUE(err, diag.Pos{})
+	}
+	var all []schema.Field
+	for sections.Next() {
+		section := sections.Selector().Unquoted()
+		iter, err := sections.Value().Fields(cue.Optional(true))
+		if err != nil {
+			return nil, data.FromCUE(err, diag.Pos{})
+		}
+		plain := schema.Plain(sections.Value())
+		for iter.Next() {
+			name, v := iter.Selector().Unquoted(), iter.Value()
+			f := schema.Field{
+				Path: section + "." + name,
+				Var:  name,
+				Doc:  data.Doc(v),
+				Type: schema.TypeOf(v),
+			}
+			f.Type.Partial = f.Type.Partial || !plain
+			for _, a := range v.Attributes(cue.FieldAttr) {
+				switch a.Name() {
+				case "flag":
+					f.Flag = a.Contents()
+				case "var":
+					f.Var = a.Contents()
+				case "keys":
+					f.Table = a.Contents()
+					if f.Keys, err = tableKeys(defs, f.Table); err != nil {
+						return nil, err
+					}
+				case "words":
+					if f.Words, err = keysAt(cache, a.Contents()); err != nil {
+						return nil, err
+					}
+				case "aka":
+					for i := range a.NumArgs() {
+						name, _ := a.Arg(i)
+						f.Aka = append(f.Aka, name)
+					}
+				case "expected":
+					f.Expected = true
+				case "announced":
+					f.Announced = a.Contents()
+				case "default":
+					f.DefaultBy = a.Contents()
+				case "late":
+					f.Late = true
+				case "more":
+					f.More = true
+				case "note":
+					f.Note = a.Contents()
+				case "needs":
+					f.Needs = a.Contents()
+				case "unit":
+					f.Unit = a.Contents()
+				case "least":
+					var least schema.Least
+					if least.Below, err = a.Int(0); err != nil {
+						return nil, data.FromCUE(err, diag.Pos{})
+					}
+					for i := 1; i < a.NumArgs(); i++ {
+						suffix, _ := a.Arg(i)
+						least.Suffixes = append(least.Suffixes, suffix)
+					}
+					f.Least = append(f.Least, least)
+				default:
+					return nil, diag.Errorf(data.PosOf(v.Pos()), "unknown attribute @%s", a.Name())
+				}
+			}
+			if d := defs.LookupPath(cue.MakePath(cue.Str("defaults"), cue.Str(section), cue.Str(name))); d.Exists() {
+				if err := d.Decode(&f.Default); err != nil {
+					return nil, data.FromCUE(err, diag.Pos{})
+				}
+				f.Pos = data.PosOf(d.Pos())
+				if lit, ok := d.Source().(*ast.BasicLit); ok {
+					f.Pos = data.PosOf(lit.Pos())
+				}
+			}
+			all = append(all, f)
+		}
+	}
+	return all, nil
+}
+
+// keysAt lists the names of the fields at a path.
+func keysAt(v cue.Value, path string) ([]string, error) {
+	return keysOf(v.LookupPath(cue.ParsePath(path)))
+}
+
+// tableKeys lists the keys that every architecture's table has.
+func tableKeys(defs cue.Value, table string) ([]string, error) {
+	arch := defs.LookupPath(cue.ParsePath("#Architecture"))
+	return keysOf(arch.LookupPath(cue.MakePath(cue.Str(table).Optional())), cue.Optional(true))
+}
+
+func keysOf(v cue.Value, options ...cue.Option) ([]string, error) {
+	iter, err := v.Fields(options...)
+	if err != nil {
+		return nil, data.FromCUE(err, diag.Pos{})
+	}
+	var keys []string
+	for iter.Next() {
+		keys = append(keys, iter.Selector().Unquoted())
+	}
+	return keys, nil
+}
