@@ -1,9 +1,11 @@
 package models_test
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	cueschema "kvbench/cue"
 	"kvbench/engine/config"
@@ -40,6 +42,29 @@ func TestChecks(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestLines holds the data to lines that fit a screen.
+func TestLines(t *testing.T) {
+	count := 0
+	for _, folder := range []string{"../cue/*.cue", "../cue/*/*.cue", "*.cue", "../cmd/kvbench/cli/start/*.cue"} {
+		files, _ := filepath.Glob(folder)
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			count++
+			for i, line := range strings.Split(string(text), "\n") {
+				if n := utf8.RuneCountInString(line); n > 120 {
+					t.Errorf("%s:%d has %d characters: want at most 120", file, i+1, n)
+				}
+			}
+		}
+	}
+	if count < 25 {
+		t.Errorf("%d files, want those of cue, models and the template", count)
 	}
 }
 

@@ -607,6 +607,9 @@ func (c *checkpoint) understood(fam *schema.Family, unknown bool, near string) e
 
 // harmless reports whether a family says that a field has no effect.
 func (c *checkpoint) harmless(fam *schema.Family, name string) bool {
+	if slices.Contains(fam.Ignored, name) {
+		return true
+	}
 	f, ok := fam.Harmless[name]
 	if !ok || !c.allThere(f) {
 		return false
@@ -718,7 +721,7 @@ func (c *checkpoint) first(what string, rules []schema.Rule) (formula.Value, *sc
 				continue
 			}
 		}
-		v, err := c.eval(what, r.Value, formula.Any)
+		v, err := c.eval(what, r.Value, formula.Any, r.Each)
 		return v, r, err
 	}
 	return formula.Value{}, nil, nil
@@ -730,17 +733,17 @@ func (c *checkpoint) holds(what string, f schema.Formula) (bool, error) {
 	if !c.allThere(f) {
 		return false, nil
 	}
-	v, err := c.eval(what, f, formula.Bool)
+	v, err := c.eval(what, f, formula.Bool, false)
 	return v.Bool, err
 }
 
-// eval evaluates a formula: once, or for every layer if it reads the number of
-// a layer, which gives a list, or of conditions whether all hold.
-func (c *checkpoint) eval(what string, f schema.Formula, want formula.Kind) (formula.Value, error) {
+// eval evaluates a formula: once, or for each layer, which gives a list. A
+// condition that reads the number of a layer must hold for all of them.
+func (c *checkpoint) eval(what string, f schema.Formula, want formula.Kind, each bool) (formula.Value, error) {
 	scope := formula.NewScope()
 	declared := map[string]bool{}
 	var inputs []*hfField
-	layered := false
+	layered := each
 	var declare func(text string) error
 	declare = func(text string) error {
 		for _, name := range formula.Names(text) {
@@ -752,7 +755,7 @@ func (c *checkpoint) eval(what string, f schema.Formula, want formula.Kind) (for
 			sub, is := c.formulaOf(name)
 			switch {
 			case name == layerName:
-				layered = true
+				layered = each || want == formula.Bool
 				scope.Input(name, formula.Num, diag.Pos{})
 			case name == formatsTable:
 				keys := schema.Keys(c.data.Formats)
@@ -799,7 +802,7 @@ func (c *checkpoint) eval(what string, f schema.Formula, want formula.Kind) (for
 		}
 		return v, nil
 	}
-	layer, _ := prog.Ref(layerName)
+	layer, reads := prog.Ref(layerName)
 	all := formula.Value{Kind: formula.NumList}
 	if want == formula.Bool {
 		all = formula.Value{Kind: formula.Bool, Bool: true}
@@ -808,7 +811,9 @@ func (c *checkpoint) eval(what string, f schema.Formula, want formula.Kind) (for
 		return all, diag.Errorf(diag.Pos{File: c.file}, "%s cannot be computed: the number of layers is not known", what)
 	}
 	for i := range c.layers {
-		frame.SetNum(layer, formula.Int(i))
+		if reads {
+			frame.SetNum(layer, formula.Int(i))
+		}
 		v, err := frame.Eval(ref)
 		if err != nil {
 			return v, c.blame(what, f, err, fmt.Sprintf("in layer %d", i))

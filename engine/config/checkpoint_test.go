@@ -508,7 +508,7 @@ novel: {
 		num_kv_heads:   "kv_heads"
 		head_dim:       ["head_size", "width / 4"]
 		sliding_window: {when: "max(window) > 0", value: "64"}
-		layer_kinds:    "window[layer] > 0 ? 'sliding' : 'full'"
+		layer_kinds: each: "window[layer] > 0 ? 'sliding' : 'full'"
 	}
 }
 `))
@@ -542,7 +542,7 @@ novel: {
 			"a.cue:1:43: a: says nothing of num_kv_heads, which attention needs"},
 		{"a: {model_types: [\"novel\"], architecture: \"attention\", parms: {}}", "a.cue:1:56: parms: unknown field\ndid you mean \"params\"?"},
 		{"a: {model_type: [\"novel\"], architecture: \"attention\", params: {}}", "a.cue:1:5: model_type: unknown field\ndid you mean \"model_types\"?"},
-		{"a: {model_types: [\"novel\"], architecture: \"attention\", params: num_layers: 3}", "a.cue:1:64: params.num_layers: expected a formula, in quotes; a mapping of when and value; or a list of such"},
+		{"a: {model_types: [\"novel\"], architecture: \"attention\", params: num_layers: 3}", "a.cue:1:64: params.num_layers: expected a formula, in quotes; {value: \"…\"} or {each: \"…\"}, with or without when: \"…\"; or a list of such"},
 	} {
 		dir := filepath.Dir(write(t, "a.cue", test.text))
 		_, err := l.Model(config, []string{dir})

@@ -69,7 +69,7 @@ func (l *Loader) wordFamily(err error, file, name string, own, contract cue.Valu
 		}
 		if at := path[:2]; !seen[at[1]] {
 			seen[at[1]] = true
-			errs = append(errs, diag.Errorf(placeOf(own, at, file), "%s: expected a formula, in quotes; a mapping of when and value; or a list of such", strings.Join(at, ".")))
+			errs = append(errs, diag.Errorf(placeOf(own, at, file), "%s: expected a formula, in quotes; {value: \"…\"} or {each: \"…\"}, with or without when: \"…\"; or a list of such", strings.Join(at, ".")))
 		}
 	}
 	return errs.Err()
@@ -82,9 +82,11 @@ func family(name, file string, v cue.Value) (*schema.Family, error) {
 	if err := field(fieldTypes).Decode(&f.ModelTypes); err != nil {
 		return nil, data.FromCUE(err, diag.Pos{File: file})
 	}
-	if empty := field("empty"); empty.Exists() {
-		if err := empty.Decode(&f.Empty); err != nil {
-			return nil, data.FromCUE(err, diag.Pos{File: file})
+	for name, list := range map[string]*[]string{"empty": &f.Empty, "ignored": &f.Ignored} {
+		if v := field(name); v.Exists() {
+			if err := v.Decode(list); err != nil {
+				return nil, data.FromCUE(err, diag.Pos{File: file})
+			}
 		}
 	}
 	f.Architecture, _ = field(ArchField).String()
@@ -120,6 +122,9 @@ func ruleOf(v cue.Value) schema.Rule {
 		return schema.Rule{Value: schema.FormulaOf(v)}
 	}
 	r := schema.Rule{Value: schema.FormulaOf(v.LookupPath(cue.ParsePath("value")))}
+	if each := v.LookupPath(cue.ParsePath("each")); each.Exists() {
+		r.Value, r.Each = schema.FormulaOf(each), true
+	}
 	if when := v.LookupPath(cue.ParsePath("when")); when.Exists() {
 		r.When = schema.FormulaOf(when)
 	}
@@ -163,6 +168,19 @@ func checkFamily(f *schema.Family, known *Known) error {
 				d.WithHint("it has %s", strings.Join(names, ", "))
 			}
 			errs = append(errs, d)
+		}
+	}
+	for _, name := range schema.Keys(f.Params) {
+		for _, r := range f.Params[name] {
+			if !r.Each && slices.Contains(formula.Names(r.Value.Text), layerName) {
+				errs = append(errs, diag.Errorf(r.Value.Pos, "%s: %s reads %s, the number of a layer, but is computed once", f.Name, name, layerName).
+					WithHint("write each: \"…\" for a list with a value for each layer"))
+			}
+		}
+	}
+	for _, name := range schema.Keys(f.Harmless) {
+		if h := f.Harmless[name]; h.Text == "true" {
+			errs = append(errs, diag.Errorf(h.Pos, "%s: harmless: %s has no condition", f.Name, name).WithHint("write ignored: [%q]", name))
 		}
 	}
 	for i := range arch.Params {

@@ -557,9 +557,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		case strings.Contains(format, "field is required"):
 			d = diag.Errorf(placeOf(own, path[:len(path)-1], file), "%s of %s is missing", at, name).About(diag.Missing, at)
 			text := sayType(contract.LookupPath(optionalPath(path)))
-			if kinds := schema.Keys(l.schema.Cache.Get().Kinds); path[0] == fieldCache && path[len(path)-1] == fieldKind && len(kinds) > 0 {
-				text = "one of " + strings.Join(kinds, ", ")
-			} else if path[0] != fieldMatch && path[0] != fieldChecks && strings.HasPrefix(text, "a text") {
+			if path[0] != fieldMatch && path[0] != fieldChecks && strings.HasPrefix(text, "a text") {
 				text = "a formula, in quotes"
 			}
 			if needed := fieldNames(contract, path); len(needed) > 0 {
@@ -692,7 +690,7 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 		}
 	}
 	arch.DefaultAccounting, _ = v.LookupPath(cue.ParsePath(fieldAccounting)).String()
-	if arch.Layers, err = layersOf(v.LookupPath(cue.ParsePath(fieldCache))); err != nil {
+	if arch.Layers, err = layersOf(v.LookupPath(cue.ParsePath(fieldCache)), own.LookupPath(cue.ParsePath(fieldCache))); err != nil {
 		return nil, err
 	}
 	if arch.Requires, err = requirementsOf(v.LookupPath(cue.ParsePath(fieldRequires))); err != nil {
@@ -751,34 +749,38 @@ func checkAccounting(arch *schema.Architecture, own cue.Value) error {
 }
 
 // layersOf reads what an architecture says of its layers; nil if that is
-// nothing.
-func layersOf(v cue.Value) (*schema.Layers, error) {
+// nothing. own is what its file says.
+func layersOf(v, own cue.Value) (*schema.Layers, error) {
 	if !v.Exists() {
 		return nil, nil
 	}
 	l := &schema.Layers{Count: schema.FormulaOf(v.LookupPath(cue.ParsePath("layers"))), Groups: map[string]*schema.Group{}}
+	if by := v.LookupPath(cue.ParsePath("select")); by.Exists() {
+		l.Select = schema.FormulaOf(by)
+	}
 	groups, err := v.LookupPath(cue.ParsePath("groups")).Fields()
 	if err != nil {
 		return nil, data.FromCUE(err, diag.Pos{})
 	}
 	for groups.Next() {
-		g := &schema.Group{Fields: map[string]schema.Formula{}}
+		name := groups.Selector().Unquoted()
+		g := &schema.Group{Kind: name, Pos: data.KeyPos(own.LookupPath(cue.MakePath(cue.Str("groups"), cue.Str(name)))), Fields: map[string]schema.Formula{}}
 		fields, err := groups.Value().Fields()
 		if err != nil {
 			return nil, data.FromCUE(err, diag.Pos{})
 		}
 		for fields.Next() {
 			f := schema.FormulaOf(fields.Value())
-			switch name := fields.Selector().Unquoted(); name {
+			switch field := fields.Selector().Unquoted(); field {
 			case fieldKind:
 				g.Kind, g.Pos = f.Text, f.Pos
 			case "where":
 				g.Where = f
 			default:
-				g.Fields[name] = f
+				g.Fields[field] = f
 			}
 		}
-		l.Groups[groups.Selector().Unquoted()] = g
+		l.Groups[name] = g
 	}
 	return l, nil
 }

@@ -399,7 +399,7 @@ func PathOf(p []string) cue.Path {
 func Doc(v cue.Value) string {
 	var text []string
 	for _, c := range v.Doc() {
-		text = append(text, strings.TrimSpace(c.Text()))
+		text = append(text, strings.Fields(c.Text())...)
 	}
 	return strings.Join(text, " ")
 }

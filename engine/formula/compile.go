@@ -119,7 +119,7 @@ func (c *compiler) parse() {
 		}
 		c.parsed[Ref(r)] = p
 		for _, n := range p.names {
-			if u, ok := c.p.names[n.name]; ok {
+			if u, ok := c.p.names[s.means(n.name)]; ok {
 				s.uses = append(s.uses, u)
 			}
 		}
@@ -163,7 +163,8 @@ func (c *compiler) cycle(r Ref) {
 	// Point to where the first formula uses the second, or its table.
 	next, off := c.p.slots[loop[1%len(loop)]], 0
 	for _, n := range c.parsed[loop[0]].names {
-		if n.name == next.name || next.inner && strings.HasPrefix(next.name, n.name+".") {
+		name := c.p.slots[loop[0]].means(n.name)
+		if name == next.name || next.inner && strings.HasPrefix(next.name, name+".") {
 			off = n.off
 			break
 		}
@@ -346,7 +347,7 @@ func constant(v Value) code {
 
 func (k *checker) identifier(n *ast.IdentifierNode) code {
 	off := n.Location().From
-	r, ok := k.p.names[n.Value]
+	r, ok := k.p.names[k.unit.means(n.Value)]
 	if !ok {
 		d := k.errorf(off, "unknown name %q", n.Value).About(diag.Unknown, n.Value)
 		if _, ok := functions[n.Value]; ok {

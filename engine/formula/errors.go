@@ -14,6 +14,14 @@ type unit struct {
 	src  Source
 }
 
+// means returns the name that a name in the text stands for.
+func (u *unit) means(name string) string {
+	if other, ok := u.src.Local[name]; ok {
+		return other
+	}
+	return name
+}
+
 // place is a character of a formula text, by its offset in characters.
 type place struct {
 	unit *unit

@@ -211,6 +211,7 @@ func (f *Frame) Sides(r Ref) (op string, left, right Side, ok bool, err error) {
 	}
 	text, _ := f.p.slots[r].scan() // it was compiled, so there are no errors
 	left.Text, right.Text = text.sides(c.off)
+	left.Text, right.Text = oneLine(left.Text), oneLine(right.Text)
 	return c.op, left, right, true, nil
 }
 

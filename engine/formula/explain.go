@@ -11,7 +11,7 @@ import (
 // Explanation says how a value comes about.
 type Explanation struct {
 	Name string
-	// Source is the formula; it has no text where the value was set.
+	// Source is the formula, in one line; it has no text where the value was set.
 	Source Source
 	// Values is the formula with the values of all names put in.
 	Values string
@@ -29,7 +29,7 @@ func (f *Frame) Explain(r Ref) (Explanation, error) {
 	if err != nil || s.class != derived || f.isSet(r) {
 		return e, err
 	}
-	e.Source = s.src
+	e.Source = f.p.Source(r)
 	p, errs := s.unit.scan()
 	if len(errs) > 0 {
 		return e, errs[0] // it was compiled, so there are none
@@ -37,7 +37,7 @@ func (f *Frame) Explain(r Ref) (Explanation, error) {
 	var out strings.Builder
 	end := 0
 	for i := 0; i < len(p.tokens); i++ {
-		ref, key, next := f.nameAt(p, i)
+		ref, key, next := f.nameAt(&s.unit, p, i)
 		if next == i {
 			continue
 		}
@@ -57,20 +57,20 @@ func (f *Frame) Explain(r Ref) (Explanation, error) {
 			e.Parts = append(e.Parts, ref)
 		}
 	}
-	e.Values = out.String() + string(p.runes[end:])
+	e.Values = oneLine(out.String() + string(p.runes[end:]))
 	return e, nil
 }
 
-// nameAt returns what a name at token i stands for and the token behind it; that
+// nameAt returns what a name at token i of a formula stands for and the token behind it; that
 // is i itself where no name with a value stands. Of a table, that is the formula
 // picked, and key is the name that picks it, or -1; other keys are not seen
 // through.
-func (f *Frame) nameAt(p *lexed, i int) (ref, key Ref, next int) {
+func (f *Frame) nameAt(u *unit, p *lexed, i int) (ref, key Ref, next int) {
 	is := func(i int, text string) bool { return i >= 0 && i < len(p.tokens) && p.tokens[i].Value == text }
 	if p.tokens[i].Kind != lexer.Identifier || is(i-1, ".") || is(i+1, "(") {
 		return 0, -1, i
 	}
-	r, ok := f.p.names[p.tokens[i].Value]
+	r, ok := f.p.names[u.means(p.tokens[i].Value)]
 	if !ok {
 		return 0, -1, i
 	}
@@ -87,7 +87,7 @@ func (f *Frame) nameAt(p *lexed, i int) (ref, key Ref, next int) {
 		next = i + 4
 		if tok := p.tokens[i+2]; tok.Kind == lexer.String {
 			word = tok.Value
-		} else if k, ok := f.p.names[tok.Value]; ok && f.p.Kind(k) == Str {
+		} else if k, ok := f.p.names[u.means(tok.Value)]; ok && f.p.Kind(k) == Str {
 			v, _ := f.Eval(k)
 			word, key = v.Str, k
 		}
@@ -97,6 +97,9 @@ func (f *Frame) nameAt(p *lexed, i int) (ref, key Ref, next int) {
 	}
 	return 0, -1, i
 }
+
+// oneLine writes a formula of several lines as one.
+func oneLine(text string) string { return strings.ReplaceAll(text, "\n", " ") }
 
 // operand writes a value as it can stand in a formula.
 func operand(v Value) string {

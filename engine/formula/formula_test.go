@@ -106,6 +106,16 @@ func TestEval(t *testing.T) {
 		{"bytes['fp8']", "1"},
 		{"given(layers)", "true"},
 		{"given(never) ? never : 7", "7"},
+		{"never ?? 7", "7"},
+		{"heads ?? (1/0)", "8"}, // the right side is not evaluated
+		{"depth ?? 5", "5"},
+		{"never ?? depth ?? heads ?? layers", "8"},
+		{"2 * never ?? heads", "16"},
+		{"(never ?? 7) + 1", "8"},
+		{"never ?? (heads + 1)", "9"},
+		{"engine ?? 'two'", "\"one\""},
+		{"kinds ?? ['a']", "[\"full\", \"window\", \"full\"]"},
+		{"on ?? false", "false"},
 		{"given(depth)", "false"}, // a default is not given
 		{"bytes.fp8", "1"},
 		{"depth", "1"},
@@ -172,6 +182,10 @@ func TestErrors(t *testing.T) {
 		{"1 / (heads - 8)", "f.cue:7:12: formula of x: division by zero: 1 / 0\n    1 / (heads - 8)\n      ^"},
 		{"layers * 9000000000000000000", "f.cue:7:17: formula of x: 61 * 9000000000000000000 does not fit in 64 bits\n    layers * 9000000000000000000\n           ^"},
 		{"never + 1", "f.cue:7:10: formula of x: \"never\" was not given\n    never + 1\n    ^"},
+		{"never ?? 1 + heads", "f.cue:7:21: formula of x: brackets are missing around the ?? or around what follows it\n    never ?? 1 + heads\n               ^\n  hint: write (x ?? y) + z, or x ?? (y + z)"},
+		{"double ?? 1", "f.cue:7:10: formula of x: \"??\" asks for what is given, and double is computed\n    double ?? 1\n    ^"},
+		{"sizes[0] ?? 1", "f.cue:7:10: formula of x: \"??\" needs a name\n    sizes[0] ?? 1\n    ^"},
+		{"never ?? 'a'", "f.cue:7:19: formula of x: \"??\" has a number before it and a string after it\n    never ?? 'a'\n             ^"},
 		{"2 * * 3", "f.cue:7:14: formula of x: unexpected \"*\"\n    2 * * 3\n        ^"},
 		{"x + 1", "f.cue:7:10: formula of x: needs itself: x -> x\n    x + 1\n    ^"},
 		{"1 +\n  layer", "f.cue:8:12: formula of x: unknown name \"layer\"\n      layer\n      ^\n  hint: did you mean \"layers\"?"},
@@ -198,7 +212,7 @@ func TestErrors(t *testing.T) {
 // position, and never a panic.
 func TestRefused(t *testing.T) {
 	for _, text := range []string{
-		"", " ", "(", ")", "1 2", "'", "let y = 1; y", "1; 2", "layers ?? 1", "layers?.x", "kinds | len()",
+		"", " ", "(", ")", "1 2", "'", "let y = 1; y", "1; 2", "double ?? 1", "1 ?? 2", "(layers + 1) ?? 2", "nothing ?? 2", "layers ?? 'a'", "layers ?? 1 + 1", "bytes.fp8 ?? 1", "layers ??", "layers?.x", "kinds | len()",
 		"map(sizes, # * 2)", "filter(sizes, {# > 1})", "2 ** 3", "2 ^ 3", "now()", "round(1)", "{a: 1}", "sizes[0:1]",
 		"engine matches '.*'", "nil", "sum(sizes, # * 2)", "1 < 'a'", "on + 1", "on ? 1 : 'a'", "[1, 'a']", "bytes", "bytes[1]",
 		"given(1)", "given(double)", "given(bytes)", "given(nothing)", "len(1)", "min()", "min(engine)", "div(1)", "9223372036854775808", "kinds[0] + 1", "double()", "not 1", "-engine",

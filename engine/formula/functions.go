@@ -323,18 +323,28 @@ func isIPFunc(k *checker, args []ast.Node, _ place, who string) code {
 
 // givenFunc compiles the question whether an input has a value.
 func givenFunc(k *checker, args []ast.Node, _ place, who string) code {
-	id, ok := args[0].(*ast.IdentifierNode)
+	r, ok := k.askable(args[0], who)
 	if !ok {
-		k.errorf(start(args[0]), "%s needs a name", who)
-		return brokenCode
-	}
-	r, ok := k.p.names[id.Value]
-	if !ok {
-		return k.identifier(id) // reports it
-	}
-	if c := k.p.slots[r].class; c != input && c != preset {
-		k.errorf(start(id), "%s asks for what is given, and %s is computed", who, id.Value)
 		return brokenCode
 	}
 	return code{kind: Bool, cond: func(f *Frame) bool { return f.isSet(r) }}
+}
+
+// askable returns the input whose name n is, of which who asks whether it was given.
+func (k *checker) askable(n ast.Node, who string) (Ref, bool) {
+	id, ok := n.(*ast.IdentifierNode)
+	if !ok {
+		k.errorf(start(n), "%s needs a name", who)
+		return 0, false
+	}
+	r, ok := k.p.names[k.unit.means(id.Value)]
+	if !ok {
+		k.identifier(id) // reports it
+		return 0, false
+	}
+	if c := k.p.slots[r].class; c != input && c != preset {
+		k.errorf(start(id), "%s asks for what is given, and %s is computed", who, id.Value)
+		return 0, false
+	}
+	return r, true
 }

@@ -28,6 +28,8 @@ func (k *checker) binary(n *ast.BinaryNode) code {
 		return k.comparison(n)
 	case "in":
 		return k.in(n)
+	case "??":
+		return k.orElse(n.Left, k.expr(n.Right), start(n.Right))
 	case "contains", "startsWith", "endsWith":
 		l := k.expr(n.Left)
 		if l.kind == NumList || l.kind == StrList {
@@ -236,6 +238,34 @@ func (k *checker) conditional(n *ast.ConditionalNode) code {
 		k.errorf(start(n.Exp2), "one arm is %s, the other %s", x.kind, y.kind)
 		return brokenCode
 	}
+	return choose(test, x, y)
+}
+
+// orElse compiles x ?? y, which is given(x) ? x : y. The parser reads a ?? b ?? c
+// as (a ?? b) ?? c.
+func (k *checker) orElse(x ast.Node, y code, at int) code {
+	if b, ok := x.(*ast.BinaryNode); ok && b.Operator == "??" {
+		return k.orElse(b.Left, k.orElse(b.Right, y, at), at)
+	}
+	r, ok := k.askable(x, strconv.Quote("??"))
+	switch {
+	case !ok:
+		return brokenCode
+	case y.kind == broken:
+		return y
+	}
+	c := k.identifier(x.(*ast.IdentifierNode))
+	if c.kind != y.kind && c.kind != broken {
+		k.errorf(at, "%q has %s before it and %s after it", "??", c.kind, y.kind)
+		return brokenCode
+	}
+	return choose(func(f *Frame) bool { return f.isSet(r) }, c, y)
+}
+
+// choose returns the code that evaluates x where the test holds, else y; both are
+// of one kind.
+func choose(test func(*Frame) bool, x, y code) code {
+	c := code{kind: x.kind}
 	switch x.kind {
 	case Num:
 		c.num = func(f *Frame) Rat {
@@ -349,7 +379,7 @@ func (k *checker) array(n *ast.ArrayNode) code {
 // member compiles table[key], table.key and list[index].
 func (k *checker) member(n *ast.MemberNode) code {
 	if id, ok := n.Node.(*ast.IdentifierNode); ok {
-		if r, ok := k.p.names[id.Value]; ok && k.p.slots[r].class == table {
+		if r, ok := k.p.names[k.unit.means(id.Value)]; ok && k.p.slots[r].class == table {
 			return k.lookup(&k.p.slots[r], n.Property)
 		}
 	}

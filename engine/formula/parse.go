@@ -54,7 +54,6 @@ var refused = map[string]string{
 	"**":      "write the product out",
 	"^":       "write the product out",
 	"matches": "use contains, startsWith or endsWith",
-	"??":      "",
 	"?.":      "",
 	"..":      "",
 	"#":       "",
@@ -328,6 +327,10 @@ func (p *lexed) syntaxError(at func(int) place, err error) *diag.Diag {
 			return d.WithHint("a ) or ] is missing")
 		}
 		return d.WithHint("a value is missing at the end")
+	case strings.Contains(fe.Message, "coalesce"):
+		op := p.text(i, i+1)
+		return at(fe.From).errorf("brackets are missing around the ?? or around what follows it").
+			WithHint("write (x ?? y) %s z, or x ?? (y %s z)", op, op)
 	case fe.Message == "expected name":
 		return at(fe.From).errorf("unexpected %q after a dot", p.text(i, i+1))
 	case strings.HasPrefix(fe.Message, "a map key"):

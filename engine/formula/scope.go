@@ -15,7 +15,7 @@
 // The operators are + - * / % on numbers (% on whole numbers that are not
 // negative), == != on numbers, strings and truth values, < <= > >= on numbers,
 // and or not && || ! on truth values, contains startsWith endsWith on strings,
-// in on lists, c ? a : b and if c { a } else { b }, list[i] counting from 0, the
+// in on lists, x ?? y for given(x) ? x : y, c ? a : b and if c { a } else { b }, list[i] counting from 0, the
 // characters of a string in the same way, and table[key] or table.key.
 //
 // Errors are [diag.Diag]s, several at once a [diag.List].
@@ -203,7 +203,7 @@ func (p *Program) With(name string, src Source, want Kind, hidden ...string) (*P
 		return nil, 0, diag.List(errs)
 	}
 	for _, n := range syntax.names {
-		if u, ok := q.names[n.name]; ok {
+		if u, ok := q.names[q.slots[r].means(n.name)]; ok {
 			q.slots[r].uses = append(q.slots[r].uses, u)
 		}
 	}
@@ -245,9 +245,13 @@ func (p *Program) Kind(r Ref) Kind { return p.slots[r].kind }
 // Name returns the name of r.
 func (p *Program) Name(r Ref) string { return p.slots[r].name }
 
-// Source returns the text of a formula and its position. Of an input or a table
-// there is no text.
-func (p *Program) Source(r Ref) Source { return p.slots[r].src }
+// Source returns the text of a formula, in one line, and its position. Of an input
+// or a table there is no text.
+func (p *Program) Source(r Ref) Source {
+	src := p.slots[r].src
+	src.Text = oneLine(src.Text)
+	return src
+}
 
 // Uses gives, sorted, the names that the text of r refers to. A table uses
 // what its formulas use.

@@ -195,6 +195,8 @@ func (v Value) Text() string {
 type Source struct {
 	Text string
 	Pos  diag.Pos // of its first character
+	// Local has names that this formula alone knows, and what they stand for.
+	Local map[string]string
 	// Written is what the user wrote, where Text is made of it, and Char gives the
 	// place there of a character of Text; else Char is nil.
 	Written string

@@ -29,6 +29,7 @@ const (
 	ioPartBytes   = "io_part_bytes"
 	ioCount       = "io_count"
 	wherePrefix   = "where."
+	selectName    = "cache.select"
 	foldPrefix    = "folds."
 	requirePrefix = "requires."
 )
@@ -117,7 +118,11 @@ func (p *Planner) declareCache(scope *formula.Scope) error {
 		g := l.Groups[name]
 		kind := c.Kinds[g.Kind]
 		if kind == nil {
-			errs = append(errs, didYouMean(diag.Errorf(g.Pos, "there is no kind %q of layers", g.Kind), g.Kind, schema.Keys(c.Kinds)))
+			d := didYouMean(diag.Errorf(g.Pos, "there is no kind %q of layers", g.Kind), g.Kind, schema.Keys(c.Kinds))
+			if g.Kind == name {
+				d.WithHint("a group has the name of its kind, or names it: %s: kind: \"…\"", name)
+			}
+			errs = append(errs, d)
 			continue
 		}
 		kinds[g.Kind] = kind
@@ -140,6 +145,9 @@ func (p *Planner) declareCache(scope *formula.Scope) error {
 	}
 
 	scope.Formula(layersVar, SourceOf(l.Count), formula.Num)
+	if !l.Select.IsZero() {
+		scope.Formula(selectName, SourceOf(l.Select), formula.Str)
+	}
 	for _, name := range []string{layerVar, stageVar, ioUnits, ioPart} {
 		scope.Input(name, formula.Num, diag.Pos{})
 	}
@@ -163,9 +171,9 @@ func (p *Planner) declareCache(scope *formula.Scope) error {
 			scope.Formula(foldPrefix+f.Name+"."+name, SourceOf(f.Set[name]), formula.Any)
 		}
 	}
-	p.declareRequires(scope, "", c.Requires)
+	p.declareRequires(scope, "", nil, c.Requires)
 	for _, name := range schema.Keys(kinds) {
-		p.declareRequires(scope, name, kinds[name].Requires)
+		p.declareRequires(scope, name, kinds[name], kinds[name].Requires)
 	}
 	return nil
 }
@@ -185,17 +193,17 @@ func (p *Planner) declareFields(scope *formula.Scope) {
 			if own, ok := g.Fields[field]; ok {
 				fields[field][name] = own
 			} else {
-				fields[field][name] = f.Default
+				fields[field][name] = within(p.schema.Cache.Get().Kinds[g.Kind], f.Default)
 			}
 		}
 	}
 	for _, name := range schema.Keys(fields) {
 		if len(fields[name]) == 0 {
-			scope.Input("layer_"+name, types[name], diag.Pos{})
+			scope.Input(fieldVar(name), types[name], diag.Pos{})
 			continue
 		}
 		tableOf(scope, "group_"+name, fields[name], types[name])
-		scope.Formula("layer_"+name, formula.Source{Text: "group_" + name + "[" + groupVar + "]"}, types[name])
+		scope.Formula(fieldVar(name), formula.Source{Text: "group_" + name + "[" + groupVar + "]"}, types[name])
 	}
 }
 
@@ -205,12 +213,12 @@ func declareKinds(scope *formula.Scope, kinds map[string]*schema.Kind) {
 	same, bytes := map[string]schema.Formula{}, map[string]schema.Formula{}
 	for _, name := range schema.Keys(kinds) {
 		k := kinds[name]
-		pages[name], grows[name], bound[name] = k.Pages, k.Grows, k.Bound
-		same[name] = k.SamePages
+		pages[name], grows[name], bound[name] = within(k, k.Pages), within(k, k.Grows), within(k, k.Bound)
+		same[name] = within(k, k.SamePages)
 		var parts []string
 		for _, part := range schema.Keys(k.Parts) {
 			parts = append(parts, partName(name, part))
-			scope.Formula(partName(name, part), SourceOf(k.Parts[part]), formula.Num)
+			scope.Formula(partName(name, part), SourceOf(within(k, k.Parts[part])), formula.Num)
 		}
 		bytes[name] = schema.Formula{Text: "0"}
 		if len(parts) > 0 {
@@ -228,12 +236,29 @@ func declareKinds(scope *formula.Scope, kinds map[string]*schema.Kind) {
 	scope.Formula(layerUnit, formula.Source{Text: "kind_bytes[" + kindVar + "]"}, formula.Num)
 }
 
+// fieldVar is the name by which all formulas know a field of the layer at hand.
+func fieldVar(field string) string { return "layer_" + field }
+
+// within returns a formula of a kind, which knows the kind's fields by their own
+// names.
+func within(k *schema.Kind, f schema.Formula) schema.Formula {
+	f.Local = make(map[string]string, len(k.Fields))
+	for field := range k.Fields {
+		f.Local[field] = fieldVar(field)
+	}
+	return f
+}
+
 // partName is the name of the bytes of a part of a layer.
 func partName(kind, part string) string { return "layer_" + kind + "_" + part }
 
-func (p *Planner) declareRequires(scope *formula.Scope, kind string, list []schema.Requirement) {
+func (p *Planner) declareRequires(scope *formula.Scope, kind string, k *schema.Kind, list []schema.Requirement) {
 	for i := range list {
-		scope.Formula(fmt.Sprintf("%s%s.%d", requirePrefix, kind, i), SourceOf(list[i].Require), formula.Bool)
+		f := list[i].Require
+		if k != nil {
+			f = within(k, f)
+		}
+		scope.Formula(fmt.Sprintf("%s%s.%d", requirePrefix, kind, i), SourceOf(f), formula.Bool)
 		p.cache.requires = append(p.cache.requires, requirement{&list[i], kind, 0})
 	}
 }
@@ -256,7 +281,7 @@ func (p *Planner) linkCache(wanted []string) error {
 			p.cache.byLayer[name] = p.cache.byLayer[name] || p.readsLayer(src.Text)
 		}
 	}
-	p.cache.ofModel = p.readsModel(layersVar)
+	p.cache.ofModel = p.readsModel(layersVar) && p.readsModel(selectName)
 	for name := range p.arch.Layers.Groups {
 		p.cache.ofModel = p.cache.ofModel && p.readsModel(wherePrefix+name)
 	}
@@ -303,7 +328,7 @@ func (p *Planner) linkCache(wanted []string) error {
 	for name, kind := range p.schema.Cache.Get().Kinds {
 		p.cache.parts[name] = schema.Keys(kind.Parts)
 		for _, field := range schema.Keys(kind.Fields) {
-			if ref, ok := p.prog.Ref("layer_" + field); ok && kind.Fields[field].Type.Formula() == formula.Num {
+			if ref, ok := p.prog.Ref(fieldVar(field)); ok && kind.Fields[field].Type.Formula() == formula.Num {
 				p.cache.counts[name] = append(p.cache.counts[name], layerField{field, ref})
 			}
 		}
@@ -372,7 +397,7 @@ func (p *Planner) layersRead(field string) bool {
 
 // layerRefs returns the values that what comes of layers is made of, but for folds.
 func (p *Planner) layerRefs() []formula.Ref {
-	names := []string{layersVar}
+	names := []string{layersVar, selectName}
 	for name := range p.arch.Layers.Groups {
 		names = append(names, wherePrefix+name)
 	}
@@ -428,17 +453,19 @@ func (p *Planner) layersOf(req *Request) ([]cell, error) {
 	var cells []cell
 	for layer := range int(n) {
 		p.set(layerVar, formula.Number(int64(layer)))
+		selected, err := p.selected()
+		if err != nil {
+			return nil, p.missing(req, err)
+		}
 		found := false
 		for _, name := range groups {
 			g := p.arch.Layers.Groups[name]
-			if ref, ok := p.prog.Ref(wherePrefix + name); ok {
-				yes, err := p.frame.Bool(ref)
-				if err != nil {
-					return nil, p.missing(req, err)
-				}
-				if !yes {
-					continue
-				}
+			yes, err := p.isOf(name, selected)
+			if err != nil {
+				return nil, p.missing(req, err)
+			}
+			if !yes {
+				continue
 			}
 			found = true
 			i, ok := shared[name]
@@ -449,12 +476,53 @@ func (p *Planner) layersOf(req *Request) ([]cell, error) {
 			}
 			cells[i].layers = append(cells[i].layers, layer)
 		}
+		g := p.arch.Layers.Groups[selected]
+		if !p.arch.Layers.Select.IsZero() && (g == nil || !g.Where.IsZero()) {
+			return nil, p.notSelected(req, layer, selected)
+		}
 		if !found {
 			return nil, diag.Errorf(diag.Pos{File: req.Model.File}, "layer %d is in none of the groups of %s: %s", layer, p.arch.Name, strings.Join(groups, ", "))
 		}
 	}
 	p.cellsOf, p.cells = req.Model, cells
 	return cells, nil
+}
+
+// selected returns the name of the group that the layer at hand is of, or "" where
+// groups say so themselves.
+func (p *Planner) selected() (string, error) {
+	ref, ok := p.prog.Ref(selectName)
+	if !ok {
+		return "", nil
+	}
+	v, err := p.frame.Eval(ref)
+	return v.Str, err
+}
+
+// isOf reports whether the layer at hand is of a group.
+func (p *Planner) isOf(group, selected string) (bool, error) {
+	if ref, ok := p.prog.Ref(wherePrefix + group); ok {
+		return p.frame.Bool(ref)
+	}
+	return p.arch.Layers.Select.IsZero() || group == selected, nil
+}
+
+// notSelected says that no group, of those that are selected by name, has the
+// name.
+func (p *Planner) notSelected(req *Request, layer int, name string) error {
+	var groups []string
+	for _, group := range schema.Keys(p.arch.Layers.Groups) {
+		if p.arch.Layers.Groups[group].Where.IsZero() {
+			groups = append(groups, group)
+		}
+	}
+	f := p.arch.Layers.Select
+	d := diag.Errorf(f.Pos, "layer %d: select yields %q, expected the name of a group: %s", layer, name, strings.Join(groups, ", "))
+	d.Source, d.Caret = f.Text, 1
+	if req.Model.File != "" && req.Model.File != f.Pos.File {
+		d.WithHint("with %s", req.Model.File)
+	}
+	return d
 }
 
 // missing adds to an error of a formula which parameter a model lacks.

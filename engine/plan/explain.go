@@ -209,6 +209,12 @@ func (x *explainer) stepOf(ref formula.Ref) (*Step, error) {
 		if err != nil {
 			return nil, err
 		}
+		for field, name := range e.Source.Local {
+			if x.prog.Name(part) == name {
+				group, _ := x.frame.Eval(x.cache.group)
+				p.Name = field + " of " + group.Str
+			}
+		}
 		s.Parts = append(s.Parts, p)
 	}
 	if e.Source.Pos.IsZero() && len(s.Parts) == 1 {

@@ -315,7 +315,7 @@ func tableOf(scope *formula.Scope, name string, m map[string]schema.Formula, wan
 
 // SourceOf returns a formula of the data as the formula package has it.
 func SourceOf(f schema.Formula) formula.Source {
-	return formula.Source{Text: f.Text, Pos: f.Pos}
+	return formula.Source{Text: f.Text, Pos: f.Pos, Local: f.Local}
 }
 
 // set assigns a name its value in the frame; names that no formula knows do not

@@ -174,7 +174,12 @@ func (p *Planner) kindsWith(field string) []string {
 		}
 		var refs []formula.Ref
 		for _, f := range texts {
-			refs = append(refs, p.refs(formula.Names(f.Text)...)...)
+			for _, n := range formula.Names(f.Text) {
+				if _, ok := kinds[name].Fields[n]; ok {
+					n = fieldVar(n)
+				}
+				refs = append(refs, p.refs(n)...)
+			}
 		}
 		ofKind := func(n string) bool {
 			table, kind, isEntry := strings.Cut(n, ".")

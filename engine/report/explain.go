@@ -68,7 +68,7 @@ func mark(holds bool) string {
 // sides shows both sides of a limit with their numbers.
 func sides(l *plan.LimitStep) string {
 	if l.Right == nil {
-		return l.Require.Text
+		return oneLine(l.Require.Text)
 	}
 	return side(l.Left) + " " + l.Operator + " " + side(l.Right)
 }
@@ -282,7 +282,7 @@ func ExplainJSON(w io.Writer, all []*plan.Explanation) error {
 			x.Flags = append(x.Flags, j)
 		}
 		for _, l := range e.Limits {
-			j := limit{Limit: l.Name, Require: l.Require.Text, Holds: l.Holds, Values: l.Values, Message: l.Message}
+			j := limit{Limit: l.Name, Require: oneLine(l.Require.Text), Holds: l.Holds, Values: l.Values, Message: l.Message}
 			if l.Right != nil {
 				j.Left, j.Right = exact(l.Left.Value), exact(l.Right.Value)
 			}

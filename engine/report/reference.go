@@ -33,7 +33,7 @@ func (p *page) text(format string, args ...any) { fmt.Fprintf(p, format+"\n", ar
 // row writes a row of a table; the first of a table is its heading.
 func (p *page) row(cells ...string) {
 	for i, c := range cells {
-		cells[i] = cell(c)
+		cells[i] = cell(oneLine(c))
 	}
 	p.text("| %s |", strings.Join(cells, " | "))
 }
@@ -120,7 +120,7 @@ func cachePage(p *page, s *schema.Schema) {
 		}
 		p.row("`"+name+"`", k.Doc, orDash(strings.Join(fields, "; ")), "a "+strings.ReplaceAll(k.Per, "_", "'s "), orDash(strings.Join(parts, "; ")), "`"+k.Pages.Text+"`", "`"+k.Grows.Text+"`")
 	}
-	p.text("\nIn the formulas of kinds, a field's name begins with `layer_`.\n\n## Values in these formulas")
+	p.text("\nA kind's formulas read its fields by their names; those below read a field `x` as `layer_x`.\n\n## Values in these formulas")
 	p.table("name", "formula")
 	for _, name := range schema.Keys(c.Let) {
 		p.row("`"+name+"`", "`"+c.Let[name].Text+"`")
@@ -306,7 +306,7 @@ func formulasPage(p *page, s *schema.Schema) {
 		"## Operators\n\n" +
 		"`+ - * / %%` on numbers (`%%` on whole ones that are not negative), `== !=` on numbers, texts and truth values,\n" +
 		"`< <= > >=` on numbers, `and or not` on truth values, `contains startsWith endsWith` on texts, `in` on lists,\n" +
-		"`condition ? a : b`, `list[i]` counting from 0, and `table[key]`.\n\n## Functions")
+		"`condition ? a : b`, `x ?? y` for `given(x) ? x : y`, `list[i]` counting from 0, and `table[key]`.\n\n## Functions")
 	p.table("function", "gives")
 	for _, f := range formula.Functions() {
 		p.row("`"+f.Usage+"`", f.Doc)

@@ -45,8 +45,9 @@ type KindField struct {
 
 // Group is a group of layers of an architecture.
 type Group struct {
+	// Kind is the group's name unless its file says otherwise.
 	Kind  string   `json:"kind"`
-	Pos   diag.Pos `json:"pos,omitzero"` // of the kind
+	Pos   diag.Pos `json:"pos,omitzero"` // of the kind, or of the group
 	Where Formula  `json:"where,omitzero"`
 	// Fields are those of the kind.
 	Fields map[string]Formula `json:"fields"`
@@ -54,7 +55,9 @@ type Group struct {
 
 // Layers is what an architecture says of its cache layer by layer.
 type Layers struct {
-	Count  Formula           `json:"layers"`
+	Count Formula `json:"layers"`
+	// Select yields the name of each layer's group, for groups without Where.
+	Select Formula           `json:"select,omitzero"`
 	Groups map[string]*Group `json:"groups"`
 }
 
@@ -121,6 +124,7 @@ func eachRequirement(list []Requirement, path []string, f func([]string, *Formul
 
 func (l *Layers) eachFormula(f func([]string, *Formula)) {
 	f([]string{"cache", "layers"}, &l.Count)
+	f([]string{"cache", "select"}, &l.Select)
 	for _, name := range Keys(l.Groups) {
 		g, path := l.Groups[name], []string{"cache", "groups", name}
 		f(append(path, "where"), &g.Where)

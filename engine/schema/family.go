@@ -20,8 +20,11 @@ type Family struct {
 	Architecture string             `json:"architecture"`
 	Absent       map[string]Formula `json:"absent,omitempty"`
 	// Empty names lists that may be empty though each layer has an entry.
-	Empty    []string           `json:"empty,omitempty"`
-	Params   map[string][]Rule  `json:"params"`
+	Empty  []string          `json:"empty,omitempty"`
+	Params map[string][]Rule `json:"params"`
+	// Ignored are fields without effect, Harmless those without where a condition
+	// holds.
+	Ignored  []string           `json:"ignored,omitempty"`
 	Harmless map[string]Formula `json:"harmless,omitempty"`
 	Requires []Requirement      `json:"requires,omitempty"`
 }
@@ -30,8 +33,10 @@ type Family struct {
 type Rule struct {
 	When  Formula `json:"when,omitzero"`
 	Value Formula `json:"value"`
-	Warn  string  `json:"warn,omitempty"`
-	Hint  string  `json:"hint,omitempty"`
+	// Each makes it a list, of a value for each layer.
+	Each bool   `json:"each,omitempty"`
+	Warn string `json:"warn,omitempty"`
+	Hint string `json:"hint,omitempty"`
 }
 
 // Note is something to tell where a condition holds.

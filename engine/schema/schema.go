@@ -16,6 +16,8 @@ import (
 type Formula struct {
 	Text string
 	Pos  diag.Pos
+	// Local has names that the formula alone knows, and what they stand for.
+	Local map[string]string
 }
 
 // IsZero reports whether there is no formula.

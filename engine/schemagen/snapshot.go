@@ -27,7 +27,10 @@ func Snapshot(files, models fs.FS) ([]byte, error) {
 		return nil, err
 	}
 	text, err := json.Marshal(s)
-	return append(text, '\n'), err
+	if err != nil {
+		return nil, err
+	}
+	return append(schema.Lines(text), '\n'), nil
 }
 
 // Evaluate reads the schema from its CUE files.
