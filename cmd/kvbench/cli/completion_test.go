@@ -158,7 +158,7 @@ func TestCompletedModels(t *testing.T) {
 		}
 		for _, name := range names {
 			if !strings.HasPrefix(name, word) {
-				t.Errorf("%s is no continuation of %s", name, word)
+				t.Errorf("%s does not start with %s", name, word)
 			}
 			if out, err := exec.Command("kvbench", "iosize", "--model", name).CombinedOutput(); err != nil {
 				t.Errorf("%s: %v\n%s", name, err, out)
