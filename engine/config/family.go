@@ -41,10 +41,10 @@ func (l *Loader) familiesIn(p *cueFile) ([]*schema.Family, error) {
 		}
 		value := contract.Unify(own)
 		if err := value.Validate(cue.Concrete(true)); err != nil {
-			errs.Add(l.wordFamily(err, p.file, name, own, contract))
+			errs.Add(l.wordFamily(err, p.home(name), name, own, contract))
 			return
 		}
-		f, err := family(name, p.file, value)
+		f, err := family(name, p.home(name), value)
 		errs.Add(err)
 		if err == nil {
 			all = append(all, f)

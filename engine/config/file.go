@@ -63,13 +63,7 @@ type File struct {
 // results, the beginning is all that is looked at. Files that were met in a
 // folder, rather than named, are often of other programs: what is wrong with
 // those is no error, and their CUE is not evaluated.
-func (l *Loader) Open(name string, met bool) (*File, error) { return l.openIn(name, met, byFile) }
-
-// OpenMet is Open for a file that was met in a folder: CUE is a part of the
-// folder's package.
-func (l *Loader) OpenMet(name string) (*File, error) { return l.openIn(name, true, byFolder) }
-
-func (l *Loader) openIn(name string, met bool, in scope) (*File, error) {
+func (l *Loader) Open(name string, met bool) (*File, error) {
 	f := &File{Name: name, Kind: KindUnknown}
 	err := l.Bounded(name, func() error { return l.open(f, met) })
 	if err != nil || !data.IsCUE(name) || f.Foreign != "" {
@@ -78,7 +72,7 @@ func (l *Loader) openIn(name string, met bool, in scope) (*File, error) {
 	if p := l.packageOf(name); p != nil {
 		f.Package = p.names
 	}
-	return f, l.bounded(name, in, func() error { return l.openCUE(f, in) })
+	return f, l.boundedCUE(name, func() error { return l.openCUE(f) })
 }
 
 // Seek finds the architecture of a CUE model in the other files of its package,
@@ -86,9 +80,7 @@ func (l *Loader) openIn(name string, met bool, in scope) (*File, error) {
 // those files are watched by themselves.
 func (l *Loader) Seek(f *File, known *Known) {
 	if data.IsCUE(f.Name) && f.doc != nil && f.Kind != KindConfig && !isFound(f.doc, f.own, known) {
-		var others *brought
-		others, f.lacks = l.others(f.Name)
-		f.other = others.archs
+		f.other, _, f.lacks = l.others(f.Name)
 	}
 }
 
@@ -151,8 +143,8 @@ func (f *File) judge(foreign bool, err error) error {
 	return nil
 }
 
-func (l *Loader) openCUE(f *File, in scope) error {
-	b, err := l.brings(f.Name, in)
+func (l *Loader) openCUE(f *File) error {
+	b, err := l.brings(f.Name)
 	if b == nil {
 		return err
 	}
@@ -190,12 +182,9 @@ func (l *Loader) openCUE(f *File, in scope) error {
 		return err
 	case f.Kind == KindArchitecture:
 		return nil
-	case b.pkg != nil && !fields:
+	case b.self != nil && !fields:
 		f.Kind = KindShared
-		if !b.isFirst() {
-			return nil
-		}
-		return data.FromCUE(f.value.Validate(), diag.Pos{File: f.Name})
+		return data.FromCUE(f.value.Validate(), diag.Pos{File: b.self.first().name})
 	}
 	if f.doc, err = b.document(); err == nil {
 		f.Kind = l.kindOf(f.doc)
@@ -243,7 +232,7 @@ type Known struct {
 func (l *Loader) Known(dirs []string, files []*File) (*Known, error) {
 	k := &Known{}
 	for _, f := range files {
-		k.list = append(k.list, f.own...)
+		k.list = union(k.list, f.own)
 	}
 	others, err := l.known(dirs)
 	var errs diag.List
@@ -307,7 +296,7 @@ func (l *Loader) check(f *File, known *Known) error {
 		err = hinted(d, checkpointHint(f.Name))
 	case f.doc != nil:
 		var m *Model
-		if m, err = l.model(f.Name, f.doc, slices.Concat(f.own, f.other), known); err == nil {
+		if m, err = l.model(f.Name, f.doc, union(slices.Clone(f.own), f.other), known); err == nil {
 			f.Model = m
 		} else if f.lacks != nil {
 			err = f.lacks // they may have what is not found

@@ -42,9 +42,8 @@ type Loader struct {
 	results func() (*schema.Type, error) // of a line of a file of results
 	axes    sync.Map                     // of overrides, as they were read
 
-	// Of users' CUE, once it is read and evaluated: packages by their names and
-	// folders, values by the files that they are of, and what each file brings.
-	packages, built, evaluated sync.Map
+	// Of users' CUE: packages by their names and folders, and what each file brings.
+	packages, evaluated sync.Map
 }
 
 // NewLoader returns a loader for a schema whose CUE files are in files (the
@@ -93,7 +92,7 @@ func (l *Loader) Config(file string, preset map[string]map[string]formula.Value,
 		return l.config(file, &data.Document{}, preset, command, overrides)
 	}
 	var c *Config
-	err := l.bounded(file, byFile, func() error {
+	err := l.boundedCUE(file, func() error {
 		doc, err := l.readDocument(file)
 		if err == nil {
 			c, err = l.config(file, doc, preset, command, overrides)
@@ -200,7 +199,7 @@ func (l *Loader) allowed(path string) (string, []string) {
 
 func (l *Loader) readDocument(file string) (*data.Document, error) {
 	if data.IsCUE(file) {
-		p, err := l.cueFile(file, byFile)
+		p, err := l.cueFile(file)
 		if err != nil {
 			return nil, err
 		}

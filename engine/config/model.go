@@ -110,7 +110,7 @@ func (l *Loader) EntryModel(entry Entry, known *Known) (m *Model, err error) {
 func (l *Loader) cueModel(file string, known *Known) (m *Model, err error) {
 	var doc *data.Document
 	var b *brought
-	err = l.bounded(file, byFile, func() error {
+	err = l.boundedCUE(file, func() error {
 		doc, b, err = l.readModel(file)
 		return err
 	})
@@ -119,11 +119,11 @@ func (l *Loader) cueModel(file string, known *Known) (m *Model, err error) {
 	}
 	archs, families := b.archs, b.families
 	if !isFound(doc, archs, known) {
-		others, err := l.others(file)
+		others, more, err := l.others(file)
 		if err != nil {
 			return nil, err
 		}
-		archs, families = slices.Concat(archs, others.archs), slices.Concat(families, others.families)
+		archs, families = union(archs, others), slices.Concat(families, more)
 	}
 	err = l.Bounded(file, func() error {
 		if err := known.addFamilies(families); err != nil {
@@ -374,7 +374,7 @@ func names(all []candidate) string {
 
 // readModel returns a model's parameters, and what its CUE file brings along.
 func (l *Loader) readModel(file string) (*data.Document, *brought, error) {
-	b, err := l.brings(file, byFile)
+	b, err := l.brings(file)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -393,7 +393,7 @@ func (l *Loader) readModel(file string) (*data.Document, *brought, error) {
 // known returns the bundled architectures and families, and those of the users'
 // folders.
 func (l *Loader) known(dirs []string) (*Known, error) {
-	var all []candidate
+	var all, own []candidate
 	k := &Known{bundled: &l.schema.Families}
 	for _, arch := range l.schema.Architectures {
 		all = append(all, candidate{arch, func() (cue.Value, error) {
@@ -421,15 +421,15 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 				errs.Add(err)
 				continue
 			}
-			errs.Add(l.bounded(name, byFolder, func() error {
+			errs.Add(l.boundedCUE(name, func() error {
 				found, err := l.addKnown(k, name)
-				all = append(all, found...)
+				own = union(own, found)
 				return err
 			}))
 		}
 	}
-	k.list = all
-	return k, distinct(errs).Err()
+	k.list = append(all, own...)
+	return k, errs.Distinct().Err()
 }
 
 // EachParams calls f with the definition of the parameters of each architecture, of
@@ -465,7 +465,7 @@ func (l *Loader) Brought(file string, v cue.Value) ([]*schema.Listed, []*schema.
 // addKnown returns the architectures of a file in a user's folder, and adds its
 // families to those that are known.
 func (l *Loader) addKnown(k *Known, name string) ([]candidate, error) {
-	b, err := l.brings(name, byFolder)
+	b, err := l.brings(name)
 	if b == nil {
 		return nil, err
 	}
@@ -500,10 +500,10 @@ func (l *Loader) architecturesIn(p *cueFile) ([]candidate, error) {
 		}
 		value := contract.Unify(own)
 		if err := value.Validate(cue.Concrete(true), cue.Definitions(false)); err != nil {
-			errs.Add(l.wordArchitecture(err, p.file, name, own, contract))
+			errs.Add(l.wordArchitecture(err, p.home(name), name, own, contract))
 			return
 		}
-		arch, err := architecture(name, p.file, value, own)
+		arch, err := architecture(name, p.home(name), value, own)
 		if err != nil {
 			errs.Add(err)
 			return
@@ -564,6 +564,8 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 				text = strings.Join(needed, " and ")
 			}
 			d.WithHint("give it %s", text)
+		case strings.Contains(format, "incomplete value"):
+			d = diag.Errorf(placeOf(own, path, file), "%s of %s has no value: it refers to itself, or to something without a value", at, name)
 		case strings.Contains(format, "out of bound"):
 			v := own.LookupPath(data.PathOf(path))
 			text := sayType(contract.LookupPath(optionalPath(path)))

@@ -1,10 +1,9 @@
 package config
 
 import (
-	"hash/fnv"
-	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -18,79 +17,84 @@ import (
 	"kvbench/engine/schema"
 )
 
-// The CUE files of a folder that name the same package are one value, as for the
-// cue command. Here each is evaluated with those files of its package that can
-// change what it says: a folder of a thousand architectures is not one value
-// that takes too much, and the file that takes too much is known. A file that is
-// named by itself is evaluated with those that it refers to.
+// The CUE files of a folder that name the same package are one value for the cue
+// command. Here each is evaluated with only those files of its package that it
+// refers to, or that add to what it says: a folder of a thousand architectures
+// stays within the limits, a file that exceeds them is known by its name, and
+// copies of a file do not disturb each other.
 
-// scope says which files of its package a file is evaluated with.
-type scope bool
-
-const (
-	byFile   scope = false // those that it refers to
-	byFolder scope = true  // also those that have the same fields, or any
-)
+// pkg holds the files of a package.
+type pkg struct {
+	names []string // in order
+	files map[string]*pkgFile
+	own   bool // the text of one shows that all are kvbench's
+}
 
 // pkgFile is a CUE file before it is evaluated: what matters to the other files
 // of its package.
 type pkgFile struct {
 	name   string
-	err    error  // why it cannot be used
-	text   string // of one that cannot
-	labels []string
-	wants  []string // names that it does not define itself
-	wide   bool     // it may say something of any field
-	own    bool     // its text shows that it is kvbench's
+	err    error               // why it cannot be used
+	labels map[string][]string // of its fields, with those within them
+	wants  []string            // names that it does not define itself
+	alone  bool                // a configuration or a model's parameters: nothing adds to its fields
+	wide   bool                // it may add to any field
 
-	groups [2]struct { // by scope
-		once sync.Once
-		key  uint64
-	}
+	// with are the files that it is evaluated with, in order and itself included;
+	// value is what they say together; lacks is what is wrong with files that would
+	// be among them.
+	with  []*pkgFile
+	value func() (cue.Value, error)
+	lacks diag.List
 }
 
-// pkg holds the files of a package, by their names.
-type pkg struct {
-	names   []string
-	sources []*pkgFile            // in order
-	files   map[string]*pkgFile   // by name
-	says    map[string][]*pkgFile // by label
-	wide    []*pkgFile
-	own     bool // the text of one shows that all are kvbench's
+// needs reports whether a file is evaluated with another.
+func (s *pkgFile) needs(o *pkgFile) bool { return slices.Contains(s.with, o) }
+
+// first returns the first of the files that need each other.
+func (s *pkgFile) first() *pkgFile {
+	return s.with[slices.IndexFunc(s.with, func(o *pkgFile) bool { return o.needs(s) })]
 }
 
-// cueFile is what a CUE file says of the value of its package.
+func (s *pkgFile) has(label string) bool {
+	_, ok := s.labels[label]
+	return ok
+}
+
+// adds reports whether two files have different fields of the same thing. With
+// common fields they are copies.
+func (s *pkgFile) adds(o *pkgFile, label string) bool {
+	mine, theirs := s.labels[label], o.labels[label]
+	return s.err == nil && !s.alone && !o.alone && label != modelField && len(mine)+len(theirs) > 0 &&
+		!slices.ContainsFunc(mine, func(field string) bool { return slices.Contains(theirs, field) })
+}
+
+// cueFile is a CUE file with the value that it has in its package.
 type cueFile struct {
 	cue.Value
-	file   string
-	in     scope
-	pkg    *pkg
-	beside []*pkgFile // the other files that it was evaluated with
-	self   *pkgFile   // nil if all of the value is its own
+	file string
+	self *pkgFile // nil if it has no package
 }
 
-// says reports whether a field is the file's own. Of the files of a folder that
-// have a part of it, the first is the one that is asked for the whole.
-func (p *cueFile) says(label string) bool {
+// home returns the name of the file that a field belongs to: the first that has
+// it.
+func (p *cueFile) home(label string) string {
 	if p.self == nil {
-		return true
+		return p.file
 	}
-	own, others := slices.Contains(p.self.labels, label), false
-	for _, o := range p.beside {
-		if slices.Contains(o.labels, label) {
-			others = true
-			own = own && (p.in == byFile || p.self.name < o.name)
-		}
+	i := slices.IndexFunc(p.self.with, func(o *pkgFile) bool { return o.has(label) })
+	if i < 0 { // a comprehension made it
+		i = slices.IndexFunc(p.self.with, func(o *pkgFile) bool { return o.wide })
 	}
-	return own || p.self.wide && !others
+	if i < 0 {
+		return p.file
+	}
+	return p.self.with[i].name
 }
 
-// isFirst reports whether a file comes first among those that can change each
-// other: what is wrong with their value is said once.
-func (p *cueFile) isFirst() bool {
-	return !slices.ContainsFunc(p.beside, func(o *pkgFile) bool {
-		return o.name < p.self.name && p.pkg.group(o, p.in) == p.pkg.group(p.self, p.in)
-	})
+// says reports whether the file has a field, or a part of it.
+func (p *cueFile) says(label string) bool {
+	return p.self == nil || p.self.has(label) || p.self.wide && p.home(label) == p.self.name
 }
 
 // fields calls do for each regular field of the file.
@@ -107,7 +111,7 @@ func (p *cueFile) fields(do func(name string, v cue.Value)) error {
 	return nil
 }
 
-// document gives the leaves of the file's own fields.
+// document returns the leaves of the file's own fields.
 func (p *cueFile) document() (*data.Document, error) {
 	if p.self == nil {
 		return data.DocumentOf(p.file, p.Value)
@@ -115,71 +119,40 @@ func (p *cueFile) document() (*data.Document, error) {
 	return data.PartOf(p.file, p.Value, p.says)
 }
 
-// cueFile evaluates a CUE file, all of it: what takes too much does so here, under
-// watch, and not in a later command that reads another part of the file.
-func (l *Loader) cueFile(name string, in scope) (*cueFile, error) {
-	f, err := data.ReadCUE(name, l.Watch)
-	if err != nil {
-		return nil, err
-	}
-	p := &cueFile{file: name, in: in, pkg: l.packageOf(name)}
-	self, beside := p.pkg.around(name, in)
-	if len(beside) == 0 {
-		p.Value, err = l.build(p, f)
+// cueFile evaluates a CUE file.
+func (l *Loader) cueFile(name string) (*cueFile, error) {
+	self := l.packageOf(name).file(name)
+	if self == nil {
+		p := &cueFile{file: name}
+		f, err := data.ReadCUE(name, l.Watch)
+		if err == nil {
+			p.Value, err = l.reader.CUE(name, f)
+		}
 		return p, err
 	}
-	p.self, p.beside = self, beside
-	if err := l.needed(p.pkg, name, in); err != nil {
-		return nil, err
+	p := &cueFile{file: self.name, self: self}
+	err := l.evaluateNeeded(self)
+	if err == nil {
+		p.Value, err = self.first().value()
 	}
-	key := []string{name}
-	for _, o := range beside {
-		key = append(key, o.name)
-	}
-	slices.Sort(key)
-	build, _ := l.built.LoadOrStore(strings.Join(key, "\x00"), sync.OnceValues(func() (cue.Value, error) {
-		files := []*ast.File{f}
-		for _, o := range beside {
-			f, err := data.ReadCUE(o.name, l.Watch)
-			if err != nil {
-				return cue.Value{}, err
-			}
-			files = append(files, f)
-		}
-		return l.build(p, files...)
-	}))
-	p.Value, err = build.(func() (cue.Value, error))()
 	return p, err
 }
 
-// build evaluates files as one. Of a value that is wrong, nothing is said where
-// a file that seems to have what it lacks cannot be used.
-func (l *Loader) build(p *cueFile, files ...*ast.File) (cue.Value, error) {
-	v, err := l.reader.CUE(p.file, files...)
-	if err != nil || v.Err() != nil {
-		if broken := p.pkg.broken(p.file); broken != nil {
-			err = broken
-		}
-	}
-	return v, err
-}
-
-// needed reports what is wrong with the files that a file needs, and that do not
-// need it. Nothing else is said of a file whose needs are wrong.
-func (l *Loader) needed(p *pkg, name string, in scope) error {
-	var errs diag.List
-	self, beside := p.around(name, in)
-	for _, o := range beside {
-		if p.group(o, in) == p.group(self, in) {
+// evaluateNeeded evaluates the files that a file needs and that do not need it,
+// each under its own name. Where one of them is wrong, only that is reported.
+func (l *Loader) evaluateNeeded(self *pkgFile) error {
+	errs := slices.Clone(self.lacks)
+	for _, o := range self.with {
+		if o.needs(self) {
 			continue
 		}
-		b, err := l.beside(o.name, in)
+		b, err := l.beside(o.name)
 		errs.Add(err)
 		if err == nil {
-			errs.Add(data.FromCUE(b.Validate(), diag.Pos{File: o.name}))
+			errs.Add(data.FromCUE(b.Validate(), diag.Pos{File: o.first().name}))
 		}
 	}
-	return distinct(errs).Err()
+	return errs.Distinct().Err()
 }
 
 // brought is what a CUE file brings along.
@@ -189,16 +162,10 @@ type brought struct {
 	families []*schema.Family
 }
 
-// evaluation is the key of an evaluated file.
-type evaluation struct {
-	name string
-	in   scope
-}
-
-// brings gives what a CUE file brings along. It is evaluated once.
-func (l *Loader) brings(name string, in scope) (*brought, error) {
-	find, _ := l.evaluated.LoadOrStore(evaluation{name, in}, sync.OnceValues(func() (*brought, error) {
-		p, err := l.cueFile(name, in)
+// brings returns what a CUE file brings along. It is evaluated once.
+func (l *Loader) brings(name string) (*brought, error) {
+	find, _ := l.evaluated.LoadOrStore(name, sync.OnceValues(func() (*brought, error) {
+		p, err := l.cueFile(name)
 		if err != nil {
 			return nil, err
 		}
@@ -213,57 +180,53 @@ func (l *Loader) brings(name string, in scope) (*brought, error) {
 	return find.(func() (*brought, error))()
 }
 
-// beside gives what a file beside another brings along.
-func (l *Loader) beside(name string, in scope) (b *brought, err error) {
-	err = l.bounded(name, in, func() error {
-		b, err = l.brings(name, in)
+// beside returns what a file beside another brings along.
+func (l *Loader) beside(name string) (b *brought, err error) {
+	err = l.boundedCUE(name, func() error {
+		b, err = l.brings(name)
 		return err
 	})
 	return b, err
 }
 
-// others gives what the other files of a model's package bring along: it may be
+// others returns what the other files of a model's package bring along: it may be
 // of any of their architectures.
-func (l *Loader) others(name string) (*brought, error) {
-	all := &brought{}
+func (l *Loader) others(name string) (archs []candidate, families []*schema.Family, err error) {
 	p := l.packageOf(name)
 	if p == nil {
-		return all, nil
+		return nil, nil, nil
 	}
 	var errs diag.List
-	for _, s := range p.sources {
-		if sameFile(s.name, name) {
+	for _, n := range p.names {
+		if sameFile(n, name) {
 			continue
 		}
-		if s.err != nil {
-			errs.Add(s.err)
+		if err := p.files[n].err; err != nil {
+			errs.Add(err)
 			continue
 		}
-		b, err := l.beside(s.name, byFolder)
+		b, err := l.beside(n)
 		errs.Add(err)
 		if err == nil {
-			all.archs = append(all.archs, b.archs...)
-			all.families = append(all.families, b.families...)
+			archs = union(archs, b.archs)
+			families = append(families, b.families...)
 		}
 	}
-	return all, distinct(errs).Err()
+	return archs, families, errs.Distinct().Err()
 }
 
-// prepare evaluates what a file needs of other files, so that they are not
-// watched as a part of it.
-func (l *Loader) prepare(name string, in scope) {
+// boundedCUE is [Loader.Bounded] for a file that may be CUE: what it needs of
+// other files is evaluated first, so that it counts as theirs.
+func (l *Loader) boundedCUE(name string, work func() error) error {
 	if data.IsCUE(name) {
-		l.needed(l.packageOf(name), name, in)
+		if self := l.packageOf(name).file(name); self != nil {
+			l.evaluateNeeded(self)
+		}
 	}
-}
-
-// bounded is [Loader.Bounded] for a file that may be CUE.
-func (l *Loader) bounded(name string, in scope, work func() error) error {
-	l.prepare(name, in)
 	return l.Bounded(name, work)
 }
 
-// packageOf gives the package that a file is of; nil if it names none.
+// packageOf returns the package that a file is of; nil if it names none.
 func (l *Loader) packageOf(name string) *pkg {
 	text, ok := l.peek(name)
 	if !ok {
@@ -273,11 +236,12 @@ func (l *Loader) packageOf(name string) *pkg {
 	if clause == "" {
 		return nil
 	}
-	find, _ := l.packages.LoadOrStore(clause+"\x00"+filepath.Dir(name), sync.OnceValue(func() *pkg { return l.findPackage(filepath.Dir(name), clause) }))
+	dir := filepath.Dir(name)
+	find, _ := l.packages.LoadOrStore(clause+"\x00"+dir, sync.OnceValue(func() *pkg { return l.findPackage(dir, clause) }))
 	return find.(func() *pkg)()
 }
 
-// packageName gives the name of the package that a CUE text says it is of, or "".
+// packageName returns the name in the package clause of a CUE text, or "".
 func packageName(name string, text []byte) string {
 	f, err := parser.ParseFile(name, text, parser.PackageClauseOnly)
 	if err != nil || f.PackageName() == "_" {
@@ -289,12 +253,9 @@ func packageName(name string, text []byte) string {
 // findPackage reads the files of a package: those of the folder and, in a CUE
 // module, of the folders around it.
 func (l *Loader) findPackage(dir, clause string) *pkg {
-	p := &pkg{files: map[string]*pkgFile{}, says: map[string][]*pkgFile{}}
+	p := &pkg{files: map[string]*pkgFile{}}
 	for _, dir := range packageFolders(dir) {
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			continue
-		}
+		entries, _ := os.ReadDir(dir) // a folder that cannot be read has no files to share
 		for _, e := range entries {
 			name := filepath.Join(dir, e.Name())
 			if !data.IsCUE(name) || isLeftOut(e.Name()) || l.isSchemaFile(name) {
@@ -302,28 +263,19 @@ func (l *Loader) findPackage(dir, clause string) *pkg {
 			}
 			var s *pkgFile
 			err := l.Bounded(name, func() error {
-				s = l.pkgFile(name, clause)
+				s = l.pkgFile(name, clause, p)
 				return nil
 			})
 			if err != nil {
 				s = &pkgFile{name: name, err: err}
 			}
 			if s != nil {
-				p.sources = append(p.sources, s)
+				p.names = append(p.names, name)
+				p.files[name] = s
 			}
 		}
 	}
-	for _, s := range p.sources {
-		p.names = append(p.names, s.name)
-		p.files[filepath.Clean(s.name)] = s
-		p.own = p.own || s.own
-		if s.wide {
-			p.wide = append(p.wide, s)
-		}
-		for _, label := range s.labels {
-			p.says[label] = append(p.says[label], s)
-		}
-	}
+	l.link(p)
 	return p
 }
 
@@ -332,7 +284,7 @@ func isLeftOut(base string) bool {
 	return strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || strings.HasSuffix(base, "_tool.cue") || strings.HasSuffix(base, "_test.cue")
 }
 
-// packageFolders gives the folders that have files of a folder's packages: in a
+// packageFolders returns the folders that have files of a folder's packages: in a
 // CUE module also those around it.
 func packageFolders(dir string) []string {
 	abs, err := filepath.Abs(dir)
@@ -341,7 +293,7 @@ func packageFolders(dir string) []string {
 	}
 	list := []string{dir}
 	for {
-		if info, err := os.Stat(filepath.Join(abs, "cue.mod")); err == nil && info.IsDir() {
+		if info, err := os.Stat(filepath.Join(abs, moduleFolder)); err == nil && info.IsDir() {
 			return list
 		}
 		parent := filepath.Dir(abs)
@@ -357,38 +309,44 @@ func packageFolders(dir string) []string {
 	}
 }
 
-// pkgFile reads a file, if it is of a package.
-func (l *Loader) pkgFile(name, clause string) *pkgFile {
-	s := &pkgFile{name: name}
-	if s.err = l.mayRead(name); s.err != nil {
-		if l.Refuse != nil && l.Refuse(name) != nil {
-			text, _ := l.peek(name) // it is read, but not evaluated again
-			s.text = string(text)
+// moduleFolder marks the root of a CUE module.
+const moduleFolder = "cue.mod"
+
+// topLabel finds the fields of a file that cannot be parsed.
+var topLabel = regexp.MustCompile(`(?m)^([_#\w]+)[?!]?[ \t]*:`)
+
+// pkgFile reads a file, if it is of the package.
+func (l *Loader) pkgFile(name, clause string, p *pkg) *pkgFile {
+	s := &pkgFile{name: name, labels: map[string][]string{}}
+	if l.Refuse != nil {
+		s.err = l.Refuse(name)
+	}
+	if s.err == nil && l.mayRead(name) != nil {
+		return nil // nobody knows its package
+	}
+	text, err := data.Read(name, l.Watch)
+	if err != nil || packageName(name, text) != clause {
+		return nil
+	}
+	p.own = p.own || l.ownText(name, text)
+	var f *ast.File
+	if s.err == nil {
+		f, s.err = data.ParseCUE(name, text)
+	}
+	if s.err != nil {
+		for _, m := range topLabel.FindAllSubmatch(text, -1) {
+			s.labels[string(m[1])] = nil
 		}
 		return s
 	}
-	text, err := data.Read(name, l.Watch)
-	if err != nil {
-		s.err = err
-		return s
-	}
-	if packageName(name, text) != clause {
-		return nil
-	}
-	s.own = l.ownText(name, text)
-	f, err := data.ParseCUE(name, text)
-	if err != nil {
-		s.err, s.text = err, string(text)
-		return s
-	}
-	var clauseName *ast.Ident
+	var clauseName *ast.Ident // the parser does not resolve it either
 	for _, decl := range f.Decls {
 		switch decl := decl.(type) {
 		case *ast.Package:
 			clauseName = decl.Name
 		case *ast.Field:
 			if label, _, err := ast.LabelName(decl.Label); err == nil {
-				s.labels = append(s.labels, label)
+				s.labels[label] = append(s.labels[label], fieldsOf(decl.Value)...)
 			} else {
 				s.wide = true
 			}
@@ -401,114 +359,117 @@ func (l *Loader) pkgFile(name, clause string) *pkgFile {
 			s.wants = append(s.wants, ident.Name)
 		}
 	}
+	s.alone = slices.ContainsFunc(append(l.sections(), NameParam, ArchField), s.has)
 	return s
 }
 
-// around gives a file, and the others of its package that it is evaluated with:
-// those that have names that it wants and, in a folder, those that have the same
-// names or may say something of any; and what these want in turn.
-func (p *pkg) around(name string, in scope) (self *pkgFile, beside []*pkgFile) {
-	if p == nil {
-		return nil, nil
-	}
-	if self = p.files[filepath.Clean(name)]; self == nil || self.err != nil {
-		return nil, nil
-	}
-	found := map[*pkgFile]bool{self: true}
-	queue := []*pkgFile{self}
-	add := func(s *pkgFile) {
-		if !found[s] {
-			found[s] = true
-			queue = append(queue, s)
-		}
-	}
-	addAll := func(names []string) {
-		for _, n := range names {
-			for _, s := range p.says[n] {
-				add(s)
+// fieldsOf lists the fields in the structs that a value is made of.
+func fieldsOf(x ast.Expr) (list []string) {
+	switch x := x.(type) {
+	case *ast.BinaryExpr:
+		return append(fieldsOf(x.X), fieldsOf(x.Y)...)
+	case *ast.StructLit:
+		for _, elt := range x.Elts {
+			if f, ok := elt.(*ast.Field); ok {
+				label, _, _ := ast.LabelName(f.Label)
+				list = append(list, label)
 			}
 		}
 	}
-	if in == byFolder {
-		for _, s := range p.wide {
-			add(s)
-		}
-	}
-	for ; len(queue) > 0; queue = queue[1:] {
-		addAll(queue[0].wants)
-		if in == byFolder {
-			addAll(queue[0].labels)
-		}
-	}
-	for _, s := range p.sources {
-		if found[s] && s != self {
-			beside = append(beside, s)
-		}
-	}
-	return self, beside
+	return list
 }
 
-// group tells the files that can change each other from others: they have the
-// same files around them.
-func (p *pkg) group(s *pkgFile, in scope) uint64 {
-	g := &s.groups[0]
-	if in == byFolder {
-		g = &s.groups[1]
+// link finds the files that each file of a package is evaluated with: those that
+// have names that it wants, those that add to its fields, and what these are
+// evaluated with in turn.
+func (l *Loader) link(p *pkg) {
+	has := map[string][]*pkgFile{} // by label
+	var wide []*pkgFile
+	for _, name := range p.names {
+		s := p.files[name]
+		for label := range s.labels {
+			has[label] = append(has[label], s)
+		}
+		if s.wide && !s.alone {
+			wide = append(wide, s)
+		}
 	}
-	g.once.Do(func() {
-		_, beside := p.around(s.name, in)
-		names := []string{s.name}
-		for _, o := range beside {
-			names = append(names, o.name)
+	for _, name := range p.names {
+		s := p.files[name]
+		found := map[*pkgFile]bool{s: true}
+		queue := []*pkgFile{s}
+		add := func(o *pkgFile) {
+			if !found[o] {
+				found[o] = true
+				queue = append(queue, o)
+			}
 		}
-		slices.Sort(names)
-		h := fnv.New64a()
-		for _, n := range names {
-			io.WriteString(h, n+"\x00")
+		for ; len(queue) > 0; queue = queue[1:] {
+			o := queue[0]
+			for _, want := range o.wants {
+				for _, other := range has[want] {
+					add(other)
+				}
+			}
+			for label := range o.labels {
+				for _, other := range has[label] {
+					if other.adds(o, label) {
+						add(other)
+					}
+				}
+			}
+			if !o.alone {
+				for _, other := range wide {
+					add(other)
+				}
+			}
 		}
-		g.key = h.Sum64()
-	})
-	return g.key
+		for _, name := range p.names {
+			switch o := p.files[name]; {
+			case found[o] && o.err == nil:
+				s.with = append(s.with, o)
+			case found[o]:
+				s.lacks.Add(o.err)
+			}
+		}
+		s.value = sync.OnceValues(func() (cue.Value, error) { return l.evaluate(s) })
+	}
+}
+
+// evaluate evaluates a file with those of its package.
+func (l *Loader) evaluate(s *pkgFile) (cue.Value, error) {
+	var files []*ast.File
+	for _, o := range s.with {
+		f, err := data.ReadCUE(o.name, l.Watch)
+		if err != nil {
+			return cue.Value{}, err
+		}
+		files = append(files, f)
+	}
+	return l.reader.CUE(s.name, files...)
+}
+
+// file returns a file of the package that can be used, or nil.
+func (p *pkg) file(name string) *pkgFile {
+	if p == nil {
+		return nil
+	}
+	if s := p.files[filepath.Clean(name)]; s != nil && s.err == nil {
+		return s
+	}
+	return nil
 }
 
 // isOwn reports whether one of the files is kvbench's: then all of them are.
-func (p *pkg) isOwn() bool {
-	return p != nil && p.own
-}
+func (p *pkg) isOwn() bool { return p != nil && p.own }
 
-// broken reports the files of a package that cannot be used, but that seem to have
-// a field that a file wants.
-func (p *pkg) broken(name string) error {
-	if p == nil || p.files[filepath.Clean(name)] == nil {
-		return nil
-	}
-	var errs diag.List
-	for _, s := range p.sources {
-		if s.err != nil && slices.ContainsFunc(p.files[filepath.Clean(name)].wants, s.seemsToHave) {
-			errs.Add(s.err)
+// union adds to a list of architectures those that are not in it: every file that
+// has a part of one brings all of it.
+func union(list, more []candidate) []candidate {
+	for _, c := range more {
+		if !slices.ContainsFunc(list, func(o candidate) bool { return o.Name == c.Name && sameFile(o.File, c.File) }) {
+			list = append(list, c)
 		}
 	}
-	return errs.Err()
-}
-
-// seemsToHave reports whether a line of a file that cannot be used begins with a
-// name.
-func (s *pkgFile) seemsToHave(name string) bool {
-	for line := range strings.Lines(s.text) {
-		if rest, ok := strings.CutPrefix(line, name); ok && strings.HasPrefix(strings.TrimLeft(rest, " \t?!"), ":") {
-			return true
-		}
-	}
-	return false
-}
-
-// distinct drops what is said twice.
-func distinct(list diag.List) diag.List {
-	seen := map[string]bool{}
-	return slices.DeleteFunc(list, func(d *diag.Diag) bool {
-		key := strings.Join(append([]string{d.Error()}, d.Hints...), "\n")
-		was := seen[key]
-		seen[key] = true
-		return was
-	})
+	return list
 }

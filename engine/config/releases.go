@@ -21,8 +21,8 @@ const releasesField = "releases"
 // Releases reads a CUE file that describes releases of nixlbench.
 func (l *Loader) Releases(file string) (map[string]schema.OwnRelease, error) {
 	var found map[string]schema.OwnRelease
-	err := l.bounded(file, byFile, func() error {
-		p, err := l.cueFile(file, byFile)
+	err := l.boundedCUE(file, func() error {
+		p, err := l.cueFile(file)
 		if err != nil {
 			return err
 		}

@@ -214,7 +214,7 @@ func checkCUEText(name string, data []byte) error {
 				}
 				texts = texts[:len(chains)-1]
 			}
-		case token.IDENT:
+		case token.IDENT, token.STRING, token.INT, token.FLOAT:
 		default:
 			*chain++
 			depth++

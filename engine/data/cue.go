@@ -32,7 +32,7 @@ const (
 	schemaImport  = SchemaPath + ":" + schemaPackage
 )
 
-// Reader reads CUE files: it builds them CUE files whose imports it finds in schema alone: nothing is
+// Reader evaluates CUE files. It finds their imports in Schema only: nothing is
 // read from disk or the network.
 type Reader struct {
 	Schema fs.FS
@@ -131,9 +131,9 @@ func (r *Reader) Eval(name string, files ...*ast.File) (cue.Value, error) {
 // attributes are those that fields of the schema have.
 var attributes = []string{"flag", "var", "keys", "expected", "unit", "least", "late", "announced", "default", "note", "needs", "words", "aka", "more"}
 
-// checkSafe refuses what would make a file depend on more than itself, its
-// package and the schema, and what the evaluator does in one step that no limit
-// can end.
+// checkSafe refuses what makes a file depend on more than itself, its package and
+// the schema, and what takes too much memory in a single step, before the watch
+// can end it.
 func checkSafe(f *ast.File) error {
 	var errs diag.List
 	refuse := func(n ast.Node, what, hint string) {
@@ -143,12 +143,12 @@ func checkSafe(f *ast.File) error {
 		switch n := n.(type) {
 		case *ast.ImportSpec:
 			if p := strings.Trim(n.Path.Value, `"`); p != schemaImport {
-				refuse(n.Path, "this import is not allowed: files must mean the same everywhere, so the only import is \""+schemaImport+"\"", importHint(p))
+				refuse(n.Path, "this import is not allowed: the only import is \""+schemaImport+"\"", "write the values out, or copy the definitions into a file of the same package")
 			}
 			return false
 		case *ast.Attribute:
 			if name, _ := n.Split(); !slices.Contains(attributes, name) {
-				refuse(n, "the attribute @"+name+" is not allowed: attributes make tools read other files, or leave this one out", attributeHint(name))
+				refuse(n, "the attribute @"+name+" is not allowed", "leave it out; values of other files belong in a CUE file of the same package")
 			}
 			return false
 		case *ast.UnaryExpr:
@@ -161,7 +161,7 @@ func checkSafe(f *ast.File) error {
 				break
 			}
 			if isText(n.X) || isText(n.Y) {
-				refuse(n, "a text times a number is not allowed: it could be of any size", "write the text out")
+				refuse(n, "a text times a number is not allowed", "write the text out")
 				return false
 			}
 			n.X, n.Y = onlyNumber(n.X), onlyNumber(n.Y)
@@ -177,30 +177,10 @@ func isText(x ast.Expr) bool {
 	return interpolated || ok && lit.Kind == token.STRING
 }
 
-// onlyNumber makes a factor a number: a text times a number would be a text as
-// large as one likes, made in a single step.
+// onlyNumber lets a factor be a number only: texts and lists can be multiplied to
+// any size.
 func onlyNumber(x ast.Expr) ast.Expr {
 	return &ast.ParenExpr{X: &ast.BinaryExpr{X: x, Op: token.AND, Y: ast.NewPredeclared("number")}}
-}
-
-// importHint says what to write instead of something imported.
-func importHint(path string) string {
-	path, _, _ = strings.Cut(path, ":")
-	if strings.Contains(path, ".") {
-		return "copy the definitions into a file of the same package beside this one"
-	}
-	return "write the values out, with a comprehension where they repeat, or compute them in a formula"
-}
-
-// attributeHint says what to write instead of an attribute.
-func attributeHint(name string) string {
-	switch name {
-	case "embed", "extern":
-		return "write the values into this file, or into a file of the same package beside it"
-	case "if", "ignore":
-		return "leave the attribute out, and keep what is not always wanted in a folder of its own"
-	}
-	return "leave the attribute out"
 }
 
 func LongPattern(n int) string {

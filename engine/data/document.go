@@ -78,7 +78,10 @@ func join(prefix, name string) string {
 // DocumentOf returns the leaves of an evaluated struct.
 func DocumentOf(file string, v cue.Value) (*Document, error) {
 	d := &Document{File: file, Sections: map[string]diag.Pos{}}
-	return d, d.flattenCUE("", v, nil)
+	if err := v.Validate(cue.Concrete(true)); err != nil {
+		return d, FromCUE(err, diag.Pos{File: file})
+	}
+	return d, d.flattenCUE("", v, all)
 }
 
 // PartOf returns the leaves of those fields of an evaluated struct that the file
@@ -88,30 +91,25 @@ func PartOf(file string, v cue.Value, says func(name string) bool) (*Document, e
 	return d, d.flattenCUE("", v, says)
 }
 
+func all(string) bool { return true }
+
 func (d *Document) flattenCUE(prefix string, v cue.Value, says func(name string) bool) error {
-	if says == nil {
-		if err := v.Validate(cue.Concrete(true)); err != nil {
-			return FromCUE(err, diag.Pos{File: d.File})
-		}
-	}
 	iter, err := v.Fields()
 	if err != nil {
 		return FromCUE(err, diag.Pos{File: d.File})
 	}
 	for iter.Next() {
 		name, value := iter.Selector().Unquoted(), iter.Value()
-		if says != nil {
-			if !says(name) {
-				continue
-			}
-			if err := value.Validate(cue.Concrete(true)); err != nil {
-				return FromCUE(err, diag.Pos{File: d.File})
-			}
+		if !says(name) {
+			continue
+		}
+		if err := value.Validate(cue.Concrete(true)); err != nil {
+			return FromCUE(err, diag.Pos{File: d.File})
 		}
 		path, pos, key := join(prefix, name), d.placeIn(ValuePos(value)), d.placeIn(KeyPos(value))
 		if value.IncompleteKind() == cue.StructKind {
 			d.Sections[path] = key
-			if err := d.flattenCUE(path, value, nil); err != nil {
+			if err := d.flattenCUE(path, value, all); err != nil {
 				return err
 			}
 			continue

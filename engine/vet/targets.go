@@ -16,7 +16,6 @@ import (
 type target struct {
 	name   string
 	met    bool // in a folder, or otherwise by chance
-	walked bool // in a folder
 	opened bool
 	file   *config.File
 	err    error
@@ -108,9 +107,7 @@ func walk(dir string, add func(*target)) {
 		case d.IsDir() && path != dir && (strings.HasPrefix(d.Name(), ".") || d.Name() == moduleDir):
 			return fs.SkipDir
 		case !d.IsDir() && (isRead(path) || leadsToFolder(path, d)):
-			t := fileTarget(path, true)
-			t.walked = true
-			add(t)
+			add(fileTarget(path, true))
 		}
 		return nil
 	})
@@ -132,15 +129,6 @@ func fileTarget(name string, met bool) *target {
 		return foreign(why)
 	}
 	return refused(name, diag.Errorf(diag.Pos{File: name}, why).WithHint("name the file it points to"))
-}
-
-// open reads the file.
-func (t *target) open(l *config.Loader) {
-	if t.walked {
-		t.file, t.err = l.OpenMet(t.name)
-	} else {
-		t.file, t.err = l.Open(t.name, t.met)
-	}
 }
 
 func refused(name string, err error) *target { return &target{name: name, opened: true, err: err} }

@@ -45,7 +45,7 @@ func Files(s *schema.Schema, l *config.Loader, words, dirs []string, skip bool, 
 	var brought []*config.File
 	for _, t := range targets {
 		if !t.opened && isCUE(t.name) {
-			t.open(l)
+			t.file, t.err = l.Open(t.name, t.met)
 			if t.err == nil && t.file.Foreign == "" {
 				brought = append(brought, t.file)
 			}
@@ -64,8 +64,9 @@ func Files(s *schema.Schema, l *config.Loader, words, dirs []string, skip bool, 
 	}
 	said := map[string]bool{}
 	inOrder(workers, checked.rest(targets), func(t *target) *Report { return check(s, l, known, t) }, func(r *Report) {
-		// What is wrong with one file of a CUE package is wrong for all of them.
-		r.Errs = slices.DeleteFunc(r.Errs, func(d *diag.Diag) bool { return isCUE(d.Pos.File) && twice(said, d) })
+		if isCUE(r.File) { // what is wrong with a file of its package is reported once
+			r.Errs = r.Errs.Unsaid(said)
+		}
 		out(r)
 	})
 	return nil
@@ -90,7 +91,7 @@ func check(s *schema.Schema, l *config.Loader, known *config.Known, t *target) *
 
 func report(s *schema.Schema, l *config.Loader, known *config.Known, t *target) *Report {
 	if !t.opened {
-		t.open(l)
+		t.file, t.err = l.Open(t.name, t.met)
 	}
 	r := &Report{File: t.name, Errs: slices.Clone(t.known)}
 	switch {
@@ -112,26 +113,12 @@ func report(s *schema.Schema, l *config.Loader, known *config.Known, t *target) 
 	if t.file != nil {
 		files = append(files, t.file.Package...)
 	}
-	r.Errs = quoted(l, files, diag.Shown(distinct(r.Errs)))
+	r.Errs = quoted(l, files, diag.Shown(r.Errs.Distinct()))
 	t.file = nil // of many files, little is kept
 	return r
 }
 
 func isCUE(name string) bool { return strings.EqualFold(filepath.Ext(name), ".cue") }
-
-// distinct drops what is said twice: two quantities may fail alike.
-func distinct(list diag.List) diag.List {
-	seen := map[string]bool{}
-	return slices.DeleteFunc(slices.Clone(list), func(d *diag.Diag) bool { return twice(seen, d) })
-}
-
-// twice reports whether something has been said, and marks it as said.
-func twice(said map[string]bool, d *diag.Diag) bool {
-	key := strings.Join(append([]string{d.Error()}, d.Hints...), "\n")
-	was := said[key]
-	said[key] = true
-	return was
-}
 
 // shown is how much of a long line is quoted on either side of a caret.
 const shown = 80
