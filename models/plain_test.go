@@ -1,9 +1,17 @@
 package models_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	cueschema "kvbench/cue"
+	"kvbench/engine/config"
+	"kvbench/engine/diag"
+	"kvbench/engine/schema"
+	"kvbench/models"
 )
 
 // whole are whole config.json files that need no family of a new kind, with the
@@ -98,11 +106,96 @@ func TestPlain(t *testing.T) {
 		"transformers.js": {`"model_type": "llama", "hidden_size": 960, "num_attention_heads": 15, "num_key_value_heads": 5, "num_hidden_layers": 32, "transformers.js_config": {"kv_cache_dtype": {"q4f16": "float16"}}`, 40960, 40960},
 	} {
 		t.Run(name, func(t *testing.T) {
-			file := filepath.Join(t.TempDir(), name+".json")
-			if err := os.WriteFile(file, []byte("{\"vocab_size\": 32000, \"torch_dtype\": \"bfloat16\", "+c.config+"}"), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			file := write(t, name, `"vocab_size": 32000, "torch_dtype": "bfloat16", `+c.config)
 			check(t, file, cacheBytes{name, c.kv, c.growing, 0}, "")
 		})
+	}
+}
+
+// TestRefused: what keeps no cache, or one that no source settles, is refused
+// by name.
+func TestRefused(t *testing.T) {
+	for name, c := range map[string]struct{ config, want string }{
+		"hunyuan-large": {`"model_type": "hunyuan", "hidden_size": 6400, "num_attention_heads": 80, "num_key_value_heads": 8, "num_hidden_layers": 64, "use_cla": true, "cla_share_factor": 2`,
+			"some layers use the keys and values of another (use_cla)"},
+		"qwen-int8": {`"model_type": "qwen", "hidden_size": 4096, "num_attention_heads": 32, "num_hidden_layers": 32, "use_cache_quantization": true`, "this model's own int8 cache"},
+		"t5":        {`"model_type": "t5", "d_model": 512, "d_kv": 64, "num_heads": 8, "num_layers": 6, "num_decoder_layers": 6, "is_encoder_decoder": true`, "d_kv, num_decoder_layers"},
+		"vit":       {`"model_type": "vit", "hidden_size": 768, "num_attention_heads": 12, "num_hidden_layers": 12, "image_size": 224, "patch_size": 16`, "an encoder of images"},
+		"clip":      {`"model_type": "clip_vision_model", "hidden_size": 1024, "num_attention_heads": 16, "num_hidden_layers": 24, "patch_size": 14`, "an encoder of images"},
+		"bart-like": {`"model_type": "novel", "hidden_size": 768, "num_attention_heads": 12, "num_hidden_layers": 12, "is_encoder_decoder": true`, "what this decoder keeps of its encoder"},
+		"mpt-window": {`"model_type": "mpt", "d_model": 4096, "n_heads": 32, "n_layers": 32, "attn_config": {"attn_type": "grouped_query_attention", "kv_n_heads": 8, "sliding_window_size": 4096}`,
+			"attn_config_sliding_window_size"},
+		"mpt-odd":      {`"model_type": "mpt", "d_model": 4096, "n_heads": 32, "n_layers": 32, "attn_config": {"attn_type": "linear"}`, "a kind of attention that kvbench does not know"},
+		"llava-window": {`"model_type": "llava", "text_config": {"model_type": "mistral", "num_key_value_heads": 8}`, "the language model has a window"},
+		"llava-gemma":  {`"model_type": "llava", "text_config": {"model_type": "gemma"}`, "kvbench does not know the language model in it"},
+		"qwen3-block":  {`"model_type": "qwen3", "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 36, "block_size": 16`, "block_size"},
+		"olmo3-kind":   {`"model_type": "olmo3", "hidden_size": 4096, "num_attention_heads": 32, "num_hidden_layers": 1, "layer_types": ["linear_attention"]`, "linear_attention"},
+		"exaone4-kind": {`"model_type": "exaone4", "hidden_size": 4096, "num_attention_heads": 32, "num_hidden_layers": 4, "sliding_window": 4096, "sliding_window_pattern": "LMG"`, "not listed"},
+		"deeper":       {`"model_type": "llama", "thinker_config": {"text_config": {"hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2, "kv_share": 2}}`, "kv_share"},
+		"around":       {`"model_type": "llama", "hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2, "speech": {"kv_share": 2}, "cache": {"kv_share": 2}`, ": cache_kv_share"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := write(t, name, c.config)
+			_, err := loader(t).Model(file, nil)
+			var text strings.Builder
+			for _, d := range diag.All(err) {
+				text.WriteString(d.Error() + "\n")
+			}
+			if err == nil || !strings.Contains(text.String(), c.want) {
+				t.Errorf("%v, want it to say %q", text.String(), c.want)
+			}
+		})
+	}
+}
+
+// TestLarge reads a configuration of more than a MiB, which names every module
+// that is quantized.
+func TestLarge(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(`"model_type": "llama", "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 32, "quantization_config": {"quantized_layers": {"": {}`)
+	for i := range 20_000 {
+		fmt.Fprintf(&b, `, "model.layers.%d.block_sparse_moe.experts.%d.w1": {"quant_algo": "NVFP4", "group_size": 16}`, i/256, i%256)
+	}
+	b.WriteString("}}")
+	if b.Len() < 1<<20 {
+		t.Fatalf("%d bytes", b.Len())
+	}
+	check(t, write(t, "large", b.String()), cacheBytes{"large", 131072, 131072, 0}, "bf16")
+}
+
+// write saves a configuration under a name, and loader reads with what is bundled.
+func write(t *testing.T, name, fields string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name+".json")
+	if err := os.WriteFile(file, []byte("{"+fields+"}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func loader(t *testing.T) *config.Loader {
+	t.Helper()
+	s, err := schema.Decode(cueschema.Snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config.NewLoader(s, cueschema.Files, models.Files)
+}
+
+// TestQuoted: the guide shows a family as the data has it.
+func TestQuoted(t *testing.T) {
+	guide, err := os.ReadFile("../docs/adding-a-new-model-architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const fence = "```"
+	_, quoted, found := strings.Cut(string(guide), fence+"cue\nolmo3:")
+	quoted, _, _ = strings.Cut(quoted, fence)
+	data, err := os.ReadFile("families.cue")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !found || !strings.Contains(string(data), "\nolmo3:"+quoted) {
+		t.Errorf("families.cue has no such lines:\nolmo3:%s", quoted)
 	}
 }
