@@ -219,6 +219,7 @@ func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, grou
 	for _, values := range []map[string]data.Fact{req.Config.Values, req.Model.Params} {
 		if v, ok := values[r.Of]; ok && v.Origin.Given() {
 			d = v.Origin.Errorf("%s", msg).About(diag.Requires, of)
+			d.Suggest(v.Str, f.schema.KnownOf(r.Of))
 		}
 	}
 	if r.Hint != "" {

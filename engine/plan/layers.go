@@ -104,6 +104,7 @@ func (l *Layers) notSelected(req *Request, layer int, name string) error {
 	}
 	f := l.arch.Layers.Select
 	d := diag.Errorf(f.Pos, "layer %d: select yields %q, expected the name of a group: %s", layer, name, strings.Join(groups, ", "))
+	d.Suggest(name, groups)
 	d.Source, d.Caret = f.Text, 1
 	if req.Model.File != "" && req.Model.File != f.Pos.File {
 		d.WithHint("with %s", req.Model.File)

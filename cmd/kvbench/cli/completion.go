@@ -37,7 +37,11 @@ func (a *app) completionCmd() *command {
 		complete: func([]string) []string { return shellNames },
 		exec: func(_ context.Context, c *command) error {
 			if len(c.args) != 1 || !slices.Contains(shellNames, c.args[0]) {
-				return diag.Usagef("expected one of %s", strings.Join(shellNames, ", "))
+				d := diag.Usagef("expected one of %s", strings.Join(shellNames, ", "))
+				if len(c.args) == 1 {
+					d.Suggest(c.args[0], shellNames)
+				}
+				return d
 			}
 			text, err := shells.ReadFile("completion/" + c.args[0])
 			if err == nil {

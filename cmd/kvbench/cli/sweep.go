@@ -106,7 +106,7 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []plan.Item, format st
 		errs.Add(err)
 		return errs
 	}
-	a.tell(s, outcome, &errs)
+	a.tell(c, s, outcome, &errs)
 	return errs.Err()
 }
 
@@ -287,7 +287,7 @@ func (a *app) warnMissingOnce(jobs []plan.Item, shown plan.Shown) {
 }
 
 // tell says, reason by reason, which limits rows break and why points have none.
-func (a *app) tell(s *sweep.Sweep, o *sweep.Outcome, errs *diag.List) {
+func (a *app) tell(c *command, s *sweep.Sweep, o *sweep.Outcome, errs *diag.List) {
 	for _, b := range o.Broken {
 		w := b.Violation.Warning()
 		if label := s.Label(b.First); b.Count > 1 {
@@ -304,6 +304,19 @@ func (a *app) tell(s *sweep.Sweep, o *sweep.Outcome, errs *diag.List) {
 		d := counted(s, f, o.Points, manyFailed)
 		d.Usage = d.Usage && o.Rows == 0 // what is right for some values is not wrong
 		*errs = append(*errs, d)
+	}
+	a.tellNone(c, o)
+}
+
+// tellNone notes that the condition for rows is what leaves none.
+func (a *app) tellNone(c *command, o *sweep.Outcome) {
+	where, from, ok := c.value("where")
+	points := o.Points
+	for _, f := range o.Failed {
+		points -= uint64(f.Count)
+	}
+	if ok && o.Rows == 0 && points > 0 {
+		a.print.Print(diag.Notef(from.Pos, "no point meets the condition of --where: %s", diag.Printable(where)))
 	}
 }
 
