@@ -30,10 +30,10 @@ func TestPlanners(t *testing.T) {
 		t.Error("the planner with all quantities is the one without")
 	}
 
-	bad := *arch
+	bad := load(t).Architectures[0].Arch.Get()
 	bad.Layers = nil
 	for range 2 {
-		if p, err := all.For(&bad, plan.Use{Rank: true}); err == nil || p != nil {
+		if p, err := all.For(bad, plan.Use{Rank: true}); err == nil || p != nil {
 			t.Errorf("an architecture without layers has a planner of ranks: %v, %v", p, err)
 		}
 	}
@@ -57,18 +57,17 @@ func TestComplete(t *testing.T) {
 	for s.Architectures[i].Name != "deepseek_r1" {
 		i++
 	}
-	arch := *s.Architectures[i].Arch.Get()
+	arch := s.Architectures[i].Arch.Get()
 	arch.Layers = nil // nothing is made of them
-	p, err := plan.Compile(s, s.Nixlbench.Default, &arch, plan.Use{})
+	p, err := plan.Compile(s, s.Nixlbench.Default, arch, plan.Use{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Complete(); err != nil {
 		t.Error(err)
 	}
-	lacking := *s
-	lacking.Quantities = append([]schema.Quantity{{Name: "made_up"}}, s.Quantities...)
-	if p, err = plan.Compile(&lacking, s.Nixlbench.Default, &arch, plan.Use{}); err != nil {
+	s.Quantities = append(s.Quantities, schema.Quantity{Name: "made_up"})
+	if p, err = plan.Compile(s, s.Nixlbench.Default, arch, plan.Use{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Complete(); err == nil || !strings.Contains(diag.All(err)[0].Text(), "deepseek_r1 has no formula for made_up") {
