@@ -228,12 +228,39 @@ func (l List) Error() string {
 // message without a position. A nil err adds nothing.
 func (l *List) Add(err error) { *l = append(*l, All(err)...) }
 
+// Distinct drops what is said twice in the same words.
+func (l List) Distinct() List {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(slices.Clone(l), func(d *Diag) bool {
+		key := d.Error()
+		was := seen[key]
+		seen[key] = true
+		return was
+	})
+}
+
 // Err returns the list as an error, or nil when it is empty.
 func (l List) Err() error {
 	if len(l) == 0 {
 		return nil
 	}
 	return l
+}
+
+// Distinct returns the list without what it says twice.
+func (l List) Distinct() List { return l.Unsaid(map[string]bool{}) }
+
+// Unsaid returns what has not been said, and marks it as said.
+func (l List) Unsaid(said map[string]bool) List {
+	var rest List
+	for _, d := range l {
+		key := strings.Join(append([]string{d.Error()}, d.Hints...), "\n")
+		if !said[key] {
+			said[key] = true
+			rest = append(rest, d)
+		}
+	}
+	return rest
 }
 
 // MaxShown is how many problems of one file are shown.

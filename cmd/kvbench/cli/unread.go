@@ -10,6 +10,7 @@ import (
 	"kvbench/engine/formula"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
+	"kvbench/engine/sweep"
 )
 
 // planShown is what a plan shows: its quantities, and the command.
@@ -19,7 +20,7 @@ func planShown(pl *plan.Plan) plan.Shown { return plan.Shown{Names: quantityName
 // depends on the field; a condition does depend on it.
 func (a *app) sweepShown(c *command, columns []string) plan.Shown {
 	where, _, _ := c.value("where")
-	condition, _ := plan.Condition(a.schema, where) // the sweep says what is wrong with it
+	condition, _ := sweep.Condition(a.schema, where) // the sweep says what is wrong with it
 	read := formula.Names(condition.Text)
 	names := slices.Concat(columns, read)
 	for _, q := range a.schema.Quantities {
