@@ -228,6 +228,17 @@ func (l List) Error() string {
 // message without a position. A nil err adds nothing.
 func (l *List) Add(err error) { *l = append(*l, All(err)...) }
 
+// Distinct drops what is said twice in the same words.
+func (l List) Distinct() List {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(slices.Clone(l), func(d *Diag) bool {
+		key := d.Error()
+		was := seen[key]
+		seen[key] = true
+		return was
+	})
+}
+
 // Err returns the list as an error, or nil when it is empty.
 func (l List) Err() error {
 	if len(l) == 0 {
