@@ -19,7 +19,7 @@ func planFlags(t testing.TB) []*flagSpec {
 	return a.planCmd().flags
 }
 
-// TestWithout: what kvbench says not to have is no name of a flag.
+// TestWithout: what kvbench says not to have does not name a flag.
 func TestWithout(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil || s.Lacks("expert-parallel_size") == "" || s.Lacks("EP") == "" || s.Lacks("tp") != "" {
