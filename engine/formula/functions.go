@@ -327,6 +327,9 @@ func givenFunc(k *checker, args []ast.Node, _ place, who string) code {
 	if !ok {
 		return brokenCode
 	}
+	if k.partial {
+		return constant(Truth(!k.p.slots[r].lacks))
+	}
 	return code{kind: Bool, cond: func(f *Frame) bool { return f.isSet(r) }}
 }
 
@@ -342,7 +345,7 @@ func (k *checker) askable(n ast.Node, who string) (Ref, bool) {
 		k.identifier(id) // reports it
 		return 0, false
 	}
-	if c := k.p.slots[r].class; c != input && c != preset {
+	if c := k.p.slots[r].class; c != input && c != preset && !k.partial {
 		k.errorf(start(id), "%s asks for what is given, and %s is computed", who, id.Value)
 		return 0, false
 	}
