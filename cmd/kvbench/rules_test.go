@@ -91,6 +91,7 @@ var layers = []string{
 	"kvbench/engine/formula",
 	"kvbench/engine/data",
 	"kvbench/engine/schema",
+	"kvbench/engine/huggingface",
 	"kvbench/engine/config",
 	"kvbench/engine/schemagen",
 	"kvbench/engine/plan",

@@ -11,6 +11,7 @@ import (
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/huggingface"
 	"kvbench/engine/schema"
 )
 
@@ -177,8 +178,8 @@ func checkFamily(f *schema.Family, known *Known) error {
 	}
 	for _, name := range schema.Keys(f.Params) {
 		for _, r := range f.Params[name] {
-			if !r.Each && slices.Contains(formula.Names(r.Value.Text), layerName) {
-				errs = append(errs, diag.Errorf(r.Value.Pos, "%s: %s reads %s, the number of a layer, but is computed once", f.Name, name, layerName).
+			if !r.Each && slices.Contains(formula.Names(r.Value.Text), huggingface.LayerName) {
+				errs = append(errs, diag.Errorf(r.Value.Pos, "%s: %s reads %s, the number of a layer, but is computed once", f.Name, name, huggingface.LayerName).
 					WithHint("write each: \"…\" for a list with a value for each layer"))
 			}
 		}

@@ -10,6 +10,7 @@ import (
 
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/huggingface"
 	"kvbench/engine/input"
 	"kvbench/engine/schema"
 )
@@ -86,14 +87,14 @@ func (l *Loader) open(f *File, met bool) error {
 	if err != nil {
 		return f.judge(met && isForeign(), err)
 	}
-	root, err := data.Parse(f.Name, text, isCheckpoint)
+	root, err := data.Parse(f.Name, text, huggingface.Is)
 	if err != nil {
 		return f.judge(met && isForeign(), err)
 	}
 	if met && !l.isOwn(f.Name, outlineOf(root)) {
 		return f.judge(met, errUnknown)
 	}
-	if data.IsJSON(f.Name) && isCheckpoint(root) {
+	if data.IsJSON(f.Name) && huggingface.Is(root) {
 		f.Kind, f.root = KindCheckpoint, root
 		return nil
 	}
@@ -275,7 +276,7 @@ func (l *Loader) check(f *File, known *Known) error {
 	case f.Kind == KindUnknown:
 		d := diag.Errorf(diag.Pos{File: f.Name}, "not a file kvbench can read").
 			WithHint("a model has the key %s, a configuration one of %s, an architecture %s", NameParam, strings.Join(l.sections(), ", "), fieldMatch)
-		err = hinted(d, checkpointHint(f.Name))
+		err = d.HintUnlessEmpty(huggingface.Hint(f.Name))
 	case f.doc != nil:
 		var m *Model
 		if m, err = l.model(f.Name, f.doc, f.own, known); err == nil {

@@ -16,6 +16,7 @@ import (
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/huggingface"
 	"kvbench/engine/input"
 	"kvbench/engine/schema"
 )
@@ -206,7 +207,7 @@ func (l *Loader) readDocument(file string) (*data.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := data.Parse(file, text, isCheckpoint)
+	root, err := data.Parse(file, text, huggingface.Is)
 	if err != nil {
 		return nil, err
 	}

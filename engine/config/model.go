@@ -14,6 +14,7 @@ import (
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/hub"
+	"kvbench/engine/huggingface"
 	"kvbench/engine/schema"
 )
 
@@ -33,15 +34,15 @@ type Model struct {
 }
 
 // NameParam is the parameter that selects the architecture: the model's name.
-const NameParam = "model_name"
+const NameParam = schema.NameParam
 
 // modelField is the field of a CUE file that holds a model's parameters beside
 // its architecture. ArchField and DefaultsField are fields of a model's file
 // that are no parameters.
 const (
 	modelField    = "model"
-	ArchField     = "architecture"
-	DefaultsField = "defaults"
+	ArchField     = schema.ArchField
+	DefaultsField = schema.DefaultsField
 	// architectureDef is the schema's definition of architectures.
 	architectureDef = "#Architecture"
 )
@@ -121,11 +122,11 @@ func (l *Loader) readEntry(entry Entry, known *Known) (*Model, error) {
 // dataModel reads a model of YAML or JSON: a parameter file, or a Hugging Face
 // configuration.
 func (l *Loader) dataModel(file string, text []byte, known *Known) (*Model, error) {
-	root, err := data.Parse(file, text, isCheckpoint)
+	root, err := data.Parse(file, text, huggingface.Is)
 	if err != nil {
 		return nil, err
 	}
-	if data.IsJSON(file) && isCheckpoint(root) {
+	if data.IsJSON(file) && huggingface.Is(root) {
 		return l.checkpointModel(file, root, known)
 	}
 	doc, err := data.Flat(file, root)
@@ -147,7 +148,7 @@ func (l *Loader) model(file string, doc *data.Document, own []candidate, known *
 				return nil, d
 			}
 		}
-		return nil, hinted(d, checkpointHint(file)).WithHint("kvbench models lists the architectures and the names they match")
+		return nil, d.HintUnlessEmpty(huggingface.Hint(file)).WithHint("kvbench models lists the architectures and the names they match")
 	}
 	if nameLeaf.Kind != data.Text {
 		return nil, nameLeaf.Origin.Errorf("%s: %s is not allowed: expected a text", NameParam, &nameLeaf.Value)

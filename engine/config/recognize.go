@@ -11,6 +11,7 @@ import (
 
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/huggingface"
 	"kvbench/engine/input"
 	"kvbench/engine/schema"
 )
@@ -67,7 +68,7 @@ const archsField = "architectures"
 func (l *Loader) isOwn(name string, o outline) bool {
 	return o.has(NameParam) ||
 		o.has(ArchField) && l.countParams(o) > 0 ||
-		data.IsJSON(name) && o.has(typeField) && o.has(archsField) ||
+		data.IsJSON(name) && o.has(huggingface.TypeField) && o.has(archsField) ||
 		l.isOwnConfig(o) ||
 		hasNear(o, NameParam) && l.countParams(o) > 1
 }

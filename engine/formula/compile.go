@@ -377,7 +377,7 @@ func (k *checker) identifier(n *ast.IdentifierNode) code {
 		return brokenCode
 	}
 	if k.p.slots[r].class == table {
-		hinted(k.errorf(off, "%q is a table", n.Value), fmt.Sprintf("write %s[key]", n.Value))
+		k.errorf(off, "%q is a table", n.Value).WithHint("write %s[key]", n.Value)
 		return brokenCode
 	}
 	return k.read(r, off)

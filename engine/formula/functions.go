@@ -116,10 +116,10 @@ func (k *checker) call(name string, args []ast.Node, off int) code {
 	}
 	switch {
 	case fn.args >= 0 && len(args) != fn.args:
-		hinted(k.errorf(off, "%s() takes %s, not %d", name, plural(fn.args, "argument", "arguments"), len(args)), "write "+fn.Usage)
+		k.errorf(off, "%s() takes %s, not %d", name, plural(fn.args, "argument", "arguments"), len(args)).WithHint("write %s", fn.Usage)
 		return brokenCode
 	case fn.args < 0 && len(args) == 0:
-		hinted(k.errorf(off, "%s() takes one argument or more", name), "write "+fn.Usage)
+		k.errorf(off, "%s() takes one argument or more", name).WithHint("write %s", fn.Usage)
 		return brokenCode
 	}
 	return fn.compile(k, args, k.at(off), name+"()")

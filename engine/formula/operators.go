@@ -44,7 +44,7 @@ func (k *checker) binary(n *ast.BinaryNode) code {
 	case "contains", "startsWith", "endsWith":
 		l := k.expr(n.Left)
 		if l.kind == NumList || l.kind == StrList {
-			hinted(k.errorf(start(n.Left), "%s needs a string, not %s", who, l.kind), "write x in list")
+			k.errorf(start(n.Left), "%s needs a string, not %s", who, l.kind).WithHint("write x in list")
 			return brokenCode
 		} else if l.kind != Str && l.kind != broken {
 			k.errorf(start(n.Left), "%s needs a string, not %s", who, l.kind)

@@ -9,6 +9,15 @@ import (
 	"kvbench/engine/diag"
 )
 
+// Fields of a model's parameter file that are not parameters, but for the first:
+// the model's name, which selects the architecture; the architecture by its own
+// name; and the model's defaults of configuration fields.
+const (
+	NameParam     = "model_name"
+	ArchField     = "architecture"
+	DefaultsField = "defaults"
+)
+
 // Family says how the Hugging Face configurations of a family of models become
 // parameters of an architecture.
 type Family struct {
