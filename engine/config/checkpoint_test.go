@@ -550,6 +550,58 @@ novel: {
 	}
 }
 
+// TestOrElse: a field that is missing or null counts as not given in x ?? y, and
+// does not keep the formula from counting.
+func TestOrElse(t *testing.T) {
+	_, l := loader(t)
+	dir := filepath.Dir(write(t, "novel.cue", `
+novel: {
+	model_types: ["novel"]
+	architecture: "attention"
+	absent: parts: "given(pieces) ? pieces : 4"
+	params: {
+		num_layers:   "depth ?? n_layer ?? 2"
+		num_kv_heads: ["kv_heads ?? heads", "1"]
+		head_dim:     "head_size ?? (width / parts)"
+		sliding_window: {when: "(use_window ?? false) and (model_format ?? '') == 'fp16'", value: "window ?? 64"}
+		layer_kinds: each: "layer in (full_layers ?? [0]) ? 'full' : 'sliding'"
+	}
+	harmless: local_size: "local_size == (window ?? local_size)"
+}
+`))
+	for fields, want := range map[string]string{
+		`"width": 64`:              "head_dim=16 layer_kinds=FS num_kv_heads=1 num_layers=2",
+		`"width": 64, "pieces": 2`: "head_dim=32 layer_kinds=FS num_kv_heads=1 num_layers=2",
+		`"head_size": 8`:           "head_dim=8 layer_kinds=FS num_kv_heads=1 num_layers=2",
+		`"head_size": 8, "heads": 6, "n_layer": 3, "depth": null`:                                "head_dim=8 layer_kinds=FSS num_kv_heads=6 num_layers=3",
+		`"head_size": 8, "heads": 6, "n_layer": 3, "depth": 1, "kv_heads": 5`:                    "head_dim=8 layer_kinds=F num_kv_heads=5 num_layers=1",
+		`"head_size": 8, "full_layers": [1]`:                                                     "head_dim=8 layer_kinds=SF num_kv_heads=1 num_layers=2",
+		`"head_size": 8, "full_layers": []`:                                                      "head_dim=8 layer_kinds=FS num_kv_heads=1 num_layers=2",
+		`"head_size": 8, "use_window": true, "dtype": "float16"`:                                 "head_dim=8 layer_kinds=FS num_kv_heads=1 num_layers=2 sliding_window=64",
+		`"head_size": 8, "use_window": true, "dtype": "float16", "window": 32, "local_size": 32`: "head_dim=8 layer_kinds=FS num_kv_heads=1 num_layers=2 sliding_window=32",
+		`"head_size": 8, "use_window": true`:                                                     "head_dim=8 layer_kinds=FS num_kv_heads=1 num_layers=2",
+		`"head_size": 8, "local_size": 7`:                                                        "head_dim=8 layer_kinds=FS num_kv_heads=1 num_layers=2",
+		`"width": 64, "parts": 1`:                                                                "head_dim=64 layer_kinds=FS num_kv_heads=1 num_layers=2",
+	} {
+		m, err := l.Model(write(t, "config.json", `{"model_type": "novel", `+fields+`}`), []string{dir})
+		if err != nil {
+			t.Errorf("%s: %v", fields, err)
+		} else if got := parameters(m); got != want {
+			t.Errorf("%s is read as\n%s\nwant\n%s", fields, got, want)
+		}
+	}
+	for fields, want := range map[string]string{
+		`"heads": 2`:                                   "config.json: head_dim cannot be computed: the fields it is computed from are missing: head_size and width",
+		`"heads": 2, "head_size": null`:                "config.json:1:50: head_dim cannot be computed: the fields it is computed from are missing: head_size (null) and width",
+		`"head_size": 8, "depth": [1, "x"]`:            "config.json:1:50: depth: a list cannot be read: num_layers needs",
+		`"head_size": 8, "full_layers": "x"`:           `config.json:1:56: layer_kinds cannot be computed: "in" needs a list, not a string` + "\nwrite text contains part\nwith full_layers = \"x\"\nthe formula is at ",
+		`"head_size": 8, "window": 1, "local_size": 7`: "config.json:1:68: some fields affect the cache in a way novel does not understand: local_size",
+	} {
+		_, err := l.Model(write(t, "config.json", `{"model_type": "novel", `+fields+`}`), []string{dir})
+		wantError(t, fields, err, want)
+	}
+}
+
 // FuzzCheckpoint: no configuration makes the reader panic, or takes long. What
 // is read has the parameters that its architecture needs, and says where its
 // values come from.

@@ -151,6 +151,15 @@ func (p *Program) Lacks(r Ref) bool { return p.slots[r].lacks }
 // order in which it reads them.
 func (p *Program) Lacking(r Ref) []string { return p.slots[r].lacking }
 
+// Wrong returns what is wrong with a formula of a partial program, whatever the
+// values of its inputs.
+func (p *Program) Wrong(r Ref) error {
+	if d := p.slots[r].wrong; d != nil {
+		return d
+	}
+	return nil
+}
+
 // Parts returns what the text of r refers to, in the order of first use; of
 // [Scope.First] it is the formula that counts.
 func (p *Program) Parts(r Ref) []Ref { return p.slots[r].uses }

@@ -173,10 +173,13 @@ func (p *program) holds(what string, f schema.Formula) (bool, error) {
 // condition that reads the number of a layer must hold for all of them.
 func (p *program) eval(what string, f schema.Formula, want formula.Kind, each bool) (formula.Value, error) {
 	ref := p.ref(f, want)
+	if err := p.Wrong(ref); err != nil {
+		return formula.Value{}, p.blame(what, ref, err)
+	}
 	if !each && !(want == formula.Bool && slices.Contains(p.Inputs(ref), LayerName)) {
 		v, err := p.frame.Eval(ref)
 		if err != nil {
-			return v, p.blame(what, f, ref, err)
+			return v, p.blame(what, ref, err)
 		}
 		return v, nil
 	}
@@ -192,7 +195,7 @@ func (p *program) eval(what string, f schema.Formula, want formula.Kind, each bo
 		p.frame.SetNum(layer, formula.Int(i))
 		v, err := p.frame.Eval(ref)
 		if err != nil {
-			return v, p.blame(what, f, ref, err, fmt.Sprintf("in layer %d", i))
+			return v, p.blame(what, ref, err, fmt.Sprintf("in layer %d", i))
 		}
 		switch v.Kind {
 		case formula.Num:
@@ -205,7 +208,7 @@ func (p *program) eval(what string, f schema.Formula, want formula.Kind, each bo
 				return all, nil
 			}
 		default:
-			return all, p.blame(what, f, ref, diag.Errorf(f.Pos, "yields %s in each layer", v.Kind))
+			return all, p.blame(what, ref, diag.Errorf(f.Pos, "yields %s in each layer", v.Kind))
 		}
 	}
 	return all, nil
@@ -213,7 +216,7 @@ func (p *program) eval(what string, f schema.Formula, want formula.Kind, each bo
 
 // blame puts the place of the configuration before the error of a formula, and
 // names the fields that it reads.
-func (p *program) blame(what string, f schema.Formula, ref formula.Ref, err error, hints ...string) *diag.Diag {
+func (p *program) blame(what string, ref formula.Ref, err error, hints ...string) *diag.Diag {
 	inner := diag.All(err)[0]
 	if of, ok := p.Ref(inner.Name); ok && p.isInput(of) {
 		if field := p.byName[inner.Name]; field.Unfit() != "" {

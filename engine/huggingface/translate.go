@@ -234,12 +234,12 @@ func (p *program) understood() error {
 	for name := range p.family.Harmless {
 		used[name] = p.isParam(name) // else its condition decides
 	}
-	relevant, harmless := p.common.RelevantFields()
+	relevant := p.common.RelevantFields()
 	var list []string
 	var first *field
 	for _, name := range p.names {
 		f := p.byName[name]
-		if used[name] || f.falsy() || !relevant.MatchString(name) || harmless.MatchString(name) || p.isHarmless(name) {
+		if used[name] || f.falsy() || !relevant(name) || p.isHarmless(name) {
 			continue
 		}
 		if first == nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"kvbench/engine/diag"
 )
@@ -56,10 +57,40 @@ type Note struct {
 }
 
 // RelevantFields returns what tells by their names fields that affect the cache,
-// and those of them that do not.
-func (c *Checkpoints) RelevantFields() (relevant, harmless *regexp.Regexp) {
-	return regexp.MustCompile("(^|_)(" + strings.Join(c.Relevant, "|") + ")(_|$)"),
-		regexp.MustCompile("^(" + strings.Join(append(slices.Clone(c.Harmless), c.Skipped...), "|") + ")$")
+// unless they are harmless.
+func (c *Checkpoints) RelevantFields() func(name string) bool {
+	relevant := matcher(c.Relevant, "_")
+	harmless := matcher(slices.Concat(c.Harmless, c.Skipped), "\x00")
+	return func(name string) bool { return relevant(name) && !harmless(name) }
+}
+
+// matcher returns what tells names in which one of some regular expressions
+// matches what is between separators. It takes long to compile them, and most are
+// plain words, perhaps with .* before or behind them.
+func matcher(patterns []string, sep string) func(name string) bool {
+	var plain, others []string
+	for _, p := range patterns {
+		word, open := strings.CutPrefix(p, ".*")
+		word, endless := strings.CutSuffix(word, ".*")
+		if regexp.QuoteMeta(word) != word {
+			others = append(others, p)
+			continue
+		}
+		if !open {
+			word = sep + word
+		}
+		if !endless {
+			word += sep
+		}
+		plain = append(plain, word)
+	}
+	rest := sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(sep + "(" + strings.Join(others, "|") + ")" + sep)
+	})
+	return func(name string) bool {
+		name = sep + name + sep
+		return slices.ContainsFunc(plain, func(p string) bool { return strings.Contains(name, p) }) || rest().MatchString(name)
+	}
 }
 
 // Checkpoints is what Hugging Face configurations have in common.
