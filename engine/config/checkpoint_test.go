@@ -389,6 +389,7 @@ func TestBadCheckpoints(t *testing.T) {
 		{`{"model_type": "llama", "num_hidden_layers": 1000000000000000000000000000000}`, "config.json:1:46: num_hidden_layers: 1000000000000000000000000000000 is too large"},
 		{`{"model_type": "llama", "num_hidden_layers": -1e400}`, "config.json:1:46: num_hidden_layers: -1e400 is too large"},
 		{`{"model_type": "llama", "num_hidden_layers": 1.00000000000000000000000001}`, "config.json:1:46: num_hidden_layers: 1.00000000000000000000000001 has too many digits"},
+		{small(`, "torch_dtype": 1000000000000000000000000000000`), "config.json:6:38: torch_dtype: 1000000000000000000000000000000 is too large"},
 		{small(`, "model_type": "gemma2"`), "config.json:6:24: model_type is given twice, first on line 2"},
 		{small(`, "rope_scaling": [{"a": 1, "a": 2}]`), "config.json:6:50: a is given twice, first on line 6"},
 		{"\ufeff" + small(""), ""},

@@ -118,8 +118,11 @@ func (c *Config) declareFormats(s *formula.Scope) {
 func (p *program) kind(name string) (formula.Kind, bool) {
 	p.read[name] = true
 	f := p.byName[name]
-	if f == nil || f.null {
+	switch {
+	case f == nil || f.null:
 		return formula.Any, false
+	case !f.readable:
+		return formula.Any, true
 	}
 	return f.value.Kind, true
 }
