@@ -94,6 +94,7 @@ var layers = []string{
 	"kvbench/engine/huggingface",
 	"kvbench/engine/config",
 	"kvbench/engine/schemagen",
+	"kvbench/engine/fit",
 	"kvbench/engine/plan",
 	"kvbench/engine/vet",
 	"kvbench/engine/nixlbench",
