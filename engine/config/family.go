@@ -155,7 +155,7 @@ func formulasOf(v cue.Value) map[string]schema.Formula {
 func checkFamily(f *schema.Family, known *Known) error {
 	var errs diag.List
 	f.EachFormula(func(name string, formulaText schema.Formula) {
-		errs.Add(formula.Check(name, source(formulaText)))
+		errs.Add(formula.Check(name, formulaText))
 	})
 	arch := known.arch(f.Architecture)
 	if arch == nil {
@@ -196,11 +196,6 @@ func checkFamily(f *schema.Family, known *Known) error {
 		}
 	}
 	return errs.Err()
-}
-
-// source returns a formula of the data as the formula package has it.
-func source(f schema.Formula) formula.Source {
-	return formula.Source{Text: f.Text, Pos: f.Pos}
 }
 
 // arch returns the architecture of a name, or nil.

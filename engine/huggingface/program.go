@@ -52,7 +52,7 @@ func (c *Config) compile(fam Family) (*program, error) {
 	add := func(f schema.Formula, want formula.Kind) {
 		if k := (key{f.Text, f.Pos, want}); !f.IsZero() && names[k] == "" {
 			names[k] = "formula " + strconv.Itoa(len(names))
-			s.Formula(names[k], source(f), want)
+			s.Formula(names[k], f, want)
 		}
 	}
 	rules := func(all map[string][]schema.Rule) {
@@ -66,11 +66,11 @@ func (c *Config) compile(fam Family) (*program, error) {
 	s.Input(LayerName, formula.Num, diag.Pos{})
 	c.declareFormats(s)
 	for _, name := range schema.Keys(c.common.Let) {
-		s.First(name, sources(c.common.Let[name]))
+		s.First(name, c.common.Let[name])
 	}
 	for _, name := range schema.Keys(fam.Absent) {
 		if c.byName[name] == nil && c.common.Let[name] == nil {
-			s.Formula(name, source(fam.Absent[name]), formula.Any)
+			s.Formula(name, fam.Absent[name], formula.Any)
 		} else {
 			add(fam.Absent[name], formula.Any) // it may read fields that only then count
 		}
@@ -125,16 +125,6 @@ func (p *program) kind(name string) (formula.Kind, bool) {
 		return formula.Any, true
 	}
 	return f.value.Kind, true
-}
-
-func source(f schema.Formula) formula.Source { return formula.Source{Text: f.Text, Pos: f.Pos} }
-
-func sources(list []schema.Formula) []formula.Source {
-	out := make([]formula.Source, len(list))
-	for i, f := range list {
-		out[i] = source(f)
-	}
-	return out
 }
 
 // first returns the value of the first rule that counts, or no rule.
