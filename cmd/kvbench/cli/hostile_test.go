@@ -76,7 +76,8 @@ var hostile = []struct {
 	{"cue parentheses", "a.cue", func() string { return "a: " + nested(400_000, "(", "1", ")") }, [][]string{vetOf}, "a.cue:1:104: is nested more than 100 levels deep"},
 	{"cue many fields", "a.cue", func() string { return many(90_000, "a%d: 1\n") }, [][]string{vetOf, kvcacheOf, configOf}, "a.cue: holds more than 100000 values"},
 	{"cue many architectures", "a.cue", func() string { return many(20_000, "a%d: match: \"x\"\n") }, [][]string{vetOf, kvcacheOf}, "a.cue:1:1: this mapping holds 20000 values: at most 10000 are allowed"},
-	{"cue interpolations", "a.cue", func() string { return "a: " + nested(100_000, `"\(`, "1", `)"`) }, [][]string{vetOf}, "a.cue:1:4: interpolation is not allowed here"},
+	{"cue interpolations", "a.cue", func() string { return "a: " + nested(100_000, `"\(`, "1", `)"`) }, [][]string{vetOf}, "a.cue:1:306: is nested more than 100 levels deep"},
+	{"cue repeated text", "a.cue", func() string { return "b: \"x\"\na: b * 1000000 * 1000000" }, [][]string{vetOf, kvcacheOf, configOf}, "a.cue:1:4: "},
 	{"cue long pattern", "a.cue", func() string {
 		return strings.Replace(toy, `"TOY"`, `"`+strings.Repeat("(a{1,9})?", 11_000)+`"`, 1)
 	}, [][]string{vetOf, kvcacheOf}, "a.cue:3:9: this text is 99002 bytes long: at most 10000 are allowed"},
