@@ -8,6 +8,7 @@ import (
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/model"
 	"kvbench/engine/schema"
 )
 
@@ -45,7 +46,7 @@ func (ch *Checker) Check(c schema.Check) (map[string]int64, error) {
 
 func (p *Planner) results(c schema.Check) (map[string]int64, error) {
 	req := &Request{
-		Model:  &config.Model{Arch: p.arch, Params: map[string]data.Fact{}},
+		Model:  &model.Model{Arch: p.arch, Params: map[string]data.Fact{}},
 		Config: &config.Config{Values: map[string]data.Fact{}},
 	}
 	for name, v := range c.Params {
@@ -59,7 +60,7 @@ func (p *Planner) results(c schema.Check) (map[string]int64, error) {
 			req.Config.Values[f.Var] = data.Fact{Value: f.Default}
 		}
 	}
-	req.Config = req.Config.With(req.Model)
+	req.Config = req.Config.With(req.Model.Arch, req.Model.Defaults)
 	for name, v := range c.Config {
 		i := slices.IndexFunc(p.schema.Fields, func(f schema.Field) bool { return f.Var == name })
 		if i < 0 {

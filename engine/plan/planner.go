@@ -13,6 +13,7 @@ import (
 	"kvbench/engine/diag"
 	"kvbench/engine/fit"
 	"kvbench/engine/formula"
+	"kvbench/engine/model"
 	"kvbench/engine/schema"
 )
 
@@ -50,7 +51,7 @@ type Quantity struct {
 
 // Request is what a plan is made of.
 type Request struct {
-	Model  *config.Model
+	Model  *model.Model
 	Config *config.Config
 	// Flags are the nixlbench flags that the user gave, by name.
 	Flags map[string]data.Fact

@@ -12,6 +12,7 @@ import (
 	"kvbench/engine/diag"
 	"kvbench/engine/fit"
 	"kvbench/engine/formula"
+	"kvbench/engine/model"
 )
 
 // Item is what a sweep plans for every value of the configuration's axes.
@@ -474,7 +475,7 @@ func (s *Sweep) Label(point uint64) string {
 // Size says how many points there are and what of: "24 points: 2 models,
 // tp_size 4, isl 3".
 func (s *Sweep) Size() string {
-	models := map[*config.Model]bool{}
+	models := map[*model.Model]bool{}
 	configs := map[string]bool{}
 	uses := map[Use]bool{}
 	var axes []string

@@ -1,4 +1,4 @@
-package config
+package model
 
 import (
 	"errors"
@@ -225,7 +225,7 @@ func (l *Loader) modelName(e Entry) string {
 		}
 		doc = f.doc
 	}
-	if leaf := doc.Leaf(NameParam); leaf != nil && leaf.Kind == data.Text {
+	if leaf := doc.Leaf(schema.NameParam); leaf != nil && leaf.Kind == data.Text {
 		return leaf.Text
 	}
 	return ""

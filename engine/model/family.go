@@ -1,4 +1,4 @@
-package config
+package model
 
 import (
 	"slices"
@@ -13,6 +13,7 @@ import (
 	"kvbench/engine/formula"
 	"kvbench/engine/huggingface"
 	"kvbench/engine/schema"
+	"kvbench/engine/source"
 )
 
 // The fields that tell a family from other fields of a file: either the first,
@@ -24,28 +25,28 @@ const (
 
 func isFamily(v cue.Value) bool {
 	has := func(name string) bool { return v.LookupPath(cue.MakePath(cue.Str(name))).Exists() }
-	return has(fieldTypes) || has(ArchField) && has(fieldParams)
+	return has(fieldTypes) || has(schema.ArchField) && has(fieldParams)
 }
 
 // familiesIn returns the families of an evaluated file.
-func (l *Loader) familiesIn(p *cueFile) ([]*schema.Family, error) {
-	defs, err := l.defs()
+func (l *Loader) familiesIn(p *source.CUE) ([]*schema.Family, error) {
+	defs, err := l.Definitions()
 	if err != nil {
 		return nil, err
 	}
 	contract := defs.LookupPath(cue.ParsePath("#Family"))
 	var errs diag.List
 	var all []*schema.Family
-	errs.Add(p.fields(func(name string, own cue.Value) {
+	errs.Add(p.Each(func(name string, own cue.Value) {
 		if !isFamily(own) {
 			return
 		}
 		value := contract.Unify(own)
 		if err := value.Validate(cue.Concrete(true)); err != nil {
-			errs.Add(l.wordFamily(err, p.home(name), name, own, contract))
+			errs.Add(l.wordFamily(err, p.Home(name), name, own, contract))
 			return
 		}
-		f, err := family(name, p.home(name), value)
+		f, err := family(name, p.Home(name), value)
 		errs.Add(err)
 		if err == nil {
 			all = append(all, f)
@@ -90,8 +91,8 @@ func family(name, file string, v cue.Value) (*schema.Family, error) {
 			}
 		}
 	}
-	f.Architecture, _ = field(ArchField).String()
-	f.Pos = data.ValuePos(field(ArchField))
+	f.Architecture, _ = field(schema.ArchField).String()
+	f.Pos = data.ValuePos(field(schema.ArchField))
 	f.Absent, f.Harmless = formulasOf(field("absent")), formulasOf(field("harmless"))
 	var err error
 	if f.Requires, err = requirementsOf(field(fieldRequires)); err != nil {
@@ -154,7 +155,7 @@ func checkFamily(f *schema.Family, known *Known) error {
 	})
 	arch := known.arch(f.Architecture)
 	if arch == nil {
-		d := diag.Errorf(f.Pos, "%s: %s: no architecture is named %q", f.Name, ArchField, f.Architecture)
+		d := diag.Errorf(f.Pos, "%s: %s: no architecture is named %q", f.Name, schema.ArchField, f.Architecture)
 		d.Suggest(f.Architecture, known.archNames())
 		return append(errs, d.WithHint("kvbench models lists the architectures"))
 	}
@@ -186,7 +187,7 @@ func checkFamily(f *schema.Family, known *Known) error {
 	}
 	for i := range arch.Params {
 		p := &arch.Params[i]
-		if p.Required && p.Name != NameParam && f.Params[p.Name] == nil {
+		if p.Required && p.Name != schema.NameParam && f.Params[p.Name] == nil {
 			errs = append(errs, diag.Errorf(f.Pos, "%s: says nothing of %s, which %s needs", f.Name, p.Name, arch.Name))
 		}
 	}

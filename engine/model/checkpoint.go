@@ -1,4 +1,4 @@
-package config
+package model
 
 import (
 	"os"
@@ -52,7 +52,7 @@ func (l *Loader) readBeside(c *huggingface.Config, prefix, file string) error {
 		return nil
 	}
 	var text []byte
-	err := l.mayRead(file)
+	err := l.MayRead(file)
 	if err == nil {
 		text, err = data.Read(file, l.Watch)
 	}

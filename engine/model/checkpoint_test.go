@@ -1,4 +1,4 @@
-package config_test
+package model_test
 
 import (
 	"encoding/json"
@@ -9,9 +9,10 @@ import (
 	"strings"
 	"testing"
 
-	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/model"
+	"kvbench/engine/schema"
 )
 
 // letters stand for kinds of layers in the tests.
@@ -22,7 +23,7 @@ var letters = map[string]string{
 
 // parameters gives a model's parameters but for its name, as name=value in the
 // order of their names; kinds of layers as a letter each.
-func parameters(m *config.Model) string {
+func parameters(m *model.Model) string {
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(m.Params)) {
 		v := m.Params[name]
@@ -33,7 +34,7 @@ func parameters(m *config.Model) string {
 				text += letters[kind]
 			}
 		}
-		if name != config.NameParam {
+		if name != schema.NameParam {
 			list = append(list, name+"="+text)
 		}
 	}
@@ -98,7 +99,7 @@ func TestFamilies(t *testing.T) {
 		{"MiniMaxAI--MiniMax-Text-01-hf", "hybrid_attention", "head_dim=128 layer_kinds=" + r("TTTTTTTF", 10) + " linear_head_dim=128 linear_num_heads=64 num_kv_heads=8 num_layers=80 ssm_dtype=bf16"},
 		{"openai--whisper-large-v3", "encoder_decoder", "encoder_tokens=1500 head_dim=64 num_kv_heads=20 num_layers=32"},
 	} {
-		m, err := l.Model("testdata/hf/"+test.file+".json", nil)
+		m, err := l.Model("../config/testdata/hf/"+test.file+".json", nil)
 		if err != nil {
 			t.Errorf("%s: %v", test.file, err)
 			continue
@@ -148,7 +149,7 @@ func TestOrdinaryFields(t *testing.T) {
 		{"moonshotai--Kimi-K2.5", `"ignore_index": -100, "media_placeholder_token_id": 163605`},
 		{"zai-org--GLM-5.2", `"layer_types": [` + strings.Repeat(`"indexed_attention", `, 77) + `"deepseek_sparse_attention"]`},
 	} {
-		data, err := os.ReadFile("testdata/hf/" + test.file + ".json")
+		data, err := os.ReadFile("../config/testdata/hf/" + test.file + ".json")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -229,7 +230,7 @@ func TestUnmentioned(t *testing.T) {
 // TestVariedHeads reads a model in which a search left heads out.
 func TestVariedHeads(t *testing.T) {
 	_, l := loader(t)
-	m, err := l.Model("testdata/hf/nvidia--Llama-3_3-Nemotron-Super-49B-v1.json", nil)
+	m, err := l.Model("../config/testdata/hf/nvidia--Llama-3_3-Nemotron-Super-49B-v1.json", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,7 +311,7 @@ func TestSibling(t *testing.T) {
 	_, l := loader(t)
 	file := write(t, "config.json", small(`, "dtype": "bfloat16"`))
 	quant := filepath.Join(filepath.Dir(file), "hf_quant_config.json")
-	put := func(text string) *config.Model {
+	put := func(text string) *model.Model {
 		t.Helper()
 		if err := os.WriteFile(quant, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -369,7 +370,7 @@ func TestUnknownTypes(t *testing.T) {
 		_, err := l.Model(write(t, "config.json", as("novel", ", "+more)), nil)
 		wantError(t, more, err, `config.json:2:17: model_type "novel" is not known, and some of its fields affect the cache in a way kvbench does not understand: `)
 	}
-	_, err = l.Model("testdata/hf/moonshotai--Kimi-K3.json", nil)
+	_, err = l.Model("../config/testdata/hf/moonshotai--Kimi-K3.json", nil)
 	wantError(t, "a field that its family does not know", err, "moonshotai--Kimi-K3.json:13:27: some fields affect the cache in a way kimi_linear does not understand: linear_attn_config_gate_lower_bound, linear_attn_config_use_full_rank_gate")
 }
 
@@ -607,7 +608,7 @@ novel: {
 // is read has the parameters that its architecture needs, and says where its
 // values come from.
 func FuzzCheckpoint(f *testing.F) {
-	files, _ := filepath.Glob("testdata/hf/*.json")
+	files, _ := filepath.Glob("../config/testdata/hf/*.json")
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {
