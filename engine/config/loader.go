@@ -145,8 +145,11 @@ func (l *Loader) checkConfig(doc *data.Document) error {
 
 // Check checks the document of a configuration.
 func (l *Loader) Check(file string, doc *data.Document) error {
-	_, err := l.config(file, doc, nil, "", nil)
-	return err
+	c, err := l.config(file, doc, nil, "", nil)
+	if err != nil {
+		return err
+	}
+	return l.Small(c).Err()
 }
 
 // Values checks values of configuration fields as those of a configuration, and

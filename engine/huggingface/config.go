@@ -41,6 +41,8 @@ type Config struct {
 	name   string
 	common *schema.Checkpoints
 	outer  *field // the field model_type of the whole
+	// relevant tells by their names fields that may affect the cache.
+	relevant func(name string) bool
 }
 
 // Read reads a configuration. Over its fields are those of the language model in
@@ -56,27 +58,34 @@ func Read(file string, root *data.Value, common *schema.Checkpoints) (*Config, e
 	if len(errs) > 0 {
 		return nil, errs
 	}
-	c := &Config{fields: newFields(new(int)), file: file, name: Name(file, root), common: common}
+	relevant, ignored := common.RelevantFields()
+	c := &Config{fields: newFields(new(int), ignored), file: file, name: Name(file, root), common: common, relevant: relevant}
+	texts := c.readLevel(root)
+	if c.outer = c.byName[TypeField]; c.outer == nil { // a mapping, or a list of them
+		v := root.Member(TypeField)
+		c.outer = &field{name: TypeField, pos: v.Pos, Value: *v}
+		c.set(c.outer)
+	}
+	for len(texts) > 0 {
+		texts = append(texts[1:], c.readLevel(texts[0])...)
+	}
+	return c, nil
+}
+
+// readLevel adds the fields of a mapping, and returns the parts of it that hold
+// those of the language model.
+func (c *Config) readLevel(v *data.Value) (texts []*data.Value) {
 	rest := &data.Value{Kind: data.Mapping}
-	var texts []*data.Value
-	for i := range root.Fields {
-		f := &root.Fields[i]
-		if f.Kind == data.Mapping && slices.Contains(common.Texts, f.Name) {
+	for i := range v.Fields {
+		f := &v.Fields[i]
+		if f.Kind == data.Mapping && slices.Contains(c.common.Texts, f.Name) {
 			texts = append(texts, &f.Value)
 			continue
 		}
 		rest.Fields = append(rest.Fields, *f)
 	}
 	c.flatten("", rest)
-	if c.outer = c.byName[TypeField]; c.outer == nil { // a mapping, or a list of them
-		v := root.Member(TypeField)
-		c.outer = &field{name: TypeField, pos: v.Pos, Value: *v}
-		c.set(c.outer)
-	}
-	for _, text := range texts {
-		c.flatten("", text)
-	}
-	return c, nil
+	return texts
 }
 
 // Beside returns the files beside the configuration that say more of it, by what
@@ -93,7 +102,7 @@ func (c *Config) Beside() map[string]string {
 }
 
 // Add adds the fields of a file beside the configuration.
-func (c *Config) Add(prefix string, root *data.Value) { c.flatten(prefix+"_", root) }
+func (c *Config) Add(prefix string, root *data.Value) { c.add(prefix, root, root.Pos) }
 
 // Types returns the model types of the configuration: its own, and that of the
 // language model in it, as far as they are texts.

@@ -23,6 +23,7 @@ type field struct {
 	value    formula.Value
 	readable bool
 	null     bool
+	ignored  bool // it is part of a mapping without effect on the cache
 }
 
 // falsy reports whether a field's value says "not at all".
@@ -54,12 +55,19 @@ type fields struct {
 	byName map[string]*field
 	names  []string
 	cells  *int // values of lists of mappings
+	// ignored tells by its name what has no effect on the cache; within such a
+	// mapping, nothing has.
+	ignored func(name string) bool
+	within  bool
 }
 
-func newFields(cells *int) *fields { return &fields{byName: map[string]*field{}, cells: cells} }
+func newFields(cells *int, ignored func(name string) bool) *fields {
+	return &fields{byName: map[string]*field{}, cells: cells, ignored: ignored}
+}
 
 // set adds a field. Of two of one name the later counts, unless it is null.
 func (fs *fields) set(f *field) {
+	f.ignored = fs.within
 	old := fs.byName[f.name]
 	if old == nil {
 		fs.names = append(fs.names, f.name)
@@ -86,7 +94,10 @@ func (fs *fields) add(name string, v *data.Value, pos diag.Pos) {
 	f := &field{name: name, pos: pos, Value: *v, null: v.Kind == data.Null}
 	switch v.Kind {
 	case data.Mapping:
+		within := fs.within
+		fs.within = within || fs.ignored(name)
 		fs.flatten(name+"_", v)
+		fs.within = within
 		f.null = len(v.Fields) == 0
 		if !f.null {
 			return
@@ -109,9 +120,9 @@ func (fs *fields) add(name string, v *data.Value, pos diag.Pos) {
 // maxCells values, none is readable.
 func (fs *fields) columns(name string, list *data.Value, pos diag.Pos) {
 	rows := make([]*fields, len(list.Items))
-	all := newFields(nil) // for their names
+	all := newFields(nil, nil) // for their names
 	for i := range list.Items {
-		rows[i] = newFields(fs.cells)
+		rows[i] = newFields(fs.cells, fs.ignored)
 		rows[i].flatten(name+"_", &list.Items[i])
 		for _, n := range rows[i].names {
 			all.set(rows[i].byName[n])

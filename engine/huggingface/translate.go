@@ -234,12 +234,11 @@ func (p *program) understood() error {
 	for name := range p.family.Harmless {
 		used[name] = p.isParam(name) // else its condition decides
 	}
-	relevant := p.common.RelevantFields()
 	var list []string
 	var first *field
 	for _, name := range p.names {
 		f := p.byName[name]
-		if used[name] || f.falsy() || !relevant(name) || p.isHarmless(name) {
+		if used[name] || f.ignored || f.falsy() || !p.relevant(name) || p.ignored(name) || p.isHarmless(name) {
 			continue
 		}
 		if first == nil {

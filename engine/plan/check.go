@@ -6,22 +6,10 @@ import (
 
 	"kvbench/engine/config"
 	"kvbench/engine/data"
-	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/model"
 	"kvbench/engine/schema"
 )
-
-// distinct drops what both accountings find wrong alike.
-func distinct(list diag.List) diag.List {
-	seen := map[string]bool{}
-	return slices.DeleteFunc(list, func(d *diag.Diag) bool {
-		key := d.Error()
-		was := seen[key]
-		seen[key] = true
-		return was
-	})
-}
 
 // Checker holds an architecture to known results.
 type Checker struct {

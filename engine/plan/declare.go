@@ -27,7 +27,7 @@ func (ds *declarations) declare(detail bool) error {
 	table(ds.scope, dtypesTable, s.Dtypes)
 	addFormulas(ds.scope, s.Let, formula.Any)
 	ds.declareQuantities(detail)
-	ds.bench = fit.Declare(ds.scope, &s.Nixlbench, ds.release)
+	ds.Bench = fit.Declare(ds.scope, &s.Nixlbench, ds.release)
 	ds.declareArch(arch)
 	if ds.rank || ds.folded() {
 		return ds.declareCache()
@@ -125,4 +125,27 @@ func tableOf(scope *formula.Scope, name string, m map[string]schema.Formula, wan
 		srcs[i] = m[k]
 	}
 	scope.Table(name, keys, srcs, want)
+}
+
+// link finds, once the formulas are compiled, what is asked often.
+func (ds *declarations) link() error {
+	ds.Bench.Link(ds.prog)
+	for i := range ds.arch.Requires {
+		ref, _ := ds.prog.Ref(fmt.Sprintf("%s%d", archPrefix, i))
+		ds.requires = append(ds.requires, ref)
+	}
+	for _, q := range ds.wanted {
+		if !q.Detail.IsZero() {
+			continue
+		}
+		r := result{q.Name, -1}
+		if ref, ok := ds.prog.Ref(q.Name); ok {
+			r.ref = ref
+		}
+		ds.results = append(ds.results, r)
+	}
+	if ds.cache == nil {
+		return nil
+	}
+	return ds.linkCache()
 }

@@ -56,12 +56,14 @@ type Note struct {
 	Hint string  `json:"hint,omitempty"`
 }
 
-// RelevantFields returns what tells by their names fields that affect the cache,
-// unless they are harmless.
-func (c *Checkpoints) RelevantFields() func(name string) bool {
-	relevant := matcher(c.Relevant, "_")
-	harmless := matcher(slices.Concat(c.Harmless, c.Skipped), "\x00")
-	return func(name string) bool { return relevant(name) && !harmless(name) }
+// RelevantFields returns what tells by a word of their names fields that affect
+// the cache, and by their whole names fields that do not.
+func (c *Checkpoints) RelevantFields() (relevant, ignored func(name string) bool) {
+	var all []string
+	for _, group := range Keys(c.Ignored) {
+		all = append(all, c.Ignored[group]...)
+	}
+	return matcher(c.Relevant, "_"), matcher(all, "\x00")
 }
 
 // matcher returns what tells names in which one of some regular expressions
@@ -112,11 +114,10 @@ type Checkpoints struct {
 	Defaults map[string][]Rule `json:"defaults"`
 	// Notes are about such a default.
 	Notes map[string][]Note `json:"notes"`
-	// Relevant, Harmless and Skipped tell by their names the fields that affect
-	// the cache.
-	Relevant []string `json:"relevant"`
-	Harmless []string `json:"harmless"`
-	Skipped  []string `json:"skipped"`
+	// Relevant tells by words of their names the fields that affect the cache;
+	// Ignored those of them that do not, by groups of whole names.
+	Relevant []string            `json:"relevant"`
+	Ignored  map[string][]string `json:"ignored"`
 }
 
 func (c *Checkpoints) eachFormula(f func(path []string, formula *Formula)) {

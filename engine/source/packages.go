@@ -125,7 +125,7 @@ func (p *CUE) Each(do func(name string, v cue.Value)) error {
 
 // Document returns the leaves of the file's own fields.
 func (p *CUE) Document() (*data.Document, error) {
-	if p.self == nil {
+	if p.self == nil || len(p.self.with) == 1 {
 		return data.DocumentOf(p.file, p.Value)
 	}
 	return data.PartOf(p.file, p.Value, p.Says)
@@ -238,6 +238,9 @@ func isLeftOut(base string) bool {
 	return strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || strings.HasSuffix(base, "_tool.cue") || strings.HasSuffix(base, "_test.cue")
 }
 
+// ModuleFolder has what a CUE module is made of: the schema that init writes, too.
+const ModuleFolder = "cue.mod"
+
 // packageFolders returns the folders that have files of a folder's packages: in a
 // CUE module also those around it.
 func packageFolders(dir string) []string {
@@ -247,7 +250,7 @@ func packageFolders(dir string) []string {
 	}
 	list := []string{dir}
 	for {
-		if info, err := os.Stat(filepath.Join(abs, moduleFolder)); err == nil && info.IsDir() {
+		if info, err := os.Stat(filepath.Join(abs, ModuleFolder)); err == nil && info.IsDir() {
 			return list
 		}
 		parent := filepath.Dir(abs)
@@ -262,9 +265,6 @@ func packageFolders(dir string) []string {
 		list = append(list, dir)
 	}
 }
-
-// moduleFolder marks the root of a CUE module.
-const moduleFolder = "cue.mod"
 
 // topLabel finds the fields of a file that cannot be parsed.
 var topLabel = regexp.MustCompile(`(?m)^([_#\w]+)[?!]?[ \t]*:`)
@@ -360,6 +360,9 @@ func (r *Files) link(p *Package) {
 		}
 		for ; len(queue) > 0; queue = queue[1:] {
 			o := queue[0]
+			if o.err != nil {
+				continue // it is reported instead
+			}
 			for _, want := range o.wants {
 				for _, other := range has[want] {
 					add(other)
