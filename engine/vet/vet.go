@@ -114,7 +114,7 @@ func report(s *schema.Schema, l *model.Loader, known *model.Known, t *target) *R
 	if t.file != nil {
 		files = append(files, t.file.Package...)
 	}
-	r.Errs = quoted(l, files, diag.Shown(r.Errs.Distinct()))
+	r.Errs = quoted(l, files, diag.Shown(r.Errs.Unsaid(map[string]bool{})))
 	t.file = nil // of many files, little is kept
 	return r
 }
