@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	cueschema "kvbench/cue"
-	"kvbench/engine/config"
 	"kvbench/engine/diag"
+	"kvbench/engine/model"
 	"kvbench/engine/schema"
 	"kvbench/models"
 )
@@ -174,13 +174,13 @@ func write(t *testing.T, name, fields string) string {
 	return file
 }
 
-func loader(t *testing.T) *config.Loader {
+func loader(t *testing.T) *model.Loader {
 	t.Helper()
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return config.NewLoader(s, cueschema.Files, models.Files)
+	return model.NewLoader(s, cueschema.Files, models.Files)
 }
 
 // TestQuoted: the guide shows a family as the data has it.
