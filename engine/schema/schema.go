@@ -23,6 +23,11 @@ type Formula struct {
 // IsZero reports whether there is no formula.
 func (f Formula) IsZero() bool { return f.Text == "" }
 
+// Source returns the formula as package formula has it.
+func (f Formula) Source() formula.Source {
+	return formula.Source{Text: f.Text, Pos: f.Pos, Local: f.Local}
+}
+
 // MarshalText returns the text, behind its position where that is known:
 // "@file:line:col text".
 func (f Formula) MarshalText() ([]byte, error) {
@@ -272,6 +277,16 @@ func (f *Field) Values() []string {
 
 // Known lists all values that are known by name.
 func (f *Field) Known() []string { return slices.Concat(f.Type.Words, f.Keys, f.Words) }
+
+// KnownOf returns the values known of the field with that name in formulas.
+func (s *Schema) KnownOf(name string) []string {
+	for i := range s.Fields {
+		if f := &s.Fields[i]; f.Var == name {
+			return f.Known()
+		}
+	}
+	return nil
+}
 
 // Spelling returns the known word that a text is but for its case. Where there is
 // none, or more than one, it gives the text.

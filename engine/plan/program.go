@@ -1,0 +1,106 @@
+package plan
+
+import (
+	"slices"
+
+	"kvbench/engine/fit"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// Program is the formulas of an architecture and of the schema, compiled for one
+// accounting and one release of nixlbench. It does not change; what is computed
+// with it is in a [Frame], and there may be many.
+type Program struct {
+	account
+	release string
+	// Bench is the release of nixlbench.
+	Bench *fit.Release
+
+	prog   *formula.Program
+	wanted []*schema.Quantity
+	// results are those of them that every plan has.
+	results []result
+	// computed are the quantities that have a formula of their own.
+	computed map[string]bool
+	// requires are the conditions of the architecture, in its order.
+	requires []formula.Ref
+	cache    *cache // nil where no value is made of layers
+}
+
+const (
+	dtypesTable  = "dtypes"
+	detailPrefix = "detail."
+)
+
+// Compile compiles the formulas of an architecture with those of the schema. The
+// error holds everything that is wrong with them.
+func Compile(s *schema.Schema, release string, arch *schema.Architecture, use Use) (*Program, error) {
+	p := &Program{account: account{s, arch, use.Rank}, release: release}
+	if err := known(arch, use.Rank); err != nil {
+		return nil, err
+	}
+	ds := &declarations{p, formula.NewScope()}
+	err := ds.declare(use.Detail)
+	if err != nil {
+		return nil, err
+	}
+	if p.prog, err = ds.scope.Compile(); err != nil {
+		return nil, err
+	}
+	return p, ds.link()
+}
+
+// Formulas returns the formulas by themselves.
+func (p *Program) Formulas() *formula.Program { return p.prog }
+
+// ShownIf returns the condition under which a quantity is shown, if there is one.
+func (p *Program) ShownIf(quantity string) (formula.Ref, bool) {
+	return p.prog.Ref(detailPrefix + quantity)
+}
+
+// Layered reports whether there are values that are made of a model's layers.
+func (p *Program) Layered() bool { return p.cache != nil }
+
+// Requires reports whether the architecture requires anything of its parameters.
+func (p *Program) Requires() bool { return len(p.requires) > 0 }
+
+// result is a quantity, and where formulas have its value.
+type result struct {
+	name string
+	ref  formula.Ref // -1 where there is no formula for it
+}
+
+// IsResult reports whether a name is of a quantity that every plan has.
+func (p *Program) IsResult(name string) bool {
+	return slices.ContainsFunc(p.results, func(r result) bool { return r.name == name })
+}
+
+// With returns a program with one formula more, which cannot read what is hidden,
+// and the formula; see [formula.Program.With].
+func (p *Program) With(name string, src formula.Source, want formula.Kind, hidden ...string) (*Program, formula.Ref, error) {
+	prog, ref, err := p.prog.With(name, src, want, hidden...)
+	if err != nil {
+		return nil, 0, err
+	}
+	q := *p
+	q.prog = prog
+	return &q, ref, nil
+}
+
+// NewFrame returns a frame in which no request is loaded.
+func (p *Program) NewFrame() *Frame { return &Frame{Program: p, frame: p.prog.NewFrame()} }
+
+// Reads reports whether any of the named values depends on a configuration
+// field.
+func (p *Program) Reads(field string, names ...string) bool {
+	for _, name := range names {
+		if name == field {
+			return true
+		}
+		if ref, ok := p.prog.Ref(name); ok && slices.Contains(p.prog.Inputs(ref), field) {
+			return true
+		}
+	}
+	return false
+}
