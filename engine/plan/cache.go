@@ -140,6 +140,7 @@ func (p *Planner) declareCache(scope *formula.Scope) error {
 			scope.Formula(wherePrefix+name, SourceOf(g.Where), formula.Bool)
 		}
 	}
+	errs.Add(everywhere(p.arch))
 	if len(errs) > 0 {
 		return errs
 	}
@@ -451,13 +452,14 @@ func (p *Planner) layersOf(req *Request) ([]cell, error) {
 	groups := schema.Keys(p.arch.Layers.Groups)
 	shared := map[string]int{} // cells of groups whose layers are alike
 	var cells []cell
+	var both overlaps
 	for layer := range int(n) {
 		p.set(layerVar, formula.Number(int64(layer)))
 		selected, err := p.selected()
 		if err != nil {
 			return nil, p.missing(req, err)
 		}
-		found := false
+		found, own := false, ""
 		for _, name := range groups {
 			g := p.arch.Layers.Groups[name]
 			yes, err := p.isOf(name, selected)
@@ -468,6 +470,13 @@ func (p *Planner) layersOf(req *Request) ([]cell, error) {
 				continue
 			}
 			found = true
+			switch {
+			case g.Shared:
+			case own == "":
+				own = name
+			default:
+				both.add(layer, own, name)
+			}
 			i, ok := shared[name]
 			if !ok || p.cache.byLayer[name] {
 				i = len(cells)
@@ -483,6 +492,9 @@ func (p *Planner) layersOf(req *Request) ([]cell, error) {
 		if !found {
 			return nil, diag.Errorf(diag.Pos{File: req.Model.File}, "layer %d is in none of the groups of %s: %s", layer, p.arch.Name, strings.Join(groups, ", "))
 		}
+	}
+	if err := p.overlapping(req, both); err != nil {
+		return nil, err
 	}
 	p.cellsOf, p.cells = req.Model, cells
 	return cells, nil
