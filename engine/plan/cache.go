@@ -917,6 +917,9 @@ func (p *Planner) fold(f *fold, cells []cell, lo, hi int) (formula.Rat, error) {
 			return v, diag.Errorf(f.Of.Pos, "%s does not fit in 64 bits", f.Name)
 		}
 	}
+	if f.Ceil {
+		v = v.Ceil()
+	}
 	return v, nil
 }
 

@@ -31,6 +31,8 @@ func (x *explainer) fact(s *Step) (bool, error) {
 	return false, nil
 }
 
+const roundedUp = ", rounded up"
+
 // foldStep shows the sum, or the greatest, over the layers of each group.
 func (x *explainer) foldStep(s *Step, f *fold) error {
 	undo, err := x.standIn(f, x.cells)
@@ -68,6 +70,9 @@ func (x *explainer) foldStep(s *Step, f *fold) error {
 			values = append(values, fmt.Sprintf("%d * %s", n, v))
 		} else {
 			values = append(values, v.String())
+		}
+		if f.Ceil && !v.IsInt() && !strings.HasSuffix(s.Formula, roundedUp) {
+			s.Formula += roundedUp
 		}
 		part, err := x.groupStep(c, n, f.ref)
 		if err != nil {

@@ -81,6 +81,8 @@ type Fold struct {
 	Fold string `json:"fold"`
 	// Over is stage, or model.
 	Over string `json:"over"`
+	// Ceil rounds it up to a whole number.
+	Ceil bool `json:"ceil,omitempty"`
 	// Set has values that stand in for others.
 	Set map[string]Formula `json:"set"`
 }
