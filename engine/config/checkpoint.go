@@ -493,7 +493,8 @@ func (c *checkpoint) perLayer(fam *schema.Family, param string, rules []schema.R
 			}
 			n := len(f.value.Nums) + len(f.value.Strs) + utf8.RuneCountInString(f.value.Str)
 			empty := f.Kind == data.List && len(f.Items) == 0 && !slices.Contains(fam.Empty, name)
-			if empty || !f.null && int64(n) > c.layers {
+			long := int64(n) > c.layers && !slices.Contains(fam.Longer, name)
+			if empty || !f.null && long {
 				return diag.Errorf(f.pos, "%s cannot be computed: %s has %s, the model %s", param, name, counted(int64(n), "entry", "entries"), counted(c.layers, "layer", "layers")).
 					WithHint("the formula is at %s", r.Value.Pos)
 			}
