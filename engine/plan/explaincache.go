@@ -40,6 +40,11 @@ func (x *explainer) foldStep(s *Step, f *fold) error {
 		return err
 	}
 	defer undo()
+	defer func() {
+		if x.at != nil {
+			x.enter(x.at)
+		}
+	}()
 	if outer := x.stood; len(f.Set) > 0 {
 		x.stood = f.Set
 		defer func() { x.stood = outer }()
@@ -86,6 +91,9 @@ func (x *explainer) foldStep(s *Step, f *fold) error {
 
 // groupStep explains a value in a cell, n of whose layers count.
 func (x *explainer) groupStep(c *cell, n int64, ref formula.Ref) (*Step, error) {
+	outer := x.at
+	x.at = c
+	defer func() { x.at = outer }()
 	x.enter(c)
 	s, err := x.stepOf(ref)
 	if err != nil {

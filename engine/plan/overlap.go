@@ -28,11 +28,11 @@ func (o *overlaps) add(layer int, one, two string) {
 }
 
 // overlapping says which layers are in two groups, neither of which is shared.
-func (p *Planner) overlapping(req *Request, list overlaps) error {
+func (l *Layers) overlapping(req *Request, list overlaps) error {
 	var errs diag.List
 	for _, o := range list {
-		d := twice(p.arch.Layers.Groups[o.two], p.arch, numbered(o.layers), o.one, o.two)
-		if file := req.Model.File; file != "" && file != p.arch.File {
+		d := twice(l.arch.Layers.Groups[o.two], l.arch, numbered(o.layers), o.one, o.two)
+		if file := req.Model.File; file != "" && file != l.arch.File {
 			d.WithHint("with %s", file)
 		}
 		errs = append(errs, d)
