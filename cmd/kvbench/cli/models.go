@@ -192,7 +192,7 @@ func (a *app) modelRow(c *command, loader *config.Loader, known *config.Known, e
 		if err != nil {
 			return nil, nil, err
 		}
-		plans, err := p.Quantities(&plan.Request{Model: model, Config: cfg})
+		plans, err := p.Quantities(&plan.Request{Model: model, Config: cfg.With(model)})
 		if err != nil {
 			return nil, nil, err
 		}
