@@ -147,7 +147,10 @@ func (l *Layers) require(req *Request, kind, group string, warnings *diag.List) 
 		if !r.Warn {
 			return d
 		}
-		warnings.Add(d)
+		// Layers of one group may all need the same warning.
+		if !slices.ContainsFunc(*warnings, func(w *diag.Diag) bool { return w.Msg == d.Msg }) {
+			warnings.Add(d)
+		}
 	}
 	return nil
 }
