@@ -113,7 +113,7 @@ func report(s *schema.Schema, l *config.Loader, known *config.Known, t *target) 
 	if t.file != nil {
 		files = append(files, t.file.Package...)
 	}
-	r.Errs = quoted(l, files, diag.Shown(r.Errs.Distinct()))
+	r.Errs = quoted(l, files, diag.Shown(r.Errs.Unsaid(map[string]bool{})))
 	t.file = nil // of many files, little is kept
 	return r
 }
