@@ -1,6 +1,7 @@
 package models_test
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 )
@@ -43,18 +44,24 @@ var newKinds = []struct {
 }
 
 // TestNewKinds reads the configurations of models whose layers store several
-// things.
+// things, also the whole files where they are there.
 func TestNewKinds(t *testing.T) {
 	for _, want := range newKinds {
-		t.Run(want.model+" "+want.engine+" "+want.format, func(t *testing.T) {
-			flags := map[string]string{
-				"system.page_size": "16", "runtime.isl": "16",
-				"system.backend": want.engine, "strategy.kvcache_quant_mode": want.format,
+		for _, dir := range []string{"testdata", "../../shared/hf-configs"} {
+			file := filepath.Join(dir, want.model+".json")
+			if _, err := os.Stat(file); err != nil && dir != "testdata" {
+				continue
 			}
-			hold(t, filepath.Join("testdata", want.model+".json"), flags, map[string]int64{
-				"kv_bytes_per_token": want.kv, "growing_bytes_per_token": want.growing, "state_bytes_per_request": want.state,
+			t.Run(file+" "+want.engine+" "+want.format, func(t *testing.T) {
+				flags := map[string]string{
+					"system.page_size": "16", "runtime.isl": "16",
+					"system.backend": want.engine, "strategy.kvcache_quant_mode": want.format,
+				}
+				hold(t, file, flags, map[string]int64{
+					"kv_bytes_per_token": want.kv, "growing_bytes_per_token": want.growing, "state_bytes_per_request": want.state,
+				})
 			})
-		})
+		}
 	}
 }
 
