@@ -236,6 +236,9 @@ func (l List) Err() error {
 	return l
 }
 
+// Distinct returns the list without what it says twice.
+func (l List) Distinct() List { return l.Unsaid(map[string]bool{}) }
+
 // Unsaid returns what has not been said with the same hints, and marks it as said.
 func (l List) Unsaid(said map[string]bool) List {
 	var rest List
