@@ -181,7 +181,7 @@ func (l *Loader) CheckNamed(doc *data.Document) error {
 			}
 		}
 	}
-	schema.DropUnknown(doc, l.fieldPaths(), func(string) string { return "" }, "")
+	schema.DropUnknown(doc, l.fieldPaths(), nil, "")
 	var errs diag.List
 	errs.Add(l.readTexts(doc))
 	defs, err := l.defs()
@@ -352,17 +352,18 @@ func (l *Loader) flagPath(flag string) string {
 }
 
 // alias returns the path of the field that is meant by the name of its flag, or by
-// a name that another program has for it, or "".
-func (l *Loader) alias(name string) string {
+// a name that another program has for it, or "". Where there is no such field, hint
+// may say why.
+func (l *Loader) alias(name string) (path, hint string) {
 	if path := l.flagPath(name); path != "" {
-		return path
+		return path, ""
 	}
 	for i := range l.schema.Fields {
 		if f := &l.schema.Fields[i]; slices.Contains(f.Aka, strings.ReplaceAll(name, "-", "_")) {
-			return f.Path
+			return f.Path, ""
 		}
 	}
-	return ""
+	return "", l.schema.Lacks(name)
 }
 
 func (l *Loader) fieldPaths() []string {

@@ -314,8 +314,7 @@ func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 		return err
 	}
 	// Names that nobody knows are the caller's to report.
-	none := func(string) string { return "" }
-	schema.DropUnknown(params, paramNames(arch), none, "")
+	schema.DropUnknown(params, paramNames(arch), nil, "")
 	var errs diag.List
 	errs.Add(schema.Judge(params, def, f.own[at].allowed(def)))
 	params.Meant = append(params.Meant, schema.NameParam) // it changes no result

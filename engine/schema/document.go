@@ -16,8 +16,9 @@ import (
 
 // DropUnknown reports the leaves that stand at or below none of the known
 // paths and takes them out, so that CUE gets to report what else is wrong.
-// alias returns the path that another name stands for, or "".
-func DropUnknown(d *data.Document, known []string, alias func(name string) string, what string) error {
+// alias, unless nil, returns the path that another name means, or a hint where there
+// is none.
+func DropUnknown(d *data.Document, known []string, alias func(name string) (path, hint string), what string) error {
 	var errs diag.List
 	more := 0 // of which nothing is told: it takes time to say what each is meant to be
 	reported := map[string]bool{}
@@ -69,11 +70,17 @@ next:
 			e.Pos = l.Key
 		}
 		last := l.Path[strings.LastIndexByte(l.Path, '.')+1:]
-		near := alias(last)
-		if near == "" {
+		near, hint := "", ""
+		if alias != nil {
+			near, hint = alias(last)
+		}
+		if hint != "" {
+			e.WithHint("%s", hint)
+		}
+		if near == "" && hint == "" {
 			near = diag.Nearest(l.Path, known)
 		}
-		if near == "" { // the right name in the wrong section
+		if near == "" && hint == "" { // the right name in the wrong section
 			if n := diag.Nearest(last, names); n != "" {
 				for i := range names {
 					if names[i] == n {
