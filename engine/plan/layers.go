@@ -4,9 +4,9 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/model"
 	"kvbench/engine/schema"
 )
 
@@ -15,7 +15,7 @@ import (
 type Layers struct {
 	*Frame
 	// The cells of the model that was asked for last.
-	cellsOf *config.Model
+	cellsOf *model.Model
 	cells   []cell
 }
 
