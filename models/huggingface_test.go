@@ -88,7 +88,6 @@ var published = []cacheBytes{
 	{"Qwen--Qwen3-Next-80B-A3B-Thinking", 24576, 24576, 77266944},
 	{"Qwen--Qwen3.5-35B-A3B", 20480, 20480, 64389120},
 	{"Qwen--Qwen3.5-27B", 65536, 65536, 153944064},
-	{"moonshotai--Kimi-K3", 27648, 27648, 449372160},
 	{"moonshotai--Kimi-Linear-48B-A3B-Instruct", 8064, 8064, 43417600},
 	{"ai21labs--Jamba-v0.1", 16384, 16384, 8716288},
 	{"ibm-ai-platform--Bamba-9B", 12288, 12288, 62287360}, // the file is put together from several sources
@@ -111,8 +110,8 @@ func TestPublished(t *testing.T) {
 		})
 	}
 	files, err := filepath.Glob("../engine/config/testdata/hf/*.json")
-	if err != nil || len(files) != len(published) {
-		t.Errorf("%d files for %d models (%v)", len(files), len(published), err)
+	if err != nil || len(files) != len(published)+1 {
+		t.Errorf("%d files for %d models and one that is refused (%v)", len(files), len(published), err)
 	}
 }
 

@@ -89,7 +89,7 @@ func TestVetOwn(t *testing.T) {
 			t.Errorf("a file of ours is taken for another's: %s", line)
 		}
 	}
-	// The schema is skipped, and no file is wrong.
+	// The schema is skipped, and what is reported is wrong on purpose.
 	cmd = exec.Command("kvbench", "vet", "-v", ".")
 	cmd.Dir = "../../.."
 	out, _ = cmd.CombinedOutput()
@@ -101,7 +101,7 @@ func TestVetOwn(t *testing.T) {
 	out, _ = cmd.CombinedOutput()
 	for line := range strings.Lines(string(out)) {
 		isError := !strings.HasPrefix(line, " ") && !strings.Contains(line, ": warning: ") && !strings.Contains(line, ": note: ")
-		if isError {
+		if isError && !strings.HasPrefix(line, "engine/config/testdata/hf/moonshotai--Kimi-K3.json:") {
 			t.Errorf("a file of ours is wrong: %s", line)
 		}
 	}
