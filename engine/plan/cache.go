@@ -25,6 +25,8 @@ const (
 	stageVar      = "cache_stage"
 	firstVar      = "cache_first"
 	ioUnits       = "io_units"
+	ioCovers      = "io_covers"
+	coversVar     = "covers"
 	ioPart        = "io_part"
 	ioPartBytes   = "io_part_bytes"
 	ioCount       = "io_count"
@@ -57,6 +59,7 @@ const maxLayers = 10_000
 type cache struct {
 	*schema.Layers
 	folds    []*fold
+	defaults []*engineDefault
 	requires []requirement
 	counts   map[string][]layerField // fields of a kind that are counts
 	parts    map[string][]string
@@ -81,7 +84,8 @@ type fold struct {
 	ref      formula.Ref // the value of one layer
 	value    formula.Ref // of all
 	standIns []standIn
-	needs    []*fold // others that it reads, if it has stand-ins
+	needs    []*fold          // others that it reads, if it has stand-ins
+	defaults []*engineDefault // fields that it reads and that an engine has a value for
 }
 
 // standIn is a formula whose value stands in for that of another.
@@ -157,9 +161,9 @@ func (p *Planner) declareCache(scope *formula.Scope) error {
 	p.declareFields(scope)
 	declareKinds(scope, kinds)
 	addFormulas(scope, c.Let, formula.Any)
-	for _, name := range schema.Keys(c.Tables) {
-		table(scope, name, c.Tables[name])
-	}
+	p.declareTables(scope)
+	tableOf(scope, coversVar, c.Covers, formula.Str)
+	scope.Formula(ioCovers, formula.Source{Text: coversVar + "[" + patternField + "]"}, formula.Str)
 	for i := range c.Folds {
 		f := &c.Folds[i]
 		if p.computed[f.Name] {
@@ -306,6 +310,8 @@ func (p *Planner) linkCache(wanted []string) error {
 		}
 	}
 	slices.Reverse(p.cache.folds)
+	// An engine's value of a field does not change with what stands in.
+	unsettled := func(name string) bool { return p.engineRule(name).IsZero() }
 	for i, f := range p.cache.folds {
 		f.ref, _ = p.prog.Ref(foldPrefix + f.Name)
 		f.value, _ = p.prog.Ref(f.Name)
@@ -319,7 +325,7 @@ func (p *Planner) linkCache(wanted []string) error {
 			f.standIns = append(f.standIns, s)
 		}
 		for _, other := range p.cache.folds[:i] {
-			if len(f.Set) > 0 && slices.Contains(p.prog.Inputs(f.ref), other.Name) {
+			if len(f.Set) > 0 && slices.Contains(p.prog.InputsOf([]formula.Ref{f.ref}, unsettled), other.Name) {
 				f.needs = append(f.needs, other)
 			}
 		}
@@ -408,7 +414,7 @@ func (p *Planner) layerRefs() []formula.Ref {
 		}
 	}
 	if p.rank {
-		names = append(names, pageBytes, layerPages, ioCount, ioPartBytes, firstVar)
+		names = append(names, pageBytes, layerPages, ioCount, ioPartBytes, ioCovers, firstVar)
 		for kind, parts := range p.cache.parts {
 			for _, part := range parts {
 				names = append(names, partName(kind, part))
@@ -654,12 +660,14 @@ type rate struct {
 	page  int64   // bytes of a page
 	pages int64   // of a request
 	ios   int64   // that move one page of each request's
-	parts []int64 // bytes of the parts of a page
+	parts []int64 // bytes of the parts of a page, where each is an I/O
+	// covers says what one I/O covers.
+	covers string
 }
 
 // rates evaluates the cells.
 func (p *Planner) rates(req *Request, cells []cell, warnings *diag.List) ([]rate, error) {
-	covers := p.schema.Cache.Get().Covers[req.Config.Values[patternField].Str]
+	covers, _ := p.prog.Ref(ioCovers)
 	p.set(ioUnits, formula.Number(1))
 	seen := map[string]bool{}
 	var list []rate
@@ -682,7 +690,12 @@ func (p *Planner) rates(req *Request, cells []cell, warnings *diag.List) ([]rate
 				return nil, p.missing(req, err)
 			}
 		}
-		if covers == schema.CoversPart && r.page > 0 {
+		v, err := p.frame.Eval(covers)
+		if err != nil {
+			return nil, p.missing(req, err)
+		}
+		r.covers = v.Str
+		if r.covers == schema.CoversPart && r.page > 0 {
 			for _, part := range p.cache.parts[c.kind] {
 				n, err := p.part(c, part)
 				if err != nil {
@@ -726,6 +739,9 @@ type share struct {
 	terms []term
 	units int64
 	part  string // if it is a part of a layer
+	// covers says what of a layer it covers, parts what the layer has.
+	covers string
+	parts  []string
 }
 
 // term is n layers of a cell.
@@ -756,7 +772,7 @@ func (p *Planner) stages(req *Request, rates []rate) ([]stage, error) {
 			continue
 		}
 		st := stage{number: s, lo: ends[s], hi: ends[s+1]}
-		if err := st.fill(p.schema.Cache.Get().Covers[req.Config.Values[patternField].Str], p.cache.parts, rates); err != nil {
+		if err := st.fill(p.cache.parts, rates); err != nil {
 			return nil, diag.Errorf(req.label(), "the bytes of stage %d do not fit in 64 bits", s)
 		}
 		if choice.Str == stageLargest && len(all) > 0 {
@@ -771,7 +787,7 @@ func (p *Planner) stages(req *Request, rates []rate) ([]stage, error) {
 }
 
 // fill finds the stage's I/Os, those of one size together.
-func (st *stage) fill(covers string, parts map[string][]string, rates []rate) error {
+func (st *stage) fill(parts map[string][]string, rates []rate) error {
 	type alike struct {
 		group string
 		pages int64
@@ -790,23 +806,25 @@ func (st *stage) fill(covers string, parts map[string][]string, rates []rate) er
 		if n == 0 || r.page == 0 || r.ios == 0 {
 			continue
 		}
-		switch covers {
+		one := share{terms: []term{{r, 1}}, units: n, covers: r.covers, parts: parts[r.kind]}
+		switch r.covers {
 		case schema.CoversStage:
 			key := alike{r.group, r.pages}
 			j, ok := at[key]
 			if !ok {
 				j = len(list)
 				at[key] = j
-				list = append(list, sized{share: share{units: 1}, count: r.ios, group: r.group})
+				list = append(list, sized{share: share{units: 1, covers: r.covers, parts: one.parts}, count: r.ios, group: r.group})
 			}
 			list[j].terms = append(list[j].terms, term{r, n})
 			list[j].bytes = sum.add(list[j].bytes, sum.mul(n, r.page))
 		case schema.CoversPart:
 			for k, part := range parts[r.kind] {
-				list = append(list, sized{share{[]term{{r, 1}}, n, part}, r.parts[k], sum.mul(r.ios, n), r.group})
+				one.part = part
+				list = append(list, sized{one, r.parts[k], sum.mul(r.ios, n), r.group})
 			}
 		default:
-			list = append(list, sized{share{[]term{{r, 1}}, n, ""}, r.page, sum.mul(r.ios, n), r.group})
+			list = append(list, sized{one, r.page, sum.mul(r.ios, n), r.group})
 		}
 	}
 	for _, s := range list {
@@ -969,6 +987,9 @@ func (p *Planner) expand(req *Request) ([]*Request, diag.List, error) {
 		if err := p.require(req, "", "", &warnings); err != nil {
 			return nil, nil, err
 		}
+		if err := p.checkRelease(req); err != nil {
+			return nil, nil, err
+		}
 	}
 	cells, err := p.layersOf(req)
 	if err == nil {
@@ -978,10 +999,14 @@ func (p *Planner) expand(req *Request) ([]*Request, diag.List, error) {
 		return nil, nil, err
 	}
 	facts := make([]fact, 0, len(p.cache.folds)+4)
+	settled := map[string]data.Fact{}
 	fold := func(over string, lo, hi int) error {
 		for _, f := range p.cache.folds {
 			if (f.Over == schema.OverStage) != (over == schema.OverStage) {
 				continue
+			}
+			if err := p.settle(req, f.defaults, settled); err != nil {
+				return err
 			}
 			v, err := p.fold(f, cells, lo, hi)
 			if err != nil {
@@ -999,6 +1024,9 @@ func (p *Planner) expand(req *Request) ([]*Request, diag.List, error) {
 		one := *req
 		one.facts = facts
 		return []*Request{&one}, warnings, nil
+	}
+	if err := p.settle(req, p.cache.defaults, settled); err != nil {
+		return nil, nil, err
 	}
 	rates, err := p.rates(req, cells, &warnings)
 	if err != nil {
@@ -1022,7 +1050,7 @@ func (p *Planner) expand(req *Request) ([]*Request, diag.List, error) {
 		}
 		for j := range st.ios {
 			one := *req
-			one.stage, one.io = st, &st.ios[j]
+			one.stage, one.io, one.settled = st, &st.ios[j], settled
 			io := &st.ios[j]
 			one.facts = append(slices.Clone(facts), fact{stageVar, formula.Int(int64(st.number))}, fact{blockFact, formula.Int(io.bytes)},
 				fact{batchFact, formula.Int(io.count)}, fact{rankFact, formula.Int(st.bytes)})

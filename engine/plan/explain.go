@@ -188,6 +188,20 @@ func (x *explainer) step(name string) (*Step, error) {
 }
 
 func (x *explainer) stepOf(ref formula.Ref) (*Step, error) {
+	v := x.plan.Request.Config.Values[x.prog.Name(ref)]
+	if v.Origin.Kind != data.FromEngine || len(x.stood) > 0 {
+		return x.plainStep(ref)
+	}
+	x.frame.Unset(ref) // for its formula to show
+	defer x.frame.Set(ref, v.Value)
+	s, err := x.plainStep(ref)
+	if err == nil {
+		s.Origin = v.Origin.String() + ", " + s.Origin
+	}
+	return s, err
+}
+
+func (x *explainer) plainStep(ref formula.Ref) (*Step, error) {
 	e, err := x.frame.Explain(ref)
 	if err != nil {
 		return nil, err

@@ -60,7 +60,9 @@ type Planner struct {
 	depends map[string]*dependencies
 	shown   map[string]map[string]bool
 	other   *Planner
-	indexed map[string]*schema.Field
+	// defaults are the fields that have an engine's value where nobody gave one.
+	defaults map[string]*engineDefault
+	indexed  map[string]*schema.Field
 	// requires are the conditions of the architecture, in its order.
 	requires []formula.Ref
 }
@@ -108,11 +110,7 @@ func New(s *schema.Schema, release string, arch *schema.Architecture, use Use) (
 		return nil, err
 	}
 	scope := formula.NewScope()
-	for i := range s.Fields {
-		if f := &s.Fields[i]; p.knows(f) {
-			scope.Input(f.Var, f.Type.Kinds.Formula(), f.Pos)
-		}
-	}
+	p.declareFieldsOfConfig(scope)
 	table(scope, dtypesTable, s.Dtypes)
 	addFormulas(scope, s.Let, formula.Any)
 	wanted := p.declareQuantities(scope, use.Detail)
@@ -158,6 +156,7 @@ func New(s *schema.Schema, release string, arch *schema.Architecture, use Use) (
 		if err := p.linkCache(wanted); err != nil {
 			return nil, err
 		}
+		p.linkDefaults()
 	}
 	return p, nil
 }
@@ -333,6 +332,9 @@ func (p *Planner) load(req *Request) {
 		p.set(name, v.Value)
 	}
 	for name, v := range req.Config.Values {
+		p.setField(name, v)
+	}
+	for name, v := range req.settled {
 		p.set(name, v.Value)
 	}
 	for _, f := range req.facts {
@@ -391,7 +393,7 @@ func (p *Planner) checkNeeds(req *Request) error {
 			continue
 		}
 		v := req.Config.Values[f.Var]
-		if v.Origin.Kind == data.FromDefault || v.Text() == f.Default.Text() {
+		if v.Origin.Kind == data.FromDefault || v.Origin.Kind == data.FromEngine || v.Text() == f.Default.Text() {
 			continue
 		}
 		what := ""
@@ -526,6 +528,8 @@ type Request struct {
 	stage *stage
 	io    *io
 	facts []fact
+	// settled are the engine's values of the fields that nobody gave.
+	settled map[string]data.Fact
 }
 
 // fact is a value that comes of a model's layers.
@@ -623,6 +627,7 @@ func (p *Planner) Quantities(req *Request) ([]*Plan, error) {
 	}
 	var all []*Plan
 	for _, one := range requests {
+		one = one.withSettled()
 		p.load(one)
 		q, err := p.quantities()
 		if err != nil {
@@ -658,6 +663,8 @@ func (pl *Plan) Value(name string) (formula.Value, bool) {
 		return text(fmt.Sprintf("%d (%s)", st.number, st.layers()))
 	case name == "group" && pl.Rank():
 		return text(pl.Group())
+	case name == "io_covers" && pl.Rank():
+		return text(pl.Request.io.what())
 	}
 	for _, q := range pl.Quantities {
 		if q.Name == name {

@@ -595,7 +595,7 @@ func (wk *worker) move(v *variant) {
 		ref := it.shape.refs[i]
 		switch {
 		case ref < 0:
-		case val.Kind == v.prog.Kind(ref):
+		case val.Kind == v.prog.Kind(ref) && v.given(it.Config.Axes[i].Field.Var, *val):
 			v.frame.Change(ref, val.Value, v.depend[i])
 			if v.layers != nil {
 				v.layers.frame.Set(ref, val.Value)
@@ -666,6 +666,7 @@ func (wk *worker) expansion(v *variant) *expansion {
 	for _, ref := range wk.item.shape.inner { // those of the point before
 		v.layers.frame.Unset(ref)
 	}
+	v.layers.unsettle(v.req)
 	e.requests, e.warnings, e.err = v.layers.expand(v.req)
 	if v.shared {
 		if len(wk.expansions) == maxExpansions {
@@ -839,6 +840,9 @@ func (v *variant) valueOf(c *sweepColumn, pl *Plan) (formula.Value, error) {
 		case c.own != "":
 			return formula.Value{}, nil
 		}
+		if val, ok := pl.Request.settled[c.name]; ok {
+			return val.Value, nil
+		}
 		if val, ok := pl.Request.Config.Values[c.name]; ok {
 			return val.Value, nil // of another kind than in formulas, perhaps
 		}
@@ -985,7 +989,9 @@ func (wk *worker) cells(v *variant, it *sweepItem, general bool) []cellStep {
 		step := cellStep{column: c, kind: wk.kindOf(v, c), axis: -1}
 		step.plain = step.kind == formula.Num && c.shown < 0
 		if !general && c.own == "" {
-			if step.axis = slices.Index(sh.refs, c.ref); step.axis >= 0 {
+			if step.axis = slices.Index(sh.refs, c.ref); step.axis >= 0 && !v.allGiven(&it.Config.Axes[step.axis]) {
+				step.axis = -1
+			} else if step.axis >= 0 {
 				step.texts = wk.textsOf(it, step.axis, i)
 			} else if !sh.changes[c.ref] && (c.shown < 0 || !sh.changes[c.shown]) {
 				if val, err := v.valueOf(c, nil); err == nil {

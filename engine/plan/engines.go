@@ -1,0 +1,233 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"kvbench/engine/config"
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// The fields that choose an engine and its release, the word that leaves the
+// release to kvbench, and what the name of a field follows where a formula asks
+// for the model's own default of it.
+const (
+	engineField  = "engine"
+	releaseField = "engine_release"
+	autoWord     = "auto"
+	modelPrefix  = "model_"
+)
+
+// engineDefault is a field that takes the engine's value where nobody gave one.
+type engineDefault struct {
+	field string
+	ref   formula.Ref
+	// model is the input that has the model's own default, or -1 where that is as
+	// good as given.
+	model formula.Ref
+}
+
+// declareFieldsOfConfig declares the fields of a configuration: in the rank accounting,
+// some have the engine's value where nobody gave one.
+func (p *Planner) declareFieldsOfConfig(scope *formula.Scope) {
+	for i := range p.schema.Fields {
+		f := &p.schema.Fields[i]
+		if !p.knows(f) {
+			continue
+		}
+		rule := p.engineRule(f.Var)
+		if rule.IsZero() {
+			scope.Input(f.Var, f.Type.Kinds.Formula(), f.Pos)
+			continue
+		}
+		scope.InputOr(f.Var, SourceOf(rule), f.Type.Kinds.Formula())
+		if slices.Contains(formula.Names(rule.Text), modelPrefix+f.Var) {
+			scope.Input(modelPrefix+f.Var, f.Type.Kinds.Formula(), f.Pos)
+		}
+	}
+}
+
+// engineRule returns the formula of an engine's value for a field, or none.
+func (p *Planner) engineRule(field string) schema.Formula {
+	if !p.rank {
+		return schema.Formula{}
+	}
+	return p.schema.Cache.Get().Defaults[field]
+}
+
+// declareTables declares the tables of the rank accounting. An entry with eras is
+// a table by release.
+func (p *Planner) declareTables(scope *formula.Scope) {
+	c := p.schema.Cache.Get()
+	for _, name := range schema.Keys(c.Tables) {
+		plain := map[string]schema.Formula{}
+		for engine, rule := range c.Tables[name] {
+			f, ok := rule.Plain()
+			if !ok {
+				f = schema.Formula{Text: eraTable(name, engine) + "[" + releaseField + "]"}
+				declareEras(scope, name, engine, rule, c.Releases[engine])
+			}
+			plain[engine] = f
+		}
+		tableOf(scope, name, plain, formula.Any)
+	}
+}
+
+func eraTable(name, engine string) string { return name + "_" + engine }
+
+// declareEras declares a rule with eras as a table by release.
+func declareEras(scope *formula.Scope, name, engine string, rule schema.EngineRule, releases []string) {
+	var keys []string
+	var srcs []formula.Source
+	missing := map[string]string{}
+	for _, release := range releases {
+		era := rule.Of(release, releases)
+		switch {
+		case era != nil && era.Unknown == "":
+			keys, srcs = append(keys, release), append(srcs, SourceOf(era.Value))
+		case era != nil:
+			missing[release] = fmt.Sprintf("kvbench does not know of %s %s %s", engine, release, era.Unknown)
+		default:
+			missing[release] = fmt.Sprintf("kvbench does not know %s of %s before %s", name, engine, rule[len(rule)-1].Since)
+		}
+	}
+	for release := range missing {
+		missing[release] += ": it knows that of " + strings.Join(keys, ", ")
+	}
+	scope.TableBut(eraTable(name, engine), keys, srcs, formula.Any, missing)
+}
+
+// linkDefaults finds, once the formulas are compiled, the fields that have an
+// engine's value.
+func (p *Planner) linkDefaults() {
+	p.defaults = map[string]*engineDefault{}
+	for i := range p.schema.Fields {
+		name := p.schema.Fields[i].Var
+		ref, ok := p.prog.Ref(name)
+		if !ok || p.engineRule(name).IsZero() {
+			continue
+		}
+		d := &engineDefault{field: name, ref: ref, model: -1}
+		if model, ok := p.prog.Ref(modelPrefix + name); ok {
+			d.model = model
+		}
+		p.defaults[name] = d
+		p.cache.defaults = append(p.cache.defaults, d)
+		for _, f := range p.cache.folds {
+			if slices.Contains(p.prog.Inputs(f.ref), name) {
+				f.defaults = append(f.defaults, d)
+			}
+		}
+	}
+}
+
+// given reports whether a value of a field counts, or the engine's instead.
+func (p *Planner) given(name string, v data.Fact) bool {
+	d := p.defaults[name]
+	switch {
+	case d == nil:
+		return true
+	case name == releaseField && v.Str == autoWord:
+		return false
+	case v.Origin.Kind == data.FromModel:
+		return d.model < 0
+	}
+	return v.Origin.Kind != data.FromDefault
+}
+
+// allGiven reports whether all values of an axis count.
+func (p *Planner) allGiven(a *config.Axis) bool {
+	return !slices.ContainsFunc(a.Values, func(v data.Fact) bool { return !p.given(a.Field.Var, v) })
+}
+
+// setField sets a field of a configuration in the frame, or the model's default
+// of it.
+func (p *Planner) setField(name string, v data.Fact) {
+	if p.given(name, v) {
+		p.set(name, v.Value)
+	} else if d := p.defaults[name]; d.model >= 0 && v.Origin.Kind == data.FromModel {
+		p.frame.Set(d.model, v.Value)
+	}
+}
+
+// settle finds the engine's values of those fields that nobody gave and sets them
+// in the frame: they stay the same where other values stand in for those that
+// they come from.
+func (p *Planner) settle(req *Request, fields []*engineDefault, settled map[string]data.Fact) error {
+	for _, d := range fields {
+		if _, ok := settled[d.field]; ok || p.given(d.field, req.Config.Values[d.field]) {
+			continue
+		}
+		v, err := p.frame.Eval(d.ref)
+		if err != nil {
+			return p.missing(req, err)
+		}
+		engine := req.Config.Values[engineField].Str
+		settled[d.field] = data.Fact{Value: v, Origin: data.Origin{Kind: data.FromEngine, Name: engine}}
+		p.frame.Set(d.ref, v)
+	}
+	return nil
+}
+
+// unsettle takes back what settle did of the request before.
+func (p *Planner) unsettle(req *Request) {
+	for _, d := range p.cache.defaults {
+		if !p.given(d.field, req.Config.Values[d.field]) {
+			p.frame.Unset(d.ref)
+		}
+	}
+}
+
+// withSettled returns a request whose configuration has the engine's values of the
+// fields that nobody gave.
+func (r *Request) withSettled() *Request {
+	if len(r.settled) == 0 {
+		return r
+	}
+	one, cfg := *r, *r.Config
+	cfg.Values = maps.Clone(cfg.Values)
+	maps.Copy(cfg.Values, r.settled)
+	one.Config, one.settled = &cfg, nil
+	return &one
+}
+
+// checkRelease refuses a release of the engine that kvbench does not know.
+func (p *Planner) checkRelease(req *Request) error {
+	engine, v := req.Config.Values[engineField].Str, req.Config.Values[releaseField]
+	releases := p.schema.Cache.Get().Releases[engine]
+	if len(releases) == 0 || v.Str == autoWord || !v.Origin.Given() || slices.Contains(releases, v.Str) {
+		return nil
+	}
+	field := ""
+	if v.Origin.Kind == data.FromFile || v.Origin.Kind == data.FromModel {
+		field = releaseField + ": "
+	}
+	d := v.Origin.Errorf("%s%q is not a release of %s that kvbench knows: expected %s or one of %s", field, v.Str, engine, autoWord, strings.Join(releases, ", "))
+	d.About(diag.NotAllowed, v.Str).Suggest(v.Str, releases)
+	return d
+}
+
+// what says what the I/Os of a plan for one rank cover of a layer.
+func (o *io) what() string {
+	s := o.shares[0]
+	parts := slices.Clone(s.parts)
+	for i, part := range parts {
+		if len(part) == 1 {
+			parts[i] = strings.ToUpper(part)
+		}
+	}
+	switch {
+	case s.covers == schema.CoversStage:
+		return "a page of all layers"
+	case len(parts) == 1:
+		return "a page of one layer"
+	case s.covers == schema.CoversPart:
+		return strings.Join(parts, " or ") + " of one layer's page"
+	}
+	return "a page of one layer, " + strings.Join(parts, " and ") + " together"
+}
