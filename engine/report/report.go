@@ -178,7 +178,7 @@ func CSV(w io.Writer, fields []schema.Field, sweep schema.View, plans []*plan.Pl
 		row := []string{pl.Request.Config.File, model(pl)}
 		field := func(late bool) {
 			for _, f := range fields {
-				if f.Late == late {
+				if f.Late == late && !f.Last {
 					head = append(head, documentedName(f))
 					row = append(row, pl.Request.Config.Values[f.Var].Text())
 				}

@@ -93,6 +93,9 @@ type Field struct {
 	Needs string `json:"needs,omitempty"`
 	// Late fields came after others; their columns are the last.
 	Late bool `json:"late,omitempty"`
+	// Last ones came even later: their columns are at the very end, under their own
+	// names.
+	Last bool `json:"last,omitempty"`
 	// More fields have flags that only the full help describes.
 	More bool `json:"more,omitempty"`
 	// Keys are those that the table of every architecture has, Words further values
