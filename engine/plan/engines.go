@@ -32,28 +32,28 @@ type engineDefault struct {
 	model formula.Ref
 }
 
-// declareFieldsOfConfig declares the fields of a configuration: in the rank accounting,
+// declareConfig declares the fields of a configuration: in the rank accounting,
 // some have the engine's value where nobody gave one.
-func (p *Planner) declareFieldsOfConfig(scope *formula.Scope) {
-	for i := range p.schema.Fields {
-		f := &p.schema.Fields[i]
-		if !p.knows(f) {
+func (ds *declarations) declareConfig() {
+	for i := range ds.schema.Fields {
+		f := &ds.schema.Fields[i]
+		if !ds.knows(f) {
 			continue
 		}
-		rule := p.engineRule(f.Var)
+		rule := ds.engineRule(f.Var)
 		if rule.IsZero() {
-			scope.Input(f.Var, f.Type.Kinds.Formula(), f.Pos)
+			ds.scope.Input(f.Var, f.Type.Kinds.Formula(), f.Pos)
 			continue
 		}
-		scope.InputOr(f.Var, SourceOf(rule), f.Type.Kinds.Formula())
+		ds.scope.InputOr(f.Var, SourceOf(rule), f.Type.Kinds.Formula())
 		if slices.Contains(formula.Names(rule.Text), modelPrefix+f.Var) {
-			scope.Input(modelPrefix+f.Var, f.Type.Kinds.Formula(), f.Pos)
+			ds.scope.Input(modelPrefix+f.Var, f.Type.Kinds.Formula(), f.Pos)
 		}
 	}
 }
 
 // engineRule returns the formula of an engine's value for a field, or none.
-func (p *Planner) engineRule(field string) schema.Formula {
+func (p *Program) engineRule(field string) schema.Formula {
 	if !p.rank {
 		return schema.Formula{}
 	}
@@ -62,19 +62,19 @@ func (p *Planner) engineRule(field string) schema.Formula {
 
 // declareTables declares the tables of the rank accounting. An entry with eras is
 // a table by release.
-func (p *Planner) declareTables(scope *formula.Scope) {
-	c := p.schema.Cache.Get()
+func (ds *declarations) declareTables() {
+	c := ds.schema.Cache.Get()
 	for _, name := range schema.Keys(c.Tables) {
 		plain := map[string]schema.Formula{}
 		for engine, rule := range c.Tables[name] {
 			f, ok := rule.Plain()
 			if !ok {
 				f = schema.Formula{Text: eraTable(name, engine) + "[" + releaseField + "]"}
-				declareEras(scope, name, engine, rule, c.Releases[engine])
+				declareEras(ds.scope, name, engine, rule, c.Releases[engine])
 			}
 			plain[engine] = f
 		}
-		tableOf(scope, name, plain, formula.Any)
+		tableOf(ds.scope, name, plain, formula.Any)
 	}
 }
 
@@ -104,7 +104,7 @@ func declareEras(scope *formula.Scope, name, engine string, rule schema.EngineRu
 
 // linkDefaults finds, once the formulas are compiled, the fields that have an
 // engine's value.
-func (p *Planner) linkDefaults() {
+func (p *Program) linkDefaults() {
 	p.defaults = map[string]*engineDefault{}
 	for i := range p.schema.Fields {
 		name := p.schema.Fields[i].Var
@@ -127,7 +127,7 @@ func (p *Planner) linkDefaults() {
 }
 
 // given reports whether a value of a field counts, or the engine's instead.
-func (p *Planner) given(name string, v data.Fact) bool {
+func (p *Program) given(name string, v data.Fact) bool {
 	d := p.defaults[name]
 	switch {
 	case d == nil:
@@ -141,44 +141,52 @@ func (p *Planner) given(name string, v data.Fact) bool {
 }
 
 // allGiven reports whether all values of an axis count.
-func (p *Planner) allGiven(a *config.Axis) bool {
+func (p *Program) allGiven(a *config.Axis) bool {
 	return !slices.ContainsFunc(a.Values, func(v data.Fact) bool { return !p.given(a.Field.Var, v) })
 }
 
-// setField sets a field of a configuration in the frame, or the model's default
-// of it.
-func (p *Planner) setField(name string, v data.Fact) {
-	if p.given(name, v) {
-		p.set(name, v.Value)
-	} else if d := p.defaults[name]; d.model >= 0 && v.Origin.Kind == data.FromModel {
-		p.frame.Set(d.model, v.Value)
+// setFields sets the fields of a request's configuration in the frame that count,
+// and the model's own defaults that formulas ask for.
+func (f *Frame) setFields(req *Request) {
+	for name, v := range req.Config.Values {
+		if f.given(name, v) {
+			f.set(name, v.Value)
+		}
+	}
+	for name, v := range req.settled {
+		f.set(name, v.Value)
+	}
+	for name, d := range f.defaults {
+		if v, ok := req.Model.Defaults[name]; ok && d.model >= 0 {
+			f.frame.Set(d.model, v.Value)
+		}
 	}
 }
 
 // settle finds the engine's values of those fields that nobody gave and sets them
 // in the frame: they stay the same where other values stand in for those that
 // they come from.
-func (p *Planner) settle(req *Request, fields []*engineDefault, settled map[string]data.Fact) error {
+func (f *Frame) settle(req *Request, fields []*engineDefault, settled map[string]data.Fact) error {
 	for _, d := range fields {
-		if _, ok := settled[d.field]; ok || p.given(d.field, req.Config.Values[d.field]) {
+		if _, ok := settled[d.field]; ok || f.given(d.field, req.Config.Values[d.field]) {
 			continue
 		}
-		v, err := p.frame.Eval(d.ref)
+		v, err := f.frame.Eval(d.ref)
 		if err != nil {
-			return p.missing(req, err)
+			return f.missing(req, err)
 		}
 		engine := req.Config.Values[engineField].Str
 		settled[d.field] = data.Fact{Value: v, Origin: data.Origin{Kind: data.FromEngine, Name: engine}}
-		p.frame.Set(d.ref, v)
+		f.frame.Set(d.ref, v)
 	}
 	return nil
 }
 
 // unsettle takes back what settle did of the request before.
-func (p *Planner) unsettle(req *Request) {
-	for _, d := range p.cache.defaults {
-		if !p.given(d.field, req.Config.Values[d.field]) {
-			p.frame.Unset(d.ref)
+func (f *Frame) unsettle(req *Request) {
+	for _, d := range f.cache.defaults {
+		if !f.given(d.field, req.Config.Values[d.field]) {
+			f.frame.Unset(d.ref)
 		}
 	}
 }
@@ -197,18 +205,20 @@ func (r *Request) withSettled() *Request {
 }
 
 // checkRelease refuses a release of the engine that kvbench does not know.
-func (p *Planner) checkRelease(req *Request) error {
+func (f *Frame) checkRelease(req *Request) error {
 	engine, v := req.Config.Values[engineField].Str, req.Config.Values[releaseField]
-	releases := p.schema.Cache.Get().Releases[engine]
+	releases := f.schema.Cache.Get().Releases[engine]
 	if len(releases) == 0 || v.Str == autoWord || !v.Origin.Given() || slices.Contains(releases, v.Str) {
 		return nil
 	}
 	field := ""
 	if v.Origin.Kind == data.FromFile || v.Origin.Kind == data.FromModel {
-		field = releaseField + ": "
+		field = "system." + releaseField + ": "
 	}
 	d := v.Origin.Errorf("%s%q is not a release of %s that kvbench knows: expected %s or one of %s", field, v.Str, engine, autoWord, strings.Join(releases, ", "))
-	d.About(diag.NotAllowed, v.Str).Suggest(v.Str, releases)
+	newest := slices.Clone(releases)
+	slices.Reverse(newest)
+	d.About(diag.NotAllowed, v.Str).Suggest(v.Str, newest)
 	return d
 }
 
