@@ -160,6 +160,7 @@ func (ds *declarations) declareCache() error {
 	ds.declareFields()
 	declareKinds(ds.scope, kinds)
 	addFormulas(ds.scope, c.Let, formula.Any)
+	ds.declareModelDefaults()
 	ds.declareTables()
 	tableOf(ds.scope, coversVar, c.Covers, formula.Str)
 	ds.scope.Formula(ioCovers, formula.Source{Text: coversVar + "[" + patternField + "]"}, formula.Str)

@@ -29,7 +29,8 @@ type engineDefault struct {
 	ref   formula.Ref
 	// model is the input that has the model's own default, or -1 where that is as
 	// good as given.
-	model formula.Ref
+	model  formula.Ref
+	inputs []string // that its formula may depend on
 }
 
 // declareConfig declares the fields of a configuration: in the rank accounting,
@@ -46,7 +47,20 @@ func (ds *declarations) declareConfig() {
 			continue
 		}
 		ds.scope.InputOr(f.Var, SourceOf(rule), f.Type.Kinds.Formula())
-		if slices.Contains(formula.Names(rule.Text), modelPrefix+f.Var) {
+	}
+}
+
+// declareModelDefaults declares the model's own defaults of fields that formulas of
+// the rank accounting ask for.
+func (ds *declarations) declareModelDefaults() {
+	asked := map[string]bool{}
+	for _, f := range ds.schema.Cache.Get().Let {
+		for _, name := range formula.Names(f.Text) {
+			asked[name] = true
+		}
+	}
+	for i := range ds.schema.Fields {
+		if f := &ds.schema.Fields[i]; asked[modelPrefix+f.Var] {
 			ds.scope.Input(modelPrefix+f.Var, f.Type.Kinds.Formula(), f.Pos)
 		}
 	}
@@ -112,7 +126,7 @@ func (p *Program) linkDefaults() {
 		if !ok || p.engineRule(name).IsZero() {
 			continue
 		}
-		d := &engineDefault{field: name, ref: ref, model: -1}
+		d := &engineDefault{field: name, ref: ref, model: -1, inputs: p.prog.Inputs(ref)}
 		if model, ok := p.prog.Ref(modelPrefix + name); ok {
 			d.model = model
 		}
@@ -175,11 +189,30 @@ func (f *Frame) settle(req *Request, fields []*engineDefault, settled map[string
 		if err != nil {
 			return f.missing(req, err)
 		}
-		engine := req.Config.Values[engineField].Str
-		settled[d.field] = data.Fact{Value: v, Origin: data.Origin{Kind: data.FromEngine, Name: engine}}
+		from := data.Origin{Kind: data.FromEngine, Name: req.Config.Values[engineField].Str}
+		for _, name := range d.inputs {
+			if of := req.Config.Values[name].Origin; of.Kind == data.FromModel && name != d.field {
+				from.Pos = of.Pos
+			}
+		}
+		settled[d.field] = data.Fact{Value: v, Origin: from}
 		f.frame.Set(d.ref, v)
 	}
 	return nil
+}
+
+// Settled returns the engine's values of the fields that nobody gave, by their names
+// in formulas. Those of a plan that cannot be made are not known.
+func (p *Planner) Settled(req *Request) map[string]data.Fact {
+	if len(p.defaults) == 0 {
+		return nil
+	}
+	p.layers.load(req)
+	all, _, err := p.layers.expand(req)
+	if err != nil {
+		return nil
+	}
+	return all[0].settled
 }
 
 // unsettle takes back what settle did of the request before.

@@ -72,7 +72,11 @@ func configPage(p *page, s *schema.Schema) {
 		if def == "" {
 			def = literal(f.Default)
 		}
-		p.row("`"+f.Path+"`", "`--"+f.Flag+"`", "`"+f.Var+"`", allowed, def, f.Doc)
+		flag := "-"
+		if f.Flag != "" {
+			flag = "`--" + f.Flag + "`"
+		}
+		p.row("`"+f.Path+"`", flag, "`"+f.Var+"`", allowed, def, f.Doc)
 	}
 	p.text("\nThe section `sweep` gives fields several values, by the names of their flags: `sweep: {tp: [1, 2], isl: 1024..131072x2}`.")
 	p.text("\n## Number formats")
