@@ -422,7 +422,7 @@ func (a *app) missing(j plan.Item, results []string) []*diag.Diag {
 		f := &a.schema.Fields[i]
 		v := j.Config.Values[f.Var]
 		if own, ok := settled[f.Var]; ok && (v.Origin.Kind != data.FromModel || own.Text() != v.Text()) {
-			list = append(list, ofEngine(f, own, v, j.Planner.Reads(f.Var, results...))...)
+			list = append(list, ofEngine(f, own, v, j.Planner.ReadsAnywhere(j.Request, f.Var))...)
 			continue
 		}
 		fromModel := v.Origin.Kind == data.FromModel && j.Planner.ReadsAnywhere(j.Request, f.Var)
