@@ -46,7 +46,7 @@ func (ds *declarations) declareConfig() {
 			ds.scope.Input(f.Var, f.Type.Kinds.Formula(), f.Pos)
 			continue
 		}
-		ds.scope.InputOr(f.Var, SourceOf(rule), f.Type.Kinds.Formula())
+		ds.scope.InputOr(f.Var, rule.Source(), f.Type.Kinds.Formula())
 	}
 }
 
@@ -67,11 +67,11 @@ func (ds *declarations) declareModelDefaults() {
 }
 
 // engineRule returns the formula of an engine's value for a field, or none.
-func (p *Program) engineRule(field string) schema.Formula {
-	if !p.rank {
+func (a *account) engineRule(field string) schema.Formula {
+	if !a.rank {
 		return schema.Formula{}
 	}
-	return p.schema.Cache.Get().Defaults[field]
+	return a.schema.Cache.Get().Defaults[field]
 }
 
 // declareTables declares the tables of the rank accounting. An entry with eras is
@@ -103,7 +103,7 @@ func declareEras(scope *formula.Scope, name, engine string, rule schema.EngineRu
 		era := rule.Of(release, releases)
 		switch {
 		case era != nil && era.Unknown == "":
-			keys, srcs = append(keys, release), append(srcs, SourceOf(era.Value))
+			keys, srcs = append(keys, release), append(srcs, era.Value.Source())
 		case era != nil:
 			missing[release] = fmt.Sprintf("kvbench does not know of %s %s %s", engine, release, era.Unknown)
 		default:
@@ -118,30 +118,30 @@ func declareEras(scope *formula.Scope, name, engine string, rule schema.EngineRu
 
 // linkDefaults finds, once the formulas are compiled, the fields that have an
 // engine's value.
-func (p *Program) linkDefaults() {
-	p.defaults = map[string]*engineDefault{}
-	for i := range p.schema.Fields {
-		name := p.schema.Fields[i].Var
-		ref, ok := p.prog.Ref(name)
-		if !ok || p.engineRule(name).IsZero() {
+func (ds *declarations) linkDefaults() {
+	ds.defaults = map[string]*engineDefault{}
+	for i := range ds.schema.Fields {
+		name := ds.schema.Fields[i].Var
+		ref, ok := ds.prog.Ref(name)
+		if !ok || ds.engineRule(name).IsZero() {
 			continue
 		}
-		d := &engineDefault{field: name, ref: ref, model: -1, inputs: p.prog.Inputs(ref)}
-		if model, ok := p.prog.Ref(modelPrefix + name); ok {
+		d := &engineDefault{field: name, ref: ref, model: -1, inputs: ds.prog.Inputs(ref)}
+		if model, ok := ds.prog.Ref(modelPrefix + name); ok {
 			d.model = model
 		}
-		p.defaults[name] = d
-		p.cache.defaults = append(p.cache.defaults, d)
-		for _, f := range p.cache.folds {
-			if slices.Contains(p.prog.Inputs(f.ref), name) {
+		ds.defaults[name] = d
+		ds.cache.defaults = append(ds.cache.defaults, d)
+		for _, f := range ds.cache.folds {
+			if slices.Contains(ds.prog.Inputs(f.ref), name) {
 				f.defaults = append(f.defaults, d)
 			}
 		}
 	}
 }
 
-// given reports whether a value of a field counts, or the engine's instead.
-func (p *Program) given(name string, v data.Fact) bool {
+// Given reports whether a value of a field counts, or the engine's instead.
+func (p *Program) Given(name string, v data.Fact) bool {
 	d := p.defaults[name]
 	switch {
 	case d == nil:
@@ -154,16 +154,16 @@ func (p *Program) given(name string, v data.Fact) bool {
 	return v.Origin.Kind != data.FromDefault
 }
 
-// allGiven reports whether all values of an axis count.
-func (p *Program) allGiven(a *config.Axis) bool {
-	return !slices.ContainsFunc(a.Values, func(v data.Fact) bool { return !p.given(a.Field.Var, v) })
+// AllGiven reports whether all values of an axis count.
+func (p *Program) AllGiven(a *config.Axis) bool {
+	return !slices.ContainsFunc(a.Values, func(v data.Fact) bool { return !p.Given(a.Field.Var, v) })
 }
 
 // setFields sets the fields of a request's configuration in the frame that count,
 // and the model's own defaults that formulas ask for.
 func (f *Frame) setFields(req *Request) {
 	for name, v := range req.Config.Values {
-		if f.given(name, v) {
+		if f.Given(name, v) {
 			f.set(name, v.Value)
 		}
 	}
@@ -182,7 +182,7 @@ func (f *Frame) setFields(req *Request) {
 // they come from.
 func (f *Frame) settle(req *Request, fields []*engineDefault, settled map[string]data.Fact) error {
 	for _, d := range fields {
-		if _, ok := settled[d.field]; ok || f.given(d.field, req.Config.Values[d.field]) {
+		if _, ok := settled[d.field]; ok || f.Given(d.field, req.Config.Values[d.field]) {
 			continue
 		}
 		v, err := f.frame.Eval(d.ref)
@@ -207,21 +207,27 @@ func (p *Planner) Settled(req *Request) map[string]data.Fact {
 	if len(p.defaults) == 0 {
 		return nil
 	}
-	p.layers.load(req)
-	all, _, err := p.layers.expand(req)
+	p.layers.Load(req)
+	all, _, err := p.layers.Expand(req)
 	if err != nil {
 		return nil
 	}
 	return all[0].settled
 }
 
-// unsettle takes back what settle did of the request before.
-func (f *Frame) unsettle(req *Request) {
+// Unsettle takes back what settle did of the request before.
+func (f *Frame) Unsettle(req *Request) {
 	for _, d := range f.cache.defaults {
-		if !f.given(d.field, req.Config.Values[d.field]) {
+		if !f.Given(d.field, req.Config.Values[d.field]) {
 			f.frame.Unset(d.ref)
 		}
 	}
+}
+
+// Settled returns the engine's value of a field that nobody gave.
+func (r *Request) Settled(name string) (formula.Value, bool) {
+	v, ok := r.settled[name]
+	return v.Value, ok
 }
 
 // withSettled returns a request whose configuration has the engine's values of the
