@@ -322,8 +322,7 @@ func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 		return err
 	}
 	// Names that nobody knows are the caller's to report.
-	none := func(string) string { return "" }
-	dropUnknown(params, paramNames(arch), none, "")
+	dropUnknown(params, paramNames(arch), noAlias, "")
 	var errs diag.List
 	errs.Add(judge(params, def, f.own[at].allowed(def)))
 	params.Meant = append(params.Meant, NameParam) // it changes no result
@@ -343,7 +342,7 @@ func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 			}
 		}
 	}
-	dropUnknown(cfg, l.fieldPaths(), none, "")
+	dropUnknown(cfg, l.fieldPaths(), noAlias, "")
 	errs.Add(l.readTexts(cfg))
 	defs, err := l.defs()
 	if err != nil {

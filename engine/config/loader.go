@@ -322,18 +322,22 @@ func (l *Loader) flagPath(flag string) string {
 }
 
 // alias returns the path of the field that is meant by the name of its flag, or by
-// a name that another program has for it, or "".
-func (l *Loader) alias(name string) string {
+// a name that another program has for it, or "". Where there is no such field, hint
+// may say why.
+func (l *Loader) alias(name string) (path, hint string) {
 	if path := l.flagPath(name); path != "" {
-		return path
+		return path, ""
 	}
 	for i := range l.schema.Fields {
 		if f := &l.schema.Fields[i]; slices.Contains(f.Aka, strings.ReplaceAll(name, "-", "_")) {
-			return f.Path
+			return f.Path, ""
 		}
 	}
-	return ""
+	return "", l.schema.Lacks(name)
 }
+
+// noAlias is where names have none.
+func noAlias(string) (path, hint string) { return "", "" }
 
 func (l *Loader) fieldPaths() []string {
 	paths := make([]string, len(l.schema.Fields))
@@ -368,7 +372,7 @@ func isSection(s *schema.Schema, path string) bool {
 // dropUnknown reports the leaves that stand at or below none of the known
 // paths and takes them out, so that CUE gets to report what else is wrong.
 // alias returns the path that another name stands for, or "".
-func dropUnknown(d *data.Document, known []string, alias func(name string) string, what string) error {
+func dropUnknown(d *data.Document, known []string, alias func(name string) (path, hint string), what string) error {
 	var errs diag.List
 	more := 0 // of which nothing is told: it takes time to say what each is meant to be
 	reported := map[string]bool{}
@@ -420,11 +424,14 @@ next:
 			e.Pos = l.Key
 		}
 		last := l.Path[strings.LastIndexByte(l.Path, '.')+1:]
-		near := alias(last)
-		if near == "" {
+		near, hint := alias(last)
+		if hint != "" {
+			e.WithHint("%s", hint)
+		}
+		if near == "" && hint == "" {
 			near = diag.Nearest(l.Path, known)
 		}
-		if near == "" { // the right name in the wrong section
+		if near == "" && hint == "" { // the right name in the wrong section
 			if n := diag.Nearest(last, names); n != "" {
 				for i := range names {
 					if names[i] == n {

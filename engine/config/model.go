@@ -194,7 +194,7 @@ func (l *Loader) model(file string, doc *data.Document, own []candidate, known *
 	doc, defaults := split(doc)
 	m.Defaults, err = l.modelDefaults(defaults)
 	errs.Add(err)
-	errs.Add(dropUnknown(doc, paramNames(arch), func(string) string { return "" }, "not a parameter of "+arch.Name))
+	errs.Add(dropUnknown(doc, paramNames(arch), noAlias, "not a parameter of "+arch.Name))
 	errs.Add(found.check(doc))
 	for _, leaf := range doc.Leaves {
 		if v, ok := leaf.Formula(); ok && !strings.Contains(leaf.Path, ".") {

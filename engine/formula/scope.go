@@ -299,8 +299,13 @@ func (p *Program) Inputs(r Ref) []string {
 	return p.InputsOf([]Ref{r}, func(string) bool { return true })
 }
 
+// Otherwise follows the name of an input that has a formula, for that formula: see
+// [Scope.InputOr].
+const Otherwise = " ??"
+
 // InputsOf returns the inputs of several values, through those names alone that
-// follow holds for. The formulas of a table are named table.key.
+// follow holds for. The formulas of a table are named table.key, that of an input
+// by [Otherwise].
 func (p *Program) InputsOf(refs []Ref, follow func(name string) bool) []string {
 	seen := map[Ref]bool{}
 	for _, r := range refs {
@@ -313,6 +318,9 @@ func (p *Program) InputsOf(refs []Ref, follow func(name string) bool) []string {
 		s := &p.slots[r]
 		if s.class == input || s.class == preset || s.given {
 			names = append(names, s.name)
+		}
+		if s.given && !follow(s.name+Otherwise) {
+			continue
 		}
 		for _, u := range s.uses {
 			if !seen[u] && follow(p.slots[u].name) {

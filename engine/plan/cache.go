@@ -64,6 +64,7 @@ type cache struct {
 	parts    map[string][]string
 	// The inputs that tell formulas which layer they speak of.
 	layer, group, kind, per formula.Ref
+	inner                   []formula.Ref // all that is set for a layer, stage or I/O
 	// byLayer are the groups whose fields differ from layer to layer.
 	byLayer map[string]bool
 	// ofModel says that a model alone decides which layers its groups have.
@@ -289,7 +290,24 @@ func (ds *declarations) linkCache() error {
 	for name := range ds.arch.Layers.Groups {
 		ds.cache.ofModel = ds.cache.ofModel && ds.readsModel(wherePrefix+name)
 	}
-	// Of the folds, those that are wanted, and those that these need.
+	if err := ds.linkFolds(); err != nil {
+		return err
+	}
+	ds.cache.inner = ds.refs(ds.LayerInputs()...)
+	ds.cache.counts, ds.cache.parts = map[string][]layerField{}, map[string][]string{}
+	for name, kind := range ds.schema.Cache.Get().Kinds {
+		ds.cache.parts[name] = schema.Keys(kind.Parts)
+		for _, field := range schema.Keys(kind.Fields) {
+			if ref, ok := ds.prog.Ref(fieldVar(field)); ok && kind.Fields[field].Type.Formula() == formula.Num {
+				ds.cache.counts[name] = append(ds.cache.counts[name], layerField{field, ref})
+			}
+		}
+	}
+	return nil
+}
+
+// linkFolds finds those of the folds that are wanted, and those that these need.
+func (ds *declarations) linkFolds() error {
 	need := map[string]bool{}
 	add := func(name string) {
 		need[name] = true
@@ -329,15 +347,6 @@ func (ds *declarations) linkCache() error {
 		for _, other := range ds.cache.folds[:i] {
 			if len(f.Set) > 0 && slices.Contains(ds.prog.InputsOf([]formula.Ref{f.ref}, unsettled), other.Name) {
 				f.needs = append(f.needs, other)
-			}
-		}
-	}
-	ds.cache.counts, ds.cache.parts = map[string][]layerField{}, map[string][]string{}
-	for name, kind := range ds.schema.Cache.Get().Kinds {
-		ds.cache.parts[name] = schema.Keys(kind.Parts)
-		for _, field := range schema.Keys(kind.Fields) {
-			if ref, ok := ds.prog.Ref(fieldVar(field)); ok && kind.Fields[field].Type.Formula() == formula.Num {
-				ds.cache.counts[name] = append(ds.cache.counts[name], layerField{field, ref})
 			}
 		}
 	}

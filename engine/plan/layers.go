@@ -169,6 +169,16 @@ func (l *Layers) checkFields(req *Request, cells []cell) error {
 	return nil
 }
 
+// ExpandNext is [Layers.Expand] for a request of the same model as the one before,
+// whose other values are in the frame already.
+func (l *Layers) ExpandNext(req *Request) ([]*Request, diag.List, error) {
+	for _, ref := range l.cache.inner {
+		l.frame.Unset(ref)
+	}
+	l.unsettle(req)
+	return l.Expand(req)
+}
+
 // Expand returns a request for each I/O size of each stage, with the facts that
 // its plan has; of another accounting than that of ranks, one request. The frame
 // holds what is given of the request.

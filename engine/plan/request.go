@@ -125,9 +125,18 @@ func (pl *Plan) Value(name string) (formula.Value, bool) {
 			return formula.Number(q.Value), true
 		}
 	}
-	if v, ok := pl.Request.Config.Values[name]; ok {
-		return v.Value, true
+	if v, ok := pl.Field(name); ok {
+		return v, true
 	}
 	v, ok := pl.Request.Model.Params[name]
+	return v.Value, ok
+}
+
+// Field returns the value of a configuration's field.
+func (pl *Plan) Field(name string) (formula.Value, bool) {
+	if v, ok := pl.Request.settled[name]; ok {
+		return v.Value, true
+	}
+	v, ok := pl.Request.Config.Values[name]
 	return v.Value, ok
 }

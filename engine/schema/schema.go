@@ -64,6 +64,26 @@ type Schema struct {
 	Checkpoints   Later[*Checkpoints] `json:"checkpoints"`
 	Families      Later[[]*Family]    `json:"families"`
 	Names         Later[*Names]       `json:"names"`
+	Without       []Without           `json:"without"`
+}
+
+// Without is a setting of other tools that configurations do not have: its names
+// there, and what to know instead.
+type Without struct {
+	Names []string `json:"names"`
+	Hint  string   `json:"hint"`
+}
+
+// Lacks says what to know of a setting of other tools that configurations do not
+// have; "" of any other name.
+func (s *Schema) Lacks(name string) string {
+	name = strings.ReplaceAll(strings.ToLower(name), "-", "_")
+	for _, w := range s.Without {
+		if slices.Contains(w.Names, name) {
+			return w.Hint
+		}
+	}
+	return ""
 }
 
 // Names says how models are named on Hugging Face.

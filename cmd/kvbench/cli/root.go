@@ -250,7 +250,7 @@ func (a *app) run(ctx context.Context, args []string) error {
 			others[f.name] = other.name
 		}
 	}
-	words, given, err := normalize(args[1:], c.flags, c.words != "", others)
+	words, given, err := normalize(args[1:], c.flags, c.words != "", others, a.schema.Lacks)
 	if errors.Is(err, flag.ErrHelp) {
 		_, err := io.WriteString(a.stdout, c.usage(errors.Is(err, errHelpAll)))
 		return err
