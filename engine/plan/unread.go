@@ -7,6 +7,7 @@ import (
 
 	"kvbench/engine/data"
 	"kvbench/engine/fit"
+	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
 
@@ -247,12 +248,12 @@ func (r *unread) present(req *Request) (follow func(name string) bool, key strin
 		open[name+formula.Otherwise] = !r.givenIn(req, name)
 		key += fmt.Sprint(" ", open[name+formula.Otherwise])
 	}
-	follow = following(ofLayers, chosen)
+	ofTables := following(ofLayers, chosen)
 	return func(name string) bool {
 		if counts, ok := open[name]; ok {
 			return counts
 		}
-		return follow(name)
+		return ofTables(name)
 	}, key
 }
 
