@@ -141,16 +141,16 @@ func (ds *declarations) declareCache() error {
 			}
 		}
 		if !g.Where.IsZero() {
-			ds.scope.Formula(wherePrefix+name, g.Where.Source(), formula.Bool)
+			ds.scope.Formula(wherePrefix+name, g.Where, formula.Bool)
 		}
 	}
 	if len(errs) > 0 {
 		return errs
 	}
 
-	ds.scope.Formula(layersVar, l.Count.Source(), formula.Num)
+	ds.scope.Formula(layersVar, l.Count, formula.Num)
 	if !l.Select.IsZero() {
-		ds.scope.Formula(selectName, l.Select.Source(), formula.Str)
+		ds.scope.Formula(selectName, l.Select, formula.Str)
 	}
 	for _, name := range []string{layerVar, StageVar, ioUnits, ioPart} {
 		ds.scope.Input(name, formula.Num, diag.Pos{})
@@ -171,9 +171,9 @@ func (ds *declarations) declareCache() error {
 			continue
 		}
 		ds.scope.Input(f.Name, formula.Num, diag.Pos{})
-		ds.scope.Formula(foldPrefix+f.Name, f.Of.Source(), formula.Num)
+		ds.scope.Formula(foldPrefix+f.Name, f.Of, formula.Num)
 		for _, name := range schema.Keys(f.Set) {
-			ds.scope.Formula(foldPrefix+f.Name+"."+name, f.Set[name].Source(), formula.Any)
+			ds.scope.Formula(foldPrefix+f.Name+"."+name, f.Set[name], formula.Any)
 		}
 	}
 	ds.declareRequires("", nil, c.Requires)
@@ -223,7 +223,7 @@ func declareKinds(scope *formula.Scope, kinds map[string]*schema.Kind) {
 		var parts []string
 		for _, part := range schema.Keys(k.Parts) {
 			parts = append(parts, partName(name, part))
-			scope.Formula(partName(name, part), within(k, k.Parts[part]).Source(), formula.Num)
+			scope.Formula(partName(name, part), within(k, k.Parts[part]), formula.Num)
 		}
 		bytes[name] = schema.Formula{Text: "0"}
 		if len(parts) > 0 {
@@ -263,7 +263,7 @@ func (ds *declarations) declareRequires(kind string, k *schema.Kind, list []sche
 		if k != nil {
 			f = within(k, f)
 		}
-		ds.scope.Formula(fmt.Sprintf("%s%s.%d", requirePrefix, kind, i), f.Source(), formula.Bool)
+		ds.scope.Formula(fmt.Sprintf("%s%s.%d", requirePrefix, kind, i), f, formula.Bool)
 		ds.cache.requires = append(ds.cache.requires, requirement{&list[i], kind, 0})
 	}
 }

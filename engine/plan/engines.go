@@ -46,7 +46,7 @@ func (ds *declarations) declareConfig() {
 			ds.scope.Input(f.Var, f.Type.Kinds.Formula(), f.Pos)
 			continue
 		}
-		ds.scope.InputOr(f.Var, rule.Source(), f.Type.Kinds.Formula())
+		ds.scope.InputOr(f.Var, rule, f.Type.Kinds.Formula())
 	}
 }
 
@@ -103,7 +103,7 @@ func declareEras(scope *formula.Scope, name, engine string, rule schema.EngineRu
 		era := rule.Of(release, releases)
 		switch {
 		case era != nil && era.Unknown == "":
-			keys, srcs = append(keys, release), append(srcs, era.Value.Source())
+			keys, srcs = append(keys, release), append(srcs, era.Value)
 		case era != nil:
 			missing[release] = fmt.Sprintf("kvbench does not know of %s %s %s", engine, release, era.Unknown)
 		default:

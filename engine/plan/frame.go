@@ -153,7 +153,7 @@ func (f *Frame) origin(ref formula.Ref) formula.Source {
 		for _, key := range uses {
 			if r, ok := f.prog.Ref(key); ok && f.prog.Kind(r) == formula.Str {
 				if v, err := f.frame.Eval(r); err == nil && !t[v.Str].IsZero() {
-					return t[v.Str].Source()
+					return t[v.Str]
 				}
 			}
 		}

@@ -4,10 +4,10 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/model"
 	"kvbench/engine/schema"
 )
 
@@ -16,7 +16,7 @@ import (
 type Layers struct {
 	*Frame
 	// The cells of the model that was asked for last.
-	cellsOf *config.Model
+	cellsOf *model.Model
 	cells   []cell
 }
 

@@ -8,6 +8,7 @@ import (
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/model"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 )
@@ -39,7 +40,7 @@ func TestPlanners(t *testing.T) {
 	}
 
 	req := &plan.Request{
-		Model:  &config.Model{Arch: arch, Params: map[string]data.Fact{}},
+		Model:  &model.Model{Arch: arch, Params: map[string]data.Fact{}},
 		Config: &config.Config{Values: map[string]data.Fact{}},
 		Flags:  map[string]data.Fact{"filepath": text("/x")},
 	}

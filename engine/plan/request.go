@@ -9,6 +9,7 @@ import (
 	"kvbench/engine/diag"
 	"kvbench/engine/fit"
 	"kvbench/engine/formula"
+	"kvbench/engine/model"
 )
 
 // Quantity is a number that a plan yields.
@@ -19,7 +20,7 @@ type Quantity struct {
 
 // Request is what a plan is made of.
 type Request struct {
-	Model  *config.Model
+	Model  *model.Model
 	Config *config.Config
 	// Flags are the nixlbench flags that the user gave, by name.
 	Flags map[string]data.Fact

@@ -26,6 +26,7 @@ import (
 	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/input"
+	"kvbench/engine/model"
 	"kvbench/engine/runner"
 	"kvbench/engine/schema"
 	"kvbench/engine/vet"
@@ -60,7 +61,7 @@ type app struct {
 	said     map[string]bool        // warnings about flags
 	guard    guard
 	checked  vet.Checked // what the process was restarted with
-	loads    *config.Loader
+	loads    *model.Loader
 	// The configurations, once they were read.
 	configured bool
 	known      []*config.Config
