@@ -13,7 +13,7 @@ import (
 	"kvbench/models"
 )
 
-// cacheBytes is what a model's cache takes in bf16, over all ranks: of one token,
+// cacheBytes is what a model's cache takes in bf16 on vLLM, over all ranks: of one token,
 // of each further token of a long request, and of a request's states.
 type cacheBytes struct {
 	model              string
@@ -84,14 +84,14 @@ var published = []cacheBytes{
 	{"nvidia--Kimi-K2.5-NVFP4", 70272, 70272, 0},
 	{"zai-org--GLM-5", 100152, 100152, 0},
 	{"zai-org--GLM-5.2", 100152, 100152, 0},
-	{"Qwen--Qwen3-Next-80B-A3B-Thinking", 24576, 24576, 77266944},
+	{"Qwen--Qwen3-Next-80B-A3B-Thinking", 24576, 24576, 39518208},
 	{"Qwen--Qwen3.5-35B-A3B", 20480, 20480, 64389120},
 	{"Qwen--Qwen3.5-27B", 65536, 65536, 153944064},
 	{"moonshotai--Kimi-Linear-48B-A3B-Instruct", 8064, 8064, 43417600},
 	{"ai21labs--Jamba-v0.1", 16384, 16384, 8716288},
 	{"ibm-ai-platform--Bamba-9B", 12288, 12288, 62287360}, // the file is put together from several sources
-	{"nvidia--Nemotron-H-56B-Base-8K", 40960, 40960, 459620352},
-	{"nvidia--Nemotron-H-8B-Base-8K", 16384, 16384, 51806208},
+	{"nvidia--Nemotron-H-56B-Base-8K", 40960, 40960, 912605184},
+	{"nvidia--Nemotron-H-8B-Base-8K", 16384, 16384, 102137856},
 	{"nvidia--NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", 6144, 6144, 49082368},
 	{"nvidia--NVIDIA-Nemotron-3-Super-120B-A12B-FP8", 8192, 8192, 170229760},
 	{"nvidia--Llama-3_3-Nemotron-Super-49B-v1", 200704, 200704, 0},
@@ -134,7 +134,7 @@ var original = []struct {
 	{"bf16", cacheBytes{"mistralai--Mixtral-8x7B-v0.1", 131072, 131072, 0}},
 	{"bf16", cacheBytes{"moonshotai--Kimi-K2-Instruct", 70272, 70272, 0}},
 	{"bf16", cacheBytes{"nvidia--Gemma-4-31B-IT-NVFP4", 901120, 81920, 0}},
-	{"bf16", cacheBytes{"nvidia--Nemotron-H-56B-Base-8K", 40960, 40960, 459620352}},
+	{"bf16", cacheBytes{"nvidia--Nemotron-H-56B-Base-8K", 40960, 40960, 912605184}},
 	{"bf16", cacheBytes{"openai--gpt-oss-120b", 73728, 36864, 0}},
 	{"bf16", cacheBytes{"openai--gpt-oss-20b", 49152, 24576, 0}},
 	{"fp8", cacheBytes{"deepseek-ai--DeepSeek-V3.2", 48068, 48068, 0}},
@@ -177,7 +177,7 @@ func check(t *testing.T, file string, want cacheBytes, format string) {
 	flag := func(path, text string) config.Override {
 		return config.Override{Path: path, Text: text, Origin: data.Origin{Kind: data.FromFlag}}
 	}
-	overrides := []config.Override{flag("system.accounting", "rank"), flag("system.page_size", "16"), flag("runtime.isl", "16")}
+	overrides := []config.Override{flag("system.accounting", "rank"), flag("system.backend", "VLLM"), flag("system.page_size", "16"), flag("runtime.isl", "16")}
 	if format != "" {
 		overrides = append(overrides, flag("strategy.kvcache_quant_mode", format))
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -407,9 +408,16 @@ func (c *checkpoint) readFields(root *data.Value) *hfField {
 		outer = &hfField{name: typeField, pos: v.Pos, Value: *v}
 		c.set(outer)
 	}
+	whole := map[string]*hfField{}
+	for _, name := range c.data.Whole {
+		if f := c.byName[name]; f != nil && !f.null {
+			whole[name] = f
+		}
+	}
 	for _, text := range texts {
 		c.flatten("", text)
 	}
+	maps.Copy(c.byName, whole)
 	return outer
 }
 
@@ -462,8 +470,11 @@ func (c *checkpoint) params(fam *schema.Family, arch *schema.Architecture, add f
 			continue
 		}
 		d := hinted(diag.Errorf(c.origin(r.Require).Pos, "%s", r.Message), c.with(r.Require))
-		if r.Warn {
+		if r.GoesOn() {
 			d.Severity = diag.Warning
+			if r.Note {
+				d.Severity = diag.Note
+			}
 			notes = append(notes, d)
 		} else {
 			errs = append(errs, d)

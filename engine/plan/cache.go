@@ -22,6 +22,7 @@ const (
 	layerPages    = "layer_pages"
 	pageBytes     = "layer_page_bytes"
 	layersVar     = "cache_layers"
+	servedAsVar   = "cache_served_as"
 	stageVar      = "cache_stage"
 	firstVar      = "cache_first"
 	ioUnits       = "io_units"
@@ -145,6 +146,7 @@ func (p *Planner) declareCache(scope *formula.Scope) error {
 	}
 
 	scope.Formula(layersVar, SourceOf(l.Count), formula.Num)
+	scope.Formula(servedAsVar, servedAs(l), formula.Str)
 	if !l.Select.IsZero() {
 		scope.Formula(selectName, SourceOf(l.Select), formula.Str)
 	}
@@ -176,6 +178,14 @@ func (p *Planner) declareCache(scope *formula.Scope) error {
 		p.declareRequires(scope, name, kinds[name], kinds[name].Requires)
 	}
 	return nil
+}
+
+// servedAs returns the formula of the name by which engines know the model.
+func servedAs(l *schema.Layers) formula.Source {
+	if l.ServedAs.IsZero() {
+		return formula.Source{Text: "''"}
+	}
+	return SourceOf(l.ServedAs)
 }
 
 // declareFields declares the fields of groups, each as layer_x for the group
@@ -583,7 +593,7 @@ func (p *Planner) require(req *Request, kind, group string, warnings *diag.List)
 			continue
 		}
 		d := p.unmet(req, r.Requirement, r.ref, group, req.label())
-		if !r.Warn {
+		if !r.GoesOn() {
 			return d
 		}
 		warnings.Add(d)
@@ -616,7 +626,10 @@ func (p *Planner) unmet(req *Request, r *schema.Requirement, ref formula.Ref, gr
 	if r.Hint != "" {
 		d.WithHint("%s", r.Hint)
 	}
-	if r.Warn {
+	switch {
+	case r.Note:
+		d.Severity, d.Usage = diag.Note, false
+	case r.Warn:
 		d.Severity, d.Usage = diag.Warning, false
 	}
 	return d
@@ -1058,7 +1071,7 @@ func (p *Planner) archRequires(req *Request, warnings *diag.List) error {
 			continue
 		}
 		d := p.unmet(req, r, ref, "", diag.Pos{File: req.Model.File})
-		if !r.Warn {
+		if !r.GoesOn() {
 			return d
 		}
 		warnings.Add(d)
