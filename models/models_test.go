@@ -26,7 +26,7 @@ func TestChecks(t *testing.T) {
 			if len(arch.Checks.Get()) < 3 {
 				t.Errorf("%s has %d checks: expected at least 3", arch.File, len(arch.Checks.Get()))
 			}
-			p, err := plan.All(s, s.Nixlbench.Default, arch)
+			p, err := plan.NewPlanners(s, s.Nixlbench.Default, "").Checker(arch)
 			if err != nil {
 				t.Fatal(err)
 			}

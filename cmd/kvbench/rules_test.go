@@ -93,6 +93,7 @@ var layers = []string{
 	"kvbench/engine/schema",
 	"kvbench/engine/config",
 	"kvbench/engine/schemagen",
+	"kvbench/engine/fit",
 	"kvbench/engine/plan",
 	"kvbench/engine/vet",
 	"kvbench/engine/nixlbench",

@@ -76,6 +76,14 @@ func (f *Frame) Set(r Ref, v Value) {
 	f.cells[r].seen = f.epoch
 }
 
+// SetName is [Frame.Set] by name. Names that no formula knows do not matter, nor
+// do values of another kind.
+func (f *Frame) SetName(name string, v Value) {
+	if r, ok := f.p.Ref(name); ok && f.p.Kind(r) == v.Kind {
+		f.Set(r, v)
+	}
+}
+
 // SetNum is [Frame.Set] for a number.
 func (f *Frame) SetNum(r Ref, v Rat) {
 	if f.p.quick[r].kind != Num || len(f.misset) > 0 {

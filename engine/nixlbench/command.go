@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/fit"
 	"kvbench/engine/formula"
-	"kvbench/engine/plan"
 )
 
 // Program is the program's name.
@@ -22,7 +22,7 @@ const Mask = "********"
 
 // Args returns the arguments of the flags that the plan emits, each as one or
 // two words.
-func Args(flags []plan.Flag) [][]string {
+func Args(flags []fit.Flag) [][]string {
 	var args [][]string
 	for _, f := range flags {
 		if f.Emit {
@@ -46,8 +46,8 @@ func words(name string, v formula.Value) []string {
 
 // Masked returns the flags with secrets replaced by [Mask], and whether a
 // secret that the command needs was among them.
-func Masked(flags []plan.Flag) ([]plan.Flag, bool) {
-	out := make([]plan.Flag, len(flags))
+func Masked(flags []fit.Flag) ([]fit.Flag, bool) {
+	out := make([]fit.Flag, len(flags))
 	copy(out, flags)
 	masked := false
 	for i := range out {
@@ -64,13 +64,13 @@ func Masked(flags []plan.Flag) ([]plan.Flag, bool) {
 type Command struct {
 	Program []string
 	Env     []string // NAME=value
-	Flags   []plan.Flag
+	Flags   []fit.Flag
 }
 
 // NewCommand returns the command that runs the program with the flags. Flags that
 // the program reads from the environment, where other users cannot see them, go
 // there.
-func NewCommand(program []string, flags []plan.Flag) Command {
+func NewCommand(program []string, flags []fit.Flag) Command {
 	c := Command{Program: program, Flags: slices.Clone(flags)}
 	for i := range c.Flags {
 		if f := &c.Flags[i]; f.Env != "" && f.Emit && f.Value.Str != "" {
@@ -100,9 +100,9 @@ func (c *Command) Shell() string {
 }
 
 // Shell returns the plain command as text for a POSIX shell, one flag a line.
-func Shell(flags []plan.Flag) string { return shell(Program, flags) }
+func Shell(flags []fit.Flag) string { return shell(Program, flags) }
 
-func shell(program string, flags []plan.Flag) string {
+func shell(program string, flags []fit.Flag) string {
 	var b strings.Builder
 	b.WriteString(program)
 	for _, words := range Args(flags) {

@@ -5,18 +5,18 @@ import (
 	"strings"
 	"testing"
 
+	"kvbench/engine/fit"
 	"kvbench/engine/formula"
 	"kvbench/engine/nixlbench"
-	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 )
 
-func flag(name string, v formula.Value) plan.Flag {
-	return plan.Flag{Flag: &schema.Flag{Name: name}, Value: v, Emit: true}
+func flag(name string, v formula.Value) fit.Flag {
+	return fit.Flag{Flag: &schema.Flag{Name: name}, Value: v, Emit: true}
 }
 
 func TestShell(t *testing.T) {
-	got := nixlbench.Shell([]plan.Flag{
+	got := nixlbench.Shell([]fit.Flag{
 		flag("number", formula.Value{Kind: formula.Num, Num: formula.Int(7)}),
 		flag("on", formula.Value{Kind: formula.Bool, Bool: true}),
 		flag("off", formula.Value{Kind: formula.Bool}),

@@ -10,8 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"kvbench/engine/fit"
 	"kvbench/engine/formula"
-	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 )
 
@@ -151,7 +151,7 @@ func (in *Installed) Name() string {
 // Adapt returns the flags of a plan as the program must be told them: a flag
 // whose default differs there is written out. Flags that the plan needs and the
 // program lacks are named.
-func (in *Installed) Adapt(flags []plan.Flag) (adapted []plan.Flag, lacking []string) {
+func (in *Installed) Adapt(flags []fit.Flag) (adapted []fit.Flag, lacking []string) {
 	adapted = slices.Clone(flags)
 	for i := range adapted {
 		f := &adapted[i]

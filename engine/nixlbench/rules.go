@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/fit"
 	"kvbench/engine/formula"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
@@ -205,7 +206,7 @@ func (r *Rules) set(name string, v formula.Value) {
 }
 
 // load sets what a plan with these flags and a run's facts say.
-func (r *Rules) load(pl *plan.Plan, flags []plan.Flag, facts *Facts) {
+func (r *Rules) load(pl *plan.Plan, flags []fit.Flag, facts *Facts) {
 	r.frame.Reset()
 	for name, v := range pl.Request.Config.Values {
 		r.set(name, v.Value)
@@ -254,7 +255,7 @@ func (r *Rules) eval(name string, errs *diag.List) formula.Value {
 }
 
 // Needs says what a run takes.
-func (r *Rules) Needs(pl *plan.Plan, flags []plan.Flag, facts *Facts) (Needs, error) {
+func (r *Rules) Needs(pl *plan.Plan, flags []fit.Flag, facts *Facts) (Needs, error) {
 	r.load(pl, flags, facts)
 	var errs diag.List
 	n := Needs{
@@ -288,10 +289,10 @@ type Group struct {
 }
 
 // set assigns the group's flag its value.
-func (g Group) set(f *plan.Flag) {
-	if f.From != plan.Given {
+func (g Group) set(f *fit.Flag) {
+	if f.From != fit.Given {
 		f.Value = formula.Value{Kind: formula.Str, Str: g.Name}
-		f.From, f.Emit = plan.Run, true
+		f.From, f.Emit = fit.Run, true
 	}
 	if g.Number > 1 {
 		f.Value.Str += "-" + strconv.Itoa(g.Number)
@@ -303,14 +304,14 @@ func (g Group) set(f *plan.Flag) {
 // the run find each other, and the one that names their group, or nil. What the
 // user gave stays. Where it is known what is installed, its flags are those that
 // can be set.
-func (r *Rules) Meet(pl *plan.Plan, facts *Facts, g Group, in *Installed) ([]plan.Flag, *plan.Flag, error) {
+func (r *Rules) Meet(pl *plan.Plan, facts *Facts, g Group, in *Installed) ([]fit.Flag, *fit.Flag, error) {
 	var errs diag.List
 	for _, m := range r.bench.Runs.Get().Meetings {
 		r.load(pl, pl.Flags, facts)
 		flags := slices.Clone(pl.Flags)
 		all := true
-		find := func(name string) *plan.Flag {
-			i := slices.IndexFunc(flags, func(f plan.Flag) bool { return f.Name == name })
+		find := func(name string) *fit.Flag {
+			i := slices.IndexFunc(flags, func(f fit.Flag) bool { return f.Name == name })
 			if i < 0 || in != nil && in.Flags[name].Type == "" {
 				all = false
 				return nil
@@ -318,12 +319,12 @@ func (r *Rules) Meet(pl *plan.Plan, facts *Facts, g Group, in *Installed) ([]pla
 			return &flags[i]
 		}
 		for _, name := range schema.Keys(m.Set) {
-			if f := find(name); f != nil && f.From != plan.Given {
+			if f := find(name); f != nil && f.From != fit.Given {
 				f.Value = r.eval("meetings."+m.Name+"."+name, &errs)
-				f.From, f.Emit = plan.Run, true
+				f.From, f.Emit = fit.Run, true
 			}
 		}
-		var group *plan.Flag
+		var group *fit.Flag
 		if m.Group != "" {
 			if group = find(m.Group); group != nil {
 				g.set(group)
@@ -342,7 +343,7 @@ func (r *Rules) Meet(pl *plan.Plan, facts *Facts, g Group, in *Installed) ([]pla
 type Verdict struct{ Reasons, Notes, Quiet []string }
 
 // Doubts returns what is to be said of a run.
-func (r *Rules) Doubts(pl *plan.Plan, flags []plan.Flag, facts *Facts) (Verdict, error) {
+func (r *Rules) Doubts(pl *plan.Plan, flags []fit.Flag, facts *Facts) (Verdict, error) {
 	r.load(pl, flags, facts)
 	list, err := holding(r, doubtsTable, r.doubts)
 	var v Verdict
@@ -361,14 +362,14 @@ func (r *Rules) Doubts(pl *plan.Plan, flags []plan.Flag, facts *Facts) (Verdict,
 
 // Timeout returns how many seconds a run may take; 0 where that is no number that
 // can be worked out.
-func (r *Rules) Timeout(pl *plan.Plan, flags []plan.Flag, facts *Facts) int64 {
+func (r *Rules) Timeout(pl *plan.Plan, flags []fit.Flag, facts *Facts) int64 {
 	r.load(pl, flags, facts)
 	n, _ := r.eval("timeout", new(diag.List)).Num.Int64()
 	return max(n, 0)
 }
 
 // Asked returns the rows that a run is asked for, or nil where that is not known.
-func (r *Rules) Asked(pl *plan.Plan, flags []plan.Flag, facts *Facts) (*Asked, error) {
+func (r *Rules) Asked(pl *plan.Plan, flags []fit.Flag, facts *Facts) (*Asked, error) {
 	r.load(pl, flags, facts)
 	var errs diag.List
 	a := &Asked{ids: map[string]bool{"": true}}
@@ -400,7 +401,7 @@ func (r *Rules) Asked(pl *plan.Plan, flags []plan.Flag, facts *Facts) (*Asked, e
 const rowPrefix = "row_"
 
 // AddTimed adds to rows what was timed for them, as far as that is known.
-func (r *Rules) AddTimed(pl *plan.Plan, flags []plan.Flag, facts *Facts, rows []Row) {
+func (r *Rules) AddTimed(pl *plan.Plan, flags []fit.Flag, facts *Facts, rows []Row) {
 	runs := r.bench.Runs.Get()
 	r.load(pl, flags, facts)
 	for _, row := range rows {
@@ -419,7 +420,7 @@ func (r *Rules) AddTimed(pl *plan.Plan, flags []plan.Flag, facts *Facts, rows []
 }
 
 // Advice returns what the user needs to know before a run on several machines.
-func (r *Rules) Advice(pl *plan.Plan, flags []plan.Flag, facts *Facts) (hints []string, err error) {
+func (r *Rules) Advice(pl *plan.Plan, flags []fit.Flag, facts *Facts) (hints []string, err error) {
 	r.load(pl, flags, facts)
 	list, err := holding(r, adviceTable, r.advice)
 	for _, a := range list {
@@ -430,7 +431,7 @@ func (r *Rules) Advice(pl *plan.Plan, flags []plan.Flag, facts *Facts) (hints []
 
 // Obstacles says what keeps a run from being started, and what is only warned
 // about.
-func (r *Rules) Obstacles(pl *plan.Plan, flags []plan.Flag, facts *Facts) (messages, warnings []string, err error) {
+func (r *Rules) Obstacles(pl *plan.Plan, flags []fit.Flag, facts *Facts) (messages, warnings []string, err error) {
 	r.load(pl, flags, facts)
 	list, err := holding(r, obstaclesTable, r.obstacles)
 	for _, o := range list {
@@ -444,7 +445,7 @@ func (r *Rules) Obstacles(pl *plan.Plan, flags []plan.Flag, facts *Facts) (messa
 }
 
 // Excuse returns what excuses the failure of a run, or nil.
-func (r *Rules) Excuse(pl *plan.Plan, flags []plan.Flag, facts *Facts) (*schema.Excuse, error) {
+func (r *Rules) Excuse(pl *plan.Plan, flags []fit.Flag, facts *Facts) (*schema.Excuse, error) {
 	r.load(pl, flags, facts)
 	list, err := holding(r, excusesTable, r.excuses)
 	if len(list) == 0 {

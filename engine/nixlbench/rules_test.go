@@ -9,6 +9,7 @@ import (
 
 	"kvbench/engine/config"
 	"kvbench/engine/data"
+	"kvbench/engine/fit"
 	"kvbench/engine/formula"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/plan"
@@ -29,8 +30,8 @@ func rules(t *testing.T, backend string) *nixlbench.Rules {
 	return r
 }
 
-func numbers(values map[string]int64) []plan.Flag {
-	var flags []plan.Flag
+func numbers(values map[string]int64) []fit.Flag {
+	var flags []fit.Flag
 	for name, v := range values {
 		flags = append(flags, flag(name, formula.Value{Kind: formula.Num, Num: formula.Int(v)}))
 	}
@@ -134,7 +135,7 @@ func TestObstacles(t *testing.T) {
 	pages := append(numbers(map[string]int64{"total_buffer_size": 4 << 20}), flag("use_hugepages", yes))
 	read := append(numbers(nil), flag("check_consistency", yes), flag("op_type", formula.Value{Kind: formula.Str, Str: "READ"}))
 	for _, test := range []struct {
-		flags         []plan.Flag
+		flags         []fit.Flag
 		facts         nixlbench.Facts
 		refused, warn string
 	}{

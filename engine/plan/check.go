@@ -11,31 +11,6 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Planners are the planners of an architecture, with all quantities: for the
-// rank accounting under true, where the architecture has what each needs.
-type Planners map[bool]*Planner
-
-// All returns the planners of an architecture. One that can be planned in no
-// accounting is an error.
-func All(s *schema.Schema, release string, arch *schema.Architecture) (Planners, error) {
-	all := Planners{}
-	var errs diag.List
-	var unknown error
-	for _, rank := range []bool{false, true} {
-		if err := (&Planner{arch: arch, rank: rank}).known(); err != nil {
-			unknown = err
-			continue
-		}
-		p, err := New(s, release, arch, Use{Rank: rank, Detail: true})
-		errs.Add(err)
-		all[rank] = p
-	}
-	if len(all) == 0 {
-		return nil, unknown
-	}
-	return all, distinct(errs).Err()
-}
-
 // distinct drops what both accountings find wrong alike.
 func distinct(list diag.List) diag.List {
 	seen := map[string]bool{}
@@ -47,21 +22,23 @@ func distinct(list diag.List) diag.List {
 	})
 }
 
+// Checker holds an architecture to known results.
+type Checker struct {
+	planners *Planners
+	arch     *schema.Architecture
+}
+
 // Check evaluates the quantities of a known result: defaults, with the check's
 // configuration over them by the fields' names in formulas. Where there are I/Os
 // of several sizes, theirs are named group.block_size and group.batch_size.
-func (all Planners) Check(c schema.Check) (map[string]int64, error) {
-	var arch *schema.Architecture
-	for _, p := range all {
-		arch = p.arch
-	}
+func (ch *Checker) Check(c schema.Check) (map[string]int64, error) {
 	word := c.Config[accountingVar].Str
 	if word == "" {
-		word = arch.Accounting()
+		word = ch.arch.Accounting()
 	}
-	p := all[word == accountingRank]
-	if p == nil {
-		return nil, (&Planner{arch: arch, rank: word == accountingRank}).known()
+	p, err := ch.planners.For(ch.arch, Use{Rank: word == accountingRank, Detail: true})
+	if err != nil {
+		return nil, err
 	}
 	return p.results(c)
 }

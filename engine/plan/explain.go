@@ -6,6 +6,7 @@ import (
 
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/fit"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
@@ -33,7 +34,7 @@ type Step struct {
 
 // FlagStep is a flag with the reason for its value.
 type FlagStep struct {
-	Flag
+	fit.Flag
 	Reason string
 	Step   *Step // the formula behind it, or nil
 }
@@ -83,7 +84,7 @@ func (p *Planner) explain(pl *Plan) (*Explanation, error) {
 		step := FlagStep{Flag: f, Reason: pl.Origin(&f)}
 		var err error
 		switch {
-		case f.From == Computed:
+		case f.From == fit.Computed:
 			step.Step, err = x.step(f.Name)
 		case f.By != "":
 			step.Step, err = x.step(f.By)
@@ -93,11 +94,7 @@ func (p *Planner) explain(pl *Plan) (*Explanation, error) {
 		}
 		e.Flags = append(e.Flags, step)
 	}
-	for i := range p.bench.Limits {
-		l := &p.bench.Limits[i]
-		if !p.applies(l, pl.Backend()) {
-			continue
-		}
+	for _, l := range p.bench.Limits(pl.Backend()) {
 		s, err := x.limit(l)
 		if err != nil {
 			return nil, err
@@ -133,8 +130,8 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 		x := p.explainer(pl)
 		if pl.Rank() { // values of a layer are those of the I/Os' first
 			share := pl.Request.io.shares[0]
-			p.enter(share.terms[0].rate.cell)
-			p.set(ioUnits, formula.Number(share.units))
+			x.enter(share.terms[0].rate.cell)
+			x.set(ioUnits, formula.Number(share.units))
 		}
 		s, err := x.step(name)
 		if err != nil {
@@ -145,7 +142,7 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 				s.Unit = q.Unit
 			}
 		}
-		if i := slices.IndexFunc(pl.Flags, func(f Flag) bool { return f.Name == name }); i >= 0 {
+		if i := slices.IndexFunc(pl.Flags, func(f fit.Flag) bool { return f.Name == name }); i >= 0 {
 			s.Unit = pl.Flags[i].Unit
 			if pl.Flags[i].Secret {
 				return nil, diag.Usagef("%s is a secret", name)
@@ -158,9 +155,10 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 
 // explainer reads the planner's frame, which holds the plan.
 type explainer struct {
-	*Planner
+	*Layers
+	fit    *fit.Fitter
 	plan   *Plan
-	values map[string]flagValue // those that are not left to defaults
+	values map[string]fit.Value // those that are not left to defaults
 	// argument is the flag whose value limits on arguments read.
 	argument string
 	// stood are the formulas that stand in for others, by name.
@@ -169,14 +167,14 @@ type explainer struct {
 
 // explainer loads the frame with a plan.
 func (p *Planner) explainer(pl *Plan) *explainer {
-	values := map[string]flagValue{}
+	values := map[string]fit.Value{}
 	for _, f := range pl.Flags {
-		if f.From != Default && f.From != Computed {
-			values[f.Name] = flagValue{Value: f.Value}
+		if f.From != fit.Default && f.From != fit.Computed {
+			values[f.Name] = fit.Value{Value: f.Value}
 		}
 	}
-	p.apply(pl.Request, values)
-	return &explainer{Planner: p, plan: pl, values: values}
+	p.fit.Apply(p.layers.flagsFor(pl.Request), values)
+	return &explainer{Layers: p.layers, fit: p.fit, plan: pl, values: values}
 }
 
 func (x *explainer) step(name string) (*Step, error) {
@@ -231,7 +229,7 @@ func (x *explainer) whence(name string, ref formula.Ref) string {
 		return f.Pos.String()
 	}
 	if v, ok := req.Config.Values[name]; ok {
-		if v.Origin.Kind == data.FromCommand && v.Origin.Name == backendFlag {
+		if v.Origin.Kind == data.FromCommand && v.Origin.Name == fit.BackendFlag {
 			return "the backend's default"
 		}
 		return v.Origin.String()
@@ -245,35 +243,34 @@ func (x *explainer) whence(name string, ref formula.Ref) string {
 		}
 	}
 	switch name {
-	case argumentVar:
+	case fit.ArgumentVar:
 		return "--" + x.argument
 	case layerVar, groupVar, kindVar, perVar, ioUnits, ioPart:
 		return "the layers at hand"
 	case stageVar:
 		return stageField + " " + req.Config.Values[stageField].Text()
 	}
-	if f := x.bench.Flags[name]; f != nil {
+	if f := x.schema.Nixlbench.Flags[name]; f != nil {
 		return "nixlbench " + x.release + " does not have it"
 	}
 	return x.prog.Source(ref).Pos.String()
 }
 
-func (x *explainer) limit(l *schema.Limit) (LimitStep, error) {
-	s := LimitStep{Limit: l}
-	ref, _ := x.prog.Ref(limitPrefix + l.Name)
-	holds, flags, err := x.holds(ref, x.values)
+func (x *explainer) limit(l fit.Limit) (LimitStep, error) {
+	s := LimitStep{Limit: l.Limit}
+	holds, flags, err := x.fit.Holds(l, x.values)
 	if err != nil {
 		// The plan was warned about; a number that cannot be has no sides.
 		return s, nil
 	}
 	s.Holds = holds
-	if x.onArguments(ref) {
-		if len(flags) == 0 || x.bench.Flags[flags[0]].Secret {
+	if x.bench.OnArguments(l) {
+		if len(flags) == 0 || x.schema.Nixlbench.Flags[flags[0]].Secret {
 			return s, nil // there is no one value to show, or it must not be
 		}
 		x.argument = flags[0]
 	}
-	e, err := x.frame.Explain(ref)
+	e, err := x.frame.Explain(l.Ref)
 	if err != nil {
 		return s, err
 	}
@@ -285,7 +282,7 @@ func (x *explainer) limit(l *schema.Limit) (LimitStep, error) {
 		}
 		s.Parts = append(s.Parts, step)
 	}
-	op, left, right, ok, err := x.frame.Sides(ref)
+	op, left, right, ok, err := x.frame.Sides(l.Ref)
 	if ok && err == nil {
 		s.Operator, s.Left, s.Right = op, &left, &right
 	}

@@ -6,14 +6,9 @@ import (
 	"kvbench/engine/config"
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/fit"
 	"kvbench/engine/schema"
 )
-
-// FlagAxis is a flag of nixlbench that has several values.
-type FlagAxis struct {
-	*schema.Flag
-	Values []data.Fact
-}
 
 // MaxCombinations is how many combinations the values of nixlbench's flags have
 // at most: each is planned by itself.
@@ -35,7 +30,7 @@ func (r *Request) WithFlags(bench *schema.Nixlbench, values map[string][]data.Fa
 		if len(values[name]) == 1 {
 			continue
 		}
-		first.Knobs = append(first.Knobs, FlagAxis{bench.Flags[name], values[name]})
+		first.Knobs = append(first.Knobs, fit.Axis{Flag: bench.Flags[name], Values: values[name]})
 		more := make([]*Request, 0, len(all)*len(values[name]))
 		for _, req := range all {
 			for _, v := range values[name] {

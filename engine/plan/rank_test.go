@@ -184,13 +184,13 @@ var cases = []struct {
 	{"windows are bounded", gptoss120, map[string]any{"isl": int64(8192), "page_size": int64(16), "kv_memory": int64(1 << 30)}, map[string]int64{"fit_tokens": 28992}, "(2^30 - 18 x 8 x 32768) / (16 x 36864), in pages: 1812 x 16"},
 }
 
-func planners(t *testing.T, s *schema.Schema, arch string) plan.Planners {
+func planners(t *testing.T, s *schema.Schema, arch string) *plan.Checker {
 	t.Helper()
 	i := slices.IndexFunc(s.Architectures, func(a *schema.Listed) bool { return a.Name == arch })
 	if i < 0 {
 		t.Fatalf("no architecture %s", arch)
 	}
-	all, err := plan.All(s, s.Nixlbench.Default, s.Architectures[i].Arch.Get())
+	all, err := plan.NewPlanners(s, s.Nixlbench.Default, "").Checker(s.Architectures[i].Arch.Get())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,8 +10,8 @@ import (
 	"kvbench/engine/config"
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/fit"
 	"kvbench/engine/formula"
-	"kvbench/engine/schema"
 )
 
 // Item is what a sweep plans for every value of the configuration's axes.
@@ -94,10 +94,9 @@ type sweepItem struct {
 	strides []uint64 // by axis
 }
 
-// sweepProgram is a planner's program with what the options add.
+// sweepProgram is a program with what the options add.
 type sweepProgram struct {
-	planner  *Planner
-	prog     *formula.Program
+	*Program
 	where    formula.Ref
 	filtered bool
 	// early says that the condition holds or not whatever fitting does.
@@ -131,7 +130,7 @@ type shape struct {
 	inner   []formula.Ref // what is set for each layer, stage or I/O
 	pinned  []formula.Ref // formulas that depend on no other axis
 	changes map[formula.Ref]bool
-	limits  []formula.Ref // by index of the limit; -1 where it does not apply
+	limits  []fit.Limit
 }
 
 // Split makes of each configuration that asks for several accountings one for
@@ -166,13 +165,13 @@ func NewSweep(items []Item, options SweepOptions) (s *Sweep, bad, err error) {
 	for _, item := range items {
 		sp := programs[item.Planner]
 		if sp == nil {
-			if sp, err = s.program(item.Planner, items, unknown); err != nil {
+			if sp, err = s.program(item.Planner.Program, items, unknown); err != nil {
 				errs.Add(err)
-				sp = &sweepProgram{planner: item.Planner}
+				sp = &sweepProgram{}
 			}
 			programs[item.Planner] = sp
 		}
-		if sp.prog == nil {
+		if sp.Program == nil {
 			continue
 		}
 		if err := item.checkAxes(); err != nil {
@@ -232,7 +231,7 @@ func (s *Sweep) noColumn(programs map[*Planner]*sweepProgram, flag, name string)
 				return d.WithHint("did you mean %q?", f.Var)
 			}
 		}
-		if sp.prog != nil {
+		if sp.Program != nil {
 			known = append(known, sp.prog.Names()...)
 		}
 	}
@@ -265,14 +264,14 @@ func (it *Item) checkAxes() error {
 
 // program adds the options to a planner's program. It counts the names of
 // columns that the program does not know.
-func (s *Sweep) program(p *Planner, items []Item, unknown map[string]int) (*sweepProgram, error) {
-	sp := &sweepProgram{planner: p, prog: p.prog, shapes: map[string]*shape{}}
+func (s *Sweep) program(p *Program, items []Item, unknown map[string]int) (*sweepProgram, error) {
+	sp := &sweepProgram{Program: p, shapes: map[string]*shape{}}
 	if s.options.Where != "" {
 		condition, err := Condition(p.schema, s.options.Where)
 		if err != nil {
 			return nil, err
 		}
-		sp.prog, sp.where, err = p.prog.With(whereName, condition, formula.Bool, OwnColumns...)
+		sp.Program, sp.where, err = p.With(whereName, condition, formula.Bool, OwnColumns...)
 		if err != nil {
 			for _, d := range diag.All(err) {
 				d.Usage = true
@@ -300,40 +299,10 @@ func (s *Sweep) program(p *Planner, items []Item, unknown map[string]int) (*swee
 	return sp, nil
 }
 
-// isElsewhere reports whether a name is of a quantity, or of a field that another
-// accounting has.
-func (p *Planner) isElsewhere(name string) bool {
-	return slices.ContainsFunc(p.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name }) ||
-		slices.ContainsFunc(p.schema.Fields, func(f schema.Field) bool { return f.Var == name && !p.knows(&f) })
-}
-
-// nameHint says what is meant by a name that no formula of the planner knows,
-// or why it knows none; "" for nothing to say.
-func (p *Planner) nameHint(name string, items []Item) string {
-	if p.isElsewhere(name) {
-		return p.elsewhere()
-	}
-	for i := range p.schema.Fields {
-		if f := &p.schema.Fields[i]; f.Flag == name {
-			return fmt.Sprintf("did you mean %q?", f.Var)
-		}
-	}
-	if _, ok := p.prog.Ref(stageVar); ok && name == ColumnStage {
-		return fmt.Sprintf("did you mean %q?", stageVar)
-	}
-	if slices.Contains(OwnColumns, name) {
-		return "it is a column, which formulas cannot read"
-	}
-	if slices.ContainsFunc(items, func(it Item) bool { _, ok := it.Planner.prog.Ref(name); return ok }) {
-		return fmt.Sprintf("%s has no such name", p.arch.Name)
-	}
-	return ""
-}
-
 // readsFacts reports whether a formula reads fields, parameters and quantities
 // alone, none of which fitting changes.
 func (sp *sweepProgram) readsFacts(ref formula.Ref) bool {
-	flags := sp.planner.bench.Flags
+	flags := sp.schema.Nixlbench.Flags
 	isFlag := func(name string) bool { return flags[name] != nil }
 	return !slices.ContainsFunc(sp.prog.Inputs(ref), isFlag) && !slices.ContainsFunc(sp.prog.Uses(ref), isFlag)
 }
@@ -341,13 +310,13 @@ func (sp *sweepProgram) readsFacts(ref formula.Ref) bool {
 func (sp *sweepProgram) column(name string, missing map[string]bool) sweepColumn {
 	asked := name
 	if slices.Contains(OwnColumns, name) {
-		if !sp.planner.rank && slices.Contains(rankColumns, name) {
+		if !sp.rank && slices.Contains(rankColumns, name) {
 			missing[asked] = true
 		}
 		return sweepColumn{own: name}
 	}
 	c := sweepColumn{shown: -1}
-	for _, f := range sp.planner.bench.Flags {
+	for _, f := range sp.schema.Nixlbench.Flags {
 		if f.JSONKey() == name {
 			name, c.secret = f.Name, f.Secret
 			break
@@ -360,7 +329,7 @@ func (sp *sweepProgram) column(name string, missing map[string]bool) sweepColumn
 	}
 	if kind := formula.Any; c.known {
 		kind = sp.prog.Kind(c.ref)
-		_, isTable := sp.planner.arch.Tables[name]
+		_, isTable := sp.arch.Tables[name]
 		c.known = kind != formula.Any && !isTable && name != dtypesTable
 	}
 	if !c.known {
@@ -371,16 +340,16 @@ func (sp *sweepProgram) column(name string, missing map[string]bool) sweepColumn
 
 // shapeOf returns the shape of an item, which those with the same axes share.
 func (sp *sweepProgram) shapeOf(it *Item) *shape {
-	p := sp.planner
+	p := sp.Program
 	names := make([]string, len(it.Config.Axes))
 	for i, a := range it.Config.Axes {
 		names[i] = a.Field.Var
 	}
-	values := map[string]flagValue{}
+	values := map[string]fit.Value{}
 	for name, v := range it.Flags {
-		values[name] = flagValue{Value: v.Value, from: Given}
+		values[name] = fit.Value{Value: v.Value, From: fit.Given}
 	}
-	backend, _ := p.backend(values)
+	backend, _ := p.bench.Backend(values)
 	key := backend + " " + strings.Join(names, " ")
 	if sh := sp.shapes[key]; sh != nil {
 		return sh
@@ -389,12 +358,6 @@ func (sp *sweepProgram) shapeOf(it *Item) *shape {
 	sh.general = sh.layered && it.Fit
 	sp.shapes[key] = sh
 
-	var choice []string
-	for _, side := range []string{sideMemory, sideGPU} {
-		if ref, ok := sp.prog.Ref(takesPrefix + backend + "." + side); ok {
-			choice = append(choice, sp.prog.Inputs(ref)...)
-		}
-	}
 	fast := p.layerInputs()
 	for _, name := range fast {
 		if ref, ok := sp.prog.Ref(name); ok {
@@ -411,7 +374,7 @@ func (sp *sweepProgram) shapeOf(it *Item) *shape {
 		if sh.layered && p.layersRead(name) {
 			sh.reads = append(sh.reads, i)
 		}
-		if name == sourceVar || name == destinationVar || slices.Contains(choice, name) {
+		if p.bench.Decides(backend, name) {
 			sh.slow = append(sh.slow, i)
 			if variants *= len(it.Config.Axes[i].Values); variants > maxVariants {
 				sh.general = true
@@ -432,13 +395,9 @@ func (sp *sweepProgram) shapeOf(it *Item) *shape {
 			sh.pinned = append(sh.pinned, ref)
 		}
 	}
-	sh.limits = make([]formula.Ref, len(p.bench.Limits))
-	for i := range p.bench.Limits {
-		sh.limits[i] = -1
-		if l := &p.bench.Limits[i]; p.applies(l, backend) {
-			sh.limits[i], _ = sp.prog.Ref(limitPrefix + l.Name)
-			sh.changes[sh.limits[i]] = changes(sh.limits[i])
-		}
+	sh.limits = p.bench.Limits(backend)
+	for _, l := range sh.limits {
+		sh.changes[l.Ref] = changes(l.Ref)
 	}
 	return sh
 }

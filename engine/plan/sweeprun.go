@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/fit"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
@@ -43,7 +44,7 @@ type Outcome struct {
 
 // Broken is a limit that points break, with the first of them.
 type Broken struct {
-	Violation *Violation
+	Violation *fit.Violation
 	Plan      *Plan
 	First     uint64 // point
 	Count     uint64
@@ -393,10 +394,10 @@ func (run *sweepRun) outcome() *Outcome {
 	for _, i := range slices.Sorted(maps.Keys(run.broken)) {
 		b := run.broken[i]
 		it := run.item(b.First)
-		plans, _ := it.program.clone().Plans(it.request(b.First))
+		plans, _ := it.program.NewPlanner().Plans(it.request(b.First))
 		for _, pl := range plans {
 			for k := range pl.Violations {
-				if v := &pl.Violations[k]; v.Limit == &it.Planner.bench.Limits[i] && b.Plan == nil {
+				if v := &pl.Violations[k]; v.Limit.Index == i && b.Plan == nil {
 					b.Plan, b.Violation = pl, v
 					out.Broken = append(out.Broken, *b)
 				}
@@ -434,7 +435,8 @@ type worker struct {
 
 // variant is an item under one choice of a rule, with a frame of its own.
 type variant struct {
-	*Planner
+	*Frame
+	fit        *fit.Fitter
 	err        error
 	req        *Request // with the values of the axes, where messages need them
 	quantities []formula.Ref
@@ -442,7 +444,7 @@ type variant struct {
 	least      int64    // that they may be
 	flags      []dynamicFlag
 	limits     []dynamicLimit
-	layers     *Planner        // with a frame of its own, for what is made of layers
+	layers     *Layers         // with a frame of its own
 	shared     bool            // many points have the same expansion
 	facts      []factSlot      // of an expansion
 	at         []int           // the values of the axes in the frame
@@ -855,19 +857,12 @@ func (v *variant) valueOf(c *sweepColumn, pl *Plan) (formula.Value, error) {
 	return val, err
 }
 
-// clone returns a planner with a frame of its own for the sweep's program.
-func (sp *sweepProgram) clone() *Planner {
-	p := *sp.planner
-	p.prog = sp.prog
-	p.frame = sp.prog.NewFrame()
-	return &p
-}
-
 // variant makes the variant that the digits ask for.
 func (wk *worker) variant() *variant {
 	it := wk.item
 	sh := it.shape
-	v := &variant{Planner: it.program.clone(), at: make([]int, len(wk.digits))}
+	v := &variant{Frame: it.program.NewFrame(), at: make([]int, len(wk.digits))}
+	v.fit = v.newFitter()
 	req, cfg := *it.Request, *it.Config
 	cfg.Values = maps.Clone(cfg.Values)
 	req.Config = &cfg
@@ -884,25 +879,26 @@ func (wk *worker) variant() *variant {
 			cfg.Values[cfg.Axes[i].Field.Var] = cfg.Axes[i].Values[wk.digits[i]]
 		}
 	}
-	values, err := v.resolve(&req)
+	flags := v.flagsFor(&req)
+	values, err := v.fit.Resolve(flags)
 	if err != nil {
 		v.err = err
 		return v
 	}
-	v.apply(&req, values)
+	v.fit.Apply(flags, values)
 	for _, q := range v.wanted {
 		if !q.Detail.IsZero() {
 			continue // a column shows it or not
 		}
 		ref, ok := v.prog.Ref(q.Name)
 		if !ok {
-			_, v.err = v.Planner.quantities()
+			_, v.err = v.Frame.quantities()
 			return v
 		}
 		v.quantities, v.names = append(v.quantities, ref), append(v.names, q.Name)
 	}
 	if sh.layered {
-		v.layers = it.program.clone()
+		v.layers = it.program.NewFrame().Layers()
 		v.layers.load(&req)
 		n := uint64(1)
 		for _, i := range sh.reads {
@@ -923,29 +919,26 @@ func (wk *worker) variant() *variant {
 			v.depend[i] = v.frame.Dependents(ref)
 		}
 	}
-	for _, s := range v.Planner.flags {
-		if sh.changes[s.ref] {
-			if _, set := values[s.Name]; !set && s.def.Kind == formula.Num {
+	for _, s := range v.bench.Slots {
+		if sh.changes[s.Ref] {
+			if _, set := values[s.Name]; !set && s.Default.Kind == formula.Num {
 				v.addFlag(s)
 			}
 			continue
 		}
-		val, err := v.frame.Eval(s.ref)
+		val, err := v.frame.Eval(s.Ref)
 		if err == nil {
-			err = v.inRange(s, val)
+			err = v.bench.InRange(s, val)
 		}
 		if err != nil {
 			v.err = err
 			return v
 		}
 	}
-	for i, ref := range sh.limits {
-		if ref < 0 {
-			continue
-		}
-		l := dynamicLimit{index: i, ref: ref}
-		if !sh.changes[ref] {
-			ok, _, err := v.holds(ref, values)
+	for _, limit := range sh.limits {
+		l := dynamicLimit{index: limit.Index, ref: limit.Ref}
+		if !sh.changes[limit.Ref] {
+			ok, _, err := v.fit.Holds(limit, values)
 			if ok && err == nil {
 				continue
 			}
@@ -960,9 +953,9 @@ func (wk *worker) variant() *variant {
 
 // addFlag has a flag's bounds checked, unless it is a quantity by another name:
 // those are positive.
-func (v *variant) addFlag(s flagSlot) {
-	f := dynamicFlag{name: s.Name, ref: s.ref}
-	f.lo, f.hi = schema.Range(s.era.Type)
+func (v *variant) addFlag(s fit.Slot) {
+	f := dynamicFlag{name: s.Name, ref: s.Ref}
+	f.lo, f.hi = schema.Range(s.Era.Type)
 	if f.lo > 1 || f.hi < math.MaxInt64 || !slices.Contains(v.names, s.Computed.Text) {
 		v.flags = append(v.flags, f)
 	}
@@ -1068,7 +1061,7 @@ func (wk *worker) keysOf(v *variant, it *sweepItem) []cellStep {
 func (wk *worker) alone(point uint64) {
 	it := wk.item
 	if wk.general == nil {
-		wk.general, wk.planner = &variant{Planner: it.program.clone()}, it.program.clone()
+		wk.general, wk.planner = &variant{Frame: it.program.NewFrame()}, it.program.NewPlanner()
 		wk.general.cells, wk.general.keys = wk.cells(wk.general, it, true), wk.keysOf(wk.general, it)
 	}
 	plans, err := wk.planner.Plans(it.request(point))
@@ -1093,8 +1086,7 @@ func (wk *worker) rowOf(pl *Plan, point uint64) {
 		return
 	}
 	for _, broken := range pl.Violations {
-		i := slices.IndexFunc(v.bench.Limits, func(l schema.Limit) bool { return l.Name == broken.Limit.Name })
-		c.breaks = append(c.breaks, limitBreak{row, i})
+		c.breaks = append(c.breaks, limitBreak{row, broken.Limit.Index})
 	}
 }
 
@@ -1112,8 +1104,8 @@ func (v *variant) hold(pl *Plan) {
 // errorOf says why a point has no plan or no row.
 func (s *Sweep) errorOf(point uint64) error {
 	it := s.item(point)
-	v := &variant{Planner: it.program.clone()}
-	plans, err := it.program.clone().Plans(it.request(point))
+	v := &variant{Frame: it.program.NewFrame()}
+	plans, err := it.program.NewPlanner().Plans(it.request(point))
 	if err != nil {
 		return err
 	}

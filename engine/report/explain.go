@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/fit"
 	"kvbench/engine/formula"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
@@ -160,7 +161,7 @@ func ExplainMarkdown(w io.Writer, view schema.View, all []*plan.Explanation) err
 			markdown(w, s, seen)
 		}
 		for _, f := range e.Flags {
-			if f.Emit && f.Step != nil && f.From == plan.Fix {
+			if f.Emit && f.Step != nil && f.From == fit.Fix {
 				markdown(w, f.Step, seen)
 			}
 		}

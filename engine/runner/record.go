@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"kvbench/engine/fit"
 	"kvbench/engine/jsonl"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/plan"
@@ -173,7 +174,7 @@ func NewRecord(pl *plan.Plan, repeat int, alike []string) *Record {
 }
 
 // SetFlags records the flags of the run.
-func (r *Record) SetFlags(pl *plan.Plan, flags []plan.Flag) {
+func (r *Record) SetFlags(pl *plan.Plan, flags []fit.Flag) {
 	masked, _ := nixlbench.Masked(flags)
 	for i := range masked {
 		r.Plan.Flags[masked[i].Name] = Value{masked[i].Value, pl.Origin(&masked[i])}

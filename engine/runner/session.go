@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/fit"
 	"kvbench/engine/formula"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/plan"
@@ -113,7 +114,7 @@ type Run struct {
 	Group                          Group
 	// Advice is what to know before the other processes are started elsewhere.
 	Advice  []string
-	Flags   []plan.Flag
+	Flags   []fit.Flag
 	Command nixlbench.Command
 
 	rules *nixlbench.Rules
@@ -149,7 +150,7 @@ func (s *Session) Prepare(ctx context.Context, pl *plan.Plan, repeat, number int
 	}
 	r.Flags = flags
 	if group != nil {
-		r.Group.Flag, r.Group.Given = group.Name, group.From == plan.Given
+		r.Group.Flag, r.Group.Given = group.Name, group.From == fit.Given
 	}
 	if r.needs, err = rules.Needs(pl, r.Flags, &r.facts); err != nil {
 		return nil, err
@@ -262,7 +263,7 @@ func (s *Session) rulesFor(pl *plan.Plan) (*nixlbench.Rules, error) {
 
 // Shown returns the run's flags for people, with secrets masked unless they are
 // wanted.
-func (r *Run) Shown(secrets bool) []plan.Flag {
+func (r *Run) Shown(secrets bool) []fit.Flag {
 	if secrets {
 		return r.Flags
 	}

@@ -7,6 +7,7 @@ import (
 	cueschema "kvbench/cue"
 	"kvbench/engine/config"
 	"kvbench/engine/data"
+	"kvbench/engine/fit"
 	"kvbench/engine/formula"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/plan"
@@ -33,7 +34,7 @@ func TestDefaultTimeout(t *testing.T) {
 	// 10 minutes, and what takes 1000.1 s at 10 MB/s: twice a buffer of 5 GB, and
 	// 1008 + 112 iterations of 1000 bytes.
 	for name, n := range map[string]int64{"total_buffer_size": 5_000_000_000, "start_block_size": 1000, "max_block_size": 1000} {
-		r.Flags = append(r.Flags, plan.Flag{Flag: &schema.Flag{Name: name}, Value: formula.Value{Kind: formula.Num, Num: formula.Int(n)}})
+		r.Flags = append(r.Flags, fit.Flag{Flag: &schema.Flag{Name: name}, Value: formula.Value{Kind: formula.Num, Num: formula.Int(n)}})
 	}
 	for timeout, want := range map[time.Duration]string{
 		0:                "it took longer than 26m41s, the default timeout for what it moves, and was stopped: --timeout TIME sets another, and --timeout none lets a run take as long as it likes",

@@ -23,6 +23,11 @@ type Formula struct {
 // IsZero reports whether there is no formula.
 func (f Formula) IsZero() bool { return f.Text == "" }
 
+// Source returns the formula as package formula has it.
+func (f Formula) Source() formula.Source {
+	return formula.Source{Text: f.Text, Pos: f.Pos, Local: f.Local}
+}
+
 // MarshalText returns the text, behind its position where that is known:
 // "@file:line:col text".
 func (f Formula) MarshalText() ([]byte, error) {

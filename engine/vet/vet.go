@@ -177,7 +177,7 @@ func around(line string, col int) (part string, caret int) {
 // architecture compiles the formulas of an architecture and holds it to its
 // known results.
 func architecture(s *schema.Schema, l *config.Loader, f *config.File, arch *schema.Architecture) error {
-	planners, err := plan.All(s, s.Nixlbench.Default, arch)
+	checker, err := plan.NewPlanners(s, s.Nixlbench.Default, "").Checker(arch)
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func architecture(s *schema.Schema, l *config.Loader, f *config.File, arch *sche
 			WithHint("add checks: [{params: {…}, config: {…}, expect: {kv_bytes_per_token: …}, source: \"…\"}]"))
 	}
 	for i, c := range arch.Checks.Get() {
-		errs.Add(known(s, planners, arch, c, l.CheckValues(f, arch, i)))
+		errs.Add(known(s, checker, arch, c, l.CheckValues(f, arch, i)))
 	}
 	return errs.Err()
 }
@@ -213,7 +213,7 @@ func layers(s *schema.Schema, l *config.Loader, m *config.Model) error {
 
 // known holds an architecture to one known result; values is what is wrong with
 // the values that it has.
-func known(s *schema.Schema, planners plan.Planners, arch *schema.Architecture, c schema.Check, values error) error {
+func known(s *schema.Schema, checker *plan.Checker, arch *schema.Architecture, c schema.Check, values error) error {
 	var errs diag.List
 	fail := func(at, format string, args ...any) *diag.Diag {
 		d := diag.Errorf(c.At[at], format, args...)
@@ -249,7 +249,7 @@ func known(s *schema.Schema, planners plan.Planners, arch *schema.Architecture, 
 	if len(errs) > 0 {
 		return errs
 	}
-	got, err := planners.Check(c)
+	got, err := checker.Check(c)
 	if err != nil {
 		for _, d := range diag.All(err) {
 			e := *d

@@ -227,16 +227,10 @@ func (c *command) configFiles() ([]string, error) {
 	return unique, errs.Err()
 }
 
-// job is a request with the planner for it.
-type job struct {
-	*plan.Request
-	planner *plan.Planner
-}
-
-// prepare reads the models and the configurations: a job for each model,
-// configuration and combination of values of nixlbench's flags. Those that can be made are given even when others cannot,
-// which the error tells.
-func (a *app) prepare(c *command, release string, detail bool, given map[string][]data.Fact) ([]job, error) {
+// prepare reads the models and the configurations: an item for each model,
+// configuration and combination of values of nixlbench's flags. Those that can be
+// made are given even when others cannot, which the error tells.
+func (a *app) prepare(c *command, planners *plan.Planners, detail bool, given map[string][]data.Fact) ([]plan.Item, error) {
 	files := slices.DeleteFunc(slices.Clone(c.flag("model").text), func(f string) bool { return f == "" })
 	if len(files) == 0 {
 		return nil, diag.Usagef("--model is missing: name a model's parameter file").WithHint("examples/ has some, and docs/ explains how to write one")
@@ -260,30 +254,25 @@ func (a *app) prepare(c *command, release string, detail bool, given map[string]
 	errs.Add(err)
 	flags := map[*config.Config]map[string][]data.Fact{}
 	for _, cfg := range configs {
-		flags[cfg], err = c.flagsOf(a.schema, cfg, release, given)
+		flags[cfg], err = c.flagsOf(a.schema, cfg, planners.Release, given)
 		errs.Add(err)
 	}
 	configs = slices.DeleteFunc(slices.Clone(configs), func(cfg *config.Config) bool { return flags[cfg] == nil })
 
-	var jobs []job
-	type key struct {
-		arch *schema.Architecture
-		use  plan.Use
-	}
-	planners := map[key]*plan.Planner{}
+	var jobs []plan.Item
+	told := map[string]bool{}
 	for _, model := range known {
 		for _, cfg := range plan.Split(configs) {
 			values := flags[cfg]
 			cfg = cfg.With(model)
-			k := key{model.Arch, plan.UseOf(cfg)}
-			k.use.Detail = detail || a.wantsOptional(c, cfg)
-			planner, made := planners[k]
-			if !made {
-				done := a.guard.enter(model.File)
-				planner, err = plan.New(a.schema, release, model.Arch, k.use)
-				done()
+			use := plan.UseOf(cfg)
+			use.Detail = detail || a.wantsOptional(c, cfg)
+			done := a.guard.enter(model.File)
+			planner, err := planners.For(model.Arch, use)
+			done()
+			if err != nil && !told[err.Error()] {
+				told[err.Error()] = true
 				errs.Add(err)
-				planners[k] = planner
 			}
 			if planner != nil {
 				requests, err := (&plan.Request{Model: model, Config: cfg}).WithFlags(&a.schema.Nixlbench, values)
@@ -291,7 +280,7 @@ func (a *app) prepare(c *command, release string, detail bool, given map[string]
 					return nil, errs
 				}
 				for _, req := range requests {
-					jobs = append(jobs, job{req, planner})
+					jobs = append(jobs, plan.Item{Request: req, Planner: planner})
 				}
 			}
 		}
@@ -409,7 +398,7 @@ func (c *command) dirs() []string {
 
 // warnMissing warns about values that nobody gave and the results depend on, and
 // notes those that the model gave, and given ones that nothing shown depends on.
-func (a *app) warnMissing(j job, results []string, shown plan.Shown) {
+func (a *app) warnMissing(j plan.Item, results []string, shown plan.Shown) {
 	a.printOnce(append(a.missing(j, results), a.given(j, shown)...))
 }
 
@@ -426,12 +415,12 @@ func (a *app) printOnce(list []*diag.Diag) {
 
 // missing returns the warnings about values that nobody gave and the results
 // depend on, and the notes on those that the model gave.
-func (a *app) missing(j job, results []string) []*diag.Diag {
+func (a *app) missing(j plan.Item, results []string) []*diag.Diag {
 	var list []*diag.Diag
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
 		v := j.Config.Values[f.Var]
-		fromModel := v.Origin.Kind == data.FromModel && j.planner.ReadsAnywhere(j.Request, f.Var)
+		fromModel := v.Origin.Kind == data.FromModel && j.Planner.ReadsAnywhere(j.Request, f.Var)
 		if fromModel {
 			list = append(list, j.Model.Doubts[f.Var]...)
 		}
@@ -439,7 +428,7 @@ func (a *app) missing(j job, results []string) []*diag.Diag {
 			list = append(list, diag.Notef(v.Origin.Pos, "%s is %s, from the model", f.Announced, v.Text()).
 				WithHint("--%s overrides it", f.Flag))
 		}
-		if !f.Expected || v.Origin.Kind != data.FromDefault || !j.planner.Reads(f.Var, results...) {
+		if !f.Expected || v.Origin.Kind != data.FromDefault || !j.Planner.Reads(f.Var, results...) {
 			continue
 		}
 		list = append(list, diag.Warnf(diag.Pos{File: j.Config.File}, "%s is not set: using the default, %s", f.Path, v.Text()).
@@ -473,13 +462,13 @@ func rowNames(v schema.View) []string {
 
 // quantities runs a command that shows a view of each plan's quantities.
 func (a *app) quantities(c *command, detail bool, show func(i int, pl *plan.Plan) error) error {
-	jobs, err := a.prepare(c, a.schema.Nixlbench.Default, detail, nil)
+	jobs, err := a.prepare(c, plan.NewPlanners(a.schema, a.schema.Nixlbench.Default, ""), detail, nil)
 	var errs diag.List
 	errs.Add(err)
 	shown := 0
 	for _, j := range jobs {
 		done := a.guard.enter(j.Model.File)
-		plans, err := j.planner.Quantities(j.Request)
+		plans, err := j.Planner.Quantities(j.Request)
 		done()
 		if err != nil {
 			errs.Add(about(j.Request, err))

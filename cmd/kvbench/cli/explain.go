@@ -42,12 +42,12 @@ func (a *app) explain(_ context.Context, c *command) error {
 	if len(errs) > 0 {
 		return errs
 	}
-	jobs, err := a.prepare(c, release, len(c.args) == 1, given)
+	jobs, err := a.prepare(c, plan.NewPlanners(a.schema, release, from), len(c.args) == 1, given)
 	errs.Add(err)
 	var out bytes.Buffer
 	var all []*plan.Explanation
 	for _, j := range jobs {
-		j.Fit, j.planner.ReleaseFrom = fit, from
+		j.Fit = fit
 		if len(c.args) == 1 {
 			done := a.guard.enter(j.Model.File)
 			err := explainOne(&out, j, c.args[0], format)
@@ -60,7 +60,7 @@ func (a *app) explain(_ context.Context, c *command) error {
 			continue
 		}
 		done := a.guard.enter(j.Model.File)
-		made, err := j.planner.Explain(j.Request)
+		made, err := j.Planner.Explain(j.Request)
 		done()
 		if err != nil {
 			errs.Add(about(j.Request, err))
@@ -94,8 +94,8 @@ func (a *app) explain(_ context.Context, c *command) error {
 }
 
 // explainOne explains one name in a plan.
-func explainOne(out *bytes.Buffer, j job, name, format string) error {
-	steps, err := j.planner.ExplainOne(j.Request, name)
+func explainOne(out *bytes.Buffer, j plan.Item, name, format string) error {
+	steps, err := j.Planner.ExplainOne(j.Request, name)
 	if err != nil {
 		return about(j.Request, err)
 	}

@@ -7,7 +7,7 @@ import (
 	"kvbench/engine/config"
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
-	"kvbench/engine/plan"
+	"kvbench/engine/fit"
 	"kvbench/engine/schema"
 )
 
@@ -154,17 +154,17 @@ func (a *app) pickRelease(c *command, knobs []*config.Knob) (string, error) {
 		knobs = append(knobs[:len(knobs):len(knobs)], without(cfg.Knobs, knobs)...)
 	}
 	slices.SortStableFunc(knobs, func(x, y *config.Knob) int { return strings.Compare(x.Flag.Name, y.Flag.Name) })
-	var wanted []plan.Wanted
+	var wanted []fit.Wanted
 	for _, k := range knobs {
 		texts := k.Texts
 		if k.Flag.Values == nil { // it is the flag that a release has or not
 			texts = texts[:1]
 		}
 		for _, t := range texts {
-			wanted = append(wanted, plan.Wanted{Flag: k.Flag, Text: t.Text, Origin: t.Origin})
+			wanted = append(wanted, fit.Wanted{Flag: k.Flag, Text: t.Text, Origin: t.Origin})
 		}
 	}
-	picked, err := plan.PickRelease(a.schema, wanted)
+	picked, err := fit.PickRelease(a.schema, wanted)
 	if err != nil {
 		return "", err
 	}

@@ -109,7 +109,7 @@ func (a *app) listModels(c *command, loader *config.Loader, format string) error
 		heads = append(heads, r.Label)
 	}
 	fmt.Fprintln(w, strings.Join(append(heads, "from"), "\t"))
-	planners := map[*schema.Architecture]*plan.Planner{}
+	planners := plan.NewPlanners(a.schema, a.schema.Nixlbench.Default, "")
 	for _, e := range entries {
 		cells, values, err := a.modelRow(c, loader, known, e, view, planners)
 		if err != nil {
@@ -168,18 +168,15 @@ func unverified(checks []schema.Check) []string {
 }
 
 // modelRow returns the cells of a model, and its values by label.
-func (a *app) modelRow(c *command, loader *config.Loader, known *config.Known, e config.Entry, view schema.View, planners map[*schema.Architecture]*plan.Planner) ([]string, map[string]any, error) {
+func (a *app) modelRow(c *command, loader *config.Loader, known *config.Known, e config.Entry, view schema.View, planners *plan.Planners) ([]string, map[string]any, error) {
 	model, err := loader.EntryModel(e, known)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer a.guard.enter(e.File)()
-	p := planners[model.Arch]
-	if p == nil {
-		if p, err = plan.New(a.schema, a.schema.Nixlbench.Default, model.Arch, plan.Fullest(model.Arch)); err != nil {
-			return nil, nil, err
-		}
-		planners[model.Arch] = p
+	p, err := planners.For(model.Arch, plan.Fullest(model.Arch))
+	if err != nil {
+		return nil, nil, err
 	}
 	var cells []string
 	values := map[string]any{}

@@ -41,10 +41,10 @@ func (a *app) plan(ctx context.Context, c *command) error {
 	if len(errs) > 0 {
 		return errs
 	}
-	jobs, err := a.prepare(c, release, a.wantsDetail(c), given)
+	jobs, err := a.prepare(c, plan.NewPlanners(a.schema, release, from), a.wantsDetail(c), given)
 	errs.Add(err)
 	for i := range jobs {
-		jobs[i].Fit, jobs[i].planner.ReleaseFrom = fit, from
+		jobs[i].Fit = fit
 	}
 	if c.sweeps(jobs) {
 		return a.sweep(ctx, c, jobs, format, secrets, errs)
@@ -54,7 +54,7 @@ func (a *app) plan(ctx context.Context, c *command) error {
 	masked := false
 	for _, j := range jobs {
 		done := a.guard.enter(j.Model.File)
-		made, err := j.planner.Plans(j.Request)
+		made, err := j.Planner.Plans(j.Request)
 		done()
 		if err != nil {
 			errs.Add(about(j.Request, err))
@@ -66,7 +66,7 @@ func (a *app) plan(ctx context.Context, c *command) error {
 		a.warn(made)
 		for _, pl := range made {
 			for i := range pl.Violations {
-				a.print.Print(pl.Violations[i].Warning(pl))
+				a.print.Print(pl.Violations[i].Warning())
 			}
 			if !secrets {
 				var hid bool

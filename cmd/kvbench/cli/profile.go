@@ -219,7 +219,7 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 	if err != nil {
 		return err
 	}
-	jobs, err := p.prepare(c, release, false, given)
+	jobs, err := p.prepare(c, plan.NewPlanners(p.schema, release, from), false, given)
 	if err != nil && len(jobs) == 0 {
 		return err
 	}
@@ -241,9 +241,8 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 	var failures, warnings reasons
 	for i, j := range jobs {
 		j.Fit, j.Least = fit, fit
-		j.planner.ReleaseFrom = from
 		done := p.guard.enter(j.Model.File)
-		plans, err := j.planner.Plans(j.Request)
+		plans, err := j.Planner.Plans(j.Request)
 		done()
 		if err != nil {
 			p.failed = true
@@ -262,7 +261,7 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 		}
 		if of := (source{j.Model, j.Config.File}); !warned[of] {
 			warned[of] = true
-			whole := asked[slices.IndexFunc(asked, func(a job) bool { return a.Model == of.model && a.Config.File == of.file })]
+			whole := asked[slices.IndexFunc(asked, func(a plan.Item) bool { return a.Model == of.model && a.Config.File == of.file })]
 			shown := planShown(plans[0])
 			shown.Runs = true
 			p.warnMissing(whole, quantityNames(plans[0]), shown)
@@ -278,7 +277,7 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 			}
 			pt := point{Plan: pl}
 			for i := range pl.Violations {
-				w := pl.Violations[i].Warning(pl)
+				w := pl.Violations[i].Warning()
 				w.Severity = diag.Error
 				pt.refused = w
 				p.print.Print(w)
@@ -315,12 +314,12 @@ func (r *reasons) add(err error, point uint64) {
 // maxPoints is how many plans are run at most.
 const maxPoints = 10_000
 
-// spread makes a job of each point where axes have several values. Those that
+// spread makes a plan.Item of each point where axes have several values. Those that
 // can be made are given even when others cannot. Without axes there is no sweep.
-func (p *profile) spread(jobs []job) ([]job, *plan.Sweep, error) {
+func (p *profile) spread(jobs []plan.Item) ([]plan.Item, *plan.Sweep, error) {
 	for i := range p.schema.Fields {
 		f := &p.schema.Fields[i]
-		if slices.ContainsFunc(jobs, func(j job) bool { return j.Config.Varies(f.Var) }) {
+		if slices.ContainsFunc(jobs, func(j plan.Item) bool { return j.Config.Varies(f.Var) }) {
 			p.axes = append(p.axes, f)
 		}
 	}
@@ -328,7 +327,7 @@ func (p *profile) spread(jobs []job) ([]job, *plan.Sweep, error) {
 	if p.axes == nil && p.knobs == nil {
 		return jobs, nil, nil
 	}
-	s, left, err := plan.NewSweep(items(jobs), plan.SweepOptions{})
+	s, left, err := plan.NewSweep(jobs, plan.SweepOptions{})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -336,9 +335,9 @@ func (p *profile) spread(jobs []job) ([]job, *plan.Sweep, error) {
 		return nil, nil, diag.Usagef("there are %d plans to run: at most %d are allowed", s.Points, maxPoints).
 			WithHint("%s plan shows them all; choose among them", program)
 	}
-	all := make([]job, s.Points)
+	all := make([]plan.Item, s.Points)
 	for i := range all {
-		all[i].Request, all[i].planner = s.Request(uint64(i))
+		all[i].Request, all[i].Planner = s.Request(uint64(i))
 	}
 	return all, s, left
 }

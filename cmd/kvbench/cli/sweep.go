@@ -39,7 +39,7 @@ func sweepFlags() []*flagSpec {
 
 // sweeps reports whether the plans are to be rows: there are several values, or
 // what only rows have is asked for.
-func (c *command) sweeps(jobs []job) bool {
+func (c *command) sweeps(jobs []plan.Item) bool {
 	for _, name := range []string{"where", "sort", "top", "columns"} {
 		if c.set[name] {
 			return true
@@ -47,11 +47,11 @@ func (c *command) sweeps(jobs []job) bool {
 	}
 	format, _, _ := c.value("format")
 	return slices.Contains([]string{"jsonl", "table"}, format) ||
-		slices.ContainsFunc(jobs, func(j job) bool { return len(j.Config.Axes)+len(j.Knobs) > 0 })
+		slices.ContainsFunc(jobs, func(j plan.Item) bool { return len(j.Config.Axes)+len(j.Knobs) > 0 })
 }
 
 // sweep writes the plans of all points as rows. errs is what went wrong before.
-func (a *app) sweep(ctx context.Context, c *command, jobs []job, format string, secrets bool, errs diag.List) error {
+func (a *app) sweep(ctx context.Context, c *command, jobs []plan.Item, format string, secrets bool, errs diag.List) error {
 	s, format, columns, err := a.newSweep(c, jobs, format, secrets, &errs)
 	if err != nil {
 		errs.Add(err)
@@ -111,7 +111,7 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []job, format string, 
 
 // newSweep makes the sweep that the command asks for. What other items than the
 // good ones lack goes to errs.
-func (a *app) newSweep(c *command, jobs []job, format string, secrets bool, errs *diag.List) (*plan.Sweep, string, []string, error) {
+func (a *app) newSweep(c *command, jobs []plan.Item, format string, secrets bool, errs *diag.List) (*plan.Sweep, string, []string, error) {
 	var wrong diag.List
 	if _, from, ok := c.value("format"); ok && !slices.Contains(report.SweepFormats, format) {
 		wrong = append(wrong, from.Errorf("%s shows single plans; for rows use one of %s", format, strings.Join(report.SweepFormats, ", ")))
@@ -152,7 +152,7 @@ func (a *app) newSweep(c *command, jobs []job, format string, secrets bool, errs
 	if !secrets {
 		options.Mask = nixlbench.Mask
 	}
-	s, left, err := plan.NewSweep(items(jobs), options)
+	s, left, err := plan.NewSweep(jobs, options)
 	if err != nil {
 		return nil, "", nil, err
 	}
@@ -164,14 +164,6 @@ func (a *app) newSweep(c *command, jobs []job, format string, secrets bool, errs
 		}
 	}
 	return s, format, columns, nil
-}
-
-func items(jobs []job) []plan.Item {
-	list := make([]plan.Item, len(jobs))
-	for i, j := range jobs {
-		list[i] = plan.Item{Request: j.Request, Planner: j.planner}
-	}
-	return list
 }
 
 // list reads a flag that is a list of names.
@@ -197,19 +189,19 @@ func (a *app) sweepNames(columns []string) []string {
 }
 
 // sweepColumns returns the columns that are shown unless others are asked for.
-func (a *app) sweepColumns(jobs []job) []string {
+func (a *app) sweepColumns(jobs []plan.Item) []string {
 	view := a.schema.Views[sweepView]
 	columns, quantities := rowNames(view), quantitiesOf(a.schema)
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
-		if slices.ContainsFunc(jobs, func(j job) bool { return j.Config.Varies(f.Var) }) {
+		if slices.ContainsFunc(jobs, func(j plan.Item) bool { return j.Config.Varies(f.Var) }) {
 			columns = report.AddColumn(columns, f.Var, quantities)
 		}
 	}
 	for _, f := range knobsOf(jobs) {
 		columns = report.AddColumn(columns, f.JSONKey(), quantities)
 	}
-	if slices.ContainsFunc(jobs, func(j job) bool { return plan.UseOf(j.Config).Rank }) {
+	if slices.ContainsFunc(jobs, func(j plan.Item) bool { return plan.UseOf(j.Config).Rank }) {
 		for _, r := range view.Rank {
 			columns = report.AddColumn(columns, r.Value, quantities)
 		}
@@ -218,7 +210,7 @@ func (a *app) sweepColumns(jobs []job) []string {
 }
 
 // knobsOf returns the flags of nixlbench of which some jobs have several values.
-func knobsOf(jobs []job) []*schema.Flag {
+func knobsOf(jobs []plan.Item) []*schema.Flag {
 	flags := map[string]*schema.Flag{}
 	for _, j := range eachConfig(jobs) {
 		for _, k := range j.Knobs {
@@ -234,8 +226,8 @@ func knobsOf(jobs []job) []*schema.Flag {
 
 // eachConfig returns one job for each model and configuration: the others differ
 // from it in flags of nixlbench.
-func eachConfig(jobs []job) []job {
-	var list []job
+func eachConfig(jobs []plan.Item) []plan.Item {
+	var list []plan.Item
 	for i, j := range jobs {
 		if i == 0 || j.Config != jobs[i-1].Config {
 			list = append(list, j)
@@ -273,7 +265,7 @@ func (a *app) announce(c *command, s *plan.Sweep) {
 }
 
 // warnMissingOnce warns once about each value that some plans lack.
-func (a *app) warnMissingOnce(jobs []job, shown plan.Shown) {
+func (a *app) warnMissingOnce(jobs []plan.Item, shown plan.Shown) {
 	names := quantitiesOf(a.schema)
 	var list []*diag.Diag
 	counts := map[string]int{}
@@ -296,7 +288,7 @@ func (a *app) warnMissingOnce(jobs []job, shown plan.Shown) {
 // tell says, reason by reason, which limits rows break and why points have none.
 func (a *app) tell(s *plan.Sweep, o *plan.Outcome, errs *diag.List) {
 	for _, b := range o.Broken {
-		w := b.Violation.Warning(b.Plan)
+		w := b.Violation.Warning()
 		if label := s.Label(b.First); b.Count > 1 {
 			w.WithHint("%d of %d rows break this limit; the numbers are those of the first: %s", b.Count, o.Rows, label)
 		} else if label != "" {

@@ -45,13 +45,13 @@ func (a *app) onlyQuantities(names []string) []string {
 
 // given returns notes on values that the user gave: on those that were hardly meant
 // as they are written, and on those that have no effect.
-func (a *app) given(j job, shown plan.Shown) []*diag.Diag {
+func (a *app) given(j plan.Item, shown plan.Shown) []*diag.Diag {
 	return append(a.small(j), a.unread(j, shown)...)
 }
 
 // small returns a note on each given number that is so small that its unit was
 // probably forgotten.
-func (a *app) small(j job) []*diag.Diag {
+func (a *app) small(j plan.Item) []*diag.Diag {
 	var list []*diag.Diag
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
@@ -92,10 +92,10 @@ func (a *app) smallNote(f *schema.Field, v data.Fact) *diag.Diag {
 
 // unread returns a note on each given value that has no effect; one on all of a
 // file.
-func (a *app) unread(j job, shown plan.Shown) []*diag.Diag {
+func (a *app) unread(j plan.Item, shown plan.Shown) []*diag.Diag {
 	var list []*diag.Diag
 	var inFile []plan.Unread
-	for _, u := range j.planner.Unread(j.Request, shown) {
+	for _, u := range j.Planner.Unread(j.Request, shown) {
 		if u.Value.Origin.Kind == data.FromFile {
 			inFile = append(inFile, u)
 		} else {
@@ -106,7 +106,7 @@ func (a *app) unread(j job, shown plan.Shown) []*diag.Diag {
 		slices.SortStableFunc(inFile, func(x, y plan.Unread) int { return x.Value.Origin.Pos.Line - y.Value.Origin.Pos.Line })
 		list = append(list, unreadNote(j, inFile))
 	}
-	flags, err := j.planner.UnreadFlags(j.Request, shown)
+	flags, err := j.Planner.UnreadFlags(j.Request, shown)
 	for i := range flags {
 		list = append(list, flags[i].Note())
 	}
@@ -114,7 +114,7 @@ func (a *app) unread(j job, shown plan.Shown) []*diag.Diag {
 }
 
 // unreadNote says that values have no effect, why, and what to write instead.
-func unreadNote(j job, all []plan.Unread) *diag.Diag {
+func unreadNote(j plan.Item, all []plan.Unread) *diag.Diag {
 	first, names, verb, it := &all[0], make([]string, len(all)), "has", "it"
 	for i := range all {
 		names[i] = givenName(&all[i])
@@ -188,7 +188,7 @@ func givenName(u *plan.Unread) string {
 }
 
 // insteadText says which field the plan depends on, and how to change that.
-func insteadText(j job, u *plan.Unread, f *schema.Field) string {
+func insteadText(j plan.Item, u *plan.Unread, f *schema.Field) string {
 	v := j.Config.Values[f.Var]
 	text := fmt.Sprintf("%s uses %s instead", j.Model.Arch.Name, f.Var)
 	switch {

@@ -1,4 +1,4 @@
-package plan
+package fit
 
 import (
 	"slices"
@@ -10,28 +10,28 @@ import (
 	"kvbench/engine/schema"
 )
 
-// resolve returns the flags that are not left to their defaults: what the user
+// Resolve returns the flags that are not left to their defaults: what the user
 // gave, and what the backend's rules make of source and destination.
-func (p *Planner) resolve(req *Request) (map[string]flagValue, error) {
-	if err := p.checkGiven(req); err != nil {
+func (r *Fitter) Resolve(req *Request) (map[string]Value, error) {
+	if err := r.checkGiven(req); err != nil {
 		return nil, err
 	}
 	values := given(req)
-	name, backend := p.backend(values)
+	name, backend := r.Backend(values)
 	if backend == nil {
-		return nil, p.noBackend(name)
+		return nil, r.noBackend(name)
 	}
-	p.apply(req, values)
-	t, err := p.transfer(req, name, backend)
+	r.Apply(req, values)
+	t, err := r.transfer(req, name, backend)
 	if err != nil {
 		return nil, err
 	}
-	req.Config.Values[sourceVar] = p.side(req, sourceVar, t.Source)
-	req.Config.Values[destinationVar] = p.side(req, destinationVar, t.Destination)
+	req.Config.Values[SourceVar] = sideOf(req, SourceVar, t.Source)
+	req.Config.Values[DestinationVar] = sideOf(req, DestinationVar, t.Destination)
 
 	set, also := ruleSets(req, t)
 	for _, flag := range schema.Keys(set) {
-		values[flag] = p.rule(req, values, flag, set[flag])
+		values[flag] = ruled(req, values, flag, set[flag])
 	}
 	if flag := contradiction(req, set, also); flag != "" {
 		want, ok := set[flag]
@@ -40,17 +40,17 @@ func (p *Planner) resolve(req *Request) (map[string]flagValue, error) {
 		}
 		v := req.Flags[flag]
 		return nil, v.Origin.Errorf("%s contradicts %s %s and %s %s, which take %s on %s", v.Str,
-			sourceVar, sideText(req, sourceVar), destinationVar, sideText(req, destinationVar), want, name).
-			WithHint("leave it out, or give another --%s or --%s", sourceVar, destinationVar)
+			SourceVar, sideText(req, SourceVar), DestinationVar, sideText(req, DestinationVar), want, name).
+			WithHint("leave it out, or give another --%s or --%s", SourceVar, DestinationVar)
 	}
 	return values, nil
 }
 
 // given returns the flags that the user gave.
-func given(req *Request) map[string]flagValue {
-	values := map[string]flagValue{}
+func given(req *Request) map[string]Value {
+	values := map[string]Value{}
 	for name, v := range req.Flags {
-		values[name] = flagValue{Value: v.Value, from: Given}
+		values[name] = Value{Value: v.Value, From: Given}
 	}
 	return values
 }
@@ -80,20 +80,20 @@ func contradiction(req *Request, set, also map[string]string) string {
 	return ""
 }
 
-// rule sets a flag to the value of a rule, unless the user gave one.
-func (p *Planner) rule(req *Request, values map[string]flagValue, flag, value string) flagValue {
+// ruled sets a flag to the value of a rule, unless the user gave one.
+func ruled(req *Request, values map[string]Value, flag, value string) Value {
 	if _, given := req.Flags[flag]; given {
 		return values[flag]
 	}
-	return flagValue{Value: formula.Value{Kind: formula.Str, Str: value}, from: Rule}
+	return Value{Value: formula.Value{Kind: formula.Str, Str: value}, From: Rule}
 }
 
-// side returns the value of a side: the user's, or the one of the rule.
-func (p *Planner) side(req *Request, name, value string) data.Fact {
+// sideOf returns the value of a side: the user's, or the one of the rule.
+func sideOf(req *Request, name, value string) data.Fact {
 	if v, ok := req.Config.Values[name]; ok {
 		return v
 	}
-	return data.Fact{Value: formula.Value{Kind: formula.Str, Str: value}, Origin: data.Origin{Kind: data.FromCommand, Name: backendFlag}}
+	return data.Fact{Value: formula.Value{Kind: formula.Str, Str: value}, Origin: data.Origin{Kind: data.FromCommand, Name: BackendFlag}}
 }
 
 // sideText names a side with the place that gave it.
@@ -105,42 +105,31 @@ func sideText(req *Request, name string) string {
 	return v.Str + " (the backend's default)"
 }
 
-// backend returns the selected backend.
-func (p *Planner) backend(values map[string]flagValue) (string, *schema.Backend) {
-	name := values[backendFlag].Str
-	if name == "" {
-		if s, ok := p.slot(backendFlag); ok {
-			name = s.def.Str
-		}
-	}
-	return name, p.bench.Backends[name]
-}
-
 // noBackend is the error for a user's release whose backend, where none is given,
 // is not a known one.
-func (p *Planner) noBackend(name string) error {
-	if _, ok := p.slot(backendFlag); !ok {
-		return diag.Errorf(diag.Pos{}, "nixlbench %s has no --%s, which says how data is moved", p.release, backendFlag).
+func (r *Release) noBackend(name string) error {
+	if _, ok := r.slot(BackendFlag); !ok {
+		return diag.Errorf(diag.Pos{}, "nixlbench %s has no --%s, which says how data is moved", r.release, BackendFlag).
 			WithHint("add the flag to the release in the file of --releases")
 	}
-	return diag.Errorf(diag.Pos{}, "no backend %q is known, which is the default of nixlbench %s", name, p.release).
-		WithHint("give --%s, or correct the default in the file of --releases", backendFlag)
+	return diag.Errorf(diag.Pos{}, "no backend %q is known, which is the default of nixlbench %s", name, r.release).
+		WithHint("give --%s, or correct the default in the file of --releases", BackendFlag)
 }
 
 // transfer picks the first of the backend's transfers that goes with the sides
 // that were given, the memory that the backend takes, and as far as possible
 // the flags that were given.
-func (p *Planner) transfer(req *Request, name string, b *schema.Backend) (*schema.Transfer, error) {
+func (r *Fitter) transfer(req *Request, name string, b *schema.Backend) (*schema.Transfer, error) {
 	takes := func(side string) bool {
-		ref, ok := p.prog.Ref(takesPrefix + name + "." + side)
+		ref, ok := r.prog.Ref(takesPrefix + name + "." + side)
 		if !ok {
 			return true // a file
 		}
-		yes, err := p.frame.Bool(ref)
+		yes, err := r.frame.Bool(ref)
 		return err == nil && yes
 	}
 	given := func(v data.Fact, side string) bool { return v.Kind != formula.Str || v.Str == side }
-	src, dst := req.Config.Values[sourceVar], req.Config.Values[destinationVar]
+	src, dst := req.Config.Values[SourceVar], req.Config.Values[DestinationVar]
 	var possible []string
 	var first *schema.Transfer
 	transfers := b.Transfers.Get()
@@ -178,21 +167,21 @@ func (p *Planner) transfer(req *Request, name string, b *schema.Backend) (*schem
 }
 
 // checkGiven refuses flags and values that the release does not have.
-func (p *Planner) checkGiven(req *Request) error {
+func (r *Release) checkGiven(req *Request) error {
 	var errs diag.List
 	for _, name := range schema.Keys(req.Flags) {
 		v := req.Flags[name]
-		f := p.bench.Flags[name]
-		if p.bench.FlagIn(f, p.release) == nil {
-			errs = append(errs, p.lacks(f, v.Origin))
+		f := r.bench.Flags[name]
+		if r.bench.FlagIn(f, r.release) == nil {
+			errs = append(errs, r.lacks(f, v.Origin))
 			continue
 		}
-		allowed := p.bench.ValuesIn(f, p.release)
+		allowed := r.bench.ValuesIn(f, r.release)
 		if f.Values == nil || slices.Contains(allowed, v.Str) {
 			continue
 		}
 		if era, known := f.Values[v.Str]; known {
-			errs = append(errs, v.Origin.Errorf("%s needs nixlbench %s; the release is %s", v.Str, p.bench.Span(era), p.release).
+			errs = append(errs, v.Origin.Errorf("%s needs nixlbench %s; the release is %s", v.Str, r.bench.Span(era), r.release).
 				WithHint("choose it with --nixlbench_release, or one of %s", strings.Join(allowed, ", ")))
 			continue
 		}
@@ -202,14 +191,14 @@ func (p *Planner) checkGiven(req *Request) error {
 }
 
 // lacks says that the release does not have a flag, and what it has instead.
-func (p *Planner) lacks(f *schema.Flag, from data.Origin) *diag.Diag {
-	d := from.Errorf("needs nixlbench %s; %s is %s", p.bench.SpanOfFlag(f), p.ReleaseFrom, p.release)
-	if p.bench.IsOwn(p.release) {
-		d = from.Errorf("nixlbench %s does not have it", p.release)
+func (r *Release) lacks(f *schema.Flag, from data.Origin) *diag.Diag {
+	d := from.Errorf("needs nixlbench %s; %s is %s", r.bench.SpanOfFlag(f), r.From, r.release)
+	if r.bench.IsOwn(r.release) {
+		d = from.Errorf("nixlbench %s does not have it", r.release)
 	}
 	var instead []string
 	for _, name := range f.Instead {
-		if other := p.bench.Flags[name]; other != nil && p.bench.FlagIn(other, p.release) != nil {
+		if other := r.bench.Flags[name]; other != nil && r.bench.FlagIn(other, r.release) != nil {
 			instead = append(instead, "--"+name)
 		}
 	}

@@ -1,4 +1,4 @@
-package plan
+package fit
 
 import (
 	"slices"
@@ -24,7 +24,7 @@ type Picked struct {
 	Note *diag.Diag
 	// Without are flags that nixlbench would not read, and that the release lacks,
 	// or their values: they are not for its command.
-	Without []UnreadFlag
+	Without []Unread
 }
 
 // PickRelease picks the release that has every flag and value that is wanted and
@@ -52,9 +52,9 @@ func PickRelease(s *schema.Schema, wanted []Wanted) (*Picked, error) {
 		out.Note = diag.Notef(diag.Pos{}, "planned for nixlbench %s: %s", preferred[i], p.reasons(preferred[:min(i, 2)], wanted))
 	}
 	for _, w := range wanted {
-		known := func(u UnreadFlag) bool { return u.Flag == w.Flag }
+		known := func(u Unread) bool { return u.Flag == w.Flag }
 		if !p.has(preferred[i], w) && !slices.ContainsFunc(out.Without, known) {
-			out.Without = append(out.Without, UnreadFlag{Flag: w.Flag, Origin: w.Origin, Needs: p.unread(preferred[i], w)})
+			out.Without = append(out.Without, Unread{Flag: w.Flag, Origin: w.Origin, Needs: p.unread(preferred[i], w)})
 		}
 	}
 	return out, nil
@@ -87,8 +87,8 @@ func (p *picker) unread(release string, w Wanted) string {
 }
 
 // axes returns the values that each flag was given, as a release has them.
-func (p *picker) axes(release string) []FlagAxis {
-	var axes []FlagAxis
+func (p *picker) axes(release string) []Axis {
+	var axes []Axis
 	for _, w := range p.wanted {
 		era := p.n.FlagIn(w.Flag, release)
 		if era == nil {
@@ -99,7 +99,7 @@ func (p *picker) axes(release string) []FlagAxis {
 			continue
 		}
 		if n := len(axes); n == 0 || axes[n-1].Flag != w.Flag {
-			axes = append(axes, FlagAxis{Flag: w.Flag})
+			axes = append(axes, Axis{Flag: w.Flag})
 		}
 		last := &axes[len(axes)-1]
 		last.Values = append(last.Values, data.Fact{Value: v})

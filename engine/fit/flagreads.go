@@ -1,4 +1,4 @@
-package plan
+package fit
 
 import (
 	"maps"
@@ -11,9 +11,9 @@ import (
 	"kvbench/engine/schema"
 )
 
-// UnreadFlag is a flag of nixlbench that was given and that nixlbench does not
+// Unread is a flag of nixlbench that was given and that nixlbench does not
 // read as it is started.
-type UnreadFlag struct {
+type Unread struct {
 	Flag   *schema.Flag
 	Origin data.Origin
 	// Needs says in words what to give so that nixlbench reads it.
@@ -23,24 +23,24 @@ type UnreadFlag struct {
 	Backend string
 }
 
-// UnreadFlags returns the flags of a request that nixlbench does not read, with any
-// value of those that have several. What the run itself may set does not count
-// against a flag.
-func (p *Planner) UnreadFlags(req *Request, shown Shown) ([]UnreadFlag, error) {
-	axes := slices.Clone(req.Knobs)
-	for _, name := range schema.Keys(req.Flags) {
-		if !slices.ContainsFunc(axes, func(x FlagAxis) bool { return x.Name == name }) {
-			axes = append(axes, FlagAxis{p.bench.Flags[name], []data.Fact{req.Flags[name]}})
+// UnreadFlags returns those of the given flags that a release does not read, with
+// any value of those that have several. With runs, what a run itself may set does
+// not count against a flag.
+func UnreadFlags(bench *schema.Nixlbench, release string, given map[string]data.Fact, several []Axis, runs bool) ([]Unread, error) {
+	axes := slices.Clone(several)
+	for _, name := range schema.Keys(given) {
+		if !slices.ContainsFunc(axes, func(x Axis) bool { return x.Name == name }) {
+			axes = append(axes, Axis{bench.Flags[name], []data.Fact{given[name]}})
 		}
 	}
-	all, err := readsOfAll(p.bench, p.release, axes)
+	all, err := readsOfAll(bench, release, axes)
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}
 	r := all[0]
-	var list []UnreadFlag
-	for _, name := range schema.Keys(req.Flags) {
-		if shown.Runs && r.dependsOnRun(name) {
+	var list []Unread
+	for _, name := range schema.Keys(given) {
+		if runs && r.dependsOnRun(name) {
 			continue
 		}
 		needs, err := lackedByAll(all, name)
@@ -48,7 +48,7 @@ func (p *Planner) UnreadFlags(req *Request, shown Shown) ([]UnreadFlag, error) {
 			return nil, err
 		}
 		if needs != "" {
-			list = append(list, UnreadFlag{p.bench.Flags[name], req.Flags[name].Origin, needs, r.instead(name), r.backend()})
+			list = append(list, Unread{bench.Flags[name], given[name].Origin, needs, r.instead(name), r.backend()})
 		}
 	}
 	return list, nil
@@ -60,7 +60,7 @@ const maxReads = 256
 
 // readsOfAll tells which flags a release reads with each combination of their
 // values; nothing where there are too many.
-func readsOfAll(n *schema.Nixlbench, release string, axes []FlagAxis) ([]*flagReads, error) {
+func readsOfAll(n *schema.Nixlbench, release string, axes []Axis) ([]*flagReads, error) {
 	list := []map[string]formula.Value{{}}
 	for _, axis := range axes {
 		if len(list)*len(axis.Values) > maxReads {
@@ -113,7 +113,7 @@ func newFlagReads(n *schema.Nixlbench, release string, given map[string]formula.
 	scope := formula.NewScope()
 	for _, name := range schema.Keys(given) {
 		if when := n.Flags[name].Reads.When; !when.IsZero() {
-			scope.Formula(readsPrefix+name, SourceOf(when), formula.Bool)
+			scope.Formula(readsPrefix+name, when.Source(), formula.Bool)
 		}
 	}
 	for _, name := range schema.Keys(n.Flags) {
@@ -125,9 +125,7 @@ func newFlagReads(n *schema.Nixlbench, release string, given map[string]formula.
 	}
 	r.frame = r.prog.NewFrame()
 	for name, v := range given {
-		if ref, ok := r.prog.Ref(name); ok && r.prog.Kind(ref) == v.Kind {
-			r.frame.Set(ref, v)
-		}
+		r.frame.SetName(name, v)
 	}
 	return r, nil
 }
@@ -145,7 +143,7 @@ func defaultIn(n *schema.Nixlbench, f *schema.Flag, release string) formula.Valu
 func (r *flagReads) lacks(name string) (string, error) {
 	f := r.bench.Flags[name]
 	if f.Backends != nil && !slices.Contains(f.Backends, r.backend()) {
-		return "--" + backendFlag + " " + alternatives(r.backendsOf(f)), nil
+		return "--" + BackendFlag + " " + alternatives(r.backendsOf(f)), nil
 	}
 	ref, ok := r.prog.Ref(readsPrefix + name)
 	if !ok {
@@ -166,10 +164,10 @@ func (r *flagReads) instead(name string) []string {
 }
 
 func (r *flagReads) backend() string {
-	if v, ok := r.given[backendFlag]; ok {
+	if v, ok := r.given[BackendFlag]; ok {
 		return v.Str
 	}
-	return defaultIn(r.bench, r.bench.Flags[backendFlag], r.release).Str
+	return defaultIn(r.bench, r.bench.Flags[BackendFlag], r.release).Str
 }
 
 // backendsOf returns the backends that read a flag: those of the release, if it has
@@ -211,11 +209,17 @@ func alternatives(names []string) string {
 }
 
 // Note says that nixlbench does not read the flag, and what to do.
-func (u *UnreadFlag) Note() *diag.Diag {
+func (u *Unread) Note() *diag.Diag {
 	d := diag.Notef(diag.Pos{}, "%s has no effect: nixlbench reads it only with %s", u.Origin, u.Needs).
 		WithHint("leave it out, or give %s", u.Needs)
 	for _, name := range u.Instead {
-		d.WithHint("with --%s %s, --%s does the same", backendFlag, u.Backend, name)
+		d.WithHint("with --%s %s, --%s does the same", BackendFlag, u.Backend, name)
 	}
 	return d
+}
+
+// Axis is a flag of nixlbench that has several values.
+type Axis struct {
+	*schema.Flag
+	Values []data.Fact
 }

@@ -1,20 +1,25 @@
-package plan_test
+package fit_test
 
 import (
 	"slices"
 	"testing"
 
+	cueschema "kvbench/cue"
 	"kvbench/engine/data"
-	"kvbench/engine/plan"
+	"kvbench/engine/fit"
+	"kvbench/engine/schema"
 )
 
 // TestReads asks for every flag at once in every release: what says when a flag is
 // read knows all its names, and every backend that reads one exists.
 func TestReads(t *testing.T) {
-	s := load(t)
-	req := &plan.Request{Flags: map[string]data.Fact{}}
+	s, err := schema.Decode(cueschema.Snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := map[string]data.Fact{}
 	for name, f := range s.Nixlbench.Flags {
-		req.Flags[name] = data.Fact{Value: f.Eras[0].Default}
+		given[name] = data.Fact{Value: f.Eras[0].Default}
 		for _, b := range f.Backends {
 			if s.Nixlbench.Backends[b] == nil {
 				t.Errorf("%s is read by backend %s, which is not known", name, b)
@@ -36,11 +41,7 @@ func TestReads(t *testing.T) {
 		}
 	}
 	for _, release := range s.Nixlbench.Releases {
-		p, err := plan.New(s, release, s.Architectures[0].Arch.Get(), plan.Use{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := p.UnreadFlags(req, plan.Shown{}); err != nil {
+		if _, err := fit.UnreadFlags(&s.Nixlbench, release, given, nil, false); err != nil {
 			t.Errorf("%s: %v", release, err)
 		}
 	}

@@ -1,0 +1,146 @@
+package fit
+
+import (
+	"fmt"
+	"strings"
+
+	"kvbench/engine/config"
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// Fitter finds the values of nixlbench's flags: what was given, what the
+// backend's rules say, and what fits the limits.
+type Fitter struct {
+	*Release
+	frame *formula.Frame
+}
+
+// NewFitter returns a fitter that finds values in a frame.
+func (r *Release) NewFitter(frame *formula.Frame) *Fitter { return &Fitter{r, frame} }
+
+// Request is what flags are found for.
+type Request struct {
+	Config *config.Config
+	// Flags are those that the user gave, by name.
+	Flags map[string]data.Fact
+	// Fit changes values that the user did not give so that the release accepts
+	// them; Least those that have a least value which fits to it.
+	Fit, Least bool
+	// Load sets, in the frame, what flags are made of, and nothing else.
+	Load func()
+}
+
+// label names the request in messages.
+func (r *Request) label() diag.Pos { return diag.Pos{File: r.Config.File} }
+
+// Value is a flag's value with the reason for it.
+type Value struct {
+	formula.Value
+	From Source
+	By   string // the formula of a fix
+}
+
+// Apply loads the frame with the request and the flags' values.
+func (r *Fitter) Apply(req *Request, values map[string]Value) {
+	req.Load()
+	for name, v := range values {
+		r.frame.SetName(name, v.Value)
+	}
+}
+
+// Flags finds the value of every flag of the release, and the limits that these
+// break. Flags that were to be fitted and cannot be are an error that says which
+// sizes would fit.
+func (r *Fitter) Flags(req *Request) ([]Flag, []Violation, error) {
+	values, err := r.Resolve(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	var broken []Violation
+	if req.Fit {
+		if values, broken = r.fit(req, values, false); broken != nil {
+			return nil, nil, r.refusal(req, values, broken)
+		}
+	} else {
+		broken = r.check(req, values)
+	}
+	r.Apply(req, values)
+	flags, err := r.collect(values)
+	return flags, broken, err
+}
+
+// collect reads every flag of the release from the frame.
+func (r *Fitter) collect(values map[string]Value) ([]Flag, error) {
+	var errs diag.List
+	out := make([]Flag, len(r.Slots))
+	all := false
+	for i, s := range r.Slots {
+		v, err := r.frame.Eval(s.Ref)
+		if err == nil {
+			err = r.InRange(s, v)
+		}
+		if err != nil {
+			errs.Add(err)
+			continue
+		}
+		out[i] = Flag{Flag: s.Flag, Value: v, From: values[s.Name].From, By: values[s.Name].By, Emit: v.String() != s.Default.String()}
+		if out[i].From == Default && !s.Computed.IsZero() {
+			out[i].From = Computed
+		}
+		all = all || s.WritesAll && out[i].From == Given
+	}
+	for i := range out {
+		out[i].Emit = out[i].Emit || all
+	}
+	return out, errs.Err()
+}
+
+// number returns the current value of a flag in the frame.
+func (r *Fitter) number(name string) (int64, error) {
+	s, ok := r.slot(name)
+	if !ok {
+		return 0, fmt.Errorf("no flag %s", name)
+	}
+	v, err := r.frame.Num(s.Ref)
+	if err != nil {
+		return 0, err
+	}
+	n, _ := v.Int64()
+	return n, nil
+}
+
+// Flag is a nixlbench flag with its value.
+type Flag struct {
+	*schema.Flag
+	Value formula.Value
+	// From says where the value comes from.
+	From Source
+	// By names the formula that made it fit.
+	By string
+	// Emit marks the flags that the command needs.
+	Emit bool
+}
+
+// Fixed says what the formula behind a flag's value is for.
+func (f *Flag) Fixed() string {
+	if limit, ok := strings.CutPrefix(f.By, fixPrefix); ok {
+		return "adjusted to meet the limit " + strings.TrimSuffix(limit, "."+f.Name)
+	}
+	return "the smallest that fits"
+}
+
+// Source is where a flag's value comes from.
+type Source uint8
+
+// The sources of a flag's value.
+const (
+	Default Source = iota
+	Given
+	Computed
+	Rule
+	Fix
+	Run // filled in for one run
+)

@@ -1,0 +1,207 @@
+// Package fit finds the values of nixlbench's flags: which release takes what was
+// given, which flags it reads, and what the backend's rules make of a transfer. It
+// holds flags to the limits of the release, and fits them to these. All of this is
+// data; the package knows its form only.
+package fit
+
+import (
+	"slices"
+	"strings"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// The names that the rules' form needs: the flag that selects the backend, the
+// configuration's two sides of a transfer, and the value of one argument of the
+// command: a limit that reads it holds if it does for each argument.
+const (
+	BackendFlag    = "backend"
+	SourceVar      = "source"
+	DestinationVar = "destination"
+	ArgumentVar    = "argument"
+)
+
+// What the data has of a release is declared under names that begin with these.
+const (
+	limitPrefix = "limits."
+	fixPrefix   = "fix."
+	takesPrefix = "takes."
+	leastPrefix = "least."
+	sideMemory  = "memory"
+	sideGPU     = "gpu"
+)
+
+// Release is a release of nixlbench, as the formulas of a program know it: its
+// flags, its backends' rules and its limits.
+type Release struct {
+	// Slots are its flags, by name.
+	Slots []Slot
+	// From says in messages where the release comes from.
+	From string
+
+	bench   *schema.Nixlbench
+	release string
+	limits  []Limit
+	prog    *formula.Program
+}
+
+// Slot is a flag of the release, and where formulas have its value.
+type Slot struct {
+	*schema.Flag
+	Era     *schema.FlagEra
+	Default formula.Value
+	Ref     formula.Ref
+}
+
+// Limit is a limit of the release, and where formulas have its condition.
+type Limit struct {
+	*schema.Limit
+	Ref   formula.Ref
+	Index int // among the limits of all releases
+}
+
+// Declare declares the release's flags, its backends' rules and limits. When the
+// formulas are compiled, [Release.Link] finds them.
+func Declare(scope *formula.Scope, bench *schema.Nixlbench, release string) *Release {
+	r := &Release{bench: bench, release: release, From: "--nixlbench_release"}
+	for _, name := range schema.Keys(bench.Flags) {
+		f := bench.Flags[name]
+		era := bench.FlagIn(f, release)
+		if era == nil {
+			scope.Default(name, f.AbsentValue())
+			continue
+		}
+		def := era.Default
+		r.Slots = append(r.Slots, Slot{Flag: f, Era: era, Default: def})
+		if f.Computed.IsZero() {
+			scope.Default(name, def)
+		} else {
+			scope.Formula(name, f.Computed.Source(), def.Kind)
+		}
+	}
+	scope.Input(ArgumentVar, formula.Str, diag.Pos{})
+	for _, name := range schema.Keys(bench.Let) {
+		scope.Formula(name, bench.Let[name].Source(), formula.Any)
+	}
+	for _, name := range schema.Keys(bench.Least) {
+		scope.Formula(leastPrefix+name, bench.Least[name].Source(), formula.Any)
+	}
+	for _, name := range schema.Keys(bench.Backends) {
+		if b := bench.Backends[name]; bench.In(b.Era, release) {
+			scope.Formula(takesPrefix+name+"."+sideMemory, b.Takes.Memory.Source(), formula.Bool)
+			scope.Formula(takesPrefix+name+"."+sideGPU, b.Takes.GPU.Source(), formula.Bool)
+		}
+	}
+	for i := range bench.Limits {
+		l := &bench.Limits[i]
+		if !bench.In(l.Era, release) {
+			continue
+		}
+		r.limits = append(r.limits, Limit{Limit: l, Index: i})
+		scope.Formula(limitPrefix+l.Name, l.Require.Source(), formula.Bool)
+		for _, flag := range schema.Keys(l.Fix) {
+			scope.Formula(fixPrefix+l.Name+"."+flag, l.Fix[flag].Source(), formula.Any)
+		}
+	}
+	return r
+}
+
+// Link finds what was declared in the program that it was compiled to.
+func (r *Release) Link(prog *formula.Program) {
+	r.prog = prog
+	for i := range r.Slots {
+		r.Slots[i].Ref, _ = prog.Ref(r.Slots[i].Name)
+	}
+	for i := range r.limits {
+		r.limits[i].Ref, _ = prog.Ref(limitPrefix + r.limits[i].Name)
+	}
+}
+
+// Refs returns what the command of nixlbench and its limits are made of.
+func (r *Release) Refs() []formula.Ref {
+	var refs []formula.Ref
+	for _, s := range r.Slots {
+		refs = append(refs, s.Ref)
+	}
+	for _, l := range r.limits {
+		refs = append(refs, l.Ref)
+	}
+	for name := range r.bench.Backends {
+		refs = append(refs, r.takes(name)...)
+	}
+	return refs
+}
+
+// takes returns the conditions for the kinds of memory that a backend takes.
+func (r *Release) takes(backend string) []formula.Ref {
+	var refs []formula.Ref
+	for _, side := range []string{sideMemory, sideGPU} {
+		if ref, ok := r.prog.Ref(takesPrefix + backend + "." + side); ok {
+			refs = append(refs, ref)
+		}
+	}
+	return refs
+}
+
+// Decides reports whether the choice of a backend's transfer may depend on an input.
+func (r *Release) Decides(backend, input string) bool {
+	return input == SourceVar || input == DestinationVar ||
+		slices.ContainsFunc(r.takes(backend), func(ref formula.Ref) bool { return slices.Contains(r.prog.Inputs(ref), input) })
+}
+
+// Limits returns the limits on a backend.
+func (r *Release) Limits(backend string) []Limit {
+	return slices.DeleteFunc(slices.Clone(r.limits), func(l Limit) bool { return !l.on(backend) })
+}
+
+func (l *Limit) on(backend string) bool {
+	return l.Backends == nil || slices.Contains(l.Backends, backend)
+}
+
+// OnArguments reports whether a limit is on each argument of the command.
+func (r *Release) OnArguments(l Limit) bool { return r.prog.Reads(l.Ref, ArgumentVar) }
+
+// slot finds a flag of the release.
+func (r *Release) slot(name string) (Slot, bool) {
+	i, ok := slices.BinarySearchFunc(r.Slots, name, func(s Slot, name string) int { return strings.Compare(s.Name, name) })
+	if !ok {
+		return Slot{}, false
+	}
+	return r.Slots[i], true
+}
+
+// Backend returns the selected backend.
+func (r *Release) Backend(values map[string]Value) (string, *schema.Backend) {
+	name := values[BackendFlag].Str
+	if name == "" {
+		if s, ok := r.slot(BackendFlag); ok {
+			name = s.Default.Str
+		}
+	}
+	return name, r.bench.Backends[name]
+}
+
+// flagsOf returns the flags of the release that are computed from a quantity.
+func (r *Release) flagsOf(quantity string) []string {
+	var names []string
+	for _, s := range r.Slots {
+		if !s.Computed.IsZero() && slices.Contains(r.prog.Uses(s.Ref), quantity) {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+// InRange checks that a number fits the flag's type.
+func (r *Release) InRange(s Slot, v formula.Value) error {
+	if v.Kind != formula.Num {
+		return nil
+	}
+	lo, hi := schema.Range(s.Era.Type)
+	if n, whole := v.Num.Int64(); !whole || n < lo || n > hi {
+		return diag.Errorf(s.Computed.Pos, "%s of nixlbench %s takes whole numbers from %d to %d, not %s", s.Name, r.release, lo, hi, v.Num).About(diag.NotWhole, s.Name)
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/fit"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// declarations declares the formulas of a program, and what they may read.
+type declarations struct {
+	*Program
+	scope *formula.Scope
+}
+
+// declare declares all of them.
+func (ds *declarations) declare(detail bool) error {
+	s, arch := ds.schema, ds.arch
+	for i := range s.Fields {
+		if f := &s.Fields[i]; ds.knows(f) {
+			ds.scope.Input(f.Var, f.Type.Kinds.Formula(), f.Pos)
+		}
+	}
+	table(ds.scope, dtypesTable, s.Dtypes)
+	addFormulas(ds.scope, s.Let, formula.Any)
+	ds.declareQuantities(detail)
+	ds.bench = fit.Declare(ds.scope, &s.Nixlbench, ds.release)
+	ds.declareArch(arch)
+	if ds.rank || ds.folded() {
+		return ds.declareCache()
+	}
+	return nil
+}
+
+// declareArch declares the parameters and formulas of the architecture.
+func (ds *declarations) declareArch(arch *schema.Architecture) {
+	for _, param := range arch.Params {
+		if kind := param.Type.Formula(); kind != formula.Any {
+			ds.scope.Input(param.Name, kind, param.Pos)
+		}
+	}
+	for _, name := range schema.Keys(arch.Formulas) {
+		if !ds.rank || !ds.replaced(name) {
+			ds.scope.Formula(name, SourceOf(arch.Formulas[name]), formula.Any)
+		}
+	}
+	if !ds.rank {
+		for _, name := range schema.Keys(arch.Tables) {
+			table(ds.scope, name, arch.Tables[name])
+		}
+	}
+	for i := range arch.Requires {
+		ds.scope.Formula(fmt.Sprintf("%s%d", archPrefix, i), SourceOf(arch.Requires[i].Require), formula.Bool)
+	}
+}
+
+// declareQuantities declares those that the accounting has.
+func (ds *declarations) declareQuantities(detail bool) {
+	ds.computed = map[string]bool{}
+	for i := range ds.schema.Quantities {
+		q := &ds.schema.Quantities[i]
+		if !q.Detail.IsZero() && !detail {
+			continue
+		}
+		f := q.Formula
+		if ds.rank {
+			f = q.Rank
+		}
+		switch {
+		case !ds.has(q):
+			continue
+		case ds.isFact(q.Name):
+			ds.scope.Input(q.Name, formula.Num, diag.Pos{})
+		case !f.IsZero():
+			ds.computed[q.Name] = true
+			ds.scope.Formula(q.Name, SourceOf(f), formula.Num)
+		}
+		if cond := q.Detail; !cond.IsZero() {
+			if ds.rank && !q.RankDetail.IsZero() {
+				cond = q.RankDetail
+			}
+			ds.scope.Formula(detailPrefix+q.Name, SourceOf(cond), formula.Bool)
+		}
+		ds.wanted = append(ds.wanted, q)
+	}
+}
+
+// folded reports whether the KV bytes of a token are the sum over layers.
+func (ds *declarations) folded() bool {
+	if ds.arch.Layers == nil {
+		return false
+	}
+	for i := range ds.schema.Quantities {
+		q := &ds.schema.Quantities[i]
+		if _, own := ds.arch.Formulas[q.Name]; q.Formula.IsZero() && q.Detail.IsZero() && !own {
+			return true
+		}
+	}
+	return false
+}
+
+// replaced reports whether the rank accounting has its own value for what the
+// architecture says of a token or an I/O.
+func (ds *declarations) replaced(name string) bool {
+	return slices.ContainsFunc(ds.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name && q.Detail.IsZero() })
+}
+
+func addFormulas(scope *formula.Scope, m map[string]schema.Formula, want formula.Kind) {
+	for _, name := range schema.Keys(m) {
+		scope.Formula(name, SourceOf(m[name]), want)
+	}
+}
+
+func table(scope *formula.Scope, name string, m map[string]schema.Formula) {
+	tableOf(scope, name, m, formula.Num)
+}
+
+func tableOf(scope *formula.Scope, name string, m map[string]schema.Formula, want formula.Kind) {
+	keys := schema.Keys(m)
+	srcs := make([]formula.Source, len(keys))
+	for i, k := range keys {
+		srcs[i] = SourceOf(m[k])
+	}
+	scope.Table(name, keys, srcs, want)
+}
+
+// SourceOf returns a formula of the data as the formula package has it.
+func SourceOf(f schema.Formula) formula.Source {
+	return formula.Source{Text: f.Text, Pos: f.Pos, Local: f.Local}
+}

@@ -1,0 +1,200 @@
+package plan
+
+import (
+	"slices"
+
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+	"kvbench/engine/fit"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// Frame has the values of one request under a [Program]: those that were given,
+// and those computed of them. It is for one goroutine, and for many requests.
+type Frame struct {
+	*Program
+	frame *formula.Frame
+}
+
+// set assigns a name its value; see [formula.Frame.SetName].
+func (f *Frame) set(name string, v formula.Value) { f.frame.SetName(name, v) }
+
+// newFitter returns a fitter that finds flags in the frame.
+func (f *Frame) newFitter() *fit.Fitter { return f.bench.NewFitter(f.frame) }
+
+// flagsFor returns a request for its flags, which are found in the frame.
+func (f *Frame) flagsFor(req *Request) *fit.Request {
+	return &fit.Request{Config: req.Config, Flags: req.Flags, Fit: req.Fit, Least: req.Least, Load: func() { f.load(req) }}
+}
+
+// load empties the frame and sets the facts of a request.
+func (f *Frame) load(req *Request) {
+	f.frame.Reset()
+	for name, v := range req.Model.Params {
+		f.set(name, v.Value)
+	}
+	for name, v := range req.Config.Values {
+		f.set(name, v.Value)
+	}
+	for _, v := range req.facts {
+		f.set(v.name, formula.Value{Kind: formula.Num, Num: v.num})
+	}
+	f.set(accountingVar, formula.Text(f.accounting()))
+}
+
+// quantities evaluates the quantities that are wanted, each a whole number.
+func (f *Frame) quantities() ([]Quantity, error) {
+	var errs diag.List
+	all := make([]Quantity, 0, len(f.wanted))
+	for _, q := range f.wanted {
+		ref, ok := f.prog.Ref(q.Name)
+		if !ok {
+			errs = append(errs, diag.Errorf(diag.Pos{File: f.arch.File}, "%s has no formula for %s", f.arch.Name, q.Name))
+			continue
+		}
+		least := int64(1)
+		if detail, ok := f.prog.Ref(detailPrefix + q.Name); ok {
+			shown, err := f.frame.Bool(detail)
+			errs.Add(err)
+			if !shown {
+				continue
+			}
+			least = 0
+		}
+		v, err := f.frame.Num(ref)
+		if err != nil {
+			errs.Add(err)
+			continue
+		}
+		n, whole := v.Int64()
+		if !whole {
+			src := f.origin(ref)
+			d := diag.Errorf(src.Pos, "%s is %s, which is not a whole number", q.Name, v).About(diag.NotWhole, q.Name)
+			d.Source, d.Caret = src.Text, 1
+			errs = append(errs, d.WithHint("round it explicitly: floor(), ceil(), div() or ceil_div()"))
+			continue
+		}
+		if f.rank {
+			least = 0 // of recurrent models, no bytes go with tokens
+		}
+		if n < least {
+			errs = append(errs, diag.Errorf(f.origin(ref).Pos, "%s is %d: expected at least %d", q.Name, n, least).About(diag.NotWhole, q.Name))
+			break // what follows would be as odd
+		}
+		all = append(all, Quantity{q.Name, q.Unit, q.Doc, n})
+	}
+	return all, errs.Err()
+}
+
+// origin returns the formula that a value comes from: where the formula picks
+// one of a table, the one that it picks.
+func (f *Frame) origin(ref formula.Ref) formula.Source {
+	uses := f.prog.Uses(ref)
+	for _, name := range uses {
+		t, ok := f.arch.Tables[name]
+		if !ok {
+			continue
+		}
+		for _, key := range uses {
+			if r, ok := f.prog.Ref(key); ok && f.prog.Kind(r) == formula.Str {
+				if v, err := f.frame.Eval(r); err == nil && !t[v.Str].IsZero() {
+					return SourceOf(t[v.Str])
+				}
+			}
+		}
+	}
+	return f.prog.Source(ref)
+}
+
+// missing adds to an error of a formula which parameter a model lacks.
+func (f *Frame) missing(req *Request, err error) error {
+	list := diag.All(err)
+	for _, d := range list {
+		isIt := func(param schema.Param) bool { return param.Name == d.Name }
+		if _, ok := req.Model.Params[d.Name]; !ok && d.Code == diag.NotGiven && slices.ContainsFunc(f.arch.Params, isIt) {
+			return diag.Errorf(diag.Pos{File: req.Model.File}, "%s is missing: %s needs it", d.Name, f.arch.Name).About(diag.Missing, d.Name)
+		}
+	}
+	// A place in the data does not say whose values are wrong.
+	for i, d := range list {
+		if d.Pos.File != req.Model.File && req.Model.File != "" {
+			e := *d
+			list[i] = e.WithHint("with %s", req.Model.File)
+		}
+	}
+	return diag.List(list)
+}
+
+// whole returns a value that must be a whole number and not negative.
+func (f *Frame) whole(name string) (int64, error) {
+	ref, _ := f.prog.Ref(name)
+	v, err := f.frame.Num(ref)
+	if err != nil {
+		return 0, err
+	}
+	n, ok := v.Int64()
+	if !ok || n < 0 {
+		src := f.origin(ref)
+		d := diag.Errorf(src.Pos, "%s is %s: expected a whole number, 0 or more", name, v).About(diag.NotWhole, name)
+		d.Source, d.Caret = src.Text, 1
+		return 0, d
+	}
+	return n, nil
+}
+
+// unmet words a requirement that does not hold: of a group of layers, or of all.
+// It is at the place of the value that is to blame, or at pos.
+func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, group string, pos diag.Pos) *diag.Diag {
+	msg := r.Message
+	if group != "" {
+		msg = "layers " + group + ": " + msg
+	}
+	if _, left, _, ok, err := f.frame.Sides(ref); ok && err == nil && left.Value.Kind == formula.Num {
+		if e, err := f.frame.Explain(ref); err == nil {
+			msg += ": " + e.Values + " does not hold"
+		}
+	}
+	of := f.prog.Name(ref)
+	if group != "" {
+		of += " of layers " + group
+	}
+	d := diag.Errorf(pos, "%s", msg).About(diag.Requires, of)
+	for _, values := range []map[string]data.Fact{req.Config.Values, req.Model.Params} {
+		if v, ok := values[r.Of]; ok && v.Origin.Given() {
+			d = v.Origin.Errorf("%s", msg).About(diag.Requires, of)
+		}
+	}
+	if r.Hint != "" {
+		d.WithHint("%s", r.Hint)
+	}
+	switch {
+	case r.Note:
+		d.Severity, d.Usage = diag.Note, false
+	case r.Warn:
+		d.Severity, d.Usage = diag.Warning, false
+	}
+	return d
+}
+
+// archRequires checks what an architecture requires of its parameters.
+func (f *Frame) archRequires(req *Request, warnings *diag.List) error {
+	for i := range f.arch.Requires {
+		r, ref := &f.arch.Requires[i], f.requires[i]
+		ok, err := f.frame.Bool(ref)
+		if err != nil {
+			return f.missing(req, err)
+		}
+		if ok {
+			continue
+		}
+		d := f.unmet(req, r, ref, "", diag.Pos{File: req.Model.File})
+		if !r.GoesOn() {
+			return d
+		}
+		warnings.Add(d)
+	}
+	return nil
+}
+
+const archPrefix = "architecture."

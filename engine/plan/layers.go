@@ -1,0 +1,249 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"kvbench/engine/config"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// Layers finds, in a frame, what comes of the layers of a model: the I/Os of its
+// pipeline stages, and the values that are made of all layers.
+type Layers struct {
+	*Frame
+	// The cells of the model that was asked for last.
+	cellsOf *config.Model
+	cells   []cell
+}
+
+// Layers returns what comes of layers, with the frame's values.
+func (f *Frame) Layers() *Layers { return &Layers{Frame: f} }
+
+// layersOf finds which layers the groups of the model at hand have.
+func (l *Layers) layersOf(req *Request) ([]cell, error) {
+	if l.cells != nil && l.cellsOf == req.Model && l.cache.ofModel {
+		return l.cells, nil
+	}
+	n, err := l.whole(layersVar)
+	if err != nil {
+		return nil, l.missing(req, err)
+	}
+	if n < 1 || n > maxLayers {
+		return nil, l.missing(req, diag.Errorf(l.arch.Layers.Count.Pos, "%s is %d: expected 1 to %d layers", l.arch.Layers.Count.Text, n, maxLayers))
+	}
+	groups := schema.Keys(l.arch.Layers.Groups)
+	shared := map[string]int{} // cells of groups whose layers are alike
+	var cells []cell
+	for layer := range int(n) {
+		l.set(layerVar, formula.Number(int64(layer)))
+		selected, err := l.selected()
+		if err != nil {
+			return nil, l.missing(req, err)
+		}
+		found := false
+		for _, name := range groups {
+			g := l.arch.Layers.Groups[name]
+			yes, err := l.isOf(name, selected)
+			if err != nil {
+				return nil, l.missing(req, err)
+			}
+			if !yes {
+				continue
+			}
+			found = true
+			i, ok := shared[name]
+			if !ok || l.cache.byLayer[name] {
+				i = len(cells)
+				shared[name] = i
+				cells = append(cells, cell{group: name, kind: g.Kind, per: l.schema.Cache.Get().Kinds[g.Kind].Per})
+			}
+			cells[i].layers = append(cells[i].layers, layer)
+		}
+		g := l.arch.Layers.Groups[selected]
+		if !l.arch.Layers.Select.IsZero() && (g == nil || !g.Where.IsZero()) {
+			return nil, l.notSelected(req, layer, selected)
+		}
+		if !found {
+			return nil, diag.Errorf(diag.Pos{File: req.Model.File}, "layer %d is in none of the groups of %s: %s", layer, l.arch.Name, strings.Join(groups, ", "))
+		}
+	}
+	l.cellsOf, l.cells = req.Model, cells
+	return cells, nil
+}
+
+// selected returns the name of the group that the layer at hand is of, or "" where
+// groups say so themselves.
+func (l *Layers) selected() (string, error) {
+	ref, ok := l.prog.Ref(selectName)
+	if !ok {
+		return "", nil
+	}
+	v, err := l.frame.Eval(ref)
+	return v.Str, err
+}
+
+// isOf reports whether the layer at hand is of a group.
+func (l *Layers) isOf(group, selected string) (bool, error) {
+	if ref, ok := l.prog.Ref(wherePrefix + group); ok {
+		return l.frame.Bool(ref)
+	}
+	return l.arch.Layers.Select.IsZero() || group == selected, nil
+}
+
+// notSelected says that no group, of those that are selected by name, has the
+// name.
+func (l *Layers) notSelected(req *Request, layer int, name string) error {
+	var groups []string
+	for _, group := range schema.Keys(l.arch.Layers.Groups) {
+		if l.arch.Layers.Groups[group].Where.IsZero() {
+			groups = append(groups, group)
+		}
+	}
+	f := l.arch.Layers.Select
+	d := diag.Errorf(f.Pos, "layer %d: select yields %q, expected the name of a group: %s", layer, name, strings.Join(groups, ", "))
+	d.Source, d.Caret = f.Text, 1
+	if req.Model.File != "" && req.Model.File != f.Pos.File {
+		d.WithHint("with %s", req.Model.File)
+	}
+	return d
+}
+
+// enter makes a cell the one that formulas speak of.
+func (l *Layers) enter(c *cell) {
+	l.frame.SetNum(l.cache.layer, formula.Int(int64(c.layers[0])))
+	l.frame.Set(l.cache.group, formula.Value{Kind: formula.Str, Str: c.group})
+	l.frame.Set(l.cache.kind, formula.Value{Kind: formula.Str, Str: c.kind})
+	l.frame.Set(l.cache.per, formula.Value{Kind: formula.Str, Str: c.per})
+}
+
+// require checks the requirements of a kind of layers, or the general ones.
+func (l *Layers) require(req *Request, kind, group string, warnings *diag.List) error {
+	for _, r := range l.cache.requires {
+		if r.kind != kind {
+			continue
+		}
+		ok, err := l.frame.Bool(r.ref)
+		if err != nil {
+			return l.missing(req, err)
+		}
+		if ok {
+			continue
+		}
+		d := l.unmet(req, r.Requirement, r.ref, group, req.label())
+		if !r.GoesOn() {
+			return d
+		}
+		warnings.Add(d)
+	}
+	return nil
+}
+
+// checkFields refuses fields of groups that are no counts.
+func (l *Layers) checkFields(req *Request, cells []cell) error {
+	seen := map[string]bool{}
+	for i := range cells {
+		c := &cells[i]
+		if seen[c.group] && !l.cache.byLayer[c.group] {
+			continue
+		}
+		seen[c.group] = true
+		l.enter(c)
+		for _, field := range l.cache.counts[c.kind] {
+			v, err := l.frame.Num(field.ref)
+			if err != nil {
+				return l.missing(req, err)
+			}
+			if n, whole := v.Int64(); !whole || n < 1 {
+				f := l.arch.Layers.Groups[c.group].Fields[field.field]
+				d := diag.Errorf(f.Pos, "%s of group %s is %s in layer %d: expected a whole number, 1 or more", field.field, c.group, v, c.layers[0]).About(diag.NotWhole, c.group+"."+field.field)
+				d.Source, d.Caret = f.Text, 1
+				return d.WithHint("with %s", req.Model.File)
+			}
+		}
+	}
+	return nil
+}
+
+// expand returns a request for each I/O size of each stage, with the facts that
+// its plan has; of another accounting than that of ranks, one request. The frame
+// holds what is given of the request.
+func (l *Layers) expand(req *Request) ([]*Request, diag.List, error) {
+	var warnings diag.List
+	if err := l.archRequires(req, &warnings); err != nil {
+		return nil, nil, err
+	}
+	if l.cache == nil {
+		return []*Request{req}, warnings, nil
+	}
+	if l.rank {
+		if err := l.require(req, "", "", &warnings); err != nil {
+			return nil, nil, err
+		}
+	}
+	cells, err := l.layersOf(req)
+	if err == nil {
+		err = l.checkFields(req, cells)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	facts := make([]fact, 0, len(l.cache.folds)+4)
+	fold := func(over string, lo, hi int) error {
+		for _, f := range l.cache.folds {
+			if (f.Over == schema.OverStage) != (over == schema.OverStage) {
+				continue
+			}
+			v, err := l.fold(f, cells, lo, hi)
+			if err != nil {
+				return l.missing(req, err)
+			}
+			facts = append(facts, fact{f.Name, v})
+			l.set(f.Name, formula.Value{Kind: formula.Num, Num: v})
+		}
+		return nil
+	}
+	if err := fold("", 0, 0); err != nil {
+		return nil, nil, err
+	}
+	if !l.rank {
+		one := *req
+		one.facts = facts
+		return []*Request{&one}, warnings, nil
+	}
+	rates, err := l.rates(req, cells, &warnings)
+	if err != nil {
+		return nil, nil, err
+	}
+	stages, err := l.stages(req, rates)
+	if err != nil {
+		return nil, nil, err
+	}
+	var all []*Request
+	ofModel := len(facts)
+	for i := range stages {
+		st := &stages[i]
+		if len(st.ios) == 0 {
+			warnings.Add(diag.Warnf(req.label(), "pipeline stage %d (%s) holds no cache", st.number, st.layers()))
+			continue
+		}
+		facts = facts[:ofModel]
+		if err := fold(schema.OverStage, st.lo, st.hi); err != nil {
+			return nil, nil, err
+		}
+		for j := range st.ios {
+			one := *req
+			one.stage, one.io = st, &st.ios[j]
+			io := &st.ios[j]
+			one.facts = append(slices.Clone(facts), fact{stageVar, formula.Int(int64(st.number))}, fact{blockFact, formula.Int(io.bytes)},
+				fact{batchFact, formula.Int(io.count)}, fact{rankFact, formula.Int(st.bytes)})
+			all = append(all, &one)
+		}
+	}
+	if len(all) == 0 {
+		return nil, nil, diag.Errorf(req.label(), "there is no cache to move").WithHint("no layer of the stage holds any")
+	}
+	return all, warnings, nil
+}

@@ -1,0 +1,176 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"kvbench/engine/fit"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// tracer finds which inputs the values of a program depend on.
+type tracer struct{ *Program }
+
+// dependencies are the inputs of everything that plans for a model have: by
+// quantity, and all of them.
+type dependencies struct {
+	inputs map[string]bool
+	of     map[string][]string
+}
+
+func (d *dependencies) add(inputs []string) {
+	for _, name := range inputs {
+		d.inputs[name] = true
+	}
+}
+
+// quantities returns those that depend on an input.
+func (d *dependencies) quantities(input string) []string {
+	var list []string
+	for _, q := range schema.Keys(d.of) {
+		if slices.Contains(d.of[q], input) {
+			list = append(list, q)
+		}
+	}
+	return list
+}
+
+// dependenciesBy returns those through the formulas of tables that count.
+func (t tracer) dependenciesBy(follow func(string) bool) *dependencies {
+	d := &dependencies{map[string]bool{}, map[string][]string{}}
+	for i := range t.schema.Quantities {
+		if q := &t.schema.Quantities[i]; t.has(q) {
+			d.of[q.Name] = t.quantityInputs(q, follow)
+			d.add(d.of[q.Name])
+		}
+	}
+	d.add(t.inputs(t.bench.Refs(), follow))
+	d.add([]string{fit.SourceVar, fit.DestinationVar})
+	d.add(t.layerInputsOf(follow))
+	return d
+}
+
+// quantityInputs returns what a quantity depends on, which need not be a part of
+// the program itself.
+func (t tracer) quantityInputs(q *schema.Quantity, follow func(string) bool) []string {
+	f := q.Formula
+	if t.rank {
+		f = q.Rank
+	}
+	if !f.IsZero() {
+		return t.inputs(t.refs(formula.Names(f.Text)...), follow)
+	}
+	if fold := t.foldNamed(q.Name); fold != nil {
+		return t.foldInputs(fold, follow)
+	}
+	return t.inputs(t.refs(q.Name), follow)
+}
+
+// inputs returns the inputs of values, also through those that are made of layers.
+func (t tracer) inputs(refs []formula.Ref, follow func(string) bool) []string {
+	names := t.prog.InputsOf(refs, follow)
+	for _, name := range names {
+		if f := t.foldNamed(name); f != nil {
+			names = append(names, t.foldInputs(f, follow)...)
+		}
+	}
+	return names
+}
+
+// foldInputs returns what a value made of layers depends on. What has a stand-in
+// does not count.
+func (t tracer) foldInputs(f *schema.Fold, follow func(string) bool) []string {
+	names := []string{foldPrefix + f.Name}
+	for _, name := range schema.Keys(f.Set) {
+		names = append(names, foldPrefix+f.Name+"."+name)
+	}
+	return t.inputs(t.refs(names...), func(name string) bool { return f.Set[name].IsZero() && follow(name) })
+}
+
+// foldNamed returns the value made of layers of that name, or nil.
+func (t tracer) foldNamed(name string) *schema.Fold {
+	if t.cache == nil || t.computed[name] {
+		return nil
+	}
+	folds := t.schema.Cache.Get().Folds
+	i := slices.IndexFunc(folds, func(f schema.Fold) bool { return f.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &folds[i]
+}
+
+// layerInputsOf returns what comes of layers depends on: that goes into every
+// number.
+func (t tracer) layerInputsOf(follow func(string) bool) []string {
+	if t.cache == nil {
+		return nil
+	}
+	inputs := t.inputs(t.layerRefs(), follow)
+	if t.rank {
+		inputs = append(inputs, stageFields...)
+	}
+	return inputs
+}
+
+// kindsWith returns the kinds of layers whose formulas depend on a field.
+func (t tracer) kindsWith(field string) []string {
+	var list []string
+	kinds := t.schema.Cache.Get().Kinds
+	for _, name := range schema.Keys(kinds) {
+		texts := []schema.Formula{kinds[name].Pages, kinds[name].Grows, kinds[name].Bound, kinds[name].SamePages}
+		for _, part := range schema.Keys(kinds[name].Parts) {
+			texts = append(texts, kinds[name].Parts[part])
+		}
+		var refs []formula.Ref
+		for _, f := range texts {
+			for _, n := range formula.Names(f.Text) {
+				if _, ok := kinds[name].Fields[n]; ok {
+					n = fieldVar(n)
+				}
+				refs = append(refs, t.refs(n)...)
+			}
+		}
+		ofKind := func(n string) bool {
+			table, kind, isEntry := strings.Cut(n, ".")
+			return !isEntry || !strings.HasPrefix(table, kindTables) || kind == name
+		}
+		if slices.Contains(t.inputs(refs, ofKind), field) {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+// indexedBy returns the field by the tables that have an entry for each of its values.
+func (t tracer) indexedBy() map[string]*schema.Field {
+	indexed := map[string]*schema.Field{}
+	tables := t.schema.Cache.Get().Tables
+	for i := range t.schema.Fields {
+		f := &t.schema.Fields[i]
+		for name, table := range tables {
+			if f.Values() != nil && slices.Equal(schema.Keys(table), slices.Sorted(slices.Values(f.Values()))) {
+				indexed[name] = f
+			}
+		}
+	}
+	return indexed
+}
+
+func everything(string) bool { return true }
+
+// following tells which formulas count where tables have these entries alone.
+func following(ofLayers func(string) bool, chosen map[string][]string) func(string) bool {
+	return func(name string) bool {
+		table, entry, isEntry := strings.Cut(name, ".")
+		values := chosen[table]
+		return ofLayers(name) && (!isEntry || values == nil || slices.Contains(values, entry))
+	}
+}
+
+// The tables by group and by kind begin with these.
+const (
+	groupTables = "group_"
+	kindTables  = "kind_"
+)
