@@ -128,8 +128,8 @@ var cases = []struct {
 	{"gemma 3 27B", gemma3, map[string]any{"engine": "VLLM"}, map[string]int64{"kv_bytes_per_token": 507904, "growing_bytes_per_token": 81920}, "62 and 10 layers of 8192"},
 	{"gemma 3n", gemma3n, map[string]any{"engine": "VLLM"}, map[string]int64{"kv_bytes_per_token": 40960, "growing_bytes_per_token": 8192}, "20 and 4 layers of 2048"},
 	{"gemma 4", gemma4, nil, map[string]int64{"kv_bytes_per_token": 901120, "growing_bytes_per_token": 81920}, "50 x 16384 + 10 x 8192"},
-	{"gemma 4 padded", gemma4, map[string]any{"engine": "VLLM", "cache_window": "allocated", "max_num_batched_tokens": int64(8192)}, map[string]int64{"kv_bytes_per_token": 983040}, "vLLM: 24.54 GiB / 26800, 60 x 16384"},
-	{"gemma 4 padded, tp 4", gemma4, map[string]any{"engine": "VLLM", "cache_window": "allocated", "max_num_batched_tokens": int64(8192), "tp_size": int64(4)}, map[string]int64{"kv_bytes_per_token": 983040, "rank_bytes_per_token": 245760}, "one copy is the same whatever the ranks; 4 of 16 heads and 1 of 4"},
+	{"gemma 4 allocated", gemma4, map[string]any{"engine": "VLLM", "cache_window": "allocated", "max_num_batched_tokens": int64(8192)}, map[string]int64{"kv_bytes_per_token": 901120}, "blocks of 32 tokens in full layers: none is padded"},
+	{"gemma 4 allocated, tp 4", gemma4, map[string]any{"engine": "VLLM", "cache_window": "allocated", "max_num_batched_tokens": int64(8192), "tp_size": int64(4)}, map[string]int64{"kv_bytes_per_token": 901120, "rank_bytes_per_token": 225280}, "one copy is the same whatever the ranks; 4 of 16 heads and 1 of 4"},
 	{"llama 4", llama4, nil, map[string]int64{"kv_bytes_per_token": 196608, "growing_bytes_per_token": 49152}, "48 and 12 layers of 4096"},
 	{"llama 4 fp8", llama4, map[string]any{"kvcache_quant_mode": "fp8"}, map[string]int64{"kv_bytes_per_token": 98304}, "half of it"},
 	{"nemotron-h 56B", nemotron, nil, map[string]int64{"kv_bytes_per_token": 40960, "state_bytes_per_request": 459620352}, "aiconfigurator's configuration"},
@@ -146,9 +146,10 @@ var cases = []struct {
 	{"gemma 3 in use, 128000", gemma3, map[string]any{"engine": "VLLM", "isl": int64(128000), "page_size": int64(16)}, map[string]int64{"request_bytes": 10921967616}, "10416 MiB"},
 	{"gpt-oss in use", gptoss120, map[string]any{"kvcache_quant_mode": "fp8", "isl": int64(8192), "page_size": int64(16)}, map[string]int64{"request_bytes": 153354240}, "18 x 1024 x (8192 + 128)"},
 	{"gpt-oss all", gptoss120, map[string]any{"kvcache_quant_mode": "fp8", "isl": int64(8192), "page_size": int64(16), "cache_window": "all"}, map[string]int64{"request_bytes": 301989888}, "36 x 1024 x 8192"},
-	{"gpt-oss allocated", gptoss120, map[string]any{"kvcache_quant_mode": "fp8", "isl": int64(8192), "page_size": int64(16), "cache_window": "allocated", "engine": "VLLM", "max_num_batched_tokens": int64(2048)}, map[string]int64{"request_bytes": 191397888}, "18 x (512 + 137) pages of 16384, 137 = ceil(2175 / 16) + 1"},
+	{"gpt-oss allocated", gptoss120, map[string]any{"kvcache_quant_mode": "fp8", "isl": int64(8192), "page_size": int64(16), "cache_window": "allocated", "engine": "VLLM", "max_num_batched_tokens": int64(2048), "concurrent_batches": int64(1)}, map[string]int64{"request_bytes": 191397888}, "18 x (512 + 137) pages of 16384, 137 = ceil(2175 / 16) + 1"},
+	{"gpt-oss allocated, two batches", gptoss120, map[string]any{"kvcache_quant_mode": "fp8", "isl": int64(8192), "page_size": int64(16), "cache_window": "allocated", "engine": "VLLM", "max_num_batched_tokens": int64(2048)}, map[string]int64{"request_bytes": 229146624}, "18 x (512 + 265) pages of 16384, 265 = ceil((127 + 2 x 2048) / 16) + 1"},
 	{"llama 4 in use", llama4, map[string]any{"isl": int64(8193), "page_size": int64(16)}, map[string]int64{"request_bytes": 405798912}, "65536 x (12 x 513 + 36 x 1)"},
-	{"llama 4 allocated", llama4, map[string]any{"isl": int64(16384), "page_size": int64(16), "cache_window": "allocated", "engine": "VLLM", "max_num_batched_tokens": int64(2048)}, map[string]int64{"request_bytes": 2315255808}, "65536 x (12 x 1024 + 36 x 640) = 65536 x 35328"},
+	{"llama 4 allocated", llama4, map[string]any{"isl": int64(16384), "page_size": int64(16), "cache_window": "allocated", "engine": "VLLM", "max_num_batched_tokens": int64(2048), "concurrent_batches": int64(1)}, map[string]int64{"request_bytes": 2315255808}, "65536 x (12 x 1024 + 36 x 640) = 65536 x 35328"},
 	{"last page whole", llama8B, map[string]any{"isl": int64(8193), "page_size": int64(16)}, map[string]int64{"request_bytes": 1075838976}, "513 pages of 2097152"},
 
 	// What one rank holds.
