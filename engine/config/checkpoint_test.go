@@ -33,8 +33,9 @@ func parameters(m *config.Model) string {
 				text += letters[kind]
 			}
 		}
-		// The name in architectures is as the file has it: engines_windows.txtar tests it.
-		if name != config.NameParam && name != "hf_architecture" {
+		// The last two are as the file has them: engines_windows.txtar and
+		// engines_parallel.txtar test them.
+		if name != config.NameParam && name != "hf_architecture" && name != "num_attention_heads" {
 			list = append(list, name+"="+text)
 		}
 	}

@@ -126,7 +126,7 @@ func (r *Reader) Eval(f *ast.File) (cue.Value, error) {
 }
 
 // attributes are those that fields of the schema have.
-var attributes = []string{"flag", "var", "keys", "expected", "unit", "least", "late", "announced", "default", "note", "needs", "words", "aka", "more"}
+var attributes = []string{"flag", "var", "keys", "expected", "unit", "least", "late", "announced", "default", "note", "needs", "words", "aka", "more", "comma"}
 
 const noInterpolation = "interpolation is not allowed here: write the text out"
 

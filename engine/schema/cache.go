@@ -41,6 +41,8 @@ type KindField struct {
 	Doc     string  `json:"doc"`
 	Type    Kinds   `json:"type"`
 	Default Formula `json:"default,omitzero"`
+	// Zero says that a number may be 0.
+	Zero bool `json:"zero,omitempty"`
 }
 
 // Group is a group of layers of an architecture.

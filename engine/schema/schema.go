@@ -98,6 +98,9 @@ type Field struct {
 	Needs string `json:"needs,omitempty"`
 	// Late fields came after others; their columns are the last.
 	Late bool `json:"late,omitempty"`
+	// Comma fields have values that a comma is part of: it does not part those of
+	// an axis.
+	Comma bool `json:"comma,omitempty"`
 	// More fields have flags that only the full help describes.
 	More bool `json:"more,omitempty"`
 	// Keys are those that the table of every architecture has, Words further values
