@@ -95,6 +95,7 @@ var layers = []string{
 	"kvbench/engine/schemagen",
 	"kvbench/engine/fit",
 	"kvbench/engine/plan",
+	"kvbench/engine/sweep",
 	"kvbench/engine/vet",
 	"kvbench/engine/nixlbench",
 	"kvbench/engine/runner",

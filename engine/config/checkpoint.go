@@ -54,6 +54,7 @@ type hfField struct {
 	value    formula.Value
 	readable bool
 	null     bool
+	ignored  bool // it is part of a mapping without effect on the cache
 }
 
 // falsy reports whether a field's value says "not at all".
@@ -82,18 +83,21 @@ func (f *hfField) falsy() bool {
 
 // flatFields are the fields of a file, by flat names, with the names in order.
 type flatFields struct {
-	file   string
-	byName map[string]*hfField
-	names  []string
-	cells  *int // values of lists of mappings
+	file    string
+	byName  map[string]*hfField
+	names   []string
+	cells   *int           // values of lists of mappings
+	ignored *regexp.Regexp // names of what has no effect on the cache
+	within  bool           // of such a mapping
 }
 
-func newFields(file string, cells *int) *flatFields {
-	return &flatFields{file: file, byName: map[string]*hfField{}, cells: cells}
+func newFields(file string, cells *int, ignored *regexp.Regexp) *flatFields {
+	return &flatFields{file: file, byName: map[string]*hfField{}, cells: cells, ignored: ignored}
 }
 
 // set adds a field. Of two of one name the later counts, unless it is null.
 func (fs *flatFields) set(f *hfField) {
+	f.ignored = fs.within
 	old := fs.byName[f.name]
 	if old == nil {
 		fs.names = append(fs.names, f.name)
@@ -120,7 +124,10 @@ func (fs *flatFields) add(name string, v *data.Value, pos diag.Pos) {
 	f := &hfField{name: name, pos: pos, Value: *v, null: v.Kind == data.Null}
 	switch v.Kind {
 	case data.Mapping:
+		within := fs.within
+		fs.within = within || fs.ignored.MatchString(name)
 		fs.flatten(name+"_", v)
+		fs.within = within
 		f.null = len(v.Fields) == 0
 		if !f.null {
 			return
@@ -146,7 +153,7 @@ func (fs *flatFields) columns(name string, list *data.Value, pos diag.Pos) {
 	var names []string
 	seen := map[string]bool{}
 	for i := range list.Items {
-		row := newFields(fs.file, fs.cells)
+		row := newFields(fs.file, fs.cells, fs.ignored)
 		row.flatten(name+"_", &list.Items[i])
 		rows = append(rows, row)
 		for _, n := range row.names {
@@ -199,16 +206,19 @@ func (fs *flatFields) columns(name string, list *data.Value, pos diag.Pos) {
 // checkpoint is a Hugging Face configuration that is being read.
 type checkpoint struct {
 	*flatFields
-	data   *schema.Checkpoints
-	absent map[string]schema.Formula // of the family
-	layers int64
-	ready  map[string]bool // what available found
-	open   map[string]bool
+	data     *schema.Checkpoints
+	relevant *regexp.Regexp            // names of what may affect the cache
+	absent   map[string]schema.Formula // of the family
+	layers   int64
+	ready    map[string]bool // what available found
+	open     map[string]bool
 }
 
 // checkpointModel reads a Hugging Face configuration as a model.
 func (l *Loader) checkpointModel(file string, root *data.Value, known *Known) (*Model, error) {
-	c := &checkpoint{flatFields: newFields(file, new(int)), data: l.schema.Checkpoints.Get(), ready: map[string]bool{}, open: map[string]bool{}}
+	common := l.schema.Checkpoints.Get()
+	relevant, ignored := common.RelevantFields()
+	c := &checkpoint{flatFields: newFields(file, new(int), ignored), data: common, relevant: relevant, ready: map[string]bool{}, open: map[string]bool{}}
 	if err := c.checkMappings(root); err != nil {
 		return nil, err
 	}
@@ -348,7 +358,7 @@ func (l *Loader) sibling(c *checkpoint, prefix, file string) error {
 	}
 	own := c.file
 	c.file = file
-	c.flatten(prefix+"_", root)
+	c.add(prefix, root, root.Pos)
 	c.file = own
 	return nil
 }
@@ -391,17 +401,7 @@ func (c *checkpoint) checkMappings(root *data.Value) error {
 // readFields adds the fields of the configuration, and over them those of the
 // language model in it. It gives the field model_type of the whole.
 func (c *checkpoint) readFields(root *data.Value) *hfField {
-	rest := &data.Value{Kind: data.Mapping}
-	var texts []*data.Value
-	for i := range root.Fields {
-		f := &root.Fields[i]
-		if f.Kind == data.Mapping && slices.Contains(c.data.Texts, f.Name) {
-			texts = append(texts, &f.Value)
-			continue
-		}
-		rest.Fields = append(rest.Fields, *f)
-	}
-	c.flatten("", rest)
+	texts := c.readLevel(root)
 	outer := c.byName[typeField]
 	if outer == nil { // a mapping, or a list of them
 		v := root.Member(typeField)
@@ -414,11 +414,27 @@ func (c *checkpoint) readFields(root *data.Value) *hfField {
 			whole[name] = f
 		}
 	}
-	for _, text := range texts {
-		c.flatten("", text)
+	for len(texts) > 0 {
+		texts = append(texts[1:], c.readLevel(texts[0])...)
 	}
 	maps.Copy(c.byName, whole)
 	return outer
+}
+
+// readLevel adds the fields of a mapping, and returns the parts of it that hold
+// those of the language model.
+func (c *checkpoint) readLevel(v *data.Value) (texts []*data.Value) {
+	rest := &data.Value{Kind: data.Mapping}
+	for i := range v.Fields {
+		f := &v.Fields[i]
+		if f.Kind == data.Mapping && slices.Contains(c.data.Texts, f.Name) {
+			texts = append(texts, &f.Value)
+			continue
+		}
+		rest.Fields = append(rest.Fields, *f)
+	}
+	c.flatten("", rest)
+	return texts
 }
 
 // params adds the parameters of the architecture.
@@ -588,12 +604,11 @@ func (c *checkpoint) understood(fam *schema.Family, unknown bool, near string) e
 			}
 		}
 	}
-	relevant, harmless := c.data.RelevantFields()
 	var list []string
 	var first *hfField
 	for _, name := range c.names {
 		f := c.byName[name]
-		if used[name] || f.falsy() || !relevant.MatchString(name) || harmless.MatchString(name) || c.harmless(fam, name) {
+		if used[name] || f.ignored || f.falsy() || !c.relevant.MatchString(name) || c.ignored.MatchString(name) || c.harmless(fam, name) {
 			continue
 		}
 		if first == nil {

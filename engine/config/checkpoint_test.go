@@ -399,7 +399,7 @@ func TestBadCheckpoints(t *testing.T) {
 		{small(`, "text_config": "x"`), `config.json:6:38: text_config: "x" is not allowed: expected a mapping`},
 		{small(`, "text_config": null`), ""},
 		{`{"model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": 0, "hidden_size": 64}`,
-			"config.json:1:90: head_dim cannot be computed: division by zero: 64 / 0\nwith hidden_size = 64, num_attention_heads = 0\nthe formula is at models/families.cue:"},
+			"config.json:1:90: head_dim cannot be computed: division by zero: 64 / 0\nwith hidden_size = 64, num_attention_heads = 0\nthe formula is at models/families_plain.cue:"},
 		{`{"model_type": "llama", "num_hidden_layers": "2", "num_attention_heads": 2, "hidden_size": 64}`,
 			`config.json:1:46: num_layers: "2" is not allowed: expected a whole number, 1 or more`},
 		{`{"model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": "8", "hidden_size": 64}`,
@@ -531,7 +531,7 @@ novel: {
 	}
 	for _, test := range []struct{ text, want string }{
 		{"a: {model_types: [\"llama\"], architecture: \"attention\", params: {num_layers: \"x\", num_kv_heads: \"x\", head_dim: \"x\"}}",
-			`a.cue:1:43: a: the model_type "llama" is of llama already (models/families.cue)`},
+			`a.cue:1:43: a: the model_type "llama" is of llama already (models/families_plain.cue)`},
 		{"a: {model_types: [\"novel\"], architecture: \"atention\", params: {}}",
 			"a.cue:1:43: a: architecture: no architecture is named \"atention\"\ndid you mean \"attention\"?"},
 		{"a: {model_types: [\"novel\"], architecture: \"attention\", params: {num_layers: \"depth\", num_kv_head: \"kv_heads\", head_dim: \"x\"}}",

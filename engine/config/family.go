@@ -27,34 +27,29 @@ func isFamily(v cue.Value) bool {
 }
 
 // familiesIn returns the families of an evaluated file.
-func (l *Loader) familiesIn(file string, v cue.Value) ([]*schema.Family, error) {
+func (l *Loader) familiesIn(p *cueFile) ([]*schema.Family, error) {
 	defs, err := l.defs()
 	if err != nil {
 		return nil, err
 	}
 	contract := defs.LookupPath(cue.ParsePath("#Family"))
-	iter, err := v.Fields()
-	if err != nil {
-		return nil, data.FromCUE(err, diag.Pos{File: file})
-	}
 	var errs diag.List
 	var all []*schema.Family
-	for iter.Next() {
-		if !isFamily(iter.Value()) {
-			continue
+	errs.Add(p.fields(func(name string, own cue.Value) {
+		if !isFamily(own) {
+			return
 		}
-		name, own := iter.Selector().Unquoted(), iter.Value()
 		value := contract.Unify(own)
 		if err := value.Validate(cue.Concrete(true)); err != nil {
-			errs.Add(l.wordFamily(err, file, name, own, contract))
-			continue
+			errs.Add(l.wordFamily(err, p.home(name), name, own, contract))
+			return
 		}
-		f, err := family(name, file, value)
+		f, err := family(name, p.home(name), value)
 		errs.Add(err)
 		if err == nil {
 			all = append(all, f)
 		}
-	}
+	}))
 	return all, errs.Err()
 }
 

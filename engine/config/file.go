@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -26,6 +27,7 @@ const (
 	KindCheckpoint   Kind = "Hugging Face configuration"
 	KindReleases     Kind = "releases"
 	KindResults      Kind = "results"
+	KindShared       Kind = "definitions of a package"
 	KindUnknown      Kind = "not a file kvbench can read"
 )
 
@@ -42,6 +44,8 @@ type File struct {
 	Families []*schema.Family
 	// Model is the model that it says, once it is checked and good.
 	Model *Model
+	// Package are the files of its CUE package.
+	Package []string
 	// Foreign says why a file that was met is none of kvbench's; "" if it is.
 	Foreign string
 
@@ -49,6 +53,10 @@ type File struct {
 	root  *data.Value // of a Hugging Face configuration
 	own   []candidate
 	value cue.Value // of a CUE file
+	// other holds the architectures of the other files of its package, for a model,
+	// and lacks says what is wrong with those files.
+	other []candidate
+	lacks error
 }
 
 // Open reads a file and finds out what it is, by its keys. Of a file of
@@ -57,7 +65,23 @@ type File struct {
 // those is no error, and their CUE is not evaluated.
 func (l *Loader) Open(name string, met bool) (*File, error) {
 	f := &File{Name: name, Kind: KindUnknown}
-	return f, l.Bounded(name, func() error { return l.open(f, met) })
+	err := l.Bounded(name, func() error { return l.open(f, met) })
+	if err != nil || !data.IsCUE(name) || f.Foreign != "" {
+		return f, err
+	}
+	if p := l.packageOf(name); p != nil {
+		f.Package = p.names
+	}
+	return f, l.boundedCUE(name, func() error { return l.openCUE(f) })
+}
+
+// Seek finds the architecture of a CUE model in the other files of its package,
+// where it is neither the file's nor known. It comes before [Loader.Check], as
+// those files are watched by themselves.
+func (l *Loader) Seek(f *File, known *Known) {
+	if data.IsCUE(f.Name) && f.doc != nil && f.Kind != KindConfig && !isFound(f.doc, f.own, known) {
+		f.other, _, f.lacks = l.others(f.Name)
+	}
 }
 
 func (l *Loader) open(f *File, met bool) error {
@@ -67,7 +91,7 @@ func (l *Loader) open(f *File, met bool) error {
 	// By its text, for what cannot be parsed, or is not to be.
 	isForeign := func() bool {
 		text, ok := l.peek(f.Name)
-		return ok && !l.ownText(f.Name, text)
+		return ok && !l.ownText(f.Name, text) && !(data.IsCUE(f.Name) && l.packageOf(f.Name).isOwn())
 	}
 	if data.IsCUE(f.Name) && l.isSchemaFile(f.Name) {
 		return f.judge(met, diag.Errorf(diag.Pos{File: f.Name}, "is part of kvbench's schema, which cue vet checks"))
@@ -80,7 +104,7 @@ func (l *Loader) open(f *File, met bool) error {
 		return nil
 	case data.IsCUE(f.Name):
 		f.Kind = ""
-		return l.openCUE(f)
+		return nil // openCUE goes on
 	}
 	text, err := data.Read(f.Name, l.Watch)
 	if err != nil {
@@ -120,55 +144,49 @@ func (f *File) judge(foreign bool, err error) error {
 }
 
 func (l *Loader) openCUE(f *File) error {
-	var err error
-	if f.value, err = l.reader.CUE(f.Name, l.Watch); err != nil {
+	b, err := l.brings(f.Name)
+	if b == nil {
 		return err
 	}
-	fields, err := f.value.Fields()
-	if err != nil {
-		return data.FromCUE(err, diag.Pos{File: f.Name})
-	}
-	defs, err := l.defs()
-	if err != nil {
-		return err
+	f.value, f.own, f.Families = b.Value, b.archs, b.families
+	defs, err2 := l.defs()
+	if err2 != nil {
+		return err2
 	}
 	contract := defs.LookupPath(cue.ParsePath(architectureDef))
-	model := false
-	for fields.Next() {
-		name := fields.Selector().Unquoted()
-		model = model || name == modelField
+	model, fields := false, false
+	err2 = b.fields(func(name string, v cue.Value) {
+		model, fields = model || name == modelField, true
 		switch {
-		case isArchitecture(fields.Value(), contract):
+		case isArchitecture(v, contract):
 			f.Kind = KindArchitecture
-		case isFamily(fields.Value()) && f.Kind == "":
+		case isFamily(v) && f.Kind == "":
 			f.Kind = KindFamilies
 		case name == releasesField && f.Kind == "":
 			f.Kind = KindReleases
 		}
-	}
-	if f.Families, err = l.familiesIn(f.Name, f.value); err != nil {
-		return err
+	})
+	for _, c := range f.own {
+		f.Archs = append(f.Archs, c.Arch.Get())
 	}
 	switch {
+	case err != nil || err2 != nil:
+		return cmp.Or(err2, err)
 	case f.Kind == KindReleases || f.Kind == KindFamilies && !model:
 		return nil
-	case f.Kind == KindArchitecture:
-		if f.own, err = l.architecturesIn(f.Name, f.value); err != nil {
-			return err
-		}
-		for _, c := range f.own {
-			f.Archs = append(f.Archs, c.Arch.Get())
-		}
-		if model {
-			f.doc, err = data.DocumentOf(f.Name, f.value.LookupPath(cue.ParsePath(modelField)))
+	case model:
+		f.doc, err = data.DocumentOf(f.Name, f.value.LookupPath(cue.ParsePath(modelField)))
+		if f.Kind == "" {
+			f.Kind = KindModel
 		}
 		return err
+	case f.Kind == KindArchitecture:
+		return nil
+	case b.self != nil && !fields:
+		f.Kind = KindShared
+		return data.FromCUE(f.value.Validate(), diag.Pos{File: b.self.first().name})
 	}
-	v := f.value
-	if model {
-		v, f.Kind = v.LookupPath(cue.ParsePath(modelField)), KindModel
-	}
-	if f.doc, err = data.DocumentOf(f.Name, v); err == nil && f.Kind == "" {
+	if f.doc, err = b.document(); err == nil {
 		f.Kind = l.kindOf(f.doc)
 	}
 	return err
@@ -214,7 +232,7 @@ type Known struct {
 func (l *Loader) Known(dirs []string, files []*File) (*Known, error) {
 	k := &Known{}
 	for _, f := range files {
-		k.list = append(k.list, f.own...)
+		k.list = union(k.list, f.own)
 	}
 	others, err := l.known(dirs)
 	var errs diag.List
@@ -267,7 +285,10 @@ func (l *Loader) check(f *File, known *Known) error {
 			err = errs.Err()
 		}
 	case f.Kind == KindConfig:
-		_, err = l.config(f.Name, f.doc, nil, "", nil)
+		var c *Config
+		if c, err = l.config(f.Name, f.doc, nil, "", nil); err == nil {
+			err = l.Small(c).Err()
+		}
 	case f.Kind == KindReleases:
 		_, err = l.releasesIn(f.Name, f.value)
 	case f.Kind == KindResults:
@@ -278,8 +299,10 @@ func (l *Loader) check(f *File, known *Known) error {
 		err = hinted(d, checkpointHint(f.Name))
 	case f.doc != nil:
 		var m *Model
-		if m, err = l.model(f.Name, f.doc, f.own, known); err == nil {
+		if m, err = l.model(f.Name, f.doc, union(slices.Clone(f.own), f.other), known); err == nil {
 			f.Model = m
+		} else if f.lacks != nil {
+			err = f.lacks // they may have what is not found
 		}
 	}
 	return err

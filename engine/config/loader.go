@@ -41,6 +41,9 @@ type Loader struct {
 	defs    func() (cue.Value, error)    // the package kvbench
 	results func() (*schema.Type, error) // of a line of a file of results
 	axes    sync.Map                     // of overrides, as they were read
+
+	// Of users' CUE: packages by their names and folders, and what each file brings.
+	packages, evaluated sync.Map
 }
 
 // NewLoader returns a loader for a schema whose CUE files are in files (the
@@ -89,7 +92,7 @@ func (l *Loader) Config(file string, preset map[string]map[string]formula.Value,
 		return l.config(file, &data.Document{}, preset, command, overrides)
 	}
 	var c *Config
-	err := l.Bounded(file, func() error {
+	err := l.boundedCUE(file, func() error {
 		doc, err := l.readDocument(file)
 		if err == nil {
 			c, err = l.config(file, doc, preset, command, overrides)
@@ -196,11 +199,11 @@ func (l *Loader) allowed(path string) (string, []string) {
 
 func (l *Loader) readDocument(file string) (*data.Document, error) {
 	if data.IsCUE(file) {
-		v, err := l.reader.CUE(file, l.Watch)
+		p, err := l.cueFile(file)
 		if err != nil {
 			return nil, err
 		}
-		return data.DocumentOf(file, v)
+		return p.document()
 	}
 	text, err := data.Read(file, l.Watch)
 	if err != nil {

@@ -93,29 +93,57 @@ func (l *Loader) Model(file string, dirs []string) (*Model, error) {
 
 // EntryModel reads a known model.
 func (l *Loader) EntryModel(entry Entry, known *Known) (m *Model, err error) {
+	if data.IsCUE(entry.File) {
+		return l.cueModel(entry.File, known)
+	}
 	err = l.Bounded(entry.File, func() error {
-		m, err = l.readEntry(entry, known)
+		text, err := l.Text(entry)
+		if err == nil {
+			m, err = l.dataModel(entry.File, text, known)
+		}
 		return err
 	})
 	return m, err
 }
 
-func (l *Loader) readEntry(entry Entry, known *Known) (*Model, error) {
-	if !data.IsCUE(entry.File) {
-		text, err := l.Text(entry)
-		if err != nil {
-			return nil, err
-		}
-		return l.dataModel(entry.File, text, known)
-	}
-	doc, own, families, err := l.readModel(entry.File)
+// cueModel reads a model of CUE, which may bring its architecture.
+func (l *Loader) cueModel(file string, known *Known) (m *Model, err error) {
+	var doc *data.Document
+	var b *brought
+	err = l.boundedCUE(file, func() error {
+		doc, b, err = l.readModel(file)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	if err := known.addFamilies(families); err != nil {
-		return nil, err
+	archs, families := b.archs, b.families
+	if !isFound(doc, archs, known) {
+		others, more, err := l.others(file)
+		if err != nil {
+			return nil, err
+		}
+		archs, families = union(archs, others), slices.Concat(families, more)
 	}
-	return l.model(entry.File, doc, own, known)
+	err = l.Bounded(file, func() error {
+		if err := known.addFamilies(families); err != nil {
+			return err
+		}
+		m, err = l.model(file, doc, archs, known)
+		return err
+	})
+	return m, err
+}
+
+// isFound reports whether a model needs no more architectures: it says no name,
+// or its own is there.
+func isFound(doc *data.Document, own []candidate, known *Known) bool {
+	leaf := doc.Leaf(NameParam)
+	if leaf == nil || leaf.Kind != data.Text {
+		return true
+	}
+	_, err := choose(doc, leaf, own, known.list)
+	return err == nil
 }
 
 // dataModel reads a model of YAML or JSON: a parameter file, or a Hugging Face
@@ -344,36 +372,28 @@ func names(all []candidate) string {
 	return strings.Join(list, "; ")
 }
 
-// readModel returns a model's parameters, and the architectures and families that
-// its CUE file brings along.
-func (l *Loader) readModel(file string) (*data.Document, []candidate, []*schema.Family, error) {
-	v, err := l.reader.CUE(file, l.Watch)
+// readModel returns a model's parameters, and what its CUE file brings along.
+func (l *Loader) readModel(file string) (*data.Document, *brought, error) {
+	b, err := l.brings(file)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	own, err := l.architecturesIn(file, v)
-	if err != nil {
-		return nil, nil, nil, err
+	params := b.LookupPath(cue.ParsePath(modelField))
+	switch {
+	case params.Exists() && b.says(modelField):
+		doc, err := data.DocumentOf(file, params)
+		return doc, b, err
+	case len(b.archs) > 0:
+		return nil, nil, diag.Errorf(diag.Pos{File: file}, "has an architecture but no model: add `%s: {%s: …, …}` with its parameters", modelField, NameParam)
 	}
-	families, err := l.familiesIn(file, v)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	params := v.LookupPath(cue.ParsePath(modelField))
-	if !params.Exists() {
-		if len(own) > 0 {
-			return nil, nil, nil, diag.Errorf(diag.Pos{File: file}, "has an architecture but no model: add `%s: {%s: …, …}` with its parameters", modelField, NameParam)
-		}
-		params = v
-	}
-	doc, err := data.DocumentOf(file, params)
-	return doc, own, families, err
+	doc, err := b.document()
+	return doc, b, err
 }
 
 // known returns the bundled architectures and families, and those of the users'
 // folders.
 func (l *Loader) known(dirs []string) (*Known, error) {
-	var all []candidate
+	var all, own []candidate
 	k := &Known{bundled: &l.schema.Families}
 	for _, arch := range l.schema.Architectures {
 		all = append(all, candidate{arch, func() (cue.Value, error) {
@@ -401,15 +421,15 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 				errs.Add(err)
 				continue
 			}
-			errs.Add(l.Bounded(name, func() error {
+			errs.Add(l.boundedCUE(name, func() error {
 				found, err := l.addKnown(k, name)
-				all = append(all, found...)
+				own = union(own, found)
 				return err
 			}))
 		}
 	}
-	k.list = all
-	return k, errs.Err()
+	k.list = append(all, own...)
+	return k, errs.Distinct().Err()
 }
 
 // EachParams calls f with the definition of the parameters of each architecture, of
@@ -433,28 +453,26 @@ func (l *Loader) EachParams(dirs []string, f func(name string, v cue.Value) erro
 
 // Brought returns the architectures and families of an evaluated file.
 func (l *Loader) Brought(file string, v cue.Value) ([]*schema.Listed, []*schema.Family, error) {
-	found, err := l.architecturesIn(file, v)
+	p := &cueFile{Value: v, file: file}
+	found, err := l.architecturesIn(p)
 	if err != nil {
 		return nil, nil, err
 	}
-	families, err := l.familiesIn(file, v)
+	families, err := l.familiesIn(p)
 	return (&Known{list: found}).Architectures(), families, err
 }
 
 // addKnown returns the architectures of a file in a user's folder, and adds its
 // families to those that are known.
 func (l *Loader) addKnown(k *Known, name string) ([]candidate, error) {
-	v, err := l.reader.CUE(name, l.Watch)
-	if err != nil {
+	b, err := l.brings(name)
+	if b == nil {
 		return nil, err
 	}
 	var errs diag.List
-	found, err := l.architecturesIn(name, v)
 	errs.Add(err)
-	families, err := l.familiesIn(name, v)
-	errs.Add(err)
-	errs.Add(k.addFamilies(families))
-	return found, errs.Err()
+	errs.Add(k.addFamilies(b.families))
+	return b.archs, errs.Err()
 }
 
 func paramsOf(arch cue.Value) cue.Value { return arch.LookupPath(cue.ParsePath("#params")) }
@@ -468,7 +486,7 @@ func isArchitecture(v, contract cue.Value) bool {
 }
 
 // architecturesIn returns the architectures of an evaluated file.
-func (l *Loader) architecturesIn(file string, v cue.Value) ([]candidate, error) {
+func (l *Loader) architecturesIn(p *cueFile) ([]candidate, error) {
 	defs, err := l.defs()
 	if err != nil {
 		return nil, err
@@ -476,28 +494,23 @@ func (l *Loader) architecturesIn(file string, v cue.Value) ([]candidate, error) 
 	contract := defs.LookupPath(cue.ParsePath(architectureDef))
 	var errs diag.List
 	var all []candidate
-	iter, err := v.Fields()
-	if err != nil {
-		return nil, data.FromCUE(err, diag.Pos{File: file})
-	}
-	for iter.Next() {
-		if !isArchitecture(iter.Value(), contract) {
-			continue
+	errs.Add(p.fields(func(name string, own cue.Value) {
+		if !isArchitecture(own, contract) {
+			return
 		}
-		name, own := iter.Selector().Unquoted(), iter.Value()
 		value := contract.Unify(own)
 		if err := value.Validate(cue.Concrete(true), cue.Definitions(false)); err != nil {
-			errs.Add(l.wordArchitecture(err, file, name, own, contract))
-			continue
+			errs.Add(l.wordArchitecture(err, p.home(name), name, own, contract))
+			return
 		}
-		arch, err := architecture(name, file, value, own)
+		arch, err := architecture(name, p.home(name), value, own)
 		if err != nil {
 			errs.Add(err)
-			continue
+			return
 		}
 		data.Exhaust(paramsOf(value)) // models and schemas ask for any of it
 		all = append(all, candidate{schema.List(arch), func() (cue.Value, error) { return paramsOf(value), nil }})
-	}
+	}))
 	return all, errs.Err()
 }
 
@@ -551,6 +564,8 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 				text = strings.Join(needed, " and ")
 			}
 			d.WithHint("give it %s", text)
+		case strings.Contains(format, "incomplete value"):
+			d = diag.Errorf(placeOf(own, path, file), "%s of %s has no value: it refers to itself, or to something without a value", at, name)
 		case strings.Contains(format, "out of bound"):
 			v := own.LookupPath(data.PathOf(path))
 			text := sayType(contract.LookupPath(optionalPath(path)))

@@ -21,12 +21,12 @@ const releasesField = "releases"
 // Releases reads a CUE file that describes releases of nixlbench.
 func (l *Loader) Releases(file string) (map[string]schema.OwnRelease, error) {
 	var found map[string]schema.OwnRelease
-	err := l.Bounded(file, func() error {
-		v, err := l.reader.CUE(file, l.Watch)
+	err := l.boundedCUE(file, func() error {
+		p, err := l.cueFile(file)
 		if err != nil {
 			return err
 		}
-		found, err = l.releasesIn(file, v)
+		found, err = l.releasesIn(file, p.Value)
 		return err
 	})
 	return found, err

@@ -2,6 +2,7 @@ package data
 
 import (
 	"bytes"
+	"strings"
 	"unicode/utf8"
 
 	"cuelang.org/go/cue/ast"
@@ -184,6 +185,8 @@ func checkCUEText(name string, data []byte) error {
 	}, 0)
 	chains := []int{0} // of every open bracket
 	depth := 0         // their sum
+	var texts []bool   // whether a bracket is that of an expression within a text
+	inText := false
 	for n := 0; ; n++ {
 		pos, tok, lit := s.Scan()
 		chain := &chains[len(chains)-1]
@@ -193,31 +196,32 @@ func checkCUEText(name string, data []byte) error {
 		case token.COMMA:
 			depth -= *chain
 			*chain = 0
-		case token.STRING, token.INT, token.FLOAT:
-			if len(lit) > maxString {
-				return diag.Errorf(PosOf(pos), "this text is %d bytes long: at most %d are allowed", len(lit), maxString)
-			}
 		case token.INTERPOLATION:
-			// Where the text goes on, only the parser knows.
-			if len(data)-s.Offset() > maxString {
-				return diag.Errorf(PosOf(pos), "%s", noInterpolation)
-			}
-			return nil
+			inText = true
 		case token.LPAREN, token.LBRACK, token.LBRACE:
 			*chain++
 			depth++
 			chains = append(chains, 0)
+			texts, inText = append(texts, inText), false
 		case token.RPAREN, token.RBRACK, token.RBRACE:
 			if len(chains) > 1 { // else the parser says that it is one too many
 				depth -= *chain
 				chains = chains[:len(chains)-1]
+				if texts[len(chains)-1] {
+					// The text goes on, perhaps to its next expression.
+					lit = s.ResumeInterpolation()
+					inText = strings.HasSuffix(lit, "(")
+				}
+				texts = texts[:len(chains)-1]
 			}
-		case token.IDENT:
+		case token.IDENT, token.STRING, token.INT, token.FLOAT:
 		default:
 			*chain++
 			depth++
 		}
 		switch {
+		case len(lit) > maxString && tok != token.COMMENT:
+			return diag.Errorf(PosOf(pos), "this text is %d bytes long: at most %d are allowed", len(lit), maxString)
 		case faults > maxFaults:
 			return first
 		case n > maxTokens:

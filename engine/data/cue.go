@@ -29,9 +29,10 @@ const (
 	SchemaPath = modulePath + "/" + SchemaFolder
 	// schemaPackage is the name that it is imported by.
 	schemaPackage = "kvbench"
+	schemaImport  = SchemaPath + ":" + schemaPackage
 )
 
-// Reader reads CUE files: it builds them CUE files whose imports it finds in schema alone: nothing is
+// Reader evaluates CUE files. It finds their imports in Schema only: nothing is
 // read from disk or the network.
 type Reader struct {
 	Schema fs.FS
@@ -109,18 +110,20 @@ func (r *Reader) Package(folder string) (cue.Value, error) {
 	return v, FromCUE(v.Err(), diag.Pos{})
 }
 
-// Eval evaluates one CUE file. Fields that conflict are reported later, by who
-// reads them.
-func (r *Reader) Eval(f *ast.File) (cue.Value, error) {
+// Eval evaluates CUE files together, as those of one package. Fields that
+// conflict are reported later, by who reads them.
+func (r *Reader) Eval(name string, files ...*ast.File) (cue.Value, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	inst := r.bctx.NewInstance(path.Dir(f.Filename), r.load)
+	inst := r.bctx.NewInstance(path.Dir(name), r.load)
 	inst.ImportPath = modulePath + "/user"
-	if err := inst.AddSyntax(f); err != nil {
-		return cue.Value{}, FromCUE(err, diag.Pos{File: f.Filename})
+	for _, f := range files {
+		if err := inst.AddSyntax(f); err != nil {
+			return cue.Value{}, FromCUE(err, diag.Pos{File: name})
+		}
 	}
 	if err := inst.Complete(); err != nil {
-		return cue.Value{}, FromCUE(err, diag.Pos{File: f.Filename})
+		return cue.Value{}, FromCUE(err, diag.Pos{File: name})
 	}
 	return r.ctx.BuildInstance(inst), nil
 }
@@ -128,52 +131,56 @@ func (r *Reader) Eval(f *ast.File) (cue.Value, error) {
 // attributes are those that fields of the schema have.
 var attributes = []string{"flag", "var", "keys", "expected", "unit", "least", "late", "announced", "default", "note", "needs", "words", "aka", "more", "comma"}
 
-const noInterpolation = "interpolation is not allowed here: write the text out"
-
-// checkSafe refuses what data has no need of and what could make its
-// evaluation endless: every import but the schema, comprehensions,
-// interpolations, function calls and foreign attributes.
+// checkSafe refuses what makes a file depend on more than itself, its package and
+// the schema, and what takes too much memory in a single step, before the watch
+// can end it.
 func checkSafe(f *ast.File) error {
 	var errs diag.List
-	refuse := func(n ast.Node, what string) {
-		errs = append(errs, diag.Errorf(PosOf(n.Pos()), "%s", what))
+	refuse := func(n ast.Node, what, hint string) {
+		errs = append(errs, diag.Errorf(PosOf(n.Pos()), "%s", what).WithHint("%s", hint))
 	}
 	ast.Walk(f, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.ImportSpec:
-			if p := strings.Trim(n.Path.Value, `"`); p != SchemaPath+":kvbench" {
-				refuse(n.Path, "this import is not allowed: only \""+SchemaPath+":kvbench\" is")
+			if p := strings.Trim(n.Path.Value, `"`); p != schemaImport {
+				refuse(n.Path, "this import is not allowed: the only import is \""+schemaImport+"\"", "write the values out, or copy the definitions into a file of the same package")
 			}
-			return false
-		case *ast.Comprehension:
-			refuse(n, "for and if are not allowed here: write the values out")
-			return false
-		case *ast.Interpolation:
-			refuse(n, noInterpolation)
 			return false
 		case *ast.Attribute:
 			if name, _ := n.Split(); !slices.Contains(attributes, name) {
-				refuse(n, "the attribute @"+name+" is not allowed here")
+				refuse(n, "the attribute @"+name+" is not allowed", "leave it out; values of other files belong in a CUE file of the same package")
 			}
-			return false
-		case *ast.CallExpr:
-			refuse(n, "function calls are not allowed here: write the value out")
 			return false
 		case *ast.UnaryExpr:
 			if lit, ok := n.X.(*ast.BasicLit); ok && (n.Op == token.MAT || n.Op == token.NMAT) && len(lit.Value) > MaxPattern {
-				refuse(n, LongPattern(len(lit.Value)))
+				refuse(n, LongPattern(len(lit.Value)), "write a shorter one: a part of the name is enough")
 				return false
 			}
 		case *ast.BinaryExpr:
-			switch n.Op {
-			case token.ADD, token.SUB, token.MUL, token.QUO:
-				refuse(n, "arithmetic belongs in formulas: write it as a string")
+			if n.Op != token.MUL {
+				break
+			}
+			if isText(n.X) || isText(n.Y) {
+				refuse(n, "a text times a number is not allowed", "write the text out")
 				return false
 			}
+			n.X, n.Y = onlyNumber(n.X), onlyNumber(n.Y)
 		}
 		return true
 	}, nil)
 	return errs.Err()
+}
+
+func isText(x ast.Expr) bool {
+	lit, ok := x.(*ast.BasicLit)
+	_, interpolated := x.(*ast.Interpolation)
+	return interpolated || ok && lit.Kind == token.STRING
+}
+
+// onlyNumber lets a factor be a number only: texts and lists can be multiplied to
+// any size.
+func onlyNumber(x ast.Expr) ast.Expr {
+	return &ast.ParenExpr{X: &ast.BinaryExpr{X: x, Op: token.AND, Y: ast.NewPredeclared("number")}}
 }
 
 func LongPattern(n int) string {
@@ -198,8 +205,10 @@ func FromCUE(err error, at diag.Pos) error {
 		format, args := e.Msg()
 		pos := at
 		for _, p := range append([]token.Pos{e.Position()}, e.InputPositions()...) {
-			// A place in the user's file says more than one in the schema.
-			if q := PosOf(p); q.Line > 0 && (pos.Line == 0 || !isSchemaFile(q.File) && isSchemaFile(pos.File)) {
+			// A place in the user's file says more than one in another of its
+			// package, and that says more than one in the schema.
+			q := PosOf(p)
+			if q.Line > 0 && (pos.Line == 0 || !isSchemaFile(q.File) && isSchemaFile(pos.File) || q.File == at.File && pos.File != at.File) {
 				pos = q
 			}
 		}
@@ -214,7 +223,9 @@ func FromCUE(err error, at diag.Pos) error {
 			name := fmt.Sprint(args[0])
 			d.About(diag.Unknown, name)
 			if name == schemaPackage {
-				d.WithHint("the file lacks: import \"%s/%s:%s\"", modulePath, SchemaFolder, schemaPackage)
+				d.WithHint("the file lacks: import %q", schemaImport)
+			} else if strings.HasPrefix(name, "#") || strings.HasPrefix(name, "_") {
+				d.WithHint("define %s in this file, or in a file of the same folder with the same package clause", name)
 			} else if !d.Suggest(name, types) {
 				d.WithHint("formulas and texts must be quoted: \"%s\"", name)
 			}
@@ -243,23 +254,24 @@ func TrimPath(path []string) []string {
 	return path
 }
 
-// CUE reads a user's CUE file, which must be mere data. All of it has been
-// evaluated: what takes too much does so here, under watch, and not in a later
-// command that reads another part of the file.
-func (r *Reader) CUE(name string, watch input.Watch) (cue.Value, error) {
-	text, err := Read(name, watch)
-	if err != nil {
-		return cue.Value{}, err
-	}
-	f, err := parseCUE(name, text)
-	if err != nil {
-		return cue.Value{}, err
-	}
-	v, err := r.Eval(f)
+// CUE evaluates users' CUE files together, all of them: what takes too much does
+// so here, under watch, and not in a later command that reads another part of the
+// file.
+func (r *Reader) CUE(name string, files ...*ast.File) (cue.Value, error) {
+	v, err := r.Eval(name, files...)
 	if err == nil {
 		exhaust(v, maxDepth)
 	}
 	return v, err
+}
+
+// ReadCUE reads a user's CUE file, before it is evaluated.
+func ReadCUE(name string, watch input.Watch) (*ast.File, error) {
+	text, err := Read(name, watch)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCUE(name, text)
 }
 
 // Bundled reads a CUE file of a file system, shown under a name.
@@ -272,13 +284,14 @@ func (r *Reader) Bundled(files fs.FS, name, shown string) (cue.Value, error) {
 	if err != nil {
 		return cue.Value{}, err
 	}
-	return r.Eval(f)
+	return r.Eval(shown, f)
 }
 
 // Exhaust evaluates all that a definition holds.
 func Exhaust(v cue.Value) { exhaust(v, maxDepth, cue.All()) }
 
-func parseCUE(name string, text []byte) (*ast.File, error) {
+// ParseCUE parses the text of a user's CUE file.
+func ParseCUE(name string, text []byte) (*ast.File, error) {
 	if err := checkCUEText(name, text); err != nil {
 		return nil, err
 	}

@@ -78,23 +78,38 @@ func join(prefix, name string) string {
 // DocumentOf returns the leaves of an evaluated struct.
 func DocumentOf(file string, v cue.Value) (*Document, error) {
 	d := &Document{File: file, Sections: map[string]diag.Pos{}}
-	return d, d.flattenCUE("", v)
+	if err := v.Validate(cue.Concrete(true)); err != nil {
+		return d, FromCUE(err, diag.Pos{File: file})
+	}
+	return d, d.flattenCUE("", v, all)
 }
 
-func (d *Document) flattenCUE(prefix string, v cue.Value) error {
-	if err := v.Validate(cue.Concrete(true)); err != nil {
-		return FromCUE(err, diag.Pos{File: d.File})
-	}
+// PartOf returns the leaves of those fields of an evaluated struct that the file
+// itself says.
+func PartOf(file string, v cue.Value, says func(name string) bool) (*Document, error) {
+	d := &Document{File: file, Sections: map[string]diag.Pos{}}
+	return d, d.flattenCUE("", v, says)
+}
+
+func all(string) bool { return true }
+
+func (d *Document) flattenCUE(prefix string, v cue.Value, says func(name string) bool) error {
 	iter, err := v.Fields()
 	if err != nil {
 		return FromCUE(err, diag.Pos{File: d.File})
 	}
 	for iter.Next() {
-		path, value := join(prefix, iter.Selector().Unquoted()), iter.Value()
-		pos, key := ValuePos(value), KeyPos(value)
+		name, value := iter.Selector().Unquoted(), iter.Value()
+		if !says(name) {
+			continue
+		}
+		if err := value.Validate(cue.Concrete(true)); err != nil {
+			return FromCUE(err, diag.Pos{File: d.File})
+		}
+		path, pos, key := join(prefix, name), d.placeIn(ValuePos(value)), d.placeIn(KeyPos(value))
 		if value.IncompleteKind() == cue.StructKind {
 			d.Sections[path] = key
-			if err := d.flattenCUE(path, value); err != nil {
+			if err := d.flattenCUE(path, value, all); err != nil {
 				return err
 			}
 			continue
@@ -103,10 +118,17 @@ func (d *Document) flattenCUE(prefix string, v cue.Value) error {
 		if lit, ok := SourceExpr(value).(*ast.BasicLit); ok && lit.Kind == token.INT {
 			expr = lit // with its suffix, if it has one
 		}
-		pos.File, key.File = d.File, d.File
 		d.Leaves = append(d.Leaves, Leaf{path, Of(d.File, expr), Origin{Kind: FromFile, Pos: pos}, key})
 	}
 	return nil
+}
+
+// placeIn returns a place of a value, which another file of the package may have.
+func (d *Document) placeIn(pos diag.Pos) diag.Pos {
+	if pos.File == "" || isSchemaFile(pos.File) {
+		pos.File = d.File
+	}
+	return pos
 }
 
 // Merge lays documents over each other: the last that has a path overrides the

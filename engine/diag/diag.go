@@ -236,6 +236,22 @@ func (l List) Err() error {
 	return l
 }
 
+// Distinct returns the list without what it says twice.
+func (l List) Distinct() List { return l.Unsaid(map[string]bool{}) }
+
+// Unsaid returns what has not been said with the same hints, and marks it as said.
+func (l List) Unsaid(said map[string]bool) List {
+	var rest List
+	for _, d := range l {
+		key := strings.Join(append([]string{d.Error()}, d.Hints...), "\n")
+		if !said[key] {
+			said[key] = true
+			rest = append(rest, d)
+		}
+	}
+	return rest
+}
+
 // MaxShown is how many problems of one file are shown.
 const MaxShown = 20
 

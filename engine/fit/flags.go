@@ -86,7 +86,7 @@ func (r *Fitter) collect(values map[string]Value) ([]Flag, error) {
 			errs.Add(err)
 			continue
 		}
-		out[i] = Flag{Flag: s.Flag, Value: v, From: values[s.Name].From, By: values[s.Name].By, Emit: v.String() != s.Default.String()}
+		out[i] = Flag{Flag: s.Flag, Value: v, From: values[s.Name].From, By: values[s.Name].By, Emit: v.String() != s.text}
 		if out[i].From == Default && !s.Computed.IsZero() {
 			out[i].From = Computed
 		}

@@ -53,6 +53,7 @@ type Slot struct {
 	Era     *schema.FlagEra
 	Default formula.Value
 	Ref     formula.Ref
+	text    string // of the default
 }
 
 // Limit is a limit of the release, and where formulas have its condition.
@@ -74,7 +75,7 @@ func Declare(scope *formula.Scope, bench *schema.Nixlbench, release string) *Rel
 			continue
 		}
 		def := era.Default
-		r.Slots = append(r.Slots, Slot{Flag: f, Era: era, Default: def})
+		r.Slots = append(r.Slots, Slot{Flag: f, Era: era, Default: def, text: def.String()})
 		if f.Computed.IsZero() {
 			scope.Default(name, def)
 		} else {

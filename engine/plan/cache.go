@@ -22,7 +22,7 @@ const (
 	pageBytes     = "layer_page_bytes"
 	layersVar     = "cache_layers"
 	servedAsVar   = "cache_served_as"
-	stageVar      = "cache_stage"
+	StageVar      = "cache_stage" // the stage that formulas speak of
 	firstVar      = "cache_first"
 	ioUnits       = "io_units"
 	ioPart        = "io_part"
@@ -137,19 +137,19 @@ func (ds *declarations) declareCache() error {
 			}
 		}
 		if !g.Where.IsZero() {
-			ds.scope.Formula(wherePrefix+name, SourceOf(g.Where), formula.Bool)
+			ds.scope.Formula(wherePrefix+name, g.Where.Source(), formula.Bool)
 		}
 	}
 	if len(errs) > 0 {
 		return errs
 	}
 
-	ds.scope.Formula(layersVar, SourceOf(l.Count), formula.Num)
+	ds.scope.Formula(layersVar, l.Count.Source(), formula.Num)
 	ds.scope.Formula(servedAsVar, servedAs(l), formula.Str)
 	if !l.Select.IsZero() {
-		ds.scope.Formula(selectName, SourceOf(l.Select), formula.Str)
+		ds.scope.Formula(selectName, l.Select.Source(), formula.Str)
 	}
-	for _, name := range []string{layerVar, stageVar, ioUnits, ioPart} {
+	for _, name := range []string{layerVar, StageVar, ioUnits, ioPart} {
 		ds.scope.Input(name, formula.Num, diag.Pos{})
 	}
 	for _, name := range []string{groupVar, kindVar, perVar} {
@@ -167,9 +167,9 @@ func (ds *declarations) declareCache() error {
 			continue
 		}
 		ds.scope.Input(f.Name, formula.Num, diag.Pos{})
-		ds.scope.Formula(foldPrefix+f.Name, SourceOf(f.Of), formula.Num)
+		ds.scope.Formula(foldPrefix+f.Name, f.Of.Source(), formula.Num)
 		for _, name := range schema.Keys(f.Set) {
-			ds.scope.Formula(foldPrefix+f.Name+"."+name, SourceOf(f.Set[name]), formula.Any)
+			ds.scope.Formula(foldPrefix+f.Name+"."+name, f.Set[name].Source(), formula.Any)
 		}
 	}
 	ds.declareRequires("", nil, c.Requires)
@@ -184,7 +184,7 @@ func servedAs(l *schema.Layers) formula.Source {
 	if l.ServedAs.IsZero() {
 		return formula.Source{Text: "''"}
 	}
-	return SourceOf(l.ServedAs)
+	return l.ServedAs.Source()
 }
 
 // declareFields declares the fields of groups, each as layer_x for the group
@@ -227,7 +227,7 @@ func declareKinds(scope *formula.Scope, kinds map[string]*schema.Kind) {
 		var parts []string
 		for _, part := range schema.Keys(k.Parts) {
 			parts = append(parts, partName(name, part))
-			scope.Formula(partName(name, part), SourceOf(within(k, k.Parts[part])), formula.Num)
+			scope.Formula(partName(name, part), within(k, k.Parts[part]).Source(), formula.Num)
 		}
 		bytes[name] = schema.Formula{Text: "0"}
 		if len(parts) > 0 {
@@ -267,80 +267,80 @@ func (ds *declarations) declareRequires(kind string, k *schema.Kind, list []sche
 		if k != nil {
 			f = within(k, f)
 		}
-		ds.scope.Formula(fmt.Sprintf("%s%s.%d", requirePrefix, kind, i), SourceOf(f), formula.Bool)
+		ds.scope.Formula(fmt.Sprintf("%s%s.%d", requirePrefix, kind, i), f.Source(), formula.Bool)
 		ds.cache.requires = append(ds.cache.requires, requirement{&list[i], kind, 0})
 	}
 }
 
 // linkCache finds, once the formulas are compiled, what is asked often.
-func (p *Program) linkCache() error {
+func (ds *declarations) linkCache() error {
 	counts := map[string]int{}
-	for i := range p.cache.requires {
-		r := &p.cache.requires[i]
-		r.ref, _ = p.prog.Ref(fmt.Sprintf("%s%s.%d", requirePrefix, r.kind, counts[r.kind]))
+	for i := range ds.cache.requires {
+		r := &ds.cache.requires[i]
+		r.ref, _ = ds.prog.Ref(fmt.Sprintf("%s%s.%d", requirePrefix, r.kind, counts[r.kind]))
 		counts[r.kind]++
 	}
-	for name, ref := range map[string]*formula.Ref{layerVar: &p.cache.layer, groupVar: &p.cache.group, kindVar: &p.cache.kind, perVar: &p.cache.per} {
-		*ref, _ = p.prog.Ref(name)
+	for name, ref := range map[string]*formula.Ref{layerVar: &ds.cache.layer, groupVar: &ds.cache.group, kindVar: &ds.cache.kind, perVar: &ds.cache.per} {
+		*ref, _ = ds.prog.Ref(name)
 	}
-	p.cache.byLayer = map[string]bool{}
-	for name, g := range p.arch.Layers.Groups {
-		for field := range p.schema.Cache.Get().Kinds[g.Kind].Fields {
-			src := p.arch.Layers.Groups[name].Fields[field]
-			p.cache.byLayer[name] = p.cache.byLayer[name] || p.readsLayer(src.Text)
+	ds.cache.byLayer = map[string]bool{}
+	for name, g := range ds.arch.Layers.Groups {
+		for field := range ds.schema.Cache.Get().Kinds[g.Kind].Fields {
+			src := ds.arch.Layers.Groups[name].Fields[field]
+			ds.cache.byLayer[name] = ds.cache.byLayer[name] || ds.readsLayer(src.Text)
 		}
 	}
-	p.cache.ofModel = p.readsModel(layersVar) && p.readsModel(selectName)
-	for name := range p.arch.Layers.Groups {
-		p.cache.ofModel = p.cache.ofModel && p.readsModel(wherePrefix+name)
+	ds.cache.ofModel = ds.readsModel(layersVar) && ds.readsModel(selectName)
+	for name := range ds.arch.Layers.Groups {
+		ds.cache.ofModel = ds.cache.ofModel && ds.readsModel(wherePrefix+name)
 	}
 	// Of the folds, those that are wanted, and those that these need.
 	need := map[string]bool{}
 	add := func(name string) {
 		need[name] = true
-		if ref, ok := p.prog.Ref(name); ok {
-			for _, input := range p.prog.Inputs(ref) {
+		if ref, ok := ds.prog.Ref(name); ok {
+			for _, input := range ds.prog.Inputs(ref) {
 				need[input] = true
 			}
 		}
 	}
-	for _, q := range p.wanted {
+	for _, q := range ds.wanted {
 		add(q.Name)
 	}
 	add(pageBytes)
 	add(ioCount)
-	folds := p.schema.Cache.Get().Folds
+	folds := ds.schema.Cache.Get().Folds
 	for i := len(folds) - 1; i >= 0; i-- {
-		if need[folds[i].Name] && !p.computed[folds[i].Name] {
+		if need[folds[i].Name] && !ds.computed[folds[i].Name] {
 			add(foldPrefix + folds[i].Name)
-			p.cache.folds = append(p.cache.folds, &fold{Fold: &folds[i]})
+			ds.cache.folds = append(ds.cache.folds, &fold{Fold: &folds[i]})
 		}
 	}
-	slices.Reverse(p.cache.folds)
-	for i, f := range p.cache.folds {
-		f.ref, _ = p.prog.Ref(foldPrefix + f.Name)
-		f.value, _ = p.prog.Ref(f.Name)
+	slices.Reverse(ds.cache.folds)
+	for i, f := range ds.cache.folds {
+		f.ref, _ = ds.prog.Ref(foldPrefix + f.Name)
+		f.value, _ = ds.prog.Ref(f.Name)
 		for _, name := range schema.Keys(f.Set) {
 			s := standIn{}
-			s.from, _ = p.prog.Ref(foldPrefix + f.Name + "." + name)
+			s.from, _ = ds.prog.Ref(foldPrefix + f.Name + "." + name)
 			var ok bool
-			if s.to, ok = p.prog.Ref(name); !ok {
+			if s.to, ok = ds.prog.Ref(name); !ok {
 				return diag.Errorf(f.Set[name].Pos, "there is no value %s", name)
 			}
 			f.standIns = append(f.standIns, s)
 		}
-		for _, other := range p.cache.folds[:i] {
-			if len(f.Set) > 0 && slices.Contains(p.prog.Inputs(f.ref), other.Name) {
+		for _, other := range ds.cache.folds[:i] {
+			if len(f.Set) > 0 && slices.Contains(ds.prog.Inputs(f.ref), other.Name) {
 				f.needs = append(f.needs, other)
 			}
 		}
 	}
-	p.cache.counts, p.cache.parts = map[string][]layerField{}, map[string][]string{}
-	for name, kind := range p.schema.Cache.Get().Kinds {
-		p.cache.parts[name] = schema.Keys(kind.Parts)
+	ds.cache.counts, ds.cache.parts = map[string][]layerField{}, map[string][]string{}
+	for name, kind := range ds.schema.Cache.Get().Kinds {
+		ds.cache.parts[name] = schema.Keys(kind.Parts)
 		for _, field := range schema.Keys(kind.Fields) {
-			if ref, ok := p.prog.Ref(fieldVar(field)); ok && kind.Fields[field].Type.Formula() == formula.Num && !kind.Fields[field].Zero {
-				p.cache.counts[name] = append(p.cache.counts[name], layerField{field, ref})
+			if ref, ok := ds.prog.Ref(fieldVar(field)); ok && kind.Fields[field].Type.Formula() == formula.Num && !kind.Fields[field].Zero {
+				ds.cache.counts[name] = append(ds.cache.counts[name], layerField{field, ref})
 			}
 		}
 	}
@@ -348,12 +348,12 @@ func (p *Program) linkCache() error {
 }
 
 // readsLayer reports whether a formula depends on the layer's number.
-func (p *Program) readsLayer(text string) bool {
+func (ds *declarations) readsLayer(text string) bool {
 	for _, name := range formula.Names(text) {
 		if name == layerVar {
 			return true
 		}
-		if ref, ok := p.prog.Ref(name); ok && slices.Contains(p.prog.Inputs(ref), layerVar) {
+		if ref, ok := ds.prog.Ref(name); ok && slices.Contains(ds.prog.Inputs(ref), layerVar) {
 			return true
 		}
 	}
@@ -362,19 +362,19 @@ func (p *Program) readsLayer(text string) bool {
 
 // readsModel reports whether a formula, if there is one, depends on nothing but
 // the layer and the model's parameters.
-func (p *Program) readsModel(name string) bool {
-	ref, ok := p.prog.Ref(name)
-	return !ok || !slices.ContainsFunc(p.prog.Inputs(ref), func(input string) bool {
-		return input != layerVar && p.arch.Param(input) == nil
+func (ds *declarations) readsModel(name string) bool {
+	ref, ok := ds.prog.Ref(name)
+	return !ok || !slices.ContainsFunc(ds.prog.Inputs(ref), func(input string) bool {
+		return input != layerVar && ds.arch.Param(input) == nil
 	})
 }
 
-// layerInputs names the inputs that are set for each layer, stage or I/O.
-func (p *Program) layerInputs() []string {
+// LayerInputs names the inputs that are set for each layer, stage or I/O.
+func (p *Program) LayerInputs() []string {
 	if p.cache == nil {
 		return nil
 	}
-	names := []string{layerVar, groupVar, kindVar, perVar, ioUnits, ioPart, stageVar, blockFact, batchFact, rankFact}
+	names := []string{layerVar, groupVar, kindVar, perVar, ioUnits, ioPart, StageVar, blockFact, batchFact, rankFact}
 	for _, f := range p.cache.folds {
 		names = append(names, f.Name)
 	}
@@ -385,9 +385,9 @@ func (p *Program) layerInputs() []string {
 // formula.
 var stageFields = []string{stagesField, stageField, patternField}
 
-// layersRead reports whether what comes of layers, or that there is a plan at
+// LayersRead reports whether what comes of layers, or that there is a plan at
 // all, may depend on a configuration field.
-func (p *Program) layersRead(field string) bool {
+func (p *Program) LayersRead(field string) bool {
 	refs := append(slices.Clone(p.requires), p.layerRefs()...)
 	for _, f := range p.cache.folds {
 		refs = append(refs, f.ref)

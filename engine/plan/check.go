@@ -6,21 +6,9 @@ import (
 
 	"kvbench/engine/config"
 	"kvbench/engine/data"
-	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
-
-// distinct drops what both accountings find wrong alike.
-func distinct(list diag.List) diag.List {
-	seen := map[string]bool{}
-	return slices.DeleteFunc(list, func(d *diag.Diag) bool {
-		key := d.Error()
-		was := seen[key]
-		seen[key] = true
-		return was
-	})
-}
 
 // Checker holds an architecture to known results.
 type Checker struct {

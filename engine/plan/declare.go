@@ -27,7 +27,7 @@ func (ds *declarations) declare(detail bool) error {
 	table(ds.scope, dtypesTable, s.Dtypes)
 	addFormulas(ds.scope, s.Let, formula.Any)
 	ds.declareQuantities(detail)
-	ds.bench = fit.Declare(ds.scope, &s.Nixlbench, ds.release)
+	ds.Bench = fit.Declare(ds.scope, &s.Nixlbench, ds.release)
 	ds.declareArch(arch)
 	if ds.rank || ds.folded() {
 		return ds.declareCache()
@@ -44,7 +44,7 @@ func (ds *declarations) declareArch(arch *schema.Architecture) {
 	}
 	for _, name := range schema.Keys(arch.Formulas) {
 		if !ds.rank || !ds.replaced(name) {
-			ds.scope.Formula(name, SourceOf(arch.Formulas[name]), formula.Any)
+			ds.scope.Formula(name, arch.Formulas[name].Source(), formula.Any)
 		}
 	}
 	if !ds.rank {
@@ -53,7 +53,7 @@ func (ds *declarations) declareArch(arch *schema.Architecture) {
 		}
 	}
 	for i := range arch.Requires {
-		ds.scope.Formula(fmt.Sprintf("%s%d", archPrefix, i), SourceOf(arch.Requires[i].Require), formula.Bool)
+		ds.scope.Formula(fmt.Sprintf("%s%d", archPrefix, i), arch.Requires[i].Require.Source(), formula.Bool)
 	}
 }
 
@@ -76,13 +76,13 @@ func (ds *declarations) declareQuantities(detail bool) {
 			ds.scope.Input(q.Name, formula.Num, diag.Pos{})
 		case !f.IsZero():
 			ds.computed[q.Name] = true
-			ds.scope.Formula(q.Name, SourceOf(f), formula.Num)
+			ds.scope.Formula(q.Name, f.Source(), formula.Num)
 		}
 		if cond := q.Detail; !cond.IsZero() {
 			if ds.rank && !q.RankDetail.IsZero() {
 				cond = q.RankDetail
 			}
-			ds.scope.Formula(detailPrefix+q.Name, SourceOf(cond), formula.Bool)
+			ds.scope.Formula(detailPrefix+q.Name, cond.Source(), formula.Bool)
 		}
 		ds.wanted = append(ds.wanted, q)
 	}
@@ -110,7 +110,7 @@ func (ds *declarations) replaced(name string) bool {
 
 func addFormulas(scope *formula.Scope, m map[string]schema.Formula, want formula.Kind) {
 	for _, name := range schema.Keys(m) {
-		scope.Formula(name, SourceOf(m[name]), want)
+		scope.Formula(name, m[name].Source(), want)
 	}
 }
 
@@ -122,12 +122,30 @@ func tableOf(scope *formula.Scope, name string, m map[string]schema.Formula, wan
 	keys := schema.Keys(m)
 	srcs := make([]formula.Source, len(keys))
 	for i, k := range keys {
-		srcs[i] = SourceOf(m[k])
+		srcs[i] = m[k].Source()
 	}
 	scope.Table(name, keys, srcs, want)
 }
 
-// SourceOf returns a formula of the data as the formula package has it.
-func SourceOf(f schema.Formula) formula.Source {
-	return formula.Source{Text: f.Text, Pos: f.Pos, Local: f.Local}
+// link finds, once the formulas are compiled, what is asked often.
+func (ds *declarations) link() error {
+	ds.Bench.Link(ds.prog)
+	for i := range ds.arch.Requires {
+		ref, _ := ds.prog.Ref(fmt.Sprintf("%s%d", archPrefix, i))
+		ds.requires = append(ds.requires, ref)
+	}
+	for _, q := range ds.wanted {
+		if !q.Detail.IsZero() {
+			continue
+		}
+		r := result{q.Name, -1}
+		if ref, ok := ds.prog.Ref(q.Name); ok {
+			r.ref = ref
+		}
+		ds.results = append(ds.results, r)
+	}
+	if ds.cache == nil {
+		return nil
+	}
+	return ds.linkCache()
 }

@@ -94,7 +94,7 @@ func (p *Planner) explain(pl *Plan) (*Explanation, error) {
 		}
 		e.Flags = append(e.Flags, step)
 	}
-	for _, l := range p.bench.Limits(pl.Backend()) {
+	for _, l := range p.Bench.Limits(pl.Backend()) {
 		s, err := x.limit(l)
 		if err != nil {
 			return nil, err
@@ -114,8 +114,8 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 	names := p.prog.Names()
 	if !slices.Contains(names, name) {
 		d := diag.Usagef("the plan has no %q", name).About(diag.Unknown, name)
-		if p.isElsewhere(name) {
-			d.WithHint("%s", p.elsewhere())
+		if p.IsElsewhere(name) {
+			d.WithHint("%s", p.Elsewhere())
 		} else if !d.Suggest(name, names) {
 			var quantities []string
 			for _, q := range plans[0].Quantities {
@@ -173,7 +173,7 @@ func (p *Planner) explainer(pl *Plan) *explainer {
 			values[f.Name] = fit.Value{Value: f.Value}
 		}
 	}
-	p.fit.Apply(p.layers.flagsFor(pl.Request), values)
+	p.fit.Apply(p.layers.FlagsFor(pl.Request), values)
 	return &explainer{Layers: p.layers, fit: p.fit, plan: pl, values: values}
 }
 
@@ -247,7 +247,7 @@ func (x *explainer) whence(name string, ref formula.Ref) string {
 		return "--" + x.argument
 	case layerVar, groupVar, kindVar, perVar, ioUnits, ioPart:
 		return "the layers at hand"
-	case stageVar:
+	case StageVar:
 		return stageField + " " + req.Config.Values[stageField].Text()
 	}
 	if f := x.schema.Nixlbench.Flags[name]; f != nil {
@@ -264,7 +264,7 @@ func (x *explainer) limit(l fit.Limit) (LimitStep, error) {
 		return s, nil
 	}
 	s.Holds = holds
-	if x.bench.OnArguments(l) {
+	if x.Bench.OnArguments(l) {
 		if len(flags) == 0 || x.schema.Nixlbench.Flags[flags[0]].Secret {
 			return s, nil // there is no one value to show, or it must not be
 		}

@@ -15,21 +15,31 @@ import (
 type Frame struct {
 	*Program
 	frame *formula.Frame
+	facts []factSlot // of the requests that it moves between
 }
+
+// factSlot is where a fact is in a frame.
+type factSlot struct {
+	ref    formula.Ref // -1 where no formula reads it
+	depend []formula.Ref
+}
+
+// Values returns the values by themselves.
+func (f *Frame) Values() *formula.Frame { return f.frame }
 
 // set assigns a name its value; see [formula.Frame.SetName].
 func (f *Frame) set(name string, v formula.Value) { f.frame.SetName(name, v) }
 
-// newFitter returns a fitter that finds flags in the frame.
-func (f *Frame) newFitter() *fit.Fitter { return f.bench.NewFitter(f.frame) }
+// Fitter returns a fitter that finds flags in the frame.
+func (f *Frame) Fitter() *fit.Fitter { return f.Bench.NewFitter(f.frame) }
 
-// flagsFor returns a request for its flags, which are found in the frame.
-func (f *Frame) flagsFor(req *Request) *fit.Request {
-	return &fit.Request{Config: req.Config, Flags: req.Flags, Fit: req.Fit, Least: req.Least, Load: func() { f.load(req) }}
+// FlagsFor returns a request for its flags, which are found in the frame.
+func (f *Frame) FlagsFor(req *Request) *fit.Request {
+	return &fit.Request{Config: req.Config, Flags: req.Flags, Fit: req.Fit, Least: req.Least, Load: func() { f.Load(req) }}
 }
 
-// load empties the frame and sets the facts of a request.
-func (f *Frame) load(req *Request) {
+// Load empties the frame and sets the facts of a request.
+func (f *Frame) Load(req *Request) {
 	f.frame.Reset()
 	for name, v := range req.Model.Params {
 		f.set(name, v.Value)
@@ -43,6 +53,57 @@ func (f *Frame) load(req *Request) {
 	f.set(accountingVar, formula.Text(f.accounting()))
 }
 
+// LoadPlan empties the frame and sets the values of a plan.
+func (f *Frame) LoadPlan(pl *Plan) {
+	f.Load(pl.Request)
+	for _, flag := range pl.Flags {
+		f.set(flag.Name, flag.Value)
+	}
+	for _, q := range pl.Quantities {
+		f.set(q.Name, formula.Value{Kind: formula.Num, Num: formula.Int(q.Value)})
+	}
+}
+
+// Move sets what came of layers for a request. It is to be of the same model as
+// the requests before: what does not depend on it is not forgotten.
+func (f *Frame) Move(req *Request) {
+	if f.facts == nil {
+		f.facts = make([]factSlot, len(req.facts))
+		for i, v := range req.facts {
+			ref, ok := f.prog.Ref(v.name)
+			if !ok {
+				f.facts[i].ref = -1
+				continue
+			}
+			f.facts[i] = factSlot{ref, f.frame.Dependents(ref)}
+		}
+	}
+	for i, v := range req.facts {
+		if s := &f.facts[i]; s.ref >= 0 {
+			if old, err := f.frame.Num(s.ref); err != nil || old != v.num {
+				f.frame.Change(s.ref, formula.Value{Kind: formula.Num, Num: v.num}, s.depend)
+			}
+		}
+	}
+}
+
+// Wrong names the first quantity of every plan that cannot be, or is "".
+func (f *Frame) Wrong() string {
+	for _, r := range f.results {
+		if r.ref < 0 {
+			return r.name
+		}
+		q, err := f.frame.Num(r.ref)
+		if err != nil {
+			return r.name
+		}
+		if n, whole := q.Int64(); !whole || n < f.least() {
+			return r.name
+		}
+	}
+	return ""
+}
+
 // quantities evaluates the quantities that are wanted, each a whole number.
 func (f *Frame) quantities() ([]Quantity, error) {
 	var errs diag.List
@@ -53,8 +114,8 @@ func (f *Frame) quantities() ([]Quantity, error) {
 			errs = append(errs, diag.Errorf(diag.Pos{File: f.arch.File}, "%s has no formula for %s", f.arch.Name, q.Name))
 			continue
 		}
-		least := int64(1)
-		if detail, ok := f.prog.Ref(detailPrefix + q.Name); ok {
+		least := f.least()
+		if detail, ok := f.ShownIf(q.Name); ok {
 			shown, err := f.frame.Bool(detail)
 			errs.Add(err)
 			if !shown {
@@ -74,9 +135,6 @@ func (f *Frame) quantities() ([]Quantity, error) {
 			d.Source, d.Caret = src.Text, 1
 			errs = append(errs, d.WithHint("round it explicitly: floor(), ceil(), div() or ceil_div()"))
 			continue
-		}
-		if f.rank {
-			least = 0 // of recurrent models, no bytes go with tokens
 		}
 		if n < least {
 			errs = append(errs, diag.Errorf(f.origin(ref).Pos, "%s is %d: expected at least %d", q.Name, n, least).About(diag.NotWhole, q.Name))
@@ -99,7 +157,7 @@ func (f *Frame) origin(ref formula.Ref) formula.Source {
 		for _, key := range uses {
 			if r, ok := f.prog.Ref(key); ok && f.prog.Kind(r) == formula.Str {
 				if v, err := f.frame.Eval(r); err == nil && !t[v.Str].IsZero() {
-					return SourceOf(t[v.Str])
+					return t[v.Str].Source()
 				}
 			}
 		}
@@ -163,6 +221,7 @@ func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, grou
 	for _, values := range []map[string]data.Fact{req.Config.Values, req.Model.Params} {
 		if v, ok := values[r.Of]; ok && v.Origin.Given() {
 			d = v.Origin.Errorf("%s", msg).About(diag.Requires, of)
+			d.Suggest(v.Str, f.schema.KnownOf(r.Of))
 		}
 	}
 	if r.Hint != "" {
@@ -177,8 +236,8 @@ func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, grou
 	return d
 }
 
-// archRequires checks what an architecture requires of its parameters.
-func (f *Frame) archRequires(req *Request, warnings *diag.List) error {
+// Require checks what an architecture requires of its parameters.
+func (f *Frame) Require(req *Request, warnings *diag.List) error {
 	for i := range f.arch.Requires {
 		r, ref := &f.arch.Requires[i], f.requires[i]
 		ok, err := f.frame.Bool(ref)

@@ -104,6 +104,7 @@ func (l *Layers) notSelected(req *Request, layer int, name string) error {
 	}
 	f := l.arch.Layers.Select
 	d := diag.Errorf(f.Pos, "layer %d: select yields %q, expected the name of a group: %s", layer, name, strings.Join(groups, ", "))
+	d.Suggest(name, groups)
 	d.Source, d.Caret = f.Text, 1
 	if req.Model.File != "" && req.Model.File != f.Pos.File {
 		d.WithHint("with %s", req.Model.File)
@@ -167,12 +168,12 @@ func (l *Layers) checkFields(req *Request, cells []cell) error {
 	return nil
 }
 
-// expand returns a request for each I/O size of each stage, with the facts that
+// Expand returns a request for each I/O size of each stage, with the facts that
 // its plan has; of another accounting than that of ranks, one request. The frame
 // holds what is given of the request.
-func (l *Layers) expand(req *Request) ([]*Request, diag.List, error) {
+func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 	var warnings diag.List
-	if err := l.archRequires(req, &warnings); err != nil {
+	if err := l.Require(req, &warnings); err != nil {
 		return nil, nil, err
 	}
 	if l.cache == nil {
@@ -237,7 +238,7 @@ func (l *Layers) expand(req *Request) ([]*Request, diag.List, error) {
 			one := *req
 			one.stage, one.io = st, &st.ios[j]
 			io := &st.ios[j]
-			one.facts = append(slices.Clone(facts), fact{stageVar, formula.Int(int64(st.number))}, fact{blockFact, formula.Int(io.bytes)},
+			one.facts = append(slices.Clone(facts), fact{StageVar, formula.Int(int64(st.number))}, fact{blockFact, formula.Int(io.bytes)},
 				fact{batchFact, formula.Int(io.count)}, fact{rankFact, formula.Int(st.bytes)})
 			all = append(all, &one)
 		}

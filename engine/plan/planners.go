@@ -1,6 +1,10 @@
 package plan
 
 import (
+	"maps"
+	"slices"
+
+	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/schema"
 )
@@ -41,7 +45,7 @@ func (all *Planners) For(arch *schema.Architecture, use Use) (*Planner, error) {
 	}
 	p, err := New(all.schema, all.Release, arch, use)
 	if err == nil {
-		p.bench.From = all.From
+		p.Bench.From = all.From
 	}
 	all.made[key] = made{p, err}
 	return p, err
@@ -66,5 +70,32 @@ func (all *Planners) Checker(arch *schema.Architecture) (*Checker, error) {
 	if !some {
 		return nil, unknown
 	}
-	return &Checker{all, arch}, distinct(errs).Err()
+	return &Checker{all, arch}, errs.Distinct().Err()
+}
+
+// Item is what a sweep plans for every value of the configuration's axes.
+type Item struct {
+	*Request
+	Planner *Planner
+}
+
+// Split makes of each configuration that asks for several accountings one for
+// each: they are planned by other planners.
+func Split(configs []*config.Config) []*config.Config {
+	var all []*config.Config
+	for _, cfg := range configs {
+		i := slices.IndexFunc(cfg.Axes, func(a config.Axis) bool { return a.Field.Var == accountingVar })
+		if i < 0 {
+			all = append(all, cfg)
+			continue
+		}
+		for _, v := range cfg.Axes[i].Values {
+			one := *cfg
+			one.Axes = slices.Delete(slices.Clone(cfg.Axes), i, i+1)
+			one.Values = maps.Clone(cfg.Values)
+			one.Values[accountingVar] = v
+			all = append(all, &one)
+		}
+	}
+	return all
 }

@@ -200,7 +200,7 @@ func (l *Layers) stages(req *Request, rates []rate) ([]stage, error) {
 	pp, _ := req.Config.Values[stagesField].Num.Int64()
 	ends := make([]int, pp+1)
 	for i := range ends {
-		l.set(stageVar, formula.Number(int64(i)))
+		l.set(StageVar, formula.Number(int64(i)))
 		first, err := l.whole(firstVar)
 		if err != nil {
 			return nil, err

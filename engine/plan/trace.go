@@ -45,7 +45,7 @@ func (t tracer) dependenciesBy(follow func(string) bool) *dependencies {
 			d.add(d.of[q.Name])
 		}
 	}
-	d.add(t.inputs(t.bench.Refs(), follow))
+	d.add(t.inputs(t.Bench.Refs(), follow))
 	d.add([]string{fit.SourceVar, fit.DestinationVar})
 	d.add(t.layerInputsOf(follow))
 	return d

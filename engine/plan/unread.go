@@ -214,7 +214,7 @@ func (r *unread) shows(req *Request, shown Shown, field string) bool {
 		d.add(shown.Names)
 		refs := r.refs(shown.Names...)
 		if shown.Flags {
-			refs = append(refs, r.bench.Refs()...)
+			refs = append(refs, r.Bench.Refs()...)
 			d.add([]string{fit.SourceVar, fit.DestinationVar})
 		}
 		d.add(r.inputs(refs, follow))
@@ -291,7 +291,7 @@ func (r *unread) presentLayers(req *Request) (follow func(name string) bool, key
 		return everything, ""
 	}
 	if r.layers.cellsOf != req.Model {
-		r.layers.load(req)
+		r.layers.Load(req)
 		if _, err := r.layers.layersOf(req); err != nil {
 			return everything, ""
 		}

@@ -12,15 +12,15 @@ import (
 
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
-	"kvbench/engine/plan"
+	"kvbench/engine/sweep"
 )
 
 // SweepFormats are the formats of a sweep's rows.
 var SweepFormats = []string{"table", "csv", "jsonl"}
 
 // SweepRows says how rows of these columns are written.
-func SweepRows(format string, columns []string) plan.RowFormat {
-	rows := plan.RowFormat{Lead: make([]string, len(columns)), End: "\n"}
+func SweepRows(format string, columns []string) sweep.RowFormat {
+	rows := sweep.RowFormat{Lead: make([]string, len(columns)), End: "\n"}
 	for i, name := range columns {
 		switch {
 		case format == "jsonl":

@@ -46,11 +46,15 @@ type Note struct {
 	Hint string  `json:"hint,omitempty"`
 }
 
-// RelevantFields returns what tells by their names fields that affect the cache,
-// and those of them that do not.
-func (c *Checkpoints) RelevantFields() (relevant, harmless *regexp.Regexp) {
+// RelevantFields returns what tells by a word of their names fields that affect
+// the cache, and by their whole names fields that do not.
+func (c *Checkpoints) RelevantFields() (relevant, ignored *regexp.Regexp) {
+	var all []string
+	for _, group := range Keys(c.Ignored) {
+		all = append(all, c.Ignored[group]...)
+	}
 	return regexp.MustCompile("(^|_)(" + strings.Join(c.Relevant, "|") + ")(_|$)"),
-		regexp.MustCompile("^(" + strings.Join(append(slices.Clone(c.Harmless), c.Skipped...), "|") + ")$")
+		regexp.MustCompile("^(" + strings.Join(all, "|") + ")$")
 }
 
 // Checkpoints is what Hugging Face configurations have in common.
@@ -75,11 +79,10 @@ type Checkpoints struct {
 	Defaults map[string][]Rule `json:"defaults"`
 	// Notes are about such a default.
 	Notes map[string][]Note `json:"notes"`
-	// Relevant, Harmless and Skipped tell by their names the fields that affect
-	// the cache.
-	Relevant []string `json:"relevant"`
-	Harmless []string `json:"harmless"`
-	Skipped  []string `json:"skipped"`
+	// Relevant tells by words of their names the fields that affect the cache;
+	// Ignored those of them that do not, by groups of whole names.
+	Relevant []string            `json:"relevant"`
+	Ignored  map[string][]string `json:"ignored"`
 }
 
 func (c *Checkpoints) eachFormula(f func(path []string, formula *Formula)) {

@@ -281,6 +281,16 @@ func (f *Field) Values() []string {
 // Known lists all values that are known by name.
 func (f *Field) Known() []string { return slices.Concat(f.Type.Words, f.Keys, f.Words) }
 
+// KnownOf returns the values known of the field with that name in formulas.
+func (s *Schema) KnownOf(name string) []string {
+	for i := range s.Fields {
+		if f := &s.Fields[i]; f.Var == name {
+			return f.Known()
+		}
+	}
+	return nil
+}
+
 // Spelling returns the known word that a text is but for its case. Where there is
 // none, or more than one, it gives the text.
 func Spelling(text string, known []string) string {

@@ -25,9 +25,6 @@ type target struct {
 // extensions are those of the files that kvbench reads.
 var extensions = []string{".cue", ".yaml", ".yml", ".json", config.ResultsExt}
 
-// moduleDir has what a CUE module is made of: the schema that init writes, too.
-const moduleDir = "cue.mod"
-
 func isRead(name string) bool {
 	return slices.Contains(extensions, strings.ToLower(filepath.Ext(name)))
 }
@@ -104,7 +101,7 @@ func walk(dir string, add func(*target)) {
 			if d != nil && d.IsDir() {
 				return fs.SkipDir
 			}
-		case d.IsDir() && path != dir && (strings.HasPrefix(d.Name(), ".") || d.Name() == moduleDir):
+		case d.IsDir() && path != dir && (strings.HasPrefix(d.Name(), ".") || d.Name() == config.ModuleFolder):
 			return fs.SkipDir
 		case !d.IsDir() && (isRead(path) || leadsToFolder(path, d)):
 			add(fileTarget(path, true))
@@ -121,7 +118,7 @@ func fileTarget(name string, met bool) *target {
 		return &target{name: name, met: met, opened: true, file: &config.File{Name: name, Kind: config.KindUnknown, Foreign: why}}
 	}
 	switch folders := strings.Split(filepath.ToSlash(filepath.Dir(name)), "/"); {
-	case met && slices.Contains(folders, moduleDir):
+	case met && slices.Contains(folders, config.ModuleFolder):
 		return foreign("is part of a CUE module")
 	case !isLink(name):
 		return &target{name: name, met: met}

@@ -44,7 +44,7 @@ func Files(s *schema.Schema, l *config.Loader, words, dirs []string, skip bool, 
 	// CUE files come first: they may bring the architectures of models.
 	var brought []*config.File
 	for _, t := range targets {
-		if !t.opened && strings.EqualFold(filepath.Ext(t.name), ".cue") {
+		if !t.opened && isCUE(t.name) {
 			t.file, t.err = l.Open(t.name, t.met)
 			if t.err == nil && t.file.Foreign == "" {
 				brought = append(brought, t.file)
@@ -62,7 +62,13 @@ func Files(s *schema.Schema, l *config.Loader, words, dirs []string, skip bool, 
 	if checked.Alone {
 		workers = 1
 	}
-	inOrder(workers, checked.rest(targets), func(t *target) *Report { return check(s, l, known, t) }, out)
+	said := map[string]bool{}
+	inOrder(workers, checked.rest(targets), func(t *target) *Report { return check(s, l, known, t) }, func(r *Report) {
+		if isCUE(r.File) { // what is wrong with a file of its package is reported once
+			r.Errs = r.Errs.Unsaid(said)
+		}
+		out(r)
+	})
 	return nil
 }
 
@@ -72,6 +78,9 @@ func check(s *schema.Schema, l *config.Loader, known *config.Known, t *target) *
 		return report(s, l, known, t) // line by line, however many they are
 	}
 	r := &Report{File: t.name}
+	if t.err == nil && t.file != nil {
+		l.Seek(t.file, known)
+	}
 	err := l.Bounded(t.name, func() error {
 		r = report(s, l, known, t)
 		return nil
@@ -100,45 +109,38 @@ func report(s *schema.Schema, l *config.Loader, known *config.Known, t *target) 
 	case len(r.Errs) == 0:
 		r.Kind, r.Skipped = t.file.Kind, t.file.Foreign
 	}
-	r.Errs = quoted(l, t.name, diag.Shown(distinct(r.Errs)))
+	files := []string{t.name}
+	if t.file != nil {
+		files = append(files, t.file.Package...)
+	}
+	r.Errs = quoted(l, files, diag.Shown(r.Errs.Unsaid(map[string]bool{})))
 	t.file = nil // of many files, little is kept
 	return r
 }
 
-// distinct drops what is said twice: two quantities may fail alike.
-func distinct(list diag.List) diag.List {
-	seen := map[string]bool{}
-	return slices.DeleteFunc(slices.Clone(list), func(d *diag.Diag) bool {
-		key := strings.Join(append([]string{d.Error()}, d.Hints...), "\n")
-		was := seen[key]
-		seen[key] = true
-		return was
-	})
-}
+func isCUE(name string) bool { return strings.EqualFold(filepath.Ext(name), ".cue") }
 
 // shown is how much of a long line is quoted on either side of a caret.
 const shown = 80
 
-// quoted has each message that is about a place of the file quote the line.
+// quoted has each message that is about a place of the files quote the line.
 // What is about a formula quotes that already.
-func quoted(l *config.Loader, file string, list diag.List) diag.List {
-	var lines []string
+func quoted(l *config.Loader, files []string, list diag.List) diag.List {
+	lines := map[string][]string{}
 	for i, d := range list {
-		if d.Pos.File != file || d.Pos.Col == 0 || d.Source != "" {
+		file := d.Pos.File
+		if !slices.Contains(files, file) || d.Pos.Col == 0 || d.Source != "" {
 			continue
 		}
-		if lines == nil {
-			text, err := l.Text(config.Entry{File: file})
-			if err != nil {
-				return list
-			}
-			lines = strings.Split(string(text), "\n")
+		if lines[file] == nil {
+			text, _ := l.Text(config.Entry{File: file}) // a file that is gone has no lines
+			lines[file] = strings.Split(string(text), "\n")
 		}
-		if d.Pos.Line > len(lines) {
+		if d.Pos.Line > len(lines[file]) {
 			continue
 		}
 		e := *d
-		e.Source, e.Caret = around(strings.TrimRight(lines[d.Pos.Line-1], "\r"), d.Pos.Col)
+		e.Source, e.Caret = around(strings.TrimRight(lines[file][d.Pos.Line-1], "\r"), d.Pos.Col)
 		list[i] = &e
 	}
 	return list

@@ -102,7 +102,9 @@ func (c *command) preferences(r io.Reader, set func(name, value string) error) e
 					prefs = append(prefs, f.name)
 				}
 			}
-			errs = append(errs, diag.Errorf(at, "%q is not a preference of %s %s: expected one of %s", key, program, c.name, strings.Join(prefs, ", ")))
+			d := diag.Errorf(at, "%q is not a preference of %s %s: expected one of %s", key, program, c.name, strings.Join(prefs, ", "))
+			d.Suggest(key, prefs)
+			errs = append(errs, d)
 			continue
 		}
 		if err := set(key, strings.TrimSpace(value)); err != nil {

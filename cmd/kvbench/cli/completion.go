@@ -13,8 +13,8 @@ import (
 	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/hub"
-	"kvbench/engine/plan"
 	"kvbench/engine/schema"
+	"kvbench/engine/sweep"
 )
 
 // shells holds the scripts that tie completeCommand to a shell.
@@ -37,7 +37,11 @@ func (a *app) completionCmd() *command {
 		complete: func([]string) []string { return shellNames },
 		exec: func(_ context.Context, c *command) error {
 			if len(c.args) != 1 || !slices.Contains(shellNames, c.args[0]) {
-				return diag.Usagef("expected one of %s", strings.Join(shellNames, ", "))
+				d := diag.Usagef("expected one of %s", strings.Join(shellNames, ", "))
+				if len(c.args) == 1 {
+					d.Suggest(c.args[0], shellNames)
+				}
+				return d
 			}
 			text, err := shells.ReadFile("completion/" + c.args[0])
 			if err == nil {
@@ -160,7 +164,7 @@ func (a *app) completeValue(f *flagSpec, before []string, current string) []stri
 		current = strings.TrimLeft(current, `'"`)
 		i := len(strings.TrimRight(current, letters+strings.ToUpper(letters)+"_0123456789"))
 		return completeEnd(current, i, slices.DeleteFunc(a.columnNames(before), func(name string) bool {
-			return slices.Contains(plan.OwnColumns, name)
+			return slices.Contains(sweep.OwnColumns, name)
 		}))
 	}
 	values := slices.Clone(f.values)
@@ -222,7 +226,7 @@ func (a *app) modelNames(before []string) []string {
 // columnNames lists the columns that a sweep may have: those of any model, and
 // the parameters and formulas of the model that the words name.
 func (a *app) columnNames(before []string) []string {
-	names := slices.Concat(plan.OwnColumns, quantitiesOf(a.schema), schema.Keys(a.schema.Nixlbench.Flags), []string{config.NameParam})
+	names := slices.Concat(sweep.OwnColumns, quantitiesOf(a.schema), schema.Keys(a.schema.Nixlbench.Flags), []string{config.NameParam})
 	for i := range a.schema.Fields {
 		names = append(names, a.schema.Fields[i].Var)
 	}

@@ -11,6 +11,7 @@ import (
 // TestCompletionBash sources the script in a real bash and completes words as
 // readline has it do.
 func TestCompletionBash(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skip("bash is not installed")
 	}

@@ -26,6 +26,7 @@ var docBlock = regexp.MustCompile("(?ms)^(?:Save this as `([^`\n]+)`:\n\n)?```(\
 // and stderr together; the commands of an sh block must succeed.
 // KVBENCH_UPDATE=1 rewrites the documents.
 func TestDocs(t *testing.T) {
+	t.Parallel()
 	bin := t.TempDir()
 	if out, err := exec.Command("go", "build", "-o", filepath.Join(bin, "kvbench"), "kvbench/cmd/kvbench").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

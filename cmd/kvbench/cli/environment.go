@@ -8,7 +8,7 @@ import (
 )
 
 // ofTests are variables that the tests read, not a command.
-var ofTests = []string{"UPDATE", "PYTHON_TOOL"}
+var ofTests = []string{"UPDATE", "FULL", "PYTHON_TOOL"}
 
 // noteEnvironment notes variables that would set a flag if one had such a name.
 // What sets a flag of another command is none of this one's.

@@ -23,10 +23,11 @@ import (
 // Work on a user's file cannot be cancelled where a library does it, so a file
 // that takes too much ends the process.
 const (
-	guardTime   = 5 * time.Second
 	guardMemory = 512 << 20
 	guardTick   = 10 * time.Millisecond
 )
+
+var guardTime = 5 * time.Second // most tests wait less
 
 // guard watches over the files that are being worked on.
 type guard struct {

@@ -89,6 +89,7 @@ func TestHelpFlags(t *testing.T) {
 // TestHelpExamples runs the examples of every command but those that use a
 // network, a shell's own words or a program that may not be there.
 func TestHelpExamples(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := os.CopyFS(filepath.Join(dir, "examples"), os.DirFS("../../../examples")); err != nil {
 		t.Fatal(err)

@@ -47,7 +47,11 @@ func (a *app) models(_ context.Context, c *command) error {
 	case len(c.args) == 0:
 		return a.listModels(c, loader, format)
 	case c.args[0] != "show":
-		return diag.Usagef("unexpected argument %q", c.args[0]).WithHint("write %s models show %s", program, c.args[0])
+		d := diag.Usagef("unexpected argument %q", c.args[0])
+		if d.Suggest(c.args[0], []string{"show"}) {
+			return d
+		}
+		return d.WithHint("write %s models show %s", program, c.args[0])
 	case len(c.args) != 2:
 		return diag.Usagef("show takes the name of one model or architecture")
 	}

@@ -20,6 +20,7 @@ import (
 	"kvbench/engine/report"
 	"kvbench/engine/runner"
 	"kvbench/engine/schema"
+	"kvbench/engine/sweep"
 )
 
 const groupRun = "The run"
@@ -300,12 +301,12 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 const manyNotRun = "%d of %d plans cannot be made because of this; the numbers are those of the first: %s"
 
 // reasons count what the points of a sweep have in common.
-type reasons []plan.Failed
+type reasons []sweep.Failed
 
 func (r *reasons) add(err error, point uint64) {
-	i := slices.IndexFunc(*r, func(f plan.Failed) bool { return diag.Kind(f.Err) == diag.Kind(err) })
+	i := slices.IndexFunc(*r, func(f sweep.Failed) bool { return diag.Kind(f.Err) == diag.Kind(err) })
 	if i < 0 {
-		*r = append(*r, plan.Failed{Err: err, First: point})
+		*r = append(*r, sweep.Failed{Err: err, First: point})
 		i = len(*r) - 1
 	}
 	(*r)[i].Count++
@@ -316,7 +317,7 @@ const maxPoints = 10_000
 
 // spread makes a plan.Item of each point where axes have several values. Those that
 // can be made are given even when others cannot. Without axes there is no sweep.
-func (p *profile) spread(jobs []plan.Item) ([]plan.Item, *plan.Sweep, error) {
+func (p *profile) spread(jobs []plan.Item) ([]plan.Item, *sweep.Sweep, error) {
 	for i := range p.schema.Fields {
 		f := &p.schema.Fields[i]
 		if slices.ContainsFunc(jobs, func(j plan.Item) bool { return j.Config.Varies(f.Var) }) {
@@ -327,7 +328,7 @@ func (p *profile) spread(jobs []plan.Item) ([]plan.Item, *plan.Sweep, error) {
 	if p.axes == nil && p.knobs == nil {
 		return jobs, nil, nil
 	}
-	s, left, err := plan.NewSweep(jobs, plan.SweepOptions{})
+	s, left, err := sweep.New(jobs, sweep.Options{})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -14,6 +14,7 @@ import (
 // TestResumeHint: an interrupted command says how the rest is run, and that
 // works. Where nothing can be resumed there is no hint.
 func TestResumeHint(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		sig  os.Signal
 		more []string

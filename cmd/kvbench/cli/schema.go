@@ -34,6 +34,7 @@ func (a *app) printSchema(_ context.Context, c *command) error {
 		d := diag.Usagef("expected one of %s", strings.Join(schemagen.Kinds, ", "))
 		if len(c.args) == 1 {
 			d = diag.Usagef("unknown schema %q: expected one of %s", c.args[0], strings.Join(schemagen.Kinds, ", "))
+			d.Suggest(c.args[0], schemagen.Kinds)
 		}
 		return d
 	}

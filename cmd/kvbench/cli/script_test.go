@@ -22,10 +22,19 @@ func TestMain(m *testing.M) {
 	// work: too long for one whose partner has failed.
 	os.Setenv("GORACE", raceOptions)
 	testscript.Main(m, map[string]func(){
-		"kvbench":   func() { os.Exit(cli.Main(os.Args[1:])) },
+		"kvbench": func() {
+			if limit, err := time.ParseDuration(os.Getenv(guardTime)); err == nil {
+				cli.SetGuardTime(limit)
+			}
+			os.Exit(cli.Main(os.Args[1:]))
+		},
 		"nixlbench": fakeNixlbench,
 	})
 }
+
+// guardTime names the variable with the time that the work on one file may take:
+// the limit of users, 5 s, is waited for where it is the claim itself.
+const guardTime = "GUARD_TIME"
 
 const raceOptions = "atexit_sleep_ms=0"
 

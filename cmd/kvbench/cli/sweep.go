@@ -19,6 +19,7 @@ import (
 	"kvbench/engine/plan"
 	"kvbench/engine/report"
 	"kvbench/engine/schema"
+	"kvbench/engine/sweep"
 )
 
 const groupSweep = "Sweeps"
@@ -82,7 +83,7 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []plan.Item, format st
 		rows = report.NewTable(rows, columns)
 	}
 	_, err = out.Write(report.SweepHead(format, columns))
-	var outcome *plan.Outcome
+	var outcome *sweep.Outcome
 	if err == nil {
 		outcome, err = s.Run(ctx, rows, line.at)
 		line.progress.clear()
@@ -105,13 +106,13 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []plan.Item, format st
 		errs.Add(err)
 		return errs
 	}
-	a.tell(s, outcome, &errs)
+	a.tell(c, s, outcome, &errs)
 	return errs.Err()
 }
 
 // newSweep makes the sweep that the command asks for. What other items than the
 // good ones lack goes to errs.
-func (a *app) newSweep(c *command, jobs []plan.Item, format string, secrets bool, errs *diag.List) (*plan.Sweep, string, []string, error) {
+func (a *app) newSweep(c *command, jobs []plan.Item, format string, secrets bool, errs *diag.List) (*sweep.Sweep, string, []string, error) {
 	var wrong diag.List
 	if _, from, ok := c.value("format"); ok && !slices.Contains(report.SweepFormats, format) {
 		wrong = append(wrong, from.Errorf("%s shows single plans; for rows use one of %s", format, strings.Join(report.SweepFormats, ", ")))
@@ -136,10 +137,10 @@ func (a *app) newSweep(c *command, jobs []plan.Item, format string, secrets bool
 			}
 		}
 	}
-	var keys []plan.SortKey
+	var keys []sweep.SortKey
 	for _, name := range c.list("sort") {
 		name, down := strings.CutPrefix(name, "-")
-		keys = append(keys, plan.SortKey{Column: report.SweepName(a.schema.Fields, name), Down: down})
+		keys = append(keys, sweep.SortKey{Column: report.SweepName(a.schema.Fields, name), Down: down})
 	}
 	where, _, hasWhere := c.value("where")
 	if hasWhere && strings.TrimSpace(where) == "" {
@@ -148,17 +149,17 @@ func (a *app) newSweep(c *command, jobs []plan.Item, format string, secrets bool
 	if len(wrong) > 0 {
 		return nil, "", nil, wrong
 	}
-	options := plan.SweepOptions{Where: where, Columns: a.sweepNames(columns), Sort: keys, Top: top, Format: report.SweepRows(format, columns)}
+	options := sweep.Options{Where: where, Columns: a.sweepNames(columns), Sort: keys, Top: top, Format: report.SweepRows(format, columns)}
 	if !secrets {
 		options.Mask = nixlbench.Mask
 	}
-	s, left, err := plan.NewSweep(jobs, options)
+	s, left, err := sweep.New(jobs, options)
 	if err != nil {
 		return nil, "", nil, err
 	}
 	errs.Add(left)
 	if len(keys) > 0 {
-		if most := uint64(plan.MaxSorted); top > most || top == 0 && where == "" && s.Points > most {
+		if most := uint64(sweep.MaxSorted); top > most || top == 0 && where == "" && s.Points > most {
 			return nil, "", nil, diag.Usagef("--sort keeps at most %d rows in memory", most).
 				WithHint("keep the first of them with --top, or filter them with --where")
 		}
@@ -248,7 +249,7 @@ func quantitiesOf(s *schema.Schema) []string {
 // have by default.
 func (a *app) wantsDetail(c *command) bool {
 	where, _, _ := c.value("where")
-	condition, _ := plan.Condition(a.schema, where) // the sweep says what is wrong
+	condition, _ := sweep.Condition(a.schema, where) // the sweep says what is wrong
 	names := slices.Concat(c.list("columns"), c.list("sort"), formula.Names(condition.Text))
 	return slices.ContainsFunc(a.schema.Quantities, func(q schema.Quantity) bool {
 		return !q.Detail.IsZero() && (slices.Contains(names, q.Name) || slices.Contains(names, "-"+q.Name))
@@ -256,7 +257,7 @@ func (a *app) wantsDetail(c *command) bool {
 }
 
 // announce says how many points there are before the first is planned.
-func (a *app) announce(c *command, s *plan.Sweep) {
+func (a *app) announce(c *command, s *sweep.Sweep) {
 	note := diag.Notef(diag.Pos{}, "%s", s.Size())
 	if c.set["sort"] {
 		note.WithHint("--sort keeps rows in memory and prints them at the end")
@@ -286,7 +287,7 @@ func (a *app) warnMissingOnce(jobs []plan.Item, shown plan.Shown) {
 }
 
 // tell says, reason by reason, which limits rows break and why points have none.
-func (a *app) tell(s *plan.Sweep, o *plan.Outcome, errs *diag.List) {
+func (a *app) tell(c *command, s *sweep.Sweep, o *sweep.Outcome, errs *diag.List) {
 	for _, b := range o.Broken {
 		w := b.Violation.Warning()
 		if label := s.Label(b.First); b.Count > 1 {
@@ -304,6 +305,19 @@ func (a *app) tell(s *plan.Sweep, o *plan.Outcome, errs *diag.List) {
 		d.Usage = d.Usage && o.Rows == 0 // what is right for some values is not wrong
 		*errs = append(*errs, d)
 	}
+	a.tellNone(c, o)
+}
+
+// tellNone notes that the condition for rows is what leaves none.
+func (a *app) tellNone(c *command, o *sweep.Outcome) {
+	where, from, ok := c.value("where")
+	points := o.Points
+	for _, f := range o.Failed {
+		points -= uint64(f.Count)
+	}
+	if ok && o.Rows == 0 && points > 0 {
+		a.print.Print(diag.Notef(from.Pos, "no point meets the condition of --where: %s", diag.Printable(where)))
+	}
 }
 
 // What is said of points that have the same reason: their number, of how many,
@@ -314,7 +328,7 @@ const (
 )
 
 // counted words a reason with the points that it holds for.
-func counted(s *plan.Sweep, f plan.Failed, points uint64, many string) *diag.Diag {
+func counted(s *sweep.Sweep, f sweep.Failed, points uint64, many string) *diag.Diag {
 	d := *diag.All(f.Err)[0]
 	if label := s.Label(f.First); f.Count > 1 {
 		d.WithHint(many, f.Count, points, label)

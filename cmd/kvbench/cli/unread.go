@@ -10,6 +10,7 @@ import (
 	"kvbench/engine/formula"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
+	"kvbench/engine/sweep"
 )
 
 // planShown is what a plan shows: its quantities, and the command.
@@ -19,7 +20,7 @@ func planShown(pl *plan.Plan) plan.Shown { return plan.Shown{Names: quantityName
 // depends on the field; a condition does depend on it.
 func (a *app) sweepShown(c *command, columns []string) plan.Shown {
 	where, _, _ := c.value("where")
-	condition, _ := plan.Condition(a.schema, where) // the sweep says what is wrong with it
+	condition, _ := sweep.Condition(a.schema, where) // the sweep says what is wrong with it
 	read := formula.Names(condition.Text)
 	names := slices.Concat(columns, read)
 	for _, q := range a.schema.Quantities {
@@ -46,48 +47,7 @@ func (a *app) onlyQuantities(names []string) []string {
 // given returns notes on values that the user gave: on those that were hardly meant
 // as they are written, and on those that have no effect.
 func (a *app) given(j plan.Item, shown plan.Shown) []*diag.Diag {
-	return append(a.small(j), a.unread(j, shown)...)
-}
-
-// small returns a note on each given number that is so small that its unit was
-// probably forgotten.
-func (a *app) small(j plan.Item) []*diag.Diag {
-	var list []*diag.Diag
-	for i := range a.schema.Fields {
-		f := &a.schema.Fields[i]
-		values := []data.Fact{j.Config.Values[f.Var]}
-		for _, axis := range j.Config.Axes {
-			if axis.Field.Var == f.Var {
-				values = axis.Values
-			}
-		}
-		for _, v := range values {
-			if d := a.smallNote(f, v); d != nil {
-				list = append(list, d)
-				break // one of an axis is enough
-			}
-		}
-	}
-	return list
-}
-
-// smallNote returns the note on one value, or nil.
-func (a *app) smallNote(f *schema.Field, v data.Fact) *diag.Diag {
-	n, _ := v.Num.Int64()
-	i := slices.IndexFunc(f.Least, func(l schema.Least) bool { return n < l.Below })
-	if i < 0 || n <= 0 || !v.Origin.Given() {
-		return nil
-	}
-	name := v.Origin.String()
-	if v.Origin.Kind == data.FromFile {
-		name = f.Path
-	}
-	var meant []string
-	for _, suffix := range f.Least[i].Suffixes {
-		meant = append(meant, v.Text()+suffix)
-	}
-	return diag.Notef(v.Origin.Pos, "%s is only %d %s", name, n, a.schema.Units[f.Unit].Name).
-		WithHint("did you mean %s?", strings.Join(meant, " or "))
+	return append(a.loader().Small(j.Config), a.unread(j, shown)...)
 }
 
 // unread returns a note on each given value that has no effect; one on all of a
@@ -135,6 +95,9 @@ func unreadNote(j plan.Item, all []plan.Unread) *diag.Diag {
 		what := "" // of several values, the one that a hint is about
 		if len(all) > 1 {
 			what = names[i] + ": "
+		}
+		if meant := diag.DidYouMean(u.Value.Str, u.Field.Known()); meant != "" {
+			d.WithHint("%s%s", what, meant)
 		}
 		for _, f := range u.Instead {
 			d.WithHint("%s%s", what, insteadText(j, u, f))

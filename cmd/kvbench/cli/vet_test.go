@@ -77,6 +77,7 @@ tree/e.yaml: permission denied
 
 // TestVetOwn: this repository's data passes its own check.
 func TestVetOwn(t *testing.T) {
+	t.Parallel()
 	cmd := exec.Command("kvbench", "vet", "-v", "models", "examples", ".pre-commit-hooks.yaml", "--skip_unknown")
 	cmd.Dir = "../../.."
 	out, err := cmd.CombinedOutput()

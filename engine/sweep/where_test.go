@@ -1,9 +1,9 @@
-package plan_test
+package sweep_test
 
 import (
 	"testing"
 
-	"kvbench/engine/plan"
+	"kvbench/engine/sweep"
 )
 
 // TestCondition: numbers with a unit are replaced, and places in what comes of it
@@ -31,7 +31,7 @@ func TestCondition(t *testing.T) {
 		{"isl > 1k and 'not closed", "isl > 1024 and 'not closed", 11, 9},
 		{"", "", 0, 0},
 	} {
-		src, err := plan.Condition(s, test.text)
+		src, err := sweep.Condition(s, test.text)
 		if err != nil || src.Text != test.want {
 			if test.want != "" || err == nil && test.text != "" {
 				t.Errorf("%s is %s (%v), want %s", test.text, src.Text, err, test.want)

@@ -1,4 +1,4 @@
-package plan_test
+package sweep_test
 
 import (
 	"bytes"
@@ -19,12 +19,13 @@ import (
 	"kvbench/engine/formula"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
+	"kvbench/engine/sweep"
 	"kvbench/models"
 )
 
 // rows is a format in which every value is told from every other.
-func rows(columns int) plan.RowFormat {
-	f := plan.RowFormat{Lead: make([]string, columns), End: "\n"}
+func rows(columns int) sweep.RowFormat {
+	f := sweep.RowFormat{Lead: make([]string, columns), End: "\n"}
 	for i := 1; i < columns; i++ {
 		f.Lead[i] = "|"
 	}
@@ -49,6 +50,15 @@ type sweepCase struct {
 	// limit.
 	fails, breaks bool
 	use           plan.Use
+}
+
+func load(t testing.TB) *schema.Schema {
+	t.Helper()
+	s, err := schema.Decode(cueschema.Snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func loadConfig(t testing.TB, s *schema.Schema, l *config.Loader, values map[string]string, axes bool) *config.Config {
@@ -169,9 +179,9 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 			quantities = append(quantities, q.Name)
 		}
 	}
-	columns := []string{plan.ColumnFile, plan.ColumnArchitecture, "model_name"}
+	columns := []string{sweep.ColumnFile, sweep.ColumnArchitecture, "model_name"}
 	if test.use.Rank {
-		columns = append(columns, plan.ColumnStage, plan.ColumnGroup)
+		columns = append(columns, sweep.ColumnStage, sweep.ColumnGroup)
 	}
 	columns = append(columns, quantities...)
 	fields := slices.DeleteFunc(slices.Clone(s.Fields), func(f schema.Field) bool {
@@ -239,7 +249,7 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 			}
 		}
 	}
-	sweep, left, err := plan.NewSweep(items, plan.SweepOptions{Columns: columns, Format: rows(len(columns))})
+	sweep, left, err := sweep.New(items, sweep.Options{Columns: columns, Format: rows(len(columns))})
 	if err != nil || left != nil {
 		t.Fatal(err, left)
 	}
@@ -334,8 +344,8 @@ func TestSweepPortions(t *testing.T) {
 		{"1..5000+1", "isl > 9999", 0, "[]"},
 	} {
 		cfg := loadConfig(t, s, l, map[string]string{"isl": test.isl, "page_size": "16"}, true)
-		options := plan.SweepOptions{Columns: []string{"isl"}, Format: rows(1), Where: test.where, Top: test.top}
-		sweep, left, err := plan.NewSweep([]plan.Item{{Request: &plan.Request{Model: m, Config: cfg}, Planner: planner}}, options)
+		options := sweep.Options{Columns: []string{"isl"}, Format: rows(1), Where: test.where, Top: test.top}
+		sweep, left, err := sweep.New([]plan.Item{{Request: &plan.Request{Model: m, Config: cfg}, Planner: planner}}, options)
 		if err != nil || left != nil {
 			t.Fatal(err, left)
 		}
@@ -354,7 +364,7 @@ func TestSweepPortions(t *testing.T) {
 
 // ranks makes a sweep of the model in a CUE file, in the accounting of
 // ranks.
-func ranks(t *testing.T, text string, values map[string]string) *plan.Sweep {
+func ranks(t *testing.T, text string, values map[string]string) *sweep.Sweep {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "model.cue")
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
@@ -372,7 +382,7 @@ func ranks(t *testing.T, text string, values map[string]string) *plan.Sweep {
 	}
 	values["accounting"] = "rank"
 	cfg := loadConfig(t, s, l, values, true)
-	sweep, left, err := plan.NewSweep([]plan.Item{{Request: &plan.Request{Model: m, Config: cfg}, Planner: planner}}, plan.SweepOptions{Columns: []string{"tp_size", "isl"}, Format: rows(2)})
+	sweep, left, err := sweep.New([]plan.Item{{Request: &plan.Request{Model: m, Config: cfg}, Planner: planner}}, sweep.Options{Columns: []string{"tp_size", "isl"}, Format: rows(2)})
 	if err != nil || left != nil {
 		t.Fatal(err, left)
 	}
@@ -442,12 +452,12 @@ model: model_name: "TWICE"
 
 // small makes a sweep of 5 x 4 points whose numbers are easy: 36 layers, 8 heads
 // of 128, K and V, 1 byte: 73728 B/token, and a block of 73728 / tp * page.
-func small(t testing.TB, fit bool, options plan.SweepOptions) (*plan.Outcome, string, error) {
+func small(t testing.TB, fit bool, options sweep.Options) (*sweep.Outcome, string, error) {
 	t.Helper()
 	s, l, m, planner := qwen(t)
 	cfg := loadConfig(t, s, l, map[string]string{"tp": "1..16x2", "page_size": "1,2,3,4", "isl": "100"}, true)
 	options.Format = rows(len(options.Columns))
-	sweep, left, err := plan.NewSweep([]plan.Item{{Request: &plan.Request{Model: m, Config: cfg, Fit: fit}, Planner: planner}}, options)
+	sweep, left, err := sweep.New([]plan.Item{{Request: &plan.Request{Model: m, Config: cfg, Fit: fit}, Planner: planner}}, options)
 	if err != nil || left != nil {
 		return nil, "", err
 	}
@@ -459,21 +469,21 @@ func small(t testing.TB, fit bool, options plan.SweepOptions) (*plan.Outcome, st
 // TestSweepChoice filters, sorts and cuts.
 func TestSweepChoice(t *testing.T) {
 	for _, test := range []struct {
-		options plan.SweepOptions
+		options sweep.Options
 		want    string
 		points  uint64
 	}{
-		{plan.SweepOptions{Columns: []string{"tp_size", "page_size"}, Top: 5}, "1|1 1|2 1|3 1|4 2|1", 5},
-		{plan.SweepOptions{Columns: []string{"tp_size", "block_size"}, Where: "block_size == 73728"}, "1|73728 2|73728 4|73728", 20},
-		{plan.SweepOptions{Columns: []string{"tp_size", "page_size"}, Where: "tp_size * page_size > 47"}, "16|3 16|4", 20},
-		{plan.SweepOptions{Columns: []string{"tp_size"}, Where: "tp_size > 99"}, "", 20},
-		{plan.SweepOptions{Columns: []string{"page_size", "tp_size"}, Sort: []plan.SortKey{{Column: "page_size"}, {Column: "tp_size", Down: true}}, Top: 3}, "1|16 1|8 1|4", 20},
+		{sweep.Options{Columns: []string{"tp_size", "page_size"}, Top: 5}, "1|1 1|2 1|3 1|4 2|1", 5},
+		{sweep.Options{Columns: []string{"tp_size", "block_size"}, Where: "block_size == 73728"}, "1|73728 2|73728 4|73728", 20},
+		{sweep.Options{Columns: []string{"tp_size", "page_size"}, Where: "tp_size * page_size > 47"}, "16|3 16|4", 20},
+		{sweep.Options{Columns: []string{"tp_size"}, Where: "tp_size > 99"}, "", 20},
+		{sweep.Options{Columns: []string{"page_size", "tp_size"}, Sort: []sweep.SortKey{{Column: "page_size"}, {Column: "tp_size", Down: true}}, Top: 3}, "1|16 1|8 1|4", 20},
 		// Equal keys stay in order.
-		{plan.SweepOptions{Columns: []string{"block_size", "tp_size"}, Sort: []plan.SortKey{{Column: "block_size", Down: true}}, Top: 5}, "294912|1 221184|1 147456|1 147456|2 110592|2", 20},
-		{plan.SweepOptions{Columns: []string{"block_size", "tp_size"}, Sort: []plan.SortKey{{Column: "block_size"}}, Where: "page_size == 1 or page_size == 4 and tp_size > 4"},
+		{sweep.Options{Columns: []string{"block_size", "tp_size"}, Sort: []sweep.SortKey{{Column: "block_size", Down: true}}, Top: 5}, "294912|1 221184|1 147456|1 147456|2 110592|2", 20},
+		{sweep.Options{Columns: []string{"block_size", "tp_size"}, Sort: []sweep.SortKey{{Column: "block_size"}}, Where: "page_size == 1 or page_size == 4 and tp_size > 4"},
 			"4608|16 9216|8 18432|4 18432|16 36864|2 36864|8 73728|1", 20},
-		{plan.SweepOptions{Columns: []string{"model_name", "total_buffer_size", "layer_bytes", "num_model_params", "nixlbench_config_file"}, Top: 1}, "QWEN3_8B|8589934592|2048|8200000000|", 1},
-		{plan.SweepOptions{Columns: []string{"tp_size"}, Sort: []plan.SortKey{{Column: "model_name"}}, Top: 2}, "1 1", 20},
+		{sweep.Options{Columns: []string{"model_name", "total_buffer_size", "layer_bytes", "num_model_params", "nixlbench_config_file"}, Top: 1}, "QWEN3_8B|8589934592|2048|8200000000|", 1},
+		{sweep.Options{Columns: []string{"tp_size"}, Sort: []sweep.SortKey{{Column: "model_name"}}, Top: 2}, "1 1", 20},
 	} {
 		for _, fit := range []bool{false, true} {
 			if fit && slices.Contains(test.options.Columns, "nixlbench_config_file") {
@@ -498,24 +508,24 @@ func TestSweepChoice(t *testing.T) {
 // first.
 func TestSweepWrong(t *testing.T) {
 	for _, test := range []struct {
-		options plan.SweepOptions
+		options sweep.Options
 		want    string
 	}{
-		{plan.SweepOptions{Where: "tp * 2 > 1"}, `formula of --where: unknown name "tp"`},
-		{plan.SweepOptions{Where: "tp_size"}, "formula of --where: yields a number, not true or false"},
-		{plan.SweepOptions{Where: "tp_size >"}, "formula of --where: unexpected end of formula"},
-		{plan.SweepOptions{Columns: []string{"tp_sise"}}, `--columns: there is no column "tp_sise"`},
-		{plan.SweepOptions{Columns: []string{"dtypes"}}, `--columns: there is no column "dtypes"`},
-		{plan.SweepOptions{Columns: []string{""}}, `--columns: there is no column ""`},
-		{plan.SweepOptions{Columns: []string{"rank_bytes"}}, `--columns: there is no column "rank_bytes"`},
-		{plan.SweepOptions{Columns: []string{"isl"}, Sort: []plan.SortKey{{Column: "block"}}}, `--sort: there is no column "block"`},
+		{sweep.Options{Where: "tp * 2 > 1"}, `formula of --where: unknown name "tp"`},
+		{sweep.Options{Where: "tp_size"}, "formula of --where: yields a number, not true or false"},
+		{sweep.Options{Where: "tp_size >"}, "formula of --where: unexpected end of formula"},
+		{sweep.Options{Columns: []string{"tp_sise"}}, `--columns: there is no column "tp_sise"`},
+		{sweep.Options{Columns: []string{"dtypes"}}, `--columns: there is no column "dtypes"`},
+		{sweep.Options{Columns: []string{""}}, `--columns: there is no column ""`},
+		{sweep.Options{Columns: []string{"rank_bytes"}}, `--columns: there is no column "rank_bytes"`},
+		{sweep.Options{Columns: []string{"isl"}, Sort: []sweep.SortKey{{Column: "block"}}}, `--sort: there is no column "block"`},
 	} {
 		_, _, err := small(t, false, test.options)
 		if err == nil || err.Error() != test.want {
 			t.Errorf("%+v gives %v, want %s", test.options, err, test.want)
 		}
 	}
-	if o, out, err := small(t, false, plan.SweepOptions{Columns: []string{"tp_size"}, Where: "div(1, tp_size - 2) == 0 and page_size == 1"}); err != nil ||
+	if o, out, err := small(t, false, sweep.Options{Columns: []string{"tp_size"}, Where: "div(1, tp_size - 2) == 0 and page_size == 1"}); err != nil ||
 		strings.Join(strings.Fields(out), " ") != "4 8 16" || len(o.Failed) != 1 || o.Failed[0].Count != 4 ||
 		!strings.Contains(o.Failed[0].Err.Error(), "division by zero") {
 		t.Errorf("a condition that fails for some points gives %q, %+v, %v", out, o, err)
@@ -538,8 +548,8 @@ func TestSweepEnds(t *testing.T) {
 	s, l, m, planner := qwen(t)
 	cfg := loadConfig(t, s, l, map[string]string{"tp": "1..100+1", "isl": "1..10000+1", "page_size": "1..10000+1", "num_requests": "1..100+1"}, true)
 	item := plan.Item{Request: &plan.Request{Model: m, Config: cfg}, Planner: planner}
-	make := func(top uint64) *plan.Sweep {
-		sweep, _, err := plan.NewSweep([]plan.Item{item}, plan.SweepOptions{Columns: []string{"tp_size"}, Format: rows(1), Top: top})
+	make := func(top uint64) *sweep.Sweep {
+		sweep, _, err := sweep.New([]plan.Item{item}, sweep.Options{Columns: []string{"tp_size"}, Format: rows(1), Top: top})
 		if err != nil || sweep.Points != 1_000_000_000_000 {
 			t.Fatal(sweep, err)
 		}
@@ -558,7 +568,7 @@ func TestSweepEnds(t *testing.T) {
 		t.Errorf("the first 5000 rows are %d bytes, %+v, %v", out.Len(), o, err)
 	}
 	big := loadConfig(t, s, l, map[string]string{"tp": "1..10000+1", "pp": "1..10000+1", "isl": "1..10000+1", "page_size": "1..10000+1", "num_requests": "1..10000+1"}, true)
-	if _, _, err := plan.NewSweep([]plan.Item{{Request: &plan.Request{Model: m, Config: big}, Planner: planner}}, plan.SweepOptions{}); err == nil {
+	if _, _, err := sweep.New([]plan.Item{{Request: &plan.Request{Model: m, Config: big}, Planner: planner}}, sweep.Options{}); err == nil {
 		t.Error("10^20 points are taken")
 	}
 }

@@ -1,0 +1,478 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/parser"
+
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+	"kvbench/engine/schema"
+)
+
+// The CUE files of a folder that name the same package are one value for the cue
+// command. Here each is evaluated with only those files of its package that it
+// refers to, or that add to what it says: a folder of a thousand architectures
+// stays within the limits, a file that exceeds them is known by its name, and
+// copies of a file do not disturb each other.
+
+// pkg holds the files of a package.
+type pkg struct {
+	names []string // in order
+	files map[string]*pkgFile
+	own   bool // the text of one shows that all are kvbench's
+}
+
+// pkgFile is a CUE file before it is evaluated: what matters to the other files
+// of its package.
+type pkgFile struct {
+	name   string
+	err    error               // why it cannot be used
+	labels map[string][]string // of its fields, with those within them
+	wants  []string            // names that it does not define itself
+	alone  bool                // a configuration or a model's parameters: nothing adds to its fields
+	wide   bool                // it may add to any field
+
+	// with are the files that it is evaluated with, in order and itself included;
+	// value is what they say together; lacks is what is wrong with files that would
+	// be among them.
+	with  []*pkgFile
+	value func() (cue.Value, error)
+	lacks diag.List
+}
+
+// needs reports whether a file is evaluated with another.
+func (s *pkgFile) needs(o *pkgFile) bool { return slices.Contains(s.with, o) }
+
+// first returns the first of the files that need each other.
+func (s *pkgFile) first() *pkgFile {
+	return s.with[slices.IndexFunc(s.with, func(o *pkgFile) bool { return o.needs(s) })]
+}
+
+func (s *pkgFile) has(label string) bool {
+	_, ok := s.labels[label]
+	return ok
+}
+
+// adds reports whether two files have different fields of the same thing. With
+// common fields they are copies.
+func (s *pkgFile) adds(o *pkgFile, label string) bool {
+	mine, theirs := s.labels[label], o.labels[label]
+	return s.err == nil && !s.alone && !o.alone && label != modelField && len(mine)+len(theirs) > 0 &&
+		!slices.ContainsFunc(mine, func(field string) bool { return slices.Contains(theirs, field) })
+}
+
+// cueFile is a CUE file with the value that it has in its package.
+type cueFile struct {
+	cue.Value
+	file string
+	self *pkgFile // nil if it has no package
+}
+
+// home returns the name of the file that a field belongs to: the first that has
+// it.
+func (p *cueFile) home(label string) string {
+	if p.self == nil {
+		return p.file
+	}
+	i := slices.IndexFunc(p.self.with, func(o *pkgFile) bool { return o.has(label) })
+	if i < 0 { // a comprehension made it
+		i = slices.IndexFunc(p.self.with, func(o *pkgFile) bool { return o.wide })
+	}
+	if i < 0 {
+		return p.file
+	}
+	return p.self.with[i].name
+}
+
+// says reports whether the file has a field, or a part of it.
+func (p *cueFile) says(label string) bool {
+	return p.self == nil || p.self.has(label) || p.self.wide && p.home(label) == p.self.name
+}
+
+// fields calls do for each regular field of the file.
+func (p *cueFile) fields(do func(name string, v cue.Value)) error {
+	iter, err := p.Fields()
+	if err != nil {
+		return data.FromCUE(err, diag.Pos{File: p.file})
+	}
+	for iter.Next() {
+		if name := iter.Selector().Unquoted(); p.says(name) {
+			do(name, iter.Value())
+		}
+	}
+	return nil
+}
+
+// document returns the leaves of the file's own fields.
+func (p *cueFile) document() (*data.Document, error) {
+	if p.self == nil || len(p.self.with) == 1 {
+		return data.DocumentOf(p.file, p.Value)
+	}
+	return data.PartOf(p.file, p.Value, p.says)
+}
+
+// cueFile evaluates a CUE file.
+func (l *Loader) cueFile(name string) (*cueFile, error) {
+	self := l.packageOf(name).file(name)
+	if self == nil {
+		p := &cueFile{file: name}
+		f, err := data.ReadCUE(name, l.Watch)
+		if err == nil {
+			p.Value, err = l.reader.CUE(name, f)
+		}
+		return p, err
+	}
+	p := &cueFile{file: self.name, self: self}
+	err := l.evaluateNeeded(self)
+	if err == nil {
+		p.Value, err = self.first().value()
+	}
+	return p, err
+}
+
+// evaluateNeeded evaluates the files that a file needs and that do not need it,
+// each under its own name. Where one of them is wrong, only that is reported.
+func (l *Loader) evaluateNeeded(self *pkgFile) error {
+	errs := slices.Clone(self.lacks)
+	for _, o := range self.with {
+		if o.needs(self) {
+			continue
+		}
+		b, err := l.beside(o.name)
+		errs.Add(err)
+		if err == nil {
+			errs.Add(data.FromCUE(b.Validate(), diag.Pos{File: o.first().name}))
+		}
+	}
+	return errs.Distinct().Err()
+}
+
+// brought is what a CUE file brings along.
+type brought struct {
+	*cueFile
+	archs    []candidate
+	families []*schema.Family
+}
+
+// brings returns what a CUE file brings along. It is evaluated once.
+func (l *Loader) brings(name string) (*brought, error) {
+	find, _ := l.evaluated.LoadOrStore(name, sync.OnceValues(func() (*brought, error) {
+		p, err := l.cueFile(name)
+		if err != nil {
+			return nil, err
+		}
+		b := &brought{cueFile: p}
+		var errs diag.List
+		b.archs, err = l.architecturesIn(p)
+		errs.Add(err)
+		b.families, err = l.familiesIn(p)
+		errs.Add(err)
+		return b, errs.Err()
+	}))
+	return find.(func() (*brought, error))()
+}
+
+// beside returns what a file beside another brings along.
+func (l *Loader) beside(name string) (b *brought, err error) {
+	err = l.boundedCUE(name, func() error {
+		b, err = l.brings(name)
+		return err
+	})
+	return b, err
+}
+
+// others returns what the other files of a model's package bring along: it may be
+// of any of their architectures.
+func (l *Loader) others(name string) (archs []candidate, families []*schema.Family, err error) {
+	p := l.packageOf(name)
+	if p == nil {
+		return nil, nil, nil
+	}
+	var errs diag.List
+	for _, n := range p.names {
+		if sameFile(n, name) {
+			continue
+		}
+		if err := p.files[n].err; err != nil {
+			errs.Add(err)
+			continue
+		}
+		b, err := l.beside(n)
+		errs.Add(err)
+		if err == nil {
+			archs = union(archs, b.archs)
+			families = append(families, b.families...)
+		}
+	}
+	return archs, families, errs.Distinct().Err()
+}
+
+// boundedCUE is [Loader.Bounded] for a file that may be CUE: what it needs of
+// other files is evaluated first, so that it counts as theirs.
+func (l *Loader) boundedCUE(name string, work func() error) error {
+	if data.IsCUE(name) {
+		if self := l.packageOf(name).file(name); self != nil {
+			l.evaluateNeeded(self)
+		}
+	}
+	return l.Bounded(name, work)
+}
+
+// packageOf returns the package that a file is of; nil if it names none.
+func (l *Loader) packageOf(name string) *pkg {
+	text, ok := l.peek(name)
+	if !ok {
+		return nil
+	}
+	clause := packageName(name, text)
+	if clause == "" {
+		return nil
+	}
+	dir := filepath.Dir(name)
+	find, _ := l.packages.LoadOrStore(clause+"\x00"+dir, sync.OnceValue(func() *pkg { return l.findPackage(dir, clause) }))
+	return find.(func() *pkg)()
+}
+
+// packageName returns the name in the package clause of a CUE text, or "".
+func packageName(name string, text []byte) string {
+	f, err := parser.ParseFile(name, text, parser.PackageClauseOnly)
+	if err != nil || f.PackageName() == "_" {
+		return ""
+	}
+	return f.PackageName()
+}
+
+// findPackage reads the files of a package: those of the folder and, in a CUE
+// module, of the folders around it.
+func (l *Loader) findPackage(dir, clause string) *pkg {
+	p := &pkg{files: map[string]*pkgFile{}}
+	for _, dir := range packageFolders(dir) {
+		entries, _ := os.ReadDir(dir) // a folder that cannot be read has no files to share
+		for _, e := range entries {
+			name := filepath.Join(dir, e.Name())
+			if !data.IsCUE(name) || isLeftOut(e.Name()) || l.isSchemaFile(name) {
+				continue
+			}
+			var s *pkgFile
+			err := l.Bounded(name, func() error {
+				s = l.pkgFile(name, clause, p)
+				return nil
+			})
+			if err != nil {
+				s = &pkgFile{name: name, err: err}
+			}
+			if s != nil {
+				p.names = append(p.names, name)
+				p.files[name] = s
+			}
+		}
+	}
+	l.link(p)
+	return p
+}
+
+// isLeftOut reports whether the cue command leaves a file out of its package.
+func isLeftOut(base string) bool {
+	return strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || strings.HasSuffix(base, "_tool.cue") || strings.HasSuffix(base, "_test.cue")
+}
+
+// ModuleFolder has what a CUE module is made of: the schema that init writes, too.
+const ModuleFolder = "cue.mod"
+
+// packageFolders returns the folders that have files of a folder's packages: in a
+// CUE module also those around it.
+func packageFolders(dir string) []string {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return []string{dir}
+	}
+	list := []string{dir}
+	for {
+		if info, err := os.Stat(filepath.Join(abs, ModuleFolder)); err == nil && info.IsDir() {
+			return list
+		}
+		parent := filepath.Dir(abs)
+		if parent == abs {
+			return list[:1] // it is in no module
+		}
+		if abs = parent; dir == "." || filepath.Base(dir) == ".." {
+			dir = filepath.Join(dir, "..")
+		} else {
+			dir = filepath.Dir(dir)
+		}
+		list = append(list, dir)
+	}
+}
+
+// topLabel finds the fields of a file that cannot be parsed.
+var topLabel = regexp.MustCompile(`(?m)^([_#\w]+)[?!]?[ \t]*:`)
+
+// pkgFile reads a file, if it is of the package.
+func (l *Loader) pkgFile(name, clause string, p *pkg) *pkgFile {
+	s := &pkgFile{name: name, labels: map[string][]string{}}
+	if l.Refuse != nil {
+		s.err = l.Refuse(name)
+	}
+	if s.err == nil && l.mayRead(name) != nil {
+		return nil // nobody knows its package
+	}
+	text, err := data.Read(name, l.Watch)
+	if err != nil || packageName(name, text) != clause {
+		return nil
+	}
+	p.own = p.own || l.ownText(name, text)
+	var f *ast.File
+	if s.err == nil {
+		f, s.err = data.ParseCUE(name, text)
+	}
+	if s.err != nil {
+		for _, m := range topLabel.FindAllSubmatch(text, -1) {
+			s.labels[string(m[1])] = nil
+		}
+		return s
+	}
+	var clauseName *ast.Ident // the parser does not resolve it either
+	for _, decl := range f.Decls {
+		switch decl := decl.(type) {
+		case *ast.Package:
+			clauseName = decl.Name
+		case *ast.Field:
+			if label, _, err := ast.LabelName(decl.Label); err == nil {
+				s.labels[label] = append(s.labels[label], fieldsOf(decl.Value)...)
+			} else {
+				s.wide = true
+			}
+		case *ast.EmbedDecl, *ast.Comprehension, *ast.Ellipsis:
+			s.wide = true
+		}
+	}
+	for _, ident := range f.Unresolved {
+		if ident != clauseName {
+			s.wants = append(s.wants, ident.Name)
+		}
+	}
+	s.alone = slices.ContainsFunc(append(l.sections(), NameParam, ArchField), s.has)
+	return s
+}
+
+// fieldsOf lists the fields in the structs that a value is made of.
+func fieldsOf(x ast.Expr) (list []string) {
+	switch x := x.(type) {
+	case *ast.BinaryExpr:
+		return append(fieldsOf(x.X), fieldsOf(x.Y)...)
+	case *ast.StructLit:
+		for _, elt := range x.Elts {
+			if f, ok := elt.(*ast.Field); ok {
+				label, _, _ := ast.LabelName(f.Label)
+				list = append(list, label)
+			}
+		}
+	}
+	return list
+}
+
+// link finds the files that each file of a package is evaluated with: those that
+// have names that it wants, those that add to its fields, and what these are
+// evaluated with in turn.
+func (l *Loader) link(p *pkg) {
+	has := map[string][]*pkgFile{} // by label
+	var wide []*pkgFile
+	for _, name := range p.names {
+		s := p.files[name]
+		for label := range s.labels {
+			has[label] = append(has[label], s)
+		}
+		if s.wide && !s.alone {
+			wide = append(wide, s)
+		}
+	}
+	for _, name := range p.names {
+		s := p.files[name]
+		found := map[*pkgFile]bool{s: true}
+		queue := []*pkgFile{s}
+		add := func(o *pkgFile) {
+			if !found[o] {
+				found[o] = true
+				queue = append(queue, o)
+			}
+		}
+		for ; len(queue) > 0; queue = queue[1:] {
+			o := queue[0]
+			if o.err != nil {
+				continue // it is reported instead
+			}
+			for _, want := range o.wants {
+				for _, other := range has[want] {
+					add(other)
+				}
+			}
+			for label := range o.labels {
+				for _, other := range has[label] {
+					if other.adds(o, label) {
+						add(other)
+					}
+				}
+			}
+			if !o.alone {
+				for _, other := range wide {
+					add(other)
+				}
+			}
+		}
+		for _, name := range p.names {
+			switch o := p.files[name]; {
+			case found[o] && o.err == nil:
+				s.with = append(s.with, o)
+			case found[o]:
+				s.lacks.Add(o.err)
+			}
+		}
+		s.value = sync.OnceValues(func() (cue.Value, error) { return l.evaluate(s) })
+	}
+}
+
+// evaluate evaluates a file with those of its package.
+func (l *Loader) evaluate(s *pkgFile) (cue.Value, error) {
+	var files []*ast.File
+	for _, o := range s.with {
+		f, err := data.ReadCUE(o.name, l.Watch)
+		if err != nil {
+			return cue.Value{}, err
+		}
+		files = append(files, f)
+	}
+	return l.reader.CUE(s.name, files...)
+}
+
+// file returns a file of the package that can be used, or nil.
+func (p *pkg) file(name string) *pkgFile {
+	if p == nil {
+		return nil
+	}
+	if s := p.files[filepath.Clean(name)]; s != nil && s.err == nil {
+		return s
+	}
+	return nil
+}
+
+// isOwn reports whether one of the files is kvbench's: then all of them are.
+func (p *pkg) isOwn() bool { return p != nil && p.own }
+
+// union adds to a list of architectures those that are not in it: every file that
+// has a part of one brings all of it.
+func union(list, more []candidate) []candidate {
+	for _, c := range more {
+		if !slices.ContainsFunc(list, func(o candidate) bool { return o.Name == c.Name && sameFile(o.File, c.File) }) {
+			list = append(list, c)
+		}
+	}
+	return list
+}

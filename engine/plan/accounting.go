@@ -1,0 +1,204 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"kvbench/engine/config"
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// Use says what a planner is for.
+type Use struct {
+	// Rank counts what one rank of a serving engine moves, not the whole model
+	// by the documented arithmetic.
+	Rank bool
+	// Detail adds the quantities that are shown on demand.
+	Detail bool
+}
+
+// Accounting returns the name of the accounting that the configuration of a model
+// asks for.
+func Accounting(cfg *config.Config) string { return cfg.Values[accountingVar].Str }
+
+// UseOf returns the accounting that the configuration of a model asks for; see
+// [config.Config.With].
+func UseOf(cfg *config.Config) Use { return Use{Rank: Accounting(cfg) == accountingRank} }
+
+// Fullest returns the accounting that knows most of an architecture, for values
+// that are the same in both.
+func Fullest(arch *schema.Architecture) Use { return Use{Rank: arch.Layers != nil} }
+
+// The field that chooses the accounting, and the word for that of ranks.
+const (
+	accountingVar  = schema.AccountingVar
+	accountingRank = schema.AccountingRank
+)
+
+// patternsTable is the architecture's table of access patterns.
+const patternsTable = "access_patterns"
+
+// account is what one accounting has of an architecture: which fields, quantities
+// and tables.
+type account struct {
+	schema *schema.Schema
+	arch   *schema.Architecture
+	rank   bool
+}
+
+// Schema returns the schema that the formulas are of.
+func (a *account) Schema() *schema.Schema { return a.schema }
+
+// Arch returns the architecture.
+func (a *account) Arch() *schema.Architecture { return a.arch }
+
+// OfRanks reports whether the accounting is that of ranks.
+func (a *account) OfRanks() bool { return a.rank }
+
+// known reports whether the architecture has what the accounting needs.
+func known(arch *schema.Architecture, rank bool) error {
+	at := diag.Pos{File: arch.File}
+	switch {
+	case len(arch.Tables[patternsTable]) == 0 && arch.Layers == nil:
+		return diag.Errorf(at, "%s does not define I/Os: it has neither %s nor a cache section", arch.Name, patternsTable).
+			WithHint("add formulas for block and layer there, or describe its layers in cache")
+	case rank && arch.Layers == nil:
+		return diag.Errorf(at, "%s does not describe its layers: the rank accounting needs a cache section", arch.Name).
+			WithHint("leave out --%s %s, or see docs/adding-a-new-model-architecture.md", accountingVar, accountingRank)
+	case !rank && len(arch.Tables[patternsTable]) == 0:
+		return diag.Errorf(at, "%s has no %s: the documented arithmetic does not cover such models", arch.Name, patternsTable).
+			WithHint("--%s %s counts their layers one by one", accountingVar, accountingRank)
+	}
+	return nil
+}
+
+// accounting returns the word for the planner's accounting.
+func (a *account) accounting() string {
+	if a.rank {
+		return accountingRank
+	}
+	return schema.AccountingModel
+}
+
+// knows reports whether the accounting has a field.
+func (a *account) knows(f *schema.Field) bool { return f.Needs == "" || f.Needs == a.accounting() }
+
+// has reports whether the accounting has a quantity.
+func (a *account) has(q *schema.Quantity) bool {
+	if a.rank {
+		return a.isFact(q.Name) || !q.Rank.IsZero() || a.isFold(q.Name)
+	}
+	return !q.Formula.IsZero() || q.Detail.IsZero()
+}
+
+// isFact reports whether a quantity is a fact about the I/Os of a rank.
+func (a *account) isFact(name string) bool {
+	return a.rank && slices.Contains([]string{blockFact, batchFact, rankFact}, name)
+}
+
+func (a *account) isFold(name string) bool {
+	return slices.ContainsFunc(a.schema.Cache.Get().Folds, func(f schema.Fold) bool { return f.Name == name })
+}
+
+// IsElsewhere reports whether a name is of a quantity, or of a field that another
+// accounting has.
+func (a *account) IsElsewhere(name string) bool {
+	return slices.ContainsFunc(a.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name }) ||
+		slices.ContainsFunc(a.schema.Fields, func(f schema.Field) bool { return f.Var == name && !a.knows(&f) })
+}
+
+// Elsewhere says how to get what this accounting does not have.
+func (a *account) Elsewhere() string {
+	if !a.rank && a.arch.Layers == nil {
+		return fmt.Sprintf("--%s %s needs a cache section, which %s does not have", accountingVar, accountingRank, a.arch.Name)
+	}
+	other := schema.AccountingRank
+	if a.rank {
+		other = schema.AccountingModel
+	}
+	return fmt.Sprintf("--%s %s has it", accountingVar, other)
+}
+
+// CheckValues refuses values of a configuration that its accounting or its
+// architecture does not have.
+func (a *account) CheckValues(req *Request) error {
+	var errs diag.List
+	errs.Add(a.checkNeeds(req))
+	errs.Add(a.checkTables(req))
+	return errs.Err()
+}
+
+// checkTables refuses field values that are no key of the table that holds
+// them.
+func (a *account) checkTables(req *Request) error {
+	var errs diag.List
+	for i := range a.schema.Fields {
+		f := &a.schema.Fields[i]
+		keys := schema.Keys(a.arch.Tables[f.Table])
+		if a.rank && f.Table == patternsTable {
+			keys = schema.Keys(a.schema.Cache.Get().Covers)
+		}
+		v := req.Config.Values[f.Var]
+		if len(keys) == 0 || v.Kind != formula.Str || slices.Contains(keys, v.Str) {
+			continue
+		}
+		field := f.Path + ": "
+		if v.Origin.Kind == data.FromFlag {
+			field = ""
+		}
+		d := v.Origin.Errorf("%s%q is not allowed: expected one of %s", field, v.Str, strings.Join(keys, ", ")).About(diag.NotAllowed, v.Str)
+		if _, ok := a.schema.Cache.Get().Covers[v.Str]; ok && f.Table == patternsTable {
+			d.WithHint("--%s %s has it", accountingVar, accountingRank)
+		} else {
+			d.Suggest(v.Str, keys)
+		}
+		errs = append(errs, d)
+	}
+	return errs.Err()
+}
+
+// checkNeeds refuses values of fields that another accounting alone has. What is
+// as if it were not given does no harm.
+func (a *account) checkNeeds(req *Request) error {
+	var errs diag.List
+	for i := range a.schema.Fields {
+		f := &a.schema.Fields[i]
+		if a.knows(f) {
+			continue
+		}
+		v := req.Config.Values[f.Var]
+		if v.Origin.Kind == data.FromDefault || v.Text() == f.Default.Text() {
+			continue
+		}
+		what := ""
+		if v.Origin.Kind == data.FromFile || v.Origin.Kind == data.FromModel {
+			what = f.Path + ": "
+		}
+		d := v.Origin.Errorf("%sexists only in the %s accounting; this plan's accounting is %s", what, f.Needs, a.accounting())
+		if a.arch.Layers == nil || f.Needs != accountingRank {
+			d.WithHint("leave it out: %s", a.Elsewhere())
+		} else {
+			d.WithHint("use --%s %s, or leave it out", accountingVar, f.Needs)
+		}
+		errs = append(errs, d)
+	}
+	return errs.Err()
+}
+
+// IsTable reports whether a name is of a table, which has no value of its own.
+func (a *account) IsTable(name string) bool {
+	_, ok := a.arch.Tables[name]
+	return ok || name == dtypesTable
+}
+
+// least is what quantities of every plan are at least.
+func (a *account) least() int64 {
+	if a.rank {
+		return 0 // of recurrent models, no bytes go with tokens
+	}
+	return 1
+}

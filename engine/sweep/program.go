@@ -1,0 +1,182 @@
+package sweep
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/plan"
+)
+
+// sweepProgram is a program with what the options add.
+type sweepProgram struct {
+	*plan.Program
+	where    formula.Ref
+	filtered bool
+	// early says that the condition holds or not whatever fitting does.
+	early   bool
+	columns []sweepColumn
+	keys    []sweepColumn
+	shapes  map[string]*shape
+}
+
+// sweepColumn is what a column is in one program.
+type sweepColumn struct {
+	own    string // ColumnFile and the like, else ""
+	name   string
+	ref    formula.Ref
+	shown  formula.Ref // whether a quantity is shown; -1 for always
+	known  bool
+	secret bool
+}
+
+// program adds the options to a planner's program. It counts the names of
+// columns that the program does not know.
+func (s *Sweep) program(p *plan.Program, items []plan.Item, unknown map[string]int) (*sweepProgram, error) {
+	sp := &sweepProgram{Program: p, shapes: map[string]*shape{}}
+	if s.options.Where != "" {
+		condition, err := Condition(p.Schema(), s.options.Where)
+		if err != nil {
+			return nil, err
+		}
+		sp.Program, sp.where, err = p.With(whereName, condition, formula.Bool, OwnColumns...)
+		if err != nil {
+			for _, d := range diag.All(err) {
+				d.Usage = true
+				if d.Code == diag.Unknown {
+					if hint := nameHint(p, d.Name, items); hint != "" {
+						d.Hints = []string{hint}
+					}
+				}
+			}
+			return nil, err
+		}
+		sp.filtered = true
+		sp.early = sp.readsFacts(sp.where)
+	}
+	missing := map[string]bool{} // once, in columns and keys
+	for _, name := range s.options.Columns {
+		sp.columns = append(sp.columns, sp.column(name, missing))
+	}
+	for _, k := range s.options.Sort {
+		sp.keys = append(sp.keys, sp.column(k.Column, missing))
+	}
+	for name := range missing {
+		unknown[name]++
+	}
+	return sp, nil
+}
+
+// noColumn says that there is no such column.
+func (s *Sweep) noColumn(programs map[*plan.Planner]*sweepProgram, flag, name string) *diag.Diag {
+	d := diag.Usagef("%s: there is no column %q", flag, name)
+	var known []string
+	for p, sp := range programs {
+		if p.IsElsewhere(name) || slices.Contains(rankColumns, name) {
+			return d.WithHint("%s", p.Elsewhere())
+		}
+		for i := range p.Schema().Fields {
+			if f := &p.Schema().Fields[i]; f.Flag == name || f.Path == name {
+				return d.WithHint("did you mean %q?", f.Var)
+			}
+		}
+		if sp.Program != nil {
+			known = append(known, sp.Formulas().Names()...)
+		}
+	}
+	slices.Sort(known)
+	if d.Suggest(name, slices.Compact(append(known, OwnColumns...))) {
+		return d
+	}
+	return d.WithHint("a column is a quantity, a parameter, a field of a configuration or a flag of nixlbench, or one of %s", strings.Join(OwnColumns, ", "))
+}
+
+// nameHint says what is meant by a name that no formula of the program knows,
+// or why it knows none; "" for nothing to say.
+func nameHint(p *plan.Program, name string, items []plan.Item) string {
+	if p.IsElsewhere(name) {
+		return p.Elsewhere()
+	}
+	for i := range p.Schema().Fields {
+		if f := &p.Schema().Fields[i]; f.Flag == name {
+			return fmt.Sprintf("did you mean %q?", f.Var)
+		}
+	}
+	if _, ok := p.Formulas().Ref(plan.StageVar); ok && name == ColumnStage {
+		return fmt.Sprintf("did you mean %q?", plan.StageVar)
+	}
+	if slices.Contains(OwnColumns, name) {
+		return "it is a column, which formulas cannot read"
+	}
+	if slices.ContainsFunc(items, func(it plan.Item) bool { _, ok := it.Planner.Formulas().Ref(name); return ok }) {
+		return fmt.Sprintf("%s has no such name", p.Arch().Name)
+	}
+	return ""
+}
+
+// readsFacts reports whether a formula reads fields, parameters and quantities
+// alone, none of which fitting changes.
+func (sp *sweepProgram) readsFacts(ref formula.Ref) bool {
+	flags := sp.Schema().Nixlbench.Flags
+	isFlag := func(name string) bool { return flags[name] != nil }
+	return !slices.ContainsFunc(sp.Formulas().Inputs(ref), isFlag) && !slices.ContainsFunc(sp.Formulas().Uses(ref), isFlag)
+}
+
+func (sp *sweepProgram) column(name string, missing map[string]bool) sweepColumn {
+	asked := name
+	if slices.Contains(OwnColumns, name) {
+		if !sp.OfRanks() && slices.Contains(rankColumns, name) {
+			missing[asked] = true
+		}
+		return sweepColumn{own: name}
+	}
+	c := sweepColumn{shown: -1}
+	for _, f := range sp.Schema().Nixlbench.Flags {
+		if f.JSONKey() == name {
+			name, c.secret = f.Name, f.Secret
+			break
+		}
+	}
+	c.name = name
+	c.ref, c.known = sp.Formulas().Ref(name)
+	if ref, ok := sp.ShownIf(name); ok {
+		c.shown = ref
+	}
+	if kind := formula.Any; c.known {
+		kind = sp.Formulas().Kind(c.ref)
+		c.known = kind != formula.Any && !sp.IsTable(name)
+	}
+	if !c.known {
+		missing[asked] = true
+	}
+	return c
+}
+
+// checkAxes refuses values of axes that are no key of the architecture's table.
+func checkAxes(it *plan.Item) error {
+	var errs diag.List
+	errs.Add(it.Planner.CheckValues(it.Request))
+	for _, axis := range it.Config.Axes {
+		if axis.Field.Table == "" && axis.Field.Needs == "" {
+			continue
+		}
+		for _, v := range axis.Values[1:] {
+			cfg := *it.Config
+			cfg.Values = map[string]data.Fact{axis.Field.Var: v}
+			req := &plan.Request{Model: it.Model, Config: &cfg}
+			errs.Add(it.Planner.CheckValues(req))
+		}
+	}
+	return errs.Distinct().Err()
+}
+
+func keyNames(keys []SortKey) []string {
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = k.Column
+	}
+	return names
+}

@@ -1,0 +1,201 @@
+package sweep
+
+import (
+	"slices"
+	"strconv"
+
+	"kvbench/engine/formula"
+	"kvbench/engine/plan"
+)
+
+// cellStep writes a column: what is known beforehand, then a value.
+type cellStep struct {
+	lead   []byte
+	kind   formula.Kind // Any for the lead alone
+	plain  bool         // a number that is always shown
+	column *sweepColumn
+	axis   int // whose text is in texts, or -1
+	texts  [][]byte
+}
+
+type textKey struct {
+	values *formula.Value
+	column int
+}
+
+// row writes the row that the frame holds; of a plan, where there is one.
+func (wk *worker) row(v *variant, pl *plan.Plan, point uint64) bool {
+	c := wk.out
+	fail := func(name string) bool {
+		c.keys = c.keys[:len(c.rows)*len(v.keys)]
+		wk.fail(point, name)
+		return false
+	}
+	buf := c.buf
+	for i := range v.cells {
+		s := &v.cells[i]
+		buf = append(buf, s.lead...)
+		if s.axis >= 0 {
+			buf = append(buf, s.texts[wk.digits[s.axis]]...)
+			continue
+		}
+		if s.plain {
+			if n, err := v.frame.Num(s.column.ref); err == nil {
+				if i, whole := n.Int64(); whole {
+					buf = strconv.AppendInt(buf, i, 10)
+					continue
+				}
+			}
+		}
+		if s.kind == formula.Any {
+			continue
+		}
+		val, err := v.valueOf(s.column, pl)
+		if err != nil {
+			return fail(s.column.name)
+		}
+		buf = wk.options.Format.Cell(buf, val)
+	}
+	for i := range v.keys {
+		var key sortValue
+		if s := &v.keys[i]; s.kind != formula.Any {
+			val, err := v.valueOf(s.column, pl)
+			if err != nil {
+				return fail(s.column.name)
+			}
+			if key.num = val.Num; val.Kind != formula.Num {
+				key.text = val.Text()
+			}
+		} else {
+			key.text = string(s.lead)
+		}
+		c.keys = append(c.keys, key)
+	}
+	c.buf = buf
+	c.rows = append(c.rows, chunkRow{len(buf), point})
+	return true
+}
+
+// valueOf returns the value of a column: of a plan, where there is one, else of
+// the frame. An input that nobody gave and a quantity that is not shown have
+// none.
+func (v *variant) valueOf(c *sweepColumn, pl *plan.Plan) (formula.Value, error) {
+	if pl != nil {
+		switch {
+		case c.own == ColumnStage && pl.Rank():
+			return formula.Value{Kind: formula.Num, Num: formula.Int(int64(pl.Stage()))}, nil
+		case c.own == ColumnGroup && pl.Rank():
+			return formula.Value{Kind: formula.Str, Str: pl.Group()}, nil
+		case c.own != "":
+			return formula.Value{}, nil
+		}
+		if val, ok := pl.Request.Config.Values[c.name]; ok {
+			return val.Value, nil // of another kind than in formulas, perhaps
+		}
+	}
+	if c.shown >= 0 {
+		if shown, err := v.frame.Bool(c.shown); !shown || err != nil {
+			return formula.Value{}, err
+		}
+	}
+	val, err := v.frame.Eval(c.ref)
+	if err != nil && v.prog.Source(c.ref).Text == "" {
+		return formula.Value{}, nil
+	}
+	return val, err
+}
+
+// cells returns the steps that write a row. Of a general variant, nothing but the
+// item is known beforehand.
+func (wk *worker) cells(v *variant, it *sweepItem, general bool) []cellStep {
+	format := &wk.options.Format
+	sh := it.shape
+	var steps []cellStep
+	var lead []byte
+	for i := range it.program.columns {
+		c := &it.program.columns[i]
+		lead = append(lead, format.Lead[i]...)
+		if val, ok := wk.constant(v, it, c); ok {
+			lead = format.Cell(lead, val)
+			continue
+		}
+		step := cellStep{column: c, kind: wk.kindOf(v, c), axis: -1}
+		step.plain = step.kind == formula.Num && c.shown < 0
+		if !general && c.own == "" {
+			if step.axis = slices.Index(sh.refs, c.ref); step.axis >= 0 {
+				step.texts = wk.textsOf(it, step.axis, i)
+			} else if !sh.changes[c.ref] && (c.shown < 0 || !sh.changes[c.shown]) {
+				if val, err := v.valueOf(c, nil); err == nil {
+					if own, ok := it.Config.Values[c.name]; ok && own.Kind != v.prog.Kind(c.ref) {
+						val = own.Value // a word or a number
+					}
+					lead = format.Cell(lead, val)
+					continue
+				}
+			}
+		}
+		step.lead, lead = lead, nil
+		steps = append(steps, step)
+	}
+	return append(steps, cellStep{lead: append(lead, format.End...), axis: -1})
+}
+
+// kindOf returns the kind of a column's values; that of a plan's own columns does
+// not matter.
+func (wk *worker) kindOf(v *variant, c *sweepColumn) formula.Kind {
+	if c.own != "" {
+		return formula.Str
+	}
+	return v.prog.Kind(c.ref)
+}
+
+// constant returns the value of a column that an item has once.
+func (wk *worker) constant(v *variant, it *sweepItem, c *sweepColumn) (formula.Value, bool) {
+	text := func(s string) (formula.Value, bool) { return formula.Value{Kind: formula.Str, Str: s}, true }
+	switch {
+	case c.own == ColumnFile:
+		return text(it.Config.File)
+	case c.own == ColumnArchitecture:
+		return text(it.Model.Arch.Name)
+	case c.own != "":
+		return formula.Value{}, !v.OfRanks()
+	case !c.known:
+		return formula.Value{}, true
+	case c.secret && wk.options.Mask != "":
+		if given, ok := it.Flags[c.name]; ok && given.Str != "" {
+			return text(wk.options.Mask)
+		}
+	}
+	return formula.Value{}, false
+}
+
+// textsOf returns the cells of an axis's values.
+func (wk *worker) textsOf(it *sweepItem, axis, column int) [][]byte {
+	values := it.Config.Axes[axis].Values
+	key := textKey{&values[0].Value, column}
+	if texts := wk.texts[key]; texts != nil {
+		return texts
+	}
+	if len(wk.texts) > 100 {
+		clear(wk.texts)
+	}
+	texts := make([][]byte, len(values))
+	for i := range values {
+		texts[i] = wk.options.Format.Cell(nil, values[i].Value)
+	}
+	wk.texts[key] = texts
+	return texts
+}
+
+func (wk *worker) keysOf(v *variant, it *sweepItem) []cellStep {
+	var steps []cellStep
+	for i := range it.program.keys {
+		c := &it.program.keys[i]
+		if val, ok := wk.constant(v, it, c); ok {
+			steps = append(steps, cellStep{lead: []byte(val.Text())})
+			continue
+		}
+		steps = append(steps, cellStep{column: c, kind: wk.kindOf(v, c)})
+	}
+	return steps
+}

@@ -1,0 +1,94 @@
+package sweep
+
+import (
+	"slices"
+	"strings"
+
+	"kvbench/engine/fit"
+	"kvbench/engine/formula"
+	"kvbench/engine/plan"
+)
+
+// shape tells what the axes of an item change from what they do not.
+type shape struct {
+	// slow are the axes that the choice of a rule may depend on.
+	slow []int
+	// general items have their points planned one by one.
+	general bool
+	// layered items have values that are made of layers, and several rows for a
+	// point.
+	layered bool
+	refs    []formula.Ref // of the axes; -1 where no formula knows one
+	reads   []int         // the axes that what is made of layers may depend on
+	inner   []formula.Ref // what is set for each layer, stage or I/O
+	pinned  []formula.Ref // formulas that depend on no other axis
+	changes map[formula.Ref]bool
+	limits  []fit.Limit
+}
+
+// maxVariants is how many rule choices of one item are kept at a time.
+const maxVariants = 64
+
+// shapeOf returns the shape of an item, which those with the same axes share.
+func (sp *sweepProgram) shapeOf(it *plan.Item) *shape {
+	p := sp.Program
+	names := make([]string, len(it.Config.Axes))
+	for i, a := range it.Config.Axes {
+		names[i] = a.Field.Var
+	}
+	values := map[string]fit.Value{}
+	for name, v := range it.Flags {
+		values[name] = fit.Value{Value: v.Value, From: fit.Given}
+	}
+	backend, _ := p.Bench.Backend(values)
+	key := backend + " " + strings.Join(names, " ")
+	if sh := sp.shapes[key]; sh != nil {
+		return sh
+	}
+	sh := &shape{changes: map[formula.Ref]bool{}, layered: p.Layered()}
+	sh.general = sh.layered && it.Fit
+	sp.shapes[key] = sh
+
+	fast := p.LayerInputs()
+	for _, name := range fast {
+		if ref, ok := sp.Formulas().Ref(name); ok {
+			sh.inner = append(sh.inner, ref)
+		}
+	}
+	variants := 1
+	for i, name := range names {
+		ref, ok := sp.Formulas().Ref(name)
+		if !ok {
+			ref = -1
+		}
+		sh.refs = append(sh.refs, ref)
+		if sh.layered && p.LayersRead(name) {
+			sh.reads = append(sh.reads, i)
+		}
+		if p.Bench.Decides(backend, name) {
+			sh.slow = append(sh.slow, i)
+			if variants *= len(it.Config.Axes[i].Values); variants > maxVariants {
+				sh.general = true
+				variants = maxVariants // for the next factor not to overflow
+			}
+			continue
+		}
+		fast = append(fast, name)
+	}
+	changes := func(ref formula.Ref) bool {
+		return slices.ContainsFunc(fast, func(name string) bool { return slices.Contains(sp.Formulas().Inputs(ref), name) })
+	}
+	for _, name := range sp.Formulas().Names() {
+		ref, _ := sp.Formulas().Ref(name)
+		if slices.Contains(fast, name) || changes(ref) {
+			sh.changes[ref] = true
+		} else if sp.Formulas().Source(ref).Text != "" {
+			sh.pinned = append(sh.pinned, ref)
+		}
+	}
+	sh.limits = p.Bench.Limits(backend)
+	for _, l := range sh.limits {
+		sh.changes[l.Ref] = changes(l.Ref)
+	}
+	return sh
+}

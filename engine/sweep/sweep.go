@@ -1,0 +1,257 @@
+// Package sweep plans every combination of the values that configurations have
+// several of, and writes a row for each. It asks the formulas of package plan for
+// the numbers of a row: few points are planned one by one.
+package sweep
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"kvbench/engine/config"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/plan"
+	"kvbench/engine/schema"
+)
+
+// RowFormat says how rows are written.
+type RowFormat struct {
+	// Lead stands before each column, End after the last.
+	Lead []string
+	End  string
+	// Cell appends a value; one of no kind is missing.
+	Cell func(dst []byte, v formula.Value) []byte
+}
+
+// SortKey is a column that rows are sorted by.
+type SortKey struct {
+	Column string
+	Down   bool
+}
+
+// Options say what becomes of the points.
+type Options struct {
+	// Where is the condition that rows fulfil; empty for all rows.
+	Where string
+	// Columns are names: of quantities, inputs, formulas and flags, or
+	// [ColumnFile] or [ColumnArchitecture].
+	Columns []string
+	Sort    []SortKey
+	// Top is how many rows are wanted; 0 for all.
+	Top    uint64
+	Format RowFormat
+	// Mask stands for secrets, unless it is empty.
+	Mask string
+}
+
+// The columns that no formula knows. Stage and group are those of a rank's
+// plan.
+const (
+	ColumnFile         = "config_file"
+	ColumnArchitecture = "architecture"
+	ColumnStage        = "stage"
+	ColumnGroup        = "group"
+)
+
+var (
+	rankColumns = []string{ColumnStage, ColumnGroup}
+	// OwnColumns are those that no formula knows.
+	OwnColumns = append([]string{ColumnFile, ColumnArchitecture}, rankColumns...)
+)
+
+// Names of what the options add to a program.
+const whereName = "--where"
+
+// Sweep is the cross product of items and their axes. Its points are in a fixed
+// order: item by item, then axis by axis in the schema's order, the last axis
+// changing first, and each axis's values as they were given. In the accounting
+// of ranks, a point may have several rows.
+type Sweep struct {
+	// Points is how many there are.
+	Points uint64
+
+	options Options
+	items   []*sweepItem
+}
+
+// sweepItem is an item with its share of the points.
+type sweepItem struct {
+	plan.Item
+	program *sweepProgram
+	shape   *shape
+	first   uint64 // of its points
+	count   uint64
+	strides []uint64 // by axis
+}
+
+// New checks the options against every item. Axes have been checked as
+// configurations are, but for what architectures want: items with a value that
+// they do not allow are left out, as the second error says.
+func New(items []plan.Item, options Options) (s *Sweep, bad, err error) {
+	s = &Sweep{options: options}
+	programs := map[*plan.Planner]*sweepProgram{}
+	var errs, left diag.List
+	unknown := map[string]int{}
+	for _, item := range items {
+		sp := programs[item.Planner]
+		if sp == nil {
+			if sp, err = s.program(item.Planner.Program, items, unknown); err != nil {
+				errs.Add(err)
+				sp = &sweepProgram{}
+			}
+			programs[item.Planner] = sp
+		}
+		if sp.Program == nil {
+			continue
+		}
+		if err := checkAxes(&item); err != nil {
+			left.Add(err)
+			continue
+		}
+		it := &sweepItem{Item: item, program: sp, first: s.Points, count: item.Config.Points()}
+		it.shape = sp.shapeOf(&item)
+		stride := uint64(1)
+		it.strides = make([]uint64, len(item.Config.Axes))
+		for i := len(it.strides) - 1; i >= 0; i-- {
+			it.strides[i] = stride
+			stride *= uint64(len(item.Config.Axes[i].Values))
+		}
+		if it.count > math.MaxInt64-s.Points {
+			errs = append(errs, diag.Usagef("the sweep has more than %d points", int64(math.MaxInt64)))
+			break
+		}
+		s.Points += it.count
+		s.items = append(s.items, it)
+	}
+	for i, name := range append(slices.Clone(options.Columns), keyNames(options.Sort)...) {
+		if unknown[name] == len(programs) && len(programs) > 0 {
+			flag := "--columns"
+			if i >= len(options.Columns) {
+				flag = "--sort"
+			}
+			errs = append(errs, s.noColumn(programs, flag, name))
+			unknown[name] = 0
+		}
+	}
+	if len(errs) > 0 {
+		return nil, nil, errs.Distinct()
+	}
+	return s, left.Err(), nil
+}
+
+// item finds the item that has a point.
+func (s *Sweep) item(point uint64) *sweepItem {
+	i, found := slices.BinarySearchFunc(s.items, point, func(it *sweepItem, point uint64) int {
+		switch {
+		case it.first < point:
+			return -1
+		case it.first > point:
+			return 1
+		}
+		return 0
+	})
+	if !found {
+		i--
+	}
+	return s.items[i]
+}
+
+// digit returns which value of an axis a point of the item has.
+func (it *sweepItem) digit(axis int, point uint64) int {
+	return int((point - it.first) / it.strides[axis] % uint64(len(it.Config.Axes[axis].Values)))
+}
+
+// request makes the request of a point by itself.
+func (it *sweepItem) request(point uint64) *plan.Request {
+	req, cfg := *it.Request, *it.Config
+	cfg.Values = maps.Clone(cfg.Values)
+	for i, a := range cfg.Axes {
+		cfg.Values[a.Field.Var] = a.Values[it.digit(i, point)]
+	}
+	cfg.Axes = nil
+	req.Config = &cfg
+	return &req
+}
+
+// Request returns a point as a request by itself, with its planner.
+func (s *Sweep) Request(point uint64) (*plan.Request, *plan.Planner) {
+	it := s.item(point)
+	return it.request(point), it.Planner
+}
+
+// Label names a point: by its axes, and where there are several models or
+// configurations by those.
+func (s *Sweep) Label(point uint64) string {
+	it := s.item(point)
+	var parts []string
+	for _, other := range s.items {
+		if other.Model != it.Model {
+			parts = append(parts, it.Model.Name)
+			break
+		}
+	}
+	for _, other := range s.items {
+		if other.Config.File != it.Config.File {
+			parts = append(parts, it.Config.File)
+			break
+		}
+	}
+	if use := plan.UseOf(it.Config); slices.ContainsFunc(s.items, func(other *sweepItem) bool { return plan.UseOf(other.Config) != use }) {
+		parts = append(parts, schema.AccountingVar+" "+it.Config.Values[schema.AccountingVar].Str)
+	}
+	for _, k := range it.Knobs {
+		parts = append(parts, k.Name+" "+it.Flags[k.Name].Text())
+	}
+	for i, a := range it.Config.Axes {
+		parts = append(parts, a.Field.Var+" "+a.Values[it.digit(i, point)].Text())
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Size says how many points there are and what of: "24 points: 2 models,
+// tp_size 4, isl 3".
+func (s *Sweep) Size() string {
+	models := map[*config.Model]bool{}
+	configs := map[string]bool{}
+	uses := map[plan.Use]bool{}
+	var axes []string
+	alike := true
+	for i, it := range s.items {
+		models[it.Model], configs[it.Config.File], uses[plan.UseOf(it.Config)] = true, true, true
+		var own []string
+		for _, k := range it.Knobs {
+			own = append(own, fmt.Sprintf("%s %d", k.Name, len(k.Values)))
+		}
+		for _, a := range it.Config.Axes {
+			own = append(own, fmt.Sprintf("%s %d", a.Field.Var, len(a.Values)))
+		}
+		alike = alike && (i == 0 || slices.Equal(own, axes))
+		axes = own
+	}
+	var parts []string
+	if n := len(models); n > 1 {
+		parts = append(parts, fmt.Sprintf("%d models", n))
+	}
+	if n := len(configs); n > 1 {
+		parts = append(parts, fmt.Sprintf("%d configurations", n))
+	}
+	if n := len(uses); n > 1 {
+		parts = append(parts, fmt.Sprintf("%s %d", schema.AccountingVar, n))
+	}
+	if alike {
+		parts = append(parts, axes...)
+	} else {
+		parts = append(parts, "their axes")
+	}
+	text := fmt.Sprintf("%d points", s.Points)
+	if s.Points == 1 {
+		text = "1 point"
+	}
+	if len(parts) > 0 {
+		text += ": " + strings.Join(parts, ", ")
+	}
+	return text
+}

@@ -1,0 +1,141 @@
+package sweep
+
+import (
+	"maps"
+	"math"
+	"slices"
+
+	"kvbench/engine/fit"
+	"kvbench/engine/formula"
+	"kvbench/engine/plan"
+	"kvbench/engine/schema"
+)
+
+// variant is an item under one choice of a rule, with a frame of its own.
+type variant struct {
+	*plan.Frame
+	frame  *formula.Frame // its values
+	prog   *formula.Program
+	fit    *fit.Fitter
+	err    error
+	req    *plan.Request // with the values of the axes, where messages need them
+	flags  []dynamicFlag
+	limits []dynamicLimit
+	layers *plan.Layers    // with a frame of its own
+	shared bool            // many points have the same expansion
+	at     []int           // the values of the axes in the frame
+	depend [][]formula.Ref // what depends on each axis
+	cells  []cellStep
+	keys   []cellStep
+}
+
+// dynamicFlag is a computed number that axes change, with its bounds.
+type dynamicFlag struct {
+	name   string
+	ref    formula.Ref
+	lo, hi int64
+}
+
+// dynamicLimit is a limit that axes decide on, or that is broken anyway.
+type dynamicLimit struct {
+	index  int
+	ref    formula.Ref
+	broken bool
+	last   bool // those behind it use numbers that it has not
+}
+
+func newVariant(sp *sweepProgram) *variant {
+	f := sp.NewFrame()
+	return &variant{Frame: f, frame: f.Values(), prog: sp.Formulas()}
+}
+
+// variant makes the variant that the digits ask for.
+func (wk *worker) variant() *variant {
+	it := wk.item
+	sh := it.shape
+	v := newVariant(it.program)
+	v.at = make([]int, len(wk.digits))
+	v.fit = v.Fitter()
+	req, cfg := *it.Request, *it.Config
+	cfg.Values = maps.Clone(cfg.Values)
+	req.Config = &cfg
+	if sh.layered || v.Requires() {
+		v.req = &req
+	}
+	for i := range v.at {
+		v.at[i] = 0
+		if slices.Contains(sh.slow, i) {
+			v.at[i] = wk.digits[i]
+			cfg.Values[cfg.Axes[i].Field.Var] = cfg.Axes[i].Values[wk.digits[i]]
+		}
+	}
+	flags := v.FlagsFor(&req)
+	values, err := v.fit.Resolve(flags)
+	if err != nil {
+		v.err = err
+		return v
+	}
+	v.fit.Apply(flags, values)
+	if sh.layered {
+		v.layers = it.program.NewFrame().Layers()
+		v.layers.Load(&req)
+		n := uint64(1)
+		for _, i := range sh.reads {
+			n *= uint64(len(it.Config.Axes[i].Values))
+			n = min(n, maxExpansions+1)
+		}
+		v.shared = n <= maxExpansions && n < it.count
+	}
+	// What no axis changes is computed once.
+	for _, ref := range sh.pinned {
+		if val, err := v.frame.Eval(ref); err == nil {
+			v.frame.Set(ref, val)
+		}
+	}
+	v.depend = make([][]formula.Ref, len(sh.refs))
+	for i, ref := range sh.refs {
+		if ref >= 0 {
+			v.depend[i] = v.frame.Dependents(ref)
+		}
+	}
+	for _, s := range v.Bench.Slots {
+		if sh.changes[s.Ref] {
+			if _, set := values[s.Name]; !set && s.Default.Kind == formula.Num {
+				v.addFlag(s)
+			}
+			continue
+		}
+		val, err := v.frame.Eval(s.Ref)
+		if err == nil {
+			err = v.Bench.InRange(s, val)
+		}
+		if err != nil {
+			v.err = err
+			return v
+		}
+	}
+	for _, limit := range sh.limits {
+		l := dynamicLimit{index: limit.Index, ref: limit.Ref}
+		if !sh.changes[limit.Ref] {
+			ok, _, err := v.fit.Holds(limit, values)
+			if ok && err == nil {
+				continue
+			}
+			l.broken, l.last = true, err != nil
+		}
+		v.limits = append(v.limits, l)
+	}
+	v.cells = wk.cells(v, it, false)
+	v.keys = wk.keysOf(v, it)
+	return v
+}
+
+// addFlag has a flag's bounds checked, unless it is a quantity by another name:
+// those are positive.
+func (v *variant) addFlag(s fit.Slot) {
+	f := dynamicFlag{name: s.Name, ref: s.Ref}
+	f.lo, f.hi = schema.Range(s.Era.Type)
+	if f.lo > 1 || f.hi < math.MaxInt64 || !v.IsResult(s.Computed.Text) {
+		v.flags = append(v.flags, f)
+	}
+}

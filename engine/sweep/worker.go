@@ -1,0 +1,304 @@
+package sweep
+
+import (
+	"kvbench/engine/diag"
+	"kvbench/engine/plan"
+)
+
+// worker evaluates points on one processor.
+type worker struct {
+	*sweepRun
+	item     *sweepItem
+	variants []*variant
+	general  *variant      // the frame of points that are planned alone
+	planner  *plan.Planner // of those
+	texts    map[textKey][][]byte
+	digits   []int
+	out      *chunk
+	// expansions are those of items whose points share them.
+	expansions map[expansionKey]*expansion
+}
+
+// expansion is what comes of the layers at a point.
+type expansion struct {
+	requests []*plan.Request
+	warnings diag.List
+	err      error
+}
+
+// expansionKey is a combination of values that decides on an expansion.
+type expansionKey struct {
+	variant *variant
+	values  uint64
+}
+
+// maxExpansions is how many a worker keeps.
+const maxExpansions = 4096
+
+// chunk evaluates the points of a chunk.
+func (wk *worker) chunk(c *chunk) {
+	c.buf, c.rows, c.keys = c.buf[:0], c.rows[:0], c.keys[:0]
+	c.breaks, c.fails, c.warns = c.breaks[:0], c.fails[:0], c.warns[:0]
+	wk.out = c
+	point := c.index * wk.size
+	end := min(point+wk.size, wk.Points)
+	for point < end {
+		it := wk.sweepItem(point)
+		last := min(end, it.first+it.count)
+		for i := range wk.digits {
+			wk.digits[i] = it.digit(i, point)
+		}
+		for ; point < last; point++ {
+			if wk.stop.Load() {
+				return
+			}
+			wk.point(point)
+			for i := len(wk.digits) - 1; i >= 0; i-- {
+				if wk.digits[i]++; wk.digits[i] < len(it.Config.Axes[i].Values) {
+					break
+				}
+				wk.digits[i] = 0
+			}
+		}
+	}
+}
+
+// sweepItem makes the item of a point the worker's.
+func (wk *worker) sweepItem(point uint64) *sweepItem {
+	if it := wk.item; it != nil && point >= it.first && point < it.first+it.count {
+		return it
+	}
+	it := wk.Sweep.item(point)
+	wk.item = it
+	wk.digits = make([]int, len(it.Config.Axes))
+	wk.general = nil
+	clear(wk.expansions)
+	n := 1
+	for _, i := range it.shape.slow {
+		if !it.shape.general {
+			n *= len(it.Config.Axes[i].Values)
+		}
+	}
+	wk.variants = make([]*variant, n)
+	return it
+}
+
+// point evaluates the point that the digits are of.
+func (wk *worker) point(point uint64) {
+	it := wk.item
+	if it.shape.general {
+		wk.alone(point)
+		return
+	}
+	n := 0
+	for _, i := range it.shape.slow {
+		n = n*len(it.Config.Axes[i].Values) + wk.digits[i]
+	}
+	v := wk.variants[n]
+	if v == nil {
+		v = wk.variant()
+		wk.variants[n] = v
+	}
+	if v.err != nil {
+		wk.fail(point, diag.Kind(v.err))
+		return
+	}
+	wk.move(v)
+	switch {
+	case it.shape.layered:
+		wk.layered(v, point)
+	case wk.required(v, point):
+		wk.rowIn(v, nil, point)
+	}
+}
+
+// move sets the frame of a variant to the values that the digits are of.
+func (wk *worker) move(v *variant) {
+	it := wk.item
+	for i, d := range wk.digits {
+		if v.at[i] == d {
+			continue
+		}
+		v.at[i] = d
+		val := &it.Config.Axes[i].Values[d]
+		if v.req != nil {
+			v.req.Config.Values[it.Config.Axes[i].Field.Var] = *val
+		}
+		ref := it.shape.refs[i]
+		switch {
+		case ref < 0:
+		case val.Kind == v.prog.Kind(ref):
+			v.frame.Change(ref, val.Value, v.depend[i])
+			if v.layers != nil {
+				v.layers.Values().Set(ref, val.Value)
+			}
+		default:
+			v.frame.Unset(ref)
+			if v.layers != nil {
+				v.layers.Values().Unset(ref)
+			}
+		}
+	}
+}
+
+// required reports whether what the architecture requires holds.
+func (wk *worker) required(v *variant, point uint64) bool {
+	if v.req == nil {
+		return true
+	}
+	var warnings diag.List
+	if err := v.Require(v.req, &warnings); err != nil {
+		wk.fail(point, diag.Kind(err))
+		return false
+	}
+	wk.warn(warnings, point)
+	return true
+}
+
+func (wk *worker) warn(warnings diag.List, point uint64) {
+	for _, w := range warnings {
+		wk.out.warns = append(wk.out.warns, pointFail{point, failure{wk.item.program, diag.Kind(w)}, w})
+	}
+}
+
+// layered writes the rows of a point whose values are made of layers: one for
+// each of its plans.
+func (wk *worker) layered(v *variant, point uint64) {
+	e := wk.expansion(v)
+	if e.err != nil {
+		wk.fail(point, diag.Kind(e.err))
+		return
+	}
+	c := wk.out
+	before := *c
+	for _, one := range e.requests {
+		v.Move(one)
+		if name := v.Wrong(); name != "" { // there is no plan of the point
+			buf := c.buf
+			*c = before
+			c.buf = buf[:len(before.buf)]
+			wk.fail(point, name)
+			return
+		}
+		wk.rowIn(v, &plan.Plan{Request: one}, point)
+	}
+	wk.warn(e.warnings, point)
+}
+
+// expansion finds what comes of the layers at the point of the digits.
+func (wk *worker) expansion(v *variant) *expansion {
+	key := expansionKey{variant: v}
+	for _, i := range wk.item.shape.reads {
+		key.values = key.values*uint64(len(wk.item.Config.Axes[i].Values)) + uint64(wk.digits[i])
+	}
+	if e := wk.expansions[key]; e != nil {
+		return e
+	}
+	e := &expansion{}
+	for _, ref := range wk.item.shape.inner { // those of the point before
+		v.layers.Values().Unset(ref)
+	}
+	e.requests, e.warnings, e.err = v.layers.Expand(v.req)
+	if v.shared {
+		if len(wk.expansions) == maxExpansions {
+			clear(wk.expansions)
+		}
+		wk.expansions[key] = e
+	}
+	return e
+}
+
+// passes reports whether the condition for rows holds.
+func (wk *worker) passes(v *variant, point uint64) bool {
+	yes, err := v.frame.Bool(wk.item.program.where)
+	if err != nil {
+		wk.fail(point, whereName)
+	}
+	return yes && err == nil
+}
+
+func (wk *worker) fail(point uint64, what string) {
+	wk.out.fails = append(wk.out.fails, pointFail{point: point, failure: failure{wk.item.program, what}})
+}
+
+// alone plans a point by itself: one that is to be fitted, that needs a rule of
+// its own, or whose plan is made of layers.
+func (wk *worker) alone(point uint64) {
+	it := wk.item
+	if wk.general == nil {
+		wk.general, wk.planner = newVariant(it.program), it.program.NewPlanner()
+		wk.general.cells, wk.general.keys = wk.cells(wk.general, it, true), wk.keysOf(wk.general, it)
+	}
+	plans, err := wk.planner.Plans(it.request(point))
+	if err != nil {
+		wk.fail(point, diag.Kind(err))
+	}
+	for _, pl := range plans {
+		wk.rowOf(pl, point)
+	}
+}
+
+// rowOf writes the row of a plan.
+func (wk *worker) rowOf(pl *plan.Plan, point uint64) {
+	v, sp, c := wk.general, wk.item.program, wk.out
+	wk.warn(pl.Warnings, point)
+	v.LoadPlan(pl)
+	if sp.filtered && !wk.passes(v, point) {
+		return
+	}
+	row := len(c.rows)
+	if !wk.row(v, pl, point) {
+		return
+	}
+	for _, broken := range pl.Violations {
+		c.breaks = append(c.breaks, limitBreak{row, broken.Limit.Index})
+	}
+}
+
+// rowIn writes the row that the frame is of, unless it is filtered out or the
+// point has no plan.
+func (wk *worker) rowIn(v *variant, pl *plan.Plan, point uint64) {
+	it, sp, f := wk.item, wk.item.program, v.frame
+	if sp.filtered && (sp.early || !it.Fit) && !wk.passes(v, point) {
+		return
+	}
+	if name := v.Wrong(); name != "" {
+		wk.fail(point, name)
+		return
+	}
+	for i := range v.flags {
+		s := &v.flags[i]
+		n, err := f.Num(s.ref)
+		if n, whole := n.Int64(); err != nil || !whole || n < s.lo || n > s.hi {
+			wk.fail(point, s.name)
+			return
+		}
+	}
+	c := wk.out
+	breaks := len(c.breaks)
+	for i := range v.limits {
+		l := &v.limits[i]
+		broken, last := l.broken, l.last
+		if !broken {
+			ok, err := f.Bool(l.ref)
+			broken, last = !ok || err != nil, err != nil
+		}
+		if !broken || last && len(c.breaks) > breaks {
+			continue // as check has it
+		}
+		if it.Fit {
+			wk.alone(point)
+			return
+		}
+		c.breaks = append(c.breaks, limitBreak{len(c.rows), l.index})
+		if last {
+			break
+		}
+	}
+	if sp.filtered && !sp.early && it.Fit && !wk.passes(v, point) {
+		return
+	}
+	if !wk.row(v, pl, point) {
+		c.breaks = c.breaks[:breaks]
+	}
+}

@@ -1,0 +1,202 @@
+package models_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	cueschema "kvbench/cue"
+	"kvbench/engine/config"
+	"kvbench/engine/diag"
+	"kvbench/engine/schema"
+	"kvbench/models"
+)
+
+// whole are whole config.json files that need no family of a new kind, with the
+// bytes of a token in bf16 as layers * heads * (K + V) * 2.
+var whole = []cacheBytes{
+	{"EleutherAI--gpt-j-6b", 458752, 458752, 0},
+	{"openai-community--gpt2-medium", 98304, 98304, 0},
+	{"THUDM--chatglm3-6b", 28672, 28672, 0},
+	{"Qwen--Qwen-14B-Chat", 819200, 819200, 0},
+	{"WizardLM--WizardCoder-15B", 20480, 20480, 0}, // one KV head
+	{"OpenGVLab--InternVL2-2B", 98304, 98304, 0},
+	{"openbmb--MiniCPM-V-4", 32768, 32768, 0}, // heads of 128, not of 2560/32
+	{"Qwen--Qwen2.5-Omni-7B-AWQ", 57344, 57344, 0},
+	{"allenai--Molmo-7B-D-0924", 57344, 57344, 0}, // its own elements are float32
+	{"HuggingFaceTB--SmolLM2-360M", 40960, 40960, 0},
+	{"draft--qwen3.6-27b-dflash", 20480, 4096, 0},
+	{"draft--gpt-oss-120b-eagle3", 2048, 2048, 0},
+	{"google--gemma-3-4b-it", 139264, 20480, 0},
+	{"Qwen--Qwen3.5-122B-A10B", 24576, 24576, 153649152},
+}
+
+func TestWhole(t *testing.T) {
+	const dir = "../../shared/hf-configs"
+	if _, err := os.Stat(dir); err != nil {
+		t.Skipf("no whole config.json files here: %v", err)
+	}
+	for _, want := range whole {
+		t.Run(want.model, func(t *testing.T) {
+			check(t, filepath.Join(dir, want.model+".json"), want, "bf16")
+		})
+	}
+}
+
+// TestPlain reads the fields of published configurations that matter, with the
+// bytes of a token as layers * heads * (K + V) * 2.
+func TestPlain(t *testing.T) {
+	for name, c := range map[string]struct {
+		config      string
+		kv, growing int64
+	}{
+		"gpt-j-6b":   {`"model_type": "gptj", "n_embd": 4096, "n_head": 16, "n_layer": 28, "rotary_dim": 64`, 458752, 458752},
+		"gpt2":       {`"model_type": "gpt2", "n_embd": 768, "n_head": 12, "n_layer": 12`, 36864, 36864},
+		"gpt-neo":    {`"model_type": "gpt_neo", "hidden_size": 2048, "num_heads": 16, "num_layers": 24, "window_size": 256, "attention_types": [[["global", "local"], 12]]`, 196608, 196608},
+		"bloom-560m": {`"model_type": "bloom", "n_embed": 1024, "num_attention_heads": 16, "n_layer": 24, "offset_alibi": 100`, 98304, 98304},
+		"bloom-7b1":  {`"model_type": "bloom", "hidden_size": 4096, "n_head": 32, "n_layer": 30`, 491520, 491520},
+		"opt-350m":   {`"model_type": "opt", "hidden_size": 1024, "num_attention_heads": 16, "num_hidden_layers": 24, "word_embed_proj_dim": 512, "do_layer_norm_before": false`, 98304, 98304},
+		"phi-2":      {`"model_type": "phi", "hidden_size": 2560, "num_attention_heads": 32, "num_hidden_layers": 32, "num_key_value_heads": 32, "partial_rotary_factor": 0.4`, 327680, 327680},
+		"phi-1.5":    {`"model_type": "phi-msft", "n_embd": 2048, "n_head": 32, "n_head_kv": null, "n_layer": 24`, 196608, 196608},
+		"mpt-7b":     {`"model_type": "mpt", "d_model": 4096, "n_heads": 32, "n_layers": 32, "attn_config": {"attn_type": "multihead_attention", "attn_impl": "torch", "alibi": true, "prefix_lm": false}`, 524288, 524288},
+		"mpt-mqa":    {`"model_type": "mpt", "d_model": 4096, "n_heads": 32, "n_layers": 32, "attn_config": {"attn_type": "multiquery_attention"}`, 16384, 16384},
+		"dbrx":       {`"model_type": "dbrx", "d_model": 6144, "n_heads": 48, "n_layers": 40, "attn_config": {"kv_n_heads": 8, "clip_qkv": 8}, "ffn_config": {"moe_num_experts": 16}`, 163840, 163840},
+		"chatglm-6b": {`"model_type": "chatglm", "hidden_size": 4096, "num_attention_heads": 32, "num_layers": 28`, 458752, 458752},
+		"glm-4-9b":   {`"model_type": "chatglm", "hidden_size": 4096, "num_attention_heads": 32, "num_layers": 40, "kv_channels": 128, "multi_query_attention": true, "multi_query_group_num": 2`, 40960, 40960},
+		"glm-4-0414": {`"model_type": "glm4", "hidden_size": 6144, "head_dim": 128, "num_attention_heads": 48, "num_key_value_heads": 2, "num_hidden_layers": 61`, 62464, 62464},
+		"qwen-7b":    {`"model_type": "qwen", "hidden_size": 4096, "kv_channels": 128, "num_attention_heads": 32, "num_hidden_layers": 32, "use_logn_attn": true`, 524288, 524288},
+		"starcoder":  {`"model_type": "gpt_bigcode", "n_embd": 6144, "n_head": 48, "n_layer": 40, "multi_query": true`, 20480, 20480},
+		"bigcode":    {`"model_type": "gpt_bigcode", "n_embd": 2048, "n_head": 16, "n_layer": 24, "multi_query": false`, 196608, 196608},
+		"phi-3.5-vision": {`"model_type": "phi3_v", "hidden_size": 3072, "num_attention_heads": 32, "num_key_value_heads": 32, "num_hidden_layers": 32, "max_position_embeddings": 131072,
+			"sliding_window": 262144, "img_processor": {"num_img_tokens": 144, "layer_idx": -2}, "embd_layer": {"hd_transform_order": "sub_glb"}`, 393216, 393216},
+		"phimoe":             {`"model_type": "phimoe", "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 32, "max_position_embeddings": 131072, "sliding_window": 131072`, 131072, 131072},
+		"phimoe-short":       {`"model_type": "phimoe", "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 32, "max_position_embeddings": 131072, "sliding_window": 2047`, 131072, 0},
+		"llava-1.5-7b":       {`"model_type": "llava", "image_token_index": 32000, "vision_feature_layer": -2, "text_config": {"model_type": "llama", "max_position_embeddings": 4096}, "vision_config": {"num_hidden_layers": 24, "num_attention_heads": 16}`, 524288, 524288},
+		"llava-v1.6-mistral": {`"model_type": "llava_next", "text_config": {"model_type": "mistral", "num_key_value_heads": 8, "sliding_window": null}`, 131072, 131072},
+		"llava-onevision": {`"model_type": "llava_onevision", "text_config": {"model_type": "qwen2", "hidden_size": 3584, "num_attention_heads": 28, "num_key_value_heads": 4, "num_hidden_layers": 28,
+			"max_window_layers": 28, "sliding_window": 131072, "use_sliding_window": false}`, 57344, 57344},
+		"qwen3-asr": {`"model_type": "qwen3_asr", "thinker_config": {"model_type": "qwen3_asr_thinker", "audio_config": {"encoder_layers": 24, "encoder_attention_heads": 16, "num_hidden_layers": 24},
+			"text_config": {"hidden_size": 2048, "head_dim": 128, "num_attention_heads": 16, "num_key_value_heads": 8, "num_hidden_layers": 28}}`, 114688, 114688},
+		"p-eagle": {`"model_type": "llama", "hidden_size": 4096, "head_dim": 128, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 4, "max_window_layers": 36, "sliding_window": null, "use_sliding_window": false`, 16384, 16384},
+		"dspark": {`"model_type": "qwen3", "block_size": 7, "num_target_layers": 36, "hidden_size": 2560, "head_dim": 128, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 5,
+			"dflash_config": {"attention_mode": "gqa", "mask_token_id": 151669, "target_layer_ids": [1, 9, 17, 25, 33], "projector_type": "dspark", "markov_head_type": "vanilla"}`, 20480, 20480},
+		"domino": {`"model_type": "qwen3", "block_size": 16, "num_target_layers": 36, "hidden_size": 4096, "head_dim": 128, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 5,
+			"dflash_config": {"mask_token_id": 151669, "target_layer_ids": [1, 9, 17, 25, 33], "projector_type": "domino", "gru_hidden_dim": 1024}`, 20480, 20480},
+		"speculators": {`"model_type": "speculator_model", "speculators_model_type": "eagle3", "speculators_config": {"proposal_methods": [{"proposal_type": "greedy"}], "verifier": {"name_or_path": "meta-llama/Llama-3.1-8B-Instruct"}},
+			"eagle_aux_hidden_state_layer_ids": [2, 16, 29], "transformer_layer_config": {"model_type": "llama", "hidden_size": 4096, "head_dim": 128, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 1}`, 4096, 4096},
+		"olmo-3.1-32b": {`"model_type": "olmo3", "hidden_size": 5120, "num_attention_heads": 40, "num_key_value_heads": 8, "num_hidden_layers": 64, "sliding_window": 4096`, 262144, 65536},
+		"olmo-3-7b":    {`"model_type": "olmo3", "hidden_size": 4096, "num_attention_heads": 32, "num_hidden_layers": 4, "sliding_window": 4096, "layer_types": ["sliding_attention", "full_attention", "full_attention", "full_attention"]`, 65536, 49152},
+		"cwm":          {`"model_type": "cwm", "hidden_size": 6144, "head_dim": 128, "num_attention_heads": 48, "num_key_value_heads": 8, "num_hidden_layers": 64, "sliding_window": 8192`, 262144, 65536},
+		"exaone-4.0":   {`"model_type": "exaone4", "hidden_size": 5120, "head_dim": 128, "num_attention_heads": 40, "num_key_value_heads": 8, "num_hidden_layers": 64, "sliding_window": 4096, "sliding_window_pattern": "LLLG"`, 262144, 65536},
+		"exaone-4.0-1.2b": {`"model_type": "exaone4", "hidden_size": 2048, "head_dim": 64, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 3, "sliding_window": null, "sliding_window_pattern": null,
+			"layer_types": ["full_attention", "full_attention", "full_attention"]`, 6144, 6144},
+		"exaone-3.5-7.8b": {`"model_type": "exaone", "hidden_size": 4096, "head_dim": 128, "num_attention_heads": 32, "num_key_value_heads": 8, "num_layers": 32`, 131072, 131072},
+		"hunyuan-7b":      {`"model_type": "hunyuan_v1_dense", "hidden_size": 4096, "head_dim": 128, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 32, "use_cla": false, "cla_share_factor": 2`, 131072, 131072},
+		"hunyuan-a13b":    {`"model_type": "hunyuan_v1_moe", "hidden_size": 4096, "attention_head_dim": 128, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 32, "num_shared_expert": [1, 1]`, 131072, 131072},
+		"seed-oss-36b":    {`"model_type": "seed_oss", "hidden_size": 5120, "head_dim": 128, "num_attention_heads": 80, "num_key_value_heads": 8, "num_hidden_layers": 64`, 262144, 262144},
+		"ernie-4.5-0.3b":  {`"model_type": "ernie4_5", "hidden_size": 1024, "head_dim": 128, "num_attention_heads": 16, "num_key_value_heads": 2, "num_hidden_layers": 18`, 18432, 18432},
+		"ernie-4.5-21b":   {`"model_type": "ernie4_5_moe", "hidden_size": 2560, "num_attention_heads": 20, "num_key_value_heads": 4, "num_hidden_layers": 28, "moe_layer_start_index": 1`, 57344, 57344},
+		"glm-4.7-flash":   {`"model_type": "glm4_moe_lite", "num_hidden_layers": 47, "num_key_value_heads": 20, "kv_lora_rank": 512, "q_lora_rank": 768, "qk_nope_head_dim": 192, "qk_rope_head_dim": 64, "v_head_dim": 256`, 54144, 54144},
+		"smollm3-3b":      {`"model_type": "smollm3", "hidden_size": 2048, "num_attention_heads": 16, "num_key_value_heads": 4, "num_hidden_layers": 36, "no_rope_layers": [1, 1, 1, 0], "no_rope_layer_interval": 4, "use_sliding_window": false`, 73728, 73728},
+		"afm-4.5b":        {`"model_type": "arcee", "hidden_size": 2560, "head_dim": 128, "num_attention_heads": 20, "num_key_value_heads": 4, "num_hidden_layers": 36`, 73728, 73728},
+		"apertus-8b":      {`"model_type": "apertus", "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 32, "qk_norm": true`, 131072, 131072},
+		"gemma-7b":        {`"model_type": "gemma", "hidden_size": 3072, "num_attention_heads": 16, "num_key_value_heads": 16, "num_hidden_layers": 28`, 458752, 458752},
+		"transformers.js": {`"model_type": "llama", "hidden_size": 960, "num_attention_heads": 15, "num_key_value_heads": 5, "num_hidden_layers": 32, "transformers.js_config": {"kv_cache_dtype": {"q4f16": "float16"}}`, 40960, 40960},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := write(t, name, `"vocab_size": 32000, "torch_dtype": "bfloat16", `+c.config)
+			check(t, file, cacheBytes{name, c.kv, c.growing, 0}, "")
+		})
+	}
+}
+
+// TestRefused: what keeps no cache, or one that no source settles, is refused
+// by name.
+func TestRefused(t *testing.T) {
+	for name, c := range map[string]struct{ config, want string }{
+		"hunyuan-large": {`"model_type": "hunyuan", "hidden_size": 6400, "num_attention_heads": 80, "num_key_value_heads": 8, "num_hidden_layers": 64, "use_cla": true, "cla_share_factor": 2`,
+			"some layers use the keys and values of another (use_cla)"},
+		"qwen-int8": {`"model_type": "qwen", "hidden_size": 4096, "num_attention_heads": 32, "num_hidden_layers": 32, "use_cache_quantization": true`, "this model's own int8 cache"},
+		"t5":        {`"model_type": "t5", "d_model": 512, "d_kv": 64, "num_heads": 8, "num_layers": 6, "num_decoder_layers": 6, "is_encoder_decoder": true`, "d_kv, num_decoder_layers"},
+		"vit":       {`"model_type": "vit", "hidden_size": 768, "num_attention_heads": 12, "num_hidden_layers": 12, "image_size": 224, "patch_size": 16`, "an encoder of images"},
+		"clip":      {`"model_type": "clip_vision_model", "hidden_size": 1024, "num_attention_heads": 16, "num_hidden_layers": 24, "patch_size": 14`, "an encoder of images"},
+		"bart-like": {`"model_type": "novel", "hidden_size": 768, "num_attention_heads": 12, "num_hidden_layers": 12, "is_encoder_decoder": true`, "what this decoder keeps of its encoder"},
+		"mpt-window": {`"model_type": "mpt", "d_model": 4096, "n_heads": 32, "n_layers": 32, "attn_config": {"attn_type": "grouped_query_attention", "kv_n_heads": 8, "sliding_window_size": 4096}`,
+			"attn_config_sliding_window_size"},
+		"mpt-odd":      {`"model_type": "mpt", "d_model": 4096, "n_heads": 32, "n_layers": 32, "attn_config": {"attn_type": "linear"}`, "a kind of attention that kvbench does not know"},
+		"mpt-gqa":      {`"model_type": "mpt", "d_model": 4096, "n_heads": 32, "n_layers": 32, "attn_config": {"attn_type": "grouped_query_attention"}`, "the fields it is computed from are missing: attn_config_kv_n_heads"},
+		"llava-window": {`"model_type": "llava", "text_config": {"model_type": "mistral", "num_key_value_heads": 8}`, "the language model has a window"},
+		"llava-gemma":  {`"model_type": "llava", "text_config": {"model_type": "gemma"}`, "kvbench does not know the language model in it"},
+		"qwen3-block":  {`"model_type": "qwen3", "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 36, "block_size": 16`, "block_size"},
+		"olmo3-kind":   {`"model_type": "olmo3", "hidden_size": 4096, "num_attention_heads": 32, "num_hidden_layers": 1, "layer_types": ["linear_attention"]`, "linear_attention"},
+		"exaone4-kind": {`"model_type": "exaone4", "hidden_size": 4096, "num_attention_heads": 32, "num_hidden_layers": 4, "sliding_window": 4096, "sliding_window_pattern": "LMG"`, "not listed"},
+		"deeper":       {`"model_type": "llama", "thinker_config": {"text_config": {"hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2, "kv_share": 2}}`, "kv_share"},
+		"around":       {`"model_type": "llama", "hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2, "speech": {"kv_share": 2}, "cache": {"kv_share": 2}`, ": cache_kv_share"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := write(t, name, c.config)
+			_, err := loader(t).Model(file, nil)
+			var text strings.Builder
+			for _, d := range diag.All(err) {
+				text.WriteString(d.Error() + "\n")
+			}
+			if err == nil || !strings.Contains(text.String(), c.want) {
+				t.Errorf("%v, want it to say %q", text.String(), c.want)
+			}
+		})
+	}
+}
+
+// TestLarge reads a configuration of more than a MiB, which names every module
+// that is quantized.
+func TestLarge(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(`"model_type": "llama", "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 32, "quantization_config": {"quantized_layers": {"": {}`)
+	for i := range 20_000 {
+		fmt.Fprintf(&b, `, "model.layers.%d.block_sparse_moe.experts.%d.w1": {"quant_algo": "NVFP4", "group_size": 16}`, i/256, i%256)
+	}
+	b.WriteString("}}")
+	if b.Len() < 1<<20 {
+		t.Fatalf("%d bytes", b.Len())
+	}
+	check(t, write(t, "large", b.String()), cacheBytes{"large", 131072, 131072, 0}, "bf16")
+}
+
+// write saves a configuration under a name, and loader reads with what is bundled.
+func write(t *testing.T, name, fields string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name+".json")
+	if err := os.WriteFile(file, []byte("{"+fields+"}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func loader(t *testing.T) *config.Loader {
+	t.Helper()
+	s, err := schema.Decode(cueschema.Snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config.NewLoader(s, cueschema.Files, models.Files)
+}
+
+// TestQuoted: the guide shows a family as the data has it.
+func TestQuoted(t *testing.T) {
+	guide, err := os.ReadFile("../docs/adding-a-new-model-architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const fence = "```"
+	_, quoted, found := strings.Cut(string(guide), fence+"cue\nolmo3:")
+	quoted, _, _ = strings.Cut(quoted, fence)
+	data, err := os.ReadFile("families.cue")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !found || !strings.Contains(string(data), "\nolmo3:"+quoted) {
+		t.Errorf("families.cue has no such lines:\nolmo3:%s", quoted)
+	}
+}
