@@ -159,16 +159,22 @@ func CSV(w io.Writer, fields []schema.Field, sweep schema.View, plans []*plan.Pl
 	for _, r := range sweep.Rows {
 		names = append(names, r.Value)
 	}
+	var last []string
 	for _, f := range fields {
-		names = append(names, f.Var)
+		if f.Last {
+			last = append(last, f.Var)
+		} else {
+			names = append(names, f.Var)
+		}
 	}
+	names = append(names, last...)
 	out := csv.NewWriter(w)
 	for i, pl := range plans {
 		head := []string{keyFile, keyModel}
 		row := []string{pl.Request.Config.File, model(pl)}
 		field := func(late bool) {
 			for _, f := range fields {
-				if f.Late == late {
+				if f.Late == late && !f.Last {
 					head = append(head, documentedName(f))
 					row = append(row, pl.Request.Config.Values[f.Var].Text())
 				}

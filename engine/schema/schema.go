@@ -98,6 +98,9 @@ type Field struct {
 	Needs string `json:"needs,omitempty"`
 	// Late fields came after others; their columns are the last.
 	Late bool `json:"late,omitempty"`
+	// Last ones came even later: their columns are at the very end, under their own
+	// names.
+	Last bool `json:"last,omitempty"`
 	// Comma fields have values that a comma is part of: it does not part those of
 	// an axis.
 	Comma bool `json:"comma,omitempty"`
