@@ -38,6 +38,8 @@ type Request struct {
 	stage *stage
 	io    *io
 	facts []fact
+	// settled are the engine's values of the fields that nobody gave.
+	settled map[string]data.Fact
 }
 
 // fact is a value that comes of a model's layers.
@@ -115,6 +117,8 @@ func (pl *Plan) Value(name string) (formula.Value, bool) {
 		return text(fmt.Sprintf("%d (%s)", st.number, st.layers()))
 	case name == "group" && pl.Rank():
 		return text(pl.Group())
+	case name == ioCovers && pl.Rank():
+		return text(pl.Request.io.what())
 	}
 	for _, q := range pl.Quantities {
 		if q.Name == name {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/plan"
@@ -73,7 +74,14 @@ func rowText(r schema.Row, pl *plan.Plan) (string, error) {
 	case "count":
 		return Count(n), nil
 	}
-	return diag.Printable(v.Text()), nil
+	text := v.Text()
+	if more, ok := pl.Value(r.And); ok {
+		text += " " + more.Text()
+	}
+	if from := pl.Request.Config.Values[r.Value].Origin; from.Kind == data.FromEngine {
+		text += inBrackets(from.String())
+	}
+	return diag.Printable(text), nil
 }
 
 // inBrackets puts a text in brackets behind a blank, unless it is empty.
@@ -133,8 +141,10 @@ func JSON(w io.Writer, view schema.View, plans []*plan.Plan) error {
 		own := map[string]any{"release": pl.Release}
 		if pl.Rank() {
 			for _, r := range view.Rank {
-				if v, ok := pl.Value(r.Value); ok {
-					own[r.Value] = v
+				for _, name := range []string{r.Value, r.And} {
+					if v, ok := pl.Value(name); ok {
+						own[name] = v
+					}
 				}
 			}
 			own[keyStage], own[keyGroup] = pl.Stage(), pl.Group()

@@ -180,7 +180,8 @@ type Row struct {
 	Label  string `json:"label"`
 	Value  string `json:"value"`
 	Suffix string `json:"suffix,omitempty"`
-	As     string `json:"as,omitempty"` // bytes, documented_bytes, time, count
+	And    string `json:"and,omitempty"` // a value that follows, if the plan has it
+	As     string `json:"as,omitempty"`  // bytes, documented_bytes, time, count
 	// Optional rows are left out where the plan has no such value.
 	Optional bool `json:"optional,omitempty"`
 	// With are configuration fields, by name in formulas, that the value is for.

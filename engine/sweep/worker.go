@@ -127,7 +127,7 @@ func (wk *worker) move(v *variant) {
 		ref := it.shape.refs[i]
 		switch {
 		case ref < 0:
-		case val.Kind == v.prog.Kind(ref):
+		case val.Kind == v.prog.Kind(ref) && v.Given(it.Config.Axes[i].Field.Var, *val):
 			v.frame.Change(ref, val.Value, v.depend[i])
 			if v.layers != nil {
 				v.layers.Values().Set(ref, val.Value)
@@ -198,6 +198,7 @@ func (wk *worker) expansion(v *variant) *expansion {
 	for _, ref := range wk.item.shape.inner { // those of the point before
 		v.layers.Values().Unset(ref)
 	}
+	v.layers.Unsettle(v.req)
 	e.requests, e.warnings, e.err = v.layers.Expand(v.req)
 	if v.shared {
 		if len(wk.expansions) == maxExpansions {
