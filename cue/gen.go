@@ -9,7 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"kvbench/engine/config"
+	"kvbench/engine/model"
 	"kvbench/engine/report"
 	"kvbench/engine/schema"
 	"kvbench/engine/schemagen"
@@ -36,7 +36,7 @@ func generate() error {
 	for name, text := range report.Reference(s) {
 		out[filepath.Join("../docs/reference", name)] = text
 	}
-	l := config.NewLoader(s, files, models)
+	l := model.NewLoader(s, files, models)
 	for _, kind := range schemagen.Kinds {
 		if out[filepath.Join("../docs/schema", kind+".json")], err = schemagen.JSON(l, s, kind, nil); err != nil {
 			return err

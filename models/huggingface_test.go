@@ -8,6 +8,7 @@ import (
 	cueschema "kvbench/cue"
 	"kvbench/engine/config"
 	"kvbench/engine/data"
+	"kvbench/engine/model"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 	"kvbench/models"
@@ -169,7 +170,7 @@ func check(t *testing.T, file string, want cacheBytes, format string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := config.NewLoader(s, cueschema.Files, models.Files)
+	l := model.NewLoader(s, cueschema.Files, models.Files)
 	m, err := l.Model(file, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +186,7 @@ func check(t *testing.T, file string, want cacheBytes, format string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg = cfg.With(m)
+	cfg = cfg.With(m.Arch, m.Defaults)
 	use := plan.UseOf(cfg)
 	use.Detail = true
 	p, err := plan.New(s, s.Nixlbench.Default, m.Arch, use)

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 
 	cueschema "kvbench/cue"
-	"kvbench/engine/config"
+	"kvbench/engine/model"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 	"kvbench/models"
@@ -78,7 +78,7 @@ func TestExamples(t *testing.T) {
 	if len(files) != 7 {
 		t.Errorf("%d example models, want 7", len(files))
 	}
-	l := config.NewLoader(s, cueschema.Files, models.Files)
+	l := model.NewLoader(s, cueschema.Files, models.Files)
 	for _, f := range files {
 		if _, err := l.Model(f, nil); err != nil {
 			t.Error(err)
@@ -93,7 +93,7 @@ func TestKnown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := config.NewLoader(s, cueschema.Files, models.Files)
+	l := model.NewLoader(s, cueschema.Files, models.Files)
 	entries, err := l.Entries(nil)
 	if err != nil || len(entries) < 10 {
 		t.Fatalf("%d models: %v", len(entries), err)

@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	cueschema "kvbench/cue"
-	"kvbench/engine/config"
 	"kvbench/engine/diag"
+	"kvbench/engine/model"
 	"kvbench/engine/schema"
 	"kvbench/models"
 )
@@ -84,6 +84,7 @@ func TestPlain(t *testing.T) {
 			"dflash_config": {"attention_mode": "gqa", "mask_token_id": 151669, "target_layer_ids": [1, 9, 17, 25, 33], "projector_type": "dspark", "markov_head_type": "vanilla"}`, 20480, 20480},
 		"domino": {`"model_type": "qwen3", "block_size": 16, "num_target_layers": 36, "hidden_size": 4096, "head_dim": 128, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 5,
 			"dflash_config": {"mask_token_id": 151669, "target_layer_ids": [1, 9, 17, 25, 33], "projector_type": "domino", "gru_hidden_dim": 1024}`, 20480, 20480},
+		"hunyuan-eagle3": {`"model_type": "llama", "hidden_size": 4096, "head_dim": 128, "attention_head_dim": 128, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 1, "use_cla": false, "cla_share_factor": 2`, 4096, 4096},
 		"speculators": {`"model_type": "speculator_model", "speculators_model_type": "eagle3", "speculators_config": {"proposal_methods": [{"proposal_type": "greedy"}], "verifier": {"name_or_path": "meta-llama/Llama-3.1-8B-Instruct"}},
 			"eagle_aux_hidden_state_layer_ids": [2, 16, 29], "transformer_layer_config": {"model_type": "llama", "hidden_size": 4096, "head_dim": 128, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 1}`, 4096, 4096},
 		"olmo-3.1-32b": {`"model_type": "olmo3", "hidden_size": 5120, "num_attention_heads": 40, "num_key_value_heads": 8, "num_hidden_layers": 64, "sliding_window": 4096`, 262144, 65536},
@@ -103,6 +104,12 @@ func TestPlain(t *testing.T) {
 		"afm-4.5b":        {`"model_type": "arcee", "hidden_size": 2560, "head_dim": 128, "num_attention_heads": 20, "num_key_value_heads": 4, "num_hidden_layers": 36`, 73728, 73728},
 		"apertus-8b":      {`"model_type": "apertus", "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 32, "qk_norm": true`, 131072, 131072},
 		"gemma-7b":        {`"model_type": "gemma", "hidden_size": 3072, "num_attention_heads": 16, "num_key_value_heads": 16, "num_hidden_layers": 28`, 458752, 458752},
+		"unknown":         {`"model_type": "novel", "architectures": ["NovelLMHeadModel"], "n_embd": 2048, "n_head": 16, "n_layer": 24`, 196608, 196608},
+		"unknown-chat":    {`"model_type": "novel_chat", "architectures": ["NovelChatModel"], "llm_config": {"model_type": "novel", "hidden_size": 2048, "num_attention_heads": 16, "num_hidden_layers": 24}`, 196608, 196608},
+		"exaone-4.5": {`"model_type": "exaone4_5", "text_config": {"model_type": "exaone4_5_text", "_num_mtp_layers": 1, "mtp_share_layers": true, "hidden_size": 5120, "num_attention_heads": 40, "num_key_value_heads": 8,
+			"num_hidden_layers": 64, "sliding_window": 4096, "sliding_window_pattern": "LLLG"}`, 262144, 65536},
+		"qwen3-omni": {`"model_type": "qwen3_omni_moe", "talker_config": {"text_config": {"num_hidden_layers": 20, "num_key_value_heads": 2}, "code_predictor_config": {"max_window_layers": 28}},
+			"thinker_config": {"seconds_per_chunk": 2, "text_config": {"model_type": "qwen3_omni_moe_text", "hidden_size": 2048, "head_dim": 128, "num_attention_heads": 32, "num_key_value_heads": 4, "num_hidden_layers": 48}}`, 98304, 98304},
 		"transformers.js": {`"model_type": "llama", "hidden_size": 960, "num_attention_heads": 15, "num_key_value_heads": 5, "num_hidden_layers": 32, "transformers.js_config": {"kv_cache_dtype": {"q4f16": "float16"}}`, 40960, 40960},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -122,6 +129,8 @@ func TestRefused(t *testing.T) {
 		"t5":        {`"model_type": "t5", "d_model": 512, "d_kv": 64, "num_heads": 8, "num_layers": 6, "num_decoder_layers": 6, "is_encoder_decoder": true`, "d_kv, num_decoder_layers"},
 		"vit":       {`"model_type": "vit", "hidden_size": 768, "num_attention_heads": 12, "num_hidden_layers": 12, "image_size": 224, "patch_size": 16`, "an encoder of images"},
 		"clip":      {`"model_type": "clip_vision_model", "hidden_size": 1024, "num_attention_heads": 16, "num_hidden_layers": 24, "patch_size": 14`, "an encoder of images"},
+		"esm":       {`"model_type": "esm", "architectures": ["EsmForMaskedLM"], "hidden_size": 1280, "num_attention_heads": 20, "num_hidden_layers": 33, "vocab_size": 33`, "generates no text"},
+		"siglip":    {`"model_type": "siglip", "architectures": ["SiglipModel"], "text_config": {"hidden_size": 768, "num_attention_heads": 12, "num_hidden_layers": 12, "vocab_size": 32000}`, "generates no text"},
 		"bart-like": {`"model_type": "novel", "hidden_size": 768, "num_attention_heads": 12, "num_hidden_layers": 12, "is_encoder_decoder": true`, "what this decoder keeps of its encoder"},
 		"mpt-window": {`"model_type": "mpt", "d_model": 4096, "n_heads": 32, "n_layers": 32, "attn_config": {"attn_type": "grouped_query_attention", "kv_n_heads": 8, "sliding_window_size": 4096}`,
 			"attn_config_sliding_window_size"},
@@ -130,6 +139,7 @@ func TestRefused(t *testing.T) {
 		"llava-window": {`"model_type": "llava", "text_config": {"model_type": "mistral", "num_key_value_heads": 8}`, "the language model has a window"},
 		"llava-gemma":  {`"model_type": "llava", "text_config": {"model_type": "gemma"}`, "kvbench does not know the language model in it"},
 		"qwen3-block":  {`"model_type": "qwen3", "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 36, "block_size": 16`, "block_size"},
+		"llama-cla":    {`"model_type": "llama", "hidden_size": 4096, "num_attention_heads": 32, "num_hidden_layers": 2, "use_cla": true, "cla_share_factor": 2`, "cla_share_factor"},
 		"olmo3-kind":   {`"model_type": "olmo3", "hidden_size": 4096, "num_attention_heads": 32, "num_hidden_layers": 1, "layer_types": ["linear_attention"]`, "linear_attention"},
 		"exaone4-kind": {`"model_type": "exaone4", "hidden_size": 4096, "num_attention_heads": 32, "num_hidden_layers": 4, "sliding_window": 4096, "sliding_window_pattern": "LMG"`, "not listed"},
 		"deeper":       {`"model_type": "llama", "thinker_config": {"text_config": {"hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2, "kv_share": 2}}`, "kv_share"},
@@ -174,13 +184,13 @@ func write(t *testing.T, name, fields string) string {
 	return file
 }
 
-func loader(t *testing.T) *config.Loader {
+func loader(t *testing.T) *model.Loader {
 	t.Helper()
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return config.NewLoader(s, cueschema.Files, models.Files)
+	return model.NewLoader(s, cueschema.Files, models.Files)
 }
 
 // TestQuoted: the guide shows a family as the data has it.

@@ -91,7 +91,10 @@ var layers = []string{
 	"kvbench/engine/formula",
 	"kvbench/engine/data",
 	"kvbench/engine/schema",
+	"kvbench/engine/huggingface",
+	"kvbench/engine/source",
 	"kvbench/engine/config",
+	"kvbench/engine/model",
 	"kvbench/engine/schemagen",
 	"kvbench/engine/fit",
 	"kvbench/engine/plan",
@@ -106,7 +109,7 @@ var layers = []string{
 
 // owners are the packages that may import a library.
 var owners = map[string][]string{
-	"cuelang.org/go":                {"kvbench/engine/diag", "kvbench/engine/data", "kvbench/engine/schema", "kvbench/engine/config", "kvbench/engine/schemagen"},
+	"cuelang.org/go":                {"kvbench/engine/diag", "kvbench/engine/data", "kvbench/engine/schema", "kvbench/engine/source", "kvbench/engine/config", "kvbench/engine/model", "kvbench/engine/schemagen"},
 	"github.com/expr-lang/expr":     {"kvbench/engine/formula"},
 	"github.com/peterbourgon/ff/v3": {"kvbench/cmd/kvbench/cli"},
 }

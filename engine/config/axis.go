@@ -9,6 +9,7 @@ import (
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
+	"kvbench/engine/source"
 )
 
 // MaxAxis is how many values an axis holds at most.
@@ -16,7 +17,7 @@ const MaxAxis = 10_000
 
 // SweepSection is the section of a configuration that holds axes, by the names
 // of the fields' flags.
-const SweepSection = "sweep"
+const SweepSection = source.SweepSection
 
 // maxWrong bounds how many values of one axis are reported.
 const maxWrong = 5

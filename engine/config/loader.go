@@ -10,56 +10,37 @@ import (
 	"sync"
 
 	"cuelang.org/go/cue"
-	"cuelang.org/go/cue/cuecontext"
-	cueerrors "cuelang.org/go/cue/errors"
 
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
-	"kvbench/engine/input"
+	"kvbench/engine/huggingface"
 	"kvbench/engine/schema"
+	"kvbench/engine/source"
 )
 
 // Loader reads users' files and checks them against the schema. It is safe for
 // concurrent use.
 type Loader struct {
-	// Watch, unless nil, is told of every file that work begins on.
-	Watch input.Watch
-	// NoLinks has files that are read beside others be no symbolic links: those
-	// of untrusted authors may point anywhere.
-	NoLinks bool
-	// Refuse, unless nil, says why a file that is met in a folder, or beside
-	// another, is not to be read.
-	Refuse func(file string) error
-	// Download lets models of Hugging Face be downloaded that the cache on this
-	// machine lacks.
-	Download bool
+	*source.Files
 
 	schema  *schema.Schema
-	models  fs.FS
-	reader  *data.Reader
 	defs    func() (cue.Value, error)    // the package kvbench
 	results func() (*schema.Type, error) // of a line of a file of results
 	axes    sync.Map                     // of overrides, as they were read
-
-	// Of users' CUE: packages by their names and folders, and what each file brings.
-	packages, evaluated sync.Map
 }
 
 // NewLoader returns a loader for a schema whose CUE files are in files (the
-// contents of cue/) and models (the contents of models/).
-func NewLoader(s *schema.Schema, files, models fs.FS) *Loader {
-	l := &Loader{schema: s, models: models, reader: data.NewReader(files)}
-	l.defs = sync.OnceValues(func() (cue.Value, error) { return l.reader.Package(".") })
+// contents of cue/).
+func NewLoader(s *schema.Schema, files fs.FS) *Loader {
+	l := &Loader{Files: source.New(s, files), schema: s}
+	l.defs = sync.OnceValues(func() (cue.Value, error) { return l.Reader().Package(".") })
 	l.results = sync.OnceValues(l.resultShape)
 	return l
 }
 
 // Definitions returns the package of the schema that has the definitions of files.
 func (l *Loader) Definitions() (cue.Value, error) { return l.defs() }
-
-// Reader returns the reader of CUE files.
-func (l *Loader) Reader() *data.Reader { return l.reader }
 
 // Override is a configuration value given beside the file: the field's path,
 // the text, and where it was given.
@@ -92,7 +73,7 @@ func (l *Loader) Config(file string, preset map[string]map[string]formula.Value,
 		return l.config(file, &data.Document{}, preset, command, overrides)
 	}
 	var c *Config
-	err := l.boundedCUE(file, func() error {
+	err := l.BoundedCUE(file, func() error {
 		doc, err := l.readDocument(file)
 		if err == nil {
 			c, err = l.config(file, doc, preset, command, overrides)
@@ -149,32 +130,81 @@ func (l *Loader) checkConfig(doc *data.Document) error {
 	var errs, wrong diag.List
 	wrong.Add(l.readTexts(doc))
 	dropEmptySections(doc, l.schema)
-	errs.Add(dropUnknown(doc, append(l.fieldPaths(), SweepSection), l.alias, "not a configuration field"))
-	if !isPlain(doc, l.fieldType, nil) {
+	errs.Add(schema.DropUnknown(doc, append(l.fieldPaths(), SweepSection), l.alias, "not a configuration field"))
+	if !schema.IsPlain(doc, l.fieldType, nil) {
 		defs, err := l.defs()
 		if err != nil {
 			return err
 		}
-		wrong.Add(judge(doc, defs.LookupPath(cue.ParsePath("#Config")), l.allowed))
+		wrong.Add(schema.Judge(doc, defs.LookupPath(cue.ParsePath("#Config")), l.allowed))
 	}
 	sort.SliceStable(wrong, func(i, j int) bool { return wrong[i].Pos.Line < wrong[j].Pos.Line })
 	errs.Add(wrong.Err())
 	return errs.Err()
 }
 
+// Check checks the document of a configuration.
+func (l *Loader) Check(file string, doc *data.Document) error {
+	c, err := l.config(file, doc, nil, "", nil)
+	if err != nil {
+		return err
+	}
+	return l.Small(c).Err()
+}
+
+// Values checks values of configuration fields as those of a configuration, and
+// returns them by their names in formulas.
+func (l *Loader) Values(doc *data.Document) (map[string]data.Fact, error) {
+	if len(doc.Leaves) == 0 {
+		return nil, nil
+	}
+	err := l.checkConfig(doc)
+	values := map[string]data.Fact{}
+	for _, leaf := range doc.Leaves {
+		if f := l.schema.Field(leaf.Path); f != nil {
+			if v, ok := leaf.Formula(); ok {
+				values[f.Var] = data.Fact{Value: v, Origin: leaf.Origin}
+			}
+		}
+	}
+	return values, err
+}
+
+// CheckNamed checks values of configuration fields that have their names in
+// formulas. Names that nobody knows are the caller's to report.
+func (l *Loader) CheckNamed(doc *data.Document) error {
+	for j := range doc.Leaves {
+		for k := range l.schema.Fields {
+			if field := &l.schema.Fields[k]; field.Var == doc.Leaves[j].Path {
+				doc.Leaves[j].Path = field.Path
+				break
+			}
+		}
+	}
+	schema.DropUnknown(doc, l.fieldPaths(), nil, "")
+	var errs diag.List
+	errs.Add(l.readTexts(doc))
+	defs, err := l.defs()
+	if err != nil {
+		return err
+	}
+	errs.Add(schema.Judge(doc, defs.LookupPath(cue.ParsePath("#Config")), l.allowed))
+	return errs.Err()
+}
+
 // With returns the configuration of a model: where nobody gave a value, the
 // model's own default holds, and for the accounting that of its architecture.
-func (c *Config) With(m *Model) *Config {
+func (c *Config) With(arch *schema.Architecture, defaults map[string]data.Fact) *Config {
 	out := &Config{File: c.File, Values: maps.Clone(c.Values), Axes: c.Axes, Knobs: c.Knobs}
-	for name, v := range m.Defaults {
+	for name, v := range defaults {
 		if old, ok := c.Values[name]; !ok || old.Origin.Kind == data.FromDefault {
 			out.Values[name] = v
 		}
 	}
 	if _, ok := out.Values[schema.AccountingVar]; !ok {
 		out.Values[schema.AccountingVar] = data.Fact{
-			Value:  formula.Text(m.Arch.Accounting()),
-			Origin: data.Origin{Kind: data.FromDefault, Pos: diag.Pos{File: m.Arch.File}},
+			Value:  formula.Text(arch.Accounting()),
+			Origin: data.Origin{Kind: data.FromDefault, Pos: diag.Pos{File: arch.File}},
 		}
 	}
 	return out
@@ -199,17 +229,17 @@ func (l *Loader) allowed(path string) (string, []string) {
 
 func (l *Loader) readDocument(file string) (*data.Document, error) {
 	if data.IsCUE(file) {
-		p, err := l.cueFile(file)
+		p, err := l.Evaluate(file)
 		if err != nil {
 			return nil, err
 		}
-		return p.document()
+		return p.Document()
 	}
 	text, err := data.Read(file, l.Watch)
 	if err != nil {
 		return nil, err
 	}
-	root, err := data.Parse(file, text, isCheckpoint)
+	root, err := data.Parse(file, text, huggingface.Is)
 	if err != nil {
 		return nil, err
 	}
@@ -322,17 +352,18 @@ func (l *Loader) flagPath(flag string) string {
 }
 
 // alias returns the path of the field that is meant by the name of its flag, or by
-// a name that another program has for it, or "".
-func (l *Loader) alias(name string) string {
+// a name that another program has for it, or "". Where there is no such field, hint
+// may say why.
+func (l *Loader) alias(name string) (path, hint string) {
 	if path := l.flagPath(name); path != "" {
-		return path
+		return path, ""
 	}
 	for i := range l.schema.Fields {
 		if f := &l.schema.Fields[i]; slices.Contains(f.Aka, strings.ReplaceAll(name, "-", "_")) {
-			return f.Path
+			return f.Path, ""
 		}
 	}
-	return ""
+	return "", l.schema.Lacks(name)
 }
 
 func (l *Loader) fieldPaths() []string {
@@ -363,205 +394,4 @@ func isSection(s *schema.Schema, path string) bool {
 		}
 	}
 	return false
-}
-
-// dropUnknown reports the leaves that stand at or below none of the known
-// paths and takes them out, so that CUE gets to report what else is wrong.
-// alias returns the path that another name stands for, or "".
-func dropUnknown(d *data.Document, known []string, alias func(name string) string, what string) error {
-	var errs diag.List
-	more := 0 // of which nothing is told: it takes time to say what each is meant to be
-	reported := map[string]bool{}
-	kept := d.Leaves[:0]
-	names := make([]string, len(known))
-	for i, k := range known {
-		names[i] = k[strings.LastIndexByte(k, '.')+1:]
-	}
-next:
-	for _, l := range d.Leaves {
-		for _, k := range known {
-			if l.Path == k || strings.HasPrefix(l.Path, k+".") || strings.HasPrefix(k, l.Path+".") {
-				kept = append(kept, l)
-				continue next
-			}
-		}
-		// The key that is wrong may be one that this is nested in.
-		if i := strings.IndexByte(l.Path, '.'); i > 0 {
-			top := l.Path[:i]
-			pos, ok := d.Sections[top]
-			if ok && !slices.ContainsFunc(known, func(k string) bool { return strings.HasPrefix(k, top+".") }) {
-				if reported[top] {
-					continue
-				}
-				reported[top] = true
-				if len(errs) == diag.MaxShown {
-					more++
-				} else {
-					e := diag.Errorf(pos, "unknown key %q: %s", top, what).About(diag.Unknown, top)
-					var tops []string
-					for _, k := range known {
-						k, _, _ = strings.Cut(k, ".")
-						tops = append(tops, k)
-					}
-					if !e.Suggest(top, tops) {
-						e.WithHint("expected one of %s", strings.Join(slices.Compact(tops), ", "))
-					}
-					errs = append(errs, e)
-				}
-				continue
-			}
-		}
-		if len(errs) == diag.MaxShown {
-			more++
-			continue
-		}
-		e := l.Origin.Errorf("unknown key %q: %s", l.Path, what).About(diag.Unknown, l.Path)
-		if l.Key.Line > 0 {
-			e.Pos = l.Key
-		}
-		last := l.Path[strings.LastIndexByte(l.Path, '.')+1:]
-		near := alias(last)
-		if near == "" {
-			near = diag.Nearest(l.Path, known)
-		}
-		if near == "" { // the right name in the wrong section
-			if n := diag.Nearest(last, names); n != "" {
-				for i := range names {
-					if names[i] == n {
-						near = known[i]
-					}
-				}
-			}
-		}
-		if near != "" {
-			e.WithHint("did you mean %q?", near)
-			d.Meant = append(d.Meant, near)
-		}
-		errs = append(errs, e)
-	}
-	d.Leaves = kept
-	errs.Add(diag.More(d.File, more))
-	return errs.Err()
-}
-
-// judge unifies the document with a definition and words what CUE finds:
-// allowed says what a path may hold.
-func judge(d *data.Document, def cue.Value, allowed func(path string) (string, []string)) error {
-	v := cuecontext.New().BuildExpr(d.Expr())
-	err := def.Unify(v).Validate(cue.Concrete(true))
-	if err == nil {
-		return nil
-	}
-	var errs diag.List
-	more := 0
-	seen := map[string]bool{}
-	for _, e := range cueerrors.Errors(err) {
-		if len(errs) == diag.MaxShown {
-			more++
-			continue
-		}
-		at := strings.Join(data.TrimPath(e.Path()), ".")
-		l := d.Leaf(at)
-		for p := at; l == nil && p != ""; { // an item of a list, or what a leaf hides
-			p = p[:max(0, strings.LastIndexByte(p, '.'))]
-			l = d.Leaf(p)
-		}
-		name := at
-		if l != nil {
-			l = itemAt(l, at)
-			name = l.Path
-		}
-		if seen[name] {
-			continue
-		}
-		seen[name] = true
-		want, words := allowed(at)
-		switch {
-		case l == nil:
-			if pos, ok := d.Sections[at]; ok {
-				errs = append(errs, diag.Errorf(pos, "%s: a mapping is not allowed: expected %s", at, want).About(diag.NotAllowed, at))
-				continue
-			}
-			format, args := e.Msg()
-			if strings.Contains(format, "incomplete value") && !strings.Contains(at, ".") {
-				continue // missing has it
-			}
-			if strings.Contains(format, "field is required") {
-				if strings.Contains(at, ".") { // missing has the others
-					errs = append(errs, diag.Errorf(diag.Pos{File: d.File}, "%s is missing: give it %s", at, want).About(diag.Missing, at))
-				}
-				continue
-			}
-			msg := diag.Errorf(diag.Pos{File: d.File}, format, args...).About(diag.NotAllowed, at)
-			msg.Subject = at
-			errs = append(errs, msg)
-		case l.Kind == data.Whole && l.Unfit() != "":
-			errs = append(errs, l.Origin.Errorf("%s%s does not fit in 64 bits: expected %s", l.Label(), &l.Value, want).About(diag.NotAllowed, name))
-		default:
-			msg := l.Origin.Errorf("%s%s is not allowed: expected %s", l.Label(), &l.Value, want).About(diag.NotAllowed, name)
-			if l.Kind == data.Text {
-				msg.Suggest(l.Text, words)
-			}
-			errs = append(errs, msg)
-		}
-	}
-	sort.SliceStable(errs, func(i, j int) bool { return errs[i].Pos.Line < errs[j].Pos.Line })
-	errs.Add(diag.More(d.File, more))
-	return errs.Err()
-}
-
-// itemAt returns the item of a list that stands at a path, else the leaf itself.
-func itemAt(l *data.Leaf, at string) *data.Leaf {
-	i, err := strconv.Atoi(strings.TrimPrefix(at, l.Path+"."))
-	if err != nil || i < 0 || i >= len(l.Items) {
-		return l
-	}
-	item := &data.Leaf{Path: at, Value: l.Items[i], Origin: l.Origin}
-	if item.Pos.Line > 0 && l.Origin.Pos.Line > 0 {
-		item.Pos.File = l.Origin.Pos.File
-		item.Origin.Pos = item.Pos
-	}
-	return item
-}
-
-// isPlain reports whether a document is good for certain, without CUE: each leaf
-// is one that its type takes, and none is missing.
-func isPlain(d *data.Document, typeOf func(path string) *schema.Type, required []string) bool {
-	if slices.ContainsFunc(required, func(name string) bool { return d.Leaf(name) == nil }) {
-		return false
-	}
-	return !slices.ContainsFunc(d.Leaves, func(l data.Leaf) bool {
-		t := typeOf(l.Path)
-		return t == nil || !t.Takes(&l.Value)
-	})
-}
-
-// missing reports the required fields of a definition that the document lacks,
-// but for those that another key was meant to be.
-func missing(d *data.Document, def cue.Value, at diag.Pos, allowed func(path string) (string, []string)) error {
-	iter, err := def.Fields(cue.Optional(true))
-	if err != nil {
-		return nil
-	}
-	var errs diag.List
-	for iter.Next() {
-		name := iter.Selector().Unquoted()
-		optional := iter.Selector().ConstraintType() == cue.OptionalConstraint
-		if optional || iter.Value().IsConcrete() || slices.Contains(d.Meant, name) {
-			continue
-		}
-		if !slices.ContainsFunc(d.Leaves, func(l data.Leaf) bool { return l.Path == name || strings.HasPrefix(l.Path, name+".") }) {
-			want, _ := allowed(name)
-			errs = append(errs, diag.Errorf(at, "%s is missing: give it %s", name, want).About(diag.Missing, name))
-		}
-	}
-	return errs.Err()
-}
-
-// Bounded does some work on a file: [Loader.Watch] sees to it that it ends, and
-// a panic becomes an error.
-func (l *Loader) Bounded(file string, work func() error) (err error) {
-	defer l.Watch.Begin(file, input.Evaluate)()
-	defer data.Catch(file, &err)
-	return work()
 }

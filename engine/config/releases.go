@@ -15,25 +15,22 @@ import (
 	"kvbench/engine/schema"
 )
 
-// releasesField holds the releases of such a file.
-const releasesField = "releases"
-
 // Releases reads a CUE file that describes releases of nixlbench.
 func (l *Loader) Releases(file string) (map[string]schema.OwnRelease, error) {
 	var found map[string]schema.OwnRelease
-	err := l.boundedCUE(file, func() error {
-		p, err := l.cueFile(file)
+	err := l.BoundedCUE(file, func() error {
+		p, err := l.Evaluate(file)
 		if err != nil {
 			return err
 		}
-		found, err = l.releasesIn(file, p.Value)
+		found, err = l.ReleasesIn(file, p.Value)
 		return err
 	})
 	return found, err
 }
 
-func (l *Loader) releasesIn(file string, v cue.Value) (map[string]schema.OwnRelease, error) {
-	def, err := l.reader.Package("nixlbench")
+func (l *Loader) ReleasesIn(file string, v cue.Value) (map[string]schema.OwnRelease, error) {
+	def, err := l.Reader().Package("nixlbench")
 	if err != nil {
 		return nil, err
 	}

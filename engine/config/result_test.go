@@ -12,9 +12,12 @@ import (
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/cuecontext"
 
-	"kvbench/engine/config"
+	cueschema "kvbench/cue"
+	"kvbench/engine/model"
 	"kvbench/engine/schema"
 	"kvbench/engine/schemagen"
+	"kvbench/engine/source"
+	"kvbench/models"
 )
 
 // aResult has everything that a result may have.
@@ -32,8 +35,8 @@ const aResult = `{"kvbench":"v1","commit":"0123abc+dirty","role":"initiator","ha
 // TestResultsAsCUE: whatever is changed in a result, lines are held to the
 // schema as CUE would hold them.
 func TestResultsAsCUE(t *testing.T) {
-	_, l := loader(t)
-	text, err := schemagen.CUE(l, "results", nil)
+	d, l := loader(t)
+	text, err := schemagen.CUE(model.NewLoader(d, cueschema.Files, models.Files), "results", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +171,7 @@ func TestResultsHostile(t *testing.T) {
 		if name == "futile" && testing.Short() {
 			continue
 		}
-		file := filepath.Join(t.TempDir(), name+config.ResultsExt)
+		file := filepath.Join(t.TempDir(), name+source.ResultsExt)
 		if err := os.WriteFile(file, []byte(test.text), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -173,6 +173,14 @@ func (d *Diag) WithHint(format string, args ...any) *Diag {
 	return d
 }
 
+// HintUnlessEmpty adds a hint that may be empty, and returns d.
+func (d *Diag) HintUnlessEmpty(hint string) *Diag {
+	if hint == "" {
+		return d
+	}
+	return d.WithHint("%s", hint)
+}
+
 // Suggest adds the nearest known word as a hint, and reports whether there is one.
 func (d *Diag) Suggest(word string, known []string) bool {
 	hint := DidYouMean(word, known)

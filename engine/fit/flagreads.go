@@ -113,7 +113,7 @@ func newFlagReads(n *schema.Nixlbench, release string, given map[string]formula.
 	scope := formula.NewScope()
 	for _, name := range schema.Keys(given) {
 		if when := n.Flags[name].Reads.When; !when.IsZero() {
-			scope.Formula(readsPrefix+name, when.Source(), formula.Bool)
+			scope.Formula(readsPrefix+name, when, formula.Bool)
 		}
 	}
 	for _, name := range schema.Keys(n.Flags) {

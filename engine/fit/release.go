@@ -79,20 +79,20 @@ func Declare(scope *formula.Scope, bench *schema.Nixlbench, release string) *Rel
 		if f.Computed.IsZero() {
 			scope.Default(name, def)
 		} else {
-			scope.Formula(name, f.Computed.Source(), def.Kind)
+			scope.Formula(name, f.Computed, def.Kind)
 		}
 	}
 	scope.Input(ArgumentVar, formula.Str, diag.Pos{})
 	for _, name := range schema.Keys(bench.Let) {
-		scope.Formula(name, bench.Let[name].Source(), formula.Any)
+		scope.Formula(name, bench.Let[name], formula.Any)
 	}
 	for _, name := range schema.Keys(bench.Least) {
-		scope.Formula(leastPrefix+name, bench.Least[name].Source(), formula.Any)
+		scope.Formula(leastPrefix+name, bench.Least[name], formula.Any)
 	}
 	for _, name := range schema.Keys(bench.Backends) {
 		if b := bench.Backends[name]; bench.In(b.Era, release) {
-			scope.Formula(takesPrefix+name+"."+sideMemory, b.Takes.Memory.Source(), formula.Bool)
-			scope.Formula(takesPrefix+name+"."+sideGPU, b.Takes.GPU.Source(), formula.Bool)
+			scope.Formula(takesPrefix+name+"."+sideMemory, b.Takes.Memory, formula.Bool)
+			scope.Formula(takesPrefix+name+"."+sideGPU, b.Takes.GPU, formula.Bool)
 		}
 	}
 	for i := range bench.Limits {
@@ -101,9 +101,9 @@ func Declare(scope *formula.Scope, bench *schema.Nixlbench, release string) *Rel
 			continue
 		}
 		r.limits = append(r.limits, Limit{Limit: l, Index: i})
-		scope.Formula(limitPrefix+l.Name, l.Require.Source(), formula.Bool)
+		scope.Formula(limitPrefix+l.Name, l.Require, formula.Bool)
 		for _, flag := range schema.Keys(l.Fix) {
-			scope.Formula(fixPrefix+l.Name+"."+flag, l.Fix[flag].Source(), formula.Any)
+			scope.Formula(fixPrefix+l.Name+"."+flag, l.Fix[flag], formula.Any)
 		}
 	}
 	return r

@@ -24,6 +24,8 @@ type compiler struct {
 	wants  []Kind
 	state  []uint8
 	path   []Ref // slots being compiled, each needing the next
+	// find is that of [Scope.Partial], else nil.
+	find func(name string) (Kind, bool)
 }
 
 // The states of a slot.
@@ -60,7 +62,7 @@ func (c *compiler) declare(d *decl) error {
 	if d.want > StrList || d.want == Any && (d.class == input || d.class == preset) {
 		return diag.Errorf(d.src.Pos, "%q has no known kind", d.name)
 	}
-	if d.class != table {
+	if d.table == nil {
 		c.p.names[d.name] = c.add(slot{unit: d.unit, class: d.class, def: d.def, given: d.given}, d.want)
 		return nil
 	}
@@ -69,11 +71,11 @@ func (c *compiler) declare(d *decl) error {
 		return diag.Errorf(d.src.Pos, "table %q has %s and %s", d.name,
 			plural(len(keys), "key", "keys"), plural(len(srcs), "formula", "formulas"))
 	}
-	if len(keys) == 0 && d.want == Any {
+	if len(keys) == 0 && d.want == Any && d.class == table {
 		return diag.Errorf(d.src.Pos, "table %q is empty", d.name)
 	}
 	elems := make(map[string]Ref, len(keys))
-	r := c.add(slot{unit: d.unit, class: table, entries: &entries{keys, elems, d.table.missing}}, d.want)
+	r := c.add(slot{unit: d.unit, class: d.class, entries: &entries{keys, elems, d.table.missing}}, d.want)
 	c.p.names[d.name] = r
 	uses := make([]Ref, 0, len(keys))
 	for i, key := range keys {
@@ -104,7 +106,7 @@ func (c *compiler) parse() {
 	c.state, c.parsed = make([]uint8, len(c.p.slots)), make([]*parsed, len(c.p.slots))
 	known := map[string]*parsed{} // a fifth of all texts are there twice
 	for r := range c.p.slots {
-		s := &c.p.slots[r]
+		s := c.p.slots[r]
 		if s.class != derived {
 			continue
 		}
@@ -119,8 +121,12 @@ func (c *compiler) parse() {
 		}
 		c.parsed[Ref(r)] = p
 		for _, n := range p.names {
-			if u, ok := c.p.names[s.means(n.name)]; ok {
-				s.uses = append(s.uses, u)
+			u, ok := c.p.names[s.means(n.name)]
+			if !ok && c.find != nil {
+				u, ok = c.found(s.means(n.name)), true
+			}
+			if ok {
+				c.p.slots[r].uses = append(c.p.slots[r].uses, u)
 			}
 		}
 	}
@@ -132,16 +138,21 @@ func (c *compiler) visit(r Ref) {
 		return
 	}
 	c.state[r] = open
+	c.p.slots[r].lacks = c.find != nil // what needs itself has no value
 	c.path = append(c.path, r)
 	for _, u := range c.p.slots[r].uses {
-		if c.state[u] == open {
+		if c.state[u] == open && c.find == nil {
 			c.cycle(u)
 		}
 		c.visit(u)
 	}
 	c.path = c.path[:len(c.path)-1]
 	c.state[r] = done
-	c.compile(r)
+	if c.find == nil {
+		c.compile(r)
+	} else {
+		c.bind(r)
+	}
 	if s := &c.p.slots[r]; s.kind <= StrList {
 		s.index = c.p.count[s.kind]
 		c.p.count[s.kind]++
@@ -192,7 +203,7 @@ func (c *compiler) compile(r Ref) {
 			}
 		}
 	case s.class == derived && c.parsed[r] != nil:
-		k := &checker{p: c.p, unit: &s.unit, syntax: c.parsed[r]}
+		k := &checker{p: c.p, unit: &s.unit, syntax: c.parsed[r], partial: c.find != nil}
 		s.code = k.expr(k.syntax.root)
 		switch {
 		case want == Any:
@@ -200,7 +211,7 @@ func (c *compiler) compile(r Ref) {
 		case s.code.kind != broken && s.code.kind != want:
 			k.errorf(start(k.syntax.root), "yields %s, not %s", s.code.kind, want)
 		}
-		s.sides = k.sides
+		s.sides, s.lacking, s.wrong = k.sides, k.lacking, k.wrong
 		slices.SortStableFunc(k.errs, func(a, b *fault) int { return cmp.Compare(a.off, b.off) })
 		for _, e := range k.errs {
 			c.report(r, e.diag)
@@ -254,6 +265,11 @@ type checker struct {
 	syntax *parsed
 	errs   []*fault
 	sides  *sides
+
+	// Of a partial program, see [Scope.Partial].
+	partial bool
+	lacking []string   // names without a value that are read
+	wrong   *diag.Diag // the error of a name that is read
 }
 
 func (k *checker) at(off int) place { return place{k.unit, off} }
@@ -357,8 +373,11 @@ func (k *checker) identifier(n *ast.IdentifierNode) code {
 		}
 		return brokenCode
 	}
+	if !k.usable(r) {
+		return brokenCode
+	}
 	if k.p.slots[r].class == table {
-		hinted(k.errorf(off, "%q is a table", n.Value), fmt.Sprintf("write %s[key]", n.Value))
+		k.errorf(off, "%q is a table", n.Value).WithHint("write %s[key]", n.Value)
 		return brokenCode
 	}
 	return k.read(r, off)
@@ -423,8 +442,11 @@ func (k *checker) unary(n *ast.UnaryNode) code {
 	who := fmt.Sprintf("%q", n.Operator)
 	switch n.Operator {
 	case "not", "!":
-		x := k.need(n.Node, Bool, who).cond
-		return code{kind: Bool, cond: func(f *Frame) bool { return !x(f) }}
+		x := k.need(n.Node, Bool, who)
+		if x.known != nil && x.kind == Bool {
+			return constant(Truth(!x.known.Bool))
+		}
+		return code{kind: Bool, cond: func(f *Frame) bool { return !x.cond(f) }}
 	case "-":
 		x := k.need(n.Node, Num, who)
 		if v, ok := x.number().neg(); x.known != nil && ok {

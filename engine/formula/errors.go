@@ -68,14 +68,6 @@ func byteOffset(text string, chars int) int {
 	return len(text)
 }
 
-// hinted adds a hint unless it is empty.
-func hinted(d *diag.Diag, hint string) *diag.Diag {
-	if hint != "" {
-		d.WithHint("%s", hint)
-	}
-	return d
-}
-
 // plural returns "1 entry" or "3 entries".
 func plural(n int, one, many string) string {
 	if n == 1 {

@@ -268,12 +268,15 @@ func (f *Frame) fill(i int32, at place) bool {
 			return false
 		}
 	}
-	switch s.class {
-	case input:
+	switch {
+	case s.wrong != nil:
+		f.err = s.wrong
+		return false
+	case s.class == input, s.lacks:
 		f.failSlot(s, at, "%q was not given", s.name)
 		f.err.About(diag.NotGiven, s.name)
 		return false
-	case preset:
+	case s.class == preset:
 		f.store(i, s, *s.def)
 	default:
 		f.store(i, s, f.run(&s.code))

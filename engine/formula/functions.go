@@ -118,10 +118,10 @@ func (k *checker) call(name string, args []ast.Node, off int) code {
 	}
 	switch {
 	case fn.args >= 0 && len(args) != fn.args:
-		hinted(k.errorf(off, "%s() takes %s, not %d", name, plural(fn.args, "argument", "arguments"), len(args)), "write "+fn.Usage)
+		k.errorf(off, "%s() takes %s, not %d", name, plural(fn.args, "argument", "arguments"), len(args)).WithHint("write %s", fn.Usage)
 		return brokenCode
 	case fn.args < 0 && len(args) == 0:
-		hinted(k.errorf(off, "%s() takes one argument or more", name), "write "+fn.Usage)
+		k.errorf(off, "%s() takes one argument or more", name).WithHint("write %s", fn.Usage)
 		return brokenCode
 	}
 	return fn.compile(k, args, k.at(off), name+"()")
@@ -329,6 +329,9 @@ func givenFunc(k *checker, args []ast.Node, _ place, who string) code {
 	if !ok {
 		return brokenCode
 	}
+	if k.partial {
+		return constant(Truth(!k.p.slots[r].lacks))
+	}
 	return code{kind: Bool, cond: func(f *Frame) bool { return f.isSet(r) }}
 }
 
@@ -344,7 +347,7 @@ func (k *checker) askable(n ast.Node, who string) (Ref, bool) {
 		k.identifier(id) // reports it
 		return 0, false
 	}
-	if s := &k.p.slots[r]; s.class != input && s.class != preset && !s.given {
+	if s := &k.p.slots[r]; s.class != input && s.class != preset && !s.given && !k.partial {
 		k.errorf(start(id), "%s asks for what is given, and %s is computed", who, id.Value)
 		return 0, false
 	}

@@ -15,7 +15,7 @@ import (
 func FuzzText(f *testing.F) {
 	for _, s := range []string{
 		"layers * 2 + bytes[pattern]", "on ? floor(1/3) : sizes[1]", "let x = 1; x", "map(sizes, #)", "'a' in kinds and not on",
-		"len(split(engine, ',')) % 2", "((((1))))", "1 // 2", "bytes.fp8 ?? 1", "-(-9223372036854775807 - 1)", "min(sizes, 1)",
+		"len(split(engine, ',')) % 2", "((((1))))", "1 // 2", "bytes.fp8 ?? 1", "given(a) and a > 1", "(five5 ?? two) + bytes[z]", "one ?? kinds[gone5]", "-(-9223372036854775807 - 1)", "min(sizes, 1)",
 	} {
 		f.Add(s)
 	}
@@ -27,8 +27,20 @@ func FuzzText(f *testing.F) {
 			}
 		}
 		s := toy()
+		s.First("one", []Source{{Text: text}, {Text: "z"}, {Text: "gone ?? 1"}})
 		s.Formula("z", Source{Text: text, Pos: diag.Pos{File: "f.cue", Line: 1, Col: 1}}, Any)
-		p, err := s.Compile()
+		p, err := s.Partial(func(name string) (Kind, bool) {
+			return []Kind{Any, Num, Str, StrList}[len(name)%4], len(name)%5 != 0
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for r := range p.slots { // those without a value too
+			p.NewFrame().Eval(Ref(r))
+		}
+		s = toy()
+		s.Formula("z", Source{Text: text, Pos: diag.Pos{File: "f.cue", Line: 1, Col: 1}}, Any)
+		p, err = s.Compile()
 		if err != nil {
 			return
 		}

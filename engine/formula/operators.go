@@ -19,21 +19,32 @@ func (k *checker) binary(n *ast.BinaryNode) code {
 		l, r := k.need(n.Left, Num, who), k.need(n.Right, Num, who)
 		return arithmetic(n.Operator, l, r, k.at(off))
 	case "and", "&&":
-		l, r := k.need(n.Left, Bool, who).cond, k.need(n.Right, Bool, who).cond
+		left := k.need(n.Left, Bool, who)
+		if k.decided(left, false) {
+			return left
+		}
+		l, r := left.cond, k.need(n.Right, Bool, who).cond
 		return code{kind: Bool, cond: func(f *Frame) bool { return l(f) && r(f) }}
 	case "or", "||":
-		l, r := k.need(n.Left, Bool, who).cond, k.need(n.Right, Bool, who).cond
+		left := k.need(n.Left, Bool, who)
+		if k.decided(left, true) {
+			return left
+		}
+		l, r := left.cond, k.need(n.Right, Bool, who).cond
 		return code{kind: Bool, cond: func(f *Frame) bool { return l(f) || r(f) }}
 	case "==", "!=", "<", "<=", ">", ">=":
 		return k.comparison(n)
 	case "in":
 		return k.in(n)
 	case "??":
+		if k.partial {
+			return k.partialOrElse(n)
+		}
 		return k.orElse(n.Left, k.expr(n.Right), start(n.Right))
 	case "contains", "startsWith", "endsWith":
 		l := k.expr(n.Left)
 		if l.kind == NumList || l.kind == StrList {
-			hinted(k.errorf(start(n.Left), "%s needs a string, not %s", who, l.kind), "write x in list")
+			k.errorf(start(n.Left), "%s needs a string, not %s", who, l.kind).WithHint("write x in list")
 			return brokenCode
 		} else if l.kind != Str && l.kind != broken {
 			k.errorf(start(n.Left), "%s needs a string, not %s", who, l.kind)
@@ -226,7 +237,13 @@ func (k *checker) in(n *ast.BinaryNode) code {
 // conditional compiles c ? a : b and if c { a } else { b }; only the arm that
 // is taken is evaluated.
 func (k *checker) conditional(n *ast.ConditionalNode) code {
-	test := k.need(n.Cond, Bool, "the condition").cond
+	cond := k.need(n.Cond, Bool, "the condition")
+	if k.decided(cond, true) {
+		return k.expr(n.Exp1)
+	} else if k.decided(cond, false) {
+		return k.expr(n.Exp2)
+	}
+	test := cond.cond
 	x, y := k.expr(n.Exp1), k.expr(n.Exp2)
 	c := code{kind: x.kind}
 	switch {
@@ -380,6 +397,9 @@ func (k *checker) array(n *ast.ArrayNode) code {
 func (k *checker) member(n *ast.MemberNode) code {
 	if id, ok := n.Node.(*ast.IdentifierNode); ok {
 		if r, ok := k.p.names[k.unit.means(id.Value)]; ok && k.p.slots[r].class == table {
+			if !k.usable(r) {
+				return brokenCode
+			}
 			return k.lookup(&k.p.slots[r], n.Property)
 		}
 	}

@@ -258,7 +258,7 @@ func (u *unit) scan() (*lexed, []*diag.Diag) {
 			errs = append(errs, at(tok.From).errorf("byte strings are not part of formulas"))
 		case lexer.Operator, lexer.Identifier:
 			if hint, ok := refused[tok.Value]; ok && !afterDot {
-				errs = append(errs, hinted(at(tok.From).errorf("%q is not part of formulas", tok.Value), hint))
+				errs = append(errs, at(tok.From).errorf("%q is not part of formulas", tok.Value).HintUnlessEmpty(hint))
 			}
 		}
 	}
@@ -272,7 +272,7 @@ func (p *lexed) comment(from, to int) (off int, ok bool) {
 }
 
 func commentError(at place) *diag.Diag {
-	return hinted(at.errorf("comments are not part of formulas"), "div(a, b) divides and rounds down")
+	return at.errorf("comments are not part of formulas").WithHint("div(a, b) divides and rounds down")
 }
 
 // lexError rewords an error of the lexer; end is where the last good token

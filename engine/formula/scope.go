@@ -61,6 +61,8 @@ const (
 	preset        // an input with a default
 	derived       // a formula
 	table
+	first   // of several formulas
+	missing // what has no value
 )
 
 // NewScope returns an empty scope.
@@ -139,7 +141,7 @@ func (s *slot) quick() quickSlot {
 	switch s.class {
 	case table:
 		q.kind = Any
-	case derived:
+	case derived, first:
 		q.num, q.cond = s.code.num, s.code.cond
 	}
 	return q
@@ -159,6 +161,12 @@ type slot struct {
 	uses  []Ref // in order of first use; of a table: its formulas
 	sides *sides
 	*entries
+
+	// Of a partial program: whether there is no value, as names are lacking, and
+	// what is wrong with the formula.
+	lacks   bool
+	lacking []string
+	wrong   *diag.Diag
 }
 
 // entries are the formulas of a table.
@@ -175,6 +183,17 @@ type entries struct {
 //
 // The scope stays as it is, and may be added to and compiled again.
 func (s *Scope) Compile() (*Program, error) {
+	c, list := s.compile(nil)
+	for r := range c.p.slots {
+		list = append(list, c.errs[Ref(r)]...)
+	}
+	if err := list.Err(); err != nil {
+		return nil, err
+	}
+	return c.program(), nil
+}
+
+func (s *Scope) compile(find func(name string) (Kind, bool)) (*compiler, diag.List) {
 	n := len(s.decls)
 	for i := range s.decls {
 		if t := s.decls[i].table; t != nil {
@@ -182,6 +201,7 @@ func (s *Scope) Compile() (*Program, error) {
 		}
 	}
 	c := newCompiler(len(s.decls), n)
+	c.find = find
 	var list diag.List
 	for i := range s.decls {
 		list.Add(c.declare(&s.decls[i]))
@@ -190,17 +210,16 @@ func (s *Scope) Compile() (*Program, error) {
 	for r := range c.p.slots {
 		c.visit(Ref(r))
 	}
-	for r := range c.p.slots {
-		list = append(list, c.errs[Ref(r)]...)
-	}
-	if err := list.Err(); err != nil {
-		return nil, err
-	}
+	return c, list
+}
+
+// program returns what was compiled, ready for evaluation.
+func (c *compiler) program() *Program {
 	c.p.quick = make([]quickSlot, len(c.p.slots))
 	for r := range c.p.slots {
 		c.p.quick[r] = c.p.slots[r].quick()
 	}
-	return c.p, nil
+	return c.p
 }
 
 // With returns a program that has one formula more; what is wrong with that one
@@ -299,8 +318,13 @@ func (p *Program) Inputs(r Ref) []string {
 	return p.InputsOf([]Ref{r}, func(string) bool { return true })
 }
 
+// Otherwise follows the name of an input that has a formula, for that formula: see
+// [Scope.InputOr].
+const Otherwise = " ??"
+
 // InputsOf returns the inputs of several values, through those names alone that
-// follow holds for. The formulas of a table are named table.key.
+// follow holds for. The formulas of a table are named table.key, that of an input
+// by [Otherwise].
 func (p *Program) InputsOf(refs []Ref, follow func(name string) bool) []string {
 	seen := map[Ref]bool{}
 	for _, r := range refs {
@@ -313,6 +337,9 @@ func (p *Program) InputsOf(refs []Ref, follow func(name string) bool) []string {
 		s := &p.slots[r]
 		if s.class == input || s.class == preset || s.given {
 			names = append(names, s.name)
+		}
+		if s.given && !follow(s.name+Otherwise) {
+			continue
 		}
 		for _, u := range s.uses {
 			if !seen[u] && follow(p.slots[u].name) {

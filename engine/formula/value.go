@@ -202,3 +202,29 @@ type Source struct {
 	Written string
 	Char    func(char int) int
 }
+
+// IsZero reports whether there is no formula.
+func (s Source) IsZero() bool { return s.Text == "" }
+
+// MarshalText returns the text, behind its position where that is known:
+// "@file:line:col text".
+func (s Source) MarshalText() ([]byte, error) {
+	if s.Pos.IsZero() {
+		return []byte(s.Text), nil
+	}
+	pos, err := s.Pos.MarshalText()
+	return []byte("@" + string(pos) + " " + s.Text), err
+}
+
+// UnmarshalText is the inverse of [Source.MarshalText].
+func (s *Source) UnmarshalText(data []byte) error { return s.Parse(string(data)) }
+
+// Parse is UnmarshalText for a string.
+func (s *Source) Parse(text string) error {
+	if pos, rest, ok := strings.Cut(text, " "); ok && pos != "" && pos[0] == '@' {
+		s.Text = rest
+		return s.Pos.Parse(pos[1:])
+	}
+	s.Text = text
+	return nil
+}

@@ -115,7 +115,7 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 	}
 	add := func(name string, f schema.Formula, kind formula.Kind) {
 		if !f.IsZero() {
-			scope.Formula(name, f.Source(), kind)
+			scope.Formula(name, f, kind)
 		}
 	}
 	for _, name := range schema.Keys(r.bench.Let) {
@@ -181,7 +181,7 @@ func rulesOf[T any, P interface {
 		c := rule.Common()
 		if r.bench.In(c.Era, r.release) && (c.Backends == nil || slices.Contains(c.Backends, backend)) {
 			list = append(list, rule)
-			scope.Formula(table+c.Name, c.When.Source(), formula.Bool)
+			scope.Formula(table+c.Name, c.When, formula.Bool)
 		}
 	}
 	return list

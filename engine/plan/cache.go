@@ -65,6 +65,7 @@ type cache struct {
 	parts    map[string][]string
 	// The inputs that tell formulas which layer they speak of.
 	layer, group, kind, per formula.Ref
+	inner                   []formula.Ref // all that is set for a layer, stage or I/O
 	// byLayer are the groups whose fields differ from layer to layer.
 	byLayer map[string]bool
 	// ofModel says that a model alone decides which layers its groups have.
@@ -141,17 +142,17 @@ func (ds *declarations) declareCache() error {
 			}
 		}
 		if !g.Where.IsZero() {
-			ds.scope.Formula(wherePrefix+name, g.Where.Source(), formula.Bool)
+			ds.scope.Formula(wherePrefix+name, g.Where, formula.Bool)
 		}
 	}
 	if len(errs) > 0 {
 		return errs
 	}
 
-	ds.scope.Formula(layersVar, l.Count.Source(), formula.Num)
+	ds.scope.Formula(layersVar, l.Count, formula.Num)
 	ds.scope.Formula(servedAsVar, servedAs(l), formula.Str)
 	if !l.Select.IsZero() {
-		ds.scope.Formula(selectName, l.Select.Source(), formula.Str)
+		ds.scope.Formula(selectName, l.Select, formula.Str)
 	}
 	for _, name := range []string{layerVar, StageVar, ioUnits, ioPart} {
 		ds.scope.Input(name, formula.Num, diag.Pos{})
@@ -172,9 +173,9 @@ func (ds *declarations) declareCache() error {
 			continue
 		}
 		ds.scope.Input(f.Name, formula.Num, diag.Pos{})
-		ds.scope.Formula(foldPrefix+f.Name, f.Of.Source(), formula.Num)
+		ds.scope.Formula(foldPrefix+f.Name, f.Of, formula.Num)
 		for _, name := range schema.Keys(f.Set) {
-			ds.scope.Formula(foldPrefix+f.Name+"."+name, f.Set[name].Source(), formula.Any)
+			ds.scope.Formula(foldPrefix+f.Name+"."+name, f.Set[name], formula.Any)
 		}
 	}
 	ds.declareRequires("", nil, c.Requires)
@@ -189,7 +190,7 @@ func servedAs(l *schema.Layers) formula.Source {
 	if l.ServedAs.IsZero() {
 		return formula.Source{Text: "''"}
 	}
-	return l.ServedAs.Source()
+	return l.ServedAs
 }
 
 // declareFields declares the fields of groups, each as layer_x for the group
@@ -232,7 +233,7 @@ func declareKinds(scope *formula.Scope, kinds map[string]*schema.Kind) {
 		var parts []string
 		for _, part := range schema.Keys(k.Parts) {
 			parts = append(parts, partName(name, part))
-			scope.Formula(partName(name, part), within(k, k.Parts[part]).Source(), formula.Num)
+			scope.Formula(partName(name, part), within(k, k.Parts[part]), formula.Num)
 		}
 		bytes[name] = schema.Formula{Text: "0"}
 		if len(parts) > 0 {
@@ -272,7 +273,7 @@ func (ds *declarations) declareRequires(kind string, k *schema.Kind, list []sche
 		if k != nil {
 			f = within(k, f)
 		}
-		ds.scope.Formula(fmt.Sprintf("%s%s.%d", requirePrefix, kind, i), f.Source(), formula.Bool)
+		ds.scope.Formula(fmt.Sprintf("%s%s.%d", requirePrefix, kind, i), f, formula.Bool)
 		ds.cache.requires = append(ds.cache.requires, requirement{&list[i], kind, 0})
 	}
 }
@@ -299,7 +300,24 @@ func (ds *declarations) linkCache() error {
 	for name := range ds.arch.Layers.Groups {
 		ds.cache.ofModel = ds.cache.ofModel && ds.readsModel(wherePrefix+name)
 	}
-	// Of the folds, those that are wanted, and those that these need.
+	if err := ds.linkFolds(); err != nil {
+		return err
+	}
+	ds.cache.inner = ds.refs(ds.LayerInputs()...)
+	ds.cache.counts, ds.cache.parts = map[string][]layerField{}, map[string][]string{}
+	for name, kind := range ds.schema.Cache.Get().Kinds {
+		ds.cache.parts[name] = schema.Keys(kind.Parts)
+		for _, field := range schema.Keys(kind.Fields) {
+			if ref, ok := ds.prog.Ref(fieldVar(field)); ok && kind.Fields[field].Type.Formula() == formula.Num && !kind.Fields[field].Zero {
+				ds.cache.counts[name] = append(ds.cache.counts[name], layerField{field, ref})
+			}
+		}
+	}
+	return nil
+}
+
+// linkFolds finds those of the folds that are wanted, and those that these need.
+func (ds *declarations) linkFolds() error {
 	need := map[string]bool{}
 	add := func(name string) {
 		need[name] = true
@@ -339,15 +357,6 @@ func (ds *declarations) linkCache() error {
 		for _, other := range ds.cache.folds[:i] {
 			if len(f.Set) > 0 && slices.Contains(ds.prog.InputsOf([]formula.Ref{f.ref}, unsettled), other.Name) {
 				f.needs = append(f.needs, other)
-			}
-		}
-	}
-	ds.cache.counts, ds.cache.parts = map[string][]layerField{}, map[string][]string{}
-	for name, kind := range ds.schema.Cache.Get().Kinds {
-		ds.cache.parts[name] = schema.Keys(kind.Parts)
-		for _, field := range schema.Keys(kind.Fields) {
-			if ref, ok := ds.prog.Ref(fieldVar(field)); ok && kind.Fields[field].Type.Formula() == formula.Num && !kind.Fields[field].Zero {
-				ds.cache.counts[name] = append(ds.cache.counts[name], layerField{field, ref})
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"kvbench/engine/config"
 	"kvbench/engine/data"
 	"kvbench/engine/formula"
+	"kvbench/engine/model"
 	"kvbench/engine/schema"
 )
 
@@ -33,7 +34,7 @@ func (ch *Checker) Check(c schema.Check) (map[string]int64, error) {
 
 func (p *Planner) results(c schema.Check) (map[string]int64, error) {
 	req := &Request{
-		Model:  &config.Model{Arch: p.arch, Params: map[string]data.Fact{}},
+		Model:  &model.Model{Arch: p.arch, Params: map[string]data.Fact{}},
 		Config: &config.Config{Values: map[string]data.Fact{}},
 	}
 	for name, v := range c.Params {
@@ -47,7 +48,7 @@ func (p *Planner) results(c schema.Check) (map[string]int64, error) {
 			req.Config.Values[f.Var] = data.Fact{Value: f.Default}
 		}
 	}
-	req.Config = req.Config.With(req.Model)
+	req.Config = req.Config.With(req.Model.Arch, req.Model.Defaults)
 	for name, v := range c.Config {
 		i := slices.IndexFunc(p.schema.Fields, func(f schema.Field) bool { return f.Var == name })
 		if i < 0 {

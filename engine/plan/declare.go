@@ -40,7 +40,7 @@ func (ds *declarations) declareArch(arch *schema.Architecture) {
 	}
 	for _, name := range schema.Keys(arch.Formulas) {
 		if !ds.rank || !ds.replaced(name) {
-			ds.scope.Formula(name, arch.Formulas[name].Source(), formula.Any)
+			ds.scope.Formula(name, arch.Formulas[name], formula.Any)
 		}
 	}
 	if !ds.rank {
@@ -49,7 +49,7 @@ func (ds *declarations) declareArch(arch *schema.Architecture) {
 		}
 	}
 	for i := range arch.Requires {
-		ds.scope.Formula(fmt.Sprintf("%s%d", archPrefix, i), arch.Requires[i].Require.Source(), formula.Bool)
+		ds.scope.Formula(fmt.Sprintf("%s%d", archPrefix, i), arch.Requires[i].Require, formula.Bool)
 	}
 }
 
@@ -72,13 +72,13 @@ func (ds *declarations) declareQuantities(detail bool) {
 			ds.scope.Input(q.Name, formula.Num, diag.Pos{})
 		case !f.IsZero():
 			ds.computed[q.Name] = true
-			ds.scope.Formula(q.Name, f.Source(), formula.Num)
+			ds.scope.Formula(q.Name, f, formula.Num)
 		}
 		if cond := q.Detail; !cond.IsZero() {
 			if ds.rank && !q.RankDetail.IsZero() {
 				cond = q.RankDetail
 			}
-			ds.scope.Formula(detailPrefix+q.Name, cond.Source(), formula.Bool)
+			ds.scope.Formula(detailPrefix+q.Name, cond, formula.Bool)
 		}
 		ds.wanted = append(ds.wanted, q)
 	}
@@ -106,7 +106,7 @@ func (ds *declarations) replaced(name string) bool {
 
 func addFormulas(scope *formula.Scope, m map[string]schema.Formula, want formula.Kind) {
 	for _, name := range schema.Keys(m) {
-		scope.Formula(name, m[name].Source(), want)
+		scope.Formula(name, m[name], want)
 	}
 }
 
@@ -118,7 +118,7 @@ func tableOf(scope *formula.Scope, name string, m map[string]schema.Formula, wan
 	keys := schema.Keys(m)
 	srcs := make([]formula.Source, len(keys))
 	for i, k := range keys {
-		srcs[i] = m[k].Source()
+		srcs[i] = m[k]
 	}
 	scope.Table(name, keys, srcs, want)
 }

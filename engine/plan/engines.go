@@ -46,7 +46,7 @@ func (ds *declarations) declareConfig() {
 			ds.scope.Input(f.Var, f.Type.Kinds.Formula(), f.Pos)
 			continue
 		}
-		ds.scope.InputOr(f.Var, rule.Source(), f.Type.Kinds.Formula())
+		ds.scope.InputOr(f.Var, rule, f.Type.Kinds.Formula())
 	}
 }
 
@@ -103,7 +103,7 @@ func declareEras(scope *formula.Scope, name, engine string, rule schema.EngineRu
 		era := rule.Of(release, releases)
 		switch {
 		case era != nil && era.Unknown == "":
-			keys, srcs = append(keys, release), append(srcs, era.Value.Source())
+			keys, srcs = append(keys, release), append(srcs, era.Value)
 		case era != nil:
 			missing[release] = fmt.Sprintf("kvbench does not know of %s %s %s", engine, release, era.Unknown)
 		default:
@@ -215,19 +215,13 @@ func (p *Planner) Settled(req *Request) map[string]data.Fact {
 	return all[0].settled
 }
 
-// Unsettle takes back what settle did of the request before.
-func (f *Frame) Unsettle(req *Request) {
+// unsettle takes back what settle did of the request before.
+func (f *Frame) unsettle(req *Request) {
 	for _, d := range f.cache.defaults {
 		if !f.Given(d.field, req.Config.Values[d.field]) {
 			f.frame.Unset(d.ref)
 		}
 	}
-}
-
-// Settled returns the engine's value of a field that nobody gave.
-func (r *Request) Settled(name string) (formula.Value, bool) {
-	v, ok := r.settled[name]
-	return v.Value, ok
 }
 
 // withSettled returns a request whose configuration has the engine's values of the

@@ -14,6 +14,7 @@ import (
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/model"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 )
@@ -59,7 +60,7 @@ func request(s *schema.Schema, arch *schema.Architecture, r *rand.Rand) *plan.Re
 	values["page_size"] = num(1 << r.IntN(12))
 	values["access_pattern"] = data.Fact{Value: formula.Of([]string{"block", "layer"}[r.IntN(2)])}
 	return &plan.Request{
-		Model:  &config.Model{Arch: arch, Params: params},
+		Model:  &model.Model{Arch: arch, Params: params},
 		Config: &config.Config{Values: values},
 		Flags:  map[string]data.Fact{},
 		Fit:    true,

@@ -85,12 +85,10 @@ func (f *Frame) Move(req *Request) {
 	}
 }
 
-// Wrong names the first quantity of every plan that cannot be, or is "".
+// Wrong names the first quantity of every plan that cannot be, or is "". The
+// program is [Program.Complete].
 func (f *Frame) Wrong() string {
 	for _, r := range f.results {
-		if r.ref < 0 {
-			return r.name
-		}
 		q, err := f.frame.Num(r.ref)
 		if err != nil {
 			return r.name
@@ -109,7 +107,7 @@ func (f *Frame) quantities() ([]Quantity, error) {
 	for _, q := range f.wanted {
 		ref, ok := f.prog.Ref(q.Name)
 		if !ok {
-			errs = append(errs, diag.Errorf(diag.Pos{File: f.arch.File}, "%s has no formula for %s", f.arch.Name, q.Name))
+			errs = append(errs, f.lacks(q.Name))
 			continue
 		}
 		least := f.least()
@@ -155,7 +153,7 @@ func (f *Frame) origin(ref formula.Ref) formula.Source {
 		for _, key := range uses {
 			if r, ok := f.prog.Ref(key); ok && f.prog.Kind(r) == formula.Str {
 				if v, err := f.frame.Eval(r); err == nil && !t[v.Str].IsZero() {
-					return t[v.Str].Source()
+					return t[v.Str]
 				}
 			}
 		}

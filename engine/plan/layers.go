@@ -4,10 +4,10 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/model"
 	"kvbench/engine/schema"
 )
 
@@ -16,7 +16,7 @@ import (
 type Layers struct {
 	*Frame
 	// The cells of the model that was asked for last.
-	cellsOf *config.Model
+	cellsOf *model.Model
 	cells   []cell
 }
 
@@ -167,6 +167,16 @@ func (l *Layers) checkFields(req *Request, cells []cell) error {
 		}
 	}
 	return nil
+}
+
+// ExpandNext is [Layers.Expand] for a request of the same model as the one before,
+// whose other values are in the frame already.
+func (l *Layers) ExpandNext(req *Request) ([]*Request, diag.List, error) {
+	for _, ref := range l.cache.inner {
+		l.frame.Unset(ref)
+	}
+	l.unsettle(req)
+	return l.Expand(req)
 }
 
 // Expand returns a request for each I/O size of each stage, with the facts that

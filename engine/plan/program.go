@@ -3,6 +3,7 @@ package plan
 import (
 	"slices"
 
+	"kvbench/engine/diag"
 	"kvbench/engine/fit"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -76,6 +77,21 @@ type result struct {
 // IsResult reports whether a name is of a quantity that every plan has.
 func (p *Program) IsResult(name string) bool {
 	return slices.ContainsFunc(p.results, func(r result) bool { return r.name == name })
+}
+
+// Complete returns an error if a quantity that every plan has lacks a formula.
+func (p *Program) Complete() error {
+	var errs diag.List
+	for _, r := range p.results {
+		if r.ref < 0 {
+			errs = append(errs, p.lacks(r.name))
+		}
+	}
+	return errs.Err()
+}
+
+func (p *Program) lacks(quantity string) *diag.Diag {
+	return diag.Errorf(diag.Pos{File: p.arch.File}, "%s has no formula for %s", p.arch.Name, quantity)
 }
 
 // With returns a program with one formula more, which cannot read what is hidden,

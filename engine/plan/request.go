@@ -9,6 +9,7 @@ import (
 	"kvbench/engine/diag"
 	"kvbench/engine/fit"
 	"kvbench/engine/formula"
+	"kvbench/engine/model"
 )
 
 // Quantity is a number that a plan yields.
@@ -19,7 +20,7 @@ type Quantity struct {
 
 // Request is what a plan is made of.
 type Request struct {
-	Model  *config.Model
+	Model  *model.Model
 	Config *config.Config
 	// Flags are the nixlbench flags that the user gave, by name.
 	Flags map[string]data.Fact
@@ -125,9 +126,18 @@ func (pl *Plan) Value(name string) (formula.Value, bool) {
 			return formula.Number(q.Value), true
 		}
 	}
-	if v, ok := pl.Request.Config.Values[name]; ok {
-		return v.Value, true
+	if v, ok := pl.Field(name); ok {
+		return v, true
 	}
 	v, ok := pl.Request.Model.Params[name]
+	return v.Value, ok
+}
+
+// Field returns the value of a configuration's field.
+func (pl *Plan) Field(name string) (formula.Value, bool) {
+	if v, ok := pl.Request.settled[name]; ok {
+		return v.Value, true
+	}
+	v, ok := pl.Request.Config.Values[name]
 	return v.Value, ok
 }

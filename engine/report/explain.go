@@ -267,7 +267,7 @@ func ExplainJSON(w io.Writer, all []*plan.Explanation) error {
 	}
 	list := []explanation{}
 	for _, e := range all {
-		x := explanation{Model: model(e.Plan), Release: e.Plan.Release, Accounting: plan.Accounting(e.Plan.Request.Config)}
+		x := explanation{Model: modelName(e.Plan), Release: e.Plan.Release, Accounting: plan.Accounting(e.Plan.Request.Config)}
 		if file := e.Plan.Request.Config.File; file != "" {
 			x.File = &file
 		}

@@ -8,10 +8,10 @@ import (
 	"strings"
 	"sync"
 
-	"kvbench/engine/config"
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/model"
 	"kvbench/engine/schema"
 )
 
@@ -20,12 +20,12 @@ const yamlWidth = 100
 
 // ModelYAML writes a model as a parameter file that gives the same numbers. The
 // comment stands at its head.
-func ModelYAML(w io.Writer, s *schema.Schema, m *config.Model, comment string) error {
+func ModelYAML(w io.Writer, s *schema.Schema, m *model.Model, comment string) error {
 	var b strings.Builder
 	for line := range strings.SplitSeq(comment, "\n") {
 		fmt.Fprintf(&b, "# %s\n", diag.Printable(line))
 	}
-	fmt.Fprintf(&b, "%s: %s\narchitecture: %s\n", config.NameParam, yamlText(m.Name), yamlText(m.Arch.Name))
+	fmt.Fprintf(&b, "%s: %s\narchitecture: %s\n", schema.NameParam, yamlText(m.Name), yamlText(m.Arch.Name))
 	section := ""
 	for i := range s.Fields {
 		f := &s.Fields[i]
@@ -45,7 +45,7 @@ func ModelYAML(w io.Writer, s *schema.Schema, m *config.Model, comment string) e
 	}
 	for i := range m.Arch.Params {
 		name := m.Arch.Params[i].Name
-		if v, ok := m.Params[name]; ok && name != config.NameParam {
+		if v, ok := m.Params[name]; ok && name != schema.NameParam {
 			fmt.Fprintf(&b, "%s: %s\n", name, yamlValue(v.Value, len(name)+2))
 		}
 	}
@@ -57,7 +57,7 @@ func ModelYAML(w io.Writer, s *schema.Schema, m *config.Model, comment string) e
 // with the numbers of its first check, and in comments the parameters that may
 // be left out.
 func Template(w io.Writer, s *schema.Schema, arch *schema.Architecture) error {
-	m := &config.Model{Name: "MY_MODEL", Arch: arch, Params: map[string]data.Fact{}}
+	m := &model.Model{Name: "MY_MODEL", Arch: arch, Params: map[string]data.Fact{}}
 	if checks := arch.Checks.Get(); len(checks) > 0 {
 		for name, v := range checks[0].Params {
 			m.Params[name] = data.Fact{Value: v}
@@ -70,7 +70,7 @@ func Template(w io.Writer, s *schema.Schema, arch *schema.Architecture) error {
 	}
 	var b strings.Builder
 	for _, p := range arch.Params {
-		if _, ok := m.Params[p.Name]; ok || p.Name == config.NameParam {
+		if _, ok := m.Params[p.Name]; ok || p.Name == schema.NameParam {
 			continue
 		}
 		line := p.Name + ": # " + kindWords[p.Type.Formula()]

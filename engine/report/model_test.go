@@ -7,9 +7,9 @@ import (
 	"testing"
 
 	cueschema "kvbench/cue"
-	"kvbench/engine/config"
 	"kvbench/engine/data"
 	"kvbench/engine/formula"
+	"kvbench/engine/model"
 	"kvbench/engine/report"
 	"kvbench/engine/schema"
 	"kvbench/models"
@@ -22,7 +22,7 @@ func TestModelYAML(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := config.NewLoader(s, cueschema.Files, models.Files)
+	l := model.NewLoader(s, cueschema.Files, models.Files)
 	files, _ := filepath.Glob("../config/testdata/hf/*.json")
 	examples, _ := filepath.Glob("../../examples/model_*.yaml")
 	if len(files) < 40 || len(examples) < 7 {
@@ -86,7 +86,7 @@ func TestModelText(t *testing.T) {
 		"Qwen3-8B": "Qwen3-8B", "null": `"null"`, "8x7B": `"8x7B"`, "No": `"No"`, "a b": `"a b"`, "a: b": `"a: b"`, "": `""`, "#x": `"#x"`, "x\ny": `"x\ny"`,
 	} {
 		var out bytes.Buffer
-		m := &config.Model{Name: name, Arch: &schema.Architecture{Name: "any", Params: []schema.Param{{Name: "n"}}},
+		m := &model.Model{Name: name, Arch: &schema.Architecture{Name: "any", Params: []schema.Param{{Name: "n"}}},
 			Params: map[string]data.Fact{"n": {Value: formula.Value{Kind: formula.Num, Num: formula.Int(3)}}}}
 		if err := report.ModelYAML(&out, s, m, "one\ntwo"); err != nil {
 			t.Fatal(err)

@@ -20,7 +20,7 @@ func QuantitiesTable(w io.Writer, view schema.View, plans []*plan.Plan) error {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintf(w, "Model: %s\n", diag.Printable(model(pl)))
+		fmt.Fprintf(w, "Model: %s\n", diag.Printable(modelName(pl)))
 		if err := Rows(w, view, pl); err != nil {
 			return err
 		}
@@ -61,7 +61,7 @@ func QuantitiesJSON(w io.Writer, plans []*plan.Plan) error {
 		for name, v := range pl.Request.Config.Values {
 			config[name] = v.Value
 		}
-		obj := map[string]any{keyFile: nil, keyModel: model(pl), "config": config, "quantities": all}
+		obj := map[string]any{keyFile: nil, keyModel: modelName(pl), "config": config, "quantities": all}
 		if file := pl.Request.Config.File; file != "" {
 			obj[keyFile] = file
 		}
@@ -78,7 +78,7 @@ func QuantitiesCSV(w io.Writer, plans []*plan.Plan) error {
 	out := csv.NewWriter(w)
 	out.Write([]string{keyFile, keyModel, keyStage, keyGroup, "quantity", "value", "unit", schema.AccountingVar})
 	for _, pl := range plans {
-		row := []string{pl.Request.Config.File, model(pl), "", ""}
+		row := []string{pl.Request.Config.File, modelName(pl), "", ""}
 		if pl.Rank() {
 			row[2], row[3] = strconv.Itoa(pl.Stage()), pl.Group()
 		}

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"kvbench/engine/config"
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/nixlbench"
@@ -131,7 +130,7 @@ func Text(w io.Writer, view schema.View, plans []*plan.Plan) error {
 func JSON(w io.Writer, view schema.View, plans []*plan.Plan) error {
 	list := make([]map[string]any, len(plans))
 	for i, pl := range plans {
-		obj := map[string]any{keyFile: nil, keyModel: model(pl)}
+		obj := map[string]any{keyFile: nil, keyModel: modelName(pl)}
 		if file := pl.Request.Config.File; file != "" {
 			obj[keyFile] = file
 		}
@@ -181,7 +180,7 @@ func CSV(w io.Writer, fields []schema.Field, sweep schema.View, plans []*plan.Pl
 	out := csv.NewWriter(w)
 	for i, pl := range plans {
 		head := []string{keyFile, keyModel}
-		row := []string{pl.Request.Config.File, model(pl)}
+		row := []string{pl.Request.Config.File, modelName(pl)}
 		field := func(late bool) {
 			for _, f := range fields {
 				if f.Late == late && !f.Last {
@@ -225,7 +224,7 @@ func documentedName(f schema.Field) string {
 // that it has among the plans of [CSV].
 func SweepName(fields []schema.Field, name string) string {
 	if name == keyModel {
-		return config.NameParam
+		return schema.NameParam
 	}
 	for _, f := range fields {
 		if documentedName(f) == name {
@@ -235,7 +234,7 @@ func SweepName(fields []schema.Field, name string) string {
 	return name
 }
 
-func model(pl *plan.Plan) string { return pl.Request.Model.Name }
+func modelName(pl *plan.Plan) string { return pl.Request.Model.Name }
 
 // Cell returns the value that a row shows of a plan, or "-" where it has none.
 func Cell(r schema.Row, pl *plan.Plan) string {

@@ -72,9 +72,9 @@ func summaryRows(shown []setting, measures []schema.Measure, points []Point, mar
 		for _, l := range lines(measures, p) {
 			cells := labels(shown, p)
 			for _, m := range measures {
-				s := l.spread(m)
-				cells = append(cells, s.median)
+				cells = append(cells, l.shown(m))
 				if m.Spread {
+					s := l.spread(m)
 					cells = append(cells, s.min, s.max)
 				}
 			}
@@ -126,6 +126,9 @@ func Kept(view schema.View, measures []schema.Measure) []runner.Name {
 	}
 	for _, m := range measures {
 		names = append(names, runner.Name{Name: m.Value})
+		if m.Asked != nil {
+			names = append(names, runner.Name{From: runner.FromFlags, Name: m.Asked.First.Text}, runner.Name{From: runner.FromFlags, Name: m.Asked.Last.Text})
+		}
 	}
 	return names
 }
@@ -186,8 +189,7 @@ func (r *Results) ratios(shown []setting, measures []schema.Measure, marks *mark
 	r.each(measures, func(p Point, l, base *line) {
 		cells := labels(shown, p)
 		for _, m := range measures {
-			s := l.spread(m)
-			cells = append(cells, s.median)
+			cells = append(cells, l.shown(m))
 			if m.ID {
 				continue
 			}
@@ -405,17 +407,44 @@ func (spread) native(s string) any {
 	return nixlbench.Number(s)
 }
 
-// spread returns what was measured. Sizes of which no row came are the plan's.
+// spread returns what was measured. A size of which no row came is the one that the
+// run was for.
 func (l *line) spread(m schema.Measure) spread {
 	numbers := l.numbers(m)
 	if len(numbers) == 0 {
 		s := spread{none, none, none}
-		if v, ok := value(l.point[0], m.Value); ok {
-			s.median = text(v)
+		if first, last := l.asked(m); first == last {
+			s.median = first
 		}
 		return s
 	}
 	return spread{median(numbers), string(numbers[0]), string(numbers[len(numbers)-1])}
+}
+
+// shown is the median for people: of several sizes of which no row came, they see
+// the first and the last.
+func (l *line) shown(m schema.Measure) string {
+	if first, last := l.asked(m); len(l.rows) == 0 && first != last {
+		return first + " to " + last
+	}
+	return l.spread(m).median
+}
+
+// asked returns the first and the last size that the run was for: those of its flags,
+// or else the plan's.
+func (l *line) asked(m schema.Measure) (first, last string) {
+	if m.Asked != nil {
+		from, hasFrom := l.point[0].Value(runner.FromFlags, m.Asked.First.Text)
+		to, hasTo := l.point[0].Value(runner.FromFlags, m.Asked.Last.Text)
+		if hasFrom && hasTo {
+			return text(from), text(to)
+		}
+	}
+	planned := none
+	if v, ok := value(l.point[0], m.Value); ok {
+		planned = text(v)
+	}
+	return planned, planned
 }
 
 // ratio compares two lines: the median with the median, and the extremes that

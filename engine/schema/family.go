@@ -5,8 +5,18 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"kvbench/engine/diag"
+)
+
+// Fields of a model's parameter file that are not parameters, but for the first:
+// the model's name, which selects the architecture; the architecture by its own
+// name; and the model's defaults of configuration fields.
+const (
+	NameParam     = "model_name"
+	ArchField     = "architecture"
+	DefaultsField = "defaults"
 )
 
 // Family says how the Hugging Face configurations of a family of models become
@@ -48,13 +58,41 @@ type Note struct {
 
 // RelevantFields returns what tells by a word of their names fields that affect
 // the cache, and by their whole names fields that do not.
-func (c *Checkpoints) RelevantFields() (relevant, ignored *regexp.Regexp) {
+func (c *Checkpoints) RelevantFields() (relevant, ignored func(name string) bool) {
 	var all []string
 	for _, group := range Keys(c.Ignored) {
 		all = append(all, c.Ignored[group]...)
 	}
-	return regexp.MustCompile("(^|_)(" + strings.Join(c.Relevant, "|") + ")(_|$)"),
-		regexp.MustCompile("^(" + strings.Join(all, "|") + ")$")
+	return matcher(c.Relevant, "_"), matcher(all, "\x00")
+}
+
+// matcher returns what tells names in which one of some regular expressions
+// matches what is between separators. It takes long to compile them, and most are
+// plain words, perhaps with .* before or behind them.
+func matcher(patterns []string, sep string) func(name string) bool {
+	var plain, others []string
+	for _, p := range patterns {
+		word, open := strings.CutPrefix(p, ".*")
+		word, endless := strings.CutSuffix(word, ".*")
+		if regexp.QuoteMeta(word) != word {
+			others = append(others, p)
+			continue
+		}
+		if !open {
+			word = sep + word
+		}
+		if !endless {
+			word += sep
+		}
+		plain = append(plain, word)
+	}
+	rest := sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(sep + "(" + strings.Join(others, "|") + ")" + sep)
+	})
+	return func(name string) bool {
+		name = sep + name + sep
+		return slices.ContainsFunc(plain, func(p string) bool { return strings.Contains(name, p) }) || rest().MatchString(name)
+	}
 }
 
 // Checkpoints is what Hugging Face configurations have in common.

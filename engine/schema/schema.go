@@ -13,42 +13,7 @@ import (
 )
 
 // Formula is the text of an expression and where its first character stands.
-type Formula struct {
-	Text string
-	Pos  diag.Pos
-	// Local has names that the formula alone knows, and what they stand for.
-	Local map[string]string
-}
-
-// IsZero reports whether there is no formula.
-func (f Formula) IsZero() bool { return f.Text == "" }
-
-// Source returns the formula as package formula has it.
-func (f Formula) Source() formula.Source {
-	return formula.Source{Text: f.Text, Pos: f.Pos, Local: f.Local}
-}
-
-// MarshalText returns the text, behind its position where that is known:
-// "@file:line:col text".
-func (f Formula) MarshalText() ([]byte, error) {
-	if f.Pos.IsZero() {
-		return []byte(f.Text), nil
-	}
-	pos, err := f.Pos.MarshalText()
-	return []byte("@" + string(pos) + " " + f.Text), err
-}
-
-// UnmarshalText is the inverse of [Formula.MarshalText].
-func (f *Formula) UnmarshalText(data []byte) error { return f.parse(string(data)) }
-
-func (f *Formula) parse(text string) error {
-	if pos, rest, ok := strings.Cut(text, " "); ok && pos != "" && pos[0] == '@' {
-		f.Text = rest
-		return f.Pos.Parse(pos[1:])
-	}
-	f.Text = text
-	return nil
-}
+type Formula = formula.Source
 
 // Schema is everything that kvbench is told by its data.
 type Schema struct {
@@ -64,6 +29,26 @@ type Schema struct {
 	Checkpoints   Later[*Checkpoints] `json:"checkpoints"`
 	Families      Later[[]*Family]    `json:"families"`
 	Names         Later[*Names]       `json:"names"`
+	Without       []Without           `json:"without"`
+}
+
+// Without is a setting of other tools that configurations do not have: its names
+// there, and what to know instead.
+type Without struct {
+	Names []string `json:"names"`
+	Hint  string   `json:"hint"`
+}
+
+// Lacks says what to know of a setting of other tools that configurations do not
+// have; "" of any other name.
+func (s *Schema) Lacks(name string) string {
+	name = strings.ReplaceAll(strings.ToLower(name), "-", "_")
+	for _, w := range s.Without {
+		if slices.Contains(w.Names, name) {
+			return w.Hint
+		}
+	}
+	return ""
 }
 
 // Names says how models are named on Hugging Face.

@@ -123,7 +123,7 @@ func (r *reader) value(v reflect.Value) {
 		var err error
 		switch x := v.Addr().Interface().(type) {
 		case *Formula:
-			err = x.parse(r.string())
+			err = x.Parse(r.string())
 		case *formula.Value:
 			*x = formula.Of(r.any())
 		case *diag.Pos:

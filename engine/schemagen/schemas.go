@@ -18,6 +18,7 @@ import (
 	"kvbench/engine/config"
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/model"
 	"kvbench/engine/schema"
 )
 
@@ -29,7 +30,7 @@ var definitions = map[string]string{"config": "#Config", "results": "#Result"}
 
 // CUE returns the schema of a kind of files as CUE. Of models it gives
 // every architecture's, of the bundled ones and of those in dirs.
-func CUE(l *config.Loader, kind string, dirs []string) ([]byte, error) {
+func CUE(l *model.Loader, kind string, dirs []string) ([]byte, error) {
 	options := []cue.Option{cue.Docs(true), cue.Attributes(false), cue.InlineImports(true), cue.Optional(true), cue.Definitions(true)}
 	file := &ast.File{}
 	err := eachSchema(l, kind, dirs, func(name string, v cue.Value) error {
@@ -48,7 +49,7 @@ func CUE(l *config.Loader, kind string, dirs []string) ([]byte, error) {
 }
 
 // JSON returns the schema of a kind of files as JSON Schema.
-func JSON(l *config.Loader, s *schema.Schema, kind string, dirs []string) ([]byte, error) {
+func JSON(l *model.Loader, s *schema.Schema, kind string, dirs []string) ([]byte, error) {
 	var schemas []ast.Expr
 	err := eachSchema(l, kind, dirs, func(name string, v cue.Value) error {
 		expr, err := jsonschema.Generate(v, &jsonschema.GenerateConfig{Version: jsonschema.VersionDraft2020_12})
@@ -138,8 +139,8 @@ func describeModels(doc map[string]any) {
 	for _, one := range append(all, doc) {
 		object, _ := one.(map[string]any)
 		if properties, ok := object["properties"].(map[string]any); ok {
-			properties[config.ArchField] = map[string]any{"type": "string", "description": "Name of the architecture; without it, the model's name tells"}
-			properties[config.DefaultsField] = map[string]any{"type": "object", "description": "Configuration values for this model, unless they are set elsewhere"}
+			properties[schema.ArchField] = map[string]any{"type": "string", "description": "Name of the architecture; without it, the model's name tells"}
+			properties[schema.DefaultsField] = map[string]any{"type": "object", "description": "Configuration values for this model, unless they are set elsewhere"}
 		}
 	}
 }
@@ -255,7 +256,7 @@ func describeAxes(s *schema.Schema, doc map[string]any) {
 }
 
 // eachSchema calls f for each definition that files of a kind may follow.
-func eachSchema(l *config.Loader, kind string, dirs []string, f func(name string, v cue.Value) error) error {
+func eachSchema(l *model.Loader, kind string, dirs []string, f func(name string, v cue.Value) error) error {
 	def, ok := definitions[kind]
 	if !ok {
 		return l.EachParams(dirs, f)

@@ -12,9 +12,9 @@ import (
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/parser"
 
-	"kvbench/engine/config"
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/model"
 	"kvbench/engine/schema"
 )
 
@@ -36,7 +36,7 @@ func Snapshot(files, models fs.FS) ([]byte, error) {
 // Evaluate reads the schema from its CUE files.
 func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 	s := new(schema.Schema)
-	l := config.NewLoader(s, files, models)
+	l := model.NewLoader(s, files, models)
 	l.Reader().Mode = parser.ParseComments
 	defs, err := l.Definitions()
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	cueschema "kvbench/cue"
-	"kvbench/engine/config"
 	"kvbench/engine/formula"
+	"kvbench/engine/model"
 	"kvbench/engine/plan"
 	"kvbench/engine/sweep"
 	"kvbench/models"
@@ -19,10 +19,10 @@ func benchSweep(b *testing.B, isl, pages string) *sweep.Sweep {
 	return benchSweepOf(b, "deepseek-r1", plan.Use{}, map[string]string{"tp": "1..10+1", "pp": "1..10+1", "isl": isl, "page_size": pages, "num_requests": "1..10+1"})
 }
 
-func benchSweepOf(b *testing.B, model string, use plan.Use, axes map[string]string) *sweep.Sweep {
+func benchSweepOf(b *testing.B, name string, use plan.Use, axes map[string]string) *sweep.Sweep {
 	s := load(b)
-	l := config.NewLoader(s, cueschema.Files, models.Files)
-	m, err := l.Model(model, nil)
+	l := model.NewLoader(s, cueschema.Files, models.Files)
+	m, err := l.Model(name, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -89,11 +89,8 @@ func (v *variant) valueOf(c *sweepColumn, pl *plan.Plan) (formula.Value, error) 
 		case c.own != "":
 			return formula.Value{}, nil
 		}
-		if val, ok := pl.Request.Settled(c.name); ok {
-			return val, nil
-		}
-		if val, ok := pl.Request.Config.Values[c.name]; ok {
-			return val.Value, nil // of another kind than in formulas, perhaps
+		if val, ok := pl.Field(c.name); ok {
+			return val, nil // of another kind than in formulas, perhaps
 		}
 	}
 	if c.shown >= 0 {

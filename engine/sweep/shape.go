@@ -20,7 +20,6 @@ type shape struct {
 	layered bool
 	refs    []formula.Ref // of the axes; -1 where no formula knows one
 	reads   []int         // the axes that what is made of layers may depend on
-	inner   []formula.Ref // what is set for each layer, stage or I/O
 	pinned  []formula.Ref // formulas that depend on no other axis
 	changes map[formula.Ref]bool
 	limits  []fit.Limit
@@ -50,11 +49,6 @@ func (sp *sweepProgram) shapeOf(it *plan.Item) *shape {
 	sp.shapes[key] = sh
 
 	fast := p.LayerInputs()
-	for _, name := range fast {
-		if ref, ok := sp.Formulas().Ref(name); ok {
-			sh.inner = append(sh.inner, ref)
-		}
-	}
 	variants := 1
 	for i, name := range names {
 		ref, ok := sp.Formulas().Ref(name)

@@ -10,9 +10,9 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/model"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 )
@@ -214,7 +214,7 @@ func (s *Sweep) Label(point uint64) string {
 // Size says how many points there are and what of: "24 points: 2 models,
 // tp_size 4, isl 3".
 func (s *Sweep) Size() string {
-	models := map[*config.Model]bool{}
+	models := map[*model.Model]bool{}
 	configs := map[string]bool{}
 	uses := map[plan.Use]bool{}
 	var axes []string

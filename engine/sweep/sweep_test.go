@@ -17,6 +17,7 @@ import (
 	"kvbench/engine/config"
 	"kvbench/engine/data"
 	"kvbench/engine/formula"
+	"kvbench/engine/model"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 	"kvbench/engine/sweep"
@@ -61,7 +62,7 @@ func load(t testing.TB) *schema.Schema {
 	return s
 }
 
-func loadConfig(t testing.TB, s *schema.Schema, l *config.Loader, values map[string]string, axes bool) *config.Config {
+func loadConfig(t testing.TB, s *schema.Schema, l *model.Loader, values map[string]string, axes bool) *config.Config {
 	t.Helper()
 	var overrides []config.Override
 	for i := range s.Fields {
@@ -139,7 +140,7 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 		release = s.Nixlbench.Default
 	}
 	flags := given(t, s, test.flags, release)
-	l := config.NewLoader(s, cueschema.Files, models.Files)
+	l := model.NewLoader(s, cueschema.Files, models.Files)
 	swept := map[string]string{}
 	for _, a := range test.axes {
 		swept[a[0]] = a[1]
@@ -301,10 +302,10 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 }
 
 // qwen gives a model of plain attention, with what plans for it.
-func qwen(t testing.TB) (*schema.Schema, *config.Loader, *config.Model, *plan.Planner) {
+func qwen(t testing.TB) (*schema.Schema, *model.Loader, *model.Model, *plan.Planner) {
 	t.Helper()
 	s := load(t)
-	l := config.NewLoader(s, cueschema.Files, models.Files)
+	l := model.NewLoader(s, cueschema.Files, models.Files)
 	m, err := l.Model("qwen3-8b", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -371,7 +372,7 @@ func ranks(t *testing.T, text string, values map[string]string) *sweep.Sweep {
 		t.Fatal(err)
 	}
 	s := load(t)
-	l := config.NewLoader(s, cueschema.Files, models.Files)
+	l := model.NewLoader(s, cueschema.Files, models.Files)
 	m, err := l.Model(file, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -76,6 +76,9 @@ func (wk *worker) variant() *variant {
 		return v
 	}
 	v.fit.Apply(flags, values)
+	if v.err = v.Complete(); v.err != nil {
+		return v
+	}
 	if sh.layered {
 		v.layers = it.program.NewFrame().Layers()
 		v.layers.Load(&req)

@@ -195,11 +195,7 @@ func (wk *worker) expansion(v *variant) *expansion {
 		return e
 	}
 	e := &expansion{}
-	for _, ref := range wk.item.shape.inner { // those of the point before
-		v.layers.Values().Unset(ref)
-	}
-	v.layers.Unsettle(v.req)
-	e.requests, e.warnings, e.err = v.layers.Expand(v.req)
+	e.requests, e.warnings, e.err = v.layers.ExpandNext(v.req)
 	if v.shared {
 		if len(wk.expansions) == maxExpansions {
 			clear(wk.expansions)

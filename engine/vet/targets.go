@@ -7,9 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/input"
+	"kvbench/engine/model"
+	"kvbench/engine/source"
 )
 
 // target is a file to check, or a place that cannot be checked for err.
@@ -17,13 +18,13 @@ type target struct {
 	name   string
 	met    bool // in a folder, or otherwise by chance
 	opened bool
-	file   *config.File
+	file   *model.File
 	err    error
 	known  diag.List // what is wrong with what it brings, beside other files
 }
 
 // extensions are those of the files that kvbench reads.
-var extensions = []string{".cue", ".yaml", ".yml", ".json", config.ResultsExt}
+var extensions = []string{".cue", ".yaml", ".yml", ".json", source.ResultsExt}
 
 func isRead(name string) bool {
 	return slices.Contains(extensions, strings.ToLower(filepath.Ext(name)))
@@ -101,7 +102,7 @@ func walk(dir string, add func(*target)) {
 			if d != nil && d.IsDir() {
 				return fs.SkipDir
 			}
-		case d.IsDir() && path != dir && (strings.HasPrefix(d.Name(), ".") || d.Name() == config.ModuleFolder):
+		case d.IsDir() && path != dir && (strings.HasPrefix(d.Name(), ".") || d.Name() == source.ModuleFolder):
 			return fs.SkipDir
 		case !d.IsDir() && (isRead(path) || leadsToFolder(path, d)):
 			add(fileTarget(path, true))
@@ -115,10 +116,10 @@ func walk(dir string, add func(*target)) {
 func fileTarget(name string, met bool) *target {
 	const why = "is a symbolic link, which is not followed"
 	foreign := func(why string) *target {
-		return &target{name: name, met: met, opened: true, file: &config.File{Name: name, Kind: config.KindUnknown, Foreign: why}}
+		return &target{name: name, met: met, opened: true, file: &model.File{Name: name, Kind: model.KindUnknown, Foreign: why}}
 	}
 	switch folders := strings.Split(filepath.ToSlash(filepath.Dir(name)), "/"); {
-	case met && slices.Contains(folders, config.ModuleFolder):
+	case met && slices.Contains(folders, source.ModuleFolder):
 		return foreign("is part of a CUE module")
 	case !isLink(name):
 		return &target{name: name, met: met}

@@ -8,16 +8,17 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
 	"kvbench/engine/diag"
+	"kvbench/engine/model"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
+	"kvbench/engine/source"
 )
 
 // Report is what was found out about a file.
 type Report struct {
 	File string
-	Kind config.Kind // "" if it could not be read
+	Kind model.Kind // "" if it could not be read
 	Errs diag.List
 	// Skipped says why a file was skipped: it is none of kvbench's.
 	Skipped string
@@ -30,7 +31,7 @@ type Report struct {
 // or with skip in any case.
 //
 // checked is what an earlier run has left to do.
-func Files(s *schema.Schema, l *config.Loader, words, dirs []string, skip bool, checked Checked, out func(*Report)) error {
+func Files(s *schema.Schema, l *model.Loader, words, dirs []string, skip bool, checked Checked, out func(*Report)) error {
 	targets, err := expand(words, skip)
 	if err != nil {
 		return err
@@ -42,7 +43,7 @@ func Files(s *schema.Schema, l *config.Loader, words, dirs []string, skip bool, 
 		}
 	}
 	// CUE files come first: they may bring the architectures of models.
-	var brought []*config.File
+	var brought []*model.File
 	for _, t := range targets {
 		if !t.opened && isCUE(t.name) {
 			t.file, t.err = l.Open(t.name, t.met)
@@ -73,8 +74,8 @@ func Files(s *schema.Schema, l *config.Loader, words, dirs []string, skip bool, 
 }
 
 // check makes the report on a file.
-func check(s *schema.Schema, l *config.Loader, known *config.Known, t *target) *Report {
-	if strings.HasSuffix(t.name, config.ResultsExt) {
+func check(s *schema.Schema, l *model.Loader, known *model.Known, t *target) *Report {
+	if strings.HasSuffix(t.name, source.ResultsExt) {
 		return report(s, l, known, t) // line by line, however many they are
 	}
 	r := &Report{File: t.name}
@@ -89,7 +90,7 @@ func check(s *schema.Schema, l *config.Loader, known *config.Known, t *target) *
 	return r
 }
 
-func report(s *schema.Schema, l *config.Loader, known *config.Known, t *target) *Report {
+func report(s *schema.Schema, l *model.Loader, known *model.Known, t *target) *Report {
 	if !t.opened {
 		t.file, t.err = l.Open(t.name, t.met)
 	}
@@ -125,7 +126,7 @@ const shown = 80
 
 // quoted has each message that is about a place of the files quote the line.
 // What is about a formula quotes that already.
-func quoted(l *config.Loader, files []string, list diag.List) diag.List {
+func quoted(l *model.Loader, files []string, list diag.List) diag.List {
 	lines := map[string][]string{}
 	for i, d := range list {
 		file := d.Pos.File
@@ -133,7 +134,7 @@ func quoted(l *config.Loader, files []string, list diag.List) diag.List {
 			continue
 		}
 		if lines[file] == nil {
-			text, _ := l.Text(config.Entry{File: file}) // a file that is gone has no lines
+			text, _ := l.Text(model.Entry{File: file}) // a file that is gone has no lines
 			lines[file] = strings.Split(string(text), "\n")
 		}
 		if d.Pos.Line > len(lines[file]) {
@@ -178,7 +179,7 @@ func around(line string, col int) (part string, caret int) {
 
 // architecture compiles the formulas of an architecture and holds it to its
 // known results.
-func architecture(s *schema.Schema, l *config.Loader, f *config.File, arch *schema.Architecture) error {
+func architecture(s *schema.Schema, l *model.Loader, f *model.File, arch *schema.Architecture) error {
 	checker, err := plan.NewPlanners(s, s.Nixlbench.Default, "").Checker(arch)
 	if err != nil {
 		return err
@@ -196,7 +197,7 @@ func architecture(s *schema.Schema, l *config.Loader, f *config.File, arch *sche
 
 // layers finds out what a model's layers hold: whether all that they need is
 // there, and right.
-func layers(s *schema.Schema, l *config.Loader, m *config.Model) error {
+func layers(s *schema.Schema, l *model.Loader, m *model.Model) error {
 	use := plan.Fullest(m.Arch)
 	if !use.Rank {
 		return nil
@@ -209,7 +210,7 @@ func layers(s *schema.Schema, l *config.Loader, m *config.Model) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.Quantities(&plan.Request{Model: m, Config: cfg.With(m)})
+	_, err = p.Quantities(&plan.Request{Model: m, Config: cfg.With(m.Arch, m.Defaults)})
 	return err
 }
 

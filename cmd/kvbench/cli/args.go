@@ -16,9 +16,9 @@ const minPrefix = 4
 // one way only: every flag as --name=value with its full name. Flags may stand
 // anywhere. given tells which flags the arguments hold. Every fault is
 // reported; a request for help is [flag.ErrHelp]. others gives, for flags that
-// this command does not have, a command that does. Words that belong to no flag
-// come last, where the command takes some.
-func normalize(args []string, flags []*flagSpec, takesWords bool, others map[string]string) (words []string, given map[string]bool, err error) {
+// this command does not have, a command that does, and lacks a hint on names that no
+// command has. Words that belong to no flag come last, where the command takes some.
+func normalize(args []string, flags []*flagSpec, takesWords bool, others map[string]string, lacks func(name string) string) (words []string, given map[string]bool, err error) {
 	var errs diag.List
 	var rest []string
 	given = map[string]bool{}
@@ -47,6 +47,8 @@ func normalize(args []string, flags []*flagSpec, takesWords bool, others map[str
 		if err != nil {
 			if other := others[strings.ReplaceAll(name, "-", "_")]; other != "" {
 				err.WithHint("--%s is a flag of %s %s", name, program, other)
+			} else if hint := lacks(name); hint != "" {
+				err.Hints = []string{hint} // what has a similar name is something else
 			}
 			errs = append(errs, err)
 			if !hasValue && i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {

@@ -19,6 +19,23 @@ func planFlags(t testing.TB) []*flagSpec {
 	return a.planCmd().flags
 }
 
+// TestWithout: what kvbench says not to have does not name a flag.
+func TestWithout(t *testing.T) {
+	s, err := schema.Decode(cueschema.Snapshot)
+	if err != nil || s.Lacks("expert-parallel_size") == "" || s.Lacks("EP") == "" || s.Lacks("tp") != "" {
+		t.Fatalf("%v: %+v", err, s.Without)
+	}
+	for _, f := range planFlags(t) {
+		for _, name := range append(slices.Clone(f.aka), f.name) {
+			if hint := s.Lacks(name); hint != "" {
+				t.Errorf("%s means --%s, and: %s", name, f.name, hint)
+			}
+		}
+	}
+}
+
+func none(string) string { return "" }
+
 func TestNormalize(t *testing.T) {
 	flags := planFlags(t)
 	for _, test := range []struct{ args, want, err string }{
@@ -36,7 +53,7 @@ func TestNormalize(t *testing.T) {
 		{args: "--pag 4", err: "unknown flag --pag"},
 		{args: "--nosuch 4 x", err: "unknown flag --nosuch\nunexpected argument \"x\": every value must follow a flag"},
 	} {
-		words, _, err := normalize(strings.Fields(test.args), flags, false, nil)
+		words, _, err := normalize(strings.Fields(test.args), flags, false, nil, none)
 		if got := strings.Join(words, " "); err == nil && got != test.want {
 			t.Errorf("%s: got %s, want %s", test.args, got, test.want)
 		}
@@ -54,11 +71,11 @@ func FuzzNormalize(f *testing.F) {
 	flags := planFlags(f)
 	f.Fuzz(func(t *testing.T, line string) {
 		args := strings.Split(line, " ")
-		words, given, err := normalize(args, flags, false, nil)
+		words, given, err := normalize(args, flags, false, nil, none)
 		if err != nil {
 			return
 		}
-		again, same, err := normalize(words, flags, false, nil)
+		again, same, err := normalize(words, flags, false, nil, none)
 		if err != nil || !slices.Equal(words, again) || len(given) != len(same) {
 			t.Errorf("%q gives %q, and that %q (%v)", args, words, again, err)
 		}

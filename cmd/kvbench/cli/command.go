@@ -23,6 +23,7 @@ import (
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/input"
+	"kvbench/engine/model"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 )
@@ -242,14 +243,14 @@ func (a *app) prepare(c *command, planners *plan.Planners, detail bool, given ma
 	var err error
 	loader.Download, err = c.boolean("download")
 	errs.Add(err)
-	var known []*config.Model
+	var known []*model.Model
 	a.awaits(files...)
 	for _, file := range files {
-		model, err := loader.Model(file, c.dirs())
+		m, err := loader.Model(file, c.dirs())
 		errs.Add(err)
 		if err == nil {
-			a.report(model.Notes.Err())
-			known = append(known, model)
+			a.report(m.Notes.Err())
+			known = append(known, m)
 		}
 	}
 	configs, err := a.configs(c)
@@ -263,21 +264,21 @@ func (a *app) prepare(c *command, planners *plan.Planners, detail bool, given ma
 
 	var jobs []plan.Item
 	told := map[string]bool{}
-	for _, model := range known {
+	for _, m := range known {
 		for _, cfg := range plan.Split(configs) {
 			values := flags[cfg]
-			cfg = cfg.With(model)
+			cfg = cfg.With(m.Arch, m.Defaults)
 			use := plan.UseOf(cfg)
 			use.Detail = detail || a.wantsOptional(c, cfg)
-			done := a.guard.enter(model.File)
-			planner, err := planners.For(model.Arch, use)
+			done := a.guard.enter(m.File)
+			planner, err := planners.For(m.Arch, use)
 			done()
 			if err != nil && !told[err.Error()] {
 				told[err.Error()] = true
 				errs.Add(err)
 			}
 			if planner != nil {
-				requests, err := (&plan.Request{Model: model, Config: cfg}).WithFlags(&a.schema.Nixlbench, values)
+				requests, err := (&plan.Request{Model: m, Config: cfg}).WithFlags(&a.schema.Nixlbench, values)
 				if errs.Add(err); err != nil {
 					return nil, errs
 				}

@@ -10,9 +10,9 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/hub"
+	"kvbench/engine/model"
 	"kvbench/engine/schema"
 	"kvbench/engine/sweep"
 )
@@ -194,20 +194,20 @@ func (a *app) completeModel(before []string, current string) []string {
 	if strings.HasPrefix(current, hub.Scheme) {
 		return withPrefix(a.loader().Cached(), current)
 	}
-	if list := config.Complete(current, a.modelNames(before)); len(list) > 0 {
+	if list := model.Complete(current, a.modelNames(before)); len(list) > 0 {
 		return list
 	}
 	names := a.schema.Names.Get()
 	ids := slices.Concat(slices.Concat(slices.Collect(maps.Values(names.Models))...), slices.Concat(slices.Collect(maps.Values(names.Same))...))
 	slices.Sort(ids)
-	list := config.Complete(current, ids)
+	list := model.Complete(current, ids)
 	if strings.Contains(current, "/") {
 		return slices.DeleteFunc(list, func(id string) bool { return strings.Count(id, "/") != 1 })
 	}
 	for i, id := range ids {
 		_, ids[i], _ = strings.Cut(id, "/")
 	}
-	return append(list, config.Complete(current, ids)...)
+	return append(list, model.Complete(current, ids)...)
 }
 
 // modelNames lists the known models.
@@ -226,7 +226,7 @@ func (a *app) modelNames(before []string) []string {
 // columnNames lists the columns that a sweep may have: those of any model, and
 // the parameters and formulas of the model that the words name.
 func (a *app) columnNames(before []string) []string {
-	names := slices.Concat(sweep.OwnColumns, quantitiesOf(a.schema), schema.Keys(a.schema.Nixlbench.Flags), []string{config.NameParam})
+	names := slices.Concat(sweep.OwnColumns, quantitiesOf(a.schema), schema.Keys(a.schema.Nixlbench.Flags), []string{schema.NameParam})
 	for i := range a.schema.Fields {
 		names = append(names, a.schema.Fields[i].Var)
 	}

@@ -13,9 +13,9 @@ import (
 	"time"
 
 	cueschema "kvbench/cue"
-	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/input"
+	"kvbench/engine/model"
 	"kvbench/engine/vet"
 	"kvbench/models"
 )
@@ -145,9 +145,9 @@ func (g *guard) others(name string) int {
 }
 
 // loader returns a loader whose work on files is watched.
-func (a *app) loader() *config.Loader {
+func (a *app) loader() *model.Loader {
 	if a.loads == nil {
-		a.loads = config.NewLoader(a.schema, cueschema.Files, models.Files)
+		a.loads = model.NewLoader(a.schema, cueschema.Files, models.Files)
 		a.loads.Watch = a.guard.watch
 	}
 	return a.loads

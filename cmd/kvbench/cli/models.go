@@ -15,6 +15,7 @@ import (
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/model"
 	"kvbench/engine/plan"
 	"kvbench/engine/report"
 	"kvbench/engine/schema"
@@ -59,7 +60,7 @@ func (a *app) models(_ context.Context, c *command) error {
 }
 
 // showModel prints the file of a model, or of an architecture.
-func (a *app) showModel(c *command, loader *config.Loader, name string) error {
+func (a *app) showModel(c *command, loader *model.Loader, name string) error {
 	entry, err := loader.Find(name, c.dirs())
 	if err == nil {
 		text, err := loader.Text(entry)
@@ -78,7 +79,7 @@ func (a *app) showModel(c *command, loader *config.Loader, name string) error {
 		}
 		text, err := fs.ReadFile(models.Files, path.Base(arch.File))
 		if !slices.Contains(a.schema.Architectures, arch) {
-			text, err = loader.Text(config.Entry{File: arch.File})
+			text, err = loader.Text(model.Entry{File: arch.File})
 		}
 		if err == nil {
 			_, err = a.stdout.Write(text)
@@ -93,7 +94,7 @@ func (a *app) showModel(c *command, loader *config.Loader, name string) error {
 }
 
 // listModels lists models and architectures.
-func (a *app) listModels(c *command, loader *config.Loader, format string) error {
+func (a *app) listModels(c *command, loader *model.Loader, format string) error {
 	entries, err := loader.Entries(c.dirs())
 	if err != nil {
 		return err
@@ -172,7 +173,7 @@ func unverified(checks []schema.Check) []string {
 }
 
 // modelRow returns the cells of a model, and its values by label.
-func (a *app) modelRow(c *command, loader *config.Loader, known *config.Known, e config.Entry, view schema.View, planners *plan.Planners) ([]string, map[string]any, error) {
+func (a *app) modelRow(c *command, loader *model.Loader, known *model.Known, e model.Entry, view schema.View, planners *plan.Planners) ([]string, map[string]any, error) {
 	model, err := loader.EntryModel(e, known)
 	if err != nil {
 		return nil, nil, err

@@ -13,8 +13,8 @@ import (
 	"syscall"
 	"time"
 
-	"kvbench/engine/config"
 	"kvbench/engine/diag"
+	"kvbench/engine/model"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/plan"
 	"kvbench/engine/report"
@@ -235,7 +235,7 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 		p.failed = true
 	}
 	type source struct {
-		model *config.Model
+		model *model.Model
 		file  string
 	}
 	warned := map[source]bool{}

@@ -26,6 +26,7 @@ import (
 	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/input"
+	"kvbench/engine/model"
 	"kvbench/engine/runner"
 	"kvbench/engine/schema"
 	"kvbench/engine/vet"
@@ -60,7 +61,7 @@ type app struct {
 	said     map[string]bool        // warnings about flags
 	guard    guard
 	checked  vet.Checked // what the process was restarted with
-	loads    *config.Loader
+	loads    *model.Loader
 	// The configurations, once they were read.
 	configured bool
 	known      []*config.Config
@@ -250,7 +251,7 @@ func (a *app) run(ctx context.Context, args []string) error {
 			others[f.name] = other.name
 		}
 	}
-	words, given, err := normalize(args[1:], c.flags, c.words != "", others)
+	words, given, err := normalize(args[1:], c.flags, c.words != "", others, a.schema.Lacks)
 	if errors.Is(err, flag.ErrHelp) {
 		_, err := io.WriteString(a.stdout, c.usage(errors.Is(err, errHelpAll)))
 		return err

@@ -1,4 +1,4 @@
-package config
+package model
 
 import (
 	"errors"
@@ -13,6 +13,7 @@ import (
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/hub"
+	"kvbench/engine/huggingface"
 	"kvbench/engine/input"
 	"kvbench/engine/schema"
 )
@@ -99,7 +100,7 @@ func (l *Loader) find(word string, dirs []string) (Entry, error) {
 		return Entry{File: file}, err
 	}
 	if info, err := os.Stat(word); err == nil && info.IsDir() {
-		file := filepath.Join(word, checkpointFile)
+		file := filepath.Join(word, huggingface.File)
 		if _, err := os.Stat(file); err == nil {
 			return Entry{File: file}, input.Regular(file)
 		}
@@ -108,7 +109,7 @@ func (l *Loader) find(word string, dirs []string) (Entry, error) {
 				return e, nil
 			}
 		}
-		return Entry{}, diag.Errorf(diag.Pos{File: word}, "is a folder without a %s", checkpointFile)
+		return Entry{}, diag.Errorf(diag.Pos{File: word}, "is a folder without a %s", huggingface.File)
 	}
 	if id, ok := pasted(word); ok {
 		d := diag.Usagef("%q is an address: expected a file, a name or %sOWNER/NAME", word, hub.Scheme)
@@ -150,7 +151,7 @@ func (l *Loader) instead(path string) string {
 }
 
 // Cached lists the models in Hugging Face's cache, as find takes them.
-func (l *Loader) Cached() []string { return hub.FromEnv().Repos(checkpointFile) }
+func (l *Loader) Cached() []string { return hub.FromEnv().Repos(huggingface.File) }
 
 // fromHub returns the path of the configuration of a repository on Hugging Face,
 // in the cache.
@@ -161,7 +162,7 @@ func (l *Loader) fromHub(word string) (string, error) {
 	}
 	h := hub.FromEnv()
 	if l.Download {
-		names := []string{checkpointFile}
+		names := []string{huggingface.File}
 		siblings := l.schema.Checkpoints.Get().Siblings
 		for _, prefix := range schema.Keys(siblings) {
 			names = append(names, siblings[prefix])
@@ -170,7 +171,7 @@ func (l *Loader) fromHub(word string) (string, error) {
 			return "", err
 		}
 	}
-	file, err := h.Find(repo, checkpointFile)
+	file, err := h.Find(repo, huggingface.File)
 	if err != nil && !l.Download {
 		err = diag.All(err)[0].WithHint("use --download to get it from %s", h.Host())
 	}
@@ -220,11 +221,11 @@ func (l *Loader) modelName(e Entry) string {
 			return ""
 		}
 		if f.Kind == KindCheckpoint {
-			return checkpointName(e.File, f.root)
+			return huggingface.Name(e.File, f.root)
 		}
 		doc = f.doc
 	}
-	if leaf := doc.Leaf(NameParam); leaf != nil && leaf.Kind == data.Text {
+	if leaf := doc.Leaf(schema.NameParam); leaf != nil && leaf.Kind == data.Text {
 		return leaf.Text
 	}
 	return ""

@@ -1,4 +1,4 @@
-package config_test
+package model_test
 
 import (
 	"os"
@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"kvbench/engine/config"
+	"kvbench/engine/model"
 )
 
 // readsFiles fuzzes the reader of files of one name: it neither fails within
@@ -28,7 +28,7 @@ func readsFiles(f *testing.F, name string, seeds ...string) {
 			t.Fatal(err)
 		}
 		begin := time.Now()
-		var read *config.File
+		var read *model.File
 		err := l.Bounded(file, func() error {
 			var err error
 			if read, err = l.Open(file, false); err == nil {

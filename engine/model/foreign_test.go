@@ -1,30 +1,15 @@
-package config
+package model_test
 
 import (
 	"os"
 	"path/filepath"
-	"reflect"
-	"strings"
 	"testing"
-
-	cueschema "kvbench/cue"
-	"kvbench/engine/schema"
-	"kvbench/models"
 )
-
-func ownLoader(t testing.TB) *Loader {
-	t.Helper()
-	s, err := schema.Decode(cueschema.Snapshot)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return NewLoader(s, cueschema.Files, models.Files)
-}
 
 // TestForeign: what counts as kvbench's among files that are met, right or
 // wrong, by the ending of their name and their text.
 func TestForeign(t *testing.T) {
-	l := ownLoader(t)
+	_, l := loader(t)
 	const utf16 = "\xff\xfem\x00o\x00d\x00e\x00l\x00_\x00n\x00a\x00m\x00e\x00:\x00 \x00X\x00\n\x00"
 	for _, c := range []struct {
 		ext, text string
@@ -106,41 +91,5 @@ func TestForeign(t *testing.T) {
 		if f, _ := l.Open(name, false); f.Foreign != "" {
 			t.Errorf("%s %q is foreign though it is named", c.ext, c.text)
 		}
-	}
-}
-
-// FuzzOutline: no text stands still or panics, names are found at the top
-// whatever follows, and YAML that can be parsed has the outline of its text.
-func FuzzOutline(f *testing.F) {
-	for _, text := range []string{"a: b: {c: 1}", "{\"a\": [1, {\"b\": 2}]}", "a:\n  b: 1\n", "\"\"\"", "'", "/*", "a: \"\\", "}}]]", "a: {b: 1\nc: 2", "\u2028a:"} {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		outlineOfBraces(text)
-		outlineOfLines(text)
-		if o := outlineOfLines("model_name: X\n" + text); !o.has(NameParam) {
-			t.Errorf("model_name is not found before %q", text)
-		}
-		if o := outlineOfBraces("{\"model_name\": \"X\", " + text); !o.has(NameParam) {
-			t.Errorf("model_name is not found before %q", text)
-		}
-	})
-}
-
-// TestOutline: the names of one text are the same in any of its forms.
-func TestOutline(t *testing.T) {
-	want := outline{"strategy": {"tp_size", "pp_size"}, "runtime": {"isl"}, "note": {}}
-	for name, got := range map[string]outline{
-		"block YAML": outlineOfLines("# x\nstrategy:\n  tp_size: 1\n  # y\n  pp_size: 2\nruntime: {isl: 3}\nnote: a:b\n"),
-		"JSON":       outlineOfBraces(`{"strategy": {"tp_size": 1, "pp_size": 2}, "runtime": {"isl": [3, {"x": 1}]}, "note": "a: {b: 1}"}`),
-		"CUE":        outlineOfBraces("strategy: {\n\ttp_size: 1 // c: d\n\tpp_size: 2\n}\nruntime: isl: 3\nnote: \"a\"\n"),
-	} {
-		if !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: got %v, want %v", name, got, want)
-		}
-	}
-	// A long text takes no long time.
-	if o := outlineOfBraces(strings.Repeat("a: ", 300_000)); len(o) != 1 {
-		t.Errorf("%d names at the top", len(o))
 	}
 }

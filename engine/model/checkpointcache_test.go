@@ -1,4 +1,4 @@
-package config_test
+package model_test
 
 import "testing"
 

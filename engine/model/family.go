@@ -1,4 +1,4 @@
-package config
+package model
 
 import (
 	"slices"
@@ -11,7 +11,9 @@ import (
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/huggingface"
 	"kvbench/engine/schema"
+	"kvbench/engine/source"
 )
 
 // The fields that tell a family from other fields of a file: either the first,
@@ -23,28 +25,28 @@ const (
 
 func isFamily(v cue.Value) bool {
 	has := func(name string) bool { return v.LookupPath(cue.MakePath(cue.Str(name))).Exists() }
-	return has(fieldTypes) || has(ArchField) && has(fieldParams)
+	return has(fieldTypes) || has(schema.ArchField) && has(fieldParams)
 }
 
 // familiesIn returns the families of an evaluated file.
-func (l *Loader) familiesIn(p *cueFile) ([]*schema.Family, error) {
-	defs, err := l.defs()
+func (l *Loader) familiesIn(p *source.CUE) ([]*schema.Family, error) {
+	defs, err := l.Definitions()
 	if err != nil {
 		return nil, err
 	}
 	contract := defs.LookupPath(cue.ParsePath("#Family"))
 	var errs diag.List
 	var all []*schema.Family
-	errs.Add(p.fields(func(name string, own cue.Value) {
+	errs.Add(p.Each(func(name string, own cue.Value) {
 		if !isFamily(own) {
 			return
 		}
 		value := contract.Unify(own)
 		if err := value.Validate(cue.Concrete(true)); err != nil {
-			errs.Add(l.wordFamily(err, p.home(name), name, own, contract))
+			errs.Add(l.wordFamily(err, p.Home(name), name, own, contract))
 			return
 		}
-		f, err := family(name, p.home(name), value)
+		f, err := family(name, p.Home(name), value)
 		errs.Add(err)
 		if err == nil {
 			all = append(all, f)
@@ -89,8 +91,8 @@ func family(name, file string, v cue.Value) (*schema.Family, error) {
 			}
 		}
 	}
-	f.Architecture, _ = field(ArchField).String()
-	f.Pos = data.ValuePos(field(ArchField))
+	f.Architecture, _ = field(schema.ArchField).String()
+	f.Pos = data.ValuePos(field(schema.ArchField))
 	f.Absent, f.Harmless = formulasOf(field("absent")), formulasOf(field("harmless"))
 	var err error
 	if f.Requires, err = requirementsOf(field(fieldRequires)); err != nil {
@@ -149,11 +151,11 @@ func formulasOf(v cue.Value) map[string]schema.Formula {
 func checkFamily(f *schema.Family, known *Known) error {
 	var errs diag.List
 	f.EachFormula(func(name string, formulaText schema.Formula) {
-		errs.Add(formula.Check(name, source(formulaText)))
+		errs.Add(formula.Check(name, formulaText))
 	})
 	arch := known.arch(f.Architecture)
 	if arch == nil {
-		d := diag.Errorf(f.Pos, "%s: %s: no architecture is named %q", f.Name, ArchField, f.Architecture)
+		d := diag.Errorf(f.Pos, "%s: %s: no architecture is named %q", f.Name, schema.ArchField, f.Architecture)
 		d.Suggest(f.Architecture, known.archNames())
 		return append(errs, d.WithHint("kvbench models lists the architectures"))
 	}
@@ -172,8 +174,8 @@ func checkFamily(f *schema.Family, known *Known) error {
 	}
 	for _, name := range schema.Keys(f.Params) {
 		for _, r := range f.Params[name] {
-			if !r.Each && slices.Contains(formula.Names(r.Value.Text), layerName) {
-				errs = append(errs, diag.Errorf(r.Value.Pos, "%s: %s reads %s, the number of a layer, but is computed once", f.Name, name, layerName).
+			if !r.Each && slices.Contains(formula.Names(r.Value.Text), huggingface.LayerName) {
+				errs = append(errs, diag.Errorf(r.Value.Pos, "%s: %s reads %s, the number of a layer, but is computed once", f.Name, name, huggingface.LayerName).
 					WithHint("write each: \"…\" for a list with a value for each layer"))
 			}
 		}
@@ -185,16 +187,11 @@ func checkFamily(f *schema.Family, known *Known) error {
 	}
 	for i := range arch.Params {
 		p := &arch.Params[i]
-		if p.Required && p.Name != NameParam && f.Params[p.Name] == nil {
+		if p.Required && p.Name != schema.NameParam && f.Params[p.Name] == nil {
 			errs = append(errs, diag.Errorf(f.Pos, "%s: says nothing of %s, which %s needs", f.Name, p.Name, arch.Name))
 		}
 	}
 	return errs.Err()
-}
-
-// source returns a formula of the data as the formula package has it.
-func source(f schema.Formula) formula.Source {
-	return formula.Source{Text: f.Text, Pos: f.Pos}
 }
 
 // arch returns the architecture of a name, or nil.

@@ -1,4 +1,4 @@
-package config
+package model
 
 import (
 	"io/fs"
@@ -7,14 +7,18 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"cuelang.org/go/cue"
 	cueerrors "cuelang.org/go/cue/errors"
 
+	"kvbench/engine/config"
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/hub"
+	"kvbench/engine/huggingface"
 	"kvbench/engine/schema"
+	"kvbench/engine/source"
 )
 
 // Model is an architecture with its parameters.
@@ -24,7 +28,7 @@ type Model struct {
 	Arch   *schema.Architecture
 	Params map[string]data.Fact
 	// Defaults are the model's own defaults of configuration fields, by their
-	// names in formulas; see [Config.With].
+	// names in formulas; see [config.Config.With].
 	Defaults map[string]data.Fact
 	// Notes are what is to be told of how the model was read, and Doubts what
 	// goes with its defaults where they count.
@@ -32,19 +36,24 @@ type Model struct {
 	Doubts map[string]diag.List
 }
 
-// NameParam is the parameter that selects the architecture: the model's name.
-const NameParam = "model_name"
+// Loader reads users' models, and files of all kinds. It is safe for concurrent
+// use.
+type Loader struct {
+	*config.Loader
+	// Download lets models of Hugging Face be downloaded that the cache on this
+	// machine lacks.
+	Download bool
 
-// modelField is the field of a CUE file that holds a model's parameters beside
-// its architecture. ArchField and DefaultsField are fields of a model's file
-// that are no parameters.
-const (
-	modelField    = "model"
-	ArchField     = "architecture"
-	DefaultsField = "defaults"
-	// architectureDef is the schema's definition of architectures.
-	architectureDef = "#Architecture"
-)
+	schema    *schema.Schema
+	models    fs.FS
+	evaluated sync.Map // what CUE files bring along
+}
+
+// NewLoader returns a loader for a schema whose CUE files are in files (the
+// contents of cue/) and models (the contents of models/).
+func NewLoader(s *schema.Schema, files, models fs.FS) *Loader {
+	return &Loader{Loader: config.NewLoader(s, files), schema: s, models: models}
+}
 
 // candidate is an architecture that a name may select. params gives the CUE
 // definition of its parameters.
@@ -110,7 +119,7 @@ func (l *Loader) EntryModel(entry Entry, known *Known) (m *Model, err error) {
 func (l *Loader) cueModel(file string, known *Known) (m *Model, err error) {
 	var doc *data.Document
 	var b *brought
-	err = l.boundedCUE(file, func() error {
+	err = l.BoundedCUE(file, func() error {
 		doc, b, err = l.readModel(file)
 		return err
 	})
@@ -138,7 +147,7 @@ func (l *Loader) cueModel(file string, known *Known) (m *Model, err error) {
 // isFound reports whether a model needs no more architectures: it says no name,
 // or its own is there.
 func isFound(doc *data.Document, own []candidate, known *Known) bool {
-	leaf := doc.Leaf(NameParam)
+	leaf := doc.Leaf(schema.NameParam)
 	if leaf == nil || leaf.Kind != data.Text {
 		return true
 	}
@@ -149,11 +158,11 @@ func isFound(doc *data.Document, own []candidate, known *Known) bool {
 // dataModel reads a model of YAML or JSON: a parameter file, or a Hugging Face
 // configuration.
 func (l *Loader) dataModel(file string, text []byte, known *Known) (*Model, error) {
-	root, err := data.Parse(file, text, isCheckpoint)
+	root, err := data.Parse(file, text, huggingface.Is)
 	if err != nil {
 		return nil, err
 	}
-	if data.IsJSON(file) && isCheckpoint(root) {
+	if data.IsJSON(file) && huggingface.Is(root) {
 		return l.checkpointModel(file, root, known)
 	}
 	doc, err := data.Flat(file, root)
@@ -165,20 +174,20 @@ func (l *Loader) dataModel(file string, text []byte, known *Known) (*Model, erro
 
 // model finds the architecture of a model and checks its parameters.
 func (l *Loader) model(file string, doc *data.Document, own []candidate, known *Known) (*Model, error) {
-	nameLeaf := doc.Leaf(NameParam)
+	nameLeaf := doc.Leaf(schema.NameParam)
 	if nameLeaf == nil {
-		d := diag.Errorf(diag.Pos{File: file}, "%s is missing: it selects the architecture", NameParam).About(diag.Missing, NameParam)
+		d := diag.Errorf(diag.Pos{File: file}, "%s is missing: it selects the architecture", schema.NameParam).About(diag.Missing, schema.NameParam)
 		for _, leaf := range doc.Leaves {
-			if diag.Nearest(leaf.Path, []string{NameParam}) != "" {
+			if diag.Nearest(leaf.Path, []string{schema.NameParam}) != "" {
 				d.Pos = leaf.Key
-				d.WithHint("write %s for %s", NameParam, leaf.Path)
+				d.WithHint("write %s for %s", schema.NameParam, leaf.Path)
 				return nil, d
 			}
 		}
-		return nil, hinted(d, checkpointHint(file)).WithHint("kvbench models lists the architectures and the names they match")
+		return nil, d.HintUnlessEmpty(huggingface.Hint(file)).WithHint("kvbench models lists the architectures and the names they match")
 	}
 	if nameLeaf.Kind != data.Text {
-		return nil, nameLeaf.Origin.Errorf("%s: %s is not allowed: expected a text", NameParam, &nameLeaf.Value)
+		return nil, nameLeaf.Origin.Errorf("%s: %s is not allowed: expected a text", schema.NameParam, &nameLeaf.Value)
 	}
 
 	found, err := choose(doc, nameLeaf, own, known.list)
@@ -188,13 +197,13 @@ func (l *Loader) model(file string, doc *data.Document, own []candidate, known *
 	arch := found.Arch.Get()
 	m := &Model{File: file, Name: nameLeaf.Text, Arch: arch, Params: map[string]data.Fact{}}
 	var errs diag.List
-	if l := doc.Leaf(DefaultsField); l != nil && !l.IsNothing() {
-		errs = append(errs, l.Origin.Errorf("%s: %s is not allowed: expected a mapping like a configuration", DefaultsField, &l.Value))
+	if l := doc.Leaf(schema.DefaultsField); l != nil && !l.IsNothing() {
+		errs = append(errs, l.Origin.Errorf("%s: %s is not allowed: expected a mapping like a configuration", schema.DefaultsField, &l.Value))
 	}
 	doc, defaults := split(doc)
-	m.Defaults, err = l.modelDefaults(defaults)
+	m.Defaults, err = l.Values(defaults)
 	errs.Add(err)
-	errs.Add(dropUnknown(doc, paramNames(arch), func(string) string { return "" }, "not a parameter of "+arch.Name))
+	errs.Add(schema.DropUnknown(doc, paramNames(arch), nil, "not a parameter of "+arch.Name))
 	errs.Add(found.check(doc))
 	for _, leaf := range doc.Leaves {
 		if v, ok := leaf.Formula(); ok && !strings.Contains(leaf.Path, ".") {
@@ -227,7 +236,7 @@ func (c candidate) check(doc *data.Document) error {
 			required = append(required, p.Name)
 		}
 	}
-	if isPlain(doc, typeOf, required) {
+	if schema.IsPlain(doc, typeOf, required) {
 		return nil
 	}
 	def, err := c.params()
@@ -235,8 +244,8 @@ func (c candidate) check(doc *data.Document) error {
 		return err
 	}
 	var errs diag.List
-	errs.Add(judge(doc, def, c.allowed(def)))
-	errs.Add(missing(doc, def, diag.Pos{File: doc.File}, c.allowed(def)))
+	errs.Add(schema.Judge(doc, def, c.allowed(def)))
+	errs.Add(schema.Missing(doc, def, diag.Pos{File: doc.File}, c.allowed(def)))
 	return errs.Err()
 }
 
@@ -257,9 +266,9 @@ func (c candidate) allowed(def cue.Value) func(path string) (string, []string) {
 func choose(doc *data.Document, nameLeaf *data.Leaf, own, known []candidate) (candidate, error) {
 	name := nameLeaf.Text
 	all := slices.Concat(own, known)
-	if l := doc.Leaf(ArchField); l != nil {
+	if l := doc.Leaf(schema.ArchField); l != nil {
 		if l.Kind != data.Text {
-			return candidate{}, l.Origin.Errorf("%s: %s is not allowed: expected a text", ArchField, &l.Value)
+			return candidate{}, l.Origin.Errorf("%s: %s is not allowed: expected a text", schema.ArchField, &l.Value)
 		}
 		list := make([]string, len(all))
 		for i, c := range all {
@@ -267,7 +276,7 @@ func choose(doc *data.Document, nameLeaf *data.Leaf, own, known []candidate) (ca
 				return c, nil
 			}
 		}
-		d := l.Origin.Errorf("%s: no architecture is named %q", ArchField, l.Text).About(diag.Unknown, l.Text)
+		d := l.Origin.Errorf("%s: no architecture is named %q", schema.ArchField, l.Text).About(diag.Unknown, l.Text)
 		d.Suggest(l.Text, list)
 		return candidate{}, d.WithHint("kvbench models lists the architectures")
 	}
@@ -277,7 +286,7 @@ func choose(doc *data.Document, nameLeaf *data.Leaf, own, known []candidate) (ca
 	}
 	switch len(found) {
 	case 0:
-		d := nameLeaf.Origin.Errorf("%s: no architecture is known for %q", NameParam, name).About(diag.Unknown, name)
+		d := nameLeaf.Origin.Errorf("%s: no architecture is known for %q", schema.NameParam, name).About(diag.Unknown, name)
 		if i := slices.IndexFunc(all, func(c candidate) bool { return c.Name == nearArch(name, all) }); i >= 0 {
 			d.WithHint("the closest is %s", names(all[i:i+1]))
 		}
@@ -285,7 +294,7 @@ func choose(doc *data.Document, nameLeaf *data.Leaf, own, known []candidate) (ca
 	case 1:
 		return found[0], nil
 	}
-	return candidate{}, nameLeaf.Origin.Errorf("%s: %q fits more than one architecture: %s", NameParam, name, names(found))
+	return candidate{}, nameLeaf.Origin.Errorf("%s: %q fits more than one architecture: %s", schema.NameParam, name, names(found))
 }
 
 // split takes what is no parameter out of a model's document, and gives the
@@ -293,40 +302,22 @@ func choose(doc *data.Document, nameLeaf *data.Leaf, own, known []candidate) (ca
 func split(doc *data.Document) (params, defaults *data.Document) {
 	params, defaults = &data.Document{File: doc.File, Sections: doc.Sections}, &data.Document{File: doc.File, Sections: map[string]diag.Pos{}}
 	for path, pos := range doc.Sections {
-		if path, ok := strings.CutPrefix(path, DefaultsField+"."); ok {
+		if path, ok := strings.CutPrefix(path, schema.DefaultsField+"."); ok {
 			defaults.Sections[path] = pos
 		}
 	}
 	for _, l := range doc.Leaves {
-		path, ok := strings.CutPrefix(l.Path, DefaultsField+".")
+		path, ok := strings.CutPrefix(l.Path, schema.DefaultsField+".")
 		switch {
 		case ok:
 			l.Path = path
 			l.Origin.Kind = data.FromModel
 			defaults.Leaves = append(defaults.Leaves, l)
-		case l.Path != ArchField && l.Path != DefaultsField:
+		case l.Path != schema.ArchField && l.Path != schema.DefaultsField:
 			params.Leaves = append(params.Leaves, l)
 		}
 	}
 	return params, defaults
-}
-
-// modelDefaults checks a model's defaults like a configuration, and gives them
-// by their names in formulas.
-func (l *Loader) modelDefaults(doc *data.Document) (map[string]data.Fact, error) {
-	if len(doc.Leaves) == 0 {
-		return nil, nil
-	}
-	err := l.checkConfig(doc)
-	values := map[string]data.Fact{}
-	for _, leaf := range doc.Leaves {
-		if f := l.schema.Field(leaf.Path); f != nil {
-			if v, ok := leaf.Formula(); ok {
-				values[f.Var] = data.Fact{Value: v, Origin: leaf.Origin}
-			}
-		}
-	}
-	return values, err
 }
 
 func matching(all []candidate, name string) []candidate {
@@ -378,15 +369,15 @@ func (l *Loader) readModel(file string) (*data.Document, *brought, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	params := b.LookupPath(cue.ParsePath(modelField))
+	params := b.LookupPath(cue.ParsePath(source.ModelField))
 	switch {
-	case params.Exists() && b.says(modelField):
+	case params.Exists() && b.Says(source.ModelField):
 		doc, err := data.DocumentOf(file, params)
 		return doc, b, err
 	case len(b.archs) > 0:
-		return nil, nil, diag.Errorf(diag.Pos{File: file}, "has an architecture but no model: add `%s: {%s: …, …}` with its parameters", modelField, NameParam)
+		return nil, nil, diag.Errorf(diag.Pos{File: file}, "has an architecture but no model: add `%s: {%s: …, …}` with its parameters", source.ModelField, schema.NameParam)
 	}
-	doc, err := b.document()
+	doc, err := b.Document()
 	return doc, b, err
 }
 
@@ -397,7 +388,7 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 	k := &Known{bundled: &l.schema.Families}
 	for _, arch := range l.schema.Architectures {
 		all = append(all, candidate{arch, func() (cue.Value, error) {
-			v, err := l.reader.Bundled(l.models, filepath.Base(arch.File), arch.File)
+			v, err := l.Reader().Bundled(l.models, filepath.Base(arch.File), arch.File)
 			if err != nil {
 				return cue.Value{}, err
 			}
@@ -417,11 +408,11 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 		}
 		for _, name := range files {
 			name = filepath.Join(dir, name)
-			if err := l.mayRead(name); err != nil {
+			if err := l.MayRead(name); err != nil {
 				errs.Add(err)
 				continue
 			}
-			errs.Add(l.boundedCUE(name, func() error {
+			errs.Add(l.BoundedCUE(name, func() error {
 				found, err := l.addKnown(k, name)
 				own = union(own, found)
 				return err
@@ -453,13 +444,84 @@ func (l *Loader) EachParams(dirs []string, f func(name string, v cue.Value) erro
 
 // Brought returns the architectures and families of an evaluated file.
 func (l *Loader) Brought(file string, v cue.Value) ([]*schema.Listed, []*schema.Family, error) {
-	p := &cueFile{Value: v, file: file}
+	p := source.Alone(file, v)
 	found, err := l.architecturesIn(p)
 	if err != nil {
 		return nil, nil, err
 	}
 	families, err := l.familiesIn(p)
 	return (&Known{list: found}).Architectures(), families, err
+}
+
+// brought is what a CUE file brings along.
+type brought struct {
+	*source.CUE
+	archs    []candidate
+	families []*schema.Family
+}
+
+// brings returns what a CUE file brings along. It is evaluated once.
+func (l *Loader) brings(name string) (*brought, error) {
+	find, _ := l.evaluated.LoadOrStore(name, sync.OnceValues(func() (*brought, error) {
+		p, err := l.Evaluate(name)
+		if err != nil {
+			return nil, err
+		}
+		b := &brought{CUE: p}
+		var errs diag.List
+		b.archs, err = l.architecturesIn(p)
+		errs.Add(err)
+		b.families, err = l.familiesIn(p)
+		errs.Add(err)
+		return b, errs.Err()
+	}))
+	return find.(func() (*brought, error))()
+}
+
+// beside returns what a file beside another brings along.
+func (l *Loader) beside(name string) (b *brought, err error) {
+	err = l.BoundedCUE(name, func() error {
+		b, err = l.brings(name)
+		return err
+	})
+	return b, err
+}
+
+// others returns what the other files of a model's package bring along: it may be
+// of any of their architectures.
+func (l *Loader) others(name string) (archs []candidate, families []*schema.Family, err error) {
+	p := l.PackageOf(name)
+	if p == nil {
+		return nil, nil, nil
+	}
+	var errs diag.List
+	for _, n := range p.Names() {
+		if sameFile(n, name) {
+			continue
+		}
+		if err := p.Err(n); err != nil {
+			errs.Add(err)
+			continue
+		}
+		b, err := l.beside(n)
+		errs.Add(err)
+		if err == nil {
+			archs = union(archs, b.archs)
+			families = append(families, b.families...)
+		}
+	}
+	return archs, families, errs.Distinct().Err()
+}
+
+// union adds to a list of architectures those that are not in it: every file that
+// has a part of one brings all of it.
+func union(list, more []candidate) []candidate {
+	for _, c := range more {
+		if !slices.ContainsFunc(list, func(o candidate) bool { return o.Name == c.Name && sameFile(o.File, c.File) }) {
+			list = append(list, c)
+		}
+	}
+	return list
 }
 
 // addKnown returns the architectures of a file in a user's folder, and adds its
@@ -486,24 +548,24 @@ func isArchitecture(v, contract cue.Value) bool {
 }
 
 // architecturesIn returns the architectures of an evaluated file.
-func (l *Loader) architecturesIn(p *cueFile) ([]candidate, error) {
-	defs, err := l.defs()
+func (l *Loader) architecturesIn(p *source.CUE) ([]candidate, error) {
+	defs, err := l.Definitions()
 	if err != nil {
 		return nil, err
 	}
-	contract := defs.LookupPath(cue.ParsePath(architectureDef))
+	contract := defs.LookupPath(cue.ParsePath(source.ArchitectureDef))
 	var errs diag.List
 	var all []candidate
-	errs.Add(p.fields(func(name string, own cue.Value) {
+	errs.Add(p.Each(func(name string, own cue.Value) {
 		if !isArchitecture(own, contract) {
 			return
 		}
 		value := contract.Unify(own)
 		if err := value.Validate(cue.Concrete(true), cue.Definitions(false)); err != nil {
-			errs.Add(l.wordArchitecture(err, p.home(name), name, own, contract))
+			errs.Add(l.wordArchitecture(err, p.Home(name), name, own, contract))
 			return
 		}
-		arch, err := architecture(name, p.home(name), value, own)
+		arch, err := architecture(name, p.Home(name), value, own)
 		if err != nil {
 			errs.Add(err)
 			return

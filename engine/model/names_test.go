@@ -1,4 +1,4 @@
-package config_test
+package model_test
 
 import (
 	"io/fs"
@@ -7,19 +7,15 @@ import (
 	"testing"
 
 	cueschema "kvbench/cue"
-	"kvbench/engine/config"
 	"kvbench/engine/diag"
+	"kvbench/engine/model"
 	"kvbench/engine/schema"
 	"kvbench/models"
 )
 
-func bundled(t *testing.T) *config.Loader {
-	t.Helper()
-	s, err := schema.Decode(cueschema.Snapshot)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return config.NewLoader(s, cueschema.Files, models.Files)
+func bundled(t *testing.T) *model.Loader {
+	_, l := loader(t)
+	return l
 }
 
 // TestFind: identifiers on Hugging Face find the bundled model, and no name ever
@@ -221,7 +217,7 @@ func TestComplete(t *testing.T) {
 		{"8b", ""},
 		{"é", ""},
 	} {
-		if got := strings.Join(config.Complete(test.word, names), " "); got != test.want {
+		if got := strings.Join(model.Complete(test.word, names), " "); got != test.want {
 			t.Errorf("%q is continued to %q, want %q", test.word, got, test.want)
 		}
 	}

@@ -1,4 +1,4 @@
-package config
+package source
 
 import (
 	"os"
@@ -23,8 +23,8 @@ import (
 // stays within the limits, a file that exceeds them is known by its name, and
 // copies of a file do not disturb each other.
 
-// pkg holds the files of a package.
-type pkg struct {
+// Package holds the files of a CUE package.
+type Package struct {
 	names []string // in order
 	files map[string]*pkgFile
 	own   bool // the text of one shows that all are kvbench's
@@ -65,20 +65,20 @@ func (s *pkgFile) has(label string) bool {
 // common fields they are copies.
 func (s *pkgFile) adds(o *pkgFile, label string) bool {
 	mine, theirs := s.labels[label], o.labels[label]
-	return s.err == nil && !s.alone && !o.alone && label != modelField && len(mine)+len(theirs) > 0 &&
+	return s.err == nil && !s.alone && !o.alone && label != ModelField && len(mine)+len(theirs) > 0 &&
 		!slices.ContainsFunc(mine, func(field string) bool { return slices.Contains(theirs, field) })
 }
 
-// cueFile is a CUE file with the value that it has in its package.
-type cueFile struct {
+// CUE is a CUE file with the value that it has in its package.
+type CUE struct {
 	cue.Value
 	file string
 	self *pkgFile // nil if it has no package
 }
 
-// home returns the name of the file that a field belongs to: the first that has
+// Home returns the name of the file that a field belongs to: the first that has
 // it.
-func (p *cueFile) home(label string) string {
+func (p *CUE) Home(label string) string {
 	if p.self == nil {
 		return p.file
 	}
@@ -92,46 +92,58 @@ func (p *cueFile) home(label string) string {
 	return p.self.with[i].name
 }
 
-// says reports whether the file has a field, or a part of it.
-func (p *cueFile) says(label string) bool {
-	return p.self == nil || p.self.has(label) || p.self.wide && p.home(label) == p.self.name
+// Says reports whether the file has a field, or a part of it.
+func (p *CUE) Says(label string) bool {
+	return p.self == nil || p.self.has(label) || p.self.wide && p.Home(label) == p.self.name
 }
 
-// fields calls do for each regular field of the file.
-func (p *cueFile) fields(do func(name string, v cue.Value)) error {
+// Shared reports whether the file is of a package, and gives the first of the files
+// that it is evaluated with and that need it.
+func (p *CUE) Shared() (first string, ok bool) {
+	if p.self == nil {
+		return "", false
+	}
+	return p.self.first().name, true
+}
+
+// Alone returns the value of a file that is in no package.
+func Alone(file string, v cue.Value) *CUE { return &CUE{Value: v, file: file} }
+
+// Each calls do for each regular field of the file.
+func (p *CUE) Each(do func(name string, v cue.Value)) error {
 	iter, err := p.Fields()
 	if err != nil {
 		return data.FromCUE(err, diag.Pos{File: p.file})
 	}
 	for iter.Next() {
-		if name := iter.Selector().Unquoted(); p.says(name) {
+		if name := iter.Selector().Unquoted(); p.Says(name) {
 			do(name, iter.Value())
 		}
 	}
 	return nil
 }
 
-// document returns the leaves of the file's own fields.
-func (p *cueFile) document() (*data.Document, error) {
+// Document returns the leaves of the file's own fields.
+func (p *CUE) Document() (*data.Document, error) {
 	if p.self == nil || len(p.self.with) == 1 {
 		return data.DocumentOf(p.file, p.Value)
 	}
-	return data.PartOf(p.file, p.Value, p.says)
+	return data.PartOf(p.file, p.Value, p.Says)
 }
 
-// cueFile evaluates a CUE file.
-func (l *Loader) cueFile(name string) (*cueFile, error) {
-	self := l.packageOf(name).file(name)
+// Evaluate evaluates a CUE file.
+func (r *Files) Evaluate(name string) (*CUE, error) {
+	self := r.PackageOf(name).file(name)
 	if self == nil {
-		p := &cueFile{file: name}
-		f, err := data.ReadCUE(name, l.Watch)
+		p := &CUE{file: name}
+		f, err := data.ReadCUE(name, r.Watch)
 		if err == nil {
-			p.Value, err = l.reader.CUE(name, f)
+			p.Value, err = r.reader.CUE(name, f)
 		}
 		return p, err
 	}
-	p := &cueFile{file: self.name, self: self}
-	err := l.evaluateNeeded(self)
+	p := &CUE{file: self.name, self: self}
+	err := r.evaluateNeeded(self)
 	if err == nil {
 		p.Value, err = self.first().value()
 	}
@@ -140,95 +152,37 @@ func (l *Loader) cueFile(name string) (*cueFile, error) {
 
 // evaluateNeeded evaluates the files that a file needs and that do not need it,
 // each under its own name. Where one of them is wrong, only that is reported.
-func (l *Loader) evaluateNeeded(self *pkgFile) error {
+func (r *Files) evaluateNeeded(self *pkgFile) error {
 	errs := slices.Clone(self.lacks)
 	for _, o := range self.with {
 		if o.needs(self) {
 			continue
 		}
-		b, err := l.beside(o.name)
-		errs.Add(err)
-		if err == nil {
-			errs.Add(data.FromCUE(b.Validate(), diag.Pos{File: o.first().name}))
-		}
+		errs.Add(r.BoundedCUE(o.name, func() error {
+			p, err := r.Evaluate(o.name)
+			if err == nil {
+				err = data.FromCUE(p.Validate(), diag.Pos{File: o.first().name})
+			}
+			return err
+		}))
 	}
 	return errs.Distinct().Err()
 }
 
-// brought is what a CUE file brings along.
-type brought struct {
-	*cueFile
-	archs    []candidate
-	families []*schema.Family
-}
-
-// brings returns what a CUE file brings along. It is evaluated once.
-func (l *Loader) brings(name string) (*brought, error) {
-	find, _ := l.evaluated.LoadOrStore(name, sync.OnceValues(func() (*brought, error) {
-		p, err := l.cueFile(name)
-		if err != nil {
-			return nil, err
-		}
-		b := &brought{cueFile: p}
-		var errs diag.List
-		b.archs, err = l.architecturesIn(p)
-		errs.Add(err)
-		b.families, err = l.familiesIn(p)
-		errs.Add(err)
-		return b, errs.Err()
-	}))
-	return find.(func() (*brought, error))()
-}
-
-// beside returns what a file beside another brings along.
-func (l *Loader) beside(name string) (b *brought, err error) {
-	err = l.boundedCUE(name, func() error {
-		b, err = l.brings(name)
-		return err
-	})
-	return b, err
-}
-
-// others returns what the other files of a model's package bring along: it may be
-// of any of their architectures.
-func (l *Loader) others(name string) (archs []candidate, families []*schema.Family, err error) {
-	p := l.packageOf(name)
-	if p == nil {
-		return nil, nil, nil
-	}
-	var errs diag.List
-	for _, n := range p.names {
-		if sameFile(n, name) {
-			continue
-		}
-		if err := p.files[n].err; err != nil {
-			errs.Add(err)
-			continue
-		}
-		b, err := l.beside(n)
-		errs.Add(err)
-		if err == nil {
-			archs = union(archs, b.archs)
-			families = append(families, b.families...)
-		}
-	}
-	return archs, families, errs.Distinct().Err()
-}
-
-// boundedCUE is [Loader.Bounded] for a file that may be CUE: what it needs of
+// BoundedCUE is [Loader.Bounded] for a file that may be CUE: what it needs of
 // other files is evaluated first, so that it counts as theirs.
-func (l *Loader) boundedCUE(name string, work func() error) error {
+func (r *Files) BoundedCUE(name string, work func() error) error {
 	if data.IsCUE(name) {
-		if self := l.packageOf(name).file(name); self != nil {
-			l.evaluateNeeded(self)
+		if self := r.PackageOf(name).file(name); self != nil {
+			r.evaluateNeeded(self)
 		}
 	}
-	return l.Bounded(name, work)
+	return r.Bounded(name, work)
 }
 
 // packageOf returns the package that a file is of; nil if it names none.
-func (l *Loader) packageOf(name string) *pkg {
-	text, ok := l.peek(name)
+func (r *Files) PackageOf(name string) *Package {
+	text, ok := r.Peek(name)
 	if !ok {
 		return nil
 	}
@@ -237,8 +191,8 @@ func (l *Loader) packageOf(name string) *pkg {
 		return nil
 	}
 	dir := filepath.Dir(name)
-	find, _ := l.packages.LoadOrStore(clause+"\x00"+dir, sync.OnceValue(func() *pkg { return l.findPackage(dir, clause) }))
-	return find.(func() *pkg)()
+	find, _ := r.packages.LoadOrStore(clause+"\x00"+dir, sync.OnceValue(func() *Package { return r.findPackage(dir, clause) }))
+	return find.(func() *Package)()
 }
 
 // packageName returns the name in the package clause of a CUE text, or "".
@@ -252,18 +206,18 @@ func packageName(name string, text []byte) string {
 
 // findPackage reads the files of a package: those of the folder and, in a CUE
 // module, of the folders around it.
-func (l *Loader) findPackage(dir, clause string) *pkg {
-	p := &pkg{files: map[string]*pkgFile{}}
+func (r *Files) findPackage(dir, clause string) *Package {
+	p := &Package{files: map[string]*pkgFile{}}
 	for _, dir := range packageFolders(dir) {
 		entries, _ := os.ReadDir(dir) // a folder that cannot be read has no files to share
 		for _, e := range entries {
 			name := filepath.Join(dir, e.Name())
-			if !data.IsCUE(name) || isLeftOut(e.Name()) || l.isSchemaFile(name) {
+			if !data.IsCUE(name) || isLeftOut(e.Name()) || r.IsSchemaFile(name) {
 				continue
 			}
 			var s *pkgFile
-			err := l.Bounded(name, func() error {
-				s = l.pkgFile(name, clause, p)
+			err := r.Bounded(name, func() error {
+				s = r.pkgFile(name, clause, p)
 				return nil
 			})
 			if err != nil {
@@ -275,7 +229,7 @@ func (l *Loader) findPackage(dir, clause string) *pkg {
 			}
 		}
 	}
-	l.link(p)
+	r.link(p)
 	return p
 }
 
@@ -316,19 +270,19 @@ func packageFolders(dir string) []string {
 var topLabel = regexp.MustCompile(`(?m)^([_#\w]+)[?!]?[ \t]*:`)
 
 // pkgFile reads a file, if it is of the package.
-func (l *Loader) pkgFile(name, clause string, p *pkg) *pkgFile {
+func (r *Files) pkgFile(name, clause string, p *Package) *pkgFile {
 	s := &pkgFile{name: name, labels: map[string][]string{}}
-	if l.Refuse != nil {
-		s.err = l.Refuse(name)
+	if r.Refuse != nil {
+		s.err = r.Refuse(name)
 	}
-	if s.err == nil && l.mayRead(name) != nil {
+	if s.err == nil && r.MayRead(name) != nil {
 		return nil // nobody knows its package
 	}
-	text, err := data.Read(name, l.Watch)
+	text, err := data.Read(name, r.Watch)
 	if err != nil || packageName(name, text) != clause {
 		return nil
 	}
-	p.own = p.own || l.ownText(name, text)
+	p.own = p.own || r.ownText(name, text)
 	var f *ast.File
 	if s.err == nil {
 		f, s.err = data.ParseCUE(name, text)
@@ -359,7 +313,7 @@ func (l *Loader) pkgFile(name, clause string, p *pkg) *pkgFile {
 			s.wants = append(s.wants, ident.Name)
 		}
 	}
-	s.alone = slices.ContainsFunc(append(l.sections(), NameParam, ArchField), s.has)
+	s.alone = slices.ContainsFunc(append(r.Sections(), schema.NameParam, schema.ArchField), s.has)
 	return s
 }
 
@@ -382,7 +336,7 @@ func fieldsOf(x ast.Expr) (list []string) {
 // link finds the files that each file of a package is evaluated with: those that
 // have names that it wants, those that add to its fields, and what these are
 // evaluated with in turn.
-func (l *Loader) link(p *pkg) {
+func (r *Files) link(p *Package) {
 	has := map[string][]*pkgFile{} // by label
 	var wide []*pkgFile
 	for _, name := range p.names {
@@ -435,25 +389,36 @@ func (l *Loader) link(p *pkg) {
 				s.lacks.Add(o.err)
 			}
 		}
-		s.value = sync.OnceValues(func() (cue.Value, error) { return l.evaluate(s) })
+		s.value = sync.OnceValues(func() (cue.Value, error) { return r.evaluate(s) })
 	}
 }
 
 // evaluate evaluates a file with those of its package.
-func (l *Loader) evaluate(s *pkgFile) (cue.Value, error) {
+func (r *Files) evaluate(s *pkgFile) (cue.Value, error) {
 	var files []*ast.File
 	for _, o := range s.with {
-		f, err := data.ReadCUE(o.name, l.Watch)
+		f, err := data.ReadCUE(o.name, r.Watch)
 		if err != nil {
 			return cue.Value{}, err
 		}
 		files = append(files, f)
 	}
-	return l.reader.CUE(s.name, files...)
+	return r.reader.CUE(s.name, files...)
 }
 
+// Names lists the files of the package, in order.
+func (p *Package) Names() []string {
+	if p == nil {
+		return nil
+	}
+	return p.names
+}
+
+// Err says why a file of the package cannot be used.
+func (p *Package) Err(name string) error { return p.files[name].err }
+
 // file returns a file of the package that can be used, or nil.
-func (p *pkg) file(name string) *pkgFile {
+func (p *Package) file(name string) *pkgFile {
 	if p == nil {
 		return nil
 	}
@@ -463,16 +428,5 @@ func (p *pkg) file(name string) *pkgFile {
 	return nil
 }
 
-// isOwn reports whether one of the files is kvbench's: then all of them are.
-func (p *pkg) isOwn() bool { return p != nil && p.own }
-
-// union adds to a list of architectures those that are not in it: every file that
-// has a part of one brings all of it.
-func union(list, more []candidate) []candidate {
-	for _, c := range more {
-		if !slices.ContainsFunc(list, func(o candidate) bool { return o.Name == c.Name && sameFile(o.File, c.File) }) {
-			list = append(list, c)
-		}
-	}
-	return list
-}
+// IsOwn reports whether one of the files is kvbench's: then all of them are.
+func (p *Package) IsOwn() bool { return p != nil && p.own }

@@ -1,4 +1,4 @@
-package config_test
+package model_test
 
 import (
 	"encoding/json"
@@ -9,9 +9,10 @@ import (
 	"strings"
 	"testing"
 
-	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/model"
+	"kvbench/engine/schema"
 )
 
 // letters stand for kinds of layers in the tests.
@@ -22,7 +23,7 @@ var letters = map[string]string{
 
 // parameters gives a model's parameters but for its name, as name=value in the
 // order of their names; kinds of layers as a letter each.
-func parameters(m *config.Model) string {
+func parameters(m *model.Model) string {
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(m.Params)) {
 		v := m.Params[name]
@@ -35,7 +36,7 @@ func parameters(m *config.Model) string {
 		}
 		// The last two are as the file has them: engines_windows.txtar and
 		// engines_parallel.txtar test them.
-		if name != config.NameParam && name != "hf_architecture" && name != "num_attention_heads" {
+		if name != schema.NameParam && name != "hf_architecture" && name != "num_attention_heads" {
 			list = append(list, name+"="+text)
 		}
 	}
@@ -100,7 +101,7 @@ func TestFamilies(t *testing.T) {
 		{"MiniMaxAI--MiniMax-Text-01-hf", "hybrid_attention", "head_dim=128 layer_kinds=" + r("TTTTTTTF", 10) + " linear_head_dim=128 linear_num_heads=64 model_dtype=bf16 num_kv_heads=8 num_layers=80"},
 		{"openai--whisper-large-v3", "encoder_decoder", "encoder_tokens=1500 head_dim=64 num_kv_heads=20 num_layers=32"},
 	} {
-		m, err := l.Model("testdata/hf/"+test.file+".json", nil)
+		m, err := l.Model("../config/testdata/hf/"+test.file+".json", nil)
 		if err != nil {
 			t.Errorf("%s: %v", test.file, err)
 			continue
@@ -150,7 +151,7 @@ func TestOrdinaryFields(t *testing.T) {
 		{"moonshotai--Kimi-K2.5", `"ignore_index": -100, "media_placeholder_token_id": 163605`},
 		{"zai-org--GLM-5.2", `"layer_types": [` + strings.Repeat(`"indexed_attention", `, 77) + `"deepseek_sparse_attention"]`},
 	} {
-		data, err := os.ReadFile("testdata/hf/" + test.file + ".json")
+		data, err := os.ReadFile("../config/testdata/hf/" + test.file + ".json")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -231,7 +232,7 @@ func TestUnmentioned(t *testing.T) {
 // TestVariedHeads reads a model in which a search left heads out.
 func TestVariedHeads(t *testing.T) {
 	_, l := loader(t)
-	m, err := l.Model("testdata/hf/nvidia--Llama-3_3-Nemotron-Super-49B-v1.json", nil)
+	m, err := l.Model("../config/testdata/hf/nvidia--Llama-3_3-Nemotron-Super-49B-v1.json", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,7 +312,7 @@ func TestSibling(t *testing.T) {
 	_, l := loader(t)
 	file := write(t, "config.json", small(`, "dtype": "bfloat16"`))
 	quant := filepath.Join(filepath.Dir(file), "hf_quant_config.json")
-	put := func(text string) *config.Model {
+	put := func(text string) *model.Model {
 		t.Helper()
 		if err := os.WriteFile(quant, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -370,7 +371,7 @@ func TestUnknownTypes(t *testing.T) {
 		_, err := l.Model(write(t, "config.json", as("novel", ", "+more)), nil)
 		wantError(t, more, err, `config.json:2:17: model_type "novel" is not known, and some of its fields affect the cache in a way kvbench does not understand: `)
 	}
-	_, err = l.Model("testdata/hf/moonshotai--Kimi-K3.json", nil)
+	_, err = l.Model("../config/testdata/hf/moonshotai--Kimi-K3.json", nil)
 	wantError(t, "a field that its family does not know", err, "moonshotai--Kimi-K3.json:13:27: some fields affect the cache in a way kimi_linear does not understand: linear_attn_config_gate_lower_bound, linear_attn_config_use_full_rank_gate")
 }
 
@@ -390,6 +391,7 @@ func TestBadCheckpoints(t *testing.T) {
 		{`{"model_type": "llama", "num_hidden_layers": 1000000000000000000000000000000}`, "config.json:1:46: num_hidden_layers: 1000000000000000000000000000000 is too large"},
 		{`{"model_type": "llama", "num_hidden_layers": -1e400}`, "config.json:1:46: num_hidden_layers: -1e400 is too large"},
 		{`{"model_type": "llama", "num_hidden_layers": 1.00000000000000000000000001}`, "config.json:1:46: num_hidden_layers: 1.00000000000000000000000001 has too many digits"},
+		{small(`, "torch_dtype": 1000000000000000000000000000000`), "config.json:6:38: torch_dtype: 1000000000000000000000000000000 is too large"},
 		{small(`, "model_type": "gemma2"`), "config.json:6:24: model_type is given twice, first on line 2"},
 		{small(`, "rope_scaling": [{"a": 1, "a": 2}]`), "config.json:6:50: a is given twice, first on line 6"},
 		{"\ufeff" + small(""), ""},
@@ -551,11 +553,63 @@ novel: {
 	}
 }
 
+// TestOrElse: a field that is missing or null counts as not given in x ?? y, and
+// does not keep the formula from counting.
+func TestOrElse(t *testing.T) {
+	_, l := loader(t)
+	dir := filepath.Dir(write(t, "novel.cue", `
+novel: {
+	model_types: ["novel"]
+	architecture: "attention"
+	absent: parts: "given(pieces) ? pieces : 4"
+	params: {
+		num_layers:   "depth ?? n_layer ?? 2"
+		num_kv_heads: ["kv_heads ?? heads", "1"]
+		head_dim:     "head_size ?? (width / parts)"
+		sliding_window: {when: "(use_window ?? false) and (model_format ?? '') == 'fp16'", value: "window ?? 64"}
+		layer_kinds: each: "layer in (full_layers ?? [0]) ? 'full' : 'sliding'"
+	}
+	harmless: local_size: "local_size == (window ?? local_size)"
+}
+`))
+	for fields, want := range map[string]string{
+		`"width": 64`:              "head_dim=16 layer_kinds=FS num_kv_heads=1 num_layers=2",
+		`"width": 64, "pieces": 2`: "head_dim=32 layer_kinds=FS num_kv_heads=1 num_layers=2",
+		`"head_size": 8`:           "head_dim=8 layer_kinds=FS num_kv_heads=1 num_layers=2",
+		`"head_size": 8, "heads": 6, "n_layer": 3, "depth": null`:                                "head_dim=8 layer_kinds=FSS num_kv_heads=6 num_layers=3",
+		`"head_size": 8, "heads": 6, "n_layer": 3, "depth": 1, "kv_heads": 5`:                    "head_dim=8 layer_kinds=F num_kv_heads=5 num_layers=1",
+		`"head_size": 8, "full_layers": [1]`:                                                     "head_dim=8 layer_kinds=SF num_kv_heads=1 num_layers=2",
+		`"head_size": 8, "full_layers": []`:                                                      "head_dim=8 layer_kinds=FS num_kv_heads=1 num_layers=2",
+		`"head_size": 8, "use_window": true, "dtype": "float16"`:                                 "head_dim=8 layer_kinds=FS num_kv_heads=1 num_layers=2 sliding_window=64",
+		`"head_size": 8, "use_window": true, "dtype": "float16", "window": 32, "local_size": 32`: "head_dim=8 layer_kinds=FS num_kv_heads=1 num_layers=2 sliding_window=32",
+		`"head_size": 8, "use_window": true`:                                                     "head_dim=8 layer_kinds=FS num_kv_heads=1 num_layers=2",
+		`"head_size": 8, "local_size": 7`:                                                        "head_dim=8 layer_kinds=FS num_kv_heads=1 num_layers=2",
+		`"width": 64, "parts": 1`:                                                                "head_dim=64 layer_kinds=FS num_kv_heads=1 num_layers=2",
+	} {
+		m, err := l.Model(write(t, "config.json", `{"model_type": "novel", `+fields+`}`), []string{dir})
+		if err != nil {
+			t.Errorf("%s: %v", fields, err)
+		} else if got := parameters(m); got != want {
+			t.Errorf("%s is read as\n%s\nwant\n%s", fields, got, want)
+		}
+	}
+	for fields, want := range map[string]string{
+		`"heads": 2`:                                   "config.json: head_dim cannot be computed: the fields it is computed from are missing: head_size and width",
+		`"heads": 2, "head_size": null`:                "config.json:1:50: head_dim cannot be computed: the fields it is computed from are missing: head_size (null) and width",
+		`"head_size": 8, "depth": [1, "x"]`:            "config.json:1:50: depth: a list cannot be read: num_layers needs",
+		`"head_size": 8, "full_layers": "x"`:           `config.json:1:56: layer_kinds cannot be computed: "in" needs a list, not a string` + "\nwrite text contains part\nwith full_layers = \"x\"\nthe formula is at ",
+		`"head_size": 8, "window": 1, "local_size": 7`: "config.json:1:68: some fields affect the cache in a way novel does not understand: local_size",
+	} {
+		_, err := l.Model(write(t, "config.json", `{"model_type": "novel", `+fields+`}`), []string{dir})
+		wantError(t, fields, err, want)
+	}
+}
+
 // FuzzCheckpoint: no configuration makes the reader panic, or takes long. What
 // is read has the parameters that its architecture needs, and says where its
 // values come from.
 func FuzzCheckpoint(f *testing.F) {
-	files, _ := filepath.Glob("testdata/hf/*.json")
+	files, _ := filepath.Glob("../config/testdata/hf/*.json")
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {

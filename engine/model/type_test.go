@@ -1,4 +1,4 @@
-package config
+package model
 
 import (
 	"strings"
@@ -47,7 +47,7 @@ func TestTypes(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := NewLoader(s, cueschema.Files, models.Files)
-	defs, err := l.defs()
+	defs, err := l.Definitions()
 	if err != nil {
 		t.Fatal(err)
 	}

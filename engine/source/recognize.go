@@ -1,4 +1,4 @@
-package config
+package source
 
 import (
 	"io/fs"
@@ -11,6 +11,7 @@ import (
 
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/huggingface"
 	"kvbench/engine/input"
 	"kvbench/engine/schema"
 )
@@ -64,12 +65,12 @@ func outlineOf(root *data.Value) outline {
 const archsField = "architectures"
 
 // isOwn reports whether a YAML or JSON file is kvbench's.
-func (l *Loader) isOwn(name string, o outline) bool {
-	return o.has(NameParam) ||
-		o.has(ArchField) && l.countParams(o) > 0 ||
-		data.IsJSON(name) && o.has(typeField) && o.has(archsField) ||
-		l.isOwnConfig(o) ||
-		hasNear(o, NameParam) && l.countParams(o) > 1
+func (r *Files) isOwn(name string, o outline) bool {
+	return o.has(schema.NameParam) ||
+		o.has(schema.ArchField) && r.countParams(o) > 0 ||
+		data.IsJSON(name) && o.has(huggingface.TypeField) && o.has(archsField) ||
+		r.isOwnConfig(o) ||
+		hasNear(o, schema.NameParam) && r.countParams(o) > 1
 }
 
 // hasNear reports whether a name at the top is most likely a misspelt one.
@@ -92,11 +93,11 @@ func nearly(name string, known []string) string {
 }
 
 // countParams counts the names that are parameters of bundled architectures.
-func (l *Loader) countParams(o outline) int {
+func (r *Files) countParams(o outline) int {
 	known := map[string]bool{}
-	for _, arch := range l.schema.Architectures {
+	for _, arch := range r.schema.Architectures {
 		for _, p := range arch.Arch.Get().Params {
-			known[p.Name] = p.Name != NameParam
+			known[p.Name] = p.Name != schema.NameParam
 		}
 	}
 	n := 0
@@ -110,20 +111,20 @@ func (l *Loader) countParams(o outline) int {
 
 // isOwnConfig reports whether a file is a configuration: its sections may be
 // misspelt, and their fields may have lost their indentation.
-func (l *Loader) isOwnConfig(o outline) bool {
+func (r *Files) isOwnConfig(o outline) bool {
 	found := map[string]bool{}
 	misspelt := false // a section of nothing but keys that are nearly right
 	others := 0
-	sections := l.sections()
+	sections := r.Sections()
 	for top, below := range o {
 		section := nearly(top, sections)
 		switch {
-		case slices.ContainsFunc(below, func(name string) bool { return l.isKey(section, name) }):
+		case slices.ContainsFunc(below, func(name string) bool { return r.isKey(section, name) }):
 			found[section] = true
-		case section == top && len(below) > 0 && !slices.ContainsFunc(below, func(name string) bool { return !l.isNearKey(section, name) }):
+		case section == top && len(below) > 0 && !slices.ContainsFunc(below, func(name string) bool { return !r.isNearKey(section, name) }):
 			misspelt = true
 		case section != "":
-		case slices.ContainsFunc(sections, func(s string) bool { return o.has(s) && len(o[s]) == 0 && l.isKey(s, top) }):
+		case slices.ContainsFunc(sections, func(s string) bool { return o.has(s) && len(o[s]) == 0 && r.isKey(s, top) }):
 			found[top] = true
 		default:
 			others++
@@ -137,10 +138,10 @@ const minMisspelt = 4
 
 // isNearKey reports whether a name is most likely meant for a key of a section:
 // misspelt, or as other programs have it.
-func (l *Loader) isNearKey(section, name string) bool {
+func (r *Files) isNearKey(section, name string) bool {
 	var keys []string
-	for i := range l.schema.Fields {
-		f := &l.schema.Fields[i]
+	for i := range r.schema.Fields {
+		f := &r.schema.Fields[i]
 		if in, key, _ := strings.Cut(f.Path, "."); in == section {
 			keys = append(keys, key)
 			if slices.Contains(f.Aka, name) {
@@ -152,14 +153,24 @@ func (l *Loader) isNearKey(section, name string) bool {
 }
 
 // isKey reports whether a section of a configuration has a key.
-func (l *Loader) isKey(section, name string) bool {
-	return section != "" && slices.ContainsFunc(l.schema.Fields, func(f schema.Field) bool {
+func (r *Files) isKey(section, name string) bool {
+	return section != "" && slices.ContainsFunc(r.schema.Fields, func(f schema.Field) bool {
 		return f.Path == section+"."+name || section == SweepSection && f.Flag == name
 	})
 }
 
+// IsOwn reports whether a YAML or JSON file is kvbench's by its value.
+func (r *Files) IsOwn(name string, root *data.Value) bool { return r.isOwn(name, outlineOf(root)) }
+
+// IsForeign reports whether the text of a file, and of those of its CUE package,
+// shows that it is none of kvbench's. Of a file that cannot be read nobody knows.
+func (r *Files) IsForeign(name string) bool {
+	text, ok := r.Peek(name)
+	return ok && !r.ownText(name, text) && !(data.IsCUE(name) && r.PackageOf(name).IsOwn())
+}
+
 // ownText reports whether the text of a file shows that it is kvbench's.
-func (l *Loader) ownText(name string, text []byte) bool {
+func (r *Files) ownText(name string, text []byte) bool {
 	// Without zeros, text in UTF-16 is nearly what it would be in UTF-8.
 	s := strings.ReplaceAll(string(text), "\x00", "")
 	for _, mark := range []string{"\ufeff", "\xff\xfe", "\xfe\xff"} {
@@ -169,30 +180,30 @@ func (l *Loader) ownText(name string, text []byte) bool {
 	case strings.HasSuffix(name, ResultsExt):
 		return strings.Contains(s, `"kvbench":`)
 	case data.IsCUE(name):
-		return l.ownCUE(s)
+		return r.ownCUE(s)
 	case data.IsJSON(name), strings.HasPrefix(strings.TrimLeft(s, " \t\r\n"), "{"):
-		return l.isOwn(name, outlineOfBraces(s))
+		return r.isOwn(name, outlineOfBraces(s))
 	}
-	return l.isOwn(name, outlineOfLines(s))
+	return r.isOwn(name, outlineOfLines(s))
 }
 
 // The fields of architectures: those that hardly anything else has, and others.
 // Two fields tell a family.
 var (
-	strongFields  = []string{"#" + fieldParams, "kv_bytes_per_token", "access_patterns"}
-	weakFields    = []string{fieldMatch, fieldLet, fieldCache, fieldRequires, fieldChecks}
-	familyFields  = []string{fieldTypes, ArchField, fieldParams}
+	strongFields  = []string{"#params", "kv_bytes_per_token", "access_patterns"}
+	weakFields    = []string{"match", "let", "cache", "requires", "checks"}
+	familyFields  = []string{"model_types", schema.ArchField, "params"}
 	likeField     = regexp.MustCompile(`\blike"?\s*:`) // in releases
 	importsSchema = regexp.MustCompile(`(?m)^[^/\n]*"` + regexp.QuoteMeta(data.SchemaPath) + `[:/"]`)
 )
 
 // ownCUE judges CUE by its text alone: what is not kvbench's is not evaluated.
-func (l *Loader) ownCUE(text string) bool {
+func (r *Files) ownCUE(text string) bool {
 	if importsSchema.MatchString(text) {
 		return true
 	}
 	o := outlineOfBraces(text)
-	named := strings.Contains(text, architectureDef)
+	named := strings.Contains(text, ArchitectureDef)
 	for top, below := range o {
 		count := func(names []string) (n int) {
 			for _, name := range names {
@@ -205,17 +216,17 @@ func (l *Loader) ownCUE(text string) bool {
 		strong, weak := count(strongFields), count(weakFields)
 		switch {
 		case strong > 0 && (named || strong+weak > 1), named && weak > 1, count(familyFields) > 1,
-			top == modelField && slices.Contains(below, NameParam),
-			top == releasesField && likeField.MatchString(text):
+			top == ModelField && slices.Contains(below, schema.NameParam),
+			top == ReleasesField && likeField.MatchString(text):
 			return true
 		}
 	}
-	return l.isOwn("", o)
+	return r.isOwn("", o)
 }
 
-// isSchemaFile reports whether a file is one of those that the schema is made of:
+// IsSchemaFile reports whether a file is one of those that the schema is made of:
 // it has the place and the package of one.
-func (l *Loader) isSchemaFile(name string) bool {
+func (r *Files) IsSchemaFile(name string) bool {
 	path, err := filepath.Abs(name)
 	if err != nil {
 		return false
@@ -225,11 +236,11 @@ func (l *Loader) isSchemaFile(name string) bool {
 	if at < 0 {
 		return false
 	}
-	own, err := fs.ReadFile(l.reader.Schema, path[at+len(data.SchemaFolder)+2:])
+	own, err := fs.ReadFile(r.reader.Schema, path[at+len(data.SchemaFolder)+2:])
 	if err != nil {
 		return false
 	}
-	text, ok := l.peek(name)
+	text, ok := r.Peek(name)
 	return ok && packageOf(text) == packageOf(own)
 }
 
@@ -238,24 +249,24 @@ var packageClause = regexp.MustCompile(`(?m)^package[ \t]+\w+`)
 // packageOf returns the clause of a CUE file that names its package.
 func packageOf(text []byte) string { return string(packageClause.Find(text)) }
 
-// mayRead refuses files beside others, or in folders, that are no regular ones,
+// MayRead refuses files beside others, or in folders, that are no regular ones,
 // or none themselves where links are not to be followed.
-func (l *Loader) mayRead(name string) error {
-	if info, err := os.Lstat(name); l.NoLinks && err == nil && info.Mode()&fs.ModeSymlink != 0 {
+func (r *Files) MayRead(name string) error {
+	if info, err := os.Lstat(name); r.NoLinks && err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return diag.Errorf(diag.Pos{File: name}, "is a symbolic link, which is not followed").WithHint("replace it with the file")
 	}
-	if l.Refuse != nil {
-		if err := l.Refuse(name); err != nil {
+	if r.Refuse != nil {
+		if err := r.Refuse(name); err != nil {
 			return err
 		}
 	}
 	return input.Regular(name)
 }
 
-// peek returns the beginning of a file's text; ok is false for a file that cannot
+// Peek returns the beginning of a file's text; ok is false for a file that cannot
 // be read, of which nobody knows whose it is.
-func (l *Loader) peek(name string) (text []byte, ok bool) {
-	text, _, err := input.ReadAll(name, data.MaxFile, l.Watch)
+func (r *Files) Peek(name string) (text []byte, ok bool) {
+	text, _, err := input.ReadAll(name, data.MaxFile, r.Watch)
 	return text, err == nil
 }
 

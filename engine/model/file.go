@@ -1,4 +1,4 @@
-package config
+package model
 
 import (
 	"cmp"
@@ -11,8 +11,10 @@ import (
 
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/huggingface"
 	"kvbench/engine/input"
 	"kvbench/engine/schema"
+	"kvbench/engine/source"
 )
 
 // Kind says what a file is to kvbench.
@@ -30,9 +32,6 @@ const (
 	KindShared       Kind = "definitions of a package"
 	KindUnknown      Kind = "not a file kvbench can read"
 )
-
-// ResultsExt ends the names of files of results.
-const ResultsExt = ".jsonl"
 
 // File is a file that was read, to be checked.
 type File struct {
@@ -69,10 +68,8 @@ func (l *Loader) Open(name string, met bool) (*File, error) {
 	if err != nil || !data.IsCUE(name) || f.Foreign != "" {
 		return f, err
 	}
-	if p := l.packageOf(name); p != nil {
-		f.Package = p.names
-	}
-	return f, l.boundedCUE(name, func() error { return l.openCUE(f) })
+	f.Package = l.PackageOf(name).Names()
+	return f, l.BoundedCUE(name, func() error { return l.openCUE(f) })
 }
 
 // Seek finds the architecture of a CUE model in the other files of its package,
@@ -89,14 +86,11 @@ func (l *Loader) open(f *File, met bool) error {
 		return f.judge(met, err)
 	}
 	// By its text, for what cannot be parsed, or is not to be.
-	isForeign := func() bool {
-		text, ok := l.peek(f.Name)
-		return ok && !l.ownText(f.Name, text) && !(data.IsCUE(f.Name) && l.packageOf(f.Name).isOwn())
-	}
-	if data.IsCUE(f.Name) && l.isSchemaFile(f.Name) {
+	isForeign := func() bool { return l.IsForeign(f.Name) }
+	if data.IsCUE(f.Name) && l.IsSchemaFile(f.Name) {
 		return f.judge(met, diag.Errorf(diag.Pos{File: f.Name}, "is part of kvbench's schema, which cue vet checks"))
 	}
-	switch results := strings.HasSuffix(f.Name, ResultsExt); {
+	switch results := strings.HasSuffix(f.Name, source.ResultsExt); {
 	case (results || data.IsCUE(f.Name)) && met && isForeign():
 		return f.judge(true, errUnknown)
 	case results:
@@ -110,14 +104,14 @@ func (l *Loader) open(f *File, met bool) error {
 	if err != nil {
 		return f.judge(met && isForeign(), err)
 	}
-	root, err := data.Parse(f.Name, text, isCheckpoint)
+	root, err := data.Parse(f.Name, text, huggingface.Is)
 	if err != nil {
 		return f.judge(met && isForeign(), err)
 	}
-	if met && !l.isOwn(f.Name, outlineOf(root)) {
+	if met && !l.IsOwn(f.Name, root) {
 		return f.judge(met, errUnknown)
 	}
-	if data.IsJSON(f.Name) && isCheckpoint(root) {
+	if data.IsJSON(f.Name) && huggingface.Is(root) {
 		f.Kind, f.root = KindCheckpoint, root
 		return nil
 	}
@@ -149,20 +143,20 @@ func (l *Loader) openCUE(f *File) error {
 		return err
 	}
 	f.value, f.own, f.Families = b.Value, b.archs, b.families
-	defs, err2 := l.defs()
+	defs, err2 := l.Definitions()
 	if err2 != nil {
 		return err2
 	}
-	contract := defs.LookupPath(cue.ParsePath(architectureDef))
+	contract := defs.LookupPath(cue.ParsePath(source.ArchitectureDef))
 	model, fields := false, false
-	err2 = b.fields(func(name string, v cue.Value) {
-		model, fields = model || name == modelField, true
+	err2 = b.Each(func(name string, v cue.Value) {
+		model, fields = model || name == source.ModelField, true
 		switch {
 		case isArchitecture(v, contract):
 			f.Kind = KindArchitecture
 		case isFamily(v) && f.Kind == "":
 			f.Kind = KindFamilies
-		case name == releasesField && f.Kind == "":
+		case name == source.ReleasesField && f.Kind == "":
 			f.Kind = KindReleases
 		}
 	})
@@ -175,18 +169,19 @@ func (l *Loader) openCUE(f *File) error {
 	case f.Kind == KindReleases || f.Kind == KindFamilies && !model:
 		return nil
 	case model:
-		f.doc, err = data.DocumentOf(f.Name, f.value.LookupPath(cue.ParsePath(modelField)))
+		f.doc, err = data.DocumentOf(f.Name, f.value.LookupPath(cue.ParsePath(source.ModelField)))
 		if f.Kind == "" {
 			f.Kind = KindModel
 		}
 		return err
 	case f.Kind == KindArchitecture:
 		return nil
-	case b.self != nil && !fields:
-		f.Kind = KindShared
-		return data.FromCUE(f.value.Validate(), diag.Pos{File: b.self.first().name})
 	}
-	if f.doc, err = b.document(); err == nil {
+	if first, ok := b.Shared(); ok && !fields {
+		f.Kind = KindShared
+		return data.FromCUE(f.value.Validate(), diag.Pos{File: first})
+	}
+	if f.doc, err = b.Document(); err == nil {
 		f.Kind = l.kindOf(f.doc)
 	}
 	return err
@@ -195,21 +190,21 @@ func (l *Loader) openCUE(f *File) error {
 // kindOf tells a model from a configuration by the names of its keys, as far as
 // they are spelt right or nearly so.
 func (l *Loader) kindOf(doc *data.Document) Kind {
-	sections := l.sections()
+	sections := l.Sections()
 	near := KindUnknown
 	fields := 0
 	for _, leaf := range doc.Leaves {
 		top, _, _ := strings.Cut(leaf.Path, ".")
 		switch {
-		case top == NameParam, top == ArchField:
+		case top == schema.NameParam, top == schema.ArchField:
 			return KindModel
-		case isSection(l.schema, top), top == SweepSection:
+		case slices.Contains(sections, top):
 			return KindConfig
 		case slices.ContainsFunc(l.schema.Fields, func(f schema.Field) bool { return leaf.Path == f.Flag || strings.HasSuffix(f.Path, "."+leaf.Path) }):
 			fields++
 		case diag.Nearest(top, sections) != "":
 			near = KindConfig
-		case diag.Nearest(top, []string{NameParam}) != "":
+		case diag.Nearest(top, []string{schema.NameParam}) != "":
 			near = KindModel
 		}
 	}
@@ -285,18 +280,15 @@ func (l *Loader) check(f *File, known *Known) error {
 			err = errs.Err()
 		}
 	case f.Kind == KindConfig:
-		var c *Config
-		if c, err = l.config(f.Name, f.doc, nil, "", nil); err == nil {
-			err = l.Small(c).Err()
-		}
+		err = l.Loader.Check(f.Name, f.doc)
 	case f.Kind == KindReleases:
-		_, err = l.releasesIn(f.Name, f.value)
+		_, err = l.ReleasesIn(f.Name, f.value)
 	case f.Kind == KindResults:
 		err = l.Results(f.Name)
 	case f.Kind == KindUnknown:
 		d := diag.Errorf(diag.Pos{File: f.Name}, "not a file kvbench can read").
-			WithHint("a model has the key %s, a configuration one of %s, an architecture %s", NameParam, strings.Join(l.sections(), ", "), fieldMatch)
-		err = hinted(d, checkpointHint(f.Name))
+			WithHint("a model has the key %s, a configuration one of %s, an architecture %s", schema.NameParam, strings.Join(l.Sections(), ", "), fieldMatch)
+		err = d.HintUnlessEmpty(huggingface.Hint(f.Name))
 	case f.doc != nil:
 		var m *Model
 		if m, err = l.model(f.Name, f.doc, union(slices.Clone(f.own), f.other), known); err == nil {
@@ -322,12 +314,11 @@ func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 		return err
 	}
 	// Names that nobody knows are the caller's to report.
-	none := func(string) string { return "" }
-	dropUnknown(params, paramNames(arch), none, "")
+	schema.DropUnknown(params, paramNames(arch), nil, "")
 	var errs diag.List
-	errs.Add(judge(params, def, f.own[at].allowed(def)))
-	params.Meant = append(params.Meant, NameParam) // it changes no result
-	errs.Add(missing(params, def, arch.Checks.Get()[i].At["params:"], f.own[at].allowed(def)))
+	errs.Add(schema.Judge(params, def, f.own[at].allowed(def)))
+	params.Meant = append(params.Meant, schema.NameParam) // it changes no result
+	errs.Add(schema.Missing(params, def, arch.Checks.Get()[i].At["params:"], f.own[at].allowed(def)))
 	// Fields have their names in formulas here.
 	cfg := &data.Document{File: f.Name}
 	if values := check.LookupPath(cue.ParsePath("config")); values.Exists() {
@@ -335,35 +326,11 @@ func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 			return err
 		}
 	}
-	for j := range cfg.Leaves {
-		for k := range l.schema.Fields {
-			if field := &l.schema.Fields[k]; field.Var == cfg.Leaves[j].Path {
-				cfg.Leaves[j].Path = field.Path
-				break
-			}
-		}
-	}
-	dropUnknown(cfg, l.fieldPaths(), none, "")
-	errs.Add(l.readTexts(cfg))
-	defs, err := l.defs()
-	if err != nil {
-		return err
-	}
-	errs.Add(judge(cfg, defs.LookupPath(cue.ParsePath("#Config")), l.allowed))
+	errs.Add(l.CheckNamed(cfg))
 	for _, d := range errs {
 		if d.Pos.Line == 0 {
 			d.Pos = arch.Checks.Get()[i].At[""]
 		}
 	}
 	return errs.Err()
-}
-
-// sections lists the sections of a configuration.
-func (l *Loader) sections() []string {
-	var names []string
-	for i := range l.schema.Fields {
-		name, _, _ := strings.Cut(l.schema.Fields[i].Path, ".")
-		names = append(names, name)
-	}
-	return append(slices.Compact(names), SweepSection)
 }

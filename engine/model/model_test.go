@@ -1,4 +1,4 @@
-package config_test
+package model_test
 
 import (
 	"errors"
@@ -6,11 +6,24 @@ import (
 	"path/filepath"
 	"testing"
 
+	cueschema "kvbench/cue"
 	"kvbench/engine/config"
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
+	"kvbench/engine/model"
+	"kvbench/engine/schema"
+	"kvbench/models"
 )
+
+func loader(t testing.TB) (*schema.Schema, *model.Loader) {
+	t.Helper()
+	s, err := schema.Decode(cueschema.Snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, model.NewLoader(s, cueschema.Files, models.Files)
+}
 
 // write gives the path of a file with a text, in a folder of its own.
 func write(t testing.TB, name, text string) string {
@@ -51,7 +64,7 @@ head_dim: 128
 	if err != nil {
 		t.Fatal(err)
 	}
-	with := c.With(m)
+	with := c.With(m.Arch, m.Defaults)
 	for name, want := range map[string]struct{ text, origin string }{
 		"kvcache_quant_mode": {"bf16", m.File + ":4:34"},
 		"tp_size":            {"4", file + ":2:12"},

@@ -1,0 +1,165 @@
+package formula
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/expr-lang/expr/ast"
+
+	"kvbench/engine/diag"
+)
+
+// First declares a name for the first of several formulas that lacks no value;
+// see [Scope.Partial].
+func (s *Scope) First(name string, srcs []Source) {
+	d := decl{unit: unit{name: name}, class: first, table: &rows{srcs: slices.Clone(srcs)}}
+	for i := range srcs {
+		d.table.keys = append(d.table.keys, strconv.Itoa(i))
+	}
+	s.decls = append(s.decls, d)
+}
+
+// Partial is [Scope.Compile] for formulas whose inputs are not all there. find
+// returns the kind of an input that is not declared, Any if no formula can read
+// it; ok is false where it has no value.
+//
+// A formula that reads an input without a value lacks one itself, as does one
+// that reads such a formula, or that needs itself: see [Program.Lacks]. But
+// x ?? y is y where x has no value, given(x) then is false, and of a condition
+// that this decides, the other arm is not read. A formula that is wrong is an
+// error when it is evaluated.
+func (s *Scope) Partial(find func(name string) (kind Kind, ok bool)) (*Program, error) {
+	c, list := s.compile(find)
+	if err := list.Err(); err != nil {
+		return nil, err
+	}
+	return c.program(), nil
+}
+
+// found adds an input that formulas read without a declaration.
+func (c *compiler) found(name string) Ref {
+	s := slot{unit: unit{name: name}, class: input}
+	kind, ok := c.find(name)
+	if !ok {
+		s.class = missing
+	}
+	r := c.add(s, kind)
+	c.p.names[name] = r
+	c.state, c.parsed = append(c.state, unseen), append(c.parsed, nil)
+	return r
+}
+
+// bind compiles a slot of a partial program, whose uses are compiled.
+func (c *compiler) bind(r Ref) {
+	s := &c.p.slots[r]
+	lacks := func(u Ref) bool { return c.p.slots[u].lacks }
+	switch s.class {
+	case input:
+		if s.lacks = false; s.kind == broken {
+			s.wrong = place{&s.unit, 0}.errorf("cannot be read")
+		}
+	case table:
+		if s.lacks = slices.ContainsFunc(s.uses, lacks); !s.lacks {
+			c.compile(r)
+			for _, u := range s.uses {
+				s.fail(c.p.slots[u].wrong)
+			}
+		}
+	case first:
+		s.uses = slices.DeleteFunc(s.uses, lacks)
+		if s.lacks = len(s.uses) == 0; !s.lacks {
+			s.uses = s.uses[:1]
+			k := &checker{p: c.p, unit: &s.unit}
+			s.code = k.read(s.uses[0], 0)
+			s.kind = s.code.kind
+			s.fail(c.p.slots[s.uses[0]].wrong)
+		}
+	case derived:
+		c.compile(r)
+		if s.lacks = len(s.lacking) > 0; s.lacks {
+			s.kind, s.code, s.wrong = broken, code{}, nil
+		} else if errs := c.errs[r]; len(errs) > 0 {
+			s.fail(errs[0])
+		}
+		s.fail(s.wrong)
+	case preset:
+		s.lacks = false
+	}
+}
+
+// fail has the evaluation of a slot fail.
+func (s *slot) fail(err *diag.Diag) {
+	if err == nil {
+		return
+	}
+	if s.wrong == nil {
+		s.wrong = err
+	}
+	s.kind, s.code = broken, code{}
+}
+
+// usable reports whether the code of a slot can be read. What it is that it
+// lacks, or that is wrong with it, is kept.
+func (k *checker) usable(r Ref) bool {
+	switch s := &k.p.slots[r]; {
+	case s.lacks:
+		if !slices.Contains(k.lacking, s.name) {
+			k.lacking = append(k.lacking, s.name)
+		}
+	case s.wrong != nil:
+		if k.wrong == nil {
+			k.wrong = s.wrong
+		}
+	default:
+		return true
+	}
+	return false
+}
+
+// decided reports whether a condition is known to be true, or false, because of
+// what has a value.
+func (k *checker) decided(cond code, is bool) bool {
+	return k.partial && cond.known != nil && cond.kind == Bool && cond.known.Bool == is
+}
+
+// partialOrElse compiles x ?? y, of which it is known whether x has a value.
+func (k *checker) partialOrElse(n *ast.BinaryNode) code {
+	before := k.lacking
+	k.lacking = nil
+	var x code
+	if b, ok := n.Left.(*ast.BinaryNode); ok && b.Operator == "??" {
+		x = k.partialOrElse(b)
+	} else if _, ok := k.askable(n.Left, strconv.Quote("??")); ok {
+		x = k.expr(n.Left)
+	} else {
+		x = brokenCode
+	}
+	if lacking := k.lacking; len(lacking) > 0 {
+		k.lacking = nil
+		if x = k.expr(n.Right); len(k.lacking) > 0 {
+			k.lacking = append(lacking, k.lacking...)
+		}
+	}
+	k.lacking = append(before, k.lacking...)
+	return x
+}
+
+// Lacks reports whether a name of a partial program has no value.
+func (p *Program) Lacks(r Ref) bool { return p.slots[r].lacks }
+
+// Lacking returns the names without a value that the text of r reads, in the
+// order in which it reads them.
+func (p *Program) Lacking(r Ref) []string { return p.slots[r].lacking }
+
+// Wrong returns what is wrong with a formula of a partial program, whatever the
+// values of its inputs.
+func (p *Program) Wrong(r Ref) error {
+	if d := p.slots[r].wrong; d != nil {
+		return d
+	}
+	return nil
+}
+
+// Parts returns what the text of r refers to, in the order of first use; of
+// [Scope.First] it is the formula that counts.
+func (p *Program) Parts(r Ref) []Ref { return p.slots[r].uses }

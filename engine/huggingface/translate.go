@@ -1,0 +1,303 @@
+package huggingface
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+const (
+	layersParam = "num_layers" // the parameter that counts layers
+
+	maxLayers = 2000 // no model comes near; a wrong number may
+)
+
+// Family is the family of models that a configuration is of.
+type Family struct {
+	*schema.Family
+	Arch *schema.Architecture
+	// Unknown says that no family has the model type, and Near which was most
+	// likely meant, or "".
+	Unknown bool
+	Near    string
+}
+
+// Translation is a configuration as the parameter document of a model. Its values
+// have their places in the configuration.
+type Translation struct {
+	*data.Document
+	Notes diag.List
+	// Doubts are about defaults of configuration fields, by their paths.
+	Doubts map[string]diag.List
+
+	fields map[string][]string // that parameters come from
+}
+
+// Translate turns a configuration into the parameter document of a model.
+func Translate(c *Config, fam Family) (*Translation, error) {
+	p, err := c.compile(fam)
+	if err != nil {
+		return nil, err
+	}
+	wrong := p.countLayers()
+	if err := p.understood(); err != nil {
+		return nil, err
+	}
+	t := &Translation{Document: &data.Document{File: c.file}, Doubts: map[string]diag.List{}, fields: map[string][]string{}}
+	if fam.Unknown {
+		note := diag.Warnf(c.outer.pos, "%s %s is not known: %s", TypeField, &c.outer.Value, c.common.Unknown.Note)
+		t.Notes = append(t.Notes, note.HintUnlessEmpty(fam.Near).WithHint("a family in a --models folder can say how to read it"))
+	}
+	t.add(schema.NameParam, formula.Text(c.name), p.origin())
+	t.add(schema.ArchField, formula.Text(fam.Architecture), data.Origin{Kind: data.FromFile, Pos: fam.Pos})
+	var errs diag.List
+	errs.Add(p.defaults(t))
+	if errs.Add(wrong); wrong == nil {
+		errs.Add(p.params(t))
+	}
+	return t, errs.Err()
+}
+
+func (t *Translation) add(path string, v formula.Value, from data.Origin) {
+	t.Leaves = append(t.Leaves, data.Leaf{Path: path, Value: data.From(v), Origin: from})
+}
+
+// countLayers finds the number of layers, which formulas of layers need. What
+// else is wrong with the parameter is told when it is added.
+func (p *program) countLayers() error {
+	v, rule, err := p.first(layersParam, p.family.Params[layersParam])
+	if err != nil || rule == nil || v.Kind != formula.Num {
+		return nil
+	}
+	n, ok := v.Num.Int64()
+	if !ok || n < 1 || n > maxLayers {
+		return diag.Errorf(p.origin(p.ref(rule.Value, formula.Any)).Pos, "%s is %s: expected a whole number, 1 to %d", layersParam, v, maxLayers)
+	}
+	p.layers = n
+	return nil
+}
+
+// defaults adds the defaults of configuration fields, and what is to be told
+// of them.
+func (p *program) defaults(t *Translation) error {
+	var errs diag.List
+	for _, path := range schema.Keys(p.common.Defaults) {
+		v, rule, err := p.first(path, p.common.Defaults[path])
+		errs.Add(err)
+		if rule == nil {
+			continue
+		}
+		from := p.origin(p.ref(rule.When, formula.Bool), p.ref(rule.Value, formula.Any))
+		t.add(schema.DefaultsField+"."+path, v, from)
+		if rule.Warn != "" {
+			t.Doubts[path] = append(t.Doubts[path], diag.Warnf(from.Pos, "%s", rule.Warn).HintUnlessEmpty(rule.Hint))
+		}
+		for _, n := range p.common.Notes[path] {
+			if ok, err := p.holds(path, n.When); ok && err == nil {
+				at := p.origin(p.ref(n.When, formula.Bool))
+				t.Doubts[path] = append(t.Doubts[path], diag.Notef(at.Pos, "%s", n.Note).HintUnlessEmpty(n.Hint))
+			}
+		}
+	}
+	return errs.Err()
+}
+
+// params adds the parameters of the architecture.
+func (p *program) params(t *Translation) error {
+	var errs diag.List
+	for i := range p.family.Arch.Params {
+		param := &p.family.Arch.Params[i]
+		rules := p.family.Params[param.Name]
+		if rules == nil {
+			continue
+		}
+		v, rule, err := p.first(param.Name, rules)
+		if err == nil {
+			err = p.perLayer(param.Name, rules, rule)
+		}
+		switch {
+		case err != nil:
+			errs.Add(err)
+		case rule != nil:
+			ref := p.ref(rule.Value, formula.Any)
+			t.add(param.Name, v, p.origin(ref))
+			for _, part := range p.Parts(ref) {
+				if name := p.Name(part); p.byName[name] != nil {
+					t.fields[param.Name] = append(t.fields[param.Name], name)
+				}
+			}
+		case param.Required:
+			errs = append(errs, p.missing(param.Name, rules))
+		}
+	}
+	for i := range p.family.Requires {
+		r := &p.family.Requires[i]
+		ok, err := p.holds(p.family.Name, r.Require)
+		errs.Add(err)
+		if err != nil || ok || !p.has(r.Require) {
+			continue
+		}
+		ref := p.ref(r.Require, formula.Bool)
+		d := diag.Errorf(p.origin(ref).Pos, "%s", r.Message).HintUnlessEmpty(p.with(ref))
+		if r.GoesOn() {
+			d.Severity = diag.Warning
+			if r.Note {
+				d.Severity = diag.Note
+			}
+			t.Notes = append(t.Notes, d)
+		} else {
+			errs = append(errs, d)
+		}
+	}
+	return errs.Err()
+}
+
+// missing says which fields a parameter cannot be computed without.
+func (p *program) missing(param string, rules []schema.Rule) *diag.Diag {
+	at := diag.Pos{File: p.file}
+	var list []string
+	for _, r := range rules {
+		var lacking []string
+		for _, ref := range []formula.Ref{p.ref(r.When, formula.Bool), p.ref(r.Value, formula.Any)} {
+			for _, name := range p.Lacking(ref) {
+				switch f := p.byName[name]; {
+				case f == nil:
+				case f.Kind == data.Null:
+					name += " (null)"
+				default:
+					name += " (empty)"
+				}
+				if !slices.Contains(lacking, name) {
+					lacking = append(lacking, name)
+				}
+			}
+		}
+		if f := p.firstField(p.ref(r.Value, formula.Any), map[formula.Ref]bool{}); at.Line == 0 && f != nil && f.null {
+			at = f.pos
+		}
+		if text := strings.Join(lacking, " and "); text != "" && !slices.Contains(list, text) {
+			list = append(list, text)
+		}
+	}
+	return diag.Errorf(at, "%s cannot be computed: the fields it is computed from are missing: %s", param, strings.Join(list, ", or "))
+}
+
+// perLayer reports lists, or texts, that do not have an entry for each layer,
+// though a parameter's rule takes one for each: longer ones, and empty ones for
+// which a later rule counts. Of shorter ones the formula has said so.
+func (p *program) perLayer(param string, rules []schema.Rule, counts *schema.Rule) error {
+	for i := range rules {
+		r := &rules[i]
+		if p.layers == 0 {
+			return nil
+		}
+		if r != counts && !r.When.IsZero() {
+			if ok, err := p.holds(param, r.When); err != nil || !ok {
+				continue
+			}
+		}
+		for _, name := range formula.Indexed(r.Value.Text, LayerName) {
+			f := p.byName[name]
+			if f == nil {
+				continue
+			}
+			n := len(f.value.Nums) + len(f.value.Strs) + utf8.RuneCountInString(f.value.Str)
+			empty := f.Kind == data.List && len(f.Items) == 0 && !slices.Contains(p.family.Empty, name)
+			if empty || !f.null && int64(n) > p.layers {
+				return diag.Errorf(f.pos, "%s cannot be computed: %s has %s, the model %s", param, name, counted(int64(n), "entry", "entries"), counted(p.layers, "layer", "layers")).
+					WithHint("the formula is at %s", r.Value.Pos)
+			}
+		}
+		if r == counts {
+			return nil
+		}
+	}
+	return nil
+}
+
+func counted(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.FormatInt(n, 10) + " " + many
+}
+
+// understood reports the fields that may affect the cache and that the family
+// does not account for.
+func (p *program) understood() error {
+	used := maps.Clone(p.read)
+	for name := range p.family.Harmless {
+		used[name] = p.isParam(name) // else its condition decides
+	}
+	var list []string
+	var first *field
+	for _, name := range p.names {
+		f := p.byName[name]
+		if used[name] || f.ignored || f.falsy() || !p.relevant(name) || p.ignored(name) || p.isHarmless(name) {
+			continue
+		}
+		if first == nil {
+			first = f
+		}
+		list = append(list, name)
+	}
+	if first == nil {
+		return nil
+	}
+	if more := len(list) - diag.MaxShown; more > 0 {
+		list = append(list[:diag.MaxShown:diag.MaxShown], fmt.Sprintf("and %d more", more))
+	}
+	if t := p.byName[TypeField]; p.family.Unknown {
+		return diag.Errorf(t.pos, "%s %s is not known, and some of its fields affect the cache in a way kvbench does not understand: %s", TypeField, &t.Value, strings.Join(list, ", ")).
+			HintUnlessEmpty(p.family.Near).
+			WithHint("a family in a --models folder can say how to read it; or write a parameter file")
+	}
+	return diag.Errorf(first.pos, "some fields affect the cache in a way %s does not understand: %s", p.family.Name, strings.Join(list, ", ")).
+		WithHint("write a parameter file that describes the cache; kvbench models lists the architectures")
+}
+
+// isParam reports whether a rule of a parameter reads a field by itself.
+func (p *program) isParam(name string) bool {
+	for _, rules := range p.family.Params {
+		for _, r := range rules {
+			for _, ref := range []formula.Ref{p.ref(r.When, formula.Bool), p.ref(r.Value, formula.Any)} {
+				if slices.ContainsFunc(p.Parts(ref), func(part formula.Ref) bool { return p.Name(part) == name }) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// isHarmless reports whether the family says that a field has no effect.
+func (p *program) isHarmless(name string) bool {
+	if slices.Contains(p.family.Ignored, name) {
+		return true
+	}
+	f, ok := p.family.Harmless[name]
+	if !ok {
+		return false
+	}
+	holds, err := p.holds(name, f)
+	return err == nil && holds
+}
+
+// Explain names the fields that wrong parameters come from.
+func (t *Translation) Explain(err error) error {
+	for _, d := range diag.All(err) {
+		param, _, _ := strings.Cut(d.Name, ".")
+		if from := t.fields[param]; d.Code == diag.NotAllowed && len(from) > 0 {
+			d.WithHint("%s comes from %s", param, strings.Join(from, " and "))
+		}
+	}
+	return err
+}

@@ -1,0 +1,104 @@
+package plan_test
+
+import (
+	"strings"
+	"testing"
+
+	"kvbench/engine/config"
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/model"
+	"kvbench/engine/plan"
+	"kvbench/engine/schema"
+)
+
+// TestPlanners: a planner is made once for each architecture and use, what is wrong
+// with an architecture is told whenever it is asked for, and messages say where the
+// release comes from.
+func TestPlanners(t *testing.T) {
+	s := load(t)
+	all := plan.NewPlanners(s, "0.3.1", "the file of a test")
+	arch := s.Architectures[0].Arch.Get()
+	first, err := all.For(arch, plan.Use{Rank: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, _ := all.For(arch, plan.Use{Rank: true}); again != first {
+		t.Error("a planner was made twice")
+	}
+	if other, _ := all.For(arch, plan.Use{Rank: true, Detail: true}); other == first {
+		t.Error("the planner with all quantities is the one without")
+	}
+
+	bad := load(t).Architectures[0].Arch.Get()
+	bad.Layers = nil
+	for range 2 {
+		if p, err := all.For(bad, plan.Use{Rank: true}); err == nil || p != nil {
+			t.Errorf("an architecture without layers has a planner of ranks: %v, %v", p, err)
+		}
+	}
+
+	req := &plan.Request{
+		Model:  &model.Model{Arch: arch, Params: map[string]data.Fact{}},
+		Config: &config.Config{Values: map[string]data.Fact{}},
+		Flags:  map[string]data.Fact{"filepath": text("/x")},
+	}
+	frame := first.NewFrame()
+	_, err = frame.Fitter().Resolve(frame.FlagsFor(req))
+	if err == nil || !strings.Contains(err.Error(), "the file of a test is 0.3.1") {
+		t.Errorf("a flag that the release lacks: %v", err)
+	}
+}
+
+// TestComplete: a program is refused that lacks a quantity which every plan has.
+func TestComplete(t *testing.T) {
+	s := load(t)
+	i := 0
+	for s.Architectures[i].Name != "deepseek_r1" {
+		i++
+	}
+	arch := s.Architectures[i].Arch.Get()
+	arch.Layers = nil // nothing is made of them
+	p, err := plan.Compile(s, s.Nixlbench.Default, arch, plan.Use{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Complete(); err != nil {
+		t.Error(err)
+	}
+	s.Quantities = append(s.Quantities, schema.Quantity{Name: "made_up"})
+	if p, err = plan.Compile(s, s.Nixlbench.Default, arch, plan.Use{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Complete(); err == nil || !strings.Contains(diag.All(err)[0].Text(), "deepseek_r1 has no formula for made_up") {
+		t.Errorf("a quantity without a formula: %v", err)
+	}
+}
+
+// TestWith: a program with a formula more has the values of the one that it is
+// made of, which stays as it is.
+func TestWith(t *testing.T) {
+	s := load(t)
+	p, err := plan.Compile(s, s.Nixlbench.Default, s.Architectures[0].Arch.Get(), plan.Use{Rank: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, ref, err := p.With("more", formula.Source{Text: "isl * 2"}, formula.Num)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := p.Formulas().Ref("more"); ok {
+		t.Error("the program itself has the formula")
+	}
+	frame := q.NewFrame()
+	frame.Values().SetName("isl", formula.Number(21))
+	frame.Values().SetName("isl", formula.Text("a word")) // of another kind
+	frame.Values().SetName("no such name", formula.Number(1))
+	if v, err := frame.Values().Num(ref); err != nil || v != formula.Int(42) {
+		t.Errorf("twice 21 is %v, %v", v, err)
+	}
+	if q, _, err := p.With("more", formula.Source{Text: "no_such_name"}, formula.Num); err == nil || q != nil {
+		t.Error("a formula with an unknown name was taken")
+	}
+}

@@ -1,0 +1,215 @@
+package schema
+
+import (
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/cuecontext"
+	cueerrors "cuelang.org/go/cue/errors"
+
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+)
+
+// DropUnknown reports the leaves that stand at or below none of the known
+// paths and takes them out, so that CUE gets to report what else is wrong.
+// alias, unless nil, returns the path that another name means, or a hint where there
+// is none.
+func DropUnknown(d *data.Document, known []string, alias func(name string) (path, hint string), what string) error {
+	var errs diag.List
+	more := 0 // of which nothing is told: it takes time to say what each is meant to be
+	reported := map[string]bool{}
+	kept := d.Leaves[:0]
+	names := make([]string, len(known))
+	for i, k := range known {
+		names[i] = k[strings.LastIndexByte(k, '.')+1:]
+	}
+next:
+	for _, l := range d.Leaves {
+		for _, k := range known {
+			if l.Path == k || strings.HasPrefix(l.Path, k+".") || strings.HasPrefix(k, l.Path+".") {
+				kept = append(kept, l)
+				continue next
+			}
+		}
+		// The key that is wrong may be one that this is nested in.
+		if i := strings.IndexByte(l.Path, '.'); i > 0 {
+			top := l.Path[:i]
+			pos, ok := d.Sections[top]
+			if ok && !slices.ContainsFunc(known, func(k string) bool { return strings.HasPrefix(k, top+".") }) {
+				if reported[top] {
+					continue
+				}
+				reported[top] = true
+				if len(errs) == diag.MaxShown {
+					more++
+				} else {
+					e := diag.Errorf(pos, "unknown key %q: %s", top, what).About(diag.Unknown, top)
+					var tops []string
+					for _, k := range known {
+						k, _, _ = strings.Cut(k, ".")
+						tops = append(tops, k)
+					}
+					if !e.Suggest(top, tops) {
+						e.WithHint("expected one of %s", strings.Join(slices.Compact(tops), ", "))
+					}
+					errs = append(errs, e)
+				}
+				continue
+			}
+		}
+		if len(errs) == diag.MaxShown {
+			more++
+			continue
+		}
+		e := l.Origin.Errorf("unknown key %q: %s", l.Path, what).About(diag.Unknown, l.Path)
+		if l.Key.Line > 0 {
+			e.Pos = l.Key
+		}
+		last := l.Path[strings.LastIndexByte(l.Path, '.')+1:]
+		near, hint := "", ""
+		if alias != nil {
+			near, hint = alias(last)
+		}
+		if hint != "" {
+			e.WithHint("%s", hint)
+		}
+		if near == "" && hint == "" {
+			near = diag.Nearest(l.Path, known)
+		}
+		if near == "" && hint == "" { // the right name in the wrong section
+			if n := diag.Nearest(last, names); n != "" {
+				for i := range names {
+					if names[i] == n {
+						near = known[i]
+					}
+				}
+			}
+		}
+		if near != "" {
+			e.WithHint("did you mean %q?", near)
+			d.Meant = append(d.Meant, near)
+		}
+		errs = append(errs, e)
+	}
+	d.Leaves = kept
+	errs.Add(diag.More(d.File, more))
+	return errs.Err()
+}
+
+// Judge unifies the document with a definition and words what CUE finds:
+// allowed says what a path may hold.
+func Judge(d *data.Document, def cue.Value, allowed func(path string) (string, []string)) error {
+	v := cuecontext.New().BuildExpr(d.Expr())
+	err := def.Unify(v).Validate(cue.Concrete(true))
+	if err == nil {
+		return nil
+	}
+	var errs diag.List
+	more := 0
+	seen := map[string]bool{}
+	for _, e := range cueerrors.Errors(err) {
+		if len(errs) == diag.MaxShown {
+			more++
+			continue
+		}
+		at := strings.Join(data.TrimPath(e.Path()), ".")
+		l := d.Leaf(at)
+		for p := at; l == nil && p != ""; { // an item of a list, or what a leaf hides
+			p = p[:max(0, strings.LastIndexByte(p, '.'))]
+			l = d.Leaf(p)
+		}
+		name := at
+		if l != nil {
+			l = itemAt(l, at)
+			name = l.Path
+		}
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		want, words := allowed(at)
+		switch {
+		case l == nil:
+			if pos, ok := d.Sections[at]; ok {
+				errs = append(errs, diag.Errorf(pos, "%s: a mapping is not allowed: expected %s", at, want).About(diag.NotAllowed, at))
+				continue
+			}
+			format, args := e.Msg()
+			if strings.Contains(format, "incomplete value") && !strings.Contains(at, ".") {
+				continue // Missing has it
+			}
+			if strings.Contains(format, "field is required") {
+				if strings.Contains(at, ".") { // Missing has the others
+					errs = append(errs, diag.Errorf(diag.Pos{File: d.File}, "%s is missing: give it %s", at, want).About(diag.Missing, at))
+				}
+				continue
+			}
+			msg := diag.Errorf(diag.Pos{File: d.File}, format, args...).About(diag.NotAllowed, at)
+			msg.Subject = at
+			errs = append(errs, msg)
+		case l.Kind == data.Whole && l.Unfit() != "":
+			errs = append(errs, l.Origin.Errorf("%s%s does not fit in 64 bits: expected %s", l.Label(), &l.Value, want).About(diag.NotAllowed, name))
+		default:
+			msg := l.Origin.Errorf("%s%s is not allowed: expected %s", l.Label(), &l.Value, want).About(diag.NotAllowed, name)
+			if l.Kind == data.Text {
+				msg.Suggest(l.Text, words)
+			}
+			errs = append(errs, msg)
+		}
+	}
+	sort.SliceStable(errs, func(i, j int) bool { return errs[i].Pos.Line < errs[j].Pos.Line })
+	errs.Add(diag.More(d.File, more))
+	return errs.Err()
+}
+
+// itemAt returns the item of a list that stands at a path, else the leaf itself.
+func itemAt(l *data.Leaf, at string) *data.Leaf {
+	i, err := strconv.Atoi(strings.TrimPrefix(at, l.Path+"."))
+	if err != nil || i < 0 || i >= len(l.Items) {
+		return l
+	}
+	item := &data.Leaf{Path: at, Value: l.Items[i], Origin: l.Origin}
+	if item.Pos.Line > 0 && l.Origin.Pos.Line > 0 {
+		item.Pos.File = l.Origin.Pos.File
+		item.Origin.Pos = item.Pos
+	}
+	return item
+}
+
+// IsPlain reports whether a document is good for certain, without CUE: each leaf
+// is one that its type takes, and none is missing.
+func IsPlain(d *data.Document, typeOf func(path string) *Type, required []string) bool {
+	if slices.ContainsFunc(required, func(name string) bool { return d.Leaf(name) == nil }) {
+		return false
+	}
+	return !slices.ContainsFunc(d.Leaves, func(l data.Leaf) bool {
+		t := typeOf(l.Path)
+		return t == nil || !t.Takes(&l.Value)
+	})
+}
+
+// Missing reports the required fields of a definition that the document lacks,
+// but for those that another key was meant to be.
+func Missing(d *data.Document, def cue.Value, at diag.Pos, allowed func(path string) (string, []string)) error {
+	iter, err := def.Fields(cue.Optional(true))
+	if err != nil {
+		return nil
+	}
+	var errs diag.List
+	for iter.Next() {
+		name := iter.Selector().Unquoted()
+		optional := iter.Selector().ConstraintType() == cue.OptionalConstraint
+		if optional || iter.Value().IsConcrete() || slices.Contains(d.Meant, name) {
+			continue
+		}
+		if !slices.ContainsFunc(d.Leaves, func(l data.Leaf) bool { return l.Path == name || strings.HasPrefix(l.Path, name+".") }) {
+			want, _ := allowed(name)
+			errs = append(errs, diag.Errorf(at, "%s is missing: give it %s", name, want).About(diag.Missing, name))
+		}
+	}
+	return errs.Err()
+}
