@@ -329,8 +329,8 @@ func TestSibling(t *testing.T) {
 	if w, c := m.Defaults["model_quant_mode"], m.Defaults["kvcache_quant_mode"]; w.Text() != "fp8" || w.Origin.Pos != (diag.Pos{File: quant, Line: 2, Col: 33}) || c.Text() != "bf16" {
 		t.Errorf("weights in %s from %s, the cache in %s", w.Text(), w.Origin, c.Text())
 	}
-	if d := m.Doubts["kvcache_quant_mode"]; len(d) != 1 || d[0].Pos != (diag.Pos{File: quant, Line: 3, Col: 26}) {
-		t.Errorf("of the cache it is said: %v", d)
+	if c := m.Defaults["checkpoint_kvcache"]; c.Text() != "modelopt_fp8" || c.Origin.Pos != (diag.Pos{File: quant, Line: 3, Col: 26}) {
+		t.Errorf("of the cache it says %s, from %s", c.Text(), c.Origin)
 	}
 	if m := put(`{"quantization": `); len(m.Notes) != 1 || m.Notes[0].Severity != diag.Warning || m.Defaults["model_quant_mode"].Text() != "bf16" {
 		t.Errorf("a file that cannot be read gives %v", m.Notes)
@@ -371,8 +371,8 @@ func TestUnknownTypes(t *testing.T) {
 		_, err := l.Model(write(t, "config.json", as("novel", ", "+more)), nil)
 		wantError(t, more, err, `config.json:2:17: model_type "novel" is not known, and some of its fields affect the cache in a way kvbench does not understand: `)
 	}
-	_, err = l.Model("../config/testdata/hf/moonshotai--Kimi-K3.json", nil)
-	wantError(t, "a field that its family does not know", err, "moonshotai--Kimi-K3.json:13:27: some fields affect the cache in a way kimi_linear does not understand: linear_attn_config_gate_lower_bound, linear_attn_config_use_full_rank_gate")
+	_, err = l.Model(write(t, "config.json", small(`, "kv_sharing_stride": 2`)), nil)
+	wantError(t, "a field that its family does not know", err, "config.json:6:44: some fields affect the cache in a way llama does not understand: kv_sharing_stride")
 }
 
 // TestBadCheckpoints reads configurations that are wrong.

@@ -84,7 +84,7 @@ func family(name, file string, v cue.Value) (*schema.Family, error) {
 	if err := field(fieldTypes).Decode(&f.ModelTypes); err != nil {
 		return nil, data.FromCUE(err, diag.Pos{File: file})
 	}
-	for name, list := range map[string]*[]string{"empty": &f.Empty, "ignored": &f.Ignored} {
+	for name, list := range map[string]*[]string{"empty": &f.Empty, "longer": &f.Longer, "ignored": &f.Ignored} {
 		if v := field(name); v.Exists() {
 			if err := v.Decode(list); err != nil {
 				return nil, data.FromCUE(err, diag.Pos{File: file})

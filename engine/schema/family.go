@@ -30,7 +30,9 @@ type Family struct {
 	Architecture string             `json:"architecture"`
 	Absent       map[string]Formula `json:"absent,omitempty"`
 	// Empty names lists that may be empty though each layer has an entry.
-	Empty  []string          `json:"empty,omitempty"`
+	Empty []string `json:"empty,omitempty"`
+	// Longer names lists that may go on after the last layer.
+	Longer []string          `json:"longer,omitempty"`
 	Params map[string][]Rule `json:"params"`
 	// Ignored are fields without effect, Harmless those without where a condition
 	// holds.
