@@ -147,8 +147,11 @@ func (p *program) params(t *Translation) error {
 		}
 		ref := p.ref(r.Require, formula.Bool)
 		d := diag.Errorf(p.origin(ref).Pos, "%s", r.Message).HintUnlessEmpty(p.with(ref))
-		if r.Warn {
+		if r.GoesOn() {
 			d.Severity = diag.Warning
+			if r.Note {
+				d.Severity = diag.Note
+			}
 			t.Notes = append(t.Notes, d)
 		} else {
 			errs = append(errs, d)

@@ -117,6 +117,9 @@ func matcher(patterns []string, sep string) func(name string) bool {
 type Checkpoints struct {
 	// Texts name the mappings that fields of the language model may be in.
 	Texts []string `json:"texts"`
+	// Whole are fields of the whole model: those of the language model do not
+	// replace them.
+	Whole []string `json:"whole"`
 	// Mappings name further fields that hold mappings if anything.
 	Mappings []string `json:"mappings"`
 	// Siblings are files beside a configuration, by the prefix of their fields.
