@@ -327,8 +327,8 @@ func TestSibling(t *testing.T) {
 	if w, c := m.Defaults["model_quant_mode"], m.Defaults["kvcache_quant_mode"]; w.Text() != "fp8" || w.Origin.Pos != (diag.Pos{File: quant, Line: 2, Col: 33}) || c.Text() != "bf16" {
 		t.Errorf("weights in %s from %s, the cache in %s", w.Text(), w.Origin, c.Text())
 	}
-	if d := m.Doubts["kvcache_quant_mode"]; len(d) != 1 || d[0].Pos != (diag.Pos{File: quant, Line: 3, Col: 26}) {
-		t.Errorf("of the cache it is said: %v", d)
+	if c := m.Defaults["checkpoint_kvcache"]; c.Text() != "modelopt_fp8" || c.Origin.Pos != (diag.Pos{File: quant, Line: 3, Col: 26}) {
+		t.Errorf("of the cache it says %s, from %s", c.Text(), c.Origin)
 	}
 	if m := put(`{"quantization": `); len(m.Notes) != 1 || m.Notes[0].Severity != diag.Warning || m.Defaults["model_quant_mode"].Text() != "bf16" {
 		t.Errorf("a file that cannot be read gives %v", m.Notes)
