@@ -166,6 +166,19 @@ func TestOriginal(t *testing.T) {
 // or in the one that the model itself brings.
 func check(t *testing.T, file string, want cacheBytes, format string) {
 	t.Helper()
+	flags := map[string]string{"system.page_size": "16", "runtime.isl": "16"}
+	if format != "" {
+		flags["strategy.kvcache_quant_mode"] = format
+	}
+	hold(t, file, flags, map[string]int64{
+		"kv_bytes_per_token": want.kv, "growing_bytes_per_token": want.growing, "state_bytes_per_request": want.state,
+	})
+}
+
+// hold reads a model and holds the quantities of its rank accounting to known
+// numbers.
+func hold(t *testing.T, file string, flags map[string]string, want map[string]int64) {
+	t.Helper()
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
 		t.Fatal(err)
@@ -178,9 +191,9 @@ func check(t *testing.T, file string, want cacheBytes, format string) {
 	flag := func(path, text string) config.Override {
 		return config.Override{Path: path, Text: text, Origin: data.Origin{Kind: data.FromFlag}}
 	}
-	overrides := []config.Override{flag("system.accounting", "rank"), flag("system.page_size", "16"), flag("runtime.isl", "16")}
-	if format != "" {
-		overrides = append(overrides, flag("strategy.kvcache_quant_mode", format))
+	overrides := []config.Override{flag("system.accounting", "rank")}
+	for _, path := range schema.Keys(flags) {
+		overrides = append(overrides, flag(path, flags[path]))
 	}
 	cfg, err := l.Config("", nil, "", overrides)
 	if err != nil {
@@ -197,12 +210,10 @@ func check(t *testing.T, file string, want cacheBytes, format string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, bytes := range map[string]int64{
-		"kv_bytes_per_token": want.kv, "growing_bytes_per_token": want.growing, "state_bytes_per_request": want.state,
-	} {
+	for _, name := range schema.Keys(want) {
 		v, ok := plans[0].Value(name)
-		if n, whole := v.Num.Int64(); !ok || !whole || n != bytes {
-			t.Errorf("%s is %s, want %d", name, v.Text(), bytes)
+		if n, whole := v.Num.Int64(); !ok || !whole || n != want[name] {
+			t.Errorf("%s is %s, want %d", name, v.Text(), want[name])
 		}
 	}
 }

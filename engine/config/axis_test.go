@@ -91,7 +91,7 @@ func TestAxisWrong(t *testing.T) {
 		{"strategy.tp_size", "tp", "1..1000000000000+1", "--tp: the axis has more than 10000 values"},
 		{"strategy.tp_size", "tp", long, "--tp: the axis has more than 10000 values"},
 		{"strategy.pp_stage", "pp_stage", "-1..3+1", "--pp_stage: -1 is not allowed: expected largest, all, or a whole number, 0 or more"},
-		{"strategy.kvcache_quant_mode", "kvcache_quant_mode", "fp8,fp9", `--kvcache_quant_mode: "fp9" is not allowed: expected one of fp8, int8, fp16, bfloat16, bf16, fp32, int4, fp4, nvfp4, mxfp4, fp8_per_token_head, int8_per_token_head, fp8_ds_mla`},
+		{"strategy.kvcache_quant_mode", "kvcache_quant_mode", "fp8,fp9", `--kvcache_quant_mode: "fp9" is not allowed: expected one of fp8, int8, fp16, bfloat16, bf16, fp32, int4, fp4, nvfp4, mxfp4, fp8_per_token_head, int8_per_token_head, fp8_ds_mla, fp8_plain`},
 	} {
 		_, l := loader(t)
 		_, err := l.Config("", nil, "", []config.Override{axisOverride(test.path, test.flag, test.text)})

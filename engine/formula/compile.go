@@ -106,7 +106,7 @@ func (c *compiler) parse() {
 	c.state, c.parsed = make([]uint8, len(c.p.slots)), make([]*parsed, len(c.p.slots))
 	known := map[string]*parsed{} // a fifth of all texts are there twice
 	for r := range c.p.slots {
-		s := c.p.slots[r]
+		s := &c.p.slots[r]
 		if s.class != derived {
 			continue
 		}
@@ -211,7 +211,11 @@ func (c *compiler) compile(r Ref) {
 		case s.code.kind != broken && s.code.kind != want:
 			k.errorf(start(k.syntax.root), "yields %s, not %s", s.code.kind, want)
 		}
-		s.sides, s.lacking, s.wrong = k.sides, k.lacking, k.wrong
+		s.sides = k.sides
+		c.fail(r, k.wrong)
+		if len(k.lacking) > 0 {
+			c.p.lacking[r] = k.lacking
+		}
 		slices.SortStableFunc(k.errs, func(a, b *fault) int { return cmp.Compare(a.off, b.off) })
 		for _, e := range k.errs {
 			c.report(r, e.diag)

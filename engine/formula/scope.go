@@ -126,6 +126,11 @@ type Program struct {
 	quick []quickSlot
 	names map[string]Ref
 	count [StrList + 1]int32 // how many slots there are of each kind
+
+	// Of a partial program: the names that formulas lack, and what is wrong with
+	// them.
+	lacking map[Ref][]string
+	wrong   map[Ref]*diag.Diag
 }
 
 // quickSlot is what evaluation asks of a slot most, together in little memory.
@@ -156,17 +161,12 @@ type slot struct {
 	index int32 // index among the slots of its kind
 	inner bool  // a formula of a table
 	given bool  // see [Scope.InputOr]
+	lacks bool  // there is no value, in a partial program
 	def   *Value
 	code  code
 	uses  []Ref // in order of first use; of a table: its formulas
 	sides *sides
 	*entries
-
-	// Of a partial program: whether there is no value, as names are lacking, and
-	// what is wrong with the formula.
-	lacks   bool
-	lacking []string
-	wrong   *diag.Diag
 }
 
 // entries are the formulas of a table.
@@ -201,7 +201,9 @@ func (s *Scope) compile(find func(name string) (Kind, bool)) (*compiler, diag.Li
 		}
 	}
 	c := newCompiler(len(s.decls), n)
-	c.find = find
+	if c.find = find; find != nil {
+		c.p.lacking, c.p.wrong = map[Ref][]string{}, map[Ref]*diag.Diag{}
+	}
 	var list diag.List
 	for i := range s.decls {
 		list.Add(c.declare(&s.decls[i]))

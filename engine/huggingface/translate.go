@@ -202,7 +202,8 @@ func (p *program) perLayer(param string, rules []schema.Rule, counts *schema.Rul
 			}
 			n := len(f.value.Nums) + len(f.value.Strs) + utf8.RuneCountInString(f.value.Str)
 			empty := f.Kind == data.List && len(f.Items) == 0 && !slices.Contains(p.family.Empty, name)
-			if empty || !f.null && int64(n) > p.layers {
+			long := int64(n) > p.layers && !slices.Contains(p.family.Longer, name)
+			if empty || !f.null && long {
 				return diag.Errorf(f.pos, "%s cannot be computed: %s has %s, the model %s", param, name, counted(int64(n), "entry", "entries"), counted(p.layers, "layer", "layers")).
 					WithHint("the formula is at %s", r.Value.Pos)
 			}

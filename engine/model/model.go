@@ -583,7 +583,8 @@ const (
 	fieldAccounting = "default_accounting"
 	fieldPatterns   = "access_patterns"
 	fieldCache      = "cache"
-	fieldKind       = "kind" // of a group
+	fieldKind       = "kind"   // of a group
+	fieldShared     = "shared" // likewise
 	fieldRequires   = "requires"
 	fieldChecks     = "checks"
 )
@@ -834,6 +835,10 @@ func layersOf(v, own cue.Value) (*schema.Layers, error) {
 			return nil, data.FromCUE(err, diag.Pos{})
 		}
 		for fields.Next() {
+			if fields.Selector().Unquoted() == fieldShared {
+				g.Shared, _ = fields.Value().Bool()
+				continue
+			}
 			f := schema.FormulaOf(fields.Value())
 			switch field := fields.Selector().Unquoted(); field {
 			case fieldKind:

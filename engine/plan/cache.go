@@ -144,6 +144,7 @@ func (ds *declarations) declareCache() error {
 			ds.scope.Formula(wherePrefix+name, g.Where, formula.Bool)
 		}
 	}
+	errs.Add(everywhere(ds.arch))
 	if len(errs) > 0 {
 		return errs
 	}

@@ -163,6 +163,8 @@ type explainer struct {
 	argument string
 	// stood are the formulas that stand in for others, by name.
 	stood map[string]schema.Formula
+	// at is the cell whose values are explained.
+	at *cell
 }
 
 // explainer loads the frame with a plan.

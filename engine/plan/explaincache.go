@@ -31,6 +31,8 @@ func (x *explainer) fact(s *Step) (bool, error) {
 	return false, nil
 }
 
+const roundedUp = ", rounded up"
+
 // foldStep shows the sum, or the greatest, over the layers of each group.
 func (x *explainer) foldStep(s *Step, f *fold) error {
 	undo, err := x.standIn(f, x.cells)
@@ -38,6 +40,11 @@ func (x *explainer) foldStep(s *Step, f *fold) error {
 		return err
 	}
 	defer undo()
+	defer func() {
+		if x.at != nil {
+			x.enter(x.at)
+		}
+	}()
 	if outer := x.stood; len(f.Set) > 0 {
 		x.stood = f.Set
 		defer func() { x.stood = outer }()
@@ -69,6 +76,9 @@ func (x *explainer) foldStep(s *Step, f *fold) error {
 		} else {
 			values = append(values, v.String())
 		}
+		if f.Ceil && !v.IsInt() && !strings.HasSuffix(s.Formula, roundedUp) {
+			s.Formula += roundedUp
+		}
 		part, err := x.groupStep(c, n, f.ref)
 		if err != nil {
 			return err
@@ -81,6 +91,9 @@ func (x *explainer) foldStep(s *Step, f *fold) error {
 
 // groupStep explains a value in a cell, n of whose layers count.
 func (x *explainer) groupStep(c *cell, n int64, ref formula.Ref) (*Step, error) {
+	outer := x.at
+	x.at = c
+	defer func() { x.at = outer }()
 	x.enter(c)
 	s, err := x.stepOf(ref)
 	if err != nil {

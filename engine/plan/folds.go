@@ -40,6 +40,9 @@ func (l *Layers) fold(f *fold, cells []cell, lo, hi int) (formula.Rat, error) {
 			return v, diag.Errorf(f.Of.Pos, "%s does not fit in 64 bits", f.Name)
 		}
 	}
+	if f.Ceil {
+		v = v.Ceil()
+	}
 	return v, nil
 }
 

@@ -38,13 +38,14 @@ func (l *Layers) layersOf(req *Request) ([]cell, error) {
 	groups := schema.Keys(l.arch.Layers.Groups)
 	shared := map[string]int{} // cells of groups whose layers are alike
 	var cells []cell
+	var both overlaps
 	for layer := range int(n) {
 		l.set(layerVar, formula.Number(int64(layer)))
 		selected, err := l.selected()
 		if err != nil {
 			return nil, l.missing(req, err)
 		}
-		found := false
+		found, own := false, ""
 		for _, name := range groups {
 			g := l.arch.Layers.Groups[name]
 			yes, err := l.isOf(name, selected)
@@ -55,6 +56,13 @@ func (l *Layers) layersOf(req *Request) ([]cell, error) {
 				continue
 			}
 			found = true
+			switch {
+			case g.Shared:
+			case own == "":
+				own = name
+			default:
+				both.add(layer, own, name)
+			}
 			i, ok := shared[name]
 			if !ok || l.cache.byLayer[name] {
 				i = len(cells)
@@ -70,6 +78,9 @@ func (l *Layers) layersOf(req *Request) ([]cell, error) {
 		if !found {
 			return nil, diag.Errorf(diag.Pos{File: req.Model.File}, "layer %d is in none of the groups of %s: %s", layer, l.arch.Name, strings.Join(groups, ", "))
 		}
+	}
+	if err := l.overlapping(req, both); err != nil {
+		return nil, err
 	}
 	l.cellsOf, l.cells = req.Model, cells
 	return cells, nil
@@ -138,7 +149,10 @@ func (l *Layers) require(req *Request, kind, group string, warnings *diag.List) 
 		if !r.Warn {
 			return d
 		}
-		warnings.Add(d)
+		// Layers of one group may all need the same warning.
+		if !slices.ContainsFunc(*warnings, func(w *diag.Diag) bool { return w.Msg == d.Msg }) {
+			warnings.Add(d)
+		}
 	}
 	return nil
 }

@@ -53,6 +53,8 @@ type Group struct {
 	Kind  string   `json:"kind"`
 	Pos   diag.Pos `json:"pos,omitzero"` // of the kind, or of the group
 	Where Formula  `json:"where,omitzero"`
+	// Shared says that its layers may be of another group too.
+	Shared bool `json:"shared,omitempty"`
 	// Fields are those of the kind.
 	Fields map[string]Formula `json:"fields"`
 }
@@ -83,6 +85,8 @@ type Fold struct {
 	Fold string `json:"fold"`
 	// Over is stage, or model.
 	Over string `json:"over"`
+	// Ceil rounds it up to a whole number.
+	Ceil bool `json:"ceil,omitempty"`
 	// Set has values that stand in for others.
 	Set map[string]Formula `json:"set"`
 }

@@ -30,13 +30,31 @@ type Family struct {
 	Architecture string             `json:"architecture"`
 	Absent       map[string]Formula `json:"absent,omitempty"`
 	// Empty names lists that may be empty though each layer has an entry.
-	Empty  []string          `json:"empty,omitempty"`
+	Empty []string `json:"empty,omitempty"`
+	// Longer names lists that may go on after the last layer.
+	Longer []string          `json:"longer,omitempty"`
 	Params map[string][]Rule `json:"params"`
 	// Ignored are fields without effect, Harmless those without where a condition
 	// holds.
 	Ignored  []string           `json:"ignored,omitempty"`
 	Harmless map[string]Formula `json:"harmless,omitempty"`
 	Requires []Requirement      `json:"requires,omitempty"`
+}
+
+// ListedFamily is a family as it is found: by its name or by a model type. What
+// else its file says is read when it is asked for.
+type ListedFamily struct {
+	Name       string         `json:"name"`
+	File       string         `json:"file"`
+	ModelTypes []string       `json:"model_types"`
+	Family     Later[*Family] `json:"family"`
+}
+
+// ListFamily returns a family as it is found.
+func ListFamily(f *Family) *ListedFamily {
+	l := &ListedFamily{Name: f.Name, File: f.File, ModelTypes: f.ModelTypes}
+	l.Family.Set(f)
+	return l
 }
 
 // Rule is a value that counts where a condition holds.

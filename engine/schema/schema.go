@@ -17,19 +17,19 @@ type Formula = formula.Source
 
 // Schema is everything that kvbench is told by its data.
 type Schema struct {
-	Fields        []Field             `json:"fields"`
-	Dtypes        map[string]Formula  `json:"dtypes"`
-	Let           map[string]Formula  `json:"let"`
-	Quantities    []Quantity          `json:"quantities"`
-	Units         map[string]Unit     `json:"units"`
-	Views         map[string]View     `json:"views"`
-	Cache         Later[*Cache]       `json:"cache"`
-	Nixlbench     Nixlbench           `json:"nixlbench"`
-	Architectures []*Listed           `json:"architectures"`
-	Checkpoints   Later[*Checkpoints] `json:"checkpoints"`
-	Families      Later[[]*Family]    `json:"families"`
-	Names         Later[*Names]       `json:"names"`
-	Without       []Without           `json:"without"`
+	Fields        []Field                `json:"fields"`
+	Dtypes        map[string]Formula     `json:"dtypes"`
+	Let           map[string]Formula     `json:"let"`
+	Quantities    []Quantity             `json:"quantities"`
+	Units         map[string]Unit        `json:"units"`
+	Views         map[string]View        `json:"views"`
+	Cache         Later[*Cache]          `json:"cache"`
+	Nixlbench     Nixlbench              `json:"nixlbench"`
+	Architectures []*Listed              `json:"architectures"`
+	Checkpoints   Later[*Checkpoints]    `json:"checkpoints"`
+	Families      Later[[]*ListedFamily] `json:"families"`
+	Names         Later[*Names]          `json:"names"`
+	Without       []Without              `json:"without"`
 }
 
 // Without is a setting of other tools that configurations do not have: its names

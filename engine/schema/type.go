@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -213,12 +214,17 @@ func (t *Type) choose(args []cue.Value) {
 		if both := of.Kinds & t.Kinds; both != 0 && (both != KindText || !words) || of.Kinds&numbers != 0 && t.Kinds&numbers != 0 {
 			t.Partial = true
 		}
+		several := of.Kinds&numbers != 0 && t.Kinds&numbers != 0
 		t.Kinds |= of.Kinds
 		t.Words = append(t.Words, of.Words...)
 		t.NotEmpty = t.NotEmpty || of.NotEmpty
 		t.Partial = t.Partial || of.Partial && of.Kinds != KindMapping
 		t.matches = append(t.matches, of.matches...)
-		if of.Least != nil || of.Greatest != nil {
+		switch {
+		case several: // the bounds of all of them, within which CUE knows the values
+			t.Least, t.Greatest = outer(t.Least, of.Least, -1), outer(t.Greatest, of.Greatest, 1)
+			t.Open = t.Open && of.Open
+		case of.Least != nil || of.Greatest != nil:
 			t.Least, t.Greatest, t.Open = of.Least, of.Greatest, of.Open
 		}
 		if of.Item != nil {
@@ -228,6 +234,17 @@ func (t *Type) choose(args []cue.Value) {
 	if t.Kinds == 0 {
 		t.Kinds, t.Partial = kinds, true
 	}
+}
+
+// outer returns the lower of two bounds, or with sign 1 the higher; nil is none.
+func outer(a, b *int64, sign int) *int64 {
+	if a == nil || b == nil {
+		return nil
+	}
+	if cmp.Compare(*b, *a) == sign {
+		return b
+	}
+	return a
 }
 
 // constrain adds the parts of a conjunction.

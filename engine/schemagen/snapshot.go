@@ -81,7 +81,9 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 			return nil, err
 		}
 		s.Architectures = append(s.Architectures, archs...)
-		s.Families.Set(append(s.Families.Get(), families...))
+		for _, f := range families {
+			s.Families.Set(append(s.Families.Get(), schema.ListFamily(f)))
+		}
 	}
 	return s, nil
 }

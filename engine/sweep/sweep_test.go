@@ -118,7 +118,7 @@ func TestSweepEqualsPlans(t *testing.T) {
 		{name: "ranks of one architecture", model: []string{"gemma-3-27b", "qwen2.5-7b", "gemma-2-27b"}, use: plan.Use{Rank: true}, axes: [][2]string{
 			{"accounting", "rank"}, {"engine", "VLLM"}, {"tp", "1,2"}, {"pp", "1..8+1"}, {"isl", "1000..10000+1000"}, {"page_size", "16"}, {"access_pattern", "block,layer"}}},
 		{name: "every kind of layers", breaks: true, fails: true, model: []string{"qwen3.5-35b-a3b", "whisper-large-v3", "deepseek-v3.2", "nemotron-h-56b", "minimax-text-01", "llama4-scout", "gemma-3n-e4b", "jamba-v0.1",
-			"kimi-linear-48b-a3b", "nemotron-super-49b"}, use: plan.Use{Rank: true}, axes: [][2]string{
+			"kimi-linear-48b-a3b", "nemotron-super-49b", "falcon-h1-7b", "lfm2-1.2b", "minimax-m3", "longcat-flash", "glm-5.2", "deepseek-v4-flash"}, use: plan.Use{Rank: true}, axes: [][2]string{
 			{"accounting", "rank"}, {"engine", "VLLM,SGLANG,TRTLLM"}, {"tp", "1,8"}, {"pp", "1,7"}, {"isl", "1000,200000"}, {"page_size", "16"}, {"access_pattern", "block,layer,layer-kv"},
 			{"window", "in_use,allocated,all"}, {"max_num_batched_tokens", "8192"}, {"kvcache_quant_mode", "fp8,bf16"}}},
 		{name: "conditions", breaks: true, model: []string{"qwen2.5-7b", "mistral-7b", "phi-4"}, axes: [][2]string{

@@ -197,7 +197,7 @@ func (a *app) modelRow(c *command, loader *model.Loader, known *model.Known, e m
 		if err != nil {
 			return nil, nil, err
 		}
-		plans, err := p.Quantities(&plan.Request{Model: model, Config: cfg})
+		plans, err := p.Quantities(&plan.Request{Model: model, Config: cfg.With(model.Arch, model.Defaults)})
 		if err != nil {
 			return nil, nil, err
 		}

@@ -1,0 +1,91 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/schema"
+)
+
+// overlap is layers that two groups have.
+type overlap struct {
+	one, two string
+	layers   []int
+}
+
+// overlaps are those of an architecture, in the order of their first layers.
+type overlaps []overlap
+
+func (o *overlaps) add(layer int, one, two string) {
+	for i := range *o {
+		if p := &(*o)[i]; p.one == one && p.two == two {
+			p.layers = append(p.layers, layer)
+			return
+		}
+	}
+	*o = append(*o, overlap{one, two, []int{layer}})
+}
+
+// overlapping says which layers are in two groups, neither of which is shared.
+func (l *Layers) overlapping(req *Request, list overlaps) error {
+	var errs diag.List
+	for _, o := range list {
+		d := twice(l.arch.Layers.Groups[o.two], l.arch, numbered(o.layers), o.one, o.two)
+		if file := req.Model.File; file != "" && file != l.arch.File {
+			d.WithHint("with %s", file)
+		}
+		errs = append(errs, d)
+	}
+	return errs.Err()
+}
+
+// everywhere says which groups have all layers, if there are several and none is
+// shared: no model is needed to tell.
+func everywhere(arch *schema.Architecture) error {
+	first := ""
+	for _, name := range schema.Keys(arch.Layers.Groups) {
+		g := arch.Layers.Groups[name]
+		switch {
+		case g.Shared || !g.Where.IsZero() || !arch.Layers.Select.IsZero():
+		case first == "":
+			first = name
+		default:
+			return twice(g, arch, "all layers are", first, name)
+		}
+	}
+	return nil
+}
+
+func twice(g *schema.Group, arch *schema.Architecture, layers, one, two string) *diag.Diag {
+	return diag.Errorf(g.Pos, "%s in two groups of %s, %s and %s, so would be counted twice", layers, arch.Name, one, two).
+		WithHint("give one of them a condition that leaves these layers out: where: \"…\"; or, if such a layer stores both: shared: true")
+}
+
+// numbered names layers by their numbers, in ascending order: "layers 0 to 3 and 5
+// are".
+func numbered(layers []int) string {
+	var runs []string
+	for i := 0; i < len(layers); {
+		j := i
+		for j+1 < len(layers) && layers[j+1] == layers[j]+1 {
+			j++
+		}
+		run := fmt.Sprint(layers[i])
+		if j > i {
+			run = fmt.Sprintf("%d to %d", layers[i], layers[j])
+		}
+		runs, i = append(runs, run), j+1
+	}
+	if more := len(runs) - diag.MaxShown; more > 0 {
+		runs = append(runs[:diag.MaxShown:diag.MaxShown], fmt.Sprintf("%d more ranges", more))
+	}
+	switch last := len(runs) - 1; {
+	case len(layers) == 1:
+		return "layer " + runs[0] + " is"
+	case last == 0:
+		return "layers " + runs[0] + " are"
+	default:
+		return "layers " + strings.Join(runs[:last], ", ") + " and " + runs[last] + " are"
+	}
+}

@@ -1,0 +1,90 @@
+package models_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// newKinds are models whose layers store several things. Their geometry is in
+// testdata, as their config.json files have it. Those of Granite, LFM2, LongCat,
+// Step 3.5 and Bailing are put together from several sources.
+var newKinds = []struct {
+	cacheBytes
+	engine, format string
+}{
+	// 24 x 1152; 69 x (3 x 3 x 96 x 128 x 2 + 96 x 128 x 128 x 4)
+	{cacheBytes{"moonshotai--Kimi-K3", 27648, 27648, 449372160}, "VLLM", "bf16"},
+	// 45 x 4096, of which 12 layers grow
+	{cacheBytes{"stepfun-ai--Step-3.7-Flash", 184320, 49152, 0}, "VLLM", "bf16"},
+	{cacheBytes{"stepfun-ai--Step-3.5-Flash", 184320, 49152, 0}, "VLLM", "bf16"},
+	// 2 x 28 x 1152
+	{cacheBytes{"meituan-longcat--LongCat-Flash-Chat", 64512, 64512, 0}, "VLLM", "bf16"},
+	// 44 x 1024; 44 x 1594368
+	{cacheBytes{"tiiuae--Falcon-H1-7B", 45056, 45056, 70152192}, "VLLM", "bf16"},
+	// 4 x 4096; 36 x 2147840
+	{cacheBytes{"ibm-granite--granite-4.0-h-small", 16384, 16384, 77322240}, "VLLM", "bf16"},
+	// 6 x 2048; 10 x 2 x 2048 x 2
+	{cacheBytes{"LiquidAI--LFM2-1.2B", 12288, 12288, 81920}, "VLLM", "bf16"},
+	// 4 x 2048; 16 x 16 x 128 x 128 x 2
+	{cacheBytes{"bailing-linear", 8192, 8192, 8388608}, "VLLM", "bf16"},
+	// 10 x 1152; 70 x 64 x 128 x 128 x 2
+	{cacheBytes{"bailing-hybrid", 11520, 11520, 146800640}, "VLLM", "bf16"},
+	// 60 x 2048 + 57 x 256
+	{cacheBytes{"MiniMaxAI--MiniMax-M3", 137472, 137472, 0}, "VLLM", "bf16"},
+	{cacheBytes{"MiniMaxAI--MiniMax-M3", 137472, 137472, 0}, "SGLANG", "bf16"},
+	// 78 x 1152 + 21 x 132, or 78 x 132
+	{cacheBytes{"zai-org--GLM-5.2-FP8", 92628, 92628, 0}, "VLLM", "bf16"},
+	{cacheBytes{"zai-org--GLM-5.2-FP8", 100152, 100152, 0}, "SGLANG", "bf16"},
+	// 78 x 656 + 21 x 132, on Hopper; 78 x 576 + 21 x 132 and 78 x (576 + 132)
+	{cacheBytes{"zai-org--GLM-5.2-FP8", 53940, 53940, 0}, "VLLM", "fp8"},
+	{cacheBytes{"zai-org--GLM-5.2-FP8", 53940, 53940, 0}, "VLLM", "fp8_ds_mla"},
+	{cacheBytes{"zai-org--GLM-5.2-FP8", 47700, 47700, 0}, "VLLM", "fp8_plain"},
+	{cacheBytes{"zai-org--GLM-5.2-FP8", 55224, 55224, 0}, "SGLANG", "fp8_plain"},
+}
+
+// TestNewKinds reads the configurations of models whose layers store several
+// things, also the whole files where they are there.
+func TestNewKinds(t *testing.T) {
+	for _, want := range newKinds {
+		for _, dir := range []string{"testdata", "../../shared/hf-configs"} {
+			file := filepath.Join(dir, want.model+".json")
+			if _, err := os.Stat(file); err != nil && dir != "testdata" {
+				continue
+			}
+			t.Run(file+" "+want.engine+" "+want.format, func(t *testing.T) {
+				flags := map[string]string{
+					"system.page_size": "16", "runtime.isl": "16",
+					"system.backend": want.engine, "strategy.kvcache_quant_mode": want.format,
+				}
+				hold(t, file, flags, map[string]int64{
+					"kv_bytes_per_token": want.kv, "growing_bytes_per_token": want.growing, "state_bytes_per_request": want.state,
+				})
+			})
+		}
+	}
+}
+
+// TestCompressed holds what a request of DeepSeek-V4 uses to the sums of its
+// windows, compressed records, index keys and compressor states.
+func TestCompressed(t *testing.T) {
+	for _, want := range []struct {
+		model, isl string
+		bytes      int64
+	}{
+		{"deepseek-ai--DeepSeek-V4-Flash", "8192", 46961664},
+		{"deepseek-ai--DeepSeek-V4-Flash", "131072", 520080384},
+		{"deepseek-ai--DeepSeek-V4-Pro", "8192", 68420096},
+		{"deepseek-ai--DeepSeek-V4-Pro", "131072", 745665536},
+	} {
+		for _, engine := range []string{"VLLM", "SGLANG"} {
+			t.Run(want.model+" "+want.isl+" "+engine, func(t *testing.T) {
+				flags := map[string]string{
+					"system.page_size": "256", "runtime.isl": want.isl,
+					"system.backend": engine, "strategy.kvcache_quant_mode": "fp8_ds_mla",
+				}
+				hold(t, filepath.Join("testdata", want.model+".json"), flags, map[string]int64{"request_bytes": want.bytes})
+			})
+		}
+	}
+}
