@@ -100,12 +100,6 @@ func (p *program) defaults(t *Translation) error {
 		if rule.Warn != "" {
 			t.Doubts[path] = append(t.Doubts[path], diag.Warnf(from.Pos, "%s", rule.Warn).HintUnlessEmpty(rule.Hint))
 		}
-		for _, n := range p.common.Notes[path] {
-			if ok, err := p.holds(path, n.When); ok && err == nil {
-				at := p.origin(p.ref(n.When, formula.Bool))
-				t.Doubts[path] = append(t.Doubts[path], diag.Notef(at.Pos, "%s", n.Note).HintUnlessEmpty(n.Hint))
-			}
-		}
 	}
 	return errs.Err()
 }

@@ -51,13 +51,6 @@ type Rule struct {
 	Hint string `json:"hint,omitempty"`
 }
 
-// Note is something to tell where a condition holds.
-type Note struct {
-	When Formula `json:"when"`
-	Note string  `json:"note"`
-	Hint string  `json:"hint,omitempty"`
-}
-
 // RelevantFields returns what tells by a word of their names fields that affect
 // the cache, and by their whole names fields that do not.
 func (c *Checkpoints) RelevantFields() (relevant, ignored func(name string) bool) {
@@ -117,8 +110,6 @@ type Checkpoints struct {
 	Let     map[string][]Formula `json:"let"`
 	// Defaults are those of a configuration, by the path of the field.
 	Defaults map[string][]Rule `json:"defaults"`
-	// Notes are about such a default.
-	Notes map[string][]Note `json:"notes"`
 	// Relevant tells by words of their names the fields that affect the cache;
 	// Ignored those of them that do not, by groups of whole names.
 	Relevant []string            `json:"relevant"`
@@ -138,11 +129,6 @@ func (c *Checkpoints) eachFormula(f func(path []string, formula *Formula)) {
 				f(append(slices.Clone(path), "when"), &r.When)
 			}
 			f(append(path, "value"), &r.Value)
-		}
-	}
-	for _, name := range Keys(c.Notes) {
-		for i := range c.Notes[name] {
-			f([]string{"checkpoints", "notes", name, strconv.Itoa(i), "when"}, &c.Notes[name][i].When)
 		}
 	}
 }
