@@ -127,7 +127,7 @@ func (l *Loader) noAxis(leaf *data.Leaf, key string) *diag.Diag {
 	if near != "" {
 		return d.WithHint("did you mean %q?", SweepSection+"."+near)
 	}
-	return d.WithHint("axes have the names of flags: %s, and those of nixlbench", strings.Join(names, ", "))
+	return d.WithHint("an axis is named after a flag: %s, or after one of nixlbench's flags", strings.Join(names, ", "))
 }
 
 // axisOf reads an axis of a file: a list, or one value as the flag takes it. An

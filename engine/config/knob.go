@@ -134,7 +134,7 @@ func (l *Loader) knobOf(f *schema.Flag, leaf *data.Leaf) (*Knob, error) {
 	if leaf.Kind != data.List {
 		one, ok := text(&leaf.Value)
 		if !ok {
-			return nil, leaf.Origin.Errorf("%s%s is not allowed: expected a value or a list of them", label, leaf.Describe())
+			return nil, leaf.Origin.Errorf("%s%s is not allowed: expected a value or a list of values", label, leaf.Describe())
 		}
 		k, err := KnobOf(l.schema, f, one, leaf.Origin, true)
 		if err == nil {

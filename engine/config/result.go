@@ -36,17 +36,17 @@ func (l *Loader) Results(name string) error {
 		case err == io.EOF:
 			return c.err()
 		case err == jsonl.ErrLong:
-			c.add("", "%v: the rest is not checked", err)
+			c.add("", "%v; the rest is not checked", err)
 			return c.err()
 		case err != nil:
 			return err
 		case lines.Torn:
-			c.add("kvbench profile --output moves it away", "the last line is cut off")
+			c.add("to move it aside, run 'kvbench profile' with --output set to this file", "the last line is truncated")
 		default:
 			c.check(shape, line)
 		}
 		if good = good || c.count == before; !good && lines.Bytes > jsonl.MaxFutile {
-			return append(diag.List(diag.All(c.err())), diag.Errorf(diag.Pos{File: name, Line: c.line}, "no line up to this one is a result: the rest is not checked"))
+			return append(diag.List(diag.All(c.err())), diag.Errorf(diag.Pos{File: name, Line: c.line}, "no results up to this line; the rest is not checked"))
 		}
 	}
 }

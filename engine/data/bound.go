@@ -47,7 +47,7 @@ func Catch(file string, err *error) {
 
 func unexpected(file string, p any) *diag.Diag {
 	return diag.Errorf(diag.Pos{File: file}, "internal error: %v", p).
-		WithHint("this is a fault of kvbench or of a library: please report it with the file")
+		WithHint("this is a bug in kvbench or in a library: please report it and include the file")
 }
 
 // breaks are line breaks to the YAML parser, but to no editor.
@@ -63,7 +63,7 @@ func checkBreaks(name string, data []byte) error {
 		r, _ := utf8.DecodeRune(data[i:])
 		if what, ok := breaks[r]; ok {
 			pos := placeAt(name, data, i)
-			return diag.Errorf(pos, "unexpected character U+%04X (%s): YAML breaks the line here", r, what).
+			return diag.Errorf(pos, "unexpected character U+%04X (%s): YAML treats it as a line break", r, what).
 				WithHint(`use a plain line break, or write "\u%04x" in double quotes`, r)
 		}
 	}
@@ -97,15 +97,15 @@ func checkJSONText(name string, data []byte) error {
 }
 
 func tooMany(name string, limit int) error {
-	return diag.Errorf(diag.Pos{File: name}, "holds more than %d values: a model or configuration has far fewer", limit)
+	return diag.Errorf(diag.Pos{File: name}, "contains more than %d values: a model or configuration has far fewer", limit)
 }
 
 func tooDeep(pos diag.Pos, limit int) error {
-	return diag.Errorf(pos, "is nested more than %d levels deep: a model or configuration needs a few", limit)
+	return diag.Errorf(pos, "is nested more than %d levels deep: a model or configuration needs only a few", limit)
 }
 
 func tooWide(pos diag.Pos, what string, n, limit int) error {
-	return diag.Errorf(pos, "this %s holds %d values: at most %d are allowed", what, n, limit)
+	return diag.Errorf(pos, "this %s contains %d values: at most %d are allowed", what, n, limit)
 }
 
 // checkTree refuses what would take much time or memory to check.
@@ -141,7 +141,7 @@ func checkTree(name string, root ast.Expr, most limits) error {
 				}
 				label, _, _ := ast.LabelName(f.Label)
 				if path+len(label) > maxPath {
-					return diag.Errorf(place(f.Label), "the name here, with those around it, is longer than %d characters", maxPath)
+					return diag.Errorf(place(f.Label), "the path of this key is longer than %d characters", maxPath)
 				}
 				if err := check(f.Value, depth+1, path+len(label)+1); err != nil {
 					return err
@@ -221,7 +221,7 @@ func checkCUEText(name string, data []byte) error {
 		}
 		switch {
 		case len(lit) > maxString && tok != token.COMMENT:
-			return diag.Errorf(PosOf(pos), "this text is %d bytes long: at most %d are allowed", len(lit), maxString)
+			return diag.Errorf(PosOf(pos), "this string is %d bytes long: at most %d are allowed", len(lit), maxString)
 		case faults > maxFaults:
 			return first
 		case n > maxTokens:

@@ -143,17 +143,17 @@ func checkSafe(f *ast.File) error {
 		switch n := n.(type) {
 		case *ast.ImportSpec:
 			if p := strings.Trim(n.Path.Value, `"`); p != schemaImport {
-				refuse(n.Path, "this import is not allowed: the only import is \""+schemaImport+"\"", "write the values out, or copy the definitions into a file of the same package")
+				refuse(n.Path, "this import is not allowed: the only allowed import is \""+schemaImport+"\"", "write the values out, or copy the definitions into a file of the same package")
 			}
 			return false
 		case *ast.Attribute:
 			if name, _ := n.Split(); !slices.Contains(attributes, name) {
-				refuse(n, "the attribute @"+name+" is not allowed", "leave it out; values of other files belong in a CUE file of the same package")
+				refuse(n, "the attribute @"+name+" is not allowed", "remove it; to use values from another file, put them in a CUE file of the same package")
 			}
 			return false
 		case *ast.UnaryExpr:
 			if lit, ok := n.X.(*ast.BasicLit); ok && (n.Op == token.MAT || n.Op == token.NMAT) && len(lit.Value) > MaxPattern {
-				refuse(n, LongPattern(len(lit.Value)), "write a shorter one: a part of the name is enough")
+				refuse(n, LongPattern(len(lit.Value)), "write a shorter one: part of the name is enough")
 				return false
 			}
 		case *ast.BinaryExpr:
@@ -161,7 +161,7 @@ func checkSafe(f *ast.File) error {
 				break
 			}
 			if isText(n.X) || isText(n.Y) {
-				refuse(n, "a text times a number is not allowed", "write the text out")
+				refuse(n, "multiplying a string by a number is not allowed", "write out the whole string")
 				return false
 			}
 			n.X, n.Y = onlyNumber(n.X), onlyNumber(n.Y)
@@ -223,11 +223,11 @@ func FromCUE(err error, at diag.Pos) error {
 			name := fmt.Sprint(args[0])
 			d.About(diag.Unknown, name)
 			if name == schemaPackage {
-				d.WithHint("the file lacks: import %q", schemaImport)
+				d.WithHint("add this line to the file: import %q", schemaImport)
 			} else if strings.HasPrefix(name, "#") || strings.HasPrefix(name, "_") {
-				d.WithHint("define %s in this file, or in a file of the same folder with the same package clause", name)
+				d.WithHint("define %s in this file, or in another file of this folder that has the same package clause", name)
 			} else if !d.Suggest(name, types) {
-				d.WithHint("formulas and texts must be quoted: \"%s\"", name)
+				d.WithHint("formulas and strings must be quoted: \"%s\"", name)
 			}
 		}
 		if path := TrimPath(e.Path()); len(path) > 0 {

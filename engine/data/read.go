@@ -47,7 +47,7 @@ func Read(name string, watch input.Watch) ([]byte, error) {
 	}
 	if i := notText(data); i >= 0 {
 		line := 1 + bytes.Count(data[:i], []byte("\n"))
-		return nil, diag.Errorf(diag.Pos{File: name, Line: line}, "is not a text file: it holds the byte 0x%02x", data[i])
+		return nil, diag.Errorf(diag.Pos{File: name, Line: line}, "is not a text file: it contains the byte 0x%02x", data[i])
 	}
 	return plainBreaks(data), nil
 }
@@ -96,7 +96,7 @@ func Parse(name string, text []byte, loose func(root *Value) bool) (*Value, erro
 	}
 	root := Of(name, expr)
 	if root.Kind != Mapping {
-		return nil, diag.Errorf(diag.Pos{File: name}, "holds %s where name: value pairs are expected", root.Describe()).
+		return nil, diag.Errorf(diag.Pos{File: name}, "contains %s where name: value pairs are expected", root.Describe()).
 			WithHint("several documents in one file count as a list")
 	}
 	if IsJSON(name) {
@@ -212,7 +212,7 @@ func jsonError(name string, data []byte) error {
 // jsonHints say what mostly is behind what encoding/json says.
 var jsonHints = map[string]string{
 	"beginning of object key string": "names must be in double quotes, no comma may precede a }, and JSON has no comments",
-	"looking for beginning of value": "put texts in double quotes, and remove what JSON does not allow: comments, trailing commas",
+	"looking for beginning of value": "put strings in double quotes, and remove what JSON does not allow: comments, trailing commas",
 	"unexpected end of JSON input":   "a } or ] is missing at the end",
 }
 
@@ -237,14 +237,14 @@ func faultyLine(name string, data []byte, msg string) int {
 // syntaxHints say what mostly is behind the messages of the parsers.
 var syntaxHints = map[string]string{
 	"did not find expected key":                       "check the indentation of this line and of those before it",
-	"found character that cannot start any token":     "indent with spaces, not tabs, and put texts with special characters in quotes",
-	"mapping values are not allowed in this context":  "check the indentation, and put texts with a colon in quotes",
+	"found character that cannot start any token":     "indent with spaces, not tabs, and quote strings that contain special characters",
+	"mapping values are not allowed in this context":  "check the indentation, and quote strings that contain a colon",
 	"found a tab character that violates indentation": "indent with spaces, not tabs",
 	"did not find expected ',' or ']'":                "a ] is missing",
 	"did not find expected ',' or '}'":                "a } is missing",
-	"found unexpected end of stream":                  "end the text with the quote that it begins with",
-	"string literal not terminated":                   "end the text with the quote that it begins with",
-	"expected 'EOF', found '}'":                       "a { is missing before, or this } is one too many",
+	"found unexpected end of stream":                  "end the string with the same quotation mark that begins it",
+	"string literal not terminated":                   "end the string with the same quotation mark that begins it",
+	"expected 'EOF', found '}'":                       "add the missing { before it, or remove this }",
 }
 
 // syntaxError words the error of a data file's parser.

@@ -211,7 +211,7 @@ func alternatives(names []string) string {
 // Note says that nixlbench does not read the flag, and what to do.
 func (u *Unread) Note() *diag.Diag {
 	d := diag.Notef(diag.Pos{}, "%s has no effect: nixlbench reads it only with %s", u.Origin, u.Needs).
-		WithHint("leave it out, or give %s", u.Needs)
+		WithHint("omit it, or use %s", u.Needs)
 	for _, name := range u.Instead {
 		d.WithHint("with --%s %s, --%s does the same", BackendFlag, u.Backend, name)
 	}

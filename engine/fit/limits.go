@@ -221,7 +221,7 @@ func (r *Fitter) least(req *Request, values map[string]Value) {
 // refusal says why a plan cannot be fitted, which sizes would fit, and which
 // of the user's flags stand in the way.
 func (r *Fitter) refusal(req *Request, values map[string]Value, broken []Violation) error {
-	d := diag.Errorf(req.label(), "the plan cannot be fitted: nixlbench %s %s: %s", r.release, broken[0].Limit.Message, broken[0].Why).
+	d := diag.Errorf(req.label(), "cannot fit the plan: nixlbench %s %s: %s", r.release, broken[0].Limit.Message, broken[0].Why).
 		About(diag.Requires, broken[0].Limit.Name)
 	hint := func(list []string) {
 		for _, h := range list {

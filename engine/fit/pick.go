@@ -188,13 +188,13 @@ func (p *picker) wayOut(releases []string, wanted []Wanted) string {
 			switch {
 			case !slices.ContainsFunc(releases, together):
 			case slices.ContainsFunc(others, func(o Wanted) bool { return o.Name == instead }):
-				return "leave out --" + w.Name + ": --" + instead + " does the same"
+				return "omit --" + w.Name + ": --" + instead + " does the same"
 			default:
-				return "give --" + instead + " instead of --" + w.Name + ": it does the same"
+				return "use --" + instead + " instead of --" + w.Name + ": it does the same"
 			}
 		}
 	}
-	return "leave one of them out"
+	return "omit one of them"
 }
 
 // words names what a release lacks, the flag or its value, with the releases

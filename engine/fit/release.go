@@ -202,7 +202,7 @@ func (r *Release) InRange(s Slot, v formula.Value) error {
 	}
 	lo, hi := schema.Range(s.Era.Type)
 	if n, whole := v.Num.Int64(); !whole || n < lo || n > hi {
-		return diag.Errorf(s.Computed.Pos, "%s of nixlbench %s takes whole numbers from %d to %d, not %s", s.Name, r.release, lo, hi, v.Num).About(diag.NotWhole, s.Name)
+		return diag.Errorf(s.Computed.Pos, "%s of nixlbench %s accepts whole numbers from %d to %d, not %s", s.Name, r.release, lo, hi, v.Num).About(diag.NotWhole, s.Name)
 	}
 	return nil
 }

@@ -39,9 +39,9 @@ func (r *Fitter) Resolve(req *Request) (map[string]Value, error) {
 			want = also[flag]
 		}
 		v := req.Flags[flag]
-		return nil, v.Origin.Errorf("%s contradicts %s %s and %s %s, which take %s on %s", v.Str,
+		return nil, v.Origin.Errorf("%s contradicts %s %s and %s %s, which require %s on %s", v.Str,
 			SourceVar, sideText(req, SourceVar), DestinationVar, sideText(req, DestinationVar), want, name).
-			WithHint("leave it out, or give another --%s or --%s", SourceVar, DestinationVar)
+			WithHint("omit it, or choose another --%s or --%s", SourceVar, DestinationVar)
 	}
 	return values, nil
 }
@@ -109,11 +109,11 @@ func sideText(req *Request, name string) string {
 // is not a known one.
 func (r *Release) noBackend(name string) error {
 	if _, ok := r.slot(BackendFlag); !ok {
-		return diag.Errorf(diag.Pos{}, "nixlbench %s has no --%s, which says how data is moved", r.release, BackendFlag).
-			WithHint("add the flag to the release in the file of --releases")
+		return diag.Errorf(diag.Pos{}, "nixlbench %s does not have --%s, which selects how data is moved", r.release, BackendFlag).
+			WithHint("add the flag to the release in the --releases file")
 	}
-	return diag.Errorf(diag.Pos{}, "no backend %q is known, which is the default of nixlbench %s", name, r.release).
-		WithHint("give --%s, or correct the default in the file of --releases", BackendFlag)
+	return diag.Errorf(diag.Pos{}, "unknown backend %q, the default of nixlbench %s", name, r.release).
+		WithHint("use --%s, or correct the default in the --releases file", BackendFlag)
 }
 
 // transfer picks the first of the backend's transfers that goes with the sides
@@ -182,7 +182,7 @@ func (r *Release) checkGiven(req *Request) error {
 		}
 		if era, known := f.Values[v.Str]; known {
 			errs = append(errs, v.Origin.Errorf("%s needs nixlbench %s; the release is %s", v.Str, r.bench.Span(era), r.release).
-				WithHint("choose it with --nixlbench_release, or one of %s", strings.Join(allowed, ", ")))
+				WithHint("select such a release with --nixlbench_release, or use one of %s", strings.Join(allowed, ", ")))
 			continue
 		}
 		errs = append(errs, notAllowed(v.Origin, v.Str, allowed))
@@ -194,7 +194,7 @@ func (r *Release) checkGiven(req *Request) error {
 func (r *Release) lacks(f *schema.Flag, from data.Origin) *diag.Diag {
 	d := from.Errorf("needs nixlbench %s; %s is %s", r.bench.SpanOfFlag(f), r.From, r.release)
 	if r.bench.IsOwn(r.release) {
-		d = from.Errorf("nixlbench %s does not have it", r.release)
+		d = from.Errorf("nixlbench %s does not have this flag", r.release)
 	}
 	var instead []string
 	for _, name := range f.Instead {

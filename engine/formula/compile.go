@@ -180,7 +180,7 @@ func (c *compiler) cycle(r Ref) {
 			break
 		}
 	}
-	c.report(loop[0], place{&c.p.slots[loop[0]].unit, off}.errorf("needs itself: %s", strings.Join(names, " -> ")))
+	c.report(loop[0], place{&c.p.slots[loop[0]].unit, off}.errorf("depends on itself: %s", strings.Join(names, " -> ")))
 }
 
 func (c *compiler) report(r Ref, d *diag.Diag) { c.errs[r] = append(c.errs[r], d) }
@@ -338,11 +338,11 @@ func (k *checker) expr(n ast.Node) code {
 		}
 		k.errorf(off, "only functions can be called")
 	case *ast.SliceNode:
-		k.errorf(off, "slices are not part of formulas")
+		k.errorf(off, "slices are not supported in formulas")
 	case *ast.MapNode:
-		k.errorf(off, "maps are not part of formulas")
+		k.errorf(off, "maps are not supported in formulas")
 	default:
-		k.errorf(off, "this is not part of formulas")
+		k.errorf(off, "this expression is not supported in formulas")
 	}
 	return brokenCode
 }
@@ -466,6 +466,6 @@ func (k *checker) unary(n *ast.UnaryNode) code {
 	case "+":
 		return k.need(n.Node, Num, who)
 	}
-	k.errorf(at.off, "%s is not part of formulas", who)
+	k.errorf(at.off, "%s is not supported in formulas", who)
 	return brokenCode
 }

@@ -273,7 +273,7 @@ func (f *Frame) fill(i int32, at place) bool {
 		f.err = f.p.wrong[Ref(i)]
 		return false
 	case s.class == input, s.lacks:
-		f.failSlot(s, at, "%q was not given", s.name)
+		f.failSlot(s, at, "%q is not set", s.name)
 		f.err.About(diag.NotGiven, s.name)
 		return false
 	case s.class == preset:
@@ -393,6 +393,6 @@ func (f *Frame) index(at place, i Rat, n int) (int, bool) {
 	if i.IsInt() && i.n >= 0 && i.n < int64(n) {
 		return int(i.n), true
 	}
-	f.fail(at, "there is no index %s: the list has %s, counted from 0", i, plural(n, "element", "elements"))
+	f.fail(at, "index %s is out of range: the list has %s, counted from 0", i, plural(n, "element", "elements"))
 	return 0, false
 }

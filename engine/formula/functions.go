@@ -43,9 +43,9 @@ func init() {
 	add(1, "ceil(x)", "The smallest whole number not less than x.", roundFunc(Rat.Ceil, Rat.ceilQuo))
 	add(2, "ceil_div(a, b)", "a divided by b, rounded up to a whole number.", divFunc(Rat.ceilQuo))
 	add(2, "div(a, b)", "a divided by b, rounded down to a whole number.", divFunc(Rat.floorQuo))
-	add(2, "doubled(a, b)", "The last of a, 2a, 4a, ... up to b; a itself where 2a is above b.", binaryFunc(doubled, func(a, _ Rat) string {
+	add(2, "doubled(a, b)", "The last of a, 2a, 4a, ... up to b; a itself if 2a is greater than b.", binaryFunc(doubled, func(a, _ Rat) string {
 		if a.n <= 0 {
-			return "the first must be above 0"
+			return "the first must be greater than 0"
 		}
 		return ""
 	}))
@@ -63,13 +63,13 @@ func init() {
 		return mulFrac(false, x/gcd(x, y), 1, y, 1)
 	}))
 	add(1, "len(x)", "How many elements a list has, or characters a string.", lenFunc)
-	add(-1, "max(x, ...)", "The largest of some numbers, or of one list, which must not be empty.", foldFunc(func(a, b Rat) (Rat, bool) {
+	add(-1, "max(x, ...)", "The largest of its arguments, or of the numbers in a list, which must not be empty.", foldFunc(func(a, b Rat) (Rat, bool) {
 		if a.Cmp(b) < 0 {
 			return b, true
 		}
 		return a, true
 	}, false))
-	add(-1, "min(x, ...)", "The smallest of some numbers, or of one list, which must not be empty.", foldFunc(func(a, b Rat) (Rat, bool) {
+	add(-1, "min(x, ...)", "The smallest of its arguments, or of the numbers in a list, which must not be empty.", foldFunc(func(a, b Rat) (Rat, bool) {
 		if a.Cmp(b) > 0 {
 			return b, true
 		}
@@ -348,7 +348,7 @@ func (k *checker) askable(n ast.Node, who string) (Ref, bool) {
 		return 0, false
 	}
 	if s := &k.p.slots[r]; s.class != input && s.class != preset && !s.given && !k.partial {
-		k.errorf(start(id), "%s asks for what is given, and %s is computed", who, id.Value)
+		k.errorf(start(id), "%s tests whether an input is set, but %s is computed", who, id.Value)
 		return 0, false
 	}
 	return r, true

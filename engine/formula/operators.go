@@ -55,7 +55,7 @@ func (k *checker) binary(n *ast.BinaryNode) code {
 		}[n.Operator]
 		return code{kind: Bool, cond: func(f *Frame) bool { return test(x(f), y(f)) }}
 	}
-	k.errorf(off, "%s is not part of formulas", who)
+	k.errorf(off, "%s is not supported in formulas", who)
 	return brokenCode
 }
 
@@ -109,7 +109,7 @@ func arithmetic(op string, l, r code, at place) code {
 			a, b := x(f), y(f)
 			switch {
 			case !a.IsInt() || !b.IsInt() || a.n < 0 || b.n < 0:
-				return f.fail(at, "%s %% %s: both sides must be whole and not negative", term(a), term(b))
+				return f.fail(at, "%s %% %s: both sides must be whole numbers, 0 or more", term(a), term(b))
 			case b.n == 0:
 				return f.divZero(at, a, "%", b)
 			}
@@ -252,7 +252,7 @@ func (k *checker) conditional(n *ast.ConditionalNode) code {
 	case y.kind == broken:
 		return c
 	case x.kind != y.kind:
-		k.errorf(start(n.Exp2), "one arm is %s, the other %s", x.kind, y.kind)
+		k.errorf(start(n.Exp2), "one branch is %s, the other %s", x.kind, y.kind)
 		return brokenCode
 	}
 	return choose(test, x, y)

@@ -47,12 +47,12 @@ type use struct {
 // refused maps words and operators that the parser knows and formulas do not
 // have to what one writes instead.
 var refused = map[string]string{
-	"let":     "give that part a name as a formula of its own",
+	"let":     "move that part into a formula of its own",
 	";":       "a formula is a single expression",
 	"=":       "write == to compare",
 	"|":       "write f(x) instead of x | f()",
-	"**":      "write the product out",
-	"^":       "write the product out",
+	"**":      "write out the product",
+	"^":       "write out the product",
 	"matches": "use contains, startsWith or endsWith",
 	"?.":      "",
 	"..":      "",
@@ -136,11 +136,11 @@ func (u *unit) parse() (*parsed, []*diag.Diag) {
 	switch {
 	case len(text) > maxText:
 		// The text is left out: nobody wants to see it on a terminal.
-		d := place{&unit{u.name, Source{Pos: u.src.Pos}}, 0}.errorf("the text is %d bytes long; at most %d are allowed", len(text), maxText)
+		d := place{&unit{u.name, Source{Pos: u.src.Pos}}, 0}.errorf("the formula is %d bytes long; at most %d are allowed", len(text), maxText)
 		d.Caret = 0
 		return fail(d)
 	case !utf8.ValidString(text):
-		return fail(at(0).errorf("the text is not valid UTF-8"))
+		return fail(at(0).errorf("the formula is not valid UTF-8"))
 	case strings.TrimSpace(text) == "":
 		return fail(at(0).errorf("the formula is empty"))
 	}
@@ -255,10 +255,10 @@ func (u *unit) scan() (*lexed, []*diag.Diag) {
 				errs = append(errs, at(tok.From).errorf("%v", err))
 			}
 		case lexer.Bytes:
-			errs = append(errs, at(tok.From).errorf("byte strings are not part of formulas"))
+			errs = append(errs, at(tok.From).errorf("byte strings are not supported in formulas"))
 		case lexer.Operator, lexer.Identifier:
 			if hint, ok := refused[tok.Value]; ok && !afterDot {
-				errs = append(errs, at(tok.From).errorf("%q is not part of formulas", tok.Value).HintUnlessEmpty(hint))
+				errs = append(errs, at(tok.From).errorf("%q is not supported in formulas", tok.Value).HintUnlessEmpty(hint))
 			}
 		}
 	}
@@ -272,7 +272,7 @@ func (p *lexed) comment(from, to int) (off int, ok bool) {
 }
 
 func commentError(at place) *diag.Diag {
-	return at.errorf("comments are not part of formulas").WithHint("div(a, b) divides and rounds down")
+	return at.errorf("comments are not supported in formulas").WithHint("div(a, b) divides and rounds down")
 }
 
 // lexError rewords an error of the lexer; end is where the last good token
@@ -294,11 +294,11 @@ func (p *lexed) lexError(at func(int) place, end int, err error) *diag.Diag {
 		}
 		return d
 	case strings.HasPrefix(msg, "bad number syntax: "):
-		return at(end).errorf("bad number %s", strings.TrimPrefix(msg, "bad number syntax: "))
+		return at(end).errorf("invalid number %s", strings.TrimPrefix(msg, "bad number syntax: "))
 	case strings.Contains(msg, "not terminated"):
-		return at(end).errorf("the string is not closed")
+		return at(end).errorf("unterminated string")
 	case strings.Contains(msg, "escape"):
-		return at(end).errorf("the string has a bad escape after a backslash")
+		return at(end).errorf("invalid escape sequence in the string")
 	case strings.Contains(msg, "comment"):
 		return commentError(at(end))
 	default:
@@ -334,7 +334,7 @@ func (p *lexed) syntaxError(at func(int) place, err error) *diag.Diag {
 	case fe.Message == "expected name":
 		return at(fe.From).errorf("unexpected %q after a dot", p.text(i, i+1))
 	case strings.HasPrefix(fe.Message, "a map key"):
-		return at(fe.From).errorf("maps are not part of formulas")
+		return at(fe.From).errorf("maps are not supported in formulas")
 	default:
 		return at(fe.From).errorf("unexpected %s", quoteToken(p.text(i, i+1)))
 	}

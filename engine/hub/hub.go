@@ -65,7 +65,7 @@ func Parse(word string) (Repo, error) {
 	}
 	switch {
 	case !ok || wrong(r.Owner) || wrong(r.Name):
-		return r, diag.Usagef("%q names no repository: expected %sOWNER/NAME or %sOWNER/NAME@REVISION", word, Scheme, Scheme)
+		return r, diag.Usagef("%q is not a repository: expected %sOWNER/NAME or %sOWNER/NAME@REVISION", word, Scheme, Scheme)
 	case hasRevision && revision == "":
 		return r, diag.Usagef("%q: a revision is missing after the @", word)
 	case hasRevision && (!revisionPattern().MatchString(revision) || strings.Contains(revision, "..") || len(revision) > maxRevision):
@@ -199,7 +199,7 @@ func (h *Hub) snapshot(r Repo, commit string) string {
 // why it is not there.
 func (h *Hub) Find(r Repo, name string) (string, error) {
 	missing := func(why string) error {
-		d := diag.Errorf(diag.Pos{}, "%s: no %s in the Hugging Face cache, %s", r, name, diag.Printable(h.Cache))
+		d := diag.Errorf(diag.Pos{}, "%s: %s not found in the Hugging Face cache, %s", r, name, diag.Printable(h.Cache))
 		if why != "" {
 			d.Msg += ": " + why
 		}
@@ -223,7 +223,7 @@ func (h *Hub) Find(r Repo, name string) (string, error) {
 	if _, err := os.Lstat(file); err == nil {
 		return "", missing("it is a link to a file that no longer exists")
 	}
-	return "", missing("the snapshot of revision " + r.revision() + " lacks it")
+	return "", missing("the snapshot of revision " + r.revision() + " does not have it")
 }
 
 // commit returns the commit in the cache that a revision stands for, or why there
@@ -242,7 +242,7 @@ func (h *Hub) commit(r Repo) (commit, why string) {
 		return "", diag.All(err)[0].Text()
 	}
 	if commit = strings.TrimSpace(string(data)); !isCommit(commit) {
-		return "", "refs/" + r.revision() + " holds no commit"
+		return "", "refs/" + r.revision() + " does not contain a commit"
 	}
 	return commit, ""
 }

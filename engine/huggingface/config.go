@@ -117,7 +117,7 @@ func (c *Config) Add(prefix string, root *data.Value) { c.add(prefix, root, root
 func (c *Config) Types() (list []string, err error) {
 	for _, f := range []*field{c.outer, c.byName[TypeField]} {
 		if !f.readable || f.value.Kind != formula.Str {
-			return list, diag.Errorf(f.pos, "%s: %s is not allowed: expected a text", TypeField, &f.Value)
+			return list, diag.Errorf(f.pos, "%s: %s is not allowed: expected a string", TypeField, &f.Value)
 		}
 		list = append(list, f.value.Str)
 	}

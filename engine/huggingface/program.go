@@ -176,7 +176,7 @@ func (p *program) eval(what string, f schema.Formula, want formula.Kind, each bo
 		all = formula.Value{Kind: formula.Bool, Bool: true}
 	}
 	if p.layers == 0 {
-		return all, diag.Errorf(diag.Pos{File: p.file}, "%s cannot be computed: the number of layers is not known", what)
+		return all, diag.Errorf(diag.Pos{File: p.file}, "%s cannot be computed: the number of layers is unknown", what)
 	}
 	layer, _ := p.Ref(LayerName)
 	for i := range p.layers {
@@ -210,7 +210,7 @@ func (p *program) blame(what string, ref formula.Ref, err error, hints ...string
 		if field := p.byName[inner.Name]; field.Unfit() != "" {
 			return diag.Errorf(field.pos, "%s: %s %s", field.name, &field.Value, field.Unfit())
 		} else if !field.readable {
-			return diag.Errorf(field.pos, "%s: %s cannot be read: %s needs a number, a text, true or false, or a list of numbers or of texts", field.name, &field.Value, what)
+			return diag.Errorf(field.pos, "%s: %s cannot be read: %s needs a number, a string, true or false, or a list of numbers or strings", field.name, &field.Value, what)
 		}
 	}
 	d := diag.Errorf(p.origin(ref).Pos, "%s cannot be computed: %s", what, inner.Msg).About(diag.Formula, what)

@@ -54,7 +54,7 @@ func Translate(c *Config, fam Family) (*Translation, error) {
 	t := &Translation{Document: &data.Document{File: c.file}, Doubts: map[string]diag.List{}, fields: map[string][]string{}}
 	if fam.Unknown {
 		note := diag.Warnf(c.outer.pos, "%s %s is not known: %s", TypeField, &c.outer.Value, c.common.Unknown.Note)
-		t.Notes = append(t.Notes, note.HintUnlessEmpty(fam.Near).WithHint("a family in a --models folder can say how to read it"))
+		t.Notes = append(t.Notes, note.HintUnlessEmpty(fam.Near).WithHint("to define how it is read, add a family to a --models folder"))
 	}
 	t.add(schema.NameParam, formula.Text(c.name), p.origin())
 	t.add(schema.ArchField, formula.Text(fam.Architecture), data.Origin{Kind: data.FromFile, Pos: fam.Pos})
@@ -207,7 +207,7 @@ func (p *program) perLayer(param string, rules []schema.Rule, counts *schema.Rul
 			empty := f.Kind == data.List && len(f.Items) == 0 && !slices.Contains(p.family.Empty, name)
 			long := int64(n) > p.layers && !slices.Contains(p.family.Longer, name)
 			if empty || !f.null && long {
-				return diag.Errorf(f.pos, "%s cannot be computed: %s has %s, the model %s", param, name, counted(int64(n), "entry", "entries"), counted(p.layers, "layer", "layers")).
+				return diag.Errorf(f.pos, "%s cannot be computed: %s has %s, but the model has %s", param, name, counted(int64(n), "entry", "entries"), counted(p.layers, "layer", "layers")).
 					WithHint("the formula is at %s", r.Value.Pos)
 			}
 		}
@@ -253,10 +253,10 @@ func (p *program) understood() error {
 	if t := p.byName[TypeField]; p.family.Unknown {
 		return diag.Errorf(t.pos, "%s %s is not known, and some of its fields affect the cache in a way kvbench does not understand: %s", TypeField, &t.Value, strings.Join(list, ", ")).
 			HintUnlessEmpty(p.family.Near).
-			WithHint("a family in a --models folder can say how to read it; or write a parameter file")
+			WithHint("to define how it is read, add a family to a --models folder; or write a parameter file")
 	}
 	return diag.Errorf(first.pos, "some fields affect the cache in a way %s does not understand: %s", p.family.Name, strings.Join(list, ", ")).
-		WithHint("write a parameter file that describes the cache; kvbench models lists the architectures")
+		WithHint("write a parameter file that describes the cache; run 'kvbench models' to list the architectures")
 }
 
 // isParam reports whether a rule of a parameter reads a field by itself.

@@ -32,7 +32,7 @@ func (r *Reader) Err() string { return r.err }
 // End checks that nothing follows, and says what is wrong with the text, or "".
 func (r *Reader) End() string {
 	if r.err == "" && r.space() {
-		r.fail("something follows the value")
+		r.fail("unexpected data after the value")
 	}
 	return r.err
 }
@@ -69,7 +69,7 @@ func (r *Reader) take(c byte) bool {
 		r.at++
 		return true
 	case 0:
-		r.fail("the end is missing")
+		r.fail("unexpected end of input")
 	default:
 		r.fail("a " + string(rune(c)) + " is missing")
 	}
@@ -146,7 +146,7 @@ func (r *Reader) Skip() []byte {
 	case 'n':
 		r.word("null")
 	case 0:
-		r.fail("the end is missing")
+		r.fail("unexpected end of input")
 	default:
 		r.number()
 	}
@@ -159,7 +159,7 @@ func (r *Reader) Skip() []byte {
 // Text reads the next value, which must be a string.
 func (r *Reader) Text() string {
 	if r.Next() != '"' {
-		r.fail("a string is missing")
+		r.fail("expected a string")
 		return ""
 	}
 	raw, escaped := r.quoted()
@@ -191,7 +191,7 @@ func (r *Reader) quoted() (raw []byte, escaped bool) {
 		r.at = at
 		switch {
 		case at == len(r.text):
-			r.fail("the end of a string is missing")
+			r.fail("unterminated string")
 			return nil, false
 		case r.text[at] == '"':
 			r.at++
@@ -200,7 +200,7 @@ func (r *Reader) quoted() (raw []byte, escaped bool) {
 			escaped = true
 			r.escape()
 		default:
-			r.fail("a string holds a control character")
+			r.fail("control character in a string")
 			return nil, false
 		}
 	}
@@ -218,13 +218,13 @@ func (r *Reader) escape() {
 	rest := r.text[r.at+1:]
 	switch {
 	case len(rest) == 0:
-		r.fail("the end of a string is missing")
+		r.fail("unterminated string")
 	case strings.IndexByte(`"\/bfnrt`, rest[0]) >= 0:
 		r.at += 2
 	case rest[0] == 'u' && len(rest) > 4 && hex(rest[1:5]):
 		r.at += 6
 	default:
-		r.fail("a string holds an unknown escape")
+		r.fail("invalid escape sequence in a string")
 	}
 }
 
@@ -239,7 +239,7 @@ func hex(s []byte) bool {
 
 func (r *Reader) word(word string) {
 	if rest := r.text[r.at:]; len(rest) < len(word) || string(rest[:len(word)]) != word {
-		r.fail("a value is missing")
+		r.fail("expected a value")
 		return
 	}
 	r.at += len(word)
@@ -252,12 +252,12 @@ func (r *Reader) number() {
 	whole := r.digits()
 	switch {
 	case whole == 0 && r.at == start:
-		r.fail("a value is missing")
+		r.fail("expected a value")
 	case whole == 0 || leads && whole > 1:
-		r.fail("a number is not as JSON has it")
+		r.fail("invalid JSON number")
 	case r.one(".") && r.digits() == 0,
 		r.one("eE") && (r.one("+-") || true) && r.digits() == 0:
-		r.fail("a number is not as JSON has it")
+		r.fail("invalid JSON number")
 	}
 }
 

@@ -71,7 +71,7 @@ func (l *Loader) wordFamily(err error, file, name string, own, contract cue.Valu
 		}
 		if at := path[:2]; !seen[at[1]] {
 			seen[at[1]] = true
-			errs = append(errs, diag.Errorf(placeOf(own, at, file), "%s: expected a formula, in quotes; {value: \"…\"} or {each: \"…\"}, with or without when: \"…\"; or a list of such", strings.Join(at, ".")))
+			errs = append(errs, diag.Errorf(placeOf(own, at, file), "%s: expected a formula, in quotes; {value: \"…\"} or {each: \"…\"}, with or without when: \"…\"; or a list of these", strings.Join(at, ".")))
 		}
 	}
 	return errs.Err()
@@ -157,7 +157,7 @@ func checkFamily(f *schema.Family, known *Known) error {
 	if arch == nil {
 		d := diag.Errorf(f.Pos, "%s: %s: no architecture is named %q", f.Name, schema.ArchField, f.Architecture)
 		d.Suggest(f.Architecture, known.archNames())
-		return append(errs, d.WithHint("kvbench models lists the architectures"))
+		return append(errs, d.WithHint("run 'kvbench models' to list the architectures"))
 	}
 	for _, name := range schema.Keys(f.Params) {
 		if arch.Param(name) == nil {
@@ -175,7 +175,7 @@ func checkFamily(f *schema.Family, known *Known) error {
 	for _, name := range schema.Keys(f.Params) {
 		for _, r := range f.Params[name] {
 			if !r.Each && slices.Contains(formula.Names(r.Value.Text), huggingface.LayerName) {
-				errs = append(errs, diag.Errorf(r.Value.Pos, "%s: %s reads %s, the number of a layer, but is computed once", f.Name, name, huggingface.LayerName).
+				errs = append(errs, diag.Errorf(r.Value.Pos, "%s: %s reads %s, a layer number, but is computed only once", f.Name, name, huggingface.LayerName).
 					WithHint("write each: \"…\" for a list with a value for each layer"))
 			}
 		}
@@ -188,7 +188,7 @@ func checkFamily(f *schema.Family, known *Known) error {
 	for i := range arch.Params {
 		p := &arch.Params[i]
 		if p.Required && p.Name != schema.NameParam && f.Params[p.Name] == nil {
-			errs = append(errs, diag.Errorf(f.Pos, "%s: says nothing of %s, which %s needs", f.Name, p.Name, arch.Name))
+			errs = append(errs, diag.Errorf(f.Pos, "%s: does not define %s, which %s requires", f.Name, p.Name, arch.Name))
 		}
 	}
 	return errs.Err()
@@ -245,7 +245,7 @@ func (k *Known) addFamilies(list []*schema.Family) error {
 		}
 		for _, t := range f.ModelTypes {
 			if other := k.family(t); other != nil {
-				errs = append(errs, diag.Errorf(f.Pos, "%s: the model_type %s is of %s already (%s)", f.Name, strconv.Quote(t), other.Name, other.File))
+				errs = append(errs, diag.Errorf(f.Pos, "%s: model_type %s already belongs to %s (%s)", f.Name, strconv.Quote(t), other.Name, other.File))
 			}
 		}
 		k.families = append(k.families, schema.ListFamily(f))

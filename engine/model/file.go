@@ -88,7 +88,7 @@ func (l *Loader) open(f *File, met bool) error {
 	// By its text, for what cannot be parsed, or is not to be.
 	isForeign := func() bool { return l.IsForeign(f.Name) }
 	if data.IsCUE(f.Name) && l.IsSchemaFile(f.Name) {
-		return f.judge(met, diag.Errorf(diag.Pos{File: f.Name}, "is part of kvbench's schema, which cue vet checks"))
+		return f.judge(met, diag.Errorf(diag.Pos{File: f.Name}, "is part of kvbench's schema: check it with 'cue vet'"))
 	}
 	switch results := strings.HasSuffix(f.Name, source.ResultsExt); {
 	case (results || data.IsCUE(f.Name)) && met && isForeign():

@@ -112,7 +112,7 @@ func (l *Loader) find(word string, dirs []string) (Entry, error) {
 		return Entry{}, diag.Errorf(diag.Pos{File: word}, "is a folder without a %s", huggingface.File)
 	}
 	if id, ok := pasted(word); ok {
-		d := diag.Usagef("%q is an address: expected a file, a name or %sOWNER/NAME", word, hub.Scheme)
+		d := diag.Usagef("%q is a URL: expected a file, a name or %sOWNER/NAME", word, hub.Scheme)
 		if id != "" {
 			d.WithHint("did you mean %s%s?", hub.Scheme, id)
 		}

@@ -94,7 +94,7 @@ func (l *Loader) Model(file string, dirs []string) (*Model, error) {
 			file = "the bundled " + file
 		}
 		notes = append(notes, diag.Notef(diag.Pos{}, "%s: the plan is for %s; the checkpoint's own formats are not read", entry.Checkpoint, file).
-			WithHint("--model %s%s reads them from its config.json", hub.Scheme, id))
+			WithHint("use --model %s%s to read them from its config.json", hub.Scheme, id))
 	}
 	m.Notes = append(notes, m.Notes...)
 	return m, nil
@@ -184,10 +184,10 @@ func (l *Loader) model(file string, doc *data.Document, own []candidate, known *
 				return nil, d
 			}
 		}
-		return nil, d.HintUnlessEmpty(huggingface.Hint(file)).WithHint("kvbench models lists the architectures and the names they match")
+		return nil, d.HintUnlessEmpty(huggingface.Hint(file)).WithHint("run 'kvbench models' to list the architectures and the names they match")
 	}
 	if nameLeaf.Kind != data.Text {
-		return nil, nameLeaf.Origin.Errorf("%s: %s is not allowed: expected a text", schema.NameParam, &nameLeaf.Value)
+		return nil, nameLeaf.Origin.Errorf("%s: %s is not allowed: expected a string", schema.NameParam, &nameLeaf.Value)
 	}
 
 	found, err := choose(doc, nameLeaf, own, known.list)
@@ -198,7 +198,7 @@ func (l *Loader) model(file string, doc *data.Document, own []candidate, known *
 	m := &Model{File: file, Name: nameLeaf.Text, Arch: arch, Params: map[string]data.Fact{}}
 	var errs diag.List
 	if l := doc.Leaf(schema.DefaultsField); l != nil && !l.IsNothing() {
-		errs = append(errs, l.Origin.Errorf("%s: %s is not allowed: expected a mapping like a configuration", schema.DefaultsField, &l.Value))
+		errs = append(errs, l.Origin.Errorf("%s: %s is not allowed: expected a mapping with the structure of a configuration", schema.DefaultsField, &l.Value))
 	}
 	doc, defaults := split(doc)
 	m.Defaults, err = l.Values(defaults)
@@ -268,7 +268,7 @@ func choose(doc *data.Document, nameLeaf *data.Leaf, own, known []candidate) (ca
 	all := slices.Concat(own, known)
 	if l := doc.Leaf(schema.ArchField); l != nil {
 		if l.Kind != data.Text {
-			return candidate{}, l.Origin.Errorf("%s: %s is not allowed: expected a text", schema.ArchField, &l.Value)
+			return candidate{}, l.Origin.Errorf("%s: %s is not allowed: expected a string", schema.ArchField, &l.Value)
 		}
 		list := make([]string, len(all))
 		for i, c := range all {
@@ -278,7 +278,7 @@ func choose(doc *data.Document, nameLeaf *data.Leaf, own, known []candidate) (ca
 		}
 		d := l.Origin.Errorf("%s: no architecture is named %q", schema.ArchField, l.Text).About(diag.Unknown, l.Text)
 		d.Suggest(l.Text, list)
-		return candidate{}, d.WithHint("kvbench models lists the architectures")
+		return candidate{}, d.WithHint("run 'kvbench models' to list the architectures")
 	}
 	found := matching(own, name)
 	if len(found) == 0 {
@@ -286,15 +286,15 @@ func choose(doc *data.Document, nameLeaf *data.Leaf, own, known []candidate) (ca
 	}
 	switch len(found) {
 	case 0:
-		d := nameLeaf.Origin.Errorf("%s: no architecture is known for %q", schema.NameParam, name).About(diag.Unknown, name)
+		d := nameLeaf.Origin.Errorf("%s: no known architecture matches %q", schema.NameParam, name).About(diag.Unknown, name)
 		if i := slices.IndexFunc(all, func(c candidate) bool { return c.Name == nearArch(name, all) }); i >= 0 {
 			d.WithHint("the closest is %s", names(all[i:i+1]))
 		}
-		return candidate{}, d.WithHint("kvbench models lists the architectures and the names they match")
+		return candidate{}, d.WithHint("run 'kvbench models' to list the architectures and the names they match")
 	case 1:
 		return found[0], nil
 	}
-	return candidate{}, nameLeaf.Origin.Errorf("%s: %q fits more than one architecture: %s", schema.NameParam, name, names(found))
+	return candidate{}, nameLeaf.Origin.Errorf("%s: %q matches more than one architecture: %s", schema.NameParam, name, names(found))
 }
 
 // split takes what is no parameter out of a model's document, and gives the
@@ -620,13 +620,13 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		case strings.Contains(format, "field is required"):
 			d = diag.Errorf(placeOf(own, path[:len(path)-1], file), "%s of %s is missing", at, name).About(diag.Missing, at)
 			text := sayType(contract.LookupPath(optionalPath(path)))
-			if path[0] != fieldMatch && path[0] != fieldChecks && strings.HasPrefix(text, "a text") {
+			if path[0] != fieldMatch && path[0] != fieldChecks && strings.HasPrefix(text, "a string") {
 				text = "a formula, in quotes"
 			}
 			if needed := fieldNames(contract, path); len(needed) > 0 {
 				text = strings.Join(needed, " and ")
 			}
-			d.WithHint("give it %s", text)
+			d.WithHint("set it to %s", text)
 		case strings.Contains(format, "incomplete value"):
 			d = diag.Errorf(placeOf(own, path, file), "%s of %s has no value: it refers to itself, or to something without a value", at, name)
 		case strings.Contains(format, "out of bound"):
@@ -640,7 +640,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		case strings.Contains(format, "conflicting values"):
 			v := own.LookupPath(data.PathOf(path))
 			text := sayType(contract.LookupPath(optionalPath(path)))
-			if v.IncompleteKind() != cue.StringKind && strings.HasPrefix(text, "a text") {
+			if v.IncompleteKind() != cue.StringKind && strings.HasPrefix(text, "a string") {
 				text = "a formula, in quotes"
 			}
 			expr := data.SourceExpr(v)
@@ -810,7 +810,7 @@ func checkAccounting(arch *schema.Architecture, own cue.Value) error {
 		return nil
 	}
 	return diag.Errorf(placeOf(own, []string{fieldAccounting}, arch.File), "%s: %s has no %s, which the %s accounting needs", fieldAccounting, arch.Name, needs, arch.DefaultAccounting).
-		WithHint("leave out %s, or add %s", fieldAccounting, needs)
+		WithHint("omit %s, or add %s", fieldAccounting, needs)
 }
 
 // layersOf reads what an architecture says of its layers; nil if that is

@@ -169,7 +169,7 @@ func (l *Loader) notFound(name string, all []Entry) error {
 	default:
 		d.WithHint("did you mean one of %s?", strings.Join(found[:min(len(found), maxSuggested)], ", "))
 	}
-	return d.WithHint("kvbench models lists the known models")
+	return d.WithHint("run 'kvbench models' to list the known models")
 }
 
 // suggested returns the names of the models that a wrong name may mean, none of

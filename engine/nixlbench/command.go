@@ -181,7 +181,7 @@ func Split(command string) ([]string, error) {
 		case quote == '\'':
 			word.WriteByte(c)
 		case strings.ContainsRune("$`", rune(c)), quote == 0 && strings.ContainsRune("|&;<>()*?[]{}~#\n", rune(c)):
-			return nil, fmt.Errorf("no shell reads it, so %q must be quoted", c)
+			return nil, fmt.Errorf("%q must be quoted, because no shell interprets the command", c)
 		case quote != 0:
 			word.WriteByte(c)
 		case c == '\'' || c == '"':
@@ -198,7 +198,7 @@ func Split(command string) ([]string, error) {
 		}
 	}
 	if quote != 0 || escaped {
-		return nil, errors.New("a quotation does not end")
+		return nil, errors.New("unterminated quotation")
 	}
 	if inWord {
 		words = append(words, word.String())

@@ -24,7 +24,7 @@ func ReadFlags(p schema.Probe, data []byte) (map[string]schema.OwnFlag, error) {
 	}
 	start := bytes.Index(data, []byte("<AllFlags>"))
 	if start < 0 {
-		return nil, fmt.Errorf("its answer to %s has no flags", p.Option)
+		return nil, fmt.Errorf("its output for %s does not list any flags", p.Option)
 	}
 	dec := xml.NewDecoder(bytes.NewReader(data[start:]))
 	dec.Strict = false
@@ -39,7 +39,7 @@ func ReadFlags(p schema.Probe, data []byte) (map[string]schema.OwnFlag, error) {
 		} `xml:"flag"`
 	}
 	if err := dec.Decode(&doc); err != nil {
-		return nil, fmt.Errorf("its answer to %s cannot be read: %w", p.Option, err)
+		return nil, fmt.Errorf("its output for %s cannot be read: %w", p.Option, err)
 	}
 	flags := map[string]schema.OwnFlag{}
 	for _, f := range doc.Flags {
@@ -54,14 +54,14 @@ func ReadFlags(p schema.Probe, data []byte) (map[string]schema.OwnFlag, error) {
 		default:
 			n, err := strconv.ParseInt(f.Default, 10, 64)
 			if err != nil {
-				return nil, fmt.Errorf("its flag %s of type %s has the default %q", f.Name, f.Type, f.Default)
+				return nil, fmt.Errorf("its flag %s has type %s but default %q", f.Name, f.Type, f.Default)
 			}
 			own.Default = formula.Number(n)
 		}
 		flags[f.Name] = own
 	}
 	if len(flags) == 0 {
-		return nil, fmt.Errorf("its answer to %s has no flags of its own", p.Option)
+		return nil, fmt.Errorf("its output for %s does not list any flags of its own", p.Option)
 	}
 	return flags, nil
 }

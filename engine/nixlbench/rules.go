@@ -93,7 +93,7 @@ const (
 func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 	r := &Rules{bench: &s.Nixlbench, release: release, backend: s.Nixlbench.Backends[backend]}
 	if r.backend == nil {
-		return nil, diag.Errorf(diag.Pos{}, "backend %s is not known", backend)
+		return nil, diag.Errorf(diag.Pos{}, "unknown backend %s", backend)
 	}
 	scope := formula.NewScope()
 	for i := range s.Fields {

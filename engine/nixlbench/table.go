@@ -144,7 +144,7 @@ func (t *Table) Line(line string, ended bool) (isRow bool) {
 			t.fail("a row of the table does not match its heading: %s", line)
 		}
 	case !ended:
-		t.fail("the last row of the table is not complete: %s", line)
+		t.fail("the last row of the table is incomplete: %s", line)
 	default:
 		t.add(row)
 		return true

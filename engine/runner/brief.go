@@ -156,7 +156,7 @@ func (b *Briefs) Read(name string, watch input.Watch) (*Results, error) {
 	}
 	defer f.Close()
 	res := &Results{}
-	bad := strangers{name: name, hint: "kvbench vet says what is wrong with it"}
+	bad := strangers{name: name, hint: "run 'kvbench vet' to see what is wrong with it"}
 	b.kept = 0
 	lines := jsonl.NewLines(f)
 	for {
@@ -179,7 +179,7 @@ func (b *Briefs) Read(name string, watch input.Watch) (*Results, error) {
 			bad.add(lines.Number)
 		}
 		if b.kept > maxKept {
-			return nil, diag.Errorf(diag.Pos{File: name, Line: lines.Number}, "the results up to this line fill %d MiB of memory, the most that is kept of a file", maxKept>>20).
+			return nil, diag.Errorf(diag.Pos{File: name, Line: lines.Number}, "the results up to this line use %d MiB of memory, the limit for one file", maxKept>>20).
 				WithHint("split the file, and report on each part")
 		}
 		if res.List == nil && lines.Bytes > jsonl.MaxFutile {
@@ -191,7 +191,7 @@ func (b *Briefs) Read(name string, watch input.Watch) (*Results, error) {
 		if res.Bad != nil {
 			return nil, res.Bad
 		}
-		return nil, diag.Errorf(at, "it holds no results")
+		return nil, diag.Errorf(at, "it contains no results")
 	}
 	return res, nil
 }

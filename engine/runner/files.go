@@ -74,7 +74,7 @@ func (f *folder) check() (need int64, err error) {
 	case errors.Is(err, os.ErrNotExist):
 		return 0, fmt.Errorf("the folder %s for nixlbench's files does not exist", diag.Printable(f.dir))
 	case err == nil && !info.IsDir():
-		return 0, fmt.Errorf("%s, the folder for the files of nixlbench, is not a folder", diag.Printable(f.dir))
+		return 0, fmt.Errorf("%s, the path given for nixlbench's files, is not a folder", diag.Printable(f.dir))
 	}
 	need = f.share
 	for _, name := range f.files() {

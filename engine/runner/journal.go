@@ -118,7 +118,7 @@ func (j *Journal) mend(in io.ReaderAt, size int64) error {
 	line, err := lastLine(in, size)
 	switch {
 	case err == jsonl.ErrLong:
-		return diag.Errorf(diag.Pos{File: j.name}, "the last line is longer than %d MiB, and a result is shorter", jsonl.MaxLine>>20).WithHint("delete this line")
+		return diag.Errorf(diag.Pos{File: j.name}, "the last line is longer than %d MiB, so it cannot be a result", jsonl.MaxLine>>20).WithHint("delete this line")
 	case err != nil || len(line) == 0:
 		return err
 	case parse(line) != nil:
@@ -177,7 +177,7 @@ type place struct {
 // read finds out which results are done already, and where they stand.
 func (j *Journal) read(in io.ReaderAt) error {
 	lines := jsonl.NewLines(io.NewSectionReader(in, 0, 1<<62))
-	bad := strangers{name: j.name, hint: "it counts as not done"}
+	bad := strangers{name: j.name, hint: "it does not count as done"}
 	for {
 		line, err := lines.Next()
 		switch {
@@ -259,7 +259,7 @@ func (s *strangers) err() error {
 
 // longLine refuses a file for a line that may have no end.
 func longLine(name string, line int) error {
-	return diag.Errorf(diag.Pos{File: name, Line: line}, "%v: a result is shorter", jsonl.ErrLong).WithHint("delete this line")
+	return diag.Errorf(diag.Pos{File: name, Line: line}, "%v, so it cannot be a result", jsonl.ErrLong).WithHint("delete this line")
 }
 
 // Done returns a result with this hash that was in the file already, or nil, and
@@ -283,22 +283,22 @@ func (j *Journal) Done(hash string) *Record {
 func (j *Journal) Add(r *Record) error {
 	line, err := encode(r)
 	if err != nil {
-		return fmt.Errorf("%s: the result could not be kept: %w", j.name, err)
+		return fmt.Errorf("%s: cannot save the result: %w", j.name, err)
 	}
 	if err := j.isThere(); err != nil {
 		j.rescue(line)
-		return diag.Errorf(diag.Pos{File: j.name}, "%v: the results of this command could not be kept", err).WithHint("they are printed above, one JSON object a line")
+		return diag.Errorf(diag.Pos{File: j.name}, "%v: cannot save the results of this command", err).WithHint("they are printed above, one JSON object per line")
 	}
 	if _, err := j.file.Write(line); err != nil {
 		j.Rescue(line)
-		return diag.Errorf(diag.Pos{File: j.name}, "the result could not be kept: %v", diag.Cause(err)).WithHint("it is printed above, as a JSON object")
+		return diag.Errorf(diag.Pos{File: j.name}, "cannot save the result: %v", diag.Cause(err)).WithHint("it is printed above, as a JSON object")
 	}
 	if !j.regular {
 		return nil
 	}
 	j.end += int64(len(line))
 	if err := j.file.Sync(); err != nil {
-		return fmt.Errorf("%s: the result may not be kept: %w", j.name, diag.Cause(err))
+		return fmt.Errorf("%s: the result may not have been saved: %w", j.name, diag.Cause(err))
 	}
 	return nil
 }
@@ -321,7 +321,7 @@ func (j *Journal) isThere() error {
 	case !os.SameFile(own, named):
 		return errors.New("it was replaced by another file during the run")
 	case own.Size() < j.end:
-		return errors.New("it was cut off during the run")
+		return errors.New("it was truncated during the run")
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func (s *Session) keep(rec *Record) *kept {
 			break
 		}
 	}
-	s.Warn(diag.Warnf(diag.Pos{File: base}, "the output is not kept: %v", diag.Cause(err)))
+	s.Warn(diag.Warnf(diag.Pos{File: base}, "cannot save the output: %v", diag.Cause(err)))
 	return &kept{}
 }
 
@@ -54,7 +54,7 @@ func (k *kept) line(numbered bool, l Line) {
 		return
 	}
 	if k.size += len(l.Text) + 1; k.size > maxOutput {
-		fmt.Fprintf(k.out, "(what follows is not kept: a file takes %s)\n", diag.Bytes(maxOutput))
+		fmt.Fprintf(k.out, "(the rest is not saved: a file is limited to %s)\n", diag.Bytes(maxOutput))
 		return
 	}
 	if numbered {
@@ -69,6 +69,6 @@ func (k *kept) close() {
 		return
 	}
 	if err := errors.Join(k.out.Flush(), k.file.Close()); err != nil {
-		k.warn(diag.Warnf(diag.Pos{File: k.file.Name()}, "the output is not kept as a whole: %v", err))
+		k.warn(diag.Warnf(diag.Pos{File: k.file.Name()}, "the output was not saved completely: %v", err))
 	}
 }

@@ -199,7 +199,7 @@ func encode(r *Record) ([]byte, error) {
 			if r.Status == OK {
 				r.Status = Suspect
 			}
-			r.Reasons = append(r.Reasons, fmt.Sprintf("only the first %d rows were kept", keptRows))
+			r.Reasons = append(r.Reasons, fmt.Sprintf("only the first %d rows were saved", keptRows))
 		}},
 		"commands and stderr of processes": {r.Processes, func() {
 			for i := range r.Processes {
@@ -224,7 +224,7 @@ func encode(r *Record) ([]byte, error) {
 		}
 		parts[longest].cut()
 		delete(parts, longest)
-		r.Notes = append(r.Notes, fmt.Sprintf("the result was longer than %d MiB; left out: %s", jsonl.MaxLine>>20, longest))
+		r.Notes = append(r.Notes, fmt.Sprintf("the result was longer than %d MiB; omitted: %s", jsonl.MaxLine>>20, longest))
 	}
 }
 

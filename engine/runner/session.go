@@ -166,7 +166,7 @@ func (s *Session) Prepare(ctx context.Context, pl *plan.Plan, repeat, number int
 		var lacking []string
 		if r.Flags, lacking = s.Installed.Adapt(r.Flags); len(lacking) > 0 {
 			return nil, diag.Errorf(diag.Pos{}, "%s does not have --%s, which the plan for nixlbench %s needs", s.Program[0], strings.Join(lacking, " and --"), pl.Release).
-				WithHint("its flags are those of nixlbench %s", s.Installed.Name())
+				WithHint("it has the flags of nixlbench %s", s.Installed.Name())
 		}
 	}
 	r.Command = nixlbench.NewCommand(s.Program, r.Flags)
@@ -195,7 +195,7 @@ func (s *Session) launch(ctx context.Context, r *Run) error {
 	case r.Chosen:
 		r.Launch = LaunchSingle
 	case r.Launch == LaunchPair && needs.Processes == 1:
-		return errors.New("a run of this backend is one process: --launch " + LaunchPair + " has no other to start")
+		return errors.New("--launch " + LaunchPair + " needs two processes, and a run of this backend has only one")
 	}
 	return nil
 }
@@ -377,7 +377,7 @@ func (s *Session) check(ctx context.Context, r *Run) []error {
 		}
 	}
 	if free, known := FreeMemory(); known && n.Memory > free {
-		short("the run needs %s of memory, and %s are free", diag.Bytes(n.Memory), diag.Bytes(free))
+		short("the run needs %s of memory, and only %s are free", diag.Bytes(n.Memory), diag.Bytes(free))
 	}
 	s.look(r)
 	obstacles, warnings, err := r.rules.Obstacles(r.Plan, r.Flags, &r.facts)
@@ -395,7 +395,7 @@ func (s *Session) check(ctx context.Context, r *Run) []error {
 		if err != nil {
 			errs = append(errs, err)
 		} else if free, known := FreeSpace(f.dir); known && need > free {
-			short("the run needs %s more disk space in %s, and %s are free", diag.Bytes(need), diag.Printable(f.dir), diag.Bytes(free))
+			short("the run needs %s more disk space in %s, and only %s are free", diag.Bytes(need), diag.Printable(f.dir), diag.Bytes(free))
 		}
 	}
 	return errs
@@ -416,7 +416,7 @@ func reach(ctx context.Context, endpoints string) error {
 			errs <- err
 		}()
 	}
-	err := errors.New("no server is named")
+	err := errors.New("no server is set")
 	for range list {
 		if err = <-errs; err == nil {
 			return nil
@@ -427,7 +427,7 @@ func reach(ctx context.Context, endpoints string) error {
 	} else if op, ok := errors.AsType[*net.OpError](err); ok {
 		err = op.Err
 	}
-	return fmt.Errorf("etcd at %s cannot be reached: %w: nixlbench's processes meet there", endpoints, err)
+	return fmt.Errorf("cannot reach etcd at %s, which nixlbench processes use to find each other: %w", endpoints, err)
 }
 
 // attempt is one start of a run's processes.
@@ -561,7 +561,7 @@ func (s *Session) tell(r *Run, rec *Record, a *attempt, secrets mask) (*schema.E
 // judge says what came of the run.
 func (s *Session) judge(ctx context.Context, r *Run, rec *Record, a *attempt, excuse *schema.Excuse, secrets mask) {
 	if lost := r.facts.Rows - int64(len(rec.Rows)); lost > 0 {
-		rec.Notes = append(rec.Notes, fmt.Sprintf("nixlbench printed %d rows: the first %d are kept", r.facts.Rows, len(rec.Rows)))
+		rec.Notes = append(rec.Notes, fmt.Sprintf("nixlbench printed %d rows: only the first %d are saved", r.facts.Rows, len(rec.Rows)))
 	}
 	ended := slices.ContainsFunc(a.exits, func(e Exit) bool { return e.Stopped })
 	switch {
@@ -572,7 +572,7 @@ func (s *Session) judge(ctx context.Context, r *Run, rec *Record, a *attempt, ex
 		if s.Timeout > 0 {
 			rec.fail("it took longer than %v and was stopped", s.Timeout)
 		} else {
-			rec.fail("it took longer than %v, the default timeout for what it moves, and was stopped: --timeout TIME sets another, and --timeout none lets a run take as long as it likes", s.TimeoutOf(r))
+			rec.fail("it took longer than %v, the default timeout for what it moves, and was stopped: use --timeout TIME to change the limit, or --timeout none to remove it", s.TimeoutOf(r))
 		}
 	}
 	if excuse != nil && !excuse.Retry && rec.Status == "" {
@@ -615,7 +615,7 @@ func (s *Session) blame(r *Run, rec *Record, a *attempt) {
 	}
 	for i, e := range a.exits {
 		if e.Stopped && !e.OK() && rec.Status == "" {
-			rec.fail("%s did not end after the other and was stopped", r.name(i))
+			rec.fail("%s did not exit after the other ended, and was stopped", r.name(i))
 		}
 	}
 }

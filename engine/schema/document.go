@@ -144,7 +144,7 @@ func Judge(d *data.Document, def cue.Value, allowed func(path string) (string, [
 			}
 			if strings.Contains(format, "field is required") {
 				if strings.Contains(at, ".") { // Missing has the others
-					errs = append(errs, diag.Errorf(diag.Pos{File: d.File}, "%s is missing: give it %s", at, want).About(diag.Missing, at))
+					errs = append(errs, diag.Errorf(diag.Pos{File: d.File}, "%s is missing: set it to %s", at, want).About(diag.Missing, at))
 				}
 				continue
 			}
@@ -208,7 +208,7 @@ func Missing(d *data.Document, def cue.Value, at diag.Pos, allowed func(path str
 		}
 		if !slices.ContainsFunc(d.Leaves, func(l data.Leaf) bool { return l.Path == name || strings.HasPrefix(l.Path, name+".") }) {
 			want, _ := allowed(name)
-			errs = append(errs, diag.Errorf(at, "%s is missing: give it %s", name, want).About(diag.Missing, name))
+			errs = append(errs, diag.Errorf(at, "%s is missing: set it to %s", name, want).About(diag.Missing, name))
 		}
 	}
 	return errs.Err()

@@ -64,6 +64,6 @@ func (r *reader) skip() string {
 			return r.text[start:r.at]
 		}
 	}
-	r.fail("a value does not end")
+	r.fail("unterminated value")
 	return ""
 }

@@ -43,7 +43,7 @@ func readJSON(text string, dst any) (err error) {
 	}()
 	r.value(reflect.ValueOf(dst).Elem())
 	if r.space(); r.at < len(r.text) {
-		r.fail("something follows the end")
+		r.fail("unexpected data after the end")
 	}
 	return nil
 }
@@ -292,7 +292,7 @@ func (r *reader) string() string {
 	rest := r.text[r.at:]
 	end := strings.IndexByte(rest, '"')
 	if end < 0 {
-		r.fail("a string does not end")
+		r.fail("unterminated string")
 	}
 	if strings.IndexByte(rest[:end], '\\') < 0 {
 		r.at += end + 1
@@ -332,10 +332,10 @@ func (r *reader) escape(b *strings.Builder) {
 	x := r.hex()
 	if utf16.IsSurrogate(x) {
 		if r.char() != '\\' || r.char() != 'u' {
-			r.fail("half a character")
+			r.fail("incomplete character")
 		}
 		if x = utf16.DecodeRune(x, r.hex()); x == utf8.RuneError {
-			r.fail("half a character")
+			r.fail("incomplete character")
 		}
 	}
 	b.WriteRune(x)
@@ -343,7 +343,7 @@ func (r *reader) escape(b *strings.Builder) {
 
 func (r *reader) hex() rune {
 	if r.at+4 > len(r.text) {
-		r.fail("a string does not end")
+		r.fail("unterminated string")
 	}
 	n, err := strconv.ParseUint(r.text[r.at:r.at+4], 16, 16)
 	if err != nil {

@@ -34,7 +34,7 @@ const (
 // kindNames are the names of the kinds in the data, in the order of their bits,
 // and how messages call them.
 var kindNames = []struct{ name, said string }{
-	{"int", WholeNumber}, {"number", "a number"}, {"string", "a text"}, {"bool", "true or false"}, {"list", "a list"}, {"struct", "a mapping"}, {"null", "null"},
+	{"int", WholeNumber}, {"number", "a number"}, {"string", "a string"}, {"bool", "true or false"}, {"list", "a list"}, {"struct", "a mapping"}, {"null", "null"},
 }
 
 // MarshalText returns the names of the kinds.
@@ -56,7 +56,7 @@ func (k *Kinds) parse(text string) error {
 	for name := range strings.SplitSeq(text, "|") {
 		i := slices.IndexFunc(kindNames, func(n struct{ name, said string }) bool { return n.name == name })
 		if i < 0 && name != "" {
-			return fmt.Errorf("%q is not a kind of value", name)
+			return fmt.Errorf("%q is not a type", name)
 		}
 		*k |= 1 << i
 	}

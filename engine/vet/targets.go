@@ -44,7 +44,7 @@ func expand(words []string, skip bool) ([]*target, error) {
 	}
 	for _, word := range words {
 		if word == "" {
-			usage = append(usage, diag.Usagef("the name of a file is empty"))
+			usage = append(usage, diag.Usagef("empty file name"))
 			continue
 		}
 		info, err := os.Stat(word)
@@ -92,7 +92,7 @@ func withKnown(targets []*target, list diag.List) []*target {
 func walk(dir string, add func(*target)) {
 	if isLink(dir) {
 		add(refused(dir, diag.Errorf(diag.Pos{File: dir}, "is a symbolic link, which is not followed").
-			WithHint("name the folder it points to, or write %s%c", dir, filepath.Separator)))
+			WithHint("use the folder it points to, or write %s%c", dir, filepath.Separator)))
 		return
 	}
 	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -126,7 +126,7 @@ func fileTarget(name string, met bool) *target {
 	case met:
 		return foreign(why)
 	}
-	return refused(name, diag.Errorf(diag.Pos{File: name}, why).WithHint("name the file it points to"))
+	return refused(name, diag.Errorf(diag.Pos{File: name}, why).WithHint("use the file it points to"))
 }
 
 func refused(name string, err error) *target { return &target{name: name, opened: true, err: err} }

@@ -236,7 +236,7 @@ func (c *command) configFiles() ([]string, error) {
 func (a *app) prepare(c *command, planners *plan.Planners, detail bool, given map[string][]data.Fact) ([]plan.Item, error) {
 	files := slices.DeleteFunc(slices.Clone(c.flag("model").text), func(f string) bool { return f == "" })
 	if len(files) == 0 {
-		return nil, diag.Usagef("--model is missing: name a model's parameter file").WithHint("examples/ has some, and docs/ explains how to write one")
+		return nil, diag.Usagef("--model is missing: specify a model's parameter file").WithHint("see examples/ for some, and docs/ for how to write one")
 	}
 	var errs diag.List
 	loader := a.loader()
@@ -365,8 +365,8 @@ func (a *app) readConfigs(c *command) ([]*config.Config, error) {
 		cfg, err := r.cfg, r.err
 		if err == nil && len(cfg.Axes) > 0 && !c.axes {
 			axis := cfg.Axes[0]
-			err = axis.Values[0].Origin.Errorf("%s has %d values: %s %s takes one", axis.Field.Path, len(axis.Values), program, c.name).
-				WithHint("choose one with --%s, or see all with %s plan", axis.Field.Flag, program)
+			err = axis.Values[0].Origin.Errorf("%s has %d values: '%s %s' accepts only one", axis.Field.Path, len(axis.Values), program, c.name).
+				WithHint("select one with --%s, or see all with '%s plan'", axis.Field.Flag, program)
 		}
 		if err == nil && !c.axes {
 			err = a.oneEach(c, cfg.Knobs)
@@ -383,8 +383,8 @@ func (a *app) readConfigs(c *command) ([]*config.Config, error) {
 func (a *app) oneEach(c *command, knobs []*config.Knob) error {
 	for _, k := range knobs {
 		if len(k.Texts) > 1 {
-			return k.Texts[0].Origin.Errorf("%s has %d values: %s %s takes one", k.Flag.Name, len(k.Texts), program, c.name).
-				WithHint("see all with %s plan", program)
+			return k.Texts[0].Origin.Errorf("%s has %d values: '%s %s' accepts only one", k.Flag.Name, len(k.Texts), program, c.name).
+				WithHint("see all with '%s plan'", program)
 		}
 	}
 	return nil
@@ -434,7 +434,7 @@ func (a *app) missing(j plan.Item, results []string) []*diag.Diag {
 		}
 		if f.Announced != "" && fromModel && !warned(j.Model.Doubts[f.Var]) {
 			list = append(list, diag.Notef(v.Origin.Pos, "%s is %s, from the model", f.Announced, v.Text()).
-				WithHint("--%s overrides it", f.Flag))
+				WithHint("use --%s to override it", f.Flag))
 		}
 		if !f.Expected || v.Origin.Kind != data.FromDefault || !j.Planner.Reads(f.Var, results...) {
 			continue
@@ -451,7 +451,7 @@ func ofEngine(f *schema.Field, own, v data.Fact, reads bool) []*diag.Diag {
 	switch {
 	case f.Announced != "" && v.Origin.Kind == data.FromModel:
 		return []*diag.Diag{diag.Notef(own.Origin.Pos, "%s is %s, %s for this checkpoint", f.Announced, own.Text(), own.Origin).
-			WithHint("--%s overrides it", f.Flag)}
+			WithHint("use --%s to override it", f.Flag)}
 	case f.Expected && reads:
 		return []*diag.Diag{diag.Notef(diag.Pos{}, "%s is not set: using %s, %s", f.Path, own.Origin, own.Text()).
 			WithHint("set it with --%s", f.Flag)}

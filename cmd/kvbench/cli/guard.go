@@ -104,7 +104,7 @@ func (g *guard) look(passed time.Duration) {
 			g.expired(diag.Errorf(at, "%s", g.slow(f)).About(diag.TooMuch, ""), 0)
 		case f.work == input.Read:
 		case memory > f.base+guardMemory:
-			g.expired(diag.Errorf(at, "takes more than %d MiB to evaluate: a file of data takes a few", guardMemory>>20).About(diag.TooMuch, ""), g.others(f.name))
+			g.expired(diag.Errorf(at, "takes more than %d MiB to evaluate: data files need only a few", guardMemory>>20).About(diag.TooMuch, ""), g.others(f.name))
 		case memory > f.base+guardMemory/2 && !g.limited:
 			g.limit = debug.SetMemoryLimit(-1)
 			debug.SetMemoryLimit(min(g.limit, int64(f.base+guardMemory*7/8))) // garbage is not the file's fault
@@ -130,7 +130,7 @@ func (g *guard) slow(f *guarded) string {
 			return fmt.Sprintf("could not be read within %v", guardTime)
 		}
 	}
-	return fmt.Sprintf("takes more than %v to evaluate: a file of data takes a few milliseconds", guardTime)
+	return fmt.Sprintf("takes more than %v to evaluate: data files need only a few milliseconds", guardTime)
 }
 
 // others counts the files beside this one; one may be there twice.

@@ -98,7 +98,7 @@ func openAgain(name string, mode fs.FileMode) (*os.File, error) {
 // replaces a symbolic link: it may lead to what nobody meant to write.
 func (a *app) create(name string) (*output, error) {
 	if info, err := os.Lstat(name); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		return nil, diag.Errorf(diag.Pos{File: name}, "is a symbolic link; nothing written").WithHint("name the file it points to")
+		return nil, diag.Errorf(diag.Pos{File: name}, "is a symbolic link; nothing written").WithHint("use the file it points to")
 	}
 	// Process numbers come again, in containers soon.
 	temp := fmt.Sprintf("%s.%d.%x.partial", name, os.Getpid(), time.Now().UnixNano())

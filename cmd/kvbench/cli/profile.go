@@ -35,21 +35,21 @@ func (a *app) profileCmd() *command {
 		&flagSpec{name: "dry_run", bool: true, group: groupRun, help: "Print the commands without running them"},
 		&flagSpec{name: "quiet", bool: true, group: groupRun, help: "Print only the table of results"},
 		&flagSpec{name: "launch", arg: "HOW", more: true, group: groupRun, values: []string{runner.LaunchPair, runner.LaunchSingle},
-			help: "Which processes of a run to start here. pair: all of them; single: one; pair unless another machine is named"},
+			help: "Which processes of a run to start here. pair: all of them; single: one; the default is pair unless another machine is involved"},
 		&flagSpec{name: "repeat", arg: "N", group: groupRun, def: "1", help: "Run every plan N times, in turn"},
-		&flagSpec{name: "timeout", arg: "TIME", group: groupRun, help: "End a run that takes longer, such as 90s or 10m; or none. The default is 10 minutes plus the time to move the run's data at 10 MB/s"},
+		&flagSpec{name: "timeout", arg: "TIME", group: groupRun, help: "Time limit for a run, such as 90s or 10m, or none. The default is 10 minutes plus the time to move the run's data at 10 MB/s"},
 		&flagSpec{name: "grace", arg: "TIME", more: true, group: groupRun, def: "10s", help: "How long nixlbench may take to exit before it is killed"},
 		&flagSpec{name: "force", bool: true, more: true, group: groupRun, help: "Run even if memory or disk looks too small"},
 		&flagSpec{name: "cleanup", bool: true, group: groupRun, help: "Remove the files that the runs create; files that existed before stay"},
 		&flagSpec{name: "fail_fast", bool: true, more: true, group: groupRun, help: "Stop after the first run that fails"},
-		&flagSpec{name: "output", arg: "FILE", group: groupRun, help: "Append the results to this file, one JSON object a line"},
-		&flagSpec{name: "keep_output", bool: true, more: true, group: groupRun, help: "Keep what nixlbench prints, in files beside that of --output, one for each run"},
-		&flagSpec{name: "resume", bool: true, group: groupRun, help: "Skip the runs that the file of --output already has"},
+		&flagSpec{name: "output", arg: "FILE", group: groupRun, help: "Append the results to this file, one JSON object per line"},
+		&flagSpec{name: "keep_output", bool: true, more: true, group: groupRun, help: "Save what nixlbench prints to files next to the --output file, one per run"},
+		&flagSpec{name: "resume", bool: true, group: groupRun, help: "Skip the runs that the --output file already contains"},
 		&flagSpec{name: "show_secrets", bool: true, more: true, group: groupRun, help: "Print secrets instead of masking them"})
 	return &command{
 		name:  "profile",
 		axes:  true,
-		short: "Run nixlbench with the plan and keep its results",
+		short: "Run nixlbench with the plan and save its results",
 		flags: append(flags, a.benchFlags()...),
 		exec:  a.profile,
 	}
@@ -127,13 +127,13 @@ func (a *app) profile(ctx context.Context, c *command) error {
 	case ok && out == "":
 		errs = append(errs, from.Errorf("\"\" is not allowed: expected the name of a file"))
 	case !ok && p.resume:
-		errs = append(errs, diag.Usagef("--resume needs --output: the file that has the results"))
+		errs = append(errs, diag.Usagef("--resume needs --output, the file with the results"))
 	case !ok && p.session.KeepOutput:
-		errs = append(errs, diag.Usagef("--keep_output needs --output: the files are put beside that one"))
+		errs = append(errs, diag.Usagef("--keep_output needs --output: its files are put next to that one"))
 	}
 	if p.quiet && p.dryRun {
 		_, from, _ := c.value("quiet")
-		errs = append(errs, from.Errorf("--dry_run prints the commands and nothing else: leave one of the two out"))
+		errs = append(errs, from.Errorf("cannot be combined with --dry_run, which prints only the commands"))
 	}
 	if len(errs) == 0 && p.session.Cleanup && !p.session.Local() {
 		errs = append(errs, diag.Usagef("--cleanup: nixlbench is started by %s, and its files may be on another machine", diag.Printable(p.session.Program[0])))
@@ -158,13 +158,13 @@ func (a *app) profile(ctx context.Context, c *command) error {
 			p.print.Print(d)
 		}
 		if p.session.KeepOutput && !p.session.Journal.Resumable() {
-			return diag.Errorf(diag.Pos{File: out}, "is not a regular file, so --keep_output cannot put files beside it")
+			return diag.Errorf(diag.Pos{File: out}, "is not a regular file, so --keep_output cannot put files next to it")
 		}
 		p.session.Journal.Rescue = func(line []byte) {
 			p.progress.print(func() { p.stderr.Write(diag.Escaped(line)) })
 		}
 		if torn := p.session.Journal.Torn; torn != "" {
-			a.print.Print(diag.Warnf(diag.Pos{File: out}, "the last line was cut off: it was moved to %s", diag.Printable(torn)))
+			a.print.Print(diag.Warnf(diag.Pos{File: out}, "the last line was truncated; it was moved to %s", diag.Printable(torn)))
 		}
 	}
 	return p.run(ctx)
@@ -204,7 +204,7 @@ func (p *profile) release(ctx context.Context, c *command) (name, from string, e
 	}
 	if len(in.Alike) == 0 {
 		p.print.Print(diag.Warnf(diag.Pos{}, "%s matches no known release: the plan is for %s, which differs in %s", p.session.Program[0], in.Release, fmt.Sprintf("%d of its flags", len(in.Differences))).
-			WithHint("see %s %s; its --cue writes a file for --releases", program, nixlbenchName))
+			WithHint("see '%s %s'; with --cue, it writes a file for --releases", program, nixlbenchName))
 	}
 	return in.Release, "the installed nixlbench", nil
 }
@@ -334,7 +334,7 @@ func (p *profile) spread(jobs []plan.Item) ([]plan.Item, *sweep.Sweep, error) {
 	}
 	if s.Points > maxPoints {
 		return nil, nil, diag.Usagef("there are %d plans to run: at most %d are allowed", s.Points, maxPoints).
-			WithHint("%s plan shows them all; choose among them", program)
+			WithHint("run '%s plan' to see them all, and choose among them", program)
 	}
 	all := make([]plan.Item, s.Points)
 	for i := range all {
@@ -372,7 +372,7 @@ func (p *profile) run(ctx context.Context) error {
 	}
 	p.progress.clear()
 	if len(p.left) > 0 {
-		p.print.Print(diag.Notef(diag.Pos{}, "nixlbench left its files: %s", strings.Join(p.left, ", ")))
+		p.print.Print(diag.Notef(diag.Pos{}, "nixlbench left files behind: %s", strings.Join(p.left, ", ")))
 	}
 	if (total > 1 || p.quiet) && !p.dryRun {
 		if err := p.summary(); err != nil && ctx.Err() == nil {
@@ -421,7 +421,7 @@ func (p *profile) hintResume(total int) {
 func (p *profile) one(ctx context.Context, pt *point, repeat int) error {
 	if p.session.Journal != nil && p.resume {
 		if rec := p.session.Journal.Done(runner.Hash(pt.Plan, repeat)); rec != nil {
-			p.progress.plain("%s is done already", p.label(pt.Plan, repeat))
+			p.progress.plain("%s is already done", p.label(pt.Plan, repeat))
 			return p.keep(pt, rec)
 		}
 	}
@@ -467,7 +467,7 @@ func (p *profile) keep(pt *point, rec *runner.Record) error {
 func (p *profile) limited(run *runner.Run) {
 	if limit := p.session.TimeoutOf(run); p.progress.terminal && !p.quiet && p.session.Timeout == 0 && limit > 0 {
 		p.progress.print(func() {
-			p.print.Print(diag.Notef(diag.Pos{}, "the run is stopped if it takes longer than %v; --timeout changes that", limit))
+			p.print.Print(diag.Notef(diag.Pos{}, "the run is stopped if it takes longer than %v; use --timeout to change that", limit))
 		})
 	}
 }
@@ -579,10 +579,10 @@ func (p *profile) tell(run *runner.Run) {
 		d.WithHint("%s", hint)
 	}
 	if single && run.Server != "" && run.Place == runner.Loopback {
-		d.WithHint("another host does not find etcd at %s: name it by an address of this machine", diag.Printable(run.Server))
+		d.WithHint("other hosts cannot reach etcd at %s: use an address of this machine", diag.Printable(run.Server))
 	}
 	if single && run.Chosen {
-		d.WithHint("--launch %s starts all of them here", runner.LaunchPair)
+		d.WithHint("use --launch %s to start all of them here", runner.LaunchPair)
 	}
 	p.progress.print(func() { p.print.Print(d) })
 }

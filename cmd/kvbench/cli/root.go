@@ -290,7 +290,7 @@ func isHelpAll(arg string) bool {
 
 func unknownCommand(word string, cmds []*command) error {
 	if strings.HasPrefix(word, "-") {
-		return diag.Usagef("%s: flags come after the command", word).WithHint("see %s --help", program)
+		return diag.Usagef("%s: flags come after the command", word).WithHint("see '%s --help'", program)
 	}
 	names := make([]string, len(cmds))
 	for i, c := range cmds {
@@ -307,7 +307,7 @@ func withUsageHint(err error, command string) error {
 	list := diag.List(diag.All(err))
 	last := *list[len(list)-1]
 	if last.Hints == nil {
-		last.WithHint("see %s %s --help", program, command)
+		last.WithHint("see '%s %s --help'", program, command)
 	}
 	return append(slices.Clone(list[:len(list)-1]), &last)
 }

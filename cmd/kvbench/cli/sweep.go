@@ -115,7 +115,7 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []plan.Item, format st
 func (a *app) newSweep(c *command, jobs []plan.Item, format string, secrets bool, errs *diag.List) (*sweep.Sweep, string, []string, error) {
 	var wrong diag.List
 	if _, from, ok := c.value("format"); ok && !slices.Contains(report.SweepFormats, format) {
-		wrong = append(wrong, from.Errorf("%s shows single plans; for rows use one of %s", format, strings.Join(report.SweepFormats, ", ")))
+		wrong = append(wrong, from.Errorf("%s shows single plans; for rows, use one of %s", format, strings.Join(report.SweepFormats, ", ")))
 	} else if !ok {
 		format = report.SweepFormats[0]
 	}
@@ -161,7 +161,7 @@ func (a *app) newSweep(c *command, jobs []plan.Item, format string, secrets bool
 	if len(keys) > 0 {
 		if most := uint64(sweep.MaxSorted); top > most || top == 0 && where == "" && s.Points > most {
 			return nil, "", nil, diag.Usagef("--sort keeps at most %d rows in memory", most).
-				WithHint("keep the first of them with --top, or filter them with --where")
+				WithHint("limit the rows with --top, or filter them with --where")
 		}
 	}
 	return s, format, columns, nil

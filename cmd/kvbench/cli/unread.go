@@ -113,9 +113,9 @@ func unreadNote(j plan.Item, all []plan.Unread) *diag.Diag {
 		}
 		switch {
 		case len(u.Quantities) > 0:
-			d.WithHint("%s%s: see %s kvcache --format table", what, dependents(u.Quantities), program)
+			d.WithHint("%s%s: see '%s kvcache --format table'", what, dependents(u.Quantities), program)
 		case u.Hidden:
-			d.WithHint("%s%s plan chooses the transfer by it", what, program)
+			d.WithHint("%s'%s plan' uses it to choose the transfer", what, program)
 		}
 	}
 	if others := otherHint(all, names, it); others != "" {
@@ -158,7 +158,7 @@ func insteadText(j plan.Item, u *plan.Unread, f *schema.Field) string {
 	case u.Axis:
 		return text + fmt.Sprintf(": give --%s several values", f.Flag)
 	case v.Text() == u.Value.Text():
-		return text + ", which is " + v.Text() + " too"
+		return text + ", which is also " + v.Text()
 	case v.Origin.Kind == data.FromFlag:
 		return text + ", which is " + v.Text()
 	}

@@ -118,12 +118,12 @@ func (c *command) moreFlags() string {
 		bench = bench || f.bench
 	}
 	if bench {
-		names = append(names, "and nixlbench's own flags (see "+program+" "+nixlbenchName+" flags)")
+		names = append(names, "and nixlbench's own flags (see '"+program+" "+nixlbenchName+" flags')")
 	}
 	if len(names) == 0 {
 		return ""
 	}
-	return "\n" + wrap("More flags, described by "+program+" "+c.name+" --help-all: "+strings.Join(names, ", ")+".", "")
+	return "\n" + wrap("More flags, described by '"+program+" "+c.name+" --help-all': "+strings.Join(names, ", ")+".", "")
 }
 
 // groups returns flags by their headings, in the order of the first of each,
@@ -219,6 +219,6 @@ func rootUsage(cmds []*command) string {
 	for _, c := range cmds {
 		fmt.Fprintf(&b, "  %-10s %s\n", c.name, c.short)
 	}
-	b.WriteString("\nkvbench COMMAND --help describes a command, --help-all also its rarely used flags.\n")
+	b.WriteString("\n'kvbench COMMAND --help' describes a command; --help-all includes its rarely used flags.\n")
 	return b.String()
 }
