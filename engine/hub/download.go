@@ -19,7 +19,7 @@ import (
 const (
 	maxRedirects = 5
 	maxHeader    = 64 << 10
-	maxReason    = 300 // of the text of an error
+	maxReason    = 300 // maximum length of the text of an error
 
 	commitHeader = "X-Repo-Commit"
 	codeHeader   = "X-Error-Code"
@@ -62,8 +62,8 @@ func (h *Hub) Download(r Repo, names ...string) error {
 	if err != nil {
 		return err
 	}
-	// The first file is written when the others are there: it is what is looked
-	// for in the cache.
+	// The first file is written after the others, because it is the one that is
+	// looked for in the cache.
 	if err := h.getMore(ctx, r, main.commit, more); err != nil {
 		return err
 	}
@@ -76,8 +76,8 @@ func (h *Hub) Download(r Repo, names ...string) error {
 	return h.keep(r, filepath.Join("refs", filepath.FromSlash(r.revision())), []byte(main.commit))
 }
 
-// getMore gets files of a commit that may have them. Those that it lacks are
-// remembered.
+// getMore downloads optional files of a commit. It remembers the ones that do
+// not exist.
 func (h *Hub) getMore(ctx context.Context, r Repo, commit string, names []string) error {
 	for _, name := range names {
 		a, err := h.get(ctx, r, commit, name)
@@ -96,8 +96,8 @@ func (h *Hub) getMore(ctx context.Context, r Repo, commit string, names []string
 	return nil
 }
 
-// checkSettings refuses what the environment says wrong. What may hold a secret
-// is not shown.
+// checkSettings rejects invalid settings in the environment. It does not show
+// anything that may contain a secret.
 func (h *Hub) checkSettings(r Repo) error {
 	if strings.HasPrefix(h.Cache, "~") {
 		return diag.Errorf(diag.Pos{}, "%s: unknown home folder: set HF_HOME to a folder for the Hugging Face cache", r)
@@ -115,7 +115,8 @@ func (h *Hub) checkSettings(r Repo) error {
 	return nil
 }
 
-// answer is what the server sends: a file, and the commit that it is of.
+// answer is the response of the server: a file, and the commit that contains
+// it.
 type answer struct {
 	status int
 	code   string // of an error
@@ -136,7 +137,8 @@ func (h *Hub) get(ctx context.Context, r Repo, revision, name string) (a answer,
 	if h.sendsToken(req.URL) {
 		req.Header.Set("Authorization", "Bearer "+h.Token)
 	}
-	// The commit is what the server itself says, not where it redirects to.
+	// The commit is the one reported by the server itself, not by the server it
+	// redirects to.
 	seen := func(resp *http.Response) {
 		if a.commit == "" && origin(resp.Request.URL) == origin(req.URL) {
 			a.commit = resp.Header.Get(commitHeader)
@@ -189,21 +191,21 @@ func (h *Hub) get(ctx context.Context, r Repo, revision, name string) (a answer,
 	return a, nil
 }
 
-// origin is what a token is meant for.
+// origin identifies the server that a token is meant for.
 func origin(u *url.URL) string { return u.Scheme + "://" + strings.ToLower(u.Host) }
 
-// sendsToken reports whether the server gets the token: not where others could
-// read it on its way.
+// sendsToken reports whether to send the token to the server: not if others
+// could read it on the way.
 func (h *Hub) sendsToken(u *url.URL) bool {
 	host := u.Hostname()
 	ip := net.ParseIP(host)
 	return h.Token != "" && (u.Scheme == "https" || host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
-// failed says why no answer came.
+// failed explains why there was no response.
 func (h *Hub) failed(ctx context.Context, wrong func(string, ...any) *diag.Diag, err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err // without the address, which stands before
+		err = e.Err // without the address, which precedes it
 	}
 	switch timeout, ok := errors.AsType[net.Error](err); {
 	case ctx.Err() != nil || ok && timeout.Timeout():
@@ -213,7 +215,8 @@ func (h *Hub) failed(ctx context.Context, wrong func(string, ...any) *diag.Diag,
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return wrong("closed the connection before the file was complete")
 	}
-	// The text may have parts of the answer in it, and that parts of the request.
+	// The text may contain parts of the response, which may repeat parts of the
+	// request.
 	text := err.Error()
 	if h.Token != "" {
 		text = strings.ReplaceAll(text, h.Token, "…")
@@ -228,7 +231,7 @@ func (h *Hub) failed(ctx context.Context, wrong func(string, ...any) *diag.Diag,
 	return wrong("returned an invalid response: %s", text)
 }
 
-// refused words an answer that is not the file.
+// refused describes a response that is not the file.
 func (h *Hub) refused(wrong func(string, ...any) *diag.Diag, resp *http.Response, r Repo, name string) error {
 	const login = "set HF_TOKEN to a token that can read it"
 	page := h.Endpoint + "/" + r.id()
@@ -260,8 +263,8 @@ func (h *Hub) refused(wrong func(string, ...any) *diag.Diag, resp *http.Response
 	return wrong("answered with status %d", resp.StatusCode)
 }
 
-// keep writes a file of the repository into the cache. One that is there is left
-// alone if it is of a commit: it cannot be another.
+// keep saves a file of the repository in the cache. An existing file of a
+// commit is not replaced, because its content cannot differ.
 func (h *Hub) keep(r Repo, name string, data []byte) error {
 	file := filepath.Join(h.folder(r), name)
 	if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && strings.HasPrefix(name, "snapshots") {
@@ -273,7 +276,7 @@ func (h *Hub) keep(r Repo, name string, data []byte) error {
 	return nil
 }
 
-// replace writes a file, which appears when it is complete.
+// replace writes a file atomically.
 func replace(file string, data []byte) error {
 	dir := filepath.Dir(file)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
@@ -283,7 +286,7 @@ func replace(file string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // fails once it is renamed
+	defer os.Remove(f.Name()) // fails after it is renamed
 	_, err = f.Write(data)
 	if err == nil {
 		err = f.Chmod(0o644)

@@ -16,8 +16,8 @@ import (
 	"kvbench/engine/source"
 )
 
-// The fields that tell a family from other fields of a file: either the first,
-// or both its architecture and its parameters.
+// The fields that distinguish a family from other fields of a file: the first
+// one, or both its architecture and its parameters.
 const (
 	fieldTypes  = "model_types"
 	fieldParams = "params"
@@ -55,8 +55,8 @@ func (l *Loader) familiesIn(p *source.CUE) ([]*schema.Family, error) {
 	return all, errs.Err()
 }
 
-// wordFamily says what CUE finds wrong with a family. Of a parameter it says
-// much, as there are several forms.
+// wordFamily describes the errors that CUE finds in a family. For a parameter,
+// CUE reports many, because it can have several forms.
 func (l *Loader) wordFamily(err error, file, name string, own, contract cue.Value) error {
 	var errs diag.List
 	seen := map[string]bool{}
@@ -133,7 +133,7 @@ func ruleOf(v cue.Value) schema.Rule {
 	return r
 }
 
-// formulasOf returns the formulas of a mapping that may not be there.
+// formulasOf returns the formulas in an optional mapping.
 func formulasOf(v cue.Value) map[string]schema.Formula {
 	iter, err := v.Fields()
 	if err != nil {
@@ -146,8 +146,8 @@ func formulasOf(v cue.Value) map[string]schema.Formula {
 	return m
 }
 
-// checkFamily checks a family's formulas, as far as they can be without a
-// configuration, and its architecture and parameters.
+// checkFamily checks a family's architecture and parameters, and its formulas
+// as far as possible without a configuration.
 func checkFamily(f *schema.Family, known *Known) error {
 	var errs diag.List
 	f.EachFormula(func(name string, formulaText schema.Formula) {
@@ -194,7 +194,7 @@ func checkFamily(f *schema.Family, known *Known) error {
 	return errs.Err()
 }
 
-// arch returns the architecture of a name, or nil.
+// arch returns the architecture with a name, or nil.
 func (k *Known) arch(name string) *schema.Architecture {
 	for _, c := range k.list {
 		if c.Name == name {
@@ -216,7 +216,7 @@ func (k *Known) allFamilies() []*schema.ListedFamily {
 	return slices.Concat(k.bundled.Get(), k.families)
 }
 
-// family returns the family of a model type, or nil.
+// family returns the family with a model type, or nil.
 func (k *Known) family(modelType string) *schema.ListedFamily {
 	for _, f := range k.allFamilies() {
 		if slices.Contains(f.ModelTypes, modelType) {
@@ -226,7 +226,7 @@ func (k *Known) family(modelType string) *schema.ListedFamily {
 	return nil
 }
 
-// familyNamed returns the family of a name, or nil.
+// familyNamed returns the family with a name, or nil.
 func (k *Known) familyNamed(name string) *schema.ListedFamily {
 	all := k.allFamilies()
 	if i := slices.IndexFunc(all, func(f *schema.ListedFamily) bool { return f.Name == name }); i >= 0 {
@@ -235,8 +235,8 @@ func (k *Known) familyNamed(name string) *schema.ListedFamily {
 	return nil
 }
 
-// addFamilies adds those of a user's file, unless they are known from it. Two
-// families of one model type are an error.
+// addFamilies adds the families of a user's file, unless they were already
+// added from it. Two families with the same model type are an error.
 func (k *Known) addFamilies(list []*schema.Family) error {
 	var errs diag.List
 	for _, f := range list {

@@ -16,7 +16,8 @@ const (
 	maxOutputFiles = 100_000  // of one plan
 )
 
-// kept is a file with all that a run prints; the zero value keeps nothing.
+// kept is a file with everything that a run prints; the zero value saves
+// nothing.
 type kept struct {
 	file *os.File
 	out  *bufio.Writer
@@ -24,7 +25,7 @@ type kept struct {
 	warn func(*diag.Diag)
 }
 
-// keep begins such a file beside the results and names it in the record.
+// keep creates such a file next to the results, and names it in the record.
 func (s *Session) keep(rec *Record) *kept {
 	if !s.KeepOutput || s.Journal == nil {
 		return &kept{}
@@ -47,8 +48,8 @@ func (s *Session) keep(rec *Record) *kept {
 	return &kept{}
 }
 
-// line adds a line; those of several processes are numbered as where they are
-// shown.
+// line adds a line; lines of several processes are numbered, as they are when
+// printed.
 func (k *kept) line(numbered bool, l Line) {
 	if k.file == nil || k.size > maxOutput {
 		return

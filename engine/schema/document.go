@@ -100,8 +100,8 @@ next:
 	return errs.Err()
 }
 
-// Judge unifies the document with a definition and words what CUE finds:
-// allowed says what a path may hold.
+// Judge unifies the document with a definition and describes the errors that
+// CUE finds; allowed describes what is allowed at a path.
 func Judge(d *data.Document, def cue.Value, allowed func(path string) (string, []string)) error {
 	v := cuecontext.New().BuildExpr(d.Expr())
 	err := def.Unify(v).Validate(cue.Concrete(true))
@@ -118,7 +118,7 @@ func Judge(d *data.Document, def cue.Value, allowed func(path string) (string, [
 		}
 		at := strings.Join(data.TrimPath(e.Path()), ".")
 		l := d.Leaf(at)
-		for p := at; l == nil && p != ""; { // an item of a list, or what a leaf hides
+		for p := at; l == nil && p != ""; { // an item of a list, or something hidden in a leaf
 			p = p[:max(0, strings.LastIndexByte(p, '.'))]
 			l = d.Leaf(p)
 		}
@@ -140,10 +140,10 @@ func Judge(d *data.Document, def cue.Value, allowed func(path string) (string, [
 			}
 			format, args := e.Msg()
 			if strings.Contains(format, "incomplete value") && !strings.Contains(at, ".") {
-				continue // Missing has it
+				continue // reported by Missing
 			}
 			if strings.Contains(format, "field is required") {
-				if strings.Contains(at, ".") { // Missing has the others
+				if strings.Contains(at, ".") { // reported by Missing
 					errs = append(errs, diag.Errorf(diag.Pos{File: d.File}, "%s is missing: set it to %s", at, want).About(diag.Missing, at))
 				}
 				continue
@@ -166,7 +166,7 @@ func Judge(d *data.Document, def cue.Value, allowed func(path string) (string, [
 	return errs.Err()
 }
 
-// itemAt returns the item of a list that stands at a path, else the leaf itself.
+// itemAt returns the list item at a path, or else the leaf itself.
 func itemAt(l *data.Leaf, at string) *data.Leaf {
 	i, err := strconv.Atoi(strings.TrimPrefix(at, l.Path+"."))
 	if err != nil || i < 0 || i >= len(l.Items) {
@@ -180,8 +180,8 @@ func itemAt(l *data.Leaf, at string) *data.Leaf {
 	return item
 }
 
-// IsPlain reports whether a document is good for certain, without CUE: each leaf
-// is one that its type takes, and none is missing.
+// IsPlain reports whether a document is certainly valid, without asking CUE:
+// each leaf matches its type, and none is missing.
 func IsPlain(d *data.Document, typeOf func(path string) *Type, required []string) bool {
 	if slices.ContainsFunc(required, func(name string) bool { return d.Leaf(name) == nil }) {
 		return false
@@ -192,8 +192,8 @@ func IsPlain(d *data.Document, typeOf func(path string) *Type, required []string
 	})
 }
 
-// Missing reports the required fields of a definition that the document lacks,
-// but for those that another key was meant to be.
+// Missing reports the required fields of a definition that the document does
+// not have, except those that another key was meant to be.
 func Missing(d *data.Document, def cue.Value, at diag.Pos, allowed func(path string) (string, []string)) error {
 	iter, err := def.Fields(cue.Optional(true))
 	if err != nil {

@@ -55,7 +55,7 @@ func (a *app) profileCmd() *command {
 	}
 }
 
-// profile is a profile command under way.
+// profile is the state of a profile command.
 type profile struct {
 	*app
 	session  runner.Session
@@ -73,14 +73,14 @@ type profile struct {
 	failed   bool
 	shown    bool     // a command
 	told     bool     // where the processes of a run are started
-	masked   bool     // a secret in it
-	closed   bool     // nobody reads stdout any more
+	masked   bool     // whether it contains a secret
+	closed   bool     // whether stdout was closed by its reader
 	left     []string // files that nixlbench left
 	progress progress
 	stop     context.CancelFunc
 }
 
-// point is a plan with what came of its runs.
+// point is a plan with the outcome of its runs.
 type point struct {
 	*plan.Plan
 	refused error
@@ -170,8 +170,8 @@ func (a *app) profile(ctx context.Context, c *command) error {
 	return p.run(ctx)
 }
 
-// release finds out what the installed nixlbench is and which release plans
-// are made for; from says in words why that one.
+// release identifies the installed nixlbench and the release to plan for; from
+// explains the choice in words.
 func (p *profile) release(ctx context.Context, c *command) (name, from string, err error) {
 	name, from, err = c.namedRelease(p.schema)
 	if err != nil {
@@ -209,8 +209,8 @@ func (p *profile) release(ctx context.Context, c *command) (name, from string, e
 	return in.Release, "the installed nixlbench", nil
 }
 
-// plan makes the plans. Those that cannot be made are reported at once: what
-// can be run may take hours.
+// plan makes the plans. It reports those that cannot be made immediately,
+// because running the others may take hours.
 func (p *profile) plan(c *command, release, from string, fit bool) error {
 	knobs, err := c.knobs(p.schema)
 	if err != nil {
@@ -300,7 +300,7 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 
 const manyNotRun = "%d of %d plans cannot be made because of this; the numbers are those of the first: %s"
 
-// reasons count what the points of a sweep have in common.
+// reasons counts what the points of a sweep have in common.
 type reasons []sweep.Failed
 
 func (r *reasons) add(err error, point uint64) {
@@ -312,7 +312,7 @@ func (r *reasons) add(err error, point uint64) {
 	(*r)[i].Count++
 }
 
-// maxPoints is how many plans are run at most.
+// maxPoints is the maximum number of plans to run.
 const maxPoints = 10_000
 
 // spread makes a plan.Item of each point where axes have several values. Those that
@@ -343,7 +343,7 @@ func (p *profile) spread(jobs []plan.Item) ([]plan.Item, *sweep.Sweep, error) {
 	return all, s, left
 }
 
-// run runs every point as often as asked.
+// run runs every point as often as requested.
 func (p *profile) run(ctx context.Context) error {
 	pipe := make(chan os.Signal, 1) // a closed pipe is an error of writing
 	signal.Notify(pipe, syscall.SIGPIPE)
@@ -381,7 +381,7 @@ func (p *profile) run(ctx context.Context) error {
 	}
 	switch {
 	case p.closed && p.session.Journal == nil:
-		return nil // there is nobody to tell
+		return nil // there is nobody left to tell
 	case ctx.Err() != nil:
 		p.hintResume(total)
 		return errInterrupted
@@ -391,8 +391,8 @@ func (p *profile) run(ctx context.Context) error {
 	return nil
 }
 
-// hintResume says how an interrupted command goes on, where its results are in
-// a file that can be resumed.
+// hintResume explains how to continue an interrupted command, if its results
+// are in a file that can be resumed.
 func (p *profile) hintResume(total int) {
 	if p.session.Journal == nil || !p.session.Journal.Resumable() {
 		return
@@ -417,7 +417,7 @@ func (p *profile) hintResume(total int) {
 	p.print.Print(d)
 }
 
-// one runs a point once. The error ends the command.
+// one runs a point once. An error ends the command.
 func (p *profile) one(ctx context.Context, pt *point, repeat int) error {
 	if p.session.Journal != nil && p.resume {
 		if rec := p.session.Journal.Done(runner.Hash(pt.Plan, repeat)); rec != nil {
@@ -454,7 +454,7 @@ func (p *profile) one(ctx context.Context, pt *point, repeat int) error {
 	return cmp.Or(err, p.keep(pt, rec))
 }
 
-// keep keeps of a record what the table of results shows.
+// keep saves the parts of a record that the table of results shows.
 func (p *profile) keep(pt *point, rec *runner.Record) error {
 	brief, err := p.briefs.Of(rec)
 	if err == nil {
@@ -463,7 +463,8 @@ func (p *profile) keep(pt *point, rec *runner.Record) error {
 	return err
 }
 
-// limited says on a terminal how long a run may take where the user did not.
+// limited reports, on a terminal, the time limit of a run if the user did not
+// set it.
 func (p *profile) limited(run *runner.Run) {
 	if limit := p.session.TimeoutOf(run); p.progress.terminal && !p.quiet && p.session.Timeout == 0 && limit > 0 {
 		p.progress.print(func() {
@@ -472,7 +473,7 @@ func (p *profile) limited(run *runner.Run) {
 	}
 }
 
-// unlessShown returns err unless it is the one that was printed already.
+// unlessShown returns err unless it has already been printed.
 func unlessShown(err, shown error) error {
 	if err == shown {
 		return nil
@@ -480,7 +481,7 @@ func unlessShown(err, shown error) error {
 	return err
 }
 
-// label names a run in a line.
+// label describes a run on one line.
 func (p *profile) label(pl *plan.Plan, repeat int) string {
 	text := pl.Request.Model.Name
 	if file := pl.Request.Config.File; file != "" {
@@ -504,7 +505,7 @@ func (p *profile) label(pl *plan.Plan, repeat int) string {
 	return diag.Printable(text)
 }
 
-// show prints what is run.
+// show prints the command to run.
 func (p *profile) show(run *runner.Run) {
 	if p.quiet {
 		return
@@ -531,8 +532,9 @@ func (p *profile) show(run *runner.Run) {
 	p.write(out.Bytes())
 }
 
-// tell says once how the processes of a run are spread over machines, where the
-// user did not say that, or does not know all that the other machine needs.
+// tell reports, once, how the processes of a run are distributed over machines,
+// unless the user specified that and knows everything that the other machine
+// needs.
 func (p *profile) tell(run *runner.Run) {
 	if p.told || run.Processes == 1 {
 		return
@@ -547,7 +549,7 @@ func (p *profile) tell(run *runner.Run) {
 	case single && (run.Group.Flag != "" && !run.Group.Given || len(run.Advice) > 0):
 		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here", run.Processes)
 	case !single && run.Chosen && run.Place == runner.Here:
-		// Where the user means two machines, this one measures itself.
+		// If the user has two machines in mind, this would measure only this one.
 		d = diag.Warnf(diag.Pos{}, "all %d processes start here: etcd at %s is on this machine", run.Processes, diag.Printable(run.Server)).
 			WithHint("between two machines: --launch %s here; on this machine: --launch %s", runner.LaunchSingle, runner.LaunchPair)
 	default:
@@ -557,7 +559,7 @@ func (p *profile) tell(run *runner.Run) {
 	g := &run.Group
 	var more []string
 	if run.Chosen {
-		// The other host may be the one that etcd is on.
+		// The other host may be the one that runs etcd.
 		more = append(more, "--launch "+runner.LaunchSingle)
 	}
 	if g.Own() {
@@ -587,8 +589,9 @@ func (p *profile) tell(run *runner.Run) {
 	p.progress.print(func() { p.print.Print(d) })
 }
 
-// spread says how many processes of a run are started where. Only under a name
-// that nobody else knows yet is this host certain to be the first.
+// spread describes how many processes of a run are started on which host. Only
+// if no other process can know the group name yet is this host certain to be
+// first.
 func spread(run *runner.Run) string {
 	end := func(n int, what string) string {
 		if n > 1 {
@@ -608,7 +611,7 @@ func spread(run *runner.Run) string {
 	return text + "The command for the other"
 }
 
-// output passes a line of nixlbench's on.
+// output prints a line of nixlbench's output.
 func (p *profile) output(run *runner.Run, l runner.Line) {
 	if p.quiet {
 		return
@@ -625,8 +628,8 @@ func (p *profile) output(run *runner.Run, l runner.Line) {
 	}
 }
 
-// write writes to stdout. When nobody reads that any more, the results are
-// still kept, if there is a file for them.
+// write writes to stdout. If its reader is gone, the results are still saved if
+// there is a file for them.
 func (p *profile) write(text []byte) {
 	p.progress.print(func() {
 		if p.closed {
@@ -641,7 +644,7 @@ func (p *profile) write(text []byte) {
 	})
 }
 
-// verdict says what came of a run, where that is not simply good.
+// verdict describes the outcome of a run, unless it is simply good.
 func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 	at := diag.Pos{File: pl.Request.Config.File}
 	for _, reason := range rec.Reasons {
@@ -685,7 +688,7 @@ func (p *profile) summary() error {
 	return nil
 }
 
-// count reads a flag that is a number of times.
+// count parses a flag that is a number of repetitions.
 func (c *command) count(name string) (int, error) {
 	text, from, ok := c.value(name)
 	if !ok {
@@ -698,7 +701,7 @@ func (c *command) count(name string) (int, error) {
 	return n, nil
 }
 
-// duration reads a flag that is a time.
+// duration parses a flag that is a duration.
 func (c *command) duration(name string) (time.Duration, error) {
 	text, from, ok := c.value(name)
 	if !ok {

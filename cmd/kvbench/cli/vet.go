@@ -137,9 +137,9 @@ func annotation(d *diag.Diag) string {
 	return "::" + kind + " " + strings.Join(at, ",") + "::" + data.Replace(msg)
 }
 
-// shownName is a file's name with hidden characters as escapes, but for line ends
-// and the beginning: those cannot do harm there, and GitHub finds the file by its
-// name.
+// shownName returns a file's name with hidden characters escaped, except line
+// ends and the beginning: they are harmless there, and GitHub finds the file by
+// its name.
 func shownName(name string) string {
 	var b strings.Builder
 	for _, r := range name {
