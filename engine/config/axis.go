@@ -12,24 +12,24 @@ import (
 	"kvbench/engine/source"
 )
 
-// MaxAxis is how many values an axis holds at most.
+// MaxAxis is the maximum number of values on an axis.
 const MaxAxis = 10_000
 
-// SweepSection is the section of a configuration that holds axes, by the names
-// of the fields' flags.
+// SweepSection is the section of a configuration that contains axes, keyed by
+// the names of the fields' flags.
 const SweepSection = source.SweepSection
 
-// maxWrong bounds how many values of one axis are reported.
+// maxWrong limits how many bad values of one axis are reported.
 const maxWrong = 5
 
-// Axis is a field that a sweep gives several values, each a good one.
+// Axis is a field with several values in a sweep; all of them are valid.
 type Axis struct {
 	Field  *schema.Field
 	Values []data.Fact
 }
 
-// axisItem is a value of an axis that is being read. Those inside a range need
-// no check where the schema is an interval.
+// axisItem is a value of an axis being read. Values inside a range need no
+// check if the schema is an interval.
 type axisItem struct {
 	data.Value
 	origin  data.Origin
@@ -42,8 +42,8 @@ type axis struct {
 	first data.Value // checked with the rest of the configuration
 }
 
-// sweepOf takes the axes and the flags of nixlbench out of a document: those are left to be checked with
-// the rest of the configuration whose first value stands in for all.
+// sweepOf removes the axes and the nixlbench flags from a document. The first
+// value of each axis stays, and is checked with the rest of the configuration.
 func (l *Loader) sweepOf(doc *data.Document) (*data.Document, map[string]*axis, []*Knob, error) {
 	rest := &data.Document{File: doc.File, Sections: doc.Sections}
 	axes := map[string]*axis{}
@@ -95,7 +95,7 @@ func (l *Loader) sweepOf(doc *data.Document) (*data.Document, map[string]*axis, 
 	return rest, axes, knobs, errs.Err()
 }
 
-// axisField returns the field that an axis of that name varies, or nil.
+// axisField returns the field that the axis with that name varies, or nil.
 func (l *Loader) axisField(key string) *schema.Field {
 	if path := l.flagPath(key); path != "" {
 		return l.schema.Field(path)
@@ -103,7 +103,7 @@ func (l *Loader) axisField(key string) *schema.Field {
 	return nil
 }
 
-// noAxis says that a sweep has no axis of that name.
+// noAxis reports that a sweep does not have an axis with that name.
 func (l *Loader) noAxis(leaf *data.Leaf, key string) *diag.Diag {
 	var names []string
 	near := ""
@@ -127,11 +127,11 @@ func (l *Loader) noAxis(leaf *data.Leaf, key string) *diag.Diag {
 	if near != "" {
 		return d.WithHint("did you mean %q?", SweepSection+"."+near)
 	}
-	return d.WithHint("axes have the names of flags: %s, and those of nixlbench", strings.Join(names, ", "))
+	return d.WithHint("an axis is named after a flag: %s, or after one of nixlbench's flags", strings.Join(names, ", "))
 }
 
-// axisOf reads an axis of a file: a list, or one value as the flag takes it. An
-// item of a list that is no number may be a range.
+// axisOf reads an axis from a file: a list, or one value in the form that the
+// flag accepts. A list item that is not a number may be a range.
 func (l *Loader) axisOf(f *schema.Field, leaf *data.Leaf) (*axis, error) {
 	wrong := func(v *data.Value) error {
 		allowed, _ := l.allowed(f.Path)
@@ -175,8 +175,8 @@ func (l *Loader) axisOf(f *schema.Field, leaf *data.Leaf) (*axis, error) {
 	return l.axis(f, items, leaf.Path+": ")
 }
 
-// overrideAxis reads an axis of the command line. The same override is read
-// once, for however many configurations.
+// overrideAxis reads an axis from the command line. Each override is read only
+// once, even for several configurations.
 func (l *Loader) overrideAxis(f *schema.Field, o Override) (*axis, error) {
 	type result struct {
 		axis *axis
@@ -195,8 +195,8 @@ func (l *Loader) overrideAxis(f *schema.Field, o Override) (*axis, error) {
 	return r.axis, r.err
 }
 
-// axisItems reads the text of an axis: values and ranges between commas. A
-// comma behind a backslash is part of the value.
+// axisItems reads the text of an axis: values and ranges, separated by commas.
+// A comma after a backslash is part of the value.
 func (l *Loader) axisItems(f *schema.Field, text string, origin data.Origin, label string) ([]axisItem, error) {
 	parts := []string{text}
 	if !f.Comma {
@@ -239,7 +239,7 @@ func splitList(text string) []string {
 	return append(parts, part.String())
 }
 
-// axisItem reads a value, or of a field that has numbers a range.
+// axisItem reads a value or, if the field is numeric, a range.
 func (l *Loader) axisItem(f *schema.Field, text string, origin data.Origin, label string) ([]axisItem, error) {
 	if !strings.Contains(text, "..") || !f.Type.Numbers() {
 		return []axisItem{{Value: l.parse(f, text), origin: origin}}, nil
@@ -259,12 +259,12 @@ func (l *Loader) axisItem(f *schema.Field, text string, origin data.Origin, labe
 	for i, n := range numbers {
 		items[i] = axisItem{Value: data.From(formula.Number(n)), origin: origin, checked: interval}
 	}
-	// Of an interval, the ends speak for all.
+	// In an interval, checking the ends is enough.
 	items[0].checked, items[len(items)-1].checked = false, false
 	return items, nil
 }
 
-// whole reads a whole number as an override of the field would.
+// whole reads a whole number the way an override of the field would.
 func (l *Loader) whole(f *schema.Field, text string) (int64, bool) {
 	v := l.parse(f, text)
 	n, ok := v.Formula()
@@ -274,8 +274,8 @@ func (l *Loader) whole(f *schema.Field, text string) (int64, bool) {
 	return n.Num.Int64()
 }
 
-// axis checks all values but the first, which is checked with the rest of the
-// configuration, each as a single value would be.
+// axis checks every value on its own except the first, which is checked with
+// the rest of the configuration.
 func (l *Loader) axis(f *schema.Field, items []axisItem, label string) (*axis, error) {
 	origin := items[0].origin
 	if len(items) > MaxAxis {
@@ -309,7 +309,7 @@ func (l *Loader) axis(f *schema.Field, items []axisItem, label string) (*axis, e
 	return a, errs.Err()
 }
 
-// checkItem checks one value as that of the field.
+// checkItem checks one value as a value of the field.
 func (l *Loader) checkItem(f *schema.Field, item *axisItem) error {
 	if f.Type.Takes(&item.Value) {
 		return nil
@@ -317,14 +317,14 @@ func (l *Loader) checkItem(f *schema.Field, item *axisItem) error {
 	return l.checkConfig(&data.Document{File: item.origin.Pos.File, Leaves: []data.Leaf{{Path: f.Path, Value: item.Value, Origin: item.origin}}})
 }
 
-// isInterval reports whether a field holds every whole number between two that
-// it holds.
+// isInterval reports whether a field that allows two whole numbers also allows
+// every number between them.
 func isInterval(f *schema.Field) bool {
 	return f.Type.Kinds&schema.KindWhole != 0 && !f.Type.Partial
 }
 
-// Points is how many points the axes span; more than fit give the largest
-// number.
+// Points returns the number of points that the axes span, or the largest int64
+// if it does not fit.
 func (c *Config) Points() uint64 {
 	n := uint64(1)
 	for _, a := range c.Axes {
@@ -342,8 +342,8 @@ func (c *Config) Varies(name string) bool {
 	return slices.ContainsFunc(c.Axes, func(a Axis) bool { return a.Field.Var == name })
 }
 
-// Texts returns the values of a field, by its name in formulas, as texts: several where
-// it is an axis.
+// Texts returns the values of a field, given its name in formulas, as text:
+// several if it is an axis.
 func (c *Config) Texts(name string) []string {
 	values := []data.Fact{c.Values[name]}
 	for _, a := range c.Axes {

@@ -11,8 +11,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Knob is a flag of nixlbench with the values that it was given, as texts: what
-// they mean is up to the release.
+// Knob is a nixlbench flag with the values set for it, as text: the release
+// determines what they mean.
 type Knob struct {
 	Flag  *schema.Flag
 	Texts []KnobText
@@ -24,8 +24,8 @@ type KnobText struct {
 	Origin data.Origin
 }
 
-// KnobOf reads what a flag of nixlbench was given: one value, or where axes are
-// allowed several between commas, and ranges of numbers.
+// KnobOf reads the values of a nixlbench flag: one value or, if axes are
+// allowed, several separated by commas, and ranges of numbers.
 func KnobOf(s *schema.Schema, f *schema.Flag, text string, origin data.Origin, axes bool) (*Knob, error) {
 	k := &Knob{Flag: f}
 	if !axes || !f.Varies() {
@@ -44,7 +44,7 @@ func KnobOf(s *schema.Schema, f *schema.Flag, text string, origin data.Origin, a
 	return k, nil
 }
 
-// add adds a value, or those of a range.
+// add adds one value, or all values of a range.
 func (k *Knob) add(s *schema.Schema, text string, origin data.Origin, label string) error {
 	if !k.Flag.IsNumber() || !strings.Contains(text, "..") {
 		k.Texts = append(k.Texts, KnobText{text, origin})
@@ -76,8 +76,8 @@ func (k *Knob) bounded(label string) error {
 	return nil
 }
 
-// Values reads the texts as a release has the flag. What is wrong with the first
-// values that are is the error.
+// Values parses the text by the rules of a release. The error describes the
+// first bad values.
 func (k *Knob) Values(s *schema.Schema, release string) ([]data.Fact, error) {
 	era := s.Nixlbench.FlagIn(k.Flag, release)
 	if era == nil {
@@ -123,8 +123,8 @@ func (k *Knob) Values(s *schema.Schema, release string) ([]data.Fact, error) {
 	return values, errs.Err()
 }
 
-// knobOf reads an axis of a file that is a flag of nixlbench: a list, or one value
-// as the flag takes it.
+// knobOf reads an axis for a nixlbench flag from a file: a list, or one value
+// in the form that the flag accepts.
 func (l *Loader) knobOf(f *schema.Flag, leaf *data.Leaf) (*Knob, error) {
 	label := leaf.Path + ": "
 	text := func(v *data.Value) (string, bool) {
@@ -134,7 +134,7 @@ func (l *Loader) knobOf(f *schema.Flag, leaf *data.Leaf) (*Knob, error) {
 	if leaf.Kind != data.List {
 		one, ok := text(&leaf.Value)
 		if !ok {
-			return nil, leaf.Origin.Errorf("%s%s is not allowed: expected a value or a list of them", label, leaf.Describe())
+			return nil, leaf.Origin.Errorf("%s%s is not allowed: expected a value or a list of values", label, leaf.Describe())
 		}
 		k, err := KnobOf(l.schema, f, one, leaf.Origin, true)
 		if err == nil {
@@ -169,7 +169,8 @@ type numberRange struct {
 
 const rangeHint = "write a..bxK to multiply by K, or a..b+S to add S, such as 1..64x2 or 16..256+16"
 
-// numbers returns those of a range, at most one more than an axis may have.
+// numbers returns the numbers in a range, at most one more than an axis may
+// have.
 func (r numberRange) numbers(text string, fail func(format string, args ...any) *diag.Diag) ([]int64, error) {
 	from, to, _ := strings.Cut(text, "..")
 	at := strings.LastIndexAny(to, "x+")
@@ -212,8 +213,8 @@ func (r numberRange) numbers(text string, fail func(format string, args ...any) 
 	}
 }
 
-// Combinations is how many combinations the values of knobs have; more than fit
-// give the largest number.
+// Combinations returns the number of combinations of the knobs' values, or the
+// largest int64 if it does not fit.
 func Combinations(values map[string][]data.Fact) uint64 {
 	n := uint64(1)
 	for _, v := range values {

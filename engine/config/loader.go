@@ -39,11 +39,12 @@ func NewLoader(s *schema.Schema, files fs.FS) *Loader {
 	return l
 }
 
-// Definitions returns the package of the schema that has the definitions of files.
+// Definitions returns the schema package that contains the definitions of
+// files.
 func (l *Loader) Definitions() (cue.Value, error) { return l.defs() }
 
-// Override is a configuration value given beside the file: the field's path,
-// the text, and where it was given.
+// Override is a configuration value set outside the file: the field's path, the
+// text, and where it was set.
 type Override struct {
 	Path   string
 	Text   string
@@ -52,22 +53,22 @@ type Override struct {
 	Axis bool
 }
 
-// Config is how a model is run: every field's value by its name in formulas.
-// source and destination are absent when nobody gave them.
+// Config describes how a model is run: the value of every field, keyed by its
+// name in formulas. source and destination are absent if nobody set them.
 type Config struct {
 	File   string
 	Values map[string]data.Fact
-	// Axes are the fields that have several values, in the schema's order; in
-	// Values they have their first.
+	// Axes are the fields with several values, in the order of the schema;
+	// Values contains the first value of each.
 	Axes []Axis
-	// Knobs are the flags of nixlbench that the file's sweep has, with one value
+	// Knobs are the nixlbench flags in the file's sweep section, with one value
 	// or several.
 	Knobs []*Knob
 }
 
-// Config reads a configuration file (none when file is empty), lays preset and
-// the overrides over it, and checks the result. Errors point at the file or
-// name the flag.
+// Config reads a configuration file (none if file is empty), applies preset and
+// then the overrides, and validates the result. Errors point to the place in
+// the file or name the flag.
 func (l *Loader) Config(file string, preset map[string]map[string]formula.Value, command string, overrides []Override) (*Config, error) {
 	if file == "" {
 		return l.config(file, &data.Document{}, preset, command, overrides)
@@ -125,7 +126,8 @@ func (l *Loader) config(file string, doc *data.Document, preset map[string]map[s
 	return c, errs.Err()
 }
 
-// checkConfig checks the values of a configuration, and takes out what is none.
+// checkConfig validates the values of a configuration, and removes invalid
+// ones.
 func (l *Loader) checkConfig(doc *data.Document) error {
 	var errs, wrong diag.List
 	wrong.Add(l.readTexts(doc))
@@ -152,8 +154,8 @@ func (l *Loader) Check(file string, doc *data.Document) error {
 	return l.Small(c).Err()
 }
 
-// Values checks values of configuration fields as those of a configuration, and
-// returns them by their names in formulas.
+// Values validates values of configuration fields, and returns them by their
+// names in formulas.
 func (l *Loader) Values(doc *data.Document) (map[string]data.Fact, error) {
 	if len(doc.Leaves) == 0 {
 		return nil, nil
@@ -170,8 +172,8 @@ func (l *Loader) Values(doc *data.Document) (map[string]data.Fact, error) {
 	return values, err
 }
 
-// CheckNamed checks values of configuration fields that have their names in
-// formulas. Names that nobody knows are the caller's to report.
+// CheckNamed validates values of configuration fields that are keyed by their
+// names in formulas. The caller must report unknown names.
 func (l *Loader) CheckNamed(doc *data.Document) error {
 	for j := range doc.Leaves {
 		for k := range l.schema.Fields {
@@ -192,8 +194,8 @@ func (l *Loader) CheckNamed(doc *data.Document) error {
 	return errs.Err()
 }
 
-// With returns the configuration of a model: where nobody gave a value, the
-// model's own default holds, and for the accounting that of its architecture.
+// With returns the configuration for a model: a value that nobody set defaults
+// to the model's own default, and the accounting to that of the architecture.
 func (c *Config) With(arch *schema.Architecture, defaults map[string]data.Fact) *Config {
 	out := &Config{File: c.File, Values: maps.Clone(c.Values), Axes: c.Axes, Knobs: c.Knobs}
 	for name, v := range defaults {
@@ -210,7 +212,7 @@ func (c *Config) With(arch *schema.Architecture, defaults map[string]data.Fact) 
 	return out
 }
 
-// fieldType gives the type of the field at a path, or nil.
+// fieldType returns the type of the field at a path, or nil.
 func (l *Loader) fieldType(path string) *schema.Type {
 	if f := l.schema.Field(path); f != nil {
 		return &f.Type
@@ -218,8 +220,8 @@ func (l *Loader) fieldType(path string) *schema.Type {
 	return nil
 }
 
-// allowed says what a configuration may have at a path, and gives the words that
-// it takes.
+// allowed describes what a configuration allows at a path, and returns the
+// words that it accepts.
 func (l *Loader) allowed(path string) (string, []string) {
 	if f := l.schema.Field(path); f != nil {
 		return l.schema.NumberText(f.Unit, f.Type.String()), f.Type.Words
@@ -246,12 +248,12 @@ func (l *Loader) readDocument(file string) (*data.Document, error) {
 	return data.Flat(file, root)
 }
 
-// cueSuffixes are the letters of CUE's own suffixes, which are not those of the
-// units: 1K is 1000 to CUE.
+// cueSuffixes are the number suffixes of CUE, which differ from those of the
+// units: in CUE, 1K is 1000.
 const cueSuffixes = "KMGTP"
 
-// parse reads the text of an override: a number where the field is one, if it
-// looks like one, else a string.
+// parse reads the text of an override: a number if the field is numeric and the
+// text looks like a number, otherwise a string.
 func (l *Loader) parse(f *schema.Field, text string) data.Value {
 	plain := data.From(formula.Text(text))
 	if f == nil {
@@ -276,9 +278,8 @@ func (l *Loader) parse(f *schema.Field, text string) data.Value {
 	return plain
 }
 
-// readTexts reads the numbers that are written with the suffix of a unit, and the
-// words that are spelled in another case. Numbers of which there is more to say
-// than that they are not allowed are taken out.
+// readTexts reads numbers with a unit suffix, and words spelled in another
+// case. It removes invalid numbers for which there is a more specific message.
 func (l *Loader) readTexts(d *data.Document) error {
 	var errs diag.List
 	kept := d.Leaves[:0]
@@ -323,7 +324,7 @@ func (l *Loader) readUnit(f *schema.Field, leaf *data.Leaf) *diag.Diag {
 	return nil
 }
 
-// spell writes a text as the field's known words have it.
+// spell returns a text in the spelling of the field's known words.
 func spell(f *schema.Field, v *data.Value) {
 	if v.Kind == data.Text {
 		v.Text = schema.Spelling(v.Text, f.Known())
@@ -340,8 +341,8 @@ func presetLayer(preset map[string]map[string]formula.Value, command string) *da
 	return doc
 }
 
-// flagPath returns the path of the field that a flag of this name replaces, or
-// "".
+// flagPath returns the path of the field that the flag with this name
+// overrides, or "".
 func (l *Loader) flagPath(flag string) string {
 	for i := range l.schema.Fields {
 		if f := &l.schema.Fields[i]; f.Flag == flag {
@@ -351,9 +352,9 @@ func (l *Loader) flagPath(flag string) string {
 	return ""
 }
 
-// alias returns the path of the field that is meant by the name of its flag, or by
-// a name that another program has for it, or "". Where there is no such field, hint
-// may say why.
+// alias returns the path of the field whose flag has this name, or whose name
+// in another program is this one, or "". If there is no such field, hint may
+// explain why.
 func (l *Loader) alias(name string) (path, hint string) {
 	if path := l.flagPath(name); path != "" {
 		return path, ""
@@ -374,8 +375,8 @@ func (l *Loader) fieldPaths() []string {
 	return paths
 }
 
-// dropEmptySections takes out sections without a value, as `runtime:` alone
-// gives in YAML.
+// dropEmptySections removes sections without a value; in YAML, `runtime:` by
+// itself creates one.
 func dropEmptySections(d *data.Document, s *schema.Schema) {
 	kept := d.Leaves[:0]
 	for _, l := range d.Leaves {

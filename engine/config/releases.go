@@ -62,7 +62,7 @@ func (l *Loader) ReleasesIn(file string, v cue.Value) (map[string]schema.OwnRele
 	return doc.Releases, errs.Err()
 }
 
-// defaultFits reports whether a flag's default is of its type.
+// defaultFits reports whether a flag's default matches its type.
 func defaultFits(f schema.OwnFlag) bool {
 	switch f.Type {
 	case "string":

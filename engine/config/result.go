@@ -14,8 +14,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Results checks a file of results, a JSON object a line, against the schema.
-// One line at a time is in memory.
+// Results validates a results file, one JSON object per line, against the
+// schema. It holds only one line in memory at a time.
 func (l *Loader) Results(name string) error {
 	f, err := input.Open(name, l.Watch)
 	if err != nil {
@@ -36,17 +36,17 @@ func (l *Loader) Results(name string) error {
 		case err == io.EOF:
 			return c.err()
 		case err == jsonl.ErrLong:
-			c.add("", "%v: the rest is not checked", err)
+			c.add("", "%v; the rest is not checked", err)
 			return c.err()
 		case err != nil:
 			return err
 		case lines.Torn:
-			c.add("kvbench profile --output moves it away", "the last line is cut off")
+			c.add("to move it aside, run 'kvbench profile' with --output set to this file", "the last line is truncated")
 		default:
 			c.check(shape, line)
 		}
 		if good = good || c.count == before; !good && lines.Bytes > jsonl.MaxFutile {
-			return append(diag.List(diag.All(c.err())), diag.Errorf(diag.Pos{File: name, Line: c.line}, "no line up to this one is a result: the rest is not checked"))
+			return append(diag.List(diag.All(c.err())), diag.Errorf(diag.Pos{File: name, Line: c.line}, "no results up to this line; the rest is not checked"))
 		}
 	}
 }
@@ -63,7 +63,7 @@ func (l *Loader) resultShape() (*schema.Type, error) {
 	return &s, nil
 }
 
-// checker holds the lines of a file to a shape.
+// checker validates lines against a shape.
 type checker struct {
 	file     string
 	line     int
@@ -71,7 +71,8 @@ type checker struct {
 	path     []step
 	problems diag.List
 	count    int // of problems, shown or not
-	// names tells which object has had a name last, by a number for each.
+	// names records, for each name, the number of the last object that contained
+	// it.
 	names   map[string]*int
 	objects int
 }
@@ -82,10 +83,10 @@ type step struct {
 	index int
 }
 
-// full reports whether further problems are counted only.
+// full reports whether further problems are only counted.
 func (c *checker) full() bool { return len(c.problems) == diag.MaxShown }
 
-// add adds a problem of the line.
+// add records a problem with the current line.
 func (c *checker) add(hint, format string, args ...any) {
 	if c.count++; c.full() {
 		return
@@ -126,7 +127,8 @@ func (c *checker) check(s *schema.Type, line []byte) {
 	}
 }
 
-// wrong adds a problem of the value at the path, or of what it has under a name.
+// wrong records a problem with the value at the path, or with its field of that
+// name.
 func (c *checker) wrong(name, hint, format string, args ...any) {
 	if c.full() {
 		c.count++
@@ -220,7 +222,7 @@ const (
 	maxNames = 10_000 // that are remembered
 )
 
-// again reports whether an object has had a name before.
+// again reports whether the object already contains the name.
 func (c *checker) again(name []byte, object int) bool {
 	if had := c.names[string(name)]; had != nil {
 		was := *had
@@ -233,7 +235,7 @@ func (c *checker) again(name []byte, object int) bool {
 	return false
 }
 
-// shownJSON is the text of a value as a message has it.
+// shownJSON returns the text of a value as shown in a message.
 func shownJSON(text []byte) string {
 	switch {
 	case text[0] == '{':

@@ -9,7 +9,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Small returns a note on each given number that is so small that its unit was
+// Small returns a note for each value that is so small that its unit was
 // probably forgotten.
 func (l *Loader) Small(c *Config) diag.List {
 	var list diag.List
@@ -31,7 +31,7 @@ func (l *Loader) Small(c *Config) diag.List {
 	return list
 }
 
-// smallNote returns the note on one value, or nil.
+// smallNote returns the note for one value, or nil.
 func (l *Loader) smallNote(f *schema.Field, v data.Fact) *diag.Diag {
 	n, _ := v.Num.Int64()
 	i := slices.IndexFunc(f.Least, func(l schema.Least) bool { return n < l.Below })

@@ -12,9 +12,10 @@ import (
 	"kvbench/engine/diag"
 )
 
-// What a file may hold. Real models and configurations have a few dozen values,
-// Hugging Face configurations up to some ten thousand; none nests deeper than
-// ten levels. The limits keep the parsers and the checks fast on every file.
+// Limits on what a file may contain. Real models and configurations have a few
+// dozen values, and Hugging Face configurations up to about ten thousand; none
+// is nested more than ten levels deep. The limits keep parsing and validation
+// fast for any file.
 const (
 	maxDepth   = 100     // levels of mappings and lists
 	maxPath    = 1000    // bytes of the names that lead to a value
@@ -26,19 +27,20 @@ const (
 	maxSearch  = 100_000 // bytes of a text that is parsed again to find a line
 )
 
-// limits are how many values a file may hold in all, in a list and in a mapping.
+// limits are the maximum numbers of values in a file, in a list, and in a
+// mapping.
 type limits struct{ values, list, mapping int }
 
-// CUE takes quadratic time for both; of data, only the keys that are known come
-// to it.
+// CUE takes quadratic time for both; of a data file, it sees only the known
+// keys.
 var (
 	cueLimits  = limits{100_000, 10_000, 10_000}
 	dataLimits = limits{100_000, 10_000, 100_000}
 	treeLimits = limits{400_000, 400_000, 200_000}
 )
 
-// Catch is deferred by what reads a file: CUE's parsers and its evaluator panic
-// on some.
+// Catch must be deferred by functions that read a file, because CUE's parsers
+// and evaluator panic on some files.
 func Catch(file string, err *error) {
 	if p := recover(); p != nil {
 		*err = unexpected(file, p)
@@ -47,14 +49,15 @@ func Catch(file string, err *error) {
 
 func unexpected(file string, p any) *diag.Diag {
 	return diag.Errorf(diag.Pos{File: file}, "internal error: %v", p).
-		WithHint("this is a fault of kvbench or of a library: please report it with the file")
+		WithHint("this is a bug in kvbench or in a library: please report it and include the file")
 }
 
-// breaks are line breaks to the YAML parser, but to no editor.
+// breaks are characters that the YAML parser, but no editor, treats as line
+// breaks.
 var breaks = map[rune]string{'\u0085': "next line", '\u2028': "line separator", '\u2029': "paragraph separator"}
 
-// checkBreaks refuses line breaks that an editor does not show as such: what the
-// parser makes of the text is not what a reader sees.
+// checkBreaks rejects line breaks that an editor does not show as such, because
+// the parser would read something other than what a person sees.
 func checkBreaks(name string, data []byte) error {
 	for i := 0; i < len(data); i++ {
 		if c := data[i]; c != 0xc2 && c != 0xe2 {
@@ -63,7 +66,7 @@ func checkBreaks(name string, data []byte) error {
 		r, _ := utf8.DecodeRune(data[i:])
 		if what, ok := breaks[r]; ok {
 			pos := placeAt(name, data, i)
-			return diag.Errorf(pos, "unexpected character U+%04X (%s): YAML breaks the line here", r, what).
+			return diag.Errorf(pos, "unexpected character U+%04X (%s): YAML treats it as a line break", r, what).
 				WithHint(`use a plain line break, or write "\u%04x" in double quotes`, r)
 		}
 	}
@@ -76,7 +79,7 @@ func placeAt(name string, data []byte, i int) diag.Pos {
 	return diag.Pos{File: name, Line: 1 + bytes.Count(before, []byte("\n")), Col: 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])}
 }
 
-// checkJSONText refuses texts that would take much memory to parse.
+// checkJSONText rejects JSON that would take too much memory to parse.
 func checkJSONText(name string, data []byte) error {
 	n := 0
 	for i := 0; i < len(data); i++ {
@@ -97,18 +100,19 @@ func checkJSONText(name string, data []byte) error {
 }
 
 func tooMany(name string, limit int) error {
-	return diag.Errorf(diag.Pos{File: name}, "holds more than %d values: a model or configuration has far fewer", limit)
+	return diag.Errorf(diag.Pos{File: name}, "contains more than %d values: a model or configuration has far fewer", limit)
 }
 
 func tooDeep(pos diag.Pos, limit int) error {
-	return diag.Errorf(pos, "is nested more than %d levels deep: a model or configuration needs a few", limit)
+	return diag.Errorf(pos, "is nested more than %d levels deep: a model or configuration needs only a few", limit)
 }
 
 func tooWide(pos diag.Pos, what string, n, limit int) error {
-	return diag.Errorf(pos, "this %s holds %d values: at most %d are allowed", what, n, limit)
+	return diag.Errorf(pos, "this %s contains %d values: at most %d are allowed", what, n, limit)
 }
 
-// checkTree refuses what would take much time or memory to check.
+// checkTree rejects syntax trees that would take too much time or memory to
+// check.
 func checkTree(name string, root ast.Expr, most limits) error {
 	n := 0
 	var check func(e ast.Expr, depth, path int) error
@@ -141,7 +145,7 @@ func checkTree(name string, root ast.Expr, most limits) error {
 				}
 				label, _, _ := ast.LabelName(f.Label)
 				if path+len(label) > maxPath {
-					return diag.Errorf(place(f.Label), "the name here, with those around it, is longer than %d characters", maxPath)
+					return diag.Errorf(place(f.Label), "the path of this key is longer than %d characters", maxPath)
 				}
 				if err := check(f.Value, depth+1, path+len(label)+1); err != nil {
 					return err
@@ -170,9 +174,9 @@ func checkTree(name string, root ast.Expr, most limits) error {
 	return check(root, 0, 0)
 }
 
-// checkCUEText refuses a CUE text that would overflow the stack of the parser or
-// of what walks its tree: both recurse at brackets, and at the colons, dots and
-// operators between two commas.
+// checkCUEText rejects CUE text that would overflow the stack of the parser, or
+// of functions that walk its tree: both recurse at brackets, and at the colons,
+// dots and operators between two commas.
 func checkCUEText(name string, data []byte) error {
 	file := token.NewFile(name, 0, len(data))
 	var s scanner.Scanner
@@ -204,11 +208,11 @@ func checkCUEText(name string, data []byte) error {
 			chains = append(chains, 0)
 			texts, inText = append(texts, inText), false
 		case token.RPAREN, token.RBRACK, token.RBRACE:
-			if len(chains) > 1 { // else the parser says that it is one too many
+			if len(chains) > 1 { // otherwise the parser reports the extra bracket
 				depth -= *chain
 				chains = chains[:len(chains)-1]
 				if texts[len(chains)-1] {
-					// The text goes on, perhaps to its next expression.
+					// The string continues, perhaps up to its next expression.
 					lit = s.ResumeInterpolation()
 					inText = strings.HasSuffix(lit, "(")
 				}
@@ -221,7 +225,7 @@ func checkCUEText(name string, data []byte) error {
 		}
 		switch {
 		case len(lit) > maxString && tok != token.COMMENT:
-			return diag.Errorf(PosOf(pos), "this text is %d bytes long: at most %d are allowed", len(lit), maxString)
+			return diag.Errorf(PosOf(pos), "this string is %d bytes long: at most %d are allowed", len(lit), maxString)
 		case faults > maxFaults:
 			return first
 		case n > maxTokens:
@@ -234,7 +238,7 @@ func checkCUEText(name string, data []byte) error {
 	}
 }
 
-// within refuses a value that holds more than is fast to check.
+// within rejects a value that is too large to check quickly.
 func (v *Value) within(file string, most limits, n *int) error {
 	if *n++; *n > most.values {
 		return tooMany(file, most.values)

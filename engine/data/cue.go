@@ -20,23 +20,23 @@ import (
 	"kvbench/engine/input"
 )
 
-// The import path of the schema that architecture files use, and the folder
-// it stands for in the CUE module.
+// The import path of the schema in architecture files, and the folder that it
+// refers to in the CUE module.
 const (
 	modulePath   = "kvbench.internal"
 	SchemaFolder = "cue"
-	// SchemaPath is the path that files import it by.
+	// SchemaPath is the path under which files import the schema.
 	SchemaPath = modulePath + "/" + SchemaFolder
-	// schemaPackage is the name that it is imported by.
+	// schemaPackage is the name under which it is imported.
 	schemaPackage = "kvbench"
 	schemaImport  = SchemaPath + ":" + schemaPackage
 )
 
-// Reader evaluates CUE files. It finds their imports in Schema only: nothing is
+// Reader evaluates CUE files. It resolves imports only in Schema: nothing is
 // read from disk or the network.
 type Reader struct {
 	Schema fs.FS
-	Mode   parser.Option // comments, where documentation is read
+	Mode   parser.Option // comments, in places where documentation is read
 	ctx    *cue.Context
 	bctx   *build.Context
 
@@ -50,7 +50,7 @@ func NewReader(schema fs.FS) *Reader {
 	return r
 }
 
-// load finds an imported package of the schema, or nil.
+// load finds an imported package of the schema, or returns nil.
 func (r *Reader) load(_ token.Pos, importPath string) *build.Instance {
 	importPath, _, _ = strings.Cut(importPath, ":")
 	folder, ok := strings.CutPrefix(importPath, SchemaPath)
@@ -110,8 +110,8 @@ func (r *Reader) Package(folder string) (cue.Value, error) {
 	return v, FromCUE(v.Err(), diag.Pos{})
 }
 
-// Eval evaluates CUE files together, as those of one package. Fields that
-// conflict are reported later, by who reads them.
+// Eval evaluates CUE files together, as files of one package. Conflicting
+// fields are reported later, by the code that reads them.
 func (r *Reader) Eval(name string, files ...*ast.File) (cue.Value, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -128,12 +128,12 @@ func (r *Reader) Eval(name string, files ...*ast.File) (cue.Value, error) {
 	return r.ctx.BuildInstance(inst), nil
 }
 
-// attributes are those that fields of the schema have.
+// attributes are the ones used by fields of the schema.
 var attributes = []string{"flag", "var", "keys", "expected", "unit", "least", "late", "last", "announced", "default", "note", "needs", "words", "aka", "more", "comma"}
 
-// checkSafe refuses what makes a file depend on more than itself, its package and
-// the schema, and what takes too much memory in a single step, before the watch
-// can end it.
+// checkSafe rejects anything that would make a file depend on more than itself,
+// its package and the schema, and anything that takes too much memory in a
+// single step, before the watch can stop it.
 func checkSafe(f *ast.File) error {
 	var errs diag.List
 	refuse := func(n ast.Node, what, hint string) {
@@ -143,17 +143,17 @@ func checkSafe(f *ast.File) error {
 		switch n := n.(type) {
 		case *ast.ImportSpec:
 			if p := strings.Trim(n.Path.Value, `"`); p != schemaImport {
-				refuse(n.Path, "this import is not allowed: the only import is \""+schemaImport+"\"", "write the values out, or copy the definitions into a file of the same package")
+				refuse(n.Path, "this import is not allowed: the only allowed import is \""+schemaImport+"\"", "write the values out, or copy the definitions into a file of the same package")
 			}
 			return false
 		case *ast.Attribute:
 			if name, _ := n.Split(); !slices.Contains(attributes, name) {
-				refuse(n, "the attribute @"+name+" is not allowed", "leave it out; values of other files belong in a CUE file of the same package")
+				refuse(n, "the attribute @"+name+" is not allowed", "remove it; to use values from another file, put them in a CUE file of the same package")
 			}
 			return false
 		case *ast.UnaryExpr:
 			if lit, ok := n.X.(*ast.BasicLit); ok && (n.Op == token.MAT || n.Op == token.NMAT) && len(lit.Value) > MaxPattern {
-				refuse(n, LongPattern(len(lit.Value)), "write a shorter one: a part of the name is enough")
+				refuse(n, LongPattern(len(lit.Value)), "write a shorter one: part of the name is enough")
 				return false
 			}
 		case *ast.BinaryExpr:
@@ -161,7 +161,7 @@ func checkSafe(f *ast.File) error {
 				break
 			}
 			if isText(n.X) || isText(n.Y) {
-				refuse(n, "a text times a number is not allowed", "write the text out")
+				refuse(n, "multiplying a string by a number is not allowed", "write out the whole string")
 				return false
 			}
 			n.X, n.Y = onlyNumber(n.X), onlyNumber(n.Y)
@@ -177,8 +177,8 @@ func isText(x ast.Expr) bool {
 	return interpolated || ok && lit.Kind == token.STRING
 }
 
-// onlyNumber lets a factor be a number only: texts and lists can be multiplied to
-// any size.
+// onlyNumber requires a factor to be a number: strings and lists could be
+// multiplied to any size.
 func onlyNumber(x ast.Expr) ast.Expr {
 	return &ast.ParenExpr{X: &ast.BinaryExpr{X: x, Op: token.AND, Y: ast.NewPredeclared("number")}}
 }
@@ -195,7 +195,8 @@ func PosOf(p token.Pos) diag.Pos {
 	return diag.Pos{File: pos.Filename, Line: pos.Line, Col: pos.Column}
 }
 
-// fromCUE returns CUE's errors as diagnostics; those without a position get at.
+// fromCUE converts CUE's errors to diagnostics; errors without a position get
+// at.
 func FromCUE(err error, at diag.Pos) error {
 	if err == nil {
 		return nil
@@ -205,15 +206,15 @@ func FromCUE(err error, at diag.Pos) error {
 		format, args := e.Msg()
 		pos := at
 		for _, p := range append([]token.Pos{e.Position()}, e.InputPositions()...) {
-			// A place in the user's file says more than one in another of its
-			// package, and that says more than one in the schema.
+			// A place in the user's file is more useful than one in another file
+			// of its package, which is more useful than one in the schema.
 			q := PosOf(p)
 			if q.Line > 0 && (pos.Line == 0 || !isSchemaFile(q.File) && isSchemaFile(pos.File) || q.File == at.File && pos.File != at.File) {
 				pos = q
 			}
 		}
 		if isSchemaFile(pos.File) && at.File != "" && !isSchemaFile(at.File) {
-			pos = at // the schema asks for it, the user's file lacks it
+			pos = at // required by the schema, but missing from the user's file
 		}
 		d := diag.Errorf(pos, format, args...)
 		if d.Msg == "" { // errors of other packages, wrapped
@@ -223,11 +224,11 @@ func FromCUE(err error, at diag.Pos) error {
 			name := fmt.Sprint(args[0])
 			d.About(diag.Unknown, name)
 			if name == schemaPackage {
-				d.WithHint("the file lacks: import %q", schemaImport)
+				d.WithHint("add this line to the file: import %q", schemaImport)
 			} else if strings.HasPrefix(name, "#") || strings.HasPrefix(name, "_") {
-				d.WithHint("define %s in this file, or in a file of the same folder with the same package clause", name)
+				d.WithHint("define %s in this file, or in another file of this folder that has the same package clause", name)
 			} else if !d.Suggest(name, types) {
-				d.WithHint("formulas and texts must be quoted: \"%s\"", name)
+				d.WithHint("formulas and strings must be quoted: \"%s\"", name)
 			}
 		}
 		if path := TrimPath(e.Path()); len(path) > 0 {
@@ -243,8 +244,8 @@ var types = []string{"int64", "int", "number", "float", "string", "bool"}
 
 func isSchemaFile(name string) bool { return strings.HasPrefix(name, SchemaFolder+"/") }
 
-// trimPath drops what leads to a definition: only the path within it is the
-// user's.
+// trimPath removes the path of the definition: only the path within it means
+// something to the user.
 func TrimPath(path []string) []string {
 	for i := len(path) - 1; i >= 0; i-- {
 		if strings.HasPrefix(path[i], "#") {
@@ -254,9 +255,9 @@ func TrimPath(path []string) []string {
 	return path
 }
 
-// CUE evaluates users' CUE files together, all of them: what takes too much does
-// so here, under watch, and not in a later command that reads another part of the
-// file.
+// CUE evaluates all of the user's CUE files together. Files that take too much
+// time or memory fail here, under watch, rather than in a later command that
+// reads another part of the file.
 func (r *Reader) CUE(name string, files ...*ast.File) (cue.Value, error) {
 	v, err := r.Eval(name, files...)
 	if err == nil {
@@ -265,7 +266,7 @@ func (r *Reader) CUE(name string, files ...*ast.File) (cue.Value, error) {
 	return v, err
 }
 
-// ReadCUE reads a user's CUE file, before it is evaluated.
+// ReadCUE reads a user's CUE file without evaluating it.
 func ReadCUE(name string, watch input.Watch) (*ast.File, error) {
 	text, err := Read(name, watch)
 	if err != nil {
@@ -274,7 +275,8 @@ func ReadCUE(name string, watch input.Watch) (*ast.File, error) {
 	return ParseCUE(name, text)
 }
 
-// Bundled reads a CUE file of a file system, shown under a name.
+// Bundled reads a CUE file from a file system, to be shown under the given
+// name.
 func (r *Reader) Bundled(files fs.FS, name, shown string) (cue.Value, error) {
 	text, err := fs.ReadFile(files, name)
 	if err != nil {
@@ -287,7 +289,7 @@ func (r *Reader) Bundled(files fs.FS, name, shown string) (cue.Value, error) {
 	return r.Eval(shown, f)
 }
 
-// Exhaust evaluates all that a definition holds.
+// Exhaust evaluates everything in a definition.
 func Exhaust(v cue.Value) { exhaust(v, maxDepth, cue.All()) }
 
 // ParseCUE parses the text of a user's CUE file.
@@ -305,8 +307,8 @@ func ParseCUE(name string, text []byte) (*ast.File, error) {
 	return f, checkSafe(f)
 }
 
-// exhaust evaluates what a value holds; with options also optional fields and
-// the like. Definitions may hold themselves.
+// exhaust evaluates everything in a value; with options, also optional fields
+// and similar. Definitions may contain themselves.
 func exhaust(v cue.Value, depth int, options ...cue.Option) {
 	if depth == 0 {
 		return
@@ -330,7 +332,7 @@ func exhaust(v cue.Value, depth int, options ...cue.Option) {
 	}
 }
 
-// ValuePos returns the place of a value itself, not of its field.
+// ValuePos returns the position of a value, as opposed to that of its field.
 func ValuePos(v cue.Value) diag.Pos {
 	switch n := v.Source().(type) {
 	case *ast.Field:
@@ -341,7 +343,7 @@ func ValuePos(v cue.Value) diag.Pos {
 	return PosOf(v.Pos())
 }
 
-// SourceExpr returns a value as its file has it, or nil.
+// SourceExpr returns a value as written in its file, or nil.
 func SourceExpr(v cue.Value) ast.Expr {
 	switch n := v.Source().(type) {
 	case *ast.Field:
@@ -352,7 +354,7 @@ func SourceExpr(v cue.Value) ast.Expr {
 	return nil
 }
 
-// KeyPos returns the place of the name of a value's field.
+// KeyPos returns the position of the name of a value's field.
 func KeyPos(v cue.Value) diag.Pos {
 	if field, ok := v.Source().(*ast.Field); ok {
 		return PosOf(field.Label.Pos())
@@ -360,8 +362,7 @@ func KeyPos(v cue.Value) diag.Pos {
 	return PosOf(v.Pos())
 }
 
-// PathOf returns the path of fields by their names, and of items of lists by their
-// numbers.
+// PathOf returns the path of a value: fields by name, list items by index.
 func PathOf(p []string) cue.Path {
 	var sels []cue.Selector
 	for _, s := range p {

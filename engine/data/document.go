@@ -11,8 +11,7 @@ import (
 	"kvbench/engine/diag"
 )
 
-// Leaf is one value of a document: everything that is not a mapping, and empty
-// mappings.
+// Leaf is one value of a document: anything except a non-empty mapping.
 type Leaf struct {
 	Path string // dotted
 	Value
@@ -20,13 +19,14 @@ type Leaf struct {
 	Key    diag.Pos // of the field's name, where there is one
 }
 
-// Document is a file of data as its leaves, in the order of the file.
+// Document is the content of a data file as a list of leaves, in the order of
+// the file.
 type Document struct {
 	File   string
 	Leaves []Leaf
-	// Meant are what unknown keys were most likely meant to be.
+	// Meant maps unknown keys to what they were most likely meant to be.
 	Meant []string
-	// Sections has the places of the keys that others are nested in.
+	// Sections contains the positions of the keys that contain others.
 	Sections map[string]diag.Pos
 }
 
@@ -84,8 +84,8 @@ func DocumentOf(file string, v cue.Value) (*Document, error) {
 	return d, d.flattenCUE("", v, all)
 }
 
-// PartOf returns the leaves of those fields of an evaluated struct that the file
-// itself says.
+// PartOf returns the leaves of the fields of an evaluated struct that the file
+// itself defines.
 func PartOf(file string, v cue.Value, says func(name string) bool) (*Document, error) {
 	d := &Document{File: file, Sections: map[string]diag.Pos{}}
 	return d, d.flattenCUE("", v, says)
@@ -123,7 +123,8 @@ func (d *Document) flattenCUE(prefix string, v cue.Value, says func(name string)
 	return nil
 }
 
-// placeIn returns a place of a value, which another file of the package may have.
+// placeIn returns the position of a value in the given file; another file of
+// the package may also define it.
 func (d *Document) placeIn(pos diag.Pos) diag.Pos {
 	if pos.File == "" || isSchemaFile(pos.File) {
 		pos.File = d.File
@@ -131,8 +132,8 @@ func (d *Document) placeIn(pos diag.Pos) diag.Pos {
 	return pos
 }
 
-// Merge lays documents over each other: the last that has a path overrides the
-// others. The schema refuses a leaf and a section of one name.
+// Merge merges documents: later ones override earlier ones with the same path.
+// The schema rejects a leaf and a section with the same name.
 func Merge(docs ...*Document) *Document {
 	out := &Document{}
 	at := map[string]int{}
@@ -160,7 +161,7 @@ func (d *Document) Leaf(path string) *Leaf {
 	return nil
 }
 
-// Expr returns the struct that the leaves are of, for CUE to judge.
+// Expr returns the struct made of the leaves, for CUE to validate.
 func (d *Document) Expr() *ast.StructLit {
 	root := &ast.StructLit{}
 	structs := map[string]*ast.StructLit{"": root}
@@ -188,7 +189,8 @@ func (d *Document) Expr() *ast.StructLit {
 	return root
 }
 
-// Label names the field in a message, unless the origin's own name does.
+// Label returns the field's name for use in a message, unless the name of the
+// origin already identifies it.
 func (l *Leaf) Label() string {
 	if l.Origin.Kind == FromFile || l.Origin.Kind == FromModel {
 		return l.Path + ": "
@@ -196,10 +198,10 @@ func (l *Leaf) Label() string {
 	return ""
 }
 
-// IsNothing reports whether the value is null or, of leaves, an empty mapping.
+// IsNothing reports whether the value is null or, for leaves, an empty mapping.
 func (v *Value) IsNothing() bool { return v.Kind == Null || v.Kind == Mapping }
 
-// IsScalar reports whether the value is a single one.
+// IsScalar reports whether the value is neither a list nor a mapping.
 func (v *Value) IsScalar() bool {
 	return v.Kind != Null && v.Kind != List && v.Kind != Mapping && (v.Kind != Other || v.Text != "")
 }

@@ -5,29 +5,30 @@ import (
 	"kvbench/engine/formula"
 )
 
-// Source is the kind of place that a value comes from.
+// Source is a kind of place where a value can be set.
 type Source uint8
 
-// The sources, lowest layer first.
+// The sources, from lowest to highest precedence.
 const (
 	FromDefault Source = iota // a default of the schema
-	FromEngine                // what the engine does where nobody says
+	FromEngine                // what the engine does by default
 	FromModel                 // a default of the model
 	FromFile                  // the user's file
-	FromCommand               // what a command presets
+	FromCommand               // set by a command's preset
 	FromPrefs                 // kvbench's own configuration file
 	FromEnv                   // an environment variable
 	FromFlag                  // the command line
 )
 
-// Origin says where a value comes from.
+// Origin describes where a value was set.
 type Origin struct {
 	Kind Source
 	Pos  diag.Pos // of a default or in a file
 	Name string   // of the flag, variable, command or engine
 }
 
-// String returns the origin as users know it: file:line:col, --flag, a variable.
+// String returns the origin in a form that users recognize: file:line:col,
+// --flag, or a variable.
 func (o Origin) String() string {
 	switch o.Kind {
 	case FromFlag:
@@ -44,8 +45,8 @@ func (o Origin) String() string {
 	return o.Pos.String()
 }
 
-// Inner returns the origin of an item of a list that has this origin, with its own
-// place if that is known.
+// Inner returns the origin of an item in a list with this origin, with the
+// item's own position if known.
 func (o Origin) Inner(pos diag.Pos) Origin {
 	if pos.Line > 0 && pos.File == o.Pos.File {
 		o.Pos = pos
@@ -53,13 +54,13 @@ func (o Origin) Inner(pos diag.Pos) Origin {
 	return o
 }
 
-// Given reports whether a user gave the value.
+// Given reports whether a user set the value.
 func (o Origin) Given() bool {
 	return o.Kind != FromDefault && o.Kind != FromEngine && o.Kind != FromModel && o.Kind != FromCommand
 }
 
-// Errorf makes an error about a value of this origin: at its place in a file,
-// or about the flag or variable by name.
+// Errorf creates an error about a value with this origin: at its position in a
+// file, or prefixed with the name of the flag or variable.
 func (o Origin) Errorf(format string, args ...any) *diag.Diag {
 	d := diag.Errorf(diag.Pos{}, format, args...)
 	switch o.Kind {
@@ -72,7 +73,7 @@ func (o Origin) Errorf(format string, args ...any) *diag.Diag {
 	return d
 }
 
-// Fact is a value for formulas with its origin.
+// Fact is a value for use in formulas, with its origin.
 type Fact struct {
 	formula.Value
 	Origin Origin

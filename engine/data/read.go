@@ -19,11 +19,11 @@ import (
 	"kvbench/engine/input"
 )
 
-// MaxFile bounds what is read of one file. Real ones are a few kilobytes.
+// MaxFile is the maximum size of a file. Real files have a few kilobytes.
 const MaxFile = 1 << 20
 
-// limit bounds a file: Hugging Face configurations may be larger, as some list
-// every layer's modules.
+// limit is the maximum size of one file: Hugging Face configurations may be
+// larger, because some list the modules of every layer.
 func limit(name string) int {
 	if IsJSON(name) {
 		return hub.MaxFile
@@ -47,13 +47,13 @@ func Read(name string, watch input.Watch) ([]byte, error) {
 	}
 	if i := notText(data); i >= 0 {
 		line := 1 + bytes.Count(data[:i], []byte("\n"))
-		return nil, diag.Errorf(diag.Pos{File: name, Line: line}, "is not a text file: it holds the byte 0x%02x", data[i])
+		return nil, diag.Errorf(diag.Pos{File: name, Line: line}, "is not a text file: it contains the byte 0x%02x", data[i])
 	}
 	return plainBreaks(data), nil
 }
 
-// plainBreaks ends lines that end with a carriage return alone, as old files of
-// the Macintosh have it, with the line feed that parsers count.
+// plainBreaks replaces carriage returns used as line ends (classic Mac OS) with
+// the line feeds that parsers count.
 func plainBreaks(data []byte) []byte {
 	for i, c := range data {
 		if c == '\r' && (i+1 == len(data) || data[i+1] != '\n') {
@@ -63,7 +63,8 @@ func plainBreaks(data []byte) []byte {
 	return data
 }
 
-// notText finds the first byte that is not part of UTF-8 text, or -1.
+// notText returns the index of the first byte that is not valid UTF-8 text, or
+// -1.
 func notText(data []byte) int {
 	for i := 0; i < len(data); {
 		r, n := utf8.DecodeRune(data[i:])
@@ -77,9 +78,9 @@ func notText(data []byte) int {
 
 func IsCUE(name string) bool { return strings.EqualFold(filepath.Ext(name), ".cue") }
 
-// Parse reads the text of a YAML or JSON file, which must hold a mapping. In a
-// JSON text that loose accepts once they are read as null, numbers may be such
-// as Python writes and JSON does not know: NaN and Infinity.
+// Parse parses a YAML or JSON file, which must contain a mapping. If loose
+// accepts a JSON text in which NaN and Infinity, which Python writes, are read
+// as null, those are allowed.
 func Parse(name string, text []byte, loose func(root *Value) bool) (*Value, error) {
 	var expr ast.Expr
 	var err error
@@ -96,7 +97,7 @@ func Parse(name string, text []byte, loose func(root *Value) bool) (*Value, erro
 	}
 	root := Of(name, expr)
 	if root.Kind != Mapping {
-		return nil, diag.Errorf(diag.Pos{File: name}, "holds %s where name: value pairs are expected", root.Describe()).
+		return nil, diag.Errorf(diag.Pos{File: name}, "contains %s where name: value pairs are expected", root.Describe()).
 			WithHint("several documents in one file count as a list")
 	}
 	if IsJSON(name) {
@@ -109,7 +110,7 @@ func parseJSON(name string, text []byte, loose func(root *Value) bool) (ast.Expr
 	if err := checkJSONText(name, text); err != nil {
 		return nil, err
 	}
-	// CUE's parser takes long over what is far from JSON.
+	// CUE's parser is slow on text that is far from JSON.
 	if stdjson.Valid(text) {
 		if expr, err := json.Extract(name, text); err == nil {
 			return expr, nil
@@ -149,8 +150,8 @@ func extractYAML(name string, data []byte) (f *ast.File, err error) {
 	return f, err
 }
 
-// twice reports names that a mapping has more than once, which JSON's grammar
-// allows.
+// twice reports names that occur more than once in a mapping, which JSON's
+// grammar allows.
 func twice(file string, root *Value) error {
 	var errs diag.List
 	more := 0
@@ -209,16 +210,16 @@ func jsonError(name string, data []byte) error {
 	return d
 }
 
-// jsonHints say what mostly is behind what encoding/json says.
+// jsonHints maps messages of encoding/json to their most likely cause.
 var jsonHints = map[string]string{
 	"beginning of object key string": "names must be in double quotes, no comma may precede a }, and JSON has no comments",
-	"looking for beginning of value": "put texts in double quotes, and remove what JSON does not allow: comments, trailing commas",
+	"looking for beginning of value": "put strings in double quotes, and remove what JSON does not allow: comments, trailing commas",
 	"unexpected end of JSON input":   "a } or ] is missing at the end",
 }
 
-// faultyLine returns the first line of a YAML text that brings the parser's
-// message about, or 0. The parser itself mostly says where the mapping around
-// it begins.
+// faultyLine returns the first line of a YAML text that triggers the parser's
+// message, or 0. The parser usually reports only where the enclosing mapping
+// begins.
 func faultyLine(name string, data []byte, msg string) int {
 	if len(data) > maxSearch {
 		return 0
@@ -234,25 +235,25 @@ func faultyLine(name string, data []byte, msg string) int {
 	return i + 1
 }
 
-// syntaxHints say what mostly is behind the messages of the parsers.
+// syntaxHints maps messages of the parsers to their most likely cause.
 var syntaxHints = map[string]string{
 	"did not find expected key":                       "check the indentation of this line and of those before it",
-	"found character that cannot start any token":     "indent with spaces, not tabs, and put texts with special characters in quotes",
-	"mapping values are not allowed in this context":  "check the indentation, and put texts with a colon in quotes",
+	"found character that cannot start any token":     "indent with spaces, not tabs, and quote strings that contain special characters",
+	"mapping values are not allowed in this context":  "check the indentation, and quote strings that contain a colon",
 	"found a tab character that violates indentation": "indent with spaces, not tabs",
 	"did not find expected ',' or ']'":                "a ] is missing",
 	"did not find expected ',' or '}'":                "a } is missing",
-	"found unexpected end of stream":                  "end the text with the quote that it begins with",
-	"string literal not terminated":                   "end the text with the quote that it begins with",
-	"expected 'EOF', found '}'":                       "a { is missing before, or this } is one too many",
+	"found unexpected end of stream":                  "end the string with the same quotation mark that begins it",
+	"string literal not terminated":                   "end the string with the same quotation mark that begins it",
+	"expected 'EOF', found '}'":                       "add the missing { before it, or remove this }",
 }
 
-// syntaxError words the error of a data file's parser.
+// syntaxError rewrites an error from the parser of a data file.
 func syntaxError(err error, name string) error {
 	err = FromCUE(err, diag.Pos{File: name})
 	for _, d := range diag.All(err) {
 		d.About(diag.Syntax, "")
-		// The YAML decoder puts the position into its text as well.
+		// The YAML decoder includes the position in its message as well.
 		d.Msg = strings.TrimPrefix(strings.TrimPrefix(d.Msg, "yaml: "), name+": ")
 		var line int
 		var rest string
@@ -276,8 +277,7 @@ func syntaxError(err error, name string) error {
 	return err
 }
 
-// nanNull writes null for NaN and infinite numbers that stand outside of
-// strings.
+// nanNull replaces NaN and infinite numbers outside strings with null.
 func nanNull(data []byte) []byte {
 	var out []byte
 	inString := false
@@ -304,7 +304,7 @@ next:
 	return out
 }
 
-// fileExpr returns the one value that a data file holds.
+// fileExpr returns the single value that a data file contains.
 func fileExpr(f *ast.File) ast.Expr {
 	if len(f.Decls) == 1 {
 		if e, ok := f.Decls[0].(*ast.EmbedDecl); ok {

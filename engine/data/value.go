@@ -1,5 +1,5 @@
-// Package data holds what files of data say: YAML, JSON and CUE become values
-// here, once, each with its place.
+// Package data reads data files: YAML, JSON and CUE are converted to values
+// here, once, each with its position.
 package data
 
 import (
@@ -17,7 +17,7 @@ import (
 	"kvbench/engine/formula"
 )
 
-// Kind is what a value is to the one who wrote it.
+// Kind is the kind of a value as its author wrote it.
 type Kind uint8
 
 // The kinds of values.
@@ -29,13 +29,14 @@ const (
 	Text
 	List
 	Mapping
-	Other // nothing that data has
+	Other // not a data value
 )
 
-// Value is a value of a file.
+// Value is a value in a file.
 type Value struct {
 	Kind Kind
-	// Text is that of a text; of true, false and numbers it is what the file has.
+	// Text is the content of a string; for true, false and numbers, the text in
+	// the file.
 	Text   string
 	Items  []Value // of a list
 	Fields []Field // of a mapping, in the order of the file
@@ -48,11 +49,11 @@ type Value struct {
 // Field is a value in a mapping.
 type Field struct {
 	Name string
-	Key  diag.Pos // the place of the name
+	Key  diag.Pos // position of the name
 	Value
 }
 
-// Of returns an expression of a file as a value.
+// Of converts an expression in a file to a value.
 func Of(file string, expr ast.Expr) Value {
 	if expr == nil {
 		return Value{Kind: Other}
@@ -89,8 +90,8 @@ func Of(file string, expr ast.Expr) Value {
 	return v
 }
 
-// place returns the place of a node in a file, which is that of the place if the
-// node does not tell.
+// place returns the position of a node in a file, or the given position if the
+// node does not have one.
 func place(file string, n ast.Node) diag.Pos {
 	p := n.Pos()
 	if !p.IsValid() {
@@ -103,7 +104,8 @@ func place(file string, n ast.Node) diag.Pos {
 	return diag.Pos{File: file, Line: pos.Line, Col: pos.Column}
 }
 
-// largePrefix stands before whole numbers that the YAML decoder finds large.
+// largePrefix is how the YAML decoder marks whole numbers that it considers
+// large.
 const largePrefix = "number & "
 
 func (v *Value) literal(x *ast.BasicLit) {
@@ -126,7 +128,7 @@ func (v *Value) literal(x *ast.BasicLit) {
 	}
 }
 
-// Number reads the text of a number as CUE has it.
+// Number parses a number in CUE syntax.
 func Number(text string) (Value, bool) {
 	expr, err := parser.ParseExpr("", text)
 	if err != nil {
@@ -137,7 +139,7 @@ func Number(text string) (Value, bool) {
 	return v, v.isNumber()
 }
 
-// number reads a literal exactly; ok is false when it does not fit a fraction
+// number parses a literal exactly; ok is false if it does not fit in a fraction
 // of 64-bit integers.
 func number(text string) (n formula.Rat, ok bool) {
 	var info literal.NumInfo
@@ -145,7 +147,7 @@ func number(text string) (n formula.Rat, ok bool) {
 	if err := literal.ParseNum(digits, &info); err != nil {
 		return n, false
 	}
-	// A huge exponent would make a huge number: nothing near it fits.
+	// A huge exponent would create a huge number, which could not fit anyway.
 	if i := strings.IndexAny(digits, "eE"); i >= 0 && len(digits)-i > 4 {
 		return n, false
 	}
@@ -163,7 +165,7 @@ func number(text string) (n formula.Rat, ok bool) {
 	return n, err == nil
 }
 
-// From returns a value for formulas as a file would have it.
+// From converts a value used in formulas to what a file would contain.
 func From(f formula.Value) Value {
 	switch f.Kind {
 	case formula.Num:
@@ -188,8 +190,8 @@ func From(f formula.Value) Value {
 	return Value{Kind: Text, Text: f.Str}
 }
 
-// Formula returns the value for formulas. Lists hold numbers only or strings only;
-// ok is false for everything that formulas cannot read.
+// Formula returns the value for use in formulas. Lists must contain only
+// numbers or only strings; ok is false for anything that formulas cannot read.
 func (v *Value) Formula() (f formula.Value, ok bool) {
 	switch v.Kind {
 	case Whole, Decimal:
@@ -217,7 +219,7 @@ func (v *Value) Formula() (f formula.Value, ok bool) {
 	return f, false
 }
 
-// Expr returns the value as an expression, for CUE to judge.
+// Expr returns the value as an expression, for CUE to validate.
 func (v *Value) Expr() ast.Expr {
 	switch v.Kind {
 	case Null:
@@ -255,7 +257,7 @@ func (v *Value) Expr() ast.Expr {
 
 func (v *Value) isNumber() bool { return v.Kind == Whole || v.Kind == Decimal }
 
-// Unfit says why a number is none to count with, or "".
+// Unfit explains why a numeric literal is unusable, or returns "".
 func (v *Value) Unfit() string {
 	if !v.isNumber() || v.fits {
 		return ""
@@ -276,7 +278,7 @@ func (v *Value) Member(name string) *Value {
 	return nil
 }
 
-// String returns the value as its file has it, cut to a readable length.
+// String returns the value as written in its file, cut to a readable length.
 func (v *Value) String() string {
 	switch v.Kind {
 	case List, Mapping:
@@ -291,7 +293,7 @@ func (v *Value) String() string {
 	return Shorten(v.Text)
 }
 
-// Describe says in words what a value is.
+// Describe describes the kind of a value in words.
 func (v *Value) Describe() string {
 	switch v.Kind {
 	case List:
@@ -306,7 +308,7 @@ func (v *Value) Describe() string {
 	return "a single value"
 }
 
-// Shorten cuts a text to a readable length.
+// Shorten cuts a string to a readable length.
 func Shorten(s string) string {
 	if r := []rune(s); len(r) > 60 {
 		s = string(r[:60]) + "…"

@@ -1,6 +1,6 @@
-// Package diag carries what kvbench has to tell a user about their input:
-// a message, the place it is about, and what to write instead. It holds the
-// one printer for errors and warnings.
+// Package diag represents messages for users about their input: the message,
+// the place it is about, and a hint on how to fix the problem. It contains the
+// only printer for errors and warnings.
 package diag
 
 import (
@@ -20,17 +20,17 @@ import (
 	"unicode/utf8"
 )
 
-// Pos is a place in a file. Line and Col count from 1, Col in characters; a
-// zero Line stands for the file as a whole.
+// Pos is a position in a file. Line and Col count from 1, Col in characters; a
+// zero Line means the whole file.
 type Pos struct {
 	File      string
 	Line, Col int
 }
 
-// IsZero reports whether the position says nothing at all.
+// IsZero reports whether the position is empty.
 func (p Pos) IsZero() bool { return p == Pos{} }
 
-// String returns file:line:col, as far as each is known.
+// String returns file:line:col, as far as known.
 func (p Pos) String() string {
 	s := Printable(p.File)
 	if p.Line > 0 {
@@ -42,7 +42,7 @@ func (p Pos) String() string {
 	return s
 }
 
-// MarshalText returns file:line:col with every part.
+// MarshalText returns file:line:col, including unknown parts.
 func (p Pos) MarshalText() ([]byte, error) {
 	return fmt.Appendf(nil, "%s:%d:%d", p.File, p.Line, p.Col), nil
 }
@@ -50,7 +50,7 @@ func (p Pos) MarshalText() ([]byte, error) {
 // UnmarshalText is the inverse of [Pos.MarshalText].
 func (p *Pos) UnmarshalText(text []byte) error { return p.Parse(string(text)) }
 
-// Parse is UnmarshalText for a string.
+// Parse is like UnmarshalText, but takes a string.
 func (p *Pos) Parse(text string) error {
 	rest := text
 	for _, part := range []*int{&p.Col, &p.Line} {
@@ -68,7 +68,7 @@ func (p *Pos) Parse(text string) error {
 	return nil
 }
 
-// Severity tells errors from warnings and notes.
+// Severity distinguishes errors, warnings and notes.
 type Severity uint8
 
 // The severities.
@@ -81,51 +81,53 @@ const (
 // String returns the severity in lower case.
 func (s Severity) String() string { return [...]string{"error", "warning", "note"}[s] }
 
-// Code is a word for a kind of fault. Programs go by it, not by the message.
+// Code identifies a kind of problem, for programs that need to tell problems
+// apart without reading messages.
 type Code string
 
 // The codes. Not every diagnostic has one.
 const (
-	Unknown    Code = "unknown"     // there is nothing of that name
-	Missing    Code = "missing"     // something that has to be there is not
-	NotGiven   Code = "not_given"   // a formula reads a value that nobody gave
-	NotAllowed Code = "not_allowed" // a value that its place does not take
-	NotWhole   Code = "not_whole"   // a number that is not whole, or not in its range
-	Requires   Code = "requires"    // a requirement that does not hold
-	Syntax     Code = "syntax"      // a text that cannot be parsed
+	Unknown    Code = "unknown"     // no such name
+	Missing    Code = "missing"     // a required item is missing
+	NotGiven   Code = "not_given"   // a formula reads a value that is not set
+	NotAllowed Code = "not_allowed" // a value that is not allowed in this place
+	NotWhole   Code = "not_whole"   // a number that is not whole or is out of range
+	Requires   Code = "requires"    // a requirement that is not met
+	Syntax     Code = "syntax"      // text that cannot be parsed
 	Formula    Code = "formula"     // a formula that cannot be compiled or evaluated
-	Check      Code = "check"       // a known result that is not met
-	NoChecks   Code = "no_checks"   // an architecture without known results
+	Check      Code = "check"       // a check whose expected result differs
+	NoChecks   Code = "no_checks"   // an architecture without checks
 	File       Code = "file"        // a file that cannot be read
 	TooMuch    Code = "too_much"    // a file that takes too much time or memory
 )
 
-// Diag is one thing to tell the user.
+// Diag is a message for the user.
 type Diag struct {
 	Severity Severity
 	Pos      Pos
-	// Code and Name are what Msg says, for programs: the kind of fault, and the
+	// Code and Name summarize Msg for programs: the kind of problem, and the
 	// name that it is about.
 	Code Code
 	Name string
-	// Subject, unless empty, stands before the message: "formula of batch_size".
+	// Subject, if not empty, is printed before the message: "formula of
+	// batch_size".
 	Subject string
 	Msg     string
-	// Hints say what to write instead.
+	// Hints describe how to fix the problem.
 	Hints []string
-	// Source is the line of text the message is about and Caret the column in
-	// it, in characters from 1. Both are optional.
+	// Source is the line of text that the message is about, and Caret the column
+	// in it, counted in characters from 1. Both are optional.
 	Source string
 	Caret  int
-	// Usage marks a fault of the command line itself.
+	// Usage marks an error in the command line itself.
 	Usage bool
 
 	format string // of Msg, with its arguments
 	args   []any
-	more   int // problems that this one stands for
+	more   int // problems that this one represents
 }
 
-// Text gives the message with its subject.
+// Text returns the message, including its subject.
 func (d *Diag) Text() string {
 	if d.Subject == "" {
 		return d.Msg
@@ -145,23 +147,23 @@ func newDiag(severity Severity, pos Pos, format string, args []any) *Diag {
 	return &Diag{Severity: severity, Pos: pos, Msg: fmt.Sprintf(format, args...), format: format, args: args}
 }
 
-// Errorf makes an error about a position.
+// Errorf creates an error about a position.
 func Errorf(pos Pos, format string, args ...any) *Diag { return newDiag(Error, pos, format, args) }
 
-// Usagef makes an error about the command line.
+// Usagef creates an error about the command line.
 func Usagef(format string, args ...any) *Diag {
 	d := newDiag(Error, Pos{}, format, args)
 	d.Usage = true
 	return d
 }
 
-// Warnf makes a warning about a position.
+// Warnf creates a warning about a position.
 func Warnf(pos Pos, format string, args ...any) *Diag { return newDiag(Warning, pos, format, args) }
 
-// Notef makes a note about a position.
+// Notef creates a note about a position.
 func Notef(pos Pos, format string, args ...any) *Diag { return newDiag(Note, pos, format, args) }
 
-// About gives d a code and the name that it is about, and returns d.
+// About sets the code and the name of d, and returns d.
 func (d *Diag) About(code Code, name string) *Diag {
 	d.Code, d.Name = code, name
 	return d
@@ -173,7 +175,7 @@ func (d *Diag) WithHint(format string, args ...any) *Diag {
 	return d
 }
 
-// HintUnlessEmpty adds a hint that may be empty, and returns d.
+// HintUnlessEmpty adds a hint if it is not empty, and returns d.
 func (d *Diag) HintUnlessEmpty(hint string) *Diag {
 	if hint == "" {
 		return d
@@ -181,7 +183,8 @@ func (d *Diag) HintUnlessEmpty(hint string) *Diag {
 	return d.WithHint("%s", hint)
 }
 
-// Suggest adds the nearest known word as a hint, and reports whether there is one.
+// Suggest adds the closest known word as a hint, and reports whether there is
+// one.
 func (d *Diag) Suggest(word string, known []string) bool {
 	hint := DidYouMean(word, known)
 	if hint != "" {
@@ -190,8 +193,8 @@ func (d *Diag) Suggest(word string, known []string) bool {
 	return hint != ""
 }
 
-// Kind tells kinds of errors apart: those of one kind say the same of the same
-// name, perhaps with other numbers and of another file.
+// Kind returns a key that is equal for errors that report the same problem with
+// the same name, even if the numbers and files differ.
 func Kind(err error) string {
 	var kind []byte
 	for _, d := range All(err) {
@@ -200,8 +203,8 @@ func Kind(err error) string {
 	return string(kind)
 }
 
-// said is the message without its numbers; of one with a code, which tells what
-// it is about, only what all of the kind have in common.
+// said returns the message without its numbers or, if there is a code, only
+// what all messages of that kind have in common.
 func (d *Diag) said() string {
 	switch {
 	case d.format == "":
@@ -220,10 +223,10 @@ func (d *Diag) said() string {
 	return fmt.Sprintf(d.format, words...)
 }
 
-// List is a number of diagnostics as one error.
+// List is a list of diagnostics that is itself an error.
 type List []*Diag
 
-// Error joins the messages, one a line.
+// Error joins the messages, one per line.
 func (l List) Error() string {
 	lines := make([]string, len(l))
 	for i, d := range l {
@@ -232,11 +235,11 @@ func (l List) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Add appends what err holds: a [Diag], a [List], or any other error as a
-// message without a position. A nil err adds nothing.
+// Add appends the diagnostics in err: a [Diag], a [List], or any other error as
+// a message without a position. If err is nil, it does nothing.
 func (l *List) Add(err error) { *l = append(*l, All(err)...) }
 
-// Err returns the list as an error, or nil when it is empty.
+// Err returns the list as an error, or nil if it is empty.
 func (l List) Err() error {
 	if len(l) == 0 {
 		return nil
@@ -244,10 +247,11 @@ func (l List) Err() error {
 	return l
 }
 
-// Distinct returns the list without what it says twice.
+// Distinct returns the list without duplicates.
 func (l List) Distinct() List { return l.Unsaid(map[string]bool{}) }
 
-// Unsaid returns what has not been said with the same hints, and marks it as said.
+// Unsaid returns the diagnostics not yet marked as said with the same hints,
+// and marks them.
 func (l List) Unsaid(said map[string]bool) List {
 	var rest List
 	for _, d := range l {
@@ -260,10 +264,10 @@ func (l List) Unsaid(said map[string]bool) List {
 	return rest
 }
 
-// MaxShown is how many problems of one file are shown.
+// MaxShown is the maximum number of problems shown per file.
 const MaxShown = 20
 
-// More stands for n further problems of a file, or for nil if there are none.
+// More represents n further problems in a file; it returns nil if n is 0.
 func More(file string, n int) error {
 	if n <= 0 {
 		return nil
@@ -271,8 +275,8 @@ func More(file string, n int) error {
 	return &Diag{Pos: Pos{File: file}, Msg: fmt.Sprintf("and %d more", n), more: n}
 }
 
-// Shown returns the diagnostics to show: of each file only the first [MaxShown],
-// and the number of the others behind them.
+// Shown returns the diagnostics to print: for each file, only the first
+// [MaxShown] and the number of the rest.
 func Shown(list List) List {
 	if len(list) <= MaxShown {
 		return list
@@ -300,7 +304,7 @@ func Shown(list List) List {
 	return out
 }
 
-// All returns the diagnostics that err holds.
+// All returns the diagnostics in err.
 func All(err error) []*Diag {
 	if err == nil {
 		return nil
@@ -314,8 +318,8 @@ func All(err error) []*Diag {
 	return []*Diag{{Msg: err.Error()}}
 }
 
-// Cause returns the reason of a system's error, without the call and the path or
-// command, which messages name already.
+// Cause returns the reason for an error from the system, without the operation
+// and the path or command, which messages already include.
 func Cause(err error) error {
 	if e, ok := errors.AsType[*exec.Error](err); ok {
 		return e.Err
@@ -329,19 +333,19 @@ func Cause(err error) error {
 	return err
 }
 
-// Printer writes diagnostics to W.
+// Printer prints diagnostics to W.
 type Printer struct {
 	W io.Writer
-	// Program stands before messages that have no position.
+	// Program is printed before messages that have no position.
 	Program string
-	// Dir makes file names that lie below it relative.
+	// Dir is the folder to which file names below it are made relative.
 	Dir string
-	// Color marks warnings and carets with terminal colours.
+	// Color enables terminal colors for warnings and carets.
 	Color bool
 }
 
-// Print writes the diagnostics that err holds, as [Shown] has them; the same
-// text is written once.
+// Print prints the diagnostics in err, limited as by [Shown]; identical
+// messages are printed only once.
 func (p *Printer) Print(err error) {
 	seen := map[string]bool{}
 	for _, d := range Shown(All(err)) {
@@ -381,11 +385,11 @@ func (p *Printer) format(d *Diag) string {
 	return b.String()
 }
 
-// maxText is how much is shown of one line of a message, in bytes: parsers quote
-// what they read, however long it is.
+// maxText is the maximum number of bytes shown from one line of a message:
+// parsers quote what they read, which may be long.
 const maxText = 4000
 
-// Short cuts out the middle of a text that is too long to read.
+// Short cuts out the middle of a string that is too long to read.
 func Short(s string) string {
 	if len(s) <= maxText {
 		return s
@@ -400,8 +404,8 @@ func (p *Printer) paint(code, s string) string {
 	return "\x1b[" + code + "m" + s + "\x1b[0m"
 }
 
-// caretPad is white space as wide as the first caret-1 characters of line are
-// when they are printed.
+// caretPad returns white space with the printed width of the first caret-1
+// characters of line.
 func caretPad(line string, caret int) string {
 	before := printable(line, max(0, caret-1))
 	pad := strings.Map(func(r rune) rune {
@@ -413,7 +417,7 @@ func caretPad(line string, caret int) string {
 	return pad + strings.Repeat(" ", max(0, caret-1-utf8.RuneCountInString(line)))
 }
 
-// Rel returns file relative to dir where it lies below dir, else file itself.
+// Rel returns file relative to dir if it is inside dir, otherwise file itself.
 func Rel(dir, file string) string {
 	if dir == "" || !filepath.IsAbs(file) {
 		return file
@@ -425,15 +429,15 @@ func Rel(dir, file string) string {
 	return rel
 }
 
-// Printable returns s as one line of text that is safe in a terminal and in a
-// CI log. Characters that would move the cursor, forge a second line, hide, or
-// reverse the order of others are written as Go escapes; tabs stay. So is what
-// GitHub's and Azure's runners would execute: a :: at the beginning, and ##[ or
-// ##word[ anywhere.
+// Printable returns s as one line of text that is safe to print in a terminal
+// or a CI log. Characters that would move the cursor, start a new line, hide,
+// or reverse the order of other characters are written as Go escapes; tabs are
+// kept. Commands that GitHub's and Azure's runners would execute are escaped as
+// well: a :: at the beginning, and ##[ or ##word[ anywhere.
 func Printable(s string) string { return printable(s, -1) }
 
-// printable is [Printable] of the first n characters of s, of all if n is
-// negative. What follows them still counts.
+// printable is like [Printable] for the first n characters of s, or all of s if
+// n is negative. The characters after them still affect the result.
 func printable(s string, n int) string {
 	if n < 0 && isClean(s) {
 		return s
@@ -468,9 +472,9 @@ func isClean(s string) bool {
 	return !strings.Contains(s, "::") && !strings.Contains(s, "##")
 }
 
-// IsHidden reports whether a character does not show as itself: control
-// characters, those that format others (bidirectional marks, joiners, tags),
-// and Unicode's line ends.
+// IsHidden reports whether a character is not visible as itself: control
+// characters, formatting characters (bidirectional marks, joiners, tags), and
+// Unicode line separators.
 func IsHidden(r rune) bool {
 	if r < 0x7f {
 		return r < ' ' && r != '\t'
@@ -478,8 +482,9 @@ func IsHidden(r rune) bool {
 	return r < 0xa0 || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Cf, r)
 }
 
-// Escaped returns text of JSON or CUE in which the characters of strings that
-// [Printable] escapes are written as \u escapes: it stays the same value.
+// Escaped returns JSON or CUE text in which characters of strings that
+// [Printable] would escape are written as \u escapes, so that its value does
+// not change.
 func Escaped(text []byte) []byte {
 	hidden := func(r rune) bool { return r != '\n' && IsHidden(r) }
 	if !bytes.ContainsFunc(text, hidden) && !bytes.Contains(text, []byte("##")) {

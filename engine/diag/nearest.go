@@ -2,10 +2,10 @@ package diag
 
 import "strings"
 
-// Nearest returns the known word that a misspelt one most likely meant, or ""
-// when none is close: one that differs in few letters, or else one that has all
-// of its parts between '_', or is made of some of them. Case and the difference
-// of '-' and '_' do not count.
+// Nearest returns the known word that a misspelled word most likely means, or
+// "" if none is close: a word that differs in a few letters, or else one that
+// contains all of its parts between '_', or consists of some of them. It
+// ignores case and the difference between '-' and '_'.
 func Nearest(word string, known []string) string {
 	norm := func(s string) string { return strings.ReplaceAll(strings.ToLower(s), "-", "_") }
 	w := norm(word)
@@ -26,7 +26,7 @@ func Nearest(word string, known []string) string {
 	return best
 }
 
-// partOf reports whether the parts of a stand together in b.
+// partOf reports whether the parts of a occur next to each other in b.
 func partOf(a, b string) bool { return strings.Contains("_"+b+"_", "_"+a+"_") }
 
 // DidYouMean returns `did you mean "x"?` for the nearest known word, or "".
@@ -38,8 +38,8 @@ func DidYouMean(word string, known []string) string {
 }
 
 // distance is the Damerau-Levenshtein distance: insertions, deletions,
-// substitutions and swaps of neighbours. Long words are cut: nobody misspells
-// by hundreds of characters.
+// substitutions and swaps of neighbors. Long words are truncated, because
+// nobody misspells hundreds of characters.
 func distance(a, b string) int {
 	ra, rb := []rune(a), []rune(b)
 	ra, rb = ra[:min(len(ra), 64)], rb[:min(len(rb), 64)]

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Bytes writes a size with a unit of 1024 bytes and at most two decimals, half
-// to even: 1.12 MiB for 1179648, 72.0 KiB for 73728.
+// Bytes formats a size with a unit that is a power of 1024 and at most two
+// decimals, rounded half to even: 1.12 MiB for 1179648, 72.0 KiB for 73728.
 func Bytes(n int64) string {
 	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
 	power := 0
@@ -27,8 +27,8 @@ func Bytes(n int64) string {
 	return strings.TrimSuffix(text, "0") + " " + units[power]
 }
 
-// Duration writes a number of microseconds in milliseconds or seconds, with
-// three digits; nothing where it is shorter than a millisecond.
+// Duration formats a number of microseconds as milliseconds or seconds with
+// three digits; it returns "" if it is less than a millisecond.
 func Duration(us int64) string {
 	n, unit := float64(us)/1e3, "ms"
 	switch {

@@ -11,21 +11,21 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Unread is a flag of nixlbench that was given and that nixlbench does not
-// read as it is started.
+// Unread is a flag of nixlbench that is set but that nixlbench does not read
+// when started this way.
 type Unread struct {
 	Flag   *schema.Flag
 	Origin data.Origin
-	// Needs says in words what to give so that nixlbench reads it.
+	// Needs describes what must be set for nixlbench to read it.
 	Needs string
-	// Instead are flags that do the same and that nixlbench reads with Backend.
+	// Instead lists equivalent flags that nixlbench reads with Backend.
 	Instead []string
 	Backend string
 }
 
-// UnreadFlags returns those of the given flags that a release does not read, with
-// any value of those that have several. With runs, what a run itself may set does
-// not count against a flag.
+// UnreadFlags returns the set flags that a release does not read with any
+// combination of their values. If runs is true, flags that a run itself may set
+// do not count against a flag.
 func UnreadFlags(bench *schema.Nixlbench, release string, given map[string]data.Fact, several []Axis, runs bool) ([]Unread, error) {
 	axes := slices.Clone(several)
 	for _, name := range schema.Keys(given) {
@@ -54,12 +54,12 @@ func UnreadFlags(bench *schema.Nixlbench, release string, given map[string]data.
 	return list, nil
 }
 
-// maxReads is how many combinations of values are looked at: where there are
-// more, every flag counts as read.
+// maxReads is the maximum number of value combinations that are examined: if
+// there are more, every flag counts as read.
 const maxReads = 256
 
-// readsOfAll tells which flags a release reads with each combination of their
-// values; nothing where there are too many.
+// readsOfAll determines which flags a release reads with each combination of
+// their values; it returns nothing if there are too many.
 func readsOfAll(n *schema.Nixlbench, release string, axes []Axis) ([]*flagReads, error) {
 	list := []map[string]formula.Value{{}}
 	for _, axis := range axes {
@@ -86,8 +86,8 @@ func readsOfAll(n *schema.Nixlbench, release string, axes []Axis) ([]*flagReads,
 	return all, nil
 }
 
-// lackedByAll says in words what nixlbench would read a flag with, or "" if it
-// reads it in one of the cases.
+// lackedByAll describes what must be set for nixlbench to read a flag, or
+// returns "" if it already reads the flag in one of the cases.
 func lackedByAll(all []*flagReads, name string) (needs string, err error) {
 	for _, r := range all {
 		if needs, err = r.lacks(name); needs == "" || err != nil {
@@ -97,7 +97,7 @@ func lackedByAll(all []*flagReads, name string) (needs string, err error) {
 	return needs, nil
 }
 
-// flagReads tells which of some given flags a release reads.
+// flagReads determines which of the set flags a release reads.
 type flagReads struct {
 	bench   *schema.Nixlbench
 	release string
@@ -130,7 +130,7 @@ func newFlagReads(n *schema.Nixlbench, release string, given map[string]formula.
 	return r, nil
 }
 
-// defaultIn returns what formulas read of a flag that is not given.
+// defaultIn returns the value that formulas read for a flag that is not set.
 func defaultIn(n *schema.Nixlbench, f *schema.Flag, release string) formula.Value {
 	if era := n.FlagIn(f, release); era != nil {
 		return era.Default
@@ -138,8 +138,8 @@ func defaultIn(n *schema.Nixlbench, f *schema.Flag, release string) formula.Valu
 	return f.AbsentValue()
 }
 
-// lacks says in words what nixlbench would read a flag with, or "" if it reads it
-// already.
+// lacks describes what must be set for nixlbench to read a flag, or returns ""
+// if it already reads it.
 func (r *flagReads) lacks(name string) (string, error) {
 	f := r.bench.Flags[name]
 	if f.Backends != nil && !slices.Contains(f.Backends, r.backend()) {
@@ -155,8 +155,8 @@ func (r *flagReads) lacks(name string) (string, error) {
 	return f.Reads.Needs, nil
 }
 
-// instead returns the flags that do the same as one that the backend does not read,
-// and that it does.
+// instead returns the flags that are equivalent to one that the backend does
+// not read, and that it does read.
 func (r *flagReads) instead(name string) []string {
 	return slices.DeleteFunc(slices.Clone(r.bench.Flags[name].Instead), func(other string) bool {
 		return !slices.Contains(r.bench.Flags[other].Backends, r.backend())
@@ -170,8 +170,8 @@ func (r *flagReads) backend() string {
 	return defaultIn(r.bench, r.bench.Flags[BackendFlag], r.release).Str
 }
 
-// backendsOf returns the backends that read a flag: those of the release, if it has
-// the flag.
+// backendsOf returns the backends that read a flag: only those in the release,
+// if it has the flag.
 func (r *flagReads) backendsOf(f *schema.Flag) []string {
 	if r.bench.FlagIn(f, r.release) == nil {
 		return f.Backends
@@ -181,8 +181,8 @@ func (r *flagReads) backendsOf(f *schema.Flag) []string {
 	})
 }
 
-// dependsOnRun reports whether a run may set a flag that decides whether another
-// is read.
+// dependsOnRun reports whether a run may set a flag that determines whether
+// another flag is read.
 func (r *flagReads) dependsOnRun(name string) bool {
 	ref, ok := r.prog.Ref(readsPrefix + name)
 	if !ok {
@@ -199,7 +199,7 @@ func (r *flagReads) dependsOnRun(name string) bool {
 	return false
 }
 
-// alternatives lists names as in "A, B or C".
+// alternatives joins names as in "A, B or C".
 func alternatives(names []string) string {
 	last := len(names) - 1
 	if last < 1 {
@@ -208,17 +208,18 @@ func alternatives(names []string) string {
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
-// Note says that nixlbench does not read the flag, and what to do.
+// Note returns a note that nixlbench does not read the flag, with a hint on how
+// to fix that.
 func (u *Unread) Note() *diag.Diag {
 	d := diag.Notef(diag.Pos{}, "%s has no effect: nixlbench reads it only with %s", u.Origin, u.Needs).
-		WithHint("leave it out, or give %s", u.Needs)
+		WithHint("omit it, or use %s", u.Needs)
 	for _, name := range u.Instead {
 		d.WithHint("with --%s %s, --%s does the same", BackendFlag, u.Backend, name)
 	}
 	return d
 }
 
-// Axis is a flag of nixlbench that has several values.
+// Axis is a nixlbench flag with several values.
 type Axis struct {
 	*schema.Flag
 	Values []data.Fact

@@ -22,7 +22,7 @@ func TestReads(t *testing.T) {
 		given[name] = data.Fact{Value: f.Eras[0].Default}
 		for _, b := range f.Backends {
 			if s.Nixlbench.Backends[b] == nil {
-				t.Errorf("%s is read by backend %s, which is not known", name, b)
+				t.Errorf("%s is read by unknown backend %s, which", name, b)
 			}
 		}
 		if f.Reads.When.IsZero() != (f.Reads.Needs == "") {

@@ -11,39 +11,39 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Fitter finds the values of nixlbench's flags: what was given, what the
-// backend's rules say, and what fits the limits.
+// Fitter determines the values of nixlbench's flags from the values that are
+// set, the backend's rules, and the limits.
 type Fitter struct {
 	*Release
 	frame *formula.Frame
 }
 
-// NewFitter returns a fitter that finds values in a frame.
+// NewFitter returns a fitter that evaluates formulas in a frame.
 func (r *Release) NewFitter(frame *formula.Frame) *Fitter { return &Fitter{r, frame} }
 
-// Request is what flags are found for.
+// Request is the input from which flags are determined.
 type Request struct {
 	Config *config.Config
-	// Flags are those that the user gave, by name.
+	// Flags are the flags that the user set, by name.
 	Flags map[string]data.Fact
-	// Fit changes values that the user did not give so that the release accepts
-	// them; Least those that have a least value which fits to it.
+	// Fit allows adjusting values that the user did not set until the release
+	// accepts them; Least sets flags that have a smallest value to that value.
 	Fit, Least bool
-	// Load sets, in the frame, what flags are made of, and nothing else.
+	// Load sets the inputs of the flags in the frame, and nothing else.
 	Load func()
 }
 
-// label names the request in messages.
+// label identifies the request in messages.
 func (r *Request) label() diag.Pos { return diag.Pos{File: r.Config.File} }
 
-// Value is a flag's value with the reason for it.
+// Value is the value of a flag, and the reason for it.
 type Value struct {
 	formula.Value
 	From Source
 	By   string // the formula of a fix
 }
 
-// Apply loads the frame with the request and the flags' values.
+// Apply loads the request and the values of the flags into the frame.
 func (r *Fitter) Apply(req *Request, values map[string]Value) {
 	req.Load()
 	for name, v := range values {
@@ -51,9 +51,9 @@ func (r *Fitter) Apply(req *Request, values map[string]Value) {
 	}
 }
 
-// Flags finds the value of every flag of the release, and the limits that these
-// break. Flags that were to be fitted and cannot be are an error that says which
-// sizes would fit.
+// Flags determines the value of every flag of the release, and the limits that
+// these values break. If the flags cannot be fitted, the error says which sizes
+// would fit.
 func (r *Fitter) Flags(req *Request) ([]Flag, []Violation, error) {
 	values, err := r.Resolve(req)
 	if err != nil {
@@ -118,13 +118,13 @@ type Flag struct {
 	Value formula.Value
 	// From says where the value comes from.
 	From Source
-	// By names the formula that made it fit.
+	// By is the name of the formula that made it fit.
 	By string
-	// Emit marks the flags that the command needs.
+	// Emit reports whether the command needs the flag.
 	Emit bool
 }
 
-// Fixed says what the formula behind a flag's value is for.
+// Fixed describes the purpose of the formula behind a flag's value.
 func (f *Flag) Fixed() string {
 	if limit, ok := strings.CutPrefix(f.By, fixPrefix); ok {
 		return "adjusted to meet the limit " + strings.TrimSuffix(limit, "."+f.Name)
@@ -132,7 +132,7 @@ func (f *Flag) Fixed() string {
 	return "the smallest that fits"
 }
 
-// Source is where a flag's value comes from.
+// Source is a source of flag values.
 type Source uint8
 
 // The sources of a flag's value.
@@ -142,5 +142,5 @@ const (
 	Computed
 	Rule
 	Fix
-	Run // filled in for one run
+	Run // set for one run
 )

@@ -12,33 +12,34 @@ import (
 	"kvbench/engine/schema"
 )
 
-// maxRounds bounds how often fixes are applied: each round fixes one limit.
+// maxRounds is the maximum number of rounds of fixes; each round fixes one
+// limit.
 const maxRounds = 16
 
 // Violation is a limit that a plan breaks.
 type Violation struct {
 	Limit Limit
-	// Why returns the numbers of both sides, or what went wrong.
+	// Why contains the values of both sides, or what went wrong.
 	Why string
-	// Mends are the flags and values that would fix it.
+	// Mends are flags and values that would fix the violation.
 	Mends []Setting
 
 	at      diag.Pos // of the request
 	release string
 }
 
-// Setting is a flag with a value that it might be given.
+// Setting is a flag with a proposed value.
 type Setting struct {
 	Flag  string
 	Value formula.Value
-	// Given is set when the user gave the flag another value.
+	// Given reports whether the user set the flag to another value.
 	Given bool
 }
 
-// String is the setting as one would type it.
+// String returns the setting as typed on a command line.
 func (s Setting) String() string { return "--" + s.Flag + " " + s.Value.Text() }
 
-// Warning returns the violation as a message about what was asked for.
+// Warning returns the violation as a warning about the request.
 func (v *Violation) Warning() *diag.Diag {
 	d := diag.Warnf(v.at, "nixlbench %s %s: %s", v.release, v.Limit.Message, v.Why)
 	if len(v.Mends) > 0 {
@@ -68,7 +69,7 @@ func (r *Fitter) check(req *Request, values map[string]Value) []Violation {
 		}
 		ok, flags, err := r.Holds(l, values)
 		if ok && err == nil || err != nil && broken != nil {
-			continue // what cannot be computed comes of the limit that is broken
+			continue // it cannot be computed because of the broken limit
 		}
 		why := r.why(req, l.Ref, err)
 		if err == nil && len(flags) > 0 {
@@ -82,9 +83,9 @@ func (r *Fitter) check(req *Request, values map[string]Value) []Violation {
 	return broken
 }
 
-// Holds reports whether a limit does. One that is on arguments is asked for all
-// values that are not left to defaults; the flags of those that break it are
-// given, and the frame has the value of the first.
+// Holds reports whether a limit holds. A limit on arguments is evaluated for
+// each value that differs from its default; it returns the flags that break the
+// limit, and leaves the first of them in the frame.
 func (r *Fitter) Holds(l Limit, values map[string]Value) (ok bool, flags []string, err error) {
 	if !r.OnArguments(l) {
 		ok, err = r.frame.Bool(l.Ref)
@@ -109,7 +110,7 @@ func (r *Fitter) Holds(l Limit, values map[string]Value) (ok bool, flags []strin
 	return false, flags, nil
 }
 
-// settings names flags with their values.
+// settings formats flags with their values.
 func (r *Fitter) settings(req *Request, flags []string, values map[string]Value) string {
 	list := make([]string, len(flags))
 	for i, flag := range flags {
@@ -125,8 +126,8 @@ func (r *Fitter) settings(req *Request, flags []string, values map[string]Value)
 	return strings.Join(list, ", ")
 }
 
-// why shows the two sides of a comparison, or the condition itself with the
-// flags in it that were given.
+// why describes the two sides of a comparison, or the condition itself with the
+// flags in it that were set.
 func (r *Fitter) why(req *Request, ref formula.Ref, err error) string {
 	if err != nil {
 		return diag.All(err)[0].Text()
@@ -153,8 +154,8 @@ func side(s formula.Side) string {
 	return s.Text
 }
 
-// mends returns the settings that fix a limit: those of flags that the release
-// has, with values that the flags can hold and do not have yet.
+// mends returns the settings that fix a limit: flags of the release, with
+// values that the flags can have and do not have yet.
 func (r *Fitter) mends(req *Request, l *schema.Limit) []Setting {
 	var list []Setting
 	for _, name := range schema.Keys(l.Fix) {
@@ -176,9 +177,9 @@ func (r *Fitter) mends(req *Request, l *schema.Limit) []Setting {
 	return list
 }
 
-// fit fixes the limits one by one. It changes what the user gave only when
-// force is set. The limits that remain broken are returned with the flags as
-// far as they got; nil means that all hold.
+// fit fixes the limits one by one. It changes values set by the user only if
+// force is set. It returns the limits that are still broken, with the flags as
+// far as they were fitted; nil means that all limits hold.
 func (r *Fitter) fit(req *Request, values map[string]Value, force bool) (map[string]Value, []Violation) {
 	values = maps.Clone(values)
 	var broken []Violation
@@ -203,7 +204,7 @@ func (r *Fitter) fit(req *Request, values map[string]Value, force bool) (map[str
 	return values, broken
 }
 
-// least sets flags that nobody gave to the least value that fits.
+// least sets flags that the user did not set to the smallest value that fits.
 func (r *Fitter) least(req *Request, values map[string]Value) {
 	r.Apply(req, values)
 	for _, name := range schema.Keys(r.bench.Least) {
@@ -218,10 +219,10 @@ func (r *Fitter) least(req *Request, values map[string]Value) {
 	}
 }
 
-// refusal says why a plan cannot be fitted, which sizes would fit, and which
-// of the user's flags stand in the way.
+// refusal explains why a plan cannot be fitted, which sizes would fit, and
+// which of the user's flags prevent it.
 func (r *Fitter) refusal(req *Request, values map[string]Value, broken []Violation) error {
-	d := diag.Errorf(req.label(), "the plan cannot be fitted: nixlbench %s %s: %s", r.release, broken[0].Limit.Message, broken[0].Why).
+	d := diag.Errorf(req.label(), "cannot fit the plan: nixlbench %s %s: %s", r.release, broken[0].Limit.Message, broken[0].Why).
 		About(diag.Requires, broken[0].Limit.Name)
 	hint := func(list []string) {
 		for _, h := range list {
@@ -244,7 +245,7 @@ func (r *Fitter) refusal(req *Request, values map[string]Value, broken []Violati
 	return d
 }
 
-// changed returns the user's flags that fitting gave another value.
+// changed returns the flags set by the user that fitting changed.
 func changed(req *Request, values map[string]Value) []Setting {
 	var list []Setting
 	for _, name := range schema.Keys(req.Flags) {
@@ -255,12 +256,12 @@ func changed(req *Request, values map[string]Value) []Setting {
 	return list
 }
 
-// smaller searches the largest size that fits, quantity by quantity in the
-// order of the data, and words it; nil when none fits. With force, values that
-// the user gave may change too, and are named.
+// smaller searches for the largest size that fits, quantity by quantity in the
+// order of the data, and describes it; it returns nil if none fits. With force,
+// values set by the user may change too, and are mentioned.
 func (r *Fitter) smaller(req *Request, values map[string]Value, force bool) []string {
 	asked := req.Flags
-	// What was fitted to the full size is to be fitted anew.
+	// What was fitted for the full size must be fitted again.
 	values = maps.Clone(values)
 	maps.DeleteFunc(values, func(_ string, v Value) bool { return v.From == Fix })
 	for name, v := range req.Flags {
@@ -302,14 +303,14 @@ func (r *Fitter) smaller(req *Request, values map[string]Value, force bool) []st
 			slices.SortFunc(ask, func(a, b Setting) int { return strings.Compare(a.Flag, b.Flag) })
 			return []string{fmt.Sprintf("the largest %s that fits is %d: %s", quantity, n, settings(ask))}
 		}
-		// Not even 1 of it fits: hold it there and try the next.
+		// Not even 1 fits: keep it at 1, and try the next quantity.
 		req, values = sized(1)
 	}
 	return nil
 }
 
-// largest returns the greatest n from 1 to top that fits, or 0. What fits is
-// taken to fit in every smaller size too.
+// largest returns the largest n from 1 to top that fits, or 0. It assumes that
+// anything smaller than a size that fits also fits.
 func largest(top int64, fits func(int64) bool) int64 {
 	if top < 1 || !fits(1) {
 		return 0

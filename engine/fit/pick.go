@@ -9,8 +9,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Wanted is a flag of nixlbench with a value that it was given: what the text
-// means, and whether it means anything, is up to the release.
+// Wanted is a nixlbench flag with a value that was set. The release determines
+// what the text means, and whether it is valid.
 type Wanted struct {
 	*schema.Flag
 	Text   string
@@ -20,15 +20,16 @@ type Wanted struct {
 // Picked is a release that was picked.
 type Picked struct {
 	Release string
-	// Note says why it is not the default one, nil where it is.
+	// Note explains why the release is not the default one; it is nil if it is.
 	Note *diag.Diag
-	// Without are flags that nixlbench would not read, and that the release lacks,
-	// or their values: they are not for its command.
+	// Without lists flags that nixlbench would not read and that the release
+	// does not have, or whose values it does not have: they are omitted from its
+	// command.
 	Without []Unread
 }
 
-// PickRelease picks the release that has every flag and value that is wanted and
-// would be read: the default one, else the first that is preferred.
+// PickRelease picks a release that has every flag and value that is wanted and
+// would be read: the default release or else the first preferred one.
 func PickRelease(s *schema.Schema, wanted []Wanted) (*Picked, error) {
 	p := picker{s: s, n: &s.Nixlbench, reads: map[string][]*flagReads{}}
 	for _, w := range wanted {
@@ -68,8 +69,8 @@ type picker struct {
 	err    error                   // of the conditions for reading
 }
 
-// unread says in words what a release would read a flag with, or "" where it
-// reads it or a flag that does the same: then what was given is meant to count.
+// unread describes what must be set for a release to read a flag, or returns ""
+// if it reads the flag or an equivalent one.
 func (p *picker) unread(release string, w Wanted) string {
 	all, known := p.reads[release]
 	if !known && p.err == nil {
@@ -86,7 +87,7 @@ func (p *picker) unread(release string, w Wanted) string {
 	return needs
 }
 
-// axes returns the values that each flag was given, as a release has them.
+// axes returns the values of each flag, parsed by the rules of a release.
 func (p *picker) axes(release string) []Axis {
 	var axes []Axis
 	for _, w := range p.wanted {
@@ -119,7 +120,8 @@ func (p *picker) has(release string, w Wanted) bool {
 	return w.Values == nil || slices.Contains(p.n.ValuesIn(w.Flag, release), w.Text)
 }
 
-// does reports whether a release has a flag with its value, or can do without.
+// does reports whether a release has a flag with its value, or does not need
+// it.
 func (p *picker) does(release string, w Wanted) bool {
 	return p.has(release, w) || p.unread(release, w) != ""
 }
@@ -128,9 +130,9 @@ func (p *picker) lacking(release string, wanted []Wanted) []Wanted {
 	return slices.DeleteFunc(slices.Clone(wanted), func(w Wanted) bool { return p.does(release, w) })
 }
 
-// possible returns the flags that are in some release with their values. Values
-// that no release has are an error, unless the text itself is at fault: whoever
-// reads it for a release says so.
+// possible returns the flags that exist, with their values, in some release. A
+// value that exists in no release is an error, unless its text is invalid: that
+// is reported by the code that reads it for a release.
 func (p *picker) possible(releases []string) ([]Wanted, error) {
 	var wanted []Wanted
 	var errs diag.List
@@ -146,15 +148,15 @@ func (p *picker) possible(releases []string) ([]Wanted, error) {
 	return wanted, errs.Err()
 }
 
-// notAllowed says which values a flag takes instead of the one given.
+// notAllowed lists the values that a flag accepts instead of the given one.
 func notAllowed(from data.Origin, text string, values []string) *diag.Diag {
 	d := from.Errorf("%q is not allowed: expected one of %s", text, strings.Join(values, ", ")).About(diag.NotAllowed, text)
 	d.Suggest(text, values)
 	return d
 }
 
-// conflict says of which flags no release has all. Only those are named that
-// are in each other's way.
+// conflict reports flags that no release has together. It names only flags that
+// conflict with each other.
 func (p *picker) conflict(releases []string, wanted []Wanted) error {
 	for i := 0; i < len(wanted); {
 		others := slices.Delete(slices.Clone(wanted), i, i+1)
@@ -175,8 +177,8 @@ func (p *picker) conflict(releases []string, wanted []Wanted) error {
 	return d.WithHint("%s", p.wayOut(releases, wanted))
 }
 
-// wayOut says what to give instead: a flag that does the same as one of those in
-// conflict and is in some release with all others.
+// wayOut suggests what to use instead: a flag equivalent to one of the
+// conflicting flags that is in some release with all others.
 func (p *picker) wayOut(releases []string, wanted []Wanted) string {
 	for i, w := range wanted {
 		others := slices.Delete(slices.Clone(wanted), i, i+1)
@@ -188,17 +190,17 @@ func (p *picker) wayOut(releases []string, wanted []Wanted) string {
 			switch {
 			case !slices.ContainsFunc(releases, together):
 			case slices.ContainsFunc(others, func(o Wanted) bool { return o.Name == instead }):
-				return "leave out --" + w.Name + ": --" + instead + " does the same"
+				return "omit --" + w.Name + ": --" + instead + " does the same"
 			default:
-				return "give --" + instead + " instead of --" + w.Name + ": it does the same"
+				return "use --" + instead + " instead of --" + w.Name + ": it does the same"
 			}
 		}
 	}
-	return "leave one of them out"
+	return "omit one of them"
 }
 
-// words names what a release lacks, the flag or its value, with the releases
-// that have it.
+// words describes what a release does not have, the flag or its value, and the
+// releases that have it.
 func (p *picker) words(w Wanted) (words, span string) {
 	words, span = "--"+w.Name, p.n.SpanOfFlag(w.Flag)
 	if era, ok := w.Values[w.Text]; ok && p.n.Span(era) != span {
@@ -210,7 +212,7 @@ func (p *picker) words(w Wanted) (words, span string) {
 	return words, span
 }
 
-// reasons say what the releases that would have been taken first lack.
+// reasons describes what the releases that were preferred do not have.
 func (p *picker) reasons(before []string, wanted []Wanted) string {
 	var texts []string
 	groups := map[string][]string{} // flags by the releases without them

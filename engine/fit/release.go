@@ -1,7 +1,8 @@
-// Package fit finds the values of nixlbench's flags: which release takes what was
-// given, which flags it reads, and what the backend's rules make of a transfer. It
-// holds flags to the limits of the release, and fits them to these. All of this is
-// data; the package knows its form only.
+// Package fit determines the values of nixlbench's flags: which release
+// supports the requested values, which flags it reads, and how the backend's
+// rules translate a transfer. It checks flags against the limits of the
+// release, and can adjust them to meet the limits. All rules are data; the
+// package only knows their form.
 package fit
 
 import (
@@ -13,9 +14,10 @@ import (
 	"kvbench/engine/schema"
 )
 
-// The names that the rules' form needs: the flag that selects the backend, the
-// configuration's two sides of a transfer, and the value of one argument of the
-// command: a limit that reads it holds if it does for each argument.
+// The names that the form of the rules requires: the flag that selects the
+// backend, the two sides of a transfer in the configuration, and the value of
+// one command argument. A limit that reads the last must hold for each
+// argument.
 const (
 	BackendFlag    = "backend"
 	SourceVar      = "source"
@@ -23,7 +25,7 @@ const (
 	ArgumentVar    = "argument"
 )
 
-// What the data has of a release is declared under names that begin with these.
+// Declarations from the data of a release have names with these prefixes.
 const (
 	limitPrefix = "limits."
 	fixPrefix   = "fix."
@@ -33,12 +35,12 @@ const (
 	sideGPU     = "gpu"
 )
 
-// Release is a release of nixlbench, as the formulas of a program know it: its
+// Release is a nixlbench release as the formulas of a program see it: its
 // flags, its backends' rules and its limits.
 type Release struct {
 	// Slots are its flags, by name.
 	Slots []Slot
-	// From says in messages where the release comes from.
+	// From describes in messages where the release was chosen.
 	From string
 
 	bench   *schema.Nixlbench
@@ -47,7 +49,7 @@ type Release struct {
 	prog    *formula.Program
 }
 
-// Slot is a flag of the release, and where formulas have its value.
+// Slot is a flag of the release, and the name of its value in formulas.
 type Slot struct {
 	*schema.Flag
 	Era     *schema.FlagEra
@@ -56,15 +58,15 @@ type Slot struct {
 	text    string // of the default
 }
 
-// Limit is a limit of the release, and where formulas have its condition.
+// Limit is a limit of the release, and the name of its condition in formulas.
 type Limit struct {
 	*schema.Limit
 	Ref   formula.Ref
-	Index int // among the limits of all releases
+	Index int // index in the limits of all releases
 }
 
-// Declare declares the release's flags, its backends' rules and limits. When the
-// formulas are compiled, [Release.Link] finds them.
+// Declare declares the release's flags, its backends' rules and its limits.
+// After the formulas are compiled, [Release.Link] resolves them.
 func Declare(scope *formula.Scope, bench *schema.Nixlbench, release string) *Release {
 	r := &Release{bench: bench, release: release, From: "--nixlbench_release"}
 	for _, name := range schema.Keys(bench.Flags) {
@@ -109,7 +111,7 @@ func Declare(scope *formula.Scope, bench *schema.Nixlbench, release string) *Rel
 	return r
 }
 
-// Link finds what was declared in the program that it was compiled to.
+// Link resolves the declared names in the compiled program.
 func (r *Release) Link(prog *formula.Program) {
 	r.prog = prog
 	for i := range r.Slots {
@@ -120,7 +122,7 @@ func (r *Release) Link(prog *formula.Program) {
 	}
 }
 
-// Refs returns what the command of nixlbench and its limits are made of.
+// Refs returns the values that determine the nixlbench command and its limits.
 func (r *Release) Refs() []formula.Ref {
 	var refs []formula.Ref
 	for _, s := range r.Slots {
@@ -135,7 +137,8 @@ func (r *Release) Refs() []formula.Ref {
 	return refs
 }
 
-// takes returns the conditions for the kinds of memory that a backend takes.
+// takes returns the conditions under which a backend accepts each kind of
+// memory.
 func (r *Release) takes(backend string) []formula.Ref {
 	var refs []formula.Ref
 	for _, side := range []string{sideMemory, sideGPU} {
@@ -146,7 +149,8 @@ func (r *Release) takes(backend string) []formula.Ref {
 	return refs
 }
 
-// Decides reports whether the choice of a backend's transfer may depend on an input.
+// Decides reports whether the choice of a backend's transfer may depend on an
+// input.
 func (r *Release) Decides(backend, input string) bool {
 	return input == SourceVar || input == DestinationVar ||
 		slices.ContainsFunc(r.takes(backend), func(ref formula.Ref) bool { return slices.Contains(r.prog.Inputs(ref), input) })
@@ -161,7 +165,7 @@ func (l *Limit) on(backend string) bool {
 	return l.Backends == nil || slices.Contains(l.Backends, backend)
 }
 
-// OnArguments reports whether a limit is on each argument of the command.
+// OnArguments reports whether a limit applies to each argument of the command.
 func (r *Release) OnArguments(l Limit) bool { return r.prog.Reads(l.Ref, ArgumentVar) }
 
 // slot finds a flag of the release.
@@ -202,7 +206,7 @@ func (r *Release) InRange(s Slot, v formula.Value) error {
 	}
 	lo, hi := schema.Range(s.Era.Type)
 	if n, whole := v.Num.Int64(); !whole || n < lo || n > hi {
-		return diag.Errorf(s.Computed.Pos, "%s of nixlbench %s takes whole numbers from %d to %d, not %s", s.Name, r.release, lo, hi, v.Num).About(diag.NotWhole, s.Name)
+		return diag.Errorf(s.Computed.Pos, "%s of nixlbench %s accepts whole numbers from %d to %d, not %s", s.Name, r.release, lo, hi, v.Num).About(diag.NotWhole, s.Name)
 	}
 	return nil
 }

@@ -10,8 +10,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Resolve returns the flags that are not left to their defaults: what the user
-// gave, and what the backend's rules make of source and destination.
+// Resolve returns the flags that differ from their defaults: those set by the
+// user, and those that the backend's rules derive from source and destination.
 func (r *Fitter) Resolve(req *Request) (map[string]Value, error) {
 	if err := r.checkGiven(req); err != nil {
 		return nil, err
@@ -39,14 +39,14 @@ func (r *Fitter) Resolve(req *Request) (map[string]Value, error) {
 			want = also[flag]
 		}
 		v := req.Flags[flag]
-		return nil, v.Origin.Errorf("%s contradicts %s %s and %s %s, which take %s on %s", v.Str,
+		return nil, v.Origin.Errorf("%s contradicts %s %s and %s %s, which require %s on %s", v.Str,
 			SourceVar, sideText(req, SourceVar), DestinationVar, sideText(req, DestinationVar), want, name).
-			WithHint("leave it out, or give another --%s or --%s", SourceVar, DestinationVar)
+			WithHint("omit it, or choose another --%s or --%s", SourceVar, DestinationVar)
 	}
 	return values, nil
 }
 
-// given returns the flags that the user gave.
+// given returns the flags set by the user.
 func given(req *Request) map[string]Value {
 	values := map[string]Value{}
 	for name, v := range req.Flags {
@@ -56,8 +56,8 @@ func given(req *Request) map[string]Value {
 }
 
 // ruleSets returns the flags that a transfer sets, and those that it does not
-// set but that must not say otherwise: a fitted plan says what nixlbench is
-// really to move.
+// set but that must not contradict it: in a fitted plan, the flags must
+// describe what nixlbench really moves.
 func ruleSets(req *Request, t *schema.Transfer) (set, also map[string]string) {
 	if req.Fit && t.Fit != nil {
 		return t.Fit, nil
@@ -65,8 +65,8 @@ func ruleSets(req *Request, t *schema.Transfer) (set, also map[string]string) {
 	return t.Set, t.Fit
 }
 
-// contradiction returns the first of the user's flags that says otherwise than
-// the rules, or "".
+// contradiction returns the first flag set by the user that contradicts the
+// rules, or "".
 func contradiction(req *Request, set, also map[string]string) string {
 	for _, flag := range schema.Keys(req.Flags) {
 		want, ok := set[flag]
@@ -80,7 +80,7 @@ func contradiction(req *Request, set, also map[string]string) string {
 	return ""
 }
 
-// ruled sets a flag to the value of a rule, unless the user gave one.
+// ruled sets a flag to the value of a rule, unless the user set it.
 func ruled(req *Request, values map[string]Value, flag, value string) Value {
 	if _, given := req.Flags[flag]; given {
 		return values[flag]
@@ -88,7 +88,8 @@ func ruled(req *Request, values map[string]Value, flag, value string) Value {
 	return Value{Value: formula.Value{Kind: formula.Str, Str: value}, From: Rule}
 }
 
-// sideOf returns the value of a side: the user's, or the one of the rule.
+// sideOf returns the value of a side: the one set by the user or else the one
+// in the rule.
 func sideOf(req *Request, name, value string) data.Fact {
 	if v, ok := req.Config.Values[name]; ok {
 		return v
@@ -96,7 +97,7 @@ func sideOf(req *Request, name, value string) data.Fact {
 	return data.Fact{Value: formula.Value{Kind: formula.Str, Str: value}, Origin: data.Origin{Kind: data.FromCommand, Name: BackendFlag}}
 }
 
-// sideText names a side with the place that gave it.
+// sideText describes a side and where it was set.
 func sideText(req *Request, name string) string {
 	v := req.Config.Values[name]
 	if v.Origin.Given() {
@@ -105,20 +106,20 @@ func sideText(req *Request, name string) string {
 	return v.Str + " (the backend's default)"
 }
 
-// noBackend is the error for a user's release whose backend, where none is given,
-// is not a known one.
+// noBackend is the error for a user-defined release whose default backend is
+// unknown.
 func (r *Release) noBackend(name string) error {
 	if _, ok := r.slot(BackendFlag); !ok {
-		return diag.Errorf(diag.Pos{}, "nixlbench %s has no --%s, which says how data is moved", r.release, BackendFlag).
-			WithHint("add the flag to the release in the file of --releases")
+		return diag.Errorf(diag.Pos{}, "nixlbench %s does not have --%s, which selects how data is moved", r.release, BackendFlag).
+			WithHint("add the flag to the release in the --releases file")
 	}
-	return diag.Errorf(diag.Pos{}, "no backend %q is known, which is the default of nixlbench %s", name, r.release).
-		WithHint("give --%s, or correct the default in the file of --releases", BackendFlag)
+	return diag.Errorf(diag.Pos{}, "unknown backend %q, the default of nixlbench %s", name, r.release).
+		WithHint("use --%s, or correct the default in the --releases file", BackendFlag)
 }
 
-// transfer picks the first of the backend's transfers that goes with the sides
-// that were given, the memory that the backend takes, and as far as possible
-// the flags that were given.
+// transfer picks the first of the backend's transfers that matches the
+// requested sides, the memory that the backend accepts and, as far as possible,
+// the flags that are set.
 func (r *Fitter) transfer(req *Request, name string, b *schema.Backend) (*schema.Transfer, error) {
 	takes := func(side string) bool {
 		ref, ok := r.prog.Ref(takesPrefix + name + "." + side)
@@ -151,7 +152,7 @@ func (r *Fitter) transfer(req *Request, name string, b *schema.Backend) (*schema
 		}
 	}
 	if first != nil {
-		return first, nil // the contradiction is reported by who applies it
+		return first, nil // the code that applies the transfer reports the contradiction
 	}
 	at, what := src, "from "+src.Str
 	if src.Kind != formula.Str {
@@ -166,7 +167,7 @@ func (r *Fitter) transfer(req *Request, name string, b *schema.Backend) (*schema
 		WithHint("it moves data from %s", strings.Join(possible, ", "))
 }
 
-// checkGiven refuses flags and values that the release does not have.
+// checkGiven rejects flags and values that the release does not have.
 func (r *Release) checkGiven(req *Request) error {
 	var errs diag.List
 	for _, name := range schema.Keys(req.Flags) {
@@ -182,7 +183,7 @@ func (r *Release) checkGiven(req *Request) error {
 		}
 		if era, known := f.Values[v.Str]; known {
 			errs = append(errs, v.Origin.Errorf("%s needs nixlbench %s; the release is %s", v.Str, r.bench.Span(era), r.release).
-				WithHint("choose it with --nixlbench_release, or one of %s", strings.Join(allowed, ", ")))
+				WithHint("select such a release with --nixlbench_release, or use one of %s", strings.Join(allowed, ", ")))
 			continue
 		}
 		errs = append(errs, notAllowed(v.Origin, v.Str, allowed))
@@ -190,11 +191,12 @@ func (r *Release) checkGiven(req *Request) error {
 	return errs.Err()
 }
 
-// lacks says that the release does not have a flag, and what it has instead.
+// lacks reports that the release does not have a flag, and names equivalent
+// flags that it has.
 func (r *Release) lacks(f *schema.Flag, from data.Origin) *diag.Diag {
 	d := from.Errorf("needs nixlbench %s; %s is %s", r.bench.SpanOfFlag(f), r.From, r.release)
 	if r.bench.IsOwn(r.release) {
-		d = from.Errorf("nixlbench %s does not have it", r.release)
+		d = from.Errorf("nixlbench %s does not have this flag", r.release)
 	}
 	var instead []string
 	for _, name := range f.Instead {

@@ -12,7 +12,7 @@ import (
 	"kvbench/engine/diag"
 )
 
-// reserved are words of the formula language that no name can be.
+// reserved lists words of the formula language that cannot be names.
 var reserved = strings.Fields("and contains else endsWith false if in let matches nil not or startsWith true")
 
 // compiler turns declarations into a program.
@@ -20,10 +20,10 @@ type compiler struct {
 	p    *Program
 	errs map[Ref][]*diag.Diag
 	// Of each slot:
-	parsed []*parsed // formulas whose syntax is good
+	parsed []*parsed // formulas with valid syntax
 	wants  []Kind
 	state  []uint8
-	path   []Ref // slots being compiled, each needing the next
+	path   []Ref // slots being compiled, each depending on the next
 	// find is that of [Scope.Partial], else nil.
 	find func(name string) (Kind, bool)
 }
@@ -31,7 +31,7 @@ type compiler struct {
 // The states of a slot.
 const (
 	unseen uint8 = iota
-	open         // on the path
+	open         // on the current path
 	done
 )
 
@@ -43,7 +43,7 @@ func newCompiler(names, slots int) *compiler {
 	}
 }
 
-// declare adds a declaration's slots, or says why it cannot.
+// declare adds the slots of a declaration, or reports why it cannot.
 func (c *compiler) declare(d *decl) error {
 	if r, ok := c.p.names[d.name]; ok {
 		msg := fmt.Sprintf("%q is declared twice", d.name)
@@ -91,8 +91,8 @@ func (c *compiler) declare(d *decl) error {
 
 func (c *compiler) add(s slot, want Kind) Ref {
 	r := Ref(len(c.p.slots))
-	// Until a formula is compiled its kind is as wanted or not known; in a
-	// cycle, others come to see that.
+	// Until a formula is compiled, its kind is the wanted one or unknown; in a
+	// cycle, other formulas may see that.
 	if s.kind = want; want == Any {
 		s.kind = broken
 	}
@@ -101,10 +101,10 @@ func (c *compiler) add(s slot, want Kind) Ref {
 	return r
 }
 
-// parse reads all formulas and finds which slots each one uses.
+// parse parses all formulas and finds the slots that each one uses.
 func (c *compiler) parse() {
 	c.state, c.parsed = make([]uint8, len(c.p.slots)), make([]*parsed, len(c.p.slots))
-	known := map[string]*parsed{} // a fifth of all texts are there twice
+	known := map[string]*parsed{} // a fifth of all texts occur twice
 	for r := range c.p.slots {
 		s := &c.p.slots[r]
 		if s.class != derived {
@@ -132,13 +132,13 @@ func (c *compiler) parse() {
 	}
 }
 
-// visit compiles a slot after those that it uses.
+// visit compiles a slot after the slots that it uses.
 func (c *compiler) visit(r Ref) {
 	if c.state[r] != unseen {
 		return
 	}
 	c.state[r] = open
-	c.p.slots[r].lacks = c.find != nil // what needs itself has no value
+	c.p.slots[r].lacks = c.find != nil // a value that depends on itself cannot be computed
 	c.path = append(c.path, r)
 	for _, u := range c.p.slots[r].uses {
 		if c.state[u] == open && c.find == nil {
@@ -159,11 +159,11 @@ func (c *compiler) visit(r Ref) {
 	}
 }
 
-// cycle reports that the slots of the path from r on need each other.
+// cycle reports that the slots on the path from r depend on each other.
 func (c *compiler) cycle(r Ref) {
 	loop := slices.Clone(c.path[slices.Index(c.path, r):])
-	// The formulas of a table stand behind the table's own name. Begin with
-	// what was declared first, wherever the search began.
+	// The formulas of a table come after the table's own name. Start with what
+	// was declared first, regardless of where the search started.
 	loop = slices.DeleteFunc(loop, func(r Ref) bool { return c.p.slots[r].class == table })
 	first := slices.Index(loop, slices.Min(loop))
 	loop = append(loop[first:], loop[:first]...)
@@ -180,12 +180,13 @@ func (c *compiler) cycle(r Ref) {
 			break
 		}
 	}
-	c.report(loop[0], place{&c.p.slots[loop[0]].unit, off}.errorf("needs itself: %s", strings.Join(names, " -> ")))
+	c.report(loop[0], place{&c.p.slots[loop[0]].unit, off}.errorf("depends on itself: %s", strings.Join(names, " -> ")))
 }
 
 func (c *compiler) report(r Ref, d *diag.Diag) { c.errs[r] = append(c.errs[r], d) }
 
-// compile settles the kind and the code of a slot whose uses are compiled.
+// compile determines the kind and the code of a slot whose uses are already
+// compiled.
 func (c *compiler) compile(r Ref) {
 	s := &c.p.slots[r]
 	want := c.wants[r]
@@ -223,8 +224,8 @@ func (c *compiler) compile(r Ref) {
 	}
 }
 
-// code is a compiled expression: the function for its kind is set. Functions
-// give zero values once the frame has an error; they never panic on them.
+// code is a compiled expression; the function for its kind is set. Functions
+// return zero values once the frame has an error, and never panic on them.
 type code struct {
 	kind Kind
 	num  func(*Frame) Rat
@@ -233,12 +234,12 @@ type code struct {
 	nums func(*Frame) []Rat
 	strs func(*Frame) []string
 
-	// known is the value if it is known beforehand, for the few that make use of
-	// that.
+	// known is the value if it is known at compile time, for the few functions
+	// that use that.
 	known *Value
 }
 
-// number returns a number that is known beforehand, or 0.
+// number returns a number that is known at compile time, or 0.
 func (c *code) number() Rat {
 	if c.known == nil {
 		return Rat{}
@@ -248,21 +249,22 @@ func (c *code) number() Rat {
 
 var brokenCode = code{kind: broken}
 
-// sides are the operands of a comparison that is a whole formula.
+// sides are the operands of a comparison, if that is the whole formula.
 type sides struct {
 	op          string
 	off         int // of the operator
 	left, right code
 }
 
-// fault is an error at an offset of the text.
+// fault is an error at an offset in the text.
 type fault struct {
 	off  int
 	diag *diag.Diag
 }
 
-// checker compiles one formula and collects its errors. Its methods give
-// brokenCode for what they reported, so that one mistake is told once.
+// checker compiles one formula and collects its errors. Its methods return
+// brokenCode for expressions whose error they reported, so that each mistake is
+// reported once.
 type checker struct {
 	p      *Program
 	unit   *unit
@@ -272,8 +274,8 @@ type checker struct {
 
 	// Of a partial program, see [Scope.Partial].
 	partial bool
-	lacking []string   // names without a value that are read
-	wrong   *diag.Diag // the error of a name that is read
+	lacking []string   // names that are read but have no value
+	wrong   *diag.Diag // the error in a name that is read
 }
 
 func (k *checker) at(off int) place { return place{k.unit, off} }
@@ -290,8 +292,8 @@ func (k *checker) errorf(off int, format string, args ...any) *diag.Diag {
 	return d
 }
 
-// need compiles an operand that must be of a kind; who names the one that
-// needs it.
+// need compiles an operand that must have a certain kind; who is the operator
+// or function that needs it.
 func (k *checker) need(n ast.Node, kind Kind, who string) code {
 	c := k.expr(n)
 	if c.kind != kind && c.kind != broken {
@@ -310,7 +312,7 @@ func (k *checker) expr(n ast.Node) code {
 	case *ast.FloatNode:
 		loc := n.Location()
 		v, err := parseNumber(k.syntax.part(loc.From, loc.To))
-		if err != nil { // the scan refuses such numbers
+		if err != nil { // scan rejects such numbers
 			k.errorf(off, "%v", err)
 		}
 		return constant(Value{Kind: Num, Num: v})
@@ -338,16 +340,16 @@ func (k *checker) expr(n ast.Node) code {
 		}
 		k.errorf(off, "only functions can be called")
 	case *ast.SliceNode:
-		k.errorf(off, "slices are not part of formulas")
+		k.errorf(off, "slices are not supported in formulas")
 	case *ast.MapNode:
-		k.errorf(off, "maps are not part of formulas")
+		k.errorf(off, "maps are not supported in formulas")
 	default:
-		k.errorf(off, "this is not part of formulas")
+		k.errorf(off, "this expression is not supported in formulas")
 	}
 	return brokenCode
 }
 
-// constant returns the code of a known value.
+// constant returns the code for a known value.
 func constant(v Value) code {
 	c := code{kind: v.Kind, known: &v}
 	switch v.Kind {
@@ -399,7 +401,7 @@ func (k *checker) names() []string {
 	return names
 }
 
-// read returns the code that reads a slot, for use at an offset.
+// read returns the code that reads a slot at an offset in the text.
 func (k *checker) read(r Ref, off int) code {
 	s, at := &k.p.slots[r], k.at(off)
 	i, index := int32(r), s.index
@@ -466,6 +468,6 @@ func (k *checker) unary(n *ast.UnaryNode) code {
 	case "+":
 		return k.need(n.Node, Num, who)
 	}
-	k.errorf(at.off, "%s is not part of formulas", who)
+	k.errorf(at.off, "%s is not supported in formulas", who)
 	return brokenCode
 }

@@ -8,13 +8,13 @@ import (
 	"kvbench/engine/diag"
 )
 
-// unit is one formula text, as errors name it.
+// unit is the text of one formula, as errors refer to it.
 type unit struct {
 	name string
 	src  Source
 }
 
-// means returns the name that a name in the text stands for.
+// means returns the full name for a name in the text.
 func (u *unit) means(name string) string {
 	if other, ok := u.src.Local[name]; ok {
 		return other
@@ -22,13 +22,14 @@ func (u *unit) means(name string) string {
 	return name
 }
 
-// place is a character of a formula text, by its offset in characters.
+// place is the position of a character in a formula's text, as an offset in
+// characters.
 type place struct {
 	unit *unit
 	off  int
 }
 
-// errorf makes an error that points to the place.
+// errorf creates an error that points to the place.
 func (p place) errorf(format string, args ...any) *diag.Diag {
 	if p.unit == nil {
 		return diag.Errorf(diag.Pos{}, format, args...)
@@ -57,7 +58,7 @@ func (p place) errorf(format string, args ...any) *diag.Diag {
 	return d
 }
 
-// byteOffset turns an offset in characters into one in bytes.
+// byteOffset converts an offset in characters to one in bytes.
 func byteOffset(text string, chars int) int {
 	for i := range text {
 		if chars == 0 {
@@ -76,7 +77,8 @@ func plural(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// term writes an operand of an arithmetic message: a fraction in brackets.
+// term formats an operand in a message about arithmetic: fractions are in
+// brackets.
 func term(v Rat) string {
 	if v.IsInt() {
 		return v.String()

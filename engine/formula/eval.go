@@ -9,8 +9,8 @@ import "kvbench/engine/diag"
 // numbers, strings and truth values allocates nothing.
 type Frame struct {
 	p *Program
-	// A slot has a value if its cell's seen is the epoch. Numbers are in the
-	// slot's cell; other values in the list of their kind, at the slot's index.
+	// A slot has a value if its cell's seen equals the epoch. Numbers are stored
+	// in the cell; other values in the list for their kind, at the slot's index.
 	epoch    uint32
 	cells    []cell
 	strs     []string
@@ -18,8 +18,8 @@ type Frame struct {
 	numLists [][]Rat
 	strLists [][]string
 
-	computed []int32        // slots whose value was not set but computed
-	misset   map[int32]Kind // slots set to a value of a wrong kind
+	computed []int32        // slots whose value was computed rather than set
+	misset   map[int32]Kind // slots set to a value of the wrong kind
 	err      *diag.Diag     // the first error of this evaluation
 }
 
@@ -47,16 +47,16 @@ func (p *Program) NewFrame() *Frame {
 func (f *Frame) Reset() {
 	f.forget()
 	clear(f.misset)
-	if f.epoch++; f.epoch == 0 { // after four thousand million resets
+	if f.epoch++; f.epoch == 0 { // after four billion resets
 		clear(f.cells)
 		f.epoch = 1
 	}
 }
 
-// Set assigns a value to a name: an input its value, a formula one that stands in
-// for it. What was computed before is forgotten, what was set is not. A value
-// of the wrong kind is reported by whatever reads it. To set a table does
-// nothing.
+// Set assigns a value to a name: to an input, or to a formula in place of its
+// computed value. It discards computed values and keeps the ones that were set.
+// A value of the wrong kind is reported when it is read. Setting a table has no
+// effect.
 func (f *Frame) Set(r Ref, v Value) {
 	s := &f.p.slots[r]
 	if s.class == table {
@@ -76,15 +76,15 @@ func (f *Frame) Set(r Ref, v Value) {
 	f.cells[r].seen = f.epoch
 }
 
-// SetName is [Frame.Set] by name. Names that no formula knows do not matter, nor
-// do values of another kind.
+// SetName is like [Frame.Set], but by name. It ignores names that no formula
+// uses, and values of the wrong kind.
 func (f *Frame) SetName(name string, v Value) {
 	if r, ok := f.p.Ref(name); ok && f.p.Kind(r) == v.Kind {
 		f.Set(r, v)
 	}
 }
 
-// SetNum is [Frame.Set] for a number.
+// SetNum is like [Frame.Set], for a number.
 func (f *Frame) SetNum(r Ref, v Rat) {
 	if f.p.quick[r].kind != Num || len(f.misset) > 0 {
 		f.Set(r, Value{Kind: Num, Num: v})
@@ -94,8 +94,8 @@ func (f *Frame) SetNum(r Ref, v Rat) {
 	f.cells[r] = cell{num: v, seen: f.epoch}
 }
 
-// Dependents returns what has to be forgotten when an input changes: all that
-// depends on it and is computed.
+// Dependents returns what must be recomputed if an input changes: all computed
+// values that depend on it.
 func (f *Frame) Dependents(r Ref) []Ref {
 	depends := make([]int8, len(f.p.slots)) // 1 for yes, -1 for no
 	depends[r] = 1
@@ -120,8 +120,8 @@ func (f *Frame) Dependents(r Ref) []Ref {
 	return list
 }
 
-// Change is [Frame.Set] for an input that has a value, with its
-// [Frame.Dependents]: nothing else is forgotten.
+// Change is like [Frame.Set] for an input that already has a value, given its
+// [Frame.Dependents]: it discards only those.
 func (f *Frame) Change(r Ref, v Value, dependents []Ref) {
 	s := &f.p.slots[r]
 	if c := &f.cells[r]; v.Kind != s.kind || c.seen != f.epoch || c.listed || len(f.misset) > 0 {
@@ -134,14 +134,14 @@ func (f *Frame) Change(r Ref, v Value, dependents []Ref) {
 	f.store(int32(r), s, v)
 }
 
-// Unset takes back what [Frame.Set] did.
+// Unset undoes [Frame.Set].
 func (f *Frame) Unset(r Ref) {
 	f.forget()
 	delete(f.misset, int32(r))
 	f.cells[r].seen = 0
 }
 
-// forget drops what was computed.
+// forget discards the computed values.
 func (f *Frame) forget() {
 	for _, i := range f.computed {
 		f.cells[i].seen, f.cells[i].listed = 0, false
@@ -149,8 +149,8 @@ func (f *Frame) forget() {
 	f.computed = f.computed[:0]
 }
 
-// Eval returns the value of r. The error is a [*diag.Diag] that points into the
-// formula that failed, which may be another than that of r.
+// Eval returns the value of r. The error is a [*diag.Diag] that points to the
+// formula that failed, which may not be the one of r.
 func (f *Frame) Eval(r Ref) (Value, error) {
 	s := &f.p.slots[r]
 	if s.class == table {
@@ -176,7 +176,7 @@ func (f *Frame) Num(r Ref) (Rat, error) {
 	return f.cells[r].num, nil
 }
 
-// Bool returns the value of r, which must be true or false; see [Frame.Eval].
+// Bool returns the value of r, which must be a boolean; see [Frame.Eval].
 func (f *Frame) Bool(r Ref) (bool, error) {
 	q := &f.p.quick[r]
 	if q.kind != Bool {
@@ -196,16 +196,16 @@ func (f *Frame) notA(r Ref, want Kind) error {
 	return diag.Errorf(s.src.Pos, "%q is %s, not %s", s.name, s.kind, want)
 }
 
-// Side is one side of a comparison: its text in the formula, and its value.
+// Side is one side of a comparison: its text in the formula and its value.
 type Side struct {
 	Text  string
 	Value Value
 }
 
-// Sides takes a comparison apart: where the formula of r as a whole is one,
-// such as "a * 2 <= b", ok is true and the operator (== != < <= > >=) and both
-// sides are given, to say by how much a limit is missed. ok is false for any
-// other formula, for a chain a < b < c, and where r was set.
+// Sides splits a comparison: if the whole formula of r is one, such as "a * 2
+// <= b", ok is true, and it returns the operator (== != < <= > >=) and both
+// sides, so that a message can say by how much a limit is missed. ok is false
+// for any other formula, for a chain a < b < c, and if r was set.
 func (f *Frame) Sides(r Ref) (op string, left, right Side, ok bool, err error) {
 	s := &f.p.slots[r].sides
 	if *s == nil || f.isSet(r) {
@@ -217,7 +217,7 @@ func (f *Frame) Sides(r Ref) (op string, left, right Side, ok bool, err error) {
 	if f.err != nil {
 		return "", Side{}, Side{}, false, f.err
 	}
-	text, _ := f.p.slots[r].scan() // it was compiled, so there are no errors
+	text, _ := f.p.slots[r].scan() // it was compiled, so it cannot have errors
 	left.Text, right.Text = text.sides(c.off)
 	left.Text, right.Text = oneLine(left.Text), oneLine(right.Text)
 	return c.op, left, right, true, nil
@@ -230,7 +230,7 @@ func (f *Frame) isSet(r Ref) bool {
 	return f.cells[r].seen == f.epoch && !f.cells[r].listed
 }
 
-// ensure makes the value of r known.
+// ensure computes the value of r if necessary.
 func (f *Frame) ensure(r Ref) error {
 	if f.cells[r].seen == f.epoch {
 		return nil
@@ -242,9 +242,9 @@ func (f *Frame) ensure(r Ref) error {
 	return nil
 }
 
-// fill finds the value of a slot that has none yet; at is its use, or nothing
-// if the caller of the package wants it. Nothing more is computed once there
-// is an error, so that a failing evaluation ends soon.
+// fill computes the value of a slot that does not have one yet; at is its use,
+// or nothing if the caller of the package requested it. After an error, nothing
+// more is computed, so that a failing evaluation ends quickly.
 func (f *Frame) fill(i int32, at place) bool {
 	if f.err != nil {
 		return false
@@ -273,7 +273,7 @@ func (f *Frame) fill(i int32, at place) bool {
 		f.err = f.p.wrong[Ref(i)]
 		return false
 	case s.class == input, s.lacks:
-		f.failSlot(s, at, "%q was not given", s.name)
+		f.failSlot(s, at, "%q is not set", s.name)
 		f.err.About(diag.NotGiven, s.name)
 		return false
 	case s.class == preset:
@@ -316,7 +316,7 @@ func (f *Frame) run(c *code) Value {
 	return v
 }
 
-// store keeps the value of a slot.
+// store saves the value of a slot.
 func (f *Frame) store(i int32, s *slot, v Value) {
 	switch s.kind {
 	case Num:
@@ -332,7 +332,7 @@ func (f *Frame) store(i int32, s *slot, v Value) {
 	}
 }
 
-// load returns the value that store kept.
+// load returns the value saved by store.
 func (f *Frame) load(r Ref, s *slot) Value {
 	v := Value{Kind: s.kind}
 	switch s.kind {
@@ -350,8 +350,8 @@ func (f *Frame) load(r Ref, s *slot) Value {
 	return v
 }
 
-// fail records an error unless there is one; it gives a number, so that
-// numeric code can return it.
+// fail records an error unless there already is one; it returns a number, so
+// that numeric code can return it.
 func (f *Frame) fail(at place, format string, args ...any) Rat {
 	if f.err == nil {
 		f.err = at.errorf(format, args...)
@@ -359,8 +359,8 @@ func (f *Frame) fail(at place, format string, args ...any) Rat {
 	return Rat{}
 }
 
-// failSlot is fail for a slot that cannot be read: at its use, else where it
-// was declared.
+// failSlot is like fail, for a slot that cannot be read: the error points to
+// its use or else its declaration.
 func (f *Frame) failSlot(s *slot, at place, format string, args ...any) {
 	if at.unit == nil {
 		f.err = diag.Errorf(s.src.Pos, format, args...)
@@ -373,7 +373,7 @@ func (f *Frame) overflow(at place, a Rat, op string, b Rat) Rat {
 	return f.fail(at, "%s %s %s does not fit in 64 bits", term(a), op, term(b))
 }
 
-// quo is division in formulas.
+// quo divides two numbers in a formula.
 func (f *Frame) quo(at place, a, b Rat) Rat {
 	if b.n == 0 {
 		return f.divZero(at, a, "/", b)
@@ -388,11 +388,11 @@ func (f *Frame) divZero(at place, a Rat, op string, b Rat) Rat {
 	return f.fail(at, "division by zero: %s %s %s", term(a), op, term(b))
 }
 
-// index checks the index i of a list of n elements.
+// index checks index i of a list with n elements.
 func (f *Frame) index(at place, i Rat, n int) (int, bool) {
 	if i.IsInt() && i.n >= 0 && i.n < int64(n) {
 		return int(i.n), true
 	}
-	f.fail(at, "there is no index %s: the list has %s, counted from 0", i, plural(n, "element", "elements"))
+	f.fail(at, "index %s is out of range: the list has %s, counted from 0", i, plural(n, "element", "elements"))
 	return 0, false
 }

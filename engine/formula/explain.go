@@ -8,20 +8,21 @@ import (
 	"github.com/expr-lang/expr/parser/lexer"
 )
 
-// Explanation says how a value comes about.
+// Explanation describes how a value is computed.
 type Explanation struct {
 	Name string
-	// Source is the formula, in one line; it has no text where the value was set.
+	// Source is the formula, on one line; its text is empty if the value was
+	// set.
 	Source Source
-	// Values is the formula with the values of all names put in.
+	// Values is the formula with all names replaced by their values.
 	Values string
 	Value  Value
-	// Parts are what the formula reads, in the order of first use: of a table,
-	// the formula that is picked.
+	// Parts are the values that the formula reads, in the order of first use;
+	// for a table, the selected formula.
 	Parts []Ref
 }
 
-// Explain says how the value of r comes about in this frame.
+// Explain describes how the value of r is computed in this frame.
 func (f *Frame) Explain(r Ref) (Explanation, error) {
 	s := &f.p.slots[r]
 	v, err := f.Eval(r)
@@ -32,7 +33,7 @@ func (f *Frame) Explain(r Ref) (Explanation, error) {
 	e.Source = f.p.Source(r)
 	p, errs := s.unit.scan()
 	if len(errs) > 0 {
-		return e, errs[0] // it was compiled, so there are none
+		return e, errs[0] // it was compiled, so it cannot have any
 	}
 	var out strings.Builder
 	end := 0
@@ -44,7 +45,7 @@ func (f *Frame) Explain(r Ref) (Explanation, error) {
 		if key >= 0 && !slices.Contains(e.Parts, key) {
 			e.Parts = append(e.Parts, key)
 		}
-		// What an arm that is not taken reads may have no value.
+		// Values read only by a branch that is not taken may be missing.
 		v, err := f.Eval(ref)
 		if err != nil {
 			i = next - 1
@@ -61,10 +62,10 @@ func (f *Frame) Explain(r Ref) (Explanation, error) {
 	return e, nil
 }
 
-// nameAt returns what a name at token i of a formula stands for and the token behind it; that
-// is i itself where no name with a value stands. Of a table, that is the formula
-// picked, and key is the name that picks it, or -1; other keys are not seen
-// through.
+// nameAt returns what the name at token i of a formula refers to, and the index
+// of the token after it, or i itself if there is no name with a value. For a
+// table, that is the selected formula, and key is the name that selects it, or
+// -1; other keys are not resolved.
 func (f *Frame) nameAt(u *unit, p *lexed, i int) (ref, key Ref, next int) {
 	is := func(i int, text string) bool { return i >= 0 && i < len(p.tokens) && p.tokens[i].Value == text }
 	if p.tokens[i].Kind != lexer.Identifier || is(i-1, ".") || is(i+1, "(") {
@@ -98,10 +99,10 @@ func (f *Frame) nameAt(u *unit, p *lexed, i int) (ref, key Ref, next int) {
 	return 0, -1, i
 }
 
-// oneLine writes a formula of several lines as one.
+// oneLine joins the lines of a formula.
 func oneLine(text string) string { return strings.ReplaceAll(text, "\n", " ") }
 
-// operand writes a value as it can stand in a formula.
+// operand formats a value as it would be written in a formula.
 func operand(v Value) string {
 	switch {
 	case v.Kind == Num && (!v.Num.IsInt() || strings.HasPrefix(v.Num.String(), "-")):

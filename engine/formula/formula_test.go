@@ -185,13 +185,13 @@ func TestErrors(t *testing.T) {
 		{"2 * engine", "f.cue:7:14: formula of x: \"*\" needs a number, not a string\n    2 * engine\n        ^"},
 		{"1 / (heads - 8)", "f.cue:7:12: formula of x: division by zero: 1 / 0\n    1 / (heads - 8)\n      ^"},
 		{"layers * 9000000000000000000", "f.cue:7:17: formula of x: 61 * 9000000000000000000 does not fit in 64 bits\n    layers * 9000000000000000000\n           ^"},
-		{"never + 1", "f.cue:7:10: formula of x: \"never\" was not given\n    never + 1\n    ^"},
+		{"never + 1", "f.cue:7:10: formula of x: \"never\" is not set\n    never + 1\n    ^"},
 		{"never ?? 1 + heads", "f.cue:7:21: formula of x: brackets are missing around the ?? or around what follows it\n    never ?? 1 + heads\n               ^\n  hint: write (x ?? y) + z, or x ?? (y + z)"},
-		{"double ?? 1", "f.cue:7:10: formula of x: \"??\" asks for what is given, and double is computed\n    double ?? 1\n    ^"},
+		{"double ?? 1", "f.cue:7:10: formula of x: \"??\" tests whether an input is set, but double is computed\n    double ?? 1\n    ^"},
 		{"sizes[0] ?? 1", "f.cue:7:10: formula of x: \"??\" needs a name\n    sizes[0] ?? 1\n    ^"},
 		{"never ?? 'a'", "f.cue:7:19: formula of x: \"??\" has a number before it and a string after it\n    never ?? 'a'\n             ^"},
 		{"2 * * 3", "f.cue:7:14: formula of x: unexpected \"*\"\n    2 * * 3\n        ^"},
-		{"x + 1", "f.cue:7:10: formula of x: needs itself: x -> x\n    x + 1\n    ^"},
+		{"x + 1", "f.cue:7:10: formula of x: depends on itself: x -> x\n    x + 1\n    ^"},
 		{"1 +\n  layer", "f.cue:8:12: formula of x: unknown name \"layer\"\n      layer\n      ^\n  hint: did you mean \"layers\"?"},
 	} {
 		s := toy()
@@ -244,7 +244,7 @@ func TestScopeErrors(t *testing.T) {
 	s.Formula("c", Source{Text: "d + 1", Pos: diag.Pos{File: "b.cue", Line: 5, Col: 4}}, Any)
 	s.Formula("d", Source{Text: "b", Pos: diag.Pos{File: "b.cue", Line: 6, Col: 4}}, Any)
 	_, err := s.Compile()
-	want := "b.cue:3:4: \"a\" is declared twice; first at a.cue:1:2\n  hint: names must be unique: choose another\nb.cue:4:4: formula of b: needs itself: b -> c -> d -> b\n    c\n    ^"
+	want := "b.cue:3:4: \"a\" is declared twice; first at a.cue:1:2\n  hint: names must be unique: choose another\nb.cue:4:4: formula of b: depends on itself: b -> c -> d -> b\n    c\n    ^"
 	if err == nil || errorText(err) != want {
 		t.Errorf("got\n%v\nwant\n%s", errorText(err), want)
 	}

@@ -21,16 +21,16 @@ type Function struct {
 	Doc   string // one sentence
 }
 
-// function is a Function and how its calls are compiled. args is how many
-// arguments it takes, or -1 for one or more.
+// function is a Function together with the compilation of its calls. args is
+// the number of arguments, or -1 for one or more.
 type function struct {
 	Function
 	args    int
 	compile func(k *checker, args []ast.Node, at place, who string) code
 }
 
-// functions holds every function by name. It is filled by init, because the
-// compile functions reach back to it.
+// functions contains every function by name. It is filled by init, because the
+// compile functions refer to it.
 var functions map[string]function
 
 func init() {
@@ -43,9 +43,9 @@ func init() {
 	add(1, "ceil(x)", "The smallest whole number not less than x.", roundFunc(Rat.Ceil, Rat.ceilQuo))
 	add(2, "ceil_div(a, b)", "a divided by b, rounded up to a whole number.", divFunc(Rat.ceilQuo))
 	add(2, "div(a, b)", "a divided by b, rounded down to a whole number.", divFunc(Rat.floorQuo))
-	add(2, "doubled(a, b)", "The last of a, 2a, 4a, ... up to b; a itself where 2a is above b.", binaryFunc(doubled, func(a, _ Rat) string {
+	add(2, "doubled(a, b)", "The last of a, 2a, 4a, ... up to b; a itself if 2a is greater than b.", binaryFunc(doubled, func(a, _ Rat) string {
 		if a.n <= 0 {
-			return "the first must be above 0"
+			return "the first must be greater than 0"
 		}
 		return ""
 	}))
@@ -63,13 +63,13 @@ func init() {
 		return mulFrac(false, x/gcd(x, y), 1, y, 1)
 	}))
 	add(1, "len(x)", "How many elements a list has, or characters a string.", lenFunc)
-	add(-1, "max(x, ...)", "The largest of some numbers, or of one list, which must not be empty.", foldFunc(func(a, b Rat) (Rat, bool) {
+	add(-1, "max(x, ...)", "The largest of its arguments, or of the numbers in a list, which must not be empty.", foldFunc(func(a, b Rat) (Rat, bool) {
 		if a.Cmp(b) < 0 {
 			return b, true
 		}
 		return a, true
 	}, false))
-	add(-1, "min(x, ...)", "The smallest of some numbers, or of one list, which must not be empty.", foldFunc(func(a, b Rat) (Rat, bool) {
+	add(-1, "min(x, ...)", "The smallest of its arguments, or of the numbers in a list, which must not be empty.", foldFunc(func(a, b Rat) (Rat, bool) {
 		if a.Cmp(b) > 0 {
 			return b, true
 		}
@@ -81,7 +81,7 @@ func init() {
 	add(2, "sum_first(list, n)", "The sum of the first n numbers of a list.", sumFirstFunc)
 }
 
-// Functions returns the functions that formulas may call, sorted by name.
+// Functions returns the functions that formulas can call, sorted by name.
 func Functions() []Function {
 	var list []Function
 	for _, f := range functions {
@@ -91,7 +91,7 @@ func Functions() []Function {
 	return list
 }
 
-// known returns the function of a name, or reports that there is none.
+// known returns the function with a name, or reports that there is none.
 func (k *checker) known(name string, off int) (function, bool) {
 	fn, ok := functions[name]
 	if !ok {
@@ -110,7 +110,7 @@ func (k *checker) known(name string, off int) (function, bool) {
 	return fn, ok
 }
 
-// call compiles the call of a function.
+// call compiles a function call.
 func (k *checker) call(name string, args []ast.Node, off int) code {
 	fn, ok := k.known(name, off)
 	if !ok {
@@ -141,9 +141,9 @@ func absFunc(k *checker, args []ast.Node, at place, who string) code {
 	}}
 }
 
-// roundFunc compiles floor or ceil. Of the quotient of whole numbers, which is
-// what formulas round most, no reduced fraction is made: the gcd costs more
-// than all the rest.
+// roundFunc compiles floor or ceil. For a quotient of whole numbers, which is
+// the most common case, it does not create a reduced fraction, because
+// computing the gcd costs more than everything else.
 func roundFunc(round func(Rat) Rat, quotient func(a, b Rat) (Rat, bool)) func(*checker, []ast.Node, place, string) code {
 	return func(k *checker, args []ast.Node, _ place, who string) code {
 		n, ok := args[0].(*ast.BinaryNode)
@@ -164,8 +164,8 @@ func roundFunc(round func(Rat) Rat, quotient func(a, b Rat) (Rat, bool)) func(*c
 	}
 }
 
-// binaryFunc compiles a function of two numbers; check says what is wrong with
-// them, if anything.
+// binaryFunc compiles a function of two numbers; check describes what is wrong
+// with them, if anything.
 func binaryFunc(op func(a, b Rat) (Rat, bool), check func(a, b Rat) (wrong string)) func(*checker, []ast.Node, place, string) code {
 	return func(k *checker, args []ast.Node, at place, who string) code {
 		x, y := k.need(args[0], Num, who).num, k.need(args[1], Num, who).num
@@ -183,7 +183,7 @@ func binaryFunc(op func(a, b Rat) (Rat, bool), check func(a, b Rat) (wrong strin
 	}
 }
 
-// doubled doubles a as often as it stays within b.
+// doubled doubles a as long as the result does not exceed b.
 func doubled(a, b Rat) (Rat, bool) {
 	for {
 		next, ok := a.add(a)
@@ -212,9 +212,9 @@ func wholeFunc(op func(a, b Rat) (Rat, bool)) func(*checker, []ast.Node, place, 
 	})
 }
 
-// foldFunc compiles a function that goes through numbers two by two: several
-// arguments, or one list. If sum, the argument is a list, and 0 stands for an
-// empty one.
+// foldFunc compiles a function that combines numbers two by two: several
+// arguments, or one list. If sum is set, the argument is a list, and the sum of
+// an empty list is 0.
 func foldFunc(op func(a, b Rat) (Rat, bool), sum bool) func(*checker, []ast.Node, place, string) code {
 	return func(k *checker, args []ast.Node, at place, who string) code {
 		step := func(f *Frame, a, b Rat) Rat {
@@ -225,8 +225,7 @@ func foldFunc(op func(a, b Rat) (Rat, bool), sum bool) func(*checker, []ast.Node
 			return v
 		}
 		if len(args) == 1 {
-			// The elements of a list that is written out are as good as
-			// arguments.
+			// The elements of a list literal are handled like arguments.
 			array, ok := args[0].(*ast.ArrayNode)
 			if !ok {
 				return foldList(k, args[0], at, who, step, sum)
@@ -323,7 +322,7 @@ func isIPFunc(k *checker, args []ast.Node, _ place, who string) code {
 	}}
 }
 
-// givenFunc compiles the question whether an input has a value.
+// givenFunc compiles the test whether an input has a value.
 func givenFunc(k *checker, args []ast.Node, _ place, who string) code {
 	r, ok := k.askable(args[0], who)
 	if !ok {
@@ -335,7 +334,7 @@ func givenFunc(k *checker, args []ast.Node, _ place, who string) code {
 	return code{kind: Bool, cond: func(f *Frame) bool { return f.isSet(r) }}
 }
 
-// askable returns the input whose name n is, of which who asks whether it was given.
+// askable returns the input named by n, for a test by who whether it is set.
 func (k *checker) askable(n ast.Node, who string) (Ref, bool) {
 	id, ok := n.(*ast.IdentifierNode)
 	if !ok {
@@ -348,7 +347,7 @@ func (k *checker) askable(n ast.Node, who string) (Ref, bool) {
 		return 0, false
 	}
 	if s := &k.p.slots[r]; s.class != input && s.class != preset && !s.given && !k.partial {
-		k.errorf(start(id), "%s asks for what is given, and %s is computed", who, id.Value)
+		k.errorf(start(id), "%s tests whether an input is set, but %s is computed", who, id.Value)
 		return 0, false
 	}
 	return r, true

@@ -55,16 +55,17 @@ func (k *checker) binary(n *ast.BinaryNode) code {
 		}[n.Operator]
 		return code{kind: Bool, cond: func(f *Frame) bool { return test(x(f), y(f)) }}
 	}
-	k.errorf(off, "%s is not part of formulas", who)
+	k.errorf(off, "%s is not supported in formulas", who)
 	return brokenCode
 }
 
-// arithmetic returns the code of l op r; at is the operator.
+// arithmetic returns the code for l op r; at is the position of the operator.
 func arithmetic(op string, l, r code, at place) code {
 	x, y := l.num, r.num
 	c := code{kind: Num}
 	fold := func(v Rat, ok bool) code {
-		// What fails is left to run time: it may stand in an arm not taken.
+		// Failures are left until run time, because the operation may be in a
+		// branch that is not taken.
 		if l.known != nil && r.known != nil && ok {
 			return constant(Value{Kind: Num, Num: v})
 		}
@@ -109,7 +110,7 @@ func arithmetic(op string, l, r code, at place) code {
 			a, b := x(f), y(f)
 			switch {
 			case !a.IsInt() || !b.IsInt() || a.n < 0 || b.n < 0:
-				return f.fail(at, "%s %% %s: both sides must be whole and not negative", term(a), term(b))
+				return f.fail(at, "%s %% %s: both sides must be whole numbers, 0 or more", term(a), term(b))
 			case b.n == 0:
 				return f.divZero(at, a, "%", b)
 			}
@@ -119,8 +120,8 @@ func arithmetic(op string, l, r code, at place) code {
 	}
 }
 
-// comparison compiles the comparison of two numbers, or == and != of two
-// strings or truth values.
+// comparison compiles a comparison of two numbers, or == and != of two strings
+// or booleans.
 func (k *checker) comparison(n *ast.BinaryNode) code {
 	op, off := n.Operator, n.Location().From
 	equality := op == "==" || op == "!="
@@ -172,8 +173,8 @@ func (k *checker) comparison(n *ast.BinaryNode) code {
 	return c
 }
 
-// in compiles x in list. A list that is written out is not built: its
-// elements are looked at one after the other, as far as needed.
+// in compiles x in list. A list literal is not built: its elements are compared
+// one by one, as far as needed.
 func (k *checker) in(n *ast.BinaryNode) code {
 	off := n.Location().From
 	l := k.expr(n.Left)
@@ -234,8 +235,8 @@ func (k *checker) in(n *ast.BinaryNode) code {
 	return c
 }
 
-// conditional compiles c ? a : b and if c { a } else { b }; only the arm that
-// is taken is evaluated.
+// conditional compiles c ? a : b and if c { a } else { b }; only the branch
+// that is taken is evaluated.
 func (k *checker) conditional(n *ast.ConditionalNode) code {
 	cond := k.need(n.Cond, Bool, "the condition")
 	if k.decided(cond, true) {
@@ -252,7 +253,7 @@ func (k *checker) conditional(n *ast.ConditionalNode) code {
 	case y.kind == broken:
 		return c
 	case x.kind != y.kind:
-		k.errorf(start(n.Exp2), "one arm is %s, the other %s", x.kind, y.kind)
+		k.errorf(start(n.Exp2), "one branch is %s, the other %s", x.kind, y.kind)
 		return brokenCode
 	}
 	return choose(test, x, y)
@@ -279,8 +280,8 @@ func (k *checker) orElse(x ast.Node, y code, at int) code {
 	return choose(func(f *Frame) bool { return f.isSet(r) }, c, y)
 }
 
-// choose returns the code that evaluates x where the test holds, else y; both are
-// of one kind.
+// choose returns the code that evaluates x if the test is true, otherwise y;
+// both have the same kind.
 func choose(test func(*Frame) bool, x, y code) code {
 	c := code{kind: x.kind}
 	switch x.kind {
@@ -323,8 +324,8 @@ func choose(test func(*Frame) bool, x, y code) code {
 	return c
 }
 
-// elements compiles the elements of a list that is written out, all of kind
-// Num or all of kind Str.
+// elements compiles the elements of a list literal, which must all have the
+// kind Num or all have the kind Str.
 func (k *checker) elements(n *ast.ArrayNode) ([]code, Kind) {
 	if len(n.Nodes) == 0 {
 		k.errorf(n.Location().From, "an empty list is neither a list of numbers nor of strings")
@@ -350,8 +351,8 @@ func (k *checker) elements(n *ast.ArrayNode) ([]code, Kind) {
 	return elems, kind
 }
 
-// array compiles a list as a value. One of known values is built once, any
-// other for each use.
+// array compiles a list used as a value. A list of known values is built only
+// once.
 func (k *checker) array(n *ast.ArrayNode) code {
 	elems, kind := k.elements(n)
 	if kind == broken {
@@ -404,7 +405,7 @@ func (k *checker) member(n *ast.MemberNode) code {
 		}
 	}
 	list := k.expr(n.Node)
-	// The parser writes x.y as x["y"]; the text tells which it was.
+	// The parser represents x.y as x["y"]; the text shows which it was.
 	if s, ok := n.Property.(*ast.StringNode); ok && !strings.Contains("\"'`", k.syntax.part(s.Location().From, s.Location().From+1)) {
 		if list.kind != broken {
 			k.errorf(s.Location().From, "%s has no %q: only tables have keys", list.kind, s.Value)
@@ -453,7 +454,7 @@ func (k *checker) lookup(t *slot, property ast.Node) code {
 	key := k.need(property, Str, fmt.Sprintf("the key of %s", t.name))
 	switch {
 	case key.kind == broken:
-		return code{kind: t.kind} // the error is reported; the kind is known
+		return code{kind: t.kind} // the error has been reported; the kind is known
 	case key.known != nil:
 		r, ok := t.elems[key.known.Str]
 		if !ok {
@@ -463,7 +464,7 @@ func (k *checker) lookup(t *slot, property ast.Node) code {
 		return k.read(r, off)
 	}
 
-	// Each formula of the table is read as by its own name.
+	// Each formula of the table is read under its own name.
 	elems := make(map[string]*code, len(t.keys))
 	for name, r := range t.elems {
 		c := k.read(r, off)
@@ -522,10 +523,10 @@ func (k *checker) lookup(t *slot, property ast.Node) code {
 	return c
 }
 
-// noKey says that a table lacks a key.
+// noKey reports that a table does not have a key.
 const noKey = "%s has no %q"
 
-// suggest adds to such an error which keys there are.
+// suggest adds a hint with the existing keys to such an error.
 func (t *slot) suggest(d *diag.Diag, key string) *diag.Diag {
 	d.About(diag.Unknown, t.name+"["+key+"]").Suggest(key, t.keys)
 	return d.WithHint("its keys are %s", strings.Join(t.keys, ", "))

@@ -18,8 +18,8 @@ import (
 	"kvbench/engine/diag"
 )
 
-// The bounds of one formula. They keep hostile text from costing more than
-// its reader would allow; no honest formula comes near.
+// The limits for one formula. They prevent hostile text from costing too much;
+// no real formula comes close.
 const (
 	maxText  = 4096 // bytes
 	maxDepth = 200  // of the syntax tree
@@ -44,15 +44,15 @@ type use struct {
 	off  int
 }
 
-// refused maps words and operators that the parser knows and formulas do not
-// have to what one writes instead.
+// refused maps words and operators that the parser accepts but formulas do not
+// support to a hint on what to write instead.
 var refused = map[string]string{
-	"let":     "give that part a name as a formula of its own",
+	"let":     "move that part into a formula of its own",
 	";":       "a formula is a single expression",
 	"=":       "write == to compare",
 	"|":       "write f(x) instead of x | f()",
-	"**":      "write the product out",
-	"^":       "write the product out",
+	"**":      "write out the product",
+	"^":       "write out the product",
 	"matches": "use contains, startsWith or endsWith",
 	"?.":      "",
 	"..":      "",
@@ -61,8 +61,8 @@ var refused = map[string]string{
 	"nil":     "",
 }
 
-// Names returns the names that a formula refers to, in the order of first use;
-// none of a text that is no formula.
+// Names returns the names that a formula refers to, in the order of first use,
+// or none if the text is not a formula.
 func Names(text string) []string {
 	p, errs := (&unit{src: Source{Text: text}}).parse()
 	if len(errs) > 0 {
@@ -75,8 +75,8 @@ func Names(text string) []string {
 	return names
 }
 
-// Indexed returns the names of lists and texts of which a formula takes the
-// element that another name is the number of: x of x[name].
+// Indexed returns the names of lists and strings that a formula indexes with
+// the given name: x in x[name].
 func Indexed(text, name string) []string {
 	p, errs := (&unit{src: Source{Text: text}}).parse()
 	if len(errs) > 0 {
@@ -98,8 +98,8 @@ func Indexed(text, name string) []string {
 	return names
 }
 
-// Check finds what is wrong with a formula whatever the kinds of its names:
-// bad syntax, and functions that do not exist.
+// Check reports errors in a formula that do not depend on the kinds of its
+// names: bad syntax, and unknown functions.
 func Check(name string, src Source) error {
 	u := &unit{name, src}
 	p, errs := u.parse()
@@ -127,7 +127,7 @@ func Check(name string, src Source) error {
 	return list.Err()
 }
 
-// parse returns the syntax of the unit's text, or what is wrong with it.
+// parse parses the unit's text, or returns its errors.
 func (u *unit) parse() (*parsed, []*diag.Diag) {
 	text := u.src.Text
 	at := func(off int) place { return place{u, off} }
@@ -135,12 +135,12 @@ func (u *unit) parse() (*parsed, []*diag.Diag) {
 
 	switch {
 	case len(text) > maxText:
-		// The text is left out: nobody wants to see it on a terminal.
-		d := place{&unit{u.name, Source{Pos: u.src.Pos}}, 0}.errorf("the text is %d bytes long; at most %d are allowed", len(text), maxText)
+		// Omit the text: nobody wants to see it on a terminal.
+		d := place{&unit{u.name, Source{Pos: u.src.Pos}}, 0}.errorf("the formula is %d bytes long; at most %d are allowed", len(text), maxText)
 		d.Caret = 0
 		return fail(d)
 	case !utf8.ValidString(text):
-		return fail(at(0).errorf("the text is not valid UTF-8"))
+		return fail(at(0).errorf("the formula is not valid UTF-8"))
 	case strings.TrimSpace(text) == "":
 		return fail(at(0).errorf("the formula is empty"))
 	}
@@ -165,8 +165,8 @@ func (u *unit) parse() (*parsed, []*diag.Diag) {
 	return p, nil
 }
 
-// isPlain reports whether a text has nothing that scan could refuse. Most texts
-// are plain, and need not be read twice.
+// isPlain reports whether a text cannot contain anything that scan would
+// reject. Most texts are plain and need not be read twice.
 func isPlain(text string) bool {
 	for i := 0; i < len(text); {
 		c, next := text[i], byte(' ')
@@ -221,9 +221,9 @@ func isPlain(text string) bool {
 func isLetter(c byte) bool { return c == '_' || 'a' <= c|' ' && c|' ' <= 'z' }
 func isDigit(c byte) bool  { return '0' <= c && c <= '9' }
 
-// scan reads the tokens ahead of the parser, to refuse what the parser would
-// take, skip without a word (comments, of which a Python programmer's // is
-// one), or report at the wrong place (numbers).
+// scan reads the tokens before the parser does, to reject what the parser would
+// accept, skip silently (comments, including // as used in Python), or report
+// in the wrong place (numbers).
 func (u *unit) scan() (*lexed, []*diag.Diag) {
 	at := func(off int) place { return place{u, off} }
 	p := &lexed{runes: []rune(u.src.Text)}
@@ -246,7 +246,7 @@ func (u *unit) scan() (*lexed, []*diag.Diag) {
 			errs = append(errs, commentError(at(off)))
 		}
 		end = tok.To
-		// A word after a dot is the key of a table, whatever it is.
+		// A word after a dot is always the key of a table.
 		afterDot := len(p.tokens) > 0 && p.tokens[len(p.tokens)-1].Is(lexer.Operator, ".")
 		p.tokens = append(p.tokens, tok)
 		switch tok.Kind {
@@ -255,10 +255,10 @@ func (u *unit) scan() (*lexed, []*diag.Diag) {
 				errs = append(errs, at(tok.From).errorf("%v", err))
 			}
 		case lexer.Bytes:
-			errs = append(errs, at(tok.From).errorf("byte strings are not part of formulas"))
+			errs = append(errs, at(tok.From).errorf("byte strings are not supported in formulas"))
 		case lexer.Operator, lexer.Identifier:
 			if hint, ok := refused[tok.Value]; ok && !afterDot {
-				errs = append(errs, at(tok.From).errorf("%q is not part of formulas", tok.Value).HintUnlessEmpty(hint))
+				errs = append(errs, at(tok.From).errorf("%q is not supported in formulas", tok.Value).HintUnlessEmpty(hint))
 			}
 		}
 	}
@@ -272,10 +272,10 @@ func (p *lexed) comment(from, to int) (off int, ok bool) {
 }
 
 func commentError(at place) *diag.Diag {
-	return at.errorf("comments are not part of formulas").WithHint("div(a, b) divides and rounds down")
+	return at.errorf("comments are not supported in formulas").WithHint("div(a, b) divides and rounds down")
 }
 
-// lexError rewords an error of the lexer; end is where the last good token
+// lexError rewrites an error from the lexer; end is where the last valid token
 // ended.
 func (p *lexed) lexError(at func(int) place, end int, err error) *diag.Diag {
 	for end < len(p.runes) && unicode.IsSpace(p.runes[end]) {
@@ -294,11 +294,11 @@ func (p *lexed) lexError(at func(int) place, end int, err error) *diag.Diag {
 		}
 		return d
 	case strings.HasPrefix(msg, "bad number syntax: "):
-		return at(end).errorf("bad number %s", strings.TrimPrefix(msg, "bad number syntax: "))
+		return at(end).errorf("invalid number %s", strings.TrimPrefix(msg, "bad number syntax: "))
 	case strings.Contains(msg, "not terminated"):
-		return at(end).errorf("the string is not closed")
+		return at(end).errorf("unterminated string")
 	case strings.Contains(msg, "escape"):
-		return at(end).errorf("the string has a bad escape after a backslash")
+		return at(end).errorf("invalid escape sequence in the string")
 	case strings.Contains(msg, "comment"):
 		return commentError(at(end))
 	default:
@@ -306,7 +306,7 @@ func (p *lexed) lexError(at func(int) place, end int, err error) *diag.Diag {
 	}
 }
 
-// syntaxError rewords an error of the parser.
+// syntaxError rewrites an error from the parser.
 func (p *lexed) syntaxError(at func(int) place, err error) *diag.Diag {
 	last := p.tokens[len(p.tokens)-1]
 	var fe *file.Error
@@ -314,7 +314,7 @@ func (p *lexed) syntaxError(at func(int) place, err error) *diag.Diag {
 		return at(0).errorf("%v", err)
 	}
 	i := slices.IndexFunc(p.tokens, func(t lexer.Token) bool { return t.From == fe.From })
-	// The lexer puts its end token on the last character.
+	// The lexer places its end token on the last character.
 	atEnd := strings.HasSuffix(fe.Message, "token EOF") || fe.Message == "unexpected end of expression"
 	switch {
 	case atEnd || i < 0:
@@ -334,7 +334,7 @@ func (p *lexed) syntaxError(at func(int) place, err error) *diag.Diag {
 	case fe.Message == "expected name":
 		return at(fe.From).errorf("unexpected %q after a dot", p.text(i, i+1))
 	case strings.HasPrefix(fe.Message, "a map key"):
-		return at(fe.From).errorf("maps are not part of formulas")
+		return at(fe.From).errorf("maps are not supported in formulas")
 	default:
 		return at(fe.From).errorf("unexpected %s", quoteToken(p.text(i, i+1)))
 	}
@@ -347,7 +347,7 @@ func quoteToken(s string) string {
 	return `"` + s + `"`
 }
 
-// text returns the source of the tokens from i up to j.
+// text returns the source text of the tokens from i up to j.
 func (p *lexed) text(i, j int) string {
 	return string(p.runes[p.tokens[i].From:p.tokens[j-1].To])
 }
@@ -357,9 +357,9 @@ func (p *parsed) part(from, to int) string {
 	return p.text[byteOffset(p.text, from):byteOffset(p.text, to)]
 }
 
-// measure refuses trees that are too large and collects the names in use. The
-// parser shares nodes (the b of a < b < c), so that a small text can be a huge
-// tree: counting stops at the bound.
+// measure rejects trees that are too large, and collects the names in use. The
+// parser shares nodes (the b in a < b < c), so a small text can become a huge
+// tree: counting stops at the limit.
 func (p *parsed) measure(at func(int) place) *diag.Diag {
 	nodes := 0
 	seen := map[string]bool{}
@@ -387,8 +387,8 @@ func (p *parsed) measure(at func(int) place) *diag.Diag {
 	return err
 }
 
-// children calls f for the operands of n, in order. Callees that are plain
-// names are left out: functions are no variables.
+// children calls f for the operands of n, in order. It omits function names,
+// because functions are not variables.
 func children(n ast.Node, f func(ast.Node)) {
 	all := func(nodes []ast.Node) {
 		for _, c := range nodes {
@@ -435,8 +435,9 @@ func children(n ast.Node, f func(ast.Node)) {
 	}
 }
 
-// start returns the offset of the first character of n, brackets apart. A
-// node's own location is its operator, and of a conditional it is useless.
+// start returns the offset of the first character of n, ignoring brackets. The
+// location of a node is that of its operator, and for a conditional it is
+// useless.
 func start(n ast.Node) int {
 	switch m := n.(type) {
 	case *ast.UnaryNode:
@@ -456,8 +457,8 @@ func start(n ast.Node) int {
 	return n.Location().From
 }
 
-// sides returns the texts left and right of the operator at offset off, without
-// brackets around the whole.
+// sides returns the texts to the left and right of the operator at offset off,
+// without brackets around the whole.
 func (p *lexed) sides(off int) (left, right string) {
 	op := slices.IndexFunc(p.tokens, func(t lexer.Token) bool { return t.From == off })
 	open := 0
@@ -472,8 +473,8 @@ func (p *lexed) sides(off int) (left, right string) {
 	return p.text(open, op), p.text(op+1, len(p.tokens)-open)
 }
 
-// parseNumber returns the exact value of a number token. (The parser's own
-// value of a decimal is a float.)
+// parseNumber returns the exact value of a number token. (The parser represents
+// decimals as floats.)
 func parseNumber(token string) (Rat, error) {
 	text := strings.ToLower(strings.ReplaceAll(token, "_", ""))
 	bad := errors.New("bad number " + strconv.Quote(token))

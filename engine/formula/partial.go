@@ -9,8 +9,8 @@ import (
 	"kvbench/engine/diag"
 )
 
-// First declares a name for the first of several formulas that lacks no value;
-// see [Scope.Partial].
+// First declares a name for the first of several formulas that has all its
+// inputs; see [Scope.Partial].
 func (s *Scope) First(name string, srcs []Source) {
 	d := decl{unit: unit{name: name}, class: first, table: &rows{srcs: slices.Clone(srcs)}}
 	for i := range srcs {
@@ -49,7 +49,7 @@ func (c *compiler) found(name string) Ref {
 	return r
 }
 
-// bind compiles a slot of a partial program, whose uses are compiled.
+// bind compiles a slot of a partial program after the slots that it uses.
 func (c *compiler) bind(r Ref) {
 	s := &c.p.slots[r]
 	lacks := func(u Ref) bool { return c.p.slots[u].lacks }
@@ -89,15 +89,15 @@ func (c *compiler) bind(r Ref) {
 	}
 }
 
-// fail has the evaluation of a slot fail, with the first error.
+// fail makes the evaluation of a slot fail with the first error.
 func (c *compiler) fail(r Ref, err *diag.Diag) {
 	if err != nil && c.p.wrong[r] == nil {
 		c.p.wrong[r] = err
 	}
 }
 
-// usable reports whether the code of a slot can be read. What it is that it
-// lacks, or that is wrong with it, is kept.
+// usable reports whether the code of a slot can be read, and records what it
+// lacks or what is wrong with it.
 func (k *checker) usable(r Ref) bool {
 	switch s := &k.p.slots[r]; {
 	case s.lacks:
@@ -114,13 +114,13 @@ func (k *checker) usable(r Ref) bool {
 	return false
 }
 
-// decided reports whether a condition is known to be true, or false, because of
-// what has a value.
+// decided reports whether a condition is known to be true or false because of
+// which inputs have values.
 func (k *checker) decided(cond code, is bool) bool {
 	return k.partial && cond.known != nil && cond.kind == Bool && cond.known.Bool == is
 }
 
-// partialOrElse compiles x ?? y, of which it is known whether x has a value.
+// partialOrElse compiles x ?? y if it is known whether x has a value.
 func (k *checker) partialOrElse(n *ast.BinaryNode) code {
 	before := k.lacking
 	k.lacking = nil
@@ -142,15 +142,14 @@ func (k *checker) partialOrElse(n *ast.BinaryNode) code {
 	return x
 }
 
-// Lacks reports whether a name of a partial program has no value.
+// Lacks reports whether a name in a partial program has no value.
 func (p *Program) Lacks(r Ref) bool { return p.slots[r].lacks }
 
-// Lacking returns the names without a value that the text of r reads, in the
-// order in which it reads them.
+// Lacking returns the names without a value that the text of r reads, in order.
 func (p *Program) Lacking(r Ref) []string { return p.lacking[r] }
 
-// Wrong returns what is wrong with a formula of a partial program, whatever the
-// values of its inputs.
+// Wrong returns the errors in a formula of a partial program that do not depend
+// on the values of its inputs.
 func (p *Program) Wrong(r Ref) error {
 	if d := p.wrong[r]; d != nil {
 		return d
@@ -158,6 +157,6 @@ func (p *Program) Wrong(r Ref) error {
 	return nil
 }
 
-// Parts returns what the text of r refers to, in the order of first use; of
-// [Scope.First] it is the formula that counts.
+// Parts returns what the text of r refers to, in the order of first use; for
+// [Scope.First], the formula that is used.
 func (p *Program) Parts(r Ref) []Ref { return p.slots[r].uses }

@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// The ways in which arithmetic on [Rat] fails.
+// The errors of arithmetic on [Rat].
 var (
 	ErrOverflow = errors.New("the number does not fit in 64 bits")
 	ErrDivZero  = errors.New("division by zero")
@@ -29,10 +29,10 @@ type Rat struct {
 func Int(n int64) Rat { return Rat{n: n} }
 
 // Frac returns n/d. It fails with [ErrDivZero] if d is 0, and with
-// [ErrOverflow] if n/d does not fit once its denominator is positive.
+// [ErrOverflow] if n/d does not fit after its denominator is made positive.
 func Frac(n, d int64) (Rat, error) { return Int(n).Quo(Int(d)) }
 
-// Num returns the numerator, which carries the sign.
+// Num returns the numerator, which has the sign.
 func (a Rat) Num() int64 { return a.n }
 
 // Den returns the denominator, which is at least 1.
@@ -71,10 +71,10 @@ func (a Rat) Quo(b Rat) (Rat, error) {
 }
 
 // Neg returns -a. It fails with [ErrOverflow] only if the numerator is the
-// least int64.
+// smallest int64.
 func (a Rat) Neg() (Rat, error) { return fits(a.neg()) }
 
-// Floor returns the greatest whole number that is not above a.
+// Floor returns the largest whole number less than or equal to a.
 func (a Rat) Floor() Rat {
 	if a.d == 0 {
 		return a
@@ -86,7 +86,7 @@ func (a Rat) Floor() Rat {
 	return Int(q)
 }
 
-// Ceil returns the least whole number that is not below a.
+// Ceil returns the smallest whole number greater than or equal to a.
 func (a Rat) Ceil() Rat {
 	if a.d == 0 {
 		return a
@@ -178,7 +178,7 @@ func (a Rat) quo(b Rat) (Rat, bool) {
 	return mulFrac((a.n < 0) != (b.n < 0), magnitude(a.n), uint64(a.Den()), uint64(b.Den()), magnitude(b.n))
 }
 
-// floorQuo returns floor(a/b) for b != 0, also where a/b itself does not fit.
+// floorQuo returns floor(a/b) for b != 0, even if a/b itself does not fit.
 func (a Rat) floorQuo(b Rat) (Rat, bool) {
 	if a.d|b.d == 0 && b.n > 0 {
 		q := a.n / b.n
@@ -193,7 +193,7 @@ func (a Rat) floorQuo(b Rat) (Rat, bool) {
 	return a.bigQuo(b, false)
 }
 
-// ceilQuo returns ceil(a/b) for b != 0, also where a/b itself does not fit.
+// ceilQuo returns ceil(a/b) for b != 0, even if a/b itself does not fit.
 func (a Rat) ceilQuo(b Rat) (Rat, bool) {
 	if a.d|b.d == 0 && b.n > 0 {
 		q := a.n / b.n
@@ -256,7 +256,7 @@ func addFrac(a, b Rat, bneg bool) (Rat, bool) {
 }
 
 // mulFrac returns an/ad * bn/bd with the sign neg; each factor is reduced, so
-// cancelling crosswise reduces the product before it can overflow.
+// canceling crosswise reduces the product before it can overflow.
 func mulFrac(neg bool, an, ad, bn, bd uint64) (Rat, bool) {
 	if an == 0 || bn == 0 {
 		return Rat{}, true
@@ -275,7 +275,7 @@ func mulFrac(neg bool, an, ad, bn, bd uint64) (Rat, bool) {
 	return pack(neg, n, d)
 }
 
-// pack returns n/d, already reduced, with a sign.
+// pack returns the reduced fraction n/d with a sign.
 func pack(neg bool, n, d uint64) (Rat, bool) {
 	if d > math.MaxInt64 || n > 1<<63 || n == 1<<63 && !neg {
 		return Rat{}, false
@@ -301,8 +301,8 @@ func gcd(a, b uint64) uint64 {
 	if a == 0 || b == 0 {
 		return a | b
 	}
-	// One division levels numbers of unlike size, then the binary method
-	// needs no further one.
+	// One division brings numbers of different size together; after that, the
+	// binary method needs none.
 	if a < b {
 		a, b = b, a
 	}

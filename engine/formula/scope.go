@@ -30,8 +30,8 @@ import (
 	"kvbench/engine/diag"
 )
 
-// Scope collects names and what they stand for. Use [NewScope]; a Scope is
-// filled by one goroutine.
+// Scope collects names and what they refer to. Use [NewScope] to create one; a
+// Scope must be filled by one goroutine.
 type Scope struct {
 	decls []decl
 }
@@ -41,19 +41,19 @@ type decl struct {
 	unit
 	class class
 	want  Kind
-	given bool // a formula that stands in for an input which is not set
+	given bool // a formula used in place of an input that is not set
 	def   *Value
 	table *rows
 }
 
-// rows are the formulas of a table, as given.
+// rows are the formulas of a table, as declared.
 type rows struct {
 	keys    []string
 	srcs    []Source
 	missing map[string]string
 }
 
-// class is what a name stands for.
+// class is the class of thing that a name refers to.
 type class uint8
 
 const (
@@ -61,21 +61,20 @@ const (
 	preset        // an input with a default
 	derived       // a formula
 	table
-	first   // of several formulas
-	missing // what has no value
+	first   // the first usable formula of several
+	missing // without a value
 )
 
 // NewScope returns an empty scope.
 func NewScope() *Scope { return &Scope{make([]decl, 0, 128)} }
 
-// Input declares a value of the given kind that each frame sets. The position
-// is for messages.
+// Input declares a value of the given kind, to be set in each frame. The
+// position is used in messages.
 func (s *Scope) Input(name string, kind Kind, pos diag.Pos) {
 	s.decls = append(s.decls, decl{unit: unit{name, Source{Pos: pos}}, class: input, want: kind})
 }
 
-// Default declares an input that has the value v where a frame does not set
-// it.
+// Default declares an input whose value is v if a frame does not set it.
 func (s *Scope) Default(name string, v Value) {
 	s.decls = append(s.decls, decl{unit: unit{name, Source{}}, class: preset, want: v.Kind, def: &v})
 }
@@ -90,23 +89,23 @@ func (s *Scope) Formula(name string, src Source, want Kind) {
 	s.decls = append(s.decls, decl{unit: unit{name, src}, class: derived, want: want})
 }
 
-// InputOr declares an input that has the value of a formula, of kind want, where
-// a frame does not set it. It is among the inputs of what reads it, and so are
-// the formula's own.
+// InputOr declares an input whose value, if a frame does not set it, is that of
+// a formula of kind want. It counts as an input of whatever reads it, as do the
+// inputs of the formula.
 func (s *Scope) InputOr(name string, src Source, want Kind) {
 	s.decls = append(s.decls, decl{unit: unit{name, src}, class: derived, want: want, given: true})
 }
 
-// Table declares formulas of one kind, want or whatever the first yields, that
-// formulas pick by key: name[expression], name["key"] or name.key. The formula
-// of keys[i] is srcs[i]; only the one picked is evaluated. Frames cannot set a
-// table.
+// Table declares formulas of the same kind, want or whatever the first yields,
+// which formulas select by key: name[expression], name["key"] or name.key. The
+// formula for keys[i] is srcs[i]; only the selected one is evaluated. Frames
+// cannot set a table.
 func (s *Scope) Table(name string, keys []string, srcs []Source, want Kind) {
 	s.TableBut(name, keys, srcs, want, nil)
 }
 
-// TableBut is [Scope.Table] for a table that lacks keys for a reason: what to
-// say when a formula picks one of them.
+// TableBut is like [Scope.Table], for a table that deliberately lacks some
+// keys: it takes the message for formulas that select one of them.
 func (s *Scope) TableBut(name string, keys []string, srcs []Source, want Kind, missing map[string]string) {
 	d := decl{unit: unit{name: name}, class: table, want: want, table: &rows{slices.Clone(keys), slices.Clone(srcs), missing}}
 	if len(srcs) > 0 {
@@ -115,25 +114,26 @@ func (s *Scope) TableBut(name string, keys []string, srcs []Source, want Kind, m
 	s.decls = append(s.decls, d)
 }
 
-// Ref is a name of a [Program], for quick access. It is good for that program
-// and its frames only; with any other they may panic.
+// A Ref is a resolved name in a [Program], for fast lookup. It is valid only
+// for that program and its frames; using it with any other program or frame may
+// panic.
 type Ref int32
 
-// Program is a checked set of formulas. It does not change and may be used by
-// many goroutines at once.
+// Program is a checked set of formulas. It is immutable and safe for concurrent
+// use.
 type Program struct {
 	slots []slot
 	quick []quickSlot
 	names map[string]Ref
 	count [StrList + 1]int32 // how many slots there are of each kind
 
-	// Of a partial program: the names that formulas lack, and what is wrong with
-	// them.
+	// For a partial program: the names that formulas lack, and their errors.
 	lacking map[Ref][]string
 	wrong   map[Ref]*diag.Diag
 }
 
-// quickSlot is what evaluation asks of a slot most, together in little memory.
+// quickSlot contains the parts of a slot that evaluation needs most often,
+// close together in memory.
 type quickSlot struct {
 	num   func(*Frame) Rat  // of a formula that yields a number
 	cond  func(*Frame) bool // of one that yields true or false
@@ -152,19 +152,19 @@ func (s *slot) quick() quickSlot {
 	return q
 }
 
-// slot is what one name stands for; the formulas of a table have slots
-// without a name in the program.
+// slot is what one name refers to; the formulas of a table have slots without a
+// name in the program.
 type slot struct {
 	unit
 	class class
 	kind  Kind
 	index int32 // index among the slots of its kind
 	inner bool  // a formula of a table
-	lacks bool  // there is no value, in a partial program
+	lacks bool  // without a value, in a partial program
 	given bool  // see [Scope.InputOr]
 	def   *Value
 	code  code
-	uses  []Ref // in order of first use; of a table: its formulas
+	uses  []Ref // in the order of first use; for a table, its formulas
 	sides *sides
 	*entries
 }
@@ -215,7 +215,7 @@ func (s *Scope) compile(find func(name string) (Kind, bool)) (*compiler, diag.Li
 	return c, list
 }
 
-// program returns what was compiled, ready for evaluation.
+// program returns the compiled formulas, ready for evaluation.
 func (c *compiler) program() *Program {
 	c.p.quick = make([]quickSlot, len(c.p.slots))
 	for r := range c.p.slots {
@@ -224,10 +224,10 @@ func (c *compiler) program() *Program {
 	return c.p
 }
 
-// With returns a program that has one formula more; what is wrong with that one
-// is the error. Names of p are names of the new program too, under the same
-// [Ref]s; other formulas cannot refer to the new one, and it cannot refer to
-// what is hidden.
+// With returns a program with one additional formula; the error is about that
+// formula. Names in p are also names in the new program, with the same [Ref]s;
+// other formulas cannot refer to the new one, and it cannot refer to hidden
+// names.
 func (p *Program) With(name string, src Source, want Kind, hidden ...string) (*Program, Ref, error) {
 	q := &Program{slots: slices.Clip(p.slots), names: maps.Clone(p.names), count: p.count}
 	for _, h := range hidden {
@@ -265,7 +265,7 @@ func (p *Program) Ref(name string) (Ref, bool) {
 	return r, ok
 }
 
-// Names gives, sorted, the names that formulas can refer to, apart from tables.
+// Names returns the names that formulas can refer to, except tables, sorted.
 func (p *Program) Names() []string {
 	var list []string
 	for name, r := range p.names {
@@ -277,21 +277,22 @@ func (p *Program) Names() []string {
 	return list
 }
 
-// Kind returns the kind of a name's values; for a table, that of its formulas.
+// Kind returns the kind of a name's values; for a table, the kind of its
+// formulas.
 func (p *Program) Kind(r Ref) Kind { return p.slots[r].kind }
 
 // Name returns the name of r.
 func (p *Program) Name(r Ref) string { return p.slots[r].name }
 
-// Source returns the text of a formula, in one line, and its position. Of an input
-// or a table there is no text.
+// Source returns the text of a formula, on one line, and its position. For an
+// input or a table, the text is empty.
 func (p *Program) Source(r Ref) Source {
 	src := p.slots[r].src
 	src.Text = oneLine(src.Text)
 	return src
 }
 
-// Uses gives, sorted, the names that the text of r refers to. A table uses
+// Uses returns the names that the text of r refers to, sorted. A table uses
 // what its formulas use.
 func (p *Program) Uses(r Ref) []string {
 	set := map[string]bool{}
@@ -314,19 +315,19 @@ func (p *Program) Reads(r Ref, name string) bool {
 	return ok && slices.Contains(p.slots[r].uses, ref)
 }
 
-// Inputs gives, sorted, the names of all inputs, with default or without, that
-// the value of r can depend on, directly or through other formulas.
+// Inputs returns the names of all inputs, with or without a default, that the
+// value of r can depend on, directly or through other formulas, sorted.
 func (p *Program) Inputs(r Ref) []string {
 	return p.InputsOf([]Ref{r}, func(string) bool { return true })
 }
 
-// Otherwise follows the name of an input that has a formula, for that formula: see
-// [Scope.InputOr].
+// Otherwise is appended to the name of an input that has a formula, to name
+// that formula: see [Scope.InputOr].
 const Otherwise = " ??"
 
-// InputsOf returns the inputs of several values, through those names alone that
-// follow holds for. The formulas of a table are named table.key, that of an input
-// by [Otherwise].
+// InputsOf returns the inputs of several values, following only the names for
+// which follow is true. The formulas of a table are named table.key, and the
+// formula of an input as described at [Otherwise].
 func (p *Program) InputsOf(refs []Ref, follow func(name string) bool) []string {
 	seen := map[Ref]bool{}
 	for _, r := range refs {

@@ -12,8 +12,8 @@ import (
 // Kind is the static type of a formula.
 type Kind uint8
 
-// The kinds. Any is no kind of its own: it leaves the kind of a formula to
-// what its text yields.
+// The kinds. Any is not a kind of its own: the kind of such a formula is that
+// of its text.
 const (
 	Any Kind = iota
 	Num
@@ -22,11 +22,11 @@ const (
 	NumList
 	StrList
 
-	// broken is the kind of an expression with an error already reported.
+	// broken is the kind of an expression whose error has been reported.
 	broken Kind = 255
 )
 
-// String returns the kind as messages name it: "a number".
+// String returns the kind as used in messages: "a number".
 func (k Kind) String() string {
 	switch k {
 	case Num:
@@ -43,7 +43,7 @@ func (k Kind) String() string {
 	return "anything"
 }
 
-// list returns the kind of a list whose elements are of kind k.
+// list returns the kind of a list with elements of kind k.
 func (k Kind) list() Kind {
 	switch k {
 	case Num:
@@ -54,9 +54,8 @@ func (k Kind) list() Kind {
 	return broken
 }
 
-// Value is a value of one kind; the field of that kind holds it. The memory
-// of a list belongs to the one who made it and must not change while a frame
-// may read it.
+// Value is a value of one kind; the field for that kind contains it. The caller
+// must not change the elements of a list while a frame may read it.
 type Value struct {
 	Kind Kind
 	Num  Rat
@@ -66,17 +65,17 @@ type Value struct {
 	Strs []string
 }
 
-// Number, Text and Truth give a value of one kind.
+// Number returns a number as a value.
 func Number(n int64) Value { return Value{Kind: Num, Num: Int(n)} }
 
 // Text returns a string as a value.
 func Text(s string) Value { return Value{Kind: Str, Str: s} }
 
-// Truth returns true or false as a value.
+// Truth returns a boolean as a value.
 func Truth(b bool) Value { return Value{Kind: Bool, Bool: b} }
 
-// Of returns what is decoded from JSON as a value: a string, a bool, a whole
-// number, or a list of strings or of such numbers; of everything else the zero
+// Of converts a value decoded from JSON: a string, a bool, a whole number, or a
+// list of strings or whole numbers; for anything else, it returns the zero
 // Value.
 func Of(v any) Value {
 	switch v := v.(type) {
@@ -109,7 +108,7 @@ func Of(v any) Value {
 // IsZero reports whether there is no value.
 func (v Value) IsZero() bool { return v.Kind == Any }
 
-// MarshalJSON returns the value as JSON has it, fractions as text.
+// MarshalJSON returns the value as JSON, fractions as strings.
 func (v Value) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -144,7 +143,7 @@ func (v Value) native() any {
 	return nil
 }
 
-// UnmarshalJSON reads what [Of] takes.
+// UnmarshalJSON reads any value that [Of] accepts.
 func (v *Value) UnmarshalJSON(data []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
@@ -154,8 +153,8 @@ func (v *Value) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// String returns the value as a formula would write it: 9/16, "text", true,
-// [1, 2], ["a", "b"].
+// String returns the value in formula syntax: 9/16, "text", true, [1, 2], ["a",
+// "b"].
 func (v Value) String() string {
 	switch v.Kind {
 	case Num:
@@ -180,8 +179,8 @@ func (v Value) String() string {
 	return "nothing"
 }
 
-// Text returns the value as a command line or a table has it: a string as it
-// is, everything else as [Value.String].
+// Text returns the value as used on a command line or in a table: a string
+// without quotes, anything else as in [Value.String].
 func (v Value) Text() string {
 	if v.Kind == Str {
 		return v.Str
@@ -189,16 +188,17 @@ func (v Value) Text() string {
 	return v.String()
 }
 
-// Source is the text of a formula and where its first character stands in its
-// file, in which each further line begins in the same column. A zero Pos.Line
-// means that this is not known.
+// Source is the text of a formula and the position of its first character in
+// its file; every further line begins in the same column. If Pos.Line is zero,
+// the position is unknown.
 type Source struct {
 	Text string
 	Pos  diag.Pos // of its first character
-	// Local has names that this formula alone knows, and what they stand for.
+	// Local maps names that only this formula can use to what they refer to.
 	Local map[string]string
-	// Written is what the user wrote, where Text is made of it, and Char gives the
-	// place there of a character of Text; else Char is nil.
+	// Written is what the user wrote, if Text is derived from it; Char then
+	// converts the position of a character in Text to one in Written. Otherwise,
+	// Char is nil.
 	Written string
 	Char    func(char int) int
 }
@@ -206,7 +206,7 @@ type Source struct {
 // IsZero reports whether there is no formula.
 func (s Source) IsZero() bool { return s.Text == "" }
 
-// MarshalText returns the text, behind its position where that is known:
+// MarshalText returns the text, preceded by its position if known:
 // "@file:line:col text".
 func (s Source) MarshalText() ([]byte, error) {
 	if s.Pos.IsZero() {
@@ -219,7 +219,7 @@ func (s Source) MarshalText() ([]byte, error) {
 // UnmarshalText is the inverse of [Source.MarshalText].
 func (s *Source) UnmarshalText(data []byte) error { return s.Parse(string(data)) }
 
-// Parse is UnmarshalText for a string.
+// Parse is like UnmarshalText, but takes a string.
 func (s *Source) Parse(text string) error {
 	if pos, rest, ok := strings.Cut(text, " "); ok && pos != "" && pos[0] == '@' {
 		s.Text = rest

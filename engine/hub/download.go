@@ -19,7 +19,7 @@ import (
 const (
 	maxRedirects = 5
 	maxHeader    = 64 << 10
-	maxReason    = 300 // of the text of an error
+	maxReason    = 300 // maximum length of the text of an error
 
 	commitHeader = "X-Repo-Commit"
 	codeHeader   = "X-Error-Code"
@@ -48,7 +48,7 @@ func (h *Hub) Download(r Repo, names ...string) error {
 		}
 	}
 	if h.Offline != "" {
-		return diag.Errorf(diag.Pos{}, "%s: nothing is downloaded, because %s is set", r, h.Offline)
+		return diag.Errorf(diag.Pos{}, "%s: not downloaded, because %s is set", r, h.Offline)
 	}
 	if err := h.checkSettings(r); err != nil {
 		return err
@@ -62,8 +62,8 @@ func (h *Hub) Download(r Repo, names ...string) error {
 	if err != nil {
 		return err
 	}
-	// The first file is written when the others are there: it is what is looked
-	// for in the cache.
+	// The first file is written after the others, because it is the one that is
+	// looked for in the cache.
 	if err := h.getMore(ctx, r, main.commit, more); err != nil {
 		return err
 	}
@@ -76,8 +76,8 @@ func (h *Hub) Download(r Repo, names ...string) error {
 	return h.keep(r, filepath.Join("refs", filepath.FromSlash(r.revision())), []byte(main.commit))
 }
 
-// getMore gets files of a commit that may have them. Those that it lacks are
-// remembered.
+// getMore downloads optional files of a commit. It remembers the ones that do
+// not exist.
 func (h *Hub) getMore(ctx context.Context, r Repo, commit string, names []string) error {
 	for _, name := range names {
 		a, err := h.get(ctx, r, commit, name)
@@ -96,26 +96,27 @@ func (h *Hub) getMore(ctx context.Context, r Repo, commit string, names []string
 	return nil
 }
 
-// checkSettings refuses what the environment says wrong. What may hold a secret
-// is not shown.
+// checkSettings rejects invalid settings in the environment. It does not show
+// anything that may contain a secret.
 func (h *Hub) checkSettings(r Repo) error {
 	if strings.HasPrefix(h.Cache, "~") {
-		return diag.Errorf(diag.Pos{}, "%s: the home folder is not known: set HF_HOME to a folder for the Hugging Face cache", r)
+		return diag.Errorf(diag.Pos{}, "%s: unknown home folder: set HF_HOME to a folder for the Hugging Face cache", r)
 	}
 	u, err := url.Parse(h.Endpoint)
 	switch {
 	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
-		return diag.Errorf(diag.Pos{}, "%s: HF_ENDPOINT is not an address: expected one such as %s", r, defaultEndpoint)
+		return diag.Errorf(diag.Pos{}, "%s: HF_ENDPOINT is not a URL: expected one such as %s", r, defaultEndpoint)
 	case u.User != nil:
-		return diag.Errorf(diag.Pos{}, "%s: HF_ENDPOINT contains a user name: give a token in HF_TOKEN instead", r)
+		return diag.Errorf(diag.Pos{}, "%s: HF_ENDPOINT contains a user name: put a token in HF_TOKEN instead", r)
 	}
 	if strings.ContainsFunc(h.Token, func(c rune) bool { return c <= ' ' || c > '~' }) {
-		return diag.Errorf(diag.Pos{}, "%s: the Hugging Face token holds characters that no token has: check HF_TOKEN", r)
+		return diag.Errorf(diag.Pos{}, "%s: the Hugging Face token contains characters that are not valid in a token: check HF_TOKEN", r)
 	}
 	return nil
 }
 
-// answer is what the server sends: a file, and the commit that it is of.
+// answer is the response of the server: a file, and the commit that contains
+// it.
 type answer struct {
 	status int
 	code   string // of an error
@@ -136,7 +137,8 @@ func (h *Hub) get(ctx context.Context, r Repo, revision, name string) (a answer,
 	if h.sendsToken(req.URL) {
 		req.Header.Set("Authorization", "Bearer "+h.Token)
 	}
-	// The commit is what the server itself says, not where it redirects to.
+	// The commit is the one reported by the server itself, not by the server it
+	// redirects to.
 	seen := func(resp *http.Response) {
 		if a.commit == "" && origin(resp.Request.URL) == origin(req.URL) {
 			a.commit = resp.Header.Get(commitHeader)
@@ -174,46 +176,47 @@ func (h *Hub) get(ctx context.Context, r Repo, revision, name string) (a answer,
 	case err != nil:
 		return a, h.failed(ctx, wrong, err)
 	case len(a.data) > MaxFile:
-		return a, wrong("sends a %s of more than %d MiB", name, MaxFile>>20)
+		return a, wrong("returned a %s larger than %d MiB", name, MaxFile>>20)
 	case len(text) == 0 || text[0] != '{' || text[len(text)-1] != '}':
-		d := wrong("sends no JSON object for %s", name)
+		d := wrong("did not return a JSON object for %s", name)
 		if bytes.HasPrefix(text, []byte("<")) {
-			d.WithHint("it sends a page: is there a proxy or a login in between?")
+			d.WithHint("it returned a web page: check for a proxy or a login page")
 		}
 		return a, d
 	case !isCommit(a.commit):
-		return a, wrong("does not name the commit of %s", name).WithHint("HF_ENDPOINT names a server that answers as %s does", defaultEndpoint)
+		return a, wrong("did not report the commit of %s", name).WithHint("set HF_ENDPOINT to a server that responds the way %s does", defaultEndpoint)
 	case isCommit(revision) && a.commit != revision:
-		return a, wrong("sends another commit than %s", revision)
+		return a, wrong("returned a different commit from %s", revision)
 	}
 	return a, nil
 }
 
-// origin is what a token is meant for.
+// origin identifies the server that a token is meant for.
 func origin(u *url.URL) string { return u.Scheme + "://" + strings.ToLower(u.Host) }
 
-// sendsToken reports whether the server gets the token: not where others could
-// read it on its way.
+// sendsToken reports whether to send the token to the server: not if others
+// could read it on the way.
 func (h *Hub) sendsToken(u *url.URL) bool {
 	host := u.Hostname()
 	ip := net.ParseIP(host)
 	return h.Token != "" && (u.Scheme == "https" || host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
-// failed says why no answer came.
+// failed explains why there was no response.
 func (h *Hub) failed(ctx context.Context, wrong func(string, ...any) *diag.Diag, err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err // without the address, which stands before
+		err = e.Err // without the address, which precedes it
 	}
 	switch timeout, ok := errors.AsType[net.Error](err); {
 	case ctx.Err() != nil || ok && timeout.Timeout():
-		return wrong("does not answer within %v", h.Timeout)
+		return wrong("did not answer within %v", h.Timeout)
 	case errors.Is(err, errRedirects) || errors.Is(err, errDowngrade):
 		return wrong("%v", err)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return wrong("ends the connection before the file is complete")
+		return wrong("closed the connection before the file was complete")
 	}
-	// The text may have parts of the answer in it, and that parts of the request.
+	// The text may contain parts of the response, which may repeat parts of the
+	// request.
 	text := err.Error()
 	if h.Token != "" {
 		text = strings.ReplaceAll(text, h.Token, "…")
@@ -221,59 +224,59 @@ func (h *Hub) failed(ctx context.Context, wrong func(string, ...any) *diag.Diag,
 	text = diag.Printable(text[:min(len(text), maxReason)])
 	switch op, ok := errors.AsType[*net.OpError](err); {
 	case ok && op.Op == "proxyconnect":
-		return wrong("cannot be reached through the proxy: %s", text).WithHint("HTTPS_PROXY and NO_PROXY choose it")
+		return wrong("cannot be reached through the proxy: %s", text).WithHint("check HTTPS_PROXY and NO_PROXY")
 	case ok && op.Op == "dial":
-		return wrong("cannot be reached: %s", text).WithHint("HF_ENDPOINT names another server, HTTPS_PROXY a proxy")
+		return wrong("cannot be reached: %s", text).WithHint("set HF_ENDPOINT to use another server, or HTTPS_PROXY to use a proxy")
 	}
-	return wrong("sends an invalid answer: %s", text)
+	return wrong("returned an invalid response: %s", text)
 }
 
-// refused words an answer that is not the file.
+// refused describes a response that is not the file.
 func (h *Hub) refused(wrong func(string, ...any) *diag.Diag, resp *http.Response, r Repo, name string) error {
-	const login = "set HF_TOKEN to a token that may read it"
+	const login = "set HF_TOKEN to a token that can read it"
 	page := h.Endpoint + "/" + r.id()
 	switch code := resp.Header.Get(codeHeader); {
 	case code == "GatedRepo":
 		d := wrong("restricts this model to users who accepted its terms (%d)", resp.StatusCode)
-		return d.WithHint("agree to them at %s, and set HF_TOKEN", page)
+		return d.WithHint("accept them at %s, and set HF_TOKEN", page)
 	case resp.StatusCode == http.StatusUnauthorized && h.Token == "":
-		return wrong("knows no such model, or restricts access to it (401)").WithHint("check the name; %s", login)
+		return wrong("does not have this model, or restricts access to it (401)").WithHint("check the name; %s", login)
 	case resp.StatusCode == http.StatusUnauthorized && !h.sendsToken(resp.Request.URL):
 		return wrong("requires a token (401), which is sent over https only")
 	case resp.StatusCode == http.StatusUnauthorized:
-		return wrong("knows no such model, or does not accept the token (401)").WithHint("check the name; %s", login)
+		return wrong("does not have this model, or does not accept the token (401)").WithHint("check the name; %s", login)
 	case resp.StatusCode == http.StatusForbidden:
 		return wrong("denies access (403)").WithHint("%s; see %s", login, page)
 	case resp.StatusCode == http.StatusProxyAuthRequired:
-		return wrong("is behind a proxy that requires a password (407)").WithHint("HTTPS_PROXY may hold one")
+		return wrong("is behind a proxy that requires a password (407)").WithHint("you can include it in HTTPS_PROXY")
 	case resp.StatusCode == http.StatusTooManyRequests:
-		return wrong("has had too many requests (429)").WithHint("try again later, or with a token in HF_TOKEN")
+		return wrong("is rate-limiting requests (429)").WithHint("try again later, or with a token in HF_TOKEN")
 	case resp.StatusCode == http.StatusNotFound && code == "RevisionNotFound":
-		return wrong("has no revision %s of this model (404)", r.revision())
+		return wrong("does not have revision %s of this model (404)", r.revision())
 	case resp.StatusCode == http.StatusNotFound && code == "RepoNotFound":
-		return wrong("knows no such model (404)").WithHint("check the name")
+		return wrong("does not have this model (404)").WithHint("check the name")
 	case resp.StatusCode == http.StatusNotFound && code == noEntry:
-		return wrong("has no %s of this model (404)", name)
+		return wrong("does not have %s of this model (404)", name)
 	case resp.StatusCode == http.StatusNotFound:
-		return wrong("finds no such model, revision or %s (404)", name).WithHint("check the name")
+		return wrong("did not find the model, the revision or %s (404)", name).WithHint("check the name")
 	}
-	return wrong("answers %d", resp.StatusCode)
+	return wrong("answered with status %d", resp.StatusCode)
 }
 
-// keep writes a file of the repository into the cache. One that is there is left
-// alone if it is of a commit: it cannot be another.
+// keep saves a file of the repository in the cache. An existing file of a
+// commit is not replaced, because its content cannot differ.
 func (h *Hub) keep(r Repo, name string, data []byte) error {
 	file := filepath.Join(h.folder(r), name)
 	if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && strings.HasPrefix(name, "snapshots") {
 		return nil
 	}
 	if err := replace(file, data); err != nil {
-		return diag.Errorf(diag.Pos{File: file}, "cannot be written: %v", diag.Cause(err)).WithHint("HF_HOME or HF_HUB_CACHE names another folder for the Hugging Face cache")
+		return diag.Errorf(diag.Pos{File: file}, "cannot be written: %v", diag.Cause(err)).WithHint("set HF_HOME or HF_HUB_CACHE to use another folder for the Hugging Face cache")
 	}
 	return nil
 }
 
-// replace writes a file, which appears when it is complete.
+// replace writes a file atomically.
 func replace(file string, data []byte) error {
 	dir := filepath.Dir(file)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
@@ -283,7 +286,7 @@ func replace(file string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // fails once it is renamed
+	defer os.Remove(f.Name()) // fails after it is renamed
 	_, err = f.Write(data)
 	if err == nil {
 		err = f.Chmod(0o644)

@@ -1,6 +1,5 @@
-// Package hub finds files of models on Hugging Face: in the cache that
-// huggingface_hub keeps on this machine, and, when asked to, on the server that
-// it downloads from.
+// Package hub finds model files from Hugging Face: in the local cache of
+// huggingface_hub and, on request, on the server.
 package hub
 
 import (
@@ -17,31 +16,31 @@ import (
 	"kvbench/engine/input"
 )
 
-// Scheme begins the name of a repository where a model is wanted.
+// Scheme is the prefix of a repository name used in place of a model.
 const Scheme = "hf:"
 
 const (
 	defaultEndpoint = "https://huggingface.co"
 	defaultRevision = "main"
 
-	// MaxFile bounds a file.
+	// MaxFile is the maximum size of a file.
 	MaxFile = 8 << 20
 
 	repoFolder  = "models--"
 	separator   = "--" // between owner and name
 	maxRevision = 200
-	maxRef      = 100 // bytes of a file with a commit
+	maxRef      = 100 // maximum size of a file that contains a commit
 	maxToken    = 4096
-	absent      = ".no_exist" // the folder with the names that a commit lacks
+	absent      = ".no_exist" // the folder that records the names a commit does not have
 )
 
-// Repo is a repository of a model, at a revision.
+// Repo is a model repository at a revision.
 type Repo struct {
 	Owner, Name string
 	Revision    string // a branch, a tag or a commit; "" for the main branch
 }
 
-// Most starts do without these patterns.
+// Most commands do not need these patterns.
 var (
 	wordPattern     = pattern(`^[A-Za-z0-9_]([A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?$`)
 	revisionPattern = pattern(`^[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*)*$`)
@@ -65,7 +64,7 @@ func Parse(word string) (Repo, error) {
 	}
 	switch {
 	case !ok || wrong(r.Owner) || wrong(r.Name):
-		return r, diag.Usagef("%q names no repository: expected %sOWNER/NAME or %sOWNER/NAME@REVISION", word, Scheme, Scheme)
+		return r, diag.Usagef("%q is not a repository: expected %sOWNER/NAME or %sOWNER/NAME@REVISION", word, Scheme, Scheme)
 	case hasRevision && revision == "":
 		return r, diag.Usagef("%q: a revision is missing after the @", word)
 	case hasRevision && (!revisionPattern().MatchString(revision) || strings.Contains(revision, "..") || len(revision) > maxRevision):
@@ -75,7 +74,7 @@ func Parse(word string) (Repo, error) {
 	return r, nil
 }
 
-// String returns the repository as [Parse] reads it.
+// String returns the repository in the form that [Parse] accepts.
 func (r Repo) String() string {
 	s := Scheme + r.id()
 	if r.Revision != "" {
@@ -93,16 +92,16 @@ func (r Repo) revision() string {
 	return r.Revision
 }
 
-// Hub is the cache, and the server that it is filled from.
+// Hub is the cache and the server that it is filled from.
 type Hub struct {
 	Cache    string // the folder
 	Endpoint string
 	Token    string
-	Offline  string // the variable that forbids downloads, or ""
+	Offline  string // the variable that disables downloads, or ""
 	Timeout  time.Duration
 }
 
-// FromEnv returns the hub that the environment describes, by the rules of
+// FromEnv returns the hub configured by the environment, following the rules of
 // huggingface_hub.
 func FromEnv() *Hub {
 	home := variable("HF_HOME")
@@ -133,7 +132,7 @@ func FromEnv() *Hub {
 	return h
 }
 
-// readToken reads the file that a login leaves.
+// readToken reads the file that a login creates.
 func readToken(file string) string {
 	data, large, err := input.ReadAll(file, maxToken, nil)
 	if err != nil || large {
@@ -153,8 +152,8 @@ func isTrue(name string) bool {
 // variable returns a path from the environment.
 func variable(name string) string { return expand(os.Getenv(name)) }
 
-// expand puts the home folder and variables into a path. Variables that are not
-// set stay as they are written.
+// expand replaces the home folder and variables in a path. Variables that are
+// not set remain unchanged.
 func expand(path string) string {
 	if rest, ok := strings.CutPrefix(path, "~"); ok && (rest == "" || rest[0] == '/') {
 		if home, err := os.UserHomeDir(); err == nil {
@@ -178,7 +177,7 @@ func first(words ...string) string {
 	return ""
 }
 
-// Host names the server, without what may be a secret.
+// Host names the server, without anything that may be secret.
 func (h *Hub) Host() string {
 	u, err := url.Parse(h.Endpoint)
 	if err != nil || u.Host == "" {
@@ -195,11 +194,11 @@ func (h *Hub) snapshot(r Repo, commit string) string {
 	return filepath.Join(h.folder(r), "snapshots", commit)
 }
 
-// Find returns the path of a file of the repository in the cache. An error says
-// why it is not there.
+// Find returns the path of a file of the repository in the cache. The error
+// explains why it is not there.
 func (h *Hub) Find(r Repo, name string) (string, error) {
 	missing := func(why string) error {
-		d := diag.Errorf(diag.Pos{}, "%s: no %s in the Hugging Face cache, %s", r, name, diag.Printable(h.Cache))
+		d := diag.Errorf(diag.Pos{}, "%s: %s not found in the Hugging Face cache, %s", r, name, diag.Printable(h.Cache))
 		if why != "" {
 			d.Msg += ": " + why
 		}
@@ -213,7 +212,7 @@ func (h *Hub) Find(r Repo, name string) (string, error) {
 		return "", missing(why)
 	}
 	file := filepath.Join(h.snapshot(r, commit), name)
-	// Files there are links to others, which may be gone.
+	// Files there are links to other files, which may no longer exist.
 	switch info, err := os.Stat(file); {
 	case err == nil && info.Mode().IsRegular():
 		return file, nil
@@ -223,11 +222,11 @@ func (h *Hub) Find(r Repo, name string) (string, error) {
 	if _, err := os.Lstat(file); err == nil {
 		return "", missing("it is a link to a file that no longer exists")
 	}
-	return "", missing("the snapshot of revision " + r.revision() + " lacks it")
+	return "", missing("the snapshot of revision " + r.revision() + " does not have it")
 }
 
-// commit returns the commit in the cache that a revision stands for, or why there
-// is none.
+// commit returns the commit that a revision refers to in the cache, or why
+// there is none.
 func (h *Hub) commit(r Repo) (commit, why string) {
 	if commit = r.revision(); isCommit(commit) {
 		return commit, ""
@@ -242,13 +241,13 @@ func (h *Hub) commit(r Repo) (commit, why string) {
 		return "", diag.All(err)[0].Text()
 	}
 	if commit = strings.TrimSpace(string(data)); !isCommit(commit) {
-		return "", "refs/" + r.revision() + " holds no commit"
+		return "", "refs/" + r.revision() + " does not contain a commit"
 	}
 	return commit, ""
 }
 
-// lacks lists the files that are neither in the cache at this commit nor known
-// to be missing on the server, which huggingface_hub keeps beside.
+// lacks lists the files that are neither in the cache at this commit nor
+// recorded there (by huggingface_hub) as missing on the server.
 func (h *Hub) lacks(r Repo, commit string, names []string) (list []string) {
 	at := Repo{Owner: r.Owner, Name: r.Name, Revision: commit}
 	for _, name := range names {
@@ -260,8 +259,8 @@ func (h *Hub) lacks(r Repo, commit string, names []string) (list []string) {
 	return list
 }
 
-// Repos lists the repositories in the cache that have a file, each as [Parse]
-// reads it.
+// Repos lists the repositories in the cache that have a file, each in the form
+// that [Parse] accepts.
 func (h *Hub) Repos(name string) []string {
 	folders, _ := os.ReadDir(h.Cache)
 	var list []string

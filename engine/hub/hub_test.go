@@ -150,14 +150,14 @@ func TestFind(t *testing.T) {
 		"hf:Qwen/Qwen3-8B@refs/pr/1":                  "",
 		"hf:Qwen/Qwen3-8B@" + commit:                  "",
 		"hf:Qwen/Qwen3-8B@gone":                       "it is a link to a file that no longer exists",
-		"hf:Qwen/Qwen3-8B@dangling":                   "the snapshot of revision dangling lacks it",
-		"hf:Qwen/Qwen3-8B@odd":                        "refs/odd holds no commit",
+		"hf:Qwen/Qwen3-8B@dangling":                   "the snapshot of revision dangling does not have it",
+		"hf:Qwen/Qwen3-8B@odd":                        "refs/odd does not contain a commit",
 		"hf:Qwen/Qwen3-8B@large":                      "it has no revision large",
 		"hf:Qwen/Qwen3-8B@refs":                       "it has no revision refs",
 		"hf:Qwen/Qwen3-8B@v1":                         "it has no revision v1",
 		"hf:Qwen/Qwen3-8B@" + strings.Repeat("a", 40): "it is not a regular file",
-		"hf:a/b": "the snapshot of revision main lacks it",
-		"hf:a/c": "no config.json in the Hugging Face cache, " + cache,
+		"hf:a/b": "the snapshot of revision main does not have it",
+		"hf:a/c": "config.json not found in the Hugging Face cache, " + cache,
 	} {
 		got, err := h.Find(parse(t, word), main)
 		switch {
@@ -430,32 +430,32 @@ func TestRefused(t *testing.T) {
 		handler http.HandlerFunc
 		want    string
 	}{
-		"401":       {status(401, ""), "knows no such model, or does not accept the token (401)"},
+		"401":       {status(401, ""), "does not have this model, or does not accept the token (401)"},
 		"gated":     {status(403, "GatedRepo"), "restricts this model to users who accepted its terms (403)"},
 		"403":       {status(403, ""), "denies access (403)"},
-		"404":       {status(404, ""), "finds no such model, revision or config.json (404)"},
-		"repo":      {status(404, "RepoNotFound"), "knows no such model (404)"},
-		"revision":  {status(404, "RevisionNotFound"), "has no revision main of this model (404)"},
-		"entry":     {status(404, "EntryNotFound"), "has no config.json of this model (404)"},
+		"404":       {status(404, ""), "did not find the model, the revision or config.json (404)"},
+		"repo":      {status(404, "RepoNotFound"), "does not have this model (404)"},
+		"revision":  {status(404, "RevisionNotFound"), "does not have revision main of this model (404)"},
+		"entry":     {status(404, "EntryNotFound"), "does not have config.json of this model (404)"},
 		"proxy":     {status(407, ""), "is behind a proxy that requires a password (407)"},
-		"429":       {status(429, ""), "has had too many requests (429)"},
-		"503":       {status(503, ""), "answers 503"},
-		"204":       {status(204, ""), "answers 204"},
-		"304":       {status(304, ""), "answers 304"},
-		"page":      {body("<!DOCTYPE html><html>log in</html>"), "sends no JSON object for config.json"},
-		"empty":     {body(""), "sends no JSON object for config.json"},
-		"list":      {body("[1]"), "sends no JSON object for config.json"},
-		"cut":       {body(`{"a": [`), "sends no JSON object for config.json"},
+		"429":       {status(429, ""), "is rate-limiting requests (429)"},
+		"503":       {status(503, ""), "answered with status 503"},
+		"204":       {status(204, ""), "answered with status 204"},
+		"304":       {status(304, ""), "answered with status 304"},
+		"page":      {body("<!DOCTYPE html><html>log in</html>"), "did not return a JSON object for config.json"},
+		"empty":     {body(""), "did not return a JSON object for config.json"},
+		"list":      {body("[1]"), "did not return a JSON object for config.json"},
+		"cut":       {body(`{"a": [`), "did not return a JSON object for config.json"},
 		"loop":      {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"x", http.StatusFound) }, "redirects more than 5 times"},
-		"no commit": {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, config) }, "does not name the commit of config.json"},
+		"no commit": {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, config) }, "did not report the commit of config.json"},
 		"odd commit": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-Repo-Commit", "../../x")
 			fmt.Fprint(w, config)
-		}, "does not name the commit of config.json"},
+		}, "did not report the commit of config.json"},
 		"short": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			fmt.Fprint(w, config)
-		}, "ends the connection before the file is complete"},
+		}, "closed the connection before the file was complete"},
 		"endless": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-Repo-Commit", commit)
 			line := []byte("{" + strings.Repeat(" ", 1<<16))
@@ -465,27 +465,27 @@ func TestRefused(t *testing.T) {
 				}
 			}
 			t.Error("all of it was read")
-		}, "sends a config.json of more than 8 MiB"},
+		}, "returned a config.json larger than 8 MiB"},
 		"headers": {func(w http.ResponseWriter, r *http.Request) {
 			for i := range 100 {
 				w.Header().Set(fmt.Sprintf("X-%d", i), strings.Repeat("x", 1<<10))
 			}
-		}, "sends an invalid answer: "},
-		"nothing": {func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, "sends an invalid answer: EOF"},
+		}, "returned an invalid response: "},
+		"nothing": {func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, "returned an invalid response: EOF"},
 		"malformed": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-Odd", "\x1b[31m"+r.Header.Get("Authorization"))
-		}, `sends an invalid answer: net/http: HTTP/1.x transport connection broken: malformed MIME header line: "X-Odd: \x1b[31mBearer …"`},
+		}, `returned an invalid response: net/http: HTTP/1.x transport connection broken: malformed MIME header line: "X-Odd: \x1b[31mBearer …"`},
 		"location": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Location", "http://[::"+r.Header.Get("Authorization"))
 			w.WriteHeader(302)
-		}, "sends an invalid answer: "},
+		}, "returned an invalid response: "},
 		"second": {func(w http.ResponseWriter, r *http.Request) {
 			if filepath.Base(r.URL.Path) == more {
 				w.WriteHeader(500)
 				return
 			}
 			body(config)(w, r)
-		}, "answers 500"},
+		}, "answered with status 500"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := serve(t, test.handler)
@@ -523,7 +523,7 @@ func TestSlow(t *testing.T) {
 			h.Timeout = 100 * time.Millisecond
 			start := time.Now()
 			err := h.Download(parse(t, "hf:a/b"), main)
-			if err == nil || !strings.HasSuffix(err.Error(), "does not answer within 100ms") {
+			if err == nil || !strings.HasSuffix(err.Error(), "did not answer within 100ms") {
 				t.Error(err)
 			}
 			if took := time.Since(start); took > 5*time.Second {
@@ -540,15 +540,15 @@ func TestSettings(t *testing.T) {
 		set  func(h *hub.Hub)
 		want string
 	}{
-		{func(h *hub.Hub) { h.Endpoint = "ftp://example.org" }, "HF_ENDPOINT is not an address"},
-		{func(h *hub.Hub) { h.Endpoint = "huggingface.co" }, "HF_ENDPOINT is not an address"},
-		{func(h *hub.Hub) { h.Endpoint = "https://" }, "HF_ENDPOINT is not an address"},
+		{func(h *hub.Hub) { h.Endpoint = "ftp://example.org" }, "HF_ENDPOINT is not a URL"},
+		{func(h *hub.Hub) { h.Endpoint = "huggingface.co" }, "HF_ENDPOINT is not a URL"},
+		{func(h *hub.Hub) { h.Endpoint = "https://" }, "HF_ENDPOINT is not a URL"},
 		{func(h *hub.Hub) { h.Endpoint = "https://me:hf_secret@example.org" }, "HF_ENDPOINT contains a user name"},
-		{func(h *hub.Hub) { h.Endpoint = "https://example.org/?token=hf_secret" }, "HF_ENDPOINT is not an address"},
-		{func(h *hub.Hub) { h.Token = "hf_secret\x01" }, "the Hugging Face token holds characters"},
-		{func(h *hub.Hub) { h.Token = "hf_secret é" }, "the Hugging Face token holds characters"},
-		{func(h *hub.Hub) { h.Offline = "HF_HUB_OFFLINE" }, "nothing is downloaded, because HF_HUB_OFFLINE is set"},
-		{func(h *hub.Hub) { h.Cache = "~/.cache/huggingface/hub" }, "the home folder is not known"},
+		{func(h *hub.Hub) { h.Endpoint = "https://example.org/?token=hf_secret" }, "HF_ENDPOINT is not a URL"},
+		{func(h *hub.Hub) { h.Token = "hf_secret\x01" }, "the Hugging Face token contains characters"},
+		{func(h *hub.Hub) { h.Token = "hf_secret é" }, "the Hugging Face token contains characters"},
+		{func(h *hub.Hub) { h.Offline = "HF_HUB_OFFLINE" }, "not downloaded, because HF_HUB_OFFLINE is set"},
+		{func(h *hub.Hub) { h.Cache = "~/.cache/huggingface/hub" }, "unknown home folder"},
 		{func(h *hub.Hub) { h.Endpoint = "http://127.0.0.1:1" }, "http://127.0.0.1:1 cannot be reached"},
 	} {
 		h := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("the server is asked") })

@@ -15,19 +15,19 @@ import (
 )
 
 const (
-	// File is the name that configurations mostly have.
+	// File is the usual name of a configuration.
 	File = "config.json"
-	// TypeField tells configurations from other files.
+	// TypeField distinguishes configurations from other files.
 	TypeField = "model_type"
 )
 
-// Is tells a Hugging Face configuration from other JSON files.
+// Is reports whether a JSON file is a Hugging Face configuration.
 func Is(root *data.Value) bool {
 	return root.Member(TypeField) != nil && root.Member(schema.NameParam) == nil
 }
 
-// Hint says what a JSON file lacks that is meant as a Hugging Face configuration;
-// it is "" of other files.
+// Hint describes what is missing in a JSON file that looks like a Hugging Face
+// configuration; it returns "" for other files.
 func Hint(file string) string {
 	if !data.IsJSON(file) {
 		return ""
@@ -42,13 +42,13 @@ type Config struct {
 	name   string
 	common *schema.Checkpoints
 	outer  *field // the field model_type of the whole
-	// relevant tells by their names fields that may affect the cache.
+	// relevant recognizes, by name, fields that may affect the cache.
 	relevant func(name string) bool
 }
 
-// Read reads a configuration. Over its fields are those of the language model in
-// it. Values are wrong where mappings are expected: what these say would be
-// skipped.
+// Read reads a configuration. The fields of the language model in it override
+// its own fields. Values in place of mappings are errors, because their content
+// would be skipped otherwise.
 func Read(file string, root *data.Value, common *schema.Checkpoints) (*Config, error) {
 	var errs diag.List
 	for _, name := range slices.Concat(common.Texts, common.Mappings) {
@@ -80,8 +80,8 @@ func Read(file string, root *data.Value, common *schema.Checkpoints) (*Config, e
 	return c, nil
 }
 
-// readLevel adds the fields of a mapping, and returns the parts of it that hold
-// those of the language model.
+// readLevel adds the fields of a mapping, and returns the parts of it that
+// contain the fields of the language model.
 func (c *Config) readLevel(v *data.Value) (texts []*data.Value) {
 	rest := &data.Value{Kind: data.Mapping}
 	for i := range v.Fields {
@@ -96,8 +96,8 @@ func (c *Config) readLevel(v *data.Value) (texts []*data.Value) {
 	return texts
 }
 
-// Beside returns the files beside the configuration that say more of it, by what
-// stands before the names of their fields.
+// Beside returns the files next to the configuration that contain more fields,
+// keyed by the prefix of their fields' names.
 func (c *Config) Beside() map[string]string {
 	if filepath.Base(c.file) != File {
 		return nil
@@ -109,26 +109,26 @@ func (c *Config) Beside() map[string]string {
 	return files
 }
 
-// Add adds the fields of a file beside the configuration.
+// Add adds the fields of a file next to the configuration.
 func (c *Config) Add(prefix string, root *data.Value) { c.add(prefix, root, root.Pos) }
 
 // Types returns the model types of the configuration: its own, and that of the
-// language model in it, as far as they are texts.
+// language model in it, if they are strings.
 func (c *Config) Types() (list []string, err error) {
 	for _, f := range []*field{c.outer, c.byName[TypeField]} {
 		if !f.readable || f.value.Kind != formula.Str {
-			return list, diag.Errorf(f.pos, "%s: %s is not allowed: expected a text", TypeField, &f.Value)
+			return list, diag.Errorf(f.pos, "%s: %s is not allowed: expected a string", TypeField, &f.Value)
 		}
 		list = append(list, f.value.Str)
 	}
 	return list, nil
 }
 
-// commit is the name of a folder of Hugging Face's cache.
+// commit matches the name of a folder in the Hugging Face cache.
 var commit = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{40}$`) })
 
-// Name returns the name of a model by the place of its configuration: model for
-// model/config.json, org--model.json, and
+// Name derives the name of a model from the path of its configuration: model
+// for model/config.json, org--model.json, and
 // models--org--model/snapshots/COMMIT/config.json.
 func Name(file string, root *data.Value) string {
 	name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))

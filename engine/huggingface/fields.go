@@ -1,5 +1,5 @@
-// Package huggingface turns Hugging Face configurations (config.json) into
-// parameter documents. What a field of theirs means is in the data: see
+// Package huggingface converts Hugging Face configurations (config.json) to
+// parameter documents. The meaning of their fields is defined in the data: see
 // [schema.Family] and [schema.Checkpoints].
 package huggingface
 
@@ -11,11 +11,11 @@ import (
 	"kvbench/engine/formula"
 )
 
-// maxCells bounds the values of lists of mappings.
+// maxCells is the maximum number of values in lists of mappings.
 const maxCells = 1_000_000
 
-// field is a field of a configuration. One that is null counts as not there, but
-// is mentioned; one that is not readable has a value that formulas cannot read.
+// field is a field of a configuration. A null field counts as missing, but as
+// mentioned; an unreadable field has a value that formulas cannot read.
 type field struct {
 	name string
 	pos  diag.Pos
@@ -26,7 +26,7 @@ type field struct {
 	ignored  bool // it is part of a mapping without effect on the cache
 }
 
-// falsy reports whether a field's value says "not at all".
+// falsy reports whether the value of a field means "none".
 func (f *field) falsy() bool {
 	switch {
 	case f.null:
@@ -50,13 +50,14 @@ func (f *field) falsy() bool {
 	return false
 }
 
-// fields are those of a file, by flat names, with the names in order.
+// fields are the fields of a file by their flattened names, and the names in
+// order.
 type fields struct {
 	byName map[string]*field
 	names  []string
 	cells  *int // values of lists of mappings
-	// ignored tells by its name what has no effect on the cache; within such a
-	// mapping, nothing has.
+	// ignored reports, by name, fields without effect on the cache; if it is a
+	// mapping, nothing within it has an effect.
 	ignored func(name string) bool
 	within  bool
 }
@@ -65,7 +66,8 @@ func newFields(cells *int, ignored func(name string) bool) *fields {
 	return &fields{byName: map[string]*field{}, cells: cells, ignored: ignored}
 }
 
-// set adds a field. Of two of one name the later counts, unless it is null.
+// set adds a field. If there are two with the same name, the later one is used,
+// unless it is null.
 func (fs *fields) set(f *field) {
 	f.ignored = fs.within
 	old := fs.byName[f.name]
@@ -77,8 +79,8 @@ func (fs *fields) set(f *field) {
 	}
 }
 
-// flatten adds the fields of a mapping. Those of a mapping within it have its
-// name before theirs.
+// flatten adds the fields of a mapping. Fields of a nested mapping are prefixed
+// with its name.
 func (fs *fields) flatten(prefix string, v *data.Value) {
 	for i := range v.Fields {
 		f := &v.Fields[i]
@@ -116,8 +118,8 @@ func (fs *fields) add(name string, v *data.Value, pos diag.Pos) {
 }
 
 // columns adds the fields of a list of mappings, each as the list of its
-// values. true is 1 there, and what is not there 0 or an empty text. Behind
-// maxCells values, none is readable.
+// values. In these, true is 1, and missing values are 0 or the empty string.
+// After maxCells values, none is readable.
 func (fs *fields) columns(name string, list *data.Value, pos diag.Pos) {
 	rows := make([]*fields, len(list.Items))
 	all := newFields(nil, nil) // for their names
@@ -138,8 +140,8 @@ func (fs *fields) columns(name string, list *data.Value, pos diag.Pos) {
 	}
 }
 
-// column returns the values that the rows have under a name; ok is false if they
-// make no list.
+// column returns the values that the rows have under a name; ok is false if
+// they do not form a list.
 func column(name string, rows []*fields) (list formula.Value, ok bool) {
 	list.Kind = formula.NumList
 	for _, row := range rows {

@@ -12,33 +12,34 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Names that formulas have for other things than fields.
+// Names in formulas that do not refer to fields.
 const (
 	// LayerName is the number of a layer.
 	LayerName    = "layer"
 	formatsTable = "formats" // number formats by the names of element types
 )
 
-// program is what a family, and all configurations, say of one configuration:
-// its fields decide which formulas have a value, and of what kind.
+// program contains the rules of a family, and those of all configurations, for
+// one configuration: its fields determine which formulas have a value, and of
+// what kind.
 type program struct {
 	*Config
 	family Family
 	refs   map[key]formula.Ref
 	read   map[string]bool // fields that formulas read
-	layers int64           // 0 if it is not known
+	layers int64           // 0 if unknown
 	frame  *formula.Frame
 	*formula.Program
 }
 
-// key tells formulas apart.
+// key identifies a formula.
 type key struct {
 	text string
 	pos  diag.Pos
 	want formula.Kind
 }
 
-// ref returns a formula of the program. A condition that is not there is the
+// ref returns a formula of the program. For a missing condition, it returns the
 // number of a layer, which reads nothing.
 func (p *program) ref(f schema.Formula, want formula.Kind) formula.Ref {
 	return p.refs[key{f.Text, f.Pos, want}]
@@ -109,7 +110,7 @@ func (c *Config) declareFormats(s *formula.Scope) {
 	s.Table(formatsTable, keys, list, formula.Str)
 }
 
-// kind returns the kind of a field that formulas read.
+// kind returns the kind of a field in formulas.
 func (p *program) kind(name string) (formula.Kind, bool) {
 	p.read[name] = true
 	f := p.byName[name]
@@ -122,7 +123,7 @@ func (p *program) kind(name string) (formula.Kind, bool) {
 	return f.value.Kind, true
 }
 
-// first returns the value of the first rule that counts, or no rule.
+// first returns the value of the first rule that applies, or no rule.
 func (p *program) first(what string, rules []schema.Rule) (formula.Value, *schema.Rule, error) {
 	for i := range rules {
 		r := &rules[i]
@@ -147,8 +148,8 @@ func (p *program) first(what string, rules []schema.Rule) (formula.Value, *schem
 // has reports whether a condition has a value.
 func (p *program) has(f schema.Formula) bool { return !p.Lacks(p.ref(f, formula.Bool)) }
 
-// holds evaluates a condition; one that reads the number of a layer must hold
-// for every layer, and one that lacks a value does not hold.
+// holds evaluates a condition. A condition that reads the layer number must
+// hold for every layer; a condition without a value does not hold.
 func (p *program) holds(what string, f schema.Formula) (bool, error) {
 	if !p.has(f) {
 		return false, nil
@@ -157,8 +158,8 @@ func (p *program) holds(what string, f schema.Formula) (bool, error) {
 	return v.Bool, err
 }
 
-// eval evaluates a formula: once, or for each layer, which gives a list. A
-// condition that reads the number of a layer must hold for all of them.
+// eval evaluates a formula once, or once per layer, which yields a list. A
+// condition that reads the layer number must hold for all layers.
 func (p *program) eval(what string, f schema.Formula, want formula.Kind, each bool) (formula.Value, error) {
 	ref := p.ref(f, want)
 	if err := p.Wrong(ref); err != nil {
@@ -176,7 +177,7 @@ func (p *program) eval(what string, f schema.Formula, want formula.Kind, each bo
 		all = formula.Value{Kind: formula.Bool, Bool: true}
 	}
 	if p.layers == 0 {
-		return all, diag.Errorf(diag.Pos{File: p.file}, "%s cannot be computed: the number of layers is not known", what)
+		return all, diag.Errorf(diag.Pos{File: p.file}, "%s cannot be computed: the number of layers is unknown", what)
 	}
 	layer, _ := p.Ref(LayerName)
 	for i := range p.layers {
@@ -202,15 +203,15 @@ func (p *program) eval(what string, f schema.Formula, want formula.Kind, each bo
 	return all, nil
 }
 
-// blame puts the place of the configuration before the error of a formula, and
-// names the fields that it reads.
+// blame prefixes the error of a formula with the position in the configuration,
+// and names the fields that the formula reads.
 func (p *program) blame(what string, ref formula.Ref, err error, hints ...string) *diag.Diag {
 	inner := diag.All(err)[0]
 	if of, ok := p.Ref(inner.Name); ok && p.isInput(of) {
 		if field := p.byName[inner.Name]; field.Unfit() != "" {
 			return diag.Errorf(field.pos, "%s: %s %s", field.name, &field.Value, field.Unfit())
 		} else if !field.readable {
-			return diag.Errorf(field.pos, "%s: %s cannot be read: %s needs a number, a text, true or false, or a list of numbers or of texts", field.name, &field.Value, what)
+			return diag.Errorf(field.pos, "%s: %s cannot be read: %s needs a number, a string, true or false, or a list of numbers or strings", field.name, &field.Value, what)
 		}
 	}
 	d := diag.Errorf(p.origin(ref).Pos, "%s cannot be computed: %s", what, inner.Msg).About(diag.Formula, what)
@@ -221,11 +222,11 @@ func (p *program) blame(what string, ref formula.Ref, err error, hints ...string
 	return d.WithHint("the formula is at %s", inner.Pos)
 }
 
-// isInput reports whether a name is one of a field.
+// isInput reports whether a name refers to a field.
 func (p *program) isInput(ref formula.Ref) bool { return p.read[p.Name(ref)] }
 
-// origin returns the place of the first field that some formulas read, else that
-// of the file.
+// origin returns the position of the first field that one of the formulas
+// reads, or that of the file.
 func (p *program) origin(refs ...formula.Ref) data.Origin {
 	o := data.Origin{Kind: data.FromFile, Pos: diag.Pos{File: p.file}}
 	for _, ref := range refs {
@@ -237,8 +238,8 @@ func (p *program) origin(refs ...formula.Ref) data.Origin {
 	return o
 }
 
-// firstField returns the first field that a formula reads, also through other
-// formulas; nil if there is none.
+// firstField returns the first field that a formula reads, directly or through
+// other formulas; nil if there is none.
 func (p *program) firstField(ref formula.Ref, seen map[formula.Ref]bool) *field {
 	for _, part := range p.Parts(ref) {
 		if seen[part] {
@@ -255,8 +256,8 @@ func (p *program) firstField(ref formula.Ref, seen map[formula.Ref]bool) *field 
 	return nil
 }
 
-// with returns the values of the fields that a formula reads, or what holds where
-// they are not mentioned.
+// with returns the values of the fields that a formula reads, or the values
+// used for fields that are not mentioned.
 func (p *program) with(ref formula.Ref) string {
 	var with []string
 	for _, part := range p.Parts(ref) {

@@ -15,33 +15,33 @@ import (
 )
 
 const (
-	layersParam = "num_layers" // the parameter that counts layers
+	layersParam = "num_layers" // the parameter with the number of layers
 
-	maxLayers = 2000 // no model comes near; a wrong number may
+	maxLayers = 2000 // far above any real model, but a wrong number may exceed it
 )
 
-// Family is the family of models that a configuration is of.
+// Family is the family of models that a configuration belongs to.
 type Family struct {
 	*schema.Family
 	Arch *schema.Architecture
-	// Unknown says that no family has the model type, and Near which was most
-	// likely meant, or "".
+	// Unknown reports that no family has the model type; Near is the one that
+	// was probably meant, or "".
 	Unknown bool
 	Near    string
 }
 
-// Translation is a configuration as the parameter document of a model. Its values
-// have their places in the configuration.
+// Translation is a configuration, converted to the parameter document of a
+// model. Its values have positions in the configuration.
 type Translation struct {
 	*data.Document
 	Notes diag.List
-	// Doubts are about defaults of configuration fields, by their paths.
+	// Doubts are messages about defaults of configuration fields, keyed by path.
 	Doubts map[string]diag.List
 
-	fields map[string][]string // that parameters come from
+	fields map[string][]string // parameters are computed from these
 }
 
-// Translate turns a configuration into the parameter document of a model.
+// Translate converts a configuration to the parameter document of a model.
 func Translate(c *Config, fam Family) (*Translation, error) {
 	p, err := c.compile(fam)
 	if err != nil {
@@ -54,7 +54,7 @@ func Translate(c *Config, fam Family) (*Translation, error) {
 	t := &Translation{Document: &data.Document{File: c.file}, Doubts: map[string]diag.List{}, fields: map[string][]string{}}
 	if fam.Unknown {
 		note := diag.Warnf(c.outer.pos, "%s %s is not known: %s", TypeField, &c.outer.Value, c.common.Unknown.Note)
-		t.Notes = append(t.Notes, note.HintUnlessEmpty(fam.Near).WithHint("a family in a --models folder can say how to read it"))
+		t.Notes = append(t.Notes, note.HintUnlessEmpty(fam.Near).WithHint("to define how it is read, add a family to a --models folder"))
 	}
 	t.add(schema.NameParam, formula.Text(c.name), p.origin())
 	t.add(schema.ArchField, formula.Text(fam.Architecture), data.Origin{Kind: data.FromFile, Pos: fam.Pos})
@@ -70,8 +70,8 @@ func (t *Translation) add(path string, v formula.Value, from data.Origin) {
 	t.Leaves = append(t.Leaves, data.Leaf{Path: path, Value: data.From(v), Origin: from})
 }
 
-// countLayers finds the number of layers, which formulas of layers need. What
-// else is wrong with the parameter is told when it is added.
+// countLayers determines the number of layers, which formulas of layers need.
+// Other errors in the parameter are reported when it is added.
 func (p *program) countLayers() error {
 	v, rule, err := p.first(layersParam, p.family.Params[layersParam])
 	if err != nil || rule == nil || v.Kind != formula.Num {
@@ -85,8 +85,8 @@ func (p *program) countLayers() error {
 	return nil
 }
 
-// defaults adds the defaults of configuration fields, and what is to be told
-// of them.
+// defaults adds the defaults of configuration fields, and the messages about
+// them.
 func (p *program) defaults(t *Translation) error {
 	var errs diag.List
 	for _, path := range schema.Keys(p.common.Defaults) {
@@ -154,7 +154,7 @@ func (p *program) params(t *Translation) error {
 	return errs.Err()
 }
 
-// missing says which fields a parameter cannot be computed without.
+// missing reports the fields that a parameter cannot be computed without.
 func (p *program) missing(param string, rules []schema.Rule) *diag.Diag {
 	at := diag.Pos{File: p.file}
 	var list []string
@@ -184,9 +184,10 @@ func (p *program) missing(param string, rules []schema.Rule) *diag.Diag {
 	return diag.Errorf(at, "%s cannot be computed: the fields it is computed from are missing: %s", param, strings.Join(list, ", or "))
 }
 
-// perLayer reports lists, or texts, that do not have an entry for each layer,
-// though a parameter's rule takes one for each: longer ones, and empty ones for
-// which a later rule counts. Of shorter ones the formula has said so.
+// perLayer reports lists, or strings, that do not have one entry per layer
+// although a rule of the parameter uses one entry per layer: lists that are too
+// long, and empty ones for which a later rule is used. For lists that are too
+// short, the formula itself fails.
 func (p *program) perLayer(param string, rules []schema.Rule, counts *schema.Rule) error {
 	for i := range rules {
 		r := &rules[i]
@@ -207,7 +208,7 @@ func (p *program) perLayer(param string, rules []schema.Rule, counts *schema.Rul
 			empty := f.Kind == data.List && len(f.Items) == 0 && !slices.Contains(p.family.Empty, name)
 			long := int64(n) > p.layers && !slices.Contains(p.family.Longer, name)
 			if empty || !f.null && long {
-				return diag.Errorf(f.pos, "%s cannot be computed: %s has %s, the model %s", param, name, counted(int64(n), "entry", "entries"), counted(p.layers, "layer", "layers")).
+				return diag.Errorf(f.pos, "%s cannot be computed: %s has %s, but the model has %s", param, name, counted(int64(n), "entry", "entries"), counted(p.layers, "layer", "layers")).
 					WithHint("the formula is at %s", r.Value.Pos)
 			}
 		}
@@ -225,12 +226,12 @@ func counted(n int64, one, many string) string {
 	return strconv.FormatInt(n, 10) + " " + many
 }
 
-// understood reports the fields that may affect the cache and that the family
-// does not account for.
+// understood reports fields that may affect the cache and that the family does
+// not handle.
 func (p *program) understood() error {
 	used := maps.Clone(p.read)
 	for name := range p.family.Harmless {
-		used[name] = p.isParam(name) // else its condition decides
+		used[name] = p.isParam(name) // otherwise its condition decides
 	}
 	var list []string
 	var first *field
@@ -253,13 +254,13 @@ func (p *program) understood() error {
 	if t := p.byName[TypeField]; p.family.Unknown {
 		return diag.Errorf(t.pos, "%s %s is not known, and some of its fields affect the cache in a way kvbench does not understand: %s", TypeField, &t.Value, strings.Join(list, ", ")).
 			HintUnlessEmpty(p.family.Near).
-			WithHint("a family in a --models folder can say how to read it; or write a parameter file")
+			WithHint("to define how it is read, add a family to a --models folder; or write a parameter file")
 	}
 	return diag.Errorf(first.pos, "some fields affect the cache in a way %s does not understand: %s", p.family.Name, strings.Join(list, ", ")).
-		WithHint("write a parameter file that describes the cache; kvbench models lists the architectures")
+		WithHint("write a parameter file that describes the cache; run 'kvbench models' to list the architectures")
 }
 
-// isParam reports whether a rule of a parameter reads a field by itself.
+// isParam reports whether a rule of a parameter reads a field directly.
 func (p *program) isParam(name string) bool {
 	for _, rules := range p.family.Params {
 		for _, r := range rules {
@@ -273,7 +274,7 @@ func (p *program) isParam(name string) bool {
 	return false
 }
 
-// isHarmless reports whether the family says that a field has no effect.
+// isHarmless reports whether the family declares that a field has no effect.
 func (p *program) isHarmless(name string) bool {
 	if slices.Contains(p.family.Ignored, name) {
 		return true
@@ -286,7 +287,8 @@ func (p *program) isHarmless(name string) bool {
 	return err == nil && holds
 }
 
-// Explain names the fields that wrong parameters come from.
+// Explain adds a hint to each error about a disallowed parameter, naming the
+// fields that the parameter was computed from.
 func (t *Translation) Explain(err error) error {
 	for _, d := range diag.All(err) {
 		param, _, _ := strings.Cut(d.Name, ".")

@@ -1,6 +1,6 @@
-// Package input opens the files that users name, which may come from anyone.
-// Files without an end of their own are refused, and every read is told to a
-// watch, which ends one that does not return.
+// Package input opens files named by users, which may be untrusted. It rejects
+// files without an end, and reports every read to a watch, which stops reads
+// that do not return.
 package input
 
 import (
@@ -14,21 +14,22 @@ import (
 	"kvbench/engine/diag"
 )
 
-// Work is what is done with a file.
+// Work is a kind of work on a file.
 type Work uint8
 
 // The kinds of work.
 const (
 	Evaluate Work = iota // everything that is done with it
 	Read                 // a part of it is read
-	Await                // a part of a pipe is read, which may take its time
+	Await                // a part of a pipe is read, which may take time
 )
 
-// Watch, unless nil, is told that work on a file begins, so that it can end work
-// that takes too much. What it returns is called when the work is done.
+// Watch, unless nil, is called when work on a file begins, so that it can stop
+// work that takes too long. The function it returns is called when the work is
+// done.
 type Watch func(name string, work Work) (done func())
 
-// Begin tells the watch of work.
+// Begin reports the start of work to the watch.
 func (w Watch) Begin(name string, work Work) (done func()) {
 	if w == nil {
 		return func() {}
@@ -44,8 +45,8 @@ type File struct {
 	watch Watch
 }
 
-// Open opens a regular file, or a pipe that the process was started with, as for
-// the shell's <(command). An error has the file's name as its place.
+// Open opens a regular file, or a pipe inherited from the parent process, such
+// as the shell's <(command). The position of an error is the file's name.
 func Open(name string, watch Watch) (*File, error) {
 	defer watch.Begin(name, Read)()
 	info, err := os.Stat(name)
@@ -55,7 +56,7 @@ func Open(name string, watch Watch) (*File, error) {
 	if err := check(name, info); err != nil {
 		return nil, err
 	}
-	// It may become a pipe just now, which is not to be waited for.
+	// It may just have become a pipe, on which opening would block.
 	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, wrong(name, err)
@@ -76,19 +77,19 @@ func Open(name string, watch Watch) (*File, error) {
 	return f, nil
 }
 
-// Watched has the reads of an open file watched.
+// Watched reports the reads of an open file to the watch.
 func Watched(file *os.File, watch Watch) *File {
 	return &File{file: file, name: file.Name(), work: Read, watch: watch}
 }
 
-// Read reads the next part.
+// Read reads up to len(p) bytes.
 func (f *File) Read(p []byte) (int, error) {
 	defer f.watch.Begin(f.name, f.work)()
 	n, err := f.file.Read(p)
 	return n, f.wrong(err)
 }
 
-// ReadAt reads a part at an offset.
+// ReadAt reads at an offset.
 func (f *File) ReadAt(p []byte, at int64) (int, error) {
 	defer f.watch.Begin(f.name, f.work)()
 	n, err := f.file.ReadAt(p, at)
@@ -105,8 +106,8 @@ func (f *File) wrong(err error) error {
 // Close closes the file.
 func (f *File) Close() error { return f.file.Close() }
 
-// ReadAll returns the text of a file, of which there may be at most so many bytes;
-// large tells that it has more.
+// ReadAll reads a file of at most the given number of bytes; large reports
+// whether it has more.
 func ReadAll(name string, most int, watch Watch) (text []byte, large bool, err error) {
 	f, err := Open(name, watch)
 	if err != nil {
@@ -117,8 +118,9 @@ func ReadAll(name string, most int, watch Watch) (text []byte, large bool, err e
 	return text[:min(len(text), most)], len(text) > most, err
 }
 
-// Glob gives the names of the files that a pattern matches: a file of just that
-// name, or else all, sorted. Behind a ./ of the pattern's they have one too.
+// Glob returns the names of the files that match a pattern: the file with
+// exactly that name or, if there is none, all matches, sorted. If the pattern
+// begins with ./, so do the names.
 func Glob(pattern string) ([]string, *diag.Diag) {
 	if _, err := os.Lstat(pattern); err == nil {
 		return []string{pattern}, nil
@@ -138,8 +140,9 @@ func Glob(pattern string) ([]string, *diag.Diag) {
 	return names, nil
 }
 
-// Regular refuses what is not a regular file or a folder, without opening it. It
-// is for files that nobody named. A missing file is not its concern.
+// Regular returns an error unless the file is a regular file or a folder,
+// without opening it. It is meant for files that the user did not name. It
+// ignores missing files.
 func Regular(name string) error {
 	info, err := os.Stat(name)
 	if err != nil || info.Mode().IsRegular() || info.IsDir() {
@@ -166,7 +169,7 @@ func notRegular(name string) *diag.Diag {
 
 func isPipe(info fs.FileInfo) bool { return info.Mode()&fs.ModeNamedPipe != 0 }
 
-// Inherited reports whether a name is that of a file that is open already.
+// Inherited reports whether a name refers to a file that is already open.
 func Inherited(name string) bool {
 	return name == "/dev/stdin" || name == "/dev/stdout" || name == "/dev/stderr" || strings.HasPrefix(name, "/dev/fd/") || strings.HasPrefix(name, "/proc/self/fd/")
 }

@@ -8,35 +8,35 @@ import (
 )
 
 const (
-	// MaxLine is how long a line may be, without its end. Results are some
-	// kilobytes.
+	// MaxLine is the maximum length of a line, excluding the line end. Results
+	// have a few kilobytes.
 	MaxLine = 4 << 20
-	// MaxFutile is how much is read of a file that holds no result.
+	// MaxFutile is how many bytes are read from a file that contains no results.
 	MaxFutile = 64 << 20
 )
 
-// ErrLong tells that a line is longer than [MaxLine]. It ends the reading: the
-// line may have no end.
+// ErrLong means that a line is longer than [MaxLine]. Reading stops there,
+// because the line may never end.
 var ErrLong = fmt.Errorf("this line is longer than %d MiB", MaxLine>>20)
 
 // Lines reads a text line by line.
 type Lines struct {
 	in *bufio.Reader
-	// Number is that of the line read last, from 1 on.
+	// Number is the number of the last line read, counted from 1.
 	Number int
-	// Offset is where it begins, without space, in bytes.
+	// Offset is the offset of its first non-space character, in bytes.
 	Offset int64
-	// Bytes is how much has been read.
+	// Bytes is the number of bytes read.
 	Bytes int64
-	// Torn tells that the line read last has no end.
+	// Torn reports whether the last line read does not have a line end.
 	Torn bool
 }
 
-// NewLines returns the lines of a text.
+// NewLines returns a reader of the lines of a text.
 func NewLines(r io.Reader) *Lines { return &Lines{in: bufio.NewReaderSize(r, MaxLine+1)} }
 
-// Next returns the next line that is not blank, which is good until the next call;
-// io.EOF behind the last.
+// Next returns the next non-blank line, which is valid until the next call, or
+// io.EOF at the end.
 func (l *Lines) Next() ([]byte, error) {
 	for {
 		l.Number++

@@ -1,6 +1,6 @@
-// Package jsonl reads files of JSON, one value a line, that may come from
-// anyone: of a file, one line at a time is in memory, and of a line, nothing is
-// copied but what is asked for.
+// Package jsonl reads JSON lines files, which may be untrusted. It holds only
+// one line in memory at a time, and copies only the parts of a line that are
+// requested.
 package jsonl
 
 import (
@@ -8,11 +8,12 @@ import (
 	"strings"
 )
 
-// maxDepth bounds how deeply values may be nested. Results have a depth of five.
+// maxDepth is the maximum nesting depth of values. Results are nested five
+// levels deep.
 const maxDepth = 100
 
-// Reader goes through a JSON text once. Where something is wrong with the text,
-// everything ends, and [Reader.Err] says what it is.
+// Reader reads a JSON text in a single pass. It stops at the first error, which
+// [Reader.Err] returns.
 type Reader struct {
 	text  []byte
 	at    int
@@ -20,19 +21,20 @@ type Reader struct {
 	err   string
 }
 
-// NewReader returns a reader of a text.
+// NewReader returns a reader for a text.
 func NewReader(text []byte) *Reader { return &Reader{text: text} }
 
-// Reset has the reader read another text.
+// Reset makes the reader read another text.
 func (r *Reader) Reset(text []byte) { *r = Reader{text: text} }
 
-// Err says what is wrong with what has been read, or "".
+// Err describes the first error, or returns "".
 func (r *Reader) Err() string { return r.err }
 
-// End checks that nothing follows, and says what is wrong with the text, or "".
+// End checks that there is no more data, and describes the error in the text,
+// or returns "".
 func (r *Reader) End() string {
 	if r.err == "" && r.space() {
-		r.fail("something follows the value")
+		r.fail("unexpected data after the value")
 	}
 	return r.err
 }
@@ -44,7 +46,7 @@ func (r *Reader) fail(why string) {
 	r.at = len(r.text)
 }
 
-// space passes over space, and reports whether something follows.
+// space skips white space, and reports whether there is more data.
 func (r *Reader) space() bool {
 	for ; r.at < len(r.text); r.at++ {
 		if c := r.text[r.at]; c > ' ' || c != ' ' && c != '\t' && c != '\r' && c != '\n' {
@@ -54,7 +56,7 @@ func (r *Reader) space() bool {
 	return false
 }
 
-// Next returns the character that the next value begins with, 0 at the end.
+// Next returns the first character of the next value, or 0 at the end.
 func (r *Reader) Next() byte {
 	if !r.space() {
 		return 0
@@ -62,22 +64,22 @@ func (r *Reader) Next() byte {
 	return r.text[r.at]
 }
 
-// take passes over a character that must come next.
+// take skips a character, which must come next.
 func (r *Reader) take(c byte) bool {
 	switch r.Next() {
 	case c:
 		r.at++
 		return true
 	case 0:
-		r.fail("the end is missing")
+		r.fail("unexpected end of input")
 	default:
 		r.fail("a " + string(rune(c)) + " is missing")
 	}
 	return false
 }
 
-// Object calls member with each name of the object that comes next; member may
-// read the value, which otherwise is skipped.
+// Object calls member with each name in the next object; member may read the
+// value, which is skipped otherwise.
 func (r *Reader) Object(member func(name []byte)) {
 	r.each('{', '}', func() {
 		raw, escaped := r.quoted()
@@ -97,7 +99,7 @@ func (r *Reader) Object(member func(name []byte)) {
 	})
 }
 
-// Array calls item at each item of the array that comes next; item may read it.
+// Array calls item for each item of the next array; item may read it.
 func (r *Reader) Array(item func()) {
 	r.each('[', ']', func() {
 		start := r.at
@@ -128,7 +130,7 @@ func (r *Reader) each(begin, end byte, f func()) {
 	}
 }
 
-// Skip passes over the next value and gives its text.
+// Skip skips the next value and returns its text.
 func (r *Reader) Skip() []byte {
 	c := r.Next()
 	start := r.at
@@ -146,7 +148,7 @@ func (r *Reader) Skip() []byte {
 	case 'n':
 		r.word("null")
 	case 0:
-		r.fail("the end is missing")
+		r.fail("unexpected end of input")
 	default:
 		r.number()
 	}
@@ -159,7 +161,7 @@ func (r *Reader) Skip() []byte {
 // Text reads the next value, which must be a string.
 func (r *Reader) Text() string {
 	if r.Next() != '"' {
-		r.fail("a string is missing")
+		r.fail("expected a string")
 		return ""
 	}
 	raw, escaped := r.quoted()
@@ -169,21 +171,21 @@ func (r *Reader) Text() string {
 	return string(raw)
 }
 
-// unquote reads what stands between quotes and is known to be good.
+// unquote decodes the content of a string that is known to be valid.
 func unquote(raw []byte) string {
 	var s string
 	json.Unmarshal([]byte(`"`+string(raw)+`"`), &s)
 	return s
 }
 
-// quoted passes over a string and gives what stands between the quotes.
+// quoted skips a string and returns the text between the quotes.
 func (r *Reader) quoted() (raw []byte, escaped bool) {
 	if !r.take('"') {
 		return nil, false
 	}
 	start := r.at
 	for {
-		// Most of a file is this loop.
+		// Most of the time is spent in this loop.
 		at := r.at
 		for at < len(r.text) && isPlain[r.text[at]] {
 			at++
@@ -191,7 +193,7 @@ func (r *Reader) quoted() (raw []byte, escaped bool) {
 		r.at = at
 		switch {
 		case at == len(r.text):
-			r.fail("the end of a string is missing")
+			r.fail("unterminated string")
 			return nil, false
 		case r.text[at] == '"':
 			r.at++
@@ -200,13 +202,13 @@ func (r *Reader) quoted() (raw []byte, escaped bool) {
 			escaped = true
 			r.escape()
 		default:
-			r.fail("a string holds a control character")
+			r.fail("control character in a string")
 			return nil, false
 		}
 	}
 }
 
-// isPlain tells which bytes stand for themselves in strings.
+// isPlain reports which bytes represent themselves in strings.
 var isPlain = func() (plain [256]bool) {
 	for c := range plain {
 		plain[c] = c >= ' ' && c != '"' && c != '\\'
@@ -218,13 +220,13 @@ func (r *Reader) escape() {
 	rest := r.text[r.at+1:]
 	switch {
 	case len(rest) == 0:
-		r.fail("the end of a string is missing")
+		r.fail("unterminated string")
 	case strings.IndexByte(`"\/bfnrt`, rest[0]) >= 0:
 		r.at += 2
 	case rest[0] == 'u' && len(rest) > 4 && hex(rest[1:5]):
 		r.at += 6
 	default:
-		r.fail("a string holds an unknown escape")
+		r.fail("invalid escape sequence in a string")
 	}
 }
 
@@ -239,7 +241,7 @@ func hex(s []byte) bool {
 
 func (r *Reader) word(word string) {
 	if rest := r.text[r.at:]; len(rest) < len(word) || string(rest[:len(word)]) != word {
-		r.fail("a value is missing")
+		r.fail("expected a value")
 		return
 	}
 	r.at += len(word)
@@ -252,16 +254,16 @@ func (r *Reader) number() {
 	whole := r.digits()
 	switch {
 	case whole == 0 && r.at == start:
-		r.fail("a value is missing")
+		r.fail("expected a value")
 	case whole == 0 || leads && whole > 1:
-		r.fail("a number is not as JSON has it")
+		r.fail("invalid JSON number")
 	case r.one(".") && r.digits() == 0,
 		r.one("eE") && (r.one("+-") || true) && r.digits() == 0:
-		r.fail("a number is not as JSON has it")
+		r.fail("invalid JSON number")
 	}
 }
 
-// one passes over one of the characters, if it comes next.
+// one skips the next character if it is one of these.
 func (r *Reader) one(of string) bool {
 	if r.at < len(r.text) && strings.IndexByte(of, r.text[r.at]) >= 0 {
 		r.at++

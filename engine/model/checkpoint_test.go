@@ -264,8 +264,8 @@ func TestFormats(t *testing.T) {
 		{`, "dtype": "float16"`, "fp16", "fp16", ""},
 		{`, "torch_dtype": "torch.bfloat16"`, "bf16", "bf16", ""},
 		{`, "torch_dtype": "float32"`, "fp32", "fp32", "config.json:7:18: the model's elements are float32: serving engines mostly run such models in 16 bits, including the cache\nuse --kvcache_quant_mode bf16 to count that"},
-		{``, "bf16", "bf16", "config.json: names no dtype: using bf16 for the KV cache\n--kvcache_quant_mode overrides it"},
-		{`, "dtype": null`, "bf16", "bf16", "config.json: names no dtype: using bf16 for the KV cache\n--kvcache_quant_mode overrides it"},
+		{``, "bf16", "bf16", "config.json: does not set dtype: using bf16 for the KV cache\nuse --kvcache_quant_mode to override it"},
+		{`, "dtype": null`, "bf16", "bf16", "config.json: does not set dtype: using bf16 for the KV cache\nuse --kvcache_quant_mode to override it"},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "fp8", "fmt": "e4m3"}`, "bf16", "fp8", ""},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "mxfp4"}`, "bf16", "mxfp4", ""},
 		{`, "dtype": "float16", "quantization_config": {"quant_method": "awq", "bits": 4}`, "fp16", "int4", ""},
@@ -279,9 +279,9 @@ func TestFormats(t *testing.T) {
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}`, "bf16", "fp8",
 			"config.json:7:92: the checkpoint names a format of the KV cache that engines do not take from it: they use the model's own\nset --kvcache_quant_mode if yours does"},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "aqlm"}`, "bf16", "bf16",
-			"config.json:7:64: unknown weight quantization: using the unquantized format\n--model_quant_mode overrides it"},
+			"config.json:7:64: unknown weight quantization: using the unquantized format\nuse --model_quant_mode to override it"},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "gptq", "bits": 3}`, "bf16", "bf16",
-			"config.json:7:64: unknown weight quantization: using the unquantized format\n--model_quant_mode overrides it"},
+			"config.json:7:64: unknown weight quantization: using the unquantized format\nuse --model_quant_mode to override it"},
 	} {
 		// What is added stands on a line of its own.
 		m, err := l.Model(write(t, "config.json", small(strings.Replace(test.more, ", ", ",\n  ", 1))), nil)
@@ -350,7 +350,7 @@ func TestUnknownTypes(t *testing.T) {
 	if got := parameters(m); got != "head_dim=64 num_kv_heads=4 num_layers=2" {
 		t.Errorf("it is read as %s", got)
 	}
-	if len(m.Notes) != 1 || text(m.Notes[0]) != `config.json:2:17: model_type "novel" is not known: assuming full attention in every layer`+"\na family in a --models folder can say how to read it" {
+	if len(m.Notes) != 1 || text(m.Notes[0]) != `config.json:2:17: model_type "novel" is not known: assuming full attention in every layer`+"\nto define how it is read, add a family to a --models folder" {
 		t.Errorf("it is said: %v", m.Notes)
 	}
 	m, err = l.Model(write(t, "config.json", as("lllama", "")), nil)
@@ -381,10 +381,10 @@ func TestBadCheckpoints(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{small(`, "x": `), "config.json:7:1: is not JSON: invalid character '}' looking for beginning of value"},
 		{`{"model_type": "llama",`, "config.json:1:23: is not JSON: unexpected end of JSON input"},
-		{`[{"model_type": "llama"}]`, "config.json: holds a list where name: value pairs are expected"},
-		{`{"model_type": 3}`, "config.json:1:16: model_type: 3 is not allowed: expected a text"},
-		{`{"model_type": null}`, "config.json:1:16: model_type: null is not allowed: expected a text"},
-		{`{"model_type": {"a": 1}}`, "config.json:1:16: model_type: a mapping is not allowed: expected a text"},
+		{`[{"model_type": "llama"}]`, "config.json: contains a list where name: value pairs are expected"},
+		{`{"model_type": 3}`, "config.json:1:16: model_type: 3 is not allowed: expected a string"},
+		{`{"model_type": null}`, "config.json:1:16: model_type: null is not allowed: expected a string"},
+		{`{"model_type": {"a": 1}}`, "config.json:1:16: model_type: a mapping is not allowed: expected a string"},
 		{`{"model_type": "llama"}`, "config.json: num_layers cannot be computed: the fields it is computed from are missing: num_hidden_layers, or n_layer"},
 		{`{"model_type": "llama", "num_hidden_layers": null}`, "config.json:1:46: num_layers cannot be computed: the fields it is computed from are missing: num_hidden_layers (null), or n_layer"},
 		{`{"model_type": "llama", "num_hidden_layers": NaN}`, "config.json:1:46: num_layers cannot be computed: the fields it is computed from are missing: num_hidden_layers (null), or n_layer"},
@@ -414,19 +414,19 @@ func TestBadCheckpoints(t *testing.T) {
 		{`{"model_type": "llama", "num_hidden_layers": [2], "num_attention_heads": 8, "hidden_size": 64}`,
 			"config.json:1:46: num_layers: a list is not allowed: expected a whole number, 1 or more"},
 		{`{"model_type": "llama", "num_hidden_layers": [2, "x"], "num_attention_heads": 8, "hidden_size": 64}`,
-			"config.json:1:46: num_hidden_layers: a list cannot be read: num_layers needs a number, a text, true or false, or a list of numbers or of texts"},
+			"config.json:1:46: num_hidden_layers: a list cannot be read: num_layers needs a number, a string, true or false, or a list of numbers or strings"},
 		{small(`, "dtype": "float99"`), `config.json:6:32: strategy.kvcache_quant_mode cannot be computed: formats has no "float99"`},
 		{`{"model_type": "gpt_oss", "num_hidden_layers": 3, "num_key_value_heads": 8, "layer_types": ["full_attention", "sliding_attention"]}`,
-			"config.json:1:92: layer_kinds cannot be computed: there is no index 2: the list has 2 elements, counted from 0\nin layer 2\nwith layer_types = [\"full_attention\", \"sliding_attention\"]\nthe formula is at models/families.cue:"},
+			"config.json:1:92: layer_kinds cannot be computed: index 2 is out of range: the list has 2 elements, counted from 0\nin layer 2\nwith layer_types = [\"full_attention\", \"sliding_attention\"]\nthe formula is at models/families.cue:"},
 		{`{"model_type": "gpt_oss", "num_hidden_layers": 1, "num_key_value_heads": 8, "layer_types": ["full_attention", "sliding_attention"]}`,
-			"config.json:1:92: layer_kinds cannot be computed: layer_types has 2 entries, the model 1 layer\nthe formula is at models/families.cue:"},
+			"config.json:1:92: layer_kinds cannot be computed: layer_types has 2 entries, but the model has 1 layer\nthe formula is at models/families.cue:"},
 		{`{"model_type": "gpt_oss", "num_hidden_layers": 2, "num_key_value_heads": 8, "layer_types": []}`,
-			"config.json:1:92: layer_kinds cannot be computed: layer_types has 0 entries, the model 2 layers"},
+			"config.json:1:92: layer_kinds cannot be computed: layer_types has 0 entries, but the model has 2 layers"},
 		{`{"model_type": "llama4", "text_config": {"num_hidden_layers": 4, "num_attention_heads": 8, "head_dim": 8, "no_rope_layers": [1, 1, 1, 0, 1]}}`,
-			"config.json:1:125: layer_kinds cannot be computed: no_rope_layers has 5 entries, the model 4 layers"},
+			"config.json:1:125: layer_kinds cannot be computed: no_rope_layers has 5 entries, but the model has 4 layers"},
 		{`{"model_type": "llama4", "text_config": {"num_hidden_layers": 4, "num_attention_heads": 8, "head_dim": 8, "no_rope_layers": []}}`, ""},
 		{`{"model_type": "nemotron_h", "num_hidden_layers": 2, "num_attention_heads": 8, "head_dim": 8, "hybrid_override_pattern": "M*M", "mamba_num_heads": 1, "mamba_head_dim": 1, "n_groups": 1, "ssm_state_size": 1, "conv_kernel": 1}`,
-			"config.json:1:122: layer_kinds cannot be computed: hybrid_override_pattern has 3 entries, the model 2 layers"},
+			"config.json:1:122: layer_kinds cannot be computed: hybrid_override_pattern has 3 entries, but the model has 2 layers"},
 		{`{"model_type": "gemma4", "num_hidden_layers": 2, "num_kv_shared_layers": 3}`,
 			"config.json:1:74: num_kv_shared_layers leaves no layer with a cache of its own\nwith num_kv_shared_layers = 3, num_hidden_layers = 2"},
 		{`{"model_type": "gemma3n", "num_hidden_layers": 10}`,
@@ -440,13 +440,13 @@ func TestBadCheckpoints(t *testing.T) {
 		{`{"model_type": "kimi_linear", "num_hidden_layers": 2, "kv_lora_rank": 512, "qk_rope_head_dim": 64, "linear_attn_config": {"kda_layers": [0], "full_attn_layers": [1], "num_heads": 4, "head_dim": 8, "short_conv_kernel_size": 4}}`,
 			`config.json:1:137: layer_kinds.1: "not listed" is not allowed: expected one of `},
 		// models of embeddings
-		{small(`, "is_causal": false`), "config.json:6:36: a model that is not causal keeps no KV cache\nwith is_causal = false"},
+		{small(`, "is_causal": false`), "config.json:6:36: a model that is not causal has no KV cache\nwith is_causal = false"},
 		{`{"model_type": "qwen2", "num_hidden_layers": 28, "num_attention_heads": 28, "num_key_value_heads": 4, "hidden_size": 3584, "is_causal": false}`,
-			"config.json:1:137: a model that is not causal keeps no KV cache"},
+			"config.json:1:137: a model that is not causal has no KV cache"},
 		{`{"model_type": "gemma3_text", "num_hidden_layers": 24, "num_attention_heads": 3, "num_key_value_heads": 1, "use_bidirectional_attention": true}`,
 			"config.json:1:139: some fields affect the cache in a way gemma3 does not understand: use_bidirectional_attention"},
 		{`{"model_type": "bert", "num_hidden_layers": 12, "num_attention_heads": 12, "hidden_size": 768, "type_vocab_size": 2}`,
-			"config.json:1:115: an encoder keeps no KV cache"},
+			"config.json:1:115: an encoder has no KV cache"},
 		{`{"model_type": "bert", "num_hidden_layers": 12, "num_attention_heads": 12, "hidden_size": 768, "type_vocab_size": 2, "is_decoder": true}`, ""},
 		// kinds of layers that are not known
 		{`{"model_type": "qwen2", "num_hidden_layers": 2, "num_attention_heads": 28, "num_key_value_heads": 4, "hidden_size": 3584, "layer_types": ["full_attention", "linear_attention"]}`,
@@ -532,7 +532,7 @@ novel: {
 	}
 	for _, test := range []struct{ text, want string }{
 		{"a: {model_types: [\"llama\"], architecture: \"attention\", params: {num_layers: \"x\", num_kv_heads: \"x\", head_dim: \"x\"}}",
-			`a.cue:1:43: a: the model_type "llama" is of llama already (models/families_plain.cue)`},
+			`a.cue:1:43: a: model_type "llama" already belongs to llama (models/families_plain.cue)`},
 		{"a: {model_types: [\"novel\"], architecture: \"atention\", params: {}}",
 			"a.cue:1:43: a: architecture: no architecture is named \"atention\"\ndid you mean \"attention\"?"},
 		{"a: {model_types: [\"novel\"], architecture: \"attention\", params: {num_layers: \"depth\", num_kv_head: \"kv_heads\", head_dim: \"x\"}}",
@@ -542,10 +542,10 @@ novel: {
 		{"a: {model_types: [\"novel\"], architecture: \"attention\", params: {num_layers: \"ceiling(depth)\", num_kv_heads: \"kv_heads\", head_dim: \"x\"}}",
 			"a.cue:1:78: formula of num_layers: unknown function \"ceiling\"\nuse floor(), ceil() or div()"},
 		{"a: {model_types: [\"novel\"], architecture: \"attention\", params: {num_layers: \"depth\", head_dim: \"x\"}}",
-			"a.cue:1:43: a: says nothing of num_kv_heads, which attention needs"},
+			"a.cue:1:43: a: does not define num_kv_heads, which attention requires"},
 		{"a: {model_types: [\"novel\"], architecture: \"attention\", parms: {}}", "a.cue:1:56: parms: unknown field\ndid you mean \"params\"?"},
 		{"a: {model_type: [\"novel\"], architecture: \"attention\", params: {}}", "a.cue:1:5: model_type: unknown field\ndid you mean \"model_types\"?"},
-		{"a: {model_types: [\"novel\"], architecture: \"attention\", params: num_layers: 3}", "a.cue:1:64: params.num_layers: expected a formula, in quotes; {value: \"…\"} or {each: \"…\"}, with or without when: \"…\"; or a list of such"},
+		{"a: {model_types: [\"novel\"], architecture: \"attention\", params: num_layers: 3}", "a.cue:1:64: params.num_layers: expected a formula, in quotes; {value: \"…\"} or {each: \"…\"}, with or without when: \"…\"; or a list of these"},
 	} {
 		dir := filepath.Dir(write(t, "a.cue", test.text))
 		_, err := l.Model(config, []string{dir})

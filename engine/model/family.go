@@ -16,8 +16,8 @@ import (
 	"kvbench/engine/source"
 )
 
-// The fields that tell a family from other fields of a file: either the first,
-// or both its architecture and its parameters.
+// The fields that distinguish a family from other fields of a file: the first
+// one, or both its architecture and its parameters.
 const (
 	fieldTypes  = "model_types"
 	fieldParams = "params"
@@ -55,8 +55,8 @@ func (l *Loader) familiesIn(p *source.CUE) ([]*schema.Family, error) {
 	return all, errs.Err()
 }
 
-// wordFamily says what CUE finds wrong with a family. Of a parameter it says
-// much, as there are several forms.
+// wordFamily describes the errors that CUE finds in a family. For a parameter,
+// CUE reports many, because it can have several forms.
 func (l *Loader) wordFamily(err error, file, name string, own, contract cue.Value) error {
 	var errs diag.List
 	seen := map[string]bool{}
@@ -71,7 +71,7 @@ func (l *Loader) wordFamily(err error, file, name string, own, contract cue.Valu
 		}
 		if at := path[:2]; !seen[at[1]] {
 			seen[at[1]] = true
-			errs = append(errs, diag.Errorf(placeOf(own, at, file), "%s: expected a formula, in quotes; {value: \"…\"} or {each: \"…\"}, with or without when: \"…\"; or a list of such", strings.Join(at, ".")))
+			errs = append(errs, diag.Errorf(placeOf(own, at, file), "%s: expected a formula, in quotes; {value: \"…\"} or {each: \"…\"}, with or without when: \"…\"; or a list of these", strings.Join(at, ".")))
 		}
 	}
 	return errs.Err()
@@ -133,7 +133,7 @@ func ruleOf(v cue.Value) schema.Rule {
 	return r
 }
 
-// formulasOf returns the formulas of a mapping that may not be there.
+// formulasOf returns the formulas in an optional mapping.
 func formulasOf(v cue.Value) map[string]schema.Formula {
 	iter, err := v.Fields()
 	if err != nil {
@@ -146,8 +146,8 @@ func formulasOf(v cue.Value) map[string]schema.Formula {
 	return m
 }
 
-// checkFamily checks a family's formulas, as far as they can be without a
-// configuration, and its architecture and parameters.
+// checkFamily checks a family's architecture and parameters, and its formulas
+// as far as possible without a configuration.
 func checkFamily(f *schema.Family, known *Known) error {
 	var errs diag.List
 	f.EachFormula(func(name string, formulaText schema.Formula) {
@@ -157,7 +157,7 @@ func checkFamily(f *schema.Family, known *Known) error {
 	if arch == nil {
 		d := diag.Errorf(f.Pos, "%s: %s: no architecture is named %q", f.Name, schema.ArchField, f.Architecture)
 		d.Suggest(f.Architecture, known.archNames())
-		return append(errs, d.WithHint("kvbench models lists the architectures"))
+		return append(errs, d.WithHint("run 'kvbench models' to list the architectures"))
 	}
 	for _, name := range schema.Keys(f.Params) {
 		if arch.Param(name) == nil {
@@ -175,7 +175,7 @@ func checkFamily(f *schema.Family, known *Known) error {
 	for _, name := range schema.Keys(f.Params) {
 		for _, r := range f.Params[name] {
 			if !r.Each && slices.Contains(formula.Names(r.Value.Text), huggingface.LayerName) {
-				errs = append(errs, diag.Errorf(r.Value.Pos, "%s: %s reads %s, the number of a layer, but is computed once", f.Name, name, huggingface.LayerName).
+				errs = append(errs, diag.Errorf(r.Value.Pos, "%s: %s reads %s, a layer number, but is computed only once", f.Name, name, huggingface.LayerName).
 					WithHint("write each: \"…\" for a list with a value for each layer"))
 			}
 		}
@@ -188,13 +188,13 @@ func checkFamily(f *schema.Family, known *Known) error {
 	for i := range arch.Params {
 		p := &arch.Params[i]
 		if p.Required && p.Name != schema.NameParam && f.Params[p.Name] == nil {
-			errs = append(errs, diag.Errorf(f.Pos, "%s: says nothing of %s, which %s needs", f.Name, p.Name, arch.Name))
+			errs = append(errs, diag.Errorf(f.Pos, "%s: does not define %s, which %s requires", f.Name, p.Name, arch.Name))
 		}
 	}
 	return errs.Err()
 }
 
-// arch returns the architecture of a name, or nil.
+// arch returns the architecture with a name, or nil.
 func (k *Known) arch(name string) *schema.Architecture {
 	for _, c := range k.list {
 		if c.Name == name {
@@ -216,7 +216,7 @@ func (k *Known) allFamilies() []*schema.ListedFamily {
 	return slices.Concat(k.bundled.Get(), k.families)
 }
 
-// family returns the family of a model type, or nil.
+// family returns the family with a model type, or nil.
 func (k *Known) family(modelType string) *schema.ListedFamily {
 	for _, f := range k.allFamilies() {
 		if slices.Contains(f.ModelTypes, modelType) {
@@ -226,7 +226,7 @@ func (k *Known) family(modelType string) *schema.ListedFamily {
 	return nil
 }
 
-// familyNamed returns the family of a name, or nil.
+// familyNamed returns the family with a name, or nil.
 func (k *Known) familyNamed(name string) *schema.ListedFamily {
 	all := k.allFamilies()
 	if i := slices.IndexFunc(all, func(f *schema.ListedFamily) bool { return f.Name == name }); i >= 0 {
@@ -235,8 +235,8 @@ func (k *Known) familyNamed(name string) *schema.ListedFamily {
 	return nil
 }
 
-// addFamilies adds those of a user's file, unless they are known from it. Two
-// families of one model type are an error.
+// addFamilies adds the families of a user's file, unless they were already
+// added from it. Two families with the same model type are an error.
 func (k *Known) addFamilies(list []*schema.Family) error {
 	var errs diag.List
 	for _, f := range list {
@@ -245,7 +245,7 @@ func (k *Known) addFamilies(list []*schema.Family) error {
 		}
 		for _, t := range f.ModelTypes {
 			if other := k.family(t); other != nil {
-				errs = append(errs, diag.Errorf(f.Pos, "%s: the model_type %s is of %s already (%s)", f.Name, strconv.Quote(t), other.Name, other.File))
+				errs = append(errs, diag.Errorf(f.Pos, "%s: model_type %s already belongs to %s (%s)", f.Name, strconv.Quote(t), other.Name, other.File))
 			}
 		}
 		k.families = append(k.families, schema.ListFamily(f))

@@ -17,7 +17,7 @@ import (
 	"kvbench/engine/source"
 )
 
-// Kind says what a file is to kvbench.
+// Kind is the role of a file for kvbench.
 type Kind string
 
 // The kinds of files.
@@ -33,19 +33,21 @@ const (
 	KindUnknown      Kind = "not a file kvbench can read"
 )
 
-// File is a file that was read, to be checked.
+// File is a file that was read in order to be checked.
 type File struct {
 	Name string
 	Kind Kind
-	// Archs are the architectures that it brings.
+	// Archs are the architectures that it defines.
 	Archs []*schema.Architecture
-	// Families are those that it brings.
+	// Families are the families that it defines.
 	Families []*schema.Family
-	// Model is the model that it says, once it is checked and good.
+	// Model is the model that it describes, once it has been checked without
+	// errors.
 	Model *Model
-	// Package are the files of its CUE package.
+	// Package contains the files of its CUE package.
 	Package []string
-	// Foreign says why a file that was met is none of kvbench's; "" if it is.
+	// Foreign explains why a file that was found, rather than named, does not
+	// belong to kvbench, or is "" if it does.
 	Foreign string
 
 	doc   *data.Document
@@ -58,10 +60,10 @@ type File struct {
 	lacks error
 }
 
-// Open reads a file and finds out what it is, by its keys. Of a file of
-// results, the beginning is all that is looked at. Files that were met in a
-// folder, rather than named, are often of other programs: what is wrong with
-// those is no error, and their CUE is not evaluated.
+// Open reads a file and determines its kind from its keys. It reads only the
+// beginning of a results file. Files found in a folder, rather than named,
+// often belong to other programs: problems in those are not errors, and their
+// CUE is not evaluated.
 func (l *Loader) Open(name string, met bool) (*File, error) {
 	f := &File{Name: name, Kind: KindUnknown}
 	err := l.Bounded(name, func() error { return l.open(f, met) })
@@ -72,9 +74,9 @@ func (l *Loader) Open(name string, met bool) (*File, error) {
 	return f, l.BoundedCUE(name, func() error { return l.openCUE(f) })
 }
 
-// Seek finds the architecture of a CUE model in the other files of its package,
-// where it is neither the file's nor known. It comes before [Loader.Check], as
-// those files are watched by themselves.
+// Seek looks for the architecture of a CUE model in the other files of its
+// package, if neither the file itself nor the known architectures have it. Call
+// it before [Loader.Check], because each of those files is watched on its own.
 func (l *Loader) Seek(f *File, known *Known) {
 	if data.IsCUE(f.Name) && f.doc != nil && f.Kind != KindConfig && !isFound(f.doc, f.own, known) {
 		f.other, _, f.lacks = l.others(f.Name)
@@ -82,13 +84,13 @@ func (l *Loader) Seek(f *File, known *Known) {
 }
 
 func (l *Loader) open(f *File, met bool) error {
-	if err := input.Regular(f.Name); err != nil { // strangers' files must not be waited for
+	if err := input.Regular(f.Name); err != nil { // a foreign file must not block
 		return f.judge(met, err)
 	}
-	// By its text, for what cannot be parsed, or is not to be.
+	// For files that cannot or must not be parsed, their text decides.
 	isForeign := func() bool { return l.IsForeign(f.Name) }
 	if data.IsCUE(f.Name) && l.IsSchemaFile(f.Name) {
-		return f.judge(met, diag.Errorf(diag.Pos{File: f.Name}, "is part of kvbench's schema, which cue vet checks"))
+		return f.judge(met, diag.Errorf(diag.Pos{File: f.Name}, "is part of kvbench's schema: check it with 'cue vet'"))
 	}
 	switch results := strings.HasSuffix(f.Name, source.ResultsExt); {
 	case (results || data.IsCUE(f.Name)) && met && isForeign():
@@ -98,7 +100,7 @@ func (l *Loader) open(f *File, met bool) error {
 		return nil
 	case data.IsCUE(f.Name):
 		f.Kind = ""
-		return nil // openCUE goes on
+		return nil // openCUE continues
 	}
 	text, err := data.Read(f.Name, l.Watch)
 	if err != nil {
@@ -121,11 +123,11 @@ func (l *Loader) open(f *File, met bool) error {
 	return err
 }
 
-// errUnknown is why most files are skipped.
+// errUnknown is the reason why most files are skipped.
 var errUnknown = errors.New(string(KindUnknown))
 
-// judge keeps what is wrong with a file as the reason why it is none of
-// kvbench's, if it is foreign.
+// judge turns an error in a file into the reason to skip it, if the file does
+// not belong to kvbench.
 func (f *File) judge(foreign bool, err error) error {
 	if !foreign {
 		f.Kind = ""
@@ -187,8 +189,8 @@ func (l *Loader) openCUE(f *File) error {
 	return err
 }
 
-// kindOf tells a model from a configuration by the names of its keys, as far as
-// they are spelt right or nearly so.
+// kindOf distinguishes a model from a configuration by its keys, even if they
+// are slightly misspelled.
 func (l *Loader) kindOf(doc *data.Document) Kind {
 	sections := l.Sections()
 	near := KindUnknown
@@ -214,16 +216,16 @@ func (l *Loader) kindOf(doc *data.Document) Kind {
 	return near
 }
 
-// Known are the architectures and families that a model may be of.
+// Known are the architectures and families available to a model.
 type Known struct {
 	list     []candidate
 	bundled  *schema.Later[[]*schema.ListedFamily]
 	families []*schema.ListedFamily // of users
 }
 
-// Known returns the bundled architectures and families with those of folders and
-// of files. Files come before others of the same name: they may be those very
-// files.
+// Known returns the bundled architectures and families together with those in
+// folders and files. Files take precedence over others with the same name,
+// because they may be the same files.
 func (l *Loader) Known(dirs []string, files []*File) (*Known, error) {
 	k := &Known{}
 	for _, f := range files {
@@ -245,8 +247,8 @@ func (l *Loader) Known(dirs []string, files []*File) (*Known, error) {
 	return k, errs.Err()
 }
 
-// bundles reports whether a family is a bundled one, read from its own source in
-// whatever folder that is.
+// bundles reports whether a family is a bundled one, read from its own source
+// file, in any folder.
 func (k *Known) bundles(f *schema.Family) bool {
 	path, err := filepath.Abs(f.File)
 	return err == nil && slices.ContainsFunc(k.bundled.Get(), func(own *schema.ListedFamily) bool {
@@ -256,7 +258,7 @@ func (k *Known) bundles(f *schema.Family) bool {
 
 func sameFile(a, b string) bool { return filepath.Clean(a) == filepath.Clean(b) }
 
-// Check checks what the file says.
+// Check checks the content of the file.
 func (l *Loader) Check(f *File, known *Known) error {
 	var errs diag.List
 	for _, fam := range f.Families {
@@ -300,8 +302,8 @@ func (l *Loader) check(f *File, known *Known) error {
 	return err
 }
 
-// CheckValues checks the parameters and the configuration of an architecture's
-// known result, as those of files are checked.
+// CheckValues checks the parameters and the configuration in a check of an
+// architecture the way files are checked.
 func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 	at := slices.IndexFunc(f.own, func(c candidate) bool { return c.Arch.Get() == arch })
 	def, err := f.own[at].params()
@@ -313,13 +315,13 @@ func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 	if err != nil {
 		return err
 	}
-	// Names that nobody knows are the caller's to report.
+	// The caller reports unknown names.
 	schema.DropUnknown(params, paramNames(arch), nil, "")
 	var errs diag.List
 	errs.Add(schema.Judge(params, def, f.own[at].allowed(def)))
-	params.Meant = append(params.Meant, schema.NameParam) // it changes no result
+	params.Meant = append(params.Meant, schema.NameParam) // it does not change any result
 	errs.Add(schema.Missing(params, def, arch.Checks.Get()[i].At["params:"], f.own[at].allowed(def)))
-	// Fields have their names in formulas here.
+	// Here, fields are keyed by their names in formulas.
 	cfg := &data.Document{File: f.Name}
 	if values := check.LookupPath(cue.ParsePath("config")); values.Exists() {
 		if cfg, err = data.DocumentOf(f.Name, values); err != nil {

@@ -18,26 +18,27 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Entry is a known model: a parameter file that need not be named by its path.
+// Entry is a known model: a parameter file that can be selected without its
+// path.
 type Entry struct {
-	// Name is the file's, without what follows the dot.
+	// Name is the file's name without its extension.
 	Name string
 	File string
 	// Bundled files are part of the program.
 	Bundled bool
-	// StandsFor is the model that was asked for, where it is another one with
-	// the same cache.
+	// StandsFor is the requested model, if it is another one with the same
+	// cache.
 	StandsFor string
-	// Checkpoint is what was asked for where that names the format of a checkpoint,
-	// which the model does not have.
+	// Checkpoint is the requested name if it includes the format of a
+	// checkpoint, which the model does not have.
 	Checkpoint string
 }
 
-// paramFiles are the endings of parameter files.
+// paramFiles are the extensions of parameter files.
 var paramFiles = []string{".yaml", ".yml", ".json"}
 
-// Entries lists the models that are known by name: those in the folders, then
-// the bundled ones, each in the order of their names.
+// Entries lists the models known by name: those in the folders, then the
+// bundled ones, each sorted by name.
 func (l *Loader) Entries(dirs []string) ([]Entry, error) {
 	var all []Entry
 	var errs diag.List
@@ -62,13 +63,13 @@ func (l *Loader) Entries(dirs []string) ([]Entry, error) {
 	return all, errs.Err()
 }
 
-// Architectures lists those of the folders and the bundled ones.
+// Architectures lists the architectures in the folders and the bundled ones.
 func (l *Loader) Architectures(dirs []string) ([]*schema.Listed, error) {
 	known, err := l.known(dirs)
 	return known.Architectures(), err
 }
 
-// Architectures lists them.
+// Architectures lists the known architectures.
 func (k *Known) Architectures() []*schema.Listed {
 	list := make([]*schema.Listed, len(k.list))
 	for i, c := range k.list {
@@ -77,10 +78,10 @@ func (k *Known) Architectures() []*schema.Listed {
 	return list
 }
 
-// isModel reports whether a file looks like a model's parameters.
+// isModel reports whether a file looks like the parameters of a model.
 func (l *Loader) isModel(name string) bool {
 	f, err := l.Open(name, false)
-	// What is wrong with it is said when it is used.
+	// Errors in it are reported when it is used.
 	return err != nil || f.Kind == KindModel || f.Kind == KindCheckpoint
 }
 
@@ -92,8 +93,7 @@ func (l *Loader) Text(e Entry) ([]byte, error) {
 	return data.Read(e.File, l.Watch)
 }
 
-// find returns the file that a user means by its path, or by the name of a known
-// model.
+// find returns the file selected by a path or by the name of a known model.
 func (l *Loader) find(word string, dirs []string) (Entry, error) {
 	if strings.HasPrefix(word, hub.Scheme) {
 		file, err := l.fromHub(word)
@@ -112,7 +112,7 @@ func (l *Loader) find(word string, dirs []string) (Entry, error) {
 		return Entry{}, diag.Errorf(diag.Pos{File: word}, "is a folder without a %s", huggingface.File)
 	}
 	if id, ok := pasted(word); ok {
-		d := diag.Usagef("%q is an address: expected a file, a name or %sOWNER/NAME", word, hub.Scheme)
+		d := diag.Usagef("%q is a URL: expected a file, a name or %sOWNER/NAME", word, hub.Scheme)
 		if id != "" {
 			d.WithHint("did you mean %s%s?", hub.Scheme, id)
 		}
@@ -131,8 +131,8 @@ func (l *Loader) find(word string, dirs []string) (Entry, error) {
 	return l.Find(word, dirs)
 }
 
-// instead says what may be meant by the path of a file that does not exist, or "":
-// a bundled model, or one on Hugging Face.
+// instead returns what may be meant by the path of a file that does not exist,
+// or "": a bundled model, or one on Hugging Face.
 func (l *Loader) instead(path string) string {
 	id, _, _ := strings.Cut(strings.TrimSuffix(path, "/"), "@")
 	base := filepath.Base(path)
@@ -150,7 +150,8 @@ func (l *Loader) instead(path string) string {
 	return ""
 }
 
-// Cached lists the models in Hugging Face's cache, as find takes them.
+// Cached lists the models in the Hugging Face cache, in the form that find
+// accepts.
 func (l *Loader) Cached() []string { return hub.FromEnv().Repos(huggingface.File) }
 
 // fromHub returns the path of the configuration of a repository on Hugging Face,
@@ -178,8 +179,8 @@ func (l *Loader) fromHub(word string) (string, error) {
 	return file, err
 }
 
-// Find returns the known model of a name, in whatever case and punctuation, or of
-// an identifier on Hugging Face.
+// Find returns the known model with a name, ignoring case and punctuation, or
+// with a Hugging Face identifier.
 func (l *Loader) Find(name string, dirs []string) (Entry, error) {
 	all, err := l.Entries(dirs)
 	if err != nil {
@@ -188,7 +189,7 @@ func (l *Loader) Find(name string, dirs []string) (Entry, error) {
 	if e, ok := named(name, all); ok {
 		return e, nil
 	}
-	// A user's file may have another name than its model.
+	// A user's file may be named differently from its model.
 	for _, e := range all {
 		if !e.Bundled && key(l.modelName(e)) == key(name) {
 			return e, nil
@@ -200,7 +201,7 @@ func (l *Loader) Find(name string, dirs []string) (Entry, error) {
 	return Entry{}, l.notFound(name, all)
 }
 
-// modelName returns the name that a model's file gives it, or "".
+// modelName returns the model name in the file of a model, or "".
 func (l *Loader) modelName(e Entry) string {
 	var doc *data.Document
 	if e.Bundled {

@@ -21,27 +21,26 @@ import (
 	"kvbench/engine/source"
 )
 
-// Model is an architecture with its parameters.
+// Model is an architecture with parameters.
 type Model struct {
 	File   string
 	Name   string
 	Arch   *schema.Architecture
 	Params map[string]data.Fact
-	// Defaults are the model's own defaults of configuration fields, by their
-	// names in formulas; see [config.Config.With].
+	// Defaults are the model's own defaults for configuration fields, keyed by
+	// their names in formulas; see [config.Config.With].
 	Defaults map[string]data.Fact
-	// Notes are what is to be told of how the model was read, and Doubts what
-	// goes with its defaults where they count.
+	// Notes are messages about how the model was read; Doubts are messages about
+	// its defaults, for when they are used.
 	Notes  diag.List
 	Doubts map[string]diag.List
 }
 
-// Loader reads users' models, and files of all kinds. It is safe for concurrent
-// use.
+// Loader reads users' models and other files. It is safe for concurrent use.
 type Loader struct {
 	*config.Loader
-	// Download lets models of Hugging Face be downloaded that the cache on this
-	// machine lacks.
+	// Download allows downloading Hugging Face models that are not in the local
+	// cache.
 	Download bool
 
 	schema    *schema.Schema
@@ -55,7 +54,7 @@ func NewLoader(s *schema.Schema, files, models fs.FS) *Loader {
 	return &Loader{Loader: config.NewLoader(s, files), schema: s, models: models}
 }
 
-// candidate is an architecture that a name may select. params gives the CUE
+// candidate is an architecture that a name may select. params returns the CUE
 // definition of its parameters.
 type candidate struct {
 	*schema.Listed
@@ -94,7 +93,7 @@ func (l *Loader) Model(file string, dirs []string) (*Model, error) {
 			file = "the bundled " + file
 		}
 		notes = append(notes, diag.Notef(diag.Pos{}, "%s: the plan is for %s; the checkpoint's own formats are not read", entry.Checkpoint, file).
-			WithHint("--model %s%s reads them from its config.json", hub.Scheme, id))
+			WithHint("use --model %s%s to read them from its config.json", hub.Scheme, id))
 	}
 	m.Notes = append(notes, m.Notes...)
 	return m, nil
@@ -115,7 +114,7 @@ func (l *Loader) EntryModel(entry Entry, known *Known) (m *Model, err error) {
 	return m, err
 }
 
-// cueModel reads a model of CUE, which may bring its architecture.
+// cueModel reads a model from CUE, which may define its own architecture.
 func (l *Loader) cueModel(file string, known *Known) (m *Model, err error) {
 	var doc *data.Document
 	var b *brought
@@ -144,8 +143,8 @@ func (l *Loader) cueModel(file string, known *Known) (m *Model, err error) {
 	return m, err
 }
 
-// isFound reports whether a model needs no more architectures: it says no name,
-// or its own is there.
+// isFound reports whether a model needs no other architectures: it does not
+// have a name, or its own architecture was found.
 func isFound(doc *data.Document, own []candidate, known *Known) bool {
 	leaf := doc.Leaf(schema.NameParam)
 	if leaf == nil || leaf.Kind != data.Text {
@@ -155,7 +154,7 @@ func isFound(doc *data.Document, own []candidate, known *Known) bool {
 	return err == nil
 }
 
-// dataModel reads a model of YAML or JSON: a parameter file, or a Hugging Face
+// dataModel reads a model from YAML or JSON: a parameter file or a Hugging Face
 // configuration.
 func (l *Loader) dataModel(file string, text []byte, known *Known) (*Model, error) {
 	root, err := data.Parse(file, text, huggingface.Is)
@@ -184,10 +183,10 @@ func (l *Loader) model(file string, doc *data.Document, own []candidate, known *
 				return nil, d
 			}
 		}
-		return nil, d.HintUnlessEmpty(huggingface.Hint(file)).WithHint("kvbench models lists the architectures and the names they match")
+		return nil, d.HintUnlessEmpty(huggingface.Hint(file)).WithHint("run 'kvbench models' to list the architectures and the names they match")
 	}
 	if nameLeaf.Kind != data.Text {
-		return nil, nameLeaf.Origin.Errorf("%s: %s is not allowed: expected a text", schema.NameParam, &nameLeaf.Value)
+		return nil, nameLeaf.Origin.Errorf("%s: %s is not allowed: expected a string", schema.NameParam, &nameLeaf.Value)
 	}
 
 	found, err := choose(doc, nameLeaf, own, known.list)
@@ -198,7 +197,7 @@ func (l *Loader) model(file string, doc *data.Document, own []candidate, known *
 	m := &Model{File: file, Name: nameLeaf.Text, Arch: arch, Params: map[string]data.Fact{}}
 	var errs diag.List
 	if l := doc.Leaf(schema.DefaultsField); l != nil && !l.IsNothing() {
-		errs = append(errs, l.Origin.Errorf("%s: %s is not allowed: expected a mapping like a configuration", schema.DefaultsField, &l.Value))
+		errs = append(errs, l.Origin.Errorf("%s: %s is not allowed: expected a mapping with the structure of a configuration", schema.DefaultsField, &l.Value))
 	}
 	doc, defaults := split(doc)
 	m.Defaults, err = l.Values(defaults)
@@ -249,7 +248,8 @@ func (c candidate) check(doc *data.Document) error {
 	return errs.Err()
 }
 
-// allowed returns a function that says what the parameters of a definition may be.
+// allowed returns a function that describes what the parameters of a definition
+// may be.
 func (c candidate) allowed(def cue.Value) func(path string) (string, []string) {
 	return func(path string) (string, []string) {
 		v := def.LookupPath(optionalPath(strings.Split(path, ".")))
@@ -261,14 +261,15 @@ func (c candidate) allowed(def cue.Value) func(path string) (string, []string) {
 	}
 }
 
-// choose returns the architecture of a model: the one that it names, else the one
-// whose pattern its name matches. A file's own come before all others.
+// choose returns the architecture of a model: the one that it names, or else
+// the one whose pattern matches its name. Architectures in the same file take
+// precedence.
 func choose(doc *data.Document, nameLeaf *data.Leaf, own, known []candidate) (candidate, error) {
 	name := nameLeaf.Text
 	all := slices.Concat(own, known)
 	if l := doc.Leaf(schema.ArchField); l != nil {
 		if l.Kind != data.Text {
-			return candidate{}, l.Origin.Errorf("%s: %s is not allowed: expected a text", schema.ArchField, &l.Value)
+			return candidate{}, l.Origin.Errorf("%s: %s is not allowed: expected a string", schema.ArchField, &l.Value)
 		}
 		list := make([]string, len(all))
 		for i, c := range all {
@@ -278,7 +279,7 @@ func choose(doc *data.Document, nameLeaf *data.Leaf, own, known []candidate) (ca
 		}
 		d := l.Origin.Errorf("%s: no architecture is named %q", schema.ArchField, l.Text).About(diag.Unknown, l.Text)
 		d.Suggest(l.Text, list)
-		return candidate{}, d.WithHint("kvbench models lists the architectures")
+		return candidate{}, d.WithHint("run 'kvbench models' to list the architectures")
 	}
 	found := matching(own, name)
 	if len(found) == 0 {
@@ -286,19 +287,19 @@ func choose(doc *data.Document, nameLeaf *data.Leaf, own, known []candidate) (ca
 	}
 	switch len(found) {
 	case 0:
-		d := nameLeaf.Origin.Errorf("%s: no architecture is known for %q", schema.NameParam, name).About(diag.Unknown, name)
+		d := nameLeaf.Origin.Errorf("%s: no known architecture matches %q", schema.NameParam, name).About(diag.Unknown, name)
 		if i := slices.IndexFunc(all, func(c candidate) bool { return c.Name == nearArch(name, all) }); i >= 0 {
 			d.WithHint("the closest is %s", names(all[i:i+1]))
 		}
-		return candidate{}, d.WithHint("kvbench models lists the architectures and the names they match")
+		return candidate{}, d.WithHint("run 'kvbench models' to list the architectures and the names they match")
 	case 1:
 		return found[0], nil
 	}
-	return candidate{}, nameLeaf.Origin.Errorf("%s: %q fits more than one architecture: %s", schema.NameParam, name, names(found))
+	return candidate{}, nameLeaf.Origin.Errorf("%s: %q matches more than one architecture: %s", schema.NameParam, name, names(found))
 }
 
-// split takes what is no parameter out of a model's document, and gives the
-// model's defaults as the document of a configuration.
+// split removes everything that is not a parameter from a model's document, and
+// returns the model's defaults as a configuration document.
 func split(doc *data.Document) (params, defaults *data.Document) {
 	params, defaults = &data.Document{File: doc.File, Sections: doc.Sections}, &data.Document{File: doc.File, Sections: map[string]diag.Pos{}}
 	for path, pos := range doc.Sections {
@@ -330,14 +331,14 @@ func matching(all []candidate, name string) []candidate {
 	return found
 }
 
-// matcher compiles an architecture's pattern: it is held against the whole
-// name, so that a namesake with a suffix is not mistaken for the model itself.
+// matcher compiles an architecture's pattern. It must match the whole name, so
+// that a name with an additional suffix is not mistaken for the model itself.
 func matcher(pattern string) (*regexp.Regexp, error) {
 	return regexp.Compile("(?i)^(?:" + pattern + ")$")
 }
 
-// nearArch returns the name of the architecture whose name is most like a
-// model's, or "".
+// nearArch returns the architecture whose name is most similar to the name of a
+// model, or "".
 func nearArch(model string, all []candidate) string {
 	list := make([]string, len(all))
 	for i, c := range all {
@@ -363,7 +364,7 @@ func names(all []candidate) string {
 	return strings.Join(list, "; ")
 }
 
-// readModel returns a model's parameters, and what its CUE file brings along.
+// readModel returns a model's parameters, and what its CUE file defines.
 func (l *Loader) readModel(file string) (*data.Document, *brought, error) {
 	b, err := l.brings(file)
 	if err != nil {
@@ -381,7 +382,7 @@ func (l *Loader) readModel(file string) (*data.Document, *brought, error) {
 	return doc, b, err
 }
 
-// known returns the bundled architectures and families, and those of the users'
+// known returns the bundled architectures and families, and those in the users'
 // folders.
 func (l *Loader) known(dirs []string) (*Known, error) {
 	var all, own []candidate
@@ -397,7 +398,7 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 	}
 	var errs diag.List
 	for _, dir := range dirs {
-		// A folder may hold models of known architectures only.
+		// A folder may contain only models of known architectures.
 		files, err := fs.Glob(os.DirFS(dir), "*.cue")
 		if err == nil && len(files) == 0 {
 			_, err = os.ReadDir(dir)
@@ -423,8 +424,8 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 	return k, errs.Distinct().Err()
 }
 
-// EachParams calls f with the definition of the parameters of each architecture, of
-// the bundled ones and of those in the folders dirs.
+// EachParams calls f with the parameter definition of each bundled architecture
+// and each architecture in the folders dirs.
 func (l *Loader) EachParams(dirs []string, f func(name string, v cue.Value) error) error {
 	all, err := l.known(dirs)
 	if err != nil {
@@ -442,7 +443,7 @@ func (l *Loader) EachParams(dirs []string, f func(name string, v cue.Value) erro
 	return nil
 }
 
-// Brought returns the architectures and families of an evaluated file.
+// Brought returns the architectures and families defined in an evaluated file.
 func (l *Loader) Brought(file string, v cue.Value) ([]*schema.Listed, []*schema.Family, error) {
 	p := source.Alone(file, v)
 	found, err := l.architecturesIn(p)
@@ -453,14 +454,14 @@ func (l *Loader) Brought(file string, v cue.Value) ([]*schema.Listed, []*schema.
 	return (&Known{list: found}).Architectures(), families, err
 }
 
-// brought is what a CUE file brings along.
+// brought contains what a CUE file defines.
 type brought struct {
 	*source.CUE
 	archs    []candidate
 	families []*schema.Family
 }
 
-// brings returns what a CUE file brings along. It is evaluated once.
+// brings returns what a CUE file defines. The file is evaluated only once.
 func (l *Loader) brings(name string) (*brought, error) {
 	find, _ := l.evaluated.LoadOrStore(name, sync.OnceValues(func() (*brought, error) {
 		p, err := l.Evaluate(name)
@@ -478,7 +479,7 @@ func (l *Loader) brings(name string) (*brought, error) {
 	return find.(func() (*brought, error))()
 }
 
-// beside returns what a file beside another brings along.
+// beside returns what another file of the package defines.
 func (l *Loader) beside(name string) (b *brought, err error) {
 	err = l.BoundedCUE(name, func() error {
 		b, err = l.brings(name)
@@ -487,8 +488,8 @@ func (l *Loader) beside(name string) (b *brought, err error) {
 	return b, err
 }
 
-// others returns what the other files of a model's package bring along: it may be
-// of any of their architectures.
+// others returns what the other files of a model's package define: the model
+// may use any of their architectures.
 func (l *Loader) others(name string) (archs []candidate, families []*schema.Family, err error) {
 	p := l.PackageOf(name)
 	if p == nil {
@@ -513,8 +514,8 @@ func (l *Loader) others(name string) (archs []candidate, families []*schema.Fami
 	return archs, families, errs.Distinct().Err()
 }
 
-// union adds to a list of architectures those that are not in it: every file that
-// has a part of one brings all of it.
+// union adds architectures to a list unless they are already in it: every file
+// with a part of an architecture defines all of it.
 func union(list, more []candidate) []candidate {
 	for _, c := range more {
 		if !slices.ContainsFunc(list, func(o candidate) bool { return o.Name == c.Name && sameFile(o.File, c.File) }) {
@@ -524,8 +525,8 @@ func union(list, more []candidate) []candidate {
 	return list
 }
 
-// addKnown returns the architectures of a file in a user's folder, and adds its
-// families to those that are known.
+// addKnown returns the architectures in a file in a user's folder, and adds its
+// families to the known ones.
 func (l *Loader) addKnown(k *Known, name string) ([]candidate, error) {
 	b, err := l.brings(name)
 	if b == nil {
@@ -539,8 +540,8 @@ func (l *Loader) addKnown(k *Known, name string) ([]candidate, error) {
 
 func paramsOf(arch cue.Value) cue.Value { return arch.LookupPath(cue.ParsePath("#params")) }
 
-// isArchitecture reports whether a value is meant as an architecture: it has
-// one of the fields that these have.
+// isArchitecture reports whether a value is meant to be an architecture: it has
+// one of the fields of architectures.
 func isArchitecture(v, contract cue.Value) bool {
 	return !isFamily(v) && slices.ContainsFunc(fieldNames(contract, nil), func(name string) bool {
 		return v.LookupPath(cue.MakePath(cue.Str(name))).Exists()
@@ -576,7 +577,7 @@ func (l *Loader) architecturesIn(p *source.CUE) ([]candidate, error) {
 	return all, errs.Err()
 }
 
-// The fields of an architecture that hold no formula of a quantity.
+// The fields of an architecture that are not the formula of a quantity.
 const (
 	fieldMatch      = "match"
 	fieldLet        = "let"
@@ -589,7 +590,7 @@ const (
 	fieldChecks     = "checks"
 )
 
-// wordArchitecture says what CUE finds wrong with an architecture.
+// wordArchitecture describes the errors that CUE finds in an architecture.
 func (l *Loader) wordArchitecture(err error, file, name string, own, contract cue.Value) error {
 	var errs diag.List
 	var meant []string // what unknown fields were most likely meant to be
@@ -607,7 +608,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		format, _ := e.Msg()
 		switch {
 		case strings.Contains(format, "empty disjunction"):
-			continue // the errors that follow say it
+			continue // the errors after it report that
 		case strings.Contains(format, "field not allowed"):
 			d.Subject, d.Msg = at, "unknown field"
 			d.About(diag.Unknown, at)
@@ -620,13 +621,13 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		case strings.Contains(format, "field is required"):
 			d = diag.Errorf(placeOf(own, path[:len(path)-1], file), "%s of %s is missing", at, name).About(diag.Missing, at)
 			text := sayType(contract.LookupPath(optionalPath(path)))
-			if path[0] != fieldMatch && path[0] != fieldChecks && strings.HasPrefix(text, "a text") {
+			if path[0] != fieldMatch && path[0] != fieldChecks && strings.HasPrefix(text, "a string") {
 				text = "a formula, in quotes"
 			}
 			if needed := fieldNames(contract, path); len(needed) > 0 {
 				text = strings.Join(needed, " and ")
 			}
-			d.WithHint("give it %s", text)
+			d.WithHint("set it to %s", text)
 		case strings.Contains(format, "incomplete value"):
 			d = diag.Errorf(placeOf(own, path, file), "%s of %s has no value: it refers to itself, or to something without a value", at, name)
 		case strings.Contains(format, "out of bound"):
@@ -640,7 +641,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		case strings.Contains(format, "conflicting values"):
 			v := own.LookupPath(data.PathOf(path))
 			text := sayType(contract.LookupPath(optionalPath(path)))
-			if v.IncompleteKind() != cue.StringKind && strings.HasPrefix(text, "a text") {
+			if v.IncompleteKind() != cue.StringKind && strings.HasPrefix(text, "a string") {
 				text = "a formula, in quotes"
 			}
 			expr := data.SourceExpr(v)
@@ -658,8 +659,8 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		}
 		errs = append(errs, d)
 	}
-	// Nothing is missing that another field was meant to be.
-	// A choice is refused once for each of its values.
+	// Nothing is missing if another field was meant to be it. CUE reports a
+	// choice once for each of its values.
 	said := map[string]bool{}
 	return slices.DeleteFunc(errs, func(d *diag.Diag) bool {
 		if said[d.Error()] {
@@ -670,8 +671,8 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 	})
 }
 
-// placeOf returns the place of what stands at a path of a user's value, or of the
-// nearest that is around it.
+// placeOf returns the position of the value at a path in a user's value, or of
+// the closest value around it.
 func placeOf(own cue.Value, path []string, file string) diag.Pos {
 	for ; len(path) > 0; path = path[:len(path)-1] {
 		if v := own.LookupPath(data.PathOf(path)); v.Exists() && v.Pos().IsValid() {
@@ -684,7 +685,7 @@ func placeOf(own cue.Value, path []string, file string) diag.Pos {
 	return diag.Pos{File: file}
 }
 
-// sayType says what a definition allows, or "" where there is none.
+// sayType describes what a definition allows, or returns "" if there is none.
 func sayType(v cue.Value) string {
 	if !v.Exists() {
 		return ""
@@ -799,8 +800,8 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 	return arch, checkAccounting(arch, own)
 }
 
-// checkAccounting refuses a default accounting that the architecture says nothing
-// for.
+// checkAccounting rejects a default accounting that the architecture does not
+// support.
 func checkAccounting(arch *schema.Architecture, own cue.Value) error {
 	needs, has := fieldPatterns, len(arch.Tables[fieldPatterns]) > 0
 	if arch.DefaultAccounting == schema.AccountingRank {
@@ -810,11 +811,11 @@ func checkAccounting(arch *schema.Architecture, own cue.Value) error {
 		return nil
 	}
 	return diag.Errorf(placeOf(own, []string{fieldAccounting}, arch.File), "%s: %s has no %s, which the %s accounting needs", fieldAccounting, arch.Name, needs, arch.DefaultAccounting).
-		WithHint("leave out %s, or add %s", fieldAccounting, needs)
+		WithHint("omit %s, or add %s", fieldAccounting, needs)
 }
 
-// layersOf reads what an architecture says of its layers; nil if that is
-// nothing. own is what its file says.
+// layersOf reads the cache section of an architecture; it returns nil if there
+// is none. own is what its file defines.
 func layersOf(v, own cue.Value) (*schema.Layers, error) {
 	if !v.Exists() {
 		return nil, nil
@@ -871,8 +872,8 @@ func requirementsOf(v cue.Value) ([]schema.Requirement, error) {
 	return list, nil
 }
 
-// places returns the places of a check's parts, such as "expect.block_size", and
-// of the check under "".
+// places returns the positions of a check's parts, keyed by names such as
+// "expect.block_size"; "" is the check itself.
 func places(check cue.Value, file string) map[string]diag.Pos {
 	at := map[string]diag.Pos{"": placeOf(check, []string{"source"}, file)}
 	for _, part := range []string{"params", "config", "expect"} {

@@ -91,16 +91,16 @@ func TestModelFiles(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"model_name: a\narchitecture: atention\n" + params,
 			`m.yaml:2:15: architecture: no architecture is named "atention"` + "\n" + `did you mean "attention"?`},
-		{"model_name: a\narchitecture: 3\n" + params, "m.yaml:2:15: architecture: 3 is not allowed: expected a text"},
+		{"model_name: a\narchitecture: 3\n" + params, "m.yaml:2:15: architecture: 3 is not allowed: expected a string"},
 		{"architecture: attention\n" + params, "m.yaml: model_name is missing"},
 		{"model_name: a\narchitecture: attention\ndefaults: {strategy: {kvcache_quant_mode: bf17}}\n" + params,
 			`m.yaml:3:43: strategy.kvcache_quant_mode: "bf17" is not allowed`},
 		{"model_name: a\narchitecture: attention\ndefaults: {strategy: {tp: 1}}\n" + params,
 			`m.yaml:3:23: unknown key "strategy.tp"`},
 		{"model_name: a\narchitecture: attention\ndefaults: bf16\n" + params,
-			`m.yaml:3:11: defaults: "bf16" is not allowed: expected a mapping like a configuration`},
+			`m.yaml:3:11: defaults: "bf16" is not allowed: expected a mapping with the structure of a configuration`},
 		{"model_name: a\narchitecture: attention\ndefaults: [{strategy: 1}]\n" + params,
-			"m.yaml:3:11: defaults: a list is not allowed: expected a mapping like a configuration"},
+			"m.yaml:3:11: defaults: a list is not allowed: expected a mapping with the structure of a configuration"},
 		{"model_name: a\narchitecture: attention\nlayer_kinds: [full, slidng]\n" + params,
 			`m.yaml:3:21: layer_kinds.1: "slidng" is not allowed: expected one of full, sliding, chunked, none` + "\n" + `did you mean "sliding"?`},
 		{"model_name: a\narchitecture: attention\n\"\": 1\n" + params, `m.yaml:3:1: unknown key ""`},
@@ -114,7 +114,7 @@ func TestModelFiles(t *testing.T) {
 // TestNoModel reads files that are no models and folders that hold none.
 func TestNoModel(t *testing.T) {
 	_, l := loader(t)
-	const missing, models = "model_name is missing: it selects the architecture\n", "kvbench models lists the architectures and the names they match"
+	const missing, models = "model_name is missing: it selects the architecture\n", "run 'kvbench models' to list the architectures and the names they match"
 	_, err := l.Model(write(t, "m.json", `{"hidden_size": 3}`), nil)
 	wantError(t, "a JSON file", err, "m.json: "+missing+"a Hugging Face configuration has model_type\n"+models)
 	_, err = l.Model(write(t, "m.json", `{}`), nil)
@@ -143,7 +143,7 @@ func TestNoModel(t *testing.T) {
 }
 `))
 	_, err = l.Model(write(t, "m.yaml", "model_name: zebr\nnum_layers: 1\n"), []string{dir})
-	wantError(t, "a model near an architecture without match", err, "m.yaml:1:13: model_name: no architecture is known for \"zebr\"\nthe closest is zebra ("+dir+"/zeb.cue)")
+	wantError(t, "a model near an architecture without match", err, "m.yaml:1:13: model_name: no known architecture matches \"zebr\"\nthe closest is zebra ("+dir+"/zeb.cue)")
 }
 
 // wantError holds the first of some errors to the beginning of its text, its

@@ -12,14 +12,14 @@ import (
 	"kvbench/engine/schema"
 )
 
-// maxSuggested bounds how many models an error suggests.
+// maxSuggested is the maximum number of models that an error suggests.
 const maxSuggested = 6
 
-// minBegin is how much of a name says anything.
+// minBegin is the minimum length of a meaningful prefix of a name.
 const minBegin = 3
 
-// key is a name without case and punctuation, except that two numbers stay
-// apart: no 3_8b is a 38b.
+// key returns a name without case and punctuation, but with numbers kept apart:
+// 3_8b is not 38b.
 func key(name string) string {
 	var b strings.Builder
 	var last rune
@@ -42,8 +42,8 @@ var idPattern = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$`)
 })
 
-// Complete continues a word to names that it may begin, in any case and
-// punctuation. What is written of the word stays as it is.
+// Complete completes a word to names that it may be a prefix of, ignoring case
+// and punctuation. The word itself is kept as typed.
 func Complete(word string, names []string) []string {
 	var list []string
 	for _, name := range names {
@@ -54,7 +54,7 @@ func Complete(word string, names []string) []string {
 	return list
 }
 
-// continues returns what is left of a name after a word that begins it.
+// continues returns the rest of a name after a word that is a prefix of it.
 func continues(word, name string) (rest string, ok bool) {
 	ends := word == "" || isPunctuation(rune(word[len(word)-1]))
 	for i := range len(name) + 1 {
@@ -63,7 +63,7 @@ func continues(word, name string) (rest string, ok bool) {
 		}
 		rest, ok = name[i:], true
 		if !ends || i == len(name) || !isPunctuation(rune(name[i])) {
-			break // else the word has the name's next characters already
+			break // otherwise the word already has the name's next characters
 		}
 	}
 	return rest, ok
@@ -71,11 +71,11 @@ func continues(word, name string) (rest string, ok bool) {
 
 func isPunctuation(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
 
-// isID reports whether a word may be an identifier on Hugging Face: OWNER/NAME.
+// isID reports whether a word may be a Hugging Face identifier: OWNER/NAME.
 func isID(word string) bool { return idPattern().MatchString(word) }
 
-// pasted reports whether a word is the address of a page, and gives the
-// identifier that it has.
+// pasted reports whether a word is the URL of a model page, and returns the
+// identifier in it.
 func pasted(word string) (id string, ok bool) {
 	_, rest, ok := strings.Cut(word, "://")
 	parts := strings.SplitN(rest, "/", 4)
@@ -88,7 +88,7 @@ func pasted(word string) (id string, ok bool) {
 // baseName removes the owner from an identifier.
 func baseName(id string) string { return id[strings.LastIndexByte(id, '/')+1:] }
 
-// named returns the entry of that name.
+// named returns the entry with that name.
 func named(name string, all []Entry) (Entry, bool) {
 	i := slices.IndexFunc(all, func(e Entry) bool { return key(e.Name) == key(name) })
 	if i < 0 {
@@ -124,7 +124,8 @@ func (l *Loader) identified(word string, all []Entry) (Entry, bool) {
 	return Entry{}, false
 }
 
-// withoutSuffixes returns a name, then the name with one suffix less at a time.
+// withoutSuffixes returns a name, then the name with one more suffix removed
+// each time.
 func withoutSuffixes(name string, suffixes []string) []string {
 	list := []string{name}
 	for cut := true; cut; {
@@ -154,7 +155,8 @@ func hasID(ids map[string][]string, word string) string {
 	return ""
 }
 
-// notFound says that no model has this name, with those that may be meant.
+// notFound reports that no model has this name, and suggests models that may be
+// meant.
 func (l *Loader) notFound(name string, all []Entry) error {
 	d := diag.Errorf(diag.Pos{}, "no file or known model is named %q", name)
 	switch found := l.suggested(name, all); len(found) {
@@ -169,12 +171,12 @@ func (l *Loader) notFound(name string, all []Entry) error {
 	default:
 		d.WithHint("did you mean one of %s?", strings.Join(found[:min(len(found), maxSuggested)], ", "))
 	}
-	return d.WithHint("kvbench models lists the known models")
+	return d.WithHint("run 'kvbench models' to list the known models")
 }
 
-// suggested returns the names of the models that a wrong name may mean, none of
-// another size or version: those that it is the beginning of, else the one that
-// is spelt most alike.
+// suggested returns the names of the models that a wrong name may mean, all
+// with the same size and version: those that it is a prefix of, or else the one
+// with the most similar spelling.
 func (l *Loader) suggested(name string, all []Entry) []string {
 	if names := l.schema.Names.Get(); names != nil {
 		list := withoutSuffixes(baseName(name), slices.Concat(names.Suffixes, names.Formats))
@@ -185,7 +187,7 @@ func (l *Loader) suggested(name string, all []Entry) []string {
 	}
 	var begun, alike []string
 	for _, e := range all {
-		full := l.modelName(e) // has the dots that a file's name lacks
+		full := l.modelName(e) // has the dots that file names omit
 		if key(full) != key(e.Name) {
 			full = e.Name
 		}
@@ -204,7 +206,7 @@ func (l *Loader) suggested(name string, all []Entry) []string {
 	return slices.Compact(begun)
 }
 
-// part is a part of a name: letters, or a number with the letters behind it,
+// part is a part of a name: letters, or a number with the letters after it,
 // such as 235b.
 type part struct {
 	digits, letters string
@@ -233,7 +235,7 @@ func parts(name string) []part {
 func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
 func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 0x80 }
 
-// after returns the end of the characters of a kind that begin at i.
+// after returns the end of the run of characters of one class that begins at i.
 func after(s string, i int, kind func(byte) bool) int {
 	for i < len(s) && kind(s[i]) {
 		i++
@@ -241,7 +243,7 @@ func after(s string, i int, kind func(byte) bool) int {
 	return i
 }
 
-// sameNumbers reports whether two names have the same numbers: versions and
+// sameNumbers reports whether two names contain the same numbers: versions and
 // sizes.
 func sameNumbers(a, b []part) bool {
 	numbers := func(list []part) []part {
@@ -250,8 +252,9 @@ func sameNumbers(a, b []part) bool {
 	return slices.EqualFunc(numbers(a), numbers(b), func(p, q part) bool { return p.digits == q.digits })
 }
 
-// begins reports whether a word is the beginning of a name, and cuts no number
-// and no version in two: 3 begins neither 32b, 3n nor 3.1, but 32 begins 32b.
+// begins reports whether a word is a prefix of a name that does not end inside
+// a number or version: 3 is not a prefix of 32b, 3n or 3.1, but 32 is one of
+// 32b.
 func begins(word, name []part) bool {
 	last := len(word) - 1
 	if last < 0 || last >= len(name) {
@@ -273,8 +276,8 @@ func begins(word, name []part) bool {
 	return word[last].digits == "" || len(name) == len(word) || !name[len(word)].fraction
 }
 
-// hasMore reports whether a word has all the parts of a name and others: it
-// names another model, such as one that was distilled from it.
+// hasMore reports whether a word has all the parts of a name and more: it then
+// names another model, such as a distilled one.
 func hasMore(word, name []part) bool {
 	has := func(p part) bool {
 		return slices.ContainsFunc(word, func(w part) bool { return w.digits == p.digits && w.letters == p.letters })

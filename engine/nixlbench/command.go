@@ -1,5 +1,5 @@
-// Package nixlbench writes the command that runs a plan, tells from its flags
-// which release an installed nixlbench is, and reads what it prints.
+// Package nixlbench creates the command that runs a plan, identifies the
+// release of an installed nixlbench by its flags, and parses its output.
 package nixlbench
 
 import (
@@ -17,10 +17,10 @@ import (
 // Program is the program's name.
 const Program = "nixlbench"
 
-// Mask stands for a secret in shown commands.
+// Mask replaces secrets in displayed commands.
 const Mask = "********"
 
-// Args returns the arguments of the flags that the plan emits, each as one or
+// Args returns the arguments for the flags that the plan emits, each as one or
 // two words.
 func Args(flags []fit.Flag) [][]string {
 	var args [][]string
@@ -32,8 +32,8 @@ func Args(flags []fit.Flag) [][]string {
 	return args
 }
 
-// words writes a flag. A boolean never takes its value as a word of its own:
-// the flag parser would turn it on and drop the word.
+// words formats a flag. The value of a boolean is never a separate word,
+// because the flag parser would set the flag and drop the word.
 func words(name string, v formula.Value) []string {
 	switch {
 	case v.Kind == formula.Bool && v.Bool:
@@ -59,17 +59,17 @@ func Masked(flags []fit.Flag) ([]fit.Flag, bool) {
 	return out, masked
 }
 
-// Command is a plan's command: the words that start the program, its flags,
-// and what it is told by the environment.
+// Command is the command of a plan: the words that start the program, its
+// flags, and its environment.
 type Command struct {
 	Program []string
 	Env     []string // NAME=value
 	Flags   []fit.Flag
 }
 
-// NewCommand returns the command that runs the program with the flags. Flags that
-// the program reads from the environment, where other users cannot see them, go
-// there.
+// NewCommand returns the command that runs the program with the flags. Flags
+// that the program can read from the environment, where other users cannot see
+// them, are passed there.
 func NewCommand(program []string, flags []fit.Flag) Command {
 	c := Command{Program: program, Flags: slices.Clone(flags)}
 	for i := range c.Flags {
@@ -86,7 +86,7 @@ func (c *Command) Argv() []string {
 	return append(slices.Clone(c.Program), slices.Concat(Args(c.Flags)...)...)
 }
 
-// Shell returns the command as text for a POSIX shell, one flag a line.
+// Shell returns the command as text for a POSIX shell, one flag per line.
 func (c *Command) Shell() string {
 	var words []string
 	for _, env := range c.Env {
@@ -99,7 +99,7 @@ func (c *Command) Shell() string {
 	return shell(strings.Join(words, " "), c.Flags)
 }
 
-// Shell returns the plain command as text for a POSIX shell, one flag a line.
+// Shell returns the plain command as text for a POSIX shell, one flag per line.
 func Shell(flags []fit.Flag) string { return shell(Program, flags) }
 
 func shell(program string, flags []fit.Flag) string {
@@ -118,9 +118,9 @@ func shell(program string, flags []fit.Flag) string {
 	return b.String()
 }
 
-// Quote writes a string as one word for a POSIX shell, on one line. A word with
-// characters that a terminal or a CI runner would not merely show is written as
-// $'…' with escapes, as in bash and zsh and in POSIX since 2024.
+// Quote quotes a string as one word for a POSIX shell, on one line. A word with
+// characters that a terminal or a CI runner would interpret is written as $'…'
+// with escapes, as in bash and zsh and in POSIX since 2024.
 func Quote(s string) string {
 	hidden := func(r rune) bool { return r == '\t' || diag.IsHidden(r) }
 	if strings.ContainsFunc(s, hidden) || !utf8.ValidString(s) || strings.Contains(s, "##") {
@@ -135,8 +135,8 @@ func Quote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'"'"'`) + "'"
 }
 
-// quoteEscaped writes a string as $'…'. Escapes are octal bytes: they alone mean
-// the same in every shell and locale, whatever follows them.
+// quoteEscaped formats a string as $'…'. Escapes are octal bytes, because only
+// those mean the same in every shell and locale, whatever follows them.
 func quoteEscaped(s string) string {
 	short := map[rune]string{'\n': `\n`, '\r': `\r`, '\t': `\t`, '\'': `\'`, '\\': `\\`}
 	var b strings.Builder
@@ -158,8 +158,8 @@ func quoteEscaped(s string) string {
 	return b.String()
 }
 
-// Split cuts a command into words as a POSIX shell does. What only a shell
-// could do (variables, pipes, patterns) is an error.
+// Split splits a command into words the way a POSIX shell does. Anything that
+// needs a real shell (variables, pipes, patterns) is an error.
 func Split(command string) ([]string, error) {
 	var words []string
 	var word strings.Builder
@@ -181,7 +181,7 @@ func Split(command string) ([]string, error) {
 		case quote == '\'':
 			word.WriteByte(c)
 		case strings.ContainsRune("$`", rune(c)), quote == 0 && strings.ContainsRune("|&;<>()*?[]{}~#\n", rune(c)):
-			return nil, fmt.Errorf("no shell reads it, so %q must be quoted", c)
+			return nil, fmt.Errorf("%q must be quoted, because no shell interprets the command", c)
 		case quote != 0:
 			word.WriteByte(c)
 		case c == '\'' || c == '"':
@@ -198,7 +198,7 @@ func Split(command string) ([]string, error) {
 		}
 	}
 	if quote != 0 || escaped {
-		return nil, errors.New("a quotation does not end")
+		return nil, errors.New("unterminated quotation")
 	}
 	if inWord {
 		words = append(words, word.String())

@@ -15,8 +15,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// ReadFlags reads what a program answered when asked for its flags: an XML
-// document, with or without log lines around it.
+// ReadFlags parses a program's output when asked for its flags: an XML
+// document, possibly surrounded by log lines.
 func ReadFlags(p schema.Probe, data []byte) (map[string]schema.OwnFlag, error) {
 	source, err := regexp.Compile(p.Source)
 	if err != nil {
@@ -24,7 +24,7 @@ func ReadFlags(p schema.Probe, data []byte) (map[string]schema.OwnFlag, error) {
 	}
 	start := bytes.Index(data, []byte("<AllFlags>"))
 	if start < 0 {
-		return nil, fmt.Errorf("its answer to %s has no flags", p.Option)
+		return nil, fmt.Errorf("its output for %s does not list any flags", p.Option)
 	}
 	dec := xml.NewDecoder(bytes.NewReader(data[start:]))
 	dec.Strict = false
@@ -39,7 +39,7 @@ func ReadFlags(p schema.Probe, data []byte) (map[string]schema.OwnFlag, error) {
 		} `xml:"flag"`
 	}
 	if err := dec.Decode(&doc); err != nil {
-		return nil, fmt.Errorf("its answer to %s cannot be read: %w", p.Option, err)
+		return nil, fmt.Errorf("its output for %s cannot be read: %w", p.Option, err)
 	}
 	flags := map[string]schema.OwnFlag{}
 	for _, f := range doc.Flags {
@@ -54,14 +54,14 @@ func ReadFlags(p schema.Probe, data []byte) (map[string]schema.OwnFlag, error) {
 		default:
 			n, err := strconv.ParseInt(f.Default, 10, 64)
 			if err != nil {
-				return nil, fmt.Errorf("its flag %s of type %s has the default %q", f.Name, f.Type, f.Default)
+				return nil, fmt.Errorf("its flag %s has type %s but default %q", f.Name, f.Type, f.Default)
 			}
 			own.Default = formula.Number(n)
 		}
 		flags[f.Name] = own
 	}
 	if len(flags) == 0 {
-		return nil, fmt.Errorf("its answer to %s has no flags of its own", p.Option)
+		return nil, fmt.Errorf("its output for %s does not list any flags of its own", p.Option)
 	}
 	return flags, nil
 }
@@ -69,23 +69,23 @@ func ReadFlags(p schema.Probe, data []byte) (map[string]schema.OwnFlag, error) {
 // Installed is an installed nixlbench, compared with the table.
 type Installed struct {
 	Flags map[string]schema.OwnFlag
-	// Release is the one that plans are made for: the newest whose flags are
-	// the program's, or the one that is nearest.
+	// Release is the release that plans are made for: the newest one with
+	// exactly the program's flags, or else the closest one.
 	Release string
-	// Alike are the releases with exactly its flags, oldest first.
+	// Alike lists the releases with exactly its flags, oldest first.
 	Alike []string
-	// Differences from Release, sorted by flag.
+	// Differences lists the differences from Release, sorted by flag.
 	Differences []Difference
 }
 
-// Difference is a flag that differs between a program and a release; a side
-// that lacks it is nil.
+// Difference is a flag that differs between a program and a release; it is nil
+// on a side that does not have the flag.
 type Difference struct {
 	Flag             string
 	Program, Release *schema.OwnFlag
 }
 
-// String words the difference.
+// String describes the difference.
 func (d *Difference) String() string {
 	text := func(f *schema.OwnFlag) string { return fmt.Sprintf("%s, default %q", f.Type, f.Default.Text()) }
 	switch {
@@ -97,7 +97,7 @@ func (d *Difference) String() string {
 	return "--" + d.Flag + " is " + text(d.Program) + " instead of " + text(d.Release)
 }
 
-// Identify finds the release whose flags a program has.
+// Identify finds the release that has a program's flags.
 func Identify(n *schema.Nixlbench, flags map[string]schema.OwnFlag) *Installed {
 	in := &Installed{Flags: flags}
 	for i := len(n.Releases) - 1; i >= 0; i-- {
@@ -113,7 +113,8 @@ func Identify(n *schema.Nixlbench, flags map[string]schema.OwnFlag) *Installed {
 	return in
 }
 
-// Compare lists what of a program's flags differs from a release.
+// Compare lists the differences between a program's flags and those of a
+// release.
 func Compare(n *schema.Nixlbench, release string, flags map[string]schema.OwnFlag) []Difference {
 	var list []Difference
 	for _, f := range n.FlagsOf(release) {
@@ -136,8 +137,8 @@ func Compare(n *schema.Nixlbench, release string, flags map[string]schema.OwnFla
 	return list
 }
 
-// Name names what it is: the release, or the range of those that it may be, or
-// the release that it is near to.
+// Name describes what it is: the release, the range of possible releases, or
+// the closest release.
 func (in *Installed) Name() string {
 	switch len(in.Alike) {
 	case 0:
@@ -148,9 +149,9 @@ func (in *Installed) Name() string {
 	return in.Alike[0] + " to " + in.Release
 }
 
-// Adapt returns the flags of a plan as the program must be told them: a flag
-// whose default differs there is written out. Flags that the plan needs and the
-// program lacks are named.
+// Adapt returns the flags of a plan as they must be passed to the program: a
+// flag whose default differs in it is set explicitly. It also returns the flags
+// that the plan needs and the program does not have.
 func (in *Installed) Adapt(flags []fit.Flag) (adapted []fit.Flag, lacking []string) {
 	adapted = slices.Clone(flags)
 	for i := range adapted {

@@ -13,7 +13,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Facts are what only a run knows, under the names that formulas have for it.
+// Facts are values known only during a run, by their names in formulas.
 type Facts struct {
 	Launch   string // pair or single
 	FreePort int64
@@ -22,12 +22,12 @@ type Facts struct {
 	// DIOAlign is how the folder's file system aligns direct I/O; 0 where it does
 	// not say.
 	DIOAlign int64
-	// FilesThere counts the files of the run that were there before the command,
-	// FilesShort those of them that are too short for it.
+	// FilesThere is the number of the run's files that existed before the
+	// command, FilesShort the number of those that are too short for it.
 	FilesThere, FilesShort int64
-	// Readings are those of the machine that could be made.
+	// Readings are the machine readings that were available.
 	Readings map[string]int64
-	// What came out of it. Rank is -1 where it is not known.
+	// The outcome of the run. Rank is -1 if unknown.
 	Rank, Failed                                          int64
 	Rows, OddRows, UnaskedRows, RepeatedRows, MissingRows int64
 	Errors                                                string
@@ -52,21 +52,21 @@ func (f *Facts) values() map[string]formula.Value {
 	}
 }
 
-// Needs are what a run takes.
+// Needs describes what a run needs.
 type Needs struct {
 	Processes, Initiators, Targets int
-	// Remote tells that the other end is on another machine.
+	// Remote reports whether the other end is on another machine.
 	Remote bool
-	// Etcd are the servers that must answer, or "".
+	// Etcd lists the servers that must respond, or is "".
 	Etcd string
-	// Memory is in bytes. Disk is the bytes in the files that the run leaves:
-	// those in Dir that match Pattern, or those of Paths.
+	// Memory is in bytes. Disk is the size in bytes of the files that the run
+	// leaves: those in Dir that match Pattern, or those in Paths.
 	Memory, Disk int64
 	Dir, Pattern string
 	Paths        []string
 }
 
-// Rules are what the data says of running plans of one release and backend.
+// Rules are the rules in the data for running plans of one release and backend.
 // They are not safe for concurrent use.
 type Rules struct {
 	bench   *schema.Nixlbench
@@ -74,14 +74,14 @@ type Rules struct {
 	backend *schema.Backend
 	prog    *formula.Program
 	frame   *formula.Frame
-	// What there is of them for the release and the backend.
+	// The ones for the release and the backend.
 	advice    []*schema.Advice
 	obstacles []*schema.Obstacle
 	excuses   []*schema.Excuse
 	doubts    []*schema.Doubt
 }
 
-// The tables of rules, as formulas are named after them.
+// The tables of rules, as used in the names of formulas.
 const (
 	adviceTable    = "advice."
 	obstaclesTable = "obstacles."
@@ -89,11 +89,11 @@ const (
 	doubtsTable    = "doubts."
 )
 
-// NewRules compiles them.
+// NewRules compiles the rules.
 func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 	r := &Rules{bench: &s.Nixlbench, release: release, backend: s.Nixlbench.Backends[backend]}
 	if r.backend == nil {
-		return nil, diag.Errorf(diag.Pos{}, "backend %s is not known", backend)
+		return nil, diag.Errorf(diag.Pos{}, "unknown backend %s", backend)
 	}
 	scope := formula.NewScope()
 	for i := range s.Fields {
@@ -166,7 +166,7 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 	return r, nil
 }
 
-// ruled is a rule of some kind.
+// ruled is a rule of any kind.
 type ruled interface{ Common() *schema.RunRule }
 
 // rulesOf declares the rules of a table that are for the release and the backend,
@@ -187,7 +187,8 @@ func rulesOf[T any, P interface {
 	return list
 }
 
-// holding returns the rules of a table that hold for a run, whose facts are loaded.
+// holding returns the rules of a table that apply to a run whose facts are
+// loaded.
 func holding[R ruled](r *Rules, table string, all []R) ([]R, error) {
 	var errs diag.List
 	var list []R
@@ -205,7 +206,7 @@ func (r *Rules) set(name string, v formula.Value) {
 	}
 }
 
-// load sets what a plan with these flags and a run's facts say.
+// load sets the values of a plan with these flags, and the facts of a run.
 func (r *Rules) load(pl *plan.Plan, flags []fit.Flag, facts *Facts) {
 	r.frame.Reset()
 	for name, v := range pl.Request.Config.Values {
@@ -224,8 +225,8 @@ func (r *Rules) load(pl *plan.Plan, flags []fit.Flag, facts *Facts) {
 
 var inBraces = regexp.MustCompile(`\{(\w+)\}`)
 
-// fill puts values in the place of their names in braces. Texts are quoted where
-// a shell needs it, as some are in commands to copy.
+// fill replaces names in braces with their values. Strings are quoted as needed
+// for a shell, because some are part of commands to copy.
 func (r *Rules) fill(message string) string {
 	return inBraces.ReplaceAllStringFunc(message, func(s string) string {
 		ref, ok := r.prog.Ref(s[1 : len(s)-1])
@@ -243,7 +244,8 @@ func (r *Rules) fill(message string) string {
 	})
 }
 
-// eval returns the value of a formula, or the zero value where the data has none.
+// eval returns the value of a formula, or the zero value if the data does not
+// have one.
 func (r *Rules) eval(name string, errs *diag.List) formula.Value {
 	ref, ok := r.prog.Ref(name)
 	if !ok {
@@ -254,7 +256,7 @@ func (r *Rules) eval(name string, errs *diag.List) formula.Value {
 	return v
 }
 
-// Needs says what a run takes.
+// Needs returns what a run needs.
 func (r *Rules) Needs(pl *plan.Plan, flags []fit.Flag, facts *Facts) (Needs, error) {
 	r.load(pl, flags, facts)
 	var errs diag.List
@@ -279,16 +281,16 @@ func (r *Rules) Needs(pl *plan.Plan, flags []fit.Flag, facts *Facts) (Needs, err
 	return n, errs.Err()
 }
 
-// Group is where the processes of a run meet.
+// Group identifies the group in which the processes of a run find each other.
 type Group struct {
-	// Name is that of the group, unless the user gives one.
+	// Name is the name of the group, unless the user sets one.
 	Name string
-	// Number is that of the run: those after the first have it behind the name,
-	// so that each has a group of its own.
+	// Number is the number of the run: after the first run, it is appended to
+	// the name, so that each run has its own group.
 	Number int
 }
 
-// set assigns the group's flag its value.
+// set sets the group's flag.
 func (g Group) set(f *fit.Flag) {
 	if f.From != fit.Given {
 		f.Value = formula.Value{Kind: formula.Str, Str: g.Name}
@@ -300,10 +302,10 @@ func (g Group) set(f *fit.Flag) {
 	}
 }
 
-// Meet returns the plan's flags with those set through which the processes of
-// the run find each other, and the one that names their group, or nil. What the
-// user gave stays. Where it is known what is installed, its flags are those that
-// can be set.
+// Meet returns the plan's flags together with those that let the processes of
+// the run find each other, and the flag that names their group, or nil. Values
+// set by the user stay. If the installed release is known, only its flags are
+// set.
 func (r *Rules) Meet(pl *plan.Plan, facts *Facts, g Group, in *Installed) ([]fit.Flag, *fit.Flag, error) {
 	var errs diag.List
 	for _, m := range r.bench.Runs.Get().Meetings {
@@ -338,11 +340,11 @@ func (r *Rules) Meet(pl *plan.Plan, facts *Facts, g Group, in *Installed) ([]fit
 	return pl.Flags, nil, errs.Err()
 }
 
-// Verdict is what the data says of a run: the reasons not to trust its result,
-// remarks on it, and those of them that only the record has.
+// Verdict is the data's assessment of a run: reasons not to trust its result,
+// notes, and notes that are only recorded.
 type Verdict struct{ Reasons, Notes, Quiet []string }
 
-// Doubts returns what is to be said of a run.
+// Doubts returns the assessment of a run.
 func (r *Rules) Doubts(pl *plan.Plan, flags []fit.Flag, facts *Facts) (Verdict, error) {
 	r.load(pl, flags, facts)
 	list, err := holding(r, doubtsTable, r.doubts)
@@ -360,15 +362,16 @@ func (r *Rules) Doubts(pl *plan.Plan, flags []fit.Flag, facts *Facts) (Verdict, 
 	return v, err
 }
 
-// Timeout returns how many seconds a run may take; 0 where that is no number that
-// can be worked out.
+// Timeout returns the maximum number of seconds for a run, or 0 if it cannot be
+// computed.
 func (r *Rules) Timeout(pl *plan.Plan, flags []fit.Flag, facts *Facts) int64 {
 	r.load(pl, flags, facts)
 	n, _ := r.eval("timeout", new(diag.List)).Num.Int64()
 	return max(n, 0)
 }
 
-// Asked returns the rows that a run is asked for, or nil where that is not known.
+// Asked returns the rows that a run is expected to print, or nil if that is
+// unknown.
 func (r *Rules) Asked(pl *plan.Plan, flags []fit.Flag, facts *Facts) (*Asked, error) {
 	r.load(pl, flags, facts)
 	var errs diag.List
@@ -397,10 +400,11 @@ func (r *Rules) Asked(pl *plan.Plan, flags []fit.Flag, facts *Facts) (*Asked, er
 	return a, errs.Err()
 }
 
-// rowPrefix stands before the value of a measure in formulas about a row.
+// rowPrefix is the prefix of a measure's name in formulas about a row.
 const rowPrefix = "row_"
 
-// AddTimed adds to rows what was timed for them, as far as that is known.
+// AddTimed adds the numbers of timed iterations and samples to rows, as far as
+// they are known.
 func (r *Rules) AddTimed(pl *plan.Plan, flags []fit.Flag, facts *Facts, rows []Row) {
 	runs := r.bench.Runs.Get()
 	r.load(pl, flags, facts)
@@ -429,8 +433,7 @@ func (r *Rules) Advice(pl *plan.Plan, flags []fit.Flag, facts *Facts) (hints []s
 	return hints, err
 }
 
-// Obstacles says what keeps a run from being started, and what is only warned
-// about.
+// Obstacles returns the reasons not to start a run, and warnings.
 func (r *Rules) Obstacles(pl *plan.Plan, flags []fit.Flag, facts *Facts) (messages, warnings []string, err error) {
 	r.load(pl, flags, facts)
 	list, err := holding(r, obstaclesTable, r.obstacles)
@@ -444,7 +447,7 @@ func (r *Rules) Obstacles(pl *plan.Plan, flags []fit.Flag, facts *Facts) (messag
 	return messages, warnings, err
 }
 
-// Excuse returns what excuses the failure of a run, or nil.
+// Excuse returns the rule that excuses the failure of a run, or nil.
 func (r *Rules) Excuse(pl *plan.Plan, flags []fit.Flag, facts *Facts) (*schema.Excuse, error) {
 	r.load(pl, flags, facts)
 	list, err := holding(r, excusesTable, r.excuses)

@@ -14,17 +14,17 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Number is a number as nixlbench printed it. In JSON it is that number, or a
-// string where JSON has no such number (inf, nan).
+// Number is a number as printed by nixlbench. In JSON it is a number, or a
+// string if JSON cannot represent it (inf, nan).
 type Number string
 
-// Float returns its value.
+// Float returns the value.
 func (n Number) Float() float64 {
 	f, _ := strconv.ParseFloat(string(n), 64)
 	return f
 }
 
-// MarshalJSON returns the digits as they are.
+// MarshalJSON returns the digits unchanged.
 func (n Number) MarshalJSON() ([]byte, error) {
 	if json.Valid([]byte(n)) {
 		return []byte(n), nil
@@ -45,40 +45,40 @@ func (n *Number) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Row is a row of the table, by the columns' keys.
+// Row is a row of the table, keyed by column.
 type Row map[string]Number
 
-// Limits of what is kept of one process's output. No run is asked for as many
-// rows: sizes double from row to row.
+// Limits on what is saved of the output of one process. No run prints that many
+// rows, because sizes double from row to row.
 const (
 	maxRows     = 4096
 	maxWarnings = 100
 	maxWarning  = 1000 // bytes
 )
 
-// Table reads the table in nixlbench's output, line by line.
+// Table parses the table in nixlbench's output, line by line.
 type Table struct {
 	runs    *schema.Runs
 	columns []schema.Column // once the heading has come
-	// Rows are the first of those that came, Count is how many came.
+	// Rows are the first rows, and Count is the number of all rows.
 	Rows     []Row
 	Count    int64
 	Warnings []string
-	// Rank is that of the process, or -1 where it did not tell.
+	// Rank is the rank of the process, or -1 if it did not print one.
 	Rank int64
-	// Created are the files that the process said it creates.
+	// Created lists the files that the process reported creating.
 	Created       []string
 	rank, created *regexp.Regexp
-	// asked are the rows that the run is asked for, nil where that is not known,
-	// and seen those of them that came.
+	// asked are the rows that the run is expected to print, or nil if unknown;
+	// seen are those that it printed.
 	asked                  *Asked
 	seen                   map[string]bool
 	odd, unasked, repeated int64
 	err                    error
 }
 
-// NewTable returns a table that knows the layouts of all releases: the heading
-// tells them apart.
+// NewTable returns a table that recognizes the layouts of all releases by their
+// headings.
 func NewTable(n *schema.Nixlbench, asked *Asked) *Table {
 	runs := n.Runs.Get()
 	return &Table{
@@ -89,7 +89,7 @@ func NewTable(n *schema.Nixlbench, asked *Asked) *Table {
 
 var gap = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(` {2,}`) })
 
-// Warning takes a line if it is a warning, and reports whether it is.
+// Warning consumes a line if it is a warning, and reports whether it is.
 func (t *Table) Warning(line string) bool {
 	for _, prefix := range t.runs.WarningPrefixes {
 		if text, ok := strings.CutPrefix(line, prefix); ok {
@@ -102,9 +102,9 @@ func (t *Table) Warning(line string) bool {
 	return false
 }
 
-// Line takes the next line of output and reports whether it is a row of the
-// table. Lines outside the table are skipped; ended says whether the line was
-// complete.
+// Line processes the next line of output and reports whether it is a row of the
+// table. Lines outside the table are skipped; ended reports whether the line
+// was complete.
 func (t *Table) Line(line string, ended bool) (isRow bool) {
 	line = strings.TrimRight(line, " \r\n")
 	if t.Warning(line) {
@@ -144,7 +144,7 @@ func (t *Table) Line(line string, ended bool) (isRow bool) {
 			t.fail("a row of the table does not match its heading: %s", line)
 		}
 	case !ended:
-		t.fail("the last row of the table is not complete: %s", line)
+		t.fail("the last row of the table is incomplete: %s", line)
 	default:
 		t.add(row)
 		return true
@@ -152,7 +152,7 @@ func (t *Table) Line(line string, ended bool) (isRow bool) {
 	return false
 }
 
-// add counts a row and keeps it, unless there are too many.
+// add counts a row, and saves it unless there are too many.
 func (t *Table) add(row Row) {
 	t.Count++
 	if t.isOdd(row) {
@@ -180,7 +180,7 @@ func (t *Table) isHeading(title string) bool {
 	return slices.ContainsFunc(t.runs.Layouts, func(l schema.Layout) bool { return title == l.Columns[0].Title })
 }
 
-// match returns the columns that the titles stand for, or nil.
+// match returns the columns for the titles, or nil.
 func (t *Table) match(titles []string) []schema.Column {
 	for _, l := range t.runs.Layouts {
 		var found []schema.Column
@@ -205,10 +205,10 @@ func (t *Table) fail(format string, args ...any) {
 	}
 }
 
-// Err says what of the table could not be read.
+// Err describes what could not be parsed.
 func (t *Table) Err() error { return t.err }
 
-// isOdd reports whether a row holds a number that no measurement gives.
+// isOdd reports whether a row contains a number that cannot be a measurement.
 func (t *Table) isOdd(row Row) bool {
 	for key, v := range row {
 		f := v.Float()
@@ -220,13 +220,13 @@ func (t *Table) isOdd(row Row) bool {
 	return false
 }
 
-// Asked are the rows that a run is asked for.
+// Asked are the rows that a run is expected to print.
 type Asked struct {
 	keys []string // of the columns that tell rows apart
 	ids  map[string]bool
 }
 
-// id returns what tells a row from others.
+// id returns a key that distinguishes rows.
 func (a *Asked) id(row Row) string {
 	values := make([]string, len(a.keys))
 	for i, key := range a.keys {
@@ -250,7 +250,7 @@ func (a *Asked) cross(key string, values []int64) {
 	a.keys, a.ids = append(a.keys, key), ids
 }
 
-// Tally counts the rows of the processes of a run.
+// Tally counts the rows printed by the processes of a run.
 func (f *Facts) Tally(tables []*Table) {
 	f.Rows, f.OddRows, f.UnaskedRows, f.RepeatedRows, f.MissingRows = 0, 0, 0, 0, 0
 	seen := map[string]bool{}
@@ -267,7 +267,7 @@ func (f *Facts) Tally(tables []*Table) {
 	f.MissingRows -= int64(len(seen))
 }
 
-// number is what C++ prints for one.
+// number matches a number as printed by C++.
 var number = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^(-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?|[+-]?(inf|nan))$`)
 })

@@ -117,7 +117,7 @@ func TestTable(t *testing.T) {
 		{"no heading", row, 0, ""},
 		{"log lines between", newHeading + row + "[1795447189.047303] [host:24318:0] UCX WARN\n0 errors so far\n" + row, 2, ""},
 		{"windows line ends", strings.ReplaceAll(newHeading+row, "\n", "\r\n"), 1, ""},
-		{"no end of line", newHeading + strings.TrimSpace(row), 0, "the last row of the table is not complete"},
+		{"no end of line", newHeading + strings.TrimSpace(row), 0, "the last row of the table is incomplete"},
 		{"cut off", newHeading + row + "589824              16             16.9", 1, "a row of the table does not match its heading"},
 		{"too many numbers", newHeading + strings.TrimSpace(row) + "  1.0\n", 0, "a row of the table does not match its heading"},
 		{"not a number", newHeading + strings.Replace(row, "34.8", "fast", 1), 0, "a row of the table does not match its heading"},

@@ -68,10 +68,10 @@ func known(arch *schema.Architecture, rank bool) error {
 			WithHint("add formulas for block and layer there, or describe its layers in cache")
 	case rank && arch.Layers == nil:
 		return diag.Errorf(at, "%s does not describe its layers: the rank accounting needs a cache section", arch.Name).
-			WithHint("leave out --%s %s, or see docs/adding-a-new-model-architecture.md", accountingVar, accountingRank)
+			WithHint("omit --%s %s, or see docs/adding-a-new-model-architecture.md", accountingVar, accountingRank)
 	case !rank && len(arch.Tables[patternsTable]) == 0:
 		return diag.Errorf(at, "%s has no %s: the documented arithmetic does not cover such models", arch.Name, patternsTable).
-			WithHint("--%s %s counts their layers one by one", accountingVar, accountingRank)
+			WithHint("use --%s %s to count their layers one by one", accountingVar, accountingRank)
 	}
 	return nil
 }
@@ -180,9 +180,9 @@ func (a *account) checkNeeds(req *Request) error {
 		}
 		d := v.Origin.Errorf("%sexists only in the %s accounting; this plan's accounting is %s", what, f.Needs, a.accounting())
 		if a.arch.Layers == nil || f.Needs != accountingRank {
-			d.WithHint("leave it out: %s", a.Elsewhere())
+			d.WithHint("omit it: %s", a.Elsewhere())
 		} else {
-			d.WithHint("use --%s %s, or leave it out", accountingVar, f.Needs)
+			d.WithHint("use --%s %s, or omit it", accountingVar, f.Needs)
 		}
 		errs = append(errs, d)
 	}

@@ -123,9 +123,9 @@ func (ds *declarations) declareCache() error {
 		g := l.Groups[name]
 		kind := c.Kinds[g.Kind]
 		if kind == nil {
-			d := didYouMean(diag.Errorf(g.Pos, "there is no kind %q of layers", g.Kind), g.Kind, schema.Keys(c.Kinds))
+			d := didYouMean(diag.Errorf(g.Pos, "unknown kind of layer %q", g.Kind), g.Kind, schema.Keys(c.Kinds))
 			if g.Kind == name {
-				d.WithHint("a group has the name of its kind, or names it: %s: kind: \"…\"", name)
+				d.WithHint("name a group after its kind, or set its kind: %s: kind: \"…\"", name)
 			}
 			errs = append(errs, d)
 			continue
@@ -133,12 +133,12 @@ func (ds *declarations) declareCache() error {
 		kinds[g.Kind] = kind
 		for _, field := range schema.Keys(g.Fields) {
 			if _, ok := kind.Fields[field]; !ok {
-				errs = append(errs, didYouMean(diag.Errorf(g.Fields[field].Pos, "layers of kind %s have no field %s", g.Kind, field), field, schema.Keys(kind.Fields)))
+				errs = append(errs, didYouMean(diag.Errorf(g.Fields[field].Pos, "layers of kind %s do not have the field %s", g.Kind, field), field, schema.Keys(kind.Fields)))
 			}
 		}
 		for _, field := range schema.Keys(kind.Fields) {
 			if _, ok := g.Fields[field]; !ok && kind.Fields[field].Default.IsZero() {
-				errs = append(errs, diag.Errorf(g.Pos, "group %s lacks %s: %s", name, field, kind.Fields[field].Doc))
+				errs = append(errs, diag.Errorf(g.Pos, "group %s does not set %s: %s", name, field, kind.Fields[field].Doc))
 			}
 		}
 		if !g.Where.IsZero() {

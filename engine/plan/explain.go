@@ -121,7 +121,7 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 			for _, q := range plans[0].Quantities {
 				quantities = append(quantities, q.Name)
 			}
-			d.WithHint("it has %s, its flags, and what they are made of", strings.Join(quantities, ", "))
+			d.WithHint("it has %s, its flags, and the values they are computed from", strings.Join(quantities, ", "))
 		}
 		return nil, d
 	}
@@ -268,7 +268,7 @@ func (x *explainer) whence(name string, ref formula.Ref) string {
 	case fit.ArgumentVar:
 		return "--" + x.argument
 	case layerVar, groupVar, kindVar, perVar, ioUnits, ioPart:
-		return "the layers at hand"
+		return "the layers being counted"
 	case StageVar:
 		return stageField + " " + req.Config.Values[stageField].Text()
 	}

@@ -255,7 +255,7 @@ func one(plans []*plan.Plan, err error) (*plan.Plan, error) {
 func retry(t *testing.T, p *plan.Planner, req *plan.Request, err error) *plan.Plan {
 	t.Helper()
 	d := diag.All(err)[0]
-	if !strings.Contains(d.Msg, "cannot be fitted") {
+	if !strings.Contains(d.Msg, "cannot fit the plan") {
 		t.Fatalf("neither fitted nor refused with a size: %v", err)
 	}
 	first := strings.Join(d.Hints[:min(1, len(d.Hints))], "")

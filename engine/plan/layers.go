@@ -263,7 +263,7 @@ func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 	for i := range stages {
 		st := &stages[i]
 		if len(st.ios) == 0 {
-			warnings.Add(diag.Warnf(req.label(), "pipeline stage %d (%s) holds no cache", st.number, st.layers()))
+			warnings.Add(diag.Warnf(req.label(), "pipeline stage %d (%s) has no cache", st.number, st.layers()))
 			continue
 		}
 		facts = facts[:ofModel]
@@ -280,7 +280,7 @@ func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 		}
 	}
 	if len(all) == 0 {
-		return nil, nil, diag.Errorf(req.label(), "there is no cache to move").WithHint("no layer of the stage holds any")
+		return nil, nil, diag.Errorf(req.label(), "there is no cache to move").WithHint("none of the layers in this stage has a cache")
 	}
 	return all, warnings, nil
 }

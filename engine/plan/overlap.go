@@ -58,8 +58,8 @@ func everywhere(arch *schema.Architecture) error {
 }
 
 func twice(g *schema.Group, arch *schema.Architecture, layers, one, two string) *diag.Diag {
-	return diag.Errorf(g.Pos, "%s in two groups of %s, %s and %s, so would be counted twice", layers, arch.Name, one, two).
-		WithHint("give one of them a condition that leaves these layers out: where: \"…\"; or, if such a layer stores both: shared: true")
+	return diag.Errorf(g.Pos, "%s in two groups of %s, %s and %s, and would be counted twice", layers, arch.Name, one, two).
+		WithHint("exclude these layers from one of them with a condition, where: \"…\"; or, if such a layer stores both: shared: true")
 }
 
 // numbered names layers by their numbers, in ascending order: "layers 0 to 3 and 5

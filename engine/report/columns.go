@@ -451,7 +451,7 @@ func (m *marks) write(w io.Writer) error {
 		fmt.Fprintf(out, "[%d] %s\n", i+1, text)
 	}
 	if m.more > 0 {
-		fmt.Fprintf(out, "[+] other notes: --columns notes shows them\n")
+		fmt.Fprintf(out, "[+] other notes: use --columns notes to show them\n")
 	}
 	return out.Flush()
 }

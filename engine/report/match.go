@@ -125,11 +125,11 @@ func (r *Results) Told(name string, s *schema.Schema) []*diag.Diag {
 	}
 	list := []*diag.Diag{note}
 	if several > 0 {
-		w := diag.Warnf(at, "%d rows match several rows of it, and are not compared", several)
+		w := diag.Warnf(at, "%d rows match several of its rows, and are not compared", several)
 		if len(tell) > 0 {
-			w.WithHint("those differ in %s: add what is to be the same to --match", strings.Join(tell, ", "))
+			w.WithHint("these differ in %s: add the columns that must be equal to --match", strings.Join(tell, ", "))
 		} else {
-			w.WithHint("nothing that --match could name tells those apart")
+			w.WithHint("no column of --match can distinguish them")
 		}
 		list = append(list, w)
 	}
@@ -138,7 +138,7 @@ func (r *Results) Told(name string, s *schema.Schema) []*diag.Diag {
 		gone += len(l)
 	}
 	if gone > 0 {
-		list = append(list, diag.Warnf(at, "rows that match none: %d", gone))
+		list = append(list, diag.Warnf(at, "rows without a match: %d", gone))
 	}
 	return list
 }

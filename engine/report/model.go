@@ -63,8 +63,8 @@ func Template(w io.Writer, s *schema.Schema, arch *schema.Architecture) error {
 			m.Params[name] = data.Fact{Value: v}
 		}
 	}
-	comment := "A model of the architecture " + arch.Name + ". Replace the values with those of your model;\n" +
-		"kvbench vet checks this file, kvbench models show " + arch.Name + " prints the architecture."
+	comment := "A model of the architecture " + arch.Name + ". Replace the values with those of your model.\n" +
+		"'kvbench vet' checks this file; 'kvbench models show " + arch.Name + "' prints the architecture."
 	if err := ModelYAML(w, s, m, comment); err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func Template(w io.Writer, s *schema.Schema, arch *schema.Architecture) error {
 }
 
 // kindWords names what parameters of a kind take.
-var kindWords = map[formula.Kind]string{formula.Num: "a number", formula.Str: "a text", formula.Bool: "true or false", formula.NumList: "a list of numbers", formula.StrList: "a list of texts", formula.Any: "a value"}
+var kindWords = map[formula.Kind]string{formula.Num: "a number", formula.Str: "a string", formula.Bool: "true or false", formula.NumList: "a list of numbers", formula.StrList: "a list of strings", formula.Any: "a value"}
 
 // yamlValue writes a value; at is the column where it begins.
 func yamlValue(v formula.Value, at int) string {

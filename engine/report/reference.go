@@ -61,7 +61,7 @@ func literals(list []string) string {
 }
 
 func configPage(p *page, s *schema.Schema) {
-	p.text("# Configuration fields\n\nEvery field is optional; its flag overrides it. The third column is its name in formulas.")
+	p.text("# Configuration fields\n\nEvery field is optional; its flag overrides it. The third column is the field's name in formulas.")
 	p.table("field", "flag", "in formulas", "allowed", "default", "meaning")
 	for _, f := range s.Fields {
 		allowed := s.NumberText(f.Unit, f.Type.String())
@@ -78,13 +78,13 @@ func configPage(p *page, s *schema.Schema) {
 		}
 		p.row("`"+f.Path+"`", flag, "`"+f.Var+"`", allowed, def, f.Doc)
 	}
-	p.text("\nThe section `sweep` gives fields several values, by the names of their flags: `sweep: {tp: [1, 2], isl: 1024..131072x2}`.")
+	p.text("\nThe section `sweep` lists several values for a field, under the name of its flag: `sweep: {tp: [1, 2], isl: 1024..131072x2}`.")
 	p.text("\n## Number formats")
-	p.table("format", "bytes of an element")
+	p.table("format", "bytes per element")
 	for _, name := range schema.Keys(s.Dtypes) {
 		p.row("`"+name+"`", s.Dtypes[name].Text)
 	}
-	p.text("\n## Quantities\n\nThose with a condition are shown by `kvcache` in the formats table, json and csv, and by `explain NAME`.")
+	p.text("\n## Quantities\n\nQuantities with a condition are shown by `kvcache` in the formats table, json and csv, and by `explain NAME`.")
 	p.table("name", "unit", "meaning", "kvbench accounting", "rank accounting", "shown if")
 	for _, q := range s.Quantities {
 		text := func(f schema.Formula, otherwise string) string {
@@ -101,7 +101,7 @@ func configPage(p *page, s *schema.Schema) {
 	}
 }
 
-// cachePage says what the rank accounting knows.
+// cachePage writes the page about the rank accounting.
 func cachePage(p *page, s *schema.Schema) {
 	c := s.Cache.Get()
 	p.text("# Caches layer by layer\n\n" +
@@ -115,7 +115,7 @@ func cachePage(p *page, s *schema.Schema) {
 			f := k.Fields[field]
 			text := "`" + field + "`: " + f.Doc
 			if !f.Default.IsZero() {
-				text += " (`" + f.Default.Text + "` if left out)"
+				text += " (`" + f.Default.Text + "` by default)"
 			}
 			fields = append(fields, text)
 		}
@@ -135,7 +135,7 @@ func cachePage(p *page, s *schema.Schema) {
 		}
 	}
 	p.text("\n## Sums over layers")
-	p.table("name", "of each layer", "over", "with")
+	p.table("name", "for each layer", "over", "with")
 	for _, f := range c.Folds {
 		what := "the model's"
 		if f.Over == schema.OverStage {
@@ -185,9 +185,9 @@ func cachePage(p *page, s *schema.Schema) {
 
 func flagsPage(p *page, s *schema.Schema) {
 	n := &s.Nixlbench
-	p.text("# nixlbench's flags\n\nFlags of the releases %s to %s. Plans are for %s unless you select another release or set something that needs one. A flag that a release lacks is rejected.",
+	p.text("# nixlbench's flags\n\nFlags of the releases %s to %s. Plans are for %s unless you select another release or set something that needs one. Flags that the release does not have are rejected.",
 		n.Releases[0], n.Releases[len(n.Releases)-1], n.Default)
-	p.text("\nnixlbench reads some flags only with certain backends, or with other flags: those are in the last column. Elsewhere such a flag has no effect, and a note says so.")
+	p.text("\nnixlbench reads some flags only with certain backends, or with other flags: those are in the last column. Otherwise such a flag has no effect, and kvbench prints a note.")
 	p.table("flag", "type", "default", "releases", "values", "meaning", "read only with")
 	for _, name := range schema.Keys(n.Flags) {
 		f := n.Flags[name]
@@ -318,13 +318,13 @@ func limitsPage(p *page, s *schema.Schema) {
 
 func formulasPage(p *page, s *schema.Schema) {
 	p.text("# Formulas\n\n" +
-		"Numbers are exact fractions of 64-bit integers. Only the functions that say so round; a number that does not fit,\n" +
+		"Numbers are exact fractions of 64-bit integers. Numbers are rounded only by the functions that say so. A number that does not fit,\n" +
 		"a division by zero, and a byte count that is not whole are errors.\n\n" +
 		"## Operators\n\n" +
-		"`+ - * / %%` on numbers (`%%` on whole ones that are not negative), `== !=` on numbers, texts and truth values,\n" +
-		"`< <= > >=` on numbers, `and or not` on truth values, `contains startsWith endsWith` on texts, `in` on lists,\n" +
+		"`+ - * / %%` on numbers (`%%` on whole numbers, 0 or more), `== !=` on numbers, strings and booleans,\n" +
+		"`< <= > >=` on numbers, `and or not` on booleans, `contains startsWith endsWith` on strings, `in` on lists,\n" +
 		"`condition ? a : b`, `x ?? y` for `given(x) ? x : y`, `list[i]` counting from 0, and `table[key]`.\n\n## Functions")
-	p.table("function", "gives")
+	p.table("function", "result")
 	for _, f := range formula.Functions() {
 		p.row("`"+f.Usage+"`", f.Doc)
 	}

@@ -17,7 +17,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// The keys that a plan has beside nixlbench's own flags.
+// The keys of a plan besides nixlbench's own flags.
 const (
 	keyFile  = runner.NameFile
 	keyModel = "model"
@@ -45,7 +45,7 @@ func Rows(w io.Writer, view schema.View, pl *plan.Plan) error {
 	return nil
 }
 
-// rowsOf returns the rows of a view that a plan has.
+// rowsOf returns the rows of a view for which a plan has values.
 func rowsOf(view schema.View, pl *plan.Plan) []schema.Row {
 	if pl.Rank() {
 		return slices.Concat(view.Rows, view.Rank)
@@ -53,7 +53,7 @@ func rowsOf(view schema.View, pl *plan.Plan) []schema.Row {
 	return view.Rows
 }
 
-// rowText returns the value that a row shows.
+// rowText returns the value shown in a row.
 func rowText(r schema.Row, pl *plan.Plan) (string, error) {
 	if r.Value == keyFile {
 		return fileText(pl), nil
@@ -83,7 +83,7 @@ func rowText(r schema.Row, pl *plan.Plan) (string, error) {
 	return diag.Printable(text), nil
 }
 
-// inBrackets puts a text in brackets behind a blank, unless it is empty.
+// inBrackets returns the text in brackets after a space, or "" if it is empty.
 func inBrackets(text string) string {
 	if text == "" {
 		return ""
@@ -108,7 +108,7 @@ func Header(w io.Writer, view schema.View, pl *plan.Plan) error {
 	return err
 }
 
-// Text writes plans as headers and shell commands, a blank line between them.
+// Text writes plans as headers and shell commands, separated by blank lines.
 func Text(w io.Writer, view schema.View, plans []*plan.Plan) error {
 	for i, pl := range plans {
 		if i > 0 {
@@ -215,13 +215,13 @@ func CSV(w io.Writer, fields []schema.Field, sweep schema.View, plans []*plan.Pl
 	return out.Error()
 }
 
-// documentedName returns the name that a field has in the documented formats.
+// documentedName returns the name of a field in the documented formats.
 func documentedName(f schema.Field) string {
 	return keyModel + "_" + strings.ReplaceAll(f.Path, ".", "_")
 }
 
-// SweepName returns the name that a column has in sweeps, by that or by the name
-// that it has among the plans of [CSV].
+// SweepName returns the name of a column in sweeps, given that or the name of a
+// column in [CSV].
 func SweepName(fields []schema.Field, name string) string {
 	if name == keyModel {
 		return schema.NameParam
@@ -236,7 +236,7 @@ func SweepName(fields []schema.Field, name string) string {
 
 func modelName(pl *plan.Plan) string { return pl.Request.Model.Name }
 
-// Cell returns the value that a row shows of a plan, or "-" where it has none.
+// Cell returns the value that a row shows for a plan, or "-" if there is none.
 func Cell(r schema.Row, pl *plan.Plan) string {
 	text, err := rowText(r, pl)
 	if err != nil {
@@ -245,8 +245,8 @@ func Cell(r schema.Row, pl *plan.Plan) string {
 	return text
 }
 
-// Count writes a large number with a unit of 1000 and at most one decimal, cut:
-// 8.2B for 8200000000, 671B for 671000000000.
+// Count formats a large number with a unit that is a power of 1000 and at most
+// one decimal, truncated: 8.2B for 8200000000, 671B for 671000000000.
 func Count(n int64) string {
 	units := []string{"", "K", "M", "B", "T", "Q"}
 	power, scale := 0, int64(1)

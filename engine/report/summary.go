@@ -20,11 +20,11 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Point is a plan with the records of its runs, at least one; that of a plan
-// which was not run has no status.
+// Point is a plan with the records of its runs, at least one; a plan that was
+// not run has a record without a status.
 type Point []*runner.Brief
 
-// Points puts the records of the same plan together, in the order they came.
+// Points groups the records by plan, in order of first occurrence.
 func Points(records []*runner.Brief) []Point {
 	var points []Point
 	at := map[string]int{}
@@ -40,15 +40,15 @@ func Points(records []*runner.Brief) []Point {
 	return points
 }
 
-// Summary writes a table of results: the view's values of the plan, those of some
-// flags of nixlbench, the measures of its rows, and what became of the runs. Rows of several runs that
-// measured the same sizes are one line, with medians.
+// Summary writes a table of results: the view's values for the plan, some
+// nixlbench flags, the measures of its rows, and the outcome of the runs. Rows
+// of several runs with the same sizes are combined into one line, with medians.
 func Summary(w io.Writer, view schema.View, flags []*schema.Flag, measures []schema.Measure, points []Point) error {
 	shown := append(settingsOf(ranked(view, points)), settingsOfFlags(flags)...)
 	return table(w, "text", func(row func(...string)) { summaryRows(shown, measures, points, nil, row) })
 }
 
-// ranked adds to a view the rows of plans for one rank, if there are any.
+// ranked adds to a view the rows for plans of one rank, if there are any.
 func ranked(view schema.View, points []Point) schema.View {
 	if slices.ContainsFunc(points, func(p Point) bool { _, ok := value(p[0], keyGroup); return ok }) {
 		view.Rows = slices.Concat(view.Rows, view.Rank)
@@ -83,15 +83,15 @@ func summaryRows(shown []setting, measures []schema.Measure, points []Point, mar
 	}
 }
 
-// Results are files of results: that which is reported on, and one that it is
-// compared with, unless nil.
+// Results are the results to report, and the baseline to compare them with,
+// unless nil.
 type Results struct {
 	Points, Baseline []Point
 	base             map[string]Point // of the baseline, by their names
 	match            *match           // nil where points are matched by all that they are
 }
 
-// Compare makes them from records.
+// Compare creates them from records.
 func Compare(records, baseline []*runner.Brief, o *Options, s *schema.Schema) *Results {
 	r := &Results{Points: Points(records), Baseline: Points(baseline)}
 	r.base = byName(r.Baseline)
@@ -117,8 +117,8 @@ func pointers(fields []schema.Field) []*schema.Field {
 	return list
 }
 
-// Kept lists the values of plans that a summary shows: those of the view, and
-// those that stand for measures.
+// Kept lists the values of plans that a summary shows: those in the view, and
+// those shown in place of measures.
 func Kept(view schema.View, measures []schema.Measure) []runner.Name {
 	names := []runner.Name{{Name: keyGroup}}
 	for _, r := range slices.Concat(view.Rows, view.Rank) {
@@ -133,8 +133,8 @@ func Kept(view schema.View, measures []schema.Measure) []runner.Name {
 	return names
 }
 
-// Missing counts the points of the baseline that were not run again, and those
-// that it does not have.
+// Missing counts the points that are only in the baseline, and those that are
+// not in it.
 func (r *Results) Missing() (gone, added int) {
 	common := 0
 	for _, p := range r.Points {
@@ -156,7 +156,7 @@ func WithAxes(view schema.View, fields []*schema.Field) schema.View {
 	return view
 }
 
-// axes are the fields of which the points have different values.
+// axes returns the fields whose values differ between points.
 func (r *Results) axes(fields []schema.Field) []*schema.Field {
 	var list []*schema.Field
 	for i := range fields {
@@ -171,9 +171,9 @@ func (r *Results) axes(fields []schema.Field) []*schema.Field {
 	return list
 }
 
-// ratios are the rows of a comparison for people: each measure with its ratio
-// to the baseline, and with the least and the greatest where there are several
-// runs.
+// ratios returns the rows of a comparison for people: each measure with its
+// ratio to the baseline and, if there are several runs, the smallest and
+// largest ratio.
 func (r *Results) ratios(shown []setting, measures []schema.Measure, marks *marks, row func(...string)) {
 	var head []string
 	for _, s := range shown {
@@ -275,7 +275,7 @@ func (r *Results) each(measures []schema.Measure, f func(p Point, l, base *line)
 	}
 }
 
-// none stands for a value that there is not.
+// none represents a missing value.
 const none = "-"
 
 // labels are the settings of a point.
@@ -306,18 +306,18 @@ func text(v any) string {
 	return fmt.Sprint(v)
 }
 
-// line is what the runs of a point measured of one size of I/O.
+// line is the combined measurements of a point's runs for one size of I/O.
 type line struct {
 	point Point
 	sizes string
 	rows  []runner.Row
-	// trusted tells that the rows are of runs that ended well.
+	// trusted reports whether the rows come from runs that ended normally.
 	trusted bool
 }
 
-// lines puts the rows together that measured the same, in the order they came;
-// there is one empty line where none came. What is not to be trusted is left
-// out where there is something better.
+// lines combines the rows with the same sizes, in order of first occurrence;
+// there is one empty line if there are none. Untrusted rows are omitted if
+// there are better ones.
 func lines(measures []schema.Measure, p Point) []*line {
 	isOK := func(rec *runner.Brief) bool { return rec.Status == runner.OK }
 	trusted := slices.ContainsFunc(p, isOK)
@@ -468,7 +468,7 @@ func (l *line) ratio(m schema.Measure, base *line) spread {
 	}
 }
 
-// median returns the middle of sorted numbers, with as many decimals as they
+// median returns the median of sorted numbers, with as many decimals as they
 // have.
 func median(sorted []nixlbench.Number) string {
 	n := len(sorted)

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TimeoutOf returns how long a run may take, or 0 for as long as it likes.
+// TimeoutOf returns the maximum duration of a run, or 0 if it is unlimited.
 func (s *Session) TimeoutOf(r *Run) time.Duration {
 	if s.Timeout != 0 {
 		return max(s.Timeout, 0)
@@ -22,8 +22,8 @@ func (s *Session) TimeoutOf(r *Run) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// look finds out what a run depends on: numbers of the machine, and files that
-// were there before any run of this command.
+// look collects what a run depends on: readings of the machine, and files that
+// existed before any run of this command.
 func (s *Session) look(r *Run) {
 	r.facts.Readings = map[string]int64{}
 	for name, reading := range s.Schema.Nixlbench.Runs.Get().Readings {

@@ -16,8 +16,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// What of records is kept in memory. A record has kilobytes, of which tables show
-// a few hundred bytes; nobody's file may take more than its share.
+// Limits on what is held in memory of records. A record has kilobytes, of which
+// tables show a few hundred bytes; no file may use more than its share.
 const (
 	maxKept    = 384 << 20 // of one file
 	maxShown   = 1 << 10   // of one value
@@ -25,19 +25,20 @@ const (
 	maxRemarks = 16        // of a record
 )
 
-// Briefs keeps of records what tables show.
+// Briefs extracts from records what tables show.
 type Briefs struct {
 	values   map[string]*places
 	measures map[string]int
-	// pool has the values, which many records have in common. The first stands
-	// for none.
+	// pool contains the values, which many records share. The first one
+	// represents no value.
 	pool []any
 	at   map[string]uint32 // in pool, by what it was read from
 
-	// notes has those of records, most of which are the same in many.
+	// notes contains the notes of records, most of which occur in many records.
 	notes map[string][]string
 
-	// parts has the values of records, some at a time: most are the same in many.
+	// parts contains the values of records, several at a time: most are the same
+	// in many records.
 	parts map[part]*part
 
 	in    jsonl.Reader
@@ -48,20 +49,20 @@ type Briefs struct {
 	kept  int // bytes, about
 }
 
-// part has places of some values in the pool.
+// part locates some values in the pool.
 type part [16]uint32
 
-// places are those of the values of a name, by where they are from: -1 for one
-// that is not kept.
+// places are the indexes of the values with a name, by where they are from: -1
+// if the value is not saved.
 type places [fromParams + 1]int
 
-// Brief is what is kept of a record.
+// Brief is the part of a record that is held in memory.
 type Brief struct {
 	Point  string
 	Status Status
 	Role   Role
 	Rows   []Row
-	// Notes are remarks on the run, the first of many.
+	// Notes are notes about the run, of which only the first ones are kept.
 	Notes  []string
 	values []*part
 	of     *Briefs
@@ -73,7 +74,8 @@ type Row struct {
 	of    *Briefs
 }
 
-// NewBriefs keeps these values of plans, and these measures of rows.
+// NewBriefs returns an extractor for these values of plans and these measures
+// of rows.
 func NewBriefs(names []Name, measures []schema.Measure) *Briefs {
 	b := &Briefs{values: map[string]*places{}, measures: map[string]int{}, pool: []any{nil}, at: map[string]uint32{}, parts: map[part]*part{}, notes: map[string][]string{}}
 	n := 0
@@ -101,7 +103,7 @@ func NewBriefs(names []Name, measures []schema.Measure) *Briefs {
 	return b
 }
 
-// Value returns what a record says of its plan; a file that was not named is nil.
+// Value returns a value of a record's plan; a file that was not named is nil.
 func (b *Brief) Value(from From, name string) (any, bool) {
 	at := b.of.values[name]
 	if at == nil || at[from] < 0 {
@@ -125,7 +127,7 @@ func (r *Row) Get(key string) (nixlbench.Number, bool) {
 	return nixlbench.Number(cell), cell != ""
 }
 
-// Of makes the brief of a record.
+// Of returns the brief of a record.
 func (b *Briefs) Of(rec *Record) (*Brief, error) {
 	line, err := marshal(rec)
 	if err != nil {
@@ -138,16 +140,16 @@ func (b *Briefs) Of(rec *Record) (*Brief, error) {
 	return brief, nil
 }
 
-// Results are the results that a file holds.
+// Results are the results in a file.
 type Results struct {
 	List []*Brief
-	// Torn tells that the last line is truncated and was skipped.
+	// Torn reports whether the last line is truncated and was skipped.
 	Torn bool
-	// Bad says which lines are no results, or is nil.
+	// Bad reports which lines are not results, or is nil.
 	Bad error
 }
 
-// Read reads a file of results.
+// Read reads a results file.
 func (b *Briefs) Read(name string, watch input.Watch) (*Results, error) {
 	at := diag.Pos{File: name}
 	f, err := input.Open(name, watch)
@@ -156,7 +158,7 @@ func (b *Briefs) Read(name string, watch input.Watch) (*Results, error) {
 	}
 	defer f.Close()
 	res := &Results{}
-	bad := strangers{name: name, hint: "kvbench vet says what is wrong with it"}
+	bad := strangers{name: name, hint: "run 'kvbench vet' to see what is wrong with it"}
 	b.kept = 0
 	lines := jsonl.NewLines(f)
 	for {
@@ -179,7 +181,7 @@ func (b *Briefs) Read(name string, watch input.Watch) (*Results, error) {
 			bad.add(lines.Number)
 		}
 		if b.kept > maxKept {
-			return nil, diag.Errorf(diag.Pos{File: name, Line: lines.Number}, "the results up to this line fill %d MiB of memory, the most that is kept of a file", maxKept>>20).
+			return nil, diag.Errorf(diag.Pos{File: name, Line: lines.Number}, "the results up to this line use %d MiB of memory, the limit for one file", maxKept>>20).
 				WithHint("split the file, and report on each part")
 		}
 		if res.List == nil && lines.Bytes > jsonl.MaxFutile {
@@ -191,16 +193,16 @@ func (b *Briefs) Read(name string, watch input.Watch) (*Results, error) {
 		if res.Bad != nil {
 			return nil, res.Bad
 		}
-		return nil, diag.Errorf(at, "it holds no results")
+		return nil, diag.Errorf(at, "it contains no results")
 	}
 	return res, nil
 }
 
-// From is where in a record a value is from.
+// From is where in a record a value comes from.
 type From uint8
 
-// Where values are from: the first of these that has one counts where it may be
-// from any.
+// Where values come from: if a value may come from any of these, the first that
+// has one is used.
 const (
 	FromAny From = iota
 	FromRecord
@@ -210,7 +212,7 @@ const (
 	fromParams
 )
 
-// Name names a value of a record.
+// Name names a value in a record.
 type Name struct {
 	From From
 	Name string
@@ -226,7 +228,7 @@ const (
 	NameArchitecture = "architecture"
 )
 
-// set takes the text of a value, if it is one that is kept.
+// set reads the text of a value, if it is one to save.
 func (b *Briefs) set(at *places, from From, raw []byte) {
 	if at == nil || raw == nil {
 		return
@@ -239,7 +241,7 @@ func (b *Briefs) set(at *places, from From, raw []byte) {
 	}
 }
 
-// read makes a brief of a line, or gives nil where not a result.
+// read reads the brief of a line, or returns nil if it is not a result.
 func (b *Briefs) read(line []byte) *Brief {
 	clear(b.raw)
 	b.in.Reset(line)
@@ -327,21 +329,21 @@ func (b *Briefs) read(line []byte) *Brief {
 	return brief
 }
 
-// object reads an object, or passes over null, which stands for an empty one.
+// object reads an object, or skips null, which counts as an empty one.
 func (b *Briefs) object(member func(name []byte)) {
 	if b.in.Next() != 'n' {
 		b.in.Object(member)
 	}
 }
 
-// given takes what a record says, unless that is nothing.
+// given saves a value of a record, unless it is empty.
 func (b *Briefs) given(name string) {
 	if raw := b.in.Skip(); string(raw) != "null" && string(raw) != `""` {
 		b.set(b.values[name], FromRecord, raw)
 	}
 }
 
-// each takes values that stand beside their origins or units.
+// each saves values that have an origin or a unit next to them.
 func (b *Briefs) each(from From) {
 	b.object(func(name []byte) {
 		at := b.values[string(name)]
@@ -356,7 +358,8 @@ func (b *Briefs) each(from From) {
 	})
 }
 
-// rows reads the rows of a table; false if they hold what is no number.
+// rows reads the rows of a table; it returns false if they contain something
+// other than numbers.
 func (b *Briefs) rows() (rows []Row, good bool) {
 	if b.in.Next() == 'n' {
 		return nil, true
@@ -406,13 +409,13 @@ func (b *Briefs) remarks() []string {
 	return list
 }
 
-// intern returns the place of a value in the pool.
+// intern returns the index of a value in the pool.
 func (b *Briefs) intern(raw []byte, own bool) uint32 {
 	if !own && string(raw) == "null" {
 		return 0
 	}
 	key := raw
-	if len(raw) > maxShown { // what is shown of them tells long values apart
+	if len(raw) > maxShown { // what is shown of long values distinguishes them
 		key = fmt.Append([]byte{0}, valueOf(raw))
 	}
 	if i, ok := b.at[string(key)]; ok {
@@ -425,7 +428,7 @@ func (b *Briefs) intern(raw []byte, own bool) uint32 {
 	return i
 }
 
-// valueOf reads a value, and cuts one that is too long for a table.
+// valueOf reads a value, and truncates it if it is too long for a table.
 func valueOf(raw []byte) any {
 	var v any
 	if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
@@ -443,7 +446,7 @@ func valueOf(raw []byte) any {
 	return v
 }
 
-// cut cuts a text to a number of bytes.
+// cut truncates a string to a number of bytes.
 func cut(s string, size int) string {
 	if len(s) <= size {
 		return strings.Clone(s)

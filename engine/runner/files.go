@@ -11,24 +11,24 @@ import (
 	"kvbench/engine/diag"
 )
 
-// folder is where a run puts files: those that match a pattern, or those with
-// these names, which are no patterns.
+// folder is a folder in which a run creates files: those that match a pattern,
+// or those with these literal names.
 type folder struct {
 	dir     string
 	pattern string
 	names   []string
-	// share is how much of the run's bytes on disk goes there.
+	// share is the part of the run's bytes on disk that goes there.
 	share int64
-	// root stays the same folder, whatever becomes of its name. before are the
-	// files that were there when the run began.
+	// root refers to the same folder even if it is renamed. before are the files
+	// that existed when the run began.
 	root   *os.Root
 	before map[string]bool
-	// held are those files, open: another kvbench that made them sees that they are
-	// in use.
+	// held are those files, opened so that another kvbench that created them
+	// sees that they are in use.
 	held []*os.File
 }
 
-// maxHeld is how many of them are held open at most.
+// maxHeld is the maximum number of files held open.
 const maxHeld = 64
 
 // folders returns the folders of a run's files.
@@ -58,7 +58,7 @@ func (r *Run) folders() []*folder {
 	return list
 }
 
-// has reports whether a file of this name is one of the run's.
+// has reports whether a file with this name belongs to the run.
 func (f *folder) has(name string) bool {
 	if f.pattern == "" {
 		return slices.Contains(f.names, name)
@@ -67,14 +67,15 @@ func (f *folder) has(name string) bool {
 	return ok
 }
 
-// check says what is wrong with the folder, or how many bytes the run will add.
+// check returns an error if the folder cannot be used, or else the number of
+// bytes that the run will add.
 func (f *folder) check() (need int64, err error) {
 	info, err := os.Stat(f.dir)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return 0, fmt.Errorf("the folder %s for nixlbench's files does not exist", diag.Printable(f.dir))
 	case err == nil && !info.IsDir():
-		return 0, fmt.Errorf("%s, the folder for the files of nixlbench, is not a folder", diag.Printable(f.dir))
+		return 0, fmt.Errorf("%s, the path given for nixlbench's files, is not a folder", diag.Printable(f.dir))
 	}
 	need = f.share
 	for _, name := range f.files() {
@@ -85,11 +86,11 @@ func (f *folder) check() (need int64, err error) {
 	return need, nil
 }
 
-// open keeps the folder open and notes what is in it.
+// open opens the folder and records its content.
 func (f *folder) open() {
 	root, err := os.OpenRoot(f.dir)
 	if err != nil {
-		return // the run will say what is wrong
+		return // the run will report the error
 	}
 	f.root, f.before = root, map[string]bool{}
 	for _, name := range f.entries() {
@@ -105,7 +106,7 @@ func (f *folder) open() {
 	}
 }
 
-// hold opens a regular file, or gives nil.
+// hold opens a regular file, or returns nil.
 func (f *folder) hold(name string) *os.File {
 	info, err := f.lstat(name)
 	if err != nil || !info.Mode().IsRegular() {
@@ -122,7 +123,7 @@ func (f *folder) hold(name string) *os.File {
 	return file
 }
 
-// entries returns the run's names that are taken, by whatever has them.
+// entries returns the run's names that already exist, whatever they are.
 func (f *folder) entries() []string {
 	var found []string
 	if f.pattern == "" {
@@ -152,7 +153,7 @@ func (f *folder) entries() []string {
 	}
 }
 
-// files returns the run's files that are there.
+// files returns the run's files that exist.
 func (f *folder) files() []string {
 	return slices.DeleteFunc(f.entries(), func(name string) bool {
 		info, err := f.lstat(name)
@@ -174,15 +175,15 @@ func (f *folder) lstat(name string) (os.FileInfo, error) {
 	return os.Lstat(filepath.Join(f.dir, name))
 }
 
-// made are the files that a run makes.
+// made are the files that a run creates.
 type made struct {
 	start   time.Time
 	folders []*folder
 	files   []*madeFile
 }
 
-// madeFile is a file that the run said it creates. info is nil until the file is
-// there; then it is held open, where that is allowed.
+// madeFile is a file that the run reported creating. info is nil until the file
+// exists; then it is held open, if permissions allow.
 type madeFile struct {
 	folder *folder
 	name   string
@@ -190,7 +191,7 @@ type madeFile struct {
 	file   *os.File
 }
 
-// watchFiles begins to watch what a run makes.
+// watchFiles starts watching the files that a run creates.
 func watchFiles(r *Run) *made {
 	m := &made{start: time.Now(), folders: r.folders()}
 	for _, f := range m.folders {
@@ -199,8 +200,8 @@ func watchFiles(r *Run) *made {
 	return m
 }
 
-// created notes a file that the run said it creates, unless it was there before
-// or is none of those that such a run makes.
+// created records a file that the run reported creating, unless it existed
+// before or is not one that such a run creates.
 func (m *made) created(path string) {
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
@@ -215,7 +216,7 @@ func (m *made) created(path string) {
 	}
 }
 
-// look finds out which files have come.
+// look looks for files that have been created.
 func (m *made) look() {
 	for _, f := range m.files {
 		if f.info != nil {
@@ -227,8 +228,8 @@ func (m *made) look() {
 	}
 }
 
-// remove removes the files that the run made, where they are still the same and
-// nobody else has them open.
+// remove removes the files that the run created, if they are still the same and
+// no other process has them open.
 func (m *made) remove(warn func(*diag.Diag)) {
 	m.look()
 	for _, f := range m.files {
@@ -241,7 +242,7 @@ func (m *made) remove(warn func(*diag.Diag)) {
 	}
 }
 
-// clockTick bounds how far the times of files lag behind the clock.
+// clockTick is the maximum lag of file times behind the clock.
 const clockTick = 20 * time.Millisecond
 
 // remove removes the file of a run that began at start.
@@ -249,7 +250,7 @@ func (f *madeFile) remove(start time.Time) error {
 	f.release()
 	info, err := f.folder.lstat(f.name)
 	if err != nil || !os.SameFile(info, f.info) {
-		return nil // it is gone
+		return nil // it no longer exists
 	}
 	if file, err := f.folder.root.Open(f.name); err == nil {
 		defer file.Close()
@@ -270,7 +271,7 @@ func (f *madeFile) release() {
 	}
 }
 
-// left returns the files of such runs that are there.
+// left returns the files of such runs that exist.
 func (m *made) left() []string {
 	var found []string
 	for _, f := range m.folders {
@@ -296,7 +297,7 @@ func (m *made) close() {
 	}
 }
 
-// describe says what the folder is on, where that can be looked at.
+// describe describes the file system of the folder, if it can be determined.
 func (f *folder) describe(local bool) Folder {
 	d := Folder{Path: f.dir}
 	if local {

@@ -16,7 +16,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Host is the machine that runs ran on.
+// Host is the machine on which runs took place.
 type Host struct {
 	Name        string   `json:"name"`
 	OS          string   `json:"os"`
@@ -27,10 +27,10 @@ type Host struct {
 	GPUs        []string `json:"gpus,omitempty"`
 }
 
-// gpuProgram lists the GPUs of a machine that has it.
+// gpuProgram lists the GPUs of a machine, if it is installed.
 var gpuProgram = []string{"nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"}
 
-// ProbeHost looks at this machine. What cannot be found out is left out.
+// ProbeHost describes this machine. It omits what it cannot determine.
 func ProbeHost(ctx context.Context) *Host {
 	name, _ := os.Hostname()
 	h := &Host{Name: name, OS: runtime.GOOS + "/" + runtime.GOARCH, Kernel: kernel(), CPUs: runtime.NumCPU()}
@@ -51,14 +51,14 @@ func ProbeHost(ctx context.Context) *Host {
 	return h
 }
 
-// minHidden is the length from which on a secret of the environment is masked in
-// output, too: shorter ones are in many words.
+// minHidden is the minimum length of a secret from the environment that is
+// masked in output: shorter ones occur in many words.
 const minHidden = 8
 
 // userinfo is the part of a URL that may hold a password.
 var userinfo = regexp.MustCompile(`://[^/@\s]*@`)
 
-// environment returns the variables that records have, with secrets masked, and the
+// environment returns the variables to record, with secrets masked, and the
 // secrets in what nixlbench reads.
 func environment(n *schema.Nixlbench) (map[string]string, mask) {
 	e := &n.Runs.Get().Environment
@@ -89,10 +89,10 @@ func environment(n *schema.Nixlbench) (map[string]string, mask) {
 	return found, hidden
 }
 
-// FreeMemory returns the bytes of memory that may still be taken.
+// FreeMemory returns the number of bytes of available memory.
 func FreeMemory() (int64, bool) { return memory("MemAvailable") }
 
-// memory reads a size that the kernel gives in kB.
+// memory parses a size that the kernel reports in kB.
 func memory(field string) (int64, bool) {
 	digits, ok := strings.CutSuffix(procField("/proc/meminfo", field), " kB")
 	n, err := strconv.ParseInt(digits, 10, 64)

@@ -17,29 +17,31 @@ import (
 	"kvbench/engine/jsonl"
 )
 
-// Journal is a file of results, one JSON object a line. It is only ever
-// appended to, with one write for each record.
+// Journal is a results file, one JSON object per line. It is append-only, with
+// one write per record.
 type Journal struct {
 	file *os.File
 	name string
-	// done has the results that are in the file, by their hashes.
+	// done contains the results in the file, by hash.
 	done map[string][]place
-	// regular files can be mended, locked and synced; pipes and devices not.
+	// regular files can be repaired, locked and synced; pipes and devices
+	// cannot.
 	regular bool
-	// begun is where the results of this command begin, end where they end.
+	// begun is the offset at which the results of this command begin, end the
+	// offset at which they end.
 	begun, end int64
-	// Rescue takes the results that could not be kept, one JSON object a line.
+	// Rescue receives the results that could not be saved, one JSON object per
+	// line.
 	Rescue func(line []byte)
-	// Torn says where an incomplete last line went that was found in the file,
-	// or "".
+	// Torn is the file to which an incomplete last line was moved, or "".
 	Torn string
-	// Bad says which lines of a resumed file are no results, or is nil.
+	// Bad reports which lines of a resumed file are not results, or is nil.
 	Bad error
 }
 
-// OpenJournal opens a file for results, or makes it. A last line without an
-// end, which a killed run leaves, is moved to the file name.torn. With resume
-// the results that are there already are read.
+// OpenJournal opens or creates a results file. A last line without a line end,
+// which a killed run leaves, is moved to the file name.torn. With resume, the
+// existing results are read.
 func OpenJournal(name string, resume bool, watch input.Watch) (*Journal, error) {
 	fail := func(err error) (*Journal, error) {
 		if d := diag.All(err)[0]; !d.Pos.IsZero() {
@@ -88,8 +90,8 @@ func (j *Journal) prepare(resume bool, in io.ReaderAt) error {
 	return j.read(in)
 }
 
-// begin makes sure that what the file begins with is a result: a file of
-// something else is not written to.
+// begin checks that the file begins with a result, so that nothing is written
+// to a file of another kind.
 func (j *Journal) begin(in io.ReaderAt, size int64) error {
 	lines := jsonl.NewLines(io.NewSectionReader(in, 0, size))
 	line, err := lines.Next()
@@ -103,7 +105,7 @@ func (j *Journal) begin(in io.ReaderAt, size int64) error {
 	case parse(line) != nil:
 		return nil
 	}
-	// The begin of a result is all that a torn one has.
+	// A torn result has only the beginning.
 	if lines.Torn && (bytes.HasPrefix(line, []byte(recordBegin)) || bytes.HasPrefix([]byte(recordBegin), line)) {
 		return nil
 	}
@@ -112,13 +114,13 @@ func (j *Journal) begin(in io.ReaderAt, size int64) error {
 	return bad.err()
 }
 
-// mend moves an incomplete last line out of the file. One that lacks its end
-// only is given that.
+// mend moves an incomplete last line out of the file. If only the line end is
+// missing, it adds that.
 func (j *Journal) mend(in io.ReaderAt, size int64) error {
 	line, err := lastLine(in, size)
 	switch {
 	case err == jsonl.ErrLong:
-		return diag.Errorf(diag.Pos{File: j.name}, "the last line is longer than %d MiB, and a result is shorter", jsonl.MaxLine>>20).WithHint("delete this line")
+		return diag.Errorf(diag.Pos{File: j.name}, "the last line is longer than %d MiB, so it cannot be a result", jsonl.MaxLine>>20).WithHint("delete this line")
 	case err != nil || len(line) == 0:
 		return err
 	case parse(line) != nil:
@@ -140,7 +142,7 @@ func (j *Journal) mend(in io.ReaderAt, size int64) error {
 	if _, err := torn.Write(append(line, '\n')); err != nil {
 		return err
 	}
-	// Only when the piece is safe elsewhere may it go from here.
+	// Remove the piece only after it is safe elsewhere.
 	if err := torn.Sync(); err != nil {
 		return err
 	}
@@ -168,16 +170,16 @@ func lastLine(in io.ReaderAt, size int64) ([]byte, error) {
 	}
 }
 
-// place is where a result stands in the file.
+// place is the location of a result in the file.
 type place struct {
 	offset int64
 	length int
 }
 
-// read finds out which results are done already, and where they stand.
+// read finds the results that are already in the file, and where they are.
 func (j *Journal) read(in io.ReaderAt) error {
 	lines := jsonl.NewLines(io.NewSectionReader(in, 0, 1<<62))
-	bad := strangers{name: j.name, hint: "it counts as not done"}
+	bad := strangers{name: j.name, hint: "it does not count as done"}
 	for {
 		line, err := lines.Next()
 		switch {
@@ -199,7 +201,8 @@ func (j *Journal) read(in io.ReaderAt) error {
 	}
 }
 
-// identity returns the hash and the status of a result; no hash of what is none.
+// identity returns the hash and the status of a result; the hash is empty if
+// the line is not a result.
 func identity(line []byte) (hash string, status Status) {
 	in := jsonl.NewReader(line)
 	var text string
@@ -223,7 +226,7 @@ const (
 	recordBegin = `{"kvbench":`
 )
 
-// parse reads a line, or gives nil where not a result.
+// parse parses a line, or returns nil if it is not a result.
 func parse(line []byte) *Record {
 	var rec Record
 	if err := json.Unmarshal(line, &rec); err != nil || rec.Hash == "" {
@@ -233,11 +236,11 @@ func parse(line []byte) *Record {
 	return &rec
 }
 
-// strangers are the lines of a file that are no results.
+// strangers are the lines of a file that are not results.
 type strangers struct {
 	name, hint string
 	count      int
-	first      int // the number of the first one
+	first      int // number of the first one
 }
 
 func (s *strangers) add(line int) {
@@ -257,13 +260,14 @@ func (s *strangers) err() error {
 	return diag.List{diag.Errorf(diag.Pos{File: s.name, Line: s.first}, "%s", msg).WithHint("%s", s.hint)}
 }
 
-// longLine refuses a file for a line that may have no end.
+// longLine rejects a file with a line that may never end.
 func longLine(name string, line int) error {
-	return diag.Errorf(diag.Pos{File: name, Line: line}, "%v: a result is shorter", jsonl.ErrLong).WithHint("delete this line")
+	return diag.Errorf(diag.Pos{File: name, Line: line}, "%v, so it cannot be a result", jsonl.ErrLong).WithHint("delete this line")
 }
 
-// Done returns a result with this hash that was in the file already, or nil, and
-// takes it off the list: where several points are alike, each needs its own.
+// Done returns a result with this hash that was already in the file, or nil,
+// and removes it from the list: if several points are alike, each needs its own
+// result.
 func (j *Journal) Done(hash string) *Record {
 	for len(j.done[hash]) > 0 {
 		at := j.done[hash][0]
@@ -279,31 +283,31 @@ func (j *Journal) Done(hash string) *Record {
 	return nil
 }
 
-// Add appends a record and has it written to the disk.
+// Add appends a record and syncs it to disk.
 func (j *Journal) Add(r *Record) error {
 	line, err := encode(r)
 	if err != nil {
-		return fmt.Errorf("%s: the result could not be kept: %w", j.name, err)
+		return fmt.Errorf("%s: cannot save the result: %w", j.name, err)
 	}
 	if err := j.isThere(); err != nil {
 		j.rescue(line)
-		return diag.Errorf(diag.Pos{File: j.name}, "%v: the results of this command could not be kept", err).WithHint("they are printed above, one JSON object a line")
+		return diag.Errorf(diag.Pos{File: j.name}, "%v: cannot save the results of this command", err).WithHint("they are printed above, one JSON object per line")
 	}
 	if _, err := j.file.Write(line); err != nil {
 		j.Rescue(line)
-		return diag.Errorf(diag.Pos{File: j.name}, "the result could not be kept: %v", diag.Cause(err)).WithHint("it is printed above, as a JSON object")
+		return diag.Errorf(diag.Pos{File: j.name}, "cannot save the result: %v", diag.Cause(err)).WithHint("it is printed above, as a JSON object")
 	}
 	if !j.regular {
 		return nil
 	}
 	j.end += int64(len(line))
 	if err := j.file.Sync(); err != nil {
-		return fmt.Errorf("%s: the result may not be kept: %w", j.name, diag.Cause(err))
+		return fmt.Errorf("%s: the result may not have been saved: %w", j.name, diag.Cause(err))
 	}
 	return nil
 }
 
-// isThere checks that the name is still that of the file.
+// isThere checks that the name still refers to the file.
 func (j *Journal) isThere() error {
 	if !j.regular {
 		return nil
@@ -321,13 +325,13 @@ func (j *Journal) isThere() error {
 	case !os.SameFile(own, named):
 		return errors.New("it was replaced by another file during the run")
 	case own.Size() < j.end:
-		return errors.New("it was cut off during the run")
+		return errors.New("it was truncated during the run")
 	}
 	return nil
 }
 
-// rescue prints the results of this command, which the file without a name still
-// has, and another one.
+// rescue prints the results of this command, which are still in the file
+// although its name is gone, and one more.
 func (j *Journal) rescue(line []byte) {
 	in := bufio.NewReader(io.NewSectionReader(j.file, j.begun, 1<<62))
 	for {
@@ -343,7 +347,7 @@ func (j *Journal) rescue(line []byte) {
 // Name returns the file's name.
 func (j *Journal) Name() string { return j.name }
 
-// Resumable reports whether the file can be read back.
+// Resumable reports whether the file can be read again.
 func (j *Journal) Resumable() bool { return j.regular }
 
 // Close closes the file.

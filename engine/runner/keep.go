@@ -16,7 +16,8 @@ const (
 	maxOutputFiles = 100_000  // of one plan
 )
 
-// kept is a file with all that a run prints; the zero value keeps nothing.
+// kept is a file with everything that a run prints; the zero value saves
+// nothing.
 type kept struct {
 	file *os.File
 	out  *bufio.Writer
@@ -24,7 +25,7 @@ type kept struct {
 	warn func(*diag.Diag)
 }
 
-// keep begins such a file beside the results and names it in the record.
+// keep creates such a file next to the results, and names it in the record.
 func (s *Session) keep(rec *Record) *kept {
 	if !s.KeepOutput || s.Journal == nil {
 		return &kept{}
@@ -43,18 +44,18 @@ func (s *Session) keep(rec *Record) *kept {
 			break
 		}
 	}
-	s.Warn(diag.Warnf(diag.Pos{File: base}, "the output is not kept: %v", diag.Cause(err)))
+	s.Warn(diag.Warnf(diag.Pos{File: base}, "cannot save the output: %v", diag.Cause(err)))
 	return &kept{}
 }
 
-// line adds a line; those of several processes are numbered as where they are
-// shown.
+// line adds a line; lines of several processes are numbered, as they are when
+// printed.
 func (k *kept) line(numbered bool, l Line) {
 	if k.file == nil || k.size > maxOutput {
 		return
 	}
 	if k.size += len(l.Text) + 1; k.size > maxOutput {
-		fmt.Fprintf(k.out, "(what follows is not kept: a file takes %s)\n", diag.Bytes(maxOutput))
+		fmt.Fprintf(k.out, "(the rest is not saved: a file is limited to %s)\n", diag.Bytes(maxOutput))
 		return
 	}
 	if numbered {
@@ -69,6 +70,6 @@ func (k *kept) close() {
 		return
 	}
 	if err := errors.Join(k.out.Flush(), k.file.Close()); err != nil {
-		k.warn(diag.Warnf(diag.Pos{File: k.file.Name()}, "the output is not kept as a whole: %v", err))
+		k.warn(diag.Warnf(diag.Pos{File: k.file.Name()}, "the output was not saved completely: %v", err))
 	}
 }

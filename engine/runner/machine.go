@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// server is one of the servers that endpoints name.
+// server is one of the servers in a list of endpoints.
 type server struct{ text, host, port string }
 
-// servers takes a list of endpoints apart: URLs, or hosts with or without a port.
+// servers parses a list of endpoints: URLs, or hosts with or without a port.
 func servers(endpoints string) []server {
 	var list []server
 	for _, text := range strings.FieldsFunc(endpoints, func(r rune) bool { return r == ',' || r == ';' || r == ' ' }) {
@@ -32,14 +32,16 @@ func servers(endpoints string) []server {
 	return list
 }
 
-// Place is where a server is, seen from this machine.
+// Place is the location of a server relative to this machine.
 type Place int
 
-// The places of a server.
+// The locations of a server.
 const (
-	// Loopback is this machine, under a name that means another one elsewhere.
+	// Loopback is this machine, under a name that refers to a different machine
+	// elsewhere.
 	Loopback Place = iota
-	// Here is this machine, under a name that others may have for it, too.
+	// Here is this machine, under a name that other machines may also use for
+	// it.
 	Here
 	// Away is another machine.
 	Away
@@ -52,7 +54,7 @@ type machine struct {
 	lookup    func(ctx context.Context, host string) ([]netip.Addr, error)
 }
 
-// thisMachine looks at this machine.
+// thisMachine describes this machine.
 func thisMachine() *machine {
 	m := &machine{lookup: func(ctx context.Context, host string) ([]netip.Addr, error) {
 		return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
@@ -69,7 +71,8 @@ func thisMachine() *machine {
 	return m
 }
 
-// place finds out where a host is. One whose name cannot be resolved is away.
+// place determines where a host is. If its name cannot be resolved, it counts
+// as away.
 func (m *machine) place(ctx context.Context, host string) Place {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if ip, err := netip.ParseAddr(host); err == nil {
@@ -105,8 +108,8 @@ func (m *machine) placeOf(ip netip.Addr) Place {
 	return Away
 }
 
-// farthest is the first of several servers that is away, else one that is here,
-// else any.
+// farthest returns the first of several servers that is away, or else one that
+// is here, or else any.
 type farthest struct {
 	server string
 	place  Place

@@ -1,4 +1,4 @@
-// Package runner runs the processes of a benchmark, ends them in every case,
+// Package runner runs the processes of a benchmark, stops them in every case,
 // and keeps a journal of their results.
 package runner
 
@@ -17,15 +17,17 @@ import (
 	"kvbench/engine/diag"
 )
 
-// Limits of what is waited for and kept.
+// Limits on waiting and on saved output.
 const (
-	// linger is how long a process may go on after another of its run ended.
+	// linger is how long a process may continue after another one of its run has
+	// ended.
 	linger = 5 * time.Second
-	// settle is how long it may go on after another one failed: what has all it
-	// needs from the other one ends well by then.
+	// settle is how long a process may continue after another one has failed: if
+	// it already has everything it needs from the other, it ends normally by
+	// then.
 	settle = 2 * time.Second
-	// drain is how long output is waited for that a process's children hold
-	// open after its end.
+	// drain is how long to wait for output that the children of a process hold
+	// open after it has ended.
 	drain   = 2 * time.Second
 	maxLine = 64 << 10
 )
@@ -33,17 +35,17 @@ const (
 // Process is a process to run.
 type Process struct {
 	Argv []string
-	Env  []string // beside this process's own
+	Env  []string // in addition to this process's own
 }
 
 // Line is a line of output.
 type Line struct {
 	Process int  // index
 	Errors  bool // from stderr
-	// Text is the line without its end; it is good until the next line comes.
+	// Text is the line without its line end; it is valid until the next line.
 	Text []byte
-	// Ended is false where a line was cut: at the end of the output, or because
-	// it is longer than 64 KiB.
+	// Ended is false if the line was cut off: at the end of the output, or
+	// because it is longer than 64 KiB.
 	Ended bool
 }
 
@@ -51,16 +53,16 @@ type Line struct {
 type Exit struct {
 	Code   int    // -1 without one
 	Signal string // that killed it, or ""
-	// Err is set when it could not be started.
+	// Err is set if the process could not be started.
 	Err error
-	// Stopped tells that it was ended from here.
+	// Stopped reports whether kvbench stopped the process.
 	Stopped bool
 }
 
-// OK reports whether the process ended well.
+// OK reports whether the process exited successfully.
 func (e *Exit) OK() bool { return e.Err == nil && e.Code == 0 && e.Signal == "" }
 
-// String says how it ended.
+// String describes how it ended.
 func (e *Exit) String() string {
 	switch {
 	case e.Err != nil:
@@ -71,25 +73,25 @@ func (e *Exit) String() string {
 	return fmt.Sprintf("exited with code %d", e.Code)
 }
 
-// Ending says how processes are ended: they are asked to, and killed when Grace
-// has passed since or Hurry is closed.
+// Ending controls how processes are stopped: they are asked to exit, and killed
+// after Grace or when Hurry is closed.
 type Ending struct {
 	Grace time.Duration
 	Hurry <-chan struct{}
-	// watcher ends them when this process is killed, unless nil.
+	// watcher stops them if this process is killed, unless nil.
 	watcher *watcher
 }
 
-// Signaled is the cause of a context that a signal has ended: the processes get
-// the same one.
+// Signaled is the cause of a context canceled by a signal: the processes
+// receive the same signal.
 type Signaled struct{ os.Signal }
 
 // Error names the signal.
 func (s Signaled) Error() string { return s.Signal.String() }
 
-// Start runs the processes and waits for all of them. Two seconds after one has
-// failed, the others are ended; so are all when ctx is done. No process of theirs outlives
-// the call, and each line of their output is passed to out, one at a time.
+// Start runs the processes and waits for all of them. Two seconds after one
+// fails, the others are stopped; when ctx is done, all are. No process outlives
+// the call, and every line of output is passed to out, one at a time.
 func Start(ctx context.Context, ending Ending, processes []Process, out func(Line)) []Exit {
 	exits := make([]Exit, len(processes))
 	groups := make([]*group, len(processes))
@@ -127,7 +129,7 @@ func Start(ctx context.Context, ending Ending, processes []Process, out func(Lin
 	return exits
 }
 
-// group is a process with all the processes that it starts.
+// group is a process together with all the processes that it starts.
 type group struct {
 	ending Ending
 	stop   context.Context
@@ -162,8 +164,8 @@ func (g *group) run(p Process, stdout, stderr *liner, started chan<- bool) Exit 
 	return e
 }
 
-// end ends the process when that is asked for before it is done, and reports
-// whether it did.
+// end stops the process if requested before it is done, and reports whether it
+// did.
 func (g *group) end(cmd *exec.Cmd, done <-chan struct{}) bool {
 	select {
 	case <-done:
@@ -185,7 +187,7 @@ func (g *group) end(cmd *exec.Cmd, done <-chan struct{}) bool {
 	return true
 }
 
-// liner cuts a stream into lines.
+// liner splits a stream into lines.
 type liner struct {
 	emit    func(Line)
 	process int
@@ -220,7 +222,7 @@ func (l *liner) line(text []byte, ended bool) {
 	l.emit(Line{Process: l.process, Errors: l.errors, Text: text, Ended: ended})
 }
 
-// flush passes on a last line without an end.
+// flush passes on a last line without a line end.
 func (l *liner) flush() {
 	if len(l.rest) > 0 {
 		l.line(l.rest, false)
@@ -228,7 +230,7 @@ func (l *liner) flush() {
 	}
 }
 
-// Tail keeps the end of a text, from the begin of a line on.
+// Tail keeps the end of a text, starting at the beginning of a line.
 type Tail struct {
 	Size int // in bytes
 	data []byte
@@ -253,17 +255,17 @@ func (t *Tail) cut() []byte {
 	return rest
 }
 
-// String returns the end that was kept.
+// String returns the saved text.
 func (t *Tail) String() string { return string(bytes.ToValidUTF8(t.cut(), []byte("?"))) }
 
-// Last returns the last line that holds something.
+// Last returns the last non-empty line.
 func (t *Tail) Last() string {
 	text := strings.TrimSpace(t.String())
 	return strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
 }
 
-// Output runs a command and gives what it prints on stdout, as far as it fits
-// in size bytes, the end of its stderr, and how it ended.
+// Output runs a command and returns its stdout, as far as it fits in size
+// bytes, the end of its stderr, and how it ended.
 func Output(ctx context.Context, argv []string, timeout time.Duration, size int) ([]byte, *Tail, Exit) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

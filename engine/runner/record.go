@@ -15,10 +15,10 @@ import (
 	"kvbench/engine/plan"
 )
 
-// Status is what became of a run.
+// Status is the outcome of a run.
 type Status string
 
-// What becomes of runs: a suspect one ended well, but its result is not to be
+// The outcomes of runs: a suspect run ended normally, but its result cannot be
 // trusted.
 const (
 	OK          Status = "ok"
@@ -36,8 +36,8 @@ const (
 	Target    Role = "target"
 )
 
-// Build is the version of kvbench and the commit that it was built from, with
-// +dirty behind it where files differed from the commit.
+// Build is the version of kvbench and the commit it was built from, followed by
+// +dirty if files differed from the commit.
 type Build struct {
 	Version string `json:"kvbench"`
 	Commit  string `json:"commit,omitempty"`
@@ -46,18 +46,20 @@ type Build struct {
 // Record is the result of one run of one plan.
 type Record struct {
 	Build
-	// Hash tells runs apart; see [Hash].
+	// Hash identifies the run; see [Hash].
 	Hash string `json:"hash"`
 	// Point is the same for all repeats.
 	Point   string   `json:"point"`
 	Repeat  int      `json:"repeat"`
 	Status  Status   `json:"status"`
 	Reasons []string `json:"reasons,omitempty"`
-	// Notes are remarks; the last ones, Quiet in number, are for the record only.
+	// Notes are notes about the run; the last ones, Quiet in number, are only
+	// recorded.
 	Notes []string `json:"notes,omitempty"`
 	Quiet int      `json:"-"`
 
-	// Role is the end that the one process which was started turned out to be.
+	// Role is the end of the run that the single started process turned out to
+	// be.
 	Role Role `json:"role,omitempty"`
 
 	Model     Model     `json:"model"`
@@ -65,25 +67,25 @@ type Record struct {
 	Plan      Plan      `json:"plan"`
 	Nixlbench Nixlbench `json:"nixlbench"`
 	Host      *Host     `json:"host"`
-	// Environment are the variables that change what nixlbench does.
+	// Environment contains the variables that affect nixlbench.
 	Environment map[string]string `json:"environment,omitempty"`
 	Folders     []Folder          `json:"folders,omitempty"`
 	Start       time.Time         `json:"start"`
 	End         time.Time         `json:"end"`
 	Seconds     float64           `json:"seconds"`
-	// Timeout is in seconds, how long it could have taken.
+	// Timeout is the time limit of the run, in seconds.
 	Timeout   float64         `json:"timeout_seconds,omitempty"`
 	Processes []ProcessResult `json:"processes"`
 	Rows      []nixlbench.Row `json:"rows"`
 	Warnings  []string        `json:"warnings,omitempty"`
 	Files     []string        `json:"files,omitempty"`
-	// Output is what nixlbench printed last, where its table could not be read.
+	// Output is the end of nixlbench's output, if its table could not be parsed.
 	Output string `json:"output,omitempty"`
-	// OutputFiles are beside the file of results and hold all that was printed.
+	// OutputFiles are next to the results file and contain the complete output.
 	OutputFiles []string `json:"output_files,omitempty"`
 }
 
-// Folder is where nixlbench puts files.
+// Folder is a folder in which nixlbench creates files.
 type Folder struct {
 	Path       string `json:"path"`
 	FileSystem string `json:"file_system,omitempty"`
@@ -126,7 +128,7 @@ type Quantity struct {
 }
 
 // Nixlbench is the program of a record: the release that the plan is for, and
-// those whose flags the program has.
+// the releases with the same flags as the program.
 type Nixlbench struct {
 	Release string   `json:"release"`
 	Alike   []string `json:"alike,omitempty"`
@@ -143,7 +145,7 @@ type ProcessResult struct {
 	Stderr      string            `json:"stderr"`
 }
 
-// NewRecord begins the record of a plan.
+// NewRecord creates the record of a plan.
 func NewRecord(pl *plan.Plan, repeat int, alike []string) *Record {
 	r := &Record{
 		Hash: Hash(pl, repeat), Point: Hash(pl, 0), Repeat: repeat,
@@ -181,11 +183,11 @@ func (r *Record) SetFlags(pl *plan.Plan, flags []fit.Flag) {
 	}
 }
 
-// keptRows is how many rows are kept of a record that is too long.
+// keptRows is the number of rows saved in a record that is too long.
 const keptRows = 1000
 
-// encode returns a record as a line of at most [jsonl.MaxLine] bytes. From a longer
-// one, the longest parts are left out, which its notes say.
+// encode returns a record as a line of at most [jsonl.MaxLine] bytes. If it is
+// longer, the longest parts are omitted, as its notes report.
 func encode(r *Record) ([]byte, error) {
 	parts := map[string]struct {
 		value any
@@ -199,7 +201,7 @@ func encode(r *Record) ([]byte, error) {
 			if r.Status == OK {
 				r.Status = Suspect
 			}
-			r.Reasons = append(r.Reasons, fmt.Sprintf("only the first %d rows were kept", keptRows))
+			r.Reasons = append(r.Reasons, fmt.Sprintf("only the first %d rows were saved", keptRows))
 		}},
 		"commands and stderr of processes": {r.Processes, func() {
 			for i := range r.Processes {
@@ -224,7 +226,7 @@ func encode(r *Record) ([]byte, error) {
 		}
 		parts[longest].cut()
 		delete(parts, longest)
-		r.Notes = append(r.Notes, fmt.Sprintf("the result was longer than %d MiB; left out: %s", jsonl.MaxLine>>20, longest))
+		r.Notes = append(r.Notes, fmt.Sprintf("the result was longer than %d MiB; omitted: %s", jsonl.MaxLine>>20, longest))
 	}
 }
 
@@ -237,11 +239,11 @@ func marshal(v any) ([]byte, error) {
 	return line.Bytes(), err
 }
 
-// Hash tells runs apart: by the release, the flags that differ from its defaults
-// apart from secrets and names to meet under, the content of the model, the
-// content of the configuration and the name of its file, what of the model the
-// plan is for, and the number of the repeat, from 1 on, or 0 for all of them.
-// Where files are, and how a value was given, makes no difference.
+// Hash identifies a run by the release, the flags that differ from its defaults
+// (except secrets and group names), the content of the model, the content of
+// the configuration and the name of its file, the part of the model that the
+// plan is for, and the number of the repeat, counted from 1, or 0 for all of
+// them. It does not depend on where files are or how a value was set.
 func Hash(pl *plan.Plan, repeat int) string {
 	content := struct {
 		Release, Architecture string
@@ -269,7 +271,7 @@ func Hash(pl *plan.Plan, repeat int) string {
 	for name, v := range pl.Request.Config.Values {
 		content.Config[name] = v.Value
 	}
-	data, _ := json.Marshal(content) // strings, numbers and truth values
+	data, _ := json.Marshal(content) // strings, numbers and booleans
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
 }

@@ -92,15 +92,15 @@ func TestBriefsFile(t *testing.T) {
 		n              int
 		torn           bool
 	}{
-		{text: "", err: "it holds no results"},
-		{text: "\n \r\n\t\n", err: "it holds no results"},
+		{text: "", err: "it contains no results"},
+		{text: "\n \r\n\t\n", err: "it contains no results"},
 		{text: "\ufeff" + ok, n: 1},
 		{text: strings.ReplaceAll(ok+ok, "\n", "\r\n"), n: 2},
 		{text: ok + "{\n" + ok + "\x00\n", n: 2, bad: ":2: this line and 1 more are not kvbench results"},
-		{text: ok + long + ok, err: ":2: this line is longer than 4 MiB: a result is shorter"},
+		{text: ok + long + ok, err: ":2: this line is longer than 4 MiB, so it cannot be a result"},
 		{text: ok + `{"kvbench":"half`, n: 1, torn: true},
 		{text: ok + strings.TrimSuffix(ok, "\n"), n: 2},
-		{text: ok + "{}\n" + strings.TrimSuffix(long, "\n"), err: ":3: this line is longer than 4 MiB: a result is shorter"},
+		{text: ok + "{}\n" + strings.TrimSuffix(long, "\n"), err: ":3: this line is longer than 4 MiB, so it cannot be a result"},
 		{text: "{\n[]\n", err: ":1: this line and 1 more are not kvbench results"},
 	} {
 		name := filepath.Join(t.TempDir(), "r.jsonl")
@@ -148,7 +148,7 @@ func TestBriefsBounds(t *testing.T) {
 	}
 	// A row takes 96 bytes, so that 60 lines of 300,000 rows are too much.
 	write(t, name, strings.Repeat(`{"hash":"h","rows":[`+strings.Repeat(`{"gb":1},`, 300_000)+`{}]}`+"\n", 60))
-	if _, err := runner.NewBriefs(nil, someMeasures).Read(name, nil); err == nil || !strings.Contains(err.Error(), "fill 384 MiB of memory, the most that is kept of a file") {
+	if _, err := runner.NewBriefs(nil, someMeasures).Read(name, nil); err == nil || !strings.Contains(err.Error(), "use 384 MiB of memory, the limit for one file") {
 		t.Errorf("the error is %v", err)
 	}
 }
@@ -199,8 +199,8 @@ func TestJournalEndless(t *testing.T) {
 	const ok = `{"kvbench":"v","hash":"h","status":"ok"}` + "\n"
 	name := filepath.Join(t.TempDir(), "r.jsonl")
 	for text, want := range map[string]string{
-		"": ":1: this line is longer than 4 MiB: a result is shorter",
-		ok: ": the last line is longer than 4 MiB, and a result is shorter",
+		"": ":1: this line is longer than 4 MiB, so it cannot be a result",
+		ok: ": the last line is longer than 4 MiB, so it cannot be a result",
 	} {
 		write(t, name, text)
 		if err := os.Truncate(name, 1<<40); err != nil {
@@ -214,7 +214,7 @@ func TestJournalEndless(t *testing.T) {
 		}
 	}
 	write(t, name, ok+strings.Repeat("x", jsonl.MaxLine+1)+"\n"+ok)
-	if _, err := runner.OpenJournal(name, true, nil); err == nil || err.Error() != name+":2: this line is longer than 4 MiB: a result is shorter" {
+	if _, err := runner.OpenJournal(name, true, nil); err == nil || err.Error() != name+":2: this line is longer than 4 MiB, so it cannot be a result" {
 		t.Errorf("the error is %v", err)
 	}
 }
@@ -273,16 +273,16 @@ func TestJournalAdd(t *testing.T) {
 		err    string
 	}{
 		{rec: runner.Record{Status: runner.OK, Output: kib, Rows: rows[:9]}, rows: 9, status: runner.OK},
-		{rec: runner.Record{Status: runner.OK, Warnings: many(4096, kib), Rows: rows[:9]}, notes: "the result was longer than 4 MiB; left out: warnings", rows: 9, status: runner.OK},
-		{rec: runner.Record{Status: runner.Failed, Output: strings.Repeat("\x01", 1<<20)}, notes: "the result was longer than 4 MiB; left out: output", status: runner.Failed},
-		{rec: runner.Record{Status: runner.OK, Rows: rows}, notes: "the result was longer than 4 MiB; left out: rows after the first 1000", rows: 1000, status: runner.Suspect},
+		{rec: runner.Record{Status: runner.OK, Warnings: many(4096, kib), Rows: rows[:9]}, notes: "the result was longer than 4 MiB; omitted: warnings", rows: 9, status: runner.OK},
+		{rec: runner.Record{Status: runner.Failed, Output: strings.Repeat("\x01", 1<<20)}, notes: "the result was longer than 4 MiB; omitted: output", status: runner.Failed},
+		{rec: runner.Record{Status: runner.OK, Rows: rows}, notes: "the result was longer than 4 MiB; omitted: rows after the first 1000", rows: 1000, status: runner.Suspect},
 		{
 			rec: runner.Record{Status: runner.OK, Files: many(5000, kib), Processes: []runner.ProcessResult{{Command: many(4100, kib), Stderr: kib}}},
-			notes: "the result was longer than 4 MiB; left out: files|" +
-				"the result was longer than 4 MiB; left out: commands and stderr of processes",
+			notes: "the result was longer than 4 MiB; omitted: files|" +
+				"the result was longer than 4 MiB; omitted: commands and stderr of processes",
 			status: runner.OK,
 		},
-		{rec: runner.Record{Status: runner.OK, Model: runner.Model{Params: map[string]any{"a": many(5000, kib)}}}, err: "r.jsonl: the result could not be kept: it is longer than 4 MiB"},
+		{rec: runner.Record{Status: runner.OK, Model: runner.Model{Params: map[string]any{"a": many(5000, kib)}}}, err: "r.jsonl: cannot save the result: it is longer than 4 MiB"},
 	} {
 		name := filepath.Join(t.TempDir(), "r.jsonl")
 		j, err := runner.OpenJournal(name, false, nil)

@@ -41,78 +41,82 @@ type Session struct {
 	Build Build
 	// Program holds the words that start nixlbench.
 	Program []string
-	// Installed is what the program turned out to be; nil where nobody asked.
+	// Installed is the identified program; nil if it was not probed.
 	Installed *nixlbench.Installed
-	// Launch is LaunchPair, LaunchSingle, or "" for what suits the plan.
+	// Launch is LaunchPair, LaunchSingle, or "" to choose automatically.
 	Launch string
-	// Timeout is that of one run; 0 for what suits the run, below 0 for none.
+	// Timeout is the time limit of one run; 0 for the default, below 0 for none.
 	Timeout time.Duration
 	Ending  Ending
-	// Force runs what memory or disk seem too small for.
+	// Force starts runs even if memory or disk looks too small.
 	Force bool
-	// Cleanup removes the files that runs make.
+	// Cleanup removes the files that the runs create.
 	Cleanup bool
-	// Journal keeps the records, unless nil. KeepOutput keeps all that runs print
-	// in files beside it.
+	// Journal saves the records, unless nil. KeepOutput saves the complete
+	// output of the runs next to it.
 	Journal    *Journal
 	KeepOutput bool
-	// Output takes nixlbench's output.
+	// Output receives nixlbench's output.
 	Output func(*Run, Line)
-	// Warn takes warnings.
+	// Warn receives warnings.
 	Warn func(*diag.Diag)
 
 	rules map[[2]string]*nixlbench.Rules
 	host  *Host
-	// places are where the servers of endpoints are, as machine sees them.
+	// places are the locations of the servers, as determined by machine.
 	machine *machine
 	places  map[string]farthest
-	// own is the name of a group that no other command has, job the group of the
-	// job, where there is one.
+	// own is a group name that no other command uses, job the group of the job,
+	// if there is one.
 	own string
 	job *Group
-	// follows tells that this end was the target of the run before.
+	// follows reports whether this end was the target of the previous run.
 	follows bool
-	// there are the files that runs have and that were there before, by folder.
+	// there are the files with names of the runs that existed before, by folder.
 	there map[string][]string
-	// environment is what records have of it, and hidden the secrets in it.
+	// environment is the part of the environment to record, and hidden the
+	// secrets in it.
 	environment map[string]string
 	hidden      mask
 	watcher     watcher
 }
 
-// Close ends what the session keeps running beside its runs.
+// Close stops everything that the session runs besides its runs.
 func (s *Session) Close() { s.watcher.close() }
 
-// Group is the name under which the processes of the runs of a command meet.
+// Group is the name that the processes of a command's runs use to find each
+// other.
 type Group struct {
-	// Flag is the flag that has it, or "" where there is none.
+	// Flag is the flag that sets the name, or "" if there is none.
 	Flag string
 	Name string
-	// Given tells that the user gave it.
+	// Given reports whether the user set it.
 	Given bool
-	// Variable is that of the job which the name is from, or "".
+	// Variable is the job's environment variable that the name comes from, or
+	// "".
 	Variable string
 }
 
-// Own reports whether nobody else can know the name yet.
+// Own reports whether no other process can know the name yet.
 func (g *Group) Own() bool { return g.Flag != "" && !g.Given && g.Variable == "" }
 
 // Run is one run of a plan.
 type Run struct {
 	Plan   *plan.Plan
 	Repeat int
-	// Launch is LaunchPair or LaunchSingle. Chosen tells that the user left that
-	// open.
+	// Launch is LaunchPair or LaunchSingle. Chosen reports whether it was chosen
+	// automatically.
 	Launch string
 	Chosen bool
-	// Server is the farthest of the servers through which several processes meet,
-	// or "", and Place where it is.
+	// Server is the farthest of the servers that several processes use to find
+	// each other, or "", and Place is its location.
 	Server string
 	Place  Place
 	// Processes are those of the whole run, here and elsewhere.
 	Processes, Initiators, Targets int
 	Group                          Group
-	// Advice is what to know before the other processes are started elsewhere.
+	// Advice is what the user needs to know before starting the other processes
+	// elsewhere.
 	Advice  []string
 	Flags   []fit.Flag
 	Command nixlbench.Command
@@ -122,13 +126,13 @@ type Run struct {
 	facts nixlbench.Facts
 }
 
-// Local reports whether nixlbench itself is started, and not a program that
-// starts it elsewhere: only then can its folders be looked at.
+// Local reports whether the command starts nixlbench itself rather than a
+// program that starts it elsewhere. Only then can its folders be examined.
 func (s *Session) Local() bool { return len(s.Program) == 1 }
 
-// Prepare works out what a run needs and the command for it. number tells the
-// runs of a command apart, from 1 on; the same command on another machine has
-// the same numbers.
+// Prepare determines what a run needs, and its command. number identifies a run
+// of the command, counted from 1; the same command on another machine uses the
+// same numbers.
 func (s *Session) Prepare(ctx context.Context, pl *plan.Plan, repeat, number int) (*Run, error) {
 	rules, err := s.rulesFor(pl)
 	if err != nil {
@@ -166,14 +170,14 @@ func (s *Session) Prepare(ctx context.Context, pl *plan.Plan, repeat, number int
 		var lacking []string
 		if r.Flags, lacking = s.Installed.Adapt(r.Flags); len(lacking) > 0 {
 			return nil, diag.Errorf(diag.Pos{}, "%s does not have --%s, which the plan for nixlbench %s needs", s.Program[0], strings.Join(lacking, " and --"), pl.Release).
-				WithHint("its flags are those of nixlbench %s", s.Installed.Name())
+				WithHint("it has the flags of nixlbench %s", s.Installed.Name())
 		}
 	}
 	r.Command = nixlbench.NewCommand(s.Program, r.Flags)
 	return r, nil
 }
 
-// launch chooses how the run is started, unless the user did: one process where
+// launch chooses how to start the run, unless the user did: as one process if
 // the other end is on another machine.
 func (s *Session) launch(ctx context.Context, r *Run) error {
 	r.Launch, r.Chosen, r.facts.EtcdLocal = s.Launch, s.Launch == "", true
@@ -195,12 +199,12 @@ func (s *Session) launch(ctx context.Context, r *Run) error {
 	case r.Chosen:
 		r.Launch = LaunchSingle
 	case r.Launch == LaunchPair && needs.Processes == 1:
-		return errors.New("a run of this backend is one process: --launch " + LaunchPair + " has no other to start")
+		return errors.New("--launch " + LaunchPair + " needs two processes, and a run of this backend has only one")
 	}
 	return nil
 }
 
-// farthest finds out once where servers are.
+// farthest determines, once, where the servers are.
 func (s *Session) farthest(ctx context.Context, endpoints string) farthest {
 	at, known := s.places[endpoints]
 	if !known {
@@ -213,9 +217,9 @@ func (s *Session) farthest(ctx context.Context, endpoints string) farthest {
 	return at
 }
 
-// groupFor returns the group in which the processes of a run meet: that of the job
-// where they are on several machines, so that all of them have the same, else one
-// that nobody else has.
+// groupFor returns the group that the processes of a run use to find each
+// other: the group of the job if they are on several machines, so that all of
+// them use the same one, or else a unique one.
 func (s *Session) groupFor(r *Run) Group {
 	if s.own == "" {
 		s.own = ownName()
@@ -231,7 +235,7 @@ func (s *Session) groupFor(r *Run) Group {
 	return Group{Name: s.own}
 }
 
-// findJob returns the group of the job that the environment names, if any.
+// findJob returns the group of the job named in the environment, if any.
 func (s *Session) findJob() *Group {
 	for _, job := range s.Schema.Nixlbench.Runs.Get().Jobs {
 		v := os.Getenv(job.Variable)
@@ -261,8 +265,8 @@ func (s *Session) rulesFor(pl *plan.Plan) (*nixlbench.Rules, error) {
 	return r, nil
 }
 
-// Shown returns the run's flags for people, with secrets masked unless they are
-// wanted.
+// Shown returns the run's flags for display, with secrets masked unless
+// requested.
 func (r *Run) Shown(secrets bool) []fit.Flag {
 	if secrets {
 		return r.Flags
@@ -271,8 +275,8 @@ func (r *Run) Shown(secrets bool) []fit.Flag {
 	return masked
 }
 
-// Execute runs it and keeps the record. The error is of the journal: what came
-// of the run is in the record.
+// Execute executes the run and saves the record. The error is about the
+// journal; the outcome of the run is in the record.
 func (s *Session) Execute(ctx context.Context, r *Run) (*Record, error) {
 	rec := s.begin(ctx, r)
 	s.yield(ctx, r)
@@ -290,7 +294,7 @@ func (s *Session) Execute(ctx context.Context, r *Run) (*Record, error) {
 	return rec, s.finish(rec)
 }
 
-// Refuse keeps the record of a plan that cannot be run.
+// Refuse saves the record of a plan that cannot be run.
 func (s *Session) Refuse(ctx context.Context, pl *plan.Plan, repeat int, reason error) (*Record, error) {
 	rec := s.begin(ctx, &Run{Plan: pl, Repeat: repeat, Flags: pl.Flags})
 	rec.Start = time.Now()
@@ -298,8 +302,8 @@ func (s *Session) Refuse(ctx context.Context, pl *plan.Plan, repeat int, reason 
 	return rec, s.finish(rec)
 }
 
-// yield lets the other end register first, where this one was the target of the
-// run before: else the ends would change places.
+// yield lets the other end register first if this end was the target of the
+// previous run; otherwise, the ends would swap roles.
 func (s *Session) yield(ctx context.Context, r *Run) {
 	if !s.follows || r.Launch != LaunchSingle {
 		return
@@ -353,7 +357,7 @@ func (r *Record) fail(format string, args ...any) {
 // interrupt marks the record as interrupted.
 func (r *Record) interrupt() { r.Status, r.Reasons = Interrupted, []string{"interrupted"} }
 
-// check looks at what the run needs before it is started, where nixlbench would
+// check checks what the run needs before it is started, because nixlbench would
 // wait long or fail late.
 func (s *Session) check(ctx context.Context, r *Run) []error {
 	n := &r.needs
@@ -377,7 +381,7 @@ func (s *Session) check(ctx context.Context, r *Run) []error {
 		}
 	}
 	if free, known := FreeMemory(); known && n.Memory > free {
-		short("the run needs %s of memory, and %s are free", diag.Bytes(n.Memory), diag.Bytes(free))
+		short("the run needs %s of memory, and only %s are free", diag.Bytes(n.Memory), diag.Bytes(free))
 	}
 	s.look(r)
 	obstacles, warnings, err := r.rules.Obstacles(r.Plan, r.Flags, &r.facts)
@@ -395,13 +399,13 @@ func (s *Session) check(ctx context.Context, r *Run) []error {
 		if err != nil {
 			errs = append(errs, err)
 		} else if free, known := FreeSpace(f.dir); known && need > free {
-			short("the run needs %s more disk space in %s, and %s are free", diag.Bytes(need), diag.Printable(f.dir), diag.Bytes(free))
+			short("the run needs %s more disk space in %s, and only %s are free", diag.Bytes(need), diag.Printable(f.dir), diag.Bytes(free))
 		}
 	}
 	return errs
 }
 
-// reach checks that one of the servers takes a connection.
+// reach checks that one of the servers accepts connections.
 func reach(ctx context.Context, endpoints string) error {
 	ctx, cancel := context.WithTimeout(ctx, etcdTimeout)
 	defer cancel()
@@ -416,7 +420,7 @@ func reach(ctx context.Context, endpoints string) error {
 			errs <- err
 		}()
 	}
-	err := errors.New("no server is named")
+	err := errors.New("no server is set")
 	for range list {
 		if err = <-errs; err == nil {
 			return nil
@@ -427,7 +431,7 @@ func reach(ctx context.Context, endpoints string) error {
 	} else if op, ok := errors.AsType[*net.OpError](err); ok {
 		err = op.Err
 	}
-	return fmt.Errorf("etcd at %s cannot be reached: %w: nixlbench's processes meet there", endpoints, err)
+	return fmt.Errorf("cannot reach etcd at %s, which nixlbench processes use to find each other: %w", endpoints, err)
 }
 
 // attempt is one start of a run's processes.
@@ -437,12 +441,13 @@ type attempt struct {
 	stdout, stderr []Tail
 	// errors is the end of stderr with what is masked elsewhere.
 	errors []Tail
-	// late tells that it was ended because of the time that it took.
+	// late reports whether the run was stopped because it exceeded the time
+	// limit.
 	late bool
 }
 
-// run starts the processes, judges the result, and starts them once more where
-// their failure says nothing of it.
+// run starts the processes, judges the result, and starts them once more if a
+// rule says that the failure is worth a retry.
 func (s *Session) run(ctx context.Context, r *Run, rec *Record) {
 	asked, err := r.rules.Asked(r.Plan, r.Flags, &r.facts)
 	if err != nil {
@@ -529,7 +534,8 @@ func (s *Session) start(ctx context.Context, r *Run, rec *Record, files *made, a
 	return a
 }
 
-// tell records what the processes did, and gives what excuses their failure.
+// tell records the outcome of the processes, and returns the rule that excuses
+// their failure.
 func (s *Session) tell(r *Run, rec *Record, a *attempt, secrets mask) (*schema.Excuse, error) {
 	shown := nixlbench.NewCommand(s.Program, r.Shown(false))
 	rec.Processes, rec.Rows, rec.Warnings = []ProcessResult{}, []nixlbench.Row{}, nil
@@ -558,10 +564,10 @@ func (s *Session) tell(r *Run, rec *Record, a *attempt, secrets mask) (*schema.E
 	return r.rules.Excuse(r.Plan, r.Flags, &r.facts)
 }
 
-// judge says what came of the run.
+// judge determines the outcome of the run.
 func (s *Session) judge(ctx context.Context, r *Run, rec *Record, a *attempt, excuse *schema.Excuse, secrets mask) {
 	if lost := r.facts.Rows - int64(len(rec.Rows)); lost > 0 {
-		rec.Notes = append(rec.Notes, fmt.Sprintf("nixlbench printed %d rows: the first %d are kept", r.facts.Rows, len(rec.Rows)))
+		rec.Notes = append(rec.Notes, fmt.Sprintf("nixlbench printed %d rows: only the first %d are saved", r.facts.Rows, len(rec.Rows)))
 	}
 	ended := slices.ContainsFunc(a.exits, func(e Exit) bool { return e.Stopped })
 	switch {
@@ -572,7 +578,7 @@ func (s *Session) judge(ctx context.Context, r *Run, rec *Record, a *attempt, ex
 		if s.Timeout > 0 {
 			rec.fail("it took longer than %v and was stopped", s.Timeout)
 		} else {
-			rec.fail("it took longer than %v, the default timeout for what it moves, and was stopped: --timeout TIME sets another, and --timeout none lets a run take as long as it likes", s.TimeoutOf(r))
+			rec.fail("it took longer than %v, the default timeout for what it moves, and was stopped: use --timeout TIME to change the limit, or --timeout none to remove it", s.TimeoutOf(r))
 		}
 	}
 	if excuse != nil && !excuse.Retry && rec.Status == "" {
@@ -601,10 +607,10 @@ func (s *Session) judge(ctx context.Context, r *Run, rec *Record, a *attempt, ex
 	}
 }
 
-// blame says which processes failed.
+// blame reports the processes that failed.
 func (s *Session) blame(r *Run, rec *Record, a *attempt) {
 	for i, e := range a.exits {
-		// Those that were ended because another failed are not to blame.
+		// Processes stopped because another one failed are not to blame.
 		if !e.OK() && !e.Stopped {
 			reason := e.String()
 			if last := a.stderr[i].Last(); last != "" && e.Err == nil {
@@ -615,12 +621,12 @@ func (s *Session) blame(r *Run, rec *Record, a *attempt) {
 	}
 	for i, e := range a.exits {
 		if e.Stopped && !e.OK() && rec.Status == "" {
-			rec.fail("%s did not end after the other and was stopped", r.name(i))
+			rec.fail("%s did not exit after the other ended, and was stopped", r.name(i))
 		}
 	}
 }
 
-// role returns the end that the one process turned out to be, or "".
+// role returns the end that the single process turned out to be, or "".
 func (r *Run) role() Role {
 	switch rank := r.facts.Rank; {
 	case rank < 0 || rank >= int64(r.Processes):
@@ -642,7 +648,7 @@ func (r *Run) name(i int) string {
 // mask is a list of secrets, longest first.
 type mask [][]byte
 
-// hide returns a text without them.
+// hide masks the secrets in a text.
 func (m mask) hide(text []byte) []byte {
 	for _, secret := range m {
 		text = bytes.ReplaceAll(text, secret, []byte(nixlbench.Mask))
@@ -652,7 +658,7 @@ func (m mask) hide(text []byte) []byte {
 
 func (m mask) text(text string) string { return string(m.hide([]byte(text))) }
 
-// secrets returns the values that no output may show.
+// secrets returns the values that must not appear in output.
 func (r *Run) secrets() mask {
 	var list mask
 	for _, f := range r.Flags {
@@ -681,7 +687,7 @@ func processResult(shown *nixlbench.Command, e *Exit, stderr string) ProcessResu
 	return p
 }
 
-// freePort finds a port that nothing listens on.
+// freePort finds an unused port.
 func freePort() (int64, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -693,7 +699,7 @@ func freePort() (int64, error) {
 
 const namePrefix = "kvbench-"
 
-// ownName makes a name that nobody else has.
+// ownName generates a unique name.
 func ownName() string {
 	var b [6]byte
 	rand.Read(b[:])

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dieTogether has the kernel end the process when this one is killed. The
-// kernel watches the thread that starts it, which is therefore kept.
+// dieTogether makes the kernel stop the process when this one is killed. The
+// kernel watches the thread that started it, so that thread must be kept.
 func dieTogether(attr *syscall.SysProcAttr) (unlock func()) {
 	attr.Pdeathsig = syscall.SIGKILL
 	runtime.LockOSThread()
@@ -30,7 +30,8 @@ func inUse(f *os.File) bool {
 	return errors.Is(err, unix.EAGAIN)
 }
 
-// birth returns the time at which a file was made, where the file system knows it.
+// birth returns the time at which a file was created, if the file system
+// records it.
 func birth(f *os.File) (time.Time, bool) {
 	var st unix.Statx_t
 	if unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_BTIME, &st) != nil || st.Mask&unix.STATX_BTIME == 0 {
@@ -39,10 +40,10 @@ func birth(f *os.File) (time.Time, bool) {
 	return time.Unix(st.Btime.Sec, int64(st.Btime.Nsec)), true
 }
 
-// dioAlign returns the bytes to which the file system aligns direct I/O of files in
-// a folder, or 0 where it does not say.
+// dioAlign returns the alignment in bytes that the file system requires for
+// direct I/O in a folder, or 0 if unknown.
 func dioAlign(dir string) int64 {
-	// A file without a name stands for those to come.
+	// An unnamed temporary file represents future files.
 	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return 0
@@ -61,8 +62,8 @@ func kernel() string {
 	return strings.TrimSpace(string(data))
 }
 
-// mountOf returns the type and the device of the file system that a folder is on,
-// or "" where they cannot be found out.
+// mountOf returns the type and the device of a folder's file system, or "" if
+// unknown.
 func mountOf(dir string) (fileSystem, device string) {
 	dir, err := filepath.Abs(dir)
 	if err == nil {
@@ -82,7 +83,7 @@ func mountOf(dir string) (fileSystem, device string) {
 			continue
 		}
 		point := unescape.Replace(fields[4])
-		// Of several that are mounted on one another the last is seen.
+		// If several are mounted on top of each other, the last one is visible.
 		if (dir == point || strings.HasPrefix(dir, strings.TrimSuffix(point, "/")+"/")) && len(point) >= len(best) {
 			best, fileSystem, device = point, kinds[0], unescape.Replace(kinds[1])
 		}

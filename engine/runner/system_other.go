@@ -16,10 +16,12 @@ func signalOf(*os.ProcessState) string { return "" }
 
 func lock(*os.File) bool { return true }
 
-// FreeSpace returns the bytes that a user may still write in a folder.
+// FreeSpace returns the number of bytes that a user can still write in a
+// folder.
 func FreeSpace(string) (int64, bool) { return 0, false }
 
-// watcher does nothing: what a killed process leaves cannot be ended here.
+// watcher does nothing: processes left by a killed process cannot be stopped on
+// this system.
 type watcher struct{}
 
 func (*watcher) ready() {}

@@ -8,9 +8,10 @@ import (
 	"syscall"
 )
 
-// isolate puts the process into a group of its own, so that it and what it
-// starts can be ended together, and a key press reaches them through here only.
-// The returned function is to be called when the process has ended.
+// isolate puts the process in its own process group, so that it can be stopped
+// together with everything it starts, and receives key presses only through
+// this process. The returned function must be called after the process has
+// ended.
 func isolate(cmd *exec.Cmd) (unlock func()) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return dieTogether(cmd.SysProcAttr)
@@ -26,12 +27,14 @@ func signalOf(state *os.ProcessState) string {
 	return ""
 }
 
-// lock keeps other processes from locking the file; false means that one has.
+// lock prevents other processes from locking the file; it returns false if one
+// already has.
 func lock(f *os.File) bool {
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != syscall.EWOULDBLOCK
 }
 
-// FreeSpace returns the bytes that a user may still write in a folder.
+// FreeSpace returns the number of bytes that a user can still write in a
+// folder.
 func FreeSpace(dir string) (int64, bool) {
 	var st syscall.Statfs_t
 	if syscall.Statfs(dir, &st) != nil {

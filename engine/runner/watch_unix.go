@@ -12,9 +12,9 @@ import (
 	"syscall"
 )
 
-// watcher kills the groups of processes that run when this process is killed
-// before it can end them. It is a shell that reads their numbers and comes to the
-// end of its input when nobody writes to it any more.
+// watcher kills the running process groups if this process is killed before it
+// can do so. It is a shell that reads their numbers and reaches the end of its
+// input when this process is gone.
 type watcher struct {
 	mu     sync.Mutex
 	cmd    *exec.Cmd
@@ -25,11 +25,12 @@ type watcher struct {
 
 const watchScript = `while read -r line; do groups=$line; done; for g in $groups; do kill -s KILL -- "-$g"; done`
 
-// ready starts the watcher ahead of the processes, so that no time passes between
-// the start of one and its add. Where the system has no shell, nobody watches.
+// ready starts the watcher before the processes, so that there is no gap
+// between starting a process and add. If the system does not have a shell,
+// there is no watcher.
 func (w *watcher) ready() { w.change(func() {}) }
 
-// add and remove say which groups run.
+// add and remove report which groups are running.
 func (w *watcher) add(group int) {
 	w.change(func() { w.groups = append(w.groups, strconv.Itoa(group)) })
 }
@@ -58,7 +59,8 @@ func (w *watcher) change(groups func()) {
 
 func (w *watcher) start() bool {
 	cmd := exec.Command("/bin/sh", "-c", watchScript)
-	// What ends this process, such as a key press, is not to end it, too.
+	// Whatever stops this process, such as a key press, must not stop the
+	// watcher.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	in, err := cmd.StdinPipe()
 	if err != nil || cmd.Start() != nil {
@@ -68,7 +70,7 @@ func (w *watcher) start() bool {
 	return true
 }
 
-// close ends the watching.
+// close stops the watcher.
 func (w *watcher) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -100,8 +100,8 @@ next:
 	return errs.Err()
 }
 
-// Judge unifies the document with a definition and words what CUE finds:
-// allowed says what a path may hold.
+// Judge unifies the document with a definition and describes the errors that
+// CUE finds; allowed describes what is allowed at a path.
 func Judge(d *data.Document, def cue.Value, allowed func(path string) (string, []string)) error {
 	v := cuecontext.New().BuildExpr(d.Expr())
 	err := def.Unify(v).Validate(cue.Concrete(true))
@@ -118,7 +118,7 @@ func Judge(d *data.Document, def cue.Value, allowed func(path string) (string, [
 		}
 		at := strings.Join(data.TrimPath(e.Path()), ".")
 		l := d.Leaf(at)
-		for p := at; l == nil && p != ""; { // an item of a list, or what a leaf hides
+		for p := at; l == nil && p != ""; { // an item of a list, or something hidden in a leaf
 			p = p[:max(0, strings.LastIndexByte(p, '.'))]
 			l = d.Leaf(p)
 		}
@@ -140,11 +140,11 @@ func Judge(d *data.Document, def cue.Value, allowed func(path string) (string, [
 			}
 			format, args := e.Msg()
 			if strings.Contains(format, "incomplete value") && !strings.Contains(at, ".") {
-				continue // Missing has it
+				continue // reported by Missing
 			}
 			if strings.Contains(format, "field is required") {
-				if strings.Contains(at, ".") { // Missing has the others
-					errs = append(errs, diag.Errorf(diag.Pos{File: d.File}, "%s is missing: give it %s", at, want).About(diag.Missing, at))
+				if strings.Contains(at, ".") { // reported by Missing
+					errs = append(errs, diag.Errorf(diag.Pos{File: d.File}, "%s is missing: set it to %s", at, want).About(diag.Missing, at))
 				}
 				continue
 			}
@@ -166,7 +166,7 @@ func Judge(d *data.Document, def cue.Value, allowed func(path string) (string, [
 	return errs.Err()
 }
 
-// itemAt returns the item of a list that stands at a path, else the leaf itself.
+// itemAt returns the list item at a path, or else the leaf itself.
 func itemAt(l *data.Leaf, at string) *data.Leaf {
 	i, err := strconv.Atoi(strings.TrimPrefix(at, l.Path+"."))
 	if err != nil || i < 0 || i >= len(l.Items) {
@@ -180,8 +180,8 @@ func itemAt(l *data.Leaf, at string) *data.Leaf {
 	return item
 }
 
-// IsPlain reports whether a document is good for certain, without CUE: each leaf
-// is one that its type takes, and none is missing.
+// IsPlain reports whether a document is certainly valid, without asking CUE:
+// each leaf matches its type, and none is missing.
 func IsPlain(d *data.Document, typeOf func(path string) *Type, required []string) bool {
 	if slices.ContainsFunc(required, func(name string) bool { return d.Leaf(name) == nil }) {
 		return false
@@ -192,8 +192,8 @@ func IsPlain(d *data.Document, typeOf func(path string) *Type, required []string
 	})
 }
 
-// Missing reports the required fields of a definition that the document lacks,
-// but for those that another key was meant to be.
+// Missing reports the required fields of a definition that the document does
+// not have, except those that another key was meant to be.
 func Missing(d *data.Document, def cue.Value, at diag.Pos, allowed func(path string) (string, []string)) error {
 	iter, err := def.Fields(cue.Optional(true))
 	if err != nil {
@@ -208,7 +208,7 @@ func Missing(d *data.Document, def cue.Value, at diag.Pos, allowed func(path str
 		}
 		if !slices.ContainsFunc(d.Leaves, func(l data.Leaf) bool { return l.Path == name || strings.HasPrefix(l.Path, name+".") }) {
 			want, _ := allowed(name)
-			errs = append(errs, diag.Errorf(at, "%s is missing: give it %s", name, want).About(diag.Missing, name))
+			errs = append(errs, diag.Errorf(at, "%s is missing: set it to %s", name, want).About(diag.Missing, name))
 		}
 	}
 	return errs.Err()

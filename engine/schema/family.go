@@ -19,19 +19,20 @@ const (
 	DefaultsField = "defaults"
 )
 
-// Family says how the Hugging Face configurations of a family of models become
-// parameters of an architecture.
+// Family describes how the Hugging Face configurations of a family of models
+// are converted to the parameters of an architecture.
 type Family struct {
 	Name string   `json:"name"`
 	File string   `json:"file"`
 	Pos  diag.Pos `json:"pos,omitzero"` // of the architecture's name
-	// ModelTypes are the values of model_type that are of the family.
+	// ModelTypes are the values of model_type of the family.
 	ModelTypes   []string           `json:"model_types"`
 	Architecture string             `json:"architecture"`
 	Absent       map[string]Formula `json:"absent,omitempty"`
-	// Empty names lists that may be empty though each layer has an entry.
+	// Empty names lists that may be empty although they have one entry per
+	// layer.
 	Empty []string `json:"empty,omitempty"`
-	// Longer names lists that may go on after the last layer.
+	// Longer names lists that may have entries after the last layer.
 	Longer []string          `json:"longer,omitempty"`
 	Params map[string][]Rule `json:"params"`
 	// Ignored are fields without effect, Harmless those without where a condition
@@ -41,8 +42,8 @@ type Family struct {
 	Requires []Requirement      `json:"requires,omitempty"`
 }
 
-// ListedFamily is a family as it is found: by its name or by a model type. What
-// else its file says is read when it is asked for.
+// ListedFamily is a family as needed to select it: by its name or by a model
+// type. The rest of its file is read on demand.
 type ListedFamily struct {
 	Name       string         `json:"name"`
 	File       string         `json:"file"`
@@ -50,18 +51,18 @@ type ListedFamily struct {
 	Family     Later[*Family] `json:"family"`
 }
 
-// ListFamily returns a family as it is found.
+// ListFamily returns what is needed to select a family.
 func ListFamily(f *Family) *ListedFamily {
 	l := &ListedFamily{Name: f.Name, File: f.File, ModelTypes: f.ModelTypes}
 	l.Family.Set(f)
 	return l
 }
 
-// Rule is a value that counts where a condition holds.
+// Rule is a value that is used if a condition holds.
 type Rule struct {
 	When  Formula `json:"when,omitzero"`
 	Value Formula `json:"value"`
-	// Each makes it a list, of a value for each layer.
+	// Each makes it a list with one value per layer.
 	Each bool   `json:"each,omitempty"`
 	Warn string `json:"warn,omitempty"`
 	Hint string `json:"hint,omitempty"`
@@ -106,18 +107,19 @@ func matcher(patterns []string, sep string) func(name string) bool {
 	}
 }
 
-// Checkpoints is what Hugging Face configurations have in common.
+// Checkpoints describes what Hugging Face configurations have in common.
 type Checkpoints struct {
-	// Texts name the mappings that fields of the language model may be in.
+	// Texts names the mappings that may contain the fields of the language
+	// model.
 	Texts []string `json:"texts"`
-	// Whole are fields of the whole model: those of the language model do not
-	// replace them.
+	// Whole names fields of the whole model, which those of the language model
+	// do not override.
 	Whole []string `json:"whole"`
 	// Mappings name further fields that hold mappings if anything.
 	Mappings []string `json:"mappings"`
 	// Siblings are files beside a configuration, by the prefix of their fields.
 	Siblings map[string]string `json:"siblings"`
-	// Unknown says how model types are read that no family has.
+	// Unknown describes how to read model types that are not in any family.
 	Unknown struct {
 		Family string `json:"family"`
 		Note   string `json:"note"`

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Later is a part of the schema that is read when it is first asked for: most
-// starts do without it. It is safe for concurrent use.
+// Later is a part of the schema that is read on demand, because most commands
+// do not need it. It is safe for concurrent use.
 type Later[T any] struct {
 	text  string
 	once  sync.Once
@@ -23,8 +23,8 @@ func (l *Later[T]) Get() T {
 	return l.value
 }
 
-// Set replaces the part; what was kept is read first, so that no Get reads it
-// over the new value.
+// Set replaces the part; it reads the stored text first, so that no Get
+// overwrites the new value.
 func (l *Later[T]) Set(v T) {
 	l.Get()
 	l.value = v
@@ -33,7 +33,7 @@ func (l *Later[T]) Set(v T) {
 // MarshalJSON returns the part as JSON.
 func (l *Later[T]) MarshalJSON() ([]byte, error) { return json.Marshal(l.Get()) }
 
-// UnmarshalJSON keeps the text for later, once it is known to be good.
+// UnmarshalJSON stores the text for later, after checking that it is valid.
 func (l *Later[T]) UnmarshalJSON(data []byte) error {
 	l.text = string(data)
 	return readJSON(l.text, new(T))
@@ -41,10 +41,10 @@ func (l *Later[T]) UnmarshalJSON(data []byte) error {
 
 func (l *Later[T]) keep(text string) { l.text = text }
 
-// keeper is a value that keeps its text.
+// keeper is a value that stores its text.
 type keeper interface{ keep(text string) }
 
-// skip passes over an object or a list and gives its text.
+// skip skips an object or a list and returns its text.
 func (r *reader) skip() string {
 	if c := r.next(); c != '{' && c != '[' {
 		r.fail("expected an object or a list")
@@ -64,6 +64,6 @@ func (r *reader) skip() string {
 			return r.text[start:r.at]
 		}
 	}
-	r.fail("a value does not end")
+	r.fail("unterminated value")
 	return ""
 }

@@ -10,10 +10,10 @@ import (
 	"kvbench/engine/formula"
 )
 
-// Nixlbench is what is known of the nixlbench program.
+// Nixlbench is everything known about the nixlbench program.
 type Nixlbench struct {
 	Releases []string            `json:"releases"` // oldest first
-	Previews []string            `json:"previews"` // those that are no finished releases
+	Previews []string            `json:"previews"` // those that are not finished releases
 	Default  string              `json:"default_release"`
 	Aliases  map[string]string   `json:"aliases"`
 	Flags    map[string]*Flag    `json:"flags"`
@@ -23,29 +23,29 @@ type Nixlbench struct {
 	// Shrink names the quantities that a refused plan may be asked for in a
 	// smaller size, in this order.
 	Shrink []string `json:"shrink"`
-	// Least sets flags to the least value that fits.
+	// Least sets flags to the smallest value that fits.
 	Least map[string]Formula `json:"least"`
 	Runs  Later[*Runs]       `json:"runs"`
 
-	// own holds the flags of releases that a user's file describes.
+	// own contains the flags of releases that a user's file describes.
 	own map[string]map[string]*FlagEra
 }
 
-// Era is a span of releases: from Since on, without Until and what follows,
-// without those in Except.
+// Era is a span of releases: from Since up to but excluding Until, without
+// those in Except.
 type Era struct {
 	Since  string   `json:"since"`
 	Until  string   `json:"until,omitempty"`
 	Except []string `json:"except,omitempty"`
 }
 
-// Flag is a flag of nixlbench.
+// Flag is a nixlbench flag.
 type Flag struct {
 	Name   string `json:"-"`
 	Help   string `json:"help"`
 	Common bool   `json:"common,omitempty"` // the short help has it
 	Unit   string `json:"unit,omitempty"`
-	// List tells that one value may have commas in it.
+	// List reports whether one value may contain commas.
 	List      bool     `json:"list,omitempty"`
 	Secret    bool     `json:"secret,omitempty"`
 	Env       string   `json:"env,omitempty"`
@@ -54,7 +54,7 @@ type Flag struct {
 	Instead   []string `json:"instead,omitempty"`
 	Key       string   `json:"key,omitempty"`
 	WritesAll bool     `json:"writes_all,omitempty"`
-	// Backends are those that read it, nil for all.
+	// Backends lists the backends that read it; nil means all.
 	Backends []string       `json:"backends,omitempty"`
 	Reads    Reads          `json:"reads,omitzero"`
 	Values   map[string]Era `json:"values,omitempty"`
@@ -62,8 +62,8 @@ type Flag struct {
 	Eras     []FlagEra      `json:"eras"`
 }
 
-// Reads says when nixlbench reads a flag, and in words what to give so that it
-// does.
+// Reads is the condition under which nixlbench reads a flag, and a description
+// of what to set so that it does.
 type Reads struct {
 	When  Formula `json:"when,omitzero"`
 	Needs string  `json:"needs,omitempty"`
@@ -88,7 +88,7 @@ type Backend struct {
 	Files     Files             `json:"files,omitzero"`
 }
 
-// Transfer says which flags a source and a destination lead to.
+// Transfer contains the flags for a source and a destination.
 type Transfer struct {
 	Source      string            `json:"source"`
 	Destination string            `json:"destination"`
@@ -96,7 +96,7 @@ type Transfer struct {
 	Fit         map[string]string `json:"fit,omitempty"`
 }
 
-// Limit is a condition that nixlbench holds a run to.
+// Limit is a condition that nixlbench imposes on a run.
 type Limit struct {
 	Era
 	Name     string             `json:"name"`
@@ -118,11 +118,11 @@ func (f *Flag) JSONKey() string {
 // IsNumber reports whether the flag's values are numbers.
 func (f *Flag) IsNumber() bool { return f.Eras[0].Type != "string" && f.Eras[0].Type != "bool" }
 
-// Varies reports whether the flag may be given several values, between commas.
-// A secret is taken as it is.
+// Varies reports whether the flag accepts several values separated by commas.
+// Secrets are used verbatim.
 func (f *Flag) Varies() bool { return !f.List && !f.Secret }
 
-// AutoRelease asks for the release that what was given needs.
+// AutoRelease selects the release that the given values need.
 const AutoRelease = "auto"
 
 // Preferred lists the releases in the order in which [AutoRelease] tries them:
@@ -156,7 +156,7 @@ func (n *Nixlbench) In(e Era, release string) bool {
 	return e.Until == "" || at < slices.Index(n.Releases, e.Until)
 }
 
-// FlagIn returns the flag's type and default in a release, or nil where the
+// FlagIn returns the flag's type and default in a release, or nil if the
 // release does not have it.
 func (n *Nixlbench) FlagIn(f *Flag, release string) *FlagEra {
 	if flags, ok := n.own[release]; ok {
@@ -181,8 +181,8 @@ func (n *Nixlbench) FlagsOf(release string) []*Flag {
 	return flags
 }
 
-// Span says which releases the eras have, in words: "0.4.0 and later",
-// "0.2.0 to 0.3.1", "1.3.0 and later, but not 1.3.2".
+// Span describes the releases of the eras in words: "0.4.0 and later", "0.2.0
+// to 0.3.1", "1.3.0 and later, but not 1.3.2".
 func (n *Nixlbench) Span(eras ...Era) string {
 	var parts []string
 	for i := 0; i < len(eras); i++ {
@@ -207,7 +207,7 @@ func (n *Nixlbench) Span(eras ...Era) string {
 	return strings.Join(parts, "; ")
 }
 
-// SpanOfFlag says which releases have the flag.
+// SpanOfFlag describes the releases that have the flag.
 func (n *Nixlbench) SpanOfFlag(f *Flag) string {
 	eras := make([]Era, len(f.Eras))
 	for i := range f.Eras {
@@ -223,8 +223,8 @@ func (n *Nixlbench) before(release string) string {
 	return ""
 }
 
-// ValuesIn returns the values that a flag takes in a release, sorted, or nil
-// when it takes any.
+// ValuesIn returns the values that a flag accepts in a release, sorted, or nil
+// if it accepts any.
 func (n *Nixlbench) ValuesIn(f *Flag, release string) []string {
 	var values []string
 	for _, v := range Keys(f.Values) {
@@ -235,7 +235,8 @@ func (n *Nixlbench) ValuesIn(f *Flag, release string) []string {
 	return values
 }
 
-// AbsentValue is what formulas read where the release lacks the flag.
+// AbsentValue is the value that formulas read if the release does not have the
+// flag.
 func (f *Flag) AbsentValue() formula.Value {
 	if !f.Absent.IsZero() {
 		return f.Absent

@@ -8,19 +8,19 @@ import (
 	"kvbench/engine/formula"
 )
 
-// Runs is what is known of a run of nixlbench: what it needs, what it prints,
-// and which of its results are not to be trusted.
+// Runs describes nixlbench runs: what a run needs, what it prints, and which of
+// its results can't be trusted.
 type Runs struct {
-	// Home says where the program comes from.
+	// Home describes where to get the program.
 	Home  string `json:"home"`
 	Probe Probe  `json:"probe"`
 	// Readings are numbers of the machine that formulas read by name.
 	Readings map[string]Reading `json:"readings"`
 	// Timeout is in seconds: how long a run may take.
 	Timeout Formula `json:"timeout"`
-	// Jobs are the environment variables that name a job.
+	// Jobs lists the environment variables that identify a job.
 	Jobs []Job `json:"jobs"`
-	// Rank is a regular expression for the line that tells a process's rank.
+	// Rank is a regular expression for the line with the rank of a process.
 	Rank string `json:"rank"`
 	// TargetWait is in seconds: how long a target waits before its next run.
 	TargetWait int `json:"target_wait"`
@@ -34,8 +34,8 @@ type Runs struct {
 	Timed map[string]Formula `json:"timed"`
 	// WarningPrefixes begin the lines of output that are warnings.
 	WarningPrefixes []string `json:"warning_prefixes"`
-	// Created is a regular expression for the line that names a file which a
-	// process is about to create.
+	// Created is a regular expression for the line naming a file that a process
+	// is about to create.
 	Created     string      `json:"created"`
 	Environment Environment `json:"environment"`
 	// Advice is what users need to know before they start processes on several
@@ -46,21 +46,21 @@ type Runs struct {
 	Doubts    []Doubt    `json:"doubts"`
 }
 
-// Probe says how to ask a program for its flags.
+// Probe describes how to ask a program for its flags.
 type Probe struct {
 	Option string `json:"option"`
 	// Source is a regular expression for the source files of its own flags.
 	Source string `json:"source"`
 }
 
-// Environment says which environment variables records have, as patterns, and a
-// regular expression for the names of those whose values are secrets.
+// Environment describes the environment variables to record, as patterns, and
+// has a regular expression for the names of those whose values are secrets.
 type Environment struct {
 	Record []string `json:"record"`
 	Secret string   `json:"secret"`
 }
 
-// Reading is a file that holds a number.
+// Reading is a file that contains a number.
 type Reading struct {
 	File string `json:"file"`
 }
@@ -72,12 +72,12 @@ type Job struct {
 	Match    string `json:"match"`
 }
 
-// Class is what the backends of a class have in common.
+// Class describes what the backends of a class have in common.
 type Class struct {
 	Initiators Formula `json:"initiators"`
 	Targets    Formula `json:"targets"`
 	Processes  Formula `json:"processes"`
-	// Etcd returns the servers that must answer, or "".
+	// Etcd returns the servers that must respond, or "".
 	Etcd Formula `json:"etcd"`
 	// Remote reports whether the other end is on another machine.
 	Remote Formula `json:"remote"`
@@ -86,7 +86,7 @@ type Class struct {
 	Memory Formula `json:"memory"`
 }
 
-// Files are the files that a backend fills and leaves.
+// Files are the files that a backend fills and leaves behind.
 type Files struct {
 	In    Formula `json:"in,omitzero"`
 	Names Formula `json:"names,omitzero"`
@@ -96,12 +96,13 @@ type Files struct {
 // IsZero reports whether there are none.
 func (f Files) IsZero() bool { return f.In.IsZero() }
 
-// Meeting is a way for the processes of a run to meet.
+// Meeting is a way for the processes of a run to find each other.
 type Meeting struct {
 	Name string             `json:"name"`
 	Set  map[string]Formula `json:"set"`
 	When Formula            `json:"when"`
-	// Group is the flag that names the group in which they meet, or "".
+	// Group is the flag for the name of the group in which they find each other,
+	// or "".
 	Group string `json:"group,omitempty"`
 }
 
@@ -133,8 +134,8 @@ type Measure struct {
 	Asked *Asked   `json:"asked,omitempty"`
 }
 
-// Derived is a number that follows from the measures of a row: one times another,
-// or divided by it.
+// Derived is a number derived from the measures of a row: one multiplied or
+// divided by another.
 type Derived struct {
 	Key   string `json:"key"`
 	Of    string `json:"of"`
@@ -142,15 +143,15 @@ type Derived struct {
 	Over  string `json:"over,omitempty"`
 }
 
-// Asked says which values rows are asked for.
+// Asked describes the values for which rows are expected.
 type Asked struct {
 	First Formula `json:"first"`
 	Last  Formula `json:"last"`
 	Times int64   `json:"times"`
 }
 
-// RunRule is what the rules on runs have in common: their name, when they hold, and
-// for which releases and backends, nil for all.
+// RunRule contains the common parts of rules about runs: their name, when they
+// apply, and for which releases and backends; nil means all.
 type RunRule struct {
 	Era
 	Name     string   `json:"name"`
@@ -158,7 +159,7 @@ type RunRule struct {
 	When     Formula  `json:"when"`
 }
 
-// Common returns what the rule has in common with others.
+// Common returns the common parts of the rule.
 func (r *RunRule) Common() *RunRule { return r }
 
 // Advice is a hint for runs on several machines.
@@ -167,16 +168,16 @@ type Advice struct {
 	Hint string `json:"hint"`
 }
 
-// Obstacle is what keeps a run from being started.
+// Obstacle is a reason not to start a run.
 type Obstacle struct {
 	RunRule
 	Message string `json:"message"`
-	// Warn starts the run all the same.
+	// Warn starts the run anyway.
 	Warn bool `json:"warn,omitempty"`
 }
 
-// Excuse is a failure that says nothing against the rows of a run. With Retry the
-// run is started once more.
+// Excuse is a failure that does not invalidate the rows of a run. With Retry,
+// the run is started once more.
 type Excuse struct {
 	RunRule
 	Message string `json:"message"`
@@ -188,11 +189,11 @@ type Doubt struct {
 	RunRule
 	Message string `json:"message"`
 	Note    bool   `json:"note,omitempty"`
-	// Quiet leaves a note to the record.
+	// Quiet notes are only recorded.
 	Quiet bool `json:"quiet,omitempty"`
 }
 
-// OwnRelease is a release that the table does not have.
+// OwnRelease is a release that is not in the table.
 type OwnRelease struct {
 	// Like is the known release whose limits, values, backends and layout it
 	// has.
@@ -207,7 +208,7 @@ type OwnFlag struct {
 	Help    string        `json:"help"`
 }
 
-// Add puts a release into the table, behind the one that it is like.
+// Add adds a release to the table, after the one that it is like.
 func (n *Nixlbench) Add(name string, r OwnRelease) error {
 	at := slices.Index(n.Releases, r.Like)
 	if _, taken := n.Release(name); taken || name == AutoRelease {

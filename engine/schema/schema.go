@@ -12,10 +12,11 @@ import (
 	"kvbench/engine/formula"
 )
 
-// Formula is the text of an expression and where its first character stands.
+// Formula is the text of an expression, and the position of its first
+// character.
 type Formula = formula.Source
 
-// Schema is everything that kvbench is told by its data.
+// Schema is all of kvbench's data.
 type Schema struct {
 	Fields        []Field                `json:"fields"`
 	Dtypes        map[string]Formula     `json:"dtypes"`
@@ -32,15 +33,15 @@ type Schema struct {
 	Without       []Without              `json:"without"`
 }
 
-// Without is a setting of other tools that configurations do not have: its names
-// there, and what to know instead.
+// Without describes a setting of other tools that configurations do not have:
+// its names in those tools, and a hint.
 type Without struct {
 	Names []string `json:"names"`
 	Hint  string   `json:"hint"`
 }
 
-// Lacks says what to know of a setting of other tools that configurations do not
-// have; "" of any other name.
+// Lacks returns the hint on a setting of other tools that configurations do not
+// have, or "" for any other name.
 func (s *Schema) Lacks(name string) string {
 	name = strings.ReplaceAll(strings.ToLower(name), "-", "_")
 	for _, w := range s.Without {
@@ -51,7 +52,7 @@ func (s *Schema) Lacks(name string) string {
 	return ""
 }
 
-// Names says how models are named on Hugging Face.
+// Names describes how models are named on Hugging Face.
 type Names struct {
 	// Suffixes and Formats end a name without changing the cache; Formats are those
 	// of checkpoints.
@@ -65,7 +66,7 @@ type Names struct {
 
 // Field is one field of a model configuration.
 type Field struct {
-	// Path is the field's place in the file, such as strategy.tp_size.
+	// Path is the field's path in the file, such as strategy.tp_size.
 	Path string `json:"path"`
 	// Var is its name in formulas.
 	Var  string `json:"var"`
@@ -74,14 +75,14 @@ type Field struct {
 	Type Type   `json:"type"`
 	// Unit allows its suffixes.
 	Unit string `json:"unit,omitempty"`
-	// Least says of which small numbers the unit was probably forgotten.
+	// Least describes small numbers whose unit was probably forgotten.
 	Least []Least `json:"least,omitempty"`
 	// Note says where a value may be there for the reader alone, with nothing that
 	// depends on it: [NoteAny] or [NoteFile].
 	Note string `json:"note,omitempty"`
-	// Needs names the accounting that alone has the field: it is refused in others.
+	// Needs is the accounting that has the field; other accountings reject it.
 	Needs string `json:"needs,omitempty"`
-	// Late fields came after others; their columns are the last.
+	// Late fields were added later; their columns come last.
 	Late bool `json:"late,omitempty"`
 	// Last ones came even later: their columns are at the very end, under their own
 	// names.
@@ -95,17 +96,17 @@ type Field struct {
 	// that are known; both, and the type's words, are found in any case.
 	Keys  []string `json:"keys,omitempty"`
 	Words []string `json:"words,omitempty"`
-	// Aka lists the names that other programs have for the field.
+	// Aka lists the names of the field in other programs.
 	Aka []string `json:"aka,omitempty"`
 	// Table names the table whose keys are allowed.
 	Table string `json:"table,omitempty"`
-	// Expected fields are warned about when nobody gave them.
+	// Expected fields cause a warning if nobody set them.
 	Expected bool `json:"expected,omitempty"`
-	// Announced says what a value is of this field, in a note that goes with
-	// values that come from a model.
+	// Announced describes the field in a note printed when its value comes from
+	// a model.
 	Announced string        `json:"announced,omitempty"`
 	Default   formula.Value `json:"default,omitzero"`
-	// DefaultBy says where the default comes from, if it is not Default.
+	// DefaultBy describes where the default comes from, if it is not Default.
 	DefaultBy string   `json:"default_by,omitempty"`
 	Pos       diag.Pos `json:"pos,omitzero"` // of the default
 }
@@ -125,17 +126,17 @@ const (
 // Unit is a unit of numbers.
 type Unit struct {
 	Name string `json:"name"`
-	// Such are examples of its numbers, Arg what stands for them in the help.
+	// Such are examples of its numbers; Arg is their placeholder in the help.
 	Such []string `json:"such"`
 	Arg  string   `json:"arg"`
-	// Suffixes are those that its numbers take, with their factors.
+	// Suffixes are the suffixes that its numbers can have, with their factors.
 	Suffixes map[string]int64 `json:"suffixes"`
-	// Unclear are, in lower case, suffixes that are refused in any case, with
-	// those that may be meant.
+	// Unclear maps ambiguous suffixes, in lower case, to the ones that may be
+	// meant. They are rejected in any case.
 	Unclear map[string][]string `json:"unclear,omitempty"`
 }
 
-// Quantity is a number that a plan yields: by Formula, or in the rank
+// Quantity is a number that a plan yields: computed by Formula, or in the rank
 // accounting by Rank.
 type Quantity struct {
 	Name    string  `json:"name"`
@@ -143,17 +144,17 @@ type Quantity struct {
 	Unit    string  `json:"unit"`
 	Formula Formula `json:"formula,omitzero"`
 	Rank    Formula `json:"rank,omitzero"`
-	// Detail is the condition under which a detailed plan shows it; without one
-	// every plan does.
+	// Detail is the condition under which a detailed plan shows it; without a
+	// condition, every plan shows it.
 	Detail Formula `json:"detail,omitzero"`
-	// RankDetail is that of the rank accounting, if it has another.
+	// RankDetail is the condition for the rank accounting, if it differs.
 	RankDetail Formula `json:"rank_detail,omitzero"`
 }
 
-// View is what a command shows of a plan.
+// View describes what a command shows of a plan.
 type View struct {
 	Rows []Row `json:"rows"`
-	// Rank are further rows of plans for one rank.
+	// Rank contains additional rows for plans of one rank.
 	Rank  []Row `json:"rank,omitempty"`
 	Width int   `json:"width,omitempty"`
 	// Preset is a layer of configuration, by path.
@@ -167,31 +168,32 @@ type Row struct {
 	Suffix string `json:"suffix,omitempty"`
 	And    string `json:"and,omitempty"` // a value that follows, if the plan has it
 	As     string `json:"as,omitempty"`  // bytes, documented_bytes, time, count
-	// Optional rows are left out where the plan has no such value.
+	// Optional rows are omitted if the plan does not have the value.
 	Optional bool `json:"optional,omitempty"`
-	// With are configuration fields, by name in formulas, that the value is for.
+	// With sets configuration fields, by their names in formulas, for which the
+	// value is computed.
 	With map[string]string `json:"with,omitempty"`
 }
 
-// Listed is an architecture as it is found: by its name, or by the names of
-// models. What else its file says is read when it is asked for.
+// Listed is an architecture as needed to select it: by its name, or by the
+// names of models. The rest of its file is read on demand.
 type Listed struct {
 	Name string `json:"name"`
 	// Match is a regular expression for the whole model name, in any case.
 	Match string `json:"match"`
-	// File is where the architecture is written.
+	// File is the file that defines the architecture.
 	File string               `json:"file"`
 	Arch Later[*Architecture] `json:"architecture"`
 }
 
-// List returns an architecture as it is found.
+// List returns what is needed to select an architecture.
 func List(a *Architecture) *Listed {
 	l := &Listed{Name: a.Name, Match: a.Match, File: a.File}
 	l.Arch.Set(a)
 	return l
 }
 
-// Architecture is what a file says of one family of models.
+// Architecture is the definition of a family of models.
 type Architecture struct {
 	Name     string                        `json:"name"`
 	Match    string                        `json:"match"`
@@ -199,9 +201,10 @@ type Architecture struct {
 	Params   []Param                       `json:"params"`
 	Formulas map[string]Formula            `json:"formulas"`
 	Tables   map[string]map[string]Formula `json:"tables"`
-	// DefaultAccounting is what the file says, or "": see [Architecture.Accounting].
+	// DefaultAccounting is the accounting set in the file, or "": see
+	// [Architecture.Accounting].
 	DefaultAccounting string `json:"default_accounting,omitempty"`
-	// Layers is the cache layer by layer, or nil.
+	// Layers is the cache section, or nil.
 	Layers   *Layers        `json:"layers,omitempty"`
 	Requires []Requirement  `json:"requires,omitempty"`
 	Checks   Later[[]Check] `json:"checks"`
@@ -215,7 +218,7 @@ const (
 	AccountingModel = "kvbench"
 )
 
-// Accounting returns the accounting that holds where nobody asks for another.
+// Accounting returns the accounting used by default.
 func (a *Architecture) Accounting() string {
 	switch {
 	case a.DefaultAccounting != "":
@@ -248,7 +251,7 @@ type Check struct {
 	At map[string]diag.Pos `json:"-"`
 }
 
-// Field returns the configuration field with that path.
+// Field returns the configuration field with a path.
 func (s *Schema) Field(path string) *Field {
 	for i := range s.Fields {
 		if s.Fields[i].Path == path {
@@ -258,8 +261,8 @@ func (s *Schema) Field(path string) *Field {
 	return nil
 }
 
-// Values lists the allowed values, or those that every architecture has; of a
-// field that takes others too, it is nil.
+// Values lists the allowed values, or those that every architecture has; nil if
+// the field has other values too.
 func (f *Field) Values() []string {
 	if f.Type.Kinds == KindText && len(f.Type.Words) > 0 {
 		return f.Type.Words
@@ -267,10 +270,10 @@ func (f *Field) Values() []string {
 	return f.Keys
 }
 
-// Known lists all values that are known by name.
+// Known lists all values that have a name.
 func (f *Field) Known() []string { return slices.Concat(f.Type.Words, f.Keys, f.Words) }
 
-// KnownOf returns the values known of the field with that name in formulas.
+// KnownOf returns the known values of the field with that name in formulas.
 func (s *Schema) KnownOf(name string) []string {
 	for i := range s.Fields {
 		if f := &s.Fields[i]; f.Var == name {
@@ -280,8 +283,8 @@ func (s *Schema) KnownOf(name string) []string {
 	return nil
 }
 
-// Spelling returns the known word that a text is but for its case. Where there is
-// none, or more than one, it gives the text.
+// Spelling returns the known word that equals a string except for case. If
+// there is none, or more than one, it returns the string.
 func Spelling(text string, known []string) string {
 	found := text
 	for _, k := range known {
@@ -298,8 +301,8 @@ func Spelling(text string, known []string) string {
 	return found
 }
 
-// EachFormula calls f for every formula but the architectures', with the CUE
-// package that has it ("" for kvbench) and its path there.
+// EachFormula calls f for every formula except those of architectures, with the
+// CUE package that contains it ("" for kvbench) and its path there.
 func (s *Schema) EachFormula(f func(pkg string, path []string, text *Formula)) {
 	in := func(pkg string) func([]string, *Formula) {
 		return func(path []string, text *Formula) { f(pkg, path, text) }
@@ -319,7 +322,7 @@ func (s *Schema) EachFormula(f func(pkg string, path []string, text *Formula)) {
 }
 
 // EachFormula calls f for every formula of the architecture, with its path
-// below the architecture's value.
+// relative to the architecture's value.
 func (a *Architecture) EachFormula(f func(path []string, formula *Formula)) {
 	eachIn(a.Formulas, nil, f)
 	for _, name := range Keys(a.Tables) {
@@ -331,7 +334,7 @@ func (a *Architecture) EachFormula(f func(path []string, formula *Formula)) {
 	eachRequirement(a.Requires, nil, f)
 }
 
-// Param returns the parameter of that name, or nil.
+// Param returns the parameter with that name, or nil.
 func (a *Architecture) Param(name string) *Param {
 	for i := range a.Params {
 		if a.Params[i].Name == name {

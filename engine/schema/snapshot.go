@@ -22,7 +22,7 @@ import (
 type reader struct {
 	text string
 	at   int
-	// items are those of slices that are being read, by their type.
+	// items are the items of slices being read, by type.
 	items map[reflect.Type]reflect.Value
 }
 
@@ -43,12 +43,12 @@ func readJSON(text string, dst any) (err error) {
 	}()
 	r.value(reflect.ValueOf(dst).Elem())
 	if r.space(); r.at < len(r.text) {
-		r.fail("something follows the end")
+		r.fail("unexpected data after the end")
 	}
 	return nil
 }
 
-// readError carries an error to readJSON.
+// readError passes an error to readJSON.
 type readError struct{ error }
 
 func (r *reader) fail(format string, args ...any) { panic(readError{fmt.Errorf(format, args...)}) }
@@ -59,7 +59,7 @@ func (r *reader) space() {
 	}
 }
 
-// next returns the next character that is no space, or 0.
+// next returns the next non-space character, or 0.
 func (r *reader) next() byte {
 	if r.space(); r.at == len(r.text) {
 		return 0
@@ -67,7 +67,7 @@ func (r *reader) next() byte {
 	return r.text[r.at]
 }
 
-// take passes over a character if it comes next.
+// take skips a character if it comes next.
 func (r *reader) take(c byte) bool {
 	if r.next() != c {
 		return false
@@ -97,7 +97,7 @@ func (r *reader) each(begin, end byte, f func()) {
 	}
 }
 
-// value reads the value that comes next.
+// value reads the next value.
 func (r *reader) value(v reflect.Value) {
 	if r.next() == 'n' {
 		r.word("null")
@@ -153,7 +153,7 @@ func (r *reader) value(v reflect.Value) {
 	}
 }
 
-// object reads a struct. Keys that it does not have are skipped.
+// object reads a struct. It skips unknown keys.
 func (r *reader) object(v reflect.Value) {
 	fields := fieldsOf(v.Type())
 	r.each('{', '}', func() {
@@ -165,7 +165,7 @@ func (r *reader) object(v reflect.Value) {
 	})
 }
 
-// fieldsOf returns the paths of a struct's fields by their keys.
+// fieldsOf maps the keys of a struct to the paths of its fields.
 func fieldsOf(t reflect.Type) map[string][]int {
 	if fields, ok := known.Load(t); ok {
 		return fields.(map[string][]int)
@@ -198,7 +198,7 @@ func (r *reader) slice(v reflect.Value) {
 	if !ok {
 		items = reflect.New(t).Elem()
 	}
-	delete(r.items, t) // a list inside of this one needs others
+	delete(r.items, t) // lists nested in this one need others
 	n := 0
 	r.each('[', ']', func() {
 		if n == items.Cap() {
@@ -232,7 +232,7 @@ func (r *reader) key() string {
 	return key
 }
 
-// any reads a value of whatever type, numbers as int64.
+// any reads a value of any type, numbers as int64.
 func (r *reader) any() any {
 	switch c := r.next(); c {
 	case '"':
@@ -286,13 +286,14 @@ func (r *reader) number() string {
 	return r.text[start:r.at]
 }
 
-// string reads a string; one without escapes is a part of the text.
+// string reads a string; a string without escapes shares the memory of the
+// text.
 func (r *reader) string() string {
 	r.want('"')
 	rest := r.text[r.at:]
 	end := strings.IndexByte(rest, '"')
 	if end < 0 {
-		r.fail("a string does not end")
+		r.fail("unterminated string")
 	}
 	if strings.IndexByte(rest[:end], '\\') < 0 {
 		r.at += end + 1
@@ -332,10 +333,10 @@ func (r *reader) escape(b *strings.Builder) {
 	x := r.hex()
 	if utf16.IsSurrogate(x) {
 		if r.char() != '\\' || r.char() != 'u' {
-			r.fail("half a character")
+			r.fail("incomplete character")
 		}
 		if x = utf16.DecodeRune(x, r.hex()); x == utf8.RuneError {
-			r.fail("half a character")
+			r.fail("incomplete character")
 		}
 	}
 	b.WriteRune(x)
@@ -343,7 +344,7 @@ func (r *reader) escape(b *strings.Builder) {
 
 func (r *reader) hex() rune {
 	if r.at+4 > len(r.text) {
-		r.fail("a string does not end")
+		r.fail("unterminated string")
 	}
 	n, err := strconv.ParseUint(r.text[r.at:r.at+4], 16, 16)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"kvbench/engine/formula"
 )
 
-// Kinds are kinds of values that a type takes.
+// Kinds is a set of kinds of values.
 type Kinds uint8
 
 // The kinds.
@@ -34,7 +34,7 @@ const (
 // kindNames are the names of the kinds in the data, in the order of their bits,
 // and how messages call them.
 var kindNames = []struct{ name, said string }{
-	{"int", WholeNumber}, {"number", "a number"}, {"string", "a text"}, {"bool", "true or false"}, {"list", "a list"}, {"struct", "a mapping"}, {"null", "null"},
+	{"int", WholeNumber}, {"number", "a number"}, {"string", "a string"}, {"bool", "true or false"}, {"list", "a list"}, {"struct", "a mapping"}, {"null", "null"},
 }
 
 // MarshalText returns the names of the kinds.
@@ -56,15 +56,15 @@ func (k *Kinds) parse(text string) error {
 	for name := range strings.SplitSeq(text, "|") {
 		i := slices.IndexFunc(kindNames, func(n struct{ name, said string }) bool { return n.name == name })
 		if i < 0 && name != "" {
-			return fmt.Errorf("%q is not a kind of value", name)
+			return fmt.Errorf("%q is not a type", name)
 		}
 		*k |= 1 << i
 	}
 	return nil
 }
 
-// Formula returns the kind that values of a configuration field have in formulas:
-// what takes texts and numbers is a string there.
+// Formula returns the kind that values of a configuration field have in
+// formulas: if both strings and numbers are allowed, they are strings.
 func (k Kinds) Formula() formula.Kind {
 	switch {
 	case k&KindText != 0:
@@ -81,15 +81,16 @@ func (k Kinds) Formula() formula.Kind {
 // [TypeOf].
 type Type struct {
 	Kinds Kinds `json:"kinds"`
-	// Least and Greatest bound numbers; Open bounds are not reached themselves.
+	// Least and Greatest are bounds on numbers; Open bounds are exclusive.
 	Least    *int64 `json:"least,omitempty"`
 	Greatest *int64 `json:"greatest,omitempty"`
 	Open     bool   `json:"open,omitempty"`
-	// Words are the only texts, if there are any.
+	// Words lists the allowed strings, if they are limited.
 	Words    []string `json:"words,omitempty"`
 	NotEmpty bool     `json:"not_empty,omitempty"`
 	Item     *Type    `json:"item,omitempty"`
-	// Partial tells that there is more to the values, which CUE knows.
+	// Partial means that there are further constraints, which only CUE can
+	// check.
 	Partial bool `json:"partial,omitempty"`
 
 	matches []*regexp.Regexp // of texts
@@ -110,10 +111,10 @@ type Member struct {
 // Any reports whether every value is allowed.
 func (t *Type) Any() bool { return t.Kinds == 1<<len(kindNames)-1 && !t.Partial }
 
-// Numbers reports whether there are numbers among the values.
+// Numbers reports whether numbers are allowed.
 func (t *Type) Numbers() bool { return t.Kinds&(KindWhole|KindNumber) != 0 }
 
-// Formula returns the one kind that values have in formulas, or [formula.Any].
+// Formula returns the only kind that values have in formulas, or [formula.Any].
 func (t *Type) Formula() formula.Kind {
 	switch {
 	case bits.OnesCount8(uint8(t.Kinds)) != 1:
@@ -130,7 +131,7 @@ func (t *Type) Formula() formula.Kind {
 	return formula.Any
 }
 
-// TypeOf reads the type of a CUE value: it is the one reader of constraints.
+// TypeOf reads the type of a CUE value. It is the only reader of constraints.
 func TypeOf(v cue.Value) Type {
 	var t Type
 	t.read(v)
@@ -169,13 +170,13 @@ func (t *Type) read(v cue.Value) {
 	case kind == cue.ListKind:
 		t.list(v)
 	case kind == cue.StructKind:
-		t.Partial = true // of what is in it, CUE knows
+		t.Partial = true // the content is left to CUE
 	default:
 		t.constrain(v, op, args)
 	}
 }
 
-// only takes one value.
+// accepts only one value
 func (t *Type) only(v cue.Value) {
 	switch n, err := v.Int64(); {
 	case t.Kinds == KindText:
@@ -199,7 +200,7 @@ func (t *Type) list(v cue.Value) {
 	op, args := v.Expr()
 	t.Partial = of.Partial || op != cue.NoOp || len(args) > 1
 	if first, err := v.List(); err != nil || first.Next() {
-		t.Partial = true // it begins with items of their own
+		t.Partial = true // it begins with items of its own
 	}
 }
 
@@ -221,7 +222,7 @@ func (t *Type) choose(args []cue.Value) {
 		t.Partial = t.Partial || of.Partial && of.Kinds != KindMapping
 		t.matches = append(t.matches, of.matches...)
 		switch {
-		case several: // the bounds of all of them, within which CUE knows the values
+		case several: // the bounds around all of them; CUE checks the values in between
 			t.Least, t.Greatest = outer(t.Least, of.Least, -1), outer(t.Greatest, of.Greatest, 1)
 			t.Open = t.Open && of.Open
 		case of.Least != nil || of.Greatest != nil:
@@ -236,7 +237,8 @@ func (t *Type) choose(args []cue.Value) {
 	}
 }
 
-// outer returns the lower of two bounds, or with sign 1 the higher; nil is none.
+// outer returns the lower of two bounds, or with sign 1 the higher; nil means
+// unbounded.
 func outer(a, b *int64, sign int) *int64 {
 	if a == nil || b == nil {
 		return nil
@@ -282,7 +284,7 @@ func (t *Type) constrain(v cue.Value, op cue.Op, args []cue.Value) {
 }
 
 func (t *Type) bound(op cue.Op, arg cue.Value) {
-	big, err := arg.Int(nil) // Int64 refuses the least of them
+	big, err := arg.Int(nil) // Int64 cannot represent the smallest one
 	if err != nil || !big.IsInt64() {
 		t.Partial = true
 		return
@@ -311,8 +313,8 @@ func (t *Type) bound(op cue.Op, arg cue.Value) {
 	}
 }
 
-// ShapeOf reads a type with all that is in its mappings; what types cannot say
-// is an error.
+// ShapeOf reads a type with everything in its mappings. Constraints that types
+// cannot represent are errors.
 func ShapeOf(v cue.Value) (Type, error) {
 	if op, _ := v.Expr(); op == cue.SelectorOp { // another definition
 		v = v.Eval()
@@ -373,8 +375,8 @@ func (t *Type) addMembers(v cue.Value) error {
 	return nil
 }
 
-// Plain reports whether a struct asks for nothing but what its fields do: it
-// has no hidden fields, no patterns, and is not a choice between structs.
+// Plain reports whether a struct has no constraints besides those of its
+// fields: no hidden fields, no patterns, and no choice between structs.
 func Plain(v cue.Value) bool {
 	if v.IncompleteKind() != cue.StructKind || isChoice(v) || v.LookupPath(cue.MakePath(cue.AnyString)).Exists() {
 		return false
@@ -396,8 +398,8 @@ func isChoice(v cue.Value) bool {
 	return op == cue.OrOp || op == cue.AndOp && slices.ContainsFunc(args, isChoice)
 }
 
-// Takes reports whether a value is allowed for certain; of a partial type, CUE
-// knows.
+// Takes reports whether a value is certainly allowed; for a partial type, only
+// CUE can tell.
 func (t *Type) Takes(v *data.Value) bool {
 	if t.Partial {
 		return false
@@ -421,7 +423,7 @@ func (t *Type) Takes(v *data.Value) bool {
 	return false
 }
 
-// TakesJSON reports whether a single value in JSON's writing is allowed.
+// TakesJSON reports whether a single value in JSON syntax is allowed.
 func (t *Type) TakesJSON(text []byte) bool {
 	switch text[0] {
 	case '"':
@@ -435,7 +437,7 @@ func (t *Type) TakesJSON(text []byte) bool {
 	case 'n':
 		return t.Kinds&KindNull != 0
 	case '{', '[':
-		return false // the caller looks into those that are allowed
+		return false // the caller checks allowed ones further
 	}
 	n, err := strconv.ParseInt(string(text), 10, 64)
 	switch {
@@ -444,7 +446,7 @@ func (t *Type) TakesJSON(text []byte) bool {
 	case t.Kinds&KindNumber == 0:
 		return err == nil && t.covers(n) || err != nil && t.Least == nil && t.Greatest == nil && !strings.ContainsAny(string(text), ".eE")
 	}
-	f, _ := strconv.ParseFloat(string(text), 64) // what is too large is infinite
+	f, _ := strconv.ParseFloat(string(text), 64) // numbers that are too large become infinite
 	return t.coversFloat(f)
 }
 
@@ -453,7 +455,7 @@ func (t *Type) takesText(s string) bool {
 		!slices.ContainsFunc(t.matches, func(re *regexp.Regexp) bool { return !re.MatchString(s) })
 }
 
-// covers reports whether a number lies between the bounds.
+// covers reports whether a number is within the bounds.
 func (t *Type) covers(n int64) bool {
 	return (t.Least == nil || *t.Least <= n) && (t.Greatest == nil || n <= *t.Greatest)
 }
@@ -465,7 +467,7 @@ func (t *Type) coversFloat(n float64) bool {
 	return (t.Least == nil || float64(*t.Least) <= n) && (t.Greatest == nil || n <= float64(*t.Greatest))
 }
 
-// String says in words what values are allowed.
+// String describes the allowed values in words.
 func (t *Type) String() string {
 	if len(t.Words) > 0 && t.Kinds == KindText {
 		return "one of " + strings.Join(t.Words, ", ")
@@ -502,7 +504,7 @@ func (t *Type) sayText(text string) string {
 	return text
 }
 
-// sayNumber has the bounds that are tighter than those of int64.
+// sayNumber describes bounds that are tighter than those of int64.
 func (t *Type) sayNumber(text string) string {
 	var bounds []string
 	more, less := "%d or more", "%d or less"

@@ -7,11 +7,12 @@ import (
 	"strings"
 )
 
-// WholeNumber is how messages call whole numbers.
+// WholeNumber is the term for whole numbers in messages.
 const WholeNumber = "a whole number"
 
-// ParseNumber reads a whole number: of a unit also one with decimals and a
-// suffix, rounded down. The error is strconv.ErrRange or strconv.ErrSyntax.
+// ParseNumber parses a whole number; with a unit, it may also have decimals and
+// a suffix, and is rounded down. The error is strconv.ErrRange or
+// strconv.ErrSyntax.
 func (s *Schema) ParseNumber(unit, text string) (int64, error) {
 	if number, suffix := cutNumber(text); number != "" && suffix != "" {
 		if factor := s.Units[unit].factor(suffix); factor > 0 {
@@ -29,8 +30,8 @@ func (s *Schema) ParseNumber(unit, text string) (int64, error) {
 	return v, nil
 }
 
-// cutNumber divides a text into the decimal number that it begins with, and the
-// suffix after it, perhaps behind a blank.
+// cutNumber splits a string into a decimal number and the suffix after it,
+// which may follow a space.
 func cutNumber(text string) (number, suffix string) {
 	suffix = strings.TrimLeft(text, "0123456789.")
 	number = text[:len(text)-len(suffix)]
@@ -45,7 +46,7 @@ func (u Unit) factor(suffix string) int64 {
 	return u.Suffixes[strings.ToLower(suffix)]
 }
 
-// Pattern returns a regular expression for the texts of a unit's numbers.
+// Pattern returns a regular expression for numbers with the unit.
 func (u Unit) Pattern() string {
 	var suffixes []string
 	for _, name := range Keys(u.Suffixes) {
@@ -57,11 +58,11 @@ func (u Unit) Pattern() string {
 	return `^([0-9]+|0x[0-9A-Fa-f]+|[0-9]+(\.[0-9]+)? ?(` + strings.Join(suffixes, "|") + `))$`
 }
 
-// maxDigits bounds the numbers that are multiplied.
+// maxDigits is the maximum number of digits in a number with a suffix.
 const maxDigits = 40
 
-// times multiplies a decimal number and rounds down. What comes to less than one
-// was hardly meant.
+// times multiplies a decimal number and rounds down. A result below one is
+// probably a mistake.
 func times(number string, factor int64) (int64, error) {
 	whole, decimals, dotted := strings.Cut(number, ".")
 	if whole == "" || dotted && decimals == "" || strings.Contains(decimals, ".") || len(number) > maxDigits {
@@ -80,8 +81,8 @@ func times(number string, factor int64) (int64, error) {
 	return n.Int64(), nil
 }
 
-// NumberText says what [Schema.ParseNumber] reads; allowed is what the schema
-// allows, a whole number and perhaps its bounds.
+// NumberText describes what [Schema.ParseNumber] accepts; allowed describes
+// what the schema allows, a whole number and possibly its bounds.
 func (s *Schema) NumberText(unit, allowed string) string {
 	if unit == "" {
 		return allowed
@@ -90,8 +91,8 @@ func (s *Schema) NumberText(unit, allowed string) string {
 	return fmt.Sprintf("%s, or one such as %s", strings.Replace(allowed, WholeNumber, WholeNumber+" of "+u.Name, 1), strings.Join(u.Such, " or "))
 }
 
-// NumberHint says what to write instead of a number whose suffix is unclear, or
-// "".
+// NumberHint suggests what to write instead of a number whose suffix is
+// unclear, or returns "".
 func (s *Schema) NumberHint(unit, text string) string {
 	number, suffix := cutNumber(text)
 	meant := s.Units[unit].Unclear[strings.ToLower(suffix)]
@@ -124,8 +125,8 @@ func (s *Schema) UnitOf(name string) string {
 	return unit
 }
 
-// UnitThatHas returns the first unit, by name, that has the suffix of a number, or
-// that says what else to write; "" for none.
+// UnitThatHas returns the first unit, by name, that has the suffix of a number,
+// or that has a hint for it; "" if there is none.
 func (s *Schema) UnitThatHas(text string) string {
 	_, suffix := cutNumber(text)
 	for _, unit := range Keys(s.Units) {

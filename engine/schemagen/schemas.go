@@ -139,7 +139,7 @@ func describeModels(doc map[string]any) {
 	for _, one := range append(all, doc) {
 		object, _ := one.(map[string]any)
 		if properties, ok := object["properties"].(map[string]any); ok {
-			properties[schema.ArchField] = map[string]any{"type": "string", "description": "Name of the architecture; without it, the model's name tells"}
+			properties[schema.ArchField] = map[string]any{"type": "string", "description": "Name of the architecture; if not set, the model's name selects it"}
 			properties[schema.DefaultsField] = map[string]any{"type": "object", "description": "Configuration values for this model, unless they are set elsewhere"}
 		}
 	}
@@ -250,7 +250,7 @@ func describeAxes(s *schema.Schema, doc map[string]any) {
 		}
 	}
 	sweep["type"] = "object"
-	sweep["description"] = "What a sweep varies: lists, or ranges such as 1024..131072x2 (multiplying) and 16..256+16 (adding)"
+	sweep["description"] = "Values to sweep over: lists, or ranges such as 1024..131072x2 (multiplying) and 16..256+16 (adding)"
 	sweep["properties"] = axes
 	sweep["additionalProperties"] = false
 }

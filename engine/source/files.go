@@ -1,5 +1,5 @@
-// Package source tells which files are kvbench's, and evaluates CUE files with
-// those of their packages.
+// Package source determines which files belong to kvbench, and evaluates CUE
+// files together with the other files of their packages.
 package source
 
 import (
@@ -15,34 +15,34 @@ import (
 
 // Names in files.
 const (
-	// ModelField is the field of a CUE file that holds a model's parameters beside
-	// its architecture, and ReleasesField the one that holds releases.
+	// ModelField is the field of a CUE file that contains a model's parameters
+	// next to its architecture; ReleasesField is the one that contains releases.
 	ModelField    = "model"
 	ReleasesField = "releases"
-	// SweepSection is the section of a configuration that holds axes, by the names
-	// of flags.
+	// SweepSection is the section of a configuration that contains axes, keyed
+	// by the names of flags.
 	SweepSection = "sweep"
 	// ArchitectureDef is the schema's definition of architectures.
 	ArchitectureDef = "#Architecture"
-	// ResultsExt ends the names of files of results.
+	// ResultsExt is the extension of results files.
 	ResultsExt = ".jsonl"
 )
 
-// Files are those that users name, and what is met beside them. It is safe for
-// concurrent use.
+// Files are the files named by users, and the files found next to them. It is
+// safe for concurrent use.
 type Files struct {
-	// Watch, unless nil, is told of every file that work begins on.
+	// Watch, unless nil, is notified of every file on which work begins.
 	Watch input.Watch
-	// NoLinks has files that are read beside others be no symbolic links: those
-	// of untrusted authors may point anywhere.
+	// NoLinks rejects symbolic links among files that are read in addition to
+	// the named ones: in untrusted folders, they may point anywhere.
 	NoLinks bool
-	// Refuse, unless nil, says why a file that is met in a folder, or beside
-	// another, is not to be read.
+	// Refuse, unless nil, explains why a file found in a folder, or next to
+	// another one, must not be read.
 	Refuse func(file string) error
 
 	schema *schema.Schema
 	reader *data.Reader
-	// packages holds those that were read, by their names and folders.
+	// packages contains the packages that have been read, by name and folder.
 	packages sync.Map
 }
 
@@ -65,7 +65,7 @@ func (r *Files) Sections() []string {
 	return append(slices.Compact(names), SweepSection)
 }
 
-// Bounded does some work on a file: [Files.Watch] sees to it that it ends, and
+// Bounded does some work on a file: [Files.Watch] makes sure that it ends, and
 // a panic becomes an error.
 func (r *Files) Bounded(file string, work func() error) (err error) {
 	defer r.Watch.Begin(file, input.Evaluate)()

@@ -32,7 +32,8 @@ import (
 // text has in these places, so that a typo in a model does not make it pass for
 // somebody else's file.
 
-// outline has the names at the top of a file, and those one level below each.
+// outline contains the names at the top of a file, and those one level below
+// each.
 type outline map[string][]string
 
 func (o outline) add(path []string) {
@@ -61,10 +62,10 @@ func outlineOf(root *data.Value) outline {
 	return o
 }
 
-// archsField is in every Hugging Face configuration of a language model.
+// archsField exists in every Hugging Face configuration of a language model.
 const archsField = "architectures"
 
-// isOwn reports whether a YAML or JSON file is kvbench's.
+// isOwn reports whether a YAML or JSON file belongs to kvbench.
 func (r *Files) isOwn(name string, o outline) bool {
 	return o.has(schema.NameParam) ||
 		o.has(schema.ArchField) && r.countParams(o) > 0 ||
@@ -73,7 +74,7 @@ func (r *Files) isOwn(name string, o outline) bool {
 		hasNear(o, schema.NameParam) && r.countParams(o) > 1
 }
 
-// hasNear reports whether a name at the top is most likely a misspelt one.
+// hasNear reports whether a name at the top is probably misspelled.
 func hasNear(o outline, name string) bool {
 	for top := range o {
 		if nearly(top, []string{name}) != "" {
@@ -83,7 +84,7 @@ func hasNear(o outline, name string) bool {
 	return false
 }
 
-// nearly returns the known name that has a few letters more or less, or "".
+// nearly returns the known name that differs in a few letters, or "".
 func nearly(name string, known []string) string {
 	near := slices.DeleteFunc(slices.Clone(known), func(k string) bool { n := len(k) - len(name); return n < -2 || n > 2 })
 	if len(near) == 0 {
@@ -109,11 +110,11 @@ func (r *Files) countParams(o outline) int {
 	return n
 }
 
-// isOwnConfig reports whether a file is a configuration: its sections may be
-// misspelt, and their fields may have lost their indentation.
+// isOwnConfig reports whether a file is a configuration, even if its sections
+// are misspelled or their fields are not indented.
 func (r *Files) isOwnConfig(o outline) bool {
 	found := map[string]bool{}
-	misspelt := false // a section of nothing but keys that are nearly right
+	misspelt := false // a section that contains only keys that are nearly right
 	others := 0
 	sections := r.Sections()
 	for top, below := range o {
@@ -133,11 +134,12 @@ func (r *Files) isOwnConfig(o outline) bool {
 	return len(found) > 1 || others == 0 && (len(found) == 1 || misspelt)
 }
 
-// minMisspelt is how long a word is that cannot be another word just as well.
+// minMisspelt is the minimum length of a word that is unlikely to be a
+// different word.
 const minMisspelt = 4
 
-// isNearKey reports whether a name is most likely meant for a key of a section:
-// misspelt, or as other programs have it.
+// isNearKey reports whether name is probably meant to be a key of section,
+// either misspelled or spelled as another program spells it.
 func (r *Files) isNearKey(section, name string) bool {
 	var keys []string
 	for i := range r.schema.Fields {
@@ -159,7 +161,8 @@ func (r *Files) isKey(section, name string) bool {
 	})
 }
 
-// IsOwn reports whether a YAML or JSON file is kvbench's by its value.
+// IsOwn reports whether a YAML or JSON file belongs to kvbench, given its
+// value.
 func (r *Files) IsOwn(name string, root *data.Value) bool { return r.isOwn(name, outlineOf(root)) }
 
 // IsForeign reports whether the text of a file, and of those of its CUE package,
@@ -169,7 +172,7 @@ func (r *Files) IsForeign(name string) bool {
 	return ok && !r.ownText(name, text) && !(data.IsCUE(name) && r.PackageOf(name).IsOwn())
 }
 
-// ownText reports whether the text of a file shows that it is kvbench's.
+// ownText reports whether the text of a file shows that it belongs to kvbench.
 func (r *Files) ownText(name string, text []byte) bool {
 	// Without zeros, text in UTF-16 is nearly what it would be in UTF-8.
 	s := strings.ReplaceAll(string(text), "\x00", "")
@@ -197,7 +200,8 @@ var (
 	importsSchema = regexp.MustCompile(`(?m)^[^/\n]*"` + regexp.QuoteMeta(data.SchemaPath) + `[:/"]`)
 )
 
-// ownCUE judges CUE by its text alone: what is not kvbench's is not evaluated.
+// ownCUE judges CUE by its text alone: CUE files of other programs must not be
+// evaluated.
 func (r *Files) ownCUE(text string) bool {
 	if importsSchema.MatchString(text) {
 		return true
@@ -224,8 +228,8 @@ func (r *Files) ownCUE(text string) bool {
 	return r.isOwn("", o)
 }
 
-// IsSchemaFile reports whether a file is one of those that the schema is made of:
-// it has the place and the package of one.
+// IsSchemaFile reports whether a file is part of the schema, given its location
+// and package.
 func (r *Files) IsSchemaFile(name string) bool {
 	path, err := filepath.Abs(name)
 	if err != nil {
@@ -246,11 +250,11 @@ func (r *Files) IsSchemaFile(name string) bool {
 
 var packageClause = regexp.MustCompile(`(?m)^package[ \t]+\w+`)
 
-// packageOf returns the clause of a CUE file that names its package.
+// packageOf matches the package clause of a CUE file.
 func packageOf(text []byte) string { return string(packageClause.Find(text)) }
 
-// MayRead refuses files beside others, or in folders, that are no regular ones,
-// or none themselves where links are not to be followed.
+// MayRead rejects files found next to others, or in folders, that are not
+// regular files, and symbolic links if links must not be followed.
 func (r *Files) MayRead(name string) error {
 	if info, err := os.Lstat(name); r.NoLinks && err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return diag.Errorf(diag.Pos{File: name}, "is a symbolic link, which is not followed").WithHint("replace it with the file")
@@ -263,14 +267,14 @@ func (r *Files) MayRead(name string) error {
 	return input.Regular(name)
 }
 
-// Peek returns the beginning of a file's text; ok is false for a file that cannot
-// be read, of which nobody knows whose it is.
+// Peek returns the beginning of a file; ok is false if the file cannot be read,
+// so that its owner is unknown.
 func (r *Files) Peek(name string) (text []byte, ok bool) {
 	text, _, err := input.ReadAll(name, data.MaxFile, r.Watch)
 	return text, err == nil
 }
 
-// outlineOfLines reads the names of block YAML from its text.
+// outlineOfLines parses the names in block YAML from its text.
 func outlineOfLines(text string) outline {
 	o := outline{}
 	top, base, below := "", -1, 0
@@ -314,9 +318,9 @@ func isNameRune(r rune) bool {
 	return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("_#$-.", r)
 }
 
-// outlineOfBraces reads the names of JSON, CUE or flow YAML from its text, right
-// or wrong: comments count as white space, and names of one another count as
-// nested, as in CUE's a: b: c.
+// outlineOfBraces parses the names in JSON, CUE or flow YAML from its text,
+// whether valid or not: comments count as white space, and names that follow
+// each other count as nested, as in CUE's a: b: c.
 func outlineOfBraces(text string) outline {
 	o := outline{}
 	var path []string  // the names around, one for each brace
@@ -368,8 +372,8 @@ func outlineOfBraces(text string) outline {
 	return o
 }
 
-// skipped is the length of the white space or the comment that a text begins
-// with.
+// skipped returns the length of the white space or the comment at the beginning
+// of a text.
 func skipped(text string) int {
 	end := -1
 	switch {
@@ -388,8 +392,8 @@ func skipped(text string) int {
 	return end
 }
 
-// lexeme returns the name, or the text in quotes, that a text begins with, and its
-// length: 0 if it begins with neither.
+// lexeme returns the name or quoted string at the beginning of a text, and its
+// length, or 0 if there is neither.
 func lexeme(text string) (string, int) {
 	const quotes = `"""`
 	if rest, ok := strings.CutPrefix(text, quotes); ok {

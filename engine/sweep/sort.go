@@ -48,7 +48,7 @@ func (run *sweepRun) keep(c *chunk) error {
 		}
 		if !full && len(run.kept) == MaxSorted {
 			return diag.Usagef("--sort keeps at most %d rows in memory, and there are more", MaxSorted).
-				WithHint("keep the first of them with --top, or filter them with --where")
+				WithHint("limit the rows with --top, or filter them with --where")
 		}
 		row.text, row.keys = slices.Clone(text), slices.Clone(row.keys)
 		for _, b := range c.breaks[from:at] {

@@ -412,7 +412,7 @@ model: model_name: "EARLY"
 	if want := "1|1000\n1|2000\n"; out.String() != want {
 		t.Errorf("rows are %q, want %q", out.String(), want)
 	}
-	if len(o.Failed) != 1 || o.Failed[0].Count != 2 || !strings.Contains(o.Failed[0].Err.Error(), `"kv_bytes_per_token" was not given`) {
+	if len(o.Failed) != 1 || o.Failed[0].Count != 2 || !strings.Contains(o.Failed[0].Err.Error(), `"kv_bytes_per_token" is not set`) {
 		t.Errorf("failed are %+v, want both points of 2 ranks", o.Failed)
 	}
 }

@@ -10,7 +10,7 @@ type worker struct {
 	*sweepRun
 	item     *sweepItem
 	variants []*variant
-	general  *variant      // the frame of points that are planned alone
+	general  *variant      // the frame for points that are planned individually
 	planner  *plan.Planner // of those
 	texts    map[textKey][][]byte
 	digits   []int
@@ -19,20 +19,20 @@ type worker struct {
 	expansions map[expansionKey]*expansion
 }
 
-// expansion is what comes of the layers at a point.
+// expansion is the result of expanding the layers at a point.
 type expansion struct {
 	requests []*plan.Request
 	warnings diag.List
 	err      error
 }
 
-// expansionKey is a combination of values that decides on an expansion.
+// expansionKey is a combination of values that determines an expansion.
 type expansionKey struct {
 	variant *variant
 	values  uint64
 }
 
-// maxExpansions is how many a worker keeps.
+// maxExpansions is the maximum number of expansions that a worker keeps.
 const maxExpansions = 4096
 
 // chunk evaluates the points of a chunk.
@@ -63,7 +63,7 @@ func (wk *worker) chunk(c *chunk) {
 	}
 }
 
-// sweepItem makes the item of a point the worker's.
+// sweepItem sets the worker's item to that of a point.
 func (wk *worker) sweepItem(point uint64) *sweepItem {
 	if it := wk.item; it != nil && point >= it.first && point < it.first+it.count {
 		return it
@@ -83,7 +83,7 @@ func (wk *worker) sweepItem(point uint64) *sweepItem {
 	return it
 }
 
-// point evaluates the point that the digits are of.
+// point evaluates the point with the given digits.
 func (wk *worker) point(point uint64) {
 	it := wk.item
 	if it.shape.general {
@@ -112,7 +112,7 @@ func (wk *worker) point(point uint64) {
 	}
 }
 
-// move sets the frame of a variant to the values that the digits are of.
+// move sets the frame of a variant to the values for the digits.
 func (wk *worker) move(v *variant) {
 	it := wk.item
 	for i, d := range wk.digits {
@@ -141,7 +141,7 @@ func (wk *worker) move(v *variant) {
 	}
 }
 
-// required reports whether what the architecture requires holds.
+// required reports whether the architecture's requirements are met.
 func (wk *worker) required(v *variant, point uint64) bool {
 	if v.req == nil {
 		return true
@@ -185,7 +185,7 @@ func (wk *worker) layered(v *variant, point uint64) {
 	wk.warn(e.warnings, point)
 }
 
-// expansion finds what comes of the layers at the point of the digits.
+// expansion expands the layers at the point with the given digits.
 func (wk *worker) expansion(v *variant) *expansion {
 	key := expansionKey{variant: v}
 	for _, i := range wk.item.shape.reads {
@@ -205,7 +205,7 @@ func (wk *worker) expansion(v *variant) *expansion {
 	return e
 }
 
-// passes reports whether the condition for rows holds.
+// passes reports whether the row passes the filter.
 func (wk *worker) passes(v *variant, point uint64) bool {
 	yes, err := v.frame.Bool(wk.item.program.where)
 	if err != nil {
@@ -218,8 +218,8 @@ func (wk *worker) fail(point uint64, what string) {
 	wk.out.fails = append(wk.out.fails, pointFail{point: point, failure: failure{wk.item.program, what}})
 }
 
-// alone plans a point by itself: one that is to be fitted, that needs a rule of
-// its own, or whose plan is made of layers.
+// alone plans a point individually: one that must be fitted, that needs a rule
+// of its own, or whose plan is made of layers.
 func (wk *worker) alone(point uint64) {
 	it := wk.item
 	if wk.general == nil {
@@ -252,8 +252,8 @@ func (wk *worker) rowOf(pl *plan.Plan, point uint64) {
 	}
 }
 
-// rowIn writes the row that the frame is of, unless it is filtered out or the
-// point has no plan.
+// rowIn writes the row for v.frame, unless the row is filtered out or the point
+// has no plan.
 func (wk *worker) rowIn(v *variant, pl *plan.Plan, point uint64) {
 	it, sp, f := wk.item, wk.item.program, v.frame
 	if sp.filtered && (sp.early || !it.Fit) && !wk.passes(v, point) {

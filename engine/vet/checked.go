@@ -8,18 +8,19 @@ import (
 	"kvbench/engine/diag"
 )
 
-// Checked is what a run that was ended has done: the run that goes on behind it
-// leaves that out.
+// Checked is the state of a run that was ended; the next run skips what it has
+// already done.
 type Checked struct {
-	Last   string            // the key of the file that was reported last
-	Failed bool              // a report tells of an error
-	Over   map[string]string // files that took too much by their keys, and what to say of them
-	Alone  bool              // files are checked one at a time
+	Last   string            // the key of the last file reported
+	Failed bool              // whether a report contains an error
+	Over   map[string]string // files that took too much time or memory, by key, with the messages about them
+	Alone  bool              // whether files are checked one at a time
 }
 
-// Add returns what the next run leaves out when a file has ended this one, with
-// others being worked on that may have had a part in it. It is nil if the file
-// has ended a run before: it is none of those that are checked.
+// Add returns the state for resuming after the file in over ended this run. If
+// other files were in progress, the next run checks files one at a time;
+// otherwise, it skips the file. Add returns nil if the file has already ended a
+// run, because such files are no longer checked.
 func (c Checked) Add(over *diag.Diag, others int) *Checked {
 	if c.over(over.Pos.File) != nil {
 		return nil
@@ -36,7 +37,8 @@ func (c Checked) Add(over *diag.Diag, others int) *Checked {
 	return &c
 }
 
-// over returns what to say of a file that took too much, or nil.
+// over returns the message about a file that took too much time or memory, or
+// nil.
 func (c Checked) over(file string) error {
 	if msg := c.Over[Key(file)]; msg != "" {
 		return diag.Errorf(diag.Pos{File: file}, "%s", msg).About(diag.TooMuch, "")
@@ -44,8 +46,8 @@ func (c Checked) over(file string) error {
 	return nil
 }
 
-// rest returns the targets behind the one that was reported last; all of them
-// where that is gone.
+// rest returns the targets after the last one reported, or all of them if that
+// one no longer exists.
 func (c Checked) rest(targets []*target) []*target {
 	for i, t := range targets {
 		if Key(t.name) == c.Last {
@@ -55,5 +57,6 @@ func (c Checked) rest(targets []*target) []*target {
 	return targets
 }
 
-// Key is a file's name as JSON keeps it: names need not be UTF-8.
+// Key is a file's name in a form that JSON can represent: names need not be
+// UTF-8.
 func Key(file string) string { return strconv.QuoteToASCII(filepath.Clean(file)) }

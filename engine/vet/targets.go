@@ -13,25 +13,26 @@ import (
 	"kvbench/engine/source"
 )
 
-// target is a file to check, or a place that cannot be checked for err.
+// target is a file to check, or a path that cannot be checked because of err.
 type target struct {
 	name   string
-	met    bool // in a folder, or otherwise by chance
+	met    bool // found in a folder, rather than named
 	opened bool
 	file   *model.File
 	err    error
-	known  diag.List // what is wrong with what it brings, beside other files
+	known  diag.List // errors in the architectures that it defines, found while reading other files
 }
 
-// extensions are those of the files that kvbench reads.
+// extensions are the extensions of the files that kvbench reads.
 var extensions = []string{".cue", ".yaml", ".yml", ".json", source.ResultsExt}
 
 func isRead(name string) bool {
 	return slices.Contains(extensions, strings.ToLower(filepath.Ext(name)))
 }
 
-// expand returns the targets that words stand for; skip has named ones count as
-// met. What cannot be listed is a target too, so that the rest is checked.
+// expand returns the targets for the given words; with skip, named files are
+// treated like files found in a folder. Something that cannot be listed is a
+// target too, so that the rest is still checked.
 func expand(words []string, skip bool) ([]*target, error) {
 	var usage diag.List
 	var all []*target
@@ -44,7 +45,7 @@ func expand(words []string, skip bool) ([]*target, error) {
 	}
 	for _, word := range words {
 		if word == "" {
-			usage = append(usage, diag.Usagef("the name of a file is empty"))
+			usage = append(usage, diag.Usagef("empty file name"))
 			continue
 		}
 		info, err := os.Stat(word)
@@ -68,8 +69,8 @@ func expand(words []string, skip bool) ([]*target, error) {
 	return all, usage.Err()
 }
 
-// withKnown adds what is wrong with the files that bring architectures, some of
-// which are no targets: these come first.
+// withKnown adds the errors in files that define architectures, some of which
+// are not targets: they come first.
 func withKnown(targets []*target, list diag.List) []*target {
 	var more []*target
 	for _, d := range list {
@@ -88,11 +89,11 @@ func withKnown(targets []*target, list diag.List) []*target {
 	return append(more, targets...)
 }
 
-// walk adds the files of a folder that kvbench may read.
+// walk adds the files in a folder that kvbench may read.
 func walk(dir string, add func(*target)) {
 	if isLink(dir) {
 		add(refused(dir, diag.Errorf(diag.Pos{File: dir}, "is a symbolic link, which is not followed").
-			WithHint("name the folder it points to, or write %s%c", dir, filepath.Separator)))
+			WithHint("use the folder it points to, or write %s%c", dir, filepath.Separator)))
 		return
 	}
 	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -111,8 +112,8 @@ func walk(dir string, add func(*target)) {
 	})
 }
 
-// fileTarget is a file to check. Links are not followed: a stranger's may lead
-// to what is not theirs to show.
+// fileTarget returns a file to check. It does not follow links: in an untrusted
+// folder, they may lead to files that must not be shown.
 func fileTarget(name string, met bool) *target {
 	const why = "is a symbolic link, which is not followed"
 	foreign := func(why string) *target {
@@ -126,7 +127,7 @@ func fileTarget(name string, met bool) *target {
 	case met:
 		return foreign(why)
 	}
-	return refused(name, diag.Errorf(diag.Pos{File: name}, why).WithHint("name the file it points to"))
+	return refused(name, diag.Errorf(diag.Pos{File: name}, why).WithHint("use the file it points to"))
 }
 
 func refused(name string, err error) *target { return &target{name: name, opened: true, err: err} }

@@ -1,5 +1,5 @@
-// Package vet checks the files that kvbench reads: what each is, what is wrong
-// with it, and whether architectures give the results that they are known for.
+// Package vet checks the files that kvbench reads: it determines what each file
+// is, reports errors, and runs the checks of architectures.
 package vet
 
 import (
@@ -15,12 +15,12 @@ import (
 	"kvbench/engine/source"
 )
 
-// Report is what was found out about a file.
+// Report is the result of checking a file.
 type Report struct {
 	File string
 	Kind model.Kind // "" if it could not be read
 	Errs diag.List
-	// Skipped says why a file was skipped: it is none of kvbench's.
+	// Skipped explains why a file was skipped: it does not belong to kvbench.
 	Skipped string
 }
 
@@ -42,7 +42,7 @@ func Files(s *schema.Schema, l *model.Loader, words, dirs []string, skip bool, c
 			t.opened, t.err = true, err
 		}
 	}
-	// CUE files come first: they may bring the architectures of models.
+	// CUE files come first, because they may define the architectures of models.
 	var brought []*model.File
 	for _, t := range targets {
 		if !t.opened && isCUE(t.name) {
@@ -65,7 +65,7 @@ func Files(s *schema.Schema, l *model.Loader, words, dirs []string, skip bool, c
 	}
 	said := map[string]bool{}
 	inOrder(workers, checked.rest(targets), func(t *target) *Report { return check(s, l, known, t) }, func(r *Report) {
-		if isCUE(r.File) { // what is wrong with a file of its package is reported once
+		if isCUE(r.File) { // errors in a file of its package are reported once
 			r.Errs = r.Errs.Unsaid(said)
 		}
 		out(r)
@@ -73,7 +73,7 @@ func Files(s *schema.Schema, l *model.Loader, words, dirs []string, skip bool, c
 	return nil
 }
 
-// check makes the report on a file.
+// check creates the report on a file.
 func check(s *schema.Schema, l *model.Loader, known *model.Known, t *target) *Report {
 	if strings.HasSuffix(t.name, source.ResultsExt) {
 		return report(s, l, known, t) // line by line, however many they are
@@ -115,7 +115,7 @@ func report(s *schema.Schema, l *model.Loader, known *model.Known, t *target) *R
 		files = append(files, t.file.Package...)
 	}
 	r.Errs = quoted(l, files, diag.Shown(r.Errs.Unsaid(map[string]bool{})))
-	t.file = nil // of many files, little is kept
+	t.file = nil // little is kept of many files
 	return r
 }
 
@@ -124,8 +124,8 @@ func isCUE(name string) bool { return strings.EqualFold(filepath.Ext(name), ".cu
 // shown is how much of a long line is quoted on either side of a caret.
 const shown = 80
 
-// quoted has each message that is about a place of the files quote the line.
-// What is about a formula quotes that already.
+// quoted adds the quoted line to each message that has a position. Messages
+// about formulas already quote theirs.
 func quoted(l *model.Loader, files []string, list diag.List) diag.List {
 	lines := map[string][]string{}
 	for i, d := range list {
@@ -134,7 +134,7 @@ func quoted(l *model.Loader, files []string, list diag.List) diag.List {
 			continue
 		}
 		if lines[file] == nil {
-			text, _ := l.Text(model.Entry{File: file}) // a file that is gone has no lines
+			text, _ := l.Text(model.Entry{File: file}) // a deleted file has no lines
 			lines[file] = strings.Split(string(text), "\n")
 		}
 		if d.Pos.Line > len(lines[file]) {
@@ -147,7 +147,7 @@ func quoted(l *model.Loader, files []string, list diag.List) diag.List {
 	return list
 }
 
-// around returns the part of a line around a column, and the column in it.
+// around returns the part of a line around a column, and the column within it.
 func around(line string, col int) (part string, caret int) {
 	from, to := col-shown, col+shown // in characters
 	if from <= 1 {
@@ -177,8 +177,7 @@ func around(line string, col int) (part string, caret int) {
 	return part, caret
 }
 
-// architecture compiles the formulas of an architecture and holds it to its
-// known results.
+// architecture compiles the formulas of an architecture and runs its checks.
 func architecture(s *schema.Schema, l *model.Loader, f *model.File, arch *schema.Architecture) error {
 	checker, err := plan.NewPlanners(s, s.Nixlbench.Default, "").Checker(arch)
 	if err != nil {
@@ -195,8 +194,8 @@ func architecture(s *schema.Schema, l *model.Loader, f *model.File, arch *schema
 	return errs.Err()
 }
 
-// layers finds out what a model's layers hold: whether all that they need is
-// there, and right.
+// layers checks a model's layers: whether everything they need is present and
+// valid.
 func layers(s *schema.Schema, l *model.Loader, m *model.Model) error {
 	use := plan.Fullest(m.Arch)
 	if !use.Rank {
@@ -204,7 +203,7 @@ func layers(s *schema.Schema, l *model.Loader, m *model.Model) error {
 	}
 	p, err := plan.New(s, s.Nixlbench.Default, m.Arch, use)
 	if err != nil {
-		return nil // what is wrong with the architecture is said of its file
+		return nil // errors in the architecture are reported for its file
 	}
 	cfg, err := l.Config("", nil, "", nil)
 	if err != nil {
@@ -214,8 +213,7 @@ func layers(s *schema.Schema, l *model.Loader, m *model.Model) error {
 	return err
 }
 
-// known holds an architecture to one known result; values is what is wrong with
-// the values that it has.
+// known runs one check of an architecture; values are the errors in its values.
 func known(s *schema.Schema, checker *plan.Checker, arch *schema.Architecture, c schema.Check, values error) error {
 	var errs diag.List
 	fail := func(at, format string, args ...any) *diag.Diag {
@@ -274,8 +272,8 @@ func known(s *schema.Schema, checker *plan.Checker, arch *schema.Architecture, c
 	return errs.Err()
 }
 
-// inOrder makes reports, several at a time, and passes them on in order. Only a
-// few are kept at a time.
+// inOrder creates reports, several at a time, and passes them on in order. It
+// keeps only a few at a time.
 func inOrder(workers int, targets []*target, report func(*target) *Report, out func(*Report)) {
 	queue := make(chan chan *Report, 4*workers)
 	slots := make(chan struct{}, workers)

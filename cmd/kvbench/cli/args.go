@@ -9,7 +9,7 @@ import (
 	"kvbench/engine/diag"
 )
 
-// minPrefix is how much of a flag's name must be written.
+// minPrefix is the minimum length of an abbreviated flag name.
 const minPrefix = 4
 
 // normalize rewrites a command's arguments so that the flag library reads them
@@ -52,7 +52,7 @@ func normalize(args []string, flags []*flagSpec, takesWords bool, others map[str
 			}
 			errs = append(errs, err)
 			if !hasValue && i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
-				i++ // most likely its value
+				i++ // probably its value
 			}
 			continue
 		}
@@ -88,8 +88,8 @@ func normalize(args []string, flags []*flagSpec, takesWords bool, others map[str
 
 func looksNegative(s string) bool { return len(s) > 1 && s[1] >= '0' && s[1] <= '9' }
 
-// find resolves a flag's name: '-' and '_' are one, the exact name wins, else
-// a prefix that fits one flag only.
+// find resolves a flag's name: '-' and '_' are equivalent, and an exact name
+// takes precedence over a prefix that matches only one flag.
 func find(name string, flags []*flagSpec) (*flagSpec, *diag.Diag) {
 	want := strings.ReplaceAll(name, "-", "_")
 	var fits []*flagSpec
@@ -129,7 +129,7 @@ func find(name string, flags []*flagSpec) (*flagSpec, *diag.Diag) {
 	return nil, d
 }
 
-// maxOptions bounds how many flags a hint names.
+// maxOptions is the maximum number of flags in a hint.
 const maxOptions = 8
 
 func someOf(options []string) string {

@@ -146,7 +146,7 @@ func TestPreCommit(t *testing.T) {
 	write("arch/my_model.cue", strings.ReplaceAll(string(text), "head_dim", "head_size"))
 	refused("a renamed parameter", `my_model_7b.yaml:4:1: unknown key "head_dim": not a parameter of my_model`)
 	os.Remove(arch)
-	refused("a removed architecture", `my_model_7b.yaml:1:13: model_name: no architecture is known for "MY_MODEL_7B"`)
+	refused("a removed architecture", `my_model_7b.yaml:1:13: model_name: no known architecture matches "MY_MODEL_7B"`)
 
 	// Files of others do not stand in the way.
 	write("arch/my_model.cue", string(text))

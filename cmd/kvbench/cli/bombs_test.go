@@ -22,11 +22,11 @@ func doubling(first, next string) string {
 var bombs = map[string]struct{ text, want string }{
 	"comprehension": {
 		"l: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\nx: [" + strings.Repeat("for i in l ", 10) + "if i > 100 {1}]\n",
-		"takes more than 5s to evaluate: a file of data takes a few milliseconds\n",
+		"takes more than 5s to evaluate: data files need only a few milliseconds\n",
 	},
 	"interpolation": {
 		doubling(`"xxxxxxxxxxxxxxxx"`, `"\(a%[2]d)\(a%[2]d)"`),
-		"takes more than 512 MiB to evaluate: a file of data takes a few\n",
+		"takes more than 512 MiB to evaluate: data files need only a few\n",
 	},
 	"recursion": {
 		"#F: {n: int, r: {if n > 0 {let m = n, v: (#F & {n: m - 1}).r.v}, if n == 0 {v: 0}}}\nx: (#F & {n: 1000000}).r.v\n",

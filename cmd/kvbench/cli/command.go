@@ -33,24 +33,24 @@ const envPrefix = "KVBENCH"
 // command is a command of the tool.
 type command struct {
 	name  string
-	words string // what stands after the flags, for the help; "" for nothing
+	words string // what comes after the flags, for the help; "" for nothing
 	short string
 	flags []*flagSpec
-	// axes lets overrides and configurations have several values.
+	// axes allows overrides and configurations to have several values.
 	axes bool
 	exec func(context.Context, *command) error
-	// complete returns what the next of the words may be, after those given.
+	// complete returns candidates for the next word, given the words before it.
 	complete func(words []string) []string
 
 	given map[string]bool // by the arguments
 	set   map[string]bool // by whatever
 	args  []string        // words that belong to no flag
-	// without are flags of nixlbench that the release does not take and that
+	// without lists nixlbench flags that the release does not have and that
 	// nixlbench would not read.
 	without map[string]bool
 }
 
-// ffcli returns the command as the flag library has it.
+// ffcli converts the command for the flag library.
 func (c *command) ffcli() *ffcli.Command {
 	fs := flag.NewFlagSet(program+" "+c.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
@@ -76,11 +76,11 @@ func (c *command) ffcli() *ffcli.Command {
 	}
 }
 
-// maxPreferences bounds kvbench's own file, in bytes.
+// maxPreferences is the maximum size of kvbench's own file, in bytes.
 const maxPreferences = 1 << 20
 
-// preferences reads kvbench's own file: tool preferences only, so that no
-// model or run value hides in it.
+// preferences reads kvbench's own file. It accepts only preferences of the
+// tool, so that no model or run value is hidden in it.
 func (c *command) preferences(r io.Reader, set func(name, value string) error) error {
 	var errs diag.List
 	name := c.flag("config").String()
@@ -123,7 +123,7 @@ func (c *command) preferences(r io.Reader, set func(name, value string) error) e
 	return errs.Err()
 }
 
-// parseError words what the flag library could not do.
+// parseError rewrites an error from the flag library.
 func (c *command) parseError(err error) error {
 	if list, ok := errors.AsType[diag.List](err); ok {
 		return list
@@ -142,7 +142,7 @@ func (c *command) flag(name string) *flagSpec {
 	return c.flags[i]
 }
 
-// value returns the text of a flag and where it was given.
+// value returns the text of a flag and where it was set.
 func (c *command) value(name string) (string, data.Origin, bool) {
 	if !c.set[name] {
 		return "", data.Origin{}, false
@@ -157,7 +157,7 @@ func (c *command) value(name string) (string, data.Origin, bool) {
 	return c.flag(name).String(), from, true
 }
 
-// boolean returns the value of a flag that takes no word.
+// boolean returns the value of a boolean flag.
 func (c *command) boolean(name string) (bool, error) {
 	text, from, ok := c.value(name)
 	if !ok {
@@ -174,7 +174,7 @@ func (c *command) boolean(name string) (bool, error) {
 	return false, from.Errorf("%q is not allowed: expected true or false", text)
 }
 
-// choice returns the value of a flag that has a list of values.
+// choice returns the value of a flag with a fixed list of values.
 func (c *command) choice(name string) (string, error) {
 	f := c.flag(name)
 	text, from, ok := c.value(name)
@@ -189,8 +189,8 @@ func (c *command) choice(name string) (string, error) {
 	return "", d
 }
 
-// configFiles returns the configuration files: --model_config first, then what
-// the patterns match, sorted; "" alone where none is named.
+// configFiles returns the configuration files: --model_config first, then the
+// files that match the patterns, sorted; only "" if there are none.
 func (c *command) configFiles() ([]string, error) {
 	var files []string
 	if file, _, ok := c.value("model_config"); ok {
@@ -207,7 +207,7 @@ func (c *command) configFiles() ([]string, error) {
 			continue
 		}
 		for _, f := range found {
-			// A pipe that is met by chance is not waited for.
+			// A pipe that matches a pattern by chance must not block.
 			if err := input.Regular(f); err != nil {
 				errs.Add(err)
 				continue
@@ -236,7 +236,7 @@ func (c *command) configFiles() ([]string, error) {
 func (a *app) prepare(c *command, planners *plan.Planners, detail bool, given map[string][]data.Fact) ([]plan.Item, error) {
 	files := slices.DeleteFunc(slices.Clone(c.flag("model").text), func(f string) bool { return f == "" })
 	if len(files) == 0 {
-		return nil, diag.Usagef("--model is missing: name a model's parameter file").WithHint("examples/ has some, and docs/ explains how to write one")
+		return nil, diag.Usagef("--model is missing: specify a model's parameter file").WithHint("see examples/ for some, and docs/ for how to write one")
 	}
 	var errs diag.List
 	loader := a.loader()
@@ -291,8 +291,8 @@ func (a *app) prepare(c *command, planners *plan.Planners, detail bool, given ma
 	return jobs, errs.Err()
 }
 
-// wantsOptional reports whether a configuration has a value that an optional row
-// of the command's view is shown for.
+// wantsOptional reports whether a configuration has a value for which an
+// optional row of the command's view is shown.
 func (a *app) wantsOptional(c *command, cfg *config.Config) bool {
 	return slices.ContainsFunc(a.schema.Views[c.name].Rows, func(r schema.Row) bool {
 		i := slices.IndexFunc(a.schema.Quantities, func(q schema.Quantity) bool { return r.Optional && q.Name == r.Value })
@@ -339,7 +339,7 @@ func (a *app) readConfigs(c *command) ([]*config.Config, error) {
 	errs.Add(err)
 	a.awaits(files...)
 	overrides := c.overrides(a.schema)
-	// Many files are read on all processors.
+	// With many files, all processors are used.
 	type read struct {
 		cfg *config.Config
 		err error
@@ -365,8 +365,8 @@ func (a *app) readConfigs(c *command) ([]*config.Config, error) {
 		cfg, err := r.cfg, r.err
 		if err == nil && len(cfg.Axes) > 0 && !c.axes {
 			axis := cfg.Axes[0]
-			err = axis.Values[0].Origin.Errorf("%s has %d values: %s %s takes one", axis.Field.Path, len(axis.Values), program, c.name).
-				WithHint("choose one with --%s, or see all with %s plan", axis.Field.Flag, program)
+			err = axis.Values[0].Origin.Errorf("%s has %d values: '%s %s' accepts only one", axis.Field.Path, len(axis.Values), program, c.name).
+				WithHint("select one with --%s, or see all with '%s plan'", axis.Field.Flag, program)
 		}
 		if err == nil && !c.axes {
 			err = a.oneEach(c, cfg.Knobs)
@@ -379,18 +379,18 @@ func (a *app) readConfigs(c *command) ([]*config.Config, error) {
 	return list, errs.Err()
 }
 
-// oneEach refuses flags of nixlbench that have several values.
+// oneEach rejects nixlbench flags with several values.
 func (a *app) oneEach(c *command, knobs []*config.Knob) error {
 	for _, k := range knobs {
 		if len(k.Texts) > 1 {
-			return k.Texts[0].Origin.Errorf("%s has %d values: %s %s takes one", k.Flag.Name, len(k.Texts), program, c.name).
-				WithHint("see all with %s plan", program)
+			return k.Texts[0].Origin.Errorf("%s has %d values: '%s %s' accepts only one", k.Flag.Name, len(k.Texts), program, c.name).
+				WithHint("see all with '%s plan'", program)
 		}
 	}
 	return nil
 }
 
-// dirs returns the folders of more architectures.
+// dirs returns the folders with more architectures.
 func (c *command) dirs() []string {
 	f := c.flag("models")
 	if _, from, ok := c.value("models"); ok && from.Kind == data.FromEnv {
@@ -405,10 +405,10 @@ func (a *app) warnMissing(j plan.Item, results []string, shown plan.Shown) {
 	a.printOnce(append(a.missing(j, results), a.given(j, shown)...))
 }
 
-// printOnce prints messages, those about flags if they are new.
+// printOnce prints messages, those about flags only once.
 func (a *app) printOnce(list []*diag.Diag) {
 	for _, d := range list {
-		// What is about a flag is about all plans.
+		// A message about a flag applies to all plans.
 		if key := d.Error() + strings.Join(d.Hints, "\n"); d.Pos.File != "" || !a.said[key] {
 			a.said[key] = true
 			a.print.Print(d)
@@ -434,7 +434,7 @@ func (a *app) missing(j plan.Item, results []string) []*diag.Diag {
 		}
 		if f.Announced != "" && fromModel && !warned(j.Model.Doubts[f.Var]) {
 			list = append(list, diag.Notef(v.Origin.Pos, "%s is %s, from the model", f.Announced, v.Text()).
-				WithHint("--%s overrides it", f.Flag))
+				WithHint("use --%s to override it", f.Flag))
 		}
 		if !f.Expected || v.Origin.Kind != data.FromDefault || !j.Planner.Reads(f.Var, results...) {
 			continue
@@ -451,7 +451,7 @@ func ofEngine(f *schema.Field, own, v data.Fact, reads bool) []*diag.Diag {
 	switch {
 	case f.Announced != "" && v.Origin.Kind == data.FromModel:
 		return []*diag.Diag{diag.Notef(own.Origin.Pos, "%s is %s, %s for this checkpoint", f.Announced, own.Text(), own.Origin).
-			WithHint("--%s overrides it", f.Flag)}
+			WithHint("use --%s to override it", f.Flag)}
 	case f.Expected && reads:
 		return []*diag.Diag{diag.Notef(diag.Pos{}, "%s is not set: using %s, %s", f.Path, own.Origin, own.Text()).
 			WithHint("set it with --%s", f.Flag)}
@@ -459,7 +459,7 @@ func ofEngine(f *schema.Field, own, v data.Fact, reads bool) []*diag.Diag {
 	return nil
 }
 
-// warned reports whether a list holds a warning.
+// warned reports whether a list contains a warning.
 func warned(list diag.List) bool {
 	return slices.ContainsFunc(list, func(d *diag.Diag) bool { return d.Severity == diag.Warning })
 }
@@ -473,7 +473,7 @@ func (a *app) warn(plans []*plan.Plan) {
 	}
 }
 
-// rowNames lists the values that a view shows.
+// rowNames lists the values shown in a view.
 func rowNames(v schema.View) []string {
 	names := make([]string, len(v.Rows))
 	for i, r := range v.Rows {
@@ -514,8 +514,8 @@ func (a *app) quantities(c *command, detail bool, show func(i int, pl *plan.Plan
 	return errs.Err()
 }
 
-// about says which configuration an error of a formula came up with, where
-// there is a choice.
+// about names the configuration for which a formula failed, if there are
+// several.
 func about(req *plan.Request, err error) error {
 	list := diag.All(err)
 	for i, d := range list {

@@ -56,7 +56,7 @@ const (
 // commonFlags are those of every command that reads a model.
 func (a *app) commonFlags() []*flagSpec {
 	flags := []*flagSpec{
-		{name: "model", arg: "MODEL", group: groupModel, repeat: true, aka: []string{"model_path", "model_id", "model_name"}, help: "Model: name (see kvbench models), Hugging Face identifier, or file. A file is a parameter file (YAML, JSON, CUE), a CUE file with its own architecture, or a Hugging Face config.json or its folder; hf:OWNER/NAME[@REVISION] is one in the Hugging Face cache. May be repeated"},
+		{name: "model", arg: "MODEL", group: groupModel, repeat: true, aka: []string{"model_path", "model_id", "model_name"}, help: "Model: name (see 'kvbench models'), Hugging Face identifier, or file. A file is a parameter file (YAML, JSON, CUE), a CUE file with its own architecture, or a Hugging Face config.json or its folder; hf:OWNER/NAME[@REVISION] is one in the Hugging Face cache. May be repeated"},
 		{name: "model_config", arg: "FILE", group: groupModel, help: "Configuration file: how the model is run"},
 		{name: "model_configs", arg: "GLOB", group: groupModel, repeat: true, help: "Configuration files, one plan each. Quote the pattern. May be repeated"},
 		modelsFlag(),
@@ -95,11 +95,11 @@ func modelsFlag() *flagSpec {
 }
 
 func downloadFlag() *flagSpec {
-	return &flagSpec{name: "download", bool: true, group: groupModel, help: "Download an hf: model's files if the Hugging Face cache lacks them. Downloads from HF_ENDPOINT, with HF_TOKEN"}
+	return &flagSpec{name: "download", bool: true, group: groupModel, help: "Download an hf: model's files if they are not in the Hugging Face cache. Uses HF_ENDPOINT and HF_TOKEN"}
 }
 
 func configFlag() *flagSpec {
-	return &flagSpec{name: "config", arg: "FILE", group: groupOwn, help: "File with kvbench's own preferences, one 'flag value' a line"}
+	return &flagSpec{name: "config", arg: "FILE", group: groupOwn, help: "File with kvbench's own preferences, one 'flag value' per line"}
 }
 
 // releaseFlag chooses the nixlbench release; auto says which one that is.
@@ -174,7 +174,7 @@ func (a *app) pickRelease(c *command, knobs []*config.Knob) (string, error) {
 	c.without = map[string]bool{}
 	for _, u := range picked.Without {
 		c.without[u.Flag.Name] = true
-		a.print.Print(u.Note().WithHint("the command does without it: nixlbench %s does not take it", picked.Release))
+		a.print.Print(u.Note().WithHint("omitted from the command: nixlbench %s does not accept this flag", picked.Release))
 	}
 	return picked.Release, nil
 }

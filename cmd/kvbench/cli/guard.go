@@ -20,36 +20,37 @@ import (
 	"kvbench/models"
 )
 
-// Work on a user's file cannot be cancelled where a library does it, so a file
-// that takes too much ends the process.
+// Libraries offer no way to cancel work on a user's file, so a file that takes
+// too much time or memory ends the process.
 const (
 	guardMemory = 512 << 20
 	guardTick   = 10 * time.Millisecond
 )
 
-var guardTime = 5 * time.Second // most tests wait less
+var guardTime = 5 * time.Second // most tests use shorter times
 
-// guard watches over the files that are being worked on.
+// guard watches the files being processed.
 type guard struct {
-	// expired is called with what is wrong with a file that takes too much, and
-	// how many others may have had a part in it. It does not return.
+	// expired is called with the error for a file that takes too much time or
+	// memory, and the number of other files that may have contributed. It does
+	// not return.
 	expired func(over *diag.Diag, others int)
 
 	mu      sync.Mutex
-	files   []*guarded // the oldest first
+	files   []*guarded // oldest first
 	limited bool       // the garbage collector works harder
 	limit   int64      // of memory, before that
 }
 
-// guarded is a file that is being worked on.
+// guarded is a file being processed.
 type guarded struct {
 	name string
 	work input.Work
 	time time.Duration
-	base uint64 // memory when it was first looked at; 0 before
+	base uint64 // memory use when first checked; 0 before
 }
 
-// enter tells of a file; the work on it ends with the call of done.
+// enter registers a file; the caller must call done when the work is finished.
 func (g *guard) enter(name string) (done func()) { return g.watch(name, input.Evaluate) }
 
 // watch is the [input.Watch] of all files.
@@ -66,14 +67,14 @@ func (g *guard) watch(name string, work input.Work) (done func()) {
 	}
 }
 
-// run looks at the files from time to time. It starts when a command takes its
-// time: most are done before.
+// run checks the files from time to time. It is started only when a command
+// takes a while: most finish earlier.
 func (g *guard) run() {
 	last := time.Now()
 	for {
 		time.Sleep(guardTick)
 		now := time.Now()
-		// A process that was stopped for a while has not worked on anything.
+		// A process that was suspended for a while did no work in that time.
 		g.look(min(now.Sub(last), 10*guardTick))
 		last = now
 	}
@@ -89,7 +90,7 @@ func (g *guard) look(passed time.Duration) {
 		}
 		return
 	}
-	var m runtime.MemStats // to import runtime/metrics would cost every start
+	var m runtime.MemStats // importing runtime/metrics would slow down every start
 	runtime.ReadMemStats(&m)
 	memory := m.Sys - m.HeapReleased
 	for _, f := range g.files {
@@ -104,16 +105,16 @@ func (g *guard) look(passed time.Duration) {
 			g.expired(diag.Errorf(at, "%s", g.slow(f)).About(diag.TooMuch, ""), 0)
 		case f.work == input.Read:
 		case memory > f.base+guardMemory:
-			g.expired(diag.Errorf(at, "takes more than %d MiB to evaluate: a file of data takes a few", guardMemory>>20).About(diag.TooMuch, ""), g.others(f.name))
+			g.expired(diag.Errorf(at, "takes more than %d MiB to evaluate: data files need only a few", guardMemory>>20).About(diag.TooMuch, ""), g.others(f.name))
 		case memory > f.base+guardMemory/2 && !g.limited:
 			g.limit = debug.SetMemoryLimit(-1)
-			debug.SetMemoryLimit(min(g.limit, int64(f.base+guardMemory*7/8))) // garbage is not the file's fault
+			debug.SetMemoryLimit(min(g.limit, int64(f.base+guardMemory*7/8))) // garbage does not count against the file
 			g.limited = true
 		}
 	}
 }
 
-// slow says what took a file's time.
+// slow describes what took a file so long.
 func (g *guard) slow(f *guarded) string {
 	if f.work == input.Read {
 		return fmt.Sprintf("nothing could be read for %v", guardTime)
@@ -130,10 +131,10 @@ func (g *guard) slow(f *guarded) string {
 			return fmt.Sprintf("could not be read within %v", guardTime)
 		}
 	}
-	return fmt.Sprintf("takes more than %v to evaluate: a file of data takes a few milliseconds", guardTime)
+	return fmt.Sprintf("takes more than %v to evaluate: data files need only a few milliseconds", guardTime)
 }
 
-// others counts the files beside this one; one may be there twice.
+// others counts the other files; one file may be registered twice.
 func (g *guard) others(name string) int {
 	n := 0
 	for _, f := range g.files {
@@ -153,7 +154,7 @@ func (a *app) loader() *model.Loader {
 	return a.loads
 }
 
-// ends ends a command at a file that takes too much.
+// ends makes a file that takes too much time or memory end a command.
 func (a *app) ends(over *diag.Diag, _ int) { a.leave(a.exitCode(over)) }
 
 // leave ends the process at once.
@@ -164,12 +165,12 @@ func (a *app) leave(code int) {
 	os.Exit(code)
 }
 
-// restartCommand is the word before what a process is restarted with: JSON, and
-// its arguments.
+// restartCommand is the first word of the arguments of a restarted process;
+// JSON and its arguments follow.
 const restartCommand = "__checked"
 
-// restart replaces the process by one that goes on behind what has been checked.
-// It returns where that cannot be.
+// restart replaces the process with one that continues after the files already
+// checked. It returns if that is not possible.
 func restart(checked *vet.Checked) {
 	state, err := json.Marshal(checked)
 	if err != nil {
@@ -184,7 +185,7 @@ func restart(checked *vet.Checked) {
 	}
 }
 
-// expires has the guard call another function, which does not return.
+// expires makes the guard call another function, which does not return.
 func (g *guard) expires(call func(over *diag.Diag, others int)) {
 	g.mu.Lock()
 	g.expired = call

@@ -29,7 +29,7 @@ func (a *app) importCmd() *command {
 
 func (a *app) importModel(_ context.Context, c *command) error {
 	if len(c.args) != 1 {
-		return diag.Usagef("expected one config.json, its folder, or hf:OWNER/NAME: %s import FILE -o FILE", program)
+		return diag.Usagef("expected one config.json, its folder, or hf:OWNER/NAME, as in '%s import FILE -o FILE'", program)
 	}
 	output, from, toFile := c.value("output")
 	if toFile && output == "" {
@@ -50,7 +50,7 @@ func (a *app) importModel(_ context.Context, c *command) error {
 		a.report(model.Doubts[name].Err())
 	}
 	var out bytes.Buffer
-	if err := report.ModelYAML(&out, a.schema, model, "Made by kvbench import from "+filepath.ToSlash(c.args[0])); err != nil {
+	if err := report.ModelYAML(&out, a.schema, model, "Created by kvbench import from "+filepath.ToSlash(c.args[0])); err != nil {
 		return err
 	}
 	if !toFile {

@@ -59,7 +59,7 @@ func (a *app) init(_ context.Context, c *command) error {
 		return a.initLike(c, name, from)
 	}
 	if len(c.args) != 1 {
-		return diag.Usagef("expected one folder: %s init DIR", program)
+		return diag.Usagef("expected one folder, as in '%s init DIR'", program)
 	}
 	dir := filepath.Clean(c.args[0])
 	files := map[string][]byte{"cue.mod/module.cue": []byte(startModule)}
@@ -130,7 +130,7 @@ func (a *app) init(_ context.Context, c *command) error {
 // initLike writes a parameter file for a model of an architecture.
 func (a *app) initLike(c *command, name string, from data.Origin) error {
 	if len(c.args) > 1 {
-		return diag.Usagef("unexpected argument %q", c.args[1]).WithHint("%s %s --like %s FILE writes one file", program, c.name, name)
+		return diag.Usagef("unexpected argument %q", c.args[1]).WithHint("'%s %s --like %s FILE' writes one file", program, c.name, name)
 	}
 	archs, err := a.loader().Architectures(c.dirs())
 	if err != nil {
@@ -169,7 +169,7 @@ func (a *app) initLike(c *command, name string, from data.Origin) error {
 func makeDirs(root, dir string) (made []string, err error) {
 	for d := dir; d != root; d = filepath.Dir(d) {
 		if info, err := os.Lstat(d); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-			return nil, diag.Errorf(diag.Pos{File: d}, "is a symbolic link; nothing written").WithHint("put a folder there")
+			return nil, diag.Errorf(diag.Pos{File: d}, "is a symbolic link; nothing written").WithHint("replace it with a folder")
 		}
 	}
 	var missing []string

@@ -66,7 +66,7 @@ func manPage(cmds []*command, date string) string {
 	m.macro("SH", "ENVIRONMENT")
 	m.tagged(envPrefix+"_FLAG", "Sets a flag, such as "+envPrefix+"_FORMAT for --format. The command line overrides it.")
 	m.tagged("HF_HUB_CACHE, HF_HOME, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE", "As for the Hugging Face libraries.")
-	m.tagged("NO_COLOR", "Turns colors off.")
+	m.tagged("NO_COLOR", "Disables colors.")
 	m.macro("SH", "EXIT STATUS")
 	m.tagged(fmt.Sprint(exitOK), "Success, possibly with warnings.")
 	m.tagged(fmt.Sprint(exitFailed), "Something failed; with several configurations, the good ones are still printed.")

@@ -88,7 +88,7 @@ func (a *app) showModel(c *command, loader *model.Loader, name string) error {
 	}
 	if _, statErr := os.Stat(name); statErr == nil {
 		return diag.Errorf(diag.Pos{File: name}, "is a file: show prints the files of known models").
-			WithHint("kvbench vet checks it; --models takes the folder that it is in")
+			WithHint("check it with 'kvbench vet', or use --models with its folder")
 	}
 	return err
 }

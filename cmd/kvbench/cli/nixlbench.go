@@ -30,11 +30,11 @@ const (
 
 func programFlag() *flagSpec {
 	return &flagSpec{name: "nixlbench", arg: "COMMAND", group: groupRun, pref: true, def: nixlbench.Program,
-		help: "Command that starts nixlbench, such as 'srun -n1 nixlbench'. It is split into words as by a shell, but no shell runs it"}
+		help: "Command that starts nixlbench, such as 'srun -n1 nixlbench'. It is split into words the way a shell does, but is not run by a shell"}
 }
 
 func releasesFlag() *flagSpec {
-	return &flagSpec{name: "releases", arg: "FILE", group: groupOutput, more: true, help: "Data file with more nixlbench releases. kvbench nixlbench --cue prints one"}
+	return &flagSpec{name: "releases", arg: "FILE", group: groupOutput, more: true, help: "Data file with more nixlbench releases. 'kvbench nixlbench --cue' prints one"}
 }
 
 // nixlbenchCmd tells what the installed nixlbench is.
@@ -60,7 +60,7 @@ func (a *app) nixlbench(ctx context.Context, c *command) error {
 	case len(c.args) == 0:
 		return a.showInstalled(ctx, c)
 	case len(c.args) > 1 || c.args[0] != flagsWord:
-		return diag.Usagef("unexpected argument %q", c.args[len(c.args)-1]).WithHint("%s %s %s lists nixlbench's flags", program, c.name, flagsWord)
+		return diag.Usagef("unexpected argument %q", c.args[len(c.args)-1]).WithHint("run '%s %s %s' to list nixlbench's flags", program, c.name, flagsWord)
 	}
 	_, err := io.WriteString(a.stdout, flagsHelp(a.benchFlags()))
 	return err
@@ -126,8 +126,8 @@ func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, 
 			what = "does not exist"
 		}
 		return nil, diag.Errorf(diag.Pos{}, "%s %s", shown, what).
-			WithHint("get it from %s, or name it with --nixlbench", n.Home).
-			WithHint("%s plan works without it", program)
+			WithHint("get it from %s, or set its path with --nixlbench", n.Home).
+			WithHint("'%s plan' works without it", program)
 	}
 	argv := append(append([]string{}, words...), n.Probe.Option)
 	out, stderr, exit := runner.Output(ctx, argv, probeTimeout, probeSize)
@@ -142,7 +142,7 @@ func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, 
 			d.Msg = fmt.Sprintf("%s did not answer %s within %v", strings.Join(words, " "), n.Probe.Option, probeTimeout)
 		}
 		if last := stderr.Last(); last != "" {
-			d.WithHint("it says: %s", diag.Printable(last))
+			d.WithHint("it printed: %s", diag.Printable(last))
 		}
 		return nil, d
 	}

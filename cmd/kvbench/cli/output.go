@@ -13,8 +13,9 @@ import (
 	"kvbench/engine/input"
 )
 
-// stdout is where results go. It keeps the first error, so that no command ends
-// well whose output was lost. A closed pipe is none: its reader has enough.
+// stdout receives results. It stores the first error, so that no command
+// succeeds if its output was lost. A closed pipe is not an error, because its
+// reader has read enough.
 type stdout struct {
 	file *os.File
 	err  error
@@ -25,7 +26,7 @@ func (s *stdout) Write(text []byte) (int, error) {
 	return n, s.keep(err)
 }
 
-// close finds errors that come late, as on a network's file system.
+// close returns errors that occur late, as on network file systems.
 func (s *stdout) close() { s.keep(s.file.Close()) }
 
 func (s *stdout) keep(err error) error {
@@ -38,13 +39,13 @@ func (s *stdout) keep(err error) error {
 	return s.err
 }
 
-// output is where a command's results go: stdout, or a file that appears when
-// it is complete.
+// output receives a command's results: stdout, or a file that is written
+// atomically.
 type output struct {
 	io.Writer
 	name string   // of the file; "" for stdout
-	temp *os.File // what becomes it, unless it is a device or a pipe
-	// isNew has it fail where a file of this name is there by now.
+	temp *os.File // the temporary file, unless the output is a device or a pipe
+	// isNew makes it fail if the file exists by the time it is closed.
 	isNew bool
 }
 
@@ -58,8 +59,8 @@ func (a *app) open(c *command) (*output, error) {
 	if own, err := os.Stdout.Stat(); err == nil && old != nil && os.SameFile(own, old) {
 		return &output{Writer: a.stdout}, nil // /dev/stdout, perhaps at the end of a file
 	}
-	// A device or a pipe stays what it is, and a file that the shell opened, such
-	// as /dev/fd/3, is added to.
+	// A device or a pipe is written to directly, and a file opened by the shell,
+	// such as /dev/fd/3, is appended to.
 	if old != nil && (!old.Mode().IsRegular() || input.Inherited(name)) {
 		if old.IsDir() {
 			return nil, cannotWrite(name, syscall.EISDIR)
@@ -71,7 +72,7 @@ func (a *app) open(c *command) (*output, error) {
 		return &output{Writer: f, name: name}, nil
 	}
 	o, err := a.create(name)
-	if err == nil && old != nil { // what only some may read stays so
+	if err == nil && old != nil { // keep restricted permissions
 		if err = o.temp.Chmod(old.Mode().Perm()); err != nil {
 			o.discard()
 			return nil, cannotWrite(name, err)
@@ -80,8 +81,8 @@ func (a *app) open(c *command) (*output, error) {
 	return o, err
 }
 
-// openAgain opens what is there for writing. A pipe is waited for, but not without
-// end.
+// openAgain opens an existing file for writing. It waits for the reader of a
+// pipe, but not forever.
 func openAgain(name string, mode fs.FileMode) (*os.File, error) {
 	for begin := time.Now(); ; time.Sleep(50 * time.Millisecond) {
 		f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|syscall.O_NONBLOCK, 0)
@@ -94,13 +95,14 @@ func openAgain(name string, mode fs.FileMode) (*os.File, error) {
 	}
 }
 
-// create begins a file that appears when it is complete. It neither follows nor
-// replaces a symbolic link: it may lead to what nobody meant to write.
+// create creates a temporary file for an atomic write. It neither follows nor
+// replaces a symbolic link, which may lead to a file that nobody meant to
+// write.
 func (a *app) create(name string) (*output, error) {
 	if info, err := os.Lstat(name); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		return nil, diag.Errorf(diag.Pos{File: name}, "is a symbolic link; nothing written").WithHint("name the file it points to")
+		return nil, diag.Errorf(diag.Pos{File: name}, "is a symbolic link; nothing written").WithHint("use the file it points to")
 	}
-	// Process numbers come again, in containers soon.
+	// Process numbers are reused, in containers soon.
 	temp := fmt.Sprintf("%s.%d.%x.partial", name, os.Getpid(), time.Now().UnixNano())
 	a.takeSignals()
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
@@ -111,7 +113,7 @@ func (a *app) create(name string) (*output, error) {
 	return &output{Writer: f, name: name, temp: f}, nil
 }
 
-// createNew writes a file that must not be there yet.
+// createNew creates a file that must not exist yet.
 func (a *app) createNew(name string, text []byte) error {
 	o, err := a.create(name)
 	if err != nil {
@@ -125,7 +127,8 @@ func (a *app) createNew(name string, text []byte) error {
 	return o.close()
 }
 
-// Write writes to the file. An error names the file, not the one that becomes it.
+// Write writes to the file. An error contains the name of the file, not of the
+// temporary file.
 func (o *output) Write(text []byte) (int, error) {
 	n, err := o.Writer.Write(text)
 	if err != nil && o.name != "" && !errors.Is(err, syscall.EPIPE) {
@@ -138,7 +141,7 @@ func cannotWrite(name string, err error) error {
 	return diag.Errorf(diag.Pos{File: name}, "cannot be written: %v", diag.Cause(err))
 }
 
-// discard leaves nothing of a file.
+// discard removes the temporary file.
 func (o *output) discard() {
 	if o.temp != nil {
 		o.temp.Close()
@@ -170,7 +173,7 @@ func (o *output) close() error {
 	return nil
 }
 
-// linkNew gives a file another name, which nothing may have.
+// linkNew gives a file a second name, which must not exist yet.
 func linkNew(from, to string) error {
 	if _, err := os.Lstat(to); err == nil {
 		return fs.ErrExist
@@ -182,14 +185,14 @@ func linkNew(from, to string) error {
 	case errors.Is(err, fs.ErrExist):
 		return err
 	}
-	return os.Rename(from, to) // a file system without links
+	return os.Rename(from, to) // a file system that does not support links
 }
 
 func isThere(name string) error {
 	return diag.Errorf(diag.Pos{File: name}, "already exists; nothing written")
 }
 
-// writeAll writes what a command has to say at once.
+// writeAll writes all of a command's output at once.
 func (a *app) writeAll(c *command, text []byte) error {
 	out, err := a.open(c)
 	if err != nil {

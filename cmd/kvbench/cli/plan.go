@@ -100,7 +100,7 @@ func (a *app) plan(ctx context.Context, c *command) error {
 
 // maskedWarning goes with commands that hold [nixlbench.Mask].
 func maskedWarning() *diag.Diag {
-	return diag.Warnf(diag.Pos{}, "secrets are masked: the command will not run as printed").WithHint("--show_secrets prints them")
+	return diag.Warnf(diag.Pos{}, "secrets are masked: the command will not run as printed").WithHint("use --show_secrets to print them")
 }
 
 func quantityNames(pl *plan.Plan) []string {

@@ -35,27 +35,27 @@ func (a *app) profileCmd() *command {
 		&flagSpec{name: "dry_run", bool: true, group: groupRun, help: "Print the commands without running them"},
 		&flagSpec{name: "quiet", bool: true, group: groupRun, help: "Print only the table of results"},
 		&flagSpec{name: "launch", arg: "HOW", more: true, group: groupRun, values: []string{runner.LaunchPair, runner.LaunchSingle},
-			help: "Which processes of a run to start here. pair: all of them; single: one; pair unless another machine is named"},
+			help: "Which processes of a run to start here. pair: all of them; single: one; the default is pair unless another machine is involved"},
 		&flagSpec{name: "repeat", arg: "N", group: groupRun, def: "1", help: "Run every plan N times, in turn"},
-		&flagSpec{name: "timeout", arg: "TIME", group: groupRun, help: "End a run that takes longer, such as 90s or 10m; or none. The default is 10 minutes plus the time to move the run's data at 10 MB/s"},
+		&flagSpec{name: "timeout", arg: "TIME", group: groupRun, help: "Time limit for a run, such as 90s or 10m, or none. The default is 10 minutes plus the time to move the run's data at 10 MB/s"},
 		&flagSpec{name: "grace", arg: "TIME", more: true, group: groupRun, def: "10s", help: "How long nixlbench may take to exit before it is killed"},
 		&flagSpec{name: "force", bool: true, more: true, group: groupRun, help: "Run even if memory or disk looks too small"},
 		&flagSpec{name: "cleanup", bool: true, group: groupRun, help: "Remove the files that the runs create; files that existed before stay"},
 		&flagSpec{name: "fail_fast", bool: true, more: true, group: groupRun, help: "Stop after the first run that fails"},
-		&flagSpec{name: "output", arg: "FILE", group: groupRun, help: "Append the results to this file, one JSON object a line"},
-		&flagSpec{name: "keep_output", bool: true, more: true, group: groupRun, help: "Keep what nixlbench prints, in files beside that of --output, one for each run"},
-		&flagSpec{name: "resume", bool: true, group: groupRun, help: "Skip the runs that the file of --output already has"},
+		&flagSpec{name: "output", arg: "FILE", group: groupRun, help: "Append the results to this file, one JSON object per line"},
+		&flagSpec{name: "keep_output", bool: true, more: true, group: groupRun, help: "Save what nixlbench prints to files next to the --output file, one per run"},
+		&flagSpec{name: "resume", bool: true, group: groupRun, help: "Skip the runs that the --output file already contains"},
 		&flagSpec{name: "show_secrets", bool: true, more: true, group: groupRun, help: "Print secrets instead of masking them"})
 	return &command{
 		name:  "profile",
 		axes:  true,
-		short: "Run nixlbench with the plan and keep its results",
+		short: "Run nixlbench with the plan and save its results",
 		flags: append(flags, a.benchFlags()...),
 		exec:  a.profile,
 	}
 }
 
-// profile is a profile command under way.
+// profile is the state of a profile command.
 type profile struct {
 	*app
 	session  runner.Session
@@ -73,14 +73,14 @@ type profile struct {
 	failed   bool
 	shown    bool     // a command
 	told     bool     // where the processes of a run are started
-	masked   bool     // a secret in it
-	closed   bool     // nobody reads stdout any more
+	masked   bool     // whether it contains a secret
+	closed   bool     // whether stdout was closed by its reader
 	left     []string // files that nixlbench left
 	progress progress
 	stop     context.CancelFunc
 }
 
-// point is a plan with what came of its runs.
+// point is a plan with the outcome of its runs.
 type point struct {
 	*plan.Plan
 	refused error
@@ -127,13 +127,13 @@ func (a *app) profile(ctx context.Context, c *command) error {
 	case ok && out == "":
 		errs = append(errs, from.Errorf("\"\" is not allowed: expected the name of a file"))
 	case !ok && p.resume:
-		errs = append(errs, diag.Usagef("--resume needs --output: the file that has the results"))
+		errs = append(errs, diag.Usagef("--resume needs --output, the file with the results"))
 	case !ok && p.session.KeepOutput:
-		errs = append(errs, diag.Usagef("--keep_output needs --output: the files are put beside that one"))
+		errs = append(errs, diag.Usagef("--keep_output needs --output: its files are put next to that one"))
 	}
 	if p.quiet && p.dryRun {
 		_, from, _ := c.value("quiet")
-		errs = append(errs, from.Errorf("--dry_run prints the commands and nothing else: leave one of the two out"))
+		errs = append(errs, from.Errorf("cannot be combined with --dry_run, which prints only the commands"))
 	}
 	if len(errs) == 0 && p.session.Cleanup && !p.session.Local() {
 		errs = append(errs, diag.Usagef("--cleanup: nixlbench is started by %s, and its files may be on another machine", diag.Printable(p.session.Program[0])))
@@ -158,20 +158,20 @@ func (a *app) profile(ctx context.Context, c *command) error {
 			p.print.Print(d)
 		}
 		if p.session.KeepOutput && !p.session.Journal.Resumable() {
-			return diag.Errorf(diag.Pos{File: out}, "is not a regular file, so --keep_output cannot put files beside it")
+			return diag.Errorf(diag.Pos{File: out}, "is not a regular file, so --keep_output cannot put files next to it")
 		}
 		p.session.Journal.Rescue = func(line []byte) {
 			p.progress.print(func() { p.stderr.Write(diag.Escaped(line)) })
 		}
 		if torn := p.session.Journal.Torn; torn != "" {
-			a.print.Print(diag.Warnf(diag.Pos{File: out}, "the last line was cut off: it was moved to %s", diag.Printable(torn)))
+			a.print.Print(diag.Warnf(diag.Pos{File: out}, "the last line was truncated; it was moved to %s", diag.Printable(torn)))
 		}
 	}
 	return p.run(ctx)
 }
 
-// release finds out what the installed nixlbench is and which release plans
-// are made for; from says in words why that one.
+// release identifies the installed nixlbench and the release to plan for; from
+// explains the choice in words.
 func (p *profile) release(ctx context.Context, c *command) (name, from string, err error) {
 	name, from, err = c.namedRelease(p.schema)
 	if err != nil {
@@ -204,13 +204,13 @@ func (p *profile) release(ctx context.Context, c *command) (name, from string, e
 	}
 	if len(in.Alike) == 0 {
 		p.print.Print(diag.Warnf(diag.Pos{}, "%s matches no known release: the plan is for %s, which differs in %s", p.session.Program[0], in.Release, fmt.Sprintf("%d of its flags", len(in.Differences))).
-			WithHint("see %s %s; its --cue writes a file for --releases", program, nixlbenchName))
+			WithHint("see '%s %s'; with --cue, it writes a file for --releases", program, nixlbenchName))
 	}
 	return in.Release, "the installed nixlbench", nil
 }
 
-// plan makes the plans. Those that cannot be made are reported at once: what
-// can be run may take hours.
+// plan makes the plans. It reports those that cannot be made immediately,
+// because running the others may take hours.
 func (p *profile) plan(c *command, release, from string, fit bool) error {
 	knobs, err := c.knobs(p.schema)
 	if err != nil {
@@ -300,7 +300,7 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 
 const manyNotRun = "%d of %d plans cannot be made because of this; the numbers are those of the first: %s"
 
-// reasons count what the points of a sweep have in common.
+// reasons counts what the points of a sweep have in common.
 type reasons []sweep.Failed
 
 func (r *reasons) add(err error, point uint64) {
@@ -312,7 +312,7 @@ func (r *reasons) add(err error, point uint64) {
 	(*r)[i].Count++
 }
 
-// maxPoints is how many plans are run at most.
+// maxPoints is the maximum number of plans to run.
 const maxPoints = 10_000
 
 // spread makes a plan.Item of each point where axes have several values. Those that
@@ -334,7 +334,7 @@ func (p *profile) spread(jobs []plan.Item) ([]plan.Item, *sweep.Sweep, error) {
 	}
 	if s.Points > maxPoints {
 		return nil, nil, diag.Usagef("there are %d plans to run: at most %d are allowed", s.Points, maxPoints).
-			WithHint("%s plan shows them all; choose among them", program)
+			WithHint("run '%s plan' to see them all, and choose among them", program)
 	}
 	all := make([]plan.Item, s.Points)
 	for i := range all {
@@ -343,7 +343,7 @@ func (p *profile) spread(jobs []plan.Item) ([]plan.Item, *sweep.Sweep, error) {
 	return all, s, left
 }
 
-// run runs every point as often as asked.
+// run runs every point as often as requested.
 func (p *profile) run(ctx context.Context) error {
 	pipe := make(chan os.Signal, 1) // a closed pipe is an error of writing
 	signal.Notify(pipe, syscall.SIGPIPE)
@@ -372,7 +372,7 @@ func (p *profile) run(ctx context.Context) error {
 	}
 	p.progress.clear()
 	if len(p.left) > 0 {
-		p.print.Print(diag.Notef(diag.Pos{}, "nixlbench left its files: %s", strings.Join(p.left, ", ")))
+		p.print.Print(diag.Notef(diag.Pos{}, "nixlbench left files behind: %s", strings.Join(p.left, ", ")))
 	}
 	if (total > 1 || p.quiet) && !p.dryRun {
 		if err := p.summary(); err != nil && ctx.Err() == nil {
@@ -381,7 +381,7 @@ func (p *profile) run(ctx context.Context) error {
 	}
 	switch {
 	case p.closed && p.session.Journal == nil:
-		return nil // there is nobody to tell
+		return nil // there is nobody left to tell
 	case ctx.Err() != nil:
 		p.hintResume(total)
 		return errInterrupted
@@ -391,8 +391,8 @@ func (p *profile) run(ctx context.Context) error {
 	return nil
 }
 
-// hintResume says how an interrupted command goes on, where its results are in
-// a file that can be resumed.
+// hintResume explains how to continue an interrupted command, if its results
+// are in a file that can be resumed.
 func (p *profile) hintResume(total int) {
 	if p.session.Journal == nil || !p.session.Journal.Resumable() {
 		return
@@ -417,11 +417,11 @@ func (p *profile) hintResume(total int) {
 	p.print.Print(d)
 }
 
-// one runs a point once. The error ends the command.
+// one runs a point once. An error ends the command.
 func (p *profile) one(ctx context.Context, pt *point, repeat int) error {
 	if p.session.Journal != nil && p.resume {
 		if rec := p.session.Journal.Done(runner.Hash(pt.Plan, repeat)); rec != nil {
-			p.progress.plain("%s is done already", p.label(pt.Plan, repeat))
+			p.progress.plain("%s is already done", p.label(pt.Plan, repeat))
 			return p.keep(pt, rec)
 		}
 	}
@@ -454,7 +454,7 @@ func (p *profile) one(ctx context.Context, pt *point, repeat int) error {
 	return cmp.Or(err, p.keep(pt, rec))
 }
 
-// keep keeps of a record what the table of results shows.
+// keep saves the parts of a record that the table of results shows.
 func (p *profile) keep(pt *point, rec *runner.Record) error {
 	brief, err := p.briefs.Of(rec)
 	if err == nil {
@@ -463,16 +463,17 @@ func (p *profile) keep(pt *point, rec *runner.Record) error {
 	return err
 }
 
-// limited says on a terminal how long a run may take where the user did not.
+// limited reports, on a terminal, the time limit of a run if the user did not
+// set it.
 func (p *profile) limited(run *runner.Run) {
 	if limit := p.session.TimeoutOf(run); p.progress.terminal && !p.quiet && p.session.Timeout == 0 && limit > 0 {
 		p.progress.print(func() {
-			p.print.Print(diag.Notef(diag.Pos{}, "the run is stopped if it takes longer than %v; --timeout changes that", limit))
+			p.print.Print(diag.Notef(diag.Pos{}, "the run is stopped if it takes longer than %v; use --timeout to change that", limit))
 		})
 	}
 }
 
-// unlessShown returns err unless it is the one that was printed already.
+// unlessShown returns err unless it has already been printed.
 func unlessShown(err, shown error) error {
 	if err == shown {
 		return nil
@@ -480,7 +481,7 @@ func unlessShown(err, shown error) error {
 	return err
 }
 
-// label names a run in a line.
+// label describes a run on one line.
 func (p *profile) label(pl *plan.Plan, repeat int) string {
 	text := pl.Request.Model.Name
 	if file := pl.Request.Config.File; file != "" {
@@ -504,7 +505,7 @@ func (p *profile) label(pl *plan.Plan, repeat int) string {
 	return diag.Printable(text)
 }
 
-// show prints what is run.
+// show prints the command to run.
 func (p *profile) show(run *runner.Run) {
 	if p.quiet {
 		return
@@ -531,8 +532,9 @@ func (p *profile) show(run *runner.Run) {
 	p.write(out.Bytes())
 }
 
-// tell says once how the processes of a run are spread over machines, where the
-// user did not say that, or does not know all that the other machine needs.
+// tell reports, once, how the processes of a run are distributed over machines,
+// unless the user specified that and knows everything that the other machine
+// needs.
 func (p *profile) tell(run *runner.Run) {
 	if p.told || run.Processes == 1 {
 		return
@@ -547,7 +549,7 @@ func (p *profile) tell(run *runner.Run) {
 	case single && (run.Group.Flag != "" && !run.Group.Given || len(run.Advice) > 0):
 		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here", run.Processes)
 	case !single && run.Chosen && run.Place == runner.Here:
-		// Where the user means two machines, this one measures itself.
+		// If the user has two machines in mind, this would measure only this one.
 		d = diag.Warnf(diag.Pos{}, "all %d processes start here: etcd at %s is on this machine", run.Processes, diag.Printable(run.Server)).
 			WithHint("between two machines: --launch %s here; on this machine: --launch %s", runner.LaunchSingle, runner.LaunchPair)
 	default:
@@ -557,7 +559,7 @@ func (p *profile) tell(run *runner.Run) {
 	g := &run.Group
 	var more []string
 	if run.Chosen {
-		// The other host may be the one that etcd is on.
+		// The other host may be the one that runs etcd.
 		more = append(more, "--launch "+runner.LaunchSingle)
 	}
 	if g.Own() {
@@ -579,16 +581,17 @@ func (p *profile) tell(run *runner.Run) {
 		d.WithHint("%s", hint)
 	}
 	if single && run.Server != "" && run.Place == runner.Loopback {
-		d.WithHint("another host does not find etcd at %s: name it by an address of this machine", diag.Printable(run.Server))
+		d.WithHint("other hosts cannot reach etcd at %s: use an address of this machine", diag.Printable(run.Server))
 	}
 	if single && run.Chosen {
-		d.WithHint("--launch %s starts all of them here", runner.LaunchPair)
+		d.WithHint("use --launch %s to start all of them here", runner.LaunchPair)
 	}
 	p.progress.print(func() { p.print.Print(d) })
 }
 
-// spread says how many processes of a run are started where. Only under a name
-// that nobody else knows yet is this host certain to be the first.
+// spread describes how many processes of a run are started on which host. Only
+// if no other process can know the group name yet is this host certain to be
+// first.
 func spread(run *runner.Run) string {
 	end := func(n int, what string) string {
 		if n > 1 {
@@ -608,7 +611,7 @@ func spread(run *runner.Run) string {
 	return text + "The command for the other"
 }
 
-// output passes a line of nixlbench's on.
+// output prints a line of nixlbench's output.
 func (p *profile) output(run *runner.Run, l runner.Line) {
 	if p.quiet {
 		return
@@ -625,8 +628,8 @@ func (p *profile) output(run *runner.Run, l runner.Line) {
 	}
 }
 
-// write writes to stdout. When nobody reads that any more, the results are
-// still kept, if there is a file for them.
+// write writes to stdout. If its reader is gone, the results are still saved if
+// there is a file for them.
 func (p *profile) write(text []byte) {
 	p.progress.print(func() {
 		if p.closed {
@@ -641,7 +644,7 @@ func (p *profile) write(text []byte) {
 	})
 }
 
-// verdict says what came of a run, where that is not simply good.
+// verdict describes the outcome of a run, unless it is simply good.
 func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 	at := diag.Pos{File: pl.Request.Config.File}
 	for _, reason := range rec.Reasons {
@@ -685,7 +688,7 @@ func (p *profile) summary() error {
 	return nil
 }
 
-// count reads a flag that is a number of times.
+// count parses a flag that is a number of repetitions.
 func (c *command) count(name string) (int, error) {
 	text, from, ok := c.value(name)
 	if !ok {
@@ -698,7 +701,7 @@ func (c *command) count(name string) (int, error) {
 	return n, nil
 }
 
-// duration reads a flag that is a time.
+// duration parses a flag that is a duration.
 func (c *command) duration(name string) (time.Duration, error) {
 	text, from, ok := c.value(name)
 	if !ok {

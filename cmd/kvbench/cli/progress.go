@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// progress says how far a long command is: on a terminal in a last line that
-// other output goes above of, elsewhere in plain lines. It says nothing of a
-// single point.
+// progress shows the progress of a long command: on a terminal in the last
+// line, with other output above it, otherwise in plain lines. For a single
+// point, it shows nothing.
 type progress struct {
 	w        io.Writer
 	terminal bool
@@ -24,7 +24,7 @@ type progress struct {
 	shown   bool
 }
 
-// begin says that a point begins.
+// begin reports the start of a point.
 func (p *progress) begin(label string) {
 	if p.total < 2 {
 		return
@@ -34,7 +34,7 @@ func (p *progress) begin(label string) {
 		p.start = time.Now()
 	}
 	p.current = fmt.Sprintf("%d of %d: %s", p.done+1, p.total, label)
-	// What was done before is left out: it took no time.
+	// Points done earlier do not count, because they took no time.
 	if p.terminal && p.started > 0 {
 		left := time.Since(p.start) / time.Duration(p.started) * time.Duration(p.total-p.done)
 		p.current = fmt.Sprintf("%d of %d, %v to go: %s", p.done+1, p.total, left.Round(time.Second), label)
@@ -47,7 +47,7 @@ func (p *progress) begin(label string) {
 	p.print(func() {})
 }
 
-// plain says that a point needs no time.
+// plain reports a point that needs no time.
 func (p *progress) plain(format string, args ...any) {
 	if p.quiet {
 		return
@@ -57,7 +57,7 @@ func (p *progress) plain(format string, args ...any) {
 	})
 }
 
-// print has something written, above the line on a terminal.
+// print prints something, above the progress line on a terminal.
 func (p *progress) print(write func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -69,7 +69,7 @@ func (p *progress) print(write func()) {
 	}
 }
 
-// clear takes the line away.
+// clear removes the progress line.
 func (p *progress) clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -16,7 +16,7 @@ func (a *app) reportCmd() *command {
 	return &command{
 		name:  "report",
 		words: "FILE [BASELINE]",
-		short: "Show the results of profile, or compare two files of them",
+		short: "Show profile results, or compare two results files",
 		flags: []*flagSpec{
 			{name: "columns", arg: "COLUMNS", group: groupOutput, words: columns, help: "Columns, separated by commas"},
 			{name: "match", arg: "COLUMNS", group: groupOutput, words: columns, help: "Compare with rows of BASELINE that are equal in these columns"},
@@ -33,7 +33,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	errs.Add(err)
 	switch {
 	case len(c.args) == 0:
-		errs = append(errs, diag.Usagef("nothing to report: name a file that %s profile --output has written", program))
+		errs = append(errs, diag.Usagef("nothing to report: specify a file written by '%s profile --output'", program))
 	case len(c.args) > 2:
 		errs = append(errs, diag.Usagef("%d files are too many: expected one, or two to compare", len(c.args)))
 	}
@@ -89,9 +89,9 @@ func (a *app) showResults(_ context.Context, c *command) error {
 		gone, added := results.Missing()
 		switch {
 		case added == len(results.Points):
-			a.print.Print(diag.Warnf(diag.Pos{File: c.args[1]}, "it has none of the points of %s", diag.Printable(c.args[0])).
-				WithHint("points are the same if release, flags and model are").
-				WithHint("--match names the columns in which they are to be the same instead"))
+			a.print.Print(diag.Warnf(diag.Pos{File: c.args[1]}, "it has no points in common with %s", diag.Printable(c.args[0])).
+				WithHint("two points are the same if their release, flags and model are the same").
+				WithHint("use --match to compare rows that are equal in other columns instead"))
 		case gone > 0:
 			a.print.Print(diag.Warnf(diag.Pos{File: c.args[1]}, "points that are not in %s: %d", diag.Printable(c.args[0]), gone))
 		}

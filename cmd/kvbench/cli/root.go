@@ -1,5 +1,5 @@
-// Package cli is kvbench's command line: one file for each command. It is the
-// only package that knows the flag library.
+// Package cli is kvbench's command line, with one file per command. It is the
+// only package that uses the flag library.
 package cli
 
 import (
@@ -42,7 +42,7 @@ const (
 
 const program = "kvbench"
 
-// app is what commands share.
+// app is the state shared by commands.
 type app struct {
 	schema *schema.Schema
 	cmds   []*command
@@ -50,9 +50,9 @@ type app struct {
 	stdout io.Writer
 	stderr io.Writer
 	print  *diag.Printer
-	// stop ends the context when the command is interrupted. That is for commands
-	// that are graceful and end by themselves; others are left at once. A second
-	// interrupt closes hurry.
+	// stop cancels the context when the command is interrupted. It is for
+	// commands that end gracefully; others are ended at once. A second interrupt
+	// closes hurry.
 	stop     context.CancelCauseFunc
 	signals  sync.Once
 	graceful atomic.Bool
@@ -60,22 +60,22 @@ type app struct {
 	partial  atomic.Pointer[string] // temporary file to remove on early exit
 	said     map[string]bool        // warnings about flags
 	guard    guard
-	checked  vet.Checked // what the process was restarted with
+	checked  vet.Checked // state passed to the restarted process
 	loads    *model.Loader
-	// The configurations, once they were read.
+	// The configurations, after they have been read.
 	configured bool
 	known      []*config.Config
 	knownErr   error
 }
 
-// errInterrupted ends a command that was interrupted.
+// errInterrupted is returned by a command that was interrupted.
 var errInterrupted = errors.New("interrupted")
 
-// errShown ends a command that has printed its errors already.
+// errShown is returned by a command that has already printed its errors.
 var errShown = errors.New("failed")
 
-// Main runs kvbench with the arguments and gives the exit code. It is the one
-// place that prints errors.
+// Main runs kvbench with the arguments and returns the exit code. It is the
+// only place that prints errors.
 func Main(args []string) int {
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)
@@ -95,7 +95,7 @@ func Main(args []string) int {
 	return a.exitCode(err)
 }
 
-// start runs a command, or goes on with one that the guard has ended.
+// start runs a command, or continues one that the guard has ended.
 func (a *app) start(ctx context.Context, args []string) error {
 	if len(args) > 1 && args[0] == restartCommand {
 		if err := json.Unmarshal([]byte(args[1]), &a.checked); err != nil {
@@ -106,7 +106,7 @@ func (a *app) start(ctx context.Context, args []string) error {
 	return a.run(ctx, args)
 }
 
-// withError adds an error to what a command ended with, unless it is in it.
+// withError adds an error to a command's error, unless it already contains it.
 func withError(err, more error) error {
 	switch err {
 	case nil, errShown, errInterrupted:
@@ -119,9 +119,9 @@ func withError(err, more error) error {
 	return list
 }
 
-// takeSignals makes interrupts ours. It is called when a command takes its time,
-// or is about to: before, the system ends the process, and most commands are
-// done in less time than it takes to set this up.
+// takeSignals installs the signal handlers. It is called when a command takes a
+// while, or is about to: until then, the system ends the process, and most
+// commands finish in less time than the setup takes.
 func (a *app) takeSignals() {
 	a.signals.Do(func() {
 		signals := make(chan os.Signal, 2)
@@ -133,8 +133,8 @@ func (a *app) takeSignals() {
 		go func() {
 			for interrupts := 0; ; {
 				sig := <-signals
-				// Whoever interrupts is not kept waiting for a file that does not
-				// come; a command that has processes to end does so first.
+				// An interrupt must not wait for a file that never arrives; a
+				// command with processes stops them first.
 				if !a.graceful.Load() {
 					a.leave(exitInterrupted)
 				}
@@ -153,8 +153,9 @@ func (a *app) endsGracefully() {
 	a.takeSignals()
 }
 
-// awaits is called ahead of reading files: whoever interrupts the wait for a pipe,
-// or the reading of many files, is to find our exit code even in the beginning.
+// awaits is called before files are read, so that interrupting the wait for a
+// pipe, or the reading of many files, returns our exit code even at the
+// beginning.
 func (a *app) awaits(files ...string) {
 	if len(files) == 1 {
 		if info, err := os.Stat(files[0]); err != nil || info.Mode().IsRegular() {
@@ -166,24 +167,26 @@ func (a *app) awaits(files ...string) {
 	}
 }
 
-// keepMuch is called ahead of work that keeps much and makes little garbage: to
-// collect that more often costs little, and saves a third of the memory.
+// keepMuch is called before work that retains a lot of memory and creates
+// little garbage: collecting it more often costs little, and saves a third of
+// the memory.
 func keepMuch() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(40)
 	}
 }
 
-// expectMuch is called ahead of work that makes garbage: to collect it as often
-// as usual would be a seventh of the time. Short work ends before the first
-// collection, and is spared what this call takes.
+// expectMuch is called before work that creates garbage: collecting it as often
+// as usual would take a seventh of the time. Short work ends before the first
+// collection, and does not need this call.
 func expectMuch() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
 }
 
-// exitCode prints an error that was not printed yet and gives its exit code.
+// exitCode prints an error that has not been printed yet, and returns its exit
+// code.
 func (a *app) exitCode(err error) int {
 	switch err {
 	case nil:
@@ -290,7 +293,7 @@ func isHelpAll(arg string) bool {
 
 func unknownCommand(word string, cmds []*command) error {
 	if strings.HasPrefix(word, "-") {
-		return diag.Usagef("%s: flags come after the command", word).WithHint("see %s --help", program)
+		return diag.Usagef("%s: flags come after the command", word).WithHint("see '%s --help'", program)
 	}
 	names := make([]string, len(cmds))
 	for i, c := range cmds {
@@ -307,7 +310,7 @@ func withUsageHint(err error, command string) error {
 	list := diag.List(diag.All(err))
 	last := *list[len(list)-1]
 	if last.Hints == nil {
-		last.WithHint("see %s %s --help", program, command)
+		last.WithHint("see '%s %s --help'", program, command)
 	}
 	return append(slices.Clone(list[:len(list)-1]), &last)
 }

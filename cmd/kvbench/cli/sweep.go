@@ -24,10 +24,10 @@ import (
 
 const groupSweep = "Sweeps"
 
-// sweepView is the view that has the columns of a sweep.
+// sweepView is the view with the columns of a sweep.
 const sweepView = "sweep"
 
-// sweepFlags say what becomes of the points of a sweep.
+// sweepFlags control which points of a sweep are shown, and how.
 func sweepFlags() []*flagSpec {
 	return []*flagSpec{
 		{name: "where", arg: "CONDITION", group: groupSweep, help: "Keep the rows for which this formula is true. Example: 'tp_size * pp_size <= 16 && block_size >= 64KiB'"},
@@ -38,8 +38,8 @@ func sweepFlags() []*flagSpec {
 	}
 }
 
-// sweeps reports whether the plans are to be rows: there are several values, or
-// what only rows have is asked for.
+// sweeps reports whether to print the plans as rows: there are several values,
+// or an option that only rows have is set.
 func (c *command) sweeps(jobs []plan.Item) bool {
 	for _, name := range []string{"where", "sort", "top", "columns"} {
 		if c.set[name] {
@@ -51,7 +51,7 @@ func (c *command) sweeps(jobs []plan.Item) bool {
 		slices.ContainsFunc(jobs, func(j plan.Item) bool { return len(j.Config.Axes)+len(j.Knobs) > 0 })
 }
 
-// sweep writes the plans of all points as rows. errs is what went wrong before.
+// sweep writes the plans of all points as rows. errs contains earlier errors.
 func (a *app) sweep(ctx context.Context, c *command, jobs []plan.Item, format string, secrets bool, errs diag.List) error {
 	s, format, columns, err := a.newSweep(c, jobs, format, secrets, &errs)
 	if err != nil {
@@ -65,7 +65,8 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []plan.Item, format st
 	a.announce(c, s)
 	a.warnMissingOnce(jobs, a.sweepShown(c, columns))
 
-	// From here on, an interrupt leaves whole rows; a second one does not wait.
+	// From here on, an interrupt ends after a whole row; a second interrupt does
+	// not wait.
 	a.endsGracefully()
 	pipe := make(chan os.Signal, 1) // a closed pipe is an error of writing
 	signal.Notify(pipe, syscall.SIGPIPE)
@@ -93,7 +94,7 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []plan.Item, format st
 	}
 	switch {
 	case errors.Is(err, syscall.EPIPE):
-		return nil // nobody reads on
+		return nil // the reader is gone
 	case ctx.Err() != nil:
 		out.discard()
 		return errInterrupted
@@ -110,12 +111,12 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []plan.Item, format st
 	return errs.Err()
 }
 
-// newSweep makes the sweep that the command asks for. What other items than the
-// good ones lack goes to errs.
+// newSweep creates the sweep that the command requests. It adds the errors of
+// invalid items to errs.
 func (a *app) newSweep(c *command, jobs []plan.Item, format string, secrets bool, errs *diag.List) (*sweep.Sweep, string, []string, error) {
 	var wrong diag.List
 	if _, from, ok := c.value("format"); ok && !slices.Contains(report.SweepFormats, format) {
-		wrong = append(wrong, from.Errorf("%s shows single plans; for rows use one of %s", format, strings.Join(report.SweepFormats, ", ")))
+		wrong = append(wrong, from.Errorf("%s shows single plans; for rows, use one of %s", format, strings.Join(report.SweepFormats, ", ")))
 	} else if !ok {
 		format = report.SweepFormats[0]
 	}
@@ -131,7 +132,7 @@ func (a *app) newSweep(c *command, jobs []plan.Item, format string, secrets bool
 	if c.set["columns"] {
 		columns = c.list("columns")
 		for i, name := range columns {
-			if slices.Contains(columns[:i], name) { // no key twice in an object
+			if slices.Contains(columns[:i], name) { // no duplicate keys in an object
 				_, from, _ := c.value("columns")
 				wrong = append(wrong, from.Errorf("%q is given twice", name))
 			}
@@ -161,13 +162,13 @@ func (a *app) newSweep(c *command, jobs []plan.Item, format string, secrets bool
 	if len(keys) > 0 {
 		if most := uint64(sweep.MaxSorted); top > most || top == 0 && where == "" && s.Points > most {
 			return nil, "", nil, diag.Usagef("--sort keeps at most %d rows in memory", most).
-				WithHint("keep the first of them with --top, or filter them with --where")
+				WithHint("limit the rows with --top, or filter them with --where")
 		}
 	}
 	return s, format, columns, nil
 }
 
-// list reads a flag that is a list of names.
+// list parses a flag that is a list of names.
 func (c *command) list(name string) []string {
 	text, _, ok := c.value(name)
 	if !ok {
@@ -189,7 +190,7 @@ func (a *app) sweepNames(columns []string) []string {
 	return names
 }
 
-// sweepColumns returns the columns that are shown unless others are asked for.
+// sweepColumns returns the columns shown by default.
 func (a *app) sweepColumns(jobs []plan.Item) []string {
 	view := a.schema.Views[sweepView]
 	columns, quantities := rowNames(view), quantitiesOf(a.schema)
@@ -225,8 +226,8 @@ func knobsOf(jobs []plan.Item) []*schema.Flag {
 	return list
 }
 
-// eachConfig returns one job for each model and configuration: the others differ
-// from it in flags of nixlbench.
+// eachConfig returns one job per model and configuration: the others differ
+// only in nixlbench flags.
 func eachConfig(jobs []plan.Item) []plan.Item {
 	var list []plan.Item
 	for i, j := range jobs {
@@ -245,8 +246,8 @@ func quantitiesOf(s *schema.Schema) []string {
 	return names
 }
 
-// wantsDetail reports whether rows are asked for by quantities that plans do not
-// have by default.
+// wantsDetail reports whether rows contain quantities that plans do not have by
+// default.
 func (a *app) wantsDetail(c *command) bool {
 	where, _, _ := c.value("where")
 	condition, _ := sweep.Condition(a.schema, where) // the sweep says what is wrong
@@ -256,7 +257,7 @@ func (a *app) wantsDetail(c *command) bool {
 	})
 }
 
-// announce says how many points there are before the first is planned.
+// announce reports the number of points before the first is planned.
 func (a *app) announce(c *command, s *sweep.Sweep) {
 	note := diag.Notef(diag.Pos{}, "%s", s.Size())
 	if c.set["sort"] {
@@ -286,7 +287,8 @@ func (a *app) warnMissingOnce(jobs []plan.Item, shown plan.Shown) {
 	}
 }
 
-// tell says, reason by reason, which limits rows break and why points have none.
+// tell reports, reason by reason, which limits rows break and why points have
+// no row.
 func (a *app) tell(c *command, s *sweep.Sweep, o *sweep.Outcome, errs *diag.List) {
 	for _, b := range o.Broken {
 		w := b.Violation.Warning()
@@ -308,7 +310,7 @@ func (a *app) tell(c *command, s *sweep.Sweep, o *sweep.Outcome, errs *diag.List
 	a.tellNone(c, o)
 }
 
-// tellNone notes that the condition for rows is what leaves none.
+// tellNone notes that no row meets the condition.
 func (a *app) tellNone(c *command, o *sweep.Outcome) {
 	where, from, ok := c.value("where")
 	points := o.Points
@@ -327,7 +329,7 @@ const (
 	manyFailed = "%d of %d points have no row because of this; the numbers are those of the first: %s"
 )
 
-// counted words a reason with the points that it holds for.
+// counted adds the number of points to a reason.
 func counted(s *sweep.Sweep, f sweep.Failed, points uint64, many string) *diag.Diag {
 	d := *diag.All(f.Err)[0]
 	if label := s.Label(f.First); f.Count > 1 {
@@ -338,9 +340,8 @@ func counted(s *sweep.Sweep, f sweep.Failed, points uint64, many string) *diag.D
 	return &d
 }
 
-// sweepProgress says on a terminal how far a long sweep is, unless the rows go
-// there too and say it themselves: those that are sorted or chosen among may be
-// long in coming.
+// sweepProgress shows, on a terminal, the progress of a long sweep, unless the
+// rows are printed there too: sorted or selected rows may take long to appear.
 type sweepProgress struct {
 	progress
 	points      uint64
@@ -371,7 +372,7 @@ type writerFunc func([]byte) (int, error)
 // Write calls f.
 func (f writerFunc) Write(text []byte) (int, error) { return f(text) }
 
-// at says that so many points are done.
+// at reports the number of finished points.
 func (p *sweepProgress) at(points uint64) {
 	if !p.terminal {
 		return
@@ -392,7 +393,7 @@ func (p *sweepProgress) line(points uint64, spent time.Duration) string {
 	return fmt.Sprintf("%d of %d points (%d%%), %s to go", points, p.points, points*100/p.points, roughly(left))
 }
 
-// roughly words a time in seconds.
+// roughly formats a duration in seconds.
 func roughly(seconds float64) string {
 	for _, unit := range []struct {
 		name    string

@@ -13,14 +13,14 @@ import (
 	"kvbench/engine/sweep"
 )
 
-// planShown is what a plan shows: its quantities, and the command.
+// planShown is what a plan shows: its quantities and the command.
 func planShown(pl *plan.Plan) plan.Shown { return plan.Shown{Names: quantityNames(pl), Flags: true} }
 
-// sweepShown is what a sweep shows. A field's own column says nothing of what
-// depends on the field; a condition does depend on it.
+// sweepShown is what a sweep shows. The column of a field does not show what
+// depends on the field, but a condition does.
 func (a *app) sweepShown(c *command, columns []string) plan.Shown {
 	where, _, _ := c.value("where")
-	condition, _ := sweep.Condition(a.schema, where) // the sweep says what is wrong with it
+	condition, _ := sweep.Condition(a.schema, where) // the sweep reports the error
 	read := formula.Names(condition.Text)
 	names := slices.Concat(columns, read)
 	for _, q := range a.schema.Quantities {
@@ -44,14 +44,14 @@ func (a *app) onlyQuantities(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(all, name) })
 }
 
-// given returns notes on values that the user gave: on those that were hardly meant
-// as they are written, and on those that have no effect.
+// given returns notes on values set by the user: values that were probably
+// meant differently, and values without effect.
 func (a *app) given(j plan.Item, shown plan.Shown) []*diag.Diag {
 	return append(a.loader().Small(j.Config), a.unread(j, shown)...)
 }
 
-// unread returns a note on each given value that has no effect; one on all of a
-// file.
+// unread returns a note for each value set by the user that has no effect; for
+// a file, one note for all of them.
 func (a *app) unread(j plan.Item, shown plan.Shown) []*diag.Diag {
 	var list []*diag.Diag
 	var inFile []plan.Unread
@@ -73,7 +73,7 @@ func (a *app) unread(j plan.Item, shown plan.Shown) []*diag.Diag {
 	return append(list, diag.All(err)...)
 }
 
-// unreadNote says that values have no effect, why, and what to write instead.
+// unreadNote reports that values have no effect, why, and what to use instead.
 func unreadNote(j plan.Item, all []plan.Unread) *diag.Diag {
 	first, names, verb, it := &all[0], make([]string, len(all)), "has", "it"
 	for i := range all {
@@ -113,9 +113,9 @@ func unreadNote(j plan.Item, all []plan.Unread) *diag.Diag {
 		}
 		switch {
 		case len(u.Quantities) > 0:
-			d.WithHint("%s%s: see %s kvcache --format table", what, dependents(u.Quantities), program)
+			d.WithHint("%s%s: see '%s kvcache --format table'", what, dependents(u.Quantities), program)
 		case u.Hidden:
-			d.WithHint("%s%s plan chooses the transfer by it", what, program)
+			d.WithHint("%s'%s plan' uses it to choose the transfer", what, program)
 		}
 	}
 	if others := otherHint(all, names, it); others != "" {
@@ -124,7 +124,7 @@ func unreadNote(j plan.Item, all []plan.Unread) *diag.Diag {
 	return d
 }
 
-// otherHint says which of the values the other accounting uses.
+// otherHint describes which of the values the other accounting uses.
 func otherHint(all []plan.Unread, names []string, it string) string {
 	other := ""
 	var with []string
@@ -142,7 +142,7 @@ func otherHint(all []plan.Unread, names []string, it string) string {
 	return fmt.Sprintf("--%s %s uses %s", schema.AccountingVar, other, it)
 }
 
-// givenName names a value as it was given.
+// givenName names a value the way it was set.
 func givenName(u *plan.Unread) string {
 	if u.Value.Origin.Kind == data.FromFile {
 		return u.Field.Path
@@ -150,7 +150,8 @@ func givenName(u *plan.Unread) string {
 	return u.Value.Origin.String()
 }
 
-// insteadText says which field the plan depends on, and how to change that.
+// insteadText describes the field that the plan depends on instead, and how to
+// change it.
 func insteadText(j plan.Item, u *plan.Unread, f *schema.Field) string {
 	v := j.Config.Values[f.Var]
 	text := fmt.Sprintf("%s uses %s instead", j.Model.Arch.Name, f.Var)
@@ -158,14 +159,14 @@ func insteadText(j plan.Item, u *plan.Unread, f *schema.Field) string {
 	case u.Axis:
 		return text + fmt.Sprintf(": give --%s several values", f.Flag)
 	case v.Text() == u.Value.Text():
-		return text + ", which is " + v.Text() + " too"
+		return text + ", which is also " + v.Text()
 	case v.Origin.Kind == data.FromFlag:
 		return text + ", which is " + v.Text()
 	}
 	return text + fmt.Sprintf(", which is %s: --%s %s changes that", v.Text(), f.Flag, u.Value.Text())
 }
 
-// few names the first of many.
+// few lists the first of many names.
 func few(names []string) string {
 	const most = 4
 	if len(names) <= most {
@@ -174,7 +175,7 @@ func few(names []string) string {
 	return fmt.Sprintf("%s and %d others", strings.Join(names[:most-1], ", "), len(names)-most+1)
 }
 
-// dependents names the quantities that depend on a value, the first of many.
+// dependents lists the first of the quantities that depend on a value.
 func dependents(names []string) string {
 	if len(names) > 2 {
 		return fmt.Sprintf("%s and %d others depend on it", names[0], len(names)-1)

@@ -15,7 +15,7 @@ var texts embed.FS
 // helpWidth is the width of the help in columns.
 const helpWidth = 100
 
-// helpText is what a command's help says in prose.
+// helpText is the prose part of a command's help.
 type helpText struct {
 	about    []string // paragraphs
 	examples []string
@@ -25,7 +25,7 @@ type helpText struct {
 // help reads the command's text: paragraphs, "Examples:" with indented lines,
 // and "Details:" with more paragraphs.
 func (c *command) help() helpText {
-	data, _ := texts.ReadFile("help/" + c.name + ".txt") // a test holds that it is there
+	data, _ := texts.ReadFile("help/" + c.name + ".txt") // a test checks that it exists
 	text, details, _ := strings.Cut(string(data), "\nDetails:\n")
 	about, examples, _ := strings.Cut(text, "\nExamples:\n")
 	h := helpText{about: paragraphs(about), details: paragraphs(details)}
@@ -55,8 +55,8 @@ func (c *command) synopsis() string {
 	return strings.TrimSpace(words + " " + c.words)
 }
 
-// usage returns the command's help. Unless it is to have all, each flag takes
-// one line, and those that are seldom needed are only named.
+// usage returns the command's help. Unless all is set, each flag takes one
+// line, and rarely needed ones are only named.
 func (c *command) usage(all bool) string {
 	var b strings.Builder
 	text := c.help()
@@ -107,7 +107,7 @@ func flagsHelp(flags []*flagSpec) string {
 	return b.String()
 }
 
-// moreFlags says which flags only the full help describes.
+// moreFlags lists the flags that only the full help describes.
 func (c *command) moreFlags() string {
 	var names []string
 	bench := false
@@ -118,12 +118,12 @@ func (c *command) moreFlags() string {
 		bench = bench || f.bench
 	}
 	if bench {
-		names = append(names, "and nixlbench's own flags (see "+program+" "+nixlbenchName+" flags)")
+		names = append(names, "and nixlbench's own flags (see '"+program+" "+nixlbenchName+" flags')")
 	}
 	if len(names) == 0 {
 		return ""
 	}
-	return "\n" + wrap("More flags, described by "+program+" "+c.name+" --help-all: "+strings.Join(names, ", ")+".", "")
+	return "\n" + wrap("More flags, described by '"+program+" "+c.name+" --help-all': "+strings.Join(names, ", ")+".", "")
 }
 
 // groups returns flags by their headings, in the order of the first of each,
@@ -147,7 +147,7 @@ func groups(flags []*flagSpec) [][]*flagSpec {
 // headWidth is the width of the column of flags in the short help.
 const headWidth = 27
 
-// head is the flag as it is written on the command line.
+// head returns the flag as written on the command line.
 func (f *flagSpec) head() string {
 	head := "--" + f.name
 	if f.short != "" {
@@ -196,7 +196,7 @@ func (f *flagSpec) summary(width int) string {
 	return text
 }
 
-// wrap breaks a paragraph into lines of the help, all of them indented.
+// wrap breaks a paragraph into lines of the help, all indented.
 func wrap(text, indent string) string {
 	var b strings.Builder
 	line := indent
@@ -219,6 +219,6 @@ func rootUsage(cmds []*command) string {
 	for _, c := range cmds {
 		fmt.Fprintf(&b, "  %-10s %s\n", c.name, c.short)
 	}
-	b.WriteString("\nkvbench COMMAND --help describes a command, --help-all also its rarely used flags.\n")
+	b.WriteString("\n'kvbench COMMAND --help' describes a command; --help-all includes its rarely used flags.\n")
 	return b.String()
 }

@@ -21,7 +21,7 @@ func (a *app) vetCmd() *command {
 			modelsFlag(),
 			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "github"}, help: "Output format"},
 			{name: "skip_unknown", bool: true, group: groupOutput, help: "Skip named files that are not kvbench's"},
-			{name: "v", bool: true, group: groupOutput, help: "Say what each file is"},
+			{name: "v", bool: true, group: groupOutput, help: "Report the type of each file"},
 			configFlag(),
 		},
 		exec: a.vet,
@@ -37,7 +37,7 @@ func (a *app) vet(_ context.Context, c *command) error {
 	skip, err := c.boolean("skip_unknown")
 	errs.Add(err)
 	if len(c.args) == 0 {
-		errs = append(errs, diag.Usagef("nothing to check: name a file, a folder or a pattern"))
+		errs = append(errs, diag.Usagef("nothing to check: specify a file, a folder or a pattern"))
 	}
 	if len(errs) > 0 {
 		return errs
@@ -137,9 +137,9 @@ func annotation(d *diag.Diag) string {
 	return "::" + kind + " " + strings.Join(at, ",") + "::" + data.Replace(msg)
 }
 
-// shownName is a file's name with hidden characters as escapes, but for line ends
-// and the beginning: those cannot do harm there, and GitHub finds the file by its
-// name.
+// shownName returns a file's name with hidden characters escaped, except line
+// ends and the beginning: they are harmless there, and GitHub finds the file by
+// its name.
 func shownName(name string) string {
 	var b strings.Builder
 	for _, r := range name {
