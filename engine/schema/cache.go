@@ -85,6 +85,8 @@ type Fold struct {
 	Ceil bool `json:"ceil,omitempty"`
 	// Set has values that stand in for others.
 	Set map[string]Formula `json:"set"`
+	// Column is the heading of what each layer has of it, where that is shown.
+	Column string `json:"column,omitempty"`
 }
 
 // FoldMax and OverStage are the values of a [Fold] that are not the usual ones.
