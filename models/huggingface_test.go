@@ -134,7 +134,7 @@ var original = []struct {
 	{"bf16", cacheBytes{"meta-llama--Meta-Llama-3.1-8B", 131072, 131072, 0}},
 	{"bf16", cacheBytes{"mistralai--Mixtral-8x7B-v0.1", 131072, 131072, 0}},
 	{"bf16", cacheBytes{"moonshotai--Kimi-K2-Instruct", 70272, 70272, 0}},
-	{"bf16", cacheBytes{"nvidia--Gemma-4-31B-IT-NVFP4", 901120, 81920, 0}},
+	{"", cacheBytes{"nvidia--Gemma-4-31B-IT-NVFP4", 450560, 40960, 0}}, // fp8, by its kv_cache_scheme
 	{"bf16", cacheBytes{"nvidia--Nemotron-H-56B-Base-8K", 40960, 40960, 459620352}},
 	{"bf16", cacheBytes{"openai--gpt-oss-120b", 73728, 36864, 0}},
 	{"bf16", cacheBytes{"openai--gpt-oss-20b", 49152, 24576, 0}},

@@ -345,7 +345,7 @@ func (k *checker) askable(n ast.Node, who string) (Ref, bool) {
 		k.identifier(id) // reports it
 		return 0, false
 	}
-	if c := k.p.slots[r].class; c != input && c != preset && !k.partial {
+	if s := &k.p.slots[r]; s.class != input && s.class != preset && !s.given && !k.partial {
 		k.errorf(start(id), "%s asks for what is given, and %s is computed", who, id.Value)
 		return 0, false
 	}

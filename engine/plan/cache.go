@@ -24,6 +24,8 @@ const (
 	StageVar      = "cache_stage" // the stage that formulas speak of
 	firstVar      = "cache_first"
 	ioUnits       = "io_units"
+	ioCovers      = "io_covers"
+	coversVar     = "covers"
 	ioPart        = "io_part"
 	ioPartBytes   = "io_part_bytes"
 	ioCount       = "io_count"
@@ -56,6 +58,7 @@ const maxLayers = 10_000
 type cache struct {
 	*schema.Layers
 	folds    []*fold
+	defaults []*engineDefault
 	requires []requirement
 	counts   map[string][]layerField // fields of a kind that are counts
 	parts    map[string][]string
@@ -81,7 +84,8 @@ type fold struct {
 	ref      formula.Ref // the value of one layer
 	value    formula.Ref // of all
 	standIns []standIn
-	needs    []*fold // others that it reads, if it has stand-ins
+	needs    []*fold          // others that it reads, if it has stand-ins
+	defaults []*engineDefault // fields that it reads and that an engine has a value for
 }
 
 // standIn is a formula whose value stands in for that of another.
@@ -158,9 +162,10 @@ func (ds *declarations) declareCache() error {
 	ds.declareFields()
 	declareKinds(ds.scope, kinds)
 	addFormulas(ds.scope, c.Let, formula.Any)
-	for _, name := range schema.Keys(c.Tables) {
-		table(ds.scope, name, c.Tables[name])
-	}
+	ds.declareModelDefaults()
+	ds.declareTables()
+	tableOf(ds.scope, coversVar, c.Covers, formula.Str)
+	ds.scope.Formula(ioCovers, formula.Source{Text: coversVar + "[" + patternField + "]"}, formula.Str)
 	for i := range c.Folds {
 		f := &c.Folds[i]
 		if ds.computed[f.Name] {
@@ -326,6 +331,8 @@ func (ds *declarations) linkFolds() error {
 		}
 	}
 	slices.Reverse(ds.cache.folds)
+	// An engine's value of a field does not change with what stands in.
+	unsettled := func(name string) bool { return ds.engineRule(name).IsZero() }
 	for i, f := range ds.cache.folds {
 		f.ref, _ = ds.prog.Ref(foldPrefix + f.Name)
 		f.value, _ = ds.prog.Ref(f.Name)
@@ -339,7 +346,7 @@ func (ds *declarations) linkFolds() error {
 			f.standIns = append(f.standIns, s)
 		}
 		for _, other := range ds.cache.folds[:i] {
-			if len(f.Set) > 0 && slices.Contains(ds.prog.Inputs(f.ref), other.Name) {
+			if len(f.Set) > 0 && slices.Contains(ds.prog.InputsOf([]formula.Ref{f.ref}, unsettled), other.Name) {
 				f.needs = append(f.needs, other)
 			}
 		}
@@ -419,7 +426,7 @@ func (p *Program) layerRefs() []formula.Ref {
 		}
 	}
 	if p.rank {
-		names = append(names, pageBytes, layerPages, ioCount, ioPartBytes, firstVar)
+		names = append(names, pageBytes, layerPages, ioCount, ioPartBytes, ioCovers, firstVar)
 		for kind, parts := range p.cache.parts {
 			for _, part := range parts {
 				names = append(names, partName(kind, part))

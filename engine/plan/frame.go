@@ -44,9 +44,7 @@ func (f *Frame) Load(req *Request) {
 	for name, v := range req.Model.Params {
 		f.set(name, v.Value)
 	}
-	for name, v := range req.Config.Values {
-		f.set(name, v.Value)
-	}
+	f.setFields(req)
 	for _, v := range req.facts {
 		f.set(v.name, formula.Value{Kind: formula.Num, Num: v.num})
 	}

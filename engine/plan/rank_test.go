@@ -157,9 +157,9 @@ var cases = []struct {
 	{"heads over ranks", llama70B, map[string]any{"kvcache_quant_mode": "fp8", "tp_size": int64(4)}, map[string]int64{"rank_bytes_per_token": 40960}, "2 of 8 heads: 80 x 512"},
 	{"never below a head", llama70B, map[string]any{"kvcache_quant_mode": "fp8", "tp_size": int64(32)}, map[string]int64{"rank_bytes_per_token": 20480, "kv_bytes_per_token": 163840}, "1 head: 80 x 256"},
 	{"qwen3 235B, tp 8", qwen235B, map[string]any{"kvcache_quant_mode": "fp8", "tp_size": int64(8)}, map[string]int64{"rank_bytes_per_token": 24064}, "94 x 256"},
-	{"own requests", llama70B, map[string]any{"kvcache_quant_mode": "fp8", "tp_size": int64(8), "dp_attention": true, "num_requests": int64(10), "isl": int64(8192), "page_size": int64(16)}, map[string]int64{"rank_bytes_per_token": 163840, "rank_requests": 2, "batch_size": 1024, "block_size": 2621440}, "all heads, ceil(10 / 8) requests"},
-	{"context parallel", llama8B, map[string]any{"engine": "VLLM", "cp_size": int64(2), "isl": int64(8193), "page_size": int64(16)}, map[string]int64{"batch_size": 257}, "ceil(ceil(8193 / 2) / 16)"},
-	{"context parallel, whole cache", llama8B, map[string]any{"engine": "SGLANG", "cp_size": int64(2), "isl": int64(8193), "page_size": int64(16)}, map[string]int64{"batch_size": 513}, "aiconfigurator: saves compute only"},
+	{"own requests", llama70B, map[string]any{"access_pattern": "block", "kvcache_quant_mode": "fp8", "tp_size": int64(8), "dp_attention": true, "num_requests": int64(10), "isl": int64(8192), "page_size": int64(16)}, map[string]int64{"rank_bytes_per_token": 163840, "rank_requests": 2, "batch_size": 1024, "block_size": 2621440}, "all heads, ceil(10 / 8) requests"},
+	{"context parallel", llama8B, map[string]any{"access_pattern": "block", "engine": "VLLM", "cp_size": int64(2), "isl": int64(8193), "page_size": int64(16)}, map[string]int64{"batch_size": 257}, "ceil(ceil(8193 / 2) / 16)"},
+	{"context parallel, whole cache", llama8B, map[string]any{"access_pattern": "block", "engine": "SGLANG", "cp_size": int64(2), "isl": int64(8193), "page_size": int64(16)}, map[string]int64{"batch_size": 513}, "aiconfigurator: saves compute only"},
 	{"gdn over ranks", qwen35, map[string]any{"tp_size": int64(2)}, map[string]int64{"rank_state_bytes_per_request": 32194560, "rank_bytes_per_token": 10240}, "half"},
 	{"groups padded", nemotron, map[string]any{"tp_size": int64(16)}, map[string]int64{"rank_state_bytes_per_request": 28809216}, "54 x (3 x (1024 + 2 x 256) x 2 + 1024 x 256 x 2)"},
 
@@ -175,8 +175,8 @@ var cases = []struct {
 	{"states once a request", qwen35, map[string]any{"access_pattern": "layer", "isl": int64(160), "page_size": int64(16), "num_requests": int64(3)}, map[string]int64{"full.block_size": 32768, "full.batch_size": 300, "gdn.block_size": 2146304, "gdn.batch_size": 90, "rank_bytes": 202997760}, "10 x 10 x 3 of 2048 x 16; 30 x 3 of 64389120 / 30"},
 
 	// The three of the issue.
-	{"deepseek block", deepseek, map[string]any{"kvcache_quant_mode": "fp8", "tp_size": int64(8), "pp_size": int64(16), "page_size": int64(16), "isl": int64(8192), "num_requests": int64(10)}, map[string]int64{"block_size": 36864, "batch_size": 5120, "rank_bytes": 188743680}, "4 layers x 576 x 16"},
-	{"llama 70B block", llama70B, map[string]any{"kvcache_quant_mode": "fp8", "tp_size": int64(8), "pp_size": int64(16), "page_size": int64(16), "isl": int64(8192), "num_requests": int64(10)}, map[string]int64{"block_size": 20480, "batch_size": 5120, "rank_bytes": 104857600}, "5 layers x 256 x 16"},
+	{"deepseek block", deepseek, map[string]any{"access_pattern": "block", "kvcache_quant_mode": "fp8", "tp_size": int64(8), "pp_size": int64(16), "page_size": int64(16), "isl": int64(8192), "num_requests": int64(10)}, map[string]int64{"block_size": 36864, "batch_size": 5120, "rank_bytes": 188743680}, "4 layers x 576 x 16"},
+	{"llama 70B block", llama70B, map[string]any{"access_pattern": "block", "kvcache_quant_mode": "fp8", "tp_size": int64(8), "pp_size": int64(16), "page_size": int64(16), "isl": int64(8192), "num_requests": int64(10)}, map[string]int64{"block_size": 20480, "batch_size": 5120, "rank_bytes": 104857600}, "5 layers x 256 x 16"},
 	{"qwen3 235B layer", qwen235B, map[string]any{"kvcache_quant_mode": "fp8", "tp_size": int64(8), "access_pattern": "layer"}, map[string]int64{"block_size": 256, "batch_size": 94}, "one head, K and V"},
 
 	// What fits, and how long it takes.

@@ -5,14 +5,18 @@ import "kvbench/engine/diag"
 // Cache is what is known of the caches of serving engines: kinds of layers,
 // and the formulas of the rank accounting.
 type Cache struct {
-	Kinds    map[string]*Kind              `json:"kinds"`
-	Let      map[string]Formula            `json:"let"`
-	Tables   map[string]map[string]Formula `json:"tables"`
-	Requires []Requirement                 `json:"requires"`
-	// Covers says what an I/O covers, for each access pattern: [CoversStage],
-	// [CoversLayer] or [CoversPart].
-	Covers map[string]string `json:"covers"`
-	Folds  []Fold            `json:"folds"`
+	Kinds    map[string]*Kind                 `json:"kinds"`
+	Let      map[string]Formula               `json:"let"`
+	Tables   map[string]map[string]EngineRule `json:"tables"`
+	Requires []Requirement                    `json:"requires"`
+	// Covers says what an I/O covers of a layer, for each access pattern:
+	// [CoversStage], [CoversLayer] or [CoversPart].
+	Covers map[string]Formula `json:"covers"`
+	Folds  []Fold             `json:"folds"`
+	// Releases are those of engines, oldest first.
+	Releases map[string][]string `json:"releases"`
+	// Defaults are the values of fields that nobody gave.
+	Defaults map[string]Formula `json:"defaults"`
 }
 
 // What one I/O covers.
@@ -112,8 +116,19 @@ func (c *Cache) eachFormula(f func([]string, *Formula)) {
 	}
 	eachIn(c.Let, []string{"let"}, f)
 	for _, name := range Keys(c.Tables) {
-		eachIn(c.Tables[name], []string{"tables", name}, f)
+		for _, key := range Keys(c.Tables[name]) {
+			rule, path := c.Tables[name][key], []string{"tables", name, key}
+			if _, ok := rule.Plain(); ok {
+				f(path, &rule[0].Value)
+				continue
+			}
+			for i := range rule {
+				f(append(path[:3:3], index(i), "value"), &rule[i].Value)
+			}
+		}
 	}
+	eachIn(c.Covers, []string{"covers"}, f)
+	eachIn(c.Defaults, []string{"defaults"}, f)
 	eachRequirement(c.Requires, nil, f)
 	for i := range c.Folds {
 		path := []string{"folds", index(i)}

@@ -41,6 +41,22 @@ type Family struct {
 	Requires []Requirement      `json:"requires,omitempty"`
 }
 
+// ListedFamily is a family as it is found: by its name or by a model type. What
+// else its file says is read when it is asked for.
+type ListedFamily struct {
+	Name       string         `json:"name"`
+	File       string         `json:"file"`
+	ModelTypes []string       `json:"model_types"`
+	Family     Later[*Family] `json:"family"`
+}
+
+// ListFamily returns a family as it is found.
+func ListFamily(f *Family) *ListedFamily {
+	l := &ListedFamily{Name: f.Name, File: f.File, ModelTypes: f.ModelTypes}
+	l.Family.Set(f)
+	return l
+}
+
 // Rule is a value that counts where a condition holds.
 type Rule struct {
 	When  Formula `json:"when,omitzero"`
