@@ -21,6 +21,7 @@ const (
 	layerPages    = "layer_pages"
 	pageBytes     = "layer_page_bytes"
 	layersVar     = "cache_layers"
+	servedAsVar   = "cache_served_as"
 	StageVar      = "cache_stage" // the stage that formulas speak of
 	firstVar      = "cache_first"
 	ioUnits       = "io_units"
@@ -150,6 +151,7 @@ func (ds *declarations) declareCache() error {
 	}
 
 	ds.scope.Formula(layersVar, l.Count, formula.Num)
+	ds.scope.Formula(servedAsVar, servedAs(l), formula.Str)
 	if !l.Select.IsZero() {
 		ds.scope.Formula(selectName, l.Select, formula.Str)
 	}
@@ -182,6 +184,14 @@ func (ds *declarations) declareCache() error {
 		ds.declareRequires(name, kinds[name], kinds[name].Requires)
 	}
 	return nil
+}
+
+// servedAs returns the formula of the name by which engines know the model.
+func servedAs(l *schema.Layers) formula.Source {
+	if l.ServedAs.IsZero() {
+		return formula.Source{Text: "''"}
+	}
+	return l.ServedAs
 }
 
 // declareFields declares the fields of groups, each as layer_x for the group
@@ -299,7 +309,7 @@ func (ds *declarations) linkCache() error {
 	for name, kind := range ds.schema.Cache.Get().Kinds {
 		ds.cache.parts[name] = schema.Keys(kind.Parts)
 		for _, field := range schema.Keys(kind.Fields) {
-			if ref, ok := ds.prog.Ref(fieldVar(field)); ok && kind.Fields[field].Type.Formula() == formula.Num {
+			if ref, ok := ds.prog.Ref(fieldVar(field)); ok && kind.Fields[field].Type.Formula() == formula.Num && !kind.Fields[field].Zero {
 				ds.cache.counts[name] = append(ds.cache.counts[name], layerField{field, ref})
 			}
 		}

@@ -223,7 +223,10 @@ func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, grou
 	if r.Hint != "" {
 		d.WithHint("%s", r.Hint)
 	}
-	if r.Warn {
+	switch {
+	case r.Note:
+		d.Severity, d.Usage = diag.Note, false
+	case r.Warn:
 		d.Severity, d.Usage = diag.Warning, false
 	}
 	return d
@@ -241,7 +244,7 @@ func (f *Frame) Require(req *Request, warnings *diag.List) error {
 			continue
 		}
 		d := f.unmet(req, r, ref, "", diag.Pos{File: req.Model.File})
-		if !r.Warn {
+		if !r.GoesOn() {
 			return d
 		}
 		warnings.Add(d)

@@ -146,7 +146,7 @@ func (l *Layers) require(req *Request, kind, group string, warnings *diag.List) 
 			continue
 		}
 		d := l.unmet(req, r.Requirement, r.ref, group, req.label())
-		if !r.Warn {
+		if !r.GoesOn() {
 			return d
 		}
 		// Layers of one group may all need the same warning.
@@ -205,10 +205,11 @@ func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 		return []*Request{req}, warnings, nil
 	}
 	if l.rank {
-		if err := l.require(req, "", "", &warnings); err != nil {
+		// Requirements may read the release.
+		if err := l.checkRelease(req); err != nil {
 			return nil, nil, err
 		}
-		if err := l.checkRelease(req); err != nil {
+		if err := l.require(req, "", "", &warnings); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -171,6 +171,9 @@ func cachePage(p *page, s *schema.Schema) {
 			if r.Warn {
 				message += " (a warning)"
 			}
+			if r.Note {
+				message += " (a note)"
+			}
 			p.row(of, "`"+r.Require.Text+"`", message)
 		}
 	}

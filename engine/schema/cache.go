@@ -45,6 +45,8 @@ type KindField struct {
 	Doc     string  `json:"doc"`
 	Type    Kinds   `json:"type"`
 	Default Formula `json:"default,omitzero"`
+	// Zero says that a number may be 0.
+	Zero bool `json:"zero,omitempty"`
 }
 
 // Group is a group of layers of an architecture.
@@ -63,11 +65,14 @@ type Group struct {
 type Layers struct {
 	Count Formula `json:"layers"`
 	// Select yields the name of each layer's group, for groups without Where.
-	Select Formula           `json:"select,omitzero"`
-	Groups map[string]*Group `json:"groups"`
+	Select Formula `json:"select,omitzero"`
+	// ServedAs yields the name by which serving engines know the model.
+	ServedAs Formula           `json:"served_as,omitzero"`
+	Groups   map[string]*Group `json:"groups"`
 }
 
-// Requirement is a condition that must hold.
+// Requirement is a condition that must hold; with Warn or Note, else it is said
+// that it does not.
 type Requirement struct {
 	Require Formula `json:"require"`
 	Message string  `json:"message"`
@@ -75,6 +80,7 @@ type Requirement struct {
 	Of   string `json:"of,omitempty"`
 	Hint string `json:"hint,omitempty"`
 	Warn bool   `json:"warn,omitempty"`
+	Note bool   `json:"note,omitempty"`
 }
 
 // Fold is a value made of all layers.
@@ -92,6 +98,9 @@ type Fold struct {
 	// Column is the heading of what each layer has of it, where that is shown.
 	Column string `json:"column,omitempty"`
 }
+
+// GoesOn reports whether there is a plan all the same.
+func (r *Requirement) GoesOn() bool { return r.Warn || r.Note }
 
 // FoldMax and OverStage are the values of a [Fold] that are not the usual ones.
 const (
@@ -146,6 +155,7 @@ func eachRequirement(list []Requirement, path []string, f func([]string, *Formul
 func (l *Layers) eachFormula(f func([]string, *Formula)) {
 	f([]string{"cache", "layers"}, &l.Count)
 	f([]string{"cache", "select"}, &l.Select)
+	f([]string{"cache", "served_as"}, &l.ServedAs)
 	for _, name := range Keys(l.Groups) {
 		g, path := l.Groups[name], []string{"cache", "groups", name}
 		f(append(path, "where"), &g.Where)

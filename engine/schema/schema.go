@@ -86,6 +86,9 @@ type Field struct {
 	// Last ones came even later: their columns are at the very end, under their own
 	// names.
 	Last bool `json:"last,omitempty"`
+	// Comma fields have values that a comma is part of: it does not part those of
+	// an axis.
+	Comma bool `json:"comma,omitempty"`
 	// More fields have flags that only the full help describes.
 	More bool `json:"more,omitempty"`
 	// Keys are those that the table of every architecture has, Words further values

@@ -154,6 +154,8 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 					f.Late = true
 				case "last":
 					f.Last = true
+				case "comma":
+					f.Comma = true
 				case "more":
 					f.More = true
 				case "note":
