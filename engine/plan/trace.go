@@ -62,17 +62,23 @@ func (t tracer) quantityInputs(q *schema.Quantity, follow func(string) bool) []s
 		return t.inputs(t.refs(formula.Names(f.Text)...), follow)
 	}
 	if fold := t.foldNamed(q.Name); fold != nil {
-		return t.foldInputs(fold, follow)
+		return t.foldInputs(fold, follow, nil)
 	}
 	return t.inputs(t.refs(q.Name), follow)
 }
 
 // inputs returns the inputs of values, also through those that are made of layers.
 func (t tracer) inputs(refs []formula.Ref, follow func(string) bool) []string {
+	return t.inputsWithin(refs, follow, nil)
+}
+
+// inputsWithin returns the inputs of values that are part of other values made of
+// layers. Those may read each other, as long as no evaluation gets around a circle.
+func (t tracer) inputsWithin(refs []formula.Ref, follow func(string) bool, within []string) []string {
 	names := t.prog.InputsOf(refs, follow)
 	for _, name := range names {
-		if f := t.foldNamed(name); f != nil {
-			names = append(names, t.foldInputs(f, follow)...)
+		if f := t.foldNamed(name); f != nil && !slices.Contains(within, name) {
+			names = append(names, t.foldInputs(f, follow, within)...)
 		}
 	}
 	return names
@@ -80,12 +86,13 @@ func (t tracer) inputs(refs []formula.Ref, follow func(string) bool) []string {
 
 // foldInputs returns what a value made of layers depends on. What has a stand-in
 // does not count.
-func (t tracer) foldInputs(f *schema.Fold, follow func(string) bool) []string {
+func (t tracer) foldInputs(f *schema.Fold, follow func(string) bool, within []string) []string {
 	names := []string{foldPrefix + f.Name}
 	for _, name := range schema.Keys(f.Set) {
 		names = append(names, foldPrefix+f.Name+"."+name)
 	}
-	return t.inputs(t.refs(names...), func(name string) bool { return f.Set[name].IsZero() && follow(name) })
+	own := func(name string) bool { return f.Set[name].IsZero() && follow(name) }
+	return t.inputsWithin(t.refs(names...), own, append(within[:len(within):len(within)], f.Name))
 }
 
 // foldNamed returns the value made of layers of that name, or nil.
