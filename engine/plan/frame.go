@@ -197,12 +197,15 @@ func (f *Frame) whole(name string) (int64, error) {
 	return n, nil
 }
 
+// groupWords begin a message about the layers of a group.
+const groupWords = "layers "
+
 // unmet words a requirement that does not hold: of a group of layers, or of all.
 // It is at the place of the value that is to blame, or at pos.
 func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, group string, pos diag.Pos) *diag.Diag {
 	msg := r.Message
 	if group != "" {
-		msg = "layers " + group + ": " + msg
+		msg = groupWords + group + ": " + msg
 	}
 	if _, left, _, ok, err := f.frame.Sides(ref); ok && err == nil && left.Value.Kind == formula.Num {
 		if e, err := f.frame.Explain(ref); err == nil {

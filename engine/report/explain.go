@@ -145,15 +145,8 @@ func ExplainMarkdown(w io.Writer, view schema.View, all []*plan.Explanation) err
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		for j, r := range rowsOf(view, e.Plan) {
-			text, err := rowText(r, e.Plan)
-			if err != nil {
-				return err
-			}
-			if j > 0 {
-				fmt.Fprint(w, ", ")
-			}
-			fmt.Fprintf(w, "%s: %s%s", r.Label, text, r.Suffix)
+		if err := markdownRows(w, view, e.Plan); err != nil {
+			return err
 		}
 		fmt.Fprint(w, "\n\n"+stepHeading)
 		seen := map[string]bool{}
@@ -175,6 +168,21 @@ func ExplainMarkdown(w io.Writer, view schema.View, all []*plan.Explanation) err
 		for _, l := range e.Limits {
 			fmt.Fprintf(w, "| %s | %s | %v |\n", l.Name, code(sides(&l)), l.Holds)
 		}
+	}
+	return nil
+}
+
+// markdownRows writes the values of a view on one line, without its end.
+func markdownRows(w io.Writer, view schema.View, pl *plan.Plan) error {
+	for i, r := range rowsOf(view, pl) {
+		text, err := rowText(r, pl)
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			fmt.Fprint(w, ", ")
+		}
+		fmt.Fprintf(w, "%s: %s%s", r.Label, text, r.Suffix)
 	}
 	return nil
 }

@@ -95,6 +95,8 @@ type Fold struct {
 	Ceil bool `json:"ceil,omitempty"`
 	// Set has values that stand in for others.
 	Set map[string]Formula `json:"set"`
+	// Column is the heading of what each layer has of it, where that is shown.
+	Column string `json:"column,omitempty"`
 }
 
 // GoesOn reports whether there is a plan all the same.

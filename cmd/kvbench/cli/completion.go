@@ -268,9 +268,9 @@ func (a *app) completeModels(words []string) []string {
 	return names
 }
 
-// explainable lists what explain takes: quantities and flags.
+// explainable lists what explain takes: layers, quantities and flags.
 func (a *app) explainable([]string) []string {
-	set := map[string]bool{}
+	set := map[string]bool{layersWord: true}
 	for _, q := range a.schema.Quantities {
 		set[q.Name] = true
 	}

@@ -42,6 +42,9 @@ func (a *app) explain(_ context.Context, c *command) error {
 	if len(errs) > 0 {
 		return errs
 	}
+	if len(c.args) == 1 && c.args[0] == layersWord {
+		return a.explainLayers(c, format, plan.NewPlanners(a.schema, release, from), given)
+	}
 	jobs, err := a.prepare(c, plan.NewPlanners(a.schema, release, from), len(c.args) == 1, given)
 	errs.Add(err)
 	var out bytes.Buffer

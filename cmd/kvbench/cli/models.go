@@ -30,7 +30,7 @@ func (a *app) modelsCmd() *command {
 		short: "List the known models and architectures",
 		flags: []*flagSpec{
 			modelsFlag(),
-			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json"}, help: "Output format"},
+			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "csv"}, help: "Output format; csv has the models only"},
 			configFlag(),
 		},
 		exec:     a.models,
@@ -113,23 +113,48 @@ func (a *app) listModels(c *command, loader *model.Loader, format string) error 
 	for _, r := range view.Rows {
 		heads = append(heads, r.Label)
 	}
-	fmt.Fprintln(w, strings.Join(append(heads, "from"), "\t"))
+	engines := plan.Engines(a.schema)
+	var doubts doubtfuls
+	// Where all models are bundled, the column would only widen the table.
+	showFrom := slices.ContainsFunc(entries, func(e model.Entry) bool { return !e.Bundled })
+	line := func(cells []string, engines, from string) {
+		cells = append(cells, engines)
+		if showFrom {
+			cells = append(cells, diag.Printable(from))
+		}
+		fmt.Fprintln(w, strings.Join(cells, "\t"))
+	}
+	line(slices.Clone(heads), "engines", "from")
 	planners := plan.NewPlanners(a.schema, a.schema.Nixlbench.Default, "")
 	for _, e := range entries {
-		cells, values, err := a.modelRow(c, loader, known, e, view, planners)
+		m, err := loader.EntryModel(e, known)
 		if err != nil {
 			errs.Add(err)
 			continue
 		}
+		cells, values, err := a.modelRow(c, loader, m, e, view, planners)
+		if err != nil {
+			errs.Add(err)
+			continue
+		}
+		own, err := a.inEngines(c, loader, m, planners)
+		if err != nil {
+			errs.Add(err)
+			continue
+		}
+		doubts.add(m.Name, own, engines)
+		values["engines"] = enginesValue(own, engines)
+		values["unverified"] = append([]string{}, unverified(m.Arch.Checks.Get())...)
 		from := e.File
 		if e.Bundled {
 			from = "bundled"
 		}
-		fmt.Fprintln(w, strings.Join(append(cells, diag.Printable(from)), "\t"))
+		line(cells, enginesCell(own, engines), from)
 		values["from"] = from
 		rows = append(rows, values)
 	}
 	w.Flush()
+	doubts.write(&out)
 	fmt.Fprintln(w, "\narchitecture\tmatches\tchecks\tunverified\tfrom")
 	var list []map[string]any
 	for _, arch := range archs {
@@ -143,9 +168,13 @@ func (a *app) listModels(c *command, loader *model.Loader, format string) error 
 		list = append(list, map[string]any{"architecture": arch.Name, "match": arch.Match, "checks": len(checks), "unverified": append([]string{}, doubts...), "from": from})
 	}
 	w.Flush()
-	if format == "json" {
+	switch format {
+	case "json":
 		out.Reset()
 		errs.Add(report.JSONText(&out, map[string]any{"models": rows, "architectures": list}))
+	case "csv":
+		out.Reset()
+		errs.Add(modelsCSV(&out, heads, engines, rows))
 	}
 	_, err = a.stdout.Write(out.Bytes())
 	errs.Add(err)
@@ -173,11 +202,7 @@ func unverified(checks []schema.Check) []string {
 }
 
 // modelRow returns the cells of a model, and its values by label.
-func (a *app) modelRow(c *command, loader *model.Loader, known *model.Known, e model.Entry, view schema.View, planners *plan.Planners) ([]string, map[string]any, error) {
-	model, err := loader.EntryModel(e, known)
-	if err != nil {
-		return nil, nil, err
-	}
+func (a *app) modelRow(c *command, loader *model.Loader, model *model.Model, e model.Entry, view schema.View, planners *plan.Planners) ([]string, map[string]any, error) {
 	defer a.guard.enter(e.File)()
 	p, err := planners.For(model.Arch, plan.Fullest(model.Arch))
 	if err != nil {

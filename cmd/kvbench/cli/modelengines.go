@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/model"
+	"kvbench/engine/plan"
+)
+
+// How certain a model's cache in an engine is.
+const (
+	cacheKnown   = "known"
+	cacheDoubted = "not certain"
+	cacheRefused = "refused"
+)
+
+// inEngines returns what is not certain of a model's cache, by engine; nil for an
+// architecture that does not describe its layers.
+func (a *app) inEngines(c *command, loader *model.Loader, m *model.Model, planners *plan.Planners) (map[string]plan.Doubt, error) {
+	cfg, err := loader.Config("", nil, c.name, nil)
+	if err != nil {
+		return nil, err
+	}
+	return planners.Doubts(m, cfg.With(m.Arch, m.Defaults))
+}
+
+// certainty returns the word for a model's cache in an engine, and the reason.
+func certainty(doubts map[string]plan.Doubt, engine string) (word, why string) {
+	switch d, ok := doubts[engine]; {
+	case doubts == nil:
+		return "", ""
+	case !ok:
+		return cacheKnown, ""
+	case d.Refused:
+		return cacheRefused, d.Why
+	default:
+		return cacheDoubted, d.Why
+	}
+}
+
+// enginesCell says in how many engines a model's cache is known for certain.
+func enginesCell(doubts map[string]plan.Doubt, engines []string) string {
+	known := len(engines) - len(doubts)
+	switch {
+	case doubts == nil:
+		return "-"
+	case known == len(engines):
+		return "all"
+	case known == 0:
+		return "none"
+	default:
+		return fmt.Sprintf("%d of %d", known, len(engines))
+	}
+}
+
+// enginesValue is the same for programs.
+func enginesValue(doubts map[string]plan.Doubt, engines []string) map[string]any {
+	all := map[string]any{}
+	for _, engine := range engines {
+		word, why := certainty(doubts, engine)
+		if word == "" {
+			continue
+		}
+		one := map[string]string{"cache": word}
+		if why != "" {
+			one["why"] = why
+		}
+		all[engine] = one
+	}
+	return all
+}
+
+// modelsCSV writes a row for each model.
+func modelsCSV(w io.Writer, labels, engines []string, rows []map[string]any) error {
+	out := csv.NewWriter(w)
+	out.Write(slices.Concat(labels, []string{"from"}, engines, []string{"unverified"}))
+	for _, values := range rows {
+		var cells []string
+		for _, label := range slices.Concat(labels, []string{"from"}) {
+			text := ""
+			if v, ok := values[label]; ok {
+				text = fmt.Sprint(v)
+			}
+			cells = append(cells, text)
+		}
+		for _, engine := range engines {
+			one, _ := values["engines"].(map[string]any)[engine].(map[string]string)
+			text := one["cache"]
+			if one["why"] != "" {
+				text += ": " + one["why"]
+			}
+			cells = append(cells, text)
+		}
+		list, _ := values["unverified"].([]string)
+		out.Write(append(cells, strings.Join(list, ", ")))
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// doubtful is models of which the same is not certain.
+type doubtful struct {
+	engine, word, why string
+	models            []string
+}
+
+// doubtfuls are those of a list of models.
+type doubtfuls []doubtful
+
+func (l *doubtfuls) add(model string, doubts map[string]plan.Doubt, engines []string) {
+	for _, engine := range engines {
+		word, why := certainty(doubts, engine)
+		if why == "" {
+			continue
+		}
+		same := func(d doubtful) bool { return d.engine == engine && d.word == word && d.why == why }
+		i := slices.IndexFunc(*l, same)
+		if i < 0 {
+			i = len(*l)
+			*l = append(*l, doubtful{engine, word, why, nil})
+		}
+		(*l)[i].models = append((*l)[i].models, model)
+	}
+}
+
+// write says of each engine what is not certain, and why.
+func (l doubtfuls) write(w io.Writer) {
+	slices.SortStableFunc(l, func(a, b doubtful) int { return strings.Compare(a.engine+a.word, b.engine+b.word) })
+	for i, d := range l {
+		if i == 0 {
+			fmt.Fprintln(w, "\nwhat is not certain, by engine")
+		}
+		fmt.Fprint(w, wrap(diag.Printable(fmt.Sprintf("%s, %s: %s", d.engine, d.word, d.why)), ""))
+		fmt.Fprint(w, wrap(diag.Printable(strings.Join(d.models, ", ")), "    "))
+	}
+}

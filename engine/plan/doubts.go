@@ -1,0 +1,65 @@
+package plan
+
+import (
+	"maps"
+	"strings"
+
+	"kvbench/engine/config"
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/model"
+	"kvbench/engine/schema"
+)
+
+// Engines returns the serving engines whose caches kvbench knows.
+func Engines(s *schema.Schema) []string { return schema.Keys(s.Cache.Get().Releases) }
+
+// Doubt is what kvbench does not know for certain of a model's cache in an engine.
+type Doubt struct {
+	// Refused says that there are no plans.
+	Refused bool
+	Why     string
+}
+
+// Doubts returns what is not certain of a model's cache, by engine, with a
+// configuration that leaves the rest to the engines. Of a model whose layers are not
+// described it returns nil.
+func (all *Planners) Doubts(m *model.Model, cfg *config.Config) (map[string]Doubt, error) {
+	if m.Arch.Layers == nil {
+		return nil, nil
+	}
+	p, err := all.For(m.Arch, Use{Rank: true})
+	if err != nil {
+		return nil, err
+	}
+	doubts := map[string]Doubt{}
+	for _, engine := range Engines(all.schema) {
+		one := *cfg
+		one.Values = maps.Clone(cfg.Values)
+		from := data.Origin{Kind: data.FromCommand}
+		one.Values[accountingVar] = data.Fact{Value: formula.Text(accountingRank), Origin: from}
+		one.Values[engineField] = data.Fact{Value: formula.Text(engine), Origin: from}
+		plans, err := p.Quantities(&Request{Model: m, Config: &one})
+		if err != nil {
+			doubts[engine] = Doubt{true, ofAnyGroup(diag.All(err)[0].Msg)}
+			continue
+		}
+		for _, w := range plans[0].Warnings {
+			if w.Severity == diag.Warning {
+				doubts[engine] = Doubt{false, ofAnyGroup(w.Msg)}
+				break
+			}
+		}
+	}
+	return doubts, nil
+}
+
+// ofAnyGroup removes from a message the group of layers that it is about: which one
+// comes first says nothing of the model.
+func ofAnyGroup(msg string) string {
+	if about, rest, ok := strings.Cut(msg, ": "); ok && strings.HasPrefix(about, groupWords) {
+		return rest
+	}
+	return msg
+}

@@ -1,0 +1,216 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// LayerTable has the layers of one pipeline stage as a rank holds them, or those of
+// the whole model.
+type LayerTable struct {
+	// Plan is one of those of the stage.
+	Plan *Plan
+	// Whole says that the table is of the whole model, not of a rank.
+	Whole bool
+	// First and Last are the numbers of its first and its last layer.
+	First, Last int
+	// Sums are the values that the layers add up to.
+	Sums []LayerSum
+	Rows []LayerRow
+}
+
+// LayerSum is a value that layers add up to. Column is the heading of what each
+// layer has of it.
+type LayerSum struct {
+	Name, Column string
+	Value        formula.Value
+}
+
+// LayerRow is layers of one group that hold the same.
+type LayerRow struct {
+	Layers      []int
+	Group, Kind string
+	// Per says what the parts are bytes of.
+	Per   string
+	Parts []LayerPart
+	// Pages are those of a request in each of the layers.
+	Pages formula.Value
+	// One has what each layer has of the table's sums, and All what the layers have
+	// together.
+	One, All []formula.Value
+}
+
+// LayerPart is a part of a layer's cache.
+type LayerPart struct {
+	Name   string
+	Bytes  formula.Value
+	Source formula.Source
+}
+
+// Name says what the table is of.
+func (t *LayerTable) Name() string {
+	if t.Whole {
+		return "whole model"
+	}
+	st := t.Plan.Request.stage
+	return fmt.Sprintf("one rank of stage %d (%s)", st.number, st.layers())
+}
+
+// Count returns the number of layers.
+func (t *LayerTable) Count() int { return t.Last - t.First + 1 }
+
+// OfLayers returns the item to explain the layers of: layers are counted in the rank
+// accounting, whatever the architecture's own is.
+func (all *Planners) OfLayers(j Item) (Item, error) {
+	arch, cfg := j.Model.Arch, *j.Config
+	if arch.Layers == nil {
+		return j, diag.Errorf(diag.Pos{File: arch.File}, "%s does not describe its layers: it has no cache section, only formulas for the whole model", arch.Name).
+			WithHint("docs/adding-a-new-model-architecture.md shows how to describe them")
+	}
+	if UseOf(&cfg).Rank {
+		return j, nil
+	}
+	if v := cfg.Values[accountingVar]; v.Origin.Given() {
+		return j, v.Origin.Errorf("the %s accounting does not count layer by layer", v.Str).
+			WithHint("leave it out, or use --%s %s", accountingVar, accountingRank)
+	}
+	planner, err := all.For(arch, Use{Rank: true, Detail: true})
+	if err != nil {
+		return j, err
+	}
+	req := *j.Request
+	cfg.Values = map[string]data.Fact{}
+	for name, v := range j.Config.Values {
+		cfg.Values[name] = v
+	}
+	cfg.Values[accountingVar] = data.Fact{Value: formula.Text(accountingRank), Origin: cfg.Values[accountingVar].Origin}
+	req.Config = &cfg
+	return Item{&req, planner}, nil
+}
+
+// ExplainLayers says what the layers of a model hold: a table for each pipeline
+// stage that is asked for, and one for the whole model.
+func (p *Planner) ExplainLayers(req *Request) ([]*LayerTable, error) {
+	plans, err := p.Quantities(req)
+	if err != nil {
+		return nil, err
+	}
+	var all []*LayerTable
+	for i, pl := range plans {
+		st := pl.Request.stage
+		if i > 0 && plans[i-1].Request.stage == st {
+			continue // another size of I/Os
+		}
+		t := &LayerTable{Plan: pl, First: st.lo, Last: st.hi - 1}
+		if err := p.layers.fill(t); err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	n, err := p.layers.whole(layersVar)
+	if err != nil {
+		return nil, err
+	}
+	t := &LayerTable{Plan: plans[0], Whole: true, Last: int(n) - 1}
+	if err := p.layers.fill(t); err != nil {
+		return nil, err
+	}
+	return append(all, t), nil
+}
+
+// fill adds sums and rows to a table.
+func (l *Layers) fill(t *LayerTable) error {
+	l.Load(t.Plan.Request)
+	var folds []*fold
+	for _, f := range l.cache.folds {
+		if f.Column == "" || (f.Over == schema.OverStage) == t.Whole {
+			continue
+		}
+		folds = append(folds, f)
+		v, _ := l.frame.Eval(f.value)
+		t.Sums = append(t.Sums, LayerSum{f.Name, f.Column, v})
+	}
+	for i := range l.cells {
+		c := &l.cells[i]
+		from, _ := slices.BinarySearch(c.layers, t.First)
+		to, _ := slices.BinarySearch(c.layers, t.Last+1)
+		if from == to {
+			continue
+		}
+		row := LayerRow{Layers: c.layers[from:to:to], Group: c.group, Kind: c.kind, Per: c.per}
+		for _, f := range folds {
+			if err := l.column(&row, f, c); err != nil {
+				return err
+			}
+		}
+		if same := slices.IndexFunc(t.Rows, row.holdsAs); same >= 0 {
+			t.Rows[same].Layers = append(t.Rows[same].Layers, row.Layers...)
+			continue
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	for i := range t.Rows {
+		if err := t.Rows[i].add(); err != nil {
+			return err
+		}
+	}
+	slices.SortStableFunc(t.Rows, func(a, b LayerRow) int { return a.Layers[0] - b.Layers[0] })
+	return nil
+}
+
+// column adds to a row what each layer has of a sum, and under the same values the
+// pages and the parts.
+func (l *Layers) column(row *LayerRow, f *fold, c *cell) error {
+	undo, err := l.standIn(f, l.cells)
+	if err != nil {
+		return err
+	}
+	defer undo()
+	one, err := l.foldOne(f, c)
+	if err != nil {
+		return err
+	}
+	row.One = append(row.One, formula.Value{Kind: formula.Num, Num: one})
+	if len(row.One) > 1 {
+		return nil
+	}
+	row.Pages = formula.Number(0)
+	if pages, _ := l.prog.Ref(layerPages); len(l.cache.parts[c.kind]) > 0 {
+		if row.Pages, err = l.frame.Eval(pages); err != nil {
+			return err
+		}
+	}
+	for _, name := range l.cache.parts[c.kind] {
+		ref, _ := l.prog.Ref(partName(c.kind, name))
+		v, err := l.frame.Eval(ref)
+		if err != nil {
+			return err
+		}
+		row.Parts = append(row.Parts, LayerPart{name, v, l.prog.Source(ref)})
+	}
+	return nil
+}
+
+// holdsAs reports whether the layers of two rows are of one group and hold the same.
+func (r *LayerRow) holdsAs(other LayerRow) bool {
+	text := func(r *LayerRow) string { return fmt.Sprint(r.Group, r.Pages, r.One, r.Parts) }
+	return r.Group == other.Group && text(r) == text(&other)
+}
+
+// add computes what the layers of a row have together.
+func (r *LayerRow) add() error {
+	slices.Sort(r.Layers)
+	for _, one := range r.One {
+		all, err := one.Num.Mul(formula.Int(int64(len(r.Layers))))
+		if err != nil {
+			return err
+		}
+		r.All = append(r.All, formula.Value{Kind: formula.Num, Num: all})
+	}
+	return nil
+}
