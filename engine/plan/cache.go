@@ -21,6 +21,9 @@ const (
 	layerPages    = "layer_pages"
 	pageBytes     = "layer_page_bytes"
 	layersVar     = "cache_layers"
+	predictVar    = "cache_predict_layers" // the model's own that predict further tokens
+	draftsVar     = "cache_draft_layers"   // those that speculation adds
+	draftVar      = "layer_draft"
 	StageVar      = "cache_stage" // the stage that formulas speak of
 	firstVar      = "cache_first"
 	ioUnits       = "io_units"
@@ -60,7 +63,7 @@ type cache struct {
 	counts   map[string][]layerField // fields of a kind that are counts
 	parts    map[string][]string
 	// The inputs that tell formulas which layer they speak of.
-	layer, group, kind, per formula.Ref
+	layer, group, kind, per, draft formula.Ref
 	inner                   []formula.Ref // all that is set for a layer, stage or I/O
 	// byLayer are the groups whose fields differ from layer to layer.
 	byLayer map[string]bool
@@ -68,7 +71,10 @@ type cache struct {
 	ofModel bool
 }
 
-// requirement is one of a kind of layers, or of all if kind is "".
+// everyKind stands for the kind of every layer.
+const everyKind = "*"
+
+// requirement is one of a kind of layers, or of the model if kind is "".
 type requirement struct {
 	*schema.Requirement
 	kind string
@@ -96,6 +102,7 @@ type layerField struct {
 // cell is a set of layers that are alike: layers of one group.
 type cell struct {
 	group, kind, per string
+	draft            bool
 	layers           []int
 }
 
@@ -141,11 +148,13 @@ func (ds *declarations) declareCache() error {
 		}
 	}
 	errs.Add(everywhere(ds.arch))
+	errs.Add(checkDrafts(ds.arch))
 	if len(errs) > 0 {
 		return errs
 	}
 
 	ds.scope.Formula(layersVar, l.Count, formula.Num)
+	ds.declareDrafts()
 	if !l.Select.IsZero() {
 		ds.scope.Formula(selectName, l.Select, formula.Str)
 	}
@@ -173,6 +182,7 @@ func (ds *declarations) declareCache() error {
 		}
 	}
 	ds.declareRequires("", nil, c.Requires)
+	ds.declareRequires(everyKind, nil, c.EachRequires)
 	for _, name := range schema.Keys(kinds) {
 		ds.declareRequires(name, kinds[name], kinds[name].Requires)
 	}
@@ -272,7 +282,7 @@ func (ds *declarations) linkCache() error {
 		r.ref, _ = ds.prog.Ref(fmt.Sprintf("%s%s.%d", requirePrefix, r.kind, counts[r.kind]))
 		counts[r.kind]++
 	}
-	for name, ref := range map[string]*formula.Ref{layerVar: &ds.cache.layer, groupVar: &ds.cache.group, kindVar: &ds.cache.kind, perVar: &ds.cache.per} {
+	for name, ref := range map[string]*formula.Ref{layerVar: &ds.cache.layer, groupVar: &ds.cache.group, kindVar: &ds.cache.kind, perVar: &ds.cache.per, draftVar: &ds.cache.draft} {
 		*ref, _ = ds.prog.Ref(name)
 	}
 	ds.cache.byLayer = map[string]bool{}
@@ -282,7 +292,7 @@ func (ds *declarations) linkCache() error {
 			ds.cache.byLayer[name] = ds.cache.byLayer[name] || ds.readsLayer(src.Text)
 		}
 	}
-	ds.cache.ofModel = ds.readsModel(layersVar) && ds.readsModel(selectName)
+	ds.cache.ofModel = ds.readsModel(layersVar) && ds.readsModel(predictVar) && ds.readsModel(selectName)
 	for name := range ds.arch.Layers.Groups {
 		ds.cache.ofModel = ds.cache.ofModel && ds.readsModel(wherePrefix+name)
 	}
@@ -374,7 +384,7 @@ func (p *Program) LayerInputs() []string {
 	if p.cache == nil {
 		return nil
 	}
-	names := []string{layerVar, groupVar, kindVar, perVar, ioUnits, ioPart, StageVar, blockFact, batchFact, rankFact}
+	names := []string{layerVar, groupVar, kindVar, perVar, draftVar, ioUnits, ioPart, StageVar, blockFact, batchFact, rankFact}
 	for _, f := range p.cache.folds {
 		names = append(names, f.Name)
 	}
@@ -408,7 +418,7 @@ func (p *Program) LayersRead(field string) bool {
 
 // layerRefs returns the values that what comes of layers is made of, but for folds.
 func (p *Program) layerRefs() []formula.Ref {
-	names := []string{layersVar, selectName}
+	names := []string{layersVar, draftsVar, selectName}
 	for name := range p.arch.Layers.Groups {
 		names = append(names, wherePrefix+name)
 	}
