@@ -18,8 +18,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// plainWords are names of nixlbench flags that are also plain English, keys of
-// the documented output, or this tool's own flags.
+// plainWords are names that are also plain English, keys of the documented
+// output, or this tool's own flags.
 var plainWords = []string{
 	"backend", "mode", "scheme", "filepath", "filenames",
 	"config_file", // a key of the documented JSON and CSV

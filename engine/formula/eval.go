@@ -269,8 +269,8 @@ func (f *Frame) fill(i int32, at place) bool {
 		}
 	}
 	switch {
-	case s.wrong != nil:
-		f.err = s.wrong
+	case f.p.wrong[Ref(i)] != nil:
+		f.err = f.p.wrong[Ref(i)]
 		return false
 	case s.class == input, s.lacks:
 		f.failSlot(s, at, "%q was not given", s.name)

@@ -54,48 +54,46 @@ func (c *compiler) bind(r Ref) {
 	s := &c.p.slots[r]
 	lacks := func(u Ref) bool { return c.p.slots[u].lacks }
 	switch s.class {
+	case preset:
+		s.lacks = false
 	case input:
 		if s.lacks = false; s.kind == broken {
-			s.wrong = place{&s.unit, 0}.errorf("cannot be read")
+			c.fail(r, place{&s.unit, 0}.errorf("cannot be read"))
 		}
 	case table:
 		if s.lacks = slices.ContainsFunc(s.uses, lacks); !s.lacks {
 			c.compile(r)
 			for _, u := range s.uses {
-				s.fail(c.p.slots[u].wrong)
+				c.fail(r, c.p.wrong[u])
 			}
 		}
 	case first:
 		s.uses = slices.DeleteFunc(s.uses, lacks)
 		if s.lacks = len(s.uses) == 0; !s.lacks {
 			s.uses = s.uses[:1]
-			k := &checker{p: c.p, unit: &s.unit}
-			s.code = k.read(s.uses[0], 0)
+			s.code = (&checker{p: c.p, unit: &s.unit}).read(s.uses[0], 0)
 			s.kind = s.code.kind
-			s.fail(c.p.slots[s.uses[0]].wrong)
+			c.fail(r, c.p.wrong[s.uses[0]])
 		}
 	case derived:
 		c.compile(r)
-		if s.lacks = len(s.lacking) > 0; s.lacks {
-			s.kind, s.code, s.wrong = broken, code{}, nil
-		} else if errs := c.errs[r]; len(errs) > 0 {
-			s.fail(errs[0])
+		for _, err := range c.errs[r] {
+			c.fail(r, err)
 		}
-		s.fail(s.wrong)
-	case preset:
-		s.lacks = false
+		if s.lacks = c.p.lacking[r] != nil; s.lacks {
+			delete(c.p.wrong, r)
+		}
+	}
+	if s.lacks || c.p.wrong[r] != nil {
+		s.kind, s.code = broken, code{}
 	}
 }
 
-// fail has the evaluation of a slot fail.
-func (s *slot) fail(err *diag.Diag) {
-	if err == nil {
-		return
+// fail has the evaluation of a slot fail, with the first error.
+func (c *compiler) fail(r Ref, err *diag.Diag) {
+	if err != nil && c.p.wrong[r] == nil {
+		c.p.wrong[r] = err
 	}
-	if s.wrong == nil {
-		s.wrong = err
-	}
-	s.kind, s.code = broken, code{}
 }
 
 // usable reports whether the code of a slot can be read. What it is that it
@@ -106,9 +104,9 @@ func (k *checker) usable(r Ref) bool {
 		if !slices.Contains(k.lacking, s.name) {
 			k.lacking = append(k.lacking, s.name)
 		}
-	case s.wrong != nil:
+	case k.p.wrong[r] != nil:
 		if k.wrong == nil {
-			k.wrong = s.wrong
+			k.wrong = k.p.wrong[r]
 		}
 	default:
 		return true
@@ -149,12 +147,12 @@ func (p *Program) Lacks(r Ref) bool { return p.slots[r].lacks }
 
 // Lacking returns the names without a value that the text of r reads, in the
 // order in which it reads them.
-func (p *Program) Lacking(r Ref) []string { return p.slots[r].lacking }
+func (p *Program) Lacking(r Ref) []string { return p.lacking[r] }
 
 // Wrong returns what is wrong with a formula of a partial program, whatever the
 // values of its inputs.
 func (p *Program) Wrong(r Ref) error {
-	if d := p.slots[r].wrong; d != nil {
+	if d := p.wrong[r]; d != nil {
 		return d
 	}
 	return nil

@@ -74,18 +74,20 @@ func (l *Loader) readBeside(c *huggingface.Config, prefix, file string) error {
 // the one that has its model type, else the one for unknown types.
 func (k *Known) familyOf(c *huggingface.Config, unknown string) (fam huggingface.Family, err error) {
 	types, err := c.Types()
+	var found *schema.ListedFamily
 	for _, t := range types {
-		if fam.Family == nil {
-			fam.Family = k.family(t)
+		if found == nil {
+			found = k.family(t)
 		}
 	}
-	if fam.Family == nil {
+	if found == nil {
 		if err != nil {
 			return fam, err
 		}
 		fam.Unknown, fam.Near = true, k.nearType(types[0])
-		fam.Family = k.familyNamed(unknown)
+		found = k.familyNamed(unknown)
 	}
+	fam.Family = found.Family.Get()
 	if err := checkFamily(fam.Family, k); err != nil {
 		return fam, err
 	}

@@ -212,10 +212,12 @@ func (k *Known) archNames() []string {
 	return names
 }
 
-func (k *Known) allFamilies() []*schema.Family { return slices.Concat(k.bundled.Get(), k.families) }
+func (k *Known) allFamilies() []*schema.ListedFamily {
+	return slices.Concat(k.bundled.Get(), k.families)
+}
 
 // family returns the family of a model type, or nil.
-func (k *Known) family(modelType string) *schema.Family {
+func (k *Known) family(modelType string) *schema.ListedFamily {
 	for _, f := range k.allFamilies() {
 		if slices.Contains(f.ModelTypes, modelType) {
 			return f
@@ -225,9 +227,9 @@ func (k *Known) family(modelType string) *schema.Family {
 }
 
 // familyNamed returns the family of a name, or nil.
-func (k *Known) familyNamed(name string) *schema.Family {
+func (k *Known) familyNamed(name string) *schema.ListedFamily {
 	all := k.allFamilies()
-	if i := slices.IndexFunc(all, func(f *schema.Family) bool { return f.Name == name }); i >= 0 {
+	if i := slices.IndexFunc(all, func(f *schema.ListedFamily) bool { return f.Name == name }); i >= 0 {
 		return all[i]
 	}
 	return nil
@@ -246,7 +248,7 @@ func (k *Known) addFamilies(list []*schema.Family) error {
 				errs = append(errs, diag.Errorf(f.Pos, "%s: the model_type %s is of %s already (%s)", f.Name, strconv.Quote(t), other.Name, other.File))
 			}
 		}
-		k.families = append(k.families, f)
+		k.families = append(k.families, schema.ListFamily(f))
 	}
 	return errs.Err()
 }

@@ -217,8 +217,8 @@ func (l *Loader) kindOf(doc *data.Document) Kind {
 // Known are the architectures and families that a model may be of.
 type Known struct {
 	list     []candidate
-	bundled  *schema.Later[[]*schema.Family]
-	families []*schema.Family // of users
+	bundled  *schema.Later[[]*schema.ListedFamily]
+	families []*schema.ListedFamily // of users
 }
 
 // Known returns the bundled architectures and families with those of folders and
@@ -249,7 +249,7 @@ func (l *Loader) Known(dirs []string, files []*File) (*Known, error) {
 // whatever folder that is.
 func (k *Known) bundles(f *schema.Family) bool {
 	path, err := filepath.Abs(f.File)
-	return err == nil && slices.ContainsFunc(k.bundled.Get(), func(own *schema.Family) bool {
+	return err == nil && slices.ContainsFunc(k.bundled.Get(), func(own *schema.ListedFamily) bool {
 		return own.Name == f.Name && strings.HasSuffix(filepath.ToSlash(path), "/"+own.File)
 	})
 }

@@ -22,6 +22,9 @@ func TestReadJSON(t *testing.T) {
 	}
 	got.Normalize()
 	testLater(t, &got.Families, &want.Families)
+	for i := range got.Families.Get() {
+		testLater(t, &got.Families.Get()[i].Family, &want.Families.Get()[i].Family)
+	}
 	testLater(t, &got.Cache, &want.Cache)
 	testLater(t, &got.Checkpoints, &want.Checkpoints)
 	testLater(t, &got.Nixlbench.Runs, &want.Nixlbench.Runs)

@@ -81,7 +81,9 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 			return nil, err
 		}
 		s.Architectures = append(s.Architectures, archs...)
-		s.Families.Set(append(s.Families.Get(), families...))
+		for _, f := range families {
+			s.Families.Set(append(s.Families.Get(), schema.ListFamily(f)))
+		}
 	}
 	return s, nil
 }
@@ -150,6 +152,10 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 					f.DefaultBy = a.Contents()
 				case "late":
 					f.Late = true
+				case "last":
+					f.Last = true
+				case "comma":
+					f.Comma = true
 				case "more":
 					f.More = true
 				case "note":

@@ -33,7 +33,7 @@ func TestCompletionBash(t *testing.T) {
 		{"kvbench plan --nixlbench_release a", "auto"},
 		{"kvbench profile --nixlbench-release=la", "latest"},
 		{"kvbench plan --backend = PO", "POSIX"}, // bash makes three words of --backend=PO
-		{"kvbench plan --kvcache_quant_mode f", "fp8 fp16 fp32 fp4 fp8_per_token_head fp8_ds_mla"},
+		{"kvbench plan --kvcache_quant_mode f", "fp8 fp16 fp32 fp4 fp8_per_token_head fp8_ds_mla fp8_plain"},
 		{"kvbench plan --op_type ", "READ WRITE"},
 		{"kvbench plan --tp 8 --access_pattern ", "block layer"},
 		{"kvbench kvcache --model qwen3_8", "qwen3_8b"},
