@@ -23,6 +23,8 @@ const (
 	layersVar     = "cache_layers"
 	predictVar    = "cache_predict_layers" // the model's own that predict further tokens
 	draftsVar     = "cache_draft_layers"   // those that speculation adds
+	drafterVar    = "cache_drafter"        // whether they are a drafter's
+	draftsTable   = "cache_drafts"
 	draftVar      = "layer_draft"
 	servedAsVar   = "cache_served_as"
 	StageVar      = "cache_stage" // the stage that formulas speak of
@@ -304,7 +306,7 @@ func (ds *declarations) linkCache() error {
 	for name, g := range ds.arch.Layers.Groups {
 		for field := range ds.schema.Cache.Get().Kinds[g.Kind].Fields {
 			src := ds.arch.Layers.Groups[name].Fields[field]
-			ds.cache.byLayer[name] = ds.cache.byLayer[name] || ds.readsLayer(src.Text)
+			ds.cache.byLayer[name] = ds.cache.byLayer[name] || ds.readsLayer(src)
 		}
 	}
 	ds.cache.ofModel = ds.readsModel(layersVar) && ds.readsModel(predictVar) && ds.readsModel(selectName)
@@ -343,6 +345,11 @@ func (ds *declarations) linkFolds() error {
 	}
 	add(pageBytes)
 	add(ioCount)
+	for _, r := range ds.cache.requires {
+		if r.kind == everyKind {
+			add(ds.prog.Name(r.ref))
+		}
+	}
 	folds := ds.schema.Cache.Get().Folds
 	for i := len(folds) - 1; i >= 0; i-- {
 		if need[folds[i].Name] && !ds.computed[folds[i].Name] {
@@ -375,8 +382,11 @@ func (ds *declarations) linkFolds() error {
 }
 
 // readsLayer reports whether a formula depends on the layer's number.
-func (ds *declarations) readsLayer(text string) bool {
-	for _, name := range formula.Names(text) {
+func (ds *declarations) readsLayer(src formula.Source) bool {
+	for _, name := range formula.Names(src.Text) {
+		if other, ok := src.Local[name]; ok {
+			name = other
+		}
 		if name == layerVar {
 			return true
 		}

@@ -3,6 +3,7 @@ package plan
 import (
 	"slices"
 
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -16,6 +17,11 @@ func (ds *declarations) declareDrafts() {
 		drafts = schema.Formula{Text: "0"}
 	}
 	ds.scope.Formula(predictVar, drafts, formula.Num)
+	drafter := schema.Formula{Text: "false"}
+	if ds.arch.Layers.Drafter {
+		drafter.Text = "true"
+	}
+	ds.scope.Formula(drafterVar, drafter, formula.Bool)
 	ds.scope.Input(draftVar, formula.Bool, diag.Pos{})
 	// The fields that only ranks have, at their defaults: the formulas are the same
 	// in both accountings.
@@ -26,8 +32,21 @@ func (ds *declarations) declareDrafts() {
 	}
 }
 
+// DraftVar is the configuration field that says what speculation adds, by its name
+// in formulas.
+const DraftVar = "draft"
+
 // draftFields are the configuration fields that say what speculation adds.
-var draftFields = []string{"draft"}
+var draftFields = []string{DraftVar}
+
+// DraftWords are the values of the field that are not the file or the name of a
+// drafter.
+func DraftWords(s *schema.Schema) []string { return schema.Keys(s.Cache.Get().Tables[draftsTable]) }
+
+// IsDrafter reports whether a value of the field is the file or the name of a drafter.
+func IsDrafter(s *schema.Schema, v data.Fact) bool {
+	return v.Kind == formula.Str && !slices.Contains(DraftWords(s), v.Str)
+}
 
 // checkDrafts refuses groups of layers that speculation adds where the architecture
 // does not say how many there are, and the other way round.

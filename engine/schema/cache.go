@@ -71,6 +71,8 @@ type Layers struct {
 	// Drafts is the number of layers that only speculation runs; they come after
 	// the others.
 	Drafts Formula `json:"draft_layers,omitzero"`
+	// Drafter says that they are those of a drafter, another model.
+	Drafter bool `json:"-"`
 	// Select yields the name of each layer's group, for groups without Where.
 	Select Formula `json:"select,omitzero"`
 	// ServedAs yields the name by which serving engines know the model.
