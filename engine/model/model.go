@@ -586,6 +586,7 @@ const (
 	fieldCache      = "cache"
 	fieldKind       = "kind"   // of a group
 	fieldShared     = "shared" // likewise
+	fieldDraft      = "draft"  // likewise
 	fieldRequires   = "requires"
 	fieldChecks     = "checks"
 )
@@ -821,6 +822,9 @@ func layersOf(v, own cue.Value) (*schema.Layers, error) {
 		return nil, nil
 	}
 	l := &schema.Layers{Count: schema.FormulaOf(v.LookupPath(cue.ParsePath("layers"))), Groups: map[string]*schema.Group{}}
+	if drafts := v.LookupPath(cue.ParsePath("draft_layers")); drafts.Exists() {
+		l.Drafts = schema.FormulaOf(drafts)
+	}
 	if by := v.LookupPath(cue.ParsePath("select")); by.Exists() {
 		l.Select = schema.FormulaOf(by)
 	}
@@ -839,12 +843,12 @@ func layersOf(v, own cue.Value) (*schema.Layers, error) {
 			return nil, data.FromCUE(err, diag.Pos{})
 		}
 		for fields.Next() {
-			if fields.Selector().Unquoted() == fieldShared {
-				g.Shared, _ = fields.Value().Bool()
-				continue
-			}
 			f := schema.FormulaOf(fields.Value())
 			switch field := fields.Selector().Unquoted(); field {
+			case fieldShared:
+				g.Shared, _ = fields.Value().Bool()
+			case fieldDraft:
+				g.Draft, _ = fields.Value().Bool()
 			case fieldKind:
 				g.Kind, g.Pos = f.Text, f.Pos
 			case "where":

@@ -21,6 +21,11 @@ const (
 	layerPages    = "layer_pages"
 	pageBytes     = "layer_page_bytes"
 	layersVar     = "cache_layers"
+	predictVar    = "cache_predict_layers" // the model's own that predict further tokens
+	draftsVar     = "cache_draft_layers"   // those that speculation adds
+	drafterVar    = "cache_drafter"        // whether they are a drafter's
+	draftsTable   = "cache_drafts"
+	draftVar      = "layer_draft"
 	servedAsVar   = "cache_served_as"
 	StageVar      = "cache_stage" // the stage that formulas speak of
 	firstVar      = "cache_first"
@@ -64,15 +69,18 @@ type cache struct {
 	counts   map[string][]layerField // fields of a kind that are counts
 	parts    map[string][]string
 	// The inputs that tell formulas which layer they speak of.
-	layer, group, kind, per formula.Ref
-	inner                   []formula.Ref // all that is set for a layer, stage or I/O
+	layer, group, kind, per, draft formula.Ref
+	inner                          []formula.Ref // all that is set for a layer, stage or I/O
 	// byLayer are the groups whose fields differ from layer to layer.
 	byLayer map[string]bool
 	// ofModel says that a model alone decides which layers its groups have.
 	ofModel bool
 }
 
-// requirement is one of a kind of layers, or of all if kind is "".
+// everyKind stands for the kind of every layer.
+const everyKind = "*"
+
+// requirement is one of a kind of layers, or of the model if kind is "".
 type requirement struct {
 	*schema.Requirement
 	kind string
@@ -101,6 +109,7 @@ type layerField struct {
 // cell is a set of layers that are alike: layers of one group.
 type cell struct {
 	group, kind, per string
+	draft            bool
 	layers           []int
 }
 
@@ -146,11 +155,13 @@ func (ds *declarations) declareCache() error {
 		}
 	}
 	errs.Add(everywhere(ds.arch))
+	errs.Add(checkDrafts(ds.arch))
 	if len(errs) > 0 {
 		return errs
 	}
 
 	ds.scope.Formula(layersVar, l.Count, formula.Num)
+	ds.declareDrafts()
 	ds.scope.Formula(servedAsVar, servedAs(l), formula.Str)
 	if !l.Select.IsZero() {
 		ds.scope.Formula(selectName, l.Select, formula.Str)
@@ -180,6 +191,7 @@ func (ds *declarations) declareCache() error {
 		}
 	}
 	ds.declareRequires("", nil, c.Requires)
+	ds.declareRequires(everyKind, nil, c.EachRequires)
 	for _, name := range schema.Keys(kinds) {
 		ds.declareRequires(name, kinds[name], kinds[name].Requires)
 	}
@@ -287,17 +299,17 @@ func (ds *declarations) linkCache() error {
 		r.ref, _ = ds.prog.Ref(fmt.Sprintf("%s%s.%d", requirePrefix, r.kind, counts[r.kind]))
 		counts[r.kind]++
 	}
-	for name, ref := range map[string]*formula.Ref{layerVar: &ds.cache.layer, groupVar: &ds.cache.group, kindVar: &ds.cache.kind, perVar: &ds.cache.per} {
+	for name, ref := range map[string]*formula.Ref{layerVar: &ds.cache.layer, groupVar: &ds.cache.group, kindVar: &ds.cache.kind, perVar: &ds.cache.per, draftVar: &ds.cache.draft} {
 		*ref, _ = ds.prog.Ref(name)
 	}
 	ds.cache.byLayer = map[string]bool{}
 	for name, g := range ds.arch.Layers.Groups {
 		for field := range ds.schema.Cache.Get().Kinds[g.Kind].Fields {
 			src := ds.arch.Layers.Groups[name].Fields[field]
-			ds.cache.byLayer[name] = ds.cache.byLayer[name] || ds.readsLayer(src.Text)
+			ds.cache.byLayer[name] = ds.cache.byLayer[name] || ds.readsLayer(src)
 		}
 	}
-	ds.cache.ofModel = ds.readsModel(layersVar) && ds.readsModel(selectName)
+	ds.cache.ofModel = ds.readsModel(layersVar) && ds.readsModel(predictVar) && ds.readsModel(selectName)
 	for name := range ds.arch.Layers.Groups {
 		ds.cache.ofModel = ds.cache.ofModel && ds.readsModel(wherePrefix+name)
 	}
@@ -333,6 +345,11 @@ func (ds *declarations) linkFolds() error {
 	}
 	add(pageBytes)
 	add(ioCount)
+	for _, r := range ds.cache.requires {
+		if r.kind == everyKind {
+			add(ds.prog.Name(r.ref))
+		}
+	}
 	folds := ds.schema.Cache.Get().Folds
 	for i := len(folds) - 1; i >= 0; i-- {
 		if need[folds[i].Name] && !ds.computed[folds[i].Name] {
@@ -365,8 +382,11 @@ func (ds *declarations) linkFolds() error {
 }
 
 // readsLayer reports whether a formula depends on the layer's number.
-func (ds *declarations) readsLayer(text string) bool {
-	for _, name := range formula.Names(text) {
+func (ds *declarations) readsLayer(src formula.Source) bool {
+	for _, name := range formula.Names(src.Text) {
+		if other, ok := src.Local[name]; ok {
+			name = other
+		}
 		if name == layerVar {
 			return true
 		}
@@ -391,7 +411,7 @@ func (p *Program) LayerInputs() []string {
 	if p.cache == nil {
 		return nil
 	}
-	names := []string{layerVar, groupVar, kindVar, perVar, ioUnits, ioPart, StageVar, blockFact, batchFact, rankFact}
+	names := []string{layerVar, groupVar, kindVar, perVar, draftVar, ioUnits, ioPart, StageVar, blockFact, batchFact, rankFact}
 	for _, f := range p.cache.folds {
 		names = append(names, f.Name)
 	}
@@ -425,7 +445,7 @@ func (p *Program) LayersRead(field string) bool {
 
 // layerRefs returns the values that what comes of layers is made of, but for folds.
 func (p *Program) layerRefs() []formula.Ref {
-	names := []string{layersVar, selectName}
+	names := []string{layersVar, draftsVar, selectName}
 	for name := range p.arch.Layers.Groups {
 		names = append(names, wherePrefix+name)
 	}

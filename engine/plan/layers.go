@@ -18,6 +18,7 @@ type Layers struct {
 	// The cells of the model that was asked for last.
 	cellsOf *model.Model
 	cells   []cell
+	drafts  int // layers of the cells that speculation adds
 }
 
 // Layers returns what comes of layers, with the frame's values.
@@ -25,12 +26,19 @@ func (f *Frame) Layers() *Layers { return &Layers{Frame: f} }
 
 // layersOf finds which layers the groups of the model at hand have.
 func (l *Layers) layersOf(req *Request) ([]cell, error) {
-	if l.cells != nil && l.cellsOf == req.Model && l.cache.ofModel {
+	drafts, err := l.whole(draftsVar)
+	if err != nil {
+		return nil, l.missing(req, err)
+	}
+	if l.cells != nil && l.cellsOf == req.Model && int64(l.drafts) == drafts && l.cache.ofModel {
 		return l.cells, nil
 	}
 	n, err := l.whole(layersVar)
 	if err != nil {
 		return nil, l.missing(req, err)
+	}
+	if drafts > maxLayers-n && n <= maxLayers {
+		return nil, l.missing(req, diag.Errorf(l.arch.Layers.Drafts.Pos, "%s is %d: expected at most %d layers in all", l.arch.Layers.Drafts.Text, drafts, maxLayers))
 	}
 	if n < 1 || n > maxLayers {
 		return nil, l.missing(req, diag.Errorf(l.arch.Layers.Count.Pos, "%s is %d: expected 1 to %d layers", l.arch.Layers.Count.Text, n, maxLayers))
@@ -39,15 +47,21 @@ func (l *Layers) layersOf(req *Request) ([]cell, error) {
 	shared := map[string]int{} // cells of groups whose layers are alike
 	var cells []cell
 	var both overlaps
-	for layer := range int(n) {
+	for layer := range int(n + drafts) {
+		draft := layer >= int(n)
 		l.set(layerVar, formula.Number(int64(layer)))
-		selected, err := l.selected()
-		if err != nil {
-			return nil, l.missing(req, err)
+		selected := ""
+		if !draft {
+			if selected, err = l.selected(); err != nil {
+				return nil, l.missing(req, err)
+			}
 		}
 		found, own := false, ""
 		for _, name := range groups {
 			g := l.arch.Layers.Groups[name]
+			if g.Draft != draft {
+				continue
+			}
 			yes, err := l.isOf(name, selected)
 			if err != nil {
 				return nil, l.missing(req, err)
@@ -67,12 +81,12 @@ func (l *Layers) layersOf(req *Request) ([]cell, error) {
 			if !ok || l.cache.byLayer[name] {
 				i = len(cells)
 				shared[name] = i
-				cells = append(cells, cell{group: name, kind: g.Kind, per: l.schema.Cache.Get().Kinds[g.Kind].Per})
+				cells = append(cells, cell{group: name, draft: draft, kind: g.Kind, per: l.schema.Cache.Get().Kinds[g.Kind].Per})
 			}
 			cells[i].layers = append(cells[i].layers, layer)
 		}
 		g := l.arch.Layers.Groups[selected]
-		if !l.arch.Layers.Select.IsZero() && (g == nil || !g.Where.IsZero()) {
+		if !draft && !l.arch.Layers.Select.IsZero() && (g == nil || !g.Where.IsZero()) {
 			return nil, l.notSelected(req, layer, selected)
 		}
 		if !found {
@@ -82,7 +96,7 @@ func (l *Layers) layersOf(req *Request) ([]cell, error) {
 	if err := l.overlapping(req, both); err != nil {
 		return nil, err
 	}
-	l.cellsOf, l.cells = req.Model, cells
+	l.cellsOf, l.cells, l.drafts = req.Model, cells, int(drafts)
 	return cells, nil
 }
 
@@ -102,7 +116,7 @@ func (l *Layers) isOf(group, selected string) (bool, error) {
 	if ref, ok := l.prog.Ref(wherePrefix + group); ok {
 		return l.frame.Bool(ref)
 	}
-	return l.arch.Layers.Select.IsZero() || group == selected, nil
+	return l.arch.Layers.Select.IsZero() || l.arch.Layers.Groups[group].Draft || group == selected, nil
 }
 
 // notSelected says that no group, of those that are selected by name, has the
@@ -110,7 +124,7 @@ func (l *Layers) isOf(group, selected string) (bool, error) {
 func (l *Layers) notSelected(req *Request, layer int, name string) error {
 	var groups []string
 	for _, group := range schema.Keys(l.arch.Layers.Groups) {
-		if l.arch.Layers.Groups[group].Where.IsZero() {
+		if g := l.arch.Layers.Groups[group]; g.Where.IsZero() && !g.Draft {
 			groups = append(groups, group)
 		}
 	}
@@ -130,6 +144,7 @@ func (l *Layers) enter(c *cell) {
 	l.frame.Set(l.cache.group, formula.Value{Kind: formula.Str, Str: c.group})
 	l.frame.Set(l.cache.kind, formula.Value{Kind: formula.Str, Str: c.kind})
 	l.frame.Set(l.cache.per, formula.Value{Kind: formula.Str, Str: c.per})
+	l.frame.Set(l.cache.draft, formula.Value{Kind: formula.Bool, Bool: c.draft})
 }
 
 // require checks the requirements of a kind of layers, or the general ones.

@@ -40,18 +40,20 @@ func (l *Layers) overlapping(req *Request, list overlaps) error {
 	return errs.Err()
 }
 
-// everywhere says which groups have all layers, if there are several and none is
-// shared: no model is needed to tell.
+// everywhere says which groups have all layers, or all that speculation adds, if
+// there are several and none is shared: no model is needed to tell.
 func everywhere(arch *schema.Architecture) error {
-	first := ""
+	first := map[bool]string{} // by whether they are what speculation adds
 	for _, name := range schema.Keys(arch.Layers.Groups) {
 		g := arch.Layers.Groups[name]
 		switch {
-		case g.Shared || !g.Where.IsZero() || !arch.Layers.Select.IsZero():
-		case first == "":
-			first = name
+		case g.Shared || !g.Where.IsZero() || !g.Draft && !arch.Layers.Select.IsZero():
+		case first[g.Draft] == "":
+			first[g.Draft] = name
+		case g.Draft:
+			return twice(g, arch, "all draft layers are", first[g.Draft], name)
 		default:
-			return twice(g, arch, "all layers are", first, name)
+			return twice(g, arch, "all layers are", first[g.Draft], name)
 		}
 	}
 	return nil

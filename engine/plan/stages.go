@@ -164,8 +164,10 @@ func (l *Layers) rates(req *Request, cells []cell, warnings *diag.List) ([]rate,
 		l.enter(c)
 		if !seen[c.group] || l.cache.byLayer[c.group] {
 			seen[c.group] = true
-			if err := l.require(req, c.kind, c.group, warnings); err != nil {
-				return nil, err
+			for _, kind := range []string{c.kind, everyKind} {
+				if err := l.require(req, kind, c.group, warnings); err != nil {
+					return nil, err
+				}
 			}
 		}
 		r := rate{cell: c}
@@ -219,6 +221,7 @@ func (l *Layers) stages(req *Request, rates []rate) ([]stage, error) {
 		}
 		ends[i] = int(first)
 	}
+	ends[pp] += l.drafts // of the last stage
 	choice := req.Config.Values[stageField]
 	if n, ok := choice.Num.Int64(); choice.Kind == formula.Num && ok && n >= pp {
 		return nil, choice.Origin.Errorf("there is no stage %d: there are %d, counted from 0", n, pp)

@@ -9,6 +9,8 @@ type Cache struct {
 	Let      map[string]Formula               `json:"let"`
 	Tables   map[string]map[string]EngineRule `json:"tables"`
 	Requires []Requirement                    `json:"requires"`
+	// EachRequires is what must hold of every layer, whatever its kind.
+	EachRequires []Requirement `json:"each_requires"`
 	// Covers says what an I/O covers of a layer, for each access pattern:
 	// [CoversStage], [CoversLayer] or [CoversPart].
 	Covers map[string]Formula `json:"covers"`
@@ -57,6 +59,8 @@ type Group struct {
 	Where Formula  `json:"where,omitzero"`
 	// Shared says that its layers may be of another group too.
 	Shared bool `json:"shared,omitempty"`
+	// Draft says that its layers are among those that only speculation runs.
+	Draft bool `json:"draft,omitempty"`
 	// Fields are those of the kind.
 	Fields map[string]Formula `json:"fields"`
 }
@@ -64,6 +68,11 @@ type Group struct {
 // Layers is what an architecture says of its cache layer by layer.
 type Layers struct {
 	Count Formula `json:"layers"`
+	// Drafts is the number of layers that only speculation runs; they come after
+	// the others.
+	Drafts Formula `json:"draft_layers,omitzero"`
+	// Drafter says that they are those of a drafter, another model.
+	Drafter bool `json:"-"`
 	// Select yields the name of each layer's group, for groups without Where.
 	Select Formula `json:"select,omitzero"`
 	// ServedAs yields the name by which serving engines know the model.
@@ -121,7 +130,7 @@ func (c *Cache) eachFormula(f func([]string, *Formula)) {
 			f(append(path, "fields", field, "default"), &v.Default)
 			k.Fields[field] = v
 		}
-		eachRequirement(k.Requires, path, f)
+		eachRequirement(k.Requires, "requires", path, f)
 	}
 	eachIn(c.Let, []string{"let"}, f)
 	for _, name := range Keys(c.Tables) {
@@ -138,7 +147,8 @@ func (c *Cache) eachFormula(f func([]string, *Formula)) {
 	}
 	eachIn(c.Covers, []string{"covers"}, f)
 	eachIn(c.Defaults, []string{"defaults"}, f)
-	eachRequirement(c.Requires, nil, f)
+	eachRequirement(c.Requires, "requires", nil, f)
+	eachRequirement(c.EachRequires, "each_requires", nil, f)
 	for i := range c.Folds {
 		path := []string{"folds", index(i)}
 		f(append(path, "of"), &c.Folds[i].Of)
@@ -146,14 +156,15 @@ func (c *Cache) eachFormula(f func([]string, *Formula)) {
 	}
 }
 
-func eachRequirement(list []Requirement, path []string, f func([]string, *Formula)) {
+func eachRequirement(list []Requirement, name string, path []string, f func([]string, *Formula)) {
 	for i := range list {
-		f(append(path[:len(path):len(path)], "requires", index(i), "require"), &list[i].Require)
+		f(append(path[:len(path):len(path)], name, index(i), "require"), &list[i].Require)
 	}
 }
 
 func (l *Layers) eachFormula(f func([]string, *Formula)) {
 	f([]string{"cache", "layers"}, &l.Count)
+	f([]string{"cache", "draft_layers"}, &l.Drafts)
 	f([]string{"cache", "select"}, &l.Select)
 	f([]string{"cache", "served_as"}, &l.ServedAs)
 	for _, name := range Keys(l.Groups) {

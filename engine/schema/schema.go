@@ -331,7 +331,7 @@ func (a *Architecture) EachFormula(f func(path []string, formula *Formula)) {
 	if a.Layers != nil {
 		a.Layers.eachFormula(f)
 	}
-	eachRequirement(a.Requires, nil, f)
+	eachRequirement(a.Requires, "requires", nil, f)
 }
 
 // Param returns the parameter with that name, or nil.

@@ -264,9 +264,15 @@ func (a *app) prepare(c *command, planners *plan.Planners, detail bool, given ma
 
 	var jobs []plan.Item
 	told := map[string]bool{}
+	drafters := &drafters{app: a, loader: loader, dirs: c.dirs()}
 	for _, m := range known {
 		for _, cfg := range plan.Split(configs) {
 			values := flags[cfg]
+			m, err := drafters.with(m, cfg)
+			if err != nil {
+				errs.Add(err)
+				continue
+			}
 			cfg = cfg.With(m.Arch, m.Defaults)
 			use := plan.UseOf(cfg)
 			use.Detail = detail || a.wantsOptional(c, cfg)

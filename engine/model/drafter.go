@@ -1,0 +1,108 @@
+package model
+
+import (
+	"maps"
+	"slices"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/schema"
+)
+
+// The names of what a drafter brings, in the formulas of the model that it drafts
+// for: its parameters and formulas, its groups, and the number of a layer of its own.
+const (
+	drafterPrefix = "drafter_"
+	draftPrefix   = "draft_"
+	layerName     = "layer"
+	drafterLayer  = drafterPrefix + layerName
+	drafterOwn    = "layer - cache_layers"
+)
+
+// WithDrafter returns the model with the layers of a drafter, a smaller model that
+// speculation runs beside it, in the place of its own draft layers. All that the
+// drafter's formulas read of it has another name there.
+func (m *Model) WithDrafter(d *Model) (*Model, error) {
+	for _, one := range []*Model{m, d} {
+		if one.Arch.Layers == nil {
+			return nil, diag.Errorf(diag.Pos{File: one.File}, "%s has no cache section, which a model and its drafter need", one.Arch.Name)
+		}
+	}
+	r := renamer{local: map[string]string{layerName: drafterLayer}}
+	for _, p := range d.Arch.Params {
+		r.local[p.Name] = drafterPrefix + p.Name
+	}
+	for name := range d.Arch.Formulas {
+		r.local[name] = drafterPrefix + name
+	}
+	one, of := *m, m.Arch
+	arch := &schema.Architecture{
+		Name: of.Name, Match: of.Match, File: of.File, DefaultAccounting: of.DefaultAccounting, Tables: of.Tables,
+		Params: slices.Clone(of.Params), Formulas: map[string]schema.Formula{}, Requires: slices.Clone(of.Requires),
+		Layers: r.layers(of.Layers, d.Arch.Layers),
+	}
+	one.Arch = arch
+	one.Params = maps.Clone(m.Params)
+	for name, v := range d.Params {
+		one.Params[drafterPrefix+name] = v
+	}
+	for _, p := range d.Arch.Params {
+		p.Name = drafterPrefix + p.Name
+		arch.Params = append(arch.Params, p)
+	}
+	maps.Copy(arch.Formulas, of.Formulas)
+	for name, f := range d.Arch.Formulas {
+		arch.Formulas[drafterPrefix+name] = r.formula(f)
+	}
+	arch.Formulas[drafterLayer] = schema.Formula{Text: drafterOwn}
+	for _, req := range d.Arch.Requires {
+		req.Require = r.formula(req.Require)
+		if name, ok := r.local[req.Of]; ok {
+			req.Of = name
+		}
+		arch.Requires = append(arch.Requires, req)
+	}
+	return &one, nil
+}
+
+// renamer gives what formulas of a drafter read its other name.
+type renamer struct{ local map[string]string }
+
+func (r renamer) formula(f schema.Formula) schema.Formula {
+	if !f.IsZero() {
+		f.Local = r.local
+	}
+	return f
+}
+
+// layers returns the layers of a model with those of its drafter.
+func (r renamer) layers(of, drafter *schema.Layers) *schema.Layers {
+	l := *of
+	l.Drafter = true
+	l.Drafts = r.formula(drafter.Count)
+	l.Groups = map[string]*schema.Group{}
+	for name, g := range of.Groups {
+		if !g.Draft {
+			l.Groups[name] = g
+		}
+	}
+	for name, g := range drafter.Groups {
+		if g.Draft {
+			continue
+		}
+		own := *g
+		own.Draft = true
+		switch {
+		case !g.Where.IsZero():
+			own.Where = r.formula(g.Where)
+		case !drafter.Select.IsZero():
+			own.Where = r.formula(drafter.Select)
+			own.Where.Text = "(" + own.Where.Text + ") == '" + name + "'"
+		}
+		own.Fields = map[string]schema.Formula{}
+		for field, f := range g.Fields {
+			own.Fields[field] = r.formula(f)
+		}
+		l.Groups[draftPrefix+name] = &own
+	}
+	return &l
+}

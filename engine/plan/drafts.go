@@ -1,0 +1,69 @@
+package plan
+
+import (
+	"slices"
+
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// declareDrafts declares what formulas know of the layers that speculation adds:
+// how many the model has, and whether the layer at hand is one.
+func (ds *declarations) declareDrafts() {
+	drafts := ds.arch.Layers.Drafts
+	if drafts.IsZero() {
+		drafts = schema.Formula{Text: "0"}
+	}
+	ds.scope.Formula(predictVar, drafts, formula.Num)
+	drafter := schema.Formula{Text: "false"}
+	if ds.arch.Layers.Drafter {
+		drafter.Text = "true"
+	}
+	ds.scope.Formula(drafterVar, drafter, formula.Bool)
+	ds.scope.Input(draftVar, formula.Bool, diag.Pos{})
+	// The fields that only ranks have, at their defaults: the formulas are the same
+	// in both accountings.
+	for i := range ds.schema.Fields {
+		if f := &ds.schema.Fields[i]; !ds.knows(f) && slices.Contains(draftFields, f.Var) {
+			ds.scope.Input(f.Var, f.Type.Kinds.Formula(), f.Pos)
+		}
+	}
+}
+
+// DraftVar is the configuration field that says what speculation adds, by its name
+// in formulas.
+const DraftVar = "draft"
+
+// draftFields are the configuration fields that say what speculation adds.
+var draftFields = []string{DraftVar}
+
+// DraftWords are the values of the field that are not the file or the name of a
+// drafter.
+func DraftWords(s *schema.Schema) []string { return schema.Keys(s.Cache.Get().Tables[draftsTable]) }
+
+// IsDrafter reports whether a value of the field is the file or the name of a drafter.
+func IsDrafter(s *schema.Schema, v data.Fact) bool {
+	return v.Kind == formula.Str && !slices.Contains(DraftWords(s), v.Str)
+}
+
+// checkDrafts refuses groups of layers that speculation adds where the architecture
+// does not say how many there are, and the other way round.
+func checkDrafts(arch *schema.Architecture) error {
+	l := arch.Layers
+	for _, name := range schema.Keys(l.Groups) {
+		if g := l.Groups[name]; g.Draft {
+			if l.Drafts.IsZero() {
+				return diag.Errorf(g.Pos, "group %s is of draft layers, but %s does not say how many there are", name, arch.Name).
+					WithHint("add draft_layers, a formula, beside layers")
+			}
+			return nil
+		}
+	}
+	if !l.Drafts.IsZero() {
+		return diag.Errorf(l.Drafts.Pos, "%s has draft layers, but no group for them", arch.Name).
+			WithHint("add a group with draft: true")
+	}
+	return nil
+}
