@@ -14,7 +14,7 @@ import (
 	"kvbench/models"
 )
 
-// cacheBytes is what a model's cache takes in bf16, over all ranks: of one token,
+// cacheBytes is what a model's cache takes in bf16 on vLLM, over all ranks: of one token,
 // of each further token of a long request, and of a request's states.
 type cacheBytes struct {
 	model              string
@@ -84,15 +84,15 @@ var published = []cacheBytes{
 	{"moonshotai--Kimi-K2.5", 70272, 70272, 0},
 	{"nvidia--Kimi-K2.5-NVFP4", 70272, 70272, 0},
 	{"zai-org--GLM-5", 100152, 100152, 0},
-	{"zai-org--GLM-5.2", 100152, 100152, 0},
-	{"Qwen--Qwen3-Next-80B-A3B-Thinking", 24576, 24576, 77266944},
+	{"zai-org--GLM-5.2", 92628, 92628, 0},
+	{"Qwen--Qwen3-Next-80B-A3B-Thinking", 24576, 24576, 39518208},
 	{"Qwen--Qwen3.5-35B-A3B", 20480, 20480, 64389120},
 	{"Qwen--Qwen3.5-27B", 65536, 65536, 153944064},
 	{"moonshotai--Kimi-Linear-48B-A3B-Instruct", 8064, 8064, 43417600},
 	{"ai21labs--Jamba-v0.1", 16384, 16384, 8716288},
 	{"ibm-ai-platform--Bamba-9B", 12288, 12288, 62287360}, // the file is put together from several sources
-	{"nvidia--Nemotron-H-56B-Base-8K", 40960, 40960, 459620352},
-	{"nvidia--Nemotron-H-8B-Base-8K", 16384, 16384, 51806208},
+	{"nvidia--Nemotron-H-56B-Base-8K", 40960, 40960, 912605184},
+	{"nvidia--Nemotron-H-8B-Base-8K", 16384, 16384, 102137856},
 	{"nvidia--NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", 6144, 6144, 49082368},
 	{"nvidia--NVIDIA-Nemotron-3-Super-120B-A12B-FP8", 8192, 8192, 170229760},
 	{"nvidia--Llama-3_3-Nemotron-Super-49B-v1", 200704, 200704, 0},
@@ -134,8 +134,8 @@ var original = []struct {
 	{"bf16", cacheBytes{"meta-llama--Meta-Llama-3.1-8B", 131072, 131072, 0}},
 	{"bf16", cacheBytes{"mistralai--Mixtral-8x7B-v0.1", 131072, 131072, 0}},
 	{"bf16", cacheBytes{"moonshotai--Kimi-K2-Instruct", 70272, 70272, 0}},
-	{"bf16", cacheBytes{"nvidia--Gemma-4-31B-IT-NVFP4", 901120, 81920, 0}},
-	{"bf16", cacheBytes{"nvidia--Nemotron-H-56B-Base-8K", 40960, 40960, 459620352}},
+	{"", cacheBytes{"nvidia--Gemma-4-31B-IT-NVFP4", 450560, 40960, 0}}, // fp8, by its kv_cache_scheme
+	{"bf16", cacheBytes{"nvidia--Nemotron-H-56B-Base-8K", 40960, 40960, 912605184}},
 	{"bf16", cacheBytes{"openai--gpt-oss-120b", 73728, 36864, 0}},
 	{"bf16", cacheBytes{"openai--gpt-oss-20b", 49152, 24576, 0}},
 	{"fp8", cacheBytes{"deepseek-ai--DeepSeek-V3.2", 48068, 48068, 0}},
@@ -166,7 +166,7 @@ func TestOriginal(t *testing.T) {
 // or in the one that the model itself brings.
 func check(t *testing.T, file string, want cacheBytes, format string) {
 	t.Helper()
-	flags := map[string]string{"system.page_size": "16", "runtime.isl": "16"}
+	flags := map[string]string{"system.backend": "VLLM", "system.page_size": "16", "runtime.isl": "16"}
 	if format != "" {
 		flags["strategy.kvcache_quant_mode"] = format
 	}

@@ -21,7 +21,7 @@ import (
 // plainWords are names that are also plain English, keys of the documented
 // output, or this tool's own flags.
 var plainWords = []string{
-	"backend", "mode", "scheme", "filepath", "filenames", "plain",
+	"backend", "mode", "scheme", "filepath", "filenames",
 	"config_file", // a key of the documented JSON and CSV
 }
 

@@ -198,7 +198,10 @@ func (l *Loader) overrideAxis(f *schema.Field, o Override) (*axis, error) {
 // axisItems reads the text of an axis: values and ranges between commas. A
 // comma behind a backslash is part of the value.
 func (l *Loader) axisItems(f *schema.Field, text string, origin data.Origin, label string) ([]axisItem, error) {
-	parts := splitList(text)
+	parts := []string{text}
+	if !f.Comma {
+		parts = splitList(text)
+	}
 	var all []axisItem
 	for _, part := range parts {
 		if len(parts) > 1 {

@@ -129,7 +129,7 @@ func (r *Reader) Eval(name string, files ...*ast.File) (cue.Value, error) {
 }
 
 // attributes are those that fields of the schema have.
-var attributes = []string{"flag", "var", "keys", "expected", "unit", "least", "late", "announced", "default", "note", "needs", "words", "aka", "more"}
+var attributes = []string{"flag", "var", "keys", "expected", "unit", "least", "late", "last", "announced", "default", "note", "needs", "words", "aka", "more", "comma"}
 
 // checkSafe refuses what makes a file depend on more than itself, its package and
 // the schema, and what takes too much memory in a single step, before the watch

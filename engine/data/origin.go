@@ -11,6 +11,7 @@ type Source uint8
 // The sources, lowest layer first.
 const (
 	FromDefault Source = iota // a default of the schema
+	FromEngine                // what the engine does where nobody says
 	FromModel                 // a default of the model
 	FromFile                  // the user's file
 	FromCommand               // what a command presets
@@ -23,7 +24,7 @@ const (
 type Origin struct {
 	Kind Source
 	Pos  diag.Pos // of a default or in a file
-	Name string   // of the flag, variable or command
+	Name string   // of the flag, variable, command or engine
 }
 
 // String returns the origin as users know it: file:line:col, --flag, a variable.
@@ -33,6 +34,8 @@ func (o Origin) String() string {
 		return "--" + o.Name
 	case FromEnv, FromPrefs:
 		return o.Name
+	case FromEngine:
+		return o.Name + "'s default"
 	case FromCommand:
 		return "preset of " + o.Name
 	case FromDefault:
@@ -52,7 +55,7 @@ func (o Origin) Inner(pos diag.Pos) Origin {
 
 // Given reports whether a user gave the value.
 func (o Origin) Given() bool {
-	return o.Kind != FromDefault && o.Kind != FromModel && o.Kind != FromCommand
+	return o.Kind != FromDefault && o.Kind != FromEngine && o.Kind != FromModel && o.Kind != FromCommand
 }
 
 // Errorf makes an error about a value of this origin: at its place in a file,

@@ -52,7 +52,7 @@ func (c *compiler) declare(d *decl) error {
 		}
 		return diag.Errorf(d.src.Pos, "%s", msg).WithHint("names must be unique: choose another")
 	}
-	if d.class != derived && (!utils.IsValidIdentifier(d.name) || slices.Contains(reserved, d.name)) {
+	if (d.class != derived || d.given) && (!utils.IsValidIdentifier(d.name) || slices.Contains(reserved, d.name)) {
 		err := diag.Errorf(d.src.Pos, "%q cannot be a name in formulas", d.name)
 		if !slices.Contains(reserved, d.name) {
 			err.WithHint("use letters, digits and _")
@@ -63,7 +63,7 @@ func (c *compiler) declare(d *decl) error {
 		return diag.Errorf(d.src.Pos, "%q has no known kind", d.name)
 	}
 	if d.table == nil {
-		c.p.names[d.name] = c.add(slot{unit: d.unit, class: d.class, def: d.def}, d.want)
+		c.p.names[d.name] = c.add(slot{unit: d.unit, class: d.class, def: d.def, given: d.given}, d.want)
 		return nil
 	}
 	keys, srcs := d.table.keys, d.table.srcs
@@ -75,7 +75,7 @@ func (c *compiler) declare(d *decl) error {
 		return diag.Errorf(d.src.Pos, "table %q is empty", d.name)
 	}
 	elems := make(map[string]Ref, len(keys))
-	r := c.add(slot{unit: d.unit, class: d.class, entries: &entries{keys, elems}}, d.want)
+	r := c.add(slot{unit: d.unit, class: d.class, entries: &entries{keys, elems, d.table.missing}}, d.want)
 	c.p.names[d.name] = r
 	uses := make([]Ref, 0, len(keys))
 	for i, key := range keys {

@@ -75,8 +75,10 @@ func init() {
 		}
 		return a, true
 	}, false))
+	add(1, "numbers(s)", "The list of the whole numbers that a string has between commas; empty if it has anything else.", numbersFunc)
 	add(2, "split(s, sep)", "The list of the parts of a string between separators.", splitFunc)
 	add(1, "sum(list)", "The sum of a list of numbers; 0 if it is empty.", foldFunc(Rat.add, true))
+	add(2, "sum_first(list, n)", "The sum of the first n numbers of a list.", sumFirstFunc)
 }
 
 // Functions returns the functions that formulas may call, sorted by name.
@@ -345,7 +347,7 @@ func (k *checker) askable(n ast.Node, who string) (Ref, bool) {
 		k.identifier(id) // reports it
 		return 0, false
 	}
-	if c := k.p.slots[r].class; c != input && c != preset && !k.partial {
+	if s := &k.p.slots[r]; s.class != input && s.class != preset && !s.given && !k.partial {
 		k.errorf(start(id), "%s asks for what is given, and %s is computed", who, id.Value)
 		return 0, false
 	}

@@ -476,7 +476,9 @@ func (k *checker) lookup(t *slot, property ast.Node) code {
 	pick := func(f *Frame) (*code, bool) {
 		key := find(f)
 		c, ok := elems[key]
-		if !ok && f.err == nil {
+		if why, known := t.missing[key]; known && f.err == nil {
+			f.err = diag.Errorf(diag.Pos{}, "%s", why)
+		} else if !ok && f.err == nil {
 			f.err = t.suggest(at.errorf(noKey, t.name, key), key)
 		}
 		return c, ok

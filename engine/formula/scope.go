@@ -41,14 +41,16 @@ type decl struct {
 	unit
 	class class
 	want  Kind
+	given bool // a formula that stands in for an input which is not set
 	def   *Value
 	table *rows
 }
 
 // rows are the formulas of a table, as given.
 type rows struct {
-	keys []string
-	srcs []Source
+	keys    []string
+	srcs    []Source
+	missing map[string]string
 }
 
 // class is what a name stands for.
@@ -88,12 +90,25 @@ func (s *Scope) Formula(name string, src Source, want Kind) {
 	s.decls = append(s.decls, decl{unit: unit{name, src}, class: derived, want: want})
 }
 
+// InputOr declares an input that has the value of a formula, of kind want, where
+// a frame does not set it. It is among the inputs of what reads it, and so are
+// the formula's own.
+func (s *Scope) InputOr(name string, src Source, want Kind) {
+	s.decls = append(s.decls, decl{unit: unit{name, src}, class: derived, want: want, given: true})
+}
+
 // Table declares formulas of one kind, want or whatever the first yields, that
 // formulas pick by key: name[expression], name["key"] or name.key. The formula
 // of keys[i] is srcs[i]; only the one picked is evaluated. Frames cannot set a
 // table.
 func (s *Scope) Table(name string, keys []string, srcs []Source, want Kind) {
-	d := decl{unit: unit{name: name}, class: table, want: want, table: &rows{slices.Clone(keys), slices.Clone(srcs)}}
+	s.TableBut(name, keys, srcs, want, nil)
+}
+
+// TableBut is [Scope.Table] for a table that lacks keys for a reason: what to
+// say when a formula picks one of them.
+func (s *Scope) TableBut(name string, keys []string, srcs []Source, want Kind, missing map[string]string) {
+	d := decl{unit: unit{name: name}, class: table, want: want, table: &rows{slices.Clone(keys), slices.Clone(srcs), missing}}
 	if len(srcs) > 0 {
 		d.src.Pos = srcs[0].Pos
 	}
@@ -146,6 +161,7 @@ type slot struct {
 	index int32 // index among the slots of its kind
 	inner bool  // a formula of a table
 	lacks bool  // there is no value, in a partial program
+	given bool  // see [Scope.InputOr]
 	def   *Value
 	code  code
 	uses  []Ref // in order of first use; of a table: its formulas
@@ -155,8 +171,9 @@ type slot struct {
 
 // entries are the formulas of a table.
 type entries struct {
-	keys  []string // as declared
-	elems map[string]Ref
+	keys    []string // as declared
+	elems   map[string]Ref
+	missing map[string]string
 }
 
 // Compile checks all formulas. The error holds every fault found: first names
@@ -303,8 +320,13 @@ func (p *Program) Inputs(r Ref) []string {
 	return p.InputsOf([]Ref{r}, func(string) bool { return true })
 }
 
+// Otherwise follows the name of an input that has a formula, for that formula: see
+// [Scope.InputOr].
+const Otherwise = " ??"
+
 // InputsOf returns the inputs of several values, through those names alone that
-// follow holds for. The formulas of a table are named table.key.
+// follow holds for. The formulas of a table are named table.key, that of an input
+// by [Otherwise].
 func (p *Program) InputsOf(refs []Ref, follow func(name string) bool) []string {
 	seen := map[Ref]bool{}
 	for _, r := range refs {
@@ -315,8 +337,11 @@ func (p *Program) InputsOf(refs []Ref, follow func(name string) bool) []string {
 		r := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		s := &p.slots[r]
-		if s.class == input || s.class == preset {
+		if s.class == input || s.class == preset || s.given {
 			names = append(names, s.name)
+		}
+		if s.given && !follow(s.name+Otherwise) {
+			continue
 		}
 		for _, u := range s.uses {
 			if !seen[u] && follow(p.slots[u].name) {

@@ -1,6 +1,7 @@
 package huggingface
 
 import (
+	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -66,9 +67,16 @@ func Read(file string, root *data.Value, common *schema.Checkpoints) (*Config, e
 		c.outer = &field{name: TypeField, pos: v.Pos, Value: *v}
 		c.set(c.outer)
 	}
+	whole := map[string]*field{}
+	for _, name := range common.Whole {
+		if f := c.byName[name]; f != nil && !f.null {
+			whole[name] = f
+		}
+	}
 	for len(texts) > 0 {
 		texts = append(texts[1:], c.readLevel(texts[0])...)
 	}
+	maps.Copy(c.byName, whole)
 	return c, nil
 }
 

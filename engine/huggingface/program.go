@@ -83,11 +83,6 @@ func (c *Config) compile(fam Family) (*program, error) {
 	for i := range fam.Requires {
 		add(fam.Requires[i].Require, formula.Bool)
 	}
-	for _, path := range schema.Keys(c.common.Notes) {
-		for i := range c.common.Notes[path] {
-			add(c.common.Notes[path][i].When, formula.Bool)
-		}
-	}
 	var err error
 	if p.Program, err = s.Partial(p.kind); err != nil {
 		return nil, err

@@ -100,12 +100,6 @@ func (p *program) defaults(t *Translation) error {
 		if rule.Warn != "" {
 			t.Doubts[path] = append(t.Doubts[path], diag.Warnf(from.Pos, "%s", rule.Warn).HintUnlessEmpty(rule.Hint))
 		}
-		for _, n := range p.common.Notes[path] {
-			if ok, err := p.holds(path, n.When); ok && err == nil {
-				at := p.origin(p.ref(n.When, formula.Bool))
-				t.Doubts[path] = append(t.Doubts[path], diag.Notef(at.Pos, "%s", n.Note).HintUnlessEmpty(n.Hint))
-			}
-		}
 	}
 	return errs.Err()
 }
@@ -147,8 +141,11 @@ func (p *program) params(t *Translation) error {
 		}
 		ref := p.ref(r.Require, formula.Bool)
 		d := diag.Errorf(p.origin(ref).Pos, "%s", r.Message).HintUnlessEmpty(p.with(ref))
-		if r.Warn {
+		if r.GoesOn() {
 			d.Severity = diag.Warning
+			if r.Note {
+				d.Severity = diag.Note
+			}
 			t.Notes = append(t.Notes, d)
 		} else {
 			errs = append(errs, d)

@@ -823,6 +823,9 @@ func layersOf(v, own cue.Value) (*schema.Layers, error) {
 	if by := v.LookupPath(cue.ParsePath("select")); by.Exists() {
 		l.Select = schema.FormulaOf(by)
 	}
+	if name := v.LookupPath(cue.ParsePath("served_as")); name.Exists() {
+		l.ServedAs = schema.FormulaOf(name)
+	}
 	groups, err := v.LookupPath(cue.ParsePath("groups")).Fields()
 	if err != nil {
 		return nil, data.FromCUE(err, diag.Pos{})

@@ -171,7 +171,7 @@ func (a *account) checkNeeds(req *Request) error {
 			continue
 		}
 		v := req.Config.Values[f.Var]
-		if v.Origin.Kind == data.FromDefault || v.Text() == f.Default.Text() {
+		if v.Origin.Kind == data.FromDefault || v.Origin.Kind == data.FromEngine || v.Text() == f.Default.Text() {
 			continue
 		}
 		what := ""

@@ -21,9 +21,12 @@ const (
 	layerPages    = "layer_pages"
 	pageBytes     = "layer_page_bytes"
 	layersVar     = "cache_layers"
+	servedAsVar   = "cache_served_as"
 	StageVar      = "cache_stage" // the stage that formulas speak of
 	firstVar      = "cache_first"
 	ioUnits       = "io_units"
+	ioCovers      = "io_covers"
+	coversVar     = "covers"
 	ioPart        = "io_part"
 	ioPartBytes   = "io_part_bytes"
 	ioCount       = "io_count"
@@ -56,6 +59,7 @@ const maxLayers = 10_000
 type cache struct {
 	*schema.Layers
 	folds    []*fold
+	defaults []*engineDefault
 	requires []requirement
 	counts   map[string][]layerField // fields of a kind that are counts
 	parts    map[string][]string
@@ -81,7 +85,8 @@ type fold struct {
 	ref      formula.Ref // the value of one layer
 	value    formula.Ref // of all
 	standIns []standIn
-	needs    []*fold // others that it reads, if it has stand-ins
+	needs    []*fold          // others that it reads, if it has stand-ins
+	defaults []*engineDefault // fields that it reads and that an engine has a value for
 }
 
 // standIn is a formula whose value stands in for that of another.
@@ -146,6 +151,7 @@ func (ds *declarations) declareCache() error {
 	}
 
 	ds.scope.Formula(layersVar, l.Count, formula.Num)
+	ds.scope.Formula(servedAsVar, servedAs(l), formula.Str)
 	if !l.Select.IsZero() {
 		ds.scope.Formula(selectName, l.Select, formula.Str)
 	}
@@ -158,9 +164,10 @@ func (ds *declarations) declareCache() error {
 	ds.declareFields()
 	declareKinds(ds.scope, kinds)
 	addFormulas(ds.scope, c.Let, formula.Any)
-	for _, name := range schema.Keys(c.Tables) {
-		table(ds.scope, name, c.Tables[name])
-	}
+	ds.declareModelDefaults()
+	ds.declareTables()
+	tableOf(ds.scope, coversVar, c.Covers, formula.Str)
+	ds.scope.Formula(ioCovers, formula.Source{Text: coversVar + "[" + patternField + "]"}, formula.Str)
 	for i := range c.Folds {
 		f := &c.Folds[i]
 		if ds.computed[f.Name] {
@@ -177,6 +184,14 @@ func (ds *declarations) declareCache() error {
 		ds.declareRequires(name, kinds[name], kinds[name].Requires)
 	}
 	return nil
+}
+
+// servedAs returns the formula of the name by which engines know the model.
+func servedAs(l *schema.Layers) formula.Source {
+	if l.ServedAs.IsZero() {
+		return formula.Source{Text: "''"}
+	}
+	return l.ServedAs
 }
 
 // declareFields declares the fields of groups, each as layer_x for the group
@@ -294,7 +309,7 @@ func (ds *declarations) linkCache() error {
 	for name, kind := range ds.schema.Cache.Get().Kinds {
 		ds.cache.parts[name] = schema.Keys(kind.Parts)
 		for _, field := range schema.Keys(kind.Fields) {
-			if ref, ok := ds.prog.Ref(fieldVar(field)); ok && kind.Fields[field].Type.Formula() == formula.Num {
+			if ref, ok := ds.prog.Ref(fieldVar(field)); ok && kind.Fields[field].Type.Formula() == formula.Num && !kind.Fields[field].Zero {
 				ds.cache.counts[name] = append(ds.cache.counts[name], layerField{field, ref})
 			}
 		}
@@ -326,6 +341,8 @@ func (ds *declarations) linkFolds() error {
 		}
 	}
 	slices.Reverse(ds.cache.folds)
+	// An engine's value of a field does not change with what stands in.
+	unsettled := func(name string) bool { return ds.engineRule(name).IsZero() }
 	for i, f := range ds.cache.folds {
 		f.ref, _ = ds.prog.Ref(foldPrefix + f.Name)
 		f.value, _ = ds.prog.Ref(f.Name)
@@ -339,7 +356,7 @@ func (ds *declarations) linkFolds() error {
 			f.standIns = append(f.standIns, s)
 		}
 		for _, other := range ds.cache.folds[:i] {
-			if len(f.Set) > 0 && slices.Contains(ds.prog.Inputs(f.ref), other.Name) {
+			if len(f.Set) > 0 && slices.Contains(ds.prog.InputsOf([]formula.Ref{f.ref}, unsettled), other.Name) {
 				f.needs = append(f.needs, other)
 			}
 		}
@@ -419,7 +436,7 @@ func (p *Program) layerRefs() []formula.Ref {
 		}
 	}
 	if p.rank {
-		names = append(names, pageBytes, layerPages, ioCount, ioPartBytes, firstVar)
+		names = append(names, pageBytes, layerPages, ioCount, ioPartBytes, ioCovers, firstVar)
 		for kind, parts := range p.cache.parts {
 			for _, part := range parts {
 				names = append(names, partName(kind, part))

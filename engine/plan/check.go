@@ -59,7 +59,7 @@ func (p *Planner) results(c schema.Check) (map[string]int64, error) {
 				v = formula.Number(n)
 			}
 		}
-		req.Config.Values[name] = data.Fact{Value: v}
+		req.Config.Values[name] = data.Fact{Value: v, Origin: data.Origin{Kind: data.FromFile}}
 	}
 	plans, err := p.Quantities(req)
 	if err != nil {

@@ -19,11 +19,7 @@ type declarations struct {
 // declare declares all of them.
 func (ds *declarations) declare(detail bool) error {
 	s, arch := ds.schema, ds.arch
-	for i := range s.Fields {
-		if f := &s.Fields[i]; ds.knows(f) {
-			ds.scope.Input(f.Var, f.Type.Kinds.Formula(), f.Pos)
-		}
-	}
+	ds.declareConfig()
 	table(ds.scope, dtypesTable, s.Dtypes)
 	addFormulas(ds.scope, s.Let, formula.Any)
 	ds.declareQuantities(detail)
@@ -147,5 +143,9 @@ func (ds *declarations) link() error {
 	if ds.cache == nil {
 		return nil
 	}
-	return ds.linkCache()
+	if err := ds.linkCache(); err != nil {
+		return err
+	}
+	ds.linkDefaults()
+	return nil
 }

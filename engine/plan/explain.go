@@ -188,6 +188,23 @@ func (x *explainer) step(name string) (*Step, error) {
 }
 
 func (x *explainer) stepOf(ref formula.Ref) (*Step, error) {
+	v := x.plan.Request.Config.Values[x.prog.Name(ref)]
+	if v.Origin.Kind != data.FromEngine {
+		return x.plainStep(ref)
+	}
+	x.frame.Unset(ref) // for its formula to show
+	defer x.frame.Set(ref, v.Value)
+	if now, err := x.frame.Eval(ref); err != nil || now.Text() != v.Text() {
+		x.frame.Set(ref, v.Value) // what it comes from has a stand-in here
+	}
+	s, err := x.plainStep(ref)
+	if err == nil && s.Formula != "" {
+		s.Origin = v.Origin.String() + ", " + s.Origin
+	}
+	return s, err
+}
+
+func (x *explainer) plainStep(ref formula.Ref) (*Step, error) {
 	e, err := x.frame.Explain(ref)
 	if err != nil {
 		return nil, err
@@ -237,6 +254,9 @@ func (x *explainer) whence(name string, ref formula.Ref) string {
 		return v.Origin.String()
 	}
 	if v, ok := req.Model.Params[name]; ok {
+		return v.Origin.String()
+	}
+	if v, ok := req.Model.Defaults[strings.TrimPrefix(name, modelPrefix)]; ok && strings.HasPrefix(name, modelPrefix) {
 		return v.Origin.String()
 	}
 	for i := range x.plan.Flags {

@@ -44,9 +44,7 @@ func (f *Frame) Load(req *Request) {
 	for name, v := range req.Model.Params {
 		f.set(name, v.Value)
 	}
-	for name, v := range req.Config.Values {
-		f.set(name, v.Value)
-	}
+	f.setFields(req)
 	for _, v := range req.facts {
 		f.set(v.name, formula.Value{Kind: formula.Num, Num: v.num})
 	}
@@ -225,7 +223,10 @@ func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, grou
 	if r.Hint != "" {
 		d.WithHint("%s", r.Hint)
 	}
-	if r.Warn {
+	switch {
+	case r.Note:
+		d.Severity, d.Usage = diag.Note, false
+	case r.Warn:
 		d.Severity, d.Usage = diag.Warning, false
 	}
 	return d
@@ -243,7 +244,7 @@ func (f *Frame) Require(req *Request, warnings *diag.List) error {
 			continue
 		}
 		d := f.unmet(req, r, ref, "", diag.Pos{File: req.Model.File})
-		if !r.Warn {
+		if !r.GoesOn() {
 			return d
 		}
 		warnings.Add(d)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/model"
@@ -145,7 +146,7 @@ func (l *Layers) require(req *Request, kind, group string, warnings *diag.List) 
 			continue
 		}
 		d := l.unmet(req, r.Requirement, r.ref, group, req.label())
-		if !r.Warn {
+		if !r.GoesOn() {
 			return d
 		}
 		// Layers of one group may all need the same warning.
@@ -188,6 +189,7 @@ func (l *Layers) ExpandNext(req *Request) ([]*Request, diag.List, error) {
 	for _, ref := range l.cache.inner {
 		l.frame.Unset(ref)
 	}
+	l.unsettle(req)
 	return l.Expand(req)
 }
 
@@ -203,6 +205,10 @@ func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 		return []*Request{req}, warnings, nil
 	}
 	if l.rank {
+		// Requirements may read the release.
+		if err := l.checkRelease(req); err != nil {
+			return nil, nil, err
+		}
 		if err := l.require(req, "", "", &warnings); err != nil {
 			return nil, nil, err
 		}
@@ -215,10 +221,14 @@ func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 		return nil, nil, err
 	}
 	facts := make([]fact, 0, len(l.cache.folds)+4)
+	settled := map[string]data.Fact{}
 	fold := func(over string, lo, hi int) error {
 		for _, f := range l.cache.folds {
 			if (f.Over == schema.OverStage) != (over == schema.OverStage) {
 				continue
+			}
+			if err := l.settle(req, f.defaults, settled); err != nil {
+				return err
 			}
 			v, err := l.fold(f, cells, lo, hi)
 			if err != nil {
@@ -236,6 +246,9 @@ func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 		one := *req
 		one.facts = facts
 		return []*Request{&one}, warnings, nil
+	}
+	if err := l.settle(req, l.cache.defaults, settled); err != nil {
+		return nil, nil, err
 	}
 	rates, err := l.rates(req, cells, &warnings)
 	if err != nil {
@@ -259,7 +272,7 @@ func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 		}
 		for j := range st.ios {
 			one := *req
-			one.stage, one.io = st, &st.ios[j]
+			one.stage, one.io, one.settled = st, &st.ios[j], settled
 			io := &st.ios[j]
 			one.facts = append(slices.Clone(facts), fact{StageVar, formula.Int(int64(st.number))}, fact{blockFact, formula.Int(io.bytes)},
 				fact{batchFact, formula.Int(io.count)}, fact{rankFact, formula.Int(st.bytes)})

@@ -57,6 +57,7 @@ func (p *Planner) Quantities(req *Request) ([]*Plan, error) {
 	}
 	var all []*Plan
 	for _, one := range requests {
+		one = one.withSettled()
 		p.layers.Load(one)
 		q, err := p.layers.quantities()
 		if err != nil {

@@ -48,16 +48,16 @@ var (
 	qwen235B  = gqa(94, 4, 128)
 	deepseek  = geometry{"latent_attention", map[string]any{"num_layers": int64(61), "kv_lora_rank": int64(512), "qk_rope_head_dim": int64(64)}}
 	deepseek2 = deepseek.with(map[string]any{"index_head_dim": int64(128), "packed_fp8": true}) // V3.2
-	gptoss120 = gqa(36, 8, 64).with(map[string]any{"layer_kinds": cycle(36, "sliding", "full"), "sliding_window": int64(128)})
-	gptoss20  = gqa(24, 8, 64).with(map[string]any{"layer_kinds": cycle(24, "sliding", "full"), "sliding_window": int64(128)})
+	gptoss120 = gqa(36, 8, 64).with(map[string]any{"layer_kinds": cycle(36, "sliding", "full"), "sliding_window": int64(128), "hf_architecture": "GptOssForCausalLM"})
+	gptoss20  = gqa(24, 8, 64).with(map[string]any{"layer_kinds": cycle(24, "sliding", "full"), "sliding_window": int64(128), "hf_architecture": "GptOssForCausalLM"})
 	gemma3    = gqa(62, 16, 128).with(map[string]any{"layer_kinds": cycle(62, "sliding", "sliding", "sliding", "sliding", "sliding", "full"), "sliding_window": int64(1024)})
 	// The last 15 of 35 layers share the cache of earlier ones.
 	gemma3n = gqa(35, 2, 256).with(map[string]any{"layer_kinds": append(cycle(20, "sliding", "sliding", "sliding", "sliding", "full"), cycle(15, "none")...), "sliding_window": int64(512)})
 	gemma4  = gqa(60, 4, 512).with(map[string]any{
 		"layer_kinds": cycle(60, "sliding", "sliding", "sliding", "sliding", "sliding", "full"), "sliding_window": int64(1024),
-		"sliding_num_kv_heads": int64(16), "sliding_head_dim": int64(256),
+		"sliding_num_kv_heads": int64(16), "sliding_head_dim": int64(256), "hf_architecture": "Gemma4ForConditionalGeneration",
 	})
-	llama4 = gqa(48, 8, 128).with(map[string]any{"layer_kinds": cycle(48, "chunked", "chunked", "chunked", "full"), "attention_chunk_size": int64(8192)})
+	llama4 = gqa(48, 8, 128).with(map[string]any{"layer_kinds": cycle(48, "chunked", "chunked", "chunked", "full"), "attention_chunk_size": int64(8192), "hf_architecture": "Llama4ForConditionalGeneration"})
 	hybrid = func(layers int64, kinds []any, more map[string]any) geometry {
 		return geometry{"hybrid_attention", map[string]any{"num_layers": layers, "layer_kinds": kinds}}.with(more)
 	}
@@ -125,11 +125,11 @@ var cases = []struct {
 	{"gpt-oss 120b", gptoss120, nil, map[string]int64{"kv_bytes_per_token": 73728, "growing_bytes_per_token": 36864}, "vLLM: 5.38 GiB / 78384"},
 	{"gpt-oss 120b all", gptoss120, map[string]any{"cache_window": "all"}, map[string]int64{"kv_bytes_per_token": 73728, "growing_bytes_per_token": 73728}, "every layer holds all tokens"},
 	{"gpt-oss 20b", gptoss20, nil, map[string]int64{"kv_bytes_per_token": 49152, "growing_bytes_per_token": 24576}, "hf-mem issue 70"},
-	{"gemma 3 27B", gemma3, nil, map[string]int64{"kv_bytes_per_token": 507904, "growing_bytes_per_token": 81920}, "62 and 10 layers of 8192"},
-	{"gemma 3n", gemma3n, nil, map[string]int64{"kv_bytes_per_token": 40960, "growing_bytes_per_token": 8192}, "20 and 4 layers of 2048"},
+	{"gemma 3 27B", gemma3, map[string]any{"engine": "VLLM"}, map[string]int64{"kv_bytes_per_token": 507904, "growing_bytes_per_token": 81920}, "62 and 10 layers of 8192"},
+	{"gemma 3n", gemma3n, map[string]any{"engine": "VLLM"}, map[string]int64{"kv_bytes_per_token": 40960, "growing_bytes_per_token": 8192}, "20 and 4 layers of 2048"},
 	{"gemma 4", gemma4, nil, map[string]int64{"kv_bytes_per_token": 901120, "growing_bytes_per_token": 81920}, "50 x 16384 + 10 x 8192"},
-	{"gemma 4 padded", gemma4, map[string]any{"engine": "VLLM", "cache_window": "allocated", "max_num_batched_tokens": int64(8192)}, map[string]int64{"kv_bytes_per_token": 983040}, "vLLM: 24.54 GiB / 26800, 60 x 16384"},
-	{"gemma 4 padded, tp 4", gemma4, map[string]any{"engine": "VLLM", "cache_window": "allocated", "max_num_batched_tokens": int64(8192), "tp_size": int64(4)}, map[string]int64{"kv_bytes_per_token": 983040, "rank_bytes_per_token": 245760}, "one copy is the same whatever the ranks; 4 of 16 heads and 1 of 4"},
+	{"gemma 4 allocated", gemma4, map[string]any{"engine": "VLLM", "cache_window": "allocated", "max_num_batched_tokens": int64(8192)}, map[string]int64{"kv_bytes_per_token": 901120}, "blocks of 32 tokens in full layers: none is padded"},
+	{"gemma 4 allocated, tp 4", gemma4, map[string]any{"engine": "VLLM", "cache_window": "allocated", "max_num_batched_tokens": int64(8192), "tp_size": int64(4)}, map[string]int64{"kv_bytes_per_token": 901120, "rank_bytes_per_token": 225280}, "one copy is the same whatever the ranks; 4 of 16 heads and 1 of 4"},
 	{"llama 4", llama4, nil, map[string]int64{"kv_bytes_per_token": 196608, "growing_bytes_per_token": 49152}, "48 and 12 layers of 4096"},
 	{"llama 4 fp8", llama4, map[string]any{"kvcache_quant_mode": "fp8"}, map[string]int64{"kv_bytes_per_token": 98304}, "half of it"},
 	{"nemotron-h 56B", nemotron, nil, map[string]int64{"kv_bytes_per_token": 40960, "state_bytes_per_request": 459620352}, "aiconfigurator's configuration"},
@@ -142,13 +142,14 @@ var cases = []struct {
 	{"whisper", whisper, nil, map[string]int64{"kv_bytes_per_token": 163840, "encoder_bytes_per_request": 245760000}, "32 x 5120; x 1500"},
 
 	// Bytes of a request, by what is counted of windowed layers.
-	{"gemma 3 in use, 8000", gemma3, map[string]any{"isl": int64(8000), "page_size": int64(16)}, map[string]int64{"request_bytes": 1091567616}, "1041 MiB: 8000 x 81920 + 52 x 1024 x 8192"},
-	{"gemma 3 in use, 128000", gemma3, map[string]any{"isl": int64(128000), "page_size": int64(16)}, map[string]int64{"request_bytes": 10921967616}, "10416 MiB"},
+	{"gemma 3 in use, 8000", gemma3, map[string]any{"engine": "VLLM", "isl": int64(8000), "page_size": int64(16)}, map[string]int64{"request_bytes": 1091567616}, "1041 MiB: 8000 x 81920 + 52 x 1024 x 8192"},
+	{"gemma 3 in use, 128000", gemma3, map[string]any{"engine": "VLLM", "isl": int64(128000), "page_size": int64(16)}, map[string]int64{"request_bytes": 10921967616}, "10416 MiB"},
 	{"gpt-oss in use", gptoss120, map[string]any{"kvcache_quant_mode": "fp8", "isl": int64(8192), "page_size": int64(16)}, map[string]int64{"request_bytes": 153354240}, "18 x 1024 x (8192 + 128)"},
 	{"gpt-oss all", gptoss120, map[string]any{"kvcache_quant_mode": "fp8", "isl": int64(8192), "page_size": int64(16), "cache_window": "all"}, map[string]int64{"request_bytes": 301989888}, "36 x 1024 x 8192"},
-	{"gpt-oss allocated", gptoss120, map[string]any{"kvcache_quant_mode": "fp8", "isl": int64(8192), "page_size": int64(16), "cache_window": "allocated", "engine": "VLLM", "max_num_batched_tokens": int64(2048)}, map[string]int64{"request_bytes": 191397888}, "18 x (512 + 137) pages of 16384, 137 = ceil(2175 / 16) + 1"},
+	{"gpt-oss allocated", gptoss120, map[string]any{"kvcache_quant_mode": "fp8", "isl": int64(8192), "page_size": int64(16), "cache_window": "allocated", "engine": "VLLM", "max_num_batched_tokens": int64(2048), "concurrent_batches": int64(1)}, map[string]int64{"request_bytes": 191397888}, "18 x (512 + 137) pages of 16384, 137 = ceil(2175 / 16) + 1"},
+	{"gpt-oss allocated, two batches", gptoss120, map[string]any{"kvcache_quant_mode": "fp8", "isl": int64(8192), "page_size": int64(16), "cache_window": "allocated", "engine": "VLLM", "max_num_batched_tokens": int64(2048)}, map[string]int64{"request_bytes": 229146624}, "18 x (512 + 265) pages of 16384, 265 = ceil((127 + 2 x 2048) / 16) + 1"},
 	{"llama 4 in use", llama4, map[string]any{"isl": int64(8193), "page_size": int64(16)}, map[string]int64{"request_bytes": 405798912}, "65536 x (12 x 513 + 36 x 1)"},
-	{"llama 4 allocated", llama4, map[string]any{"isl": int64(16384), "page_size": int64(16), "cache_window": "allocated", "engine": "VLLM", "max_num_batched_tokens": int64(2048)}, map[string]int64{"request_bytes": 2315255808}, "65536 x (12 x 1024 + 36 x 640) = 65536 x 35328"},
+	{"llama 4 allocated", llama4, map[string]any{"isl": int64(16384), "page_size": int64(16), "cache_window": "allocated", "engine": "VLLM", "max_num_batched_tokens": int64(2048), "concurrent_batches": int64(1)}, map[string]int64{"request_bytes": 2315255808}, "65536 x (12 x 1024 + 36 x 640) = 65536 x 35328"},
 	{"last page whole", llama8B, map[string]any{"isl": int64(8193), "page_size": int64(16)}, map[string]int64{"request_bytes": 1075838976}, "513 pages of 2097152"},
 
 	// What one rank holds.
@@ -157,9 +158,12 @@ var cases = []struct {
 	{"heads over ranks", llama70B, map[string]any{"kvcache_quant_mode": "fp8", "tp_size": int64(4)}, map[string]int64{"rank_bytes_per_token": 40960}, "2 of 8 heads: 80 x 512"},
 	{"never below a head", llama70B, map[string]any{"kvcache_quant_mode": "fp8", "tp_size": int64(32)}, map[string]int64{"rank_bytes_per_token": 20480, "kv_bytes_per_token": 163840}, "1 head: 80 x 256"},
 	{"qwen3 235B, tp 8", qwen235B, map[string]any{"kvcache_quant_mode": "fp8", "tp_size": int64(8)}, map[string]int64{"rank_bytes_per_token": 24064}, "94 x 256"},
-	{"own requests", llama70B, map[string]any{"kvcache_quant_mode": "fp8", "tp_size": int64(8), "dp_attention": true, "num_requests": int64(10), "isl": int64(8192), "page_size": int64(16)}, map[string]int64{"rank_bytes_per_token": 163840, "rank_requests": 2, "batch_size": 1024, "block_size": 2621440}, "all heads, ceil(10 / 8) requests"},
-	{"context parallel", llama8B, map[string]any{"engine": "VLLM", "cp_size": int64(2), "isl": int64(8193), "page_size": int64(16)}, map[string]int64{"batch_size": 257}, "ceil(ceil(8193 / 2) / 16)"},
-	{"context parallel, whole cache", llama8B, map[string]any{"engine": "SGLANG", "cp_size": int64(2), "isl": int64(8193), "page_size": int64(16)}, map[string]int64{"batch_size": 513}, "aiconfigurator: saves compute only"},
+	{"own requests", llama70B, map[string]any{"access_pattern": "block", "kvcache_quant_mode": "fp8", "tp_size": int64(8), "dp_attention": true, "num_requests": int64(10), "isl": int64(8192), "page_size": int64(16)}, map[string]int64{"rank_bytes_per_token": 163840, "rank_requests": 2, "batch_size": 1024, "block_size": 2621440}, "all heads, ceil(10 / 8) requests"},
+	{"context parallel", llama8B, map[string]any{"access_pattern": "block", "engine": "VLLM", "tp_size": int64(16), "cp_size": int64(2), "isl": int64(8193), "page_size": int64(16)}, map[string]int64{"batch_size": 257}, "ceil(ceil(8193 / 2) / 16)"},
+	{"context parallel, heads", llama70B, map[string]any{"engine": "VLLM", "tp_size": int64(16), "cp_size": int64(2), "isl": int64(8192), "page_size": int64(16)}, map[string]int64{"rank_request_bytes": 167772160}, "80 x 512 x 4096"},
+	{"context parallel, latent", deepseek, map[string]any{"engine": "VLLM", "tp_size": int64(8), "cp_size": int64(8), "isl": int64(8192), "page_size": int64(64)}, map[string]int64{"rank_request_bytes": 71958528}, "61 x 1152 x 1024"},
+	{"groups of data-parallel ranks", llama70B, map[string]any{"kvcache_quant_mode": "fp8", "tp_size": int64(8), "dp_attention": true, "dp_size": int64(2), "num_requests": int64(10)}, map[string]int64{"rank_bytes_per_token": 40960, "rank_requests": 5}, "2 of 8 heads: 80 x 512; 10 / 2 requests"},
+	{"context parallel, whole cache", llama8B, map[string]any{"access_pattern": "block", "engine": "SGLANG", "cp_size": int64(2), "isl": int64(8193), "page_size": int64(16)}, map[string]int64{"batch_size": 513}, "aiconfigurator: saves compute only"},
 	{"gdn over ranks", qwen35, map[string]any{"tp_size": int64(2)}, map[string]int64{"rank_state_bytes_per_request": 32194560, "rank_bytes_per_token": 10240}, "half"},
 	{"groups padded", nemotron, map[string]any{"tp_size": int64(16)}, map[string]int64{"rank_state_bytes_per_request": 28809216}, "54 x (3 x (1024 + 2 x 256) x 2 + 1024 x 256 x 2)"},
 
@@ -175,8 +179,8 @@ var cases = []struct {
 	{"states once a request", qwen35, map[string]any{"access_pattern": "layer", "isl": int64(160), "page_size": int64(16), "num_requests": int64(3)}, map[string]int64{"full.block_size": 32768, "full.batch_size": 300, "gdn.block_size": 2146304, "gdn.batch_size": 90, "rank_bytes": 202997760}, "10 x 10 x 3 of 2048 x 16; 30 x 3 of 64389120 / 30"},
 
 	// The three of the issue.
-	{"deepseek block", deepseek, map[string]any{"kvcache_quant_mode": "fp8", "tp_size": int64(8), "pp_size": int64(16), "page_size": int64(16), "isl": int64(8192), "num_requests": int64(10)}, map[string]int64{"block_size": 36864, "batch_size": 5120, "rank_bytes": 188743680}, "4 layers x 576 x 16"},
-	{"llama 70B block", llama70B, map[string]any{"kvcache_quant_mode": "fp8", "tp_size": int64(8), "pp_size": int64(16), "page_size": int64(16), "isl": int64(8192), "num_requests": int64(10)}, map[string]int64{"block_size": 20480, "batch_size": 5120, "rank_bytes": 104857600}, "5 layers x 256 x 16"},
+	{"deepseek block", deepseek, map[string]any{"access_pattern": "block", "kvcache_quant_mode": "fp8", "tp_size": int64(8), "pp_size": int64(16), "page_size": int64(16), "isl": int64(8192), "num_requests": int64(10)}, map[string]int64{"block_size": 36864, "batch_size": 5120, "rank_bytes": 188743680}, "4 layers x 576 x 16"},
+	{"llama 70B block", llama70B, map[string]any{"access_pattern": "block", "kvcache_quant_mode": "fp8", "tp_size": int64(8), "pp_size": int64(16), "page_size": int64(16), "isl": int64(8192), "num_requests": int64(10)}, map[string]int64{"block_size": 20480, "batch_size": 5120, "rank_bytes": 104857600}, "5 layers x 256 x 16"},
 	{"qwen3 235B layer", qwen235B, map[string]any{"kvcache_quant_mode": "fp8", "tp_size": int64(8), "access_pattern": "layer"}, map[string]int64{"block_size": 256, "batch_size": 94}, "one head, K and V"},
 
 	// What fits, and how long it takes.
@@ -282,7 +286,7 @@ func TestRankRefused(t *testing.T) {
 		{deepseek, map[string]any{"kvcache_quant_mode": "fp8_per_token_head"}, "layers latent: scales per token and head belong to keys and values of heads, and these layers hold latent vectors"},
 		{gptoss20, map[string]any{"cache_window": "allocated"}, "kvbench knows only for VLLM what an engine allocates for windowed layers"},
 		{gptoss20, map[string]any{"cache_window": "allocated", "engine": "VLLM"}, "what VLLM allocates for windowed layers depends on max_num_batched_tokens, which is not set"},
-		{gptoss20, map[string]any{"cp_size": int64(2), "engine": "VLLM"}, "layers sliding: no engine splits windowed layers over context-parallel ranks: 2 == 1 does not hold"},
+		{gptoss20, map[string]any{"tp_size": int64(2), "cp_size": int64(2), "engine": "VLLM"}, "layers sliding: no engine splits windowed layers over context-parallel ranks: 2 == 1 does not hold"},
 		{llama8B, map[string]any{"cp_size": int64(2), "engine": "TRTLLM"}, "kvbench does not know how TRTLLM distributes a cache over context-parallel ranks"},
 		{qwen35, map[string]any{"tp_size": int64(3)}, "layers gdn: the heads of the state do not divide evenly among the tensor-parallel ranks: 32 % 3 == 0 does not hold"},
 		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(4, "sliding")}), nil, "sliding_window is missing: attention needs it"},

@@ -39,6 +39,8 @@ type Request struct {
 	stage *stage
 	io    *io
 	facts []fact
+	// settled are the engine's values of the fields that nobody gave.
+	settled map[string]data.Fact
 }
 
 // fact is a value that comes of a model's layers.
@@ -116,6 +118,8 @@ func (pl *Plan) Value(name string) (formula.Value, bool) {
 		return text(fmt.Sprintf("%d (%s)", st.number, st.layers()))
 	case name == "group" && pl.Rank():
 		return text(pl.Group())
+	case name == ioCovers && pl.Rank():
+		return text(pl.Request.io.what())
 	}
 	for _, q := range pl.Quantities {
 		if q.Name == name {
@@ -131,6 +135,9 @@ func (pl *Plan) Value(name string) (formula.Value, bool) {
 
 // Field returns the value of a configuration's field.
 func (pl *Plan) Field(name string) (formula.Value, bool) {
+	if v, ok := pl.Request.settled[name]; ok {
+		return v.Value, true
+	}
 	v, ok := pl.Request.Config.Values[name]
 	return v.Value, ok
 }

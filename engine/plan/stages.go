@@ -16,7 +16,9 @@ type rate struct {
 	page  int64   // bytes of a page
 	pages int64   // of a request
 	ios   int64   // that move one page of each request's
-	parts []int64 // bytes of the parts of a page
+	parts []int64 // bytes of the parts of a page, where each is an I/O
+	// covers says what one I/O covers.
+	covers string
 }
 
 // stage is a pipeline stage with its I/Os.
@@ -39,6 +41,9 @@ type share struct {
 	terms []term
 	units int64
 	part  string // if it is a part of a layer
+	// covers says what of a layer it covers, parts what the layer has.
+	covers string
+	parts  []string
 }
 
 // term is n layers of a cell.
@@ -48,7 +53,7 @@ type term struct {
 }
 
 // fill finds the stage's I/Os, those of one size together.
-func (st *stage) fill(covers string, parts map[string][]string, rates []rate) error {
+func (st *stage) fill(parts map[string][]string, rates []rate) error {
 	type alike struct {
 		group string
 		pages int64
@@ -67,23 +72,25 @@ func (st *stage) fill(covers string, parts map[string][]string, rates []rate) er
 		if n == 0 || r.page == 0 || r.ios == 0 {
 			continue
 		}
-		switch covers {
+		one := share{terms: []term{{r, 1}}, units: n, covers: r.covers, parts: parts[r.kind]}
+		switch r.covers {
 		case schema.CoversStage:
 			key := alike{r.group, r.pages}
 			j, ok := at[key]
 			if !ok {
 				j = len(list)
 				at[key] = j
-				list = append(list, sized{share: share{units: 1}, count: r.ios, group: r.group})
+				list = append(list, sized{share: share{units: 1, covers: r.covers, parts: one.parts}, count: r.ios, group: r.group})
 			}
 			list[j].terms = append(list[j].terms, term{r, n})
 			list[j].bytes = sum.add(list[j].bytes, sum.mul(n, r.page))
 		case schema.CoversPart:
 			for k, part := range parts[r.kind] {
-				list = append(list, sized{share{[]term{{r, 1}}, n, part}, r.parts[k], sum.mul(r.ios, n), r.group})
+				one.part = part
+				list = append(list, sized{one, r.parts[k], sum.mul(r.ios, n), r.group})
 			}
 		default:
-			list = append(list, sized{share{[]term{{r, 1}}, n, ""}, r.page, sum.mul(r.ios, n), r.group})
+			list = append(list, sized{one, r.page, sum.mul(r.ios, n), r.group})
 		}
 	}
 	for _, s := range list {
@@ -148,7 +155,7 @@ func (st *stage) layers() string {
 
 // rates evaluates the cells.
 func (l *Layers) rates(req *Request, cells []cell, warnings *diag.List) ([]rate, error) {
-	covers := l.schema.Cache.Get().Covers[req.Config.Values[patternField].Str]
+	covers, _ := l.prog.Ref(ioCovers)
 	l.set(ioUnits, formula.Number(1))
 	seen := map[string]bool{}
 	var list []rate
@@ -171,7 +178,12 @@ func (l *Layers) rates(req *Request, cells []cell, warnings *diag.List) ([]rate,
 				return nil, l.missing(req, err)
 			}
 		}
-		if covers == schema.CoversPart && r.page > 0 {
+		v, err := l.frame.Eval(covers)
+		if err != nil {
+			return nil, l.missing(req, err)
+		}
+		r.covers = v.Str
+		if r.covers == schema.CoversPart && r.page > 0 {
 			for _, part := range l.cache.parts[c.kind] {
 				n, err := l.part(c, part)
 				if err != nil {
@@ -217,7 +229,7 @@ func (l *Layers) stages(req *Request, rates []rate) ([]stage, error) {
 			continue
 		}
 		st := stage{number: s, lo: ends[s], hi: ends[s+1]}
-		if err := st.fill(l.schema.Cache.Get().Covers[req.Config.Values[patternField].Str], l.cache.parts, rates); err != nil {
+		if err := st.fill(l.cache.parts, rates); err != nil {
 			return nil, diag.Errorf(req.label(), "the bytes of stage %d do not fit in 64 bits", s)
 		}
 		if choice.Str == stageLargest && len(all) > 0 {

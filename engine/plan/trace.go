@@ -149,6 +149,9 @@ func (t tracer) indexedBy() map[string]*schema.Field {
 	tables := t.schema.Cache.Get().Tables
 	for i := range t.schema.Fields {
 		f := &t.schema.Fields[i]
+		if f.Var == patternField {
+			indexed[coversVar] = f
+		}
 		for name, table := range tables {
 			if f.Values() != nil && slices.Equal(schema.Keys(table), slices.Sorted(slices.Values(f.Values()))) {
 				indexed[name] = f

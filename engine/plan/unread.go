@@ -7,6 +7,7 @@ import (
 
 	"kvbench/engine/data"
 	"kvbench/engine/fit"
+	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
 
@@ -242,7 +243,28 @@ func (r *unread) present(req *Request) (follow func(name string) bool, key strin
 	for _, table := range schema.Keys(chosen) {
 		key += fmt.Sprint(" ", chosen[table])
 	}
-	return following(ofLayers, chosen), key
+	open := map[string]bool{} // the fields that some point has the engine's value of
+	for _, name := range schema.Keys(r.defaults) {
+		open[name+formula.Otherwise] = !r.givenIn(req, name)
+		key += fmt.Sprint(" ", open[name+formula.Otherwise])
+	}
+	ofTables := following(ofLayers, chosen)
+	return func(name string) bool {
+		if counts, ok := open[name]; ok {
+			return counts
+		}
+		return ofTables(name)
+	}, key
+}
+
+// givenIn reports whether the values of a field that a request has all count.
+func (r *unread) givenIn(req *Request, field string) bool {
+	for _, a := range req.Config.Axes {
+		if a.Field.Var == field {
+			return r.AllGiven(&a)
+		}
+	}
+	return r.Given(field, req.Config.Values[field])
 }
 
 // chosen returns the values of a field by the tables that have an entry for each value
@@ -253,7 +275,9 @@ func (r *unread) chosen(req *Request) map[string][]string {
 	}
 	chosen := map[string][]string{}
 	for table, f := range r.indexed {
-		chosen[table] = req.Config.Texts(f.Var)
+		if r.givenIn(req, f.Var) {
+			chosen[table] = req.Config.Texts(f.Var)
+		}
 	}
 	return chosen
 }
@@ -265,7 +289,7 @@ func (r *unread) withValue(req *Request, field string) []string {
 	var list []string
 	for table, chosen := range r.chosen(req) {
 		f := r.indexed[table]
-		for _, value := range f.Values() {
+		for _, value := range f.Known() {
 			flag := "--" + f.Flag + " " + value
 			if slices.Contains(chosen, value) || slices.Contains(list, flag) {
 				continue

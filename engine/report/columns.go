@@ -347,9 +347,14 @@ func columnsOf(view schema.View, s *schema.Schema) []column {
 	put(column{name: "point", cell: func(p Point, _, _ *line) string { return p[0].Point }})
 
 	setting(runner.NameArchitecture, runner.FromRecord, runner.NameArchitecture)
-	for _, f := range s.Fields {
-		setting(f.Var, runner.FromConfig, f.Var)
+	fields := func(last bool) {
+		for _, f := range s.Fields {
+			if f.Last == last {
+				setting(f.Var, runner.FromConfig, f.Var)
+			}
+		}
 	}
+	fields(false)
 	for _, name := range schema.Keys(s.Nixlbench.Flags) {
 		setting(s.Nixlbench.Flags[name].JSONKey(), runner.FromFlags, name)
 	}
@@ -375,6 +380,7 @@ func columnsOf(view schema.View, s *schema.Schema) []column {
 		}
 		return base.point[0].Point
 	}})
+	fields(true)
 	return all
 }
 

@@ -72,7 +72,11 @@ func configPage(p *page, s *schema.Schema) {
 		if def == "" {
 			def = literal(f.Default)
 		}
-		p.row("`"+f.Path+"`", "`--"+f.Flag+"`", "`"+f.Var+"`", allowed, def, f.Doc)
+		flag := "-"
+		if f.Flag != "" {
+			flag = "`--" + f.Flag + "`"
+		}
+		p.row("`"+f.Path+"`", flag, "`"+f.Var+"`", allowed, def, f.Doc)
 	}
 	p.text("\nThe section `sweep` gives fields several values, by the names of their flags: `sweep: {tp: [1, 2], isl: 1024..131072x2}`.")
 	p.text("\n## Number formats")
@@ -131,7 +135,7 @@ func cachePage(p *page, s *schema.Schema) {
 	}
 	for _, table := range schema.Keys(c.Tables) {
 		for _, key := range schema.Keys(c.Tables[table]) {
-			p.row("`"+table+"["+key+"]`", "`"+c.Tables[table][key].Text+"`")
+			p.row("`"+table+"["+key+"]`", ruleText(c.Tables[table][key]))
 		}
 	}
 	p.text("\n## Sums over layers")
@@ -148,10 +152,20 @@ func cachePage(p *page, s *schema.Schema) {
 		p.row("`"+f.Name+"`", "`"+f.Of.Text+"`", what, orDash(strings.Join(set, ", ")))
 	}
 	p.text("\n## What one I/O covers")
-	p.table("access pattern", "an I/O is a page of")
-	words := map[string]string{schema.CoversStage: "all layers of a group in the stage", schema.CoversLayer: "one layer", schema.CoversPart: "one part of a layer"}
+	p.text("An I/O is a page of all layers of a group in the stage (`stage`), of one layer (`layer`), or of one part of a layer (`part`).")
+	p.table("access pattern", "what an I/O covers of a layer")
 	for _, name := range schema.Keys(c.Covers) {
-		p.row("`"+name+"`", words[c.Covers[name]])
+		p.row("`"+name+"`", "`"+c.Covers[name].Text+"`")
+	}
+	p.text("\n## Engines\n\nThe rules of an engine are those of the release that `--engine_release` names, by default the last of these.")
+	p.table("engine", "releases")
+	for _, name := range schema.Keys(c.Releases) {
+		p.row(name, strings.Join(c.Releases[name], ", "))
+	}
+	p.text("\nFields that nobody set have the engine's values.")
+	p.table("field", "value")
+	for _, name := range schema.Keys(c.Defaults) {
+		p.row("`"+name+"`", "`"+c.Defaults[name].Text+"`")
 	}
 	p.text("\n## What must hold")
 	p.table("of", "condition", "otherwise")
@@ -160,6 +174,9 @@ func cachePage(p *page, s *schema.Schema) {
 			message := r.Message
 			if r.Warn {
 				message += " (a warning)"
+			}
+			if r.Note {
+				message += " (a note)"
 			}
 			p.row(of, "`"+r.Require.Text+"`", message)
 		}
@@ -322,4 +339,25 @@ func formulasPage(p *page, s *schema.Schema) {
 	for _, name := range schema.Keys(s.Let) {
 		p.row("`"+name+"`", "`"+s.Let[name].Text+"`")
 	}
+}
+
+// ruleText shows the formula of a rule, or those of its eras.
+func ruleText(rule schema.EngineRule) string {
+	if f, ok := rule.Plain(); ok {
+		return "`" + f.Text + "`"
+	}
+	var parts []string
+	for _, era := range rule {
+		what := "`" + era.Value.Text + "`"
+		if era.Unknown != "" {
+			what = "not known"
+		}
+		if era.Since != "" {
+			what = "since " + era.Since + " " + what
+		} else {
+			what = "before " + what
+		}
+		parts = append(parts, what)
+	}
+	return strings.Join(parts, "; ")
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/plan"
@@ -72,7 +73,14 @@ func rowText(r schema.Row, pl *plan.Plan) (string, error) {
 	case "count":
 		return Count(n), nil
 	}
-	return diag.Printable(v.Text()), nil
+	text := v.Text()
+	if more, ok := pl.Value(r.And); ok {
+		text += " " + more.Text()
+	}
+	if from := pl.Request.Config.Values[r.Value].Origin; from.Kind == data.FromEngine {
+		text += inBrackets(from.String())
+	}
+	return diag.Printable(text), nil
 }
 
 // inBrackets puts a text in brackets behind a blank, unless it is empty.
@@ -132,8 +140,10 @@ func JSON(w io.Writer, view schema.View, plans []*plan.Plan) error {
 		own := map[string]any{"release": pl.Release}
 		if pl.Rank() {
 			for _, r := range view.Rank {
-				if v, ok := pl.Value(r.Value); ok {
-					own[r.Value] = v
+				for _, name := range []string{r.Value, r.And} {
+					if v, ok := pl.Value(name); ok {
+						own[name] = v
+					}
 				}
 			}
 			own[keyStage], own[keyGroup] = pl.Stage(), pl.Group()
@@ -158,16 +168,22 @@ func CSV(w io.Writer, fields []schema.Field, sweep schema.View, plans []*plan.Pl
 	for _, r := range sweep.Rows {
 		names = append(names, r.Value)
 	}
+	var last []string
 	for _, f := range fields {
-		names = append(names, f.Var)
+		if f.Last {
+			last = append(last, f.Var)
+		} else {
+			names = append(names, f.Var)
+		}
 	}
+	names = append(names, last...)
 	out := csv.NewWriter(w)
 	for i, pl := range plans {
 		head := []string{keyFile, keyModel}
 		row := []string{pl.Request.Config.File, modelName(pl)}
 		field := func(late bool) {
 			for _, f := range fields {
-				if f.Late == late {
+				if f.Late == late && !f.Last {
 					head = append(head, documentedName(f))
 					row = append(row, pl.Request.Config.Values[f.Var].Text())
 				}

@@ -5,14 +5,18 @@ import "kvbench/engine/diag"
 // Cache is what is known of the caches of serving engines: kinds of layers,
 // and the formulas of the rank accounting.
 type Cache struct {
-	Kinds    map[string]*Kind              `json:"kinds"`
-	Let      map[string]Formula            `json:"let"`
-	Tables   map[string]map[string]Formula `json:"tables"`
-	Requires []Requirement                 `json:"requires"`
-	// Covers says what an I/O covers, for each access pattern: [CoversStage],
-	// [CoversLayer] or [CoversPart].
-	Covers map[string]string `json:"covers"`
-	Folds  []Fold            `json:"folds"`
+	Kinds    map[string]*Kind                 `json:"kinds"`
+	Let      map[string]Formula               `json:"let"`
+	Tables   map[string]map[string]EngineRule `json:"tables"`
+	Requires []Requirement                    `json:"requires"`
+	// Covers says what an I/O covers of a layer, for each access pattern:
+	// [CoversStage], [CoversLayer] or [CoversPart].
+	Covers map[string]Formula `json:"covers"`
+	Folds  []Fold             `json:"folds"`
+	// Releases are those of engines, oldest first.
+	Releases map[string][]string `json:"releases"`
+	// Defaults are the values of fields that nobody gave.
+	Defaults map[string]Formula `json:"defaults"`
 }
 
 // What one I/O covers.
@@ -41,6 +45,8 @@ type KindField struct {
 	Doc     string  `json:"doc"`
 	Type    Kinds   `json:"type"`
 	Default Formula `json:"default,omitzero"`
+	// Zero says that a number may be 0.
+	Zero bool `json:"zero,omitempty"`
 }
 
 // Group is a group of layers of an architecture.
@@ -59,11 +65,14 @@ type Group struct {
 type Layers struct {
 	Count Formula `json:"layers"`
 	// Select yields the name of each layer's group, for groups without Where.
-	Select Formula           `json:"select,omitzero"`
-	Groups map[string]*Group `json:"groups"`
+	Select Formula `json:"select,omitzero"`
+	// ServedAs yields the name by which serving engines know the model.
+	ServedAs Formula           `json:"served_as,omitzero"`
+	Groups   map[string]*Group `json:"groups"`
 }
 
-// Requirement is a condition that must hold.
+// Requirement is a condition that must hold; with Warn or Note, else it is said
+// that it does not.
 type Requirement struct {
 	Require Formula `json:"require"`
 	Message string  `json:"message"`
@@ -71,6 +80,7 @@ type Requirement struct {
 	Of   string `json:"of,omitempty"`
 	Hint string `json:"hint,omitempty"`
 	Warn bool   `json:"warn,omitempty"`
+	Note bool   `json:"note,omitempty"`
 }
 
 // Fold is a value made of all layers.
@@ -86,6 +96,9 @@ type Fold struct {
 	// Set has values that stand in for others.
 	Set map[string]Formula `json:"set"`
 }
+
+// GoesOn reports whether there is a plan all the same.
+func (r *Requirement) GoesOn() bool { return r.Warn || r.Note }
 
 // FoldMax and OverStage are the values of a [Fold] that are not the usual ones.
 const (
@@ -110,8 +123,19 @@ func (c *Cache) eachFormula(f func([]string, *Formula)) {
 	}
 	eachIn(c.Let, []string{"let"}, f)
 	for _, name := range Keys(c.Tables) {
-		eachIn(c.Tables[name], []string{"tables", name}, f)
+		for _, key := range Keys(c.Tables[name]) {
+			rule, path := c.Tables[name][key], []string{"tables", name, key}
+			if _, ok := rule.Plain(); ok {
+				f(path, &rule[0].Value)
+				continue
+			}
+			for i := range rule {
+				f(append(path[:3:3], index(i), "value"), &rule[i].Value)
+			}
+		}
 	}
+	eachIn(c.Covers, []string{"covers"}, f)
+	eachIn(c.Defaults, []string{"defaults"}, f)
 	eachRequirement(c.Requires, nil, f)
 	for i := range c.Folds {
 		path := []string{"folds", index(i)}
@@ -129,6 +153,7 @@ func eachRequirement(list []Requirement, path []string, f func([]string, *Formul
 func (l *Layers) eachFormula(f func([]string, *Formula)) {
 	f([]string{"cache", "layers"}, &l.Count)
 	f([]string{"cache", "select"}, &l.Select)
+	f([]string{"cache", "served_as"}, &l.ServedAs)
 	for _, name := range Keys(l.Groups) {
 		g, path := l.Groups[name], []string{"cache", "groups", name}
 		f(append(path, "where"), &g.Where)

@@ -67,13 +67,6 @@ type Rule struct {
 	Hint string `json:"hint,omitempty"`
 }
 
-// Note is something to tell where a condition holds.
-type Note struct {
-	When Formula `json:"when"`
-	Note string  `json:"note"`
-	Hint string  `json:"hint,omitempty"`
-}
-
 // RelevantFields returns what tells by a word of their names fields that affect
 // the cache, and by their whole names fields that do not.
 func (c *Checkpoints) RelevantFields() (relevant, ignored func(name string) bool) {
@@ -117,6 +110,9 @@ func matcher(patterns []string, sep string) func(name string) bool {
 type Checkpoints struct {
 	// Texts name the mappings that fields of the language model may be in.
 	Texts []string `json:"texts"`
+	// Whole are fields of the whole model: those of the language model do not
+	// replace them.
+	Whole []string `json:"whole"`
 	// Mappings name further fields that hold mappings if anything.
 	Mappings []string `json:"mappings"`
 	// Siblings are files beside a configuration, by the prefix of their fields.
@@ -130,8 +126,6 @@ type Checkpoints struct {
 	Let     map[string][]Formula `json:"let"`
 	// Defaults are those of a configuration, by the path of the field.
 	Defaults map[string][]Rule `json:"defaults"`
-	// Notes are about such a default.
-	Notes map[string][]Note `json:"notes"`
 	// Relevant tells by words of their names the fields that affect the cache;
 	// Ignored those of them that do not, by groups of whole names.
 	Relevant []string            `json:"relevant"`
@@ -151,11 +145,6 @@ func (c *Checkpoints) eachFormula(f func(path []string, formula *Formula)) {
 				f(append(slices.Clone(path), "when"), &r.When)
 			}
 			f(append(path, "value"), &r.Value)
-		}
-	}
-	for _, name := range Keys(c.Notes) {
-		for i := range c.Notes[name] {
-			f([]string{"checkpoints", "notes", name, strconv.Itoa(i), "when"}, &c.Notes[name][i].When)
 		}
 	}
 }

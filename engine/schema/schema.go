@@ -83,6 +83,12 @@ type Field struct {
 	Needs string `json:"needs,omitempty"`
 	// Late fields came after others; their columns are the last.
 	Late bool `json:"late,omitempty"`
+	// Last ones came even later: their columns are at the very end, under their own
+	// names.
+	Last bool `json:"last,omitempty"`
+	// Comma fields have values that a comma is part of: it does not part those of
+	// an axis.
+	Comma bool `json:"comma,omitempty"`
 	// More fields have flags that only the full help describes.
 	More bool `json:"more,omitempty"`
 	// Keys are those that the table of every architecture has, Words further values
@@ -159,7 +165,8 @@ type Row struct {
 	Label  string `json:"label"`
 	Value  string `json:"value"`
 	Suffix string `json:"suffix,omitempty"`
-	As     string `json:"as,omitempty"` // bytes, documented_bytes, time, count
+	And    string `json:"and,omitempty"` // a value that follows, if the plan has it
+	As     string `json:"as,omitempty"`  // bytes, documented_bytes, time, count
 	// Optional rows are left out where the plan has no such value.
 	Optional bool `json:"optional,omitempty"`
 	// With are configuration fields, by name in formulas, that the value is for.

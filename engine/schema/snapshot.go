@@ -139,6 +139,11 @@ func (r *reader) value(v reflect.Value) {
 	case reflect.Map:
 		r.mapping(v)
 	case reflect.Slice:
+		if rule, ok := v.Addr().Interface().(*EngineRule); ok && r.next() == '"' {
+			*rule = EngineRule{{}}
+			r.value(reflect.ValueOf(&(*rule)[0].Value).Elem())
+			return
+		}
 		r.slice(v)
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))

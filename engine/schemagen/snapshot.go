@@ -152,6 +152,10 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 					f.DefaultBy = a.Contents()
 				case "late":
 					f.Late = true
+				case "last":
+					f.Last = true
+				case "comma":
+					f.Comma = true
 				case "more":
 					f.More = true
 				case "note":

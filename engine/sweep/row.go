@@ -122,7 +122,9 @@ func (wk *worker) cells(v *variant, it *sweepItem, general bool) []cellStep {
 		step := cellStep{column: c, kind: wk.kindOf(v, c), axis: -1}
 		step.plain = step.kind == formula.Num && c.shown < 0
 		if !general && c.own == "" {
-			if step.axis = slices.Index(sh.refs, c.ref); step.axis >= 0 {
+			if step.axis = slices.Index(sh.refs, c.ref); step.axis >= 0 && !v.AllGiven(&it.Config.Axes[step.axis]) {
+				step.axis = -1
+			} else if step.axis >= 0 {
 				step.texts = wk.textsOf(it, step.axis, i)
 			} else if !sh.changes[c.ref] && (c.shown < 0 || !sh.changes[c.shown]) {
 				if val, err := v.valueOf(c, nil); err == nil {

@@ -127,7 +127,7 @@ func (wk *worker) move(v *variant) {
 		ref := it.shape.refs[i]
 		switch {
 		case ref < 0:
-		case val.Kind == v.prog.Kind(ref):
+		case val.Kind == v.prog.Kind(ref) && v.Given(it.Config.Axes[i].Field.Var, *val):
 			v.frame.Change(ref, val.Value, v.depend[i])
 			if v.layers != nil {
 				v.layers.Values().Set(ref, val.Value)

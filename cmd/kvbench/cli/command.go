@@ -420,9 +420,14 @@ func (a *app) printOnce(list []*diag.Diag) {
 // depend on, and the notes on those that the model gave.
 func (a *app) missing(j plan.Item, results []string) []*diag.Diag {
 	var list []*diag.Diag
+	settled := j.Planner.Settled(j.Request)
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
 		v := j.Config.Values[f.Var]
+		if own, ok := settled[f.Var]; ok && (v.Origin.Kind != data.FromModel || own.Text() != v.Text()) {
+			list = append(list, ofEngine(f, own, v, j.Planner.ReadsAnywhere(j.Request, f.Var))...)
+			continue
+		}
 		fromModel := v.Origin.Kind == data.FromModel && j.Planner.ReadsAnywhere(j.Request, f.Var)
 		if fromModel {
 			list = append(list, j.Model.Doubts[f.Var]...)
@@ -438,6 +443,20 @@ func (a *app) missing(j plan.Item, results []string) []*diag.Diag {
 			WithHint("set it with --%s", f.Flag))
 	}
 	return list
+}
+
+// ofEngine returns the note on a value that is the engine's, where the model has
+// another or where results depend on it.
+func ofEngine(f *schema.Field, own, v data.Fact, reads bool) []*diag.Diag {
+	switch {
+	case f.Announced != "" && v.Origin.Kind == data.FromModel:
+		return []*diag.Diag{diag.Notef(own.Origin.Pos, "%s is %s, %s for this checkpoint", f.Announced, own.Text(), own.Origin).
+			WithHint("--%s overrides it", f.Flag)}
+	case f.Expected && reads:
+		return []*diag.Diag{diag.Notef(diag.Pos{}, "%s is not set: using %s, %s", f.Path, own.Origin, own.Text()).
+			WithHint("set it with --%s", f.Flag)}
+	}
+	return nil
 }
 
 // warned reports whether a list holds a warning.

@@ -1,0 +1,46 @@
+package formula
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/expr-lang/expr/ast"
+)
+
+// numbersFunc compiles the reading of numbers between commas. Of other texts it makes
+// an empty list, for conditions to refuse.
+func numbersFunc(k *checker, args []ast.Node, _ place, who string) code {
+	x := k.need(args[0], Str, who).str
+	return code{kind: NumList, nums: func(f *Frame) []Rat {
+		var list []Rat
+		for part := range strings.SplitSeq(x(f), ",") {
+			n, err := strconv.ParseUint(part, 10, 32)
+			if err != nil {
+				return nil
+			}
+			list = append(list, Int(int64(n)))
+		}
+		return list
+	}}
+}
+
+// sumFirstFunc compiles the sum of the beginning of a list.
+func sumFirstFunc(k *checker, args []ast.Node, at place, who string) code {
+	list, count := k.need(args[0], NumList, who).nums, k.need(args[1], Num, who).num
+	return code{kind: Num, num: func(f *Frame) Rat {
+		l, n := list(f), count(f)
+		c, ok := n.Int64()
+		if !ok || c < 0 || c > int64(len(l)) {
+			return f.fail(at, "%s: a list of %d numbers has no first %s", who, len(l), n)
+		}
+		var sum Rat
+		for _, x := range l[:c] {
+			v, ok := sum.add(x)
+			if !ok {
+				return f.overflow(at, sum, "+", x)
+			}
+			sum = v
+		}
+		return sum
+	}}
+}

@@ -1,0 +1,276 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"kvbench/engine/config"
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// The fields that choose an engine and its release, the word that leaves the
+// release to kvbench, and what the name of a field follows where a formula asks
+// for the model's own default of it.
+const (
+	engineField  = "engine"
+	releaseField = "engine_release"
+	autoWord     = "auto"
+	modelPrefix  = "model_"
+)
+
+// engineDefault is a field that takes the engine's value where nobody gave one.
+type engineDefault struct {
+	field string
+	ref   formula.Ref
+	// model is the input that has the model's own default, or -1 where that is as
+	// good as given.
+	model  formula.Ref
+	inputs []string // that its formula may depend on
+}
+
+// declareConfig declares the fields of a configuration: in the rank accounting,
+// some have the engine's value where nobody gave one.
+func (ds *declarations) declareConfig() {
+	for i := range ds.schema.Fields {
+		f := &ds.schema.Fields[i]
+		if !ds.knows(f) {
+			continue
+		}
+		rule := ds.engineRule(f.Var)
+		if rule.IsZero() {
+			ds.scope.Input(f.Var, f.Type.Kinds.Formula(), f.Pos)
+			continue
+		}
+		ds.scope.InputOr(f.Var, rule, f.Type.Kinds.Formula())
+	}
+}
+
+// declareModelDefaults declares the model's own defaults of fields that formulas of
+// the rank accounting ask for.
+func (ds *declarations) declareModelDefaults() {
+	asked := map[string]bool{}
+	for _, f := range ds.schema.Cache.Get().Let {
+		for _, name := range formula.Names(f.Text) {
+			asked[name] = true
+		}
+	}
+	for i := range ds.schema.Fields {
+		if f := &ds.schema.Fields[i]; asked[modelPrefix+f.Var] {
+			ds.scope.Input(modelPrefix+f.Var, f.Type.Kinds.Formula(), f.Pos)
+		}
+	}
+}
+
+// engineRule returns the formula of an engine's value for a field, or none.
+func (a *account) engineRule(field string) schema.Formula {
+	if !a.rank {
+		return schema.Formula{}
+	}
+	return a.schema.Cache.Get().Defaults[field]
+}
+
+// declareTables declares the tables of the rank accounting. An entry with eras is
+// a table by release.
+func (ds *declarations) declareTables() {
+	c := ds.schema.Cache.Get()
+	for _, name := range schema.Keys(c.Tables) {
+		plain := map[string]schema.Formula{}
+		for engine, rule := range c.Tables[name] {
+			f, ok := rule.Plain()
+			if !ok {
+				f = schema.Formula{Text: eraTable(name, engine) + "[" + releaseField + "]"}
+				declareEras(ds.scope, name, engine, rule, c.Releases[engine])
+			}
+			plain[engine] = f
+		}
+		tableOf(ds.scope, name, plain, formula.Any)
+	}
+}
+
+func eraTable(name, engine string) string { return name + "_" + engine }
+
+// declareEras declares a rule with eras as a table by release.
+func declareEras(scope *formula.Scope, name, engine string, rule schema.EngineRule, releases []string) {
+	var keys []string
+	var srcs []formula.Source
+	missing := map[string]string{}
+	for _, release := range releases {
+		era := rule.Of(release, releases)
+		switch {
+		case era != nil && era.Unknown == "":
+			keys, srcs = append(keys, release), append(srcs, era.Value)
+		case era != nil:
+			missing[release] = fmt.Sprintf("kvbench does not know of %s %s %s", engine, release, era.Unknown)
+		default:
+			missing[release] = fmt.Sprintf("kvbench does not know %s of %s before %s", name, engine, rule[len(rule)-1].Since)
+		}
+	}
+	for release := range missing {
+		missing[release] += ": it knows that of " + strings.Join(keys, ", ")
+	}
+	scope.TableBut(eraTable(name, engine), keys, srcs, formula.Any, missing)
+}
+
+// linkDefaults finds, once the formulas are compiled, the fields that have an
+// engine's value.
+func (ds *declarations) linkDefaults() {
+	ds.defaults = map[string]*engineDefault{}
+	for i := range ds.schema.Fields {
+		name := ds.schema.Fields[i].Var
+		ref, ok := ds.prog.Ref(name)
+		if !ok || ds.engineRule(name).IsZero() {
+			continue
+		}
+		d := &engineDefault{field: name, ref: ref, model: -1, inputs: ds.prog.Inputs(ref)}
+		if model, ok := ds.prog.Ref(modelPrefix + name); ok {
+			d.model = model
+		}
+		ds.defaults[name] = d
+		ds.cache.defaults = append(ds.cache.defaults, d)
+		for _, f := range ds.cache.folds {
+			if slices.Contains(ds.prog.Inputs(f.ref), name) {
+				f.defaults = append(f.defaults, d)
+			}
+		}
+	}
+}
+
+// Given reports whether a value of a field counts, or the engine's instead.
+func (p *Program) Given(name string, v data.Fact) bool {
+	d := p.defaults[name]
+	switch {
+	case d == nil:
+		return true
+	case name == releaseField && v.Str == autoWord:
+		return false
+	case v.Origin.Kind == data.FromModel:
+		return d.model < 0
+	}
+	return v.Origin.Kind != data.FromDefault
+}
+
+// AllGiven reports whether all values of an axis count.
+func (p *Program) AllGiven(a *config.Axis) bool {
+	return !slices.ContainsFunc(a.Values, func(v data.Fact) bool { return !p.Given(a.Field.Var, v) })
+}
+
+// setFields sets the fields of a request's configuration in the frame that count,
+// and the model's own defaults that formulas ask for.
+func (f *Frame) setFields(req *Request) {
+	for name, v := range req.Config.Values {
+		if f.Given(name, v) {
+			f.set(name, v.Value)
+		}
+	}
+	for name, v := range req.settled {
+		f.set(name, v.Value)
+	}
+	for name, d := range f.defaults {
+		if v, ok := req.Model.Defaults[name]; ok && d.model >= 0 {
+			f.frame.Set(d.model, v.Value)
+		}
+	}
+}
+
+// settle finds the engine's values of those fields that nobody gave and sets them
+// in the frame: they stay the same where other values stand in for those that
+// they come from.
+func (f *Frame) settle(req *Request, fields []*engineDefault, settled map[string]data.Fact) error {
+	for _, d := range fields {
+		if _, ok := settled[d.field]; ok || f.Given(d.field, req.Config.Values[d.field]) {
+			continue
+		}
+		v, err := f.frame.Eval(d.ref)
+		if err != nil {
+			return f.missing(req, err)
+		}
+		from := data.Origin{Kind: data.FromEngine, Name: req.Config.Values[engineField].Str}
+		for _, name := range d.inputs {
+			if of := req.Config.Values[name].Origin; of.Kind == data.FromModel && name != d.field {
+				from.Pos = of.Pos
+			}
+		}
+		settled[d.field] = data.Fact{Value: v, Origin: from}
+		f.frame.Set(d.ref, v)
+	}
+	return nil
+}
+
+// Settled returns the engine's values of the fields that nobody gave, by their names
+// in formulas. Those of a plan that cannot be made are not known.
+func (p *Planner) Settled(req *Request) map[string]data.Fact {
+	if len(p.defaults) == 0 {
+		return nil
+	}
+	p.layers.Load(req)
+	all, _, err := p.layers.Expand(req)
+	if err != nil {
+		return nil
+	}
+	return all[0].settled
+}
+
+// unsettle takes back what settle did of the request before.
+func (f *Frame) unsettle(req *Request) {
+	for _, d := range f.cache.defaults {
+		if !f.Given(d.field, req.Config.Values[d.field]) {
+			f.frame.Unset(d.ref)
+		}
+	}
+}
+
+// withSettled returns a request whose configuration has the engine's values of the
+// fields that nobody gave.
+func (r *Request) withSettled() *Request {
+	if len(r.settled) == 0 {
+		return r
+	}
+	one, cfg := *r, *r.Config
+	cfg.Values = maps.Clone(cfg.Values)
+	maps.Copy(cfg.Values, r.settled)
+	one.Config, one.settled = &cfg, nil
+	return &one
+}
+
+// checkRelease refuses a release of the engine that kvbench does not know.
+func (f *Frame) checkRelease(req *Request) error {
+	engine, v := req.Config.Values[engineField].Str, req.Config.Values[releaseField]
+	releases := f.schema.Cache.Get().Releases[engine]
+	if len(releases) == 0 || v.Str == autoWord || !v.Origin.Given() || slices.Contains(releases, v.Str) {
+		return nil
+	}
+	field := ""
+	if v.Origin.Kind == data.FromFile || v.Origin.Kind == data.FromModel {
+		field = "system." + releaseField + ": "
+	}
+	d := v.Origin.Errorf("%s%q is not a release of %s that kvbench knows: expected %s or one of %s", field, v.Str, engine, autoWord, strings.Join(releases, ", "))
+	newest := slices.Clone(releases)
+	slices.Reverse(newest)
+	d.About(diag.NotAllowed, v.Str).Suggest(v.Str, newest)
+	return d
+}
+
+// what says what the I/Os of a plan for one rank cover of a layer.
+func (o *io) what() string {
+	s := o.shares[0]
+	parts := slices.Clone(s.parts)
+	for i, part := range parts {
+		if len(part) == 1 {
+			parts[i] = strings.ToUpper(part)
+		}
+	}
+	switch {
+	case s.covers == schema.CoversStage:
+		return "a page of all layers"
+	case len(parts) == 1:
+		return "a page of one layer"
+	case s.covers == schema.CoversPart:
+		return strings.Join(parts, " or ") + " of one layer's page"
+	}
+	return "a page of one layer, " + strings.Join(parts, " and ") + " together"
+}

@@ -1,0 +1,54 @@
+package schema
+
+import (
+	"encoding/json"
+	"slices"
+)
+
+// EngineRule is a rule of an engine: one formula, or one for each era of the engine's releases,
+// the newest first.
+type EngineRule []EngineEra
+
+// EngineEra is a formula from one release of an engine on: Since "" stands for
+// all releases before the others. Unknown says what nobody knows of the era.
+type EngineEra struct {
+	Since   string  `json:"since,omitempty"`
+	Value   Formula `json:"value,omitzero"`
+	Unknown string  `json:"unknown,omitempty"`
+}
+
+// Plain returns the formula of a rule that has no eras.
+func (r EngineRule) Plain() (Formula, bool) {
+	if len(r) == 1 && r[0].Since == "" && r[0].Unknown == "" {
+		return r[0].Value, true
+	}
+	return Formula{}, false
+}
+
+// MarshalJSON writes a rule without eras as its formula.
+func (r EngineRule) MarshalJSON() ([]byte, error) {
+	if f, ok := r.Plain(); ok {
+		return json.Marshal(f)
+	}
+	return json.Marshal([]EngineEra(r))
+}
+
+// UnmarshalJSON is the inverse of [EngineRule.MarshalJSON].
+func (r *EngineRule) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '"' {
+		*r = EngineRule{{}}
+		return json.Unmarshal(data, &(*r)[0].Value)
+	}
+	return json.Unmarshal(data, (*[]EngineEra)(r))
+}
+
+// Of returns the era that a release is of; releases has them all, oldest first.
+func (r EngineRule) Of(release string, releases []string) *EngineEra {
+	at := slices.Index(releases, release)
+	for i := range r {
+		if r[i].Since == "" || slices.Index(releases, r[i].Since) <= at {
+			return &r[i]
+		}
+	}
+	return nil
+}
