@@ -67,25 +67,47 @@ func (t tracer) quantityInputs(q *schema.Quantity, follow func(string) bool) []s
 	return t.inputs(t.refs(q.Name), follow)
 }
 
-// inputs returns the inputs of values, also through those that are made of layers.
+// inputs returns the inputs of values, including those of values made of layers.
 func (t tracer) inputs(refs []formula.Ref, follow func(string) bool) []string {
-	names := t.prog.InputsOf(refs, follow)
-	for _, name := range names {
-		if f := t.foldNamed(name); f != nil {
-			names = append(names, t.foldInputs(f, follow)...)
-		}
-	}
-	return names
+	return t.inputsWithout(refs, follow, nil, map[string]bool{})
 }
 
 // foldInputs returns what a value made of layers depends on. What has a stand-in
 // does not count.
 func (t tracer) foldInputs(f *schema.Fold, follow func(string) bool) []string {
+	return t.inputsWithout(t.foldRefs(f), follow, schema.Keys(f.Set), map[string]bool{})
+}
+
+// inputsWithout returns the inputs of values, without what some names lead to. Values
+// made of layers may lead to themselves, by way of a name that has a stand-in
+// elsewhere: seen holds those that are done, with the names that were left out then.
+func (t tracer) inputsWithout(refs []formula.Ref, follow func(string) bool, without []string, seen map[string]bool) []string {
+	names := t.prog.InputsOf(refs, func(name string) bool { return !slices.Contains(without, name) && follow(name) })
+	for _, name := range names {
+		f := t.foldNamed(name)
+		if f == nil {
+			continue
+		}
+		all := slices.Concat(without, schema.Keys(f.Set))
+		slices.Sort(all)
+		all = slices.Compact(all)
+		key := name + " without " + strings.Join(all, " ")
+		if !seen[key] {
+			seen[key] = true
+			names = append(names, t.inputsWithout(t.foldRefs(f), follow, all, seen)...)
+		}
+	}
+	return names
+}
+
+// foldRefs returns the formulas of a value made of layers, and those of its
+// stand-ins.
+func (t tracer) foldRefs(f *schema.Fold) []formula.Ref {
 	names := []string{foldPrefix + f.Name}
 	for _, name := range schema.Keys(f.Set) {
 		names = append(names, foldPrefix+f.Name+"."+name)
 	}
-	return t.inputs(t.refs(names...), func(name string) bool { return f.Set[name].IsZero() && follow(name) })
+	return t.refs(names...)
 }
 
 // foldNamed returns the value made of layers of that name, or nil.
