@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"encoding/xml"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -236,11 +237,20 @@ func TestDocLinks(t *testing.T) {
 	docs := documents(t)
 	heading := regexp.MustCompile(`(?m)^#+ (.*)$`)
 	odd := regexp.MustCompile(`[^\pL\pN _-]`)
-	anchors := func(text string) (list []string) {
-		for _, m := range heading.FindAllStringSubmatch(docBlock.ReplaceAllString(text, ""), -1) {
-			list = append(list, "#"+strings.ReplaceAll(odd.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-"))
+	anchors := map[string][]string{}
+	all := maps.Clone(docs)
+	for _, name := range []string{"docs/reference/cache.md", "docs/reference/configuration.md"} { // generated
+		text, err := os.ReadFile("../../../" + name)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return list
+		all[name] = string(text)
+	}
+	for name, text := range all {
+		text = docBlock.ReplaceAllString(text, "")
+		for _, m := range heading.FindAllStringSubmatch(text, -1) {
+			anchors[name] = append(anchors[name], "#"+strings.ReplaceAll(odd.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-"))
+		}
 	}
 	links := 0
 	for name, text := range docs {
@@ -252,11 +262,8 @@ func TestDocLinks(t *testing.T) {
 			}
 			if _, err := os.Stat("../../../" + to); err != nil {
 				t.Errorf("%s: %s leads nowhere", name, m[0])
-			} else if m[2] != "" {
-				page, err := os.ReadFile("../../../" + to)
-				if list := anchors(string(page)); !slices.Contains(list, m[2]) {
-					t.Errorf("%s: %s: the headings are %s (%v)", name, m[0], list, err)
-				}
+			} else if m[2] != "" && !slices.Contains(anchors[to], m[2]) {
+				t.Errorf("%s: %s: the headings are %s", name, m[0], anchors[to])
 			}
 		}
 	}
