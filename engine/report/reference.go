@@ -122,7 +122,11 @@ func cachePage(p *page, s *schema.Schema) {
 		for _, part := range schema.Keys(k.Parts) {
 			parts = append(parts, part+" `"+k.Parts[part].Text+"`")
 		}
-		p.row("`"+name+"`", k.Doc, orDash(strings.Join(fields, "; ")), "a "+strings.ReplaceAll(k.Per, "_", "'s "), orDash(strings.Join(parts, "; ")), "`"+k.Pages.Text+"`", "`"+k.Grows.Text+"`")
+		cells := []string{"`" + name + "`", k.Doc, orDash(strings.Join(fields, "; ")), "a " + strings.ReplaceAll(k.Per, "_", "'s "), strings.Join(parts, "; "), "`" + k.Pages.Text + "`", "`" + k.Grows.Text + "`"}
+		if len(parts) == 0 {
+			cells = []string{cells[0], cells[1], cells[2], "-", "-", "-", "-"}
+		}
+		p.row(cells...)
 	}
 	p.text("\nA kind's formulas read its fields by their names; those below read a field `x` as `layer_x`.\n\n## Values in these formulas")
 	p.table("name", "formula")
@@ -330,7 +334,8 @@ func formulasPage(p *page, s *schema.Schema) {
 	}
 	p.text("\n## Names\n\nA formula may use the architecture's parameters and formulas, the fields of the [configuration](configuration.md), " +
 		"[nixlbench's flags](nixlbench-flags.md), and these:")
-	p.table("name", "formula")
+	p.table("name", "value")
+	p.row("`dtypes[format]`", "bytes of one element in a [number format](configuration.md#number-formats)")
 	for _, name := range schema.Keys(s.Let) {
 		p.row("`"+name+"`", "`"+s.Let[name].Text+"`")
 	}
