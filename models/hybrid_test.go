@@ -15,21 +15,30 @@ var newKinds = []struct {
 }{
 	// 24 x 1152; 69 x (3 x 3 x 96 x 128 x 2 + 96 x 128 x 128 x 4)
 	{cacheBytes{"moonshotai--Kimi-K3", 27648, 27648, 449372160}, "VLLM", "bf16"},
+	{cacheBytes{"moonshotai--Kimi-K3", 27648, 27648, 449372160}, "SGLANG", "bf16"},
 	// 45 x 4096, of which 12 layers grow
 	{cacheBytes{"stepfun-ai--Step-3.7-Flash", 184320, 49152, 0}, "VLLM", "bf16"},
 	{cacheBytes{"stepfun-ai--Step-3.5-Flash", 184320, 49152, 0}, "VLLM", "bf16"},
+	{cacheBytes{"stepfun-ai--Step-3.5-Flash", 184320, 49152, 0}, "SGLANG", "bf16"},
+	{cacheBytes{"stepfun-ai--Step-3.7-Flash", 184320, 49152, 0}, "SGLANG", "bf16"},
 	// 2 x 28 x 1152
 	{cacheBytes{"meituan-longcat--LongCat-Flash-Chat", 64512, 64512, 0}, "VLLM", "bf16"},
 	// 44 x 1024; 44 x 1594368
 	{cacheBytes{"tiiuae--Falcon-H1-7B", 45056, 45056, 70152192}, "VLLM", "bf16"},
+	// 44 x (3 x 3584 x 2 + 24 x 128 x 256 x 4)
+	{cacheBytes{"tiiuae--Falcon-H1-7B", 45056, 45056, 139358208}, "SGLANG", "bf16"},
 	// 4 x 4096; 36 x 2147840
 	{cacheBytes{"ibm-granite--granite-4.0-h-small", 16384, 16384, 77322240}, "VLLM", "bf16"},
+	// 36 x (3 x 8448 x 2 + 128 x 64 x 128 x 4)
+	{cacheBytes{"ibm-granite--granite-4.0-h-small", 16384, 16384, 152819712}, "SGLANG", "bf16"},
 	// 6 x 2048; 10 x 2 x 2048 x 2
 	{cacheBytes{"LiquidAI--LFM2-1.2B", 12288, 12288, 81920}, "VLLM", "bf16"},
 	// 4 x 2048; 16 x 16 x 128 x 128 x 2
 	{cacheBytes{"bailing-linear", 8192, 8192, 8388608}, "VLLM", "bf16"},
+	{cacheBytes{"bailing-linear", 8192, 8192, 16777216}, "SGLANG", "bf16"},
 	// 10 x 1152; 70 x 64 x 128 x 128 x 2
 	{cacheBytes{"bailing-hybrid", 11520, 11520, 146800640}, "VLLM", "bf16"},
+	{cacheBytes{"bailing-hybrid", 11520, 11520, 293601280}, "SGLANG", "bf16"},
 	// 60 x 2048 + 57 x 256
 	{cacheBytes{"MiniMaxAI--MiniMax-M3", 137472, 137472, 0}, "VLLM", "bf16"},
 	{cacheBytes{"MiniMaxAI--MiniMax-M3", 137472, 137472, 0}, "SGLANG", "bf16"},
