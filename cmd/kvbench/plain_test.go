@@ -29,6 +29,23 @@ var unplain = []struct {
 	{regexp.MustCompile(`\bruns it all the same\b`), "anyway"},
 	{regexp.MustCompile(`\bis there already\b`), "already exists"},
 	{regexp.MustCompile(`\bof strangers\b`), "untrusted"},
+	{regexp.MustCompile(`\bexpected a text\b`), "expected a string"},
+	{regexp.MustCompile(`\b(could|may) not be kept\b`), "cannot be saved"},
+	{regexp.MustCompile(`\ban? (file of results|text times)\b`), "results file, multiplying a string"},
+	{regexp.MustCompile(`\bthe file of --[a-z]`), "the --x file"},
+	{regexp.MustCompile(`\b(says nothing|is known) of\b`), "does not define, known about"},
+	{regexp.MustCompile(`\bknows no (such|GPU)\b`), "does not know"},
+	{regexp.MustCompile(`\bmeet there\b`), "use to find each other"},
+	{regexp.MustCompile(`\bthe command does without\b`), "omitted from the command"},
+	{regexp.MustCompile(`\bat hand\b`), "being counted"},
+	{regexp.MustCompile(`\bone JSON object a line\b`), "per line"},
+	{regexp.MustCompile(`\bbyte an element\b`), "per element"},
+	{regexp.MustCompile(`\bis not as JSON has it\b`), "invalid"},
+	{regexp.MustCompile(`\bkvbench (models|vet|plan|nixlbench) (lists|says|shows|checks)\b`), "run 'kvbench models' to list"},
+	{regexp.MustCompile(`\bnothing is downloaded\b`), "not downloaded"},
+	{regexp.MustCompile(`\b(is|are) not part of formulas\b`), "not supported in formulas"},
+	{regexp.MustCompile(`\bas long as it likes\b`), "no limit"},
+	{regexp.MustCompile(`\bhas no other to start\b`), "needs two processes"},
 }
 
 // TestPlainEnglish looks at all that users read: the README, the guides, the

@@ -74,7 +74,7 @@ var hostile = []struct {
 	{"cue alternatives", "a.cue", func() string { return "a: 1" + many(100_000, "|%d") }, [][]string{vetOf, kvcacheOf}, "a.cue:1:3891: this field is too long"},
 	{"cue signs", "a.cue", func() string { return "a: " + strings.Repeat("-", 900_000) + "1" }, [][]string{vetOf}, "a.cue:1:1003: this field is too long"},
 	{"cue parentheses", "a.cue", func() string { return "a: " + nested(400_000, "(", "1", ")") }, [][]string{vetOf}, "a.cue:1:104: is nested more than 100 levels deep"},
-	{"cue many fields", "a.cue", func() string { return many(90_000, "a%d: 1\n") }, [][]string{vetOf, kvcacheOf, configOf}, "a.cue: holds more than 100000 values"},
+	{"cue many fields", "a.cue", func() string { return many(90_000, "a%d: 1\n") }, [][]string{vetOf, kvcacheOf, configOf}, "a.cue: contains more than 100000 values"},
 	{"cue many architectures", "a.cue", func() string { return many(20_000, "a%d: match: \"x\"\n") }, [][]string{vetOf, kvcacheOf}, "a.cue:1:1: this mapping contains 20000 values: at most 10000 are allowed"},
 	{"cue interpolations", "a.cue", func() string { return "a: " + nested(100_000, `"\(`, "1", `)"`) }, [][]string{vetOf}, "a.cue:1:306: is nested more than 100 levels deep"},
 	{"cue repeated text", "a.cue", func() string { return "b: \"x\"\na: b * 1000000 * 1000000" }, [][]string{vetOf, kvcacheOf, configOf}, "a.cue:1:4: "},
@@ -136,10 +136,10 @@ var hostile = []struct {
 	{"config.json wide rows", "config.json", func() string {
 		row := "{" + strings.TrimSuffix(many(300, `"k%d": 1,`), ",") + "},"
 		return "{" + llama + `, "rows": [` + strings.TrimSuffix(strings.Repeat(row, 200), ",") + "]}"
-	}, [][]string{vetOf, kvcacheOf, importOf}, "config.json: warning: names no dtype"},
+	}, [][]string{vetOf, kvcacheOf, importOf}, "config.json: warning: does not set dtype"},
 	{"config.json distinct rows", "config.json", func() string {
 		return "{" + llama + `, "rows": [` + strings.TrimSuffix(many(60_000, `{"k%d": 1},`), ",") + "]}"
-	}, [][]string{vetOf, kvcacheOf, importOf}, "config.json: warning: names no dtype"},
+	}, [][]string{vetOf, kvcacheOf, importOf}, "config.json: warning: does not set dtype"},
 	{"config.json nested objects", "config.json", func() string { return "{" + llama + `, "x": ` + nested(100_000, `{"a":`, "1", "}") + "}" }, [][]string{vetOf, kvcacheOf, importOf}, "config.json:1:50124: is not JSON: invalid character '{' exceeded max depth"},
 	{"config.json nested rows", "config.json", func() string { return "{" + llama + `, "x": ` + nested(50_000, `[{"a":`, "1", "}]") + "}" }, [][]string{vetOf, kvcacheOf}, "config.json:1:30124: is not JSON: invalid character '{' exceeded max depth"},
 	{"config.json many layers", "config.json", func() string {

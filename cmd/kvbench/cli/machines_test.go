@@ -32,7 +32,7 @@ func TestEtcdHere(t *testing.T) {
 	if out, errs := profile("--launch", "pair"); errs != "" || strings.Contains(out, "other host") {
 		t.Errorf("pair: stderr is %q, stdout\n%s", errs, out)
 	}
-	if out, errs := profile("--launch", "single"); strings.Contains(errs, "does not find") || !strings.Contains(out, "1 on the other host") {
+	if out, errs := profile("--launch", "single"); strings.Contains(errs, "cannot reach etcd") || !strings.Contains(out, "1 on the other host") {
 		t.Errorf("single: stderr is %q, stdout\n%s", errs, out)
 	}
 }
