@@ -172,7 +172,8 @@ func (l *Layers) require(req *Request, kind, group string, warnings *diag.List) 
 	return nil
 }
 
-// checkFields refuses fields of groups that are no counts.
+// checkFields refuses fields of groups that are no counts. What a kind takes for
+// those that a group leaves out may read what comes later, such as a page's size.
 func (l *Layers) checkFields(req *Request, cells []cell) error {
 	seen := map[string]bool{}
 	for i := range cells {
@@ -183,12 +184,15 @@ func (l *Layers) checkFields(req *Request, cells []cell) error {
 		seen[c.group] = true
 		l.enter(c)
 		for _, field := range l.cache.counts[c.kind] {
+			f := l.arch.Layers.Groups[c.group].Fields[field.field]
+			if f.IsZero() {
+				continue
+			}
 			v, err := l.frame.Num(field.ref)
 			if err != nil {
 				return l.missing(req, err)
 			}
 			if n, whole := v.Int64(); !whole || n < 1 {
-				f := l.arch.Layers.Groups[c.group].Fields[field.field]
 				d := diag.Errorf(f.Pos, "%s of group %s is %s in layer %d: expected a whole number, 1 or more", field.field, c.group, v, c.layers[0]).About(diag.NotWhole, c.group+"."+field.field)
 				d.Source, d.Caret = f.Text, 1
 				return d.WithHint("with %s", req.Model.File)
