@@ -45,7 +45,7 @@ func TestLayers(t *testing.T) {
 		}
 	}
 	if _, ok := c.Values["source"]; ok {
-		t.Error("source has a value that nobody gave")
+		t.Error("source has a value that was not set")
 	}
 }
 

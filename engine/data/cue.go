@@ -165,6 +165,10 @@ func checkSafe(f *ast.File) error {
 				return false
 			}
 			n.X, n.Y = onlyNumber(n.X), onlyNumber(n.Y)
+		case *ast.Interpolation:
+			for i := 1; i < len(n.Elts); i += 2 {
+				n.Elts[i] = onlyShort(n.Elts[i])
+			}
 		}
 		return true
 	}, nil)
@@ -181,6 +185,15 @@ func isText(x ast.Expr) bool {
 // multiplied to any size.
 func onlyNumber(x ast.Expr) ast.Expr {
 	return &ast.ParenExpr{X: &ast.BinaryExpr{X: x, Op: token.AND, Y: ast.NewPredeclared("number")}}
+}
+
+// onlyShort requires what is inserted into a string to be a number, a truth value or
+// a short string: a few lines that each insert the line before twice would make a
+// string of any size, in steps too large to be interrupted.
+func onlyShort(x ast.Expr) ast.Expr {
+	short := &ast.UnaryExpr{Op: token.MAT, X: ast.NewString("^(?s:.{0,500})$")}
+	allowed := ast.NewBinExpr(token.OR, ast.NewPredeclared("number"), ast.NewPredeclared("bool"), short)
+	return &ast.ParenExpr{X: &ast.BinaryExpr{X: x, Op: token.AND, Y: &ast.ParenExpr{X: allowed}}}
 }
 
 func LongPattern(n int) string {

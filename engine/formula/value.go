@@ -12,8 +12,8 @@ import (
 // Kind is the static type of a formula.
 type Kind uint8
 
-// The kinds. Any is not a kind of its own: the kind of such a formula is that
-// of its text.
+// The kinds of formulas. Any is not itself a kind: a formula declared with Any
+// takes the kind of its expression.
 const (
 	Any Kind = iota
 	Num

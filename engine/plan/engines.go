@@ -23,7 +23,7 @@ const (
 	modelPrefix  = "model_"
 )
 
-// engineDefault is a field that takes the engine's value where nobody gave one.
+// engineDefault is a field that takes the engine's value where none is set.
 type engineDefault struct {
 	field string
 	ref   formula.Ref
@@ -34,7 +34,7 @@ type engineDefault struct {
 }
 
 // declareConfig declares the fields of a configuration: in the rank accounting,
-// some have the engine's value where nobody gave one.
+// some have the engine's value where none is set.
 func (ds *declarations) declareConfig() {
 	for i := range ds.schema.Fields {
 		f := &ds.schema.Fields[i]
@@ -177,7 +177,7 @@ func (f *Frame) setFields(req *Request) {
 	}
 }
 
-// settle finds the engine's values of those fields that nobody gave and sets them
+// settle finds the engine's values of those fields that are not set and sets them
 // in the frame: they stay the same where other values stand in for those that
 // they come from.
 func (f *Frame) settle(req *Request, fields []*engineDefault, settled map[string]data.Fact) error {
@@ -201,8 +201,9 @@ func (f *Frame) settle(req *Request, fields []*engineDefault, settled map[string
 	return nil
 }
 
-// Settled returns the engine's values of the fields that nobody gave, by their names
-// in formulas. Those of a plan that cannot be made are not known.
+// Settled returns the values that the engine determines for fields that are not set,
+// keyed by their names in formulas. It returns nil if there are no such fields or the
+// request cannot be expanded.
 func (p *Planner) Settled(req *Request) map[string]data.Fact {
 	if len(p.defaults) == 0 {
 		return nil
@@ -225,7 +226,7 @@ func (f *Frame) unsettle(req *Request) {
 }
 
 // withSettled returns a request whose configuration has the engine's values of the
-// fields that nobody gave.
+// fields that are not set.
 func (r *Request) withSettled() *Request {
 	if len(r.settled) == 0 {
 		return r

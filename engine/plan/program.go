@@ -27,7 +27,7 @@ type Program struct {
 	// requires are the conditions of the architecture, in its order.
 	requires []formula.Ref
 	cache    *cache // nil where no value is made of layers
-	// defaults are the fields that have an engine's value where nobody gave one.
+	// defaults are the fields that have an engine's value where none is set.
 	defaults map[string]*engineDefault
 }
 

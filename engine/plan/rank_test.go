@@ -284,7 +284,7 @@ func TestRankRefused(t *testing.T) {
 		{llama8B, map[string]any{"pp_size": int64(2), "pp_stage": int64(2)}, "there is no stage 2: there are 2, counted from 0"},
 		{llama8B, map[string]any{"kvcache_quant_mode": "fp8_ds_mla"}, "layers full: fp8_ds_mla is a format for latent caches, but these layers store keys and values of heads"},
 		{deepseek, map[string]any{"kvcache_quant_mode": "fp8_per_token_head"}, "layers latent: scales per token and head require keys and values of heads, but these layers store latent vectors"},
-		{gptoss20, map[string]any{"cache_window": "allocated"}, "kvbench knows what an engine allocates for windowed layers only for VLLM"},
+		{gptoss20, map[string]any{"cache_window": "allocated"}, "kvbench knows what an engine allocates for windowed layers only when the engine is VLLM"},
 		{gptoss20, map[string]any{"cache_window": "allocated", "engine": "VLLM"}, "what VLLM allocates for windowed layers depends on max_num_batched_tokens, which is not set"},
 		{gptoss20, map[string]any{"tp_size": int64(2), "cp_size": int64(2), "engine": "VLLM"}, "layers sliding: no engine splits windowed layers over context-parallel ranks: 2 == 1 does not hold"},
 		{llama8B, map[string]any{"cp_size": int64(2), "engine": "TRTLLM"}, "kvbench does not know how TRTLLM distributes a cache over context-parallel ranks"},

@@ -39,7 +39,7 @@ type Request struct {
 	stage *stage
 	io    *io
 	facts []fact
-	// settled are the engine's values of the fields that nobody gave.
+	// settled are the engine's values of the fields that are not set.
 	settled map[string]data.Fact
 }
 

@@ -377,7 +377,7 @@ func (s *Session) check(ctx context.Context, r *Run) []error {
 		if msg := fmt.Sprintf(format, args...); s.Force {
 			s.Warn(diag.Warnf(diag.Pos{}, "%s", msg))
 		} else {
-			errs = append(errs, fmt.Errorf("%s: use --force to run it anyway", msg))
+			errs = append(errs, fmt.Errorf("%s (use --force to run anyway)", msg))
 		}
 	}
 	if free, known := FreeMemory(); known && n.Memory > free {

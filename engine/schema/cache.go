@@ -17,7 +17,7 @@ type Cache struct {
 	Folds  []Fold             `json:"folds"`
 	// Releases are those of engines, oldest first.
 	Releases map[string][]string `json:"releases"`
-	// Defaults are the values of fields that nobody gave.
+	// Defaults are the values of fields that are not set.
 	Defaults map[string]Formula `json:"defaults"`
 }
 

@@ -114,7 +114,7 @@ func (r *Files) countParams(o outline) int {
 // are misspelled or their fields are not indented.
 func (r *Files) isOwnConfig(o outline) bool {
 	found := map[string]bool{}
-	misspelt := false // a section that contains only keys that are nearly right
+	misspelled := false // a section that contains only keys that are nearly right
 	others := 0
 	sections := r.Sections()
 	for top, below := range o {
@@ -123,7 +123,7 @@ func (r *Files) isOwnConfig(o outline) bool {
 		case slices.ContainsFunc(below, func(name string) bool { return r.isKey(section, name) }):
 			found[section] = true
 		case section == top && len(below) > 0 && !slices.ContainsFunc(below, func(name string) bool { return !r.isNearKey(section, name) }):
-			misspelt = true
+			misspelled = true
 		case section != "":
 		case slices.ContainsFunc(sections, func(s string) bool { return o.has(s) && len(o[s]) == 0 && r.isKey(s, top) }):
 			found[top] = true
@@ -131,12 +131,12 @@ func (r *Files) isOwnConfig(o outline) bool {
 			others++
 		}
 	}
-	return len(found) > 1 || others == 0 && (len(found) == 1 || misspelt)
+	return len(found) > 1 || others == 0 && (len(found) == 1 || misspelled)
 }
 
-// minMisspelt is the minimum length of a word that is unlikely to be a
-// different word.
-const minMisspelt = 4
+// minMisspelled is the minimum length of a name that can be taken for a misspelled
+// key. A shorter name is too likely to be an unrelated word.
+const minMisspelled = 4
 
 // isNearKey reports whether name is probably meant to be a key of section,
 // either misspelled or spelled as another program spells it.
@@ -151,7 +151,7 @@ func (r *Files) isNearKey(section, name string) bool {
 			}
 		}
 	}
-	return len(name) >= minMisspelt && nearly(name, keys) != ""
+	return len(name) >= minMisspelled && nearly(name, keys) != ""
 }
 
 // isKey reports whether a section of a configuration has a key.

@@ -77,7 +77,7 @@ func (wk *worker) row(v *variant, pl *plan.Plan, point uint64) bool {
 }
 
 // valueOf returns the value of a column: of a plan, where there is one, else of
-// the frame. An input that nobody gave and a quantity that is not shown have
+// the frame. An input that is not set and a quantity that is not shown have
 // none.
 func (v *variant) valueOf(c *sweepColumn, pl *plan.Plan) (formula.Value, error) {
 	if pl != nil {

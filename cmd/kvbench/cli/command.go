@@ -405,7 +405,7 @@ func (c *command) dirs() []string {
 	return f.text
 }
 
-// warnMissing warns about values that nobody gave and the results depend on, and
+// warnMissing warns about values that are not set and the results depend on, and
 // notes those that the model gave, and given ones that nothing shown depends on.
 func (a *app) warnMissing(j plan.Item, results []string, shown plan.Shown) {
 	a.printOnce(append(a.missing(j, results), a.given(j, shown)...))
@@ -422,7 +422,7 @@ func (a *app) printOnce(list []*diag.Diag) {
 	}
 }
 
-// missing returns the warnings about values that nobody gave and the results
+// missing returns the warnings about values that are not set and the results
 // depend on, and the notes on those that the model gave.
 func (a *app) missing(j plan.Item, results []string) []*diag.Diag {
 	var list []*diag.Diag

@@ -145,7 +145,8 @@ func (g *guard) others(name string) int {
 	return n
 }
 
-// loader returns a loader whose work on files is watched.
+// loader returns the app's loader, creating it on first use. The guard watches every
+// file that it processes.
 func (a *app) loader() *model.Loader {
 	if a.loads == nil {
 		a.loads = model.NewLoader(a.schema, cueschema.Files, models.Files)

@@ -344,7 +344,7 @@ func TestEtcdSilent(t *testing.T) {
 	if d := time.Since(begin); d < 1900*time.Millisecond || d > 5*time.Second {
 		t.Errorf("it took %v", d)
 	}
-	if exitCode(err) != 1 || !bytes.Contains(out, []byte("etcd at http://"+address+" cannot be reached: no answer in 2s")) {
+	if exitCode(err) != 1 || !bytes.Contains(out, []byte("cannot reach etcd at http://"+address+", which nixlbench processes use to find each other: no answer in 2s")) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
