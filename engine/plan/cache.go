@@ -22,7 +22,7 @@ const (
 	layersVar     = "cache_layers"
 	predictVar    = "cache_predict_layers" // the model's own layers that predict further tokens
 	draftsVar     = "cache_draft_layers"   // the layers that speculation adds
-	drafterVar    = "cache_drafter"        // whether the model is a drafter
+	drafterVar    = "cache_drafter"        // whether those layers belong to a drafter
 	draftsTable   = "cache_drafts"
 	draftVar      = "layer_draft"
 	servedAsVar   = "cache_served_as"
