@@ -25,7 +25,7 @@ type Unread struct {
 
 // UnreadFlags returns the set flags that a release does not read with any
 // combination of their values. If runs is true, it omits flags that nixlbench may
-// read depending on other flags that a run itself sets.
+// read because of other flags that a run sets.
 func UnreadFlags(bench *schema.Nixlbench, release string, given map[string]data.Fact, several []Axis, runs bool) ([]Unread, error) {
 	axes := slices.Clone(several)
 	for _, name := range schema.Keys(given) {
