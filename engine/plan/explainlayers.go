@@ -66,7 +66,7 @@ func (t *LayerTable) Count() int { return t.Last - t.First + 1 }
 
 // OfLayers returns the item to use for explaining an item's layers. It switches to the
 // rank accounting, the only one that counts layer by layer, but returns an error if the
-// user selected another.
+// user selected the model accounting.
 func (all *Planners) OfLayers(j Item) (Item, error) {
 	arch, cfg := j.Model.Arch, *j.Config
 	if arch.Layers == nil {

@@ -34,8 +34,8 @@ func (f *Frame) set(name string, v formula.Value) { f.frame.SetName(name, v) }
 // Fitter returns a fitter that evaluates flags in the frame.
 func (f *Frame) Fitter() *fit.Fitter { return f.Bench.NewFitter(f.frame) }
 
-// FlagsFor returns the request to package fit for a request's flags, to be evaluated
-// in the frame.
+// FlagsFor returns the [fit.Request] for the flags of a request, to be evaluated in the
+// frame.
 func (f *Frame) FlagsFor(req *Request) *fit.Request {
 	return &fit.Request{Config: req.Config, Flags: req.Flags, Fit: req.Fit, Least: req.Least, Load: func() { f.Load(req) }}
 }
@@ -241,8 +241,8 @@ func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, grou
 }
 
 // Require checks the architecture's requirements on its parameters. It returns the
-// first violated one as an error, unless that is only worth a note or warning, which it
-// adds to warnings.
+// first one that does not hold as an error, but adds those that are only notes or
+// warnings to warnings and goes on.
 func (f *Frame) Require(req *Request, warnings *diag.List) error {
 	for i := range f.arch.Requires {
 		r, ref := &f.arch.Requires[i], f.requires[i]

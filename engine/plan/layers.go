@@ -204,8 +204,9 @@ func (l *Layers) checkFields(req *Request, cells []cell) error {
 	return nil
 }
 
-// ExpandNext is like [Layers.Expand], but for a request for the same model as the
-// previous one whose given values are already in the frame.
+// ExpandNext is like [Layers.Expand], but first clears the values that Expand set for
+// the previous request. Both requests must be for the same model, and the given values of
+// the new one must already be in the frame.
 func (l *Layers) ExpandNext(req *Request) ([]*Request, diag.List, error) {
 	for _, ref := range l.cache.inner {
 		l.frame.Unset(ref)
