@@ -24,8 +24,8 @@ type Unread struct {
 }
 
 // UnreadFlags returns the set flags that a release does not read with any
-// combination of their values. If runs is true, flags that a run itself may set
-// do not count against a flag.
+// combination of their values. If runs is true, it omits flags that nixlbench may
+// read because of other flags that a run sets.
 func UnreadFlags(bench *schema.Nixlbench, release string, given map[string]data.Fact, several []Axis, runs bool) ([]Unread, error) {
 	axes := slices.Clone(several)
 	for _, name := range schema.Keys(given) {
@@ -139,7 +139,7 @@ func defaultIn(n *schema.Nixlbench, f *schema.Flag, release string) formula.Valu
 }
 
 // lacks describes what must be set for nixlbench to read a flag, or returns ""
-// if it already reads it.
+// if nixlbench already reads the flag.
 func (r *flagReads) lacks(name string) (string, error) {
 	f := r.bench.Flags[name]
 	if f.Backends != nil && !slices.Contains(f.Backends, r.backend()) {
@@ -155,8 +155,8 @@ func (r *flagReads) lacks(name string) (string, error) {
 	return f.Reads.Needs, nil
 }
 
-// instead returns the flags that are equivalent to one that the backend does
-// not read, and that it does read.
+// instead returns the flags that are equivalent to the named one and that the
+// backend reads.
 func (r *flagReads) instead(name string) []string {
 	return slices.DeleteFunc(slices.Clone(r.bench.Flags[name].Instead), func(other string) bool {
 		return !slices.Contains(r.bench.Flags[other].Backends, r.backend())
@@ -170,8 +170,8 @@ func (r *flagReads) backend() string {
 	return defaultIn(r.bench, r.bench.Flags[BackendFlag], r.release).Str
 }
 
-// backendsOf returns the backends that read a flag: only those in the release,
-// if it has the flag.
+// backendsOf returns the backends that read a flag. If the release has the flag,
+// only backends in the release are included.
 func (r *flagReads) backendsOf(f *schema.Flag) []string {
 	if r.bench.FlagIn(f, r.release) == nil {
 		return f.Backends

@@ -10,8 +10,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// TestReads asks for every flag at once in every release: what says when a flag is
-// read knows all its names, and every backend that reads one exists.
+// TestReads sets all flags at once in every release: the conditions for reading flags
+// must evaluate, and every backend that reads a flag must exist.
 func TestReads(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {

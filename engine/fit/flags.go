@@ -142,5 +142,5 @@ const (
 	Computed
 	Rule
 	Fix
-	Run // set for one run
+	Run // set only for one run
 )

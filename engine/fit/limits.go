@@ -69,7 +69,7 @@ func (r *Fitter) check(req *Request, values map[string]Value) []Violation {
 		}
 		ok, flags, err := r.Holds(l, values)
 		if ok && err == nil || err != nil && broken != nil {
-			continue // it cannot be computed because of the broken limit
+			continue // it cannot be computed because of an earlier broken limit
 		}
 		why := r.why(req, l.Ref, err)
 		if err == nil && len(flags) > 0 {
@@ -83,9 +83,9 @@ func (r *Fitter) check(req *Request, values map[string]Value) []Violation {
 	return broken
 }
 
-// Holds reports whether a limit holds. A limit on arguments is evaluated for
-// each value that differs from its default; it returns the flags that break the
-// limit, and leaves the first of them in the frame.
+// Holds reports whether a limit holds. A limit on arguments is evaluated for each
+// flag in values: Holds returns the flags that break the limit, and leaves the
+// value of the first one in the frame.
 func (r *Fitter) Holds(l Limit, values map[string]Value) (ok bool, flags []string, err error) {
 	if !r.OnArguments(l) {
 		ok, err = r.frame.Bool(l.Ref)

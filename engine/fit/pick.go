@@ -17,14 +17,14 @@ type Wanted struct {
 	Origin data.Origin
 }
 
-// Picked is a release that was picked.
+// Picked is the release that [PickRelease] picked.
 type Picked struct {
 	Release string
-	// Note explains why the release is not the default one; it is nil if it is.
+	// Note explains why the release is not the default one, or is nil if it is.
 	Note *diag.Diag
-	// Without lists flags that nixlbench would not read and that the release
-	// does not have, or whose values it does not have: they are omitted from its
-	// command.
+	// Without lists flags that the release does not have, or does not have with
+	// the requested value, and that it would not read anyway. They are omitted
+	// from the command.
 	Without []Unread
 }
 
@@ -66,7 +66,7 @@ type picker struct {
 	n      *schema.Nixlbench
 	wanted []Wanted
 	reads  map[string][]*flagReads // by release; see [readsOfAll]
-	err    error                   // of the conditions for reading
+	err    error                   // from evaluating which flags are read
 }
 
 // unread describes what must be set for a release to read a flag, or returns ""
@@ -130,9 +130,10 @@ func (p *picker) lacking(release string, wanted []Wanted) []Wanted {
 	return slices.DeleteFunc(slices.Clone(wanted), func(w Wanted) bool { return p.does(release, w) })
 }
 
-// possible returns the flags that exist, with their values, in some release. A
-// value that exists in no release is an error, unless its text is invalid: that
-// is reported by the code that reads it for a release.
+// possible returns the flags that exist, with their values, in some release. It
+// returns an error for values outside a flag's list of values. It drops values
+// that no release can parse; the code that parses them for a release reports
+// them.
 func (p *picker) possible(releases []string) ([]Wanted, error) {
 	var wanted []Wanted
 	var errs diag.List
@@ -155,8 +156,8 @@ func notAllowed(from data.Origin, text string, values []string) *diag.Diag {
 	return d
 }
 
-// conflict reports flags that no release has together. It names only flags that
-// conflict with each other.
+// conflict returns the error for flags that no release has together. It names only
+// flags that conflict with each other.
 func (p *picker) conflict(releases []string, wanted []Wanted) error {
 	for i := 0; i < len(wanted); {
 		others := slices.Delete(slices.Clone(wanted), i, i+1)
@@ -199,8 +200,8 @@ func (p *picker) wayOut(releases []string, wanted []Wanted) string {
 	return "omit one of them"
 }
 
-// words describes what a release does not have, the flag or its value, and the
-// releases that have it.
+// words names a flag, with its value if only some releases with the flag have the
+// value, and returns the span of releases that have it.
 func (p *picker) words(w Wanted) (words, span string) {
 	words, span = "--"+w.Name, p.n.SpanOfFlag(w.Flag)
 	if era, ok := w.Values[w.Text]; ok && p.n.Span(era) != span {
@@ -212,10 +213,10 @@ func (p *picker) words(w Wanted) (words, span string) {
 	return words, span
 }
 
-// reasons describes what the releases that were preferred do not have.
+// reasons describes which wanted flags and values the given releases do not have.
 func (p *picker) reasons(before []string, wanted []Wanted) string {
 	var texts []string
-	groups := map[string][]string{} // flags by the releases without them
+	groups := map[string][]string{} // flags, keyed by the releases without them
 	for _, w := range wanted {
 		without := strings.Join(slices.DeleteFunc(slices.Clone(before), func(r string) bool { return p.does(r, w) }), " or ")
 		if without == "" {

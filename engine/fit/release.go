@@ -2,7 +2,7 @@
 // supports the requested values, which flags it reads, and how the backend's
 // rules translate a transfer. It checks flags against the limits of the
 // release, and can adjust them to meet the limits. All rules are data; the
-// package only knows their form.
+// package knows only their form.
 package fit
 
 import (
@@ -16,7 +16,7 @@ import (
 
 // The names that the form of the rules requires: the flag that selects the
 // backend, the two sides of a transfer in the configuration, and the value of
-// one command argument. A limit that reads the last must hold for each
+// one command argument. A limit that reads ArgumentVar must hold for each
 // argument.
 const (
 	BackendFlag    = "backend"
@@ -149,7 +149,7 @@ func (r *Release) takes(backend string) []formula.Ref {
 	return refs
 }
 
-// Decides reports whether the choice of a backend's transfer may depend on an
+// Decides reports whether the choice among a backend's transfers may depend on an
 // input.
 func (r *Release) Decides(backend, input string) bool {
 	return input == SourceVar || input == DestinationVar ||

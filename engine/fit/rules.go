@@ -88,8 +88,8 @@ func ruled(req *Request, values map[string]Value, flag, value string) Value {
 	return Value{Value: formula.Value{Kind: formula.Str, Str: value}, From: Rule}
 }
 
-// sideOf returns the value of a side: the one set by the user or else the one
-// in the rule.
+// sideOf returns the value of a side of the transfer: the one set by the user, or
+// else the one in the rule.
 func sideOf(req *Request, name, value string) data.Fact {
 	if v, ok := req.Config.Values[name]; ok {
 		return v
@@ -97,7 +97,7 @@ func sideOf(req *Request, name, value string) data.Fact {
 	return data.Fact{Value: formula.Value{Kind: formula.Str, Str: value}, Origin: data.Origin{Kind: data.FromCommand, Name: BackendFlag}}
 }
 
-// sideText describes a side and where it was set.
+// sideText describes a side of the transfer and where it was set.
 func sideText(req *Request, name string) string {
 	v := req.Config.Values[name]
 	if v.Origin.Given() {
@@ -106,8 +106,8 @@ func sideText(req *Request, name string) string {
 	return v.Str + " (the backend's default)"
 }
 
-// noBackend is the error for a user-defined release whose default backend is
-// unknown.
+// noBackend returns the error for a user-defined release that has no flag for the
+// backend, or whose default backend is unknown.
 func (r *Release) noBackend(name string) error {
 	if _, ok := r.slot(BackendFlag); !ok {
 		return diag.Errorf(diag.Pos{}, "nixlbench %s does not have --%s, which selects how data is moved", r.release, BackendFlag).
@@ -191,8 +191,8 @@ func (r *Release) checkGiven(req *Request) error {
 	return errs.Err()
 }
 
-// lacks reports that the release does not have a flag, and names equivalent
-// flags that it has.
+// lacks returns the error for a flag that the release does not have, and names
+// equivalent flags that it has.
 func (r *Release) lacks(f *schema.Flag, from data.Origin) *diag.Diag {
 	d := from.Errorf("needs nixlbench %s; %s is %s", r.bench.SpanOfFlag(f), r.From, r.release)
 	if r.bench.IsOwn(r.release) {

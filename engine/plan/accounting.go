@@ -12,28 +12,28 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Use says what a planner is for.
+// Use describes the purpose of a planner.
 type Use struct {
-	// Rank counts what one rank of a serving engine moves, not the whole model
-	// by the documented arithmetic.
+	// Rank selects the rank accounting, which counts what one rank of a serving
+	// engine moves, instead of the documented arithmetic for the whole model.
 	Rank bool
-	// Detail adds the quantities that are shown on demand.
+	// Detail adds the quantities that are shown only in detail.
 	Detail bool
 }
 
-// Accounting returns the name of the accounting that the configuration of a model
-// asks for.
+// Accounting returns the name of the accounting that a configuration of a model
+// selects.
 func Accounting(cfg *config.Config) string { return cfg.Values[accountingVar].Str }
 
-// UseOf returns the accounting that the configuration of a model asks for; see
-// [config.Config.With].
+// UseOf returns the use for the accounting that a configuration of a model selects;
+// see [config.Config.With].
 func UseOf(cfg *config.Config) Use { return Use{Rank: Accounting(cfg) == accountingRank} }
 
-// Fullest returns the accounting that knows most of an architecture, for values
-// that are the same in both.
+// Fullest returns the accounting that covers most of an architecture. It is meant for
+// values that are the same in both accountings.
 func Fullest(arch *schema.Architecture) Use { return Use{Rank: arch.Layers != nil} }
 
-// The field that chooses the accounting, and the word for that of ranks.
+// The field that selects the accounting, and its value for the rank accounting.
 const (
 	accountingVar  = schema.AccountingVar
 	accountingRank = schema.AccountingRank
@@ -42,24 +42,25 @@ const (
 // patternsTable is the architecture's table of access patterns.
 const patternsTable = "access_patterns"
 
-// account is what one accounting has of an architecture: which fields, quantities
-// and tables.
+// account is an architecture under one accounting, which determines its fields,
+// quantities and tables.
 type account struct {
 	schema *schema.Schema
 	arch   *schema.Architecture
 	rank   bool
 }
 
-// Schema returns the schema that the formulas are of.
+// Schema returns the schema that the formulas come from.
 func (a *account) Schema() *schema.Schema { return a.schema }
 
 // Arch returns the architecture.
 func (a *account) Arch() *schema.Architecture { return a.arch }
 
-// OfRanks reports whether the accounting is that of ranks.
+// OfRanks reports whether the accounting is the rank accounting.
 func (a *account) OfRanks() bool { return a.rank }
 
-// known reports whether the architecture has what the accounting needs.
+// known returns an error if the architecture does not define what the accounting
+// needs.
 func known(arch *schema.Architecture, rank bool) error {
 	at := diag.Pos{File: arch.File}
 	switch {
@@ -76,7 +77,7 @@ func known(arch *schema.Architecture, rank bool) error {
 	return nil
 }
 
-// accounting returns the word for the planner's accounting.
+// accounting returns the name of the accounting.
 func (a *account) accounting() string {
 	if a.rank {
 		return accountingRank
@@ -95,7 +96,7 @@ func (a *account) has(q *schema.Quantity) bool {
 	return !q.Formula.IsZero() || q.Detail.IsZero()
 }
 
-// isFact reports whether a quantity is a fact about the I/Os of a rank.
+// isFact reports whether a quantity is one of the facts about the I/Os of a rank.
 func (a *account) isFact(name string) bool {
 	return a.rank && slices.Contains([]string{blockFact, batchFact, rankFact}, name)
 }
@@ -104,14 +105,14 @@ func (a *account) isFold(name string) bool {
 	return slices.ContainsFunc(a.schema.Cache.Get().Folds, func(f schema.Fold) bool { return f.Name == name })
 }
 
-// IsElsewhere reports whether a name is of a quantity, or of a field that another
-// accounting has.
+// IsElsewhere reports whether a name is the name of a quantity, or of a field that only
+// the other accounting has.
 func (a *account) IsElsewhere(name string) bool {
 	return slices.ContainsFunc(a.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name }) ||
 		slices.ContainsFunc(a.schema.Fields, func(f schema.Field) bool { return f.Var == name && !a.knows(&f) })
 }
 
-// Elsewhere says how to get what this accounting does not have.
+// Elsewhere returns a hint on how to get a value that this accounting does not have.
 func (a *account) Elsewhere() string {
 	if !a.rank && a.arch.Layers == nil {
 		return fmt.Sprintf("--%s %s needs a cache section, which %s does not have", accountingVar, accountingRank, a.arch.Name)
@@ -123,8 +124,8 @@ func (a *account) Elsewhere() string {
 	return fmt.Sprintf("--%s %s has it", accountingVar, other)
 }
 
-// CheckValues refuses values of a configuration that its accounting or its
-// architecture does not have.
+// CheckValues returns an error for values in a configuration that the accounting or the
+// architecture does not support.
 func (a *account) CheckValues(req *Request) error {
 	var errs diag.List
 	errs.Add(a.checkNeeds(req))
@@ -132,8 +133,8 @@ func (a *account) CheckValues(req *Request) error {
 	return errs.Err()
 }
 
-// checkTables refuses field values that are no key of the table that holds
-// them.
+// checkTables returns an error for values that must be keys of a table of the
+// architecture but are not.
 func (a *account) checkTables(req *Request) error {
 	var errs diag.List
 	for i := range a.schema.Fields {
@@ -161,8 +162,8 @@ func (a *account) checkTables(req *Request) error {
 	return errs.Err()
 }
 
-// checkNeeds refuses values of fields that another accounting alone has. What is
-// as if it were not given does no harm.
+// checkNeeds returns an error for values of fields that exist only in the other
+// accounting. It ignores values that the user did not set or that equal the default.
 func (a *account) checkNeeds(req *Request) error {
 	var errs diag.List
 	for i := range a.schema.Fields {
@@ -189,16 +190,16 @@ func (a *account) checkNeeds(req *Request) error {
 	return errs.Err()
 }
 
-// IsTable reports whether a name is of a table, which has no value of its own.
+// IsTable reports whether a name is the name of a table. A table itself has no value.
 func (a *account) IsTable(name string) bool {
 	_, ok := a.arch.Tables[name]
 	return ok || name == dtypesTable
 }
 
-// least is what quantities of every plan are at least.
+// least returns the smallest value that the quantities of every plan may have.
 func (a *account) least() int64 {
 	if a.rank {
-		return 0 // of recurrent models, no bytes go with tokens
+		return 0 // recurrent models have no bytes per token
 	}
 	return 1
 }

@@ -6,8 +6,8 @@ import (
 	"kvbench/engine/plan"
 )
 
-// BenchmarkNew compiles the formulas of an architecture with those of the
-// schema, as every start does.
+// BenchmarkNew compiles the formulas of an architecture with those of the schema, as
+// kvbench does every time it starts.
 func BenchmarkNew(b *testing.B) {
 	s := load(b)
 	arch := s.Architectures[0].Arch.Get()

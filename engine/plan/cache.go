@@ -10,8 +10,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// The names by which the formulas of a cache know what is computed layer by
-// layer.
+// The names in cache formulas of values that are computed layer by layer.
 const (
 	layerVar      = "layer"
 	groupVar      = "layer_group"
@@ -21,13 +20,13 @@ const (
 	layerPages    = "layer_pages"
 	pageBytes     = "layer_page_bytes"
 	layersVar     = "cache_layers"
-	predictVar    = "cache_predict_layers" // the model's own that predict further tokens
-	draftsVar     = "cache_draft_layers"   // those that speculation adds
-	drafterVar    = "cache_drafter"        // whether they are a drafter's
+	predictVar    = "cache_predict_layers" // the model's own layers that predict further tokens
+	draftsVar     = "cache_draft_layers"   // the layers that speculation adds
+	drafterVar    = "cache_drafter"        // whether those layers belong to a drafter
 	draftsTable   = "cache_drafts"
 	draftVar      = "layer_draft"
 	servedAsVar   = "cache_served_as"
-	StageVar      = "cache_stage" // the stage that formulas speak of
+	StageVar      = "cache_stage" // the stage being evaluated
 	firstVar      = "cache_first"
 	ioUnits       = "io_units"
 	ioCovers      = "io_covers"
@@ -41,15 +40,16 @@ const (
 	requirePrefix = "requires."
 )
 
-// The facts about the I/Os of a plan: bytes of one, their number, and the bytes
-// of all I/Os of the rank.
+// The facts about the I/Os of a plan: the bytes of one I/O, the number of I/Os, and
+// the bytes of all I/Os of the rank.
 const (
 	blockFact = "block_size"
 	batchFact = "batch_size"
 	rankFact  = "rank_bytes"
 )
 
-// The configuration field that chooses the pipeline stage, and its words.
+// The configuration fields that determine the pipeline stages and what an I/O covers,
+// and the value that selects the largest stage.
 const (
 	stagesField  = "pp_size"
 	stageField   = "pp_stage"
@@ -57,77 +57,78 @@ const (
 	stageLargest = "largest"
 )
 
-// maxLayers bounds what is asked layer by layer.
+// maxLayers is the maximum number of layers of a model.
 const maxLayers = 10_000
 
-// cache is what a planner knows of an architecture's layers.
+// cache describes an architecture's layers, with references to their formulas.
 type cache struct {
 	*schema.Layers
 	folds    []*fold
 	defaults []*engineDefault
 	requires []requirement
-	counts   map[string][]layerField // fields of a kind that are counts
-	parts    map[string][]string
-	// The inputs that tell formulas which layer they speak of.
+	counts   map[string][]layerField // by kind, the fields that must be 1 or more
+	parts    map[string][]string     // by kind, the names of its parts
+	// The inputs that identify the current layer in formulas.
 	layer, group, kind, per, draft formula.Ref
-	inner                          []formula.Ref // all that is set for a layer, stage or I/O
-	// byLayer are the groups whose fields differ from layer to layer.
+	inner                          []formula.Ref // all inputs that are set for a layer, stage or I/O
+	// byLayer has the groups whose fields depend on the number of the layer.
 	byLayer map[string]bool
-	// ofModel says that a model alone decides which layers its groups have.
+	// ofModel reports whether only the model determines which layers are in which
+	// group.
 	ofModel bool
 }
 
-// everyKind stands for the kind of every layer.
+// everyKind is the kind in requirements that apply to layers of every kind.
 const everyKind = "*"
 
-// requirement is one of a kind of layers, or of the model if kind is "".
+// requirement is a requirement on layers of a kind, or on the model if kind is "".
 type requirement struct {
 	*schema.Requirement
 	kind string
 	ref  formula.Ref
 }
 
-// fold is a value made of all layers.
+// fold is a value that combines a value of each layer, such as a sum or a maximum.
 type fold struct {
 	*schema.Fold
 	ref      formula.Ref // the value of one layer
-	value    formula.Ref // of all
+	value    formula.Ref // the combined value
 	standIns []standIn
-	needs    []*fold          // others that it reads, if it has stand-ins
-	defaults []*engineDefault // fields that it reads and that an engine has a value for
+	needs    []*fold          // other folds that it reads, if it has stand-ins
+	defaults []*engineDefault // fields that it reads and whose default an engine determines
 }
 
-// standIn is a formula whose value stands in for that of another.
+// standIn is a formula whose value temporarily replaces the value of another.
 type standIn struct{ from, to formula.Ref }
 
-// layerField is a field of a kind, as formulas know it of the layer at hand.
+// layerField is a field of a kind, with the reference to its value in the current
+// layer.
 type layerField struct {
 	field string
 	ref   formula.Ref
 }
 
-// cell is a set of layers that are alike: layers of one group.
+// cell is a set of layers of one group that have the same field values.
 type cell struct {
 	group, kind, per string
 	draft            bool
 	layers           []int
 }
 
-// in counts the layers from lo up to hi.
+// in returns the number of layers from lo up to, but not including, hi.
 func (c *cell) in(lo, hi int) int64 {
 	from, _ := slices.BinarySearch(c.layers, lo)
 	to, _ := slices.BinarySearch(c.layers, hi)
 	return int64(to - from)
 }
 
-// declareCache declares the formulas of the architecture's layers and those of
-// the rank accounting. Of folds, only those in wanted, or that these need, are
-// kept.
+// declareCache declares the formulas of the architecture's layers and those of the
+// rank accounting. It declares all folds; linkFolds keeps only the ones needed.
 func (ds *declarations) declareCache() error {
 	c, l := ds.schema.Cache.Get(), ds.arch.Layers
 	ds.cache = &cache{Layers: l}
 	var errs diag.List
-	kinds := map[string]*schema.Kind{} // in use
+	kinds := map[string]*schema.Kind{} // the kinds that groups use
 	for _, name := range schema.Keys(l.Groups) {
 		g := l.Groups[name]
 		kind := c.Kinds[g.Kind]
@@ -198,7 +199,7 @@ func (ds *declarations) declareCache() error {
 	return nil
 }
 
-// servedAs returns the formula of the name by which engines know the model.
+// servedAs returns the formula for the name under which engines serve the model.
 func servedAs(l *schema.Layers) formula.Source {
 	if l.ServedAs.IsZero() {
 		return formula.Source{Text: "''"}
@@ -206,8 +207,8 @@ func servedAs(l *schema.Layers) formula.Source {
 	return l.ServedAs
 }
 
-// declareFields declares the fields of groups, each as layer_x for the group
-// of the layer at hand.
+// declareFields declares the fields of groups. Field x is declared as layer_x, whose
+// value is the one for the group of the current layer.
 func (ds *declarations) declareFields() {
 	fields := map[string]map[string]schema.Formula{}
 	types := map[string]formula.Kind{}
@@ -235,7 +236,7 @@ func (ds *declarations) declareFields() {
 	}
 }
 
-// declareKinds declares the formulas of kinds as tables by kind.
+// declareKinds declares the formulas of kinds as tables indexed by kind.
 func declareKinds(scope *formula.Scope, kinds map[string]*schema.Kind) {
 	pages, grows, bound := map[string]schema.Formula{}, map[string]schema.Formula{}, map[string]schema.Formula{}
 	same, bytes := map[string]schema.Formula{}, map[string]schema.Formula{}
@@ -264,11 +265,11 @@ func declareKinds(scope *formula.Scope, kinds map[string]*schema.Kind) {
 	scope.Formula(layerUnit, formula.Source{Text: "kind_bytes[" + kindVar + "]"}, formula.Num)
 }
 
-// fieldVar is the name by which all formulas know a field of the layer at hand.
+// fieldVar returns the name in formulas of a field of the current layer.
 func fieldVar(field string) string { return "layer_" + field }
 
-// within returns a formula of a kind, which knows the kind's fields by their own
-// names.
+// within returns a copy of a kind's formula that resolves the unprefixed names of the
+// kind's fields.
 func within(k *schema.Kind, f schema.Formula) schema.Formula {
 	f.Local = make(map[string]string, len(k.Fields))
 	for field := range k.Fields {
@@ -277,7 +278,7 @@ func within(k *schema.Kind, f schema.Formula) schema.Formula {
 	return f
 }
 
-// partName is the name of the bytes of a part of a layer.
+// partName returns the name in formulas of the bytes of a part of a layer.
 func partName(kind, part string) string { return "layer_" + kind + "_" + part }
 
 func (ds *declarations) declareRequires(kind string, k *schema.Kind, list []schema.Requirement) {
@@ -291,7 +292,7 @@ func (ds *declarations) declareRequires(kind string, k *schema.Kind, list []sche
 	}
 }
 
-// linkCache finds, once the formulas are compiled, what is asked often.
+// linkCache resolves frequently used names after the formulas are compiled.
 func (ds *declarations) linkCache() error {
 	counts := map[string]int{}
 	for i := range ds.cache.requires {
@@ -329,7 +330,8 @@ func (ds *declarations) linkCache() error {
 	return nil
 }
 
-// linkFolds finds those of the folds that are wanted, and those that these need.
+// linkFolds resolves the folds that the wanted quantities need, directly or through
+// other folds.
 func (ds *declarations) linkFolds() error {
 	need := map[string]bool{}
 	add := func(name string) {
@@ -358,7 +360,7 @@ func (ds *declarations) linkFolds() error {
 		}
 	}
 	slices.Reverse(ds.cache.folds)
-	// An engine's value of a field does not change with what stands in.
+	// Stand-ins do not change a field's value that an engine determines.
 	unsettled := func(name string) bool { return ds.engineRule(name).IsZero() }
 	for i, f := range ds.cache.folds {
 		f.ref, _ = ds.prog.Ref(foldPrefix + f.Name)
@@ -381,7 +383,7 @@ func (ds *declarations) linkFolds() error {
 	return nil
 }
 
-// readsLayer reports whether a formula depends on the layer's number.
+// readsLayer reports whether a formula depends on the number of the layer.
 func (ds *declarations) readsLayer(src formula.Source) bool {
 	for _, name := range formula.Names(src.Text) {
 		if other, ok := src.Local[name]; ok {
@@ -397,8 +399,8 @@ func (ds *declarations) readsLayer(src formula.Source) bool {
 	return false
 }
 
-// readsModel reports whether a formula, if there is one, depends on nothing but
-// the layer and the model's parameters.
+// readsModel reports whether the named formula depends only on the layer's number and
+// the model's parameters, or does not exist.
 func (ds *declarations) readsModel(name string) bool {
 	ref, ok := ds.prog.Ref(name)
 	return !ok || !slices.ContainsFunc(ds.prog.Inputs(ref), func(input string) bool {
@@ -406,7 +408,8 @@ func (ds *declarations) readsModel(name string) bool {
 	})
 }
 
-// LayerInputs names the inputs that are set for each layer, stage or I/O.
+// LayerInputs returns the names of the inputs that are set for each layer, stage or
+// I/O.
 func (p *Program) LayerInputs() []string {
 	if p.cache == nil {
 		return nil
@@ -418,12 +421,12 @@ func (p *Program) LayerInputs() []string {
 	return names
 }
 
-// stageFields are the fields that the accounting of ranks reads without a
+// stageFields are the fields that the rank accounting reads directly, without a
 // formula.
 var stageFields = []string{stagesField, stageField, patternField}
 
-// LayersRead reports whether what comes of layers, or that there is a plan at
-// all, may depend on a configuration field.
+// LayersRead reports whether values computed from layers, or whether there is a plan
+// at all, may depend on a configuration field.
 func (p *Program) LayersRead(field string) bool {
 	refs := append(slices.Clone(p.requires), p.layerRefs()...)
 	for _, f := range p.cache.folds {
@@ -443,7 +446,8 @@ func (p *Program) LayersRead(field string) bool {
 	return slices.ContainsFunc(refs, func(ref formula.Ref) bool { return slices.Contains(p.prog.Inputs(ref), field) })
 }
 
-// layerRefs returns the values that what comes of layers is made of, but for folds.
+// layerRefs returns the values, other than folds, that values computed from layers
+// depend on.
 func (p *Program) layerRefs() []formula.Ref {
 	names := []string{layersVar, draftsVar, selectName}
 	for name := range p.arch.Layers.Groups {
@@ -466,7 +470,7 @@ func (p *Program) layerRefs() []formula.Ref {
 	return append(refs, p.refs(names...)...)
 }
 
-// refs returns those of the names that the program knows.
+// refs returns the references of those names that exist in the program.
 func (p *Program) refs(names ...string) []formula.Ref {
 	var refs []formula.Ref
 	for _, name := range names {

@@ -11,15 +11,15 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Checker holds an architecture to known results.
+// Checker evaluates an architecture's checks, which compare it with known results.
 type Checker struct {
 	planners *Planners
 	arch     *schema.Architecture
 }
 
-// Check evaluates the quantities of a known result: defaults, with the check's
-// configuration over them by the fields' names in formulas. Where there are I/Os
-// of several sizes, theirs are named group.block_size and group.batch_size.
+// Check returns the quantities for a check. Its configuration, keyed by the fields'
+// names in formulas, overrides the defaults. If there are I/Os of several sizes, their
+// quantities are named group.block_size and group.batch_size.
 func (ch *Checker) Check(c schema.Check) (map[string]int64, error) {
 	word := c.Config[accountingVar].Str
 	if word == "" {

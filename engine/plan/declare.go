@@ -10,13 +10,14 @@ import (
 	"kvbench/engine/schema"
 )
 
-// declarations declares the formulas of a program, and what they may read.
+// declarations declares the formulas of a program and the names that they may read.
 type declarations struct {
 	*Program
 	scope *formula.Scope
 }
 
-// declare declares all of them.
+// declare declares everything in the program. Quantities shown only in detail are
+// included if detail is set.
 func (ds *declarations) declare(detail bool) error {
 	s, arch := ds.schema, ds.arch
 	ds.declareConfig()
@@ -53,7 +54,7 @@ func (ds *declarations) declareArch(arch *schema.Architecture) {
 	}
 }
 
-// declareQuantities declares those that the accounting has.
+// declareQuantities declares the quantities that the accounting has.
 func (ds *declarations) declareQuantities(detail bool) {
 	ds.computed = map[string]bool{}
 	for i := range ds.schema.Quantities {
@@ -84,7 +85,8 @@ func (ds *declarations) declareQuantities(detail bool) {
 	}
 }
 
-// folded reports whether the KV bytes of a token are the sum over layers.
+// folded reports whether some quantity has neither a formula in the schema nor one in
+// the architecture, and must be summed over the layers.
 func (ds *declarations) folded() bool {
 	if ds.arch.Layers == nil {
 		return false
@@ -98,8 +100,8 @@ func (ds *declarations) folded() bool {
 	return false
 }
 
-// replaced reports whether the rank accounting has its own value for what the
-// architecture says of a token or an I/O.
+// replaced reports whether an architecture's formula of that name is for a quantity that
+// the rank accounting computes itself.
 func (ds *declarations) replaced(name string) bool {
 	return slices.ContainsFunc(ds.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name && q.Detail.IsZero() })
 }
@@ -123,7 +125,7 @@ func tableOf(scope *formula.Scope, name string, m map[string]schema.Formula, wan
 	scope.Table(name, keys, srcs, want)
 }
 
-// link finds, once the formulas are compiled, what is asked often.
+// link resolves frequently used names after the formulas are compiled.
 func (ds *declarations) link() error {
 	ds.Bench.Link(ds.prog)
 	for i := range ds.arch.Requires {

@@ -12,19 +12,19 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Engines returns the serving engines whose caches kvbench knows.
+// Engines returns the names of the serving engines whose caches kvbench models.
 func Engines(s *schema.Schema) []string { return schema.Keys(s.Cache.Get().Releases) }
 
-// Doubt is what kvbench does not know for certain of a model's cache in an engine.
+// Doubt is a reason why kvbench is not certain about a model's cache in an engine.
 type Doubt struct {
-	// Refused says that there are no plans.
+	// Refused reports whether kvbench refuses to make plans.
 	Refused bool
 	Why     string
 }
 
-// Doubts returns what is not certain of a model's cache, by engine, with a
-// configuration that leaves the rest to the engines. Of a model whose layers are not
-// described it returns nil.
+// Doubts returns the doubts about a model's cache, by engine. The configuration should
+// leave all other settings to the engines. For a model whose architecture does not
+// describe its layers, Doubts returns nil.
 func (all *Planners) Doubts(m *model.Model, cfg *config.Config) (map[string]Doubt, error) {
 	if m.Arch.Layers == nil {
 		return nil, nil
@@ -55,8 +55,8 @@ func (all *Planners) Doubts(m *model.Model, cfg *config.Config) (map[string]Doub
 	return doubts, nil
 }
 
-// ofAnyGroup removes from a message the group of layers that it is about: which one
-// comes first says nothing of the model.
+// ofAnyGroup removes the group of layers from the beginning of a message: which group
+// is reported first does not matter to readers.
 func ofAnyGroup(msg string) string {
 	if about, rest, ok := strings.Cut(msg, ": "); ok && strings.HasPrefix(about, groupWords) {
 		return rest

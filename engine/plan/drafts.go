@@ -9,8 +9,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// declareDrafts declares what formulas know of the layers that speculation adds:
-// how many the model has, and whether the layer at hand is one.
+// declareDrafts declares the names for layers that speculation adds: the number of
+// such layers in the model, and whether the current layer is one of them.
 func (ds *declarations) declareDrafts() {
 	drafts := ds.arch.Layers.Drafts
 	if drafts.IsZero() {
@@ -23,8 +23,8 @@ func (ds *declarations) declareDrafts() {
 	}
 	ds.scope.Formula(drafterVar, drafter, formula.Bool)
 	ds.scope.Input(draftVar, formula.Bool, diag.Pos{})
-	// The fields that only ranks have, at their defaults: the formulas are the same
-	// in both accountings.
+	// Both accountings use the same formulas, so these fields are declared even if only
+	// the rank accounting has them.
 	for i := range ds.schema.Fields {
 		if f := &ds.schema.Fields[i]; !ds.knows(f) && slices.Contains(draftFields, f.Var) {
 			ds.scope.Input(f.Var, f.Type.Kinds.Formula(), f.Pos)
@@ -32,24 +32,25 @@ func (ds *declarations) declareDrafts() {
 	}
 }
 
-// DraftVar is the configuration field that says what speculation adds, by its name
-// in formulas.
+// DraftVar is the name in formulas of the configuration field that selects what
+// speculation adds.
 const DraftVar = "draft"
 
-// draftFields are the configuration fields that say what speculation adds.
+// draftFields are the configuration fields that select what speculation adds.
 var draftFields = []string{DraftVar}
 
-// DraftWords are the values of the field that are not the file or the name of a
-// drafter.
+// DraftWords returns the predefined values of the draft field. Any other value is the
+// file or the name of a drafter.
 func DraftWords(s *schema.Schema) []string { return schema.Keys(s.Cache.Get().Tables[draftsTable]) }
 
-// IsDrafter reports whether a value of the field is the file or the name of a drafter.
+// IsDrafter reports whether a value of the draft field is the file or the name of a
+// drafter.
 func IsDrafter(s *schema.Schema, v data.Fact) bool {
 	return v.Kind == formula.Str && !slices.Contains(DraftWords(s), v.Str)
 }
 
-// checkDrafts refuses groups of layers that speculation adds where the architecture
-// does not say how many there are, and the other way round.
+// checkDrafts returns an error if the architecture has groups of draft layers but no
+// formula for their number, or the formula but no such group.
 func checkDrafts(arch *schema.Architecture) error {
 	l := arch.Layers
 	for _, name := range schema.Keys(l.Groups) {

@@ -13,9 +13,9 @@ import (
 	"kvbench/engine/schema"
 )
 
-// The fields that choose an engine and its release, the word that leaves the
-// release to kvbench, and what the name of a field follows where a formula asks
-// for the model's own default of it.
+// The fields that select an engine and its release, the release value that leaves the
+// choice to kvbench, and the prefix of a field's name in formulas that read the model's
+// own default for the field.
 const (
 	engineField  = "engine"
 	releaseField = "engine_release"
@@ -23,18 +23,18 @@ const (
 	modelPrefix  = "model_"
 )
 
-// engineDefault is a field that takes the engine's value where none is set.
+// engineDefault is a field whose value the engine determines if it is not set.
 type engineDefault struct {
 	field string
 	ref   formula.Ref
-	// model is the input that has the model's own default, or -1 where that is as
-	// good as given.
+	// model is the input for the model's own default, or -1 if such a default counts
+	// as set.
 	model  formula.Ref
-	inputs []string // that its formula may depend on
+	inputs []string // the inputs that its formula may depend on
 }
 
-// declareConfig declares the fields of a configuration: in the rank accounting,
-// some have the engine's value where none is set.
+// declareConfig declares the fields of a configuration. In the rank accounting, the
+// engine determines some of them if they are not set.
 func (ds *declarations) declareConfig() {
 	for i := range ds.schema.Fields {
 		f := &ds.schema.Fields[i]
@@ -50,8 +50,8 @@ func (ds *declarations) declareConfig() {
 	}
 }
 
-// declareModelDefaults declares the model's own defaults of fields that formulas of
-// the rank accounting ask for.
+// declareModelDefaults declares inputs for the model's own defaults that formulas of
+// the rank accounting read.
 func (ds *declarations) declareModelDefaults() {
 	asked := map[string]bool{}
 	for _, f := range ds.schema.Cache.Get().Let {
@@ -66,7 +66,8 @@ func (ds *declarations) declareModelDefaults() {
 	}
 }
 
-// engineRule returns the formula of an engine's value for a field, or none.
+// engineRule returns the formula with which engines determine a field, or the zero
+// Formula if they do not determine it.
 func (a *account) engineRule(field string) schema.Formula {
 	if !a.rank {
 		return schema.Formula{}
@@ -74,8 +75,8 @@ func (a *account) engineRule(field string) schema.Formula {
 	return a.schema.Cache.Get().Defaults[field]
 }
 
-// declareTables declares the tables of the rank accounting. An entry with eras is
-// a table by release.
+// declareTables declares the tables of the rank accounting. An entry that differs
+// between releases becomes a table indexed by release.
 func (ds *declarations) declareTables() {
 	c := ds.schema.Cache.Get()
 	for _, name := range schema.Keys(c.Tables) {
@@ -94,7 +95,8 @@ func (ds *declarations) declareTables() {
 
 func eraTable(name, engine string) string { return name + "_" + engine }
 
-// declareEras declares a rule with eras as a table by release.
+// declareEras declares a rule that differs between releases as a table indexed by
+// release.
 func declareEras(scope *formula.Scope, name, engine string, rule schema.EngineRule, releases []string) {
 	var keys []string
 	var srcs []formula.Source
@@ -116,8 +118,8 @@ func declareEras(scope *formula.Scope, name, engine string, rule schema.EngineRu
 	scope.TableBut(eraTable(name, engine), keys, srcs, formula.Any, missing)
 }
 
-// linkDefaults finds, once the formulas are compiled, the fields that have an
-// engine's value.
+// linkDefaults resolves the fields that engines determine, after the formulas are
+// compiled.
 func (ds *declarations) linkDefaults() {
 	ds.defaults = map[string]*engineDefault{}
 	for i := range ds.schema.Fields {
@@ -140,7 +142,8 @@ func (ds *declarations) linkDefaults() {
 	}
 }
 
-// Given reports whether a value of a field counts, or the engine's instead.
+// Given reports whether a value of a field counts as set. If not, the engine determines
+// the field's value.
 func (p *Program) Given(name string, v data.Fact) bool {
 	d := p.defaults[name]
 	switch {
@@ -154,13 +157,13 @@ func (p *Program) Given(name string, v data.Fact) bool {
 	return v.Origin.Kind != data.FromDefault
 }
 
-// AllGiven reports whether all values of an axis count.
+// AllGiven reports whether all values of an axis count as set.
 func (p *Program) AllGiven(a *config.Axis) bool {
 	return !slices.ContainsFunc(a.Values, func(v data.Fact) bool { return !p.Given(a.Field.Var, v) })
 }
 
-// setFields sets the fields of a request's configuration in the frame that count,
-// and the model's own defaults that formulas ask for.
+// setFields sets in the frame the fields of a request's configuration that count as
+// set, and the model's own defaults that formulas read.
 func (f *Frame) setFields(req *Request) {
 	for name, v := range req.Config.Values {
 		if f.Given(name, v) {
@@ -177,9 +180,8 @@ func (f *Frame) setFields(req *Request) {
 	}
 }
 
-// settle finds the engine's values of those fields that are not set and sets them
-// in the frame: they stay the same where other values stand in for those that
-// they come from.
+// settle determines the engine's values of the fields that are not set, and adds them to
+// settled and to the frame. Stand-ins then no longer change them.
 func (f *Frame) settle(req *Request, fields []*engineDefault, settled map[string]data.Fact) error {
 	for _, d := range fields {
 		if _, ok := settled[d.field]; ok || f.Given(d.field, req.Config.Values[d.field]) {
@@ -216,7 +218,7 @@ func (p *Planner) Settled(req *Request) map[string]data.Fact {
 	return all[0].settled
 }
 
-// unsettle takes back what settle did of the request before.
+// unsettle removes from the frame the values that settle set for the previous request.
 func (f *Frame) unsettle(req *Request) {
 	for _, d := range f.cache.defaults {
 		if !f.Given(d.field, req.Config.Values[d.field]) {
@@ -225,8 +227,8 @@ func (f *Frame) unsettle(req *Request) {
 	}
 }
 
-// withSettled returns a request whose configuration has the engine's values of the
-// fields that are not set.
+// withSettled returns the request with the engine's values added to its configuration
+// for the fields that are not set.
 func (r *Request) withSettled() *Request {
 	if len(r.settled) == 0 {
 		return r
@@ -238,7 +240,7 @@ func (r *Request) withSettled() *Request {
 	return &one
 }
 
-// checkRelease refuses a release of the engine that kvbench does not know.
+// checkRelease returns an error if kvbench does not know the release of the engine.
 func (f *Frame) checkRelease(req *Request) error {
 	engine, v := req.Config.Values[engineField].Str, req.Config.Values[releaseField]
 	releases := f.schema.Cache.Get().Releases[engine]
@@ -256,7 +258,7 @@ func (f *Frame) checkRelease(req *Request) error {
 	return d
 }
 
-// what says what the I/Os of a plan for one rank cover of a layer.
+// what describes what one I/O covers.
 func (o *io) what() string {
 	s := o.shares[0]
 	parts := slices.Clone(s.parts)

@@ -11,7 +11,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Explanation says how every number of a plan comes about.
+// Explanation explains how every number of a plan is computed.
 type Explanation struct {
 	Plan       *Plan
 	Quantities []*Step
@@ -19,15 +19,15 @@ type Explanation struct {
 	Limits     []LimitStep
 }
 
-// Step is a value with its formula and where the values in it come from.
+// Step is a value with its formula, and with a step for each value in the formula.
 type Step struct {
 	Name  string
 	Value formula.Value
 	Unit  string
-	// Formula is the text, and Values the same with the values put in; both are
-	// empty for values that are given.
+	// Formula is the text of the formula, and Values the same text with the values
+	// substituted. Both are empty for values that are given.
 	Formula, Values string
-	// Origin is the place of the formula, or where the value comes from.
+	// Origin is the position of the formula, or where the value comes from.
 	Origin string
 	Parts  []*Step
 }
@@ -36,23 +36,23 @@ type Step struct {
 type FlagStep struct {
 	fit.Flag
 	Reason string
-	Step   *Step // the formula behind it, or nil
+	Step   *Step // how the value is computed, or nil
 }
 
-// LimitStep is a limit that the plan is held to. Left and Right are the sides
-// of a comparison; a limit of another form has Right nil.
+// LimitStep is a limit that applies to the plan. Left and Right are the sides of a
+// comparison; both are nil for limits of another form.
 type LimitStep struct {
 	*schema.Limit
 	Holds       bool
 	Operator    string
 	Left, Right *formula.Side
-	// Values is the condition with the values put in.
+	// Values is the condition with the values substituted.
 	Values string
 	Parts  []*Step
 }
 
-// Explain makes plans and says how they come about. The limits of a plan that
-// was not to be fitted may not hold.
+// Explain makes plans and explains how they are computed. Unless the request is to be
+// fitted, some limits may not hold.
 func (p *Planner) Explain(request *Request) ([]*Explanation, error) {
 	plans, err := p.Plans(request)
 	var errs diag.List
@@ -104,8 +104,8 @@ func (p *Planner) explain(pl *Plan) (*Explanation, error) {
 	return e, nil
 }
 
-// ExplainOne makes plans and says how one value of them comes about: a
-// quantity, a flag, a parameter, or any formula by its name.
+// ExplainOne makes plans and explains how one value in each is computed: a quantity, a
+// flag, a parameter, or any other formula.
 func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 	plans, err := p.Plans(request)
 	if err != nil {
@@ -128,7 +128,7 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 	var all []*Step
 	for _, pl := range plans {
 		x := p.explainer(pl)
-		if pl.Rank() { // values of a layer are those of the I/Os' first
+		if pl.Rank() { // use the first layer of the I/Os for values of a layer
 			share := pl.Request.io.shares[0]
 			x.enter(share.terms[0].rate.cell)
 			x.set(ioUnits, formula.Number(share.units))
@@ -153,21 +153,21 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 	return all, nil
 }
 
-// explainer reads the planner's frame, which holds the plan.
+// explainer explains values of the plan in the planner's frame.
 type explainer struct {
 	*Layers
 	fit    *fit.Fitter
 	plan   *Plan
-	values map[string]fit.Value // those that are not left to defaults
-	// argument is the flag whose value limits on arguments read.
+	values map[string]fit.Value // flags that are neither defaults nor computed
+	// argument is the flag whose value ArgumentVar has.
 	argument string
-	// stood are the formulas that stand in for others, by name.
+	// stood has the stand-ins in effect, by the name of the value that they replace.
 	stood map[string]schema.Formula
 	// at is the cell whose values are explained.
 	at *cell
 }
 
-// explainer loads the frame with a plan.
+// explainer loads a plan into the frame and returns an explainer for it.
 func (p *Planner) explainer(pl *Plan) *explainer {
 	values := map[string]fit.Value{}
 	for _, f := range pl.Flags {
@@ -192,10 +192,10 @@ func (x *explainer) stepOf(ref formula.Ref) (*Step, error) {
 	if v.Origin.Kind != data.FromEngine {
 		return x.plainStep(ref)
 	}
-	x.frame.Unset(ref) // for its formula to show
+	x.frame.Unset(ref) // so that its formula is shown
 	defer x.frame.Set(ref, v.Value)
 	if now, err := x.frame.Eval(ref); err != nil || now.Text() != v.Text() {
-		x.frame.Set(ref, v.Value) // what it comes from has a stand-in here
+		x.frame.Set(ref, v.Value) // a stand-in changes what it depends on
 	}
 	s, err := x.plainStep(ref)
 	if err == nil && s.Formula != "" {
@@ -220,7 +220,7 @@ func (x *explainer) plainStep(ref formula.Ref) (*Step, error) {
 	s.Origin = e.Source.Pos.String()
 	for _, part := range e.Parts {
 		if name := x.prog.Name(part); name == groupVar || name == kindVar || name == perVar {
-			continue // the heading says which layers
+			continue // the step's name says which layers
 		}
 		p, err := x.stepOf(part)
 		if err != nil {
@@ -235,13 +235,13 @@ func (x *explainer) plainStep(ref formula.Ref) (*Step, error) {
 		s.Parts = append(s.Parts, p)
 	}
 	if e.Source.Pos.IsZero() && len(s.Parts) == 1 {
-		// A formula of no file merely names another value.
+		// A formula that is not from a file only refers to another value.
 		s.Formula, s.Values, s.Origin, s.Parts = s.Parts[0].Formula, s.Parts[0].Values, s.Parts[0].Origin, s.Parts[0].Parts
 	}
 	return s, nil
 }
 
-// whence says where a value that no formula gives comes from.
+// whence describes where a value without a formula comes from.
 func (x *explainer) whence(name string, ref formula.Ref) string {
 	req := x.plan.Request
 	if f, ok := x.stood[name]; ok {
@@ -282,13 +282,13 @@ func (x *explainer) limit(l fit.Limit) (LimitStep, error) {
 	s := LimitStep{Limit: l.Limit}
 	holds, flags, err := x.fit.Holds(l, x.values)
 	if err != nil {
-		// The plan was warned about; a number that cannot be has no sides.
+		// The plan has a warning about it; there are no values to show.
 		return s, nil
 	}
 	s.Holds = holds
 	if x.Bench.OnArguments(l) {
 		if len(flags) == 0 || x.schema.Nixlbench.Flags[flags[0]].Secret {
-			return s, nil // there is no one value to show, or it must not be
+			return s, nil // all arguments are allowed, or the value must not be shown
 		}
 		x.argument = flags[0]
 	}

@@ -9,8 +9,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// fact completes the step of a value that is made of layers: what each group
-// has of it, one step each. It reports whether the value is such a one.
+// fact completes the step of a value that is computed from layers, with one part for
+// each group. It reports whether the value is computed from layers.
 func (x *explainer) fact(s *Step) (bool, error) {
 	if x.cache == nil {
 		return false, nil
@@ -33,7 +33,7 @@ func (x *explainer) fact(s *Step) (bool, error) {
 
 const roundedUp = ", rounded up"
 
-// foldStep shows the sum, or the greatest, over the layers of each group.
+// foldStep explains a fold, with one part for each cell of layers.
 func (x *explainer) foldStep(s *Step, f *fold) error {
 	undo, err := x.standIn(f, x.cells)
 	if err != nil {
@@ -89,7 +89,7 @@ func (x *explainer) foldStep(s *Step, f *fold) error {
 	return nil
 }
 
-// groupStep explains a value in a cell, n of whose layers count.
+// groupStep explains a value in a cell, of which n layers count.
 func (x *explainer) groupStep(c *cell, n int64, ref formula.Ref) (*Step, error) {
 	outer := x.at
 	x.at = c
@@ -108,7 +108,7 @@ func (x *explainer) groupStep(c *cell, n int64, ref formula.Ref) (*Step, error) 
 	return s, nil
 }
 
-// blockStep shows what the bytes of an I/O are made of.
+// blockStep explains the bytes of one I/O.
 func (x *explainer) blockStep(s *Step) error {
 	sh := x.plan.Request.io.shares[0]
 	st := x.plan.Request.stage
@@ -142,13 +142,13 @@ func (x *explainer) blockStep(s *Step) error {
 	return nil
 }
 
-// covers says what an I/O covers.
+// covers describes the setting that determines what an I/O covers.
 func (x *explainer) covers() string {
 	v := x.plan.Request.Config.Values[patternField]
 	return fmt.Sprintf("%s %s, %s", patternField, v.Text(), v.Origin)
 }
 
-// batchStep shows how many I/Os each group has.
+// batchStep explains the number of I/Os, with one part for each share.
 func (x *explainer) batchStep(s *Step) error {
 	var values []string
 	for _, sh := range x.plan.Request.io.shares {
@@ -173,7 +173,7 @@ func (x *explainer) batchStep(s *Step) error {
 	return nil
 }
 
-// rankStep shows what the I/Os of all sizes move.
+// rankStep explains the bytes that the I/Os of all sizes move.
 func (x *explainer) rankStep(s *Step) error {
 	var values []string
 	for _, o := range x.plan.Request.stage.ios {

@@ -10,38 +10,38 @@ import (
 	"kvbench/engine/schema"
 )
 
-// LayerTable has the layers of one pipeline stage as a rank holds them, or those of
-// the whole model.
+// LayerTable describes the layers of one pipeline stage as a rank holds them, or all
+// layers of the model.
 type LayerTable struct {
-	// Plan is one of those of the stage.
+	// Plan is one of the plans for the stage.
 	Plan *Plan
-	// Whole says that the table is of the whole model, not of a rank.
+	// Whole reports whether the table is for the whole model instead of a rank.
 	Whole bool
-	// First and Last are the numbers of its first and its last layer.
+	// First and Last are the numbers of the table's first and last layer.
 	First, Last int
-	// Sums are the values that the layers add up to.
+	// Sums are the totals over the layers.
 	Sums []LayerSum
 	Rows []LayerRow
 }
 
-// LayerSum is a value that layers add up to. Column is the heading of what each
-// layer has of it.
+// LayerSum is a total over layers. Column is the heading for what each layer
+// contributes to it.
 type LayerSum struct {
 	Name, Column string
 	Value        formula.Value
 }
 
-// LayerRow is layers of one group that hold the same.
+// LayerRow describes layers of one group with identical contents.
 type LayerRow struct {
 	Layers      []int
 	Group, Kind string
-	// Per says what the parts are bytes of.
+	// Per is the unit that the parts' bytes are for.
 	Per   string
 	Parts []LayerPart
-	// Pages are those of a request in each of the layers.
+	// Pages is the number of pages of a request in each of the layers.
 	Pages formula.Value
-	// One has what each layer has of the table's sums, and All what the layers have
-	// together.
+	// One has what each layer contributes to the table's sums, and All what the
+	// layers contribute together.
 	One, All []formula.Value
 }
 
@@ -52,7 +52,7 @@ type LayerPart struct {
 	Source formula.Source
 }
 
-// Name says what the table is of.
+// Name describes what the table covers.
 func (t *LayerTable) Name() string {
 	if t.Whole {
 		return "whole model"
@@ -64,8 +64,9 @@ func (t *LayerTable) Name() string {
 // Count returns the number of layers.
 func (t *LayerTable) Count() int { return t.Last - t.First + 1 }
 
-// OfLayers returns the item to explain the layers of: layers are counted in the rank
-// accounting, whatever the architecture's own is.
+// OfLayers returns the item to use for explaining an item's layers. It switches to the
+// rank accounting, the only one that counts layer by layer, but returns an error if the
+// user selected the model accounting.
 func (all *Planners) OfLayers(j Item) (Item, error) {
 	arch, cfg := j.Model.Arch, *j.Config
 	if arch.Layers == nil {
@@ -93,8 +94,8 @@ func (all *Planners) OfLayers(j Item) (Item, error) {
 	return Item{&req, planner}, nil
 }
 
-// ExplainLayers says what the layers of a model hold: a table for each pipeline
-// stage that is asked for, and one for the whole model.
+// ExplainLayers returns tables of what a model's layers hold: one for each requested
+// pipeline stage, and one for the whole model.
 func (p *Planner) ExplainLayers(req *Request) ([]*LayerTable, error) {
 	plans, err := p.Quantities(req)
 	if err != nil {
@@ -104,7 +105,7 @@ func (p *Planner) ExplainLayers(req *Request) ([]*LayerTable, error) {
 	for i, pl := range plans {
 		st := pl.Request.stage
 		if i > 0 && plans[i-1].Request.stage == st {
-			continue // another size of I/Os
+			continue // another I/O size in the same stage
 		}
 		t := &LayerTable{Plan: pl, First: st.lo, Last: st.hi - 1}
 		if err := p.layers.fill(t); err != nil {
@@ -123,7 +124,7 @@ func (p *Planner) ExplainLayers(req *Request) ([]*LayerTable, error) {
 	return append(all, t), nil
 }
 
-// fill adds sums and rows to a table.
+// fill adds the sums and rows to a table.
 func (l *Layers) fill(t *LayerTable) error {
 	l.Load(t.Plan.Request)
 	var folds []*fold
@@ -163,8 +164,8 @@ func (l *Layers) fill(t *LayerTable) error {
 	return nil
 }
 
-// column adds to a row what each layer has of a sum, and under the same values the
-// pages and the parts.
+// column adds to a row what each layer contributes to a sum. For the first sum, it
+// also adds the pages and parts, with the fold's stand-ins applied.
 func (l *Layers) column(row *LayerRow, f *fold, c *cell) error {
 	undo, err := l.standIn(f, l.cells)
 	if err != nil {
@@ -196,13 +197,14 @@ func (l *Layers) column(row *LayerRow, f *fold, c *cell) error {
 	return nil
 }
 
-// holdsAs reports whether the layers of two rows are of one group and hold the same.
+// holdsAs reports whether the layers of two rows belong to the same group and have
+// identical contents.
 func (r *LayerRow) holdsAs(other LayerRow) bool {
 	text := func(r *LayerRow) string { return fmt.Sprint(r.Group, r.Pages, r.One, r.Parts) }
 	return r.Group == other.Group && text(r) == text(&other)
 }
 
-// add computes what the layers of a row have together.
+// add computes what the layers of a row contribute together.
 func (r *LayerRow) add() error {
 	slices.Sort(r.Layers)
 	for _, one := range r.One {

@@ -33,8 +33,8 @@ func text(s string) data.Fact {
 	return data.Fact{Value: formula.Of(s), Origin: data.Origin{Kind: data.FromFlag, Name: "backend"}}
 }
 
-// request makes a request for an architecture with geometry that all bundled
-// ones understand.
+// request returns a random request for an architecture, with parameters that work for
+// all bundled architectures.
 func request(s *schema.Schema, arch *schema.Architecture, r *rand.Rand) *plan.Request {
 	params := map[string]data.Fact{}
 	for _, p := range arch.Params {
@@ -42,7 +42,7 @@ func request(s *schema.Schema, arch *schema.Architecture, r *rand.Rand) *plan.Re
 			params[p.Name] = num(1 + r.Int64N(256))
 		}
 	}
-	// A group holds at least one query head, and divides them.
+	// The group size must divide the number of query heads.
 	if _, ok := params["gqa_num_queries_in_group"]; ok {
 		params["num_query_heads_with_mha"] = num(64)
 		params["gqa_num_queries_in_group"] = num(1 << r.IntN(5))
@@ -67,8 +67,8 @@ func request(s *schema.Schema, arch *schema.Architecture, r *rand.Rand) *plan.Re
 	}
 }
 
-// holds checks the rules that the real program was seen to enforce, written
-// out by hand from its validation and its source, not from the limits of the data.
+// holds checks the rules that nixlbench enforces. They were written by hand from its
+// validation and its source, independently of the limits in the data.
 func holds(s *schema.Schema, pl *plan.Plan) error {
 	v := map[string]int64{"pipeline_depth": 1, "gds_batch_pool_size": 32, "gds_batch_limit": 128, "posix_ios_pool_size": 65536, "posix_kernel_queue_size": 256, "large_blk_iter_ftr": 16, "num_files": 1}
 	word := map[string]string{"randomize_location_mode": "none"}
@@ -133,8 +133,8 @@ func holds(s *schema.Schema, pl *plan.Plan) error {
 			return errors.New("more is moved than counted")
 		}
 	}
-	// The iterations are shared by the threads, after they were rounded up, and
-	// those of large blocks are fewer.
+	// The iterations are rounded up and then divided among the threads. Large
+	// blocks have fewer iterations.
 	round := threads * v["large_blk_iter_ftr"]
 	for size := v["start_block_size"]; size <= block; size *= 2 {
 		n := ceil(v["num_iter"], round) * round / threads
@@ -152,8 +152,8 @@ func holds(s *schema.Schema, pl *plan.Plan) error {
 	if files > threads*ini || threads*ini%files != 0 {
 		return errors.New("files do not divide")
 	}
-	// The pieces of a file that were registered, one behind the other, and the
-	// blocks, one behind the other: none may lie over the end of a piece.
+	// A file consists of consecutive registered pieces, and the blocks are laid
+	// out consecutively over them. No block may cross the end of a piece.
 	pieces, piece := threads*ini/files, total/(threads*ini)
 	if direct {
 		piece = ceil(piece, 4096) * 4096
@@ -176,8 +176,8 @@ func holds(s *schema.Schema, pl *plan.Plan) error {
 
 var suggestion = regexp.MustCompile(`--(\w+) (\d+)`)
 
-// TestFit plans at random for every release: a fitted plan holds all limits,
-// or is refused with a size that is then accepted.
+// TestFit makes random plans for every release. Each plan must either be fitted so that
+// it meets all limits, or be refused with the suggestion of a size that then fits.
 func TestFit(t *testing.T) {
 	s := load(t)
 	r := rand.New(rand.NewPCG(1, 2))
@@ -190,7 +190,7 @@ func TestFit(t *testing.T) {
 		for _, listed := range s.Architectures {
 			arch := listed.Arch.Get()
 			if len(arch.Tables["access_patterns"]) == 0 {
-				continue // known to the rank accounting only
+				continue // only the rank accounting supports it
 			}
 			p, err := plan.New(s, release, arch, plan.Use{})
 			if err != nil {
@@ -200,7 +200,7 @@ func TestFit(t *testing.T) {
 				req := request(s, arch, r)
 				var backends []string
 				for _, name := range schema.Keys(s.Nixlbench.Backends) {
-					// This backend needs devices by name.
+					// GUSLI is excluded: it needs named devices.
 					if s.Nixlbench.In(s.Nixlbench.Backends[name].Era, release) && name != "GUSLI" {
 						backends = append(backends, name)
 					}
@@ -228,7 +228,7 @@ func TestFit(t *testing.T) {
 				if err := holds(s, pl); err != nil {
 					t.Fatalf("%s %s: a fitted plan breaks a rule: %v\n%+v", release, req.Flags["backend"].Str, err, req.Flags)
 				}
-				// Fitting never changes what was given, nor a block or batch.
+				// Fitting must never change flags that were set.
 				for _, f := range pl.Flags {
 					if v, ok := req.Flags[f.Name]; ok && v.Text() != f.Value.Text() {
 						t.Fatalf("%s: --%s %s became %s", release, f.Name, v.Text(), f.Value.Text())
@@ -243,7 +243,7 @@ func TestFit(t *testing.T) {
 	}
 }
 
-// one gives the one plan of a request.
+// one returns the only plan for a request.
 func one(plans []*plan.Plan, err error) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
@@ -251,7 +251,7 @@ func one(plans []*plan.Plan, err error) (*plan.Plan, error) {
 	return plans[0], nil
 }
 
-// retry gives a refused plan the first suggestion of its error.
+// retry plans a refused request again with the first suggestion from its error.
 func retry(t *testing.T, p *plan.Planner, req *plan.Request, err error) *plan.Plan {
 	t.Helper()
 	d := diag.All(err)[0]
@@ -275,9 +275,9 @@ func retry(t *testing.T, p *plan.Planner, req *plan.Request, err error) *plan.Pl
 	return pl
 }
 
-// TestFitFiles plans at random for file backends of the newest release, with
-// everything that decides where blocks lie and what is counted. Whatever is
-// fitted runs, and what is refused would not have run as it was given.
+// TestFitFiles makes random plans for the file backends of the newest release, varying
+// all flags that affect where blocks are located and how data is counted. Fitted plans
+// must run, and refused requests must not run as given.
 func TestFitFiles(t *testing.T) {
 	s := load(t)
 	r := rand.New(rand.NewPCG(3, 4))

@@ -6,7 +6,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// fold computes a value made of all layers, or of those of the stage.
+// fold computes a fold over all layers, or over the layers from lo up to hi if it is a
+// fold over a stage.
 func (l *Layers) fold(f *fold, cells []cell, lo, hi int) (formula.Rat, error) {
 	undo, err := l.standIn(f, cells)
 	if err != nil {
@@ -46,14 +47,14 @@ func (l *Layers) fold(f *fold, cells []cell, lo, hi int) (formula.Rat, error) {
 	return v, nil
 }
 
-// foldOne returns what one layer of a cell has of a fold.
+// foldOne returns the value that one layer of a cell contributes to a fold.
 func (l *Layers) foldOne(f *fold, c *cell) (formula.Rat, error) {
 	l.enter(c)
 	return l.frame.Num(f.ref)
 }
 
-// standIn sets the values that stand in for others in a fold, and those folds
-// over the model that change with them; undo takes all of it back.
+// standIn applies a fold's stand-ins to the frame, and recomputes the folds that the
+// stand-ins change and that it reads. undo restores the frame.
 func (l *Layers) standIn(f *fold, cells []cell) (undo func(), err error) {
 	if len(f.standIns) == 0 {
 		return func() {}, nil

@@ -10,35 +10,37 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Frame has the values of one request under a [Program]: those that were given,
-// and those computed of them. It is for one goroutine, and for many requests.
+// Frame has the values of one request under a [Program]: the given values and the
+// values computed from them. A frame can be reused for other requests, but it is not
+// safe for concurrent use.
 type Frame struct {
 	*Program
 	frame *formula.Frame
-	facts []factSlot // of the requests that it moves between
+	facts []factSlot // for the facts that Move sets
 }
 
-// factSlot is where a fact is in a frame.
+// factSlot locates a fact and its dependents in a frame.
 type factSlot struct {
-	ref    formula.Ref // -1 where no formula reads it
+	ref    formula.Ref // -1 if no formula reads it
 	depend []formula.Ref
 }
 
-// Values returns the values by themselves.
+// Values returns the frame's values.
 func (f *Frame) Values() *formula.Frame { return f.frame }
 
-// set assigns a name its value; see [formula.Frame.SetName].
+// set sets the value of a name; see [formula.Frame.SetName].
 func (f *Frame) set(name string, v formula.Value) { f.frame.SetName(name, v) }
 
-// Fitter returns a fitter that finds flags in the frame.
+// Fitter returns a fitter that evaluates flags in the frame.
 func (f *Frame) Fitter() *fit.Fitter { return f.Bench.NewFitter(f.frame) }
 
-// FlagsFor returns a request for its flags, which are found in the frame.
+// FlagsFor returns the [fit.Request] for the flags of a request, to be evaluated in the
+// frame.
 func (f *Frame) FlagsFor(req *Request) *fit.Request {
 	return &fit.Request{Config: req.Config, Flags: req.Flags, Fit: req.Fit, Least: req.Least, Load: func() { f.Load(req) }}
 }
 
-// Load empties the frame and sets the facts of a request.
+// Load clears the frame and sets the given values and the facts of a request.
 func (f *Frame) Load(req *Request) {
 	f.frame.Reset()
 	for name, v := range req.Model.Params {
@@ -51,7 +53,7 @@ func (f *Frame) Load(req *Request) {
 	f.set(accountingVar, formula.Text(f.accounting()))
 }
 
-// LoadPlan empties the frame and sets the values of a plan.
+// LoadPlan clears the frame and sets the values of a plan.
 func (f *Frame) LoadPlan(pl *Plan) {
 	f.Load(pl.Request)
 	for _, flag := range pl.Flags {
@@ -62,8 +64,9 @@ func (f *Frame) LoadPlan(pl *Plan) {
 	}
 }
 
-// Move sets what came of layers for a request. It is to be of the same model as
-// the requests before: what does not depend on it is not forgotten.
+// Move sets the values computed from layers for a request. The request must have the
+// same facts in the same order as the previous ones: Move keeps all values in the frame
+// that do not depend on facts that change.
 func (f *Frame) Move(req *Request) {
 	if f.facts == nil {
 		f.facts = make([]factSlot, len(req.facts))
@@ -85,8 +88,8 @@ func (f *Frame) Move(req *Request) {
 	}
 }
 
-// Wrong names the first quantity of every plan that cannot be, or is "". The
-// program is [Program.Complete].
+// Wrong returns the name of the first quantity whose value is invalid, or "". It checks
+// the quantities that every plan has, and requires that [Program.Complete] succeeds.
 func (f *Frame) Wrong() string {
 	for _, r := range f.results {
 		q, err := f.frame.Num(r.ref)
@@ -100,7 +103,7 @@ func (f *Frame) Wrong() string {
 	return ""
 }
 
-// quantities evaluates the quantities that are wanted, each a whole number.
+// quantities evaluates the wanted quantities, which must be whole numbers.
 func (f *Frame) quantities() ([]Quantity, error) {
 	var errs diag.List
 	all := make([]Quantity, 0, len(f.wanted))
@@ -134,15 +137,15 @@ func (f *Frame) quantities() ([]Quantity, error) {
 		}
 		if n < least {
 			errs = append(errs, diag.Errorf(f.origin(ref).Pos, "%s is %d: expected at least %d", q.Name, n, least).About(diag.NotWhole, q.Name))
-			break // what follows would be as odd
+			break // the following quantities would be invalid too
 		}
 		all = append(all, Quantity{q.Name, q.Unit, q.Doc, n})
 	}
 	return all, errs.Err()
 }
 
-// origin returns the formula that a value comes from: where the formula picks
-// one of a table, the one that it picks.
+// origin returns the formula that a value comes from. If that formula selects an entry
+// of a table, origin returns the entry's formula.
 func (f *Frame) origin(ref formula.Ref) formula.Source {
 	uses := f.prog.Uses(ref)
 	for _, name := range uses {
@@ -161,7 +164,8 @@ func (f *Frame) origin(ref formula.Ref) formula.Source {
 	return f.prog.Source(ref)
 }
 
-// missing adds to an error of a formula which parameter a model lacks.
+// missing returns the error to report if a formula fails: which parameter the model
+// lacks, or else the error itself with the model's file as a hint.
 func (f *Frame) missing(req *Request, err error) error {
 	list := diag.All(err)
 	for _, d := range list {
@@ -170,7 +174,7 @@ func (f *Frame) missing(req *Request, err error) error {
 			return diag.Errorf(diag.Pos{File: req.Model.File}, "%s is missing: %s needs it", d.Name, f.arch.Name).About(diag.Missing, d.Name)
 		}
 	}
-	// A place in the data does not say whose values are wrong.
+	// A position in the data does not say which model has the wrong values.
 	for i, d := range list {
 		if d.Pos.File != req.Model.File && req.Model.File != "" {
 			e := *d
@@ -180,7 +184,7 @@ func (f *Frame) missing(req *Request, err error) error {
 	return diag.List(list)
 }
 
-// whole returns a value that must be a whole number and not negative.
+// whole returns a value, which must be a whole number and not negative.
 func (f *Frame) whole(name string) (int64, error) {
 	ref, _ := f.prog.Ref(name)
 	v, err := f.frame.Num(ref)
@@ -200,8 +204,9 @@ func (f *Frame) whole(name string) (int64, error) {
 // groupWords begin a message about the layers of a group.
 const groupWords = "layers "
 
-// unmet words a requirement that does not hold: of a group of layers, or of all.
-// It is at the place of the value that is to blame, or at pos.
+// unmet returns a message about a requirement that does not hold, for a group of layers
+// or, if group is "", for the model. Its position is that of the value that the
+// requirement is about, if the user set that value, or else pos.
 func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, group string, pos diag.Pos) *diag.Diag {
 	msg := r.Message
 	if group != "" {
@@ -235,7 +240,9 @@ func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, grou
 	return d
 }
 
-// Require checks what an architecture requires of its parameters.
+// Require checks the architecture's requirements on its parameters. It returns the
+// first one that does not hold as an error, but adds those that are only notes or
+// warnings to warnings and goes on.
 func (f *Frame) Require(req *Request, warnings *diag.List) error {
 	for i := range f.arch.Requires {
 		r, ref := &f.arch.Requires[i], f.requires[i]

@@ -10,12 +10,12 @@ import (
 	"kvbench/engine/schema"
 )
 
-// MaxCombinations is how many combinations the values of nixlbench's flags have
-// at most: each is planned by itself.
+// MaxCombinations is the maximum number of combinations of values of nixlbench's flags.
+// It is limited because each combination is planned separately.
 const MaxCombinations = config.MaxAxis
 
-// WithFlags makes a request for each combination of values of nixlbench's flags,
-// the last flag changing first.
+// WithFlags returns a request for each combination of values of nixlbench's flags, with
+// the last flag changing fastest.
 func (r *Request) WithFlags(bench *schema.Nixlbench, values map[string][]data.Fact) ([]*Request, error) {
 	if n := config.Combinations(values); n > MaxCombinations {
 		return nil, diag.Usagef("the flags of nixlbench have %d combinations of values: at most %d are allowed", n, MaxCombinations)

@@ -11,20 +11,21 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Layers finds, in a frame, what comes of the layers of a model: the I/Os of its
-// pipeline stages, and the values that are made of all layers.
+// Layers evaluates the layers of a model in a frame: the I/Os of its pipeline stages,
+// and the values that combine all layers.
 type Layers struct {
 	*Frame
-	// The cells of the model that was asked for last.
+	// The model of the latest request, and its cells.
 	cellsOf *model.Model
 	cells   []cell
-	drafts  int // layers of the cells that speculation adds
+	drafts  int // the number of layers in the cells that speculation adds
 }
 
-// Layers returns what comes of layers, with the frame's values.
+// Layers returns a Layers that evaluates in the frame.
 func (f *Frame) Layers() *Layers { return &Layers{Frame: f} }
 
-// layersOf finds which layers the groups of the model at hand have.
+// layersOf assigns the layers of the request's model to groups, and returns them as
+// cells.
 func (l *Layers) layersOf(req *Request) ([]cell, error) {
 	drafts, err := l.whole(draftsVar)
 	if err != nil {
@@ -44,7 +45,7 @@ func (l *Layers) layersOf(req *Request) ([]cell, error) {
 		return nil, l.missing(req, diag.Errorf(l.arch.Layers.Count.Pos, "%s is %d: expected 1 to %d layers", l.arch.Layers.Count.Text, n, maxLayers))
 	}
 	groups := schema.Keys(l.arch.Layers.Groups)
-	shared := map[string]int{} // cells of groups whose layers are alike
+	shared := map[string]int{} // the latest cell of each group
 	var cells []cell
 	var both overlaps
 	for layer := range int(n + drafts) {
@@ -100,8 +101,8 @@ func (l *Layers) layersOf(req *Request) ([]cell, error) {
 	return cells, nil
 }
 
-// selected returns the name of the group that the layer at hand is of, or "" where
-// groups say so themselves.
+// selected returns the name of the group that the architecture's select formula assigns
+// the current layer to, or "" if there is no such formula.
 func (l *Layers) selected() (string, error) {
 	ref, ok := l.prog.Ref(selectName)
 	if !ok {
@@ -111,7 +112,7 @@ func (l *Layers) selected() (string, error) {
 	return v.Str, err
 }
 
-// isOf reports whether the layer at hand is of a group.
+// isOf reports whether the current layer belongs to a group.
 func (l *Layers) isOf(group, selected string) (bool, error) {
 	if ref, ok := l.prog.Ref(wherePrefix + group); ok {
 		return l.frame.Bool(ref)
@@ -119,8 +120,8 @@ func (l *Layers) isOf(group, selected string) (bool, error) {
 	return l.arch.Layers.Select.IsZero() || l.arch.Layers.Groups[group].Draft || group == selected, nil
 }
 
-// notSelected says that no group, of those that are selected by name, has the
-// name.
+// notSelected returns the error for a name yielded by the select formula that is not
+// the name of a group that can be selected.
 func (l *Layers) notSelected(req *Request, layer int, name string) error {
 	var groups []string
 	for _, group := range schema.Keys(l.arch.Layers.Groups) {
@@ -138,7 +139,7 @@ func (l *Layers) notSelected(req *Request, layer int, name string) error {
 	return d
 }
 
-// enter makes a cell the one that formulas speak of.
+// enter makes the first layer of a cell the current layer in formulas.
 func (l *Layers) enter(c *cell) {
 	l.frame.SetNum(l.cache.layer, formula.Int(int64(c.layers[0])))
 	l.frame.Set(l.cache.group, formula.Value{Kind: formula.Str, Str: c.group})
@@ -147,7 +148,7 @@ func (l *Layers) enter(c *cell) {
 	l.frame.Set(l.cache.draft, formula.Value{Kind: formula.Bool, Bool: c.draft})
 }
 
-// require checks the requirements of a kind of layers, or the general ones.
+// require checks the requirements on layers of a kind, or on the model if kind is "".
 func (l *Layers) require(req *Request, kind, group string, warnings *diag.List) error {
 	for _, r := range l.cache.requires {
 		if r.kind != kind {
@@ -164,7 +165,7 @@ func (l *Layers) require(req *Request, kind, group string, warnings *diag.List) 
 		if !r.GoesOn() {
 			return d
 		}
-		// Layers of one group may all need the same warning.
+		// Cells of one group may all cause the same warning.
 		if !slices.ContainsFunc(*warnings, func(w *diag.Diag) bool { return w.Msg == d.Msg }) {
 			warnings.Add(d)
 		}
@@ -172,8 +173,9 @@ func (l *Layers) require(req *Request, kind, group string, warnings *diag.List) 
 	return nil
 }
 
-// checkFields refuses fields of groups that are no counts. What a kind takes for
-// those that a group leaves out may read what comes later, such as a page's size.
+// checkFields returns an error if a field that must be 1 or more is not. It checks only
+// fields that groups set: the defaults of kinds may read values that are not known yet,
+// such as the size of a page.
 func (l *Layers) checkFields(req *Request, cells []cell) error {
 	seen := map[string]bool{}
 	for i := range cells {
@@ -202,8 +204,9 @@ func (l *Layers) checkFields(req *Request, cells []cell) error {
 	return nil
 }
 
-// ExpandNext is [Layers.Expand] for a request of the same model as the one before,
-// whose other values are in the frame already.
+// ExpandNext is like [Layers.Expand], but first clears the values that Expand set for
+// the previous request. Both requests must be for the same model, and the given values of
+// the new one must already be in the frame.
 func (l *Layers) ExpandNext(req *Request) ([]*Request, diag.List, error) {
 	for _, ref := range l.cache.inner {
 		l.frame.Unset(ref)
@@ -212,9 +215,9 @@ func (l *Layers) ExpandNext(req *Request) ([]*Request, diag.List, error) {
 	return l.Expand(req)
 }
 
-// Expand returns a request for each I/O size of each stage, with the facts that
-// its plan has; of another accounting than that of ranks, one request. The frame
-// holds what is given of the request.
+// Expand returns a request for each I/O size in each stage, with the facts for its plan.
+// In the model accounting, it returns one request. The frame must hold the given values
+// of the request.
 func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 	var warnings diag.List
 	if err := l.Require(req, &warnings); err != nil {
@@ -224,7 +227,7 @@ func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 		return []*Request{req}, warnings, nil
 	}
 	if l.rank {
-		// Requirements may read the release.
+		// Check the release first: requirements may read it.
 		if err := l.checkRelease(req); err != nil {
 			return nil, nil, err
 		}

@@ -8,13 +8,14 @@ import (
 	"kvbench/engine/schema"
 )
 
-// overlap is layers that two groups have.
+// overlap is a set of layers that belong to two groups.
 type overlap struct {
 	one, two string
 	layers   []int
 }
 
-// overlaps are those of an architecture, in the order of their first layers.
+// overlaps are the overlaps of an architecture's groups, in the order of their first
+// layers.
 type overlaps []overlap
 
 func (o *overlaps) add(layer int, one, two string) {
@@ -27,7 +28,8 @@ func (o *overlaps) add(layer int, one, two string) {
 	*o = append(*o, overlap{one, two, []int{layer}})
 }
 
-// overlapping says which layers are in two groups, neither of which is shared.
+// overlapping returns an error that lists the layers in two groups, neither of which is
+// shared.
 func (l *Layers) overlapping(req *Request, list overlaps) error {
 	var errs diag.List
 	for _, o := range list {
@@ -40,10 +42,10 @@ func (l *Layers) overlapping(req *Request, list overlaps) error {
 	return errs.Err()
 }
 
-// everywhere says which groups have all layers, or all that speculation adds, if
-// there are several and none is shared: no model is needed to tell.
+// everywhere returns an error if two groups, neither of them shared, both contain all
+// layers, or all draft layers. This does not depend on the model.
 func everywhere(arch *schema.Architecture) error {
-	first := map[bool]string{} // by whether they are what speculation adds
+	first := map[bool]string{} // keyed by whether the group is for draft layers
 	for _, name := range schema.Keys(arch.Layers.Groups) {
 		g := arch.Layers.Groups[name]
 		switch {
@@ -64,8 +66,8 @@ func twice(g *schema.Group, arch *schema.Architecture, layers, one, two string) 
 		WithHint("exclude these layers from one of them with a condition, where: \"…\"; or, if such a layer stores both: shared: true")
 }
 
-// numbered names layers by their numbers, in ascending order: "layers 0 to 3 and 5
-// are".
+// numbered describes layers, whose numbers must be in ascending order, as in
+// "layers 0 to 3 and 5 are".
 func numbered(layers []int) string {
 	var runs []string
 	for i := 0; i < len(layers); {

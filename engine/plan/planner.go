@@ -1,10 +1,10 @@
 // Package plan turns facts into quantities and quantities into nixlbench flags.
 //
-// [Compile] makes a [Program] of an architecture's formulas, which does not change.
-// A [Frame] has the values of one request under it, and [Layers] finds what comes of
-// the layers of the request's model: several plans, one for each size of I/Os. A
-// [Planner] puts these together and has package fit find the flags. [Planners] keeps
-// planners, so that each is made once.
+// [Compile] compiles an architecture's formulas to a [Program], which is immutable. A
+// [Frame] has the values of one request under a program. [Layers] evaluates the layers
+// of the request's model, which may yield several plans, one for each I/O size. A
+// [Planner] combines these and uses package fit to determine the flags. [Planners]
+// caches planners, so that each is made only once.
 package plan
 
 import (
@@ -19,14 +19,14 @@ import (
 // release. It is not safe for concurrent use.
 type Planner struct {
 	*Program
-	// layers has the values of the request at hand, and fit its flags.
+	// layers has the values of the current request, and fit determines its flags.
 	layers *Layers
 	fit    *fit.Fitter
 	unread *unread
 }
 
-// New compiles the formulas of an architecture with those of the schema. The
-// error holds everything that is wrong with them.
+// New returns a planner for an architecture, whose formulas it compiles with those of
+// the schema. The error lists everything that is wrong with them.
 func New(s *schema.Schema, release string, arch *schema.Architecture, use Use) (*Planner, error) {
 	p, err := Compile(s, release, arch, use)
 	if err != nil {
@@ -35,14 +35,14 @@ func New(s *schema.Schema, release string, arch *schema.Architecture, use Use) (
 	return p.NewPlanner(), nil
 }
 
-// NewPlanner returns a planner with a frame of its own.
+// NewPlanner returns a planner with its own frame.
 func (p *Program) NewPlanner() *Planner {
 	layers := p.NewFrame().Layers()
 	return &Planner{Program: p, layers: layers, fit: layers.Fitter(), unread: newUnread(p, layers)}
 }
 
-// Quantities evaluates the quantities only: of one plan, or in the accounting of
-// ranks of a plan for each size of I/Os and each stage that is asked for.
+// Quantities makes plans with quantities only. It returns one plan or, in the rank
+// accounting, one for each I/O size in each requested stage.
 func (p *Planner) Quantities(req *Request) ([]*Plan, error) {
 	if err := p.checkNeeds(req); err != nil {
 		return nil, err
@@ -69,12 +69,12 @@ func (p *Planner) Quantities(req *Request) ([]*Plan, error) {
 	return all, nil
 }
 
-// Plans makes plans: quantities, flags, and the limits they break; one plan, or
-// in the accounting of ranks one for each size of I/Os and each stage that is
-// asked for. A plan that was to be fitted and cannot be is an error that says
-// which sizes would fit.
+// Plans makes plans with quantities, flags, and the limits that they break. It returns
+// one plan or, in the rank accounting, one for each I/O size in each requested stage. If
+// a plan should be fitted but cannot be, the error says which sizes would fit.
 //
-// The request stays as it is; the plans' own have the sides of the transfer.
+// Plans does not modify the request. The requests in the plans are copies that also
+// have the source and destination of the transfer.
 func (p *Planner) Plans(request *Request) ([]*Plan, error) {
 	all, err := p.Quantities(request)
 	if err != nil {
@@ -92,7 +92,7 @@ func (p *Planner) Plans(request *Request) ([]*Plan, error) {
 	return good, errs.Err()
 }
 
-// plan adds the flags to a plan of quantities.
+// plan adds flags and violations to a plan with quantities only.
 func (p *Planner) plan(out *Plan) error {
 	req, cfg := *out.Request, *out.Request.Config
 	cfg.Values = maps.Clone(cfg.Values)

@@ -9,35 +9,36 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Planners makes the planners for a release of nixlbench, each once. It is not
-// safe for concurrent use.
+// Planners makes and caches the planners for a release of nixlbench. It is not safe for
+// concurrent use.
 type Planners struct {
-	// Release is that of nixlbench, and From says in messages where it comes from.
+	// Release is the release of nixlbench. From says in messages where it was chosen.
 	Release, From string
 
 	schema *schema.Schema
 	made   map[purpose]made
 }
 
-// made is a planner, or why there is none.
+// made is a planner with the error from making it.
 type made struct {
 	planner *Planner
 	err     error
 }
 
-// purpose is what a planner is for.
+// purpose identifies a planner: its architecture and use.
 type purpose struct {
 	arch *schema.Architecture
 	use  Use
 }
 
-// NewPlanners returns a place to make planners; from is for messages.
+// NewPlanners returns an empty cache of planners; from is described at
+// [Planners.From].
 func NewPlanners(s *schema.Schema, release, from string) *Planners {
 	return &Planners{Release: release, From: from, schema: s, made: map[purpose]made{}}
 }
 
-// For returns the planner for models of an architecture. The error holds everything
-// that is wrong with its formulas.
+// For returns the planner for models of an architecture. The error lists everything
+// that is wrong with the architecture's formulas.
 func (all *Planners) For(arch *schema.Architecture, use Use) (*Planner, error) {
 	key := purpose{arch, use}
 	if m, known := all.made[key]; known {
@@ -51,9 +52,9 @@ func (all *Planners) For(arch *schema.Architecture, use Use) (*Planner, error) {
 	return p, err
 }
 
-// Checker returns what holds an architecture to known results. The error holds
-// everything that is wrong with its formulas, in each accounting that it has what is
-// needed for. One that can be planned in no accounting is an error.
+// Checker returns a checker for an architecture. The error lists everything that is
+// wrong with its formulas in each accounting that it supports. An architecture that
+// supports no accounting is an error too.
 func (all *Planners) Checker(arch *schema.Architecture) (*Checker, error) {
 	var errs diag.List
 	var unknown error
@@ -73,14 +74,15 @@ func (all *Planners) Checker(arch *schema.Architecture) (*Checker, error) {
 	return &Checker{all, arch}, errs.Distinct().Err()
 }
 
-// Item is what a sweep plans for every value of the configuration's axes.
+// Item is a request that a sweep plans for every combination of the values of its
+// configuration's axes.
 type Item struct {
 	*Request
 	Planner *Planner
 }
 
-// Split makes of each configuration that asks for several accountings one for
-// each: they are planned by other planners.
+// Split replaces each configuration with several accountings by one configuration for
+// each accounting, because each accounting needs its own planner.
 func Split(configs []*config.Config) []*config.Config {
 	var all []*config.Config
 	for _, cfg := range configs {

@@ -13,9 +13,9 @@ import (
 	"kvbench/engine/schema"
 )
 
-// TestPlanners: a planner is made once for each architecture and use, what is wrong
-// with an architecture is told whenever it is asked for, and messages say where the
-// release comes from.
+// TestPlanners checks that a planner is made once for each architecture and use, that
+// errors in an architecture are reported on every request for its planner, and that
+// messages say where the release was chosen.
 func TestPlanners(t *testing.T) {
 	s := load(t)
 	all := plan.NewPlanners(s, "0.3.1", "the file of a test")
@@ -51,7 +51,8 @@ func TestPlanners(t *testing.T) {
 	}
 }
 
-// TestComplete: a program is refused that lacks a quantity which every plan has.
+// TestComplete checks that Complete returns an error if a quantity that every plan has
+// lacks a formula.
 func TestComplete(t *testing.T) {
 	s := load(t)
 	i := 0
@@ -59,7 +60,7 @@ func TestComplete(t *testing.T) {
 		i++
 	}
 	arch := s.Architectures[i].Arch.Get()
-	arch.Layers = nil // nothing is made of them
+	arch.Layers = nil // so that no value is computed from layers
 	p, err := plan.Compile(s, s.Nixlbench.Default, arch, plan.Use{})
 	if err != nil {
 		t.Fatal(err)
@@ -76,8 +77,8 @@ func TestComplete(t *testing.T) {
 	}
 }
 
-// TestWith: a program with a formula more has the values of the one that it is
-// made of, which stays as it is.
+// TestWith checks that With adds a formula that can read the program's values, and that
+// it does not modify the program.
 func TestWith(t *testing.T) {
 	s := load(t)
 	p, err := plan.Compile(s, s.Nixlbench.Default, s.Architectures[0].Arch.Get(), plan.Use{Rank: true})
@@ -93,7 +94,7 @@ func TestWith(t *testing.T) {
 	}
 	frame := q.NewFrame()
 	frame.Values().SetName("isl", formula.Number(21))
-	frame.Values().SetName("isl", formula.Text("a word")) // of another kind
+	frame.Values().SetName("isl", formula.Text("a word")) // ignored: the wrong kind
 	frame.Values().SetName("no such name", formula.Number(1))
 	if v, err := frame.Values().Num(ref); err != nil || v != formula.Int(42) {
 		t.Errorf("twice 21 is %v, %v", v, err)

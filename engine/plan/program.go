@@ -9,9 +9,9 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Program is the formulas of an architecture and of the schema, compiled for one
-// accounting and one release of nixlbench. It does not change; what is computed
-// with it is in a [Frame], and there may be many.
+// Program has the formulas of an architecture and of the schema, compiled for one
+// accounting and one release of nixlbench. It is immutable. Values computed with it are
+// in a [Frame]; a program may have many frames.
 type Program struct {
 	account
 	release string
@@ -19,15 +19,15 @@ type Program struct {
 	Bench *fit.Release
 
 	prog   *formula.Program
-	wanted []*schema.Quantity
-	// results are those of them that every plan has.
+	wanted []*schema.Quantity // the quantities to compute
+	// results are the wanted quantities that every plan has.
 	results []result
 	// computed are the quantities that have a formula of their own.
 	computed map[string]bool
-	// requires are the conditions of the architecture, in its order.
+	// requires are the conditions of the architecture's requirements, in their order.
 	requires []formula.Ref
-	cache    *cache // nil where no value is made of layers
-	// defaults are the fields that have an engine's value where none is set.
+	cache    *cache // nil if no value is computed from layers
+	// defaults are the fields whose values the engine determines if they are not set.
 	defaults map[string]*engineDefault
 }
 
@@ -36,8 +36,8 @@ const (
 	detailPrefix = "detail."
 )
 
-// Compile compiles the formulas of an architecture with those of the schema. The
-// error holds everything that is wrong with them.
+// Compile compiles the formulas of an architecture with those of the schema. The error
+// lists everything that is wrong with them.
 func Compile(s *schema.Schema, release string, arch *schema.Architecture, use Use) (*Program, error) {
 	p := &Program{account: account{s, arch, use.Rank}, release: release}
 	if err := known(arch, use.Rank); err != nil {
@@ -54,27 +54,27 @@ func Compile(s *schema.Schema, release string, arch *schema.Architecture, use Us
 	return p, ds.link()
 }
 
-// Formulas returns the formulas by themselves.
+// Formulas returns the compiled formulas.
 func (p *Program) Formulas() *formula.Program { return p.prog }
 
-// ShownIf returns the condition under which a quantity is shown, if there is one.
+// ShownIf returns the condition for showing a quantity, if it has one.
 func (p *Program) ShownIf(quantity string) (formula.Ref, bool) {
 	return p.prog.Ref(detailPrefix + quantity)
 }
 
-// Layered reports whether there are values that are made of a model's layers.
+// Layered reports whether there are values computed from a model's layers.
 func (p *Program) Layered() bool { return p.cache != nil }
 
-// Requires reports whether the architecture requires anything of its parameters.
+// Requires reports whether the architecture has requirements on its parameters.
 func (p *Program) Requires() bool { return len(p.requires) > 0 }
 
-// result is a quantity, and where formulas have its value.
+// result is a quantity, and the reference to its value.
 type result struct {
 	name string
-	ref  formula.Ref // -1 where there is no formula for it
+	ref  formula.Ref // -1 if it has no formula
 }
 
-// IsResult reports whether a name is of a quantity that every plan has.
+// IsResult reports whether a name is the name of a quantity that every plan has.
 func (p *Program) IsResult(name string) bool {
 	return slices.ContainsFunc(p.results, func(r result) bool { return r.name == name })
 }
@@ -94,8 +94,8 @@ func (p *Program) lacks(quantity string) *diag.Diag {
 	return diag.Errorf(diag.Pos{File: p.arch.File}, "%s has no formula for %s", p.arch.Name, quantity)
 }
 
-// With returns a program with one formula more, which cannot read what is hidden,
-// and the formula; see [formula.Program.With].
+// With returns a copy of the program with one more formula, which cannot read the
+// hidden names, and the reference to that formula; see [formula.Program.With].
 func (p *Program) With(name string, src formula.Source, want formula.Kind, hidden ...string) (*Program, formula.Ref, error) {
 	prog, ref, err := p.prog.With(name, src, want, hidden...)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// geometry is what a model's layers hold, for one of the generic architectures.
+// geometry has a model's parameters for one of the generic architectures.
 type geometry struct {
 	arch   string
 	params map[string]any
@@ -32,7 +32,7 @@ func (g geometry) with(values map[string]any) geometry {
 	return geometry{g.arch, params}
 }
 
-// cycle repeats words up to n.
+// cycle returns a list of n words that repeats the given ones.
 func cycle(n int, words ...string) []any {
 	list := make([]any, n)
 	for i := range list {
@@ -61,7 +61,7 @@ var (
 	hybrid = func(layers int64, kinds []any, more map[string]any) geometry {
 		return geometry{"hybrid_attention", map[string]any{"num_layers": layers, "layer_kinds": kinds}}.with(more)
 	}
-	// "M-M-M-M*-" and on: 54 of Mamba 2, 10 of attention, 54 of MLPs.
+	// 118 layers: 54 Mamba 2, 10 attention and 54 MLP layers.
 	nemotronKinds = func() []any {
 		const pattern = "M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M-"
 		words := map[rune]string{'M': "mamba2", '-': "none", '*': "full"}
@@ -95,16 +95,16 @@ var (
 	whisper = geometry{"encoder_decoder", map[string]any{"num_layers": int64(32), "num_kv_heads": int64(20), "head_dim": int64(64), "encoder_tokens": int64(1500)}}
 )
 
-// cases are numbers of engines' logs, of published configurations and of
-// papers, or worked out by hand from what engines do. source says which.
+// cases have numbers from engines' logs, published configurations and papers, or
+// computed by hand from the behavior of engines. source says where each is from.
 var cases = []struct {
 	name   string
 	model  geometry
-	config map[string]any // rank accounting in bf16 unless it says otherwise
+	config map[string]any // by default, the rank accounting and bf16
 	expect map[string]int64
 	source string
 }{
-	// Bytes of a token over all layers, one copy.
+	// The bytes of a token in all layers, in one copy.
 	{"llama 8B", llama8B, nil, map[string]int64{"kv_bytes_per_token": 131072}, "vLLM issue 12330: 11.12 GiB / 91056"},
 	{"llama 8B fp8", llama8B, map[string]any{"kvcache_quant_mode": "fp8"}, map[string]int64{"kv_bytes_per_token": 65536}, "half of it"},
 	{"llama 70B", llama70B, nil, map[string]int64{"kv_bytes_per_token": 327680}, "80 x 4096"},
@@ -141,7 +141,7 @@ var cases = []struct {
 	{"minimax", minimax, nil, map[string]int64{"kv_bytes_per_token": 40960, "state_bytes_per_request": 146800640}, "10 x 4096; 70 x 64 x 16384 x 2 by hand"},
 	{"whisper", whisper, nil, map[string]int64{"kv_bytes_per_token": 163840, "encoder_bytes_per_request": 245760000}, "32 x 5120; x 1500"},
 
-	// Bytes of a request, by what is counted of windowed layers.
+	// The bytes of a request, by what is counted for windowed layers.
 	{"gemma 3 in use, 8000", gemma3, map[string]any{"engine": "VLLM", "isl": int64(8000), "page_size": int64(16)}, map[string]int64{"request_bytes": 1091567616}, "1041 MiB: 8000 x 81920 + 52 x 1024 x 8192"},
 	{"gemma 3 in use, 128000", gemma3, map[string]any{"engine": "VLLM", "isl": int64(128000), "page_size": int64(16)}, map[string]int64{"request_bytes": 10921967616}, "10416 MiB"},
 	{"gpt-oss in use", gptoss120, map[string]any{"kvcache_quant_mode": "fp8", "isl": int64(8192), "page_size": int64(16)}, map[string]int64{"request_bytes": 153354240}, "18 x 1024 x (8192 + 128)"},
@@ -152,7 +152,7 @@ var cases = []struct {
 	{"llama 4 allocated", llama4, map[string]any{"isl": int64(16384), "page_size": int64(16), "cache_window": "allocated", "engine": "VLLM", "max_num_batched_tokens": int64(2048), "concurrent_batches": int64(1)}, map[string]int64{"request_bytes": 2315255808}, "65536 x (12 x 1024 + 36 x 640) = 65536 x 35328"},
 	{"last page whole", llama8B, map[string]any{"isl": int64(8193), "page_size": int64(16)}, map[string]int64{"request_bytes": 1075838976}, "513 pages of 2097152"},
 
-	// What one rank holds.
+	// The share of one rank.
 	{"latent on every rank", deepseek, map[string]any{"kvcache_quant_mode": "fp8", "tp_size": int64(8)}, map[string]int64{"rank_bytes_per_token": 35136}, "vLLM, TRT-LLM: not divided"},
 	{"indexer on every rank", deepseek2, map[string]any{"tp_size": int64(8)}, map[string]int64{"rank_bytes_per_token": 78324}, "not divided"},
 	{"heads over ranks", llama70B, map[string]any{"kvcache_quant_mode": "fp8", "tp_size": int64(4)}, map[string]int64{"rank_bytes_per_token": 40960}, "2 of 8 heads: 80 x 512"},
@@ -167,8 +167,8 @@ var cases = []struct {
 	{"gdn over ranks", qwen35, map[string]any{"tp_size": int64(2)}, map[string]int64{"rank_state_bytes_per_request": 32194560, "rank_bytes_per_token": 10240}, "half"},
 	{"groups padded", nemotron, map[string]any{"tp_size": int64(16)}, map[string]int64{"rank_state_bytes_per_request": 28809216}, "54 x (3 x (1024 + 2 x 256) x 2 + 1024 x 256 x 2)"},
 
-	// I/Os: 16 tokens are 56 descriptors of vLLM for Qwen3-0.6B, or one across
-	// layers (pull request 30207).
+	// I/Os. For Qwen3-0.6B, vLLM needs 56 descriptors for 16 tokens, or one with
+	// blocks across layers (pull request 30207).
 	{"k and v apart", qwen06B, map[string]any{"access_pattern": "layer-kv", "engine": "VLLM", "isl": int64(16), "page_size": int64(16)}, map[string]int64{"batch_size": 56, "block_size": 32768}, "28 x 2; 16 x 8 x 128 x 2 bytes"},
 	{"layers", qwen06B, map[string]any{"access_pattern": "layer", "engine": "VLLM", "isl": int64(16), "page_size": int64(16)}, map[string]int64{"batch_size": 28, "block_size": 65536}, "28"},
 	{"across layers", qwen06B, map[string]any{"access_pattern": "block", "engine": "VLLM", "isl": int64(16), "page_size": int64(16)}, map[string]int64{"batch_size": 1, "block_size": 1835008}, "1"},
@@ -178,12 +178,12 @@ var cases = []struct {
 	{"keys and values differ", gqa(2, 4, 192).with(map[string]any{"v_head_dim": int64(128)}), map[string]any{"access_pattern": "layer-kv", "isl": int64(16), "page_size": int64(16)}, map[string]int64{"full.k.block_size": 24576, "full.k.batch_size": 2, "full.v.block_size": 16384, "full.v.batch_size": 2}, "16 x 4 x 192 x 2 and 16 x 4 x 128 x 2"},
 	{"states once a request", qwen35, map[string]any{"access_pattern": "layer", "isl": int64(160), "page_size": int64(16), "num_requests": int64(3)}, map[string]int64{"full.block_size": 32768, "full.batch_size": 300, "gdn.block_size": 2146304, "gdn.batch_size": 90, "rank_bytes": 202997760}, "10 x 10 x 3 of 2048 x 16; 30 x 3 of 64389120 / 30"},
 
-	// The three of the issue.
+	// The three examples from the issue.
 	{"deepseek block", deepseek, map[string]any{"access_pattern": "block", "kvcache_quant_mode": "fp8", "tp_size": int64(8), "pp_size": int64(16), "page_size": int64(16), "isl": int64(8192), "num_requests": int64(10)}, map[string]int64{"block_size": 36864, "batch_size": 5120, "rank_bytes": 188743680}, "4 layers x 576 x 16"},
 	{"llama 70B block", llama70B, map[string]any{"access_pattern": "block", "kvcache_quant_mode": "fp8", "tp_size": int64(8), "pp_size": int64(16), "page_size": int64(16), "isl": int64(8192), "num_requests": int64(10)}, map[string]int64{"block_size": 20480, "batch_size": 5120, "rank_bytes": 104857600}, "5 layers x 256 x 16"},
 	{"qwen3 235B layer", qwen235B, map[string]any{"kvcache_quant_mode": "fp8", "tp_size": int64(8), "access_pattern": "layer"}, map[string]int64{"block_size": 256, "batch_size": 94}, "one head, K and V"},
 
-	// What fits, and how long it takes.
+	// How much fits in memory, and how long a transfer takes.
 	{"memory and time", llama8B, map[string]any{"isl": int64(8191), "osl": int64(1), "page_size": int64(16), "kv_memory": int64(68719476736), "bandwidth": int64(50000000000)}, map[string]int64{"fit_requests": 64, "fit_tokens": 524288, "transfer_us": 21475}, "64 GiB / 1 GiB a request; / 131072; 2^30 / 50 GB/s"},
 	{"windows are bounded", gptoss120, map[string]any{"isl": int64(8192), "page_size": int64(16), "kv_memory": int64(1 << 30)}, map[string]int64{"fit_tokens": 28992}, "(2^30 - 18 x 8 x 32768) / (16 x 36864), in pages: 1812 x 16"},
 }
@@ -213,7 +213,7 @@ func check(config map[string]any, g geometry) schema.Check {
 	return schema.Check{Params: params, Config: values}
 }
 
-// TestRank holds the rank accounting to numbers of other sources.
+// TestRank compares the rank accounting with numbers from other sources.
 func TestRank(t *testing.T) {
 	s := load(t)
 	for _, c := range cases {
@@ -231,8 +231,8 @@ func TestRank(t *testing.T) {
 	}
 }
 
-// TestStages holds the pipeline stages to what the engines' own code does with
-// a number of layers that does not divide.
+// TestStages checks that layers are split into pipeline stages as in the engines' own
+// code, including numbers of layers that do not divide evenly.
 func TestStages(t *testing.T) {
 	s := load(t)
 	for _, test := range []struct {
@@ -261,8 +261,8 @@ func TestStages(t *testing.T) {
 	}
 }
 
-// TestLargestStage takes the stage that moves most: of a hybrid that depends on
-// which layers it has, not on how many.
+// TestLargestStage checks that the default stage is the one that moves the most bytes,
+// even if all stages have the same number of layers.
 func TestLargestStage(t *testing.T) {
 	kinds := append(cycle(4, "none"), cycle(4, "full")...)
 	got, err := planners(t, load(t), "attention").Check(check(map[string]any{"pp_size": int64(2)}, gqa(8, 1, 128).with(map[string]any{"layer_kinds": kinds})))
@@ -271,7 +271,8 @@ func TestLargestStage(t *testing.T) {
 	}
 }
 
-// TestRankRefused refuses what no engine does or nobody knows.
+// TestRankRefused checks the errors for settings that no engine supports or that
+// kvbench does not know.
 func TestRankRefused(t *testing.T) {
 	s := load(t)
 	for _, test := range []struct {
@@ -302,8 +303,8 @@ func TestRankRefused(t *testing.T) {
 	}
 }
 
-// TestStagesAddUp: whatever the engine and the layers, the stages hold every
-// layer once: together the bytes of a token and of a request.
+// TestStagesAddUp checks that the stages have every layer exactly once, for random
+// engines and layers: their bytes must add up to those of a token and of a request.
 func TestStagesAddUp(t *testing.T) {
 	s := load(t)
 	r := rand.New(rand.NewPCG(3, 4))
@@ -319,7 +320,7 @@ func TestStagesAddUp(t *testing.T) {
 		for i := range kinds {
 			kinds[i] = words[r.IntN(len(words))]
 		}
-		kinds[0] = "full" // some cache there is
+		kinds[0] = "full" // so that the model has some cache
 		g := gqa(int64(layers), 8, 128).with(map[string]any{
 			"layer_kinds": kinds, "sliding_window": 1 + r.Int64N(4096), "attention_chunk_size": 1 + r.Int64N(4096),
 			"sliding_num_kv_heads": int64(4), "sliding_head_dim": int64(64),
@@ -336,7 +337,7 @@ func TestStagesAddUp(t *testing.T) {
 			got, err := all.Check(check(config, g))
 			if err != nil {
 				if strings.Contains(err.Error(), "no cache to move") {
-					continue // all of its layers are of kind none
+					continue // all layers of the stage are of kind none
 				}
 				t.Fatalf("%v: %v", config, err)
 			}

@@ -12,53 +12,53 @@ import (
 	"kvbench/engine/model"
 )
 
-// Quantity is a number that a plan yields.
+// Quantity is a number computed for a plan.
 type Quantity struct {
 	Name, Unit, Doc string
 	Value           int64
 }
 
-// Request is what a plan is made of.
+// Request is the input for plans.
 type Request struct {
 	Model  *model.Model
 	Config *config.Config
-	// Flags are the nixlbench flags that the user gave, by name.
+	// Flags are the nixlbench flags that the user set, by name.
 	Flags map[string]data.Fact
-	// Knobs are those of them that have other values in the other requests of a
+	// Knobs are the flags that have different values in different requests of a
 	// sweep.
 	Knobs []fit.Axis
-	// Fit changes values that the user did not give so that the release
-	// accepts the plan.
+	// Fit adjusts values that the user did not set so that the release accepts the
+	// plan.
 	Fit bool
-	// Least sets the flags that have a least value which fits to it, where the
-	// user did not give them and the plan is fitted.
+	// Least sets flags that have a smallest value that fits to that value, if the
+	// plan is fitted and the user did not set them.
 	Least bool
 
-	// Of a plan for a rank: its stage, its I/Os, and the values that come of its
-	// layers.
+	// For a plan for a rank, its stage and its I/Os; for any plan, the values
+	// computed from layers.
 	stage *stage
 	io    *io
 	facts []fact
-	// settled are the engine's values of the fields that are not set.
+	// settled has the values that the engine determines for fields that are not set.
 	settled map[string]data.Fact
 }
 
-// fact is a value that comes of a model's layers.
+// fact is a value computed from a model's layers.
 type fact struct {
 	name string
 	num  formula.Rat
 }
 
-// label names the request in messages.
+// label identifies the request in messages.
 func (r *Request) label() diag.Pos { return diag.Pos{File: r.Config.File} }
 
-// Plan is the outcome.
+// Plan is the result of planning a request.
 type Plan struct {
 	Request    *Request
 	Release    string
 	Quantities []Quantity
-	// Flags holds every flag of the release, by name; nil for a plan of
-	// quantities alone.
+	// Flags has every flag of the release, sorted by name. It is nil for a plan with
+	// quantities only.
 	Flags []fit.Flag
 	// Violations are the limits that the plan breaks.
 	Violations []fit.Violation
@@ -66,7 +66,7 @@ type Plan struct {
 	Warnings diag.List
 }
 
-// Origin says where a flag's value comes from, in words.
+// Origin describes where a flag's value comes from.
 func (pl *Plan) Origin(f *fit.Flag) string {
 	switch f.From {
 	case fit.Given:
@@ -97,17 +97,17 @@ func (pl *Plan) Backend() string {
 // Rank reports whether the plan is for one rank.
 func (pl *Plan) Rank() bool { return pl.Request.io != nil }
 
-// Stage returns the number of the pipeline stage that the plan is for, in the
-// accounting of ranks.
+// Stage returns the number of the pipeline stage that the plan is for. It may be called
+// only in the rank accounting.
 func (pl *Plan) Stage() int { return pl.Request.stage.number }
 
-// Group names the groups of layers that the plan's I/Os are of, in the
-// accounting of ranks.
+// Group returns the names of the groups of layers that the plan's I/Os move, joined
+// by "+". It may be called only in the rank accounting.
 func (pl *Plan) Group() string { return strings.Join(pl.Request.io.groups, "+") }
 
 // Value returns a value of the plan by name: a quantity, a configuration field, a
-// parameter, the architecture's name, or of a plan for one rank its stage and
-// group.
+// parameter, or the architecture's name. A plan for a rank also has its stage, its group,
+// and what its I/Os cover.
 func (pl *Plan) Value(name string) (formula.Value, bool) {
 	text := func(s string) (formula.Value, bool) { return formula.Text(s), true }
 	switch {
@@ -133,7 +133,7 @@ func (pl *Plan) Value(name string) (formula.Value, bool) {
 	return v.Value, ok
 }
 
-// Field returns the value of a configuration's field.
+// Field returns the value of a configuration field.
 func (pl *Plan) Field(name string) (formula.Value, bool) {
 	if v, ok := pl.Request.settled[name]; ok {
 		return v.Value, true

@@ -10,38 +10,38 @@ import (
 	"kvbench/engine/schema"
 )
 
-// rate is what a cell has of each of its layers.
+// rate has the pages and I/Os of each layer of a cell.
 type rate struct {
 	*cell
 	page  int64   // bytes of a page
-	pages int64   // of a request
-	ios   int64   // that move one page of each request's
-	parts []int64 // bytes of the parts of a page, where each is an I/O
-	// covers says what one I/O covers.
+	pages int64   // pages of a request
+	ios   int64   // I/Os, if there is one for each page
+	parts []int64 // bytes of each part of a page, if each part is an I/O
+	// covers is what one I/O covers.
 	covers string
 }
 
 // stage is a pipeline stage with its I/Os.
 type stage struct {
-	number, lo, hi int // layers from lo up to hi
+	number, lo, hi int // it has the layers from lo up to, but not including, hi
 	ios            []io
-	bytes          int64 // that all I/Os move
+	bytes          int64 // bytes that all I/Os move
 }
 
-// io is one size of I/Os: of the layers of one or several groups.
+// io describes the I/Os of one size, which may move layers of several groups.
 type io struct {
 	bytes, count int64
 	groups       []string
 	shares       []share
 }
 
-// share is what a group has of the I/Os of one size: an I/O is the sum over terms,
-// and there are units of it for each page.
+// share describes a group's part of the I/Os of one size. An I/O moves the sum of the
+// terms, and there are units such I/Os for each page.
 type share struct {
 	terms []term
 	units int64
-	part  string // if it is a part of a layer
-	// covers says what of a layer it covers, parts what the layer has.
+	part  string // the part of a layer that an I/O moves, or ""
+	// covers is what an I/O covers, and parts are the parts that the layer has.
 	covers string
 	parts  []string
 }
@@ -52,7 +52,7 @@ type term struct {
 	n    int64
 }
 
-// fill finds the stage's I/Os, those of one size together.
+// fill determines the stage's I/Os, grouped by size.
 func (st *stage) fill(parts map[string][]string, rates []rate) error {
 	type alike struct {
 		group string
@@ -120,8 +120,8 @@ func (st *stage) fill(parts map[string][]string, rates []rate) error {
 	return sum.err
 }
 
-// shorten names all parts of a group by the group's name alone, where no other
-// I/O has one of its parts.
+// shorten replaces the names of a group's parts by the group's name if no I/Os of
+// another size have parts of that group.
 func shorten(names []string, all []io) []string {
 	var out []string
 	for _, name := range names {
@@ -142,7 +142,7 @@ func shorten(names []string, all []io) []string {
 	return out
 }
 
-// layers names the layers of a stage.
+// layers describes the layers of a stage, as in "layers 0 to 3".
 func (st *stage) layers() string {
 	switch st.hi - st.lo {
 	case 0:
@@ -153,7 +153,7 @@ func (st *stage) layers() string {
 	return fmt.Sprintf("layers %d to %d", st.lo, st.hi-1)
 }
 
-// rates evaluates the cells.
+// rates evaluates the rate of each cell, and checks the requirements on its layers.
 func (l *Layers) rates(req *Request, cells []cell, warnings *diag.List) ([]rate, error) {
 	covers, _ := l.prog.Ref(ioCovers)
 	l.set(ioUnits, formula.Number(1))
@@ -199,7 +199,7 @@ func (l *Layers) rates(req *Request, cells []cell, warnings *diag.List) ([]rate,
 	return list, nil
 }
 
-// part returns the bytes of a part of a page.
+// part returns the bytes that an I/O moves for one part of a page.
 func (l *Layers) part(c *cell, part string) (int64, error) {
 	n, err := l.whole(partName(c.kind, part))
 	if err != nil {
@@ -209,7 +209,7 @@ func (l *Layers) part(c *cell, part string) (int64, error) {
 	return l.whole(ioPartBytes)
 }
 
-// stages finds the I/Os of the pipeline stages that are asked for.
+// stages returns the requested pipeline stages with their I/Os.
 func (l *Layers) stages(req *Request, rates []rate) ([]stage, error) {
 	pp, _ := req.Config.Values[stagesField].Num.Int64()
 	ends := make([]int, pp+1)
@@ -221,7 +221,7 @@ func (l *Layers) stages(req *Request, rates []rate) ([]stage, error) {
 		}
 		ends[i] = int(first)
 	}
-	ends[pp] += l.drafts // of the last stage
+	ends[pp] += l.drafts // draft layers belong to the last stage
 	choice := req.Config.Values[stageField]
 	if n, ok := choice.Num.Int64(); choice.Kind == formula.Num && ok && n >= pp {
 		return nil, choice.Origin.Errorf("there is no stage %d: there are %d, counted from 0", n, pp)
@@ -246,7 +246,7 @@ func (l *Layers) stages(req *Request, rates []rate) ([]stage, error) {
 	return all, nil
 }
 
-// total computes with whole numbers and remembers if one did not fit.
+// total adds and multiplies whole numbers. It sets err if a result does not fit.
 type total struct{ err error }
 
 func (t *total) add(a, b int64) int64 { return t.keep(formula.Int(a).Add(formula.Int(b))) }

@@ -9,14 +9,13 @@ import (
 	"kvbench/engine/schema"
 )
 
-// tracer finds which inputs the values of a program depend on.
+// tracer determines which inputs the values of a program depend on.
 type tracer struct{ *Program }
 
-// dependencies are the inputs of everything that plans for a model have: by
-// quantity, and all of them.
+// dependencies are the inputs that plans for a model depend on.
 type dependencies struct {
-	inputs map[string]bool
-	of     map[string][]string
+	inputs map[string]bool     // all inputs
+	of     map[string][]string // the inputs of each quantity
 }
 
 func (d *dependencies) add(inputs []string) {
@@ -25,7 +24,7 @@ func (d *dependencies) add(inputs []string) {
 	}
 }
 
-// quantities returns those that depend on an input.
+// quantities returns the names of the quantities that depend on an input.
 func (d *dependencies) quantities(input string) []string {
 	var list []string
 	for _, q := range schema.Keys(d.of) {
@@ -36,7 +35,8 @@ func (d *dependencies) quantities(input string) []string {
 	return list
 }
 
-// dependenciesBy returns those through the formulas of tables that count.
+// dependenciesBy returns the dependencies of plans, following only formulas for which
+// follow returns true.
 func (t tracer) dependenciesBy(follow func(string) bool) *dependencies {
 	d := &dependencies{map[string]bool{}, map[string][]string{}}
 	for i := range t.schema.Quantities {
@@ -51,8 +51,8 @@ func (t tracer) dependenciesBy(follow func(string) bool) *dependencies {
 	return d
 }
 
-// quantityInputs returns what a quantity depends on, which need not be a part of
-// the program itself.
+// quantityInputs returns the inputs of a quantity. The program need not declare the
+// quantity.
 func (t tracer) quantityInputs(q *schema.Quantity, follow func(string) bool) []string {
 	f := q.Formula
 	if t.rank {
@@ -67,20 +67,21 @@ func (t tracer) quantityInputs(q *schema.Quantity, follow func(string) bool) []s
 	return t.inputs(t.refs(q.Name), follow)
 }
 
-// inputs returns the inputs of values, including those of values made of layers.
+// inputs returns the inputs of values, including the inputs of folds that they depend
+// on.
 func (t tracer) inputs(refs []formula.Ref, follow func(string) bool) []string {
 	return t.inputsWithout(refs, follow, nil, map[string]bool{})
 }
 
-// foldInputs returns what a value made of layers depends on. What has a stand-in
-// does not count.
+// foldInputs returns the inputs of a fold. It does not follow values that have a
+// stand-in.
 func (t tracer) foldInputs(f *schema.Fold, follow func(string) bool) []string {
 	return t.inputsWithout(t.foldRefs(f), follow, schema.Keys(f.Set), map[string]bool{})
 }
 
-// inputsWithout returns the inputs of values, without what some names lead to. Values
-// made of layers may lead to themselves, by way of a name that has a stand-in
-// elsewhere: seen holds those that are done, with the names that were left out then.
+// inputsWithout returns the inputs of values, without following the names in without.
+// A fold may depend on itself through a name that has a stand-in in another fold, so
+// seen records the folds already visited, each with the names not followed.
 func (t tracer) inputsWithout(refs []formula.Ref, follow func(string) bool, without []string, seen map[string]bool) []string {
 	names := t.prog.InputsOf(refs, func(name string) bool { return !slices.Contains(without, name) && follow(name) })
 	for _, name := range names {
@@ -100,7 +101,7 @@ func (t tracer) inputsWithout(refs []formula.Ref, follow func(string) bool, with
 	return names
 }
 
-// foldRefs returns the formulas of a value made of layers, and those of its
+// foldRefs returns the references to a fold's formula and to the formulas of its
 // stand-ins.
 func (t tracer) foldRefs(f *schema.Fold) []formula.Ref {
 	names := []string{foldPrefix + f.Name}
@@ -110,7 +111,7 @@ func (t tracer) foldRefs(f *schema.Fold) []formula.Ref {
 	return t.refs(names...)
 }
 
-// foldNamed returns the value made of layers of that name, or nil.
+// foldNamed returns the fold with the given name, or nil.
 func (t tracer) foldNamed(name string) *schema.Fold {
 	if t.cache == nil || t.computed[name] {
 		return nil
@@ -123,8 +124,8 @@ func (t tracer) foldNamed(name string) *schema.Fold {
 	return &folds[i]
 }
 
-// layerInputsOf returns what comes of layers depends on: that goes into every
-// number.
+// layerInputsOf returns the inputs that values computed from layers depend on. Every
+// number in a plan depends on them.
 func (t tracer) layerInputsOf(follow func(string) bool) []string {
 	if t.cache == nil {
 		return nil
@@ -165,7 +166,8 @@ func (t tracer) kindsWith(field string) []string {
 	return list
 }
 
-// indexedBy returns the field by the tables that have an entry for each of its values.
+// indexedBy returns the tables that have an entry for each value of a field, with that
+// field.
 func (t tracer) indexedBy() map[string]*schema.Field {
 	indexed := map[string]*schema.Field{}
 	tables := t.schema.Cache.Get().Tables
@@ -185,7 +187,8 @@ func (t tracer) indexedBy() map[string]*schema.Field {
 
 func everything(string) bool { return true }
 
-// following tells which formulas count where tables have these entries alone.
+// following returns a function that reports whether to follow a formula. It accepts
+// formulas that ofLayers accepts, but from a table in chosen only the listed entries.
 func following(ofLayers func(string) bool, chosen map[string][]string) func(string) bool {
 	return func(name string) bool {
 		table, entry, isEntry := strings.Cut(name, ".")
@@ -194,7 +197,7 @@ func following(ofLayers func(string) bool, chosen map[string][]string) func(stri
 	}
 }
 
-// The tables by group and by kind begin with these.
+// The names of tables indexed by group and by kind begin with these prefixes.
 const (
 	groupTables = "group_"
 	kindTables  = "kind_"

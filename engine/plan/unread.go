@@ -11,45 +11,45 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Shown is what a command shows of plans.
+// Shown describes what a command shows of plans.
 type Shown struct {
-	// Names are values: quantities, fields, formulas.
+	// Names are the names of the values shown: quantities, fields and formulas.
 	Names []string
-	// Flags stands for the command of nixlbench, and the limits on it.
+	// Flags reports whether the nixlbench command and its limits are shown.
 	Flags bool
-	// Runs tells that the command is run, which sets more flags.
+	// Runs reports whether the command is run, which sets more flags.
 	Runs bool
 }
 
-// Unread is a value that the user gave and that has no effect.
+// Unread is a value that the user set but that has no effect.
 type Unread struct {
 	Field *schema.Field
 	Value data.Fact
-	// Axis tells that it is the first of several.
+	// Axis reports whether the value is the first of several.
 	Axis bool
-	// Instead are fields that take the same values, and that the plan depends on.
+	// Instead are the fields that accept the same value and that the plan depends on.
 	Instead []*schema.Field
-	// Other names the other accounting, if that depends on the field.
+	// Other is the name of the other accounting, if it depends on the field.
 	Other string
-	// Kinds are the kinds of layers that depend on it in the rank accounting, which
-	// the model has none of.
+	// Kinds are the kinds of layers that depend on the field in the rank accounting.
+	// The model has no layers of these kinds.
 	Kinds []string
-	// Elsewhere names other architectures that depend on it, by accounting, where
-	// nothing of this one does.
+	// Elsewhere lists other architectures that depend on the field, by accounting, if
+	// this architecture never does.
 	Elsewhere map[string][]string
-	// With are the values of other fields with which the plan would depend on it, as
-	// flags.
+	// With lists values of other fields, as flags, with which the plan would depend
+	// on the field.
 	With []string
-	// Hidden tells that what depends on it is not shown: Quantities, or else the
-	// command of nixlbench.
+	// Hidden reports whether the values that depend on the field are not shown. They
+	// are Quantities or, if that is empty, in the nixlbench command.
 	Hidden     bool
 	Quantities []string
 }
 
-// Unread returns the values of a request that were given, and that nothing which
-// is shown depends on. A file says how a model is run, whatever is asked of it:
-// of its values, those that no output depends on, unless they say what holds
-// anyway.
+// Unread returns the values that the user set in a request and that do not affect what
+// is shown. Files are usually shared by several commands, so a value from a file is
+// returned only if no output at all depends on it and it differs from the value that is
+// in effect anyway.
 func (p *Planner) Unread(req *Request, shown Shown) []Unread { return p.unread.find(req, shown) }
 
 // UnreadFlags returns the flags of a request that nixlbench does not read.
@@ -57,14 +57,15 @@ func (p *Planner) UnreadFlags(req *Request, shown Shown) ([]fit.Unread, error) {
 	return fit.UnreadFlags(&p.schema.Nixlbench, p.release, req.Flags, req.Knobs, shown.Runs)
 }
 
-// unread finds what has no effect on the plans of a program.
+// unread determines which values have no effect on the plans of a program.
 type unread struct {
 	tracer
-	layers *Layers // for the layers of the models that are asked about
-	// What plans depend on, and what is shown of them, by what sets requests apart.
+	layers *Layers // for evaluating the layers of a request's model
+	// The dependencies of plans, and the inputs of what is shown, cached by the keys
+	// from present.
 	depends map[string]*dependencies
 	shown   map[string]map[string]bool
-	other   *unread // of the other accounting; see [unread.otherAccounting]
+	other   *unread // for the other accounting; see [unread.otherAccounting]
 	indexed map[string]*schema.Field
 }
 
@@ -77,7 +78,7 @@ func (r *unread) find(req *Request, shown Shown) []Unread {
 		v := req.Config.Values[f.Var]
 		inFile := v.Origin.Kind == data.FromFile
 		if !r.knows(f) {
-			continue // it is refused
+			continue // checkNeeds reports it
 		}
 		if f.Note == schema.NoteAny || f.Note == schema.NoteFile && inFile || f.Var == accountingVar || !v.Origin.Given() {
 			continue
@@ -107,14 +108,14 @@ func (r *unread) find(req *Request, shown Shown) []Unread {
 	return list
 }
 
-// ReadsAnywhere reports whether anything of the plans for a model depends on a field,
-// shown or not.
+// ReadsAnywhere reports whether anything in the plans for a request, shown or not,
+// depends on a field.
 func (p *Planner) ReadsAnywhere(req *Request, field string) bool {
 	return p.unread.dependencies(req).inputs[field]
 }
 
-// harmless reports whether a value says what holds anyway: what the field says
-// that the plan depends on, or else the default.
+// harmless reports whether a value agrees with what is in effect anyway: the value of a
+// field in u.Instead or, if there are none, the default.
 func (r *unread) harmless(req *Request, u *Unread) bool {
 	for _, f := range u.Instead {
 		if req.Config.Values[f.Var].Text() == u.Value.Text() {
@@ -124,7 +125,7 @@ func (r *unread) harmless(req *Request, u *Unread) bool {
 	return len(u.Instead) == 0 && !u.Field.Default.IsZero() && u.Field.Default.Text() == u.Value.Text()
 }
 
-// instead returns the other fields that take a value and that the plan depends on.
+// instead returns the other fields that accept a value and that the plan depends on.
 func (r *unread) instead(all *dependencies, f *schema.Field, value string) []*schema.Field {
 	var list []*schema.Field
 	for i := range r.schema.Fields {
@@ -136,8 +137,8 @@ func (r *unread) instead(all *dependencies, f *schema.Field, value string) []*sc
 	return list
 }
 
-// otherWith names the other accounting of the architecture, if there is one and
-// it depends on a field.
+// otherWith returns the name of the architecture's other accounting if it has one that
+// depends on a field, or "" if not.
 func (r *unread) otherWith(req *Request, field string) string {
 	other := r.otherAccounting()
 	if other == nil || !other.dependencies(req).inputs[field] {
@@ -146,8 +147,8 @@ func (r *unread) otherWith(req *Request, field string) string {
 	return other.accounting()
 }
 
-// otherAccounting returns what has no effect in the architecture's other accounting,
-// or nil.
+// otherAccounting returns the unread for the architecture's other accounting, or nil if
+// the architecture does not support it.
 func (r *unread) otherAccounting() *unread {
 	if r.other == nil {
 		r.other = &unread{}
@@ -161,7 +162,7 @@ func (r *unread) otherAccounting() *unread {
 	return r.other
 }
 
-// kindsWith returns the kinds of layers whose formulas depend on a field, in the rank
+// kindsWith returns the kinds of layers whose formulas depend on a field in the rank
 // accounting.
 func (r *unread) kindsWith(field string) []string {
 	if r.rank {
@@ -191,7 +192,7 @@ func (r *unread) elsewhereWith(field string) map[string][]string {
 	return all
 }
 
-// dependencies returns those of the plans for a model.
+// dependencies returns the dependencies of the plans for a request.
 func (r *unread) dependencies(req *Request) *dependencies {
 	follow, key := r.present(req)
 	if d := r.depends[key]; d != nil {
@@ -205,7 +206,7 @@ func (r *unread) dependencies(req *Request) *dependencies {
 	return d
 }
 
-// shows reports whether what is shown depends on a field.
+// shows reports whether anything shown depends on a field.
 func (r *unread) shows(req *Request, shown Shown, field string) bool {
 	follow, key := r.present(req)
 	key += fmt.Sprint(shown)
@@ -220,7 +221,7 @@ func (r *unread) shows(req *Request, shown Shown, field string) bool {
 		}
 		d.add(r.inputs(refs, follow))
 		d.add(r.layerInputsOf(follow))
-		for i := range r.schema.Quantities { // some are shown though no formula of the program has them
+		for i := range r.schema.Quantities { // some quantities shown have no formula in the program
 			if q := &r.schema.Quantities[i]; slices.Contains(shown.Names, q.Name) && r.has(q) {
 				d.add(r.quantityInputs(q, follow))
 			}
@@ -233,17 +234,17 @@ func (r *unread) shows(req *Request, shown Shown, field string) bool {
 	return set[field]
 }
 
-// present tells which formulas of tables count for a request: of those of groups and
-// kinds of layers, those that the model has, and of a table with an entry for each
-// value of a field, those of the values that the field has. The key is the same for
-// requests that are alike.
+// present returns a function that reports whether to follow a formula for a request.
+// From tables indexed by group or kind, it accepts the entries for groups and kinds that
+// the model has. From tables indexed by the values of a field, it accepts the entries for
+// the field's values in the request. Requests with the same key follow the same formulas.
 func (r *unread) present(req *Request) (follow func(name string) bool, key string) {
 	ofLayers, key := r.presentLayers(req)
 	chosen := r.chosen(req)
 	for _, table := range schema.Keys(chosen) {
 		key += fmt.Sprint(" ", chosen[table])
 	}
-	open := map[string]bool{} // the fields that some point has the engine's value of
+	open := map[string]bool{} // whether a field has the engine's value at some point
 	for _, name := range schema.Keys(r.defaults) {
 		open[name+formula.Otherwise] = !r.givenIn(req, name)
 		key += fmt.Sprint(" ", open[name+formula.Otherwise])
@@ -257,7 +258,7 @@ func (r *unread) present(req *Request) (follow func(name string) bool, key strin
 	}, key
 }
 
-// givenIn reports whether the values of a field that a request has all count.
+// givenIn reports whether all of a request's values of a field count as set.
 func (r *unread) givenIn(req *Request, field string) bool {
 	for _, a := range req.Config.Axes {
 		if a.Field.Var == field {
@@ -267,8 +268,8 @@ func (r *unread) givenIn(req *Request, field string) bool {
 	return r.Given(field, req.Config.Values[field])
 }
 
-// chosen returns the values of a field by the tables that have an entry for each value
-// that it may have.
+// chosen returns the entries used from each table that is indexed by the values of a
+// field. It omits tables whose field may have the engine's value.
 func (r *unread) chosen(req *Request) map[string][]string {
 	if r.rank && r.indexed == nil {
 		r.indexed = r.indexedBy()
@@ -282,8 +283,8 @@ func (r *unread) chosen(req *Request) map[string][]string {
 	return chosen
 }
 
-// withValue returns the values of other fields with which the plan would depend on a
-// field, as flags.
+// withValue returns values of other fields, as flags, with which the plan would depend
+// on a field.
 func (r *unread) withValue(req *Request, field string) []string {
 	ofLayers, _ := r.presentLayers(req)
 	var list []string
@@ -309,7 +310,8 @@ func (r *unread) withValue(req *Request, field string) []string {
 	return list
 }
 
-// presentLayers tells which formulas of groups and kinds of layers count.
+// presentLayers returns the part of [unread.present] for groups and kinds of layers. It
+// accepts everything if the model alone does not determine its groups.
 func (r *unread) presentLayers(req *Request) (follow func(name string) bool, key string) {
 	if r.cache == nil || !r.cache.ofModel {
 		return everything, ""

@@ -14,7 +14,7 @@ import (
 	"kvbench/models"
 )
 
-// benchSweep makes a sweep of 5 axes and 12 columns, as CSV.
+// benchSweep returns a sweep with 5 axes and 12 columns that writes CSV.
 func benchSweep(b *testing.B, isl, pages string) *sweep.Sweep {
 	return benchSweepOf(b, "deepseek-r1", plan.Use{}, map[string]string{"tp": "1..10+1", "pp": "1..10+1", "isl": isl, "page_size": pages, "num_requests": "1..10+1"})
 }
@@ -48,8 +48,8 @@ func benchSweepOf(b *testing.B, name string, use plan.Use, axes map[string]strin
 	return sweep
 }
 
-// BenchmarkSweep writes the rows of 10^3 to 10^6 points; ns/point is of wall
-// time on all processors.
+// BenchmarkSweep writes the rows of 10^3 to 10^6 points. It reports the wall time per
+// point, with all processors in use, as ns/point.
 func BenchmarkSweep(b *testing.B) {
 	for _, bb := range []struct {
 		name, isl, pages string
@@ -76,7 +76,7 @@ func BenchmarkSweep(b *testing.B) {
 	}
 }
 
-// BenchmarkSweepRank writes the rows of 1,000 points of the rank accounting.
+// BenchmarkSweepRank writes the rows of 1,000 points in the rank accounting.
 func BenchmarkSweepRank(b *testing.B) {
 	for _, model := range []string{"qwen3-8b", "gpt-oss-120b"} {
 		b.Run(model, func(b *testing.B) {

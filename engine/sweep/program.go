@@ -11,30 +11,31 @@ import (
 	"kvbench/engine/plan"
 )
 
-// sweepProgram is a program with what the options add.
+// sweepProgram is a program extended by the sweep's options.
 type sweepProgram struct {
 	*plan.Program
 	where    formula.Ref
 	filtered bool
-	// early says that the condition holds or not whatever fitting does.
+	// early reports whether the condition can be evaluated before fitting: it reads
+	// nothing that fitting changes.
 	early   bool
 	columns []sweepColumn
 	keys    []sweepColumn
 	shapes  map[string]*shape
 }
 
-// sweepColumn is what a column is in one program.
+// sweepColumn is a column as resolved in one program.
 type sweepColumn struct {
-	own    string // ColumnFile and the like, else ""
+	own    string // a name in OwnColumns, or ""
 	name   string
 	ref    formula.Ref
-	shown  formula.Ref // whether a quantity is shown; -1 for always
+	shown  formula.Ref // the condition for showing a quantity; -1 if always shown
 	known  bool
 	secret bool
 }
 
-// program adds the options to a planner's program. It counts the names of
-// columns that the program does not know.
+// program adds the options to a planner's program. It increments unknown for each
+// column name that the program does not have.
 func (s *Sweep) program(p *plan.Program, items []plan.Item, unknown map[string]int) (*sweepProgram, error) {
 	sp := &sweepProgram{Program: p, shapes: map[string]*shape{}}
 	if s.options.Where != "" {
@@ -57,7 +58,7 @@ func (s *Sweep) program(p *plan.Program, items []plan.Item, unknown map[string]i
 		sp.filtered = true
 		sp.early = sp.readsFacts(sp.where)
 	}
-	missing := map[string]bool{} // once, in columns and keys
+	missing := map[string]bool{} // counts a name once, even if it is a column and a key
 	for _, name := range s.options.Columns {
 		sp.columns = append(sp.columns, sp.column(name, missing))
 	}
@@ -70,7 +71,8 @@ func (s *Sweep) program(p *plan.Program, items []plan.Item, unknown map[string]i
 	return sp, nil
 }
 
-// noColumn says that there is no such column.
+// noColumn returns the error for a column that does not exist, with a hint on what
+// was probably meant.
 func (s *Sweep) noColumn(programs map[*plan.Planner]*sweepProgram, flag, name string) *diag.Diag {
 	d := diag.Usagef("%s: there is no column %q", flag, name)
 	var known []string
@@ -94,8 +96,8 @@ func (s *Sweep) noColumn(programs map[*plan.Planner]*sweepProgram, flag, name st
 	return d.WithHint("a column is a quantity, a parameter, a field of a configuration or a flag of nixlbench, or one of %s", strings.Join(OwnColumns, ", "))
 }
 
-// nameHint says what is meant by a name that no formula of the program knows,
-// or why it knows none; "" for nothing to say.
+// nameHint returns a hint for a name that is undefined in the program: what was
+// probably meant, or why formulas cannot read it. It returns "" if it has no hint.
 func nameHint(p *plan.Program, name string, items []plan.Item) string {
 	if p.IsElsewhere(name) {
 		return p.Elsewhere()
@@ -117,8 +119,8 @@ func nameHint(p *plan.Program, name string, items []plan.Item) string {
 	return ""
 }
 
-// readsFacts reports whether a formula reads fields, parameters and quantities
-// alone, none of which fitting changes.
+// readsFacts reports whether a formula reads only fields, parameters and
+// quantities. Fitting changes none of these.
 func (sp *sweepProgram) readsFacts(ref formula.Ref) bool {
 	flags := sp.Schema().Nixlbench.Flags
 	isFlag := func(name string) bool { return flags[name] != nil }
@@ -155,7 +157,8 @@ func (sp *sweepProgram) column(name string, missing map[string]bool) sweepColumn
 	return c
 }
 
-// checkAxes refuses values of axes that are no key of the architecture's table.
+// checkAxes returns an error for each axis value that the accounting or the
+// architecture does not support.
 func checkAxes(it *plan.Item) error {
 	var errs diag.List
 	errs.Add(it.Planner.CheckValues(it.Request))

@@ -8,13 +8,13 @@ import (
 	"kvbench/engine/plan"
 )
 
-// cellStep writes a column: what is known beforehand, then a value.
+// cellStep writes the cell of one column: text known in advance, then a value.
 type cellStep struct {
 	lead   []byte
-	kind   formula.Kind // Any for the lead alone
+	kind   formula.Kind // Any if there is only the lead
 	plain  bool         // a number that is always shown
 	column *sweepColumn
-	axis   int // whose text is in texts, or -1
+	axis   int // the axis whose values are in texts, or -1
 	texts  [][]byte
 }
 
@@ -23,7 +23,8 @@ type textKey struct {
 	column int
 }
 
-// row writes the row that the frame holds; of a plan, where there is one.
+// row writes the row for the values in the frame, and for a plan if pl is not nil.
+// It reports whether the row could be written.
 func (wk *worker) row(v *variant, pl *plan.Plan, point uint64) bool {
 	c := wk.out
 	fail := func(name string) bool {
@@ -76,9 +77,9 @@ func (wk *worker) row(v *variant, pl *plan.Plan, point uint64) bool {
 	return true
 }
 
-// valueOf returns the value of a column: of a plan, where there is one, else of
-// the frame. An input that is not set and a quantity that is not shown have
-// none.
+// valueOf returns the value of a column, from the plan if there is one or else from
+// the frame. For an input that is not set or a quantity that is not shown, it returns
+// the zero Value.
 func (v *variant) valueOf(c *sweepColumn, pl *plan.Plan) (formula.Value, error) {
 	if pl != nil {
 		switch {
@@ -90,7 +91,7 @@ func (v *variant) valueOf(c *sweepColumn, pl *plan.Plan) (formula.Value, error) 
 			return formula.Value{}, nil
 		}
 		if val, ok := pl.Field(c.name); ok {
-			return val, nil // of another kind than in formulas, perhaps
+			return val, nil // its kind may differ from the kind in formulas
 		}
 	}
 	if c.shown >= 0 {
@@ -105,8 +106,8 @@ func (v *variant) valueOf(c *sweepColumn, pl *plan.Plan) (formula.Value, error) 
 	return val, err
 }
 
-// cells returns the steps that write a row. Of a general variant, nothing but the
-// item is known beforehand.
+// cells returns the steps that write a row. If general is set, only values that are
+// constant for the item are written in advance.
 func (wk *worker) cells(v *variant, it *sweepItem, general bool) []cellStep {
 	format := &wk.options.Format
 	sh := it.shape
@@ -129,7 +130,7 @@ func (wk *worker) cells(v *variant, it *sweepItem, general bool) []cellStep {
 			} else if !sh.changes[c.ref] && (c.shown < 0 || !sh.changes[c.shown]) {
 				if val, err := v.valueOf(c, nil); err == nil {
 					if own, ok := it.Config.Values[c.name]; ok && own.Kind != v.prog.Kind(c.ref) {
-						val = own.Value // a word or a number
+						val = own.Value // the field accepts a word or a number
 					}
 					lead = format.Cell(lead, val)
 					continue
@@ -142,8 +143,8 @@ func (wk *worker) cells(v *variant, it *sweepItem, general bool) []cellStep {
 	return append(steps, cellStep{lead: append(lead, format.End...), axis: -1})
 }
 
-// kindOf returns the kind of a column's values; that of a plan's own columns does
-// not matter.
+// kindOf returns the kind of a column's values. For columns in OwnColumns, any kind
+// other than Any and Num will do.
 func (wk *worker) kindOf(v *variant, c *sweepColumn) formula.Kind {
 	if c.own != "" {
 		return formula.Str
@@ -151,7 +152,8 @@ func (wk *worker) kindOf(v *variant, c *sweepColumn) formula.Kind {
 	return v.prog.Kind(c.ref)
 }
 
-// constant returns the value of a column that an item has once.
+// constant returns the value of a column that has the same value at every point of
+// an item, and whether the column is such a column.
 func (wk *worker) constant(v *variant, it *sweepItem, c *sweepColumn) (formula.Value, bool) {
 	text := func(s string) (formula.Value, bool) { return formula.Value{Kind: formula.Str, Str: s}, true }
 	switch {
@@ -171,7 +173,7 @@ func (wk *worker) constant(v *variant, it *sweepItem, c *sweepColumn) (formula.V
 	return formula.Value{}, false
 }
 
-// textsOf returns the cells of an axis's values.
+// textsOf returns the formatted cells of an axis's values, one for each value.
 func (wk *worker) textsOf(it *sweepItem, axis, column int) [][]byte {
 	values := it.Config.Axes[axis].Values
 	key := textKey{&values[0].Value, column}

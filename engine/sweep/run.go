@@ -15,26 +15,26 @@ import (
 	"kvbench/engine/plan"
 )
 
-// maxChunk is how many points are evaluated at a time; minChunk how few, where
-// all processors would not get a share otherwise. Both are powers of two.
+// maxChunk is the number of points in a chunk. Small sweeps use smaller chunks, down
+// to minChunk, so that every processor gets a share. Both are powers of two.
 const (
 	maxChunk = 2048
 	minChunk = 64
 )
 
-// Outcome is what came of a sweep.
+// Outcome is the outcome of a sweep.
 type Outcome struct {
-	// Points and Rows are how many were evaluated and written.
+	// Points is the number of points evaluated, and Rows the number of rows written.
 	Points, Rows uint64
-	// Broken are the limits that points break whose rows were written.
+	// Broken lists the limits that are broken by points whose rows were written.
 	Broken []Broken
-	// Failed are the reasons why points have no plan.
+	// Failed lists the reasons why points have no plan or no row.
 	Failed []Failed
-	// Warned is what points are warned about.
+	// Warned lists the warnings about points.
 	Warned []Failed
 }
 
-// Broken is a limit that points break, with the first of them.
+// Broken is a limit that points break, with the first such point.
 type Broken struct {
 	Violation *fit.Violation
 	Plan      *plan.Plan
@@ -42,22 +42,24 @@ type Broken struct {
 	Count     uint64
 }
 
-// Failed is a reason why points have no plan or no row, with the first of them.
+// Failed is a reason why points have no plan or no row, or a warning, with the first
+// point that it applies to.
 type Failed struct {
 	Err   error
 	First uint64 // point
-	Count uint64 // of points
-	order int
-	last  uint64 // point, which may have several rows
+	Count uint64 // number of points
+	order int    // in which the reasons were found
+	last  uint64 // the last point counted: one with several rows counts once
 }
 
-// maxFailures is how many reasons are told apart.
+// maxFailures is the maximum number of distinct reasons; any others are counted
+// together.
 const maxFailures = 50
 
 // Run evaluates the points on all processors and writes their rows in order. It
-// ends early when ctx does, when it has the rows that are wanted, or when
-// writing fails; w gets whole rows only. progress is called now and then with
-// the number of points that are done.
+// stops early if ctx is done, if it has written as many rows as were requested, or
+// if writing fails. Each call of w.Write gets whole rows. Run calls progress from time to
+// time with the number of points evaluated so far.
 func (s *Sweep) Run(ctx context.Context, w io.Writer, progress func(points uint64)) (*Outcome, error) {
 	run := &sweepRun{Sweep: s, failed: map[failure]*Failed{}, warned: map[failure]*Failed{}, broken: map[int]*Broken{}, w: w}
 	processors := uint64(runtime.GOMAXPROCS(0))
@@ -90,7 +92,7 @@ func (s *Sweep) Run(ctx context.Context, w io.Writer, progress func(points uint6
 	return run.outcome(), err
 }
 
-// sweepRun is a sweep under way.
+// sweepRun is a sweep in progress.
 type sweepRun struct {
 	*Sweep
 	w    io.Writer
@@ -98,25 +100,25 @@ type sweepRun struct {
 	done chan *chunk
 	stop atomic.Bool
 
-	size uint64 // points of a chunk
-	text []byte // rows to be written; see [sweepRun.write]
+	size uint64 // points in a chunk
+	text []byte // rows not written yet; see [sweepRun.write]
 	mu   sync.Mutex
-	next uint64 // chunk
+	next uint64 // the next chunk to evaluate
 
 	points, rows uint64
 	broken       map[int]*Broken
 	failed       map[failure]*Failed
 	warned       map[failure]*Failed
-	kept         []sortedRow // rows to be sorted
+	kept         []sortedRow // rows to sort
 }
 
-// failure tells kinds of failures apart.
+// failure identifies a kind of failure or warning.
 type failure struct {
 	program *sweepProgram
 	what    string
 }
 
-// chunk is a number of points with their rows.
+// chunk is a range of consecutive points with their rows.
 type chunk struct {
 	index  uint64
 	buf    []byte
@@ -147,8 +149,8 @@ type pointFail struct {
 func (run *sweepRun) work(total uint64, end <-chan struct{}) {
 	wk := &worker{sweepRun: run, texts: map[textKey][][]byte{}, expansions: map[expansionKey]*expansion{}}
 	take := func() *chunk {
-		// A chunk's buffer comes with its turn, so that the one that is waited
-		// for always has a buffer.
+		// A worker takes an index and a buffer together, so that the chunk that
+		// collect is waiting for always has a buffer.
 		run.mu.Lock()
 		defer run.mu.Unlock()
 		if run.next == total {
@@ -173,7 +175,7 @@ func (run *sweepRun) work(total uint64, end <-chan struct{}) {
 	}
 }
 
-// collect takes the chunks in order.
+// collect takes the evaluated chunks in the order of their points.
 func (run *sweepRun) collect(ctx context.Context, total uint64, progress func(uint64)) error {
 	waiting := map[uint64]*chunk{}
 	for want := uint64(0); want < total; {
@@ -200,7 +202,8 @@ func (run *sweepRun) collect(ctx context.Context, total uint64, progress func(ui
 	return nil
 }
 
-// take writes or keeps the rows of a chunk. full says that no more are wanted.
+// take writes the rows of a chunk, or keeps them for sorting. It returns full if no
+// more rows are needed.
 func (run *sweepRun) take(c *chunk) (full bool, err error) {
 	first := c.index * run.size
 	points := min(run.size, run.Points-first)
@@ -244,9 +247,10 @@ func (run *sweepRun) take(c *chunk) (full bool, err error) {
 	return full, nil
 }
 
-// write writes the rows of the points before one that is a multiple of maxChunk,
-// or the last: what is written at a time does not depend on how many processors
-// there are, since a table is as wide as that.
+// write writes the pending rows if all points before point have been evaluated and
+// point is a multiple of maxChunk or the end of the sweep, or if last is set. The rows
+// in each call thus do not depend on the number of processors. This matters for
+// tables, whose column widths depend on the rows written together.
 func (run *sweepRun) write(point uint64, last bool) error {
 	if len(run.text) == 0 || point%maxChunk != 0 && point != run.Points && !last {
 		return nil
@@ -256,7 +260,8 @@ func (run *sweepRun) write(point uint64, last bool) error {
 	return err
 }
 
-// count counts a failure with its like.
+// count adds a failure to the count of its kind. For the first of a kind, it calls err
+// for the reason.
 func count(all map[failure]*Failed, f pointFail, err func() error) {
 	kind := f.failure
 	if all[kind] == nil && len(all) >= maxFailures {
@@ -299,8 +304,8 @@ func (run *sweepRun) outcome() *Outcome {
 	return out
 }
 
-// inOrder returns failures in the order in which they were found: that of points,
-// and of what is told of one point.
+// inOrder returns failures in the order in which they were found: by point, then in
+// the order reported for the point.
 func inOrder(all map[failure]*Failed) []Failed {
 	var list []Failed
 	for _, f := range all {
@@ -310,7 +315,7 @@ func inOrder(all map[failure]*Failed) []Failed {
 	return list
 }
 
-// errorOf says why a point has no plan or no row.
+// errorOf returns the reason why a point has no plan or no row.
 func (s *Sweep) errorOf(point uint64) error {
 	it := s.item(point)
 	v := newVariant(it.program)

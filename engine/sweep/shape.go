@@ -9,26 +9,28 @@ import (
 	"kvbench/engine/plan"
 )
 
-// shape tells what the axes of an item change from what they do not.
+// shape describes which values the axes of an item change.
 type shape struct {
-	// slow are the axes that the choice of a rule may depend on.
+	// slow lists the axes that may affect which of the backend's rules applies.
 	slow []int
-	// general items have their points planned one by one.
+	// general reports whether the item's points must be planned one by one.
 	general bool
-	// layered items have values that are made of layers, and several rows for a
-	// point.
+	// layered reports whether the item has values computed from layers, so that a
+	// point may have several rows.
 	layered bool
-	refs    []formula.Ref // of the axes; -1 where no formula knows one
-	reads   []int         // the axes that what is made of layers may depend on
-	pinned  []formula.Ref // formulas that depend on no other axis
-	changes map[formula.Ref]bool
+	refs    []formula.Ref        // of the axes; -1 for an axis that no formula reads
+	reads   []int                // the axes that values computed from layers may depend on
+	pinned  []formula.Ref        // formulas that depend on no axis other than slow ones
+	changes map[formula.Ref]bool // values that differ between points with the same slow values
 	limits  []fit.Limit
 }
 
-// maxVariants is how many rule choices of one item are kept at a time.
+// maxVariants is the maximum number of variants of an item; with more, its points are
+// planned one by one.
 const maxVariants = 64
 
-// shapeOf returns the shape of an item, which those with the same axes share.
+// shapeOf returns the shape of an item. Items with the same backend and axes share a
+// shape.
 func (sp *sweepProgram) shapeOf(it *plan.Item) *shape {
 	p := sp.Program
 	names := make([]string, len(it.Config.Axes))
@@ -63,7 +65,7 @@ func (sp *sweepProgram) shapeOf(it *plan.Item) *shape {
 			sh.slow = append(sh.slow, i)
 			if variants *= len(it.Config.Axes[i].Values); variants > maxVariants {
 				sh.general = true
-				variants = maxVariants // for the next factor not to overflow
+				variants = maxVariants // so that the product cannot overflow
 			}
 			continue
 		}

@@ -10,7 +10,7 @@ import (
 	"kvbench/engine/formula"
 )
 
-// sortValue is what rows are compared by.
+// sortValue is the value of a sort key in a row.
 type sortValue struct {
 	num  formula.Rat
 	text string
@@ -24,11 +24,11 @@ type sortedRow struct {
 	breaks []int
 }
 
-// MaxSorted is how many rows are kept to be sorted.
+// MaxSorted is the maximum number of rows kept for sorting.
 const MaxSorted = 1_000_000
 
-// keep adds the rows of a chunk to those that are to be sorted: all of them, or
-// as many as are wanted, in a heap with the last on top.
+// keep adds the rows of a chunk to the rows to sort. If only the first rows are
+// requested, it keeps that many in a heap with the last one on top.
 func (run *sweepRun) keep(c *chunk) error {
 	start, at := 0, 0
 	keys := len(run.options.Sort)
@@ -67,7 +67,8 @@ func (run *sweepRun) keep(c *chunk) error {
 	return nil
 }
 
-// compare says which of two rows comes first; equal ones stay in order.
+// compare compares two rows by their sort keys. Rows with equal keys stay in their
+// original order.
 func (run *sweepRun) compare(a, b *sortedRow) int {
 	for i, k := range run.options.Sort {
 		c := cmp.Or(a.keys[i].num.Cmp(b.keys[i].num), strings.Compare(a.keys[i].text, b.keys[i].text))
@@ -81,7 +82,7 @@ func (run *sweepRun) compare(a, b *sortedRow) int {
 	return cmp.Compare(a.order, b.order)
 }
 
-// rowHeap is the rows that are kept, the last in order on top.
+// rowHeap is a heap of the kept rows, with the last in sort order on top.
 type rowHeap sweepRun
 
 func (h *rowHeap) Len() int { return len(h.kept) }
@@ -94,7 +95,7 @@ func (h *rowHeap) Push(x any) { h.kept = append(h.kept, x.(sortedRow)) }
 
 func (h *rowHeap) Pop() any { return nil } // never called
 
-// flush writes the rows that were kept.
+// flush sorts and writes the kept rows.
 func (run *sweepRun) flush() error {
 	if len(run.options.Sort) == 0 {
 		return nil

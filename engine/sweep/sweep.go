@@ -1,6 +1,6 @@
-// Package sweep plans every combination of the values that configurations have
-// several of, and writes a row for each. It asks the formulas of package plan for
-// the numbers of a row: few points are planned one by one.
+// Package sweep plans every combination of values in configurations whose fields have
+// several, and writes a row for each. It gets most rows by evaluating the formulas of
+// package plan directly, and plans a point by itself only if it has to.
 package sweep
 
 import (
@@ -17,38 +17,38 @@ import (
 	"kvbench/engine/schema"
 )
 
-// RowFormat says how rows are written.
+// RowFormat describes how rows are written.
 type RowFormat struct {
-	// Lead stands before each column, End after the last.
+	// Lead has the text before each column; End follows the last column.
 	Lead []string
 	End  string
-	// Cell appends a value; one of no kind is missing.
+	// Cell appends a value to dst. The zero Value means that there is none.
 	Cell func(dst []byte, v formula.Value) []byte
 }
 
-// SortKey is a column that rows are sorted by.
+// SortKey is a column to sort rows by, in descending order if Down is set.
 type SortKey struct {
 	Column string
 	Down   bool
 }
 
-// Options say what becomes of the points.
+// Options determine which rows a sweep writes, and how.
 type Options struct {
-	// Where is the condition that rows fulfil; empty for all rows.
+	// Where is the condition that rows must meet; if empty, all rows are written.
 	Where string
-	// Columns are names: of quantities, inputs, formulas and flags, or
-	// [ColumnFile] or [ColumnArchitecture].
+	// Columns are names of quantities, inputs, formulas and flags, or names in
+	// [OwnColumns].
 	Columns []string
 	Sort    []SortKey
-	// Top is how many rows are wanted; 0 for all.
+	// Top is the maximum number of rows; 0 means all.
 	Top    uint64
 	Format RowFormat
-	// Mask stands for secrets, unless it is empty.
+	// Mask is shown instead of secrets, unless it is empty.
 	Mask string
 }
 
-// The columns that no formula knows. Stage and group are those of a rank's
-// plan.
+// The columns that formulas cannot read. ColumnStage and ColumnGroup have values only
+// in the rank accounting.
 const (
 	ColumnFile         = "config_file"
 	ColumnArchitecture = "architecture"
@@ -58,19 +58,19 @@ const (
 
 var (
 	rankColumns = []string{ColumnStage, ColumnGroup}
-	// OwnColumns are those that no formula knows.
+	// OwnColumns are the columns that formulas cannot read.
 	OwnColumns = append([]string{ColumnFile, ColumnArchitecture}, rankColumns...)
 )
 
-// Names of what the options add to a program.
+// whereName is the name of the Where condition in programs and messages.
 const whereName = "--where"
 
 // Sweep is the cross product of items and their axes. Its points are in a fixed
 // order: item by item, then axis by axis in the schema's order, the last axis
-// changing first, and each axis's values as they were given. In the accounting
-// of ranks, a point may have several rows.
+// changing fastest, and each axis's values in the order given. In the rank
+// accounting, a point may have several rows.
 type Sweep struct {
-	// Points is how many there are.
+	// Points is the number of points.
 	Points uint64
 
 	options Options
@@ -82,14 +82,15 @@ type sweepItem struct {
 	plan.Item
 	program *sweepProgram
 	shape   *shape
-	first   uint64 // of its points
+	first   uint64 // its first point
 	count   uint64
-	strides []uint64 // by axis
+	strides []uint64 // the number of points between values of each axis
 }
 
-// New checks the options against every item. Axes have been checked as
-// configurations are, but for what architectures want: items with a value that
-// they do not allow are left out, as the second error says.
+// New returns a sweep over items, or an error if an item's program does not support
+// the options. The caller must have checked the axes as it checks configurations. New
+// only checks them against the architectures: it omits items with a value that their
+// architecture does not allow, and reports them in bad.
 func New(items []plan.Item, options Options) (s *Sweep, bad, err error) {
 	s = &Sweep{options: options}
 	programs := map[*plan.Planner]*sweepProgram{}
@@ -142,7 +143,7 @@ func New(items []plan.Item, options Options) (s *Sweep, bad, err error) {
 	return s, left.Err(), nil
 }
 
-// item finds the item that has a point.
+// item returns the item that a point belongs to.
 func (s *Sweep) item(point uint64) *sweepItem {
 	i, found := slices.BinarySearchFunc(s.items, point, func(it *sweepItem, point uint64) int {
 		switch {
@@ -159,12 +160,12 @@ func (s *Sweep) item(point uint64) *sweepItem {
 	return s.items[i]
 }
 
-// digit returns which value of an axis a point of the item has.
+// digit returns the index of an axis's value at a point of the item.
 func (it *sweepItem) digit(axis int, point uint64) int {
 	return int((point - it.first) / it.strides[axis] % uint64(len(it.Config.Axes[axis].Values)))
 }
 
-// request makes the request of a point by itself.
+// request returns the request for a single point.
 func (it *sweepItem) request(point uint64) *plan.Request {
 	req, cfg := *it.Request, *it.Config
 	cfg.Values = maps.Clone(cfg.Values)
@@ -176,14 +177,14 @@ func (it *sweepItem) request(point uint64) *plan.Request {
 	return &req
 }
 
-// Request returns a point as a request by itself, with its planner.
+// Request returns the request for a single point, and its planner.
 func (s *Sweep) Request(point uint64) (*plan.Request, *plan.Planner) {
 	it := s.item(point)
 	return it.request(point), it.Planner
 }
 
-// Label names a point: by its axes, and where there are several models or
-// configurations by those.
+// Label describes a point by the values of its axes, and by its model, configuration
+// and accounting where the sweep has several.
 func (s *Sweep) Label(point uint64) string {
 	it := s.item(point)
 	var parts []string
@@ -211,8 +212,8 @@ func (s *Sweep) Label(point uint64) string {
 	return strings.Join(parts, ", ")
 }
 
-// Size says how many points there are and what of: "24 points: 2 models,
-// tp_size 4, isl 3".
+// Size describes the number of points and what they combine, for example
+// "24 points: 2 models, tp_size 4, isl 3".
 func (s *Sweep) Size() string {
 	models := map[*model.Model]bool{}
 	configs := map[string]bool{}

@@ -24,7 +24,7 @@ import (
 	"kvbench/models"
 )
 
-// rows is a format in which every value is told from every other.
+// rows returns a format that separates columns with "|" and ends rows with a newline.
 func rows(columns int) sweep.RowFormat {
 	f := sweep.RowFormat{Lead: make([]string, columns), End: "\n"}
 	for i := 1; i < columns; i++ {
@@ -39,7 +39,7 @@ func rows(columns int) sweep.RowFormat {
 	return f
 }
 
-// sweepCase is a sweep for which every point is also planned alone.
+// sweepCase is a sweep whose points are also planned one by one.
 type sweepCase struct {
 	name    string
 	model   []string
@@ -47,7 +47,7 @@ type sweepCase struct {
 	flags   map[string]string
 	fit     bool
 	axes    [][2]string // flag, text
-	// What the case is there for: points that have no plan, and that break a
+	// Whether the case must have points without a plan, and points that break a
 	// limit.
 	fails, breaks bool
 	use           plan.Use
@@ -75,7 +75,7 @@ func loadConfig(t testing.TB, s *schema.Schema, l *model.Loader, values map[stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := c.Values["accounting"]; !ok { // as a model would give it
+	if _, ok := c.Values["accounting"]; !ok { // as a model would set it
 		c.Values["accounting"] = data.Fact{Value: formula.Of("kvbench")}
 	}
 	return c
@@ -95,10 +95,9 @@ func given(t testing.TB, s *schema.Schema, flags map[string]string, release stri
 	return values
 }
 
-// TestSweepEqualsPlans: each row of sweeps over tens of thousands of points says
-// what the plan of that point says that is loaded and planned alone: the
-// quantities, the inputs, all flags of the release, the limits it breaks, or
-// that it cannot be planned.
+// TestSweepEqualsPlans checks the rows of sweeps over tens of thousands of points
+// against plans made for each point alone: the quantities, the inputs, all flags of the
+// release, the broken limits, and whether the point can be planned at all.
 func TestSweepEqualsPlans(t *testing.T) {
 	s := load(t)
 	for _, test := range []sweepCase{
@@ -146,8 +145,8 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 		swept[a[0]] = a[1]
 	}
 	cfg := loadConfig(t, s, l, swept, true)
-	// The order of the points, by other means: the axes in the schema's order,
-	// the last changing first.
+	// Determine the order of the points independently: the axes in the schema's
+	// order, with the last one changing fastest.
 	points := []map[string]string{{}}
 	for i := range s.Fields {
 		f := &s.Fields[i]
@@ -301,7 +300,7 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 	}
 }
 
-// qwen gives a model of plain attention, with what plans for it.
+// qwen returns a model with plain attention, and the planner for it.
 func qwen(t testing.TB) (*schema.Schema, *model.Loader, *model.Model, *plan.Planner) {
 	t.Helper()
 	s := load(t)
@@ -317,7 +316,7 @@ func qwen(t testing.TB) (*schema.Schema, *model.Loader, *model.Model, *plan.Plan
 	return s, l, m, planner
 }
 
-// portions are how many rows are written at a time.
+// portions records the number of rows in each write.
 type portions []int
 
 func (p *portions) Write(rows []byte) (int, error) {
@@ -325,8 +324,8 @@ func (p *portions) Write(rows []byte) (int, error) {
 	return len(rows), nil
 }
 
-// TestSweepPortions: rows come in the same portions, by which tables get their
-// widths, however many processors there are.
+// TestSweepPortions checks that rows are written in the same portions, which determine
+// the column widths of tables, regardless of the number of processors.
 func TestSweepPortions(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	s, l, m, planner := qwen(t)
@@ -363,8 +362,8 @@ func TestSweepPortions(t *testing.T) {
 	}
 }
 
-// ranks makes a sweep of the model in a CUE file, in the accounting of
-// ranks.
+// ranks returns a sweep over a model, given as the text of a CUE file, in the rank
+// accounting.
 func ranks(t *testing.T, text string, values map[string]string) *sweep.Sweep {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "model.cue")
@@ -390,8 +389,8 @@ func ranks(t *testing.T, text string, values map[string]string) *sweep.Sweep {
 	return sweep
 }
 
-// TestSweepForgets: what came of the layers of one point is not known when those
-// of the next are looked at.
+// TestSweepForgets checks that values computed from the layers at one point are not
+// used in evaluating the next.
 func TestSweepForgets(t *testing.T) {
 	sweep := ranks(t, `early: {
 	match: "early"
@@ -417,10 +416,11 @@ model: model_name: "EARLY"
 	}
 }
 
-// TestSweepWarnings: what points are warned about is told in the same order each
-// time, with the number of points, not of warnings.
+// TestSweepWarnings checks that warnings are always in the same order, and that they
+// count points, not occurrences.
 func TestSweepWarnings(t *testing.T) {
-	// Of layers 0 and 2, 9 and 11 heads do not divide over 8 ranks; nor do 3.
+	// The 9 and 11 heads of layers 0 and 2 do not divide evenly among 8 ranks, and
+	// neither do the 3 heads of the odd layers.
 	text := `twice: {
 	match: "twice"
 	#params: model_name!: string
@@ -451,8 +451,8 @@ model: model_name: "TWICE"
 	}
 }
 
-// small makes a sweep of 5 x 4 points whose numbers are easy: 36 layers, 8 heads
-// of 128, K and V, 1 byte: 73728 B/token, and a block of 73728 / tp * page.
+// small runs a sweep of 5 x 4 points with simple numbers: K and V of 8 heads with 128
+// elements of 1 byte in 36 layers are 73728 B/token, and a block is 73728 / tp * page.
 func small(t testing.TB, fit bool, options sweep.Options) (*sweep.Outcome, string, error) {
 	t.Helper()
 	s, l, m, planner := qwen(t)
@@ -467,7 +467,7 @@ func small(t testing.TB, fit bool, options sweep.Options) (*sweep.Outcome, strin
 	return o, out.String(), err
 }
 
-// TestSweepChoice filters, sorts and cuts.
+// TestSweepChoice checks filtering, sorting and limiting the rows.
 func TestSweepChoice(t *testing.T) {
 	for _, test := range []struct {
 		options sweep.Options
@@ -479,7 +479,7 @@ func TestSweepChoice(t *testing.T) {
 		{sweep.Options{Columns: []string{"tp_size", "page_size"}, Where: "tp_size * page_size > 47"}, "16|3 16|4", 20},
 		{sweep.Options{Columns: []string{"tp_size"}, Where: "tp_size > 99"}, "", 20},
 		{sweep.Options{Columns: []string{"page_size", "tp_size"}, Sort: []sweep.SortKey{{Column: "page_size"}, {Column: "tp_size", Down: true}}, Top: 3}, "1|16 1|8 1|4", 20},
-		// Equal keys stay in order.
+		// Rows with equal keys stay in order.
 		{sweep.Options{Columns: []string{"block_size", "tp_size"}, Sort: []sweep.SortKey{{Column: "block_size", Down: true}}, Top: 5}, "294912|1 221184|1 147456|1 147456|2 110592|2", 20},
 		{sweep.Options{Columns: []string{"block_size", "tp_size"}, Sort: []sweep.SortKey{{Column: "block_size"}}, Where: "page_size == 1 or page_size == 4 and tp_size > 4"},
 			"4608|16 9216|8 18432|4 18432|16 36864|2 36864|8 73728|1", 20},
@@ -505,8 +505,8 @@ func TestSweepChoice(t *testing.T) {
 	}
 }
 
-// TestSweepWrong: what rows cannot be chosen or shown by is said before the
-// first.
+// TestSweepWrong checks that invalid conditions, columns and sort keys are reported
+// before the first row.
 func TestSweepWrong(t *testing.T) {
 	for _, test := range []struct {
 		options sweep.Options
@@ -543,8 +543,8 @@ func (f *failing) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestSweepEnds: a sweep of more points than anyone waits for ends when it is
-// told to, when writing fails, and when it has its rows.
+// TestSweepEnds checks that a huge sweep stops early if it is canceled, if writing
+// fails, or if it has written the requested rows.
 func TestSweepEnds(t *testing.T) {
 	s, l, m, planner := qwen(t)
 	cfg := loadConfig(t, s, l, map[string]string{"tp": "1..100+1", "isl": "1..10000+1", "page_size": "1..10000+1", "num_requests": "1..100+1"}, true)

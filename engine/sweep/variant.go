@@ -11,37 +11,38 @@ import (
 	"kvbench/engine/schema"
 )
 
-// variant is an item under one choice of a rule, with a frame of its own.
+// variant is an item with fixed values of its slow axes, which determine the rule of
+// the backend. It has its own frame.
 type variant struct {
 	*plan.Frame
 	frame  *formula.Frame // its values
 	prog   *formula.Program
 	fit    *fit.Fitter
 	err    error
-	req    *plan.Request // with the values of the axes, where messages need them
+	req    *plan.Request // with the values of the axes, or nil if not needed
 	flags  []dynamicFlag
 	limits []dynamicLimit
-	layers *plan.Layers    // with a frame of its own
-	shared bool            // many points have the same expansion
-	at     []int           // the values of the axes in the frame
-	depend [][]formula.Ref // what depends on each axis
+	layers *plan.Layers    // has its own frame
+	shared bool            // points can share expansions
+	at     []int           // index of each axis's value in the frame
+	depend [][]formula.Ref // the values that depend on each axis
 	cells  []cellStep
 	keys   []cellStep
 }
 
-// dynamicFlag is a computed number that axes change, with its bounds.
+// dynamicFlag is a flag whose computed number changes with the axes, with its bounds.
 type dynamicFlag struct {
 	name   string
 	ref    formula.Ref
 	lo, hi int64
 }
 
-// dynamicLimit is a limit that axes decide on, or that is broken anyway.
+// dynamicLimit is a limit that depends on the axes, or that every point breaks.
 type dynamicLimit struct {
 	index  int
 	ref    formula.Ref
 	broken bool
-	last   bool // those behind it use numbers that it has not
+	last   bool // it cannot be evaluated: later limits use the same numbers
 }
 
 func newVariant(sp *sweepProgram) *variant {
@@ -49,7 +50,7 @@ func newVariant(sp *sweepProgram) *variant {
 	return &variant{Frame: f, frame: f.Values(), prog: sp.Formulas()}
 }
 
-// variant makes the variant that the digits ask for.
+// variant returns a new variant for the current digits.
 func (wk *worker) variant() *variant {
 	it := wk.item
 	sh := it.shape
@@ -89,7 +90,7 @@ func (wk *worker) variant() *variant {
 		}
 		v.shared = n <= maxExpansions && n < it.count
 	}
-	// What no axis changes is computed once.
+	// Compute the values that no axis changes only once.
 	for _, ref := range sh.pinned {
 		if val, err := v.frame.Eval(ref); err == nil {
 			v.frame.Set(ref, val)
@@ -133,8 +134,9 @@ func (wk *worker) variant() *variant {
 	return v
 }
 
-// addFlag has a flag's bounds checked, unless it is a quantity by another name:
-// those are positive.
+// addFlag makes the variant check a flag's bounds at each point. A flag that takes any
+// positive number and merely copies a quantity needs no check: quantities are checked
+// separately.
 func (v *variant) addFlag(s fit.Slot) {
 	f := dynamicFlag{name: s.Name, ref: s.Ref}
 	f.lo, f.hi = schema.Range(s.Era.Type)

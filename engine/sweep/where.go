@@ -13,9 +13,9 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Condition reads the condition of a sweep: a formula, in which numbers may have
-// the suffix of a unit, 1MiB. A number that is compared with a name has the unit
-// of that name, any other the first unit that has its suffix.
+// Condition parses the condition of a sweep: a formula in which numbers may have a
+// unit suffix, as in 1MiB. A number that is compared with a name has the unit of that
+// name; any other number has the first unit with that suffix.
 func Condition(s *schema.Schema, text string) (formula.Source, error) {
 	src := formula.Source{Text: text, Written: text}
 	var made strings.Builder
@@ -52,8 +52,8 @@ func Condition(s *schema.Schema, text string) (formula.Source, error) {
 	return src, errs.Err()
 }
 
-// apart refuses a number with a blank before its suffix, if that is one: it would
-// be taken for a name.
+// apart returns an error for a number with a space before its unit suffix, which
+// formulas would read as a name. It returns nil if the word is not a unit suffix.
 func apart(s *schema.Schema, text string) error {
 	joined := strings.Join(strings.Fields(text), "")
 	unit := s.UnitThatHas(joined)
@@ -67,11 +67,12 @@ func apart(s *schema.Schema, text string) error {
 	return diag.Usagef("%s: %s has a space before its unit", whereName, text).WithHint("%s", hint)
 }
 
-// move is a number of a text that was put in the place of another, by the
-// characters of both texts.
+// move is the replacement of a number in a text: its range of characters in the new
+// text and in the original.
 type move struct{ from, wasFrom, to, wasTo int }
 
-// before returns the place that a character had before the moves.
+// before converts a character position in the new text to the position in the
+// original.
 func before(moved []move, char int) int {
 	shift := 0
 	for _, m := range moved {
@@ -88,11 +89,11 @@ func before(moved []move, char int) int {
 
 type span struct {
 	from, to int
-	apart    bool // there are blanks before the letters
+	apart    bool // there is space before the letters
 }
 
-// numbersIn finds the numbers of a formula that have letters behind them, other
-// than in strings and names.
+// numbersIn returns the numbers in a formula that are followed by letters, except in
+// strings and names.
 func numbersIn(text string) []span {
 	var list []span
 	for i := 0; i < len(text); {
@@ -117,8 +118,8 @@ func numbersIn(text string) []span {
 	return list
 }
 
-// Regular expressions for a number with what is written behind it, and for a name
-// on either side of a comparison.
+// Regular expressions for a number with the letters that follow it, and for a name on
+// the other side of a comparison.
 var (
 	number      = onceCompiled(`^[0-9.]+(?:[A-Za-z]+/s\b|\w*)`)
 	numberApart = onceCompiled(`^[0-9.]+[ \t]+[A-Za-z]+(?:/s\b)?`)
@@ -132,7 +133,7 @@ func onceCompiled(text string) func() *regexp.Regexp {
 
 func isOfName(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_' }
 
-// endOfString returns the end of a string that begins at i.
+// endOfString returns the end of the string literal that begins at i.
 func endOfString(text string, i int) int {
 	quote := text[i]
 	for i++; i < len(text); i++ {

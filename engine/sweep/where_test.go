@@ -6,12 +6,12 @@ import (
 	"kvbench/engine/sweep"
 )
 
-// TestCondition: numbers with a unit are replaced, and places in what comes of it
-// are those of the text as it was written.
+// TestCondition checks that numbers with a unit are replaced, and that positions in the
+// result are mapped to positions in the original text.
 func TestCondition(t *testing.T) {
 	s := load(t)
 	for _, test := range []struct {
-		text, want string // "" for an error
+		text, want string // "" if an error is expected
 		at, place  int
 	}{
 		{"block_size >= 1MiB", "block_size >= 1048576", 14, 14},

@@ -11,11 +11,11 @@ type worker struct {
 	item     *sweepItem
 	variants []*variant
 	general  *variant      // the frame for points that are planned individually
-	planner  *plan.Planner // of those
+	planner  *plan.Planner // for those points
 	texts    map[textKey][][]byte
 	digits   []int
 	out      *chunk
-	// expansions are those of items whose points share them.
+	// expansions are the expansions that points of the item share.
 	expansions map[expansionKey]*expansion
 }
 
@@ -112,7 +112,7 @@ func (wk *worker) point(point uint64) {
 	}
 }
 
-// move sets the frame of a variant to the values for the digits.
+// move sets the frame of a variant to the values at the current digits.
 func (wk *worker) move(v *variant) {
 	it := wk.item
 	for i, d := range wk.digits {
@@ -141,7 +141,7 @@ func (wk *worker) move(v *variant) {
 	}
 }
 
-// required reports whether the architecture's requirements are met.
+// required reports whether a point meets the architecture's requirements.
 func (wk *worker) required(v *variant, point uint64) bool {
 	if v.req == nil {
 		return true
@@ -161,8 +161,8 @@ func (wk *worker) warn(warnings diag.List, point uint64) {
 	}
 }
 
-// layered writes the rows of a point whose values are made of layers: one for
-// each of its plans.
+// layered writes the rows of a point with values computed from layers: one for each
+// of its plans.
 func (wk *worker) layered(v *variant, point uint64) {
 	e := wk.expansion(v)
 	if e.err != nil {
@@ -173,7 +173,7 @@ func (wk *worker) layered(v *variant, point uint64) {
 	before := *c
 	for _, one := range e.requests {
 		v.Move(one)
-		if name := v.Wrong(); name != "" { // there is no plan of the point
+		if name := v.Wrong(); name != "" { // the point has no plan
 			buf := c.buf
 			*c = before
 			c.buf = buf[:len(before.buf)]
@@ -218,8 +218,8 @@ func (wk *worker) fail(point uint64, what string) {
 	wk.out.fails = append(wk.out.fails, pointFail{point: point, failure: failure{wk.item.program, what}})
 }
 
-// alone plans a point individually: one that must be fitted, that needs a rule
-// of its own, or whose plan is made of layers.
+// alone plans a point individually. It is used for points that must be fitted, and for
+// all points of general items.
 func (wk *worker) alone(point uint64) {
 	it := wk.item
 	if wk.general == nil {
@@ -281,7 +281,7 @@ func (wk *worker) rowIn(v *variant, pl *plan.Plan, point uint64) {
 			broken, last = !ok || err != nil, err != nil
 		}
 		if !broken || last && len(c.breaks) > breaks {
-			continue // as check has it
+			continue // as in the check of package fit
 		}
 		if it.Fit {
 			wk.alone(point)
