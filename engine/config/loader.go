@@ -325,7 +325,7 @@ func (l *Loader) readUnit(f *schema.Field, leaf *data.Leaf) *diag.Diag {
 	return nil
 }
 
-// spell replaces a text by the known word of the field that it matches, if any.
+// spell replaces a text with the known word of the field that it matches, if any.
 func spell(f *schema.Field, v *data.Value) {
 	if v.Kind == data.Text {
 		v.Text = schema.Spelling(v.Text, f.Known())

@@ -46,8 +46,8 @@ type Config struct {
 	relevant func(name string) bool
 }
 
-// Read reads a configuration. If it contains the configuration of a language model,
-// the fields of that override its own. It is an error for a field that should be a
+// Read reads a configuration. If it contains a nested configuration for a language
+// model, the nested fields override the outer ones. It is an error for a field that should be a
 // mapping to have another value, because its content would otherwise be ignored.
 func Read(file string, root *data.Value, common *schema.Checkpoints) (*Config, error) {
 	var errs diag.List

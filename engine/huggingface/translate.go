@@ -17,7 +17,7 @@ import (
 const (
 	layersParam = "num_layers" // the parameter with the number of layers
 
-	maxLayers = 2000 // far above any real model, but a wrong number may exceed it
+	maxLayers = 2000 // far more than any real model has, to catch wrong numbers
 )
 
 // Family is the family of models that a configuration belongs to.
@@ -27,7 +27,7 @@ type Family struct {
 	// Unknown reports whether the model type is unknown, so that the family is the
 	// one for unknown types.
 	Unknown bool
-	// Near suggests the model type that was probably meant, or is "".
+	// Near is a hint that suggests the model type that was probably meant, or "".
 	Near string
 }
 
@@ -187,10 +187,10 @@ func (p *program) missing(param string, rules []schema.Rule) *diag.Diag {
 	return diag.Errorf(at, "%s cannot be computed: the fields it is computed from are missing: %s", param, strings.Join(list, ", or "))
 }
 
-// perLayer returns an error if a rule of the parameter indexes a list or string by
-// layer, but that is longer than the number of layers, or is an empty list for which a
-// later rule was used. If it is too short, the formula itself fails. counts is the
-// rule that was used.
+// perLayer returns an error if a rule of the parameter reads one entry per layer from a
+// list or string that has more entries than the model has layers, or from an empty list
+// that caused a later rule to be used. If a list is too short, the formula itself fails.
+// counts is the rule that was used.
 func (p *program) perLayer(param string, rules []schema.Rule, counts *schema.Rule) error {
 	for i := range rules {
 		r := &rules[i]

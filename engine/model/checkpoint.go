@@ -47,7 +47,7 @@ func (l *Loader) checkpointModel(file string, root *data.Value, known *Known) (*
 }
 
 // readBeside adds the fields of a file next to the configuration, if it exists. Errors
-// in it are only warnings.
+// in it are reported as warnings.
 func (l *Loader) readBeside(c *huggingface.Config, prefix, file string) error {
 	if _, err := os.Lstat(file); err != nil {
 		return nil
@@ -96,7 +96,7 @@ func (k *Known) familyOf(c *huggingface.Config, unknown string) (fam huggingface
 	return fam, nil
 }
 
-// nearType returns the known model type that was most likely meant, or "".
+// nearType returns a hint that suggests a known model type similar to modelType, or "".
 func (k *Known) nearType(modelType string) string {
 	var types []string
 	for _, fam := range k.allFamilies() {

@@ -61,9 +61,9 @@ type File struct {
 }
 
 // Open reads a file and determines its kind from its keys. A results file is not
-// parsed. met says that the file was found in a folder rather than named. Such files
-// often belong to other programs: problems in those are not errors, and their CUE is
-// not evaluated.
+// parsed. met reports whether the file was found in a folder rather than named. Files
+// that were found often belong to other programs: problems in those are not errors,
+// and their CUE is not evaluated.
 func (l *Loader) Open(name string, met bool) (*File, error) {
 	f := &File{Name: name, Kind: KindUnknown}
 	err := l.Bounded(name, func() error { return l.open(f, met) })

@@ -26,11 +26,11 @@ type Entry struct {
 	File string
 	// Bundled reports whether the file is part of the program.
 	Bundled bool
-	// StandsFor is the requested model, if it is another one with the same
-	// cache.
+	// StandsFor is the requested name if it names a different model, which has the
+	// same cache as the entry.
 	StandsFor string
-	// Checkpoint is the requested name if it includes the format of a
-	// checkpoint, which the model does not have.
+	// Checkpoint is the requested name if it includes a checkpoint's number format,
+	// which the entry's file does not describe.
 	Checkpoint string
 }
 

@@ -652,7 +652,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 				d.About(diag.NotAllowed, at)
 			}
 			switch {
-			case expr == nil && text != "": // the import of the schema was there first
+			case expr == nil && text != "": // the file imports the schema, so CUE points there
 				d.WithHint("expected %s", text)
 			case text != "":
 				d.Msg += ": expected " + text

@@ -174,9 +174,9 @@ func (l *Loader) notFound(name string, all []Entry) error {
 	return d.WithHint("run 'kvbench models' to list the known models")
 }
 
-// suggested returns the names of the models that a wrong name may mean, all
-// with the same size and version: those that it is a prefix of, or else the one
-// with the most similar spelling.
+// suggested returns the names of the models that a wrong name may mean: the models
+// that the name is a prefix of or, if there are none, the model with the most similar
+// name. All of them have the numbers, such as size and version, that the name has.
 func (l *Loader) suggested(name string, all []Entry) []string {
 	if names := l.schema.Names.Get(); names != nil {
 		list := withoutSuffixes(baseName(name), slices.Concat(names.Suffixes, names.Formats))

@@ -54,8 +54,8 @@ type Options struct {
 	View   schema.View
 	// Columns names the columns to show; nil means the default for the format.
 	Columns []string
-	// Match names the columns in which a point must equal a point of the baseline
-	// to be compared with it; nil means that the whole plans must be equal.
+	// Match names the columns by which points are matched with those of the
+	// baseline; nil means that the whole plans must match.
 	Match []string
 }
 

@@ -63,7 +63,7 @@ func (s *pkgFile) has(label string) bool {
 }
 
 // adds reports whether two files contribute different fields to the value of a label.
-// If they have a field in common, they are copies of each other instead.
+// Files that have a field in common are taken for copies of each other.
 func (s *pkgFile) adds(o *pkgFile, label string) bool {
 	mine, theirs := s.labels[label], o.labels[label]
 	return s.err == nil && !s.alone && !o.alone && label != ModelField && len(mine)+len(theirs) > 0 &&

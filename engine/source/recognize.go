@@ -344,7 +344,7 @@ func outlineOfBraces(text string) outline {
 				opened = append(opened, len(path))
 				path = append(path, chain...)
 				if rest[0] == '[' {
-					path = append(path, "[]", "[]") // names in lists are too deep for the outline
+					path = append(path, "[]", "[]") // too deep for the outline
 				}
 				chain = nil
 			case '}', ']':
