@@ -15,35 +15,36 @@ import (
 // MaxAxis is the maximum number of values on an axis.
 const MaxAxis = 10_000
 
-// SweepSection is the section of a configuration that contains axes, keyed by
-// the names of the fields' flags.
+// SweepSection is the section of a configuration that contains axes, keyed by the
+// names of flags.
 const SweepSection = source.SweepSection
 
-// maxWrong limits how many bad values of one axis are reported.
+// maxWrong is the maximum number of invalid values reported for one axis.
 const maxWrong = 5
 
-// Axis is a field with several values in a sweep; all of them are valid.
+// Axis is a field with several values in a sweep, all of which are valid.
 type Axis struct {
 	Field  *schema.Field
 	Values []data.Fact
 }
 
-// axisItem is a value of an axis being read. Values inside a range need no
-// check if the schema is an interval.
+// axisItem is a value of an axis that is being read. checked is true for a value that
+// needs no check, because it lies within a range whose ends are checked.
 type axisItem struct {
 	data.Value
 	origin  data.Origin
 	checked bool
 }
 
-// axis is an axis as it was written.
+// axis is an axis together with its first value as written.
 type axis struct {
 	Axis
 	first data.Value // checked with the rest of the configuration
 }
 
-// sweepOf removes the axes and the nixlbench flags from a document. The first
-// value of each axis stays, and is checked with the rest of the configuration.
+// sweepOf separates the axes and nixlbench flags in the sweep section from the rest of
+// a document. The first value of each axis becomes part of the rest, so that it is
+// checked with the configuration.
 func (l *Loader) sweepOf(doc *data.Document) (*data.Document, map[string]*axis, []*Knob, error) {
 	rest := &data.Document{File: doc.File, Sections: doc.Sections}
 	axes := map[string]*axis{}
@@ -95,7 +96,7 @@ func (l *Loader) sweepOf(doc *data.Document) (*data.Document, map[string]*axis, 
 	return rest, axes, knobs, errs.Err()
 }
 
-// axisField returns the field that the axis with that name varies, or nil.
+// axisField returns the field that the axis with the given name varies, or nil.
 func (l *Loader) axisField(key string) *schema.Field {
 	if path := l.flagPath(key); path != "" {
 		return l.schema.Field(path)
@@ -103,7 +104,7 @@ func (l *Loader) axisField(key string) *schema.Field {
 	return nil
 }
 
-// noAxis reports that a sweep does not have an axis with that name.
+// noAxis returns the error for an axis whose name is unknown.
 func (l *Loader) noAxis(leaf *data.Leaf, key string) *diag.Diag {
 	var names []string
 	near := ""
@@ -297,7 +298,7 @@ func (l *Loader) axis(f *schema.Field, items []axisItem, label string) (*axis, e
 				continue
 			}
 		}
-		v, _ := item.Formula() // where it is none, the check says so
+		v, _ := item.Formula() // an unsuitable value fails the check
 		text := v.Text()
 		if seen[text] {
 			errs = append(errs, item.origin.Errorf("%s%s is given twice", label, &item.Value))
@@ -323,8 +324,8 @@ func isInterval(f *schema.Field) bool {
 	return f.Type.Kinds&schema.KindWhole != 0 && !f.Type.Partial
 }
 
-// Points returns the number of points that the axes span, or the largest int64
-// if it does not fit.
+// Points returns the number of points that the axes span, or [math.MaxUint64] if there
+// are more.
 func (c *Config) Points() uint64 {
 	n := uint64(1)
 	for _, a := range c.Axes {
@@ -337,7 +338,7 @@ func (c *Config) Points() uint64 {
 	return n
 }
 
-// Varies reports whether a field, by its name in formulas, has several values.
+// Varies reports whether a field, given its name in formulas, has several values.
 func (c *Config) Varies(name string) bool {
 	return slices.ContainsFunc(c.Axes, func(a Axis) bool { return a.Field.Var == name })
 }

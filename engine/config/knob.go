@@ -11,8 +11,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Knob is a nixlbench flag with the values set for it, as text: the release
-// determines what they mean.
+// Knob is a nixlbench flag and the values set for it. The values are kept as text,
+// because their meaning depends on the release.
 type Knob struct {
 	Flag  *schema.Flag
 	Texts []KnobText
@@ -76,18 +76,18 @@ func (k *Knob) bounded(label string) error {
 	return nil
 }
 
-// Values parses the text by the rules of a release. The error describes the
-// first bad values.
+// Values parses the knob's values by the rules of a release. If some are invalid, the
+// error describes the first few of them.
 func (k *Knob) Values(s *schema.Schema, release string) ([]data.Fact, error) {
 	era := s.Nixlbench.FlagIn(k.Flag, release)
 	if era == nil {
-		era = &k.Flag.Eras[0] // the plan refuses it, with the releases that have it
+		era = &k.Flag.Eras[0] // the plan reports that the release lacks the flag
 	}
 	words, allowed := schema.Keys(k.Flag.Values), s.Nixlbench.ValuesIn(k.Flag, release)
 	if len(allowed) == 0 {
 		allowed = words
 	}
-	several := len(k.Texts) > 1 || release == "" // one is the plan's to judge
+	several := len(k.Texts) > 1 || release == "" // a single value is checked by the plan
 	var errs diag.List
 	values := make([]data.Fact, 0, len(k.Texts))
 	seen := make(map[string]bool, len(k.Texts))
@@ -164,13 +164,13 @@ func (l *Loader) knobOf(f *schema.Flag, leaf *data.Leaf) (*Knob, error) {
 // numberRange reads ranges: a..bxK multiplies by K, a..b+S adds S.
 type numberRange struct {
 	whole func(text string) (int64, bool)
-	hint  func(text string) string // on a number that cannot be read
+	hint  func(text string) string // returns a hint for a number that cannot be read
 }
 
 const rangeHint = "write a..bxK to multiply by K, or a..b+S to add S, such as 1..64x2 or 16..256+16"
 
-// numbers returns the numbers in a range, at most one more than an axis may
-// have.
+// numbers returns the numbers in a range. It stops when there is one more than an axis
+// may have.
 func (r numberRange) numbers(text string, fail func(format string, args ...any) *diag.Diag) ([]int64, error) {
 	from, to, _ := strings.Cut(text, "..")
 	at := strings.LastIndexAny(to, "x+")
@@ -200,7 +200,7 @@ func (r numberRange) numbers(text string, fail func(format string, args ...any) 
 	var numbers []int64
 	for n := a; ; {
 		if numbers = append(numbers, n); len(numbers) > MaxAxis {
-			return numbers, nil // the caller says so
+			return numbers, nil // the caller reports the error
 		}
 		if times && n > b/step || !times && n > b-step {
 			return numbers, nil
@@ -213,8 +213,8 @@ func (r numberRange) numbers(text string, fail func(format string, args ...any) 
 	}
 }
 
-// Combinations returns the number of combinations of the knobs' values, or the
-// largest int64 if it does not fit.
+// Combinations returns the number of combinations of the knobs' values, or
+// [math.MaxUint64] if there are more.
 func Combinations(values map[string][]data.Fact) uint64 {
 	n := uint64(1)
 	for _, v := range values {

@@ -26,8 +26,8 @@ type Loader struct {
 
 	schema  *schema.Schema
 	defs    func() (cue.Value, error)    // the package kvbench
-	results func() (*schema.Type, error) // of a line of a file of results
-	axes    sync.Map                     // of overrides, as they were read
+	results func() (*schema.Type, error) // the type of a line in a results file
+	axes    sync.Map                     // results of overrideAxis by override
 }
 
 // NewLoader returns a loader for a schema whose CUE files are in files (the
@@ -39,8 +39,7 @@ func NewLoader(s *schema.Schema, files fs.FS) *Loader {
 	return l
 }
 
-// Definitions returns the schema package that contains the definitions of
-// files.
+// Definitions returns the schema's CUE package that defines the kinds of files.
 func (l *Loader) Definitions() (cue.Value, error) { return l.defs() }
 
 // Override is a configuration value set outside the file: the field's path, the
@@ -49,14 +48,15 @@ type Override struct {
 	Path   string
 	Text   string
 	Origin data.Origin
-	// Axis lets the text be a list or a range.
+	// Axis reports whether the text may be a list or a range.
 	Axis bool
 }
 
-// Config describes how a model is run: the value of every field, keyed by its
-// name in formulas. source and destination are absent if nobody set them.
+// Config describes how a model is run.
 type Config struct {
-	File   string
+	File string
+	// Values holds the value of every field, keyed by its name in formulas. A field
+	// that has no default, such as source or destination, is absent unless it is set.
 	Values map[string]data.Fact
 	// Axes are the fields with several values, in the order of the schema;
 	// Values contains the first value of each.
@@ -66,9 +66,9 @@ type Config struct {
 	Knobs []*Knob
 }
 
-// Config reads a configuration file (none if file is empty), applies preset and
-// then the overrides, and validates the result. Errors point to the place in
-// the file or name the flag.
+// Config reads a configuration file (none if file is empty), applies preset and then
+// the overrides, and validates the result. command names the command that the preset
+// comes from. Errors point to the place in the file or name the flag.
 func (l *Loader) Config(file string, preset map[string]map[string]formula.Value, command string, overrides []Override) (*Config, error) {
 	if file == "" {
 		return l.config(file, &data.Document{}, preset, command, overrides)
@@ -154,8 +154,8 @@ func (l *Loader) Check(file string, doc *data.Document) error {
 	return l.Small(c).Err()
 }
 
-// Values validates values of configuration fields, and returns them by their
-// names in formulas.
+// Values validates the values of configuration fields in a document, and returns them
+// keyed by their names in formulas.
 func (l *Loader) Values(doc *data.Document) (map[string]data.Fact, error) {
 	if len(doc.Leaves) == 0 {
 		return nil, nil
@@ -194,8 +194,8 @@ func (l *Loader) CheckNamed(doc *data.Document) error {
 	return errs.Err()
 }
 
-// With returns the configuration for a model: a value that nobody set defaults
-// to the model's own default, and the accounting to that of the architecture.
+// With returns the configuration for a model: values that were not set default to the
+// model's own defaults, and the accounting defaults to that of the architecture.
 func (c *Config) With(arch *schema.Architecture, defaults map[string]data.Fact) *Config {
 	out := &Config{File: c.File, Values: maps.Clone(c.Values), Axes: c.Axes, Knobs: c.Knobs}
 	for name, v := range defaults {
@@ -278,8 +278,9 @@ func (l *Loader) parse(f *schema.Field, text string) data.Value {
 	return plain
 }
 
-// readTexts reads numbers with a unit suffix, and words spelled in another
-// case. It removes invalid numbers for which there is a more specific message.
+// readTexts converts numbers with a unit suffix, and words written in another case. It
+// removes invalid numbers for which it returns a more specific error than the check
+// against the schema would.
 func (l *Loader) readTexts(d *data.Document) error {
 	var errs diag.List
 	kept := d.Leaves[:0]
@@ -324,7 +325,7 @@ func (l *Loader) readUnit(f *schema.Field, leaf *data.Leaf) *diag.Diag {
 	return nil
 }
 
-// spell returns a text in the spelling of the field's known words.
+// spell replaces a text with the known word of the field that it matches, if any.
 func spell(f *schema.Field, v *data.Value) {
 	if v.Kind == data.Text {
 		v.Text = schema.Spelling(v.Text, f.Known())
@@ -341,8 +342,8 @@ func presetLayer(preset map[string]map[string]formula.Value, command string) *da
 	return doc
 }
 
-// flagPath returns the path of the field that the flag with this name
-// overrides, or "".
+// flagPath returns the path of the field that the flag with the given name overrides,
+// or "".
 func (l *Loader) flagPath(flag string) string {
 	for i := range l.schema.Fields {
 		if f := &l.schema.Fields[i]; f.Flag == flag {
@@ -352,8 +353,8 @@ func (l *Loader) flagPath(flag string) string {
 	return ""
 }
 
-// alias returns the path of the field whose flag has this name, or whose name
-// in another program is this one, or "". If there is no such field, hint may
+// alias returns the path of the field whose flag, or whose equivalent in another
+// program, has the given name. If there is no such field, path is "" and hint may
 // explain why.
 func (l *Loader) alias(name string) (path, hint string) {
 	if path := l.flagPath(name); path != "" {

@@ -29,6 +29,7 @@ func (l *Loader) Releases(file string) (map[string]schema.OwnRelease, error) {
 	return found, err
 }
 
+// ReleasesIn returns the releases in an evaluated CUE file.
 func (l *Loader) ReleasesIn(file string, v cue.Value) (map[string]schema.OwnRelease, error) {
 	def, err := l.Reader().Package("nixlbench")
 	if err != nil {
@@ -75,7 +76,7 @@ func defaultFits(f schema.OwnFlag) bool {
 	return f.Default.Kind == formula.Num && whole && lo <= n && n <= hi
 }
 
-// ReleaseCUE writes a release as a file that [Releases] reads.
+// ReleaseCUE returns a CUE file that defines a release, for [Loader.Releases] to read.
 func ReleaseCUE(name string, r schema.OwnRelease) ([]byte, error) {
 	var b bytes.Buffer
 	quote := literal.String.Quote

@@ -14,7 +14,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Results validates a results file, one JSON object per line, against the
+// Results validates a results file, which has one JSON object per line, against the
 // schema. It holds only one line in memory at a time.
 func (l *Loader) Results(name string) error {
 	f, err := input.Open(name, l.Watch)
@@ -70,23 +70,22 @@ type checker struct {
 	in       jsonl.Reader
 	path     []step
 	problems diag.List
-	count    int // of problems, shown or not
-	// names records, for each name, the number of the last object that contained
-	// it.
+	count    int // number of problems, including those not shown
+	// names records the number of the last object that contained each name.
 	names   map[string]*int
 	objects int
 }
 
-// step is a name or an index on the way to a value.
+// step is one step of the path to a value: a name or an index.
 type step struct {
 	name  []byte
 	index int
 }
 
-// full reports whether further problems are only counted.
+// full reports whether further problems are counted but not shown.
 func (c *checker) full() bool { return len(c.problems) == diag.MaxShown }
 
-// add records a problem with the current line.
+// add records a problem in the current line.
 func (c *checker) add(hint, format string, args ...any) {
 	if c.count++; c.full() {
 		return
@@ -120,15 +119,15 @@ func (c *checker) check(s *schema.Type, line []byte) {
 	}
 	switch why := c.in.End(); {
 	case why != "":
-		c.problems, c.count = c.problems[:shown], count // they are mere consequences
+		c.problems, c.count = c.problems[:shown], count // they follow from the syntax error
 		c.add("", "this line is not JSON: %s", why)
 	case !isObject:
 		c.add("", "this line is not a JSON object")
 	}
 }
 
-// wrong records a problem with the value at the path, or with its field of that
-// name.
+// wrong records a problem with the value at the current path or, unless name is "",
+// with its field of that name.
 func (c *checker) wrong(name, hint, format string, args ...any) {
 	if c.full() {
 		c.count++
@@ -169,7 +168,7 @@ func (c *checker) value(s *schema.Type) {
 	default:
 		text := c.in.Skip()
 		if c.in.Err() != "" {
-			return // said of the line
+			return // check reports it for the whole line
 		}
 		if s.TakesJSON(text) {
 			return
@@ -218,11 +217,11 @@ func (c *checker) object(s *schema.Type) {
 }
 
 const (
-	maxName  = 60     // of names that others are looked for that are like it
-	maxNames = 10_000 // that are remembered
+	maxName  = 60     // maximum length of a name for which similar names are suggested
+	maxNames = 10_000 // maximum number of names remembered to find duplicates
 )
 
-// again reports whether the object already contains the name.
+// again records a name of an object, and reports whether the object already had it.
 func (c *checker) again(name []byte, object int) bool {
 	if had := c.names[string(name)]; had != nil {
 		was := *had

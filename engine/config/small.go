@@ -24,7 +24,7 @@ func (l *Loader) Small(c *Config) diag.List {
 		for _, v := range values {
 			if d := l.smallNote(f, v); d != nil {
 				list = append(list, d)
-				break // one of an axis is enough
+				break // one note per axis is enough
 			}
 		}
 	}

@@ -26,8 +26,8 @@ func Is(root *data.Value) bool {
 	return root.Member(TypeField) != nil && root.Member(schema.NameParam) == nil
 }
 
-// Hint describes what is missing in a JSON file that looks like a Hugging Face
-// configuration; it returns "" for other files.
+// Hint returns a hint for a JSON file that may be meant to be a Hugging Face
+// configuration. It returns "" for other files.
 func Hint(file string) string {
 	if !data.IsJSON(file) {
 		return ""
@@ -41,14 +41,14 @@ type Config struct {
 	file   string
 	name   string
 	common *schema.Checkpoints
-	outer  *field // the field model_type of the whole
-	// relevant recognizes, by name, fields that may affect the cache.
+	outer  *field // model_type at the top level
+	// relevant reports whether the field with the given name may affect the cache.
 	relevant func(name string) bool
 }
 
-// Read reads a configuration. The fields of the language model in it override
-// its own fields. Values in place of mappings are errors, because their content
-// would be skipped otherwise.
+// Read reads a configuration. If it contains a nested configuration for a language
+// model, the nested fields override the outer ones. It is an error for a field that should be a
+// mapping to have another value, because its content would otherwise be ignored.
 func Read(file string, root *data.Value, common *schema.Checkpoints) (*Config, error) {
 	var errs diag.List
 	for _, name := range slices.Concat(common.Texts, common.Mappings) {
@@ -62,7 +62,7 @@ func Read(file string, root *data.Value, common *schema.Checkpoints) (*Config, e
 	relevant, ignored := common.RelevantFields()
 	c := &Config{fields: newFields(new(int), ignored), file: file, name: Name(file, root), common: common, relevant: relevant}
 	texts := c.readLevel(root)
-	if c.outer = c.byName[TypeField]; c.outer == nil { // a mapping, or a list of them
+	if c.outer = c.byName[TypeField]; c.outer == nil { // a mapping or a list of mappings
 		v := root.Member(TypeField)
 		c.outer = &field{name: TypeField, pos: v.Pos, Value: *v}
 		c.set(c.outer)
@@ -80,8 +80,8 @@ func Read(file string, root *data.Value, common *schema.Checkpoints) (*Config, e
 	return c, nil
 }
 
-// readLevel adds the fields of a mapping, and returns the parts of it that
-// contain the fields of the language model.
+// readLevel adds the fields of a mapping, except for those that hold the configuration
+// of the language model, which it returns.
 func (c *Config) readLevel(v *data.Value) (texts []*data.Value) {
 	rest := &data.Value{Kind: data.Mapping}
 	for i := range v.Fields {
@@ -112,8 +112,8 @@ func (c *Config) Beside() map[string]string {
 // Add adds the fields of a file next to the configuration.
 func (c *Config) Add(prefix string, root *data.Value) { c.add(prefix, root, root.Pos) }
 
-// Types returns the model types of the configuration: its own, and that of the
-// language model in it, if they are strings.
+// Types returns the model types of the configuration: its own, and that of the language
+// model in it. If one is not a string, it returns the types before it and an error.
 func (c *Config) Types() (list []string, err error) {
 	for _, f := range []*field{c.outer, c.byName[TypeField]} {
 		if !f.readable || f.value.Kind != formula.Str {

@@ -14,8 +14,9 @@ import (
 // maxCells is the maximum number of values in lists of mappings.
 const maxCells = 1_000_000
 
-// field is a field of a configuration. A null field counts as missing, but as
-// mentioned; an unreadable field has a value that formulas cannot read.
+// field is a field of a configuration. To formulas, a null field is missing, but it
+// counts as mentioned. A field that is not readable has a value of a kind that
+// formulas cannot use.
 type field struct {
 	name string
 	pos  diag.Pos
@@ -23,7 +24,7 @@ type field struct {
 	value    formula.Value
 	readable bool
 	null     bool
-	ignored  bool // it is part of a mapping without effect on the cache
+	ignored  bool // part of a mapping that does not affect the cache
 }
 
 // falsy reports whether the value of a field means "none".
@@ -50,24 +51,22 @@ func (f *field) falsy() bool {
 	return false
 }
 
-// fields are the fields of a file by their flattened names, and the names in
-// order.
+// fields holds the fields of a file by their flattened names, and the names in order.
 type fields struct {
 	byName map[string]*field
 	names  []string
-	cells  *int // values of lists of mappings
-	// ignored reports, by name, fields without effect on the cache; if it is a
-	// mapping, nothing within it has an effect.
+	cells  *int // number of values in lists of mappings
+	// ignored reports whether the field with the given name does not affect the cache.
+	// Nothing within an ignored mapping does.
 	ignored func(name string) bool
-	within  bool
+	within  bool // fields being added are within an ignored mapping
 }
 
 func newFields(cells *int, ignored func(name string) bool) *fields {
 	return &fields{byName: map[string]*field{}, cells: cells, ignored: ignored}
 }
 
-// set adds a field. If there are two with the same name, the later one is used,
-// unless it is null.
+// set adds a field. It replaces a field with the same name, unless the new one is null.
 func (fs *fields) set(f *field) {
 	f.ignored = fs.within
 	old := fs.byName[f.name]
@@ -117,9 +116,9 @@ func (fs *fields) add(name string, v *data.Value, pos diag.Pos) {
 	fs.set(f)
 }
 
-// columns adds the fields of a list of mappings, each as the list of its
-// values. In these, true is 1, and missing values are 0 or the empty string.
-// After maxCells values, none is readable.
+// columns adds the fields of a list of mappings, each as the list of its values in all
+// of them. In such a list, true is 1, and a missing value is 0 or the empty string.
+// Once there are more than maxCells values in total, further fields are not readable.
 func (fs *fields) columns(name string, list *data.Value, pos diag.Pos) {
 	rows := make([]*fields, len(list.Items))
 	all := newFields(nil, nil) // for their names

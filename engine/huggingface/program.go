@@ -19,9 +19,8 @@ const (
 	formatsTable = "formats" // number formats by the names of element types
 )
 
-// program contains the rules of a family, and those of all configurations, for
-// one configuration: its fields determine which formulas have a value, and of
-// what kind.
+// program holds the rules of a family and the common rules, compiled for one
+// configuration, whose fields determine which formulas have a value and of what kind.
 type program struct {
 	*Config
 	family Family
@@ -39,8 +38,8 @@ type key struct {
 	want formula.Kind
 }
 
-// ref returns a formula of the program. For a missing condition, it returns the
-// number of a layer, which reads nothing.
+// ref returns a formula of the program. For a missing condition, it returns the zero
+// reference, which is that of the layer number and reads no fields.
 func (p *program) ref(f schema.Formula, want formula.Kind) formula.Ref {
 	return p.refs[key{f.Text, f.Pos, want}]
 }
@@ -73,7 +72,7 @@ func (c *Config) compile(fam Family) (*program, error) {
 		if c.byName[name] == nil && c.common.Let[name] == nil {
 			s.Formula(name, fam.Absent[name], formula.Any)
 		} else {
-			add(fam.Absent[name], formula.Any) // it may read fields that only then count
+			add(fam.Absent[name], formula.Any) // so that the fields it reads count as read
 		}
 	}
 	rules(fam.Params)
@@ -110,7 +109,8 @@ func (c *Config) declareFormats(s *formula.Scope) {
 	s.Table(formatsTable, keys, list, formula.Str)
 }
 
-// kind returns the kind of a field in formulas.
+// kind returns the kind of a field's value in formulas, and whether it has one. It
+// records that the field is read.
 func (p *program) kind(name string) (formula.Kind, bool) {
 	p.read[name] = true
 	f := p.byName[name]
@@ -123,7 +123,8 @@ func (p *program) kind(name string) (formula.Kind, bool) {
 	return f.value.Kind, true
 }
 
-// first returns the value of the first rule that applies, or no rule.
+// first returns the first rule that applies, and its value. The rule is nil if none
+// applies.
 func (p *program) first(what string, rules []schema.Rule) (formula.Value, *schema.Rule, error) {
 	for i := range rules {
 		r := &rules[i]
@@ -148,7 +149,7 @@ func (p *program) first(what string, rules []schema.Rule) (formula.Value, *schem
 // has reports whether a condition has a value.
 func (p *program) has(f schema.Formula) bool { return !p.Lacks(p.ref(f, formula.Bool)) }
 
-// holds evaluates a condition. A condition that reads the layer number must
+// holds reports whether a condition holds. A condition that reads the layer number must
 // hold for every layer; a condition without a value does not hold.
 func (p *program) holds(what string, f schema.Formula) (bool, error) {
 	if !p.has(f) {
@@ -203,8 +204,8 @@ func (p *program) eval(what string, f schema.Formula, want formula.Kind, each bo
 	return all, nil
 }
 
-// blame prefixes the error of a formula with the position in the configuration,
-// and names the fields that the formula reads.
+// blame describes an error in a formula as one at the position of a field that the
+// formula reads, with the values of those fields.
 func (p *program) blame(what string, ref formula.Ref, err error, hints ...string) *diag.Diag {
 	inner := diag.All(err)[0]
 	if of, ok := p.Ref(inner.Name); ok && p.isInput(of) {
@@ -222,7 +223,7 @@ func (p *program) blame(what string, ref formula.Ref, err error, hints ...string
 	return d.WithHint("the formula is at %s", inner.Pos)
 }
 
-// isInput reports whether a name refers to a field.
+// isInput reports whether a reference is to a field.
 func (p *program) isInput(ref formula.Ref) bool { return p.read[p.Name(ref)] }
 
 // origin returns the position of the first field that one of the formulas
@@ -238,8 +239,8 @@ func (p *program) origin(refs ...formula.Ref) data.Origin {
 	return o
 }
 
-// firstField returns the first field that a formula reads, directly or through
-// other formulas; nil if there is none.
+// firstField returns the first field that a formula reads, directly or through other
+// formulas, or nil if there is none. seen holds the formulas already searched.
 func (p *program) firstField(ref formula.Ref, seen map[formula.Ref]bool) *field {
 	for _, part := range p.Parts(ref) {
 		if seen[part] {
@@ -256,8 +257,8 @@ func (p *program) firstField(ref formula.Ref, seen map[formula.Ref]bool) *field 
 	return nil
 }
 
-// with returns the values of the fields that a formula reads, or the values
-// used for fields that are not mentioned.
+// with lists the values of the fields that a formula reads, as a hint. For a field that
+// is not mentioned, it lists the value used instead.
 func (p *program) with(ref formula.Ref) string {
 	var with []string
 	for _, part := range p.Parts(ref) {

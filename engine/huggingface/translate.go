@@ -17,28 +17,29 @@ import (
 const (
 	layersParam = "num_layers" // the parameter with the number of layers
 
-	maxLayers = 2000 // far above any real model, but a wrong number may exceed it
+	maxLayers = 2000 // far more than any real model has, to catch wrong numbers
 )
 
 // Family is the family of models that a configuration belongs to.
 type Family struct {
 	*schema.Family
 	Arch *schema.Architecture
-	// Unknown reports that no family has the model type; Near is the one that
-	// was probably meant, or "".
+	// Unknown reports whether the model type is unknown, so that the family is the
+	// one for unknown types.
 	Unknown bool
-	Near    string
+	// Near is a hint that suggests the model type that was probably meant, or "".
+	Near string
 }
 
-// Translation is a configuration, converted to the parameter document of a
-// model. Its values have positions in the configuration.
+// Translation is a configuration that was converted to the parameter document of a
+// model. The positions of its values are those in the configuration.
 type Translation struct {
 	*data.Document
 	Notes diag.List
 	// Doubts are messages about defaults of configuration fields, keyed by path.
 	Doubts map[string]diag.List
 
-	fields map[string][]string // parameters are computed from these
+	fields map[string][]string // the fields that each parameter is computed from
 }
 
 // Translate converts a configuration to the parameter document of a model.
@@ -70,8 +71,9 @@ func (t *Translation) add(path string, v formula.Value, from data.Origin) {
 	t.Leaves = append(t.Leaves, data.Leaf{Path: path, Value: data.From(v), Origin: from})
 }
 
-// countLayers determines the number of layers, which formulas of layers need.
-// Other errors in the parameter are reported when it is added.
+// countLayers determines the number of layers, which per-layer formulas need. It only
+// returns an error if the number is out of range; any other errors in the parameter
+// are reported when it is added.
 func (p *program) countLayers() error {
 	v, rule, err := p.first(layersParam, p.family.Params[layersParam])
 	if err != nil || rule == nil || v.Kind != formula.Num {
@@ -154,7 +156,8 @@ func (p *program) params(t *Translation) error {
 	return errs.Err()
 }
 
-// missing reports the fields that a parameter cannot be computed without.
+// missing returns the error for a parameter that cannot be computed, with the fields
+// that would be needed.
 func (p *program) missing(param string, rules []schema.Rule) *diag.Diag {
 	at := diag.Pos{File: p.file}
 	var list []string
@@ -184,10 +187,10 @@ func (p *program) missing(param string, rules []schema.Rule) *diag.Diag {
 	return diag.Errorf(at, "%s cannot be computed: the fields it is computed from are missing: %s", param, strings.Join(list, ", or "))
 }
 
-// perLayer reports lists, or strings, that do not have one entry per layer
-// although a rule of the parameter uses one entry per layer: lists that are too
-// long, and empty ones for which a later rule is used. For lists that are too
-// short, the formula itself fails.
+// perLayer returns an error if a rule of the parameter reads one entry per layer from a
+// list or string that has more entries than the model has layers, or from an empty list
+// that caused a later rule to be used. If a list is too short, the formula itself fails.
+// counts is the rule that was used.
 func (p *program) perLayer(param string, rules []schema.Rule, counts *schema.Rule) error {
 	for i := range rules {
 		r := &rules[i]
@@ -226,8 +229,8 @@ func counted(n int64, one, many string) string {
 	return strconv.FormatInt(n, 10) + " " + many
 }
 
-// understood reports fields that may affect the cache and that the family does
-// not handle.
+// understood returns an error if there are fields that may affect the cache but that
+// the family does not handle.
 func (p *program) understood() error {
 	used := maps.Clone(p.read)
 	for name := range p.family.Harmless {

@@ -38,8 +38,7 @@ func (l *Loader) checkpointModel(file string, root *data.Value, known *Known) (*
 				m.Doubts[f.Var] = doubts
 			}
 		}
-		// The documented arithmetic applies to the parameter files of its
-		// examples.
+		// The documented accounting is for the parameter files in its examples.
 		if m.Arch.Layers != nil && m.Arch.Accounting() != schema.AccountingRank {
 			m.Defaults[schema.AccountingVar] = data.Fact{Value: formula.Text(schema.AccountingRank), Origin: data.Origin{Kind: data.FromModel, Pos: diag.Pos{File: file}}}
 		}
@@ -47,7 +46,8 @@ func (l *Loader) checkpointModel(file string, root *data.Value, known *Known) (*
 	return m, t.Explain(err)
 }
 
-// readBeside adds the fields of an optional file next to the configuration.
+// readBeside adds the fields of a file next to the configuration, if it exists. Errors
+// in it are reported as warnings.
 func (l *Loader) readBeside(c *huggingface.Config, prefix, file string) error {
 	if _, err := os.Lstat(file); err != nil {
 		return nil
@@ -71,8 +71,8 @@ func (l *Loader) readBeside(c *huggingface.Config, prefix, file string) error {
 	return nil
 }
 
-// familyOf returns the family of a configuration, or of the language model in
-// it: the one with its model type, or else the one for unknown types.
+// familyOf returns the family with the model type of a configuration, or of the
+// language model in it. If there is none, it returns the family named unknown.
 func (k *Known) familyOf(c *huggingface.Config, unknown string) (fam huggingface.Family, err error) {
 	types, err := c.Types()
 	var found *schema.ListedFamily
@@ -96,7 +96,7 @@ func (k *Known) familyOf(c *huggingface.Config, unknown string) (fam huggingface
 	return fam, nil
 }
 
-// nearType returns the known model type that was most likely meant, or "".
+// nearType returns a hint that suggests a known model type similar to modelType, or "".
 func (k *Known) nearType(modelType string) string {
 	var types []string
 	for _, fam := range k.allFamilies() {

@@ -8,8 +8,9 @@ import (
 	"kvbench/engine/schema"
 )
 
-// The names of what a drafter brings, in the formulas of the model that it drafts
-// for: its parameters and formulas, its groups, and the number of a layer of its own.
+// Names that a drafter's parts have in the model that it drafts for. drafterPrefix
+// begins the names of its parameters and formulas, and draftPrefix those of its groups.
+// drafterLayer is the number of a layer within the drafter, computed by drafterOwn.
 const (
 	drafterPrefix = "drafter_"
 	draftPrefix   = "draft_"
@@ -18,9 +19,10 @@ const (
 	drafterOwn    = "layer - cache_layers"
 )
 
-// WithDrafter returns the model with the layers of a drafter, a smaller model that
-// speculation runs beside it, in the place of its own draft layers. All that the
-// drafter's formulas read of it has another name there.
+// WithDrafter returns a copy of the model in which the layers of a drafter, a smaller
+// model run beside it for speculative decoding, replace the model's own draft layers.
+// The drafter's parameters and formulas get a prefix, and its formulas read them
+// under those names.
 func (m *Model) WithDrafter(d *Model) (*Model, error) {
 	for _, one := range []*Model{m, d} {
 		if one.Arch.Layers == nil {
@@ -64,7 +66,7 @@ func (m *Model) WithDrafter(d *Model) (*Model, error) {
 	return &one, nil
 }
 
-// renamer gives what formulas of a drafter read its other name.
+// renamer makes a drafter's formulas read names under their prefixed forms.
 type renamer struct{ local map[string]string }
 
 func (r renamer) formula(f schema.Formula) schema.Formula {
@@ -74,7 +76,8 @@ func (r renamer) formula(f schema.Formula) schema.Formula {
 	return f
 }
 
-// layers returns the layers of a model with those of its drafter.
+// layers returns the layers of a model, with its draft layers replaced by the layers
+// of a drafter.
 func (r renamer) layers(of, drafter *schema.Layers) *schema.Layers {
 	l := *of
 	l.Drafter = true

@@ -16,8 +16,8 @@ import (
 	"kvbench/engine/source"
 )
 
-// The fields that distinguish a family from other fields of a file: the first
-// one, or both its architecture and its parameters.
+// Fields that identify a family in a file: a value is a family if it has fieldTypes,
+// or both an architecture and fieldParams.
 const (
 	fieldTypes  = "model_types"
 	fieldParams = "params"
@@ -55,8 +55,8 @@ func (l *Loader) familiesIn(p *source.CUE) ([]*schema.Family, error) {
 	return all, errs.Err()
 }
 
-// wordFamily describes the errors that CUE finds in a family. For a parameter,
-// CUE reports many, because it can have several forms.
+// wordFamily describes the errors that CUE finds in a family. It reports only one
+// error for each parameter: CUE reports one for each form that a parameter may have.
 func (l *Loader) wordFamily(err error, file, name string, own, contract cue.Value) error {
 	var errs diag.List
 	seen := map[string]bool{}
@@ -146,8 +146,8 @@ func formulasOf(v cue.Value) map[string]schema.Formula {
 	return m
 }
 
-// checkFamily checks a family's architecture and parameters, and its formulas
-// as far as possible without a configuration.
+// checkFamily checks a family's architecture and parameters and, as far as possible
+// without a configuration, its formulas.
 func checkFamily(f *schema.Family, known *Known) error {
 	var errs diag.List
 	f.EachFormula(func(name string, formulaText schema.Formula) {
@@ -194,7 +194,7 @@ func checkFamily(f *schema.Family, known *Known) error {
 	return errs.Err()
 }
 
-// arch returns the architecture with a name, or nil.
+// arch returns the architecture with the given name, or nil.
 func (k *Known) arch(name string) *schema.Architecture {
 	for _, c := range k.list {
 		if c.Name == name {
@@ -226,7 +226,7 @@ func (k *Known) family(modelType string) *schema.ListedFamily {
 	return nil
 }
 
-// familyNamed returns the family with a name, or nil.
+// familyNamed returns the family with the given name, or nil.
 func (k *Known) familyNamed(name string) *schema.ListedFamily {
 	all := k.allFamilies()
 	if i := slices.IndexFunc(all, func(f *schema.ListedFamily) bool { return f.Name == name }); i >= 0 {
@@ -235,8 +235,8 @@ func (k *Known) familyNamed(name string) *schema.ListedFamily {
 	return nil
 }
 
-// addFamilies adds the families of a user's file, unless they were already
-// added from it. Two families with the same model type are an error.
+// addFamilies adds the families in a user's file, except those already added from the
+// same file. It is an error for two families to have the same model type.
 func (k *Known) addFamilies(list []*schema.Family) error {
 	var errs diag.List
 	for _, f := range list {

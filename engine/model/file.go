@@ -17,7 +17,7 @@ import (
 	"kvbench/engine/source"
 )
 
-// Kind is the role of a file for kvbench.
+// Kind is what kvbench uses a file for.
 type Kind string
 
 // The kinds of files.
@@ -37,33 +37,33 @@ const (
 type File struct {
 	Name string
 	Kind Kind
-	// Archs are the architectures that it defines.
+	// Archs are the architectures that the file defines.
 	Archs []*schema.Architecture
-	// Families are the families that it defines.
+	// Families are the families that the file defines.
 	Families []*schema.Family
-	// Model is the model that it describes, once it has been checked without
-	// errors.
+	// Model is the model that the file describes. It is set once the file has been
+	// checked without errors.
 	Model *Model
-	// Package contains the files of its CUE package.
+	// Package lists the files of the file's CUE package.
 	Package []string
 	// Foreign explains why a file that was found, rather than named, does not
 	// belong to kvbench, or is "" if it does.
 	Foreign string
 
 	doc   *data.Document
-	root  *data.Value // of a Hugging Face configuration
+	root  *data.Value // for a Hugging Face configuration
 	own   []candidate
-	value cue.Value // of a CUE file
-	// other holds the architectures of the other files of its package, for a model,
-	// and lacks says what is wrong with those files.
+	value cue.Value // for a CUE file
+	// For a model, other holds the architectures in the other files of its package,
+	// and lacks holds the errors in those files.
 	other []candidate
 	lacks error
 }
 
-// Open reads a file and determines its kind from its keys. It reads only the
-// beginning of a results file. Files found in a folder, rather than named,
-// often belong to other programs: problems in those are not errors, and their
-// CUE is not evaluated.
+// Open reads a file and determines its kind from its keys. A results file is not
+// parsed. met reports whether the file was found in a folder rather than named. Files
+// that were found often belong to other programs: problems in those are not errors,
+// and their CUE is not evaluated.
 func (l *Loader) Open(name string, met bool) (*File, error) {
 	f := &File{Name: name, Kind: KindUnknown}
 	err := l.Bounded(name, func() error { return l.open(f, met) })
@@ -74,9 +74,9 @@ func (l *Loader) Open(name string, met bool) (*File, error) {
 	return f, l.BoundedCUE(name, func() error { return l.openCUE(f) })
 }
 
-// Seek looks for the architecture of a CUE model in the other files of its
-// package, if neither the file itself nor the known architectures have it. Call
-// it before [Loader.Check], because each of those files is watched on its own.
+// Seek looks for the architecture of a CUE model in the other files of its package,
+// if it is neither in the file itself nor known. It must be called before, not
+// within, [Loader.Check], because each of those files is watched on its own.
 func (l *Loader) Seek(f *File, known *Known) {
 	if data.IsCUE(f.Name) && f.doc != nil && f.Kind != KindConfig && !isFound(f.doc, f.own, known) {
 		f.other, _, f.lacks = l.others(f.Name)
@@ -87,7 +87,7 @@ func (l *Loader) open(f *File, met bool) error {
 	if err := input.Regular(f.Name); err != nil { // a foreign file must not block
 		return f.judge(met, err)
 	}
-	// For files that cannot or must not be parsed, their text decides.
+	// A file that cannot or must not be parsed is judged by its text.
 	isForeign := func() bool { return l.IsForeign(f.Name) }
 	if data.IsCUE(f.Name) && l.IsSchemaFile(f.Name) {
 		return f.judge(met, diag.Errorf(diag.Pos{File: f.Name}, "is part of kvbench's schema: check it with 'cue vet'"))
@@ -220,7 +220,7 @@ func (l *Loader) kindOf(doc *data.Document) Kind {
 type Known struct {
 	list     []candidate
 	bundled  *schema.Later[[]*schema.ListedFamily]
-	families []*schema.ListedFamily // of users
+	families []*schema.ListedFamily // from users' files
 }
 
 // Known returns the bundled architectures and families together with those in
@@ -296,7 +296,7 @@ func (l *Loader) check(f *File, known *Known) error {
 		if m, err = l.model(f.Name, f.doc, union(slices.Clone(f.own), f.other), known); err == nil {
 			f.Model = m
 		} else if f.lacks != nil {
-			err = f.lacks // they may have what is not found
+			err = f.lacks // the broken files may define what was not found
 		}
 	}
 	return err

@@ -24,13 +24,13 @@ type Entry struct {
 	// Name is the file's name without its extension.
 	Name string
 	File string
-	// Bundled files are part of the program.
+	// Bundled reports whether the file is part of the program.
 	Bundled bool
-	// StandsFor is the requested model, if it is another one with the same
-	// cache.
+	// StandsFor is the requested name if it names a different model, which has the
+	// same cache as the entry.
 	StandsFor string
-	// Checkpoint is the requested name if it includes the format of a
-	// checkpoint, which the model does not have.
+	// Checkpoint is the requested name if it includes a checkpoint's number format,
+	// which the entry's file does not describe.
 	Checkpoint string
 }
 
@@ -78,10 +78,10 @@ func (k *Known) Architectures() []*schema.Listed {
 	return list
 }
 
-// isModel reports whether a file looks like the parameters of a model.
+// isModel reports whether a file looks like a parameter file. It also returns true if
+// the file cannot be opened, so that the error is reported when the model is used.
 func (l *Loader) isModel(name string) bool {
 	f, err := l.Open(name, false)
-	// Errors in it are reported when it is used.
 	return err != nil || f.Kind == KindModel || f.Kind == KindCheckpoint
 }
 
@@ -131,8 +131,8 @@ func (l *Loader) find(word string, dirs []string) (Entry, error) {
 	return l.Find(word, dirs)
 }
 
-// instead returns what may be meant by the path of a file that does not exist,
-// or "": a bundled model, or one on Hugging Face.
+// instead returns a hint about what the path of a file that does not exist may mean:
+// a bundled model, or one on Hugging Face. It returns "" if it means neither.
 func (l *Loader) instead(path string) string {
 	id, _, _ := strings.Cut(strings.TrimSuffix(path, "/"), "@")
 	base := filepath.Base(path)
@@ -150,12 +150,12 @@ func (l *Loader) instead(path string) string {
 	return ""
 }
 
-// Cached lists the models in the Hugging Face cache, in the form that find
+// Cached lists the models in the Hugging Face cache, in the form that [Loader.Model]
 // accepts.
 func (l *Loader) Cached() []string { return hub.FromEnv().Repos(huggingface.File) }
 
-// fromHub returns the path of the configuration of a repository on Hugging Face,
-// in the cache.
+// fromHub returns the path of a Hugging Face repository's configuration in the local
+// cache. It downloads the file if the loader allows that.
 func (l *Loader) fromHub(word string) (string, error) {
 	repo, err := hub.Parse(word)
 	if err != nil {
@@ -179,8 +179,8 @@ func (l *Loader) fromHub(word string) (string, error) {
 	return file, err
 }
 
-// Find returns the known model with a name, ignoring case and punctuation, or
-// with a Hugging Face identifier.
+// Find returns the known model with the given name or Hugging Face identifier. Case
+// and punctuation are ignored.
 func (l *Loader) Find(name string, dirs []string) (Entry, error) {
 	all, err := l.Entries(dirs)
 	if err != nil {

@@ -45,7 +45,7 @@ type Loader struct {
 
 	schema    *schema.Schema
 	models    fs.FS
-	evaluated sync.Map // what CUE files bring along
+	evaluated sync.Map // what CUE files define, by name: see [Loader.brings]
 }
 
 // NewLoader returns a loader for a schema whose CUE files are in files (the
@@ -61,12 +61,12 @@ type candidate struct {
 	params func() (cue.Value, error)
 }
 
-// Model reads a parameter file, or a CUE file that brings its architecture,
-// finds the architecture by the model's name among the bundled ones and those
-// in the folders dirs, and checks the parameters.
+// Model reads a parameter file, or a CUE file that may define its own architecture.
+// It selects the architecture by the model's name, from the file itself, the bundled
+// architectures and those in the folders dirs, and checks the parameters.
 //
-// file may also be the name of a known model, of a bundled one or of a file in
-// dirs, or its identifier on Hugging Face.
+// Instead of a path, file may be the name of a bundled model or of a model in dirs,
+// or a model's identifier on Hugging Face.
 func (l *Loader) Model(file string, dirs []string) (*Model, error) {
 	entry, err := l.find(file, dirs)
 	if err != nil {
@@ -143,8 +143,8 @@ func (l *Loader) cueModel(file string, known *Known) (m *Model, err error) {
 	return m, err
 }
 
-// isFound reports whether a model needs no other architectures: it does not
-// have a name, or its own architecture was found.
+// isFound reports whether there is no need to look for a model's architecture in
+// other files: the model has no name, or its architecture is in own or known.
 func isFound(doc *data.Document, own []candidate, known *Known) bool {
 	leaf := doc.Leaf(schema.NameParam)
 	if leaf == nil || leaf.Kind != data.Text {
@@ -261,9 +261,9 @@ func (c candidate) allowed(def cue.Value) func(path string) (string, []string) {
 	}
 }
 
-// choose returns the architecture of a model: the one that it names, or else
-// the one whose pattern matches its name. Architectures in the same file take
-// precedence.
+// choose returns the architecture that a model names or, if it names none, the one
+// whose pattern matches the model's name. Architectures in own, from the model's own
+// file or package, take precedence.
 func choose(doc *data.Document, nameLeaf *data.Leaf, own, known []candidate) (candidate, error) {
 	name := nameLeaf.Text
 	all := slices.Concat(own, known)
@@ -298,8 +298,8 @@ func choose(doc *data.Document, nameLeaf *data.Leaf, own, known []candidate) (ca
 	return candidate{}, nameLeaf.Origin.Errorf("%s: %q matches more than one architecture: %s", schema.NameParam, name, names(found))
 }
 
-// split removes everything that is not a parameter from a model's document, and
-// returns the model's defaults as a configuration document.
+// split separates a model's document into its parameters and its defaults, which it
+// returns as a configuration document.
 func split(doc *data.Document) (params, defaults *data.Document) {
 	params, defaults = &data.Document{File: doc.File, Sections: doc.Sections}, &data.Document{File: doc.File, Sections: map[string]diag.Pos{}}
 	for path, pos := range doc.Sections {
@@ -479,7 +479,7 @@ func (l *Loader) brings(name string) (*brought, error) {
 	return find.(func() (*brought, error))()
 }
 
-// beside returns what another file of the package defines.
+// beside returns what another file of a package defines.
 func (l *Loader) beside(name string) (b *brought, err error) {
 	err = l.BoundedCUE(name, func() error {
 		b, err = l.brings(name)
@@ -514,8 +514,8 @@ func (l *Loader) others(name string) (archs []candidate, families []*schema.Fami
 	return archs, families, errs.Distinct().Err()
 }
 
-// union adds architectures to a list unless they are already in it: every file
-// with a part of an architecture defines all of it.
+// union adds architectures to a list unless they are already in it. Duplicates occur
+// because every file that contributes to an architecture yields all of it.
 func union(list, more []candidate) []candidate {
 	for _, c := range more {
 		if !slices.ContainsFunc(list, func(o candidate) bool { return o.Name == c.Name && sameFile(o.File, c.File) }) {
@@ -540,8 +540,8 @@ func (l *Loader) addKnown(k *Known, name string) ([]candidate, error) {
 
 func paramsOf(arch cue.Value) cue.Value { return arch.LookupPath(cue.ParsePath("#params")) }
 
-// isArchitecture reports whether a value is meant to be an architecture: it has
-// one of the fields of architectures.
+// isArchitecture reports whether a value is meant to be an architecture, which is the
+// case if it has any of an architecture's fields and is not a family.
 func isArchitecture(v, contract cue.Value) bool {
 	return !isFamily(v) && slices.ContainsFunc(fieldNames(contract, nil), func(name string) bool {
 		return v.LookupPath(cue.MakePath(cue.Str(name))).Exists()
@@ -571,7 +571,7 @@ func (l *Loader) architecturesIn(p *source.CUE) ([]candidate, error) {
 			errs.Add(err)
 			return
 		}
-		data.Exhaust(paramsOf(value)) // models and schemas ask for any of it
+		data.Exhaust(paramsOf(value)) // models and schemas may read any part of it
 		all = append(all, candidate{schema.List(arch), func() (cue.Value, error) { return paramsOf(value), nil }})
 	}))
 	return all, errs.Err()
@@ -584,9 +584,9 @@ const (
 	fieldAccounting = "default_accounting"
 	fieldPatterns   = "access_patterns"
 	fieldCache      = "cache"
-	fieldKind       = "kind"   // of a group
-	fieldShared     = "shared" // likewise
-	fieldDraft      = "draft"  // likewise
+	fieldKind       = "kind"   // in a group
+	fieldShared     = "shared" // in a group
+	fieldDraft      = "draft"  // in a group
 	fieldRequires   = "requires"
 	fieldChecks     = "checks"
 )
@@ -609,7 +609,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		format, _ := e.Msg()
 		switch {
 		case strings.Contains(format, "empty disjunction"):
-			continue // the errors after it report that
+			continue // the errors that follow say more
 		case strings.Contains(format, "field not allowed"):
 			d.Subject, d.Msg = at, "unknown field"
 			d.About(diag.Unknown, at)
@@ -652,7 +652,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 				d.About(diag.NotAllowed, at)
 			}
 			switch {
-			case expr == nil && text != "": // the import of the schema was there first
+			case expr == nil && text != "": // the file imports the schema, so CUE points there
 				d.WithHint("expected %s", text)
 			case text != "":
 				d.Msg += ": expected " + text
@@ -660,8 +660,8 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		}
 		errs = append(errs, d)
 	}
-	// Nothing is missing if another field was meant to be it. CUE reports a
-	// choice once for each of its values.
+	// A field is not missing if it was merely misspelled. Errors may be repeated,
+	// because CUE reports a disjunction once for each of its values.
 	said := map[string]bool{}
 	return slices.DeleteFunc(errs, func(d *diag.Diag) bool {
 		if said[d.Error()] {
@@ -686,7 +686,7 @@ func placeOf(own cue.Value, path []string, file string) diag.Pos {
 	return diag.Pos{File: file}
 }
 
-// sayType describes what a definition allows, or returns "" if there is none.
+// sayType describes what a definition allows. It returns "" if v does not exist.
 func sayType(v cue.Value) string {
 	if !v.Exists() {
 		return ""
@@ -712,8 +712,8 @@ func fieldNames(def cue.Value, path []string) []string {
 	return list
 }
 
-// optionalPath is the path of fields that may be required, optional, or items
-// of a list.
+// optionalPath returns a path that also matches optional fields and, for numbers, the
+// items of a list.
 func optionalPath(path []string) cue.Path {
 	var sels []cue.Selector
 	for _, name := range path {
@@ -726,7 +726,8 @@ func optionalPath(path []string) cue.Path {
 	return cue.MakePath(sels...)
 }
 
-// architecture reads an evaluated architecture; own is what its file says.
+// architecture reads an evaluated architecture. own is the value in the file itself,
+// not unified with the schema.
 func architecture(name, file string, v, own cue.Value) (*schema.Architecture, error) {
 	at := diag.Pos{File: file}
 	arch := &schema.Architecture{Name: name, File: file, Formulas: map[string]schema.Formula{}, Tables: map[string]map[string]schema.Formula{}}
@@ -740,7 +741,7 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 		return nil, diag.Errorf(data.PosOf(v.LookupPath(cue.ParsePath(fieldMatch)).Pos()), "match: %s", data.LongPattern(len(arch.Match)))
 	}
 	if _, err = regexp.Compile(arch.Match); err == nil {
-		_, err = matcher(arch.Match) // \Q without its \E swallows what matcher puts behind it
+		_, err = matcher(arch.Match) // \Q without \E would quote what matcher appends
 	}
 	if err != nil {
 		return nil, diag.Errorf(data.PosOf(v.LookupPath(cue.ParsePath(fieldMatch)).Pos()), "match is not a valid regular expression: %v", strings.TrimPrefix(err.Error(), "error parsing regexp: ")).
@@ -815,8 +816,8 @@ func checkAccounting(arch *schema.Architecture, own cue.Value) error {
 		WithHint("omit %s, or add %s", fieldAccounting, needs)
 }
 
-// layersOf reads the cache section of an architecture; it returns nil if there
-// is none. own is what its file defines.
+// layersOf reads the cache section of an architecture; it returns nil if there is
+// none. own is the section in the file itself, not unified with the schema.
 func layersOf(v, own cue.Value) (*schema.Layers, error) {
 	if !v.Exists() {
 		return nil, nil

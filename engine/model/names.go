@@ -18,8 +18,8 @@ const maxSuggested = 6
 // minBegin is the minimum length of a meaningful prefix of a name.
 const minBegin = 3
 
-// key returns a name without case and punctuation, but with numbers kept apart:
-// 3_8b is not 38b.
+// key returns a name in lower case and without punctuation. Adjacent numbers stay
+// separate: 3_8b is not 38b.
 func key(name string) string {
 	var b strings.Builder
 	var last rune
@@ -42,8 +42,8 @@ var idPattern = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$`)
 })
 
-// Complete completes a word to names that it may be a prefix of, ignoring case
-// and punctuation. The word itself is kept as typed.
+// Complete completes a word to the names that it is a prefix of, ignoring case and
+// punctuation. The word itself is kept as typed.
 func Complete(word string, names []string) []string {
 	var list []string
 	for _, name := range names {
@@ -54,7 +54,8 @@ func Complete(word string, names []string) []string {
 	return list
 }
 
-// continues returns the rest of a name after a word that is a prefix of it.
+// continues returns the rest of a name after a word, and whether the word is a prefix
+// of it, ignoring case and punctuation.
 func continues(word, name string) (rest string, ok bool) {
 	ends := word == "" || isPunctuation(rune(word[len(word)-1]))
 	for i := range len(name) + 1 {
@@ -71,11 +72,11 @@ func continues(word, name string) (rest string, ok bool) {
 
 func isPunctuation(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
 
-// isID reports whether a word may be a Hugging Face identifier: OWNER/NAME.
+// isID reports whether a word has the form of a Hugging Face identifier: OWNER/NAME.
 func isID(word string) bool { return idPattern().MatchString(word) }
 
-// pasted reports whether a word is the URL of a model page, and returns the
-// identifier in it.
+// pasted reports whether a word is a URL, and returns the model identifier in it, or
+// "" if there is none.
 func pasted(word string) (id string, ok bool) {
 	_, rest, ok := strings.Cut(word, "://")
 	parts := strings.SplitN(rest, "/", 4)
@@ -88,7 +89,7 @@ func pasted(word string) (id string, ok bool) {
 // baseName removes the owner from an identifier.
 func baseName(id string) string { return id[strings.LastIndexByte(id, '/')+1:] }
 
-// named returns the entry with that name.
+// named returns the entry with the given name, ignoring case and punctuation.
 func named(name string, all []Entry) (Entry, bool) {
 	i := slices.IndexFunc(all, func(e Entry) bool { return key(e.Name) == key(name) })
 	if i < 0 {
@@ -97,9 +98,8 @@ func named(name string, all []Entry) (Entry, bool) {
 	return all[i], true
 }
 
-// identified returns the entry of an identifier on Hugging Face, of its NAME
-// alone, or of a known name, each with or without the suffixes that do not
-// change the cache.
+// identified returns the entry for a Hugging Face identifier, for its NAME alone, or
+// for a known name, each with or without suffixes that do not change the cache.
 func (l *Loader) identified(word string, all []Entry) (Entry, bool) {
 	names := l.schema.Names.Get()
 	if names == nil {
@@ -142,8 +142,8 @@ func withoutSuffixes(name string, suffixes []string) []string {
 	return list
 }
 
-// hasID returns the model that a list has under an identifier, or under its NAME
-// where the word has no owner; "" for none.
+// hasID returns the model that has a word among its identifiers, or "" if there is
+// none. A word without an owner is compared with the NAMEs alone.
 func hasID(ids map[string][]string, word string) string {
 	for _, model := range schema.Keys(ids) {
 		for _, id := range ids[model] {
@@ -155,8 +155,8 @@ func hasID(ids map[string][]string, word string) string {
 	return ""
 }
 
-// notFound reports that no model has this name, and suggests models that may be
-// meant.
+// notFound returns the error for a name that no model has. It suggests models that
+// may be meant.
 func (l *Loader) notFound(name string, all []Entry) error {
 	d := diag.Errorf(diag.Pos{}, "no file or known model is named %q", name)
 	switch found := l.suggested(name, all); len(found) {
@@ -174,20 +174,20 @@ func (l *Loader) notFound(name string, all []Entry) error {
 	return d.WithHint("run 'kvbench models' to list the known models")
 }
 
-// suggested returns the names of the models that a wrong name may mean, all
-// with the same size and version: those that it is a prefix of, or else the one
-// with the most similar spelling.
+// suggested returns the names of the models that a wrong name may mean: the models
+// that the name is a prefix of or, if there are none, the model with the most similar
+// name. All of them have the numbers, such as size and version, that the name has.
 func (l *Loader) suggested(name string, all []Entry) []string {
 	if names := l.schema.Names.Get(); names != nil {
 		list := withoutSuffixes(baseName(name), slices.Concat(names.Suffixes, names.Formats))
 		name = list[len(list)-1]
 		if model := hasID(names.Models, name); model != "" {
-			return []string{model} // of another owner
+			return []string{model} // the owner was wrong
 		}
 	}
 	var begun, alike []string
 	for _, e := range all {
-		full := l.modelName(e) // has the dots that file names omit
+		full := l.modelName(e) // with the dots that file names omit
 		if key(full) != key(e.Name) {
 			full = e.Name
 		}
@@ -210,7 +210,7 @@ func (l *Loader) suggested(name string, all []Entry) []string {
 // such as 235b.
 type part struct {
 	digits, letters string
-	fraction        bool // it stands behind the point of the number before it
+	fraction        bool // it follows a number and a decimal point
 }
 
 func parts(name string) []part {
@@ -252,9 +252,8 @@ func sameNumbers(a, b []part) bool {
 	return slices.EqualFunc(numbers(a), numbers(b), func(p, q part) bool { return p.digits == q.digits })
 }
 
-// begins reports whether a word is a prefix of a name that does not end inside
-// a number or version: 3 is not a prefix of 32b, 3n or 3.1, but 32 is one of
-// 32b.
+// begins reports whether a word is a prefix of a name that does not end within a
+// number or version: 3 is not such a prefix of 32b, 3n or 3.1, but 32 is one of 32b.
 func begins(word, name []part) bool {
 	last := len(word) - 1
 	if last < 0 || last >= len(name) {
@@ -276,8 +275,8 @@ func begins(word, name []part) bool {
 	return word[last].digits == "" || len(name) == len(word) || !name[len(word)].fraction
 }
 
-// hasMore reports whether a word has all the parts of a name and more: it then
-// names another model, such as a distilled one.
+// hasMore reports whether a word has all the parts of a name and more, which means
+// that it names a different model, such as a distilled one.
 func hasMore(word, name []part) bool {
 	has := func(p part) bool {
 		return slices.ContainsFunc(word, func(w part) bool { return w.digits == p.digits && w.letters == p.letters })

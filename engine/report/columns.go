@@ -15,8 +15,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// setting is a value of plans: its heading for people, its key for programs, and
-// where records have it.
+// setting is a value that identifies a plan: its heading for people, its key for
+// programs, and where to find it in a record.
 type setting struct {
 	label, key string
 	of         runner.Name
@@ -30,7 +30,7 @@ func settingsOf(view schema.View) []setting {
 	return list
 }
 
-// settingsOfFlags are those of flags of nixlbench.
+// settingsOfFlags returns the settings for nixlbench flags.
 func settingsOfFlags(flags []*schema.Flag) []setting {
 	list := make([]setting, len(flags))
 	for i, f := range flags {
@@ -39,7 +39,7 @@ func settingsOfFlags(flags []*schema.Flag) []setting {
 	return list
 }
 
-// NamesOf names flags of nixlbench as records have them.
+// NamesOf returns the names under which records hold the values of nixlbench flags.
 func NamesOf(flags []*schema.Flag) []runner.Name {
 	names := make([]runner.Name, len(flags))
 	for i, f := range flags {
@@ -48,18 +48,18 @@ func NamesOf(flags []*schema.Flag) []runner.Name {
 	return names
 }
 
-// Options say what a report shows and how.
+// Options control what a report shows and how.
 type Options struct {
 	Format string
 	View   schema.View
-	// Columns are the names of columns; nil for those of the format.
+	// Columns names the columns to show; nil means the default for the format.
 	Columns []string
-	// Match are the names of the columns in which points are to be the same as
-	// those of the baseline; nil for all that a point is.
+	// Match names the columns by which points are matched with those of the
+	// baseline; nil means that the whole plans must match.
 	Match []string
 }
 
-// Shown lists what a report shows: values of plans, and measures.
+// Shown returns the plan values and the measures that a report may show.
 func (o *Options) Shown(s *schema.Schema) ([]runner.Name, []schema.Measure) {
 	measures := s.Nixlbench.Runs.Get().Measures
 	names := Kept(WithAxes(o.View, pointers(s.Fields)), measures)
@@ -86,9 +86,9 @@ func flagsOf(s *schema.Schema) []*schema.Flag {
 	return list
 }
 
-// settings are what the results show of plans: the values of the view, and the
-// fields and flags of nixlbench in which points differ. Flags that follow from
-// the plan are shown if nothing else tells two points apart.
+// settings returns the settings that the results show: the values of the view, and
+// the fields and nixlbench flags in which points differ. Flags that follow from the
+// plan are shown only if nothing else tells two points apart.
 func (r *Results) settings(o *Options, s *schema.Schema) []setting {
 	shown := settingsOf(ranked(WithAxes(o.View, r.axes(s.Fields)), r.Points))
 	var derived []setting
@@ -110,8 +110,8 @@ func (r *Results) settings(o *Options, s *schema.Schema) []setting {
 	return shown
 }
 
-// differ reports whether points have different values of a setting; those that
-// have none do not count.
+// differ reports whether any two points have different values for a setting. Points
+// that have no value for it do not count.
 func (r *Results) differ(s setting) bool {
 	var first any
 	for _, p := range r.Points {
@@ -127,8 +127,7 @@ func (r *Results) differ(s setting) bool {
 	return false
 }
 
-// alike reports whether there are points that are the same in all settings and in
-// the sizes of their plans.
+// alike reports whether two points have the same settings and planned sizes.
 func (r *Results) alike(shown []setting, s *schema.Schema) bool {
 	seen := make(map[string]bool, len(r.Points))
 	for _, p := range r.Points {
@@ -146,9 +145,9 @@ func (r *Results) alike(shown []setting, s *schema.Schema) bool {
 	return false
 }
 
-// Write writes the results as text, markdown, csv or json: the view's values and
-// those in which points differ, or the columns that are asked for; as csv
-// everything.
+// Write writes the results as text, markdown, csv or json. It shows the requested
+// columns or, by default, the view's values and the values in which points differ.
+// The default for csv is every column.
 func (r *Results) Write(w io.Writer, o *Options, s *schema.Schema) error {
 	if o.Columns != nil || o.Format == "csv" {
 		return r.writeColumns(w, o, s)
@@ -169,8 +168,8 @@ func (r *Results) Write(w io.Writer, o *Options, s *schema.Schema) error {
 	return cmp.Or(err, marks.write(w))
 }
 
-// writeColumns writes the columns that are asked for, or all. Their names are the
-// same whatever the results, so that files can be put together.
+// writeColumns writes the requested columns, or all of them. The column names do not
+// depend on the results, so that files can be concatenated.
 func (r *Results) writeColumns(w io.Writer, o *Options, s *schema.Schema) error {
 	columns := columnsOf(o.View, s)
 	if o.Columns != nil {
@@ -211,9 +210,9 @@ func (r *Results) writeColumns(w io.Writer, o *Options, s *schema.Schema) error 
 	})
 }
 
-// column is a column for programs: its name, the value of the plan that it has,
-// if that is what it has, and its cell for a line of a point and the same line of
-// the baseline.
+// column is a column for programs. of is the plan value that it shows, or nil if it
+// shows something else. cell returns its text for a line of a point, given the
+// matching line of the baseline.
 type column struct {
 	name   string
 	of     *runner.Name
@@ -221,7 +220,7 @@ type column struct {
 	cell   func(p Point, l, base *line) string
 }
 
-// native returns the cell as JSON has it.
+// native returns the cell as a JSON value.
 func (c *column) native(p Point, l, base *line) any {
 	if c.of != nil {
 		v, _ := p[0].Value(c.of.From, c.of.Name)
@@ -237,7 +236,7 @@ func (c *column) native(p Point, l, base *line) any {
 	}
 }
 
-// chosen returns the columns of these names, all of which are known.
+// chosen returns the columns with the given names, which must all exist.
 func chosen(columns []column, names []string) []column {
 	var list []column
 	for _, name := range names {
@@ -247,7 +246,7 @@ func chosen(columns []column, names []string) []column {
 	return list
 }
 
-// Columns lists the names of columns.
+// Columns returns the names of all columns.
 func Columns(view schema.View, s *schema.Schema) []string {
 	var names []string
 	for _, c := range columnsOf(view, s) {
@@ -256,8 +255,8 @@ func Columns(view schema.View, s *schema.Schema) []string {
 	return names
 }
 
-// ColumnOf returns the name of the column with a heading of the text table, else the
-// name itself.
+// ColumnOf returns the name of the column that has the heading name in the text
+// table. If there is none, it returns name itself.
 func ColumnOf(view schema.View, s *schema.Schema, name string) string {
 	for _, r := range slices.Concat(view.Rows, view.Rank) {
 		if r.Label == name {
@@ -272,8 +271,8 @@ func ColumnOf(view schema.View, s *schema.Schema, name string) string {
 	return name
 }
 
-// ColumnMeant returns the name of the column that is meant by the name of a flag or
-// field, or "".
+// ColumnMeant returns the name of the column for a field, given the field's flag or
+// path, or "" if there is none.
 func ColumnMeant(s *schema.Schema, name string) string {
 	for i := range s.Fields {
 		if f := &s.Fields[i]; f.Flag == name || f.Path == name {
@@ -283,7 +282,8 @@ func ColumnMeant(s *schema.Schema, name string) string {
 	return ""
 }
 
-// everyMeasure lists the measures and the other columns of nixlbench's tables.
+// everyMeasure returns the measures, the other columns of nixlbench's tables, the
+// timings, and the derived values.
 func everyMeasure(s *schema.Schema) []schema.Measure {
 	all := slices.Clone(s.Nixlbench.Runs.Get().Measures)
 	for _, layout := range s.Nixlbench.Runs.Get().Layouts {
@@ -303,7 +303,7 @@ func everyMeasure(s *schema.Schema) []schema.Measure {
 	return all
 }
 
-// columnsOf lists all columns, in the order of csv.
+// columnsOf returns all columns, in the order of the csv format.
 func columnsOf(view schema.View, s *schema.Schema) []column {
 	var all []column
 	measures := s.Nixlbench.Runs.Get().Measures
@@ -369,7 +369,7 @@ func columnsOf(view schema.View, s *schema.Schema) []column {
 		}
 	}
 	for _, m := range measures {
-		if m.Total != "" { // what the one rank that prints measured itself
+		if m.Total != "" { // measured by the printing rank alone
 			add("rank_"+m.Key, func(_ Point, l, _ *line) string { return l.spread(schema.Measure{Key: m.Key}).median })
 		}
 	}
@@ -384,7 +384,7 @@ func columnsOf(view schema.View, s *schema.Schema) []column {
 	return all
 }
 
-// notes are the remarks on the runs of a point, each once.
+// notes returns the distinct notes about the runs of a point.
 func notes(p Point) []string {
 	list := []string{}
 	for _, rec := range p {
@@ -397,10 +397,10 @@ func notes(p Point) []string {
 	return list
 }
 
-// maxMarks is how many different notes are told below a table.
+// maxMarks is the maximum number of different notes listed below a table.
 const maxMarks = 20
 
-// marks number the notes of points.
+// marks assigns numbers to the notes of points.
 type marks struct {
 	numbers map[string]int
 	texts   []string
@@ -440,7 +440,7 @@ func (m *marks) of(p Point) string {
 	return text
 }
 
-// write writes what the marks stand for, a line each.
+// write writes the text of each numbered note on a line of its own.
 func (m *marks) write(w io.Writer) error {
 	if len(m.texts) == 0 {
 		return nil

@@ -14,7 +14,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// ExplainText writes how the numbers of plans come about.
+// ExplainText writes how the numbers of each plan are computed.
 func ExplainText(w io.Writer, view schema.View, all []*plan.Explanation) error {
 	for i, e := range all {
 		if i > 0 {
@@ -54,7 +54,7 @@ func ExplainText(w io.Writer, view schema.View, all []*plan.Explanation) error {
 	return nil
 }
 
-// StepText writes how one value comes about.
+// StepText writes how one value is computed.
 func StepText(w io.Writer, s *plan.Step) {
 	(&tree{w: w, seen: map[string]bool{}}).step(s, 0)
 }
@@ -91,7 +91,8 @@ func unit(u string) string {
 	return " " + u
 }
 
-// tree writes steps with their parts below them, each formula once.
+// tree writes steps with their parts indented below them. It writes each formula
+// only once.
 type tree struct {
 	w    io.Writer
 	seen map[string]bool
@@ -115,7 +116,8 @@ func (t *tree) step(s *plan.Step, depth int) {
 	}
 }
 
-// key tells steps apart: a value of layers may have the same name in two groups.
+// key returns a string that identifies a step. The name is not enough, because a
+// per-layer value may have the same name in two groups.
 func key(s *plan.Step) string {
 	return s.Name + "\n" + s.Formula + "\n" + s.Values + "\n" + s.Value.String()
 }
@@ -136,10 +138,10 @@ func (t *tree) formula(s *plan.Step, depth int) {
 	}
 }
 
-// oneLine writes a formula of several lines on one.
+// oneLine joins the lines of a formula into one.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// ExplainMarkdown writes how the numbers of plans come about, as tables.
+// ExplainMarkdown writes how the numbers of each plan are computed, as tables.
 func ExplainMarkdown(w io.Writer, view schema.View, all []*plan.Explanation) error {
 	for i, e := range all {
 		if i > 0 {
@@ -172,7 +174,7 @@ func ExplainMarkdown(w io.Writer, view schema.View, all []*plan.Explanation) err
 	return nil
 }
 
-// markdownRows writes the values of a view on one line, without its end.
+// markdownRows writes the values of a view on one line, without a newline.
 func markdownRows(w io.Writer, view schema.View, pl *plan.Plan) error {
 	for i, r := range rowsOf(view, pl) {
 		text, err := rowText(r, pl)
@@ -189,7 +191,7 @@ func markdownRows(w io.Writer, view schema.View, pl *plan.Plan) error {
 
 const stepHeading = "| value | formula | with values | result | from |\n|---|---|---|---|---|\n"
 
-// StepMarkdown writes how one value comes about, as a table.
+// StepMarkdown writes how one value is computed, as a table.
 func StepMarkdown(w io.Writer, s *plan.Step) {
 	fmt.Fprint(w, stepHeading)
 	markdown(w, s, map[string]bool{})
@@ -214,7 +216,7 @@ func code(s string) string { return "`" + cell(strings.ReplaceAll(s, "`", "'")) 
 
 func cell(s string) string { return strings.ReplaceAll(diag.Printable(s), "|", "\\|") }
 
-// jsonStep is a step as JSON has it.
+// jsonStep is the JSON form of a step.
 type jsonStep struct {
 	Name    string     `json:"name"`
 	Value   any        `json:"value"`
@@ -233,7 +235,7 @@ func newJSONStep(s *plan.Step) jsonStep {
 	return out
 }
 
-// exact returns a value as JSON has it; fractions and lists as text.
+// exact returns a value for encoding as JSON. Fractions and lists become text.
 func exact(v formula.Value) any {
 	if _, whole := v.Num.Int64(); v.Kind == formula.Num && !whole || v.Kind > formula.Bool {
 		return v.String()
@@ -241,10 +243,10 @@ func exact(v formula.Value) any {
 	return v
 }
 
-// StepJSON writes how one value comes about.
+// StepJSON writes how one value is computed, as JSON.
 func StepJSON(w io.Writer, s *plan.Step) error { return JSONText(w, newJSONStep(s)) }
 
-// ExplainJSON writes how the numbers of plans come about.
+// ExplainJSON writes how the numbers of each plan are computed, as JSON.
 func ExplainJSON(w io.Writer, all []*plan.Explanation) error {
 	type flag struct {
 		Flag   string    `json:"flag"`
@@ -305,7 +307,8 @@ func ExplainJSON(w io.Writer, all []*plan.Explanation) error {
 	return JSONText(w, list)
 }
 
-// JSONText writes a value as JSON, in which nothing hides: see [diag.Escaped].
+// JSONText writes a value as indented JSON, escaping invisible characters; see
+// [diag.Escaped].
 func JSONText(w io.Writer, v any) error {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)

@@ -15,7 +15,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// LayersText writes what the layers of a model hold, below the view's values.
+// LayersText writes the view's values and, below them, what each layer of a model
+// holds.
 func LayersText(w io.Writer, view schema.View, tables []*plan.LayerTable) error {
 	if err := Rows(w, view, tables[0].Plan); err != nil {
 		return err
@@ -29,7 +30,7 @@ func LayersText(w io.Writer, view schema.View, tables []*plan.LayerTable) error 
 	return nil
 }
 
-// LayersMarkdown writes the same for documents.
+// LayersMarkdown is like [LayersText], but writes Markdown.
 func LayersMarkdown(w io.Writer, view schema.View, tables []*plan.LayerTable) error {
 	if err := markdownRows(w, view, tables[0].Plan); err != nil {
 		return err
@@ -44,11 +45,11 @@ func LayersMarkdown(w io.Writer, view schema.View, tables []*plan.LayerTable) er
 	return nil
 }
 
-// layersWidth is the width that layers' numbers may take in text.
+// layersWidth is the maximum width of a list of layer numbers in text.
 const layersWidth = 30
 
-// layerRows passes on the rows of a table. Numbers of layers that are longer than
-// width are continued in the rows below.
+// layerRows calls row for each row of a table. A list of layer numbers that is wider
+// than width continues in additional rows.
 func layerRows(t *plan.LayerTable, width int, row func(cells ...string)) {
 	head := []string{"layers", "group", "count"}
 	sum := []string{"sum", "", strconv.Itoa(t.Count())}
@@ -81,8 +82,9 @@ func layerRows(t *plan.LayerTable, width int, row func(cells ...string)) {
 	row(append(sum, strings.Join(names, ", "))...)
 }
 
-// formulaPlaces says where the formulas of a layer's parts are: by their lines, where
-// they follow each other in one file.
+// formulaPlaces returns the file and the range of lines that contain the formulas of
+// a layer's parts, or "-" if there are no parts. Parts in a file other than that of
+// the first part are ignored.
 func formulaPlaces(parts []plan.LayerPart) string {
 	if len(parts) == 0 {
 		return "-"
@@ -107,7 +109,7 @@ func formulaPlaces(parts []plan.LayerPart) string {
 	return place
 }
 
-// span is layers that follow each other.
+// span is a range of consecutive layers.
 type span struct{ first, last int }
 
 func (s span) String() string {
@@ -117,8 +119,8 @@ func (s span) String() string {
 	return fmt.Sprintf("%d-%d", s.first, s.last)
 }
 
-// spans names layers by their numbers, in ascending order. What comes again at equal
-// distances is shortened: "0,2,…,34" or "0-4,6-10,…,54-58".
+// spans formats layer numbers, which must be in ascending order, as ranges. Ranges
+// that recur at equal distances are abbreviated: "0,2,…,34" or "0-4,6-10,…,54-58".
 func spans(layers []int) []string {
 	var all []span
 	for i, n := range layers {
@@ -142,8 +144,8 @@ func spans(layers []int) []string {
 	return names
 }
 
-// regular counts the spans, from the first on, that are as long as it and at equal
-// distances.
+// regular returns the number of leading spans that have the same length and are the
+// same distance apart.
 func regular(all []span) int {
 	if len(all) < 2 {
 		return len(all)
@@ -155,7 +157,8 @@ func regular(all []span) int {
 	return n
 }
 
-// wrapped joins names by commas, in lines of a width; 0 stands for any.
+// wrapped joins names with commas and breaks the result into lines of at most width
+// characters. A width of 0 means no limit.
 func wrapped(names []string, width int) []string {
 	lines := []string{names[0]}
 	for _, name := range names[1:] {
@@ -170,7 +173,7 @@ func wrapped(names []string, width int) []string {
 	return lines
 }
 
-// LayersJSON writes what the layers of models hold.
+// LayersJSON writes what each layer of each model holds, as JSON.
 func LayersJSON(w io.Writer, view schema.View, all [][]*plan.LayerTable) error {
 	type part struct {
 		Name    string `json:"name"`

@@ -11,8 +11,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// match finds lines of the baseline by what they have in some columns, so that
-// results of another configuration, folder or release can be compared.
+// match finds lines of the baseline by their values in certain columns, so that
+// results can be compared across configurations, folders and releases.
 type match struct {
 	columns []column
 	others  []column // in which matched lines may differ
@@ -54,8 +54,8 @@ func (m *match) key(p Point, l *line) string {
 	return strings.Join(cells, "\x00")
 }
 
-// of returns the line of the baseline that matches, unless there is none or several
-// do.
+// of returns the line of the baseline that matches l. It returns nil if none or
+// several match.
 func (m *match) of(p Point, l *line) *line {
 	if found := m.lines[m.key(p, l)]; len(found) == 1 {
 		return found[0]
@@ -63,16 +63,16 @@ func (m *match) of(p Point, l *line) *line {
 	return nil
 }
 
-// maxPairs is how many pairs of values are told of a column in which lines differ.
+// maxPairs is the maximum number of differing pairs of values shown for a column.
 const maxPairs = 2
 
-// Told says what the lines that were compared are the same in and what they differ
-// in, and warns about lines that match several or none. name is that of the
-// baseline.
+// Told returns a note that says in which columns the compared lines agree and in
+// which they differ, and warnings about lines that match several lines or none. name
+// is the name of the baseline.
 func (r *Results) Told(name string, s *schema.Schema) []*diag.Diag {
 	m := r.match
 	pairs := make([][]string, len(m.others))
-	between := make([]bool, len(m.others)) // of which lines of the baseline that match alike differ
+	between := make([]bool, len(m.others)) // whether baseline lines with one key differ here
 	total, matched, several := 0, 0, 0
 	used := map[*line]bool{}
 	r.each(s.Nixlbench.Runs.Get().Measures, func(p Point, l, _ *line) {
@@ -143,7 +143,7 @@ func (r *Results) Told(name string, s *schema.Schema) []*diag.Diag {
 	return list
 }
 
-// shownCell returns a cell as a message has it.
+// shownCell returns a cell as shown in a message.
 func shownCell(cell string) string {
 	if cell == none || cell == "" {
 		return "none"

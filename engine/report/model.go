@@ -15,11 +15,11 @@ import (
 	"kvbench/engine/schema"
 )
 
-// yamlWidth is where long lists are wrapped.
+// yamlWidth is the column at which long lists are wrapped.
 const yamlWidth = 100
 
-// ModelYAML writes a model as a parameter file that gives the same numbers. The
-// comment stands at its head.
+// ModelYAML writes a model as a parameter file that yields the same numbers. The
+// file begins with the comment.
 func ModelYAML(w io.Writer, s *schema.Schema, m *model.Model, comment string) error {
 	var b strings.Builder
 	for line := range strings.SplitSeq(comment, "\n") {
@@ -53,9 +53,8 @@ func ModelYAML(w io.Writer, s *schema.Schema, m *model.Model, comment string) er
 	return err
 }
 
-// Template writes a parameter file to start from: a model of the architecture
-// with the numbers of its first check, and in comments the parameters that may
-// be left out.
+// Template writes a parameter file to start from: a model with the architecture and
+// the parameters of its first check. Optional parameters are commented out.
 func Template(w io.Writer, s *schema.Schema, arch *schema.Architecture) error {
 	m := &model.Model{Name: "MY_MODEL", Arch: arch, Params: map[string]data.Fact{}}
 	if checks := arch.Checks.Get(); len(checks) > 0 {
@@ -86,10 +85,10 @@ func Template(w io.Writer, s *schema.Schema, arch *schema.Architecture) error {
 	return err
 }
 
-// kindWords names what parameters of a kind take.
+// kindWords describes the values that a parameter of each kind accepts.
 var kindWords = map[formula.Kind]string{formula.Num: "a number", formula.Str: "a string", formula.Bool: "true or false", formula.NumList: "a list of numbers", formula.StrList: "a list of strings", formula.Any: "a value"}
 
-// yamlValue writes a value; at is the column where it begins.
+// yamlValue formats a value as YAML. at is the column where it begins.
 func yamlValue(v formula.Value, at int) string {
 	var items []string
 	switch v.Kind {
@@ -131,8 +130,8 @@ func yamlValue(v formula.Value, at int) string {
 }
 
 var (
-	// plainYAML are texts that need no quotes, but for words that YAML reads as
-	// something else.
+	// plainYAML matches text that needs no quotes, unless it also matches yamlWords:
+	// words that YAML does not read as strings.
 	plainYAML = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_./+-]*$`) })
 	yamlWords = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)^(y|yes|n|no|true|false|on|off|null|nan|inf)$`) })
 )
@@ -141,5 +140,5 @@ func yamlText(s string) string {
 	if plainYAML().MatchString(s) && !yamlWords().MatchString(s) {
 		return s
 	}
-	return strings.ReplaceAll(strconv.Quote(s), "##", `#\x23`) // no command of a CI runner
+	return strings.ReplaceAll(strconv.Quote(s), "##", `#\x23`) // CI runners treat ## as the start of a command
 }

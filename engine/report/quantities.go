@@ -13,8 +13,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// QuantitiesTable writes the quantities of plans, each with its unit and what it
-// is, below the view's values.
+// QuantitiesTable writes the quantities of each plan, with their units and
+// descriptions, below the view's values.
 func QuantitiesTable(w io.Writer, view schema.View, plans []*plan.Plan) error {
 	for i, pl := range plans {
 		if i > 0 {
@@ -43,8 +43,8 @@ func QuantitiesTable(w io.Writer, view schema.View, plans []*plan.Plan) error {
 	return nil
 }
 
-// QuantitiesJSON writes the quantities of plans as an array of objects, with
-// what they are of.
+// QuantitiesJSON writes the quantities of plans as an array of objects, each with
+// the model and the configuration of its plan.
 func QuantitiesJSON(w io.Writer, plans []*plan.Plan) error {
 	type quantity struct {
 		Value int64  `json:"value"`
@@ -73,7 +73,7 @@ func QuantitiesJSON(w io.Writer, plans []*plan.Plan) error {
 	return JSONText(w, list)
 }
 
-// QuantitiesCSV writes the quantities of plans, one in each row.
+// QuantitiesCSV writes the quantities of plans, one per row.
 func QuantitiesCSV(w io.Writer, plans []*plan.Plan) error {
 	out := csv.NewWriter(w)
 	out.Write([]string{keyFile, keyModel, keyStage, keyGroup, "quantity", "value", "unit", schema.AccountingVar})

@@ -11,7 +11,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Reference writes the reference pages of the schema, by their file names.
+// Reference returns the reference pages of the schema, keyed by file name.
 func Reference(s *schema.Schema) map[string][]byte {
 	pages := map[string][]byte{}
 	for name, write := range map[string]func(*page, *schema.Schema){
@@ -30,7 +30,7 @@ type page struct{ bytes.Buffer }
 
 func (p *page) text(format string, args ...any) { fmt.Fprintf(p, format+"\n", args...) }
 
-// row writes a row of a table; the first of a table is its heading.
+// row writes a row of a table. The first row of a table is its heading.
 func (p *page) row(cells ...string) {
 	for i, c := range cells {
 		cells[i] = cell(oneLine(c))
@@ -44,7 +44,7 @@ func (p *page) table(heads ...string) {
 	p.text("|%s", strings.Repeat("---|", len(heads)))
 }
 
-// literal writes a value as code, or a dash for an empty one.
+// literal formats a value as code, or returns a dash if it is empty.
 func literal(v formula.Value) string {
 	text := v.Text()
 	if v.IsZero() || text == "" {
@@ -220,7 +220,7 @@ func flagsPage(p *page, s *schema.Schema) {
 	}
 }
 
-// readWith says with which backends and other flags nixlbench reads a flag.
+// readWith describes the backends and other flags with which nixlbench reads a flag.
 func readWith(f *schema.Flag) string {
 	list := []string{strings.Join(f.Backends, ", "), f.Reads.Needs}
 	return orDash(strings.Join(slices.DeleteFunc(list, func(s string) bool { return s == "" }), "; "))
@@ -341,7 +341,7 @@ func formulasPage(p *page, s *schema.Schema) {
 	}
 }
 
-// ruleText shows the formula of a rule, or those of its eras.
+// ruleText formats the formula of a rule, or the formulas of its eras.
 func ruleText(rule schema.EngineRule) string {
 	if f, ok := rule.Plain(); ok {
 		return "`" + f.Text + "`"

@@ -1,4 +1,4 @@
-// Package report writes plans and results for people and for programs.
+// Package report writes plans and results, for people and for programs.
 package report
 
 import (
@@ -45,7 +45,7 @@ func Rows(w io.Writer, view schema.View, pl *plan.Plan) error {
 	return nil
 }
 
-// rowsOf returns the rows of a view for which a plan has values.
+// rowsOf returns the rows of a view that apply to a plan.
 func rowsOf(view schema.View, pl *plan.Plan) []schema.Row {
 	if pl.Rank() {
 		return slices.Concat(view.Rows, view.Rank)
@@ -125,8 +125,8 @@ func Text(w io.Writer, view schema.View, plans []*plan.Plan) error {
 }
 
 // JSON writes plans as an array of objects: every flag of the release with its
-// value, the configuration file, the model, and kvbench's own numbers; of a plan
-// for one rank also the view's values that say what it is of.
+// value, the configuration file, the model, and kvbench's own numbers. For a plan
+// for one rank, it adds the view's values that identify the rank.
 func JSON(w io.Writer, view schema.View, plans []*plan.Plan) error {
 	list := make([]map[string]any, len(plans))
 	for i, pl := range plans {
@@ -157,14 +157,14 @@ func JSON(w io.Writer, view schema.View, plans []*plan.Plan) error {
 	return JSONText(w, list)
 }
 
-// CSV writes plans as one row each below a header: the configuration file, the
-// model, the configuration's fields in the schema's order, the release's flags
-// by name, and what came later: more fields, of a plan for one rank its stage
-// and group, and at the end the model, the fields and the quantities once more
-// under the names that they have in sweeps and results. All plans are of one
-// release.
+// CSV writes plans as one row each below a header. The columns are the configuration
+// file, the model, the configuration's fields in the schema's order, and the
+// release's flags by name. Columns added in later versions follow: more fields, the
+// stage and group of a plan for one rank, and then the model, the fields and the
+// quantities again under the names they have in sweeps and results. All plans must be
+// for the same release.
 func CSV(w io.Writer, fields []schema.Field, sweep schema.View, plans []*plan.Plan) error {
-	var names []string // in sweeps
+	var names []string // as in sweeps
 	for _, r := range sweep.Rows {
 		names = append(names, r.Value)
 	}
@@ -220,8 +220,8 @@ func documentedName(f schema.Field) string {
 	return keyModel + "_" + strings.ReplaceAll(f.Path, ".", "_")
 }
 
-// SweepName returns the name of a column in sweeps, given that or the name of a
-// column in [CSV].
+// SweepName returns the name that a column has in sweeps, given either that name or
+// its name in [CSV].
 func SweepName(fields []schema.Field, name string) string {
 	if name == keyModel {
 		return schema.NameParam

@@ -20,8 +20,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Point is a plan with the records of its runs, at least one; a plan that was
-// not run has a record without a status.
+// Point holds the records of the runs of a plan. There is at least one: a plan that
+// was not run has a record without a status.
 type Point []*runner.Brief
 
 // Points groups the records by plan, in order of first occurrence.
@@ -40,15 +40,16 @@ func Points(records []*runner.Brief) []Point {
 	return points
 }
 
-// Summary writes a table of results: the view's values for the plan, some
-// nixlbench flags, the measures of its rows, and the outcome of the runs. Rows
-// of several runs with the same sizes are combined into one line, with medians.
+// Summary writes a table of results: for each plan, the view's values, the given
+// nixlbench flags, the measures, and the outcome of the runs. Rows of several runs
+// with the same sizes are combined into one line, which shows the medians.
 func Summary(w io.Writer, view schema.View, flags []*schema.Flag, measures []schema.Measure, points []Point) error {
 	shown := append(settingsOf(ranked(view, points)), settingsOfFlags(flags)...)
 	return table(w, "text", func(row func(...string)) { summaryRows(shown, measures, points, nil, row) })
 }
 
-// ranked adds to a view the rows for plans of one rank, if there are any.
+// ranked adds the rows for plans for one rank to a view if any of the points is such
+// a plan.
 func ranked(view schema.View, points []Point) schema.View {
 	if slices.ContainsFunc(points, func(p Point) bool { _, ok := value(p[0], keyGroup); return ok }) {
 		view.Rows = slices.Concat(view.Rows, view.Rank)
@@ -83,15 +84,15 @@ func summaryRows(shown []setting, measures []schema.Measure, points []Point, mar
 	}
 }
 
-// Results are the results to report, and the baseline to compare them with,
-// unless nil.
+// Results holds the results to report and, unless Baseline is nil, the baseline to
+// compare them with.
 type Results struct {
 	Points, Baseline []Point
-	base             map[string]Point // of the baseline, by their names
-	match            *match           // nil where points are matched by all that they are
+	base             map[string]Point // the baseline's points by name
+	match            *match           // nil if points are matched by their whole plans
 }
 
-// Compare creates them from records.
+// Compare returns the results in records, to be compared with those in baseline.
 func Compare(records, baseline []*runner.Brief, o *Options, s *schema.Schema) *Results {
 	r := &Results{Points: Points(records), Baseline: Points(baseline)}
 	r.base = byName(r.Baseline)
@@ -117,8 +118,8 @@ func pointers(fields []schema.Field) []*schema.Field {
 	return list
 }
 
-// Kept lists the values of plans that a summary shows: those in the view, and
-// those shown in place of measures.
+// Kept returns the names of the plan values that a summary shows: those in the view,
+// and those shown in place of measures.
 func Kept(view schema.View, measures []schema.Measure) []runner.Name {
 	names := []runner.Name{{Name: keyGroup}}
 	for _, r := range slices.Concat(view.Rows, view.Rank) {
@@ -133,8 +134,8 @@ func Kept(view schema.View, measures []schema.Measure) []runner.Name {
 	return names
 }
 
-// Missing counts the points that are only in the baseline, and those that are
-// not in it.
+// Missing returns the number of points that are only in the baseline, and the number
+// that are not in it.
 func (r *Results) Missing() (gone, added int) {
 	common := 0
 	for _, p := range r.Points {
@@ -145,7 +146,7 @@ func (r *Results) Missing() (gone, added int) {
 	return len(r.Baseline) - common, len(r.Points) - common
 }
 
-// WithAxes adds to a view the fields that tell points apart, unless it has them.
+// WithAxes adds a row to a view for each of the fields that it does not have yet.
 func WithAxes(view schema.View, fields []*schema.Field) schema.View {
 	view.Rows = slices.Clone(view.Rows)
 	for _, f := range fields {
@@ -171,8 +172,8 @@ func (r *Results) axes(fields []schema.Field) []*schema.Field {
 	return list
 }
 
-// ratios returns the rows of a comparison for people: each measure with its
-// ratio to the baseline and, if there are several runs, the smallest and
+// ratios calls row for each row of a comparison for people: each measure with its
+// ratio to the baseline and, if the ratio varies between runs, the smallest and
 // largest ratio.
 func (r *Results) ratios(shown []setting, measures []schema.Measure, marks *marks, row func(...string)) {
 	var head []string
@@ -228,7 +229,7 @@ func (r *Results) json(w io.Writer, shown []setting, measures []schema.Measure) 
 	})
 }
 
-// list writes an object for each line.
+// list writes a JSON array with an object for each line.
 func (r *Results) list(w io.Writer, measures []schema.Measure, object func(p Point, l, base *line) map[string]any) error {
 	out := bufio.NewWriter(w)
 	before := "["
@@ -244,7 +245,7 @@ func (r *Results) list(w io.Writer, measures []schema.Measure, object func(p Poi
 	return cmp.Or(err, out.Flush())
 }
 
-// indented returns an object as it stands in a list.
+// indented returns the JSON text of an object, indented as an element of an array.
 func indented(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -254,7 +255,8 @@ func indented(v any) ([]byte, error) {
 	return diag.Escaped(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), err
 }
 
-// each passes on every line with that of the baseline for the same sizes.
+// each calls f for every line, together with the matching line of the baseline. If
+// there is none, base has no rows.
 func (r *Results) each(measures []schema.Measure, f func(p Point, l, base *line)) {
 	for _, p := range r.Points {
 		was := map[string]*line{}
@@ -278,7 +280,7 @@ func (r *Results) each(measures []schema.Measure, f func(p Point, l, base *line)
 // none represents a missing value.
 const none = "-"
 
-// labels are the settings of a point.
+// labels returns the settings of a point as text.
 func labels(shown []setting, p Point) []string {
 	cells := make([]string, 0, len(shown)+10)
 	for _, s := range shown {
@@ -295,10 +297,11 @@ func labels(shown []setting, p Point) []string {
 	return cells
 }
 
-// value returns what a record says of its plan; a file that was not named is nil.
+// value returns a value of the plan in a record. The configuration file is nil if none
+// was named.
 func value(rec *runner.Brief, name string) (any, bool) { return rec.Value(runner.FromAny, name) }
 
-// text writes a value; numbers that were read from JSON are floats.
+// text formats a value. Numbers read from JSON are floats.
 func text(v any) string {
 	if f, ok := v.(float64); ok {
 		return strconv.FormatFloat(f, 'f', -1, 64)
@@ -306,7 +309,7 @@ func text(v any) string {
 	return fmt.Sprint(v)
 }
 
-// line is the combined measurements of a point's runs for one size of I/O.
+// line combines the measurements of a point's runs for one combination of sizes.
 type line struct {
 	point Point
 	sizes string
@@ -315,9 +318,9 @@ type line struct {
 	trusted bool
 }
 
-// lines combines the rows with the same sizes, in order of first occurrence;
-// there is one empty line if there are none. Untrusted rows are omitted if
-// there are better ones.
+// lines combines the rows with the same sizes, in order of first occurrence. If there
+// are no rows, it returns one empty line. Rows of runs that did not end normally are
+// omitted if any run did.
 func lines(measures []schema.Measure, p Point) []*line {
 	isOK := func(rec *runner.Brief) bool { return rec.Status == runner.OK }
 	trusted := slices.ContainsFunc(p, isOK)
@@ -350,7 +353,7 @@ func lines(measures []schema.Measure, p Point) []*line {
 	return list
 }
 
-// numbers returns what was measured, sorted.
+// numbers returns the values of a measure in all rows of the line, sorted.
 func (l *line) numbers(m schema.Measure) []nixlbench.Number {
 	var numbers []nixlbench.Number
 	for _, row := range l.rows {
@@ -371,7 +374,7 @@ func (l *line) numbers(m schema.Measure) []nixlbench.Number {
 	return numbers
 }
 
-// measured returns a measure of a row.
+// measured returns the value of a measure in a row.
 func measured(row *runner.Row, m schema.Measure) (nixlbench.Number, bool) {
 	d := m.From
 	if d == nil {
@@ -395,11 +398,11 @@ func measured(row *runner.Row, m schema.Measure) (nixlbench.Number, bool) {
 	return nixlbench.Number(strconv.FormatFloat(x, 'f', 3, 64)), true
 }
 
-// spread is the median, the least and the greatest of numbers, as text; each is
-// [none] without them.
+// spread holds the median, minimum and maximum of some numbers as text. Each is
+// [none] if there are no numbers.
 type spread struct{ median, min, max string }
 
-// native returns one of the texts as JSON has it.
+// native returns one of the texts as a JSON value.
 func (spread) native(s string) any {
 	if s == none {
 		return nil
@@ -407,8 +410,8 @@ func (spread) native(s string) any {
 	return nixlbench.Number(s)
 }
 
-// spread returns what was measured. A size of which no row came is the one that the
-// run was for.
+// spread returns the spread of a measure. For a size that no row contains, the median
+// is the size that the run was for, if there is only one.
 func (l *line) spread(m schema.Measure) spread {
 	numbers := l.numbers(m)
 	if len(numbers) == 0 {
@@ -421,8 +424,8 @@ func (l *line) spread(m schema.Measure) spread {
 	return spread{median(numbers), string(numbers[0]), string(numbers[len(numbers)-1])}
 }
 
-// shown is the median for people: of several sizes of which no row came, they see
-// the first and the last.
+// shown returns the median for people. If there are no rows and the run was for
+// several sizes, it returns the first and the last of those.
 func (l *line) shown(m schema.Measure) string {
 	if first, last := l.asked(m); len(l.rows) == 0 && first != last {
 		return first + " to " + last
@@ -430,8 +433,8 @@ func (l *line) shown(m schema.Measure) string {
 	return l.spread(m).median
 }
 
-// asked returns the first and the last size that the run was for: those of its flags,
-// or else the plan's.
+// asked returns the first and the last size that the run was for, according to its
+// flags or, if they are not recorded, to the plan.
 func (l *line) asked(m schema.Measure) (first, last string) {
 	if m.Asked != nil {
 		from, hasFrom := l.point[0].Value(runner.FromFlags, m.Asked.First.Text)
@@ -447,8 +450,8 @@ func (l *line) asked(m schema.Measure) (first, last string) {
 	return planned, planned
 }
 
-// ratio compares two lines: the median with the median, and the extremes that
-// any two runs give.
+// ratio returns the ratio of the two lines' medians, and the smallest and largest
+// ratio between any two of their runs.
 func (l *line) ratio(m schema.Measure, base *line) spread {
 	a, b := l.numbers(m), base.numbers(m)
 	if !l.trusted || !base.trusted || len(a) == 0 || len(b) == 0 {
@@ -468,8 +471,7 @@ func (l *line) ratio(m schema.Measure, base *line) spread {
 	}
 }
 
-// median returns the median of sorted numbers, with as many decimals as they
-// have.
+// median returns the median of sorted numbers, with as many decimals as they have.
 func median(sorted []nixlbench.Number) string {
 	n := len(sorted)
 	a, b := sorted[(n-1)/2], sorted[n/2]
@@ -480,7 +482,7 @@ func median(sorted []nixlbench.Number) string {
 	return fmt.Sprintf("%.*f", len(decimals), (a.Float()+b.Float())/2)
 }
 
-// status counts what became of the runs.
+// status describes the outcome of the runs, with counts if it differs between them.
 func status(p Point) string {
 	counts := map[runner.Status]int{}
 	for _, rec := range p {
@@ -498,7 +500,7 @@ func status(p Point) string {
 	}
 	switch own := string(p[0].Status); {
 	case len(parts) > 0:
-	case own != "": // of another version, perhaps
+	case own != "": // possibly written by another version
 		return diag.Printable(own)
 	default:
 		return "not run"
@@ -506,8 +508,8 @@ func status(p Point) string {
 	return strings.Join(parts, ", ")
 }
 
-// shownStatus is the status for people: it names the end of a run between two
-// machines that has no table.
+// shownStatus returns the status for people. In a run between two machines, only one
+// side prints a table; for the other side, it adds the role.
 func shownStatus(p Point) string {
 	text := status(p)
 	silent := func(rec *runner.Brief) bool { return len(rec.Rows) == 0 && rec.Role != "" }
@@ -517,8 +519,8 @@ func shownStatus(p Point) string {
 	return text
 }
 
-// table writes the rows that each passes on, the first of which is the heading.
-// It may ask for them twice, as it keeps none.
+// table writes the rows that each produces, the first of which is the heading. It may
+// call each twice, because it does not store the rows.
 func table(w io.Writer, format string, each func(row func(cells ...string))) error {
 	out := bufio.NewWriter(w)
 	switch format {

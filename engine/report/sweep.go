@@ -15,10 +15,10 @@ import (
 	"kvbench/engine/sweep"
 )
 
-// SweepFormats are the formats of a sweep's rows.
+// SweepFormats lists the formats in which a sweep's rows can be written.
 var SweepFormats = []string{"table", "csv", "jsonl"}
 
-// SweepRows says how rows of these columns are written.
+// SweepRows returns the format of rows with the given columns.
 func SweepRows(format string, columns []string) sweep.RowFormat {
 	rows := sweep.RowFormat{Lead: make([]string, len(columns)), End: "\n"}
 	for i, name := range columns {
@@ -41,7 +41,7 @@ func SweepRows(format string, columns []string) sweep.RowFormat {
 		rows.Cell = jsonCell
 	case "csv":
 		rows.Cell = csvCell
-		if len(columns) == 1 { // an empty line is no row
+		if len(columns) == 1 { // csv readers skip empty lines
 			rows.Cell = csvLoneCell
 		}
 	default:
@@ -109,7 +109,7 @@ func tableCell(dst []byte, v formula.Value) []byte {
 	return append(dst, strings.ReplaceAll(text, "\t", `\t`)...)
 }
 
-// SweepHead returns what stands above the rows.
+// SweepHead returns the header line of csv, or nil for other formats.
 func SweepHead(format string, columns []string) []byte {
 	if format != "csv" {
 		return nil
@@ -124,9 +124,9 @@ func SweepHead(format string, columns []string) []byte {
 	return append(head, '\n')
 }
 
-// Table writes rows whose cells are divided by tabs below a heading, the
-// columns as wide as the first rows that it gets want them; a wider cell widens
-// its column from there on.
+// Table aligns rows of tab-separated cells in columns below a heading. The first call
+// to [Table.Write] determines the initial widths of the columns; a wider cell in a
+// later call widens its column from there on.
 type Table struct {
 	w      io.Writer
 	head   []string
@@ -134,12 +134,12 @@ type Table struct {
 	out    []byte
 }
 
-// NewTable returns a table with these columns.
+// NewTable returns a table with the given columns that writes to w.
 func NewTable(w io.Writer, columns []string) *Table {
 	return &Table{w: w, head: columns}
 }
 
-// Write writes whole rows.
+// Write writes rows, which must be complete lines.
 func (t *Table) Write(rows []byte) (int, error) {
 	t.out = t.out[:0]
 	first := t.widths == nil
@@ -183,7 +183,8 @@ func (t *Table) line(cells []string) {
 	t.out = append(t.out, '\n')
 }
 
-// AddColumn adds a column before the first quantity, unless it is there.
+// AddColumn inserts a column before the first quantity, unless columns already
+// contains it.
 func AddColumn(columns []string, name string, quantities []string) []string {
 	if slices.Contains(columns, name) {
 		return columns

@@ -22,14 +22,15 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Kinds are the kinds of files that a schema can be given for.
+// Kinds lists the kinds of files for which there is a schema.
 var Kinds = []string{"config", "model", "results"}
 
-// definitions are the names of their definitions.
+// definitions maps kinds to the names of their definitions in CUE. It does not contain
+// model, because each architecture has a definition of its own.
 var definitions = map[string]string{"config": "#Config", "results": "#Result"}
 
-// CUE returns the schema of a kind of files as CUE. Of models it gives
-// every architecture's, of the bundled ones and of those in dirs.
+// CUE returns the schema for a kind of files as CUE. For models, it contains a
+// definition for each architecture, both bundled and in dirs.
 func CUE(l *model.Loader, kind string, dirs []string) ([]byte, error) {
 	options := []cue.Option{cue.Docs(true), cue.Attributes(false), cue.InlineImports(true), cue.Optional(true), cue.Definitions(true)}
 	file := &ast.File{}
@@ -48,7 +49,8 @@ func CUE(l *model.Loader, kind string, dirs []string) ([]byte, error) {
 	return diag.Escaped(text), err
 }
 
-// JSON returns the schema of a kind of files as JSON Schema.
+// JSON returns the schema for a kind of files as JSON Schema. For models, it accepts
+// the parameters of any architecture, bundled or in dirs.
 func JSON(l *model.Loader, s *schema.Schema, kind string, dirs []string) ([]byte, error) {
 	var schemas []ast.Expr
 	err := eachSchema(l, kind, dirs, func(name string, v cue.Value) error {
@@ -89,9 +91,9 @@ func JSON(l *model.Loader, s *schema.Schema, kind string, dirs []string) ([]byte
 	return diag.Escaped(out.Bytes()), err
 }
 
-// simplify writes the bounds of numbers as one constraint, where CUE's encoder
-// has several, and leaves out those that JSON's numbers cannot hold. Of an open
-// struct without fields, the encoder says that it is empty: it is any.
+// simplify corrects the output of CUE's JSON Schema encoder. It merges the constraints
+// on a number into one, without bounds that are too large to be exact in JSON. An open
+// struct without fields, which the encoder takes to be empty, becomes any object.
 func simplify(v any) {
 	switch v := v.(type) {
 	case []any:
@@ -132,8 +134,8 @@ func simplify(v any) {
 	}
 }
 
-// describeModels adds to the schema of models what their files may have beside
-// parameters.
+// describeModels adds the fields that parameter files may have besides parameters to
+// the schema for models.
 func describeModels(doc map[string]any) {
 	all, _ := doc["anyOf"].([]any)
 	for _, one := range append(all, doc) {
@@ -145,8 +147,9 @@ func describeModels(doc map[string]any) {
 	}
 }
 
-// describeFields adds to the schema of configurations what CUE's encoder leaves
-// out: what each field is, and its default.
+// describeFields adds what CUE's encoder omits to the schema for configurations: the
+// description and default of each field, the texts that it accepts, and the axes of
+// sweeps.
 func describeFields(s *schema.Schema, doc map[string]any) {
 	for i := range s.Fields {
 		f := &s.Fields[i]
@@ -174,14 +177,14 @@ func describeFields(s *schema.Schema, doc map[string]any) {
 	describeAxes(s, doc)
 }
 
-// describeUnit lets a number be a text with the suffix of a unit.
+// describeUnit lets a number also be a string with a suffix of the unit.
 func describeUnit(field map[string]any, u schema.Unit) {
 	orText(field, u.Pattern())
 	field["examples"] = u.Such
 }
 
-// describeWords lets words be written in any case. What is there stays, as
-// editors complete it.
+// describeWords lets words be written in any case. The words themselves stay in the
+// schema, because editors complete them.
 func describeWords(field map[string]any, words []string) {
 	patterns := make([]string, len(words))
 	for i, word := range words {
@@ -197,15 +200,15 @@ func describeWords(field map[string]any, words []string) {
 	orText(field, "^("+strings.Join(patterns, "|")+")$")
 }
 
-// orText lets a field be a text of this pattern, too.
+// orText lets a field also be a string that matches the pattern.
 func orText(field map[string]any, pattern string) {
 	own := maps.Clone(field)
 	clear(field)
 	field["anyOf"] = []any{own, map[string]any{"type": "string", "pattern": pattern}}
 }
 
-// describeAxes says which axes a sweep may have: each a value of its field, a
-// range, or a list of both.
+// describeAxes adds the axes that a sweep may have. Each is a value of its field or
+// flag, a range, or a list of these.
 func describeAxes(s *schema.Schema, doc map[string]any) {
 	properties, _ := doc["properties"].(map[string]any)
 	sweep, _ := properties[config.SweepSection].(map[string]any)
@@ -255,7 +258,7 @@ func describeAxes(s *schema.Schema, doc map[string]any) {
 	sweep["additionalProperties"] = false
 }
 
-// eachSchema calls f for each definition that files of a kind may follow.
+// eachSchema calls f for each definition that a file of the given kind may follow.
 func eachSchema(l *model.Loader, kind string, dirs []string, f func(name string, v cue.Value) error) error {
 	def, ok := definitions[kind]
 	if !ok {

@@ -1,6 +1,6 @@
-// Package schemagen makes what follows from the schema's CUE files: the snapshot
-// that every start reads, and JSON Schemas. It serves go generate and kvbench
-// schema.
+// Package schemagen generates files from the schema's CUE files: the snapshot that
+// kvbench reads whenever it starts, and JSON Schemas. It is used by go generate and by
+// kvbench schema.
 package schemagen
 
 import (
@@ -18,9 +18,9 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Snapshot evaluates the schema's CUE files (files holds the contents of cue/,
-// models those of models/) and gives all that they say as JSON, in one
-// canonical form: what [schema.Decode] reads at every start.
+// Snapshot evaluates the schema's CUE files and returns the result as JSON in a
+// canonical form, for [schema.Decode] to read whenever kvbench starts. files holds the
+// contents of cue/, models those of models/.
 func Snapshot(files, models fs.FS) ([]byte, error) {
 	s, err := Evaluate(files, models)
 	if err != nil {
@@ -88,7 +88,7 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 	return s, nil
 }
 
-// decode fills dst from the JSON of a package's regular fields.
+// decode stores the regular fields of a package in dst, by way of JSON.
 func decode(v cue.Value, dst any) error {
 	if err := v.Validate(cue.Concrete(true)); err != nil {
 		return data.FromCUE(err, diag.Pos{})
@@ -100,8 +100,8 @@ func decode(v cue.Value, dst any) error {
 	return json.Unmarshal(text, dst)
 }
 
-// fields describes the fields of #Config. cache is the package that has tables of
-// what engines do.
+// fields returns descriptions of the fields of #Config. cache is the CUE package in
+// which the attribute @words looks up tables.
 func fields(defs, cache cue.Value) ([]schema.Field, error) {
 	sections, err := defs.LookupPath(cue.ParsePath("#Config")).Fields(cue.Optional(true))
 	if err != nil {
@@ -193,12 +193,12 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 	return all, nil
 }
 
-// keysAt lists the names of the fields at a path.
+// keysAt returns the names of the fields at a path.
 func keysAt(v cue.Value, path string) ([]string, error) {
 	return keysOf(v.LookupPath(cue.ParsePath(path)))
 }
 
-// tableKeys lists the keys that every architecture's table has.
+// tableKeys returns the keys that a table has in every architecture.
 func tableKeys(defs cue.Value, table string) ([]string, error) {
 	arch := defs.LookupPath(cue.ParsePath("#Architecture"))
 	return keysOf(arch.LookupPath(cue.MakePath(cue.Str(table).Optional())), cue.Optional(true))

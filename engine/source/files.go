@@ -13,7 +13,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Names in files.
+// Names that identify parts and kinds of files.
 const (
 	// ModelField is the field of a CUE file that contains a model's parameters
 	// next to its architecture; ReleasesField is the one that contains releases.
@@ -28,26 +28,26 @@ const (
 	ResultsExt = ".jsonl"
 )
 
-// Files are the files named by users, and the files found next to them. It is
-// safe for concurrent use.
+// Files reads the files named by users, and the files found next to them. It is safe
+// for concurrent use.
 type Files struct {
-	// Watch, unless nil, is notified of every file on which work begins.
+	// Watch, unless nil, is notified when work on a file begins.
 	Watch input.Watch
-	// NoLinks rejects symbolic links among files that are read in addition to
-	// the named ones: in untrusted folders, they may point anywhere.
+	// NoLinks rejects symbolic links among the files that are read in addition to
+	// those named: in an untrusted folder, a link may point anywhere.
 	NoLinks bool
-	// Refuse, unless nil, explains why a file found in a folder, or next to
-	// another one, must not be read.
+	// Refuse, unless nil, returns an error if a file that was found in a folder, or
+	// next to another file, must not be read.
 	Refuse func(file string) error
 
 	schema *schema.Schema
 	reader *data.Reader
-	// packages contains the packages that have been read, by name and folder.
+	// packages holds the packages that have been read, keyed by name and folder.
 	packages sync.Map
 }
 
-// New returns the files that a schema is for, whose own CUE files are in own (the
-// contents of cue/).
+// New returns a reader of files that follow the schema s. own holds the schema's CUE
+// files (the contents of cue/).
 func New(s *schema.Schema, own fs.FS) *Files {
 	return &Files{schema: s, reader: data.NewReader(own)}
 }
@@ -55,7 +55,7 @@ func New(s *schema.Schema, own fs.FS) *Files {
 // Reader returns the reader of CUE files.
 func (r *Files) Reader() *data.Reader { return r.reader }
 
-// Sections lists the sections of a configuration.
+// Sections returns the names of a configuration's sections.
 func (r *Files) Sections() []string {
 	var names []string
 	for i := range r.schema.Fields {
@@ -65,8 +65,8 @@ func (r *Files) Sections() []string {
 	return append(slices.Compact(names), SweepSection)
 }
 
-// Bounded does some work on a file: [Files.Watch] makes sure that it ends, and
-// a panic becomes an error.
+// Bounded does work on a file. [Files.Watch] is notified, so that it can enforce a
+// limit, and a panic becomes an error.
 func (r *Files) Bounded(file string, work func() error) (err error) {
 	defer r.Watch.Begin(file, input.Evaluate)()
 	defer data.Catch(file, &err)

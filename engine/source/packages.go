@@ -17,41 +17,42 @@ import (
 	"kvbench/engine/schema"
 )
 
-// The CUE files of a folder that name the same package are one value for the cue
-// command. Here each is evaluated with only those files of its package that it
-// refers to, or that add to what it says: a folder of a thousand architectures
-// stays within the limits, a file that exceeds them is known by its name, and
-// copies of a file do not disturb each other.
+// The cue command unifies all CUE files of a package into one value. Here, each file
+// is evaluated only with the files of its package that it refers to, or that add
+// fields to its own. This way, a folder of a thousand architectures stays within the
+// limits, an error can name the file that exceeds them, and copies of a file do not
+// conflict.
 
 // Package holds the files of a CUE package.
 type Package struct {
 	names []string // in order
 	files map[string]*pkgFile
-	own   bool // the text of one shows that all are kvbench's
+	own   bool // the text of at least one file shows that the package is kvbench's
 }
 
-// pkgFile is a CUE file before it is evaluated: what matters to the other files
-// of its package.
+// pkgFile describes a CUE file before it is evaluated, as far as that matters to the
+// other files of its package.
 type pkgFile struct {
 	name   string
-	err    error               // why it cannot be used
-	labels map[string][]string // of its fields, with those within them
-	wants  []string            // names that it does not define itself
+	err    error               // why the file cannot be used
+	labels map[string][]string // its top-level fields, each with the fields inside
+	wants  []string            // names that it uses but does not define
 	alone  bool                // a configuration or a model's parameters: nothing adds to its fields
 	wide   bool                // it may add to any field
 
-	// with are the files that it is evaluated with, in order and itself included;
-	// value is what they say together; lacks is what is wrong with files that would
-	// be among them.
+	// with lists the files that this one is evaluated with, including itself, in
+	// order. value returns their combined value. lacks holds the errors of files that
+	// would be in with if they could be used.
 	with  []*pkgFile
 	value func() (cue.Value, error)
 	lacks diag.List
 }
 
-// needs reports whether a file is evaluated with another.
+// needs reports whether s is evaluated with o.
 func (s *pkgFile) needs(o *pkgFile) bool { return slices.Contains(s.with, o) }
 
-// first returns the first of the files that need each other.
+// first returns the first of the files that s needs and that need s, which may be s
+// itself.
 func (s *pkgFile) first() *pkgFile {
 	return s.with[slices.IndexFunc(s.with, func(o *pkgFile) bool { return o.needs(s) })]
 }
@@ -61,29 +62,30 @@ func (s *pkgFile) has(label string) bool {
 	return ok
 }
 
-// adds reports whether two files have different fields of the same thing. With
-// common fields they are copies.
+// adds reports whether two files contribute different fields to the value of a label.
+// Files that have a field in common are taken for copies of each other.
 func (s *pkgFile) adds(o *pkgFile, label string) bool {
 	mine, theirs := s.labels[label], o.labels[label]
 	return s.err == nil && !s.alone && !o.alone && label != ModelField && len(mine)+len(theirs) > 0 &&
 		!slices.ContainsFunc(mine, func(field string) bool { return slices.Contains(theirs, field) })
 }
 
-// CUE is a CUE file with the value that it has in its package.
+// CUE is an evaluated CUE file. Its value includes the files of its package that it
+// is evaluated with.
 type CUE struct {
 	cue.Value
 	file string
 	self *pkgFile // nil if it has no package
 }
 
-// Home returns the name of the file that a field belongs to: the first that has
-// it.
+// Home returns the name of the file that a field belongs to: the first one that
+// defines it.
 func (p *CUE) Home(label string) string {
 	if p.self == nil {
 		return p.file
 	}
 	i := slices.IndexFunc(p.self.with, func(o *pkgFile) bool { return o.has(label) })
-	if i < 0 { // a comprehension made it
+	if i < 0 { // generated, perhaps by a comprehension
 		i = slices.IndexFunc(p.self.with, func(o *pkgFile) bool { return o.wide })
 	}
 	if i < 0 {
@@ -92,13 +94,13 @@ func (p *CUE) Home(label string) string {
 	return p.self.with[i].name
 }
 
-// Says reports whether the file has a field, or a part of it.
+// Says reports whether the file itself defines a field or a part of it.
 func (p *CUE) Says(label string) bool {
 	return p.self == nil || p.self.has(label) || p.self.wide && p.Home(label) == p.self.name
 }
 
-// Shared reports whether the file is of a package, and gives the first of the files
-// that it is evaluated with and that need it.
+// Shared reports whether the file belongs to a package. If so, first is the name of
+// the first of the files that it needs and that need it.
 func (p *CUE) Shared() (first string, ok bool) {
 	if p.self == nil {
 		return "", false
@@ -106,10 +108,10 @@ func (p *CUE) Shared() (first string, ok bool) {
 	return p.self.first().name, true
 }
 
-// Alone returns the value of a file that is in no package.
+// Alone returns a file with the given value that belongs to no package.
 func Alone(file string, v cue.Value) *CUE { return &CUE{Value: v, file: file} }
 
-// Each calls do for each regular field of the file.
+// Each calls do for each regular field that the file itself defines.
 func (p *CUE) Each(do func(name string, v cue.Value)) error {
 	iter, err := p.Fields()
 	if err != nil {
@@ -123,7 +125,7 @@ func (p *CUE) Each(do func(name string, v cue.Value)) error {
 	return nil
 }
 
-// Document returns the leaves of the file's own fields.
+// Document returns the leaves of the fields that the file itself defines.
 func (p *CUE) Document() (*data.Document, error) {
 	if p.self == nil || len(p.self.with) == 1 {
 		return data.DocumentOf(p.file, p.Value)
@@ -131,7 +133,7 @@ func (p *CUE) Document() (*data.Document, error) {
 	return data.PartOf(p.file, p.Value, p.Says)
 }
 
-// Evaluate evaluates a CUE file.
+// Evaluate evaluates a CUE file, together with the files of its package that it needs.
 func (r *Files) Evaluate(name string) (*CUE, error) {
 	self := r.PackageOf(name).file(name)
 	if self == nil {
@@ -150,8 +152,9 @@ func (r *Files) Evaluate(name string) (*CUE, error) {
 	return p, err
 }
 
-// evaluateNeeded evaluates the files that a file needs and that do not need it,
-// each under its own name. Where one of them is wrong, only that is reported.
+// evaluateNeeded evaluates the files that self needs and that do not need it in turn,
+// each under its own name. Errors in these files are thus reported instead of the
+// errors that they cause in self.
 func (r *Files) evaluateNeeded(self *pkgFile) error {
 	errs := slices.Clone(self.lacks)
 	for _, o := range self.with {
@@ -169,8 +172,8 @@ func (r *Files) evaluateNeeded(self *pkgFile) error {
 	return errs.Distinct().Err()
 }
 
-// BoundedCUE is [Loader.Bounded] for a file that may be CUE: what it needs of
-// other files is evaluated first, so that it counts as theirs.
+// BoundedCUE is like [Files.Bounded], for a file that may be CUE. The other files that
+// it needs are evaluated first, so that this work is attributed to them.
 func (r *Files) BoundedCUE(name string, work func() error) error {
 	if data.IsCUE(name) {
 		if self := r.PackageOf(name).file(name); self != nil {
@@ -180,7 +183,8 @@ func (r *Files) BoundedCUE(name string, work func() error) error {
 	return r.Bounded(name, work)
 }
 
-// packageOf returns the package that a file is of; nil if it names none.
+// PackageOf returns the package that a file belongs to, or nil if it has no package
+// clause.
 func (r *Files) PackageOf(name string) *Package {
 	text, ok := r.Peek(name)
 	if !ok {
@@ -204,12 +208,12 @@ func packageName(name string, text []byte) string {
 	return f.PackageName()
 }
 
-// findPackage reads the files of a package: those of the folder and, in a CUE
-// module, of the folders around it.
+// findPackage reads the files of a package in a folder and, within a CUE module, in
+// its parent folders.
 func (r *Files) findPackage(dir, clause string) *Package {
 	p := &Package{files: map[string]*pkgFile{}}
 	for _, dir := range packageFolders(dir) {
-		entries, _ := os.ReadDir(dir) // a folder that cannot be read has no files to share
+		entries, _ := os.ReadDir(dir) // a folder that cannot be read counts as empty
 		for _, e := range entries {
 			name := filepath.Join(dir, e.Name())
 			if !data.IsCUE(name) || isLeftOut(e.Name()) || r.IsSchemaFile(name) {
@@ -233,16 +237,19 @@ func (r *Files) findPackage(dir, clause string) *Package {
 	return p
 }
 
-// isLeftOut reports whether the cue command leaves a file out of its package.
+// isLeftOut reports whether the cue command does not consider a file to be part of its
+// package.
 func isLeftOut(base string) bool {
 	return strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || strings.HasSuffix(base, "_tool.cue") || strings.HasSuffix(base, "_test.cue")
 }
 
-// ModuleFolder has what a CUE module is made of: the schema that init writes, too.
+// ModuleFolder is the folder at the root of a CUE module that describes the module and
+// holds its dependencies, such as the schema that kvbench init writes.
 const ModuleFolder = "cue.mod"
 
-// packageFolders returns the folders that have files of a folder's packages: in a
-// CUE module also those around it.
+// packageFolders returns the folders that may contain files of the packages in a
+// folder: the folder itself and, within a CUE module, its parents up to the root of
+// the module.
 func packageFolders(dir string) []string {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -255,7 +262,7 @@ func packageFolders(dir string) []string {
 		}
 		parent := filepath.Dir(abs)
 		if parent == abs {
-			return list[:1] // it is in no module
+			return list[:1] // not in a module
 		}
 		if abs = parent; dir == "." || filepath.Base(dir) == ".." {
 			dir = filepath.Join(dir, "..")
@@ -266,17 +273,17 @@ func packageFolders(dir string) []string {
 	}
 }
 
-// topLabel finds the fields of a file that cannot be parsed.
+// topLabel matches the top-level fields in the text of a file that cannot be parsed.
 var topLabel = regexp.MustCompile(`(?m)^([_#\w]+)[?!]?[ \t]*:`)
 
-// pkgFile reads a file, if it is of the package.
+// pkgFile describes a file, or returns nil if it does not belong to the package.
 func (r *Files) pkgFile(name, clause string, p *Package) *pkgFile {
 	s := &pkgFile{name: name, labels: map[string][]string{}}
 	if r.Refuse != nil {
 		s.err = r.Refuse(name)
 	}
 	if s.err == nil && r.MayRead(name) != nil {
-		return nil // nobody knows its package
+		return nil // its package cannot be determined
 	}
 	text, err := data.Read(name, r.Watch)
 	if err != nil || packageName(name, text) != clause {
@@ -293,7 +300,7 @@ func (r *Files) pkgFile(name, clause string, p *Package) *pkgFile {
 		}
 		return s
 	}
-	var clauseName *ast.Ident // the parser does not resolve it either
+	var clauseName *ast.Ident // the parser lists it as unresolved, too
 	for _, decl := range f.Decls {
 		switch decl := decl.(type) {
 		case *ast.Package:
@@ -317,7 +324,7 @@ func (r *Files) pkgFile(name, clause string, p *Package) *pkgFile {
 	return s
 }
 
-// fieldsOf lists the fields in the structs that a value is made of.
+// fieldsOf returns the labels of the fields in the struct literals of an expression.
 func fieldsOf(x ast.Expr) (list []string) {
 	switch x := x.(type) {
 	case *ast.BinaryExpr:
@@ -333,9 +340,9 @@ func fieldsOf(x ast.Expr) (list []string) {
 	return list
 }
 
-// link finds the files that each file of a package is evaluated with: those that
-// have names that it wants, those that add to its fields, and what these are
-// evaluated with in turn.
+// link determines which files each file of a package is evaluated with: the files that
+// define names it uses or that add to its fields, and in turn the files that those
+// are evaluated with.
 func (r *Files) link(p *Package) {
 	has := map[string][]*pkgFile{} // by label
 	var wide []*pkgFile
@@ -361,7 +368,7 @@ func (r *Files) link(p *Package) {
 		for ; len(queue) > 0; queue = queue[1:] {
 			o := queue[0]
 			if o.err != nil {
-				continue // it is reported instead
+				continue // its error is reported instead
 			}
 			for _, want := range o.wants {
 				for _, other := range has[want] {
@@ -393,7 +400,7 @@ func (r *Files) link(p *Package) {
 	}
 }
 
-// evaluate evaluates a file with those of its package.
+// evaluate evaluates a file together with the files in s.with.
 func (r *Files) evaluate(s *pkgFile) (cue.Value, error) {
 	var files []*ast.File
 	for _, o := range s.with {
@@ -414,10 +421,11 @@ func (p *Package) Names() []string {
 	return p.names
 }
 
-// Err says why a file of the package cannot be used.
+// Err returns the reason why a file of the package cannot be used, or nil.
 func (p *Package) Err(name string) error { return p.files[name].err }
 
-// file returns a file of the package that can be used, or nil.
+// file returns the file with the given name, or nil if it is not in the package or
+// cannot be used.
 func (p *Package) file(name string) *pkgFile {
 	if p == nil {
 		return nil
@@ -428,5 +436,6 @@ func (p *Package) file(name string) *pkgFile {
 	return nil
 }
 
-// IsOwn reports whether one of the files is kvbench's: then all of them are.
+// IsOwn reports whether the package belongs to kvbench, which is the case if any of
+// its files does.
 func (p *Package) IsOwn() bool { return p != nil && p.own }

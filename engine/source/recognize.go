@@ -16,24 +16,23 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Of the files that are met in a folder or passed by a hook, most are none of
-// kvbench's: workflows, charts, manifests. A file counts as kvbench's by the
-// names at its top and one level below, whatever its name is:
+// Most files that are found in a folder or passed by a hook do not belong to kvbench:
+// they are workflows, charts, manifests. Whether a file does is decided not by its
+// name but by its keys, at the top and one level below:
 //
-//   - a model has model_name, or architecture beside a known parameter;
+//   - a model has model_name, or architecture and a known parameter;
 //   - a Hugging Face configuration is JSON with model_type and architectures;
-//   - a configuration has known keys in two of its sections, or in one and
-//     nothing but sections at the top, or there only keys that are nearly right;
-//   - CUE imports the schema, or has an architecture, a family, releases, a
-//     model or a configuration by its fields;
+//   - a configuration has known keys in two of its sections; or only sections at
+//     the top, one of which has a known key or nothing but misspelled ones;
+//   - CUE imports the schema, or contains fields typical of an architecture, a
+//     family, releases, a model or a configuration;
 //   - results have the key kvbench.
 //
-// A file that cannot be parsed is held to the same rules by the names that its
-// text has in these places, so that a typo in a model does not make it pass for
-// somebody else's file.
+// For a file that cannot be parsed, the same rules are applied to the names that its
+// text has in these places, so that a model with a syntax error is not mistaken for
+// another program's file.
 
-// outline contains the names at the top of a file, and those one level below
-// each.
+// outline maps each name at the top of a file to the names one level below it.
 type outline map[string][]string
 
 func (o outline) add(path []string) {
@@ -49,7 +48,7 @@ func (o outline) add(path []string) {
 
 func (o outline) has(name string) bool { return o[name] != nil }
 
-// outlineOf is the outline of a mapping.
+// outlineOf returns the outline of a mapping.
 func outlineOf(root *data.Value) outline {
 	o := outline{}
 	for i := range root.Fields {
@@ -62,7 +61,7 @@ func outlineOf(root *data.Value) outline {
 	return o
 }
 
-// archsField exists in every Hugging Face configuration of a language model.
+// archsField is a field that every Hugging Face configuration of a language model has.
 const archsField = "architectures"
 
 // isOwn reports whether a YAML or JSON file belongs to kvbench.
@@ -74,7 +73,7 @@ func (r *Files) isOwn(name string, o outline) bool {
 		hasNear(o, schema.NameParam) && r.countParams(o) > 1
 }
 
-// hasNear reports whether a name at the top is probably misspelled.
+// hasNear reports whether a name at the top is probably a misspelling of name.
 func hasNear(o outline, name string) bool {
 	for top := range o {
 		if nearly(top, []string{name}) != "" {
@@ -84,7 +83,8 @@ func hasNear(o outline, name string) bool {
 	return false
 }
 
-// nearly returns the known name that differs in a few letters, or "".
+// nearly returns the known name that differs from name in at most a few letters, or
+// "" if there is none.
 func nearly(name string, known []string) string {
 	near := slices.DeleteFunc(slices.Clone(known), func(k string) bool { n := len(k) - len(name); return n < -2 || n > 2 })
 	if len(near) == 0 {
@@ -93,7 +93,8 @@ func nearly(name string, known []string) string {
 	return diag.Nearest(name, near)
 }
 
-// countParams counts the names that are parameters of bundled architectures.
+// countParams returns the number of names at the top that are parameters of bundled
+// architectures.
 func (r *Files) countParams(o outline) int {
 	known := map[string]bool{}
 	for _, arch := range r.schema.Architectures {
@@ -114,7 +115,7 @@ func (r *Files) countParams(o outline) int {
 // are misspelled or their fields are not indented.
 func (r *Files) isOwnConfig(o outline) bool {
 	found := map[string]bool{}
-	misspelled := false // a section that contains only keys that are nearly right
+	misspelled := false // whether a section contains only misspelled keys
 	others := 0
 	sections := r.Sections()
 	for top, below := range o {
@@ -161,12 +162,12 @@ func (r *Files) isKey(section, name string) bool {
 	})
 }
 
-// IsOwn reports whether a YAML or JSON file belongs to kvbench, given its
-// value.
+// IsOwn reports whether a YAML or JSON file with the given value belongs to kvbench.
 func (r *Files) IsOwn(name string, root *data.Value) bool { return r.isOwn(name, outlineOf(root)) }
 
-// IsForeign reports whether the text of a file, and of those of its CUE package,
-// shows that it is none of kvbench's. Of a file that cannot be read nobody knows.
+// IsForeign reports whether a file does not belong to kvbench, judging by its text
+// and, for CUE, by the other files of its package. It returns false if the file cannot
+// be read.
 func (r *Files) IsForeign(name string) bool {
 	text, ok := r.Peek(name)
 	return ok && !r.ownText(name, text) && !(data.IsCUE(name) && r.PackageOf(name).IsOwn())
@@ -174,7 +175,7 @@ func (r *Files) IsForeign(name string) bool {
 
 // ownText reports whether the text of a file shows that it belongs to kvbench.
 func (r *Files) ownText(name string, text []byte) bool {
-	// Without zeros, text in UTF-16 is nearly what it would be in UTF-8.
+	// Without its zero bytes, UTF-16 text is nearly the same as in UTF-8.
 	s := strings.ReplaceAll(string(text), "\x00", "")
 	for _, mark := range []string{"\ufeff", "\xff\xfe", "\xfe\xff"} {
 		s = strings.TrimPrefix(s, mark)
@@ -190,8 +191,9 @@ func (r *Files) ownText(name string, text []byte) bool {
 	return r.isOwn(name, outlineOfLines(s))
 }
 
-// The fields of architectures: those that hardly anything else has, and others.
-// Two fields tell a family.
+// Fields by which CUE text is recognized. strongFields and weakFields are fields of
+// architectures; strongFields are rare in other files. Two of familyFields identify a
+// family.
 var (
 	strongFields  = []string{"#params", "kv_bytes_per_token", "access_patterns"}
 	weakFields    = []string{"match", "let", "cache", "requires", "checks"}
@@ -250,11 +252,12 @@ func (r *Files) IsSchemaFile(name string) bool {
 
 var packageClause = regexp.MustCompile(`(?m)^package[ \t]+\w+`)
 
-// packageOf matches the package clause of a CUE file.
+// packageOf returns the package clause of a CUE file, or "".
 func packageOf(text []byte) string { return string(packageClause.Find(text)) }
 
-// MayRead rejects files found next to others, or in folders, that are not
-// regular files, and symbolic links if links must not be followed.
+// MayRead returns an error if a file that was found in a folder, or next to another
+// file, must not be read: it is not a regular file, it is a symbolic link and
+// [Files.NoLinks] is set, or [Files.Refuse] rejects it.
 func (r *Files) MayRead(name string) error {
 	if info, err := os.Lstat(name); r.NoLinks && err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return diag.Errorf(diag.Pos{File: name}, "is a symbolic link, which is not followed").WithHint("replace it with the file")
@@ -267,14 +270,15 @@ func (r *Files) MayRead(name string) error {
 	return input.Regular(name)
 }
 
-// Peek returns the beginning of a file; ok is false if the file cannot be read,
-// so that its owner is unknown.
+// Peek returns the text of a file, up to a maximum size. ok is false if the file
+// cannot be read.
 func (r *Files) Peek(name string) (text []byte, ok bool) {
 	text, _, err := input.ReadAll(name, data.MaxFile, r.Watch)
 	return text, err == nil
 }
 
-// outlineOfLines parses the names in block YAML from its text.
+// outlineOfLines returns the outline of block YAML, found in its text line by line
+// because the text may be invalid.
 func outlineOfLines(text string) outline {
 	o := outline{}
 	top, base, below := "", -1, 0
@@ -293,7 +297,7 @@ func outlineOfLines(text string) outline {
 		}
 		switch {
 		case indent <= base && !ok:
-			top = "" // an item of a list, or no YAML
+			top = "" // an item of a list, or not YAML
 		case indent <= base:
 			top, below = name, 0
 			o.add([]string{top})
@@ -318,15 +322,15 @@ func isNameRune(r rune) bool {
 	return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("_#$-.", r)
 }
 
-// outlineOfBraces parses the names in JSON, CUE or flow YAML from its text,
-// whether valid or not: comments count as white space, and names that follow
-// each other count as nested, as in CUE's a: b: c.
+// outlineOfBraces returns the outline of JSON, CUE or flow YAML, found in its text,
+// which may be invalid. Comments count as white space, and consecutive names count as
+// nested, as in CUE's a: b: c.
 func outlineOfBraces(text string) outline {
 	o := outline{}
-	var path []string  // the names around, one for each brace
-	var opened []int   // how long path was before each
-	var chain []string // the names since the last brace or value
-	colon := false     // just after a colon
+	var path []string  // names of the enclosing fields
+	var opened []int   // for each open brace, the length of path before it
+	var chain []string // names since the last brace or value
+	colon := false     // whether the last token was a colon
 	for i := 0; i < len(text); {
 		rest := text[i:]
 		if n := skipped(rest); n > 0 {
@@ -340,7 +344,7 @@ func outlineOfBraces(text string) outline {
 				opened = append(opened, len(path))
 				path = append(path, chain...)
 				if rest[0] == '[' {
-					path = append(path, "[]", "[]") // no names of the outline below
+					path = append(path, "[]", "[]") // too deep for the outline
 				}
 				chain = nil
 			case '}', ']':
@@ -372,8 +376,7 @@ func outlineOfBraces(text string) outline {
 	return o
 }
 
-// skipped returns the length of the white space or the comment at the beginning
-// of a text.
+// skipped returns the length of the white space or comment at the beginning of a text.
 func skipped(text string) int {
 	end := -1
 	switch {
@@ -392,8 +395,8 @@ func skipped(text string) int {
 	return end
 }
 
-// lexeme returns the name or quoted string at the beginning of a text, and its
-// length, or 0 if there is neither.
+// lexeme returns the name or quoted string at the beginning of a text, and its length
+// in the text. The length is 0 if there is neither.
 func lexeme(text string) (string, int) {
 	const quotes = `"""`
 	if rest, ok := strings.CutPrefix(text, quotes); ok {
