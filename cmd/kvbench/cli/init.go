@@ -33,8 +33,8 @@ var startFiles = []struct{ to, from string }{
 	{".pre-commit-config.yaml", "pre-commit-config.yaml"},
 }
 
-// The CUE module of the folder. Editors and the cue command find the schema in
-// cue.mod/pkg, without a network.
+// The CUE module that init creates. Editors and the cue command find the schema in
+// cue.mod/pkg, without network access.
 const (
 	startModule = "module: \"models.example@v0\"\nlanguage: version: \"v0.17.0\"\n"
 	schemaDir   = "cue.mod/pkg/kvbench.internal/cue"

@@ -136,7 +136,7 @@ func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, 
 	}
 	flags, err := nixlbench.ReadFlags(n.Probe, out)
 	if err != nil {
-		// The exit code alone tells nothing: nixlbench exits with 1 even on success.
+		// The exit code alone tells nothing: it is 1 even if nixlbench prints its flags.
 		d := diag.Errorf(diag.Pos{}, "%s is not nixlbench: %v; it %s", strings.Join(words, " "), err, exit.String())
 		if exit.Stopped {
 			d.Msg = fmt.Sprintf("%s did not answer %s within %v", strings.Join(words, " "), n.Probe.Option, probeTimeout)

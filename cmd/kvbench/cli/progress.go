@@ -34,7 +34,7 @@ func (p *progress) begin(label string) {
 		p.start = time.Now()
 	}
 	p.current = fmt.Sprintf("%d of %d: %s", p.done+1, p.total, label)
-	// Points done earlier do not count, because they took no time.
+	// The estimate ignores points reported by plain, because they take no time.
 	if p.terminal && p.started > 0 {
 		left := time.Since(p.start) / time.Duration(p.started) * time.Duration(p.total-p.done)
 		p.current = fmt.Sprintf("%d of %d, %v to go: %s", p.done+1, p.total, left.Round(time.Second), label)
