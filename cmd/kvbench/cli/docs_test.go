@@ -183,7 +183,7 @@ func documents(t *testing.T) map[string]string {
 }
 
 // TestReadme checks that the README is short, that its first command prints no warnings,
-// and that its command for the tests is the first that CI runs.
+// and that its command for the tests is the one that .ci/run uses.
 func TestReadme(t *testing.T) {
 	readme := documents(t)["README.md"]
 	if n := strings.Count(readme, "\n"); n > 150 {
