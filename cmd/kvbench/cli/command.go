@@ -314,7 +314,7 @@ func (a *app) wantsOptional(c *command, cfg *config.Config) bool {
 // an error.
 func (c *command) flagsOf(s *schema.Schema, cfg *config.Config, release string, given map[string][]data.Fact) (map[string][]data.Fact, error) {
 	values := maps.Clone(given)
-	if values == nil { // the command has no such flags
+	if values == nil { // the command does not have nixlbench's flags
 		return map[string][]data.Fact{}, nil
 	}
 	var own []*config.Knob

@@ -413,7 +413,7 @@ func (f *fake) heading() {
 // row prints a row with the given sizes and the numbers of a captured run.
 func (f *fake) row(block, batch int64) {
 	bandwidth := "16.925787"
-	// Successive runs use the bandwidths in turn.
+	// Successive rows use the bandwidths in turn, even across runs.
 	if list := strings.Split(os.Getenv("FAKE_BANDWIDTHS"), ","); list[0] != "" {
 		n, _ := os.ReadFile("count")
 		bandwidth = list[len(n)%len(list)]

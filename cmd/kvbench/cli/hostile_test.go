@@ -302,7 +302,7 @@ type outcome struct {
 	stderr string
 }
 
-// watched runs kvbench, which must end by itself.
+// watched runs kvbench, which must end without being stopped.
 func watched(t *testing.T, dir string, args ...string) outcome {
 	t.Helper()
 	return awaited(t, command(dir, args...))
@@ -316,7 +316,7 @@ func limited(t *testing.T, limit, dir string, args ...string) outcome {
 	return awaited(t, cmd)
 }
 
-// awaited runs a command, which must end by itself.
+// awaited runs a command, which must end without being stopped.
 func awaited(t *testing.T, cmd *exec.Cmd) outcome {
 	t.Helper()
 	var stdout, stderr bytes.Buffer

@@ -16,8 +16,8 @@ import (
 // planShown returns what a plan shows: its quantities and the command.
 func planShown(pl *plan.Plan) plan.Shown { return plan.Shown{Names: quantityNames(pl), Flags: true} }
 
-// sweepShown returns what a sweep shows. A field does not count if it is only a column,
-// but does if the condition depends on it.
+// sweepShown returns what a sweep shows. A field counts only if the condition uses it,
+// not if it is merely a column.
 func (a *app) sweepShown(c *command, columns []string) plan.Shown {
 	where, _, _ := c.value("where")
 	condition, _ := sweep.Condition(a.schema, where) // the sweep reports the error
