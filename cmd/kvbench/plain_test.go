@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// unplain finds phrases that a native writer would not use, each with what is
-// said instead.
+// unplain lists phrases that a native writer would not use, each with what to write
+// instead.
 var unplain = []struct {
 	phrase  *regexp.Regexp
 	instead string
@@ -48,8 +48,8 @@ var unplain = []struct {
 	{regexp.MustCompile(`\bhas no other to start\b`), "needs two processes"},
 }
 
-// TestPlainEnglish looks at all that users read: the README, the guides, the
-// help, and the texts in the code and the data.
+// TestPlainEnglish checks all text that users read: the README, the guides, the help,
+// and strings in the code and the data.
 func TestPlainEnglish(t *testing.T) {
 	quoted := regexp.MustCompile("\"(?:[^\"\\\\]|\\\\.)*\"|`[^`]*`")
 	seen := 0

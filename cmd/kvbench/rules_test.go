@@ -18,15 +18,15 @@ import (
 	"kvbench/engine/schema"
 )
 
-// plainWords are names that are also plain English, keys of the documented
-// output, or this tool's own flags.
+// plainWords lists names that may appear in Go code because they are also ordinary
+// English words, keys of the documented output, or kvbench's own flags.
 var plainWords = []string{
 	"backend", "mode", "scheme", "filepath", "filenames",
 	"config_file", // a key of the documented JSON and CSV
 }
 
-// TestNoNamesInGo holds the rule that models, engines, backends and nixlbench
-// flags are known to the data alone.
+// TestNoNamesInGo checks that the names of models, engines, backends and nixlbench
+// flags appear only in the data, not in Go code.
 func TestNoNamesInGo(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -81,8 +81,8 @@ func TestNoNamesInGo(t *testing.T) {
 	}
 }
 
-// layers lists the packages of engine/ and cmd/, lowest first: each imports
-// only what stands before it.
+// layers lists the packages in engine/ and cmd/, lowest first. Each may import only
+// those listed before it.
 var layers = []string{
 	"kvbench/engine/diag",
 	"kvbench/engine/input",
@@ -107,14 +107,14 @@ var layers = []string{
 	"kvbench/cmd/kvbench",
 }
 
-// owners are the packages that may import a library.
+// owners maps libraries to the packages that may import them.
 var owners = map[string][]string{
 	"cuelang.org/go":                {"kvbench/engine/diag", "kvbench/engine/data", "kvbench/engine/schema", "kvbench/engine/source", "kvbench/engine/config", "kvbench/engine/model", "kvbench/engine/schemagen"},
 	"github.com/expr-lang/expr":     {"kvbench/engine/formula"},
 	"github.com/peterbourgon/ff/v3": {"kvbench/cmd/kvbench/cli"},
 }
 
-// TestImports holds the layering.
+// TestImports checks that imports comply with layers and owners.
 func TestImports(t *testing.T) {
 	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "kvbench/engine/...", "kvbench/cmd/...").Output()
 	if err != nil {

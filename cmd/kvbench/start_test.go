@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// The benchmarks of this file measure whole processes, those that are compared
-// in turn, and report medians. docs/performance.md says what comes of it.
+// The benchmarks in this file measure whole processes and report medians. Processes to
+// be compared take turns. docs/performance.md shows the results.
 
-// floor imports what every start of kvbench must load, and exits.
+// floor is a program that imports the packages that kvbench always loads, and exits.
 const floor = `package main
 
 import (
@@ -30,7 +30,7 @@ import (
 func main() {}
 `
 
-// build compiles a program and gives its path.
+// build compiles a program and returns its path.
 func build(b *testing.B, name, what string) string {
 	bin := filepath.Join(b.TempDir(), name)
 	if out, err := exec.Command("go", "build", "-o", bin, what).CombinedOutput(); err != nil {
@@ -39,9 +39,10 @@ func build(b *testing.B, name, what string) string {
 	return bin
 }
 
-// copies gives paths of copies of a program. Where in memory the system keeps a
-// program's file makes it up to a tenth slower or faster, by chance, for as long
-// as it keeps it there: what is measured is the median over several.
+// copies copies a program several times and returns the paths of the copies. Depending
+// on where in memory the system caches its file, a program may be up to a tenth slower
+// or faster until the file leaves the cache. A median over several copies evens this
+// out.
 func copies(b *testing.B, bin string) []string {
 	paths := make([]string, 7)
 	for i := range paths {
@@ -63,13 +64,13 @@ func copies(b *testing.B, bin string) []string {
 	return paths
 }
 
-// cost is what a process took.
+// cost is the time and the memory that a process took.
 type cost struct {
 	wall, cpu time.Duration
 	peak      int64 // KiB of memory
 }
 
-// run runs a program whose output goes to a file.
+// run runs a program with its output written to a file, and returns its cost.
 func run(b *testing.B, out *os.File, bin string, args ...string) cost {
 	cmd := exec.Command(bin, args...)
 	var stderr bytes.Buffer
@@ -100,7 +101,7 @@ func temp(b *testing.B) *os.File {
 	return f
 }
 
-// median gives the median of a part of costs in milliseconds.
+// median returns the median of one part of costs, in milliseconds.
 func median(costs []cost, part func(cost) time.Duration) float64 {
 	list := make([]time.Duration, len(costs))
 	for i, c := range costs {
@@ -113,8 +114,8 @@ func median(costs []cost, part func(cost) time.Duration) float64 {
 func wall(c cost) time.Duration { return c.wall }
 func cpu(c cost) time.Duration  { return c.cpu }
 
-// python gives the command line of the Python tool that kvbench succeeds, whose
-// folder is in KVBENCH_PYTHON_TOOL.
+// python returns the command line of the Python tool that kvbench replaces. The
+// variable KVBENCH_PYTHON_TOOL names its folder.
 func python(b *testing.B) (bin, tool string) {
 	tool = os.Getenv("KVBENCH_PYTHON_TOOL")
 	if tool == "" {
@@ -198,8 +199,8 @@ func BenchmarkFiles(b *testing.B) {
 	}
 }
 
-// BenchmarkSweep measures sweeps of 5 axes to CSV with 12 columns, and a program
-// that writes the same by loops and integer arithmetic on one processor.
+// BenchmarkSweep measures sweeps over 5 axes, written as CSV with 12 columns, and a
+// program that writes the same with loops and integer arithmetic on one processor.
 func BenchmarkSweep(b *testing.B) {
 	planBin, handBin := build(b, "kvbench", "."), build(b, "byhand", "./testdata/byhand/main.go")
 	for _, points := range []int{10_000, 100_000, 1_000_000, 10_000_000} {
@@ -231,8 +232,8 @@ func BenchmarkSweep(b *testing.B) {
 	}
 }
 
-// same reports whether two files hold the same. It takes little memory: that of
-// this process counts for those that it starts.
+// same reports whether two files have the same content. It uses little memory, because
+// the memory of this process counts toward the peak of processes that it starts.
 func same(b *testing.B, one, two string) bool {
 	x, err := os.Open(one)
 	if err != nil {

@@ -1,6 +1,6 @@
 // Package input opens files named by users, which may be untrusted. It rejects
-// files without an end, and reports every read to a watch, which stops reads
-// that do not return.
+// files that may never end, such as devices, and reports every read to a watch,
+// which can stop reads that do not return.
 package input
 
 import (
@@ -19,9 +19,9 @@ type Work uint8
 
 // The kinds of work.
 const (
-	Evaluate Work = iota // everything that is done with it
-	Read                 // a part of it is read
-	Await                // a part of a pipe is read, which may take time
+	Evaluate Work = iota // processing the file as a whole
+	Read                 // reading part of the file
+	Await                // reading part of a pipe, which may take a while
 )
 
 // Watch, unless nil, is called when work on a file begins, so that it can stop
@@ -56,7 +56,7 @@ func Open(name string, watch Watch) (*File, error) {
 	if err := check(name, info); err != nil {
 		return nil, err
 	}
-	// It may just have become a pipe, on which opening would block.
+	// By now a pipe may have replaced the file; opening one normally would block.
 	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, wrong(name, err)
@@ -77,7 +77,7 @@ func Open(name string, watch Watch) (*File, error) {
 	return f, nil
 }
 
-// Watched reports the reads of an open file to the watch.
+// Watched returns an open file as a File whose reads are reported to the watch.
 func Watched(file *os.File, watch Watch) *File {
 	return &File{file: file, name: file.Name(), work: Read, watch: watch}
 }
@@ -89,7 +89,7 @@ func (f *File) Read(p []byte) (int, error) {
 	return n, f.wrong(err)
 }
 
-// ReadAt reads at an offset.
+// ReadAt reads up to len(p) bytes, starting at the given offset.
 func (f *File) ReadAt(p []byte, at int64) (int, error) {
 	defer f.watch.Begin(f.name, f.work)()
 	n, err := f.file.ReadAt(p, at)
@@ -106,8 +106,8 @@ func (f *File) wrong(err error) error {
 // Close closes the file.
 func (f *File) Close() error { return f.file.Close() }
 
-// ReadAll reads a file of at most the given number of bytes; large reports
-// whether it has more.
+// ReadAll reads a file, up to a maximum number of bytes; large reports whether the
+// file has more.
 func ReadAll(name string, most int, watch Watch) (text []byte, large bool, err error) {
 	f, err := Open(name, watch)
 	if err != nil {
@@ -118,8 +118,8 @@ func ReadAll(name string, most int, watch Watch) (text []byte, large bool, err e
 	return text[:min(len(text), most)], len(text) > most, err
 }
 
-// Glob returns the names of the files that match a pattern: the file with
-// exactly that name or, if there is none, all matches, sorted. If the pattern
+// Glob returns the names of the files that match a pattern: the file whose name is
+// the pattern itself or, if there is none, all matches, sorted. If the pattern
 // begins with ./, so do the names.
 func Glob(pattern string) ([]string, *diag.Diag) {
 	if _, err := os.Lstat(pattern); err == nil {
@@ -169,7 +169,7 @@ func notRegular(name string) *diag.Diag {
 
 func isPipe(info fs.FileInfo) bool { return info.Mode()&fs.ModeNamedPipe != 0 }
 
-// Inherited reports whether a name refers to a file that is already open.
+// Inherited reports whether a name refers to one of the process's open files.
 func Inherited(name string) bool {
 	return name == "/dev/stdin" || name == "/dev/stdout" || name == "/dev/stderr" || strings.HasPrefix(name, "/dev/fd/") || strings.HasPrefix(name, "/proc/self/fd/")
 }

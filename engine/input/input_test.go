@@ -15,7 +15,7 @@ import (
 	"kvbench/engine/input"
 )
 
-// TestOpen: what has no end of its own is refused, and not waited for.
+// TestOpen checks that files that may never end are rejected at once.
 func TestOpen(t *testing.T) {
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
@@ -57,14 +57,15 @@ func TestOpen(t *testing.T) {
 		case <-time.After(5 * time.Second):
 			t.Errorf("%s is waited for", name)
 		}
-		// What is missing is said by who opens it.
+		// Regular ignores missing files: Open reports them.
 		if err := input.Regular(name); (err != nil) != strings.HasSuffix(want, "regular file") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-// TestWatch: opening and every read are told, and that it is a pipe which is read.
+// TestWatch checks that the watch is called for opening a file and for every read, and
+// that reads of a pipe are reported as Await.
 func TestWatch(t *testing.T) {
 	var told []string
 	watch := func(name string, work input.Work) func() {
@@ -86,7 +87,7 @@ func TestWatch(t *testing.T) {
 		t.Errorf("read %q, %t, %v", text, large, err)
 	}
 
-	// A pipe that the process was started with.
+	// A pipe that is already open, as if inherited.
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +108,8 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// TestGlob: a file of just that name is taken as it is; a leading ./ stays.
+// TestGlob checks that a file whose name is the pattern itself takes precedence, and
+// that names keep a leading ./ of the pattern.
 func TestGlob(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, name := range []string{"a1", "a[1]", "b2", "b1"} {

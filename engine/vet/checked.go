@@ -8,8 +8,8 @@ import (
 	"kvbench/engine/diag"
 )
 
-// Checked is the state of a run that was ended; the next run skips what it has
-// already done.
+// Checked is the state of a run that was cut short. The next run uses it to skip
+// the files already checked.
 type Checked struct {
 	Last   string            // the key of the last file reported
 	Failed bool              // whether a report contains an error
@@ -17,10 +17,10 @@ type Checked struct {
 	Alone  bool              // whether files are checked one at a time
 }
 
-// Add returns the state for resuming after the file in over ended this run. If
-// other files were in progress, the next run checks files one at a time;
-// otherwise, it skips the file. Add returns nil if the file has already ended a
-// run, because such files are no longer checked.
+// Add returns the state for resuming after the file that over reports ended this
+// run. If other files were in progress, the next run checks files one at a time;
+// otherwise, it skips that file. Add returns nil if the file is already to be
+// skipped, because resuming would not help.
 func (c Checked) Add(over *diag.Diag, others int) *Checked {
 	if c.over(over.Pos.File) != nil {
 		return nil
@@ -37,8 +37,8 @@ func (c Checked) Add(over *diag.Diag, others int) *Checked {
 	return &c
 }
 
-// over returns the message about a file that took too much time or memory, or
-// nil.
+// over returns the error for a file that took too much time or memory in an
+// earlier run, or nil for any other file.
 func (c Checked) over(file string) error {
 	if msg := c.Over[Key(file)]; msg != "" {
 		return diag.Errorf(diag.Pos{File: file}, "%s", msg).About(diag.TooMuch, "")
@@ -57,6 +57,6 @@ func (c Checked) rest(targets []*target) []*target {
 	return targets
 }
 
-// Key is a file's name in a form that JSON can represent: names need not be
-// UTF-8.
+// Key returns a file's name in a form that JSON can represent, because names need
+// not be valid UTF-8.
 func Key(file string) string { return strconv.QuoteToASCII(filepath.Clean(file)) }

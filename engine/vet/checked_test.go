@@ -7,8 +7,8 @@ import (
 	"kvbench/engine/diag"
 )
 
-// TestChecked: a file that has ended one run is known in the next, whatever its
-// name is, so that no run is started for ever.
+// TestChecked checks that a file that ended one run is recognized in the next,
+// whatever its name, so that vet does not restart forever.
 func TestChecked(t *testing.T) {
 	for _, name := range []string{"a.cue", "bad\xff.cue", "\u202e \"x\".cue"} {
 		over := diag.Errorf(diag.Pos{File: name}, "takes more than 5s")
@@ -30,7 +30,8 @@ func TestChecked(t *testing.T) {
 	}
 }
 
-// TestCheckedRest: a run goes on behind the file that was reported last, by its name.
+// TestCheckedRest checks that a run resumes after the last file reported, and from the
+// beginning if that file is gone.
 func TestCheckedRest(t *testing.T) {
 	var targets []*target
 	for _, name := range []string{"a", "b/../b", "c\xff", "d"} {

@@ -20,7 +20,7 @@ type target struct {
 	opened bool
 	file   *model.File
 	err    error
-	known  diag.List // errors in the architectures that it defines, found while reading other files
+	known  diag.List // errors in the architectures that the file defines, found while reading others
 }
 
 // extensions are the extensions of the files that kvbench reads.
@@ -30,9 +30,9 @@ func isRead(name string) bool {
 	return slices.Contains(extensions, strings.ToLower(filepath.Ext(name)))
 }
 
-// expand returns the targets for the given words; with skip, named files are
-// treated like files found in a folder. Something that cannot be listed is a
-// target too, so that the rest is still checked.
+// expand returns the targets for the given files, folders and patterns. If skip is
+// set, named files are treated like files found in a folder. A path that cannot be
+// listed becomes a target with an error, so that the rest is still checked.
 func expand(words []string, skip bool) ([]*target, error) {
 	var usage diag.List
 	var all []*target
@@ -69,8 +69,8 @@ func expand(words []string, skip bool) ([]*target, error) {
 	return all, usage.Err()
 }
 
-// withKnown adds the errors in files that define architectures, some of which
-// are not targets: they come first.
+// withKnown attaches each error in list to the target for its file. Files that are
+// not targets are added as new ones, before the others.
 func withKnown(targets []*target, list diag.List) []*target {
 	var more []*target
 	for _, d := range list {
@@ -89,7 +89,8 @@ func withKnown(targets []*target, list diag.List) []*target {
 	return append(more, targets...)
 }
 
-// walk adds the files in a folder that kvbench may read.
+// walk adds the files in a folder, and in the folders below it, that kvbench may
+// read.
 func walk(dir string, add func(*target)) {
 	if isLink(dir) {
 		add(refused(dir, diag.Errorf(diag.Pos{File: dir}, "is a symbolic link, which is not followed").
@@ -112,8 +113,8 @@ func walk(dir string, add func(*target)) {
 	})
 }
 
-// fileTarget returns a file to check. It does not follow links: in an untrusted
-// folder, they may lead to files that must not be shown.
+// fileTarget returns the target for a file. It does not follow symbolic links: in
+// an untrusted folder, they may lead to files that must not be shown.
 func fileTarget(name string, met bool) *target {
 	const why = "is a symbolic link, which is not followed"
 	foreign := func(why string) *target {

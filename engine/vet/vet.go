@@ -18,19 +18,20 @@ import (
 // Report is the result of checking a file.
 type Report struct {
 	File string
-	Kind model.Kind // "" if it could not be read
+	Kind model.Kind // "" if the file could not be read
 	Errs diag.List
-	// Skipped explains why a file was skipped: it does not belong to kvbench.
+	// Skipped explains why the file was skipped, if it does not belong to kvbench.
 	Skipped string
 }
 
-// Files checks files, the files in folders, and those that match patterns, and
-// passes a report on each to out, in order. Models may be of the bundled
-// architectures, of those in the folders dirs, and of those in any of the files.
-// Files that are none of kvbench's are skipped where they were met in a folder,
-// or with skip in any case.
+// Files checks the files that words name, directly, by folder or by pattern, and
+// passes a report on each to out, in order. Models may use the bundled
+// architectures, those in the folders dirs, and those that any of the files
+// define. Files that do not belong to kvbench are skipped if they were found in a
+// folder; if skip is set, they are skipped even if they were named.
 //
-// checked is what an earlier run has left to do.
+// Files resumes from checked, the state of an earlier run; the zero value starts
+// from the beginning.
 func Files(s *schema.Schema, l *model.Loader, words, dirs []string, skip bool, checked Checked, out func(*Report)) error {
 	targets, err := expand(words, skip)
 	if err != nil {
@@ -65,7 +66,7 @@ func Files(s *schema.Schema, l *model.Loader, words, dirs []string, skip bool, c
 	}
 	said := map[string]bool{}
 	inOrder(workers, checked.rest(targets), func(t *target) *Report { return check(s, l, known, t) }, func(r *Report) {
-		if isCUE(r.File) { // errors in a file of its package are reported once
+		if isCUE(r.File) { // report errors in a package's shared files only once
 			r.Errs = r.Errs.Unsaid(said)
 		}
 		out(r)
@@ -76,7 +77,7 @@ func Files(s *schema.Schema, l *model.Loader, words, dirs []string, skip bool, c
 // check creates the report on a file.
 func check(s *schema.Schema, l *model.Loader, known *model.Known, t *target) *Report {
 	if strings.HasSuffix(t.name, source.ResultsExt) {
-		return report(s, l, known, t) // line by line, however many they are
+		return report(s, l, known, t) // results are read line by line: the file as a whole has no limit
 	}
 	r := &Report{File: t.name}
 	if t.err == nil && t.file != nil {
@@ -115,13 +116,14 @@ func report(s *schema.Schema, l *model.Loader, known *model.Known, t *target) *R
 		files = append(files, t.file.Package...)
 	}
 	r.Errs = quoted(l, files, diag.Shown(r.Errs.Unsaid(map[string]bool{})))
-	t.file = nil // little is kept of many files
+	t.file = nil // there may be many files, so free this one
 	return r
 }
 
 func isCUE(name string) bool { return strings.EqualFold(filepath.Ext(name), ".cue") }
 
-// shown is how much of a long line is quoted on either side of a caret.
+// shown is the number of characters quoted on either side of the caret in a long
+// line.
 const shown = 80
 
 // quoted adds the quoted line to each message that has a position. Messages
@@ -134,7 +136,7 @@ func quoted(l *model.Loader, files []string, list diag.List) diag.List {
 			continue
 		}
 		if lines[file] == nil {
-			text, _ := l.Text(model.Entry{File: file}) // a deleted file has no lines
+			text, _ := l.Text(model.Entry{File: file}) // empty if the file has been deleted
 			lines[file] = strings.Split(string(text), "\n")
 		}
 		if d.Pos.Line > len(lines[file]) {
@@ -147,7 +149,8 @@ func quoted(l *model.Loader, files []string, list diag.List) diag.List {
 	return list
 }
 
-// around returns the part of a line around a column, and the column within it.
+// around returns the part of a line around a column, and the position of that
+// column within the part.
 func around(line string, col int) (part string, caret int) {
 	from, to := col-shown, col+shown // in characters
 	if from <= 1 {
@@ -165,7 +168,7 @@ func around(line string, col int) (part string, caret int) {
 		n++
 	}
 	if begin == 0 {
-		from = 0 // the line is shorter
+		from = 0 // the part begins at the start of the line
 	}
 	part, caret = line[begin:end], col
 	if end < len(line) {
@@ -194,8 +197,7 @@ func architecture(s *schema.Schema, l *model.Loader, f *model.File, arch *schema
 	return errs.Err()
 }
 
-// layers checks a model's layers: whether everything they need is present and
-// valid.
+// layers checks that everything a model's layers need is present and valid.
 func layers(s *schema.Schema, l *model.Loader, m *model.Model) error {
 	use := plan.Fullest(m.Arch)
 	if !use.Rank {
@@ -213,7 +215,8 @@ func layers(s *schema.Schema, l *model.Loader, m *model.Model) error {
 	return err
 }
 
-// known runs one check of an architecture; values are the errors in its values.
+// known runs one of an architecture's checks against known results. values holds
+// the errors already found in the check's values.
 func known(s *schema.Schema, checker *plan.Checker, arch *schema.Architecture, c schema.Check, values error) error {
 	var errs diag.List
 	fail := func(at, format string, args ...any) *diag.Diag {
@@ -272,8 +275,8 @@ func known(s *schema.Schema, checker *plan.Checker, arch *schema.Architecture, c
 	return errs.Err()
 }
 
-// inOrder creates reports, several at a time, and passes them on in order. It
-// keeps only a few at a time.
+// inOrder creates reports concurrently and passes them to out in the order of the
+// targets. It holds only a few reports in memory at a time.
 func inOrder(workers int, targets []*target, report func(*target) *Report, out func(*Report)) {
 	queue := make(chan chan *Report, 4*workers)
 	slots := make(chan struct{}, workers)

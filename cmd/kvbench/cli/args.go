@@ -12,12 +12,15 @@ import (
 // minPrefix is the minimum length of an abbreviated flag name.
 const minPrefix = 4
 
-// normalize rewrites a command's arguments so that the flag library reads them
-// one way only: every flag as --name=value with its full name. Flags may stand
-// anywhere. given tells which flags the arguments hold. Every fault is
-// reported; a request for help is [flag.ErrHelp]. others gives, for flags that
-// this command does not have, a command that does, and lacks a hint on names that no
-// command has. Words that belong to no flag come last, where the command takes some.
+// normalize rewrites a command's arguments into the one form passed to the flag
+// library: every flag as --name=value with its full name, followed by any words that
+// do not belong to a flag. Flags and words may come in any order; takesWords reports
+// whether the command accepts words. given holds the names of the flags found.
+//
+// normalize reports all errors, not just the first. A request for help returns an
+// error that wraps [flag.ErrHelp]. For flags that this command does not have, others
+// maps each name to a command that has it, and lacks returns a hint on names that no
+// command has.
 func normalize(args []string, flags []*flagSpec, takesWords bool, others map[string]string, lacks func(name string) string) (words []string, given map[string]bool, err error) {
 	var errs diag.List
 	var rest []string
@@ -48,11 +51,11 @@ func normalize(args []string, flags []*flagSpec, takesWords bool, others map[str
 			if other := others[strings.ReplaceAll(name, "-", "_")]; other != "" {
 				err.WithHint("--%s is a flag of %s %s", name, program, other)
 			} else if hint := lacks(name); hint != "" {
-				err.Hints = []string{hint} // what has a similar name is something else
+				err.Hints = []string{hint} // flags with similar names are unrelated
 			}
 			errs = append(errs, err)
 			if !hasValue && i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
-				i++ // probably its value
+				i++ // skip what is probably the flag's value
 			}
 			continue
 		}

@@ -19,7 +19,8 @@ func planFlags(t testing.TB) []*flagSpec {
 	return a.planCmd().flags
 }
 
-// TestWithout: what kvbench says not to have does not name a flag.
+// TestWithout checks that settings described as missing from kvbench do not also name a
+// flag.
 func TestWithout(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil || s.Lacks("expert-parallel_size") == "" || s.Lacks("EP") == "" || s.Lacks("tp") != "" {
@@ -63,7 +64,8 @@ func TestNormalize(t *testing.T) {
 	}
 }
 
-// FuzzNormalize: what comes out is canonical, so it goes in unchanged.
+// FuzzNormalize checks that the result of normalize is canonical: normalizing it again
+// does not change it.
 func FuzzNormalize(f *testing.F) {
 	for _, s := range []string{"--tp 8", "--tp=8 x", "--fit --enable_pt false", "-h", "--", "- -- ---", "--=x", "--etcd-endpoint y --num 3", "--tp\x00-1"} {
 		f.Add(s)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestInitCUE: what init writes passes plain cue vet, without a network.
+// TestInitCUE checks that the files written by init pass cue vet without network access.
 func TestInitCUE(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds the cue command")
@@ -33,7 +33,7 @@ func TestInitCUE(t *testing.T) {
 	if out, err := vet(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
-	// It is the schema that is asked: a field that it does not have is refused.
+	// cue vet must really use the schema: it rejects a field that the schema lacks.
 	arch := filepath.Join(mine, "arch", "my_model.cue")
 	text, err := os.ReadFile(arch)
 	if err != nil {
@@ -45,8 +45,8 @@ func TestInitCUE(t *testing.T) {
 	}
 }
 
-// TestPreCommit runs the hook as its users do: pre-commit builds it from this
-// repository, a bad file blocks the commit, and a good one passes.
+// TestPreCommit runs the hook as users do: pre-commit builds it from this repository.
+// A bad file must block the commit, and a good one must pass.
 func TestPreCommit(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds the program anew")
@@ -63,7 +63,7 @@ func TestPreCommit(t *testing.T) {
 		}
 		return strings.TrimSpace(string(out))
 	}
-	// The libraries stay where they are, so that they are compiled already.
+	// Sharing Go's caches avoids compiling the libraries again.
 	env := append(os.Environ(), "HOME="+dir, "PRE_COMMIT_HOME="+filepath.Join(dir, "cache"), "GIT_CONFIG_NOSYSTEM=1",
 		"GOCACHE="+goEnv("GOCACHE"), "GOMODCACHE="+goEnv("GOMODCACHE"), "GOPROXY=off",
 		"GOTOOLCHAIN=local", "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@b", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@b")
@@ -82,7 +82,7 @@ func TestPreCommit(t *testing.T) {
 		return strings.TrimSpace(out)
 	}
 
-	// The hook's repository: this tree as it is.
+	// The hook's repository is a copy of this working tree.
 	hook := filepath.Join(dir, "kvbench")
 	list, err := exec.Command("git", "-C", "../../..", "ls-files", "-co", "--exclude-standard").Output()
 	if err != nil {
@@ -91,7 +91,7 @@ func TestPreCommit(t *testing.T) {
 	for name := range strings.FieldsSeq(string(list)) {
 		data, err := os.ReadFile(filepath.Join("../../..", name))
 		if err != nil {
-			continue // removed
+			continue // deleted from the working tree
 		}
 		file := filepath.Join(hook, name)
 		os.MkdirAll(filepath.Dir(file), 0o755)
@@ -104,7 +104,7 @@ func TestPreCommit(t *testing.T) {
 	must(hook, "git", "commit", "-qm", "all")
 	rev := must(hook, "git", "rev-parse", "HEAD")
 
-	// The author's.
+	// The repository of an author who uses the hook.
 	mine := filepath.Join(dir, "mine")
 	must(dir, "kvbench", "init", mine)
 	write := func(name, text string) {
@@ -129,7 +129,7 @@ func TestPreCommit(t *testing.T) {
 	must(mine, "git", "add", "-A")
 	must(mine, "git", "commit", "-qm", "good")
 
-	// An architecture that changes, or goes, leaves models behind.
+	// Changing or removing an architecture makes its models invalid.
 	arch := filepath.Join(mine, "arch", "my_model.cue")
 	text, err := os.ReadFile(arch)
 	if err != nil {
@@ -148,7 +148,7 @@ func TestPreCommit(t *testing.T) {
 	os.Remove(arch)
 	refused("a removed architecture", `my_model_7b.yaml:1:13: model_name: no known architecture matches "MY_MODEL_7B"`)
 
-	// Files of others do not stand in the way.
+	// Files that do not belong to kvbench do not block a commit.
 	write("arch/my_model.cue", string(text))
 	write("package.json", "{\"name\": \"x\"}\n")
 	write("workflow.yml", "name: CI\non: push\njobs: {a: {strategy: {matrix: {}}}}\n")

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// doubling is CUE in which a text, or a list, doubles forty times.
+// doubling returns CUE in which a string or a list doubles forty times.
 func doubling(first, next string) string {
 	text := "a0: " + first + "\n"
 	for i := range 40 {
@@ -18,7 +18,7 @@ func doubling(first, next string) string {
 	return text
 }
 
-// bombs are files of a few lines that reach a limit.
+// bombs are files of a few lines that exceed a limit.
 var bombs = map[string]struct{ text, want string }{
 	"comprehension": {
 		"l: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\nx: [" + strings.Repeat("for i in l ", 10) + "if i > 100 {1}]\n",
@@ -35,8 +35,8 @@ var bombs = map[string]struct{ text, want string }{
 	"list": {doubling("[0, 1]", "[for x in a%[2]d for y in [0, 1] {x}]"), "takes more than "},
 }
 
-// TestBombs: a file that reaches a limit is named, and ends the command within a
-// second of it, wherever it is given.
+// TestBombs checks that a file that exceeds a limit ends the command with an error that
+// names the file, however the command comes to read it.
 func TestBombs(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes its time")
@@ -75,7 +75,7 @@ func TestBombs(t *testing.T) {
 			if !strings.HasPrefix(bomb.text, "a0") {
 				return
 			}
-			// The file that takes too much is told, not the one that needs it.
+			// The error names the file that takes too much, not the one that refers to it.
 			if r := watched(t, dir, "kvcache", "--model", "m.cue", "--isl", "16"); r.code != 1 || !strings.HasPrefix(r.stderr, "a.cue: takes more than ") {
 				t.Errorf("exit code %d; said %.300q", r.code, r.stderr)
 			}

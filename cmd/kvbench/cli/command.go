@@ -33,7 +33,7 @@ const envPrefix = "KVBENCH"
 // command is a command of the tool.
 type command struct {
 	name  string
-	words string // what comes after the flags, for the help; "" for nothing
+	words string // the arguments after the flags, as shown in the help; "" if there are none
 	short string
 	flags []*flagSpec
 	// axes allows overrides and configurations to have several values.
@@ -42,15 +42,15 @@ type command struct {
 	// complete returns candidates for the next word, given the words before it.
 	complete func(words []string) []string
 
-	given map[string]bool // by the arguments
-	set   map[string]bool // by whatever
-	args  []string        // words that belong to no flag
-	// without lists nixlbench flags that the release does not have and that
-	// nixlbench would not read.
+	given map[string]bool // flags set on the command line
+	set   map[string]bool // flags set in any way
+	args  []string        // arguments that do not belong to a flag
+	// without holds the nixlbench flags to omit from the command, because the
+	// release does not have them and nixlbench would not read them.
 	without map[string]bool
 }
 
-// ffcli converts the command for the flag library.
+// ffcli converts the command to that of the flag library.
 func (c *command) ffcli() *ffcli.Command {
 	fs := flag.NewFlagSet(program+" "+c.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
@@ -76,11 +76,11 @@ func (c *command) ffcli() *ffcli.Command {
 	}
 }
 
-// maxPreferences is the maximum size of kvbench's own file, in bytes.
+// maxPreferences is the maximum size of the preferences file, in bytes.
 const maxPreferences = 1 << 20
 
-// preferences reads kvbench's own file. It accepts only preferences of the
-// tool, so that no model or run value is hidden in it.
+// preferences reads the preferences file. It accepts only flags that are
+// preferences, so that the file cannot silently change a model or a run.
 func (c *command) preferences(r io.Reader, set func(name, value string) error) error {
 	var errs diag.List
 	name := c.flag("config").String()
@@ -189,8 +189,9 @@ func (c *command) choice(name string) (string, error) {
 	return "", d
 }
 
-// configFiles returns the configuration files: --model_config first, then the
-// files that match the patterns, sorted; only "" if there are none.
+// configFiles returns the names of the configuration files: that of --model_config
+// first, then those that match the patterns of --model_configs, sorted. If there are
+// none, it returns a single "".
 func (c *command) configFiles() ([]string, error) {
 	var files []string
 	if file, _, ok := c.value("model_config"); ok {
@@ -230,9 +231,9 @@ func (c *command) configFiles() ([]string, error) {
 	return unique, errs.Err()
 }
 
-// prepare reads the models and the configurations: an item for each model,
-// configuration and combination of values of nixlbench's flags. Those that can be
-// made are given even when others cannot, which the error tells.
+// prepare reads the models and the configurations, and returns an item for each
+// combination of a model, a configuration and the values of nixlbench's flags. If
+// some items cannot be made, it returns the others along with an error.
 func (a *app) prepare(c *command, planners *plan.Planners, detail bool, given map[string][]data.Fact) ([]plan.Item, error) {
 	files := slices.DeleteFunc(slices.Clone(c.flag("model").text), func(f string) bool { return f == "" })
 	if len(files) == 0 {
@@ -297,8 +298,8 @@ func (a *app) prepare(c *command, planners *plan.Planners, detail bool, given ma
 	return jobs, errs.Err()
 }
 
-// wantsOptional reports whether a configuration has a value for which an
-// optional row of the command's view is shown.
+// wantsOptional reports whether a configuration sets a value that makes the
+// command's view show an optional row.
 func (a *app) wantsOptional(c *command, cfg *config.Config) bool {
 	return slices.ContainsFunc(a.schema.Views[c.name].Rows, func(r schema.Row) bool {
 		i := slices.IndexFunc(a.schema.Quantities, func(q schema.Quantity) bool { return r.Optional && q.Name == r.Value })
@@ -308,11 +309,12 @@ func (a *app) wantsOptional(c *command, cfg *config.Config) bool {
 	})
 }
 
-// flagsOf returns the values of nixlbench's flags with a configuration: those that
-// were given beside it, and those of its sweep. nil stands for none that can be.
+// flagsOf returns the values of nixlbench's flags for a configuration: those in given
+// and, for other flags, those of the configuration's sweep. It returns nil if there is
+// an error.
 func (c *command) flagsOf(s *schema.Schema, cfg *config.Config, release string, given map[string][]data.Fact) (map[string][]data.Fact, error) {
 	values := maps.Clone(given)
-	if values == nil { // the command has no such flags
+	if values == nil { // the command does not have nixlbench's flags
 		return map[string][]data.Fact{}, nil
 	}
 	var own []*config.Knob
@@ -329,7 +331,7 @@ func (c *command) flagsOf(s *schema.Schema, cfg *config.Config, release string, 
 	return values, nil
 }
 
-// configs reads the configurations, once.
+// configs returns the configurations, reading them on the first call.
 func (a *app) configs(c *command) ([]*config.Config, error) {
 	if !a.configured {
 		a.configured = true
@@ -345,7 +347,7 @@ func (a *app) readConfigs(c *command) ([]*config.Config, error) {
 	errs.Add(err)
 	a.awaits(files...)
 	overrides := c.overrides(a.schema)
-	// With many files, all processors are used.
+	// Several files are read in parallel.
 	type read struct {
 		cfg *config.Config
 		err error
@@ -396,7 +398,7 @@ func (a *app) oneEach(c *command, knobs []*config.Knob) error {
 	return nil
 }
 
-// dirs returns the folders with more architectures.
+// dirs returns the folders of --models, which hold more architectures.
 func (c *command) dirs() []string {
 	f := c.flag("models")
 	if _, from, ok := c.value("models"); ok && from.Kind == data.FromEnv {
@@ -405,16 +407,18 @@ func (c *command) dirs() []string {
 	return f.text
 }
 
-// warnMissing warns about values that are not set and the results depend on, and
-// notes those that the model gave, and given ones that nothing shown depends on.
+// warnMissing prints a warning about each value that is not set although the results
+// depend on it. It also prints notes on values taken from the model, and on values set
+// by the user that do not affect anything shown.
 func (a *app) warnMissing(j plan.Item, results []string, shown plan.Shown) {
 	a.printOnce(append(a.missing(j, results), a.given(j, shown)...))
 }
 
-// printOnce prints messages, those about flags only once.
+// printOnce prints messages. Messages without a file, such as those about flags, are
+// printed only once.
 func (a *app) printOnce(list []*diag.Diag) {
 	for _, d := range list {
-		// A message about a flag applies to all plans.
+		// A message without a file applies to all plans.
 		if key := d.Error() + strings.Join(d.Hints, "\n"); d.Pos.File != "" || !a.said[key] {
 			a.said[key] = true
 			a.print.Print(d)
@@ -422,8 +426,8 @@ func (a *app) printOnce(list []*diag.Diag) {
 	}
 }
 
-// missing returns the warnings about values that are not set and the results
-// depend on, and the notes on those that the model gave.
+// missing returns a warning about each value that is not set although the results
+// depend on it, and notes on values taken from the model.
 func (a *app) missing(j plan.Item, results []string) []*diag.Diag {
 	var list []*diag.Diag
 	settled := j.Planner.Settled(j.Request)
@@ -451,8 +455,8 @@ func (a *app) missing(j plan.Item, results []string) []*diag.Diag {
 	return list
 }
 
-// ofEngine returns the note on a value that is the engine's, where the model has
-// another or where results depend on it.
+// ofEngine returns a note on own, a value that the engine determines, if it replaces
+// the model's value or if results depend on it.
 func ofEngine(f *schema.Field, own, v data.Fact, reads bool) []*diag.Diag {
 	switch {
 	case f.Announced != "" && v.Origin.Kind == data.FromModel:
@@ -470,7 +474,7 @@ func warned(list diag.List) bool {
 	return slices.ContainsFunc(list, func(d *diag.Diag) bool { return d.Severity == diag.Warning })
 }
 
-// warn prints what the plans of one request warn about: the first has it all.
+// warn prints the warnings of one request's plans. The first plan holds all of them.
 func (a *app) warn(plans []*plan.Plan) {
 	for _, pl := range plans {
 		for _, w := range pl.Warnings {
@@ -479,7 +483,7 @@ func (a *app) warn(plans []*plan.Plan) {
 	}
 }
 
-// rowNames lists the values shown in a view.
+// rowNames returns the names of the values shown in a view.
 func rowNames(v schema.View) []string {
 	names := make([]string, len(v.Rows))
 	for i, r := range v.Rows {
@@ -488,7 +492,7 @@ func rowNames(v schema.View) []string {
 	return names
 }
 
-// quantities runs a command that shows a view of each plan's quantities.
+// quantities runs a command that shows the quantities of each plan.
 func (a *app) quantities(c *command, detail bool, show func(i int, pl *plan.Plan) error) error {
 	jobs, err := a.prepare(c, plan.NewPlanners(a.schema, a.schema.Nixlbench.Default, ""), detail, nil)
 	var errs diag.List
@@ -520,8 +524,8 @@ func (a *app) quantities(c *command, detail bool, show func(i int, pl *plan.Plan
 	return errs.Err()
 }
 
-// about names the configuration for which a formula failed, if there are
-// several.
+// about adds the configuration's file to the errors of a request that do not already
+// point to it.
 func about(req *plan.Request, err error) error {
 	list := diag.All(err)
 	for i, d := range list {

@@ -17,18 +17,19 @@ import (
 	"kvbench/engine/sweep"
 )
 
-// shells holds the scripts that tie completeCommand to a shell.
+// shells holds the scripts that make a shell call completeCommand.
 //
 //go:embed completion/*
 var shells embed.FS
 
-// completeCommand is what the scripts call: it prints what the last of the
-// words may be, a line each; nothing where that is a file.
+// completeCommand is the hidden command that the scripts call. It prints the
+// candidates for the last word, one per line. If the word is a file name, it prints
+// nothing, and the shell completes it.
 const completeCommand = "__complete"
 
 var shellNames = []string{"bash", "fish", "zsh"}
 
-// completionCmd prints the scripts.
+// completionCmd prints a completion script.
 func (a *app) completionCmd() *command {
 	return &command{
 		name:     "completion",
@@ -52,9 +53,9 @@ func (a *app) completionCmd() *command {
 	}
 }
 
-// complete prints what the last word may be.
+// complete prints the candidates for the last word.
 func (a *app) complete(cmds []*command, words []string) error {
-	// bash makes three words of --flag=value.
+	// bash splits --flag=value into three words.
 	for i := 1; i < len(words); i++ {
 		if words[i] == "=" {
 			joined := words[i-1] + "="
@@ -66,7 +67,7 @@ func (a *app) complete(cmds []*command, words []string) error {
 			i--
 		}
 	}
-	// It breaks words at the colon of hf: as well, and completes what follows.
+	// bash also splits words at the colon of hf:, and completes only what follows it.
 	behind := ""
 	scheme, colon := strings.TrimSuffix(hub.Scheme, ":"), ":"
 	if i := slices.Index(words, colon); i > 0 && i >= len(words)-2 && strings.HasSuffix(words[i-1], scheme) {
@@ -82,7 +83,7 @@ func (a *app) complete(cmds []*command, words []string) error {
 	return nil
 }
 
-// candidates returns what current may become after the words before it.
+// candidates returns the words that complete current, given the words before it.
 func (a *app) candidates(cmds []*command, before []string, current string) []string {
 	var names []string
 	for _, c := range cmds {
@@ -105,7 +106,7 @@ func (a *app) candidates(cmds []*command, before []string, current string) []str
 	}
 	if name, value, ok := strings.Cut(current, "="); ok && strings.HasPrefix(name, "-") {
 		if f := flagNamed(c, name); f != nil {
-			// bash completes what follows the =, zsh the word.
+			// The scripts expect completions of the value alone.
 			return a.completeValue(f, before, value)
 		}
 		return nil
@@ -155,7 +156,7 @@ func (a *app) completeValue(f *flagSpec, before []string, current string) []stri
 		if strings.HasPrefix(current[i:], "-") {
 			i++
 		}
-		names := slices.Clone(f.words) // of a report
+		names := slices.Clone(f.words) // set for the columns of a report
 		if names == nil {
 			names = a.columnNames(before)
 		}
@@ -172,14 +173,14 @@ func (a *app) completeValue(f *flagSpec, before []string, current string) []stri
 		values = slices.Clone(f.words)
 	}
 	for i, v := range values {
-		values[i], _, _ = strings.Cut(v, " (") // the releases that have it
+		values[i], _, _ = strings.Cut(v, " (") // remove the note on releases
 	}
 	return withPrefix(values, current)
 }
 
 const letters = "abcdefghijklmnopqrstuvwxyz"
 
-// completeEnd completes what begins at index i of a word.
+// completeEnd completes the part of a word that begins at index i.
 func completeEnd(word string, i int, names []string) []string {
 	list := withPrefix(names, word[i:])
 	for j, name := range list {
@@ -188,8 +189,8 @@ func completeEnd(word string, i int, names []string) []string {
 	return list
 }
 
-// completeModel completes the name of a model or its identifier on Hugging Face,
-// in any spelling that --model takes.
+// completeModel completes the name of a model or its identifier on Hugging Face, in
+// any spelling that --model accepts.
 func (a *app) completeModel(before []string, current string) []string {
 	if strings.HasPrefix(current, hub.Scheme) {
 		return withPrefix(a.loader().Cached(), current)
@@ -210,7 +211,7 @@ func (a *app) completeModel(before []string, current string) []string {
 	return append(list, model.Complete(current, ids)...)
 }
 
-// modelNames lists the known models.
+// modelNames returns the names of the known models.
 func (a *app) modelNames(before []string) []string {
 	entries, err := a.loader().Entries(modelDirs(before))
 	if err != nil {
@@ -223,8 +224,8 @@ func (a *app) modelNames(before []string) []string {
 	return names
 }
 
-// columnNames lists the columns that a sweep may have: those of any model, and
-// the parameters and formulas of the model that the words name.
+// columnNames returns the columns that a sweep may have: those available for every
+// model, and the parameters and formulas of the model given by --model.
 func (a *app) columnNames(before []string) []string {
 	names := slices.Concat(sweep.OwnColumns, quantitiesOf(a.schema), schema.Keys(a.schema.Nixlbench.Flags), []string{schema.NameParam})
 	for i := range a.schema.Fields {
@@ -242,7 +243,7 @@ func (a *app) columnNames(before []string) []string {
 	return slices.Compact(names)
 }
 
-// modelDirs returns the folders that the words and the environment name.
+// modelDirs returns the folders that --models or the environment variable specifies.
 func modelDirs(words []string) []string {
 	name := modelsFlag().name
 	dirs := filepath.SplitList(os.Getenv(envPrefix + "_" + strings.ToUpper(name)))
@@ -256,7 +257,7 @@ func modelDirs(words []string) []string {
 	return dirs
 }
 
-// completeModels completes show NAME.
+// completeModels completes the arguments of the models command, show NAME.
 func (a *app) completeModels(words []string) []string {
 	if len(words) == 0 || words[len(words)-1] != "show" {
 		return []string{"show"}
@@ -268,7 +269,8 @@ func (a *app) completeModels(words []string) []string {
 	return names
 }
 
-// explainable lists what explain takes: layers, quantities and flags.
+// explainable returns the arguments that explain accepts: layers, quantities and
+// nixlbench flags.
 func (a *app) explainable([]string) []string {
 	set := map[string]bool{layersWord: true}
 	for _, q := range a.schema.Quantities {
@@ -290,7 +292,7 @@ func withPrefix(words []string, prefix string) []string {
 	if len(list) > 0 || prefix == "" {
 		return list
 	}
-	for _, w := range words { // values are found in any case
+	for _, w := range words { // otherwise, ignore case
 		if len(w) >= len(prefix) && strings.EqualFold(w[:len(prefix)], prefix) {
 			list = append(list, w)
 		}

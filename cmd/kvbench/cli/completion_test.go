@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestCompletionBash sources the script in a real bash and completes words as
-// readline has it do.
+// TestCompletionBash sources the script in a real bash and completes words the way
+// readline makes bash do it.
 func TestCompletionBash(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("bash"); err != nil {
@@ -23,7 +23,7 @@ func TestCompletionBash(t *testing.T) {
 		{"kvbench plan --model_c", "--model_config --model_configs"},
 		{"kvbench plan --model-c", "--model-config --model-configs"},
 		{"kvbench plan --backend G", "GDS GDS_MT GPUNETIO GUSLI"},
-		// Of all releases: the plan is for one that has it.
+		// Values of all releases: the plan uses a release that has the value.
 		{"kvbench plan --backend ", "AZURE_BLOB GDS GDS_MT GPUNETIO GUSLI HF3FS INFINIA LIBFABRIC Mooncake OBJ POSIX UCCL UCX UCX_MO"},
 		{"kvbench explain --nixlbench_release 0.3.1 --backend IN", "INFINIA"},
 		{"kvbench profile --runtime_type ", "ASIO ETCD"},
@@ -32,7 +32,7 @@ func TestCompletionBash(t *testing.T) {
 		{"kvbench plan --obj_req_checksum ", "required supported"},
 		{"kvbench plan --nixlbench_release a", "auto"},
 		{"kvbench profile --nixlbench-release=la", "latest"},
-		{"kvbench plan --backend = PO", "POSIX"}, // bash makes three words of --backend=PO
+		{"kvbench plan --backend = PO", "POSIX"}, // bash splits --backend=PO into three words
 		{"kvbench plan --kvcache_quant_mode f", "fp8 fp16 fp32 fp4 fp8_per_token_head fp8_ds_mla fp8_plain"},
 		{"kvbench plan --op_type ", "READ WRITE"},
 		{"kvbench plan --tp 8 --access_pattern ", "block layer"},
@@ -53,10 +53,10 @@ func TestCompletionBash(t *testing.T) {
 		{"kvbench plan --sort isl,-batch", "isl,-batch_size"},
 		{"kvbench plan --where block_", "block_size"},
 		{"kvbench plan --where 8<=tp_", "8<=tp_size"},
-		{"kvbench plan --where archit", ""}, // a column, but no name of formulas
+		{"kvbench plan --where archit", ""}, // a column that formulas cannot use
 		{"kvbench nixlbench f", "flags"},
 		{"kvbench kvcache --model openai/gpt-oss-1", "openai/gpt-oss-120b"},
-		{"kvbench kvcache --model hf : ", "acme/Tiny-1B acme/Tiny-2B"}, // bash makes three words of hf:acme, too
+		{"kvbench kvcache --model hf : ", "acme/Tiny-1B acme/Tiny-2B"}, // bash splits hf:acme into three words, too
 		{"kvbench kvcache --model hf : acme/Tiny-2", "acme/Tiny-2B"},
 		{"kvbench kvcache --model = hf : acme/Tiny-1", "acme/Tiny-1B"},
 		{"kvbench kvcache --model hf:acme/Tiny-1", "hf:acme/Tiny-1B"}, // zsh does not
@@ -71,8 +71,8 @@ func TestCompletionBash(t *testing.T) {
 		{"kvbench init --like vari", "varied_attention"},
 		{"kvbench completion z", "zsh"},
 		{"kvbench plan --help", "--help --help-all"},
-		{"kvbench plan --fit --for", "--format"}, // --fit takes no word
-		{"kvbench plan --model_config ex", ""},   // files are bash's own
+		{"kvbench plan --fit --for", "--format"}, // --fit takes no value
+		{"kvbench plan --model_config ex", ""},   // bash completes file names itself
 		{"kvbench vet ", ""},
 		{"kvbench nonsense ", ""},
 	} {
@@ -103,7 +103,7 @@ echo "${COMPREPLY[*]}"`
 	}
 }
 
-// TestCompletionZsh: the script loads in a real zsh, where there is one.
+// TestCompletionZsh checks that the script loads in a real zsh, if it is installed.
 func TestCompletionZsh(t *testing.T) {
 	if _, err := exec.LookPath("zsh"); err != nil {
 		t.Skip("zsh is not installed")
@@ -114,7 +114,7 @@ func TestCompletionZsh(t *testing.T) {
 	}
 }
 
-// TestCompletionFish completes words in a real fish, where there is one.
+// TestCompletionFish completes words in a real fish, if it is installed.
 func TestCompletionFish(t *testing.T) {
 	if _, err := exec.LookPath("fish"); err != nil {
 		t.Skip("fish is not installed")
@@ -139,7 +139,7 @@ func TestCompletionFish(t *testing.T) {
 		cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir)
 		out, err := cmd.CombinedOutput()
 		var words []string
-		for line := range strings.Lines(string(out)) { // a tab goes before a description
+		for line := range strings.Lines(string(out)) { // a tab precedes a description
 			word, _, _ := strings.Cut(strings.TrimSpace(line), "\t")
 			words = append(words, word)
 		}
@@ -149,7 +149,7 @@ func TestCompletionFish(t *testing.T) {
 	}
 }
 
-// TestCompletedModels: --model takes every spelling that completion offers.
+// TestCompletedModels checks that --model accepts every spelling that completion offers.
 func TestCompletedModels(t *testing.T) {
 	for _, word := range []string{"QWEN3", "Llama3.1-", "OpenAI/", "GPT-OSS-", "Mistral-7B-v", "meta-llama/llama-3.", "Phi", "google/gemma-3"} {
 		out, err := exec.Command("kvbench", "__complete", "plan", "--model", word).Output()

@@ -13,26 +13,25 @@ import (
 	"testing"
 )
 
-// notRun are the commands of the documents that no test runs: those that set
-// a machine up, and those that run the tests themselves.
+// notRun lists commands in the documentation that no test runs, because they set up a
+// machine or run the tests themselves.
 var notRun = []string{"git clone", "go install", "go test", "KVBENCH_UPDATE=1 go test", "go generate", "bash .ci/run", "bash .ci/figures"}
 
-// docBlock finds code blocks: the file that the reader is told to save the
-// block as, its language, its text.
+// docBlock matches code blocks. Its groups are the name of the file to save the block
+// as, the language, and the text.
 var docBlock = regexp.MustCompile("(?ms)^(?:Save this as `([^`\n]+)`:\n\n)?```(\\w*)\n(.*?)^```$")
 
-// TestDocs goes through the README and the guides as a reader does, in a
-// folder with the examples: it saves the files that they show and runs every
-// command. What a console block shows must be what its commands print, stdout
-// and stderr together; the commands of an sh block must succeed.
-// KVBENCH_UPDATE=1 rewrites the documents.
+// TestDocs follows the README and the guides as a reader would, in a folder with the
+// examples: it saves the files that they show and runs every command. A console block
+// must show exactly what its commands print to stdout and stderr; the commands of an
+// sh block must succeed. KVBENCH_UPDATE=1 rewrites the documents.
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	bin := t.TempDir()
 	if out, err := exec.Command("go", "build", "-o", filepath.Join(bin, "kvbench"), "kvbench/cmd/kvbench").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	// Where the documents run nixlbench, the tests' own stands in for it.
+	// Commands that run nixlbench get the tests' fake instead.
 	self, err := os.Executable()
 	if err == nil {
 		err = os.Symlink(self, filepath.Join(bin, "nixlbench"))
@@ -83,7 +82,7 @@ func TestDocs(t *testing.T) {
 				case lang == "console":
 					var shown strings.Builder
 					for _, command := range commands(body, "$ ") {
-						out, _ := run(command) // most errors that the documents show are meant
+						out, _ := run(command) // documents show errors on purpose
 						shown.WriteString("$ " + command + out)
 					}
 					return "```console\n" + shown.String() + "```"
@@ -112,8 +111,8 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// commands gives the commands of a block: the lines with the prompt, each with
-// the lines that a backslash at its end continues it on.
+// commands returns the commands of a block: the lines that begin with the prompt, each
+// with any lines that continue it after a backslash.
 func commands(body, prompt string) []string {
 	var list []string
 	more := false
@@ -142,8 +141,8 @@ func save(t *testing.T, name, text string) {
 	}
 }
 
-// TestGuideLines: the guide's architecture with its model takes at most 15
-// lines of data, and a model of an architecture that exists at most nine.
+// TestGuideLines checks that the guide's architecture and its model take at most 15
+// lines of data, and a model of an existing architecture at most nine.
 func TestGuideLines(t *testing.T) {
 	guide := documents(t)["docs/adding-a-new-model-architecture.md"]
 	lines := map[string]int{}
@@ -164,7 +163,8 @@ func TestGuideLines(t *testing.T) {
 	}
 }
 
-// documents reads the README and the guides, by their paths from the root.
+// documents returns the text of the README and the guides, by path from the root of the
+// repository.
 func documents(t *testing.T) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob("../../../docs/*.md")
@@ -182,8 +182,8 @@ func documents(t *testing.T) map[string]string {
 	return texts
 }
 
-// TestReadme: the README is short, its first command warns about nothing, and
-// its command for the tests is the first that the gate runs.
+// TestReadme checks that the README is short, that its first command prints no warnings,
+// and that its command for the tests is the one that .ci/run uses.
 func TestReadme(t *testing.T) {
 	readme := documents(t)["README.md"]
 	if n := strings.Count(readme, "\n"); n > 150 {
@@ -206,8 +206,8 @@ func TestReadme(t *testing.T) {
 	if command, _, _ := strings.Cut(after, "\n"); len(first) < 2 || first[1] != "$ "+command+"\n" {
 		t.Errorf("the README tests with %q, the gate with %q", first[1], command)
 	}
-	// The picture is well-formed, suits light and dark pages, and shows the
-	// numbers of the first command.
+	// The picture must be well-formed, suit light and dark pages, and show the numbers
+	// that the first command prints.
 	picture := "docs/images/from-model-to-nixlbench.svg"
 	data, err := os.ReadFile("../../../" + picture)
 	if err != nil {
@@ -228,11 +228,11 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// docLink finds links to files of the repository and to headings.
+// docLink matches links to files in the repository and to headings.
 var docLink = regexp.MustCompile(`\]\(([^)#:\s]*)(#[^)\s]*)?\)`)
 
-// TestDocLinks: every link leads to a file and a heading that exist, and the
-// index names every guide.
+// TestDocLinks checks that every link leads to an existing file and heading, and that
+// the index lists every guide.
 func TestDocLinks(t *testing.T) {
 	docs := documents(t)
 	heading := regexp.MustCompile(`(?m)^#+ (.*)$`)

@@ -11,7 +11,8 @@ import (
 	"kvbench/engine/plan"
 )
 
-// drafters are models with their drafters, each pair made once.
+// drafters combines models with their drafters. It reads each drafter once, and
+// makes each pair once.
 type drafters struct {
 	app    *app
 	loader *model.Loader
@@ -20,7 +21,7 @@ type drafters struct {
 	pairs  map[pair]*model.Model
 }
 
-// drafter is a model that drafts, or why there is none.
+// drafter is a draft model, or the error from reading it.
 type drafter struct {
 	model *model.Model
 	err   error
@@ -31,8 +32,8 @@ type pair struct {
 	name  string
 }
 
-// with returns the model with the drafter that a configuration names, or the model
-// itself.
+// with returns the model combined with the drafter that the configuration names, or
+// the model itself if no drafter is needed.
 func (d *drafters) with(m *model.Model, cfg *config.Config) (*model.Model, error) {
 	named := func(v data.Fact) bool { return plan.IsDrafter(d.app.schema, v) }
 	v := cfg.Values[plan.DraftVar]
@@ -63,7 +64,7 @@ func (d *drafters) with(m *model.Model, cfg *config.Config) (*model.Model, error
 	return both, nil
 }
 
-// load reads a drafter, once.
+// load returns a drafter, reading it on first use.
 func (d *drafters) load(v data.Fact) (*model.Model, error) {
 	if one, ok := d.read[v.Str]; ok {
 		return one.model, one.err

@@ -7,14 +7,14 @@ import (
 	"kvbench/engine/diag"
 )
 
-// ofTests are variables that the tests read, not a command.
+// ofTests lists variables that only the tests read, without their prefix.
 var ofTests = []string{"UPDATE", "FULL", "PYTHON_TOOL"}
 
-// noteEnvironment notes variables that would set a flag if one had such a name.
-// What sets a flag of another command is none of this one's.
+// noteEnvironment prints a note on each variable that has kvbench's prefix but does not
+// match a flag of any command.
 func (a *app) noteEnvironment(environ []string, cmds []*command, c *command) {
 	var known []string
-	for _, cmd := range append([]*command{c}, cmds...) { // its own are the likeliest to be meant
+	for _, cmd := range append([]*command{c}, cmds...) { // prefer to suggest the command's own flags
 		for _, f := range cmd.flags {
 			if !slices.Contains(known, f.name) {
 				known = append(known, f.name)

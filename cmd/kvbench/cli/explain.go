@@ -102,7 +102,7 @@ func explainOne(out *bytes.Buffer, j plan.Item, name, format string) error {
 	if err != nil {
 		return about(j.Request, err)
 	}
-	var shown []string // what is the same for all I/Os is shown once
+	var shown []string // explanations that are the same for all I/Os are shown once
 	for _, step := range steps {
 		var one bytes.Buffer
 		switch format {

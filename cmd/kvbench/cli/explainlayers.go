@@ -9,7 +9,7 @@ import (
 	"kvbench/engine/report"
 )
 
-// layersWord is what explain takes instead of a name, for what each layer holds.
+// layersWord is the argument that makes explain show what each layer holds.
 const layersWord = "layers"
 
 // explainLayers shows what each layer of the models holds.
@@ -54,8 +54,8 @@ func (a *app) explainLayers(c *command, format string, planners *plan.Planners, 
 	return errs.Distinct().Err()
 }
 
-// layersOf returns what the layers of a model hold, and counts it in the rank
-// accounting.
+// layersOf returns what each layer of a model holds. It changes the item to use the
+// rank accounting.
 func (a *app) layersOf(j *plan.Item, planners *plan.Planners) ([]*plan.LayerTable, error) {
 	defer a.guard.enter(j.Model.File)()
 	ranked, err := planners.OfLayers(*j)

@@ -2,5 +2,5 @@ package cli
 
 import "time"
 
-// SetGuardTime changes how long the work on one file may take.
+// SetGuardTime sets how long work on one file may take.
 func SetGuardTime(limit time.Duration) { guardTime = limit }

@@ -8,9 +8,8 @@ import (
 	"syscall"
 )
 
-// odd has the stand-in do what a run of the real program was seen to do beside its
-// work. FAKE_SH is a command of the shell that runs while the files are there,
-// for whatever others do in the meantime.
+// odd imitates side effects observed in runs of the real nixlbench. It also runs the
+// shell command FAKE_SH, which imitates other processes, while the run's files exist.
 func (f *fake) odd() {
 	if text := os.Getenv("FAKE_SH"); text != "" {
 		f.out.Flush()
@@ -25,7 +24,7 @@ func (f *fake) odd() {
 		f.out.Flush()
 		fmt.Fprintln(os.Stderr, "Warning: on stderr")
 	}
-	// A barrier before the first row, in the first run only.
+	// Fail at a barrier before the first row, but only in the first run.
 	if f.fault("asio_once") {
 		if _, err := os.Stat("tried"); err != nil {
 			os.WriteFile("tried", nil, 0o644)
@@ -35,7 +34,7 @@ func (f *fake) odd() {
 	if f.fault("asio_always") {
 		f.asioAbort()
 	}
-	if f.fault("asio_hang") { // until it is asked to end
+	if f.fault("asio_hang") { // wait for a signal
 		asked := make(chan os.Signal, 1)
 		signal.Notify(asked, syscall.SIGTERM, syscall.SIGINT)
 		<-asked
@@ -43,14 +42,14 @@ func (f *fake) odd() {
 	}
 }
 
-// asioAbort ends the process as the race in the barriers of ASIO does.
+// asioAbort ends the process in the same way as the race in the ASIO barriers.
 func (f *fake) asioAbort() {
 	f.out.Flush()
 	fmt.Fprintln(os.Stderr, "terminate called after throwing an instance of 'std::runtime_error'\n  what():  ASIO Read head failed: End of file")
 	syscall.Exec("/bin/sh", []string{"sh", "-c", "kill -ABRT $$"}, os.Environ())
 }
 
-// oddRows prints rows that a table does not have.
+// oddRows prints rows that a table should not have.
 func (f *fake) oddRows() {
 	block, batch := f.number("max_block_size"), f.number("max_batch_size")
 	switch {

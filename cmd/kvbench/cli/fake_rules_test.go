@@ -12,19 +12,20 @@ import (
 	"time"
 )
 
-// What the real program was seen to do beyond what it says of itself.
+// The functions in this file imitate undocumented behavior observed in the real
+// nixlbench.
 
 func (f *fake) onFiles() bool {
 	return slices.Contains([]string{"POSIX", "GDS", "GDS_MT", "HF3FS"}, f.values["backend"])
 }
 
-// crash ends the process by a signal.
+// crash ends the process with a signal.
 func (f *fake) crash(signal string) {
 	f.out.Flush()
 	syscall.Exec("/bin/sh", []string{"sh", "-c", "kill -" + signal + " $$"}, os.Environ())
 }
 
-// rules fails where the release does, before anything is made.
+// rules fails if the release fails before it creates anything.
 func (f *fake) rules() {
 	initiators, targets, threads := f.number("num_initiator_dev"), f.number("num_target_dev"), f.number("num_threads")
 	network := f.values["backend"] == "UCX"
@@ -49,8 +50,7 @@ func (f *fake) hugepages() int {
 	return n
 }
 
-// transfers fails where a request of blocks in files does, after the files were
-// filled.
+// transfers fails if the release fails to transfer blocks in files, after filling them.
 func (f *fake) transfers() {
 	if !f.onFiles() || !f.since("0.5.1") {
 		return
@@ -104,7 +104,8 @@ func (f *fake) transfers() {
 	}
 }
 
-// counted is the bandwidth that is printed where more is moved than is counted.
+// counted returns the bandwidth to print. It is too low if nixlbench moves more data
+// than it counts.
 func (f *fake) counted(bandwidth string, block int64) string {
 	initiators, targets := f.number("num_initiator_dev"), f.number("num_target_dev")
 	factor := 1.0
@@ -135,14 +136,14 @@ func (f *fake) counted(bandwidth string, block int64) string {
 	return strconv.FormatFloat(v/factor, 'f', 6, 64)
 }
 
-// aggregates reports whether rows have the sum of all initiators: of those of
-// more than two processes.
+// aggregates reports whether rows contain the aggregate bandwidth of all initiators, as
+// they do with more than two processes.
 func (f *fake) aggregates() bool {
 	return f.values["backend"] == "UCX" && f.values["mode"] == "SG" && f.number("num_initiator_dev")+f.number("num_target_dev") > 2 && f.since("0.5.1")
 }
 
-// fill has a file hold what a run fills it with, or a write leaves there; a read
-// finds a file that is long enough as it is.
+// fill writes the content that a run leaves in a file. Reads reuse an existing file that
+// is long enough.
 func (f *fake) fill(file *os.File) {
 	reads, size := f.values["op_type"] == "READ", f.number("total_buffer_size")
 	info, err := file.Stat()

@@ -20,10 +20,10 @@ import (
 	"kvbench/engine/schema"
 )
 
-// fake is a stand-in for nixlbench: it reads its arguments as gflags does, has
-// the flags of the release FAKE_RELEASE, refuses what that release refuses, and
-// prints tables as captured from real runs. FAKE_FAULT has it misbehave, where
-// FAKE_WHEN is empty or a flag=value that it is given.
+// fake imitates nixlbench: it parses arguments as gflags does, has the flags of the
+// release FAKE_RELEASE, rejects what that release rejects, and prints tables captured
+// from real runs. FAKE_FAULT makes it misbehave, but if FAKE_WHEN is a flag=value, only
+// if the flag has that value.
 type fake struct {
 	bench   *schema.Nixlbench
 	release string
@@ -52,7 +52,7 @@ func (f *fake) die(format string, args ...any) {
 	os.Exit(1)
 }
 
-// parse reads arguments as gflags 2.2.2 does.
+// parse parses arguments as gflags 2.2.2 does.
 func (f *fake) parse(args []string) {
 	f.values = map[string]string{}
 	types := map[string]string{}
@@ -74,7 +74,7 @@ func (f *fake) parse(args []string) {
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		if !strings.HasPrefix(arg, "-") || arg == "-" {
-			continue // words are skipped
+			continue // skip arguments that are not flags
 		}
 		if arg == "--" {
 			break
@@ -117,7 +117,7 @@ func (f *fake) parse(args []string) {
 	}
 }
 
-// value reads a flag's value; every type has its own words.
+// value returns the normalized value of a flag. It fails if the type does not allow it.
 func (f *fake) value(name, typ, value string) string {
 	ok := true
 	switch typ {
@@ -172,7 +172,7 @@ func (f *fake) since(r string) bool {
 	return slices.Index(f.bench.Releases, f.release) >= slices.Index(f.bench.Releases, r)
 }
 
-// fault reports whether the fake is to misbehave in this way.
+// fault reports whether the fake should misbehave in the given way.
 func (f *fake) fault(name string) bool {
 	if flag, value, ok := strings.Cut(os.Getenv("FAKE_WHEN"), "="); ok && f.values[flag] != value {
 		return false
@@ -180,7 +180,7 @@ func (f *fake) fault(name string) bool {
 	return os.Getenv("FAKE_FAULT") == name
 }
 
-// check refuses what the release refuses, with its words.
+// check rejects what the release rejects, with the same messages.
 func (f *fake) check() {
 	block, batch, total := f.number("max_block_size"), f.number("max_batch_size"), f.number("total_buffer_size")
 	threads, initiators, targets := f.number("num_threads"), f.number("num_initiator_dev"), f.number("num_target_dev")
@@ -216,7 +216,7 @@ func (f *fake) run() {
 	if n := f.number("num_iter"); n%16 != 0 {
 		fmt.Fprintf(f.out, "WARNING: Adjusting num_iter to %d to allow equal distribution to 1 threads\n", (n+15)/16*16)
 	}
-	for _, flag := range []string{"obj_secret_key", "azure_blob_connection_string"} { // as the real one does
+	for _, flag := range []string{"obj_secret_key", "azure_blob_connection_string"} { // as the real nixlbench does
 		if v := f.values[flag]; v != "" {
 			fmt.Fprintf(f.out, "connection string '%s'\n", v)
 		}
@@ -233,7 +233,7 @@ func (f *fake) run() {
 	f.table()
 }
 
-// makeFile fills the file that a run leaves.
+// makeFile creates and fills the file that a run leaves behind.
 func (f *fake) makeFile(backend string) {
 	dir := f.values["filepath"]
 	for _, old := range []string{"posix_filepath", "gds_filepath"} {
@@ -294,7 +294,7 @@ func (f *fake) meet() bool {
 		f.die("%v", err)
 	}
 	fmt.Fprintln(f.out, "Init nixl worker, dev all rank 0, type initiator, hostname vm")
-	// Closed when the process ends, or with its peer.
+	// The connection is closed when this process or its peer ends.
 	go func() {
 		io.Copy(io.Discard, conn)
 		os.Exit(1)
@@ -302,9 +302,9 @@ func (f *fake) meet() bool {
 	return true
 }
 
-// register takes the next rank of the group, waits for the other processes, and
-// reports whether this one is the first. The folder FAKE_ETCD stands for etcd:
-// without it each process is the first, or of the rank FAKE_RANK.
+// register takes the next rank in the group, waits for the other processes, and reports
+// whether this process is the first. The folder FAKE_ETCD replaces etcd. Without it, the
+// rank is FAKE_RANK, or 0 if that is not set.
 func (f *fake) register() bool {
 	n := f.number("num_initiator_dev") + f.number("num_target_dev")
 	if f.values["mode"] != "SG" {
@@ -348,7 +348,7 @@ func (f *fake) misbehave() {
 	switch {
 	case f.fault("segv"):
 		f.out.Flush()
-		// Go would report a fault of its own.
+		// If this process faulted itself, Go would print its own report.
 		syscall.Exec("/bin/sh", []string{"sh", "-c", "kill -SEGV $$"}, os.Environ())
 	case f.fault("hang"):
 		f.heading()
@@ -370,15 +370,15 @@ func (f *fake) misbehave() {
 		os.Exit(0)
 	case f.fault("fork"):
 		child := exec.Command("sleep", "3600")
-		child.Stdout = os.Stdout // which it holds open
+		child.Stdout = os.Stdout // the child keeps it open
 		child.Start()
 		os.WriteFile("fork.pid", fmt.Appendln(nil, child.Process.Pid), 0o644)
 	case f.fault("stubborn_child"):
 		child := exec.Command("sh", "-c", "trap '' TERM; echo started; sleep 3600")
 		out, _ := child.StdoutPipe()
-		child.Stderr = os.Stderr // which it holds open
+		child.Stderr = os.Stderr // the child keeps it open
 		child.Start()
-		out.Read(make([]byte, 8)) // now it ignores the signal
+		out.Read(make([]byte, 8)) // after this, the child ignores the signal
 		os.WriteFile("fork.pid", fmt.Appendln(nil, child.Process.Pid), 0o644)
 		time.Sleep(time.Hour)
 	case f.fault("garbage"):
@@ -398,7 +398,7 @@ func (f *fake) misbehave() {
 	}
 }
 
-// heading prints the heading of the table, as captured.
+// heading prints the heading of the table, as captured from a real run.
 func (f *fake) heading() {
 	if f.aggregates() {
 		fmt.Fprint(f.out, "\nBlock Size (B)      Batch Size     B/W (GB/Sec)   Aggregate B/W (GB/Sec)   Network Util (%)    Avg Lat. (us)  Avg Prep (us)  P99 Prep (us)  Avg Post (us)  P99 Post (us)  Avg Tx (us)    P99 Tx (us)    \n")
@@ -410,10 +410,10 @@ func (f *fake) heading() {
 	fmt.Fprintln(f.out, strings.Repeat("-", 80))
 }
 
-// row prints a row: sizes, and the numbers of a captured run.
+// row prints a row with the given sizes and the numbers of a captured run.
 func (f *fake) row(block, batch int64) {
 	bandwidth := "16.925787"
-	// One after the other, where several are given.
+	// Successive rows use the bandwidths in turn, even across runs.
 	if list := strings.Split(os.Getenv("FAKE_BANDWIDTHS"), ","); list[0] != "" {
 		n, _ := os.ReadFile("count")
 		bandwidth = list[len(n)%len(list)]

@@ -19,19 +19,19 @@ type flagSpec struct {
 	arg    string // placeholder of the value in the help
 	def    string
 	values []string
-	words  []string // values that are known among others
-	note   string   // which releases have it
+	words  []string // known values, if others are also allowed
+	note   string   // the releases that have the flag, unless all do
 	group  string
 	bool   bool
 	repeat bool
-	more   bool // described by the full help only
-	bench  bool // nixlbench's own
-	// aka lists the names that other programs have for the flag.
+	more   bool // described only by the full help
+	bench  bool // a flag of nixlbench
+	// aka lists names that other programs use for the flag.
 	aka []string
-	// pref allows the flag in kvbench's own configuration file.
+	// pref allows the flag in the preferences file.
 	pref bool
 
-	text []string // the values given, as text
+	text []string // the values that were set
 }
 
 // Set and String make flagSpec a flag.Value.
@@ -45,7 +45,7 @@ func (f *flagSpec) Set(s string) error {
 
 func (f *flagSpec) String() string { return strings.Join(f.text, ",") }
 
-// The headings of the help.
+// Headings of groups of flags in the help.
 const (
 	groupModel  = "Model and configuration"
 	groupConfig = "Overrides of the configuration"
@@ -53,7 +53,7 @@ const (
 	groupOwn    = "kvbench itself"
 )
 
-// commonFlags are those of every command that reads a model.
+// commonFlags returns the flags of every command that reads a model.
 func (a *app) commonFlags() []*flagSpec {
 	flags := []*flagSpec{
 		{name: "model", arg: "MODEL", group: groupModel, repeat: true, aka: []string{"model_path", "model_id", "model_name"}, help: "Model: name (see 'kvbench models'), Hugging Face identifier, or file. A file is a parameter file (YAML, JSON, CUE), a CUE file with its own architecture, or a Hugging Face config.json or its folder; hf:OWNER/NAME[@REVISION] is one in the Hugging Face cache. May be repeated"},
@@ -102,7 +102,8 @@ func configFlag() *flagSpec {
 	return &flagSpec{name: "config", arg: "FILE", group: groupOwn, help: "File with kvbench's own preferences, one 'flag value' per line"}
 }
 
-// releaseFlag chooses the nixlbench release; auto says which one that is.
+// releaseFlag returns the flag that selects the nixlbench release. auto describes the
+// release that is used by default.
 func (a *app) releaseFlag(auto string) *flagSpec {
 	n := &a.schema.Nixlbench
 	return &flagSpec{name: "nixlbench_release", arg: "RELEASE", group: groupOutput, pref: true, def: schema.AutoRelease,
@@ -110,13 +111,14 @@ func (a *app) releaseFlag(auto string) *flagSpec {
 		values: slices.Concat(n.Releases, []string{schema.AutoRelease}, schema.Keys(n.Aliases))}
 }
 
-// planReleaseFlag is that of commands that need no installed nixlbench.
+// planReleaseFlag returns the release flag for commands that work without nixlbench
+// being installed.
 func (a *app) planReleaseFlag() *flagSpec {
 	return a.releaseFlag(a.schema.Nixlbench.Default + " or, if that lacks a flag or value you set, the newest that has them all")
 }
 
-// chosenRelease returns the release to plan for, where it was named, if it was,
-// and the values that nixlbench's flags were given, as the release has them.
+// chosenRelease returns the name of the release to plan for; where the user specified
+// it, or ""; and the values set for nixlbench's flags, as that release reads them.
 func (a *app) chosenRelease(c *command) (name, from string, given map[string][]data.Fact, err error) {
 	if name, from, err = c.namedRelease(a.schema); err != nil {
 		return "", "", nil, err
@@ -134,8 +136,8 @@ func (a *app) chosenRelease(c *command) (name, from string, given map[string][]d
 	return name, from, given, err
 }
 
-// namedRelease returns the release that was named and where; none if the choice
-// is left to what was given or is installed.
+// namedRelease returns the release that the user specified, and where. Both are empty
+// if the release is to be chosen automatically.
 func (c *command) namedRelease(s *schema.Schema) (name, from string, err error) {
 	name, err = c.choice("nixlbench_release")
 	_, origin, named := c.value("nixlbench_release")
@@ -146,10 +148,10 @@ func (c *command) namedRelease(s *schema.Schema) (name, from string, err error) 
 	return name, origin.String(), nil
 }
 
-// pickRelease chooses the release by the nixlbench flags that were given, on the
-// command line or in a configuration's sweep.
+// pickRelease chooses a release that supports the nixlbench flags in knobs and in the
+// sweeps of configurations.
 func (a *app) pickRelease(c *command, knobs []*config.Knob) (string, error) {
-	configs, _ := a.configs(c) // what is wrong with them is said where they are planned
+	configs, _ := a.configs(c) // prepare reports the error
 	for _, cfg := range configs {
 		knobs = append(knobs[:len(knobs):len(knobs)], without(cfg.Knobs, knobs)...)
 	}
@@ -157,7 +159,7 @@ func (a *app) pickRelease(c *command, knobs []*config.Knob) (string, error) {
 	var wanted []fit.Wanted
 	for _, k := range knobs {
 		texts := k.Texts
-		if k.Flag.Values == nil { // it is the flag that a release has or not
+		if k.Flag.Values == nil { // support depends on the flag only, not on its values
 			texts = texts[:1]
 		}
 		for _, t := range texts {
@@ -179,16 +181,16 @@ func (a *app) pickRelease(c *command, knobs []*config.Knob) (string, error) {
 	return picked.Release, nil
 }
 
-// without leaves out the knobs that others replace.
+// without returns the knobs except those for which others has a value that does not
+// come from a file.
 func without(knobs, others []*config.Knob) []*config.Knob {
 	return slices.DeleteFunc(slices.Clone(knobs), func(k *config.Knob) bool {
 		return slices.ContainsFunc(others, func(o *config.Knob) bool { return o.Flag == k.Flag && o.Texts[0].Origin.Kind != data.FromFile })
 	})
 }
 
-// benchFlags are nixlbench's own flags, of all releases.
-//
-// The commands share them: one of them runs.
+// benchFlags returns nixlbench's own flags, those of all releases. All commands share
+// the same values, because only one command runs.
 func (a *app) benchFlags() []*flagSpec {
 	if a.bench != nil {
 		return a.bench
@@ -233,7 +235,7 @@ func (a *app) benchFlags() []*flagSpec {
 	return flags
 }
 
-// overrides returns the configuration values that flags and environment hold.
+// overrides returns the configuration values set by flags or environment variables.
 func (c *command) overrides(s *schema.Schema) []config.Override {
 	var list []config.Override
 	for i := range s.Fields {
@@ -245,7 +247,7 @@ func (c *command) overrides(s *schema.Schema) []config.Override {
 	return list
 }
 
-// knobs returns the nixlbench flags that the command line and the environment have.
+// knobs returns the nixlbench flags set on the command line or in the environment.
 func (c *command) knobs(s *schema.Schema) ([]*config.Knob, error) {
 	var list []*config.Knob
 	var errs diag.List
@@ -263,8 +265,8 @@ func (c *command) knobs(s *schema.Schema) ([]*config.Knob, error) {
 	return list, errs.Err()
 }
 
-// knobValues reads the values of knobs as the release has them, without those that
-// it does not take.
+// knobValues parses the values of knobs for a release. It skips the flags to omit for
+// that release.
 func (c *command) knobValues(s *schema.Schema, release string, knobs []*config.Knob) (map[string][]data.Fact, error) {
 	values := map[string][]data.Fact{}
 	var errs diag.List

@@ -38,8 +38,8 @@ type guard struct {
 
 	mu      sync.Mutex
 	files   []*guarded // oldest first
-	limited bool       // the garbage collector works harder
-	limit   int64      // of memory, before that
+	limited bool       // whether a memory limit makes the garbage collector work harder
+	limit   int64      // the memory limit to restore afterwards
 }
 
 // guarded is a file being processed.
@@ -47,13 +47,13 @@ type guarded struct {
 	name string
 	work input.Work
 	time time.Duration
-	base uint64 // memory use when first checked; 0 before
+	base uint64 // memory use when the file was first checked; 0 before that
 }
 
 // enter registers a file; the caller must call done when the work is finished.
 func (g *guard) enter(name string) (done func()) { return g.watch(name, input.Evaluate) }
 
-// watch is the [input.Watch] of all files.
+// watch registers work on a file. It is the [input.Watch] of all files.
 func (g *guard) watch(name string, work input.Work) (done func()) {
 	f := &guarded{name: name, work: work}
 	g.mu.Lock()
@@ -67,8 +67,8 @@ func (g *guard) watch(name string, work input.Work) (done func()) {
 	}
 }
 
-// run checks the files from time to time. It is started only when a command
-// takes a while: most finish earlier.
+// run checks the files periodically. It is started only when a command takes a
+// while; most finish earlier.
 func (g *guard) run() {
 	last := time.Now()
 	for {
@@ -122,7 +122,7 @@ func (g *guard) slow(f *guarded) string {
 	for _, o := range g.files {
 		switch {
 		case filepath.Dir(o.name) != filepath.Dir(f.name):
-		case o.name != f.name && o.work == input.Read && o.time > guardTime/2: // read beside it
+		case o.name != f.name && o.work == input.Read && o.time > guardTime/2: // evaluating f reads o
 			return fmt.Sprintf("%s could not be read within %v", diag.Printable(filepath.Base(o.name)), guardTime)
 		case o.name != f.name:
 		case o.work == input.Await:
@@ -134,7 +134,8 @@ func (g *guard) slow(f *guarded) string {
 	return fmt.Sprintf("takes more than %v to evaluate: data files need only a few milliseconds", guardTime)
 }
 
-// others counts the other files; one file may be registered twice.
+// others counts the registered files other than the named one, which may be
+// registered several times.
 func (g *guard) others(name string) int {
 	n := 0
 	for _, f := range g.files {
@@ -146,7 +147,7 @@ func (g *guard) others(name string) int {
 }
 
 // loader returns the app's loader, creating it on first use. The guard watches every
-// file that it processes.
+// file that the loader processes.
 func (a *app) loader() *model.Loader {
 	if a.loads == nil {
 		a.loads = model.NewLoader(a.schema, cueschema.Files, models.Files)
@@ -155,10 +156,10 @@ func (a *app) loader() *model.Loader {
 	return a.loads
 }
 
-// ends makes a file that takes too much time or memory end a command.
+// ends reports a file that takes too much time or memory, and ends the process.
 func (a *app) ends(over *diag.Diag, _ int) { a.leave(a.exitCode(over)) }
 
-// leave ends the process at once.
+// leave removes the temporary file, if there is one, and ends the process at once.
 func (a *app) leave(code int) {
 	if name := a.partial.Load(); name != nil {
 		os.Remove(*name)
@@ -166,8 +167,8 @@ func (a *app) leave(code int) {
 	os.Exit(code)
 }
 
-// restartCommand is the first word of the arguments of a restarted process;
-// JSON and its arguments follow.
+// restartCommand is the first argument of a restarted process. The state as JSON and
+// the original arguments follow.
 const restartCommand = "__checked"
 
 // restart replaces the process with one that continues after the files already
@@ -186,7 +187,8 @@ func restart(checked *vet.Checked) {
 	}
 }
 
-// expires makes the guard call another function, which does not return.
+// expires sets the function that the guard calls when a file takes too much time or
+// memory. The function must not return.
 func (g *guard) expires(call func(over *diag.Diag, others int)) {
 	g.mu.Lock()
 	g.expired = call

@@ -9,8 +9,8 @@ import (
 	"kvbench/engine/input"
 )
 
-// TestGuard: the file that takes too much is named, with what it took; the time
-// of others does not count.
+// TestGuard checks that the guard names the file that takes too much time or memory, and
+// that the time of other files does not count.
 func TestGuard(t *testing.T) {
 	var said string
 	var others int
@@ -41,7 +41,8 @@ func TestGuard(t *testing.T) {
 		t.Errorf("said %q of no file", said)
 	}
 
-	// A read that does not return is named as such; a pipe by itself may be waited for.
+	// A read that does not return is reported as such. Waiting for a pipe alone is
+	// allowed.
 	type work struct {
 		name string
 		work input.Work

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// commandNames lists the commands, as completion has them.
+// commandNames returns the names of the commands, as completed by kvbench.
 func commandNames(t *testing.T) []string {
 	t.Helper()
 	out, err := exec.Command("kvbench", "__complete", "").Output()
@@ -30,8 +30,8 @@ func helpOf(t *testing.T, words ...string) []string {
 	return strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
 }
 
-// TestHelpSize: the help of every command fits a screen, and the full help its
-// width.
+// TestHelpSize checks that the help of every command fits a screen, and that the full
+// help fits its width.
 func TestHelpSize(t *testing.T) {
 	for _, name := range append(commandNames(t), "") {
 		words := strings.Fields(name)
@@ -52,8 +52,8 @@ func TestHelpSize(t *testing.T) {
 	}
 }
 
-// TestHelpFlags: the short help describes or names every flag but nixlbench's
-// own, and the full help describes all.
+// TestHelpFlags checks that the short help describes or lists every flag except
+// nixlbench's own, and that the full help describes all flags.
 func TestHelpFlags(t *testing.T) {
 	own := map[string]bool{}
 	for _, line := range helpOf(t, "nixlbench", "flags") {
@@ -86,8 +86,8 @@ func TestHelpFlags(t *testing.T) {
 	}
 }
 
-// TestHelpExamples runs the examples of every command but those that use a
-// network, a shell's own words or a program that may not be there.
+// TestHelpExamples runs the examples of every command, except those that need a
+// network, shell syntax or a program that may not be installed.
 func TestHelpExamples(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -137,8 +137,8 @@ func TestHelpExamples(t *testing.T) {
 	}
 }
 
-// TestMan holds the manual page to the linters of man, and to having every
-// command and flag.
+// TestMan checks that the manual page passes linters and contains every command and
+// flag.
 func TestMan(t *testing.T) {
 	page, err := exec.Command("kvbench", "man").Output()
 	if err != nil {
@@ -180,7 +180,7 @@ func TestMan(t *testing.T) {
 		cmd.Stderr = &complaints
 		out, err := cmd.Output()
 		if linter[0] == "mandoc" {
-			complaints.Write(out) // its findings are its output
+			complaints.Write(out) // the linter prints what it finds
 		}
 		if err != nil || complaints.Len() > 0 {
 			t.Errorf("%s: %v\n%s", linter, err, &complaints)

@@ -28,7 +28,7 @@ toy: kb.#Architecture & {
 `
 )
 
-// many joins n texts; each of them may hold its number.
+// many concatenates n strings. The format may include the number of the string.
 func many(n int, format string) string {
 	var b strings.Builder
 	b.Grow(n * (len(format) + 4))
@@ -42,12 +42,12 @@ func many(n int, format string) string {
 	return b.String()
 }
 
-// nested puts n texts before an inner one, and as many others behind it.
+// nested returns inner preceded by n times open and followed by n times end.
 func nested(n int, open, inner, end string) string {
 	return strings.Repeat(open, n) + inner + strings.Repeat(end, n)
 }
 
-// kvcacheOf, configOf and so on are commands that read a file.
+// Commands that read a file, without the file's name.
 var (
 	vetOf     = []string{"vet"}
 	kvcacheOf = []string{"kvcache", "--model"}
@@ -56,9 +56,8 @@ var (
 	releaseOf = []string{"plan", "--model", "qwen3_8b", "--isl", "16", "--page_size", "16", "--releases"}
 )
 
-// hostile are files that take much time or memory to read, unless what reads
-// them is careful. want is the beginning of what stderr says, after the file's
-// name.
+// hostile lists files that take a lot of time or memory to read unless limits stop
+// that. want is the beginning of stderr.
 var hostile = []struct {
 	name, file string
 	text       func() string
@@ -148,11 +147,11 @@ var hostile = []struct {
 	{"config.json unknown fields", "config.json", func() string { return "{" + llama + many(60_000, `, "kv_cache_%d": 1`) + "}" }, [][]string{vetOf, kvcacheOf, importOf}, ""},
 }
 
-// passes are those of them that are no error.
+// passes lists the hostile files that are valid.
 var passes = []string{"yaml huge scalar", "cue costly pattern", "config.json wide rows", "config.json distinct rows"}
 
-// TestHostileFiles: each is told of with its name, and with a reason where it
-// would otherwise take too much; none takes five seconds, or much memory.
+// TestHostileFiles checks that each hostile file is rejected with its name and the
+// reason, unless it is valid, and that none takes five seconds or a lot of memory.
 func TestHostileFiles(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes its time")
@@ -187,7 +186,8 @@ func TestHostileFiles(t *testing.T) {
 	}
 }
 
-// TestProblemsCounted: of many problems, twenty are shown.
+// TestProblemsCounted checks that only the first twenty of many problems are shown,
+// followed by the number of the others.
 func TestProblemsCounted(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes its time")
@@ -214,8 +214,8 @@ func TestProblemsCounted(t *testing.T) {
 	}
 }
 
-// TestModelsHostile: to list the models of a folder, each of its files is read a
-// few times, not for every model that there is.
+// TestModelsHostile checks that listing the models in a folder reads each file only a
+// few times, not once per known model.
 func TestModelsHostile(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes its time")
@@ -238,8 +238,8 @@ func TestModelsHostile(t *testing.T) {
 	}
 }
 
-// TestVetGoesOn: a file that takes too much is reported, in its place, and those
-// around it are checked, in every format.
+// TestVetGoesOn checks that a file that takes too much is reported in its place, and
+// that the files before and after it are checked, in every format.
 func TestVetGoesOn(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes its time")
@@ -256,7 +256,7 @@ func TestVetGoesOn(t *testing.T) {
 	}
 	t.Run("models", func(t *testing.T) {
 		t.Parallel()
-		// They bring architectures, and are none of those to check.
+		// b.cue and d.cue define architectures, and are not among the files to check.
 		r := limited(t, "1s", dir, "vet", "--models", ".", "a.yaml", "e.yaml")
 		rest := r.stderr
 		for _, part := range []string{"b.cue: takes more than ", "d.cue: takes more than ", "a.yaml:1:16: ", "e.yaml:1:16: "} {
@@ -274,7 +274,7 @@ func TestVetGoesOn(t *testing.T) {
 	} {
 		t.Run(format, func(t *testing.T) {
 			t.Parallel()
-			// Files that bring architectures are read once more for that.
+			// Files that define architectures are read an additional time for that.
 			r := limited(t, "1s", dir, "vet", "-v", "--models", ".", "--format", format, ".")
 			rest := r.stdout
 			if format == "text" {
@@ -302,13 +302,13 @@ type outcome struct {
 	stderr string
 }
 
-// watched runs kvbench, which must end by itself.
+// watched runs kvbench, which must end without being stopped.
 func watched(t *testing.T, dir string, args ...string) outcome {
 	t.Helper()
 	return awaited(t, command(dir, args...))
 }
 
-// limited is the same with another limit of time for a file.
+// limited is like watched, with another time limit per file.
 func limited(t *testing.T, limit, dir string, args ...string) outcome {
 	t.Helper()
 	cmd := command(dir, args...)
@@ -316,7 +316,7 @@ func limited(t *testing.T, limit, dir string, args ...string) outcome {
 	return awaited(t, cmd)
 }
 
-// awaited runs a command, which must end by itself.
+// awaited runs a command, which must end without being stopped.
 func awaited(t *testing.T, cmd *exec.Cmd) outcome {
 	t.Helper()
 	var stdout, stderr bytes.Buffer

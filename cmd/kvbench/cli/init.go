@@ -25,7 +25,7 @@ import (
 //go:embed start/*
 var start embed.FS
 
-// startFiles says where each goes.
+// startFiles maps the files in start to where init writes them.
 var startFiles = []struct{ to, from string }{
 	{"arch/my_model.cue", "my_model.cue"},
 	{"my_model_7b.yaml", "my_model_7b.yaml"},
@@ -33,8 +33,8 @@ var startFiles = []struct{ to, from string }{
 	{".pre-commit-config.yaml", "pre-commit-config.yaml"},
 }
 
-// The CUE module of the folder. Editors and the cue command find the schema in
-// cue.mod/pkg, without a network.
+// The CUE module that init creates. Editors and the cue command find the schema in
+// cue.mod/pkg, without network access.
 const (
 	startModule = "module: \"models.example@v0\"\nlanguage: version: \"v0.17.0\"\n"
 	schemaDir   = "cue.mod/pkg/kvbench.internal/cue"
@@ -85,8 +85,8 @@ func (a *app) init(_ context.Context, c *command) error {
 		files[to] = text
 		order = append(order, to)
 	}
-	// All or nothing: what is there already is looked for first, and what was
-	// made is removed when the rest fails.
+	// All or nothing: look for existing files first, and if a later step fails, remove
+	// everything created so far.
 	if info, err := os.Stat(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return diag.Errorf(diag.Pos{File: dir}, "%v", diag.Cause(err))
 	} else if err == nil && !info.IsDir() {
@@ -127,7 +127,7 @@ func (a *app) init(_ context.Context, c *command) error {
 	return err
 }
 
-// initLike writes a parameter file for a model of an architecture.
+// initLike writes a parameter file for a model of the named architecture.
 func (a *app) initLike(c *command, name string, from data.Origin) error {
 	if len(c.args) > 1 {
 		return diag.Usagef("unexpected argument %q", c.args[1]).WithHint("'%s %s --like %s FILE' writes one file", program, c.name, name)
@@ -164,8 +164,8 @@ func (a *app) initLike(c *command, name string, from data.Origin) error {
 	return err
 }
 
-// makeDirs makes a folder and those above it that are not there, and lists what
-// it made. Below root, no folder may be a link that leads elsewhere.
+// makeDirs creates a folder and its missing parents, and returns those it created.
+// Below root, no folder may be a symbolic link, because it could lead elsewhere.
 func makeDirs(root, dir string) (made []string, err error) {
 	for d := dir; d != root; d = filepath.Dir(d) {
 		if info, err := os.Lstat(d); err == nil && info.Mode()&fs.ModeSymlink != 0 {

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// TestInterrupt: a command that waits for a file ends at once, with 130.
+// TestInterrupt checks that an interrupt ends a command that waits for a file at once,
+// with exit code 130.
 func TestInterrupt(t *testing.T) {
 	cmd := exec.Command("kvbench", "plan", "--model", "../../../examples/model_deepseek_r1.yaml", "--model_config", "/dev/stdin")
 	w, err := cmd.StdinPipe()
@@ -19,7 +20,7 @@ func TestInterrupt(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	// More than a pipe holds: once it is written, the command is reading.
+	// This is more than a pipe holds, so the command is reading once Write returns.
 	if _, err := w.Write(bytes.Repeat([]byte("#\n"), 512<<10)); err != nil {
 		t.Fatal(err)
 	}

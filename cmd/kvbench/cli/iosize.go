@@ -1,7 +1,6 @@
 package cli
 
-// iosizeCmd shows the size of one I/O, of a page of one token unless a page
-// size is given.
+// iosizeCmd shows the size of one I/O. The default page size is one token.
 func (a *app) iosizeCmd() *command {
 	return &command{
 		name:  "iosize",

@@ -53,8 +53,7 @@ func (a *app) kvcache(ctx context.Context, c *command) error {
 	return errs.Err()
 }
 
-// showView writes the command's view of each configuration, a blank line
-// between two.
+// showView prints the command's view of each configuration, separated by blank lines.
 func (a *app) showView(_ context.Context, c *command) error {
 	return a.quantities(c, false, func(i int, pl *plan.Plan) error {
 		if i > 0 {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestEtcdHere: an etcd on this machine, under a name that other machines may
-// have for it too, leaves open whether one machine is meant or two.
+// TestEtcdHere checks the warning about etcd on this machine under a name that other
+// machines may also use: the run may be meant for one machine or for two.
 func TestEtcdHere(t *testing.T) {
 	name, err := os.Hostname()
 	if err != nil || name == "" || strings.HasPrefix(name, "localhost") {

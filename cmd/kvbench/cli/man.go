@@ -24,8 +24,8 @@ func (a *app) manCmd() *command {
 	}
 }
 
-// builtOn is the date of the commit that the program was built from, or of today
-// if that is unknown: a page must have one.
+// builtOn returns the date of the commit that the program was built from or, because
+// a page must have a date, that of today if the commit is unknown.
 func builtOn() string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
@@ -37,8 +37,8 @@ func builtOn() string {
 	return time.Now().UTC().Format(time.DateOnly)
 }
 
-// manPage writes the help of all commands as a page of section 1, in the macros
-// of man(7). Flags that several commands share are described once.
+// manPage returns the help of all commands as a manual page of section 1, in the
+// macros of man(7). Flags that several commands share are described once.
 func manPage(cmds []*command, date string) string {
 	m := &manual{}
 	fmt.Fprintf(m, ".TH %q 1 %q %q \"User Commands\"\n", strings.ToUpper(program), date, program)
@@ -99,12 +99,12 @@ func isShared(f *flagSpec, cmds []*command) bool {
 	return n > 1
 }
 
-// same reports whether the help says the same of both flags.
+// same reports whether the help describes both flags in the same way.
 func (f *flagSpec) same(other *flagSpec) bool {
 	return f.head() == other.head() && f.group == other.group && f.describe() == other.describe()
 }
 
-// manual is a page under way.
+// manual is a manual page being written.
 type manual struct{ strings.Builder }
 
 // macro writes a line with a macro and its arguments.
@@ -116,14 +116,14 @@ func (m *manual) macro(name string, args ...string) {
 	m.WriteByte('\n')
 }
 
-// text writes text, a sentence a line.
+// text writes text, one sentence per line.
 func (m *manual) text(text string) {
 	for sentence := range strings.SplitSeq(strings.ReplaceAll(text, ". ", ".\n"), "\n") {
 		m.WriteString(roff(sentence) + "\n")
 	}
 }
 
-// tagged writes a term and what it means.
+// tagged writes a term and its description.
 func (m *manual) tagged(term, text string) {
 	m.macro("TP")
 	m.macro("B", term)
@@ -160,7 +160,7 @@ func (m *manual) command(c *command, cmds []*command) {
 	}
 }
 
-// roff escapes what roff would read otherwise.
+// roff escapes characters that are special in roff.
 func roff(text string) string {
 	text = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`).Replace(diag.Printable(text))
 	if strings.HasPrefix(text, ".") {

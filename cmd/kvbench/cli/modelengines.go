@@ -12,15 +12,15 @@ import (
 	"kvbench/engine/plan"
 )
 
-// How certain a model's cache in an engine is.
+// How certain kvbench is about a model's cache in an engine.
 const (
 	cacheKnown   = "known"
 	cacheDoubted = "not certain"
 	cacheRefused = "refused"
 )
 
-// inEngines returns what is not certain of a model's cache, by engine; nil for an
-// architecture that does not describe its layers.
+// inEngines returns doubts about a model's cache, by engine. An engine without an entry
+// is certain. The map is nil if the architecture does not describe its layers.
 func (a *app) inEngines(c *command, loader *model.Loader, m *model.Model, planners *plan.Planners) (map[string]plan.Doubt, error) {
 	cfg, err := loader.Config("", nil, c.name, nil)
 	if err != nil {
@@ -29,7 +29,8 @@ func (a *app) inEngines(c *command, loader *model.Loader, m *model.Model, planne
 	return planners.Doubts(m, cfg.With(m.Arch, m.Defaults))
 }
 
-// certainty returns the word for a model's cache in an engine, and the reason.
+// certainty returns the word for how certain a model's cache in an engine is, and the
+// reason for any doubt.
 func certainty(doubts map[string]plan.Doubt, engine string) (word, why string) {
 	switch d, ok := doubts[engine]; {
 	case doubts == nil:
@@ -43,7 +44,8 @@ func certainty(doubts map[string]plan.Doubt, engine string) (word, why string) {
 	}
 }
 
-// enginesCell says in how many engines a model's cache is known for certain.
+// enginesCell returns a table cell with the number of engines for which a model's cache
+// is certain.
 func enginesCell(doubts map[string]plan.Doubt, engines []string) string {
 	known := len(engines) - len(doubts)
 	switch {
@@ -58,7 +60,8 @@ func enginesCell(doubts map[string]plan.Doubt, engines []string) string {
 	}
 }
 
-// enginesValue is the same for programs.
+// enginesValue returns the certainty for each engine, and the reasons, as a value for
+// JSON.
 func enginesValue(doubts map[string]plan.Doubt, engines []string) map[string]any {
 	all := map[string]any{}
 	for _, engine := range engines {
@@ -103,13 +106,13 @@ func modelsCSV(w io.Writer, labels, engines []string, rows []map[string]any) err
 	return out.Error()
 }
 
-// doubtful is models of which the same is not certain.
+// doubtful is a doubt that several models share.
 type doubtful struct {
 	engine, word, why string
 	models            []string
 }
 
-// doubtfuls are those of a list of models.
+// doubtfuls collects the doubts about a list of models.
 type doubtfuls []doubtful
 
 func (l *doubtfuls) add(model string, doubts map[string]plan.Doubt, engines []string) {
@@ -128,7 +131,7 @@ func (l *doubtfuls) add(model string, doubts map[string]plan.Doubt, engines []st
 	}
 }
 
-// write says of each engine what is not certain, and why.
+// write prints the doubts, sorted by engine, each with the models it applies to.
 func (l doubtfuls) write(w io.Writer) {
 	slices.SortStableFunc(l, func(a, b doubtful) int { return strings.Compare(a.engine+a.word, b.engine+b.word) })
 	for i, d := range l {

@@ -22,7 +22,7 @@ import (
 	"kvbench/models"
 )
 
-// modelsCmd lists what is known.
+// modelsCmd lists the known models and architectures, or shows one.
 func (a *app) modelsCmd() *command {
 	return &command{
 		name:  "models",
@@ -115,7 +115,7 @@ func (a *app) listModels(c *command, loader *model.Loader, format string) error 
 	}
 	engines := plan.Engines(a.schema)
 	var doubts doubtfuls
-	// Where all models are bundled, the column would only widen the table.
+	// If all models are bundled, the column would only widen the table.
 	showFrom := slices.ContainsFunc(entries, func(e model.Entry) bool { return !e.Bundled })
 	line := func(cells []string, engines, from string) {
 		cells = append(cells, engines)
@@ -188,7 +188,8 @@ func orDash(s string) string {
 	return s
 }
 
-// unverified lists the quantities of checks that rest on one source alone.
+// unverified returns the quantities that checks mark as unverified, because they rest
+// on a single source.
 func unverified(checks []schema.Check) []string {
 	var list []string
 	for _, c := range checks {
@@ -201,7 +202,7 @@ func unverified(checks []schema.Check) []string {
 	return list
 }
 
-// modelRow returns the cells of a model, and its values by label.
+// modelRow returns the table cells of a model, and its values by column label.
 func (a *app) modelRow(c *command, loader *model.Loader, model *model.Model, e model.Entry, view schema.View, planners *plan.Planners) ([]string, map[string]any, error) {
 	defer a.guard.enter(e.File)()
 	p, err := planners.For(model.Arch, plan.Fullest(model.Arch))

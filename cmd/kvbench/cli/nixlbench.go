@@ -37,7 +37,7 @@ func releasesFlag() *flagSpec {
 	return &flagSpec{name: "releases", arg: "FILE", group: groupOutput, more: true, help: "Data file with more nixlbench releases. 'kvbench nixlbench --cue' prints one"}
 }
 
-// nixlbenchCmd tells what the installed nixlbench is.
+// nixlbenchCmd identifies the installed nixlbench.
 func (a *app) nixlbenchCmd() *command {
 	return &command{
 		name:  nixlbenchName,
@@ -136,7 +136,7 @@ func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, 
 	}
 	flags, err := nixlbench.ReadFlags(n.Probe, out)
 	if err != nil {
-		// The exit code alone says nothing: it is 1 where all is well.
+		// The exit code alone tells nothing: it is 1 even if nixlbench prints its flags.
 		d := diag.Errorf(diag.Pos{}, "%s is not nixlbench: %v; it %s", strings.Join(words, " "), err, exit.String())
 		if exit.Stopped {
 			d.Msg = fmt.Sprintf("%s did not answer %s within %v", strings.Join(words, " "), n.Probe.Option, probeTimeout)
@@ -204,8 +204,8 @@ func writeRelease(out *bytes.Buffer, in *nixlbench.Installed) error {
 	return err
 }
 
-// addReleases adds the releases of a user's file to the table. It must be known
-// before the flags are.
+// addReleases adds the releases in the file of --releases to the table. It runs before
+// flags are parsed, because the releases determine which flags there are.
 func (a *app) addReleases(args []string) error {
 	file := fileOf(args, releasesFlag().name)
 	if file == "" {
@@ -223,7 +223,8 @@ func (a *app) addReleases(args []string) error {
 	return nil
 }
 
-// fileOf finds the file that the arguments or the environment give a flag.
+// fileOf returns the file that a flag is set to, by the arguments or the environment,
+// before flags are parsed.
 func fileOf(args []string, flag string) string {
 	for i, arg := range args {
 		name, value, ok := strings.Cut(strings.TrimLeft(arg, "-"), "=")

@@ -13,9 +13,9 @@ import (
 	"kvbench/engine/input"
 )
 
-// stdout receives results. It stores the first error, so that no command
-// succeeds if its output was lost. A closed pipe is not an error, because its
-// reader has read enough.
+// stdout receives results. It stores the first error, so that no command succeeds
+// if its output was lost. A closed pipe does not count, because its reader has read
+// enough.
 type stdout struct {
 	file *os.File
 	err  error
@@ -26,7 +26,8 @@ func (s *stdout) Write(text []byte) (int, error) {
 	return n, s.keep(err)
 }
 
-// close returns errors that occur late, as on network file systems.
+// close closes stdout and stores the error, because some file systems, such as network
+// file systems, report write errors late.
 func (s *stdout) close() { s.keep(s.file.Close()) }
 
 func (s *stdout) keep(err error) error {
@@ -43,9 +44,9 @@ func (s *stdout) keep(err error) error {
 // atomically.
 type output struct {
 	io.Writer
-	name string   // of the file; "" for stdout
+	name string   // the name of the file; "" for stdout
 	temp *os.File // the temporary file, unless the output is a device or a pipe
-	// isNew makes it fail if the file exists by the time it is closed.
+	// isNew makes close fail if a file with that name exists by then.
 	isNew bool
 }
 
@@ -96,13 +97,13 @@ func openAgain(name string, mode fs.FileMode) (*os.File, error) {
 }
 
 // create creates a temporary file for an atomic write. It neither follows nor
-// replaces a symbolic link, which may lead to a file that nobody meant to
+// replaces a symbolic link, which may lead to a file that the user did not mean to
 // write.
 func (a *app) create(name string) (*output, error) {
 	if info, err := os.Lstat(name); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return nil, diag.Errorf(diag.Pos{File: name}, "is a symbolic link; nothing written").WithHint("use the file it points to")
 	}
-	// Process numbers are reused, in containers soon.
+	// Process numbers alone are not unique: they are reused, in containers soon.
 	temp := fmt.Sprintf("%s.%d.%x.partial", name, os.Getpid(), time.Now().UnixNano())
 	a.takeSignals()
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
@@ -113,7 +114,7 @@ func (a *app) create(name string) (*output, error) {
 	return &output{Writer: f, name: name, temp: f}, nil
 }
 
-// createNew creates a file that must not exist yet.
+// createNew writes a file that must not exist yet.
 func (a *app) createNew(name string, text []byte) error {
 	o, err := a.create(name)
 	if err != nil {
@@ -127,8 +128,8 @@ func (a *app) createNew(name string, text []byte) error {
 	return o.close()
 }
 
-// Write writes to the file. An error contains the name of the file, not of the
-// temporary file.
+// Write writes to the output. Errors contain the final name of the file, not that of
+// the temporary file.
 func (o *output) Write(text []byte) (int, error) {
 	n, err := o.Writer.Write(text)
 	if err != nil && o.name != "" && !errors.Is(err, syscall.EPIPE) {
@@ -149,7 +150,7 @@ func (o *output) discard() {
 	}
 }
 
-// close moves the file to its final name.
+// close renames the temporary file to its final name.
 func (o *output) close() error {
 	if o.temp == nil {
 		return nil
@@ -173,7 +174,7 @@ func (o *output) close() error {
 	return nil
 }
 
-// linkNew gives a file a second name, which must not exist yet.
+// linkNew renames a file. The new name must not exist yet.
 func linkNew(from, to string) error {
 	if _, err := os.Lstat(to); err == nil {
 		return fs.ErrExist

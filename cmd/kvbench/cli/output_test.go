@@ -8,8 +8,7 @@ import (
 	"testing"
 )
 
-// TestStdoutFull: a command whose results are lost fails and says so, whatever
-// it prints.
+// TestStdoutFull checks that every command whose output is lost fails with an error.
 func TestStdoutFull(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
@@ -48,14 +47,14 @@ func TestStdoutFull(t *testing.T) {
 	}
 }
 
-// command runs kvbench in a folder.
+// command returns a command that runs kvbench in a folder.
 func command(dir string, words ...string) *exec.Cmd {
 	cmd := exec.Command("kvbench", words...)
 	cmd.Dir = dir
 	return cmd
 }
 
-// TestStdoutClosed: whoever reads no further hears nothing of it.
+// TestStdoutClosed checks that a command whose reader closes the pipe prints no error.
 func TestStdoutClosed(t *testing.T) {
 	for _, words := range []string{"models", "schema config", "version", "models show qwen3_8b", "plan --model qwen3-8b --isl 1..100+1 --page_size 1 --format csv"} {
 		r, w, err := os.Pipe()

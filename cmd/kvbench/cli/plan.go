@@ -79,7 +79,7 @@ func (a *app) plan(ctx context.Context, c *command) error {
 	if masked {
 		a.print.Print(maskedWarning())
 	}
-	// Everything is written at once: a plan that fails leaves no half output.
+	// Everything is written at once, so that an error leaves no partial output.
 	var out bytes.Buffer
 	if len(plans) > 0 {
 		switch format {
@@ -98,7 +98,7 @@ func (a *app) plan(ctx context.Context, c *command) error {
 	return errs.Err()
 }
 
-// maskedWarning goes with commands that hold [nixlbench.Mask].
+// maskedWarning returns the warning about commands that contain [nixlbench.Mask].
 func maskedWarning() *diag.Diag {
 	return diag.Warnf(diag.Pos{}, "secrets are masked: the command will not run as printed").WithHint("use --show_secrets to print them")
 }

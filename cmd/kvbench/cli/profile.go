@@ -62,8 +62,8 @@ type profile struct {
 	points   []point
 	view     schema.View // of the table of results
 	briefs   *runner.Briefs
-	axes     []*schema.Field // that tell points apart
-	knobs    []*schema.Flag  // of nixlbench that do
+	axes     []*schema.Field // fields with several values
+	knobs    []*schema.Flag  // nixlbench flags with several values
 	repeat   int
 	dryRun   bool
 	failFast bool
@@ -71,11 +71,11 @@ type profile struct {
 	secrets  bool
 	quiet    bool
 	failed   bool
-	shown    bool     // a command
-	told     bool     // where the processes of a run are started
-	masked   bool     // whether it contains a secret
+	shown    bool     // whether a command has been printed
+	told     bool     // whether tell has printed its message
+	masked   bool     // whether the warning about masked secrets has been printed
 	closed   bool     // whether stdout was closed by its reader
-	left     []string // files that nixlbench left
+	left     []string // files that nixlbench left behind
 	progress progress
 	stop     context.CancelFunc
 }
@@ -209,7 +209,7 @@ func (p *profile) release(ctx context.Context, c *command) (name, from string, e
 	return in.Release, "the installed nixlbench", nil
 }
 
-// plan makes the plans. It reports those that cannot be made immediately,
+// plan makes the plans. If some cannot be made, it reports the errors immediately,
 // because running the others may take hours.
 func (p *profile) plan(c *command, release, from string, fit bool) error {
 	knobs, err := c.knobs(p.schema)
@@ -300,7 +300,7 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 
 const manyNotRun = "%d of %d plans cannot be made because of this; the numbers are those of the first: %s"
 
-// reasons counts what the points of a sweep have in common.
+// reasons counts the errors or warnings that points of a sweep have in common.
 type reasons []sweep.Failed
 
 func (r *reasons) add(err error, point uint64) {
@@ -315,8 +315,9 @@ func (r *reasons) add(err error, point uint64) {
 // maxPoints is the maximum number of plans to run.
 const maxPoints = 10_000
 
-// spread makes a plan.Item of each point where axes have several values. Those that
-// can be made are given even when others cannot. Without axes there is no sweep.
+// spread returns an item for each point if fields or nixlbench flags have several
+// values. If some points cannot be made, it returns the others along with an error. If
+// nothing has several values, it returns the jobs and no sweep.
 func (p *profile) spread(jobs []plan.Item) ([]plan.Item, *sweep.Sweep, error) {
 	for i := range p.schema.Fields {
 		f := &p.schema.Fields[i]
@@ -345,7 +346,7 @@ func (p *profile) spread(jobs []plan.Item) ([]plan.Item, *sweep.Sweep, error) {
 
 // run runs every point as often as requested.
 func (p *profile) run(ctx context.Context) error {
-	pipe := make(chan os.Signal, 1) // a closed pipe is an error of writing
+	pipe := make(chan os.Signal, 1) // turn a closed pipe into a write error
 	signal.Notify(pipe, syscall.SIGPIPE)
 	defer signal.Stop(pipe)
 
@@ -381,7 +382,7 @@ func (p *profile) run(ctx context.Context) error {
 	}
 	switch {
 	case p.closed && p.session.Journal == nil:
-		return nil // there is nobody left to tell
+		return nil // nobody reads the results
 	case ctx.Err() != nil:
 		p.hintResume(total)
 		return errInterrupted
@@ -532,9 +533,8 @@ func (p *profile) show(run *runner.Run) {
 	p.write(out.Bytes())
 }
 
-// tell reports, once, how the processes of a run are distributed over machines,
-// unless the user specified that and knows everything that the other machine
-// needs.
+// tell reports, once, how the processes of a run are distributed over machines. It says
+// nothing if the user specified that and the other machine needs no further options.
 func (p *profile) tell(run *runner.Run) {
 	if p.told || run.Processes == 1 {
 		return
@@ -589,9 +589,8 @@ func (p *profile) tell(run *runner.Run) {
 	p.progress.print(func() { p.print.Print(d) })
 }
 
-// spread describes how many processes of a run are started on which host. Only
-// if no other process can know the group name yet is this host certain to be
-// first.
+// spread describes how many processes of a run are started on each host. This host is
+// certain to be first only if no other process can know the group name yet.
 func spread(run *runner.Run) string {
 	end := func(n int, what string) string {
 		if n > 1 {
@@ -628,8 +627,8 @@ func (p *profile) output(run *runner.Run, l runner.Line) {
 	}
 }
 
-// write writes to stdout. If its reader is gone, the results are still saved if
-// there is a file for them.
+// write writes to stdout. If the reader of stdout is gone, the command ends, unless
+// there is a file to save the results to.
 func (p *profile) write(text []byte) {
 	p.progress.print(func() {
 		if p.closed {
@@ -644,7 +643,7 @@ func (p *profile) write(text []byte) {
 	})
 }
 
-// verdict describes the outcome of a run, unless it is simply good.
+// verdict prints what is noteworthy about the outcome of a run, if anything.
 func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 	at := diag.Pos{File: pl.Request.Config.File}
 	for _, reason := range rec.Reasons {

@@ -15,13 +15,13 @@ import (
 	"time"
 )
 
-// TestProfileParentKilledForking: when kvbench is killed, so is a nixlbench that a
-// shell started.
+// TestProfileParentKilledForking checks that when kvbench is killed, so is a nixlbench
+// that was started by a shell script.
 func TestProfileParentKilledForking(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("processes are found by /proc")
 	}
-	for _, launch := range []string{"POSIX", "UCX"} { // one process, and two
+	for _, launch := range []string{"POSIX", "UCX"} { // with one process and with two
 		dir := t.TempDir()
 		wrapper := filepath.Join(dir, "wrapper")
 		if err := os.WriteFile(wrapper, []byte("#!/bin/sh\nnixlbench \"$@\"\nexit $?\n"), 0o755); err != nil {
@@ -56,8 +56,8 @@ func TestProfileParentKilledForking(t *testing.T) {
 	}
 }
 
-// TestCleanupInUse: a file of the run that another process has open by the end
-// stays.
+// TestCleanupInUse checks that --cleanup keeps a file of the run that another process
+// has open.
 func TestCleanupInUse(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux tells who has a file open")
@@ -83,8 +83,8 @@ func TestCleanupInUse(t *testing.T) {
 	}
 }
 
-// TestCleanupTwice: a run leaves the file that it made to another run which has
-// begun with it in the meantime, also where nixlbench itself has closed it.
+// TestCleanupTwice checks that --cleanup keeps a file that another run has started to
+// use in the meantime, even if that run's nixlbench does not have it open.
 func TestCleanupTwice(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux tells who has a file open")
@@ -124,8 +124,8 @@ func TestCleanupTwice(t *testing.T) {
 	wait(1, second)
 }
 
-// TestAsioHosts: one process of an ASIO run on each host. The one that is started
-// first is the initiator, and the other one, which prints no table, is ok.
+// TestAsioHosts runs ASIO with one process on each host. It checks that the process
+// started first is the initiator, and that the other, which prints no table, succeeds.
 func TestAsioHosts(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

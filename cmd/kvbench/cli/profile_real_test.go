@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// realNixlbench finds the real program.
+// realNixlbench returns the path of the real nixlbench.
 func realNixlbench(t *testing.T) string {
 	t.Helper()
 	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
@@ -26,9 +26,9 @@ func realNixlbench(t *testing.T) string {
 	return ""
 }
 
-// TestProfileReal runs the real program where there is one: files are written and
-// read, two processes meet over ASIO, and fitted plans of all kinds run to their
-// end. Each run leaves nothing behind.
+// TestProfileReal runs the real nixlbench, if it is installed: it writes and reads
+// files, connects two processes over ASIO, and runs fitted plans of all kinds to
+// completion. No run may leave anything behind.
 func TestProfileReal(t *testing.T) {
 	program := realNixlbench(t)
 	run := func(t *testing.T, args ...string) []result {
@@ -49,7 +49,7 @@ func TestProfileReal(t *testing.T) {
 		if got[0].Status != "ok" {
 			t.Logf("%q %v\n%s", args, err, text)
 		}
-		for _, row := range got[0].Rows { // what kvbench adds to them
+		for _, row := range got[0].Rows { // remove the values that kvbench adds
 			maps.DeleteFunc(row, func(name string, n float64) bool { return strings.HasPrefix(name, "timed_") && n >= 1 })
 		}
 		if want := printedRows(t, out); !slices.EqualFunc(got[0].Rows, want, maps.Equal) {
@@ -60,7 +60,7 @@ func TestProfileReal(t *testing.T) {
 		}
 		return got
 	}
-	// Early releases give results that are not to be trusted.
+	// The results of early releases cannot be trusted.
 	good := func(t *testing.T, list []result) {
 		t.Helper()
 		for _, r := range list {
@@ -107,7 +107,7 @@ func TestProfileReal(t *testing.T) {
 				return
 			}
 			args := randomRun(t, r)
-			// What the release cannot do is refused before.
+			// Skip runs that the release does not support: kvbench refuses to plan them.
 			if exec.Command("kvbench", append(args, "--nixlbench", program, "--dry_run")...).Run() != nil {
 				continue
 			}
@@ -118,7 +118,7 @@ func TestProfileReal(t *testing.T) {
 	})
 }
 
-// realPlans is how many fitted plans are run.
+// realPlans returns the number of fitted plans to run.
 func realPlans(t *testing.T) int {
 	t.Helper()
 	n := 30
@@ -131,8 +131,8 @@ func realPlans(t *testing.T) int {
 	return n
 }
 
-// printedRows reads the rows in the output that was kept beside the results of
-// one run: the lines of as many numbers as a table has columns.
+// printedRows reads the rows from the output saved next to the results of one run. A
+// row is a line with as many numbers as a table has columns.
 func printedRows(t *testing.T, results string) []map[string]float64 {
 	t.Helper()
 	layouts := map[int][]string{
@@ -144,7 +144,7 @@ func printedRows(t *testing.T, results string) []map[string]float64 {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no output is kept beside %s (%v)", results, err)
 	}
-	// A run that was started again has a file for each time.
+	// A run that was restarted has one file per attempt.
 	text, err := os.ReadFile(files[len(files)-1])
 	if err != nil {
 		t.Fatal(err)
@@ -171,7 +171,7 @@ lines:
 	return rows
 }
 
-// randomRun gives a random profile of little data.
+// randomRun returns the arguments of a random profile that moves little data.
 func randomRun(t *testing.T, r *rand.Rand) []string {
 	t.Helper()
 	examples, err := filepath.Abs("../../../examples")

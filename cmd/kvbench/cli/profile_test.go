@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// smallRun are the arguments of a profile that writes little.
+// smallRun returns the arguments of a profile that moves little data.
 func smallRun(t testing.TB, more ...string) []string {
 	t.Helper()
 	examples, err := filepath.Abs("../../../examples")
@@ -40,7 +40,7 @@ type result struct {
 	Rows    []map[string]float64
 }
 
-// results reads a file of results; every line must be one.
+// results reads a file of results. Every line must be a result.
 func results(t testing.TB, name string) []result {
 	t.Helper()
 	data, err := os.ReadFile(name)
@@ -68,8 +68,8 @@ func exitCode(err error) int {
 	return -1
 }
 
-// TestProfileKilled: kvbench is killed in the middle of point 3 of 5. The same
-// command with --resume leaves five results, each once.
+// TestProfileKilled kills kvbench in the middle of run 3 of 5, and checks that the same
+// command with --resume completes the file, with each result once.
 func TestProfileKilled(t *testing.T) {
 	dir := t.TempDir()
 	out := filepath.Join(dir, "r.jsonl")
@@ -80,7 +80,7 @@ func TestProfileKilled(t *testing.T) {
 	lines := started(t, cmd, cmd.StderrPipe)
 	for lines.Scan() && !strings.HasPrefix(lines.Text(), "3 of 5") {
 	}
-	time.Sleep(100 * time.Millisecond) // the third run is under way
+	time.Sleep(100 * time.Millisecond) // wait until the third run is in progress
 	cmd.Process.Kill()
 	cmd.Wait()
 	if got := results(t, out); len(got) != 2 {
@@ -105,18 +105,18 @@ func TestProfileKilled(t *testing.T) {
 	}
 }
 
-// TestProfileInterrupted: an interrupt ends a nixlbench that does not want to,
-// what it measured is kept, and nothing of it stays behind.
+// TestProfileInterrupted checks that interrupts end even a nixlbench that ignores
+// signals, that its rows are saved, and that no process is left behind.
 func TestProfileInterrupted(t *testing.T) {
 	dir := t.TempDir()
 	out := filepath.Join(dir, "r.jsonl")
 	cmd, child := startIgnoring(t, dir, smallRun(t, "--repeat", "2", "--output", out)...)
 	cmd.Process.Signal(os.Interrupt)
-	time.Sleep(300 * time.Millisecond) // it ignores the first
+	time.Sleep(300 * time.Millisecond) // nixlbench ignores the first interrupt
 	if syscall.Kill(child, 0) != nil {
 		t.Error("nixlbench was not asked before it was killed")
 	}
-	cmd.Process.Signal(os.Interrupt) // the second kills
+	cmd.Process.Signal(os.Interrupt) // the second kills it
 	if code := exitCode(cmd.Wait()); code != 130 {
 		t.Errorf("exit code %d, want 130", code)
 	}
@@ -129,8 +129,8 @@ func TestProfileInterrupted(t *testing.T) {
 	}
 }
 
-// TestProfileGrace: an interrupt ends a nixlbench that does not want to when the
-// grace has passed, without a second one.
+// TestProfileGrace checks that a single interrupt ends a nixlbench that ignores signals,
+// once the grace period has passed.
 func TestProfileGrace(t *testing.T) {
 	dir := t.TempDir()
 	out := filepath.Join(dir, "r.jsonl")
@@ -151,8 +151,8 @@ func TestProfileGrace(t *testing.T) {
 	}
 }
 
-// TestProfileSignals: nixlbench gets the signal that kvbench got, so that it can
-// end as it does by itself.
+// TestProfileSignals checks that kvbench passes on the signal it receives, so that
+// nixlbench can exit in its usual way.
 func TestProfileSignals(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		dir := t.TempDir()
@@ -174,8 +174,8 @@ func TestProfileSignals(t *testing.T) {
 	}
 }
 
-// TestProfileParentKilled: when kvbench itself is killed, so is nixlbench, even
-// one that ignores signals.
+// TestProfileParentKilled checks that when kvbench itself is killed, so is nixlbench,
+// even one that ignores signals.
 func TestProfileParentKilled(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the kernel tells children of their parent's end on Linux only")
@@ -194,8 +194,8 @@ func TestProfileParentKilled(t *testing.T) {
 	syscall.Kill(child, syscall.SIGKILL)
 }
 
-// startIgnoring starts kvbench with a nixlbench that prints a row and then
-// ignores signals; it gives nixlbench's process.
+// startIgnoring starts kvbench with a nixlbench that prints a row and then ignores
+// signals. It also returns the process number of nixlbench.
 func startIgnoring(t *testing.T, dir string, args ...string) (*exec.Cmd, int) {
 	t.Helper()
 	cmd := exec.Command("kvbench", args...)
@@ -214,7 +214,7 @@ func startIgnoring(t *testing.T, dir string, args ...string) (*exec.Cmd, int) {
 // ended reports whether a process has ended.
 func ended(pid int) bool { return syscall.Kill(pid, 0) == syscall.ESRCH || zombie(pid) }
 
-// childOf finds the process that pid started.
+// childOf returns the process that pid started.
 func childOf(t *testing.T, pid int) int {
 	t.Helper()
 	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
@@ -229,8 +229,8 @@ func childOf(t *testing.T, pid int) int {
 	return 0
 }
 
-// TestProfileFlood: a program that prints 100 MB is read to the end, in little
-// memory.
+// TestProfileFlood checks that kvbench reads all output of a program that prints 100 MB,
+// using little memory.
 func TestProfileFlood(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a hundred megabytes")
@@ -276,8 +276,9 @@ func TestProfileFlood(t *testing.T) {
 	}
 }
 
-// peakMemory gives the most memory that a process has had, in KiB, or 0. What is
-// known of it when it has ended counts this process's memory at its start, too.
+// peakMemory returns the peak memory of a running process in KiB, or 0 if it is unknown.
+// The peak that is available after a process ends would not do: it includes the memory
+// of this process at the time of the start.
 func peakMemory(pid int) int64 {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	_, rest, _ := strings.Cut(string(status), "VmHWM:")
@@ -286,8 +287,8 @@ func peakMemory(pid int) int64 {
 	return kib
 }
 
-// TestProfileClosedPipe: when nobody reads the output any more, results that
-// are kept in a file are still measured, and without a file the run is ended.
+// TestProfileClosedPipe checks that when the reader of stdout is gone, kvbench continues
+// if it saves the results to a file, and otherwise ends the run.
 func TestProfileClosedPipe(t *testing.T) {
 	for _, kept := range []bool{true, false} {
 		dir := t.TempDir()
@@ -317,7 +318,8 @@ func TestProfileClosedPipe(t *testing.T) {
 	}
 }
 
-// TestProfileLingering: a target that goes on after the initiator is ended.
+// TestProfileLingering checks that kvbench stops a target that keeps running after the
+// initiator has exited.
 func TestProfileLingering(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it is waited for")
@@ -332,8 +334,8 @@ func TestProfileLingering(t *testing.T) {
 	}
 }
 
-// TestEtcdSilent: a server that takes no connection is not waited for longer
-// than two seconds.
+// TestEtcdSilent checks that kvbench waits at most two seconds for a server that does
+// not accept connections.
 func TestEtcdSilent(t *testing.T) {
 	t.Parallel()
 	address := silentServer(t)
@@ -349,7 +351,8 @@ func TestEtcdSilent(t *testing.T) {
 	}
 }
 
-// TestEtcdInterrupted: an interrupt while a server is waited for is no failure.
+// TestEtcdInterrupted checks that an interrupt while waiting for a server does not count
+// as a failed run.
 func TestEtcdInterrupted(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -359,7 +362,7 @@ func TestEtcdInterrupted(t *testing.T) {
 	lines := started(t, cmd, cmd.StdoutPipe)
 	for lines.Scan() && !strings.HasPrefix(lines.Text(), "nixlbench ") {
 	}
-	time.Sleep(300 * time.Millisecond) // the server is waited for
+	time.Sleep(300 * time.Millisecond) // by now, kvbench is waiting for the server
 	cmd.Process.Signal(os.Interrupt)
 	if code := exitCode(cmd.Wait()); code != 130 {
 		t.Errorf("exit code %d, want 130", code)
@@ -369,10 +372,10 @@ func TestEtcdInterrupted(t *testing.T) {
 	}
 }
 
-// silentServer gives the address of a server that takes no connection.
+// silentServer returns the address of a server that does not accept connections.
 func silentServer(t *testing.T) string {
 	t.Helper()
-	// A socket whose queue is full answers nobody.
+	// A socket does not answer while its queue is full.
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -398,10 +401,9 @@ func silentServer(t *testing.T) string {
 	return address
 }
 
-// BenchmarkProfile measures what kvbench adds to each of 200 runs of a
-// nixlbench: the time of a profile, less that of the program run 200 times with
-// the same arguments, less that of a profile's start. With kept, every result
-// is written and synced.
+// BenchmarkProfile measures the time that kvbench adds to each of 200 runs of nixlbench:
+// the time of a profile, minus that of 200 direct runs with the same arguments, minus
+// the startup time of a profile. For overhead-kept, every result is written and synced.
 func BenchmarkProfile(b *testing.B) {
 	const points = 200
 	dir := b.TempDir()
@@ -439,7 +441,8 @@ func BenchmarkProfile(b *testing.B) {
 	b.ReportMetric(median(kept), "overhead-kept-ms/point")
 }
 
-// started starts a command and gives the lines that it writes to a pipe.
+// started starts a command and returns a scanner over the lines that it writes to a
+// pipe.
 func started(t testing.TB, cmd *exec.Cmd, pipe func() (io.ReadCloser, error)) *bufio.Scanner {
 	t.Helper()
 	out, err := pipe()

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// progress shows the progress of a long command: on a terminal in the last
-// line, with other output above it, otherwise in plain lines. For a single
-// point, it shows nothing.
+// progress shows the progress of a long command. On a terminal, it uses the last line,
+// with other output above it; elsewhere, it prints plain lines. For a single point, it
+// shows nothing.
 type progress struct {
 	w        io.Writer
 	terminal bool
-	quiet    bool // without plain lines
+	quiet    bool // print no plain lines
 	total    int
 	done     int
 
@@ -34,7 +34,7 @@ func (p *progress) begin(label string) {
 		p.start = time.Now()
 	}
 	p.current = fmt.Sprintf("%d of %d: %s", p.done+1, p.total, label)
-	// Points done earlier do not count, because they took no time.
+	// The estimate ignores points reported by plain, because they take no time.
 	if p.terminal && p.started > 0 {
 		left := time.Since(p.start) / time.Duration(p.started) * time.Duration(p.total-p.done)
 		p.current = fmt.Sprintf("%d of %d, %v to go: %s", p.done+1, p.total, left.Round(time.Second), label)
@@ -47,7 +47,7 @@ func (p *progress) begin(label string) {
 	p.print(func() {})
 }
 
-// plain reports a point that needs no time.
+// plain reports a point that takes no time.
 func (p *progress) plain(format string, args ...any) {
 	if p.quiet {
 		return
@@ -57,7 +57,7 @@ func (p *progress) plain(format string, args ...any) {
 	})
 }
 
-// print prints something, above the progress line on a terminal.
+// print calls write to print something, above the progress line on a terminal.
 func (p *progress) print(write func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestProgressTerminal: on a terminal the line stays last, and other output
-// goes above it.
+// TestProgressTerminal checks that the progress line stays last on a terminal, with other
+// output above it.
 func TestProgressTerminal(t *testing.T) {
 	var out strings.Builder
 	p := progress{w: &out, terminal: true, total: 2}
@@ -25,7 +25,7 @@ func TestProgressTerminal(t *testing.T) {
 	}
 }
 
-// TestProgressSingle: one point alone needs no line.
+// TestProgressSingle checks that there is no progress line for a single point.
 func TestProgressSingle(t *testing.T) {
 	var out strings.Builder
 	p := progress{w: &out, total: 1}
@@ -37,8 +37,8 @@ func TestProgressSingle(t *testing.T) {
 	}
 }
 
-// TestSweepProgress: the line of a long sweep says how far it is and how long
-// the rest takes.
+// TestSweepProgress checks that the progress line of a long sweep shows how many points
+// are done and how long the rest will take.
 func TestSweepProgress(t *testing.T) {
 	p := &sweepProgress{points: 1_000_000_000_000}
 	for _, test := range []struct {
@@ -57,7 +57,8 @@ func TestSweepProgress(t *testing.T) {
 	}
 }
 
-// TestSweepProgressAbove: rows that go to the same terminal stand above the line.
+// TestSweepProgressAbove checks that rows printed to the same terminal appear above the
+// progress line.
 func TestSweepProgressAbove(t *testing.T) {
 	var out strings.Builder
 	p := &sweepProgress{progress: progress{w: &out, terminal: true}, points: 100}

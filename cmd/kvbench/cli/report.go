@@ -56,7 +56,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	var failed [2]error
 	var all sync.WaitGroup
 	for i, name := range c.args {
-		if i > 0 && options.Match == nil { // of the baseline, measures are all that is shown
+		if i > 0 && options.Match == nil { // only the measures of the baseline are shown
 			names = nil
 		}
 		briefs := runner.NewBriefs(names, measures)
@@ -64,7 +64,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	}
 	all.Wait()
 	var files [2][]*runner.Brief
-	var bad diag.List // lines of files that have results
+	var bad diag.List // errors in single lines, which do not affect other results
 	for i, name := range c.args {
 		if failed[i] != nil {
 			errs.Add(failed[i])
@@ -102,7 +102,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	return bad.Err()
 }
 
-// namedColumns returns the columns that a flag names, by their names or headings.
+// namedColumns returns the columns that a flag lists, by name or by heading.
 func (a *app) namedColumns(c *command, flag string) []string {
 	names := c.list(flag)
 	for i, name := range names {
@@ -111,7 +111,8 @@ func (a *app) namedColumns(c *command, flag string) []string {
 	return names
 }
 
-// checkColumns refuses names of columns that there are not, and those given twice.
+// checkColumns returns errors for columns of a flag that do not exist or are given
+// twice.
 func (a *app) checkColumns(c *command, flag string) error {
 	view := a.schema.Views[c.name]
 	known := report.Columns(view, a.schema)

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// writeResults writes a file of n results of as many points, as kvbench profile
-// writes them: 873 MB for 100,000.
+// writeResults writes a file of n results, each of a different point, in the form that
+// kvbench profile writes. 100,000 results take 873 MB.
 func writeResults(t testing.TB, name string, n int) {
 	t.Helper()
 	dir := t.TempDir()
@@ -56,7 +56,7 @@ func writeResults(t testing.TB, name string, n int) {
 	}
 }
 
-// printed counts lines and keeps the last of what is written to it.
+// printed is a writer that counts lines and keeps the end of what is written to it.
 type printed struct {
 	lines int
 	last  []byte
@@ -69,7 +69,8 @@ func (p *printed) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// measured runs kvbench and gives its output, its times and its memory.
+// measured runs kvbench and returns its output, its wall and CPU times, and its peak
+// memory in MiB.
 func measured(t testing.TB, dir string, args ...string) (out printed, wall, cpu time.Duration, mib int64) {
 	t.Helper()
 	cmd := exec.Command("kvbench", args...)
@@ -104,11 +105,11 @@ func measured(t testing.TB, dir string, args ...string) (out printed, wall, cpu 
 	return out, wall, state.UserTime() + state.SystemTime(), mib
 }
 
-// TestManyResults: 100,000 results, 873 MB, are reported in ten seconds and
-// 256 MiB, with a baseline too, and resumed and checked in less memory. A busy
-// machine takes longer, but no more of its processors. Unless KVBENCH_FULL is
-// set, it is a tenth of the results in a tenth of the time, besides half a second,
-// and of the memory, besides 64 MiB.
+// TestManyResults checks that 100,000 results (873 MB) can be reported, with and without
+// a baseline, resumed and vetted within 256 MiB and the given CPU times. It limits CPU
+// time because wall time depends on how busy the machine is. Unless KVBENCH_FULL is set,
+// it uses a tenth of the results and scales the limits, except for a fixed part of half a
+// second and 64 MiB.
 func TestManyResults(t *testing.T) {
 	n := 10_000
 	switch {
@@ -128,7 +129,7 @@ func TestManyResults(t *testing.T) {
 		cpu   time.Duration
 	}{
 		{[]string{"report", file}, n + 3, "[1]", 10 * time.Second},
-		{[]string{"report", file, file}, n + 3, "1.000", 20 * time.Second}, // on two processors
+		{[]string{"report", file, file}, n + 3, "1.000", 20 * time.Second}, // spread over two processors
 		{[]string{"report", file, "--format", "csv"}, n + 1, "", 10 * time.Second},
 		{[]string{"report", file, file, "--format", "csv"}, n + 1, ",1.000,", 20 * time.Second},
 		{[]string{"report", file, "--format", "json"}, -1, fmt.Sprintf("\"isl\": %d,", n), 20 * time.Second},
@@ -154,8 +155,8 @@ func TestManyResults(t *testing.T) {
 	}
 }
 
-// BenchmarkReport reports on 100,000 results, alone and with a baseline, resumes
-// them and checks them, and gives median times and the greatest memory.
+// BenchmarkReport measures report for 100,000 results, with and without a baseline, as
+// well as resume and vet. It reports median times and peak memory.
 func BenchmarkReport(b *testing.B) {
 	dir := b.TempDir()
 	file := filepath.Join(dir, "r.jsonl")

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestResumeHint: an interrupted command says how the rest is run, and that
-// works. Where nothing can be resumed there is no hint.
+// TestResumeHint checks that an interrupted command explains how to run the rest, and
+// that this works. If nothing can be resumed, there is no hint.
 func TestResumeHint(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

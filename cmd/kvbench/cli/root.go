@@ -46,7 +46,7 @@ const program = "kvbench"
 type app struct {
 	schema *schema.Schema
 	cmds   []*command
-	bench  []*flagSpec // nixlbench's own
+	bench  []*flagSpec // nixlbench's own flags
 	stdout io.Writer
 	stderr io.Writer
 	print  *diag.Printer
@@ -58,11 +58,11 @@ type app struct {
 	graceful atomic.Bool
 	hurry    chan struct{}
 	partial  atomic.Pointer[string] // temporary file to remove on early exit
-	said     map[string]bool        // warnings about flags
+	said     map[string]bool        // messages about flags that have been printed
 	guard    guard
 	checked  vet.Checked // state passed to the restarted process
 	loads    *model.Loader
-	// The configurations, after they have been read.
+	// The configurations, once configured is set.
 	configured bool
 	known      []*config.Config
 	knownErr   error
@@ -95,7 +95,7 @@ func Main(args []string) int {
 	return a.exitCode(err)
 }
 
-// start runs a command, or continues one that the guard has ended.
+// start runs a command, or continues one that the guard ended and restarted.
 func (a *app) start(ctx context.Context, args []string) error {
 	if len(args) > 1 && args[0] == restartCommand {
 		if err := json.Unmarshal([]byte(args[1]), &a.checked); err != nil {
@@ -106,7 +106,7 @@ func (a *app) start(ctx context.Context, args []string) error {
 	return a.run(ctx, args)
 }
 
-// withError adds an error to a command's error, unless it already contains it.
+// withError adds an error to a command's error, unless that already contains it.
 func withError(err, more error) error {
 	switch err {
 	case nil, errShown, errInterrupted:
@@ -119,9 +119,9 @@ func withError(err, more error) error {
 	return list
 }
 
-// takeSignals installs the signal handlers. It is called when a command takes a
-// while, or is about to: until then, the system ends the process, and most
-// commands finish in less time than the setup takes.
+// takeSignals installs the signal handler. It is called only when a command takes a
+// while, or is about to: most commands finish in less time than the setup takes. Until
+// then, the system ends the process when it gets a signal.
 func (a *app) takeSignals() {
 	a.signals.Do(func() {
 		signals := make(chan os.Signal, 2)
@@ -133,8 +133,8 @@ func (a *app) takeSignals() {
 		go func() {
 			for interrupts := 0; ; {
 				sig := <-signals
-				// An interrupt must not wait for a file that never arrives; a
-				// command with processes stops them first.
+				// An interrupt must not wait for a file that never arrives. A
+				// command that runs processes stops them first.
 				if !a.graceful.Load() {
 					a.leave(exitInterrupted)
 				}
@@ -153,9 +153,8 @@ func (a *app) endsGracefully() {
 	a.takeSignals()
 }
 
-// awaits is called before files are read, so that interrupting the wait for a
-// pipe, or the reading of many files, returns our exit code even at the
-// beginning.
+// awaits is called before files are read. It installs the signal handler at once if
+// reading may take a while, so that an early interrupt returns kvbench's own exit code.
 func (a *app) awaits(files ...string) {
 	if len(files) == 1 {
 		if info, err := os.Stat(files[0]); err != nil || info.Mode().IsRegular() {
@@ -167,18 +166,18 @@ func (a *app) awaits(files ...string) {
 	}
 }
 
-// keepMuch is called before work that retains a lot of memory and creates
-// little garbage: collecting it more often costs little, and saves a third of
-// the memory.
+// keepMuch is called before work that retains a lot of memory and creates little
+// garbage. Collecting garbage more often then costs little, and saves a third of the
+// memory.
 func keepMuch() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(40)
 	}
 }
 
-// expectMuch is called before work that creates garbage: collecting it as often
-// as usual would take a seventh of the time. Short work ends before the first
-// collection, and does not need this call.
+// expectMuch is called before work that creates a lot of garbage: collecting it as
+// often as usual would take a seventh of the time. Short work does not need this call,
+// because it ends before the first collection.
 func expectMuch() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
@@ -212,8 +211,8 @@ func (a *app) report(err error) {
 	}
 }
 
-// isTerminal reports whether a file is a terminal; /dev/null, also a character
-// device, is not.
+// isTerminal reports whether a file is a terminal. Other character devices, such as
+// /dev/null, are not.
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 func (a *app) run(ctx context.Context, args []string) error {

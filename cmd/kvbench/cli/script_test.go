@@ -18,8 +18,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// With the race detector every process would stay a second longer than its
-	// work: too long for one whose partner has failed.
+	// With the race detector, every process would exit a second late by default, which
+	// is too long for one whose peer has failed.
 	os.Setenv("GORACE", raceOptions)
 	testscript.Main(m, map[string]func(){
 		"kvbench": func() {
@@ -32,15 +32,14 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// guardTime names the variable with the time that the work on one file may take:
-// the limit of users, 5 s, is waited for where it is the claim itself.
+// guardTime is the variable that sets how long work on one file may take. Only tests of
+// the default limit itself wait for its full 5 s.
 const guardTime = "GUARD_TIME"
 
 const raceOptions = "atexit_sleep_ms=0"
 
-// TestScript runs the command line as users do; every stdout, stderr and exit
-// code is in the scripts. KVBENCH_UPDATE=1 rewrites them, to be read before
-// they are committed.
+// TestScript runs kvbench as users do. The scripts contain the expected stdout, stderr
+// and exit codes. KVBENCH_UPDATE=1 rewrites them; review the changes before committing.
 func TestScript(t *testing.T) {
 	examples, err := filepath.Abs("../../../examples")
 	if err != nil {
@@ -53,13 +52,13 @@ func TestScript(t *testing.T) {
 		UpdateScripts:       os.Getenv("KVBENCH_UPDATE") != "",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GORACE", raceOptions)
-			// A name with everything that a shell or a terminal stumbles over.
+			// A name with characters that shells and terminals treat specially.
 			odd := "it's \"odd\"; $HOME\nnixlbench.yaml"
 			env.Setenv("ODD", odd)
 			if err := os.WriteFile(filepath.Join(env.WorkDir, odd), []byte("system: {page_size: 16}\n"), 0o644); err != nil {
 				return err
 			}
-			// Something that takes connections, in the place of etcd.
+			// A server that accepts connections, in place of etcd.
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				return err
@@ -88,7 +87,7 @@ func TestScript(t *testing.T) {
 	})
 }
 
-// exits CODE COMMAND… runs a command that is to end with this code.
+// exits CODE COMMAND… runs a command and checks its exit code.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE COMMAND…")
@@ -108,24 +107,24 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// binary FILE writes a file that is no text.
+// binary FILE writes a binary file.
 func binary(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte("\x7fELF\x00\x01"), 0o644))
 }
 
-// macintosh FILE ends the lines of a file with carriage returns.
+// macintosh FILE replaces a file's line ends by carriage returns.
 func macintosh(ts *testscript.TestScript, _ bool, args []string) {
 	text := strings.ReplaceAll(ts.ReadFile(args[0]), "\n", "\r")
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
 }
 
-// large FILE makes a file of 100 MB.
+// large FILE creates a file of 100 MB.
 func large(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), nil, 0o644))
 	ts.Check(os.Truncate(ts.MkAbs(args[0]), 100_000_000))
 }
 
-// endless FILE puts more zeros behind a file's text than any disk has.
+// endless FILE extends a file with zeros to 1 TiB.
 func noEnd(ts *testscript.TestScript, _ bool, args []string) {
 	if err := os.Truncate(ts.MkAbs(args[0]), 1<<40); err != nil {
 		ts.Fatalf("%v", err)
@@ -140,7 +139,7 @@ func tail(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(strings.Join(all[max(0, len(all)-1-n):], "")), 0o644))
 }
 
-// lines N FILE checks that a file has N lines, all of them ended.
+// lines N FILE checks that a file has N lines, including the newline of the last one.
 func lines(ts *testscript.TestScript, _ bool, args []string) {
 	text := ts.ReadFile(args[1])
 	if n := strings.Count(text, "\n"); strconv.Itoa(n) != args[0] || !strings.HasSuffix(text, "\n") {
@@ -157,7 +156,7 @@ func small(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// tear FILE appends the beginning of a result, as a killed run leaves it.
+// tear FILE appends a truncated result, as left by a run that was killed.
 func tear(ts *testscript.TestScript, _ bool, args []string) {
 	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_WRONLY|os.O_APPEND, 0)
 	ts.Check(err)
@@ -166,13 +165,13 @@ func tear(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 }
 
-// chop FILE takes the last character away, the end of the last line.
+// chop FILE removes the last character, the newline of the last line.
 func chop(ts *testscript.TestScript, _ bool, args []string) {
 	text := ts.ReadFile(args[0])
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text[:len(text)-1]), 0o644))
 }
 
-// gone FILE checks that the process named in a file has ended.
+// gone FILE checks that the process whose number is in a file has ended.
 func gone(ts *testscript.TestScript, _ bool, args []string) {
 	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
 	ts.Check(err)
@@ -185,7 +184,7 @@ func gone(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Fatalf("process %d is still there", pid)
 }
 
-// zombie reports whether a process has ended and only nobody asked for it yet.
+// zombie reports whether a process has ended but its parent has not waited for it yet.
 func zombie(pid int) bool {
 	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, rest, _ := strings.Cut(string(stat), ") ")

@@ -27,7 +27,7 @@ const groupSweep = "Sweeps"
 // sweepView is the view with the columns of a sweep.
 const sweepView = "sweep"
 
-// sweepFlags control which points of a sweep are shown, and how.
+// sweepFlags returns the flags that control which points of a sweep are shown, and how.
 func sweepFlags() []*flagSpec {
 	return []*flagSpec{
 		{name: "where", arg: "CONDITION", group: groupSweep, help: "Keep the rows for which this formula is true. Example: 'tp_size * pp_size <= 16 && block_size >= 64KiB'"},
@@ -38,8 +38,8 @@ func sweepFlags() []*flagSpec {
 	}
 }
 
-// sweeps reports whether to print the plans as rows: there are several values,
-// or an option that only rows have is set.
+// sweeps reports whether to print the plans as rows, because something has several
+// values or an option that applies only to rows is set.
 func (c *command) sweeps(jobs []plan.Item) bool {
 	for _, name := range []string{"where", "sort", "top", "columns"} {
 		if c.set[name] {
@@ -68,7 +68,7 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []plan.Item, format st
 	// From here on, an interrupt ends after a whole row; a second interrupt does
 	// not wait.
 	a.endsGracefully()
-	pipe := make(chan os.Signal, 1) // a closed pipe is an error of writing
+	pipe := make(chan os.Signal, 1) // turn a closed pipe into a write error
 	signal.Notify(pipe, syscall.SIGPIPE)
 	defer signal.Stop(pipe)
 	defer context.AfterFunc(ctx, func() { a.graceful.Store(false) })()
@@ -90,7 +90,7 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []plan.Item, format st
 		line.progress.clear()
 	}
 	if err == nil && outcome.Rows == 0 {
-		_, err = rows.Write(nil) // a table's heading
+		_, err = rows.Write(nil) // print the heading of an empty table
 	}
 	switch {
 	case errors.Is(err, syscall.EPIPE):
@@ -132,7 +132,7 @@ func (a *app) newSweep(c *command, jobs []plan.Item, format string, secrets bool
 	if c.set["columns"] {
 		columns = c.list("columns")
 		for i, name := range columns {
-			if slices.Contains(columns[:i], name) { // no duplicate keys in an object
+			if slices.Contains(columns[:i], name) { // a JSON object must not have duplicate keys
 				_, from, _ := c.value("columns")
 				wrong = append(wrong, from.Errorf("%q is given twice", name))
 			}
@@ -181,7 +181,7 @@ func (c *command) list(name string) []string {
 	return names
 }
 
-// sweepNames returns the names that columns have in sweeps.
+// sweepNames returns the names that sweeps use for columns.
 func (a *app) sweepNames(columns []string) []string {
 	names := make([]string, len(columns))
 	for i, name := range columns {
@@ -211,7 +211,7 @@ func (a *app) sweepColumns(jobs []plan.Item) []string {
 	return columns
 }
 
-// knobsOf returns the flags of nixlbench of which some jobs have several values.
+// knobsOf returns the nixlbench flags that have several values in some jobs.
 func knobsOf(jobs []plan.Item) []*schema.Flag {
 	flags := map[string]*schema.Flag{}
 	for _, j := range eachConfig(jobs) {
@@ -250,14 +250,14 @@ func quantitiesOf(s *schema.Schema) []string {
 // default.
 func (a *app) wantsDetail(c *command) bool {
 	where, _, _ := c.value("where")
-	condition, _ := sweep.Condition(a.schema, where) // the sweep says what is wrong
+	condition, _ := sweep.Condition(a.schema, where) // the sweep reports the error
 	names := slices.Concat(c.list("columns"), c.list("sort"), formula.Names(condition.Text))
 	return slices.ContainsFunc(a.schema.Quantities, func(q schema.Quantity) bool {
 		return !q.Detail.IsZero() && (slices.Contains(names, q.Name) || slices.Contains(names, "-"+q.Name))
 	})
 }
 
-// announce reports the number of points before the first is planned.
+// announce prints the size of the sweep before the first point is planned.
 func (a *app) announce(c *command, s *sweep.Sweep) {
 	note := diag.Notef(diag.Pos{}, "%s", s.Size())
 	if c.set["sort"] {
@@ -266,7 +266,8 @@ func (a *app) announce(c *command, s *sweep.Sweep) {
 	a.print.Print(note)
 }
 
-// warnMissingOnce warns once about each value that some plans lack.
+// warnMissingOnce is like warnMissing for several plans, but prints each message only
+// once, with the number of plans that it applies to.
 func (a *app) warnMissingOnce(jobs []plan.Item, shown plan.Shown) {
 	names := quantitiesOf(a.schema)
 	var list []*diag.Diag
@@ -287,8 +288,8 @@ func (a *app) warnMissingOnce(jobs []plan.Item, shown plan.Shown) {
 	}
 }
 
-// tell reports, reason by reason, which limits rows break and why points have
-// no row.
+// tell prints which limits the rows break, and warnings; errs receives the reasons why
+// points have no row. Each reason is reported once.
 func (a *app) tell(c *command, s *sweep.Sweep, o *sweep.Outcome, errs *diag.List) {
 	for _, b := range o.Broken {
 		w := b.Violation.Warning()
@@ -304,13 +305,13 @@ func (a *app) tell(c *command, s *sweep.Sweep, o *sweep.Outcome, errs *diag.List
 	}
 	for _, f := range o.Failed {
 		d := counted(s, f, o.Points, manyFailed)
-		d.Usage = d.Usage && o.Rows == 0 // what is right for some values is not wrong
+		d.Usage = d.Usage && o.Rows == 0 // the usage is not wrong if other values work
 		*errs = append(*errs, d)
 	}
 	a.tellNone(c, o)
 }
 
-// tellNone notes that no row meets the condition.
+// tellNone prints a note if no point meets the condition.
 func (a *app) tellNone(c *command, o *sweep.Outcome) {
 	where, from, ok := c.value("where")
 	points := o.Points
@@ -322,14 +323,14 @@ func (a *app) tellNone(c *command, o *sweep.Outcome) {
 	}
 }
 
-// What is said of points that have the same reason: their number, of how many,
-// and the first.
+// Hints for reasons that several points share. The arguments are their number, the
+// number of all points, and the first of them.
 const (
 	manyWarned = "applies to %d of %d points; the first is %s"
 	manyFailed = "%d of %d points have no row because of this; the numbers are those of the first: %s"
 )
 
-// counted adds the number of points to a reason.
+// counted returns a reason with a hint on the points that it applies to.
 func counted(s *sweep.Sweep, f sweep.Failed, points uint64, many string) *diag.Diag {
 	d := *diag.All(f.Err)[0]
 	if label := s.Label(f.First); f.Count > 1 {
@@ -340,8 +341,9 @@ func counted(s *sweep.Sweep, f sweep.Failed, points uint64, many string) *diag.D
 	return &d
 }
 
-// sweepProgress shows, on a terminal, the progress of a long sweep, unless the
-// rows are printed there too: sorted or selected rows may take long to appear.
+// sweepProgress shows the progress of a long sweep on a terminal. If the rows are
+// printed there too, it does so only if they are sorted or filtered, because such rows
+// may take long to appear.
 type sweepProgress struct {
 	progress
 	points      uint64
@@ -356,7 +358,7 @@ func (a *app) newSweepProgress(c *command, out *output, points uint64) *sweepPro
 	}
 }
 
-// above returns a writer that writes above the line.
+// above returns a writer that writes to w above the progress line.
 func (p *sweepProgress) above(w io.Writer) io.Writer {
 	if !p.terminal {
 		return w
@@ -372,7 +374,7 @@ type writerFunc func([]byte) (int, error)
 // Write calls f.
 func (f writerFunc) Write(text []byte) (int, error) { return f(text) }
 
-// at reports the number of finished points.
+// at updates the progress line with the number of finished points.
 func (p *sweepProgress) at(points uint64) {
 	if !p.terminal {
 		return
@@ -393,7 +395,7 @@ func (p *sweepProgress) line(points uint64, spent time.Duration) string {
 	return fmt.Sprintf("%d of %d points (%d%%), %s to go", points, p.points, points*100/p.points, roughly(left))
 }
 
-// roughly formats a duration in seconds.
+// roughly formats a duration, given in seconds, in the largest suitable unit.
 func roughly(seconds float64) string {
 	for _, unit := range []struct {
 		name    string

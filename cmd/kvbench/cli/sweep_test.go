@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// endless are the arguments of a sweep of 10^12 points.
+// endless holds the arguments of a sweep of 10^12 points.
 var endless = []string{"plan", "--model", "../../../examples/model_qwen3_8b.yaml", "--isl", "1..10000+1", "--page_size", "1..10000+1",
 	"--tp", "1..100+1", "--num_requests", "1..100+1", "--format", "csv"}
 
-// TestSweepInterrupt: an interrupted sweep says its size before all else, ends
-// at once, and stdout ends with a whole row.
+// TestSweepInterrupt checks that a sweep prints its size first, and that an interrupt
+// ends it at once, with stdout ending in a whole row.
 func TestSweepInterrupt(t *testing.T) {
 	cmd := exec.Command("kvbench", endless...)
 	var stderr bytes.Buffer
@@ -59,7 +59,8 @@ func TestSweepInterrupt(t *testing.T) {
 	}
 }
 
-// TestSweepInterruptFile: the file of --output does not appear.
+// TestSweepInterruptFile checks that an interrupted sweep does not create the file of
+// --output.
 func TestSweepInterruptFile(t *testing.T) {
 	dir := t.TempDir()
 	cmd := exec.Command("kvbench", append(endless, "--output", filepath.Join(dir, "rows.csv"))...)
@@ -97,8 +98,8 @@ func TestSweepInterruptFile(t *testing.T) {
 	}
 }
 
-// TestSweepIgnores: what whoever starts the command has it ignore, as nohup does,
-// does not end it.
+// TestSweepIgnores checks that a signal that is ignored when kvbench starts, as under
+// nohup, does not end it.
 func TestSweepIgnores(t *testing.T) {
 	cmd := exec.Command("sh", append([]string{"-c", `trap "" HUP; exec kvbench "$@"`, "sh"}, endless...)...)
 	stdout, err := cmd.StdoutPipe()
@@ -125,8 +126,8 @@ func TestSweepIgnores(t *testing.T) {
 	}
 }
 
-// TestSweepInterruptPipe: a second interrupt does not wait for a pipe that nobody
-// opens for reading.
+// TestSweepInterruptPipe checks that a second interrupt ends a sweep that waits for a
+// reader to open its output pipe.
 func TestSweepInterruptPipe(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "rows.csv")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
@@ -140,7 +141,7 @@ func TestSweepInterruptPipe(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.ReadFull(stderr, make([]byte, 10)); err != nil { // it says its size ahead
+	if _, err := io.ReadFull(stderr, make([]byte, 10)); err != nil { // the sweep prints its size first
 		t.Fatal(err)
 	}
 	end := time.AfterFunc(20*time.Second, func() { cmd.Process.Kill() })
@@ -163,8 +164,7 @@ func TestSweepInterruptPipe(t *testing.T) {
 	}
 }
 
-// TestSweepTwice: a second interrupt does not wait for a reader that does not
-// read.
+// TestSweepTwice checks that a second interrupt ends a sweep whose reader does not read.
 func TestSweepTwice(t *testing.T) {
 	cmd := exec.Command("kvbench", endless...)
 	stdout, err := cmd.StdoutPipe()

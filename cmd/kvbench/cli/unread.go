@@ -13,11 +13,11 @@ import (
 	"kvbench/engine/sweep"
 )
 
-// planShown is what a plan shows: its quantities and the command.
+// planShown returns what a plan shows: its quantities and the command.
 func planShown(pl *plan.Plan) plan.Shown { return plan.Shown{Names: quantityNames(pl), Flags: true} }
 
-// sweepShown is what a sweep shows. The column of a field does not show what
-// depends on the field, but a condition does.
+// sweepShown returns what a sweep shows. A field counts only if the condition uses it,
+// not if it is merely a column.
 func (a *app) sweepShown(c *command, columns []string) plan.Shown {
 	where, _, _ := c.value("where")
 	condition, _ := sweep.Condition(a.schema, where) // the sweep reports the error
@@ -38,7 +38,7 @@ func (a *app) isField(name string) bool {
 	return slices.ContainsFunc(a.schema.Fields, func(f schema.Field) bool { return f.Var == name })
 }
 
-// onlyQuantities drops other names.
+// onlyQuantities returns those of the names that are quantities.
 func (a *app) onlyQuantities(names []string) []string {
 	all := quantitiesOf(a.schema)
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(all, name) })
@@ -50,8 +50,8 @@ func (a *app) given(j plan.Item, shown plan.Shown) []*diag.Diag {
 	return append(a.loader().Small(j.Config), a.unread(j, shown)...)
 }
 
-// unread returns a note for each value set by the user that has no effect; for
-// a file, one note for all of them.
+// unread returns a note for each value set by the user that has no effect. Values set
+// in a file share one note.
 func (a *app) unread(j plan.Item, shown plan.Shown) []*diag.Diag {
 	var list []*diag.Diag
 	var inFile []plan.Unread
@@ -73,7 +73,8 @@ func (a *app) unread(j plan.Item, shown plan.Shown) []*diag.Diag {
 	return append(list, diag.All(err)...)
 }
 
-// unreadNote reports that values have no effect, why, and what to use instead.
+// unreadNote returns a note that values have no effect, with the reason and what to use
+// instead.
 func unreadNote(j plan.Item, all []plan.Unread) *diag.Diag {
 	first, names, verb, it := &all[0], make([]string, len(all)), "has", "it"
 	for i := range all {
@@ -92,7 +93,7 @@ func unreadNote(j plan.Item, all []plan.Unread) *diag.Diag {
 	d := diag.Notef(first.Value.Origin.Pos, "%s %s no effect: %s", strings.Join(names, ", "), verb, why)
 	for i := range all {
 		u := &all[i]
-		what := "" // of several values, the one that a hint is about
+		what := "" // the value that a hint is about, if there are several
 		if len(all) > 1 {
 			what = names[i] + ": "
 		}
@@ -166,7 +167,7 @@ func insteadText(j plan.Item, u *plan.Unread, f *schema.Field) string {
 	return text + fmt.Sprintf(", which is %s: --%s %s changes that", v.Text(), f.Flag, u.Value.Text())
 }
 
-// few lists the first of many names.
+// few lists names, but only the first ones if there are many.
 func few(names []string) string {
 	const most = 4
 	if len(names) <= most {
@@ -175,7 +176,7 @@ func few(names []string) string {
 	return fmt.Sprintf("%s and %d others", strings.Join(names[:most-1], ", "), len(names)-most+1)
 }
 
-// dependents lists the first of the quantities that depend on a value.
+// dependents describes which quantities depend on a value, without listing many.
 func dependents(names []string) string {
 	if len(names) > 2 {
 		return fmt.Sprintf("%s and %d others depend on it", names[0], len(names)-1)

@@ -55,8 +55,8 @@ func (c *command) synopsis() string {
 	return strings.TrimSpace(words + " " + c.words)
 }
 
-// usage returns the command's help. Unless all is set, each flag takes one
-// line, and rarely needed ones are only named.
+// usage returns the command's help. Unless all is set, each flag takes one line, and
+// rarely used flags are listed only by name.
 func (c *command) usage(all bool) string {
 	var b strings.Builder
 	text := c.help()
@@ -97,7 +97,7 @@ func (c *command) usage(all bool) string {
 	return b.String()
 }
 
-// flagsHelp describes flags of one group in full.
+// flagsHelp returns a full description of the flags of one group.
 func flagsHelp(flags []*flagSpec) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s:\n", flags[0].group)
@@ -126,8 +126,8 @@ func (c *command) moreFlags() string {
 	return "\n" + wrap("More flags, described by '"+program+" "+c.name+" --help-all': "+strings.Join(names, ", ")+".", "")
 }
 
-// groups returns flags by their headings, in the order of the first of each,
-// with kvbench's own preferences last.
+// groups returns the flags grouped by heading. Groups are in the order of their first
+// flags, except that the group of kvbench itself comes last.
 func groups(flags []*flagSpec) [][]*flagSpec {
 	var list [][]*flagSpec
 	for _, f := range flags {
@@ -159,7 +159,7 @@ func (f *flagSpec) head() string {
 	return head
 }
 
-// describe returns the help of a flag with its values, default and releases.
+// describe returns the full help of a flag with its values, default and releases.
 func (f *flagSpec) describe() string {
 	text, rest, _ := strings.Cut(f.help, ". ")
 	if len(f.values) > 0 {
@@ -196,7 +196,7 @@ func (f *flagSpec) summary(width int) string {
 	return text
 }
 
-// wrap breaks a paragraph into lines of the help, all indented.
+// wrap breaks a paragraph into indented lines of at most helpWidth columns.
 func wrap(text, indent string) string {
 	var b strings.Builder
 	line := indent

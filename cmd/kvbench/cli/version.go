@@ -8,7 +8,7 @@ import (
 	"kvbench/engine/runner"
 )
 
-// versionCmd prints the version and what it knows of nixlbench.
+// versionCmd prints kvbench's version and the nixlbench releases that it knows.
 func (a *app) versionCmd() *command {
 	return &command{
 		name:  "version",
@@ -22,14 +22,14 @@ func (a *app) versionCmd() *command {
 	}
 }
 
-// version is that of the running program.
+// version returns the version of the running program.
 func version() runner.Build {
 	info, _ := debug.ReadBuildInfo()
 	return buildOf(info)
 }
 
-// buildOf reads the version and the commit that Go writes into a program. go run
-// and go test write no commit, nor does a build outside of a repository.
+// buildOf returns the version and the commit that Go records in a program. Programs
+// built by go run or go test, or outside a repository, have no commit.
 func buildOf(info *debug.BuildInfo) runner.Build {
 	b := runner.Build{Version: "(devel)", Commit: "unknown"}
 	if info == nil {

@@ -47,10 +47,10 @@ func (a *app) vet(_ context.Context, c *command) error {
 	var reporting sync.Mutex
 	last := a.checked.Last
 	a.guard.expires(func(over *diag.Diag, others int) {
-		reporting.Lock() // for good
+		reporting.Lock() // never unlocked: nothing else may be reported
 		next := a.checked.Add(over, others)
 		if format == "json" {
-			last = "" // it is written at the end
+			last = "" // JSON is written only at the end, so nothing has been reported yet
 		}
 		if next != nil {
 			next.Last, next.Failed = last, failed
@@ -91,7 +91,7 @@ func (a *app) vet(_ context.Context, c *command) error {
 	return err
 }
 
-// finding is a diagnostic as JSON has it.
+// finding is the JSON form of a diagnostic.
 type finding struct {
 	File     string `json:"file,omitempty"`
 	Line     int    `json:"line,omitempty"`
@@ -110,7 +110,7 @@ func newFinding(d *diag.Diag) finding {
 		diag.Short(d.Text()), diag.Short(strings.Join(d.Hints, "\n")), d.Source, d.Caret}
 }
 
-// annotation is a diagnostic as a GitHub workflow prints it.
+// annotation formats a diagnostic as a GitHub workflow command.
 func annotation(d *diag.Diag) string {
 	kind := d.Severity.String()
 	if d.Severity == diag.Note {
@@ -137,9 +137,8 @@ func annotation(d *diag.Diag) string {
 	return "::" + kind + " " + strings.Join(at, ",") + "::" + data.Replace(msg)
 }
 
-// shownName returns a file's name with hidden characters escaped, except line
-// ends and the beginning: they are harmless there, and GitHub finds the file by
-// its name.
+// shownName returns a file's name with hidden characters escaped. Line breaks are kept,
+// because the annotation encodes them and GitHub finds the file by its name.
 func shownName(name string) string {
 	var b strings.Builder
 	for _, r := range name {

@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// TestVetUnreadable: a folder and a file that cannot be read are said, in any
-// format, and the rest is checked.
+// TestVetUnreadable checks that a folder and a file that cannot be read are reported in
+// every format, and that the other files are still checked.
 func TestVetUnreadable(t *testing.T) {
-	dir, err := os.MkdirTemp("", "kvbench") // t.TempDir is closed to other users
+	dir, err := os.MkdirTemp("", "kvbench") // other users cannot access t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ tree/e.yaml: permission denied
 	}
 }
 
-// TestVetOwn: this repository's data passes its own check.
+// TestVetOwn checks that vet accepts this repository's own data.
 func TestVetOwn(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command("kvbench", "vet", "-v", "models", "examples", ".pre-commit-hooks.yaml", "--skip_unknown")
@@ -89,7 +89,7 @@ func TestVetOwn(t *testing.T) {
 			t.Errorf("a file of ours is taken for another's: %s", line)
 		}
 	}
-	// The schema is skipped, and what is reported is wrong on purpose.
+	// The schema is skipped, and only files that are wrong on purpose are reported.
 	cmd = exec.Command("kvbench", "vet", "-v", ".")
 	cmd.Dir = "../../.."
 	out, _ = cmd.CombinedOutput()
@@ -105,7 +105,7 @@ func TestVetOwn(t *testing.T) {
 			t.Errorf("a file of ours is wrong: %s", line)
 		}
 	}
-	// However the folder is named.
+	// The result must not depend on how the folder is named.
 	cmd = exec.Command("kvbench", "vet", ".")
 	cmd.Dir = "../../../models"
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -113,8 +113,8 @@ func TestVetOwn(t *testing.T) {
 	}
 }
 
-// BenchmarkVet checks 1,000 and 4,000 valid configurations, each in a process
-// of its own, and reports the median times and the greatest memory.
+// BenchmarkVet measures vet for 1,000 and 4,000 valid configurations, each time in a new
+// process, and reports median times and peak memory.
 func BenchmarkVet(b *testing.B) {
 	for _, n := range []int{1000, 4000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {

@@ -1,6 +1,6 @@
-// Byhand writes the CSV of the sweep that BenchmarkSweep makes, by loops and
-// integer arithmetic alone; its arguments are how many page sizes
-// there are, and the first two cells of each row.
+// Byhand writes the same CSV as the sweep of BenchmarkSweep, using only loops and
+// integer arithmetic. Its arguments are the number of page sizes and the first two
+// cells of each row.
 package main
 
 import (
