@@ -16,7 +16,7 @@ var (
 
 // Rat is an exact rational number: numerator and denominator are coprime
 // int64s and the denominator is positive. The zero value is 0. Equal numbers
-// are equal by ==.
+// compare equal with ==.
 //
 // Operations report [ErrOverflow] if and only if the exact, reduced result does
 // not fit, regardless of intermediate values.

@@ -16,8 +16,8 @@ import (
 
 // DropUnknown reports and removes the leaves that are not at or below any of the
 // known paths, so that CUE can then report the other errors. alias, unless nil,
-// returns the path that a name from another program refers to, or a hint if there
-// is no such path.
+// returns the path that a name such as that of a flag refers to, or a hint if
+// there is no such path.
 func DropUnknown(d *data.Document, known []string, alias func(name string) (path, hint string), what string) error {
 	var errs diag.List
 	more := 0 // only counted, because finding similar names takes time
@@ -194,7 +194,7 @@ func IsPlain(d *data.Document, typeOf func(path string) *Type, required []string
 }
 
 // Missing reports the required fields of a definition that the document does
-// not have, except fields whose misspelled keys have been reported.
+// not have, except the ones in d.Meant.
 func Missing(d *data.Document, def cue.Value, at diag.Pos, allowed func(path string) (string, []string)) error {
 	iter, err := def.Fields(cue.Optional(true))
 	if err != nil {

@@ -285,7 +285,7 @@ func (t *Type) constrain(v cue.Value, op cue.Op, args []cue.Value) {
 }
 
 func (t *Type) bound(op cue.Op, arg cue.Value) {
-	big, err := arg.Int(nil) // Int64 cannot represent the smallest one
+	big, err := arg.Int(nil) // Int64 fails for the smallest int64
 	if err != nil || !big.IsInt64() {
 		t.Partial = true
 		return
@@ -424,7 +424,8 @@ func (t *Type) Takes(v *data.Value) bool {
 	return false
 }
 
-// TakesJSON reports whether a single value in JSON syntax is allowed.
+// TakesJSON reports whether a string, number, boolean or null in JSON syntax is
+// allowed. It returns false for lists and mappings.
 func (t *Type) TakesJSON(text []byte) bool {
 	switch text[0] {
 	case '"':
@@ -438,7 +439,7 @@ func (t *Type) TakesJSON(text []byte) bool {
 	case 'n':
 		return t.Kinds&KindNull != 0
 	case '{', '[':
-		return false // the caller checks allowed ones further
+		return false // the caller checks the ones that are allowed
 	}
 	n, err := strconv.ParseInt(string(text), 10, 64)
 	switch {
