@@ -150,7 +150,7 @@ func (f *Frame) forget() {
 }
 
 // Eval returns the value of r. The error is a [*diag.Diag] that points to the
-// formula that failed, which may not be the one of r.
+// formula that failed, which may not be that of r.
 func (f *Frame) Eval(r Ref) (Value, error) {
 	s := &f.p.slots[r]
 	if s.class == table {

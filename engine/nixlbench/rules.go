@@ -403,8 +403,7 @@ func (r *Rules) Asked(pl *plan.Plan, flags []fit.Flag, facts *Facts) (*Asked, er
 // rowPrefix is the prefix of a measure's name in formulas about a row.
 const rowPrefix = "row_"
 
-// AddTimed adds the numbers of timed iterations and samples to rows, as far as
-// they are known.
+// AddTimed adds the numbers of timed iterations and samples, if known, to rows.
 func (r *Rules) AddTimed(pl *plan.Plan, flags []fit.Flag, facts *Facts, rows []Row) {
 	runs := r.bench.Runs.Get()
 	r.load(pl, flags, facts)

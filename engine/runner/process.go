@@ -264,8 +264,8 @@ func (t *Tail) Last() string {
 	return strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
 }
 
-// Output runs a command and returns its stdout, as far as it fits in size
-// bytes, the end of its stderr, and how it ended.
+// Output runs a command and returns up to size bytes of its stdout, the end of its
+// stderr, and how it ended.
 func Output(ctx context.Context, argv []string, timeout time.Duration, size int) ([]byte, *Tail, Exit) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

@@ -33,7 +33,7 @@ const (
 type Kind struct {
 	Doc    string               `json:"doc"`
 	Fields map[string]KindField `json:"fields"`
-	// Per describes the unit whose bytes the parts count.
+	// Per is what each part is the size of, such as a token or a page.
 	Per       string             `json:"per"`
 	Parts     map[string]Formula `json:"parts"`
 	Pages     Formula            `json:"pages"`
@@ -54,7 +54,7 @@ type KindField struct {
 
 // Group is a group of layers of an architecture.
 type Group struct {
-	// Kind is the group's name unless its file says otherwise.
+	// Kind is the kind of the layers; by default, it is the group's name.
 	Kind  string   `json:"kind"`
 	Pos   diag.Pos `json:"pos,omitzero"` // of the kind, or of the group
 	Where Formula  `json:"where,omitzero"`
@@ -62,7 +62,7 @@ type Group struct {
 	Shared bool `json:"shared,omitempty"`
 	// Draft reports whether the group's layers run only for speculation.
 	Draft bool `json:"draft,omitempty"`
-	// Fields contains the fields that the kind requires.
+	// Fields contains formulas for the fields of the kind.
 	Fields map[string]Formula `json:"fields"`
 }
 

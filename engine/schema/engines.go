@@ -9,9 +9,10 @@ import (
 // engine's releases, newest first.
 type EngineRule []EngineEra
 
-// EngineEra is the formula for an era: the releases of an engine from Since on, or
-// from the first one if Since is "". If Unknown is set, there is no formula, and
-// Unknown describes what is not known about the era.
+// EngineEra is the formula for an era: the releases of an engine from Since up to
+// the next era. If Since is "", the era begins with the first release. If Unknown
+// is set, there is no formula, and Unknown describes what is not known about the
+// era.
 type EngineEra struct {
 	Since   string  `json:"since,omitempty"`
 	Value   Formula `json:"value,omitzero"`

@@ -62,8 +62,8 @@ type Flag struct {
 	Eras     []FlagEra      `json:"eras"`
 }
 
-// Reads is the condition under which nixlbench reads a flag, and a description
-// of what to set so that it does.
+// Reads contains the condition under which nixlbench reads a flag, and describes
+// what to set so that the condition holds.
 type Reads struct {
 	When  Formula `json:"when,omitzero"`
 	Needs string  `json:"needs,omitempty"`

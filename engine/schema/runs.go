@@ -50,7 +50,8 @@ type Runs struct {
 // Probe describes how to ask a program for its flags.
 type Probe struct {
 	Option string `json:"option"`
-	// Source is a regular expression for the source files of its own flags.
+	// Source is a regular expression for the source files that define the program's
+	// own flags.
 	Source string `json:"source"`
 }
 

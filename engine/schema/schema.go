@@ -132,7 +132,7 @@ type Unit struct {
 	// help.
 	Such []string `json:"such"`
 	Arg  string   `json:"arg"`
-	// Suffixes are the suffixes that its numbers can have, with their factors.
+	// Suffixes maps the suffixes of numbers with the unit to their factors.
 	Suffixes map[string]int64 `json:"suffixes"`
 	// Unclear maps ambiguous suffixes, in lower case, to the ones that may be
 	// meant. They are rejected in any case.

@@ -506,7 +506,8 @@ func (t *Type) sayText(text string) string {
 	return text
 }
 
-// sayNumber describes bounds that are tighter than those of int64.
+// sayNumber describes the allowed numbers: text followed by the bounds, if they are
+// tighter than those of int64, or the only allowed number.
 func (t *Type) sayNumber(text string) string {
 	var bounds []string
 	more, less := "%d or more", "%d or less"
