@@ -20,9 +20,9 @@ const (
 	maxDepth   = 100     // levels of mappings and lists
 	maxPath    = 1000    // bytes of the names that lead to a value
 	maxTokens  = 300_000 // of a CUE file
-	maxFaults  = 100     // characters that CUE does not know
-	maxChain   = 1000    // operators, dots and colons of a CUE file in a row
-	maxString  = 10_000  // bytes of a text or a number in CUE
+	maxFaults  = 100     // characters that are not valid in CUE
+	maxChain   = 1000    // consecutive operators, dots and colons in a CUE file
+	maxString  = 10_000  // bytes of a string or a number in CUE
 	MaxPattern = 1000    // bytes of a regular expression
 	maxSearch  = 100_000 // bytes of a text that is parsed again to find a line
 )
@@ -31,8 +31,8 @@ const (
 // mapping.
 type limits struct{ values, list, mapping int }
 
-// CUE takes quadratic time for both; of a data file, it sees only the known
-// keys.
+// CUE takes quadratic time for long lists and large mappings. Mappings in data
+// files may be larger, because only their known keys are passed to CUE.
 var (
 	cueLimits  = limits{100_000, 10_000, 10_000}
 	dataLimits = limits{100_000, 10_000, 100_000}
@@ -73,7 +73,7 @@ func checkBreaks(name string, data []byte) error {
 	return nil
 }
 
-// placeAt returns the place of a byte of a text.
+// placeAt returns the position of the byte at an offset.
 func placeAt(name string, data []byte, i int) diag.Pos {
 	before := data[:i]
 	return diag.Pos{File: name, Line: 1 + bytes.Count(before, []byte("\n")), Col: 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])}
@@ -175,7 +175,7 @@ func checkTree(name string, root ast.Expr, most limits) error {
 }
 
 // checkCUEText rejects CUE text that would overflow the stack of the parser, or
-// of functions that walk its tree: both recurse at brackets, and at the colons,
+// of functions that walk the syntax tree: both recurse at brackets, and at the colons,
 // dots and operators between two commas.
 func checkCUEText(name string, data []byte) error {
 	file := token.NewFile(name, 0, len(data))
@@ -187,9 +187,9 @@ func checkCUEText(name string, data []byte) error {
 			first = diag.Errorf(PosOf(pos), format, args...)
 		}
 	}, 0)
-	chains := []int{0} // of every open bracket
-	depth := 0         // their sum
-	var texts []bool   // whether a bracket is that of an expression within a text
+	chains := []int{0} // length of the current chain in each open bracket
+	depth := 0         // sum of the lengths
+	var texts []bool   // whether each open bracket encloses an expression in a string
 	inText := false
 	for n := 0; ; n++ {
 		pos, tok, lit := s.Scan()

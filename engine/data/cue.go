@@ -25,9 +25,9 @@ import (
 const (
 	modulePath   = "kvbench.internal"
 	SchemaFolder = "cue"
-	// SchemaPath is the path under which files import the schema.
+	// SchemaPath is the import path of the schema.
 	SchemaPath = modulePath + "/" + SchemaFolder
-	// schemaPackage is the name under which it is imported.
+	// schemaPackage is the name of the schema's package.
 	schemaPackage = "kvbench"
 	schemaImport  = SchemaPath + ":" + schemaPackage
 )
@@ -36,7 +36,7 @@ const (
 // read from disk or the network.
 type Reader struct {
 	Schema fs.FS
-	Mode   parser.Option // comments, in places where documentation is read
+	Mode   parser.Option // with comments if documentation is needed
 	ctx    *cue.Context
 	bctx   *build.Context
 
@@ -128,7 +128,7 @@ func (r *Reader) Eval(name string, files ...*ast.File) (cue.Value, error) {
 	return r.ctx.BuildInstance(inst), nil
 }
 
-// attributes are the ones used by fields of the schema.
+// attributes lists the attributes that fields of the schema may have.
 var attributes = []string{"flag", "var", "keys", "expected", "unit", "least", "late", "last", "announced", "default", "note", "needs", "words", "aka", "more", "comma"}
 
 // checkSafe rejects anything that would make a file depend on more than itself,
@@ -181,15 +181,15 @@ func isText(x ast.Expr) bool {
 	return interpolated || ok && lit.Kind == token.STRING
 }
 
-// onlyNumber requires a factor to be a number: strings and lists could be
-// multiplied to any size.
+// onlyNumber requires a factor to be a number, because multiplying a string or a
+// list could produce a value of any size.
 func onlyNumber(x ast.Expr) ast.Expr {
 	return &ast.ParenExpr{X: &ast.BinaryExpr{X: x, Op: token.AND, Y: ast.NewPredeclared("number")}}
 }
 
-// onlyShort requires what is inserted into a string to be a number, a truth value or
-// a short string: a few lines that each insert the line before twice would make a
-// string of any size, in steps too large to be interrupted.
+// onlyShort requires a value that is inserted into a string to be a number, a
+// boolean or a short string. Otherwise, a few lines that each insert the previous
+// one twice could produce a string of any size, in steps too large to interrupt.
 func onlyShort(x ast.Expr) ast.Expr {
 	short := &ast.UnaryExpr{Op: token.MAT, X: ast.NewString("^(?s:.{0,500})$")}
 	allowed := ast.NewBinExpr(token.OR, ast.NewPredeclared("number"), ast.NewPredeclared("bool"), short)
@@ -208,8 +208,8 @@ func PosOf(p token.Pos) diag.Pos {
 	return diag.Pos{File: pos.Filename, Line: pos.Line, Col: pos.Column}
 }
 
-// fromCUE converts CUE's errors to diagnostics; errors without a position get
-// at.
+// FromCUE converts CUE's errors to diagnostics; errors without a position are
+// reported at the given one.
 func FromCUE(err error, at diag.Pos) error {
 	if err == nil {
 		return nil
@@ -219,8 +219,8 @@ func FromCUE(err error, at diag.Pos) error {
 		format, args := e.Msg()
 		pos := at
 		for _, p := range append([]token.Pos{e.Position()}, e.InputPositions()...) {
-			// A place in the user's file is more useful than one in another file
-			// of its package, which is more useful than one in the schema.
+			// A position in the user's file is more useful than one in another
+			// file of its package, which is more useful than one in the schema.
 			q := PosOf(p)
 			if q.Line > 0 && (pos.Line == 0 || !isSchemaFile(q.File) && isSchemaFile(pos.File) || q.File == at.File && pos.File != at.File) {
 				pos = q
@@ -252,13 +252,13 @@ func FromCUE(err error, at diag.Pos) error {
 	return list.Err()
 }
 
-// types are the types that parameters are declared with.
+// types lists the types that parameters can be declared with.
 var types = []string{"int64", "int", "number", "float", "string", "bool"}
 
 func isSchemaFile(name string) bool { return strings.HasPrefix(name, SchemaFolder+"/") }
 
-// trimPath removes the path of the definition: only the path within it means
-// something to the user.
+// TrimPath removes the path of the definition, because only the path within it
+// means something to the user.
 func TrimPath(path []string) []string {
 	for i := len(path) - 1; i >= 0; i-- {
 		if strings.HasPrefix(path[i], "#") {
@@ -320,8 +320,9 @@ func ParseCUE(name string, text []byte) (*ast.File, error) {
 	return f, checkSafe(f)
 }
 
-// exhaust evaluates everything in a value; with options, also optional fields
-// and similar. Definitions may contain themselves.
+// exhaust evaluates everything in a value, including the fields that options
+// select, such as optional ones. It stops at a depth, because definitions may
+// contain themselves.
 func exhaust(v cue.Value, depth int, options ...cue.Option) {
 	if depth == 0 {
 		return

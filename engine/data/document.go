@@ -16,7 +16,7 @@ type Leaf struct {
 	Path string // dotted
 	Value
 	Origin Origin
-	Key    diag.Pos // of the field's name, where there is one
+	Key    diag.Pos // of the field's name, if it has one
 }
 
 // Document is the content of a data file as a list of leaves, in the order of
@@ -24,7 +24,7 @@ type Leaf struct {
 type Document struct {
 	File   string
 	Leaves []Leaf
-	// Meant maps unknown keys to what they were most likely meant to be.
+	// Meant lists the keys that unknown keys were most likely meant to be.
 	Meant []string
 	// Sections contains the positions of the keys that contain others.
 	Sections map[string]diag.Pos
@@ -84,8 +84,8 @@ func DocumentOf(file string, v cue.Value) (*Document, error) {
 	return d, d.flattenCUE("", v, all)
 }
 
-// PartOf returns the leaves of the fields of an evaluated struct that the file
-// itself defines.
+// PartOf is like [DocumentOf], but returns only the leaves of the fields for which
+// says returns true: those that the file itself defines.
 func PartOf(file string, v cue.Value, says func(name string) bool) (*Document, error) {
 	d := &Document{File: file, Sections: map[string]diag.Pos{}}
 	return d, d.flattenCUE("", v, says)
@@ -123,8 +123,8 @@ func (d *Document) flattenCUE(prefix string, v cue.Value, says func(name string)
 	return nil
 }
 
-// placeIn returns the position of a value in the given file; another file of
-// the package may also define it.
+// placeIn attributes a position in the schema, or in no file, to the document's
+// file. It returns positions in other files of the package unchanged.
 func (d *Document) placeIn(pos diag.Pos) diag.Pos {
 	if pos.File == "" || isSchemaFile(pos.File) {
 		pos.File = d.File
@@ -132,8 +132,9 @@ func (d *Document) placeIn(pos diag.Pos) diag.Pos {
 	return pos
 }
 
-// Merge merges documents: later ones override earlier ones with the same path.
-// The schema rejects a leaf and a section with the same name.
+// Merge merges documents. A leaf overrides leaves with the same path in earlier
+// documents. If a leaf and a section have the same name, the schema rejects one of
+// them.
 func Merge(docs ...*Document) *Document {
 	out := &Document{}
 	at := map[string]int{}
@@ -189,8 +190,8 @@ func (d *Document) Expr() *ast.StructLit {
 	return root
 }
 
-// Label returns the field's name for use in a message, unless the name of the
-// origin already identifies it.
+// Label returns the field's name for use in a message, or "" if the name of the
+// origin already identifies the field.
 func (l *Leaf) Label() string {
 	if l.Origin.Kind == FromFile || l.Origin.Kind == FromModel {
 		return l.Path + ": "

@@ -22,8 +22,8 @@ import (
 // MaxFile is the maximum size of a file. Real files have a few kilobytes.
 const MaxFile = 1 << 20
 
-// limit is the maximum size of one file: Hugging Face configurations may be
-// larger, because some list the modules of every layer.
+// limit returns the maximum size of the named file. Hugging Face configurations
+// may be larger, because some list the modules of every layer.
 func limit(name string) int {
 	if IsJSON(name) {
 		return hub.MaxFile
@@ -78,9 +78,9 @@ func notText(data []byte) int {
 
 func IsCUE(name string) bool { return strings.EqualFold(filepath.Ext(name), ".cue") }
 
-// Parse parses a YAML or JSON file, which must contain a mapping. If loose
-// accepts a JSON text in which NaN and Infinity, which Python writes, are read
-// as null, those are allowed.
+// Parse parses a YAML or JSON file, which must contain a mapping. A JSON file with
+// NaN or Infinity, as written by Python, is parsed with null in their place if
+// loose accepts the result; if loose is nil, it is an error.
 func Parse(name string, text []byte, loose func(root *Value) bool) (*Value, error) {
 	var expr ast.Expr
 	var err error
@@ -150,8 +150,8 @@ func extractYAML(name string, data []byte) (f *ast.File, err error) {
 	return f, err
 }
 
-// twice reports names that occur more than once in a mapping, which JSON's
-// grammar allows.
+// twice reports names that occur more than once in a mapping, because JSON's
+// grammar allows that.
 func twice(file string, root *Value) error {
 	var errs diag.List
 	more := 0
@@ -188,7 +188,7 @@ func givenTwice(pos diag.Pos, name string, first diag.Pos) *diag.Diag {
 
 func IsJSON(name string) bool { return strings.EqualFold(filepath.Ext(name), ".json") }
 
-// jsonError says what is wrong with a JSON text, and where.
+// jsonError describes what is wrong with a JSON text, and where.
 func jsonError(name string, data []byte) error {
 	var v any
 	err := stdjson.Unmarshal(data, &v)

@@ -43,7 +43,7 @@ type Value struct {
 	Pos    diag.Pos
 
 	num  formula.Rat
-	fits bool // num is the number
+	fits bool // whether num is the exact value of the number
 }
 
 // Field is a value in a mapping.
@@ -90,8 +90,8 @@ func Of(file string, expr ast.Expr) Value {
 	return v
 }
 
-// place returns the position of a node in a file, or the given position if the
-// node does not have one.
+// place returns the position of a node, or only the name of the file if the node
+// does not have one.
 func place(file string, n ast.Node) diag.Pos {
 	p := n.Pos()
 	if !p.IsValid() {
@@ -104,8 +104,8 @@ func place(file string, n ast.Node) diag.Pos {
 	return diag.Pos{File: file, Line: pos.Line, Col: pos.Column}
 }
 
-// largePrefix is how the YAML decoder marks whole numbers that it considers
-// large.
+// largePrefix is what the YAML decoder puts before whole numbers that it
+// considers large.
 const largePrefix = "number & "
 
 func (v *Value) literal(x *ast.BasicLit) {
@@ -147,7 +147,7 @@ func number(text string) (n formula.Rat, ok bool) {
 	if err := literal.ParseNum(digits, &info); err != nil {
 		return n, false
 	}
-	// A huge exponent would create a huge number, which could not fit anyway.
+	// Do not compute a number with a huge exponent, which would not fit anyway.
 	if i := strings.IndexAny(digits, "eE"); i >= 0 && len(digits)-i > 4 {
 		return n, false
 	}

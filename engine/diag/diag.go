@@ -124,7 +124,7 @@ type Diag struct {
 
 	format string // of Msg, with its arguments
 	args   []any
-	more   int // problems that this one represents
+	more   int // number of further problems, for [More]
 }
 
 // Text returns the message, including its subject.
@@ -193,8 +193,8 @@ func (d *Diag) Suggest(word string, known []string) bool {
 	return hint != ""
 }
 
-// Kind returns a key that is equal for errors that report the same problem with
-// the same name, even if the numbers and files differ.
+// Kind returns a key for an error. Errors that report the same problem with the
+// same name have the same key, even if the numbers and files in them differ.
 func Kind(err error) string {
 	var kind []byte
 	for _, d := range All(err) {
@@ -250,8 +250,8 @@ func (l List) Err() error {
 // Distinct returns the list without duplicates.
 func (l List) Distinct() List { return l.Unsaid(map[string]bool{}) }
 
-// Unsaid returns the diagnostics not yet marked as said with the same hints,
-// and marks them.
+// Unsaid returns the diagnostics that are not in said with the same hints, and
+// adds them to it.
 func (l List) Unsaid(said map[string]bool) List {
 	var rest List
 	for _, d := range l {
@@ -404,8 +404,8 @@ func (p *Printer) paint(code, s string) string {
 	return "\x1b[" + code + "m" + s + "\x1b[0m"
 }
 
-// caretPad returns white space with the printed width of the first caret-1
-// characters of line.
+// caretPad returns white space that is as wide as the first caret-1 characters of
+// line when printed.
 func caretPad(line string, caret int) string {
 	before := printable(line, max(0, caret-1))
 	pad := strings.Map(func(r rune) rune {

@@ -19,12 +19,12 @@ var reserved = strings.Fields("and contains else endsWith false if in let matche
 type compiler struct {
 	p    *Program
 	errs map[Ref][]*diag.Diag
-	// Of each slot:
+	// For each slot:
 	parsed []*parsed // formulas with valid syntax
 	wants  []Kind
 	state  []uint8
 	path   []Ref // slots being compiled, each depending on the next
-	// find is that of [Scope.Partial], else nil.
+	// find is the argument of [Scope.Partial], or nil for a complete program.
 	find func(name string) (Kind, bool)
 }
 
@@ -91,8 +91,8 @@ func (c *compiler) declare(d *decl) error {
 
 func (c *compiler) add(s slot, want Kind) Ref {
 	r := Ref(len(c.p.slots))
-	// Until a formula is compiled, its kind is the wanted one or unknown; in a
-	// cycle, other formulas may see that.
+	// Until a formula is compiled, its kind is the declared one or unknown; in a
+	// cycle, other formulas may read it before then.
 	if s.kind = want; want == Any {
 		s.kind = broken
 	}
@@ -234,8 +234,8 @@ type code struct {
 	nums func(*Frame) []Rat
 	strs func(*Frame) []string
 
-	// known is the value if it is known at compile time, for the few functions
-	// that use that.
+	// known is the value if it is known at compile time; only a few functions use
+	// it.
 	known *Value
 }
 
@@ -272,10 +272,10 @@ type checker struct {
 	errs   []*fault
 	sides  *sides
 
-	// Of a partial program, see [Scope.Partial].
+	// For a partial program: see [Scope.Partial].
 	partial bool
 	lacking []string   // names that are read but have no value
-	wrong   *diag.Diag // the error in a name that is read
+	wrong   *diag.Diag // the first error in something that is read
 }
 
 func (k *checker) at(off int) place { return place{k.unit, off} }

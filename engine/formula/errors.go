@@ -77,7 +77,7 @@ func plural(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// term formats an operand in a message about arithmetic: fractions are in
+// term formats an operand for a message about arithmetic, with fractions in
 // brackets.
 func term(v Rat) string {
 	if v.IsInt() {

@@ -2,11 +2,11 @@ package formula
 
 import "kvbench/engine/diag"
 
-// Frame holds the values of one evaluation of a [Program]: those that were
-// set, and those computed so far. Each formula is computed when it is first
-// asked for, and once. A Frame is for one goroutine and for many evaluations:
-// set, evaluate, set other values or [Frame.Reset], evaluate again. Reading
-// numbers, strings and truth values allocates nothing.
+// Frame holds the values of one evaluation of a [Program]: the ones that were
+// set, and the ones computed so far. Each formula is computed only once, when its
+// value is first needed. A Frame is not safe for concurrent use, but can be
+// reused: set other values or call [Frame.Reset], and evaluate again. Reading
+// numbers, strings and booleans does not allocate memory.
 type Frame struct {
 	p *Program
 	// A slot has a value if its cell's seen equals the epoch. Numbers are stored
@@ -150,7 +150,7 @@ func (f *Frame) forget() {
 }
 
 // Eval returns the value of r. The error is a [*diag.Diag] that points to the
-// formula that failed, which may not be the one of r.
+// formula that failed, which may not be that of r.
 func (f *Frame) Eval(r Ref) (Value, error) {
 	s := &f.p.slots[r]
 	if s.class == table {
@@ -203,8 +203,8 @@ type Side struct {
 }
 
 // Sides splits a comparison: if the whole formula of r is one, such as "a * 2
-// <= b", ok is true, and it returns the operator (== != < <= > >=) and both
-// sides, so that a message can say by how much a limit is missed. ok is false
+// <= b", ok is true, and Sides returns the operator (== != < <= > >=) and both
+// sides, so that a message can say by how much a limit is exceeded. ok is false
 // for any other formula, for a chain a < b < c, and if r was set.
 func (f *Frame) Sides(r Ref) (op string, left, right Side, ok bool, err error) {
 	s := &f.p.slots[r].sides
@@ -242,9 +242,10 @@ func (f *Frame) ensure(r Ref) error {
 	return nil
 }
 
-// fill computes the value of a slot that does not have one yet; at is its use,
-// or nothing if the caller of the package requested it. After an error, nothing
-// more is computed, so that a failing evaluation ends quickly.
+// fill computes the value of a slot that does not have one yet; at is where the
+// value is used, or the zero place if it was requested from outside the package.
+// After an error, nothing more is computed, so that a failing evaluation ends
+// quickly.
 func (f *Frame) fill(i int32, at place) bool {
 	if f.err != nil {
 		return false

@@ -91,7 +91,8 @@ func Functions() []Function {
 	return list
 }
 
-// known returns the function with a name, or reports that there is none.
+// known returns the function with the given name, or reports an error if there is
+// none.
 func (k *checker) known(name string, off int) (function, bool) {
 	fn, ok := functions[name]
 	if !ok {
@@ -212,8 +213,8 @@ func wholeFunc(op func(a, b Rat) (Rat, bool)) func(*checker, []ast.Node, place, 
 	})
 }
 
-// foldFunc compiles a function that combines numbers two by two: several
-// arguments, or one list. If sum is set, the argument is a list, and the sum of
+// foldFunc compiles a function that combines numbers pairwise: its arguments, or
+// the elements of a single list. If sum is set, the argument is a list, and the sum of
 // an empty list is 0.
 func foldFunc(op func(a, b Rat) (Rat, bool), sum bool) func(*checker, []ast.Node, place, string) code {
 	return func(k *checker, args []ast.Node, at place, who string) code {
@@ -322,7 +323,7 @@ func isIPFunc(k *checker, args []ast.Node, _ place, who string) code {
 	}}
 }
 
-// givenFunc compiles the test whether an input has a value.
+// givenFunc compiles a test for whether an input has a value.
 func givenFunc(k *checker, args []ast.Node, _ place, who string) code {
 	r, ok := k.askable(args[0], who)
 	if !ok {
@@ -334,7 +335,8 @@ func givenFunc(k *checker, args []ast.Node, _ place, who string) code {
 	return code{kind: Bool, cond: func(f *Frame) bool { return f.isSet(r) }}
 }
 
-// askable returns the input named by n, for a test by who whether it is set.
+// askable returns the input named by n; who is the function or operator that tests
+// whether the input is set.
 func (k *checker) askable(n ast.Node, who string) (Ref, bool) {
 	id, ok := n.(*ast.IdentifierNode)
 	if !ok {

@@ -7,8 +7,8 @@ import (
 	"github.com/expr-lang/expr/ast"
 )
 
-// numbersFunc compiles the reading of numbers between commas. Of other texts it makes
-// an empty list, for conditions to refuse.
+// numbersFunc compiles a call that parses whole numbers separated by commas. The
+// result for any other text is an empty list, which conditions can reject.
 func numbersFunc(k *checker, args []ast.Node, _ place, who string) code {
 	x := k.need(args[0], Str, who).str
 	return code{kind: NumList, nums: func(f *Frame) []Rat {
@@ -24,7 +24,7 @@ func numbersFunc(k *checker, args []ast.Node, _ place, who string) code {
 	}}
 }
 
-// sumFirstFunc compiles the sum of the beginning of a list.
+// sumFirstFunc compiles a call that adds up the first numbers of a list.
 func sumFirstFunc(k *checker, args []ast.Node, at place, who string) code {
 	list, count := k.need(args[0], NumList, who).nums, k.need(args[1], Num, who).num
 	return code{kind: Num, num: func(f *Frame) Rat {

@@ -64,8 +64,8 @@ func arithmetic(op string, l, r code, at place) code {
 	x, y := l.num, r.num
 	c := code{kind: Num}
 	fold := func(v Rat, ok bool) code {
-		// Failures are left until run time, because the operation may be in a
-		// branch that is not taken.
+		// Errors are not reported until run time, because the operation may be in
+		// a branch that is not taken.
 		if l.known != nil && r.known != nil && ok {
 			return constant(Value{Kind: Num, Num: v})
 		}
@@ -173,8 +173,8 @@ func (k *checker) comparison(n *ast.BinaryNode) code {
 	return c
 }
 
-// in compiles x in list. A list literal is not built: its elements are compared
-// one by one, as far as needed.
+// in compiles x in list. A list literal is not built: x is compared to its
+// elements one by one until one matches.
 func (k *checker) in(n *ast.BinaryNode) code {
 	off := n.Location().From
 	l := k.expr(n.Left)
@@ -454,7 +454,7 @@ func (k *checker) lookup(t *slot, property ast.Node) code {
 	key := k.need(property, Str, fmt.Sprintf("the key of %s", t.name))
 	switch {
 	case key.kind == broken:
-		return code{kind: t.kind} // the error has been reported; the kind is known
+		return code{kind: t.kind} // the error has been reported, and the kind is known anyway
 	case key.known != nil:
 		r, ok := t.elems[key.known.Str]
 		if !ok {
@@ -464,12 +464,12 @@ func (k *checker) lookup(t *slot, property ast.Node) code {
 		return k.read(r, off)
 	}
 
-	// Each formula of the table is read under its own name.
+	// The key is not known yet, so read every formula of the table.
 	elems := make(map[string]*code, len(t.keys))
 	for name, r := range t.elems {
 		c := k.read(r, off)
 		if c.kind != t.kind {
-			return code{kind: t.kind} // a formula with an error of its own
+			return code{kind: t.kind} // the formula's own error is reported
 		}
 		elems[name] = &c
 	}
@@ -523,7 +523,7 @@ func (k *checker) lookup(t *slot, property ast.Node) code {
 	return c
 }
 
-// noKey reports that a table does not have a key.
+// noKey is the message for a key that a table does not have.
 const noKey = "%s has no %q"
 
 // suggest adds a hint with the existing keys to such an error.

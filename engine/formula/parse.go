@@ -36,7 +36,7 @@ type parsed struct {
 // lexed is a formula's text, token by token.
 type lexed struct {
 	runes  []rune        // locations are offsets into them
-	tokens []lexer.Token // without the end
+	tokens []lexer.Token // without the end token
 }
 
 type use struct {
@@ -230,7 +230,7 @@ func (u *unit) scan() (*lexed, []*diag.Diag) {
 	var errs []*diag.Diag
 	lex := lexer.New()
 	lex.Reset(file.NewSource(u.src.Text))
-	end := 0 // of the token before
+	end := 0 // of the previous token
 	for {
 		tok, err := lex.Next()
 		if err == io.EOF || err == nil && tok.Kind == lexer.EOF {
@@ -514,8 +514,8 @@ func parseNumber(token string) (Rat, error) {
 	n := len(digits)
 	digits = strings.TrimRight(digits, "0")
 	e += n - len(digits)
-	// 10^19 is too large, and 10^-63 times digits that no 10 divides has a
-	// denominator of 2^63 at least.
+	// 10^19 is too large. digits is not divisible by 10, so digits * 10^-63 has a
+	// denominator of at least 2^63.
 	if e > 18 || e < -62 {
 		return Rat{}, large
 	}

@@ -9,8 +9,8 @@ import (
 	"kvbench/engine/diag"
 )
 
-// First declares a name for the first of several formulas that has all its
-// inputs; see [Scope.Partial].
+// First declares a name for the first of several formulas whose inputs all have
+// values; see [Scope.Partial].
 func (s *Scope) First(name string, srcs []Source) {
 	d := decl{unit: unit{name: name}, class: first, table: &rows{srcs: slices.Clone(srcs)}}
 	for i := range srcs {
@@ -19,15 +19,15 @@ func (s *Scope) First(name string, srcs []Source) {
 	s.decls = append(s.decls, d)
 }
 
-// Partial is [Scope.Compile] for formulas whose inputs are not all there. find
-// returns the kind of an input that is not declared, Any if no formula can read
-// it; ok is false where it has no value.
+// Partial is like [Scope.Compile], but some inputs may have no value. find
+// returns the kind of an input that is not declared, or Any if formulas cannot
+// read it; ok is false if the input has no value.
 //
-// A formula that reads an input without a value lacks one itself, as does one
-// that reads such a formula, or that needs itself: see [Program.Lacks]. But
-// x ?? y is y where x has no value, given(x) then is false, and of a condition
-// that this decides, the other arm is not read. A formula that is wrong is an
-// error when it is evaluated.
+// A formula has no value if it reads an input without one, reads another formula
+// without one, or depends on itself: see [Program.Lacks]. If x has no value,
+// x ?? y is y, and given(x) is false; if that decides a condition, the branch not
+// taken is not read. An error in a formula is reported only when the formula is
+// evaluated.
 func (s *Scope) Partial(find func(name string) (kind Kind, ok bool)) (*Program, error) {
 	c, list := s.compile(find)
 	if err := list.Err(); err != nil {
@@ -36,7 +36,7 @@ func (s *Scope) Partial(find func(name string) (kind Kind, ok bool)) (*Program, 
 	return c.program(), nil
 }
 
-// found adds an input that formulas read without a declaration.
+// found adds an input that formulas read but that was not declared.
 func (c *compiler) found(name string) Ref {
 	s := slot{unit: unit{name: name}, class: input}
 	kind, ok := c.find(name)
@@ -120,7 +120,8 @@ func (k *checker) decided(cond code, is bool) bool {
 	return k.partial && cond.known != nil && cond.kind == Bool && cond.known.Bool == is
 }
 
-// partialOrElse compiles x ?? y if it is known whether x has a value.
+// partialOrElse compiles x ?? y in a partial program, in which it is known whether
+// x has a value.
 func (k *checker) partialOrElse(n *ast.BinaryNode) code {
 	before := k.lacking
 	k.lacking = nil

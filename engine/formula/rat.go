@@ -16,10 +16,10 @@ var (
 
 // Rat is an exact rational number: numerator and denominator are coprime
 // int64s and the denominator is positive. The zero value is 0. Equal numbers
-// are equal by ==.
+// compare equal with ==.
 //
-// Operations report [ErrOverflow] if and only if the exact result, reduced,
-// does not fit; what happens on the way there does not count.
+// Operations report [ErrOverflow] if and only if the exact, reduced result does
+// not fit, regardless of intermediate values.
 type Rat struct {
 	n int64
 	d int64 // the denominator less 1, so that the zero value is 0/1
@@ -32,7 +32,7 @@ func Int(n int64) Rat { return Rat{n: n} }
 // [ErrOverflow] if n/d does not fit after its denominator is made positive.
 func Frac(n, d int64) (Rat, error) { return Int(n).Quo(Int(d)) }
 
-// Num returns the numerator, which has the sign.
+// Num returns the numerator, which carries the sign.
 func (a Rat) Num() int64 { return a.n }
 
 // Den returns the denominator, which is at least 1.
@@ -44,7 +44,7 @@ func (a Rat) IsInt() bool { return a.d == 0 }
 // Int64 returns a as an integer, and whether it is one.
 func (a Rat) Int64() (int64, bool) { return a.n, a.d == 0 }
 
-// String returns "576" for a whole number, else "9/16".
+// String returns the number in the form "576" if it is whole, or else "9/16".
 func (a Rat) String() string {
 	s := strconv.FormatInt(a.n, 10)
 	if a.d != 0 {
@@ -81,7 +81,7 @@ func (a Rat) Floor() Rat {
 	}
 	q := a.n / a.Den()
 	if a.n < 0 {
-		q-- // reduced, so never whole: Go rounded towards zero
+		q-- // a reduced fraction is never whole, and Go rounds toward zero
 	}
 	return Int(q)
 }
@@ -137,8 +137,8 @@ func fits(v Rat, ok bool) (Rat, error) {
 	return v, nil
 }
 
-// The lower-case operations report whether the result fits. Whole numbers,
-// the usual case, take the short way.
+// The lower-case operations report whether the result fits. They have a fast path
+// for whole numbers, the usual case.
 
 func (a Rat) neg() (Rat, bool) { return Rat{n: -a.n, d: a.d}, a.n != math.MinInt64 }
 
@@ -168,7 +168,7 @@ func mulSlow(a, b Rat) (Rat, bool) {
 	return mulFrac((a.n < 0) != (b.n < 0), magnitude(a.n), uint64(a.Den()), magnitude(b.n), uint64(b.Den()))
 }
 
-// quo needs b != 0.
+// quo returns a / b for b != 0.
 func (a Rat) quo(b Rat) (Rat, bool) {
 	if a.d|b.d == 0 {
 		if q := a.n / b.n; q*b.n == a.n && b.n != -1 {
@@ -218,8 +218,8 @@ func (a Rat) bigQuo(b Rat, up bool) (Rat, bool) {
 	return Rat{n: q.Int64()}, q.IsInt64()
 }
 
-// addFrac returns a + |b|, or a - |b| if bneg. (Knuth 4.5.1: one gcd of the
-// denominators, and what can still be cancelled divides that gcd.)
+// addFrac returns a + |b|, or a - |b| if bneg. (Knuth 4.5.1: any factor that can
+// still be canceled afterwards divides the gcd of the denominators.)
 func addFrac(a, b Rat, bneg bool) (Rat, bool) {
 	ad, bd := uint64(a.Den()), uint64(b.Den())
 	g := gcd(ad, bd)
@@ -255,7 +255,7 @@ func addFrac(a, b Rat, bneg bool) (Rat, bool) {
 	return pack(neg, n, d)
 }
 
-// mulFrac returns an/ad * bn/bd with the sign neg; each factor is reduced, so
+// mulFrac returns an/ad * bn/bd, negated if neg. Both factors are reduced, so
 // canceling crosswise reduces the product before it can overflow.
 func mulFrac(neg bool, an, ad, bn, bd uint64) (Rat, bool) {
 	if an == 0 || bn == 0 {
@@ -275,7 +275,7 @@ func mulFrac(neg bool, an, ad, bn, bd uint64) (Rat, bool) {
 	return pack(neg, n, d)
 }
 
-// pack returns the reduced fraction n/d with a sign.
+// pack returns the reduced fraction n/d, negated if neg.
 func pack(neg bool, n, d uint64) (Rat, bool) {
 	if d > math.MaxInt64 || n > 1<<63 || n == 1<<63 && !neg {
 		return Rat{}, false
@@ -301,8 +301,8 @@ func gcd(a, b uint64) uint64 {
 	if a == 0 || b == 0 {
 		return a | b
 	}
-	// One division brings numbers of different size together; after that, the
-	// binary method needs none.
+	// One division brings numbers of different sizes close together; after that,
+	// the binary method needs no division.
 	if a < b {
 		a, b = b, a
 	}

@@ -1,24 +1,31 @@
 // Package formula compiles and evaluates the numeric formulas of data files.
 //
-// A formula is a string such as "ceil(num_layers / pp_size) * page_size". Names
-// stand for inputs that are set for each evaluation, for other formulas, and
-// for tables of formulas that are picked by a string. All names live in one
-// flat [Scope]; [Scope.Compile] checks every formula at once and gives a
+// A formula is a string such as "ceil(num_layers / pp_size) * page_size". A name
+// refers to an input that is set for each evaluation, to another formula, or to a
+// table of formulas, one of which is selected by a string. All names are in one
+// flat [Scope]; [Scope.Compile] checks all formulas together and returns a
 // [Program]; a [Frame] holds the values of one evaluation.
 //
-// Numbers are exact: see [Rat]. Only the functions that say so round (see
-// [Functions]); a number that does not fit, a division by zero or a value
-// that is missing is an error that points into the formula's text. Evaluation
-// is lazy, deterministic, and ends: there are no loops, no clock, no
-// environment.
+// Numbers are exact: see [Rat]. Only functions documented to round do so (see
+// [Functions]). A number that does not fit, a division by zero and a missing
+// value are errors that point into the formula's text. Evaluation is lazy and
+// deterministic, and always terminates: formulas cannot loop, and cannot read the
+// clock or the environment.
 //
-// The operators are + - * / % on numbers (% on whole numbers that are not
-// negative), == != on numbers, strings and truth values, < <= > >= on numbers,
-// and or not && || ! on truth values, contains startsWith endsWith on strings,
-// in on lists, x ?? y for given(x) ? x : y, c ? a : b and if c { a } else { b }, list[i] counting from 0, the
-// characters of a string in the same way, and table[key] or table.key.
+// The operators are:
 //
-// Errors are [diag.Diag]s, several at once a [diag.List].
+//   - + - * / % on numbers (% only on whole numbers that are not negative)
+//   - == != on numbers, strings and booleans
+//   - < <= > >= on numbers
+//   - and or not && || ! on booleans
+//   - contains startsWith endsWith on strings
+//   - in on lists
+//   - x ?? y, which is given(x) ? x : y
+//   - c ? a : b and if c { a } else { b }
+//   - x[i], an element of a list or a character of a string, counted from 0
+//   - table[key] and table.key
+//
+// An error is a [diag.Diag], or a [diag.List] if there are several.
 package formula
 
 import (
@@ -30,8 +37,8 @@ import (
 	"kvbench/engine/diag"
 )
 
-// Scope collects names and what they refer to. Use [NewScope] to create one; a
-// Scope must be filled by one goroutine.
+// Scope collects names and what they refer to. Use [NewScope] to create one. A
+// Scope is not safe for concurrent use.
 type Scope struct {
 	decls []decl
 }
@@ -62,7 +69,7 @@ const (
 	derived       // a formula
 	table
 	first   // the first usable formula of several
-	missing // without a value
+	missing // something without a value
 )
 
 // NewScope returns an empty scope.
@@ -79,27 +86,27 @@ func (s *Scope) Default(name string, v Value) {
 	s.decls = append(s.decls, decl{unit: unit{name, Source{}}, class: preset, want: v.Kind, def: &v})
 }
 
-// Formula declares a named formula that must yield a value of kind want, or
-// of whatever kind if want is [Any]. A frame may set the name to a value of
-// that kind, which then stands in for the formula.
+// Formula declares a named formula that must yield a value of kind want, or of
+// any kind if want is [Any]. A frame may set the name to a value of that kind,
+// which is then used in place of the computed one.
 //
-// A name that is no identifier ("limits.pool") is allowed; formulas cannot
+// The name need not be an identifier ("limits.pool"), but then formulas cannot
 // refer to it.
 func (s *Scope) Formula(name string, src Source, want Kind) {
 	s.decls = append(s.decls, decl{unit: unit{name, src}, class: derived, want: want})
 }
 
 // InputOr declares an input whose value, if a frame does not set it, is that of
-// a formula of kind want. It counts as an input of whatever reads it, as do the
-// inputs of the formula.
+// a formula of kind want. Both the input and the inputs of the formula count as
+// inputs of whatever reads it.
 func (s *Scope) InputOr(name string, src Source, want Kind) {
 	s.decls = append(s.decls, decl{unit: unit{name, src}, class: derived, want: want, given: true})
 }
 
-// Table declares formulas of the same kind, want or whatever the first yields,
-// which formulas select by key: name[expression], name["key"] or name.key. The
-// formula for keys[i] is srcs[i]; only the selected one is evaluated. Frames
-// cannot set a table.
+// Table declares formulas of the same kind, which is want or, if want is [Any],
+// that of the first one. The formula for keys[i] is srcs[i]. Formulas select one
+// by key: name[expression], name["key"] or name.key; only the selected one is
+// evaluated. Frames cannot set a table.
 func (s *Scope) Table(name string, keys []string, srcs []Source, want Kind) {
 	s.TableBut(name, keys, srcs, want, nil)
 }
@@ -176,12 +183,14 @@ type entries struct {
 	missing map[string]string
 }
 
-// Compile checks all formulas. The error holds every fault found: first names
-// declared twice or no identifiers, then, formula by formula in order of
-// declaration, bad syntax, unknown names, unlike kinds, and formulas that need
-// themselves. A formula that needs a faulty one is not blamed for it.
+// Compile checks all formulas. The error contains everything that is wrong: first
+// declarations with duplicate or invalid names, then, for each formula in the
+// order of declaration, bad syntax, unknown names, mismatched kinds, and formulas
+// that depend on themselves. A formula is not blamed for errors in another one
+// that it depends on.
 //
-// The scope stays as it is, and may be added to and compiled again.
+// Compile does not change the scope: more names can be declared, and the scope
+// compiled again.
 func (s *Scope) Compile() (*Program, error) {
 	c, list := s.compile(nil)
 	for r := range c.p.slots {

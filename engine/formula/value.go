@@ -112,7 +112,7 @@ func (v Value) IsZero() bool { return v.Kind == Any }
 func (v Value) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false) // where that is wanted, the encoder around this one does it
+	enc.SetEscapeHTML(false) // the enclosing encoder does it if necessary
 	err := enc.Encode(v.native())
 	return bytes.TrimSpace(b.Bytes()), err
 }
@@ -189,7 +189,7 @@ func (v Value) Text() string {
 }
 
 // Source is the text of a formula and the position of its first character in
-// its file; every further line begins in the same column. If Pos.Line is zero,
+// its file; all other lines begin in the same column. If Pos.Line is zero,
 // the position is unknown.
 type Source struct {
 	Text string

@@ -31,12 +31,12 @@ var (
 	errDowngrade = errors.New("redirects from https to an unencrypted address")
 )
 
-// Download gets the files of the repository that the cache lacks. The first must
-// be on the server, the others need not be. Offline, the first in the cache is
-// enough.
+// Download downloads the named files of the repository that are not in the cache.
+// The first file must exist on the server; the others are optional. If downloads
+// are disabled, it is enough that the first file is in the cache.
 //
-// It takes the place of huggingface_hub's own download: the files stand in the
-// snapshot of their commit, and the reference to it is written last.
+// The cache is written in the layout of huggingface_hub: files are in the snapshot
+// of their commit, and the reference to the commit is written last.
 func (h *Hub) Download(r Repo, names ...string) error {
 	_, err := h.Find(r, names[0])
 	isThere := err == nil
@@ -62,8 +62,8 @@ func (h *Hub) Download(r Repo, names ...string) error {
 	if err != nil {
 		return err
 	}
-	// The first file is written after the others, because it is the one that is
-	// looked for in the cache.
+	// Write the first file last, because Find looks for it to determine whether
+	// the repository is in the cache.
 	if err := h.getMore(ctx, r, main.commit, more); err != nil {
 		return err
 	}
@@ -205,7 +205,7 @@ func (h *Hub) sendsToken(u *url.URL) bool {
 // failed explains why there was no response.
 func (h *Hub) failed(ctx context.Context, wrong func(string, ...any) *diag.Diag, err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err // without the address, which precedes it
+		err = e.Err // without the URL, because the message begins with the address
 	}
 	switch timeout, ok := errors.AsType[net.Error](err); {
 	case ctx.Err() != nil || ok && timeout.Timeout():
@@ -215,8 +215,8 @@ func (h *Hub) failed(ctx context.Context, wrong func(string, ...any) *diag.Diag,
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return wrong("closed the connection before the file was complete")
 	}
-	// The text may contain parts of the response, which may repeat parts of the
-	// request.
+	// The text may quote the response, which may in turn repeat the token from
+	// the request.
 	text := err.Error()
 	if h.Token != "" {
 		text = strings.ReplaceAll(text, h.Token, "…")
@@ -231,7 +231,7 @@ func (h *Hub) failed(ctx context.Context, wrong func(string, ...any) *diag.Diag,
 	return wrong("returned an invalid response: %s", text)
 }
 
-// refused describes a response that is not the file.
+// refused describes a response that does not contain the file.
 func (h *Hub) refused(wrong func(string, ...any) *diag.Diag, resp *http.Response, r Repo, name string) error {
 	const login = "set HF_TOKEN to a token that can read it"
 	page := h.Endpoint + "/" + r.id()
@@ -286,7 +286,7 @@ func replace(file string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // fails after it is renamed
+	defer os.Remove(f.Name()) // does nothing after the file is renamed
 	_, err = f.Write(data)
 	if err == nil {
 		err = f.Chmod(0o644)

@@ -1,4 +1,4 @@
-// Package hub finds model files from Hugging Face: in the local cache of
+// Package hub finds model files from Hugging Face, in the local cache of
 // huggingface_hub and, on request, on the server.
 package hub
 
@@ -31,7 +31,7 @@ const (
 	maxRevision = 200
 	maxRef      = 100 // maximum size of a file that contains a commit
 	maxToken    = 4096
-	absent      = ".no_exist" // the folder that records the names a commit does not have
+	absent      = ".no_exist" // folder that records names that do not exist in a commit
 )
 
 // Repo is a model repository at a revision.
@@ -40,7 +40,7 @@ type Repo struct {
 	Revision    string // a branch, a tag or a commit; "" for the main branch
 }
 
-// Most commands do not need these patterns.
+// These patterns are compiled on demand, because most commands do not need them.
 var (
 	wordPattern     = pattern(`^[A-Za-z0-9_]([A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?$`)
 	revisionPattern = pattern(`^[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*)*$`)
@@ -177,7 +177,7 @@ func first(words ...string) string {
 	return ""
 }
 
-// Host names the server, without anything that may be secret.
+// Host returns the name of the server, without anything that may be secret.
 func (h *Hub) Host() string {
 	u, err := url.Parse(h.Endpoint)
 	if err != nil || u.Host == "" {
@@ -225,8 +225,8 @@ func (h *Hub) Find(r Repo, name string) (string, error) {
 	return "", missing("the snapshot of revision " + r.revision() + " does not have it")
 }
 
-// commit returns the commit that a revision refers to in the cache, or why
-// there is none.
+// commit returns the commit that the revision refers to in the cache, or explains
+// why there is none.
 func (h *Hub) commit(r Repo) (commit, why string) {
 	if commit = r.revision(); isCommit(commit) {
 		return commit, ""

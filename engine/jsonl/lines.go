@@ -11,7 +11,8 @@ const (
 	// MaxLine is the maximum length of a line, excluding the line end. Results
 	// have a few kilobytes.
 	MaxLine = 4 << 20
-	// MaxFutile is how many bytes are read from a file that contains no results.
+	// MaxFutile is the number of bytes after which reading a file stops if it does
+	// not contain any results.
 	MaxFutile = 64 << 20
 )
 
@@ -24,7 +25,7 @@ type Lines struct {
 	in *bufio.Reader
 	// Number is the number of the last line read, counted from 1.
 	Number int
-	// Offset is the offset of its first non-space character, in bytes.
+	// Offset is the offset of that line's first non-space character, in bytes.
 	Offset int64
 	// Bytes is the number of bytes read.
 	Bytes int64

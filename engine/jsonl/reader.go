@@ -30,7 +30,7 @@ func (r *Reader) Reset(text []byte) { *r = Reader{text: text} }
 // Err describes the first error, or returns "".
 func (r *Reader) Err() string { return r.err }
 
-// End checks that there is no more data, and describes the error in the text,
+// End checks that there is no more data. It describes the first error in the text,
 // or returns "".
 func (r *Reader) End() string {
 	if r.err == "" && r.space() {
@@ -64,7 +64,7 @@ func (r *Reader) Next() byte {
 	return r.text[r.at]
 }
 
-// take skips a character, which must come next.
+// take skips the next character, which must be c.
 func (r *Reader) take(c byte) bool {
 	switch r.Next() {
 	case c:
@@ -99,7 +99,7 @@ func (r *Reader) Object(member func(name []byte)) {
 	})
 }
 
-// Array calls item for each item of the next array; item may read it.
+// Array calls item for each element of the next array; item may read the element.
 func (r *Reader) Array(item func()) {
 	r.each('[', ']', func() {
 		start := r.at
@@ -208,7 +208,7 @@ func (r *Reader) quoted() (raw []byte, escaped bool) {
 	}
 }
 
-// isPlain reports which bytes represent themselves in strings.
+// isPlain contains, for each byte, whether it represents itself in strings.
 var isPlain = func() (plain [256]bool) {
 	for c := range plain {
 		plain[c] = c >= ' ' && c != '"' && c != '\\'
@@ -263,7 +263,8 @@ func (r *Reader) number() {
 	}
 }
 
-// one skips the next character if it is one of these.
+// one skips the next character if it is one of those in of, and reports whether it
+// did.
 func (r *Reader) one(of string) bool {
 	if r.at < len(r.text) && strings.IndexByte(of, r.text[r.at]) >= 0 {
 		r.at++

@@ -20,7 +20,7 @@ const Program = "nixlbench"
 // Mask replaces secrets in displayed commands.
 const Mask = "********"
 
-// Args returns the arguments for the flags that the plan emits, each as one or
+// Args returns the arguments for the flags that are to be emitted, each as one or
 // two words.
 func Args(flags []fit.Flag) [][]string {
 	var args [][]string

@@ -15,7 +15,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// ReadFlags parses a program's output when asked for its flags: an XML
+// ReadFlags parses what a program prints when it is asked for its flags: an XML
 // document, possibly surrounded by log lines.
 func ReadFlags(p schema.Probe, data []byte) (map[string]schema.OwnFlag, error) {
 	source, err := regexp.Compile(p.Source)
@@ -78,8 +78,8 @@ type Installed struct {
 	Differences []Difference
 }
 
-// Difference is a flag that differs between a program and a release; it is nil
-// on a side that does not have the flag.
+// Difference is a flag that differs between a program and a release. The side that
+// does not have the flag is nil.
 type Difference struct {
 	Flag             string
 	Program, Release *schema.OwnFlag
@@ -97,7 +97,7 @@ func (d *Difference) String() string {
 	return "--" + d.Flag + " is " + text(d.Program) + " instead of " + text(d.Release)
 }
 
-// Identify finds the release that has a program's flags.
+// Identify finds the release whose flags match a program's.
 func Identify(n *schema.Nixlbench, flags map[string]schema.OwnFlag) *Installed {
 	in := &Installed{Flags: flags}
 	for i := len(n.Releases) - 1; i >= 0; i-- {
@@ -137,8 +137,8 @@ func Compare(n *schema.Nixlbench, release string, flags map[string]schema.OwnFla
 	return list
 }
 
-// Name describes what it is: the release, the range of possible releases, or
-// the closest release.
+// Name describes the program: its release, the range of possible releases, or the
+// closest release.
 func (in *Installed) Name() string {
 	switch len(in.Alike) {
 	case 0:
@@ -151,7 +151,7 @@ func (in *Installed) Name() string {
 
 // Adapt returns the flags of a plan as they must be passed to the program: a
 // flag whose default differs in it is set explicitly. It also returns the flags
-// that the plan needs and the program does not have.
+// that the plan needs but the program does not have.
 func (in *Installed) Adapt(flags []fit.Flag) (adapted []fit.Flag, lacking []string) {
 	adapted = slices.Clone(flags)
 	for i := range adapted {

@@ -19,11 +19,11 @@ type Facts struct {
 	FreePort int64
 	// EtcdLocal reports whether every server of etcd is on this machine.
 	EtcdLocal bool
-	// DIOAlign is how the folder's file system aligns direct I/O; 0 where it does
-	// not say.
+	// DIOAlign is the alignment in bytes that the folder's file system requires for
+	// direct I/O, or 0 if unknown.
 	DIOAlign int64
-	// FilesThere is the number of the run's files that existed before the
-	// command, FilesShort the number of those that are too short for it.
+	// FilesThere is the number of the run's files that existed before the command,
+	// and FilesShort is how many of them are too short for the run.
 	FilesThere, FilesShort int64
 	// Readings are the machine readings that were available.
 	Readings map[string]int64
@@ -74,7 +74,7 @@ type Rules struct {
 	backend *schema.Backend
 	prog    *formula.Program
 	frame   *formula.Frame
-	// The ones for the release and the backend.
+	// The rules for the release and the backend.
 	advice    []*schema.Advice
 	obstacles []*schema.Obstacle
 	excuses   []*schema.Excuse
@@ -169,8 +169,8 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 // ruled is a rule of any kind.
 type ruled interface{ Common() *schema.RunRule }
 
-// rulesOf declares the rules of a table that are for the release and the backend,
-// and returns them.
+// rulesOf declares and returns the rules of a table that are for the release and
+// the backend.
 func rulesOf[T any, P interface {
 	*T
 	ruled
@@ -304,8 +304,8 @@ func (g Group) set(f *fit.Flag) {
 
 // Meet returns the plan's flags together with those that let the processes of
 // the run find each other, and the flag that names their group, or nil. Values
-// set by the user stay. If the installed release is known, only its flags are
-// set.
+// set by the user are not changed. If in is not nil, only flags that the installed
+// program has are set.
 func (r *Rules) Meet(pl *plan.Plan, facts *Facts, g Group, in *Installed) ([]fit.Flag, *fit.Flag, error) {
 	var errs diag.List
 	for _, m := range r.bench.Runs.Get().Meetings {
@@ -403,8 +403,7 @@ func (r *Rules) Asked(pl *plan.Plan, flags []fit.Flag, facts *Facts) (*Asked, er
 // rowPrefix is the prefix of a measure's name in formulas about a row.
 const rowPrefix = "row_"
 
-// AddTimed adds the numbers of timed iterations and samples to rows, as far as
-// they are known.
+// AddTimed adds the numbers of timed iterations and samples, if known, to rows.
 func (r *Rules) AddTimed(pl *plan.Plan, flags []fit.Flag, facts *Facts, rows []Row) {
 	runs := r.bench.Runs.Get()
 	r.load(pl, flags, facts)

@@ -48,8 +48,8 @@ func (n *Number) UnmarshalJSON(data []byte) error {
 // Row is a row of the table, keyed by column.
 type Row map[string]Number
 
-// Limits on what is saved of the output of one process. No run prints that many
-// rows, because sizes double from row to row.
+// Limits on the saved part of one process's output. No run prints that many rows,
+// because sizes double from row to row.
 const (
 	maxRows     = 4096
 	maxWarnings = 100
@@ -59,7 +59,7 @@ const (
 // Table parses the table in nixlbench's output, line by line.
 type Table struct {
 	runs    *schema.Runs
-	columns []schema.Column // once the heading has come
+	columns []schema.Column // nil before the heading
 	// Rows are the first rows, and Count is the number of all rows.
 	Rows     []Row
 	Count    int64
@@ -69,8 +69,8 @@ type Table struct {
 	// Created lists the files that the process reported creating.
 	Created       []string
 	rank, created *regexp.Regexp
-	// asked are the rows that the run is expected to print, or nil if unknown;
-	// seen are those that it printed.
+	// asked contains the rows that the run is expected to print, or is nil if they
+	// are unknown; seen contains the ones that it printed.
 	asked                  *Asked
 	seen                   map[string]bool
 	odd, unasked, repeated int64
@@ -175,7 +175,7 @@ func (t *Table) add(row Row) {
 	}
 }
 
-// isHeading reports whether a line with this first title is a heading.
+// isHeading reports whether a line that begins with this title is a heading.
 func (t *Table) isHeading(title string) bool {
 	return slices.ContainsFunc(t.runs.Layouts, func(l schema.Layout) bool { return title == l.Columns[0].Title })
 }
@@ -222,7 +222,7 @@ func (t *Table) isOdd(row Row) bool {
 
 // Asked are the rows that a run is expected to print.
 type Asked struct {
-	keys []string // of the columns that tell rows apart
+	keys []string // columns that distinguish rows
 	ids  map[string]bool
 }
 
@@ -235,7 +235,7 @@ func (a *Asked) id(row Row) string {
 	return strings.Join(values, " ")
 }
 
-// cross adds a column with these values.
+// cross adds a column, so that each row is expected once with each of the values.
 func (a *Asked) cross(key string, values []int64) {
 	ids := map[string]bool{}
 	for id := range a.ids {

@@ -16,44 +16,45 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Limits on what is held in memory of records. A record has kilobytes, of which
-// tables show a few hundred bytes; no file may use more than its share.
+// Limits on the parts of records that are held in memory. A record is several
+// kilobytes long, but tables show only a few hundred bytes of it.
 const (
-	maxKept    = 384 << 20 // of one file
-	maxShown   = 1 << 10   // of one value
-	maxWord    = 128       // of a hash, or of a number
-	maxRemarks = 16        // of a record
+	maxKept    = 384 << 20 // bytes for one file
+	maxShown   = 1 << 10   // bytes of one value
+	maxWord    = 128       // bytes of a hash or a number
+	maxRemarks = 16        // notes of a record
 )
 
-// Briefs extracts from records what tables show.
+// Briefs extracts the parts of records that tables show.
 type Briefs struct {
 	values   map[string]*places
 	measures map[string]int
-	// pool contains the values, which many records share. The first one
-	// represents no value.
+	// pool contains the distinct values, most of which occur in many records. The
+	// first one represents a missing value.
 	pool []any
-	at   map[string]uint32 // in pool, by what it was read from
+	at   map[string]uint32 // index in pool, by JSON text
 
-	// notes contains the notes of records, most of which occur in many records.
+	// notes contains the distinct notes of records, most of which occur in many
+	// records.
 	notes map[string][]string
 
-	// parts contains the values of records, several at a time: most are the same
-	// in many records.
+	// parts contains the distinct parts of records, most of which occur in many
+	// records.
 	parts map[part]*part
 
 	in    jsonl.Reader
-	raw   [][]byte // values of the record that is being read
-	from  []From   // where they are from
+	raw   [][]byte // values of the record being read
+	from  []From   // their sources
 	cells []nixlbench.Number
 	row   []byte
-	kept  int // bytes, about
+	kept  int // approximate memory in use, in bytes
 }
 
-// part locates some values in the pool.
+// part contains the indexes in the pool of some of a record's values.
 type part [16]uint32
 
-// places are the indexes of the values with a name, by where they are from: -1
-// if the value is not saved.
+// places contains the indexes of the values with a name, by source: -1 if the
+// value from that source is not saved.
 type places [fromParams + 1]int
 
 // Brief is the part of a record that is held in memory.
@@ -70,7 +71,7 @@ type Brief struct {
 
 // Row holds the measures of a row of nixlbench's table.
 type Row struct {
-	cells string // by the order of measures, a space behind each; empty for none
+	cells string // in the order of measures, each followed by a space; "" if missing
 	of    *Briefs
 }
 
@@ -103,7 +104,8 @@ func NewBriefs(names []Name, measures []schema.Measure) *Briefs {
 	return b
 }
 
-// Value returns a value of a record's plan; a file that was not named is nil.
+// Value returns a value of a record. The name of the configuration file is nil if
+// there was none.
 func (b *Brief) Value(from From, name string) (any, bool) {
 	at := b.of.values[name]
 	if at == nil || at[from] < 0 {
@@ -140,10 +142,10 @@ func (b *Briefs) Of(rec *Record) (*Brief, error) {
 	return brief, nil
 }
 
-// Results are the results in a file.
+// Results contains the results in a file.
 type Results struct {
 	List []*Brief
-	// Torn reports whether the last line is truncated and was skipped.
+	// Torn reports whether the last line was incomplete and was skipped.
 	Torn bool
 	// Bad reports which lines are not results, or is nil.
 	Bad error
@@ -201,8 +203,8 @@ func (b *Briefs) Read(name string, watch input.Watch) (*Results, error) {
 // From is where in a record a value comes from.
 type From uint8
 
-// Where values come from: if a value may come from any of these, the first that
-// has one is used.
+// The sources of values. With FromAny, the value comes from the first of the others
+// that has it.
 const (
 	FromAny From = iota
 	FromRecord
@@ -218,17 +220,17 @@ type Name struct {
 	Name string
 }
 
-// Names of what a record says once, beside what is in its plan and in its model.
+// The names of values that a record contains outside its plan and its model.
 const (
 	NameFile    = "config_file"
 	NameRelease = "release"
 	NameStage   = "stage"
 	NameGroup   = "group"
-	// NameArchitecture is that of the model.
+	// NameArchitecture is the model's architecture.
 	NameArchitecture = "architecture"
 )
 
-// set reads the text of a value, if it is one to save.
+// set saves the JSON text of a value if the value is needed.
 func (b *Briefs) set(at *places, from From, raw []byte) {
 	if at == nil || raw == nil {
 		return
@@ -336,14 +338,15 @@ func (b *Briefs) object(member func(name []byte)) {
 	}
 }
 
-// given saves a value of a record, unless it is empty.
+// given saves the next value unless it is null or an empty string.
 func (b *Briefs) given(name string) {
 	if raw := b.in.Skip(); string(raw) != "null" && string(raw) != `""` {
 		b.set(b.values[name], FromRecord, raw)
 	}
 }
 
-// each saves values that have an origin or a unit next to them.
+// each saves the values in the next object, each of which is in an object of its
+// own, next to its origin or unit.
 func (b *Briefs) each(from From) {
 	b.object(func(name []byte) {
 		at := b.values[string(name)]
@@ -415,7 +418,7 @@ func (b *Briefs) intern(raw []byte, own bool) uint32 {
 		return 0
 	}
 	key := raw
-	if len(raw) > maxShown { // what is shown of long values distinguishes them
+	if len(raw) > maxShown { // long values differ only if their shown parts do
 		key = fmt.Append([]byte{0}, valueOf(raw))
 	}
 	if i, ok := b.at[string(key)]; ok {
@@ -428,7 +431,7 @@ func (b *Briefs) intern(raw []byte, own bool) uint32 {
 	return i
 }
 
-// valueOf reads a value, and truncates it if it is too long for a table.
+// valueOf parses a value, and truncates it if it is too long for a table.
 func valueOf(raw []byte) any {
 	var v any
 	if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
@@ -446,7 +449,7 @@ func valueOf(raw []byte) any {
 	return v
 }
 
-// cut truncates a string to a number of bytes.
+// cut truncates a string to size bytes.
 func cut(s string, size int) string {
 	if len(s) <= size {
 		return strings.Clone(s)

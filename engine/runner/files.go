@@ -17,21 +17,21 @@ type folder struct {
 	dir     string
 	pattern string
 	names   []string
-	// share is the part of the run's bytes on disk that goes there.
+	// share is the number of bytes that the run writes to this folder.
 	share int64
 	// root refers to the same folder even if it is renamed. before are the files
 	// that existed when the run began.
 	root   *os.Root
 	before map[string]bool
-	// held are those files, opened so that another kvbench that created them
-	// sees that they are in use.
+	// held contains those files, held open so that another kvbench that created
+	// them sees that they are in use.
 	held []*os.File
 }
 
 // maxHeld is the maximum number of files held open.
 const maxHeld = 64
 
-// folders returns the folders of a run's files.
+// folders returns the folders in which the run creates files.
 func (r *Run) folders() []*folder {
 	n := &r.needs
 	switch {
@@ -123,7 +123,8 @@ func (f *folder) hold(name string) *os.File {
 	return file
 }
 
-// entries returns the run's names that already exist, whatever they are.
+// entries returns the names of existing directory entries that match the run's
+// files, whatever their type.
 func (f *folder) entries() []string {
 	var found []string
 	if f.pattern == "" {
@@ -245,7 +246,7 @@ func (m *made) remove(warn func(*diag.Diag)) {
 // clockTick is the maximum lag of file times behind the clock.
 const clockTick = 20 * time.Millisecond
 
-// remove removes the file of a run that began at start.
+// remove removes the file if it was created by the run that began at start.
 func (f *madeFile) remove(start time.Time) error {
 	f.release()
 	info, err := f.folder.lstat(f.name)
@@ -271,7 +272,7 @@ func (f *madeFile) release() {
 	}
 }
 
-// left returns the files of such runs that exist.
+// left returns the paths of all existing files that match those of the run.
 func (m *made) left() []string {
 	var found []string
 	for _, f := range m.folders {

@@ -59,7 +59,7 @@ const minHidden = 8
 var userinfo = regexp.MustCompile(`://[^/@\s]*@`)
 
 // environment returns the variables to record, with secrets masked, and the
-// secrets in what nixlbench reads.
+// secrets to mask in output: the values of secret variables and flags.
 func environment(n *schema.Nixlbench) (map[string]string, mask) {
 	e := &n.Runs.Get().Environment
 	secret := regexp.MustCompile(e.Secret)
@@ -99,8 +99,8 @@ func memory(field string) (int64, bool) {
 	return n * 1024, ok && err == nil
 }
 
-// procField returns the first value of a field in one of the kernel's tables, or
-// "" where there is none.
+// procField returns the value of the first field with the given name in a file in
+// /proc, or "" if there is none.
 func procField(file, field string) string {
 	data, _ := os.ReadFile(file)
 	for line := range strings.Lines(string(data)) {

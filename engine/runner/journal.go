@@ -27,8 +27,8 @@ type Journal struct {
 	// regular files can be repaired, locked and synced; pipes and devices
 	// cannot.
 	regular bool
-	// begun is the offset at which the results of this command begin, end the
-	// offset at which they end.
+	// begun and end are the offsets at which the results of this command begin and
+	// end.
 	begun, end int64
 	// Rescue receives the results that could not be saved, one JSON object per
 	// line.
@@ -105,7 +105,7 @@ func (j *Journal) begin(in io.ReaderAt, size int64) error {
 	case parse(line) != nil:
 		return nil
 	}
-	// A torn result has only the beginning.
+	// A torn result may be shorter than recordBegin.
 	if lines.Torn && (bytes.HasPrefix(line, []byte(recordBegin)) || bytes.HasPrefix([]byte(recordBegin), line)) {
 		return nil
 	}
@@ -142,7 +142,7 @@ func (j *Journal) mend(in io.ReaderAt, size int64) error {
 	if _, err := torn.Write(append(line, '\n')); err != nil {
 		return err
 	}
-	// Remove the piece only after it is safe elsewhere.
+	// Remove the incomplete line only after it has been saved elsewhere.
 	if err := torn.Sync(); err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (j *Journal) mend(in io.ReaderAt, size int64) error {
 	return j.file.Truncate(size - int64(len(line)))
 }
 
-// lastLine returns what follows the last end of a line.
+// lastLine returns everything after the last line end.
 func lastLine(in io.ReaderAt, size int64) ([]byte, error) {
 	var last []byte
 	for n := int64(64 << 10); ; n *= 2 {
@@ -222,7 +222,7 @@ func identity(line []byte) (hash string, status Status) {
 
 const (
 	journalHint = "move it away, or use another --output"
-	// recordBegin is what every record begins with.
+	// recordBegin is the beginning of every record.
 	recordBegin = `{"kvbench":`
 )
 
@@ -236,7 +236,7 @@ func parse(line []byte) *Record {
 	return &rec
 }
 
-// strangers are the lines of a file that are not results.
+// strangers collects the lines of a file that are not results.
 type strangers struct {
 	name, hint string
 	count      int
@@ -260,13 +260,13 @@ func (s *strangers) err() error {
 	return diag.List{diag.Errorf(diag.Pos{File: s.name, Line: s.first}, "%s", msg).WithHint("%s", s.hint)}
 }
 
-// longLine rejects a file with a line that may never end.
+// longLine returns the error for a line that is too long and may never end.
 func longLine(name string, line int) error {
 	return diag.Errorf(diag.Pos{File: name, Line: line}, "%v, so it cannot be a result", jsonl.ErrLong).WithHint("delete this line")
 }
 
 // Done returns a result with this hash that was already in the file, or nil,
-// and removes it from the list: if several points are alike, each needs its own
+// and marks it as used: if several points have the same hash, each needs its own
 // result.
 func (j *Journal) Done(hash string) *Record {
 	for len(j.done[hash]) > 0 {
@@ -330,8 +330,8 @@ func (j *Journal) isThere() error {
 	return nil
 }
 
-// rescue prints the results of this command, which are still in the file
-// although its name is gone, and one more.
+// rescue passes the results of this command to Rescue: those in the file, which
+// can still be read although it no longer has a name, and one more.
 func (j *Journal) rescue(line []byte) {
 	in := bufio.NewReader(io.NewSectionReader(j.file, j.begun, 1<<62))
 	for {

@@ -13,11 +13,11 @@ import (
 
 const (
 	maxOutput      = 16 << 20 // bytes of output in a file
-	maxOutputFiles = 100_000  // of one plan
+	maxOutputFiles = 100_000  // files for one plan
 )
 
-// kept is a file with everything that a run prints; the zero value saves
-// nothing.
+// kept is a file that receives everything a run prints; the zero value discards
+// it.
 type kept struct {
 	file *os.File
 	out  *bufio.Writer
@@ -25,7 +25,7 @@ type kept struct {
 	warn func(*diag.Diag)
 }
 
-// keep creates such a file next to the results, and names it in the record.
+// keep creates an output file next to the results, and adds its name to the record.
 func (s *Session) keep(rec *Record) *kept {
 	if !s.KeepOutput || s.Journal == nil {
 		return &kept{}
@@ -48,8 +48,8 @@ func (s *Session) keep(rec *Record) *kept {
 	return &kept{}
 }
 
-// line adds a line; lines of several processes are numbered, as they are when
-// printed.
+// line adds a line. If numbered, it begins with the number of its process, as on
+// the terminal.
 func (k *kept) line(numbered bool, l Line) {
 	if k.file == nil || k.size > maxOutput {
 		return

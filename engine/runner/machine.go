@@ -22,7 +22,7 @@ func servers(endpoints string) []server {
 		if i := strings.IndexAny(address, "/?#"); i >= 0 {
 			address = address[:i]
 		}
-		address = address[strings.LastIndexByte(address, '@')+1:] // behind a user's name
+		address = address[strings.LastIndexByte(address, '@')+1:] // without the user name
 		host, port, err := net.SplitHostPort(address)
 		if err != nil {
 			host, port = strings.Trim(address, "[]"), "2379"
@@ -47,7 +47,7 @@ const (
 	Away
 )
 
-// machine reports whether a host is this machine.
+// machine determines whether a host is this machine.
 type machine struct {
 	name      string
 	addresses []netip.Addr
@@ -71,8 +71,8 @@ func thisMachine() *machine {
 	return m
 }
 
-// place determines where a host is. If its name cannot be resolved, it counts
-// as away.
+// place determines where a host is. A host whose name cannot be resolved counts as
+// away.
 func (m *machine) place(ctx context.Context, host string) Place {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if ip, err := netip.ParseAddr(host); err == nil {
@@ -108,8 +108,8 @@ func (m *machine) placeOf(ip netip.Addr) Place {
 	return Away
 }
 
-// farthest returns the first of several servers that is away, or else one that
-// is here, or else any.
+// farthest is the first of several servers whose place is Away, or else Here, or
+// else Loopback.
 type farthest struct {
 	server string
 	place  Place

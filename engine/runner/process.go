@@ -1,5 +1,5 @@
-// Package runner runs the processes of a benchmark, stops them in every case,
-// and keeps a journal of their results.
+// Package runner runs the processes of a benchmark, makes sure that they are
+// stopped, and keeps a journal of their results.
 package runner
 
 import (
@@ -51,8 +51,8 @@ type Line struct {
 
 // Exit is how a process ended.
 type Exit struct {
-	Code   int    // -1 without one
-	Signal string // that killed it, or ""
+	Code   int    // -1 if there is none
+	Signal string // the signal that killed the process, or ""
 	// Err is set if the process could not be started.
 	Err error
 	// Stopped reports whether kvbench stopped the process.
@@ -62,7 +62,7 @@ type Exit struct {
 // OK reports whether the process exited successfully.
 func (e *Exit) OK() bool { return e.Err == nil && e.Code == 0 && e.Signal == "" }
 
-// String describes how it ended.
+// String describes how the process ended.
 func (e *Exit) String() string {
 	switch {
 	case e.Err != nil:
@@ -78,7 +78,7 @@ func (e *Exit) String() string {
 type Ending struct {
 	Grace time.Duration
 	Hurry <-chan struct{}
-	// watcher stops them if this process is killed, unless nil.
+	// watcher, unless nil, stops the processes if this process is killed.
 	watcher *watcher
 }
 
@@ -157,7 +157,7 @@ func (g *group) run(p Process, stdout, stderr *liner, started chan<- bool) Exit 
 	err = cmd.Wait()
 	close(done)
 	e := Exit{Code: cmd.ProcessState.ExitCode(), Signal: signalOf(cmd.ProcessState), Stopped: <-stopped}
-	signal(cmd, syscall.SIGKILL) // what it started and left behind
+	signal(cmd, syscall.SIGKILL) // stop any processes that it started and left running
 	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok && !errors.Is(err, exec.ErrWaitDelay) {
 		e.Err = err
 	}
@@ -222,7 +222,7 @@ func (l *liner) line(text []byte, ended bool) {
 	l.emit(Line{Process: l.process, Errors: l.errors, Text: text, Ended: ended})
 }
 
-// flush passes on a last line without a line end.
+// flush emits the last line if it does not have a line end.
 func (l *liner) flush() {
 	if len(l.rest) > 0 {
 		l.line(l.rest, false)
@@ -264,8 +264,8 @@ func (t *Tail) Last() string {
 	return strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
 }
 
-// Output runs a command and returns its stdout, as far as it fits in size
-// bytes, the end of its stderr, and how it ended.
+// Output runs a command and returns up to size bytes of its stdout, the end of its
+// stderr, and how it ended.
 func Output(ctx context.Context, argv []string, timeout time.Duration, size int) ([]byte, *Tail, Exit) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

@@ -110,7 +110,7 @@ type Config struct {
 type Plan struct {
 	Quantities map[string]Quantity `json:"quantities"`
 	Flags      map[string]Value    `json:"flags"`
-	// Stage and Group are those of a plan for one rank.
+	// Stage and Group identify the part of the model in a plan for one rank.
 	Stage *int   `json:"stage,omitempty"`
 	Group string `json:"group,omitempty"`
 }
@@ -187,7 +187,7 @@ func (r *Record) SetFlags(pl *plan.Plan, flags []fit.Flag) {
 const keptRows = 1000
 
 // encode returns a record as a line of at most [jsonl.MaxLine] bytes. If it is
-// longer, the longest parts are omitted, as its notes report.
+// longer, its longest parts are omitted and its notes say so.
 func encode(r *Record) ([]byte, error) {
 	parts := map[string]struct {
 		value any
@@ -271,7 +271,7 @@ func Hash(pl *plan.Plan, repeat int) string {
 	for name, v := range pl.Request.Config.Values {
 		content.Config[name] = v.Value
 	}
-	data, _ := json.Marshal(content) // strings, numbers and booleans
+	data, _ := json.Marshal(content) // cannot fail: only strings, numbers and booleans
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
 }

@@ -37,9 +37,9 @@ const (
 // Session runs plans one after another.
 type Session struct {
 	Schema *schema.Schema
-	// Build is kvbench's own.
+	// Build is the version of kvbench.
 	Build Build
-	// Program holds the words that start nixlbench.
+	// Program contains the words of the command that starts nixlbench.
 	Program []string
 	// Installed is the identified program; nil if it was not probed.
 	Installed *nixlbench.Installed
@@ -63,25 +63,26 @@ type Session struct {
 
 	rules map[[2]string]*nixlbench.Rules
 	host  *Host
-	// places are the locations of the servers, as determined by machine.
+	// places caches the results of farthest, which machine determines.
 	machine *machine
 	places  map[string]farthest
-	// own is a group name that no other command uses, job the group of the job,
-	// if there is one.
+	// own is a group name that no other command uses; job is the group of the job,
+	// or nil.
 	own string
 	job *Group
 	// follows reports whether this end was the target of the previous run.
 	follows bool
-	// there are the files with names of the runs that existed before, by folder.
+	// there lists the files in each folder that have the names of a run's files and
+	// existed before this command's first run there.
 	there map[string][]string
-	// environment is the part of the environment to record, and hidden the
-	// secrets in it.
+	// environment contains the variables to record, and hidden the secrets to mask
+	// in output.
 	environment map[string]string
 	hidden      mask
 	watcher     watcher
 }
 
-// Close stops everything that the session runs besides its runs.
+// Close stops the watcher of the session's processes.
 func (s *Session) Close() { s.watcher.close() }
 
 // Group is the name that the processes of a command's runs use to find each
@@ -112,7 +113,8 @@ type Run struct {
 	// each other, or "", and Place is its location.
 	Server string
 	Place  Place
-	// Processes are those of the whole run, here and elsewhere.
+	// Processes is the number of processes of the whole run, on all machines, and
+	// Initiators and Targets are the numbers of each role.
 	Processes, Initiators, Targets int
 	Group                          Group
 	// Advice is what the user needs to know before starting the other processes
@@ -204,7 +206,7 @@ func (s *Session) launch(ctx context.Context, r *Run) error {
 	return nil
 }
 
-// farthest determines, once, where the servers are.
+// farthest determines where the servers are, only once for each list of servers.
 func (s *Session) farthest(ctx context.Context, endpoints string) farthest {
 	at, known := s.places[endpoints]
 	if !known {
@@ -357,8 +359,8 @@ func (r *Record) fail(format string, args ...any) {
 // interrupt marks the record as interrupted.
 func (r *Record) interrupt() { r.Status, r.Reasons = Interrupted, []string{"interrupted"} }
 
-// check checks what the run needs before it is started, because nixlbench would
-// wait long or fail late.
+// check checks in advance what the run needs, because nixlbench itself would wait
+// for a long time or fail late.
 func (s *Session) check(ctx context.Context, r *Run) []error {
 	n := &r.needs
 	if n.Etcd != "" {
@@ -439,7 +441,7 @@ type attempt struct {
 	exits          []Exit
 	tables         []*nixlbench.Table
 	stdout, stderr []Tail
-	// errors is the end of stderr with what is masked elsewhere.
+	// errors is like stderr, but secrets in it are not masked.
 	errors []Tail
 	// late reports whether the run was stopped because it exceeded the time
 	// limit.
@@ -517,7 +519,8 @@ func (s *Session) start(ctx context.Context, r *Run, rec *Record, files *made, a
 			l.Text = secrets.hide(l.Text)
 			a.stderr[l.Process].Line(l.Text)
 		} else {
-			// A row holds numbers only, even where a secret is one.
+			// A row is not masked: it consists of numbers, even if a secret is
+			// one, too.
 			before := len(table.Created)
 			if !table.Line(string(l.Text), l.Ended) {
 				l.Text = secrets.hide(l.Text)
@@ -626,7 +629,8 @@ func (s *Session) blame(r *Run, rec *Record, a *attempt) {
 	}
 }
 
-// role returns the end that the single process turned out to be, or "".
+// role returns the end of the run that the single started process turned out to
+// be, or "" if unknown.
 func (r *Run) role() Role {
 	switch rank := r.facts.Rank; {
 	case rank < 0 || rank >= int64(r.Processes):
@@ -637,7 +641,7 @@ func (r *Run) role() Role {
 	return Target
 }
 
-// name names a process of the run in messages.
+// name returns what to call process i in messages.
 func (r *Run) name(i int) string {
 	if r.Launch == LaunchPair {
 		return fmt.Sprintf("%s [%d]", nixlbench.Program, i+1)

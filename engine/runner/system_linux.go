@@ -20,8 +20,8 @@ func dieTogether(attr *syscall.SysProcAttr) (unlock func()) {
 	return runtime.UnlockOSThread
 }
 
-// inUse reports whether another process has the file open: the kernel grants a
-// lease for writing only where nobody else has.
+// inUse reports whether the file is also open elsewhere, in which case the kernel
+// does not grant a write lease.
 func inUse(f *os.File) bool {
 	_, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_WRLCK)
 	if err == nil {
@@ -43,7 +43,7 @@ func birth(f *os.File) (time.Time, bool) {
 // dioAlign returns the alignment in bytes that the file system requires for
 // direct I/O in a folder, or 0 if unknown.
 func dioAlign(dir string) int64 {
-	// An unnamed temporary file represents future files.
+	// The answer for an unnamed temporary file also applies to files created later.
 	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return 0
@@ -62,8 +62,8 @@ func kernel() string {
 	return strings.TrimSpace(string(data))
 }
 
-// mountOf returns the type and the device of a folder's file system, or "" if
-// unknown.
+// mountOf returns the type and device of a folder's file system, or empty strings
+// if unknown.
 func mountOf(dir string) (fileSystem, device string) {
 	dir, err := filepath.Abs(dir)
 	if err == nil {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What only Linux tells.
+// These are known only on Linux.
 
 func inUse(*os.File) bool { return false }
 

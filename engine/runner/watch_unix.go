@@ -12,9 +12,9 @@ import (
 	"syscall"
 )
 
-// watcher kills the running process groups if this process is killed before it
-// can do so. It is a shell that reads their numbers and reaches the end of its
-// input when this process is gone.
+// watcher kills the running process groups if this process is killed before it can
+// do so. It is a shell that reads the IDs of the groups from its standard input,
+// which ends when this process does.
 type watcher struct {
 	mu     sync.Mutex
 	cmd    *exec.Cmd
@@ -30,7 +30,7 @@ const watchScript = `while read -r line; do groups=$line; done; for g in $groups
 // there is no watcher.
 func (w *watcher) ready() { w.change(func() {}) }
 
-// add and remove report which groups are running.
+// add and remove tell the watcher which groups are running.
 func (w *watcher) add(group int) {
 	w.change(func() { w.groups = append(w.groups, strconv.Itoa(group)) })
 }

@@ -2,22 +2,23 @@ package schema
 
 import "kvbench/engine/diag"
 
-// Cache is what is known of the caches of serving engines: kinds of layers,
-// and the formulas of the rank accounting.
+// Cache describes the caches of serving engines: the kinds of layers, and the
+// formulas of the rank accounting.
 type Cache struct {
 	Kinds    map[string]*Kind                 `json:"kinds"`
 	Let      map[string]Formula               `json:"let"`
 	Tables   map[string]map[string]EngineRule `json:"tables"`
 	Requires []Requirement                    `json:"requires"`
-	// EachRequires is what must hold of every layer, whatever its kind.
+	// EachRequires lists the conditions that every layer must meet, whatever its
+	// kind.
 	EachRequires []Requirement `json:"each_requires"`
-	// Covers says what an I/O covers of a layer, for each access pattern:
-	// [CoversStage], [CoversLayer] or [CoversPart].
+	// Covers yields what one I/O covers, for each access pattern: [CoversStage],
+	// [CoversLayer] or [CoversPart].
 	Covers map[string]Formula `json:"covers"`
 	Folds  []Fold             `json:"folds"`
-	// Releases are those of engines, oldest first.
+	// Releases lists the releases of each engine, oldest first.
 	Releases map[string][]string `json:"releases"`
-	// Defaults are the values of fields that are not set.
+	// Defaults contains formulas for fields that are not set.
 	Defaults map[string]Formula `json:"defaults"`
 }
 
@@ -28,11 +29,11 @@ const (
 	CoversPart  = "part" // of a layer
 )
 
-// Kind is a kind of layers.
+// Kind is a kind of layer.
 type Kind struct {
 	Doc    string               `json:"doc"`
 	Fields map[string]KindField `json:"fields"`
-	// Per says what the parts are bytes of.
+	// Per is what each part is the size of, such as a token or a page.
 	Per       string             `json:"per"`
 	Parts     map[string]Formula `json:"parts"`
 	Pages     Formula            `json:"pages"`
@@ -42,36 +43,37 @@ type Kind struct {
 	Requires  []Requirement      `json:"requires"`
 }
 
-// KindField is what a group of a kind must give, unless there is a default.
+// KindField is a field that groups of a kind must set, unless it has a default.
 type KindField struct {
 	Doc     string  `json:"doc"`
 	Type    Kinds   `json:"type"`
 	Default Formula `json:"default,omitzero"`
-	// Zero says that a number may be 0.
+	// Zero reports whether a number may be 0.
 	Zero bool `json:"zero,omitempty"`
 }
 
 // Group is a group of layers of an architecture.
 type Group struct {
-	// Kind is the group's name unless its file says otherwise.
+	// Kind is the kind of the layers; by default, it is the group's name.
 	Kind  string   `json:"kind"`
 	Pos   diag.Pos `json:"pos,omitzero"` // of the kind, or of the group
 	Where Formula  `json:"where,omitzero"`
-	// Shared says that its layers may be of another group too.
+	// Shared reports whether the group's layers may also be in another group.
 	Shared bool `json:"shared,omitempty"`
-	// Draft says that its layers are among those that only speculation runs.
+	// Draft reports whether the group's layers run only for speculation.
 	Draft bool `json:"draft,omitempty"`
-	// Fields are those of the kind.
+	// Fields contains formulas for the fields of the kind.
 	Fields map[string]Formula `json:"fields"`
 }
 
-// Layers is what an architecture says of its cache layer by layer.
+// Layers describes the cache of an architecture layer by layer.
 type Layers struct {
 	Count Formula `json:"layers"`
-	// Drafts is the number of layers that only speculation runs; they come after
+	// Drafts is the number of layers that run only for speculation; they come after
 	// the others.
 	Drafts Formula `json:"draft_layers,omitzero"`
-	// Drafter says that they are those of a drafter, another model.
+	// Drafter reports whether those layers belong to a drafter, which is another
+	// model.
 	Drafter bool `json:"-"`
 	// Select yields the name of each layer's group, for groups without Where.
 	Select Formula `json:"select,omitzero"`
@@ -80,38 +82,38 @@ type Layers struct {
 	Groups   map[string]*Group `json:"groups"`
 }
 
-// Requirement is a condition that must hold; with Warn or Note, else it is said
-// that it does not.
+// Requirement is a condition that must hold. If it does not, that is an error or,
+// with Warn or Note, only a warning or a note.
 type Requirement struct {
 	Require Formula `json:"require"`
 	Message string  `json:"message"`
-	// Of names the field or the parameter that is to blame.
+	// Of names the field or parameter to blame if the condition does not hold.
 	Of   string `json:"of,omitempty"`
 	Hint string `json:"hint,omitempty"`
 	Warn bool   `json:"warn,omitempty"`
 	Note bool   `json:"note,omitempty"`
 }
 
-// Fold is a value made of all layers.
+// Fold is a value combined from the values of several layers.
 type Fold struct {
 	Name string  `json:"name"`
 	Of   Formula `json:"of"`
-	// Fold is sum or max.
+	// Fold is how the values are combined: sum or max.
 	Fold string `json:"fold"`
-	// Over is stage, or model.
+	// Over is which layers are combined: those of a stage, or of the whole model.
 	Over string `json:"over"`
-	// Ceil rounds it up to a whole number.
+	// Ceil reports whether the result is rounded up to a whole number.
 	Ceil bool `json:"ceil,omitempty"`
-	// Set has values that stand in for others.
+	// Set contains formulas that override values while Of is evaluated.
 	Set map[string]Formula `json:"set"`
-	// Column is the heading of what each layer has of it, where that is shown.
+	// Column is the heading of the layers' own values where those are shown.
 	Column string `json:"column,omitempty"`
 }
 
-// GoesOn reports whether there is a plan all the same.
+// GoesOn reports whether planning continues even if the condition does not hold.
 func (r *Requirement) GoesOn() bool { return r.Warn || r.Note }
 
-// FoldMax and OverStage are the values of a [Fold] that are not the usual ones.
+// FoldMax and OverStage are values of the fields Fold and Over of a [Fold].
 const (
 	FoldMax   = "max"
 	OverStage = "stage"

@@ -2,7 +2,7 @@ package schema
 
 import "fmt"
 
-// Decode reads a schema from JSON, as [Schema] marshals.
+// Decode decodes a schema from its JSON encoding.
 func Decode(data string) (*Schema, error) {
 	s := new(Schema)
 	if err := readJSON(data, s); err != nil {
@@ -12,7 +12,7 @@ func Decode(data string) (*Schema, error) {
 	return s, nil
 }
 
-// Normalize fills in what JSON omits: names that are keys.
+// Normalize fills in what JSON omits: names that are also keys of maps.
 func (s *Schema) Normalize() {
 	for name, f := range s.Nixlbench.Flags {
 		f.Name = name

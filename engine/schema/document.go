@@ -14,13 +14,13 @@ import (
 	"kvbench/engine/diag"
 )
 
-// DropUnknown reports the leaves that stand at or below none of the known
-// paths and takes them out, so that CUE gets to report what else is wrong.
-// alias, unless nil, returns the path that another name means, or a hint where there
-// is none.
+// DropUnknown reports and removes the leaves that are not at or below any of the
+// known paths, so that CUE can then report the other errors. alias, unless nil,
+// returns the path that a name such as that of a flag refers to, or a hint if
+// there is no such path.
 func DropUnknown(d *data.Document, known []string, alias func(name string) (path, hint string), what string) error {
 	var errs diag.List
-	more := 0 // of which nothing is told: it takes time to say what each is meant to be
+	more := 0 // only counted, because finding similar names takes time
 	reported := map[string]bool{}
 	kept := d.Leaves[:0]
 	names := make([]string, len(known))
@@ -35,7 +35,7 @@ next:
 				continue next
 			}
 		}
-		// The key that is wrong may be one that this is nested in.
+		// The unknown key may be the section that contains this leaf.
 		if i := strings.IndexByte(l.Path, '.'); i > 0 {
 			top := l.Path[:i]
 			pos, ok := d.Sections[top]
@@ -101,7 +101,8 @@ next:
 }
 
 // Judge unifies the document with a definition and describes the errors that
-// CUE finds; allowed describes what is allowed at a path.
+// CUE finds; allowed describes the values allowed at a path and lists the words
+// among them.
 func Judge(d *data.Document, def cue.Value, allowed func(path string) (string, []string)) error {
 	v := cuecontext.New().BuildExpr(d.Expr())
 	err := def.Unify(v).Validate(cue.Concrete(true))
@@ -118,7 +119,7 @@ func Judge(d *data.Document, def cue.Value, allowed func(path string) (string, [
 		}
 		at := strings.Join(data.TrimPath(e.Path()), ".")
 		l := d.Leaf(at)
-		for p := at; l == nil && p != ""; { // an item of a list, or something hidden in a leaf
+		for p := at; l == nil && p != ""; { // inside a leaf, such as an item of a list
 			p = p[:max(0, strings.LastIndexByte(p, '.'))]
 			l = d.Leaf(p)
 		}
@@ -193,7 +194,7 @@ func IsPlain(d *data.Document, typeOf func(path string) *Type, required []string
 }
 
 // Missing reports the required fields of a definition that the document does
-// not have, except those that another key was meant to be.
+// not have, except the ones in d.Meant.
 func Missing(d *data.Document, def cue.Value, at diag.Pos, allowed func(path string) (string, []string)) error {
 	iter, err := def.Fields(cue.Optional(true))
 	if err != nil {

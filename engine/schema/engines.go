@@ -5,12 +5,14 @@ import (
 	"slices"
 )
 
-// EngineRule is a rule of an engine: one formula, or one for each era of the engine's releases,
-// the newest first.
+// EngineRule is a rule of an engine: a single formula, or one for each era of the
+// engine's releases, newest first.
 type EngineRule []EngineEra
 
-// EngineEra is a formula from one release of an engine on: Since "" stands for
-// all releases before the others. Unknown says what nobody knows of the era.
+// EngineEra is the formula for an era: the releases of an engine from Since up to
+// the next era. If Since is "", the era begins with the first release. If Unknown
+// is set, there is no formula, and Unknown describes what is not known about the
+// era.
 type EngineEra struct {
 	Since   string  `json:"since,omitempty"`
 	Value   Formula `json:"value,omitzero"`
@@ -42,7 +44,8 @@ func (r *EngineRule) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*[]EngineEra)(r))
 }
 
-// Of returns the era that a release is of; releases has them all, oldest first.
+// Of returns the era that contains a release; releases lists all releases, oldest
+// first.
 func (r EngineRule) Of(release string, releases []string) *EngineEra {
 	at := slices.Index(releases, release)
 	for i := range r {

@@ -10,9 +10,9 @@ import (
 	"kvbench/engine/diag"
 )
 
-// Fields of a model's parameter file that are not parameters, but for the first:
-// the model's name, which selects the architecture; the architecture by its own
-// name; and the model's defaults of configuration fields.
+// The special fields of a model's parameter file: the model's name, which selects
+// the architecture and is also a parameter; the architecture's name; and the
+// model's defaults for configuration fields.
 const (
 	NameParam     = "model_name"
 	ArchField     = "architecture"
@@ -25,7 +25,7 @@ type Family struct {
 	Name string   `json:"name"`
 	File string   `json:"file"`
 	Pos  diag.Pos `json:"pos,omitzero"` // of the architecture's name
-	// ModelTypes are the values of model_type of the family.
+	// ModelTypes are the values of model_type that select the family.
 	ModelTypes   []string           `json:"model_types"`
 	Architecture string             `json:"architecture"`
 	Absent       map[string]Formula `json:"absent,omitempty"`
@@ -35,8 +35,8 @@ type Family struct {
 	// Longer names lists that may have entries after the last layer.
 	Longer []string          `json:"longer,omitempty"`
 	Params map[string][]Rule `json:"params"`
-	// Ignored are fields without effect, Harmless those without where a condition
-	// holds.
+	// Ignored lists fields that have no effect; Harmless maps fields to a condition
+	// under which they have none.
 	Ignored  []string           `json:"ignored,omitempty"`
 	Harmless map[string]Formula `json:"harmless,omitempty"`
 	Requires []Requirement      `json:"requires,omitempty"`
@@ -58,7 +58,7 @@ func ListFamily(f *Family) *ListedFamily {
 	return l
 }
 
-// Rule is a value that is used if a condition holds.
+// Rule is a value and the condition under which it is used.
 type Rule struct {
 	When  Formula `json:"when,omitzero"`
 	Value Formula `json:"value"`
@@ -68,8 +68,9 @@ type Rule struct {
 	Hint string `json:"hint,omitempty"`
 }
 
-// RelevantFields returns what tells by a word of their names fields that affect
-// the cache, and by their whole names fields that do not.
+// RelevantFields returns two functions that recognize fields by name: relevant
+// reports whether a word of the name suggests that the field affects the cache,
+// and ignored reports whether the whole name is known not to affect it.
 func (c *Checkpoints) RelevantFields() (relevant, ignored func(name string) bool) {
 	var all []string
 	for _, group := range Keys(c.Ignored) {
@@ -78,9 +79,10 @@ func (c *Checkpoints) RelevantFields() (relevant, ignored func(name string) bool
 	return matcher(c.Relevant, "_"), matcher(all, "\x00")
 }
 
-// matcher returns what tells names in which one of some regular expressions
-// matches what is between separators. It takes long to compile them, and most are
-// plain words, perhaps with .* before or behind them.
+// matcher returns a function that reports whether a regular expression in patterns
+// matches a part of a name that begins and ends at a separator or an end of the
+// name. Compiling takes long, so patterns that are plain words, possibly with .*
+// at either end, are compared as strings.
 func matcher(patterns []string, sep string) func(name string) bool {
 	var plain, others []string
 	for _, p := range patterns {
@@ -115,9 +117,10 @@ type Checkpoints struct {
 	// Whole names fields of the whole model, which those of the language model
 	// do not override.
 	Whole []string `json:"whole"`
-	// Mappings name further fields that hold mappings if anything.
+	// Mappings names other fields that must be mappings if they are set.
 	Mappings []string `json:"mappings"`
-	// Siblings are files beside a configuration, by the prefix of their fields.
+	// Siblings maps prefixes of field names to the files next to a configuration
+	// that those fields come from.
 	Siblings map[string]string `json:"siblings"`
 	// Unknown describes how to read model types that are not in any family.
 	Unknown struct {
@@ -126,10 +129,10 @@ type Checkpoints struct {
 	} `json:"unknown"`
 	Formats map[string]string    `json:"formats"`
 	Let     map[string][]Formula `json:"let"`
-	// Defaults are those of a configuration, by the path of the field.
+	// Defaults contains the defaults for configuration fields, by path.
 	Defaults map[string][]Rule `json:"defaults"`
-	// Relevant tells by words of their names the fields that affect the cache;
-	// Ignored those of them that do not, by groups of whole names.
+	// Relevant lists words in the names of fields that affect the cache; Ignored
+	// lists the full names, in groups, of fields that contain such words but do not.
 	Relevant []string            `json:"relevant"`
 	Ignored  map[string][]string `json:"ignored"`
 }

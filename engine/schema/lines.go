@@ -2,15 +2,15 @@ package schema
 
 import "bytes"
 
-// maxEntry is how long an entry may be, in bytes, that stays on one line.
+// maxEntry is the maximum length in bytes of an entry that is kept on one line.
 const maxEntry = 500
 
-// Lines writes JSON with one entry a line, so that a change of one entry changes
-// one line: lists and objects that are longer than an entry may be are broken.
-// There is no indentation, which every start would have to read.
+// Lines formats JSON with one entry per line, so that changing one entry changes
+// one line: lists and objects longer than maxEntry are split. It does not indent,
+// because the program would have to read the indentation every time it starts.
 func Lines(data []byte) []byte {
 	var out bytes.Buffer
-	var broken []bool // of each list or object around this place
+	var broken []bool // whether each of the enclosing lists and objects is split
 	for i := 0; i < len(data); i++ {
 		switch c := data[i]; c {
 		case '"':
@@ -42,7 +42,7 @@ func Lines(data []byte) []byte {
 	return out.Bytes()
 }
 
-// stringEnd returns the place after a string.
+// stringEnd returns the offset after the string at an offset.
 func stringEnd(data []byte, at int) int {
 	for at++; data[at] != '"'; at++ {
 		if data[at] == '\\' {
@@ -52,7 +52,7 @@ func stringEnd(data []byte, at int) int {
 	return at + 1
 }
 
-// valueEnd returns the place after a list or an object.
+// valueEnd returns the offset after the list or object at an offset.
 func valueEnd(data []byte, at int) int {
 	depth := 0
 	for {

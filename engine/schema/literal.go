@@ -10,7 +10,7 @@ import (
 	"kvbench/engine/diag"
 )
 
-// FormulaOf returns the text of a formula and where it begins.
+// FormulaOf returns the text of a formula and the position where it begins.
 func FormulaOf(v cue.Value) Formula {
 	text, _ := v.String()
 	f := Formula{Text: text, Pos: data.PosOf(v.Pos())}
@@ -20,9 +20,9 @@ func FormulaOf(v cue.Value) Formula {
 	return f
 }
 
-// textStart returns the place where the text of a string literal begins, from that
-// of the literal: behind the quote, or on the next line behind the indentation,
-// which all lines have.
+// textStart returns the position of the text in a string literal that begins at
+// start: after the opening quote or, in a multiline literal, on the next line after
+// the indentation common to all lines.
 func textStart(lit string, start diag.Pos) diag.Pos {
 	if i := strings.LastIndexByte(lit, '\n'); i >= 0 {
 		end := lit[i+1:]

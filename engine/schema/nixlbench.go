@@ -13,15 +13,15 @@ import (
 // Nixlbench is everything known about the nixlbench program.
 type Nixlbench struct {
 	Releases []string            `json:"releases"` // oldest first
-	Previews []string            `json:"previews"` // those that are not finished releases
+	Previews []string            `json:"previews"` // unfinished releases
 	Default  string              `json:"default_release"`
 	Aliases  map[string]string   `json:"aliases"`
 	Flags    map[string]*Flag    `json:"flags"`
 	Backends map[string]*Backend `json:"backends"`
 	Let      map[string]Formula  `json:"let"`
 	Limits   []Limit             `json:"limits"`
-	// Shrink names the quantities that a refused plan may be asked for in a
-	// smaller size, in this order.
+	// Shrink lists the quantities, in this order, that are tried in smaller sizes
+	// to suggest a change to a plan that does not fit.
 	Shrink []string `json:"shrink"`
 	// Least sets flags to the smallest value that fits.
 	Least map[string]Formula `json:"least"`
@@ -43,9 +43,9 @@ type Era struct {
 type Flag struct {
 	Name   string `json:"-"`
 	Help   string `json:"help"`
-	Common bool   `json:"common,omitempty"` // the short help has it
+	Common bool   `json:"common,omitempty"` // whether the short help describes it
 	Unit   string `json:"unit,omitempty"`
-	// List reports whether one value may contain commas.
+	// List reports whether a single value may contain commas.
 	List      bool     `json:"list,omitempty"`
 	Secret    bool     `json:"secret,omitempty"`
 	Env       string   `json:"env,omitempty"`
@@ -54,7 +54,7 @@ type Flag struct {
 	Instead   []string `json:"instead,omitempty"`
 	Key       string   `json:"key,omitempty"`
 	WritesAll bool     `json:"writes_all,omitempty"`
-	// Backends lists the backends that read it; nil means all.
+	// Backends lists the backends that read the flag; nil means all.
 	Backends []string       `json:"backends,omitempty"`
 	Reads    Reads          `json:"reads,omitzero"`
 	Values   map[string]Era `json:"values,omitempty"`
@@ -62,8 +62,8 @@ type Flag struct {
 	Eras     []FlagEra      `json:"eras"`
 }
 
-// Reads is the condition under which nixlbench reads a flag, and a description
-// of what to set so that it does.
+// Reads contains the condition under which nixlbench reads a flag, and describes
+// what to set so that the condition holds.
 type Reads struct {
 	When  Formula `json:"when,omitzero"`
 	Needs string  `json:"needs,omitempty"`
@@ -126,7 +126,7 @@ func (f *Flag) Varies() bool { return !f.List && !f.Secret }
 const AutoRelease = "auto"
 
 // Preferred lists the releases in the order in which [AutoRelease] tries them:
-// the default one, the finished ones, the others; the newest first.
+// the default one, then finished releases, then the others, each newest first.
 func (n *Nixlbench) Preferred() []string {
 	list := []string{n.Default}
 	for _, preview := range []bool{false, true} {
@@ -147,7 +147,7 @@ func (n *Nixlbench) Release(name string) (string, bool) {
 	return name, slices.Contains(n.Releases, name)
 }
 
-// In reports whether the era has the release.
+// In reports whether the era contains the release.
 func (n *Nixlbench) In(e Era, release string) bool {
 	at := slices.Index(n.Releases, release)
 	if at < slices.Index(n.Releases, e.Since) || slices.Contains(e.Except, release) {
@@ -244,9 +244,9 @@ func (f *Flag) AbsentValue() formula.Value {
 	return f.Eras[0].Default
 }
 
-// ParseValue reads the text of a flag's value as nixlbench's flag parser
-// would, with byte suffixes where the flag is a size; words are found in any case.
-// An error says what is expected.
+// ParseValue parses the text of a flag's value the way nixlbench's flag parser
+// does, except that sizes may have suffixes and words are matched
+// case-insensitively. The error describes what is expected.
 func (s *Schema) ParseValue(f *Flag, typ, text string) (formula.Value, error) {
 	switch typ {
 	case "string":
@@ -271,7 +271,8 @@ func (s *Schema) ParseValue(f *Flag, typ, text string) (formula.Value, error) {
 	return formula.Number(v), nil
 }
 
-// Range returns the bounds of a number type. Sizes end where int64 does.
+// Range returns the bounds of a number type. A uint64 is limited to the range of
+// int64.
 func Range(typ string) (lo, hi int64) {
 	switch typ {
 	case "int32":

@@ -9,20 +9,20 @@ import (
 )
 
 // Runs describes nixlbench runs: what a run needs, what it prints, and which of
-// its results can't be trusted.
+// its results cannot be trusted.
 type Runs struct {
 	// Home describes where to get the program.
 	Home  string `json:"home"`
 	Probe Probe  `json:"probe"`
-	// Readings are numbers of the machine that formulas read by name.
+	// Readings maps names in formulas to numbers that are read from the machine.
 	Readings map[string]Reading `json:"readings"`
-	// Timeout is in seconds: how long a run may take.
+	// Timeout is the maximum duration of a run, in seconds.
 	Timeout Formula `json:"timeout"`
 	// Jobs lists the environment variables that identify a job.
 	Jobs []Job `json:"jobs"`
 	// Rank is a regular expression for the line with the rank of a process.
 	Rank string `json:"rank"`
-	// TargetWait is in seconds: how long a target waits before its next run.
+	// TargetWait is how long a target waits before its next run, in seconds.
 	TargetWait int `json:"target_wait"`
 	// Classes are the classes of backends.
 	Classes  map[string]*Class `json:"classes"`
@@ -30,9 +30,10 @@ type Runs struct {
 	Layouts  []Layout          `json:"layouts"`
 	Measures []Measure         `json:"measures"`
 	Derived  []Derived         `json:"derived"`
-	// Timed says what was timed for a row, by the names that the row gets for it.
+	// Timed contains formulas for the columns that are added to each row to record
+	// what was timed.
 	Timed map[string]Formula `json:"timed"`
-	// WarningPrefixes begin the lines of output that are warnings.
+	// WarningPrefixes lists the prefixes of output lines that are warnings.
 	WarningPrefixes []string `json:"warning_prefixes"`
 	// Created is a regular expression for the line naming a file that a process
 	// is about to create.
@@ -49,12 +50,13 @@ type Runs struct {
 // Probe describes how to ask a program for its flags.
 type Probe struct {
 	Option string `json:"option"`
-	// Source is a regular expression for the source files of its own flags.
+	// Source is a regular expression for the source files that define the program's
+	// own flags.
 	Source string `json:"source"`
 }
 
-// Environment describes the environment variables to record, as patterns, and
-// has a regular expression for the names of those whose values are secrets.
+// Environment contains patterns for the environment variables to record, and a
+// regular expression for the names of variables whose values are secret.
 type Environment struct {
 	Record []string `json:"record"`
 	Secret string   `json:"secret"`
@@ -77,23 +79,23 @@ type Class struct {
 	Initiators Formula `json:"initiators"`
 	Targets    Formula `json:"targets"`
 	Processes  Formula `json:"processes"`
-	// Etcd returns the servers that must respond, or "".
+	// Etcd yields the servers that must respond, or "".
 	Etcd Formula `json:"etcd"`
-	// Remote reports whether the other end is on another machine.
+	// Remote yields whether the other end is on another machine.
 	Remote Formula `json:"remote"`
-	// Silent reports whether the process that was started prints no table.
+	// Silent yields whether the process that was started prints no table.
 	Silent Formula `json:"silent"`
 	Memory Formula `json:"memory"`
 }
 
-// Files are the files that a backend fills and leaves behind.
+// Files describes the files that a backend writes and does not remove.
 type Files struct {
 	In    Formula `json:"in,omitzero"`
 	Names Formula `json:"names,omitzero"`
 	Paths Formula `json:"paths,omitzero"`
 }
 
-// IsZero reports whether there are none.
+// IsZero reports whether the backend does not leave any files.
 func (f Files) IsZero() bool { return f.In.IsZero() }
 
 // Meeting is a way for the processes of a run to find each other.
@@ -106,7 +108,7 @@ type Meeting struct {
 	Group string `json:"group,omitempty"`
 }
 
-// Layout is the table that nixlbench prints over a span of releases.
+// Layout is the layout of the table that nixlbench prints in a span of releases.
 type Layout struct {
 	Era
 	Columns []Column `json:"columns"`

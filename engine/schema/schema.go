@@ -1,7 +1,7 @@
 // Package schema holds kvbench's data as Go values: configuration fields,
-// architectures, nixlbench's releases, flags, backends and limits. All of it
-// comes from the CUE files in cue/ and models/; this package knows none of the
-// names in them.
+// architectures, and nixlbench's releases, flags, backends and limits. All of it
+// comes from the CUE files in cue/ and models/; none of the names in them are
+// hard-coded in this package.
 package schema
 
 import (
@@ -54,11 +54,11 @@ func (s *Schema) Lacks(name string) string {
 
 // Names describes how models are named on Hugging Face.
 type Names struct {
-	// Suffixes and Formats end a name without changing the cache; Formats are those
-	// of checkpoints.
+	// Suffixes and Formats are endings of names that do not affect the cache;
+	// Formats are the ones for checkpoint formats.
 	Suffixes []string `json:"suffixes"`
 	Formats  []string `json:"formats"`
-	// Models has the identifiers, OWNER/NAME, of the bundled models, and Same
+	// Models lists the identifiers, OWNER/NAME, of each bundled model, and Same
 	// those of other models with the same cache.
 	Models map[string][]string `json:"models"`
 	Same   map[string][]string `json:"same"`
@@ -68,32 +68,32 @@ type Names struct {
 type Field struct {
 	// Path is the field's path in the file, such as strategy.tp_size.
 	Path string `json:"path"`
-	// Var is its name in formulas.
+	// Var is the field's name in formulas.
 	Var  string `json:"var"`
 	Flag string `json:"flag,omitempty"`
 	Doc  string `json:"doc,omitempty"`
 	Type Type   `json:"type"`
-	// Unit allows its suffixes.
+	// Unit is the unit whose suffixes are allowed.
 	Unit string `json:"unit,omitempty"`
 	// Least describes small numbers whose unit was probably forgotten.
 	Least []Least `json:"least,omitempty"`
-	// Note says where a value may be there for the reader alone, with nothing that
-	// depends on it: [NoteAny] or [NoteFile].
+	// Note is where a value may be only informative, so that kvbench does not
+	// report that nothing depends on it: [NoteAny] or [NoteFile].
 	Note string `json:"note,omitempty"`
-	// Needs is the accounting that has the field; other accountings reject it.
+	// Needs is the only accounting that accepts the field.
 	Needs string `json:"needs,omitempty"`
-	// Late fields were added later; their columns come last.
+	// Late fields were added later; their columns come after those of the others.
 	Late bool `json:"late,omitempty"`
-	// Last ones came even later: their columns are at the very end, under their own
-	// names.
+	// Last fields were added even later: their columns are at the very end, headed
+	// by the fields' own names.
 	Last bool `json:"last,omitempty"`
-	// Comma fields have values that a comma is part of: it does not part those of
-	// an axis.
+	// Comma fields have values that may contain commas, so commas do not separate
+	// the values of an axis.
 	Comma bool `json:"comma,omitempty"`
 	// More fields have flags that only the full help describes.
 	More bool `json:"more,omitempty"`
-	// Keys are those that the table of every architecture has, Words further values
-	// that are known; both, and the type's words, are found in any case.
+	// Keys lists the keys of the table in every architecture, and Words other known
+	// values. Like the type's words, they are matched case-insensitively.
 	Keys  []string `json:"keys,omitempty"`
 	Words []string `json:"words,omitempty"`
 	// Aka lists the names of the field in other programs.
@@ -111,13 +111,15 @@ type Field struct {
 	Pos       diag.Pos `json:"pos,omitzero"` // of the default
 }
 
-// Least doubts numbers between 0 and Below: one of the suffixes was meant.
+// Least describes suspicious numbers, between 0 and Below: one of the suffixes was
+// probably forgotten.
 type Least struct {
 	Below    int64    `json:"below"`
 	Suffixes []string `json:"suffixes"`
 }
 
-// The places where a field may be a note for the reader.
+// The places where the value of a field may be only informative: anywhere, or only
+// in a file.
 const (
 	NoteAny  = "any"
 	NoteFile = "file"
@@ -126,18 +128,19 @@ const (
 // Unit is a unit of numbers.
 type Unit struct {
 	Name string `json:"name"`
-	// Such are examples of its numbers; Arg is their placeholder in the help.
+	// Such lists examples of numbers with the unit; Arg is their placeholder in the
+	// help.
 	Such []string `json:"such"`
 	Arg  string   `json:"arg"`
-	// Suffixes are the suffixes that its numbers can have, with their factors.
+	// Suffixes maps the suffixes of numbers with the unit to their factors.
 	Suffixes map[string]int64 `json:"suffixes"`
 	// Unclear maps ambiguous suffixes, in lower case, to the ones that may be
 	// meant. They are rejected in any case.
 	Unclear map[string][]string `json:"unclear,omitempty"`
 }
 
-// Quantity is a number that a plan yields: computed by Formula, or in the rank
-// accounting by Rank.
+// Quantity is a number in a plan, computed by Formula or, in the rank accounting,
+// by Rank.
 type Quantity struct {
 	Name    string  `json:"name"`
 	Doc     string  `json:"doc"`
@@ -157,7 +160,8 @@ type View struct {
 	// Rank contains additional rows for plans of one rank.
 	Rank  []Row `json:"rank,omitempty"`
 	Width int   `json:"width,omitempty"`
-	// Preset is a layer of configuration, by path.
+	// Preset contains values of configuration fields, by section and name, that the
+	// command sets.
 	Preset map[string]map[string]formula.Value `json:"preset,omitempty"`
 }
 
@@ -170,8 +174,8 @@ type Row struct {
 	As     string `json:"as,omitempty"`  // bytes, documented_bytes, time, count
 	// Optional rows are omitted if the plan does not have the value.
 	Optional bool `json:"optional,omitempty"`
-	// With sets configuration fields, by their names in formulas, for which the
-	// value is computed.
+	// With contains configuration fields, by their names in formulas, that are set
+	// when the value is computed.
 	With map[string]string `json:"with,omitempty"`
 }
 
@@ -204,14 +208,14 @@ type Architecture struct {
 	// DefaultAccounting is the accounting set in the file, or "": see
 	// [Architecture.Accounting].
 	DefaultAccounting string `json:"default_accounting,omitempty"`
-	// Layers is the cache section, or nil.
+	// Layers is the cache section of the file, or nil.
 	Layers   *Layers        `json:"layers,omitempty"`
 	Requires []Requirement  `json:"requires,omitempty"`
 	Checks   Later[[]Check] `json:"checks"`
 }
 
-// AccountingVar is the configuration field that chooses whose bytes are counted,
-// by its name in formulas; the others are its words.
+// AccountingVar is the name in formulas of the configuration field that selects
+// whose bytes are counted; the other constants are its values.
 const (
 	AccountingVar   = "accounting"
 	AccountingRank  = "rank"
@@ -244,10 +248,11 @@ type Check struct {
 	Config map[string]formula.Value `json:"config,omitempty"`
 	Expect map[string]int64         `json:"expect"`
 	Source string                   `json:"source"`
-	// Unverified says what of it rests on one source alone.
+	// Unverified lists the quantities that rest on a single source, separated by
+	// commas.
 	Unverified string `json:"unverified,omitempty"`
-	// At has the places of its parts, of the value of "expect.block_size" and of
-	// its name, "expect.block_size:", and of the check itself under "".
+	// At maps the parts of the check to their positions: the value of a quantity is
+	// "expect.block_size", its name "expect.block_size:", and the check itself "".
 	At map[string]diag.Pos `json:"-"`
 }
 
@@ -270,10 +275,10 @@ func (f *Field) Values() []string {
 	return f.Keys
 }
 
-// Known lists all values that have a name.
+// Known lists all values of the field that are known by name.
 func (f *Field) Known() []string { return slices.Concat(f.Type.Words, f.Keys, f.Words) }
 
-// KnownOf returns the known values of the field with that name in formulas.
+// KnownOf returns the known values of the field with the given name in formulas.
 func (s *Schema) KnownOf(name string) []string {
 	for i := range s.Fields {
 		if f := &s.Fields[i]; f.Var == name {

@@ -14,22 +14,22 @@ import (
 	"kvbench/engine/formula"
 )
 
-// reader reads the JSON of a snapshot into the types of this package. It is
-// there for the start of the program, of which encoding/json would take a
-// third: it goes through the text once and copies no strings. It knows what
-// snapshots have: structs with tags, maps with string keys, slices, pointers,
-// formulas, places, and plain values.
+// reader decodes the JSON of a snapshot into the types of this package. It exists
+// because encoding/json would take a third of the program's startup time; reader
+// scans the text once and does not copy strings. It supports only what snapshots
+// contain: structs with tags, maps with string keys, slices, pointers, formulas,
+// positions, and plain values.
 type reader struct {
 	text string
 	at   int
-	// items are the items of slices being read, by type.
+	// items contains reusable buffers for reading slices, by slice type.
 	items map[reflect.Type]reflect.Value
 }
 
-// known has the keys of structs.
+// known caches the results of fieldsOf.
 var known sync.Map // of map[string][]int by reflect.Type
 
-// readJSON fills what dst points to.
+// readJSON decodes a JSON text into the value that dst points to.
 func readJSON(text string, dst any) (err error) {
 	r := &reader{text: text, items: map[reflect.Type]reflect.Value{}}
 	defer func() {
@@ -48,7 +48,7 @@ func readJSON(text string, dst any) (err error) {
 	return nil
 }
 
-// readError passes an error to readJSON.
+// readError is the panic with which a reader passes an error to readJSON.
 type readError struct{ error }
 
 func (r *reader) fail(format string, args ...any) { panic(readError{fmt.Errorf(format, args...)}) }
@@ -82,7 +82,7 @@ func (r *reader) want(c byte) {
 	}
 }
 
-// each calls f for every item of an array or a struct.
+// each calls f for every item of an array or an object.
 func (r *reader) each(begin, end byte, f func()) {
 	r.want(begin)
 	if r.take(end) {
@@ -153,7 +153,7 @@ func (r *reader) value(v reflect.Value) {
 	}
 }
 
-// object reads a struct. It skips unknown keys.
+// object reads an object into a struct. It skips unknown keys.
 func (r *reader) object(v reflect.Value) {
 	fields := fieldsOf(v.Type())
 	r.each('{', '}', func() {
@@ -190,15 +190,15 @@ func fieldsOf(t reflect.Type) map[string][]int {
 	return fields
 }
 
-// slice reads a list: first into items that the lists of a type use in turn, so
-// that it gets the length that it needs.
+// slice reads a list. It first reads into a buffer shared by all lists of that
+// type, so that it can then allocate a slice of the exact length.
 func (r *reader) slice(v reflect.Value) {
 	t := v.Type()
 	items, ok := r.items[t]
 	if !ok {
 		items = reflect.New(t).Elem()
 	}
-	delete(r.items, t) // lists nested in this one need others
+	delete(r.items, t) // nested lists of the same type need their own buffer
 	n := 0
 	r.each('[', ']', func() {
 		if n == items.Cap() {

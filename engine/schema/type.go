@@ -32,7 +32,7 @@ const (
 )
 
 // kindNames are the names of the kinds in the data, in the order of their bits,
-// and how messages call them.
+// and what they are called in messages.
 var kindNames = []struct{ name, said string }{
 	{"int", WholeNumber}, {"number", "a number"}, {"string", "a string"}, {"bool", "true or false"}, {"list", "a list"}, {"struct", "a mapping"}, {"null", "null"},
 }
@@ -77,8 +77,8 @@ func (k Kinds) Formula() formula.Kind {
 	return formula.Any
 }
 
-// Type says which values are allowed. All that it says was read from CUE by
-// [TypeOf].
+// Type describes which values are allowed. It is derived from a CUE value by
+// [TypeOf] or [ShapeOf].
 type Type struct {
 	Kinds Kinds `json:"kinds"`
 	// Least and Greatest are bounds on numbers; Open bounds are exclusive.
@@ -94,8 +94,8 @@ type Type struct {
 	Partial bool `json:"partial,omitempty"`
 
 	matches []*regexp.Regexp // of texts
-	// Members are the fields of a mapping, Others what further ones have, or nil:
-	// [TypeOf] leaves them out, [ShapeOf] has them.
+	// Members contains the fields of a mapping; Others is the type of any other
+	// fields, or nil if there are none. Only [ShapeOf] sets them.
 	Members map[string]*Member `json:"-"`
 	Known   []string           `json:"-"` // names of members
 	Others  *Type              `json:"-"`
@@ -131,7 +131,7 @@ func (t *Type) Formula() formula.Kind {
 	return formula.Any
 }
 
-// TypeOf reads the type of a CUE value. It is the only reader of constraints.
+// TypeOf returns the type that a CUE value describes.
 func TypeOf(v cue.Value) Type {
 	var t Type
 	t.read(v)
@@ -176,7 +176,7 @@ func (t *Type) read(v cue.Value) {
 	}
 }
 
-// accepts only one value
+// only restricts the type to a single value.
 func (t *Type) only(v cue.Value) {
 	switch n, err := v.Int64(); {
 	case t.Kinds == KindText:
@@ -192,7 +192,7 @@ func (t *Type) only(v cue.Value) {
 func (t *Type) list(v cue.Value) {
 	item := v.LookupPath(cue.MakePath(cue.AnyIndex))
 	if !item.Exists() {
-		t.Partial = true // of a fixed length
+		t.Partial = true // the list has a fixed length
 		return
 	}
 	of := TypeOf(item)
@@ -200,11 +200,12 @@ func (t *Type) list(v cue.Value) {
 	op, args := v.Expr()
 	t.Partial = of.Partial || op != cue.NoOp || len(args) > 1
 	if first, err := v.List(); err != nil || first.Next() {
-		t.Partial = true // it begins with items of its own
+		t.Partial = true // the first items have their own constraints
 	}
 }
 
-// choose takes each of several types; two of one kind, it takes for texts alone.
+// choose sets the type to the union of several types. Two types of the same kind
+// can be merged only if they are lists of words; otherwise, the result is partial.
 func (t *Type) choose(args []cue.Value) {
 	kinds := t.Kinds
 	*t = Type{}
@@ -237,8 +238,8 @@ func (t *Type) choose(args []cue.Value) {
 	}
 }
 
-// outer returns the lower of two bounds, or with sign 1 the higher; nil means
-// unbounded.
+// outer returns the lower of two bounds, or the higher one if sign is 1; nil
+// means unbounded.
 func outer(a, b *int64, sign int) *int64 {
 	if a == nil || b == nil {
 		return nil
@@ -249,7 +250,7 @@ func outer(a, b *int64, sign int) *int64 {
 	return a
 }
 
-// constrain adds the parts of a conjunction.
+// constrain adds the constraints in a conjunction.
 func (t *Type) constrain(v cue.Value, op cue.Op, args []cue.Value) {
 	switch op {
 	case cue.AndOp:
@@ -284,7 +285,7 @@ func (t *Type) constrain(v cue.Value, op cue.Op, args []cue.Value) {
 }
 
 func (t *Type) bound(op cue.Op, arg cue.Value) {
-	big, err := arg.Int(nil) // Int64 cannot represent the smallest one
+	big, err := arg.Int(nil) // Int64 fails for the smallest int64
 	if err != nil || !big.IsInt64() {
 		t.Partial = true
 		return
@@ -313,8 +314,8 @@ func (t *Type) bound(op cue.Op, arg cue.Value) {
 	}
 }
 
-// ShapeOf reads a type with everything in its mappings. Constraints that types
-// cannot represent are errors.
+// ShapeOf is like [TypeOf], but also describes the fields of mappings. Constraints
+// that a [Type] cannot represent are errors.
 func ShapeOf(v cue.Value) (Type, error) {
 	if op, _ := v.Expr(); op == cue.SelectorOp { // another definition
 		v = v.Eval()
@@ -423,7 +424,8 @@ func (t *Type) Takes(v *data.Value) bool {
 	return false
 }
 
-// TakesJSON reports whether a single value in JSON syntax is allowed.
+// TakesJSON reports whether a string, number, boolean or null in JSON syntax is
+// allowed. It returns false for lists and mappings.
 func (t *Type) TakesJSON(text []byte) bool {
 	switch text[0] {
 	case '"':
@@ -437,7 +439,7 @@ func (t *Type) TakesJSON(text []byte) bool {
 	case 'n':
 		return t.Kinds&KindNull != 0
 	case '{', '[':
-		return false // the caller checks allowed ones further
+		return false // the caller checks the ones that are allowed
 	}
 	n, err := strconv.ParseInt(string(text), 10, 64)
 	switch {
@@ -455,7 +457,7 @@ func (t *Type) takesText(s string) bool {
 		!slices.ContainsFunc(t.matches, func(re *regexp.Regexp) bool { return !re.MatchString(s) })
 }
 
-// covers reports whether a number is within the bounds.
+// covers reports whether a whole number is within the bounds.
 func (t *Type) covers(n int64) bool {
 	return (t.Least == nil || *t.Least <= n) && (t.Greatest == nil || n <= *t.Greatest)
 }
@@ -504,7 +506,8 @@ func (t *Type) sayText(text string) string {
 	return text
 }
 
-// sayNumber describes bounds that are tighter than those of int64.
+// sayNumber describes the allowed numbers: text followed by the bounds, if they are
+// tighter than those of int64, or the only allowed number.
 func (t *Type) sayNumber(text string) string {
 	var bounds []string
 	more, less := "%d or more", "%d or less"
