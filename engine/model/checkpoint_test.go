@@ -263,7 +263,7 @@ func TestFormats(t *testing.T) {
 		{`, "torch_dtype": "bfloat16"`, "bf16", "bf16", ""},
 		{`, "dtype": "float16"`, "fp16", "fp16", ""},
 		{`, "torch_dtype": "torch.bfloat16"`, "bf16", "bf16", ""},
-		{`, "torch_dtype": "float32"`, "fp32", "fp32", "config.json:7:18: the model's elements are float32: serving engines mostly run such models in 16 bits, including the cache\nuse --kvcache_quant_mode bf16 to count that"},
+		{`, "torch_dtype": "float32"`, "bf16", "fp32", "config.json:7:18: the model's elements are float32, and engines run such models in 16 bits: using bf16 for the KV cache\nuse --kvcache_quant_mode fp32 if yours runs it in 32 bits"},
 		{``, "bf16", "bf16", "config.json: does not set dtype: using bf16 for the KV cache\nuse --kvcache_quant_mode to override it"},
 		{`, "dtype": null`, "bf16", "bf16", "config.json: does not set dtype: using bf16 for the KV cache\nuse --kvcache_quant_mode to override it"},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "fp8", "fmt": "e4m3"}`, "bf16", "fp8", ""},
