@@ -78,7 +78,7 @@ func (all *Planners) OfLayers(j Item) (Item, error) {
 	}
 	if v := cfg.Values[accountingVar]; v.Origin.Given() {
 		return j, v.Origin.Errorf("the %s accounting does not count layer by layer", v.Str).
-			WithHint("leave it out, or use --%s %s", accountingVar, accountingRank)
+			WithHint("omit it, or use --%s %s", accountingVar, accountingRank)
 	}
 	planner, err := all.For(arch, Use{Rank: true, Detail: true})
 	if err != nil {
