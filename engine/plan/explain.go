@@ -165,6 +165,8 @@ type explainer struct {
 	stood map[string]schema.Formula
 	// at is the cell whose values are explained.
 	at *cell
+	// open has the fields with an engine's value whose formulas are being explained.
+	open map[formula.Ref]bool
 }
 
 // explainer loads a plan into the frame and returns an explainer for it.
@@ -176,7 +178,7 @@ func (p *Planner) explainer(pl *Plan) *explainer {
 		}
 	}
 	p.fit.Apply(p.layers.FlagsFor(pl.Request), values)
-	return &explainer{Layers: p.layers, fit: p.fit, plan: pl, values: values}
+	return &explainer{open: map[formula.Ref]bool{}, Layers: p.layers, fit: p.fit, plan: pl, values: values}
 }
 
 func (x *explainer) step(name string) (*Step, error) {
@@ -192,6 +194,13 @@ func (x *explainer) stepOf(ref formula.Ref) (*Step, error) {
 	if v.Origin.Kind != data.FromEngine {
 		return x.plainStep(ref)
 	}
+	if x.open[ref] { // its formula leads back to it
+		x.frame.Set(ref, v.Value)
+		defer x.frame.Unset(ref)
+		return x.plainStep(ref)
+	}
+	x.open[ref] = true
+	defer delete(x.open, ref)
 	x.frame.Unset(ref) // so that its formula is shown
 	defer x.frame.Set(ref, v.Value)
 	if now, err := x.frame.Eval(ref); err != nil || now.Text() != v.Text() {
