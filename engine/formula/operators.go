@@ -173,8 +173,8 @@ func (k *checker) comparison(n *ast.BinaryNode) code {
 	return c
 }
 
-// in compiles x in list. A list literal is not built: x is compared to its
-// elements one by one until one matches.
+// in compiles x in list. It compares x to the elements of a list literal one by one
+// until one matches, without making the list.
 func (k *checker) in(n *ast.BinaryNode) code {
 	off := n.Location().From
 	l := k.expr(n.Left)

@@ -106,7 +106,7 @@ func (a *app) candidates(cmds []*command, before []string, current string) []str
 	}
 	if name, value, ok := strings.Cut(current, "="); ok && strings.HasPrefix(name, "-") {
 		if f := flagNamed(c, name); f != nil {
-			// The scripts expect completions of the value alone.
+			// The scripts expect only the completions of the value.
 			return a.completeValue(f, before, value)
 		}
 		return nil
