@@ -34,6 +34,9 @@ const (
 	ioPart        = "io_part"
 	ioPartBytes   = "io_part_bytes"
 	ioCount       = "io_count"
+	ioBlocks      = "io_blocks"
+	ioBlockBytes  = "io_block_bytes"
+	regionsVar    = "cache_regions" // the buffers that a rank registers for transfers
 	wherePrefix   = "where."
 	selectName    = "cache.select"
 	foldPrefix    = "folds."
@@ -63,7 +66,9 @@ const maxLayers = 10_000
 // cache describes an architecture's layers, with references to their formulas.
 type cache struct {
 	*schema.Layers
-	folds    []*fold
+	folds []*fold
+	// counted are the folds over a stage that the number of its I/Os depends on.
+	counted  []*fold
 	defaults []*engineDefault
 	requires []requirement
 	counts   map[string][]layerField // by kind, the fields that must be 1 or more
@@ -92,6 +97,7 @@ type requirement struct {
 type fold struct {
 	*schema.Fold
 	ref      formula.Ref // the value of one layer
+	by       []formula.Ref
 	value    formula.Ref // the combined value
 	standIns []standIn
 	needs    []*fold          // other folds that it reads, if it has stand-ins
@@ -113,6 +119,7 @@ type cell struct {
 	group, kind, per string
 	draft            bool
 	layers           []int
+	index            int // among all cells
 }
 
 // in returns the number of layers from lo up to, but not including, hi.
@@ -187,6 +194,9 @@ func (ds *declarations) declareCache() error {
 		}
 		ds.scope.Input(f.Name, formula.Num, diag.Pos{})
 		ds.scope.Formula(foldPrefix+f.Name, f.Of, formula.Num)
+		for j := range f.By {
+			ds.scope.Formula(byName(f.Name, j), f.By[j], formula.Any)
+		}
 		for _, name := range schema.Keys(f.Set) {
 			ds.scope.Formula(foldPrefix+f.Name+"."+name, f.Set[name], formula.Any)
 		}
@@ -239,27 +249,28 @@ func (ds *declarations) declareFields() {
 // declareKinds declares the formulas of kinds as tables indexed by kind.
 func declareKinds(scope *formula.Scope, kinds map[string]*schema.Kind) {
 	pages, grows, bound := map[string]schema.Formula{}, map[string]schema.Formula{}, map[string]schema.Formula{}
-	same, bytes := map[string]schema.Formula{}, map[string]schema.Formula{}
+	bytes, count := map[string]schema.Formula{}, map[string]schema.Formula{}
 	for _, name := range schema.Keys(kinds) {
 		k := kinds[name]
 		pages[name], grows[name], bound[name] = within(k, k.Pages), within(k, k.Grows), within(k, k.Bound)
-		same[name] = within(k, k.SamePages)
-		var parts []string
+		var parts, stored []string
 		for _, part := range schema.Keys(k.Parts) {
 			parts = append(parts, partName(name, part))
+			stored = append(stored, "("+partName(name, part)+" > 0 ? 1 : 0)")
 			scope.Formula(partName(name, part), within(k, k.Parts[part]), formula.Num)
 		}
-		bytes[name] = schema.Formula{Text: "0"}
+		bytes[name], count[name] = schema.Formula{Text: "0"}, schema.Formula{Text: "0"}
 		if len(parts) > 0 {
 			bytes[name] = schema.Formula{Text: strings.Join(parts, " + ")}
+			count[name] = schema.Formula{Text: strings.Join(stored, " + ")}
 		}
 	}
 	tableOf(scope, "kind_pages", pages, formula.Num)
 	tableOf(scope, "kind_grows", grows, formula.Bool)
 	tableOf(scope, "kind_bound", bound, formula.Num)
-	tableOf(scope, "kind_same_pages", same, formula.Num)
+	tableOf(scope, "kind_parts", count, formula.Num)
 	tableOf(scope, "kind_bytes", bytes, formula.Num)
-	for name, kind := range map[string]formula.Kind{"pages": formula.Num, "grows": formula.Bool, "bound": formula.Num} {
+	for name, kind := range map[string]formula.Kind{"pages": formula.Num, "parts": formula.Num, "grows": formula.Bool, "bound": formula.Num} {
 		scope.Formula("layer_"+name, formula.Source{Text: "kind_" + name + "[" + kindVar + "]"}, kind)
 	}
 	scope.Formula(layerUnit, formula.Source{Text: "kind_bytes[" + kindVar + "]"}, formula.Num)
@@ -345,8 +356,9 @@ func (ds *declarations) linkFolds() error {
 	for _, q := range ds.wanted {
 		add(q.Name)
 	}
-	add(pageBytes)
-	add(ioCount)
+	for _, name := range []string{pageBytes, ioCount, ioBlocks, ioBlockBytes, ioCovers, regionsVar} {
+		add(name)
+	}
 	for _, r := range ds.cache.requires {
 		if r.kind == everyKind {
 			add(ds.prog.Name(r.ref))
@@ -356,15 +368,25 @@ func (ds *declarations) linkFolds() error {
 	for i := len(folds) - 1; i >= 0; i-- {
 		if need[folds[i].Name] && !ds.computed[folds[i].Name] {
 			add(foldPrefix + folds[i].Name)
+			for j := range folds[i].By {
+				add(byName(folds[i].Name, j))
+			}
 			ds.cache.folds = append(ds.cache.folds, &fold{Fold: &folds[i]})
 		}
 	}
 	slices.Reverse(ds.cache.folds)
+	ds.cache.counted = ds.foldsCounted()
 	// Stand-ins do not change a field's value that an engine determines.
 	unsettled := func(name string) bool { return ds.engineRule(name).IsZero() }
 	for i, f := range ds.cache.folds {
 		f.ref, _ = ds.prog.Ref(foldPrefix + f.Name)
 		f.value, _ = ds.prog.Ref(f.Name)
+		refs := []formula.Ref{f.ref}
+		for j := range f.By {
+			by, _ := ds.prog.Ref(byName(f.Name, j))
+			f.by = append(f.by, by)
+			refs = append(refs, by)
+		}
 		for _, name := range schema.Keys(f.Set) {
 			s := standIn{}
 			s.from, _ = ds.prog.Ref(foldPrefix + f.Name + "." + name)
@@ -375,13 +397,38 @@ func (ds *declarations) linkFolds() error {
 			f.standIns = append(f.standIns, s)
 		}
 		for _, other := range ds.cache.folds[:i] {
-			if len(f.Set) > 0 && slices.Contains(ds.prog.InputsOf([]formula.Ref{f.ref}, unsettled), other.Name) {
+			if len(f.Set) > 0 && slices.Contains(ds.prog.InputsOf(refs, unsettled), other.Name) {
 				f.needs = append(f.needs, other)
 			}
 		}
 	}
 	return nil
 }
+
+// foldsCounted returns the folds over a stage that the number of its I/Os depends on.
+func (ds *declarations) foldsCounted() []*fold {
+	need := map[string]bool{}
+	add := func(names ...string) {
+		for _, ref := range ds.refs(names...) {
+			for _, input := range ds.prog.Inputs(ref) {
+				need[input] = true
+			}
+		}
+	}
+	add(ioCount, ioBlocks, ioBlockBytes)
+	var list []*fold
+	for _, f := range slices.Backward(ds.cache.folds) {
+		if f.Over == schema.OverStage && need[f.Name] {
+			list = append(list, f)
+			add(foldPrefix + f.Name)
+		}
+	}
+	slices.Reverse(list)
+	return list
+}
+
+// byName returns the name of a formula that tells apart the layers of a fold.
+func byName(fold string, i int) string { return fmt.Sprintf("%s%s.by.%d", foldPrefix, fold, i) }
 
 // readsLayer reports whether a formula depends on the number of the layer.
 func (ds *declarations) readsLayer(src formula.Source) bool {
@@ -430,7 +477,7 @@ var stageFields = []string{stagesField, stageField, patternField}
 func (p *Program) LayersRead(field string) bool {
 	refs := append(slices.Clone(p.requires), p.layerRefs()...)
 	for _, f := range p.cache.folds {
-		refs = append(refs, f.ref)
+		refs = append(append(refs, f.ref), f.by...)
 		for _, s := range f.standIns {
 			refs = append(refs, s.from)
 		}
@@ -460,7 +507,7 @@ func (p *Program) layerRefs() []formula.Ref {
 		}
 	}
 	if p.rank {
-		names = append(names, pageBytes, layerPages, ioCount, ioPartBytes, ioCovers, firstVar)
+		names = append(names, pageBytes, layerPages, ioCount, ioBlocks, ioBlockBytes, ioPartBytes, ioCovers, firstVar)
 		for kind, parts := range p.cache.parts {
 			for _, part := range parts {
 				names = append(names, partName(kind, part))

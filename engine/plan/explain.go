@@ -178,6 +178,7 @@ func (p *Planner) explainer(pl *Plan) *explainer {
 		}
 	}
 	p.fit.Apply(p.layers.FlagsFor(pl.Request), values)
+	p.layers.byCell = pl.Request.byCell
 	return &explainer{open: map[formula.Ref]bool{}, Layers: p.layers, fit: p.fit, plan: pl, values: values}
 }
 

@@ -39,6 +39,8 @@ type Request struct {
 	stage *stage
 	io    *io
 	facts []fact
+	// byCell has those that differ between layers.
+	byCell []foldValues
 	// settled has the values that the engine determines for fields that are not set.
 	settled map[string]data.Fact
 }

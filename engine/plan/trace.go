@@ -105,6 +105,9 @@ func (t tracer) inputsWithout(refs []formula.Ref, follow func(string) bool, with
 // stand-ins.
 func (t tracer) foldRefs(f *schema.Fold) []formula.Ref {
 	names := []string{foldPrefix + f.Name}
+	for j := range f.By {
+		names = append(names, byName(f.Name, j))
+	}
 	for _, name := range schema.Keys(f.Set) {
 		names = append(names, foldPrefix+f.Name+"."+name)
 	}
@@ -142,7 +145,7 @@ func (t tracer) kindsWith(field string) []string {
 	var list []string
 	kinds := t.schema.Cache.Get().Kinds
 	for _, name := range schema.Keys(kinds) {
-		texts := []schema.Formula{kinds[name].Pages, kinds[name].Grows, kinds[name].Bound, kinds[name].SamePages}
+		texts := []schema.Formula{kinds[name].Pages, kinds[name].Grows, kinds[name].Bound}
 		for _, part := range schema.Keys(kinds[name].Parts) {
 			texts = append(texts, kinds[name].Parts[part])
 		}

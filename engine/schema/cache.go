@@ -13,7 +13,7 @@ type Cache struct {
 	// kind.
 	EachRequires []Requirement `json:"each_requires"`
 	// Covers yields what one I/O covers, for each access pattern: [CoversStage],
-	// [CoversLayer] or [CoversPart].
+	// [CoversBlock], [CoversLayer] or [CoversPart].
 	Covers map[string]Formula `json:"covers"`
 	Folds  []Fold             `json:"folds"`
 	// Releases lists the releases of each engine, oldest first.
@@ -25,6 +25,7 @@ type Cache struct {
 // What one I/O covers.
 const (
 	CoversStage = "stage" // all layers of a group in the stage
+	CoversBlock = "block" // all layers in the stage
 	CoversLayer = "layer"
 	CoversPart  = "part" // of a layer
 )
@@ -34,13 +35,12 @@ type Kind struct {
 	Doc    string               `json:"doc"`
 	Fields map[string]KindField `json:"fields"`
 	// Per is what each part is the size of, such as a token or a page.
-	Per       string             `json:"per"`
-	Parts     map[string]Formula `json:"parts"`
-	Pages     Formula            `json:"pages"`
-	Grows     Formula            `json:"grows"`
-	Bound     Formula            `json:"bound"`
-	SamePages Formula            `json:"same_pages"`
-	Requires  []Requirement      `json:"requires"`
+	Per      string             `json:"per"`
+	Parts    map[string]Formula `json:"parts"`
+	Pages    Formula            `json:"pages"`
+	Grows    Formula            `json:"grows"`
+	Bound    Formula            `json:"bound"`
+	Requires []Requirement      `json:"requires"`
 }
 
 // KindField is a field that groups of a kind must set, unless it has a default.
@@ -102,6 +102,9 @@ type Fold struct {
 	Fold string `json:"fold"`
 	// Over is which layers are combined: those of a stage, or of the whole model.
 	Over string `json:"over"`
+	// By contains formulas whose values tell layers apart: only layers with the same
+	// values are combined, and formulas of a layer read the result for its own kin.
+	By []Formula `json:"by,omitempty"`
 	// Ceil reports whether the result is rounded up to a whole number.
 	Ceil bool `json:"ceil,omitempty"`
 	// Set contains formulas that override values while Of is evaluated.
@@ -125,7 +128,6 @@ func (c *Cache) eachFormula(f func([]string, *Formula)) {
 		f(append(path, "pages"), &k.Pages)
 		f(append(path, "grows"), &k.Grows)
 		f(append(path, "bound"), &k.Bound)
-		f(append(path, "same_pages"), &k.SamePages)
 		eachIn(k.Parts, append(path, "parts"), f)
 		for _, field := range Keys(k.Fields) {
 			v := k.Fields[field]
@@ -154,6 +156,9 @@ func (c *Cache) eachFormula(f func([]string, *Formula)) {
 	for i := range c.Folds {
 		path := []string{"folds", index(i)}
 		f(append(path, "of"), &c.Folds[i].Of)
+		for j := range c.Folds[i].By {
+			f(append(path[:2:2], "by", index(j)), &c.Folds[i].By[j])
+		}
 		eachIn(c.Folds[i].Set, append(path, "set"), f)
 	}
 }
