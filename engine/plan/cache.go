@@ -36,6 +36,7 @@ const (
 	ioCount       = "io_count"
 	ioBlocks      = "io_blocks"
 	ioBlockBytes  = "io_block_bytes"
+	windowsVar    = "cache_windows" // what is counted of layers with a window
 	regionsVar    = "cache_regions" // the buffers that a rank registers for transfers
 	wherePrefix   = "where."
 	selectName    = "cache.select"
@@ -249,10 +250,12 @@ func (ds *declarations) declareFields() {
 // declareKinds declares the formulas of kinds as tables indexed by kind.
 func declareKinds(scope *formula.Scope, kinds map[string]*schema.Kind) {
 	pages, grows, bound := map[string]schema.Formula{}, map[string]schema.Formula{}, map[string]schema.Formula{}
+	sort, span, same := map[string]schema.Formula{}, map[string]schema.Formula{}, map[string]schema.Formula{}
 	bytes, count := map[string]schema.Formula{}, map[string]schema.Formula{}
 	for _, name := range schema.Keys(kinds) {
 		k := kinds[name]
 		pages[name], grows[name], bound[name] = within(k, k.Pages), within(k, k.Grows), within(k, k.Bound)
+		sort[name], span[name], same[name] = within(k, k.Sort), within(k, k.Span), within(k, k.SamePages)
 		var parts, stored []string
 		for _, part := range schema.Keys(k.Parts) {
 			parts = append(parts, partName(name, part))
@@ -268,6 +271,9 @@ func declareKinds(scope *formula.Scope, kinds map[string]*schema.Kind) {
 	tableOf(scope, "kind_pages", pages, formula.Num)
 	tableOf(scope, "kind_grows", grows, formula.Bool)
 	tableOf(scope, "kind_bound", bound, formula.Num)
+	tableOf(scope, "kind_sort", sort, formula.Str)
+	tableOf(scope, "kind_span", span, formula.Num)
+	tableOf(scope, "kind_same_pages", same, formula.Num)
 	tableOf(scope, "kind_parts", count, formula.Num)
 	tableOf(scope, "kind_bytes", bytes, formula.Num)
 	for name, kind := range map[string]formula.Kind{"pages": formula.Num, "parts": formula.Num, "grows": formula.Bool, "bound": formula.Num} {
@@ -356,7 +362,7 @@ func (ds *declarations) linkFolds() error {
 	for _, q := range ds.wanted {
 		add(q.Name)
 	}
-	for _, name := range []string{pageBytes, ioCount, ioBlocks, ioBlockBytes, ioCovers, regionsVar} {
+	for _, name := range []string{pageBytes, ioCount, ioBlocks, ioBlockBytes, ioCovers, regionsVar, windowsVar} {
 		add(name)
 	}
 	for _, r := range ds.cache.requires {
@@ -466,6 +472,22 @@ func (p *Program) LayerInputs() []string {
 		names = append(names, f.Name)
 	}
 	return names
+}
+
+// OfLayer reports whether a value differs from layer to layer, or from I/O to I/O of a
+// layer. Such a value can be computed only with a layer at hand.
+func (p *Program) OfLayer(ref formula.Ref) bool {
+	if p.cache == nil {
+		return false
+	}
+	names := []string{layerVar, groupVar, kindVar, perVar, draftVar, ioUnits, ioPart}
+	for _, f := range p.cache.folds {
+		if len(f.by) > 0 {
+			names = append(names, f.Name)
+		}
+	}
+	return slices.Contains(names, p.prog.Name(ref)) ||
+		slices.ContainsFunc(p.prog.Inputs(ref), func(input string) bool { return slices.Contains(names, input) })
 }
 
 // stageFields are the fields that the rank accounting reads directly, without a

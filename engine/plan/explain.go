@@ -130,7 +130,8 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 		x := p.explainer(pl)
 		if pl.Rank() { // use the first layer of the I/Os for values of a layer
 			share := pl.Request.io.shares[0]
-			x.enter(share.terms[0].rate.cell)
+			x.at = share.terms[0].rate.cell
+			x.enter(x.at)
 			x.set(ioUnits, formula.Number(share.units))
 		}
 		s, err := x.step(name)

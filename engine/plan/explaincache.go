@@ -198,6 +198,7 @@ func (x *explainer) batchStep(s *Step) error {
 	var values []string
 	for _, sh := range x.plan.Request.io.shares {
 		c := sh.terms[0].rate.cell
+		x.at = c
 		x.enter(c)
 		x.set(ioUnits, formula.Number(sh.units))
 		ref, _ := x.prog.Ref(ioCount)

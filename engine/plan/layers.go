@@ -225,6 +225,7 @@ func (l *Layers) ExpandNext(req *Request) ([]*Request, diag.List, error) {
 // of the request.
 func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 	var warnings diag.List
+	l.byCell = nil
 	if err := l.Require(req, &warnings); err != nil {
 		return nil, nil, err
 	}
@@ -247,7 +248,6 @@ func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	l.byCell = nil
 	facts := make([]fact, 0, len(l.cache.folds)+4)
 	settled := map[string]data.Fact{}
 	fold := func(over string, lo, hi int) error {
@@ -291,6 +291,11 @@ func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	ref, _ := l.prog.Ref(windowsVar)
+	windows, err := l.frame.Eval(ref)
+	if err != nil {
+		return nil, nil, l.missing(req, err)
+	}
 	var all []*Request
 	ofModel := len(facts)
 	for i := range stages {
@@ -305,7 +310,7 @@ func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 		}
 		for j := range st.ios {
 			one := *req
-			one.stage, one.io, one.byCell, one.settled = st, &st.ios[j], l.byCell, settled
+			one.stage, one.io, one.byCell, one.windows, one.settled = st, &st.ios[j], l.byCell, windows, settled
 			io := &st.ios[j]
 			one.facts = append(slices.Clone(facts), fact{StageVar, formula.Int(int64(st.number))}, fact{blockFact, formula.Int(io.bytes)},
 				fact{batchFact, formula.Int(io.count)}, fact{rankFact, formula.Int(st.bytes)})

@@ -145,7 +145,7 @@ func (t tracer) kindsWith(field string) []string {
 	var list []string
 	kinds := t.schema.Cache.Get().Kinds
 	for _, name := range schema.Keys(kinds) {
-		texts := []schema.Formula{kinds[name].Pages, kinds[name].Grows, kinds[name].Bound}
+		texts := []schema.Formula{kinds[name].Pages, kinds[name].Grows, kinds[name].Bound, kinds[name].Sort, kinds[name].Span, kinds[name].SamePages}
 		for _, part := range schema.Keys(kinds[name].Parts) {
 			texts = append(texts, kinds[name].Parts[part])
 		}

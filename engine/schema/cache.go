@@ -35,12 +35,17 @@ type Kind struct {
 	Doc    string               `json:"doc"`
 	Fields map[string]KindField `json:"fields"`
 	// Per is what each part is the size of, such as a token or a page.
-	Per      string             `json:"per"`
-	Parts    map[string]Formula `json:"parts"`
-	Pages    Formula            `json:"pages"`
-	Grows    Formula            `json:"grows"`
-	Bound    Formula            `json:"bound"`
-	Requires []Requirement      `json:"requires"`
+	Per   string             `json:"per"`
+	Parts map[string]Formula `json:"parts"`
+	Pages Formula            `json:"pages"`
+	Grows Formula            `json:"grows"`
+	Bound Formula            `json:"bound"`
+	// Sort and Span tell layers apart that need different blocks.
+	Sort Formula `json:"sort"`
+	Span Formula `json:"span"`
+	// SamePages yields whether what is counted depends on groups of layers.
+	SamePages Formula       `json:"same_pages"`
+	Requires  []Requirement `json:"requires"`
 }
 
 // KindField is a field that groups of a kind must set, unless it has a default.
@@ -128,6 +133,9 @@ func (c *Cache) eachFormula(f func([]string, *Formula)) {
 		f(append(path, "pages"), &k.Pages)
 		f(append(path, "grows"), &k.Grows)
 		f(append(path, "bound"), &k.Bound)
+		f(append(path, "sort"), &k.Sort)
+		f(append(path, "span"), &k.Span)
+		f(append(path, "same_pages"), &k.SamePages)
 		eachIn(k.Parts, append(path, "parts"), f)
 		for _, field := range Keys(k.Fields) {
 			v := k.Fields[field]
