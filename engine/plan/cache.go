@@ -99,6 +99,7 @@ type fold struct {
 	*schema.Fold
 	ref      formula.Ref // the value of one layer
 	by       []formula.Ref
+	when     formula.Ref // -1 if it is always computed
 	value    formula.Ref // the combined value
 	standIns []standIn
 	needs    []*fold          // other folds that it reads, if it has stand-ins
@@ -197,6 +198,9 @@ func (ds *declarations) declareCache() error {
 		ds.scope.Formula(foldPrefix+f.Name, f.Of, formula.Num)
 		for j := range f.By {
 			ds.scope.Formula(byName(f.Name, j), f.By[j], formula.Any)
+		}
+		if !f.When.IsZero() {
+			ds.scope.Formula(whenName(f.Name), f.When, formula.Bool)
 		}
 		for _, name := range schema.Keys(f.Set) {
 			ds.scope.Formula(foldPrefix+f.Name+"."+name, f.Set[name], formula.Any)
@@ -377,6 +381,7 @@ func (ds *declarations) linkFolds() error {
 			for j := range folds[i].By {
 				add(byName(folds[i].Name, j))
 			}
+			add(whenName(folds[i].Name))
 			ds.cache.folds = append(ds.cache.folds, &fold{Fold: &folds[i]})
 		}
 	}
@@ -388,6 +393,10 @@ func (ds *declarations) linkFolds() error {
 		f.ref, _ = ds.prog.Ref(foldPrefix + f.Name)
 		f.value, _ = ds.prog.Ref(f.Name)
 		refs := []formula.Ref{f.ref}
+		var ok bool
+		if f.when, ok = ds.prog.Ref(whenName(f.Name)); !ok {
+			f.when = -1
+		}
 		for j := range f.By {
 			by, _ := ds.prog.Ref(byName(f.Name, j))
 			f.by = append(f.by, by)
@@ -403,7 +412,7 @@ func (ds *declarations) linkFolds() error {
 			f.standIns = append(f.standIns, s)
 		}
 		for _, other := range ds.cache.folds[:i] {
-			if len(f.Set) > 0 && slices.Contains(ds.prog.InputsOf(refs, unsettled), other.Name) {
+			if len(f.Set) > 0 && !other.Kept && slices.Contains(ds.prog.InputsOf(refs, unsettled), other.Name) {
 				f.needs = append(f.needs, other)
 			}
 		}
@@ -435,6 +444,9 @@ func (ds *declarations) foldsCounted() []*fold {
 
 // byName returns the name of a formula that tells apart the layers of a fold.
 func byName(fold string, i int) string { return fmt.Sprintf("%s%s.by.%d", foldPrefix, fold, i) }
+
+// whenName returns the name of the condition for computing a fold.
+func whenName(fold string) string { return foldPrefix + fold + ".when" }
 
 // readsLayer reports whether a formula depends on the number of the layer.
 func (ds *declarations) readsLayer(src formula.Source) bool {
@@ -500,6 +512,9 @@ func (p *Program) LayersRead(field string) bool {
 	refs := append(slices.Clone(p.requires), p.layerRefs()...)
 	for _, f := range p.cache.folds {
 		refs = append(append(refs, f.ref), f.by...)
+		if f.when >= 0 {
+			refs = append(refs, f.when)
+		}
 		for _, s := range f.standIns {
 			refs = append(refs, s.from)
 		}

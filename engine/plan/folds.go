@@ -2,7 +2,7 @@ package plan
 
 import (
 	"slices"
-	"strings"
+	"strconv"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
@@ -19,27 +19,26 @@ type foldValues struct {
 // computeFold computes a fold over all layers, or over the layers from lo up to hi if it
 // is a fold over a stage, and sets its value in the frame.
 func (l *Layers) computeFold(f *fold, cells []cell, lo, hi int) error {
+	if f.when >= 0 {
+		if yes, err := l.frame.Bool(f.when); err != nil || !yes {
+			l.frame.SetNum(f.value, formula.Rat{})
+			return err
+		}
+	}
 	undo, err := l.standIn(f, cells, lo, hi)
 	if err != nil {
 		return err
 	}
-	var v formula.Rat
-	var values []formula.Rat
 	if len(f.by) > 0 {
-		values, err = l.foldByKey(f, cells, lo, hi)
-	} else {
-		v, err = l.combine(f, cells, lo, hi, nil)
-	}
-	undo()
-	if err != nil {
+		values, err := l.foldByKey(f, cells, lo, hi)
+		undo()
+		l.setByCell(f, values)
 		return err
 	}
-	if len(f.by) > 0 {
-		l.setByCell(f, values)
-		return nil
-	}
+	v, err := l.combine(f, cells, lo, hi)
+	undo()
 	l.frame.SetNum(f.value, v)
-	return nil
+	return err
 }
 
 // setByCell sets the values of a fold that tells layers apart. It leaves earlier slices
@@ -63,76 +62,74 @@ func (l *Layers) foldByKey(f *fold, cells []cell, lo, hi int) ([]formula.Rat, er
 		if keys[i], err = l.keyOf(f, &cells[i]); err != nil {
 			return nil, err
 		}
-		if first := slices.Index(keys[:i], keys[i]); first >= 0 {
-			values[i] = values[first]
-			continue
-		}
-		kin := func(c *cell) (bool, error) {
-			key, err := l.keyOf(f, c)
-			return key == keys[i], err
-		}
-		if values[i], err = l.combine(f, cells, lo, hi, kin); err != nil {
+		first := slices.Index(keys, keys[i])
+		if values[first], err = l.plus(f, values[first], &cells[i], lo, hi); err != nil {
 			return nil, err
 		}
+	}
+	for i := range values {
+		values[i] = values[slices.Index(keys, keys[i])]
 	}
 	return values, nil
 }
 
 // keyOf returns the values, as text, by which a fold tells the layers of a cell from
-// others.
+// others, and makes the cell the current one.
 func (l *Layers) keyOf(f *fold, c *cell) (string, error) {
 	l.enter(c)
-	texts := make([]string, len(f.by))
-	for i, ref := range f.by {
+	var key []byte
+	for _, ref := range f.by {
 		v, err := l.frame.Eval(ref)
 		if err != nil {
 			return "", err
 		}
-		texts[i] = v.Text()
+		if v.Kind == formula.Num && v.Num.IsInt() {
+			key = strconv.AppendInt(key, v.Num.Num(), 10)
+		} else {
+			key = append(key, v.Text()...)
+		}
+		key = append(key, '\n')
 	}
-	return strings.Join(texts, "\n"), nil
+	return string(key), nil
 }
 
-// combine combines the values of the layers for which counts returns true, or of all
-// layers if counts is nil.
-func (l *Layers) combine(f *fold, cells []cell, lo, hi int, counts func(*cell) (bool, error)) (formula.Rat, error) {
-	var v formula.Rat
+// combine combines the values of all layers.
+func (l *Layers) combine(f *fold, cells []cell, lo, hi int) (v formula.Rat, err error) {
 	for i := range cells {
-		c := &cells[i]
-		n := int64(len(c.layers))
-		if f.Over == schema.OverStage {
-			n = c.in(lo, hi)
-		}
-		if n == 0 {
-			continue
-		}
-		if counts != nil {
-			if yes, err := counts(c); err != nil || !yes {
-				if err != nil {
-					return v, err
-				}
-				continue
-			}
-		}
-		one, err := l.foldOne(f, c)
-		if err != nil {
+		if v, err = l.plus(f, v, &cells[i], lo, hi); err != nil {
 			return v, err
-		}
-		if f.Fold.Fold == schema.FoldMax {
-			if v.Cmp(one) < 0 {
-				v = one
-			}
-			continue
-		}
-		if one, err = one.Mul(formula.Int(n)); err == nil {
-			v, err = v.Add(one)
-		}
-		if err != nil {
-			return v, diag.Errorf(f.Of.Pos, "%s does not fit in 64 bits", f.Name)
 		}
 	}
 	if f.Ceil {
 		v = v.Ceil()
+	}
+	return v, nil
+}
+
+// plus combines a value with those of the layers of a cell.
+func (l *Layers) plus(f *fold, v formula.Rat, c *cell, lo, hi int) (formula.Rat, error) {
+	n := int64(len(c.layers))
+	if f.Over == schema.OverStage {
+		n = c.in(lo, hi)
+	}
+	if n == 0 {
+		return v, nil
+	}
+	one, err := l.foldOne(f, c)
+	if err != nil {
+		return v, err
+	}
+	if f.Fold.Fold == schema.FoldMax {
+		if v.Cmp(one) < 0 {
+			v = one
+		}
+		return v, nil
+	}
+	if one, err = one.Mul(formula.Int(n)); err == nil {
+		v, err = v.Add(one)
+	}
+	if err != nil {
+		return v, diag.Errorf(f.Of.Pos, "%s does not fit in 64 bits", f.Name)
 	}
 	return v, nil
 }

@@ -105,6 +105,7 @@ func (t tracer) inputsWithout(refs []formula.Ref, follow func(string) bool, with
 // stand-ins.
 func (t tracer) foldRefs(f *schema.Fold) []formula.Ref {
 	names := []string{foldPrefix + f.Name}
+	names = append(names, whenName(f.Name))
 	for j := range f.By {
 		names = append(names, byName(f.Name, j))
 	}

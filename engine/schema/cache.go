@@ -110,6 +110,10 @@ type Fold struct {
 	// By contains formulas whose values tell layers apart: only layers with the same
 	// values are combined, and formulas of a layer read the result for its own kin.
 	By []Formula `json:"by,omitempty"`
+	// When is the condition for computing the value, which is 0 otherwise.
+	When Formula `json:"when,omitzero"`
+	// Kept reports whether the value stays as it is where Set of another fold applies.
+	Kept bool `json:"kept,omitempty"`
 	// Ceil reports whether the result is rounded up to a whole number.
 	Ceil bool `json:"ceil,omitempty"`
 	// Set contains formulas that override values while Of is evaluated.
@@ -164,6 +168,7 @@ func (c *Cache) eachFormula(f func([]string, *Formula)) {
 	for i := range c.Folds {
 		path := []string{"folds", index(i)}
 		f(append(path, "of"), &c.Folds[i].Of)
+		f(append(path, "when"), &c.Folds[i].When)
 		for j := range c.Folds[i].By {
 			f(append(path[:2:2], "by", index(j)), &c.Folds[i].By[j])
 		}
