@@ -145,6 +145,7 @@ func (x *explainer) blockStep(s *Step) error {
 	}
 	var values []string
 	for _, t := range sh.terms {
+		x.enter(t.rate.cell)
 		name := pageBytes
 		if sh.part != "" {
 			n, err := x.part(t.rate.cell, sh.part)
