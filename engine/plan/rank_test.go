@@ -291,7 +291,7 @@ func TestRankRefused(t *testing.T) {
 		{llama8B, map[string]any{"cp_size": int64(2), "engine": "TRTLLM"}, "kvbench does not know how TRTLLM distributes a cache over context-parallel ranks"},
 		{qwen35, map[string]any{"tp_size": int64(3)}, "layers gdn: the heads of the state do not divide evenly among the tensor-parallel ranks: 32 % 3 == 0 does not hold"},
 		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(4, "sliding")}), nil, "sliding_window is missing: attention needs it"},
-		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(3, "full")}), nil, "layer_kinds does not have one entry for each layer"},
+		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(3, "full")}), nil, "layer_kinds must have one entry for each layer"},
 		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(4, "fulll")}), nil, "layer 0: select yields \"fulll\", expected the name of a group: chunked, full, none, sliding"},
 		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(4, "sliding"), "sliding_window": int64(0)}), nil, "window of group sliding is 0 in layer 0: expected a whole number, 1 or more"},
 		{gqa(4, 1<<40, 1<<40), nil, "does not fit in 64 bits"},
