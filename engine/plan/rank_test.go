@@ -293,7 +293,7 @@ func TestRankRefused(t *testing.T) {
 		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(4, "sliding")}), nil, "sliding_window is missing: attention needs it"},
 		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(3, "full")}), nil, "layer_kinds must have one entry for each layer"},
 		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(4, "fulll")}), nil, "layer 0: select yields \"fulll\", expected the name of a group: chunked, full, none, sliding"},
-		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(4, "sliding"), "sliding_window": int64(0)}), nil, "window of group sliding is 0 in layer 0: expected a whole number, 1 or more"},
+		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(4, "sliding"), "sliding_window": int64(0)}), nil, "window in group sliding is 0 in layer 0: expected a whole number, 1 or more"},
 		{gqa(4, 1<<40, 1<<40), nil, "does not fit in 64 bits"},
 	} {
 		_, err := planners(t, s, test.model.arch).Check(check(test.config, test.model))

@@ -201,7 +201,7 @@ func (s *Session) launch(ctx context.Context, r *Run) error {
 	case r.Chosen:
 		r.Launch = LaunchSingle
 	case r.Launch == LaunchPair && needs.Processes == 1:
-		return errors.New("--launch " + LaunchPair + " needs two processes, and a run of this backend has only one")
+		return errors.New("--launch " + LaunchPair + " needs two processes, but a run with this backend has only one")
 	}
 	return nil
 }
@@ -383,7 +383,7 @@ func (s *Session) check(ctx context.Context, r *Run) []error {
 		}
 	}
 	if free, known := FreeMemory(); known && n.Memory > free {
-		short("the run needs %s of memory, and only %s are free", diag.Bytes(n.Memory), diag.Bytes(free))
+		short("the run needs %s of memory, but only %s is free", diag.Bytes(n.Memory), diag.Bytes(free))
 	}
 	s.look(r)
 	obstacles, warnings, err := r.rules.Obstacles(r.Plan, r.Flags, &r.facts)
@@ -401,7 +401,7 @@ func (s *Session) check(ctx context.Context, r *Run) []error {
 		if err != nil {
 			errs = append(errs, err)
 		} else if free, known := FreeSpace(f.dir); known && need > free {
-			short("the run needs %s more disk space in %s, and only %s are free", diag.Bytes(need), diag.Printable(f.dir), diag.Bytes(free))
+			short("the run needs %s more disk space in %s, but only %s is free", diag.Bytes(need), diag.Printable(f.dir), diag.Bytes(free))
 		}
 	}
 	return errs
@@ -581,7 +581,7 @@ func (s *Session) judge(ctx context.Context, r *Run, rec *Record, a *attempt, ex
 		if s.Timeout > 0 {
 			rec.fail("it took longer than %v and was stopped", s.Timeout)
 		} else {
-			rec.fail("it took longer than %v, the default timeout for what it moves, and was stopped: use --timeout TIME to change the limit, or --timeout none to remove it", s.TimeoutOf(r))
+			rec.fail("it took longer than %v, the default timeout for the data that it moves, and was stopped: use --timeout TIME to change the limit, or --timeout none to remove it", s.TimeoutOf(r))
 		}
 	}
 	if excuse != nil && !excuse.Retry && rec.Status == "" {

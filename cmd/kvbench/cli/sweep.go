@@ -294,7 +294,7 @@ func (a *app) tell(c *command, s *sweep.Sweep, o *sweep.Outcome, errs *diag.List
 	for _, b := range o.Broken {
 		w := b.Violation.Warning()
 		if label := s.Label(b.First); b.Count > 1 {
-			w.WithHint("%d of %d rows break this limit; the numbers are those of the first: %s", b.Count, o.Rows, label)
+			w.WithHint("%d of %d rows violate this limit; the numbers are from the first: %s", b.Count, o.Rows, label)
 		} else if label != "" {
 			w.WithHint("with %s", label)
 		}
@@ -319,7 +319,7 @@ func (a *app) tellNone(c *command, o *sweep.Outcome) {
 		points -= uint64(f.Count)
 	}
 	if ok && o.Rows == 0 && points > 0 {
-		a.print.Print(diag.Notef(from.Pos, "no point meets the condition of --where: %s", diag.Printable(where)))
+		a.print.Print(diag.Notef(from.Pos, "no point meets the --where condition: %s", diag.Printable(where)))
 	}
 }
 
@@ -327,7 +327,7 @@ func (a *app) tellNone(c *command, o *sweep.Outcome) {
 // number of all points, and the first of them.
 const (
 	manyWarned = "applies to %d of %d points; the first is %s"
-	manyFailed = "%d of %d points have no row because of this; the numbers are those of the first: %s"
+	manyFailed = "%d of %d points have no row because of this; the numbers are from the first: %s"
 )
 
 // counted returns a reason with a hint on the points that it applies to.
