@@ -180,7 +180,7 @@ func (s *Session) Prepare(ctx context.Context, pl *plan.Plan, repeat, number int
 }
 
 // launch chooses how to start the run, unless the user did: as one process if
-// the other end is on another machine.
+// the other side is on another machine.
 func (s *Session) launch(ctx context.Context, r *Run) error {
 	r.Launch, r.Chosen, r.facts.EtcdLocal = s.Launch, s.Launch == "", true
 	needs, err := r.rules.Needs(r.Plan, r.Plan.Flags, &r.facts)
