@@ -70,7 +70,7 @@ type Session struct {
 	// or nil.
 	own string
 	job *Group
-	// follows reports whether this end was the target of the previous run.
+	// follows reports whether this side was the target of the previous run.
 	follows bool
 	// there lists the files in each folder that have the names of a run's files and
 	// existed before this command's first run there.
@@ -304,8 +304,8 @@ func (s *Session) Refuse(ctx context.Context, pl *plan.Plan, repeat int, reason 
 	return rec, s.finish(rec)
 }
 
-// yield lets the other end register first if this end was the target of the
-// previous run; otherwise, the ends would swap roles.
+// yield lets the other side register first if this side was the target of the
+// previous run; otherwise, the sides would swap roles.
 func (s *Session) yield(ctx context.Context, r *Run) {
 	if !s.follows || r.Launch != LaunchSingle {
 		return

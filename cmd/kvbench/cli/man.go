@@ -25,7 +25,7 @@ func (a *app) manCmd() *command {
 }
 
 // builtOn returns the date of the commit that the program was built from or, because
-// a page must have a date, that of today if the commit is unknown.
+// a page must have a date, today's date if the commit is unknown.
 func builtOn() string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {

@@ -34,7 +34,7 @@ func sweepFlags() []*flagSpec {
 		{name: "sort", arg: "COLUMNS", group: groupSweep, help: "Sort by these columns, separated by commas. -COLUMN for descending order (--sort=-block_size)"},
 		{name: "top", arg: "N", group: groupSweep, help: "Print only the first N rows"},
 		{name: "columns", arg: "COLUMNS", group: groupSweep, help: "Columns to show, separated by commas. Any of quantities, fields, parameters, formulas, nixlbench flags"},
-		{name: "output", arg: "FILE", group: groupOutput, help: "Write to this file, atomically"},
+		{name: "output", arg: "FILE", group: groupOutput, help: "Write the output to this file, atomically"},
 	}
 }
 
