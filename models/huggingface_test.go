@@ -14,18 +14,17 @@ import (
 	"kvbench/models"
 )
 
-// cacheBytes is what a model's cache takes in bf16 on vLLM, over all ranks: of one token,
-// of each further token of a long request, and of a request's states.
+// cacheBytes is the size of a model's cache in bf16 in vLLM, over all ranks: per token,
+// per additional token of a long request, and for a request's states.
 type cacheBytes struct {
 	model              string
 	kv, growing, state int64
 }
 
-// published are models whose geometry is in engine/config/testdata/hf, as their
-// config.json files have it. The numbers were worked out by hand from the
-// geometry, as layers * heads * (K + V) * 2 and the formulas of vLLM's
-// mamba_utils.py, and agree with engines' logs and aiconfigurator where these
-// have them.
+// published contains models whose geometry, from their config.json files, is in
+// engine/config/testdata/hf. The numbers were computed by hand from the geometry, as
+// layers * heads * (K + V) * 2 and by the formulas in vLLM's mamba_utils.py. They agree
+// with engines' logs and aiconfigurator where those exist.
 var published = []cacheBytes{
 	{"meta-llama--Meta-Llama-3.1-8B", 131072, 131072, 0},
 	{"meta-llama--Meta-Llama-3.1-405B", 516096, 516096, 0},
@@ -115,8 +114,8 @@ func TestPublished(t *testing.T) {
 	}
 }
 
-// original are whole config.json files with the number format that they ask for
-// and the numbers of aiconfigurator and of engines' logs.
+// original contains whole config.json files with the number format that they specify
+// and the numbers from aiconfigurator and engines' logs.
 var original = []struct {
 	format string
 	cacheBytes
@@ -134,7 +133,7 @@ var original = []struct {
 	{"bf16", cacheBytes{"meta-llama--Meta-Llama-3.1-8B", 131072, 131072, 0}},
 	{"bf16", cacheBytes{"mistralai--Mixtral-8x7B-v0.1", 131072, 131072, 0}},
 	{"bf16", cacheBytes{"moonshotai--Kimi-K2-Instruct", 70272, 70272, 0}},
-	{"", cacheBytes{"nvidia--Gemma-4-31B-IT-NVFP4", 450560, 40960, 0}}, // fp8, by its kv_cache_scheme
+	{"", cacheBytes{"nvidia--Gemma-4-31B-IT-NVFP4", 450560, 40960, 0}}, // fp8, according to its kv_cache_scheme
 	{"bf16", cacheBytes{"nvidia--Nemotron-H-56B-Base-8K", 40960, 40960, 912605184}},
 	{"bf16", cacheBytes{"openai--gpt-oss-120b", 73728, 36864, 0}},
 	{"bf16", cacheBytes{"openai--gpt-oss-20b", 49152, 24576, 0}},
@@ -144,8 +143,8 @@ var original = []struct {
 	{"nvfp4", cacheBytes{"meta-llama--Meta-Llama-3.1-70B", 92160, 92160, 0}},
 }
 
-// TestOriginal reads whole config.json files, which are not part of this
-// repository. Those in bf16 are so by their own dtype.
+// TestOriginal reads whole config.json files, which are not part of this repository.
+// Those in bf16 are in that format because of their own dtype.
 func TestOriginal(t *testing.T) {
 	const dir = "../../shared/hf-configs"
 	if _, err := os.Stat(dir); err != nil {
@@ -162,8 +161,8 @@ func TestOriginal(t *testing.T) {
 	}
 }
 
-// check reads a configuration and holds it to known numbers, in a number format
-// or in the one that the model itself brings.
+// check reads a configuration and compares it with known numbers, in a given number
+// format or in the model's own.
 func check(t *testing.T, file string, want cacheBytes, format string) {
 	t.Helper()
 	flags := map[string]string{"system.backend": "VLLM", "system.page_size": "16", "runtime.isl": "16"}
@@ -175,7 +174,7 @@ func check(t *testing.T, file string, want cacheBytes, format string) {
 	})
 }
 
-// hold reads a model and holds the quantities of its rank accounting to known
+// hold reads a model and compares the quantities of its rank accounting with known
 // numbers.
 func hold(t *testing.T, file string, flags map[string]string, want map[string]int64) {
 	t.Helper()
