@@ -31,9 +31,9 @@ const sweepView = "sweep"
 func sweepFlags() []*flagSpec {
 	return []*flagSpec{
 		{name: "where", arg: "CONDITION", group: groupSweep, help: "Keep the rows for which this formula is true. Example: 'tp_size * pp_size <= 16 && block_size >= 64KiB'"},
-		{name: "sort", arg: "COLUMNS", group: groupSweep, help: "Sort by these columns, separated by commas. -COLUMN for descending order (--sort=-block_size)"},
+		{name: "sort", arg: "COLUMNS", group: groupSweep, help: "Sort by these columns, separated by commas. -COLUMN sorts in descending order (--sort=-block_size)"},
 		{name: "top", arg: "N", group: groupSweep, help: "Print only the first N rows"},
-		{name: "columns", arg: "COLUMNS", group: groupSweep, help: "Columns to show, separated by commas. Any of quantities, fields, parameters, formulas, nixlbench flags"},
+		{name: "columns", arg: "COLUMNS", group: groupSweep, help: "Columns to show, separated by commas. A column is a quantity, field, parameter, formula or nixlbench flag"},
 		{name: "output", arg: "FILE", group: groupOutput, help: "Write the output to this file, atomically"},
 	}
 }
