@@ -181,7 +181,7 @@ func (f *Frame) setFields(req *Request) {
 }
 
 // settle determines the engine's values of the fields that are not set, and adds them to
-// settled and to the frame. Stand-ins then no longer change them.
+// settled and to the frame. After that, stand-ins do not change them.
 func (f *Frame) settle(req *Request, fields []*engineDefault, settled map[string]data.Fact) error {
 	for _, d := range fields {
 		if _, ok := settled[d.field]; ok || f.Given(d.field, req.Config.Values[d.field]) {
