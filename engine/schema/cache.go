@@ -105,7 +105,7 @@ type Fold struct {
 	Of   Formula `json:"of"`
 	// Fold is how the values are combined: sum or max.
 	Fold string `json:"fold"`
-	// Over is which layers are combined: those of a stage, or of the whole model.
+	// Over selects the layers to combine: those of a stage, or of the whole model.
 	Over string `json:"over"`
 	// By contains formulas whose values tell layers apart: only layers with the same
 	// values are combined, and formulas of a layer read the result for its own kin.
