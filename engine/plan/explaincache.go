@@ -17,7 +17,7 @@ func (x *explainer) fact(s *Step) (bool, error) {
 		return false, nil
 	}
 	if i := slices.IndexFunc(x.cache.folds, func(f *fold) bool { return f.Name == s.Name }); i >= 0 {
-		return true, x.foldStep(s, x.cache.folds[i])
+		return true, x.foldOnce(s, x.cache.folds[i])
 	}
 	if x.plan.Rank() {
 		switch s.Name {
@@ -30,6 +30,24 @@ func (x *explainer) fact(s *Step) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// foldOnce explains a fold as before, if it was explained in the same circumstances.
+// Many values depend on the same few folds.
+func (x *explainer) foldOnce(s *Step, f *fold) error {
+	key := foldKey{f, fmt.Sprint(x.open)}
+	if x.stood != nil || len(f.by) > 0 {
+		return x.foldStep(s, f)
+	}
+	if known := x.folds[key]; known != nil {
+		s.Formula, s.Values, s.Origin, s.Parts = known.Formula, known.Values, known.Origin, known.Parts
+		return nil
+	}
+	err := x.foldStep(s, f)
+	if err == nil {
+		x.folds[key] = s
+	}
+	return err
 }
 
 const roundedUp = ", rounded up"
