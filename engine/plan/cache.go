@@ -30,6 +30,7 @@ const (
 	firstVar      = "cache_first"
 	ioUnits       = "io_units"
 	ioCovers      = "io_covers"
+	ioPool        = "io_pool" // distinguishes pools of pages
 	coversVar     = "covers"
 	ioPart        = "io_part"
 	ioPartBytes   = "io_part_bytes"
@@ -460,7 +461,7 @@ func (p *Program) layerRefs() []formula.Ref {
 		}
 	}
 	if p.rank {
-		names = append(names, pageBytes, layerPages, ioCount, ioPartBytes, ioCovers, firstVar)
+		names = append(names, pageBytes, layerPages, ioCount, ioPartBytes, ioCovers, ioPool, firstVar)
 		for kind, parts := range p.cache.parts {
 			for _, part := range parts {
 				names = append(names, partName(kind, part))

@@ -270,6 +270,8 @@ func (o *io) what() string {
 	switch {
 	case s.covers == schema.CoversStage:
 		return "a page of all layers"
+	case s.covers == schema.CoversPool:
+		return "a page of all layers in a pool"
 	case len(parts) == 1:
 		return "a page of one layer"
 	case s.covers == schema.CoversPart:

@@ -13,7 +13,7 @@ type Cache struct {
 	// kind.
 	EachRequires []Requirement `json:"each_requires"`
 	// Covers yields what one I/O covers, for each access pattern: [CoversStage],
-	// [CoversLayer] or [CoversPart].
+	// [CoversPool], [CoversLayer] or [CoversPart].
 	Covers map[string]Formula `json:"covers"`
 	Folds  []Fold             `json:"folds"`
 	// Releases lists the releases of each engine, oldest first.
@@ -25,6 +25,7 @@ type Cache struct {
 // What one I/O covers.
 const (
 	CoversStage = "stage" // all layers of a group in the stage
+	CoversPool  = "pool"  // all layers in the stage whose pages are in the same pool
 	CoversLayer = "layer"
 	CoversPart  = "part" // of a layer
 )
