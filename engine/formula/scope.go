@@ -57,7 +57,7 @@ type decl struct {
 type rows struct {
 	keys    []string
 	srcs    []Source
-	missing map[string]string
+	missing map[string]*diag.Diag
 }
 
 // class is the class of thing that a name refers to.
@@ -112,8 +112,8 @@ func (s *Scope) Table(name string, keys []string, srcs []Source, want Kind) {
 }
 
 // TableBut is like [Scope.Table], for a table that deliberately lacks some
-// keys: it takes the message for formulas that select one of them.
-func (s *Scope) TableBut(name string, keys []string, srcs []Source, want Kind, missing map[string]string) {
+// keys: it takes the error for formulas that select one of them.
+func (s *Scope) TableBut(name string, keys []string, srcs []Source, want Kind, missing map[string]*diag.Diag) {
 	d := decl{unit: unit{name: name}, class: table, want: want, table: &rows{slices.Clone(keys), slices.Clone(srcs), missing}}
 	if len(srcs) > 0 {
 		d.src.Pos = srcs[0].Pos
@@ -180,7 +180,7 @@ type slot struct {
 type entries struct {
 	keys    []string // as declared
 	elems   map[string]Ref
-	missing map[string]string
+	missing map[string]*diag.Diag
 }
 
 // Compile checks all formulas. The error contains everything that is wrong: first

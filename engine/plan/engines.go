@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -100,20 +99,23 @@ func eraTable(name, engine string) string { return name + "_" + engine }
 func declareEras(scope *formula.Scope, name, engine string, rule schema.EngineRule, releases []string) {
 	var keys []string
 	var srcs []formula.Source
-	missing := map[string]string{}
+	missing := map[string]*diag.Diag{}
 	for _, release := range releases {
 		era := rule.Of(release, releases)
 		switch {
 		case era != nil && era.Unknown == "":
 			keys, srcs = append(keys, release), append(srcs, era.Value)
 		case era != nil:
-			missing[release] = fmt.Sprintf("kvbench does not know of %s %s %s", engine, release, era.Unknown)
+			missing[release] = diag.Errorf(diag.Pos{}, "kvbench does not know of %s %s %s", engine, release, era.Unknown)
+			if era.Hint != "" {
+				missing[release].WithHint("%s", era.Hint)
+			}
 		default:
-			missing[release] = fmt.Sprintf("kvbench does not know %s of %s before %s", name, engine, rule[len(rule)-1].Since)
+			missing[release] = diag.Errorf(diag.Pos{}, "kvbench does not know %s of %s before %s", name, engine, rule[len(rule)-1].Since)
 		}
 	}
-	for release := range missing {
-		missing[release] += ": it knows that of " + strings.Join(keys, ", ")
+	for _, d := range missing {
+		d.Msg += ": it knows that of " + strings.Join(keys, ", ")
 	}
 	scope.TableBut(eraTable(name, engine), keys, srcs, formula.Any, missing)
 }
