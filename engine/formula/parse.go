@@ -98,6 +98,44 @@ func Indexed(text, name string) []string {
 	return names
 }
 
+// Compared returns the strings that a formula compares with names, by name: x and y
+// in name == "x" or name in ["x", "y"].
+func Compared(text string) map[string][]string {
+	p, errs := (&unit{src: Source{Text: text}}).parse()
+	if len(errs) > 0 {
+		return nil
+	}
+	found := map[string][]string{}
+	var walk func(n ast.Node)
+	walk = func(n ast.Node) {
+		if b, ok := n.(*ast.BinaryNode); ok && slices.Contains([]string{"==", "!=", "in"}, b.Operator) {
+			for _, sides := range [][2]ast.Node{{b.Left, b.Right}, {b.Right, b.Left}} {
+				if name, ok := sides[0].(*ast.IdentifierNode); ok {
+					found[name.Value] = append(found[name.Value], stringsIn(sides[1])...)
+				}
+			}
+		}
+		children(n, walk)
+	}
+	walk(p.root)
+	return found
+}
+
+// stringsIn returns the value of a string literal, or those of a list of them.
+func stringsIn(n ast.Node) []string {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return []string{n.Value}
+	case *ast.ArrayNode:
+		var list []string
+		for _, e := range n.Nodes {
+			list = append(list, stringsIn(e)...)
+		}
+		return list
+	}
+	return nil
+}
+
 // Check reports errors in a formula that do not depend on the kinds of its
 // names: bad syntax, and unknown functions.
 func Check(name string, src Source) error {
