@@ -319,7 +319,7 @@ func (a *app) tellNone(c *command, o *sweep.Outcome) {
 		points -= uint64(f.Count)
 	}
 	if ok && o.Rows == 0 && points > 0 {
-		a.print.Print(a.unmeetable(where, diag.Notef(from.Pos, "no point meets the condition of --where: %s", diag.Printable(where))))
+		a.print.Print(a.unmeetable(where, diag.Notef(from.Pos, "no point meets the --where condition: %s", diag.Printable(where))))
 	}
 }
 
