@@ -104,20 +104,15 @@ func (c *compiler) add(s slot, want Kind) Ref {
 // parse parses all formulas and finds the slots that each one uses.
 func (c *compiler) parse() {
 	c.state, c.parsed = make([]uint8, len(c.p.slots)), make([]*parsed, len(c.p.slots))
-	known := map[string]*parsed{} // a fifth of all texts occur twice
 	for r := range c.p.slots {
 		s := &c.p.slots[r]
 		if s.class != derived {
 			continue
 		}
-		p := known[s.src.Text]
-		if p == nil {
-			var errs []*diag.Diag
-			if p, errs = s.unit.parse(); len(errs) > 0 {
-				c.errs[Ref(r)] = errs
-				continue
-			}
-			known[s.src.Text] = p
+		p, errs := s.unit.parse()
+		if len(errs) > 0 {
+			c.errs[Ref(r)] = errs
+			continue
 		}
 		c.parsed[Ref(r)] = p
 		for _, n := range p.names {

@@ -133,6 +133,7 @@ type Program struct {
 	quick []quickSlot
 	names map[string]Ref
 	count [StrList + 1]int32 // how many slots there are of each kind
+	reach func() *Reach      // see ReachAll
 
 	// For a partial program: the names that formulas lack, and their errors.
 	lacking map[Ref][]string
@@ -230,6 +231,7 @@ func (c *compiler) program() *Program {
 	for r := range c.p.slots {
 		c.p.quick[r] = c.p.slots[r].quick()
 	}
+	c.p.prepareReach()
 	return c.p
 }
 
@@ -265,6 +267,7 @@ func (p *Program) With(name string, src Source, want Kind, hidden ...string) (*P
 	q.count[s.kind]++
 	q.quick = append(slices.Clip(p.quick), s.quick())
 	q.names = p.names
+	q.prepareReach()
 	return q, r, nil
 }
 
@@ -322,44 +325,4 @@ func (p *Program) Uses(r Ref) []string {
 func (p *Program) Reads(r Ref, name string) bool {
 	ref, ok := p.names[name]
 	return ok && slices.Contains(p.slots[r].uses, ref)
-}
-
-// Inputs returns the names of all inputs, with or without a default, that the
-// value of r can depend on, directly or through other formulas, sorted.
-func (p *Program) Inputs(r Ref) []string {
-	return p.InputsOf([]Ref{r}, func(string) bool { return true })
-}
-
-// Otherwise is appended to the name of an input that has a formula, to name
-// that formula: see [Scope.InputOr].
-const Otherwise = " ??"
-
-// InputsOf returns the inputs of several values, following only the names for
-// which follow is true. The formulas of a table are named table.key, and the
-// formula of an input as described at [Otherwise].
-func (p *Program) InputsOf(refs []Ref, follow func(name string) bool) []string {
-	seen := map[Ref]bool{}
-	for _, r := range refs {
-		seen[r] = true
-	}
-	var names []string
-	for todo := slices.Clone(refs); len(todo) > 0; {
-		r := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		s := &p.slots[r]
-		if s.class == input || s.class == preset || s.given {
-			names = append(names, s.name)
-		}
-		if s.given && !follow(s.name+Otherwise) {
-			continue
-		}
-		for _, u := range s.uses {
-			if !seen[u] && follow(p.slots[u].name) {
-				seen[u] = true
-				todo = append(todo, u)
-			}
-		}
-	}
-	slices.Sort(names)
-	return names
 }
