@@ -11,9 +11,9 @@ import (
 type Reach struct {
 	p        *Program
 	numbers  *numbers
-	followed []bool     // by slot
-	opened   []bool     // by slot: whether what the slot uses counts
-	of       [][]uint64 // the inputs of each slot, as in [Inputs]
+	followed []bool   // by slot
+	opened   []bool   // by slot: whether what the slot uses counts
+	sets     []uint64 // the inputs of all slots, each as in [Inputs]
 }
 
 // numbers numbers the inputs of a program, with or without a default.
@@ -47,8 +47,7 @@ func (p *Program) Inputs(r Ref) []string { return p.reach().Inputs(r).Names() }
 // DependsOn reports whether the value of r can depend on an input.
 func (p *Program) DependsOn(r Ref, input string) bool {
 	x := p.reach()
-	i, ok := x.numbers.of[input]
-	return ok && x.of[r][i/64]&(1<<(i%64)) != 0
+	return Inputs{x.numbers, x.of(r)}.Has(input)
 }
 
 // Reach returns the dependencies of values on inputs, following only the names for
@@ -84,14 +83,9 @@ func (x *Reach) Without(names ...string) *Reach {
 
 // trace computes the inputs of each slot.
 func (x *Reach) trace() {
-	words := (len(x.numbers.names) + 63) / 64
-	all := make([]uint64, words*len(x.p.slots))
-	x.of = make([][]uint64, len(x.p.slots))
-	for r := range x.of {
-		x.of[r] = all[r*words : (r+1)*words]
-	}
+	x.sets = make([]uint64, x.words()*len(x.p.slots))
 	for i, name := range x.numbers.names {
-		x.of[x.p.names[name]][i/64] |= 1 << (i % 64)
+		x.of(x.p.names[name])[i/64] |= 1 << (i % 64)
 	}
 	// A slot may come before slots that it uses and, in a partial program, depend on
 	// itself.
@@ -102,10 +96,19 @@ func (x *Reach) trace() {
 				continue
 			}
 			for _, u := range x.p.slots[r].uses {
-				again = x.followed[u] && union(x.of[r], x.of[u]) || again
+				again = x.followed[u] && union(x.of(Ref(r)), x.of(u)) || again
 			}
 		}
 	}
+}
+
+// words returns the number of words of a set.
+func (x *Reach) words() int { return (len(x.numbers.names) + 63) / 64 }
+
+// of returns the inputs of a slot.
+func (x *Reach) of(r Ref) []uint64 {
+	words := x.words()
+	return x.sets[int(r)*words : (int(r)+1)*words]
 }
 
 // union adds the elements of y to x, and reports whether any of them is new.
@@ -119,9 +122,9 @@ func union(x, y []uint64) (grown bool) {
 
 // Inputs returns the inputs that the values can depend on.
 func (x *Reach) Inputs(refs ...Ref) Inputs {
-	s := Inputs{x.numbers, make([]uint64, (len(x.numbers.names)+63)/64)}
+	s := Inputs{x.numbers, make([]uint64, x.words())}
 	for _, r := range refs {
-		union(s.bits, x.of[r])
+		union(s.bits, x.of(r))
 	}
 	return s
 }

@@ -207,8 +207,9 @@ func (p *Program) indexedBy() map[string]*schema.Field {
 		if f.Var == patternField {
 			indexed[coversVar] = f
 		}
+		values := f.Values()
 		for name, table := range tables {
-			if f.Values() != nil && slices.Equal(schema.Keys(table), slices.Sorted(slices.Values(f.Values()))) {
+			if len(values) > 0 && len(values) == len(table) && !slices.ContainsFunc(values, func(v string) bool { return table[v] == nil }) {
 				indexed[name] = f
 			}
 		}

@@ -301,14 +301,15 @@ func (r *reader) string() string {
 	}
 	var b strings.Builder
 	for {
-		switch c := r.char(); c {
-		case '"':
-			return b.String()
-		case '\\':
-			r.escape(&b)
-		default:
-			b.WriteByte(c)
+		n := strings.IndexAny(r.text[r.at:], "\\\"")
+		if n < 0 {
+			r.fail("unterminated string")
 		}
+		b.WriteString(r.text[r.at : r.at+n])
+		if r.at += n; r.char() == '"' {
+			return b.String()
+		}
+		r.escape(&b)
 	}
 }
 

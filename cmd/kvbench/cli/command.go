@@ -239,6 +239,7 @@ func (a *app) prepare(c *command, planners *plan.Planners, detail bool, given ma
 	if len(files) == 0 {
 		return nil, diag.Usagef("--model is missing: specify a model's parameter file").WithHint("see examples/ for some, and docs/ for how to write one")
 	}
+	expectMuch()
 	var errs diag.List
 	loader := a.loader()
 	var err error
@@ -361,7 +362,6 @@ func (a *app) readConfigs(c *command) ([]*config.Config, error) {
 		}
 	}
 	if len(files) > 1 {
-		expectMuch()
 		for range min(runtime.GOMAXPROCS(0), len(files)) - 1 {
 			all.Go(work)
 		}
