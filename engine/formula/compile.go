@@ -37,7 +37,7 @@ const (
 
 func newCompiler(names, slots int) *compiler {
 	return &compiler{
-		p:     &Program{names: make(map[string]Ref, names), slots: make([]slot, 0, slots)},
+		p:     &Program{names: make(map[string]Ref, names), slots: make([]slot, 0, slots), order: make([]Ref, 0, slots)},
 		errs:  map[Ref][]*diag.Diag{},
 		wants: make([]Kind, 0, slots),
 	}
@@ -142,6 +142,7 @@ func (c *compiler) visit(r Ref) {
 		c.visit(u)
 	}
 	c.path = c.path[:len(c.path)-1]
+	c.p.order = append(c.p.order, r)
 	c.state[r] = done
 	if c.find == nil {
 		c.compile(r)

@@ -87,17 +87,17 @@ func (x *Reach) trace() {
 	for i, name := range x.numbers.names {
 		x.of(x.p.names[name])[i/64] |= 1 << (i % 64)
 	}
-	// A slot may come before slots that it uses and, in a partial program, depend on
-	// itself.
-	for again := true; again; {
+	for again := true; again; { // in a partial program, a slot may depend on itself
 		again = false
-		for r := range x.p.slots {
+		for _, r := range x.p.order {
 			if !x.opened[r] {
 				continue
 			}
+			grown := false
 			for _, u := range x.p.slots[r].uses {
-				again = x.followed[u] && union(x.of(Ref(r)), x.of(u)) || again
+				grown = x.followed[u] && union(x.of(r), x.of(u)) || grown
 			}
+			again = again || grown && x.p.lacking != nil
 		}
 	}
 }

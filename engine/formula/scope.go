@@ -131,6 +131,7 @@ type Ref int32
 type Program struct {
 	slots []slot
 	quick []quickSlot
+	order []Ref // each slot after those that it uses, unless they use it too
 	names map[string]Ref
 	count [StrList + 1]int32 // how many slots there are of each kind
 	reach func() *Reach      // see ReachAll
@@ -240,7 +241,7 @@ func (c *compiler) program() *Program {
 // other formulas cannot refer to the new one, and it cannot refer to hidden
 // names.
 func (p *Program) With(name string, src Source, want Kind, hidden ...string) (*Program, Ref, error) {
-	q := &Program{slots: slices.Clip(p.slots), names: maps.Clone(p.names), count: p.count}
+	q := &Program{slots: slices.Clip(p.slots), order: slices.Clip(p.order), names: maps.Clone(p.names), count: p.count}
 	for _, h := range hidden {
 		delete(q.names, h)
 	}
@@ -265,6 +266,7 @@ func (p *Program) With(name string, src Source, want Kind, hidden ...string) (*P
 	s := &q.slots[r]
 	s.index = q.count[s.kind]
 	q.count[s.kind]++
+	q.order = append(q.order, r)
 	q.quick = append(slices.Clip(p.quick), s.quick())
 	q.names = p.names
 	q.prepareReach()

@@ -217,9 +217,9 @@ func (r *reader) slice(v reflect.Value) {
 func (r *reader) mapping(v reflect.Value) {
 	t := v.Type()
 	v.Set(reflect.MakeMap(t))
-	elem := reflect.New(t.Elem()).Elem()
+	key, elem := reflect.New(t.Key()).Elem(), reflect.New(t.Elem()).Elem()
 	r.each('{', '}', func() {
-		key := reflect.ValueOf(r.key()).Convert(t.Key())
+		key.SetString(r.key())
 		elem.SetZero()
 		r.value(elem)
 		v.SetMapIndex(key, elem)
