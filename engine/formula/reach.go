@@ -35,8 +35,18 @@ const Otherwise = " ??"
 // ReachAll is like [Program.Reach], following everything.
 func (p *Program) ReachAll() *Reach { return p.reach() }
 
-// prepareReach prepares for ReachAll, which not every program needs.
+// prepareReach prepares for Reach and ReachAll, which not every program needs.
 func (p *Program) prepareReach() {
+	p.inputs = sync.OnceValue(func() *numbers {
+		n := &numbers{of: map[string]int{}}
+		for r := range p.slots {
+			if s := &p.slots[r]; s.class == input || s.class == preset || s.given {
+				n.of[s.name] = len(n.names)
+				n.names = append(n.names, s.name)
+			}
+		}
+		return n
+	})
 	p.reach = sync.OnceValue(func() *Reach { return p.Reach(func(string) bool { return true }) })
 }
 
@@ -54,15 +64,11 @@ func (p *Program) DependsOn(r Ref, input string) bool {
 // which follow is true. The formulas of a table are named table.key, and the formula
 // of an input as described at [Otherwise].
 func (p *Program) Reach(follow func(name string) bool) *Reach {
-	x := &Reach{p, &numbers{of: map[string]int{}}, make([]bool, len(p.slots)), make([]bool, len(p.slots)), nil}
+	x := &Reach{p, p.inputs(), make([]bool, len(p.slots)), make([]bool, len(p.slots)), nil}
 	for r := range p.slots {
 		s := &p.slots[r]
 		x.followed[r] = follow(s.name)
 		x.opened[r] = !s.given || follow(s.name+Otherwise)
-		if s.class == input || s.class == preset || s.given {
-			x.numbers.of[s.name] = len(x.numbers.names)
-			x.numbers.names = append(x.numbers.names, s.name)
-		}
 	}
 	x.trace()
 	return x

@@ -134,7 +134,9 @@ type Program struct {
 	order []Ref // each slot after those that it uses, unless they use it too
 	names map[string]Ref
 	count [StrList + 1]int32 // how many slots there are of each kind
-	reach func() *Reach      // see ReachAll
+
+	inputs func() *numbers
+	reach  func() *Reach // see ReachAll
 
 	// For a partial program: the names that formulas lack, and their errors.
 	lacking map[Ref][]string
