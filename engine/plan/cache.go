@@ -194,7 +194,7 @@ func (ds *declarations) declareCache() error {
 	ds.declareRequires("", nil, c.Requires)
 	ds.declareRequires(everyKind, nil, c.EachRequires)
 	for _, name := range schema.Keys(kinds) {
-		ds.declareRequires(name, kinds[name], kinds[name].Requires)
+		ds.declareRequires(name, kinds[name], kinds[name].Requires.Get())
 	}
 	return nil
 }
