@@ -166,7 +166,7 @@ func (s *slot) quick() quickSlot {
 // slot is what one name refers to; the formulas of a table have slots without a
 // name in the program.
 type slot struct {
-	unit
+	*unit
 	class class
 	kind  Kind
 	index int32 // index among the slots of its kind
@@ -249,7 +249,7 @@ func (p *Program) With(name string, src Source, want Kind, hidden ...string) (*P
 	}
 	c := newCompiler(0, 0)
 	c.p, c.wants = q, make([]Kind, len(q.slots))
-	r := c.add(slot{unit: unit{name, src}, class: derived}, want)
+	r := c.add(slot{unit: &unit{name, src}, class: derived}, want)
 	syntax, errs := q.slots[r].unit.parse()
 	if len(errs) > 0 {
 		return nil, 0, diag.List(errs)
