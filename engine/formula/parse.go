@@ -133,10 +133,12 @@ func Check(name string, src Source) error {
 var texts struct {
 	sync.Mutex
 	known map[string]*parsed
+	bytes int // the length of all texts in known
 }
 
-// maxTexts is the maximum number of texts that are kept.
-const maxTexts = 2000
+// maxTexts is the maximum length in bytes of all texts that are kept. kvbench's own are
+// far shorter; those of untrusted files must not use up the memory.
+const maxTexts = 128 << 10
 
 // parse parses the unit's text unless that was done before, or returns its errors.
 func (u *unit) parse() (*parsed, []*diag.Diag) {
@@ -155,7 +157,7 @@ func (u *unit) parse() (*parsed, []*diag.Diag) {
 	if texts.known == nil {
 		texts.known = map[string]*parsed{}
 	}
-	if len(texts.known) < maxTexts {
+	if texts.bytes += len(u.src.Text); texts.bytes <= maxTexts {
 		texts.known[u.src.Text] = p
 	}
 	return p, nil
