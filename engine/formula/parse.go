@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -165,8 +166,43 @@ func Check(name string, src Source) error {
 	return list.Err()
 }
 
-// parse parses the unit's text, or returns its errors.
+// texts holds the syntax of formulas by their texts: many formulas have the same text,
+// and programs are compiled for several architectures with the same formulas.
+var texts struct {
+	sync.Mutex
+	known map[string]*parsed
+	bytes int // the length of all texts in known
+}
+
+// maxTexts is the maximum length in bytes of all texts that are kept. kvbench's own are
+// far shorter; those of untrusted files must not use up the memory.
+const maxTexts = 128 << 10
+
+// parse parses the unit's text unless that was done before, or returns its errors.
 func (u *unit) parse() (*parsed, []*diag.Diag) {
+	texts.Lock()
+	p := texts.known[u.src.Text]
+	texts.Unlock()
+	if p != nil {
+		return p, nil
+	}
+	p, errs := u.parseText()
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	texts.Lock()
+	defer texts.Unlock()
+	if texts.known == nil {
+		texts.known = map[string]*parsed{}
+	}
+	if texts.bytes += len(u.src.Text); texts.bytes <= maxTexts {
+		texts.known[u.src.Text] = p
+	}
+	return p, nil
+}
+
+// parseText parses the unit's text, or returns its errors.
+func (u *unit) parseText() (*parsed, []*diag.Diag) {
 	text := u.src.Text
 	at := func(off int) place { return place{u, off} }
 	fail := func(d *diag.Diag) (*parsed, []*diag.Diag) { return nil, []*diag.Diag{d} }

@@ -166,7 +166,7 @@ func (p *program) eval(what string, f schema.Formula, want formula.Kind, each bo
 	if err := p.Wrong(ref); err != nil {
 		return formula.Value{}, p.blame(what, ref, err)
 	}
-	if !each && !(want == formula.Bool && slices.Contains(p.Inputs(ref), LayerName)) {
+	if !each && !(want == formula.Bool && p.DependsOn(ref, LayerName)) {
 		v, err := p.frame.Eval(ref)
 		if err != nil {
 			return v, p.blame(what, ref, err)

@@ -137,7 +137,7 @@ func (ds *declarations) linkDefaults() {
 		ds.defaults[name] = d
 		ds.cache.defaults = append(ds.cache.defaults, d)
 		for _, f := range ds.cache.folds {
-			if slices.Contains(ds.prog.Inputs(f.ref), name) {
+			if ds.prog.DependsOn(f.ref, name) {
 				f.defaults = append(f.defaults, d)
 			}
 		}

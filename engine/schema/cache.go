@@ -41,7 +41,8 @@ type Kind struct {
 	Grows     Formula            `json:"grows"`
 	Bound     Formula            `json:"bound"`
 	SamePages Formula            `json:"same_pages"`
-	Requires  []Requirement      `json:"requires"`
+	// Requires is read only for the kinds of a model's layers.
+	Requires Later[[]Requirement] `json:"requires"`
 }
 
 // KindField is a field that groups of a kind must set, unless it has a default.
@@ -133,7 +134,7 @@ func (c *Cache) eachFormula(f func([]string, *Formula)) {
 			f(append(path, "fields", field, "default"), &v.Default)
 			k.Fields[field] = v
 		}
-		eachRequirement(k.Requires, "requires", path, f)
+		eachRequirement(k.Requires.Get(), "requires", path, f)
 	}
 	eachIn(c.Let, []string{"let"}, f)
 	for _, name := range Keys(c.Tables) {

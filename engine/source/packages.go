@@ -3,7 +3,6 @@ package source
 import (
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -274,7 +273,7 @@ func packageFolders(dir string) []string {
 }
 
 // topLabel matches the top-level fields in the text of a file that cannot be parsed.
-var topLabel = regexp.MustCompile(`(?m)^([_#\w]+)[?!]?[ \t]*:`)
+var topLabel = pattern(`(?m)^([_#\w]+)[?!]?[ \t]*:`)
 
 // pkgFile describes a file, or returns nil if it does not belong to the package.
 func (r *Files) pkgFile(name, clause string, p *Package) *pkgFile {
@@ -295,7 +294,7 @@ func (r *Files) pkgFile(name, clause string, p *Package) *pkgFile {
 		f, s.err = data.ParseCUE(name, text)
 	}
 	if s.err != nil {
-		for _, m := range topLabel.FindAllSubmatch(text, -1) {
+		for _, m := range topLabel().FindAllSubmatch(text, -1) {
 			s.labels[string(m[1])] = nil
 		}
 		return s
