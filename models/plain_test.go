@@ -14,37 +14,6 @@ import (
 	"kvbench/models"
 )
 
-// whole are whole config.json files that need no family of a new kind, with the
-// bytes of a token in bf16 as layers * heads * (K + V) * 2.
-var whole = []cacheBytes{
-	{"EleutherAI--gpt-j-6b", 458752, 458752, 0},
-	{"openai-community--gpt2-medium", 98304, 98304, 0},
-	{"THUDM--chatglm3-6b", 28672, 28672, 0},
-	{"Qwen--Qwen-14B-Chat", 819200, 819200, 0},
-	{"WizardLM--WizardCoder-15B", 20480, 20480, 0}, // one KV head
-	{"OpenGVLab--InternVL2-2B", 98304, 98304, 0},
-	{"openbmb--MiniCPM-V-4", 32768, 32768, 0}, // heads of 128, not of 2560/32
-	{"Qwen--Qwen2.5-Omni-7B-AWQ", 57344, 57344, 0},
-	{"allenai--Molmo-7B-D-0924", 57344, 57344, 0}, // its own elements are float32
-	{"HuggingFaceTB--SmolLM2-360M", 40960, 40960, 0},
-	{"draft--qwen3.6-27b-dflash", 20480, 4096, 0},
-	{"draft--gpt-oss-120b-eagle3", 2048, 2048, 0},
-	{"google--gemma-3-4b-it", 139264, 20480, 0},
-	{"Qwen--Qwen3.5-122B-A10B", 24576, 24576, 153649152},
-}
-
-func TestWhole(t *testing.T) {
-	const dir = "../../shared/hf-configs"
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no whole config.json files here: %v", err)
-	}
-	for _, want := range whole {
-		t.Run(want.model, func(t *testing.T) {
-			check(t, filepath.Join(dir, want.model+".json"), want, "bf16")
-		})
-	}
-}
-
 // TestPlain reads the fields of published configurations that matter, with the
 // bytes of a token as layers * heads * (K + V) * 2.
 func TestPlain(t *testing.T) {
@@ -141,6 +110,18 @@ func TestPlain(t *testing.T) {
 		"paddleocr-vl":  {`"model_type": "paddleocr_vl", "head_dim": 128, "hidden_size": 1024, "num_attention_heads": 16, "num_key_value_heads": 2, "num_hidden_layers": 18, "compression_ratio": 1.0, "ignored_index": -100`, 18432, 18432},
 		"deepseek-ocr": {`"model_type": "deepseek_vl_v2", "language_config": {"model_type": "deepseek_v2", "use_mla": false, "kv_lora_rank": null, "qk_nope_head_dim": 0, "qk_rope_head_dim": 0, "v_head_dim": 0, "hidden_size": 1280,
 			"num_attention_heads": 10, "num_key_value_heads": 10, "num_hidden_layers": 12}`, 61440, 61440},
+		"molmo-7b-d": {`"model_type": "molmo", "hidden_size": 3584, "num_attention_heads": 28, "num_key_value_heads": 4, "num_hidden_layers": 28, "attention_layer_norm": false, "layer_norm_type": "rms"`, 57344, 57344},
+		"internvl2-2b": {`"model_type": "internvl_chat", "select_layer": -1, "llm_config": {"model_type": "internlm2", "hidden_size": 2048, "num_attention_heads": 16, "num_key_value_heads": 8, "num_hidden_layers": 24},
+			"vision_config": {"num_hidden_layers": 24, "num_attention_heads": 16}`, 98304, 98304},
+		"minicpm-v-4": {`"model_type": "minicpmv", "hidden_size": 2560, "head_dim": 128, "num_attention_heads": 32, "num_key_value_heads": 2, "num_hidden_layers": 32, "query_num": 64, "slice_config": {"max_slice_nums": 9}`, 32768, 32768},
+		"qwen2.5-omni": {`"model_type": "qwen2_5_omni", "talker_config": {"num_hidden_layers": 24, "num_key_value_heads": 4, "head_dim": 128}, "token2wav_config": {"dit_config": {"num_hidden_layers": 22}},
+			"thinker_config": {"model_type": "qwen2_5_omni_thinker", "audio_config": {"encoder_layers": 32}, "text_config": {"model_type": "qwen2_5_omni_text", "hidden_size": 3584, "num_attention_heads": 28,
+			"num_key_value_heads": 4, "num_hidden_layers": 28, "max_window_layers": 28, "sliding_window": 32768, "use_sliding_window": false}}`, 57344, 57344},
+		"eagle-3": {`"model_type": "llama", "architectures": ["LlamaForCausalLMEagle3"], "eagle_config": {"eagle_aux_hidden_state_layer_ids": [1, 17, 33]}, "hidden_size": 2880, "head_dim": 64, "num_attention_heads": 64,
+			"num_key_value_heads": 8, "num_hidden_layers": 1, "draft_vocab_size": 32000`, 2048, 2048},
+		"dflash": {`"model_type": "qwen3", "architectures": ["DFlashDraftModel"], "block_size": 16, "num_target_layers": 64, "dflash_config": {"mask_token_id": 248070, "target_layer_ids": [1, 16, 31, 46, 61]}, "hidden_size": 5120,
+			"head_dim": 128, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 5, "sliding_window": 2048, "use_sliding_window": true, "max_window_layers": 5,
+			"layer_types": ["sliding_attention", "sliding_attention", "sliding_attention", "sliding_attention", "full_attention"]`, 20480, 4096},
 		"transformers.js": {`"model_type": "llama", "hidden_size": 960, "num_attention_heads": 15, "num_key_value_heads": 5, "num_hidden_layers": 32, "transformers.js_config": {"kv_cache_dtype": {"q4f16": "float16"}}`, 40960, 40960},
 	} {
 		t.Run(name, func(t *testing.T) {
