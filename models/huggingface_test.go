@@ -127,16 +127,16 @@ func check(t *testing.T, file string, want cacheBytes, format string) {
 	})
 }
 
-// hold reads a model and holds the quantities of its rank accounting to known
-// numbers.
-func hold(t *testing.T, file string, flags map[string]string, want map[string]int64) {
+// hold reads a model, with the families in the folders, and holds the quantities of its
+// rank accounting to known numbers.
+func hold(t *testing.T, file string, flags map[string]string, want map[string]int64, dirs ...string) {
 	t.Helper()
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l := model.NewLoader(s, cueschema.Files, models.Files)
-	m, err := l.Model(file, nil)
+	m, err := l.Model(file, dirs)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -122,6 +122,9 @@ func TestPlain(t *testing.T) {
 		"dflash": {`"model_type": "qwen3", "architectures": ["DFlashDraftModel"], "block_size": 16, "num_target_layers": 64, "dflash_config": {"mask_token_id": 248070, "target_layer_ids": [1, 16, 31, 46, 61]}, "hidden_size": 5120,
 			"head_dim": 128, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 5, "sliding_window": 2048, "use_sliding_window": true, "max_window_layers": 5,
 			"layer_types": ["sliding_attention", "sliding_attention", "sliding_attention", "sliding_attention", "full_attention"]`, 20480, 4096},
+		// Keys of 96, and values padded to them.
+		"minicpm3-4b": {`"model_type": "minicpm3", "hidden_size": 2560, "num_attention_heads": 40, "num_key_value_heads": 40, "num_hidden_layers": 62, "q_lora_rank": 768, "kv_lora_rank": 256, "qk_nope_head_dim": 64,
+			"qk_rope_head_dim": 32`, 952320, 952320},
 		"transformers.js": {`"model_type": "llama", "hidden_size": 960, "num_attention_heads": 15, "num_key_value_heads": 5, "num_hidden_layers": 32, "transformers.js_config": {"kv_cache_dtype": {"q4f16": "float16"}}`, 40960, 40960},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -212,7 +215,8 @@ func loader(t *testing.T) *model.Loader {
 	return model.NewLoader(s, cueschema.Files, models.Files)
 }
 
-// TestQuoted: the guide shows a family as the data has it.
+// TestQuoted: the guide shows a family as the data has it, and the lines that it shows
+// are all that the family needs.
 func TestQuoted(t *testing.T) {
 	guide, err := os.ReadFile("../docs/adding-a-new-model-architecture.md")
 	if err != nil {
@@ -228,4 +232,21 @@ func TestQuoted(t *testing.T) {
 	if !found || !strings.Contains(string(data), "\nolmo3:"+quoted) {
 		t.Errorf("families.cue has no such lines:\nolmo3:%s", quoted)
 	}
+	shared, err := os.ReadFile("families_shared.cue")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"shared.cue": string(shared),
+		"own.cue":    "package models\n\nimport \"kvbench.internal/cue:kvbench\"\n\nown:" + strings.Replace(quoted, `"olmo3"`, `"own"`, 1),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := write(t, "own", `"model_type": "own", "hidden_size": 4096, "num_attention_heads": 32, "num_hidden_layers": 32, "dtype": "bfloat16"`)
+	flags := map[string]string{"system.backend": "VLLM", "system.page_size": "16", "runtime.isl": "16"}
+	// 32 layers x 32 heads x 128 x 2 x 2, of which 8 layers grow
+	hold(t, file, flags, map[string]int64{"kv_bytes_per_token": 524288, "growing_bytes_per_token": 131072}, dir)
 }
