@@ -125,6 +125,10 @@ func TestPlain(t *testing.T) {
 		// Keys of 96, and values padded to them.
 		"minicpm3-4b": {`"model_type": "minicpm3", "hidden_size": 2560, "num_attention_heads": 40, "num_key_value_heads": 40, "num_hidden_layers": 62, "q_lora_rank": 768, "kv_lora_rank": 256, "qk_nope_head_dim": 64,
 			"qk_rope_head_dim": 32`, 952320, 952320},
+		"phi-4-mini": {`"model_type": "phi4", "hidden_size": 3072, "num_attention_heads": 24, "num_key_value_heads": 8, "num_hidden_layers": 32, "max_position_embeddings": 131072, "sliding_window": 262144,
+			"full_attn_mod": 1`, 131072, 131072},
+		"llama-4": {`"model_type": "llama4", "text_config": {"model_type": "llama4_text", "hidden_size": 5120, "head_dim": 128, "num_attention_heads": 40, "num_key_value_heads": 8, "num_hidden_layers": 48,
+			"attention_chunk_size": 8192, "nope_layer_interval": 4}`, 196608, 49152},
 		"transformers.js": {`"model_type": "llama", "hidden_size": 960, "num_attention_heads": 15, "num_key_value_heads": 5, "num_hidden_layers": 32, "transformers.js_config": {"kv_cache_dtype": {"q4f16": "float16"}}`, 40960, 40960},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -444,8 +444,8 @@ func (l *Loader) EachParams(dirs []string, f func(name string, v cue.Value) erro
 	return nil
 }
 
-// Brought returns the architectures and families that one of the files defines which a
-// value was evaluated from.
+// Brought returns the architectures and families that a file defines. v is the value of
+// all the files that it was evaluated with.
 func (l *Loader) Brought(f *ast.File, v cue.Value) ([]*schema.Listed, []*schema.Family, error) {
 	p := source.Part(f, v)
 	found, err := l.architecturesIn(p)

@@ -108,7 +108,7 @@ func (p *CUE) Shared() (first string, ok bool) {
 	return p.self.first().name, true
 }
 
-// Part returns one of the files that a value was evaluated from.
+// Part returns a file of a package, given the value of the whole package.
 func Part(f *ast.File, v cue.Value) *CUE {
 	s := newFile(f.Filename)
 	s.declare(f)
