@@ -138,8 +138,8 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// TestRefused: what keeps no cache, or one that no source settles, is refused
-// by name.
+// TestRefused checks that models without a cache, and models that no source describes,
+// are rejected by name.
 func TestRefused(t *testing.T) {
 	for name, c := range map[string]struct{ config, want string }{
 		"hunyuan-large": {`"model_type": "hunyuan", "hidden_size": 6400, "num_attention_heads": 80, "num_key_value_heads": 8, "num_hidden_layers": 64, "use_cla": true, "cla_share_factor": 2`,
@@ -185,8 +185,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestLarge reads a configuration of more than a MiB, which names every module
-// that is quantized.
+// TestLarge reads a configuration of more than 1 MiB, which lists every quantized
+// module.
 func TestLarge(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`"model_type": "llama", "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 32, "quantization_config": {"quantized_layers": {"": {}`)
@@ -200,7 +200,7 @@ func TestLarge(t *testing.T) {
 	check(t, write(t, "large", b.String()), cacheBytes{"large", 131072, 131072, 0}, "bf16")
 }
 
-// write saves a configuration under a name, and loader reads with what is bundled.
+// write saves a configuration under a name, and loader reads with the bundled data.
 func write(t *testing.T, name, fields string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), name+".json")
