@@ -75,6 +75,7 @@ func (c *Config) compile(fam Family) (*program, error) {
 			add(fam.Absent[name], formula.Any) // so that the fields it reads count as read
 		}
 	}
+	add(fam.When, formula.Bool)
 	rules(fam.Params)
 	rules(c.common.Defaults)
 	for _, name := range schema.Keys(fam.Harmless) {
