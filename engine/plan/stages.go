@@ -19,6 +19,7 @@ type rate struct {
 	parts []int64     // bytes of each part of a page, if each part is an I/O
 	// covers is what one I/O covers.
 	covers string
+	pool   int64 // the pool of its pages, if one I/O covers a pool
 }
 
 // stage is a pipeline stage with its I/Os.
@@ -58,16 +59,18 @@ type term struct {
 
 // fill determines the stage's I/Os, grouped by size.
 func (st *stage) fill(parts map[string][]string, rates []rate) error {
+	// Layers with the same key are in the same I/O: those of a group or, if an I/O
+	// covers a pool, those of a kind whose pool and pages are the same.
 	type alike struct {
-		group string
-		pages int64
+		name              string
+		pool, pages, page int64
 	}
-	at := map[alike]int{} // shares that cover a whole group
+	at := map[alike]int{}
 	type sized struct {
 		share
-		bytes int64
-		count formula.Rat
-		group string
+		bytes  int64
+		count  formula.Rat
+		groups []string
 	}
 	var list []sized
 	var sum total
@@ -87,27 +90,30 @@ func (st *stage) fill(parts map[string][]string, rates []rate) error {
 				list = append(list, sized{share: share{units: 1, covers: r.covers}, bytes: st.block, count: formula.Int(st.blocks)})
 			}
 			list[j].terms = append(list[j].terms, term{r, n})
-			if list[j].group != "" {
-				list[j].group += "+"
+			list[j].groups = append(list[j].groups, r.group)
+		case schema.CoversStage, schema.CoversPool:
+			key := alike{name: r.group, pages: r.pages}
+			if r.covers == schema.CoversPool {
+				key = alike{r.kind, r.pool, r.pages, r.page}
 			}
-			list[j].group += r.group
-		case schema.CoversStage:
-			key := alike{r.group, r.pages}
 			j, ok := at[key]
 			if !ok {
 				j = len(list)
 				at[key] = j
-				list = append(list, sized{share: share{units: 1, covers: r.covers, parts: one.parts}, count: r.ios, group: r.group})
+				list = append(list, sized{share: share{units: 1, covers: r.covers, parts: one.parts}, count: r.ios})
+			}
+			if !slices.Contains(list[j].groups, r.group) {
+				list[j].groups = append(list[j].groups, r.group)
 			}
 			list[j].terms = append(list[j].terms, term{r, n})
 			list[j].bytes = sum.add(list[j].bytes, sum.mul(n, r.page))
 		case schema.CoversPart:
 			for k, part := range parts[r.kind] {
 				one.part = part
-				list = append(list, sized{one, r.parts[k], ios, r.group})
+				list = append(list, sized{one, r.parts[k], ios, []string{r.group}})
 			}
 		default:
-			list = append(list, sized{one, r.page, ios, r.group})
+			list = append(list, sized{one, r.page, ios, []string{r.group}})
 		}
 	}
 	for _, s := range list {
@@ -122,12 +128,13 @@ func (st *stage) fill(parts map[string][]string, rates []rate) error {
 		o := &st.ios[i]
 		o.all = sum.plus(o.all, s.count)
 		o.shares = append(o.shares, s.share)
-		name := s.group
-		if s.part != "" && len(list) > 1 {
-			name += "." + s.part
-		}
-		if !slices.Contains(o.groups, name) {
-			o.groups = append(o.groups, name)
+		for _, name := range s.groups {
+			if s.part != "" && len(list) > 1 {
+				name += "." + s.part
+			}
+			if !slices.Contains(o.groups, name) {
+				o.groups = append(o.groups, name)
+			}
 		}
 	}
 	for i := range st.ios {
@@ -205,6 +212,11 @@ func (l *Layers) rates(req *Request, cells []cell, warnings *diag.List) ([]rate,
 			return nil, l.missing(req, err)
 		}
 		r.covers = v.Str
+		if r.covers == schema.CoversPool {
+			if r.pool, err = l.whole(ioPool); err != nil {
+				return nil, l.missing(req, err)
+			}
+		}
 		if r.covers == schema.CoversPart && r.page > 0 {
 			for _, part := range l.cache.parts[c.kind] {
 				n, err := l.part(c, part)

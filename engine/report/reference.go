@@ -189,7 +189,7 @@ func cachePage(p *page, s *schema.Schema) {
 	}
 	require("all", c.Requires)
 	for _, name := range schema.Keys(c.Kinds) {
-		require("`"+name+"`", c.Kinds[name].Requires)
+		require("`"+name+"`", c.Kinds[name].Requires.Get())
 	}
 }
 

@@ -13,7 +13,7 @@ type Cache struct {
 	// kind.
 	EachRequires []Requirement `json:"each_requires"`
 	// Covers yields what one I/O covers, for each access pattern: [CoversStage],
-	// [CoversBlock], [CoversLayer] or [CoversPart].
+	// [CoversPool], [CoversBlock], [CoversLayer] or [CoversPart].
 	Covers map[string]Formula `json:"covers"`
 	Folds  []Fold             `json:"folds"`
 	// Releases lists the releases of each engine, oldest first.
@@ -26,6 +26,7 @@ type Cache struct {
 const (
 	CoversStage = "stage" // all layers of a group in the stage
 	CoversBlock = "block" // all layers in the stage
+	CoversPool  = "pool"  // all layers in the stage whose pages are in the same pool
 	CoversLayer = "layer"
 	CoversPart  = "part" // of a layer
 )
@@ -44,8 +45,9 @@ type Kind struct {
 	Sort Formula `json:"sort"`
 	Span Formula `json:"span"`
 	// SamePages yields whether what is counted depends on groups of layers.
-	SamePages Formula       `json:"same_pages"`
-	Requires  []Requirement `json:"requires"`
+	SamePages Formula `json:"same_pages"`
+	// Requires is read only for the kinds of a model's layers.
+	Requires Later[[]Requirement] `json:"requires"`
 }
 
 // KindField is a field that groups of a kind must set, unless it has a default.
@@ -146,7 +148,7 @@ func (c *Cache) eachFormula(f func([]string, *Formula)) {
 			f(append(path, "fields", field, "default"), &v.Default)
 			k.Fields[field] = v
 		}
-		eachRequirement(k.Requires, "requires", path, f)
+		eachRequirement(k.Requires.Get(), "requires", path, f)
 	}
 	eachIn(c.Let, []string{"let"}, f)
 	for _, name := range Keys(c.Tables) {

@@ -6,7 +6,6 @@ package schemagen
 import (
 	"encoding/json"
 	"io/fs"
-	"path"
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
@@ -66,17 +65,12 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 		}
 	})
 
-	names, err := fs.Glob(models, "*.cue")
+	parts, all, err := l.Reader().BundledPackage(models, "models")
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range names {
-		file := path.Join("models", name)
-		v, err := l.Reader().Bundled(models, name, file)
-		if err != nil {
-			return nil, err
-		}
-		archs, families, err := l.Brought(file, v)
+	for _, f := range parts {
+		archs, families, err := l.Brought(f, all)
 		if err != nil {
 			return nil, err
 		}

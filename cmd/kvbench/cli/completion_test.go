@@ -62,8 +62,8 @@ func TestCompletionBash(t *testing.T) {
 		{"kvbench kvcache --model hf:acme/Tiny-1", "hf:acme/Tiny-1B"}, // zsh does not
 		{"kvbench plan --engine v", "VLLM"},
 		{"kvbench plan --backend posix", "POSIX"},
-		{"kvbench kvcache --models mine --model se", "seven"},
-		{"kvbench models show gpt", "gpt2_medium gpt_j_6b gpt_oss_120b gpt_oss_20b gpt_oss"},
+		{"kvbench kvcache --models mine --model sev", "seven"},
+		{"kvbench models show gpt", "gpt2_medium gpt_j_6b gpt_oss_120b gpt_oss_120b_eagle3 gpt_oss_20b gpt_oss"},
 		{"kvbench models s", "show"},
 		{"kvbench explain batch", "batch_size"},
 		{"kvbench schema --format c", "cue"},

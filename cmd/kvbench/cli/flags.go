@@ -19,8 +19,8 @@ type flagSpec struct {
 	arg    string // placeholder of the value in the help
 	def    string
 	values []string
-	words  []string // known values, if others are also allowed
-	note   string   // the releases that have the flag, unless all do
+	words  func() []string // known values, if others are also allowed; may be nil
+	note   string          // the releases that have the flag, unless all do
 	group  string
 	bool   bool
 	repeat bool
@@ -68,9 +68,9 @@ func (a *app) commonFlags() []*flagSpec {
 		if f.Flag == "" {
 			continue
 		}
-		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupConfig, help: f.Doc, values: f.Values(), bool: f.Type.Kinds == schema.KindBool, words: f.Words, aka: f.Aka, more: f.More}
+		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupConfig, help: f.Doc, values: f.Values(), bool: f.Type.Kinds == schema.KindBool, words: func() []string { return f.Words }, aka: f.Aka, more: f.More}
 		if spec.values == nil {
-			spec.words = append(slices.Clone(f.Type.Words), f.Words...)
+			spec.words = func() []string { return slices.Concat(f.Type.Words, f.Words) }
 		}
 		switch {
 		case spec.bool:
