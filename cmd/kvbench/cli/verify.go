@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"kvbench/engine/config"
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+	"kvbench/engine/enginelog"
+	"kvbench/engine/input"
+	"kvbench/engine/plan"
+	"kvbench/engine/report"
+	"kvbench/engine/schema"
+)
+
+// verifyCmd compares the log of an engine with a plan.
+func (a *app) verifyCmd() *command {
+	return &command{
+		name:  "verify",
+		words: "LOG...",
+		short: "Compare a serving engine's log with the computed KV cache",
+		flags: append(a.commonFlags(),
+			&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json"}, help: "Output format"}),
+		exec: a.verify,
+	}
+}
+
+// stdinWord is the argument that stands for standard input, stdinFile the name of its
+// file.
+const (
+	stdinWord = "-"
+	stdinFile = "/dev/stdin"
+)
+
+func (a *app) verify(_ context.Context, c *command) error {
+	format, err := c.choice("format")
+	var errs diag.List
+	errs.Add(err)
+	switch {
+	case len(c.args) == 0:
+		errs = append(errs, diag.Usagef("nothing to verify: specify the log of a serving engine, or %s for standard input", stdinWord))
+	case slices.Contains(c.args, ""):
+		errs = append(errs, diag.Usagef("\"\" is not the name of a file"))
+	}
+	if len(c.flag("model").text) > 1 || c.set["model_configs"] {
+		errs = append(errs, diag.Usagef("a log is verified for one model and one configuration").WithHint("use --model once, and --model_config instead of --model_configs"))
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	log, err := a.readLogs(c.args)
+	if err != nil {
+		return err
+	}
+	a.report(log.Notes.Err())
+	a.applyLog(c, log)
+	jobs, err := a.prepare(c, plan.NewPlanners(a.schema, a.schema.Nixlbench.Default, ""), true, nil)
+	if err != nil {
+		return err
+	}
+	j := jobs[0]
+	if !plan.UseOf(j.Config).Rank {
+		return j.Config.Values[schema.AccountingVar].Origin.Errorf("a log is about the ranks of an engine: expected %s", schema.AccountingRank)
+	}
+	done := a.guard.enter(j.Model.File)
+	result, err := enginelog.Verify(log, j.Planner, j.Request)
+	done()
+	if err != nil {
+		return about(j.Request, err)
+	}
+	view := a.schema.Views[c.name]
+	a.warnMissing(j, append(rowNames(view), "rank_bytes_per_token"), plan.Shown{Names: quantitiesOf(a.schema)})
+	a.warn([]*plan.Plan{result.Plan})
+	var out bytes.Buffer
+	if format == "json" {
+		err = report.VerifyJSON(&out, result)
+	} else {
+		err = report.VerifyText(&out, view, result)
+	}
+	if err == nil {
+		_, err = a.stdout.Write(out.Bytes())
+	}
+	if err == nil && !result.Equal {
+		err = errShown
+	}
+	return err
+}
+
+// readLogs reads the logs of one run.
+func (a *app) readLogs(names []string) (*enginelog.Log, error) {
+	reader, err := enginelog.NewReader(a.schema)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if name == stdinWord {
+			name = stdinFile
+		}
+		a.awaits(name)
+		file, err := input.Open(name, a.guard.watch)
+		if err != nil {
+			return nil, err
+		}
+		err = reader.Read(name, file)
+		file.Close()
+		if err != nil {
+			return nil, err
+		}
+	}
+	return reader.Log()
+}
+
+// applyLog makes the configuration fields that a log has overrides, except those that
+// the user set, and prints a note on each difference.
+func (a *app) applyLog(c *command, log *enginelog.Log) {
+	given := map[string]data.Fact{}
+	if configs, err := a.configs(c); err == nil { // prepare reports the error
+		given = configs[0].Values
+	}
+	a.configured = false
+	for i := range a.schema.Fields {
+		f := &a.schema.Fields[i]
+		found, ok := log.Fields[f.Var]
+		if !ok {
+			continue
+		}
+		if v := given[f.Var]; v.Origin.Given() {
+			if v.Text() != found.Text {
+				a.print.Print(diag.Notef(found.At, "%s is %s here, but %s sets %s", f.Var, diag.Printable(found.Text), v.Origin, v.Text()))
+			}
+			continue
+		}
+		c.logged = append(c.logged, config.Override{Path: f.Path, Text: found.Text, Origin: data.Origin{Kind: data.FromFile, Pos: found.At}})
+	}
+}
