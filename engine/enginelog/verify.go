@@ -24,8 +24,8 @@ type Result struct {
 
 // Number is a number that follows from a log and a plan.
 type Number struct {
-	Name, Unit string
-	Value      formula.Rat
+	Name, Label, Unit string
+	Value             formula.Rat
 }
 
 // Finding is a number in a log, compared with the computed one.
@@ -34,11 +34,23 @@ type Finding struct {
 	At               diag.Pos
 	Logged, Computed formula.Rat
 	Equal            bool
-	// Formula is how the number was computed, and Values the same with the values
-	// substituted.
-	Formula, Values string
+	// Steps are how the number was computed; the first one is the number itself.
+	Steps []Step
 	// Why is the likely cause of a difference, or "".
 	Why string
+
+	check int // the index of the check
+}
+
+// Step is a value that a number was computed from.
+type Step struct {
+	Name  string
+	Value formula.Value
+	// Formula is the text of the value's formula, and Values the same with the values
+	// substituted. Both are empty for values of the log and of the plan.
+	Formula, Values string
+	// Line is the line of a value of the log, or 0.
+	Line int
 }
 
 // verifier evaluates the checks of the schema.
@@ -67,10 +79,14 @@ func Verify(log *Log, planner *plan.Planner, req *plan.Request) (*Result, error)
 			continue
 		}
 		if n, ok := v.num(key("results", i, "of")); ok {
-			out.Results = append(out.Results, Number{r.Name, r.Unit, n})
+			out.Results = append(out.Results, Number{r.Name, r.Label, r.Unit, n})
 		}
 	}
 	out.Findings = v.findings()
+	for i := range out.Findings {
+		f := &out.Findings[i]
+		f.Steps = v.steps(nil, key("checks", f.check, "computed"))
+	}
 	if len(out.Findings) == 0 {
 		return nil, v.nothing()
 	}
@@ -231,7 +247,7 @@ func (v *verifier) findings() []Finding {
 // finding returns the finding of a check, if it applies.
 func (v *verifier) finding(i int) (Finding, bool) {
 	c := &v.logs.Checks[i]
-	f := Finding{What: c.What, Unit: c.Unit}
+	f := Finding{What: c.What, Unit: c.Unit, check: i}
 	if c.Engines != nil && !slices.Contains(c.Engines, v.log.Engine) || !c.When.IsZero() && !v.holds(key("checks", i, "when")) {
 		return f, false
 	}
@@ -242,9 +258,6 @@ func (v *verifier) finding(i int) (Finding, bool) {
 		return f, false
 	}
 	f.Equal, ok[0] = v.equal(i, f.Logged, f.Computed)
-	ref, _ := v.prog.Ref(key("checks", i, "computed"))
-	e, err := v.frame.Explain(ref)
-	f.Formula, f.Values = e.Source.Text, e.Values
 	for _, read := range formula.Names(c.Logged.Text) {
 		for _, prefix := range []string{schema.LogPrefix, schema.SumPrefix} {
 			if value, found := v.log.Values[strings.TrimPrefix(read, prefix)]; found && f.At.IsZero() {
@@ -252,7 +265,30 @@ func (v *verifier) finding(i int) (Finding, bool) {
 			}
 		}
 	}
-	return f, ok[0] && err == nil
+	return f, ok[0]
+}
+
+// steps adds a value and the values that it was computed from to a list of steps.
+func (v *verifier) steps(list []Step, name string) []Step {
+	ref, ok := v.prog.Ref(name)
+	if !ok || slices.ContainsFunc(list, func(s Step) bool { return s.Name == name }) {
+		return list
+	}
+	e, err := v.frame.Explain(ref)
+	if err != nil {
+		return list
+	}
+	s := Step{Name: name, Value: e.Value, Formula: e.Source.Text, Values: e.Values}
+	for _, prefix := range []string{schema.LogPrefix, schema.SumPrefix} {
+		if found, ok := v.log.Values[strings.TrimPrefix(name, prefix)]; ok && strings.HasPrefix(name, prefix) {
+			s.Line = found.At.Line
+		}
+	}
+	list = append(list, s)
+	for _, part := range e.Parts {
+		list = v.steps(list, v.prog.Name(part))
+	}
+	return list
 }
 
 // equal reports whether a logged number equals a computed one, as far as rounding lets
@@ -266,15 +302,11 @@ func (v *verifier) equal(check int, logged, computed formula.Rat) (equal, ok boo
 	return diff.Cmp(low) >= 0 && diff.Cmp(high) <= 0, ok1 && ok2 && err1 == nil && err2 == nil && err3 == nil
 }
 
-// equation returns another way in which a check's logged number may have been computed.
+// equation returns why a logged number may have been computed in another way, or "".
 func (v *verifier) equation(f *Finding) string {
-	i, ok := v.check(f)
-	if !ok {
-		return ""
-	}
-	for j, cause := range v.logs.Checks[i].Causes {
-		if n, ok := v.num(key("checks", i, key("causes", j, "computed"))); ok {
-			if equal, ok := v.equal(i, f.Logged, n); ok && equal {
+	for j, cause := range v.logs.Checks[f.check].Causes {
+		if n, ok := v.num(key("checks", f.check, key("causes", j, "computed"))); ok {
+			if equal, ok := v.equal(f.check, f.Logged, n); ok && equal {
 				return cause.Why
 			}
 		}
@@ -282,36 +314,23 @@ func (v *verifier) equation(f *Finding) string {
 	return ""
 }
 
-// perhaps returns a cause that cannot be computed.
+// perhaps returns a cause that cannot be computed, or "".
 func (v *verifier) perhaps(f *Finding) string {
-	i, ok := v.check(f)
-	if !ok {
-		return ""
-	}
 	v.frame.SetName(schema.LoggedVar, valueOf(f.Logged))
 	v.frame.SetName(schema.ComputedVar, valueOf(f.Computed))
-	for j, p := range v.logs.Checks[i].Perhaps {
-		if v.holds(key("checks", i, key("perhaps", j, "when"))) {
+	for j, p := range v.logs.Checks[f.check].Perhaps {
+		if v.holds(key("checks", f.check, key("perhaps", j, "when"))) {
 			return p.Why
 		}
 	}
 	return ""
 }
 
-// check returns the check that a finding is of.
-func (v *verifier) check(f *Finding) (int, bool) {
-	for i := range v.logs.Checks {
-		if g, ok := v.finding(i); ok && g.What == f.What {
-			return i, true
-		}
-	}
-	return 0, false
-}
-
 // explain looks for configurations that make unequal numbers equal. One that makes
-// others unequal is only the second choice.
+// other numbers unequal is only the second choice, and one under which the number must
+// have been computed in another way the third.
 func (v *verifier) explain(req *plan.Request, list []Finding) {
-	second := make([]string, len(list))
+	others := make([][2]string, len(list))
 	for _, cause := range v.logs.Causes {
 		other, flags, changed := v.with(req, cause.Set)
 		if !changed {
@@ -326,14 +345,20 @@ func (v *verifier) explain(req *plan.Request, list []Finding) {
 		})
 		for i := range list {
 			f := &list[i]
-			if f.Equal || f.Why != "" || !slices.ContainsFunc(now, func(n Finding) bool { return n.What == f.What && n.Equal }) {
+			at := slices.IndexFunc(now, func(n Finding) bool { return n.What == f.What })
+			if f.Equal || f.Why != "" || at < 0 {
 				continue
 			}
 			why := cause.Why + " (" + flags + ")"
-			if !breaks {
+			switch {
+			case now[at].Equal && !breaks:
 				f.Why = why
-			} else if second[i] == "" {
-				second[i] = why
+			case now[at].Equal:
+				others[i][0] = orElse(others[i][0], why)
+			default:
+				if also := v.equation(&now[at]); also != "" {
+					others[i][1] = orElse(others[i][1], why+", and "+also)
+				}
 			}
 		}
 	}
@@ -341,14 +366,17 @@ func (v *verifier) explain(req *plan.Request, list []Finding) {
 		return
 	}
 	for i := range list {
-		f := &list[i]
-		if f.Equal || f.Why != "" {
-			continue
-		}
-		if f.Why = v.perhaps(f); f.Why == "" {
-			f.Why = second[i]
+		if f := &list[i]; !f.Equal && f.Why == "" {
+			f.Why = orElse(v.perhaps(f), orElse(others[i][0], others[i][1]))
 		}
 	}
+}
+
+func orElse(text, other string) string {
+	if text == "" {
+		return other
+	}
+	return text
 }
 
 // with returns the request with other values of configuration fields, the flags that set

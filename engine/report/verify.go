@@ -21,11 +21,11 @@ func VerifyText(w io.Writer, view schema.View, r *enginelog.Result) error {
 		return err
 	}
 	for _, n := range r.Results {
-		fmt.Fprintf(w, "%-*s: %s\n", view.Width, strings.ReplaceAll(n.Name, "_", " "), amount(n.Value, n.Unit))
+		fmt.Fprintf(w, "%-*s: %s\n", view.Width, n.Label, amount(n.Value, n.Unit))
 	}
 	fmt.Fprintln(w)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "WHAT\tLINE\tLOGGED\tCOMPUTED\t\n")
+	fmt.Fprintln(t, "WHAT\tLINE\tLOGGED\tCOMPUTED\tRESULT")
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\n", f.What, f.At.Line, amount(f.Logged, f.Unit), amount(f.Computed, f.Unit), verdict(f.Equal))
@@ -34,22 +34,40 @@ func VerifyText(w io.Writer, view schema.View, r *enginelog.Result) error {
 		return err
 	}
 	for i := range r.Findings {
-		f := &r.Findings[i]
-		if f.Equal {
-			continue
+		if f := &r.Findings[i]; !f.Equal {
+			difference(w, f)
 		}
-		fmt.Fprintf(w, "\n%s in %s differs\n", f.What, diag.Printable(f.At.String()))
-		fmt.Fprintf(w, "    computed: %s\n            = %s\n", diag.Printable(f.Formula), diag.Printable(f.Values))
-		fmt.Fprintf(w, "    cause: %s\n", diag.Printable(orElse(f.Why, "none that kvbench knows")))
 	}
 	return nil
 }
 
-func orElse(text, other string) string {
-	if text == "" {
-		return other
+// difference writes how a number was computed, and why the log may have another one.
+func difference(w io.Writer, f *enginelog.Finding) {
+	fmt.Fprintf(w, "\n%s: %s logged, %s computed\n", f.What, amount(f.Logged, f.Unit), amount(f.Computed, f.Unit))
+	fmt.Fprintf(w, "    logged in %s\n", diag.Printable(f.At.String()))
+	var given []string
+	for i, s := range f.Steps {
+		name := s.Name
+		if i == 0 {
+			name = f.What
+		}
+		switch {
+		case s.Formula != "":
+			fmt.Fprintf(w, "    %s = %s\n        = %s\n", name, diag.Printable(s.Formula), diag.Printable(s.Values))
+		case s.Line > 0:
+			fmt.Fprintf(w, "    %s = %s: line %d\n", name, s.Value.Text(), s.Line)
+		default:
+			given = append(given, name+" = "+s.Value.Text())
+		}
 	}
-	return text
+	if len(given) > 0 {
+		fmt.Fprintf(w, "    %s: see kvbench explain NAME\n", strings.Join(given, ", "))
+	}
+	why := f.Why
+	if why == "" {
+		why = "kvbench knows none that explains the difference"
+	}
+	fmt.Fprintf(w, "    likely cause: %s\n", diag.Printable(why))
 }
 
 func verdict(equal bool) string {
@@ -98,7 +116,7 @@ func VerifyJSON(w io.Writer, r *enginelog.Result) error {
 	}
 	list := make([]finding, len(r.Findings))
 	for i, f := range r.Findings {
-		list[i] = finding{f.What, f.At.File, f.At.Line, jsonNumber(f.Logged), jsonNumber(f.Computed), f.Equal, f.Formula, f.Values, f.Why}
+		list[i] = finding{f.What, f.At.File, f.At.Line, jsonNumber(f.Logged), jsonNumber(f.Computed), f.Equal, f.Steps[0].Formula, f.Steps[0].Values, f.Why}
 	}
 	out := map[string]any{"equal": r.Equal, "findings": list, "model": modelName(r.Plan)}
 	for _, name := range []string{schema.EngineVar, schema.EngineReleaseVar, "kvcache_quant_mode", "page_size"} {

@@ -16,10 +16,11 @@ type Logs struct {
 
 // LogResult is a number that follows from a log and a plan.
 type LogResult struct {
-	Name string  `json:"name"`
-	Unit string  `json:"unit"`
-	Of   Formula `json:"of"`
-	When Formula `json:"when,omitzero"`
+	Name  string  `json:"name"`
+	Label string  `json:"label"`
+	Unit  string  `json:"unit"`
+	Of    Formula `json:"of"`
+	When  Formula `json:"when,omitzero"`
 }
 
 // LogLine is a line that an engine logs.

@@ -71,7 +71,7 @@ func (a *app) verify(_ context.Context, c *command) error {
 		return about(j.Request, err)
 	}
 	view := a.schema.Views[c.name]
-	a.warnMissing(j, append(rowNames(view), "rank_bytes_per_token"), plan.Shown{Names: quantitiesOf(a.schema)})
+	a.printOnce(a.missing(j, append(rowNames(view), "rank_bytes_per_token")))
 	a.warn([]*plan.Plan{result.Plan})
 	var out bytes.Buffer
 	if format == "json" {
