@@ -27,6 +27,7 @@ type Reader struct {
 	lines  []*line
 	logs   map[string]*Log // by engine; "" has the lines that several engines log
 	text   bool            // whether there was a line without zero bytes
+	first  string          // the name of the first log
 }
 
 // Log is what a log says.
@@ -85,6 +86,9 @@ func NewReader(s *schema.Schema) (*Reader, error) {
 
 // Read reads a log; name is its name in messages.
 func (r *Reader) Read(name string, log io.Reader) error {
+	if r.first == "" {
+		r.first = name
+	}
 	in := bufio.NewReaderSize(log, maxLine)
 	at := diag.Pos{File: name}
 	for {
@@ -174,7 +178,7 @@ func (log *Log) setField(l *line, name string, f *Found) {
 	if words := l.Words[name]; words != nil {
 		word, ok := words[text]
 		if !ok {
-			log.Notes = append(log.Notes, diag.Notef(f.At, "kvbench does not know %s %q of %s: this line has no effect", name, text, l.Says))
+			log.Notes = append(log.Notes, diag.Notef(f.At, "%s is %q here, which kvbench does not know: ignored", name, text))
 		}
 		if word == "" {
 			return
@@ -187,7 +191,7 @@ func (log *Log) setField(l *line, name string, f *Found) {
 		log.Fields[name] = &Found{Text: text, At: f.At}
 	case old.Text != text && !old.noted:
 		old.noted = true
-		log.Notes = append(log.Notes, diag.Notef(f.At, "%s is %s here and %s in line %d: using the first one", name, text, old.Text, old.At.Line))
+		log.Notes = append(log.Notes, diag.Notef(f.At, "%s is %s here and %s in %s: using the first one", name, text, old.Text, old.At))
 	}
 }
 
@@ -217,7 +221,7 @@ func (log *Log) setNumber(l *line, name string, f *Found, isField bool, take str
 	}
 	if !kept.noted {
 		kept.noted = true
-		log.Notes = append(log.Notes, diag.Notef(other.At, "%s is %s here and %s in line %d: using the least of all lines", name, other.Text, kept.Text, kept.At.Line))
+		log.Notes = append(log.Notes, diag.Notef(other.At, "%s is %s here and %s in %s: using the least of all lines", name, other.Text, kept.Text, kept.At))
 	}
 }
 
@@ -285,25 +289,32 @@ func (r *Reader) Log() (*Log, error) {
 
 // unknown returns the error for logs without a known line.
 func (r *Reader) unknown() error {
+	at := diag.Pos{File: r.first}
 	if !r.text {
-		return diag.Errorf(diag.Pos{}, "there is no line of text in it: expected the log of a serving engine")
+		return diag.Errorf(at, "not a text file: expected the log of a serving engine")
 	}
-	d := diag.Errorf(diag.Pos{}, "no line in it is one that kvbench knows: expected the log that a serving engine writes when it starts")
+	d := diag.Errorf(at, "none of its lines is one that kvbench knows: expected the log that a serving engine writes when it starts")
 	known := map[string][]string{}
 	for _, l := range r.lines {
 		text := strconv.Quote(strings.TrimSpace(l.Has))
-		if !slices.Contains(known[l.Engine], text) {
+		if !slices.Contains(known[l.Engine], text) && slices.ContainsFunc(l.pattern.SubexpNames(), r.isValue) {
 			known[l.Engine] = append(known[l.Engine], text)
 		}
 	}
 	for _, engine := range schema.Keys(known) {
 		of := engine
 		if engine == "" {
-			of = "any engine"
+			of = "several engines"
 		}
-		d.WithHint("of %s, it knows lines with %s", of, strings.Join(known[engine], ", "))
+		d.WithHint("lines of %s contain %s", of, strings.Join(known[engine], ", "))
 	}
 	return d
+}
+
+// isValue reports whether a name is that of a value to compare, not of a setting.
+func (r *Reader) isValue(name string) bool {
+	_, ok := r.schema.Logs.Get().Values[name]
+	return ok
 }
 
 // knownRelease returns the newest of the releases that is not newer than the one in a

@@ -63,8 +63,9 @@ type verifier struct {
 	reads   []string // the names of the plan's values that formulas read
 }
 
-// Verify compares a log with the plan for a request.
-func Verify(log *Log, planner *plan.Planner, req *plan.Request) (*Result, error) {
+// Verify compares a log with the plan for a request. first are causes of a difference
+// to try before those of the schema.
+func Verify(log *Log, planner *plan.Planner, req *plan.Request, first ...schema.LogCause) (*Result, error) {
 	v := &verifier{log: log, logs: planner.Schema().Logs.Get(), planner: planner}
 	if err := v.compile(); err != nil {
 		return nil, err
@@ -98,7 +99,7 @@ func Verify(log *Log, planner *plan.Planner, req *plan.Request) (*Result, error)
 		}
 	}
 	if !out.Equal {
-		v.explain(req, out.Findings)
+		v.explain(req, out.Findings, slices.Concat(first, v.logs.Causes))
 	}
 	return out, nil
 }
@@ -329,9 +330,9 @@ func (v *verifier) perhaps(f *Finding) string {
 // explain looks for configurations that make unequal numbers equal. One that makes
 // other numbers unequal is only the second choice, and one under which the number must
 // have been computed in another way the third.
-func (v *verifier) explain(req *plan.Request, list []Finding) {
+func (v *verifier) explain(req *plan.Request, list []Finding, causes []schema.LogCause) {
 	others := make([][2]string, len(list))
-	for _, cause := range v.logs.Causes {
+	for _, cause := range causes {
 		other, flags, changed := v.with(req, cause.Set)
 		if !changed {
 			continue
@@ -409,7 +410,7 @@ func (v *verifier) with(req *plan.Request, set map[string]formula.Value) (other 
 // nothing returns the error for a log that has known lines, but not two numbers to
 // compare.
 func (v *verifier) nothing() error {
-	var found, need []string
+	var found []string
 	for _, name := range schema.Keys(v.log.Values) {
 		if value, ok := v.logs.Values[name]; ok {
 			found = append(found, fmt.Sprintf("%s (line %d)", value.Doc, v.log.Values[name].At.Line))
@@ -418,12 +419,6 @@ func (v *verifier) nothing() error {
 	if found == nil {
 		found = []string{"settings"}
 	}
-	for i := range v.logs.Checks {
-		c := &v.logs.Checks[i]
-		if (c.Engines == nil || slices.Contains(c.Engines, v.log.Engine)) && !slices.Contains(need, c.What) {
-			need = append(need, c.What)
-		}
-	}
-	return diag.Errorf(diag.Pos{File: v.log.At.File}, "there are not enough numbers to compare: it has only %s", strings.Join(found, ", ")).
-		WithHint("kvbench compares %s: it needs the lines from the start of the engine to its first request", strings.Join(need, ", "))
+	return diag.Errorf(diag.Pos{File: v.log.At.File}, "there are not enough numbers to compare: the log has only %s", strings.Join(found, ", ")).
+		WithHint("kvbench compares numbers that follow from each other, such as tokens and memory: it needs all lines that the engine logs when it starts")
 }

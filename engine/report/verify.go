@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"kvbench/engine/config"
 	"kvbench/engine/diag"
 	"kvbench/engine/enginelog"
 	"kvbench/engine/formula"
@@ -15,8 +16,8 @@ import (
 )
 
 // VerifyText writes what the comparison of a log with a plan found, below the view's
-// values.
-func VerifyText(w io.Writer, view schema.View, r *enginelog.Result) error {
+// values. flags are those with which the explain command shows the same plan.
+func VerifyText(w io.Writer, view schema.View, r *enginelog.Result, flags string) error {
 	if err := Rows(w, view, r.Plan); err != nil {
 		return err
 	}
@@ -35,14 +36,14 @@ func VerifyText(w io.Writer, view schema.View, r *enginelog.Result) error {
 	}
 	for i := range r.Findings {
 		if f := &r.Findings[i]; !f.Equal {
-			difference(w, f)
+			difference(w, f, flags)
 		}
 	}
 	return nil
 }
 
 // difference writes how a number was computed, and why the log may have another one.
-func difference(w io.Writer, f *enginelog.Finding) {
+func difference(w io.Writer, f *enginelog.Finding, flags string) {
 	fmt.Fprintf(w, "\n%s: %s logged, %s computed\n", f.What, amount(f.Logged, f.Unit), amount(f.Computed, f.Unit))
 	fmt.Fprintf(w, "    logged in %s\n", diag.Printable(f.At.String()))
 	var given []string
@@ -61,7 +62,7 @@ func difference(w io.Writer, f *enginelog.Finding) {
 		}
 	}
 	if len(given) > 0 {
-		fmt.Fprintf(w, "    %s: see kvbench explain NAME\n", strings.Join(given, ", "))
+		fmt.Fprintf(w, "    %s: see kvbench explain NAME %s\n", strings.Join(given, ", "), diag.Printable(flags))
 	}
 	why := f.Why
 	if why == "" {
@@ -101,8 +102,8 @@ func decimal(n formula.Rat, size int64) string {
 }
 
 // VerifyJSON writes what the comparison of a log with a plan found as an object.
-// Numbers are in bytes, tokens or pieces.
-func VerifyJSON(w io.Writer, r *enginelog.Result) error {
+// Numbers are in bytes, tokens or pieces. logged are the settings taken from the log.
+func VerifyJSON(w io.Writer, r *enginelog.Result, logged []config.Override) error {
 	type finding struct {
 		What     string      `json:"what"`
 		File     string      `json:"file"`
@@ -118,7 +119,11 @@ func VerifyJSON(w io.Writer, r *enginelog.Result) error {
 	for i, f := range r.Findings {
 		list[i] = finding{f.What, f.At.File, f.At.Line, jsonNumber(f.Logged), jsonNumber(f.Computed), f.Equal, f.Steps[0].Formula, f.Steps[0].Values, f.Why}
 	}
-	out := map[string]any{"equal": r.Equal, "findings": list, "model": modelName(r.Plan)}
+	settings := map[string]string{}
+	for _, o := range logged {
+		settings[o.Path] = o.Text
+	}
+	out := map[string]any{"settings": settings, "equal": r.Equal, "findings": list, "model": modelName(r.Plan)}
 	for _, name := range []string{schema.EngineVar, schema.EngineReleaseVar, "kvcache_quant_mode", "page_size"} {
 		if v, ok := r.Plan.Value(name); ok {
 			out[name] = v

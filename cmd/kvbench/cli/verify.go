@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"strconv"
 
 	"kvbench/engine/config"
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/enginelog"
+	"kvbench/engine/formula"
 	"kvbench/engine/input"
 	"kvbench/engine/plan"
 	"kvbench/engine/report"
@@ -55,7 +57,7 @@ func (a *app) verify(_ context.Context, c *command) error {
 		return err
 	}
 	a.report(log.Notes.Err())
-	a.applyLog(c, log)
+	overridden := a.applyLog(c, log)
 	jobs, err := a.prepare(c, plan.NewPlanners(a.schema, a.schema.Nixlbench.Default, ""), true, nil)
 	if err != nil {
 		return err
@@ -65,7 +67,7 @@ func (a *app) verify(_ context.Context, c *command) error {
 		return j.Config.Values[schema.AccountingVar].Origin.Errorf("a log is about the ranks of an engine: expected %s", schema.AccountingRank)
 	}
 	done := a.guard.enter(j.Model.File)
-	result, err := enginelog.Verify(log, j.Planner, j.Request)
+	result, err := enginelog.Verify(log, j.Planner, j.Request, overridden...)
 	done()
 	if err != nil {
 		return about(j.Request, err)
@@ -75,9 +77,9 @@ func (a *app) verify(_ context.Context, c *command) error {
 	a.warn([]*plan.Plan{result.Plan})
 	var out bytes.Buffer
 	if format == "json" {
-		err = report.VerifyJSON(&out, result)
+		err = report.VerifyJSON(&out, result, c.logged)
 	} else {
-		err = report.VerifyText(&out, view, result)
+		err = report.VerifyText(&out, view, result, a.explainFlags(c))
 	}
 	if err == nil {
 		_, err = a.stdout.Write(out.Bytes())
@@ -113,13 +115,17 @@ func (a *app) readLogs(names []string) (*enginelog.Log, error) {
 }
 
 // applyLog makes the configuration fields that a log has overrides, except those that
-// the user set, and prints a note on each difference.
-func (a *app) applyLog(c *command, log *enginelog.Log) {
+// the user set. It prints a note on each difference, and returns the log's own values.
+func (a *app) applyLog(c *command, log *enginelog.Log) []schema.LogCause {
+	var overridden []schema.LogCause
 	given := map[string]data.Fact{}
 	if configs, err := a.configs(c); err == nil { // prepare reports the error
 		given = configs[0].Values
 	}
 	a.configured = false
+	if v := given[schema.EngineVar]; v.Origin.Given() && v.Str != log.Engine {
+		delete(log.Fields, schema.EngineReleaseVar)
+	}
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
 		found, ok := log.Fields[f.Var]
@@ -128,10 +134,36 @@ func (a *app) applyLog(c *command, log *enginelog.Log) {
 		}
 		if v := given[f.Var]; v.Origin.Given() {
 			if v.Text() != found.Text {
-				a.print.Print(diag.Notef(found.At, "%s is %s here, but %s sets %s", f.Var, diag.Printable(found.Text), v.Origin, v.Text()))
+				a.print.Print(diag.Notef(found.At, "%s is %s here: using %s, from %s", f.Var, diag.Printable(found.Text), v.Text(), v.Origin))
+				overridden = append(overridden, schema.LogCause{Why: "the log itself has another value", Set: map[string]formula.Value{f.Var: valueOf(f, found.Text)}})
 			}
 			continue
 		}
 		c.logged = append(c.logged, config.Override{Path: f.Path, Text: found.Text, Origin: data.Origin{Kind: data.FromFile, Pos: found.At}})
 	}
+	return overridden
+}
+
+// valueOf returns the value of a field that a log has.
+func valueOf(f *schema.Field, text string) formula.Value {
+	n, err := strconv.ParseInt(text, 10, 64)
+	switch {
+	case f.Type.Kinds == schema.KindBool:
+		return formula.Truth(text == "true")
+	case err == nil && f.Type.Kinds == schema.KindWhole:
+		return formula.Number(n)
+	}
+	return formula.Text(text)
+}
+
+// explainFlags returns the flags with which the explain command shows the numbers that
+// a log was compared with, apart from those that the user gave.
+func (a *app) explainFlags(c *command) string {
+	flags := "--" + schema.AccountingVar + " " + schema.AccountingRank
+	for _, o := range c.logged {
+		if f := a.schema.Field(o.Path); f.Flag != "" {
+			flags += " --" + f.Flag + " " + o.Text
+		}
+	}
+	return flags
 }
