@@ -55,6 +55,8 @@ type Found struct {
 	Num, Off formula.Rat
 	// Sum is the sum of the values of different lines.
 	Sum formula.Rat
+	// Implied reports whether a field follows from a line that does not name it.
+	Implied bool
 
 	noted bool
 }
@@ -167,7 +169,7 @@ func (r *Reader) add(l *line, found [][]byte, at diag.Pos) {
 	}
 	for name, text := range l.Set {
 		if log.implied[name] == nil {
-			log.implied[name] = &Found{Text: text, At: at}
+			log.implied[name] = &Found{Text: text, At: at, Implied: true}
 		}
 	}
 }

@@ -144,6 +144,29 @@ GPU KV cache size: 626,949 tokens, Maximum concurrency for 262,144 tokens per re
 			{"memory", 3, 64.68 * gib, 626949.0 / 262144 * 11077 * 2621440, true, ""},
 			{"concurrency", 4, 2.39, 626949.0 / 262144, true, ""},
 		}},
+	// 11264 blocks of 786432 B for 131072 tokens; 54613 blocks
+	{from: "chunks", model: "llama4-scout", flags: "engine_release=0.25.1", log: `
+Chunked prefill is enabled with max_num_batched_tokens=8192.
+Available KV cache memory: 40.00 GiB
+GPU KV cache size: 635,496 tokens, Maximum concurrency for 131,072 tokens per request: 4.85x`,
+		want: []finding{
+			{"memory", 2, 40 * gib, 635496.0 / 131072 * 8858370048, true, ""},
+			{"concurrency", 3, 4.85, 635496.0 / 131072, true, ""},
+		}},
+	// Two context-parallel ranks have half of the tokens each
+	{from: "context parallelism", model: "deepseek-r1", flags: "tp_size=8", log: `
+non-default args: {'decode_context_parallel_size': 2}
+Available KV cache memory: 6.54 GiB
+GPU KV cache size: 200,000 tokens`,
+		want: []finding{{"memory", 2, 6.54 * gib, 100000 * 70272, true, ""}}},
+	// 78 latent vectors and 21 index keys of 1152 and 132 B a token
+	{from: "latent vectors and index keys", model: "glm-5.2", flags: "tp_size=8 engine_release=0.26.0", log: `
+KV Transfer metrics: Num successful transfers=1, Avg xfer time (ms)=1.3, P90 xfer time (ms)=2.6, Avg post time (ms)=0.6, ` +
+		`P90 post time (ms)=0.9, Avg MB per transfer=90.457, Throughput (MB/s)=1629.549, Avg number of descriptors=99.0`,
+		want: []finding{
+			{"transfer", 1, 90.457 * (1 << 20), 1024 * 92628, true, ""},
+			{"descriptors", 1, 99, 99, true, ""},
+		}},
 	// 64 tokens more than 1462784; of each layer, 656 B without the 132 of index keys
 	{from: "sglang#11309, before", model: "deepseek-v3.2", flags: "tp_size=8 dp_attention=true kvcache_quant_mode=fp8 page_size=64", log: `
 [2025-10-07 10:00:00 DP0 TP0] KV Cache is allocated. #tokens: 1462784, KV size: 54.52 GB

@@ -57,20 +57,9 @@ func (a *app) verify(_ context.Context, c *command) error {
 		return err
 	}
 	a.report(log.Notes.Err())
-	overridden := a.applyLog(c, log)
-	jobs, err := a.prepare(c, plan.NewPlanners(a.schema, a.schema.Nixlbench.Default, ""), true, nil)
+	j, result, err := a.compare(c, log)
 	if err != nil {
 		return err
-	}
-	j := jobs[0]
-	if !plan.UseOf(j.Config).Rank {
-		return j.Config.Values[schema.AccountingVar].Origin.Errorf("a log is about the ranks of an engine: expected %s", schema.AccountingRank)
-	}
-	done := a.guard.enter(j.Model.File)
-	result, err := enginelog.Verify(log, j.Planner, j.Request, overridden...)
-	done()
-	if err != nil {
-		return about(j.Request, err)
 	}
 	view := a.schema.Views[c.name]
 	a.printOnce(a.missing(j, append(rowNames(view), "rank_bytes_per_token")))
@@ -88,6 +77,49 @@ func (a *app) verify(_ context.Context, c *command) error {
 		err = errShown
 	}
 	return err
+}
+
+// compare compares a log with the plan for the command's model. If there is no plan with
+// a field that only follows from a line of the log, it leaves that field out.
+func (a *app) compare(c *command, log *enginelog.Log) (plan.Item, *enginelog.Result, error) {
+	overridden := a.applyLog(c, log)
+	j, result, err := a.compareWith(c, log, overridden)
+	logged := c.logged
+	for i, o := range logged {
+		if err == nil || !log.Fields[a.schema.Field(o.Path).Var].Implied {
+			continue
+		}
+		c.logged, a.configured = slices.Delete(slices.Clone(logged), i, i+1), false
+		j, other, otherErr := a.compareWith(c, log, overridden)
+		if otherErr != nil {
+			continue
+		}
+		for _, d := range diag.All(err) {
+			note := *d
+			note.Severity, note.Usage = diag.Note, false
+			a.print.Print(&note)
+		}
+		return j, other, nil
+	}
+	return j, result, err
+}
+
+func (a *app) compareWith(c *command, log *enginelog.Log, overridden []schema.LogCause) (plan.Item, *enginelog.Result, error) {
+	jobs, err := a.prepare(c, plan.NewPlanners(a.schema, a.schema.Nixlbench.Default, ""), true, nil)
+	if err != nil {
+		return plan.Item{}, nil, err
+	}
+	j := jobs[0]
+	if !plan.UseOf(j.Config).Rank {
+		return j, nil, j.Config.Values[schema.AccountingVar].Origin.Errorf("a log is about the ranks of an engine: expected %s", schema.AccountingRank)
+	}
+	done := a.guard.enter(j.Model.File)
+	result, err := enginelog.Verify(log, j.Planner, j.Request, overridden...)
+	done()
+	if err != nil {
+		err = about(j.Request, err)
+	}
+	return j, result, err
 }
 
 // readLogs reads the logs of one run.
