@@ -69,8 +69,12 @@ type line struct {
 	seen    map[string]bool // the lines found, as texts of their groups
 }
 
-// maxSeen is the maximum number of different lines of a kind that are read.
-const maxSeen = 1000
+// At most maxSeen different lines of a kind are read, and no line whose values have more
+// than maxKey bytes.
+const (
+	maxSeen = 1000
+	maxKey  = 256
+)
 
 // NewReader returns a reader for the lines that the schema describes.
 func NewReader(s *schema.Schema) (*Reader, error) {
@@ -144,7 +148,7 @@ func (l *line) groups(found [][]byte) map[string]string {
 // add adds the values of a line.
 func (r *Reader) add(l *line, found [][]byte, at diag.Pos) {
 	key := string(bytes.Join(found[1:], []byte{0}))
-	if l.seen[key] || len(l.seen) == maxSeen { // as other ranks log it
+	if l.seen[key] || len(l.seen) == maxSeen || len(key) > maxKey { // other ranks log the same
 		return
 	}
 	log := r.logs[l.Engine]

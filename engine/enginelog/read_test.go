@@ -160,6 +160,10 @@ func TestBounds(t *testing.T) {
 	if err != nil || log.Values["tokens"].Num != formula.Int(5) || log.Values["tokens"].At.Line != 2 {
 		t.Errorf("%+v, %v", log, err)
 	}
+	// So many digits are not a number.
+	if log, err := read(t, s, strings.NewReader("GPU KV cache size: "+strings.Repeat("1", 1000)+" tokens\nblock_size=64\n")); err != nil || log.Values["tokens"] != nil {
+		t.Errorf("%+v, %v", log, err)
+	}
 	// The least of lines that differ, with one note; the same line of other ranks counts once.
 	text = strings.Repeat("Available KV cache memory: 3.00 GiB\nAvailable KV cache memory: 2.00 GiB\n", 100)
 	log, err = read(t, s, strings.NewReader(text))
