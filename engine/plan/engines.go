@@ -16,8 +16,8 @@ import (
 // choice to kvbench, and the prefix of a field's name in formulas that read the model's
 // own default for the field.
 const (
-	engineField  = "engine"
-	releaseField = "engine_release"
+	engineField  = schema.EngineVar
+	releaseField = schema.EngineReleaseVar
 	autoWord     = "auto"
 	modelPrefix  = "model_"
 )

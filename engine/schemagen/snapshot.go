@@ -42,7 +42,7 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 		return nil, err
 	}
 	packages := map[string]cue.Value{"": defs}
-	for _, name := range []string{"plan", "cache", "nixlbench"} {
+	for _, name := range []string{"plan", "cache", "logs", "nixlbench"} {
 		if packages[name], err = l.Reader().Package(name); err != nil {
 			return nil, err
 		}
@@ -50,7 +50,7 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 	for _, d := range []struct {
 		pkg string
 		dst any
-	}{{"", s}, {"plan", s}, {"cache", &s.Cache}, {"nixlbench", &s.Nixlbench}, {"nixlbench", &s.Nixlbench.Runs}} {
+	}{{"", s}, {"plan", s}, {"cache", &s.Cache}, {"logs", &s.Logs}, {"nixlbench", &s.Nixlbench}, {"nixlbench", &s.Nixlbench.Runs}} {
 		if err := decode(packages[d.pkg], d.dst); err != nil {
 			return nil, err
 		}

@@ -45,6 +45,8 @@ type command struct {
 	given map[string]bool // flags set on the command line
 	set   map[string]bool // flags set in any way
 	args  []string        // arguments that do not belong to a flag
+	// logged are configuration values found in a log; the user set none of them.
+	logged []config.Override
 	// without holds the nixlbench flags to omit from the command, because the
 	// release does not have them and nixlbench would not read them.
 	without map[string]bool

@@ -17,8 +17,8 @@ func TestCompletionBash(t *testing.T) {
 	}
 	for _, test := range []struct{ words, want string }{
 		{"kvbench pl", "plan"},
-		{"kvbench ", "plan explain profile report kvcache iosize models import init vet schema nixlbench completion man version"},
-		{"kvbench help ver", "version"},
+		{"kvbench ", "plan explain profile report kvcache iosize verify models import init vet schema nixlbench completion man version"},
+		{"kvbench help ver", "verify version"},
 		{"kvbench plan --backe", "--backend"},
 		{"kvbench plan --model_c", "--model_config --model_configs"},
 		{"kvbench plan --model-c", "--model-config --model-configs"},
@@ -74,6 +74,8 @@ func TestCompletionBash(t *testing.T) {
 		{"kvbench plan --fit --for", "--format"}, // --fit takes no value
 		{"kvbench plan --model_config ex", ""},   // bash completes file names itself
 		{"kvbench vet ", ""},
+		{"kvbench verify ", ""}, // file names
+		{"kvbench verify x.log --format j", "json"},
 		{"kvbench nonsense ", ""},
 	} {
 		words := strings.Split(test.words, " ")

@@ -237,7 +237,7 @@ func (a *app) benchFlags() []*flagSpec {
 
 // overrides returns the configuration values set by flags or environment variables.
 func (c *command) overrides(s *schema.Schema) []config.Override {
-	var list []config.Override
+	list := slices.Clone(c.logged)
 	for i := range s.Fields {
 		f := &s.Fields[i]
 		if text, from, ok := c.value(f.Flag); ok {
