@@ -38,6 +38,7 @@ const (
 	ioBlocks      = "io_blocks"
 	ioBlockBytes  = "io_block_bytes"
 	windowsVar    = "cache_windows" // what is counted of layers with a window
+	groupsVar     = "cache_groups"  // the groups of layers that share blocks
 	regionsVar    = "cache_regions" // the buffers that a rank registers for transfers
 	wherePrefix   = "where."
 	selectName    = "cache.select"
@@ -360,7 +361,7 @@ func (ds *declarations) linkFolds() error {
 	for _, q := range ds.wanted {
 		wanted = append(wanted, q.Name)
 	}
-	need := reach.Inputs(ds.refs(append(wanted, pageBytes, ioCount, ioBlocks, ioBlockBytes, ioCovers, regionsVar, windowsVar)...)...)
+	need := reach.Inputs(ds.refs(append(wanted, pageBytes, ioCount, ioBlocks, ioBlockBytes, ioCovers, regionsVar, groupsVar, windowsVar)...)...)
 	for _, r := range ds.cache.requires {
 		if r.kind == everyKind {
 			need.Add(reach.Inputs(r.ref))
