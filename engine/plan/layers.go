@@ -19,6 +19,8 @@ type Layers struct {
 	cellsOf *model.Model
 	cells   []cell
 	drafts  int // the number of layers in the cells that speculation adds
+	// byCell has the values of the folds that tell layers apart, for each cell.
+	byCell []foldValues
 }
 
 // Layers returns a Layers that evaluates in the frame.
@@ -82,7 +84,7 @@ func (l *Layers) layersOf(req *Request) ([]cell, error) {
 			if !ok || l.cache.byLayer[name] {
 				i = len(cells)
 				shared[name] = i
-				cells = append(cells, cell{group: name, draft: draft, kind: g.Kind, per: l.schema.Cache.Get().Kinds[g.Kind].Per})
+				cells = append(cells, cell{index: i, group: name, draft: draft, kind: g.Kind, per: l.schema.Cache.Get().Kinds[g.Kind].Per})
 			}
 			cells[i].layers = append(cells[i].layers, layer)
 		}
@@ -146,6 +148,9 @@ func (l *Layers) enter(c *cell) {
 	l.frame.Set(l.cache.kind, formula.Value{Kind: formula.Str, Str: c.kind})
 	l.frame.Set(l.cache.per, formula.Value{Kind: formula.Str, Str: c.per})
 	l.frame.Set(l.cache.draft, formula.Value{Kind: formula.Bool, Bool: c.draft})
+	for _, v := range l.byCell {
+		l.frame.SetNum(v.fold.value, v.of[c.index])
+	}
 }
 
 // require checks the requirements on layers of a kind, or on the model if kind is "".
@@ -220,6 +225,7 @@ func (l *Layers) ExpandNext(req *Request) ([]*Request, diag.List, error) {
 // of the request.
 func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 	var warnings diag.List
+	l.byCell = nil
 	if err := l.Require(req, &warnings); err != nil {
 		return nil, nil, err
 	}
@@ -252,12 +258,17 @@ func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 			if err := l.settle(req, f.defaults, settled); err != nil {
 				return err
 			}
-			v, err := l.fold(f, cells, lo, hi)
+			if err := l.computeFold(f, cells, lo, hi); err != nil {
+				return l.missing(req, err)
+			}
+			if len(f.by) > 0 {
+				continue
+			}
+			v, err := l.frame.Num(f.value)
 			if err != nil {
 				return l.missing(req, err)
 			}
 			facts = append(facts, fact{f.Name, v})
-			l.set(f.Name, formula.Value{Kind: formula.Num, Num: v})
 		}
 		return nil
 	}
@@ -280,6 +291,11 @@ func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	ref, _ := l.prog.Ref(windowsVar)
+	windows, err := l.frame.Eval(ref)
+	if err != nil {
+		return nil, nil, l.missing(req, err)
+	}
 	var all []*Request
 	ofModel := len(facts)
 	for i := range stages {
@@ -294,7 +310,7 @@ func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 		}
 		for j := range st.ios {
 			one := *req
-			one.stage, one.io, one.settled = st, &st.ios[j], settled
+			one.stage, one.io, one.byCell, one.windows, one.settled = st, &st.ios[j], l.byCell, windows, settled
 			io := &st.ios[j]
 			one.facts = append(slices.Clone(facts), fact{StageVar, formula.Int(int64(st.number))}, fact{blockFact, formula.Int(io.bytes)},
 				fact{batchFact, formula.Int(io.count)}, fact{rankFact, formula.Int(st.bytes)})

@@ -13,10 +13,10 @@ import (
 // rate has the pages and I/Os of each layer of a cell.
 type rate struct {
 	*cell
-	page  int64   // bytes of a page
-	pages int64   // pages of a request
-	ios   int64   // I/Os, if there is one for each page
-	parts []int64 // bytes of each part of a page, if each part is an I/O
+	page  int64       // bytes of a page
+	pages int64       // pages of a request
+	ios   formula.Rat // I/Os in the stage for each layer, if there is one for each page
+	parts []int64     // bytes of each part of a page, if each part is an I/O
 	// covers is what one I/O covers.
 	covers string
 	pool   int64 // the pool of its pages, if one I/O covers a pool
@@ -27,11 +27,15 @@ type stage struct {
 	number, lo, hi int // it has the layers from lo up to, but not including, hi
 	ios            []io
 	bytes          int64 // bytes that all I/Os move
+	// block has the bytes and the number of blocks that hold pages of all layers, if an
+	// I/O covers such a block.
+	block, blocks int64
 }
 
 // io describes the I/Os of one size, which may move layers of several groups.
 type io struct {
 	bytes, count int64
+	all          formula.Rat // the number of I/Os, before it is rounded
 	groups       []string
 	shares       []share
 }
@@ -64,19 +68,29 @@ func (st *stage) fill(parts map[string][]string, rates []rate) error {
 	at := map[alike]int{}
 	type sized struct {
 		share
-		bytes, count int64
-		groups       []string
+		bytes  int64
+		count  formula.Rat
+		groups []string
 	}
 	var list []sized
 	var sum total
 	for i := range rates {
 		r := &rates[i]
 		n := r.in(st.lo, st.hi)
-		if n == 0 || r.page == 0 || r.ios == 0 {
+		if n == 0 || r.page == 0 || r.ios.Num() == 0 {
 			continue
 		}
 		one := share{terms: []term{{r, 1}}, units: n, covers: r.covers, parts: parts[r.kind]}
+		ios := sum.times(r.ios, n)
 		switch r.covers {
+		case schema.CoversBlock:
+			j := slices.IndexFunc(list, func(s sized) bool { return s.covers == r.covers })
+			if j < 0 {
+				j = len(list)
+				list = append(list, sized{share: share{units: 1, covers: r.covers}, bytes: st.block, count: formula.Int(st.blocks)})
+			}
+			list[j].terms = append(list[j].terms, term{r, n})
+			list[j].groups = append(list[j].groups, r.group)
 		case schema.CoversStage, schema.CoversPool:
 			key := alike{name: r.group, pages: r.pages}
 			if r.covers == schema.CoversPool {
@@ -96,24 +110,23 @@ func (st *stage) fill(parts map[string][]string, rates []rate) error {
 		case schema.CoversPart:
 			for k, part := range parts[r.kind] {
 				one.part = part
-				list = append(list, sized{one, r.parts[k], sum.mul(r.ios, n), []string{r.group}})
+				list = append(list, sized{one, r.parts[k], ios, []string{r.group}})
 			}
 		default:
-			list = append(list, sized{one, r.page, sum.mul(r.ios, n), []string{r.group}})
+			list = append(list, sized{one, r.page, ios, []string{r.group}})
 		}
 	}
 	for _, s := range list {
 		if s.bytes == 0 {
 			continue
 		}
-		st.bytes = sum.add(st.bytes, sum.mul(s.bytes, s.count))
 		i := slices.IndexFunc(st.ios, func(o io) bool { return o.bytes == s.bytes })
 		if i < 0 {
 			i = len(st.ios)
 			st.ios = append(st.ios, io{bytes: s.bytes})
 		}
 		o := &st.ios[i]
-		o.count = sum.add(o.count, s.count)
+		o.all = sum.plus(o.all, s.count)
 		o.shares = append(o.shares, s.share)
 		for _, name := range s.groups {
 			if s.part != "" && len(list) > 1 {
@@ -125,7 +138,11 @@ func (st *stage) fill(parts map[string][]string, rates []rate) error {
 		}
 	}
 	for i := range st.ios {
-		st.ios[i].groups = shorten(st.ios[i].groups, st.ios)
+		o := &st.ios[i]
+		o.groups = shorten(o.groups, st.ios)
+		// A group's share of padding may be a fraction, but not that of all its kin.
+		o.count = o.all.Ceil().Num()
+		st.bytes = sum.add(st.bytes, sum.mul(o.bytes, o.count))
 	}
 	return sum.err
 }
@@ -185,7 +202,7 @@ func (l *Layers) rates(req *Request, cells []cell, warnings *diag.List) ([]rate,
 		for _, v := range []struct {
 			dst  *int64
 			name string
-		}{{&r.page, pageBytes}, {&r.pages, layerPages}, {&r.ios, ioCount}} {
+		}{{&r.page, pageBytes}, {&r.pages, layerPages}} {
 			if *v.dst, err = l.whole(v.name); err != nil {
 				return nil, l.missing(req, err)
 			}
@@ -247,6 +264,10 @@ func (l *Layers) stages(req *Request, rates []rate) ([]stage, error) {
 			continue
 		}
 		st := stage{number: s, lo: ends[s], hi: ends[s+1]}
+		l.set(StageVar, formula.Number(int64(s)))
+		if err := l.countIOs(&st, rates); err != nil {
+			return nil, l.missing(req, err)
+		}
 		if err := st.fill(l.cache.parts, rates); err != nil {
 			return nil, diag.Errorf(req.label(), "the bytes of stage %d do not fit in 64 bits", s)
 		}
@@ -261,12 +282,56 @@ func (l *Layers) stages(req *Request, rates []rate) ([]stage, error) {
 	return all, nil
 }
 
+// countIOs evaluates how many I/Os the layers of a stage have.
+func (l *Layers) countIOs(st *stage, rates []rate) error {
+	for _, f := range l.cache.counted {
+		if err := l.computeFold(f, l.cells, st.lo, st.hi); err != nil {
+			return err
+		}
+	}
+	count, _ := l.prog.Ref(ioCount)
+	l.set(ioUnits, formula.Number(1))
+	var blocks bool
+	for i := range rates {
+		r := &rates[i]
+		if r.in(st.lo, st.hi) == 0 {
+			continue
+		}
+		l.enter(r.cell)
+		var err error
+		if r.ios, err = l.frame.Num(count); err != nil {
+			return err
+		}
+		blocks = blocks || r.covers == schema.CoversBlock
+	}
+	if !blocks {
+		return nil
+	}
+	var err error
+	if st.blocks, err = l.whole(ioBlocks); err == nil {
+		st.block, err = l.whole(ioBlockBytes)
+	}
+	return err
+}
+
 // total adds and multiplies whole numbers. It sets err if a result does not fit.
 type total struct{ err error }
 
 func (t *total) add(a, b int64) int64 { return t.keep(formula.Int(a).Add(formula.Int(b))) }
 
 func (t *total) mul(a, b int64) int64 { return t.keep(formula.Int(a).Mul(formula.Int(b))) }
+
+func (t *total) plus(a, b formula.Rat) formula.Rat {
+	v, err := a.Add(b)
+	t.keep(v, err)
+	return v
+}
+
+func (t *total) times(a formula.Rat, n int64) formula.Rat {
+	v, err := a.Mul(formula.Int(n))
+	t.keep(v, err)
+	return v
+}
 
 func (t *total) keep(v formula.Rat, err error) int64 {
 	if err != nil {
