@@ -43,7 +43,7 @@ type Request struct {
 	byCell []foldValues
 	// windows says what is counted of layers with a window.
 	windows formula.Value
-	// settled has the values that the engine determines for fields that are not set.
+	// settled holds the values that the engine determines for fields that are not set.
 	settled map[string]data.Fact
 }
 
