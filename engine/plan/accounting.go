@@ -23,6 +23,8 @@ type Use struct {
 	// Transfer adds the transfer from the ranks of one side to those of another. It
 	// needs Rank.
 	Transfer bool
+	// Slowest makes one plan for each transfer: for the slowest pair of ranks.
+	Slowest bool
 }
 
 // Accounting returns the name of the accounting that a configuration of a model
@@ -54,6 +56,7 @@ type account struct {
 	rank   bool
 	// transfers reports whether the plans are for transfers between two sides.
 	transfers bool
+	slowest   bool // see [Use.Slowest]
 }
 
 // Schema returns the schema that the formulas come from.
