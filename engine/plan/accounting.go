@@ -68,6 +68,10 @@ func (a *account) Arch() *schema.Architecture { return a.arch }
 // OfRanks reports whether the accounting is the rank accounting.
 func (a *account) OfRanks() bool { return a.rank }
 
+// OfSlowest reports whether the plans are for the slowest pairs of transfers. Such plans
+// are not for commands.
+func (a *account) OfSlowest() bool { return a.slowest }
+
 // known returns an error if the architecture does not define what the accounting
 // needs.
 func known(arch *schema.Architecture, rank bool) error {
