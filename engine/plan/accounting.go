@@ -18,8 +18,10 @@ type Use struct {
 	// Rank selects the rank accounting, which counts what one rank of a serving
 	// engine moves, instead of the documented arithmetic for the whole model.
 	Rank bool
-	// Detail adds the quantities that are shown only in detail.
+	// Detail adds the quantities that are shown only in detail; Names, separated by
+	// commas, adds those of them that it names.
 	Detail bool
+	Names  string
 	// Transfer adds the transfer from the ranks of one side to those of another. It
 	// needs Rank.
 	Transfer bool

@@ -21,6 +21,7 @@ type Layers struct {
 	drafts  int // the number of layers in the cells that speculation adds
 	// other evaluates the destination's side of a transfer.
 	other *Layers
+	quick *quick // for the slowest pairs of transfers, or nil
 }
 
 // Layers returns a Layers that evaluates in the frame.
@@ -210,6 +211,12 @@ func (l *Layers) checkFields(req *Request, cells []cell) error {
 // the previous request. Both requests must be for the same model, and the given values of
 // the new one must already be in the frame.
 func (l *Layers) ExpandNext(req *Request) ([]*Request, diag.List, error) {
+	if l.slowest {
+		if l.quick == nil {
+			l.quick = newQuick(l)
+		}
+		return l.quick.expand(req)
+	}
 	for _, ref := range l.cache.inner {
 		l.frame.Unset(ref)
 	}
@@ -270,9 +277,13 @@ func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 		}
 	}
 	if len(all) == 0 {
-		return nil, nil, diag.Errorf(req.label(), "there is no cache to move").WithHint("none of the layers in this stage has a cache")
+		return nil, nil, l.noCache(req)
 	}
 	return all, warnings, nil
+}
+
+func (l *Layers) noCache(req *Request) error {
+	return diag.Errorf(req.label(), "there is no cache to move").WithHint("none of the layers in this stage has a cache")
 }
 
 // ioFacts returns the facts for the plan of I/Os of one size in a stage.
@@ -283,7 +294,7 @@ func (l *Layers) ioFacts(st *stage, o *io) []fact {
 	if !l.transfers {
 		return append(facts, fact{rankFact, formula.Int(st.bytes)})
 	}
-	return append(facts, fact{pairBytesFact, formula.Int(st.bytes)}, fact{pairIOsFact, formula.Int(st.count())},
+	return append(facts, fact{pairBytesFact, formula.Int(st.bytes)}, fact{pairIOsFact, formula.Int(st.total)},
 		fact{pairsFact, formula.Int(o.pairs)}, fact{allBytesFact, formula.Int(st.all.bytes)}, fact{allIOsFact, formula.Int(st.all.ios)})
 }
 

@@ -44,7 +44,7 @@ func Compile(s *schema.Schema, release string, arch *schema.Architecture, use Us
 		return nil, err
 	}
 	ds := &declarations{p, formula.NewScope()}
-	err := ds.declare(use.Detail)
+	err := ds.declare(use)
 	if err != nil {
 		return nil, err
 	}
