@@ -86,7 +86,7 @@ func known(arch *schema.Architecture, rank bool) error {
 		return diag.Errorf(at, "%s does not describe its layers: the rank accounting needs a cache section", arch.Name).
 			WithHint("omit --%s %s, or see docs/adding-a-new-model-architecture.md", accountingVar, accountingRank)
 	case !rank && len(arch.Tables[patternsTable]) == 0:
-		return diag.Errorf(at, "%s has no %s: the documented arithmetic does not cover such models", arch.Name, patternsTable).
+		return diag.Errorf(at, "%s has no %s: the documented arithmetic does not support such models", arch.Name, patternsTable).
 			WithHint("use --%s %s to count their layers one by one", accountingVar, accountingRank)
 	}
 	return nil

@@ -94,7 +94,7 @@ func (l *Layers) layersOf(req *Request) ([]cell, error) {
 			return nil, l.notSelected(req, layer, selected)
 		}
 		if !found {
-			return nil, diag.Errorf(diag.Pos{File: req.Model.File}, "layer %d is in none of the groups of %s: %s", layer, l.arch.Name, strings.Join(groups, ", "))
+			return nil, diag.Errorf(diag.Pos{File: req.Model.File}, "layer %d is not in any group of %s: %s", layer, l.arch.Name, strings.Join(groups, ", "))
 		}
 	}
 	if err := l.overlapping(req, both); err != nil {
@@ -198,7 +198,7 @@ func (l *Layers) checkFields(req *Request, cells []cell) error {
 				return l.missing(req, err)
 			}
 			if n, whole := v.Int64(); !whole || n < 1 {
-				d := diag.Errorf(f.Pos, "%s of group %s is %s in layer %d: expected a whole number, 1 or more", field.field, c.group, v, c.layers[0]).About(diag.NotWhole, c.group+"."+field.field)
+				d := diag.Errorf(f.Pos, "%s in group %s is %s in layer %d: expected a whole number, 1 or more", field.field, c.group, v, c.layers[0]).About(diag.NotWhole, c.group+"."+field.field)
 				d.Source, d.Caret = f.Text, 1
 				return d.WithHint("with %s", req.Model.File)
 			}

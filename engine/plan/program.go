@@ -20,7 +20,7 @@ type Program struct {
 
 	prog   *formula.Program
 	wanted []*schema.Quantity // the quantities to compute
-	// results are the wanted quantities that every plan has.
+	// results are the requested quantities that every plan has.
 	results []result
 	// computed are the quantities that have a formula of their own.
 	computed map[string]bool

@@ -120,7 +120,7 @@ func (c *command) preferences(r io.Reader, set func(name, value string) error) e
 	case err != nil:
 		errs = append(errs, diag.Errorf(diag.Pos{File: name}, "%v", diag.Cause(err)))
 	case rest.N == 0:
-		errs = append(errs, diag.Errorf(diag.Pos{File: name}, "is larger than %d MiB: preferences are a few lines", maxPreferences>>20))
+		errs = append(errs, diag.Errorf(diag.Pos{File: name}, "is larger than %d MiB: a preferences file needs only a few lines", maxPreferences>>20))
 	}
 	return errs.Err()
 }
