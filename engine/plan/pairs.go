@@ -648,7 +648,9 @@ func (l *Layers) micros(bytes, ios int64) (formula.Rat, bool) {
 // of another.
 type Transfer struct {
 	// Op is what the transfer is to the side that starts it: READ or WRITE.
-	Op                  string
+	Op string
+	// Flags are the flags of nixlbench that follow from the transfer, by name.
+	Flags               map[string]formula.Value
 	Source, Destination Ranks
 	// Requests is the number of requests. They are dealt in turn to the groups of each
 	// side.
@@ -712,6 +714,14 @@ func (p *Planner) Transfer(req *Request) (*Transfer, error) {
 		return nil, err
 	}
 	t.Op, t.Source, t.Destination = all.op, all.source, all.destination
+	t.Flags = map[string]formula.Value{}
+	for name := range p.schema.Cache.Get().Transfer.Flags {
+		if ref, ok := p.prog.Ref(name); ok {
+			if t.Flags[name], err = p.layers.frame.Eval(ref); err != nil {
+				return nil, err
+			}
+		}
+	}
 	settled := *req
 	settled.settled = x.settled
 	t.Request = settled.withSettled()
