@@ -100,6 +100,7 @@ var layers = []string{
 	"kvbench/engine/plan",
 	"kvbench/engine/sweep",
 	"kvbench/engine/transfer",
+	"kvbench/engine/enginelog",
 	"kvbench/engine/vet",
 	"kvbench/engine/nixlbench",
 	"kvbench/engine/runner",

@@ -430,6 +430,11 @@ func (l *Layers) pairRates(x *modelled, destination *Request, all *pairsOf, warn
 		v, err := l.frame.Eval(p.covers)
 		if err == nil {
 			r.covers = v.Str
+			if r.covers == schema.CoversPool {
+				if r.pool, err = l.whole(ioPool); err != nil {
+					return nil, l.missing(x.Request, err)
+				}
+			}
 			r.ios, err = l.wholeOf(p.ios)
 		}
 		if err == nil {
