@@ -57,6 +57,9 @@ const (
 	pairsFact     = "pairs"
 	allBytesFact  = "all_bytes"
 	allIOsFact    = "all_descriptors"
+	// The ranks of each side that move data at the same time in the plan.
+	sourcesFact      = "pair_sources"
+	destinationsFact = "pair_destinations"
 )
 
 // The configuration fields that determine the pipeline stages and what an I/O covers,

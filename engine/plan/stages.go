@@ -50,6 +50,8 @@ type io struct {
 	// have such I/Os.
 	from  *sources
 	pairs int64
+	// together reports whether all these pairs move their I/Os at the same time.
+	together bool
 }
 
 // share describes a group's part of the I/Os of one size. An I/O moves the sum of the
