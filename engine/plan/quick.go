@@ -18,6 +18,7 @@ type quick struct {
 	*Layers
 	fields  []string // the fields that what is kept depends on
 	pages   formula.Ref
+	rare    []*fold // those that are not kept, so that requests that need them are slow
 	kept    map[string]*kept
 	model   *model.Model // that it is kept of
 	now     *kept        // the one whose values are in the frame
@@ -88,11 +89,11 @@ func newQuick(l *Layers) *quick {
 	q := &quick{Layers: l, kept: map[string]*kept{}}
 	p := l.cache.pairing
 	q.pages, _ = l.prog.Ref(layerPages)
-	count, _ := l.prog.Ref(ioCount)
+	skip := append(l.refs(layerPages, ioCount, ioBlocks, ioBlockBytes), p.ios, p.pages, p.request)
 	t := l.tracer(everything)
 	refs := slices.Clone(l.requires)
 	for _, r := range l.layerRefs() {
-		if !slices.Contains([]formula.Ref{q.pages, count, p.ios, p.pages, p.request}, r) {
+		if !slices.Contains(skip, r) {
 			refs = append(refs, r)
 		}
 	}
@@ -108,6 +109,12 @@ func newQuick(l *Layers) *quick {
 	depends := t.inputs(refs)
 	others := append(slices.Clone(stageFields), engineField, releaseField)
 	for _, f := range l.cache.folds {
+		// Those that few models need depend on the length of the input.
+		if f.when >= 0 {
+			depends.Add(t.inputs([]formula.Ref{f.when}))
+			q.rare = append(q.rare, f)
+			continue
+		}
 		depends.Add(t.foldInputs(f.Fold))
 	}
 	for i := range l.schema.Fields {
@@ -218,6 +225,10 @@ func (q *quick) keep(req *Request) *kept {
 			c.sets = append(c.sets, setting{v.to, val})
 		}
 		k.cells = append(k.cells, c)
+	}
+	for _, f := range q.rare {
+		yes, err := q.frame.Bool(f.when)
+		k.slow = k.slow || yes || err != nil
 	}
 	k.byCell = q.byCell
 	windows, _ := q.prog.Ref(windowsVar)
