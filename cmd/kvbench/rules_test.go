@@ -99,6 +99,7 @@ var layers = []string{
 	"kvbench/engine/fit",
 	"kvbench/engine/plan",
 	"kvbench/engine/sweep",
+	"kvbench/engine/transfer",
 	"kvbench/engine/enginelog",
 	"kvbench/engine/vet",
 	"kvbench/engine/nixlbench",
