@@ -88,6 +88,7 @@ var layers = []string{
 	"kvbench/engine/input",
 	"kvbench/engine/hub",
 	"kvbench/engine/jsonl",
+	"kvbench/engine/requests",
 	"kvbench/engine/formula",
 	"kvbench/engine/data",
 	"kvbench/engine/schema",
