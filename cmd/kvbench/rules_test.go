@@ -100,6 +100,7 @@ var layers = []string{
 	"kvbench/engine/fit",
 	"kvbench/engine/plan",
 	"kvbench/engine/sweep",
+	"kvbench/engine/transfer",
 	"kvbench/engine/matrix",
 	"kvbench/engine/vet",
 	"kvbench/engine/nixlbench",

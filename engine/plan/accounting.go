@@ -19,6 +19,9 @@ type Use struct {
 	Rank bool
 	// Detail adds the quantities that are shown only in detail.
 	Detail bool
+	// Transfer adds the transfer from the ranks of one side to those of another. It
+	// needs Rank.
+	Transfer bool
 }
 
 // Accounting returns the name of the accounting that a configuration of a model
@@ -48,6 +51,8 @@ type account struct {
 	schema *schema.Schema
 	arch   *schema.Architecture
 	rank   bool
+	// transfers reports whether the plans are for transfers between two sides.
+	transfers bool
 }
 
 // Schema returns the schema that the formulas come from.
@@ -86,7 +91,9 @@ func (a *account) accounting() string {
 }
 
 // knows reports whether the accounting has a field.
-func (a *account) knows(f *schema.Field) bool { return f.Needs == "" || f.Needs == a.accounting() }
+func (a *account) knows(f *schema.Field) bool {
+	return (f.Needs == "" || f.Needs == a.accounting()) && (!f.Transfer || a.transfers)
+}
 
 // has reports whether the accounting has a quantity.
 func (a *account) has(q *schema.Quantity) bool {

@@ -51,10 +51,11 @@ const (
 // The configuration fields that determine the pipeline stages and what an I/O covers,
 // and the value that selects the largest stage.
 const (
-	stagesField  = "pp_size"
-	stageField   = "pp_stage"
-	patternField = "access_pattern"
-	stageLargest = "largest"
+	stagesField   = "pp_size"
+	requestsField = "num_requests"
+	stageField    = "pp_stage"
+	patternField  = "access_pattern"
+	stageLargest  = "largest"
 )
 
 // maxLayers is the maximum number of layers of a model.
@@ -73,6 +74,7 @@ type cache struct {
 	inner                          []formula.Ref // all inputs that are set for a layer, stage or I/O
 	// byLayer has the groups whose fields depend on the number of the layer.
 	byLayer map[string]bool
+	pairing *pairing // nil if the plans are not for transfers
 	// ofModel reports whether only the model determines which layers are in which
 	// group.
 	ofModel bool
@@ -196,6 +198,9 @@ func (ds *declarations) declareCache() error {
 	for _, name := range schema.Keys(kinds) {
 		ds.declareRequires(name, kinds[name], kinds[name].Requires)
 	}
+	if ds.transfers {
+		ds.declareTransfers(kinds)
+	}
 	return nil
 }
 
@@ -317,7 +322,15 @@ func (ds *declarations) linkCache() error {
 	if err := ds.linkFolds(); err != nil {
 		return err
 	}
+	if ds.transfers {
+		ds.linkTransfers()
+	}
 	ds.cache.inner = ds.refs(ds.LayerInputs()...)
+	if ds.transfers {
+		for _, v := range ds.cache.pairing.values {
+			ds.cache.inner = append(ds.cache.inner, v.to)
+		}
+	}
 	ds.cache.counts, ds.cache.parts = map[string][]layerField{}, map[string][]string{}
 	for name, kind := range ds.schema.Cache.Get().Kinds {
 		ds.cache.parts[name] = schema.Keys(kind.Parts)
@@ -415,6 +428,9 @@ func (p *Program) LayerInputs() []string {
 		return nil
 	}
 	names := []string{layerVar, groupVar, kindVar, perVar, draftVar, ioUnits, ioPart, StageVar, blockFact, batchFact, rankFact}
+	if p.transfers {
+		names = append(names, destinationRank, destinationGroup)
+	}
 	for _, f := range p.cache.folds {
 		names = append(names, f.Name)
 	}

@@ -80,17 +80,21 @@ func (a *account) engineRule(field string) schema.Formula {
 func (ds *declarations) declareTables() {
 	c := ds.schema.Cache.Get()
 	for _, name := range schema.Keys(c.Tables) {
-		plain := map[string]schema.Formula{}
-		for engine, rule := range c.Tables[name] {
-			f, ok := rule.Plain()
-			if !ok {
-				f = schema.Formula{Text: eraTable(name, engine) + "[" + releaseField + "]"}
-				declareEras(ds.scope, name, engine, rule, c.Releases[engine])
-			}
-			plain[engine] = f
-		}
-		tableOf(ds.scope, name, plain, formula.Any)
+		ds.declareTable(name, c.Tables[name])
 	}
+}
+
+func (ds *declarations) declareTable(name string, rules map[string]schema.EngineRule) {
+	plain := map[string]schema.Formula{}
+	for engine, rule := range rules {
+		f, ok := rule.Plain()
+		if !ok {
+			f = schema.Formula{Text: eraTable(name, engine) + "[" + releaseField + "]"}
+			declareEras(ds.scope, name, engine, rule, ds.schema.Cache.Get().Releases[engine])
+		}
+		plain[engine] = f
+	}
+	tableOf(ds.scope, name, plain, formula.Any)
 }
 
 func eraTable(name, engine string) string { return name + "_" + engine }

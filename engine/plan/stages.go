@@ -19,11 +19,20 @@ type rate struct {
 	parts []int64 // bytes of each part of a page, if each part is an I/O
 	// covers is what one I/O covers.
 	covers string
+	// per is the number of pages that one I/O moves, and moved the number of pages
+	// that all of them move.
+	per   formula.Rat
+	moved int64
+	// from has the sources of each destination rank of a transfer.
+	from *sources
 }
 
-// stage is a pipeline stage with its I/Os.
+// stage is a pipeline stage with its I/Os. In a transfer, it is what a stage of the
+// source and one of the destination have in common, and has the I/Os of one pair of
+// their ranks.
 type stage struct {
 	number, lo, hi int // it has the layers from lo up to, but not including, hi
+	to             int // the number of the destination's stage
 	ios            []io
 	bytes          int64 // bytes that all I/Os move
 }
@@ -31,8 +40,10 @@ type stage struct {
 // io describes the I/Os of one size, which may move layers of several groups.
 type io struct {
 	bytes, count int64
+	moved        int64 // bytes that all of them move, which the last one may have less of
 	groups       []string
 	shares       []share
+	from         *sources // in a transfer
 }
 
 // share describes a group's part of the I/Os of one size. An I/O moves the sum of the
@@ -57,12 +68,16 @@ func (st *stage) fill(parts map[string][]string, rates []rate) error {
 	type alike struct {
 		group string
 		pages int64
+		from  *sources
 	}
 	at := map[alike]int{} // shares that cover a whole group
 	type sized struct {
 		share
 		bytes, count int64
+		moved        int64
+		per          formula.Rat
 		group        string
+		from         *sources
 	}
 	var list []sized
 	var sum total
@@ -75,36 +90,39 @@ func (st *stage) fill(parts map[string][]string, rates []rate) error {
 		one := share{terms: []term{{r, 1}}, units: n, covers: r.covers, parts: parts[r.kind]}
 		switch r.covers {
 		case schema.CoversStage:
-			key := alike{r.group, r.pages}
+			key := alike{r.group, r.pages, r.from}
 			j, ok := at[key]
 			if !ok {
 				j = len(list)
 				at[key] = j
-				list = append(list, sized{share: share{units: 1, covers: r.covers, parts: one.parts}, count: r.ios, group: r.group})
+				list = append(list, sized{share: share{units: 1, covers: r.covers, parts: one.parts}, count: r.ios, moved: r.moved, per: r.per, group: r.group, from: r.from})
 			}
 			list[j].terms = append(list[j].terms, term{r, n})
 			list[j].bytes = sum.add(list[j].bytes, sum.mul(n, r.page))
 		case schema.CoversPart:
 			for k, part := range parts[r.kind] {
 				one.part = part
-				list = append(list, sized{one, r.parts[k], sum.mul(r.ios, n), r.group})
+				list = append(list, sized{one, r.parts[k], sum.mul(r.ios, n), sum.mul(r.moved, n), r.per, r.group, r.from})
 			}
 		default:
-			list = append(list, sized{one, r.page, sum.mul(r.ios, n), r.group})
+			list = append(list, sized{one, r.page, sum.mul(r.ios, n), sum.mul(r.moved, n), r.per, r.group, r.from})
 		}
 	}
 	for _, s := range list {
 		if s.bytes == 0 {
 			continue
 		}
-		st.bytes = sum.add(st.bytes, sum.mul(s.bytes, s.count))
-		i := slices.IndexFunc(st.ios, func(o io) bool { return o.bytes == s.bytes })
+		moved := sum.mul(s.bytes, s.moved)
+		s.bytes = sum.keep(formula.Int(s.bytes).Mul(s.per))
+		st.bytes = sum.add(st.bytes, moved)
+		i := slices.IndexFunc(st.ios, func(o io) bool { return o.bytes == s.bytes && o.from == s.from })
 		if i < 0 {
 			i = len(st.ios)
-			st.ios = append(st.ios, io{bytes: s.bytes})
+			st.ios = append(st.ios, io{bytes: s.bytes, from: s.from})
 		}
 		o := &st.ios[i]
 		o.count = sum.add(o.count, s.count)
+		o.moved = sum.add(o.moved, moved)
 		o.shares = append(o.shares, s.share)
 		name := s.group
 		if s.part != "" && len(list) > 1 {
@@ -180,6 +198,7 @@ func (l *Layers) rates(req *Request, cells []cell, warnings *diag.List) ([]rate,
 				return nil, l.missing(req, err)
 			}
 		}
+		r.per, r.moved = formula.Int(1), r.ios
 		v, err := l.frame.Eval(covers)
 		if err != nil {
 			return nil, l.missing(req, err)
@@ -209,8 +228,9 @@ func (l *Layers) part(c *cell, part string) (int64, error) {
 	return l.whole(ioPartBytes)
 }
 
-// stages returns the requested pipeline stages with their I/Os.
-func (l *Layers) stages(req *Request, rates []rate) ([]stage, error) {
+// ends returns the number of the first layer of each pipeline stage, and of the layer
+// after the last.
+func (l *Layers) ends(req *Request) ([]int, error) {
 	pp, _ := req.Config.Values[stagesField].Num.Int64()
 	ends := make([]int, pp+1)
 	for i := range ends {
@@ -222,6 +242,16 @@ func (l *Layers) stages(req *Request, rates []rate) ([]stage, error) {
 		ends[i] = int(first)
 	}
 	ends[pp] += l.drafts // draft layers belong to the last stage
+	return ends, nil
+}
+
+// stages returns the requested pipeline stages with their I/Os.
+func (l *Layers) stages(req *Request, rates []rate) ([]stage, error) {
+	ends, err := l.ends(req)
+	if err != nil {
+		return nil, err
+	}
+	pp := int64(len(ends) - 1)
 	choice := req.Config.Values[stageField]
 	if n, ok := choice.Num.Int64(); choice.Kind == formula.Num && ok && n >= pp {
 		return nil, choice.Origin.Errorf("there is no stage %d: there are %d, counted from 0", n, pp)

@@ -20,6 +20,7 @@ type Cache struct {
 	Releases map[string][]string `json:"releases"`
 	// Defaults contains formulas for fields that are not set.
 	Defaults map[string]Formula `json:"defaults"`
+	Transfer Transfers          `json:"transfer"`
 }
 
 // What one I/O covers.
@@ -40,7 +41,9 @@ type Kind struct {
 	Grows     Formula            `json:"grows"`
 	Bound     Formula            `json:"bound"`
 	SamePages Formula            `json:"same_pages"`
-	Requires  []Requirement      `json:"requires"`
+	// Shares is into how many equal shares ranks can divide a layer.
+	Shares   Formula       `json:"shares"`
+	Requires []Requirement `json:"requires"`
 }
 
 // KindField is a field that groups of a kind must set, unless it has a default.
@@ -126,6 +129,7 @@ func (c *Cache) eachFormula(f func([]string, *Formula)) {
 		f(append(path, "grows"), &k.Grows)
 		f(append(path, "bound"), &k.Bound)
 		f(append(path, "same_pages"), &k.SamePages)
+		f(append(path, "shares"), &k.Shares)
 		eachIn(k.Parts, append(path, "parts"), f)
 		for _, field := range Keys(k.Fields) {
 			v := k.Fields[field]
@@ -137,14 +141,7 @@ func (c *Cache) eachFormula(f func([]string, *Formula)) {
 	eachIn(c.Let, []string{"let"}, f)
 	for _, name := range Keys(c.Tables) {
 		for _, key := range Keys(c.Tables[name]) {
-			rule, path := c.Tables[name][key], []string{"tables", name, key}
-			if _, ok := rule.Plain(); ok {
-				f(path, &rule[0].Value)
-				continue
-			}
-			for i := range rule {
-				f(append(path[:3:3], index(i), "value"), &rule[i].Value)
-			}
+			c.Tables[name][key].eachFormula([]string{"tables", name, key}, f)
 		}
 	}
 	eachIn(c.Covers, []string{"covers"}, f)
@@ -156,6 +153,7 @@ func (c *Cache) eachFormula(f func([]string, *Formula)) {
 		f(append(path, "of"), &c.Folds[i].Of)
 		eachIn(c.Folds[i].Set, append(path, "set"), f)
 	}
+	c.Transfer.eachFormula(f)
 }
 
 func eachRequirement(list []Requirement, name string, path []string, f func([]string, *Formula)) {

@@ -82,6 +82,8 @@ type Field struct {
 	Note string `json:"note,omitempty"`
 	// Needs is the only accounting that accepts the field.
 	Needs string `json:"needs,omitempty"`
+	// Transfer fields exist only in plans of transfers between two sides.
+	Transfer bool `json:"transfer,omitempty"`
 	// Late fields were added later; their columns come after those of the others.
 	Late bool `json:"late,omitempty"`
 	// Last fields were added even later: their columns are at the very end, headed
@@ -134,6 +136,10 @@ type Unit struct {
 	Arg  string   `json:"arg"`
 	// Suffixes maps the suffixes of numbers with the unit to their factors.
 	Suffixes map[string]int64 `json:"suffixes"`
+	// Words maps words to the numbers that they stand for.
+	Words map[string]int64 `json:"words,omitempty"`
+	// FieldsOnly reports whether only numbers of fields may have the unit.
+	FieldsOnly bool `json:"fields_only,omitempty"`
 	// Unclear maps ambiguous suffixes, in lower case, to the ones that may be
 	// meant. They are rejected in any case.
 	Unclear map[string][]string `json:"unclear,omitempty"`

@@ -19,6 +19,9 @@ func (s *Schema) ParseNumber(unit, text string) (int64, error) {
 			return times(number, factor)
 		}
 	}
+	if n, ok := s.Units[unit].Words[strings.ToLower(text)]; ok {
+		return n, nil
+	}
 	digits, base := text, 10
 	if hex, ok := strings.CutPrefix(text, "0x"); ok {
 		digits, base = hex, 16
@@ -55,7 +58,14 @@ func (u Unit) Pattern() string {
 		}
 		suffixes = append(suffixes, name)
 	}
-	return `^([0-9]+|0x[0-9A-Fa-f]+|[0-9]+(\.[0-9]+)? ?(` + strings.Join(suffixes, "|") + `))$`
+	pattern := `[0-9]+|0x[0-9A-Fa-f]+`
+	for _, word := range Keys(u.Words) {
+		pattern += "|" + word
+	}
+	if len(suffixes) > 0 {
+		pattern += `|[0-9]+(\.[0-9]+)? ?(` + strings.Join(suffixes, "|") + `)`
+	}
+	return `^(` + pattern + `)$`
 }
 
 // maxDigits is the maximum number of digits in a number with a suffix.
@@ -130,7 +140,7 @@ func (s *Schema) UnitOf(name string) string {
 func (s *Schema) UnitThatHas(text string) string {
 	_, suffix := cutNumber(text)
 	for _, unit := range Keys(s.Units) {
-		if s.Units[unit].factor(suffix) > 0 {
+		if u := s.Units[unit]; u.factor(suffix) > 0 && !u.FieldsOnly {
 			return unit
 		}
 	}

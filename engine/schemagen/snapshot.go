@@ -160,6 +160,8 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 					f.More = true
 				case "note":
 					f.Note = a.Contents()
+				case "transfer":
+					f.Transfer = true
 				case "needs":
 					f.Needs = a.Contents()
 				case "unit":

@@ -1,0 +1,563 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// The names in formulas of what only transfers have: values of the source's and of the
+// destination's side, rules of an engine, and the rank that is being evaluated.
+const (
+	sourcePrefix      = "source_"
+	destinationPrefix = "destination_"
+	pairPrefix        = "pair_"
+	sidePrefix        = "transfer.destination."
+	pairRequires      = "transfer.requires"
+	layerShares       = "layer_shares"
+	sourceRanks       = "source_tp"
+	sourceGroups      = "source_dp"
+	destinationRanks  = "destination_tp"
+	destinationGroups = "destination_dp"
+	destinationRank   = "destination_rank"
+	destinationGroup  = "destination_dp_rank"
+)
+
+// pairing has the references to the formulas of transfers.
+type pairing struct {
+	fields []sideField
+	// values are the values of the destination's side that formulas read.
+	values   []standIn
+	rank, dp formula.Ref // the destination rank, and its group
+	// ofGroup reports whether the sources of a rank depend on its group.
+	ofGroup                     bool
+	op, first, step, count      formula.Ref
+	covers, ios, pages, request formula.Ref
+	sides                       [4]formula.Ref // ranks and groups of the source and of the destination
+	requires                    []pairRequirement
+}
+
+// sideField is a field whose value on the destination's side is that of a formula.
+type sideField struct {
+	field string
+	text  string // of the formula
+	ref   formula.Ref
+}
+
+// pairRequirement is a requirement of an engine, or of all if engine is "", on the two
+// sides or, if each is set, on each group of layers.
+type pairRequirement struct {
+	requirement
+	engine string
+	each   bool
+}
+
+// declareTransfers declares the formulas of transfers.
+func (ds *declarations) declareTransfers(kinds map[string]*schema.Kind) {
+	c := ds.schema.Cache.Get()
+	t := &c.Transfer
+	ds.cache.pairing = &pairing{}
+	shares := map[string]schema.Formula{}
+	for name, k := range kinds {
+		shares[name] = within(k, k.Shares)
+	}
+	tableOf(ds.scope, "kind_shares", shares, formula.Num)
+	ds.scope.Formula(layerShares, formula.Source{Text: "kind_shares[" + kindVar + "]"}, formula.Num)
+	ds.scope.Input(destinationRank, formula.Num, diag.Pos{})
+	ds.scope.Input(destinationGroup, formula.Num, diag.Pos{})
+
+	known := map[string]bool{destinationRank: true, destinationGroup: true}
+	var texts []schema.Formula
+	for name, f := range t.Let {
+		known[name] = true
+		texts = append(texts, f)
+	}
+	addFormulas(ds.scope, t.Let, formula.Any)
+	for field, f := range t.Destination {
+		ds.scope.Formula(sidePrefix+field, f, formula.Any)
+	}
+	rules := map[string]map[string]schema.EngineRule{}
+	ds.declarePairRequires("", false, t.Requires)
+	for _, engine := range schema.Keys(t.Engines) {
+		e := t.Engines[engine]
+		for name, rule := range e.Rules() {
+			if rules[name] == nil {
+				rules[name] = map[string]schema.EngineRule{}
+			}
+			rules[name][engine] = rule
+			for i := range rule {
+				texts = append(texts, rule[i].Value)
+			}
+		}
+		ds.declarePairRequires(engine, false, e.Requires)
+		ds.declarePairRequires(engine, true, e.EachRequires)
+	}
+	for _, name := range schema.Keys(rules) {
+		ds.declareTable(pairPrefix+name+"_by", rules[name])
+		ds.scope.Formula(pairPrefix+name, formula.Source{Text: pairPrefix + name + "_by[" + engineField + "]"}, formula.Any)
+	}
+	for _, r := range ds.cache.pairing.requires {
+		texts = append(texts, r.Require)
+	}
+	for _, f := range texts {
+		for _, name := range formula.Names(f.Text) {
+			if known[name] {
+				continue
+			}
+			for _, prefix := range []string{sourcePrefix, destinationPrefix} {
+				if of, ok := strings.CutPrefix(name, prefix); ok {
+					known[name] = true
+					ds.scope.Formula(name, formula.Source{Text: of, Pos: f.Pos}, formula.Any)
+				}
+			}
+		}
+	}
+}
+
+func (ds *declarations) declarePairRequires(engine string, each bool, list []schema.Requirement) {
+	all := &ds.cache.pairing.requires
+	for i := range list {
+		ds.scope.Formula(fmt.Sprintf("%s.%d", pairRequires, len(*all)), list[i].Require, formula.Bool)
+		*all = append(*all, pairRequirement{requirement{Requirement: &list[i]}, engine, each})
+	}
+}
+
+// linkTransfers resolves the names of transfers after the formulas are compiled.
+func (ds *declarations) linkTransfers() {
+	p := ds.cache.pairing
+	ref := func(name string) formula.Ref {
+		r, _ := ds.prog.Ref(name)
+		return r
+	}
+	for _, field := range schema.Keys(ds.schema.Cache.Get().Transfer.Destination) {
+		p.fields = append(p.fields, sideField{field, ds.schema.Cache.Get().Transfer.Destination[field].Text, ref(sidePrefix + field)})
+	}
+	let := ds.schema.Cache.Get().Transfer.Let
+	for _, name := range ds.prog.Names() {
+		of, ok := strings.CutPrefix(name, destinationPrefix)
+		if _, own := let[name]; !ok || own || name == destinationRank || name == destinationGroup {
+			continue
+		}
+		p.values = append(p.values, standIn{from: ref(of), to: ref(name)})
+	}
+	p.rank, p.dp = ref(destinationRank), ref(destinationGroup)
+	p.op, p.first, p.step, p.count = ref(pairPrefix+"op"), ref(pairPrefix+"first"), ref(pairPrefix+"step"), ref(pairPrefix+"count")
+	p.covers, p.ios, p.pages = ref(pairPrefix+"covers"), ref(pairPrefix+"ios"), ref(pairPrefix+"io_pages")
+	p.request = ref(pairPrefix + "requests")
+	p.sides = [4]formula.Ref{ref(sourceRanks), ref(sourceGroups), ref(destinationRanks), ref(destinationGroups)}
+	for _, r := range []formula.Ref{p.first, p.step, p.count} {
+		p.ofGroup = p.ofGroup || slices.Contains(ds.prog.Inputs(r), destinationGroup)
+	}
+	for i := range p.requires {
+		p.requires[i].ref = ref(fmt.Sprintf("%s.%d", pairRequires, i))
+	}
+}
+
+// Ranks describes the ranks of one side of a transfer: its pipeline stages, the groups of
+// data-parallel attention in each, and the ranks of a group, which divide the heads.
+type Ranks struct{ Stages, Groups, Each int }
+
+// Number returns the number of a rank on its side. The ranks of a stage are numbered
+// consecutively, and among them those of a group.
+func (r Ranks) Number(stage, group, rank int) int { return (stage*r.Groups+group)*r.Each + rank }
+
+// sources has the source ranks of each destination rank, by the group of the
+// destination and its rank in it.
+type sources [][][]int
+
+// pairsOf has the pairs of stages of a transfer, with their I/Os, and the two sides.
+type pairsOf struct {
+	stages              []stage
+	source, destination Ranks
+	op                  string
+	requests            int64 // the most that a pair of groups has
+}
+
+// destinationOf returns the request for the destination's side of a transfer. The
+// values of the source's side must be settled.
+func (l *Layers) destinationOf(x *modelled) (*Request, error) {
+	req, cfg := *x.Request, *x.Config
+	cfg.Values = maps.Clone(cfg.Values)
+	maps.Copy(cfg.Values, x.settled)
+	for _, f := range l.cache.pairing.fields {
+		v, err := l.frame.Eval(f.ref)
+		if err != nil {
+			return nil, l.missing(x.Request, err)
+		}
+		fact := cfg.Values[f.field]
+		fact.Value = v
+		if given, ok := x.Config.Values[f.text]; ok {
+			fact.Origin = given.Origin
+		}
+		cfg.Values[f.field] = fact
+	}
+	req.Config = &cfg
+	return &req, nil
+}
+
+// pairs evaluates the transfer of a request whose source side is x.
+func (l *Layers) pairs(x *modelled, warnings *diag.List) (*pairsOf, error) {
+	if l.other == nil {
+		l.other = l.NewFrame().Layers()
+	}
+	req, err := l.destinationOf(x)
+	if err != nil {
+		return nil, err
+	}
+	l.other.Load(req)
+	var more diag.List
+	y, err := l.other.model(req, &more)
+	if err != nil {
+		return nil, err
+	}
+	addDistinct(warnings, more)
+	if len(y.cells) != len(x.cells) {
+		return nil, diag.Errorf(x.label(), "the layers of the two sides differ")
+	}
+	all := &pairsOf{}
+	var ends [2][]int
+	for i, s := range []struct {
+		*Layers
+		of *Request
+	}{{l, x.Request}, {l.other, req}} {
+		if ends[i], err = s.ends(s.of); err != nil {
+			return nil, s.missing(s.of, err)
+		}
+	}
+	p := l.cache.pairing
+	var sides [4]int
+	l.enter(&x.cells[0])
+	l.other.enter(&x.cells[0])
+	l.bring()
+	for i, ref := range p.sides {
+		n, err := l.wholeOf(ref)
+		if err != nil {
+			return nil, l.missing(x.Request, err)
+		}
+		sides[i] = int(n)
+	}
+	all.source = Ranks{len(ends[0]) - 1, sides[1], sides[0]}
+	all.destination = Ranks{len(ends[1]) - 1, sides[3], sides[2]}
+	if err := l.requirePair(x.Request, "", warnings); err != nil {
+		return nil, err
+	}
+	op, err := l.frame.Eval(p.op)
+	if err == nil {
+		all.op = op.Str
+		all.requests, err = l.wholeOf(p.request)
+	}
+	if err != nil {
+		return nil, l.missing(x.Request, err)
+	}
+	rates, err := l.pairRates(x, req, all, warnings)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all.source.Stages {
+		for j := range all.destination.Stages {
+			st := stage{number: i, to: j, lo: max(ends[0][i], ends[1][j]), hi: min(ends[0][i+1], ends[1][j+1])}
+			if st.lo >= st.hi {
+				continue
+			}
+			if err := st.fill(l.cache.parts, rates); err != nil {
+				return nil, diag.Errorf(x.label(), "the bytes of stage %d do not fit in 64 bits", i)
+			}
+			all.stages = append(all.stages, st)
+		}
+	}
+	return all, nil
+}
+
+// bring sets the values of the destination's side that formulas read.
+func (l *Layers) bring() {
+	for _, v := range l.cache.pairing.values {
+		if val, err := l.other.frame.Eval(v.from); err == nil {
+			l.frame.Set(v.to, val)
+		} else {
+			l.frame.Unset(v.to)
+		}
+	}
+}
+
+// requirePair checks the requirements on the two sides or, for a group, on its layers.
+func (l *Layers) requirePair(req *Request, group string, warnings *diag.List) error {
+	engine := req.Config.Values[engineField].Str
+	for _, r := range l.cache.pairing.requires {
+		if r.each != (group != "") || r.engine != "" && r.engine != engine {
+			continue
+		}
+		ok, err := l.frame.Bool(r.ref)
+		if err != nil {
+			return l.missing(req, err)
+		}
+		if ok {
+			continue
+		}
+		d := l.unmet(req, r.Requirement, r.ref, group, req.label())
+		if !r.GoesOn() {
+			return d
+		}
+		addDistinct(warnings, diag.List{d})
+	}
+	return nil
+}
+
+// addDistinct adds the messages that a list does not have yet.
+func addDistinct(list *diag.List, more diag.List) {
+	for _, d := range more {
+		if !slices.ContainsFunc(*list, func(w *diag.Diag) bool { return w.Msg == d.Msg }) {
+			list.Add(d)
+		}
+	}
+}
+
+// pairRates evaluates what a pair of ranks moves of each cell.
+func (l *Layers) pairRates(x *modelled, destination *Request, all *pairsOf, warnings *diag.List) ([]rate, error) {
+	p := l.cache.pairing
+	l.set(ioUnits, formula.Number(1))
+	seen := map[string]bool{}
+	var list []rate
+	var maps []*sources
+	for i := range x.cells {
+		c := &x.cells[i]
+		l.enter(c)
+		l.other.enter(c)
+		l.bring()
+		if !seen[c.group] || l.cache.byLayer[c.group] {
+			seen[c.group] = true
+			if err := l.requireLayers(x.Request, destination, c, warnings); err != nil {
+				return nil, err
+			}
+		}
+		r, err := l.pairRate(c)
+		if err != nil {
+			return nil, l.missing(x.Request, err)
+		}
+		if r.page == 0 || r.pages == 0 {
+			continue
+		}
+		if err := l.requirePair(x.Request, c.group, warnings); err != nil {
+			return nil, err
+		}
+		v, err := l.frame.Eval(p.covers)
+		if err == nil {
+			r.covers = v.Str
+			r.ios, err = l.wholeOf(p.ios)
+		}
+		if err == nil {
+			r.per, err = l.frame.Num(p.pages)
+		}
+		var from *sources
+		if err == nil {
+			from, err = l.sourcesOf(all)
+		}
+		if err != nil {
+			return nil, l.missing(x.Request, err)
+		}
+		k := slices.IndexFunc(maps, func(m *sources) bool { return m.equal(from) })
+		if k < 0 {
+			k = len(maps)
+			maps = append(maps, from)
+		}
+		r.from = maps[k]
+		r.ios, r.moved = r.ios*all.requests, r.pages*all.requests
+		list = append(list, *r)
+	}
+	return list, nil
+}
+
+// requireLayers checks the requirements on a cell's layers, on both sides.
+func (l *Layers) requireLayers(source, destination *Request, c *cell, warnings *diag.List) error {
+	var more diag.List
+	for _, kind := range []string{c.kind, everyKind} {
+		if err := l.require(source, kind, c.group, warnings); err != nil {
+			return err
+		}
+		if err := l.other.require(destination, kind, c.group, &more); err != nil {
+			return err
+		}
+	}
+	addDistinct(warnings, more)
+	return nil
+}
+
+// pairRate returns the bytes that a pair of ranks moves of a page of a cell: of each
+// part, as many as both ranks hold.
+func (l *Layers) pairRate(c *cell) (*rate, error) {
+	r := &rate{cell: c}
+	page, err := l.whole(pageBytes)
+	if err != nil || page == 0 {
+		return r, err
+	}
+	if r.pages, err = l.whole(layerPages); err != nil {
+		return nil, err
+	}
+	for _, part := range l.cache.parts[c.kind] {
+		mine, err := l.whole(partName(c.kind, part))
+		if err != nil {
+			return nil, err
+		}
+		theirs, err := l.other.whole(partName(c.kind, part))
+		if err != nil {
+			return nil, err
+		}
+		l.set(ioPart, formula.Number(min(mine, theirs)))
+		n, err := l.whole(ioPartBytes)
+		if err != nil {
+			return nil, err
+		}
+		r.parts = append(r.parts, n)
+		r.page += n
+	}
+	return r, nil
+}
+
+// wholeOf is like [Frame.whole], for a reference.
+func (l *Layers) wholeOf(ref formula.Ref) (int64, error) { return l.whole(l.prog.Name(ref)) }
+
+// maxPairs is the maximum number of pairs of ranks of a transfer.
+const maxPairs = 1 << 20
+
+// sourcesOf evaluates the sources of each destination rank for the current cell.
+func (l *Layers) sourcesOf(all *pairsOf) (*sources, error) {
+	p := l.cache.pairing
+	groups := 1
+	if p.ofGroup {
+		groups = all.destination.Groups
+	}
+	found := make(sources, groups)
+	total := 0
+	for g := range groups {
+		l.frame.SetNum(p.dp, formula.Int(int64(g)))
+		found[g] = make([][]int, all.destination.Each)
+		for r := range found[g] {
+			l.frame.SetNum(p.rank, formula.Int(int64(r)))
+			var v [3]int64
+			for i, ref := range []formula.Ref{p.first, p.step, p.count} {
+				var err error
+				if v[i], err = l.wholeOf(ref); err != nil {
+					return nil, err
+				}
+			}
+			first, step, count := v[0], v[1], v[2]
+			if count > 0 && (first+step*(count-1) >= int64(all.source.Each) || step < 1 && count > 1) {
+				src := l.prog.Source(p.count)
+				return nil, diag.Errorf(src.Pos, "destination rank %d has %d sources from rank %d on, %d apart: the source's side has %d ranks", r, count, first, step, all.source.Each)
+			}
+			if total += int(count); total > maxPairs {
+				return nil, diag.Errorf(diag.Pos{}, "there are more than %d pairs of ranks", maxPairs)
+			}
+			for i := range count {
+				found[g][r] = append(found[g][r], int(first+i*step))
+			}
+		}
+	}
+	return &found, nil
+}
+
+func (s *sources) equal(t *sources) bool {
+	return slices.EqualFunc(*s, *t, func(a, b [][]int) bool { return slices.EqualFunc(a, b, slices.Equal) })
+}
+
+// of returns the sources of a destination rank.
+func (s *sources) of(group, rank int) []int { return (*s)[group%len(*s)][rank] }
+
+// pairs returns the number of pairs for a pair of groups.
+func (s *sources) pairs() int64 {
+	n := 0
+	for _, list := range (*s)[0] {
+		n += len(list)
+	}
+	return int64(n)
+}
+
+// shapes returns the pairs of stages whose pairs of ranks differ in their I/Os.
+func (l *Layers) shapes(x *modelled, warnings *diag.List) ([]stage, error) {
+	all, err := l.pairs(x, warnings)
+	if err != nil {
+		return nil, err
+	}
+	var distinct []stage
+	for _, st := range all.stages {
+		same := func(other stage) bool {
+			return slices.EqualFunc(st.ios, other.ios, func(a, b io) bool {
+				return a.bytes == b.bytes && a.count == b.count && slices.Equal(a.groups, b.groups)
+			})
+		}
+		if !slices.ContainsFunc(distinct, same) {
+			distinct = append(distinct, st)
+		}
+	}
+	return distinct, nil
+}
+
+// Transfer describes how the cache of requests moves from the ranks of one side to those
+// of another.
+type Transfer struct {
+	// Op is what the transfer is to the side that starts it: READ or WRITE.
+	Op                  string
+	Source, Destination Ranks
+	// Requests is the number of requests. They are dealt in turn to the groups of each
+	// side.
+	Requests int64
+	Shapes   []Shape
+	// Settled has the values that the engine determines for fields that are not set.
+	Settled  map[string]data.Fact
+	Warnings diag.List
+}
+
+// Shape describes descriptors of one size that each pair of some ranks moves for a
+// request.
+type Shape struct {
+	// Source and Destination are the pipeline stages of the ranks.
+	Source, Destination int
+	// Group has the names of the groups of layers, and Layers describes the layers.
+	Group, Layers string
+	// Bytes and Descriptors are all of the pair; a descriptor moves DescriptorBytes,
+	// or the last of them less.
+	Bytes, Descriptors, DescriptorBytes int64
+	from                                *sources
+}
+
+// Sources returns the sources of a destination rank: ranks of a group, like it.
+func (s *Shape) Sources(group, rank int) []int { return s.from.of(group, rank) }
+
+// Transfer evaluates the transfer of a request. The planner must have been made for
+// transfers.
+func (p *Planner) Transfer(req *Request) (*Transfer, error) {
+	if err := p.CheckValues(req); err != nil {
+		return nil, err
+	}
+	p.layers.Load(req)
+	t := &Transfer{}
+	x, err := p.layers.model(req, &t.Warnings)
+	if err != nil {
+		return nil, err
+	}
+	all, err := p.layers.pairs(x, &t.Warnings)
+	if err != nil {
+		return nil, err
+	}
+	t.Op, t.Source, t.Destination, t.Settled = all.op, all.source, all.destination, x.settled
+	t.Requests, _ = req.Config.Values[requestsField].Num.Int64()
+	for i := range all.stages {
+		st := &all.stages[i]
+		for j := range st.ios {
+			o := &st.ios[j]
+			t.Shapes = append(t.Shapes, Shape{
+				Source: st.number, Destination: st.to, Group: strings.Join(o.groups, "+"), Layers: st.layers(),
+				Bytes: o.moved / all.requests, Descriptors: o.count / all.requests, DescriptorBytes: o.bytes, from: o.from,
+			})
+		}
+	}
+	if len(t.Shapes) == 0 {
+		return nil, diag.Errorf(req.label(), "there is no cache to move").WithHint("none of the model's layers has a cache")
+	}
+	return t, nil
+}
