@@ -177,6 +177,7 @@ type pairsOf struct {
 	source, destination Ranks
 	op                  string
 	requests            int64 // the most that a pair of groups has
+	to                  *Request
 }
 
 // destinationOf returns the request for the destination's side of a transfer. The
@@ -220,7 +221,7 @@ func (l *Layers) pairs(x *modelled, warnings *diag.List) (*pairsOf, error) {
 	if len(y.cells) != len(x.cells) {
 		return nil, diag.Errorf(x.label(), "the layers of the two sides differ")
 	}
-	all := &pairsOf{}
+	all := &pairsOf{to: req}
 	var ends [2][]int
 	for i, s := range []struct {
 		*Layers
@@ -507,6 +508,9 @@ type Transfer struct {
 	// side.
 	Requests int64
 	Shapes   []Shape
+	// To is the request for the destination's side, whose strategy is that of the decode
+	// section.
+	To *Request
 	// Settled has the values that the engine determines for fields that are not set.
 	Settled  map[string]data.Fact
 	Warnings diag.List
@@ -544,7 +548,7 @@ func (p *Planner) Transfer(req *Request) (*Transfer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.Op, t.Source, t.Destination, t.Settled = all.op, all.source, all.destination, x.settled
+	t.Op, t.Source, t.Destination, t.To, t.Settled = all.op, all.source, all.destination, all.to, x.settled
 	t.Requests, _ = req.Config.Values[requestsField].Num.Int64()
 	for i := range all.stages {
 		st := &all.stages[i]
