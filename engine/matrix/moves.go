@@ -10,6 +10,7 @@ import (
 	"kvbench/engine/formula"
 	"kvbench/engine/plan"
 	"kvbench/engine/requests"
+	"kvbench/engine/schema"
 )
 
 // The configuration fields that a mover sets for each request, by their names in
@@ -85,19 +86,11 @@ func lcm(a, b int64) int64 {
 // CacheBlocks returns the number of blocks of a trace that fit in the memory of a decode
 // rank. The planner must have been made for the rank accounting, in detail.
 func (m *Mover) CacheBlocks(p *plan.Planner) (int64, error) {
-	req := *m.First.To
-	cfg := *req.Config
-	cfg.Values = maps.Clone(cfg.Values)
-	for i := range p.Schema().Fields {
-		if f := &p.Schema().Fields[i]; f.Transfer {
-			delete(cfg.Values, f.Var) // the decode side has no other side
-		}
-	}
-	set(&cfg, tokensField, requests.BlockTokens)
-	set(&cfg, requestsField, 1)
-	set(&cfg, outputField, 0)
-	req.Config = &cfg
-	plans, err := p.Quantities(&req)
+	req := OneSide(m.First.To, p.Schema())
+	set(req.Config, tokensField, requests.BlockTokens)
+	set(req.Config, requestsField, 1)
+	set(req.Config, outputField, 0)
+	plans, err := p.Quantities(req)
 	if err != nil {
 		return 0, err
 	}
@@ -105,12 +98,25 @@ func (m *Mover) CacheBlocks(p *plan.Planner) (int64, error) {
 	for _, pl := range plans {
 		v, ok := pl.Value(fitTokens)
 		if !ok {
-			return 0, diag.Errorf(diag.Pos{File: cfg.File}, "how much of the cache fits in memory is not known for this model")
+			return 0, diag.Errorf(diag.Pos{File: req.Config.File}, "how much of the cache fits in memory is not known for this model")
 		}
 		n, _ := v.Num.Int64()
 		least = min(least, n/requests.BlockTokens)
 	}
 	return least, nil
+}
+
+// OneSide returns a request without the values that only transfers have.
+func OneSide(req *plan.Request, s *schema.Schema) *plan.Request {
+	one, cfg := *req, *req.Config
+	cfg.Values = maps.Clone(cfg.Values)
+	for i := range s.Fields {
+		if f := &s.Fields[i]; f.Transfer {
+			delete(cfg.Values, f.Var)
+		}
+	}
+	one.Config = &cfg
+	return &one
 }
 
 // transfer evaluates the transfer of one request with a number of tokens.
