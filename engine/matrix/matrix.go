@@ -99,6 +99,8 @@ type Totals struct {
 	Requests, Tokens, Cached, Bytes int64
 	// Batches is the number of matrices.
 	Batches int
+	// Known is the number of requests whose blocks are known.
+	Known int64
 	// Large is the number of requests that alone exceed the maximum of a batch.
 	Large int64
 }
@@ -162,6 +164,9 @@ func (g *Generator) Run(source requests.Source, write func(*Batch) error, at fun
 		}
 		if err != nil {
 			return nil, err
+		}
+		if r.Blocks != nil {
+			t.Known++
 		}
 		worker, from := g.World.Prefill.pick(t.Requests)
 		peer, to := g.World.Decode.pick(t.Requests)

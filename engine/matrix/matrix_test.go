@@ -389,3 +389,62 @@ func TestLargeWorld(t *testing.T) {
 		t.Error("the last matrix is not listed")
 	}
 }
+
+// upstream is the variable with the path of the Python KVBench's main.py, in
+// benchmark/kvbench of github.com/ai-dynamo/nixl.
+const upstream = "NIXL_KVBENCH_MAIN"
+
+// loader runs the functions of that file that read a matrix, without the packages that
+// other parts of it need, and prints the sums of all rows and columns.
+const loader = `
+import sys, os
+source = open(sys.argv[1]).read()
+begin, end = source.index("def parse_size("), source.index("@click.group()")
+class np:
+    ndarray = list
+    @staticmethod
+    def array(rows):
+        assert all(len(r) == len(rows) for r in rows), "numpy refuses rows of different lengths"
+        return rows
+exec(source[begin:end])
+for name in sys.argv[3:]:
+    rows = load_matrix(os.path.join(sys.argv[2], name))
+    print(name, [sum(r) for r in rows], [sum(c) for c in zip(*rows)])
+`
+
+// TestUpstream reads the files with the functions of the Python KVBench.
+func TestUpstream(t *testing.T) {
+	main := os.Getenv(upstream)
+	python, err := exec.LookPath("python3")
+	if main == "" || err != nil {
+		t.Skipf("the files were not read by the Python KVBench: %s is not set to the path of its main.py, or there is no python3", upstream)
+	}
+	run := func(rounded bool, tokens ...int64) string {
+		g := &matrix.Generator{
+			World:    matrix.World{Prefill: matrix.Side{Workers: 1, Ranks: 2, Groups: 1}, Decode: matrix.Side{Workers: 1, Ranks: 4, Groups: 1}},
+			Moves:    straight(2),
+			MaxBatch: 1000,
+		}
+		dir, _, err := write(t, g, lengths(tokens...), func(w *matrix.Writer) { w.Rounded = rounded })
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command(python, "-c", loader, main, dir, "matrix_0.txt", "matrix_1.txt").CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return string(out)
+	}
+	// The second has the largest multiple of 10 that is read exactly.
+	want := "matrix_0.txt [340, 340, 0, 0, 0, 0] [0, 0, 170, 170, 170, 170]\n" +
+		"matrix_1.txt [18014398509481980, 18014398509481980, 0, 0, 0, 0] [0, 0, 9007199254740990, 9007199254740990, 9007199254740990, 9007199254740990]\n"
+	if got := run(false, 10, 7, 900_719_925_474_099); got != want {
+		t.Errorf("exact:\n%swant\n%s", got, want)
+	}
+	// 1,032,192,000 bytes are written as 984.38M, which is 1,032,197,242.
+	want = "matrix_0.txt [340, 340, 0, 0, 0, 0] [0, 0, 170, 170, 170, 170]\n" +
+		"matrix_1.txt [2064394484, 2064394484, 0, 0, 0, 0] [0, 0, 1032197242, 1032197242, 1032197242, 1032197242]\n"
+	if got := run(true, 10, 7, 103_219_200); got != want {
+		t.Errorf("rounded:\n%swant\n%s", got, want)
+	}
+}

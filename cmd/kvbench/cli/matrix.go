@@ -24,12 +24,12 @@ import (
 // groupWorkload is a heading in the help.
 const groupWorkload = "Requests and workers"
 
-// The configuration fields that describe requests, by their names in formulas, and their
-// units.
+// Configuration fields, by their names in formulas, and units of numbers.
 const (
 	lengthField   = "isl"
 	requestsField = "num_requests"
 	memoryField   = "kv_memory"
+	pageField     = "page_size"
 	lengthUnit    = "token"
 	bytesUnit     = "B"
 )
@@ -72,7 +72,7 @@ func (a *app) matrix(ctx context.Context, c *command) error {
 	if err != nil {
 		return err
 	}
-	g, mover, pl, err := a.generator(c, w)
+	g, pl, err := a.generator(c, w)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (a *app) matrix(ctx context.Context, c *command) error {
 	if err != nil {
 		return err
 	}
-	totals, err := a.writeMatrices(ctx, w, g, source, dir.temp)
+	totals, err := a.writeMatrices(ctx, w, g, source, dir)
 	if err == nil && totals.Batches == 0 {
 		err = diag.Errorf(diag.Pos{File: w.trace}, "there is nothing to move, so there is no matrix; nothing written")
 	}
@@ -105,10 +105,8 @@ func (a *app) matrix(ctx context.Context, c *command) error {
 	if err != nil {
 		return err
 	}
-	if totals.Large > 0 {
-		a.print.Print(diag.Warnf(diag.Pos{}, "%d of %d requests move more than --max_batch_memory, %s, each in a matrix of its own", totals.Large, totals.Requests, diag.Bytes(w.maxBatch)))
-	}
-	return a.showMatrices(pl, g, mover, totals, name)
+	a.noteMatrices(w, g, pl.Request, totals)
+	return a.showMatrices(pl, g, totals, name)
 }
 
 // workload reads the command's own flags. Lengths that are not a single number are
@@ -176,8 +174,8 @@ func (a *app) batchMemory(c *command) (int64, error) {
 
 // generator returns a generator for the model and the configuration, which must be one
 // each, and a plan of the prefill side.
-func (a *app) generator(c *command, w *workload) (*matrix.Generator, *matrix.Mover, *plan.Plan, error) {
-	fail := func(err error) (*matrix.Generator, *matrix.Mover, *plan.Plan, error) { return nil, nil, nil, err }
+func (a *app) generator(c *command, w *workload) (*matrix.Generator, *plan.Plan, error) {
+	fail := func(err error) (*matrix.Generator, *plan.Plan, error) { return nil, nil, err }
 	planners := plan.NewPlanners(a.schema, a.schema.Nixlbench.Default, "")
 	jobs, err := a.prepare(c, planners, true, nil)
 	if err != nil {
@@ -209,7 +207,11 @@ func (a *app) generator(c *command, w *workload) (*matrix.Generator, *matrix.Mov
 		return fail(about(job.Request, err))
 	}
 	job.Request = matrix.OneSide(job.Request, a.schema)
-	a.warnMissing(job, []string{"rank_bytes"}, plan.Shown{Names: []string{"rank_bytes", "fit_tokens"}})
+	shown := []string{"batch_size", "block_size"}
+	if w.trace != "" {
+		shown = append(shown, "fit_tokens") // the size of the prefix cache
+	}
+	a.warnMissing(job, []string{lengthField, pageField}, plan.Shown{Names: shown})
 	for _, d := range mover.First.Warnings {
 		a.print.Print(d)
 	}
@@ -226,7 +228,7 @@ func (a *app) generator(c *command, w *workload) (*matrix.Generator, *matrix.Mov
 			return fail(about(job.Request, err))
 		}
 	}
-	return g, mover, plans[0], nil
+	return g, plans[0], nil
 }
 
 // requests returns the source of the requests, and a function that closes it.
@@ -256,10 +258,10 @@ func (a *app) requests(w *workload, req *plan.Request) (requests.Source, func(),
 }
 
 // writeMatrices writes the matrices to a folder, and shows the progress on a terminal.
-func (a *app) writeMatrices(ctx context.Context, w *workload, g *matrix.Generator, source requests.Source, dir string) (*matrix.Totals, error) {
-	out, err := matrix.NewWriter(dir)
+func (a *app) writeMatrices(ctx context.Context, w *workload, g *matrix.Generator, source requests.Source, dir *newFolder) (*matrix.Totals, error) {
+	out, err := matrix.NewWriter(dir.temp)
 	if err != nil {
-		return nil, cannotWrite(dir, err)
+		return nil, cannotWrite(dir.name, err)
 	}
 	out.Rounded, out.Timed = w.rounded, w.trace != ""
 	expectMuch()
@@ -270,7 +272,7 @@ func (a *app) writeMatrices(ctx context.Context, w *workload, g *matrix.Generato
 	totals, err := g.Run(source, func(b *matrix.Batch) error {
 		batches++
 		if err := out.Write(b); err != nil {
-			return cannotWrite(dir, err)
+			return cannotWrite(dir.name, err)
 		}
 		return nil
 	}, func(n int64) error {
@@ -282,13 +284,28 @@ func (a *app) writeMatrices(ctx context.Context, w *workload, g *matrix.Generato
 		return ctx.Err()
 	})
 	if closed := out.Close(); err == nil && closed != nil {
-		err = cannotWrite(dir, closed)
+		err = cannotWrite(dir.name, closed)
 	}
 	return totals, err
 }
 
+// noteMatrices prints notes on values that did not have the effect that one might expect.
+func (a *app) noteMatrices(w *workload, g *matrix.Generator, req *plan.Request, t *matrix.Totals) {
+	memory := req.Config.Values[memoryField].Origin
+	switch {
+	case w.trace != "" && t.Known > 0 && !memory.Given():
+		a.print.Print(diag.Notef(diag.Pos{File: w.trace}, "the hash_ids have no effect, because there is no prefix cache").
+			WithHint("set its size with --%s", memoryField))
+	case g.CacheBlocks > 0 && t.Known == 0:
+		a.print.Print(diag.Notef(diag.Pos{File: w.trace}, "without hash_ids, nothing is known to be in the prefix cache: %s has no effect", memory))
+	}
+	if t.Large > 0 {
+		a.print.Print(diag.Notef(diag.Pos{}, "requests that move more than --max_batch_memory, %s, each in a matrix of its own: %d of %d", diag.Bytes(w.maxBatch), t.Large, t.Requests))
+	}
+}
+
 // showMatrices prints what was written.
-func (a *app) showMatrices(pl *plan.Plan, g *matrix.Generator, mover *matrix.Mover, t *matrix.Totals, name string) error {
+func (a *app) showMatrices(pl *plan.Plan, g *matrix.Generator, t *matrix.Totals, name string) error {
 	view := a.schema.Views["matrix"]
 	var out bytes.Buffer
 	if err := report.Rows(&out, view, pl); err != nil {
@@ -330,10 +347,17 @@ func (a *app) createFolder(name string) (*newFolder, error) {
 	}
 	d := &newFolder{name, fmt.Sprintf("%s.%d.%x.partial", name, os.Getpid(), time.Now().UnixNano())}
 	a.takeSignals()
-	if err := os.Mkdir(d.temp, 0o777); err != nil {
+	err := os.Mkdir(d.temp, 0o777)
+	if err != nil {
 		return nil, cannotWrite(name, err)
 	}
 	a.partial.Store(&d.temp)
+	if old, gone := os.Stat(name); gone == nil { // keep restricted permissions
+		if err := os.Chmod(d.temp, old.Mode().Perm()); err != nil {
+			d.discard()
+			return nil, cannotWrite(name, err)
+		}
+	}
 	return d, nil
 }
 
@@ -361,13 +385,15 @@ func (d *newFolder) discard() { os.RemoveAll(d.temp) }
 
 // close renames the temporary folder to its final name.
 func (d *newFolder) close() error {
-	err := os.Rename(d.temp, d.name)
+	err := mayCreate(d.name)
 	if err == nil {
-		return nil
+		os.Remove(d.name) // if it is an empty folder
+		if err = os.Rename(d.temp, d.name); err != nil {
+			err = cannotWrite(d.name, err)
+		}
 	}
-	d.discard()
-	if there := mayCreate(d.name); there != nil {
-		return there
+	if err != nil {
+		d.discard()
 	}
-	return cannotWrite(d.name, err)
+	return err
 }
