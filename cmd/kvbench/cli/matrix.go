@@ -82,9 +82,13 @@ func (a *app) matrix(ctx context.Context, c *command) error {
 	}
 	defer done()
 
-	// An interrupt ends after a request; a second one does not wait.
+	// An interrupt ends after a request. It does not wait long for one that does not
+	// come, and a second interrupt does not wait at all.
 	a.endsGracefully()
-	defer context.AfterFunc(ctx, func() { a.graceful.Store(false) })()
+	defer context.AfterFunc(ctx, func() {
+		a.graceful.Store(false)
+		time.AfterFunc(time.Second, func() { a.leave(exitInterrupted) })
+	})()
 	name, _, _ := c.value("output")
 	dir, err := a.createFolder(name)
 	if err != nil {
