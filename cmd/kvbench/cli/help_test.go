@@ -97,6 +97,7 @@ func TestHelpExamples(t *testing.T) {
 	hub := `{"model_type": "qwen3", "architectures": ["x"], "torch_dtype": "bfloat16", "num_hidden_layers": 1, "num_attention_heads": 1, "num_key_value_heads": 1, "head_dim": 1, "hidden_size": 1}`
 	save(t, filepath.Join(dir, "config.json"), hub)
 	save(t, filepath.Join(dir, "path/to/checkpoint/config.json"), hub)
+	save(t, filepath.Join(dir, "trace.jsonl"), `{"timestamp": 0, "input_length": 600, "output_length": 5, "hash_ids": [1, 2]}`)
 	run := func(line string) {
 		t.Helper()
 		cmd := exec.Command("sh", "-c", line)
@@ -128,7 +129,7 @@ func TestHelpExamples(t *testing.T) {
 				run(line)
 			}
 		}
-		if want := map[string]int{"plan": 3, "explain": 3, "profile": 3, "kvcache": 3}[name]; examples < want {
+		if want := map[string]int{"plan": 3, "explain": 3, "profile": 3, "kvcache": 3, "matrix": 3}[name]; examples < want {
 			t.Errorf("kvbench %s -h has %d examples, want %d", name, examples, want)
 		}
 	}

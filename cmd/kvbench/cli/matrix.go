@@ -39,21 +39,21 @@ func (a *app) matrixCmd() *command {
 	flags := a.commonFlags()
 	for _, f := range flags {
 		if f.name == lengthField {
-			f.help = "Input sequence length of the requests: a number, a list to take in turn, or normal(MEAN,STD) or lognormal(MEAN,STD). " + f.help
+			f.arg, f.help = "LENGTHS", "Input tokens: N, a list, normal(MEAN,STD) or lognormal(MEAN,STD). The lengths of a list are taken in turn"
 		}
 	}
 	return &command{
 		name:  "matrix",
 		short: "Write traffic matrices between prefill and decode workers",
 		flags: append(flags,
-			&flagSpec{name: "trace", arg: "FILE", group: groupWorkload, help: "Take the requests from a trace: JSON lines with timestamp, input_length and hash_ids, or CSV with TIMESTAMP and ContextTokens"},
+			&flagSpec{name: "trace", arg: "FILE", group: groupWorkload, help: "Trace with the requests. JSON lines with timestamp, input_length and hash_ids, or CSV with TIMESTAMP and ContextTokens"},
 			&flagSpec{name: "seed", arg: "N", group: groupWorkload, def: "0", help: "Seed for lengths drawn from a distribution"},
 			&flagSpec{name: "prefill_workers", arg: "N", group: groupWorkload, help: "Number of prefill workers. Requests go to them in turn"},
 			&flagSpec{name: "decode_workers", arg: "N", group: groupWorkload, help: "Number of decode workers. Requests go to them in turn"},
-			&flagSpec{name: "world", arg: "N", group: groupWorkload, help: "Number of ranks of all workers, from which the number of workers follows"},
-			&flagSpec{name: "max_batch_memory", arg: "BYTES", group: groupWorkload, def: "100GB", help: "Most bytes that the requests of one matrix move. A larger request has a matrix of its own"},
+			&flagSpec{name: "world", arg: "N", group: groupWorkload, help: "Ranks of all workers. The number of workers follows from it"},
+			&flagSpec{name: "max_batch_memory", arg: "BYTES", group: groupWorkload, def: "100GB", help: "Maximum that the requests of one matrix move. A larger request has a matrix of its own"},
 			&flagSpec{name: "output", short: "o", arg: "DIR", group: groupOutput, help: "Folder to write; it must not exist, or be empty"},
-			&flagSpec{name: "rounded", bool: true, group: groupOutput, help: "Write cells such as 984.38M, as the Python KVBench does, instead of exact bytes"}),
+			&flagSpec{name: "rounded", bool: true, group: groupOutput, help: "Write 984.38M, as the Python KVBench does, not exact bytes"}),
 		exec: a.matrix,
 	}
 }
