@@ -26,10 +26,14 @@ type Side struct {
 	Ranks, Groups int
 }
 
+// AtOnce returns the number of requests that the side serves at the same time, if each of
+// its groups serves one.
+func (s Side) AtOnce() int64 { return int64(s.Workers * s.Groups) }
+
 // pick returns the worker and the group that serve a request. Requests are dealt in turn
 // to the workers, and those of a worker in turn to its groups.
 func (s Side) pick(request int64) (worker, group int) {
-	turn := int(request % int64(s.Workers*s.Groups))
+	turn := int(request % s.AtOnce())
 	return turn % s.Workers, turn / s.Workers
 }
 

@@ -24,7 +24,7 @@ type script []requests.Request
 func (s *script) Next() (requests.Request, error) {
 	l, _ := requests.ParseLengths("1", 0, func(string) (int64, error) { return 1, nil })
 	if len(*s) == 0 {
-		return requests.Generated(l, 0).Next()
+		return requests.Generated(l, 0, 1, 0).Next()
 	}
 	r := (*s)[0]
 	*s = (*s)[1:]
@@ -377,7 +377,7 @@ func TestLargeWorld(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, totals, err := write(t, g, requests.Generated(l, 10_000), func(*matrix.Writer) {})
+	dir, totals, err := write(t, g, requests.Generated(l, 10_000, 1, 0), func(*matrix.Writer) {})
 	if err != nil || totals.Requests != 10_000 {
 		t.Fatal(totals, err)
 	}

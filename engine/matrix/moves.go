@@ -68,11 +68,7 @@ func (m *Mover) PageTokens() int64 {
 		n, _ := values[pageField].Num.Int64()
 		return max(n, 1)
 	}
-	a := page(m.request.Config.Values)
-	if v, ok := m.First.Settled[pageField]; ok {
-		a = page(map[string]data.Fact{pageField: v})
-	}
-	return lcm(a, page(m.First.To.Config.Values))
+	return lcm(page(m.First.Request.Config.Values), page(m.First.To.Config.Values))
 }
 
 func lcm(a, b int64) int64 {
@@ -86,7 +82,7 @@ func lcm(a, b int64) int64 {
 // CacheBlocks returns the number of blocks of a trace that fit in the memory of a decode
 // rank. The planner must have been made for the rank accounting, in detail.
 func (m *Mover) CacheBlocks(p *plan.Planner) (int64, error) {
-	req := OneSide(m.First.To, p.Schema())
+	req := oneSide(m.First.To, p.Schema())
 	set(req.Config, tokensField, requests.BlockTokens)
 	set(req.Config, requestsField, 1)
 	set(req.Config, outputField, 0)
@@ -106,8 +102,8 @@ func (m *Mover) CacheBlocks(p *plan.Planner) (int64, error) {
 	return least, nil
 }
 
-// OneSide returns a request without the values that only transfers have.
-func OneSide(req *plan.Request, s *schema.Schema) *plan.Request {
+// oneSide returns a request without the values that only transfers have.
+func oneSide(req *plan.Request, s *schema.Schema) *plan.Request {
 	one, cfg := *req, *req.Config
 	cfg.Values = maps.Clone(cfg.Values)
 	for i := range s.Fields {

@@ -48,6 +48,16 @@ const (
 	rankFact  = "rank_bytes"
 )
 
+// The facts about the I/Os of a plan for a transfer: the bytes and the I/Os of one pair
+// of ranks, the number of such pairs, and the bytes and I/Os of all pairs.
+const (
+	pairBytesFact = "pair_bytes"
+	pairIOsFact   = "pair_descriptors"
+	pairsFact     = "pairs"
+	allBytesFact  = "all_bytes"
+	allIOsFact    = "all_descriptors"
+)
+
 // The configuration fields that determine the pipeline stages and what an I/O covers,
 // and the value that selects the largest stage.
 const (
@@ -427,7 +437,8 @@ func (p *Program) LayerInputs() []string {
 	if p.cache == nil {
 		return nil
 	}
-	names := []string{layerVar, groupVar, kindVar, perVar, draftVar, ioUnits, ioPart, StageVar, blockFact, batchFact, rankFact}
+	names := []string{layerVar, groupVar, kindVar, perVar, draftVar, ioUnits, ioPart, StageVar}
+	names = append(names, p.facts()...)
 	if p.transfers {
 		names = append(names, destinationRank, destinationGroup)
 	}
@@ -482,6 +493,9 @@ func (p *Program) layerRefs() []formula.Ref {
 				names = append(names, partName(kind, part))
 			}
 		}
+	}
+	if p.transfers {
+		refs = append(refs, p.cache.pairing.refs()...)
 	}
 	return append(refs, p.refs(names...)...)
 }

@@ -24,7 +24,11 @@ func (ds *declarations) declare(detail bool) error {
 	table(ds.scope, dtypesTable, s.Dtypes)
 	addFormulas(ds.scope, s.Let, formula.Any)
 	ds.declareQuantities(detail)
-	ds.Bench = fit.Declare(ds.scope, &s.Nixlbench, ds.release)
+	var computed map[string]schema.Formula
+	if ds.transfers {
+		computed = s.Cache.Get().Transfer.Flags
+	}
+	ds.Bench = fit.Declare(ds.scope, &s.Nixlbench, ds.release, computed)
 	ds.declareArch(arch)
 	if ds.rank || ds.folded() {
 		return ds.declareCache()
@@ -57,28 +61,23 @@ func (ds *declarations) declareArch(arch *schema.Architecture) {
 // declareQuantities declares the quantities that the accounting has.
 func (ds *declarations) declareQuantities(detail bool) {
 	ds.computed = map[string]bool{}
+	for _, name := range ds.facts() {
+		ds.scope.Input(name, formula.Num, diag.Pos{})
+	}
 	for i := range ds.schema.Quantities {
 		q := &ds.schema.Quantities[i]
 		if !q.Detail.IsZero() && !detail {
 			continue
 		}
-		f := q.Formula
-		if ds.rank {
-			f = q.Rank
-		}
+		f := ds.formulaOf(q)
 		switch {
 		case !ds.has(q):
 			continue
-		case ds.isFact(q.Name):
-			ds.scope.Input(q.Name, formula.Num, diag.Pos{})
 		case !f.IsZero():
 			ds.computed[q.Name] = true
 			ds.scope.Formula(q.Name, f, formula.Num)
 		}
-		if cond := q.Detail; !cond.IsZero() {
-			if ds.rank && !q.RankDetail.IsZero() {
-				cond = q.RankDetail
-			}
+		if cond := ds.detailOf(q); !cond.IsZero() {
 			ds.scope.Formula(detailPrefix+q.Name, cond, formula.Bool)
 		}
 		ds.wanted = append(ds.wanted, q)

@@ -29,8 +29,11 @@ type engineDefault struct {
 	ref   formula.Ref
 	// model is the input for the model's own default, or -1 if such a default counts
 	// as set.
-	model  formula.Ref
-	inputs []string // the inputs that its formula may depend on
+	model formula.Ref
+	// transfer reports whether only transfers have the field; its default is then not
+	// the engine's.
+	transfer bool
+	inputs   []string // the inputs that its formula may depend on
 }
 
 // declareConfig declares the fields of a configuration. In the rank accounting, the
@@ -132,7 +135,7 @@ func (ds *declarations) linkDefaults() {
 		if !ok || ds.engineRule(name).IsZero() {
 			continue
 		}
-		d := &engineDefault{field: name, ref: ref, model: -1, inputs: ds.prog.Inputs(ref)}
+		d := &engineDefault{field: name, ref: ref, model: -1, transfer: ds.schema.Fields[i].Transfer, inputs: ds.prog.Inputs(ref)}
 		if model, ok := ds.prog.Ref(modelPrefix + name); ok {
 			d.model = model
 		}
@@ -200,6 +203,9 @@ func (f *Frame) settle(req *Request, fields []*engineDefault, settled map[string
 			if of := req.Config.Values[name].Origin; of.Kind == data.FromModel && name != d.field {
 				from.Pos = of.Pos
 			}
+		}
+		if d.transfer {
+			from = data.Origin{Kind: data.FromDefault, Pos: f.prog.Source(d.ref).Pos}
 		}
 		settled[d.field] = data.Fact{Value: v, Origin: from}
 		f.frame.Set(d.ref, v)

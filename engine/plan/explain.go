@@ -115,7 +115,7 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 	if !slices.Contains(names, name) {
 		d := diag.Usagef("the plan has no %q", name).About(diag.Unknown, name)
 		if p.IsElsewhere(name) {
-			d.WithHint("%s", p.Elsewhere())
+			d.WithHint("%s", p.Elsewhere(name))
 		} else if !d.Suggest(name, names) {
 			var quantities []string
 			for _, q := range plans[0].Quantities {

@@ -273,10 +273,18 @@ func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 
 // ioFacts returns the facts for the plan of I/Os of one size in a stage.
 func (l *Layers) ioFacts(st *stage, o *io) []fact {
-	return []fact{
-		{StageVar, formula.Int(int64(st.number))}, {blockFact, formula.Int(o.bytes)},
-		{batchFact, formula.Int(o.count)}, {rankFact, formula.Int(st.bytes)},
+	facts := []fact{
+		{StageVar, formula.Int(int64(st.number))}, {blockFact, formula.Int(o.bytes)}, {batchFact, formula.Int(o.count)},
 	}
+	if !l.transfers {
+		return append(facts, fact{rankFact, formula.Int(st.bytes)})
+	}
+	var ios int64
+	for i := range st.ios {
+		ios += st.ios[i].count
+	}
+	return append(facts, fact{pairBytesFact, formula.Int(st.bytes)}, fact{pairIOsFact, formula.Int(ios)},
+		fact{pairsFact, formula.Int(o.pairs)}, fact{allBytesFact, formula.Int(st.all.bytes)}, fact{allIOsFact, formula.Int(st.all.ios)})
 }
 
 // modelled has the values of a request that are computed from all of a model's layers.

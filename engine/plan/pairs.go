@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -19,6 +18,7 @@ const (
 	destinationPrefix = "destination_"
 	pairPrefix        = "pair_"
 	sidePrefix        = "transfer.destination."
+	advicePrefix      = "transfer.advice."
 	pairRequires      = "transfer.requires"
 	layerShares       = "layer_shares"
 	sourceRanks       = "source_tp"
@@ -79,6 +79,12 @@ func (ds *declarations) declareTransfers(kinds map[string]*schema.Kind) {
 		texts = append(texts, f)
 	}
 	addFormulas(ds.scope, t.Let, formula.Any)
+	for _, name := range schema.Keys(t.Tables) {
+		table(ds.scope, name, t.Tables[name])
+	}
+	for i := range t.Advice {
+		ds.scope.Formula(fmt.Sprintf("%s%d", advicePrefix, i), t.Advice[i].When, formula.Bool)
+	}
 	for field, f := range t.Destination {
 		ds.scope.Formula(sidePrefix+field, f, formula.Any)
 	}
@@ -159,6 +165,18 @@ func (ds *declarations) linkTransfers() {
 	}
 }
 
+// refs returns the values that determine the pairs of ranks and their I/Os.
+func (p *pairing) refs() []formula.Ref {
+	refs := append([]formula.Ref{p.op, p.first, p.step, p.count, p.covers, p.ios, p.pages, p.request}, p.sides[:]...)
+	for _, f := range p.fields {
+		refs = append(refs, f.ref)
+	}
+	for _, r := range p.requires {
+		refs = append(refs, r.ref)
+	}
+	return refs
+}
+
 // Ranks describes the ranks of one side of a transfer: its pipeline stages, the groups of
 // data-parallel attention in each, and the ranks of a group, which divide the heads.
 type Ranks struct{ Stages, Groups, Each int }
@@ -166,6 +184,33 @@ type Ranks struct{ Stages, Groups, Each int }
 // Number returns the number of a rank on its side. The ranks of a stage are numbered
 // consecutively, and among them those of a group.
 func (r Ranks) Number(stage, group, rank int) int { return (stage*r.Groups+group)*r.Each + rank }
+
+// Cycle returns the number of requests after which the pairs of groups that requests are
+// dealt to repeat.
+func Cycle(source, destination Ranks) int64 {
+	a, b := int64(source.Groups), int64(destination.Groups)
+	x, y := a, b
+	for y > 0 {
+		x, y = y, x%y
+	}
+	return a / x * b
+}
+
+// Speedups returns the changes that are possible for the transfer.
+func (t *Transfer) Speedups() ([]schema.Speedup, error) {
+	var list []schema.Speedup
+	for i, s := range t.layers.schema.Cache.Get().Transfer.Advice {
+		ref, _ := t.layers.prog.Ref(fmt.Sprintf("%s%d", advicePrefix, i))
+		yes, err := t.layers.frame.Bool(ref)
+		if err != nil {
+			return nil, err
+		}
+		if yes {
+			list = append(list, s)
+		}
+	}
+	return list, nil
+}
 
 // sources has the source ranks of each destination rank, by the group of the
 // destination and its rank in it.
@@ -177,13 +222,17 @@ type pairsOf struct {
 	source, destination Ranks
 	op                  string
 	requests            int64 // the most that a pair of groups has
+	overall             overall
 	to                  *Request
 }
+
+// overall has the bytes and the I/Os of all pairs of ranks of a transfer.
+type overall struct{ bytes, ios int64 }
 
 // destinationOf returns the request for the destination's side of a transfer. The
 // values of the source's side must be settled.
 func (l *Layers) destinationOf(x *modelled) (*Request, error) {
-	req, cfg := *x.Request, *x.Config
+	req, cfg := *x.Request, *x.Request.Config
 	cfg.Values = maps.Clone(cfg.Values)
 	maps.Copy(cfg.Values, x.settled)
 	for _, f := range l.cache.pairing.fields {
@@ -193,7 +242,7 @@ func (l *Layers) destinationOf(x *modelled) (*Request, error) {
 		}
 		fact := cfg.Values[f.field]
 		fact.Value = v
-		if given, ok := x.Config.Values[f.text]; ok {
+		if given := x.Request.Config.Values[f.text]; given.Origin.Given() {
 			fact.Origin = given.Origin
 		}
 		cfg.Values[f.field] = fact
@@ -241,6 +290,9 @@ func (l *Layers) pairs(x *modelled, warnings *diag.List) (*pairsOf, error) {
 		if err != nil {
 			return nil, l.missing(x.Request, err)
 		}
+		if n < 1 || n > maxPairs {
+			return nil, diag.Errorf(x.label(), "%s is %d: expected 1 to %d", l.prog.Name(ref), n, maxPairs)
+		}
 		sides[i] = int(n)
 	}
 	all.source = Ranks{len(ends[0]) - 1, sides[1], sides[0]}
@@ -272,7 +324,33 @@ func (l *Layers) pairs(x *modelled, warnings *diag.List) (*pairsOf, error) {
 			all.stages = append(all.stages, st)
 		}
 	}
+	if err := all.count(x); err != nil {
+		return nil, err
+	}
 	return all, nil
+}
+
+// count determines the number of pairs with each kind of I/Os, and what all pairs move.
+func (all *pairsOf) count(x *modelled) error {
+	n, _ := x.Request.Config.Values[requestsField].Num.Int64()
+	groups := min(Cycle(all.source, all.destination), n)
+	var sum total
+	for i := range all.stages {
+		st := &all.stages[i]
+		st.all = &all.overall
+		for j := range st.ios {
+			o := &st.ios[j]
+			each := o.from.pairs()
+			o.pairs = sum.mul(each, groups)
+			each = sum.mul(each, n)
+			all.overall.bytes = sum.add(all.overall.bytes, sum.mul(o.moved/all.requests, each))
+			all.overall.ios = sum.add(all.overall.ios, sum.mul(o.count/all.requests, each))
+		}
+	}
+	if sum.err != nil {
+		return diag.Errorf(x.label(), "the bytes of all pairs of ranks do not fit in 64 bits")
+	}
+	return nil
 }
 
 // bring sets the values of the destination's side that formulas read.
@@ -367,7 +445,10 @@ func (l *Layers) pairRates(x *modelled, destination *Request, all *pairsOf, warn
 			maps = append(maps, from)
 		}
 		r.from = maps[k]
-		r.ios, r.moved = r.ios*all.requests, r.pages*all.requests
+		var sum total
+		if r.ios, r.moved = sum.mul(r.ios, all.requests), sum.mul(r.pages, all.requests); sum.err != nil {
+			return nil, diag.Errorf(x.label(), "the descriptors of %s do not fit in 64 bits", c.group)
+		}
 		list = append(list, *r)
 	}
 	return list, nil
@@ -491,8 +572,13 @@ func (l *Layers) shapes(x *modelled, warnings *diag.List) ([]stage, error) {
 				return a.bytes == b.bytes && a.count == b.count && slices.Equal(a.groups, b.groups)
 			})
 		}
-		if !slices.ContainsFunc(distinct, same) {
+		k := slices.IndexFunc(distinct, same)
+		if k < 0 {
 			distinct = append(distinct, st)
+			continue
+		}
+		for j := range st.ios {
+			distinct[k].ios[j].pairs += st.ios[j].pairs
 		}
 	}
 	return distinct, nil
@@ -508,12 +594,29 @@ type Transfer struct {
 	// side.
 	Requests int64
 	Shapes   []Shape
+	// Request is the request, with the values of fields that are not set.
+	Request *Request
 	// To is the request for the destination's side, whose strategy is that of the decode
 	// section.
-	To *Request
-	// Settled has the values that the engine determines for fields that are not set.
-	Settled  map[string]data.Fact
+	To       *Request
 	Warnings diag.List
+	layers   *Layers
+}
+
+// Quantity returns the value of a quantity for a pair of ranks that moves these bytes in
+// so many descriptors, and whether a detailed plan shows it. It may be called until the
+// planner plans something else.
+func (t *Transfer) Quantity(name string, bytes, descriptors int64) (v int64, shown bool, err error) {
+	l := t.layers
+	l.set(pairBytesFact, formula.Number(bytes))
+	l.set(pairIOsFact, formula.Number(descriptors))
+	if cond, ok := l.ShownIf(name); ok {
+		if shown, err = l.frame.Bool(cond); err != nil || !shown {
+			return 0, false, err
+		}
+	}
+	v, err = l.whole(name)
+	return v, err == nil, err
 }
 
 // Shape describes descriptors of one size that each pair of some ranks moves for a
@@ -539,7 +642,7 @@ func (p *Planner) Transfer(req *Request) (*Transfer, error) {
 		return nil, err
 	}
 	p.layers.Load(req)
-	t := &Transfer{}
+	t := &Transfer{layers: p.layers}
 	x, err := p.layers.model(req, &t.Warnings)
 	if err != nil {
 		return nil, err
@@ -548,7 +651,10 @@ func (p *Planner) Transfer(req *Request) (*Transfer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.Op, t.Source, t.Destination, t.To, t.Settled = all.op, all.source, all.destination, all.to, x.settled
+	t.Op, t.Source, t.Destination, t.To = all.op, all.source, all.destination, all.to
+	settled := *req
+	settled.settled = x.settled
+	t.Request = settled.withSettled()
 	t.Requests, _ = req.Config.Values[requestsField].Num.Int64()
 	for i := range all.stages {
 		st := &all.stages[i]

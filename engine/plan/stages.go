@@ -34,7 +34,8 @@ type stage struct {
 	number, lo, hi int // it has the layers from lo up to, but not including, hi
 	to             int // the number of the destination's stage
 	ios            []io
-	bytes          int64 // bytes that all I/Os move
+	bytes          int64    // bytes that all I/Os move
+	all            *overall // of the transfer
 }
 
 // io describes the I/Os of one size, which may move layers of several groups.
@@ -43,7 +44,10 @@ type io struct {
 	moved        int64 // bytes that all of them move, which the last one may have less of
 	groups       []string
 	shares       []share
-	from         *sources // in a transfer
+	// In a transfer, the sources of each rank, and the number of pairs of ranks that
+	// have such I/Os.
+	from  *sources
+	pairs int64
 }
 
 // share describes a group's part of the I/Os of one size. An I/O moves the sum of the

@@ -54,10 +54,7 @@ func (t tracer) dependenciesBy(follow func(string) bool) *dependencies {
 // quantityInputs returns the inputs of a quantity. The program need not declare the
 // quantity.
 func (t tracer) quantityInputs(q *schema.Quantity, follow func(string) bool) []string {
-	f := q.Formula
-	if t.rank {
-		f = q.Rank
-	}
+	f := t.formulaOf(q)
 	if !f.IsZero() {
 		return t.inputs(t.refs(formula.Names(f.Text)...), follow)
 	}

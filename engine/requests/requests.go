@@ -12,7 +12,7 @@ import (
 type Request struct {
 	// Tokens is the number of input tokens.
 	Tokens int64
-	// Arrival is the time since the first request. Generated requests arrive together.
+	// Arrival is the time since the first request.
 	Arrival time.Duration
 	// Blocks identifies the blocks of [BlockTokens] tokens that the input consists of,
 	// in order; the last may be shorter. Equal blocks have the same tokens, and so do
@@ -27,20 +27,26 @@ type Source interface {
 	Next() (Request, error)
 }
 
-// Generated returns a number of requests with the given lengths.
-func Generated(lengths Lengths, number int64) Source { return &generated{lengths, number} }
+// Generated returns a number of requests with the given lengths. So many at a time arrive
+// together, and after each of these groups an interval passes.
+func Generated(lengths Lengths, number, together int64, interval time.Duration) Source {
+	return &generated{lengths, number, together, interval, 0}
+}
 
 type generated struct {
-	lengths Lengths
-	left    int64
+	lengths          Lengths
+	number, together int64
+	interval         time.Duration
+	at               int64
 }
 
 func (g *generated) Next() (Request, error) {
-	if g.left == 0 {
+	if g.at == g.number {
 		return Request{}, io.EOF
 	}
-	g.left--
-	return Request{Tokens: g.lengths.Next()}, nil
+	r := Request{Tokens: g.lengths.Next(), Arrival: time.Duration(g.at/g.together) * g.interval}
+	g.at++
+	return r, nil
 }
 
 // First returns the first requests of a source, up to a number.

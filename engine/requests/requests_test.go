@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"kvbench/engine/jsonl"
 	"kvbench/engine/requests"
@@ -118,7 +119,7 @@ func TestSeeds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := requests.Generated(l, 5)
+		s := requests.Generated(l, 5, 1, 0)
 		var all []int64
 		for {
 			r, err := s.Next()
@@ -300,13 +301,33 @@ func TestCache(t *testing.T) {
 	}
 }
 
+// TestIntervals checks when generated requests arrive.
+func TestIntervals(t *testing.T) {
+	l, err := requests.ParseLengths("5", 0, tokens)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := requests.Generated(l, 5, 2, 3*time.Second)
+	var got []time.Duration
+	for {
+		r, err := s.Next()
+		if err != nil {
+			break
+		}
+		got = append(got, r.Arrival)
+	}
+	if fmt.Sprint(got) != "[0s 0s 3s 3s 6s]" {
+		t.Errorf("requests arrive at %v", got)
+	}
+}
+
 // TestFirst checks that only the first requests are read.
 func TestFirst(t *testing.T) {
 	l, err := requests.ParseLengths("1,2,3", 0, tokens)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := requests.First(requests.Generated(l, 10), 2)
+	s := requests.First(requests.Generated(l, 10, 1, 0), 2)
 	for _, want := range []string{"1 <nil>", "2 <nil>", "0 EOF"} {
 		r, err := s.Next()
 		if got := fmt.Sprint(r.Tokens, " ", err); got != want {

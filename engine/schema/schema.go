@@ -153,11 +153,17 @@ type Quantity struct {
 	Unit    string  `json:"unit"`
 	Formula Formula `json:"formula,omitzero"`
 	Rank    Formula `json:"rank,omitzero"`
+	// Transfer is used in place of Rank in transfers between ranks.
+	Transfer Formula `json:"transfer,omitzero"`
 	// Detail is the condition under which a detailed plan shows it; without a
 	// condition, every plan shows it.
 	Detail Formula `json:"detail,omitzero"`
-	// RankDetail is the condition for the rank accounting, if it differs.
-	RankDetail Formula `json:"rank_detail,omitzero"`
+	// RankDetail is the condition for the rank accounting, if it differs, and
+	// TransferDetail that for transfers.
+	RankDetail     Formula `json:"rank_detail,omitzero"`
+	TransferDetail Formula `json:"transfer_detail,omitzero"`
+	// OnlyTransfers reports whether only transfers have it.
+	OnlyTransfers bool `json:"only_transfers,omitempty"`
 }
 
 // View describes what a command shows of a plan.
@@ -324,8 +330,10 @@ func (s *Schema) EachFormula(f func(pkg string, path []string, text *Formula)) {
 		path := []string{"quantities", index(i)}
 		f("plan", append(path, "formula"), &s.Quantities[i].Formula)
 		f("plan", append(path, "rank"), &s.Quantities[i].Rank)
+		f("plan", append(path, "transfer"), &s.Quantities[i].Transfer)
 		f("plan", append(path, "detail"), &s.Quantities[i].Detail)
 		f("plan", append(path, "rank_detail"), &s.Quantities[i].RankDetail)
+		f("plan", append(path, "transfer_detail"), &s.Quantities[i].TransferDetail)
 	}
 	s.Cache.Get().eachFormula(in("cache"))
 	s.Checkpoints.Get().eachFormula(in(""))

@@ -5,6 +5,8 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+
+	"kvbench/engine/formula"
 )
 
 // WholeNumber is the term for whole numbers in messages.
@@ -150,4 +152,16 @@ func (s *Schema) UnitThatHas(text string) string {
 		}
 	}
 	return ""
+}
+
+// Word returns the text for a value of a field: the word of its unit that stands for it,
+// if there is one.
+func (s *Schema) Word(f *Field, v formula.Value) string {
+	words := s.Units[f.Unit].Words
+	for _, word := range Keys(words) {
+		if n, ok := v.Num.Int64(); v.Kind == formula.Num && ok && n == words[word] {
+			return word
+		}
+	}
+	return v.Text()
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io/fs"
 	"path"
+	"strings"
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
@@ -127,7 +128,7 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 			for _, a := range v.Attributes(cue.FieldAttr) {
 				switch a.Name() {
 				case "flag":
-					f.Flag = a.Contents()
+					f.Flag = strings.TrimSpace(a.Contents())
 				case "var":
 					f.Var = a.Contents()
 				case "keys":
@@ -161,7 +162,7 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 				case "note":
 					f.Note = a.Contents()
 				case "transfer":
-					f.Transfer = true
+					f.Transfer, f.Needs = true, schema.AccountingRank
 				case "needs":
 					f.Needs = a.Contents()
 				case "unit":

@@ -38,6 +38,8 @@ type command struct {
 	flags []*flagSpec
 	// axes allows overrides and configurations to have several values.
 	axes bool
+	// transfers makes all plans transfers between ranks.
+	transfers bool
 	exec func(context.Context, *command) error
 	// complete returns candidates for the next word, given the words before it.
 	complete func(words []string) []string
@@ -275,7 +277,12 @@ func (a *app) prepare(c *command, planners *plan.Planners, detail bool, given ma
 				continue
 			}
 			cfg = cfg.With(m.Arch, m.Defaults)
+			transfers := c.transfers || plan.Transfers(a.schema, cfg)
+			if transfers {
+				cfg = plan.ForTransfer(a.schema, m.Arch, cfg)
+			}
 			use := plan.UseOf(cfg)
+			use.Transfer = transfers
 			use.Detail = detail || a.wantsOptional(c, cfg)
 			done := a.guard.enter(m.File)
 			planner, err := planners.For(m.Arch, use)

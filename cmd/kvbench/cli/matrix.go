@@ -30,21 +30,23 @@ const (
 	requestsField = "num_requests"
 	memoryField   = "kv_memory"
 	pageField     = "page_size"
+	prefillField  = "prefill_time"
 	lengthUnit    = "token"
 	bytesUnit     = "B"
 )
 
 // matrixCmd writes traffic matrices.
 func (a *app) matrixCmd() *command {
-	flags := a.commonFlags()
+	flags := a.transferFlags()
 	for _, f := range flags {
 		if f.name == lengthField {
 			f.arg, f.help = "LENGTHS", "Input tokens: N, a list, normal(MEAN,STD) or lognormal(MEAN,STD). The lengths of a list are taken in turn"
 		}
 	}
 	return &command{
-		name:  "matrix",
-		short: "Write traffic matrices between prefill and decode workers",
+		name:      "matrix",
+		short:     "Write traffic matrices between prefill and decode workers",
+		transfers: true,
 		flags: append(flags,
 			&flagSpec{name: "trace", arg: "FILE", group: groupWorkload, help: "Trace with the requests. JSON lines with timestamp, input_length and hash_ids, or CSV with TIMESTAMP and ContextTokens"},
 			&flagSpec{name: "seed", arg: "N", group: groupWorkload, def: "0", help: "Seed for lengths drawn from a distribution"},
@@ -65,6 +67,7 @@ type workload struct {
 	world, prefill, decode int
 	maxBatch               int64
 	rounded                bool
+	timed                  bool // whether it is known when requests arrive
 }
 
 func (a *app) matrix(ctx context.Context, c *command) error {
@@ -72,11 +75,11 @@ func (a *app) matrix(ctx context.Context, c *command) error {
 	if err != nil {
 		return err
 	}
-	g, pl, err := a.generator(c, w)
+	g, settled, req, err := a.generator(c, w)
 	if err != nil {
 		return err
 	}
-	source, done, err := a.requests(w, pl.Request)
+	source, done, err := a.requests(w, g, req)
 	if err != nil {
 		return err
 	}
@@ -109,8 +112,8 @@ func (a *app) matrix(ctx context.Context, c *command) error {
 	if err != nil {
 		return err
 	}
-	a.noteMatrices(w, g, pl.Request, totals)
-	return a.showMatrices(pl, g, totals, name)
+	a.noteMatrices(w, g, req, totals)
+	return a.showMatrices(settled, g, totals, name)
 }
 
 // workload reads the command's own flags. Lengths that are not a single number are
@@ -177,11 +180,11 @@ func (a *app) batchMemory(c *command) (int64, error) {
 }
 
 // generator returns a generator for the model and the configuration, which must be one
-// each, and a plan of the prefill side.
-func (a *app) generator(c *command, w *workload) (*matrix.Generator, *plan.Plan, error) {
-	fail := func(err error) (*matrix.Generator, *plan.Plan, error) { return nil, nil, err }
+// each, and the request, with the values that the engine determines and without.
+func (a *app) generator(c *command, w *workload) (g *matrix.Generator, settled, req *plan.Request, err error) {
+	fail := func(err error) (*matrix.Generator, *plan.Request, *plan.Request, error) { return nil, nil, nil, err }
 	planners := plan.NewPlanners(a.schema, a.schema.Nixlbench.Default, "")
-	jobs, err := a.prepare(c, planners, true, nil)
+	jobs, err := a.prepare(c, planners, false, nil)
 	if err != nil {
 		return fail(err)
 	}
@@ -202,41 +205,36 @@ func (a *app) generator(c *command, w *workload) (*matrix.Generator, *plan.Plan,
 	}
 	done := a.guard.enter(job.Model.File)
 	defer done()
-	planner, err := planners.For(job.Model.Arch, plan.Use{Rank: true, Transfer: true})
-	if err != nil {
-		return fail(err)
-	}
-	mover, err := matrix.NewMover(planner, job.Request)
+	mover, err := matrix.NewMover(job.Planner, job.Request)
 	if err != nil {
 		return fail(about(job.Request, err))
 	}
-	job.Request = matrix.OneSide(job.Request, a.schema)
-	shown := []string{"batch_size", "block_size"}
+	shown := []string{"transfer_bytes", lengthField, requestsField, prefillField}
 	if w.trace != "" {
-		shown = append(shown, "fit_tokens") // the size of the prefix cache
+		shown[3] = memoryField
 	}
 	a.warnMissing(job, []string{lengthField, pageField}, plan.Shown{Names: shown})
 	for _, d := range mover.First.Warnings {
 		a.print.Print(d)
 	}
-	plans, err := job.Planner.Quantities(job.Request)
-	if err != nil {
-		return fail(about(job.Request, err))
-	}
-	g := &matrix.Generator{World: mover.World(), Moves: mover.Moves, MaxBatch: w.maxBatch, PageTokens: mover.PageTokens()}
+	g = &matrix.Generator{World: mover.World(), Moves: mover.Moves, MaxBatch: w.maxBatch, PageTokens: mover.PageTokens()}
 	if err := g.World.Fill(w.world, w.prefill, w.decode); err != nil {
 		return fail(diag.Usagef("%v", err).WithHint("set --world, --prefill_workers and --decode_workers"))
 	}
 	if memory, _ := cfg.Values[memoryField].Num.Int64(); memory > 0 && w.trace != "" {
-		if g.CacheBlocks, err = mover.CacheBlocks(job.Planner); err != nil {
+		planner, err := planners.For(job.Model.Arch, plan.Use{Rank: true, Detail: true})
+		if err == nil {
+			g.CacheBlocks, err = mover.CacheBlocks(planner)
+		}
+		if err != nil {
 			return fail(about(job.Request, err))
 		}
 	}
-	return g, plans[0], nil
+	return g, mover.First.Request, job.Request, nil
 }
 
 // requests returns the source of the requests, and a function that closes it.
-func (a *app) requests(w *workload, req *plan.Request) (requests.Source, func(), error) {
+func (a *app) requests(w *workload, g *matrix.Generator, req *plan.Request) (requests.Source, func(), error) {
 	v := req.Config.Values[requestsField]
 	number, _ := v.Num.Int64()
 	if w.trace == "" {
@@ -247,8 +245,14 @@ func (a *app) requests(w *workload, req *plan.Request) (requests.Source, func(),
 				return nil, nil, err
 			}
 		}
-		return requests.Generated(w.lengths, number), func() {}, nil
+		micros, _ := req.Config.Values[prefillField].Num.Int64()
+		if micros > int64(math.MaxInt64/time.Microsecond)/number {
+			return nil, nil, req.Config.Values[prefillField].Origin.Errorf("the time of %d requests does not fit in 64 bits", number)
+		}
+		w.timed = micros > 0
+		return requests.Generated(w.lengths, number, g.World.Prefill.AtOnce(), time.Duration(micros)*time.Microsecond), func() {}, nil
 	}
+	w.timed = true
 	a.awaits(w.trace)
 	t, err := requests.OpenTrace(w.trace, a.guard.watch)
 	if err != nil {
@@ -267,7 +271,7 @@ func (a *app) writeMatrices(ctx context.Context, w *workload, g *matrix.Generato
 	if err != nil {
 		return nil, cannotWrite(dir.name, err)
 	}
-	out.Rounded, out.Timed = w.rounded, w.trace != ""
+	out.Rounded, out.Timed = w.rounded, w.timed
 	expectMuch()
 	line := progress{w: a.stderr, terminal: isTerminal(os.Stderr)}
 	defer line.clear()
@@ -309,10 +313,10 @@ func (a *app) noteMatrices(w *workload, g *matrix.Generator, req *plan.Request, 
 }
 
 // showMatrices prints what was written.
-func (a *app) showMatrices(pl *plan.Plan, g *matrix.Generator, t *matrix.Totals, name string) error {
+func (a *app) showMatrices(req *plan.Request, g *matrix.Generator, t *matrix.Totals, name string) error {
 	view := a.schema.Views["matrix"]
 	var out bytes.Buffer
-	if err := report.Rows(&out, view, pl); err != nil {
+	if err := report.Rows(&out, view, &plan.Plan{Request: req}); err != nil {
 		return err
 	}
 	row := func(label, format string, args ...any) {
