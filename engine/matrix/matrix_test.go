@@ -371,7 +371,7 @@ func TestLargeWorld(t *testing.T) {
 	g := &matrix.Generator{
 		World:    matrix.World{Prefill: matrix.Side{64, 8, 1}, Decode: matrix.Side{64, 8, 1}},
 		Moves:    func(tokens int64, _, _ int) ([]matrix.Move, error) { return straight(4)(tokens, 0, 0) },
-		MaxBatch: 20_000_000,
+		MaxBatch: 1_000_000_000,
 	}
 	l, err := requests.ParseLengths("normal(16000,10000)", 1, func(s string) (int64, error) { return strconv.ParseInt(s, 10, 64) })
 	if err != nil {
