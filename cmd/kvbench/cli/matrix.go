@@ -60,6 +60,9 @@ func (a *app) matrixCmd() *command {
 	}
 }
 
+// maxCacheBlocks is the maximum number of blocks in all prefix caches.
+const maxCacheBlocks = 1 << 22
+
 // workload has the values of the command's own flags.
 type workload struct {
 	trace                  string
@@ -229,6 +232,9 @@ func (a *app) generator(c *command, w *workload) (g *matrix.Generator, settled, 
 		if err != nil {
 			return fail(about(job.Request, err))
 		}
+		if most := maxCacheBlocks / g.World.Decode.AtOnce(); g.CacheBlocks > most {
+			return fail(cfg.Values[memoryField].Origin.Errorf("each prefix cache would have %d blocks of %d tokens: expected at most %d", g.CacheBlocks, requests.BlockTokens, most))
+		}
 	}
 	return g, mover.First.Request, job.Request, nil
 }
@@ -304,6 +310,8 @@ func (a *app) noteMatrices(w *workload, g *matrix.Generator, req *plan.Request, 
 	case w.trace != "" && t.Known > 0 && !memory.Given():
 		a.print.Print(diag.Notef(diag.Pos{File: w.trace}, "the hash_ids have no effect, because there is no prefix cache").
 			WithHint("set its size with --%s", memoryField))
+	case t.Known > 0 && g.CacheBlocks == 0:
+		a.print.Print(diag.Notef(diag.Pos{}, "%s holds less than %d tokens, so nothing is in the prefix cache", memory, requests.BlockTokens))
 	case g.CacheBlocks > 0 && t.Known == 0:
 		a.print.Print(diag.Notef(diag.Pos{File: w.trace}, "without hash_ids, nothing is known to be in the prefix cache: %s has no effect", memory))
 	}
@@ -350,6 +358,9 @@ type newFolder struct{ name, temp string }
 // an empty folder.
 func (a *app) createFolder(name string) (*newFolder, error) {
 	name = filepath.Clean(name)
+	if base := filepath.Base(name); base == "." || base == ".." {
+		return nil, diag.Errorf(diag.Pos{File: name}, "cannot be replaced; nothing written").WithHint("specify a new folder in it")
+	}
 	if err := mayCreate(name); err != nil {
 		return nil, err
 	}
