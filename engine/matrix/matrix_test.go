@@ -195,12 +195,12 @@ func TestCached(t *testing.T) {
 	}
 	a := requests.Request{Tokens: 1024, Blocks: []uint64{1, 2}}
 	longer := requests.Request{Tokens: 1100, Blocks: []uint64{1, 2, 3}}
-	index, totals := run(1, 768, a, longer, a)
+	index, _ := run(1, 768, a, longer, a)
 	// Of 1,024 cached tokens, one page of 768 is whole: 332 tokens move, and then 256.
 	if !strings.HasSuffix(index, "matrix_0.txt,1,1024,0,20480,2,10240,\nmatrix_1.txt,1,1100,768,6640,2,3320,\nmatrix_2.txt,1,1024,768,5120,2,2560,\n") {
 		t.Errorf("one worker:\n%s", index)
 	}
-	index, totals = run(2, 256, a, a, a, longer)
+	index, totals := run(2, 256, a, a, a, longer)
 	if !strings.HasSuffix(index, "\nmatrix_0.txt,1,1024,0,20480,2,10240,\nmatrix_1.txt,1,1024,0,20480,2,10240,\nmatrix_2.txt,2,2124,2048,1520,2,760,\n") {
 		t.Errorf("two workers:\n%s", index)
 	}
