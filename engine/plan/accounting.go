@@ -23,6 +23,8 @@ type Use struct {
 	// Transfer adds the transfer from the ranks of one side to those of another. It
 	// needs Rank.
 	Transfer bool
+	// Slowest makes one plan for each transfer: for the slowest pair of ranks.
+	Slowest bool
 }
 
 // Accounting returns the name of the accounting that a configuration of a model
@@ -54,6 +56,7 @@ type account struct {
 	rank   bool
 	// transfers reports whether the plans are for transfers between two sides.
 	transfers bool
+	slowest   bool // see [Use.Slowest]
 }
 
 // Schema returns the schema that the formulas come from.
@@ -64,6 +67,10 @@ func (a *account) Arch() *schema.Architecture { return a.arch }
 
 // OfRanks reports whether the accounting is the rank accounting.
 func (a *account) OfRanks() bool { return a.rank }
+
+// OfSlowest reports whether the plans are for the slowest pairs of transfers. Such plans
+// are not for commands.
+func (a *account) OfSlowest() bool { return a.slowest }
 
 // known returns an error if the architecture does not define what the accounting
 // needs.

@@ -258,7 +258,11 @@ func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 		if err := l.folds(x, schema.OverStage, st.lo, st.hi); err != nil {
 			return nil, nil, err
 		}
-		for j := range st.ios {
+		n := len(st.ios)
+		if l.slowest {
+			n = 1
+		}
+		for j := range st.ios[:n] {
 			one := *req
 			one.stage, one.io, one.settled = st, &st.ios[j], x.settled
 			one.facts = append(slices.Clone(x.facts), l.ioFacts(st, &st.ios[j])...)
@@ -279,11 +283,7 @@ func (l *Layers) ioFacts(st *stage, o *io) []fact {
 	if !l.transfers {
 		return append(facts, fact{rankFact, formula.Int(st.bytes)})
 	}
-	var ios int64
-	for i := range st.ios {
-		ios += st.ios[i].count
-	}
-	return append(facts, fact{pairBytesFact, formula.Int(st.bytes)}, fact{pairIOsFact, formula.Int(ios)},
+	return append(facts, fact{pairBytesFact, formula.Int(st.bytes)}, fact{pairIOsFact, formula.Int(st.count())},
 		fact{pairsFact, formula.Int(o.pairs)}, fact{allBytesFact, formula.Int(st.all.bytes)}, fact{allIOsFact, formula.Int(st.all.ios)})
 }
 

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -39,6 +40,7 @@ type pairing struct {
 	ofGroup                     bool
 	op, first, step, count      formula.Ref
 	covers, ios, pages, request formula.Ref
+	timed, us                   formula.Ref    // whether a pair has a time, and the time
 	sides                       [4]formula.Ref // ranks and groups of the source and of the destination
 	requires                    []pairRequirement
 }
@@ -156,6 +158,7 @@ func (ds *declarations) linkTransfers() {
 	p.op, p.first, p.step, p.count = ref(pairPrefix+"op"), ref(pairPrefix+"first"), ref(pairPrefix+"step"), ref(pairPrefix+"count")
 	p.covers, p.ios, p.pages = ref(pairPrefix+"covers"), ref(pairPrefix+"ios"), ref(pairPrefix+"io_pages")
 	p.request = ref(pairPrefix + "requests")
+	p.timed, p.us = ref(pairPrefix+"timed"), ref(pairPrefix+"us")
 	p.sides = [4]formula.Ref{ref(sourceRanks), ref(sourceGroups), ref(destinationRanks), ref(destinationGroups)}
 	for _, r := range []formula.Ref{p.first, p.step, p.count} {
 		p.ofGroup = p.ofGroup || slices.Contains(ds.prog.Inputs(r), destinationGroup)
@@ -565,6 +568,13 @@ func (l *Layers) shapes(x *modelled, warnings *diag.List) ([]stage, error) {
 	if err != nil {
 		return nil, err
 	}
+	if l.slowest {
+		st, err := l.slowestOf(all)
+		if err != nil {
+			return nil, l.missing(x.Request, err)
+		}
+		return []stage{*st}, nil
+	}
 	var distinct []stage
 	for _, st := range all.stages {
 		same := func(other stage) bool {
@@ -582,6 +592,46 @@ func (l *Layers) shapes(x *modelled, warnings *diag.List) ([]stage, error) {
 		}
 	}
 	return distinct, nil
+}
+
+// slowestOf returns the pair of stages whose pairs of ranks are slowest or, if the
+// bandwidth is not known, move the most bytes. Its first I/Os are those that are most, and
+// have the names of all groups.
+func (l *Layers) slowestOf(all *pairsOf) (*stage, error) {
+	best, most := 0, formula.Rat{}
+	var pairs int64
+	for i := range all.stages {
+		st := &all.stages[i]
+		v := formula.Int(st.bytes)
+		l.set(pairBytesFact, formula.Number(st.bytes))
+		l.set(pairIOsFact, formula.Number(st.count()))
+		if yes, err := l.frame.Bool(l.cache.pairing.timed); err != nil {
+			return nil, err
+		} else if yes {
+			if v, err = l.frame.Num(l.cache.pairing.us); err != nil {
+				return nil, err
+			}
+		}
+		if v.Cmp(most) > 0 {
+			best, most = i, v
+		}
+		n := int64(0)
+		for _, o := range st.ios {
+			n = max(n, o.pairs)
+		}
+		pairs += n
+	}
+	st := &all.stages[best]
+	slices.SortStableFunc(st.ios, func(a, b io) int { return cmp.Compare(b.count, a.count) })
+	for i, o := range st.ios {
+		if i > 0 {
+			st.ios[0].groups = append(st.ios[0].groups, o.groups...)
+		}
+	}
+	if len(st.ios) > 0 {
+		st.ios[0].pairs = pairs
+	}
+	return st, nil
 }
 
 // Transfer describes how the cache of requests moves from the ranks of one side to those

@@ -67,6 +67,15 @@ type term struct {
 	n    int64
 }
 
+// count returns the number of the stage's I/Os of all sizes.
+func (st *stage) count() int64 {
+	var n int64
+	for i := range st.ios {
+		n += st.ios[i].count
+	}
+	return n
+}
+
 // fill determines the stage's I/Os, grouped by size.
 func (st *stage) fill(parts map[string][]string, rates []rate) error {
 	type alike struct {

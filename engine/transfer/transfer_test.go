@@ -35,6 +35,9 @@ func newWorld(t testing.TB) *world {
 	return &world{s, model.NewLoader(s, cueschema.Files, models.Files), config.NewLoader(s, cueschema.Files), plan.NewPlanners(s, s.Nixlbench.Default, "")}
 }
 
+// ofTransfers is the use of planners for transfers.
+var ofTransfers = plan.Use{Rank: true, Detail: true, Transfer: true}
+
 // request returns the request for a model with flags such as "tp=8 decode_tp=4".
 func (w *world) request(t testing.TB, name, flags string, use plan.Use) (*plan.Planner, *plan.Request) {
 	t.Helper()
@@ -65,7 +68,7 @@ func (w *world) request(t testing.TB, name, flags string, use plan.Use) (*plan.P
 
 func (w *world) transfer(t testing.TB, name, flags string) (*plan.Transfer, error) {
 	t.Helper()
-	p, req := w.request(t, name, flags, plan.Use{Rank: true, Detail: true, Transfer: true})
+	p, req := w.request(t, name, flags, ofTransfers)
 	return p.Transfer(req)
 }
 

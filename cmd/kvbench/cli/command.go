@@ -282,7 +282,7 @@ func (a *app) prepare(c *command, planners *plan.Planners, detail bool, given ma
 				cfg = plan.ForTransfer(a.schema, m.Arch, cfg)
 			}
 			use := plan.UseOf(cfg)
-			use.Transfer = transfers
+			use.Transfer, use.Slowest = transfers, c.transfers
 			use.Detail = detail || a.wantsOptional(c, cfg)
 			done := a.guard.enter(m.File)
 			planner, err := planners.For(m.Arch, use)
