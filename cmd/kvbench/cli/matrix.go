@@ -37,7 +37,7 @@ const (
 
 // matrixCmd writes traffic matrices.
 func (a *app) matrixCmd() *command {
-	flags := a.transferFlags()
+	flags := a.transferFlags("decode.")
 	for _, f := range flags {
 		if f.name == lengthField {
 			f.arg, f.help = "LENGTHS", "Input tokens: N, a list, normal(MEAN,STD) or lognormal(MEAN,STD). The lengths of a list are taken in turn"

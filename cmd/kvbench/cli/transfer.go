@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/plan"
@@ -13,7 +14,7 @@ import (
 
 // transferCmd shows what each pair of ranks moves between two sides.
 func (a *app) transferCmd() *command {
-	flags := append(a.transferFlags(),
+	flags := append(a.transferFlags(""),
 		&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "csv", "jsonl", "table"}, help: "Output format. For a sweep table, csv or jsonl"})
 	return &command{
 		name:      "transfer",
@@ -25,11 +26,12 @@ func (a *app) transferCmd() *command {
 	}
 }
 
-// transferFlags returns the flags of commands whose plans are all transfers.
-func (a *app) transferFlags() []*flagSpec {
+// transferFlags returns the flags of commands whose plans are all transfers. The short
+// help describes those of a section of the configuration, or all if it is "".
+func (a *app) transferFlags(section string) []*flagSpec {
 	flags := a.commonFlags()
 	for i := range a.schema.Fields {
-		if f := &a.schema.Fields[i]; f.Transfer && !f.More {
+		if f := &a.schema.Fields[i]; f.Transfer && !f.More && strings.HasPrefix(f.Path, section) {
 			flagOf(flags, f.Flag).more = false
 		}
 	}
