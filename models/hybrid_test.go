@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// newKinds are models whose layers store several things. Their geometry is in
-// testdata, as their config.json files have it. Those of Granite, LFM2, LongCat,
-// Step 3.5 and Bailing are put together from several sources.
+// newKinds contains models whose layers store more than one thing. Their geometry, from
+// their config.json files, is in testdata. Those of Granite, LFM2, LongCat, Step 3.5
+// and Bailing are combined from several sources.
 var newKinds = []struct {
 	cacheBytes
 	engine, format string
@@ -52,8 +52,8 @@ var newKinds = []struct {
 	{cacheBytes{"zai-org--GLM-5.2-FP8", 55224, 55224, 0}, "SGLANG", "fp8_plain"},
 }
 
-// TestNewKinds reads the configurations of models whose layers store several
-// things, also the whole files where they are there.
+// TestNewKinds reads the configurations of models whose layers store more than one
+// thing, and the whole files if they are available.
 func TestNewKinds(t *testing.T) {
 	for _, want := range newKinds {
 		for _, dir := range []string{"testdata", "../../shared/hf-configs"} {
@@ -74,7 +74,7 @@ func TestNewKinds(t *testing.T) {
 	}
 }
 
-// TestCompressed holds what a request of DeepSeek-V4 uses to the sums of its
+// TestCompressed compares what a request of DeepSeek-V4 uses with the sum of its
 // windows, compressed records, index keys and compressor states.
 func TestCompressed(t *testing.T) {
 	for _, want := range []struct {

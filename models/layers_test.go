@@ -12,8 +12,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// TestEveryLayer accounts for each layer of each bundled model: in every table all
-// layers are there, and their bytes add up to what plans report.
+// TestEveryLayer checks, for every layer of every bundled model, that each table
+// contains all layers and that their bytes add up to what plans report.
 func TestEveryLayer(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {

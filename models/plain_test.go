@@ -14,8 +14,8 @@ import (
 	"kvbench/models"
 )
 
-// whole are whole config.json files that need no family of a new kind, with the
-// bytes of a token in bf16 as layers * heads * (K + V) * 2.
+// whole contains whole config.json files that need no new kind of family, with the
+// bytes per token in bf16, computed as layers * heads * (K + V) * 2.
 var whole = []cacheBytes{
 	{"EleutherAI--gpt-j-6b", 458752, 458752, 0},
 	{"openai-community--gpt2-medium", 98304, 98304, 0},
@@ -23,7 +23,7 @@ var whole = []cacheBytes{
 	{"Qwen--Qwen-14B-Chat", 819200, 819200, 0},
 	{"WizardLM--WizardCoder-15B", 20480, 20480, 0}, // one KV head
 	{"OpenGVLab--InternVL2-2B", 98304, 98304, 0},
-	{"openbmb--MiniCPM-V-4", 32768, 32768, 0}, // heads of 128, not of 2560/32
+	{"openbmb--MiniCPM-V-4", 32768, 32768, 0}, // heads of 128, not 2560/32
 	{"Qwen--Qwen2.5-Omni-7B-AWQ", 57344, 57344, 0},
 	{"allenai--Molmo-7B-D-0924", 57344, 57344, 0}, // its own elements are float32
 	{"HuggingFaceTB--SmolLM2-360M", 40960, 40960, 0},
@@ -45,8 +45,8 @@ func TestWhole(t *testing.T) {
 	}
 }
 
-// TestPlain reads the fields of published configurations that matter, with the
-// bytes of a token as layers * heads * (K + V) * 2.
+// TestPlain reads the relevant fields of published configurations. The bytes per token
+// were computed as layers * heads * (K + V) * 2.
 func TestPlain(t *testing.T) {
 	for name, c := range map[string]struct {
 		config      string
@@ -119,8 +119,8 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// TestRefused: what keeps no cache, or one that no source settles, is refused
-// by name.
+// TestRefused checks that models without a cache, and models that no source describes,
+// are rejected by name.
 func TestRefused(t *testing.T) {
 	for name, c := range map[string]struct{ config, want string }{
 		"hunyuan-large": {`"model_type": "hunyuan", "hidden_size": 6400, "num_attention_heads": 80, "num_key_value_heads": 8, "num_hidden_layers": 64, "use_cla": true, "cla_share_factor": 2`,
@@ -159,8 +159,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestLarge reads a configuration of more than a MiB, which names every module
-// that is quantized.
+// TestLarge reads a configuration of more than 1 MiB, which lists every quantized
+// module.
 func TestLarge(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`"model_type": "llama", "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 32, "quantization_config": {"quantized_layers": {"": {}`)
@@ -174,7 +174,7 @@ func TestLarge(t *testing.T) {
 	check(t, write(t, "large", b.String()), cacheBytes{"large", 131072, 131072, 0}, "bf16")
 }
 
-// write saves a configuration under a name, and loader reads with what is bundled.
+// write saves a configuration under a name, and loader reads with the bundled data.
 func write(t *testing.T, name, fields string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), name+".json")
@@ -193,7 +193,7 @@ func loader(t *testing.T) *model.Loader {
 	return model.NewLoader(s, cueschema.Files, models.Files)
 }
 
-// TestQuoted: the guide shows a family as the data has it.
+// TestQuoted checks that the guide quotes a family exactly as in the data.
 func TestQuoted(t *testing.T) {
 	guide, err := os.ReadFile("../docs/adding-a-new-model-architecture.md")
 	if err != nil {

@@ -18,9 +18,9 @@ func bundled(t *testing.T) *model.Loader {
 	return l
 }
 
-// TestFind: identifiers on Hugging Face find the bundled model, and no name ever
-// finds one of another size or version. An entry in parentheses stands for the
-// model that was asked for.
+// TestFind checks that Hugging Face identifiers find the bundled model, and that no
+// name ever finds a model of another size or version. Parentheses mark an entry that
+// replaces the requested model.
 func TestFind(t *testing.T) {
 	l := bundled(t)
 	for name, want := range map[string]string{
@@ -73,8 +73,8 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// TestSources: every bundled model is found by the identifier that its file
-// names as the source of its values.
+// TestSources checks that every bundled model is found by the identifier that its file
+// gives as the source of its values.
 func TestSources(t *testing.T) {
 	l := bundled(t)
 	entries, err := l.Entries(nil)
@@ -98,7 +98,8 @@ func TestSources(t *testing.T) {
 	}
 }
 
-// TestNames: the table is of bundled models, and no identifier leads to two.
+// TestNames checks that the table contains only bundled models, and that no identifier
+// has two models.
 func TestNames(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -127,7 +128,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestSuggestions: what is suggested for a wrong name has its numbers.
+// TestSuggestions checks that suggestions for a wrong name have the same numbers as the
+// name.
 func TestSuggestions(t *testing.T) {
 	l := bundled(t)
 	none := "no known model of this size and version has a similar name"
@@ -175,8 +177,8 @@ func TestSuggestions(t *testing.T) {
 
 func hint(err error) string { return strings.Join(diag.All(err)[0].Hints, "\n") }
 
-// TestOtherNumbers: a name with one number changed is not the model, and the
-// model is not suggested for it.
+// TestOtherNumbers checks that a name in which one number is changed neither finds the
+// model nor suggests it.
 func TestOtherNumbers(t *testing.T) {
 	l := bundled(t)
 	entries, err := l.Entries(nil)
@@ -211,7 +213,7 @@ func TestComplete(t *testing.T) {
 		{"llama3", "llama3_1_8b"},
 		{"llama3.", "llama3.1_8b"},
 		{"LLAMA-3.1-", "LLAMA-3.1-8b"},
-		{"llama31", ""}, // 31 is no 3.1
+		{"llama31", ""}, // 31 differs from 3.1
 		{"qwen3_8b", "qwen3_8b"},
 		{"qwen/QWEN3-", "qwen/QWEN3-8B"},
 		{"8b", ""},

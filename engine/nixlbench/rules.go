@@ -55,7 +55,7 @@ func (f *Facts) values() map[string]formula.Value {
 // Needs describes what a run needs.
 type Needs struct {
 	Processes, Initiators, Targets int
-	// Remote reports whether the other end is on another machine.
+	// Remote reports whether the other side is on another machine.
 	Remote bool
 	// Etcd lists the servers that must respond, or is "".
 	Etcd string

@@ -18,8 +18,10 @@ type Use struct {
 	// Rank selects the rank accounting, which counts what one rank of a serving
 	// engine moves, instead of the documented arithmetic for the whole model.
 	Rank bool
-	// Detail adds the quantities that are shown only in detail.
+	// Detail adds the quantities that are shown only in detail; Names, separated by
+	// commas, adds those of them that it names.
 	Detail bool
+	Names  string
 	// Transfer adds the transfer from the ranks of one side to those of another. It
 	// needs Rank.
 	Transfer bool
@@ -84,7 +86,7 @@ func known(arch *schema.Architecture, rank bool) error {
 		return diag.Errorf(at, "%s does not describe its layers: the rank accounting needs a cache section", arch.Name).
 			WithHint("omit --%s %s, or see docs/adding-a-new-model-architecture.md", accountingVar, accountingRank)
 	case !rank && len(arch.Tables[patternsTable]) == 0:
-		return diag.Errorf(at, "%s has no %s: the documented arithmetic does not cover such models", arch.Name, patternsTable).
+		return diag.Errorf(at, "%s has no %s: the documented arithmetic does not support such models", arch.Name, patternsTable).
 			WithHint("use --%s %s to count their layers one by one", accountingVar, accountingRank)
 	}
 	return nil

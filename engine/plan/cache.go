@@ -214,7 +214,7 @@ func (ds *declarations) declareCache() error {
 	return nil
 }
 
-// servedAs returns the formula for the name under which engines serve the model.
+// servedAs returns the formula for the name by which engines know the model.
 func servedAs(l *schema.Layers) formula.Source {
 	if l.ServedAs.IsZero() {
 		return formula.Source{Text: "''"}
@@ -353,7 +353,7 @@ func (ds *declarations) linkCache() error {
 	return nil
 }
 
-// linkFolds resolves the folds that the wanted quantities need, directly or through
+// linkFolds resolves the folds that the requested quantities need, directly or through
 // other folds.
 func (ds *declarations) linkFolds() error {
 	need := map[string]bool{}

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/fit"
@@ -16,14 +17,13 @@ type declarations struct {
 	scope *formula.Scope
 }
 
-// declare declares everything in the program. Quantities shown only in detail are
-// included if detail is set.
-func (ds *declarations) declare(detail bool) error {
+// declare declares everything in the program.
+func (ds *declarations) declare(use Use) error {
 	s, arch := ds.schema, ds.arch
 	ds.declareConfig()
 	table(ds.scope, dtypesTable, s.Dtypes)
 	addFormulas(ds.scope, s.Let, formula.Any)
-	ds.declareQuantities(detail)
+	ds.declareQuantities(use)
 	var computed map[string]schema.Formula
 	if ds.transfers {
 		computed = s.Cache.Get().Transfer.Flags
@@ -58,15 +58,35 @@ func (ds *declarations) declareArch(arch *schema.Architecture) {
 	}
 }
 
-// declareQuantities declares the quantities that the accounting has.
-func (ds *declarations) declareQuantities(detail bool) {
+// wantedBy returns the names of the quantities that a use names, and of those that they
+// are computed from.
+func (ds *declarations) wantedBy(use Use) map[string]bool {
+	names := map[string]bool{}
+	todo := strings.Split(use.Names, ",")
+	for len(todo) > 0 {
+		name := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		i := slices.IndexFunc(ds.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name })
+		if i < 0 || names[name] {
+			continue
+		}
+		names[name] = true
+		q := &ds.schema.Quantities[i]
+		todo = append(append(todo, formula.Names(ds.formulaOf(q).Text)...), formula.Names(ds.detailOf(q).Text)...)
+	}
+	return names
+}
+
+// declareQuantities declares the quantities that the accounting has and the use wants.
+func (ds *declarations) declareQuantities(use Use) {
+	named := ds.wantedBy(use)
 	ds.computed = map[string]bool{}
 	for _, name := range ds.facts() {
 		ds.scope.Input(name, formula.Num, diag.Pos{})
 	}
 	for i := range ds.schema.Quantities {
 		q := &ds.schema.Quantities[i]
-		if !q.Detail.IsZero() && !detail {
+		if !q.Detail.IsZero() && !use.Detail && !named[q.Name] {
 			continue
 		}
 		f := ds.formulaOf(q)

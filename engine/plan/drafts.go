@@ -56,8 +56,8 @@ func checkDrafts(arch *schema.Architecture) error {
 	for _, name := range schema.Keys(l.Groups) {
 		if g := l.Groups[name]; g.Draft {
 			if l.Drafts.IsZero() {
-				return diag.Errorf(g.Pos, "group %s is of draft layers, but %s does not say how many there are", name, arch.Name).
-					WithHint("add draft_layers, a formula, beside layers")
+				return diag.Errorf(g.Pos, "group %s contains draft layers, but %s does not say how many there are", name, arch.Name).
+					WithHint("add the formula draft_layers next to layers")
 			}
 			return nil
 		}

@@ -114,13 +114,13 @@ func declareEras(scope *formula.Scope, name, engine string, rule schema.EngineRu
 		case era != nil && era.Unknown == "":
 			keys, srcs = append(keys, release), append(srcs, era.Value)
 		case era != nil:
-			missing[release] = fmt.Sprintf("kvbench does not know of %s %s %s", engine, release, era.Unknown)
+			missing[release] = fmt.Sprintf("for %s %s, kvbench does not know %s", engine, release, era.Unknown)
 		default:
-			missing[release] = fmt.Sprintf("kvbench does not know %s of %s before %s", name, engine, rule[len(rule)-1].Since)
+			missing[release] = fmt.Sprintf("kvbench does not know %s for %s before %s", name, engine, rule[len(rule)-1].Since)
 		}
 	}
 	for release := range missing {
-		missing[release] += ": it knows that of " + strings.Join(keys, ", ")
+		missing[release] += " (known for " + strings.Join(keys, ", ") + ")"
 	}
 	scope.TableBut(eraTable(name, engine), keys, srcs, formula.Any, missing)
 }
@@ -188,7 +188,7 @@ func (f *Frame) setFields(req *Request) {
 }
 
 // settle determines the engine's values of the fields that are not set, and adds them to
-// settled and to the frame. Stand-ins then no longer change them.
+// settled and to the frame. After that, stand-ins do not change them.
 func (f *Frame) settle(req *Request, fields []*engineDefault, settled map[string]data.Fact) error {
 	for _, d := range fields {
 		if _, ok := settled[d.field]; ok || f.Given(d.field, req.Config.Values[d.field]) {
@@ -261,7 +261,7 @@ func (f *Frame) checkRelease(req *Request) error {
 	if v.Origin.Kind == data.FromFile || v.Origin.Kind == data.FromModel {
 		field = "system." + releaseField + ": "
 	}
-	d := v.Origin.Errorf("%s%q is not a release of %s that kvbench knows: expected %s or one of %s", field, v.Str, engine, autoWord, strings.Join(releases, ", "))
+	d := v.Origin.Errorf("%s%q is not a known release of %s: expected %s or one of %s", field, v.Str, engine, autoWord, strings.Join(releases, ", "))
 	newest := slices.Clone(releases)
 	slices.Reverse(newest)
 	d.About(diag.NotAllowed, v.Str).Suggest(v.Str, newest)

@@ -103,7 +103,7 @@ func (f *Frame) Wrong() string {
 	return ""
 }
 
-// quantities evaluates the wanted quantities, which must be whole numbers.
+// quantities evaluates the requested quantities, which must be whole numbers.
 func (f *Frame) quantities() ([]Quantity, error) {
 	var errs diag.List
 	all := make([]Quantity, 0, len(f.wanted))

@@ -21,6 +21,7 @@ type Layers struct {
 	drafts  int // the number of layers in the cells that speculation adds
 	// other evaluates the destination's side of a transfer.
 	other *Layers
+	quick *quick // for the slowest pairs of transfers, or nil
 }
 
 // Layers returns a Layers that evaluates in the frame.
@@ -93,7 +94,7 @@ func (l *Layers) layersOf(req *Request) ([]cell, error) {
 			return nil, l.notSelected(req, layer, selected)
 		}
 		if !found {
-			return nil, diag.Errorf(diag.Pos{File: req.Model.File}, "layer %d is in none of the groups of %s: %s", layer, l.arch.Name, strings.Join(groups, ", "))
+			return nil, diag.Errorf(diag.Pos{File: req.Model.File}, "layer %d is not in any group of %s: %s", layer, l.arch.Name, strings.Join(groups, ", "))
 		}
 	}
 	if err := l.overlapping(req, both); err != nil {
@@ -197,7 +198,7 @@ func (l *Layers) checkFields(req *Request, cells []cell) error {
 				return l.missing(req, err)
 			}
 			if n, whole := v.Int64(); !whole || n < 1 {
-				d := diag.Errorf(f.Pos, "%s of group %s is %s in layer %d: expected a whole number, 1 or more", field.field, c.group, v, c.layers[0]).About(diag.NotWhole, c.group+"."+field.field)
+				d := diag.Errorf(f.Pos, "%s in group %s is %s in layer %d: expected a whole number, 1 or more", field.field, c.group, v, c.layers[0]).About(diag.NotWhole, c.group+"."+field.field)
 				d.Source, d.Caret = f.Text, 1
 				return d.WithHint("with %s", req.Model.File)
 			}
@@ -210,6 +211,12 @@ func (l *Layers) checkFields(req *Request, cells []cell) error {
 // the previous request. Both requests must be for the same model, and the given values of
 // the new one must already be in the frame.
 func (l *Layers) ExpandNext(req *Request) ([]*Request, diag.List, error) {
+	if l.slowest {
+		if l.quick == nil {
+			l.quick = newQuick(l)
+		}
+		return l.quick.expand(req)
+	}
 	for _, ref := range l.cache.inner {
 		l.frame.Unset(ref)
 	}
@@ -270,9 +277,13 @@ func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 		}
 	}
 	if len(all) == 0 {
-		return nil, nil, diag.Errorf(req.label(), "there is no cache to move").WithHint("none of the layers in this stage has a cache")
+		return nil, nil, l.noCache(req)
 	}
 	return all, warnings, nil
+}
+
+func (l *Layers) noCache(req *Request) error {
+	return diag.Errorf(req.label(), "there is no cache to move").WithHint("none of the layers in this stage has a cache")
 }
 
 // ioFacts returns the facts for the plan of I/Os of one size in a stage.
@@ -283,7 +294,7 @@ func (l *Layers) ioFacts(st *stage, o *io) []fact {
 	if !l.transfers {
 		return append(facts, fact{rankFact, formula.Int(st.bytes)})
 	}
-	return append(facts, fact{pairBytesFact, formula.Int(st.bytes)}, fact{pairIOsFact, formula.Int(st.count())},
+	return append(facts, fact{pairBytesFact, formula.Int(st.bytes)}, fact{pairIOsFact, formula.Int(st.total)},
 		fact{pairsFact, formula.Int(o.pairs)}, fact{allBytesFact, formula.Int(st.all.bytes)}, fact{allIOsFact, formula.Int(st.all.ios)})
 }
 

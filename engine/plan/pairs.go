@@ -40,7 +40,7 @@ type pairing struct {
 	ofGroup                     bool
 	op, first, step, count      formula.Ref
 	covers, ios, pages, request formula.Ref
-	timed, us                   formula.Ref    // whether a pair has a time, and the time
+	timed, us, bytes, total     formula.Ref    // whether a pair has a time, the time, and what that depends on
 	sides                       [4]formula.Ref // ranks and groups of the source and of the destination
 	requires                    []pairRequirement
 }
@@ -159,6 +159,7 @@ func (ds *declarations) linkTransfers() {
 	p.covers, p.ios, p.pages = ref(pairPrefix+"covers"), ref(pairPrefix+"ios"), ref(pairPrefix+"io_pages")
 	p.request = ref(pairPrefix + "requests")
 	p.timed, p.us = ref(pairPrefix+"timed"), ref(pairPrefix+"us")
+	p.bytes, p.total = ref(pairBytesFact), ref(pairIOsFact)
 	p.sides = [4]formula.Ref{ref(sourceRanks), ref(sourceGroups), ref(destinationRanks), ref(destinationGroups)}
 	for _, r := range []formula.Ref{p.first, p.step, p.count} {
 		p.ofGroup = p.ofGroup || slices.Contains(ds.prog.Inputs(r), destinationGroup)
@@ -225,6 +226,7 @@ type pairsOf struct {
 	source, destination Ranks
 	op                  string
 	requests            int64 // the most that a pair of groups has
+	rates               []rate
 	overall             overall
 	to                  *Request
 }
@@ -311,8 +313,7 @@ func (l *Layers) pairs(x *modelled, warnings *diag.List) (*pairsOf, error) {
 	if err != nil {
 		return nil, l.missing(x.Request, err)
 	}
-	rates, err := l.pairRates(x, req, all, warnings)
-	if err != nil {
+	if all.rates, err = l.pairRates(x, req, all, warnings); err != nil {
 		return nil, err
 	}
 	for i := range all.source.Stages {
@@ -321,7 +322,7 @@ func (l *Layers) pairs(x *modelled, warnings *diag.List) (*pairsOf, error) {
 			if st.lo >= st.hi {
 				continue
 			}
-			if err := st.fill(l.cache.parts, rates); err != nil {
+			if err := st.fill(l.cache.parts, all.rates); err != nil {
 				return nil, diag.Errorf(x.label(), "the bytes of stage %d do not fit in 64 bits", i)
 			}
 			all.stages = append(all.stages, st)
@@ -602,36 +603,46 @@ func (l *Layers) slowestOf(all *pairsOf) (*stage, error) {
 	var pairs int64
 	for i := range all.stages {
 		st := &all.stages[i]
-		v := formula.Int(st.bytes)
-		l.set(pairBytesFact, formula.Number(st.bytes))
-		l.set(pairIOsFact, formula.Number(st.count()))
-		if yes, err := l.frame.Bool(l.cache.pairing.timed); err != nil {
-			return nil, err
-		} else if yes {
-			if v, err = l.frame.Num(l.cache.pairing.us); err != nil {
-				return nil, err
-			}
+		v, ok := l.micros(st.bytes, st.total)
+		if !ok {
+			return nil, diag.Errorf(diag.Pos{}, "the time of a pair cannot be computed")
 		}
 		if v.Cmp(most) > 0 {
 			best, most = i, v
 		}
 		n := int64(0)
+		var groups []string
 		for _, o := range st.ios {
 			n = max(n, o.pairs)
+			groups = append(groups, o.groups...)
 		}
 		pairs += n
-	}
-	st := &all.stages[best]
-	slices.SortStableFunc(st.ios, func(a, b io) int { return cmp.Compare(b.count, a.count) })
-	for i, o := range st.ios {
-		if i > 0 {
-			st.ios[0].groups = append(st.ios[0].groups, o.groups...)
+		if len(st.ios) > 0 {
+			slices.Sort(groups)
+			groups = slices.Compact(groups)
+			slices.SortStableFunc(st.ios, func(a, b io) int { return cmp.Compare(b.count, a.count) })
+			st.first().groups = groups
 		}
 	}
+	st := &all.stages[best]
 	if len(st.ios) > 0 {
-		st.ios[0].pairs = pairs
+		st.first().pairs = pairs
 	}
 	return st, nil
+}
+
+// micros returns the time of a pair that moves these bytes in so many I/Os or, if the
+// bandwidth is not known, the bytes. It returns false if there is an error.
+func (l *Layers) micros(bytes, ios int64) (formula.Rat, bool) {
+	p := l.cache.pairing
+	l.frame.SetNum(p.bytes, formula.Int(bytes))
+	l.frame.SetNum(p.total, formula.Int(ios))
+	timed, err := l.frame.Bool(p.timed)
+	if err != nil || !timed {
+		return formula.Int(bytes), err == nil
+	}
+	v, err := l.frame.Num(p.us)
+	return v, err == nil
 }
 
 // Transfer describes how the cache of requests moves from the ranks of one side to those

@@ -20,7 +20,7 @@ type Program struct {
 
 	prog   *formula.Program
 	wanted []*schema.Quantity // the quantities to compute
-	// results are the wanted quantities that every plan has.
+	// results are the requested quantities that every plan has.
 	results []result
 	// computed are the quantities that have a formula of their own.
 	computed map[string]bool
@@ -44,7 +44,7 @@ func Compile(s *schema.Schema, release string, arch *schema.Architecture, use Us
 		return nil, err
 	}
 	ds := &declarations{p, formula.NewScope()}
-	err := ds.declare(use.Detail)
+	err := ds.declare(use)
 	if err != nil {
 		return nil, err
 	}

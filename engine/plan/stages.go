@@ -35,6 +35,7 @@ type stage struct {
 	to             int // the number of the destination's stage
 	ios            []io
 	bytes          int64    // bytes that all I/Os move
+	total          int64    // I/Os of all sizes
 	all            *overall // of the transfer
 }
 
@@ -67,14 +68,8 @@ type term struct {
 	n    int64
 }
 
-// count returns the number of the stage's I/Os of all sizes.
-func (st *stage) count() int64 {
-	var n int64
-	for i := range st.ios {
-		n += st.ios[i].count
-	}
-	return n
-}
+// first returns the I/Os of the first size.
+func (st *stage) first() *io { return &st.ios[0] }
 
 // fill determines the stage's I/Os, grouped by size.
 func (st *stage) fill(parts map[string][]string, rates []rate) error {
@@ -135,6 +130,7 @@ func (st *stage) fill(parts map[string][]string, rates []rate) error {
 		}
 		o := &st.ios[i]
 		o.count = sum.add(o.count, s.count)
+		st.total = sum.add(st.total, s.count)
 		o.moved = sum.add(o.moved, moved)
 		o.shares = append(o.shares, s.share)
 		name := s.group

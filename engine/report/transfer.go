@@ -133,6 +133,9 @@ func (t *Transfer) advice(a *transfer.Advice) string {
 	return text + "; each of these at least halves it: " + strings.Join(better, ", ")
 }
 
+// Answers are the quantities that fields such as the target of a transfer ask for.
+var Answers = []string{"ttft_percent", "serial_us", "layered_us", "needed_bandwidth"}
+
 // answer is a number that the user asked for.
 type answer struct {
 	name  string

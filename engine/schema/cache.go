@@ -103,7 +103,7 @@ type Fold struct {
 	Of   Formula `json:"of"`
 	// Fold is how the values are combined: sum or max.
 	Fold string `json:"fold"`
-	// Over is which layers are combined: those of a stage, or of the whole model.
+	// Over selects the layers to combine: those of a stage, or of the whole model.
 	Over string `json:"over"`
 	// Ceil reports whether the result is rounded up to a whole number.
 	Ceil bool `json:"ceil,omitempty"`

@@ -47,7 +47,7 @@ type sweepCase struct {
 	flags   map[string]string
 	fit     bool
 	axes    [][2]string // flag, text
-	// Whether the case must have points without a plan, and points that break a
+	// Whether the case must have points without a plan, and points that violate a
 	// limit.
 	fails, breaks bool
 	use           plan.Use
@@ -75,7 +75,7 @@ func loadConfig(t testing.TB, s *schema.Schema, l *model.Loader, values map[stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := c.Values["accounting"]; !ok { // as a model would set it
+	if _, ok := c.Values["accounting"]; !ok { // as set by a model
 		c.Values["accounting"] = data.Fact{Value: formula.Of("kvbench")}
 	}
 	return c

@@ -40,7 +40,7 @@ type command struct {
 	axes bool
 	// transfers makes all plans transfers between ranks.
 	transfers bool
-	exec func(context.Context, *command) error
+	exec      func(context.Context, *command) error
 	// complete returns candidates for the next word, given the words before it.
 	complete func(words []string) []string
 
@@ -120,7 +120,7 @@ func (c *command) preferences(r io.Reader, set func(name, value string) error) e
 	case err != nil:
 		errs = append(errs, diag.Errorf(diag.Pos{File: name}, "%v", diag.Cause(err)))
 	case rest.N == 0:
-		errs = append(errs, diag.Errorf(diag.Pos{File: name}, "is larger than %d MiB: preferences are a few lines", maxPreferences>>20))
+		errs = append(errs, diag.Errorf(diag.Pos{File: name}, "is larger than %d MiB: a preferences file needs only a few lines", maxPreferences>>20))
 	}
 	return errs.Err()
 }
@@ -283,6 +283,9 @@ func (a *app) prepare(c *command, planners *plan.Planners, detail bool, given ma
 			}
 			use := plan.UseOf(cfg)
 			use.Transfer, use.Slowest = transfers, c.transfers
+			if c.transfers {
+				use.Names = a.transferNames(c)
+			}
 			use.Detail = detail || a.wantsOptional(c, cfg)
 			done := a.guard.enter(m.File)
 			planner, err := planners.For(m.Arch, use)

@@ -257,7 +257,7 @@ func modelDirs(words []string) []string {
 	return dirs
 }
 
-// completeModels completes the arguments of the models command, show NAME.
+// completeModels completes the arguments of "kvbench models": show and a name.
 func (a *app) completeModels(words []string) []string {
 	if len(words) == 0 || words[len(words)-1] != "show" {
 		return []string{"show"}

@@ -34,10 +34,10 @@ const transfersView = "transfers"
 func sweepFlags() []*flagSpec {
 	return []*flagSpec{
 		{name: "where", arg: "CONDITION", group: groupSweep, help: "Keep the rows for which this formula is true. Example: 'tp_size * pp_size <= 16 && block_size >= 64KiB'"},
-		{name: "sort", arg: "COLUMNS", group: groupSweep, help: "Sort by these columns, separated by commas. -COLUMN for descending order (--sort=-block_size)"},
+		{name: "sort", arg: "COLUMNS", group: groupSweep, help: "Sort by these columns, separated by commas. -COLUMN sorts in descending order (--sort=-block_size)"},
 		{name: "top", arg: "N", group: groupSweep, help: "Print only the first N rows"},
-		{name: "columns", arg: "COLUMNS", group: groupSweep, help: "Columns to show, separated by commas. Any of quantities, fields, parameters, formulas, nixlbench flags"},
-		{name: "output", arg: "FILE", group: groupOutput, help: "Write to this file, atomically"},
+		{name: "columns", arg: "COLUMNS", group: groupSweep, help: "Columns to show, separated by commas. A column is a quantity, field, parameter, formula or nixlbench flag"},
+		{name: "output", arg: "FILE", group: groupOutput, help: "Write the output to this file, atomically"},
 	}
 }
 
@@ -300,7 +300,7 @@ func (a *app) tell(c *command, s *sweep.Sweep, o *sweep.Outcome, errs *diag.List
 	for _, b := range o.Broken {
 		w := b.Violation.Warning()
 		if label := s.Label(b.First); b.Count > 1 {
-			w.WithHint("%d of %d rows break this limit; the numbers are those of the first: %s", b.Count, o.Rows, label)
+			w.WithHint("%d of %d rows violate this limit; the numbers are from the first: %s", b.Count, o.Rows, label)
 		} else if label != "" {
 			w.WithHint("with %s", label)
 		}
@@ -325,7 +325,7 @@ func (a *app) tellNone(c *command, o *sweep.Outcome) {
 		points -= uint64(f.Count)
 	}
 	if ok && o.Rows == 0 && points > 0 {
-		a.print.Print(diag.Notef(from.Pos, "no point meets the condition of --where: %s", diag.Printable(where)))
+		a.print.Print(diag.Notef(from.Pos, "no point meets the --where condition: %s", diag.Printable(where)))
 	}
 }
 
@@ -333,7 +333,7 @@ func (a *app) tellNone(c *command, o *sweep.Outcome) {
 // number of all points, and the first of them.
 const (
 	manyWarned = "applies to %d of %d points; the first is %s"
-	manyFailed = "%d of %d points have no row because of this; the numbers are those of the first: %s"
+	manyFailed = "%d of %d points have no row because of this; the numbers are from the first: %s"
 )
 
 // counted returns a reason with a hint on the points that it applies to.

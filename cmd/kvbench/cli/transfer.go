@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/formula"
 	"kvbench/engine/plan"
 	"kvbench/engine/report"
+	"kvbench/engine/sweep"
 	"kvbench/engine/transfer"
 )
 
@@ -38,6 +41,18 @@ func (a *app) transferFlags(section string) []*flagSpec {
 	return flags
 }
 
+// transferNames returns the names of the quantities that the command may show, separated
+// by commas.
+func (a *app) transferNames(c *command) string {
+	where, _, _ := c.value("where")
+	condition, _ := sweep.Condition(a.schema, where) // the sweep reports the error
+	names := slices.Concat(rowNames(a.schema.Views[transfersView]), report.Answers, c.list("columns"), formula.Names(condition.Text))
+	for _, name := range c.list("sort") {
+		names = append(names, strings.TrimPrefix(name, "-"))
+	}
+	return strings.Join(names, ",")
+}
+
 func flagOf(flags []*flagSpec, name string) *flagSpec {
 	for _, f := range flags {
 		if f.name == name {
@@ -53,7 +68,7 @@ func (a *app) transfer(ctx context.Context, c *command) error {
 		return err
 	}
 	var errs diag.List
-	jobs, err := a.prepare(c, plan.NewPlanners(a.schema, a.schema.Nixlbench.Default, ""), true, nil)
+	jobs, err := a.prepare(c, plan.NewPlanners(a.schema, a.schema.Nixlbench.Default, ""), false, nil)
 	errs.Add(err)
 	if c.sweeps(jobs) {
 		return a.sweep(ctx, c, jobs, format, false, errs)
