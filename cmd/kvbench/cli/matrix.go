@@ -335,7 +335,11 @@ func (a *app) showMatrices(req *plan.Request, g *matrix.Generator, t *matrix.Tot
 		if s.Workers == 1 {
 			workers = "worker"
 		}
-		row(label, "%d %s of %d: ranks %d to %d", s.Workers, workers, s.Ranks, first, first+s.Workers*s.Ranks-1)
+		ranks := fmt.Sprintf("ranks %d to %d", first, first+s.Workers*s.Ranks-1)
+		if s.Workers*s.Ranks == 1 {
+			ranks = fmt.Sprintf("rank %d", first)
+		}
+		row(label, "%d %s of %d: %s", s.Workers, workers, s.Ranks, ranks)
 	}
 	side("Prefill", g.World.Prefill, 0)
 	side("Decode", g.World.Decode, g.World.Prefill.Workers*g.World.Prefill.Ranks)
