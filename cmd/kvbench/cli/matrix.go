@@ -266,6 +266,10 @@ func (a *app) requests(w *workload, g *matrix.Generator, req *plan.Request) (req
 	}
 	close := func() { t.Close() }
 	if v.Origin.Given() {
+		if v.Origin.Kind != data.FromFlag {
+			a.print.Print(diag.Notef(v.Origin.Pos, "%s is %d, so only the first %d requests of the trace are read", requestsField, number, number).
+				WithHint("use --%s for more", requestsField))
+		}
 		return requests.First(t, number), close, nil
 	}
 	return t, close, nil
