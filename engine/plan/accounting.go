@@ -269,10 +269,15 @@ func ForTransfer(s *schema.Schema, arch *schema.Architecture, cfg *config.Config
 	for name, word := range s.Cache.Get().Transfer.Sides {
 		set(name, word)
 	}
-	if arch.Layers != nil {
-		set(accountingVar, accountingRank)
-	}
+	set(accountingVar, accountingRank)
 	return &one
+}
+
+// NotOfRanks returns the error for a transfer in an accounting that has no ranks.
+func NotOfRanks(cfg *config.Config) error {
+	v := cfg.Values[accountingVar]
+	return v.Origin.Errorf("a transfer is between ranks, which the %s accounting does not count", v.Str).
+		WithHint("omit it, or use --%s %s", accountingVar, accountingRank)
 }
 
 // transferWord names what sets values in a transfer.

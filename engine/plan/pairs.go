@@ -702,6 +702,9 @@ func (p *Planner) Transfer(req *Request) (*Transfer, error) {
 	if err := p.CheckValues(req); err != nil {
 		return nil, err
 	}
+	if !p.transfers {
+		return nil, NotOfRanks(req.Config)
+	}
 	p.layers.Load(req)
 	t := &Transfer{layers: p.layers}
 	x, err := p.layers.model(req, &t.Warnings)

@@ -283,6 +283,10 @@ func (a *app) prepare(c *command, planners *plan.Planners, detail bool, given ma
 			}
 			use := plan.UseOf(cfg)
 			use.Transfer, use.Slowest = transfers, c.transfers
+			if c.transfers && !use.Rank {
+				errs.Add(plan.NotOfRanks(cfg))
+				continue
+			}
 			if c.transfers {
 				use.Names = a.transferNames(c)
 			}
