@@ -1,7 +1,6 @@
 package models_test
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -114,55 +113,8 @@ func TestPublished(t *testing.T) {
 	}
 }
 
-// original contains whole config.json files with the number format that they specify
-// and the numbers from aiconfigurator and engines' logs.
-var original = []struct {
-	format string
-	cacheBytes
-}{
-	{"bf16", cacheBytes{"Qwen--Qwen3-0.6B", 114688, 114688, 0}},
-	{"bf16", cacheBytes{"Qwen--Qwen3-235B-A22B", 192512, 192512, 0}},
-	{"bf16", cacheBytes{"Qwen--Qwen3-30B-A3B", 98304, 98304, 0}},
-	{"bf16", cacheBytes{"Qwen--Qwen3-8B", 147456, 147456, 0}},
-	{"bf16", cacheBytes{"Qwen--Qwen3.5-35B-A3B", 20480, 20480, 64389120}},
-	{"bf16", cacheBytes{"deepseek-ai--DeepSeek-R1", 70272, 70272, 0}},
-	{"bf16", cacheBytes{"deepseek-ai--DeepSeek-V3.2", 78324, 78324, 0}},
-	{"bf16", cacheBytes{"meta-llama--Llama-4-Scout-17B-16E-Instruct", 196608, 49152, 0}},
-	{"bf16", cacheBytes{"meta-llama--Meta-Llama-3.1-405B", 516096, 516096, 0}},
-	{"bf16", cacheBytes{"meta-llama--Meta-Llama-3.1-70B", 327680, 327680, 0}},
-	{"bf16", cacheBytes{"meta-llama--Meta-Llama-3.1-8B", 131072, 131072, 0}},
-	{"bf16", cacheBytes{"mistralai--Mixtral-8x7B-v0.1", 131072, 131072, 0}},
-	{"bf16", cacheBytes{"moonshotai--Kimi-K2-Instruct", 70272, 70272, 0}},
-	{"", cacheBytes{"nvidia--Gemma-4-31B-IT-NVFP4", 450560, 40960, 0}}, // fp8, according to its kv_cache_scheme
-	{"bf16", cacheBytes{"nvidia--Nemotron-H-56B-Base-8K", 40960, 40960, 912605184}},
-	{"bf16", cacheBytes{"openai--gpt-oss-120b", 73728, 36864, 0}},
-	{"bf16", cacheBytes{"openai--gpt-oss-20b", 49152, 24576, 0}},
-	{"fp8", cacheBytes{"deepseek-ai--DeepSeek-V3.2", 48068, 48068, 0}},
-	{"fp8", cacheBytes{"deepseek-ai--DeepSeek-R1", 35136, 35136, 0}},
-	{"fp8", cacheBytes{"meta-llama--Meta-Llama-3.1-70B", 163840, 163840, 0}},
-	{"nvfp4", cacheBytes{"meta-llama--Meta-Llama-3.1-70B", 92160, 92160, 0}},
-}
-
-// TestOriginal reads whole config.json files, which are not part of this repository.
-// Those in bf16 are in that format because of their own dtype.
-func TestOriginal(t *testing.T) {
-	const dir = "../../shared/hf-configs"
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no whole config.json files here: %v", err)
-	}
-	for _, want := range original {
-		t.Run(want.model+" "+want.format, func(t *testing.T) {
-			format := want.format
-			if format == "bf16" {
-				format = ""
-			}
-			check(t, filepath.Join(dir, want.model+".json"), want.cacheBytes, format)
-		})
-	}
-}
-
-// check reads a configuration and compares it with known numbers, in a given number
-// format or in the model's own.
+// check reads a configuration and holds it to known numbers, in a number format
+// or in the one that the model itself brings.
 func check(t *testing.T, file string, want cacheBytes, format string) {
 	t.Helper()
 	flags := map[string]string{"system.backend": "VLLM", "system.page_size": "16", "runtime.isl": "16"}
@@ -174,16 +126,16 @@ func check(t *testing.T, file string, want cacheBytes, format string) {
 	})
 }
 
-// hold reads a model and compares the quantities of its rank accounting with known
-// numbers.
-func hold(t *testing.T, file string, flags map[string]string, want map[string]int64) {
+// hold reads a model, with the families in the folders, and compares the quantities of its
+// rank accounting with known numbers.
+func hold(t *testing.T, file string, flags map[string]string, want map[string]int64, dirs ...string) {
 	t.Helper()
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l := model.NewLoader(s, cueschema.Files, models.Files)
-	m, err := l.Model(file, nil)
+	m, err := l.Model(file, dirs)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,7 +74,21 @@ func TestNewKinds(t *testing.T) {
 	}
 }
 
-// TestCompressed compares what a request of DeepSeek-V4 uses with the sum of its
+// TestMamba reads models that keep states only: layers x channels x (3 + 16) x 2 bytes,
+// also where their own elements are float32.
+func TestMamba(t *testing.T) {
+	for name, c := range map[string]struct {
+		config string
+		state  int64
+	}{
+		"falcon-mamba-7b": {`"model_type": "falcon_mamba", "torch_dtype": "bfloat16", "num_hidden_layers": 64, "hidden_size": 4096, "intermediate_size": 8192, "expand": 16, "state_size": 16, "conv_kernel": 4`, 19922944},
+		"mamba-2.8b":      {`"model_type": "mamba", "torch_dtype": "float32", "num_hidden_layers": 64, "n_layer": 64, "hidden_size": 2560, "intermediate_size": 5120, "expand": 2, "state_size": 16, "conv_kernel": 4`, 12451840},
+	} {
+		check(t, write(t, name, c.config), cacheBytes{name, 0, 0, c.state}, "")
+	}
+}
+
+// TestCompressed holds what a request of DeepSeek-V4 uses to the sums of its
 // windows, compressed records, index keys and compressor states.
 func TestCompressed(t *testing.T) {
 	for _, want := range []struct {

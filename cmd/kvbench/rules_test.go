@@ -102,6 +102,7 @@ var layers = []string{
 	"kvbench/engine/sweep",
 	"kvbench/engine/transfer",
 	"kvbench/engine/matrix",
+	"kvbench/engine/enginelog",
 	"kvbench/engine/vet",
 	"kvbench/engine/nixlbench",
 	"kvbench/engine/runner",

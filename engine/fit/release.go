@@ -159,7 +159,7 @@ func (r *Release) takes(backend string) []formula.Ref {
 // input.
 func (r *Release) Decides(backend, input string) bool {
 	return input == SourceVar || input == DestinationVar ||
-		slices.ContainsFunc(r.takes(backend), func(ref formula.Ref) bool { return slices.Contains(r.prog.Inputs(ref), input) })
+		slices.ContainsFunc(r.takes(backend), func(ref formula.Ref) bool { return r.prog.DependsOn(ref, input) })
 }
 
 // Limits returns the limits on a backend.

@@ -49,7 +49,7 @@ func TestInputOr(t *testing.T) {
 func TestTableBut(t *testing.T) {
 	s := NewScope()
 	s.Input("release", Str, diag.Pos{})
-	s.TableBut("rule", []string{"2"}, []Source{{Text: "16"}}, Num, map[string]string{"1": "nobody knows it of 1"})
+	s.TableBut("rule", []string{"2"}, []Source{{Text: "16"}}, Num, map[string]*diag.Diag{"1": diag.Errorf(diag.Pos{}, "nobody knows it of 1")})
 	s.Formula("page", Source{Text: "rule[release]"}, Num)
 	p, err := s.Compile()
 	if err != nil {

@@ -143,7 +143,7 @@ func (a *account) detailOf(q *schema.Quantity) schema.Formula {
 func (a *account) facts() []string {
 	switch {
 	case a.transfers:
-		return []string{blockFact, batchFact, pairBytesFact, pairIOsFact, pairsFact, allBytesFact, allIOsFact}
+		return []string{blockFact, batchFact, pairBytesFact, pairIOsFact, pairsFact, allBytesFact, allIOsFact, sourcesFact, destinationsFact}
 	case a.rank:
 		return []string{blockFact, batchFact, rankFact}
 	}

@@ -30,6 +30,7 @@ const (
 	firstVar      = "cache_first"
 	ioUnits       = "io_units"
 	ioCovers      = "io_covers"
+	ioPool        = "io_pool" // distinguishes pools of pages
 	coversVar     = "covers"
 	ioPart        = "io_part"
 	ioPartBytes   = "io_part_bytes"
@@ -56,6 +57,9 @@ const (
 	pairsFact     = "pairs"
 	allBytesFact  = "all_bytes"
 	allIOsFact    = "all_descriptors"
+	// The ranks of each side that move data at the same time in the plan.
+	sourcesFact      = "pair_sources"
+	destinationsFact = "pair_destinations"
 )
 
 // The configuration fields that determine the pipeline stages and what an I/O covers,
@@ -206,7 +210,7 @@ func (ds *declarations) declareCache() error {
 	ds.declareRequires("", nil, c.Requires)
 	ds.declareRequires(everyKind, nil, c.EachRequires)
 	for _, name := range schema.Keys(kinds) {
-		ds.declareRequires(name, kinds[name], kinds[name].Requires)
+		ds.declareRequires(name, kinds[name], kinds[name].Requires.Get())
 	}
 	if ds.transfers {
 		ds.declareTransfers(kinds)
@@ -356,35 +360,31 @@ func (ds *declarations) linkCache() error {
 // linkFolds resolves the folds that the requested quantities need, directly or through
 // other folds.
 func (ds *declarations) linkFolds() error {
-	need := map[string]bool{}
-	add := func(name string) {
-		need[name] = true
-		if ref, ok := ds.prog.Ref(name); ok {
-			for _, input := range ds.prog.Inputs(ref) {
-				need[input] = true
-			}
-		}
-	}
+	reach := ds.prog.ReachAll()
+	var wanted []string
 	for _, q := range ds.wanted {
-		add(q.Name)
+		wanted = append(wanted, q.Name)
 	}
-	add(pageBytes)
-	add(ioCount)
+	need := reach.Inputs(ds.refs(append(wanted, pageBytes, ioCount)...)...)
 	for _, r := range ds.cache.requires {
 		if r.kind == everyKind {
-			add(ds.prog.Name(r.ref))
+			need.Add(reach.Inputs(r.ref))
 		}
 	}
 	folds := ds.schema.Cache.Get().Folds
 	for i := len(folds) - 1; i >= 0; i-- {
-		if need[folds[i].Name] && !ds.computed[folds[i].Name] {
-			add(foldPrefix + folds[i].Name)
+		name := folds[i].Name
+		if (need.Has(name) || slices.Contains(wanted, name)) && !ds.computed[name] {
+			need.Add(reach.Inputs(ds.refs(foldPrefix + name)...))
 			ds.cache.folds = append(ds.cache.folds, &fold{Fold: &folds[i]})
 		}
 	}
 	slices.Reverse(ds.cache.folds)
 	// Stand-ins do not change a field's value that an engine determines.
-	unsettled := func(name string) bool { return ds.engineRule(name).IsZero() }
+	unsettled := reach
+	if ds.rank {
+		unsettled = reach.Without(schema.Keys(ds.schema.Cache.Get().Defaults)...)
+	}
 	for i, f := range ds.cache.folds {
 		f.ref, _ = ds.prog.Ref(foldPrefix + f.Name)
 		f.value, _ = ds.prog.Ref(f.Name)
@@ -398,7 +398,7 @@ func (ds *declarations) linkFolds() error {
 			f.standIns = append(f.standIns, s)
 		}
 		for _, other := range ds.cache.folds[:i] {
-			if len(f.Set) > 0 && slices.Contains(ds.prog.InputsOf([]formula.Ref{f.ref}, unsettled), other.Name) {
+			if len(f.Set) > 0 && unsettled.Inputs(f.ref).Has(other.Name) {
 				f.needs = append(f.needs, other)
 			}
 		}
@@ -415,7 +415,7 @@ func (ds *declarations) readsLayer(src formula.Source) bool {
 		if name == layerVar {
 			return true
 		}
-		if ref, ok := ds.prog.Ref(name); ok && slices.Contains(ds.prog.Inputs(ref), layerVar) {
+		if ref, ok := ds.prog.Ref(name); ok && ds.prog.DependsOn(ref, layerVar) {
 			return true
 		}
 	}
@@ -470,7 +470,7 @@ func (p *Program) LayersRead(field string) bool {
 			refs = append(refs, r.ref)
 		}
 	}
-	return slices.ContainsFunc(refs, func(ref formula.Ref) bool { return slices.Contains(p.prog.Inputs(ref), field) })
+	return slices.ContainsFunc(refs, func(ref formula.Ref) bool { return p.prog.DependsOn(ref, field) })
 }
 
 // layerRefs returns the values, other than folds, that values computed from layers
@@ -487,7 +487,7 @@ func (p *Program) layerRefs() []formula.Ref {
 		}
 	}
 	if p.rank {
-		names = append(names, pageBytes, layerPages, ioCount, ioPartBytes, ioCovers, firstVar)
+		names = append(names, pageBytes, layerPages, ioCount, ioPartBytes, ioCovers, ioPool, firstVar)
 		for kind, parts := range p.cache.parts {
 			for _, part := range parts {
 				names = append(names, partName(kind, part))

@@ -46,7 +46,7 @@ func DraftWords(s *schema.Schema) []string { return schema.Keys(s.Cache.Get().Ta
 // IsDrafter reports whether a value of the draft field is the file or the name of a
 // drafter.
 func IsDrafter(s *schema.Schema, v data.Fact) bool {
-	return v.Kind == formula.Str && !slices.Contains(DraftWords(s), v.Str)
+	return v.Kind == formula.Str && v.Origin.Kind != data.FromDefault && !slices.Contains(DraftWords(s), v.Str)
 }
 
 // checkDrafts returns an error if the architecture has groups of draft layers but no

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -17,8 +16,8 @@ import (
 // choice to kvbench, and the prefix of a field's name in formulas that read the model's
 // own default for the field.
 const (
-	engineField  = "engine"
-	releaseField = "engine_release"
+	engineField  = schema.EngineVar
+	releaseField = schema.EngineReleaseVar
 	autoWord     = "auto"
 	modelPrefix  = "model_"
 )
@@ -107,20 +106,23 @@ func eraTable(name, engine string) string { return name + "_" + engine }
 func declareEras(scope *formula.Scope, name, engine string, rule schema.EngineRule, releases []string) {
 	var keys []string
 	var srcs []formula.Source
-	missing := map[string]string{}
+	missing := map[string]*diag.Diag{}
 	for _, release := range releases {
 		era := rule.Of(release, releases)
 		switch {
 		case era != nil && era.Unknown == "":
 			keys, srcs = append(keys, release), append(srcs, era.Value)
 		case era != nil:
-			missing[release] = fmt.Sprintf("for %s %s, kvbench does not know %s", engine, release, era.Unknown)
+			missing[release] = diag.Errorf(diag.Pos{}, "for %s %s, kvbench does not know %s", engine, release, era.Unknown)
+			if era.Hint != "" {
+				missing[release].WithHint("%s", era.Hint)
+			}
 		default:
-			missing[release] = fmt.Sprintf("kvbench does not know %s for %s before %s", name, engine, rule[len(rule)-1].Since)
+			missing[release] = diag.Errorf(diag.Pos{}, "kvbench does not know %s for %s before %s", name, engine, rule[len(rule)-1].Since)
 		}
 	}
-	for release := range missing {
-		missing[release] += " (known for " + strings.Join(keys, ", ") + ")"
+	for _, d := range missing {
+		d.Msg += " (known for " + strings.Join(keys, ", ") + ")"
 	}
 	scope.TableBut(eraTable(name, engine), keys, srcs, formula.Any, missing)
 }
@@ -142,7 +144,7 @@ func (ds *declarations) linkDefaults() {
 		ds.defaults[name] = d
 		ds.cache.defaults = append(ds.cache.defaults, d)
 		for _, f := range ds.cache.folds {
-			if slices.Contains(ds.prog.Inputs(f.ref), name) {
+			if ds.prog.DependsOn(f.ref, name) {
 				f.defaults = append(f.defaults, d)
 			}
 		}
@@ -280,6 +282,8 @@ func (o *io) what() string {
 	switch {
 	case s.covers == schema.CoversStage:
 		return "a page of all layers"
+	case s.covers == schema.CoversPool:
+		return "a page of all layers in a pool"
 	case len(parts) == 1:
 		return "a page of one layer"
 	case s.covers == schema.CoversPart:

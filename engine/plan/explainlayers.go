@@ -29,6 +29,8 @@ type LayerTable struct {
 type LayerSum struct {
 	Name, Column string
 	Value        formula.Value
+	// Rounded reports whether the value is rounded up from what the layers contribute.
+	Rounded bool
 }
 
 // LayerRow describes layers of one group with identical contents.
@@ -134,7 +136,7 @@ func (l *Layers) fill(t *LayerTable) error {
 		}
 		folds = append(folds, f)
 		v, _ := l.frame.Eval(f.value)
-		t.Sums = append(t.Sums, LayerSum{f.Name, f.Column, v})
+		t.Sums = append(t.Sums, LayerSum{f.Name, f.Column, v, false})
 	}
 	for i := range l.cells {
 		c := &l.cells[i]
@@ -161,6 +163,16 @@ func (l *Layers) fill(t *LayerTable) error {
 		}
 	}
 	slices.SortStableFunc(t.Rows, func(a, b LayerRow) int { return a.Layers[0] - b.Layers[0] })
+	for i := range t.Sums {
+		exact := formula.Int(0)
+		for _, r := range t.Rows {
+			var err error
+			if exact, err = exact.Add(r.All[i].Num); err != nil {
+				return err
+			}
+		}
+		t.Sums[i].Rounded = exact != t.Sums[i].Value.Num
+	}
 	return nil
 }
 

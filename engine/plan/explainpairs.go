@@ -2,7 +2,8 @@ package plan
 
 import (
 	"fmt"
-	"strings")
+	"strings"
+)
 
 // pairFact completes the step of a fact about the I/Os of a transfer. It reports whether
 // the value is such a fact.

@@ -274,6 +274,9 @@ func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 			one.stage, one.io, one.settled = st, &st.ios[j], x.settled
 			one.facts = append(slices.Clone(x.facts), l.ioFacts(st, &st.ios[j])...)
 			all = append(all, &one)
+			if l.transfers && !l.slowest && st.ios[j].pairs > 1 && x.together() {
+				all = append(all, one.together())
+			}
 		}
 	}
 	if len(all) == 0 {
@@ -295,7 +298,8 @@ func (l *Layers) ioFacts(st *stage, o *io) []fact {
 		return append(facts, fact{rankFact, formula.Int(st.bytes)})
 	}
 	return append(facts, fact{pairBytesFact, formula.Int(st.bytes)}, fact{pairIOsFact, formula.Int(st.total)},
-		fact{pairsFact, formula.Int(o.pairs)}, fact{allBytesFact, formula.Int(st.all.bytes)}, fact{allIOsFact, formula.Int(st.all.ios)})
+		fact{pairsFact, formula.Int(o.pairs)}, fact{allBytesFact, formula.Int(st.all.bytes)}, fact{allIOsFact, formula.Int(st.all.ios)},
+		fact{sourcesFact, formula.Int(1)}, fact{destinationsFact, formula.Int(1)})
 }
 
 // modelled has the values of a request that are computed from all of a model's layers.

@@ -28,6 +28,8 @@ const (
 	destinationGroups = "destination_dp"
 	destinationRank   = "destination_rank"
 	destinationGroup  = "destination_dp_rank"
+	pairsField        = "transfer_pairs"
+	pairsAll          = "all"
 )
 
 // pairing has the references to the formulas of transfers.
@@ -42,6 +44,7 @@ type pairing struct {
 	covers, ios, pages, request formula.Ref
 	timed, us, bytes, total     formula.Ref    // whether a pair has a time, the time, and what that depends on
 	sides                       [4]formula.Ref // ranks and groups of the source and of the destination
+	pairs                       formula.Ref    // the field that says which plans to make, or -1
 	requires                    []pairRequirement
 }
 
@@ -159,6 +162,10 @@ func (ds *declarations) linkTransfers() {
 	p.covers, p.ios, p.pages = ref(pairPrefix+"covers"), ref(pairPrefix+"ios"), ref(pairPrefix+"io_pages")
 	p.request = ref(pairPrefix + "requests")
 	p.timed, p.us = ref(pairPrefix+"timed"), ref(pairPrefix+"us")
+	p.pairs = -1
+	if r, ok := ds.prog.Ref(pairsField); ok {
+		p.pairs = r
+	}
 	p.bytes, p.total = ref(pairBytesFact), ref(pairIOsFact)
 	p.sides = [4]formula.Ref{ref(sourceRanks), ref(sourceGroups), ref(destinationRanks), ref(destinationGroups)}
 	for _, r := range []formula.Ref{p.first, p.step, p.count} {
@@ -172,6 +179,9 @@ func (ds *declarations) linkTransfers() {
 // refs returns the values that determine the pairs of ranks and their I/Os.
 func (p *pairing) refs() []formula.Ref {
 	refs := append([]formula.Ref{p.op, p.first, p.step, p.count, p.covers, p.ios, p.pages, p.request}, p.sides[:]...)
+	if p.pairs >= 0 {
+		refs = append(refs, p.pairs)
+	}
 	for _, f := range p.fields {
 		refs = append(refs, f.ref)
 	}
@@ -431,6 +441,11 @@ func (l *Layers) pairRates(x *modelled, destination *Request, all *pairsOf, warn
 		v, err := l.frame.Eval(p.covers)
 		if err == nil {
 			r.covers = v.Str
+			if r.covers == schema.CoversPool {
+				if r.pool, err = l.whole(ioPool); err != nil {
+					return nil, l.missing(x.Request, err)
+				}
+			}
 			r.ios, err = l.wholeOf(p.ios)
 		}
 		if err == nil {
@@ -563,6 +578,49 @@ func (s *sources) pairs() int64 {
 	return int64(n)
 }
 
+// together reports whether plans for all alike pairs at once are wanted too.
+func (x *modelled) together() bool {
+	v, ok := x.settled[pairsField]
+	if !ok {
+		v = x.Request.Config.Values[pairsField]
+	}
+	return v.Str == pairsAll
+}
+
+// together returns the request for all pairs that have the same I/Os as the request's, at
+// once.
+func (r *Request) together() *Request {
+	one, o := *r, *r.io
+	o.together = true
+	one.io = &o
+	sources, destinations := o.from.ranks()
+	n := o.pairs / o.from.pairs()
+	one.facts = slices.Clone(r.facts)
+	for i := range one.facts {
+		switch f := &one.facts[i]; f.name {
+		case sourcesFact:
+			f.num = formula.Int(sources * n)
+		case destinationsFact:
+			f.num = formula.Int(destinations * n)
+		}
+	}
+	return &one
+}
+
+// ranks returns the numbers of ranks of two groups that send, and that receive.
+func (s *sources) ranks() (senders, receivers int64) {
+	seen := map[int]bool{}
+	for _, list := range (*s)[0] {
+		if len(list) > 0 {
+			receivers++
+		}
+		for _, rank := range list {
+			seen[rank] = true
+		}
+	}
+	return int64(len(seen)), receivers
+}
+
 // shapes returns the pairs of stages whose pairs of ranks differ in their I/Os.
 func (l *Layers) shapes(x *modelled, warnings *diag.List) ([]stage, error) {
 	all, err := l.pairs(x, warnings)
@@ -649,7 +707,9 @@ func (l *Layers) micros(bytes, ios int64) (formula.Rat, bool) {
 // of another.
 type Transfer struct {
 	// Op is what the transfer is to the side that starts it: READ or WRITE.
-	Op                  string
+	Op string
+	// Flags are the flags of nixlbench that follow from the transfer, by name.
+	Flags               map[string]formula.Value
 	Source, Destination Ranks
 	// Requests is the number of requests. They are dealt in turn to the groups of each
 	// side.
@@ -696,6 +756,12 @@ type Shape struct {
 // Sources returns the sources of a destination rank: ranks of a group, like it.
 func (s *Shape) Sources(group, rank int) []int { return s.from.of(group, rank) }
 
+// readsAny reports whether a value depends on one of some inputs.
+func (p *Program) readsAny(ref formula.Ref, names ...string) bool {
+	inputs := p.prog.Inputs(ref)
+	return slices.ContainsFunc(names, func(name string) bool { return slices.Contains(inputs, name) })
+}
+
 // Transfer evaluates the transfer of a request. The planner must have been made for
 // transfers.
 func (p *Planner) Transfer(req *Request) (*Transfer, error) {
@@ -716,6 +782,15 @@ func (p *Planner) Transfer(req *Request) (*Transfer, error) {
 		return nil, err
 	}
 	t.Op, t.Source, t.Destination, t.To = all.op, all.source, all.destination, all.to
+	t.Flags = map[string]formula.Value{}
+	for name := range p.schema.Cache.Get().Transfer.Flags {
+		// Some depend on how many pairs a command is for.
+		if ref, ok := p.prog.Ref(name); ok && !p.readsAny(ref, sourcesFact, destinationsFact) {
+			if t.Flags[name], err = p.layers.frame.Eval(ref); err != nil {
+				return nil, err
+			}
+		}
+	}
 	settled := *req
 	settled.settled = x.settled
 	t.Request = settled.withSettled()

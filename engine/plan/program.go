@@ -116,7 +116,7 @@ func (p *Program) Reads(field string, names ...string) bool {
 		if name == field {
 			return true
 		}
-		if ref, ok := p.prog.Ref(name); ok && slices.Contains(p.prog.Inputs(ref), field) {
+		if ref, ok := p.prog.Ref(name); ok && p.prog.DependsOn(ref, field) {
 			return true
 		}
 	}

@@ -81,7 +81,7 @@ func newQuick(l *Layers) *quick {
 	p := l.cache.pairing
 	q.pages, _ = l.prog.Ref(layerPages)
 	count, _ := l.prog.Ref(ioCount)
-	t := tracer{l.Program}
+	t := l.tracer(everything)
 	refs := slices.Clone(l.requires)
 	for _, r := range l.layerRefs() {
 		if !slices.Contains([]formula.Ref{q.pages, count, p.ios, p.pages, p.request}, r) {
@@ -97,13 +97,13 @@ func newQuick(l *Layers) *quick {
 	for _, v := range p.values {
 		refs = append(refs, v.from)
 	}
-	depends := append(t.inputs(refs, everything), stageFields...)
-	depends = append(depends, engineField, releaseField)
+	depends := t.inputs(refs)
+	others := append(slices.Clone(stageFields), engineField, releaseField)
 	for _, f := range l.cache.folds {
-		depends = append(depends, t.foldInputs(f.Fold, everything)...)
+		depends.Add(t.foldInputs(f.Fold))
 	}
 	for i := range l.schema.Fields {
-		if f := &l.schema.Fields[i]; l.knows(f) && slices.Contains(depends, f.Var) {
+		if f := &l.schema.Fields[i]; l.knows(f) && (depends.Has(f.Var) || slices.Contains(others, f.Var)) {
 			q.fields = append(q.fields, f.Var)
 		}
 	}
@@ -314,10 +314,8 @@ func (q *quick) fill(k *kept, st *keptStage, sum *total) (moved, ios int64) {
 		c, n := &k.cells[i], st.n[i]
 		switch {
 		case n == 0 || c.ios == 0:
-		case c.covers == schema.CoversStage:
-			j := slices.IndexFunc(q.entries, func(e entry) bool {
-				return e.whole && e.cell.group == c.group && e.cell.pages == c.pages && e.cell.from == c.from
-			})
+		case c.covers == schema.CoversStage || c.covers == schema.CoversPool:
+			j := slices.IndexFunc(q.entries, func(e entry) bool { return e.whole && c.alike(e.cell) })
 			if j < 0 {
 				j = len(q.entries)
 				q.entries = append(q.entries, entry{cell: c, count: c.ios, moved: c.pages, whole: true})
@@ -346,6 +344,18 @@ func (q *quick) fill(k *kept, st *keptStage, sum *total) (moved, ios int64) {
 		q.sizes[j].count = sum.add(q.sizes[j].count, e.count)
 	}
 	return moved, ios
+}
+
+// alike reports whether layers of two cells are in the same descriptors, which cover
+// several layers.
+func (c *keptCell) alike(d *keptCell) bool {
+	if c.covers != d.covers || c.from != d.from || c.pages != d.pages {
+		return false
+	}
+	if c.covers == schema.CoversPool {
+		return c.kind == d.kind && c.pool == d.pool && c.page == d.page
+	}
+	return c.group == d.group
 }
 
 // number evaluates a whole number, 0 or more.

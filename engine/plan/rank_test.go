@@ -185,7 +185,8 @@ var cases = []struct {
 
 	// How much fits in memory, and how long a transfer takes.
 	{"memory and time", llama8B, map[string]any{"isl": int64(8191), "osl": int64(1), "page_size": int64(16), "kv_memory": int64(68719476736), "bandwidth": int64(50000000000)}, map[string]int64{"fit_requests": 64, "fit_tokens": 524288, "transfer_us": 21475}, "64 GiB / 1 GiB a request; / 131072; 2^30 / 50 GB/s"},
-	{"windows are bounded", gptoss120, map[string]any{"isl": int64(8192), "page_size": int64(16), "kv_memory": int64(1 << 30)}, map[string]int64{"fit_tokens": 28992}, "(2^30 - 18 x 8 x 32768) / (16 x 36864), in pages: 1812 x 16"},
+	{"windows are bounded", gptoss120, map[string]any{"engine": "VLLM", "isl": int64(8192), "page_size": int64(16), "kv_memory": int64(1 << 30)}, map[string]int64{"fit_tokens": 28992}, "(2^30 - 18 x 8 x 32768) / (16 x 36864), in pages: 1812 x 16"},
+	{"windows have a pool", gptoss120, map[string]any{"isl": int64(8192), "page_size": int64(16), "kv_memory": int64(1 << 30)}, map[string]int64{"fit_tokens": 16176, "pool_window_tokens": 12928}, "2^30 / (16 x 66355.2), in pages: 1011 x 16; 0.8 times, in pages: 808 x 16"},
 }
 
 func planners(t *testing.T, s *schema.Schema, arch string) *plan.Checker {

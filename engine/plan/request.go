@@ -122,6 +122,8 @@ func (pl *Plan) Value(name string) (formula.Value, bool) {
 		return text(fmt.Sprintf("%d (%s)", st.number, st.layers()))
 	case name == "group" && pl.Rank():
 		return text(pl.Group())
+	case name == pairsFact && pl.Transfers() && pl.Request.io.together:
+		return text(fmt.Sprintf("%d at once", pl.Request.io.pairs))
 	case name == pairsFact && pl.Transfers():
 		return formula.Number(pl.Request.io.pairs), true
 	case name == ioCovers && pl.Rank():

@@ -19,6 +19,7 @@ type rate struct {
 	parts []int64 // bytes of each part of a page, if each part is an I/O
 	// covers is what one I/O covers.
 	covers string
+	pool   int64 // the pool of its pages, if one I/O covers a pool
 	// per is the number of pages that one I/O moves, and moved the number of pages
 	// that all of them move.
 	per   formula.Rat
@@ -49,6 +50,8 @@ type io struct {
 	// have such I/Os.
 	from  *sources
 	pairs int64
+	// together reports whether all these pairs move their I/Os at the same time.
+	together bool
 }
 
 // share describes a group's part of the I/Os of one size. An I/O moves the sum of the
@@ -73,18 +76,20 @@ func (st *stage) first() *io { return &st.ios[0] }
 
 // fill determines the stage's I/Os, grouped by size.
 func (st *stage) fill(parts map[string][]string, rates []rate) error {
+	// Layers with the same key are in the same I/O: those of a group or, if an I/O
+	// covers a pool, those of a kind whose pool and pages are the same.
 	type alike struct {
-		group string
-		pages int64
-		from  *sources
+		name              string
+		pool, pages, page int64
+		from              *sources
 	}
-	at := map[alike]int{} // shares that cover a whole group
+	at := map[alike]int{}
 	type sized struct {
 		share
 		bytes, count int64
+		groups       []string
 		moved        int64
 		per          formula.Rat
-		group        string
 		from         *sources
 	}
 	var list []sized
@@ -97,23 +102,29 @@ func (st *stage) fill(parts map[string][]string, rates []rate) error {
 		}
 		one := share{terms: []term{{r, 1}}, units: n, covers: r.covers, parts: parts[r.kind]}
 		switch r.covers {
-		case schema.CoversStage:
-			key := alike{r.group, r.pages, r.from}
+		case schema.CoversStage, schema.CoversPool:
+			key := alike{name: r.group, pages: r.pages, from: r.from}
+			if r.covers == schema.CoversPool {
+				key = alike{r.kind, r.pool, r.pages, r.page, r.from}
+			}
 			j, ok := at[key]
 			if !ok {
 				j = len(list)
 				at[key] = j
-				list = append(list, sized{share: share{units: 1, covers: r.covers, parts: one.parts}, count: r.ios, moved: r.moved, per: r.per, group: r.group, from: r.from})
+				list = append(list, sized{share: share{units: 1, covers: r.covers, parts: one.parts}, count: r.ios, moved: r.moved, per: r.per, from: r.from})
+			}
+			if !slices.Contains(list[j].groups, r.group) {
+				list[j].groups = append(list[j].groups, r.group)
 			}
 			list[j].terms = append(list[j].terms, term{r, n})
 			list[j].bytes = sum.add(list[j].bytes, sum.mul(n, r.page))
 		case schema.CoversPart:
 			for k, part := range parts[r.kind] {
 				one.part = part
-				list = append(list, sized{one, r.parts[k], sum.mul(r.ios, n), sum.mul(r.moved, n), r.per, r.group, r.from})
+				list = append(list, sized{one, r.parts[k], sum.mul(r.ios, n), []string{r.group}, sum.mul(r.moved, n), r.per, r.from})
 			}
 		default:
-			list = append(list, sized{one, r.page, sum.mul(r.ios, n), sum.mul(r.moved, n), r.per, r.group, r.from})
+			list = append(list, sized{one, r.page, sum.mul(r.ios, n), []string{r.group}, sum.mul(r.moved, n), r.per, r.from})
 		}
 	}
 	for _, s := range list {
@@ -133,12 +144,13 @@ func (st *stage) fill(parts map[string][]string, rates []rate) error {
 		st.total = sum.add(st.total, s.count)
 		o.moved = sum.add(o.moved, moved)
 		o.shares = append(o.shares, s.share)
-		name := s.group
-		if s.part != "" && len(list) > 1 {
-			name += "." + s.part
-		}
-		if !slices.Contains(o.groups, name) {
-			o.groups = append(o.groups, name)
+		for _, name := range s.groups {
+			if s.part != "" && len(list) > 1 {
+				name += "." + s.part
+			}
+			if !slices.Contains(o.groups, name) {
+				o.groups = append(o.groups, name)
+			}
 		}
 	}
 	for i := range st.ios {
@@ -213,6 +225,11 @@ func (l *Layers) rates(req *Request, cells []cell, warnings *diag.List) ([]rate,
 			return nil, l.missing(req, err)
 		}
 		r.covers = v.Str
+		if r.covers == schema.CoversPool {
+			if r.pool, err = l.whole(ioPool); err != nil {
+				return nil, l.missing(req, err)
+			}
+		}
 		if r.covers == schema.CoversPart && r.page > 0 {
 			for _, part := range l.cache.parts[c.kind] {
 				n, err := l.part(c, part)

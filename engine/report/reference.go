@@ -16,7 +16,7 @@ func Reference(s *schema.Schema) map[string][]byte {
 	pages := map[string][]byte{}
 	for name, write := range map[string]func(*page, *schema.Schema){
 		"configuration.md": configPage, "nixlbench-flags.md": flagsPage, "backends.md": backendsPage,
-		"limits.md": limitsPage, "formulas.md": formulasPage, "cache.md": cachePage,
+		"limits.md": limitsPage, "formulas.md": formulasPage, "cache.md": cachePage, "logs.md": logsPage,
 	} {
 		p := &page{}
 		write(p, s)
@@ -183,7 +183,7 @@ func cachePage(p *page, s *schema.Schema) {
 	}
 	require("all", c.Requires)
 	for _, name := range schema.Keys(c.Kinds) {
-		require("`"+name+"`", c.Kinds[name].Requires)
+		require("`"+name+"`", c.Kinds[name].Requires.Get())
 	}
 }
 

@@ -294,7 +294,11 @@ func (t *Transfer) json() (map[string]any, error) {
 	for _, a := range answers {
 		totals[a.name] = a.value
 	}
-	return map[string]any{"op_type": t.Op, "pairs": pairs, "totals": totals}, nil
+	obj := map[string]any{"pairs": pairs, "totals": totals}
+	for name, v := range t.Flags {
+		obj[name] = v
+	}
+	return obj, nil
 }
 
 func (t *Transfer) load(l transfer.Load) map[string]any {

@@ -13,7 +13,7 @@ type Cache struct {
 	// kind.
 	EachRequires []Requirement `json:"each_requires"`
 	// Covers yields what one I/O covers, for each access pattern: [CoversStage],
-	// [CoversLayer] or [CoversPart].
+	// [CoversPool], [CoversLayer] or [CoversPart].
 	Covers map[string]Formula `json:"covers"`
 	Folds  []Fold             `json:"folds"`
 	// Releases lists the releases of each engine, oldest first.
@@ -26,6 +26,7 @@ type Cache struct {
 // What one I/O covers.
 const (
 	CoversStage = "stage" // all layers of a group in the stage
+	CoversPool  = "pool"  // all layers in the stage whose pages are in the same pool
 	CoversLayer = "layer"
 	CoversPart  = "part" // of a layer
 )
@@ -42,8 +43,9 @@ type Kind struct {
 	Bound     Formula            `json:"bound"`
 	SamePages Formula            `json:"same_pages"`
 	// Shares is into how many equal shares ranks can divide a layer.
-	Shares   Formula       `json:"shares"`
-	Requires []Requirement `json:"requires"`
+	Shares Formula `json:"shares"`
+	// Requires is read only for the kinds of a model's layers.
+	Requires Later[[]Requirement] `json:"requires"`
 }
 
 // KindField is a field that groups of a kind must set, unless it has a default.
@@ -136,7 +138,7 @@ func (c *Cache) eachFormula(f func([]string, *Formula)) {
 			f(append(path, "fields", field, "default"), &v.Default)
 			k.Fields[field] = v
 		}
-		eachRequirement(k.Requires, "requires", path, f)
+		eachRequirement(k.Requires.Get(), "requires", path, f)
 	}
 	eachIn(c.Let, []string{"let"}, f)
 	for _, name := range Keys(c.Tables) {

@@ -25,6 +25,7 @@ type Schema struct {
 	Units         map[string]Unit        `json:"units"`
 	Views         map[string]View        `json:"views"`
 	Cache         Later[*Cache]          `json:"cache"`
+	Logs          Later[*Logs]           `json:"logs"`
 	Nixlbench     Nixlbench              `json:"nixlbench"`
 	Architectures []*Listed              `json:"architectures"`
 	Checkpoints   Later[*Checkpoints]    `json:"checkpoints"`
@@ -234,6 +235,13 @@ const (
 	AccountingModel = "kvbench"
 )
 
+// EngineVar and EngineReleaseVar are the names in formulas of the configuration fields
+// that select an engine and its release.
+const (
+	EngineVar        = "engine"
+	EngineReleaseVar = "engine_release"
+)
+
 // Accounting returns the accounting used by default.
 func (a *Architecture) Accounting() string {
 	switch {
@@ -336,6 +344,7 @@ func (s *Schema) EachFormula(f func(pkg string, path []string, text *Formula)) {
 		f("plan", append(path, "transfer_detail"), &s.Quantities[i].TransferDetail)
 	}
 	s.Cache.Get().eachFormula(in("cache"))
+	s.Logs.Get().eachFormula(in("logs"))
 	s.Checkpoints.Get().eachFormula(in(""))
 	s.Nixlbench.eachFormula(in("nixlbench"))
 }

@@ -26,6 +26,9 @@ func TestReadJSON(t *testing.T) {
 		testLater(t, &got.Families.Get()[i].Family, &want.Families.Get()[i].Family)
 	}
 	testLater(t, &got.Cache, &want.Cache)
+	for name, k := range got.Cache.Get().Kinds {
+		testLater(t, &k.Requires, &want.Cache.Get().Kinds[name].Requires)
+	}
 	testLater(t, &got.Checkpoints, &want.Checkpoints)
 	testLater(t, &got.Nixlbench.Runs, &want.Nixlbench.Runs)
 	for name, b := range got.Nixlbench.Backends {

@@ -6,7 +6,6 @@ package schemagen
 import (
 	"encoding/json"
 	"io/fs"
-	"path"
 	"strings"
 
 	"cuelang.org/go/cue"
@@ -44,7 +43,7 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 		return nil, err
 	}
 	packages := map[string]cue.Value{"": defs}
-	for _, name := range []string{"plan", "cache", "nixlbench"} {
+	for _, name := range []string{"plan", "cache", "logs", "nixlbench"} {
 		if packages[name], err = l.Reader().Package(name); err != nil {
 			return nil, err
 		}
@@ -52,7 +51,7 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 	for _, d := range []struct {
 		pkg string
 		dst any
-	}{{"", s}, {"plan", s}, {"cache", &s.Cache}, {"nixlbench", &s.Nixlbench}, {"nixlbench", &s.Nixlbench.Runs}} {
+	}{{"", s}, {"plan", s}, {"cache", &s.Cache}, {"logs", &s.Logs}, {"nixlbench", &s.Nixlbench}, {"nixlbench", &s.Nixlbench.Runs}} {
 		if err := decode(packages[d.pkg], d.dst); err != nil {
 			return nil, err
 		}
@@ -67,17 +66,12 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 		}
 	})
 
-	names, err := fs.Glob(models, "*.cue")
+	parts, all, err := l.Reader().BundledPackage(models, "models")
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range names {
-		file := path.Join("models", name)
-		v, err := l.Reader().Bundled(models, name, file)
-		if err != nil {
-			return nil, err
-		}
-		archs, families, err := l.Brought(file, v)
+	for _, f := range parts {
+		archs, families, err := l.Brought(f, all)
 		if err != nil {
 			return nil, err
 		}

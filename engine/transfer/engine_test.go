@@ -26,6 +26,8 @@ tables: {
 	cache_serves: ACME:      "1"
 	cache_cp_ranks: ACME:    "1"
 	cache_batches_of: ACME:  "1"
+	cache_sourced: ACME:     "1"
+	pool_engines: ACME:      "0"
 	page_tokens: ACME:       "64"
 	kv_format: ACME:         "kv_format_of_model"
 	io_native: ACME:         "'stage'"

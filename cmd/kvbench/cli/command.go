@@ -47,6 +47,8 @@ type command struct {
 	given map[string]bool // flags set on the command line
 	set   map[string]bool // flags set in any way
 	args  []string        // arguments that do not belong to a flag
+	// logged are configuration values found in a log; the user set none of them.
+	logged []config.Override
 	// without holds the nixlbench flags to omit from the command, because the
 	// release does not have them and nixlbench would not read them.
 	without map[string]bool
@@ -241,6 +243,7 @@ func (a *app) prepare(c *command, planners *plan.Planners, detail bool, given ma
 	if len(files) == 0 {
 		return nil, diag.Usagef("--model is missing: specify a model's parameter file").WithHint("see examples/ for some, and docs/ for how to write one")
 	}
+	expectMuch()
 	var errs diag.List
 	loader := a.loader()
 	var err error
@@ -375,7 +378,6 @@ func (a *app) readConfigs(c *command) ([]*config.Config, error) {
 		}
 	}
 	if len(files) > 1 {
-		expectMuch()
 		for range min(runtime.GOMAXPROCS(0), len(files)) - 1 {
 			all.Go(work)
 		}
@@ -444,15 +446,15 @@ func (a *app) printOnce(list []*diag.Diag) {
 // depend on it, and notes on values taken from the model.
 func (a *app) missing(j plan.Item, results []string) []*diag.Diag {
 	var list []*diag.Diag
-	settled := j.Planner.Settled(j.Request)
+	settled, read := j.Planner.Settled(j.Request), j.Planner.Readers(j.Request)
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
 		v := j.Config.Values[f.Var]
 		if own, ok := settled[f.Var]; ok && (v.Origin.Kind != data.FromModel || own.Text() != v.Text()) {
-			list = append(list, ofEngine(f, own, v, j.Planner.ReadsAnywhere(j.Request, f.Var))...)
+			list = append(list, ofEngine(f, own, v, read(f.Var))...)
 			continue
 		}
-		fromModel := v.Origin.Kind == data.FromModel && j.Planner.ReadsAnywhere(j.Request, f.Var)
+		fromModel := v.Origin.Kind == data.FromModel && read(f.Var)
 		if fromModel {
 			list = append(list, j.Model.Doubts[f.Var]...)
 		}

@@ -19,8 +19,8 @@ type flagSpec struct {
 	arg    string // placeholder of the value in the help
 	def    string
 	values []string
-	words  []string // known values, if others are also allowed
-	note   string   // the releases that have the flag, unless all do
+	words  func() []string // known values, if others are also allowed; may be nil
+	note   string          // the releases that have the flag, unless all do
 	group  string
 	bool   bool
 	repeat bool
@@ -69,9 +69,9 @@ func (a *app) commonFlags() []*flagSpec {
 		if f.Flag == "" {
 			continue
 		}
-		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupConfig, help: f.Doc, values: f.Values(), bool: f.Type.Kinds == schema.KindBool, words: f.Words, aka: f.Aka, more: f.More || f.Transfer}
+		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupConfig, help: f.Doc, values: f.Values(), bool: f.Type.Kinds == schema.KindBool, words: func() []string { return f.Words }, aka: f.Aka, more: f.More || f.Transfer}
 		if spec.values == nil {
-			spec.words = append(slices.Clone(f.Type.Words), f.Words...)
+			spec.words = func() []string { return slices.Concat(f.Type.Words, f.Words) }
 		}
 		if f.Transfer {
 			spec.group = groupTransfer
@@ -241,7 +241,7 @@ func (a *app) benchFlags() []*flagSpec {
 
 // overrides returns the configuration values set by flags or environment variables.
 func (c *command) overrides(s *schema.Schema) []config.Override {
-	var list []config.Override
+	list := slices.Clone(c.logged)
 	for i := range s.Fields {
 		f := &s.Fields[i]
 		if text, from, ok := c.value(f.Flag); ok {

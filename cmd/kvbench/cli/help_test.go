@@ -98,6 +98,9 @@ func TestHelpExamples(t *testing.T) {
 	save(t, filepath.Join(dir, "config.json"), hub)
 	save(t, filepath.Join(dir, "path/to/checkpoint/config.json"), hub)
 	save(t, filepath.Join(dir, "trace.jsonl"), `{"timestamp": 0, "input_length": 600, "output_length": 5, "hash_ids": [1, 2]}`)
+	save(t, filepath.Join(dir, "engine.log"), "Available KV cache memory: 3.81 GiB\nGPU KV cache size: 31,232 tokens\n")
+	save(t, filepath.Join(dir, "rank0.log"), "Available KV cache memory: 15.26 GiB\nGPU KV cache size: 100,000 tokens\n")
+	save(t, filepath.Join(dir, "rank1.log"), "Available KV cache memory: 15.27 GiB\n")
 	run := func(line string) {
 		t.Helper()
 		cmd := exec.Command("sh", "-c", line)

@@ -221,6 +221,7 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 		return err
 	}
 	jobs, err := p.prepare(c, plan.NewPlanners(p.schema, release, from), false, given)
+	expectLong()
 	if err != nil && len(jobs) == 0 {
 		return err
 	}

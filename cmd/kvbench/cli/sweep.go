@@ -325,8 +325,23 @@ func (a *app) tellNone(c *command, o *sweep.Outcome) {
 		points -= uint64(f.Count)
 	}
 	if ok && o.Rows == 0 && points > 0 {
-		a.print.Print(diag.Notef(from.Pos, "no point meets the --where condition: %s", diag.Printable(where)))
+		a.print.Print(a.unmeetable(where, diag.Notef(from.Pos, "no point meets the --where condition: %s", diag.Printable(where))))
 	}
+}
+
+// unmeetable adds hints on the values in a condition that their fields cannot have.
+func (a *app) unmeetable(where string, d *diag.Diag) *diag.Diag {
+	compared := formula.Compared(where)
+	for _, name := range schema.Keys(compared) {
+		known := a.schema.KnownOf(name)
+		for _, value := range compared[name] {
+			if len(known) > 0 && !slices.Contains(known, value) {
+				d.WithHint("%q is not a value of %s that kvbench knows", diag.Printable(value), name)
+				d.Suggest(value, known)
+			}
+		}
+	}
+	return d
 }
 
 // Hints for reasons that several points share. The arguments are their number, the
