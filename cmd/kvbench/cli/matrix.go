@@ -196,10 +196,6 @@ func (a *app) generator(c *command, w *workload) (g *matrix.Generator, settled, 
 	}
 	job := jobs[0]
 	cfg := job.Config
-	if !plan.UseOf(cfg).Rank {
-		v := cfg.Values["accounting"]
-		return fail(v.Origin.Errorf("%q is not allowed: matrices show what ranks move", v.Str).WithHint("omit it"))
-	}
 	if w.trace != "" {
 		if old := cfg.Values[lengthField]; old.Origin.Given() {
 			a.print.Print(diag.Notef(old.Origin.Pos, "%s has no effect: the lengths of requests are in the trace", lengthField))
