@@ -35,6 +35,11 @@ const (
 	ioPart        = "io_part"
 	ioPartBytes   = "io_part_bytes"
 	ioCount       = "io_count"
+	ioBlocks      = "io_blocks"
+	ioBlockBytes  = "io_block_bytes"
+	windowsVar    = "cache_windows" // what is counted of layers with a window
+	groupsVar     = "cache_groups"  // the groups of layers that share blocks
+	regionsVar    = "cache_regions" // the buffers that a rank registers for transfers
 	wherePrefix   = "where."
 	selectName    = "cache.select"
 	foldPrefix    = "folds."
@@ -58,6 +63,8 @@ const (
 	allBytesFact  = "all_bytes"
 	allIOsFact    = "all_descriptors"
 	// The ranks of each side that move data at the same time in the plan.
+	ioPlaces         = "io_places"
+	blocksVar        = "cache_blocks"
 	sourcesFact      = "pair_sources"
 	destinationsFact = "pair_destinations"
 )
@@ -78,7 +85,9 @@ const maxLayers = 10_000
 // cache describes an architecture's layers, with references to their formulas.
 type cache struct {
 	*schema.Layers
-	folds    []*fold
+	folds []*fold
+	// counted are the folds over a stage that the number of its I/Os depends on.
+	counted  []*fold
 	defaults []*engineDefault
 	requires []requirement
 	counts   map[string][]layerField // by kind, the fields that must be 1 or more
@@ -108,6 +117,8 @@ type requirement struct {
 type fold struct {
 	*schema.Fold
 	ref      formula.Ref // the value of one layer
+	by       []formula.Ref
+	when     formula.Ref // -1 if it is always computed
 	value    formula.Ref // the combined value
 	standIns []standIn
 	needs    []*fold          // other folds that it reads, if it has stand-ins
@@ -129,6 +140,7 @@ type cell struct {
 	group, kind, per string
 	draft            bool
 	layers           []int
+	index            int // among all cells
 }
 
 // in returns the number of layers from lo up to, but not including, hi.
@@ -203,6 +215,12 @@ func (ds *declarations) declareCache() error {
 		}
 		ds.scope.Input(f.Name, formula.Num, diag.Pos{})
 		ds.scope.Formula(foldPrefix+f.Name, f.Of, formula.Num)
+		for j := range f.By {
+			ds.scope.Formula(byName(f.Name, j), f.By[j], formula.Any)
+		}
+		if !f.When.IsZero() {
+			ds.scope.Formula(whenName(f.Name), f.When, formula.Bool)
+		}
 		for _, name := range schema.Keys(f.Set) {
 			ds.scope.Formula(foldPrefix+f.Name+"."+name, f.Set[name], formula.Any)
 		}
@@ -258,27 +276,33 @@ func (ds *declarations) declareFields() {
 // declareKinds declares the formulas of kinds as tables indexed by kind.
 func declareKinds(scope *formula.Scope, kinds map[string]*schema.Kind) {
 	pages, grows, bound := map[string]schema.Formula{}, map[string]schema.Formula{}, map[string]schema.Formula{}
-	same, bytes := map[string]schema.Formula{}, map[string]schema.Formula{}
+	sort, span, same := map[string]schema.Formula{}, map[string]schema.Formula{}, map[string]schema.Formula{}
+	bytes, count := map[string]schema.Formula{}, map[string]schema.Formula{}
 	for _, name := range schema.Keys(kinds) {
 		k := kinds[name]
 		pages[name], grows[name], bound[name] = within(k, k.Pages), within(k, k.Grows), within(k, k.Bound)
-		same[name] = within(k, k.SamePages)
-		var parts []string
+		sort[name], span[name], same[name] = within(k, k.Sort), within(k, k.Span), within(k, k.SamePages)
+		var parts, stored []string
 		for _, part := range schema.Keys(k.Parts) {
 			parts = append(parts, partName(name, part))
+			stored = append(stored, "("+partName(name, part)+" > 0 ? 1 : 0)")
 			scope.Formula(partName(name, part), within(k, k.Parts[part]), formula.Num)
 		}
-		bytes[name] = schema.Formula{Text: "0"}
+		bytes[name], count[name] = schema.Formula{Text: "0"}, schema.Formula{Text: "0"}
 		if len(parts) > 0 {
 			bytes[name] = schema.Formula{Text: strings.Join(parts, " + ")}
+			count[name] = schema.Formula{Text: strings.Join(stored, " + ")}
 		}
 	}
 	tableOf(scope, "kind_pages", pages, formula.Num)
 	tableOf(scope, "kind_grows", grows, formula.Bool)
 	tableOf(scope, "kind_bound", bound, formula.Num)
+	tableOf(scope, "kind_sort", sort, formula.Str)
+	tableOf(scope, "kind_span", span, formula.Num)
 	tableOf(scope, "kind_same_pages", same, formula.Num)
+	tableOf(scope, "kind_parts", count, formula.Num)
 	tableOf(scope, "kind_bytes", bytes, formula.Num)
-	for name, kind := range map[string]formula.Kind{"pages": formula.Num, "grows": formula.Bool, "bound": formula.Num} {
+	for name, kind := range map[string]formula.Kind{"pages": formula.Num, "parts": formula.Num, "grows": formula.Bool, "bound": formula.Num} {
 		scope.Formula("layer_"+name, formula.Source{Text: "kind_" + name + "[" + kindVar + "]"}, kind)
 	}
 	scope.Formula(layerUnit, formula.Source{Text: "kind_bytes[" + kindVar + "]"}, formula.Num)
@@ -365,7 +389,7 @@ func (ds *declarations) linkFolds() error {
 	for _, q := range ds.wanted {
 		wanted = append(wanted, q.Name)
 	}
-	need := reach.Inputs(ds.refs(append(wanted, pageBytes, ioCount)...)...)
+	need := reach.Inputs(ds.refs(append(wanted, pageBytes, ioCount, ioBlocks, ioBlockBytes, ioCovers, regionsVar, groupsVar, windowsVar)...)...)
 	for _, r := range ds.cache.requires {
 		if r.kind == everyKind {
 			need.Add(reach.Inputs(r.ref))
@@ -375,11 +399,16 @@ func (ds *declarations) linkFolds() error {
 	for i := len(folds) - 1; i >= 0; i-- {
 		name := folds[i].Name
 		if (need.Has(name) || slices.Contains(wanted, name)) && !ds.computed[name] {
-			need.Add(reach.Inputs(ds.refs(foldPrefix + name)...))
+			names := []string{foldPrefix + name, whenName(name)}
+			for j := range folds[i].By {
+				names = append(names, byName(name, j))
+			}
+			need.Add(reach.Inputs(ds.refs(names...)...))
 			ds.cache.folds = append(ds.cache.folds, &fold{Fold: &folds[i]})
 		}
 	}
 	slices.Reverse(ds.cache.folds)
+	ds.cache.counted = ds.foldsCounted()
 	// Stand-ins do not change a field's value that an engine determines.
 	unsettled := reach
 	if ds.rank {
@@ -388,6 +417,16 @@ func (ds *declarations) linkFolds() error {
 	for i, f := range ds.cache.folds {
 		f.ref, _ = ds.prog.Ref(foldPrefix + f.Name)
 		f.value, _ = ds.prog.Ref(f.Name)
+		refs := []formula.Ref{f.ref}
+		var ok bool
+		if f.when, ok = ds.prog.Ref(whenName(f.Name)); !ok {
+			f.when = -1
+		}
+		for j := range f.By {
+			by, _ := ds.prog.Ref(byName(f.Name, j))
+			f.by = append(f.by, by)
+			refs = append(refs, by)
+		}
 		for _, name := range schema.Keys(f.Set) {
 			s := standIn{}
 			s.from, _ = ds.prog.Ref(foldPrefix + f.Name + "." + name)
@@ -398,13 +437,41 @@ func (ds *declarations) linkFolds() error {
 			f.standIns = append(f.standIns, s)
 		}
 		for _, other := range ds.cache.folds[:i] {
-			if len(f.Set) > 0 && unsettled.Inputs(f.ref).Has(other.Name) {
+			if len(f.Set) > 0 && !other.Kept && unsettled.Inputs(refs...).Has(other.Name) {
 				f.needs = append(f.needs, other)
 			}
 		}
 	}
 	return nil
 }
+
+// foldsCounted returns the folds over a stage that the number of its I/Os depends on.
+func (ds *declarations) foldsCounted() []*fold {
+	need := map[string]bool{}
+	add := func(names ...string) {
+		for _, ref := range ds.refs(names...) {
+			for _, input := range ds.prog.Inputs(ref) {
+				need[input] = true
+			}
+		}
+	}
+	add(ioCount, ioBlocks, ioBlockBytes)
+	var list []*fold
+	for _, f := range slices.Backward(ds.cache.folds) {
+		if f.Over == schema.OverStage && need[f.Name] {
+			list = append(list, f)
+			add(foldPrefix + f.Name)
+		}
+	}
+	slices.Reverse(list)
+	return list
+}
+
+// byName returns the name of a formula that tells apart the layers of a fold.
+func byName(fold string, i int) string { return fmt.Sprintf("%s%s.by.%d", foldPrefix, fold, i) }
+
+// whenName returns the name of the condition for computing a fold.
+func whenName(fold string) string { return foldPrefix + fold + ".when" }
 
 // readsLayer reports whether a formula depends on the number of the layer.
 func (ds *declarations) readsLayer(src formula.Source) bool {
@@ -448,6 +515,22 @@ func (p *Program) LayerInputs() []string {
 	return names
 }
 
+// OfLayer reports whether a value differs from layer to layer, or from I/O to I/O of a
+// layer. Such a value can be computed only with a layer at hand.
+func (p *Program) OfLayer(ref formula.Ref) bool {
+	if p.cache == nil {
+		return false
+	}
+	names := []string{layerVar, groupVar, kindVar, perVar, draftVar, ioUnits, ioPart}
+	for _, f := range p.cache.folds {
+		if len(f.by) > 0 {
+			names = append(names, f.Name)
+		}
+	}
+	return slices.Contains(names, p.prog.Name(ref)) ||
+		slices.ContainsFunc(p.prog.Inputs(ref), func(input string) bool { return slices.Contains(names, input) })
+}
+
 // stageFields are the fields that the rank accounting reads directly, without a
 // formula.
 var stageFields = []string{stagesField, stageField, patternField}
@@ -457,7 +540,10 @@ var stageFields = []string{stagesField, stageField, patternField}
 func (p *Program) LayersRead(field string) bool {
 	refs := append(slices.Clone(p.requires), p.layerRefs()...)
 	for _, f := range p.cache.folds {
-		refs = append(refs, f.ref)
+		refs = append(append(refs, f.ref), f.by...)
+		if f.when >= 0 {
+			refs = append(refs, f.when)
+		}
 		for _, s := range f.standIns {
 			refs = append(refs, s.from)
 		}
@@ -487,7 +573,7 @@ func (p *Program) layerRefs() []formula.Ref {
 		}
 	}
 	if p.rank {
-		names = append(names, pageBytes, layerPages, ioCount, ioPartBytes, ioCovers, ioPool, firstVar)
+		names = append(names, pageBytes, layerPages, ioCount, ioBlocks, ioBlockBytes, ioPartBytes, ioCovers, ioPool, firstVar)
 		for kind, parts := range p.cache.parts {
 			for _, part := range parts {
 				names = append(names, partName(kind, part))

@@ -282,6 +282,8 @@ func (o *io) what() string {
 	switch {
 	case s.covers == schema.CoversStage:
 		return "a page of all layers"
+	case s.covers == schema.CoversBlock:
+		return "a block with pages of all layers"
 	case s.covers == schema.CoversPool:
 		return "a page of all layers in a pool"
 	case len(parts) == 1:

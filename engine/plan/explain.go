@@ -130,7 +130,8 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 		x := p.explainer(pl)
 		if pl.Rank() { // use the first layer of the I/Os for values of a layer
 			share := pl.Request.io.shares[0]
-			x.enter(share.terms[0].rate.cell)
+			x.at = share.terms[0].rate.cell
+			x.enter(x.at)
 			x.set(ioUnits, formula.Number(share.units))
 		}
 		s, err := x.step(name)
@@ -165,8 +166,16 @@ type explainer struct {
 	stood map[string]schema.Formula
 	// at is the cell whose values are explained.
 	at *cell
+	// folds are the folds explained so far.
+	folds map[foldKey]*Step
 	// open has the fields with an engine's value whose formulas are being explained.
 	open map[formula.Ref]bool
+}
+
+// foldKey identifies a fold and the fields whose formulas are being explained.
+type foldKey struct {
+	fold *fold
+	open string
 }
 
 // explainer loads a plan into the frame and returns an explainer for it.
@@ -178,7 +187,8 @@ func (p *Planner) explainer(pl *Plan) *explainer {
 		}
 	}
 	p.fit.Apply(p.layers.FlagsFor(pl.Request), values)
-	x := &explainer{open: map[formula.Ref]bool{}, Layers: p.layers, fit: p.fit, plan: pl, values: values}
+	p.layers.byCell = pl.Request.byCell
+	x := &explainer{open: map[formula.Ref]bool{}, folds: map[foldKey]*Step{}, Layers: p.layers, fit: p.fit, plan: pl, values: values}
 	if pl.Transfers() {
 		// The plan was made, so the destination's side has no errors.
 		req, err := x.destinationOf(&modelled{Request: pl.Request})

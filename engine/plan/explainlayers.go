@@ -129,6 +129,7 @@ func (p *Planner) ExplainLayers(req *Request) ([]*LayerTable, error) {
 // fill adds the sums and rows to a table.
 func (l *Layers) fill(t *LayerTable) error {
 	l.Load(t.Plan.Request)
+	l.byCell = t.Plan.Request.byCell
 	var folds []*fold
 	for _, f := range l.cache.folds {
 		if f.Column == "" || (f.Over == schema.OverStage) == t.Whole {
@@ -147,7 +148,7 @@ func (l *Layers) fill(t *LayerTable) error {
 		}
 		row := LayerRow{Layers: c.layers[from:to:to], Group: c.group, Kind: c.kind, Per: c.per}
 		for _, f := range folds {
-			if err := l.column(&row, f, c); err != nil {
+			if err := l.column(t, &row, f, c); err != nil {
 				return err
 			}
 		}
@@ -178,8 +179,8 @@ func (l *Layers) fill(t *LayerTable) error {
 
 // column adds to a row what each layer contributes to a sum. For the first sum, it
 // also adds the pages and parts, with the fold's stand-ins applied.
-func (l *Layers) column(row *LayerRow, f *fold, c *cell) error {
-	undo, err := l.standIn(f, l.cells)
+func (l *Layers) column(t *LayerTable, row *LayerRow, f *fold, c *cell) error {
+	undo, err := l.standIn(f, l.cells, t.First, t.Last+1)
 	if err != nil {
 		return err
 	}

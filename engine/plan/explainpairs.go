@@ -22,7 +22,7 @@ func (x *explainer) pairFact(s *Step) (bool, error) {
 	case batchFact:
 		return true, x.pairBatchStep(s)
 	case pairBytesFact:
-		sum("the bytes", func(o *io) int64 { return o.moved })
+		sum("the bytes", func(o *io) int64 { return o.moved.Num() })
 	case pairIOsFact:
 		sum(batchFact, func(o *io) int64 { return o.count })
 	case pairsFact:

@@ -22,6 +22,8 @@ type Layers struct {
 	// other evaluates the destination's side of a transfer.
 	other *Layers
 	quick *quick // for the slowest pairs of transfers, or nil
+	// byCell has the values of the folds that tell layers apart, for each cell.
+	byCell []foldValues
 }
 
 // Layers returns a Layers that evaluates in the frame.
@@ -85,7 +87,7 @@ func (l *Layers) layersOf(req *Request) ([]cell, error) {
 			if !ok || l.cache.byLayer[name] {
 				i = len(cells)
 				shared[name] = i
-				cells = append(cells, cell{group: name, draft: draft, kind: g.Kind, per: l.schema.Cache.Get().Kinds[g.Kind].Per})
+				cells = append(cells, cell{index: i, group: name, draft: draft, kind: g.Kind, per: l.schema.Cache.Get().Kinds[g.Kind].Per})
 			}
 			cells[i].layers = append(cells[i].layers, layer)
 		}
@@ -149,6 +151,9 @@ func (l *Layers) enter(c *cell) {
 	l.frame.Set(l.cache.kind, formula.Value{Kind: formula.Str, Str: c.kind})
 	l.frame.Set(l.cache.per, formula.Value{Kind: formula.Str, Str: c.per})
 	l.frame.Set(l.cache.draft, formula.Value{Kind: formula.Bool, Bool: c.draft})
+	for _, v := range l.byCell {
+		l.frame.SetNum(v.fold.value, v.of[c.index])
+	}
 }
 
 // require checks the requirements on layers of a kind, or on the model if kind is "".
@@ -253,6 +258,11 @@ func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	ref, _ := l.prog.Ref(windowsVar)
+	windows, err := l.frame.Eval(ref)
+	if err != nil {
+		return nil, nil, l.missing(req, err)
+	}
 	var all []*Request
 	ofModel := len(x.facts)
 	for i := range stages {
@@ -271,7 +281,7 @@ func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 		}
 		for j := range st.ios[:n] {
 			one := *req
-			one.stage, one.io, one.settled = st, &st.ios[j], x.settled
+			one.stage, one.io, one.byCell, one.windows, one.settled = st, &st.ios[j], l.byCell, windows, x.settled
 			one.facts = append(slices.Clone(x.facts), l.ioFacts(st, &st.ios[j])...)
 			all = append(all, &one)
 			if l.transfers && !l.slowest && st.ios[j].pairs > 1 && x.together() {
@@ -312,6 +322,7 @@ type modelled struct {
 
 // model checks the requirements on a request and evaluates its layers.
 func (l *Layers) model(req *Request, warnings *diag.List) (*modelled, error) {
+	l.byCell = nil
 	if err := l.Require(req, warnings); err != nil {
 		return nil, err
 	}
@@ -356,12 +367,17 @@ func (l *Layers) folds(x *modelled, over string, lo, hi int) error {
 		if err := l.settle(x.Request, f.defaults, x.settled); err != nil {
 			return err
 		}
-		v, err := l.fold(f, x.cells, lo, hi)
+		if err := l.computeFold(f, x.cells, lo, hi); err != nil {
+			return l.missing(x.Request, err)
+		}
+		if len(f.by) > 0 {
+			continue
+		}
+		v, err := l.frame.Num(f.value)
 		if err != nil {
 			return l.missing(x.Request, err)
 		}
 		x.facts = append(x.facts, fact{f.Name, v})
-		l.set(f.Name, formula.Value{Kind: formula.Num, Num: v})
 	}
 	return nil
 }

@@ -332,6 +332,10 @@ func (l *Layers) pairs(x *modelled, warnings *diag.List) (*pairsOf, error) {
 			if st.lo >= st.hi {
 				continue
 			}
+			l.set(StageVar, formula.Number(int64(i)))
+			if err := l.countPairs(&st, ends[0][i], ends[0][i+1], all); err != nil {
+				return nil, l.missing(x.Request, err)
+			}
 			if err := st.fill(l.cache.parts, all.rates); err != nil {
 				return nil, diag.Errorf(x.label(), "the bytes of stage %d do not fit in 64 bits", i)
 			}
@@ -357,14 +361,59 @@ func (all *pairsOf) count(x *modelled) error {
 			each := o.from.pairs()
 			o.pairs = sum.mul(each, groups)
 			each = sum.mul(each, n)
-			all.overall.bytes = sum.add(all.overall.bytes, sum.mul(o.moved/all.requests, each))
-			all.overall.ios = sum.add(all.overall.ios, sum.mul(o.count/all.requests, each))
+			bytes, ios := o.each(all.requests)
+			all.overall.bytes = sum.add(all.overall.bytes, sum.mul(bytes, each))
+			all.overall.ios = sum.add(all.overall.ios, sum.mul(ios, each))
 		}
 	}
 	if sum.err != nil {
 		return diag.Errorf(x.label(), "the bytes of all pairs of ranks do not fit in 64 bits")
 	}
 	return nil
+}
+
+// each returns the bytes and the I/Os of one of some requests.
+func (o *io) each(requests int64) (bytes, ios int64) {
+	var sum total
+	return sum.over(o.moved, formula.Int(requests)).Num(), sum.over(o.all, formula.Int(requests)).Num()
+}
+
+// countPairs evaluates how many I/Os a pair of ranks has of two stages. The source's
+// stage has the layers from lo up to hi.
+func (l *Layers) countPairs(st *stage, lo, hi int, all *pairsOf) error {
+	for _, f := range l.cache.counted {
+		if err := l.computeFold(f, l.cells, lo, hi); err != nil {
+			return err
+		}
+	}
+	places, _ := l.prog.Ref(ioPlaces)
+	var sum total
+	var blocks bool
+	for i := range all.rates {
+		r := &all.rates[i]
+		if r.in(st.lo, st.hi) == 0 {
+			continue
+		}
+		l.enter(r.cell)
+		n, err := l.frame.Num(places)
+		if err != nil {
+			return err
+		}
+		r.ios = sum.times(sum.product(formula.Int(r.each), n), all.requests)
+		r.moved = sum.times(sum.product(formula.Int(r.pages), n), all.requests)
+		blocks = blocks || r.covers == schema.CoversBlock
+	}
+	if blocks {
+		n, err := l.whole(blocksVar)
+		if err != nil {
+			return err
+		}
+		st.blocks = sum.mul(n, all.requests)
+		if st.block, err = l.whole(ioBlockBytes); err != nil {
+			return err
+		}
+	}
+	return sum.err
 }
 
 // bring sets the values of the destination's side that formulas read.
@@ -446,7 +495,7 @@ func (l *Layers) pairRates(x *modelled, destination *Request, all *pairsOf, warn
 					return nil, l.missing(x.Request, err)
 				}
 			}
-			r.ios, err = l.wholeOf(p.ios)
+			r.each, err = l.wholeOf(p.ios)
 		}
 		if err == nil {
 			r.per, err = l.frame.Num(p.pages)
@@ -464,10 +513,6 @@ func (l *Layers) pairRates(x *modelled, destination *Request, all *pairsOf, warn
 			maps = append(maps, from)
 		}
 		r.from = maps[k]
-		var sum total
-		if r.ios, r.moved = sum.mul(r.ios, all.requests), sum.mul(r.pages, all.requests); sum.err != nil {
-			return nil, diag.Errorf(x.label(), "the descriptors of %s do not fit in 64 bits", c.group)
-		}
 		list = append(list, *r)
 	}
 	return list, nil
@@ -799,9 +844,10 @@ func (p *Planner) Transfer(req *Request) (*Transfer, error) {
 		st := &all.stages[i]
 		for j := range st.ios {
 			o := &st.ios[j]
+			bytes, ios := o.each(all.requests)
 			t.Shapes = append(t.Shapes, Shape{
 				Source: st.number, Destination: st.to, Group: strings.Join(o.groups, "+"), Layers: st.layers(),
-				Bytes: o.moved / all.requests, Descriptors: o.count / all.requests, DescriptorBytes: o.bytes, from: o.from,
+				Bytes: bytes, Descriptors: ios, DescriptorBytes: o.bytes, from: o.from,
 			})
 		}
 	}

@@ -37,6 +37,9 @@ type kept struct {
 	sets     []setting // of the whole model
 	cells    []keptCell
 	stages   []keptStage
+	byCell   []foldValues
+	windows  formula.Value
+	slow     bool  // nothing is kept
 	cycle    int64 // see [Cycle]
 	pairs    int64 // of ranks, for as many requests as there are in a cycle
 }
@@ -50,8 +53,8 @@ type setting struct {
 // keptCell is the rate of a cell, with the values for the current request.
 type keptCell struct {
 	rate
-	sets []setting
-	each int64 // pairs of ranks of two groups
+	sets  []setting
+	pairs int64 // of ranks of two groups
 }
 
 // keptStage is a pair of stages, with the number of layers of each cell.
@@ -59,20 +62,25 @@ type keptStage struct {
 	stage
 	facts []fact // of the model and of the stage
 	n     []int64
-	like  io
+	// places are the places that a layer takes: 1, and its part of the padding.
+	places []formula.Rat
+	like   io
 }
 
 // entry is what one kind of descriptors moves for a request.
 type entry struct {
-	cell                *keptCell
-	bytes, count, moved int64
-	whole               bool // all layers of the cell's group
+	cell         *keptCell
+	bytes        int64
+	count, moved formula.Rat
+	whole        bool // all layers of the cell's group
 }
 
 // size is a number of I/Os of the same size.
 type size struct {
-	bytes, count int64
+	bytes        int64
+	count, moved formula.Rat
 	from         *sources
+	pairs        int64
 }
 
 // newQuick returns a quick that evaluates in the frame of l.
@@ -125,7 +133,11 @@ func (q *quick) expand(req *Request) ([]*Request, diag.List, error) {
 	if k.err != nil {
 		return nil, nil, k.err
 	}
-	one, ok := q.slowestIn(k, req)
+	var one *Request
+	ok := !k.slow
+	if ok {
+		one, ok = q.slowestIn(k, req)
+	}
 	if !ok { // let the general code find the error
 		q.now = nil
 		q.clear(req)
@@ -195,7 +207,8 @@ func (q *quick) keep(req *Request) *kept {
 		}
 	}
 	for _, r := range all.rates {
-		c := keptCell{rate: r, each: r.from.pairs()}
+		k.slow = k.slow || r.covers == schema.CoversBlock
+		c := keptCell{rate: r, pairs: r.from.pairs()}
 		q.other.enter(r.cell)
 		for _, v := range q.cache.pairing.values {
 			val, err := q.other.frame.Eval(v.from)
@@ -206,6 +219,12 @@ func (q *quick) keep(req *Request) *kept {
 		}
 		k.cells = append(k.cells, c)
 	}
+	k.byCell = q.byCell
+	windows, _ := q.prog.Ref(windowsVar)
+	if k.windows, k.err = q.frame.Eval(windows); k.err != nil {
+		return k
+	}
+	places, _ := q.prog.Ref(ioPlaces)
 	ofModel := len(x.facts)
 	for i := range all.stages {
 		st := keptStage{stage: all.stages[i]}
@@ -218,7 +237,15 @@ func (q *quick) keep(req *Request) *kept {
 		}
 		st.facts, st.like = slices.Clone(x.facts), *st.first()
 		for j := range k.cells {
-			st.n = append(st.n, k.cells[j].in(st.lo, st.hi))
+			c := &k.cells[j]
+			n, v := c.in(st.lo, st.hi), formula.Rat{}
+			if n > 0 {
+				q.enter(c.cell)
+				if v, k.err = q.frame.Num(places); k.err != nil {
+					return k
+				}
+			}
+			st.n, st.places = append(st.n, n), append(st.places, v)
 		}
 		k.stages = append(k.stages, st)
 	}
@@ -227,6 +254,7 @@ func (q *quick) keep(req *Request) *kept {
 
 // slowestIn returns the request for the slowest pair, or false if there is an error.
 func (q *quick) slowestIn(k *kept, req *Request) (*Request, bool) {
+	q.byCell = k.byCell
 	if q.now != k {
 		for _, s := range k.sets {
 			q.frame.Set(s.ref, s.v)
@@ -245,7 +273,7 @@ func (q *quick) slowestIn(k *kept, req *Request) (*Request, bool) {
 				}
 			}
 		}
-		ok := q.number(q.pages, &c.pages) && q.number(p.ios, &c.ios)
+		ok := q.number(q.pages, &c.pages) && q.number(p.ios, &c.each)
 		per, err := q.frame.Num(p.pages)
 		if c.per = per; !ok || err != nil {
 			return nil, false
@@ -264,14 +292,16 @@ func (q *quick) slowestIn(k *kept, req *Request) (*Request, bool) {
 	o := io{}
 	for i := range k.stages {
 		st := &k.stages[i]
-		moved, ios := q.fill(k, st, &sum)
-		for j := range q.entries {
-			e := &q.entries[j]
-			each := sum.mul(e.cell.each, n)
-			out.all.bytes = sum.add(out.all.bytes, sum.mul(e.moved, each))
-			out.all.ios = sum.add(out.all.ios, sum.mul(e.count, each))
+		q.fill(k, st, &sum)
+		var moved, ios int64
+		for j := range q.sizes {
+			s := &q.sizes[j]
+			each := sum.mul(s.pairs, n)
+			out.all.bytes = sum.add(out.all.bytes, sum.mul(s.moved.Ceil().Num(), each))
+			out.all.ios = sum.add(out.all.ios, sum.mul(s.count.Ceil().Num(), each))
+			moved = sum.add(moved, sum.times(s.moved, requests).Ceil().Num())
+			ios = sum.add(ios, sum.times(s.count, requests).Ceil().Num())
 		}
-		moved, ios = sum.mul(moved, requests), sum.mul(ios, requests)
 		v := formula.Int(moved)
 		if len(k.stages) > 1 {
 			us, ok := q.micros(moved, ios)
@@ -287,12 +317,12 @@ func (q *quick) slowestIn(k *kept, req *Request) (*Request, bool) {
 		out.bytes, out.total = moved, ios
 		first := q.sizes[0]
 		for _, s := range q.sizes {
-			if s.count > first.count {
+			if s.count.Cmp(first.count) > 0 {
 				first = s
 			}
 		}
 		o = st.like
-		o.bytes, o.count, o.from = first.bytes, sum.mul(first.count, requests), first.from
+		o.bytes, o.count, o.from = first.bytes, sum.times(first.count, requests).Ceil().Num(), first.from
 	}
 	if sum.err != nil {
 		return nil, false
@@ -300,50 +330,52 @@ func (q *quick) slowestIn(k *kept, req *Request) (*Request, bool) {
 	out.number, out.to, out.lo, out.hi = best.number, best.to, best.lo, best.hi
 	o.pairs = k.pairs / k.cycle * min(k.cycle, n)
 	one := *req
-	one.stage, one.io, one.settled = out, &o, k.settled
+	one.stage, one.io, one.byCell, one.windows, one.settled = out, &o, k.byCell, k.windows, k.settled
 	one.facts = append(make([]fact, 0, len(best.facts)+8), best.facts...)
 	one.facts = append(one.facts, q.ioFacts(out, &o)...)
 	return &one, true
 }
 
-// fill determines the entries of two stages for one request, and their sizes, as
-// [stage.fill] does. It returns the bytes and the I/Os of a pair of ranks.
-func (q *quick) fill(k *kept, st *keptStage, sum *total) (moved, ios int64) {
+// fill determines the sizes of the descriptors of two stages for one request, as
+// [stage.fill] does.
+func (q *quick) fill(k *kept, st *keptStage, sum *total) {
 	q.entries, q.sizes = q.entries[:0], q.sizes[:0]
 	for i := range k.cells {
-		c, n := &k.cells[i], st.n[i]
+		c, n, places := &k.cells[i], st.n[i], st.places[i]
+		if n == 0 || c.each == 0 {
+			continue
+		}
+		all := sum.times(places, n)
 		switch {
-		case n == 0 || c.ios == 0:
 		case c.covers == schema.CoversStage || c.covers == schema.CoversPool:
 			j := slices.IndexFunc(q.entries, func(e entry) bool { return e.whole && c.alike(e.cell) })
 			if j < 0 {
 				j = len(q.entries)
-				q.entries = append(q.entries, entry{cell: c, count: c.ios, moved: c.pages, whole: true})
+				q.entries = append(q.entries, entry{cell: c, count: sum.times(places, c.each), moved: sum.times(places, c.pages), whole: true})
 			}
 			q.entries[j].bytes = sum.add(q.entries[j].bytes, sum.mul(n, c.page))
 		case c.covers == schema.CoversPart:
 			for _, bytes := range c.parts {
 				if bytes > 0 {
-					q.entries = append(q.entries, entry{cell: c, bytes: bytes, count: sum.mul(c.ios, n), moved: sum.mul(c.pages, n)})
+					q.entries = append(q.entries, entry{cell: c, bytes: bytes, count: sum.times(all, c.each), moved: sum.times(all, c.pages)})
 				}
 			}
 		default:
-			q.entries = append(q.entries, entry{cell: c, bytes: c.page, count: sum.mul(c.ios, n), moved: sum.mul(c.pages, n)})
+			q.entries = append(q.entries, entry{cell: c, bytes: c.page, count: sum.times(all, c.each), moved: sum.times(all, c.pages)})
 		}
 	}
 	for i := range q.entries {
 		e := &q.entries[i]
-		e.moved = sum.mul(e.bytes, e.moved)
-		e.bytes = sum.keep(formula.Int(e.bytes).Mul(e.cell.per))
-		moved, ios = sum.add(moved, e.moved), sum.add(ios, e.count)
-		j := slices.IndexFunc(q.sizes, func(s size) bool { return s.bytes == e.bytes && s.from == e.cell.from })
+		moved := sum.times(e.moved, e.bytes)
+		bytes := sum.keep(formula.Int(e.bytes).Mul(e.cell.per))
+		j := slices.IndexFunc(q.sizes, func(s size) bool { return s.bytes == bytes && s.from == e.cell.from })
 		if j < 0 {
 			j = len(q.sizes)
-			q.sizes = append(q.sizes, size{bytes: e.bytes, from: e.cell.from})
+			q.sizes = append(q.sizes, size{bytes: bytes, from: e.cell.from, pairs: e.cell.pairs})
 		}
-		q.sizes[j].count = sum.add(q.sizes[j].count, e.count)
+		s := &q.sizes[j]
+		s.count, s.moved = sum.plus(s.count, e.count), sum.plus(s.moved, moved)
 	}
-	return moved, ios
 }
 
 // alike reports whether layers of two cells are in the same descriptors, which cover

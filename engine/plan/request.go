@@ -39,6 +39,10 @@ type Request struct {
 	stage *stage
 	io    *io
 	facts []fact
+	// byCell has those that differ between layers.
+	byCell []foldValues
+	// windows says what is counted of layers with a window.
+	windows formula.Value
 	// settled has the values that the engine determines for fields that are not set.
 	settled map[string]data.Fact
 }
@@ -126,6 +130,8 @@ func (pl *Plan) Value(name string) (formula.Value, bool) {
 		return text(fmt.Sprintf("%d at once", pl.Request.io.pairs))
 	case name == pairsFact && pl.Transfers():
 		return formula.Number(pl.Request.io.pairs), true
+	case name == windowsVar && pl.Rank():
+		return pl.Request.windows, true
 	case name == ioCovers && pl.Rank():
 		return text(pl.Request.io.what())
 	}

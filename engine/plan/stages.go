@@ -13,19 +13,19 @@ import (
 // rate has the pages and I/Os of each layer of a cell.
 type rate struct {
 	*cell
-	page  int64   // bytes of a page
-	pages int64   // pages of a request
-	ios   int64   // I/Os, if there is one for each page
-	parts []int64 // bytes of each part of a page, if each part is an I/O
+	page  int64       // bytes of a page
+	pages int64       // pages of a request
+	ios   formula.Rat // I/Os in the stage for each layer, if there is one for each page
+	parts []int64     // bytes of each part of a page, if each part is an I/O
 	// covers is what one I/O covers.
 	covers string
 	pool   int64 // the pool of its pages, if one I/O covers a pool
 	// per is the number of pages that one I/O moves, and moved the number of pages
 	// that all of them move.
-	per   formula.Rat
-	moved int64
+	per, moved formula.Rat
 	// from has the sources of each destination rank of a transfer.
 	from *sources
+	each int64 // I/Os of a request, for each place of its pages
 }
 
 // stage is a pipeline stage with its I/Os. In a transfer, it is what a stage of the
@@ -38,12 +38,16 @@ type stage struct {
 	bytes          int64    // bytes that all I/Os move
 	total          int64    // I/Os of all sizes
 	all            *overall // of the transfer
+	// block has the bytes and the number of blocks that hold pages of all layers, if an
+	// I/O covers such a block.
+	block, blocks int64
 }
 
 // io describes the I/Os of one size, which may move layers of several groups.
 type io struct {
 	bytes, count int64
-	moved        int64 // bytes that all of them move, which the last one may have less of
+	all          formula.Rat // the number of I/Os, before it is rounded
+	moved        formula.Rat // bytes that all of them move, which the last one may have less of
 	groups       []string
 	shares       []share
 	// In a transfer, the sources of each rank, and the number of pairs of ranks that
@@ -86,22 +90,33 @@ func (st *stage) fill(parts map[string][]string, rates []rate) error {
 	at := map[alike]int{}
 	type sized struct {
 		share
-		bytes, count int64
-		groups       []string
-		moved        int64
-		per          formula.Rat
-		from         *sources
+		bytes  int64
+		count  formula.Rat
+		groups []string
+		moved  formula.Rat
+		per    formula.Rat
+		from   *sources
 	}
 	var list []sized
 	var sum total
 	for i := range rates {
 		r := &rates[i]
 		n := r.in(st.lo, st.hi)
-		if n == 0 || r.page == 0 || r.ios == 0 {
+		if n == 0 || r.page == 0 || r.ios.Num() == 0 {
 			continue
 		}
 		one := share{terms: []term{{r, 1}}, units: n, covers: r.covers, parts: parts[r.kind]}
+		ios, moved := sum.times(r.ios, n), sum.times(r.moved, n)
 		switch r.covers {
+		case schema.CoversBlock:
+			j := slices.IndexFunc(list, func(s sized) bool { return s.covers == r.covers })
+			if j < 0 {
+				j = len(list)
+				blocks := formula.Int(st.blocks)
+				list = append(list, sized{share: share{units: 1, covers: r.covers}, bytes: st.block, count: sum.over(blocks, r.per), moved: blocks, per: r.per, from: r.from})
+			}
+			list[j].terms = append(list[j].terms, term{r, n})
+			list[j].groups = append(list[j].groups, r.group)
 		case schema.CoversStage, schema.CoversPool:
 			key := alike{name: r.group, pages: r.pages, from: r.from}
 			if r.covers == schema.CoversPool {
@@ -121,28 +136,26 @@ func (st *stage) fill(parts map[string][]string, rates []rate) error {
 		case schema.CoversPart:
 			for k, part := range parts[r.kind] {
 				one.part = part
-				list = append(list, sized{one, r.parts[k], sum.mul(r.ios, n), []string{r.group}, sum.mul(r.moved, n), r.per, r.from})
+				list = append(list, sized{one, r.parts[k], ios, []string{r.group}, moved, r.per, r.from})
 			}
 		default:
-			list = append(list, sized{one, r.page, sum.mul(r.ios, n), []string{r.group}, sum.mul(r.moved, n), r.per, r.from})
+			list = append(list, sized{one, r.page, ios, []string{r.group}, moved, r.per, r.from})
 		}
 	}
 	for _, s := range list {
 		if s.bytes == 0 {
 			continue
 		}
-		moved := sum.mul(s.bytes, s.moved)
+		moved := sum.times(s.moved, s.bytes)
 		s.bytes = sum.keep(formula.Int(s.bytes).Mul(s.per))
-		st.bytes = sum.add(st.bytes, moved)
 		i := slices.IndexFunc(st.ios, func(o io) bool { return o.bytes == s.bytes && o.from == s.from })
 		if i < 0 {
 			i = len(st.ios)
 			st.ios = append(st.ios, io{bytes: s.bytes, from: s.from})
 		}
 		o := &st.ios[i]
-		o.count = sum.add(o.count, s.count)
-		st.total = sum.add(st.total, s.count)
-		o.moved = sum.add(o.moved, moved)
+		o.all = sum.plus(o.all, s.count)
+		o.moved = sum.plus(o.moved, moved)
 		o.shares = append(o.shares, s.share)
 		for _, name := range s.groups {
 			if s.part != "" && len(list) > 1 {
@@ -154,7 +167,17 @@ func (st *stage) fill(parts map[string][]string, rates []rate) error {
 		}
 	}
 	for i := range st.ios {
-		st.ios[i].groups = shorten(st.ios[i].groups, st.ios)
+		o := &st.ios[i]
+		o.groups = shorten(o.groups, st.ios)
+		// A group's share of padding may be a fraction, but not that of all its kin.
+		o.count = o.all.Ceil().Num()
+		o.moved = o.moved.Ceil()
+		st.total = sum.add(st.total, o.count)
+		if o.from == nil {
+			st.bytes = sum.add(st.bytes, sum.mul(o.bytes, o.count))
+		} else {
+			st.bytes = sum.add(st.bytes, o.moved.Num())
+		}
 	}
 	return sum.err
 }
@@ -214,12 +237,11 @@ func (l *Layers) rates(req *Request, cells []cell, warnings *diag.List) ([]rate,
 		for _, v := range []struct {
 			dst  *int64
 			name string
-		}{{&r.page, pageBytes}, {&r.pages, layerPages}, {&r.ios, ioCount}} {
+		}{{&r.page, pageBytes}, {&r.pages, layerPages}} {
 			if *v.dst, err = l.whole(v.name); err != nil {
 				return nil, l.missing(req, err)
 			}
 		}
-		r.per, r.moved = formula.Int(1), r.ios
 		v, err := l.frame.Eval(covers)
 		if err != nil {
 			return nil, l.missing(req, err)
@@ -288,6 +310,10 @@ func (l *Layers) stages(req *Request, rates []rate) ([]stage, error) {
 			continue
 		}
 		st := stage{number: s, lo: ends[s], hi: ends[s+1]}
+		l.set(StageVar, formula.Number(int64(s)))
+		if err := l.countIOs(&st, rates); err != nil {
+			return nil, l.missing(req, err)
+		}
 		if err := st.fill(l.cache.parts, rates); err != nil {
 			return nil, diag.Errorf(req.label(), "the bytes of stage %d do not fit in 64 bits", s)
 		}
@@ -302,12 +328,70 @@ func (l *Layers) stages(req *Request, rates []rate) ([]stage, error) {
 	return all, nil
 }
 
+// countIOs evaluates how many I/Os the layers of a stage have.
+func (l *Layers) countIOs(st *stage, rates []rate) error {
+	for _, f := range l.cache.counted {
+		if err := l.computeFold(f, l.cells, st.lo, st.hi); err != nil {
+			return err
+		}
+	}
+	count, _ := l.prog.Ref(ioCount)
+	l.set(ioUnits, formula.Number(1))
+	var blocks bool
+	for i := range rates {
+		r := &rates[i]
+		if r.in(st.lo, st.hi) == 0 {
+			continue
+		}
+		l.enter(r.cell)
+		var err error
+		if r.ios, err = l.frame.Num(count); err != nil {
+			return err
+		}
+		r.per, r.moved = formula.Int(1), r.ios
+		blocks = blocks || r.covers == schema.CoversBlock
+	}
+	if !blocks {
+		return nil
+	}
+	var err error
+	if st.blocks, err = l.whole(ioBlocks); err == nil {
+		st.block, err = l.whole(ioBlockBytes)
+	}
+	return err
+}
+
 // total adds and multiplies whole numbers. It sets err if a result does not fit.
 type total struct{ err error }
 
 func (t *total) add(a, b int64) int64 { return t.keep(formula.Int(a).Add(formula.Int(b))) }
 
 func (t *total) mul(a, b int64) int64 { return t.keep(formula.Int(a).Mul(formula.Int(b))) }
+
+func (t *total) plus(a, b formula.Rat) formula.Rat {
+	v, err := a.Add(b)
+	t.keep(v, err)
+	return v
+}
+
+func (t *total) times(a formula.Rat, n int64) formula.Rat {
+	v, err := a.Mul(formula.Int(n))
+	t.keep(v, err)
+	return v
+}
+
+func (t *total) product(a, b formula.Rat) formula.Rat {
+	v, err := a.Mul(b)
+	t.keep(v, err)
+	return v
+}
+
+// over divides, and rounds up.
+func (t *total) over(a, b formula.Rat) formula.Rat {
+	v, err := a.Quo(b)
+	t.keep(v, err)
+	return v.Ceil()
+}
 
 func (t *total) keep(v formula.Rat, err error) int64 {
 	if err != nil {

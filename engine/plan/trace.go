@@ -147,6 +147,10 @@ func (t *tracer) allFolds() []schema.Fold {
 // stand-ins.
 func (t *tracer) foldRefs(f *schema.Fold) []formula.Ref {
 	names := []string{foldPrefix + f.Name}
+	names = append(names, whenName(f.Name))
+	for j := range f.By {
+		names = append(names, byName(f.Name, j))
+	}
 	for _, name := range schema.Keys(f.Set) {
 		names = append(names, foldPrefix+f.Name+"."+name)
 	}
@@ -170,7 +174,7 @@ func (p *Program) kindsWith(field string) []string {
 	var list []string
 	kinds := p.schema.Cache.Get().Kinds
 	for _, name := range schema.Keys(kinds) {
-		texts := []schema.Formula{kinds[name].Pages, kinds[name].Grows, kinds[name].Bound, kinds[name].SamePages}
+		texts := []schema.Formula{kinds[name].Pages, kinds[name].Grows, kinds[name].Bound, kinds[name].Sort, kinds[name].Span, kinds[name].SamePages}
 		for _, part := range schema.Keys(kinds[name].Parts) {
 			texts = append(texts, kinds[name].Parts[part])
 		}

@@ -145,6 +145,12 @@ func cachePage(p *page, s *schema.Schema) {
 		if f.Over == schema.OverStage {
 			what = "the stage"
 		}
+		if len(f.By) > 0 {
+			what += ", with the same " + texts(f.By)
+		}
+		if !f.When.IsZero() {
+			what += ", if `" + f.When.Text + "`"
+		}
 		var set []string
 		for _, name := range schema.Keys(f.Set) {
 			set = append(set, "`"+name+" = "+f.Set[name].Text+"`")
@@ -152,7 +158,7 @@ func cachePage(p *page, s *schema.Schema) {
 		p.row("`"+f.Name+"`", "`"+f.Of.Text+"`", what, orDash(strings.Join(set, ", ")))
 	}
 	p.text("\n## What one I/O covers")
-	p.text("An I/O is a page of all layers of a group in the stage (`stage`), of one layer (`layer`), or of one part of a layer (`part`).")
+	p.text("An I/O is a page of all layers of a group in the stage (`stage`), a block with pages of all layers (`block`), a page of one layer (`layer`), or of one part of a layer (`part`).")
 	p.table("access pattern", "what an I/O covers")
 	for _, name := range schema.Keys(c.Covers) {
 		p.row("`"+name+"`", "`"+c.Covers[name].Text+"`")
@@ -360,4 +366,13 @@ func ruleText(rule schema.EngineRule) string {
 		parts = append(parts, what)
 	}
 	return strings.Join(parts, "; ")
+}
+
+// texts lists formulas.
+func texts(list []schema.Formula) string {
+	quoted := make([]string, len(list))
+	for i, f := range list {
+		quoted[i] = "`" + f.Text + "`"
+	}
+	return strings.Join(quoted, ", ")
 }

@@ -58,7 +58,11 @@ func rowText(r schema.Row, pl *plan.Plan) (string, error) {
 	if r.Value == keyFile {
 		return fileText(pl), nil
 	}
-	v, ok := pl.Value(r.Value)
+	name := r.Value
+	if r.Shown != "" {
+		name = r.Shown
+	}
+	v, ok := pl.Value(name)
 	if !ok {
 		return "", fmt.Errorf("the view has no value %s", r.Value)
 	}

@@ -183,8 +183,9 @@ type Row struct {
 	Label  string `json:"label"`
 	Value  string `json:"value"`
 	Suffix string `json:"suffix,omitempty"`
-	And    string `json:"and,omitempty"` // a value that follows, if the plan has it
-	As     string `json:"as,omitempty"`  // bytes, documented_bytes, time, count
+	Shown  string `json:"shown,omitempty"` // what text shows in place of the value
+	And    string `json:"and,omitempty"`   // a value that follows, if the plan has it
+	As     string `json:"as,omitempty"`    // bytes, documented_bytes, time, count
 	// Optional rows are omitted if the plan does not have the value.
 	Optional bool `json:"optional,omitempty"`
 	// With contains configuration fields, by their names in formulas, that are set

@@ -102,7 +102,7 @@ func (a *app) matrix(ctx context.Context, c *command) error {
 	}
 	totals, err := a.writeMatrices(ctx, w, g, source, dir)
 	if err == nil && totals.Batches == 0 {
-		err = diag.Errorf(diag.Pos{File: w.trace}, "there is nothing to move, so there is no matrix; nothing written")
+		err = diag.Errorf(diag.Pos{File: w.trace}, "nothing to move, so nothing was written")
 	}
 	if err == nil {
 		err = dir.close()
@@ -308,7 +308,7 @@ func (a *app) noteMatrices(w *workload, g *matrix.Generator, req *plan.Request, 
 	memory := req.Config.Values[memoryField].Origin
 	switch {
 	case w.trace != "" && t.Known > 0 && !memory.Given():
-		a.print.Print(diag.Notef(diag.Pos{File: w.trace}, "the hash_ids have no effect, because there is no prefix cache").
+		a.print.Print(diag.Notef(diag.Pos{File: w.trace}, "the hash_ids have no effect without a prefix cache").
 			WithHint("set its size with --%s", memoryField))
 	case t.Known > 0 && g.CacheBlocks == 0:
 		a.print.Print(diag.Notef(diag.Pos{}, "%s holds less than %d tokens, so nothing is in the prefix cache", memory, requests.BlockTokens))
