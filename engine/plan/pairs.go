@@ -238,6 +238,7 @@ type pairsOf struct {
 	requests            int64 // the most that a pair of groups has
 	rates               []rate
 	overall             overall
+	to                  *Request
 }
 
 // overall has the bytes and the I/Os of all pairs of ranks of a transfer.
@@ -284,7 +285,7 @@ func (l *Layers) pairs(x *modelled, warnings *diag.List) (*pairsOf, error) {
 	if len(y.cells) != len(x.cells) {
 		return nil, diag.Errorf(x.label(), "the layers of the two sides differ")
 	}
-	all := &pairsOf{}
+	all := &pairsOf{to: req}
 	var ends [2][]int
 	for i, s := range []struct {
 		*Layers
@@ -760,7 +761,10 @@ type Transfer struct {
 	Requests int64
 	Shapes   []Shape
 	// Request is the request, with the values of fields that are not set.
-	Request  *Request
+	Request *Request
+	// To is the request for the destination's side, whose strategy is that of the decode
+	// section.
+	To       *Request
 	Warnings diag.List
 	layers   *Layers
 }
@@ -822,7 +826,7 @@ func (p *Planner) Transfer(req *Request) (*Transfer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.Op, t.Source, t.Destination = all.op, all.source, all.destination
+	t.Op, t.Source, t.Destination, t.To = all.op, all.source, all.destination, all.to
 	t.Flags = map[string]formula.Value{}
 	for name := range p.schema.Cache.Get().Transfer.Flags {
 		// Some depend on how many pairs a command is for.

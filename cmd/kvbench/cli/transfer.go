@@ -17,13 +17,8 @@ import (
 
 // transferCmd shows what each pair of ranks moves between two sides.
 func (a *app) transferCmd() *command {
-	flags := append(a.commonFlags(),
+	flags := append(a.transferFlags(""),
 		&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "csv", "jsonl", "table"}, help: "Output format. For a sweep table, csv or jsonl"})
-	for i := range a.schema.Fields {
-		if f := &a.schema.Fields[i]; f.Transfer && !f.More {
-			flagOf(flags, f.Flag).more = false
-		}
-	}
 	return &command{
 		name:      "transfer",
 		short:     "Show what moves from prefill ranks to decode ranks, and how fast",
@@ -32,6 +27,18 @@ func (a *app) transferCmd() *command {
 		transfers: true,
 		exec:      a.transfer,
 	}
+}
+
+// transferFlags returns the flags of commands whose plans are all transfers. The short
+// help describes those of a section of the configuration, or all if it is "".
+func (a *app) transferFlags(section string) []*flagSpec {
+	flags := a.commonFlags()
+	for i := range a.schema.Fields {
+		if f := &a.schema.Fields[i]; f.Transfer && !f.More && strings.HasPrefix(f.Path, section) {
+			flagOf(flags, f.Flag).more = false
+		}
+	}
+	return flags
 }
 
 // transferNames returns the names of the quantities that the command may show, separated
