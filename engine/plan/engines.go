@@ -74,7 +74,11 @@ func (a *account) engineRule(field string) schema.Formula {
 	if !a.rank {
 		return schema.Formula{}
 	}
-	return a.schema.Cache.Get().Defaults[field]
+	c := a.schema.Cache.Get()
+	if rule, ok := c.Transfer.Defaults[field]; ok && a.transfers {
+		return rule
+	}
+	return c.Defaults[field]
 }
 
 // declareTables declares the tables of the rank accounting. An entry that differs

@@ -785,6 +785,16 @@ func (t *Transfer) Quantity(name string, bytes, descriptors int64) (v int64, sho
 	return v, err == nil, err
 }
 
+// Value returns the value of a formula of transfers. It may be called as long as
+// [Transfer.Quantity].
+func (t *Transfer) Value(name string) (formula.Value, error) {
+	ref, ok := t.layers.prog.Ref(name)
+	if !ok {
+		return formula.Value{}, fmt.Errorf("transfers have no value %s", name)
+	}
+	return t.layers.frame.Eval(ref)
+}
+
 // Shape describes descriptors of one size that each pair of some ranks moves for a
 // request.
 type Shape struct {

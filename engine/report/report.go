@@ -11,6 +11,7 @@ import (
 
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
+	"kvbench/engine/formula"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/plan"
 	"kvbench/engine/runner"
@@ -66,16 +67,21 @@ func rowText(r schema.Row, pl *plan.Plan) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("the view has no value %s", r.Value)
 	}
+	return valueText(r, v, pl), nil
+}
+
+// valueText formats the value of a row.
+func valueText(r schema.Row, v formula.Value, pl *plan.Plan) string {
 	n, _ := v.Num.Int64()
 	switch r.As {
 	case "bytes":
-		return diag.Bytes(n), nil
+		return diag.Bytes(n)
 	case "documented_bytes":
-		return strings.Replace(diag.Bytes(n), "iB", "B", 1), nil
+		return strings.Replace(diag.Bytes(n), "iB", "B", 1)
 	case "time":
-		return v.Text() + " us" + inBrackets(diag.Duration(n)), nil
+		return v.Text() + " us" + inBrackets(diag.Duration(n))
 	case "count":
-		return Count(n), nil
+		return Count(n)
 	}
 	text := v.Text()
 	if more, ok := pl.Value(r.And); ok {
@@ -84,7 +90,7 @@ func rowText(r schema.Row, pl *plan.Plan) (string, error) {
 	if from := pl.Request.Config.Values[r.Value].Origin; from.Kind == data.FromEngine {
 		text += inBrackets(from.String())
 	}
-	return diag.Printable(text), nil
+	return diag.Printable(text)
 }
 
 // inBrackets returns the text in brackets after a space, or "" if it is empty.

@@ -62,7 +62,7 @@ func transferRows(w io.Writer, view schema.View, t Transfer) error {
 		if _, ok := pl.Value(r.Value); !ok && r.Value != keyFile {
 			continue
 		}
-		text, err := rowText(r, pl)
+		text, err := t.rowText(r, pl)
 		if err != nil {
 			return err
 		}
@@ -72,6 +72,18 @@ func transferRows(w io.Writer, view schema.View, t Transfer) error {
 	}
 	fmt.Fprintf(w, "%-*s: %s\n", view.Width, "Operation", t.Op)
 	return nil
+}
+
+// rowText returns the text of a row, which may be that of a formula of transfers.
+func (t *Transfer) rowText(r schema.Row, pl *plan.Plan) (string, error) {
+	if r.Shown == "" {
+		return rowText(r, pl)
+	}
+	v, err := t.Value(r.Shown)
+	if err != nil || v.Text() == "" {
+		return "", err
+	}
+	return valueText(r, v, pl), nil
 }
 
 // time describes a time, or returns "-" if times are not known.

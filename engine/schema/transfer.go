@@ -6,9 +6,11 @@ import "kvbench/engine/formula"
 type Transfers struct {
 	// Destination contains formulas for the values of configuration fields on the
 	// destination's side.
-	Destination map[string]Formula            `json:"destination"`
-	Let         map[string]Formula            `json:"let"`
-	Tables      map[string]map[string]Formula `json:"tables"`
+	Destination map[string]Formula `json:"destination"`
+	// Defaults contains formulas for fields that are not set, in transfers only.
+	Defaults map[string]Formula            `json:"defaults"`
+	Let      map[string]Formula            `json:"let"`
+	Tables   map[string]map[string]Formula `json:"tables"`
 	// Flags contains formulas for the flags of nixlbench that follow from a transfer.
 	Flags  map[string]Formula `json:"flags"`
 	Advice []Speedup          `json:"advice"`
@@ -46,6 +48,8 @@ type EngineTransfer struct {
 	// Pieces is the number of descriptors of a page.
 	Merges EngineRule `json:"merges"`
 	Pieces EngineRule `json:"pieces"`
+	// Window is what a transfer counts of layers with a window, if nobody says.
+	Window EngineRule `json:"window"`
 	// Requires are conditions on the two sides, EachRequires on each group of layers.
 	Requires     []Requirement `json:"requires"`
 	EachRequires []Requirement `json:"each_requires"`
@@ -55,12 +59,13 @@ type EngineTransfer struct {
 func (t *EngineTransfer) Rules() map[string]EngineRule {
 	return map[string]EngineRule{
 		"op": t.Op, "first": t.First, "step": t.Step, "count": t.Count,
-		"covers": t.Covers, "merges": t.Merges, "pieces": t.Pieces,
+		"covers": t.Covers, "merges": t.Merges, "pieces": t.Pieces, "window": t.Window,
 	}
 }
 
 func (t *Transfers) eachFormula(f func([]string, *Formula)) {
 	eachIn(t.Destination, []string{"transfer", "destination"}, f)
+	eachIn(t.Defaults, []string{"transfer", "defaults"}, f)
 	eachIn(t.Let, []string{"transfer", "let"}, f)
 	for _, name := range Keys(t.Tables) {
 		eachIn(t.Tables[name], []string{"transfer", "tables", name}, f)

@@ -38,7 +38,7 @@ func TestHelpSize(t *testing.T) {
 		for _, test := range []struct {
 			flag string
 			most int
-		}{{"-h", 62}, {"--help", 62}, {"--help-all", 400}} {
+		}{{"-h", 60}, {"--help", 60}, {"--help-all", 400}} {
 			lines := helpOf(t, append(words, test.flag)...)
 			if len(lines) > test.most {
 				t.Errorf("kvbench %s %s has %d lines, want at most %d", name, test.flag, len(lines), test.most)
