@@ -245,6 +245,9 @@ func (l *Loader) axisItem(f *schema.Field, text string, origin data.Origin, labe
 	if !strings.Contains(text, "..") || !f.Type.Numbers() {
 		return []axisItem{{Value: l.parse(f, text), origin: origin}}, nil
 	}
+	if ends, err := l.wordRange(f, text, origin, label); ends != nil || err != nil {
+		return ends, err
+	}
 	r := numberRange{
 		whole: func(text string) (int64, bool) { return l.whole(f, text) },
 		hint:  func(text string) string { return l.schema.NumberHint(f.Unit, text) },
@@ -263,6 +266,23 @@ func (l *Loader) axisItem(f *schema.Field, text string, origin data.Origin, labe
 	// In an interval, checking the ends is enough.
 	items[0].checked, items[len(items)-1].checked = false, false
 	return items, nil
+}
+
+// wordRange reads a range that ends in a word of the field's unit, such as 1..all. No
+// step leads to a word, so the range is its two ends. It returns nil for other ranges.
+func (l *Loader) wordRange(f *schema.Field, text string, origin data.Origin, label string) ([]axisItem, error) {
+	from, to, _ := strings.Cut(text, "..")
+	word := func(text string) bool {
+		_, ok := l.schema.Units[f.Unit].Words[strings.ToLower(text)]
+		return ok
+	}
+	if at := strings.LastIndexAny(to, "x+"); at > 0 && word(to[:at]) {
+		return nil, origin.Errorf("%sthe range %q has a step, but no number to end at", label, text).WithHint("write a range of numbers and the word, such as %s..64%s,%s", from, to[at:], to[:at])
+	}
+	if !word(to) {
+		return nil, nil
+	}
+	return []axisItem{{Value: l.parse(f, from), origin: origin}, {Value: l.parse(f, to), origin: origin}}, nil
 }
 
 // whole reads a whole number the way an override of the field would.

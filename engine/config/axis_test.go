@@ -50,6 +50,8 @@ func TestAxisText(t *testing.T) {
 		{"strategy.dp_attention", "dp_attention", "true,no", "true false"},
 		{"strategy.pp_stage", "pp_stage", "0,largest,all", "0 largest all"},
 		{"strategy.pp_stage", "pp_stage", "0..3+1,all", "0 1 2 3 all"},
+		{"transfer.contiguous_pages", "contiguous_pages", "1..all", "1 0"},
+		{"transfer.contiguous_pages", "contiguous_pages", "1..64x4,ALL", "1 4 16 64 0"},
 	} {
 		_, l := loader(t)
 		c, err := l.Config("", nil, "", []config.Override{axisOverride(test.path, test.flag, test.text)})
@@ -86,6 +88,11 @@ func TestAxisWrong(t *testing.T) {
 		{"strategy.tp_size", "tp", "8..1x2", `--tp: the range "8..1x2" goes downwards: write the smaller number first`},
 		{"strategy.tp_size", "tp", "1..8x1", `--tp: the range "1..8x1" never advances: it must begin at 1 or more and multiply by 2 or more`},
 		{"strategy.tp_size", "tp", "1..8+0", `--tp: the range "1..8+0" never advances: it must add 1 or more`},
+		{"transfer.contiguous_pages", "contiguous_pages", "1..allx2", `--contiguous_pages: the range "1..allx2" has a step, but no number to end at`},
+		{"transfer.contiguous_pages", "contiguous_pages", "x..all", `--contiguous_pages: "x" is not allowed: expected a whole number of pages, 0 or more, or one such as 16 or all`},
+		{"transfer.contiguous_pages", "contiguous_pages", "all..all", "--contiguous_pages: 0 is given twice"},
+		{"transfer.contiguous_pages", "contiguous_pages", "1..8", `--contiguous_pages: the range "1..8" has no step`},
+		{"strategy.tp_size", "tp", "1..all", `--tp: the range "1..all" has no step`},
 		{"strategy.tp_size", "tp", "a..bx2", `--tp: "a..bx2" is not a range of whole numbers`},
 		{"strategy.tp_size", "tp", "1..10001+1", "--tp: the axis has more than 10000 values"},
 		{"strategy.tp_size", "tp", "1..1000000000000+1", "--tp: the axis has more than 10000 values"},

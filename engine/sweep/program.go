@@ -32,6 +32,19 @@ type sweepColumn struct {
 	shown  formula.Ref // the condition for showing a quantity; -1 if always shown
 	known  bool
 	secret bool
+	words  map[string]int64 // the numbers that rows show as words, or nil
+}
+
+// inWords returns a value as rows show it: as a word if the field has one for it.
+func (c *sweepColumn) inWords(v formula.Value) formula.Value {
+	if n, whole := v.Num.Int64(); v.Kind == formula.Num && whole {
+		for word, of := range c.words {
+			if n == of {
+				return formula.Text(word)
+			}
+		}
+	}
+	return v
 }
 
 // program adds the options to a planner's program. It increments unknown for each
@@ -171,6 +184,11 @@ func (sp *sweepProgram) column(name string, missing map[string]bool) sweepColumn
 	}
 	if !c.known {
 		missing[asked] = true
+	}
+	for i := range sp.Schema().Fields {
+		if f := &sp.Schema().Fields[i]; f.Var == name {
+			c.words = sp.Schema().Units[f.Unit].Words
+		}
 	}
 	return c
 }

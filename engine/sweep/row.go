@@ -55,7 +55,7 @@ func (wk *worker) row(v *variant, pl *plan.Plan, point uint64) bool {
 		if err != nil {
 			return fail(s.column.name)
 		}
-		buf = wk.options.Format.Cell(buf, val)
+		buf = wk.options.Format.Cell(buf, s.column.inWords(val))
 	}
 	for i := range v.keys {
 		var key sortValue
@@ -117,11 +117,11 @@ func (wk *worker) cells(v *variant, it *sweepItem, general bool) []cellStep {
 		c := &it.program.columns[i]
 		lead = append(lead, format.Lead[i]...)
 		if val, ok := wk.constant(v, it, c); ok {
-			lead = format.Cell(lead, val)
+			lead = format.Cell(lead, c.inWords(val))
 			continue
 		}
 		step := cellStep{column: c, kind: wk.kindOf(v, c), axis: -1}
-		step.plain = step.kind == formula.Num && c.shown < 0
+		step.plain = step.kind == formula.Num && c.shown < 0 && c.words == nil
 		if !general && c.own == "" {
 			if step.axis = slices.Index(sh.refs, c.ref); step.axis >= 0 && !v.AllGiven(&it.Config.Axes[step.axis]) {
 				step.axis = -1
@@ -132,7 +132,7 @@ func (wk *worker) cells(v *variant, it *sweepItem, general bool) []cellStep {
 					if own, ok := it.Config.Values[c.name]; ok && own.Kind != v.prog.Kind(c.ref) {
 						val = own.Value // the field accepts a word or a number
 					}
-					lead = format.Cell(lead, val)
+					lead = format.Cell(lead, c.inWords(val))
 					continue
 				}
 			}
@@ -185,7 +185,7 @@ func (wk *worker) textsOf(it *sweepItem, axis, column int) [][]byte {
 	}
 	texts := make([][]byte, len(values))
 	for i := range values {
-		texts[i] = wk.options.Format.Cell(nil, values[i].Value)
+		texts[i] = wk.options.Format.Cell(nil, it.program.columns[column].inWords(values[i].Value))
 	}
 	wk.texts[key] = texts
 	return texts

@@ -21,20 +21,8 @@ const acme = `package cache
 releases: ACME: ["1.0", "2.0"]
 
 tables: {
-	cache_stage_first: ACME: "cache_stage * cache_split"
-	cache_has_windows: ACME: "0"
-	cache_serves: ACME:      "1"
-	cache_cp_ranks: ACME:    "1"
-	cache_batches_of: ACME:  "1"
-	cache_sourced: ACME:     "1"
-	pool_engines: ACME:      "0"
-	cache_shares_blocks: ACME: "0"
-	cache_pools: ACME:         "0"
-	io_places_of: ACME:        "1"
-	cache_regions_of: ACME:    "1"
-	page_tokens: ACME:       "64"
-	kv_format: ACME:         "kv_format_of_model"
-	io_native: ACME:         "'stage'"
+	page_tokens: ACME: "64"
+	io_native: ACME:   "'stage'"
 }
 
 transfer: engines: ACME: {

@@ -213,6 +213,41 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestWindows checks what moves of layers with a window by default. vLLM's connector moves
+// the last pages, one more than the window fills; groups are padded to the same number of
+// layers.
+func TestWindows(t *testing.T) {
+	w := newWorld(t)
+	for _, test := range []struct {
+		model, flags string
+		n, length    int64
+	}{
+		// 10 full layers of 512 pages; 52 layers with 1,024 / 16 + 1 pages, padded to 60
+		{"gemma-3-27b", "engine=VLLM page_size=16", 9_020, 131_072},
+		{"gemma-3-27b", "engine=VLLM page_size=16 window=in_use", 8_448, 131_072},
+		// 12 layers of 512 pages, 12 of 128 / 16 + 1
+		{"gpt-oss-20b", "engine=VLLM page_size=16", 6_252, 32_768},
+		// Blocks with pages of all layers, as large as those of the greatest group: 21 *
+		// (37,440 + 8,640) + 20 * 1,728 bytes. 32 for all tokens, 3 + 3 + 3 + 17 for windows
+		// and states.
+		{"deepseek-v4-flash", "engine=VLLM page_size=256 kvcache_quant_mode=fp8", 58, 1_002_240},
+		// 62 layers of 8,192 tokens, K and V: no window, by SGLang's list
+		{"gemma-3-27b", "engine=SGLANG page_size=16", 62 * 2 * 512, 65_536},
+	} {
+		flags := "isl=8192 tp=1 decode_tp=1 " + test.flags
+		if !strings.Contains(flags, "quant") {
+			flags += " kvcache_quant_mode=bf16"
+		}
+		tr, err := w.transfer(t, test.model, flags)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p := transfer.Pairs(tr)[0]; p.Descriptors != test.n || p.DescriptorBytes != test.length {
+			t.Errorf("%s %s: %+v, want %d of %d bytes", test.model, test.flags, p, test.n, test.length)
+		}
+	}
+}
+
 // TestUnevenStages checks pairs between stages of 31 and 30 layers and one stage: ranks 3
 // and 11 send to rank 3.
 func TestUnevenStages(t *testing.T) {
@@ -255,6 +290,9 @@ func TestInto(t *testing.T) {
 			tp, to = min(tp, 8), min(to, 8) // beyond 8, its groups are padded
 		}
 		common := fmt.Sprintf("engine=%s isl=%d page_size=%d kvcache_quant_mode=bf16 num_requests=%d", engine, 1+r.IntN(5000), 16<<r.IntN(3), 1+r.IntN(3))
+		if engine == "VLLM" {
+			common += " window=transfer" // the default of transfers, but not of ranks
+		}
 		flags := fmt.Sprintf("%s tp=%d decode_tp=%d pp=%d decode_pp=%d contiguous_pages=%d", common, tp, to, pp, dpp, r.IntN(4))
 		tr, err := w.transfer(t, name, flags)
 		if err != nil {
