@@ -16,7 +16,7 @@ func Reference(s *schema.Schema) map[string][]byte {
 	pages := map[string][]byte{}
 	for name, write := range map[string]func(*page, *schema.Schema){
 		"configuration.md": configPage, "nixlbench-flags.md": flagsPage, "backends.md": backendsPage,
-		"limits.md": limitsPage, "formulas.md": formulasPage, "cache.md": cachePage, "logs.md": logsPage,
+		"limits.md": limitsPage, "formulas.md": formulasPage, "cache.md": cachePage, "transfers.md": transfersPage, "logs.md": logsPage,
 	} {
 		p := &page{}
 		write(p, s)
@@ -175,21 +175,23 @@ func cachePage(p *page, s *schema.Schema) {
 	}
 	p.text("\n## Conditions")
 	p.table("of", "condition", "otherwise")
-	require := func(of string, list []schema.Requirement) {
-		for _, r := range list {
-			message := r.Message
-			if r.Warn {
-				message += " (a warning)"
-			}
-			if r.Note {
-				message += " (a note)"
-			}
-			p.row(of, "`"+r.Require.Text+"`", message)
-		}
-	}
-	require("all", c.Requires)
+	p.conditions("all", c.Requires)
 	for _, name := range schema.Keys(c.Kinds) {
-		require("`"+name+"`", c.Kinds[name].Requires.Get())
+		p.conditions("`"+name+"`", c.Kinds[name].Requires.Get())
+	}
+}
+
+// conditions writes rows of a table of conditions.
+func (p *page) conditions(of string, list []schema.Requirement) {
+	for _, r := range list {
+		message := r.Message
+		if r.Warn {
+			message += " (a warning)"
+		}
+		if r.Note {
+			message += " (a note)"
+		}
+		p.row(of, "`"+r.Require.Text+"`", message)
 	}
 }
 

@@ -287,6 +287,16 @@ func (s *Schema) Field(path string) *Field {
 	return nil
 }
 
+// FieldOf returns the field with a name in formulas, or nil.
+func (s *Schema) FieldOf(name string) *Field {
+	for i := range s.Fields {
+		if s.Fields[i].Var == name {
+			return &s.Fields[i]
+		}
+	}
+	return nil
+}
+
 // Values lists the allowed values, or those that every architecture has; nil if
 // the field has other values too.
 func (f *Field) Values() []string {

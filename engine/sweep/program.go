@@ -185,10 +185,8 @@ func (sp *sweepProgram) column(name string, missing map[string]bool) sweepColumn
 	if !c.known {
 		missing[asked] = true
 	}
-	for i := range sp.Schema().Fields {
-		if f := &sp.Schema().Fields[i]; f.Var == name {
-			c.words = sp.Schema().Units[f.Unit].Words
-		}
+	if f := sp.Schema().FieldOf(name); f != nil {
+		c.words = sp.Schema().Units[f.Unit].Words
 	}
 	return c
 }

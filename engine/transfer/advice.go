@@ -55,7 +55,7 @@ func (t *Transfer) Advise(p *plan.Planner) (*Advice, error) {
 
 // try returns the first value of a change that at least halves the time, if there is one.
 func (t *Transfer) try(p *plan.Planner, change schema.Speedup) (Setting, bool) {
-	field := t.field(p, change.Field)
+	field := p.Schema().FieldOf(change.Field)
 	if field == nil {
 		return Setting{}, false
 	}
@@ -80,16 +80,6 @@ func (t *Transfer) try(p *plan.Planner, change schema.Speedup) (Setting, bool) {
 		}
 	}
 	return Setting{}, false
-}
-
-func (t *Transfer) field(p *plan.Planner, name string) *schema.Field {
-	fields := p.Schema().Fields
-	for i := range fields {
-		if fields[i].Var == name {
-			return &fields[i]
-		}
-	}
-	return nil
 }
 
 func (t *Transfer) with(name string, n int64) *plan.Request { return t.set(name, formula.Number(n)) }
