@@ -113,6 +113,9 @@ func (pl *Plan) Stage() int { return pl.Request.stage.number }
 // by "+". It may be called only in the rank accounting.
 func (pl *Plan) Group() string { return strings.Join(pl.Request.io.groups, "+") }
 
+// Together reports whether the plan is for all alike pairs of ranks at once.
+func (pl *Plan) Together() bool { return pl.Transfers() && pl.Request.io.together }
+
 // Value returns a value of the plan by name: a quantity, a configuration field, a
 // parameter, or the architecture's name. A plan for a rank also has its stage, its group,
 // and what its I/Os cover.
@@ -126,7 +129,7 @@ func (pl *Plan) Value(name string) (formula.Value, bool) {
 		return text(fmt.Sprintf("%d (%s)", st.number, st.layers()))
 	case name == "group" && pl.Rank():
 		return text(pl.Group())
-	case name == pairsFact && pl.Transfers() && pl.Request.io.together:
+	case name == pairsFact && pl.Together():
 		return text(fmt.Sprintf("%d at once", pl.Request.io.pairs))
 	case name == pairsFact && pl.Transfers():
 		return formula.Number(pl.Request.io.pairs), true

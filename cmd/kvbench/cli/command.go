@@ -320,8 +320,14 @@ func (a *app) prepare(c *command, planners *plan.Planners, detail bool, given ma
 func (a *app) wantsOptional(c *command, cfg *config.Config) bool {
 	return slices.ContainsFunc(a.schema.Views[c.name].Rows, func(r schema.Row) bool {
 		i := slices.IndexFunc(a.schema.Quantities, func(q schema.Quantity) bool { return r.Optional && q.Name == r.Value })
-		return i >= 0 && slices.ContainsFunc(formula.Names(a.schema.Quantities[i].Detail.Text), func(name string) bool {
-			return cfg.Values[name].Origin.Kind != data.FromDefault
+		if i < 0 {
+			return false
+		}
+		q := &a.schema.Quantities[i]
+		names := append(formula.Names(q.Detail.Text), formula.Names(q.TransferDetail.Text)...)
+		return slices.ContainsFunc(names, func(name string) bool {
+			v, ok := cfg.Values[name]
+			return ok && v.Origin.Kind != data.FromDefault
 		})
 	})
 }

@@ -501,6 +501,9 @@ func (p *profile) label(pl *plan.Plan, repeat int) string {
 	if pl.Rank() {
 		text += fmt.Sprintf(" stage %d %s", pl.Stage(), pl.Group())
 	}
+	if pl.Together() {
+		text += " all pairs"
+	}
 	if p.repeat > 1 {
 		text += fmt.Sprintf(" (run %d)", repeat)
 	}
