@@ -104,6 +104,19 @@ func (p *Planner) explain(pl *Plan) (*Explanation, error) {
 	return e, nil
 }
 
+// hidden replaces the error of a quantity that plans do not show because its condition
+// does not hold.
+func (x *explainer) hidden(name string, err error) error {
+	cond, ok := x.ShownIf(name)
+	if !ok {
+		return err
+	}
+	if shown, e := x.frame.Bool(cond); e != nil || shown {
+		return err
+	}
+	return diag.Usagef("%s has no value: %s does not hold", name, x.prog.Source(cond).Text)
+}
+
 // ExplainOne makes plans and explains how one value in each is computed: a quantity, a
 // flag, a parameter, or any other formula.
 func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
@@ -136,7 +149,7 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 		}
 		s, err := x.step(name)
 		if err != nil {
-			return nil, err
+			return nil, x.hidden(name, err)
 		}
 		for _, q := range pl.Quantities {
 			if q.Name == name {

@@ -21,10 +21,15 @@ func (x *explainer) pairFact(s *Step) (bool, error) {
 		return true, x.pairBlockStep(s)
 	case batchFact:
 		return true, x.pairBatchStep(s)
-	case pairBytesFact:
-		sum("the bytes", func(o *io) int64 { return o.moved.Num() })
-	case pairIOsFact:
-		sum(batchFact, func(o *io) int64 { return o.count })
+	case pairBytesFact, pairIOsFact:
+		if len(st.ios) == 1 {
+			return true, x.onlyIOStep(s)
+		}
+		if s.Name == pairBytesFact {
+			sum("the bytes", func(o *io) int64 { return o.moved.Num() })
+		} else {
+			sum(batchFact, func(o *io) int64 { return o.count })
+		}
 	case pairsFact:
 		s.Formula = "source ranks of each destination rank, added up"
 		values = []string{s.Value.Text()}
@@ -36,6 +41,30 @@ func (x *explainer) pairFact(s *Step) (bool, error) {
 	}
 	s.Values, s.Origin = strings.Join(values, " + "), x.covers()
 	return true, nil
+}
+
+// onlyIOStep explains the bytes or the descriptors of a pair whose descriptors all have
+// one size.
+func (x *explainer) onlyIOStep(s *Step) error {
+	o := x.plan.Request.stage.first()
+	names := []string{batchFact}
+	s.Formula, s.Values = batchFact, fmt.Sprint(o.count)
+	if s.Name == pairBytesFact {
+		names = []string{blockFact, batchFact}
+		s.Formula, s.Values = blockFact+" * "+batchFact, fmt.Sprintf("%d * %d", o.bytes, o.count)
+		if o.bytes*o.count != o.moved.Num() {
+			s.Formula += ", the last with fewer bytes"
+		}
+	}
+	s.Origin = x.covers()
+	for _, name := range names {
+		part, err := x.step(name)
+		if err != nil {
+			return err
+		}
+		s.Parts = append(s.Parts, part)
+	}
+	return nil
 }
 
 // pairBlockStep explains the bytes of one descriptor.

@@ -195,6 +195,9 @@ func rateText(n int64) string {
 	if n == 0 {
 		return "none does: the descriptors alone take longer"
 	}
+	if n >= 100e9 {
+		return fmt.Sprintf("%.0f GB/s", float64(n)/1e9)
+	}
 	return fmt.Sprintf("%.3g GB/s", float64(n)/1e9)
 }
 
