@@ -19,7 +19,7 @@ type Layers struct {
 	cellsOf *model.Model
 	cells   []cell
 	drafts  int // the number of layers in the cells that speculation adds
-	// byCell has the values of the folds that tell layers apart, for each cell.
+	// byCell contains, for each cell, the values of folds that divide layers into sets.
 	byCell []foldValues
 }
 

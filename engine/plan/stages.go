@@ -27,8 +27,8 @@ type stage struct {
 	number, lo, hi int // it has the layers from lo up to, but not including, hi
 	ios            []io
 	bytes          int64 // bytes that all I/Os move
-	// block has the bytes and the number of blocks that hold pages of all layers, if an
-	// I/O covers such a block.
+	// If an I/O covers a block with pages of all layers: the bytes of a block, and the
+	// number of blocks.
 	block, blocks int64
 }
 
@@ -140,7 +140,7 @@ func (st *stage) fill(parts map[string][]string, rates []rate) error {
 	for i := range st.ios {
 		o := &st.ios[i]
 		o.groups = shorten(o.groups, st.ios)
-		// A group's share of padding may be a fraction, but not that of all its kin.
+		// A group's share of the padding may be a fraction, but the sum is not.
 		o.count = o.all.Ceil().Num()
 		st.bytes = sum.add(st.bytes, sum.mul(o.bytes, o.count))
 	}
@@ -282,7 +282,7 @@ func (l *Layers) stages(req *Request, rates []rate) ([]stage, error) {
 	return all, nil
 }
 
-// countIOs evaluates how many I/Os the layers of a stage have.
+// countIOs evaluates the number of I/Os for each layer in a stage.
 func (l *Layers) countIOs(st *stage, rates []rate) error {
 	for _, f := range l.cache.counted {
 		if err := l.computeFold(f, l.cells, st.lo, st.hi); err != nil {

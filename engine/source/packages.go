@@ -311,7 +311,7 @@ func (r *Files) pkgFile(name, clause string, p *Package) *pkgFile {
 
 func newFile(name string) *pkgFile { return &pkgFile{name: name, labels: map[string][]string{}} }
 
-// declare notes what a parsed file defines and what it uses.
+// declare records the names that a parsed file defines and uses.
 func (s *pkgFile) declare(f *ast.File) {
 	var clauseName *ast.Ident // the parser lists it as unresolved, too
 	for _, decl := range f.Decls {
