@@ -21,7 +21,7 @@ type rate struct {
 	covers string
 	pool   int64 // the pool of its pages, if one I/O covers a pool
 	// per is the number of pages that one I/O moves, and moved the number of pages
-	// that all of them move.
+	// that all I/Os move.
 	per, moved formula.Rat
 	// from has the sources of each destination rank of a transfer.
 	from *sources
@@ -47,7 +47,7 @@ type stage struct {
 type io struct {
 	bytes, count int64
 	all          formula.Rat // the number of I/Os, before it is rounded
-	moved        formula.Rat // bytes that all of them move, which the last one may have less of
+	moved        formula.Rat // bytes that all I/Os move; the last I/O may be shorter
 	groups       []string
 	shares       []share
 	// In a transfer, the sources of each rank, and the number of pairs of ranks that
@@ -80,8 +80,8 @@ func (st *stage) first() *io { return &st.ios[0] }
 
 // fill determines the stage's I/Os, grouped by size.
 func (st *stage) fill(parts map[string][]string, rates []rate) error {
-	// Layers with the same key are in the same I/O: those of a group or, if an I/O
-	// covers a pool, those of a kind whose pool and pages are the same.
+	// Layers with the same key are in the same I/O. They are the layers of a group or, if
+	// an I/O covers a pool, the layers of one kind with the same pool and page size.
 	type alike struct {
 		name              string
 		pool, pages, page int64

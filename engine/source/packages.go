@@ -29,8 +29,8 @@ type Package struct {
 	own   bool // the text of at least one file shows that the package is kvbench's
 }
 
-// pkgFile describes a CUE file before it is evaluated, as far as that matters to the
-// other files of its package.
+// pkgFile describes a CUE file before it is evaluated. It contains only information that
+// the other files of its package need.
 type pkgFile struct {
 	name   string
 	err    error               // why the file cannot be used
