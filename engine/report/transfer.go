@@ -27,10 +27,10 @@ const shownPairs = 8
 // TransferText writes a transfer for people: pairs of ranks that move the same in one
 // line, the totals, and what would be faster.
 func TransferText(w io.Writer, view schema.View, t Transfer) error {
-	if err := transferRows(w, view, t); err != nil {
+	if err := TransferRows(w, view, t.Transfer.Transfer); err != nil {
 		return err
 	}
-	fmt.Fprintln(w)
+	fmt.Fprintf(w, "%-*s: %s\n\n", view.Width, "Operation", t.Op)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "pairs\tfrom > to\tgroup\tbytes\tdescriptors\tbytes of one\ttime")
 	for _, alike := range alikePairs(t.Pairs) {
@@ -55,14 +55,14 @@ func TransferText(w io.Writer, view schema.View, t Transfer) error {
 	return t.conclusions(w)
 }
 
-// transferRows writes the lines of a view.
-func transferRows(w io.Writer, view schema.View, t Transfer) error {
+// TransferRows writes the lines of a view of a transfer, which must be the planner's last.
+func TransferRows(w io.Writer, view schema.View, t *plan.Transfer) error {
 	pl := &plan.Plan{Request: t.Request}
 	for _, r := range view.Rows {
 		if _, ok := pl.Value(r.Value); !ok && r.Value != keyFile {
 			continue
 		}
-		text, err := t.rowText(r, pl)
+		text, err := transferRow(r, pl, t)
 		if err != nil {
 			return err
 		}
@@ -70,12 +70,11 @@ func transferRows(w io.Writer, view schema.View, t Transfer) error {
 			fmt.Fprintf(w, "%-*s: %s%s\n", view.Width, r.Label, text, r.Suffix)
 		}
 	}
-	fmt.Fprintf(w, "%-*s: %s\n", view.Width, "Operation", t.Op)
 	return nil
 }
 
-// rowText returns the text of a row, which may be that of a formula of transfers.
-func (t *Transfer) rowText(r schema.Row, pl *plan.Plan) (string, error) {
+// transferRow returns the text of a row, which may be that of a formula of transfers.
+func transferRow(r schema.Row, pl *plan.Plan, t *plan.Transfer) (string, error) {
 	if r.Shown == "" {
 		return rowText(r, pl)
 	}

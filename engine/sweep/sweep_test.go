@@ -242,7 +242,7 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 				}
 				for i := range fields {
 					v := pl.Request.Config.Values[fields[i].Var]
-					row = append(row, v.Text())
+					row = append(row, s.Word(&fields[i], v.Value))
 				}
 				for _, f := range pl.Flags {
 					row = append(row, f.Value.Text())

@@ -78,7 +78,7 @@ func (a *app) matrix(ctx context.Context, c *command) error {
 	if err != nil {
 		return err
 	}
-	g, settled, req, err := a.generator(c, w)
+	g, first, req, err := a.generator(c, w)
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (a *app) matrix(ctx context.Context, c *command) error {
 		return err
 	}
 	a.noteMatrices(w, g, req, totals)
-	return a.showMatrices(settled, g, totals, name)
+	return a.showMatrices(first, g, totals, name)
 }
 
 // workload reads the command's own flags. Lengths that are not a single number are
@@ -183,9 +183,9 @@ func (a *app) batchMemory(c *command) (int64, error) {
 }
 
 // generator returns a generator for the model and the configuration, which must be one
-// each, and the request, with the values that the engine determines and without.
-func (a *app) generator(c *command, w *workload) (g *matrix.Generator, settled, req *plan.Request, err error) {
-	fail := func(err error) (*matrix.Generator, *plan.Request, *plan.Request, error) { return nil, nil, nil, err }
+// each, the transfer of one request, and the request.
+func (a *app) generator(c *command, w *workload) (g *matrix.Generator, first *plan.Transfer, req *plan.Request, err error) {
+	fail := func(err error) (*matrix.Generator, *plan.Transfer, *plan.Request, error) { return nil, nil, nil, err }
 	planners := plan.NewPlanners(a.schema, a.schema.Nixlbench.Default, "")
 	jobs, err := a.prepare(c, planners, false, nil)
 	if err != nil {
@@ -232,7 +232,7 @@ func (a *app) generator(c *command, w *workload) (g *matrix.Generator, settled, 
 			return fail(cfg.Values[memoryField].Origin.Errorf("each prefix cache would have %d blocks of %d tokens: expected at most %d", g.CacheBlocks, requests.BlockTokens, most))
 		}
 	}
-	return g, mover.First.Request, job.Request, nil
+	return g, mover.First, job.Request, nil
 }
 
 // requests returns the source of the requests, and a function that closes it.
@@ -321,10 +321,10 @@ func (a *app) noteMatrices(w *workload, g *matrix.Generator, req *plan.Request, 
 }
 
 // showMatrices prints what was written.
-func (a *app) showMatrices(req *plan.Request, g *matrix.Generator, t *matrix.Totals, name string) error {
+func (a *app) showMatrices(first *plan.Transfer, g *matrix.Generator, t *matrix.Totals, name string) error {
 	view := a.schema.Views["matrix"]
 	var out bytes.Buffer
-	if err := report.Rows(&out, view, &plan.Plan{Request: req}); err != nil {
+	if err := report.TransferRows(&out, view, first); err != nil {
 		return err
 	}
 	row := func(label, format string, args ...any) {
