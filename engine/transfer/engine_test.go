@@ -2,6 +2,8 @@ package transfer_test
 
 import (
 	"io/fs"
+	"os"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -14,32 +16,24 @@ import (
 	"kvbench/models"
 )
 
-// acme is an engine whose destination ranks read pages of 64 tokens, each of all layers,
-// from the source ranks in reverse order.
-const acme = `package cache
-
-releases: ACME: ["1.0", "2.0"]
-
-tables: {
-	page_tokens: ACME: "64"
-	io_native: ACME:   "'stage'"
+// acme returns the engine that the guide adds. Its destination ranks read pages of 64
+// tokens, each of all layers, from the source ranks in reverse order.
+func acme(t *testing.T) []byte {
+	guide, err := os.ReadFile("../../docs/transfers.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, ok := strings.Cut(string(guide), "```cue\n")
+	text, _, ends := strings.Cut(text, "```")
+	if !ok || !ends {
+		t.Fatal("the guide adds no engine")
+	}
+	return []byte(text)
 }
-
-transfer: engines: ACME: {
-	op:    "'READ'"
-	first: "source_tp - 1 - div(destination_rank * source_tp, destination_tp)"
-	merges: [{since: "2.0", value: "pair_dense"}, {value: "false"}]
-	requires: [{
-		require: "source_tp <= destination_tp"
-		of:      "tp_size"
-		message: "ACME wants at least as many decode ranks"
-	}]
-}
-`
 
 // TestNewEngine checks that a data file adds an engine with its own mapping.
 func TestNewEngine(t *testing.T) {
-	files := fstest.MapFS{"cache/acme.cue": {Data: []byte(acme)}}
+	files := fstest.MapFS{"cache/acme.cue": {Data: acme(t)}}
 	err := fs.WalkDir(cueschema.Files, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
