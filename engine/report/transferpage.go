@@ -29,7 +29,7 @@ func transfersPage(p *page, s *schema.Schema) {
 	p.row("`x`, `source_x`", "value `x` of the source's side: a field of the [configuration](configuration.md), a parameter, or one of the values of [caches](cache.md#values-in-these-formulas)")
 	p.row("`destination_x`", "value `x` of the destination's side")
 	p.row("`destination_rank`", "the destination's number among the ranks that divide the heads, from 0")
-	p.row("`destination_dp_rank`", "its group in data-parallel attention, from 0")
+	p.row("`destination_dp_rank`", "the number of its group of ranks that have requests of their own, from 0")
 	p.row("`layer_shares`", "into how many parts ranks can divide the layers' cache, such as the number of KV heads; 1 if every rank has all of it")
 	p.row("`pair_x`", "the engine's rule `x`")
 	for _, name := range schema.Keys(t.Let) {
