@@ -119,7 +119,7 @@ func (p *Planner) ExplainLayers(req *Request) ([]*LayerTable, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &LayerTable{Plan: plans[0], Whole: true, Last: int(n) - 1}
+	t := &LayerTable{Plan: plans[0], Whole: true, Last: int(n) + p.layers.drafts - 1}
 	if err := p.layers.fill(t); err != nil {
 		return nil, err
 	}

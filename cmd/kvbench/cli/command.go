@@ -436,7 +436,11 @@ func (a *app) missing(j plan.Item, results []string) []*diag.Diag {
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
 		v := j.Config.Values[f.Var]
-		if own, ok := settled[f.Var]; ok && (v.Origin.Kind != data.FromModel || own.Text() != v.Text()) {
+		own, ok := settled[f.Var]
+		if !ok && !j.Planner.Given(f.Var, v) {
+			continue // the engine determines it, but the plan fails before that
+		}
+		if ok && (v.Origin.Kind != data.FromModel || own.Text() != v.Text()) {
 			list = append(list, ofEngine(f, own, v, read(f.Var))...)
 			continue
 		}
