@@ -32,6 +32,12 @@ const (
 	pairsAll          = "all"
 )
 
+// sideWords describes the numbers of ranks in [pairing.sides].
+var sideWords = [4]string{
+	"tensor-parallel ranks on the prefill side", "groups of ranks on the prefill side",
+	"tensor-parallel ranks on the decode side", "groups of ranks on the decode side",
+}
+
 // pairing has the references to the formulas of transfers.
 type pairing struct {
 	fields []sideField
@@ -306,7 +312,7 @@ func (l *Layers) pairs(x *modelled, warnings *diag.List) (*pairsOf, error) {
 			return nil, l.missing(x.Request, err)
 		}
 		if n < 1 || n > maxPairs {
-			return nil, diag.Errorf(x.label(), "%s is %d: expected 1 to %d", l.prog.Name(ref), n, maxPairs)
+			return nil, diag.Errorf(x.label(), "%d is too many %s: expected 1 to %d", n, sideWords[i], maxPairs)
 		}
 		sides[i] = int(n)
 	}
@@ -442,13 +448,31 @@ func (l *Layers) requirePair(req *Request, group string, warnings *diag.List) er
 		if ok {
 			continue
 		}
-		d := l.unmet(req, r.Requirement, r.ref, group, req.label())
+		d := l.unmet(req, l.cache.pairing.placed(r.Requirement, req), r.ref, group, req.label())
 		if !r.GoesOn() {
 			return d
 		}
 		addDistinct(warnings, diag.List{d})
 	}
 	return nil
+}
+
+// placed returns the requirement as one of a field that is set: of the same on the other
+// side, if the requirement's own is not.
+func (p *pairing) placed(r *schema.Requirement, req *Request) *schema.Requirement {
+	given := func(field string) bool { return req.Config.Values[field].Origin.Given() }
+	if given(r.Of) {
+		return r
+	}
+	other := *r
+	for _, f := range p.fields {
+		if f.text == r.Of && given(f.field) {
+			other.Of = f.field
+		} else if f.field == r.Of && given(f.text) {
+			other.Of = f.text
+		}
+	}
+	return &other
 }
 
 // addDistinct adds the messages that a list does not have yet.
