@@ -850,6 +850,9 @@ type Shape struct {
 // Sources returns the sources of a destination rank: ranks of a group, like it.
 func (s *Shape) Sources(group, rank int) []int { return s.from.of(group, rank) }
 
+// Pairs returns the number of pairs of ranks with such descriptors between two groups.
+func (s *Shape) Pairs() int64 { return s.from.pairs() }
+
 // readsAny reports whether a value depends on one of some inputs.
 func (p *Program) readsAny(ref formula.Ref, names ...string) bool {
 	inputs := p.prog.Inputs(ref)
