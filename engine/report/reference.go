@@ -158,7 +158,7 @@ func cachePage(p *page, s *schema.Schema) {
 		p.row("`"+f.Name+"`", "`"+f.Of.Text+"`", what, orDash(strings.Join(set, ", ")))
 	}
 	p.text("\n## What one I/O covers")
-	p.text("An I/O is a page of all layers of a group in the stage (`stage`), a block with pages of all layers (`block`), a page of one layer (`layer`), or of one part of a layer (`part`).")
+	p.text("An I/O is a page of all layers of a group in the stage (`stage`), a page of all layers in a pool (`pool`), a block with pages of all layers (`block`), a page of one layer (`layer`), or one part of a layer's page (`part`).")
 	p.table("access pattern", "what an I/O covers")
 	for _, name := range schema.Keys(c.Covers) {
 		p.row("`"+name+"`", "`"+c.Covers[name].Text+"`")
