@@ -56,12 +56,15 @@ type LogValue struct {
 	Doc  string `json:"doc"`
 	Unit string `json:"unit"`
 	// Take selects a value if lines differ: the smallest for [TakeLeast], otherwise the
-	// first.
+	// first. For [TakeEach], all lines are checked.
 	Take string `json:"take"`
 }
 
-// TakeLeast is a value of the field Take of a [LogValue].
-const TakeLeast = "least"
+// Values of the field Take of a [LogValue].
+const (
+	TakeLeast = "least"
+	TakeEach  = "each"
+)
 
 // Names in formulas: the prefixes for a log's values, for their maximum rounding errors
 // and for their sums over different lines, and the names of the two numbers that a check
