@@ -367,8 +367,28 @@ KV Transfer metrics: Num successful transfers=1, Avg xfer time (ms)=1.3, Avg MB 
 			{"transfer", 3, 4 << 20, 2 * 16 * 147456, false, ""},
 			{"descriptors", 1, 72, 72, true, ""},
 		}},
+	{from: "vllm#21348, SGLang", model: "qwen3-235b-a22b", flags: "tp_size=4", log: `
+KV Cache is allocated. #tokens: 367404, K size: 8.23 GB, V size: 8.23 GB`,
+		want: []finding{{"memory", 1, 16.46 * gib, 367405 * 48128, true, ""}}},
+	// The log has no number of pipeline stages: what is needed is that of the whole model
+	{from: "vllm#34076", model: "qwen3-30b-a3b", log: `
+(EngineCore_DP0 pid=1094) ValueError: To serve at least one request with the models's max seq len (262144), (24.0 GiB KV cache is ` +
+		`needed, which is larger than the available KV cache memory (3.18 GiB). Based on the available memory, the estimated maximum ` +
+		`model length is 34736. Try`,
+		want: []finding{
+			{"request", 1, 24 * gib, 262144 * 98304, true, ""},
+			// 2170 blocks of 1572864 B
+			{"longest request", 1, 34736, 34720, true, ""},
+		}},
 
 	// Differences
+	{from: "zeros left out", model: "qwen3-30b-a3b", flags: "isl=261632", log: `
+with the models's max seq len (261632), (24.0 GiB KV cache is needed, which is larger than the available KV cache memory (3.18 GiB).`,
+		want: []finding{{"request", 1, 24 * gib, 261632 * 98304, false, ""}}},
+	// 400256 tokens of 65536 B are 24.43 GiB
+	{from: "page padding", model: "llama3.1-8b", flags: "page_size=256", log: `
+KV Cache is allocated. #tokens: 400000, K size: 24.41 GB, V size: 24.41 GB`,
+		want: []finding{{"memory", 1, 48.82 * gib, 400256 * 131072, false, "does not count the additional page"}}},
 	{from: "another format", model: "llama3.1-8b", flags: "kvcache_quant_mode=fp8", log: `
 Available KV cache memory: 3.81 GiB
 GPU KV cache size: 31,232 tokens`,
