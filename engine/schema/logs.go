@@ -5,7 +5,9 @@ import "kvbench/engine/formula"
 // Logs describes the lines that engines log about their KV caches, and how to compute the
 // numbers in a log from each other and from a plan.
 type Logs struct {
-	Lines  []LogLine           `json:"lines"`
+	Lines []LogLine `json:"lines"`
+	// Unread lists what lines say that is not compared.
+	Unread []LogUnread         `json:"unread"`
 	Values map[string]LogValue `json:"values"`
 	Let    map[string]Formula  `json:"let"`
 	Checks []LogCheck          `json:"checks"`
@@ -43,6 +45,17 @@ type LogLine struct {
 	// Set contains configuration fields that the presence of the line sets.
 	Set      map[string]string `json:"set,omitempty"`
 	Examples []LogExample      `json:"examples"`
+}
+
+// LogUnread is what a line says about a cache that cannot be compared with a plan.
+type LogUnread struct {
+	// Engine is as in [LogLine].
+	Engine string `json:"engine,omitempty"`
+	// Has is a text of such a line, and Says what it says.
+	Has  string `json:"has"`
+	Says string `json:"says"`
+	// Why is the reason for not comparing it.
+	Why string `json:"why"`
 }
 
 // LogExample is a sample line, with the text of each group in the pattern.
