@@ -122,7 +122,7 @@ func cachePage(p *page, s *schema.Schema) {
 		for _, part := range schema.Keys(k.Parts) {
 			parts = append(parts, part+" `"+k.Parts[part].Text+"`")
 		}
-		cells := []string{"`" + name + "`", k.Doc, orDash(strings.Join(fields, "; ")), "a " + strings.ReplaceAll(k.Per, "_", "'s "), strings.Join(parts, "; "), "`" + k.Pages.Text + "`", "`" + k.Grows.Text + "`"}
+		cells := []string{"`" + name + "`", k.Doc, orDash(strings.Join(fields, "; ")), article(strings.ReplaceAll(k.Per, "_", "'s ")), strings.Join(parts, "; "), "`" + k.Pages.Text + "`", "`" + k.Grows.Text + "`"}
 		if len(parts) == 0 {
 			cells = []string{cells[0], cells[1], cells[2], "-", "-", "-", "-"}
 		}
@@ -375,4 +375,12 @@ func texts(list []schema.Formula) string {
 		quoted[i] = "`" + f.Text + "`"
 	}
 	return strings.Join(quoted, ", ")
+}
+
+// article returns a noun with its indefinite article.
+func article(noun string) string {
+	if strings.ContainsRune("aeiou", rune(noun[0])) {
+		return "an " + noun
+	}
+	return "a " + noun
 }
