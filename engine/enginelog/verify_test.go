@@ -36,6 +36,12 @@ const (
 	tiny    = "model_name: x\narchitecture: attention\nnum_layers: 22\nnum_kv_heads: 4\nhead_dim: 64\n" + bf16
 	llama2  = "model_name: x\narchitecture: attention\nnum_layers: 32\nnum_kv_heads: 32\nhead_dim: 128\n" + bf16
 	bf16    = "defaults: {strategy: {kvcache_quant_mode: bf16, model_quant_mode: bf16}}\n"
+	// 6 full layers, 18 with a state of 3 x 6144 x 2 + 16 x 128 x 128 x 4 = 1085440 B
+	qwen08b = "model_name: x\narchitecture: hybrid_attention\nhf_architecture: Qwen3_5ForConditionalGeneration\nnum_layers: 24\n" +
+		"layer_kinds: [gdn, gdn, gdn, full, gdn, gdn, gdn, full, gdn, gdn, gdn, full, " +
+		"gdn, gdn, gdn, full, gdn, gdn, gdn, full, gdn, gdn, gdn, full]\n" +
+		"num_kv_heads: 2\nhead_dim: 256\nmodel_dtype: bf16\nmamba_ssm_dtype: fp32\nconv_kernel: 4\nlinear_num_key_heads: 16\n" +
+		"linear_key_head_dim: 128\nlinear_num_value_heads: 16\nlinear_value_head_dim: 128\n" + bf16
 	// 16 full layers, 48 with a state of 3 x 10240 x 2 + 48 x 128 x 128 x 4 = 3207168 B
 	qwen27b = "model_name: x\narchitecture: hybrid_attention\nhf_architecture: Qwen3_5ForConditionalGeneration\nnum_layers: 64\n" +
 		"layer_kinds: [gdn, gdn, gdn, full, gdn, gdn, gdn, full, gdn, gdn, gdn, full, gdn, gdn, gdn, full, " +
@@ -139,7 +145,7 @@ GPU KV cache size: 290,864 tokens
 Maximum concurrency for 32,768 tokens per request: 33.04x`,
 		want: []finding{
 			{"memory", 2, 71.16 * gib, 371 * 4 * 16 * 784 * 4096, true, ""},
-			{"concurrency", 4, 33.04, 71.16 * gib / (42*16*784*4096 + 48*3207168), true, ""},
+			{"concurrency", 4, 33.04, 1487.0 / 45, true, ""},
 		}},
 	// 11077 blocks of 2621440 B for 262144 tokens
 	{from: "configiq#112", model: "gemma-4-31b", log: `
@@ -268,6 +274,26 @@ Initializing a V1 LLM engine (v0.24.0) with config: model='m'
 		want: []finding{
 			{"memory", 3, 5.98 * gib, 567978.0 / 131072 * 69 * 10 * 2146304, true, ""},
 			{"concurrency", 4, 4.33, 567978.0 / 131072, true, ""},
+		}},
+	// Pages of 544 x 2048 B; 482 blocks for tokens, 2 in each of 3 groups
+	{from: "Qwen3.5-0.8B", model: qwen08b, log: `
+Setting attention block size to 544 tokens to ensure that attention page size is >= mamba page size.
+Padding mamba page size by 2.64% to ensure that mamba page size and attention page size are exactly equal.
+Available KV cache memory: 67.08 GiB
+GPU KV cache size: 5,788,118 tokens, Maximum concurrency for 262,144 tokens per request: 22.08x`,
+		want: []finding{
+			{"memory", 3, 67.08 * gib, 5788118.0 / 262144 * 488 * 6 * 544 * 2048, true, ""},
+			{"concurrency", 4, 22.08, 5788118.0 / 262144, true, ""},
+		}},
+	// Groups of 6 layers with pages of 16 x 2048 B; 128 blocks for tokens, 1 in each of 2 groups
+	{from: "LFM2.5-1.2B", model: "lfm2-1.2b", log: `
+Setting attention block size to 16 tokens to ensure that attention page size is >= mamba page size.
+Available KV cache memory: 7.46 GiB
+GPU KV cache size: 217,264 tokens
+Maximum concurrency for 2,048 tokens per request: 313.37x`,
+		want: []finding{
+			{"memory", 2, 7.46 * gib, 13579 * 3 * 6 * 16 * 2048, true, ""},
+			{"concurrency", 4, 313.37, 40741.0 / 130, true, ""},
 		}},
 	// 3723 blocks of 3145728 B in 10.91 GiB
 	{from: "no bracket before what is needed", model: qwen14b, log: `
