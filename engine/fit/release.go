@@ -97,8 +97,9 @@ func Declare(scope *formula.Scope, bench *schema.Nixlbench, release string) *Rel
 			scope.Formula(takesPrefix+name+"."+sideGPU, b.Takes.GPU, formula.Bool)
 		}
 	}
-	for i := range bench.Limits {
-		l := &bench.Limits[i]
+	limits := bench.Limits.Get()
+	for i := range limits {
+		l := &limits[i]
 		if !bench.In(l.Era, release) {
 			continue
 		}

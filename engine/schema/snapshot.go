@@ -129,7 +129,7 @@ func (r *reader) value(v reflect.Value) {
 		case *diag.Pos:
 			err = x.Parse(r.string())
 		case keeper:
-			x.keep(r.skip())
+			x.keep(r.part())
 		default:
 			r.object(v)
 		}
