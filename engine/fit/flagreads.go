@@ -27,6 +27,9 @@ type Unread struct {
 // combination of their values. If runs is true, it omits flags that nixlbench may
 // read because of other flags that a run sets.
 func UnreadFlags(bench *schema.Nixlbench, release string, given map[string]data.Fact, several []Axis, runs bool) ([]Unread, error) {
+	if len(given) == 0 {
+		return nil, nil
+	}
 	axes := slices.Clone(several)
 	for _, name := range schema.Keys(given) {
 		if !slices.ContainsFunc(axes, func(x Axis) bool { return x.Name == name }) {

@@ -65,12 +65,18 @@ type Limit struct {
 	Index int // index in the limits of all releases
 }
 
-// Declare declares the release's flags, its backends' rules and its limits.
+// Declare declares the release's flags, its backends' rules and its limits. computed
+// has formulas for flags that follow from the plan, in addition to those in the data.
 // After the formulas are compiled, [Release.Link] resolves them.
-func Declare(scope *formula.Scope, bench *schema.Nixlbench, release string) *Release {
+func Declare(scope *formula.Scope, bench *schema.Nixlbench, release string, computed map[string]schema.Formula) *Release {
 	r := &Release{bench: bench, release: release, From: "--nixlbench_release"}
 	for _, name := range schema.Keys(bench.Flags) {
 		f := bench.Flags[name]
+		if own, ok := computed[name]; ok {
+			copied := *f
+			copied.Computed = own
+			f = &copied
+		}
 		era := bench.FlagIn(f, release)
 		if era == nil {
 			scope.Default(name, f.AbsentValue())

@@ -54,13 +54,29 @@ const (
 	rankFact  = "rank_bytes"
 )
 
+// The facts about the I/Os of a plan for a transfer: the bytes and the I/Os of one pair
+// of ranks, the number of such pairs, and the bytes and I/Os of all pairs.
+const (
+	pairBytesFact = "pair_bytes"
+	pairIOsFact   = "pair_descriptors"
+	pairsFact     = "pairs"
+	allBytesFact  = "all_bytes"
+	allIOsFact    = "all_descriptors"
+	// The ranks of each side that move data at the same time in the plan.
+	ioPlaces         = "io_places"
+	blocksVar        = "cache_blocks"
+	sourcesFact      = "pair_sources"
+	destinationsFact = "pair_destinations"
+)
+
 // The configuration fields that determine the pipeline stages and what an I/O covers,
 // and the value that selects the largest stage.
 const (
-	stagesField  = "pp_size"
-	stageField   = "pp_stage"
-	patternField = "access_pattern"
-	stageLargest = "largest"
+	stagesField   = "pp_size"
+	requestsField = "num_requests"
+	stageField    = "pp_stage"
+	patternField  = "access_pattern"
+	stageLargest  = "largest"
 )
 
 // maxLayers is the maximum number of layers of a model.
@@ -81,6 +97,7 @@ type cache struct {
 	inner                          []formula.Ref // all inputs that are set for a layer, stage or I/O
 	// byLayer has the groups whose fields depend on the number of the layer.
 	byLayer map[string]bool
+	pairing *pairing // nil if the plans are not for transfers
 	// ofModel reports whether only the model determines which layers are in which
 	// group.
 	ofModel bool
@@ -213,6 +230,9 @@ func (ds *declarations) declareCache() error {
 	for _, name := range schema.Keys(kinds) {
 		ds.declareRequires(name, kinds[name], kinds[name].Requires.Get())
 	}
+	if ds.transfers {
+		ds.declareTransfers(kinds)
+	}
 	return nil
 }
 
@@ -340,7 +360,15 @@ func (ds *declarations) linkCache() error {
 	if err := ds.linkFolds(); err != nil {
 		return err
 	}
+	if ds.transfers {
+		ds.linkTransfers()
+	}
 	ds.cache.inner = ds.refs(ds.LayerInputs()...)
+	if ds.transfers {
+		for _, v := range ds.cache.pairing.values {
+			ds.cache.inner = append(ds.cache.inner, v.to)
+		}
+	}
 	ds.cache.counts, ds.cache.parts = map[string][]layerField{}, map[string][]string{}
 	for name, kind := range ds.schema.Cache.Get().Kinds {
 		ds.cache.parts[name] = schema.Keys(kind.Parts)
@@ -476,7 +504,11 @@ func (p *Program) LayerInputs() []string {
 	if p.cache == nil {
 		return nil
 	}
-	names := []string{layerVar, groupVar, kindVar, perVar, draftVar, ioUnits, ioPart, StageVar, blockFact, batchFact, rankFact}
+	names := []string{layerVar, groupVar, kindVar, perVar, draftVar, ioUnits, ioPart, StageVar}
+	names = append(names, p.facts()...)
+	if p.transfers {
+		names = append(names, destinationRank, destinationGroup)
+	}
 	for _, f := range p.cache.folds {
 		names = append(names, f.Name)
 	}
@@ -547,6 +579,9 @@ func (p *Program) layerRefs() []formula.Ref {
 				names = append(names, partName(kind, part))
 			}
 		}
+	}
+	if p.transfers {
+		refs = append(refs, p.cache.pairing.refs()...)
 	}
 	return append(refs, p.refs(names...)...)
 }

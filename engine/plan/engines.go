@@ -28,8 +28,11 @@ type engineDefault struct {
 	ref   formula.Ref
 	// model is the input for the model's own default, or -1 if such a default counts
 	// as set.
-	model  formula.Ref
-	inputs []string // the inputs that its formula may depend on
+	model formula.Ref
+	// transfer reports whether only transfers have the field; its default is then not
+	// the engine's.
+	transfer bool
+	inputs   []string // the inputs that its formula may depend on
 }
 
 // declareConfig declares the fields of a configuration. In the rank accounting, the
@@ -79,17 +82,21 @@ func (a *account) engineRule(field string) schema.Formula {
 func (ds *declarations) declareTables() {
 	c := ds.schema.Cache.Get()
 	for _, name := range schema.Keys(c.Tables) {
-		plain := map[string]schema.Formula{}
-		for engine, rule := range c.Tables[name] {
-			f, ok := rule.Plain()
-			if !ok {
-				f = schema.Formula{Text: eraTable(name, engine) + "[" + releaseField + "]"}
-				declareEras(ds.scope, name, engine, rule, c.Releases[engine])
-			}
-			plain[engine] = f
-		}
-		tableOf(ds.scope, name, plain, formula.Any)
+		ds.declareTable(name, c.Tables[name])
 	}
+}
+
+func (ds *declarations) declareTable(name string, rules map[string]schema.EngineRule) {
+	plain := map[string]schema.Formula{}
+	for engine, rule := range rules {
+		f, ok := rule.Plain()
+		if !ok {
+			f = schema.Formula{Text: eraTable(name, engine) + "[" + releaseField + "]"}
+			declareEras(ds.scope, name, engine, rule, ds.schema.Cache.Get().Releases[engine])
+		}
+		plain[engine] = f
+	}
+	tableOf(ds.scope, name, plain, formula.Any)
 }
 
 func eraTable(name, engine string) string { return name + "_" + engine }
@@ -130,7 +137,7 @@ func (ds *declarations) linkDefaults() {
 		if !ok || ds.engineRule(name).IsZero() {
 			continue
 		}
-		d := &engineDefault{field: name, ref: ref, model: -1, inputs: ds.prog.Inputs(ref)}
+		d := &engineDefault{field: name, ref: ref, model: -1, transfer: ds.schema.Fields[i].Transfer, inputs: ds.prog.Inputs(ref)}
 		if model, ok := ds.prog.Ref(modelPrefix + name); ok {
 			d.model = model
 		}
@@ -198,6 +205,9 @@ func (f *Frame) settle(req *Request, fields []*engineDefault, settled map[string
 			if of := req.Config.Values[name].Origin; of.Kind == data.FromModel && name != d.field {
 				from.Pos = of.Pos
 			}
+		}
+		if d.transfer {
+			from = data.Origin{Kind: data.FromDefault, Pos: f.prog.Source(d.ref).Pos}
 		}
 		settled[d.field] = data.Fact{Value: v, Origin: from}
 		f.frame.Set(d.ref, v)

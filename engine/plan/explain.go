@@ -115,7 +115,7 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 	if !slices.Contains(names, name) {
 		d := diag.Usagef("the plan has no %q", name).About(diag.Unknown, name)
 		if p.IsElsewhere(name) {
-			d.WithHint("%s", p.Elsewhere())
+			d.WithHint("%s", p.Elsewhere(name))
 		} else if !d.Suggest(name, names) {
 			var quantities []string
 			for _, q := range plans[0].Quantities {
@@ -188,7 +188,28 @@ func (p *Planner) explainer(pl *Plan) *explainer {
 	}
 	p.fit.Apply(p.layers.FlagsFor(pl.Request), values)
 	p.layers.byCell = pl.Request.byCell
-	return &explainer{open: map[formula.Ref]bool{}, folds: map[foldKey]*Step{}, Layers: p.layers, fit: p.fit, plan: pl, values: values}
+	x := &explainer{open: map[formula.Ref]bool{}, folds: map[foldKey]*Step{}, Layers: p.layers, fit: p.fit, plan: pl, values: values}
+	if pl.Transfers() {
+		// The plan was made, so the destination's side has no errors.
+		req, err := x.destinationOf(&modelled{Request: pl.Request})
+		if err == nil {
+			x.other.Load(req)
+			var warnings diag.List
+			_, _ = x.other.model(req, &warnings)
+		}
+	}
+	return x
+}
+
+// enter is like [Layers.enter], on both sides of a transfer.
+func (x *explainer) enter(c *cell) {
+	x.Layers.enter(c)
+	if x.plan.Transfers() {
+		x.other.enter(c)
+		x.bring()
+		x.frame.SetNum(x.cache.pairing.rank, formula.Int(0))
+		x.frame.SetNum(x.cache.pairing.dp, formula.Int(0))
+	}
 }
 
 func (x *explainer) step(name string) (*Step, error) {
@@ -278,6 +299,9 @@ func (x *explainer) whence(name string, ref formula.Ref) string {
 	if v, ok := req.Model.Defaults[strings.TrimPrefix(name, modelPrefix)]; ok && strings.HasPrefix(name, modelPrefix) {
 		return v.Origin.String()
 	}
+	if x.plan.Transfers() && strings.HasPrefix(name, destinationPrefix) && name != destinationRank && name != destinationGroup {
+		return "the destination's side"
+	}
 	for i := range x.plan.Flags {
 		if f := &x.plan.Flags[i]; f.Name == name {
 			return x.plan.Origin(f)
@@ -288,6 +312,8 @@ func (x *explainer) whence(name string, ref formula.Ref) string {
 		return "--" + x.argument
 	case layerVar, groupVar, kindVar, perVar, ioUnits, ioPart:
 		return "the layers being counted"
+	case destinationRank, destinationGroup:
+		return "the first rank, as an example"
 	case StageVar:
 		return stageField + " " + req.Config.Values[stageField].Text()
 	}

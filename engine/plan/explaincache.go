@@ -19,6 +19,9 @@ func (x *explainer) fact(s *Step) (bool, error) {
 	if i := slices.IndexFunc(x.cache.folds, func(f *fold) bool { return f.Name == s.Name }); i >= 0 {
 		return true, x.foldOnce(s, x.cache.folds[i])
 	}
+	if x.plan.Transfers() {
+		return x.pairFact(s)
+	}
 	if x.plan.Rank() {
 		switch s.Name {
 		case blockFact:

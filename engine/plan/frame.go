@@ -11,7 +11,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Frame has the values of one request under a [Program]: the given values and the
+// Frame holds the values of one request under a [Program]: the given values and the
 // values computed from them. A frame can be reused for other requests, but it is not
 // safe for concurrent use.
 type Frame struct {

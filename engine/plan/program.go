@@ -39,12 +39,12 @@ const (
 // Compile compiles the formulas of an architecture with those of the schema. The error
 // lists everything that is wrong with them.
 func Compile(s *schema.Schema, release string, arch *schema.Architecture, use Use) (*Program, error) {
-	p := &Program{account: account{s, arch, use.Rank}, release: release}
+	p := &Program{account: account{s, arch, use.Rank, use.Rank && use.Transfer, use.Rank && use.Transfer && use.Slowest}, release: release}
 	if err := known(arch, use.Rank); err != nil {
 		return nil, err
 	}
 	ds := &declarations{p, formula.NewScope()}
-	err := ds.declare(use.Detail)
+	err := ds.declare(use)
 	if err != nil {
 		return nil, err
 	}

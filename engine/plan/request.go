@@ -43,7 +43,7 @@ type Request struct {
 	byCell []foldValues
 	// windows says what is counted of layers with a window.
 	windows formula.Value
-	// settled has the values that the engine determines for fields that are not set.
+	// settled holds the values that the engine determines for fields that are not set.
 	settled map[string]data.Fact
 }
 
@@ -101,6 +101,10 @@ func (pl *Plan) Backend() string {
 // Rank reports whether the plan is for one rank.
 func (pl *Plan) Rank() bool { return pl.Request.io != nil }
 
+// Transfers reports whether the plan is for a transfer between ranks. Its I/Os are then
+// those of one pair of ranks.
+func (pl *Plan) Transfers() bool { return pl.Rank() && pl.Request.io.from != nil }
+
 // Stage returns the number of the pipeline stage that the plan is for. It may be called
 // only in the rank accounting.
 func (pl *Plan) Stage() int { return pl.Request.stage.number }
@@ -122,6 +126,10 @@ func (pl *Plan) Value(name string) (formula.Value, bool) {
 		return text(fmt.Sprintf("%d (%s)", st.number, st.layers()))
 	case name == "group" && pl.Rank():
 		return text(pl.Group())
+	case name == pairsFact && pl.Transfers() && pl.Request.io.together:
+		return text(fmt.Sprintf("%d at once", pl.Request.io.pairs))
+	case name == pairsFact && pl.Transfers():
+		return formula.Number(pl.Request.io.pairs), true
 	case name == windowsVar && pl.Rank():
 		return pl.Request.windows, true
 	case name == ioCovers && pl.Rank():

@@ -65,10 +65,7 @@ func (t *tracer) dependencies() *dependencies {
 // quantityInputs returns the inputs of a quantity. The program need not declare the
 // quantity.
 func (t *tracer) quantityInputs(q *schema.Quantity) formula.Inputs {
-	f := q.Formula
-	if t.rank {
-		f = q.Rank
-	}
+	f := t.formulaOf(q)
 	if !f.IsZero() {
 		return t.inputs(t.refs(formula.Names(f.Text)...))
 	}

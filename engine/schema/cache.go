@@ -20,6 +20,7 @@ type Cache struct {
 	Releases map[string][]string `json:"releases"`
 	// Defaults contains formulas for fields that are not set.
 	Defaults map[string]Formula `json:"defaults"`
+	Transfer Transfers          `json:"transfer"`
 }
 
 // What one I/O covers.
@@ -46,6 +47,8 @@ type Kind struct {
 	Span Formula `json:"span"`
 	// SamePages yields whether what is counted depends on groups of layers.
 	SamePages Formula `json:"same_pages"`
+	// Shares is into how many equal shares ranks can divide a layer.
+	Shares Formula `json:"shares"`
 	// Requires is read only for the kinds of a model's layers.
 	Requires Later[[]Requirement] `json:"requires"`
 }
@@ -142,6 +145,7 @@ func (c *Cache) eachFormula(f func([]string, *Formula)) {
 		f(append(path, "sort"), &k.Sort)
 		f(append(path, "span"), &k.Span)
 		f(append(path, "same_pages"), &k.SamePages)
+		f(append(path, "shares"), &k.Shares)
 		eachIn(k.Parts, append(path, "parts"), f)
 		for _, field := range Keys(k.Fields) {
 			v := k.Fields[field]
@@ -153,14 +157,7 @@ func (c *Cache) eachFormula(f func([]string, *Formula)) {
 	eachIn(c.Let, []string{"let"}, f)
 	for _, name := range Keys(c.Tables) {
 		for _, key := range Keys(c.Tables[name]) {
-			rule, path := c.Tables[name][key], []string{"tables", name, key}
-			if _, ok := rule.Plain(); ok {
-				f(path, &rule[0].Value)
-				continue
-			}
-			for i := range rule {
-				f(append(path[:3:3], index(i), "value"), &rule[i].Value)
-			}
+			c.Tables[name][key].eachFormula([]string{"tables", name, key}, f)
 		}
 	}
 	eachIn(c.Covers, []string{"covers"}, f)
@@ -176,6 +173,7 @@ func (c *Cache) eachFormula(f func([]string, *Formula)) {
 		}
 		eachIn(c.Folds[i].Set, append(path, "set"), f)
 	}
+	c.Transfer.eachFormula(f)
 }
 
 func eachRequirement(list []Requirement, name string, path []string, f func([]string, *Formula)) {

@@ -56,3 +56,13 @@ func (r EngineRule) Of(release string, releases []string) *EngineEra {
 	}
 	return nil
 }
+
+func (r EngineRule) eachFormula(path []string, f func([]string, *Formula)) {
+	if _, ok := r.Plain(); ok {
+		f(path, &r[0].Value)
+		return
+	}
+	for i := range r {
+		f(append(path[:len(path):len(path)], index(i), "value"), &r[i].Value)
+	}
+}

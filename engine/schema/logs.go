@@ -108,7 +108,7 @@ type LogCondition struct {
 // LogCause is a configuration that may explain a difference.
 type LogCause struct {
 	Why string `json:"why"`
-	// Set has the values of configuration fields, by name in formulas.
+	// Set holds the values of configuration fields, by name in formulas.
 	Set map[string]formula.Value `json:"set"`
 }
 

@@ -6,6 +6,7 @@ package schemagen
 import (
 	"encoding/json"
 	"io/fs"
+	"strings"
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
@@ -121,7 +122,7 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 			for _, a := range v.Attributes(cue.FieldAttr) {
 				switch a.Name() {
 				case "flag":
-					f.Flag = a.Contents()
+					f.Flag = strings.TrimSpace(a.Contents())
 				case "var":
 					f.Var = a.Contents()
 				case "keys":
@@ -154,6 +155,8 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 					f.More = true
 				case "note":
 					f.Note = a.Contents()
+				case "transfer":
+					f.Transfer, f.Needs = true, schema.AccountingRank
 				case "needs":
 					f.Needs = a.Contents()
 				case "unit":

@@ -96,7 +96,7 @@ func (s *Sweep) noColumn(programs map[*plan.Planner]*sweepProgram, flag, name st
 	var known []string
 	for p, sp := range programs {
 		if p.IsElsewhere(name) || slices.Contains(rankColumns, name) {
-			return d.WithHint("%s", p.Elsewhere())
+			return d.WithHint("%s", p.Elsewhere(name))
 		}
 		for i := range p.Schema().Fields {
 			if f := &p.Schema().Fields[i]; f.Flag == name || f.Path == name {
@@ -118,7 +118,7 @@ func (s *Sweep) noColumn(programs map[*plan.Planner]*sweepProgram, flag, name st
 // probably meant, or why formulas cannot read it. It returns "" if it has no hint.
 func nameHint(p *plan.Program, name string, items []plan.Item) string {
 	if p.IsElsewhere(name) {
-		return p.Elsewhere()
+		return p.Elsewhere(name)
 	}
 	for i := range p.Schema().Fields {
 		if f := &p.Schema().Fields[i]; f.Flag == name {

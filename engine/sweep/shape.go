@@ -82,7 +82,9 @@ func (sp *sweepProgram) shapeOf(it *plan.Item) *shape {
 			sh.pinned = append(sh.pinned, ref)
 		}
 	}
-	sh.limits = p.Bench.Limits(backend)
+	if !p.OfSlowest() {
+		sh.limits = p.Bench.Limits(backend)
+	}
 	for _, l := range sh.limits {
 		sh.changes[l.Ref] = changes(l.Ref)
 	}

@@ -38,7 +38,9 @@ type command struct {
 	flags []*flagSpec
 	// axes allows overrides and configurations to have several values.
 	axes bool
-	exec func(context.Context, *command) error
+	// transfers makes all plans transfers between ranks.
+	transfers bool
+	exec      func(context.Context, *command) error
 	// complete returns candidates for the next word, given the words before it.
 	complete func(words []string) []string
 
@@ -278,7 +280,19 @@ func (a *app) prepare(c *command, planners *plan.Planners, detail bool, given ma
 				continue
 			}
 			cfg = cfg.With(m.Arch, m.Defaults)
+			transfers := c.transfers || plan.Transfers(a.schema, cfg)
+			if transfers {
+				cfg = plan.ForTransfer(a.schema, m.Arch, cfg)
+			}
 			use := plan.UseOf(cfg)
+			use.Transfer, use.Slowest = transfers, c.transfers
+			if c.transfers && !use.Rank {
+				errs.Add(plan.NotOfRanks(cfg))
+				continue
+			}
+			if c.transfers {
+				use.Names = a.transferNames(c)
+			}
 			use.Detail = detail || a.wantsOptional(c, cfg)
 			done := a.guard.enter(m.File)
 			planner, err := planners.For(m.Arch, use)

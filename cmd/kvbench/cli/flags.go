@@ -47,10 +47,11 @@ func (f *flagSpec) String() string { return strings.Join(f.text, ",") }
 
 // Headings of groups of flags in the help.
 const (
-	groupModel  = "Model and configuration"
-	groupConfig = "Overrides of the configuration"
-	groupOutput = "Output"
-	groupOwn    = "kvbench itself"
+	groupModel    = "Model and configuration"
+	groupConfig   = "Overrides of the configuration"
+	groupTransfer = "Transfers between ranks"
+	groupOutput   = "Output"
+	groupOwn      = "kvbench itself"
 )
 
 // commonFlags returns the flags of every command that reads a model.
@@ -68,9 +69,12 @@ func (a *app) commonFlags() []*flagSpec {
 		if f.Flag == "" {
 			continue
 		}
-		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupConfig, help: f.Doc, values: f.Values(), bool: f.Type.Kinds == schema.KindBool, words: func() []string { return f.Words }, aka: f.Aka, more: f.More}
+		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupConfig, help: f.Doc, values: f.Values(), bool: f.Type.Kinds == schema.KindBool, words: func() []string { return f.Words }, aka: f.Aka, more: f.More || f.Transfer}
 		if spec.values == nil {
 			spec.words = func() []string { return slices.Concat(f.Type.Words, f.Words) }
+		}
+		if f.Transfer {
+			spec.group = groupTransfer
 		}
 		switch {
 		case spec.bool:

@@ -90,7 +90,7 @@ func (a *app) showModel(c *command, loader *model.Loader, name string) error {
 		return err
 	}
 	if _, statErr := os.Stat(name); statErr == nil {
-		return diag.Errorf(diag.Pos{File: name}, "is a file: show prints the files of known models").
+		return diag.Errorf(diag.Pos{File: name}, "is a file; show takes the name of a model or an architecture").
 			WithHint("check it with 'kvbench vet', or use --models with its folder")
 	}
 	return err

@@ -27,6 +27,9 @@ const groupSweep = "Sweeps"
 // sweepView is the view with the columns of a sweep.
 const sweepView = "sweep"
 
+// transfersView is the view with the columns of a sweep over transfers.
+const transfersView = "transfers"
+
 // sweepFlags returns the flags that control which points of a sweep are shown, and how.
 func sweepFlags() []*flagSpec {
 	return []*flagSpec{
@@ -128,7 +131,7 @@ func (a *app) newSweep(c *command, jobs []plan.Item, format string, secrets bool
 			wrong = append(wrong, from.Errorf("%q is not allowed: expected a whole number, 1 or more", text))
 		}
 	}
-	columns := a.sweepColumns(jobs)
+	columns := a.sweepColumns(c, jobs)
 	if c.set["columns"] {
 		columns = c.list("columns")
 		for i, name := range columns {
@@ -191,8 +194,11 @@ func (a *app) sweepNames(columns []string) []string {
 }
 
 // sweepColumns returns the columns shown by default.
-func (a *app) sweepColumns(jobs []plan.Item) []string {
+func (a *app) sweepColumns(c *command, jobs []plan.Item) []string {
 	view := a.schema.Views[sweepView]
+	if c.transfers {
+		view = a.schema.Views[transfersView]
+	}
 	columns, quantities := rowNames(view), quantitiesOf(a.schema)
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
