@@ -75,6 +75,9 @@ const (
 // NewScope returns an empty scope.
 func NewScope() *Scope { return &Scope{make([]decl, 0, 128)} }
 
+// IsEmpty reports whether nothing is declared.
+func (s *Scope) IsEmpty() bool { return len(s.decls) == 0 }
+
 // Input declares a value of the given kind, to be set in each frame. The
 // position is used in messages.
 func (s *Scope) Input(name string, kind Kind, pos diag.Pos) {
