@@ -51,7 +51,12 @@ type Unread struct {
 // is shown. Files are usually shared by several commands, so a value from a file is
 // returned only if no output at all depends on it and it differs from the value that is
 // in effect anyway.
-func (p *Planner) Unread(req *Request, shown Shown) []Unread { return p.unread.find(req, shown) }
+func (p *Planner) Unread(req *Request, shown Shown) []Unread {
+	if p.use.Quantities && p.unread.isVisible(req, shown) {
+		return nil
+	}
+	return p.complete().unread.find(req, shown)
+}
 
 // UnreadFlags returns the flags of a request that nixlbench does not read.
 func (p *Planner) UnreadFlags(req *Request, shown Shown) ([]fit.Unread, error) {
@@ -73,22 +78,36 @@ type unread struct {
 
 func newUnread(p *Program, layers *Layers) *unread { return &unread{Program: p, layers: layers} }
 
-func (r *unread) find(req *Request, shown Shown) []Unread {
-	var list []Unread
-	var all, visible *dependencies
+// isVisible reports whether what is shown depends on all values that the user set.
+func (r *unread) isVisible(req *Request, shown Shown) bool {
+	return !slices.ContainsFunc(r.given(req), func(f *schema.Field) bool { return !r.dependenciesOf(req, shown).reads(f.Var) })
+}
+
+// given returns the fields that the user set and that should have an effect.
+func (r *unread) given(req *Request) []*schema.Field {
+	var list []*schema.Field
 	for i := range r.schema.Fields {
 		f := &r.schema.Fields[i]
+		from := req.Config.Values[f.Var].Origin
+		note := f.Note == schema.NoteAny || f.Note == schema.NoteFile && from.Kind == data.FromFile
+		// checkNeeds reports fields that the accounting does not know.
+		if r.knows(f) && !note && f.Var != accountingVar && from.Given() {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+func (r *unread) find(req *Request, shown Shown) []Unread {
+	var list []Unread
+	fields := r.given(req)
+	if len(fields) == 0 {
+		return nil
+	}
+	all, visible := r.dependencies(req), r.dependenciesOf(req, shown)
+	for _, f := range fields {
 		v := req.Config.Values[f.Var]
 		inFile := v.Origin.Kind == data.FromFile
-		if !r.knows(f) {
-			continue // checkNeeds reports it
-		}
-		if f.Note == schema.NoteAny || f.Note == schema.NoteFile && inFile || f.Var == accountingVar || !v.Origin.Given() {
-			continue
-		}
-		if all == nil {
-			all, visible = r.dependencies(req), r.dependenciesOf(req, shown)
-		}
 		u := Unread{Field: f, Value: v, Axis: req.Config.Varies(f.Var), Hidden: all.reads(f.Var)}
 		switch {
 		case u.Hidden && (inFile || visible.reads(f.Var)):
@@ -117,7 +136,10 @@ func (r *unread) find(req *Request, shown Shown) []Unread {
 // shown or not, depends on a field.
 func (p *Planner) Readers(req *Request) func(field string) bool {
 	find := sync.OnceValue(func() *dependencies { return p.unread.dependencies(req) })
-	return func(field string) bool { return find().reads(field) }
+	if !p.use.Quantities {
+		return func(field string) bool { return find().reads(field) }
+	}
+	return func(field string) bool { return find().reads(field) || p.complete().Readers(req)(field) }
 }
 
 // harmless reports whether a value agrees with what is in effect anyway: the value of a

@@ -86,12 +86,12 @@ func findShape(t reflect.Type) *shape {
 			s.form = formRule
 		}
 	case reflect.Struct:
-		switch p := reflect.PointerTo(t); {
-		case t == reflect.TypeFor[formula.Value]():
+		switch reflect.Zero(reflect.PointerTo(t)).Interface().(type) {
+		case *formula.Value:
 			s.form = formValue
-		case p.Implements(reflect.TypeFor[keeper]()):
+		case keeper:
 			s.form = formPart
-		case p.Implements(reflect.TypeFor[parser]()):
+		case parser:
 			s.form = formText
 		default:
 			s.form = formObject

@@ -18,15 +18,14 @@ import (
 // contain: structs with tags, maps with string keys, slices, pointers, formulas,
 // positions, and plain values.
 type reader struct {
-	text string
-	at   int
-	// items contains reusable buffers for reading slices, by slice type.
-	items map[reflect.Type]reflect.Value
+	text  string
+	at    int
+	items map[reflect.Type]*items // by the type of the list
 }
 
 // readJSON decodes a JSON text into the value that dst points to.
 func readJSON(text string, dst any) (err error) {
-	r := &reader{text: text, items: map[reflect.Type]reflect.Value{}}
+	r := &reader{text: text, items: map[reflect.Type]*items{}}
 	defer func() {
 		switch e := recover().(type) {
 		case nil:
@@ -162,28 +161,37 @@ func (r *reader) object(v reflect.Value, t *shape) {
 	})
 }
 
-// slice reads a list. It first reads into a buffer shared by all lists of that
-// type, so that it can then allocate a slice of the exact length.
+// slice reads a list. It first reads the items into values that all lists of that type
+// share, so that it can then allocate a slice of the exact length.
 func (r *reader) slice(v reflect.Value, s *shape) {
 	t := v.Type()
-	items, ok := r.items[t]
-	if !ok {
-		items = reflect.New(t).Elem()
+	p := r.items[t]
+	if p == nil {
+		p = new(items)
+		r.items[t] = p
 	}
-	delete(r.items, t) // nested lists of the same type need their own buffer
-	n := 0
+	first := p.used // items before it belong to lists that contain this one
 	r.each('[', ']', func() {
-		if n == items.Cap() {
-			items.Grow(max(1, n))
+		if p.used == len(p.values) {
+			p.values = append(p.values, reflect.New(t.Elem()).Elem())
 		}
-		n++
-		items.SetLen(n)
-		items.Index(n - 1).SetZero()
-		r.value(items.Index(n-1), s.elem)
+		item := p.values[p.used]
+		p.used++
+		item.SetZero()
+		r.value(item, s.elem)
 	})
-	v.Set(reflect.MakeSlice(t, n, n))
-	reflect.Copy(v, items.Slice(0, n))
-	r.items[t] = items
+	list := reflect.MakeSlice(t, p.used-first, p.used-first)
+	for i := range list.Len() {
+		list.Index(i).Set(p.values[first+i])
+	}
+	p.used = first
+	v.Set(list)
+}
+
+// items are values of one type that are used again and again.
+type items struct {
+	values []reflect.Value
+	used   int
 }
 
 func (r *reader) mapping(v reflect.Value, s *shape) {

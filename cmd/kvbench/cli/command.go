@@ -510,7 +510,9 @@ func rowNames(v schema.View) []string {
 
 // quantities runs a command that shows the quantities of each plan.
 func (a *app) quantities(c *command, detail bool, show func(i int, pl *plan.Plan) error) error {
-	jobs, err := a.prepare(c, plan.NewPlanners(a.schema, a.schema.Nixlbench.Default, ""), detail, nil)
+	planners := plan.NewPlanners(a.schema, a.schema.Nixlbench.Default, "")
+	planners.Quantities = true
+	jobs, err := a.prepare(c, planners, detail, nil)
 	var errs diag.List
 	errs.Add(err)
 	shown := 0
