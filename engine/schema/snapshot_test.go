@@ -32,6 +32,9 @@ func TestReadJSON(t *testing.T) {
 	testLater(t, &got.Checkpoints, &want.Checkpoints)
 	testLater(t, &got.Nixlbench.Limits, &want.Nixlbench.Limits)
 	testLater(t, &got.Nixlbench.Runs, &want.Nixlbench.Runs)
+	for name, v := range got.Views {
+		testLater(t, v, want.Views[name])
+	}
 	for name, b := range got.Nixlbench.Backends {
 		testLater(t, &b.Transfers, &want.Nixlbench.Backends[name].Transfers)
 	}
