@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 
+	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 )
 
@@ -86,13 +87,14 @@ func findShape(t reflect.Type) *shape {
 			s.form = formRule
 		}
 	case reflect.Struct:
-		switch reflect.Zero(reflect.PointerTo(t)).Interface().(type) {
-		case *formula.Value:
+		// Asking whether a type has a method takes longer than all of this.
+		switch {
+		case t == reflect.TypeFor[formula.Value]():
 			s.form = formValue
-		case keeper:
-			s.form = formPart
-		case parser:
+		case t == reflect.TypeFor[Formula](), t == reflect.TypeFor[diag.Pos]():
 			s.form = formText
+		case t.NumField() > 0 && !t.Field(0).IsExported(): // only [Later] begins like that
+			s.form = formPart
 		default:
 			s.form = formObject
 			s.addFields(t, nil)
