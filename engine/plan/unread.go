@@ -109,7 +109,10 @@ func (r *unread) direct(req *Request, shown Shown) func(field string) bool {
 	if r.cache != nil {
 		refs = append(refs, r.layerRefs()...)
 	}
-	return t.reach.Inputs(refs...).Has
+	inputs := t.reach.Inputs(refs...)
+	return func(field string) bool {
+		return inputs.Has(field) || shown.Flags && (field == fit.SourceVar || field == fit.DestinationVar)
+	}
 }
 
 // given returns the fields that the user set and that should have an effect.
@@ -133,13 +136,14 @@ func (r *unread) find(req *Request, shown Shown) []Unread {
 	if len(fields) == 0 {
 		return nil
 	}
-	all, visible := r.dependencies(req), r.dependenciesOf(req, shown)
+	all := r.dependencies(req)
+	visible := sync.OnceValue(func() *dependencies { return r.dependenciesOf(req, shown) })
 	for _, f := range fields {
 		v := req.Config.Values[f.Var]
 		inFile := v.Origin.Kind == data.FromFile
 		u := Unread{Field: f, Value: v, Axis: req.Config.Varies(f.Var), Hidden: all.reads(f.Var)}
 		switch {
-		case u.Hidden && (inFile || visible.reads(f.Var)):
+		case u.Hidden && (inFile || visible().reads(f.Var)):
 			continue
 		case u.Hidden:
 			u.Quantities = all.quantities(f.Var)
