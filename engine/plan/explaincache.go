@@ -35,8 +35,8 @@ func (x *explainer) fact(s *Step) (bool, error) {
 	return false, nil
 }
 
-// foldOnce explains a fold as before, if it was explained in the same circumstances.
-// Many values depend on the same few folds.
+// foldOnce returns the earlier explanation of a fold, if it was explained under the same
+// conditions. Many values depend on the same few folds.
 func (x *explainer) foldOnce(s *Step, f *fold) error {
 	key := foldKey{f, fmt.Sprint(x.open)}
 	if x.stood != nil || len(f.by) > 0 {
@@ -129,7 +129,7 @@ func (x *explainer) foldStep(s *Step, f *fold) error {
 	return nil
 }
 
-// byText lists the formulas by which a fold tells layers apart.
+// byText lists the formulas that divide the layers of a fold into sets.
 func byText(f *fold) string {
 	var texts []string
 	for _, by := range f.By {
@@ -201,7 +201,7 @@ func (x *explainer) covers() string {
 	return fmt.Sprintf("%s %s, %s", patternField, v.Text(), v.Origin)
 }
 
-// blockOf explains a fact by a value of the blocks that hold pages of all layers.
+// blockOf explains a fact about the blocks that hold pages of all layers.
 func (x *explainer) blockOf(s *Step, name string) error {
 	ref, _ := x.prog.Ref(name)
 	step, err := x.stepOf(ref)

@@ -29,7 +29,7 @@ type LayerTable struct {
 type LayerSum struct {
 	Name, Column string
 	Value        formula.Value
-	// Rounded reports whether the value is rounded up from what the layers contribute.
+	// Rounded reports whether the sum over the layers is rounded up.
 	Rounded bool
 }
 
