@@ -228,7 +228,7 @@ type maker struct {
 }
 
 // makers lists the commands in the order of the help. Only the command that runs is
-// made, because making all of them would take a fifteenth of a start.
+// made, because making all of them would slow down every start.
 func makers() []maker {
 	return []maker{
 		{"plan", (*app).planCmd},
