@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
@@ -116,14 +117,16 @@ func (r *Reader) Read(name string, log io.Reader) error {
 }
 
 // colors matches the escape sequences for colored output.
-var colors = regexp.MustCompile(`(?:\x1b|\\u001[bB])\[[0-9;]*[A-Za-z]`)
+var colors = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?:\x1b|\\u001[bB])\[[0-9;]*[A-Za-z]`)
+})
 
 func (r *Reader) read(text []byte, at diag.Pos) {
 	if bytes.IndexByte(text, 0) < 0 {
 		r.text = true
 	}
 	if bytes.IndexByte(text, '\x1b') >= 0 || bytes.Contains(text, []byte(`\u001`)) {
-		text = colors.ReplaceAll(text, nil)
+		text = colors().ReplaceAll(text, nil)
 	}
 	text = bytes.TrimRight(text, "\r\n")
 	for _, l := range r.lines {

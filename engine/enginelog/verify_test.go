@@ -535,7 +535,7 @@ func verify(t *testing.T, s *schema.Schema, loader *model.Loader, name, flags, t
 			overrides = append(overrides, config.Override{Path: s.Fields[i].Path, Text: text, Origin: data.Origin{Kind: data.FromFile, Pos: diag.Pos{File: "x.log"}}})
 		}
 	}
-	cfg, err := loader.Config("", s.Views["verify"].Preset, "verify", overrides)
+	cfg, err := loader.Config("", s.View("verify").Preset, "verify", overrides)
 	if err != nil {
 		t.Fatal(err)
 	}
