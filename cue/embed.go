@@ -9,9 +9,9 @@ import "embed"
 //go:generate go run gen.go
 
 // Files holds the CUE files. The package kvbench is in its root, the packages
-// plan, cache and nixlbench are in the folders of those names.
+// plan, cache, nixlbench and launch are in the folders of those names.
 //
-//go:embed *.cue plan/*.cue cache/*.cue nixlbench/*.cue
+//go:embed *.cue plan/*.cue cache/*.cue nixlbench/*.cue launch/*.cue
 var Files embed.FS
 
 // Snapshot is the JSON of the whole schema, with the architectures of models/,

@@ -310,3 +310,13 @@ func index(i int) string { return strconv.Itoa(i) }
 
 // Keys returns the keys of a map, sorted.
 func Keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// Newest returns the newest finished release.
+func (n *Nixlbench) Newest() string {
+	for _, r := range slices.Backward(n.Releases) {
+		if !slices.Contains(n.Previews, r) {
+			return r
+		}
+	}
+	return n.Default
+}

@@ -223,7 +223,7 @@ func (a *app) run(ctx context.Context, args []string) error {
 	if err := a.addReleases(args); err != nil {
 		return err
 	}
-	cmds := []*command{a.planCmd(), a.explainCmd(), a.profileCmd(), a.reportCmd(), a.kvcacheCmd(), a.iosizeCmd(), a.modelsCmd(), a.importCmd(), a.initCmd(), a.vetCmd(), a.schemaCmd(), a.nixlbenchCmd(), a.completionCmd(), a.manCmd(), a.versionCmd()}
+	cmds := []*command{a.planCmd(), a.explainCmd(), a.profileCmd(), a.launchCmd(), a.collectCmd(), a.reportCmd(), a.kvcacheCmd(), a.iosizeCmd(), a.modelsCmd(), a.importCmd(), a.initCmd(), a.vetCmd(), a.schemaCmd(), a.nixlbenchCmd(), a.completionCmd(), a.manCmd(), a.versionCmd()}
 	a.cmds = cmds
 	if len(args) > 0 && args[0] == completeCommand {
 		return a.complete(cmds, args[1:])
