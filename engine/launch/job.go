@@ -66,7 +66,7 @@ func NewFormat(s *schema.Schema, name string) (*Format, error) {
 	for _, fabric := range schema.Keys(l.Fabrics) {
 		env := l.Fabrics[fabric].Env
 		for _, name := range schema.Keys(env) {
-			f.fabrics[fabric] = append(f.fabrics[fabric], variable{name, add(fabric+"."+name, env[name], "text", nil)})
+			f.fabrics[fabric] = append(f.fabrics[fabric], variable{name, add(fabric+"."+name, env[name], raw, nil)})
 		}
 	}
 	f.options = append(f.options, "fabric")

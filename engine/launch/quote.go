@@ -21,7 +21,11 @@ type language struct {
 	newScanner          func() scanner
 }
 
+// raw is the language of values that are inserted into a file later, and are quoted then.
+const raw = "raw"
+
 var languages = map[string]language{
+	raw:     {quote: func(s string) (string, error) { return s, nil }, between: ",", newScanner: func() scanner { return anywhere{} }},
 	"shell": {quote: quoteShell, between: " ", newScanner: func() scanner { return &shellScanner{} }},
 	"yaml":  {quote: quoteJSON, open: "[", between: ", ", shut: "]", newScanner: func() scanner { return &lineScanner{blocks: true} }},
 	"toml":  {quote: quoteTOML, open: "[", between: ", ", shut: "]", newScanner: func() scanner { return &lineScanner{} }},
