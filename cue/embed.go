@@ -1,21 +1,20 @@
-// Package cueschema embeds kvbench's data: the CUE files of this folder, which
-// are the one source of truth for configuration fields, number formats and all
-// of nixlbench's flags, backends and limits, and a snapshot of what they say,
-// for a fast start.
+// Package cueschema embeds kvbench's data: the CUE files in this folder and a
+// snapshot of their contents, which starts faster. The CUE files are the only source
+// of configuration fields, number formats, and nixlbench's flags, backends and limits.
 package cueschema
 
 import "embed"
 
 //go:generate go run gen.go
 
-// Files holds the CUE files. The package kvbench is in its root, the packages
-// plan, cache, nixlbench and launch are in the folders of those names.
+// Files contains the CUE files. Package kvbench is at the root; packages plan, cache,
+// logs, nixlbench and launch are in folders with those names.
 //
-//go:embed *.cue plan/*.cue cache/*.cue nixlbench/*.cue launch/*.cue
+//go:embed *.cue plan/*.cue cache/*.cue logs/*.cue nixlbench/*.cue launch/*.cue
 var Files embed.FS
 
-// Snapshot is the JSON of the whole schema, with the architectures of models/,
-// made from the CUE files by go generate.
+// Snapshot is the whole schema and the architectures in models/ as JSON. go generate
+// creates it from the CUE files.
 //
 //go:embed snapshot.json
 var Snapshot string

@@ -1,7 +1,7 @@
 //go:build ignore
 
-// Gen writes what is made from the CUE files: snapshot.json, the reference
-// pages and the schemas for editors in docs.
+// Gen generates files from the CUE files: snapshot.json, and the reference pages and
+// the schemas for editors in docs.
 package main
 
 import (

@@ -1,7 +1,6 @@
 package models_test
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -14,18 +13,17 @@ import (
 	"kvbench/models"
 )
 
-// cacheBytes is what a model's cache takes in bf16 on vLLM, over all ranks: of one token,
-// of each further token of a long request, and of a request's states.
+// cacheBytes is the size of a model's cache in bf16 in vLLM, over all ranks: per token,
+// per additional token of a long request, and for a request's states.
 type cacheBytes struct {
 	model              string
 	kv, growing, state int64
 }
 
-// published are models whose geometry is in engine/config/testdata/hf, as their
-// config.json files have it. The numbers were worked out by hand from the
-// geometry, as layers * heads * (K + V) * 2 and the formulas of vLLM's
-// mamba_utils.py, and agree with engines' logs and aiconfigurator where these
-// have them.
+// published contains models whose geometry, from their config.json files, is in
+// engine/config/testdata/hf. The numbers were computed by hand from the geometry, as
+// layers * heads * (K + V) * 2 and by the formulas in vLLM's mamba_utils.py. They agree
+// with engines' logs and aiconfigurator where those exist.
 var published = []cacheBytes{
 	{"meta-llama--Meta-Llama-3.1-8B", 131072, 131072, 0},
 	{"meta-llama--Meta-Llama-3.1-405B", 516096, 516096, 0},
@@ -33,7 +31,7 @@ var published = []cacheBytes{
 	{"mistralai--Mixtral-8x7B-v0.1", 131072, 131072, 0},
 	{"mistralai--Mixtral-8x22B-v0.1", 229376, 229376, 0},
 	{"mistralai--Mistral-Nemo-Instruct-2407", 163840, 163840, 0},
-	{"mistralai--Mistral-Small-24B-Instruct-2501", 163840, 163840, 0}, // the file is put together from several sources
+	{"mistralai--Mistral-Small-24B-Instruct-2501", 163840, 163840, 0}, // the file is combined from several sources
 	{"Qwen--Qwen2.5-7B-Instruct", 57344, 57344, 0},
 	{"Qwen--Qwen2.5-72B-Instruct", 327680, 327680, 0},
 	{"Qwen--Qwen1.5-MoE-A2.7B", 196608, 196608, 0},
@@ -47,17 +45,17 @@ var published = []cacheBytes{
 	{"MiniMaxAI--MiniMax-M2", 253952, 253952, 0},
 	{"MiniMaxAI--MiniMax-M2.5", 253952, 253952, 0},
 	{"microsoft--phi-4", 204800, 204800, 0},
-	{"ibm-granite--granite-3.1-8b-instruct", 163840, 163840, 0}, // the file is put together from several sources
+	{"ibm-granite--granite-3.1-8b-instruct", 163840, 163840, 0}, // the file is combined from several sources
 	{"allenai--OLMo-2-1124-7B", 524288, 524288, 0},
 	{"allenai--OLMo-2-1124-13B", 819200, 819200, 0},
 	{"tiiuae--falcon-7b", 8192, 8192, 0},
 	{"tiiuae--falcon-7b-RefinedWebModel", 8192, 8192, 0},
-	{"tiiuae--falcon-40b", 122880, 122880, 0}, // the file is put together from several sources
+	{"tiiuae--falcon-40b", 122880, 122880, 0}, // the file is combined from several sources
 	{"tiiuae--falcon-40b-RefinedWeb", 122880, 122880, 0},
 	{"mistralai--Mistral-7B-v0.1", 131072, 0, 0},
 	{"bigcode--starcoder2-3b", 30720, 0, 0},
 	{"bigcode--starcoder2-7b", 65536, 0, 0},
-	{"bigcode--starcoder2-15b", 81920, 0, 0}, // the file is put together from several sources
+	{"bigcode--starcoder2-15b", 81920, 0, 0}, // the file is combined from several sources
 	{"microsoft--Phi-3-mini-4k-instruct", 393216, 0, 0},
 	{"microsoft--Phi-3.5-mini-instruct", 393216, 393216, 0}, // a window longer than any request
 	{"microsoft--Phi-4-mini-instruct", 131072, 131072, 0},   // a window longer than any request
@@ -78,7 +76,7 @@ var published = []cacheBytes{
 	{"meta-llama--Llama-4-Scout-17B-16E-no_rope_layers", 196608, 49152, 0},
 	{"deepseek-ai--DeepSeek-R1", 70272, 70272, 0},
 	{"deepseek-ai--DeepSeek-V2-Lite", 31104, 31104, 0},
-	{"deepseek-ai--DeepSeek-V2", 69120, 69120, 0}, // the file is put together from several sources
+	{"deepseek-ai--DeepSeek-V2", 69120, 69120, 0}, // the file is combined from several sources
 	{"deepseek-ai--DeepSeek-V3.2", 78324, 78324, 0},
 	{"moonshotai--Kimi-K2-Instruct", 70272, 70272, 0},
 	{"moonshotai--Kimi-K2.5", 70272, 70272, 0},
@@ -90,7 +88,7 @@ var published = []cacheBytes{
 	{"Qwen--Qwen3.5-27B", 65536, 65536, 153944064},
 	{"moonshotai--Kimi-Linear-48B-A3B-Instruct", 8064, 8064, 43417600},
 	{"ai21labs--Jamba-v0.1", 16384, 16384, 8716288},
-	{"ibm-ai-platform--Bamba-9B", 12288, 12288, 62287360}, // the file is put together from several sources
+	{"ibm-ai-platform--Bamba-9B", 12288, 12288, 62287360}, // the file is combined from several sources
 	{"nvidia--Nemotron-H-56B-Base-8K", 40960, 40960, 912605184},
 	{"nvidia--Nemotron-H-8B-Base-8K", 16384, 16384, 102137856},
 	{"nvidia--NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", 6144, 6144, 49082368},
@@ -98,7 +96,7 @@ var published = []cacheBytes{
 	{"nvidia--Llama-3_3-Nemotron-Super-49B-v1", 200704, 200704, 0},
 	{"MiniMaxAI--MiniMax-Text-01", 40960, 40960, 146800640},
 	{"MiniMaxAI--MiniMax-M1-80k", 40960, 40960, 146800640},
-	{"MiniMaxAI--MiniMax-Text-01-hf", 40960, 40960, 146800640}, // the file is put together from several sources
+	{"MiniMaxAI--MiniMax-Text-01-hf", 40960, 40960, 146800640}, // the file is combined from several sources
 	{"openai--whisper-large-v3", 163840, 163840, 0},
 }
 
@@ -115,53 +113,6 @@ func TestPublished(t *testing.T) {
 	}
 }
 
-// original are whole config.json files with the number format that they ask for
-// and the numbers of aiconfigurator and of engines' logs.
-var original = []struct {
-	format string
-	cacheBytes
-}{
-	{"bf16", cacheBytes{"Qwen--Qwen3-0.6B", 114688, 114688, 0}},
-	{"bf16", cacheBytes{"Qwen--Qwen3-235B-A22B", 192512, 192512, 0}},
-	{"bf16", cacheBytes{"Qwen--Qwen3-30B-A3B", 98304, 98304, 0}},
-	{"bf16", cacheBytes{"Qwen--Qwen3-8B", 147456, 147456, 0}},
-	{"bf16", cacheBytes{"Qwen--Qwen3.5-35B-A3B", 20480, 20480, 64389120}},
-	{"bf16", cacheBytes{"deepseek-ai--DeepSeek-R1", 70272, 70272, 0}},
-	{"bf16", cacheBytes{"deepseek-ai--DeepSeek-V3.2", 78324, 78324, 0}},
-	{"bf16", cacheBytes{"meta-llama--Llama-4-Scout-17B-16E-Instruct", 196608, 49152, 0}},
-	{"bf16", cacheBytes{"meta-llama--Meta-Llama-3.1-405B", 516096, 516096, 0}},
-	{"bf16", cacheBytes{"meta-llama--Meta-Llama-3.1-70B", 327680, 327680, 0}},
-	{"bf16", cacheBytes{"meta-llama--Meta-Llama-3.1-8B", 131072, 131072, 0}},
-	{"bf16", cacheBytes{"mistralai--Mixtral-8x7B-v0.1", 131072, 131072, 0}},
-	{"bf16", cacheBytes{"moonshotai--Kimi-K2-Instruct", 70272, 70272, 0}},
-	{"", cacheBytes{"nvidia--Gemma-4-31B-IT-NVFP4", 450560, 40960, 0}}, // fp8, by its kv_cache_scheme
-	{"bf16", cacheBytes{"nvidia--Nemotron-H-56B-Base-8K", 40960, 40960, 912605184}},
-	{"bf16", cacheBytes{"openai--gpt-oss-120b", 73728, 36864, 0}},
-	{"bf16", cacheBytes{"openai--gpt-oss-20b", 49152, 24576, 0}},
-	{"fp8", cacheBytes{"deepseek-ai--DeepSeek-V3.2", 48068, 48068, 0}},
-	{"fp8", cacheBytes{"deepseek-ai--DeepSeek-R1", 35136, 35136, 0}},
-	{"fp8", cacheBytes{"meta-llama--Meta-Llama-3.1-70B", 163840, 163840, 0}},
-	{"nvfp4", cacheBytes{"meta-llama--Meta-Llama-3.1-70B", 92160, 92160, 0}},
-}
-
-// TestOriginal reads whole config.json files, which are not part of this
-// repository. Those in bf16 are so by their own dtype.
-func TestOriginal(t *testing.T) {
-	const dir = "../../shared/hf-configs"
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no whole config.json files here: %v", err)
-	}
-	for _, want := range original {
-		t.Run(want.model+" "+want.format, func(t *testing.T) {
-			format := want.format
-			if format == "bf16" {
-				format = ""
-			}
-			check(t, filepath.Join(dir, want.model+".json"), want.cacheBytes, format)
-		})
-	}
-}
-
 // check reads a configuration and holds it to known numbers, in a number format
 // or in the one that the model itself brings.
 func check(t *testing.T, file string, want cacheBytes, format string) {
@@ -175,16 +126,16 @@ func check(t *testing.T, file string, want cacheBytes, format string) {
 	})
 }
 
-// hold reads a model and holds the quantities of its rank accounting to known
-// numbers.
-func hold(t *testing.T, file string, flags map[string]string, want map[string]int64) {
+// hold reads a model, with the families in the folders, and compares the quantities of its
+// rank accounting with known numbers.
+func hold(t *testing.T, file string, flags map[string]string, want map[string]int64, dirs ...string) {
 	t.Helper()
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l := model.NewLoader(s, cueschema.Files, models.Files)
-	m, err := l.Model(file, nil)
+	m, err := l.Model(file, dirs)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// newKinds are models whose layers store several things. Their geometry is in
-// testdata, as their config.json files have it. Those of Granite, LFM2, LongCat,
-// Step 3.5 and Bailing are put together from several sources.
+// newKinds contains models whose layers store more than one thing. Their geometry, from
+// their config.json files, is in testdata. Those of Granite, LFM2, LongCat, Step 3.5
+// and Bailing are combined from several sources.
 var newKinds = []struct {
 	cacheBytes
 	engine, format string
@@ -52,8 +52,8 @@ var newKinds = []struct {
 	{cacheBytes{"zai-org--GLM-5.2-FP8", 55224, 55224, 0}, "SGLANG", "fp8_plain"},
 }
 
-// TestNewKinds reads the configurations of models whose layers store several
-// things, also the whole files where they are there.
+// TestNewKinds reads the configurations of models whose layers store more than one
+// thing, and the whole files if they are available.
 func TestNewKinds(t *testing.T) {
 	for _, want := range newKinds {
 		for _, dir := range []string{"testdata", "../../shared/hf-configs"} {
@@ -71,6 +71,20 @@ func TestNewKinds(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestMamba reads models that keep states only: layers x channels x (3 + 16) x 2 bytes,
+// also where their own elements are float32.
+func TestMamba(t *testing.T) {
+	for name, c := range map[string]struct {
+		config string
+		state  int64
+	}{
+		"falcon-mamba-7b": {`"model_type": "falcon_mamba", "torch_dtype": "bfloat16", "num_hidden_layers": 64, "hidden_size": 4096, "intermediate_size": 8192, "expand": 16, "state_size": 16, "conv_kernel": 4`, 19922944},
+		"mamba-2.8b":      {`"model_type": "mamba", "torch_dtype": "float32", "num_hidden_layers": 64, "n_layer": 64, "hidden_size": 2560, "intermediate_size": 5120, "expand": 2, "state_size": 16, "conv_kernel": 4`, 12451840},
+	} {
+		check(t, write(t, name, c.config), cacheBytes{name, 0, 0, c.state}, "")
 	}
 }
 

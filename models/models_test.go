@@ -14,7 +14,7 @@ import (
 	"kvbench/models"
 )
 
-// TestChecks holds every architecture to the known results in its own file.
+// TestChecks compares every architecture with the known results in its own file.
 func TestChecks(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -45,7 +45,7 @@ func TestChecks(t *testing.T) {
 	}
 }
 
-// TestLines holds the data to lines that fit a screen.
+// TestLines checks that the lines of the data fit on a screen.
 func TestLines(t *testing.T) {
 	count := 0
 	for _, folder := range []string{"../cue/*.cue", "../cue/*/*.cue", "*.cue", "../cmd/kvbench/cli/start/*.cue"} {
@@ -86,8 +86,8 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// TestKnown reads every bundled model by its name: the file is named as the
-// model and says where its values come from.
+// TestKnown reads every bundled model by its name. The file must be named after the
+// model and give the source of its values.
 func TestKnown(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {

@@ -14,37 +14,6 @@ import (
 	"kvbench/models"
 )
 
-// whole are whole config.json files that need no family of a new kind, with the
-// bytes of a token in bf16 as layers * heads * (K + V) * 2.
-var whole = []cacheBytes{
-	{"EleutherAI--gpt-j-6b", 458752, 458752, 0},
-	{"openai-community--gpt2-medium", 98304, 98304, 0},
-	{"THUDM--chatglm3-6b", 28672, 28672, 0},
-	{"Qwen--Qwen-14B-Chat", 819200, 819200, 0},
-	{"WizardLM--WizardCoder-15B", 20480, 20480, 0}, // one KV head
-	{"OpenGVLab--InternVL2-2B", 98304, 98304, 0},
-	{"openbmb--MiniCPM-V-4", 32768, 32768, 0}, // heads of 128, not of 2560/32
-	{"Qwen--Qwen2.5-Omni-7B-AWQ", 57344, 57344, 0},
-	{"allenai--Molmo-7B-D-0924", 57344, 57344, 0}, // its own elements are float32
-	{"HuggingFaceTB--SmolLM2-360M", 40960, 40960, 0},
-	{"draft--qwen3.6-27b-dflash", 20480, 4096, 0},
-	{"draft--gpt-oss-120b-eagle3", 2048, 2048, 0},
-	{"google--gemma-3-4b-it", 139264, 20480, 0},
-	{"Qwen--Qwen3.5-122B-A10B", 24576, 24576, 153649152},
-}
-
-func TestWhole(t *testing.T) {
-	const dir = "../../shared/hf-configs"
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no whole config.json files here: %v", err)
-	}
-	for _, want := range whole {
-		t.Run(want.model, func(t *testing.T) {
-			check(t, filepath.Join(dir, want.model+".json"), want, "bf16")
-		})
-	}
-}
-
 // TestPlain reads the fields of published configurations that matter, with the
 // bytes of a token as layers * heads * (K + V) * 2.
 func TestPlain(t *testing.T) {
@@ -110,6 +79,56 @@ func TestPlain(t *testing.T) {
 			"num_hidden_layers": 64, "sliding_window": 4096, "sliding_window_pattern": "LLLG"}`, 262144, 65536},
 		"qwen3-omni": {`"model_type": "qwen3_omni_moe", "talker_config": {"text_config": {"num_hidden_layers": 20, "num_key_value_heads": 2}, "code_predictor_config": {"max_window_layers": 28}},
 			"thinker_config": {"seconds_per_chunk": 2, "text_config": {"model_type": "qwen3_omni_moe_text", "hidden_size": 2048, "head_dim": 128, "num_attention_heads": 32, "num_key_value_heads": 4, "num_hidden_layers": 48}}`, 98304, 98304},
+		"trinity-mini": {`"model_type": "afmoe", "head_dim": 128, "hidden_size": 2048, "num_attention_heads": 32, "num_key_value_heads": 4, "num_hidden_layers": 32, "num_dense_layers": 2,
+			"global_attn_every_n_layers": 4, "sliding_window": 2048`, 65536, 16384},
+		"laguna-xs": {`"model_type": "laguna", "head_dim": 128, "hidden_size": 2048, "num_attention_heads": 48, "num_key_value_heads": 8, "num_hidden_layers": 4, "sliding_window": 512,
+			"layer_types": ["full_attention", "sliding_attention", "sliding_attention", "sliding_attention"], "num_attention_heads_per_layer": [48, 64, 64, 64]`, 16384, 4096},
+		// The first and the last layer attend to all tokens.
+		"cwm-as-llama": {`"model_type": "llama", "head_dim": 128, "hidden_size": 6144, "num_attention_heads": 48, "num_key_value_heads": 8, "num_hidden_layers": 3, "sliding_window": 8192,
+			"layer_types": ["full_attention", "sliding_attention", "full_attention"]`, 12288, 8192},
+		"exaone-4.5-fp8": {`"model_type": "exaone4_5_text", "hidden_size": 5120, "head_dim": 128, "num_attention_heads": 40, "num_key_value_heads": 8, "num_hidden_layers": 2, "sliding_window": 4096,
+			"layer_types": ["sliding_attention", "full_attention", "full_attention"]`, 8192, 4096},
+		"command-a-vision": {`"model_type": "cohere2_vision", "text_config": {"model_type": "cohere2", "head_dim": 128, "hidden_size": 12288, "num_attention_heads": 96, "num_key_value_heads": 8, "num_hidden_layers": 64,
+			"sliding_window": 4096, "_sliding_window_pattern": 4}`, 262144, 65536},
+		"mistral-small-4": {`"model_type": "mistral3", "text_config": {"model_type": "mistral4", "num_hidden_layers": 36, "num_attention_heads": 32, "num_key_value_heads": 32, "kv_lora_rank": 256, "q_lora_rank": 1024,
+			"qk_head_dim": 128, "qk_nope_head_dim": 64, "qk_rope_head_dim": 64, "v_head_dim": 128}`, 23040, 23040},
+		// Its window is as long as the longest request.
+		"ministral-8b": {`"model_type": "mistral", "head_dim": 128, "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 2, "max_position_embeddings": 32768,
+			"sliding_window": 32768, "layer_types": ["full_attention", "sliding_attention"]`, 8192, 8192},
+		"ministral-long": {`"model_type": "mistral", "head_dim": 128, "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 2, "max_position_embeddings": 131072,
+			"sliding_window": 32768, "layer_types": ["full_attention", "sliding_attention"]`, 8192, 4096},
+		"minimax-m2-awq": {`"model_type": "mixtral", "head_dim": 128, "hidden_size": 3072, "num_attention_heads": 48, "num_key_value_heads": 8, "num_hidden_layers": 2, "sliding_window": null, "attn_type_list": [1, 1]`, 8192, 8192},
+		"granite-speech": {`"model_type": "granite_speech", "has_lora_adapter": true, "window_size": 15, "encoder_config": {"context_size": 200, "conv_kernel_size": 15, "num_heads": 8, "num_layers": 10},
+			"text_config": {"model_type": "granite", "hidden_size": 2048, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 40}`, 81920, 81920},
+		"smolvlm":       {`"model_type": "idefics3", "text_config": {"model_type": "llama", "_flash_attn_2_enabled": true, "hidden_size": 960, "head_dim": 64, "num_attention_heads": 15, "num_key_value_heads": 5, "num_hidden_layers": 32}`, 40960, 40960},
+		"janus-pro-7b":  {`"model_type": "janus", "text_config": {"model_type": "llama", "hidden_size": 4096, "num_attention_heads": 32, "num_hidden_layers": 30}, "vq_config": {"latent_channels": 256, "num_hidden_layers": 2}`, 491520, 491520},
+		"llava-video":   {`"model_type": "llava_next_video", "spatial_pool_stride": 2, "text_config": {"model_type": "llama"}`, 524288, 524288},
+		"ernie-4.5-vl":  {`"model_type": "ernie4_5_moe_vl", "hidden_size": 2560, "num_attention_heads": 20, "num_key_value_heads": 4, "num_hidden_layers": 28, "spatial_conv_size": 2, "temporal_conv_size": 2`, 57344, 57344},
+		"hy3":           {`"model_type": "hy_v3", "head_dim": 128, "hidden_size": 4096, "num_attention_heads": 64, "num_key_value_heads": 8, "num_hidden_layers": 80, "enable_lm_head_fp32": true`, 327680, 327680},
+		"nemotron-mini": {`"model_type": "nemotron", "hidden_size": 3072, "kv_channels": 128, "num_attention_heads": 24, "num_key_value_heads": 8, "num_hidden_layers": 32`, 131072, 131072},
+		"xglm":          {`"model_type": "xglm", "d_model": 1024, "attention_heads": 16, "num_layers": 24`, 98304, 98304},
+		"paddleocr-vl":  {`"model_type": "paddleocr_vl", "head_dim": 128, "hidden_size": 1024, "num_attention_heads": 16, "num_key_value_heads": 2, "num_hidden_layers": 18, "compression_ratio": 1.0, "ignored_index": -100`, 18432, 18432},
+		"deepseek-ocr": {`"model_type": "deepseek_vl_v2", "language_config": {"model_type": "deepseek_v2", "use_mla": false, "kv_lora_rank": null, "qk_nope_head_dim": 0, "qk_rope_head_dim": 0, "v_head_dim": 0, "hidden_size": 1280,
+			"num_attention_heads": 10, "num_key_value_heads": 10, "num_hidden_layers": 12}`, 61440, 61440},
+		"molmo-7b-d": {`"model_type": "molmo", "hidden_size": 3584, "num_attention_heads": 28, "num_key_value_heads": 4, "num_hidden_layers": 28, "attention_layer_norm": false, "layer_norm_type": "rms"`, 57344, 57344},
+		"internvl2-2b": {`"model_type": "internvl_chat", "select_layer": -1, "llm_config": {"model_type": "internlm2", "hidden_size": 2048, "num_attention_heads": 16, "num_key_value_heads": 8, "num_hidden_layers": 24},
+			"vision_config": {"num_hidden_layers": 24, "num_attention_heads": 16}`, 98304, 98304},
+		"minicpm-v-4": {`"model_type": "minicpmv", "hidden_size": 2560, "head_dim": 128, "num_attention_heads": 32, "num_key_value_heads": 2, "num_hidden_layers": 32, "query_num": 64, "slice_config": {"max_slice_nums": 9}`, 32768, 32768},
+		"qwen2.5-omni": {`"model_type": "qwen2_5_omni", "talker_config": {"num_hidden_layers": 24, "num_key_value_heads": 4, "head_dim": 128}, "token2wav_config": {"dit_config": {"num_hidden_layers": 22}},
+			"thinker_config": {"model_type": "qwen2_5_omni_thinker", "audio_config": {"encoder_layers": 32}, "text_config": {"model_type": "qwen2_5_omni_text", "hidden_size": 3584, "num_attention_heads": 28,
+			"num_key_value_heads": 4, "num_hidden_layers": 28, "max_window_layers": 28, "sliding_window": 32768, "use_sliding_window": false}}`, 57344, 57344},
+		"eagle-3": {`"model_type": "llama", "architectures": ["LlamaForCausalLMEagle3"], "eagle_config": {"eagle_aux_hidden_state_layer_ids": [1, 17, 33]}, "hidden_size": 2880, "head_dim": 64, "num_attention_heads": 64,
+			"num_key_value_heads": 8, "num_hidden_layers": 1, "draft_vocab_size": 32000`, 2048, 2048},
+		"dflash": {`"model_type": "qwen3", "architectures": ["DFlashDraftModel"], "block_size": 16, "num_target_layers": 64, "dflash_config": {"mask_token_id": 248070, "target_layer_ids": [1, 16, 31, 46, 61]}, "hidden_size": 5120,
+			"head_dim": 128, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 5, "sliding_window": 2048, "use_sliding_window": true, "max_window_layers": 5,
+			"layer_types": ["sliding_attention", "sliding_attention", "sliding_attention", "sliding_attention", "full_attention"]`, 20480, 4096},
+		// Keys of 96, and values padded to them.
+		"minicpm3-4b": {`"model_type": "minicpm3", "hidden_size": 2560, "num_attention_heads": 40, "num_key_value_heads": 40, "num_hidden_layers": 62, "q_lora_rank": 768, "kv_lora_rank": 256, "qk_nope_head_dim": 64,
+			"qk_rope_head_dim": 32`, 952320, 952320},
+		"phi-4-mini": {`"model_type": "phi4", "hidden_size": 3072, "num_attention_heads": 24, "num_key_value_heads": 8, "num_hidden_layers": 32, "max_position_embeddings": 131072, "sliding_window": 262144,
+			"full_attn_mod": 1`, 131072, 131072},
+		"llama-4": {`"model_type": "llama4", "text_config": {"model_type": "llama4_text", "hidden_size": 5120, "head_dim": 128, "num_attention_heads": 40, "num_key_value_heads": 8, "num_hidden_layers": 48,
+			"attention_chunk_size": 8192, "nope_layer_interval": 4}`, 196608, 49152},
 		"transformers.js": {`"model_type": "llama", "hidden_size": 960, "num_attention_heads": 15, "num_key_value_heads": 5, "num_hidden_layers": 32, "transformers.js_config": {"kv_cache_dtype": {"q4f16": "float16"}}`, 40960, 40960},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -119,8 +138,8 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// TestRefused: what keeps no cache, or one that no source settles, is refused
-// by name.
+// TestRefused checks that models without a cache, and models that no source describes,
+// are rejected by name.
 func TestRefused(t *testing.T) {
 	for name, c := range map[string]struct{ config, want string }{
 		"hunyuan-large": {`"model_type": "hunyuan", "hidden_size": 6400, "num_attention_heads": 80, "num_key_value_heads": 8, "num_hidden_layers": 64, "use_cla": true, "cla_share_factor": 2`,
@@ -131,6 +150,13 @@ func TestRefused(t *testing.T) {
 		"clip":      {`"model_type": "clip_vision_model", "hidden_size": 1024, "num_attention_heads": 16, "num_hidden_layers": 24, "patch_size": 14`, "an image encoder"},
 		"esm":       {`"model_type": "esm", "architectures": ["EsmForMaskedLM"], "hidden_size": 1280, "num_attention_heads": 20, "num_hidden_layers": 33, "vocab_size": 33`, "generates no text"},
 		"siglip":    {`"model_type": "siglip", "architectures": ["SiglipModel"], "text_config": {"hidden_size": 768, "num_attention_heads": 12, "num_hidden_layers": 12, "vocab_size": 32000}`, "generates no text"},
+		"siglip-2":  {`"model_type": "siglip", "text_config": {"model_type": "siglip_text_model", "hidden_size": 1152, "num_attention_heads": 16, "num_hidden_layers": 27, "vocab_size": 256000}, "vision_config": {"image_size": 384}`, "an encoder has no KV cache"},
+		"eurobert":  {`"model_type": "eurobert", "architectures": ["EuroBertForSequenceClassification"], "hidden_size": 768, "num_attention_heads": 12, "num_key_value_heads": 12, "num_hidden_layers": 12, "vocab_size": 128256`, "an encoder has no KV cache"},
+		"tagger":    {`"model_type": "novel", "architectures": ["NovelForTokenClassification"], "hidden_size": 768, "num_attention_heads": 12, "num_hidden_layers": 12, "vocab_size": 32000`, "generates no text"},
+		"kv-width":  {`"model_type": "nemotron", "hidden_size": 3072, "kv_channels": 96, "num_attention_heads": 24, "num_key_value_heads": 8, "num_hidden_layers": 32`, "kv_channels"},
+		"speech-t5": {`"model_type": "granite_speech", "text_config": {"model_type": "t5", "hidden_size": 512, "num_attention_heads": 8, "num_hidden_layers": 6}`, "kvbench does not know the language model in this model"},
+		"llama-window": {`"model_type": "llama", "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 2, "sliding_window": 4096, "layer_types": ["full_attention", "full_attention"]`,
+			"sliding_window"},
 		"bart-like": {`"model_type": "novel", "hidden_size": 768, "num_attention_heads": 12, "num_hidden_layers": 12, "is_encoder_decoder": true`, "what this decoder stores for its encoder"},
 		"mpt-window": {`"model_type": "mpt", "d_model": 4096, "n_heads": 32, "n_layers": 32, "attn_config": {"attn_type": "grouped_query_attention", "kv_n_heads": 8, "sliding_window_size": 4096}`,
 			"attn_config_sliding_window_size"},
@@ -159,8 +185,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestLarge reads a configuration of more than a MiB, which names every module
-// that is quantized.
+// TestLarge reads a configuration of more than 1 MiB, which lists every quantized
+// module.
 func TestLarge(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`"model_type": "llama", "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 32, "quantization_config": {"quantized_layers": {"": {}`)
@@ -174,7 +200,7 @@ func TestLarge(t *testing.T) {
 	check(t, write(t, "large", b.String()), cacheBytes{"large", 131072, 131072, 0}, "bf16")
 }
 
-// write saves a configuration under a name, and loader reads with what is bundled.
+// write saves a configuration under a name, and loader reads with the bundled data.
 func write(t *testing.T, name, fields string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), name+".json")
@@ -193,7 +219,8 @@ func loader(t *testing.T) *model.Loader {
 	return model.NewLoader(s, cueschema.Files, models.Files)
 }
 
-// TestQuoted: the guide shows a family as the data has it.
+// TestQuoted: the guide shows a family as the data has it, and the lines that it shows
+// are all that the family needs.
 func TestQuoted(t *testing.T) {
 	guide, err := os.ReadFile("../docs/adding-a-new-model-architecture.md")
 	if err != nil {
@@ -209,4 +236,21 @@ func TestQuoted(t *testing.T) {
 	if !found || !strings.Contains(string(data), "\nolmo3:"+quoted) {
 		t.Errorf("families.cue has no such lines:\nolmo3:%s", quoted)
 	}
+	shared, err := os.ReadFile("families_shared.cue")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"shared.cue": string(shared),
+		"own.cue":    "package models\n\nimport \"kvbench.internal/cue:kvbench\"\n\nown:" + strings.Replace(quoted, `"olmo3"`, `"own"`, 1),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := write(t, "own", `"model_type": "own", "hidden_size": 4096, "num_attention_heads": 32, "num_hidden_layers": 32, "dtype": "bfloat16"`)
+	flags := map[string]string{"system.backend": "VLLM", "system.page_size": "16", "runtime.isl": "16"}
+	// 32 layers x 32 heads x 128 x 2 x 2, of which 8 layers grow
+	hold(t, file, flags, map[string]int64{"kv_bytes_per_token": 524288, "growing_bytes_per_token": 131072}, dir)
 }

@@ -22,7 +22,7 @@ func texts(a config.Axis) string {
 	return strings.Join(list, " ")
 }
 
-// TestAxisText reads axes as the command line has them.
+// TestAxisText reads axes as written on the command line.
 func TestAxisText(t *testing.T) {
 	for _, test := range []struct{ path, flag, text, want string }{
 		{"strategy.tp_size", "tp", "1,2,4,8", "1 2 4 8"},
@@ -70,8 +70,8 @@ func TestAxisText(t *testing.T) {
 	}
 }
 
-// TestAxisWrong: what no axis can be is refused, in the words that a single
-// value would be.
+// TestAxisWrong checks that values that an axis cannot have are rejected with the
+// message for a single value.
 func TestAxisWrong(t *testing.T) {
 	long := strings.Repeat("1,", 10_000) + "1"
 	for _, test := range []struct{ path, flag, text, want string }{
@@ -107,7 +107,7 @@ func TestAxisWrong(t *testing.T) {
 	}
 }
 
-// TestSweepSection reads axes of files, which flags replace.
+// TestSweepSection reads axes from files, which flags override.
 func TestSweepSection(t *testing.T) {
 	_, l := loader(t)
 	dir := t.TempDir()

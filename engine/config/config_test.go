@@ -22,7 +22,7 @@ func loader(t testing.TB) (*schema.Schema, *config.Loader) {
 	return s, config.NewLoader(s, cueschema.Files)
 }
 
-// TestLayers follows one value of each layer to the result.
+// TestLayers follows one value from each source to the result.
 func TestLayers(t *testing.T) {
 	_, l := loader(t)
 	file := filepath.Join(t.TempDir(), "c.yaml")
@@ -37,7 +37,7 @@ func TestLayers(t *testing.T) {
 		"tp_size":      {"2", file + ":2:12"},
 		"pp_size":      {"16", "--pp"},
 		"page_size":    {"3", "preset of test"},
-		"num_requests": {"1", "default of cue/config.cue:120:27"},
+		"num_requests": {"1", "default of cue/config.cue:173:27"},
 	} {
 		v := c.Values[name]
 		if v.Text() != want.text || v.Origin.String() != want.origin {
@@ -49,8 +49,8 @@ func TestLayers(t *testing.T) {
 	}
 }
 
-// FuzzConfig: no file and no override makes the loader panic; what it accepts
-// has the kinds of the schema, and an override wins.
+// FuzzConfig checks that no file and no override makes the loader panic, that accepted
+// values have the kinds of the schema, and that overrides take precedence.
 func FuzzConfig(f *testing.F) {
 	f.Add([]byte("strategy:\n  tp_size: 8\n"), "4")
 	f.Add([]byte("strategy: {tp_size: 1e30}"), "-1")

@@ -20,7 +20,7 @@ import (
 	"kvbench/models"
 )
 
-// aResult has everything that a result may have.
+// aResult has every field that a result can have.
 const aResult = `{"kvbench":"v1","commit":"0123abc+dirty","role":"initiator","hash":"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",` +
 	`"point":"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef","repeat":1,"status":"ok","reasons":["a"],"notes":["b"],` +
 	`"model":{"name":"M","file":"m.yaml","architecture":"m","params":{"layers":3,"types":["x",{"y":null}]}},` +
@@ -32,8 +32,8 @@ const aResult = `{"kvbench":"v1","commit":"0123abc+dirty","role":"initiator","ha
 	`"processes":[{"command":["a"],"environment":{"A":"b"},"exit_code":null,"signal":"s","error":"e","stopped":true,"stderr":""}],` +
 	`"rows":[{"gb":16.9,"us":"inf"}],"warnings":["w"],"files":["f"],"output":"o"}`
 
-// TestResultsAsCUE: whatever is changed in a result, lines are held to the
-// schema as CUE would hold them.
+// TestResultsAsCUE checks that changed results are validated with the same outcome as
+// in CUE.
 func TestResultsAsCUE(t *testing.T) {
 	d, l := loader(t)
 	text, err := schemagen.CUE(model.NewLoader(d, cueschema.Files, models.Files), "results", nil)
@@ -89,7 +89,7 @@ func TestResultsAsCUE(t *testing.T) {
 	dir, refused, taken := t.TempDir(), 0, 0
 	for i, line := range lines {
 		if !strings.HasPrefix(line, "{") || testing.Short() && i%5 > 0 {
-			continue // what is no object is said before the schema is looked at
+			continue // a line that is not an object is reported before the schema is used
 		}
 		file := filepath.Join(dir, "r.jsonl")
 		if err := os.WriteFile(file, []byte(line+"\n"), 0o644); err != nil {
@@ -110,7 +110,7 @@ func TestResultsAsCUE(t *testing.T) {
 	}
 }
 
-// TestResultsWrong: what is said of lines.
+// TestResultsWrong checks the messages about invalid lines.
 func TestResultsWrong(t *testing.T) {
 	with := func(old, text string) string {
 		if !strings.Contains(aResult, old) {
@@ -154,8 +154,8 @@ func TestResultsWrong(t *testing.T) {
 	}
 }
 
-// TestResultsHostile: files of one line of 3 MB, and of many bad lines, are
-// answered soon, in few lines: within a second on a quiet machine.
+// TestResultsHostile checks that files with one line of 3 MB, or with many bad lines,
+// are handled quickly and with few messages: within a second on a quiet machine.
 func TestResultsHostile(t *testing.T) {
 	for name, test := range map[string]struct{ text, last string }{
 		"rows":    {`{"rows":[` + strings.Repeat(`{"a":"x"},`, 300_000) + `{}]}` + "\n", "and 299993 more"}, // 300,000 rows and 13 fields, less 20
@@ -188,7 +188,8 @@ func TestResultsHostile(t *testing.T) {
 	}
 }
 
-// FuzzResults: whatever lines hold, checking them ends well and says little.
+// FuzzResults checks that lines with any content are checked without a panic and with
+// few messages.
 func FuzzResults(f *testing.F) {
 	f.Add([]byte(aResult + "\n"))
 	f.Add([]byte("{}\n[]\n7\n\n{\"rows\":[{}],\"host\":null}\n{"))

@@ -291,15 +291,36 @@ func ReadCUE(name string, watch input.Watch) (*ast.File, error) {
 // Bundled reads a CUE file from a file system, to be shown under the given
 // name.
 func (r *Reader) Bundled(files fs.FS, name, shown string) (cue.Value, error) {
-	text, err := fs.ReadFile(files, name)
-	if err != nil {
-		return cue.Value{}, err
-	}
-	f, err := parser.ParseFile(shown, text, r.Mode)
+	f, err := r.parseBundled(files, name, shown)
 	if err != nil {
 		return cue.Value{}, err
 	}
 	return r.Eval(shown, f)
+}
+
+// BundledPackage reads the CUE files at the root of a file system and evaluates them
+// together. They are shown as files of the given folder.
+func (r *Reader) BundledPackage(files fs.FS, shown string) ([]*ast.File, cue.Value, error) {
+	names, err := fs.Glob(files, "*.cue")
+	if err != nil {
+		return nil, cue.Value{}, err
+	}
+	list := make([]*ast.File, len(names))
+	for i, name := range names {
+		if list[i], err = r.parseBundled(files, name, path.Join(shown, name)); err != nil {
+			return nil, cue.Value{}, err
+		}
+	}
+	v, err := r.Eval(shown, list...)
+	return list, v, err
+}
+
+func (r *Reader) parseBundled(files fs.FS, name, shown string) (*ast.File, error) {
+	text, err := fs.ReadFile(files, name)
+	if err != nil {
+		return nil, err
+	}
+	return parser.ParseFile(shown, text, r.Mode)
 }
 
 // Exhaust evaluates everything in a definition.

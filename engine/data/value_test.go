@@ -10,12 +10,12 @@ import (
 	"kvbench/engine/formula"
 )
 
-// TestValues: what YAML and JSON files say is the same value, in formulas, in
-// messages, and as CUE sees it.
+// TestValues checks that YAML and JSON files yield the same values in formulas, in
+// messages and in CUE.
 func TestValues(t *testing.T) {
 	for text, want := range map[string]struct {
 		kind            Kind
-		formula, shown  string // formula "" where formulas cannot read it
+		formula, shown  string // formula is "" if formulas cannot read the value
 		unfit, describe string
 	}{
 		"8":                         {Whole, "8", "8", "", "a single value"},
@@ -41,7 +41,7 @@ func TestValues(t *testing.T) {
 	} {
 		for _, name := range []string{"x.json", "x.yaml"} {
 			if text == "1e9999" && name == "x.yaml" {
-				continue // a text to YAML
+				continue // a string in YAML
 			}
 			root, err := Parse(name, []byte(`{"x": `+text+`}`), nil)
 			if err != nil {
@@ -75,7 +75,8 @@ func TestValues(t *testing.T) {
 	}
 }
 
-// TestPlaces: a document's leaves have the places of their values and names.
+// TestPlaces checks that a document's leaves have the positions of their values and
+// names.
 func TestPlaces(t *testing.T) {
 	root, err := Parse("c.yaml", []byte("a:\n  b: 1\n  c: {}\nd: [x,\n  y]\ne:\n"), nil)
 	if err != nil {
@@ -102,7 +103,7 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// TestMerge: the last document that has a path overrides the others.
+// TestMerge checks that the last document with a path overrides the others.
 func TestMerge(t *testing.T) {
 	layer := func(file string, kind Source, values map[string]int64) *Document {
 		d := &Document{File: file}

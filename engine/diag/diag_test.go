@@ -23,8 +23,8 @@ func TestPrint(t *testing.T) {
 	}
 }
 
-// TestPrintable: nothing moves a terminal's cursor, hides, reverses its
-// neighbours or runs as a command of a CI runner.
+// TestPrintable checks that no printed text moves a terminal's cursor, is hidden,
+// reverses other text or runs as a command of a CI runner.
 func TestPrintable(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain é 中 \t::x":                "plain é 中 \t::x",
@@ -50,7 +50,7 @@ func TestPrintable(t *testing.T) {
 	}
 }
 
-// TestEscaped: JSON stays the same value.
+// TestEscaped checks that escaping does not change the value of JSON.
 func TestEscaped(t *testing.T) {
 	for in, want := range map[string]string{
 		"{\n\t\"a b\": \"é\"\n}\n": "{\n\t\"a b\": \"é\"\n}\n",
@@ -65,7 +65,8 @@ func TestEscaped(t *testing.T) {
 	}
 }
 
-// TestCaret: a caret stands below its character where others are escaped.
+// TestCaret checks that the caret is below its character even if other characters are
+// escaped.
 func TestCaret(t *testing.T) {
 	var b strings.Builder
 	p := diag.Printer{W: &b, Program: "kvbench"}
@@ -117,8 +118,8 @@ func TestPosText(t *testing.T) {
 	}
 }
 
-// TestKind: numbers and places make no kinds of errors, words do, even those that
-// differ in digits alone.
+// TestKind checks that numbers and positions do not affect the kind of an error, but
+// words do, even if they differ only in digits.
 func TestKind(t *testing.T) {
 	at := diag.Pos{File: "f1", Line: 2}
 	formula := func(caret int, format string, args ...any) *diag.Diag {
@@ -147,7 +148,7 @@ func TestKind(t *testing.T) {
 	}
 }
 
-// TestSuggest: a word that is near another gets a hint, others none.
+// TestSuggest checks that only a word similar to another gets a hint.
 func TestSuggest(t *testing.T) {
 	d := diag.Errorf(diag.Pos{}, "no %s", "pagesize").About(diag.Unknown, "pagesize")
 	if d.Suggest("something", []string{"page_size"}) || !d.Suggest("pagesize", []string{"isl", "page_size"}) {

@@ -8,8 +8,8 @@ import (
 	"kvbench/engine/diag"
 )
 
-// TestShown: of each file twenty problems are shown, and the others counted, no
-// matter how often that is done.
+// TestShown checks that twenty problems are shown for each file and the others are
+// counted, no matter how often the list is reduced.
 func TestShown(t *testing.T) {
 	var list diag.List
 	for i := range 30 {
@@ -33,7 +33,7 @@ func TestShown(t *testing.T) {
 			t.Errorf("%q is not shown: %v", want, list)
 		}
 	}
-	if got["a: and 15 more"] != diag.Error { // one of the last five is no warning
+	if got["a: and 15 more"] != diag.Error { // one of the last five is not a warning
 		t.Error("an error counts as a warning")
 	}
 	if err := diag.More("a", 0); err != nil {
@@ -41,8 +41,8 @@ func TestShown(t *testing.T) {
 	}
 }
 
-// TestShort: of a text that is too long to read, the beginning and the end are
-// shown, in whole characters.
+// TestShort checks that the beginning and the end of a long text are shown, in whole
+// characters.
 func TestShort(t *testing.T) {
 	if s := strings.Repeat("x", 4000); diag.Short(s) != s {
 		t.Error("a text of 4000 bytes is cut")

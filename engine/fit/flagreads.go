@@ -23,7 +23,7 @@ type Unread struct {
 	Backend string
 }
 
-// UnreadFlags returns the set flags that a release does not read with any
+// UnreadFlags returns the flags that are set but that a release does not read with any
 // combination of their values. If runs is true, it omits flags that nixlbench may
 // read because of other flags that a run sets.
 func UnreadFlags(bench *schema.Nixlbench, release string, given map[string]data.Fact, several []Axis, runs bool) ([]Unread, error) {
@@ -97,7 +97,7 @@ func lackedByAll(all []*flagReads, name string) (needs string, err error) {
 	return needs, nil
 }
 
-// flagReads determines which of the set flags a release reads.
+// flagReads determines which of the flags that are set a release reads.
 type flagReads struct {
 	bench   *schema.Nixlbench
 	release string

@@ -233,7 +233,7 @@ func (r *Fitter) refusal(req *Request, values map[string]Value, broken []Violati
 	// What if the user's own values could be changed?
 	if mended, left := r.fit(req, values, true); left == nil {
 		if change := changed(req, mended); len(change) > 0 {
-			d.WithHint("with %s the whole plan fits", settings(change))
+			d.WithHint("with %s, the whole plan fits", settings(change))
 		}
 	}
 	if d.Hints == nil {

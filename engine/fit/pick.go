@@ -28,7 +28,7 @@ type Picked struct {
 	Without []Unread
 }
 
-// PickRelease picks a release that has every flag and value that is wanted and
+// PickRelease picks a release that has every flag and value that is requested and
 // would be read: the default release or else the first preferred one.
 func PickRelease(s *schema.Schema, wanted []Wanted) (*Picked, error) {
 	p := picker{s: s, n: &s.Nixlbench, reads: map[string][]*flagReads{}}
@@ -213,7 +213,7 @@ func (p *picker) words(w Wanted) (words, span string) {
 	return words, span
 }
 
-// reasons describes which wanted flags and values the given releases do not have.
+// reasons describes which requested flags and values the given releases do not have.
 func (p *picker) reasons(before []string, wanted []Wanted) string {
 	var texts []string
 	groups := map[string][]string{} // flags, keyed by the releases without them

@@ -65,12 +65,18 @@ type Limit struct {
 	Index int // index in the limits of all releases
 }
 
-// Declare declares the release's flags, its backends' rules and its limits.
+// Declare declares the release's flags, its backends' rules and its limits. computed
+// has formulas for flags that follow from the plan, in addition to those in the data.
 // After the formulas are compiled, [Release.Link] resolves them.
-func Declare(scope *formula.Scope, bench *schema.Nixlbench, release string) *Release {
+func Declare(scope *formula.Scope, bench *schema.Nixlbench, release string, computed map[string]schema.Formula) *Release {
 	r := &Release{bench: bench, release: release, From: "--nixlbench_release"}
 	for _, name := range schema.Keys(bench.Flags) {
 		f := bench.Flags[name]
+		if own, ok := computed[name]; ok {
+			copied := *f
+			copied.Computed = own
+			f = &copied
+		}
 		era := bench.FlagIn(f, release)
 		if era == nil {
 			scope.Default(name, f.AbsentValue())
@@ -153,7 +159,7 @@ func (r *Release) takes(backend string) []formula.Ref {
 // input.
 func (r *Release) Decides(backend, input string) bool {
 	return input == SourceVar || input == DestinationVar ||
-		slices.ContainsFunc(r.takes(backend), func(ref formula.Ref) bool { return slices.Contains(r.prog.Inputs(ref), input) })
+		slices.ContainsFunc(r.takes(backend), func(ref formula.Ref) bool { return r.prog.DependsOn(ref, input) })
 }
 
 // Limits returns the limits on a backend.

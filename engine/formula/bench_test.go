@@ -6,8 +6,8 @@ import (
 	"kvbench/engine/diag"
 )
 
-// latentScope has five formulas of the size that models have: a latent
-// attention cache, its pages, and the batch that follows.
+// latentScope has five formulas of a typical size: a latent attention cache, its pages,
+// and the resulting batch.
 func latentScope() *Scope {
 	s := NewScope()
 	for _, name := range []string{

@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// TestChange: a frame in which inputs change one by one, each forgetting its
-// dependents alone, has at all times the values of a frame that is filled anew;
-// so it has where a formula is replaced by a value.
+// TestChange checks that a frame whose inputs change one by one, each discarding only
+// its dependents, always has the values of a newly filled frame, even if a formula is
+// replaced by a value.
 func TestChange(t *testing.T) {
 	p, f := latentFrame(t)
 	names := []string{"tp_size", "pp_size", "page_size", "isl"}
@@ -37,7 +37,7 @@ func TestChange(t *testing.T) {
 		}
 		for range 2000 {
 			r := inputs[random.IntN(len(inputs))]
-			values[r] = random.Int64N(6) // 0 makes some fail
+			values[r] = random.Int64N(6) // 0 makes some formulas fail
 			f.Change(r, Value{Kind: Num, Num: Int(values[r])}, depend[r])
 			_, g := latentFrame(t)
 			for r, n := range values {

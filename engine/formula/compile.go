@@ -37,7 +37,7 @@ const (
 
 func newCompiler(names, slots int) *compiler {
 	return &compiler{
-		p:     &Program{names: make(map[string]Ref, names), slots: make([]slot, 0, slots)},
+		p:     &Program{names: make(map[string]Ref, names), slots: make([]slot, 0, slots), order: make([]Ref, 0, slots)},
 		errs:  map[Ref][]*diag.Diag{},
 		wants: make([]Kind, 0, slots),
 	}
@@ -63,7 +63,7 @@ func (c *compiler) declare(d *decl) error {
 		return diag.Errorf(d.src.Pos, "%q has no known kind", d.name)
 	}
 	if d.table == nil {
-		c.p.names[d.name] = c.add(slot{unit: d.unit, class: d.class, def: d.def, given: d.given}, d.want)
+		c.p.names[d.name] = c.add(slot{unit: &d.unit, class: d.class, def: d.def, given: d.given}, d.want)
 		return nil
 	}
 	keys, srcs := d.table.keys, d.table.srcs
@@ -75,14 +75,14 @@ func (c *compiler) declare(d *decl) error {
 		return diag.Errorf(d.src.Pos, "table %q is empty", d.name)
 	}
 	elems := make(map[string]Ref, len(keys))
-	r := c.add(slot{unit: d.unit, class: d.class, entries: &entries{keys, elems, d.table.missing}}, d.want)
+	r := c.add(slot{unit: &d.unit, class: d.class, entries: &entries{keys, elems, d.table.missing}}, d.want)
 	c.p.names[d.name] = r
 	uses := make([]Ref, 0, len(keys))
 	for i, key := range keys {
 		if _, ok := elems[key]; ok {
 			return diag.Errorf(srcs[i].Pos, "table %q has the key %q twice", d.name, key)
 		}
-		elems[key] = c.add(slot{unit: unit{d.name + "." + key, srcs[i]}, class: derived, inner: true}, d.want)
+		elems[key] = c.add(slot{unit: &unit{d.name + "." + key, srcs[i]}, class: derived, inner: true}, d.want)
 		uses = append(uses, elems[key])
 	}
 	c.p.slots[r].uses = uses
@@ -104,20 +104,15 @@ func (c *compiler) add(s slot, want Kind) Ref {
 // parse parses all formulas and finds the slots that each one uses.
 func (c *compiler) parse() {
 	c.state, c.parsed = make([]uint8, len(c.p.slots)), make([]*parsed, len(c.p.slots))
-	known := map[string]*parsed{} // a fifth of all texts occur twice
 	for r := range c.p.slots {
 		s := &c.p.slots[r]
 		if s.class != derived {
 			continue
 		}
-		p := known[s.src.Text]
-		if p == nil {
-			var errs []*diag.Diag
-			if p, errs = s.unit.parse(); len(errs) > 0 {
-				c.errs[Ref(r)] = errs
-				continue
-			}
-			known[s.src.Text] = p
+		p, errs := s.unit.parse()
+		if len(errs) > 0 {
+			c.errs[Ref(r)] = errs
+			continue
 		}
 		c.parsed[Ref(r)] = p
 		for _, n := range p.names {
@@ -147,6 +142,7 @@ func (c *compiler) visit(r Ref) {
 		c.visit(u)
 	}
 	c.path = c.path[:len(c.path)-1]
+	c.p.order = append(c.p.order, r)
 	c.state[r] = done
 	if c.find == nil {
 		c.compile(r)
@@ -180,7 +176,7 @@ func (c *compiler) cycle(r Ref) {
 			break
 		}
 	}
-	c.report(loop[0], place{&c.p.slots[loop[0]].unit, off}.errorf("depends on itself: %s", strings.Join(names, " -> ")))
+	c.report(loop[0], place{c.p.slots[loop[0]].unit, off}.errorf("depends on itself: %s", strings.Join(names, " -> ")))
 }
 
 func (c *compiler) report(r Ref, d *diag.Diag) { c.errs[r] = append(c.errs[r], d) }
@@ -200,11 +196,11 @@ func (c *compiler) compile(r Ref) {
 		for _, u := range s.uses {
 			e := &c.p.slots[u]
 			if want == Any && e.kind != broken && e.kind != s.kind {
-				c.report(u, place{&e.unit, 0}.errorf("yields %s, but another formula of %s yields %s", e.kind, s.name, s.kind))
+				c.report(u, place{e.unit, 0}.errorf("yields %s, but another formula of %s yields %s", e.kind, s.name, s.kind))
 			}
 		}
 	case s.class == derived && c.parsed[r] != nil:
-		k := &checker{p: c.p, unit: &s.unit, syntax: c.parsed[r], partial: c.find != nil}
+		k := &checker{p: c.p, unit: s.unit, syntax: c.parsed[r], partial: c.find != nil}
 		s.code = k.expr(k.syntax.root)
 		switch {
 		case want == Any:

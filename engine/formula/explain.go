@@ -38,7 +38,7 @@ func (f *Frame) Explain(r Ref) (Explanation, error) {
 	var out strings.Builder
 	end := 0
 	for i := 0; i < len(p.tokens); i++ {
-		ref, key, next := f.nameAt(&s.unit, p, i)
+		ref, key, next := f.nameAt(s.unit, p, i)
 		if next == i {
 			continue
 		}

@@ -8,7 +8,7 @@ import (
 	"kvbench/engine/diag"
 )
 
-// toy declares some of each kind of name.
+// toy declares names of every kind.
 func toy() *Scope {
 	s := NewScope()
 	s.Input("layers", Num, diag.Pos{File: "toy.cue", Line: 1, Col: 1})
@@ -49,8 +49,8 @@ func frameOf(t testing.TB, s *Scope) (*Program, *Frame) {
 	return p, f
 }
 
-// TestPlain: a text that could hold something which the parser takes and formulas
-// do not have is not plain; the usual ones are.
+// TestPlain checks that a text with anything that the parser accepts but formulas do
+// not support is not plain, and that typical texts are.
 func TestPlain(t *testing.T) {
 	for _, text := range []string{
 		"a // b", "a /* b */ + c", "a # b", "1.5", ".5", "1e3", "0x10", "1_000", "1234567890123456789", `b"x"`, `b'x'`, "`x`", `"a\"b"`, "'a\nb'",
@@ -129,7 +129,7 @@ func TestEval(t *testing.T) {
 		{"engine contains 'ne' && engine startsWith 'o'", "true"},
 		{"'full' in kinds", "true"},
 		{"3 in [1, 2]", "false"},
-		// What is not needed is not evaluated.
+		// Values that are not needed are not evaluated.
 		{"on ? 1 : 1/0", "1"},
 		{"on or 1/0 == 1", "true"},
 		{"not on and never == 1", "false"},
@@ -138,7 +138,7 @@ func TestEval(t *testing.T) {
 		s.Formula("x", Source{Text: test.text}, Any)
 		p, f := frameOf(t, s)
 		r, _ := p.Ref("x")
-		for range 2 { // the second is from memory
+		for range 2 { // the second one is cached
 			v, err := f.Eval(r)
 			if err != nil || v.String() != test.want {
 				t.Errorf("%s is %v (%v), want %s", test.text, v, err, test.want)
@@ -160,7 +160,7 @@ func TestSet(t *testing.T) {
 	want(122)
 	f.SetNum(layers, Int(10))
 	want(20)
-	f.SetNum(double, Int(5)) // stands in for the formula
+	f.SetNum(double, Int(5)) // replaces the formula
 	want(5)
 	f.Unset(double)
 	want(20)
@@ -169,15 +169,14 @@ func TestSet(t *testing.T) {
 	want(6)
 }
 
-// errorText shows a diagnostic as the printer does.
+// errorText formats a diagnostic like the printer.
 func errorText(err error) string {
 	var b strings.Builder
 	(&diag.Printer{W: &b, Program: "test"}).Print(err)
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// TestErrors holds every message to the character. The formula of x stands at
-// line 7, column 10.
+// TestErrors checks every message exactly. The formula of x is at line 7, column 10.
 func TestErrors(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"layer * 2", "f.cue:7:10: formula of x: unknown name \"layer\"\n    layer * 2\n    ^\n  hint: did you mean \"layers\"?"},
@@ -212,8 +211,8 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestRefused holds that what the language leaves out is an error with a
-// position, and never a panic.
+// TestRefused checks that unsupported syntax is an error with a position, and never
+// causes a panic.
 func TestRefused(t *testing.T) {
 	for _, text := range []string{
 		"", " ", "(", ")", "1 2", "'", "let y = 1; y", "1; 2", "double ?? 1", "1 ?? 2", "(layers + 1) ?? 2", "nothing ?? 2", "layers ?? 'a'", "layers ?? 1 + 1", "bytes.fp8 ?? 1", "layers ??", "layers?.x", "kinds | len()",
@@ -250,7 +249,7 @@ func TestScopeErrors(t *testing.T) {
 	}
 }
 
-// TestTableErrors: a table that is wrong is told, whatever reads it.
+// TestTableErrors checks that an invalid table is reported regardless of what reads it.
 func TestTableErrors(t *testing.T) {
 	for _, test := range []struct {
 		keys []string
@@ -285,7 +284,7 @@ func TestSides(t *testing.T) {
 	}
 }
 
-// TestAllocs: evaluation makes no garbage.
+// TestAllocs checks that evaluation does not allocate memory.
 func TestAllocs(t *testing.T) {
 	p, f := latentFrame(t)
 	tp, _ := p.Ref("tp_size")

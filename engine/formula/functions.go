@@ -43,7 +43,7 @@ func init() {
 	add(1, "ceil(x)", "The smallest whole number not less than x.", roundFunc(Rat.Ceil, Rat.ceilQuo))
 	add(2, "ceil_div(a, b)", "a divided by b, rounded up to a whole number.", divFunc(Rat.ceilQuo))
 	add(2, "div(a, b)", "a divided by b, rounded down to a whole number.", divFunc(Rat.floorQuo))
-	add(2, "doubled(a, b)", "The last of a, 2a, 4a, ... up to b; a itself if 2a is greater than b.", binaryFunc(doubled, func(a, _ Rat) string {
+	add(2, "doubled(a, b)", "The largest of a, 2a, 4a, ... up to b; a itself if 2a is greater than b.", binaryFunc(doubled, func(a, _ Rat) string {
 		if a.n <= 0 {
 			return "the first must be greater than 0"
 		}
@@ -54,7 +54,7 @@ func init() {
 		return pack(false, gcd(magnitude(a.n), magnitude(b.n)), 1)
 	}))
 	add(1, "given(name)", "Whether an optional parameter or field is set.", givenFunc)
-	add(1, "is_ip(s)", "Whether a string is a numeric IP address of version 4 or 6.", isIPFunc)
+	add(1, "is_ip(s)", "Whether a string is a numeric IPv4 or IPv6 address.", isIPFunc)
 	add(2, "lcm(a, b)", "The least common multiple of two whole numbers; never negative, and 0 if either is.", wholeFunc(func(a, b Rat) (Rat, bool) {
 		x, y := magnitude(a.n), magnitude(b.n)
 		if x == 0 || y == 0 {
@@ -62,7 +62,7 @@ func init() {
 		}
 		return mulFrac(false, x/gcd(x, y), 1, y, 1)
 	}))
-	add(1, "len(x)", "How many elements a list has, or characters a string.", lenFunc)
+	add(1, "len(x)", "The number of elements in a list, or of characters in a string.", lenFunc)
 	add(-1, "max(x, ...)", "The largest of its arguments, or of the numbers in a list, which must not be empty.", foldFunc(func(a, b Rat) (Rat, bool) {
 		if a.Cmp(b) < 0 {
 			return b, true
@@ -75,10 +75,10 @@ func init() {
 		}
 		return a, true
 	}, false))
-	add(1, "numbers(s)", "The list of the whole numbers that a string has between commas; empty if it has anything else.", numbersFunc)
-	add(2, "split(s, sep)", "The list of the parts of a string between separators.", splitFunc)
+	add(1, "numbers(s)", "The whole numbers in a string, separated by commas, as a list; empty if the string contains anything else.", numbersFunc)
+	add(2, "split(s, sep)", "The parts of a string between separators, as a list.", splitFunc)
 	add(1, "sum(list)", "The sum of a list of numbers; 0 if it is empty.", foldFunc(Rat.add, true))
-	add(2, "sum_first(list, n)", "The sum of the first n numbers of a list.", sumFirstFunc)
+	add(2, "sum_first(list, n)", "The sum of the first n numbers in a list.", sumFirstFunc)
 }
 
 // Functions returns the functions that formulas can call, sorted by name.

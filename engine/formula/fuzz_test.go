@@ -11,7 +11,7 @@ import (
 	"kvbench/engine/diag"
 )
 
-// FuzzText: no text makes the compiler or an evaluation panic.
+// FuzzText checks that no text makes the compiler or an evaluation panic.
 func FuzzText(f *testing.F) {
 	for _, s := range []string{
 		"layers * 2 + bytes[pattern]", "on ? floor(1/3) : sizes[1]", "let x = 1; x", "map(sizes, #)", "'a' in kinds and not on",
@@ -35,7 +35,7 @@ func FuzzText(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for r := range p.slots { // those without a value too
+		for r := range p.slots { // including those without a value
 			p.NewFrame().Eval(Ref(r))
 		}
 		s = toy()
@@ -50,9 +50,9 @@ func FuzzText(f *testing.F) {
 	})
 }
 
-// tree builds a random numeric expression from bytes, as text and as its value
-// in math/big. exact is false where some step does not fit 64 bits or divides
-// by zero: there the engine may report an error, and nothing else.
+// tree builds a random numeric expression from bytes, as text and as its value in
+// math/big. exact is false if a step does not fit in 64 bits or divides by zero; only
+// then may the engine report an error.
 type tree struct {
 	data []byte
 	fits bool
@@ -132,7 +132,7 @@ func round(x *big.Rat, up bool) *big.Rat {
 	return new(big.Rat).SetInt(q)
 }
 
-// FuzzExact evaluates random expressions here and in math/big.
+// FuzzExact compares the values of random expressions with those of math/big.
 func FuzzExact(f *testing.F) {
 	f.Add([]byte{4, 0, 7, 0, 0, 2, 0})
 	f.Add([]byte{5, 4, 3, 0, 9, 1, 0, 5, 2, 0, 3, 0})

@@ -7,8 +7,8 @@ import (
 	"kvbench/engine/diag"
 )
 
-// TestInputOr: an input without a value has that of its formula, and what reads it
-// depends on both.
+// TestInputOr checks that an input without a value has the value of its formula, and
+// that whatever reads the input depends on both.
 func TestInputOr(t *testing.T) {
 	s := NewScope()
 	s.Input("engine", Str, diag.Pos{})
@@ -44,11 +44,12 @@ func TestInputOr(t *testing.T) {
 	check(64, 0)
 }
 
-// TestTableBut: a key that a table lacks for a reason is refused with it.
+// TestTableBut checks that a missing key is reported with the reason why the table
+// lacks it.
 func TestTableBut(t *testing.T) {
 	s := NewScope()
 	s.Input("release", Str, diag.Pos{})
-	s.TableBut("rule", []string{"2"}, []Source{{Text: "16"}}, Num, map[string]string{"1": "nobody knows it of 1"})
+	s.TableBut("rule", []string{"2"}, []Source{{Text: "16"}}, Num, map[string]*diag.Diag{"1": diag.Errorf(diag.Pos{}, "nobody knows it of 1")})
 	s.Formula("page", Source{Text: "rule[release]"}, Num)
 	p, err := s.Compile()
 	if err != nil {

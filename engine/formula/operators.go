@@ -478,7 +478,8 @@ func (k *checker) lookup(t *slot, property ast.Node) code {
 		key := find(f)
 		c, ok := elems[key]
 		if why, known := t.missing[key]; known && f.err == nil {
-			f.err = diag.Errorf(diag.Pos{}, "%s", why)
+			e := *why
+			f.err = &e
 		} else if !ok && f.err == nil {
 			f.err = t.suggest(at.errorf(noKey, t.name, key), key)
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -98,6 +99,44 @@ func Indexed(text, name string) []string {
 	return names
 }
 
+// Compared returns the strings that a formula compares with names, by name: x and y
+// in name == "x" or name in ["x", "y"].
+func Compared(text string) map[string][]string {
+	p, errs := (&unit{src: Source{Text: text}}).parse()
+	if len(errs) > 0 {
+		return nil
+	}
+	found := map[string][]string{}
+	var walk func(n ast.Node)
+	walk = func(n ast.Node) {
+		if b, ok := n.(*ast.BinaryNode); ok && slices.Contains([]string{"==", "!=", "in"}, b.Operator) {
+			for _, sides := range [][2]ast.Node{{b.Left, b.Right}, {b.Right, b.Left}} {
+				if name, ok := sides[0].(*ast.IdentifierNode); ok {
+					found[name.Value] = append(found[name.Value], stringsIn(sides[1])...)
+				}
+			}
+		}
+		children(n, walk)
+	}
+	walk(p.root)
+	return found
+}
+
+// stringsIn returns the value of a string literal, or those of a list of them.
+func stringsIn(n ast.Node) []string {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return []string{n.Value}
+	case *ast.ArrayNode:
+		var list []string
+		for _, e := range n.Nodes {
+			list = append(list, stringsIn(e)...)
+		}
+		return list
+	}
+	return nil
+}
+
 // Check reports errors in a formula that do not depend on the kinds of its
 // names: bad syntax, and unknown functions.
 func Check(name string, src Source) error {
@@ -127,8 +166,43 @@ func Check(name string, src Source) error {
 	return list.Err()
 }
 
-// parse parses the unit's text, or returns its errors.
+// texts holds the syntax of formulas by their texts: many formulas have the same text,
+// and programs are compiled for several architectures with the same formulas.
+var texts struct {
+	sync.Mutex
+	known map[string]*parsed
+	bytes int // the length of all texts in known
+}
+
+// maxTexts is the maximum length in bytes of all texts that are kept. kvbench's own are
+// far shorter; those of untrusted files must not use up the memory.
+const maxTexts = 128 << 10
+
+// parse parses the unit's text unless that was done before, or returns its errors.
 func (u *unit) parse() (*parsed, []*diag.Diag) {
+	texts.Lock()
+	p := texts.known[u.src.Text]
+	texts.Unlock()
+	if p != nil {
+		return p, nil
+	}
+	p, errs := u.parseText()
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	texts.Lock()
+	defer texts.Unlock()
+	if texts.known == nil {
+		texts.known = map[string]*parsed{}
+	}
+	if texts.bytes += len(u.src.Text); texts.bytes <= maxTexts {
+		texts.known[u.src.Text] = p
+	}
+	return p, nil
+}
+
+// parseText parses the unit's text, or returns its errors.
+func (u *unit) parseText() (*parsed, []*diag.Diag) {
 	text := u.src.Text
 	at := func(off int) place { return place{u, off} }
 	fail := func(d *diag.Diag) (*parsed, []*diag.Diag) { return nil, []*diag.Diag{d} }

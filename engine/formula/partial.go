@@ -38,7 +38,7 @@ func (s *Scope) Partial(find func(name string) (kind Kind, ok bool)) (*Program, 
 
 // found adds an input that formulas read but that was not declared.
 func (c *compiler) found(name string) Ref {
-	s := slot{unit: unit{name: name}, class: input}
+	s := slot{unit: &unit{name: name}, class: input}
 	kind, ok := c.find(name)
 	if !ok {
 		s.class = missing
@@ -58,7 +58,7 @@ func (c *compiler) bind(r Ref) {
 		s.lacks = false
 	case input:
 		if s.lacks = false; s.kind == broken {
-			c.fail(r, place{&s.unit, 0}.errorf("cannot be read"))
+			c.fail(r, place{s.unit, 0}.errorf("cannot be read"))
 		}
 	case table:
 		if s.lacks = slices.ContainsFunc(s.uses, lacks); !s.lacks {
@@ -71,7 +71,7 @@ func (c *compiler) bind(r Ref) {
 		s.uses = slices.DeleteFunc(s.uses, lacks)
 		if s.lacks = len(s.uses) == 0; !s.lacks {
 			s.uses = s.uses[:1]
-			s.code = (&checker{p: c.p, unit: &s.unit}).read(s.uses[0], 0)
+			s.code = (&checker{p: c.p, unit: s.unit}).read(s.uses[0], 0)
 			s.kind = s.code.kind
 			c.fail(r, c.p.wrong[s.uses[0]])
 		}

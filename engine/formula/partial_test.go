@@ -7,8 +7,7 @@ import (
 	"kvbench/engine/diag"
 )
 
-// TestPartial: of inputs that are not all there, formulas that need no others
-// have values.
+// TestPartial checks that formulas have values if the inputs that they need do.
 func TestPartial(t *testing.T) {
 	there := map[string]Value{
 		"heads": Number(8), "size": Number(64), "zero": Number(0), "word": Text("b"),
@@ -19,7 +18,7 @@ func TestPartial(t *testing.T) {
 	s.First("either", []Source{{Text: "nothing"}, {Text: "word"}, {Text: "'never'"}})
 	s.First("neither", []Source{{Text: "nothing"}, {Text: "gone + 1"}})
 	s.First("empty", nil)
-	s.First("odd", []Source{{Text: "kinds + 1"}, {Text: "1"}}) // the first is there, but wrong
+	s.First("odd", []Source{{Text: "kinds + 1"}, {Text: "1"}}) // the first is present, but wrong
 	s.Formula("loop", Source{Text: "pool"}, Any)
 	s.Formula("pool", Source{Text: "loop"}, Any)
 	s.First("round", []Source{{Text: "circle"}, {Text: "1"}})

@@ -58,7 +58,7 @@ func TestRat(t *testing.T) {
 	}
 }
 
-// exact gives a result of math/big as a Rat, if it fits.
+// exact returns a result of math/big as a Rat, if it fits.
 func exact(r *big.Rat) (Rat, bool) {
 	if !r.Num().IsInt64() || !r.Denom().IsInt64() {
 		return Rat{}, false
@@ -67,8 +67,8 @@ func exact(r *big.Rat) (Rat, bool) {
 	return v, err == nil
 }
 
-// FuzzRat holds every operation to math/big: equal, or an overflow just where
-// the exact result does not fit.
+// FuzzRat compares every operation with math/big: the results are equal, or there is an
+// overflow exactly if the exact result does not fit.
 func FuzzRat(f *testing.F) {
 	f.Add(int64(1), int64(2), int64(1), int64(3))
 	f.Add(int64(maxInt), int64(1), int64(1), int64(maxInt))
@@ -101,7 +101,7 @@ func FuzzRat(f *testing.F) {
 		if got := a.Cmp(b); got != x.Cmp(y) {
 			t.Errorf("%v cmp %v is %d", a, b, got)
 		}
-		floor := new(big.Int).Div(x.Num(), x.Denom()) // Euclidean: floors for a positive divisor
+		floor := new(big.Int).Div(x.Num(), x.Denom()) // Euclidean division rounds down for a positive divisor
 		if got := a.Floor(); got.Num() != floor.Int64() || !got.IsInt() {
 			t.Errorf("floor %v is %v", a, got)
 		}

@@ -57,7 +57,7 @@ type decl struct {
 type rows struct {
 	keys    []string
 	srcs    []Source
-	missing map[string]string
+	missing map[string]*diag.Diag
 }
 
 // class is the class of thing that a name refers to.
@@ -112,8 +112,8 @@ func (s *Scope) Table(name string, keys []string, srcs []Source, want Kind) {
 }
 
 // TableBut is like [Scope.Table], for a table that deliberately lacks some
-// keys: it takes the message for formulas that select one of them.
-func (s *Scope) TableBut(name string, keys []string, srcs []Source, want Kind, missing map[string]string) {
+// keys: it takes the error for formulas that select one of them.
+func (s *Scope) TableBut(name string, keys []string, srcs []Source, want Kind, missing map[string]*diag.Diag) {
 	d := decl{unit: unit{name: name}, class: table, want: want, table: &rows{slices.Clone(keys), slices.Clone(srcs), missing}}
 	if len(srcs) > 0 {
 		d.src.Pos = srcs[0].Pos
@@ -131,8 +131,12 @@ type Ref int32
 type Program struct {
 	slots []slot
 	quick []quickSlot
+	order []Ref // each slot after those that it uses, unless they use it too
 	names map[string]Ref
 	count [StrList + 1]int32 // how many slots there are of each kind
+
+	inputs func() *numbers
+	reach  func() *Reach // see ReachAll
 
 	// For a partial program: the names that formulas lack, and their errors.
 	lacking map[Ref][]string
@@ -162,7 +166,7 @@ func (s *slot) quick() quickSlot {
 // slot is what one name refers to; the formulas of a table have slots without a
 // name in the program.
 type slot struct {
-	unit
+	*unit
 	class class
 	kind  Kind
 	index int32 // index among the slots of its kind
@@ -180,7 +184,7 @@ type slot struct {
 type entries struct {
 	keys    []string // as declared
 	elems   map[string]Ref
-	missing map[string]string
+	missing map[string]*diag.Diag
 }
 
 // Compile checks all formulas. The error contains everything that is wrong: first
@@ -230,6 +234,7 @@ func (c *compiler) program() *Program {
 	for r := range c.p.slots {
 		c.p.quick[r] = c.p.slots[r].quick()
 	}
+	c.p.prepareReach()
 	return c.p
 }
 
@@ -238,13 +243,13 @@ func (c *compiler) program() *Program {
 // other formulas cannot refer to the new one, and it cannot refer to hidden
 // names.
 func (p *Program) With(name string, src Source, want Kind, hidden ...string) (*Program, Ref, error) {
-	q := &Program{slots: slices.Clip(p.slots), names: maps.Clone(p.names), count: p.count}
+	q := &Program{slots: slices.Clip(p.slots), order: slices.Clip(p.order), names: maps.Clone(p.names), count: p.count}
 	for _, h := range hidden {
 		delete(q.names, h)
 	}
 	c := newCompiler(0, 0)
 	c.p, c.wants = q, make([]Kind, len(q.slots))
-	r := c.add(slot{unit: unit{name, src}, class: derived}, want)
+	r := c.add(slot{unit: &unit{name, src}, class: derived}, want)
 	syntax, errs := q.slots[r].unit.parse()
 	if len(errs) > 0 {
 		return nil, 0, diag.List(errs)
@@ -263,8 +268,10 @@ func (p *Program) With(name string, src Source, want Kind, hidden ...string) (*P
 	s := &q.slots[r]
 	s.index = q.count[s.kind]
 	q.count[s.kind]++
+	q.order = append(q.order, r)
 	q.quick = append(slices.Clip(p.quick), s.quick())
 	q.names = p.names
+	q.prepareReach()
 	return q, r, nil
 }
 
@@ -322,44 +329,4 @@ func (p *Program) Uses(r Ref) []string {
 func (p *Program) Reads(r Ref, name string) bool {
 	ref, ok := p.names[name]
 	return ok && slices.Contains(p.slots[r].uses, ref)
-}
-
-// Inputs returns the names of all inputs, with or without a default, that the
-// value of r can depend on, directly or through other formulas, sorted.
-func (p *Program) Inputs(r Ref) []string {
-	return p.InputsOf([]Ref{r}, func(string) bool { return true })
-}
-
-// Otherwise is appended to the name of an input that has a formula, to name
-// that formula: see [Scope.InputOr].
-const Otherwise = " ??"
-
-// InputsOf returns the inputs of several values, following only the names for
-// which follow is true. The formulas of a table are named table.key, and the
-// formula of an input as described at [Otherwise].
-func (p *Program) InputsOf(refs []Ref, follow func(name string) bool) []string {
-	seen := map[Ref]bool{}
-	for _, r := range refs {
-		seen[r] = true
-	}
-	var names []string
-	for todo := slices.Clone(refs); len(todo) > 0; {
-		r := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		s := &p.slots[r]
-		if s.class == input || s.class == preset || s.given {
-			names = append(names, s.name)
-		}
-		if s.given && !follow(s.name+Otherwise) {
-			continue
-		}
-		for _, u := range s.uses {
-			if !seen[u] && follow(p.slots[u].name) {
-				seen[u] = true
-				todo = append(todo, u)
-			}
-		}
-	}
-	slices.Sort(names)
-	return names
 }

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestWith: a formula that is added later reads what the program has, and
-// leaves the program as it was.
+// TestWith checks that a formula that is added later reads the values of the program
+// and does not change the program.
 func TestWith(t *testing.T) {
 	p, _ := latentFrame(t)
 	names := len(p.Names())

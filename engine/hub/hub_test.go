@@ -55,7 +55,8 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestEnvironment: the rules of huggingface_hub, first to last.
+// TestEnvironment checks that the environment is interpreted by the rules of
+// huggingface_hub.
 func TestEnvironment(t *testing.T) {
 	home := t.TempDir()
 	write(t, filepath.Join(home, "token"), " from-file\r\n")
@@ -116,7 +117,8 @@ func parse(t *testing.T, word string) hub.Repo {
 	return r
 }
 
-// TestFind: the layout of huggingface_hub, with its links.
+// TestFind checks that files are found in the cache layout of huggingface_hub,
+// including its links.
 func TestFind(t *testing.T) {
 	cache := t.TempDir()
 	repo := filepath.Join(cache, "models--Qwen--Qwen3-8B")
@@ -172,7 +174,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// serve runs a server on this machine, and gives a hub that downloads from it.
+// serve runs a server on this machine, and returns a hub that downloads from it.
 func serve(t *testing.T, handler http.HandlerFunc) *hub.Hub {
 	t.Helper()
 	s := httptest.NewServer(handler)
@@ -189,8 +191,8 @@ func read(t *testing.T, file string) string {
 	return string(data)
 }
 
-// TestDownload: both files come into the cache, where huggingface_hub and the
-// next start find them.
+// TestDownload checks that both files are saved in the cache, where huggingface_hub and
+// the next run find them.
 func TestDownload(t *testing.T) {
 	var asked []string
 	h := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -239,8 +241,8 @@ func TestDownload(t *testing.T) {
 	}
 }
 
-// TestRepair: a link to a file that is gone is replaced, and its target is not
-// touched.
+// TestRepair checks that a link to a missing file is replaced, and that its target is
+// not touched.
 func TestRepair(t *testing.T) {
 	h := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if filepath.Base(r.URL.Path) == more {
@@ -274,8 +276,8 @@ func TestRepair(t *testing.T) {
 	}
 }
 
-// TestComplete: a file that the cache lacks beside the first one is downloaded, at
-// the commit that is in the cache; what the server lacks is asked for once.
+// TestComplete checks that a file missing from the cache is downloaded at the commit
+// that the cache has, and that a file missing on the server is requested only once.
 func TestComplete(t *testing.T) {
 	var asked []string
 	found, code := true, ""
@@ -306,7 +308,7 @@ func TestComplete(t *testing.T) {
 	}
 	ask := "/a/b/resolve/" + other + "/" + more
 	h.Offline = "HF_HUB_OFFLINE"
-	download() // the cache is all there is
+	download() // only the cache is available
 	h.Offline = ""
 	download(ask)
 	if got := read(t, file); got != quant {
@@ -316,7 +318,7 @@ func TestComplete(t *testing.T) {
 
 	os.Remove(file)
 	found = false
-	download(ask) // a 404 of who knows what
+	download(ask) // a 404 from an unknown source
 	download(ask)
 	code = "EntryNotFound"
 	download(ask)
@@ -324,7 +326,8 @@ func TestComplete(t *testing.T) {
 	if _, err := os.Lstat(filepath.Join(dir, ".no_exist", other, more)); err != nil {
 		t.Error(err)
 	}
-	// What cannot be found out is an error: it may change every number.
+	// If it is unknown whether a file exists, that is an error: the file may change
+	// every number.
 	os.RemoveAll(filepath.Join(dir, ".no_exist"))
 	h.Endpoint = "http://127.0.0.1:1"
 	if err := h.Download(r, main, more); err == nil || !strings.Contains(err.Error(), "cannot be reached") {
@@ -332,8 +335,8 @@ func TestComplete(t *testing.T) {
 	}
 }
 
-// TestRedirect: the file may come from another host, which never gets the token
-// and is not believed about the commit.
+// TestRedirect checks that a file may come from another host, but that this host never
+// receives the token and does not determine the commit.
 func TestRedirect(t *testing.T) {
 	cdn := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for name, values := range r.Header {
@@ -345,7 +348,7 @@ func TestRedirect(t *testing.T) {
 		fmt.Fprint(w, config)
 	}))
 	defer cdn.Close()
-	// Same name, other port: still another server.
+	// The same name with another port is a different server.
 	h := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/old/") {
 			http.Redirect(w, r, strings.Replace(r.URL.Path, "/old/", "/new/", 1), http.StatusTemporaryRedirect)
@@ -371,7 +374,7 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
-// TestNoToken: nothing but https, or this machine, gets the token.
+// TestNoToken checks that the token is sent only over https, or to this machine.
 func TestNoToken(t *testing.T) {
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" {
@@ -391,7 +394,8 @@ func TestNoToken(t *testing.T) {
 	}
 }
 
-// TestProxy: a proxy that cannot be reached is told from a server that cannot.
+// TestProxy checks that messages distinguish an unreachable proxy from an unreachable
+// server.
 func TestProxy(t *testing.T) {
 	h := serve(t, nil)
 	h.Endpoint = "http://mirror.invalid"
@@ -407,8 +411,8 @@ func TestProxy(t *testing.T) {
 	}
 }
 
-// TestRefused: what a server may answer, and what is said of it. Nothing stays
-// in the cache, and the token is in no message.
+// TestRefused checks the messages about a server's answers. Nothing is saved in the
+// cache, and no message contains the token.
 func TestRefused(t *testing.T) {
 	status := func(code int, errorCode string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -504,7 +508,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestSlow: a server that never answers, or never ends, is not waited for.
+// TestSlow checks that there is a time limit for a server that never answers or never
+// finishes.
 func TestSlow(t *testing.T) {
 	for name, begin := range map[string]string{"no answer": "", "no end": `{"a":`} {
 		t.Run(name, func(t *testing.T) {
@@ -533,8 +538,8 @@ func TestSlow(t *testing.T) {
 	}
 }
 
-// TestSettings: what the environment says wrong is not shown where it may be a
-// secret, and nothing is asked.
+// TestSettings checks that invalid settings in the environment are not shown if they
+// may be secret, and that nothing is requested then.
 func TestSettings(t *testing.T) {
 	for _, test := range []struct {
 		set  func(h *hub.Hub)
@@ -564,7 +569,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// TestUnwritable: a cache that cannot be written says so.
+// TestUnwritable checks the message if the cache cannot be written.
 func TestUnwritable(t *testing.T) {
 	h := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Repo-Commit", commit)

@@ -1,6 +1,7 @@
 package huggingface
 
 import (
+	"fmt"
 	"maps"
 	"path/filepath"
 	"regexp"
@@ -122,6 +123,11 @@ func (c *Config) Types() (list []string, err error) {
 		list = append(list, f.value.Str)
 	}
 	return list, nil
+}
+
+// TypeError returns an error at the position of the model type.
+func (c *Config) TypeError(format string, args ...any) *diag.Diag {
+	return diag.Errorf(c.outer.pos, "%s %s: %s", TypeField, &c.outer.Value, fmt.Sprintf(format, args...))
 }
 
 // commit matches the name of a folder in the Hugging Face cache.

@@ -75,6 +75,7 @@ func (c *Config) compile(fam Family) (*program, error) {
 			add(fam.Absent[name], formula.Any) // so that the fields it reads count as read
 		}
 	}
+	add(fam.When, formula.Bool)
 	rules(fam.Params)
 	rules(c.common.Defaults)
 	for _, name := range schema.Keys(fam.Harmless) {
@@ -166,7 +167,7 @@ func (p *program) eval(what string, f schema.Formula, want formula.Kind, each bo
 	if err := p.Wrong(ref); err != nil {
 		return formula.Value{}, p.blame(what, ref, err)
 	}
-	if !each && !(want == formula.Bool && slices.Contains(p.Inputs(ref), LayerName)) {
+	if !each && !(want == formula.Bool && p.DependsOn(ref, LayerName)) {
 		v, err := p.frame.Eval(ref)
 		if err != nil {
 			return v, p.blame(what, ref, err)

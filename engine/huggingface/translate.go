@@ -42,6 +42,16 @@ type Translation struct {
 	fields map[string][]string // the fields that each parameter is computed from
 }
 
+// Meets reports whether a configuration meets the condition of a family.
+func (c *Config) Meets(fam *schema.Family) (bool, error) {
+	p, err := c.compile(Family{Family: fam})
+	if err != nil {
+		return false, err
+	}
+	p.countLayers() // Translate reports its error
+	return p.holds(fam.Name, fam.When)
+}
+
 // Translate converts a configuration to the parameter document of a model.
 func Translate(c *Config, fam Family) (*Translation, error) {
 	p, err := c.compile(fam)

@@ -11,7 +11,7 @@ import (
 	"kvbench/engine/jsonl"
 )
 
-// TestReader: what is read, and what is wrong with texts.
+// TestReader checks the values that are read, and the messages about invalid texts.
 func TestReader(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"a":1}`:                  "",
@@ -70,8 +70,8 @@ func TestReader(t *testing.T) {
 	}
 }
 
-// FuzzReader: a text is good if encoding/json finds it so, and is not nested
-// too deeply.
+// FuzzReader checks that a text is accepted if encoding/json accepts it and it is not
+// nested too deeply.
 func FuzzReader(f *testing.F) {
 	for _, text := range []string{`{"a":[1,2.5e-3,"\ud800\u0041",null,true,false]}`, `{"a":1,"a":{}}`, "[0 ,\r\n-0.1]", `"\u00`, `[1,,2]`, "\"\xff\"", `1E+`, strings.Repeat("[", 200)} {
 		f.Add([]byte(text))
@@ -94,8 +94,8 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// TestLines: the numbers and the places of lines; blank ones are skipped,
-// a long one ends the reading, and the last may lack its end.
+// TestLines checks the numbers and offsets of lines. Blank lines are skipped, a line
+// that is too long ends the reading, and the last line does not need a line end.
 func TestLines(t *testing.T) {
 	long := strings.Repeat("x", jsonl.MaxLine)
 	for text, want := range map[string]string{
@@ -124,8 +124,8 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// TestEndless: a line without an end takes no more time and memory than the
-// longest.
+// TestEndless checks that a line without an end takes no more time and memory than the
+// longest allowed line.
 func TestEndless(t *testing.T) {
 	endless := &zeros{}
 	if _, err := jsonl.NewLines(endless).Next(); err != jsonl.ErrLong {

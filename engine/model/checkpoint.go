@@ -75,18 +75,22 @@ func (l *Loader) readBeside(c *huggingface.Config, prefix, file string) error {
 // language model in it. If there is none, it returns the family named unknown.
 func (k *Known) familyOf(c *huggingface.Config, unknown string) (fam huggingface.Family, err error) {
 	types, err := c.Types()
-	var found *schema.ListedFamily
+	var list []*schema.ListedFamily
 	for _, t := range types {
-		if found == nil {
-			found = k.family(t)
+		if len(list) == 0 {
+			list = k.withType(t)
 		}
 	}
-	if found == nil {
+	if len(list) == 0 {
 		if err != nil {
 			return fam, err
 		}
 		fam.Unknown, fam.Near = true, k.nearType(types[0])
-		found = k.familyNamed(unknown)
+		list = []*schema.ListedFamily{k.familyNamed(unknown)}
+	}
+	found, err := reader(c, list)
+	if err != nil {
+		return fam, err
 	}
 	fam.Family = found.Family.Get()
 	if err := checkFamily(fam.Family, k); err != nil {

@@ -15,14 +15,14 @@ import (
 	"kvbench/engine/schema"
 )
 
-// letters stand for kinds of layers in the tests.
+// letters represents kinds of layers in the tests.
 var letters = map[string]string{
 	"full": "F", "sliding": "S", "chunked": "C", "none": "-", "latent": "L",
 	"mamba1": "m", "mamba2": "M", "gdn": "G", "kda": "K", "lightning": "T",
 }
 
-// parameters gives a model's parameters but for its name, as name=value in the
-// order of their names; kinds of layers as a letter each.
+// parameters returns a model's parameters except its name, as name=value sorted by
+// name. Each kind of layer is one letter.
 func parameters(m *model.Model) string {
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(m.Params)) {
@@ -34,7 +34,7 @@ func parameters(m *model.Model) string {
 				text += letters[kind]
 			}
 		}
-		// The last two are as the file has them: engines_windows.txtar and
+		// The last two have the values in the file: engines_windows.txtar and
 		// engines_parallel.txtar test them.
 		if name != schema.NameParam && name != "hf_architecture" && name != "num_attention_heads" {
 			list = append(list, name+"="+text)
@@ -43,9 +43,8 @@ func parameters(m *model.Model) string {
 	return strings.Join(list, " ")
 }
 
-// TestFamilies reads a configuration of each family. The files hold what
-// published models say of their geometry; the parameters were written down from
-// them by hand.
+// TestFamilies reads a configuration of each family. The files contain the geometry of
+// published models; the expected parameters were derived from them by hand.
 func TestFamilies(t *testing.T) {
 	_, l := loader(t)
 	r := strings.Repeat
@@ -108,7 +107,7 @@ func TestFamilies(t *testing.T) {
 		}
 		want := test.params
 		if test.arch == "hybrid_attention" && strings.Contains(want, "*") {
-			// as the file writes it
+			// as written in the file
 			want = strings.NewReplacer("*", "F", "E", "-").Replace(want)
 		}
 		if got := parameters(m); m.Arch.Name != test.arch || got != want {
@@ -121,8 +120,8 @@ func TestFamilies(t *testing.T) {
 	}
 }
 
-// TestOrdinaryFields reads configurations with further fields of published ones,
-// which say nothing of the cache: they are no reason to refuse them.
+// TestOrdinaryFields reads configurations with other fields of published models. These
+// fields do not affect the cache, so they must not cause an error.
 func TestOrdinaryFields(t *testing.T) {
 	_, l := loader(t)
 	for _, test := range []struct{ file, more string }{
@@ -161,7 +160,7 @@ func TestOrdinaryFields(t *testing.T) {
 		}
 		for name := range fields {
 			if strings.Contains(test.more, `"`+name+`":`) {
-				delete(fields, name) // of a name, one is enough
+				delete(fields, name) // one name is enough
 			}
 		}
 		if data, err = json.Marshal(fields); err != nil {
@@ -174,13 +173,13 @@ func TestOrdinaryFields(t *testing.T) {
 	}
 }
 
-// TestUnmentioned reads configurations that leave out what their class has by
-// default, as transformers writes those of a language model within another
-// model, and what the first files of a family had no name for.
+// TestUnmentioned reads configurations that omit the defaults of their class, as
+// transformers does for a language model within another model, and early configurations
+// of a family.
 func TestUnmentioned(t *testing.T) {
 	_, l := loader(t)
 	for _, test := range []struct{ text, want string }{
-		// falcon-40b and its descendants before they were part of transformers
+		// falcon-40b and its descendants, before they were part of transformers
 		{`{"model_type": "RefinedWeb", "hidden_size": 8192, "n_head": 128, "n_head_kv": 8, "n_layer": 60, "parallel_attn": true}`,
 			"head_dim=64 num_kv_heads=8 num_layers=60"},
 		{`{"model_type": "llava", "text_config": {"model_type": "mistral", "head_dim": 128, "hidden_size": 12288, "num_attention_heads": 96, "num_hidden_layers": 88, "sliding_window": null}}`,
@@ -229,7 +228,7 @@ func TestUnmentioned(t *testing.T) {
 	}
 }
 
-// TestVariedHeads reads a model in which a search left heads out.
+// TestVariedHeads reads a model in which architecture search removed heads.
 func TestVariedHeads(t *testing.T) {
 	_, l := loader(t)
 	m, err := l.Model("../config/testdata/hf/nvidia--Llama-3_3-Nemotron-Super-49B-v1.json", nil)
@@ -245,7 +244,7 @@ func TestVariedHeads(t *testing.T) {
 	}
 }
 
-// small is a configuration of a known family; more goes into it.
+// small is a configuration of a known family, to which tests add fields.
 func small(more string) string {
 	return `{
   "model_type": "llama",
@@ -263,7 +262,7 @@ func TestFormats(t *testing.T) {
 		{`, "torch_dtype": "bfloat16"`, "bf16", "bf16", ""},
 		{`, "dtype": "float16"`, "fp16", "fp16", ""},
 		{`, "torch_dtype": "torch.bfloat16"`, "bf16", "bf16", ""},
-		{`, "torch_dtype": "float32"`, "bf16", "fp32", "config.json:7:18: the model's elements are float32, and engines run such models in 16 bits: using bf16 for the KV cache\nuse --kvcache_quant_mode fp32 if yours runs it in 32 bits"},
+		{`, "torch_dtype": "float32"`, "bf16", "fp32", "config.json:7:18: the model is in float32, but engines run such models in 16 bits: using bf16 for the KV cache\nuse --kvcache_quant_mode fp32 if your engine runs it in 32 bits"},
 		{``, "bf16", "bf16", "config.json: does not set dtype: using bf16 for the KV cache\nuse --kvcache_quant_mode to override it"},
 		{`, "dtype": null`, "bf16", "bf16", "config.json: does not set dtype: using bf16 for the KV cache\nuse --kvcache_quant_mode to override it"},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "fp8", "fmt": "e4m3"}`, "bf16", "fp8", ""},
@@ -277,13 +276,13 @@ func TestFormats(t *testing.T) {
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "compressed-tensors", "format": "mxfp4-pack-quantized", "config_groups": {"group_0": {"weights": {"num_bits": 4, "type": "float", "group_size": 32}}}}`, "bf16", "mxfp4", ""},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "modelopt", "quant_algo": "NVFP4", "kv_cache_scheme": {"num_bits": 8, "type": "float"}}`, "bf16", "nvfp4", ""},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}`, "bf16", "fp8",
-			"config.json:7:92: the checkpoint names a format of the KV cache that engines do not take from it: they use the model's own\nset --kvcache_quant_mode if yours does"},
+			"config.json:7:92: engines ignore the KV cache format in this checkpoint: using the model's own format\nset --kvcache_quant_mode if your engine uses it"},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "aqlm"}`, "bf16", "bf16",
 			"config.json:7:64: unknown weight quantization: using the unquantized format\nuse --model_quant_mode to override it"},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "gptq", "bits": 3}`, "bf16", "bf16",
 			"config.json:7:64: unknown weight quantization: using the unquantized format\nuse --model_quant_mode to override it"},
 	} {
-		// What is added stands on a line of its own.
+		// Each addition is on its own line.
 		m, err := l.Model(write(t, "config.json", small(strings.Replace(test.more, ", ", ",\n  ", 1))), nil)
 		if err != nil {
 			t.Errorf("%s: %v", test.more, err)
@@ -307,7 +306,7 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// TestSibling reads the quantization of a file beside the configuration.
+// TestSibling reads the quantization from a file next to the configuration.
 func TestSibling(t *testing.T) {
 	_, l := loader(t)
 	file := write(t, "config.json", small(`, "dtype": "bfloat16"`))
@@ -337,7 +336,7 @@ func TestSibling(t *testing.T) {
 	}
 }
 
-// TestUnknownTypes reads configurations of no family.
+// TestUnknownTypes reads configurations of unknown families.
 func TestUnknownTypes(t *testing.T) {
 	_, l := loader(t)
 	as := func(name, more string) string {
@@ -375,7 +374,7 @@ func TestUnknownTypes(t *testing.T) {
 	wantError(t, "a field that its family does not know", err, "config.json:6:44: some fields affect the cache in a way llama does not understand: kv_sharing_stride")
 }
 
-// TestBadCheckpoints reads configurations that are wrong.
+// TestBadCheckpoints reads invalid configurations.
 func TestBadCheckpoints(t *testing.T) {
 	_, l := loader(t)
 	for _, test := range []struct{ text, want string }{
@@ -400,7 +399,7 @@ func TestBadCheckpoints(t *testing.T) {
 		{small(`, "text_config": "x"`), `config.json:6:38: text_config: "x" is not allowed: expected a mapping`},
 		{small(`, "text_config": null`), ""},
 		{`{"model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": 0, "hidden_size": 64}`,
-			"config.json:1:90: head_dim cannot be computed: division by zero: 64 / 0\nwith hidden_size = 64, num_attention_heads = 0\nthe formula is at models/families_plain.cue:"},
+			"config.json:1:90: head_dim cannot be computed: division by zero: 64 / 0\nwith hidden_size = 64, num_attention_heads = 0\nthe formula is at models/families_"},
 		{`{"model_type": "llama", "num_hidden_layers": "2", "num_attention_heads": 2, "hidden_size": 64}`,
 			`config.json:1:46: num_layers: "2" is not allowed: expected a whole number, 1 or more`},
 		{`{"model_type": "llama", "num_hidden_layers": 2, "num_attention_heads": "8", "hidden_size": 64}`,
@@ -417,9 +416,9 @@ func TestBadCheckpoints(t *testing.T) {
 			"config.json:1:46: num_hidden_layers: a list cannot be read: num_layers needs a number, a string, true or false, or a list of numbers or strings"},
 		{small(`, "dtype": "float99"`), `config.json:6:32: strategy.kvcache_quant_mode cannot be computed: formats has no "float99"`},
 		{`{"model_type": "gpt_oss", "num_hidden_layers": 3, "num_key_value_heads": 8, "layer_types": ["full_attention", "sliding_attention"]}`,
-			"config.json:1:92: layer_kinds cannot be computed: index 2 is out of range: the list has 2 elements, counted from 0\nin layer 2\nwith layer_types = [\"full_attention\", \"sliding_attention\"]\nthe formula is at models/families.cue:"},
+			"config.json:1:92: layer_kinds cannot be computed: index 2 is out of range: the list has 2 elements, counted from 0\nin layer 2\nwith layer_types = [\"full_attention\", \"sliding_attention\"]\nthe formula is at models/families_shared.cue:"},
 		{`{"model_type": "gpt_oss", "num_hidden_layers": 1, "num_key_value_heads": 8, "layer_types": ["full_attention", "sliding_attention"]}`,
-			"config.json:1:92: layer_kinds cannot be computed: layer_types has 2 entries, but the model has 1 layer\nthe formula is at models/families.cue:"},
+			"config.json:1:92: layer_kinds cannot be computed: layer_types has 2 entries, but the model has 1 layer\nthe formula is at models/families_shared.cue:"},
 		{`{"model_type": "gpt_oss", "num_hidden_layers": 2, "num_key_value_heads": 8, "layer_types": []}`,
 			"config.json:1:92: layer_kinds cannot be computed: layer_types has 0 entries, but the model has 2 layers"},
 		{`{"model_type": "llama4", "text_config": {"num_hidden_layers": 4, "num_attention_heads": 8, "head_dim": 8, "no_rope_layers": [1, 1, 1, 0, 1]}}`,
@@ -448,7 +447,7 @@ func TestBadCheckpoints(t *testing.T) {
 		{`{"model_type": "bert", "num_hidden_layers": 12, "num_attention_heads": 12, "hidden_size": 768, "type_vocab_size": 2}`,
 			"config.json:1:115: an encoder has no KV cache"},
 		{`{"model_type": "bert", "num_hidden_layers": 12, "num_attention_heads": 12, "hidden_size": 768, "type_vocab_size": 2, "is_decoder": true}`, ""},
-		// kinds of layers that are not known
+		// unknown kinds of layers
 		{`{"model_type": "qwen2", "num_hidden_layers": 2, "num_attention_heads": 28, "num_key_value_heads": 4, "hidden_size": 3584, "layer_types": ["full_attention", "linear_attention"]}`,
 			"config.json:1:138: some layers are of an unknown kind"},
 		{`{"model_type": "qwen2", "num_hidden_layers": 2, "num_attention_heads": 28, "num_key_value_heads": 4, "hidden_size": 3584, "sliding_window": null, "layer_types": ["full_attention", "sliding_attention"]}`, ""},
@@ -457,15 +456,15 @@ func TestBadCheckpoints(t *testing.T) {
 		{`{"model_type": "mimo_v2_flash", "num_hidden_layers": 6, "num_key_value_heads": 4, "head_dim": 192, "v_head_dim": 128, "swa_num_key_value_heads": 8, "sliding_window": 128, "hybrid_block_size": 6}`,
 			`config.json: layer_kinds.0: "not listed" is not allowed: expected one of `},
 		{`{"model_type": "gemma3_text", "sliding_window_pattern": null}`, `config.json: layer_kinds.0: "not listed" is not allowed: expected one of `},
-		{`{"model_type": "deepseek_v2", "num_hidden_layers": 12, "num_attention_heads": 10, "num_key_value_heads": 10, "kv_lora_rank": 512, "qk_rope_head_dim": 64, "use_mla": false}`,
-			"config.json:1:166: the model has key and value heads, not latent vectors"},
+		{`{"model_type": "deepseek_v2", "num_hidden_layers": 12, "num_attention_heads": 10, "num_key_value_heads": 10, "kv_lora_rank": 512, "qk_rope_head_dim": 64, "use_mla": false, "hidden_size": 1280}`,
+			"config.json:1:126: use_mla is false, but the model has sizes of latent vectors: engines differ in which they read"},
 	} {
 		_, err := l.Model(write(t, "config.json", test.text), nil)
 		wantError(t, test.text, err, test.want)
 	}
 }
 
-// TestPythonJSON reads what Python writes and JSON does not have.
+// TestPythonJSON reads values that Python writes but JSON does not allow.
 func TestPythonJSON(t *testing.T) {
 	_, l := loader(t)
 	m, err := l.Model(write(t, "config.json", small(`, "a": NaN, "b": [0.0, Infinity], "c": -Infinity, "sliding_window": NaN, "s": "NaN \" Infinity", "attn_implementation": "x"`)), nil)
@@ -479,7 +478,8 @@ func TestPythonJSON(t *testing.T) {
 	wantError(t, "a parameter file with NaN", err, "m.json:1:42: is not JSON: invalid character 'N' looking for beginning of value")
 }
 
-// TestCheckpointNames names models by the places of their configurations.
+// TestCheckpointNames checks that models are named after the location of their
+// configurations.
 func TestCheckpointNames(t *testing.T) {
 	_, l := loader(t)
 	for name, want := range map[string]string{
@@ -498,7 +498,7 @@ func TestCheckpointNames(t *testing.T) {
 	}
 }
 
-// TestUserFamilies reads configurations by families in a folder of the user's.
+// TestUserFamilies reads configurations with families in a user's folder.
 func TestUserFamilies(t *testing.T) {
 	_, l := loader(t)
 	config := write(t, "config.json", `{"model_type": "novel", "depth": 3, "kv": {"heads": 2}, "width": 64, "window": [1, 0, 1]}`)
@@ -524,7 +524,7 @@ novel: {
 	if got := parameters(m); got != "head_dim=16 layer_kinds=SFS num_kv_heads=2 num_layers=3 sliding_window=64" {
 		t.Errorf("it is read as %s", got)
 	}
-	// A file that brings a family and a model, from its folder and by itself.
+	// A file that defines a family and a model, read from its folder and by itself.
 	both := write(t, "both.cue", "both: {model_types: [\"both\"], architecture: \"attention\", params: {num_layers: \"a\", num_kv_heads: \"b\", head_dim: \"c\"}}\n"+
 		"model: {model_name: \"x\", architecture: \"attention\", num_layers: 1, num_kv_heads: 1, head_dim: 1}\n")
 	if _, err := l.Model(both, []string{filepath.Dir(both)}); err != nil {
@@ -553,8 +553,8 @@ novel: {
 	}
 }
 
-// TestOrElse: a field that is missing or null counts as not given in x ?? y, and
-// does not keep the formula from counting.
+// TestOrElse checks that a field that is missing or null counts as not given in x ?? y,
+// and that the formula is still used.
 func TestOrElse(t *testing.T) {
 	_, l := loader(t)
 	dir := filepath.Dir(write(t, "novel.cue", `
@@ -605,9 +605,9 @@ novel: {
 	}
 }
 
-// FuzzCheckpoint: no configuration makes the reader panic, or takes long. What
-// is read has the parameters that its architecture needs, and says where its
-// values come from.
+// FuzzCheckpoint checks that no configuration makes the reader panic or takes long. If
+// a configuration is accepted, the model has the parameters that its architecture
+// needs, with their origins.
 func FuzzCheckpoint(f *testing.F) {
 	files, _ := filepath.Glob("../config/testdata/hf/*.json")
 	for _, file := range files {

@@ -2,7 +2,7 @@ package model_test
 
 import "testing"
 
-// TestCheckpointCache: what a checkpoint says of its KV cache.
+// TestCheckpointCache checks how a checkpoint's KV cache format is read.
 func TestCheckpointCache(t *testing.T) {
 	_, l := loader(t)
 	for _, test := range []struct{ quantization, want string }{

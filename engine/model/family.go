@@ -1,6 +1,7 @@
 package model
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -93,6 +94,9 @@ func family(name, file string, v cue.Value) (*schema.Family, error) {
 	}
 	f.Architecture, _ = field(schema.ArchField).String()
 	f.Pos = data.ValuePos(field(schema.ArchField))
+	if when := field("when"); when.Exists() {
+		f.When = schema.FormulaOf(when)
+	}
 	f.Absent, f.Harmless = formulasOf(field("absent")), formulasOf(field("harmless"))
 	var err error
 	if f.Requires, err = requirementsOf(field(fieldRequires)); err != nil {
@@ -216,14 +220,33 @@ func (k *Known) allFamilies() []*schema.ListedFamily {
 	return slices.Concat(k.bundled.Get(), k.families)
 }
 
-// family returns the family with a model type, or nil.
-func (k *Known) family(modelType string) *schema.ListedFamily {
-	for _, f := range k.allFamilies() {
-		if slices.Contains(f.ModelTypes, modelType) {
-			return f
-		}
+// withType returns the families with a model type.
+func (k *Known) withType(modelType string) []*schema.ListedFamily {
+	return slices.DeleteFunc(k.allFamilies(), func(f *schema.ListedFamily) bool { return !slices.Contains(f.ModelTypes, modelType) })
+}
+
+// reader returns the family that reads a configuration, out of those with its model
+// type: the first one whose condition holds, or else the one without a condition.
+func reader(c *huggingface.Config, list []*schema.ListedFamily) (found *schema.ListedFamily, err error) {
+	if len(list) == 1 && list[0].Family.Get().When.IsZero() {
+		return list[0], nil
 	}
-	return nil
+	var conditions []string
+	for _, f := range list {
+		if f.Family.Get().When.IsZero() {
+			found = f
+			continue
+		}
+		ok, err := c.Meets(f.Family.Get())
+		if ok || err != nil {
+			return f, err
+		}
+		conditions = append(conditions, fmt.Sprintf("%s reads it when %s", f.Name, f.Family.Get().When.Text))
+	}
+	if found == nil {
+		err = c.TypeError("no family of this model type reads the configuration").WithHint("%s", strings.Join(conditions, "; "))
+	}
+	return found, err
 }
 
 // familyNamed returns the family with the given name, or nil.
@@ -244,7 +267,10 @@ func (k *Known) addFamilies(list []*schema.Family) error {
 			continue
 		}
 		for _, t := range f.ModelTypes {
-			if other := k.family(t); other != nil {
+			for _, other := range k.withType(t) {
+				if !f.When.IsZero() || !other.Family.Get().When.IsZero() {
+					continue
+				}
 				errs = append(errs, diag.Errorf(f.Pos, "%s: model_type %s already belongs to %s (%s)", f.Name, strconv.Quote(t), other.Name, other.File))
 			}
 		}

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestForeign: what counts as kvbench's among files that are met, right or
-// wrong, by the ending of their name and their text.
+// TestForeign checks which files found in a folder, valid or not, count as kvbench's,
+// based on their extension and text.
 func TestForeign(t *testing.T) {
 	_, l := loader(t)
 	const utf16 = "\xff\xfem\x00o\x00d\x00e\x00l\x00_\x00n\x00a\x00m\x00e\x00:\x00 \x00X\x00\n\x00"
@@ -87,7 +87,7 @@ func TestForeign(t *testing.T) {
 		if (f.Foreign == "") != c.own || f.Foreign != "" && err != nil {
 			t.Errorf("%s %q: ours is %v, want %v (%q, %v)", c.ext, c.text, f.Foreign == "", c.own, f.Foreign, err)
 		}
-		// Who names the file has it read in any case.
+		// A file that the user names is always read.
 		if f, _ := l.Open(name, false); f.Foreign != "" {
 			t.Errorf("%s %q is foreign though it is named", c.ext, c.text)
 		}

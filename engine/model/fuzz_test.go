@@ -10,8 +10,8 @@ import (
 	"kvbench/engine/model"
 )
 
-// readsFiles fuzzes the reader of files of one name: it neither fails within
-// itself, nor takes long, and what it refuses it says so of.
+// readsFiles fuzzes the reader of files with one name: it must not fail internally or
+// take long, and its errors must name the file.
 func readsFiles(f *testing.F, name string, seeds ...string) {
 	for _, s := range seeds {
 		f.Add([]byte(s))
@@ -43,7 +43,7 @@ func readsFiles(f *testing.F, name string, seeds ...string) {
 	})
 }
 
-// sound fails for errors of kvbench's own making, and those without words.
+// sound fails for internal errors of kvbench and for errors without a message.
 func sound(t *testing.T, err error) {
 	t.Helper()
 	if err == nil {

@@ -55,10 +55,12 @@ func (l *Loader) Entries(dirs []string) ([]Entry, error) {
 			}
 		}
 	}
-	files, err := fs.Glob(l.models, "*.yaml")
+	files, err := fs.ReadDir(l.models, ".")
 	errs.Add(err)
 	for _, f := range files {
-		all = append(all, Entry{Name: strings.TrimSuffix(f, ".yaml"), File: path.Join("models", f), Bundled: true})
+		if name, ok := strings.CutSuffix(f.Name(), ".yaml"); ok {
+			all = append(all, Entry{Name: name, File: path.Join("models", f.Name()), Bundled: true})
+		}
 	}
 	return all, errs.Err()
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
 	cueerrors "cuelang.org/go/cue/errors"
 
 	"kvbench/engine/config"
@@ -443,9 +444,10 @@ func (l *Loader) EachParams(dirs []string, f func(name string, v cue.Value) erro
 	return nil
 }
 
-// Brought returns the architectures and families defined in an evaluated file.
-func (l *Loader) Brought(file string, v cue.Value) ([]*schema.Listed, []*schema.Family, error) {
-	p := source.Alone(file, v)
+// Brought returns the architectures and families that a file defines. v is the value of
+// all the files that it was evaluated with.
+func (l *Loader) Brought(f *ast.File, v cue.Value) ([]*schema.Listed, []*schema.Family, error) {
+	p := source.Part(f, v)
 	found, err := l.architecturesIn(p)
 	if err != nil {
 		return nil, nil, err

@@ -25,7 +25,7 @@ func loader(t testing.TB) (*schema.Schema, *model.Loader) {
 	return s, model.NewLoader(s, cueschema.Files, models.Files)
 }
 
-// write gives the path of a file with a text, in a folder of its own.
+// write returns the path of a file with the given text, in its own folder.
 func write(t testing.TB, name, text string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), name)
@@ -38,8 +38,8 @@ func write(t testing.TB, name, text string) string {
 	return file
 }
 
-// TestModelDefaults follows a model's own defaults into a configuration: they
-// are below a file, a flag and a command's preset, and above the schema.
+// TestModelDefaults checks the precedence of a model's own defaults: a file, a flag and
+// a command's preset override them, and they override the schema.
 func TestModelDefaults(t *testing.T) {
 	_, l := loader(t)
 	m, err := l.Model(write(t, "m.yaml", `model_name: any
@@ -84,7 +84,7 @@ head_dim: 128
 	}
 }
 
-// TestModelFiles reads models that are wrong.
+// TestModelFiles reads invalid models.
 func TestModelFiles(t *testing.T) {
 	_, l := loader(t)
 	const params = "num_layers: 2\nnum_kv_heads: 8\nhead_dim: 128\n"
@@ -111,7 +111,7 @@ func TestModelFiles(t *testing.T) {
 	}
 }
 
-// TestNoModel reads files that are no models and folders that hold none.
+// TestNoModel reads files that are not models, and folders without models.
 func TestNoModel(t *testing.T) {
 	_, l := loader(t)
 	const missing, models = "model_name is missing: it selects the architecture\n", "run 'kvbench models' to list the architectures and the names they match"
@@ -146,8 +146,8 @@ func TestNoModel(t *testing.T) {
 	wantError(t, "a model near an architecture without match", err, "m.yaml:1:13: model_name: no known architecture matches \"zebr\"\nthe closest is zebra ("+dir+"/zeb.cue)")
 }
 
-// wantError holds the first of some errors to the beginning of its text, its
-// hint on the lines below; file names count without their folder.
+// wantError checks that the first error begins with the given text, with its hint on
+// the next lines. File names are compared without their folder.
 func wantError(t *testing.T, what string, err error, want string) {
 	t.Helper()
 	if want == "" {
@@ -168,7 +168,7 @@ func wantError(t *testing.T, what string, err error, want string) {
 	}
 }
 
-// text is a diagnostic with its hints, its file named without the folder.
+// text returns a diagnostic with its hints. The file name has no folder.
 func text(d *diag.Diag) string {
 	e := *d
 	e.Pos.File = filepath.Base(e.Pos.File)

@@ -14,7 +14,7 @@ import (
 	"kvbench/models"
 )
 
-// literals are values that a file may have, good ones and odd ones.
+// literals are values that a file may contain, both typical and unusual ones.
 func literals(t *testing.T) []data.Value {
 	var list []data.Value
 	for _, text := range []string{
@@ -38,9 +38,8 @@ func literals(t *testing.T) []data.Value {
 	return list
 }
 
-// TestTypes: what a type takes is good to CUE, for every field and every
-// parameter of every architecture; and what CUE takes, a type takes that says
-// all of it.
+// TestTypes checks, for every field and parameter, that CUE accepts each value that its
+// type accepts and, if the type is complete, the reverse.
 func TestTypes(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {

@@ -30,8 +30,8 @@ func TestShell(t *testing.T) {
 	}
 }
 
-// TestQuote: nothing in a word moves the cursor, hides, begins a line or runs as
-// a command of a CI runner.
+// TestQuote checks that no quoted word moves the cursor, is hidden, begins a line or
+// runs as a command of a CI runner.
 func TestQuote(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain/a:b":        "plain/a:b",
@@ -55,12 +55,13 @@ func TestQuote(t *testing.T) {
 	}
 }
 
-// FuzzQuote asks real shells what a quoted word says: on one line.
+// FuzzQuote checks that real shells read a quoted word as the original, and that it is
+// on one line.
 func FuzzQuote(f *testing.F) {
 	for _, s := range []string{"", "plain", "a b", "it's", `"$HOME"`, "a;b|c&d", "line\nfeed", "~", "*", "-x", "ä€", "\\", "`id`", "!x", "\xff", "::x", "\x1b7", "\u202e7", "##[x", "\t", "a\r\n'\\"} {
 		f.Add(s)
 	}
-	var shells []string // others read $'…' only since POSIX 2024
+	var shells []string // other shells support $'…' only since POSIX 2024
 	for _, name := range []string{"bash", "zsh", "ksh"} {
 		if sh, err := exec.LookPath(name); err == nil {
 			shells = append(shells, sh)
@@ -71,7 +72,7 @@ func FuzzQuote(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		if strings.ContainsRune(s, 0) || len(s) > 10000 {
-			return // no argument holds a NUL
+			return // an argument cannot contain a NUL
 		}
 		quoted := nixlbench.Quote(s)
 		if strings.Contains(quoted, "\n") {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/fit"
@@ -55,7 +56,7 @@ func (f *Facts) values() map[string]formula.Value {
 // Needs describes what a run needs.
 type Needs struct {
 	Processes, Initiators, Targets int
-	// Remote reports whether the other end is on another machine.
+	// Remote reports whether the other side is on another machine.
 	Remote bool
 	// Etcd lists the servers that must respond, or is "".
 	Etcd string
@@ -223,12 +224,12 @@ func (r *Rules) load(pl *plan.Plan, flags []fit.Flag, facts *Facts) {
 	}
 }
 
-var inBraces = regexp.MustCompile(`\{(\w+)\}`)
+var inBraces = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\{(\w+)\}`) })
 
 // fill replaces names in braces with their values. Strings are quoted as needed
 // for a shell, because some are part of commands to copy.
 func (r *Rules) fill(message string) string {
-	return inBraces.ReplaceAllStringFunc(message, func(s string) string {
+	return inBraces().ReplaceAllStringFunc(message, func(s string) string {
 		ref, ok := r.prog.Ref(s[1 : len(s)-1])
 		if !ok {
 			return s

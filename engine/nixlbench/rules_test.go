@@ -15,7 +15,7 @@ import (
 	"kvbench/engine/plan"
 )
 
-// blank is a plan of which a test gives the flags.
+// blank is a plan whose flags the tests set.
 var blank = &plan.Plan{Request: &plan.Request{Config: &config.Config{Values: map[string]data.Fact{
 	"source":      {Value: formula.Value{Kind: formula.Str, Str: "memory"}},
 	"destination": {Value: formula.Value{Kind: formula.Str, Str: "file"}},
@@ -38,13 +38,13 @@ func numbers(values map[string]int64) []fit.Flag {
 	return flags
 }
 
-// TestDirectAlignment: whether direct I/O of a block can be trusted is for the file
-// system to say; 512 bytes are enough where it does not.
+// TestDirectAlignment checks that the file system's alignment determines whether direct
+// I/O of a block can be trusted, and that 512 bytes are assumed if it reports none.
 func TestDirectAlignment(t *testing.T) {
 	r := rules(t, "POSIX")
 	for _, test := range []struct {
 		block, align int64
-		want         bool // that it is doubted
+		want         bool // whether there is a doubt
 	}{
 		{13312, 0, false}, // 26 x 512
 		{13312, 512, false},
@@ -67,7 +67,7 @@ func TestDirectAlignment(t *testing.T) {
 	}
 }
 
-// TestAsked: sizes double from the first up to the last.
+// TestAsked checks that sizes double from the first up to the last.
 func TestAsked(t *testing.T) {
 	r := rules(t, "POSIX")
 	for _, test := range []struct {
@@ -81,9 +81,9 @@ func TestAsked(t *testing.T) {
 		{4096, 16384, 1, 1, "4096x1 16384x1", 1, 0, 0},
 		{4096, 4096, 1, 1, "4096x2", 1, 1, 0},
 		{4096, 4096, 1, 1, "4096x1 4096x1 4096x1", 0, 0, 2},
-		{8192, 4096, 1, 1, "", 0, 0, 0}, // none is asked for
+		{8192, 4096, 1, 1, "", 0, 0, 0}, // none is requested
 		{8192, 4096, 1, 1, "4096x1", 0, 1, 0},
-		{0, 4096, 1, 1, "4096x1", 0, 0, 0}, // what is asked for is not known
+		{0, 4096, 1, 1, "4096x1", 0, 0, 0}, // the requested sizes are unknown
 		{math.MaxInt64/2 + 1, math.MaxInt64, 1, 1, "4611686018427387904x1", 0, 0, 0},
 	} {
 		asked, err := r.Asked(blank, numbers(map[string]int64{
@@ -102,7 +102,7 @@ func TestAsked(t *testing.T) {
 			}
 		}
 		var f nixlbench.Facts
-		// A process that prints no table takes nothing away.
+		// A process that prints no table does not reduce the number of rows.
 		f.Tally([]*nixlbench.Table{table, nixlbench.NewTable(&load(t).Nixlbench, asked)})
 		if f.MissingRows != test.missing || f.UnaskedRows != test.unasked || f.RepeatedRows != test.repeated {
 			t.Errorf("%+v: %d are missing, %d not asked for, %d repeated", test, f.MissingRows, f.UnaskedRows, f.RepeatedRows)
@@ -110,8 +110,8 @@ func TestAsked(t *testing.T) {
 	}
 }
 
-// TestWarnings: a warning has two forms; a table keeps some of them, and not all of
-// one that is long.
+// TestWarnings checks that both forms of warnings are recognized, and that a table
+// keeps only some warnings, and only part of a long one.
 func TestWarnings(t *testing.T) {
 	table := nixlbench.NewTable(&load(t).Nixlbench, nil)
 	for _, line := range []string{"WARNING: a", "Warning: b", "warning: c", "x WARNING: d", "WARNING:e", "Warning: " + strings.Repeat("ä", 40_000)} {
@@ -128,8 +128,8 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-// TestObstacles: what only the machine of the run knows keeps it from being
-// started.
+// TestObstacles checks conditions that are known only on the machine of the run and
+// prevent it from starting.
 func TestObstacles(t *testing.T) {
 	yes := formula.Value{Kind: formula.Bool, Bool: true}
 	pages := append(numbers(map[string]int64{"total_buffer_size": 4 << 20}), flag("use_hugepages", yes))
@@ -144,7 +144,7 @@ func TestObstacles(t *testing.T) {
 		{pages, nixlbench.Facts{Readings: map[string]int64{"hugepages": 2}}, "", ""},
 		{pages, nixlbench.Facts{}, "", ""}, // not known
 		{read, nixlbench.Facts{FilesThere: 1}, "", "fails on files that an earlier WRITE left"},
-		{read, nixlbench.Facts{FilesThere: 1, FilesShort: 1}, "", ""}, // it is filled anew
+		{read, nixlbench.Facts{FilesThere: 1, FilesShort: 1}, "", ""}, // the message is filled in again
 		{read, nixlbench.Facts{}, "", ""},
 	} {
 		refused, warnings, err := rules(t, "POSIX").Obstacles(blank, test.flags, &test.facts)
@@ -162,7 +162,7 @@ func TestObstacles(t *testing.T) {
 	}
 }
 
-// TestMessages: every name in braces in a message has a value.
+// TestMessages checks that every name in braces in a message has a value.
 func TestMessages(t *testing.T) {
 	s := load(t)
 	name := regexp.MustCompile(`\{(\w+)\}`)
@@ -185,8 +185,8 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// TestTimeout: a run may take 10 minutes and the time of what it moves at 10 MB/s:
-// 3 sizes of blocks by 2 of batches, of 7168 x 3 bytes and twice the buffer.
+// TestTimeout checks that the timeout is 10 minutes plus the time to move the data at
+// 10 MB/s: 3 block sizes by 2 batch sizes, of 7168 x 3 bytes, and twice the buffer.
 func TestTimeout(t *testing.T) {
 	flags := numbers(map[string]int64{"start_block_size": 1024, "max_block_size": 4096, "start_batch_size": 1, "max_batch_size": 2,
 		"num_iter": 1000, "warmup_iter": 0, "total_buffer_size": 5_000_000_000})
@@ -194,7 +194,7 @@ func TestTimeout(t *testing.T) {
 	if got := rules(t, "POSIX").Timeout(blank, flags, &nixlbench.Facts{}); got != 600+1003 {
 		t.Errorf("the timeout is %d s, want 1603", got)
 	}
-	// What does not fit in 64 bits is not bounded.
+	// A value that does not fit in 64 bits means no timeout.
 	flags = numbers(map[string]int64{"start_block_size": 1 << 62, "max_block_size": 1 << 62})
 	if got := rules(t, "POSIX").Timeout(blank, flags, &nixlbench.Facts{}); got != 0 {
 		t.Errorf("the timeout is %d s, want none", got)

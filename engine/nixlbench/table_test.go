@@ -24,7 +24,7 @@ func load(t testing.TB) *schema.Schema {
 	return s
 }
 
-// read gives a table the lines of a text.
+// read passes the lines of a text to a table.
 func read(t testing.TB, text string) *nixlbench.Table {
 	t.Helper()
 	table := nixlbench.NewTable(&load(t).Nixlbench, nil)
@@ -34,7 +34,8 @@ func read(t testing.TB, text string) *nixlbench.Table {
 	return table
 }
 
-// TestRank: a process's rank is in its output, of every era and runtime.
+// TestRank checks that a process's rank is found in the output of every release and
+// runtime.
 func TestRank(t *testing.T) {
 	for file, want := range map[string]int64{
 		"main-2025-06-09.op_type_bad.txt":        0,
@@ -66,7 +67,7 @@ func TestRank(t *testing.T) {
 	}
 }
 
-// TestCaptured reads the output of real runs.
+// TestCaptured reads captured output of real runs.
 func TestCaptured(t *testing.T) {
 	for file, want := range map[string]struct {
 		rows     string
@@ -111,7 +112,7 @@ func TestTable(t *testing.T) {
 	for _, test := range []struct {
 		name, text string
 		rows       int
-		err        string // what the error begins with
+		err        string // the beginning of the error
 	}{
 		{"plain", newHeading + "----\n" + row + row, 2, ""},
 		{"no heading", row, 0, ""},
@@ -140,11 +141,11 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// TestTableLong: of a table that does not end, the first rows are kept.
+// TestTableLong checks that only the first rows of an endless table are kept.
 func TestTableLong(t *testing.T) {
 	table := nixlbench.NewTable(&load(t).Nixlbench, nil)
 	for range 4096 {
-		table.Line("1 2 3 4 5 6 7 8 9 10", true) // before the heading, it is no row
+		table.Line("1 2 3 4 5 6 7 8 9 10", true) // before the heading, it is not a row
 	}
 	for line := range strings.Lines(newHeading + strings.Repeat("1 2 3 4 5 6 7 8 9 10\n", 5000)) {
 		table.Line(strings.TrimSuffix(line, "\n"), true)
@@ -154,8 +155,7 @@ func TestTableLong(t *testing.T) {
 	}
 }
 
-// FuzzTable: whatever a program prints, reading it does not fail, and the rows
-// can be kept.
+// FuzzTable checks that any output can be read, and that the rows can be saved.
 func FuzzTable(f *testing.F) {
 	f.Add(newHeading + "1 2 3 4 5 6 7 8 9 inf\n")
 	f.Add(newHeading + "0x1p-2 1_0 +Inf nan 5 6 7 8 9 1e999\n")
@@ -180,7 +180,7 @@ func FuzzTable(f *testing.F) {
 	})
 }
 
-// TestProbe tells real programs apart by their answers.
+// TestProbe checks that real programs are identified by their output.
 func TestProbe(t *testing.T) {
 	n := &load(t).Nixlbench
 	for _, release := range []string{"main-2025-06-09", "main-2026-08-21"} {
@@ -196,7 +196,7 @@ func TestProbe(t *testing.T) {
 		if in.Release != release || len(in.Alike) != 1 || len(in.Differences) != 0 {
 			t.Errorf("%s was taken for %s (%v), differing in %v", release, in.Release, in.Alike, in.Differences)
 		}
-		// Another default and another flag make it none that is known.
+		// With another default and another flag, it is no known release.
 		delete(flags, "num_iter")
 		flags["surprise"] = schema.OwnFlag{Type: "bool", Default: formula.Truth(false)}
 		flags["total_buffer_size"] = schema.OwnFlag{Type: "uint64", Default: formula.Number(1)}
@@ -222,8 +222,8 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// TestAlike: releases with equal flags cannot be told apart, and no others are
-// taken for each other.
+// TestAlike checks that releases with equal flags are not distinguished, and that all
+// others are.
 func TestAlike(t *testing.T) {
 	n := &load(t).Nixlbench
 	groups := [][]string{{"0.2.0", "0.2.1"}, {"0.4.0", "0.4.1"}, {"0.7.0", "0.7.1", "0.8.0", "0.9.0"}, {"0.10.0", "0.10.1"},
@@ -270,7 +270,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// FuzzSplit: splitting is the inverse of quoting, as far as a word needs no
+// FuzzSplit checks that splitting is the inverse of quoting for words that need no
 // escapes.
 func FuzzSplit(f *testing.F) {
 	f.Add("a", "b c")

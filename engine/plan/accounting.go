@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -17,8 +18,15 @@ type Use struct {
 	// Rank selects the rank accounting, which counts what one rank of a serving
 	// engine moves, instead of the documented arithmetic for the whole model.
 	Rank bool
-	// Detail adds the quantities that are shown only in detail.
+	// Detail adds the quantities that are shown only in detail; Names, separated by
+	// commas, adds those of them that it names.
 	Detail bool
+	Names  string
+	// Transfer adds the transfer from the ranks of one side to those of another. It
+	// needs Rank.
+	Transfer bool
+	// Slowest makes one plan for each transfer: for the slowest pair of ranks.
+	Slowest bool
 }
 
 // Accounting returns the name of the accounting that a configuration of a model
@@ -48,6 +56,9 @@ type account struct {
 	schema *schema.Schema
 	arch   *schema.Architecture
 	rank   bool
+	// transfers reports whether the plans are for transfers between two sides.
+	transfers bool
+	slowest   bool // see [Use.Slowest]
 }
 
 // Schema returns the schema that the formulas come from.
@@ -58,6 +69,10 @@ func (a *account) Arch() *schema.Architecture { return a.arch }
 
 // OfRanks reports whether the accounting is the rank accounting.
 func (a *account) OfRanks() bool { return a.rank }
+
+// OfSlowest reports whether the plans are for the slowest pairs of transfers. Such plans
+// are not for commands.
+func (a *account) OfSlowest() bool { return a.slowest }
 
 // known returns an error if the architecture does not define what the accounting
 // needs.
@@ -71,7 +86,7 @@ func known(arch *schema.Architecture, rank bool) error {
 		return diag.Errorf(at, "%s does not describe its layers: the rank accounting needs a cache section", arch.Name).
 			WithHint("omit --%s %s, or see docs/adding-a-new-model-architecture.md", accountingVar, accountingRank)
 	case !rank && len(arch.Tables[patternsTable]) == 0:
-		return diag.Errorf(at, "%s has no %s: the documented arithmetic does not cover such models", arch.Name, patternsTable).
+		return diag.Errorf(at, "%s has no %s: the documented arithmetic does not support such models", arch.Name, patternsTable).
 			WithHint("use --%s %s to count their layers one by one", accountingVar, accountingRank)
 	}
 	return nil
@@ -86,20 +101,56 @@ func (a *account) accounting() string {
 }
 
 // knows reports whether the accounting has a field.
-func (a *account) knows(f *schema.Field) bool { return f.Needs == "" || f.Needs == a.accounting() }
+func (a *account) knows(f *schema.Field) bool {
+	return (f.Needs == "" || f.Needs == a.accounting()) && (!f.Transfer || a.transfers)
+}
 
 // has reports whether the accounting has a quantity.
 func (a *account) has(q *schema.Quantity) bool {
-	if a.rank {
-		return a.isFact(q.Name) || !q.Rank.IsZero() || a.isFold(q.Name)
+	switch {
+	case q.OnlyTransfers && !a.transfers:
+		return false
+	case a.rank:
+		return a.isFact(q.Name) || !a.formulaOf(q).IsZero() || a.isFold(q.Name)
 	}
 	return !q.Formula.IsZero() || q.Detail.IsZero()
 }
 
-// isFact reports whether a quantity is one of the facts about the I/Os of a rank.
-func (a *account) isFact(name string) bool {
-	return a.rank && slices.Contains([]string{blockFact, batchFact, rankFact}, name)
+// formulaOf returns the formula of a quantity, if it has one.
+func (a *account) formulaOf(q *schema.Quantity) schema.Formula {
+	switch {
+	case a.transfers && !q.Transfer.IsZero():
+		return q.Transfer
+	case a.rank:
+		return q.Rank
+	}
+	return q.Formula
 }
+
+// detailOf returns the condition under which a detailed plan shows a quantity, if there
+// is one.
+func (a *account) detailOf(q *schema.Quantity) schema.Formula {
+	switch {
+	case a.transfers && !q.TransferDetail.IsZero():
+		return q.TransferDetail
+	case a.rank && !q.RankDetail.IsZero():
+		return q.RankDetail
+	}
+	return q.Detail
+}
+
+// facts returns the names of the facts about the I/Os of a rank or of a pair of ranks.
+func (a *account) facts() []string {
+	switch {
+	case a.transfers:
+		return []string{blockFact, batchFact, pairBytesFact, pairIOsFact, pairsFact, allBytesFact, allIOsFact, sourcesFact, destinationsFact}
+	case a.rank:
+		return []string{blockFact, batchFact, rankFact}
+	}
+	return nil
+}
+
+func (a *account) isFact(name string) bool { return slices.Contains(a.facts(), name) }
 
 func (a *account) isFold(name string) bool {
 	return slices.ContainsFunc(a.schema.Cache.Get().Folds, func(f schema.Fold) bool { return f.Name == name })
@@ -112,8 +163,17 @@ func (a *account) IsElsewhere(name string) bool {
 		slices.ContainsFunc(a.schema.Fields, func(f schema.Field) bool { return f.Var == name && !a.knows(&f) })
 }
 
+// ofTransfers reports whether only transfers have a field or quantity.
+func (a *account) ofTransfers(name string) bool {
+	return slices.ContainsFunc(a.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name && q.OnlyTransfers }) ||
+		slices.ContainsFunc(a.schema.Fields, func(f schema.Field) bool { return f.Var == name && f.Transfer })
+}
+
 // Elsewhere returns a hint on how to get a value that this accounting does not have.
-func (a *account) Elsewhere() string {
+func (a *account) Elsewhere(name string) string {
+	if a.rank && a.ofTransfers(name) {
+		return "only transfers between ranks have it, such as those with --decode_tp"
+	}
 	if !a.rank && a.arch.Layers == nil {
 		return fmt.Sprintf("--%s %s needs a cache section, which %s does not have", accountingVar, accountingRank, a.arch.Name)
 	}
@@ -181,7 +241,7 @@ func (a *account) checkNeeds(req *Request) error {
 		}
 		d := v.Origin.Errorf("%sexists only in the %s accounting; this plan's accounting is %s", what, f.Needs, a.accounting())
 		if a.arch.Layers == nil || f.Needs != accountingRank {
-			d.WithHint("omit it: %s", a.Elsewhere())
+			d.WithHint("omit it: %s", a.Elsewhere(f.Var))
 		} else {
 			d.WithHint("use --%s %s, or omit it", accountingVar, f.Needs)
 		}
@@ -194,6 +254,41 @@ func (a *account) checkNeeds(req *Request) error {
 func (a *account) IsTable(name string) bool {
 	_, ok := a.arch.Tables[name]
 	return ok || name == dtypesTable
+}
+
+// ForTransfer returns the configuration of a transfer between ranks: the accounting is
+// that of ranks, and the data is where ranks have it, unless the user set these.
+func ForTransfer(s *schema.Schema, arch *schema.Architecture, cfg *config.Config) *config.Config {
+	one := *cfg
+	one.Values = maps.Clone(cfg.Values)
+	set := func(name, word string) {
+		if v, ok := cfg.Values[name]; !ok || !v.Origin.Given() {
+			one.Values[name] = data.Fact{Value: formula.Text(word), Origin: data.Origin{Kind: data.FromCommand, Name: transferWord}}
+		}
+	}
+	for name, word := range s.Cache.Get().Transfer.Sides {
+		set(name, word)
+	}
+	set(accountingVar, accountingRank)
+	return &one
+}
+
+// NotOfRanks returns the error for a transfer in an accounting that has no ranks.
+func NotOfRanks(cfg *config.Config) error {
+	v := cfg.Values[accountingVar]
+	return v.Origin.Errorf("a transfer is between ranks, which the %s accounting does not count", v.Str).
+		WithHint("omit it, or use --%s %s", accountingVar, accountingRank)
+}
+
+// transferWord names what sets values in a transfer.
+const transferWord = "transfer"
+
+// Transfers reports whether a configuration has a field that only transfers have, so
+// that its plans are for a transfer between ranks.
+func Transfers(s *schema.Schema, cfg *config.Config) bool {
+	return slices.ContainsFunc(s.Fields, func(f schema.Field) bool {
+		return f.Transfer && cfg.Values[f.Var].Origin.Given()
+	})
 }
 
 // least returns the smallest value that the quantities of every plan may have.

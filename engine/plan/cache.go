@@ -30,10 +30,16 @@ const (
 	firstVar      = "cache_first"
 	ioUnits       = "io_units"
 	ioCovers      = "io_covers"
+	ioPool        = "io_pool" // distinguishes pools of pages
 	coversVar     = "covers"
 	ioPart        = "io_part"
 	ioPartBytes   = "io_part_bytes"
 	ioCount       = "io_count"
+	ioBlocks      = "io_blocks"
+	ioBlockBytes  = "io_block_bytes"
+	windowsVar    = "cache_windows" // what is counted of layers with a window
+	groupsVar     = "cache_groups"  // the groups of layers that share blocks
+	regionsVar    = "cache_regions" // the buffers that a rank registers for transfers
 	wherePrefix   = "where."
 	selectName    = "cache.select"
 	foldPrefix    = "folds."
@@ -48,13 +54,29 @@ const (
 	rankFact  = "rank_bytes"
 )
 
+// The facts about the I/Os of a plan for a transfer: the bytes and the I/Os of one pair
+// of ranks, the number of such pairs, and the bytes and I/Os of all pairs.
+const (
+	pairBytesFact = "pair_bytes"
+	pairIOsFact   = "pair_descriptors"
+	pairsFact     = "pairs"
+	allBytesFact  = "all_bytes"
+	allIOsFact    = "all_descriptors"
+	// The ranks of each side that move data at the same time in the plan.
+	ioPlaces         = "io_places"
+	blocksVar        = "cache_blocks"
+	sourcesFact      = "pair_sources"
+	destinationsFact = "pair_destinations"
+)
+
 // The configuration fields that determine the pipeline stages and what an I/O covers,
 // and the value that selects the largest stage.
 const (
-	stagesField  = "pp_size"
-	stageField   = "pp_stage"
-	patternField = "access_pattern"
-	stageLargest = "largest"
+	stagesField   = "pp_size"
+	requestsField = "num_requests"
+	stageField    = "pp_stage"
+	patternField  = "access_pattern"
+	stageLargest  = "largest"
 )
 
 // maxLayers is the maximum number of layers of a model.
@@ -63,7 +85,9 @@ const maxLayers = 10_000
 // cache describes an architecture's layers, with references to their formulas.
 type cache struct {
 	*schema.Layers
-	folds    []*fold
+	folds []*fold
+	// counted are the folds over a stage that the number of its I/Os depends on.
+	counted  []*fold
 	defaults []*engineDefault
 	requires []requirement
 	counts   map[string][]layerField // by kind, the fields that must be 1 or more
@@ -73,6 +97,7 @@ type cache struct {
 	inner                          []formula.Ref // all inputs that are set for a layer, stage or I/O
 	// byLayer has the groups whose fields depend on the number of the layer.
 	byLayer map[string]bool
+	pairing *pairing // nil if the plans are not for transfers
 	// ofModel reports whether only the model determines which layers are in which
 	// group.
 	ofModel bool
@@ -92,6 +117,8 @@ type requirement struct {
 type fold struct {
 	*schema.Fold
 	ref      formula.Ref // the value of one layer
+	by       []formula.Ref
+	when     formula.Ref // -1 if it is always computed
 	value    formula.Ref // the combined value
 	standIns []standIn
 	needs    []*fold          // other folds that it reads, if it has stand-ins
@@ -113,6 +140,7 @@ type cell struct {
 	group, kind, per string
 	draft            bool
 	layers           []int
+	index            int // among all cells
 }
 
 // in returns the number of layers from lo up to, but not including, hi.
@@ -187,6 +215,12 @@ func (ds *declarations) declareCache() error {
 		}
 		ds.scope.Input(f.Name, formula.Num, diag.Pos{})
 		ds.scope.Formula(foldPrefix+f.Name, f.Of, formula.Num)
+		for j := range f.By {
+			ds.scope.Formula(byName(f.Name, j), f.By[j], formula.Any)
+		}
+		if !f.When.IsZero() {
+			ds.scope.Formula(whenName(f.Name), f.When, formula.Bool)
+		}
 		for _, name := range schema.Keys(f.Set) {
 			ds.scope.Formula(foldPrefix+f.Name+"."+name, f.Set[name], formula.Any)
 		}
@@ -194,12 +228,15 @@ func (ds *declarations) declareCache() error {
 	ds.declareRequires("", nil, c.Requires)
 	ds.declareRequires(everyKind, nil, c.EachRequires)
 	for _, name := range schema.Keys(kinds) {
-		ds.declareRequires(name, kinds[name], kinds[name].Requires)
+		ds.declareRequires(name, kinds[name], kinds[name].Requires.Get())
+	}
+	if ds.transfers {
+		ds.declareTransfers(kinds)
 	}
 	return nil
 }
 
-// servedAs returns the formula for the name under which engines serve the model.
+// servedAs returns the formula for the name by which engines know the model.
 func servedAs(l *schema.Layers) formula.Source {
 	if l.ServedAs.IsZero() {
 		return formula.Source{Text: "''"}
@@ -239,27 +276,33 @@ func (ds *declarations) declareFields() {
 // declareKinds declares the formulas of kinds as tables indexed by kind.
 func declareKinds(scope *formula.Scope, kinds map[string]*schema.Kind) {
 	pages, grows, bound := map[string]schema.Formula{}, map[string]schema.Formula{}, map[string]schema.Formula{}
-	same, bytes := map[string]schema.Formula{}, map[string]schema.Formula{}
+	sort, span, same := map[string]schema.Formula{}, map[string]schema.Formula{}, map[string]schema.Formula{}
+	bytes, count := map[string]schema.Formula{}, map[string]schema.Formula{}
 	for _, name := range schema.Keys(kinds) {
 		k := kinds[name]
 		pages[name], grows[name], bound[name] = within(k, k.Pages), within(k, k.Grows), within(k, k.Bound)
-		same[name] = within(k, k.SamePages)
-		var parts []string
+		sort[name], span[name], same[name] = within(k, k.Sort), within(k, k.Span), within(k, k.SamePages)
+		var parts, stored []string
 		for _, part := range schema.Keys(k.Parts) {
 			parts = append(parts, partName(name, part))
+			stored = append(stored, "("+partName(name, part)+" > 0 ? 1 : 0)")
 			scope.Formula(partName(name, part), within(k, k.Parts[part]), formula.Num)
 		}
-		bytes[name] = schema.Formula{Text: "0"}
+		bytes[name], count[name] = schema.Formula{Text: "0"}, schema.Formula{Text: "0"}
 		if len(parts) > 0 {
 			bytes[name] = schema.Formula{Text: strings.Join(parts, " + ")}
+			count[name] = schema.Formula{Text: strings.Join(stored, " + ")}
 		}
 	}
 	tableOf(scope, "kind_pages", pages, formula.Num)
 	tableOf(scope, "kind_grows", grows, formula.Bool)
 	tableOf(scope, "kind_bound", bound, formula.Num)
+	tableOf(scope, "kind_sort", sort, formula.Str)
+	tableOf(scope, "kind_span", span, formula.Num)
 	tableOf(scope, "kind_same_pages", same, formula.Num)
+	tableOf(scope, "kind_parts", count, formula.Num)
 	tableOf(scope, "kind_bytes", bytes, formula.Num)
-	for name, kind := range map[string]formula.Kind{"pages": formula.Num, "grows": formula.Bool, "bound": formula.Num} {
+	for name, kind := range map[string]formula.Kind{"pages": formula.Num, "parts": formula.Num, "grows": formula.Bool, "bound": formula.Num} {
 		scope.Formula("layer_"+name, formula.Source{Text: "kind_" + name + "[" + kindVar + "]"}, kind)
 	}
 	scope.Formula(layerUnit, formula.Source{Text: "kind_bytes[" + kindVar + "]"}, formula.Num)
@@ -317,7 +360,15 @@ func (ds *declarations) linkCache() error {
 	if err := ds.linkFolds(); err != nil {
 		return err
 	}
+	if ds.transfers {
+		ds.linkTransfers()
+	}
 	ds.cache.inner = ds.refs(ds.LayerInputs()...)
+	if ds.transfers {
+		for _, v := range ds.cache.pairing.values {
+			ds.cache.inner = append(ds.cache.inner, v.to)
+		}
+	}
 	ds.cache.counts, ds.cache.parts = map[string][]layerField{}, map[string][]string{}
 	for name, kind := range ds.schema.Cache.Get().Kinds {
 		ds.cache.parts[name] = schema.Keys(kind.Parts)
@@ -330,41 +381,52 @@ func (ds *declarations) linkCache() error {
 	return nil
 }
 
-// linkFolds resolves the folds that the wanted quantities need, directly or through
+// linkFolds resolves the folds that the requested quantities need, directly or through
 // other folds.
 func (ds *declarations) linkFolds() error {
-	need := map[string]bool{}
-	add := func(name string) {
-		need[name] = true
-		if ref, ok := ds.prog.Ref(name); ok {
-			for _, input := range ds.prog.Inputs(ref) {
-				need[input] = true
-			}
-		}
-	}
+	reach := ds.prog.ReachAll()
+	var wanted []string
 	for _, q := range ds.wanted {
-		add(q.Name)
+		wanted = append(wanted, q.Name)
 	}
-	add(pageBytes)
-	add(ioCount)
+	need := reach.Inputs(ds.refs(append(wanted, pageBytes, ioCount, ioBlocks, ioBlockBytes, ioCovers, regionsVar, groupsVar, windowsVar)...)...)
 	for _, r := range ds.cache.requires {
 		if r.kind == everyKind {
-			add(ds.prog.Name(r.ref))
+			need.Add(reach.Inputs(r.ref))
 		}
 	}
 	folds := ds.schema.Cache.Get().Folds
 	for i := len(folds) - 1; i >= 0; i-- {
-		if need[folds[i].Name] && !ds.computed[folds[i].Name] {
-			add(foldPrefix + folds[i].Name)
+		name := folds[i].Name
+		if (need.Has(name) || slices.Contains(wanted, name)) && !ds.computed[name] {
+			names := []string{foldPrefix + name, whenName(name)}
+			for j := range folds[i].By {
+				names = append(names, byName(name, j))
+			}
+			need.Add(reach.Inputs(ds.refs(names...)...))
 			ds.cache.folds = append(ds.cache.folds, &fold{Fold: &folds[i]})
 		}
 	}
 	slices.Reverse(ds.cache.folds)
+	ds.cache.counted = ds.foldsCounted()
 	// Stand-ins do not change a field's value that an engine determines.
-	unsettled := func(name string) bool { return ds.engineRule(name).IsZero() }
+	unsettled := reach
+	if ds.rank {
+		unsettled = reach.Without(schema.Keys(ds.schema.Cache.Get().Defaults)...)
+	}
 	for i, f := range ds.cache.folds {
 		f.ref, _ = ds.prog.Ref(foldPrefix + f.Name)
 		f.value, _ = ds.prog.Ref(f.Name)
+		refs := []formula.Ref{f.ref}
+		var ok bool
+		if f.when, ok = ds.prog.Ref(whenName(f.Name)); !ok {
+			f.when = -1
+		}
+		for j := range f.By {
+			by, _ := ds.prog.Ref(byName(f.Name, j))
+			f.by = append(f.by, by)
+			refs = append(refs, by)
+		}
 		for _, name := range schema.Keys(f.Set) {
 			s := standIn{}
 			s.from, _ = ds.prog.Ref(foldPrefix + f.Name + "." + name)
@@ -375,13 +437,41 @@ func (ds *declarations) linkFolds() error {
 			f.standIns = append(f.standIns, s)
 		}
 		for _, other := range ds.cache.folds[:i] {
-			if len(f.Set) > 0 && slices.Contains(ds.prog.InputsOf([]formula.Ref{f.ref}, unsettled), other.Name) {
+			if len(f.Set) > 0 && !other.Kept && unsettled.Inputs(refs...).Has(other.Name) {
 				f.needs = append(f.needs, other)
 			}
 		}
 	}
 	return nil
 }
+
+// foldsCounted returns the folds over a stage that the number of its I/Os depends on.
+func (ds *declarations) foldsCounted() []*fold {
+	need := map[string]bool{}
+	add := func(names ...string) {
+		for _, ref := range ds.refs(names...) {
+			for _, input := range ds.prog.Inputs(ref) {
+				need[input] = true
+			}
+		}
+	}
+	add(ioCount, ioBlocks, ioBlockBytes)
+	var list []*fold
+	for _, f := range slices.Backward(ds.cache.folds) {
+		if f.Over == schema.OverStage && need[f.Name] {
+			list = append(list, f)
+			add(foldPrefix + f.Name)
+		}
+	}
+	slices.Reverse(list)
+	return list
+}
+
+// byName returns the name of a formula that tells apart the layers of a fold.
+func byName(fold string, i int) string { return fmt.Sprintf("%s%s.by.%d", foldPrefix, fold, i) }
+
+// whenName returns the name of the condition for computing a fold.
+func whenName(fold string) string { return foldPrefix + fold + ".when" }
 
 // readsLayer reports whether a formula depends on the number of the layer.
 func (ds *declarations) readsLayer(src formula.Source) bool {
@@ -392,7 +482,7 @@ func (ds *declarations) readsLayer(src formula.Source) bool {
 		if name == layerVar {
 			return true
 		}
-		if ref, ok := ds.prog.Ref(name); ok && slices.Contains(ds.prog.Inputs(ref), layerVar) {
+		if ref, ok := ds.prog.Ref(name); ok && ds.prog.DependsOn(ref, layerVar) {
 			return true
 		}
 	}
@@ -414,11 +504,31 @@ func (p *Program) LayerInputs() []string {
 	if p.cache == nil {
 		return nil
 	}
-	names := []string{layerVar, groupVar, kindVar, perVar, draftVar, ioUnits, ioPart, StageVar, blockFact, batchFact, rankFact}
+	names := []string{layerVar, groupVar, kindVar, perVar, draftVar, ioUnits, ioPart, StageVar}
+	names = append(names, p.facts()...)
+	if p.transfers {
+		names = append(names, destinationRank, destinationGroup)
+	}
 	for _, f := range p.cache.folds {
 		names = append(names, f.Name)
 	}
 	return names
+}
+
+// OfLayer reports whether a value differs from layer to layer, or from I/O to I/O of a
+// layer. Such a value can be computed only with a layer at hand.
+func (p *Program) OfLayer(ref formula.Ref) bool {
+	if p.cache == nil {
+		return false
+	}
+	names := []string{layerVar, groupVar, kindVar, perVar, draftVar, ioUnits, ioPart}
+	for _, f := range p.cache.folds {
+		if len(f.by) > 0 {
+			names = append(names, f.Name)
+		}
+	}
+	return slices.Contains(names, p.prog.Name(ref)) ||
+		slices.ContainsFunc(p.prog.Inputs(ref), func(input string) bool { return slices.Contains(names, input) })
 }
 
 // stageFields are the fields that the rank accounting reads directly, without a
@@ -430,7 +540,10 @@ var stageFields = []string{stagesField, stageField, patternField}
 func (p *Program) LayersRead(field string) bool {
 	refs := append(slices.Clone(p.requires), p.layerRefs()...)
 	for _, f := range p.cache.folds {
-		refs = append(refs, f.ref)
+		refs = append(append(refs, f.ref), f.by...)
+		if f.when >= 0 {
+			refs = append(refs, f.when)
+		}
 		for _, s := range f.standIns {
 			refs = append(refs, s.from)
 		}
@@ -443,7 +556,7 @@ func (p *Program) LayersRead(field string) bool {
 			refs = append(refs, r.ref)
 		}
 	}
-	return slices.ContainsFunc(refs, func(ref formula.Ref) bool { return slices.Contains(p.prog.Inputs(ref), field) })
+	return slices.ContainsFunc(refs, func(ref formula.Ref) bool { return p.prog.DependsOn(ref, field) })
 }
 
 // layerRefs returns the values, other than folds, that values computed from layers
@@ -460,12 +573,15 @@ func (p *Program) layerRefs() []formula.Ref {
 		}
 	}
 	if p.rank {
-		names = append(names, pageBytes, layerPages, ioCount, ioPartBytes, ioCovers, firstVar)
+		names = append(names, pageBytes, layerPages, ioCount, ioBlocks, ioBlockBytes, ioPartBytes, ioCovers, ioPool, firstVar)
 		for kind, parts := range p.cache.parts {
 			for _, part := range parts {
 				names = append(names, partName(kind, part))
 			}
 		}
+	}
+	if p.transfers {
+		refs = append(refs, p.cache.pairing.refs()...)
 	}
 	return append(refs, p.refs(names...)...)
 }

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/fit"
@@ -16,15 +17,18 @@ type declarations struct {
 	scope *formula.Scope
 }
 
-// declare declares everything in the program. Quantities shown only in detail are
-// included if detail is set.
-func (ds *declarations) declare(detail bool) error {
+// declare declares everything in the program.
+func (ds *declarations) declare(use Use) error {
 	s, arch := ds.schema, ds.arch
 	ds.declareConfig()
 	table(ds.scope, dtypesTable, s.Dtypes)
 	addFormulas(ds.scope, s.Let, formula.Any)
-	ds.declareQuantities(detail)
-	ds.Bench = fit.Declare(ds.scope, &s.Nixlbench, ds.release)
+	ds.declareQuantities(use)
+	var computed map[string]schema.Formula
+	if ds.transfers {
+		computed = s.Cache.Get().Transfer.Flags
+	}
+	ds.Bench = fit.Declare(ds.scope, &s.Nixlbench, ds.release, computed)
 	ds.declareArch(arch)
 	if ds.rank || ds.folded() {
 		return ds.declareCache()
@@ -54,31 +58,46 @@ func (ds *declarations) declareArch(arch *schema.Architecture) {
 	}
 }
 
-// declareQuantities declares the quantities that the accounting has.
-func (ds *declarations) declareQuantities(detail bool) {
-	ds.computed = map[string]bool{}
-	for i := range ds.schema.Quantities {
-		q := &ds.schema.Quantities[i]
-		if !q.Detail.IsZero() && !detail {
+// wantedBy returns the names of the quantities that a use names, and of those that they
+// are computed from.
+func (ds *declarations) wantedBy(use Use) map[string]bool {
+	names := map[string]bool{}
+	todo := strings.Split(use.Names, ",")
+	for len(todo) > 0 {
+		name := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		i := slices.IndexFunc(ds.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name })
+		if i < 0 || names[name] {
 			continue
 		}
-		f := q.Formula
-		if ds.rank {
-			f = q.Rank
+		names[name] = true
+		q := &ds.schema.Quantities[i]
+		todo = append(append(todo, formula.Names(ds.formulaOf(q).Text)...), formula.Names(ds.detailOf(q).Text)...)
+	}
+	return names
+}
+
+// declareQuantities declares the quantities that the accounting has and the use wants.
+func (ds *declarations) declareQuantities(use Use) {
+	named := ds.wantedBy(use)
+	ds.computed = map[string]bool{}
+	for _, name := range ds.facts() {
+		ds.scope.Input(name, formula.Num, diag.Pos{})
+	}
+	for i := range ds.schema.Quantities {
+		q := &ds.schema.Quantities[i]
+		if !q.Detail.IsZero() && !use.Detail && !named[q.Name] {
+			continue
 		}
+		f := ds.formulaOf(q)
 		switch {
 		case !ds.has(q):
 			continue
-		case ds.isFact(q.Name):
-			ds.scope.Input(q.Name, formula.Num, diag.Pos{})
 		case !f.IsZero():
 			ds.computed[q.Name] = true
 			ds.scope.Formula(q.Name, f, formula.Num)
 		}
-		if cond := q.Detail; !cond.IsZero() {
-			if ds.rank && !q.RankDetail.IsZero() {
-				cond = q.RankDetail
-			}
+		if cond := ds.detailOf(q); !cond.IsZero() {
 			ds.scope.Formula(detailPrefix+q.Name, cond, formula.Bool)
 		}
 		ds.wanted = append(ds.wanted, q)

@@ -46,7 +46,7 @@ func DraftWords(s *schema.Schema) []string { return schema.Keys(s.Cache.Get().Ta
 // IsDrafter reports whether a value of the draft field is the file or the name of a
 // drafter.
 func IsDrafter(s *schema.Schema, v data.Fact) bool {
-	return v.Kind == formula.Str && !slices.Contains(DraftWords(s), v.Str)
+	return v.Kind == formula.Str && v.Origin.Kind != data.FromDefault && !slices.Contains(DraftWords(s), v.Str)
 }
 
 // checkDrafts returns an error if the architecture has groups of draft layers but no
@@ -56,8 +56,8 @@ func checkDrafts(arch *schema.Architecture) error {
 	for _, name := range schema.Keys(l.Groups) {
 		if g := l.Groups[name]; g.Draft {
 			if l.Drafts.IsZero() {
-				return diag.Errorf(g.Pos, "group %s is of draft layers, but %s does not say how many there are", name, arch.Name).
-					WithHint("add draft_layers, a formula, beside layers")
+				return diag.Errorf(g.Pos, "group %s contains draft layers, but %s does not say how many there are", name, arch.Name).
+					WithHint("add the formula draft_layers next to layers")
 			}
 			return nil
 		}

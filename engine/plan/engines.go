@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -17,8 +16,8 @@ import (
 // choice to kvbench, and the prefix of a field's name in formulas that read the model's
 // own default for the field.
 const (
-	engineField  = "engine"
-	releaseField = "engine_release"
+	engineField  = schema.EngineVar
+	releaseField = schema.EngineReleaseVar
 	autoWord     = "auto"
 	modelPrefix  = "model_"
 )
@@ -29,8 +28,11 @@ type engineDefault struct {
 	ref   formula.Ref
 	// model is the input for the model's own default, or -1 if such a default counts
 	// as set.
-	model  formula.Ref
-	inputs []string // the inputs that its formula may depend on
+	model formula.Ref
+	// transfer reports whether only transfers have the field; its default is then not
+	// the engine's.
+	transfer bool
+	inputs   []string // the inputs that its formula may depend on
 }
 
 // declareConfig declares the fields of a configuration. In the rank accounting, the
@@ -80,17 +82,21 @@ func (a *account) engineRule(field string) schema.Formula {
 func (ds *declarations) declareTables() {
 	c := ds.schema.Cache.Get()
 	for _, name := range schema.Keys(c.Tables) {
-		plain := map[string]schema.Formula{}
-		for engine, rule := range c.Tables[name] {
-			f, ok := rule.Plain()
-			if !ok {
-				f = schema.Formula{Text: eraTable(name, engine) + "[" + releaseField + "]"}
-				declareEras(ds.scope, name, engine, rule, c.Releases[engine])
-			}
-			plain[engine] = f
-		}
-		tableOf(ds.scope, name, plain, formula.Any)
+		ds.declareTable(name, c.Tables[name])
 	}
+}
+
+func (ds *declarations) declareTable(name string, rules map[string]schema.EngineRule) {
+	plain := map[string]schema.Formula{}
+	for engine, rule := range rules {
+		f, ok := rule.Plain()
+		if !ok {
+			f = schema.Formula{Text: eraTable(name, engine) + "[" + releaseField + "]"}
+			declareEras(ds.scope, name, engine, rule, ds.schema.Cache.Get().Releases[engine])
+		}
+		plain[engine] = f
+	}
+	tableOf(ds.scope, name, plain, formula.Any)
 }
 
 func eraTable(name, engine string) string { return name + "_" + engine }
@@ -100,20 +106,23 @@ func eraTable(name, engine string) string { return name + "_" + engine }
 func declareEras(scope *formula.Scope, name, engine string, rule schema.EngineRule, releases []string) {
 	var keys []string
 	var srcs []formula.Source
-	missing := map[string]string{}
+	missing := map[string]*diag.Diag{}
 	for _, release := range releases {
 		era := rule.Of(release, releases)
 		switch {
 		case era != nil && era.Unknown == "":
 			keys, srcs = append(keys, release), append(srcs, era.Value)
 		case era != nil:
-			missing[release] = fmt.Sprintf("kvbench does not know of %s %s %s", engine, release, era.Unknown)
+			missing[release] = diag.Errorf(diag.Pos{}, "for %s %s, kvbench does not know %s", engine, release, era.Unknown)
+			if era.Hint != "" {
+				missing[release].WithHint("%s", era.Hint)
+			}
 		default:
-			missing[release] = fmt.Sprintf("kvbench does not know %s of %s before %s", name, engine, rule[len(rule)-1].Since)
+			missing[release] = diag.Errorf(diag.Pos{}, "kvbench does not know %s for %s before %s", name, engine, rule[len(rule)-1].Since)
 		}
 	}
-	for release := range missing {
-		missing[release] += ": it knows that of " + strings.Join(keys, ", ")
+	for _, d := range missing {
+		d.Msg += " (known for " + strings.Join(keys, ", ") + ")"
 	}
 	scope.TableBut(eraTable(name, engine), keys, srcs, formula.Any, missing)
 }
@@ -128,14 +137,14 @@ func (ds *declarations) linkDefaults() {
 		if !ok || ds.engineRule(name).IsZero() {
 			continue
 		}
-		d := &engineDefault{field: name, ref: ref, model: -1, inputs: ds.prog.Inputs(ref)}
+		d := &engineDefault{field: name, ref: ref, model: -1, transfer: ds.schema.Fields[i].Transfer, inputs: ds.prog.Inputs(ref)}
 		if model, ok := ds.prog.Ref(modelPrefix + name); ok {
 			d.model = model
 		}
 		ds.defaults[name] = d
 		ds.cache.defaults = append(ds.cache.defaults, d)
 		for _, f := range ds.cache.folds {
-			if slices.Contains(ds.prog.Inputs(f.ref), name) {
+			if ds.prog.DependsOn(f.ref, name) {
 				f.defaults = append(f.defaults, d)
 			}
 		}
@@ -181,7 +190,7 @@ func (f *Frame) setFields(req *Request) {
 }
 
 // settle determines the engine's values of the fields that are not set, and adds them to
-// settled and to the frame. Stand-ins then no longer change them.
+// settled and to the frame. After that, stand-ins do not change them.
 func (f *Frame) settle(req *Request, fields []*engineDefault, settled map[string]data.Fact) error {
 	for _, d := range fields {
 		if _, ok := settled[d.field]; ok || f.Given(d.field, req.Config.Values[d.field]) {
@@ -196,6 +205,9 @@ func (f *Frame) settle(req *Request, fields []*engineDefault, settled map[string
 			if of := req.Config.Values[name].Origin; of.Kind == data.FromModel && name != d.field {
 				from.Pos = of.Pos
 			}
+		}
+		if d.transfer {
+			from = data.Origin{Kind: data.FromDefault, Pos: f.prog.Source(d.ref).Pos}
 		}
 		settled[d.field] = data.Fact{Value: v, Origin: from}
 		f.frame.Set(d.ref, v)
@@ -251,7 +263,7 @@ func (f *Frame) checkRelease(req *Request) error {
 	if v.Origin.Kind == data.FromFile || v.Origin.Kind == data.FromModel {
 		field = "system." + releaseField + ": "
 	}
-	d := v.Origin.Errorf("%s%q is not a release of %s that kvbench knows: expected %s or one of %s", field, v.Str, engine, autoWord, strings.Join(releases, ", "))
+	d := v.Origin.Errorf("%s%q is not a known release of %s: expected %s or one of %s", field, v.Str, engine, autoWord, strings.Join(releases, ", "))
 	newest := slices.Clone(releases)
 	slices.Reverse(newest)
 	d.About(diag.NotAllowed, v.Str).Suggest(v.Str, newest)
@@ -270,6 +282,10 @@ func (o *io) what() string {
 	switch {
 	case s.covers == schema.CoversStage:
 		return "a page of all layers"
+	case s.covers == schema.CoversBlock:
+		return "a block with pages of all layers"
+	case s.covers == schema.CoversPool:
+		return "a page of all layers in a pool"
 	case len(parts) == 1:
 		return "a page of one layer"
 	case s.covers == schema.CoversPart:

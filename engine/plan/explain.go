@@ -115,7 +115,7 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 	if !slices.Contains(names, name) {
 		d := diag.Usagef("the plan has no %q", name).About(diag.Unknown, name)
 		if p.IsElsewhere(name) {
-			d.WithHint("%s", p.Elsewhere())
+			d.WithHint("%s", p.Elsewhere(name))
 		} else if !d.Suggest(name, names) {
 			var quantities []string
 			for _, q := range plans[0].Quantities {
@@ -130,7 +130,8 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 		x := p.explainer(pl)
 		if pl.Rank() { // use the first layer of the I/Os for values of a layer
 			share := pl.Request.io.shares[0]
-			x.enter(share.terms[0].rate.cell)
+			x.at = share.terms[0].rate.cell
+			x.enter(x.at)
 			x.set(ioUnits, formula.Number(share.units))
 		}
 		s, err := x.step(name)
@@ -165,8 +166,16 @@ type explainer struct {
 	stood map[string]schema.Formula
 	// at is the cell whose values are explained.
 	at *cell
+	// folds are the folds explained so far.
+	folds map[foldKey]*Step
 	// open has the fields with an engine's value whose formulas are being explained.
 	open map[formula.Ref]bool
+}
+
+// foldKey identifies a fold and the fields whose formulas are being explained.
+type foldKey struct {
+	fold *fold
+	open string
 }
 
 // explainer loads a plan into the frame and returns an explainer for it.
@@ -178,7 +187,29 @@ func (p *Planner) explainer(pl *Plan) *explainer {
 		}
 	}
 	p.fit.Apply(p.layers.FlagsFor(pl.Request), values)
-	return &explainer{open: map[formula.Ref]bool{}, Layers: p.layers, fit: p.fit, plan: pl, values: values}
+	p.layers.byCell = pl.Request.byCell
+	x := &explainer{open: map[formula.Ref]bool{}, folds: map[foldKey]*Step{}, Layers: p.layers, fit: p.fit, plan: pl, values: values}
+	if pl.Transfers() {
+		// The plan was made, so the destination's side has no errors.
+		req, err := x.destinationOf(&modelled{Request: pl.Request})
+		if err == nil {
+			x.other.Load(req)
+			var warnings diag.List
+			_, _ = x.other.model(req, &warnings)
+		}
+	}
+	return x
+}
+
+// enter is like [Layers.enter], on both sides of a transfer.
+func (x *explainer) enter(c *cell) {
+	x.Layers.enter(c)
+	if x.plan.Transfers() {
+		x.other.enter(c)
+		x.bring()
+		x.frame.SetNum(x.cache.pairing.rank, formula.Int(0))
+		x.frame.SetNum(x.cache.pairing.dp, formula.Int(0))
+	}
 }
 
 func (x *explainer) step(name string) (*Step, error) {
@@ -268,6 +299,9 @@ func (x *explainer) whence(name string, ref formula.Ref) string {
 	if v, ok := req.Model.Defaults[strings.TrimPrefix(name, modelPrefix)]; ok && strings.HasPrefix(name, modelPrefix) {
 		return v.Origin.String()
 	}
+	if x.plan.Transfers() && strings.HasPrefix(name, destinationPrefix) && name != destinationRank && name != destinationGroup {
+		return "the destination's side"
+	}
 	for i := range x.plan.Flags {
 		if f := &x.plan.Flags[i]; f.Name == name {
 			return x.plan.Origin(f)
@@ -278,6 +312,8 @@ func (x *explainer) whence(name string, ref formula.Ref) string {
 		return "--" + x.argument
 	case layerVar, groupVar, kindVar, perVar, ioUnits, ioPart:
 		return "the layers being counted"
+	case destinationRank, destinationGroup:
+		return "the first rank, as an example"
 	case StageVar:
 		return stageField + " " + req.Config.Values[stageField].Text()
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
@@ -16,7 +17,10 @@ func (x *explainer) fact(s *Step) (bool, error) {
 		return false, nil
 	}
 	if i := slices.IndexFunc(x.cache.folds, func(f *fold) bool { return f.Name == s.Name }); i >= 0 {
-		return true, x.foldStep(s, x.cache.folds[i])
+		return true, x.foldOnce(s, x.cache.folds[i])
+	}
+	if x.plan.Transfers() {
+		return x.pairFact(s)
 	}
 	if x.plan.Rank() {
 		switch s.Name {
@@ -31,11 +35,34 @@ func (x *explainer) fact(s *Step) (bool, error) {
 	return false, nil
 }
 
+// foldOnce explains a fold as before, if it was explained in the same circumstances.
+// Many values depend on the same few folds.
+func (x *explainer) foldOnce(s *Step, f *fold) error {
+	key := foldKey{f, fmt.Sprint(x.open)}
+	if x.stood != nil || len(f.by) > 0 {
+		return x.foldStep(s, f)
+	}
+	if known := x.folds[key]; known != nil {
+		s.Formula, s.Values, s.Origin, s.Parts = known.Formula, known.Values, known.Origin, known.Parts
+		return nil
+	}
+	err := x.foldStep(s, f)
+	if err == nil {
+		x.folds[key] = s
+	}
+	return err
+}
+
 const roundedUp = ", rounded up"
 
 // foldStep explains a fold, with one part for each cell of layers.
 func (x *explainer) foldStep(s *Step, f *fold) error {
-	undo, err := x.standIn(f, x.cells)
+	lo, hi, where := 0, maxLayers, "all layers"
+	if f.Over == schema.OverStage && x.plan.Rank() {
+		st := x.plan.Request.stage
+		lo, hi, where = st.lo, st.hi, st.layers()
+	}
+	undo, err := x.standIn(f, x.cells, lo, hi)
 	if err != nil {
 		return err
 	}
@@ -49,10 +76,15 @@ func (x *explainer) foldStep(s *Step, f *fold) error {
 		x.stood = f.Set
 		defer func() { x.stood = outer }()
 	}
-	lo, hi, where := 0, maxLayers, "all layers"
-	if f.Over == schema.OverStage && x.plan.Rank() {
-		st := x.plan.Request.stage
-		lo, hi, where = st.lo, st.hi, st.layers()
+	key := ""
+	if len(f.by) > 0 {
+		if x.at == nil {
+			return diag.Errorf(f.Of.Pos, "%s differs from layer to layer", f.Name)
+		}
+		if key, err = x.keyOf(f, x.at); err != nil {
+			return err
+		}
+		where += " of the same " + byText(f)
 	}
 	word, sign := "sum", " + "
 	if f.Fold.Fold == schema.FoldMax {
@@ -66,6 +98,14 @@ func (x *explainer) foldStep(s *Step, f *fold) error {
 		n := c.in(lo, hi)
 		if n == 0 {
 			continue
+		}
+		if len(f.by) > 0 {
+			if own, err := x.keyOf(f, c); err != nil || own != key {
+				if err != nil {
+					return err
+				}
+				continue
+			}
 		}
 		v, err := x.foldOne(f, c)
 		if err != nil {
@@ -87,6 +127,15 @@ func (x *explainer) foldStep(s *Step, f *fold) error {
 	}
 	s.Values = strings.Join(values, sign)
 	return nil
+}
+
+// byText lists the formulas by which a fold tells layers apart.
+func byText(f *fold) string {
+	var texts []string
+	for _, by := range f.By {
+		texts = append(texts, by.Text)
+	}
+	return strings.Join(texts, ", ")
 }
 
 // groupStep explains a value in a cell, of which n layers count.
@@ -112,8 +161,12 @@ func (x *explainer) groupStep(c *cell, n int64, ref formula.Ref) (*Step, error) 
 func (x *explainer) blockStep(s *Step) error {
 	sh := x.plan.Request.io.shares[0]
 	st := x.plan.Request.stage
+	if sh.covers == schema.CoversBlock {
+		return x.blockOf(s, ioBlockBytes)
+	}
 	var values []string
 	for _, t := range sh.terms {
+		x.enter(t.rate.cell)
 		name := pageBytes
 		if sh.part != "" {
 			n, err := x.part(t.rate.cell, sh.part)
@@ -148,11 +201,26 @@ func (x *explainer) covers() string {
 	return fmt.Sprintf("%s %s, %s", patternField, v.Text(), v.Origin)
 }
 
+// blockOf explains a fact by a value of the blocks that hold pages of all layers.
+func (x *explainer) blockOf(s *Step, name string) error {
+	ref, _ := x.prog.Ref(name)
+	step, err := x.stepOf(ref)
+	if err != nil {
+		return err
+	}
+	s.Formula, s.Values, s.Parts, s.Origin = name, step.Value.Text(), []*Step{step}, x.covers()
+	return nil
+}
+
 // batchStep explains the number of I/Os, with one part for each share.
 func (x *explainer) batchStep(s *Step) error {
+	if x.plan.Request.io.shares[0].covers == schema.CoversBlock {
+		return x.blockOf(s, ioBlocks)
+	}
 	var values []string
 	for _, sh := range x.plan.Request.io.shares {
 		c := sh.terms[0].rate.cell
+		x.at = c
 		x.enter(c)
 		x.set(ioUnits, formula.Number(sh.units))
 		ref, _ := x.prog.Ref(ioCount)

@@ -29,6 +29,8 @@ type LayerTable struct {
 type LayerSum struct {
 	Name, Column string
 	Value        formula.Value
+	// Rounded reports whether the value is rounded up from what the layers contribute.
+	Rounded bool
 }
 
 // LayerRow describes layers of one group with identical contents.
@@ -127,6 +129,7 @@ func (p *Planner) ExplainLayers(req *Request) ([]*LayerTable, error) {
 // fill adds the sums and rows to a table.
 func (l *Layers) fill(t *LayerTable) error {
 	l.Load(t.Plan.Request)
+	l.byCell = t.Plan.Request.byCell
 	var folds []*fold
 	for _, f := range l.cache.folds {
 		if f.Column == "" || (f.Over == schema.OverStage) == t.Whole {
@@ -134,7 +137,7 @@ func (l *Layers) fill(t *LayerTable) error {
 		}
 		folds = append(folds, f)
 		v, _ := l.frame.Eval(f.value)
-		t.Sums = append(t.Sums, LayerSum{f.Name, f.Column, v})
+		t.Sums = append(t.Sums, LayerSum{f.Name, f.Column, v, false})
 	}
 	for i := range l.cells {
 		c := &l.cells[i]
@@ -145,7 +148,7 @@ func (l *Layers) fill(t *LayerTable) error {
 		}
 		row := LayerRow{Layers: c.layers[from:to:to], Group: c.group, Kind: c.kind, Per: c.per}
 		for _, f := range folds {
-			if err := l.column(&row, f, c); err != nil {
+			if err := l.column(t, &row, f, c); err != nil {
 				return err
 			}
 		}
@@ -161,13 +164,23 @@ func (l *Layers) fill(t *LayerTable) error {
 		}
 	}
 	slices.SortStableFunc(t.Rows, func(a, b LayerRow) int { return a.Layers[0] - b.Layers[0] })
+	for i := range t.Sums {
+		exact := formula.Int(0)
+		for _, r := range t.Rows {
+			var err error
+			if exact, err = exact.Add(r.All[i].Num); err != nil {
+				return err
+			}
+		}
+		t.Sums[i].Rounded = exact != t.Sums[i].Value.Num
+	}
 	return nil
 }
 
 // column adds to a row what each layer contributes to a sum. For the first sum, it
 // also adds the pages and parts, with the fold's stand-ins applied.
-func (l *Layers) column(row *LayerRow, f *fold, c *cell) error {
-	undo, err := l.standIn(f, l.cells)
+func (l *Layers) column(t *LayerTable, row *LayerRow, f *fold, c *cell) error {
+	undo, err := l.standIn(f, l.cells, t.First, t.Last+1)
 	if err != nil {
 		return err
 	}

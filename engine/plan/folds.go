@@ -1,48 +1,135 @@
 package plan
 
 import (
+	"slices"
+	"strconv"
+
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
 
-// fold computes a fold over all layers, or over the layers from lo up to hi if it is a
-// fold over a stage.
-func (l *Layers) fold(f *fold, cells []cell, lo, hi int) (formula.Rat, error) {
-	undo, err := l.standIn(f, cells)
-	if err != nil {
-		return formula.Rat{}, err
+// foldValues are the values of a fold that tells layers apart, by the index of the
+// cell.
+type foldValues struct {
+	fold *fold
+	of   []formula.Rat
+}
+
+// computeFold computes a fold over all layers, or over the layers from lo up to hi if it
+// is a fold over a stage, and sets its value in the frame.
+func (l *Layers) computeFold(f *fold, cells []cell, lo, hi int) error {
+	if f.when >= 0 {
+		if yes, err := l.frame.Bool(f.when); err != nil || !yes {
+			l.frame.SetNum(f.value, formula.Rat{})
+			return err
+		}
 	}
-	defer undo()
-	var v formula.Rat
+	undo, err := l.standIn(f, cells, lo, hi)
+	if err != nil {
+		return err
+	}
+	if len(f.by) > 0 {
+		values, err := l.foldByKey(f, cells, lo, hi)
+		undo()
+		l.setByCell(f, values)
+		return err
+	}
+	v, err := l.combine(f, cells, lo, hi)
+	undo()
+	l.frame.SetNum(f.value, v)
+	return err
+}
+
+// setByCell sets the values of a fold that tells layers apart. It leaves earlier slices
+// of values as they are, as other requests may use them.
+func (l *Layers) setByCell(f *fold, values []formula.Rat) {
+	all := slices.Clone(l.byCell)
+	if i := slices.IndexFunc(all, func(v foldValues) bool { return v.fold == f }); i >= 0 {
+		all[i].of = values
+	} else {
+		all = append(all, foldValues{f, values})
+	}
+	l.byCell = all
+}
+
+// foldByKey returns the values of a fold that tells layers apart.
+func (l *Layers) foldByKey(f *fold, cells []cell, lo, hi int) ([]formula.Rat, error) {
+	values := make([]formula.Rat, len(cells))
+	keys := make([]string, len(cells))
 	for i := range cells {
-		c := &cells[i]
-		n := int64(len(c.layers))
-		if f.Over == schema.OverStage {
-			n = c.in(lo, hi)
+		var err error
+		if keys[i], err = l.keyOf(f, &cells[i]); err != nil {
+			return nil, err
 		}
-		if n == 0 {
-			continue
+		first := slices.Index(keys, keys[i])
+		if values[first], err = l.plus(f, values[first], &cells[i], lo, hi); err != nil {
+			return nil, err
 		}
-		one, err := l.foldOne(f, c)
+	}
+	for i := range values {
+		values[i] = values[slices.Index(keys, keys[i])]
+	}
+	return values, nil
+}
+
+// keyOf returns the values, as text, by which a fold tells the layers of a cell from
+// others, and makes the cell the current one.
+func (l *Layers) keyOf(f *fold, c *cell) (string, error) {
+	l.enter(c)
+	var key []byte
+	for _, ref := range f.by {
+		v, err := l.frame.Eval(ref)
 		if err != nil {
+			return "", err
+		}
+		if v.Kind == formula.Num && v.Num.IsInt() {
+			key = strconv.AppendInt(key, v.Num.Num(), 10)
+		} else {
+			key = append(key, v.Text()...)
+		}
+		key = append(key, '\n')
+	}
+	return string(key), nil
+}
+
+// combine combines the values of all layers.
+func (l *Layers) combine(f *fold, cells []cell, lo, hi int) (v formula.Rat, err error) {
+	for i := range cells {
+		if v, err = l.plus(f, v, &cells[i], lo, hi); err != nil {
 			return v, err
-		}
-		if f.Fold.Fold == schema.FoldMax {
-			if v.Cmp(one) < 0 {
-				v = one
-			}
-			continue
-		}
-		if one, err = one.Mul(formula.Int(n)); err == nil {
-			v, err = v.Add(one)
-		}
-		if err != nil {
-			return v, diag.Errorf(f.Of.Pos, "%s does not fit in 64 bits", f.Name)
 		}
 	}
 	if f.Ceil {
 		v = v.Ceil()
+	}
+	return v, nil
+}
+
+// plus combines a value with those of the layers of a cell.
+func (l *Layers) plus(f *fold, v formula.Rat, c *cell, lo, hi int) (formula.Rat, error) {
+	n := int64(len(c.layers))
+	if f.Over == schema.OverStage {
+		n = c.in(lo, hi)
+	}
+	if n == 0 {
+		return v, nil
+	}
+	one, err := l.foldOne(f, c)
+	if err != nil {
+		return v, err
+	}
+	if f.Fold.Fold == schema.FoldMax {
+		if v.Cmp(one) < 0 {
+			v = one
+		}
+		return v, nil
+	}
+	if one, err = one.Mul(formula.Int(n)); err == nil {
+		v, err = v.Add(one)
+	}
+	if err != nil {
+		return v, diag.Errorf(f.Of.Pos, "%s does not fit in 64 bits", f.Name)
 	}
 	return v, nil
 }
@@ -54,8 +141,9 @@ func (l *Layers) foldOne(f *fold, c *cell) (formula.Rat, error) {
 }
 
 // standIn applies a fold's stand-ins to the frame, and recomputes the folds that the
-// stand-ins change and that it reads. undo restores the frame.
-func (l *Layers) standIn(f *fold, cells []cell) (undo func(), err error) {
+// stand-ins change and that it reads, those over a stage for the layers from lo up to hi.
+// undo restores the frame.
+func (l *Layers) standIn(f *fold, cells []cell, lo, hi int) (undo func(), err error) {
 	if len(f.standIns) == 0 {
 		return func() {}, nil
 	}
@@ -69,26 +157,31 @@ func (l *Layers) standIn(f *fold, cells []cell) (undo func(), err error) {
 		l.frame.Set(s.to, values[i])
 	}
 	before := make([]formula.Value, 0, len(f.needs))
+	byCell := l.byCell
 	undo = func() {
 		for _, s := range f.standIns {
 			l.frame.Unset(s.to)
 		}
 		for i, v := range before {
-			l.frame.Set(f.needs[i].value, v)
+			if len(f.needs[i].by) == 0 {
+				l.frame.Set(f.needs[i].value, v)
+			}
 		}
+		l.byCell = byCell
 	}
 	for _, other := range f.needs {
-		old, err := l.frame.Eval(other.value)
-		var now formula.Rat
-		if err == nil {
-			now, err = l.fold(other, cells, 0, 0)
+		var old formula.Value
+		if len(other.by) == 0 {
+			if old, err = l.frame.Eval(other.value); err != nil {
+				undo()
+				return nil, err
+			}
 		}
-		if err != nil {
+		before = append(before, old)
+		if err := l.computeFold(other, cells, lo, hi); err != nil {
 			undo()
 			return nil, err
 		}
-		before = append(before, old)
-		l.frame.Set(other.value, formula.Value{Kind: formula.Num, Num: now})
 	}
 	return undo, nil
 }

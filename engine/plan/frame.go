@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strings"
 
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
@@ -10,7 +11,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Frame has the values of one request under a [Program]: the given values and the
+// Frame holds the values of one request under a [Program]: the given values and the
 // values computed from them. A frame can be reused for other requests, but it is not
 // safe for concurrent use.
 type Frame struct {
@@ -103,7 +104,7 @@ func (f *Frame) Wrong() string {
 	return ""
 }
 
-// quantities evaluates the wanted quantities, which must be whole numbers.
+// quantities evaluates the requested quantities, which must be whole numbers.
 func (f *Frame) quantities() ([]Quantity, error) {
 	var errs diag.List
 	all := make([]Quantity, 0, len(f.wanted))
@@ -201,8 +202,12 @@ func (f *Frame) whole(name string) (int64, error) {
 	return n, nil
 }
 
-// groupWords begin a message about the layers of a group.
-const groupWords = "layers "
+// groupWords begin a message about the layers of a group; ofValue in a message is the
+// value that it is about.
+const (
+	groupWords = "layers "
+	ofValue    = "{value}"
+)
 
 // unmet returns a message about a requirement that does not hold, for a group of layers
 // or, if group is "", for the model. Its position is that of the value that the
@@ -224,7 +229,7 @@ func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, grou
 	d := diag.Errorf(pos, "%s", msg).About(diag.Requires, of)
 	for _, values := range []map[string]data.Fact{req.Config.Values, req.Model.Params} {
 		if v, ok := values[r.Of]; ok && v.Origin.Given() {
-			d = v.Origin.Errorf("%s", msg).About(diag.Requires, of)
+			d = v.Origin.Errorf("%s", strings.ReplaceAll(msg, ofValue, v.Value.String())).About(diag.Requires, of)
 			d.Suggest(v.Str, f.schema.KnownOf(r.Of))
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// MaxCombinations is the maximum number of combinations of values of nixlbench's flags.
+// MaxCombinations is the maximum number of combinations of flag values in a sweep.
 // It is limited because each combination is planned separately.
 const MaxCombinations = config.MaxAxis
 

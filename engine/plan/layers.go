@@ -19,6 +19,11 @@ type Layers struct {
 	cellsOf *model.Model
 	cells   []cell
 	drafts  int // the number of layers in the cells that speculation adds
+	// other evaluates the destination's side of a transfer.
+	other *Layers
+	quick *quick // for the slowest pairs of transfers, or nil
+	// byCell holds the values of the folds that tell layers apart, for each cell.
+	byCell []foldValues
 }
 
 // Layers returns a Layers that evaluates in the frame.
@@ -82,7 +87,7 @@ func (l *Layers) layersOf(req *Request) ([]cell, error) {
 			if !ok || l.cache.byLayer[name] {
 				i = len(cells)
 				shared[name] = i
-				cells = append(cells, cell{group: name, draft: draft, kind: g.Kind, per: l.schema.Cache.Get().Kinds[g.Kind].Per})
+				cells = append(cells, cell{index: i, group: name, draft: draft, kind: g.Kind, per: l.schema.Cache.Get().Kinds[g.Kind].Per})
 			}
 			cells[i].layers = append(cells[i].layers, layer)
 		}
@@ -91,7 +96,7 @@ func (l *Layers) layersOf(req *Request) ([]cell, error) {
 			return nil, l.notSelected(req, layer, selected)
 		}
 		if !found {
-			return nil, diag.Errorf(diag.Pos{File: req.Model.File}, "layer %d is in none of the groups of %s: %s", layer, l.arch.Name, strings.Join(groups, ", "))
+			return nil, diag.Errorf(diag.Pos{File: req.Model.File}, "layer %d is not in any group of %s: %s", layer, l.arch.Name, strings.Join(groups, ", "))
 		}
 	}
 	if err := l.overlapping(req, both); err != nil {
@@ -146,6 +151,9 @@ func (l *Layers) enter(c *cell) {
 	l.frame.Set(l.cache.kind, formula.Value{Kind: formula.Str, Str: c.kind})
 	l.frame.Set(l.cache.per, formula.Value{Kind: formula.Str, Str: c.per})
 	l.frame.Set(l.cache.draft, formula.Value{Kind: formula.Bool, Bool: c.draft})
+	for _, v := range l.byCell {
+		l.frame.SetNum(v.fold.value, v.of[c.index])
+	}
 }
 
 // require checks the requirements on layers of a kind, or on the model if kind is "".
@@ -195,7 +203,7 @@ func (l *Layers) checkFields(req *Request, cells []cell) error {
 				return l.missing(req, err)
 			}
 			if n, whole := v.Int64(); !whole || n < 1 {
-				d := diag.Errorf(f.Pos, "%s of group %s is %s in layer %d: expected a whole number, 1 or more", field.field, c.group, v, c.layers[0]).About(diag.NotWhole, c.group+"."+field.field)
+				d := diag.Errorf(f.Pos, "%s in group %s is %s in layer %d: expected a whole number, 1 or more", field.field, c.group, v, c.layers[0]).About(diag.NotWhole, c.group+"."+field.field)
 				d.Source, d.Caret = f.Text, 1
 				return d.WithHint("with %s", req.Model.File)
 			}
@@ -208,6 +216,12 @@ func (l *Layers) checkFields(req *Request, cells []cell) error {
 // the previous request. Both requests must be for the same model, and the given values of
 // the new one must already be in the frame.
 func (l *Layers) ExpandNext(req *Request) ([]*Request, diag.List, error) {
+	if l.slowest {
+		if l.quick == nil {
+			l.quick = newQuick(l)
+		}
+		return l.quick.expand(req)
+	}
 	for _, ref := range l.cache.inner {
 		l.frame.Unset(ref)
 	}
@@ -220,89 +234,150 @@ func (l *Layers) ExpandNext(req *Request) ([]*Request, diag.List, error) {
 // of the request.
 func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 	var warnings diag.List
-	if err := l.Require(req, &warnings); err != nil {
-		return nil, nil, err
-	}
-	if l.cache == nil {
-		return []*Request{req}, warnings, nil
-	}
-	if l.rank {
-		// Check the release first: requirements may read it.
-		if err := l.checkRelease(req); err != nil {
-			return nil, nil, err
-		}
-		if err := l.require(req, "", "", &warnings); err != nil {
-			return nil, nil, err
-		}
-	}
-	cells, err := l.layersOf(req)
-	if err == nil {
-		err = l.checkFields(req, cells)
-	}
+	x, err := l.model(req, &warnings)
 	if err != nil {
 		return nil, nil, err
 	}
-	facts := make([]fact, 0, len(l.cache.folds)+4)
-	settled := map[string]data.Fact{}
-	fold := func(over string, lo, hi int) error {
-		for _, f := range l.cache.folds {
-			if (f.Over == schema.OverStage) != (over == schema.OverStage) {
-				continue
-			}
-			if err := l.settle(req, f.defaults, settled); err != nil {
-				return err
-			}
-			v, err := l.fold(f, cells, lo, hi)
-			if err != nil {
-				return l.missing(req, err)
-			}
-			facts = append(facts, fact{f.Name, v})
-			l.set(f.Name, formula.Value{Kind: formula.Num, Num: v})
-		}
-		return nil
-	}
-	if err := fold("", 0, 0); err != nil {
-		return nil, nil, err
-	}
-	if !l.rank {
+	switch {
+	case l.cache == nil:
+		return []*Request{req}, warnings, nil
+	case !l.rank:
 		one := *req
-		one.facts = facts
+		one.facts = x.facts
 		return []*Request{&one}, warnings, nil
 	}
-	if err := l.settle(req, l.cache.defaults, settled); err != nil {
-		return nil, nil, err
+	var stages []stage
+	if l.transfers {
+		stages, err = l.shapes(x, &warnings)
+	} else {
+		var rates []rate
+		if rates, err = l.rates(req, x.cells, &warnings); err == nil {
+			stages, err = l.stages(req, rates)
+		}
 	}
-	rates, err := l.rates(req, cells, &warnings)
 	if err != nil {
 		return nil, nil, err
 	}
-	stages, err := l.stages(req, rates)
+	ref, _ := l.prog.Ref(windowsVar)
+	windows, err := l.frame.Eval(ref)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, l.missing(req, err)
 	}
 	var all []*Request
-	ofModel := len(facts)
+	ofModel := len(x.facts)
 	for i := range stages {
 		st := &stages[i]
 		if len(st.ios) == 0 {
 			warnings.Add(diag.Warnf(req.label(), "pipeline stage %d (%s) has no cache", st.number, st.layers()))
 			continue
 		}
-		facts = facts[:ofModel]
-		if err := fold(schema.OverStage, st.lo, st.hi); err != nil {
+		x.facts = x.facts[:ofModel]
+		if err := l.folds(x, schema.OverStage, st.lo, st.hi); err != nil {
 			return nil, nil, err
 		}
-		for j := range st.ios {
+		n := len(st.ios)
+		if l.slowest {
+			n = 1
+		}
+		for j := range st.ios[:n] {
 			one := *req
-			one.stage, one.io, one.settled = st, &st.ios[j], settled
-			io := &st.ios[j]
-			one.facts = append(slices.Clone(facts), fact{StageVar, formula.Int(int64(st.number))}, fact{blockFact, formula.Int(io.bytes)},
-				fact{batchFact, formula.Int(io.count)}, fact{rankFact, formula.Int(st.bytes)})
+			one.stage, one.io, one.byCell, one.windows, one.settled = st, &st.ios[j], l.byCell, windows, x.settled
+			one.facts = append(slices.Clone(x.facts), l.ioFacts(st, &st.ios[j])...)
 			all = append(all, &one)
+			if l.transfers && !l.slowest && st.ios[j].pairs > 1 && x.together() {
+				all = append(all, one.together())
+			}
 		}
 	}
 	if len(all) == 0 {
-		return nil, nil, diag.Errorf(req.label(), "there is no cache to move").WithHint("none of the layers in this stage has a cache")
+		return nil, nil, l.noCache(req)
 	}
 	return all, warnings, nil
+}
+
+func (l *Layers) noCache(req *Request) error {
+	return diag.Errorf(req.label(), "there is no cache to move").WithHint("none of the layers in this stage has a cache")
+}
+
+// ioFacts returns the facts for the plan of I/Os of one size in a stage.
+func (l *Layers) ioFacts(st *stage, o *io) []fact {
+	facts := []fact{
+		{StageVar, formula.Int(int64(st.number))}, {blockFact, formula.Int(o.bytes)}, {batchFact, formula.Int(o.count)},
+	}
+	if !l.transfers {
+		return append(facts, fact{rankFact, formula.Int(st.bytes)})
+	}
+	return append(facts, fact{pairBytesFact, formula.Int(st.bytes)}, fact{pairIOsFact, formula.Int(st.total)},
+		fact{pairsFact, formula.Int(o.pairs)}, fact{allBytesFact, formula.Int(st.all.bytes)}, fact{allIOsFact, formula.Int(st.all.ios)},
+		fact{sourcesFact, formula.Int(1)}, fact{destinationsFact, formula.Int(1)})
+}
+
+// modelled has the values of a request that are computed from all of a model's layers.
+type modelled struct {
+	*Request
+	cells   []cell
+	facts   []fact
+	settled map[string]data.Fact
+}
+
+// model checks the requirements on a request and evaluates its layers.
+func (l *Layers) model(req *Request, warnings *diag.List) (*modelled, error) {
+	l.byCell = nil
+	if err := l.Require(req, warnings); err != nil {
+		return nil, err
+	}
+	x := &modelled{Request: req}
+	if l.cache == nil {
+		return x, nil
+	}
+	if l.rank {
+		// Check the release first: requirements may read it.
+		if err := l.checkRelease(req); err != nil {
+			return nil, err
+		}
+		if err := l.require(req, "", "", warnings); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if x.cells, err = l.layersOf(req); err != nil {
+		return nil, err
+	}
+	if err := l.checkFields(req, x.cells); err != nil {
+		return nil, err
+	}
+	x.facts = make([]fact, 0, len(l.cache.folds)+4)
+	x.settled = map[string]data.Fact{}
+	if err := l.folds(x, "", 0, 0); err != nil {
+		return nil, err
+	}
+	if l.rank {
+		err = l.settle(req, l.cache.defaults, x.settled)
+	}
+	return x, err
+}
+
+// folds evaluates the folds over the model's layers or, if over is
+// [schema.OverStage], over those from lo up to hi.
+func (l *Layers) folds(x *modelled, over string, lo, hi int) error {
+	for _, f := range l.cache.folds {
+		if (f.Over == schema.OverStage) != (over == schema.OverStage) {
+			continue
+		}
+		if err := l.settle(x.Request, f.defaults, x.settled); err != nil {
+			return err
+		}
+		if err := l.computeFold(f, x.cells, lo, hi); err != nil {
+			return l.missing(x.Request, err)
+		}
+		if len(f.by) > 0 {
+			continue
+		}
+		v, err := l.frame.Num(f.value)
+		if err != nil {
+			return l.missing(x.Request, err)
+		}
+		x.facts = append(x.facts, fact{f.Name, v})
+	}
+	return nil
 }

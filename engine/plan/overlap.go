@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/model"
 	"kvbench/engine/schema"
 )
 
@@ -40,6 +42,44 @@ func (l *Layers) overlapping(req *Request, list overlaps) error {
 		errs = append(errs, d)
 	}
 	return errs.Err()
+}
+
+// firstLayers is how many layers [Checker.Overlaps] looks at.
+const firstLayers = 8
+
+// Overlaps returns an error that lists the first layers in two groups, neither of which
+// is shared, whatever the model: it evaluates the conditions that depend only on the
+// number of the layer.
+func (ch *Checker) Overlaps() error {
+	if ch.arch.Layers == nil {
+		return nil
+	}
+	p, err := ch.planners.For(ch.arch, Use{Rank: true, Detail: true})
+	if err != nil {
+		return err
+	}
+	l := p.layers
+	count := int64(firstLayers)
+	if n, err := l.whole(layersVar); err == nil {
+		count = min(n, count)
+	}
+	var both overlaps
+	for layer := range int(count) {
+		l.set(layerVar, formula.Number(int64(layer)))
+		own := ""
+		for _, name := range schema.Keys(ch.arch.Layers.Groups) {
+			g := ch.arch.Layers.Groups[name]
+			if yes, err := l.isOf(name, ""); g.Draft || g.Shared || err != nil || !yes {
+				continue
+			}
+			if own != "" {
+				both.add(layer, own, name)
+				continue
+			}
+			own = name
+		}
+	}
+	return l.overlapping(&Request{Model: &model.Model{File: ch.arch.File}}, both)
 }
 
 // everywhere returns an error if two groups, neither of them shared, both contain all

@@ -1,7 +1,7 @@
 // Package plan turns facts into quantities and quantities into nixlbench flags.
 //
 // [Compile] compiles an architecture's formulas to a [Program], which is immutable. A
-// [Frame] has the values of one request under a program. [Layers] evaluates the layers
+// [Frame] holds the values of one request under a program. [Layers] evaluates the layers
 // of the request's model, which may yield several plans, one for each I/O size. A
 // [Planner] combines these and uses package fit to determine the flags. [Planners]
 // caches planners, so that each is made only once.
@@ -19,7 +19,7 @@ import (
 // release. It is not safe for concurrent use.
 type Planner struct {
 	*Program
-	// layers has the values of the current request, and fit determines its flags.
+	// layers holds the values for the current request; fit determines its nixlbench flags.
 	layers *Layers
 	fit    *fit.Fitter
 	unread *unread
@@ -100,5 +100,8 @@ func (p *Planner) plan(out *Plan) error {
 	out.Request = &req
 	var err error
 	out.Flags, out.Violations, err = p.fit.Flags(p.layers.FlagsFor(&req))
+	if p.slowest {
+		out.Violations = nil // it is not for a command
+	}
 	return err
 }

@@ -12,7 +12,7 @@ import (
 // Planners makes and caches the planners for a release of nixlbench. It is not safe for
 // concurrent use.
 type Planners struct {
-	// Release is the release of nixlbench. From says in messages where it was chosen.
+	// Release is the release of nixlbench. From is the text that says, in messages, where it was chosen.
 	Release, From string
 
 	schema *schema.Schema

@@ -20,7 +20,7 @@ type Program struct {
 
 	prog   *formula.Program
 	wanted []*schema.Quantity // the quantities to compute
-	// results are the wanted quantities that every plan has.
+	// results are the requested quantities that every plan has.
 	results []result
 	// computed are the quantities that have a formula of their own.
 	computed map[string]bool
@@ -39,12 +39,12 @@ const (
 // Compile compiles the formulas of an architecture with those of the schema. The error
 // lists everything that is wrong with them.
 func Compile(s *schema.Schema, release string, arch *schema.Architecture, use Use) (*Program, error) {
-	p := &Program{account: account{s, arch, use.Rank}, release: release}
+	p := &Program{account: account{s, arch, use.Rank, use.Rank && use.Transfer, use.Rank && use.Transfer && use.Slowest}, release: release}
 	if err := known(arch, use.Rank); err != nil {
 		return nil, err
 	}
 	ds := &declarations{p, formula.NewScope()}
-	err := ds.declare(use.Detail)
+	err := ds.declare(use)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func (p *Program) Reads(field string, names ...string) bool {
 		if name == field {
 			return true
 		}
-		if ref, ok := p.prog.Ref(name); ok && slices.Contains(p.prog.Inputs(ref), field) {
+		if ref, ok := p.prog.Ref(name); ok && p.prog.DependsOn(ref, field) {
 			return true
 		}
 	}

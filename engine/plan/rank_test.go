@@ -185,7 +185,8 @@ var cases = []struct {
 
 	// How much fits in memory, and how long a transfer takes.
 	{"memory and time", llama8B, map[string]any{"isl": int64(8191), "osl": int64(1), "page_size": int64(16), "kv_memory": int64(68719476736), "bandwidth": int64(50000000000)}, map[string]int64{"fit_requests": 64, "fit_tokens": 524288, "transfer_us": 21475}, "64 GiB / 1 GiB a request; / 131072; 2^30 / 50 GB/s"},
-	{"windows are bounded", gptoss120, map[string]any{"isl": int64(8192), "page_size": int64(16), "kv_memory": int64(1 << 30)}, map[string]int64{"fit_tokens": 28992}, "(2^30 - 18 x 8 x 32768) / (16 x 36864), in pages: 1812 x 16"},
+	{"windows are bounded", gptoss120, map[string]any{"engine": "VLLM", "isl": int64(8192), "page_size": int64(16), "kv_memory": int64(1 << 30)}, map[string]int64{"fit_tokens": 28992}, "(2^30 - 18 x 8 x 32768) / (16 x 36864), in pages: 1812 x 16"},
+	{"windows have a pool", gptoss120, map[string]any{"isl": int64(8192), "page_size": int64(16), "kv_memory": int64(1 << 30)}, map[string]int64{"fit_tokens": 16176, "pool_window_tokens": 12928}, "2^30 / (16 x 66355.2), in pages: 1011 x 16; 0.8 times, in pages: 808 x 16"},
 }
 
 func planners(t *testing.T, s *schema.Schema, arch string) *plan.Checker {
@@ -283,17 +284,17 @@ func TestRankRefused(t *testing.T) {
 		{llama8B, map[string]any{"engine": "OTHER"}, "kvbench does not know how this engine stores its cache: expected one of SGLANG, VLLM, TRTLLM"},
 		{llama8B, map[string]any{"pp_size": int64(33)}, "there are more pipeline stages than layers: 33 <= 32 does not hold"},
 		{llama8B, map[string]any{"pp_size": int64(2), "pp_stage": int64(2)}, "there is no stage 2: there are 2, counted from 0"},
-		{llama8B, map[string]any{"kvcache_quant_mode": "fp8_ds_mla"}, "layers full: fp8_ds_mla is a format for latent caches, but these layers store keys and values of heads"},
-		{deepseek, map[string]any{"kvcache_quant_mode": "fp8_per_token_head"}, "layers latent: scales per token and head require keys and values of heads, but these layers store latent vectors"},
-		{gptoss20, map[string]any{"cache_window": "allocated"}, "kvbench knows what an engine allocates for windowed layers only when the engine is VLLM"},
+		{llama8B, map[string]any{"kvcache_quant_mode": "fp8_ds_mla"}, "layers full: fp8_ds_mla is a format for latent caches, but these layers store keys and values"},
+		{deepseek, map[string]any{"kvcache_quant_mode": "fp8_per_token_head"}, "layers latent: formats with a scale per token and head require KV heads, but these layers store latent vectors"},
+		{gptoss20, map[string]any{"cache_window": "allocated"}, "kvbench knows only for VLLM what an engine allocates for windowed layers"},
 		{gptoss20, map[string]any{"cache_window": "allocated", "engine": "VLLM"}, "what VLLM allocates for windowed layers depends on max_num_batched_tokens, which is not set"},
-		{gptoss20, map[string]any{"tp_size": int64(2), "cp_size": int64(2), "engine": "VLLM"}, "layers sliding: no engine splits windowed layers over context-parallel ranks: 2 == 1 does not hold"},
+		{gptoss20, map[string]any{"tp_size": int64(2), "cp_size": int64(2), "engine": "VLLM"}, "layers sliding: no engine distributes windowed layers over context-parallel ranks: 2 == 1 does not hold"},
 		{llama8B, map[string]any{"cp_size": int64(2), "engine": "TRTLLM"}, "kvbench does not know how TRTLLM distributes a cache over context-parallel ranks"},
 		{qwen35, map[string]any{"tp_size": int64(3)}, "layers gdn: the heads of the state do not divide evenly among the tensor-parallel ranks: 32 % 3 == 0 does not hold"},
 		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(4, "sliding")}), nil, "sliding_window is missing: attention needs it"},
-		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(3, "full")}), nil, "layer_kinds does not have one entry for each layer"},
+		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(3, "full")}), nil, "layer_kinds must have one entry for each layer"},
 		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(4, "fulll")}), nil, "layer 0: select yields \"fulll\", expected the name of a group: chunked, full, none, sliding"},
-		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(4, "sliding"), "sliding_window": int64(0)}), nil, "window of group sliding is 0 in layer 0: expected a whole number, 1 or more"},
+		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(4, "sliding"), "sliding_window": int64(0)}), nil, "window in group sliding is 0 in layer 0: expected a whole number, 1 or more"},
 		{gqa(4, 1<<40, 1<<40), nil, "does not fit in 64 bits"},
 	} {
 		_, err := planners(t, s, test.model.arch).Check(check(test.config, test.model))

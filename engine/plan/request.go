@@ -39,7 +39,11 @@ type Request struct {
 	stage *stage
 	io    *io
 	facts []fact
-	// settled has the values that the engine determines for fields that are not set.
+	// byCell has those that differ between layers.
+	byCell []foldValues
+	// windows says what is counted of layers with a window.
+	windows formula.Value
+	// settled holds the values that the engine determines for fields that are not set.
 	settled map[string]data.Fact
 }
 
@@ -97,6 +101,10 @@ func (pl *Plan) Backend() string {
 // Rank reports whether the plan is for one rank.
 func (pl *Plan) Rank() bool { return pl.Request.io != nil }
 
+// Transfers reports whether the plan is for a transfer between ranks. Its I/Os are then
+// those of one pair of ranks.
+func (pl *Plan) Transfers() bool { return pl.Rank() && pl.Request.io.from != nil }
+
 // Stage returns the number of the pipeline stage that the plan is for. It may be called
 // only in the rank accounting.
 func (pl *Plan) Stage() int { return pl.Request.stage.number }
@@ -118,6 +126,12 @@ func (pl *Plan) Value(name string) (formula.Value, bool) {
 		return text(fmt.Sprintf("%d (%s)", st.number, st.layers()))
 	case name == "group" && pl.Rank():
 		return text(pl.Group())
+	case name == pairsFact && pl.Transfers() && pl.Request.io.together:
+		return text(fmt.Sprintf("%d at once", pl.Request.io.pairs))
+	case name == pairsFact && pl.Transfers():
+		return formula.Number(pl.Request.io.pairs), true
+	case name == windowsVar && pl.Rank():
+		return pl.Request.windows, true
 	case name == ioCovers && pl.Rank():
 		return text(pl.Request.io.what())
 	}

@@ -13,26 +13,49 @@ import (
 // rate has the pages and I/Os of each layer of a cell.
 type rate struct {
 	*cell
-	page  int64   // bytes of a page
-	pages int64   // pages of a request
-	ios   int64   // I/Os, if there is one for each page
-	parts []int64 // bytes of each part of a page, if each part is an I/O
+	page  int64       // bytes of a page
+	pages int64       // pages of a request
+	ios   formula.Rat // I/Os in the stage for each layer, if there is one for each page
+	parts []int64     // bytes of each part of a page, if each part is an I/O
 	// covers is what one I/O covers.
 	covers string
+	pool   int64 // the pool of its pages, if one I/O covers a pool
+	// per is the number of pages that one I/O moves, and moved the number of pages
+	// that all of them move.
+	per, moved formula.Rat
+	// from has the sources of each destination rank of a transfer.
+	from *sources
+	each int64 // I/Os of a request, for each place of its pages
 }
 
-// stage is a pipeline stage with its I/Os.
+// stage is a pipeline stage with its I/Os. In a transfer, it is what a stage of the
+// source and one of the destination have in common, and has the I/Os of one pair of
+// their ranks.
 type stage struct {
 	number, lo, hi int // it has the layers from lo up to, but not including, hi
+	to             int // the number of the destination's stage
 	ios            []io
-	bytes          int64 // bytes that all I/Os move
+	bytes          int64    // bytes that all I/Os move
+	total          int64    // I/Os of all sizes
+	all            *overall // of the transfer
+	// block has the bytes and the number of blocks that hold pages of all layers, if an
+	// I/O covers such a block.
+	block, blocks int64
 }
 
 // io describes the I/Os of one size, which may move layers of several groups.
 type io struct {
 	bytes, count int64
+	all          formula.Rat // the number of I/Os, before it is rounded
+	moved        formula.Rat // bytes that all of them move, which the last one may have less of
 	groups       []string
 	shares       []share
+	// In a transfer, the sources of each rank, and the number of pairs of ranks that
+	// have such I/Os.
+	from  *sources
+	pairs int64
+	// together reports whether all these pairs move their I/Os at the same time.
+	together bool
 }
 
 // share describes a group's part of the I/Os of one size. An I/O moves the sum of the
@@ -52,70 +75,109 @@ type term struct {
 	n    int64
 }
 
+// first returns the I/Os of the first size.
+func (st *stage) first() *io { return &st.ios[0] }
+
 // fill determines the stage's I/Os, grouped by size.
 func (st *stage) fill(parts map[string][]string, rates []rate) error {
+	// Layers with the same key are in the same I/O: those of a group or, if an I/O
+	// covers a pool, those of a kind whose pool and pages are the same.
 	type alike struct {
-		group string
-		pages int64
+		name              string
+		pool, pages, page int64
+		from              *sources
 	}
-	at := map[alike]int{} // shares that cover a whole group
+	at := map[alike]int{}
 	type sized struct {
 		share
-		bytes, count int64
-		group        string
+		bytes  int64
+		count  formula.Rat
+		groups []string
+		moved  formula.Rat
+		per    formula.Rat
+		from   *sources
 	}
 	var list []sized
 	var sum total
 	for i := range rates {
 		r := &rates[i]
 		n := r.in(st.lo, st.hi)
-		if n == 0 || r.page == 0 || r.ios == 0 {
+		if n == 0 || r.page == 0 || r.ios.Num() == 0 {
 			continue
 		}
 		one := share{terms: []term{{r, 1}}, units: n, covers: r.covers, parts: parts[r.kind]}
+		ios, moved := sum.times(r.ios, n), sum.times(r.moved, n)
 		switch r.covers {
-		case schema.CoversStage:
-			key := alike{r.group, r.pages}
+		case schema.CoversBlock:
+			j := slices.IndexFunc(list, func(s sized) bool { return s.covers == r.covers })
+			if j < 0 {
+				j = len(list)
+				blocks := formula.Int(st.blocks)
+				list = append(list, sized{share: share{units: 1, covers: r.covers}, bytes: st.block, count: sum.over(blocks, r.per), moved: blocks, per: r.per, from: r.from})
+			}
+			list[j].terms = append(list[j].terms, term{r, n})
+			list[j].groups = append(list[j].groups, r.group)
+		case schema.CoversStage, schema.CoversPool:
+			key := alike{name: r.group, pages: r.pages, from: r.from}
+			if r.covers == schema.CoversPool {
+				key = alike{r.kind, r.pool, r.pages, r.page, r.from}
+			}
 			j, ok := at[key]
 			if !ok {
 				j = len(list)
 				at[key] = j
-				list = append(list, sized{share: share{units: 1, covers: r.covers, parts: one.parts}, count: r.ios, group: r.group})
+				list = append(list, sized{share: share{units: 1, covers: r.covers, parts: one.parts}, count: r.ios, moved: r.moved, per: r.per, from: r.from})
+			}
+			if !slices.Contains(list[j].groups, r.group) {
+				list[j].groups = append(list[j].groups, r.group)
 			}
 			list[j].terms = append(list[j].terms, term{r, n})
 			list[j].bytes = sum.add(list[j].bytes, sum.mul(n, r.page))
 		case schema.CoversPart:
 			for k, part := range parts[r.kind] {
 				one.part = part
-				list = append(list, sized{one, r.parts[k], sum.mul(r.ios, n), r.group})
+				list = append(list, sized{one, r.parts[k], ios, []string{r.group}, moved, r.per, r.from})
 			}
 		default:
-			list = append(list, sized{one, r.page, sum.mul(r.ios, n), r.group})
+			list = append(list, sized{one, r.page, ios, []string{r.group}, moved, r.per, r.from})
 		}
 	}
 	for _, s := range list {
 		if s.bytes == 0 {
 			continue
 		}
-		st.bytes = sum.add(st.bytes, sum.mul(s.bytes, s.count))
-		i := slices.IndexFunc(st.ios, func(o io) bool { return o.bytes == s.bytes })
+		moved := sum.times(s.moved, s.bytes)
+		s.bytes = sum.keep(formula.Int(s.bytes).Mul(s.per))
+		i := slices.IndexFunc(st.ios, func(o io) bool { return o.bytes == s.bytes && o.from == s.from })
 		if i < 0 {
 			i = len(st.ios)
-			st.ios = append(st.ios, io{bytes: s.bytes})
+			st.ios = append(st.ios, io{bytes: s.bytes, from: s.from})
 		}
 		o := &st.ios[i]
-		o.count = sum.add(o.count, s.count)
+		o.all = sum.plus(o.all, s.count)
+		o.moved = sum.plus(o.moved, moved)
 		o.shares = append(o.shares, s.share)
-		name := s.group
-		if s.part != "" && len(list) > 1 {
-			name += "." + s.part
-		}
-		if !slices.Contains(o.groups, name) {
-			o.groups = append(o.groups, name)
+		for _, name := range s.groups {
+			if s.part != "" && len(list) > 1 {
+				name += "." + s.part
+			}
+			if !slices.Contains(o.groups, name) {
+				o.groups = append(o.groups, name)
+			}
 		}
 	}
 	for i := range st.ios {
-		st.ios[i].groups = shorten(st.ios[i].groups, st.ios)
+		o := &st.ios[i]
+		o.groups = shorten(o.groups, st.ios)
+		// A group's share of padding may be a fraction, but not that of all its kin.
+		o.count = o.all.Ceil().Num()
+		o.moved = o.moved.Ceil()
+		st.total = sum.add(st.total, o.count)
+		if o.from == nil {
+			st.bytes = sum.add(st.bytes, sum.mul(o.bytes, o.count))
+		} else {
+			st.bytes = sum.add(st.bytes, o.moved.Num())
+		}
 	}
 	return sum.err
 }
@@ -175,7 +237,7 @@ func (l *Layers) rates(req *Request, cells []cell, warnings *diag.List) ([]rate,
 		for _, v := range []struct {
 			dst  *int64
 			name string
-		}{{&r.page, pageBytes}, {&r.pages, layerPages}, {&r.ios, ioCount}} {
+		}{{&r.page, pageBytes}, {&r.pages, layerPages}} {
 			if *v.dst, err = l.whole(v.name); err != nil {
 				return nil, l.missing(req, err)
 			}
@@ -185,6 +247,11 @@ func (l *Layers) rates(req *Request, cells []cell, warnings *diag.List) ([]rate,
 			return nil, l.missing(req, err)
 		}
 		r.covers = v.Str
+		if r.covers == schema.CoversPool {
+			if r.pool, err = l.whole(ioPool); err != nil {
+				return nil, l.missing(req, err)
+			}
+		}
 		if r.covers == schema.CoversPart && r.page > 0 {
 			for _, part := range l.cache.parts[c.kind] {
 				n, err := l.part(c, part)
@@ -209,8 +276,9 @@ func (l *Layers) part(c *cell, part string) (int64, error) {
 	return l.whole(ioPartBytes)
 }
 
-// stages returns the requested pipeline stages with their I/Os.
-func (l *Layers) stages(req *Request, rates []rate) ([]stage, error) {
+// ends returns the number of the first layer of each pipeline stage, and of the layer
+// after the last.
+func (l *Layers) ends(req *Request) ([]int, error) {
 	pp, _ := req.Config.Values[stagesField].Num.Int64()
 	ends := make([]int, pp+1)
 	for i := range ends {
@@ -222,6 +290,16 @@ func (l *Layers) stages(req *Request, rates []rate) ([]stage, error) {
 		ends[i] = int(first)
 	}
 	ends[pp] += l.drafts // draft layers belong to the last stage
+	return ends, nil
+}
+
+// stages returns the requested pipeline stages with their I/Os.
+func (l *Layers) stages(req *Request, rates []rate) ([]stage, error) {
+	ends, err := l.ends(req)
+	if err != nil {
+		return nil, err
+	}
+	pp := int64(len(ends) - 1)
 	choice := req.Config.Values[stageField]
 	if n, ok := choice.Num.Int64(); choice.Kind == formula.Num && ok && n >= pp {
 		return nil, choice.Origin.Errorf("there is no stage %d: there are %d, counted from 0", n, pp)
@@ -232,6 +310,10 @@ func (l *Layers) stages(req *Request, rates []rate) ([]stage, error) {
 			continue
 		}
 		st := stage{number: s, lo: ends[s], hi: ends[s+1]}
+		l.set(StageVar, formula.Number(int64(s)))
+		if err := l.countIOs(&st, rates); err != nil {
+			return nil, l.missing(req, err)
+		}
 		if err := st.fill(l.cache.parts, rates); err != nil {
 			return nil, diag.Errorf(req.label(), "the bytes of stage %d do not fit in 64 bits", s)
 		}
@@ -246,12 +328,70 @@ func (l *Layers) stages(req *Request, rates []rate) ([]stage, error) {
 	return all, nil
 }
 
+// countIOs evaluates how many I/Os the layers of a stage have.
+func (l *Layers) countIOs(st *stage, rates []rate) error {
+	for _, f := range l.cache.counted {
+		if err := l.computeFold(f, l.cells, st.lo, st.hi); err != nil {
+			return err
+		}
+	}
+	count, _ := l.prog.Ref(ioCount)
+	l.set(ioUnits, formula.Number(1))
+	var blocks bool
+	for i := range rates {
+		r := &rates[i]
+		if r.in(st.lo, st.hi) == 0 {
+			continue
+		}
+		l.enter(r.cell)
+		var err error
+		if r.ios, err = l.frame.Num(count); err != nil {
+			return err
+		}
+		r.per, r.moved = formula.Int(1), r.ios
+		blocks = blocks || r.covers == schema.CoversBlock
+	}
+	if !blocks {
+		return nil
+	}
+	var err error
+	if st.blocks, err = l.whole(ioBlocks); err == nil {
+		st.block, err = l.whole(ioBlockBytes)
+	}
+	return err
+}
+
 // total adds and multiplies whole numbers. It sets err if a result does not fit.
 type total struct{ err error }
 
 func (t *total) add(a, b int64) int64 { return t.keep(formula.Int(a).Add(formula.Int(b))) }
 
 func (t *total) mul(a, b int64) int64 { return t.keep(formula.Int(a).Mul(formula.Int(b))) }
+
+func (t *total) plus(a, b formula.Rat) formula.Rat {
+	v, err := a.Add(b)
+	t.keep(v, err)
+	return v
+}
+
+func (t *total) times(a formula.Rat, n int64) formula.Rat {
+	v, err := a.Mul(formula.Int(n))
+	t.keep(v, err)
+	return v
+}
+
+func (t *total) product(a, b formula.Rat) formula.Rat {
+	v, err := a.Mul(b)
+	t.keep(v, err)
+	return v
+}
+
+// over divides, and rounds up.
+func (t *total) over(a, b formula.Rat) formula.Rat {
+	v, err := a.Quo(b)
+	t.keep(v, err)
+	return v.Ceil()
+}
 
 func (t *total) keep(v formula.Rat, err error) int64 {
 	if err != nil {

@@ -9,140 +9,172 @@ import (
 	"kvbench/engine/schema"
 )
 
-// tracer determines which inputs the values of a program depend on.
-type tracer struct{ *Program }
+// tracer determines which inputs the values of a program depend on, following only
+// some of its formulas.
+type tracer struct {
+	*Program
+	// reach has the dependencies without the folds that values read. without has the
+	// same if some names are not followed, and folds the inputs of folds, keyed by
+	// those names.
+	reach   *formula.Reach
+	without map[string]*formula.Reach
+	folds   map[string]formula.Inputs
+}
+
+// tracer returns a tracer that follows only formulas for which follow returns true.
+func (p *Program) tracer(follow func(string) bool) *tracer {
+	return &tracer{p, p.prog.Reach(follow), map[string]*formula.Reach{}, map[string]formula.Inputs{}}
+}
 
 // dependencies are the inputs that plans for a model depend on.
 type dependencies struct {
-	inputs map[string]bool     // all inputs
-	of     map[string][]string // the inputs of each quantity
+	inputs formula.Inputs
+	others []string                  // names of values that are read without a formula
+	of     map[string]formula.Inputs // the inputs of each quantity
 }
 
-func (d *dependencies) add(inputs []string) {
-	for _, name := range inputs {
-		d.inputs[name] = true
-	}
+// reads reports whether plans depend on an input.
+func (d *dependencies) reads(name string) bool {
+	return d.inputs.Has(name) || slices.Contains(d.others, name)
 }
 
 // quantities returns the names of the quantities that depend on an input.
 func (d *dependencies) quantities(input string) []string {
 	var list []string
 	for _, q := range schema.Keys(d.of) {
-		if slices.Contains(d.of[q], input) {
+		if d.of[q].Has(input) {
 			list = append(list, q)
 		}
 	}
 	return list
 }
 
-// dependenciesBy returns the dependencies of plans, following only formulas for which
-// follow returns true.
-func (t tracer) dependenciesBy(follow func(string) bool) *dependencies {
-	d := &dependencies{map[string]bool{}, map[string][]string{}}
+// dependencies returns the dependencies of plans.
+func (t *tracer) dependencies() *dependencies {
+	d := &dependencies{t.inputs(t.Bench.Refs()), []string{fit.SourceVar, fit.DestinationVar}, map[string]formula.Inputs{}}
 	for i := range t.schema.Quantities {
 		if q := &t.schema.Quantities[i]; t.has(q) {
-			d.of[q.Name] = t.quantityInputs(q, follow)
-			d.add(d.of[q.Name])
+			d.of[q.Name] = t.quantityInputs(q)
+			d.inputs.Add(d.of[q.Name])
 		}
 	}
-	d.add(t.inputs(t.Bench.Refs(), follow))
-	d.add([]string{fit.SourceVar, fit.DestinationVar})
-	d.add(t.layerInputsOf(follow))
+	t.addLayers(d)
 	return d
 }
 
 // quantityInputs returns the inputs of a quantity. The program need not declare the
 // quantity.
-func (t tracer) quantityInputs(q *schema.Quantity, follow func(string) bool) []string {
-	f := q.Formula
-	if t.rank {
-		f = q.Rank
-	}
+func (t *tracer) quantityInputs(q *schema.Quantity) formula.Inputs {
+	f := t.formulaOf(q)
 	if !f.IsZero() {
-		return t.inputs(t.refs(formula.Names(f.Text)...), follow)
+		return t.inputs(t.refs(formula.Names(f.Text)...))
 	}
-	if fold := t.foldNamed(q.Name); fold != nil {
-		return t.foldInputs(fold, follow)
+	if i := slices.IndexFunc(t.allFolds(), func(f schema.Fold) bool { return f.Name == q.Name }); i >= 0 && !t.computed[q.Name] {
+		return t.foldInputs(&t.allFolds()[i])
 	}
-	return t.inputs(t.refs(q.Name), follow)
+	return t.inputs(t.refs(q.Name))
 }
 
 // inputs returns the inputs of values, including the inputs of folds that they depend
 // on.
-func (t tracer) inputs(refs []formula.Ref, follow func(string) bool) []string {
-	return t.inputsWithout(refs, follow, nil, map[string]bool{})
+func (t *tracer) inputs(refs []formula.Ref) formula.Inputs {
+	return t.withFolds(t.reach.Inputs(refs...), nil)
 }
 
 // foldInputs returns the inputs of a fold. It does not follow values that have a
 // stand-in.
-func (t tracer) foldInputs(f *schema.Fold, follow func(string) bool) []string {
-	return t.inputsWithout(t.foldRefs(f), follow, schema.Keys(f.Set), map[string]bool{})
+func (t *tracer) foldInputs(f *schema.Fold) formula.Inputs {
+	without := schema.Keys(f.Set)
+	return t.withFolds(t.reachWithout(without).Inputs(t.foldRefs(f)...), without)
 }
 
-// inputsWithout returns the inputs of values, without following the names in without.
-// A fold may depend on itself through a name that has a stand-in in another fold, so
-// seen records the folds already visited, each with the names not followed.
-func (t tracer) inputsWithout(refs []formula.Ref, follow func(string) bool, without []string, seen map[string]bool) []string {
-	names := t.prog.InputsOf(refs, func(name string) bool { return !slices.Contains(without, name) && follow(name) })
-	for _, name := range names {
-		f := t.foldNamed(name)
-		if f == nil {
-			continue
-		}
-		all := slices.Concat(without, schema.Keys(f.Set))
-		slices.Sort(all)
-		all = slices.Compact(all)
-		key := name + " without " + strings.Join(all, " ")
-		if !seen[key] {
+// withFolds adds to inputs, which were found without following some names, the inputs
+// of the folds among them. A fold may depend on itself through a name that has a
+// stand-in in another fold.
+func (t *tracer) withFolds(inputs formula.Inputs, without []string) formula.Inputs {
+	seen := map[string]bool{}
+	all := t.reach.Inputs()
+	var add func(formula.Inputs, []string)
+	add = func(inputs formula.Inputs, without []string) {
+		all.Add(inputs)
+		folds := t.allFolds()
+		for i := range folds {
+			f := &folds[i]
+			if !inputs.Has(f.Name) || t.computed[f.Name] {
+				continue
+			}
+			not := slices.Concat(without, schema.Keys(f.Set))
+			slices.Sort(not)
+			not = slices.Compact(not)
+			key := f.Name + " without " + strings.Join(not, " ")
+			if seen[key] {
+				continue
+			}
 			seen[key] = true
-			names = append(names, t.inputsWithout(t.foldRefs(f), follow, all, seen)...)
+			own, ok := t.folds[key]
+			if !ok {
+				own = t.reachWithout(not).Inputs(t.foldRefs(f)...)
+				t.folds[key] = own
+			}
+			add(own, not)
 		}
 	}
-	return names
+	add(inputs, without)
+	return all
+}
+
+// reachWithout returns the dependencies without following some names.
+func (t *tracer) reachWithout(names []string) *formula.Reach {
+	if len(names) == 0 {
+		return t.reach
+	}
+	key := strings.Join(names, " ")
+	if t.without[key] == nil {
+		t.without[key] = t.reach.Without(names...)
+	}
+	return t.without[key]
+}
+
+// allFolds returns the folds that the program may have.
+func (t *tracer) allFolds() []schema.Fold {
+	if t.cache == nil {
+		return nil
+	}
+	return t.schema.Cache.Get().Folds
 }
 
 // foldRefs returns the references to a fold's formula and to the formulas of its
 // stand-ins.
-func (t tracer) foldRefs(f *schema.Fold) []formula.Ref {
+func (t *tracer) foldRefs(f *schema.Fold) []formula.Ref {
 	names := []string{foldPrefix + f.Name}
+	names = append(names, whenName(f.Name))
+	for j := range f.By {
+		names = append(names, byName(f.Name, j))
+	}
 	for _, name := range schema.Keys(f.Set) {
 		names = append(names, foldPrefix+f.Name+"."+name)
 	}
 	return t.refs(names...)
 }
 
-// foldNamed returns the fold with the given name, or nil.
-func (t tracer) foldNamed(name string) *schema.Fold {
-	if t.cache == nil || t.computed[name] {
-		return nil
-	}
-	folds := t.schema.Cache.Get().Folds
-	i := slices.IndexFunc(folds, func(f schema.Fold) bool { return f.Name == name })
-	if i < 0 {
-		return nil
-	}
-	return &folds[i]
-}
-
-// layerInputsOf returns the inputs that values computed from layers depend on. Every
-// number in a plan depends on them.
-func (t tracer) layerInputsOf(follow func(string) bool) []string {
+// addLayers adds what values computed from layers depend on. Every number in a plan
+// depends on it.
+func (t *tracer) addLayers(d *dependencies) {
 	if t.cache == nil {
-		return nil
+		return
 	}
-	inputs := t.inputs(t.layerRefs(), follow)
+	d.inputs.Add(t.inputs(t.layerRefs()))
 	if t.rank {
-		inputs = append(inputs, stageFields...)
+		d.others = append(d.others, stageFields...)
 	}
-	return inputs
 }
 
 // kindsWith returns the kinds of layers whose formulas depend on a field.
-func (t tracer) kindsWith(field string) []string {
+func (p *Program) kindsWith(field string) []string {
 	var list []string
-	kinds := t.schema.Cache.Get().Kinds
+	kinds := p.schema.Cache.Get().Kinds
 	for _, name := range schema.Keys(kinds) {
-		texts := []schema.Formula{kinds[name].Pages, kinds[name].Grows, kinds[name].Bound, kinds[name].SamePages}
+		texts := []schema.Formula{kinds[name].Pages, kinds[name].Grows, kinds[name].Bound, kinds[name].Sort, kinds[name].Span, kinds[name].SamePages}
 		for _, part := range schema.Keys(kinds[name].Parts) {
 			texts = append(texts, kinds[name].Parts[part])
 		}
@@ -152,14 +184,14 @@ func (t tracer) kindsWith(field string) []string {
 				if _, ok := kinds[name].Fields[n]; ok {
 					n = fieldVar(n)
 				}
-				refs = append(refs, t.refs(n)...)
+				refs = append(refs, p.refs(n)...)
 			}
 		}
 		ofKind := func(n string) bool {
 			table, kind, isEntry := strings.Cut(n, ".")
 			return !isEntry || !strings.HasPrefix(table, kindTables) || kind == name
 		}
-		if slices.Contains(t.inputs(refs, ofKind), field) {
+		if p.tracer(ofKind).inputs(refs).Has(field) {
 			list = append(list, name)
 		}
 	}
@@ -168,16 +200,17 @@ func (t tracer) kindsWith(field string) []string {
 
 // indexedBy returns the tables that have an entry for each value of a field, with that
 // field.
-func (t tracer) indexedBy() map[string]*schema.Field {
+func (p *Program) indexedBy() map[string]*schema.Field {
 	indexed := map[string]*schema.Field{}
-	tables := t.schema.Cache.Get().Tables
-	for i := range t.schema.Fields {
-		f := &t.schema.Fields[i]
+	tables := p.schema.Cache.Get().Tables
+	for i := range p.schema.Fields {
+		f := &p.schema.Fields[i]
 		if f.Var == patternField {
 			indexed[coversVar] = f
 		}
+		values := f.Values()
 		for name, table := range tables {
-			if f.Values() != nil && slices.Equal(schema.Keys(table), slices.Sorted(slices.Values(f.Values()))) {
+			if len(values) > 0 && len(values) == len(table) && !slices.ContainsFunc(values, func(v string) bool { return table[v] == nil }) {
 				indexed[name] = f
 			}
 		}

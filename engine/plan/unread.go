@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"kvbench/engine/data"
 	"kvbench/engine/fit"
@@ -59,20 +60,22 @@ func (p *Planner) UnreadFlags(req *Request, shown Shown) ([]fit.Unread, error) {
 
 // unread determines which values have no effect on the plans of a program.
 type unread struct {
-	tracer
+	*Program
 	layers *Layers // for evaluating the layers of a request's model
-	// The dependencies of plans, and the inputs of what is shown, cached by the keys
-	// from present.
+	// The tracers and dependencies of plans, and those of what is shown, cached by the
+	// keys from present.
+	tracers map[string]*tracer
 	depends map[string]*dependencies
-	shown   map[string]map[string]bool
+	shown   map[string]*dependencies
 	other   *unread // for the other accounting; see [unread.otherAccounting]
 	indexed map[string]*schema.Field
 }
 
-func newUnread(p *Program, layers *Layers) *unread { return &unread{tracer: tracer{p}, layers: layers} }
+func newUnread(p *Program, layers *Layers) *unread { return &unread{Program: p, layers: layers} }
 
 func (r *unread) find(req *Request, shown Shown) []Unread {
 	var list []Unread
+	var all, visible *dependencies
 	for i := range r.schema.Fields {
 		f := &r.schema.Fields[i]
 		v := req.Config.Values[f.Var]
@@ -83,10 +86,12 @@ func (r *unread) find(req *Request, shown Shown) []Unread {
 		if f.Note == schema.NoteAny || f.Note == schema.NoteFile && inFile || f.Var == accountingVar || !v.Origin.Given() {
 			continue
 		}
-		all := r.dependencies(req)
-		u := Unread{Field: f, Value: v, Axis: req.Config.Varies(f.Var), Hidden: all.inputs[f.Var]}
+		if all == nil {
+			all, visible = r.dependencies(req), r.dependenciesOf(req, shown)
+		}
+		u := Unread{Field: f, Value: v, Axis: req.Config.Varies(f.Var), Hidden: all.reads(f.Var)}
 		switch {
-		case u.Hidden && (inFile || r.shows(req, shown, f.Var)):
+		case u.Hidden && (inFile || visible.reads(f.Var)):
 			continue
 		case u.Hidden:
 			u.Quantities = all.quantities(f.Var)
@@ -108,10 +113,11 @@ func (r *unread) find(req *Request, shown Shown) []Unread {
 	return list
 }
 
-// ReadsAnywhere reports whether anything in the plans for a request, shown or not,
-// depends on a field.
-func (p *Planner) ReadsAnywhere(req *Request, field string) bool {
-	return p.unread.dependencies(req).inputs[field]
+// Readers returns a function that reports whether anything in the plans for a request,
+// shown or not, depends on a field.
+func (p *Planner) Readers(req *Request) func(field string) bool {
+	find := sync.OnceValue(func() *dependencies { return p.unread.dependencies(req) })
+	return func(field string) bool { return find().reads(field) }
 }
 
 // harmless reports whether a value agrees with what is in effect anyway: the value of a
@@ -130,7 +136,7 @@ func (r *unread) instead(all *dependencies, f *schema.Field, value string) []*sc
 	var list []*schema.Field
 	for i := range r.schema.Fields {
 		other := &r.schema.Fields[i]
-		if other != f && slices.Contains(other.Values(), value) && all.inputs[other.Var] {
+		if other != f && slices.Contains(other.Values(), value) && all.reads(other.Var) {
 			list = append(list, other)
 		}
 	}
@@ -141,7 +147,7 @@ func (r *unread) instead(all *dependencies, f *schema.Field, value string) []*sc
 // depends on a field, or "" if not.
 func (r *unread) otherWith(req *Request, field string) string {
 	other := r.otherAccounting()
-	if other == nil || !other.dependencies(req).inputs[field] {
+	if other == nil || !other.dependencies(req).reads(field) {
 		return ""
 	}
 	return other.accounting()
@@ -166,10 +172,10 @@ func (r *unread) otherAccounting() *unread {
 // accounting.
 func (r *unread) kindsWith(field string) []string {
 	if r.rank {
-		return r.tracer.kindsWith(field)
+		return r.Program.kindsWith(field)
 	}
 	if other := r.otherAccounting(); other != nil {
-		return other.tracer.kindsWith(field)
+		return other.Program.kindsWith(field)
 	}
 	return nil
 }
@@ -184,7 +190,7 @@ func (r *unread) elsewhereWith(field string) map[string][]string {
 		}
 		for _, rank := range []bool{false, true} {
 			other, err := Compile(r.schema, r.release, arch, Use{Rank: rank, Detail: true})
-			if err == nil && (tracer{other}).dependenciesBy(everything).inputs[field] {
+			if err == nil && other.tracer(everything).dependencies().reads(field) {
 				all[other.accounting()] = append(all[other.accounting()], arch.Name)
 			}
 		}
@@ -194,44 +200,47 @@ func (r *unread) elsewhereWith(field string) map[string][]string {
 
 // dependencies returns the dependencies of the plans for a request.
 func (r *unread) dependencies(req *Request) *dependencies {
-	follow, key := r.present(req)
-	if d := r.depends[key]; d != nil {
+	t, key := r.tracerFor(req)
+	if r.depends[key] == nil {
+		r.depends[key] = t.dependencies()
+	}
+	return r.depends[key]
+}
+
+// dependenciesOf returns the dependencies of what is shown of the plans for a request.
+func (r *unread) dependenciesOf(req *Request, shown Shown) *dependencies {
+	t, key := r.tracerFor(req)
+	key += fmt.Sprint(shown)
+	if d := r.shown[key]; d != nil {
 		return d
 	}
-	d := r.dependenciesBy(follow)
-	if r.depends == nil {
-		r.depends = map[string]*dependencies{}
+	refs := r.refs(shown.Names...)
+	d := &dependencies{others: slices.Clone(shown.Names)}
+	if shown.Flags {
+		refs = append(refs, r.Bench.Refs()...)
+		d.others = append(d.others, fit.SourceVar, fit.DestinationVar)
 	}
-	r.depends[key] = d
+	d.inputs = t.inputs(refs)
+	t.addLayers(d)
+	for i := range r.schema.Quantities { // some quantities shown have no formula in the program
+		if q := &r.schema.Quantities[i]; slices.Contains(shown.Names, q.Name) && r.has(q) {
+			d.inputs.Add(t.quantityInputs(q))
+		}
+	}
+	r.shown[key] = d
 	return d
 }
 
-// shows reports whether anything shown depends on a field.
-func (r *unread) shows(req *Request, shown Shown, field string) bool {
+// tracerFor returns the tracer that [unread.present] describes, and its key.
+func (r *unread) tracerFor(req *Request) (*tracer, string) {
 	follow, key := r.present(req)
-	key += fmt.Sprint(shown)
-	set := r.shown[key]
-	if set == nil {
-		d := dependencies{inputs: map[string]bool{}}
-		d.add(shown.Names)
-		refs := r.refs(shown.Names...)
-		if shown.Flags {
-			refs = append(refs, r.Bench.Refs()...)
-			d.add([]string{fit.SourceVar, fit.DestinationVar})
-		}
-		d.add(r.inputs(refs, follow))
-		d.add(r.layerInputsOf(follow))
-		for i := range r.schema.Quantities { // some quantities shown have no formula in the program
-			if q := &r.schema.Quantities[i]; slices.Contains(shown.Names, q.Name) && r.has(q) {
-				d.add(r.quantityInputs(q, follow))
-			}
-		}
-		if r.shown == nil {
-			r.shown = map[string]map[string]bool{}
-		}
-		set, r.shown[key] = d.inputs, d.inputs
+	if r.tracers == nil {
+		r.tracers, r.depends, r.shown = map[string]*tracer{}, map[string]*dependencies{}, map[string]*dependencies{}
 	}
-	return set[field]
+	if r.tracers[key] == nil {
+		r.tracers[key] = r.tracer(follow)
+	}
+	return r.tracers[key], key
 }
 
 // present returns a function that reports whether to follow a formula for a request.
@@ -301,7 +310,7 @@ func (r *unread) withValue(req *Request, field string) []string {
 					other[name] = []string{value}
 				}
 			}
-			if r.dependenciesBy(following(ofLayers, other)).inputs[field] {
+			if r.tracer(following(ofLayers, other)).dependencies().reads(field) {
 				list = append(list, flag)
 			}
 		}

@@ -177,6 +177,9 @@ func ExplainMarkdown(w io.Writer, view schema.View, all []*plan.Explanation) err
 // markdownRows writes the values of a view on one line, without a newline.
 func markdownRows(w io.Writer, view schema.View, pl *plan.Plan) error {
 	for i, r := range rowsOf(view, pl) {
+		if _, ok := pl.Value(r.Value); !ok && r.Optional {
+			continue
+		}
 		text, err := rowText(r, pl)
 		if err != nil {
 			return err

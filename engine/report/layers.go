@@ -77,7 +77,11 @@ func layerRows(t *plan.LayerTable, width int, row func(cells ...string)) {
 	}
 	var names []string
 	for _, s := range t.Sums {
-		names = append(names, s.Name)
+		name := s.Name
+		if s.Rounded {
+			name += inBrackets("rounded up")
+		}
+		names = append(names, name)
 	}
 	row(append(sum, strings.Join(names, ", "))...)
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestSpans names layers as people do.
+// TestSpans checks that lists of layers are abbreviated.
 func TestSpans(t *testing.T) {
 	from := func(first, last, step int) (all []int) {
 		for i := first; i <= last; i += step {

@@ -127,7 +127,7 @@ func (r *Results) Told(name string, s *schema.Schema) []*diag.Diag {
 	if several > 0 {
 		w := diag.Warnf(at, "%d rows match several of its rows, and are not compared", several)
 		if len(tell) > 0 {
-			w.WithHint("these differ in %s: add the columns that must be equal to --match", strings.Join(tell, ", "))
+			w.WithHint("these rows differ in %s: in --match, add the columns that must be equal", strings.Join(tell, ", "))
 		} else {
 			w.WithHint("no column of --match can distinguish them")
 		}

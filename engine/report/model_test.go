@@ -15,8 +15,8 @@ import (
 	"kvbench/models"
 )
 
-// TestModelYAML writes models as parameter files and reads them again: nothing
-// that numbers depend on changes.
+// TestModelYAML writes models as parameter files and reads them again: no number may
+// change.
 func TestModelYAML(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -32,7 +32,7 @@ func TestModelYAML(t *testing.T) {
 	for _, file := range append(files, examples...) {
 		m, err := l.Model(file, nil)
 		if err != nil {
-			continue // one that is refused
+			continue // a file that is rejected
 		}
 		read++
 		var out bytes.Buffer
@@ -76,7 +76,7 @@ func same(t *testing.T, file string, a, b map[string]data.Fact) {
 	}
 }
 
-// TestModelText writes values that YAML would read as something else.
+// TestModelText writes strings that YAML would read as other types.
 func TestModelText(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {

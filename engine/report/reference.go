@@ -16,7 +16,7 @@ func Reference(s *schema.Schema) map[string][]byte {
 	pages := map[string][]byte{}
 	for name, write := range map[string]func(*page, *schema.Schema){
 		"configuration.md": configPage, "nixlbench-flags.md": flagsPage, "backends.md": backendsPage,
-		"limits.md": limitsPage, "formulas.md": formulasPage, "cache.md": cachePage,
+		"limits.md": limitsPage, "formulas.md": formulasPage, "cache.md": cachePage, "logs.md": logsPage,
 	} {
 		p := &page{}
 		write(p, s)
@@ -105,9 +105,9 @@ func configPage(p *page, s *schema.Schema) {
 func cachePage(p *page, s *schema.Schema) {
 	c := s.Cache.Get()
 	p.text("# Caches layer by layer\n\n" +
-		"What the rank accounting (`--accounting rank`) counts: see [the guide](../accounting.md). A group of an architecture's\n" +
-		"`cache` section names a kind and sets its fields, each a formula that may read `layer`, the number of the layer.\n\n## Kinds of layers")
-	p.table("kind", "what it holds", "fields", "bytes of", "parts", "pages of a request", "grows")
+		"What the rank accounting (`--accounting rank`) counts; see [the guide](../accounting.md). Each group in an architecture's\n" +
+		"`cache` section names a kind and sets its fields. A field is a formula, which can use `layer`, the number of the layer.\n\n## Kinds of layers")
+	p.table("kind", "what it stores", "fields", "bytes for", "parts", "pages per request", "grows")
 	for _, name := range schema.Keys(c.Kinds) {
 		k := c.Kinds[name]
 		var fields, parts []string
@@ -128,7 +128,7 @@ func cachePage(p *page, s *schema.Schema) {
 		}
 		p.row(cells...)
 	}
-	p.text("\nA kind's formulas read its fields by their names; those below read a field `x` as `layer_x`.\n\n## Values in these formulas")
+	p.text("\nA kind's formulas use its fields by name. In the formulas below, field `x` is called `layer_x`.\n\n## Values in these formulas")
 	p.table("name", "formula")
 	for _, name := range schema.Keys(c.Let) {
 		p.row("`"+name+"`", "`"+c.Let[name].Text+"`")
@@ -141,9 +141,15 @@ func cachePage(p *page, s *schema.Schema) {
 	p.text("\n## Sums over layers")
 	p.table("name", "for each layer", "over", "with")
 	for _, f := range c.Folds {
-		what := "the model's"
+		what := "the model"
 		if f.Over == schema.OverStage {
-			what = "those of the stage"
+			what = "the stage"
+		}
+		if len(f.By) > 0 {
+			what += ", with the same " + texts(f.By)
+		}
+		if !f.When.IsZero() {
+			what += ", if `" + f.When.Text + "`"
 		}
 		var set []string
 		for _, name := range schema.Keys(f.Set) {
@@ -152,22 +158,22 @@ func cachePage(p *page, s *schema.Schema) {
 		p.row("`"+f.Name+"`", "`"+f.Of.Text+"`", what, orDash(strings.Join(set, ", ")))
 	}
 	p.text("\n## What one I/O covers")
-	p.text("An I/O is a page of all layers of a group in the stage (`stage`), of one layer (`layer`), or of one part of a layer (`part`).")
-	p.table("access pattern", "what an I/O covers of a layer")
+	p.text("An I/O is a page of all layers of a group in the stage (`stage`), a block with pages of all layers (`block`), a page of one layer (`layer`), or of one part of a layer (`part`).")
+	p.table("access pattern", "what an I/O covers")
 	for _, name := range schema.Keys(c.Covers) {
 		p.row("`"+name+"`", "`"+c.Covers[name].Text+"`")
 	}
-	p.text("\n## Engines\n\nThe rules of an engine are those of the release that `--engine_release` names, by default the last of these.")
+	p.text("\n## Engines\n\nkvbench follows the rules of the engine release that `--engine_release` selects; the default is the last one here.")
 	p.table("engine", "releases")
 	for _, name := range schema.Keys(c.Releases) {
 		p.row(name, strings.Join(c.Releases[name], ", "))
 	}
-	p.text("\nFields that nobody set have the engine's values.")
+	p.text("\nFields that are not set have the engine's defaults:")
 	p.table("field", "value")
 	for _, name := range schema.Keys(c.Defaults) {
 		p.row("`"+name+"`", "`"+c.Defaults[name].Text+"`")
 	}
-	p.text("\n## What must hold")
+	p.text("\n## Conditions")
 	p.table("of", "condition", "otherwise")
 	require := func(of string, list []schema.Requirement) {
 		for _, r := range list {
@@ -183,15 +189,15 @@ func cachePage(p *page, s *schema.Schema) {
 	}
 	require("all", c.Requires)
 	for _, name := range schema.Keys(c.Kinds) {
-		require("`"+name+"`", c.Kinds[name].Requires)
+		require("`"+name+"`", c.Kinds[name].Requires.Get())
 	}
 }
 
 func flagsPage(p *page, s *schema.Schema) {
 	n := &s.Nixlbench
-	p.text("# nixlbench's flags\n\nFlags of the releases %s to %s. Plans are for %s unless you select another release or set something that needs one. Flags that the release does not have are rejected.",
+	p.text("# nixlbench's flags\n\nFlags of the releases %s to %s. Plans are for %s unless you select another release or set something that requires one. Flags that the release does not have are rejected.",
 		n.Releases[0], n.Releases[len(n.Releases)-1], n.Default)
-	p.text("\nnixlbench reads some flags only with certain backends, or with other flags: those are in the last column. Otherwise such a flag has no effect, and kvbench prints a note.")
+	p.text("\nnixlbench reads some flags only with certain backends or other flags, which are in the last column. Without them, such a flag has no effect, and kvbench prints a note.")
 	p.table("flag", "type", "default", "releases", "values", "meaning", "read only with")
 	for _, name := range schema.Keys(n.Flags) {
 		f := n.Flags[name]
@@ -262,8 +268,8 @@ func settings(set map[string]string) string {
 
 func limitsPage(p *page, s *schema.Schema) {
 	n := &s.Nixlbench
-	p.text("# Limits\n\nLimits that nixlbench imposes on a run. kvbench warns about a plan that breaks one; `--fit` applies the fixes to values you did not set. " +
-		"A condition that reads `argument` must be true for each value in the command.")
+	p.text("# Limits\n\nLimits that nixlbench imposes on a run. kvbench warns about a plan that violates one; `--fit` applies the fixes to values you did not set. " +
+		"A condition that uses `argument` must be true for each value in the command.")
 	p.table("limit", "releases", "backends", "must hold", "otherwise nixlbench", "fix")
 	for _, l := range n.Limits {
 		backends := "all"
@@ -288,7 +294,7 @@ func limitsPage(p *page, s *schema.Schema) {
 		return strings.Join(list, ", ")
 	}
 	runs := n.Runs.Get()
-	p.text("\n## Checks just before a run\n\nA run is not started, unless `--force` is set, if")
+	p.text("\n## Checks just before a run\n\nUnless `--force` is set, kvbench does not start a run under these conditions:")
 	p.table("obstacle", "releases", "backends", "when", "because")
 	for _, o := range runs.Obstacles {
 		because := o.Message
@@ -297,7 +303,7 @@ func limitsPage(p *page, s *schema.Schema) {
 		}
 		p.row(o.Name, n.Span(o.Era), backendsOf(o.Backends), "`"+o.When.Text+"`", because)
 	}
-	p.text("\n## Failures that do not invalidate the rows\n\nA run is judged by its rows, or repeated once, if")
+	p.text("\n## Failures that do not invalidate the rows\n\nUnder these conditions, kvbench judges a run by its rows, or repeats it once:")
 	p.table("failure", "releases", "when", "note", "started again")
 	for _, e := range runs.Excuses {
 		again := "no"
@@ -322,8 +328,8 @@ func limitsPage(p *page, s *schema.Schema) {
 
 func formulasPage(p *page, s *schema.Schema) {
 	p.text("# Formulas\n\n" +
-		"Numbers are exact fractions of 64-bit integers. Numbers are rounded only by the functions that say so. A number that does not fit,\n" +
-		"a division by zero, and a byte count that is not whole are errors.\n\n" +
+		"Numbers are exact fractions of 64-bit integers. Only the functions that say so round numbers. A number that does not fit,\n" +
+		"a division by zero, and a byte count that is not a whole number are errors.\n\n" +
 		"## Operators\n\n" +
 		"`+ - * / %%` on numbers (`%%` on whole numbers, 0 or more), `== !=` on numbers, strings and booleans,\n" +
 		"`< <= > >=` on numbers, `and or not` on booleans, `contains startsWith endsWith` on strings, `in` on lists,\n" +
@@ -332,7 +338,7 @@ func formulasPage(p *page, s *schema.Schema) {
 	for _, f := range formula.Functions() {
 		p.row("`"+f.Usage+"`", f.Doc)
 	}
-	p.text("\n## Names\n\nA formula may use the architecture's parameters and formulas, the fields of the [configuration](configuration.md), " +
+	p.text("\n## Names\n\nA formula can use the architecture's parameters and formulas, the fields of the [configuration](configuration.md), " +
 		"[nixlbench's flags](nixlbench-flags.md), and these:")
 	p.table("name", "value")
 	p.row("`dtypes[format]`", "bytes of one element in a [number format](configuration.md#number-formats)")
@@ -360,4 +366,13 @@ func ruleText(rule schema.EngineRule) string {
 		parts = append(parts, what)
 	}
 	return strings.Join(parts, "; ")
+}
+
+// texts lists formulas.
+func texts(list []schema.Formula) string {
+	quoted := make([]string, len(list))
+	for i, f := range list {
+		quoted[i] = "`" + f.Text + "`"
+	}
+	return strings.Join(quoted, ", ")
 }

@@ -58,7 +58,11 @@ func rowText(r schema.Row, pl *plan.Plan) (string, error) {
 	if r.Value == keyFile {
 		return fileText(pl), nil
 	}
-	v, ok := pl.Value(r.Value)
+	name := r.Value
+	if r.Shown != "" {
+		name = r.Shown
+	}
+	v, ok := pl.Value(name)
 	if !ok {
 		return "", fmt.Errorf("the view has no value %s", r.Value)
 	}
@@ -168,11 +172,14 @@ func CSV(w io.Writer, fields []schema.Field, sweep schema.View, plans []*plan.Pl
 	for _, r := range sweep.Rows {
 		names = append(names, r.Value)
 	}
+	transfers := slices.ContainsFunc(plans, (*plan.Plan).Transfers)
 	var last []string
 	for _, f := range fields {
-		if f.Last {
+		switch {
+		case f.Transfer && !transfers:
+		case f.Last:
 			last = append(last, f.Var)
-		} else {
+		default:
 			names = append(names, f.Var)
 		}
 	}

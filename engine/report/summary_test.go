@@ -41,8 +41,8 @@ func reportCSV(t *testing.T, s *schema.Schema, records, baseline []*runner.Recor
 	return rows
 }
 
-// TestReportCSV: every setting that a record holds is a column, and the columns
-// are the same whatever the records hold, with a baseline or without.
+// TestReportCSV checks that every setting in a record is a column, and that the columns
+// do not depend on the records or on a baseline.
 func TestReportCSV(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -78,7 +78,7 @@ func TestReportCSV(t *testing.T) {
 		want[key] = string(row[key])
 	}
 	full.Rows = []nixlbench.Row{row}
-	// Of several initiators the total is shown, and that of the rank kept.
+	// With several initiators, the total is shown, and the rank's own value is kept.
 	want["rank_bandwidth_gb_per_s"] = want["bandwidth_gb_per_s"]
 	want["bandwidth_gb_per_s"] = want["aggregate_bandwidth_gb_per_s"]
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"kvbench/engine/nixlbench"
@@ -56,7 +57,7 @@ func ProbeHost(ctx context.Context) *Host {
 const minHidden = 8
 
 // userinfo is the part of a URL that may hold a password.
-var userinfo = regexp.MustCompile(`://[^/@\s]*@`)
+var userinfo = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`://[^/@\s]*@`) })
 
 // environment returns the variables to record, with secrets masked, and the
 // secrets to mask in output: the values of secret variables and flags.
@@ -78,7 +79,7 @@ func environment(n *schema.Nixlbench) (map[string]string, mask) {
 			hide(value)
 			value = nixlbench.Mask
 		}
-		value = userinfo.ReplaceAllString(value, "://"+nixlbench.Mask+"@")
+		value = userinfo().ReplaceAllString(value, "://"+nixlbench.Mask+"@")
 		found[name] = strings.ToValidUTF8(value, "?")
 	}
 	for _, f := range n.Flags {

@@ -330,8 +330,8 @@ func (j *Journal) isThere() error {
 	return nil
 }
 
-// rescue passes the results of this command to Rescue: those in the file, which
-// can still be read although it no longer has a name, and one more.
+// rescue passes this command's results to Rescue: those already in the file, which
+// can still be read through the open handle even if it was removed, and then line.
 func (j *Journal) rescue(line []byte) {
 	in := bufio.NewReader(io.NewSectionReader(j.file, j.begun, 1<<62))
 	for {

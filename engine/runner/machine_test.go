@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// testMachine is a machine with names and addresses that need no network.
+// testMachine is a machine with names and addresses that do not need a network.
 func testMachine(t *testing.T) *machine {
 	names := map[string]string{
 		"node1.cluster": "10.0.0.7",
@@ -36,7 +36,7 @@ func testMachine(t *testing.T) *machine {
 	}
 }
 
-// TestFarthest: where etcd is, by what the user wrote.
+// TestFarthest checks where etcd is considered to be, depending on what the user wrote.
 func TestFarthest(t *testing.T) {
 	const own = "http://127.0.0.1:2379"
 	tests := []struct {
@@ -82,7 +82,7 @@ func TestFarthest(t *testing.T) {
 	}
 }
 
-// TestServers: hosts and ports for a connection.
+// TestServers checks the hosts and ports in lists of servers.
 func TestServers(t *testing.T) {
 	tests := map[string]string{
 		"http://127.0.0.1:1":        "127.0.0.1 1",

@@ -27,10 +27,10 @@ const (
 	Interrupted Status = "interrupted"
 )
 
-// Role is an end of a run.
+// Role is the role of this machine in a run on two machines.
 type Role string
 
-// The ends of a run.
+// The roles.
 const (
 	Initiator Role = "initiator"
 	Target    Role = "target"

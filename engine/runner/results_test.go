@@ -17,7 +17,7 @@ import (
 
 var someMeasures = []schema.Measure{{Key: "batch", ID: true}, {Key: "gb"}}
 
-// TestBriefs: what is kept of results, and which lines are none.
+// TestBriefs checks which parts of results are kept, and which lines are not results.
 func TestBriefs(t *testing.T) {
 	words := []string{"config_file", "stage", "group", "release", "isl", "block_size", "mode", "layers", "note", "big"}
 	var names []runner.Name
@@ -83,7 +83,8 @@ func write(t *testing.T, name, text string) {
 	}
 }
 
-// TestBriefsFile: lines that are no results are named, and the rest is read.
+// TestBriefsFile checks that lines that are not results are reported and the others are
+// read.
 func TestBriefsFile(t *testing.T) {
 	const ok = `{"kvbench":"v","hash":"h","status":"ok"}` + "\n"
 	long := strings.Repeat("x", jsonl.MaxLine+1) + "\n"
@@ -124,15 +125,15 @@ func TestBriefsFile(t *testing.T) {
 	}
 }
 
-// TestBriefsBounds: a file that holds no result is not read to its end, and one
-// with more than fits in memory is refused.
+// TestBriefsBounds checks that a file without results is not read to its end, and that
+// a file whose results need too much memory is rejected.
 func TestBriefsBounds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a hundred megabytes")
 	}
 	name := filepath.Join(t.TempDir(), "r.jsonl")
 	write(t, name, "")
-	if err := os.Truncate(name, 1<<40); err != nil { // without a line's end
+	if err := os.Truncate(name, 1<<40); err != nil { // without a line end
 		t.Skip(err)
 	}
 	f, err := os.OpenFile(name, os.O_WRONLY, 0)
@@ -146,16 +147,16 @@ func TestBriefsBounds(t *testing.T) {
 	if _, err := runner.NewBriefs(nil, someMeasures).Read(name, nil); err == nil || err.Error() != name+":1: this line and 63 more are not kvbench results" {
 		t.Errorf("the error is %v", err)
 	}
-	// A row takes 96 bytes, so that 60 lines of 300,000 rows are too much.
+	// A row takes 96 bytes, so 60 lines of 300,000 rows are too much.
 	write(t, name, strings.Repeat(`{"hash":"h","rows":[`+strings.Repeat(`{"gb":1},`, 300_000)+`{}]}`+"\n", 60))
 	if _, err := runner.NewBriefs(nil, someMeasures).Read(name, nil); err == nil || !strings.Contains(err.Error(), "use 384 MiB of memory, the limit for one file") {
 		t.Errorf("the error is %v", err)
 	}
 }
 
-// TestJournalLong: a last line without an end goes to the other file, whatever
-// its length up to the most; lines that are no results count as not done, and
-// those that are good are found where they stand.
+// TestJournalLong checks that an incomplete last line of any allowed length is moved to
+// the other file, that lines that are not results do not count as done, and that the
+// results around them are found.
 func TestJournalLong(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "r.jsonl")
 	record := func(hash, status, output string) string {
@@ -193,8 +194,8 @@ func TestJournalLong(t *testing.T) {
 	}
 }
 
-// TestJournalEndless: a file with a line that may have no end is refused at once,
-// wherever that line is, and stays as it is.
+// TestJournalEndless checks that a file with a line that may never end is rejected at
+// once, wherever the line is, and is not changed.
 func TestJournalEndless(t *testing.T) {
 	const ok = `{"kvbench":"v","hash":"h","status":"ok"}` + "\n"
 	name := filepath.Join(t.TempDir(), "r.jsonl")
@@ -219,8 +220,8 @@ func TestJournalEndless(t *testing.T) {
 	}
 }
 
-// TestJournalTornElsewhere: what is moved out of the file is not written to what
-// a stranger put in its place.
+// TestJournalTornElsewhere checks that the moved line is not written to a file or link
+// that someone else put in its place.
 func TestJournalTornElsewhere(t *testing.T) {
 	dir := t.TempDir()
 	name, other := filepath.Join(dir, "r.jsonl"), filepath.Join(dir, "other")
@@ -250,8 +251,8 @@ func TestJournalTornElsewhere(t *testing.T) {
 	}
 }
 
-// TestJournalAdd: a line has at most 4 MiB when it is written; what is cut is
-// said in the result.
+// TestJournalAdd checks that a written line has at most 4 MiB, and that the result says
+// what was omitted.
 func TestJournalAdd(t *testing.T) {
 	many := func(n int, text string) []string {
 		list := make([]string, n)
@@ -309,8 +310,8 @@ func TestJournalAdd(t *testing.T) {
 	}
 }
 
-// FuzzBriefs: whatever lines hold, reading them ends well, and only JSON is
-// taken for a result.
+// FuzzBriefs checks that lines with any content can be read, and that only valid JSON
+// is accepted as a result.
 func FuzzBriefs(f *testing.F) {
 	f.Add([]byte(`{"hash":"h","status":"ok","rows":[{"gb":1.5}],"plan":{"flags":{"mode":{"value":"SG"}},"stage":1}}`))
 	f.Add([]byte(`{"hash":"\u0068","point":null,"rows":[{"gb":"-inf"},{}]}`))

@@ -12,8 +12,8 @@ import (
 	"kvbench/engine/runner"
 )
 
-// TestLines: output comes as lines from either stream; one that is longer than
-// 64 KiB is cut, and a last one may lack its end.
+// TestLines checks that output from both streams is split into lines. A line longer
+// than 64 KiB is cut, and the last line does not need a line end.
 func TestLines(t *testing.T) {
 	var got []string
 	exits := runner.Start(t.Context(), runner.Ending{}, []runner.Process{{
@@ -36,8 +36,8 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// TestOutlived: what a process leaves behind in its group is killed when the
-// process ends, and holds nothing up for long.
+// TestOutlived checks that processes left behind in a process's group are killed when
+// the process ends, without a long delay.
 func TestOutlived(t *testing.T) {
 	begin := time.Now()
 	exits := runner.Start(context.Background(), runner.Ending{Grace: time.Minute}, []runner.Process{{
@@ -48,7 +48,7 @@ func TestOutlived(t *testing.T) {
 	}
 }
 
-// TestTail: the end of a text is kept, from the begin of a line on.
+// TestTail checks that the end of a text is kept, starting at the beginning of a line.
 func TestTail(t *testing.T) {
 	tail := runner.Tail{Size: 10}
 	for _, l := range []string{"first", "second", "third", "", " "} {
@@ -66,7 +66,8 @@ func TestTail(t *testing.T) {
 	}
 }
 
-// TestJournalLocked: two do not write to one file at once.
+// TestJournalLocked checks that two journals cannot write to the same file at the same
+// time.
 func TestJournalLocked(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "r.jsonl")
 	j, err := runner.OpenJournal(name, false, nil)
@@ -85,8 +86,8 @@ func TestJournalLocked(t *testing.T) {
 	j.Close()
 }
 
-// TestJournalTorn: a last line of any length that is not complete goes to the
-// other file, behind what is there already, and all others stay.
+// TestJournalTorn checks that an incomplete last line of any length is appended to the
+// other file, and that all other lines stay.
 func TestJournalTorn(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "r.jsonl")

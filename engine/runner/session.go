@@ -70,7 +70,7 @@ type Session struct {
 	// or nil.
 	own string
 	job *Group
-	// follows reports whether this end was the target of the previous run.
+	// follows reports whether this side was the target of the previous run.
 	follows bool
 	// there lists the files in each folder that have the names of a run's files and
 	// existed before this command's first run there.
@@ -180,7 +180,7 @@ func (s *Session) Prepare(ctx context.Context, pl *plan.Plan, repeat, number int
 }
 
 // launch chooses how to start the run, unless the user did: as one process if
-// the other end is on another machine.
+// the other side is on another machine.
 func (s *Session) launch(ctx context.Context, r *Run) error {
 	r.Launch, r.Chosen, r.facts.EtcdLocal = s.Launch, s.Launch == "", true
 	needs, err := r.rules.Needs(r.Plan, r.Plan.Flags, &r.facts)
@@ -201,7 +201,7 @@ func (s *Session) launch(ctx context.Context, r *Run) error {
 	case r.Chosen:
 		r.Launch = LaunchSingle
 	case r.Launch == LaunchPair && needs.Processes == 1:
-		return errors.New("--launch " + LaunchPair + " needs two processes, and a run of this backend has only one")
+		return errors.New("--launch " + LaunchPair + " needs two processes, but a run with this backend has only one")
 	}
 	return nil
 }
@@ -304,8 +304,8 @@ func (s *Session) Refuse(ctx context.Context, pl *plan.Plan, repeat int, reason 
 	return rec, s.finish(rec)
 }
 
-// yield lets the other end register first if this end was the target of the
-// previous run; otherwise, the ends would swap roles.
+// yield lets the other side register first if this side was the target of the
+// previous run; otherwise, the sides would swap roles.
 func (s *Session) yield(ctx context.Context, r *Run) {
 	if !s.follows || r.Launch != LaunchSingle {
 		return
@@ -383,7 +383,7 @@ func (s *Session) check(ctx context.Context, r *Run) []error {
 		}
 	}
 	if free, known := FreeMemory(); known && n.Memory > free {
-		short("the run needs %s of memory, and only %s are free", diag.Bytes(n.Memory), diag.Bytes(free))
+		short("the run needs %s of memory, but only %s is free", diag.Bytes(n.Memory), diag.Bytes(free))
 	}
 	s.look(r)
 	obstacles, warnings, err := r.rules.Obstacles(r.Plan, r.Flags, &r.facts)
@@ -401,7 +401,7 @@ func (s *Session) check(ctx context.Context, r *Run) []error {
 		if err != nil {
 			errs = append(errs, err)
 		} else if free, known := FreeSpace(f.dir); known && need > free {
-			short("the run needs %s more disk space in %s, and only %s are free", diag.Bytes(need), diag.Printable(f.dir), diag.Bytes(free))
+			short("the run needs %s more disk space in %s, but only %s is free", diag.Bytes(need), diag.Printable(f.dir), diag.Bytes(free))
 		}
 	}
 	return errs
@@ -581,7 +581,7 @@ func (s *Session) judge(ctx context.Context, r *Run, rec *Record, a *attempt, ex
 		if s.Timeout > 0 {
 			rec.fail("it took longer than %v and was stopped", s.Timeout)
 		} else {
-			rec.fail("it took longer than %v, the default timeout for what it moves, and was stopped: use --timeout TIME to change the limit, or --timeout none to remove it", s.TimeoutOf(r))
+			rec.fail("it took longer than %v, the default timeout for the data that it moves, and was stopped: use --timeout TIME to change the limit, or --timeout none to remove it", s.TimeoutOf(r))
 		}
 	}
 	if excuse != nil && !excuse.Retry && rec.Status == "" {

@@ -13,18 +13,21 @@ type Cache struct {
 	// kind.
 	EachRequires []Requirement `json:"each_requires"`
 	// Covers yields what one I/O covers, for each access pattern: [CoversStage],
-	// [CoversLayer] or [CoversPart].
+	// [CoversPool], [CoversBlock], [CoversLayer] or [CoversPart].
 	Covers map[string]Formula `json:"covers"`
 	Folds  []Fold             `json:"folds"`
 	// Releases lists the releases of each engine, oldest first.
 	Releases map[string][]string `json:"releases"`
 	// Defaults contains formulas for fields that are not set.
 	Defaults map[string]Formula `json:"defaults"`
+	Transfer Transfers          `json:"transfer"`
 }
 
 // What one I/O covers.
 const (
 	CoversStage = "stage" // all layers of a group in the stage
+	CoversBlock = "block" // all layers in the stage
+	CoversPool  = "pool"  // all layers in the stage whose pages are in the same pool
 	CoversLayer = "layer"
 	CoversPart  = "part" // of a layer
 )
@@ -34,13 +37,20 @@ type Kind struct {
 	Doc    string               `json:"doc"`
 	Fields map[string]KindField `json:"fields"`
 	// Per is what each part is the size of, such as a token or a page.
-	Per       string             `json:"per"`
-	Parts     map[string]Formula `json:"parts"`
-	Pages     Formula            `json:"pages"`
-	Grows     Formula            `json:"grows"`
-	Bound     Formula            `json:"bound"`
-	SamePages Formula            `json:"same_pages"`
-	Requires  []Requirement      `json:"requires"`
+	Per   string             `json:"per"`
+	Parts map[string]Formula `json:"parts"`
+	Pages Formula            `json:"pages"`
+	Grows Formula            `json:"grows"`
+	Bound Formula            `json:"bound"`
+	// Sort and Span tell layers apart that need different blocks.
+	Sort Formula `json:"sort"`
+	Span Formula `json:"span"`
+	// SamePages yields whether what is counted depends on groups of layers.
+	SamePages Formula `json:"same_pages"`
+	// Shares is into how many equal shares ranks can divide a layer.
+	Shares Formula `json:"shares"`
+	// Requires is read only for the kinds of a model's layers.
+	Requires Later[[]Requirement] `json:"requires"`
 }
 
 // KindField is a field that groups of a kind must set, unless it has a default.
@@ -100,8 +110,15 @@ type Fold struct {
 	Of   Formula `json:"of"`
 	// Fold is how the values are combined: sum or max.
 	Fold string `json:"fold"`
-	// Over is which layers are combined: those of a stage, or of the whole model.
+	// Over selects the layers to combine: those of a stage, or of the whole model.
 	Over string `json:"over"`
+	// By contains formulas whose values tell layers apart: only layers with the same
+	// values are combined, and formulas of a layer read the result for its own kin.
+	By []Formula `json:"by,omitempty"`
+	// When is the condition for computing the value, which is 0 otherwise.
+	When Formula `json:"when,omitzero"`
+	// Kept reports whether the value stays as it is where Set of another fold applies.
+	Kept bool `json:"kept,omitempty"`
 	// Ceil reports whether the result is rounded up to a whole number.
 	Ceil bool `json:"ceil,omitempty"`
 	// Set contains formulas that override values while Of is evaluated.
@@ -125,26 +142,22 @@ func (c *Cache) eachFormula(f func([]string, *Formula)) {
 		f(append(path, "pages"), &k.Pages)
 		f(append(path, "grows"), &k.Grows)
 		f(append(path, "bound"), &k.Bound)
+		f(append(path, "sort"), &k.Sort)
+		f(append(path, "span"), &k.Span)
 		f(append(path, "same_pages"), &k.SamePages)
+		f(append(path, "shares"), &k.Shares)
 		eachIn(k.Parts, append(path, "parts"), f)
 		for _, field := range Keys(k.Fields) {
 			v := k.Fields[field]
 			f(append(path, "fields", field, "default"), &v.Default)
 			k.Fields[field] = v
 		}
-		eachRequirement(k.Requires, "requires", path, f)
+		eachRequirement(k.Requires.Get(), "requires", path, f)
 	}
 	eachIn(c.Let, []string{"let"}, f)
 	for _, name := range Keys(c.Tables) {
 		for _, key := range Keys(c.Tables[name]) {
-			rule, path := c.Tables[name][key], []string{"tables", name, key}
-			if _, ok := rule.Plain(); ok {
-				f(path, &rule[0].Value)
-				continue
-			}
-			for i := range rule {
-				f(append(path[:3:3], index(i), "value"), &rule[i].Value)
-			}
+			c.Tables[name][key].eachFormula([]string{"tables", name, key}, f)
 		}
 	}
 	eachIn(c.Covers, []string{"covers"}, f)
@@ -154,8 +167,13 @@ func (c *Cache) eachFormula(f func([]string, *Formula)) {
 	for i := range c.Folds {
 		path := []string{"folds", index(i)}
 		f(append(path, "of"), &c.Folds[i].Of)
+		f(append(path, "when"), &c.Folds[i].When)
+		for j := range c.Folds[i].By {
+			f(append(path[:2:2], "by", index(j)), &c.Folds[i].By[j])
+		}
 		eachIn(c.Folds[i].Set, append(path, "set"), f)
 	}
+	c.Transfer.eachFormula(f)
 }
 
 func eachRequirement(list []Requirement, name string, path []string, f func([]string, *Formula)) {

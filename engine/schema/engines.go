@@ -17,6 +17,7 @@ type EngineEra struct {
 	Since   string  `json:"since,omitempty"`
 	Value   Formula `json:"value,omitzero"`
 	Unknown string  `json:"unknown,omitempty"`
+	Hint    string  `json:"hint,omitempty"` // how to plan in spite of Unknown
 }
 
 // Plain returns the formula of a rule that has no eras.
@@ -54,4 +55,14 @@ func (r EngineRule) Of(release string, releases []string) *EngineEra {
 		}
 	}
 	return nil
+}
+
+func (r EngineRule) eachFormula(path []string, f func([]string, *Formula)) {
+	if _, ok := r.Plain(); ok {
+		f(path, &r[0].Value)
+		return
+	}
+	for i := range r {
+		f(append(path[:len(path):len(path)], index(i), "value"), &r[i].Value)
+	}
 }

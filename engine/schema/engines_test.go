@@ -8,8 +8,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// TestEras: the eras of rules are those of their engine, the newest first, and each
-// has a formula or says what is not known.
+// TestEras checks that the eras of rules are releases of their engine, newest first,
+// and that each has a formula or says what is unknown.
 func TestEras(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -41,7 +41,7 @@ func TestEras(t *testing.T) {
 	}
 }
 
-// TestEraOf: a release is of the newest era that it has reached.
+// TestEraOf checks that a release belongs to the newest era that has begun.
 func TestEraOf(t *testing.T) {
 	releases := []string{"0.1", "0.9", "0.10"}
 	rule := schema.EngineRule{{Since: "0.10", Value: schema.Formula{Text: "3"}}, {Since: "0.9", Value: schema.Formula{Text: "2"}}}

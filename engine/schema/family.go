@@ -26,7 +26,9 @@ type Family struct {
 	File string   `json:"file"`
 	Pos  diag.Pos `json:"pos,omitzero"` // of the architecture's name
 	// ModelTypes are the values of model_type that select the family.
-	ModelTypes   []string           `json:"model_types"`
+	ModelTypes []string `json:"model_types"`
+	// When selects one of several families with the same model type.
+	When         Formula            `json:"when,omitzero"`
 	Architecture string             `json:"architecture"`
 	Absent       map[string]Formula `json:"absent,omitempty"`
 	// Empty names lists that may be empty although they have one entry per
@@ -156,6 +158,9 @@ func (c *Checkpoints) eachFormula(f func(path []string, formula *Formula)) {
 
 // EachFormula calls f for every formula of the family.
 func (f *Family) EachFormula(do func(name string, formula Formula)) {
+	if !f.When.IsZero() {
+		do(f.Name, f.When)
+	}
 	for _, name := range Keys(f.Absent) {
 		do(name, f.Absent[name])
 	}

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"encoding/json"
+	"strings"
 	"sync"
 )
 
@@ -53,7 +54,7 @@ func (r *reader) skip() string {
 	for r.at < len(r.text) {
 		switch r.text[r.at] {
 		case '"':
-			r.string()
+			r.skipString()
 			continue
 		case '{', '[':
 			depth++
@@ -66,4 +67,21 @@ func (r *reader) skip() string {
 	}
 	r.fail("unterminated value")
 	return ""
+}
+
+// skipString skips a string. Unlike [reader.string], it does not resolve escapes.
+func (r *reader) skipString() {
+	start := r.at + 1
+	for r.at = start; ; r.at++ {
+		i := strings.IndexByte(r.text[r.at:], '"')
+		if i < 0 {
+			r.fail("unterminated string")
+		}
+		r.at += i
+		text := r.text[start:r.at]
+		if backslashes := len(text) - len(strings.TrimRight(text, `\`)); backslashes%2 == 0 {
+			r.at++
+			return
+		}
+	}
 }

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestLines: what is longer than an entry may be is broken, one entry a line; the
-// rest stays as it is, and so do strings.
+// TestLines checks that long entries are split, one entry per line, and that other text
+// and strings are not changed.
 func TestLines(t *testing.T) {
 	long := strings.Repeat("x", 500)
 	for _, test := range []struct{ in, want string }{

@@ -6,8 +6,8 @@ import (
 	"kvbench/engine/diag"
 )
 
-// TestTextStart: where the text begins in every form of a string literal that
-// stands at line 5, column 10.
+// TestTextStart checks where the text begins in every form of string literal at line 5,
+// column 10.
 func TestTextStart(t *testing.T) {
 	for _, test := range []struct {
 		lit       string

@@ -309,7 +309,11 @@ func (n *Nixlbench) eachFormula(f func([]string, *Formula)) {
 func index(i int) string { return strconv.Itoa(i) }
 
 // Keys returns the keys of a map, sorted.
-func Keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+func Keys[V any](m map[string]V) []string {
+	keys := slices.AppendSeq(make([]string, 0, len(m)), maps.Keys(m))
+	slices.Sort(keys)
+	return keys
+}
 
 // Newest returns the newest finished release.
 func (n *Nixlbench) Newest() string {

@@ -81,7 +81,7 @@ type Class struct {
 	Processes  Formula `json:"processes"`
 	// Etcd yields the servers that must respond, or "".
 	Etcd Formula `json:"etcd"`
-	// Remote yields whether the other end is on another machine.
+	// Remote yields whether the other side is on another machine.
 	Remote Formula `json:"remote"`
 	// Silent yields whether the process that was started prints no table.
 	Silent Formula `json:"silent"`

@@ -25,6 +25,7 @@ type Schema struct {
 	Units         map[string]Unit        `json:"units"`
 	Views         map[string]View        `json:"views"`
 	Cache         Later[*Cache]          `json:"cache"`
+	Logs          Later[*Logs]           `json:"logs"`
 	Nixlbench     Nixlbench              `json:"nixlbench"`
 	Architectures []*Listed              `json:"architectures"`
 	Checkpoints   Later[*Checkpoints]    `json:"checkpoints"`
@@ -85,6 +86,8 @@ type Field struct {
 	Note string `json:"note,omitempty"`
 	// Needs is the only accounting that accepts the field.
 	Needs string `json:"needs,omitempty"`
+	// Transfer fields exist only in plans of transfers between two sides.
+	Transfer bool `json:"transfer,omitempty"`
 	// Late fields were added later; their columns come after those of the others.
 	Late bool `json:"late,omitempty"`
 	// Last fields were added even later: their columns are at the very end, headed
@@ -137,6 +140,10 @@ type Unit struct {
 	Arg  string   `json:"arg"`
 	// Suffixes maps the suffixes of numbers with the unit to their factors.
 	Suffixes map[string]int64 `json:"suffixes"`
+	// Words maps words to the numbers that they stand for.
+	Words map[string]int64 `json:"words,omitempty"`
+	// FieldsOnly reports whether only numbers of fields may have the unit.
+	FieldsOnly bool `json:"fields_only,omitempty"`
 	// Unclear maps ambiguous suffixes, in lower case, to the ones that may be
 	// meant. They are rejected in any case.
 	Unclear map[string][]string `json:"unclear,omitempty"`
@@ -150,11 +157,17 @@ type Quantity struct {
 	Unit    string  `json:"unit"`
 	Formula Formula `json:"formula,omitzero"`
 	Rank    Formula `json:"rank,omitzero"`
+	// Transfer is used in place of Rank in transfers between ranks.
+	Transfer Formula `json:"transfer,omitzero"`
 	// Detail is the condition under which a detailed plan shows it; without a
 	// condition, every plan shows it.
 	Detail Formula `json:"detail,omitzero"`
-	// RankDetail is the condition for the rank accounting, if it differs.
-	RankDetail Formula `json:"rank_detail,omitzero"`
+	// RankDetail is the condition for the rank accounting, if it differs, and
+	// TransferDetail that for transfers.
+	RankDetail     Formula `json:"rank_detail,omitzero"`
+	TransferDetail Formula `json:"transfer_detail,omitzero"`
+	// OnlyTransfers reports whether only transfers have it.
+	OnlyTransfers bool `json:"only_transfers,omitempty"`
 }
 
 // View describes what a command shows of a plan.
@@ -173,8 +186,9 @@ type Row struct {
 	Label  string `json:"label"`
 	Value  string `json:"value"`
 	Suffix string `json:"suffix,omitempty"`
-	And    string `json:"and,omitempty"` // a value that follows, if the plan has it
-	As     string `json:"as,omitempty"`  // bytes, documented_bytes, time, count
+	Shown  string `json:"shown,omitempty"` // what text shows in place of the value
+	And    string `json:"and,omitempty"`   // a value that follows, if the plan has it
+	As     string `json:"as,omitempty"`    // bytes, documented_bytes, time, count
 	// Optional rows are omitted if the plan does not have the value.
 	Optional bool `json:"optional,omitempty"`
 	// With contains configuration fields, by their names in formulas, that are set
@@ -223,6 +237,13 @@ const (
 	AccountingVar   = "accounting"
 	AccountingRank  = "rank"
 	AccountingModel = "kvbench"
+)
+
+// EngineVar and EngineReleaseVar are the names in formulas of the configuration fields
+// that select an engine and its release.
+const (
+	EngineVar        = "engine"
+	EngineReleaseVar = "engine_release"
 )
 
 // Accounting returns the accounting used by default.
@@ -326,10 +347,13 @@ func (s *Schema) EachFormula(f func(pkg string, path []string, text *Formula)) {
 		path := []string{"quantities", index(i)}
 		f("plan", append(path, "formula"), &s.Quantities[i].Formula)
 		f("plan", append(path, "rank"), &s.Quantities[i].Rank)
+		f("plan", append(path, "transfer"), &s.Quantities[i].Transfer)
 		f("plan", append(path, "detail"), &s.Quantities[i].Detail)
 		f("plan", append(path, "rank_detail"), &s.Quantities[i].RankDetail)
+		f("plan", append(path, "transfer_detail"), &s.Quantities[i].TransferDetail)
 	}
 	s.Cache.Get().eachFormula(in("cache"))
+	s.Logs.Get().eachFormula(in("logs"))
 	s.Checkpoints.Get().eachFormula(in(""))
 	s.Nixlbench.eachFormula(in("nixlbench"))
 }

@@ -25,7 +25,7 @@ func TestParseValue(t *testing.T) {
 	for _, test := range []struct {
 		flag      *schema.Flag
 		typ, text string
-		want      any // nil for an error
+		want      any // nil if an error is expected
 	}{
 		{size, "uint64", "4096", int64(4096)},
 		{size, "uint64", "4k", int64(4096)},
@@ -66,7 +66,7 @@ func TestParseValue(t *testing.T) {
 		{count, "int32", "", nil},
 		{count, "bool", "true", true},
 		{count, "bool", "n", false},
-		{count, "bool", "on", nil}, // nixlbench refuses it too
+		{count, "bool", "on", nil}, // nixlbench rejects it, too
 		{count, "string", "anything at all", "anything at all"},
 	} {
 		got, err := s.ParseValue(test.flag, test.typ, test.text)
@@ -76,7 +76,8 @@ func TestParseValue(t *testing.T) {
 	}
 }
 
-// TestUnits has every literal of the three units, worked out by hand.
+// TestUnits checks literals of the three units. The expected values were computed by
+// hand.
 func TestUnits(t *testing.T) {
 	s := load(t)
 	for _, test := range []struct {
@@ -150,8 +151,8 @@ func TestSpan(t *testing.T) {
 	}
 }
 
-// TestPreferred: the documented release first, then the finished ones, then the
-// states of the main branch and the candidates, each the newest first.
+// TestPreferred checks the order: the documented release, then the final releases, then
+// the states of the main branch and the candidates, each newest first.
 func TestPreferred(t *testing.T) {
 	n := &load(t).Nixlbench
 	if err := n.Add("mine", schema.OwnRelease{Like: "1.3.2"}); err != nil {
@@ -167,7 +168,7 @@ func TestPreferred(t *testing.T) {
 	}
 }
 
-// TestSpelling: a known word is found in any case, but never one of two.
+// TestSpelling checks that a known word is found in any case, unless two words match.
 func TestSpelling(t *testing.T) {
 	for _, test := range []struct {
 		text  string
@@ -190,13 +191,16 @@ func TestSpelling(t *testing.T) {
 	}
 }
 
-// TestUnitData: a suffix means the same in every unit, and what is unclear says
-// what to write instead.
+// TestUnitData checks that a suffix means the same in every unit that numbers without a
+// field can have, and that ambiguous suffixes have suggestions.
 func TestUnitData(t *testing.T) {
 	s := load(t)
 	factors := map[string]int64{}
 	for name, u := range s.Units {
 		for suffix, factor := range u.Suffixes {
+			if u.FieldsOnly {
+				continue
+			}
 			if other, ok := factors[suffix]; ok && other != factor {
 				t.Errorf("%s is %d and %d", suffix, factor, other)
 			}

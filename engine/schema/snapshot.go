@@ -217,9 +217,9 @@ func (r *reader) slice(v reflect.Value) {
 func (r *reader) mapping(v reflect.Value) {
 	t := v.Type()
 	v.Set(reflect.MakeMap(t))
-	elem := reflect.New(t.Elem()).Elem()
+	key, elem := reflect.New(t.Key()).Elem(), reflect.New(t.Elem()).Elem()
 	r.each('{', '}', func() {
-		key := reflect.ValueOf(r.key()).Convert(t.Key())
+		key.SetString(r.key())
 		elem.SetZero()
 		r.value(elem)
 		v.SetMapIndex(key, elem)
@@ -301,14 +301,15 @@ func (r *reader) string() string {
 	}
 	var b strings.Builder
 	for {
-		switch c := r.char(); c {
-		case '"':
-			return b.String()
-		case '\\':
-			r.escape(&b)
-		default:
-			b.WriteByte(c)
+		n := strings.IndexAny(r.text[r.at:], "\\\"")
+		if n < 0 {
+			r.fail("unterminated string")
 		}
+		b.WriteString(r.text[r.at : r.at+n])
+		if r.at += n; r.char() == '"' {
+			return b.String()
+		}
+		r.escape(&b)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	cueschema "kvbench/cue"
 )
 
-// TestReadJSON: the snapshot is read as encoding/json reads it.
+// TestReadJSON checks that the snapshot is read in the same way as by encoding/json.
 func TestReadJSON(t *testing.T) {
 	want, got := new(Schema), new(Schema)
 	if err := json.Unmarshal([]byte(cueschema.Snapshot), want); err != nil {
@@ -26,6 +26,9 @@ func TestReadJSON(t *testing.T) {
 		testLater(t, &got.Families.Get()[i].Family, &want.Families.Get()[i].Family)
 	}
 	testLater(t, &got.Cache, &want.Cache)
+	for name, k := range got.Cache.Get().Kinds {
+		testLater(t, &k.Requires, &want.Cache.Get().Kinds[name].Requires)
+	}
 	testLater(t, &got.Checkpoints, &want.Checkpoints)
 	testLater(t, &got.Nixlbench.Runs, &want.Nixlbench.Runs)
 	for name, b := range got.Nixlbench.Backends {
@@ -49,7 +52,8 @@ func TestReadJSON(t *testing.T) {
 	}
 }
 
-// testLater: a part that is read later is read as encoding/json reads it.
+// testLater checks that a part that is read on demand is read in the same way as by
+// encoding/json.
 func testLater[T any](t *testing.T, got, want *Later[T]) {
 	var v T
 	if err := json.Unmarshal([]byte(want.text), &v); err != nil || reflect.ValueOf(v).IsZero() {
@@ -63,8 +67,8 @@ func testLater[T any](t *testing.T, got, want *Later[T]) {
 	}
 }
 
-// TestLaterWrong: what cannot be read is told when the data is evaluated, not
-// left out of the snapshot.
+// TestLaterWrong checks that data that cannot be read is reported when the data is
+// evaluated, instead of being omitted from the snapshot.
 func TestLaterWrong(t *testing.T) {
 	for _, text := range []string{
 		`{"nixlbench": {"runs": {"home": 3}}}`,
@@ -80,8 +84,8 @@ func TestLaterWrong(t *testing.T) {
 	}
 }
 
-// FuzzReadJSON: no text makes the reader panic, and what encoding/json cannot
-// read, it does not take for a number or a text.
+// FuzzReadJSON checks that no text makes the reader panic, and that it accepts no
+// number or string that encoding/json rejects.
 func FuzzReadJSON(f *testing.F) {
 	for _, text := range []string{
 		`{"fields":[{"path":"a.b","number":true,"default":3,"pos":"x:1:2"}]}`, `{"dtypes":{"a":"@f:1:2 x + 1","b":"2"}}`,
@@ -101,7 +105,7 @@ func FuzzReadJSON(f *testing.F) {
 	})
 }
 
-// BenchmarkDecode reads the snapshot, as every start does.
+// BenchmarkDecode reads the snapshot, which happens at every start.
 func BenchmarkDecode(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {

@@ -11,7 +11,7 @@ import (
 	"kvbench/engine/formula"
 )
 
-// TestTypeOf: constraints in CUE as types, and as messages say them.
+// TestTypeOf checks how constraints in CUE become types and are described in messages.
 func TestTypeOf(t *testing.T) {
 	const least, greatest = `"least":-9223372036854775808`, `"greatest":9223372036854775807`
 	ctx := cuecontext.New()
@@ -78,8 +78,8 @@ func TestTypeOf(t *testing.T) {
 	}
 }
 
-// TestFormulaKinds: what parameters are in formulas; of several kinds, they are
-// none.
+// TestFormulaKinds checks the kinds of parameters in formulas. A parameter that allows
+// several kinds has none.
 func TestFormulaKinds(t *testing.T) {
 	ctx := cuecontext.New()
 	for text, want := range map[string]formula.Kind{

@@ -5,6 +5,8 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+
+	"kvbench/engine/formula"
 )
 
 // WholeNumber is the term for whole numbers in messages.
@@ -18,6 +20,9 @@ func (s *Schema) ParseNumber(unit, text string) (int64, error) {
 		if factor := s.Units[unit].factor(suffix); factor > 0 {
 			return times(number, factor)
 		}
+	}
+	if n, ok := s.Units[unit].Words[strings.ToLower(text)]; ok {
+		return n, nil
 	}
 	digits, base := text, 10
 	if hex, ok := strings.CutPrefix(text, "0x"); ok {
@@ -55,7 +60,14 @@ func (u Unit) Pattern() string {
 		}
 		suffixes = append(suffixes, name)
 	}
-	return `^([0-9]+|0x[0-9A-Fa-f]+|[0-9]+(\.[0-9]+)? ?(` + strings.Join(suffixes, "|") + `))$`
+	pattern := `[0-9]+|0x[0-9A-Fa-f]+`
+	for _, word := range Keys(u.Words) {
+		pattern += "|" + word
+	}
+	if len(suffixes) > 0 {
+		pattern += `|[0-9]+(\.[0-9]+)? ?(` + strings.Join(suffixes, "|") + `)`
+	}
+	return `^(` + pattern + `)$`
 }
 
 // maxDigits is the maximum number of digits in a number with a suffix.
@@ -130,7 +142,7 @@ func (s *Schema) UnitOf(name string) string {
 func (s *Schema) UnitThatHas(text string) string {
 	_, suffix := cutNumber(text)
 	for _, unit := range Keys(s.Units) {
-		if s.Units[unit].factor(suffix) > 0 {
+		if u := s.Units[unit]; u.factor(suffix) > 0 && !u.FieldsOnly {
 			return unit
 		}
 	}
@@ -140,4 +152,16 @@ func (s *Schema) UnitThatHas(text string) string {
 		}
 	}
 	return ""
+}
+
+// Word returns the text for a value of a field: the word of its unit that stands for it,
+// if there is one.
+func (s *Schema) Word(f *Field, v formula.Value) string {
+	words := s.Units[f.Unit].Words
+	for _, word := range Keys(words) {
+		if n, ok := v.Num.Int64(); v.Kind == formula.Num && ok && n == words[word] {
+			return word
+		}
+	}
+	return v.Text()
 }

@@ -14,7 +14,7 @@ import (
 	"cuelang.org/go/encoding/yaml"
 )
 
-// jsonSchema reads a JSON schema of docs/schema as an editor would.
+// jsonSchema reads a JSON Schema in docs/schema like an editor.
 func jsonSchema(t *testing.T, ctx *cue.Context, file string) cue.Value {
 	t.Helper()
 	data, err := os.ReadFile(file)
@@ -32,8 +32,8 @@ func jsonSchema(t *testing.T, ctx *cue.Context, file string) cue.Value {
 	return ctx.BuildFile(f)
 }
 
-// TestEditorSchemas: every example names its schema and follows it, and what is
-// wrong does not.
+// TestEditorSchemas checks that every example names its schema and follows it, and that
+// invalid files do not.
 func TestEditorSchemas(t *testing.T) {
 	ctx := cuecontext.New()
 	head := regexp.MustCompile(`^# yaml-language-server: \$schema=(\S+)\n`)
@@ -66,7 +66,7 @@ func TestEditorSchemas(t *testing.T) {
 		if err := check(schema, file, string(data)); err != nil {
 			t.Errorf("%s: %v", file, err)
 		}
-		// The same with a key that nobody knows, and with a wrong number.
+		// The same file with an unknown key, and with an invalid number.
 		for _, wrong := range []string{string(data) + "\nsurprise: 1\n", strings.NewReplacer("tp_size: ", "tp_size: 0.", "num_layers: ", "num_layers: -").Replace(string(data))} {
 			if err := check(schema, file, wrong); err == nil {
 				t.Errorf("%s is wrong and passes:\n%s", file, wrong)
@@ -75,8 +75,8 @@ func TestEditorSchemas(t *testing.T) {
 	}
 }
 
-// TestEditorUnits: editors accept the quantities that kvbench accepts, and mark
-// those that it refuses.
+// TestEditorUnits checks that editors accept the quantities that kvbench accepts, and
+// mark those that it rejects.
 func TestEditorUnits(t *testing.T) {
 	ctx := cuecontext.New()
 	schema := jsonSchema(t, ctx, "../../docs/schema/config.json")

@@ -6,7 +6,6 @@ package schemagen
 import (
 	"encoding/json"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 
@@ -45,7 +44,7 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 		return nil, err
 	}
 	packages := map[string]cue.Value{"": defs}
-	for _, name := range []string{"plan", "cache", "nixlbench", "launch"} {
+	for _, name := range []string{"plan", "cache", "logs", "nixlbench", "launch"} {
 		if packages[name], err = l.Reader().Package(name); err != nil {
 			return nil, err
 		}
@@ -53,7 +52,7 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 	for _, d := range []struct {
 		pkg string
 		dst any
-	}{{"", s}, {"plan", s}, {"cache", &s.Cache}, {"nixlbench", &s.Nixlbench}, {"nixlbench", &s.Nixlbench.Runs}, {"launch", &s.Launch}} {
+	}{{"", s}, {"plan", s}, {"cache", &s.Cache}, {"logs", &s.Logs}, {"nixlbench", &s.Nixlbench}, {"nixlbench", &s.Nixlbench.Runs}, {"launch", &s.Launch}} {
 		if err := decode(packages[d.pkg], d.dst); err != nil {
 			return nil, err
 		}
@@ -71,17 +70,12 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 		}
 	})
 
-	names, err := fs.Glob(models, "*.cue")
+	parts, all, err := l.Reader().BundledPackage(models, "models")
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range names {
-		file := path.Join("models", name)
-		v, err := l.Reader().Bundled(models, name, file)
-		if err != nil {
-			return nil, err
-		}
-		archs, families, err := l.Brought(file, v)
+	for _, f := range parts {
+		archs, families, err := l.Brought(f, all)
 		if err != nil {
 			return nil, err
 		}
@@ -132,7 +126,7 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 			for _, a := range v.Attributes(cue.FieldAttr) {
 				switch a.Name() {
 				case "flag":
-					f.Flag = a.Contents()
+					f.Flag = strings.TrimSpace(a.Contents())
 				case "var":
 					f.Var = a.Contents()
 				case "keys":
@@ -165,6 +159,8 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 					f.More = true
 				case "note":
 					f.Note = a.Contents()
+				case "transfer":
+					f.Transfer, f.Needs = true, schema.AccountingRank
 				case "needs":
 					f.Needs = a.Contents()
 				case "unit":

@@ -11,7 +11,7 @@ import (
 	"kvbench/models"
 )
 
-// TestSnapshot proves that the embedded snapshot says what the CUE files say.
+// TestSnapshot checks that the embedded snapshot matches the CUE files.
 func TestSnapshot(t *testing.T) {
 	want, err := schemagen.Snapshot(cueschema.Files, models.Files)
 	if err != nil {
@@ -22,8 +22,8 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
-// TestFlagsOfReleases compares the flag table with what was read off every
-// release of nixlbench.
+// TestFlagsOfReleases compares the flag table with the flags printed by every release
+// of nixlbench.
 func TestFlagsOfReleases(t *testing.T) {
 	data, err := os.ReadFile("../../../shared/reference/nixlbench-flags.json")
 	if err != nil {

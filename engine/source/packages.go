@@ -3,7 +3,6 @@ package source
 import (
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -108,8 +107,13 @@ func (p *CUE) Shared() (first string, ok bool) {
 	return p.self.first().name, true
 }
 
-// Alone returns a file with the given value that belongs to no package.
-func Alone(file string, v cue.Value) *CUE { return &CUE{Value: v, file: file} }
+// Part returns a file of a package, given the value of the whole package.
+func Part(f *ast.File, v cue.Value) *CUE {
+	s := newFile(f.Filename)
+	s.declare(f)
+	s.with = []*pkgFile{s}
+	return &CUE{Value: v, file: f.Filename, self: s}
+}
 
 // Each calls do for each regular field that the file itself defines.
 func (p *CUE) Each(do func(name string, v cue.Value)) error {
@@ -274,11 +278,11 @@ func packageFolders(dir string) []string {
 }
 
 // topLabel matches the top-level fields in the text of a file that cannot be parsed.
-var topLabel = regexp.MustCompile(`(?m)^([_#\w]+)[?!]?[ \t]*:`)
+var topLabel = pattern(`(?m)^([_#\w]+)[?!]?[ \t]*:`)
 
 // pkgFile describes a file, or returns nil if it does not belong to the package.
 func (r *Files) pkgFile(name, clause string, p *Package) *pkgFile {
-	s := &pkgFile{name: name, labels: map[string][]string{}}
+	s := newFile(name)
 	if r.Refuse != nil {
 		s.err = r.Refuse(name)
 	}
@@ -295,11 +299,20 @@ func (r *Files) pkgFile(name, clause string, p *Package) *pkgFile {
 		f, s.err = data.ParseCUE(name, text)
 	}
 	if s.err != nil {
-		for _, m := range topLabel.FindAllSubmatch(text, -1) {
+		for _, m := range topLabel().FindAllSubmatch(text, -1) {
 			s.labels[string(m[1])] = nil
 		}
 		return s
 	}
+	s.declare(f)
+	s.alone = slices.ContainsFunc(append(r.Sections(), schema.NameParam, schema.ArchField), s.has)
+	return s
+}
+
+func newFile(name string) *pkgFile { return &pkgFile{name: name, labels: map[string][]string{}} }
+
+// declare notes what a parsed file defines and what it uses.
+func (s *pkgFile) declare(f *ast.File) {
 	var clauseName *ast.Ident // the parser lists it as unresolved, too
 	for _, decl := range f.Decls {
 		switch decl := decl.(type) {
@@ -320,8 +333,6 @@ func (r *Files) pkgFile(name, clause string, p *Package) *pkgFile {
 			s.wants = append(s.wants, ident.Name)
 		}
 	}
-	s.alone = slices.ContainsFunc(append(r.Sections(), schema.NameParam, schema.ArchField), s.has)
-	return s
 }
 
 // fieldsOf returns the labels of the fields in the struct literals of an expression.

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 
 	"kvbench/engine/data"
@@ -195,17 +196,26 @@ func (r *Files) ownText(name string, text []byte) bool {
 // architectures; strongFields are rare in other files. Two of familyFields identify a
 // family.
 var (
-	strongFields  = []string{"#params", "kv_bytes_per_token", "access_patterns"}
-	weakFields    = []string{"match", "let", "cache", "requires", "checks"}
-	familyFields  = []string{"model_types", schema.ArchField, "params"}
-	likeField     = regexp.MustCompile(`\blike"?\s*:`) // in releases
-	importsSchema = regexp.MustCompile(`(?m)^[^/\n]*"` + regexp.QuoteMeta(data.SchemaPath) + `[:/"]`)
+	strongFields = []string{"#params", "kv_bytes_per_token", "access_patterns"}
+	weakFields   = []string{"match", "let", "cache", "requires", "checks"}
+	familyFields = []string{"model_types", schema.ArchField, "params"}
 )
+
+var (
+	likeField     = pattern(`\blike"?\s*:`) // in releases
+	importsSchema = pattern(`(?m)^[^/\n]*"` + regexp.QuoteMeta(data.SchemaPath) + `[:/"]`)
+	packageClause = pattern(`(?m)^package[ \t]+\w+`)
+)
+
+// pattern returns a regular expression that is compiled when it is first used.
+func pattern(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
 
 // ownCUE judges CUE by its text alone: CUE files of other programs must not be
 // evaluated.
 func (r *Files) ownCUE(text string) bool {
-	if importsSchema.MatchString(text) {
+	if importsSchema().MatchString(text) {
 		return true
 	}
 	o := outlineOfBraces(text)
@@ -223,7 +233,7 @@ func (r *Files) ownCUE(text string) bool {
 		switch {
 		case strong > 0 && (named || strong+weak > 1), named && weak > 1, count(familyFields) > 1,
 			top == ModelField && slices.Contains(below, schema.NameParam),
-			top == ReleasesField && likeField.MatchString(text):
+			top == ReleasesField && likeField().MatchString(text):
 			return true
 		}
 	}
@@ -250,10 +260,8 @@ func (r *Files) IsSchemaFile(name string) bool {
 	return ok && packageOf(text) == packageOf(own)
 }
 
-var packageClause = regexp.MustCompile(`(?m)^package[ \t]+\w+`)
-
 // packageOf returns the package clause of a CUE file, or "".
-func packageOf(text []byte) string { return string(packageClause.Find(text)) }
+func packageOf(text []byte) string { return string(packageClause().Find(text)) }
 
 // MayRead returns an error if a file that was found in a folder, or next to another
 // file, must not be read: it is not a regular file, it is a symbolic link and

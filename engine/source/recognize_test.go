@@ -8,8 +8,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// FuzzOutline: no text stands still or panics, names are found at the top
-// whatever follows, and YAML that can be parsed has the outline of its text.
+// FuzzOutline checks that no text causes a hang or a panic, that names at the top are
+// found whatever follows, and that valid YAML has the outline of its text.
 func FuzzOutline(f *testing.F) {
 	for _, text := range []string{"a: b: {c: 1}", "{\"a\": [1, {\"b\": 2}]}", "a:\n  b: 1\n", "\"\"\"", "'", "/*", "a: \"\\", "}}]]", "a: {b: 1\nc: 2", "\u2028a:"} {
 		f.Add(text)
@@ -26,7 +26,7 @@ func FuzzOutline(f *testing.F) {
 	})
 }
 
-// TestOutline: the names of one text are the same in any of its forms.
+// TestOutline checks that a text has the same outline in all formats.
 func TestOutline(t *testing.T) {
 	want := outline{"strategy": {"tp_size", "pp_size"}, "runtime": {"isl"}, "note": {}}
 	for name, got := range map[string]outline{
@@ -38,7 +38,7 @@ func TestOutline(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", name, got, want)
 		}
 	}
-	// A long text takes no long time.
+	// A long text does not take long.
 	if o := outlineOfBraces(strings.Repeat("a: ", 300_000)); len(o) != 1 {
 		t.Errorf("%d names at the top", len(o))
 	}

@@ -55,20 +55,38 @@ func (s *Sweep) program(p *plan.Program, items []plan.Item, unknown map[string]i
 			}
 			return nil, err
 		}
+		if sp.OfLayer(sp.where) {
+			return nil, ofLayer("--where", s.options.Where)
+		}
 		sp.filtered = true
 		sp.early = sp.readsFacts(sp.where)
 	}
 	missing := map[string]bool{} // counts a name once, even if it is a column and a key
 	for _, name := range s.options.Columns {
-		sp.columns = append(sp.columns, sp.column(name, missing))
+		c := sp.column(name, missing)
+		if c.known && sp.OfLayer(c.ref) {
+			return nil, ofLayer("--columns", name)
+		}
+		sp.columns = append(sp.columns, c)
 	}
 	for _, k := range s.options.Sort {
-		sp.keys = append(sp.keys, sp.column(k.Column, missing))
+		c := sp.column(k.Column, missing)
+		if c.known && sp.OfLayer(c.ref) {
+			return nil, ofLayer("--sort", k.Column)
+		}
+		sp.keys = append(sp.keys, c)
 	}
 	for name := range missing {
 		unknown[name]++
 	}
 	return sp, nil
+}
+
+// ofLayer returns the error for a value that rows do not have because it differs from
+// layer to layer.
+func ofLayer(flag, what string) *diag.Diag {
+	return diag.Usagef("%s: %s differs from layer to layer, so a row does not have a value for it", flag, what).
+		WithHint("kvbench explain shows such a value for a layer, and explain layers shows what each layer holds")
 }
 
 // noColumn returns the error for a column that does not exist, with a hint on what
@@ -78,7 +96,7 @@ func (s *Sweep) noColumn(programs map[*plan.Planner]*sweepProgram, flag, name st
 	var known []string
 	for p, sp := range programs {
 		if p.IsElsewhere(name) || slices.Contains(rankColumns, name) {
-			return d.WithHint("%s", p.Elsewhere())
+			return d.WithHint("%s", p.Elsewhere(name))
 		}
 		for i := range p.Schema().Fields {
 			if f := &p.Schema().Fields[i]; f.Flag == name || f.Path == name {
@@ -100,7 +118,7 @@ func (s *Sweep) noColumn(programs map[*plan.Planner]*sweepProgram, flag, name st
 // probably meant, or why formulas cannot read it. It returns "" if it has no hint.
 func nameHint(p *plan.Program, name string, items []plan.Item) string {
 	if p.IsElsewhere(name) {
-		return p.Elsewhere()
+		return p.Elsewhere(name)
 	}
 	for i := range p.Schema().Fields {
 		if f := &p.Schema().Fields[i]; f.Flag == name {

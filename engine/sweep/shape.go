@@ -72,7 +72,7 @@ func (sp *sweepProgram) shapeOf(it *plan.Item) *shape {
 		fast = append(fast, name)
 	}
 	changes := func(ref formula.Ref) bool {
-		return slices.ContainsFunc(fast, func(name string) bool { return slices.Contains(sp.Formulas().Inputs(ref), name) })
+		return slices.ContainsFunc(fast, func(name string) bool { return sp.Formulas().DependsOn(ref, name) })
 	}
 	for _, name := range sp.Formulas().Names() {
 		ref, _ := sp.Formulas().Ref(name)
@@ -82,7 +82,9 @@ func (sp *sweepProgram) shapeOf(it *plan.Item) *shape {
 			sh.pinned = append(sh.pinned, ref)
 		}
 	}
-	sh.limits = p.Bench.Limits(backend)
+	if !p.OfSlowest() {
+		sh.limits = p.Bench.Limits(backend)
+	}
 	for _, l := range sh.limits {
 		sh.changes[l.Ref] = changes(l.Ref)
 	}

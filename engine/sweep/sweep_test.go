@@ -47,7 +47,7 @@ type sweepCase struct {
 	flags   map[string]string
 	fit     bool
 	axes    [][2]string // flag, text
-	// Whether the case must have points without a plan, and points that break a
+	// Whether the case must have points without a plan, and points that violate a
 	// limit.
 	fails, breaks bool
 	use           plan.Use
@@ -75,7 +75,7 @@ func loadConfig(t testing.TB, s *schema.Schema, l *model.Loader, values map[stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := c.Values["accounting"]; !ok { // as a model would set it
+	if _, ok := c.Values["accounting"]; !ok { // as set by a model
 		c.Values["accounting"] = data.Fact{Value: formula.Of("kvbench")}
 	}
 	return c
@@ -128,6 +128,10 @@ func TestSweepEqualsPlans(t *testing.T) {
 			{"tp", "1,8"}, {"isl", "1000,100000"}, {"osl", "0,9"}, {"page_size", "16"}, {"bandwidth", "0,100Gbps"}, {"dp_attention", "true,false"}, {"cp_size", "1,2"}}},
 		{name: "ranks with details", model: []string{"llama3.1-70b"}, use: plan.Use{Rank: true, Detail: true}, axes: [][2]string{
 			{"accounting", "rank"}, {"tp", "1,8"}, {"isl", "1000,10000"}, {"page_size", "16"}, {"kv_memory", "0,80GiB"}, {"bandwidth", "0,100Gbps"}, {"dp_attention", "true,false"}}},
+		{name: "shapes of pairs", fails: true, breaks: true, model: []string{"llama3.1-70b", "deepseek-r1", "gpt-oss-20b"}, use: plan.Use{Rank: true, Detail: true, Transfer: true}, axes: [][2]string{
+			{"accounting", "rank"}, {"engine", "VLLM,SGLANG,TRTLLM"}, {"tp", "1,8"}, {"pp", "1,3"}, {"decode_tp", "2,16"}, {"decode_pp", "1,2"}, {"isl", "1000,100000"}, {"page_size", "32"}, {"contiguous_pages", "1,3,all"}, {"bandwidth", "0,400Gbit/s"}}},
+		{name: "slowest pairs", fails: true, model: []string{"llama3.1-70b", "deepseek-v3.2", "gemma-3-27b", "nemotron-h-56b"}, use: plan.Use{Rank: true, Detail: true, Transfer: true, Slowest: true}, axes: [][2]string{
+			{"accounting", "rank"}, {"engine", "VLLM,SGLANG,TRTLLM"}, {"tp", "1,8"}, {"pp", "1,3"}, {"decode_tp", "2,16"}, {"isl", "1000,2000,100000"}, {"page_size", "16,64"}, {"contiguous_pages", "1,3,all"}, {"link", "ib_ndr,tcp10"}, {"ttft", "100ms"}}},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, s) })
 	}
@@ -175,6 +179,9 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 
 	var quantities []string
 	for _, q := range s.Quantities {
+		if q.OnlyTransfers && !test.use.Transfer || q.Name == "rank_bytes" && test.use.Transfer {
+			continue
+		}
 		if q.Detail.IsZero() || test.use.Detail && (test.use.Rank || !q.Formula.IsZero()) {
 			quantities = append(quantities, q.Name)
 		}
@@ -185,7 +192,7 @@ func (test *sweepCase) run(t *testing.T, s *schema.Schema) {
 	}
 	columns = append(columns, quantities...)
 	fields := slices.DeleteFunc(slices.Clone(s.Fields), func(f schema.Field) bool {
-		return f.Needs == schema.AccountingRank && !test.use.Rank
+		return f.Needs == schema.AccountingRank && !test.use.Rank || f.Transfer && !test.use.Transfer
 	})
 	for i := range fields {
 		columns = append(columns, fields[i].Var)

@@ -38,13 +38,17 @@ type command struct {
 	flags []*flagSpec
 	// axes allows overrides and configurations to have several values.
 	axes bool
-	exec func(context.Context, *command) error
+	// transfers makes all plans transfers between ranks.
+	transfers bool
+	exec      func(context.Context, *command) error
 	// complete returns candidates for the next word, given the words before it.
 	complete func(words []string) []string
 
 	given map[string]bool // flags set on the command line
 	set   map[string]bool // flags set in any way
 	args  []string        // arguments that do not belong to a flag
+	// logged are configuration values found in a log; the user set none of them.
+	logged []config.Override
 	// without holds the nixlbench flags to omit from the command, because the
 	// release does not have them and nixlbench would not read them.
 	without map[string]bool
@@ -118,7 +122,7 @@ func (c *command) preferences(r io.Reader, set func(name, value string) error) e
 	case err != nil:
 		errs = append(errs, diag.Errorf(diag.Pos{File: name}, "%v", diag.Cause(err)))
 	case rest.N == 0:
-		errs = append(errs, diag.Errorf(diag.Pos{File: name}, "is larger than %d MiB: preferences are a few lines", maxPreferences>>20))
+		errs = append(errs, diag.Errorf(diag.Pos{File: name}, "is larger than %d MiB: a preferences file needs only a few lines", maxPreferences>>20))
 	}
 	return errs.Err()
 }
@@ -239,6 +243,7 @@ func (a *app) prepare(c *command, planners *plan.Planners, detail bool, given ma
 	if len(files) == 0 {
 		return nil, diag.Usagef("--model is missing: specify a model's parameter file").WithHint("see examples/ for some, and docs/ for how to write one")
 	}
+	expectMuch()
 	var errs diag.List
 	loader := a.loader()
 	var err error
@@ -275,7 +280,19 @@ func (a *app) prepare(c *command, planners *plan.Planners, detail bool, given ma
 				continue
 			}
 			cfg = cfg.With(m.Arch, m.Defaults)
+			transfers := c.transfers || plan.Transfers(a.schema, cfg)
+			if transfers {
+				cfg = plan.ForTransfer(a.schema, m.Arch, cfg)
+			}
 			use := plan.UseOf(cfg)
+			use.Transfer, use.Slowest = transfers, c.transfers
+			if c.transfers && !use.Rank {
+				errs.Add(plan.NotOfRanks(cfg))
+				continue
+			}
+			if c.transfers {
+				use.Names = a.transferNames(c)
+			}
 			use.Detail = detail || a.wantsOptional(c, cfg)
 			done := a.guard.enter(m.File)
 			planner, err := planners.For(m.Arch, use)
@@ -361,7 +378,6 @@ func (a *app) readConfigs(c *command) ([]*config.Config, error) {
 		}
 	}
 	if len(files) > 1 {
-		expectMuch()
 		for range min(runtime.GOMAXPROCS(0), len(files)) - 1 {
 			all.Go(work)
 		}
@@ -430,15 +446,15 @@ func (a *app) printOnce(list []*diag.Diag) {
 // depend on it, and notes on values taken from the model.
 func (a *app) missing(j plan.Item, results []string) []*diag.Diag {
 	var list []*diag.Diag
-	settled := j.Planner.Settled(j.Request)
+	settled, read := j.Planner.Settled(j.Request), j.Planner.Readers(j.Request)
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
 		v := j.Config.Values[f.Var]
 		if own, ok := settled[f.Var]; ok && (v.Origin.Kind != data.FromModel || own.Text() != v.Text()) {
-			list = append(list, ofEngine(f, own, v, j.Planner.ReadsAnywhere(j.Request, f.Var))...)
+			list = append(list, ofEngine(f, own, v, read(f.Var))...)
 			continue
 		}
-		fromModel := v.Origin.Kind == data.FromModel && j.Planner.ReadsAnywhere(j.Request, f.Var)
+		fromModel := v.Origin.Kind == data.FromModel && read(f.Var)
 		if fromModel {
 			list = append(list, j.Model.Doubts[f.Var]...)
 		}

@@ -156,11 +156,10 @@ func (a *app) completeValue(f *flagSpec, before []string, current string) []stri
 		if strings.HasPrefix(current[i:], "-") {
 			i++
 		}
-		names := slices.Clone(f.words) // set for the columns of a report
-		if names == nil {
-			names = a.columnNames(before)
+		if f.words != nil { // the columns of a report
+			return completeEnd(current, i, f.words())
 		}
-		return completeEnd(current, i, names)
+		return completeEnd(current, i, a.columnNames(before))
 	case "where":
 		current = strings.TrimLeft(current, `'"`)
 		i := len(strings.TrimRight(current, letters+strings.ToUpper(letters)+"_0123456789"))
@@ -169,8 +168,8 @@ func (a *app) completeValue(f *flagSpec, before []string, current string) []stri
 		}))
 	}
 	values := slices.Clone(f.values)
-	if len(values) == 0 {
-		values = slices.Clone(f.words)
+	if len(values) == 0 && f.words != nil {
+		values = slices.Clone(f.words())
 	}
 	for i, v := range values {
 		values[i], _, _ = strings.Cut(v, " (") // remove the note on releases
@@ -257,7 +256,7 @@ func modelDirs(words []string) []string {
 	return dirs
 }
 
-// completeModels completes the arguments of the models command, show NAME.
+// completeModels completes the arguments of "kvbench models": show and a name.
 func (a *app) completeModels(words []string) []string {
 	if len(words) == 0 || words[len(words)-1] != "show" {
 		return []string{"show"}

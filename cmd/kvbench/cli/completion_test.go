@@ -17,8 +17,8 @@ func TestCompletionBash(t *testing.T) {
 	}
 	for _, test := range []struct{ words, want string }{
 		{"kvbench pl", "plan"},
-		{"kvbench ", "plan explain profile launch collect report kvcache iosize models import init vet schema nixlbench completion man version"},
-		{"kvbench help ver", "version"},
+		{"kvbench ", "plan explain profile launch collect report kvcache iosize transfer matrix verify models import init vet schema nixlbench completion man version"},
+		{"kvbench help ver", "verify version"},
 		{"kvbench plan --backe", "--backend"},
 		{"kvbench plan --model_c", "--model_config --model_configs"},
 		{"kvbench plan --model-c", "--model-config --model-configs"},
@@ -62,8 +62,8 @@ func TestCompletionBash(t *testing.T) {
 		{"kvbench kvcache --model hf:acme/Tiny-1", "hf:acme/Tiny-1B"}, // zsh does not
 		{"kvbench plan --engine v", "VLLM"},
 		{"kvbench plan --backend posix", "POSIX"},
-		{"kvbench kvcache --models mine --model se", "seven"},
-		{"kvbench models show gpt", "gpt2_medium gpt_j_6b gpt_oss_120b gpt_oss_20b gpt_oss"},
+		{"kvbench kvcache --models mine --model sev", "seven"},
+		{"kvbench models show gpt", "gpt2_medium gpt_j_6b gpt_oss_120b gpt_oss_120b_eagle3 gpt_oss_20b gpt_oss"},
 		{"kvbench models s", "show"},
 		{"kvbench explain batch", "batch_size"},
 		{"kvbench schema --format c", "cue"},
@@ -74,6 +74,8 @@ func TestCompletionBash(t *testing.T) {
 		{"kvbench plan --fit --for", "--format"}, // --fit takes no value
 		{"kvbench plan --model_config ex", ""},   // bash completes file names itself
 		{"kvbench vet ", ""},
+		{"kvbench verify ", ""}, // file names
+		{"kvbench verify x.log --format j", "json"},
 		{"kvbench nonsense ", ""},
 	} {
 		words := strings.Split(test.words, " ")

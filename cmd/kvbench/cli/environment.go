@@ -13,6 +13,15 @@ var ofTests = []string{"UPDATE", "FULL", "PYTHON_TOOL"}
 // noteEnvironment prints a note on each variable that has kvbench's prefix but does not
 // match a flag of any command.
 func (a *app) noteEnvironment(environ []string, cmds []*command, c *command) {
+	var ours []string
+	for _, entry := range environ {
+		if strings.HasPrefix(entry, envPrefix+"_") {
+			ours = append(ours, entry)
+		}
+	}
+	if ours == nil {
+		return
+	}
 	var known []string
 	for _, cmd := range append([]*command{c}, cmds...) { // prefer to suggest the command's own flags
 		for _, f := range cmd.flags {
@@ -22,10 +31,10 @@ func (a *app) noteEnvironment(environ []string, cmds []*command, c *command) {
 		}
 	}
 	var notes diag.List
-	for _, entry := range environ {
+	for _, entry := range ours {
 		name, value, _ := strings.Cut(entry, "=")
-		word, ours := strings.CutPrefix(name, envPrefix+"_")
-		if !ours || word == "" || value == "" || slices.Contains(ofTests, word) || word == strings.ToUpper(word) && slices.Contains(known, strings.ToLower(word)) {
+		word := strings.TrimPrefix(name, envPrefix+"_")
+		if word == "" || value == "" || slices.Contains(ofTests, word) || word == strings.ToUpper(word) && slices.Contains(known, strings.ToLower(word)) {
 			continue
 		}
 		d := diag.Notef(diag.Pos{}, "%s has no effect: no flag is named --%s", name, strings.ToLower(word))

@@ -15,7 +15,7 @@ import (
 func (a *app) explainCmd() *command {
 	flags := append(a.commonFlags(),
 		&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "markdown"}, help: "Output format"},
-		&flagSpec{name: "fit", bool: true, group: groupOutput, help: "Explain the plan that --fit makes"},
+		&flagSpec{name: "fit", bool: true, group: groupOutput, help: "Explain the plan that --fit produces"},
 		a.planReleaseFlag(),
 		releasesFlag())
 	return &command{
@@ -35,7 +35,7 @@ func (a *app) explain(_ context.Context, c *command) error {
 	fit, err := c.boolean("fit")
 	errs.Add(err)
 	if len(c.args) > 1 {
-		errs = append(errs, diag.Usagef("unexpected argument %q: one name is explained at a time", c.args[1]))
+		errs = append(errs, diag.Usagef("unexpected argument %q: only one name can be explained at a time", c.args[1]))
 	}
 	release, from, given, err := a.chosenRelease(c)
 	errs.Add(err)

@@ -19,8 +19,8 @@ type flagSpec struct {
 	arg    string // placeholder of the value in the help
 	def    string
 	values []string
-	words  []string // known values, if others are also allowed
-	note   string   // the releases that have the flag, unless all do
+	words  func() []string // known values, if others are also allowed; may be nil
+	note   string          // the releases that have the flag, unless all do
 	group  string
 	bool   bool
 	repeat bool
@@ -47,18 +47,19 @@ func (f *flagSpec) String() string { return strings.Join(f.text, ",") }
 
 // Headings of groups of flags in the help.
 const (
-	groupModel  = "Model and configuration"
-	groupConfig = "Overrides of the configuration"
-	groupOutput = "Output"
-	groupOwn    = "kvbench itself"
+	groupModel    = "Model and configuration"
+	groupConfig   = "Overrides of the configuration"
+	groupTransfer = "Transfers between ranks"
+	groupOutput   = "Output"
+	groupOwn      = "kvbench itself"
 )
 
 // commonFlags returns the flags of every command that reads a model.
 func (a *app) commonFlags() []*flagSpec {
 	flags := []*flagSpec{
-		{name: "model", arg: "MODEL", group: groupModel, repeat: true, aka: []string{"model_path", "model_id", "model_name"}, help: "Model: name (see 'kvbench models'), Hugging Face identifier, or file. A file is a parameter file (YAML, JSON, CUE), a CUE file with its own architecture, or a Hugging Face config.json or its folder; hf:OWNER/NAME[@REVISION] is one in the Hugging Face cache. May be repeated"},
+		{name: "model", arg: "MODEL", group: groupModel, repeat: true, aka: []string{"model_path", "model_id", "model_name"}, help: "Model: name (see 'kvbench models'), Hugging Face identifier, or file. A file is a parameter file (YAML, JSON, CUE), a CUE file with its own architecture, or a Hugging Face config.json or its folder; hf:OWNER/NAME[@REVISION] reads one from the Hugging Face cache. May be repeated"},
 		{name: "model_config", arg: "FILE", group: groupModel, help: "Configuration file: how the model is run"},
-		{name: "model_configs", arg: "GLOB", group: groupModel, repeat: true, help: "Configuration files, one plan each. Quote the pattern. May be repeated"},
+		{name: "model_configs", arg: "GLOB", group: groupModel, repeat: true, help: "Pattern for configuration files, each of which produces a plan. Quote the pattern. May be repeated"},
 		modelsFlag(),
 		downloadFlag(),
 		configFlag(),
@@ -68,9 +69,12 @@ func (a *app) commonFlags() []*flagSpec {
 		if f.Flag == "" {
 			continue
 		}
-		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupConfig, help: f.Doc, values: f.Values(), bool: f.Type.Kinds == schema.KindBool, words: f.Words, aka: f.Aka, more: f.More}
+		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupConfig, help: f.Doc, values: f.Values(), bool: f.Type.Kinds == schema.KindBool, words: func() []string { return f.Words }, aka: f.Aka, more: f.More || f.Transfer}
 		if spec.values == nil {
-			spec.words = append(slices.Clone(f.Type.Words), f.Words...)
+			spec.words = func() []string { return slices.Concat(f.Type.Words, f.Words) }
+		}
+		if f.Transfer {
+			spec.group = groupTransfer
 		}
 		switch {
 		case spec.bool:
@@ -237,7 +241,7 @@ func (a *app) benchFlags() []*flagSpec {
 
 // overrides returns the configuration values set by flags or environment variables.
 func (c *command) overrides(s *schema.Schema) []config.Override {
-	var list []config.Override
+	list := slices.Clone(c.logged)
 	for i := range s.Fields {
 		f := &s.Fields[i]
 		if text, from, ok := c.value(f.Flag); ok {

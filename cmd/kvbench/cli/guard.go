@@ -159,10 +159,10 @@ func (a *app) loader() *model.Loader {
 // ends reports a file that takes too much time or memory, and ends the process.
 func (a *app) ends(over *diag.Diag, _ int) { a.leave(a.exitCode(over)) }
 
-// leave removes the temporary file, if there is one, and ends the process at once.
+// leave removes the temporary file or folder, if there is one, and ends the process at once.
 func (a *app) leave(code int) {
 	if name := a.partial.Load(); name != nil {
-		os.Remove(*name)
+		os.RemoveAll(*name)
 	}
 	os.Exit(code)
 }

@@ -38,7 +38,7 @@ func TestHelpSize(t *testing.T) {
 		for _, test := range []struct {
 			flag string
 			most int
-		}{{"-h", 60}, {"--help", 60}, {"--help-all", 400}} {
+		}{{"-h", 62}, {"--help", 62}, {"--help-all", 400}} {
 			lines := helpOf(t, append(words, test.flag)...)
 			if len(lines) > test.most {
 				t.Errorf("kvbench %s %s has %d lines, want at most %d", name, test.flag, len(lines), test.most)
@@ -97,6 +97,10 @@ func TestHelpExamples(t *testing.T) {
 	hub := `{"model_type": "qwen3", "architectures": ["x"], "torch_dtype": "bfloat16", "num_hidden_layers": 1, "num_attention_heads": 1, "num_key_value_heads": 1, "head_dim": 1, "hidden_size": 1}`
 	save(t, filepath.Join(dir, "config.json"), hub)
 	save(t, filepath.Join(dir, "path/to/checkpoint/config.json"), hub)
+	save(t, filepath.Join(dir, "trace.jsonl"), `{"timestamp": 0, "input_length": 600, "output_length": 5, "hash_ids": [1, 2]}`)
+	save(t, filepath.Join(dir, "engine.log"), "Available KV cache memory: 3.81 GiB\nGPU KV cache size: 31,232 tokens\n")
+	save(t, filepath.Join(dir, "rank0.log"), "Available KV cache memory: 15.26 GiB\nGPU KV cache size: 100,000 tokens\n")
+	save(t, filepath.Join(dir, "rank1.log"), "Available KV cache memory: 15.27 GiB\n")
 	run := func(line string) {
 		t.Helper()
 		cmd := exec.Command("sh", "-c", line)
@@ -128,7 +132,7 @@ func TestHelpExamples(t *testing.T) {
 				run(line)
 			}
 		}
-		if want := map[string]int{"plan": 3, "explain": 3, "profile": 3, "kvcache": 3}[name]; examples < want {
+		if want := map[string]int{"plan": 3, "explain": 3, "profile": 3, "kvcache": 3, "matrix": 3}[name]; examples < want {
 			t.Errorf("kvbench %s -h has %d examples, want %d", name, examples, want)
 		}
 	}

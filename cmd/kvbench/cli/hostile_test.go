@@ -143,7 +143,7 @@ var hostile = []struct {
 	{"config.json nested rows", "config.json", func() string { return "{" + llama + `, "x": ` + nested(50_000, `[{"a":`, "1", "}]") + "}" }, [][]string{vetOf, kvcacheOf}, "config.json:1:30124: is not JSON: invalid character '{' exceeded max depth"},
 	{"config.json many layers", "config.json", func() string {
 		return "{" + strings.Replace(llama, "32", "2000", 1) + `, "layer_types": [` + strings.Repeat(`"sliding_attention",`, 40_000) + `"full_attention"]}`
-	}, [][]string{vetOf, kvcacheOf}, "config.json:1:141: some fields affect the cache in a way llama does not understand: layer_types"},
+	}, [][]string{vetOf, kvcacheOf}, "config.json:1:141: layer_kinds cannot be computed: layer_types has 40001 entries, but the model has 2000 layers"},
 	{"config.json unknown fields", "config.json", func() string { return "{" + llama + many(60_000, `, "kv_cache_%d": 1`) + "}" }, [][]string{vetOf, kvcacheOf, importOf}, ""},
 }
 

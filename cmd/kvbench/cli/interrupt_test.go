@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -34,5 +35,51 @@ func TestInterrupt(t *testing.T) {
 	}
 	if d := time.Since(begin); d > 5*time.Second {
 		t.Errorf("took %v to end", d)
+	}
+}
+
+// TestInterruptMatrix checks that an interrupt leaves no files, whether matrices are being
+// written or a trace is being waited for.
+func TestInterruptMatrix(t *testing.T) {
+	for _, waits := range []bool{true, false} {
+		dir := t.TempDir()
+		cmd := exec.Command("kvbench", "matrix", "--model", "llama3.1-70b", "--tp", "8", "--page_size", "16", "--trace", "/dev/stdin",
+			"--world", "512", "--max_batch_memory", "1", "--output", filepath.Join(dir, "out"))
+		w, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		line := []byte(`{"timestamp":0,"input_length":1000}` + "\n")
+		if waits {
+			if _, err := w.Write(line); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			go func() {
+				for err := error(nil); err == nil; {
+					_, err = w.Write(line)
+				}
+			}()
+		}
+		var files []string
+		for begin := time.Now(); len(files) == 0 && time.Since(begin) < 30*time.Second; time.Sleep(10 * time.Millisecond) {
+			files, _ = filepath.Glob(filepath.Join(dir, "out.*.partial", "metadata.yaml"))
+		}
+		if len(files) == 0 {
+			t.Error("nothing was written")
+		}
+		cmd.Process.Signal(os.Interrupt)
+		err = cmd.Wait()
+		w.Close()
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok || exit.ExitCode() != 130 {
+			t.Errorf("ended with %v, want exit code 130", err)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("waits %v: files are left: %v, %v", waits, left, err)
+		}
 	}
 }

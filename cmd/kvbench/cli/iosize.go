@@ -4,7 +4,7 @@ package cli
 func (a *app) iosizeCmd() *command {
 	return &command{
 		name:  "iosize",
-		short: "Show the bytes of one I/O for a page of one token",
+		short: "Show the size of one I/O, for a page of one token by default",
 		flags: a.commonFlags(),
 		exec:  a.showView,
 	}

@@ -25,7 +25,7 @@ func (a *app) manCmd() *command {
 }
 
 // builtOn returns the date of the commit that the program was built from or, because
-// a page must have a date, that of today if the commit is unknown.
+// a page must have a date, today's date if the commit is unknown.
 func builtOn() string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
@@ -58,7 +58,7 @@ func manPage(cmds []*command, date string) string {
 		m.command(c, cmds)
 	}
 	m.macro("SH", "FLAGS")
-	m.text(fmt.Sprintf("Flags of several commands. In flag names, _ and - are the same, and %d characters are enough if only one flag matches.", minPrefix))
+	m.text(fmt.Sprintf("Flags of several commands. In flag names, _ and - are interchangeable, and the first %d or more characters are enough if they match only one flag.", minPrefix))
 	for _, group := range groups(sharedFlags(cmds)) {
 		m.macro("SS", group[0].group)
 		m.flags(group)
@@ -69,8 +69,8 @@ func manPage(cmds []*command, date string) string {
 	m.tagged("NO_COLOR", "Disables colors.")
 	m.macro("SH", "EXIT STATUS")
 	m.tagged(fmt.Sprint(exitOK), "Success, possibly with warnings.")
-	m.tagged(fmt.Sprint(exitFailed), "Something failed; with several configurations, the good ones are still printed.")
-	m.tagged(fmt.Sprint(exitUsage), "The command line is wrong.")
+	m.tagged(fmt.Sprint(exitFailed), "Something failed. With several configurations, plans for the valid ones are still printed.")
+	m.tagged(fmt.Sprint(exitUsage), "The command line is invalid.")
 	m.tagged(fmt.Sprint(exitInterrupted), "Interrupted.")
 	return m.String()
 }

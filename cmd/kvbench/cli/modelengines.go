@@ -81,7 +81,7 @@ func enginesValue(doubts map[string]plan.Doubt, engines []string) map[string]any
 // modelsCSV writes a row for each model.
 func modelsCSV(w io.Writer, labels, engines []string, rows []map[string]any) error {
 	out := csv.NewWriter(w)
-	out.Write(slices.Concat(labels, []string{"from"}, engines, []string{"unverified"}))
+	out.Write(slices.Concat(labels, []string{"from"}, engines, []string{"unverified", countedFor}))
 	for _, values := range rows {
 		var cells []string
 		for _, label := range slices.Concat(labels, []string{"from"}) {
@@ -100,7 +100,8 @@ func modelsCSV(w io.Writer, labels, engines []string, rows []map[string]any) err
 			cells = append(cells, text)
 		}
 		list, _ := values["unverified"].([]string)
-		out.Write(append(cells, strings.Join(list, ", ")))
+		engine, _ := values[countedFor].(string)
+		out.Write(append(cells, strings.Join(list, ", "), engine))
 	}
 	out.Flush()
 	return out.Error()

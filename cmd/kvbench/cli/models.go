@@ -22,6 +22,9 @@ import (
 	"kvbench/models"
 )
 
+// countedFor is the heading for the engine, with its release, whose bytes are listed.
+const countedFor = "KV engine"
+
 // modelsCmd lists the known models and architectures, or shows one.
 func (a *app) modelsCmd() *command {
 	return &command{
@@ -87,7 +90,7 @@ func (a *app) showModel(c *command, loader *model.Loader, name string) error {
 		return err
 	}
 	if _, statErr := os.Stat(name); statErr == nil {
-		return diag.Errorf(diag.Pos{File: name}, "is a file: show prints the files of known models").
+		return diag.Errorf(diag.Pos{File: name}, "is a file; show takes the name of a model or an architecture").
 			WithHint("check it with 'kvbench vet', or use --models with its folder")
 	}
 	return err
@@ -154,6 +157,9 @@ func (a *app) listModels(c *command, loader *model.Loader, format string) error 
 		rows = append(rows, values)
 	}
 	w.Flush()
+	if i := slices.IndexFunc(rows, func(row map[string]any) bool { return row[countedFor] != nil }); i >= 0 {
+		fmt.Fprintf(&out, "\nwhere engines differ, the bytes are those of %s\n", rows[i][countedFor])
+	}
 	doubts.write(&out)
 	fmt.Fprintln(w, "\narchitecture\tmatches\tchecks\tunverified\tfrom")
 	var list []map[string]any
@@ -234,6 +240,11 @@ func (a *app) modelRow(c *command, loader *model.Loader, model *model.Model, e m
 			values[r.Label] = n
 		} else if ok {
 			values[r.Label] = v.Text()
+		}
+		if pl.Rank() {
+			engine, _ := pl.Value("engine")
+			release, _ := pl.Value("engine_release")
+			values[countedFor] = engine.Text() + " " + release.Text()
 		}
 	}
 	return cells, values, nil

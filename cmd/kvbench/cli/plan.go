@@ -13,7 +13,7 @@ import (
 // planCmd prints nixlbench commands.
 func (a *app) planCmd() *command {
 	flags := append(a.commonFlags(),
-		&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "csv", "jsonl", "table"}, help: "Output format. For a sweep table, csv or jsonl"},
+		&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "csv", "jsonl", "table"}, help: "Output format. Sweeps accept table, csv or jsonl"},
 		&flagSpec{name: "fit", bool: true, group: groupOutput, help: "Adjust values you did not set until nixlbench accepts the plan"},
 		&flagSpec{name: "show_secrets", bool: true, more: true, group: groupOutput, help: "Print secrets instead of masking them"},
 		a.planReleaseFlag(),

@@ -127,13 +127,13 @@ func (a *app) profile(ctx context.Context, c *command) error {
 	case ok && out == "":
 		errs = append(errs, from.Errorf("\"\" is not allowed: expected the name of a file"))
 	case !ok && p.resume:
-		errs = append(errs, diag.Usagef("--resume needs --output, the file with the results"))
+		errs = append(errs, diag.Usagef("--resume requires --output, the file with the results"))
 	case !ok && p.session.KeepOutput:
-		errs = append(errs, diag.Usagef("--keep_output needs --output: its files are put next to that one"))
+		errs = append(errs, diag.Usagef("--keep_output requires --output: its files are written next to that one"))
 	}
 	if p.quiet && p.dryRun {
 		_, from, _ := c.value("quiet")
-		errs = append(errs, from.Errorf("cannot be combined with --dry_run, which prints only the commands"))
+		errs = append(errs, from.Errorf("cannot be combined with --dry_run, which only prints the commands"))
 	}
 	if len(errs) == 0 && p.session.Cleanup && !p.session.Local() {
 		errs = append(errs, diag.Usagef("--cleanup: nixlbench is started by %s, and its files may be on another machine", diag.Printable(p.session.Program[0])))
@@ -221,6 +221,7 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 		return err
 	}
 	jobs, err := p.prepare(c, plan.NewPlanners(p.schema, release, from), false, given)
+	expectLong()
 	if err != nil && len(jobs) == 0 {
 		return err
 	}
@@ -298,7 +299,7 @@ func (p *profile) plan(c *command, release, from string, fit bool) error {
 	return nil
 }
 
-const manyNotRun = "%d of %d plans cannot be made because of this; the numbers are those of the first: %s"
+const manyNotRun = "%d of %d plans cannot be made because of this; the numbers are from the first: %s"
 
 // reasons counts the errors or warnings that points of a sweep have in common.
 type reasons []sweep.Failed
@@ -469,7 +470,7 @@ func (p *profile) keep(pt *point, rec *runner.Record) error {
 func (p *profile) limited(run *runner.Run) {
 	if limit := p.session.TimeoutOf(run); p.progress.terminal && !p.quiet && p.session.Timeout == 0 && limit > 0 {
 		p.progress.print(func() {
-			p.print.Print(diag.Notef(diag.Pos{}, "the run is stopped if it takes longer than %v; use --timeout to change that", limit))
+			p.print.Print(diag.Notef(diag.Pos{}, "the run is stopped if it takes longer than %v; use --timeout to change this limit", limit))
 		})
 	}
 }
@@ -545,7 +546,7 @@ func (p *profile) tell(run *runner.Run) {
 	case single && run.Chosen && run.Place == runner.Away:
 		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here: etcd at %s is on another machine", run.Processes, diag.Printable(run.Server))
 	case single && run.Chosen:
-		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here: the other end is on another machine", run.Processes)
+		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here: the other side is on another machine", run.Processes)
 	case single && (run.Group.Flag != "" && !run.Group.Given || len(run.Advice) > 0):
 		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here", run.Processes)
 	case !single && run.Chosen && run.Place == runner.Here:
@@ -573,7 +574,7 @@ func (p *profile) tell(run *runner.Run) {
 	case !single:
 	case g.Flag != "" && !g.Given && !g.Own():
 		d.WithHint("on the other host of the job: %s; the group %s is from %s", same, g.Name, g.Variable).
-			WithHint("to run it again after a failure, give both another --%s", g.Flag)
+			WithHint("to run it again after a failure, use another --%s on both hosts", g.Flag)
 	default:
 		d.WithHint("on the other host: %s", same)
 	}
@@ -603,7 +604,7 @@ func spread(run *runner.Run) string {
 	if run.Group.Own() {
 		first = fmt.Sprintf("this host (%s, started first)", initiators)
 	}
-	text := fmt.Sprintf("%d processes: %d on %s, %d on the other host (%s). ", run.Processes, run.Initiators, first, run.Targets, targets)
+	text := fmt.Sprintf("%d processes: %d on %s and %d on the other host (%s). ", run.Processes, run.Initiators, first, run.Targets, targets)
 	if run.Processes > 2 {
 		return text + "kvbench starts 1 here. The command for each of the others"
 	}

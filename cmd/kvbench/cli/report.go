@@ -12,7 +12,7 @@ import (
 
 // reportCmd shows results.
 func (a *app) reportCmd() *command {
-	columns := report.Columns(a.schema.Views["report"], a.schema)
+	columns := func() []string { return report.Columns(a.schema.Views["report"], a.schema) }
 	return &command{
 		name:  "report",
 		words: "FILE [BASELINE]",

@@ -145,7 +145,7 @@ func TestManyResults(t *testing.T) {
 		if mib == 0 && runtime.GOOS == "linux" {
 			t.Error("the memory is not known")
 		}
-		// Short tests run with the race detector, which takes times and memory of its own.
+		// Short tests run with the race detector, which needs additional time and memory.
 		if testing.Short() {
 			continue
 		}

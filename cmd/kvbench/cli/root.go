@@ -57,7 +57,7 @@ type app struct {
 	signals  sync.Once
 	graceful atomic.Bool
 	hurry    chan struct{}
-	partial  atomic.Pointer[string] // temporary file to remove on early exit
+	partial  atomic.Pointer[string] // temporary file or folder to remove on early exit
 	said     map[string]bool        // messages about flags that have been printed
 	guard    guard
 	checked  vet.Checked // state passed to the restarted process
@@ -176,11 +176,18 @@ func keepMuch() {
 }
 
 // expectMuch is called before work that creates a lot of garbage: collecting it as
-// often as usual would take a seventh of the time. Short work does not need this call,
-// because it ends before the first collection.
+// often as usual would take a seventh of the time. Making a plan is such work, because
+// it would otherwise end shortly after the first collection.
 func expectMuch() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
+	}
+}
+
+// expectLong is called when plans are made and the command continues for a long time.
+func expectLong() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(100)
 	}
 }
 
@@ -223,7 +230,7 @@ func (a *app) run(ctx context.Context, args []string) error {
 	if err := a.addReleases(args); err != nil {
 		return err
 	}
-	cmds := []*command{a.planCmd(), a.explainCmd(), a.profileCmd(), a.launchCmd(), a.collectCmd(), a.reportCmd(), a.kvcacheCmd(), a.iosizeCmd(), a.modelsCmd(), a.importCmd(), a.initCmd(), a.vetCmd(), a.schemaCmd(), a.nixlbenchCmd(), a.completionCmd(), a.manCmd(), a.versionCmd()}
+	cmds := []*command{a.planCmd(), a.explainCmd(), a.profileCmd(), a.launchCmd(), a.collectCmd(), a.reportCmd(), a.kvcacheCmd(), a.iosizeCmd(), a.transferCmd(), a.matrixCmd(), a.verifyCmd(), a.modelsCmd(), a.importCmd(), a.initCmd(), a.vetCmd(), a.schemaCmd(), a.nixlbenchCmd(), a.completionCmd(), a.manCmd(), a.versionCmd()}
 	a.cmds = cmds
 	if len(args) > 0 && args[0] == completeCommand {
 		return a.complete(cmds, args[1:])

@@ -27,14 +27,17 @@ const groupSweep = "Sweeps"
 // sweepView is the view with the columns of a sweep.
 const sweepView = "sweep"
 
+// transfersView is the view with the columns of a sweep over transfers.
+const transfersView = "transfers"
+
 // sweepFlags returns the flags that control which points of a sweep are shown, and how.
 func sweepFlags() []*flagSpec {
 	return []*flagSpec{
 		{name: "where", arg: "CONDITION", group: groupSweep, help: "Keep the rows for which this formula is true. Example: 'tp_size * pp_size <= 16 && block_size >= 64KiB'"},
-		{name: "sort", arg: "COLUMNS", group: groupSweep, help: "Sort by these columns, separated by commas. -COLUMN for descending order (--sort=-block_size)"},
+		{name: "sort", arg: "COLUMNS", group: groupSweep, help: "Sort by these columns, separated by commas. -COLUMN sorts in descending order (--sort=-block_size)"},
 		{name: "top", arg: "N", group: groupSweep, help: "Print only the first N rows"},
-		{name: "columns", arg: "COLUMNS", group: groupSweep, help: "Columns to show, separated by commas. Any of quantities, fields, parameters, formulas, nixlbench flags"},
-		{name: "output", arg: "FILE", group: groupOutput, help: "Write to this file, atomically"},
+		{name: "columns", arg: "COLUMNS", group: groupSweep, help: "Columns to show, separated by commas. A column is a quantity, field, parameter, formula or nixlbench flag"},
+		{name: "output", arg: "FILE", group: groupOutput, help: "Write the output to this file, atomically"},
 	}
 }
 
@@ -128,7 +131,7 @@ func (a *app) newSweep(c *command, jobs []plan.Item, format string, secrets bool
 			wrong = append(wrong, from.Errorf("%q is not allowed: expected a whole number, 1 or more", text))
 		}
 	}
-	columns := a.sweepColumns(jobs)
+	columns := a.sweepColumns(c, jobs)
 	if c.set["columns"] {
 		columns = c.list("columns")
 		for i, name := range columns {
@@ -191,8 +194,11 @@ func (a *app) sweepNames(columns []string) []string {
 }
 
 // sweepColumns returns the columns shown by default.
-func (a *app) sweepColumns(jobs []plan.Item) []string {
+func (a *app) sweepColumns(c *command, jobs []plan.Item) []string {
 	view := a.schema.Views[sweepView]
+	if c.transfers {
+		view = a.schema.Views[transfersView]
+	}
 	columns, quantities := rowNames(view), quantitiesOf(a.schema)
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
@@ -294,7 +300,7 @@ func (a *app) tell(c *command, s *sweep.Sweep, o *sweep.Outcome, errs *diag.List
 	for _, b := range o.Broken {
 		w := b.Violation.Warning()
 		if label := s.Label(b.First); b.Count > 1 {
-			w.WithHint("%d of %d rows break this limit; the numbers are those of the first: %s", b.Count, o.Rows, label)
+			w.WithHint("%d of %d rows violate this limit; the numbers are from the first: %s", b.Count, o.Rows, label)
 		} else if label != "" {
 			w.WithHint("with %s", label)
 		}
@@ -319,15 +325,30 @@ func (a *app) tellNone(c *command, o *sweep.Outcome) {
 		points -= uint64(f.Count)
 	}
 	if ok && o.Rows == 0 && points > 0 {
-		a.print.Print(diag.Notef(from.Pos, "no point meets the condition of --where: %s", diag.Printable(where)))
+		a.print.Print(a.unmeetable(where, diag.Notef(from.Pos, "no point meets the --where condition: %s", diag.Printable(where))))
 	}
+}
+
+// unmeetable adds hints on the values in a condition that their fields cannot have.
+func (a *app) unmeetable(where string, d *diag.Diag) *diag.Diag {
+	compared := formula.Compared(where)
+	for _, name := range schema.Keys(compared) {
+		known := a.schema.KnownOf(name)
+		for _, value := range compared[name] {
+			if len(known) > 0 && !slices.Contains(known, value) {
+				d.WithHint("%q is not a value of %s that kvbench knows", diag.Printable(value), name)
+				d.Suggest(value, known)
+			}
+		}
+	}
+	return d
 }
 
 // Hints for reasons that several points share. The arguments are their number, the
 // number of all points, and the first of them.
 const (
 	manyWarned = "applies to %d of %d points; the first is %s"
-	manyFailed = "%d of %d points have no row because of this; the numbers are those of the first: %s"
+	manyFailed = "%d of %d points have no row because of this; the numbers are from the first: %s"
 )
 
 // counted returns a reason with a hint on the points that it applies to.

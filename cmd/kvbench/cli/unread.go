@@ -158,7 +158,7 @@ func insteadText(j plan.Item, u *plan.Unread, f *schema.Field) string {
 	text := fmt.Sprintf("%s uses %s instead", j.Model.Arch.Name, f.Var)
 	switch {
 	case u.Axis:
-		return text + fmt.Sprintf(": give --%s several values", f.Flag)
+		return text + fmt.Sprintf(": set --%s to several values", f.Flag)
 	case v.Text() == u.Value.Text():
 		return text + ", which is also " + v.Text()
 	case v.Origin.Kind == data.FromFlag:

@@ -91,7 +91,7 @@ func (c *command) usage(all bool) string {
 	if !all {
 		b.WriteString(c.moreFlags())
 	} else if len(c.flags) > 0 {
-		fmt.Fprintf(&b, "\n%s", wrap(fmt.Sprintf("In flag names, _ and - are the same, and %d characters are enough if only one flag matches. "+
+		fmt.Fprintf(&b, "\n%s", wrap(fmt.Sprintf("In flag names, _ and - are interchangeable, and the first %d or more characters are enough if they match only one flag. "+
 			"%s_FLAG in the environment also sets a flag; the command line overrides it.", minPrefix, envPrefix), ""))
 	}
 	return b.String()

@@ -20,7 +20,7 @@ func (a *app) vetCmd() *command {
 		flags: []*flagSpec{
 			modelsFlag(),
 			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "github"}, help: "Output format"},
-			{name: "skip_unknown", bool: true, group: groupOutput, help: "Skip named files that are not kvbench's"},
+			{name: "skip_unknown", bool: true, group: groupOutput, help: "Skip files named on the command line that kvbench cannot read"},
 			{name: "v", bool: true, group: groupOutput, help: "Report the type of each file"},
 			configFlag(),
 		},

@@ -1,0 +1,114 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/plan"
+	"kvbench/engine/report"
+	"kvbench/engine/sweep"
+	"kvbench/engine/transfer"
+)
+
+// transferCmd shows what each pair of ranks moves between two sides.
+func (a *app) transferCmd() *command {
+	flags := append(a.transferFlags(""),
+		&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "csv", "jsonl", "table"}, help: "Output format. For a sweep table, csv or jsonl"})
+	return &command{
+		name:      "transfer",
+		short:     "Show what moves from prefill ranks to decode ranks, and how fast",
+		flags:     append(flags, sweepFlags()...),
+		axes:      true,
+		transfers: true,
+		exec:      a.transfer,
+	}
+}
+
+// transferFlags returns the flags of commands whose plans are all transfers. The short
+// help describes those of a section of the configuration, or all if it is "".
+func (a *app) transferFlags(section string) []*flagSpec {
+	flags := a.commonFlags()
+	for i := range a.schema.Fields {
+		if f := &a.schema.Fields[i]; f.Transfer && !f.More && strings.HasPrefix(f.Path, section) {
+			flagOf(flags, f.Flag).more = false
+		}
+	}
+	return flags
+}
+
+// transferNames returns the names of the quantities that the command may show, separated
+// by commas.
+func (a *app) transferNames(c *command) string {
+	where, _, _ := c.value("where")
+	condition, _ := sweep.Condition(a.schema, where) // the sweep reports the error
+	names := slices.Concat(rowNames(a.schema.Views[transfersView]), report.Answers, c.list("columns"), formula.Names(condition.Text))
+	for _, name := range c.list("sort") {
+		names = append(names, strings.TrimPrefix(name, "-"))
+	}
+	return strings.Join(names, ",")
+}
+
+func flagOf(flags []*flagSpec, name string) *flagSpec {
+	for _, f := range flags {
+		if f.name == name {
+			return f
+		}
+	}
+	return &flagSpec{}
+}
+
+func (a *app) transfer(ctx context.Context, c *command) error {
+	format, err := c.choice("format")
+	if err != nil {
+		return err
+	}
+	var errs diag.List
+	jobs, err := a.prepare(c, plan.NewPlanners(a.schema, a.schema.Nixlbench.Default, ""), false, nil)
+	errs.Add(err)
+	if c.sweeps(jobs) {
+		return a.sweep(ctx, c, jobs, format, false, errs)
+	}
+	var out bytes.Buffer
+	var list []report.Transfer
+	for _, j := range jobs {
+		done := a.guard.enter(j.Model.File)
+		t, err := transfer.Of(j.Planner, j.Request)
+		if err == nil && format == "text" {
+			if len(list) > 0 {
+				fmt.Fprintln(&out)
+			}
+			err = report.TransferText(&out, a.schema.Views[c.name], report.Transfer{Transfer: t, Planner: j.Planner})
+		}
+		done()
+		if err != nil {
+			errs.Add(about(j.Request, err))
+			continue
+		}
+		a.warnMissing(j, quantitiesOf(a.schema), plan.Shown{Names: quantitiesOf(a.schema)})
+		for _, w := range t.Warnings {
+			a.print.Print(w)
+		}
+		list = append(list, report.Transfer{Transfer: t, Planner: j.Planner})
+	}
+	if len(list) == 0 {
+		return errs.Err()
+	}
+	switch format {
+	case "json":
+		err = report.TransferJSON(&out, list)
+	case "csv":
+		err = report.TransferCSV(&out, list)
+	default:
+		err = nil
+	}
+	if err == nil {
+		err = a.writeAll(c, out.Bytes())
+	}
+	errs.Add(err)
+	return errs.Err()
+}

@@ -1,0 +1,424 @@
+package enginelog
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/plan"
+	"kvbench/engine/schema"
+)
+
+// Result is what a comparison of a log with a plan found.
+type Result struct {
+	// Plan is one of the plans for the rank.
+	Plan     *plan.Plan
+	Equal    bool
+	Results  []Number
+	Findings []Finding
+}
+
+// Number is a number that follows from a log and a plan.
+type Number struct {
+	Name, Label, Unit string
+	Value             formula.Rat
+}
+
+// Finding is a number in a log, compared with the computed one.
+type Finding struct {
+	What, Unit       string
+	At               diag.Pos
+	Logged, Computed formula.Rat
+	Equal            bool
+	// Steps are how the number was computed; the first one is the number itself.
+	Steps []Step
+	// Why is the likely cause of a difference, or "".
+	Why string
+
+	check int // the index of the check
+}
+
+// Step is a value that a number was computed from.
+type Step struct {
+	Name  string
+	Value formula.Value
+	// Formula is the text of the value's formula, and Values the same with the values
+	// substituted. Both are empty for values of the log and of the plan.
+	Formula, Values string
+	// Line is the line of a value of the log, or 0.
+	Line int
+}
+
+// verifier evaluates the checks of the schema.
+type verifier struct {
+	log     *Log
+	logs    *schema.Logs
+	planner *plan.Planner
+	prog    *formula.Program
+	frame   *formula.Frame
+	reads   []string // the names of the plan's values that formulas read
+}
+
+// Verify compares a log with the plan for a request. first are causes of a difference
+// to try before those of the schema.
+func Verify(log *Log, planner *plan.Planner, req *plan.Request, first ...schema.LogCause) (*Result, error) {
+	v := &verifier{log: log, logs: planner.Schema().Logs.Get(), planner: planner}
+	if err := v.compile(); err != nil {
+		return nil, err
+	}
+	pl, err := v.load(req)
+	if err != nil {
+		return nil, err
+	}
+	out := &Result{Plan: pl, Equal: true}
+	for i, r := range v.logs.Results {
+		if !r.When.IsZero() && !v.holds(key("results", i, "when")) {
+			continue
+		}
+		if n, ok := v.num(key("results", i, "of")); ok {
+			out.Results = append(out.Results, Number{r.Name, r.Label, r.Unit, n})
+		}
+	}
+	out.Findings = v.findings()
+	for i := range out.Findings {
+		f := &out.Findings[i]
+		f.Steps = v.steps(nil, key("checks", f.check, "computed"))
+	}
+	if len(out.Findings) == 0 {
+		return nil, v.nothing()
+	}
+	for i := range out.Findings {
+		f := &out.Findings[i]
+		if !f.Equal {
+			out.Equal = false
+			f.Why = v.equation(f)
+		}
+	}
+	if !out.Equal {
+		v.explain(req, out.Findings, slices.Concat(first, v.logs.Causes))
+	}
+	return out, nil
+}
+
+func key(list string, i int, field string) string { return fmt.Sprintf("%s.%d.%s", list, i, field) }
+
+// compile compiles the formulas of the schema.
+func (v *verifier) compile() error {
+	scope := formula.NewScope()
+	declared := map[string]bool{}
+	input := func(name string, kind formula.Kind) {
+		if !declared[name] {
+			declared[name] = true
+			scope.Input(name, kind, diag.Pos{})
+		}
+	}
+	numbers := schema.Keys(v.logs.Values)
+	for i := range v.planner.Schema().Fields {
+		if f := &v.planner.Schema().Fields[i]; f.Type.Kinds == schema.KindWhole {
+			numbers = append(numbers, f.Var)
+		}
+	}
+	for _, name := range numbers {
+		for _, prefix := range []string{schema.LogPrefix, schema.OffPrefix, schema.SumPrefix} {
+			input(prefix+name, formula.Num)
+		}
+	}
+	input(schema.LoggedVar, formula.Num)
+	input(schema.ComputedVar, formula.Num)
+	for name := range v.logs.Let {
+		declared[name] = true
+	}
+	// Names that are not the log's are the plan's.
+	add := func(name string, src schema.Formula, want formula.Kind) {
+		if src.IsZero() {
+			return
+		}
+		scope.Formula(name, src, want)
+		for _, read := range formula.Names(src.Text) {
+			ref, ok := v.planner.Formulas().Ref(read)
+			if ok && !declared[read] {
+				v.reads = append(v.reads, read)
+				input(read, v.planner.Formulas().Kind(ref))
+			}
+		}
+	}
+	for _, name := range schema.Keys(v.logs.Let) {
+		add(name, v.logs.Let[name], formula.Any)
+	}
+	for i, r := range v.logs.Results {
+		add(key("results", i, "of"), r.Of, formula.Num)
+		add(key("results", i, "when"), r.When, formula.Bool)
+	}
+	for i, c := range v.logs.Checks {
+		add(key("checks", i, "when"), c.When, formula.Bool)
+		add(key("checks", i, "logged"), c.Logged, formula.Num)
+		add(key("checks", i, "computed"), c.Computed, formula.Num)
+		add(key("checks", i, "within"), c.Within, formula.Num)
+		add(key("checks", i, "more"), c.More, formula.Num)
+		for j, e := range c.Causes {
+			add(key("checks", i, key("causes", j, "computed")), e.Computed, formula.Num)
+		}
+		for j, e := range c.Perhaps {
+			add(key("checks", i, key("perhaps", j, "when")), e.When, formula.Bool)
+		}
+	}
+	var err error
+	if v.prog, err = scope.Compile(); err == nil {
+		v.frame = v.prog.NewFrame()
+	}
+	return err
+}
+
+// load plans a request and sets the values of the plan and of the log.
+func (v *verifier) load(req *plan.Request) (*plan.Plan, error) {
+	plans, err := v.planner.Quantities(req)
+	if err != nil {
+		return nil, err
+	}
+	pl := plans[0]
+	v.frame.Reset()
+	for name, f := range v.log.Values {
+		v.frame.SetName(schema.LogPrefix+name, valueOf(f.Num))
+		v.frame.SetName(schema.OffPrefix+name, valueOf(f.Off))
+		v.frame.SetName(schema.SumPrefix+name, valueOf(f.Sum))
+	}
+	frame := v.planner.NewFrame()
+	frame.LoadPlan(pl)
+	for _, name := range v.reads {
+		ref, _ := v.planner.Formulas().Ref(name)
+		if value, err := frame.Values().Eval(ref); err == nil {
+			v.frame.SetName(name, value)
+		}
+	}
+	ios := int64(0)
+	for _, other := range plans {
+		if n, ok := other.Value(batchVar); ok && other.Stage() == pl.Stage() {
+			count, _ := n.Num.Int64()
+			ios += count
+		}
+	}
+	v.frame.SetName(batchVar, formula.Number(ios))
+	return pl, nil
+}
+
+// batchVar is the number of I/Os of one size.
+const batchVar = "batch_size"
+
+func valueOf(n formula.Rat) formula.Value { return formula.Value{Kind: formula.Num, Num: n} }
+
+// num evaluates a number. A number cannot be computed if the log lacks a value.
+func (v *verifier) num(name string) (formula.Rat, bool) {
+	ref, ok := v.prog.Ref(name)
+	if !ok {
+		return formula.Rat{}, false
+	}
+	n, err := v.frame.Num(ref)
+	return n, err == nil
+}
+
+// holds evaluates a condition.
+func (v *verifier) holds(name string) bool {
+	ref, ok := v.prog.Ref(name)
+	if !ok {
+		return false
+	}
+	holds, err := v.frame.Bool(ref)
+	return err == nil && holds
+}
+
+// findings returns a finding for each name of the checks that apply.
+func (v *verifier) findings() []Finding {
+	var list []Finding
+	for i := range v.logs.Checks {
+		c := &v.logs.Checks[i]
+		if slices.ContainsFunc(list, func(f Finding) bool { return f.What == c.What }) {
+			continue
+		}
+		if f, ok := v.finding(i); ok {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// finding returns the finding of a check, if it applies.
+func (v *verifier) finding(i int) (Finding, bool) {
+	c := &v.logs.Checks[i]
+	f := Finding{What: c.What, Unit: c.Unit, check: i}
+	if c.Engines != nil && !slices.Contains(c.Engines, v.log.Engine) || !c.When.IsZero() && !v.holds(key("checks", i, "when")) {
+		return f, false
+	}
+	var ok [2]bool
+	f.Logged, ok[0] = v.num(key("checks", i, "logged"))
+	f.Computed, ok[1] = v.num(key("checks", i, "computed"))
+	if !ok[0] || !ok[1] {
+		return f, false
+	}
+	f.Equal, ok[0] = v.equal(i, f.Logged, f.Computed)
+	for _, read := range formula.Names(c.Logged.Text) {
+		for _, prefix := range []string{schema.LogPrefix, schema.SumPrefix} {
+			if value, found := v.log.Values[strings.TrimPrefix(read, prefix)]; found && f.At.IsZero() {
+				f.At = value.At
+			}
+		}
+	}
+	return f, ok[0]
+}
+
+// steps adds a value and the values that it was computed from to a list of steps.
+func (v *verifier) steps(list []Step, name string) []Step {
+	ref, ok := v.prog.Ref(name)
+	if !ok || slices.ContainsFunc(list, func(s Step) bool { return s.Name == name }) {
+		return list
+	}
+	e, err := v.frame.Explain(ref)
+	if err != nil {
+		return list
+	}
+	s := Step{Name: name, Value: e.Value, Formula: e.Source.Text, Values: e.Values}
+	for _, prefix := range []string{schema.LogPrefix, schema.SumPrefix} {
+		if found, ok := v.log.Values[strings.TrimPrefix(name, prefix)]; ok && strings.HasPrefix(name, prefix) {
+			s.Line = found.At.Line
+		}
+	}
+	list = append(list, s)
+	for _, part := range e.Parts {
+		list = v.steps(list, v.prog.Name(part))
+	}
+	return list
+}
+
+// equal reports whether a logged number equals a computed one, as far as rounding lets
+// it be seen.
+func (v *verifier) equal(check int, logged, computed formula.Rat) (equal, ok bool) {
+	within, ok1 := v.num(key("checks", check, "within"))
+	more, ok2 := v.num(key("checks", check, "more"))
+	diff, err1 := logged.Sub(computed)
+	low, err2 := within.Neg()
+	high, err3 := within.Add(more)
+	return diff.Cmp(low) >= 0 && diff.Cmp(high) <= 0, ok1 && ok2 && err1 == nil && err2 == nil && err3 == nil
+}
+
+// equation returns why a logged number may have been computed in another way, or "".
+func (v *verifier) equation(f *Finding) string {
+	for j, cause := range v.logs.Checks[f.check].Causes {
+		if n, ok := v.num(key("checks", f.check, key("causes", j, "computed"))); ok {
+			if equal, ok := v.equal(f.check, f.Logged, n); ok && equal {
+				return cause.Why
+			}
+		}
+	}
+	return ""
+}
+
+// perhaps returns a cause that cannot be computed, or "".
+func (v *verifier) perhaps(f *Finding) string {
+	v.frame.SetName(schema.LoggedVar, valueOf(f.Logged))
+	v.frame.SetName(schema.ComputedVar, valueOf(f.Computed))
+	for j, p := range v.logs.Checks[f.check].Perhaps {
+		if v.holds(key("checks", f.check, key("perhaps", j, "when"))) {
+			return p.Why
+		}
+	}
+	return ""
+}
+
+// explain looks for configurations that make unequal numbers equal. One that makes
+// other numbers unequal is only the second choice, and one under which the number must
+// have been computed in another way the third.
+func (v *verifier) explain(req *plan.Request, list []Finding, causes []schema.LogCause) {
+	others := make([][2]string, len(list))
+	for _, cause := range causes {
+		other, flags, changed := v.with(req, cause.Set)
+		if !changed {
+			continue
+		}
+		if _, err := v.load(other); err != nil {
+			continue
+		}
+		now := v.findings()
+		breaks := slices.ContainsFunc(now, func(n Finding) bool {
+			return !n.Equal && slices.ContainsFunc(list, func(f Finding) bool { return f.What == n.What && f.Equal })
+		})
+		for i := range list {
+			f := &list[i]
+			at := slices.IndexFunc(now, func(n Finding) bool { return n.What == f.What })
+			if f.Equal || f.Why != "" || at < 0 {
+				continue
+			}
+			why := cause.Why + " (" + flags + ")"
+			switch {
+			case now[at].Equal && !breaks:
+				f.Why = why
+			case now[at].Equal:
+				others[i][0] = orElse(others[i][0], why)
+			default:
+				if also := v.equation(&now[at]); also != "" {
+					others[i][1] = orElse(others[i][1], why+", and "+also)
+				}
+			}
+		}
+	}
+	if _, err := v.load(req); err != nil {
+		return
+	}
+	for i := range list {
+		if f := &list[i]; !f.Equal && f.Why == "" {
+			f.Why = orElse(v.perhaps(f), orElse(others[i][0], others[i][1]))
+		}
+	}
+}
+
+func orElse(text, other string) string {
+	if text == "" {
+		return other
+	}
+	return text
+}
+
+// with returns the request with other values of configuration fields, the flags that set
+// them, and whether any value differs.
+func (v *verifier) with(req *plan.Request, set map[string]formula.Value) (other *plan.Request, flags string, changed bool) {
+	one, cfg := *req, *req.Config
+	cfg.Values = maps.Clone(cfg.Values)
+	one.Config = &cfg
+	settled := v.planner.Settled(req)
+	var words []string
+	for _, name := range schema.Keys(set) {
+		value := set[name]
+		now := cfg.Values[name].Value
+		if own, ok := settled[name]; ok {
+			now = own.Value
+		}
+		changed = changed || now.Text() != value.Text()
+		flag := name
+		for i := range v.planner.Schema().Fields {
+			if f := &v.planner.Schema().Fields[i]; f.Var == name && f.Flag != "" {
+				flag = f.Flag
+			}
+		}
+		words = append(words, "--"+flag+" "+value.Text())
+		cfg.Values[name] = data.Fact{Value: value, Origin: data.Origin{Kind: data.FromFlag, Name: flag}}
+	}
+	return &one, strings.Join(words, " "), changed
+}
+
+// nothing returns the error for a log that has known lines, but not two numbers to
+// compare.
+func (v *verifier) nothing() error {
+	var found []string
+	for _, name := range schema.Keys(v.log.Values) {
+		if value, ok := v.logs.Values[name]; ok {
+			found = append(found, fmt.Sprintf("%s (line %d)", value.Doc, v.log.Values[name].At.Line))
+		}
+	}
+	if found == nil {
+		found = []string{"settings"}
+	}
+	return diag.Errorf(diag.Pos{File: v.log.At.File}, "there are not enough numbers to compare: the log has only %s", strings.Join(found, ", ")).
+		WithHint("kvbench compares numbers that follow from each other, such as tokens and memory: it needs all lines that the engine logs when it starts")
+}

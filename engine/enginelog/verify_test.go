@@ -1,0 +1,376 @@
+package enginelog_test
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	cueschema "kvbench/cue"
+	"kvbench/engine/config"
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+	"kvbench/engine/enginelog"
+	"kvbench/engine/formula"
+	"kvbench/engine/model"
+	"kvbench/engine/plan"
+	"kvbench/engine/schema"
+	"kvbench/models"
+)
+
+const gib = 1 << 30
+
+// finding is what is expected of one number of a log.
+type finding struct {
+	what             string
+	line             int
+	logged, computed float64
+	equal            bool
+	why              string // part of the cause
+}
+
+// Models whose names are not known, with the geometry that their logs fit.
+const (
+	qwen14b = "model_name: x\narchitecture: attention\nnum_layers: 48\nnum_kv_heads: 8\nhead_dim: 128\n" + bf16
+	tiny    = "model_name: x\narchitecture: attention\nnum_layers: 22\nnum_kv_heads: 4\nhead_dim: 64\n" + bf16
+	llama2  = "model_name: x\narchitecture: attention\nnum_layers: 32\nnum_kv_heads: 32\nhead_dim: 128\n" + bf16
+	bf16    = "defaults: {strategy: {kvcache_quant_mode: bf16, model_quant_mode: bf16}}\n"
+	// 16 full layers, 48 with a state of 3 x 10240 x 2 + 48 x 128 x 128 x 4 = 3207168 B
+	qwen27b = "model_name: x\narchitecture: hybrid_attention\nhf_architecture: Qwen3_5ForConditionalGeneration\nnum_layers: 64\n" +
+		"layer_kinds: [gdn, gdn, gdn, full, gdn, gdn, gdn, full, gdn, gdn, gdn, full, gdn, gdn, gdn, full, " +
+		"gdn, gdn, gdn, full, gdn, gdn, gdn, full, gdn, gdn, gdn, full, gdn, gdn, gdn, full, " +
+		"gdn, gdn, gdn, full, gdn, gdn, gdn, full, gdn, gdn, gdn, full, gdn, gdn, gdn, full, " +
+		"gdn, gdn, gdn, full, gdn, gdn, gdn, full, gdn, gdn, gdn, full, gdn, gdn, gdn, full]\n" +
+		"num_kv_heads: 4\nhead_dim: 256\nmodel_dtype: bf16\nmamba_ssm_dtype: fp32\nconv_kernel: 4\nlinear_num_key_heads: 16\n" +
+		"linear_key_head_dim: 128\nlinear_num_value_heads: 48\nlinear_value_head_dim: 128\n" + bf16
+)
+
+// logs are excerpts of logs in public issues, in the form in which engines write them,
+// with the numbers worked out by hand. The rows are those of the issues' numbers.
+var logs = []struct {
+	from, model string
+	flags       string // name=value of configuration fields
+	log         string
+	want        []finding
+}{
+	{from: "vllm#10517", model: "llama3.1-8b", log: `
+Memory profiling results: total_gpu_memory=23.65GiB kv_cache_size=3.81GiB
+INFO 11-21 gpu_executor.py:122] # GPU blocks: 1952, # CPU blocks: 2048
+INFO 11-21 gpu_executor.py:126] Maximum concurrency for 20000 tokens per request: 1.56x`,
+		want: []finding{
+			{"memory", 1, 3.81 * gib, 1952 * 16 * 131072, true, ""},
+			{"concurrency", 3, 1.56, 31232.0 / 20000, true, ""},
+		}},
+	{from: "vllm#12569", model: "llama3.1-70b", log: `
+INFO executor_base.py:110] # GPU blocks: 1381, # CPU blocks: 819
+INFO executor_base.py:115] Maximum concurrency for 2048 tokens per request: 10.79x`,
+		want: []finding{{"concurrency", 2, 10.79, 22096.0 / 2048, true, ""}}},
+	{from: "vllm#13596, before", model: "llama3.1-8b", log: `
+# GPU blocks: 127626, # CPU blocks: 0
+Maximum concurrency for 2048 tokens per request: 997.08x`,
+		want: []finding{{"concurrency", 2, 997.08, 2042016.0 / 2048, true, ""}}},
+	{from: "vllm#13596, after", model: "llama3.1-8b", log: `
+GPU KV cache size: 2,042,016 tokens
+Maximum concurrency for 2,048 tokens per request: 997.08x`,
+		want: []finding{{"concurrency", 2, 997.08, 2042016.0 / 2048, true, ""}}},
+	{from: "vllm#21348", model: "qwen3-235b-a22b", log: `
+config: model='m', max_seq_len=40960, tensor_parallel_size=4, pipeline_parallel_size=1, kv_cache_dtype=auto, device
+(VllmWorker rank=1 pid=7) INFO 07-22 10:00:00 [gpu_worker.py:232] Available KV cache memory: 8.11 GiB
+(EngineCore_DP0 pid=7) INFO 07-22 10:00:00 [kv_cache_utils.py:716] GPU KV cache size: 178,880 tokens`,
+		want: []finding{{"memory", 2, 8.11 * gib, 178880 * 48128, false, "another rank has less memory"}}},
+	{from: "vllm#13061", model: qwen14b, log: `
+non-default args: {'tensor_parallel_size': 2}
+Available KV cache memory: 8.69 GiB
+ValueError: The model's max seq len (131072) is larger than the maximum number of tokens that can be stored in KV cache (81536). Try`,
+		want: []finding{{"memory", 2, 8.69 * gib, 81536 * 98304, false, "another rank has less memory"}}},
+	{from: "vllm#25350", model: "qwen3-30b-a3b", log: `
+non-default args: {'model': 'm', 'kv_cache_dtype': 'fp8'}
+(EngineCore_DP0 pid=1) INFO 09-21 [gpu_worker.py:276] Available KV cache memory: 10.55 GiB
+(EngineCore_DP0 pid=1) INFO 09-21 [kv_cache_utils.py:864] GPU KV cache size: 230,528 tokens
+(EngineCore_DP0 pid=1) INFO 09-21 [kv_cache_utils.py:868] Maximum concurrency for 100,000 tokens per request: 2.31x`,
+		want: []finding{
+			{"memory", 2, 10.55 * gib, 230528 * 49152, true, ""},
+			{"concurrency", 4, 2.31, 2.30528, true, ""},
+		}},
+	{from: "vllm#25350, 221k", model: "qwen3-30b-a3b", flags: "kvcache_quant_mode=fp8", log: `
+To serve at least one request with the models's max seq len (221000), (10.12 GiB KV cache is needed, which is larger than ` +
+		`the available KV cache memory (5.59 GiB). Based on the available memory, the estimated maximum model length is 122080. Try`,
+		want: []finding{
+			{"request", 1, 10.12 * gib, 221008 * 49152, true, ""},
+			// 7632 blocks of 786432 B in 5.59 GiB
+			{"longest request", 1, 122080, 122112, true, ""},
+		}},
+	{from: "vllm#12330", model: "llama3.1-8b", log: `
+the rest of the memory reserved for KV Cache is 11.12GiB.
+# cuda blocks: 5691, # CPU blocks: 2048`,
+		want: []finding{{"memory", 1, 11.12 * gib, 91056 * 131072, true, ""}}},
+	// 9798 blocks of 18 x 16 x 2048 B; 9798 // 2 groups x 16 = 78384
+	{from: "hf-mem#60", model: "gpt-oss-120b", log: `
+Available KV cache memory: 5.38 GiB
+GPU KV cache size: 78,384 tokens`,
+		want: []finding{{"memory", 1, 5.38 * gib, 9798 * 589824, true, ""}}},
+	// 10051 blocks of 2621440 B; 10051 // 6 x 16 = 26800, of 10050 blocks
+	{from: "hf-mem#61", model: "gemma-4-31b", log: `
+Available KV cache memory: 24.54 GiB
+GPU KV cache size: 26,800 tokens`,
+		want: []finding{{"memory", 1, 24.54 * gib, 10050 * 2621440, true, ""}}},
+	{from: "Lvllm#35", model: "minimax-m2", log: `
+Available KV cache memory: 12.57 GiB
+GPU KV cache size: 53,136 tokens`,
+		want: []finding{{"memory", 1, 12.57 * gib, 53136 * 253952, true, ""}}},
+	{from: "club-3090#295", model: qwen27b, flags: "tp_size=2 kvcache_quant_mode=fp8", log: `
+GPU KV cache size: 620,944 tokens, Maximum concurrency for 262,144 tokens per request: 2.37x`,
+		want: []finding{{"concurrency", 1, 2.37, 620944.0 / 262144, true, ""}}},
+	{from: "talos-argocd-proxmox#1995", model: qwen27b, flags: "tp_size=2 kvcache_quant_mode=fp8", log: `
+Setting attention block size to 1568 tokens to ensure that attention page size is >= mamba page size.
+Available KV cache memory: 4.99 GiB
+GPU KV cache size: 302,921 tokens, Maximum concurrency for 131,072 tokens per request: 2.31x`,
+		want: []finding{{"concurrency", 3, 2.31, 302921.0 / 131072, true, ""}}},
+	// 1487 blocks of 16 x 784 x 4096 B; a request takes 42 + 3 of them, but for the padding of states
+	{from: "vllm#40691", model: qwen27b, log: `
+Setting attention block size to 784 tokens to ensure that attention page size is >= mamba page size.
+Available KV cache memory: 71.16 GiB
+GPU KV cache size: 290,864 tokens
+Maximum concurrency for 32,768 tokens per request: 33.04x`,
+		want: []finding{{"concurrency", 4, 33.04, 71.16 * gib / (42*16*784*4096 + 48*3207168), true, ""}}},
+	// 11077 blocks of 2621440 B for 262144 tokens
+	{from: "configiq#112", model: "gemma-4-31b", log: `
+Initializing a V1 LLM engine (v0.24.0) with config: model='m', max_seq_len=262144, tensor_parallel_size=1
+Chunked prefill is enabled with max_num_batched_tokens=8192.
+Available KV cache memory: 64.68 GiB
+GPU KV cache size: 626,949 tokens, Maximum concurrency for 262,144 tokens per request: 2.39x`,
+		want: []finding{
+			{"memory", 3, 64.68 * gib, 626949.0 / 262144 * 11077 * 2621440, true, ""},
+			{"concurrency", 4, 2.39, 626949.0 / 262144, true, ""},
+		}},
+	// 11264 blocks of 786432 B for 131072 tokens; 54613 blocks
+	{from: "chunks", model: "llama4-scout", flags: "engine_release=0.25.1", log: `
+Chunked prefill is enabled with max_num_batched_tokens=8192.
+Available KV cache memory: 40.00 GiB
+GPU KV cache size: 635,496 tokens, Maximum concurrency for 131,072 tokens per request: 4.85x`,
+		want: []finding{
+			{"memory", 2, 40 * gib, 635496.0 / 131072 * 8858370048, true, ""},
+			{"concurrency", 3, 4.85, 635496.0 / 131072, true, ""},
+		}},
+	// Two context-parallel ranks have half of the tokens each
+	{from: "context parallelism", model: "deepseek-r1", flags: "tp_size=8", log: `
+non-default args: {'decode_context_parallel_size': 2}
+Available KV cache memory: 6.54 GiB
+GPU KV cache size: 200,000 tokens`,
+		want: []finding{{"memory", 2, 6.54 * gib, 100000 * 70272, true, ""}}},
+	// 78 latent vectors and 21 index keys of 1152 and 132 B a token
+	{from: "latent vectors and index keys", model: "glm-5.2", flags: "tp_size=8 engine_release=0.26.0", log: `
+KV Transfer metrics: Num successful transfers=1, Avg xfer time (ms)=1.3, P90 xfer time (ms)=2.6, Avg post time (ms)=0.6, ` +
+		`P90 post time (ms)=0.9, Avg MB per transfer=90.457, Throughput (MB/s)=1629.549, Avg number of descriptors=99.0`,
+		want: []finding{
+			{"transfer", 1, 90.457 * (1 << 20), 1024 * 92628, true, ""},
+			{"descriptors", 1, 99, 99, true, ""},
+		}},
+	// 64 tokens more than 1462784; of each layer, 656 B without the 132 of index keys
+	{from: "sglang#11309, before", model: "deepseek-v3.2", flags: "tp_size=8 dp_attention=true kvcache_quant_mode=fp8 page_size=64", log: `
+[2025-10-07 10:00:00 DP0 TP0] KV Cache is allocated. #tokens: 1462784, KV size: 54.52 GB
+[2025-10-07 10:00:00 DP1 TP1] KV Cache is allocated. #tokens: 1462784, KV size: 54.52 GB`,
+		want: []finding{{"memory", 1, 54.52 * gib, (1462784 + 64) * 48068, false, "leaves out the index keys"}}},
+	{from: "sglang#11309, after", model: "deepseek-v3.2", flags: "tp_size=8 dp_attention=true kvcache_quant_mode=fp8 page_size=64", log: `
+[2025-10-07 10:00:00 DP0 TP0] KV Cache is allocated. #tokens: 975424, KV size: 43.67 GB
+[2025-10-07 10:00:01 DP0 TP0] max_total_num_tokens=975424, chunked_prefill_size=8192, max_prefill_tokens=16384, ` +
+		`max_running_requests=4096, context_len=163840, available_gpu_mem=17.22 GB`,
+		want: []finding{
+			{"tokens", 2, 975424, 975424, true, ""},
+			{"memory", 1, 43.67 * gib, (975424 + 64) * 48068, true, ""},
+		}},
+	// 18 layers with a window and 18 without: 1024 B of keys a token and layer
+	{from: "two pools", model: "gpt-oss-120b", log: `
+Use sliding window memory pool. full_layer_tokens=500000, swa_layer_tokens=400000
+KV Cache is allocated. dtype: torch.bfloat16, #tokens: 400000, K size: 6.87 GB, V size: 6.87 GB
+KV Cache is allocated. dtype: torch.bfloat16, #tokens: 500000, K size: 8.58 GB, V size: 8.58 GB`,
+		want: []finding{{"memory", 2, 30.9 * gib, (500001 + 400001) * 36864, true, ""}}},
+	// 23 layers: 6144 x 3 x 2 and 64 x 64 x 128 x 4 B; a state more than 100
+	{from: "states", model: "nemotron-3-nano-30b-a3b", log: `
+Mamba Cache is allocated. max_mamba_cache_size: 100, conv_state size: 0.08GB, ssm_state size: 4.54GB`,
+		want: []finding{{"states", 1, 4.62 * gib, 100 * 49082368, true, ""}}},
+	{from: "tutorials#150", model: tiny, log: `
+[TensorRT-LLM][INFO] [MemUsageChange] Allocated 78.30 GiB for max tokens in paged KV cache (3731744).
+[TensorRT-LLM][INFO] Max KV cache blocks per sequence: 65 [window size=2051], tokens per block=32, primary blocks=116617, secondary blocks=0`,
+		want: []finding{
+			{"tokens", 1, 3731744, 116617 * 32, true, ""},
+			{"memory", 1, 78.30 * gib, 3731744 * 22528, true, ""},
+			{"blocks of a sequence", 2, 65, 65, true, ""},
+		}},
+	{from: "TensorRT-LLM#1400", model: llama2, log: `
+[TensorRT-LLM][INFO] Allocate 69524783104 bytes for k/v cache.
+[TensorRT-LLM][INFO] Using 132608 tokens in paged KV cache.`,
+		want: []finding{{"memory", 1, 69524783104, 69524783104, true, ""}}},
+	{from: "TensorRT-LLM#224", model: llama2, flags: "page_size=16", log: `
+[TensorRT-LLM][INFO] Using 10718 tokens in paged KV cache.
+[TensorRT-LLM][INFO] Number of blocks in KV cache primary pool: 670`,
+		want: []finding{{"tokens", 1, 10718, 10720, true, ""}}},
+	{from: "LMCache#1740", model: "qwen3-8b", log: `
+LMCache INFO: Stored 3866 out of total 3866 tokens. size: 0.5309 gb, cost 11.9537 ms, throughput: 44.4144 GB/s`,
+		want: []finding{{"stored", 1, 0.5309 * gib, 3866 * 147456, true, ""}}},
+	{from: "LMCache#2262", model: "qwen3-0.6b", log: `
+Stored 2048 out of total 2048 tokens. size: 0.2188 gb, cost 14.7797 ms, throughput: 14.8007 GB/s`,
+		want: []finding{{"stored", 1, 0.2188 * gib, 2048 * 114688, true, ""}}},
+	{from: "dynamo#5987", model: "qwen3-8b", flags: "page_size=16", log: `
+KVBM Leader block allocation: G1 (GPU)=199892 blocks, G2 (Host)=22756 blocks, G3 (Disk)=0 blocks, bytes_per_block=2359296`,
+		want: []finding{{"block", 1, 2359296, 16 * 147456, true, ""}}},
+	// 40 pages in one run: 28 layers, K and V apart
+	{from: "vllm#25388", model: "qwen3-0.6b", flags: "engine_release=0.22.1", log: `
+KV Transfer metrics: Num successful transfers=1, Avg xfer time (ms)=9.862, P90 xfer time (ms)=9.862, Avg post time (ms)=5.693, ` +
+		`P90 post time (ms)=5.693, Avg MB per transfer=70.0, Throughput (MB/s)=7097.952, Avg number of descriptors=56.0`,
+		want: []finding{
+			{"transfer", 1, 70 << 20, 640 * 114688, true, ""},
+			{"descriptors", 1, 56, 56, true, ""},
+		}},
+	{from: "vllm#41230", model: "qwen3-8b", flags: "engine_release=0.22.1", log: `
+KV Transfer metrics: Num successful transfers=4, Avg xfer time (ms)=1.381, P90 xfer time (ms)=2.601, Avg post time (ms)=0.672, ` +
+		`P90 post time (ms)=0.9, Avg MB per transfer=2.25, Throughput (MB/s)=1629.549, Avg number of descriptors=72.0`,
+		want: []finding{
+			{"transfer", 1, 2.25 * (1 << 20), 16 * 147456, true, ""},
+			{"descriptors", 1, 72, 72, true, ""},
+		}},
+	// 50 pages, each apart: 28 layers x 2 x 50; 800 x 57344 B
+	{from: "vllm#23887", model: "qwen2.5-7b", flags: "engine_release=0.22.1", log: `
+KV Transfer metrics: Num successful transfers=1, Avg xfer time (ms)=9.8, P90 xfer time (ms)=9.8, Avg post time (ms)=5.6, ` +
+		`P90 post time (ms)=5.6, Avg MB per transfer=43.75, Throughput (MB/s)=7097.9, Avg number of descriptors=2800.0`,
+		want: []finding{
+			{"transfer", 1, 43.75 * (1 << 20), 800 * 57344, true, ""},
+			{"descriptors", 1, 2800, 2800, true, ""},
+		}},
+
+	// Differences
+	{from: "another format", model: "llama3.1-8b", flags: "kvcache_quant_mode=fp8", log: `
+Available KV cache memory: 3.81 GiB
+GPU KV cache size: 31,232 tokens`,
+		want: []finding{{"memory", 1, 3.81 * gib, 31232 * 65536, false, "number format (--kvcache_quant_mode bf16)"}}},
+	// 62 x 1152 B, not 61
+	{from: "draft layers", model: "deepseek-r1", log: `
+Available KV cache memory: 6.65 GiB
+GPU KV cache size: 100,000 tokens`,
+		want: []finding{{"memory", 1, 6.65 * gib, 100000 * 70272, false, "the layers of speculation (--draft mtp)"}}},
+	// 40960 B a token of each of 8 ranks
+	{from: "ranks", model: "llama3.1-70b", log: `
+Available KV cache memory: 3.81 GiB
+GPU KV cache size: 100,000 tokens`,
+		want: []finding{{"memory", 1, 3.81 * gib, 100000 * 327680, false, "another number of ranks (--tp 8)"}}},
+	// 62 x 8192 B a token if all layers hold all tokens
+	{from: "windows", model: "gemma-3-27b", flags: "engine_release=0.25.1", log: `
+Chunked prefill is enabled with max_num_batched_tokens=8192.
+Available KV cache memory: 47.30 GiB
+GPU KV cache size: 100,000 tokens, Maximum concurrency for 131,072 tokens per request: 0.76x`,
+		want: []finding{
+			{"memory", 2, 47.30 * gib, 100000.0 / 131072 * 15275130880, false, "all tokens in layers with a window (--window all)"},
+			{"concurrency", 3, 0.76, 100000.0 / 131072, true, ""},
+		}},
+	{from: "windows of another release", model: "gemma-4-31b", log: `
+Chunked prefill is enabled with max_num_batched_tokens=8192.
+Available KV cache memory: 64.68 GiB
+GPU KV cache size: 626,949 tokens, Maximum concurrency for 262,144 tokens per request: 2.39x`,
+		want: []finding{
+			// 1024 blocks less or more of each of 5 groups: F 16384, 2560 pages more
+			{"memory", 2, 64.68 * gib, 626949.0 / 262144 * (11077 + 2560) * 2621440, false, "--engine_release 0.25.1"},
+			{"concurrency", 3, 2.39, 626949.0 / 262144, true, ""},
+		}},
+	{from: "pages", model: "deepseek-v3.2", flags: "tp_size=8 dp_attention=true kvcache_quant_mode=fp8 page_size=1", log: `
+KV Cache is allocated. #tokens: 1462784, KV size: 54.52 GB`,
+		want: []finding{{"memory", 1, 54.52 * gib, 1462785 * 48068, false, "(--page_size 64), and the line leaves out the index keys"}}},
+	{from: "no cause", model: "llama3.1-8b", log: `
+Available KV cache memory: 3.33 GiB
+GPU KV cache size: 31,232 tokens`,
+		want: []finding{{"memory", 1, 3.33 * gib, 31232 * 131072, false, ""}}},
+	{from: "another model", model: "qwen3-0.6b", log: `
+KV Transfer metrics: Num successful transfers=1, Avg xfer time (ms)=1.381, P90 xfer time (ms)=2.601, Avg post time (ms)=0.672, ` +
+		`P90 post time (ms)=0.9, Avg MB per transfer=2.25, Throughput (MB/s)=1629.549, Avg number of descriptors=72.0`,
+		want: []finding{
+			{"transfer", 1, 2.25 * (1 << 20), 16 * 114688, false, ""},
+			{"descriptors", 1, 72, 84, false, ""},
+		}},
+}
+
+// TestVerify compares logs of the engines with plans.
+func TestVerify(t *testing.T) {
+	s, err := schema.Decode(cueschema.Snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loader := model.NewLoader(s, cueschema.Files, models.Files)
+	for _, tt := range logs {
+		t.Run(strings.ReplaceAll(tt.from, "/", "_"), func(t *testing.T) {
+			got := verify(t, s, loader, tt.model, tt.flags, strings.TrimPrefix(tt.log, "\n"))
+			equal := true
+			for i, w := range tt.want {
+				equal = equal && w.equal
+				if i >= len(got.Findings) {
+					t.Fatalf("%d findings, want %d", len(got.Findings), len(tt.want))
+				}
+				g := got.Findings[i]
+				if g.What != w.what || g.At.Line != w.line || g.Equal != w.equal || !near(g.Logged, w.logged) || !near(g.Computed, w.computed) ||
+					!strings.Contains(g.Why, w.why) || w.why == "" && g.Why != "" {
+					t.Errorf("%s in line %d: %s logged, %s computed, equal %v, why %q; want %+v", g.What, g.At.Line, g.Logged, g.Computed, g.Equal, g.Why, w)
+				}
+			}
+			if len(got.Findings) != len(tt.want) || got.Equal != equal {
+				t.Errorf("%d findings, equal %v; want %d, %v", len(got.Findings), got.Equal, len(tt.want), equal)
+			}
+		})
+	}
+}
+
+func near(n formula.Rat, want float64) bool {
+	got := float64(n.Num()) / float64(n.Den())
+	return math.Abs(got-want) <= 1e-6*math.Abs(want)
+}
+
+func verify(t *testing.T, s *schema.Schema, loader *model.Loader, name, flags, text string) *enginelog.Result {
+	t.Helper()
+	r, err := enginelog.NewReader(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Read("x.log", strings.NewReader(text)); err != nil {
+		t.Fatal(err)
+	}
+	log, err := r.Log()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(name, "\n") {
+		file := filepath.Join(t.TempDir(), "model.yaml")
+		if err := os.WriteFile(file, []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		name = file
+	}
+	m, err := loader.Model(name, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := map[string]string{}
+	for name, f := range log.Fields {
+		set[name] = f.Text
+	}
+	for _, f := range strings.Fields(flags) {
+		name, value, _ := strings.Cut(f, "=")
+		set[name] = value
+	}
+	var overrides []config.Override
+	for i := range s.Fields {
+		if text, ok := set[s.Fields[i].Var]; ok {
+			overrides = append(overrides, config.Override{Path: s.Fields[i].Path, Text: text, Origin: data.Origin{Kind: data.FromFile, Pos: diag.Pos{File: "x.log"}}})
+		}
+	}
+	cfg, err := loader.Config("", s.Views["verify"].Preset, "verify", overrides)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := plan.New(s, s.Nixlbench.Default, m.Arch, plan.Use{Rank: true, Detail: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := enginelog.Verify(log, p, &plan.Request{Model: m, Config: cfg.With(m.Arch, m.Defaults)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}

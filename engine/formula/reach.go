@@ -1,0 +1,157 @@
+package formula
+
+import (
+	"math/bits"
+	"slices"
+	"sync"
+)
+
+// Reach determines the inputs that the values of a program can depend on. It is
+// immutable and safe for concurrent use.
+type Reach struct {
+	p        *Program
+	numbers  *numbers
+	followed []bool   // by slot
+	opened   []bool   // by slot: whether what the slot uses counts
+	sets     []uint64 // the inputs of all slots, each as in [Inputs]
+}
+
+// numbers numbers the inputs of a program, with or without a default.
+type numbers struct {
+	names []string
+	of    map[string]int
+}
+
+// Inputs is a set of the inputs of a program.
+type Inputs struct {
+	numbers *numbers
+	bits    []uint64 // bit i is set if the set contains the input with number i
+}
+
+// Otherwise is appended to the name of an input that has a formula, to name
+// that formula: see [Scope.InputOr].
+const Otherwise = " ??"
+
+// ReachAll is like [Program.Reach], following everything.
+func (p *Program) ReachAll() *Reach { return p.reach() }
+
+// prepareReach prepares for Reach and ReachAll, which not every program needs.
+func (p *Program) prepareReach() {
+	p.inputs = sync.OnceValue(func() *numbers {
+		n := &numbers{of: map[string]int{}}
+		for r := range p.slots {
+			if s := &p.slots[r]; s.class == input || s.class == preset || s.given {
+				n.of[s.name] = len(n.names)
+				n.names = append(n.names, s.name)
+			}
+		}
+		return n
+	})
+	p.reach = sync.OnceValue(func() *Reach { return p.Reach(func(string) bool { return true }) })
+}
+
+// Inputs returns the names of all inputs, with or without a default, that the
+// value of r can depend on, directly or through other formulas, sorted.
+func (p *Program) Inputs(r Ref) []string { return p.reach().Inputs(r).Names() }
+
+// DependsOn reports whether the value of r can depend on an input.
+func (p *Program) DependsOn(r Ref, input string) bool {
+	x := p.reach()
+	return Inputs{x.numbers, x.of(r)}.Has(input)
+}
+
+// Reach returns the dependencies of values on inputs, following only the names for
+// which follow is true. The formulas of a table are named table.key, and the formula
+// of an input as described at [Otherwise].
+func (p *Program) Reach(follow func(name string) bool) *Reach {
+	x := &Reach{p, p.inputs(), make([]bool, len(p.slots)), make([]bool, len(p.slots)), nil}
+	for r := range p.slots {
+		s := &p.slots[r]
+		x.followed[r] = follow(s.name)
+		x.opened[r] = !s.given || follow(s.name+Otherwise)
+	}
+	x.trace()
+	return x
+}
+
+// Without returns the dependencies of values if the given names are not followed
+// either.
+func (x *Reach) Without(names ...string) *Reach {
+	y := &Reach{x.p, x.numbers, slices.Clone(x.followed), x.opened, nil}
+	for _, name := range names {
+		if r, ok := x.p.names[name]; ok {
+			y.followed[r] = false
+		}
+	}
+	y.trace()
+	return y
+}
+
+// trace computes the inputs of each slot.
+func (x *Reach) trace() {
+	x.sets = make([]uint64, x.words()*len(x.p.slots))
+	for i, name := range x.numbers.names {
+		x.of(x.p.names[name])[i/64] |= 1 << (i % 64)
+	}
+	for again := true; again; { // in a partial program, a slot may depend on itself
+		again = false
+		for _, r := range x.p.order {
+			if !x.opened[r] {
+				continue
+			}
+			grown := false
+			for _, u := range x.p.slots[r].uses {
+				grown = x.followed[u] && union(x.of(r), x.of(u)) || grown
+			}
+			again = again || grown && x.p.lacking != nil
+		}
+	}
+}
+
+// words returns the number of words of a set.
+func (x *Reach) words() int { return (len(x.numbers.names) + 63) / 64 }
+
+// of returns the inputs of a slot.
+func (x *Reach) of(r Ref) []uint64 {
+	words := x.words()
+	return x.sets[int(r)*words : (int(r)+1)*words]
+}
+
+// union adds the elements of y to x, and reports whether any of them is new.
+func union(x, y []uint64) (grown bool) {
+	for i, word := range y {
+		grown = grown || word&^x[i] != 0
+		x[i] |= word
+	}
+	return grown
+}
+
+// Inputs returns the inputs that the values can depend on.
+func (x *Reach) Inputs(refs ...Ref) Inputs {
+	s := Inputs{x.numbers, make([]uint64, x.words())}
+	for _, r := range refs {
+		union(s.bits, x.of(r))
+	}
+	return s
+}
+
+// Add adds the inputs of another set of the same program.
+func (s Inputs) Add(o Inputs) { union(s.bits, o.bits) }
+
+// Has reports whether the set contains an input.
+func (s Inputs) Has(name string) bool {
+	i, ok := s.numbers.of[name]
+	return ok && s.bits[i/64]&(1<<(i%64)) != 0
+}
+
+// Names returns the names of the inputs, sorted.
+func (s Inputs) Names() []string {
+	var list []string
+	for w, word := range s.bits {
+		for ; word != 0; word &= word - 1 {
+			list = append(list, s.numbers.names[64*w+bits.TrailingZeros64(word)])
+		}
+	}
+	slices.Sort(list)
+	return list
+}

@@ -1,0 +1,858 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// The names in formulas of what only transfers have: values of the source's and of the
+// destination's side, rules of an engine, and the rank that is being evaluated.
+const (
+	sourcePrefix      = "source_"
+	destinationPrefix = "destination_"
+	pairPrefix        = "pair_"
+	sidePrefix        = "transfer.destination."
+	advicePrefix      = "transfer.advice."
+	pairRequires      = "transfer.requires"
+	layerShares       = "layer_shares"
+	sourceRanks       = "source_tp"
+	sourceGroups      = "source_dp"
+	destinationRanks  = "destination_tp"
+	destinationGroups = "destination_dp"
+	destinationRank   = "destination_rank"
+	destinationGroup  = "destination_dp_rank"
+	pairsField        = "transfer_pairs"
+	pairsAll          = "all"
+)
+
+// pairing has the references to the formulas of transfers.
+type pairing struct {
+	fields []sideField
+	// values are the values of the destination's side that formulas read.
+	values   []standIn
+	rank, dp formula.Ref // the destination rank, and its group
+	// ofGroup reports whether the sources of a rank depend on its group.
+	ofGroup                     bool
+	op, first, step, count      formula.Ref
+	covers, ios, pages, request formula.Ref
+	timed, us, bytes, total     formula.Ref    // whether a pair has a time, the time, and what that depends on
+	sides                       [4]formula.Ref // ranks and groups of the source and of the destination
+	pairs                       formula.Ref    // the field that says which plans to make, or -1
+	requires                    []pairRequirement
+}
+
+// sideField is a field whose value on the destination's side is that of a formula.
+type sideField struct {
+	field string
+	text  string // of the formula
+	ref   formula.Ref
+}
+
+// pairRequirement is a requirement of an engine, or of all if engine is "", on the two
+// sides or, if each is set, on each group of layers.
+type pairRequirement struct {
+	requirement
+	engine string
+	each   bool
+}
+
+// declareTransfers declares the formulas of transfers.
+func (ds *declarations) declareTransfers(kinds map[string]*schema.Kind) {
+	c := ds.schema.Cache.Get()
+	t := &c.Transfer
+	ds.cache.pairing = &pairing{}
+	shares := map[string]schema.Formula{}
+	for name, k := range kinds {
+		shares[name] = within(k, k.Shares)
+	}
+	tableOf(ds.scope, "kind_shares", shares, formula.Num)
+	ds.scope.Formula(layerShares, formula.Source{Text: "kind_shares[" + kindVar + "]"}, formula.Num)
+	ds.scope.Input(destinationRank, formula.Num, diag.Pos{})
+	ds.scope.Input(destinationGroup, formula.Num, diag.Pos{})
+
+	known := map[string]bool{destinationRank: true, destinationGroup: true}
+	var texts []schema.Formula
+	for name, f := range t.Let {
+		known[name] = true
+		texts = append(texts, f)
+	}
+	addFormulas(ds.scope, t.Let, formula.Any)
+	for _, name := range schema.Keys(t.Tables) {
+		table(ds.scope, name, t.Tables[name])
+	}
+	for i := range t.Advice {
+		ds.scope.Formula(fmt.Sprintf("%s%d", advicePrefix, i), t.Advice[i].When, formula.Bool)
+	}
+	for field, f := range t.Destination {
+		ds.scope.Formula(sidePrefix+field, f, formula.Any)
+	}
+	rules := map[string]map[string]schema.EngineRule{}
+	ds.declarePairRequires("", false, t.Requires)
+	for _, engine := range schema.Keys(t.Engines) {
+		e := t.Engines[engine]
+		for name, rule := range e.Rules() {
+			if rules[name] == nil {
+				rules[name] = map[string]schema.EngineRule{}
+			}
+			rules[name][engine] = rule
+			for i := range rule {
+				texts = append(texts, rule[i].Value)
+			}
+		}
+		ds.declarePairRequires(engine, false, e.Requires)
+		ds.declarePairRequires(engine, true, e.EachRequires)
+	}
+	for _, name := range schema.Keys(rules) {
+		ds.declareTable(pairPrefix+name+"_by", rules[name])
+		ds.scope.Formula(pairPrefix+name, formula.Source{Text: pairPrefix + name + "_by[" + engineField + "]"}, formula.Any)
+	}
+	for _, r := range ds.cache.pairing.requires {
+		texts = append(texts, r.Require)
+	}
+	for _, f := range texts {
+		for _, name := range formula.Names(f.Text) {
+			if known[name] {
+				continue
+			}
+			for _, prefix := range []string{sourcePrefix, destinationPrefix} {
+				if of, ok := strings.CutPrefix(name, prefix); ok {
+					known[name] = true
+					ds.scope.Formula(name, formula.Source{Text: of, Pos: f.Pos}, formula.Any)
+				}
+			}
+		}
+	}
+}
+
+func (ds *declarations) declarePairRequires(engine string, each bool, list []schema.Requirement) {
+	all := &ds.cache.pairing.requires
+	for i := range list {
+		ds.scope.Formula(fmt.Sprintf("%s.%d", pairRequires, len(*all)), list[i].Require, formula.Bool)
+		*all = append(*all, pairRequirement{requirement{Requirement: &list[i]}, engine, each})
+	}
+}
+
+// linkTransfers resolves the names of transfers after the formulas are compiled.
+func (ds *declarations) linkTransfers() {
+	p := ds.cache.pairing
+	ref := func(name string) formula.Ref {
+		r, _ := ds.prog.Ref(name)
+		return r
+	}
+	for _, field := range schema.Keys(ds.schema.Cache.Get().Transfer.Destination) {
+		p.fields = append(p.fields, sideField{field, ds.schema.Cache.Get().Transfer.Destination[field].Text, ref(sidePrefix + field)})
+	}
+	let := ds.schema.Cache.Get().Transfer.Let
+	for _, name := range ds.prog.Names() {
+		of, ok := strings.CutPrefix(name, destinationPrefix)
+		if _, own := let[name]; !ok || own || name == destinationRank || name == destinationGroup {
+			continue
+		}
+		p.values = append(p.values, standIn{from: ref(of), to: ref(name)})
+	}
+	p.rank, p.dp = ref(destinationRank), ref(destinationGroup)
+	p.op, p.first, p.step, p.count = ref(pairPrefix+"op"), ref(pairPrefix+"first"), ref(pairPrefix+"step"), ref(pairPrefix+"count")
+	p.covers, p.ios, p.pages = ref(pairPrefix+"covers"), ref(pairPrefix+"ios"), ref(pairPrefix+"io_pages")
+	p.request = ref(pairPrefix + "requests")
+	p.timed, p.us = ref(pairPrefix+"timed"), ref(pairPrefix+"us")
+	p.pairs = -1
+	if r, ok := ds.prog.Ref(pairsField); ok {
+		p.pairs = r
+	}
+	p.bytes, p.total = ref(pairBytesFact), ref(pairIOsFact)
+	p.sides = [4]formula.Ref{ref(sourceRanks), ref(sourceGroups), ref(destinationRanks), ref(destinationGroups)}
+	for _, r := range []formula.Ref{p.first, p.step, p.count} {
+		p.ofGroup = p.ofGroup || slices.Contains(ds.prog.Inputs(r), destinationGroup)
+	}
+	for i := range p.requires {
+		p.requires[i].ref = ref(fmt.Sprintf("%s.%d", pairRequires, i))
+	}
+}
+
+// refs returns the values that determine the pairs of ranks and their I/Os.
+func (p *pairing) refs() []formula.Ref {
+	refs := append([]formula.Ref{p.op, p.first, p.step, p.count, p.covers, p.ios, p.pages, p.request}, p.sides[:]...)
+	if p.pairs >= 0 {
+		refs = append(refs, p.pairs)
+	}
+	for _, f := range p.fields {
+		refs = append(refs, f.ref)
+	}
+	for _, r := range p.requires {
+		refs = append(refs, r.ref)
+	}
+	return refs
+}
+
+// Ranks describes the ranks of one side of a transfer: its pipeline stages, the groups of
+// data-parallel attention in each, and the ranks of a group, which divide the heads.
+type Ranks struct{ Stages, Groups, Each int }
+
+// Number returns the number of a rank on its side. The ranks of a stage are numbered
+// consecutively, and among them those of a group.
+func (r Ranks) Number(stage, group, rank int) int { return (stage*r.Groups+group)*r.Each + rank }
+
+// Cycle returns the number of requests after which the pairs of groups that requests are
+// dealt to repeat.
+func Cycle(source, destination Ranks) int64 {
+	a, b := int64(source.Groups), int64(destination.Groups)
+	x, y := a, b
+	for y > 0 {
+		x, y = y, x%y
+	}
+	return a / x * b
+}
+
+// Speedups returns the changes that are possible for the transfer.
+func (t *Transfer) Speedups() ([]schema.Speedup, error) {
+	var list []schema.Speedup
+	for i, s := range t.layers.schema.Cache.Get().Transfer.Advice {
+		ref, _ := t.layers.prog.Ref(fmt.Sprintf("%s%d", advicePrefix, i))
+		yes, err := t.layers.frame.Bool(ref)
+		if err != nil {
+			return nil, err
+		}
+		if yes {
+			list = append(list, s)
+		}
+	}
+	return list, nil
+}
+
+// sources has the source ranks of each destination rank, by the group of the
+// destination and its rank in it.
+type sources [][][]int
+
+// pairsOf has the pairs of stages of a transfer, with their I/Os, and the two sides.
+type pairsOf struct {
+	stages              []stage
+	source, destination Ranks
+	op                  string
+	requests            int64 // the most that a pair of groups has
+	rates               []rate
+	overall             overall
+	to                  *Request
+}
+
+// overall has the bytes and the I/Os of all pairs of ranks of a transfer.
+type overall struct{ bytes, ios int64 }
+
+// destinationOf returns the request for the destination's side of a transfer. The
+// values of the source's side must be settled.
+func (l *Layers) destinationOf(x *modelled) (*Request, error) {
+	req, cfg := *x.Request, *x.Request.Config
+	cfg.Values = maps.Clone(cfg.Values)
+	maps.Copy(cfg.Values, x.settled)
+	for _, f := range l.cache.pairing.fields {
+		v, err := l.frame.Eval(f.ref)
+		if err != nil {
+			return nil, l.missing(x.Request, err)
+		}
+		fact := cfg.Values[f.field]
+		fact.Value = v
+		if given := x.Request.Config.Values[f.text]; given.Origin.Given() {
+			fact.Origin = given.Origin
+		}
+		cfg.Values[f.field] = fact
+	}
+	req.Config = &cfg
+	return &req, nil
+}
+
+// pairs evaluates the transfer of a request whose source side is x.
+func (l *Layers) pairs(x *modelled, warnings *diag.List) (*pairsOf, error) {
+	if l.other == nil {
+		l.other = l.NewFrame().Layers()
+	}
+	req, err := l.destinationOf(x)
+	if err != nil {
+		return nil, err
+	}
+	l.other.Load(req)
+	var more diag.List
+	y, err := l.other.model(req, &more)
+	if err != nil {
+		return nil, err
+	}
+	addDistinct(warnings, more)
+	if len(y.cells) != len(x.cells) {
+		return nil, diag.Errorf(x.label(), "the layers of the two sides differ")
+	}
+	all := &pairsOf{to: req}
+	var ends [2][]int
+	for i, s := range []struct {
+		*Layers
+		of *Request
+	}{{l, x.Request}, {l.other, req}} {
+		if ends[i], err = s.ends(s.of); err != nil {
+			return nil, s.missing(s.of, err)
+		}
+	}
+	p := l.cache.pairing
+	var sides [4]int
+	l.enter(&x.cells[0])
+	l.other.enter(&x.cells[0])
+	l.bring()
+	for i, ref := range p.sides {
+		n, err := l.wholeOf(ref)
+		if err != nil {
+			return nil, l.missing(x.Request, err)
+		}
+		if n < 1 || n > maxPairs {
+			return nil, diag.Errorf(x.label(), "%s is %d: expected 1 to %d", l.prog.Name(ref), n, maxPairs)
+		}
+		sides[i] = int(n)
+	}
+	all.source = Ranks{len(ends[0]) - 1, sides[1], sides[0]}
+	all.destination = Ranks{len(ends[1]) - 1, sides[3], sides[2]}
+	if err := l.requirePair(x.Request, "", warnings); err != nil {
+		return nil, err
+	}
+	op, err := l.frame.Eval(p.op)
+	if err == nil {
+		all.op = op.Str
+		all.requests, err = l.wholeOf(p.request)
+	}
+	if err != nil {
+		return nil, l.missing(x.Request, err)
+	}
+	if all.rates, err = l.pairRates(x, req, all, warnings); err != nil {
+		return nil, err
+	}
+	for i := range all.source.Stages {
+		for j := range all.destination.Stages {
+			st := stage{number: i, to: j, lo: max(ends[0][i], ends[1][j]), hi: min(ends[0][i+1], ends[1][j+1])}
+			if st.lo >= st.hi {
+				continue
+			}
+			l.set(StageVar, formula.Number(int64(i)))
+			if err := l.countPairs(&st, ends[0][i], ends[0][i+1], all); err != nil {
+				return nil, l.missing(x.Request, err)
+			}
+			if err := st.fill(l.cache.parts, all.rates); err != nil {
+				return nil, diag.Errorf(x.label(), "the bytes of stage %d do not fit in 64 bits", i)
+			}
+			all.stages = append(all.stages, st)
+		}
+	}
+	if err := all.count(x); err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// count determines the number of pairs with each kind of I/Os, and what all pairs move.
+func (all *pairsOf) count(x *modelled) error {
+	n, _ := x.Request.Config.Values[requestsField].Num.Int64()
+	groups := min(Cycle(all.source, all.destination), n)
+	var sum total
+	for i := range all.stages {
+		st := &all.stages[i]
+		st.all = &all.overall
+		for j := range st.ios {
+			o := &st.ios[j]
+			each := o.from.pairs()
+			o.pairs = sum.mul(each, groups)
+			each = sum.mul(each, n)
+			bytes, ios := o.each(all.requests)
+			all.overall.bytes = sum.add(all.overall.bytes, sum.mul(bytes, each))
+			all.overall.ios = sum.add(all.overall.ios, sum.mul(ios, each))
+		}
+	}
+	if sum.err != nil {
+		return diag.Errorf(x.label(), "the bytes of all pairs of ranks do not fit in 64 bits")
+	}
+	return nil
+}
+
+// each returns the bytes and the I/Os of one of some requests.
+func (o *io) each(requests int64) (bytes, ios int64) {
+	var sum total
+	return sum.over(o.moved, formula.Int(requests)).Num(), sum.over(o.all, formula.Int(requests)).Num()
+}
+
+// countPairs evaluates how many I/Os a pair of ranks has of two stages. The source's
+// stage has the layers from lo up to hi.
+func (l *Layers) countPairs(st *stage, lo, hi int, all *pairsOf) error {
+	for _, f := range l.cache.counted {
+		if err := l.computeFold(f, l.cells, lo, hi); err != nil {
+			return err
+		}
+	}
+	places, _ := l.prog.Ref(ioPlaces)
+	var sum total
+	var blocks bool
+	for i := range all.rates {
+		r := &all.rates[i]
+		if r.in(st.lo, st.hi) == 0 {
+			continue
+		}
+		l.enter(r.cell)
+		n, err := l.frame.Num(places)
+		if err != nil {
+			return err
+		}
+		r.ios = sum.times(sum.product(formula.Int(r.each), n), all.requests)
+		r.moved = sum.times(sum.product(formula.Int(r.pages), n), all.requests)
+		blocks = blocks || r.covers == schema.CoversBlock
+	}
+	if blocks {
+		n, err := l.whole(blocksVar)
+		if err != nil {
+			return err
+		}
+		st.blocks = sum.mul(n, all.requests)
+		if st.block, err = l.whole(ioBlockBytes); err != nil {
+			return err
+		}
+	}
+	return sum.err
+}
+
+// bring sets the values of the destination's side that formulas read.
+func (l *Layers) bring() {
+	for _, v := range l.cache.pairing.values {
+		if val, err := l.other.frame.Eval(v.from); err == nil {
+			l.frame.Set(v.to, val)
+		} else {
+			l.frame.Unset(v.to)
+		}
+	}
+}
+
+// requirePair checks the requirements on the two sides or, for a group, on its layers.
+func (l *Layers) requirePair(req *Request, group string, warnings *diag.List) error {
+	engine := req.Config.Values[engineField].Str
+	for _, r := range l.cache.pairing.requires {
+		if r.each != (group != "") || r.engine != "" && r.engine != engine {
+			continue
+		}
+		ok, err := l.frame.Bool(r.ref)
+		if err != nil {
+			return l.missing(req, err)
+		}
+		if ok {
+			continue
+		}
+		d := l.unmet(req, r.Requirement, r.ref, group, req.label())
+		if !r.GoesOn() {
+			return d
+		}
+		addDistinct(warnings, diag.List{d})
+	}
+	return nil
+}
+
+// addDistinct adds the messages that a list does not have yet.
+func addDistinct(list *diag.List, more diag.List) {
+	for _, d := range more {
+		if !slices.ContainsFunc(*list, func(w *diag.Diag) bool { return w.Msg == d.Msg }) {
+			list.Add(d)
+		}
+	}
+}
+
+// pairRates evaluates what a pair of ranks moves of each cell.
+func (l *Layers) pairRates(x *modelled, destination *Request, all *pairsOf, warnings *diag.List) ([]rate, error) {
+	p := l.cache.pairing
+	l.set(ioUnits, formula.Number(1))
+	seen := map[string]bool{}
+	var list []rate
+	var maps []*sources
+	for i := range x.cells {
+		c := &x.cells[i]
+		l.enter(c)
+		l.other.enter(c)
+		l.bring()
+		if !seen[c.group] || l.cache.byLayer[c.group] {
+			seen[c.group] = true
+			if err := l.requireLayers(x.Request, destination, c, warnings); err != nil {
+				return nil, err
+			}
+		}
+		r, err := l.pairRate(c)
+		if err != nil {
+			return nil, l.missing(x.Request, err)
+		}
+		if r.page == 0 || r.pages == 0 {
+			continue
+		}
+		if err := l.requirePair(x.Request, c.group, warnings); err != nil {
+			return nil, err
+		}
+		v, err := l.frame.Eval(p.covers)
+		if err == nil {
+			r.covers = v.Str
+			if r.covers == schema.CoversPool {
+				if r.pool, err = l.whole(ioPool); err != nil {
+					return nil, l.missing(x.Request, err)
+				}
+			}
+			r.each, err = l.wholeOf(p.ios)
+		}
+		if err == nil {
+			r.per, err = l.frame.Num(p.pages)
+		}
+		var from *sources
+		if err == nil {
+			from, err = l.sourcesOf(all)
+		}
+		if err != nil {
+			return nil, l.missing(x.Request, err)
+		}
+		k := slices.IndexFunc(maps, func(m *sources) bool { return m.equal(from) })
+		if k < 0 {
+			k = len(maps)
+			maps = append(maps, from)
+		}
+		r.from = maps[k]
+		list = append(list, *r)
+	}
+	return list, nil
+}
+
+// requireLayers checks the requirements on a cell's layers, on both sides.
+func (l *Layers) requireLayers(source, destination *Request, c *cell, warnings *diag.List) error {
+	var more diag.List
+	for _, kind := range []string{c.kind, everyKind} {
+		if err := l.require(source, kind, c.group, warnings); err != nil {
+			return err
+		}
+		if err := l.other.require(destination, kind, c.group, &more); err != nil {
+			return err
+		}
+	}
+	addDistinct(warnings, more)
+	return nil
+}
+
+// pairRate returns the bytes that a pair of ranks moves of a page of a cell: of each
+// part, as many as both ranks hold.
+func (l *Layers) pairRate(c *cell) (*rate, error) {
+	r := &rate{cell: c}
+	page, err := l.whole(pageBytes)
+	if err != nil || page == 0 {
+		return r, err
+	}
+	if r.pages, err = l.whole(layerPages); err != nil {
+		return nil, err
+	}
+	for _, part := range l.cache.parts[c.kind] {
+		mine, err := l.whole(partName(c.kind, part))
+		if err != nil {
+			return nil, err
+		}
+		theirs, err := l.other.whole(partName(c.kind, part))
+		if err != nil {
+			return nil, err
+		}
+		l.set(ioPart, formula.Number(min(mine, theirs)))
+		n, err := l.whole(ioPartBytes)
+		if err != nil {
+			return nil, err
+		}
+		r.parts = append(r.parts, n)
+		r.page += n
+	}
+	return r, nil
+}
+
+// wholeOf is like [Frame.whole], for a reference.
+func (l *Layers) wholeOf(ref formula.Ref) (int64, error) { return l.whole(l.prog.Name(ref)) }
+
+// maxPairs is the maximum number of pairs of ranks of a transfer.
+const maxPairs = 1 << 20
+
+// sourcesOf evaluates the sources of each destination rank for the current cell.
+func (l *Layers) sourcesOf(all *pairsOf) (*sources, error) {
+	p := l.cache.pairing
+	groups := 1
+	if p.ofGroup {
+		groups = all.destination.Groups
+	}
+	found := make(sources, groups)
+	total := 0
+	for g := range groups {
+		l.frame.SetNum(p.dp, formula.Int(int64(g)))
+		found[g] = make([][]int, all.destination.Each)
+		for r := range found[g] {
+			l.frame.SetNum(p.rank, formula.Int(int64(r)))
+			var v [3]int64
+			for i, ref := range []formula.Ref{p.first, p.step, p.count} {
+				var err error
+				if v[i], err = l.wholeOf(ref); err != nil {
+					return nil, err
+				}
+			}
+			first, step, count := v[0], v[1], v[2]
+			if count > 0 && (first+step*(count-1) >= int64(all.source.Each) || step < 1 && count > 1) {
+				src := l.prog.Source(p.count)
+				return nil, diag.Errorf(src.Pos, "destination rank %d has %d sources from rank %d on, %d apart: the source's side has %d ranks", r, count, first, step, all.source.Each)
+			}
+			if total += int(count); total > maxPairs {
+				return nil, diag.Errorf(diag.Pos{}, "there are more than %d pairs of ranks", maxPairs)
+			}
+			for i := range count {
+				found[g][r] = append(found[g][r], int(first+i*step))
+			}
+		}
+	}
+	return &found, nil
+}
+
+func (s *sources) equal(t *sources) bool {
+	return slices.EqualFunc(*s, *t, func(a, b [][]int) bool { return slices.EqualFunc(a, b, slices.Equal) })
+}
+
+// of returns the sources of a destination rank.
+func (s *sources) of(group, rank int) []int { return (*s)[group%len(*s)][rank] }
+
+// pairs returns the number of pairs for a pair of groups.
+func (s *sources) pairs() int64 {
+	n := 0
+	for _, list := range (*s)[0] {
+		n += len(list)
+	}
+	return int64(n)
+}
+
+// together reports whether plans for all alike pairs at once are wanted too.
+func (x *modelled) together() bool {
+	v, ok := x.settled[pairsField]
+	if !ok {
+		v = x.Request.Config.Values[pairsField]
+	}
+	return v.Str == pairsAll
+}
+
+// together returns the request for all pairs that have the same I/Os as the request's, at
+// once.
+func (r *Request) together() *Request {
+	one, o := *r, *r.io
+	o.together = true
+	one.io = &o
+	sources, destinations := o.from.ranks()
+	n := o.pairs / o.from.pairs()
+	one.facts = slices.Clone(r.facts)
+	for i := range one.facts {
+		switch f := &one.facts[i]; f.name {
+		case sourcesFact:
+			f.num = formula.Int(sources * n)
+		case destinationsFact:
+			f.num = formula.Int(destinations * n)
+		}
+	}
+	return &one
+}
+
+// ranks returns the numbers of ranks of two groups that send, and that receive.
+func (s *sources) ranks() (senders, receivers int64) {
+	seen := map[int]bool{}
+	for _, list := range (*s)[0] {
+		if len(list) > 0 {
+			receivers++
+		}
+		for _, rank := range list {
+			seen[rank] = true
+		}
+	}
+	return int64(len(seen)), receivers
+}
+
+// shapes returns the pairs of stages whose pairs of ranks differ in their I/Os.
+func (l *Layers) shapes(x *modelled, warnings *diag.List) ([]stage, error) {
+	all, err := l.pairs(x, warnings)
+	if err != nil {
+		return nil, err
+	}
+	if l.slowest {
+		st, err := l.slowestOf(all)
+		if err != nil {
+			return nil, l.missing(x.Request, err)
+		}
+		return []stage{*st}, nil
+	}
+	var distinct []stage
+	for _, st := range all.stages {
+		same := func(other stage) bool {
+			return slices.EqualFunc(st.ios, other.ios, func(a, b io) bool {
+				return a.bytes == b.bytes && a.count == b.count && slices.Equal(a.groups, b.groups)
+			})
+		}
+		k := slices.IndexFunc(distinct, same)
+		if k < 0 {
+			distinct = append(distinct, st)
+			continue
+		}
+		for j := range st.ios {
+			distinct[k].ios[j].pairs += st.ios[j].pairs
+		}
+	}
+	return distinct, nil
+}
+
+// slowestOf returns the pair of stages whose pairs of ranks are slowest or, if the
+// bandwidth is not known, move the most bytes. Its first I/Os are those that are most, and
+// have the names of all groups.
+func (l *Layers) slowestOf(all *pairsOf) (*stage, error) {
+	best, most := 0, formula.Rat{}
+	var pairs int64
+	for i := range all.stages {
+		st := &all.stages[i]
+		v, ok := l.micros(st.bytes, st.total)
+		if !ok {
+			return nil, diag.Errorf(diag.Pos{}, "the time of a pair cannot be computed")
+		}
+		if v.Cmp(most) > 0 {
+			best, most = i, v
+		}
+		n := int64(0)
+		var groups []string
+		for _, o := range st.ios {
+			n = max(n, o.pairs)
+			groups = append(groups, o.groups...)
+		}
+		pairs += n
+		if len(st.ios) > 0 {
+			slices.Sort(groups)
+			groups = slices.Compact(groups)
+			slices.SortStableFunc(st.ios, func(a, b io) int { return cmp.Compare(b.count, a.count) })
+			st.first().groups = groups
+		}
+	}
+	st := &all.stages[best]
+	if len(st.ios) > 0 {
+		st.first().pairs = pairs
+	}
+	return st, nil
+}
+
+// micros returns the time of a pair that moves these bytes in so many I/Os or, if the
+// bandwidth is not known, the bytes. It returns false if there is an error.
+func (l *Layers) micros(bytes, ios int64) (formula.Rat, bool) {
+	p := l.cache.pairing
+	l.frame.SetNum(p.bytes, formula.Int(bytes))
+	l.frame.SetNum(p.total, formula.Int(ios))
+	timed, err := l.frame.Bool(p.timed)
+	if err != nil || !timed {
+		return formula.Int(bytes), err == nil
+	}
+	v, err := l.frame.Num(p.us)
+	return v, err == nil
+}
+
+// Transfer describes how the cache of requests moves from the ranks of one side to those
+// of another.
+type Transfer struct {
+	// Op is what the transfer is to the side that starts it: READ or WRITE.
+	Op string
+	// Flags are the flags of nixlbench that follow from the transfer, by name.
+	Flags               map[string]formula.Value
+	Source, Destination Ranks
+	// Requests is the number of requests. They are dealt in turn to the groups of each
+	// side.
+	Requests int64
+	Shapes   []Shape
+	// Request is the request, with the values of fields that are not set.
+	Request *Request
+	// To is the request for the destination's side, whose strategy is that of the decode
+	// section.
+	To       *Request
+	Warnings diag.List
+	layers   *Layers
+}
+
+// Quantity returns the value of a quantity for a pair of ranks that moves these bytes in
+// so many descriptors, and whether a detailed plan shows it. It may be called until the
+// planner plans something else.
+func (t *Transfer) Quantity(name string, bytes, descriptors int64) (v int64, shown bool, err error) {
+	l := t.layers
+	l.set(pairBytesFact, formula.Number(bytes))
+	l.set(pairIOsFact, formula.Number(descriptors))
+	if cond, ok := l.ShownIf(name); ok {
+		if shown, err = l.frame.Bool(cond); err != nil || !shown {
+			return 0, false, err
+		}
+	}
+	v, err = l.whole(name)
+	return v, err == nil, err
+}
+
+// Shape describes descriptors of one size that each pair of some ranks moves for a
+// request.
+type Shape struct {
+	// Source and Destination are the pipeline stages of the ranks.
+	Source, Destination int
+	// Group has the names of the groups of layers, and Layers describes the layers.
+	Group, Layers string
+	// Bytes and Descriptors are all of the pair; a descriptor moves DescriptorBytes,
+	// or the last of them less.
+	Bytes, Descriptors, DescriptorBytes int64
+	from                                *sources
+}
+
+// Sources returns the sources of a destination rank: ranks of a group, like it.
+func (s *Shape) Sources(group, rank int) []int { return s.from.of(group, rank) }
+
+// readsAny reports whether a value depends on one of some inputs.
+func (p *Program) readsAny(ref formula.Ref, names ...string) bool {
+	inputs := p.prog.Inputs(ref)
+	return slices.ContainsFunc(names, func(name string) bool { return slices.Contains(inputs, name) })
+}
+
+// Transfer evaluates the transfer of a request. The planner must have been made for
+// transfers.
+func (p *Planner) Transfer(req *Request) (*Transfer, error) {
+	if err := p.CheckValues(req); err != nil {
+		return nil, err
+	}
+	if !p.transfers {
+		return nil, NotOfRanks(req.Config)
+	}
+	p.layers.Load(req)
+	t := &Transfer{layers: p.layers}
+	x, err := p.layers.model(req, &t.Warnings)
+	if err != nil {
+		return nil, err
+	}
+	all, err := p.layers.pairs(x, &t.Warnings)
+	if err != nil {
+		return nil, err
+	}
+	t.Op, t.Source, t.Destination, t.To = all.op, all.source, all.destination, all.to
+	t.Flags = map[string]formula.Value{}
+	for name := range p.schema.Cache.Get().Transfer.Flags {
+		// Some depend on how many pairs a command is for.
+		if ref, ok := p.prog.Ref(name); ok && !p.readsAny(ref, sourcesFact, destinationsFact) {
+			if t.Flags[name], err = p.layers.frame.Eval(ref); err != nil {
+				return nil, err
+			}
+		}
+	}
+	settled := *req
+	settled.settled = x.settled
+	t.Request = settled.withSettled()
+	t.Requests, _ = req.Config.Values[requestsField].Num.Int64()
+	for i := range all.stages {
+		st := &all.stages[i]
+		for j := range st.ios {
+			o := &st.ios[j]
+			bytes, ios := o.each(all.requests)
+			t.Shapes = append(t.Shapes, Shape{
+				Source: st.number, Destination: st.to, Group: strings.Join(o.groups, "+"), Layers: st.layers(),
+				Bytes: bytes, Descriptors: ios, DescriptorBytes: o.bytes, from: o.from,
+			})
+		}
+	}
+	if len(t.Shapes) == 0 {
+		return nil, diag.Errorf(req.label(), "there is no cache to move").WithHint("none of the model's layers has a cache")
+	}
+	return t, nil
+}

@@ -1,0 +1,82 @@
+package schema
+
+import "kvbench/engine/formula"
+
+// Transfers describes how caches move from the ranks of one side to those of another.
+type Transfers struct {
+	// Destination contains formulas for the values of configuration fields on the
+	// destination's side.
+	Destination map[string]Formula            `json:"destination"`
+	Let         map[string]Formula            `json:"let"`
+	Tables      map[string]map[string]Formula `json:"tables"`
+	// Flags contains formulas for the flags of nixlbench that follow from a transfer.
+	Flags  map[string]Formula `json:"flags"`
+	Advice []Speedup          `json:"advice"`
+	// Sides are the source and the destination in nixlbench, by default.
+	Sides    map[string]string         `json:"sides"`
+	Requires []Requirement             `json:"requires"`
+	Engines  map[string]EngineTransfer `json:"engines"`
+}
+
+// Speedup is a change to a configuration that may make a transfer faster: Field gets one
+// of Values, or its value is multiplied by one of Times. Also is set to the same value if
+// it has one.
+type Speedup struct {
+	Field string `json:"field"`
+	Also  string `json:"also,omitempty"`
+	// When is the condition under which the change is possible; As is the engine's name
+	// for it, if that differs.
+	When   Formula         `json:"when"`
+	As     string          `json:"as,omitempty"`
+	Times  []int64         `json:"times,omitempty"`
+	Values []formula.Value `json:"values,omitempty"`
+}
+
+// EngineTransfer has the rules of an engine.
+type EngineTransfer struct {
+	// Op is what the transfer is to the side that starts it: READ or WRITE.
+	Op EngineRule `json:"op"`
+	// First, Step and Count determine the sources of a destination rank.
+	First EngineRule `json:"first"`
+	Step  EngineRule `json:"step"`
+	Count EngineRule `json:"count"`
+	// Covers is what one descriptor covers of a layer: see [Cache.Covers].
+	Covers EngineRule `json:"covers"`
+	// Merges reports whether neighboring pages become one descriptor. If not,
+	// Pieces is the number of descriptors of a page.
+	Merges EngineRule `json:"merges"`
+	Pieces EngineRule `json:"pieces"`
+	// Requires are conditions on the two sides, EachRequires on each group of layers.
+	Requires     []Requirement `json:"requires"`
+	EachRequires []Requirement `json:"each_requires"`
+}
+
+// Rules returns the rules by name.
+func (t *EngineTransfer) Rules() map[string]EngineRule {
+	return map[string]EngineRule{
+		"op": t.Op, "first": t.First, "step": t.Step, "count": t.Count,
+		"covers": t.Covers, "merges": t.Merges, "pieces": t.Pieces,
+	}
+}
+
+func (t *Transfers) eachFormula(f func([]string, *Formula)) {
+	eachIn(t.Destination, []string{"transfer", "destination"}, f)
+	eachIn(t.Let, []string{"transfer", "let"}, f)
+	for _, name := range Keys(t.Tables) {
+		eachIn(t.Tables[name], []string{"transfer", "tables", name}, f)
+	}
+	eachIn(t.Flags, []string{"transfer", "flags"}, f)
+	for i := range t.Advice {
+		f([]string{"transfer", "advice", index(i), "when"}, &t.Advice[i].When)
+	}
+	eachRequirement(t.Requires, "requires", []string{"transfer"}, f)
+	for _, name := range Keys(t.Engines) {
+		e, path := t.Engines[name], []string{"transfer", "engines", name}
+		rules := e.Rules()
+		for _, rule := range Keys(rules) {
+			rules[rule].eachFormula(append(path[:3:3], rule), f)
+		}
+		eachRequirement(e.Requires, "requires", path, f)
+		eachRequirement(e.EachRequires, "each_requires", path, f)
+	}
+}

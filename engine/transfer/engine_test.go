@@ -1,0 +1,98 @@
+package transfer_test
+
+import (
+	"io/fs"
+	"testing"
+	"testing/fstest"
+
+	cueschema "kvbench/cue"
+	"kvbench/engine/config"
+	"kvbench/engine/model"
+	"kvbench/engine/plan"
+	"kvbench/engine/schemagen"
+	"kvbench/engine/transfer"
+	"kvbench/models"
+)
+
+// acme is an engine whose destination ranks read pages of 64 tokens, each of all layers,
+// from the source ranks in reverse order.
+const acme = `package cache
+
+releases: ACME: ["1.0", "2.0"]
+
+tables: {
+	cache_stage_first: ACME: "cache_stage * cache_split"
+	cache_has_windows: ACME: "0"
+	cache_serves: ACME:      "1"
+	cache_cp_ranks: ACME:    "1"
+	cache_batches_of: ACME:  "1"
+	cache_sourced: ACME:     "1"
+	pool_engines: ACME:      "0"
+	cache_shares_blocks: ACME: "0"
+	cache_pools: ACME:         "0"
+	io_places_of: ACME:        "1"
+	cache_regions_of: ACME:    "1"
+	page_tokens: ACME:       "64"
+	kv_format: ACME:         "kv_format_of_model"
+	io_native: ACME:         "'stage'"
+}
+
+transfer: engines: ACME: {
+	op:    "'READ'"
+	first: "source_tp - 1 - div(destination_rank * source_tp, destination_tp)"
+	merges: [{since: "2.0", value: "pair_dense"}, {value: "false"}]
+	requires: [{
+		require: "source_tp <= destination_tp"
+		of:      "tp_size"
+		message: "ACME wants at least as many decode ranks"
+	}]
+}
+`
+
+// TestNewEngine checks that a data file adds an engine with its own mapping.
+func TestNewEngine(t *testing.T) {
+	files := fstest.MapFS{"cache/acme.cue": {Data: []byte(acme)}}
+	err := fs.WalkDir(cueschema.Files, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(cueschema.Files, path)
+		files[path] = &fstest.MapFile{Data: text}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := schemagen.Evaluate(files, models.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{s, model.NewLoader(s, files, models.Files), config.NewLoader(s, files), plan.NewPlanners(s, s.Nixlbench.Default, "")}
+	// 80 layers, 2 of 8 heads on each of 4 ranks, 1 on each of 8: 64 tokens of a head in
+	// all layers are 2,621,440 bytes, and 1,000 tokens have 16 pages.
+	for _, test := range []struct {
+		flags, sources string
+		n, length      int64
+	}{
+		{"tp=4 decode_tp=8", "3 3 2 2 1 1 0 0", 16, 2_621_440},
+		{"tp=8 decode_tp=8 contiguous_pages=4", "7 6 5 4 3 2 1 0", 4, 10_485_760},
+		{"tp=8 decode_tp=8 contiguous_pages=4 engine_release=1.0", "7 6 5 4 3 2 1 0", 16, 2_621_440},
+	} {
+		flags := test.flags + " engine=ACME isl=1000 kvcache_quant_mode=bf16"
+		p, req := w.request(t, "llama3.1-70b", flags, ofTransfers)
+		tr, err := transfer.Of(p, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := sourcesOf(tr.Pairs); got != test.sources || tr.Op != "READ" {
+			t.Errorf("%s: sources %q, %s, want %q, READ", flags, got, tr.Op, test.sources)
+		}
+		if p := tr.Pairs[0]; p.Descriptors != test.n || p.DescriptorBytes != test.length {
+			t.Errorf("%s: %+v, want %d descriptors of %d bytes", flags, p, test.n, test.length)
+		}
+	}
+	p, req := w.request(t, "llama3.1-70b", "tp=8 decode_tp=4 engine=ACME isl=1000", ofTransfers)
+	if _, err := p.Transfer(req); err == nil || err.Error() != "--tp: ACME wants at least as many decode ranks: 8 <= 4 does not hold" {
+		t.Errorf("%v, want the engine's own refusal", err)
+	}
+}

@@ -1,0 +1,150 @@
+package transfer_test
+
+import (
+	"strings"
+	"testing"
+
+	"kvbench/engine/transfer"
+)
+
+// TestObserved checks the descriptors of a pair against those that engines logged.
+func TestObserved(t *testing.T) {
+	w := newWorld(t)
+	for _, test := range []struct {
+		model, flags   string
+		n, bytes, each int64
+		source         string
+	}{
+		{"qwen3-0.6b", "engine=VLLM engine_release=0.22.1 page_size=16 isl=16", 56, 1_835_008, 32_768, "vllm#30207: 28 layers, K and V apart"},
+		{"qwen3-0.6b", "engine=VLLM engine_release=0.22.1 page_size=16 isl=16 access_pattern=block", 1, 1_835_008, 1_835_008, "vllm#30207: one region of all layers"},
+		{"qwen3-0.6b", "engine=VLLM engine_release=0.22.1 page_size=16 isl=640 contiguous_pages=all", 56, 73_400_320, 1_310_720, "vllm#25388: 70.0 MiB"},
+		{"qwen3-8b", "engine=VLLM engine_release=0.22.1 page_size=16 isl=16", 72, 2_359_296, 32_768, "vllm#41230: 2.25 MiB"},
+		{"qwen2.5-7b", "engine=VLLM engine_release=0.22.1 page_size=16 isl=800", 2_800, 45_875_200, 16_384, "vllm#23887"},
+		{"llama3.1-70b", "engine=VLLM engine_release=0.22.1 page_size=16 tp=8 isl=1888", 18_880, 77_332_480, 4_096, "nixl#1514: 118 pages"},
+		{"llama3.1-70b", "engine=VLLM engine_release=0.22.1 page_size=16 tp=8 isl=1888 contiguous_pages=all", 160, 77_332_480, 483_328, "nixl#1514: merged"},
+		{"qwen3-30b-a3b", "engine=VLLM engine_release=0.22.1 page_size=16 isl=16", 96, 1_572_864, 16_384, "dynamo#12750: pieces of a block"},
+		{"qwen3-30b-a3b", "engine=VLLM engine_release=0.22.1 page_size=16 isl=16 access_pattern=block", 1, 1_572_864, 1_572_864, "dynamo#12750: one block"},
+		{"deepseek-r1", "engine=VLLM page_size=64 isl=10304 contiguous_pages=all", 61, 724_082_688, 11_870_208, "nixl#1401: 61 of 11.32 MB"},
+	} {
+		flags := test.flags + " kvcache_quant_mode=bf16"
+		p, req := w.request(t, test.model, flags, ofTransfers)
+		tr, err := transfer.Of(p, req)
+		if err != nil {
+			t.Errorf("%s: %v", flags, err)
+			continue
+		}
+		got := tr.Pairs[0]
+		if got.Descriptors != test.n || got.Bytes != test.bytes || got.DescriptorBytes != test.each {
+			t.Errorf("%s %s: %+v, want %d bytes in %d descriptors of %d (%s)", test.model, flags, got, test.bytes, test.n, test.each, test.source)
+		}
+	}
+}
+
+// TestIndexKeys checks that layers that use the index keys of others have no regions of
+// their own: 78 layers and one that predicts tokens, of which 21 and one have index keys,
+// are 101 regions, however long the input (vllm#55434).
+func TestIndexKeys(t *testing.T) {
+	w := newWorld(t)
+	for _, isl := range []string{"10300", "41100"} {
+		p, req := w.request(t, "glm-5.2", "engine=VLLM tp=1 decode_tp=4 page_size=64 kvcache_quant_mode=fp8 draft=mtp contiguous_pages=all isl="+isl, ofTransfers)
+		tr, err := transfer.Of(p, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := tr.Slowest.Descriptors; n != 101 {
+			t.Errorf("%s tokens: %d descriptors, want 101", isl, n)
+		}
+	}
+}
+
+// TestTimes checks times that were computed by hand, and one that was measured.
+func TestTimes(t *testing.T) {
+	w := newWorld(t)
+	for _, test := range []struct {
+		flags          string
+		bytes, n, want int64
+	}{
+		{"bandwidth=5470000000 descriptor_cost=3750", 175_112_192, 1_785, 38_707}, // vllm#50913: 38.7 ms
+		{"link=ib_ndr descriptor_cost=0", 16_000_000_000, 1, 320_000},
+		{"link=pcie5x16", 1_207_959_552, 5, 19_170},
+		{"link=nvlink4 descriptor_cost=0", 1_207_959_552, 7, 2_685},
+		{"link=tcp10", 1_207_959_552, 9, 966_368},
+		{"link=ib_ndr", 0, 1_000, 3_750},
+		{"link=efa_p5 transfer_start=3ms", 0, 1_000, 5_400},
+		{"link=ib_ndr bandwidth=25GB/s descriptor_cost=0", 25_000_000, 1, 1_000},
+	} {
+		p, req := w.request(t, "qwen3-8b", test.flags+" isl=1 page_size=1", ofTransfers)
+		tr, err := transfer.Of(p, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, shown, err := tr.Quantity("transfer_us", test.bytes, test.n); got != test.want || !shown || err != nil {
+			t.Errorf("%s: %d us, %v, want %d", test.flags, got, err, test.want)
+		}
+	}
+}
+
+// TestAnswers checks the bandwidth and the input that meet a target, the share of the time
+// to the first token, and the time with prefill.
+func TestAnswers(t *testing.T) {
+	w := newWorld(t)
+	// 36 layers of 32,768 bytes for a page of 16 tokens: 1,179,648 bytes. 100 pages are
+	// 3,600 descriptors, 117,964,800 bytes: 3.6 ms and 11.79648 ms at 10 GB/s.
+	p, req := w.request(t, "qwen3-8b", `engine=VLLM kvcache_quant_mode=fp8 page_size=16 isl=1600 bandwidth=10GB/s descriptor_cost=1us
+		transfer_target=10ms ttft=50ms prefill_time=36ms`, ofTransfers)
+	tr, err := transfer.Of(p, req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int64{
+		"transfer_us":      15_397,
+		"ttft_percent":     31,             // 30.8
+		"needed_bandwidth": 18_432_000_000, // 117,964,800 bytes in 6.4 ms
+		"serial_us":        51_397,
+		"layered_us":       36_428, // 36 ms and a layer of 427.7 us
+	} {
+		if got, shown, err := tr.Quantity(name, tr.Slowest.Bytes, tr.Slowest.Descriptors); got != want || !shown || err != nil {
+			t.Errorf("%s is %d, %v, want %d", name, got, err, want)
+		}
+	}
+	// A page takes 36 us and 117.9648 us: 64 pages take 9.854 ms, 65 take 10.008 ms.
+	if n, err := tr.LongestISL(p); n != 1024 || err != nil {
+		t.Errorf("the longest input is %d tokens, %v, want 1024", n, err)
+	}
+}
+
+// TestAdvice checks what is advised where descriptors take most of the time, and where
+// bytes do.
+func TestAdvice(t *testing.T) {
+	w := newWorld(t)
+	for _, test := range []struct {
+		flags   string
+		percent int64
+		want    string
+	}{
+		// 40,960 descriptors of 3.75 us are 153.6 ms, 335,544,320 bytes at 50 GB/s 6.7 ms
+		{"engine=VLLM page_size=16 tp=8 isl=8192 link=ib_ndr", 95, "page_size 64 contiguous_pages 4 access_pattern block"},
+		// 512 descriptors of 4 times as many bytes: 1.9 ms, and 268.4 ms of bytes
+		{"engine=TRTLLM page_size=16 tp=8 isl=8192 bandwidth=1250000000 descriptor_cost=3750", 0, ""},
+	} {
+		p, req := w.request(t, "llama3.1-70b", test.flags+" kvcache_quant_mode=bf16", ofTransfers)
+		tr, err := transfer.Of(p, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := tr.Advise(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, b := range a.Better {
+			got = append(got, b.Flag+" "+b.Value)
+			if 2*b.Micros > tr.All.Micros {
+				t.Errorf("%s: %+v does not halve %d us", test.flags, b, tr.All.Micros)
+			}
+		}
+		if strings.Join(got, " ") != test.want || a.DescriptorPercent != test.percent {
+			t.Errorf("%s: %d%%, %v, want %d%%, %s", test.flags, a.DescriptorPercent, got, test.percent, test.want)
+		}
+	}
+}

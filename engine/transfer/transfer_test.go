@@ -1,0 +1,298 @@
+package transfer_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	cueschema "kvbench/cue"
+	"kvbench/engine/config"
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+	"kvbench/engine/model"
+	"kvbench/engine/plan"
+	"kvbench/engine/schema"
+	"kvbench/engine/transfer"
+	"kvbench/models"
+)
+
+// world plans transfers of bundled models.
+type world struct {
+	schema   *schema.Schema
+	models   *model.Loader
+	configs  *config.Loader
+	planners *plan.Planners
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	s, err := schema.Decode(cueschema.Snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &world{s, model.NewLoader(s, cueschema.Files, models.Files), config.NewLoader(s, cueschema.Files), plan.NewPlanners(s, s.Nixlbench.Default, "")}
+}
+
+// ofTransfers is the use of planners for transfers.
+var ofTransfers = plan.Use{Rank: true, Detail: true, Transfer: true}
+
+// request returns the request for a model with flags such as "tp=8 decode_tp=4".
+func (w *world) request(t testing.TB, name, flags string, use plan.Use) (*plan.Planner, *plan.Request) {
+	t.Helper()
+	m, err := w.models.Model(name, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags += " accounting=rank"
+	var overrides []config.Override
+	for word := range strings.FieldsSeq(flags) {
+		flag, text, _ := strings.Cut(word, "=")
+		i := slices.IndexFunc(w.schema.Fields, func(f schema.Field) bool { return f.Flag == flag })
+		if i < 0 {
+			t.Fatalf("there is no flag %s", flag)
+		}
+		overrides = append(overrides, config.Override{Path: w.schema.Fields[i].Path, Text: text, Origin: data.Origin{Kind: data.FromFlag, Name: flag}})
+	}
+	c, err := w.configs.Config("", nil, "", overrides)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := w.planners.For(m.Arch, use)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, &plan.Request{Model: m, Config: c.With(m.Arch, m.Defaults)}
+}
+
+func (w *world) transfer(t testing.TB, name, flags string) (*plan.Transfer, error) {
+	t.Helper()
+	p, req := w.request(t, name, flags, ofTransfers)
+	return p.Transfer(req)
+}
+
+// TestWorkedTables checks the pairs of transfers that were computed by hand from the
+// source code of the engines.
+func TestWorkedTables(t *testing.T) {
+	const (
+		tokens = " isl=8192 kvcache_quant_mode=bf16 "
+		llama  = "llama3.1-70b"
+		qwen   = "qwen3-235b-a22b"
+		r1     = "deepseek-r1"
+	)
+	w := newWorld(t)
+	for _, test := range []struct {
+		model, flags string
+		sources      string // of each destination rank
+		bytes        int64  // of each pair
+		n, length    int64  // descriptors of each pair, and the bytes of one
+		total        int64
+	}{
+		// 80 layers, 8 KV heads of 128: 327,680 bytes a token
+		{llama, "engine=VLLM page_size=16 tp=4 decode_tp=8", "0 0 1 1 2 2 3 3", 335_544_320, 40_960, 8_192, 2_684_354_560},
+		{llama, "engine=VLLM page_size=16 tp=8 decode_tp=4", "0,1 2,3 4,5 6,7", 335_544_320, 40_960, 8_192, 2_684_354_560},
+		{llama, "engine=VLLM page_size=16 tp=8 decode_tp=2", "0,1,2,3 4,5,6,7", 335_544_320, 40_960, 8_192, 2_684_354_560},
+		{llama, "engine=VLLM page_size=16 tp=8 decode_tp=8", "0 1 2 3 4 5 6 7", 335_544_320, 40_960, 8_192, 2_684_354_560},
+		{llama, "engine=VLLM page_size=16 tp=8 decode_tp=8 contiguous_pages=all", "0 1 2 3 4 5 6 7", 335_544_320, 80, 4_194_304, 2_684_354_560},
+		{llama, "engine=VLLM page_size=16 tp=4 decode_tp=8 engine_release=0.22.1", "0 0 1 1 2 2 3 3", 335_544_320, 81_920, 4_096, 2_684_354_560},
+		{llama, "engine=SGLANG page_size=16 tp=4 decode_tp=8", "0 0 1 1 2 2 3 3", 335_544_320, 1_310_720, 256, 2_684_354_560},
+		{llama, "engine=SGLANG page_size=16 tp=8 decode_tp=4", "0,1 2,3 4,5 6,7", 335_544_320, 1_310_720, 256, 2_684_354_560},
+		{llama, "engine=SGLANG page_size=16 tp=8 decode_tp=2", "0,1,2,3 4,5,6,7", 335_544_320, 1_310_720, 256, 2_684_354_560},
+		{llama, "engine=SGLANG page_size=16 tp=8 contiguous_pages=512", "0 1 2 3 4 5 6 7", 335_544_320, 160, 2_097_152, 2_684_354_560},
+		{llama, "engine=TRTLLM page_size=32 tp=4 decode_tp=8", "0 0 1 1 2 2 3 3", 335_544_320, 40_960, 8_192, 2_684_354_560},
+		{llama, "engine=TRTLLM page_size=32 tp=8 decode_tp=4", "0,1 2,3 4,5 6,7", 335_544_320, 40_960, 8_192, 2_684_354_560},
+		{llama, "engine=TRTLLM page_size=32 tp=8 decode_tp=2", "0,1,2,3 4,5,6,7", 335_544_320, 40_960, 8_192, 2_684_354_560},
+		{llama, "engine=TRTLLM page_size=32 tp=8", "0 1 2 3 4 5 6 7", 335_544_320, 256, 1_310_720, 2_684_354_560},
+		// 94 layers, 4 KV heads of 128: a head of all layers is 394,264,576 bytes
+		{qwen, "engine=VLLM page_size=16 tp=4 decode_tp=8", "0 0 1 1 2 2 3 3", 394_264_576, 48_128, 8_192, 3_154_116_608},
+		{qwen, "engine=VLLM page_size=16 tp=4 decode_tp=8 contiguous_pages=0", "0 0 1 1 2 2 3 3", 394_264_576, 94, 4_194_304, 3_154_116_608},
+		{qwen, "engine=VLLM page_size=16 tp=8 decode_tp=16", "0 0 1 1 2 2 3 3 4 4 5 5 6 6 7 7", 394_264_576, 48_128, 8_192, 6_308_233_216},
+		{qwen, "engine=TRTLLM page_size=32 tp=8 decode_tp=4", "0 2 4 6", 394_264_576, 256, 1_540_096, 1_577_058_304},
+		{qwen, "engine=TRTLLM page_size=32 tp=4 decode_tp=8", "0 0 1 1 2 2 3 3", 394_264_576, 256, 1_540_096, 3_154_116_608},
+		{qwen, "engine=TRTLLM page_size=32 tp=8 decode_tp=16", "0 0 1 1 2 2 3 3 4 4 5 5 6 6 7 7", 394_264_576, 256, 1_540_096, 6_308_233_216},
+		{qwen, "engine=SGLANG page_size=16 tp=4 decode_tp=8", "0 0 1 1 2 2 3 3", 394_264_576, 1_540_096, 256, 3_154_116_608},
+		{qwen, "engine=SGLANG page_size=16 tp=8 decode_tp=16", "0 0 1 1 2 2 3 3 4 4 5 5 6 6 7 7", 394_264_576, 1_540_096, 256, 6_308_233_216},
+		// 61 layers with a latent vector of 512 and a key of 64
+		{r1, "engine=VLLM page_size=64 tp=8 decode_tp=4", "0 2 4 6", 575_668_224, 7_808, 73_728, 2_302_672_896},
+		{r1, "engine=VLLM page_size=64 tp=4 decode_tp=8", "0 0 1 1 2 2 3 3", 575_668_224, 7_808, 73_728, 4_605_345_792},
+		{r1, "engine=VLLM page_size=64 tp=16 decode_tp=8", "0 2 4 6 8 10 12 14", 575_668_224, 7_808, 73_728, 4_605_345_792},
+		{r1, "engine=VLLM page_size=64 tp=8 decode_tp=4 contiguous_pages=all", "0 2 4 6", 575_668_224, 61, 9_437_184, 2_302_672_896},
+		{r1, "engine=VLLM page_size=64 tp=8 decode_tp=4 kvcache_quant_mode=fp8", "0 2 4 6", 287_834_112, 7_808, 36_864, 1_151_336_448},
+		{r1, "engine=SGLANG page_size=64 tp=8 decode_tp=4", "0 2 4 6", 575_668_224, 7_808, 73_728, 2_302_672_896},
+		{r1, "engine=SGLANG page_size=64 tp=4 decode_tp=8", "0 0 1 1 2 2 3 3", 575_668_224, 7_808, 73_728, 4_605_345_792},
+		{r1, "engine=SGLANG page_size=64 tp=16 decode_tp=8", "0 2 4 6 8 10 12 14", 575_668_224, 7_808, 73_728, 4_605_345_792},
+		{r1, "engine=TRTLLM page_size=32 tp=8 decode_tp=4", "0 2 4 6", 575_668_224, 256, 2_248_704, 2_302_672_896},
+		{r1, "engine=TRTLLM page_size=32 tp=16 decode_tp=8", "0 2 4 6 8 10 12 14", 575_668_224, 256, 2_248_704, 4_605_345_792},
+		// Pipeline stages of 40 layers each
+		{llama, "engine=TRTLLM page_size=32 tp=4 pp=2 decode_pp=1", "0,4 1,5 2,6 3,7", 335_544_320, 256, 1_310_720, 2_684_354_560},
+	} {
+		flags := tokens + test.flags
+		tr, err := w.transfer(t, test.model, flags)
+		if err != nil {
+			t.Errorf("%s: %v", flags, err)
+			continue
+		}
+		pairs := transfer.Pairs(tr)
+		var total int64
+		for _, p := range pairs {
+			total += p.Bytes
+			if p.Bytes != test.bytes || p.Descriptors != test.n || p.DescriptorBytes != test.length {
+				t.Errorf("%s: %+v, want %d bytes in %d descriptors of %d", flags, p, test.bytes, test.n, test.length)
+				break
+			}
+		}
+		if got := sourcesOf(pairs); got != test.sources || total != test.total {
+			t.Errorf("%s: sources %q and %d bytes, want %q and %d", flags, got, total, test.sources, test.total)
+		}
+		if want := map[bool]string{true: "READ", false: "WRITE"}[strings.Contains(flags, "VLLM")]; tr.Op != want {
+			t.Errorf("%s: op is %s, want %s", flags, tr.Op, want)
+		}
+	}
+}
+
+// sourcesOf lists the sources of each destination rank, as in "0,1 2,3".
+func sourcesOf(pairs []transfer.Pair) string {
+	var list []string
+	for _, p := range pairs {
+		for len(list) <= p.Destination {
+			list = append(list, "")
+		}
+		s := fmt.Sprint(p.Source)
+		if list[p.Destination] != "" {
+			s = list[p.Destination] + "," + s
+		}
+		list[p.Destination] = s
+	}
+	return strings.Join(list, " ")
+}
+
+// TestReplicas checks that the ranks with copies of a head all send it where the engine
+// has them do so, and that the engine's refusals are ours.
+func TestReplicas(t *testing.T) {
+	w := newWorld(t)
+	tr, err := w.transfer(t, "qwen3-235b-a22b", "isl=8192 kvcache_quant_mode=bf16 engine=SGLANG page_size=16 tp=8 decode_tp=4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pairs := transfer.Pairs(tr)
+	into := map[int]int64{}
+	for _, p := range pairs {
+		into[p.Destination] += p.Bytes
+		if p.Descriptors != 1_540_096 || p.DescriptorBytes != 256 {
+			t.Errorf("%+v, want 1,540,096 descriptors of 256 bytes", p)
+		}
+	}
+	if got := sourcesOf(pairs); got != "0,1 2,3 4,5 6,7" || into[0] != 788_529_152 {
+		t.Errorf("sources %q, %d bytes into rank 0; want two each, and 788,529,152", got, into[0])
+	}
+	if len(tr.Warnings) == 0 || !strings.Contains(tr.Warnings.Error(), "more is written than needed") {
+		t.Errorf("warnings %v, want one on what is written", tr.Warnings)
+	}
+}
+
+// TestRefused checks what engines refuse, with their reasons.
+func TestRefused(t *testing.T) {
+	w := newWorld(t)
+	for _, test := range []struct{ model, flags, want string }{
+		{"qwen3-235b-a22b", "engine=VLLM tp=8 decode_tp=4", "more tensor-parallel ranks than KV heads on the prefill side"},
+		{"llama3.1-70b", "engine=VLLM tp=2 decode_tp=3", "must be a multiple of those of the other"},
+		{"llama3.1-70b", "engine=VLLM page_size=16 decode_page_size=24", "a whole number of pages of the prefill side"},
+		{"llama3.1-70b", "engine=VLLM tp=8 decode_tp=4 page_size=16 decode_page_size=32", "more tensor-parallel ranks"},
+		{"llama3.1-70b", "engine=VLLM decode_pp=2", "refuses pipeline stages on the decode side"},
+		{"llama3.1-70b", "engine=VLLM kvcache_quant_mode=bf16 decode_kvcache_quant_mode=fp8", "refuses different formats"},
+		{"llama3.1-70b", "engine=SGLANG page_size=16 decode_page_size=32", "SGLANG refuses pages of different sizes"},
+		{"llama3.1-70b", "engine=SGLANG pp=4 decode_pp=2", "as many pipeline stages as the prefill side, or one"},
+		{"llama3.1-70b", "engine=TRTLLM page_size=32 decode_page_size=64", "TRTLLM refuses pages of different sizes"},
+		{"llama3.1-70b", "engine=TRTLLM kvcache_quant_mode=fp8 decode_kvcache_quant_mode=bf16", "TRTLLM refuses different formats"},
+	} {
+		_, err := w.transfer(t, test.model, "isl=100 "+test.flags)
+		if err == nil || !strings.Contains(diag.All(err)[0].Msg, test.want) {
+			t.Errorf("%s: %v, want %q", test.flags, err, test.want)
+		}
+	}
+}
+
+// TestUnevenStages checks pairs between stages of 31 and 30 layers and one stage: ranks 3
+// and 11 send to rank 3.
+func TestUnevenStages(t *testing.T) {
+	tr, err := newWorld(t).transfer(t, "deepseek-r1", "isl=8192 kvcache_quant_mode=bf16 engine=TRTLLM page_size=32 tp=8 pp=2 decode_pp=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[int]transfer.Pair{}
+	for _, p := range transfer.Pairs(tr) {
+		if p.Destination == 3 {
+			got[p.Source] = p
+		}
+	}
+	want := map[int]transfer.Pair{
+		3:  {Source: 3, Destination: 3, Group: "latent", Bytes: 292_552_704, Descriptors: 256, DescriptorBytes: 1_142_784},
+		11: {Source: 11, Destination: 3, Group: "latent", Bytes: 283_115_520, Descriptors: 256, DescriptorBytes: 1_105_920},
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// TestInto checks, for random sides, engines and models, that the bytes into each
+// destination rank are what the rank holds of the requests, as the rank accounting counts
+// it; where an engine has all copies of a head sent, as often as there are copies.
+func TestInto(t *testing.T) {
+	w := newWorld(t)
+	r := rand.New(rand.NewPCG(5, 6))
+	rounds := 400
+	if testing.Short() {
+		rounds = 40
+	}
+	names := []string{"llama3.1-70b", "qwen3-235b-a22b", "deepseek-r1", "gpt-oss-20b", "qwen2.5-7b", "deepseek-v3.2", "nemotron-h-56b", "qwen3-next-80b-a3b", "gemma-3-27b"}
+	heads := map[string]int{"llama3.1-70b": 8, "qwen3-235b-a22b": 4, "gpt-oss-20b": 8, "qwen2.5-7b": 4, "gemma-3-27b": 16}
+	done := map[string]int{}
+	for range rounds {
+		name, engine := names[r.IntN(len(names))], []string{"SGLANG", "VLLM", "TRTLLM"}[r.IntN(3)]
+		tp, to, pp, dpp := 1<<r.IntN(5), 1<<r.IntN(5), 1+r.IntN(3), 1+r.IntN(3)
+		if name == "nemotron-h-56b" {
+			tp, to = min(tp, 8), min(to, 8) // beyond 8, its groups are padded
+		}
+		common := fmt.Sprintf("engine=%s isl=%d page_size=%d kvcache_quant_mode=bf16 num_requests=%d", engine, 1+r.IntN(5000), 16<<r.IntN(3), 1+r.IntN(3))
+		flags := fmt.Sprintf("%s tp=%d decode_tp=%d pp=%d decode_pp=%d contiguous_pages=%d", common, tp, to, pp, dpp, r.IntN(4))
+		tr, err := w.transfer(t, name, flags)
+		if err != nil {
+			continue
+		}
+		copies := 1
+		if engine == "SGLANG" && tp > to && heads[name] > 0 {
+			copies = min(tp/to, max(1, tp/heads[name]))
+		} else if engine == "SGLANG" && tp > to && heads[name] == 0 && !strings.HasPrefix(name, "deepseek") {
+			continue // the layers with heads and those with states have different numbers of copies
+		}
+		p, req := w.request(t, name, fmt.Sprintf("%s tp=%d pp=%d pp_stage=all", common, to, dpp), plan.Use{Rank: true, Detail: true})
+		plans, err := p.Quantities(req)
+		if err != nil {
+			t.Fatalf("%s %s: %v", name, flags, err)
+		}
+		hold := map[int]int64{}
+		for _, pl := range plans {
+			v, _ := pl.Value("rank_bytes")
+			n, _ := v.Num.Int64()
+			hold[pl.Stage()] = n
+		}
+		into := map[int]int64{}
+		for _, pair := range transfer.Pairs(tr) {
+			into[pair.Destination] += pair.Bytes
+			if full := pair.Descriptors * pair.DescriptorBytes; full < pair.Bytes || pair.Bytes*2 < full && pair.Descriptors > 1 {
+				t.Errorf("%s %s: %+v", name, flags, pair)
+			}
+		}
+		for rank := range tr.Destination.Stages * tr.Destination.Each {
+			if want := hold[rank/to] * int64(copies); into[rank] != want {
+				t.Errorf("%s %s: %d bytes into rank %d, want %d", name, flags, into[rank], rank, want)
+				break
+			}
+		}
+		done[engine]++
+	}
+	if len(done) != 3 || done["SGLANG"] < rounds/40 || done["VLLM"] < rounds/40 || done["TRTLLM"] < rounds/40 {
+		t.Errorf("only these transfers were possible: %v", done)
+	}
+}
