@@ -14,10 +14,10 @@ import (
 func (a *app) collectCmd() *command {
 	return &command{
 		name:  "collect",
-		words: "DIR|LOG…",
+		words: "DIR|LOG...",
 		short: "Turn the logs of jobs into results",
 		flags: []*flagSpec{
-			{name: "output", short: "o", arg: "FILE", group: groupOutput, help: "Append the results to this file, one JSON object per line, except those that it already contains. Without it, they go to stdout"},
+			{name: "output", short: "o", arg: "FILE", group: groupOutput, help: "Append the results to this file instead of printing them. Results that it already contains are skipped"},
 			releasesFlag(),
 			configFlag(),
 		},

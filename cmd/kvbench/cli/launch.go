@@ -24,11 +24,11 @@ func (a *app) launchCmd() *command {
 	formats := schema.Keys(a.schema.Launch.Get().Formats)
 	flags := append(a.commonFlags(),
 		&flagSpec{name: "format", arg: "FORMAT", group: groupJob, pref: true, values: formats, help: "What starts the job"},
-		&flagSpec{name: "output", short: "o", arg: "DIR", group: groupJob, help: "Folder to write the job to; it must not exist yet"},
+		&flagSpec{name: "output", short: "o", arg: "DIR", group: groupJob, help: "Folder to write the job to. It must not exist yet"},
 		&flagSpec{name: "resume", arg: "FILE", group: groupJob, help: "Omit the runs that this results file already contains"},
-		&flagSpec{name: "repeat", arg: "N", group: groupJob, def: "1", help: "Run every plan N times, in turn"},
-		&flagSpec{name: "timeout", arg: "TIME", group: groupJob, help: "Time limit for a run, such as 90s or 10m, or none. The default is 10 minutes plus the time to move the run's data at 10 MB/s"},
-		&flagSpec{name: "fit", bool: true, group: groupJob, def: "true", help: "Adjust values you did not set until nixlbench accepts the plan"})
+		&flagSpec{name: "repeat", arg: "N", more: true, group: groupJob, def: "1", help: "Run every plan N times, in turn"},
+		&flagSpec{name: "timeout", arg: "TIME", more: true, group: groupJob, help: "Time limit for a run, such as 90s or 10m, or none. The default is 10 minutes plus the time to move the run's data at 10 MB/s"},
+		&flagSpec{name: "fit", bool: true, more: true, group: groupJob, def: "true", help: "Adjust values you did not set until nixlbench accepts the plan"})
 	for i := range a.schema.LaunchFields {
 		f := &a.schema.LaunchFields[i]
 		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupJob, help: f.Doc, values: f.Values(), more: f.More}
@@ -38,7 +38,7 @@ func (a *app) launchCmd() *command {
 		flags = append(flags, spec)
 	}
 	program := programFlag()
-	program.group = groupJob
+	program.group, program.more = groupJob, true
 	flags = append(flags, program, a.releaseFlag("the newest"), releasesFlag())
 	return &command{
 		name:  "launch",
