@@ -72,7 +72,7 @@ func (l *Loader) checkLaunch(doc *data.Document) error {
 	}
 	errs := diag.All(schema.Judge(doc, defs.LookupPath(cue.ParsePath("#Config")), l.allowed))
 	for _, d := range errs {
-		if f := l.schema.Field(d.Name); f != nil && len(f.Type.Words) == 0 {
+		if f := l.schema.Field(d.Name); f != nil && f.Type.Partial {
 			d.WithHint("%s", f.Doc)
 		}
 	}

@@ -111,7 +111,7 @@ func (a *app) launch(_ context.Context, c *command) error {
 	}
 	for _, option := range schema.Keys(in.Launch) {
 		if f := a.schema.Field(schema.LaunchSection + "." + option); !format.Reads(option) {
-			a.printOnce([]*diag.Diag{diag.Notef(in.Launch[option].Origin.Pos, "%s: nothing in --format %s depends on it", f.Path, name)})
+			a.printOnce([]*diag.Diag{diag.Notef(in.Launch[option].Origin.Pos, "%s: --format %s does not use it", f.Path, name)})
 		}
 	}
 	if len(in.Plans) == 0 {
