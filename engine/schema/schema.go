@@ -32,9 +32,11 @@ type Schema struct {
 	Families      Later[[]*ListedFamily] `json:"families"`
 	Names         Later[*Names]          `json:"names"`
 	Without       []Without              `json:"without"`
-	// LaunchFields are the fields of a configuration's launch section.
-	LaunchFields []Field        `json:"launch_fields"`
-	Launch       Later[*Launch] `json:"launch"`
+	// LaunchFields are the fields of a configuration's launch section, and LaunchFormats
+	// the names of the formats of jobs.
+	LaunchFields  []Field        `json:"launch_fields"`
+	LaunchFormats []string       `json:"launch_formats"`
+	Launch        Later[*Launch] `json:"launch"`
 }
 
 // Without describes a setting of other tools that configurations do not have:

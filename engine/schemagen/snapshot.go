@@ -63,6 +63,7 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 	isLaunch := func(f schema.Field) bool { return strings.HasPrefix(f.Path, schema.LaunchSection+".") }
 	s.LaunchFields = slices.DeleteFunc(slices.Clone(s.Fields), func(f schema.Field) bool { return !isLaunch(f) })
 	s.Fields = slices.DeleteFunc(s.Fields, isLaunch)
+	s.LaunchFormats = schema.Keys(s.Launch.Get().Formats)
 	s.Normalize()
 	s.EachFormula(func(pkg string, p []string, f *schema.Formula) {
 		if v := packages[pkg].LookupPath(data.PathOf(p)); v.Exists() {

@@ -21,9 +21,8 @@ const groupJob = "The job"
 
 // launchCmd writes jobs.
 func (a *app) launchCmd() *command {
-	formats := schema.Keys(a.schema.Launch.Get().Formats)
 	flags := append(a.commonFlags(),
-		&flagSpec{name: "format", arg: "FORMAT", group: groupJob, pref: true, values: formats, help: "What starts the job"},
+		&flagSpec{name: "format", arg: "FORMAT", group: groupJob, pref: true, values: a.schema.LaunchFormats, help: "What starts the job"},
 		&flagSpec{name: "output", short: "o", arg: "DIR", group: groupJob, help: "Folder to write the job to. It must not exist yet"},
 		&flagSpec{name: "resume", arg: "FILE", group: groupJob, help: "Omit the runs that this results file already contains"},
 		&flagSpec{name: "repeat", arg: "N", more: true, group: groupJob, def: "1", help: "Run every plan N times, in turn"},

@@ -90,6 +90,11 @@ while [[ $1 != -- ]]; do shift; done
 shift
 exec "$@"
 `)
+	writeExecutable(j.T, filepath.Join(j.dir, "bin", "mpirun"), `#!/bin/bash
+while [[ $1 != none ]]; do shift; done # --bind-to none
+shift
+exec "$@"
+`)
 	writeExecutable(j.T, filepath.Join(j.dir, "bin", "scontrol"), "#!/bin/bash\necho n1\n")
 	writeExecutable(j.T, filepath.Join(j.dir, "bin", "nvidia-smi"), "#!/bin/bash\necho 'GPU 0: fake'\n")
 }
@@ -111,7 +116,7 @@ func TestLaunchHostile(t *testing.T) {
 	j.stub()
 	j.env = append(j.env, "SLURM_JOB_ID=7", "SLURM_JOB_NODELIST=n1")
 	for i, name := range hostileNames {
-		for _, format := range []struct{ name, file string }{{"sh", "job.sh"}, {"toml", "job.sh"}, {"slurm", "job.sbatch"}} {
+		for _, format := range []struct{ name, file string }{{"sh", "job.sh"}, {"toml", "job.sh"}, {"mpi", "job.sh"}, {"slurm", "job.sbatch"}} {
 			folder := fmt.Sprintf("%s%d", name, i)
 			if err := os.MkdirAll(filepath.Join(j.dir, format.name, folder), 0o755); err != nil {
 				t.Fatal(err)
@@ -218,7 +223,7 @@ func TestLaunchShellcheck(t *testing.T) {
 	}
 	j := newJob(t)
 	n := 0
-	for _, format := range []string{"sh", "toml", "slurm"} {
+	for _, format := range []string{"sh", "toml", "mpi", "slurm"} {
 		for i, more := range [][]string{
 			{"--backend", "POSIX", "--filepath", "a b"},
 			{"--backend", "UCX", "--source", "gpu", "--destination", "gpu", "--fabric", "roce", "--nics", "mlx5_0:1,mlx5_1:1", "--setup", "module load x", "--num_initiator_dev", "2", "--num_target_dev", "2"},
@@ -239,8 +244,8 @@ func TestLaunchShellcheck(t *testing.T) {
 			}
 		}
 	}
-	if n != 27 {
-		t.Errorf("%d scripts were checked, want 27", n)
+	if n != 36 {
+		t.Errorf("%d scripts were checked, want 36", n)
 	}
 }
 
@@ -302,5 +307,31 @@ func TestLaunchSecrets(t *testing.T) {
 	}
 	if text, err := j.run(".", "grep", "-r", "it's", "job/logs"); err == nil {
 		t.Errorf("a secret is in the logs: %s", text)
+	}
+}
+
+// TestLaunchMPI runs two processes with a real mpirun.
+func TestLaunchMPI(t *testing.T) {
+	t.Parallel()
+	j := newJob(t)
+	if _, err := exec.LookPath("mpirun"); err != nil {
+		t.Skip("mpirun is not installed: no job was run with it")
+	}
+	if err := os.Mkdir(filepath.Join(j.dir, "meet"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// mpirun refuses to run as root without these.
+	j.env = append(j.env, "FAKE_ETCD="+filepath.Join(j.dir, "meet"), "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
+	j.must(".", "kvbench", "launch", "--format", "mpi", "-o", "it's a job", "--model", "examples/model_qwen3_8b.yaml", "--isl", "256", "--page_size", "64", "--backend", "UCX", "--source", "memory", "--destination", "memory")
+	if text, err := j.run(".", filepath.Join(j.dir, "it's a job/job.sh")); err != nil {
+		preflight, _ := filepath.Glob(filepath.Join(j.dir, "it's a job/logs/*/*/*.err"))
+		for _, name := range preflight {
+			said, _ := os.ReadFile(name)
+			text += name + ":\n" + string(said)
+		}
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if text := j.must(".", "kvbench", "collect", "-o", "r.jsonl", "it's a job"); text != "it's a job: note: 1 result, 1 ok\n" {
+		t.Error(text)
 	}
 }
