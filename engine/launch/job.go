@@ -203,8 +203,14 @@ type Input struct {
 	Timeout int64
 }
 
+// maxRuns is the maximum number of runs of a job.
+const maxRuns = 10_000
+
 // Job determines the points of a job.
 func (f *Format) Job(in *Input) (*Job, error) {
+	if n := in.Repeat * len(in.Plans); n > maxRuns {
+		return nil, diag.Usagef("there are %d runs: a job has at most %d", n, maxRuns).WithHint("write several jobs, or use a smaller --repeat")
+	}
 	j := &Job{Release: in.Release, Program: in.Program, Launch: map[string]any{}, Nodes: 1, has: map[string]bool{}}
 	for i := range f.schema.LaunchFields {
 		field := &f.schema.LaunchFields[i]

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"kvbench/engine/diag"
@@ -18,7 +20,9 @@ type language struct {
 	quote func(string) (string, error)
 	// between joins the items of a list, which open and shut enclose.
 	open, between, shut string
-	newScanner          func() scanner
+	// keys reports whether plain words before "=" need no quotation marks.
+	keys       bool
+	newScanner func() scanner
 }
 
 // raw is the language of values that are inserted into a file later, and are quoted then.
@@ -28,9 +32,19 @@ var languages = map[string]language{
 	raw:     {quote: func(s string) (string, error) { return s, nil }, between: ",", newScanner: func() scanner { return anywhere{} }},
 	"shell": {quote: quoteShell, between: " ", newScanner: func() scanner { return &shellScanner{} }},
 	"yaml":  {quote: quoteJSON, open: "[", between: ", ", shut: "]", newScanner: func() scanner { return &lineScanner{blocks: true} }},
-	"toml":  {quote: quoteTOML, open: "[", between: ", ", shut: "]", newScanner: func() scanner { return &lineScanner{} }},
+	"toml":  {quote: quoteTOML, keys: true, open: "[", between: ", ", shut: "]", newScanner: func() scanner { return &lineScanner{} }},
 	"text":  {quote: func(s string) (string, error) { return diag.Printable(s), nil }, between: ", ", newScanner: func() scanner { return anywhere{} }},
 }
+
+// key formats a value that "=" follows: a plain word needs no quotation marks.
+func (l *language) key(v any) (string, error) {
+	if s, ok := v.(string); ok && l.keys && plainKey().MatchString(s) {
+		return s, nil
+	}
+	return l.value(v)
+}
+
+var plainKey = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]+$`) })
 
 // value formats a value for the language.
 func (l *language) value(v any) (string, error) {

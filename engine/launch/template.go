@@ -29,7 +29,7 @@ func compile(name, text, quote string, parts map[string]string) (*template.Templ
 			return nil, err
 		}
 	}
-	t.Funcs(template.FuncMap{"quoted": lang.value})
+	t.Funcs(template.FuncMap{"quoted": lang.value, "key": lang.key})
 	for _, each := range t.Templates() {
 		if each.Tree == nil {
 			continue
@@ -63,13 +63,17 @@ func (w *walker) list(l *parse.ListNode) error {
 	if l == nil {
 		return nil
 	}
-	for _, n := range l.Nodes {
+	for i, n := range l.Nodes {
 		var err error
 		switch n := n.(type) {
 		case *parse.TextNode:
 			err = w.scan.text(string(n.Text))
 		case *parse.ActionNode:
-			err = w.action(n)
+			quote := "quoted"
+			if i+1 < len(l.Nodes) && isEqualSign(l.Nodes[i+1]) {
+				quote = "key"
+			}
+			err = w.action(n, quote)
 		case *parse.IfNode:
 			err = w.branch(&n.BranchNode)
 		case *parse.RangeNode:
@@ -92,14 +96,20 @@ func (w *walker) list(l *parse.ListNode) error {
 	return nil
 }
 
-func (w *walker) action(n *parse.ActionNode) error {
+// isEqualSign reports whether a node is a text that begins with an equal sign.
+func isEqualSign(n parse.Node) bool {
+	text, ok := n.(*parse.TextNode)
+	return ok && strings.HasPrefix(string(text.Text), " =")
+}
+
+func (w *walker) action(n *parse.ActionNode, quote string) error {
 	if len(n.Pipe.Decl) > 0 { // it inserts nothing
 		return nil
 	}
 	if err := w.scan.insert(); err != nil {
 		return err
 	}
-	quoted := parse.NewIdentifier("quoted").SetTree(w.tree).SetPos(n.Pos)
+	quoted := parse.NewIdentifier(quote).SetTree(w.tree).SetPos(n.Pos)
 	n.Pipe.Cmds = append(n.Pipe.Cmds, &parse.CommandNode{NodeType: parse.NodeCommand, Pos: n.Pos, Args: []parse.Node{quoted}})
 	return nil
 }

@@ -19,6 +19,7 @@ func TestQuoting(t *testing.T) {
 		{"shell", "a=({{range .L}}{{.}} {{end}}) # it's {{.N}}\ng {{.N}}", "a=('a b' -c '' ) # it's 7\ng 7"},
 		{"yaml", "x: {{.X}}\ny: {{.L}}\nz: {{.N}}", `x: "a b'c\"$(touch x)` + "`id`" + `\n-y #\\"` + "\ny: [\"a b\", \"-c\", \"\"]\nz: 7"},
 		{"toml", "x = {{.X}}\nb = {{.B}}", `x = "a b'c\"$(touch x)` + "`id`" + `\u000A-y #\\"` + "\nb = true"},
+		{"toml", "{{.D}} = 1\n{{.X}} = 2", "--rm = 1\n" + `"a b'c\"$(touch x)` + "`id`" + `\u000A-y #\\" = 2`},
 		{"text", "It is {{.D}}.", "It is --rm."},
 	} {
 		tmpl, err := compile("t", c.text, c.quote, nil)
