@@ -137,8 +137,11 @@ func options(t *template.Template) []string {
 	for _, each := range t.Templates() {
 		if each.Tree != nil {
 			for _, path := range fieldsOf(each.Root) {
-				if len(path) > 1 && path[0] == "Launch" {
+				switch {
+				case len(path) > 1 && path[0] == "Launch":
 					names = append(names, path[1])
+				case path[0] == "Nodes": // follows from the option
+					names = append(names, "nodes")
 				}
 			}
 		}
@@ -178,7 +181,9 @@ func fieldsOf(n parse.Node) (paths [][]string) {
 	case *parse.FieldNode:
 		paths = append(paths, n.Ident)
 	case *parse.VariableNode:
-		paths = append(paths, n.Ident[1:])
+		if len(n.Ident) > 1 {
+			paths = append(paths, n.Ident[1:])
+		}
 	}
 	return paths
 }
