@@ -27,6 +27,8 @@ const (
 	maxSmall      = 1 << 20 // bytes of a file other than a log
 )
 
+const hintAgain = "write the job again with 'kvbench launch'"
+
 // Logs are the logs of a job: all of them, or those at and below a path.
 type Logs struct {
 	// Dir is the folder of the job.
@@ -82,9 +84,13 @@ func (l *Logs) Collect(session *runner.Session, each func(*Entry) error) (missin
 	if err != nil {
 		return nil, err
 	}
-	for lines := jsonl.NewLines(f); ; {
+	points := 0
+	for lines := jsonl.NewLines(f); ; points++ {
 		line, err := lines.Next()
-		if err == io.EOF {
+		switch {
+		case err == io.EOF && points == 0:
+			return nil, diag.Errorf(diag.Pos{File: name}, "it contains no points").WithHint(hintAgain)
+		case err == io.EOF:
 			return missing, nil
 		}
 		at := diag.Pos{File: name, Line: lines.Number}
@@ -95,7 +101,7 @@ func (l *Logs) Collect(session *runner.Session, each func(*Entry) error) (missin
 		dec := json.NewDecoder(bytes.NewReader(line))
 		dec.UseNumber()
 		if err := dec.Decode(&e); err != nil || !e.valid() {
-			return nil, diag.Errorf(at, "this line is not a point of a job").WithHint("write the job again with 'kvbench launch'")
+			return nil, diag.Errorf(at, "this line is not a point of a job").WithHint(hintAgain)
 		}
 		dir := l.logsOf(&e, attempts)
 		if dir == "" {
@@ -120,7 +126,8 @@ func (l *Logs) Collect(session *runner.Session, each func(*Entry) error) (missin
 func (e *Entry) valid() bool {
 	const most = 1 << 16
 	plain := e.ID != "" && strings.Trim(e.ID, "0123456789") == "" && len(e.ID) < 20
-	return plain && e.Record != nil && e.Record.Hash != "" && e.Processes >= 1 && e.Processes <= most
+	return plain && e.Record != nil && len(e.Record.Hash) == 64 && e.Record.Repeat >= 1 && e.Record.Model.Params != nil &&
+		e.Processes >= 1 && e.Processes <= most
 }
 
 // attempts returns the folders with the logs of each time the job ran, newest first.

@@ -61,6 +61,7 @@ func (a *app) launch(_ context.Context, c *command) error {
 	} else if dir == "" {
 		errs = append(errs, from.Errorf("\"\" is not allowed: expected the name of a folder"))
 	}
+	dir = filepath.Clean(dir)
 	in.Repeat, err = c.count("repeat")
 	errs.Add(err)
 	if text, _, _ := c.value("timeout"); text == "none" || text == "0" {
