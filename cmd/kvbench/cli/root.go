@@ -257,7 +257,9 @@ func (a *app) run(ctx context.Context, args []string) error {
 	others := map[string]string{}
 	for _, other := range cmds {
 		for _, f := range other.flags {
-			others[f.name] = other.name
+			if others[f.name] == "" {
+				others[f.name] = other.name
+			}
 		}
 	}
 	words, given, err := normalize(args[1:], c.flags, c.words != "", others, a.schema.Lacks)
