@@ -126,7 +126,7 @@ func check(t *testing.T, file string, want cacheBytes, format string) {
 	})
 }
 
-// hold reads a model, with the families in the folders, and compares the quantities of its
+// hold reads a model with the families in the folders, and compares its quantities in the
 // rank accounting with known numbers.
 func hold(t *testing.T, file string, flags map[string]string, want map[string]int64, dirs ...string) {
 	t.Helper()

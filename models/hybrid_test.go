@@ -74,8 +74,8 @@ func TestNewKinds(t *testing.T) {
 	}
 }
 
-// TestMamba reads models that keep states only: layers x channels x (3 + 16) x 2 bytes,
-// also where their own elements are float32.
+// TestMamba reads models that store only states: layers x channels x (3 + 16) x 2 bytes,
+// even if the model's own elements are float32.
 func TestMamba(t *testing.T) {
 	for name, c := range map[string]struct {
 		config string

@@ -92,7 +92,7 @@ func TestPlain(t *testing.T) {
 			"sliding_window": 4096, "_sliding_window_pattern": 4}`, 262144, 65536},
 		"mistral-small-4": {`"model_type": "mistral3", "text_config": {"model_type": "mistral4", "num_hidden_layers": 36, "num_attention_heads": 32, "num_key_value_heads": 32, "kv_lora_rank": 256, "q_lora_rank": 1024,
 			"qk_head_dim": 128, "qk_nope_head_dim": 64, "qk_rope_head_dim": 64, "v_head_dim": 128}`, 23040, 23040},
-		// Its window is as long as the longest request.
+		// The window is as long as the longest request.
 		"ministral-8b": {`"model_type": "mistral", "head_dim": 128, "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 2, "max_position_embeddings": 32768,
 			"sliding_window": 32768, "layer_types": ["full_attention", "sliding_attention"]`, 8192, 8192},
 		"ministral-long": {`"model_type": "mistral", "head_dim": 128, "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 2, "max_position_embeddings": 131072,
@@ -122,7 +122,7 @@ func TestPlain(t *testing.T) {
 		"dflash": {`"model_type": "qwen3", "architectures": ["DFlashDraftModel"], "block_size": 16, "num_target_layers": 64, "dflash_config": {"mask_token_id": 248070, "target_layer_ids": [1, 16, 31, 46, 61]}, "hidden_size": 5120,
 			"head_dim": 128, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 5, "sliding_window": 2048, "use_sliding_window": true, "max_window_layers": 5,
 			"layer_types": ["sliding_attention", "sliding_attention", "sliding_attention", "sliding_attention", "full_attention"]`, 20480, 4096},
-		// Keys of 96, and values padded to them.
+		// Keys have 96 elements, and values are padded to this length.
 		"minicpm3-4b": {`"model_type": "minicpm3", "hidden_size": 2560, "num_attention_heads": 40, "num_key_value_heads": 40, "num_hidden_layers": 62, "q_lora_rank": 768, "kv_lora_rank": 256, "qk_nope_head_dim": 64,
 			"qk_rope_head_dim": 32`, 952320, 952320},
 		"phi-4-mini": {`"model_type": "phi4", "hidden_size": 3072, "num_attention_heads": 24, "num_key_value_heads": 8, "num_hidden_layers": 32, "max_position_embeddings": 131072, "sliding_window": 262144,
@@ -154,7 +154,7 @@ func TestRefused(t *testing.T) {
 		"eurobert":  {`"model_type": "eurobert", "architectures": ["EuroBertForSequenceClassification"], "hidden_size": 768, "num_attention_heads": 12, "num_key_value_heads": 12, "num_hidden_layers": 12, "vocab_size": 128256`, "an encoder has no KV cache"},
 		"tagger":    {`"model_type": "novel", "architectures": ["NovelForTokenClassification"], "hidden_size": 768, "num_attention_heads": 12, "num_hidden_layers": 12, "vocab_size": 32000`, "generates no text"},
 		"kv-width":  {`"model_type": "nemotron", "hidden_size": 3072, "kv_channels": 96, "num_attention_heads": 24, "num_key_value_heads": 8, "num_hidden_layers": 32`, "kv_channels"},
-		"speech-t5": {`"model_type": "granite_speech", "text_config": {"model_type": "t5", "hidden_size": 512, "num_attention_heads": 8, "num_hidden_layers": 6}`, "kvbench does not know the language model in this model"},
+		"speech-t5": {`"model_type": "granite_speech", "text_config": {"model_type": "t5", "hidden_size": 512, "num_attention_heads": 8, "num_hidden_layers": 6}`, "kvbench does not support the language model inside this model"},
 		"llama-window": {`"model_type": "llama", "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 2, "sliding_window": 4096, "layer_types": ["full_attention", "full_attention"]`,
 			"sliding_window"},
 		"bart-like": {`"model_type": "novel", "hidden_size": 768, "num_attention_heads": 12, "num_hidden_layers": 12, "is_encoder_decoder": true`, "what this decoder stores for its encoder"},
@@ -163,7 +163,7 @@ func TestRefused(t *testing.T) {
 		"mpt-odd":      {`"model_type": "mpt", "d_model": 4096, "n_heads": 32, "n_layers": 32, "attn_config": {"attn_type": "linear"}`, "a kind of attention that kvbench does not know"},
 		"mpt-gqa":      {`"model_type": "mpt", "d_model": 4096, "n_heads": 32, "n_layers": 32, "attn_config": {"attn_type": "grouped_query_attention"}`, "the fields it is computed from are missing: attn_config_kv_n_heads"},
 		"llava-window": {`"model_type": "llava", "text_config": {"model_type": "mistral", "num_key_value_heads": 8}`, "the language model has a window"},
-		"llava-gemma":  {`"model_type": "llava", "text_config": {"model_type": "gemma"}`, "kvbench does not know the language model in this model"},
+		"llava-gemma":  {`"model_type": "llava", "text_config": {"model_type": "gemma"}`, "kvbench does not support the language model inside this model"},
 		"qwen3-block":  {`"model_type": "qwen3", "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 36, "block_size": 16`, "block_size"},
 		"llama-cla":    {`"model_type": "llama", "hidden_size": 4096, "num_attention_heads": 32, "num_hidden_layers": 2, "use_cla": true, "cla_share_factor": 2`, "cla_share_factor"},
 		"olmo3-kind":   {`"model_type": "olmo3", "hidden_size": 4096, "num_attention_heads": 32, "num_hidden_layers": 1, "layer_types": ["linear_attention"]`, "linear_attention"},
@@ -219,8 +219,8 @@ func loader(t *testing.T) *model.Loader {
 	return model.NewLoader(s, cueschema.Files, models.Files)
 }
 
-// TestQuoted: the guide shows a family as the data has it, and the lines that it shows
-// are all that the family needs.
+// TestQuoted checks that the guide shows a family exactly as in the data, and that the
+// family needs no other lines.
 func TestQuoted(t *testing.T) {
 	guide, err := os.ReadFile("../docs/adding-a-new-model-architecture.md")
 	if err != nil {
@@ -251,6 +251,6 @@ func TestQuoted(t *testing.T) {
 	}
 	file := write(t, "own", `"model_type": "own", "hidden_size": 4096, "num_attention_heads": 32, "num_hidden_layers": 32, "dtype": "bfloat16"`)
 	flags := map[string]string{"system.backend": "VLLM", "system.page_size": "16", "runtime.isl": "16"}
-	// 32 layers x 32 heads x 128 x 2 x 2, of which 8 layers grow
+	// 32 layers x 32 heads x 128 x 2 x 2; 8 of the layers grow
 	hold(t, file, flags, map[string]int64{"kv_bytes_per_token": 524288, "growing_bytes_per_token": 131072}, dir)
 }

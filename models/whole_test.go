@@ -8,14 +8,14 @@ import (
 	"testing"
 )
 
-// wholeDir has whole config.json files, which are not part of this repository.
+// wholeDir contains complete config.json files, which are not part of this repository.
 const wholeDir = "../../shared/hf-configs"
 
-// whole are the numbers of all files in wholeDir, in the number format that each asks
-// for or, where another is named, in that one: those of aiconfigurator and of engines'
-// logs, or layers * heads * (K + V) * 2. None of the files is refused.
+// whole contains the numbers for all files in wholeDir, in the given number format or, if
+// none is given, in the file's own. The numbers are from aiconfigurator and from engines'
+// logs, or are layers * heads * (K + V) * 2. No file is rejected.
 var whole = []struct {
-	format string // "" for that of the file's own kv_cache_scheme
+	format string // "" for the format in the file's own kv_cache_scheme
 	cacheBytes
 }{
 	{"bf16", cacheBytes{"allenai--Molmo-7B-D-0924", 57344, 57344, 0}}, // its own elements are float32
@@ -61,8 +61,8 @@ var whole = []struct {
 	{"nvfp4", cacheBytes{"meta-llama--Meta-Llama-3.1-70B", 92160, 92160, 0}},
 }
 
-// wholeRequests are files whose bytes depend on the length of a request: bytes of one
-// with 8,192 tokens and of one with 131,072.
+// wholeRequests contains files whose bytes depend on the length of a request: the bytes of
+// requests with 8,192 and 131,072 tokens.
 var wholeRequests = map[string][2]int64{
 	"deepseek-ai--DeepSeek-V4-Flash": {46961664, 520080384},
 }
@@ -101,7 +101,7 @@ func TestWhole(t *testing.T) {
 	}
 }
 
-// TestWholeBeside: the file beside a config.json names the format of the KV cache.
+// TestWholeBeside checks that a file next to config.json can set the KV cache format.
 func TestWholeBeside(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(wholeDir, "nvidia--Llama-3.1-70B-Instruct-FP8.json"))
 	if err != nil {

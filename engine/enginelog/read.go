@@ -1,6 +1,6 @@
-// Package enginelog reads the log of a serving engine and compares what it says about
-// the KV cache with a plan. Which lines engines log, and how their numbers follow from
-// a plan, is data: see [schema.Logs].
+// Package enginelog reads the log of a serving engine and compares its numbers about the
+// KV cache with a plan. The schema describes the lines that engines log and how to compute
+// their numbers from a plan: see [schema.Logs].
 package enginelog
 
 import (
@@ -18,59 +18,59 @@ import (
 	"kvbench/engine/schema"
 )
 
-// maxLine is how much of a line is read, in bytes; the rest of it is skipped.
+// maxLine is the maximum number of bytes read from a line. The rest is skipped.
 const maxLine = 64 << 10
 
-// Reader reads logs. The logs of one run of an engine may be in several files.
+// Reader reads the logs of one run of an engine, from one or more files.
 type Reader struct {
 	schema *schema.Schema
 	lines  []*line
-	logs   map[string]*Log // by engine; "" has the lines that several engines log
-	text   bool            // whether there was a line without zero bytes
+	logs   map[string]*Log // by engine; "" is for lines that several engines log
+	text   bool            // whether any line has no zero bytes
 	first  string          // the name of the first log
 }
 
-// Log is what a log says.
+// Log contains the values found in a log.
 type Log struct {
 	Engine string
-	// At is the position of the first line of the engine.
+	// At is the position of the first line that belongs to the engine.
 	At diag.Pos
-	// Values are keyed by their names, without a prefix. They include configuration
-	// fields that are numbers.
+	// Values contains the numbers found, by name without a prefix. It includes numeric
+	// configuration fields.
 	Values map[string]*Found
-	// Fields are the values of configuration fields by their names in formulas.
+	// Fields contains the configuration fields found, by their names in formulas.
 	Fields map[string]*Found
-	// Notes are about values that differ between lines, or that are unknown.
+	// Notes reports unknown values, and values that differ between lines.
 	Notes diag.List
 
-	implied map[string]*Found // fields that follow from lines
-	kinds   int               // how many kinds of lines were found
+	implied map[string]*Found // fields set by the presence of a line
+	kinds   int               // number of kinds of lines found
 }
 
 // Found is a value found in a log.
 type Found struct {
-	Text string // as logged; of a field, in kvbench's words
+	Text string // as logged; for a field, kvbench's name for the value
 	At   diag.Pos
-	// Num is the value of a number, and Off how much rounding may have changed it.
+	// Num is the value of a number, and Off its maximum rounding error.
 	Num, Off formula.Rat
 	// Sum is the sum of the values of different lines.
 	Sum formula.Rat
-	// Implied reports whether a field follows from a line that does not name it.
+	// Implied reports whether the presence of a line set the field, not its text.
 	Implied bool
 
 	noted bool
 }
 
-// line is a kind of line with its compiled pattern.
+// line is a kind of line, with its compiled pattern.
 type line struct {
 	*schema.LogLine
 	has     []byte
 	pattern *regexp.Regexp
-	seen    map[string]bool // the lines found, as texts of their groups
+	seen    map[string]bool // the lines found, by the text of their groups
 }
 
-// At most maxSeen different lines of a kind are read, and no line whose values have more
-// than maxKey bytes.
+// For each kind of line, at most maxSeen different lines are read. Lines whose values are
+// longer than maxKey bytes are skipped.
 const (
 	maxSeen = 1000
 	maxKey  = 256
@@ -90,7 +90,7 @@ func NewReader(s *schema.Schema) (*Reader, error) {
 	return r, nil
 }
 
-// Read reads a log; name is its name in messages.
+// Read reads a log. Messages refer to it by name.
 func (r *Reader) Read(name string, log io.Reader) error {
 	if r.first == "" {
 		r.first = name
@@ -113,7 +113,7 @@ func (r *Reader) Read(name string, log io.Reader) error {
 	}
 }
 
-// colors are the sequences with which programs color their output.
+// colors matches the escape sequences for colored output.
 var colors = regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
 
 func (r *Reader) read(text []byte, at diag.Pos) {
@@ -134,7 +134,7 @@ func (r *Reader) read(text []byte, at diag.Pos) {
 	}
 }
 
-// groups returns the texts of a match by the names of the groups.
+// groups returns the text of each group in a match, by group name.
 func (l *line) groups(found [][]byte) map[string]string {
 	texts := map[string]string{}
 	for i, name := range l.pattern.SubexpNames() {
@@ -148,7 +148,7 @@ func (l *line) groups(found [][]byte) map[string]string {
 // add adds the values of a line.
 func (r *Reader) add(l *line, found [][]byte, at diag.Pos) {
 	key := string(bytes.Join(found[1:], []byte{0}))
-	if l.seen[key] || len(l.seen) == maxSeen || len(key) > maxKey { // other ranks log the same
+	if l.seen[key] || len(l.seen) == maxSeen || len(key) > maxKey { // other ranks log the same line
 		return
 	}
 	log := r.logs[l.Engine]
@@ -178,13 +178,13 @@ func (r *Reader) add(l *line, found [][]byte, at diag.Pos) {
 	}
 }
 
-// setField sets a configuration field, unless an earlier line did.
+// setField sets a configuration field, unless an earlier line has set it.
 func (log *Log) setField(l *line, name string, f *Found) {
 	text := strings.ReplaceAll(f.Text, ",", "")
 	if words := l.Words[name]; words != nil {
 		word, ok := words[text]
 		if !ok {
-			log.Notes = append(log.Notes, diag.Notef(f.At, "%s is %q here, which kvbench does not know: ignored", name, text))
+			log.Notes = append(log.Notes, diag.Notef(f.At, "unknown value %q of %s: ignored", text, name))
 		}
 		if word == "" {
 			return
@@ -201,7 +201,7 @@ func (log *Log) setField(l *line, name string, f *Found) {
 	}
 }
 
-// setNumber sets a number, unless that of an earlier line is to be taken.
+// setNumber sets a number, unless the number from an earlier line takes precedence.
 func (log *Log) setNumber(l *line, name string, f *Found, isField bool, take string) {
 	var ok bool
 	if f.Num, f.Off, ok = number(f.Text, max(1, l.Scale[name]), l.Decimals[name]); !ok {
@@ -227,12 +227,12 @@ func (log *Log) setNumber(l *line, name string, f *Found, isField bool, take str
 	}
 	if !kept.noted {
 		kept.noted = true
-		log.Notes = append(log.Notes, diag.Notef(other.At, "%s is %s here and %s in %s: using the least of all lines", name, other.Text, kept.Text, kept.At))
+		log.Notes = append(log.Notes, diag.Notef(other.At, "%s is %s here and %s in %s: using the smallest of all lines", name, other.Text, kept.Text, kept.At))
 	}
 }
 
-// number returns the value of a number, and how much rounding may have changed it: half
-// of its last decimal, or half of the given one.
+// number returns the value of a number and its maximum rounding error: half a unit of its
+// last decimal, or of the given decimal.
 func number(text string, scale, decimals int64) (num, off formula.Rat, ok bool) {
 	whole, rest, _ := strings.Cut(strings.ReplaceAll(text, ",", ""), ".")
 	if strings.Contains(rest, ".") || len(rest) > 9 {
@@ -257,7 +257,8 @@ func number(text string, scale, decimals int64) (num, off formula.Rat, ok bool) 
 	return num, off, err1 == nil && err2 == nil && err == nil
 }
 
-// Log returns what was read. The engine is the one with the most kinds of lines.
+// Log returns the values that were read. The engine is the one with the most kinds of
+// lines in the log.
 func (r *Reader) Log() (*Log, error) {
 	log := &Log{}
 	for _, engine := range schema.Keys(r.logs) {
@@ -293,13 +294,13 @@ func (r *Reader) Log() (*Log, error) {
 	return log, nil
 }
 
-// unknown returns the error for logs without a known line.
+// unknown returns the error for logs without any known line.
 func (r *Reader) unknown() error {
 	at := diag.Pos{File: r.first}
 	if !r.text {
 		return diag.Errorf(at, "not a text file: expected the log of a serving engine")
 	}
-	d := diag.Errorf(at, "none of its lines is one that kvbench knows: expected the log that a serving engine writes when it starts")
+	d := diag.Errorf(at, "kvbench does not recognize any of its lines: expected the log that a serving engine writes when it starts")
 	known := map[string][]string{}
 	for _, l := range r.lines {
 		text := strconv.Quote(strings.TrimSpace(l.Has))
@@ -310,21 +311,22 @@ func (r *Reader) unknown() error {
 	for _, engine := range schema.Keys(known) {
 		of := engine
 		if engine == "" {
-			of = "several engines"
+			of = "another program"
 		}
-		d.WithHint("lines of %s contain %s", of, strings.Join(known[engine], ", "))
+		d.WithHint("a line from %s contains one of %s", of, strings.Join(known[engine], ", "))
 	}
 	return d
 }
 
-// isValue reports whether a name is that of a value to compare, not of a setting.
+// isValue reports whether a name refers to a value to compare rather than to a setting.
 func (r *Reader) isValue(name string) bool {
 	_, ok := r.schema.Logs.Get().Values[name]
 	return ok
 }
 
-// knownRelease returns the newest of the releases that is not newer than the one in a
-// log, or else the oldest one. It returns "" if the engine's releases have no numbers.
+// knownRelease returns the newest release that is not newer than the release in a log, or
+// the oldest release if all are newer. It returns "" if the engine's releases have no
+// numbers.
 func knownRelease(text string, releases []string) string {
 	best := ""
 	for _, known := range releases {
@@ -335,7 +337,7 @@ func knownRelease(text string, releases []string) string {
 	return best
 }
 
-// numbers returns the numbers of a release such as 0.24.0, or nil.
+// numbers returns the numbers in the name of a release, such as 0.24.0, or nil.
 func numbers(release string) []int {
 	var list []int
 	for part := range strings.SplitSeq(release, ".") {

@@ -23,8 +23,8 @@ func read(t *testing.T, s *schema.Schema, text io.Reader) (*enginelog.Log, error
 	return r.Log()
 }
 
-// TestExamples checks that every line in the data has an example, in which its pattern
-// finds what is expected, and that its groups are values or configuration fields.
+// TestExamples checks that every line in the data has an example, that its pattern finds
+// the expected text there, and that its groups are values or configuration fields.
 func TestExamples(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -56,7 +56,7 @@ func TestExamples(t *testing.T) {
 			}
 		}
 		for _, e := range l.Examples {
-			// Only this line, so that others do not hide that it finds nothing.
+			// Use only this line: other lines could hide that it finds nothing.
 			s.Logs.Set(&schema.Logs{Lines: logs.Lines[i : i+1], Values: logs.Values})
 			log, err := read(t, s, strings.NewReader("(EngineCore pid=1) INFO 08-20 "+e.Line+" and more\r\n"))
 			if err != nil {
@@ -93,7 +93,7 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// TestUnits checks values with their units, and how much rounding may have changed them.
+// TestUnits checks values with their units, and their maximum rounding errors.
 func TestUnits(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -114,7 +114,7 @@ func TestUnits(t *testing.T) {
 		{"Allocate 69524783104 bytes for k/v cache.", "memory", formula.Int(69524783104), formula.Int(0)},
 		{"GPU KV cache size: 1,626,949 tokens", "tokens", formula.Int(1626949), formula.Int(0)},
 		{"Maximum concurrency for 262,144 tokens per request: 2.39x", "concurrency", frac(239, 100), frac(1, 200)},
-		// of 70.0, zeros are left out
+		// the engine omits the zero of 70.0
 		{"Num successful transfers=1, Avg MB per transfer=70.0, x, Avg number of descriptors=56.0 KV Transfer metrics:", "transfer_bytes", formula.Int(70 << 20), frac(1<<20, 2000)},
 		{"Stored 31 out of total 31 tokens. size: 0.0040 gb", "stored_bytes", frac(40*gib, 10000), frac(gib, 20000)},
 		{"KV Cache is allocated. #tokens: 975424, KV size: 43.67 GB", "kv_bytes", frac(4367*gib, 100), frac(gib, 200)},
@@ -130,7 +130,7 @@ func TestUnits(t *testing.T) {
 	}
 }
 
-// TestNewLine checks that a line of data is all that another engine's line takes.
+// TestNewLine checks that support for a new log line needs only data.
 func TestNewLine(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -148,7 +148,7 @@ func TestNewLine(t *testing.T) {
 	}
 }
 
-// TestBounds checks that long lines and many different lines do not matter.
+// TestBounds checks that long lines and many different lines are read within bounds.
 func TestBounds(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -160,11 +160,11 @@ func TestBounds(t *testing.T) {
 	if err != nil || log.Values["tokens"].Num != formula.Int(5) || log.Values["tokens"].At.Line != 2 {
 		t.Errorf("%+v, %v", log, err)
 	}
-	// So many digits are not a number.
+	// Text with this many digits does not count as a number.
 	if log, err := read(t, s, strings.NewReader("GPU KV cache size: "+strings.Repeat("1", 1000)+" tokens\nblock_size=64\n")); err != nil || log.Values["tokens"] != nil {
 		t.Errorf("%+v, %v", log, err)
 	}
-	// The least of lines that differ, with one note; the same line of other ranks counts once.
+	// If lines differ, the smallest value counts, with one note. Equal lines count once.
 	text = strings.Repeat("Available KV cache memory: 3.00 GiB\nAvailable KV cache memory: 2.00 GiB\n", 100)
 	log, err = read(t, s, strings.NewReader(text))
 	if v := log.Values["memory"]; err != nil || v.Num != formula.Int(2*gib) || v.Sum != formula.Int(5*gib) || v.At.Line != 2 || len(log.Notes) != 1 {
@@ -172,8 +172,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestEngineOfLog checks that the engine is the one most kinds of lines are of, and
-// which release its version counts as.
+// TestEngineOfLog checks that the log belongs to the engine with the most kinds of lines,
+// and which release its version maps to.
 func TestEngineOfLog(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -185,7 +185,7 @@ func TestEngineOfLog(t *testing.T) {
 		{"LLM engine (v0.24.1) with config: kv_cache_dtype=auto", "VLLM", "0.24.0"},
 		{"LLM engine (v1.0.0) with config: kv_cache_dtype=auto", "VLLM", "0.26.0"},
 		{"[TensorRT-LLM][INFO] Number of tokens per block: 32.", "TRTLLM", ""},
-		// a line of its own is from before 0.21, whose rules kvbench knows as those of 0.22.1
+		// a separate line is from before 0.21, for which kvbench uses the rules of 0.22.1
 		{"GPU KV cache size: 5 tokens", "VLLM", "0.22.1"},
 		{"GPU KV cache size: 5 tokens, Maximum concurrency for 5 tokens per request: 1.00x", "VLLM", ""},
 		{"Stored 31 out of total 31 tokens. size: 0.0040 gb", "", ""},

@@ -13,28 +13,28 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Result is what a comparison of a log with a plan found.
+// Result is the result of comparing a log with a plan.
 type Result struct {
-	// Plan is one of the plans for the rank.
+	// Plan is any one of the plans for the rank.
 	Plan     *plan.Plan
 	Equal    bool
 	Results  []Number
 	Findings []Finding
 }
 
-// Number is a number that follows from a log and a plan.
+// Number is a number computed from a log and a plan.
 type Number struct {
 	Name, Label, Unit string
 	Value             formula.Rat
 }
 
-// Finding is a number in a log, compared with the computed one.
+// Finding compares a number in a log with the computed number.
 type Finding struct {
 	What, Unit       string
 	At               diag.Pos
 	Logged, Computed formula.Rat
 	Equal            bool
-	// Steps are how the number was computed; the first one is the number itself.
+	// Steps lists the values from which the number was computed, beginning with the number.
 	Steps []Step
 	// Why is the likely cause of a difference, or "".
 	Why string
@@ -46,10 +46,10 @@ type Finding struct {
 type Step struct {
 	Name  string
 	Value formula.Value
-	// Formula is the text of the value's formula, and Values the same with the values
-	// substituted. Both are empty for values of the log and of the plan.
+	// Formula is the text of the value's formula. Values is the same text with values
+	// substituted for names. Both are empty for values from the log or the plan.
 	Formula, Values string
-	// Line is the line of a value of the log, or 0.
+	// Line is the line number of a value from the log, or 0.
 	Line int
 }
 
@@ -63,8 +63,8 @@ type verifier struct {
 	reads   []string // the names of the plan's values that formulas read
 }
 
-// Verify compares a log with the plan for a request. first are causes of a difference
-// to try before those of the schema.
+// Verify compares a log with the plan for a request. To explain differences, it tries the
+// causes in first before the causes in the schema.
 func Verify(log *Log, planner *plan.Planner, req *plan.Request, first ...schema.LogCause) (*Result, error) {
 	v := &verifier{log: log, logs: planner.Schema().Logs.Get(), planner: planner}
 	if err := v.compile(); err != nil {
@@ -132,7 +132,7 @@ func (v *verifier) compile() error {
 	for name := range v.logs.Let {
 		declared[name] = true
 	}
-	// Names that are not the log's are the plan's.
+	// Names that do not refer to the log refer to the plan.
 	add := func(name string, src schema.Formula, want formula.Kind) {
 		if src.IsZero() {
 			return
@@ -173,7 +173,7 @@ func (v *verifier) compile() error {
 	return err
 }
 
-// load plans a request and sets the values of the plan and of the log.
+// load plans a request, and sets the values from the plan and the log.
 func (v *verifier) load(req *plan.Request) (*plan.Plan, error) {
 	plans, err := v.planner.Quantities(req)
 	if err != nil {
@@ -210,7 +210,7 @@ const batchVar = "batch_size"
 
 func valueOf(n formula.Rat) formula.Value { return formula.Value{Kind: formula.Num, Num: n} }
 
-// num evaluates a number. A number cannot be computed if the log lacks a value.
+// num evaluates a number. It returns false if the log lacks a value that the number needs.
 func (v *verifier) num(name string) (formula.Rat, bool) {
 	ref, ok := v.prog.Ref(name)
 	if !ok {
@@ -230,7 +230,7 @@ func (v *verifier) holds(name string) bool {
 	return err == nil && holds
 }
 
-// findings returns a finding for each name of the checks that apply.
+// findings returns one finding for each name among the checks that apply.
 func (v *verifier) findings() []Finding {
 	var list []Finding
 	for i := range v.logs.Checks {
@@ -245,7 +245,7 @@ func (v *verifier) findings() []Finding {
 	return list
 }
 
-// finding returns the finding of a check, if it applies.
+// finding returns the finding for a check, and whether the check applies.
 func (v *verifier) finding(i int) (Finding, bool) {
 	c := &v.logs.Checks[i]
 	f := Finding{What: c.What, Unit: c.Unit, check: i}
@@ -269,7 +269,7 @@ func (v *verifier) finding(i int) (Finding, bool) {
 	return f, ok[0]
 }
 
-// steps adds a value and the values that it was computed from to a list of steps.
+// steps appends a value, and the values from which it was computed, to a list of steps.
 func (v *verifier) steps(list []Step, name string) []Step {
 	ref, ok := v.prog.Ref(name)
 	if !ok || slices.ContainsFunc(list, func(s Step) bool { return s.Name == name }) {
@@ -292,8 +292,7 @@ func (v *verifier) steps(list []Step, name string) []Step {
 	return list
 }
 
-// equal reports whether a logged number equals a computed one, as far as rounding lets
-// it be seen.
+// equal reports whether a logged number equals a computed number, allowing for rounding.
 func (v *verifier) equal(check int, logged, computed formula.Rat) (equal, ok bool) {
 	within, ok1 := v.num(key("checks", check, "within"))
 	more, ok2 := v.num(key("checks", check, "more"))
@@ -303,7 +302,8 @@ func (v *verifier) equal(check int, logged, computed formula.Rat) (equal, ok boo
 	return diff.Cmp(low) >= 0 && diff.Cmp(high) <= 0, ok1 && ok2 && err1 == nil && err2 == nil && err3 == nil
 }
 
-// equation returns why a logged number may have been computed in another way, or "".
+// equation looks for another way to compute a logged number. It returns the reason for
+// computing the number in that way, or "".
 func (v *verifier) equation(f *Finding) string {
 	for j, cause := range v.logs.Checks[f.check].Causes {
 		if n, ok := v.num(key("checks", f.check, key("causes", j, "computed"))); ok {
@@ -315,7 +315,7 @@ func (v *verifier) equation(f *Finding) string {
 	return ""
 }
 
-// perhaps returns a cause that cannot be computed, or "".
+// perhaps returns a possible cause that cannot be confirmed by computing the number, or "".
 func (v *verifier) perhaps(f *Finding) string {
 	v.frame.SetName(schema.LoggedVar, valueOf(f.Logged))
 	v.frame.SetName(schema.ComputedVar, valueOf(f.Computed))
@@ -327,9 +327,9 @@ func (v *verifier) perhaps(f *Finding) string {
 	return ""
 }
 
-// explain looks for configurations that make unequal numbers equal. One that makes
-// other numbers unequal is only the second choice, and one under which the number must
-// have been computed in another way the third.
+// explain looks for configurations that make unequal numbers equal. Its second choice is a
+// configuration that makes other numbers unequal. Its third choice is a configuration
+// under which the engine must also have computed the number in another way.
 func (v *verifier) explain(req *plan.Request, list []Finding, causes []schema.LogCause) {
 	others := make([][2]string, len(list))
 	for _, cause := range causes {
@@ -380,8 +380,8 @@ func orElse(text, other string) string {
 	return text
 }
 
-// with returns the request with other values of configuration fields, the flags that set
-// them, and whether any value differs.
+// with returns the request with different values for configuration fields, the flags that
+// set these values, and whether any value has changed.
 func (v *verifier) with(req *plan.Request, set map[string]formula.Value) (other *plan.Request, flags string, changed bool) {
 	one, cfg := *req, *req.Config
 	cfg.Values = maps.Clone(cfg.Values)
@@ -407,8 +407,8 @@ func (v *verifier) with(req *plan.Request, set map[string]formula.Value) (other 
 	return &one, strings.Join(words, " "), changed
 }
 
-// nothing returns the error for a log that has known lines, but not two numbers to
-// compare.
+// nothing returns the error for a log that has known lines, but no numbers that can be
+// compared with each other.
 func (v *verifier) nothing() error {
 	var found []string
 	for _, name := range schema.Keys(v.log.Values) {
@@ -419,6 +419,6 @@ func (v *verifier) nothing() error {
 	if found == nil {
 		found = []string{"settings"}
 	}
-	return diag.Errorf(diag.Pos{File: v.log.At.File}, "there are not enough numbers to compare: the log has only %s", strings.Join(found, ", ")).
-		WithHint("kvbench compares numbers that follow from each other, such as tokens and memory: it needs all lines that the engine logs when it starts")
+	return diag.Errorf(diag.Pos{File: v.log.At.File}, "the log does not have enough numbers to compare: found only: %s", strings.Join(found, ", ")).
+		WithHint("specify the whole log from the start of the engine: kvbench compares numbers that depend on each other, such as tokens and memory")
 }

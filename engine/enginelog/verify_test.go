@@ -21,7 +21,7 @@ import (
 
 const gib = 1 << 30
 
-// finding is what is expected of one number of a log.
+// finding is the expected result for one number in a log.
 type finding struct {
 	what             string
 	line             int
@@ -30,7 +30,7 @@ type finding struct {
 	why              string // part of the cause
 }
 
-// Models whose names are not known, with the geometry that their logs fit.
+// Models with unknown names; their sizes are chosen to match their logs.
 const (
 	qwen14b = "model_name: x\narchitecture: attention\nnum_layers: 48\nnum_kv_heads: 8\nhead_dim: 128\n" + bf16
 	tiny    = "model_name: x\narchitecture: attention\nnum_layers: 22\nnum_kv_heads: 4\nhead_dim: 64\n" + bf16
@@ -46,8 +46,8 @@ const (
 		"linear_key_head_dim: 128\nlinear_num_value_heads: 48\nlinear_value_head_dim: 128\n" + bf16
 )
 
-// logs are excerpts of logs in public issues, in the form in which engines write them,
-// with the numbers worked out by hand. The rows are those of the issues' numbers.
+// logs contains excerpts of logs from public issues, in the format that engines write, with
+// numbers worked out by hand. Each row is named after an issue.
 var logs = []struct {
 	from, model string
 	flags       string // name=value of configuration fields
@@ -127,7 +127,7 @@ Setting attention block size to 1568 tokens to ensure that attention page size i
 Available KV cache memory: 4.99 GiB
 GPU KV cache size: 302,921 tokens, Maximum concurrency for 131,072 tokens per request: 2.31x`,
 		want: []finding{{"concurrency", 3, 2.31, 302921.0 / 131072, true, ""}}},
-	// 1487 blocks of 16 x 784 x 4096 B; a request takes 42 + 3 of them, but for the padding of states
+	// 1487 blocks of 16 x 784 x 4096 B; without padding of states, a request needs 42 + 3 blocks
 	{from: "vllm#40691", model: qwen27b, log: `
 Setting attention block size to 784 tokens to ensure that attention page size is >= mamba page size.
 Available KV cache memory: 71.16 GiB
@@ -153,13 +153,13 @@ GPU KV cache size: 635,496 tokens, Maximum concurrency for 131,072 tokens per re
 			{"memory", 2, 40 * gib, 635496.0 / 131072 * 8858370048, true, ""},
 			{"concurrency", 3, 4.85, 635496.0 / 131072, true, ""},
 		}},
-	// Two context-parallel ranks have half of the tokens each
+	// Each of two context-parallel ranks has half of the tokens
 	{from: "context parallelism", model: "deepseek-r1", flags: "tp_size=8", log: `
 non-default args: {'decode_context_parallel_size': 2}
 Available KV cache memory: 6.54 GiB
 GPU KV cache size: 200,000 tokens`,
 		want: []finding{{"memory", 2, 6.54 * gib, 100000 * 70272, true, ""}}},
-	// 78 latent vectors and 21 index keys of 1152 and 132 B a token
+	// 78 latent vectors of 1152 B and 21 index keys of 132 B per token
 	{from: "latent vectors and index keys", model: "glm-5.2", flags: "tp_size=8 engine_release=0.26.0", log: `
 KV Transfer metrics: Num successful transfers=1, Avg xfer time (ms)=1.3, P90 xfer time (ms)=2.6, Avg post time (ms)=0.6, ` +
 		`P90 post time (ms)=0.9, Avg MB per transfer=90.457, Throughput (MB/s)=1629.549, Avg number of descriptors=99.0`,
@@ -167,11 +167,11 @@ KV Transfer metrics: Num successful transfers=1, Avg xfer time (ms)=1.3, P90 xfe
 			{"transfer", 1, 90.457 * (1 << 20), 1024 * 92628, true, ""},
 			{"descriptors", 1, 99, 99, true, ""},
 		}},
-	// 64 tokens more than 1462784; of each layer, 656 B without the 132 of index keys
+	// 64 more tokens than 1462784; 656 B per layer, without the 132 B of index keys
 	{from: "sglang#11309, before", model: "deepseek-v3.2", flags: "tp_size=8 dp_attention=true kvcache_quant_mode=fp8 page_size=64", log: `
 [2025-10-07 10:00:00 DP0 TP0] KV Cache is allocated. #tokens: 1462784, KV size: 54.52 GB
 [2025-10-07 10:00:00 DP1 TP1] KV Cache is allocated. #tokens: 1462784, KV size: 54.52 GB`,
-		want: []finding{{"memory", 1, 54.52 * gib, (1462784 + 64) * 48068, false, "leaves out the index keys"}}},
+		want: []finding{{"memory", 1, 54.52 * gib, (1462784 + 64) * 48068, false, "the engine does not count index keys in this line"}}},
 	{from: "sglang#11309, after", model: "deepseek-v3.2", flags: "tp_size=8 dp_attention=true kvcache_quant_mode=fp8 page_size=64", log: `
 [2025-10-07 10:00:00 DP0 TP0] KV Cache is allocated. #tokens: 975424, KV size: 43.67 GB
 [2025-10-07 10:00:01 DP0 TP0] max_total_num_tokens=975424, chunked_prefill_size=8192, max_prefill_tokens=16384, ` +
@@ -180,13 +180,13 @@ KV Transfer metrics: Num successful transfers=1, Avg xfer time (ms)=1.3, P90 xfe
 			{"tokens", 2, 975424, 975424, true, ""},
 			{"memory", 1, 43.67 * gib, (975424 + 64) * 48068, true, ""},
 		}},
-	// 18 layers with a window and 18 without: 1024 B of keys a token and layer
+	// 18 layers with a window and 18 without: 1024 B of keys per token and layer
 	{from: "two pools", model: "gpt-oss-120b", log: `
 Use sliding window memory pool. full_layer_tokens=500000, swa_layer_tokens=400000
 KV Cache is allocated. dtype: torch.bfloat16, #tokens: 400000, K size: 6.87 GB, V size: 6.87 GB
 KV Cache is allocated. dtype: torch.bfloat16, #tokens: 500000, K size: 8.58 GB, V size: 8.58 GB`,
 		want: []finding{{"memory", 2, 30.9 * gib, (500001 + 400001) * 36864, true, ""}}},
-	// 23 layers: 6144 x 3 x 2 and 64 x 64 x 128 x 4 B; a state more than 100
+	// 23 layers: 6144 x 3 x 2 and 64 x 64 x 128 x 4 B; 101 states
 	{from: "states", model: "nemotron-3-nano-30b-a3b", log: `
 Mamba Cache is allocated. max_mamba_cache_size: 100, conv_state size: 0.08GB, ssm_state size: 4.54GB`,
 		want: []finding{{"states", 1, 4.62 * gib, 100 * 49082368, true, ""}}},
@@ -215,7 +215,7 @@ Stored 2048 out of total 2048 tokens. size: 0.2188 gb, cost 14.7797 ms, throughp
 	{from: "dynamo#5987", model: "qwen3-8b", flags: "page_size=16", log: `
 KVBM Leader block allocation: G1 (GPU)=199892 blocks, G2 (Host)=22756 blocks, G3 (Disk)=0 blocks, bytes_per_block=2359296`,
 		want: []finding{{"block", 1, 2359296, 16 * 147456, true, ""}}},
-	// 40 pages in one run: 28 layers, K and V apart
+	// 40 adjacent pages: 28 layers, K and V separate
 	{from: "vllm#25388", model: "qwen3-0.6b", flags: "engine_release=0.22.1", log: `
 KV Transfer metrics: Num successful transfers=1, Avg xfer time (ms)=9.862, P90 xfer time (ms)=9.862, Avg post time (ms)=5.693, ` +
 		`P90 post time (ms)=5.693, Avg MB per transfer=70.0, Throughput (MB/s)=7097.952, Avg number of descriptors=56.0`,
@@ -230,7 +230,7 @@ KV Transfer metrics: Num successful transfers=4, Avg xfer time (ms)=1.381, P90 x
 			{"transfer", 1, 2.25 * (1 << 20), 16 * 147456, true, ""},
 			{"descriptors", 1, 72, 72, true, ""},
 		}},
-	// 50 pages, each apart: 28 layers x 2 x 50; 800 x 57344 B
+	// 50 separate pages: 28 layers x 2 x 50; 800 x 57344 B
 	{from: "vllm#23887", model: "qwen2.5-7b", flags: "engine_release=0.22.1", log: `
 KV Transfer metrics: Num successful transfers=1, Avg xfer time (ms)=9.8, P90 xfer time (ms)=9.8, Avg post time (ms)=5.6, ` +
 		`P90 post time (ms)=5.6, Avg MB per transfer=43.75, Throughput (MB/s)=7097.9, Avg number of descriptors=2800.0`,
@@ -243,24 +243,24 @@ KV Transfer metrics: Num successful transfers=1, Avg xfer time (ms)=9.8, P90 xfe
 	{from: "another format", model: "llama3.1-8b", flags: "kvcache_quant_mode=fp8", log: `
 Available KV cache memory: 3.81 GiB
 GPU KV cache size: 31,232 tokens`,
-		want: []finding{{"memory", 1, 3.81 * gib, 31232 * 65536, false, "number format (--kvcache_quant_mode bf16)"}}},
+		want: []finding{{"memory", 1, 3.81 * gib, 31232 * 65536, false, "number format of the cache is different (--kvcache_quant_mode bf16)"}}},
 	// 62 x 1152 B, not 61
 	{from: "draft layers", model: "deepseek-r1", log: `
 Available KV cache memory: 6.65 GiB
 GPU KV cache size: 100,000 tokens`,
-		want: []finding{{"memory", 1, 6.65 * gib, 100000 * 70272, false, "the layers of speculation (--draft mtp)"}}},
-	// 40960 B a token of each of 8 ranks
+		want: []finding{{"memory", 1, 6.65 * gib, 100000 * 70272, false, "the layers that speculation adds (--draft mtp)"}}},
+	// 40960 B per token on each of 8 ranks
 	{from: "ranks", model: "llama3.1-70b", log: `
 Available KV cache memory: 3.81 GiB
 GPU KV cache size: 100,000 tokens`,
-		want: []finding{{"memory", 1, 3.81 * gib, 100000 * 327680, false, "another number of ranks (--tp 8)"}}},
-	// 62 x 8192 B a token if all layers hold all tokens
+		want: []finding{{"memory", 1, 3.81 * gib, 100000 * 327680, false, "the number of tensor-parallel ranks is different (--tp 8)"}}},
+	// 62 x 8192 B per token if all layers keep all tokens
 	{from: "windows", model: "gemma-3-27b", flags: "engine_release=0.25.1", log: `
 Chunked prefill is enabled with max_num_batched_tokens=8192.
 Available KV cache memory: 47.30 GiB
 GPU KV cache size: 100,000 tokens, Maximum concurrency for 131,072 tokens per request: 0.76x`,
 		want: []finding{
-			{"memory", 2, 47.30 * gib, 100000.0 / 131072 * 15275130880, false, "all tokens in layers with a window (--window all)"},
+			{"memory", 2, 47.30 * gib, 100000.0 / 131072 * 15275130880, false, "all tokens in windowed layers (--window all)"},
 			{"concurrency", 3, 0.76, 100000.0 / 131072, true, ""},
 		}},
 	{from: "windows of another release", model: "gemma-4-31b", log: `
@@ -268,13 +268,13 @@ Chunked prefill is enabled with max_num_batched_tokens=8192.
 Available KV cache memory: 64.68 GiB
 GPU KV cache size: 626,949 tokens, Maximum concurrency for 262,144 tokens per request: 2.39x`,
 		want: []finding{
-			// 1024 blocks less or more of each of 5 groups: F 16384, 2560 pages more
+			// 1024 fewer or more blocks in each of 5 groups: F 16384, 2560 more pages
 			{"memory", 2, 64.68 * gib, 626949.0 / 262144 * (11077 + 2560) * 2621440, false, "--engine_release 0.25.1"},
 			{"concurrency", 3, 2.39, 626949.0 / 262144, true, ""},
 		}},
 	{from: "pages", model: "deepseek-v3.2", flags: "tp_size=8 dp_attention=true kvcache_quant_mode=fp8 page_size=1", log: `
 KV Cache is allocated. #tokens: 1462784, KV size: 54.52 GB`,
-		want: []finding{{"memory", 1, 54.52 * gib, 1462785 * 48068, false, "(--page_size 64), and the line leaves out the index keys"}}},
+		want: []finding{{"memory", 1, 54.52 * gib, 1462785 * 48068, false, "(--page_size 64), and the engine does not count index keys"}}},
 	{from: "no cause", model: "llama3.1-8b", log: `
 Available KV cache memory: 3.33 GiB
 GPU KV cache size: 31,232 tokens`,

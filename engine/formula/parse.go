@@ -99,8 +99,8 @@ func Indexed(text, name string) []string {
 	return names
 }
 
-// Compared returns the strings that a formula compares with names, by name: x and y
-// in name == "x" or name in ["x", "y"].
+// Compared returns the string literals that a formula compares with each name, such as
+// x and y in name == "x" or name in ["x", "y"].
 func Compared(text string) map[string][]string {
 	p, errs := (&unit{src: Source{Text: text}}).parse()
 	if len(errs) > 0 {
@@ -122,7 +122,7 @@ func Compared(text string) map[string][]string {
 	return found
 }
 
-// stringsIn returns the value of a string literal, or those of a list of them.
+// stringsIn returns the string in a literal, or the strings in a list of literals.
 func stringsIn(n ast.Node) []string {
 	switch n := n.(type) {
 	case *ast.StringNode:
@@ -166,19 +166,19 @@ func Check(name string, src Source) error {
 	return list.Err()
 }
 
-// texts holds the syntax of formulas by their texts: many formulas have the same text,
-// and programs are compiled for several architectures with the same formulas.
+// texts caches the syntax of formulas by their text. Many formulas have the same text, and
+// programs for several architectures contain the same formulas.
 var texts struct {
 	sync.Mutex
 	known map[string]*parsed
-	bytes int // the length of all texts in known
+	bytes int // the total length of the texts in known
 }
 
-// maxTexts is the maximum length in bytes of all texts that are kept. kvbench's own are
-// far shorter; those of untrusted files must not use up the memory.
+// maxTexts is the maximum total length, in bytes, of the cached texts. It is far more than
+// kvbench's own formulas need, and limits the memory that untrusted files can use.
 const maxTexts = 128 << 10
 
-// parse parses the unit's text unless that was done before, or returns its errors.
+// parse parses the unit's text, or returns its errors. It caches the result.
 func (u *unit) parse() (*parsed, []*diag.Diag) {
 	texts.Lock()
 	p := texts.known[u.src.Text]

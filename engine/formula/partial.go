@@ -114,8 +114,8 @@ func (k *checker) usable(r Ref) bool {
 	return false
 }
 
-// decided reports whether a condition is known to be true or false because of
-// which inputs have values.
+// decided reports whether a condition is known to have the value is, because it
+// depends only on which inputs have values.
 func (k *checker) decided(cond code, is bool) bool {
 	return k.partial && cond.known != nil && cond.kind == Bool && cond.known.Bool == is
 }

@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// The errors of arithmetic on [Rat].
+// Errors returned by arithmetic on [Rat].
 var (
 	ErrOverflow = errors.New("the number does not fit in 64 bits")
 	ErrDivZero  = errors.New("division by zero")

@@ -12,7 +12,7 @@ type Reach struct {
 	p        *Program
 	numbers  *numbers
 	followed []bool   // by slot
-	opened   []bool   // by slot: whether what the slot uses counts
+	opened   []bool   // by slot: whether the inputs of the slot's formula count
 	sets     []uint64 // the inputs of all slots, each as in [Inputs]
 }
 
@@ -32,10 +32,10 @@ type Inputs struct {
 // that formula: see [Scope.InputOr].
 const Otherwise = " ??"
 
-// ReachAll is like [Program.Reach], following everything.
+// ReachAll is like [Program.Reach], but follows all names.
 func (p *Program) ReachAll() *Reach { return p.reach() }
 
-// prepareReach prepares for Reach and ReachAll, which not every program needs.
+// prepareReach prepares a program for Reach and ReachAll. Not every program needs them.
 func (p *Program) prepareReach() {
 	p.inputs = sync.OnceValue(func() *numbers {
 		n := &numbers{of: map[string]int{}}
@@ -74,8 +74,7 @@ func (p *Program) Reach(follow func(name string) bool) *Reach {
 	return x
 }
 
-// Without returns the dependencies of values if the given names are not followed
-// either.
+// Without returns the dependencies of values if the given names are not followed.
 func (x *Reach) Without(names ...string) *Reach {
 	y := &Reach{x.p, x.numbers, slices.Clone(x.followed), x.opened, nil}
 	for _, name := range names {
@@ -108,7 +107,7 @@ func (x *Reach) trace() {
 	}
 }
 
-// words returns the number of words of a set.
+// words returns the number of 64-bit words in a set.
 func (x *Reach) words() int { return (len(x.numbers.names) + 63) / 64 }
 
 // of returns the inputs of a slot.

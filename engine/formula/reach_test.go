@@ -7,7 +7,7 @@ import (
 	"kvbench/engine/diag"
 )
 
-// TestReach: the inputs of a value are those of the formulas that are followed.
+// TestReach checks that the inputs of a value are the inputs of the formulas followed.
 func TestReach(t *testing.T) {
 	s := NewScope()
 	for _, name := range []string{"a", "b"} {
@@ -62,8 +62,8 @@ func TestReach(t *testing.T) {
 	}
 }
 
-// TestReachCycle: formulas of a partial program that depend on each other have the
-// same inputs.
+// TestReachCycle checks that formulas of a partial program that depend on each other have
+// the same inputs.
 func TestReachCycle(t *testing.T) {
 	s := NewScope()
 	s.Formula("f", Source{Text: "(g ?? u) + 1"}, Num)

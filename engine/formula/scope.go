@@ -112,7 +112,7 @@ func (s *Scope) Table(name string, keys []string, srcs []Source, want Kind) {
 }
 
 // TableBut is like [Scope.Table], for a table that deliberately lacks some
-// keys: it takes the error for formulas that select one of them.
+// keys: missing contains the errors for formulas that select one of these keys.
 func (s *Scope) TableBut(name string, keys []string, srcs []Source, want Kind, missing map[string]*diag.Diag) {
 	d := decl{unit: unit{name: name}, class: table, want: want, table: &rows{slices.Clone(keys), slices.Clone(srcs), missing}}
 	if len(srcs) > 0 {

@@ -92,7 +92,7 @@ func (r Repo) revision() string {
 	return r.Revision
 }
 
-// Hub is the cache and the server that it is filled from.
+// Hub consists of the cache and the server from which files are downloaded.
 type Hub struct {
 	Cache    string // the folder
 	Endpoint string

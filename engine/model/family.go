@@ -225,8 +225,8 @@ func (k *Known) withType(modelType string) []*schema.ListedFamily {
 	return slices.DeleteFunc(k.allFamilies(), func(f *schema.ListedFamily) bool { return !slices.Contains(f.ModelTypes, modelType) })
 }
 
-// reader returns the family that reads a configuration, out of those with its model
-// type: the first one whose condition holds, or else the one without a condition.
+// reader selects the family that reads a configuration from the families with its model
+// type: the first family whose condition is true, otherwise the one without a condition.
 func reader(c *huggingface.Config, list []*schema.ListedFamily) (found *schema.ListedFamily, err error) {
 	if len(list) == 1 && list[0].Family.Get().When.IsZero() {
 		return list[0], nil
@@ -244,7 +244,7 @@ func reader(c *huggingface.Config, list []*schema.ListedFamily) (found *schema.L
 		conditions = append(conditions, fmt.Sprintf("%s reads it when %s", f.Name, f.Family.Get().When.Text))
 	}
 	if found == nil {
-		err = c.TypeError("no family of this model type reads the configuration").WithHint("%s", strings.Join(conditions, "; "))
+		err = c.TypeError("no family for this model type matches the configuration").WithHint("%s", strings.Join(conditions, "; "))
 	}
 	return found, err
 }

@@ -247,8 +247,8 @@ func (l *Loader) Known(dirs []string, files []*File) (*Known, error) {
 	return k, errs.Err()
 }
 
-// bundles reports whether a family is a bundled one, read from its own source
-// file, in any folder.
+// bundles reports whether a family is bundled with kvbench. The family may have been read
+// from a copy of its source file in any folder.
 func (k *Known) bundles(f *schema.Family) bool {
 	path, err := filepath.Abs(f.File)
 	return err == nil && slices.ContainsFunc(k.bundled.Get(), func(own *schema.ListedFamily) bool {

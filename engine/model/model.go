@@ -445,7 +445,7 @@ func (l *Loader) EachParams(dirs []string, f func(name string, v cue.Value) erro
 }
 
 // Brought returns the architectures and families that a file defines. v is the value of
-// all the files that it was evaluated with.
+// all files that were evaluated together with this file.
 func (l *Loader) Brought(f *ast.File, v cue.Value) ([]*schema.Listed, []*schema.Family, error) {
 	p := source.Part(f, v)
 	found, err := l.architecturesIn(p)

@@ -30,14 +30,14 @@ const (
 	firstVar      = "cache_first"
 	ioUnits       = "io_units"
 	ioCovers      = "io_covers"
-	ioPool        = "io_pool" // distinguishes pools of pages
+	ioPool        = "io_pool" // distinguishes pools
 	coversVar     = "covers"
 	ioPart        = "io_part"
 	ioPartBytes   = "io_part_bytes"
 	ioCount       = "io_count"
 	ioBlocks      = "io_blocks"
 	ioBlockBytes  = "io_block_bytes"
-	windowsVar    = "cache_windows" // what is counted of layers with a window
+	windowsVar    = "cache_windows" // which tokens are counted in windowed layers
 	groupsVar     = "cache_groups"  // the groups of layers that share blocks
 	regionsVar    = "cache_regions" // the buffers that a rank registers for transfers
 	wherePrefix   = "where."
@@ -86,7 +86,7 @@ const maxLayers = 10_000
 type cache struct {
 	*schema.Layers
 	folds []*fold
-	// counted are the folds over a stage that the number of its I/Os depends on.
+	// counted contains the folds over a stage that affect its number of I/Os.
 	counted  []*fold
 	defaults []*engineDefault
 	requires []requirement
@@ -118,7 +118,7 @@ type fold struct {
 	*schema.Fold
 	ref      formula.Ref // the value of one layer
 	by       []formula.Ref
-	when     formula.Ref // -1 if it is always computed
+	when     formula.Ref // -1 if the fold is always computed
 	value    formula.Ref // the combined value
 	standIns []standIn
 	needs    []*fold          // other folds that it reads, if it has stand-ins
@@ -445,7 +445,7 @@ func (ds *declarations) linkFolds() error {
 	return nil
 }
 
-// foldsCounted returns the folds over a stage that the number of its I/Os depends on.
+// foldsCounted returns the folds over a stage that affect its number of I/Os.
 func (ds *declarations) foldsCounted() []*fold {
 	need := map[string]bool{}
 	add := func(names ...string) {
@@ -467,7 +467,7 @@ func (ds *declarations) foldsCounted() []*fold {
 	return list
 }
 
-// byName returns the name of a formula that tells apart the layers of a fold.
+// byName returns the name of a formula that divides the layers of a fold into sets.
 func byName(fold string, i int) string { return fmt.Sprintf("%s%s.by.%d", foldPrefix, fold, i) }
 
 // whenName returns the name of the condition for computing a fold.
@@ -515,8 +515,8 @@ func (p *Program) LayerInputs() []string {
 	return names
 }
 
-// OfLayer reports whether a value differs from layer to layer, or from I/O to I/O of a
-// layer. Such a value can be computed only with a layer at hand.
+// OfLayer reports whether a value differs between layers, or between the I/Os of a layer.
+// This value can be computed only for a specific layer.
 func (p *Program) OfLayer(ref formula.Ref) bool {
 	if p.cache == nil {
 		return false

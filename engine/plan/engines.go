@@ -230,6 +230,27 @@ func (p *Planner) Settled(req *Request) map[string]data.Fact {
 	return all[0].settled
 }
 
+// Settles reports whether an engine's value of a field can depend on another field,
+// also by way of values computed from all layers.
+func (p *Program) Settles(field, on string) bool {
+	ref, ok := p.prog.Ref(field)
+	return ok && p.cache != nil && p.leadsTo(ref, on, map[formula.Ref]bool{})
+}
+
+func (p *Program) leadsTo(ref formula.Ref, field string, seen map[formula.Ref]bool) bool {
+	if seen[ref] {
+		return false
+	}
+	seen[ref] = true
+	if p.prog.DependsOn(ref, field) {
+		return true
+	}
+	inputs := p.prog.Inputs(ref)
+	return slices.ContainsFunc(p.cache.folds, func(f *fold) bool {
+		return slices.Contains(inputs, f.Name) && p.leadsTo(f.ref, field, seen)
+	})
+}
+
 // unsettle removes from the frame the values that settle set for the previous request.
 func (f *Frame) unsettle(req *Request) {
 	for _, d := range f.cache.defaults {

@@ -172,10 +172,11 @@ type explainer struct {
 	open map[formula.Ref]bool
 }
 
-// foldKey identifies a fold and the fields whose formulas are being explained.
+// foldKey identifies a fold, the fields whose formulas are being explained, and the
+// stand-ins in effect.
 type foldKey struct {
-	fold *fold
-	open string
+	fold        *fold
+	open, stood string
 }
 
 // explainer loads a plan into the frame and returns an explainer for it.
@@ -310,7 +311,7 @@ func (x *explainer) whence(name string, ref formula.Ref) string {
 	switch name {
 	case fit.ArgumentVar:
 		return "--" + x.argument
-	case layerVar, groupVar, kindVar, perVar, ioUnits, ioPart:
+	case layerVar, groupVar, kindVar, perVar, draftVar, ioUnits, ioPart:
 		return "the layers being counted"
 	case destinationRank, destinationGroup:
 		return "the first rank, as an example"

@@ -35,11 +35,11 @@ func (x *explainer) fact(s *Step) (bool, error) {
 	return false, nil
 }
 
-// foldOnce explains a fold as before, if it was explained in the same circumstances.
-// Many values depend on the same few folds.
+// foldOnce returns the earlier explanation of a fold, if it was explained under the same
+// conditions. Many values depend on the same few folds.
 func (x *explainer) foldOnce(s *Step, f *fold) error {
-	key := foldKey{f, fmt.Sprint(x.open)}
-	if x.stood != nil || len(f.by) > 0 {
+	key := foldKey{f, fmt.Sprint(x.open), fmt.Sprint(x.stood)}
+	if len(f.by) > 0 {
 		return x.foldStep(s, f)
 	}
 	if known := x.folds[key]; known != nil {
@@ -55,8 +55,29 @@ func (x *explainer) foldOnce(s *Step, f *fold) error {
 
 const roundedUp = ", rounded up"
 
+// unlessStep explains a fold that is 0 because its condition does not hold. It reports
+// whether this is the case.
+func (x *explainer) unlessStep(s *Step, f *fold) (bool, error) {
+	if f.when < 0 {
+		return false, nil
+	}
+	if holds, err := x.frame.Bool(f.when); err != nil || holds {
+		return false, err
+	}
+	condition, err := x.stepOf(f.when)
+	if err != nil {
+		return false, err
+	}
+	s.Formula, s.Values, s.Parts = "0 unless "+f.When.Text, "0 unless false", condition.Parts
+	s.Origin = f.When.Pos.String()
+	return true, nil
+}
+
 // foldStep explains a fold, with one part for each cell of layers.
 func (x *explainer) foldStep(s *Step, f *fold) error {
+	if done, err := x.unlessStep(s, f); done || err != nil {
+		return err
+	}
 	lo, hi, where := 0, maxLayers, "all layers"
 	if f.Over == schema.OverStage && x.plan.Rank() {
 		st := x.plan.Request.stage
@@ -129,7 +150,7 @@ func (x *explainer) foldStep(s *Step, f *fold) error {
 	return nil
 }
 
-// byText lists the formulas by which a fold tells layers apart.
+// byText lists the formulas that divide the layers of a fold into sets.
 func byText(f *fold) string {
 	var texts []string
 	for _, by := range f.By {
@@ -201,7 +222,7 @@ func (x *explainer) covers() string {
 	return fmt.Sprintf("%s %s, %s", patternField, v.Text(), v.Origin)
 }
 
-// blockOf explains a fact by a value of the blocks that hold pages of all layers.
+// blockOf explains a fact about the blocks that hold pages of all layers.
 func (x *explainer) blockOf(s *Step, name string) error {
 	ref, _ := x.prog.Ref(name)
 	step, err := x.stepOf(ref)

@@ -29,7 +29,7 @@ type LayerTable struct {
 type LayerSum struct {
 	Name, Column string
 	Value        formula.Value
-	// Rounded reports whether the value is rounded up from what the layers contribute.
+	// Rounded reports whether the sum over the layers is rounded up.
 	Rounded bool
 }
 
@@ -82,6 +82,10 @@ func (all *Planners) OfLayers(j Item) (Item, error) {
 		return j, v.Origin.Errorf("the %s accounting does not count layer by layer", v.Str).
 			WithHint("omit it, or use --%s %s", accountingVar, accountingRank)
 	}
+	if v := cfg.Values[DraftVar]; IsDrafter(all.schema, v) {
+		return j, v.Origin.Errorf("a drafter's layers are counted only in the %s accounting", accountingRank).
+			WithHint("use --%s %s", accountingVar, accountingRank)
+	}
 	planner, err := all.For(arch, Use{Rank: true, Detail: true})
 	if err != nil {
 		return j, err
@@ -119,7 +123,7 @@ func (p *Planner) ExplainLayers(req *Request) ([]*LayerTable, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &LayerTable{Plan: plans[0], Whole: true, Last: int(n) - 1}
+	t := &LayerTable{Plan: plans[0], Whole: true, Last: int(n) + p.layers.drafts - 1}
 	if err := p.layers.fill(t); err != nil {
 		return nil, err
 	}

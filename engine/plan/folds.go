@@ -9,8 +9,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// foldValues are the values of a fold that tells layers apart, by the index of the
-// cell.
+// foldValues contains the values of a fold that divides layers into sets, by cell index.
 type foldValues struct {
 	fold *fold
 	of   []formula.Rat
@@ -41,8 +40,8 @@ func (l *Layers) computeFold(f *fold, cells []cell, lo, hi int) error {
 	return err
 }
 
-// setByCell sets the values of a fold that tells layers apart. It leaves earlier slices
-// of values as they are, as other requests may use them.
+// setByCell sets the values of a fold that divides layers into sets. It does not change
+// earlier slices of values, because other requests may use them.
 func (l *Layers) setByCell(f *fold, values []formula.Rat) {
 	all := slices.Clone(l.byCell)
 	if i := slices.IndexFunc(all, func(v foldValues) bool { return v.fold == f }); i >= 0 {
@@ -53,7 +52,7 @@ func (l *Layers) setByCell(f *fold, values []formula.Rat) {
 	l.byCell = all
 }
 
-// foldByKey returns the values of a fold that tells layers apart.
+// foldByKey returns the values of a fold that divides layers into sets.
 func (l *Layers) foldByKey(f *fold, cells []cell, lo, hi int) ([]formula.Rat, error) {
 	values := make([]formula.Rat, len(cells))
 	keys := make([]string, len(cells))
@@ -73,8 +72,8 @@ func (l *Layers) foldByKey(f *fold, cells []cell, lo, hi int) ([]formula.Rat, er
 	return values, nil
 }
 
-// keyOf returns the values, as text, by which a fold tells the layers of a cell from
-// others, and makes the cell the current one.
+// keyOf makes a cell the current one, and returns the key of its set of layers: the
+// values of the formulas in By, as text.
 func (l *Layers) keyOf(f *fold, c *cell) (string, error) {
 	l.enter(c)
 	var key []byte
@@ -106,7 +105,7 @@ func (l *Layers) combine(f *fold, cells []cell, lo, hi int) (v formula.Rat, err 
 	return v, nil
 }
 
-// plus combines a value with those of the layers of a cell.
+// plus combines a value with the values of the layers in a cell.
 func (l *Layers) plus(f *fold, v formula.Rat, c *cell, lo, hi int) (formula.Rat, error) {
 	n := int64(len(c.layers))
 	if f.Over == schema.OverStage {
@@ -140,9 +139,9 @@ func (l *Layers) foldOne(f *fold, c *cell) (formula.Rat, error) {
 	return l.frame.Num(f.ref)
 }
 
-// standIn applies a fold's stand-ins to the frame, and recomputes the folds that the
-// stand-ins change and that it reads, those over a stage for the layers from lo up to hi.
-// undo restores the frame.
+// standIn applies a fold's stand-ins to the frame. It recomputes the folds that this fold
+// reads and that the stand-ins change. Folds over a stage are for the layers from lo up to
+// hi. undo restores the frame.
 func (l *Layers) standIn(f *fold, cells []cell, lo, hi int) (undo func(), err error) {
 	if len(f.standIns) == 0 {
 		return func() {}, nil

@@ -202,8 +202,8 @@ func (f *Frame) whole(name string) (int64, error) {
 	return n, nil
 }
 
-// groupWords begin a message about the layers of a group; ofValue in a message is the
-// value that it is about.
+// groupWords begins a message about the layers of a group. ofValue in a message is
+// replaced by the value that the message is about.
 const (
 	groupWords = "layers "
 	ofValue    = "{value}"

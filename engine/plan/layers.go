@@ -22,7 +22,7 @@ type Layers struct {
 	// other evaluates the destination's side of a transfer.
 	other *Layers
 	quick *quick // for the slowest pairs of transfers, or nil
-	// byCell holds the values of the folds that tell layers apart, for each cell.
+	// byCell contains, for each cell, the values of folds that divide layers into sets.
 	byCell []foldValues
 }
 

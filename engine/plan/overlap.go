@@ -44,12 +44,12 @@ func (l *Layers) overlapping(req *Request, list overlaps) error {
 	return errs.Err()
 }
 
-// firstLayers is how many layers [Checker.Overlaps] looks at.
+// firstLayers is the number of layers that [Checker.Overlaps] checks.
 const firstLayers = 8
 
-// Overlaps returns an error that lists the first layers in two groups, neither of which
-// is shared, whatever the model: it evaluates the conditions that depend only on the
-// number of the layer.
+// Overlaps returns an error that lists the first layers that are in two groups, if neither
+// group is shared. It does not need a model: it evaluates only conditions that depend on
+// nothing but the number of the layer.
 func (ch *Checker) Overlaps() error {
 	if ch.arch.Layers == nil {
 		return nil

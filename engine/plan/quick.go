@@ -109,7 +109,7 @@ func newQuick(l *Layers) *quick {
 	depends := t.inputs(refs)
 	others := append(slices.Clone(stageFields), engineField, releaseField)
 	for _, f := range l.cache.folds {
-		// Those that few models need depend on the length of the input.
+		// Folds that only a few models need depend on the length of the input.
 		if f.when >= 0 {
 			depends.Add(t.inputs([]formula.Ref{f.when}))
 			q.rare = append(q.rare, f)

@@ -39,11 +39,11 @@ type Request struct {
 	stage *stage
 	io    *io
 	facts []fact
-	// byCell has those that differ between layers.
+	// byCell contains the facts that differ between layers.
 	byCell []foldValues
-	// windows says what is counted of layers with a window.
+	// windows specifies which tokens are counted in windowed layers.
 	windows formula.Value
-	// settled holds the values that the engine determines for fields that are not set.
+	// settled contains the values that the engine determines for fields that are not set.
 	settled map[string]data.Fact
 }
 

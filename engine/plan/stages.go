@@ -21,7 +21,7 @@ type rate struct {
 	covers string
 	pool   int64 // the pool of its pages, if one I/O covers a pool
 	// per is the number of pages that one I/O moves, and moved the number of pages
-	// that all of them move.
+	// that all I/Os move.
 	per, moved formula.Rat
 	// from has the sources of each destination rank of a transfer.
 	from *sources
@@ -38,8 +38,8 @@ type stage struct {
 	bytes          int64    // bytes that all I/Os move
 	total          int64    // I/Os of all sizes
 	all            *overall // of the transfer
-	// block has the bytes and the number of blocks that hold pages of all layers, if an
-	// I/O covers such a block.
+	// If an I/O covers a block with pages of all layers: the bytes of a block, and the
+	// number of blocks.
 	block, blocks int64
 }
 
@@ -47,7 +47,7 @@ type stage struct {
 type io struct {
 	bytes, count int64
 	all          formula.Rat // the number of I/Os, before it is rounded
-	moved        formula.Rat // bytes that all of them move, which the last one may have less of
+	moved        formula.Rat // bytes that all I/Os move; the last I/O may be shorter
 	groups       []string
 	shares       []share
 	// In a transfer, the sources of each rank, and the number of pairs of ranks that
@@ -80,8 +80,8 @@ func (st *stage) first() *io { return &st.ios[0] }
 
 // fill determines the stage's I/Os, grouped by size.
 func (st *stage) fill(parts map[string][]string, rates []rate) error {
-	// Layers with the same key are in the same I/O: those of a group or, if an I/O
-	// covers a pool, those of a kind whose pool and pages are the same.
+	// Layers with the same key are in the same I/O. They are the layers of a group or, if
+	// an I/O covers a pool, the layers of one kind with the same pool and page size.
 	type alike struct {
 		name              string
 		pool, pages, page int64
@@ -169,7 +169,7 @@ func (st *stage) fill(parts map[string][]string, rates []rate) error {
 	for i := range st.ios {
 		o := &st.ios[i]
 		o.groups = shorten(o.groups, st.ios)
-		// A group's share of padding may be a fraction, but not that of all its kin.
+		// A group's share of the padding may be a fraction, but the sum is not.
 		o.count = o.all.Ceil().Num()
 		o.moved = o.moved.Ceil()
 		st.total = sum.add(st.total, o.count)
@@ -328,7 +328,7 @@ func (l *Layers) stages(req *Request, rates []rate) ([]stage, error) {
 	return all, nil
 }
 
-// countIOs evaluates how many I/Os the layers of a stage have.
+// countIOs evaluates the number of I/Os for each layer in a stage.
 func (l *Layers) countIOs(st *stage, rates []rate) error {
 	for _, f := range l.cache.counted {
 		if err := l.computeFold(f, l.cells, st.lo, st.hi); err != nil {

@@ -13,9 +13,9 @@ import (
 // some of its formulas.
 type tracer struct {
 	*Program
-	// reach has the dependencies without the folds that values read. without has the
-	// same if some names are not followed, and folds the inputs of folds, keyed by
-	// those names.
+	// reach contains the dependencies of values, without the folds that they read.
+	// without contains the same if some names are not followed, by these names. folds
+	// contains the inputs of folds.
 	reach   *formula.Reach
 	without map[string]*formula.Reach
 	folds   map[string]formula.Inputs
@@ -88,9 +88,8 @@ func (t *tracer) foldInputs(f *schema.Fold) formula.Inputs {
 	return t.withFolds(t.reachWithout(without).Inputs(t.foldRefs(f)...), without)
 }
 
-// withFolds adds to inputs, which were found without following some names, the inputs
-// of the folds among them. A fold may depend on itself through a name that has a
-// stand-in in another fold.
+// withFolds adds the inputs of folds to inputs that were found without following some
+// names. A fold may depend on itself through a name that has a stand-in in another fold.
 func (t *tracer) withFolds(inputs formula.Inputs, without []string) formula.Inputs {
 	seen := map[string]bool{}
 	all := t.reach.Inputs()
@@ -135,7 +134,7 @@ func (t *tracer) reachWithout(names []string) *formula.Reach {
 	return t.without[key]
 }
 
-// allFolds returns the folds that the program may have.
+// allFolds returns the folds that the program may contain.
 func (t *tracer) allFolds() []schema.Fold {
 	if t.cache == nil {
 		return nil
@@ -157,8 +156,8 @@ func (t *tracer) foldRefs(f *schema.Fold) []formula.Ref {
 	return t.refs(names...)
 }
 
-// addLayers adds what values computed from layers depend on. Every number in a plan
-// depends on it.
+// addLayers adds the inputs of values that are computed from layers. Every number in a
+// plan depends on these inputs.
 func (t *tracer) addLayers(d *dependencies) {
 	if t.cache == nil {
 		return

@@ -62,8 +62,8 @@ func (p *Planner) UnreadFlags(req *Request, shown Shown) ([]fit.Unread, error) {
 type unread struct {
 	*Program
 	layers *Layers // for evaluating the layers of a request's model
-	// The tracers and dependencies of plans, and those of what is shown, cached by the
-	// keys from present.
+	// The tracers and dependencies, of whole plans and of the values shown, are cached by
+	// the keys from present.
 	tracers map[string]*tracer
 	depends map[string]*dependencies
 	shown   map[string]*dependencies
@@ -207,7 +207,7 @@ func (r *unread) dependencies(req *Request) *dependencies {
 	return r.depends[key]
 }
 
-// dependenciesOf returns the dependencies of what is shown of the plans for a request.
+// dependenciesOf returns the dependencies of the values shown in plans for a request.
 func (r *unread) dependenciesOf(req *Request, shown Shown) *dependencies {
 	t, key := r.tracerFor(req)
 	key += fmt.Sprint(shown)

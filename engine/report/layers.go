@@ -216,8 +216,10 @@ func LayersJSON(w io.Writer, view schema.View, all [][]*plan.LayerTable) error {
 			x.File = &file
 		}
 		for _, r := range rowsOf(view, pl) {
-			if v, ok := pl.Value(r.Value); ok {
-				x.Values[r.Value] = v
+			for _, name := range []string{r.Value, r.And, r.Shown} {
+				if v, ok := pl.Value(name); ok {
+					x.Values[name] = v
+				}
 			}
 		}
 		for _, t := range tables {

@@ -6,10 +6,10 @@ import (
 	"kvbench/engine/schema"
 )
 
-// logsPage describes the lines of logs that kvbench knows, and what it computes.
+// logsPage describes the log lines that kvbench knows, and the checks on their values.
 func logsPage(p *page, s *schema.Schema) {
 	logs := s.Logs.Get()
-	p.text("# Logs of engines\n\nThe lines that `kvbench verify` reads, wherever their text is in a line.")
+	p.text("# Logs of engines\n\n`kvbench verify` reads these lines. The text may be anywhere in a line.")
 	p.table("engine", "says", "contains", "values")
 	for i := range logs.Lines {
 		l := &logs.Lines[i]
@@ -21,14 +21,14 @@ func logsPage(p *page, s *schema.Schema) {
 		}
 		p.row(orAll(l.Engine), l.Says, "`"+strings.TrimSpace(l.Has)+"`", literals(schema.Keys(values)))
 	}
-	p.text("\n## Values\n\nIn formulas, a value has the prefix `%s`; `%s` is how much rounding may have changed it, `%s` its sum over lines that differ.",
+	p.text("\n## Values\n\nIn formulas, the prefix `%s` refers to a value, `%s` to its maximum rounding error, and `%s` to its sum over different lines.",
 		schema.LogPrefix, schema.OffPrefix, schema.SumPrefix)
-	p.table("value", "unit", "meaning", "of several lines")
+	p.table("value", "unit", "meaning", "if lines differ")
 	for _, name := range schema.Keys(logs.Values) {
 		v := logs.Values[name]
 		p.row("`"+name+"`", v.Unit, v.Doc, v.Take)
 	}
-	p.text("\n## Checks\n\nOf those with the same name, the first one counts for which the log has all values.")
+	p.text("\n## Checks\n\nIf there are several checks with the same name, kvbench uses the first one that applies and for which the log has all values.")
 	p.table("check", "engines", "if", "logged", "computed")
 	for i := range logs.Checks {
 		c := &logs.Checks[i]
@@ -38,7 +38,7 @@ func logsPage(p *page, s *schema.Schema) {
 	for _, name := range schema.Keys(logs.Let) {
 		p.row("`"+name+"`", formulaCode(logs.Let[name]))
 	}
-	p.text("\n## Causes\n\nWhat is tried if a number differs, in this order.")
+	p.text("\n## Causes\n\nIf a number differs, kvbench tries these configurations and formulas, in this order.")
 	p.table("cause", "configuration")
 	for _, c := range logs.Causes {
 		set := map[string]string{}

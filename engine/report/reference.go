@@ -122,7 +122,7 @@ func cachePage(p *page, s *schema.Schema) {
 		for _, part := range schema.Keys(k.Parts) {
 			parts = append(parts, part+" `"+k.Parts[part].Text+"`")
 		}
-		cells := []string{"`" + name + "`", k.Doc, orDash(strings.Join(fields, "; ")), "a " + strings.ReplaceAll(k.Per, "_", "'s "), strings.Join(parts, "; "), "`" + k.Pages.Text + "`", "`" + k.Grows.Text + "`"}
+		cells := []string{"`" + name + "`", k.Doc, orDash(strings.Join(fields, "; ")), article(strings.ReplaceAll(k.Per, "_", "'s ")), strings.Join(parts, "; "), "`" + k.Pages.Text + "`", "`" + k.Grows.Text + "`"}
 		if len(parts) == 0 {
 			cells = []string{cells[0], cells[1], cells[2], "-", "-", "-", "-"}
 		}
@@ -158,7 +158,7 @@ func cachePage(p *page, s *schema.Schema) {
 		p.row("`"+f.Name+"`", "`"+f.Of.Text+"`", what, orDash(strings.Join(set, ", ")))
 	}
 	p.text("\n## What one I/O covers")
-	p.text("An I/O is a page of all layers of a group in the stage (`stage`), a block with pages of all layers (`block`), a page of one layer (`layer`), or of one part of a layer (`part`).")
+	p.text("An I/O is a page of all layers of a group in the stage (`stage`), a page of all layers in a pool (`pool`), a block with pages of all layers (`block`), a page of one layer (`layer`), or one part of a layer's page (`part`).")
 	p.table("access pattern", "what an I/O covers")
 	for _, name := range schema.Keys(c.Covers) {
 		p.row("`"+name+"`", "`"+c.Covers[name].Text+"`")
@@ -375,4 +375,12 @@ func texts(list []schema.Formula) string {
 		quoted[i] = "`" + f.Text + "`"
 	}
 	return strings.Join(quoted, ", ")
+}
+
+// article returns a noun with its indefinite article.
+func article(noun string) string {
+	if strings.ContainsRune("aeiou", rune(noun[0])) {
+		return "an " + noun
+	}
+	return "a " + noun
 }

@@ -144,7 +144,7 @@ func JSON(w io.Writer, view schema.View, plans []*plan.Plan) error {
 		own := map[string]any{"release": pl.Release}
 		if pl.Rank() {
 			for _, r := range view.Rank {
-				for _, name := range []string{r.Value, r.And} {
+				for _, name := range []string{r.Value, r.And, r.Shown} {
 					if v, ok := pl.Value(name); ok {
 						own[name] = v
 					}

@@ -15,8 +15,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// VerifyText writes what the comparison of a log with a plan found, below the view's
-// values. flags are those with which the explain command shows the same plan.
+// VerifyText writes the values of the view, followed by the result of comparing a log with
+// a plan. With flags, the explain command shows the same plan.
 func VerifyText(w io.Writer, view schema.View, r *enginelog.Result, flags string) error {
 	if err := Rows(w, view, r.Plan); err != nil {
 		return err
@@ -42,7 +42,7 @@ func VerifyText(w io.Writer, view schema.View, r *enginelog.Result, flags string
 	return nil
 }
 
-// difference writes how a number was computed, and why the log may have another one.
+// difference writes how a number was computed, and the likely cause of the difference.
 func difference(w io.Writer, f *enginelog.Finding, flags string) {
 	fmt.Fprintf(w, "\n%s: %s logged, %s computed\n", f.What, amount(f.Logged, f.Unit), amount(f.Computed, f.Unit))
 	fmt.Fprintf(w, "    logged in %s\n", diag.Printable(f.At.String()))
@@ -66,7 +66,7 @@ func difference(w io.Writer, f *enginelog.Finding, flags string) {
 	}
 	why := f.Why
 	if why == "" {
-		why = "kvbench knows none that explains the difference"
+		why = "unknown"
 	}
 	fmt.Fprintf(w, "    likely cause: %s\n", diag.Printable(why))
 }
@@ -101,8 +101,8 @@ func decimal(n formula.Rat, size int64) string {
 	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
 }
 
-// VerifyJSON writes what the comparison of a log with a plan found as an object.
-// Numbers are in bytes, tokens or pieces. logged are the settings taken from the log.
+// VerifyJSON writes the result of comparing a log with a plan as an object. Numbers are in
+// bytes or tokens, or have no unit. logged contains the settings from the log.
 func VerifyJSON(w io.Writer, r *enginelog.Result, logged []config.Override) error {
 	type finding struct {
 		What     string      `json:"what"`

@@ -50,7 +50,7 @@ type Briefs struct {
 	kept  int // approximate memory in use, in bytes
 }
 
-// part contains the indexes in the pool of some of a record's values.
+// part contains some of a record's values, as indexes into the pool.
 type part [16]uint32
 
 // places contains the indexes of the values with a name, by source: -1 if the

@@ -11,8 +11,8 @@ import (
 	"kvbench/engine/diag"
 )
 
-// folder is a folder in which a run creates files: those that match a pattern,
-// or those with these literal names.
+// folder is a folder in which a run creates files. Their names match a pattern or are
+// listed literally.
 type folder struct {
 	dir     string
 	pattern string

@@ -42,14 +42,14 @@ type Kind struct {
 	Pages Formula            `json:"pages"`
 	Grows Formula            `json:"grows"`
 	Bound Formula            `json:"bound"`
-	// Sort and Span tell layers apart that need different blocks.
+	// Sort and Span distinguish layers that need different numbers of blocks.
 	Sort Formula `json:"sort"`
 	Span Formula `json:"span"`
-	// SamePages yields whether what is counted depends on groups of layers.
+	// SamePages yields whether the bytes depend on how layers are grouped.
 	SamePages Formula `json:"same_pages"`
-	// Shares is into how many equal shares ranks can divide a layer.
+	// Shares is the number of equal shares into which ranks can divide a layer.
 	Shares Formula `json:"shares"`
-	// Requires is read only for the kinds of a model's layers.
+	// Requires is read only for kinds that the model uses.
 	Requires Later[[]Requirement] `json:"requires"`
 }
 
@@ -112,12 +112,12 @@ type Fold struct {
 	Fold string `json:"fold"`
 	// Over selects the layers to combine: those of a stage, or of the whole model.
 	Over string `json:"over"`
-	// By contains formulas whose values tell layers apart: only layers with the same
-	// values are combined, and formulas of a layer read the result for its own kin.
+	// By contains formulas that divide the layers into sets. Only layers with the same
+	// values are combined. A layer's formulas read the result for the layer's own set.
 	By []Formula `json:"by,omitempty"`
 	// When is the condition for computing the value, which is 0 otherwise.
 	When Formula `json:"when,omitzero"`
-	// Kept reports whether the value stays as it is where Set of another fold applies.
+	// Kept reports whether the value stays the same when the Set of another fold applies.
 	Kept bool `json:"kept,omitempty"`
 	// Ceil reports whether the result is rounded up to a whole number.
 	Ceil bool `json:"ceil,omitempty"`

@@ -17,7 +17,7 @@ type EngineEra struct {
 	Since   string  `json:"since,omitempty"`
 	Value   Formula `json:"value,omitzero"`
 	Unknown string  `json:"unknown,omitempty"`
-	Hint    string  `json:"hint,omitempty"` // how to plan in spite of Unknown
+	Hint    string  `json:"hint,omitempty"` // an alternative, if Unknown is set
 }
 
 // Plain returns the formula of a rule that has no eras.

@@ -2,19 +2,19 @@ package schema
 
 import "kvbench/engine/formula"
 
-// Logs describes what engines log about their KV caches, and how the numbers in a log
-// follow from each other and from a plan.
+// Logs describes the lines that engines log about their KV caches, and how to compute the
+// numbers in a log from each other and from a plan.
 type Logs struct {
 	Lines  []LogLine           `json:"lines"`
 	Values map[string]LogValue `json:"values"`
 	Let    map[string]Formula  `json:"let"`
 	Checks []LogCheck          `json:"checks"`
 	Causes []LogCause          `json:"causes"`
-	// Results are shown above the findings.
+	// Results lists numbers to show above the findings.
 	Results []LogResult `json:"results"`
 }
 
-// LogResult is a number that follows from a log and a plan.
+// LogResult is a number computed from a log and a plan.
 type LogResult struct {
 	Name  string  `json:"name"`
 	Label string  `json:"label"`
@@ -29,42 +29,43 @@ type LogLine struct {
 	Engine string `json:"engine,omitempty"`
 	// Says describes what the line says.
 	Says string `json:"says"`
-	// Has is a text that every such line contains.
+	// Has is the text by which the line is recognized.
 	Has string `json:"has"`
 	// Pattern is a regular expression. Its groups are named after values or
 	// configuration fields.
 	Pattern string `json:"pattern"`
-	// Scale has the factors of numbers, and Decimals the decimals that they are
-	// rounded to, if the text does not tell, both by name of the group.
+	// Scale contains the factors for numbers. Decimals contains the number of decimals
+	// for engines that omit trailing zeros. Both are keyed by group name.
 	Scale    map[string]int64 `json:"scale,omitempty"`
 	Decimals map[string]int64 `json:"decimals,omitempty"`
-	// Words lists the known words of a group with their meaning; "" for none.
+	// Words contains the meaning of each known word, by group name; "" for no meaning.
 	Words map[string]map[string]string `json:"words,omitempty"`
-	// Set has configuration fields whose values follow from the line itself.
+	// Set contains configuration fields that the presence of the line sets.
 	Set      map[string]string `json:"set,omitempty"`
 	Examples []LogExample      `json:"examples"`
 }
 
-// LogExample is a line with the texts of the groups that the pattern finds in it.
+// LogExample is a sample line, with the text of each group in the pattern.
 type LogExample struct {
 	Line   string            `json:"line"`
 	Expect map[string]string `json:"expect"`
 }
 
-// LogValue is a value that lines of a log have.
+// LogValue is a value in log lines.
 type LogValue struct {
 	Doc  string `json:"doc"`
 	Unit string `json:"unit"`
-	// Take is which value counts if lines differ: [TakeLeast], or else the first one.
+	// Take selects a value if lines differ: the smallest for [TakeLeast], otherwise the
+	// first.
 	Take string `json:"take"`
 }
 
 // TakeLeast is a value of the field Take of a [LogValue].
 const TakeLeast = "least"
 
-// Prefixes of the names of a log's values in formulas, of how much rounding may have
-// changed them, and of their sums over lines that differ; and the names of both numbers
-// of a check.
+// Names in formulas: the prefixes for a log's values, for their maximum rounding errors
+// and for their sums over different lines, and the names of the two numbers that a check
+// compares.
 const (
 	LogPrefix   = "log_"
 	OffPrefix   = "off_"
@@ -73,22 +74,22 @@ const (
 	ComputedVar = "computed"
 )
 
-// LogCheck compares a number in a log with one that is computed. The first check of
-// each name that applies counts.
+// LogCheck compares a number in a log with a computed number. If several checks with the
+// same name apply, the first one is used.
 type LogCheck struct {
 	What string `json:"what"`
 	Unit string `json:"unit"`
-	// Engines lists the engines that the check is for; nil for all.
+	// Engines lists the engines to which the check applies; nil for all.
 	Engines  []string `json:"engines,omitempty"`
 	When     Formula  `json:"when,omitzero"`
 	Logged   Formula  `json:"logged"`
 	Computed Formula  `json:"computed"`
-	// Within is how far apart the numbers may be, and More how much more the logged
-	// number may be in addition.
+	// Within is the allowed difference in both directions. More is how much larger the
+	// logged number may be in addition.
 	Within Formula `json:"within"`
 	More   Formula `json:"more"`
-	// Causes has other ways in which the logged number may have been computed, and
-	// Perhaps conditions of a cause that cannot be computed.
+	// Causes lists other ways to compute the logged number. Perhaps lists causes that can
+	// only be assumed, with their conditions.
 	Causes  []LogEquation  `json:"causes,omitempty"`
 	Perhaps []LogCondition `json:"perhaps,omitempty"`
 }
@@ -99,7 +100,7 @@ type LogEquation struct {
 	Computed Formula `json:"computed"`
 }
 
-// LogCondition is a condition under which a difference has a cause.
+// LogCondition is a possible cause of a difference, with its condition.
 type LogCondition struct {
 	Why  string  `json:"why"`
 	When Formula `json:"when"`
@@ -108,7 +109,7 @@ type LogCondition struct {
 // LogCause is a configuration that may explain a difference.
 type LogCause struct {
 	Why string `json:"why"`
-	// Set holds the values of configuration fields, by name in formulas.
+	// Set contains the values of configuration fields, by their names in formulas.
 	Set map[string]formula.Value `json:"set"`
 }
 

@@ -29,8 +29,8 @@ type Package struct {
 	own   bool // the text of at least one file shows that the package is kvbench's
 }
 
-// pkgFile describes a CUE file before it is evaluated, as far as that matters to the
-// other files of its package.
+// pkgFile describes a CUE file before it is evaluated. It contains only information that
+// the other files of its package need.
 type pkgFile struct {
 	name   string
 	err    error               // why the file cannot be used
@@ -311,7 +311,7 @@ func (r *Files) pkgFile(name, clause string, p *Package) *pkgFile {
 
 func newFile(name string) *pkgFile { return &pkgFile{name: name, labels: map[string][]string{}} }
 
-// declare notes what a parsed file defines and what it uses.
+// declare records the names that a parsed file defines and uses.
 func (s *pkgFile) declare(f *ast.File) {
 	var clauseName *ast.Ident // the parser lists it as unresolved, too
 	for _, decl := range f.Decls {

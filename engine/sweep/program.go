@@ -82,11 +82,11 @@ func (s *Sweep) program(p *plan.Program, items []plan.Item, unknown map[string]i
 	return sp, nil
 }
 
-// ofLayer returns the error for a value that rows do not have because it differs from
+// ofLayer returns the error for a value that cannot be in a row because it differs from
 // layer to layer.
 func ofLayer(flag, what string) *diag.Diag {
-	return diag.Usagef("%s: %s differs from layer to layer, so a row does not have a value for it", flag, what).
-		WithHint("kvbench explain shows such a value for a layer, and explain layers shows what each layer holds")
+	return diag.Usagef("%s: %s differs from layer to layer, so a row cannot show it", flag, what).
+		WithHint("kvbench explain shows this value for a layer, and kvbench explain layers shows the contents of each layer")
 }
 
 // noColumn returns the error for a column that does not exist, with a hint on what

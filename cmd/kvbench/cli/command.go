@@ -450,8 +450,12 @@ func (a *app) missing(j plan.Item, results []string) []*diag.Diag {
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
 		v := j.Config.Values[f.Var]
-		if own, ok := settled[f.Var]; ok && (v.Origin.Kind != data.FromModel || own.Text() != v.Text()) {
-			list = append(list, ofEngine(f, own, v, read(f.Var))...)
+		own, ok := settled[f.Var]
+		if !ok && !j.Planner.Given(f.Var, v) {
+			continue // the engine determines it, but the plan fails before that
+		}
+		if ok && (v.Origin.Kind != data.FromModel || own.Text() != v.Text()) {
+			list = append(list, ofEngine(f, own, v, read(f.Var), varies(j, f.Var))...)
 			continue
 		}
 		fromModel := v.Origin.Kind == data.FromModel && read(f.Var)
@@ -471,15 +475,28 @@ func (a *app) missing(j plan.Item, results []string) []*diag.Diag {
 	return list
 }
 
+// varies reports whether the engine's value of a field can differ among the points of
+// a sweep.
+func varies(j plan.Item, field string) bool {
+	return slices.ContainsFunc(j.Config.Axes, func(a config.Axis) bool {
+		return len(a.Values) > 1 && j.Planner.Settles(field, a.Field.Var)
+	})
+}
+
 // ofEngine returns a note on own, a value that the engine determines, if it replaces
-// the model's value or if results depend on it.
-func ofEngine(f *schema.Field, own, v data.Fact, reads bool) []*diag.Diag {
+// the model's value or if results depend on it. If it varies, the note is on all points
+// of a sweep.
+func ofEngine(f *schema.Field, own, v data.Fact, reads, varies bool) []*diag.Diag {
 	switch {
 	case f.Announced != "" && v.Origin.Kind == data.FromModel:
 		return []*diag.Diag{diag.Notef(own.Origin.Pos, "%s is %s, %s for this checkpoint", f.Announced, own.Text(), own.Origin).
 			WithHint("use --%s to override it", f.Flag)}
 	case f.Expected && reads:
-		return []*diag.Diag{diag.Notef(diag.Pos{}, "%s is not set: using %s, %s", f.Path, own.Origin, own.Text()).
+		text := own.Origin.String() + ", " + own.Text()
+		if varies {
+			text = "the engine's default at each point, " + own.Text() + " at the first"
+		}
+		return []*diag.Diag{diag.Notef(diag.Pos{}, "%s is not set: using %s", f.Path, text).
 			WithHint("set it with --%s", f.Flag)}
 	}
 	return nil

@@ -132,12 +132,12 @@ func (l *doubtfuls) add(model string, doubts map[string]plan.Doubt, engines []st
 	}
 }
 
-// write prints the doubts, sorted by engine, each with the models it applies to.
+// write prints the doubts, sorted by engine, with the models to which each applies.
 func (l doubtfuls) write(w io.Writer) {
 	slices.SortStableFunc(l, func(a, b doubtful) int { return strings.Compare(a.engine+a.word, b.engine+b.word) })
 	for i, d := range l {
 		if i == 0 {
-			fmt.Fprintln(w, "\nwhat is not certain, by engine")
+			fmt.Fprintln(w, "\nuncertain models, by engine")
 		}
 		fmt.Fprint(w, wrap(diag.Printable(fmt.Sprintf("%s, %s: %s", d.engine, d.word, d.why)), ""))
 		fmt.Fprint(w, wrap(diag.Printable(strings.Join(d.models, ", ")), "    "))

@@ -22,7 +22,8 @@ import (
 	"kvbench/models"
 )
 
-// countedFor is the heading for the engine, with its release, whose bytes are listed.
+// countedFor is the heading of the column with the engine and release that the bytes are
+// for.
 const countedFor = "KV engine"
 
 // modelsCmd lists the known models and architectures, or shows one.
@@ -158,7 +159,7 @@ func (a *app) listModels(c *command, loader *model.Loader, format string) error 
 	}
 	w.Flush()
 	if i := slices.IndexFunc(rows, func(row map[string]any) bool { return row[countedFor] != nil }); i >= 0 {
-		fmt.Fprintf(&out, "\nwhere engines differ, the bytes are those of %s\n", rows[i][countedFor])
+		fmt.Fprintf(&out, "\nif engines differ, the bytes are for %s\n", rows[i][countedFor])
 	}
 	doubts.write(&out)
 	fmt.Fprintln(w, "\narchitecture\tmatches\tchecks\tunverified\tfrom")

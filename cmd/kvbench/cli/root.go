@@ -175,16 +175,16 @@ func keepMuch() {
 	}
 }
 
-// expectMuch is called before work that creates a lot of garbage: collecting it as
-// often as usual would take a seventh of the time. Making a plan is such work, because
-// it would otherwise end shortly after the first collection.
+// expectMuch is called before work that creates a lot of garbage, such as the first plan.
+// Collecting garbage at the usual rate would take a seventh of the time, and a short
+// command would end soon after its first collection.
 func expectMuch() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
 }
 
-// expectLong is called when plans are made and the command continues for a long time.
+// expectLong is called after planning, if the command continues for a long time.
 func expectLong() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(100)

@@ -329,14 +329,14 @@ func (a *app) tellNone(c *command, o *sweep.Outcome) {
 	}
 }
 
-// unmeetable adds hints on the values in a condition that their fields cannot have.
+// unmeetable adds a hint for each value in a condition that its field cannot have.
 func (a *app) unmeetable(where string, d *diag.Diag) *diag.Diag {
 	compared := formula.Compared(where)
 	for _, name := range schema.Keys(compared) {
 		known := a.schema.KnownOf(name)
 		for _, value := range compared[name] {
 			if len(known) > 0 && !slices.Contains(known, value) {
-				d.WithHint("%q is not a value of %s that kvbench knows", diag.Printable(value), name)
+				d.WithHint("%q is not a known value of %s", diag.Printable(value), name)
 				d.Suggest(value, known)
 			}
 		}

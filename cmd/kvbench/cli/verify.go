@@ -29,8 +29,8 @@ func (a *app) verifyCmd() *command {
 	}
 }
 
-// stdinWord is the argument that stands for standard input, stdinFile the name of its
-// file.
+// stdinWord is the argument that means standard input. stdinFile is the file to open for
+// it.
 const (
 	stdinWord = "-"
 	stdinFile = "/dev/stdin"
@@ -47,7 +47,7 @@ func (a *app) verify(_ context.Context, c *command) error {
 		errs = append(errs, diag.Usagef("\"\" is not the name of a file"))
 	}
 	if len(c.flag("model").text) > 1 || c.set["model_configs"] {
-		errs = append(errs, diag.Usagef("a log is verified for one model and one configuration").WithHint("use --model once, and --model_config instead of --model_configs"))
+		errs = append(errs, diag.Usagef("verify accepts only one model and one configuration").WithHint("use --model once, and --model_config instead of --model_configs"))
 	}
 	if len(errs) > 0 {
 		return errs
@@ -79,8 +79,8 @@ func (a *app) verify(_ context.Context, c *command) error {
 	return err
 }
 
-// compare compares a log with the plan for the command's model. If there is no plan with
-// a field that only follows from a line of the log, it leaves that field out.
+// compare compares a log with the plan for the command's model. If there is no plan with a
+// field that the presence of a line sets, it tries again without that field.
 func (a *app) compare(c *command, log *enginelog.Log) (plan.Item, *enginelog.Result, error) {
 	overridden := a.applyLog(c, log)
 	j, result, err := a.compareWith(c, log, overridden)
@@ -111,7 +111,7 @@ func (a *app) compareWith(c *command, log *enginelog.Log, overridden []schema.Lo
 	}
 	j := jobs[0]
 	if !plan.UseOf(j.Config).Rank {
-		return j, nil, j.Config.Values[schema.AccountingVar].Origin.Errorf("a log is about the ranks of an engine: expected %s", schema.AccountingRank)
+		return j, nil, j.Config.Values[schema.AccountingVar].Origin.Errorf("a log contains the numbers of one rank: expected %s", schema.AccountingRank)
 	}
 	done := a.guard.enter(j.Model.File)
 	result, err := enginelog.Verify(log, j.Planner, j.Request, overridden...)
@@ -146,8 +146,9 @@ func (a *app) readLogs(names []string) (*enginelog.Log, error) {
 	return reader.Log()
 }
 
-// applyLog makes the configuration fields that a log has overrides, except those that
-// the user set. It prints a note on each difference, and returns the log's own values.
+// applyLog overrides configuration fields with values from a log, except fields that the
+// user set. For each field that differs, it prints a note. It returns the log's values of
+// these fields as possible causes.
 func (a *app) applyLog(c *command, log *enginelog.Log) []schema.LogCause {
 	var overridden []schema.LogCause
 	given := map[string]data.Fact{}
@@ -167,7 +168,7 @@ func (a *app) applyLog(c *command, log *enginelog.Log) []schema.LogCause {
 		if v := given[f.Var]; v.Origin.Given() {
 			if v.Text() != found.Text {
 				a.print.Print(diag.Notef(found.At, "%s is %s here: using %s, from %s", f.Var, diag.Printable(found.Text), v.Text(), v.Origin))
-				overridden = append(overridden, schema.LogCause{Why: "the log itself has another value", Set: map[string]formula.Value{f.Var: valueOf(f, found.Text)}})
+				overridden = append(overridden, schema.LogCause{Why: "the log has a different value", Set: map[string]formula.Value{f.Var: valueOf(f, found.Text)}})
 			}
 			continue
 		}
@@ -176,7 +177,7 @@ func (a *app) applyLog(c *command, log *enginelog.Log) []schema.LogCause {
 	return overridden
 }
 
-// valueOf returns the value of a field that a log has.
+// valueOf converts the text of a field in a log to a value.
 func valueOf(f *schema.Field, text string) formula.Value {
 	n, err := strconv.ParseInt(text, 10, 64)
 	switch {
@@ -188,8 +189,8 @@ func valueOf(f *schema.Field, text string) formula.Value {
 	return formula.Text(text)
 }
 
-// explainFlags returns the flags with which the explain command shows the numbers that
-// a log was compared with, apart from those that the user gave.
+// explainFlags returns the flags that make the explain command show the numbers that a log
+// was compared with, in addition to the user's flags.
 func (a *app) explainFlags(c *command) string {
 	flags := "--" + schema.AccountingVar + " " + schema.AccountingRank
 	for _, o := range c.logged {
