@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -68,8 +69,10 @@ func (s *Session) Collect(c *Collected) error {
 		return err
 	}
 	a := &attempt{stdout: make([]Tail, len(c.Started)), stderr: make([]Tail, len(c.Started)), errors: make([]Tail, len(c.Started))}
+	noise := regexp.MustCompile(strings.Join(s.Schema.Launch.Get().Noise, "|"))
 	for i := range c.Started {
 		p := &c.Started[i]
+		starter := Tail{Size: stderrSize}
 		a.stdout[i].Size, a.stderr[i].Size, a.errors[i].Size = outputSize, stderrSize, stderrSize
 		table := nixlbench.NewTable(&s.Schema.Nixlbench, asked)
 		a.tables = append(a.tables, table)
@@ -79,12 +82,19 @@ func (s *Session) Collect(c *Collected) error {
 				a.stdout[i].Line(line)
 			}),
 			eachLine(p.Stderr, func(line []byte, _ bool) {
+				if noise.Match(line) {
+					starter.Line(line)
+					return
+				}
 				table.Warning(string(line))
 				a.stderr[i].Line(line)
 				a.errors[i].Line(line)
 			}))
 		if err != nil {
 			return err
+		}
+		if a.stderr[i].Last() == "" { // the process itself did not start, or said nothing
+			a.stderr[i] = starter
 		}
 		a.exits = append(a.exits, exitOf(p))
 		a.late = a.late || p.Code == timedOut

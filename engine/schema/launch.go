@@ -11,6 +11,8 @@ type Launch struct {
 	// Meets lists the nixlbench flags by which the processes of a run find each
 	// other; jobs set them.
 	Meets   []string           `json:"meets"`
+	// Noise are regular expressions for lines of programs that start processes.
+	Noise   []string           `json:"noise"`
 	Fabrics map[string]*Fabric `json:"fabrics"`
 	Checks  []LaunchCheck      `json:"checks"`
 }

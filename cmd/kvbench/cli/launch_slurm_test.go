@@ -115,6 +115,17 @@ PartitionName=main Nodes=n1,n2 Default=YES State=UP
 	j.Fatalf("the nodes are not idle\n%s\n%s", out, log)
 }
 
+// realEtcd returns the path of an installed etcd, or "". The tests' own does not print its
+// version.
+func realEtcd() string {
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		if path := filepath.Join(dir, "etcd"); exec.Command(path, "--version").Run() == nil {
+			return path
+		}
+	}
+	return ""
+}
+
 // TestLaunchSlurm submits jobs to a real Slurm: of storage, of a network with etcd and
 // with ASIO, one whose etcd does not start, and one whose time ends.
 func TestLaunchSlurm(t *testing.T) {
@@ -149,13 +160,10 @@ func TestLaunchSlurm(t *testing.T) {
 		t.Fatal(err)
 	}
 	j.env = append(j.env, "FAKE_ETCD="+filepath.Join(j.dir, "meet"))
-	// Debian's etcd, if it is installed, instead of the tests' own.
-	if real := "/usr/bin/etcd"; exec.Command(real, "--version").Run() == nil {
-		if err := os.Symlink(real, filepath.Join(j.dir, "bin", "etcd")); err != nil {
-			t.Fatal(err)
-		}
-	} else {
+	if real := realEtcd(); real == "" {
 		t.Log("etcd is not installed: a stand-in is used")
+	} else if err := os.Symlink(real, filepath.Join(j.dir, "bin", "etcd")); err != nil {
+		t.Fatal(err)
 	}
 	launch("net", "--isl", "256,512", "--backend", "UCX", "--source", "memory", "--destination", "memory")
 	j.must("net", "sbatch", "--wait", "job.sbatch")
