@@ -10,7 +10,7 @@ type Launch struct {
 	Parts map[string]string `json:"parts"`
 	// Meets lists the nixlbench flags by which the processes of a run find each
 	// other; jobs set them.
-	Meets   []string           `json:"meets"`
+	Meets []string `json:"meets"`
 	// Noise are regular expressions for lines of programs that start processes.
 	Noise   []string           `json:"noise"`
 	Fabrics map[string]*Fabric `json:"fabrics"`
