@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
@@ -44,7 +45,9 @@ type Log struct {
 	Notes diag.List
 
 	implied map[string]*Found // fields set by the presence of a line
-	kinds   int               // number of kinds of lines found
+	// rows has the numbers of each line, by name, for values of which every line counts
+	rows  map[string][]map[string]*Found
+	kinds int // number of kinds of lines found
 }
 
 // Found is a value found in a log.
@@ -114,14 +117,16 @@ func (r *Reader) Read(name string, log io.Reader) error {
 }
 
 // colors matches the escape sequences for colored output.
-var colors = regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
+var colors = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?:\x1b|\\u001[bB])\[[0-9;]*[A-Za-z]`)
+})
 
 func (r *Reader) read(text []byte, at diag.Pos) {
 	if bytes.IndexByte(text, 0) < 0 {
 		r.text = true
 	}
-	if bytes.IndexByte(text, '\x1b') >= 0 {
-		text = colors.ReplaceAll(text, nil)
+	if bytes.IndexByte(text, '\x1b') >= 0 || bytes.Contains(text, []byte(`\u001`)) {
+		text = colors().ReplaceAll(text, nil)
 	}
 	text = bytes.TrimRight(text, "\r\n")
 	for _, l := range r.lines {
@@ -153,7 +158,7 @@ func (r *Reader) add(l *line, found [][]byte, at diag.Pos) {
 	}
 	log := r.logs[l.Engine]
 	if log == nil {
-		log = &Log{Engine: l.Engine, At: at, Values: map[string]*Found{}, Fields: map[string]*Found{}, implied: map[string]*Found{}}
+		log = &Log{Engine: l.Engine, At: at, Values: map[string]*Found{}, Fields: map[string]*Found{}, implied: map[string]*Found{}, rows: map[string][]map[string]*Found{}}
 		r.logs[l.Engine] = log
 	}
 	if len(l.seen) == 0 {
@@ -161,14 +166,25 @@ func (r *Reader) add(l *line, found [][]byte, at diag.Pos) {
 	}
 	l.seen[key] = true
 	texts := l.groups(found)
+	row, whole := map[string]*Found{}, true
 	for _, name := range schema.Keys(texts) {
 		f := &Found{Text: texts[name], At: at}
 		isField := slices.ContainsFunc(r.schema.Fields, func(f schema.Field) bool { return f.Var == name })
 		if isField {
 			log.setField(l, name, f)
 		}
-		if l.Words[name] == nil {
-			log.setNumber(l, name, f, isField, r.schema.Logs.Get().Values[name].Take)
+		if l.Words[name] != nil {
+			continue
+		}
+		take := r.schema.Logs.Get().Values[name].Take
+		whole = log.setNumber(l, name, f, isField, take) && whole
+		if take == schema.TakeEach {
+			row[name] = f
+		}
+	}
+	for name := range row {
+		if whole {
+			log.rows[name] = append(log.rows[name], row)
 		}
 	}
 	for name, text := range l.Set {
@@ -201,23 +217,24 @@ func (log *Log) setField(l *line, name string, f *Found) {
 	}
 }
 
-// setNumber sets a number, unless the number from an earlier line takes precedence.
-func (log *Log) setNumber(l *line, name string, f *Found, isField bool, take string) {
+// setNumber sets a number, unless the number from an earlier line takes precedence. It
+// reports whether the text is a number.
+func (log *Log) setNumber(l *line, name string, f *Found, isField bool, take string) bool {
 	var ok bool
 	if f.Num, f.Off, ok = number(f.Text, max(1, l.Scale[name]), l.Decimals[name]); !ok {
-		return
+		return false
 	}
 	f.Sum = f.Num
 	old := log.Values[name]
 	if old == nil {
 		log.Values[name] = f
-		return
+		return true
 	}
 	if sum, err := old.Sum.Add(f.Num); err == nil {
 		old.Sum = sum
 	}
 	if isField || take != schema.TakeLeast || old.Num == f.Num {
-		return
+		return true
 	}
 	kept, other := old, f
 	if f.Num.Cmp(old.Num) < 0 {
@@ -229,6 +246,7 @@ func (log *Log) setNumber(l *line, name string, f *Found, isField bool, take str
 		kept.noted = true
 		log.Notes = append(log.Notes, diag.Notef(other.At, "%s is %s here and %s in %s: using the smallest of all lines", name, other.Text, kept.Text, kept.At))
 	}
+	return true
 }
 
 // number returns the value of a number and its maximum rounding error: half a unit of its
@@ -275,6 +293,9 @@ func (r *Reader) Log() (*Log, error) {
 	case common != nil:
 		for name, f := range common.Values {
 			log.Values[name] = f
+		}
+		for name, rows := range common.rows {
+			log.rows[name] = rows
 		}
 		log.Notes = append(log.Notes, common.Notes...)
 	}

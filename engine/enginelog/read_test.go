@@ -93,6 +93,26 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+// TestUnread checks that lines of which the data says that they are not compared are not
+// read either, and that it says why.
+func TestUnread(t *testing.T) {
+	s, err := schema.Decode(cueschema.Snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Logs.Get().Unread) < 10 {
+		t.Errorf("only %d lines", len(s.Logs.Get().Unread))
+	}
+	for _, u := range s.Logs.Get().Unread {
+		if log, err := read(t, s, strings.NewReader(u.Has+" 17 GB, 18 tokens, 19 blocks")); err == nil && len(log.Values) > 0 {
+			t.Errorf("%s: found %v", u.Has, log.Values)
+		}
+		if u.Has == "" || u.Says == "" || u.Why == "" {
+			t.Errorf("%+v: a text is missing", u)
+		}
+	}
+}
+
 // TestUnits checks values with their units, and their maximum rounding errors.
 func TestUnits(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)

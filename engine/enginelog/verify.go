@@ -39,7 +39,8 @@ type Finding struct {
 	// Why is the likely cause of a difference, or "".
 	Why string
 
-	check int // the index of the check
+	check int               // the index of the check
+	row   map[string]*Found // the numbers of its line if every line is checked, or nil
 }
 
 // Step is a value that a number was computed from.
@@ -60,7 +61,8 @@ type verifier struct {
 	planner *plan.Planner
 	prog    *formula.Program
 	frame   *formula.Frame
-	reads   []string // the names of the plan's values that formulas read
+	reads   []string          // the names of the plan's values that formulas read
+	row     map[string]*Found // the numbers of the line that is checked, or nil
 }
 
 // Verify compares a log with the plan for a request. To explain differences, it tries the
@@ -86,6 +88,7 @@ func Verify(log *Log, planner *plan.Planner, req *plan.Request, first ...schema.
 	out.Findings = v.findings()
 	for i := range out.Findings {
 		f := &out.Findings[i]
+		v.use(f.row)
 		f.Steps = v.steps(nil, key("checks", f.check, "computed"))
 	}
 	if len(out.Findings) == 0 {
@@ -95,6 +98,7 @@ func Verify(log *Log, planner *plan.Planner, req *plan.Request, first ...schema.
 		f := &out.Findings[i]
 		if !f.Equal {
 			out.Equal = false
+			v.use(f.row)
 			f.Why = v.equation(f)
 		}
 	}
@@ -230,25 +234,91 @@ func (v *verifier) holds(name string) bool {
 	return err == nil && holds
 }
 
-// findings returns one finding for each name among the checks that apply.
+// findings returns a finding for each name of the checks that apply. If every line with
+// the number is checked, it is the first one that differs.
 func (v *verifier) findings() []Finding {
 	var list []Finding
 	for i := range v.logs.Checks {
-		c := &v.logs.Checks[i]
-		if slices.ContainsFunc(list, func(f Finding) bool { return f.What == c.What }) {
+		what := v.logs.Checks[i].What
+		if slices.ContainsFunc(v.logs.Checks[:i], func(c schema.LogCheck) bool { return c.What == what }) {
 			continue
 		}
-		if f, ok := v.finding(i); ok {
+		if f, ok := v.first(what); ok {
 			list = append(list, f)
 		}
 	}
 	return list
 }
 
+// first returns the first finding with a name that differs, or else the first one.
+func (v *verifier) first(what string) (first Finding, found bool) {
+	for _, row := range v.rows(what) {
+		v.use(row)
+		if f, ok := v.apply(what); ok && (!found || !f.Equal) {
+			first, found = f, true
+		}
+		if found && !first.Equal {
+			break
+		}
+	}
+	return first, found
+}
+
+// apply returns the finding of the first check with a name that applies.
+func (v *verifier) apply(what string) (Finding, bool) {
+	for i := range v.logs.Checks {
+		if v.logs.Checks[i].What == what {
+			if f, ok := v.finding(i); ok {
+				return f, true
+			}
+		}
+	}
+	return Finding{}, false
+}
+
+// rows returns the numbers of the lines that the checks with a name compare, or one nil row
+// if they do not compare every line.
+func (v *verifier) rows(what string) []map[string]*Found {
+	for i := range v.logs.Checks {
+		if v.logs.Checks[i].What != what {
+			continue
+		}
+		for _, read := range formula.Names(v.logs.Checks[i].Logged.Text) {
+			if rows := v.log.rows[strings.TrimPrefix(read, schema.LogPrefix)]; rows != nil {
+				return rows
+			}
+		}
+	}
+	return []map[string]*Found{nil}
+}
+
+// use sets the values of the log to those of a line.
+func (v *verifier) use(row map[string]*Found) {
+	v.row = row
+	for name, f := range row {
+		v.frame.SetName(schema.LogPrefix+name, valueOf(f.Num))
+		v.frame.SetName(schema.OffPrefix+name, valueOf(f.Off))
+	}
+}
+
+// value returns the value of the log that a name with a prefix stands for.
+func (v *verifier) value(name string) (*Found, bool) {
+	for _, prefix := range []string{schema.LogPrefix, schema.SumPrefix} {
+		if short, ok := strings.CutPrefix(name, prefix); ok {
+			if f := v.row[short]; f != nil {
+				return f, true
+			}
+			f, ok := v.log.Values[short]
+			return f, ok
+		}
+	}
+	return nil, false
+}
+
 // finding returns the finding for a check, and whether the check applies.
 func (v *verifier) finding(i int) (Finding, bool) {
 	c := &v.logs.Checks[i]
-	f := Finding{What: c.What, Unit: c.Unit, check: i}
+	f := Finding{What: c.What, Unit: c.Unit, check: i, row: v.row}
 	if c.Engines != nil && !slices.Contains(c.Engines, v.log.Engine) || !c.When.IsZero() && !v.holds(key("checks", i, "when")) {
 		return f, false
 	}
@@ -260,10 +330,8 @@ func (v *verifier) finding(i int) (Finding, bool) {
 	}
 	f.Equal, ok[0] = v.equal(i, f.Logged, f.Computed)
 	for _, read := range formula.Names(c.Logged.Text) {
-		for _, prefix := range []string{schema.LogPrefix, schema.SumPrefix} {
-			if value, found := v.log.Values[strings.TrimPrefix(read, prefix)]; found && f.At.IsZero() {
-				f.At = value.At
-			}
+		if value, found := v.value(read); found && f.At.IsZero() {
+			f.At = value.At
 		}
 	}
 	return f, ok[0]
@@ -280,10 +348,8 @@ func (v *verifier) steps(list []Step, name string) []Step {
 		return list
 	}
 	s := Step{Name: name, Value: e.Value, Formula: e.Source.Text, Values: e.Values}
-	for _, prefix := range []string{schema.LogPrefix, schema.SumPrefix} {
-		if found, ok := v.log.Values[strings.TrimPrefix(name, prefix)]; ok && strings.HasPrefix(name, prefix) {
-			s.Line = found.At.Line
-		}
+	if found, ok := v.value(name); ok {
+		s.Line = found.At.Line
 	}
 	list = append(list, s)
 	for _, part := range e.Parts {
@@ -357,6 +423,7 @@ func (v *verifier) explain(req *plan.Request, list []Finding, causes []schema.Lo
 			case now[at].Equal:
 				others[i][0] = orElse(others[i][0], why)
 			default:
+				v.use(now[at].row)
 				if also := v.equation(&now[at]); also != "" {
 					others[i][1] = orElse(others[i][1], why+", and "+also)
 				}
@@ -368,6 +435,7 @@ func (v *verifier) explain(req *plan.Request, list []Finding, causes []schema.Lo
 	}
 	for i := range list {
 		if f := &list[i]; !f.Equal && f.Why == "" {
+			v.use(f.row)
 			f.Why = orElse(v.perhaps(f), orElse(others[i][0], others[i][1]))
 		}
 	}

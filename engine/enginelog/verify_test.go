@@ -36,6 +36,12 @@ const (
 	tiny    = "model_name: x\narchitecture: attention\nnum_layers: 22\nnum_kv_heads: 4\nhead_dim: 64\n" + bf16
 	llama2  = "model_name: x\narchitecture: attention\nnum_layers: 32\nnum_kv_heads: 32\nhead_dim: 128\n" + bf16
 	bf16    = "defaults: {strategy: {kvcache_quant_mode: bf16, model_quant_mode: bf16}}\n"
+	// 6 full layers, 18 with a state of 3 x 6144 x 2 + 16 x 128 x 128 x 4 = 1085440 B
+	qwen08b = "model_name: x\narchitecture: hybrid_attention\nhf_architecture: Qwen3_5ForConditionalGeneration\nnum_layers: 24\n" +
+		"layer_kinds: [gdn, gdn, gdn, full, gdn, gdn, gdn, full, gdn, gdn, gdn, full, " +
+		"gdn, gdn, gdn, full, gdn, gdn, gdn, full, gdn, gdn, gdn, full]\n" +
+		"num_kv_heads: 2\nhead_dim: 256\nmodel_dtype: bf16\nmamba_ssm_dtype: fp32\nconv_kernel: 4\nlinear_num_key_heads: 16\n" +
+		"linear_key_head_dim: 128\nlinear_num_value_heads: 16\nlinear_value_head_dim: 128\n" + bf16
 	// 16 full layers, 48 with a state of 3 x 10240 x 2 + 48 x 128 x 128 x 4 = 3207168 B
 	qwen27b = "model_name: x\narchitecture: hybrid_attention\nhf_architecture: Qwen3_5ForConditionalGeneration\nnum_layers: 64\n" +
 		"layer_kinds: [gdn, gdn, gdn, full, gdn, gdn, gdn, full, gdn, gdn, gdn, full, gdn, gdn, gdn, full, " +
@@ -78,12 +84,12 @@ Maximum concurrency for 2,048 tokens per request: 997.08x`,
 config: model='m', max_seq_len=40960, tensor_parallel_size=4, pipeline_parallel_size=1, kv_cache_dtype=auto, device
 (VllmWorker rank=1 pid=7) INFO 07-22 10:00:00 [gpu_worker.py:232] Available KV cache memory: 8.11 GiB
 (EngineCore_DP0 pid=7) INFO 07-22 10:00:00 [kv_cache_utils.py:716] GPU KV cache size: 178,880 tokens`,
-		want: []finding{{"memory", 2, 8.11 * gib, 178880 * 48128, false, "another rank has less memory"}}},
+		want: []finding{{"memory", 2, 8.11 * gib, 178880 * 48128, false, "another rank probably has less memory"}}},
 	{from: "vllm#13061", model: qwen14b, log: `
 non-default args: {'tensor_parallel_size': 2}
 Available KV cache memory: 8.69 GiB
 ValueError: The model's max seq len (131072) is larger than the maximum number of tokens that can be stored in KV cache (81536). Try`,
-		want: []finding{{"memory", 2, 8.69 * gib, 81536 * 98304, false, "another rank has less memory"}}},
+		want: []finding{{"memory", 2, 8.69 * gib, 81536 * 98304, false, "another rank probably has less memory"}}},
 	{from: "vllm#25350", model: "qwen3-30b-a3b", log: `
 non-default args: {'model': 'm', 'kv_cache_dtype': 'fp8'}
 (EngineCore_DP0 pid=1) INFO 09-21 [gpu_worker.py:276] Available KV cache memory: 10.55 GiB
@@ -126,14 +132,21 @@ GPU KV cache size: 620,944 tokens, Maximum concurrency for 262,144 tokens per re
 Setting attention block size to 1568 tokens to ensure that attention page size is >= mamba page size.
 Available KV cache memory: 4.99 GiB
 GPU KV cache size: 302,921 tokens, Maximum concurrency for 131,072 tokens per request: 2.31x`,
-		want: []finding{{"concurrency", 3, 2.31, 302921.0 / 131072, true, ""}}},
+		want: []finding{
+			// 84 blocks of 16 x 1568 x 1024 B for tokens, 2 in each of 3 groups for states
+			{"memory", 2, 4.99 * gib, 302921.0 / 131072 * 90 * 25690112, true, ""},
+			{"concurrency", 3, 2.31, 302921.0 / 131072, true, ""},
+		}},
 	// 1487 blocks of 16 x 784 x 4096 B; without padding of states, a request needs 42 + 3 blocks
 	{from: "vllm#40691", model: qwen27b, log: `
 Setting attention block size to 784 tokens to ensure that attention page size is >= mamba page size.
 Available KV cache memory: 71.16 GiB
 GPU KV cache size: 290,864 tokens
 Maximum concurrency for 32,768 tokens per request: 33.04x`,
-		want: []finding{{"concurrency", 4, 33.04, 71.16 * gib / (42*16*784*4096 + 48*3207168), true, ""}}},
+		want: []finding{
+			{"memory", 2, 71.16 * gib, 371 * 4 * 16 * 784 * 4096, true, ""},
+			{"concurrency", 4, 33.04, 1487.0 / 45, true, ""},
+		}},
 	// 11077 blocks of 2621440 B for 262144 tokens
 	{from: "configiq#112", model: "gemma-4-31b", log: `
 Initializing a V1 LLM engine (v0.24.0) with config: model='m', max_seq_len=262144, tensor_parallel_size=1
@@ -189,7 +202,20 @@ KV Cache is allocated. dtype: torch.bfloat16, #tokens: 500000, K size: 8.58 GB, 
 	// 23 layers: 6144 x 3 x 2 and 64 x 64 x 128 x 4 B; 101 states
 	{from: "states", model: "nemotron-3-nano-30b-a3b", log: `
 Mamba Cache is allocated. max_mamba_cache_size: 100, conv_state size: 0.08GB, ssm_state size: 4.54GB`,
-		want: []finding{{"states", 1, 4.62 * gib, 100 * 49082368, true, ""}}},
+		want: []finding{{"states", 1, 4.62 * gib, 101 * 49082368, true, ""}}},
+	// TensorRT-LLM has no padding
+	{from: "states of another engine", model: "nemotron-3-nano-30b-a3b", log: `
+[TensorRT-LLM][INFO] Number of tokens per block: 32.
+Mamba Cache is allocated. max_mamba_cache_size: 100, conv_state size: 0.08GB, ssm_state size: 4.49GB`,
+		want: []finding{{"states", 2, 4.57 * gib, 100 * 49082368, true, ""}}},
+	// Qwen3.8-27B-FP8 on one H100: 16 layers of 2048 B of keys, 48 states
+	{from: "states and tokens", model: qwen27b, log: `
+Mamba Cache is allocated. max_mamba_cache_size: 124, conv_state size: 0.34GB, ssm_state size: 17.58GB
+KV Cache is allocated. dtype: torch.bfloat16, #tokens: 330323, K size: 10.08 GB, V size: 10.08 GB`,
+		want: []finding{
+			{"memory", 2, 20.16 * gib, 330324 * 65536, true, ""},
+			{"states", 1, 17.92 * gib, 125 * 48 * 3207168, true, ""},
+		}},
 	{from: "tutorials#150", model: tiny, log: `
 [TensorRT-LLM][INFO] [MemUsageChange] Allocated 78.30 GiB for max tokens in paged KV cache (3731744).
 [TensorRT-LLM][INFO] Max KV cache blocks per sequence: 65 [window size=2051], tokens per block=32, primary blocks=116617, secondary blocks=0`,
@@ -238,8 +264,157 @@ KV Transfer metrics: Num successful transfers=1, Avg xfer time (ms)=9.8, P90 xfe
 			{"transfer", 1, 43.75 * (1 << 20), 800 * 57344, true, ""},
 			{"descriptors", 1, 2800, 2800, true, ""},
 		}},
+	// 30 states of 2146304 B, the page of 2096 tokens; 63 blocks for tokens, 2 in each of 3 groups
+	{from: "club-3090#612", model: "qwen3.5-35b-a3b", log: `
+non-default args: {'max_model_len': 131072, 'quantization': 'modelopt', 'kv_cache_dtype': 'fp8', 'enable_prefix_caching': True}
+Initializing a V1 LLM engine (v0.24.0) with config: model='m'
+(EngineCore pid=107) INFO 07-06 22:52:09 [gpu_worker.py:508] Available KV cache memory: 5.98 GiB
+(EngineCore pid=107) INFO 07-06 22:52:09 [kv_cache_utils.py:2146] GPU KV cache size: 567,978 tokens, Maximum concurrency ` +
+		`for 131,072 tokens per request: 4.33x`,
+		want: []finding{
+			{"memory", 3, 5.98 * gib, 567978.0 / 131072 * 69 * 10 * 2146304, true, ""},
+			{"concurrency", 4, 4.33, 567978.0 / 131072, true, ""},
+		}},
+	// Pages of 544 x 2048 B; 482 blocks for tokens, 2 in each of 3 groups
+	{from: "Qwen3.5-0.8B", model: qwen08b, log: `
+Setting attention block size to 544 tokens to ensure that attention page size is >= mamba page size.
+Padding mamba page size by 2.64% to ensure that mamba page size and attention page size are exactly equal.
+Available KV cache memory: 67.08 GiB
+GPU KV cache size: 5,788,118 tokens, Maximum concurrency for 262,144 tokens per request: 22.08x`,
+		want: []finding{
+			{"memory", 3, 67.08 * gib, 5788118.0 / 262144 * 488 * 6 * 544 * 2048, true, ""},
+			{"concurrency", 4, 22.08, 5788118.0 / 262144, true, ""},
+		}},
+	// Groups of 6 layers with pages of 16 x 2048 B; 128 blocks for tokens, 1 in each of 2 groups
+	{from: "LFM2.5-1.2B", model: "lfm2-1.2b", log: `
+Setting attention block size to 16 tokens to ensure that attention page size is >= mamba page size.
+Available KV cache memory: 7.46 GiB
+GPU KV cache size: 217,264 tokens
+Maximum concurrency for 2,048 tokens per request: 313.37x`,
+		want: []finding{
+			{"memory", 2, 7.46 * gib, 13579 * 3 * 6 * 16 * 2048, true, ""},
+			{"concurrency", 4, 313.37, 40741.0 / 130, true, ""},
+		}},
+	// 3723 blocks of 3145728 B in 10.91 GiB
+	{from: "no bracket before what is needed", model: qwen14b, log: `
+(EngineCore_DP0 pid=15) ValueError: To serve at least one request with the models's max seq len (131072), 24.00 GiB KV cache ` +
+		`is needed, which is larger than the available KV cache memory (10.91 GiB). Based on the available memory, the estimated ` +
+		`maximum model length is 59584. Try increasing`,
+		want: []finding{
+			{"request", 1, 24 * gib, 131072 * 196608, true, ""},
+			{"longest request", 1, 59584, 59568, true, ""},
+		}},
+	{from: "TensorRT-LLM#2268", model: llama2, log: `
+Memory usage when calculating max tokens in paged kv cache: total: 39.50 GiB, available: 21.89 GiB
+Number of blocks in KV cache primary pool: 631
+Number of tokens per block: 64.`,
+		want: []finding{{"blocks", 2, 631, 631, true, ""}}},
+	// 0.9 x 70.48 GiB / 16 MiB = 4059.6
+	{from: "TensorRT-LLM, memory usage", model: llama2, flags: "kvcache_quant_mode=fp8", log: `
+[TensorRT-LLM][INFO] Memory usage when calculating max tokens in paged kv cache: total: 79.10 GiB, available: 70.48 GiB
+[TensorRT-LLM][INFO] Number of blocks in KV cache primary pool: 4060
+[TensorRT-LLM][INFO] Number of blocks in KV cache secondary pool: 0, onboard blocks to primary memory before reuse: true
+[TensorRT-LLM][INFO] Max KV cache pages per sequence: 32
+[TensorRT-LLM][INFO] Number of tokens per block: 64.
+[TensorRT-LLM][INFO] [MemUsageChange] Allocated 63.44 GiB for max tokens in paged KV cache (259840).`,
+		want: []finding{
+			{"tokens", 6, 259840, 259840, true, ""},
+			{"memory", 6, 63.44 * gib, 4060 * 16 << 20, true, ""},
+			{"blocks", 2, 4060, 4060, true, ""},
+		}},
+	// Twice as many blocks as fit in all of 10 GiB
+	{from: "more blocks than fit", model: llama2, log: `
+Memory usage when calculating max tokens in paged kv cache: total: 39.50 GiB, available: 10.00 GiB
+Number of blocks in KV cache primary pool: 640
+Number of tokens per block: 64.`,
+		want: []finding{{"blocks", 2, 640, 321, false, "--kvcache_quant_mode fp8"}}},
+	{from: "another share of free memory", model: llama2, log: `
+free_gpu_memory_fraction=0.5
+Memory usage when calculating max tokens in paged kv cache: total: 39.50 GiB, available: 10.00 GiB
+Number of blocks in KV cache primary pool: 160
+Number of tokens per block: 64.`,
+		want: []finding{{"blocks", 3, 160, 160, true, ""}}},
+	{from: "LMCache, Qwen3-8B", model: "qwen3-8b", log: `
+LMCache INFO: Reqid: cmpl-b-0, Total tokens 2005, LMCache hit tokens: 1792, need to load: 1792 (vllm_v1_adapter.py:1284)
+(EngineCore_DP0 pid=4) [2026-01-20 21:21:58,711] LMCache INFO: Retrieved 1792 out of 1792 required tokens (from 1792 total tokens). ` +
+		`size: 0.2461 gb, cost 14.3229 ms, throughput: 17.1818 GB/s; (cache_engine.py:812:lmcache.v1.cache_engine)`,
+		want: []finding{{"retrieved", 2, 0.2461 * gib, 1792 * 147456, true, ""}}},
+	{from: "LMCache, of each rank", model: "llama3.1-70b", flags: "tp_size=8", log: `
+Retrieved 65024 out of 65024 required tokens (from 65024 total tokens). size: 2.4805 gb, cost 2558.0752 ms, throughput: 0.9697 GB/s`,
+		want: []finding{{"retrieved", 1, 2.4805 * gib, 65024 * 40960, true, ""}}},
+	// A made-up example: 31 tokens of 147456 B are 0.0043 GiB
+	{from: "LMCache#3110", model: "qwen3-8b", log: `
+Stored 31 out of total 31 tokens. size: 0.0040 gb, cost 1.95 ms, throughput: 1.98 GB/s; offload_time: 1.88 ms, put_time: 0.07 ms
+Retrieved 8 out of 24 required tokens (from 32 total tokens). size: 0.0011 gb, cost 0.55 ms, throughput: 1.98 GB/s;`,
+		want: []finding{
+			{"stored", 1, 0.0040 * gib, 31 * 147456, false, ""},
+			{"retrieved", 2, 0.0011 * gib, 8 * 147456, true, ""},
+		}},
+	{from: "dynamo#5987, host memory", model: "qwen3-8b", flags: "page_size=16", log: `
+DYN_KVBM_CPU_CACHE_GB=50
+KVBM Leader block allocation: G1 (GPU)=199892 blocks, G2 (Host)=22756 blocks, G3 (Disk)=0 blocks, bytes_per_block=2359296`,
+		want: []finding{
+			{"host blocks", 2, 22756, 22756, true, ""},
+			{"block", 2, 2359296, 16 * 147456, true, ""},
+		}},
+	{from: "dynamo#2063", model: "qwen3-0.6b", flags: "page_size=16", log: `
+DYNAMO_KVBM_CPU_CACHE_GB=2
+KVBM Leader block allocation: G1 (GPU)=9 blocks, G2 (Host)=1089 blocks, G3 (Disk)=0 blocks, bytes_per_block=1835008`,
+		want: []finding{
+			{"host blocks", 2, 1089, 1089, true, ""},
+			{"block", 2, 1835008, 16 * 114688, true, ""},
+		}},
+	// Keys and values in one region
+	{from: "transfer plan, Qwen3-4B", model: "qwen3-8b", flags: "engine_release=0.22.1", log: `
+Transfer plan: TransferTopology(tp_ratio=1, K=8, local_tp=1, remote_tp=1, local_rank=0, remote_block_len=65536)`,
+		want: []finding{{"region", 1, 65536, 65536, true, ""}}},
+	// 8 ranks with 1 head each on the other side: 16 x 128 x 2 B
+	{from: "transfer plan, other tp", model: "llama3.1-70b", flags: "engine_release=0.22.1", log: `
+Transfer plan: TransferTopology(tp_ratio=-2, num_kv_heads=8, local_tp=4, remote_tp=8, remote_pp=1, local_rank=0, remote_block_len=4096)
+Transfer plan: TransferTopology(tp_ratio=-2, num_kv_heads=8, local_tp=4, remote_tp=8, remote_pp=1, local_rank=1, remote_block_len=4096)`,
+		want: []finding{{"region", 1, 4096, 4096, true, ""}}},
+	// 16 tokens of 163840 B
+	{from: "cross-layer, Llama 3.1 70B", model: "llama3.1-70b", flags: "tp_size=2", log: `
+Allocating a cross layer KV cache of shape (27421, 80, 2, 16, 4, 128)`,
+		want: []finding{{"cross-layer block", 1, 2621440, 2621440, true, ""}}},
+	{from: "cross-layer, gpt-oss-120b", model: "gpt-oss-120b", flags: "tp_size=2", log: `
+Allocating a cross layer KV cache of shape (18569, 36, 2, 16, 4, 64)
+GPU KV cache size: 297,104 tokens`,
+		want: []finding{
+			{"tokens", 2, 297104, 18569 * 16, true, ""},
+			{"cross-layer block", 1, 589824, 589824, true, ""},
+		}},
+	// 16 and 32 tokens; the second line is wrong
+	{from: "several intervals", model: "qwen3-8b", flags: "engine_release=0.22.1", log: `
+KV Transfer metrics: Num successful transfers=1, Avg xfer time (ms)=1.3, Avg MB per transfer=2.25, Throughput (MB/s)=1.0, Avg number of descriptors=72.0
+KV Transfer metrics: Num successful transfers=1, Avg xfer time (ms)=1.3, Avg MB per transfer=4.5, Throughput (MB/s)=1.0, Avg number of descriptors=144.0
+KV Transfer metrics: Num successful transfers=1, Avg xfer time (ms)=1.3, Avg MB per transfer=4.0, Throughput (MB/s)=1.0, Avg number of descriptors=144.0`,
+		want: []finding{
+			{"transfer", 3, 4 << 20, 2 * 16 * 147456, false, ""},
+			{"descriptors", 1, 72, 72, true, ""},
+		}},
+	{from: "vllm#21348, SGLang", model: "qwen3-235b-a22b", flags: "tp_size=4", log: `
+KV Cache is allocated. #tokens: 367404, K size: 8.23 GB, V size: 8.23 GB`,
+		want: []finding{{"memory", 1, 16.46 * gib, 367405 * 48128, true, ""}}},
+	// The log has no number of pipeline stages: what is needed is that of the whole model
+	{from: "vllm#34076", model: "qwen3-30b-a3b", log: `
+(EngineCore_DP0 pid=1094) ValueError: To serve at least one request with the models's max seq len (262144), (24.0 GiB KV cache is ` +
+		`needed, which is larger than the available KV cache memory (3.18 GiB). Based on the available memory, the estimated maximum ` +
+		`model length is 34736. Try`,
+		want: []finding{
+			{"request", 1, 24 * gib, 262144 * 98304, true, ""},
+			// 2170 blocks of 1572864 B
+			{"longest request", 1, 34736, 34720, true, ""},
+		}},
 
 	// Differences
+	{from: "zeros left out", model: "qwen3-30b-a3b", flags: "isl=261632", log: `
+with the models's max seq len (261632), (24.0 GiB KV cache is needed, which is larger than the available KV cache memory (3.18 GiB).`,
+		want: []finding{{"request", 1, 24 * gib, 261632 * 98304, false, ""}}},
+	// 400256 tokens of 65536 B are 24.43 GiB
+	{from: "page padding", model: "llama3.1-8b", flags: "page_size=256", log: `
+KV Cache is allocated. #tokens: 400000, K size: 24.41 GB, V size: 24.41 GB`,
+		want: []finding{{"memory", 1, 48.82 * gib, 400256 * 131072, false, "does not count the additional page"}}},
 	{from: "another format", model: "llama3.1-8b", flags: "kvcache_quant_mode=fp8", log: `
 Available KV cache memory: 3.81 GiB
 GPU KV cache size: 31,232 tokens`,
@@ -360,7 +535,7 @@ func verify(t *testing.T, s *schema.Schema, loader *model.Loader, name, flags, t
 			overrides = append(overrides, config.Override{Path: s.Fields[i].Path, Text: text, Origin: data.Origin{Kind: data.FromFile, Pos: diag.Pos{File: "x.log"}}})
 		}
 	}
-	cfg, err := loader.Config("", s.Views["verify"].Preset, "verify", overrides)
+	cfg, err := loader.Config("", s.View("verify").Preset, "verify", overrides)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,9 @@ type Unread struct {
 // combination of their values. If runs is true, it omits flags that nixlbench may
 // read because of other flags that a run sets.
 func UnreadFlags(bench *schema.Nixlbench, release string, given map[string]data.Fact, several []Axis, runs bool) ([]Unread, error) {
+	if len(given) == 0 {
+		return nil, nil
+	}
 	axes := slices.Clone(several)
 	for _, name := range schema.Keys(given) {
 		if !slices.ContainsFunc(axes, func(x Axis) bool { return x.Name == name }) {
@@ -102,8 +105,9 @@ type flagReads struct {
 	bench   *schema.Nixlbench
 	release string
 	given   map[string]formula.Value
-	prog    *formula.Program
-	frame   *formula.Frame
+	// prog has the conditions; it is nil if there are none.
+	prog  *formula.Program
+	frame *formula.Frame
 }
 
 const readsPrefix = "reads."
@@ -115,6 +119,9 @@ func newFlagReads(n *schema.Nixlbench, release string, given map[string]formula.
 		if when := n.Flags[name].Reads.When; !when.IsZero() {
 			scope.Formula(readsPrefix+name, when, formula.Bool)
 		}
+	}
+	if scope.IsEmpty() {
+		return r, nil
 	}
 	for _, name := range schema.Keys(n.Flags) {
 		scope.Default(name, defaultIn(n, n.Flags[name], release))
@@ -145,7 +152,7 @@ func (r *flagReads) lacks(name string) (string, error) {
 	if f.Backends != nil && !slices.Contains(f.Backends, r.backend()) {
 		return "--" + BackendFlag + " " + alternatives(r.backendsOf(f)), nil
 	}
-	ref, ok := r.prog.Ref(readsPrefix + name)
+	ref, ok := r.condition(name)
 	if !ok {
 		return "", nil
 	}
@@ -153,6 +160,14 @@ func (r *flagReads) lacks(name string) (string, error) {
 		return "", err
 	}
 	return f.Reads.Needs, nil
+}
+
+// condition returns the condition under which the release reads a flag, if it has one.
+func (r *flagReads) condition(name string) (formula.Ref, bool) {
+	if r.prog == nil {
+		return 0, false
+	}
+	return r.prog.Ref(readsPrefix + name)
 }
 
 // instead returns the flags that are equivalent to the named one and that the
@@ -184,7 +199,7 @@ func (r *flagReads) backendsOf(f *schema.Flag) []string {
 // dependsOnRun reports whether a run may set a flag that determines whether
 // another flag is read.
 func (r *flagReads) dependsOnRun(name string) bool {
-	ref, ok := r.prog.Ref(readsPrefix + name)
+	ref, ok := r.condition(name)
 	if !ok {
 		return false
 	}

@@ -68,8 +68,15 @@ type Limit struct {
 // Declare declares the release's flags, its backends' rules and its limits. computed
 // has formulas for flags that follow from the plan, in addition to those in the data.
 // After the formulas are compiled, [Release.Link] resolves them.
-func Declare(scope *formula.Scope, bench *schema.Nixlbench, release string, computed map[string]schema.Formula) *Release {
+//
+// Without commands, Declare declares only what other formulas may read, and the release
+// has neither flags nor limits.
+func Declare(scope *formula.Scope, bench *schema.Nixlbench, release string, computed map[string]schema.Formula, commands bool) *Release {
 	r := &Release{bench: bench, release: release, From: "--nixlbench_release"}
+	declare := scope.Formula
+	if !commands {
+		declare = scope.Spare
+	}
 	for _, name := range schema.Keys(bench.Flags) {
 		f := bench.Flags[name]
 		if own, ok := computed[name]; ok {
@@ -87,12 +94,15 @@ func Declare(scope *formula.Scope, bench *schema.Nixlbench, release string, comp
 		if f.Computed.IsZero() {
 			scope.Default(name, def)
 		} else {
-			scope.Formula(name, f.Computed, def.Kind)
+			declare(name, f.Computed, def.Kind)
 		}
 	}
 	scope.Input(ArgumentVar, formula.Str, diag.Pos{})
 	for _, name := range schema.Keys(bench.Let) {
-		scope.Formula(name, bench.Let[name], formula.Any)
+		declare(name, bench.Let[name], formula.Any)
+	}
+	if !commands {
+		return &Release{bench: bench, release: release, From: r.From}
 	}
 	for _, name := range schema.Keys(bench.Least) {
 		scope.Formula(leastPrefix+name, bench.Least[name], formula.Any)
@@ -103,8 +113,9 @@ func Declare(scope *formula.Scope, bench *schema.Nixlbench, release string, comp
 			scope.Formula(takesPrefix+name+"."+sideGPU, b.Takes.GPU, formula.Bool)
 		}
 	}
-	for i := range bench.Limits {
-		l := &bench.Limits[i]
+	limits := bench.Limits.Get()
+	for i := range limits {
+		l := &limits[i]
 		if !bench.In(l.Era, release) {
 			continue
 		}

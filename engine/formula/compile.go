@@ -63,7 +63,7 @@ func (c *compiler) declare(d *decl) error {
 		return diag.Errorf(d.src.Pos, "%q has no known kind", d.name)
 	}
 	if d.table == nil {
-		c.p.names[d.name] = c.add(slot{unit: &d.unit, class: d.class, def: d.def, given: d.given}, d.want)
+		c.p.names[d.name] = c.add(slot{unit: &d.unit, class: d.class, def: d.def, given: d.given, spare: d.spare}, d.want)
 		return nil
 	}
 	keys, srcs := d.table.keys, d.table.srcs
@@ -101,28 +101,36 @@ func (c *compiler) add(s slot, want Kind) Ref {
 	return r
 }
 
-// parse parses all formulas and finds the slots that each one uses.
+// parse parses all formulas but the spare ones.
 func (c *compiler) parse() {
 	c.state, c.parsed = make([]uint8, len(c.p.slots)), make([]*parsed, len(c.p.slots))
 	for r := range c.p.slots {
-		s := &c.p.slots[r]
-		if s.class != derived {
-			continue
+		if !c.p.slots[r].spare {
+			c.parseSlot(Ref(r))
 		}
-		p, errs := s.unit.parse()
-		if len(errs) > 0 {
-			c.errs[Ref(r)] = errs
-			continue
+	}
+}
+
+// parseSlot parses the formula of a slot, if it has one, and finds the slots that it
+// uses.
+func (c *compiler) parseSlot(r Ref) {
+	s := &c.p.slots[r]
+	if s.class != derived {
+		return
+	}
+	p, errs := s.unit.parse()
+	if len(errs) > 0 {
+		c.errs[r] = errs
+		return
+	}
+	c.parsed[r] = p
+	for _, n := range p.names {
+		u, ok := c.p.names[s.means(n.name)]
+		if !ok && c.find != nil {
+			u, ok = c.found(s.means(n.name)), true
 		}
-		c.parsed[Ref(r)] = p
-		for _, n := range p.names {
-			u, ok := c.p.names[s.means(n.name)]
-			if !ok && c.find != nil {
-				u, ok = c.found(s.means(n.name)), true
-			}
-			if ok {
-				c.p.slots[r].uses = append(c.p.slots[r].uses, u)
-			}
+		if ok {
+			c.p.slots[r].uses = append(c.p.slots[r].uses, u)
 		}
 	}
 }
@@ -131,6 +139,9 @@ func (c *compiler) parse() {
 func (c *compiler) visit(r Ref) {
 	if c.state[r] != unseen {
 		return
+	}
+	if c.p.slots[r].spare {
+		c.parseSlot(r)
 	}
 	c.state[r] = open
 	c.p.slots[r].lacks = c.find != nil // a value that depends on itself cannot be computed

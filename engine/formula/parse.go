@@ -436,7 +436,6 @@ func (p *parsed) part(from, to int) string {
 // tree: counting stops at the limit.
 func (p *parsed) measure(at func(int) place) *diag.Diag {
 	nodes := 0
-	seen := map[string]bool{}
 	var err *diag.Diag
 	var walk func(n ast.Node, depth int)
 	walk = func(n ast.Node, depth int) {
@@ -451,8 +450,8 @@ func (p *parsed) measure(at func(int) place) *diag.Diag {
 			err = at(n.Location().From).errorf("the formula has more than %d parts", maxNodes)
 			return
 		}
-		if id, ok := n.(*ast.IdentifierNode); ok && !seen[id.Value] {
-			seen[id.Value] = true
+		id, ok := n.(*ast.IdentifierNode)
+		if ok && !slices.ContainsFunc(p.names, func(u use) bool { return u.name == id.Value }) {
 			p.names = append(p.names, use{id.Value, id.Location().From})
 		}
 		children(n, func(c ast.Node) { walk(c, depth+1) })

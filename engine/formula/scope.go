@@ -49,6 +49,7 @@ type decl struct {
 	class class
 	want  Kind
 	given bool // a formula used in place of an input that is not set
+	spare bool // see [Scope.Spare]
 	def   *Value
 	table *rows
 }
@@ -75,6 +76,9 @@ const (
 // NewScope returns an empty scope.
 func NewScope() *Scope { return &Scope{make([]decl, 0, 128)} }
 
+// IsEmpty reports whether nothing is declared.
+func (s *Scope) IsEmpty() bool { return len(s.decls) == 0 }
+
 // Input declares a value of the given kind, to be set in each frame. The
 // position is used in messages.
 func (s *Scope) Input(name string, kind Kind, pos diag.Pos) {
@@ -94,6 +98,12 @@ func (s *Scope) Default(name string, v Value) {
 // refer to it.
 func (s *Scope) Formula(name string, src Source, want Kind) {
 	s.decls = append(s.decls, decl{unit: unit{name, src}, class: derived, want: want})
+}
+
+// Spare declares a formula like [Scope.Formula], but it is part of the program only if
+// another formula reads it. Otherwise, nothing in it is checked except its name.
+func (s *Scope) Spare(name string, src Source, want Kind) {
+	s.decls = append(s.decls, decl{unit: unit{name, src}, class: derived, want: want, spare: true})
 }
 
 // InputOr declares an input whose value, if a frame does not set it, is that of
@@ -173,6 +183,7 @@ type slot struct {
 	inner bool  // a formula of a table
 	lacks bool  // without a value, in a partial program
 	given bool  // see [Scope.InputOr]
+	spare bool  // see [Scope.Spare]
 	def   *Value
 	code  code
 	uses  []Ref // in the order of first use; for a table, its formulas
@@ -223,7 +234,9 @@ func (s *Scope) compile(find func(name string) (Kind, bool)) (*compiler, diag.Li
 	}
 	c.parse()
 	for r := range c.p.slots {
-		c.visit(Ref(r))
+		if !c.p.slots[r].spare {
+			c.visit(Ref(r))
+		}
 	}
 	return c, list
 }
@@ -233,6 +246,9 @@ func (c *compiler) program() *Program {
 	c.p.quick = make([]quickSlot, len(c.p.slots))
 	for r := range c.p.slots {
 		c.p.quick[r] = c.p.slots[r].quick()
+		if c.state[r] == unseen { // a formula that nothing reads
+			delete(c.p.names, c.p.slots[r].name)
+		}
 	}
 	c.p.prepareReach()
 	return c.p

@@ -132,7 +132,7 @@ func TestSums(t *testing.T) {
 		name, engine := names[r.IntN(len(names))], []string{"SGLANG", "VLLM", "TRTLLM"}[r.IntN(3)]
 		flags := fmt.Sprintf("engine=%s page_size=%d tp=%d decode_tp=%d pp=%d decode_pp=%d", engine, 16<<r.IntN(3), 1<<r.IntN(5), 1<<r.IntN(5), 1+r.IntN(2), 1+r.IntN(2))
 		if r.IntN(3) == 0 {
-			flags += " dp_attention=true decode_dp_attention=true"
+			flags += fmt.Sprintf(" dp_attention=%t decode_dp_attention=true", r.IntN(2) == 0)
 		}
 		m, err := p.mover(t, name, flags)
 		if err != nil {
@@ -147,27 +147,26 @@ func TestSums(t *testing.T) {
 		for range 1 + r.IntN(5) {
 			tokens = append(tokens, 1+r.Int64N(20_000))
 		}
-		// What the ranks send and receive, by the transfer of each request alone: from
-		// group 0 to group 0, if there are several.
+		// What the ranks send and receive, by transfers of as many requests as it takes for
+		// each group of the destination to have one. Request h is the first of group h; its
+		// source may be any group.
 		rows, columns := make([]int64, w.Size()), make([]int64, w.Size())
 		decode := w.Prefill.Workers * w.Prefill.Ranks
 		for k, n := range tokens {
-			tr, err := p.transfer(t, name, fmt.Sprintf("%s isl=%d num_requests=1", flags, n))
+			tr, err := p.transfer(t, name, fmt.Sprintf("%s isl=%d num_requests=%d", flags, n, plan.Cycle(m.First.Source, m.First.Destination)))
 			if err != nil {
 				t.Fatal(err)
 			}
-			from := k%w.Prefill.Workers*w.Prefill.Ranks + k/w.Prefill.Workers%w.Prefill.Groups*tr.Source.Each
-			to := decode + k%w.Decode.Workers*w.Decode.Ranks + k/w.Decode.Workers%w.Decode.Groups*tr.Destination.Each
+			from, to := k/w.Prefill.Workers%w.Prefill.Groups, k/w.Decode.Workers%w.Decode.Groups
+			source, destination := k%w.Prefill.Workers*w.Prefill.Ranks, decode+k%w.Decode.Workers*w.Decode.Ranks
+			first := to % w.Prefill.Groups
 			for _, pair := range transfer.Pairs(tr) {
-				if tr.Destination.Groups > 1 && engine == "TRTLLM" {
-					continue // which rank sends depends on the group
+				if pair.Source/tr.Source.Each%tr.Source.Groups != first || pair.Destination/tr.Destination.Each%tr.Destination.Groups != to {
+					continue
 				}
-				rows[from+pair.Source] += pair.Bytes
-				columns[to+pair.Destination] += pair.Bytes
+				rows[source+pair.Source+(from-first)*tr.Source.Each] += pair.Bytes
+				columns[destination+pair.Destination] += pair.Bytes
 			}
-		}
-		if tr := m.First; tr.Destination.Groups > 1 && engine == "TRTLLM" {
-			continue
 		}
 		dir, totals, err := write(t, g, lengths(tokens...), func(*matrix.Writer) {})
 		if err != nil {
@@ -190,10 +189,13 @@ func TestSums(t *testing.T) {
 			t.Errorf("%s %s, %+v, %v:\nrows    %v\nwant    %v\ncolumns %v\nwant    %v", name, flags, w, tokens, gotRows, rows, gotColumns, columns)
 		}
 		done[engine]++
+		if m.First.Destination.Groups > 1 {
+			done[engine+" in groups"]++
+		}
 	}
 	for _, engine := range []string{"SGLANG", "VLLM", "TRTLLM"} {
-		if done[engine] < 10 {
-			t.Errorf("only %d transfers of %s were possible", done[engine], engine)
+		if done[engine] < 10 || done[engine+" in groups"] < 3 {
+			t.Errorf("only %d transfers of %s were possible, %d between groups", done[engine], engine, done[engine+" in groups"])
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
@@ -325,11 +326,31 @@ func split(doc *data.Document) (params, defaults *data.Document) {
 func matching(all []candidate, name string) []candidate {
 	var found []candidate
 	for _, c := range all {
-		if re, err := matcher(c.Match); c.Match != "" && err == nil && re.MatchString(name) {
+		if c.Match == "" || !mayMatch(c.Match, name) {
+			continue
+		}
+		if re, err := matcher(c.Match); err == nil && re.MatchString(name) {
 			found = append(found, c)
 		}
 	}
 	return found
+}
+
+// mayMatch reports whether a name may match a pattern, judging by the plain characters
+// that the pattern begins with. Most patterns need not be compiled to know that they do
+// not match.
+func mayMatch(pattern, name string) bool {
+	prefix := pattern
+	if n := strings.IndexAny(pattern, `\.+*?()|[]{}^$`); n >= 0 {
+		prefix = pattern[:n]
+		if n > 0 && strings.IndexByte("?*{", pattern[n]) >= 0 {
+			prefix = pattern[:n-1] // the last character may be missing
+		}
+	}
+	if strings.Contains(pattern, "|") || strings.ContainsFunc(prefix+name, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return true
+	}
+	return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
 }
 
 // matcher compiles an architecture's pattern. It must match the whole name, so

@@ -27,6 +27,9 @@ type Use struct {
 	Transfer bool
 	// Slowest makes one plan for each transfer: for the slowest pair of ranks.
 	Slowest bool
+	// Quantities omits nixlbench's flags and limits. The planner makes no plans, only
+	// their quantities.
+	Quantities bool
 }
 
 // Accounting returns the name of the accounting that a configuration of a model

@@ -28,7 +28,7 @@ func (ds *declarations) declare(use Use) error {
 	if ds.transfers {
 		computed = s.Cache.Get().Transfer.Flags
 	}
-	ds.Bench = fit.Declare(ds.scope, &s.Nixlbench, ds.release, computed)
+	ds.Bench = fit.Declare(ds.scope, &s.Nixlbench, ds.release, computed, !use.Quantities)
 	ds.declareArch(arch)
 	if ds.rank || ds.folded() {
 		return ds.declareCache()

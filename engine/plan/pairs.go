@@ -32,6 +32,12 @@ const (
 	pairsAll          = "all"
 )
 
+// sideWords describes the numbers of ranks in [pairing.sides].
+var sideWords = [4]string{
+	"tensor-parallel ranks on the prefill side", "groups of ranks on the prefill side",
+	"tensor-parallel ranks on the decode side", "groups of ranks on the decode side",
+}
+
 // pairing has the references to the formulas of transfers.
 type pairing struct {
 	fields []sideField
@@ -306,7 +312,7 @@ func (l *Layers) pairs(x *modelled, warnings *diag.List) (*pairsOf, error) {
 			return nil, l.missing(x.Request, err)
 		}
 		if n < 1 || n > maxPairs {
-			return nil, diag.Errorf(x.label(), "%s is %d: expected 1 to %d", l.prog.Name(ref), n, maxPairs)
+			return nil, diag.Errorf(x.label(), "%d is too many %s: expected 1 to %d", n, sideWords[i], maxPairs)
 		}
 		sides[i] = int(n)
 	}
@@ -360,6 +366,7 @@ func (all *pairsOf) count(x *modelled) error {
 			o := &st.ios[j]
 			each := o.from.pairs()
 			o.pairs = sum.mul(each, groups)
+			o.between = [][2]int{{st.number, st.to}}
 			each = sum.mul(each, n)
 			bytes, ios := o.each(all.requests)
 			all.overall.bytes = sum.add(all.overall.bytes, sum.mul(bytes, each))
@@ -441,13 +448,31 @@ func (l *Layers) requirePair(req *Request, group string, warnings *diag.List) er
 		if ok {
 			continue
 		}
-		d := l.unmet(req, r.Requirement, r.ref, group, req.label())
+		d := l.unmet(req, l.cache.pairing.placed(r.Requirement, req), r.ref, group, req.label())
 		if !r.GoesOn() {
 			return d
 		}
 		addDistinct(warnings, diag.List{d})
 	}
 	return nil
+}
+
+// placed returns the requirement as one of a field that is set: of the same on the other
+// side, if the requirement's own is not.
+func (p *pairing) placed(r *schema.Requirement, req *Request) *schema.Requirement {
+	given := func(field string) bool { return req.Config.Values[field].Origin.Given() }
+	if given(r.Of) {
+		return r
+	}
+	other := *r
+	for _, f := range p.fields {
+		if f.text == r.Of && given(f.field) {
+			other.Of = f.field
+		} else if f.field == r.Of && given(f.text) {
+			other.Of = f.text
+		}
+	}
+	return &other
 }
 
 // addDistinct adds the messages that a list does not have yet.
@@ -638,32 +663,43 @@ func (r *Request) together() *Request {
 	one, o := *r, *r.io
 	o.together = true
 	one.io = &o
-	sources, destinations := o.from.ranks()
-	n := o.pairs / o.from.pairs()
 	one.facts = slices.Clone(r.facts)
 	for i := range one.facts {
 		switch f := &one.facts[i]; f.name {
 		case sourcesFact:
-			f.num = formula.Int(sources * n)
+			f.num = formula.Int(o.senders)
 		case destinationsFact:
-			f.num = formula.Int(destinations * n)
+			f.num = formula.Int(o.receivers)
 		}
 	}
 	return &one
 }
 
-// ranks returns the numbers of ranks of two groups that send, and that receive.
-func (s *sources) ranks() (senders, receivers int64) {
-	seen := map[int]bool{}
-	for _, list := range (*s)[0] {
-		if len(list) > 0 {
-			receivers++
-		}
-		for _, rank := range list {
-			seen[rank] = true
+// ranks determines how many ranks send, and how many receive, what some I/Os move of a
+// number of requests.
+func (all *pairsOf) ranks(o *io, n int64) error {
+	if o.pairs > maxPairs {
+		return diag.Errorf(diag.Pos{}, "there are more than %d pairs of ranks", maxPairs)
+	}
+	// If the sources do not depend on the group, it is enough to see each group once.
+	deals := int64(max(all.source.Groups, all.destination.Groups))
+	if len(*o.from) > 1 {
+		deals = Cycle(all.source, all.destination)
+	}
+	senders, receivers := map[int]bool{}, map[int]bool{}
+	for k := range min(deals, n) {
+		from, to := int(k)%all.source.Groups, int(k)%all.destination.Groups
+		for rank := range all.destination.Each {
+			for _, source := range o.from.of(to, rank) {
+				for _, b := range o.between {
+					senders[all.source.Number(b[0], from, source)] = true
+					receivers[all.destination.Number(b[1], to, rank)] = true
+				}
+			}
 		}
 	}
-	return int64(len(seen)), receivers
+	o.senders, o.receivers = int64(len(senders)), int64(len(receivers))
+	return nil
 }
 
 // shapes returns the pairs of stages whose pairs of ranks differ in their I/Os.
@@ -692,7 +728,20 @@ func (l *Layers) shapes(x *modelled, warnings *diag.List) ([]stage, error) {
 			continue
 		}
 		for j := range st.ios {
-			distinct[k].ios[j].pairs += st.ios[j].pairs
+			o := &distinct[k].ios[j]
+			o.pairs += st.ios[j].pairs
+			o.between = append(o.between, st.ios[j].between...)
+		}
+	}
+	if !x.together() {
+		return distinct, nil
+	}
+	n, _ := x.Request.Config.Values[requestsField].Num.Int64()
+	for i := range distinct {
+		for j := range distinct[i].ios {
+			if err := all.ranks(&distinct[i].ios[j], n); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return distinct, nil
@@ -800,6 +849,9 @@ type Shape struct {
 
 // Sources returns the sources of a destination rank: ranks of a group, like it.
 func (s *Shape) Sources(group, rank int) []int { return s.from.of(group, rank) }
+
+// Pairs returns the number of pairs of ranks with such descriptors between two groups.
+func (s *Shape) Pairs() int64 { return s.from.pairs() }
 
 // readsAny reports whether a value depends on one of some inputs.
 func (p *Program) readsAny(ref formula.Ref, names ...string) bool {

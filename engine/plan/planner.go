@@ -23,6 +23,7 @@ type Planner struct {
 	layers *Layers
 	fit    *fit.Fitter
 	unread *unread
+	whole  *Planner // see [Planner.complete]
 }
 
 // New returns a planner for an architecture, whose formulas it compiles with those of
@@ -39,6 +40,22 @@ func New(s *schema.Schema, release string, arch *schema.Architecture, use Use) (
 func (p *Program) NewPlanner() *Planner {
 	layers := p.NewFrame().Layers()
 	return &Planner{Program: p, layers: layers, fit: layers.Fitter(), unread: newUnread(p, layers)}
+}
+
+// complete returns a planner that also has nixlbench's flags and limits.
+func (p *Planner) complete() *Planner {
+	if !p.use.Quantities {
+		return p
+	}
+	if p.whole == nil {
+		use := p.use
+		use.Quantities = false
+		var err error
+		if p.whole, err = New(p.schema, p.release, p.arch, use); err != nil {
+			p.whole = p
+		}
+	}
+	return p.whole
 }
 
 // Quantities makes plans with quantities only. It returns one plan or, in the rank

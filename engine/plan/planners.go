@@ -14,6 +14,8 @@ import (
 type Planners struct {
 	// Release is the release of nixlbench. From is the text that says, in messages, where it was chosen.
 	Release, From string
+	// Quantities makes planners that compute only quantities: see [Use.Quantities].
+	Quantities bool
 
 	schema *schema.Schema
 	made   map[purpose]made
@@ -40,6 +42,7 @@ func NewPlanners(s *schema.Schema, release, from string) *Planners {
 // For returns the planner for models of an architecture. The error lists everything
 // that is wrong with the architecture's formulas.
 func (all *Planners) For(arch *schema.Architecture, use Use) (*Planner, error) {
+	use.Quantities = all.Quantities
 	key := purpose{arch, use}
 	if m, known := all.made[key]; known {
 		return m.planner, m.err

@@ -14,6 +14,7 @@ import (
 // in a [Frame]; a program may have many frames.
 type Program struct {
 	account
+	use     Use
 	release string
 	// Bench is the release of nixlbench.
 	Bench *fit.Release
@@ -39,7 +40,7 @@ const (
 // Compile compiles the formulas of an architecture with those of the schema. The error
 // lists everything that is wrong with them.
 func Compile(s *schema.Schema, release string, arch *schema.Architecture, use Use) (*Program, error) {
-	p := &Program{account: account{s, arch, use.Rank, use.Rank && use.Transfer, use.Rank && use.Transfer && use.Slowest}, release: release}
+	p := &Program{account: account{s, arch, use.Rank, use.Rank && use.Transfer, use.Rank && use.Transfer && use.Slowest}, use: use, release: release}
 	if err := known(arch, use.Rank); err != nil {
 		return nil, err
 	}

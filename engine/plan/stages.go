@@ -54,6 +54,10 @@ type io struct {
 	// have such I/Os.
 	from  *sources
 	pairs int64
+	// between are the stages of the source and of the destination that these are in; if
+	// plans for all pairs at once are wanted, senders and receivers are the numbers of ranks.
+	between            [][2]int
+	senders, receivers int64
 	// together reports whether all these pairs move their I/Os at the same time.
 	together bool
 }

@@ -51,7 +51,12 @@ type Unread struct {
 // is shown. Files are usually shared by several commands, so a value from a file is
 // returned only if no output at all depends on it and it differs from the value that is
 // in effect anyway.
-func (p *Planner) Unread(req *Request, shown Shown) []Unread { return p.unread.find(req, shown) }
+func (p *Planner) Unread(req *Request, shown Shown) []Unread {
+	if p.unread.areVisible(p.unread.given(req), req, shown) {
+		return nil
+	}
+	return p.complete().unread.find(req, shown)
+}
 
 // UnreadFlags returns the flags of a request that nixlbench does not read.
 func (p *Planner) UnreadFlags(req *Request, shown Shown) ([]fit.Unread, error) {
@@ -73,25 +78,72 @@ type unread struct {
 
 func newUnread(p *Program, layers *Layers) *unread { return &unread{Program: p, layers: layers} }
 
-func (r *unread) find(req *Request, shown Shown) []Unread {
-	var list []Unread
-	var all, visible *dependencies
+// areVisible reports whether quantities that are shown, or the command if it is shown,
+// depend on all of the fields. It may return false although they do, because it looks
+// for all dependencies only in a program that has nothing but quantities.
+func (r *unread) areVisible(fields []*schema.Field, req *Request, shown Shown) bool {
+	if len(fields) == 0 {
+		return true
+	}
+	direct := r.direct(req, shown)
+	return !slices.ContainsFunc(fields, func(f *schema.Field) bool {
+		return !direct(f.Var) && !(r.use.Quantities && r.dependenciesOf(req, shown).reads(f.Var))
+	})
+}
+
+// direct returns a function that reports whether quantities that are shown, or the
+// command if it is shown, depend on a field without a fold between them. It takes a
+// small part of the time that all dependencies take.
+func (r *unread) direct(req *Request, shown Shown) func(field string) bool {
+	t, _ := r.tracerFor(req)
+	var names []string
+	for i := range r.schema.Quantities {
+		if q := &r.schema.Quantities[i]; slices.Contains(shown.Names, q.Name) && r.has(q) {
+			names = append(names, q.Name)
+		}
+	}
+	refs := r.refs(names...)
+	if shown.Flags {
+		refs = append(refs, r.Bench.Refs()...)
+	}
+	if r.cache != nil {
+		refs = append(refs, r.layerRefs()...)
+	}
+	inputs := t.reach.Inputs(refs...)
+	return func(field string) bool {
+		return inputs.Has(field) || shown.Flags && (field == fit.SourceVar || field == fit.DestinationVar)
+	}
+}
+
+// given returns the fields that the user set and that should have an effect.
+func (r *unread) given(req *Request) []*schema.Field {
+	var list []*schema.Field
 	for i := range r.schema.Fields {
 		f := &r.schema.Fields[i]
+		from := req.Config.Values[f.Var].Origin
+		note := f.Note == schema.NoteAny || f.Note == schema.NoteFile && from.Kind == data.FromFile
+		// checkNeeds reports fields that the accounting does not know.
+		if r.knows(f) && !note && f.Var != accountingVar && from.Given() {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+func (r *unread) find(req *Request, shown Shown) []Unread {
+	var list []Unread
+	fields := r.given(req)
+	if len(fields) == 0 {
+		return nil
+	}
+	all := r.dependencies(req)
+	visible := sync.OnceValue(func() *dependencies { return r.dependenciesOf(req, shown) })
+	for _, f := range fields {
 		v := req.Config.Values[f.Var]
 		inFile := v.Origin.Kind == data.FromFile
-		if !r.knows(f) {
-			continue // checkNeeds reports it
-		}
-		if f.Note == schema.NoteAny || f.Note == schema.NoteFile && inFile || f.Var == accountingVar || !v.Origin.Given() {
-			continue
-		}
-		if all == nil {
-			all, visible = r.dependencies(req), r.dependenciesOf(req, shown)
-		}
 		u := Unread{Field: f, Value: v, Axis: req.Config.Varies(f.Var), Hidden: all.reads(f.Var)}
 		switch {
-		case u.Hidden && (inFile || visible.reads(f.Var)):
+		case u.Hidden && (inFile || visible().reads(f.Var)):
 			continue
 		case u.Hidden:
 			u.Quantities = all.quantities(f.Var)
@@ -116,8 +168,22 @@ func (r *unread) find(req *Request, shown Shown) []Unread {
 // Readers returns a function that reports whether anything in the plans for a request,
 // shown or not, depends on a field.
 func (p *Planner) Readers(req *Request) func(field string) bool {
+	direct := sync.OnceValue(func() func(string) bool {
+		return p.unread.direct(req, Shown{Names: p.unread.quantities(), Flags: true})
+	})
 	find := sync.OnceValue(func() *dependencies { return p.unread.dependencies(req) })
-	return func(field string) bool { return find().reads(field) }
+	return func(field string) bool {
+		return direct()(field) || find().reads(field) || p.use.Quantities && p.complete().Readers(req)(field)
+	}
+}
+
+// quantities returns the names of all quantities.
+func (r *unread) quantities() []string {
+	names := make([]string, len(r.schema.Quantities))
+	for i := range names {
+		names[i] = r.schema.Quantities[i].Name
+	}
+	return names
 }
 
 // harmless reports whether a value agrees with what is in effect anyway: the value of a

@@ -21,6 +21,11 @@ func logsPage(p *page, s *schema.Schema) {
 		}
 		p.row(orAll(l.Engine), l.Says, "`"+strings.TrimSpace(l.Has)+"`", literals(schema.Keys(values)))
 	}
+	p.text("\nkvbench does not compare these numbers:")
+	p.table("engine", "says", "contains", "reason")
+	for _, u := range logs.Unread {
+		p.row(orAll(u.Engine), u.Says, "`"+u.Has+"`", u.Why)
+	}
 	p.text("\n## Values\n\nIn formulas, the prefix `%s` refers to a value, `%s` to its maximum rounding error, and `%s` to its sum over different lines.",
 		schema.LogPrefix, schema.OffPrefix, schema.SumPrefix)
 	p.table("value", "unit", "meaning", "if lines differ")

@@ -271,7 +271,7 @@ func limitsPage(p *page, s *schema.Schema) {
 	p.text("# Limits\n\nLimits that nixlbench imposes on a run. kvbench warns about a plan that violates one; `--fit` applies the fixes to values you did not set. " +
 		"A condition that uses `argument` must be true for each value in the command.")
 	p.table("limit", "releases", "backends", "must hold", "otherwise nixlbench", "fix")
-	for _, l := range n.Limits {
+	for _, l := range n.Limits.Get() {
 		backends := "all"
 		if len(l.Backends) > 0 {
 			backends = strings.Join(l.Backends, ", ")

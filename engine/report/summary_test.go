@@ -16,7 +16,7 @@ import (
 
 func reportCSV(t *testing.T, s *schema.Schema, records, baseline []*runner.Record) [][]string {
 	t.Helper()
-	o := &report.Options{Format: "csv", View: s.Views["report"]}
+	o := &report.Options{Format: "csv", View: s.View("report")}
 	names, measures := o.Shown(s)
 	kept := func(records []*runner.Record, names []runner.Name) (list []*runner.Brief) {
 		briefs := runner.NewBriefs(names, measures)

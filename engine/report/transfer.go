@@ -122,7 +122,11 @@ func (t *Transfer) advice(a *transfer.Advice) string {
 		if b.As != "" {
 			time = b.As + ": " + time
 		}
-		better = append(better, fmt.Sprintf("--%s %s (%s)", b.Flag, b.Value, time))
+		flags := fmt.Sprintf("--%s %s", b.Flag, b.Value)
+		if b.Also != "" {
+			flags += fmt.Sprintf(" --%s %s", b.Also, b.Value)
+		}
+		better = append(better, fmt.Sprintf("%s (%s)", flags, time))
 	}
 	switch len(better) {
 	case 0:
@@ -178,12 +182,21 @@ func (t *Transfer) answers() ([]answer, error) {
 	return list, nil
 }
 
-// rateText describes a bandwidth.
+// rateText describes a bandwidth that is needed. It is rounded up: a little less would not
+// do.
 func rateText(n int64) string {
 	if n == 0 {
 		return "none does: the descriptors alone take longer"
 	}
-	return fmt.Sprintf("%.3g GB/s", float64(n)/1e9)
+	step := int64(1)
+	for n/step >= 1000 {
+		step *= 10
+	}
+	up := n / step
+	if n%step > 0 {
+		up++
+	}
+	return strconv.FormatFloat(float64(up)*float64(step)/1e9, 'f', -1, 64) + " GB/s"
 }
 
 // alikePairs groups pairs that move the same, in the order of the first of each.

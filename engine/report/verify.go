@@ -29,7 +29,8 @@ func VerifyText(w io.Writer, view schema.View, r *enginelog.Result, flags string
 	fmt.Fprintln(t, "WHAT\tLINE\tLOGGED\tCOMPUTED\tRESULT")
 	for i := range r.Findings {
 		f := &r.Findings[i]
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\n", f.What, f.At.Line, amount(f.Logged, f.Unit), amount(f.Computed, f.Unit), verdict(f.Equal))
+		logged, computed := amounts(f)
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\n", f.What, f.At.Line, logged, computed, verdict(f.Equal))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -44,7 +45,8 @@ func VerifyText(w io.Writer, view schema.View, r *enginelog.Result, flags string
 
 // difference writes how a number was computed, and the likely cause of the difference.
 func difference(w io.Writer, f *enginelog.Finding, flags string) {
-	fmt.Fprintf(w, "\n%s: %s logged, %s computed\n", f.What, amount(f.Logged, f.Unit), amount(f.Computed, f.Unit))
+	logged, computed := amounts(f)
+	fmt.Fprintf(w, "\n%s: %s logged, %s computed\n", f.What, logged, computed)
 	fmt.Fprintf(w, "    logged in %s\n", diag.Printable(f.At.String()))
 	var given []string
 	for i, s := range f.Steps {
@@ -76,6 +78,16 @@ func verdict(equal bool) string {
 		return "equal"
 	}
 	return "differs"
+}
+
+// amounts formats the numbers of a finding: in bytes if they differ and a larger unit does
+// not show it.
+func amounts(f *enginelog.Finding) (logged, computed string) {
+	logged, computed = amount(f.Logged, f.Unit), amount(f.Computed, f.Unit)
+	if logged == computed && !f.Equal {
+		return decimal(f.Logged, 1) + " " + f.Unit, decimal(f.Computed, 1) + " " + f.Unit
+	}
+	return logged, computed
 }
 
 // amount formats a number with its unit: bytes in a larger unit, other numbers with up

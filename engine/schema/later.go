@@ -2,7 +2,8 @@ package schema
 
 import (
 	"encoding/json"
-	"strings"
+	"fmt"
+	"strconv"
 	"sync"
 )
 
@@ -31,11 +32,24 @@ func (l *Later[T]) Set(v T) {
 	l.value = v
 }
 
-// MarshalJSON returns the part as JSON.
-func (l *Later[T]) MarshalJSON() ([]byte, error) { return json.Marshal(l.Get()) }
+// MarshalJSON returns the part as JSON, after its length: [LENGTH,PART]. The length
+// is that of the part as [Lines] formats it. A reader need not look at the part to
+// find its end, so parts that a command does not read take no time.
+func (l *Later[T]) MarshalJSON() ([]byte, error) {
+	text, err := json.Marshal(l.Get())
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(nil, "[%d,%s]", len(Lines(text)), text), nil
+}
 
-// UnmarshalJSON stores the text for later, after checking that it is valid.
+// UnmarshalJSON stores the text for later, after checking that it is valid. The
+// length may be missing.
 func (l *Later[T]) UnmarshalJSON(data []byte) error {
+	var measured []json.RawMessage
+	if json.Unmarshal(data, &measured) == nil && len(measured) == 2 && json.Unmarshal(measured[0], new(int)) == nil {
+		data = measured[1]
+	}
 	l.text = string(data)
 	return readJSON(l.text, new(T))
 }
@@ -45,43 +59,25 @@ func (l *Later[T]) keep(text string) { l.text = text }
 // keeper is a value that stores its text.
 type keeper interface{ keep(text string) }
 
-// skip skips an object or a list and returns its text.
-func (r *reader) skip() string {
-	if c := r.next(); c != '{' && c != '[' {
-		r.fail("expected an object or a list")
+// part skips a part and returns its text. A part with a length is not looked at.
+func (r *reader) part() string {
+	r.space()
+	start := r.at
+	if !r.take('[') || !isDigit(r.next()) {
+		r.at = start
+		r.any()
+		return r.text[start:r.at]
 	}
-	start, depth := r.at, 0
-	for r.at < len(r.text) {
-		switch r.text[r.at] {
-		case '"':
-			r.skipString()
-			continue
-		case '{', '[':
-			depth++
-		case '}', ']':
-			depth--
-		}
-		if r.at++; depth == 0 {
-			return r.text[start:r.at]
-		}
+	n, err := strconv.Atoi(r.number())
+	r.want(',')
+	r.space()
+	start = r.at
+	if err != nil || n < 0 || n > len(r.text)-start {
+		r.fail("the length of a part is wrong")
 	}
-	r.fail("unterminated value")
-	return ""
+	r.at += n
+	r.want(']')
+	return r.text[start : start+n]
 }
 
-// skipString skips a string. Unlike [reader.string], it does not resolve escapes.
-func (r *reader) skipString() {
-	start := r.at + 1
-	for r.at = start; ; r.at++ {
-		i := strings.IndexByte(r.text[r.at:], '"')
-		if i < 0 {
-			r.fail("unterminated string")
-		}
-		r.at += i
-		text := r.text[start:r.at]
-		if backslashes := len(text) - len(strings.TrimRight(text, `\`)); backslashes%2 == 0 {
-			r.at++
-			return
-		}
-	}
-}
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }

@@ -5,7 +5,9 @@ import "kvbench/engine/formula"
 // Logs describes the lines that engines log about their KV caches, and how to compute the
 // numbers in a log from each other and from a plan.
 type Logs struct {
-	Lines  []LogLine           `json:"lines"`
+	Lines []LogLine `json:"lines"`
+	// Unread lists what lines say that is not compared.
+	Unread []LogUnread         `json:"unread"`
 	Values map[string]LogValue `json:"values"`
 	Let    map[string]Formula  `json:"let"`
 	Checks []LogCheck          `json:"checks"`
@@ -45,6 +47,17 @@ type LogLine struct {
 	Examples []LogExample      `json:"examples"`
 }
 
+// LogUnread is what a line says about a cache that cannot be compared with a plan.
+type LogUnread struct {
+	// Engine is as in [LogLine].
+	Engine string `json:"engine,omitempty"`
+	// Has is a text of such a line, and Says what it says.
+	Has  string `json:"has"`
+	Says string `json:"says"`
+	// Why is the reason for not comparing it.
+	Why string `json:"why"`
+}
+
 // LogExample is a sample line, with the text of each group in the pattern.
 type LogExample struct {
 	Line   string            `json:"line"`
@@ -56,12 +69,15 @@ type LogValue struct {
 	Doc  string `json:"doc"`
 	Unit string `json:"unit"`
 	// Take selects a value if lines differ: the smallest for [TakeLeast], otherwise the
-	// first.
+	// first. For [TakeEach], all lines are checked.
 	Take string `json:"take"`
 }
 
-// TakeLeast is a value of the field Take of a [LogValue].
-const TakeLeast = "least"
+// Values of the field Take of a [LogValue].
+const (
+	TakeLeast = "least"
+	TakeEach  = "each"
+)
 
 // Names in formulas: the prefixes for a log's values, for their maximum rounding errors
 // and for their sums over different lines, and the names of the two numbers that a check

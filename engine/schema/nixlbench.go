@@ -19,7 +19,7 @@ type Nixlbench struct {
 	Flags    map[string]*Flag    `json:"flags"`
 	Backends map[string]*Backend `json:"backends"`
 	Let      map[string]Formula  `json:"let"`
-	Limits   []Limit             `json:"limits"`
+	Limits   Later[[]Limit]      `json:"limits"`
 	// Shrink lists the quantities, in this order, that are tried in smaller sizes
 	// to suggest a change to a plan that does not fit.
 	Shrink []string `json:"shrink"`
@@ -299,10 +299,11 @@ func (n *Nixlbench) eachFormula(f func([]string, *Formula)) {
 	}
 	eachIn(n.Least, []string{"least"}, f)
 	n.Runs.Get().eachFormula(f)
-	for i := range n.Limits {
+	limits := n.Limits.Get()
+	for i := range limits {
 		path := []string{"limits", index(i)}
-		f(append(path, "require"), &n.Limits[i].Require)
-		eachIn(n.Limits[i].Fix, append(path, "fix"), f)
+		f(append(path, "require"), &limits[i].Require)
+		eachIn(limits[i].Fix, append(path, "fix"), f)
 	}
 }
 

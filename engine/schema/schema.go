@@ -18,20 +18,20 @@ type Formula = formula.Source
 
 // Schema is all of kvbench's data.
 type Schema struct {
-	Fields        []Field                `json:"fields"`
-	Dtypes        map[string]Formula     `json:"dtypes"`
-	Let           map[string]Formula     `json:"let"`
-	Quantities    []Quantity             `json:"quantities"`
-	Units         map[string]Unit        `json:"units"`
-	Views         map[string]View        `json:"views"`
-	Cache         Later[*Cache]          `json:"cache"`
-	Logs          Later[*Logs]           `json:"logs"`
-	Nixlbench     Nixlbench              `json:"nixlbench"`
-	Architectures []*Listed              `json:"architectures"`
-	Checkpoints   Later[*Checkpoints]    `json:"checkpoints"`
-	Families      Later[[]*ListedFamily] `json:"families"`
-	Names         Later[*Names]          `json:"names"`
-	Without       []Without              `json:"without"`
+	Fields        []Field                 `json:"fields"`
+	Dtypes        map[string]Formula      `json:"dtypes"`
+	Let           map[string]Formula      `json:"let"`
+	Quantities    []Quantity              `json:"quantities"`
+	Units         map[string]Unit         `json:"units"`
+	Views         map[string]*Later[View] `json:"views"`
+	Cache         Later[*Cache]           `json:"cache"`
+	Logs          Later[*Logs]            `json:"logs"`
+	Nixlbench     Nixlbench               `json:"nixlbench"`
+	Architectures []*Listed               `json:"architectures"`
+	Checkpoints   Later[*Checkpoints]     `json:"checkpoints"`
+	Families      Later[[]*ListedFamily]  `json:"families"`
+	Names         Later[*Names]           `json:"names"`
+	Without       []Without               `json:"without"`
 	// LaunchFields are the fields of a configuration's launch section, and LaunchFormats
 	// the names of the formats of jobs.
 	LaunchFields  []Field        `json:"launch_fields"`
@@ -44,6 +44,15 @@ type Schema struct {
 type Without struct {
 	Names []string `json:"names"`
 	Hint  string   `json:"hint"`
+}
+
+// View returns the view of a command.
+func (s *Schema) View(command string) View {
+	v, ok := s.Views[command]
+	if !ok {
+		return View{}
+	}
+	return v.Get()
 }
 
 // Lacks returns the hint on a setting of other tools that configurations do not

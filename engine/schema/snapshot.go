@@ -6,11 +6,9 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
-	"sync"
 	"unicode/utf16"
 	"unicode/utf8"
 
-	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 )
 
@@ -20,18 +18,14 @@ import (
 // contain: structs with tags, maps with string keys, slices, pointers, formulas,
 // positions, and plain values.
 type reader struct {
-	text string
-	at   int
-	// items contains reusable buffers for reading slices, by slice type.
-	items map[reflect.Type]reflect.Value
+	text  string
+	at    int
+	items map[reflect.Type]*items // by the type of the list
 }
-
-// known caches the results of fieldsOf.
-var known sync.Map // of map[string][]int by reflect.Type
 
 // readJSON decodes a JSON text into the value that dst points to.
 func readJSON(text string, dst any) (err error) {
-	r := &reader{text: text, items: map[reflect.Type]reflect.Value{}}
+	r := &reader{text: text, items: map[reflect.Type]*items{}}
 	defer func() {
 		switch e := recover().(type) {
 		case nil:
@@ -41,7 +35,8 @@ func readJSON(text string, dst any) (err error) {
 			panic(e)
 		}
 	}()
-	r.value(reflect.ValueOf(dst).Elem())
+	v := reflect.ValueOf(dst).Elem()
+	r.value(v, shapeOf(v.Type()))
 	if r.space(); r.at < len(r.text) {
 		r.fail("unexpected data after the end")
 	}
@@ -97,131 +92,116 @@ func (r *reader) each(begin, end byte, f func()) {
 	}
 }
 
-// value reads the next value.
-func (r *reader) value(v reflect.Value) {
+// value reads the next value, of a type that t describes.
+func (r *reader) value(v reflect.Value, t *shape) {
 	if r.next() == 'n' {
 		r.word("null")
 		v.SetZero()
 		return
 	}
-	switch v.Kind() {
-	case reflect.String:
+	var err error
+	switch t.form {
+	case formString:
 		v.SetString(r.string())
-	case reflect.Bool:
+	case formBool:
 		v.SetBool(r.bool())
-	case reflect.Int, reflect.Int64:
-		n, err := strconv.ParseInt(r.number(), 10, 64)
-		if err != nil {
-			r.fail("%v", err)
+	case formInt:
+		var n int64
+		if n, err = strconv.ParseInt(r.number(), 10, 64); err == nil {
+			v.SetInt(n)
 		}
-		v.SetInt(n)
-	case reflect.Uint8:
-		if err := v.Addr().Interface().(*Kinds).parse(r.string()); err != nil {
-			r.fail("%v", err)
-		}
-	case reflect.Struct:
-		var err error
-		switch x := v.Addr().Interface().(type) {
-		case *Formula:
-			err = x.Parse(r.string())
-		case *formula.Value:
-			*x = formula.Of(r.any())
-		case *diag.Pos:
-			err = x.Parse(r.string())
-		case keeper:
-			x.keep(r.skip())
-		default:
-			r.object(v)
-		}
-		if err != nil {
-			r.fail("%v", err)
-		}
-	case reflect.Map:
-		r.mapping(v)
-	case reflect.Slice:
-		if rule, ok := v.Addr().Interface().(*EngineRule); ok && r.next() == '"' {
+	case formText:
+		err = v.Addr().Interface().(parser).Parse(r.string())
+	case formValue:
+		*v.Addr().Interface().(*formula.Value) = formula.Of(r.any())
+	case formPart:
+		v.Addr().Interface().(keeper).keep(r.part())
+	case formRule:
+		if r.next() == '"' {
+			rule := v.Addr().Interface().(*EngineRule)
 			*rule = EngineRule{{}}
-			r.value(reflect.ValueOf(&(*rule)[0].Value).Elem())
-			return
+			err = (*rule)[0].Value.Parse(r.string())
+			break
 		}
-		r.slice(v)
-	case reflect.Pointer:
+		r.slice(v, t)
+	case formList:
+		r.slice(v, t)
+	case formMap:
+		r.mapping(v, t)
+	case formPointer:
 		v.Set(reflect.New(v.Type().Elem()))
-		r.value(v.Elem())
+		r.value(v.Elem(), t.elem)
+	case formObject:
+		r.object(v, t)
 	default:
 		r.fail("no snapshot has a %s", v.Type())
 	}
+	if err != nil {
+		r.fail("%v", err)
+	}
 }
 
-// object reads an object into a struct. It skips unknown keys.
-func (r *reader) object(v reflect.Value) {
-	fields := fieldsOf(v.Type())
+// object reads an object into a struct. It skips unknown keys. Keys usually come in the
+// order of the fields.
+func (r *reader) object(v reflect.Value, t *shape) {
+	next := 0
 	r.each('{', '}', func() {
-		if path, ok := fields[r.key()]; ok {
-			r.value(v.FieldByIndex(path))
-			return
+		key := r.key()
+		for range t.fields {
+			f := &t.fields[next]
+			if next++; next == len(t.fields) {
+				next = 0
+			}
+			if f.key == key {
+				r.value(v.FieldByIndex(f.path), f.shape)
+				return
+			}
 		}
 		r.any()
 	})
 }
 
-// fieldsOf maps the keys of a struct to the paths of its fields.
-func fieldsOf(t reflect.Type) map[string][]int {
-	if fields, ok := known.Load(t); ok {
-		return fields.(map[string][]int)
-	}
-	fields := map[string][]int{}
-	for i := range t.NumField() {
-		f := t.Field(i)
-		key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		switch {
-		case key == "-" || !f.IsExported():
-		case f.Anonymous && key == "":
-			for name, path := range fieldsOf(f.Type) {
-				if _, ok := fields[name]; !ok {
-					fields[name] = append([]int{i}, path...)
-				}
-			}
-		default:
-			fields[key] = f.Index
-		}
-	}
-	known.Store(t, fields)
-	return fields
-}
-
-// slice reads a list. It first reads into a buffer shared by all lists of that
-// type, so that it can then allocate a slice of the exact length.
-func (r *reader) slice(v reflect.Value) {
+// slice reads a list. It first reads the items into values that all lists of that type
+// share, so that it can then allocate a slice of the exact length.
+func (r *reader) slice(v reflect.Value, s *shape) {
 	t := v.Type()
-	items, ok := r.items[t]
-	if !ok {
-		items = reflect.New(t).Elem()
+	p := r.items[t]
+	if p == nil {
+		p = new(items)
+		r.items[t] = p
 	}
-	delete(r.items, t) // nested lists of the same type need their own buffer
-	n := 0
+	first := p.used // items before it belong to lists that contain this one
 	r.each('[', ']', func() {
-		if n == items.Cap() {
-			items.Grow(max(1, n))
+		if p.used == len(p.values) {
+			p.values = append(p.values, reflect.New(t.Elem()).Elem())
 		}
-		n++
-		items.SetLen(n)
-		items.Index(n - 1).SetZero()
-		r.value(items.Index(n - 1))
+		item := p.values[p.used]
+		p.used++
+		item.SetZero()
+		r.value(item, s.elem)
 	})
-	v.Set(reflect.MakeSlice(t, n, n))
-	reflect.Copy(v, items.Slice(0, n))
-	r.items[t] = items
+	list := reflect.MakeSlice(t, p.used-first, p.used-first)
+	for i := range list.Len() {
+		list.Index(i).Set(p.values[first+i])
+	}
+	p.used = first
+	v.Set(list)
 }
 
-func (r *reader) mapping(v reflect.Value) {
+// items are values of one type that are used again and again.
+type items struct {
+	values []reflect.Value
+	used   int
+}
+
+func (r *reader) mapping(v reflect.Value, s *shape) {
 	t := v.Type()
 	v.Set(reflect.MakeMap(t))
 	key, elem := reflect.New(t.Key()).Elem(), reflect.New(t.Elem()).Elem()
 	r.each('{', '}', func() {
 		key.SetString(r.key())
 		elem.SetZero()
-		r.value(elem)
+		r.value(elem, s.elem)
 		v.SetMapIndex(key, elem)
 	})
 }

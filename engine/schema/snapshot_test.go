@@ -30,7 +30,11 @@ func TestReadJSON(t *testing.T) {
 		testLater(t, &k.Requires, &want.Cache.Get().Kinds[name].Requires)
 	}
 	testLater(t, &got.Checkpoints, &want.Checkpoints)
+	testLater(t, &got.Nixlbench.Limits, &want.Nixlbench.Limits)
 	testLater(t, &got.Nixlbench.Runs, &want.Nixlbench.Runs)
+	for name, v := range got.Views {
+		testLater(t, v, want.Views[name])
+	}
 	for name, b := range got.Nixlbench.Backends {
 		testLater(t, &b.Transfers, &want.Nixlbench.Backends[name].Transfers)
 	}
@@ -89,7 +93,7 @@ func TestLaterWrong(t *testing.T) {
 func FuzzReadJSON(f *testing.F) {
 	for _, text := range []string{
 		`{"fields":[{"path":"a.b","number":true,"default":3,"pos":"x:1:2"}]}`, `{"dtypes":{"a":"@f:1:2 x + 1","b":"2"}}`,
-		`{"nixlbench":{"releases":["\u00e9\ud83d\ude00\n\\"]}}`, `[`, `{"x": {"y": [1, null]}}`, `{"fields": null}`, ``, `"`, `{"let":{"a":"\q"}}`, `{} {}`,
+		`{"nixlbench":{"releases":["\u00e9\ud83d\ude00\n\\"]}}`, `[`, `{"x": {"y": [1, null]}}`, `{"fields": null}`, `{"cache":[2,{}],"families":[9,[]]}`, ``, `"`, `{"let":{"a":"\q"}}`, `{} {}`,
 	} {
 		f.Add(text)
 	}

@@ -49,9 +49,10 @@ func (k Kinds) MarshalText() ([]byte, error) {
 }
 
 // UnmarshalText is the inverse of [Kinds.MarshalText].
-func (k *Kinds) UnmarshalText(text []byte) error { return k.parse(string(text)) }
+func (k *Kinds) UnmarshalText(text []byte) error { return k.Parse(string(text)) }
 
-func (k *Kinds) parse(text string) error {
+// Parse parses what [Kinds.MarshalText] returns.
+func (k *Kinds) Parse(text string) error {
 	*k = 0
 	for name := range strings.SplitSeq(text, "|") {
 		i := slices.IndexFunc(kindNames, func(n struct{ name, said string }) bool { return n.name == name })

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"maps"
+	"math"
 
 	"kvbench/engine/data"
 	"kvbench/engine/formula"
@@ -21,6 +22,8 @@ type Advice struct {
 // Setting is a flag with a value, and the time of the transfer with it.
 type Setting struct {
 	Flag, Value string
+	// Also is the flag that sets the same of the destination, if that was set too, or "".
+	Also string
 	// As is the engine's name for it, if that differs.
 	As     string
 	Micros int64
@@ -71,15 +74,36 @@ func (t *Transfer) try(p *plan.Planner, change schema.Speedup) (Setting, bool) {
 			continue
 		}
 		req := t.set(change.Field, v)
-		if _, ok := t.Request.Config.Values[change.Also]; ok {
+		s := Setting{Flag: field.Flag, Value: p.Schema().Word(field, v), As: change.As}
+		if other, ok := t.Request.Config.Values[change.Also]; ok {
 			req.Config.Values[change.Also] = data.Fact{Value: v, Origin: data.Origin{Kind: data.FromFlag}}
+			if f := t.field(p, change.Also); f != nil && other.Origin.Given() {
+				s.Also = f.Flag
+			}
 		}
 		u, err := Of(p, req)
-		if err == nil && 2*u.All.Micros <= t.All.Micros {
-			return Setting{field.Flag, p.Schema().Word(field, v), change.As, u.All.Micros}, true
+		if err == nil && t.halved(u) {
+			s.Micros = u.All.Micros
+			return s, true
 		}
 	}
 	return Setting{}, false
+}
+
+// halved reports whether another transfer takes at most half the time. Half the bytes and
+// descriptors may take a little more, because times are rounded up; so the transfer is
+// compared with twice what the other moves.
+func (t *Transfer) halved(u *Transfer) bool {
+	s := u.Slowest
+	if s.Bytes > math.MaxInt64/2 || s.Descriptors > math.MaxInt64/2 {
+		return false
+	}
+	start, _, err := u.Quantity(timeOf, 0, 0)
+	if err != nil {
+		return false
+	}
+	twice, _, err := u.Quantity(timeOf, 2*s.Bytes, 2*s.Descriptors)
+	return err == nil && start+twice <= t.All.Micros
 }
 
 func (t *Transfer) field(p *plan.Planner, name string) *schema.Field {

@@ -64,6 +64,9 @@ func Of(p *plan.Planner, req *plan.Request) (*Transfer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if tooMany(made) {
+		return nil, diag.Errorf(diag.Pos{File: req.Config.File}, "there are more than %d pairs of ranks, which is too many to list", maxPairs)
+	}
 	t := &Transfer{Transfer: made, Pairs: Pairs(made)}
 	if len(t.Pairs) == 0 {
 		return nil, diag.Errorf(diag.Pos{File: req.Config.File}, "no rank of the source sends anything")
@@ -79,6 +82,23 @@ func Of(p *plan.Planner, req *plan.Request) (*Transfer, error) {
 	}
 	_, t.Timed, err = made.Quantity(timeOf, 0, 0)
 	return t, err
+}
+
+// maxPairs is the maximum number of pairs that are listed.
+const maxPairs = 1 << 16
+
+// tooMany reports whether a transfer has more pairs than that.
+func tooMany(t *plan.Transfer) bool {
+	left := int64(maxPairs)
+	groups := min(plan.Cycle(t.Source, t.Destination), t.Requests)
+	for i := range t.Shapes {
+		n := t.Shapes[i].Pairs()
+		if n > 0 && groups > left/n {
+			return true
+		}
+		left -= groups * n
+	}
+	return false
 }
 
 // clock determines the times of pairs, each kind of pair once.

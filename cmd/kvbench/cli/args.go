@@ -19,9 +19,9 @@ const minPrefix = 4
 //
 // normalize reports all errors, not just the first. A request for help returns an
 // error that wraps [flag.ErrHelp]. For flags that this command does not have, others
-// maps each name to a command that has it, and lacks returns a hint on names that no
+// returns a command that has the flag, and lacks returns a hint on names that no
 // command has.
-func normalize(args []string, flags []*flagSpec, takesWords bool, others map[string]string, lacks func(name string) string) (words []string, given map[string]bool, err error) {
+func normalize(args []string, flags []*flagSpec, takesWords bool, others, lacks func(name string) string) (words []string, given map[string]bool, err error) {
 	var errs diag.List
 	var rest []string
 	given = map[string]bool{}
@@ -48,7 +48,7 @@ func normalize(args []string, flags []*flagSpec, takesWords bool, others map[str
 		name, value, hasValue := strings.Cut(strings.TrimPrefix(arg[1:], "-"), "=")
 		f, err := find(name, flags)
 		if err != nil {
-			if other := others[strings.ReplaceAll(name, "-", "_")]; other != "" {
+			if other := others(strings.ReplaceAll(name, "-", "_")); other != "" {
 				err.WithHint("--%s is a flag of %s %s", name, program, other)
 			} else if hint := lacks(name); hint != "" {
 				err.Hints = []string{hint} // flags with similar names are unrelated

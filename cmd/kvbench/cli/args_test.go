@@ -54,7 +54,7 @@ func TestNormalize(t *testing.T) {
 		{args: "--pag 4", err: "unknown flag --pag"},
 		{args: "--nosuch 4 x", err: "unknown flag --nosuch\nunexpected argument \"x\": every value must follow a flag"},
 	} {
-		words, _, err := normalize(strings.Fields(test.args), flags, false, nil, none)
+		words, _, err := normalize(strings.Fields(test.args), flags, false, none, none)
 		if got := strings.Join(words, " "); err == nil && got != test.want {
 			t.Errorf("%s: got %s, want %s", test.args, got, test.want)
 		}
@@ -73,13 +73,26 @@ func FuzzNormalize(f *testing.F) {
 	flags := planFlags(f)
 	f.Fuzz(func(t *testing.T, line string) {
 		args := strings.Split(line, " ")
-		words, given, err := normalize(args, flags, false, nil, none)
+		words, given, err := normalize(args, flags, false, none, none)
 		if err != nil {
 			return
 		}
-		again, same, err := normalize(words, flags, false, nil, none)
+		again, same, err := normalize(words, flags, false, none, none)
 		if err != nil || !slices.Equal(words, again) || len(given) != len(same) {
 			t.Errorf("%q gives %q, and that %q (%v)", args, words, again, err)
 		}
 	})
+}
+
+// TestMakers checks that each command has the name that selects it.
+func TestMakers(t *testing.T) {
+	s, err := schema.Decode(cueschema.Snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range makers() {
+		if c := m.command(&app{schema: s}); c.name != m.name {
+			t.Errorf("%s makes the command %s", m.name, c.name)
+		}
+	}
 }

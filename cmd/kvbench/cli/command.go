@@ -318,7 +318,7 @@ func (a *app) prepare(c *command, planners *plan.Planners, detail bool, given ma
 // wantsOptional reports whether a configuration sets a value that makes the
 // command's view show an optional row.
 func (a *app) wantsOptional(c *command, cfg *config.Config) bool {
-	return slices.ContainsFunc(a.schema.Views[c.name].Rows, func(r schema.Row) bool {
+	return slices.ContainsFunc(a.schema.View(c.name).Rows, func(r schema.Row) bool {
 		i := slices.IndexFunc(a.schema.Quantities, func(q schema.Quantity) bool { return r.Optional && q.Name == r.Value })
 		return i >= 0 && slices.ContainsFunc(formula.Names(a.schema.Quantities[i].Detail.Text), func(name string) bool {
 			return cfg.Values[name].Origin.Kind != data.FromDefault
@@ -374,7 +374,7 @@ func (a *app) readConfigs(c *command) ([]*config.Config, error) {
 	var all sync.WaitGroup
 	work := func() {
 		for i := next.Add(1) - 1; i < int64(len(files)); i = next.Add(1) - 1 {
-			reads[i].cfg, reads[i].err = loader.Config(files[i], a.schema.Views[c.name].Preset, c.name, overrides)
+			reads[i].cfg, reads[i].err = loader.Config(files[i], a.schema.View(c.name).Preset, c.name, overrides)
 		}
 	}
 	if len(files) > 1 {
@@ -527,7 +527,9 @@ func rowNames(v schema.View) []string {
 
 // quantities runs a command that shows the quantities of each plan.
 func (a *app) quantities(c *command, detail bool, show func(i int, pl *plan.Plan) error) error {
-	jobs, err := a.prepare(c, plan.NewPlanners(a.schema, a.schema.Nixlbench.Default, ""), detail, nil)
+	planners := plan.NewPlanners(a.schema, a.schema.Nixlbench.Default, "")
+	planners.Quantities = true
+	jobs, err := a.prepare(c, planners, detail, nil)
 	var errs diag.List
 	errs.Add(err)
 	shown := 0
@@ -539,7 +541,7 @@ func (a *app) quantities(c *command, detail bool, show func(i int, pl *plan.Plan
 			errs.Add(about(j.Request, err))
 			continue
 		}
-		rows := rowNames(a.schema.Views[c.name])
+		rows := rowNames(a.schema.View(c.name))
 		what := plan.Shown{Names: a.onlyQuantities(rows)}
 		if detail {
 			what.Names = quantitiesOf(a.schema)

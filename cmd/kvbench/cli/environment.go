@@ -12,7 +12,7 @@ var ofTests = []string{"UPDATE", "FULL", "PYTHON_TOOL"}
 
 // noteEnvironment prints a note on each variable that has kvbench's prefix but does not
 // match a flag of any command.
-func (a *app) noteEnvironment(environ []string, cmds []*command, c *command) {
+func (a *app) noteEnvironment(environ []string, c *command) {
 	var ours []string
 	for _, entry := range environ {
 		if strings.HasPrefix(entry, envPrefix+"_") {
@@ -23,7 +23,7 @@ func (a *app) noteEnvironment(environ []string, cmds []*command, c *command) {
 		return
 	}
 	var known []string
-	for _, cmd := range append([]*command{c}, cmds...) { // prefer to suggest the command's own flags
+	for _, cmd := range append([]*command{c}, a.commands()...) { // prefer to suggest the command's own flags
 		for _, f := range cmd.flags {
 			if !slices.Contains(known, f.name) {
 				known = append(known, f.name)

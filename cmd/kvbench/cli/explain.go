@@ -85,9 +85,9 @@ func (a *app) explain(_ context.Context, c *command) error {
 		case "json":
 			err = report.ExplainJSON(&out, all)
 		case "markdown":
-			err = report.ExplainMarkdown(&out, a.schema.Views["plan"], all)
+			err = report.ExplainMarkdown(&out, a.schema.View("plan"), all)
 		default:
-			err = report.ExplainText(&out, a.schema.Views["plan"], all)
+			err = report.ExplainText(&out, a.schema.View("plan"), all)
 		}
 		errs.Add(err)
 	}

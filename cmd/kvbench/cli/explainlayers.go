@@ -17,7 +17,7 @@ func (a *app) explainLayers(c *command, format string, planners *plan.Planners, 
 	jobs, err := a.prepare(c, planners, true, given)
 	var errs diag.List
 	errs.Add(err)
-	view := a.schema.Views[layersWord]
+	view := a.schema.View(layersWord)
 	var out bytes.Buffer
 	var all [][]*plan.LayerTable
 	for _, j := range jobs {

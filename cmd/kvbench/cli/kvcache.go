@@ -45,7 +45,7 @@ func (a *app) kvcache(ctx context.Context, c *command) error {
 	case "csv":
 		err = report.QuantitiesCSV(&out, plans)
 	default:
-		err = report.QuantitiesTable(&out, a.schema.Views["plan"], plans)
+		err = report.QuantitiesTable(&out, a.schema.View("plan"), plans)
 	}
 	errs.Add(err)
 	_, err = a.stdout.Write(out.Bytes())
@@ -59,6 +59,6 @@ func (a *app) showView(_ context.Context, c *command) error {
 		if i > 0 {
 			fmt.Fprintln(a.stdout)
 		}
-		return report.Rows(a.stdout, a.schema.Views[c.name], pl)
+		return report.Rows(a.stdout, a.schema.View(c.name), pl)
 	})
 }

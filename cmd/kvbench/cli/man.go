@@ -18,7 +18,7 @@ func (a *app) manCmd() *command {
 		name:  "man",
 		short: "Print the manual page",
 		exec: func(context.Context, *command) error {
-			_, err := io.WriteString(a.stdout, manPage(a.cmds, builtOn()))
+			_, err := io.WriteString(a.stdout, manPage(a.commands(), builtOn()))
 			return err
 		},
 	}

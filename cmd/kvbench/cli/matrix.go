@@ -322,7 +322,7 @@ func (a *app) noteMatrices(w *workload, g *matrix.Generator, req *plan.Request, 
 
 // showMatrices prints what was written.
 func (a *app) showMatrices(req *plan.Request, g *matrix.Generator, t *matrix.Totals, name string) error {
-	view := a.schema.Views["matrix"]
+	view := a.schema.View("matrix")
 	var out bytes.Buffer
 	if err := report.Rows(&out, view, &plan.Plan{Request: req}); err != nil {
 		return err

@@ -109,7 +109,7 @@ func (a *app) listModels(c *command, loader *model.Loader, format string) error 
 	}
 	archs := known.Architectures()
 	var errs diag.List
-	view := a.schema.Views[c.name]
+	view := a.schema.View(c.name)
 	var rows []map[string]any
 	var out bytes.Buffer
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)

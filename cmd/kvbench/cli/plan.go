@@ -84,11 +84,11 @@ func (a *app) plan(ctx context.Context, c *command) error {
 	if len(plans) > 0 {
 		switch format {
 		case "json":
-			err = report.JSON(&out, a.schema.Views[c.name], plans)
+			err = report.JSON(&out, a.schema.View(c.name), plans)
 		case "csv":
-			err = report.CSV(&out, a.schema.Fields, a.schema.Views[sweepView], plans)
+			err = report.CSV(&out, a.schema.Fields, a.schema.View(sweepView), plans)
 		default:
-			err = report.Text(&out, a.schema.Views[c.name], plans)
+			err = report.Text(&out, a.schema.View(c.name), plans)
 		}
 		if err == nil {
 			err = a.writeAll(c, out.Bytes())

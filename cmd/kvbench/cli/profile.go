@@ -352,7 +352,7 @@ func (p *profile) run(ctx context.Context) error {
 	defer signal.Stop(pipe)
 
 	p.session.Schema, p.session.Build, p.session.Ending.Hurry = p.schema, version(), p.hurry
-	p.view = report.WithAxes(p.schema.Views["summary"], p.axes)
+	p.view = report.WithAxes(p.schema.View("summary"), p.axes)
 	measures := p.schema.Nixlbench.Runs.Get().Measures
 	p.briefs = runner.NewBriefs(append(report.Kept(p.view, measures), report.NamesOf(p.knobs)...), measures)
 	p.session.Warn = func(d *diag.Diag) { p.progress.print(func() { p.print.Print(d) }) }
@@ -517,7 +517,7 @@ func (p *profile) show(run *runner.Run) {
 		out.WriteString("\n")
 	}
 	p.shown = true
-	report.Header(&out, p.schema.Views["profile"], run.Plan)
+	report.Header(&out, p.schema.View("profile"), run.Plan)
 	flags := run.Shown(p.secrets)
 	if _, hid := nixlbench.Masked(run.Flags); hid && !p.secrets && !p.masked {
 		p.masked = true

@@ -12,7 +12,7 @@ import (
 
 // reportCmd shows results.
 func (a *app) reportCmd() *command {
-	columns := func() []string { return report.Columns(a.schema.Views["report"], a.schema) }
+	columns := func() []string { return report.Columns(a.schema.View("report"), a.schema) }
 	return &command{
 		name:  "report",
 		words: "FILE [BASELINE]",
@@ -48,7 +48,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	if len(errs) > 0 {
 		return errs
 	}
-	view := a.schema.Views[c.name]
+	view := a.schema.View(c.name)
 	options := &report.Options{Format: format, View: view, Columns: a.namedColumns(c, "columns"), Match: a.namedColumns(c, "match")}
 	names, measures := options.Shown(a.schema)
 	keepMuch()
@@ -106,7 +106,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 func (a *app) namedColumns(c *command, flag string) []string {
 	names := c.list(flag)
 	for i, name := range names {
-		names[i] = report.ColumnOf(a.schema.Views[c.name], a.schema, name)
+		names[i] = report.ColumnOf(a.schema.View(c.name), a.schema, name)
 	}
 	return names
 }
@@ -114,7 +114,7 @@ func (a *app) namedColumns(c *command, flag string) []string {
 // checkColumns returns errors for columns of a flag that do not exist or are given
 // twice.
 func (a *app) checkColumns(c *command, flag string) error {
-	view := a.schema.Views[c.name]
+	view := a.schema.View(c.name)
 	known := report.Columns(view, a.schema)
 	_, from, _ := c.value(flag)
 	var errs diag.List

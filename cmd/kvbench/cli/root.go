@@ -45,7 +45,6 @@ const program = "kvbench"
 // app is the state shared by commands.
 type app struct {
 	schema *schema.Schema
-	cmds   []*command
 	bench  []*flagSpec // nixlbench's own flags
 	stdout io.Writer
 	stderr io.Writer
@@ -222,6 +221,48 @@ func (a *app) report(err error) {
 // /dev/null, are not.
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
+// maker makes the command with a name.
+type maker struct {
+	name    string
+	command func(*app) *command
+}
+
+// makers lists the commands in the order of the help. Only the command that runs is
+// made, because making all of them would slow down every start.
+func makers() []maker {
+	return []maker{
+		{"plan", (*app).planCmd},
+		{"explain", (*app).explainCmd},
+		{"profile", (*app).profileCmd},
+		{"launch", (*app).launchCmd},
+		{"collect", (*app).collectCmd},
+		{"report", (*app).reportCmd},
+		{"kvcache", (*app).kvcacheCmd},
+		{"iosize", (*app).iosizeCmd},
+		{"transfer", (*app).transferCmd},
+		{"matrix", (*app).matrixCmd},
+		{"verify", (*app).verifyCmd},
+		{"models", (*app).modelsCmd},
+		{"import", (*app).importCmd},
+		{"init", (*app).initCmd},
+		{"vet", (*app).vetCmd},
+		{"schema", (*app).schemaCmd},
+		{"nixlbench", (*app).nixlbenchCmd},
+		{"completion", (*app).completionCmd},
+		{"man", (*app).manCmd},
+		{"version", (*app).versionCmd},
+	}
+}
+
+// commands returns all commands.
+func (a *app) commands() []*command {
+	var all []*command
+	for _, m := range makers() {
+		all = append(all, m.command(a))
+	}
+	return all
+}
+
 func (a *app) run(ctx context.Context, args []string) error {
 	var err error
 	if a.schema, err = schema.Decode(cueschema.Snapshot); err != nil {
@@ -230,37 +271,35 @@ func (a *app) run(ctx context.Context, args []string) error {
 	if err := a.addReleases(args); err != nil {
 		return err
 	}
-	cmds := []*command{a.planCmd(), a.explainCmd(), a.profileCmd(), a.launchCmd(), a.collectCmd(), a.reportCmd(), a.kvcacheCmd(), a.iosizeCmd(), a.transferCmd(), a.matrixCmd(), a.verifyCmd(), a.modelsCmd(), a.importCmd(), a.initCmd(), a.vetCmd(), a.schemaCmd(), a.nixlbenchCmd(), a.completionCmd(), a.manCmd(), a.versionCmd()}
-	a.cmds = cmds
 	if len(args) > 0 && args[0] == completeCommand {
-		return a.complete(cmds, args[1:])
+		return a.complete(a.commands(), args[1:])
 	}
 	if len(args) > 0 && args[0] == "help" {
 		args = append(args[1:], "--help")
 	}
 	if len(args) == 0 {
-		io.WriteString(a.stderr, rootUsage(cmds))
+		io.WriteString(a.stderr, rootUsage(a.commands()))
 		return diag.Usagef("missing command")
 	}
 	if isHelp(args[0]) || isHelpAll(args[0]) {
-		_, err := io.WriteString(a.stdout, rootUsage(cmds))
+		_, err := io.WriteString(a.stdout, rootUsage(a.commands()))
 		return err
 	}
 	if args[0] == "--version" {
 		args = []string{"version"}
 	}
-	i := slices.IndexFunc(cmds, func(c *command) bool { return c.name == args[0] })
+	i := slices.IndexFunc(makers(), func(m maker) bool { return m.name == args[0] })
 	if i < 0 {
-		return unknownCommand(args[0], cmds)
+		return unknownCommand(args[0], a.commands())
 	}
-	c := cmds[i]
-	others := map[string]string{}
-	for _, other := range cmds {
-		for _, f := range other.flags {
-			if others[f.name] == "" {
-				others[f.name] = other.name
+	c := makers()[i].command(a)
+	others := func(flag string) (command string) {
+		for _, other := range a.commands() {
+			if other.flag(flag).name != "" {
+				return other.name
 			}
 		}
+		return command
 	}
 	words, given, err := normalize(args[1:], c.flags, c.words != "", others, a.schema.Lacks)
 	if errors.Is(err, flag.ErrHelp) {
@@ -272,7 +311,7 @@ func (a *app) run(ctx context.Context, args []string) error {
 	}
 	c.given = given
 	if len(c.flags) > 0 {
-		a.noteEnvironment(os.Environ(), cmds, c)
+		a.noteEnvironment(os.Environ(), c)
 	}
 	root := &ffcli.Command{Name: program, Subcommands: []*ffcli.Command{c.ffcli()}, Exec: func(context.Context, []string) error { return flag.ErrHelp }}
 	done := func() {}

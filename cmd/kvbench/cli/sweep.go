@@ -195,9 +195,9 @@ func (a *app) sweepNames(columns []string) []string {
 
 // sweepColumns returns the columns shown by default.
 func (a *app) sweepColumns(c *command, jobs []plan.Item) []string {
-	view := a.schema.Views[sweepView]
+	view := a.schema.View(sweepView)
 	if c.transfers {
-		view = a.schema.Views[transfersView]
+		view = a.schema.View(transfersView)
 	}
 	columns, quantities := rowNames(view), quantitiesOf(a.schema)
 	for i := range a.schema.Fields {

@@ -46,7 +46,7 @@ func (a *app) transferFlags(section string) []*flagSpec {
 func (a *app) transferNames(c *command) string {
 	where, _, _ := c.value("where")
 	condition, _ := sweep.Condition(a.schema, where) // the sweep reports the error
-	names := slices.Concat(rowNames(a.schema.Views[transfersView]), report.Answers, c.list("columns"), formula.Names(condition.Text))
+	names := slices.Concat(rowNames(a.schema.View(transfersView)), report.Answers, c.list("columns"), formula.Names(condition.Text))
 	for _, name := range c.list("sort") {
 		names = append(names, strings.TrimPrefix(name, "-"))
 	}
@@ -82,7 +82,7 @@ func (a *app) transfer(ctx context.Context, c *command) error {
 			if len(list) > 0 {
 				fmt.Fprintln(&out)
 			}
-			err = report.TransferText(&out, a.schema.Views[c.name], report.Transfer{Transfer: t, Planner: j.Planner})
+			err = report.TransferText(&out, a.schema.View(c.name), report.Transfer{Transfer: t, Planner: j.Planner})
 		}
 		done()
 		if err != nil {

@@ -61,7 +61,7 @@ func (a *app) verify(_ context.Context, c *command) error {
 	if err != nil {
 		return err
 	}
-	view := a.schema.Views[c.name]
+	view := a.schema.View(c.name)
 	a.printOnce(a.missing(j, append(rowNames(view), "rank_bytes_per_token")))
 	a.warn([]*plan.Plan{result.Plan})
 	var out bytes.Buffer
