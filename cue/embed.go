@@ -8,9 +8,9 @@ import "embed"
 //go:generate go run gen.go
 
 // Files contains the CUE files. Package kvbench is at the root; packages plan, cache,
-// logs and nixlbench are in folders with those names.
+// logs, nixlbench and launch are in folders with those names.
 //
-//go:embed *.cue plan/*.cue cache/*.cue logs/*.cue nixlbench/*.cue
+//go:embed *.cue plan/*.cue cache/*.cue logs/*.cue nixlbench/*.cue launch/*.cue
 var Files embed.FS
 
 // Snapshot is the whole schema and the architectures in models/ as JSON. go generate

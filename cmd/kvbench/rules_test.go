@@ -22,7 +22,8 @@ import (
 // English words, keys of the documented output, or kvbench's own flags.
 var plainWords = []string{
 	"backend", "mode", "scheme", "filepath", "filenames",
-	"config_file", // a key of the documented JSON and CSV
+	"config_file",             // a key of the documented JSON and CSV
+	"sh", "toml", "ib", "tcp", // also a shell, a language, a unit and a protocol
 }
 
 // TestNoNamesInGo checks that the names of models, engines, backends and nixlbench
@@ -41,6 +42,8 @@ func TestNoNamesInGo(t *testing.T) {
 	}
 	names = append(names, schema.Keys(s.Nixlbench.Flags)...)
 	names = append(names, schema.Keys(s.Nixlbench.Backends)...)
+	names = append(names, schema.Keys(s.Launch.Get().Formats)...)
+	names = append(names, schema.Keys(s.Launch.Get().Fabrics)...)
 	names = slices.DeleteFunc(names, func(n string) bool { return slices.Contains(plainWords, n) })
 	for i, n := range names {
 		names[i] = regexp.QuoteMeta(n)
@@ -106,6 +109,7 @@ var layers = []string{
 	"kvbench/engine/vet",
 	"kvbench/engine/nixlbench",
 	"kvbench/engine/runner",
+	"kvbench/engine/launch",
 	"kvbench/engine/report",
 	"kvbench/cmd/kvbench/cli",
 	"kvbench/cmd/kvbench",

@@ -64,6 +64,8 @@ type Config struct {
 	// Knobs are the nixlbench flags in the file's sweep section, with one value
 	// or several.
 	Knobs []*Knob
+	// Launch holds the options of the launch section that are set, by name.
+	Launch map[string]data.Fact
 }
 
 // Config reads a configuration file (none if file is empty), applies preset and then
@@ -86,10 +88,15 @@ func (l *Loader) Config(file string, preset map[string]map[string]formula.Value,
 
 func (l *Loader) config(file string, doc *data.Document, preset map[string]map[string]formula.Value, command string, overrides []Override) (*Config, error) {
 	var errs diag.List
+	doc, job, err := l.launchOf(doc, overrides)
+	errs.Add(err)
 	doc, axes, knobs, err := l.sweepOf(doc)
 	errs.Add(err)
 	layers := []*data.Document{doc, presetLayer(preset, command), {}}
 	for _, o := range overrides {
+		if isLaunch(o.Path) {
+			continue
+		}
 		over := data.Leaf{Path: o.Path, Origin: o.Origin}
 		delete(axes, o.Path)
 		if o.Axis {
@@ -108,7 +115,7 @@ func (l *Loader) config(file string, doc *data.Document, preset map[string]map[s
 	merged := data.Merge(layers...)
 	merged.File = file
 	errs.Add(l.checkConfig(merged))
-	c := &Config{File: file, Values: make(map[string]data.Fact, len(l.schema.Fields)), Knobs: knobs}
+	c := &Config{File: file, Values: make(map[string]data.Fact, len(l.schema.Fields)), Knobs: knobs, Launch: job}
 	for i := range l.schema.Fields {
 		f := &l.schema.Fields[i]
 		if !f.Default.IsZero() {
@@ -197,7 +204,7 @@ func (l *Loader) CheckNamed(doc *data.Document) error {
 // With returns the configuration for a model: values that were not set default to the
 // model's own defaults, and the accounting defaults to that of the architecture.
 func (c *Config) With(arch *schema.Architecture, defaults map[string]data.Fact) *Config {
-	out := &Config{File: c.File, Values: maps.Clone(c.Values), Axes: c.Axes, Knobs: c.Knobs}
+	out := &Config{File: c.File, Values: maps.Clone(c.Values), Axes: c.Axes, Knobs: c.Knobs, Launch: c.Launch}
 	for name, v := range defaults {
 		if old, ok := c.Values[name]; !ok || old.Origin.Kind == data.FromDefault {
 			out.Values[name] = v

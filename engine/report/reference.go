@@ -16,7 +16,8 @@ func Reference(s *schema.Schema) map[string][]byte {
 	pages := map[string][]byte{}
 	for name, write := range map[string]func(*page, *schema.Schema){
 		"configuration.md": configPage, "nixlbench-flags.md": flagsPage, "backends.md": backendsPage,
-		"limits.md": limitsPage, "formulas.md": formulasPage, "cache.md": cachePage, "transfers.md": transfersPage, "logs.md": logsPage,
+		"limits.md": limitsPage, "formulas.md": formulasPage, "cache.md": cachePage, "transfers.md": transfersPage,
+		"launch.md": launchPage, "logs.md": logsPage,
 	} {
 		p := &page{}
 		write(p, s)

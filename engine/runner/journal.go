@@ -285,7 +285,7 @@ func (j *Journal) Done(hash string) *Record {
 
 // Add appends a record and syncs it to disk.
 func (j *Journal) Add(r *Record) error {
-	line, err := encode(r)
+	line, err := Encode(r)
 	if err != nil {
 		return fmt.Errorf("%s: cannot save the result: %w", j.name, err)
 	}

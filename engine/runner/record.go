@@ -186,9 +186,9 @@ func (r *Record) SetFlags(pl *plan.Plan, flags []fit.Flag) {
 // keptRows is the number of rows saved in a record that is too long.
 const keptRows = 1000
 
-// encode returns a record as a line of at most [jsonl.MaxLine] bytes. If it is
+// Encode returns a record as a line of at most [jsonl.MaxLine] bytes. If it is
 // longer, its longest parts are omitted and its notes say so.
-func encode(r *Record) ([]byte, error) {
+func Encode(r *Record) ([]byte, error) {
 	parts := map[string]struct {
 		value any
 		cut   func()

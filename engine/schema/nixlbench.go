@@ -315,3 +315,13 @@ func Keys[V any](m map[string]V) []string {
 	slices.Sort(keys)
 	return keys
 }
+
+// Newest returns the newest finished release.
+func (n *Nixlbench) Newest() string {
+	for _, r := range slices.Backward(n.Releases) {
+		if !slices.Contains(n.Previews, r) {
+			return r
+		}
+	}
+	return n.Default
+}

@@ -32,6 +32,11 @@ type Schema struct {
 	Families      Later[[]*ListedFamily]  `json:"families"`
 	Names         Later[*Names]           `json:"names"`
 	Without       []Without               `json:"without"`
+	// LaunchFields are the fields of a configuration's launch section, and LaunchFormats
+	// the names of the formats of jobs.
+	LaunchFields  []Field        `json:"launch_fields"`
+	LaunchFormats []string       `json:"launch_formats"`
+	Launch        Later[*Launch] `json:"launch"`
 }
 
 // Without describes a setting of other tools that configurations do not have:
@@ -286,11 +291,16 @@ type Check struct {
 	At map[string]diag.Pos `json:"-"`
 }
 
-// Field returns the configuration field with a path.
+// Field returns the configuration field with a path, which may be in the launch
+// section.
 func (s *Schema) Field(path string) *Field {
-	for i := range s.Fields {
-		if s.Fields[i].Path == path {
-			return &s.Fields[i]
+	fields := s.Fields
+	if strings.HasPrefix(path, LaunchSection+".") {
+		fields = s.LaunchFields
+	}
+	for i := range fields {
+		if fields[i].Path == path {
+			return &fields[i]
 		}
 	}
 	return nil

@@ -112,6 +112,10 @@ type Member struct {
 // Any reports whether every value is allowed.
 func (t *Type) Any() bool { return t.Kinds == 1<<len(kindNames)-1 && !t.Partial }
 
+// Matches reports whether strings must match regular expressions, which the snapshot
+// does not contain.
+func (t *Type) Matches() bool { return len(t.matches) > 0 }
+
 // Numbers reports whether numbers are allowed.
 func (t *Type) Numbers() bool { return t.Kinds&(KindWhole|KindNumber) != 0 }
 

@@ -6,6 +6,7 @@ package schemagen
 import (
 	"encoding/json"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"cuelang.org/go/cue"
@@ -43,7 +44,7 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 		return nil, err
 	}
 	packages := map[string]cue.Value{"": defs}
-	for _, name := range []string{"plan", "cache", "logs", "nixlbench"} {
+	for _, name := range []string{"plan", "cache", "logs", "nixlbench", "launch"} {
 		if packages[name], err = l.Reader().Package(name); err != nil {
 			return nil, err
 		}
@@ -51,7 +52,7 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 	for _, d := range []struct {
 		pkg string
 		dst any
-	}{{"", s}, {"plan", s}, {"cache", &s.Cache}, {"logs", &s.Logs}, {"nixlbench", &s.Nixlbench}, {"nixlbench", &s.Nixlbench.Runs}} {
+	}{{"", s}, {"plan", s}, {"cache", &s.Cache}, {"logs", &s.Logs}, {"nixlbench", &s.Nixlbench}, {"nixlbench", &s.Nixlbench.Runs}, {"launch", &s.Launch}} {
 		if err := decode(packages[d.pkg], d.dst); err != nil {
 			return nil, err
 		}
@@ -59,6 +60,10 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 	if s.Fields, err = fields(defs, packages["cache"]); err != nil {
 		return nil, err
 	}
+	isLaunch := func(f schema.Field) bool { return strings.HasPrefix(f.Path, schema.LaunchSection+".") }
+	s.LaunchFields = slices.DeleteFunc(slices.Clone(s.Fields), func(f schema.Field) bool { return !isLaunch(f) })
+	s.Fields = slices.DeleteFunc(s.Fields, isLaunch)
+	s.LaunchFormats = schema.Keys(s.Launch.Get().Formats)
 	s.Normalize()
 	s.EachFormula(func(pkg string, p []string, f *schema.Formula) {
 		if v := packages[pkg].LookupPath(data.PathOf(p)); v.Exists() {
@@ -118,7 +123,7 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 				Doc:  data.Doc(v),
 				Type: schema.TypeOf(v),
 			}
-			f.Type.Partial = f.Type.Partial || !plain
+			f.Type.Partial = f.Type.Partial || !plain || f.Type.Matches()
 			for _, a := range v.Attributes(cue.FieldAttr) {
 				switch a.Name() {
 				case "flag":

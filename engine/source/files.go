@@ -62,7 +62,7 @@ func (r *Files) Sections() []string {
 		name, _, _ := strings.Cut(r.schema.Fields[i].Path, ".")
 		names = append(names, name)
 	}
-	return append(slices.Compact(names), SweepSection)
+	return append(slices.Compact(names), SweepSection, schema.LaunchSection)
 }
 
 // Bounded does work on a file. [Files.Watch] is notified, so that it can enforce a

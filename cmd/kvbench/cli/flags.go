@@ -248,6 +248,12 @@ func (c *command) overrides(s *schema.Schema) []config.Override {
 			list = append(list, config.Override{Path: f.Path, Text: text, Origin: from, Axis: c.axes})
 		}
 	}
+	for i := range s.LaunchFields {
+		f := &s.LaunchFields[i]
+		if text, from, ok := c.value(f.Flag); ok && c.flag(f.Flag).group == groupJob {
+			list = append(list, config.Override{Path: f.Path, Text: text, Origin: from})
+		}
+	}
 	return list
 }
 

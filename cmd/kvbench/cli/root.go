@@ -234,6 +234,8 @@ func makers() []maker {
 		{"plan", (*app).planCmd},
 		{"explain", (*app).explainCmd},
 		{"profile", (*app).profileCmd},
+		{"launch", (*app).launchCmd},
+		{"collect", (*app).collectCmd},
 		{"report", (*app).reportCmd},
 		{"kvcache", (*app).kvcacheCmd},
 		{"iosize", (*app).iosizeCmd},
@@ -291,13 +293,13 @@ func (a *app) run(ctx context.Context, args []string) error {
 		return unknownCommand(args[0], a.commands())
 	}
 	c := makers()[i].command(a)
-	others := func(flag string) (command string) {
+	others := func(flag string) string {
 		for _, other := range a.commands() {
 			if other.flag(flag).name != "" {
-				command = other.name
+				return other.name
 			}
 		}
-		return command
+		return ""
 	}
 	words, given, err := normalize(args[1:], c.flags, c.words != "", others, a.schema.Lacks)
 	if errors.Is(err, flag.ErrHelp) {

@@ -29,6 +29,7 @@ func TestMain(m *testing.M) {
 			os.Exit(cli.Main(os.Args[1:]))
 		},
 		"nixlbench": fakeNixlbench,
+		"etcd":      fakeEtcd,
 	})
 }
 

@@ -1,0 +1,135 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/launch"
+	"kvbench/engine/runner"
+)
+
+// collectCmd turns the logs of jobs into results.
+func (a *app) collectCmd() *command {
+	return &command{
+		name:  "collect",
+		words: "DIR|LOG...",
+		short: "Turn the logs of jobs into results",
+		flags: []*flagSpec{
+			{name: "output", short: "o", arg: "FILE", group: groupOutput, help: "Append the results to this file instead of printing them. Results that it already contains are skipped"},
+			releasesFlag(),
+			configFlag(),
+		},
+		exec: a.collect,
+	}
+}
+
+func (a *app) collect(_ context.Context, c *command) error {
+	if len(c.args) == 0 {
+		return diag.Usagef("nothing to collect: specify the folder of a job written by '%s launch'", program)
+	}
+	out, from, ok := c.value("output")
+	if ok && out == "" {
+		return from.Errorf("\"\" is not allowed: expected the name of a file")
+	}
+	var jobs []*launch.Logs
+	var errs diag.List
+	for _, path := range c.args {
+		logs, err := launch.FindLogs(path, a.guard.watch)
+		errs.Add(err)
+		jobs = append(jobs, logs)
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	save := func(rec *runner.Record) error {
+		line, err := runner.Encode(rec)
+		if err == nil {
+			_, err = a.stdout.Write(line)
+		}
+		return err
+	}
+	if ok {
+		journal, err := runner.OpenJournal(out, false, a.guard.watch)
+		if err != nil {
+			return err
+		}
+		defer journal.Close()
+		known, err := runner.Known(out, a.guard.watch)
+		if err != nil {
+			return err
+		}
+		save = func(rec *runner.Record) error {
+			if known[runner.Identify(rec)] {
+				return nil
+			}
+			return journal.Add(rec)
+		}
+	}
+	failed := false
+	for _, logs := range jobs {
+		good, err := a.collectJob(logs, save)
+		if err != nil {
+			return err
+		}
+		failed = failed || !good
+	}
+	if failed {
+		return errShown
+	}
+	return nil
+}
+
+// maxNamed is the maximum number of points that a message names.
+const maxNamed = 10
+
+// collectJob collects the results of a job, reports what is wrong with them, and returns
+// whether every run succeeded.
+func (a *app) collectJob(logs *launch.Logs, save func(*runner.Record) error) (bool, error) {
+	session := &runner.Session{Schema: a.schema}
+	counts := map[runner.Status]int{}
+	total := 0
+	missing, err := logs.Collect(session, func(e *launch.Entry) error {
+		rec := e.Record
+		total++
+		counts[rec.Status]++
+		if rec.Status != runner.OK {
+			a.print.Print(diag.Errorf(diag.Pos{}, "point %s (%s): %s: %s", e.ID, diag.Printable(rec.Model.Name), rec.Status, diag.Printable(strings.Join(rec.Reasons, "; "))))
+		}
+		return save(rec)
+	})
+	if err != nil {
+		return false, err
+	}
+	at := diag.Pos{File: logs.Dir}
+	if len(missing) > 0 {
+		if total == 0 {
+			for _, line := range logs.Preflight() {
+				a.print.Print(diag.Errorf(at, "%s", diag.Printable(line)))
+			}
+		}
+		named := strings.Join(missing[:min(len(missing), maxNamed)], ", ")
+		if len(missing) > maxNamed {
+			named += ", …"
+		}
+		a.print.Print(diag.Errorf(at, "%d of %d points have no logs: %s", len(missing), total+len(missing), named).
+			WithHint("run the job again, or write a job of what is missing with 'kvbench launch --resume FILE'"))
+	}
+	a.print.Print(diag.Notef(at, "%s", tally(counts, total)))
+	return total == counts[runner.OK] && len(missing) == 0, nil
+}
+
+// tally describes the outcomes of runs.
+func tally(counts map[runner.Status]int, total int) string {
+	text := fmt.Sprintf("%d results", total)
+	if total == 1 {
+		text = "1 result"
+	}
+	for _, s := range []runner.Status{runner.OK, runner.Suspect, runner.Failed, runner.Interrupted} {
+		if n := counts[s]; n > 0 {
+			text += fmt.Sprintf(", %d %s", n, s)
+		}
+	}
+	return text
+}

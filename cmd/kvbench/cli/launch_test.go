@@ -1,0 +1,337 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// hostileNames are names that mean something to shells, schedulers and templates.
+var hostileNames = []string{
+	"a b", "it's", `say "hi"`, "line\nbreak", "$(touch owned)", "`touch owned`", "-rf", "$HOME", `back\slash`, "*", "{{.}}", "#x", "~", "ü", "%s",
+	"tab\there", "a;touch owned", "'; touch owned; '", `"; touch owned; "`, "!x", "\x1b[31m", "a=b", "--",
+}
+
+// writeExecutable writes a program.
+func writeExecutable(t *testing.T, name, text string) {
+	t.Helper()
+	save(t, name, text)
+	if err := os.Chmod(name, 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// job is a folder for tests of jobs, with programs of its own.
+type job struct {
+	*testing.T
+	dir string
+	env []string
+}
+
+func newJob(t *testing.T) *job {
+	t.Helper()
+	if _, err := exec.LookPath("bash"); err != nil {
+		t.Skip("bash is not installed: no job was run")
+	}
+	j := &job{T: t, dir: t.TempDir()}
+	if err := os.CopyFS(filepath.Join(j.dir, "examples"), os.DirFS("../../../examples")); err != nil {
+		t.Fatal(err)
+	}
+	j.env = append(os.Environ(), "PATH="+filepath.Join(j.dir, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"), "GORACE="+raceOptions, "TOP="+j.dir)
+	save(t, filepath.Join(j.dir, "bin", "none"), "")
+	return j
+}
+
+// run runs a command in a folder below that of the job.
+func (j *job) run(in string, argv ...string) (string, error) {
+	cmd := exec.Command(argv[0], argv[1:]...)
+	if strings.ContainsRune(argv[0], '/') {
+		cmd.Path = argv[0]
+	}
+	cmd.Dir, cmd.Env = filepath.Join(j.dir, in), j.env
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// must is like run, but the command must succeed.
+func (j *job) must(in string, argv ...string) string {
+	j.Helper()
+	out, err := j.run(in, argv...)
+	if err != nil {
+		j.Fatalf("%q: %v\n%s", argv, err, out)
+	}
+	return out
+}
+
+// stub writes a nixlbench that saves its arguments, and is the tests' own if it is asked
+// for its flags.
+func (j *job) stub() {
+	real, err := exec.LookPath("nixlbench")
+	if err != nil {
+		j.Fatal(err)
+	}
+	j.env = append(j.env, "REAL="+real)
+	writeExecutable(j.T, filepath.Join(j.dir, "bin", "nixlbench"), `#!/bin/bash
+[[ $1 != --helpxml ]] || exec "$REAL" "$@"
+printf '%s\0' "$PWD" "$@" >"$TOP/argv"
+[[ -z ${KVBENCH_TEST_VAR-} ]] || printf '%s' "$KVBENCH_TEST_VAR" >"$TOP/var"
+printf '%s' "${UCX_NET_DEVICES-}" >"$TOP/nics"
+`)
+	writeExecutable(j.T, filepath.Join(j.dir, "bin", "srun"), `#!/bin/bash
+printf '%s\0' "$@" >"$TOP/srun"
+while [[ $1 != -- ]]; do shift; done
+shift
+exec "$@"
+`)
+	writeExecutable(j.T, filepath.Join(j.dir, "bin", "mpirun"), `#!/bin/bash
+while [[ $1 != none ]]; do shift; done # --bind-to none
+shift
+exec "$@"
+`)
+	writeExecutable(j.T, filepath.Join(j.dir, "bin", "scontrol"), "#!/bin/bash\necho n1\n")
+	writeExecutable(j.T, filepath.Join(j.dir, "bin", "nvidia-smi"), "#!/bin/bash\necho 'GPU 0: fake'\n")
+}
+
+// words reads a file of words, each ended by NUL.
+func (j *job) words(name string) []string {
+	j.Helper()
+	text, err := os.ReadFile(filepath.Join(j.dir, name))
+	if err != nil {
+		j.Fatal(err)
+	}
+	return strings.Split(strings.TrimSuffix(string(text), "\x00"), "\x00")
+}
+
+// TestLaunchHostile checks that every value reaches nixlbench as it is, in every format.
+func TestLaunchHostile(t *testing.T) {
+	t.Parallel()
+	j := newJob(t)
+	j.stub()
+	j.env = append(j.env, "SLURM_JOB_ID=7", "SLURM_JOB_NODELIST=n1")
+	for i, name := range hostileNames {
+		for _, format := range []struct{ name, file string }{{"sh", "job.sh"}, {"toml", "job.sh"}, {"mpi", "job.sh"}, {"slurm", "job.sbatch"}} {
+			folder := fmt.Sprintf("%s%d", name, i)
+			if err := os.MkdirAll(filepath.Join(j.dir, format.name, folder), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			where := filepath.Join(j.dir, format.name, folder)
+			data := filepath.Join(where, name)
+			if name != "--" && os.MkdirAll(data, 0o755) != nil {
+				t.Fatal(data)
+			}
+			if name == "--" {
+				data = where
+			}
+			// A relative path may begin with a dash.
+			given := data
+			if strings.HasPrefix(name, "-") && name != "--" {
+				given = name
+			}
+			out := filepath.Join(where, "job"+name)
+			if given == name {
+				if err := os.MkdirAll(filepath.Join(out+".data", name), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			argv := []string{"kvbench", "launch", "--format", format.name, "--output=" + out, "--model", "examples/model_qwen3_8b.yaml", "--isl", "256",
+				"--page_size", "64", "--backend", "POSIX", "--filepath=" + given, "--device_list=" + name, "--fabric", "tcp", "--nics=" + name,
+				"--setup=KVBENCH_TEST_VAR=\"a b\"; export KVBENCH_TEST_VAR"}
+			if format.name == "slurm" {
+				argv = append(argv, "--image="+name, "--mounts="+name)
+			}
+			j.must(".", argv...)
+			if given == name {
+				if err := os.Rename(filepath.Join(out+".data", name), filepath.Join(out, name)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			env := j.env
+			j.env = append(slices.Clone(env), "SLURM_SUBMIT_DIR="+out)
+			if text, err := j.run(".", filepath.Join(out, format.file)); err != nil {
+				t.Errorf("%s with %q: %v\n%s", format.name, name, err, text)
+				j.env = env
+				continue
+			}
+			j.env = env
+			got := j.words("argv")
+			if got[0] != out {
+				t.Errorf("%s with %q ran in %q", format.name, name, got[0])
+			}
+			if format.name == "toml" {
+				var values map[string]any
+				text, err := os.ReadFile(filepath.Join(out, "points/0001.toml"))
+				if err == nil {
+					err = toml.Unmarshal(text, &values)
+				}
+				if err != nil || values["filepath"] != given || values["device_list"] != name {
+					t.Errorf("TOML with %q: %v, %q, %q", name, err, values["filepath"], values["device_list"])
+				}
+				if n, ok := values["max_block_size"].(int64); !ok || n != 4718592 {
+					t.Errorf("TOML: max_block_size is %#v", values["max_block_size"])
+				}
+				if !slices.Equal(got[1:], []string{"--config_file", "points/0001.toml"}) {
+					t.Errorf("arguments: %q", got[1:])
+				}
+			} else if a, b := after(got, "--filepath"), after(got, "--device_list"); a != given || b != name {
+				t.Errorf("%s with %q: --filepath %q --device_list %q", format.name, name, a, b)
+			}
+			if format.name == "slurm" {
+				words := j.words("srun")
+				if !slices.Contains(words, "--container-image="+name) || !slices.Contains(words, "--container-mounts="+out+":"+out+","+name) {
+					t.Errorf("srun with %q: %q", name, words)
+				}
+			}
+			for file, want := range map[string]string{"var": "a b", "nics": name} {
+				if text, _ := os.ReadFile(filepath.Join(j.dir, file)); string(text) != want {
+					t.Errorf("%s with %q: %s is %q", format.name, name, file, text)
+				}
+			}
+			// Logs and results survive such names, too.
+			if text, _ := j.run(".", "kvbench", "collect", "-o", "r.jsonl", "--", out); !strings.HasSuffix(text, ": note: 1 result, 1 suspect\n") {
+				t.Errorf("collecting %q: %s", out, text)
+			}
+		}
+	}
+	filepath.WalkDir(j.dir, func(path string, d os.DirEntry, err error) error {
+		if filepath.Base(path) == "owned" {
+			t.Errorf("a value was executed: %s exists", path)
+		}
+		return err
+	})
+}
+
+// after returns the word after another.
+func after(words []string, word string) string {
+	if i := slices.Index(words, word); i >= 0 && i+1 < len(words) {
+		return words[i+1]
+	}
+	return ""
+}
+
+// TestLaunchShellcheck checks the scripts of every format.
+func TestLaunchShellcheck(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("shellcheck"); err != nil {
+		t.Skip("shellcheck is not installed: the scripts of jobs were not checked")
+	}
+	j := newJob(t)
+	n := 0
+	for _, format := range []string{"sh", "toml", "mpi", "slurm"} {
+		for i, more := range [][]string{
+			{"--backend", "POSIX", "--filepath", "a b"},
+			{"--backend", "UCX", "--source", "gpu", "--destination", "gpu", "--fabric", "roce", "--nics", "mlx5_0:1,mlx5_1:1", "--setup", "module load x", "--num_initiator_dev", "2", "--num_target_dev", "2"},
+			{"--backend", "OBJ", "--obj_secret_key", "geheim", "--obj_access_key", "key", "--obj_bucket_name", "b", "--timeout", "none"},
+		} {
+			out := fmt.Sprintf("%s%d", format, i)
+			if format == "slurm" {
+				more = append(more, "--image", "i", "--mounts", "/a:/b", "--partition", "p", "--time", "10", "--gpus", "2")
+			}
+			j.must(".", append([]string{"kvbench", "launch", "--format", format, "-o", out, "--model", "examples/model_qwen3_8b.yaml", "--isl", "256", "--page_size", "64"}, more...)...)
+			scripts, _ := filepath.Glob(filepath.Join(j.dir, out, "*.s*"))
+			points, _ := filepath.Glob(filepath.Join(j.dir, out, "points", "*.sh"))
+			for _, script := range append(scripts, points...) {
+				n++
+				if text, err := j.run(".", "shellcheck", "-s", "bash", script); err != nil {
+					t.Errorf("%s: %v\n%s", script, err, text)
+				}
+			}
+		}
+	}
+	if n != 36 {
+		t.Errorf("%d scripts were checked, want 36", n)
+	}
+}
+
+// TestLaunch200 checks that a sweep of 200 points becomes one job and comes back as 200
+// results.
+func TestLaunch200(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
+	t.Parallel()
+	j := newJob(t)
+	out := j.must(".", "kvbench", "launch", "--format", "sh", "-o", "job", "--model", "examples/model_qwen3_8b.yaml", "--isl", "64..12800+64", "--page_size", "64", "--backend", "POSIX")
+	if want := "job: 200 runs, for nixlbench 1.4.0; see job/README.md\n"; out != want {
+		t.Errorf("%s, want %s", out, want)
+	}
+	j.must(".", filepath.Join(j.dir, "job/job.sh"))
+	j.must(".", "kvbench", "collect", "-o", "r.jsonl", "job")
+	list := results(t, filepath.Join(j.dir, "r.jsonl"))
+	hashes := map[string]bool{}
+	for _, r := range list {
+		hashes[r.Hash] = true
+		if r.Status != "ok" || len(r.Rows) != 1 {
+			t.Errorf("%s: %s, %d rows", r.Hash, r.Status, len(r.Rows))
+		}
+	}
+	if len(list) != 200 || len(hashes) != 200 {
+		t.Errorf("%d results with %d hashes, want 200", len(list), len(hashes))
+	}
+	// kvbench profile has the same points.
+	cmd := j.must(".", "kvbench", "profile", "--quiet", "--resume", "--output", "r.jsonl", "--nixlbench_release", "1.4.0", "--model", "examples/model_qwen3_8b.yaml", "--isl", "64..12800+64", "--page_size", "64", "--backend", "POSIX")
+	if list := results(t, filepath.Join(j.dir, "r.jsonl")); len(list) != 200 {
+		t.Errorf("profile --resume ran %d more\n%s", len(list)-200, cmd)
+	}
+}
+
+// TestLaunchSecrets checks that no file of a job contains a secret, and that the job
+// takes it from the environment.
+func TestLaunchSecrets(t *testing.T) {
+	t.Parallel()
+	j := newJob(t)
+	j.stub()
+	j.must(".", "kvbench", "launch", "--format", "sh", "-o", "job", "--model", "examples/model_qwen3_8b.yaml", "--isl", "256", "--page_size", "64",
+		"--backend", "AZURE_BLOB", "--azure_blob_connection_string", "geheim-1", "--obj_secret_key", "geheim-2")
+	if text, err := j.run(".", "grep", "-r", "geheim", "job"); err == nil {
+		t.Errorf("a secret is in the job: %s", text)
+	}
+	text, err := j.run(".", filepath.Join(j.dir, "job/job.sh"))
+	if err == nil || !strings.Contains(text, ": the environment variable with a secret of the plan is not set\n") {
+		t.Errorf("without the secret: %v\n%s", err, text)
+	}
+	manifest, _ := os.ReadFile(filepath.Join(j.dir, "job/manifest.ndjson"))
+	var e struct{ Record map[string]any }
+	if err := json.Unmarshal(manifest, &e); err != nil || e.Record["hash"] == "" {
+		t.Errorf("manifest: %v", err)
+	}
+	j.env = append(j.env, "KVBENCH_AZURE_BLOB_CONNECTION_STRING=it's $x", "KVBENCH_OBJ_SECRET_KEY=k", "AWS_SECRET_ACCESS_KEY=k", "AZURE_STORAGE_CONNECTION_STRING=it's $x")
+	if text, err := j.run(".", filepath.Join(j.dir, "job/job.sh")); err != nil {
+		t.Errorf("with the secret: %v\n%s", err, text)
+	}
+	if text, err := j.run(".", "grep", "-r", "it's", "job/logs"); err == nil {
+		t.Errorf("a secret is in the logs: %s", text)
+	}
+}
+
+// TestLaunchMPI runs two processes with a real mpirun.
+func TestLaunchMPI(t *testing.T) {
+	t.Parallel()
+	j := newJob(t)
+	if _, err := exec.LookPath("mpirun"); err != nil {
+		t.Skip("mpirun is not installed: no job was run with it")
+	}
+	if err := os.Mkdir(filepath.Join(j.dir, "meet"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// mpirun refuses to run as root without these.
+	j.env = append(j.env, "FAKE_ETCD="+filepath.Join(j.dir, "meet"), "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
+	j.must(".", "kvbench", "launch", "--format", "mpi", "-o", "it's a job", "--model", "examples/model_qwen3_8b.yaml", "--isl", "256", "--page_size", "64", "--backend", "UCX", "--source", "memory", "--destination", "memory")
+	if text, err := j.run(".", filepath.Join(j.dir, "it's a job/job.sh")); err != nil {
+		preflight, _ := filepath.Glob(filepath.Join(j.dir, "it's a job/logs/*/*/*.err"))
+		for _, name := range preflight {
+			said, _ := os.ReadFile(name)
+			text += name + ":\n" + string(said)
+		}
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if text := j.must(".", "kvbench", "collect", "-o", "r.jsonl", "it's a job"); text != "it's a job: note: 1 result, 1 ok\n" {
+		t.Error(text)
+	}
+}

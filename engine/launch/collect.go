@@ -1,0 +1,264 @@
+package launch
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/input"
+	"kvbench/engine/jsonl"
+	"kvbench/engine/runner"
+)
+
+// The files that the processes of a job leave.
+const (
+	logsName      = "logs"
+	preflightName = "preflight.log"
+	maxSmall      = 1 << 20 // bytes of a file other than a log
+)
+
+const hintAgain = "write the job again with 'kvbench launch'"
+
+// Logs are the logs of a job: all of them, or those at and below a path.
+type Logs struct {
+	// Dir is the folder of the job.
+	Dir string
+	// only is the path, relative to the job's logs; "." for all.
+	only  string
+	watch input.Watch
+}
+
+// FindLogs finds the job that a path is in: its folder, or one of its logs.
+func FindLogs(path string, watch input.Watch) (*Logs, error) {
+	full, err := filepath.Abs(path)
+	if err == nil {
+		_, err = os.Stat(full)
+	}
+	if err != nil {
+		return nil, diag.Errorf(diag.Pos{File: path}, "%v", diag.Cause(err))
+	}
+	for dir := full; ; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(filepath.Join(dir, ManifestName)); err == nil && info.Mode().IsRegular() {
+			l := &Logs{Dir: dir, only: ".", watch: watch}
+			if rel, err := filepath.Rel(filepath.Join(dir, logsName), full); err == nil && !strings.HasPrefix(rel, "..") {
+				l.only = rel
+			}
+			if short, err := filepath.Rel(workDir(), dir); err == nil && !strings.HasPrefix(short, "..") {
+				l.Dir = short
+			}
+			return l, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return nil, diag.Errorf(diag.Pos{File: path}, "is not in the folder of a job: no %s was found", ManifestName).
+				WithHint("specify the folder that kvbench launch wrote")
+		}
+	}
+}
+
+func workDir() string {
+	dir, _ := os.Getwd()
+	return dir
+}
+
+// Collect passes every point that a job has logs of, with its completed record, to each, in the order of
+// the manifest, and returns the points without logs. If a point was run several times, its
+// last run counts.
+func (l *Logs) Collect(session *runner.Session, each func(*Entry) error) (missing []string, err error) {
+	name := filepath.Join(l.Dir, ManifestName)
+	f, err := input.Open(name, l.watch)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	attempts, err := l.attempts()
+	if err != nil {
+		return nil, err
+	}
+	points := 0
+	for lines := jsonl.NewLines(f); ; points++ {
+		line, err := lines.Next()
+		switch {
+		case err == io.EOF && points == 0:
+			return nil, diag.Errorf(diag.Pos{File: name}, "it contains no points").WithHint(hintAgain)
+		case err == io.EOF:
+			return missing, nil
+		}
+		at := diag.Pos{File: name, Line: lines.Number}
+		if err != nil {
+			return nil, diag.Errorf(at, "%v", err)
+		}
+		var e Entry
+		dec := json.NewDecoder(bytes.NewReader(line))
+		dec.UseNumber()
+		if err := dec.Decode(&e); err != nil || !e.valid() {
+			return nil, diag.Errorf(at, "this line is not a point of a job").WithHint(hintAgain)
+		}
+		dir := l.logsOf(&e, attempts)
+		if dir == "" {
+			if l.only == "." {
+				missing = append(missing, e.ID)
+			}
+			continue
+		}
+		if err := l.record(session, &e, dir); err != nil {
+			if d := diag.All(err)[0]; d.Pos.IsZero() {
+				err = diag.Errorf(at, "%v", err)
+			}
+			return nil, err
+		}
+		if err := each(&e); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// valid reports whether an entry describes a point that a job could run.
+func (e *Entry) valid() bool {
+	const most = 1 << 16
+	plain := e.ID != "" && strings.Trim(e.ID, "0123456789") == "" && len(e.ID) < 20
+	return plain && e.Record != nil && len(e.Record.Hash) == 64 && e.Record.Repeat >= 1 && e.Record.Model.Params != nil &&
+		e.Processes >= 1 && e.Processes <= most
+}
+
+// attempts returns the folders with the logs of each time the job ran, newest first.
+func (l *Logs) attempts() ([]string, error) {
+	list, err := os.ReadDir(filepath.Join(l.Dir, logsName))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var names []string
+	for _, d := range list {
+		if d.IsDir() {
+			names = append(names, d.Name())
+		}
+	}
+	slices.Sort(names)
+	slices.Reverse(names)
+	return names, nil
+}
+
+// logsOf returns the folder with the newest logs of a point, or "".
+func (l *Logs) logsOf(e *Entry, attempts []string) string {
+	for _, a := range attempts {
+		at := filepath.Join(a, e.ID)
+		if !within(at, l.only) && !within(l.only, at) {
+			continue
+		}
+		dir := filepath.Join(l.Dir, logsName, at)
+		if info, err := os.Stat(filepath.Join(dir, "start")); err == nil && info.Mode().IsRegular() {
+			return dir
+		}
+	}
+	return ""
+}
+
+// within reports whether a relative path is at or below another.
+func within(path, of string) bool {
+	rel, err := filepath.Rel(of, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}
+
+// Preflight returns what the last check of the nodes found wrong.
+func (l *Logs) Preflight() []string {
+	attempts, _ := l.attempts()
+	if len(attempts) == 0 {
+		return nil
+	}
+	text, err := l.small(filepath.Join(l.Dir, logsName, attempts[0], preflightName))
+	if err != nil {
+		return nil
+	}
+	return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' })
+}
+
+// record completes the record of a point from its logs.
+func (l *Logs) record(session *runner.Session, e *Entry, dir string) error {
+	run := &runner.Collected{Record: e.Record, Processes: e.Processes, Initiators: e.Initiators, Targets: e.Targets}
+	e.Record.Start = l.time(filepath.Join(dir, "start"))
+	e.Record.End = l.time(filepath.Join(dir, "end"))
+	run.Complete = !e.Record.End.IsZero()
+	if !run.Complete {
+		e.Record.End = e.Record.Start
+	}
+	e.Record.Seconds = max(0, e.Record.End.Sub(e.Record.Start).Seconds())
+	for k := range e.Processes {
+		base := filepath.Join(dir, strconv.Itoa(k))
+		out, err := l.open(base + ".out")
+		if err != nil {
+			return err
+		}
+		if out == nil { // it was not started
+			run.Complete = false
+			break
+		}
+		defer out.Close()
+		p := runner.Started{Stdout: out, Code: -1, Command: []string{}}
+		stderr, err := l.open(base + ".err")
+		if err != nil {
+			return err
+		}
+		if stderr != nil {
+			defer stderr.Close()
+			p.Stderr = stderr
+		}
+		if text, err := l.small(base + ".exit"); err == nil {
+			fmt.Sscan(text, &p.Code)
+		}
+		run.Complete = run.Complete && p.Code >= 0
+		if _, err := os.Stat(base + ".stopped"); err == nil {
+			p.Stopped = true
+		}
+		if text, err := l.small(base + ".command"); err == nil && text != "" {
+			p.Command = strings.Split(strings.TrimSuffix(text, "\x00"), "\x00")
+		}
+		if text, err := l.small(base + ".host"); err == nil && k == 0 {
+			e.Record.SetHost(strings.Split(text, "\n"))
+		}
+		run.Started = append(run.Started, p)
+	}
+	return session.Collect(run)
+}
+
+// open opens a log, or returns nil if it does not exist.
+func (l *Logs) open(name string) (*input.File, error) {
+	if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return input.Open(name, l.watch)
+}
+
+// small reads a short file.
+func (l *Logs) small(name string) (string, error) {
+	f, err := l.open(name)
+	if err != nil || f == nil {
+		return "", errors.Join(err, fs.ErrNotExist)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxSmall))
+	return string(text), err
+}
+
+// time reads a file that contains seconds since 1970, or returns the zero time.
+func (l *Logs) time(name string) time.Time {
+	text, err := l.small(name)
+	if err != nil {
+		return time.Time{}
+	}
+	whole, part, _ := strings.Cut(strings.TrimSpace(text), ".")
+	seconds, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil || seconds < 0 || seconds > 1<<36 {
+		return time.Time{}
+	}
+	nanos, _ := strconv.ParseInt((part + "000000000")[:9], 10, 64)
+	return time.Unix(seconds, max(nanos, 0)).UTC()
+}

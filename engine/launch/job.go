@@ -1,0 +1,398 @@
+package launch
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"text/template"
+
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+	"kvbench/engine/fit"
+	"kvbench/engine/formula"
+	"kvbench/engine/nixlbench"
+	"kvbench/engine/plan"
+	"kvbench/engine/runner"
+	"kvbench/engine/schema"
+)
+
+// Format is a format of jobs whose templates are compiled.
+type Format struct {
+	*schema.LaunchFormat
+	Name    string
+	schema  *schema.Schema
+	files   []*template.Template
+	fabrics map[string][]variable
+	checks  [][2]*template.Template // message and script
+	options []string
+}
+
+// variable is an environment variable of a fabric.
+type variable struct {
+	name  string
+	value *template.Template
+}
+
+// NewFormat compiles the templates of a format.
+func NewFormat(s *schema.Schema, name string) (*Format, error) {
+	l := s.Launch.Get()
+	f := &Format{LaunchFormat: l.Formats[name], Name: name, schema: s, fabrics: map[string][]variable{}}
+	if f.LaunchFormat == nil {
+		return nil, fmt.Errorf("unknown format %q: expected one of %s", name, strings.Join(schema.Keys(l.Formats), ", "))
+	}
+	var errs diag.List
+	add := func(name, text, quote string, parts map[string]string) *template.Template {
+		t, err := compile(name, text, quote, parts)
+		errs.Add(err)
+		if err == nil {
+			f.options = append(f.options, options(t)...)
+		}
+		return t
+	}
+	for _, file := range f.Files {
+		var parts map[string]string
+		if file.Quote == "shell" {
+			parts = l.Parts
+		}
+		f.files = append(f.files, add(file.Name, file.Text, file.Quote, parts))
+	}
+	for i, c := range l.Checks {
+		at := fmt.Sprintf("checks[%d]", i)
+		f.checks = append(f.checks, [2]*template.Template{add(at, c.Message, "text", nil), add(at, c.Script, "shell", nil)})
+	}
+	for _, fabric := range schema.Keys(l.Fabrics) {
+		env := l.Fabrics[fabric].Env
+		for _, name := range schema.Keys(env) {
+			f.fabrics[fabric] = append(f.fabrics[fabric], variable{name, add(fabric+"."+name, env[name], raw, nil)})
+		}
+	}
+	f.options = append(f.options, "fabric")
+	return f, errs.Err()
+}
+
+// Reads reports whether the files of the format depend on an option of the launch
+// section.
+func (f *Format) Reads(option string) bool { return slices.Contains(f.options, option) }
+
+// Job is what templates read.
+type Job struct {
+	Release string
+	Program []string
+	Launch  map[string]any
+	Nodes   int64
+	Env     []Variable
+	Checks  []Check
+	Flags   []string
+	Folders []Folder
+	Secrets []string // environment variables
+	Points  []*Point
+	Point   *Point // in a file for one point
+
+	has map[string]bool
+}
+
+// Has reports whether the release has a nixlbench flag.
+func (j *Job) Has(flag string) bool { return j.has[flag] }
+
+// Folder is a folder in which runs leave files: those of one run need Disk bytes, and
+// have names that match Pattern.
+type Folder struct {
+	Dir, Pattern string
+	Disk         int64
+}
+
+// add adds the files of a point to those of others. Runs replace each other's files.
+func (j *Job) add(p *Point) {
+	for _, s := range p.Secrets {
+		if !slices.Contains(j.Secrets, s.Variable) {
+			j.Secrets = append(j.Secrets, s.Variable)
+		}
+	}
+	if p.folder.Disk == 0 {
+		return
+	}
+	i := slices.IndexFunc(j.Folders, func(f Folder) bool { return f.Dir == p.folder.Dir && f.Pattern == p.folder.Pattern })
+	if i < 0 {
+		j.Folders = append(j.Folders, p.folder)
+		return
+	}
+	j.Folders[i].Disk = max(j.Folders[i].Disk, p.folder.Disk)
+}
+
+// Variable is an environment variable.
+type Variable struct{ Name, Value string }
+
+// Check is a check on a node.
+type Check struct{ Message, Script string }
+
+// Point is one run of a plan.
+type Point struct {
+	ID                             string
+	Args                           []string
+	Flags                          []PointFlag
+	Secrets                        []Secret
+	Processes, Initiators, Targets int
+	Etcd                           bool
+	Timeout                        int64
+	Memory                         int64
+	Entry                          Entry
+
+	plan   *plan.Plan
+	folder Folder
+	side   int64 // memory of a node if initiators and targets are on different ones
+}
+
+// PointFlag is a nixlbench flag that a point sets.
+type PointFlag struct {
+	Name  string
+	Value any
+}
+
+// Secret is a flag whose value is secret: Variable is the environment variable that
+// contains it where the job runs. Flag is the flag's word, or empty if nixlbench reads
+// the variable itself.
+type Secret struct{ Flag, Variable string }
+
+// Flag returns the value of a nixlbench flag.
+func (p *Point) Flag(name string) any {
+	for _, f := range p.plan.Flags {
+		if f.Name == name {
+			return plain(f.Value)
+		}
+	}
+	return ""
+}
+
+// Given is like Flag, but returns "" if the user did not set the flag.
+func (p *Point) Given(name string) any {
+	for _, f := range p.plan.Flags {
+		if f.Name == name && f.From == fit.Given {
+			return plain(f.Value)
+		}
+	}
+	return ""
+}
+
+// plain returns a value as templates read it.
+func plain(v formula.Value) any {
+	switch n, whole := v.Num.Int64(); {
+	case v.Kind == formula.Bool:
+		return v.Bool
+	case v.Kind == formula.Num && whole:
+		return n
+	}
+	return v.Text()
+}
+
+// Input is what a job is made of.
+type Input struct {
+	Plans   []*plan.Plan
+	Repeat  int
+	Release string
+	Program []string
+	// Launch contains the options that are set.
+	Launch map[string]data.Fact
+	Build  runner.Build
+	// Skip reports whether a run is already done.
+	Skip func(hash string) bool
+	// Timeout is the time limit of a run in seconds; 0 for the default, below 0 for
+	// none.
+	Timeout int64
+}
+
+// maxRuns is the maximum number of runs of a job.
+const maxRuns = 10_000
+
+// Job determines the points of a job.
+func (f *Format) Job(in *Input) (*Job, error) {
+	if n := in.Repeat * len(in.Plans); n > maxRuns {
+		return nil, diag.Usagef("there are %d runs: a job has at most %d", n, maxRuns).WithHint("write several jobs, or use a smaller --repeat")
+	}
+	j := &Job{Release: in.Release, Program: in.Program, Launch: map[string]any{}, Nodes: 1, has: map[string]bool{}}
+	for i := range f.schema.LaunchFields {
+		field := &f.schema.LaunchFields[i]
+		switch v, ok := in.Launch[field.Var]; {
+		case ok:
+			j.Launch[field.Var] = plain(v.Value)
+		case field.Type.Kinds == schema.KindWhole:
+			j.Launch[field.Var] = int64(0)
+		default:
+			j.Launch[field.Var] = ""
+		}
+	}
+	for _, flag := range f.schema.Nixlbench.FlagsOf(in.Release) {
+		j.has[flag.Name] = true
+	}
+	if err := f.settable(in, j); err != nil {
+		return nil, err
+	}
+	session := &runner.Session{Schema: f.schema, Build: in.Build}
+	meets := f.schema.Launch.Get().Meets
+	for repeat := range in.Repeat {
+		for _, pl := range in.Plans {
+			if in.Skip(runner.Hash(pl, repeat+1)) {
+				continue
+			}
+			p := &Point{ID: fmt.Sprintf("%04d", len(j.Points)+1), plan: pl}
+			if err := p.determine(session, in, repeat+1, meets); err != nil {
+				return nil, err
+			}
+			j.Points = append(j.Points, p)
+		}
+	}
+	for _, p := range j.Points {
+		if p.Processes > 1 {
+			j.Nodes = 2
+		}
+		for _, flag := range p.Flags {
+			if !slices.Contains(j.Flags, flag.Name) {
+				j.Flags = append(j.Flags, flag.Name)
+			}
+		}
+		if p.Etcd || p.Processes > 1 {
+			for _, name := range meets {
+				if j.has[name] && !slices.Contains(j.Flags, name) && p.Flag(name) != "" {
+					j.Flags = append(j.Flags, name)
+				}
+			}
+		}
+	}
+	slices.Sort(j.Flags)
+	if n, _ := j.Launch["nodes"].(int64); n > 0 {
+		j.Nodes = n
+	}
+	if hosts, _ := j.Launch["hosts"].(string); f.Reads("hosts") {
+		j.Nodes = int64(max(len(list(hosts)), 1))
+	}
+	for _, p := range j.Points {
+		j.add(p)
+		if j.Nodes > 1 && p.Processes > 1 {
+			p.Memory = p.side
+		}
+	}
+	return j, f.surround(j)
+}
+
+// settable checks that the release has the flags that the format sets, and that no plan
+// sets them.
+func (f *Format) settable(in *Input, j *Job) error {
+	for _, name := range f.Sets {
+		if flag := f.schema.Nixlbench.Flags[name]; !j.has[name] {
+			return diag.Errorf(diag.Pos{}, "--format %s needs --%s, which nixlbench %s does not have", f.Name, name, in.Release).
+				WithHint("it exists in nixlbench %s: use --nixlbench_release or another format", f.schema.Nixlbench.SpanOfFlag(flag))
+		}
+		for _, pl := range in.Plans {
+			if (&Point{plan: pl}).Given(name) != "" {
+				return diag.Usagef("--%s cannot be combined with --format %s, which sets it", name, f.Name).WithHint("use another format")
+			}
+		}
+	}
+	return nil
+}
+
+// determine determines what a point needs.
+func (p *Point) determine(session *runner.Session, in *Input, repeat int, meets []string) error {
+	run, err := session.Plan(p.plan)
+	if err != nil {
+		return err
+	}
+	p.Processes, p.Initiators, p.Targets = run.Processes, run.Initiators, run.Targets
+	p.Etcd = run.Etcd != ""
+	p.Memory, p.side = run.Memory, run.Side
+	p.folder = Folder{cmp.Or(run.Dir, "."), run.Pattern, run.Disk}
+	p.Timeout = max(in.Timeout, 0)
+	if in.Timeout == 0 {
+		p.Timeout = run.Timeout
+	}
+	var flags []fit.Flag
+	for _, flag := range p.plan.Flags {
+		switch {
+		case !flag.Emit || slices.Contains(meets, flag.Name):
+		case flag.Secret && flag.Env != "":
+			p.Secrets = append(p.Secrets, Secret{Variable: flag.Env})
+		case flag.Secret:
+			p.Secrets = append(p.Secrets, Secret{"--" + flag.Name, "KVBENCH_" + strings.ToUpper(flag.Name)})
+		default:
+			flags = append(flags, flag)
+			p.Flags = append(p.Flags, PointFlag{flag.Name, plain(flag.Value)})
+		}
+	}
+	p.Args = slices.Concat(nixlbench.Args(flags)...)
+	record := runner.NewRecord(p.plan, repeat, nil)
+	record.Build = in.Build
+	record.SetFlags(p.plan, p.plan.Flags)
+	record.Timeout = float64(p.Timeout)
+	p.Entry = Entry{ID: p.ID, Processes: p.Processes, Initiators: p.Initiators, Targets: p.Targets, Record: record}
+	return nil
+}
+
+// surround determines the environment and the checks of a job.
+func (f *Format) surround(j *Job) error {
+	fabric, _ := j.Launch["fabric"].(string)
+	for _, v := range f.fabrics[fabric] {
+		value, err := render(v.value, j)
+		if err != nil {
+			return err
+		}
+		if len(value) > 0 {
+			j.Env = append(j.Env, Variable{v.name, string(value)})
+		}
+	}
+	for _, c := range f.checks {
+		message, err := render(c[0], j)
+		if err != nil {
+			return err
+		}
+		script, err := render(c[1], j)
+		if err != nil {
+			return err
+		}
+		if text := strings.TrimSpace(string(script)); text != "" {
+			j.Checks = append(j.Checks, Check{string(message), text})
+		}
+	}
+	return nil
+}
+
+// File is a file of a job.
+type File struct {
+	Name       string
+	Text       []byte
+	Executable bool
+}
+
+// Render returns the files of a job.
+func (f *Format) Render(j *Job) ([]File, error) {
+	if len(j.Points) == 0 {
+		return nil, errors.New("there is nothing to run")
+	}
+	manifest, err := manifest(j)
+	if err != nil {
+		return nil, err
+	}
+	files := []File{{Name: ManifestName, Text: manifest}}
+	for i, file := range f.Files {
+		points := j.Points[:1]
+		if file.Point {
+			points = j.Points
+		}
+		for _, p := range points {
+			of := *j
+			if file.Point {
+				of.Point = p
+			}
+			text, err := render(f.files[i], &of)
+			if err != nil {
+				return nil, err
+			}
+			if !bytes.HasSuffix(text, []byte("\n")) {
+				text = append(text, '\n')
+			}
+			files = append(files, File{strings.ReplaceAll(file.Name, "{id}", p.ID), text, file.Executable})
+		}
+	}
+	return files, nil
+}

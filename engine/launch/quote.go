@@ -1,0 +1,280 @@
+package launch
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/nixlbench"
+)
+
+// language is the language of a file: how values are quoted in it, and where a value
+// may be inserted.
+type language struct {
+	quote func(string) (string, error)
+	// between joins the items of a list, which open and shut enclose.
+	open, between, shut string
+	// keys reports whether plain words before "=" need no quotation marks.
+	keys       bool
+	newScanner func() scanner
+}
+
+// raw is the language of values that are inserted into a file later, and are quoted then.
+const raw = "raw"
+
+var languages = map[string]language{
+	raw:     {quote: func(s string) (string, error) { return s, nil }, between: ",", newScanner: func() scanner { return anywhere{} }},
+	"shell": {quote: quoteShell, between: " ", newScanner: func() scanner { return &shellScanner{} }},
+	"yaml":  {quote: quoteJSON, open: "[", between: ", ", shut: "]", newScanner: func() scanner { return &lineScanner{blocks: true} }},
+	"toml":  {quote: quoteTOML, keys: true, open: "[", between: ", ", shut: "]", newScanner: func() scanner { return &lineScanner{} }},
+	"text":  {quote: func(s string) (string, error) { return diag.Printable(s), nil }, between: ", ", newScanner: func() scanner { return anywhere{} }},
+}
+
+// key formats a value that "=" follows: a plain word needs no quotation marks.
+func (l *language) key(v any) (string, error) {
+	if s, ok := v.(string); ok && l.keys && plainKey().MatchString(s) {
+		return s, nil
+	}
+	return l.value(v)
+}
+
+var plainKey = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]+$`) })
+
+// value formats a value for the language.
+func (l *language) value(v any) (string, error) {
+	switch v := v.(type) {
+	case string:
+		return l.quote(v)
+	case bool:
+		return strconv.FormatBool(v), nil
+	case int:
+		return strconv.Itoa(v), nil
+	case int64:
+		return strconv.FormatInt(v, 10), nil
+	case []string:
+		items := make([]string, len(v))
+		for i, s := range v {
+			var err error
+			if items[i], err = l.quote(s); err != nil {
+				return "", err
+			}
+		}
+		return l.open + strings.Join(items, l.between) + l.shut, nil
+	}
+	return "", fmt.Errorf("a value of type %T cannot be written to a file", v)
+}
+
+func quoteShell(s string) (string, error) {
+	if strings.Contains(s, "\x00") {
+		return "", errors.New("a word of a command cannot contain a NUL character")
+	}
+	return nixlbench.Quote(s), nil
+}
+
+var errNotUTF8 = errors.New("the text is not valid UTF-8")
+
+// quoteJSON quotes a string for YAML, of which JSON is a part.
+func quoteJSON(s string) (string, error) {
+	if !utf8.ValidString(s) {
+		return "", errNotUTF8
+	}
+	text, err := json.Marshal(s)
+	return string(text), err
+}
+
+// quoteTOML returns a basic string, on one line.
+func quoteTOML(s string) (string, error) {
+	if !utf8.ValidString(s) {
+		return "", errNotUTF8
+	}
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r < ' ' || diag.IsHidden(r):
+			if r > 0xffff {
+				fmt.Fprintf(&b, `\U%08X`, r)
+			} else {
+				fmt.Fprintf(&b, `\u%04X`, r)
+			}
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String(), nil
+}
+
+// scanner follows the text of a template to determine where a value may be inserted.
+type scanner interface {
+	// text reads the next part of the text.
+	text(string) error
+	// insert reports why no value can be inserted here, or nil.
+	insert() error
+	// state describes what the text so far leaves open: it must be the same on
+	// every way through the template.
+	state() string
+	clone() scanner
+}
+
+// anywhere allows values everywhere.
+type anywhere struct{}
+
+func (anywhere) text(string) error { return nil }
+func (anywhere) insert() error     { return nil }
+func (anywhere) state() string     { return "" }
+func (anywhere) clone() scanner    { return anywhere{} }
+
+// shellScanner follows the quotation marks of bash. Each character of open is an
+// unfinished construct: a quotation mark, ( for a list or a substitution, $ for $'…',
+// or # for a comment.
+type shellScanner struct {
+	open string
+	last string // the last two characters
+}
+
+func (s *shellScanner) clone() scanner { c := *s; return &c }
+
+func (s *shellScanner) state() string {
+	if s.joins() {
+		return s.open + s.last
+	}
+	return s.open
+}
+
+// joins reports whether the last characters change what follows.
+func (s *shellScanner) joins() bool {
+	return strings.HasSuffix(s.last, "$") || s.last == "${" || strings.HasSuffix(s.last, `\`)
+}
+
+func (s *shellScanner) insert() error {
+	top := s.top()
+	switch {
+	case top == '"' || top == '\'' || top == '$':
+		return errors.New("a value between quotation marks cannot be quoted: values are quoted automatically")
+	case s.joins():
+		return fmt.Errorf("a value after %q cannot be quoted", s.last)
+	}
+	s.last = "x"
+	return nil
+}
+
+func (s *shellScanner) top() byte {
+	if s.open == "" {
+		return 0
+	}
+	return s.open[len(s.open)-1]
+}
+
+func (s *shellScanner) push(c byte) { s.open += string(c) }
+func (s *shellScanner) pop()        { s.open = s.open[:len(s.open)-1] }
+
+func (s *shellScanner) text(text string) error {
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		previous := byte('\n')
+		if s.last != "" {
+			previous = s.last[len(s.last)-1]
+		}
+		next := byte(0)
+		if i+1 < len(text) {
+			next = text[i+1]
+		}
+		top := s.top()
+		switch {
+		case top == '#':
+			if c == '\n' {
+				s.pop()
+			}
+		case top == '\'':
+			if c == '\'' {
+				s.pop()
+			}
+		case c == '\\' && next != 0: // skip what it escapes
+			i++
+			s.last = "xx"
+			continue
+		case top == '$':
+			if c == '\'' {
+				s.pop()
+			}
+		case top == '"':
+			switch {
+			case c == '"':
+				s.pop()
+			case c == '(' && previous == '$':
+				s.push('(')
+			}
+		case c == '`':
+			return errors.New("backquotes are not supported: use $(…)")
+		case c == '<' && next == '<' && !strings.HasPrefix(text[i:], "<<<"):
+			return errors.New("here documents are not supported")
+		case c == '<' && next == '<':
+			i += 2
+		case c == '\'' && previous == '$':
+			s.push('$')
+		case c == '"' || c == '\'' || c == '(':
+			s.push(c)
+		case c == ')' && top == '(':
+			s.pop()
+		case c == '#' && strings.IndexByte(" \t\n;(", previous) >= 0:
+			s.push('#')
+		}
+		s.last = string(previous) + string(c)
+	}
+	return nil
+}
+
+// lineScanner is for languages in which a value is a whole scalar of its line.
+type lineScanner struct {
+	line   string
+	after  bool // a value was inserted just before
+	blocks bool // a line may begin a block of text
+}
+
+func (s *lineScanner) clone() scanner { c := *s; return &c }
+
+func (s *lineScanner) state() string {
+	if s.after {
+		return s.line + "{{…}}"
+	}
+	return s.line
+}
+
+func (s *lineScanner) text(text string) error {
+	if s.after && text != "" && !strings.ContainsAny(text[:1], " \n,]}:=") {
+		return fmt.Errorf("%q follows a value, which would not be quoted as a whole", text[:1])
+	}
+	s.after = s.after && text == ""
+	for line := range strings.Lines(text) {
+		s.line += line
+		if !strings.HasSuffix(line, "\n") {
+			break
+		}
+		if trimmed := strings.TrimRight(s.line, "\n +-0123456789"); s.blocks && (strings.HasSuffix(trimmed, "|") || strings.HasSuffix(trimmed, ">")) {
+			return errors.New("block scalars are not supported: insert the text as one value")
+		}
+		s.line = ""
+	}
+	return nil
+}
+
+func (s *lineScanner) insert() error {
+	switch before := strings.TrimLeft(s.line, " \t"); {
+	case strings.Count(before, `"`)%2 > 0 || strings.Count(before, "'")%2 > 0:
+		return errors.New("a value between quotation marks cannot be quoted: values are quoted automatically")
+	case s.after || before != "" && !strings.ContainsAny(before[len(before)-1:], " [{,=:-"):
+		return errors.New("a value must be a scalar of its own")
+	}
+	s.after = true
+	return nil
+}

@@ -1,0 +1,198 @@
+// Package launch writes jobs that run plans on other machines, from templates in the
+// data, and turns the logs of such jobs into results.
+package launch
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"text/template"
+	"text/template/parse"
+
+	"kvbench/engine/schema"
+)
+
+// compile compiles a template whose values are quoted for a language. Every value that
+// it inserts is quoted, whether the template asks for it or not.
+func compile(name, text, quote string, parts map[string]string) (*template.Template, error) {
+	lang, ok := languages[quote]
+	if !ok {
+		return nil, fmt.Errorf("%s: unknown language %q", name, quote)
+	}
+	t := template.New(name).Option("missingkey=error").Funcs(template.FuncMap{"list": list})
+	if _, err := t.Parse(text); err != nil {
+		return nil, err
+	}
+	for _, part := range schema.Keys(parts) {
+		if _, err := t.New(part).Parse(parts[part]); err != nil {
+			return nil, err
+		}
+	}
+	t.Funcs(template.FuncMap{"quoted": lang.value, "key": lang.key})
+	for _, each := range t.Templates() {
+		if each.Tree == nil {
+			continue
+		}
+		w := &walker{tree: each.Tree, scan: lang.newScanner()}
+		if err := w.list(each.Tree.Root); err != nil {
+			return nil, err
+		}
+		if left := w.scan.state(); left != "" && quote == "shell" && strings.Trim(left, "#") != "" {
+			return nil, fmt.Errorf("%s: the text ends within %q", each.Name(), left)
+		}
+	}
+	return t, nil
+}
+
+// list splits a list at its commas.
+func list(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, ",")
+}
+
+// walker adds the quoting of values to a template.
+type walker struct {
+	tree *parse.Tree
+	scan scanner
+}
+
+func (w *walker) list(l *parse.ListNode) error {
+	if l == nil {
+		return nil
+	}
+	for i, n := range l.Nodes {
+		var err error
+		switch n := n.(type) {
+		case *parse.TextNode:
+			err = w.scan.text(string(n.Text))
+		case *parse.ActionNode:
+			quote := "quoted"
+			if i+1 < len(l.Nodes) && isEqualSign(l.Nodes[i+1]) {
+				quote = "key"
+			}
+			err = w.action(n, quote)
+		case *parse.IfNode:
+			err = w.branch(&n.BranchNode)
+		case *parse.RangeNode:
+			err = w.branch(&n.BranchNode)
+		case *parse.WithNode:
+			err = w.branch(&n.BranchNode)
+		case *parse.TemplateNode:
+			if state := w.scan.state(); strings.Trim(state, " \t") != "" {
+				err = fmt.Errorf("a part is included within %q", state)
+			}
+		case *parse.CommentNode:
+		default: // break, continue
+			err = fmt.Errorf("%s is not supported", n)
+		}
+		if err != nil {
+			at, context := w.tree.ErrorContext(n)
+			return fmt.Errorf("%s: %s: %w", at, context, err)
+		}
+	}
+	return nil
+}
+
+// isEqualSign reports whether a node is a text that begins with an equal sign.
+func isEqualSign(n parse.Node) bool {
+	text, ok := n.(*parse.TextNode)
+	return ok && strings.HasPrefix(string(text.Text), " =")
+}
+
+func (w *walker) action(n *parse.ActionNode, quote string) error {
+	if len(n.Pipe.Decl) > 0 { // it inserts nothing
+		return nil
+	}
+	if err := w.scan.insert(); err != nil {
+		return err
+	}
+	quoted := parse.NewIdentifier(quote).SetTree(w.tree).SetPos(n.Pos)
+	n.Pipe.Cmds = append(n.Pipe.Cmds, &parse.CommandNode{NodeType: parse.NodeCommand, Pos: n.Pos, Args: []parse.Node{quoted}})
+	return nil
+}
+
+// branch requires all ways through a branch to leave the same state.
+func (w *walker) branch(n *parse.BranchNode) error {
+	before := w.scan.clone()
+	if err := w.list(n.List); err != nil {
+		return err
+	}
+	after := w.scan.state()
+	w.scan = before.clone()
+	if err := w.list(n.ElseList); err != nil {
+		return err
+	}
+	if w.scan.state() != after || n.NodeType == parse.NodeRange && after != before.state() {
+		return fmt.Errorf("its branches end differently: within %q and within %q", after, w.scan.state())
+	}
+	return nil
+}
+
+// options returns the options of the launch section that templates read.
+func options(t *template.Template) []string {
+	var names []string
+	for _, each := range t.Templates() {
+		if each.Tree != nil {
+			for _, path := range fieldsOf(each.Root) {
+				switch {
+				case len(path) > 1 && path[0] == "Launch":
+					names = append(names, path[1])
+				case path[0] == "Nodes": // follows from the option
+					names = append(names, "nodes")
+				}
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// fieldsOf returns the paths of the fields that a part of a template reads.
+func fieldsOf(n parse.Node) (paths [][]string) {
+	add := func(nodes ...parse.Node) {
+		for _, n := range nodes {
+			paths = append(paths, fieldsOf(n)...)
+		}
+	}
+	branch := func(b *parse.BranchNode) {
+		add(b.Pipe, b.List)
+		if b.ElseList != nil {
+			add(b.ElseList)
+		}
+	}
+	switch n := n.(type) {
+	case *parse.ListNode:
+		add(n.Nodes...)
+	case *parse.ActionNode:
+		add(n.Pipe)
+	case *parse.IfNode:
+		branch(&n.BranchNode)
+	case *parse.RangeNode:
+		branch(&n.BranchNode)
+	case *parse.WithNode:
+		branch(&n.BranchNode)
+	case *parse.PipeNode:
+		for _, c := range n.Cmds {
+			add(c.Args...)
+		}
+	case *parse.FieldNode:
+		paths = append(paths, n.Ident)
+	case *parse.VariableNode:
+		if len(n.Ident) > 1 {
+			paths = append(paths, n.Ident[1:])
+		}
+	}
+	return paths
+}
+
+// render executes a template.
+func render(t *template.Template, data any) ([]byte, error) {
+	var b bytes.Buffer
+	if err := t.Execute(&b, data); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}

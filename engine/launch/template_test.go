@@ -1,0 +1,112 @@
+package launch
+
+import (
+	"strings"
+	"testing"
+
+	cueschema "kvbench/cue"
+	"kvbench/engine/schema"
+)
+
+const hostile = "a b'c\"$(touch x)`id`\n-y #\\"
+
+func TestQuoting(t *testing.T) {
+	data := map[string]any{"X": hostile, "L": []string{"a b", "-c", ""}, "N": int64(7), "B": true, "D": "--rm"}
+	for _, c := range []struct{ quote, text, want string }{
+		{"shell", "f {{.X}}", `f $'a b\'c"$(touch x)` + "`id`" + `\n-y \043\\'`},
+		{"shell", "f {{.L}} {{.N}} {{.B}} {{.D}}", `f 'a b' -c '' 7 true --rm`},
+		{"shell", `f "$x" 'y' "$(g "z")" {{printf "%s" .D}}`, `f "$x" 'y' "$(g "z")" --rm`},
+		{"shell", "a=({{range .L}}{{.}} {{end}}) # it's {{.N}}\ng {{.N}}", "a=('a b' -c '' ) # it's 7\ng 7"},
+		{"yaml", "x: {{.X}}\ny: {{.L}}\nz: {{.N}}", `x: "a b'c\"$(touch x)` + "`id`" + `\n-y #\\"` + "\ny: [\"a b\", \"-c\", \"\"]\nz: 7"},
+		{"toml", "x = {{.X}}\nb = {{.B}}", `x = "a b'c\"$(touch x)` + "`id`" + `\u000A-y #\\"` + "\nb = true"},
+		{"toml", "{{.D}} = 1\n{{.X}} = 2", "--rm = 1\n" + `"a b'c\"$(touch x)` + "`id`" + `\u000A-y #\\" = 2`},
+		{"text", "It is {{.D}}.", "It is --rm."},
+	} {
+		tmpl, err := compile("t", c.text, c.quote, nil)
+		if err != nil {
+			t.Errorf("%s: %v", c.text, err)
+			continue
+		}
+		got, err := render(tmpl, data)
+		if err != nil || string(got) != c.want {
+			t.Errorf("%s %s:\n%s, %v\nwant\n%s", c.quote, c.text, got, err, c.want)
+		}
+	}
+}
+
+// TestUnquotable checks that a value is rejected where its quotation marks would not
+// have the meaning that they need.
+func TestUnquotable(t *testing.T) {
+	for _, c := range []struct{ quote, text, want string }{
+		{"shell", `f "{{.X}}"`, "between quotation marks"},
+		{"shell", `f '{{.X}}'`, "between quotation marks"},
+		{"shell", `f $'{{.X}}'`, "between quotation marks"},
+		{"shell", `f "$(g "{{.X}}")"`, "between quotation marks"},
+		{"shell", `f "a $(g) {{.X}}"`, "between quotation marks"},
+		{"shell", `f ${{.X}}`, "cannot be quoted"},
+		{"shell", `f ${ {{- .X}}}`, "cannot be quoted"},
+		{"shell", `f \{{.X}}`, "cannot be quoted"},
+		{"shell", `f ${{if .X}}a{{else}}{{.X}}{{end}}`, "cannot be quoted"},
+		{"shell", "f <<E\n{{.X}}\nE\n", "here documents"},
+		{"shell", "f `{{.X}}`", "backquotes"},
+		{"shell", `f {{if .X}}"{{end}}{{.X}}"`, "branches end differently"},
+		{"shell", `f {{range .L}}"{{end}}`, "branches end differently"},
+		{"shell", `f "a`, "ends within"},
+		{"shell", `f {{quoted .X}}`, `function "quoted" not defined`},
+		{"yaml", `x: "{{.X}}"`, "between quotation marks"},
+		{"yaml", `x: '{{.X}}'`, "between quotation marks"},
+		{"yaml", `x: a{{.X}}`, "scalar of its own"},
+		{"yaml", `x: {{.X}}b`, "not be quoted as a whole"},
+		{"yaml", `x: {{.X}}{{.X}}`, "scalar of its own"},
+		{"yaml", `x: {{if .X}}{{.X}}{{end}}b`, "branches end differently"},
+		{"yaml", "x: |\n  {{.X}}", "block scalars"},
+		{"yaml", "- >-\n  {{.X}}", "block scalars"},
+		{"toml", `x = "a {{.X}}"`, "between quotation marks"},
+		{"html", `{{.X}}`, "unknown language"},
+	} {
+		_, err := compile("t", c.text, c.quote, nil)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s %s: %v, want %q", c.quote, c.text, err, c.want)
+		}
+	}
+}
+
+func TestUnquotableValues(t *testing.T) {
+	for _, c := range []struct {
+		quote string
+		value any
+	}{{"shell", "a\x00b"}, {"yaml", "\xff"}, {"toml", "\xff"}, {"shell", 1.5}, {"yaml", nil}} {
+		tmpl, err := compile("t", "{{.X}}", c.quote, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := render(tmpl, map[string]any{"X": c.value}); err == nil {
+			t.Errorf("%s: %#v became %s", c.quote, c.value, got)
+		}
+	}
+}
+
+// TestTemplates compiles every bundled template, which checks where values are inserted.
+func TestTemplates(t *testing.T) {
+	s, err := schema.Decode(cueschema.Snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := s.Launch.Get()
+	if len(l.Formats) < 3 || len(l.Fabrics) != 5 || len(l.Checks) < 9 {
+		t.Errorf("%d formats, %d fabrics, %d checks", len(l.Formats), len(l.Fabrics), len(l.Checks))
+	}
+	for name := range l.Formats {
+		if _, err := NewFormat(s, name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if words := s.Field("launch.fabric").Type.Words; len(words) != len(l.Fabrics) {
+		t.Errorf("--fabric allows %q, and there are %d fabrics", words, len(l.Fabrics))
+	}
+	for name, f := range l.Fabrics {
+		if s.Field("launch.fabric").Type.Words == nil || f.Source == "" {
+			t.Errorf("%s has no source", name)
+		}
+	}
+}

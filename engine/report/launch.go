@@ -1,0 +1,55 @@
+package report
+
+import (
+	"strings"
+
+	"kvbench/engine/launch"
+	"kvbench/engine/schema"
+)
+
+// launchPage describes the jobs that launch writes.
+func launchPage(p *page, s *schema.Schema) {
+	l := s.Launch.Get()
+	formats := map[string]*launch.Format{}
+	p.text("# Jobs\n\nFormats of `kvbench launch`, options of the `launch` section of a configuration, and networks.")
+	p.table("format", "what it writes", "files")
+	for _, name := range s.LaunchFormats {
+		f, err := launch.NewFormat(s, name)
+		if err != nil { // a test compiles all templates
+			continue
+		}
+		formats[name] = f
+		var files []string
+		for _, file := range f.Files {
+			files = append(files, file.Name)
+		}
+		p.row("`"+name+"`", f.Doc, literals(files))
+	}
+	p.table("option", "flag", "allowed", "meaning", "formats")
+	for _, f := range s.LaunchFields {
+		allowed := f.Type.String()
+		if f.Values() != nil {
+			allowed = literals(f.Values())
+		}
+		var used []string
+		for _, name := range s.LaunchFormats {
+			if formats[name] != nil && formats[name].Reads(f.Var) {
+				used = append(used, name)
+			}
+		}
+		p.row("`"+f.Path+"`", "`--"+f.Flag+"`", allowed, f.Doc, literals(used))
+	}
+	p.table("fabric", "meaning", "variables", "source")
+	for _, name := range schema.Keys(l.Fabrics) {
+		f := l.Fabrics[name]
+		var env []string
+		for _, variable := range schema.Keys(f.Env) {
+			env = append(env, "`"+variable+"="+f.Env[variable]+"`")
+		}
+		p.row("`"+name+"`", f.Doc, strings.Join(env, ", "), f.Source)
+	}
+	p.text("\nA job checks its nodes before its first run, and stops if a check fails:\n")
+	for _, c := range l.Checks {
+		p.text("- %s", c.Message)
+	}
+}
