@@ -385,7 +385,8 @@ func (o *io) each(requests int64) (bytes, ios int64) {
 	return sum.over(o.moved, formula.Int(requests)).Num(), sum.over(o.all, formula.Int(requests)).Num()
 }
 
-// countPairs evaluates how many I/Os a pair of ranks has of two stages. The source's
+// countPairs computes how many I/Os pass between two ranks, one in a stage of the source
+// and one in a stage of the destination. The source's
 // stage has the layers from lo up to hi.
 func (l *Layers) countPairs(st *stage, lo, hi int, all *pairsOf) error {
 	for _, f := range l.cache.counted {

@@ -12,7 +12,7 @@ import (
 // Planners makes and caches the planners for a release of nixlbench. It is not safe for
 // concurrent use.
 type Planners struct {
-	// Release is the release of nixlbench. From is the text that says, in messages, where it was chosen.
+	// Release is the nixlbench release. From describes in messages where it was chosen.
 	Release, From string
 	// Quantities makes planners that compute only quantities: see [Use.Quantities].
 	Quantities bool

@@ -200,11 +200,11 @@ func TestRefused(t *testing.T) {
 		{"llama3.1-70b", "engine=VLLM page_size=16 decode_page_size=24", "a whole number of pages of the prefill side"},
 		{"llama3.1-70b", "engine=VLLM tp=8 decode_tp=4 page_size=16 decode_page_size=32", "more tensor-parallel ranks"},
 		{"llama3.1-70b", "engine=VLLM decode_pp=2", "refuses pipeline stages on the decode side"},
-		{"llama3.1-70b", "engine=VLLM kvcache_quant_mode=bf16 decode_kvcache_quant_mode=fp8", "refuses different formats"},
-		{"llama3.1-70b", "engine=SGLANG page_size=16 decode_page_size=32", "SGLANG refuses pages of different sizes"},
+		{"llama3.1-70b", "engine=VLLM kvcache_quant_mode=bf16 decode_kvcache_quant_mode=fp8", "requires the same KV cache format"},
+		{"llama3.1-70b", "engine=SGLANG page_size=16 decode_page_size=32", "SGLANG requires the same page size"},
 		{"llama3.1-70b", "engine=SGLANG pp=4 decode_pp=2", "as many pipeline stages as the prefill side, or one"},
-		{"llama3.1-70b", "engine=TRTLLM page_size=32 decode_page_size=64", "TRTLLM refuses pages of different sizes"},
-		{"llama3.1-70b", "engine=TRTLLM kvcache_quant_mode=fp8 decode_kvcache_quant_mode=bf16", "TRTLLM refuses different formats"},
+		{"llama3.1-70b", "engine=TRTLLM page_size=32 decode_page_size=64", "TRTLLM requires the same page size"},
+		{"llama3.1-70b", "engine=TRTLLM kvcache_quant_mode=fp8 decode_kvcache_quant_mode=bf16", "TRTLLM requires the same KV cache format"},
 	} {
 		_, err := w.transfer(t, test.model, "isl=100 "+test.flags)
 		if err == nil || !strings.Contains(diag.All(err)[0].Msg, test.want) {
