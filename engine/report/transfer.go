@@ -106,6 +106,9 @@ func (t *Transfer) conclusions(w io.Writer) error {
 		return nil
 	}
 	fmt.Fprintf(w, "Slowest pair: %d > %d, %s for %s in %d descriptors\n", s.Source, s.Destination, t.time(s.Micros), diag.Bytes(s.Bytes), s.Descriptors)
+	if slices.ContainsFunc(slices.Concat(t.Sources, t.Destinations), func(r transfer.RankLoad) bool { return r.Pairs > 1 }) {
+		fmt.Fprintln(w, "The times assume that the pairs of a rank do not share a link.")
+	}
 	answers, err := t.answers()
 	if err != nil {
 		return err

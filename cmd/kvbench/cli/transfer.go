@@ -89,7 +89,7 @@ func (a *app) transfer(ctx context.Context, c *command) error {
 			errs.Add(about(j.Request, err))
 			continue
 		}
-		a.warnMissing(j, quantitiesOf(a.schema), plan.Shown{Names: quantitiesOf(a.schema)})
+		a.warnMissing(j, append(quantitiesOf(a.schema), lengthField), plan.Shown{Names: quantitiesOf(a.schema)})
 		for _, w := range t.Warnings {
 			a.print.Print(w)
 		}
