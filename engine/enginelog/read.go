@@ -300,8 +300,11 @@ func (r *Reader) Log() (*Log, error) {
 		log.Notes = append(log.Notes, common.Notes...)
 	}
 	if f := log.Fields[schema.EngineReleaseVar]; f != nil {
-		if f.Text = knownRelease(f.Text, r.schema.Cache.Get().Releases[log.Engine]); f.Text == "" {
+		logged := f.Text
+		if f.Text = knownRelease(logged, r.schema.Cache.Get().Releases[log.Engine]); f.Text == "" {
 			delete(log.Fields, schema.EngineReleaseVar)
+		} else if f.Text != logged {
+			log.Notes = append(log.Notes, diag.Notef(f.At, "the log is from %s %s: using the rules of %s, the nearest that kvbench knows", log.Engine, diag.Printable(logged), f.Text))
 		}
 	}
 	for name, f := range log.implied {
