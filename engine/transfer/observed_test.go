@@ -113,6 +113,24 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestAnswersOfStages checks the time with prefill where the source has pipeline stages.
+func TestAnswersOfStages(t *testing.T) {
+	w := newWorld(t)
+	// Half of 80 layers: 2 * 40 * 512 descriptors at 3.75 us and 167,772,160 bytes at 50 GB/s
+	// are 153,600 and 3,355.44 us. The second stage has its first layer after 100 ms and
+	// 200 ms / 80.
+	p, req := w.request(t, "llama3.1-70b", "engine=SGLANG kvcache_quant_mode=bf16 tp=8 pp=2 page_size=16 isl=8192 link=ib_ndr prefill_time=200ms", ofTransfers)
+	tr, err := transfer.Of(p, req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int64{"transfer_us": 156_956, "serial_us": 356_956, "layered_us": 259_456} {
+		if got, shown, err := tr.Quantity(name, tr.Slowest.Bytes, tr.Slowest.Descriptors); got != want || !shown || err != nil {
+			t.Errorf("%s is %d, %v, want %d", name, got, err, want)
+		}
+	}
+}
+
 // TestAdvice checks what is advised where descriptors take most of the time, and where
 // bytes do.
 func TestAdvice(t *testing.T) {
