@@ -154,7 +154,7 @@ func (s *Schema) UnitThatHas(text string) string {
 	return ""
 }
 
-// Word returns the text for a value of a field: the word of its unit that stands for it,
+// Word returns the text for a value of a field: the word of its unit that means it,
 // if there is one.
 func (s *Schema) Word(f *Field, v formula.Value) string {
 	words := s.Units[f.Unit].Words
