@@ -105,7 +105,7 @@ type Totals struct {
 	Batches int
 	// Known is the number of requests whose blocks are known.
 	Known int64
-	// Large is the number of requests that alone exceed the maximum of a batch.
+	// Large is the number of requests that exceed the batch limit on their own.
 	Large int64
 }
 
