@@ -153,3 +153,19 @@ func TestImports(t *testing.T) {
 		}
 	}
 }
+
+// TestNoStandardLibrary checks that kvbench does not link CUE's whole standard library: see
+// data.NewContext.
+func TestNoStandardLibrary(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "kvbench/cmd/kvbench").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	deps := strings.Fields(string(out))
+	if !slices.Contains(deps, "cuelang.org/go/pkg/strings") {
+		t.Error("kvbench does not link the CUE package strings, which its own files import")
+	}
+	if slices.Contains(deps, "cuelang.org/go/pkg") {
+		t.Error("kvbench links CUE's whole standard library: use data.NewContext in place of cuecontext.New")
+	}
+}
