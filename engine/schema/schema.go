@@ -377,6 +377,7 @@ func (s *Schema) EachFormula(f func(pkg string, path []string, text *Formula)) {
 	s.Logs.Get().eachFormula(in("logs"))
 	s.Checkpoints.Get().eachFormula(in(""))
 	s.Nixlbench.eachFormula(in("nixlbench"))
+	s.Launch.Get().eachFormula(in("launch"))
 }
 
 // EachFormula calls f for every formula of the architecture, with its path
