@@ -68,7 +68,7 @@ func TestNoNamesInGo(t *testing.T) {
 					literals++
 					text, _ := strconv.Unquote(lit.Value)
 					if m := word.FindStringSubmatch(text); m != nil {
-						t.Errorf("%s holds the name %q", fset.Position(lit.Pos()), m[1])
+						t.Errorf("%s contains the name %q", fset.Position(lit.Pos()), m[1])
 					}
 				}
 				return true

@@ -178,7 +178,7 @@ var cases = []struct {
 	{"keys and values differ", gqa(2, 4, 192).with(map[string]any{"v_head_dim": int64(128)}), map[string]any{"access_pattern": "layer-kv", "isl": int64(16), "page_size": int64(16)}, map[string]int64{"full.k.block_size": 24576, "full.k.batch_size": 2, "full.v.block_size": 16384, "full.v.batch_size": 2}, "16 x 4 x 192 x 2 and 16 x 4 x 128 x 2"},
 	{"states once a request", qwen35, map[string]any{"access_pattern": "layer", "isl": int64(160), "page_size": int64(16), "num_requests": int64(3)}, map[string]int64{"full.block_size": 32768, "full.batch_size": 300, "gdn.block_size": 2146304, "gdn.batch_size": 90, "rank_bytes": 202997760}, "10 x 10 x 3 of 2048 x 16; 30 x 3 of 64389120 / 30"},
 
-	// The three examples from the issue.
+	// Three worked examples.
 	{"deepseek block", deepseek, map[string]any{"access_pattern": "block", "kvcache_quant_mode": "fp8", "tp_size": int64(8), "pp_size": int64(16), "page_size": int64(16), "isl": int64(8192), "num_requests": int64(10)}, map[string]int64{"block_size": 36864, "batch_size": 5120, "rank_bytes": 188743680}, "4 layers x 576 x 16"},
 	{"llama 70B block", llama70B, map[string]any{"access_pattern": "block", "kvcache_quant_mode": "fp8", "tp_size": int64(8), "pp_size": int64(16), "page_size": int64(16), "isl": int64(8192), "num_requests": int64(10)}, map[string]int64{"block_size": 20480, "batch_size": 5120, "rank_bytes": 104857600}, "5 layers x 256 x 16"},
 	{"qwen3 235B layer", qwen235B, map[string]any{"kvcache_quant_mode": "fp8", "tp_size": int64(8), "access_pattern": "layer"}, map[string]int64{"block_size": 256, "batch_size": 94}, "one head, K and V"},
