@@ -210,8 +210,8 @@ const (
 )
 
 // unmet returns a message about a requirement that does not hold, for a group of layers
-// or, if group is "", for the model. Its position is that of the value that the
-// requirement is about, if the user set that value, or else pos.
+// or, if group is "", for the model. If the user set the value that the requirement is
+// about, the message points to that value, otherwise to pos.
 func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, group string, pos diag.Pos) *diag.Diag {
 	msg := r.Message
 	if group != "" {
