@@ -93,6 +93,7 @@ var layers = []string{
 	"kvbench/engine/hub",
 	"kvbench/engine/jsonl",
 	"kvbench/engine/requests",
+	"kvbench/engine/tune",
 	"kvbench/engine/formula",
 	"kvbench/engine/data",
 	"kvbench/engine/schema",
