@@ -114,8 +114,10 @@ func (a *app) collectJob(logs *launch.Logs, save func(*runner.Record) error) (bo
 		counts[rec.Status]++
 		if rec.Status != runner.OK {
 			d := diag.Errorf(diag.Pos{}, "point %s (%s): %s: %s", e.ID, diag.Printable(rec.Model.Name), rec.Status, diag.Printable(strings.Join(rec.Reasons, "; ")))
-			for _, note := range rec.Notes[:len(rec.Notes)-rec.Quiet] {
-				d.WithHint("%s", diag.Printable(note))
+			if rec.Status == runner.Failed {
+				for _, note := range rec.Notes[:len(rec.Notes)-rec.Quiet] {
+					d.WithHint("%s", diag.Printable(note))
+				}
 			}
 			a.print.Print(d)
 		}

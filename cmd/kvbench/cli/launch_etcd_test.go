@@ -2,6 +2,8 @@ package cli_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -93,4 +95,27 @@ func TestLaunchEtcdDies(t *testing.T) {
 	if text, _ := j.run(".", "kvbench", "collect", "-o", "r.jsonl", "job"); text != want {
 		t.Errorf("%s, want %s", text, want)
 	}
+}
+
+// TestLaunchEtcdGone checks that a job ends if an etcd that the user named is no longer
+// healthy during a point.
+func TestLaunchEtcdGone(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
+	t.Parallel()
+	j := newJob(t)
+	if err := os.Mkdir(filepath.Join(j.dir, "meet"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	j.env = append(j.env, "FAKE_ETCD="+filepath.Join(j.dir, "meet"), "FAKE_FAULT=hang")
+	save(t, filepath.Join(j.dir, "etcd.pid"), "2147483647")
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if found, _ := filepath.Glob(filepath.Join(j.dir, "job/logs/*/0001/1.out")); len(found) == 0 {
+			fmt.Fprint(w, `{"health":"true"}`)
+		}
+	}))
+	defer server.Close()
+	j.launchPair("job", "--etcd_endpoints", server.URL, "--etcd_wait", "1")
+	j.ends("job", `^etcd failed during point 0001: see .*/0001; the job ends\n$`, 60*time.Second)
 }
