@@ -17,12 +17,12 @@ func (a *app) reportCmd() *command {
 		name:  "report",
 		words: "FILE [BASELINE]",
 		short: "Show profile results, or compare two results files",
-		flags: []*flagSpec{
+		flags: append([]*flagSpec{
 			{name: "columns", arg: "COLUMNS", group: groupOutput, words: columns, help: "Columns, separated by commas"},
 			{name: "match", arg: "COLUMNS", group: groupOutput, words: columns, help: "Compare with rows of BASELINE that are equal in these columns"},
-			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "markdown", "csv", "json"}, help: "Output format"},
+			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "markdown", "csv", "json", "html"}, help: "Output format. html is a page with charts"},
 			configFlag(),
-		},
+		}, a.resultsPageFlags()...),
 		exec: a.showResults,
 	}
 }
@@ -42,6 +42,8 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	if c.set["match"] && len(c.args) == 1 {
 		errs = append(errs, diag.Usagef("--match needs a second file: the baseline"))
 	}
+	page, err := a.resultsPage(c, format)
+	errs.Add(err)
 	if slices.Contains(c.args, "") {
 		errs = append(errs, diag.Usagef("\"\" is not the name of a file"))
 	}
@@ -60,6 +62,9 @@ func (a *app) showResults(_ context.Context, c *command) error {
 			names = nil
 		}
 		briefs := runner.NewBriefs(names, measures)
+		if format == "html" {
+			briefs.KeepCommands()
+		}
 		all.Go(func() { read[i], failed[i] = briefs.Read(name, a.guard.watch) })
 	}
 	all.Wait()
@@ -96,7 +101,12 @@ func (a *app) showResults(_ context.Context, c *command) error {
 			a.print.Print(diag.Warnf(diag.Pos{File: c.args[1]}, "points that are not in %s: %d", diag.Printable(c.args[0]), gone))
 		}
 	}
-	if err := results.Write(a.stdout, options, a.schema); err != nil {
+	if format == "html" {
+		err = results.HTML(a.stdout, options, page, a.schema)
+	} else {
+		err = results.Write(a.stdout, options, a.schema)
+	}
+	if err != nil {
 		return err
 	}
 	return bad.Err()
