@@ -287,6 +287,9 @@ func (b *resultsPage) about() []string {
 	case len(hosts) > 1:
 		about = append(about, counted(len(hosts), "host"))
 	}
+	if programs := measurers(b.Points); len(programs) > 1 || programs[0] != nixlbench.Program {
+		about = append(about, "measured by "+diag.Printable(strings.Join(programs, " and ")))
+	}
 	if b.LinkRate > 0 {
 		about = append(about, "link "+b.linkName())
 	}

@@ -416,6 +416,10 @@ func (b *resultsPage) againstBaseline() webpage.Section {
 			{Name: "Worst, best", Value: threeDigits(ratios[0]) + "×, " + threeDigits(ratios[n-1]) + "×"},
 		}
 	}
+	if own, base := b.Mixed(); own != nil {
+		s.Intro = strings.TrimSpace(fmt.Sprintf("Different programs measured the results (%s) and the baseline (%s), so their numbers are not comparable. %s",
+			strings.Join(own, ", "), strings.Join(base, ", "), s.Intro))
+	}
 	if b.match == nil {
 		s.Facts = append(s.Facts, webpage.Fact{Name: "Only in the baseline, only here", Value: group(gone) + ", " + group(added)})
 	}

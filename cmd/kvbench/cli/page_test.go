@@ -251,7 +251,10 @@ func TestPageUse(t *testing.T) {
 	if got := b.until(readout, first); got != first {
 		t.Errorf("the mouse says\n%s\nand the keyboard\n%s", got, first)
 	}
-	b.mouse(place.X, place.Y, true) // keeps it
+	b.mouse(place.X, place.Y, true)
+	if got := b.until(`document.querySelector("#chart-bandwidth-by-size .ring").className`, "ring kept"); got != "ring kept" {
+		t.Errorf("a click does not keep the mark: %s", got)
+	}
 	b.mouse(place.X+400, place.Y-150, false)
 	if got := b.text(readout); got != first {
 		t.Errorf("the mark is not kept:\n%s", got)
