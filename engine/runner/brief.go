@@ -194,6 +194,11 @@ const (
 	NameRelease = "release"
 	NameStage   = "stage"
 	NameGroup   = "group"
+	// The identity of a run, and how long it took.
+	NameHash    = "hash"
+	NameStart   = "start"
+	NameRepeat  = "repeat"
+	NameSeconds = "seconds"
 	// NameArchitecture is the model's architecture.
 	NameArchitecture = "architecture"
 )
@@ -221,8 +226,10 @@ func (b *Briefs) brief(line []byte) *Brief {
 	in, good := &b.in, true
 	in.Object(func(name []byte) {
 		switch string(name) {
-		case "hash":
-			hash = in.Text()
+		case NameHash:
+			hash = b.text(NameHash)
+		case NameStart, NameRepeat, NameSeconds:
+			b.given(string(name))
 		case "point":
 			point = in.Text()
 		case "status":
@@ -297,6 +304,16 @@ func (b *Briefs) brief(line []byte) *Brief {
 	}
 	b.kept += 250 + 8*len(brief.values)
 	return brief
+}
+
+// text reads a string and saves it as a value of the record.
+func (b *Briefs) text(name string) string {
+	if b.values[name] == nil || b.in.Next() != '"' {
+		return b.in.Text()
+	}
+	raw := b.in.Skip()
+	b.set(b.values[name], FromRecord, raw)
+	return jsonl.NewReader(raw).Text()
 }
 
 // object reads an object, or skips null, which counts as an empty one.
