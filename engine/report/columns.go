@@ -384,6 +384,7 @@ func columnsOf(view schema.View, s *schema.Schema) []column {
 		return base.point[0].Point
 	}})
 	fields(true)
+	setting(runner.NameMeasuredBy, runner.FromRecord, runner.NameMeasuredBy)
 	return all
 }
 

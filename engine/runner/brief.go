@@ -192,8 +192,10 @@ type Name struct {
 const (
 	NameFile    = "config_file"
 	NameRelease = "release"
-	NameStage   = "stage"
-	NameGroup   = "group"
+	// NameMeasuredBy is the program that measured the rows, with its version.
+	NameMeasuredBy = "measured_by"
+	NameStage      = "stage"
+	NameGroup      = "group"
 	// The identity of a run, and how long it took.
 	NameHash    = "hash"
 	NameStart   = "start"
@@ -268,6 +270,13 @@ func (b *Briefs) brief(line []byte) *Brief {
 					b.given(NameRelease)
 				}
 			})
+		case "program":
+			b.object(func(name []byte) {
+				switch string(name) {
+				case "name", "version": // the version follows and replaces the name
+					b.given(NameMeasuredBy)
+				}
+			})
 		case "model":
 			b.object(func(name []byte) {
 				switch string(name) {
@@ -279,6 +288,10 @@ func (b *Briefs) brief(line []byte) *Brief {
 			})
 		}
 	})
+	known := func(i int) bool { return i >= 0 && b.raw[i] != nil }
+	if at := b.values[NameMeasuredBy]; at != nil && !known(at[FromRecord]) && !known(at[FromAny]) {
+		b.set(at, FromRecord, []byte(strconv.Quote(nixlbench.Program)))
+	}
 	if in.End() != "" || !good || hash == "" || len(hash) > maxWord || len(point) > maxWord {
 		return nil
 	}

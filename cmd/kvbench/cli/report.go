@@ -102,6 +102,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 			a.print.Print(diag.Warnf(diag.Pos{File: c.args[1]}, "points that are not in %s: %d", diag.Printable(c.args[0]), gone))
 		}
 	}
+	a.sayMixed(results, options, c.args)
 	if gate != nil {
 		bad.Add(a.judge(c, results, options))
 		return bad.Err()
@@ -110,6 +111,20 @@ func (a *app) showResults(_ context.Context, c *command) error {
 		return err
 	}
 	return bad.Err()
+}
+
+// sayMixed warns of numbers that different programs measured, unless the table says so.
+func (a *app) sayMixed(results *report.Results, o *report.Options, files []string) {
+	own, base := results.Mixed()
+	switch by := strings.Join(own, " and "); {
+	case own == nil:
+	case len(files) > 1:
+		a.print.Print(diag.Warnf(diag.Pos{File: files[1]}, "its numbers were measured by %s, those of %s by %s",
+			diag.Printable(strings.Join(base, " and ")), diag.Printable(files[0]), diag.Printable(by)))
+	case o.Columns != nil && !slices.Contains(o.Columns, runner.NameMeasuredBy):
+		a.print.Print(diag.Warnf(diag.Pos{File: files[0]}, "its numbers were measured by different programs: %s", diag.Printable(by)).
+			WithHint("show which with --columns %s", runner.NameMeasuredBy))
+	}
 }
 
 // namedColumns returns the columns that a flag lists, by name or by heading.
