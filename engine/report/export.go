@@ -83,8 +83,12 @@ func NewListing(s *schema.Schema, columns []string, only [][2]string, files int)
 }
 
 // Briefs returns an extractor for the values that the rows need.
-func (r *Listing) Briefs(s *schema.Schema) *runner.Briefs {
-	names := []runner.Name{{From: runner.FromRecord, Name: runner.NameHash}, {From: runner.FromRecord, Name: runner.NameStart}}
+func (r *Listing) Briefs(s *schema.Schema) *runner.Briefs { return r.briefs(s) }
+
+func (r *Listing) briefs(s *schema.Schema, names ...runner.Name) *runner.Briefs {
+	for _, name := range []string{runner.NameHash, runner.NameStart, runner.NameProcessors} {
+		names = append(names, runner.Name{From: runner.FromRecord, Name: name})
+	}
 	for _, c := range r.all() {
 		if c.of != nil {
 			names = append(names, *c.of)

@@ -201,6 +201,9 @@ const (
 	NameStart   = "start"
 	NameRepeat  = "repeat"
 	NameSeconds = "seconds"
+	// NameProcessors is the number of processors of the machine. The results of a job
+	// lack it.
+	NameProcessors = "processors"
 	// NameArchitecture is the model's architecture.
 	NameArchitecture = "architecture"
 )
@@ -268,6 +271,14 @@ func (b *Briefs) brief(line []byte) *Brief {
 			b.object(func(name []byte) {
 				if string(name) == "release" {
 					b.given(NameRelease)
+				}
+			})
+		case "host":
+			b.object(func(name []byte) {
+				if string(name) == "cpus" {
+					if raw := in.Skip(); string(raw) != "0" {
+						b.set(b.values[NameProcessors], FromRecord, raw)
+					}
 				}
 			})
 		case "program":

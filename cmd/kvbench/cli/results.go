@@ -12,6 +12,7 @@ import (
 	"kvbench/engine/diag"
 	"kvbench/engine/report"
 	"kvbench/engine/runner"
+	"kvbench/engine/schema"
 )
 
 // The tasks of kvbench results.
@@ -27,6 +28,7 @@ var resultsTasks = []string{resultsList, resultsShow, resultsMerge, resultsExpor
 // resultsCmd finds, joins and slims results files.
 func (a *app) resultsCmd() *command {
 	columns := func() []string { return report.RowColumns(a.schema) }
+	planners := schema.Keys(a.schema.Nixlbench.Runs.Get().Planners)
 	return &command{
 		name:  "results",
 		words: strings.Join(resultsTasks, "|") + " FILE...",
@@ -34,7 +36,7 @@ func (a *app) resultsCmd() *command {
 		flags: []*flagSpec{
 			{name: "columns", arg: "COLUMNS", group: groupOutput, words: columns, help: "Columns of ls and export, separated by commas"},
 			{name: "only", arg: "COLUMN=VALUE", group: groupOutput, repeat: true, help: "Only results with this value. May be repeated"},
-			{name: "format", arg: "FORMAT", group: groupOutput, def: "csv", values: []string{"csv", "jsonl"}, help: "Format of export"},
+			{name: "format", arg: "FORMAT", group: groupOutput, def: "csv", values: append([]string{"csv", "jsonl"}, planners...), help: "Format of export: columns, or the file of a planner"},
 			{name: "output", short: "o", arg: "FILE", group: groupOutput, help: "Write to this file instead of stdout"},
 			configFlag(),
 		},
@@ -49,6 +51,8 @@ func (a *app) results(_ context.Context, c *command) error {
 		task, files = files[0], files[1:]
 	}
 	var errs diag.List
+	format, err := c.choice("format")
+	errs.Add(err)
 	if !slices.Contains(resultsTasks, task) {
 		d := diag.Usagef("%q is not a task: expected one of %s", task, strings.Join(resultsTasks, ", "))
 		if task == "" {
@@ -75,12 +79,14 @@ func (a *app) results(_ context.Context, c *command) error {
 	if c.set["format"] && task != resultsExport {
 		errs = append(errs, diag.Usagef("--format is for %s", resultsExport))
 	}
+	planner := a.schema.Nixlbench.Runs.Get().Planners[format]
+	if c.set["columns"] && planner != nil {
+		errs = append(errs, diag.Usagef("--columns cannot be used with --format %s, which has its own values", format))
+	}
 	if c.set["only"] && task == resultsShow {
 		errs = append(errs, diag.Usagef("--only cannot be used with %s", resultsShow))
 	}
-	listing, err := a.listing(c, files, task == resultsList || task == resultsExport)
-	errs.Add(err)
-	format, err := c.choice("format")
+	listing, err := a.listing(c, files, task == resultsList || task == resultsExport && planner == nil)
 	errs.Add(err)
 	if len(errs) > 0 {
 		return errs
@@ -99,7 +105,11 @@ func (a *app) results(_ context.Context, c *command) error {
 	case resultsMerge:
 		err = r.merge()
 	case resultsExport:
-		err = r.export(format)
+		if planner != nil {
+			err = r.plan(planner)
+		} else {
+			err = r.export(format)
+		}
 	}
 	if err != nil {
 		out.discard()
@@ -306,4 +316,20 @@ func (r *resultsRun) export(format string) error {
 		}
 	}
 	return r.each(func(l *report.Listing, out []byte, rec *runner.Brief, _ []byte) []byte { return convert(l, out, rec) }, r.write)
+}
+
+// plan writes the file of a planner.
+func (r *resultsRun) plan(p *schema.Planner) error {
+	var all []*runner.Brief
+	for _, name := range r.files {
+		res, err := r.listing.PlannerBriefs(p, r.schema).Read(name, r.guard.watch)
+		if err != nil {
+			return err
+		}
+		if res.Bad != nil {
+			return res.Bad
+		}
+		all = append(all, res.List...)
+	}
+	return r.listing.PlannerFile(r.out, all, p, r.schema)
 }
