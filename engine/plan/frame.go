@@ -178,12 +178,44 @@ func (f *Frame) missing(req *Request, err error) error {
 	}
 	// A position in the data does not say which model has the wrong values.
 	for i, d := range list {
+		if e := tooLarge(req, d); e != nil {
+			list[i] = e
+			continue
+		}
 		if d.Pos.File != req.Model.File && req.Model.File != "" {
 			e := *d
 			list[i] = e.WithHint("with %s", req.Model.File)
 		}
 	}
 	return diag.List(list)
+}
+
+// minLarge is the smallest number that is blamed for a result that is too large.
+const minLarge = 1 << 31
+
+// tooLarge returns an error about the largest number in a configuration, if the user set
+// it, to report instead of a result that does not fit in 64 bits. Otherwise, it returns
+// nil.
+func tooLarge(req *Request, d *diag.Diag) *diag.Diag {
+	if !strings.HasSuffix(d.Msg, "does not fit in 64 bits") {
+		return nil
+	}
+	var most int64
+	var from data.Origin
+	for _, name := range schema.Keys(req.Config.Values) {
+		v := req.Config.Values[name]
+		if n, ok := v.Num.Int64(); ok && v.Origin.Given() && n > most {
+			most, from = n, v.Origin
+		}
+	}
+	if most < minLarge {
+		return nil
+	}
+	e := from.Errorf("%d is too large: %s", most, d.Msg).About(d.Code, d.Name)
+	if !d.Pos.IsZero() {
+		e.WithHint("the formula is at %s", d.Pos)
+	}
+	return e
 }
 
 // whole returns a value, which must be a whole number and not negative.
