@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"kvbench/engine/data"
@@ -235,11 +236,13 @@ func (f *Frame) whole(name string) (int64, error) {
 	return n, nil
 }
 
-// groupWords begins a message about the layers of a group. ofValue in a message is
-// replaced by the value that the message is about.
+// groupWords begins a message about the layers of a group. In a message, ofValue is
+// replaced by the value that the message is about, and ofWord by the first item of that
+// comma-separated list that is not a whole number in 32 bits.
 const (
 	groupWords = "layers "
 	ofValue    = "{value}"
+	ofWord     = "{word}"
 )
 
 // unmet returns a message about a requirement that does not hold, for a group of layers
@@ -260,7 +263,7 @@ func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, grou
 	d := diag.Errorf(pos, "%s", msg).About(diag.Requires, of)
 	for _, values := range []map[string]data.Fact{req.Config.Values, req.Model.Params} {
 		if v, ok := values[r.Of]; ok && v.Origin.Given() {
-			d = v.Origin.Errorf("%s", strings.ReplaceAll(msg, ofValue, v.Value.String())).About(diag.Requires, of)
+			d = v.Origin.Errorf("%s", strings.NewReplacer(ofValue, v.Value.String(), ofWord, wordIn(v.Str)).Replace(msg)).About(diag.Requires, of)
 			d.Suggest(v.Str, f.schema.KnownOf(r.Of))
 		}
 	}
@@ -274,6 +277,17 @@ func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, grou
 		d.Severity, d.Usage = diag.Warning, false
 	}
 	return d
+}
+
+// wordIn returns the first item of a comma-separated list that is not a whole number in
+// 32 bits, as formulas read such lists.
+func wordIn(list string) string {
+	for item := range strings.SplitSeq(list, ",") {
+		if _, err := strconv.ParseUint(item, 10, 32); err != nil {
+			return strconv.Quote(item)
+		}
+	}
+	return strconv.Quote(list)
 }
 
 // relations maps the operators of comparisons to words.
