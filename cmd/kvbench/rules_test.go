@@ -93,6 +93,7 @@ var layers = []string{
 	"kvbench/engine/hub",
 	"kvbench/engine/jsonl",
 	"kvbench/engine/requests",
+	"kvbench/engine/tune",
 	"kvbench/engine/formula",
 	"kvbench/engine/data",
 	"kvbench/engine/schema",
@@ -100,9 +101,9 @@ var layers = []string{
 	"kvbench/engine/source",
 	"kvbench/engine/config",
 	"kvbench/engine/model",
-	"kvbench/engine/schemagen",
 	"kvbench/engine/fit",
 	"kvbench/engine/plan",
+	"kvbench/engine/schemagen",
 	"kvbench/engine/sweep",
 	"kvbench/engine/transfer",
 	"kvbench/engine/matrix",
@@ -152,5 +153,21 @@ func TestImports(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestNoStandardLibrary checks that kvbench does not link CUE's whole standard library: see
+// data.NewContext.
+func TestNoStandardLibrary(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "kvbench/cmd/kvbench").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	deps := strings.Fields(string(out))
+	if !slices.Contains(deps, "cuelang.org/go/pkg/strings") {
+		t.Error("kvbench does not link the CUE package strings, which its own files import")
+	}
+	if slices.Contains(deps, "cuelang.org/go/pkg") {
+		t.Error("kvbench links CUE's whole standard library: use data.NewContext in place of cuecontext.New")
 	}
 }
