@@ -91,6 +91,9 @@ type Trial struct {
 	sample
 }
 
+// Mean returns the geometric mean of the measurements.
+func (t *Trial) Mean() float64 { return math.Exp(t.mean) }
+
 // usable reports whether the point can be the best.
 func (t *Trial) usable() bool { return len(t.Values) > 0 && !t.Failed }
 
