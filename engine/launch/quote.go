@@ -33,6 +33,7 @@ var languages = map[string]language{
 	"shell": {quote: quoteShell, between: " ", newScanner: func() scanner { return &shellScanner{} }},
 	"yaml":  {quote: quoteJSON, open: "[", between: ", ", shut: "]", newScanner: func() scanner { return &lineScanner{blocks: true} }},
 	"toml":  {quote: quoteTOML, keys: true, open: "[", between: ", ", shut: "]", newScanner: func() scanner { return &lineScanner{} }},
+	"ini":   {quote: quoteINI, between: ",", newScanner: func() scanner { return &lineScanner{} }},
 	"text":  {quote: func(s string) (string, error) { return diag.Printable(s), nil }, between: ", ", newScanner: func() scanner { return anywhere{} }},
 }
 
@@ -112,6 +113,17 @@ func quoteTOML(s string) (string, error) {
 	}
 	b.WriteByte('"')
 	return b.String(), nil
+}
+
+var plainINI = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_./-]+$`) })
+
+// quoteINI accepts only words that have no special meaning: INI files have no quotation
+// marks.
+func quoteINI(s string) (string, error) {
+	if !plainINI().MatchString(s) {
+		return "", fmt.Errorf("%q cannot be written to an INI file", s)
+	}
+	return s, nil
 }
 
 // scanner follows the text of a template to determine where a value may be inserted.

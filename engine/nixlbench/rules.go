@@ -80,6 +80,8 @@ type Rules struct {
 	obstacles []*schema.Obstacle
 	excuses   []*schema.Excuse
 	doubts    []*schema.Doubt
+	refusals  map[string][]*schema.Refusal
+	notes     map[string][]*schema.ProgramNote
 }
 
 // The tables of rules, as used in the names of formulas.
@@ -160,6 +162,7 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 	r.obstacles = rulesOf(r, scope, obstaclesTable, backend, runs.Obstacles)
 	r.excuses = rulesOf(r, scope, excusesTable, backend, runs.Excuses)
 	r.doubts = rulesOf(r, scope, doubtsTable, backend, runs.Doubts)
+	r.addPrograms(s, scope, backend)
 	var err error
 	if r.prog, err = scope.Compile(); err != nil {
 		return nil, err

@@ -77,7 +77,7 @@ func TuningText(w io.Writer, t *Tuning) error {
 		fmt.Fprintf(tw, "gain\t%s\n", gainText(gain))
 	}
 	if t.Bandwidth > 0 {
-		fmt.Fprintf(tw, "link\t%.3g %% of %s%s\n", 100*t.share(best), rateText(t.Bandwidth), inBrackets(diag.Printable(t.Link)))
+		fmt.Fprintf(tw, "link\t%.3g%% of %s%s\n", 100*t.share(best), rateText(t.Bandwidth), inBrackets(diag.Printable(t.Link)))
 	}
 	tw.Flush()
 	fmt.Fprintf(tw, "\nsetting\tbest\tdefault\tother values, compared with the best\n")
@@ -120,8 +120,8 @@ func (t *Tuning) measured(trial *tune.Trial) string {
 // number formats a measurement with four significant digits.
 func number(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }
 
-// percent formats a relative change with a sign.
-func percent(v float64) string {
+// signed formats a relative change in percent.
+func signed(v float64) string {
 	if math.IsInf(v, 0) {
 		return "unlimited"
 	}
@@ -129,18 +129,18 @@ func percent(v float64) string {
 	if v >= 0 && text[0] != '-' {
 		text = "+" + text
 	}
-	return text + " %"
+	return text + "%"
 }
 
 func gainText(c tune.Change) string {
-	text := percent(c.Mean)
+	text := signed(c.Mean)
 	switch {
 	case math.IsInf(c.High, 0):
 		return text + ", from too few runs to know its spread"
 	case c.Noise():
 		text += ", within the noise"
 	}
-	return fmt.Sprintf("%s (95 %% confidence: %s to %s)", text, percent(c.Low), percent(c.High))
+	return fmt.Sprintf("%s (95%% confidence: %s to %s)", text, signed(c.Low), signed(c.High))
 }
 
 // effects describes the effects of the other values of a setting. matters reports whether
@@ -150,7 +150,7 @@ func (t *Tuning) effects(best *tune.Trial, setting int) (text string, matters, k
 	values := t.Settings[setting].Values
 	var list []string
 	for _, e := range effects {
-		what := percent(e.Change.Mean)
+		what := signed(e.Change.Mean)
 		if e.Change.Noise() {
 			what += " (noise)"
 		} else {

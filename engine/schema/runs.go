@@ -30,6 +30,11 @@ type Runs struct {
 	Layouts  []Layout          `json:"layouts"`
 	Measures []Measure         `json:"measures"`
 	Derived  []Derived         `json:"derived"`
+	// Metrics are the measurements that a comparison can judge. The first one is
+	// the default.
+	Metrics []Metric `json:"metrics"`
+	// Confidence is that of the test for differences, in percent.
+	Confidence int `json:"confidence"`
 	// Timed contains formulas for the columns that are added to each row to record
 	// what was timed.
 	Timed map[string]Formula `json:"timed"`
@@ -168,6 +173,23 @@ type Derived struct {
 	Times string `json:"times,omitempty"`
 	Over  string `json:"over,omitempty"`
 }
+
+// Metric is a measurement that a comparison can judge: its name on the command line,
+// its column, and which values are better.
+type Metric struct {
+	Name   string `json:"name"`
+	Key    string `json:"key"`
+	Better Better `json:"better"`
+}
+
+// Better says which values of a metric are better.
+type Better string
+
+// The ways in which a value can be better.
+const (
+	Higher Better = "higher"
+	Lower  Better = "lower"
+)
 
 // Asked describes the values for which rows are expected.
 type Asked struct {
