@@ -11,6 +11,8 @@ import (
 	"text/tabwriter"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/fit"
+	"kvbench/engine/formula"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
@@ -19,11 +21,11 @@ import (
 
 // Tuning is the result of a search for the best settings of a plan.
 type Tuning struct {
-	// Plan is the plan with the default settings.
-	Plan     *plan.Plan
-	View     schema.View
-	Settings []nixlbench.Setting
-	Search   *tune.Search
+	// Plan is the plan with the default settings, and Best the one with the best.
+	Plan, Best *plan.Plan
+	View       schema.View
+	Settings   []nixlbench.Setting
+	Search     *tune.Search
 	// Measure is what the search maximizes. One unit of it is Unit bytes per second.
 	Measure schema.Measure
 	Unit    int64
@@ -77,7 +79,11 @@ func TuningText(w io.Writer, t *Tuning) error {
 		fmt.Fprintf(tw, "gain\t%s\n", gainText(gain))
 	}
 	if t.Bandwidth > 0 {
-		fmt.Fprintf(tw, "link\t%.3g%% of %s%s\n", 100*t.share(best), rateText(t.Bandwidth), inBrackets(diag.Printable(t.Link)))
+		more := ""
+		if t.share(best) > 1 {
+			more = ": more than it can carry, so the data did not all go over it"
+		}
+		fmt.Fprintf(tw, "link\t%.3g%% of %s%s%s\n", 100*t.share(best), rateText(t.Bandwidth), inBrackets(diag.Printable(t.Link)), more)
 	}
 	tw.Flush()
 	fmt.Fprintf(tw, "\nsetting\tbest\tdefault\tother values, compared with the best\n")
@@ -91,7 +97,7 @@ func TuningText(w io.Writer, t *Tuning) error {
 		case !matters:
 			idle = append(idle, s.Name())
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", s.Name(), diag.Printable(s.Values[best.Point[i]].Text()), diag.Printable(s.Values[s.Default].Text()), diag.Printable(text))
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", s.Name(), diag.Printable(valueIn(t.Best, s).Text()), diag.Printable(valueIn(t.Plan, s).Text()), diag.Printable(text))
 	}
 	tw.Flush()
 	if idle != nil {
@@ -102,6 +108,13 @@ func TuningText(w io.Writer, t *Tuning) error {
 	}
 	_, err := fmt.Fprintf(w, "\n%s\n%s\n\n%s", t.counts(), t.ended(), t.Command)
 	return err
+}
+
+// valueIn returns the value of a setting in a plan. Fitting a plan may change a setting
+// that is at its default.
+func valueIn(pl *plan.Plan, s *nixlbench.Setting) formula.Value {
+	i := slices.IndexFunc(pl.Flags, func(f fit.Flag) bool { return f.Name == s.Name() })
+	return pl.Flags[i].Value
 }
 
 // measured describes the measurements of a trial.
@@ -194,7 +207,7 @@ func (t *Tuning) counts() string {
 	if failed > 0 {
 		more = append(more, fmt.Sprintf("%d failed", failed))
 	}
-	if t.Suspect > 0 {
+	if t.Suspect > 0 && failed > 0 {
 		more[0] += fmt.Sprintf(", %d of them with a result that cannot be trusted", t.Suspect)
 	}
 	if refused > 0 {
@@ -294,7 +307,7 @@ func TuningJSON(w io.Writer, t *Tuning) error {
 	}
 	for i := range t.Settings {
 		s := &t.Settings[i]
-		one := setting{Name: s.Name(), Best: s.Values[best.Point[i]], Default: s.Values[s.Default], Others: []effect{}, Fails: []any{}}
+		one := setting{Name: s.Name(), Best: valueIn(t.Best, s), Default: valueIn(t.Plan, s), Others: []effect{}, Fails: []any{}}
 		effects, fails := t.Search.Effects(best, i)
 		for _, e := range effects {
 			one.Others = append(one.Others, effect{s.Values[e.Value], changeOf(e.Change), e.Change.Noise()})

@@ -78,7 +78,7 @@ type Options struct {
 
 // same is a relative difference that does not matter: the search does not repeat
 // measurements to find out which of two such combinations is better.
-const same = 0.01
+const same = 0.02
 
 // Trial is a point with its measurements.
 type Trial struct {
@@ -104,6 +104,9 @@ type Search struct {
 	// Done reports whether the search tried everything that it tries; otherwise, it was
 	// stopped, or MaxRuns was reached.
 	Done bool
+	// Flat reports whether the first sample varied hardly more than repeated measurements
+	// do, so that the search tried nothing else.
+	Flat bool
 	// Stopped reports whether a measurement stopped it.
 	Stopped bool
 	// Trials are all points in the order in which they were first requested.

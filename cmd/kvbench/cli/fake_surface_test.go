@@ -31,7 +31,7 @@ func surfaceAt(batch, threads, depth int64, api string, queue int64) float64 {
 		return math.Exp(-width * d * d)
 	}
 	flight := float64(batch * threads * depth)
-	v := 24 * flight / (flight + 40) * bell(threads, 2, 0.12) * bell(batch, 4, 0.02) * bell(depth, 2, 0.06)
+	v := 24 * flight / (flight + 40) * bell(threads, 2, 0.12) * bell(batch, 4, 0.05) * bell(depth, 2, 0.06)
 	v *= map[string]float64{"AIO": 1, "URING": 1.25, "POSIXAIO": 0.6}[api]
 	if threads >= 8 && depth >= 8 {
 		v *= 0.3 // a cliff

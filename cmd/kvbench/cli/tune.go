@@ -573,8 +573,10 @@ func (t *tuner) result(ctx context.Context, best *tune.Trial) error {
 		out.Ended = "of an error"
 	case t.search.Stopped || !t.search.Done && t.late():
 		out.Ended = fmt.Sprintf("the budget of %v was used", t.budget)
+	case t.search.Flat:
+		out.Ended = "the settings make hardly any difference"
 	case t.search.Done:
-		out.Ended = "no other change of one or two settings is better"
+		out.Ended = "no change of one or two settings was better"
 	default:
 		out.Ended = fmt.Sprintf("%d runs were used", t.maxRuns)
 	}
@@ -582,6 +584,7 @@ func (t *tuner) result(ctx context.Context, best *tune.Trial) error {
 	if err != nil {
 		return err
 	}
+	out.Best = pl
 	run, err := t.session.Prepare(context.WithoutCancel(ctx), pl, 1, 1)
 	if err != nil {
 		return err
