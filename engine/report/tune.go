@@ -159,25 +159,24 @@ func gainText(c tune.Change) string {
 // effects describes the effects of the other values of a setting. matters reports whether
 // one of them makes a difference, and known whether any was measured.
 func (t *Tuning) effects(best *tune.Trial, setting int) (text string, matters, known bool) {
-	effects, failed := t.Search.Effects(best, setting)
 	values := t.Settings[setting].Values
 	var list []string
-	for _, e := range effects {
-		what := signed(e.Change.Mean)
-		if e.Change.Noise() {
+	for _, e := range t.Search.Effects(best, setting) {
+		what := "fails"
+		if !e.Failed {
+			what = signed(e.Change.Mean)
+		}
+		if !e.Failed && e.Change.Noise() {
 			what += " (noise)"
 		} else {
 			matters = true
 		}
 		list = append(list, values[e.Value].Text()+": "+what)
 	}
-	for _, v := range failed {
-		list = append(list, values[v].Text()+": fails")
-	}
 	if list == nil {
 		return "not measured", false, false
 	}
-	return strings.Join(list, ", "), matters || len(failed) > 0, true
+	return strings.Join(list, ", "), matters, true
 }
 
 // share returns the part of the link's bandwidth that a trial reached.
@@ -262,13 +261,13 @@ func TuningJSON(w io.Writer, t *Tuning) error {
 		Value  any     `json:"value"`
 		Change *change `json:"change"`
 		Noise  bool    `json:"noise"`
+		Fails  bool    `json:"fails"`
 	}
 	type setting struct {
 		Name    string   `json:"name"`
 		Best    any      `json:"best"`
 		Default any      `json:"default"`
 		Others  []effect `json:"others"`
-		Fails   []any    `json:"fails"`
 		Matters *bool    `json:"matters"`
 	}
 	type link struct {
@@ -307,13 +306,13 @@ func TuningJSON(w io.Writer, t *Tuning) error {
 	}
 	for i := range t.Settings {
 		s := &t.Settings[i]
-		one := setting{Name: s.Name(), Best: valueIn(t.Best, s), Default: valueIn(t.Plan, s), Others: []effect{}, Fails: []any{}}
-		effects, fails := t.Search.Effects(best, i)
-		for _, e := range effects {
-			one.Others = append(one.Others, effect{s.Values[e.Value], changeOf(e.Change), e.Change.Noise()})
-		}
-		for _, v := range fails {
-			one.Fails = append(one.Fails, s.Values[v])
+		one := setting{Name: s.Name(), Best: valueIn(t.Best, s), Default: valueIn(t.Plan, s), Others: []effect{}}
+		for _, e := range t.Search.Effects(best, i) {
+			other := effect{Value: s.Values[e.Value], Fails: e.Failed}
+			if !e.Failed {
+				other.Change, other.Noise = changeOf(e.Change), e.Change.Noise()
+			}
+			one.Others = append(one.Others, other)
 		}
 		if _, matters, known := t.effects(best, i); known {
 			one.Matters = &matters
@@ -349,6 +348,9 @@ func (c *Candidates) size() int {
 	return n
 }
 
+// maxFirst is the number of points that text shows.
+const maxFirst = 10
+
 // CandidatesText writes what a search would try as text.
 func CandidatesText(w io.Writer, c *Candidates) error {
 	if err := Header(w, c.View, c.Plan); err != nil {
@@ -367,6 +369,10 @@ func CandidatesText(w io.Writer, c *Candidates) error {
 	tw.Flush()
 	fmt.Fprintf(w, "\n%d combinations, at most %d runs. The search begins with:\n", c.size(), c.MaxRuns)
 	for i, p := range c.First {
+		if i == maxFirst {
+			fmt.Fprintf(w, "      and %d more\n", len(c.First)-i)
+			break
+		}
 		fmt.Fprintf(w, "%4d  %s", i+1, TunedLabel(c.Settings, p))
 		if err := c.Refused[i]; err != nil {
 			fmt.Fprintf(w, "\n      not run: %s", diag.Printable(diag.All(err)[0].Text()))

@@ -311,7 +311,7 @@ func (s *Search) confirm(n int) {
 // alternatives measures one alternative of each knob of a point that has none yet.
 func (s *Search) alternatives(best *Trial) {
 	for k, knob := range s.Knobs {
-		if effects, _ := s.Effects(best, k); len(effects) > 0 {
+		if slices.ContainsFunc(s.Effects(best, k), func(e Effect) bool { return !e.Failed }) {
 			continue
 		}
 		if s.run(s.trial(best.Point.with(k, knob.Default)), 1) && best.Point[k] != knob.Default {

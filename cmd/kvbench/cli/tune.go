@@ -51,7 +51,11 @@ func (a *app) tuneCmd() *command {
 		{name: "seed", arg: "N", more: true, group: groupRun, def: "1", help: "Number that determines the order of the runs"},
 		{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json"}, help: "Output format"},
 	}, runFlags(), a.benchFlags())
-	flagOf(flags, linkField).more = false
+	link := flagOf(flags, linkField)
+	link.more, link.group = false, groupConfig
+	for _, rare := range []string{"timeout", "kv_memory"} {
+		flagOf(flags, rare).more = true
+	}
 	return &command{
 		name:  "tune",
 		axes:  true,
@@ -90,7 +94,8 @@ type tuner struct {
 	slowest time.Duration
 	suspect int
 	fatal   error
-	last    string // reason for the last failure
+	last    string   // reason for the last failure
+	notes   []string // about runs that succeeded
 	warned  map[string]bool
 }
 
@@ -169,6 +174,9 @@ func (t *tuner) prepare(c *command, release, from string) error {
 	t.warnMissing(t.item, quantityNames(t.def), shown)
 	t.warn([]*plan.Plan{t.def})
 	if t.rules, err = nixlbench.NewRules(t.schema, release, t.def.Backend()); err != nil {
+		return err
+	}
+	if err := t.rules.OneRow(t.def); err != nil {
 		return err
 	}
 	if t.settings, err = t.rules.Settings(t.schema, t.def, t.several, t.session.Installed); err != nil {
@@ -426,6 +434,9 @@ func (t *tuner) run(ctx context.Context) error {
 		return t.measure(limited, p, repeat)
 	})
 	t.progress.clear()
+	for _, note := range t.notes {
+		t.print.Print(diag.Notef(diag.Pos{File: t.item.Config.File}, "%s", note))
+	}
 	if len(t.left) > 0 {
 		t.print.Print(diag.Notef(diag.Pos{}, "nixlbench left files behind: %s", strings.Join(t.left, ", ")))
 	}
@@ -527,6 +538,11 @@ func (t *tuner) execute(ctx context.Context, pl *plan.Plan, repeat int) (*runner
 		return nil, err
 	}
 	if rec.Status == runner.OK {
+		for _, note := range rec.Notes[:len(rec.Notes)-rec.Quiet] {
+			if !slices.Contains(t.notes, note) {
+				t.notes = append(t.notes, note)
+			}
+		}
 		t.slowest = max(t.slowest, time.Since(start))
 	}
 	return rec, nil
@@ -549,7 +565,7 @@ func (t *tuner) judge(rec *runner.Record) (value float64, outcome tune.Outcome, 
 		if err == nil {
 			return value, tune.Measured, strconv.FormatFloat(value, 'g', 4, 64) + " " + nixlbench.Measure(&t.schema.Nixlbench).Label
 		}
-		rec.Reasons = []string{err.Error()}
+		rec.Status, rec.Reasons = runner.Failed, []string{err.Error()}
 	case runner.Interrupted:
 		return 0, tune.Stopped, ""
 	case runner.Suspect:
