@@ -265,7 +265,7 @@ func (t *tuner) splitLists(k *config.Knob) *config.Knob {
 // takeLink moves the link and its bandwidth from the configuration to the tuner, because
 // they would make the plan a transfer between ranks.
 func (t *tuner) takeLink(cfg *config.Config) error {
-	rates := t.schema.Cache.Get().Transfer.Tables[linkRates]
+	rates := t.schema.Cache.Get().Transfer.Get().Tables[linkRates]
 	if v := cfg.Values[linkField]; v.Origin.Given() {
 		t.link = v.Str
 		var err error
