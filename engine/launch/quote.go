@@ -32,8 +32,10 @@ var languages = map[string]language{
 	raw:     {quote: func(s string) (string, error) { return s, nil }, between: ",", newScanner: func() scanner { return anywhere{} }},
 	"shell": {quote: quoteShell, between: " ", newScanner: func() scanner { return &shellScanner{} }},
 	"yaml":  {quote: quoteJSON, open: "[", between: ", ", shut: "]", newScanner: func() scanner { return &lineScanner{blocks: true} }},
-	"toml":  {quote: quoteTOML, keys: true, open: "[", between: ", ", shut: "]", newScanner: func() scanner { return &lineScanner{} }},
-	"text":  {quote: func(s string) (string, error) { return diag.Printable(s), nil }, between: ", ", newScanner: func() scanner { return anywhere{} }},
+	// A file of Docker Compose, which replaces $NAME and reads $$ as $.
+	"compose": {quote: quoteCompose, open: "[", between: ", ", shut: "]", newScanner: func() scanner { return &lineScanner{blocks: true} }},
+	"toml":    {quote: quoteTOML, keys: true, open: "[", between: ", ", shut: "]", newScanner: func() scanner { return &lineScanner{} }},
+	"text":    {quote: func(s string) (string, error) { return diag.Printable(s), nil }, between: ", ", newScanner: func() scanner { return anywhere{} }},
 }
 
 // key formats a value that "=" follows: a plain word needs no quotation marks.
@@ -85,7 +87,23 @@ func quoteJSON(s string) (string, error) {
 		return "", errNotUTF8
 	}
 	text, err := json.Marshal(s)
-	return string(text), err
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, r := range string(text) {
+		if r >= 0x7f && r <= 0xffff && diag.IsHidden(r) { // JSON allows it, YAML does not
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String(), nil
+}
+
+func quoteCompose(s string) (string, error) {
+	text, err := quoteJSON(s)
+	return strings.ReplaceAll(text, "$", "$$"), err
 }
 
 // quoteTOML returns a basic string, on one line.

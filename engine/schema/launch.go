@@ -15,13 +15,19 @@ type Launch struct {
 	Noise   []string           `json:"noise"`
 	Fabrics map[string]*Fabric `json:"fabrics"`
 	Checks  []LaunchCheck      `json:"checks"`
+	// Refusals are plans that no job can run.
+	Refusals []LaunchRefusal `json:"refusals"`
 }
 
 // LaunchFormat describes the files of a job.
 type LaunchFormat struct {
 	Doc string `json:"doc"`
 	// Sets lists the nixlbench flags that the files set.
-	Sets  []string     `json:"sets,omitempty"`
+	Sets []string `json:"sets,omitempty"`
+	// Needs lists the options that must be set.
+	Needs []string `json:"needs,omitempty"`
+	// Nodes is the maximum number of nodes, or 0 if there is none.
+	Nodes int64        `json:"nodes,omitempty"`
 	Files []LaunchFile `json:"files"`
 }
 
@@ -34,6 +40,8 @@ type LaunchFile struct {
 	// Quote is how values are quoted.
 	Quote      string `json:"quote"`
 	Executable bool   `json:"executable,omitempty"`
+	// Most is the maximum size in bytes, or 0 if there is none.
+	Most int64 `json:"most,omitempty"`
 	// Text is a template.
 	Text string `json:"text"`
 }
@@ -44,10 +52,20 @@ type Fabric struct {
 	Source string `json:"source"`
 	// Env contains templates of environment variables.
 	Env map[string]string `json:"env"`
+	// Resources are what a scheduler hands out to those who use the network: their amounts,
+	// by name.
+	Resources map[string]string `json:"resources,omitempty"`
 }
 
 // LaunchCheck is a check on a node: templates of a message and of a script.
 type LaunchCheck struct {
 	Message string `json:"message"`
 	Script  string `json:"script"`
+}
+
+// LaunchRefusal is a job that would fail: templates of the reason, which is empty if it
+// would not, and of a hint.
+type LaunchRefusal struct {
+	Message string `json:"message"`
+	Hint    string `json:"hint"`
 }
