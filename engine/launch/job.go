@@ -310,8 +310,13 @@ func (f *Format) Job(in *Input) (*Job, error) {
 func (f *Format) spread(in *Input, j *Job) error {
 	if n, _ := j.Launch["nodes"].(int64); n > 0 {
 		j.Nodes = n
-	} else if f.Nodes > 0 {
-		j.Nodes = min(j.Nodes, f.Nodes)
+	} else {
+		if f.Nodes > 0 {
+			j.Nodes = min(j.Nodes, f.Nodes)
+		}
+		if n := j.fabric(f.schema); n != nil && n.Nodes > 0 {
+			j.Nodes = min(j.Nodes, n.Nodes)
+		}
 	}
 	if hosts, _ := j.Launch["hosts"].(string); f.Reads("hosts") {
 		j.Nodes = int64(max(len(list(hosts)), 1))
@@ -332,6 +337,12 @@ func (f *Format) spread(in *Input, j *Job) error {
 		}
 	}
 	return nil
+}
+
+// fabric returns the network between the nodes, or nil if it was not specified.
+func (j *Job) fabric(s *schema.Schema) *schema.Fabric {
+	name, _ := j.Launch["fabric"].(string)
+	return s.Launch.Get().Fabrics[name]
 }
 
 // count formats a number of things.
@@ -430,15 +441,15 @@ func (f *Format) surround(j *Job) error {
 	if text, _ := j.Launch["mounts"].(string); f.Reads("mounts") {
 		j.Mounts = mounts(text)
 	}
-	fabric, _ := j.Launch["fabric"].(string)
 	if text, _ := j.Launch["resources"].(string); text != "" {
 		j.Resources = pairs(text)
-	} else if n := f.schema.Launch.Get().Fabrics[fabric]; n != nil {
+	} else if n := j.fabric(f.schema); n != nil {
 		for _, name := range schema.Keys(n.Resources) {
 			j.Resources = append(j.Resources, Variable{name, n.Resources[name]})
 		}
 	}
-	for _, v := range f.fabrics[fabric] {
+	name, _ := j.Launch["fabric"].(string)
+	for _, v := range f.fabrics[name] {
 		value, err := render(v.value, j)
 		if err != nil {
 			return err

@@ -21,7 +21,7 @@ func compile(name, text, quote string, parts map[string]string) (*template.Templ
 	if !ok {
 		return nil, fmt.Errorf("%s: unknown language %q", name, quote)
 	}
-	t := template.New(name).Option("missingkey=error").Funcs(template.FuncMap{"list": list, "pairs": pairs, "seconds": seconds, "roundup": roundUp})
+	t := template.New(name).Option("missingkey=error").Funcs(template.FuncMap{"list": list, "pairs": pairs, "seconds": seconds, "add": func(a, b int64) int64 { return a + b }, "roundup": roundUp})
 	if _, err := t.Parse(text); err != nil {
 		return nil, err
 	}

@@ -52,6 +52,8 @@ type Fabric struct {
 	Source string `json:"source"`
 	// Env contains templates of environment variables.
 	Env map[string]string `json:"env"`
+	// Nodes is the default number of nodes that it connects, or 0 for any.
+	Nodes int64 `json:"nodes,omitempty"`
 	// Resources are what a scheduler hands out to those who use the network: their amounts,
 	// by name.
 	Resources map[string]string `json:"resources,omitempty"`
