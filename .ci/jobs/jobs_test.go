@@ -140,7 +140,7 @@ var jobs = []struct {
 	{2, []string{"--isl", "1k", "--backend", "UCX", "--source", "memory", "--destination", "memory", "--fabric", "roce", "--use_hugepages", "--resources", "rdma/hca_shared_devices_a=1"}},
 	{2, []string{"--isl", "1k", "--backend", "LIBFABRIC", "--source", "gpu", "--destination", "gpu", "--fabric", "efa", "--container_network", "host", "--networks", "net-a,net-b"}},
 	{1, []string{"--isl", "1k", "--backend", "UCX", "--source", "gpu", "--destination", "gpu", "--fabric", "nvlink"}},
-	{2, []string{"--isl", "1k", "--backend", "UCX", "--source", "memory", "--destination", "memory", "--runtime_type", "ASIO", "--fabric", "tcp", "--node_selector", "gpu=h100,zone=a"}},
+	{2, []string{"--isl", "1k", "--backend", "UCX", "--source", "memory", "--destination", "memory", "--runtime_type", "ASIO", "--fabric", "tcp", "--constraint", "gpu=h100,example.com/zone=a"}},
 	{4, []string{"--isl", "1k", "--backend", "UCX", "--source", "memory", "--destination", "memory", "--nodes", "4", "--num_initiator_dev", "2", "--num_target_dev", "2", "--mode", "SG", "--job_name", "four", "--namespace", "bench"}},
 	{1, []string{"--isl", "1k", "--backend", "OBJ", "--obj_access_key", "a", "--obj_secret_key", "b", "--obj_bucket_name", "c", "--secret", "s3", "--pull_secret", "registry"}},
 }
@@ -251,7 +251,7 @@ func TestKubernetesDetails(t *testing.T) {
 	_, c = pod(5)
 	limit(c, "nvidia.com/gpu", "2")
 	spec, c = pod(6)
-	if locks(c) || spec.NodeSelector["gpu"] != "h100" || spec.NodeSelector["zone"] != "a" {
+	if locks(c) || spec.NodeSelector["gpu"] != "h100" || spec.NodeSelector["example.com/zone"] != "a" {
 		t.Errorf("TCP: %v", spec.NodeSelector)
 	}
 	spec, c = pod(8)
@@ -282,7 +282,7 @@ func kubernetesHostile(t *testing.T, v string) {
 		words = append(words, "--mounts=/"+v+":/"+v+","+v+":/x")
 	}
 	if !strings.Contains(v, "=") {
-		words = append(words, "--node_selector="+v+"="+v, "--resources="+v+"=1")
+		words = append(words, "--resources="+v+"=1")
 	}
 	launch(t, dir, "k8s", words...)
 	m := decode(t, read(t, dir))
@@ -312,7 +312,6 @@ func kubernetesHostile(t *testing.T, v string) {
 		}
 	}
 	if !strings.Contains(v, "=") {
-		got["selector"] = pod.NodeSelector[v]
 		if n, ok := c.Resources.Limits[core.ResourceName(v)]; !ok || n.Value() != 1 {
 			t.Errorf("%q: resources %v", v, c.Resources.Limits)
 		}

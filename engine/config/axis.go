@@ -268,8 +268,9 @@ func (l *Loader) axisItem(f *schema.Field, text string, origin data.Origin, labe
 	return items, nil
 }
 
-// wordRange reads a range that ends in a word of the field's unit, such as 1..all. No
-// step leads to a word, so the range is its two ends. It returns nil for other ranges.
+// wordRange reads a range that ends in a word of the field's unit, such as
+// 1..all. No step leads to a word, so the range has only its two ends. It
+// returns nil for other ranges.
 func (l *Loader) wordRange(f *schema.Field, text string, origin data.Origin, label string) ([]axisItem, error) {
 	from, to, _ := strings.Cut(text, "..")
 	word := func(text string) bool {

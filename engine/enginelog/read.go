@@ -45,7 +45,8 @@ type Log struct {
 	Notes diag.List
 
 	implied map[string]*Found // fields set by the presence of a line
-	// rows has the numbers of each line, by name, for values of which every line counts
+	// rows has the numbers of each line, by name, for values that are checked
+	// in every line
 	rows  map[string][]map[string]*Found
 	kinds int // number of kinds of lines found
 }

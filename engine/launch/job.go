@@ -60,9 +60,17 @@ func NewFormat(s *schema.Schema, name string) (*Format, error) {
 		}
 		f.files = append(f.files, add(file.Name, file.Text, file.Quote, parts))
 	}
-	for i, c := range l.Checks {
+	checks := l.Checks
+	if p := f.Program; p != nil {
+		every := slices.DeleteFunc(slices.Clone(checks), func(c schema.LaunchCheck) bool { return !c.All })
+		checks = slices.Concat(p.Checks, every)
+	}
+	for i, c := range checks {
 		at := fmt.Sprintf("checks[%d]", i)
 		f.checks = append(f.checks, [2]*template.Template{add(at, c.Message, "text", nil), add(at, c.Script, "shell", nil)})
+	}
+	if f.Program != nil { // it uses no network
+		return f, errs.Err()
 	}
 	for i, r := range l.Refusals {
 		at := fmt.Sprintf("refusals[%d]", i)
@@ -168,9 +176,11 @@ type Point struct {
 	Etcd                           bool
 	Timeout                        int64
 	Memory                         int64
+	Dir                            string
 	Entry                          Entry
 
 	plan   *plan.Plan
+	values map[string]formula.Value
 	folder Folder
 	side   int64 // memory of a node if initiators and targets are on different ones
 }
@@ -204,6 +214,15 @@ func (p *Point) Given(name string) any {
 		}
 	}
 	return ""
+}
+
+// Value returns a value of the format's program.
+func (p *Point) Value(name string) (any, error) {
+	v, ok := p.values[name]
+	if !ok {
+		return nil, fmt.Errorf("there is no value %q", name)
+	}
+	return plain(v), nil
 }
 
 // plain returns a value as templates read it.
@@ -266,11 +285,11 @@ func (f *Format) Job(in *Input) (*Job, error) {
 	meets := f.schema.Launch.Get().Meets
 	for repeat := range in.Repeat {
 		for _, pl := range in.Plans {
-			if in.Skip(runner.Hash(pl, repeat+1)) {
+			if in.Skip(runner.HashBy(f.programName(), pl, repeat+1)) {
 				continue
 			}
 			p := &Point{ID: fmt.Sprintf("%04d", len(j.Points)+1), plan: pl}
-			if err := p.determine(session, in, repeat+1, meets); err != nil {
+			if err := p.determine(session, in, f.Program, repeat+1, meets); err != nil {
 				return nil, err
 			}
 			j.Points = append(j.Points, p)
@@ -383,6 +402,14 @@ func (f *Format) refused(j *Job) error {
 	return nil
 }
 
+// programName returns the name of the program that runs in place of nixlbench, or "".
+func (f *Format) programName() string {
+	if f.Program == nil {
+		return ""
+	}
+	return f.Program.Name
+}
+
 // settable checks that the release has the flags that the format sets, and that no plan
 // sets them.
 func (f *Format) settable(in *Input, j *Job) error {
@@ -401,15 +428,16 @@ func (f *Format) settable(in *Input, j *Job) error {
 }
 
 // determine determines what a point needs.
-func (p *Point) determine(session *runner.Session, in *Input, repeat int, meets []string) error {
-	run, err := session.Plan(p.plan)
+func (p *Point) determine(session *runner.Session, in *Input, program *schema.Program, repeat int, meets []string) error {
+	run, err := session.Plan(p.plan, program)
 	if err != nil {
 		return err
 	}
 	p.Processes, p.Initiators, p.Targets = run.Processes, run.Initiators, run.Targets
 	p.Etcd = run.Etcd != ""
 	p.Memory, p.side = run.Memory, run.Side
-	p.folder = Folder{cmp.Or(run.Dir, "."), run.Pattern, run.Disk}
+	p.Dir, p.values = cmp.Or(run.Dir, "."), run.Values
+	p.folder = Folder{p.Dir, run.Pattern, run.Disk}
 	p.Timeout = max(in.Timeout, 0)
 	if in.Timeout == 0 {
 		p.Timeout = run.Timeout
@@ -430,6 +458,9 @@ func (p *Point) determine(session *runner.Session, in *Input, repeat int, meets 
 	p.Args = slices.Concat(nixlbench.Args(flags)...)
 	record := runner.NewRecord(p.plan, repeat, nil)
 	record.Build = in.Build
+	if program != nil {
+		record.SetProgram(p.plan, program.Name)
+	}
 	record.SetFlags(p.plan, p.plan.Flags)
 	record.Timeout = float64(p.Timeout)
 	p.Entry = Entry{ID: p.ID, Processes: p.Processes, Initiators: p.Initiators, Targets: p.Targets, Record: record}

@@ -80,6 +80,8 @@ type Rules struct {
 	obstacles []*schema.Obstacle
 	excuses   []*schema.Excuse
 	doubts    []*schema.Doubt
+	refusals  map[string][]*schema.Refusal
+	notes     map[string][]*schema.ProgramNote
 }
 
 // The tables of rules, as used in the names of formulas.
@@ -155,10 +157,12 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 	for _, name := range schema.Keys(runs.Timed) {
 		add("timed."+name, runs.Timed[name], formula.Num)
 	}
+	declareTuning(&runs.Tuning, add)
 	r.advice = rulesOf(r, scope, adviceTable, backend, runs.Advice)
 	r.obstacles = rulesOf(r, scope, obstaclesTable, backend, runs.Obstacles)
 	r.excuses = rulesOf(r, scope, excusesTable, backend, runs.Excuses)
 	r.doubts = rulesOf(r, scope, doubtsTable, backend, runs.Doubts)
+	r.addPrograms(s, scope, backend)
 	var err error
 	if r.prog, err = scope.Compile(); err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -210,17 +211,15 @@ const (
 )
 
 // unmet returns a message about a requirement that does not hold, for a group of layers
-// or, if group is "", for the model. Its position is that of the value that the
-// requirement is about, if the user set that value, or else pos.
+// or, if group is "", for the model. If the user set the value that the requirement is
+// about, the message points to that value, otherwise to pos.
 func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, group string, pos diag.Pos) *diag.Diag {
 	msg := r.Message
 	if group != "" {
 		msg = groupWords + group + ": " + msg
 	}
-	if _, left, _, ok, err := f.frame.Sides(ref); ok && err == nil && left.Value.Kind == formula.Num {
-		if e, err := f.frame.Explain(ref); err == nil {
-			msg += ": " + e.Values + " does not hold"
-		}
+	if detail := f.expected(ref); detail != "" {
+		msg += ": " + detail
 	}
 	of := f.prog.Name(ref)
 	if group != "" {
@@ -243,6 +242,29 @@ func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, grou
 		d.Severity, d.Usage = diag.Warning, false
 	}
 	return d
+}
+
+// relations maps the operators of comparisons to words.
+var relations = map[string]string{
+	"==": "", "!=": "a number other than ", "<": "less than ", "<=": "at most ", ">": "more than ", ">=": "at least ",
+}
+
+// expected describes the numbers in a comparison that does not hold, as in "got 3,
+// expected at most 2". It returns "" for any other condition.
+func (f *Frame) expected(ref formula.Ref) string {
+	op, left, right, ok, err := f.frame.Sides(ref)
+	if !ok || err != nil || left.Value.Kind != formula.Num {
+		return ""
+	}
+	e, err := f.frame.Explain(ref)
+	if err != nil {
+		return ""
+	}
+	got := "got " + left.Value.String()
+	if computed, _, _ := strings.Cut(e.Values, " "+op+" "); computed != left.Value.String() {
+		got = computed + " is " + left.Value.String()
+	}
+	return fmt.Sprintf("%s, expected %s%s", got, relations[op], right.Value)
 }
 
 // Require checks the architecture's requirements on its parameters. It returns the

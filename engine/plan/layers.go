@@ -213,8 +213,8 @@ func (l *Layers) checkFields(req *Request, cells []cell) error {
 }
 
 // ExpandNext is like [Layers.Expand], but first clears the values that Expand set for
-// the previous request. Both requests must be for the same model, and the given values of
-// the new one must already be in the frame.
+// the previous request. Both requests must be for the same model and differ only in the
+// values of their axes. The given values of the new one must already be in the frame.
 func (l *Layers) ExpandNext(req *Request) ([]*Request, diag.List, error) {
 	if l.slowest {
 		if l.quick == nil {

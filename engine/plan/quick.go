@@ -18,7 +18,8 @@ type quick struct {
 	*Layers
 	fields  []string // the fields that what is kept depends on
 	pages   formula.Ref
-	rare    []*fold // those that are not kept, so that requests that need them are slow
+	live    []*fold        // computed for each request, if their conditions hold
+	blocked formula.Inputs // folds among these must not differ between requests
 	kept    map[string]*kept
 	model   *model.Model // that it is kept of
 	now     *kept        // the one whose values are in the frame
@@ -40,9 +41,17 @@ type kept struct {
 	stages   []keptStage
 	byCell   []foldValues
 	windows  formula.Value
-	slow     bool  // nothing is kept
+	slow     bool // nothing is kept
+	all      []cell
+	live     []liveFold
 	cycle    int64 // see [Cycle]
 	pairs    int64 // of ranks, for as many requests as there are in a cycle
+}
+
+// liveFold is a fold that is computed for each request, with the index of its fact.
+type liveFold struct {
+	*fold
+	fact int
 }
 
 // setting is a value to set in the frame, or to unset if it has no kind.
@@ -108,15 +117,21 @@ func newQuick(l *Layers) *quick {
 	}
 	depends := t.inputs(refs)
 	others := append(slices.Clone(stageFields), engineField, releaseField)
+	// Folds that only some models need may depend on the length of the input, and are then
+	// computed for each request.
 	for _, f := range l.cache.folds {
-		// Folds that only a few models need depend on the length of the input.
 		if f.when >= 0 {
 			depends.Add(t.inputs([]formula.Ref{f.when}))
-			q.rare = append(q.rare, f)
-			continue
+		} else {
+			depends.Add(t.foldInputs(f.Fold))
 		}
-		depends.Add(t.foldInputs(f.Fold))
 	}
+	for _, f := range l.cache.folds {
+		if f.when >= 0 && slices.ContainsFunc(t.foldInputs(f.Fold).Names(), func(name string) bool { return l.schema.FieldOf(name) != nil && !depends.Has(name) }) {
+			q.live = append(q.live, f)
+		}
+	}
+	q.blocked = t.reach.Inputs(append(l.refs(layerPages), p.ios, p.pages, p.request, p.timed, p.us)...)
 	for i := range l.schema.Fields {
 		if f := &l.schema.Fields[i]; l.knows(f) && (depends.Has(f.Var) || slices.Contains(others, f.Var)) {
 			q.fields = append(q.fields, f.Var)
@@ -153,10 +168,14 @@ func (q *quick) expand(req *Request) ([]*Request, diag.List, error) {
 	return []*Request{one}, k.warnings, nil
 }
 
-// setKey sets the key to the values of the fields.
+// setKey sets the key to the values of those fields that are axes.
 func (q *quick) setKey(req *Request) {
 	q.key = q.key[:0]
-	for _, name := range q.fields {
+	for i := range req.Config.Axes { // only these differ between the requests of a sweep
+		name := req.Config.Axes[i].Field.Var
+		if !slices.Contains(q.fields, name) {
+			continue
+		}
 		v := req.Config.Values[name]
 		q.key = append(q.key, byte(v.Kind))
 		if q.Given(name, v) {
@@ -226,9 +245,14 @@ func (q *quick) keep(req *Request) *kept {
 		}
 		k.cells = append(k.cells, c)
 	}
-	for _, f := range q.rare {
+	k.all = x.cells
+	for _, f := range q.live {
 		yes, err := q.frame.Bool(f.when)
-		k.slow = k.slow || yes || err != nil
+		if err != nil || yes && (len(f.by) > 0 || q.blocked.Has(f.Name)) {
+			k.slow = true
+		} else if yes {
+			k.live = append(k.live, liveFold{fold: f})
+		}
 	}
 	k.byCell = q.byCell
 	windows, _ := q.prog.Ref(windowsVar)
@@ -247,6 +271,9 @@ func (q *quick) keep(req *Request) *kept {
 			return k
 		}
 		st.facts, st.like = slices.Clone(x.facts), *st.first()
+		for j := range k.live {
+			k.live[j].fact = slices.IndexFunc(st.facts, func(f fact) bool { return f.name == k.live[j].Name })
+		}
 		for j := range k.cells {
 			c := &k.cells[j]
 			n, v := c.in(st.lo, st.hi), formula.Rat{}
@@ -343,6 +370,16 @@ func (q *quick) slowestIn(k *kept, req *Request) (*Request, bool) {
 	one := *req
 	one.stage, one.io, one.byCell, one.windows, one.settled = out, &o, k.byCell, k.windows, k.settled
 	one.facts = append(make([]fact, 0, len(best.facts)+8), best.facts...)
+	for _, f := range k.live {
+		if err := q.computeFold(f.fold, k.all, best.lo, best.hi); err != nil {
+			return nil, false
+		}
+		v, err := q.frame.Num(f.value)
+		if err != nil {
+			return nil, false
+		}
+		one.facts[f.fact].num = v
+	}
 	one.facts = append(one.facts, q.ioFacts(out, &o)...)
 	return &one, true
 }

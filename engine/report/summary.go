@@ -54,7 +54,46 @@ func ranked(view schema.View, points []Point) schema.View {
 	if slices.ContainsFunc(points, func(p Point) bool { _, ok := value(p[0], keyGroup); return ok }) {
 		view.Rows = slices.Concat(view.Rows, view.Rank)
 	}
+	return measuredBy(view, points)
+}
+
+// measuredBy adds a row to a view for the program that measured the points, if that is
+// not nixlbench for all of them.
+func measuredBy(view schema.View, points []Point) schema.View {
+	if slices.ContainsFunc(points, func(p Point) bool { return measurer(p) != nixlbench.Program }) {
+		view.Rows = append(slices.Clone(view.Rows), schema.Row{Label: "measured by", Value: runner.NameMeasuredBy})
+	}
 	return view
+}
+
+// measurer returns the program that measured a point.
+func measurer(p Point) string {
+	v, ok := value(p[0], runner.NameMeasuredBy)
+	if !ok {
+		return nixlbench.Program
+	}
+	return text(v)
+}
+
+// measurers returns the programs that measured points, in order of first occurrence.
+func measurers(points []Point) []string {
+	var list []string
+	for _, p := range points {
+		if m := measurer(p); !slices.Contains(list, m) {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// Mixed returns the programs that measured the results and the baseline, if there are
+// several.
+func (r *Results) Mixed() (results, baseline []string) {
+	results, baseline = measurers(r.Points), measurers(r.Baseline)
+	if all := append(slices.Clone(results), baseline...); !slices.ContainsFunc(all, func(m string) bool { return m != all[0] }) {
+		return nil, nil
+	}
+	return results, baseline
 }
 
 func summaryRows(shown []setting, measures []schema.Measure, points []Point, marks *marks, row func(...string)) {
@@ -121,7 +160,7 @@ func pointers(fields []schema.Field) []*schema.Field {
 // Kept returns the names of the plan values that a summary shows: those in the view,
 // and those shown in place of measures.
 func Kept(view schema.View, measures []schema.Measure) []runner.Name {
-	names := []runner.Name{{Name: keyGroup}}
+	names := []runner.Name{{Name: keyGroup}, {Name: runner.NameMeasuredBy}}
 	for _, r := range slices.Concat(view.Rows, view.Rank) {
 		names = append(names, runner.Name{Name: r.Value})
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -78,7 +77,7 @@ type Row struct {
 // NewBriefs returns an extractor for these values of plans and these measures
 // of rows.
 func NewBriefs(names []Name, measures []schema.Measure) *Briefs {
-	b := &Briefs{values: map[string]*places{}, measures: map[string]int{}, pool: []any{nil}, at: map[string]uint32{}, parts: map[part]*part{}, notes: map[string][]string{}}
+	b := newPools(map[string]*places{}, map[string]int{})
 	n := 0
 	for _, name := range names {
 		at := b.values[name.Name]
@@ -135,7 +134,7 @@ func (b *Briefs) Of(rec *Record) (*Brief, error) {
 	if err != nil {
 		return nil, err
 	}
-	brief := b.read(line)
+	brief := b.brief(line)
 	if brief == nil {
 		return nil, errors.New("the record cannot be read back")
 	}
@@ -153,49 +152,18 @@ type Results struct {
 
 // Read reads a results file.
 func (b *Briefs) Read(name string, watch input.Watch) (*Results, error) {
-	at := diag.Pos{File: name}
-	f, err := input.Open(name, watch)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
 	res := &Results{}
-	bad := strangers{name: name, hint: "run 'kvbench vet' to see what is wrong with it"}
-	b.kept = 0
-	lines := jsonl.NewLines(f)
-	for {
-		line, err := lines.Next()
-		if err == io.EOF {
-			break
-		}
-		if err == jsonl.ErrLong {
-			return nil, longLine(name, lines.Number)
-		}
-		if err != nil {
-			return nil, err
-		}
-		switch rec := b.read(line); {
-		case rec != nil:
-			res.List = append(res.List, rec)
-		case lines.Torn:
-			res.Torn = true
-		default:
-			bad.add(lines.Number)
-		}
-		if b.kept > maxKept {
-			return nil, diag.Errorf(diag.Pos{File: name, Line: lines.Number}, "the results up to this line use %d MiB of memory, the limit for one file", maxKept>>20).
+	kept := 0
+	err := b.Each(name, watch, func(part *Part, rec *Brief, _ []byte) { part.List = append(part.List, rec) }, func(part *Part) error {
+		res.List = append(res.List, part.List...)
+		if kept += part.kept; kept > maxKept {
+			return diag.Errorf(diag.Pos{File: name, Line: part.last}, "the results up to this line use %d MiB of memory, the limit for one file", maxKept>>20).
 				WithHint("split the file, and report on each part")
 		}
-		if res.List == nil && lines.Bytes > jsonl.MaxFutile {
-			break
-		}
-	}
-	res.Bad = bad.err()
-	if res.List == nil {
-		if res.Bad != nil {
-			return nil, res.Bad
-		}
-		return nil, diag.Errorf(at, "it contains no results")
+		return nil
+	}, res)
+	if err != nil {
+		return nil, err
 	}
 	return res, nil
 }
@@ -224,8 +192,10 @@ type Name struct {
 const (
 	NameFile    = "config_file"
 	NameRelease = "release"
-	NameStage   = "stage"
-	NameGroup   = "group"
+	// NameMeasuredBy is the program that measured the rows, with its version.
+	NameMeasuredBy = "measured_by"
+	NameStage      = "stage"
+	NameGroup      = "group"
 	// NameArchitecture is the model's architecture.
 	NameArchitecture = "architecture"
 )
@@ -243,8 +213,8 @@ func (b *Briefs) set(at *places, from From, raw []byte) {
 	}
 }
 
-// read reads the brief of a line, or returns nil if it is not a result.
-func (b *Briefs) read(line []byte) *Brief {
+// brief reads the brief of a line, or returns nil if it is not a result.
+func (b *Briefs) brief(line []byte) *Brief {
 	clear(b.raw)
 	b.in.Reset(line)
 	var hash, point, status, role string
@@ -293,6 +263,13 @@ func (b *Briefs) read(line []byte) *Brief {
 					b.given(NameRelease)
 				}
 			})
+		case "program":
+			b.object(func(name []byte) {
+				switch string(name) {
+				case "name", "version": // the version follows and replaces the name
+					b.given(NameMeasuredBy)
+				}
+			})
 		case "model":
 			b.object(func(name []byte) {
 				switch string(name) {
@@ -304,6 +281,10 @@ func (b *Briefs) read(line []byte) *Brief {
 			})
 		}
 	})
+	known := func(i int) bool { return i >= 0 && b.raw[i] != nil }
+	if at := b.values[NameMeasuredBy]; at != nil && !known(at[FromRecord]) && !known(at[FromAny]) {
+		b.set(at, FromRecord, []byte(strconv.Quote(nixlbench.Program)))
+	}
 	if in.End() != "" || !good || hash == "" || len(hash) > maxWord || len(point) > maxWord {
 		return nil
 	}

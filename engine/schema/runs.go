@@ -30,6 +30,11 @@ type Runs struct {
 	Layouts  []Layout          `json:"layouts"`
 	Measures []Measure         `json:"measures"`
 	Derived  []Derived         `json:"derived"`
+	// Metrics are the measurements that a comparison can judge. The first one is
+	// the default.
+	Metrics []Metric `json:"metrics"`
+	// Confidence is that of the test for differences, in percent.
+	Confidence int `json:"confidence"`
 	// Timed contains formulas for the columns that are added to each row to record
 	// what was timed.
 	Timed map[string]Formula `json:"timed"`
@@ -45,6 +50,30 @@ type Runs struct {
 	Obstacles []Obstacle `json:"obstacles"`
 	Excuses   []Excuse   `json:"excuses"`
 	Doubts    []Doubt    `json:"doubts"`
+	Tuning    Tuning     `json:"tuning"`
+}
+
+// Tuning describes how to find the settings with the best measurement.
+type Tuning struct {
+	// Measure is the column to maximize; one unit of it is Unit bytes per second.
+	Measure string `json:"measure"`
+	Unit    int64  `json:"unit"`
+	// Short contains formulas for flags that keep runs short.
+	Short map[string]Formula `json:"short"`
+	Knobs []Knob             `json:"knobs"`
+}
+
+// Knob is a setting that may affect the measurement: flags that get the same value.
+type Knob struct {
+	Flags    []string `json:"flags"`
+	Backends []string `json:"backends,omitempty"` // nil means all that read the flags
+	// Values are values and ranges as on the command line; nil means all.
+	Values []string `json:"values,omitempty"`
+	// Most is the largest value to try.
+	Most Formula `json:"most,omitzero"`
+	// Folder is a folder whose entries are values, or "".
+	Folder string `json:"folder,omitempty"`
+	Source string `json:"source"`
 }
 
 // Probe describes how to ask a program for its flags.
@@ -144,6 +173,23 @@ type Derived struct {
 	Times string `json:"times,omitempty"`
 	Over  string `json:"over,omitempty"`
 }
+
+// Metric is a measurement that a comparison can judge: its name on the command line,
+// its column, and which values are better.
+type Metric struct {
+	Name   string `json:"name"`
+	Key    string `json:"key"`
+	Better Better `json:"better"`
+}
+
+// Better says which values of a metric are better.
+type Better string
+
+// The ways in which a value can be better.
+const (
+	Higher Better = "higher"
+	Lower  Better = "lower"
+)
 
 // Asked describes the values for which rows are expected.
 type Asked struct {
@@ -266,6 +312,10 @@ func (r *Runs) eachFormula(f func([]string, *Formula)) {
 		}
 	}
 	eachIn(r.Timed, []string{"timed"}, f)
+	eachIn(r.Tuning.Short, []string{"tuning", "short"}, f)
+	for i := range r.Tuning.Knobs {
+		f([]string{"tuning", "knobs", index(i), "most"}, &r.Tuning.Knobs[i].Most)
+	}
 	for i := range r.Advice {
 		f([]string{"advice", index(i), "when"}, &r.Advice[i].When)
 	}

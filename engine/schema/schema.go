@@ -202,6 +202,8 @@ type Row struct {
 	As     string `json:"as,omitempty"`    // bytes, documented_bytes, time, count
 	// Optional rows are omitted if the plan does not have the value.
 	Optional bool `json:"optional,omitempty"`
+	// Unless, if not nil, is the text of a value for which the row is omitted.
+	Unless *string `json:"unless,omitempty"`
 	// With contains configuration fields, by their names in formulas, that are set
 	// when the value is computed.
 	With map[string]string `json:"with,omitempty"`
@@ -377,6 +379,7 @@ func (s *Schema) EachFormula(f func(pkg string, path []string, text *Formula)) {
 	s.Logs.Get().eachFormula(in("logs"))
 	s.Checkpoints.Get().eachFormula(in(""))
 	s.Nixlbench.eachFormula(in("nixlbench"))
+	s.Launch.Get().eachFormula(in("launch"))
 }
 
 // EachFormula calls f for every formula of the architecture, with its path

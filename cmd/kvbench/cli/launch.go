@@ -228,6 +228,10 @@ func (a *app) writeJob(format *launch.Format, in *launch.Input, dir string) erro
 	if n := len(job.Points); n != 1 {
 		runs = fmt.Sprintf("%d runs", n)
 	}
-	_, err = fmt.Fprintf(a.stdout, "%s: %s, for nixlbench %s; see %s\n", diag.Printable(dir), runs, in.Release, diag.Printable(filepath.Join(dir, "README.md")))
+	what := nixlbenchName + " " + in.Release
+	if format.Program != nil {
+		what = format.Program.Name
+	}
+	_, err = fmt.Fprintf(a.stdout, "%s: %s, for %s; see %s\n", diag.Printable(dir), runs, what, diag.Printable(filepath.Join(dir, "README.md")))
 	return err
 }

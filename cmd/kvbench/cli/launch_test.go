@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -243,6 +244,35 @@ func TestLaunchHostile(t *testing.T) {
 	})
 }
 
+// TestLaunchFioHostile checks that folders reach fio as they are.
+func TestLaunchFioHostile(t *testing.T) {
+	t.Parallel()
+	j := newJob(t)
+	writeExecutable(t, filepath.Join(j.dir, "bin", "fio"), `#!/bin/bash
+[[ $1 != --enghelp ]] || exec echo libaio
+printf '%s\0' "$PWD" "$@" "$KVBENCH_TEST_VAR" >"$TOP/argv"
+`)
+	for i, name := range hostileNames {
+		where := filepath.Join(j.dir, fmt.Sprint(i))
+		data, out := filepath.Join(where, "data"+name), filepath.Join(where, "job"+name)
+		if err := os.MkdirAll(data, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		j.must(".", "kvbench", "launch", "--format", "fio", "--output="+out, "--model", "examples/model_qwen3_8b.yaml", "--isl", "256",
+			"--page_size", "64", "--backend", "POSIX", "--filepath="+data, "--setup=export KVBENCH_TEST_VAR=\"a b\"")
+		if text, err := j.run(".", filepath.Join(out, "job.sh")); err != nil {
+			t.Errorf("%q: %v\n%s", name, err, text)
+			continue
+		}
+		if got, want := j.words("argv"), []string{data, "--section=0001", "--output-format=json", filepath.Join(out, "job.fio"), "a b"}; !slices.Equal(got, want) {
+			t.Errorf("fio ran with %q, want %q", got, want)
+		}
+	}
+	if found, _ := filepath.Glob(filepath.Join(j.dir, "*/owned")); len(found) > 0 {
+		t.Errorf("a value was executed: %q exist", found)
+	}
+}
+
 // after returns the word after another.
 func after(words []string, word string) string {
 	if i := slices.Index(words, word); i >= 0 && i+1 < len(words) {
@@ -259,13 +289,16 @@ func TestLaunchShellcheck(t *testing.T) {
 	}
 	j := newJob(t)
 	n := 0
-	for _, format := range jobFormats {
+	for _, format := range append(slices.Clone(jobFormats), "fio") {
 		for i, more := range [][]string{
 			{"--backend", "POSIX", "--filepath", "a b"},
 			{"--backend", "UCX", "--source", "gpu", "--destination", "gpu", "--fabric", "roce", "--nics", "mlx5_0:1,mlx5_1:1", "--setup", "module load x", "--num_initiator_dev", "2", "--num_target_dev", "2"},
 			{"--backend", "OBJ", "--obj_secret_key", "geheim", "--obj_access_key", "key", "--obj_bucket_name", "b", "--timeout", "none"},
 		} {
 			out := fmt.Sprintf("%s%d", format, i)
+			if format == "fio" && i > 0 { // it runs storage plans only
+				continue
+			}
 			switch format {
 			case "slurm":
 				more = append(more, "--image", "i", "--mounts", "/a:/b", "--partition", "p", "--time", "10", "--gpus", "2")
@@ -283,8 +316,8 @@ func TestLaunchShellcheck(t *testing.T) {
 			}
 		}
 	}
-	// Four formats have 9, Compose too, and Kubernetes 4 for each of three jobs.
-	if want := 5*9 + 3*4; n != want {
+	// Five formats have 9, Kubernetes 4 for each of three jobs, and fio 2.
+	if want := 5*9 + 3*4 + 2; n != want {
 		t.Errorf("%d scripts were checked, want %d", n, want)
 	}
 }
@@ -400,6 +433,45 @@ func TestLaunchSecrets(t *testing.T) {
 	}
 	if text, err := j.run(".", "grep", "-r", "it's", "job/logs"); err == nil {
 		t.Errorf("a secret is in the logs: %s", text)
+	}
+}
+
+// TestLaunchFio runs a job with a real fio, of a read through the page cache and of a
+// write.
+func TestLaunchFio(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("fio"); err != nil {
+		t.Skip("fio is not installed: no job was run with it")
+	}
+	j := newJob(t)
+	for _, direction := range [][]string{{"file", "memory"}, {"memory", "file"}} {
+		out := "it's a job " + direction[0]
+		folder := "data $(x);#" + direction[0]
+		if err := os.Mkdir(filepath.Join(j.dir, folder), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		j.must(".", "kvbench", "launch", "--format", "fio", "-o", out, "--model", "examples/model_qwen3_8b.yaml", "--isl", "64,128", "--page_size", "64", "--access_pattern", "layer",
+			"--backend", "POSIX", "--source", direction[0], "--destination", direction[1], "--num_iter", "16", "--num_threads", "2", "--filepath", filepath.Join(j.dir, folder))
+		text, err := j.run(".", filepath.Join(j.dir, out, "job.sh"))
+		if err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		results := direction[0] + ".jsonl"
+		if text := j.must(".", "kvbench", "collect", "-o", results, out); text != out+": note: 2 results, 2 ok\n" {
+			t.Error(text)
+		}
+		if text := j.must(".", "kvbench", "report", "--columns", "isl,block_size_bytes,batch_size,bandwidth_gb_per_s,measured_by", "--format", "csv", results); !regexp.MustCompile(
+			`^.*\n64,131072,36,[0-9]+\.[0-9]{6},fio-[0-9.]+\n128,131072,72,[0-9]+\.[0-9]{6},fio-[0-9.]+\n$`).MatchString(text) {
+			t.Error(text)
+		}
+		// A thread moves a batch of 36 blocks of 131,072 bytes 16 times.
+		logs, _ := filepath.Glob(filepath.Join(j.dir, out, "logs/*/0001/0.out"))
+		if len(logs) != 1 {
+			t.Fatalf("logs: %q", logs)
+		}
+		if said, _ := os.ReadFile(logs[0]); !strings.Contains(string(said), `"io_bytes" : 150994944,`) {
+			t.Errorf("fio printed %s", said)
+		}
 	}
 }
 

@@ -136,7 +136,8 @@ func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, 
 	}
 	flags, err := nixlbench.ReadFlags(n.Probe, out)
 	if err != nil {
-		// The exit code alone tells nothing: it is 1 even if nixlbench prints its flags.
+		// The exit code is not enough: it is 1 even if nixlbench prints its
+		// flags.
 		d := diag.Errorf(diag.Pos{}, "%s is not nixlbench: %v; it %s", strings.Join(words, " "), err, exit.String())
 		if exit.Stopped {
 			d.Msg = fmt.Sprintf("%s did not answer %s within %v", strings.Join(words, " "), n.Probe.Option, probeTimeout)
