@@ -130,14 +130,14 @@ func (f *Frame) quantities() ([]Quantity, error) {
 		}
 		n, whole := v.Int64()
 		if !whole {
-			src := f.origin(ref)
+			src := f.origin(f.frame, ref)
 			d := diag.Errorf(src.Pos, "%s is %s, which is not a whole number", q.Name, v).About(diag.NotWhole, q.Name)
 			d.Source, d.Caret = src.Text, 1
 			errs = append(errs, d.WithHint("round it explicitly: floor(), ceil(), div() or ceil_div()"))
 			continue
 		}
 		if n < least {
-			errs = append(errs, diag.Errorf(f.origin(ref).Pos, "%s is %d: expected at least %d", q.Name, n, least).About(diag.NotWhole, q.Name))
+			errs = append(errs, diag.Errorf(f.origin(f.frame, ref).Pos, "%s is %d: expected at least %d", q.Name, n, least).About(diag.NotWhole, q.Name))
 			break // the following quantities would be invalid too
 		}
 		all = append(all, Quantity{q.Name, q.Unit, q.Doc, n})
@@ -147,7 +147,7 @@ func (f *Frame) quantities() ([]Quantity, error) {
 
 // origin returns the formula that a value comes from. If that formula selects an entry
 // of a table, origin returns the entry's formula.
-func (f *Frame) origin(ref formula.Ref) formula.Source {
+func (f *Frame) origin(values *formula.Frame, ref formula.Ref) formula.Source {
 	uses := f.prog.Uses(ref)
 	for _, name := range uses {
 		t, ok := f.arch.Tables[name]
@@ -156,7 +156,7 @@ func (f *Frame) origin(ref formula.Ref) formula.Source {
 		}
 		for _, key := range uses {
 			if r, ok := f.prog.Ref(key); ok && f.prog.Kind(r) == formula.Str {
-				if v, err := f.frame.Eval(r); err == nil && !t[v.Str].IsZero() {
+				if v, err := values.Eval(r); err == nil && !t[v.Str].IsZero() {
 					return t[v.Str]
 				}
 			}
@@ -188,13 +188,18 @@ func (f *Frame) missing(req *Request, err error) error {
 // whole returns a value, which must be a whole number and not negative.
 func (f *Frame) whole(name string) (int64, error) {
 	ref, _ := f.prog.Ref(name)
-	v, err := f.frame.Num(ref)
+	return f.wholeAt(f.frame, ref)
+}
+
+// wholeAt is like whole, for a reference and the values in another frame.
+func (f *Frame) wholeAt(values *formula.Frame, ref formula.Ref) (int64, error) {
+	v, err := values.Num(ref)
 	if err != nil {
 		return 0, err
 	}
 	n, ok := v.Int64()
 	if !ok || n < 0 {
-		src := f.origin(ref)
+		src, name := f.origin(values, ref), f.prog.Name(ref)
 		d := diag.Errorf(src.Pos, "%s is %s: expected a whole number, 0 or more", name, v).About(diag.NotWhole, name)
 		d.Source, d.Caret = src.Text, 1
 		return 0, d
@@ -212,13 +217,13 @@ const (
 // unmet returns a message about a requirement that does not hold, for a group of layers
 // or, if group is "", for the model. Its position is that of the value that the
 // requirement is about, if the user set that value, or else pos.
-func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, group string, pos diag.Pos) *diag.Diag {
+func (f *Frame) unmet(req *Request, values *formula.Frame, r *schema.Requirement, ref formula.Ref, group string, pos diag.Pos) *diag.Diag {
 	msg := r.Message
 	if group != "" {
 		msg = groupWords + group + ": " + msg
 	}
-	if _, left, _, ok, err := f.frame.Sides(ref); ok && err == nil && left.Value.Kind == formula.Num {
-		if e, err := f.frame.Explain(ref); err == nil {
+	if _, left, _, ok, err := values.Sides(ref); ok && err == nil && left.Value.Kind == formula.Num {
+		if e, err := values.Explain(ref); err == nil {
 			msg += ": " + e.Values + " does not hold"
 		}
 	}
@@ -227,8 +232,8 @@ func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, grou
 		of += " of layers " + group
 	}
 	d := diag.Errorf(pos, "%s", msg).About(diag.Requires, of)
-	for _, values := range []map[string]data.Fact{req.Config.Values, req.Model.Params} {
-		if v, ok := values[r.Of]; ok && v.Origin.Given() {
+	for _, given := range []map[string]data.Fact{req.Config.Values, req.Model.Params} {
+		if v, ok := given[r.Of]; ok && v.Origin.Given() {
 			d = v.Origin.Errorf("%s", strings.ReplaceAll(msg, ofValue, v.Value.String())).About(diag.Requires, of)
 			d.Suggest(v.Str, f.schema.KnownOf(r.Of))
 		}
@@ -258,7 +263,7 @@ func (f *Frame) Require(req *Request, warnings *diag.List) error {
 		if ok {
 			continue
 		}
-		d := f.unmet(req, r, ref, "", diag.Pos{File: req.Model.File})
+		d := f.unmet(req, f.frame, r, ref, "", diag.Pos{File: req.Model.File})
 		if !r.GoesOn() {
 			return d
 		}

@@ -19,7 +19,7 @@ type shape struct {
 	// point may have several rows.
 	layered bool
 	refs    []formula.Ref        // of the axes; -1 for an axis that no formula reads
-	reads   []int                // the axes that values computed from layers may depend on
+	varying []int                // see [plan.Program.Varying]
 	pinned  []formula.Ref        // formulas that depend on no axis other than slow ones
 	changes map[formula.Ref]bool // values that differ between points with the same slow values
 	limits  []fit.Limit
@@ -58,9 +58,6 @@ func (sp *sweepProgram) shapeOf(it *plan.Item) *shape {
 			ref = -1
 		}
 		sh.refs = append(sh.refs, ref)
-		if sh.layered && p.LayersRead(name) {
-			sh.reads = append(sh.reads, i)
-		}
 		if p.Bench.Decides(backend, name) {
 			sh.slow = append(sh.slow, i)
 			if variants *= len(it.Config.Axes[i].Values); variants > maxVariants {
@@ -81,6 +78,9 @@ func (sp *sweepProgram) shapeOf(it *plan.Item) *shape {
 		} else if sp.Formulas().Source(ref).Text != "" {
 			sh.pinned = append(sh.pinned, ref)
 		}
+	}
+	if sh.layered {
+		sh.varying = p.Varying(it.Config.Axes)
 	}
 	if !p.OfSlowest() {
 		sh.limits = p.Bench.Limits(backend)

@@ -22,8 +22,8 @@ type variant struct {
 	req    *plan.Request // with the values of the axes, or nil if not needed
 	flags  []dynamicFlag
 	limits []dynamicLimit
-	layers *plan.Layers    // has its own frame
-	shared bool            // points can share expansions
+	points *plan.Points    // for values computed from layers
+	plan   plan.Plan       // of the latest request
 	at     []int           // index of each axis's value in the frame
 	depend [][]formula.Ref // the values that depend on each axis
 	cells  []cellStep
@@ -81,14 +81,7 @@ func (wk *worker) variant() *variant {
 		return v
 	}
 	if sh.layered {
-		v.layers = it.program.NewFrame().Layers()
-		v.layers.Load(&req)
-		n := uint64(1)
-		for _, i := range sh.reads {
-			n *= uint64(len(it.Config.Axes[i].Values))
-			n = min(n, maxExpansions+1)
-		}
-		v.shared = n <= maxExpansions && n < it.count
+		v.points = it.program.NewPoints(it.Config.Axes, sh.varying)
 	}
 	// Compute the values that no axis changes only once.
 	for _, ref := range sh.pinned {
