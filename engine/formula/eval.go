@@ -107,46 +107,6 @@ func (f *Frame) SetNum(r Ref, v Rat) {
 	f.at[r].num, f.at[r].seen = v, f.epoch
 }
 
-// Dependents returns what must be recomputed if an input changes: all computed
-// values that depend on it.
-func (f *Frame) Dependents(r Ref) []Ref {
-	depends := make([]int8, len(f.p.slots)) // 1 for yes, -1 for no
-	depends[r] = 1
-	var find func(i Ref) bool
-	find = func(i Ref) bool {
-		if depends[i] == 0 {
-			depends[i] = -1
-			for _, u := range f.p.slots[i].uses {
-				if find(u) {
-					depends[i] = 1
-				}
-			}
-		}
-		return depends[i] > 0
-	}
-	var list []Ref
-	for i := range f.p.slots {
-		if find(Ref(i)) && Ref(i) != r && f.p.slots[i].class == derived && !f.isSet(Ref(i)) {
-			list = append(list, Ref(i))
-		}
-	}
-	return list
-}
-
-// Change is like [Frame.Set] for an input that already has a value, given its
-// [Frame.Dependents]: it discards only those.
-func (f *Frame) Change(r Ref, v Value, dependents []Ref) {
-	s := &f.p.slots[r]
-	if c := f.at[r]; v.Kind != s.kind || c.seen != f.epoch || c.listed || len(f.misset) > 0 {
-		f.Set(r, v)
-		return
-	}
-	for _, d := range dependents {
-		f.at[d].seen = 0
-	}
-	f.store(r, s, v)
-}
-
 // Unset undoes [Frame.Set].
 func (f *Frame) Unset(r Ref) {
 	f.forget()

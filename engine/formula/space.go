@@ -13,17 +13,17 @@ import (
 // Some inputs can vary: see [Space.Vary]. Values keep until an input that they depend on
 // varies. Evaluation then does not allocate memory.
 type Space struct {
-	p    *Program
-	base *Frame
-	// By slot: what its value differs by, and the numbers of the varying inputs that it
-	// depends on, as bits.
-	by, reads []uint64
-	computed  []bool // whether compute is asked for the slot's value
-	compute   Compute
-	varying   []Ref
-	users     [][]*cell // by varying input
-	frames    map[Spot]*Frame
-	spare     []cell
+	p        *Program
+	base     *Frame
+	by       []uint64 // by slot: what its value differs by
+	reads    []uint64 // by slot, as many words as needed: the varying inputs that it depends on
+	words    int
+	computed []bool // by slot: whether compute is asked for the value
+	compute  Compute
+	varying  []Ref
+	users    [][]*cell // by varying input
+	frames   map[Spot]*Frame
+	spare    []cell
 }
 
 // Spot says which of a space's frames a frame is, by its number on each axis of the
@@ -76,8 +76,8 @@ type Root struct {
 	By  uint64 // what it differs by; see [At]
 	// Reads are the values that it is computed from.
 	Reads []Ref
-	// Varies are the numbers of varying inputs that it also depends on, as bits.
-	Varies uint64
+	// Varies are the varying inputs that it also depends on: see [Space.Reads].
+	Varies []uint64
 }
 
 // spot is a frame's place in a space.
@@ -94,39 +94,36 @@ var unresolved = &cell{}
 // NewSpace returns a space over the values in a frame. The frame must not be changed after
 // that, except by [Space.Vary], or else the space must not be used any more.
 func (p *Program) NewSpace(base *Frame, roots []Root, varying []Ref, compute Compute) *Space {
-	n := len(p.slots)
+	n, words := len(p.slots), (len(varying)+63)/64
 	base.forget()
-	sp := &Space{p: p, base: base, by: make([]uint64, n), reads: make([]uint64, n), computed: make([]bool, n),
+	sp := &Space{p: p, base: base, by: make([]uint64, n), reads: make([]uint64, n*words), words: words, computed: make([]bool, n),
 		compute: compute, varying: varying, users: make([][]*cell, len(varying)), frames: map[Spot]*Frame{}}
 	for _, r := range roots {
 		sp.computed[r.Ref] = true
 		sp.by[r.Ref] |= r.By
-		sp.reads[r.Ref] |= r.Varies
+		union(sp.Reads(r.Ref), r.Varies)
 	}
+	varies := make([]bool, n)
 	for i, r := range varying {
-		sp.reads[r] |= 1 << i
+		sp.Reads(r)[i/64] |= 1 << (i % 64)
+		varies[r] = true
 	}
 	// Formulas come after what they use, but roots may be computed from any value.
 	for again := true; again; {
 		again = false
 		for _, r := range p.order {
-			if base.isSet(r) {
+			if base.isSet(r) && !varies[r] {
 				continue
 			}
 			for _, u := range p.slots[r].uses {
 				sp.by[r] |= sp.by[u]
-				sp.reads[r] |= sp.reads[u]
+				union(sp.Reads(r), sp.Reads(u))
 			}
-		}
-		if len(varying) == 0 {
-			break
 		}
 		for _, r := range roots {
-			before := sp.reads[r.Ref]
 			for _, u := range r.Reads {
-				sp.reads[r.Ref] |= sp.reads[u]
+				again = union(sp.Reads(r.Ref), sp.Reads(u)) || again
 			}
-			again = again || sp.reads[r.Ref] != before
 		}
 	}
 	return sp
@@ -149,18 +146,46 @@ func (sp *Space) Frame(at Spot) *Frame {
 // Drop forgets the frame at a spot.
 func (sp *Space) Drop(at Spot) { delete(sp.frames, at) }
 
-// Varies returns the numbers of the varying inputs that a value depends on, as bits.
-func (sp *Space) Varies(r Ref) uint64 { return sp.reads[r] }
+// Reads returns the numbers of the varying inputs that a value depends on, as bits. The
+// caller must not change them.
+func (sp *Space) Reads(r Ref) []uint64 {
+	return sp.reads[int(r)*sp.words : (int(r)+1)*sp.words]
+}
+
+// Varies reports whether a value depends on varying inputs.
+func (sp *Space) Varies(r Ref) bool {
+	for _, word := range sp.Reads(r) {
+		if word != 0 {
+			return true
+		}
+	}
+	return false
+}
 
 // Vary sets the varying input with a number to a value of its kind. It discards the values
 // that depend on the input.
 func (sp *Space) Vary(number int, v Value) {
 	r := sp.varying[number]
-	c := sp.base.at[r]
 	sp.base.store(r, &sp.p.slots[r], v)
-	c.seen, c.listed = sp.base.epoch, false
+	sp.set(number, sp.base.epoch)
+}
+
+// VaryNum is like [Space.Vary], for a number.
+func (sp *Space) VaryNum(number int, v Rat) {
+	sp.base.at[sp.varying[number]].num = v
+	sp.set(number, sp.base.epoch)
+}
+
+// Unset undoes [Space.Vary]: the value is that of the name's formula, if it has one.
+func (sp *Space) Unset(number int) { sp.set(number, 0) }
+
+func (sp *Space) set(number int, seen uint32) {
+	c := sp.base.at[sp.varying[number]]
+	c.seen, c.listed = seen, false
 	for _, c := range sp.users[number] {
-		c.seen = 0
+		if c.listed { // a varying input that is set does not depend on others
+			c.seen = 0
+		}
 	}
 }
 
@@ -178,7 +203,9 @@ func (f *Frame) resolve(r Ref) *cell {
 	case by != f.bits:
 		c = sp.Frame(f.only(by)).resolve(r)
 	case by == 0:
-		c = sp.base.at[r]
+		if c = sp.base.at[r]; c.listed {
+			c.seen = 0 // it may have been computed before an input varied
+		}
 		sp.use(r, c)
 	default:
 		c = sp.cell(sp.p.slots[r].kind)
@@ -190,9 +217,11 @@ func (f *Frame) resolve(r Ref) *cell {
 
 // use notes which varying inputs discard a slot's value.
 func (sp *Space) use(r Ref, c *cell) {
-	for set := sp.reads[r]; set != 0; set &= set - 1 {
-		if i := bits.TrailingZeros64(set); sp.varying[i] != r {
-			sp.users[i] = append(sp.users[i], c)
+	for w, word := range sp.Reads(r) {
+		for ; word != 0; word &= word - 1 {
+			if i := 64*w + bits.TrailingZeros64(word); sp.varying[i] != r {
+				sp.users[i] = append(sp.users[i], c)
+			}
 		}
 	}
 }

@@ -17,13 +17,6 @@ import (
 type Frame struct {
 	*Program
 	frame *formula.Frame
-	facts []factSlot // for the facts that Move sets
-}
-
-// factSlot locates a fact and its dependents in a frame.
-type factSlot struct {
-	ref    formula.Ref // -1 if no formula reads it
-	depend []formula.Ref
 }
 
 // Values returns the frame's values.
@@ -62,30 +55,6 @@ func (f *Frame) LoadPlan(pl *Plan) {
 	}
 	for _, q := range pl.Quantities {
 		f.set(q.Name, formula.Value{Kind: formula.Num, Num: formula.Int(q.Value)})
-	}
-}
-
-// Move sets the values computed from layers for a request. The request must have the
-// same facts in the same order as the previous ones: Move keeps all values in the frame
-// that do not depend on facts that change.
-func (f *Frame) Move(req *Request) {
-	if f.facts == nil {
-		f.facts = make([]factSlot, len(req.facts))
-		for i, v := range req.facts {
-			ref, ok := f.prog.Ref(v.name)
-			if !ok {
-				f.facts[i].ref = -1
-				continue
-			}
-			f.facts[i] = factSlot{ref, f.frame.Dependents(ref)}
-		}
-	}
-	for i, v := range req.facts {
-		if s := &f.facts[i]; s.ref >= 0 {
-			if old, err := f.frame.Num(s.ref); err != nil || old != v.num {
-				f.frame.Change(s.ref, formula.Value{Kind: formula.Num, Num: v.num}, s.depend)
-			}
-		}
 	}
 }
 

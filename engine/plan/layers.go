@@ -284,7 +284,7 @@ const (
 
 // check notes a requirement that has to be checked for each request.
 func (l *Layers) check(frame *formula.Frame, ref formula.Ref, holds bool) {
-	if len(l.axes) > 0 && l.space != nil && l.space.Varies(ref) != 0 {
+	if len(l.axes) > 0 && l.space != nil && l.space.Varies(ref) {
 		l.checks = append(l.checks, check{frame, ref, holds})
 	}
 }
@@ -332,6 +332,20 @@ func (l *Layers) foldModel(req *Request) error {
 	return nil
 }
 
+// modelLive notes the folds over the model's layers that vary.
+func (l *Layers) modelLive() {
+	n := 0
+	for _, f := range l.cache.folds {
+		if f.Over == schema.OverStage || len(f.by) > 0 {
+			continue
+		}
+		if l.space.Varies(f.value) {
+			l.live = append(l.live, live{n, l.base, f.value})
+		}
+		n++
+	}
+}
+
 // fold evaluates a fold, over a stage if stage is not -1, and adds its value to facts.
 func (l *Layers) fold(f *fold, stage int, facts []fact) ([]fact, error) {
 	if len(f.by) > 0 {
@@ -359,9 +373,11 @@ func (l *Layers) fold(f *fold, stage int, facts []fact) ([]fact, error) {
 // count evaluates the I/Os of a request, and returns a request for each of their sizes
 // in each stage. It may be called again after fields have varied.
 func (l *Layers) count(req *Request, warnings *diag.List) ([]*Request, error) {
-	l.out, l.requests = l.out[:0], l.requests[:0]
+	l.requests = l.requests[:0]
 	if !l.rank {
-		l.add(req).facts = l.ofModel
+		one := *req
+		one.facts = l.ofModel
+		l.requests = append(l.requests, one)
 		return l.pointers(), nil
 	}
 	var stages []*stage
@@ -374,9 +390,10 @@ func (l *Layers) count(req *Request, warnings *diag.List) ([]*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	windows, err := l.base.Eval(l.cache.windows)
-	if err != nil {
-		return nil, l.missing(req, err)
+	if l.first {
+		if l.windows, err = l.base.Eval(l.cache.windows); err != nil {
+			return nil, l.missing(req, err)
+		}
 	}
 	for _, st := range stages {
 		if len(st.ios) == 0 {
@@ -388,24 +405,17 @@ func (l *Layers) count(req *Request, warnings *diag.List) ([]*Request, error) {
 			}
 			continue
 		}
-		st.facts = append(st.facts[:0], l.ofModel...)
-		for _, f := range l.cache.folds {
-			if f.Over != schema.OverStage {
-				continue
-			}
-			if st.facts, err = l.fold(f, st.place, st.facts); err != nil {
-				return nil, l.missing(req, err)
-			}
+		if err := l.stageFacts(st); err != nil {
+			return nil, l.missing(req, err)
 		}
 		n := len(st.ios)
 		if l.slowest {
 			n = 1
 		}
 		for j := range st.ios[:n] {
-			one := l.add(req)
-			one.stage, one.io, one.byCell, one.windows, one.settled = st, &st.ios[j], l.byCell, windows, l.settled
+			one := l.add(req, st, &st.ios[j])
 			one.facts = l.ioFacts(append(one.facts[:0], st.facts...), st, &st.ios[j])
-			if l.transfers && !l.slowest && st.ios[j].pairs > 1 && l.together(req) {
+			if l.transfers && !l.slowest && st.ios[j].pairs > 1 && l.pairs.together {
 				l.requests = append(l.requests, *one.together())
 			}
 		}
@@ -416,24 +426,53 @@ func (l *Layers) count(req *Request, warnings *diag.List) ([]*Request, error) {
 	return l.pointers(), nil
 }
 
-// add adds a request that is like another, whose facts are to be set.
-func (l *Layers) add(req *Request) *Request {
+// stageFacts evaluates the folds over a stage.
+func (l *Layers) stageFacts(st *stage) (err error) {
+	if len(st.facts) > 0 { // then only some of them may have varied
+		copy(st.facts, l.ofModel)
+		for _, v := range st.live {
+			if st.facts[v.fact].num, err = v.frame.Num(v.ref); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	st.facts = append(st.facts, l.ofModel...)
+	for _, f := range l.cache.folds {
+		if f.Over != schema.OverStage {
+			continue
+		}
+		before := len(st.facts)
+		if st.facts, err = l.fold(f, st.place, st.facts); err != nil {
+			return err
+		}
+		if len(st.facts) > before && l.space.Varies(f.value) {
+			st.live = append(st.live, live{before, l.at(st.place, -1), f.value})
+		}
+	}
+	return nil
+}
+
+// add adds a request for I/Os, reusing memory.
+func (l *Layers) add(req *Request, st *stage, o *io) *Request {
 	n := len(l.requests)
-	var facts []fact
-	if n < cap(l.requests) {
-		l.requests = l.requests[:n+1]
-		facts = l.requests[n].facts
-	} else {
+	if n == cap(l.requests) {
 		l.requests = append(l.requests, Request{})
 	}
+	l.requests = l.requests[:n+1]
 	one := &l.requests[n]
-	*one = *req
-	one.facts = facts
+	if one.stage == nil || l.first {
+		facts := one.facts
+		*one = *req
+		one.facts, one.byCell, one.windows, one.settled = facts, l.byCell, l.windows, l.settled
+	}
+	one.stage, one.io = st, o
 	return one
 }
 
 // pointers returns the requests.
 func (l *Layers) pointers() []*Request {
+	l.out = l.out[:0]
 	for i := range l.requests {
 		l.out = append(l.out, &l.requests[i])
 	}

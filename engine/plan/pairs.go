@@ -242,6 +242,7 @@ type pairsOf struct {
 	source, destination Ranks
 	op                  string
 	requests            int64 // the most that a pair of groups has
+	together            bool  // whether plans for all alike pairs at once are wanted too
 	overall             overall
 	to                  *Request
 }
@@ -329,7 +330,7 @@ func (l *Layers) setPairs(req *Request, warnings *diag.List) error {
 		return diag.Errorf(req.label(), "the layers of the two sides differ")
 	}
 	l.newSpace() // which has values of the destination's side
-	all := &pairsOf{to: to}
+	all := &pairsOf{to: to, together: to.Config.Values[pairsField].Str == pairsAll}
 	l.pairs = all
 	for _, s := range []struct {
 		*Layers
@@ -679,15 +680,6 @@ func (s *sources) pairs() int64 {
 	return int64(n)
 }
 
-// together reports whether plans for all alike pairs at once are wanted too.
-func (l *Layers) together(req *Request) bool {
-	v, ok := l.settled[pairsField]
-	if !ok {
-		v = req.Config.Values[pairsField]
-	}
-	return v.Str == pairsAll
-}
-
 // together returns the request for all pairs that have the same I/Os as the request's, at
 // once.
 func (r *Request) together() *Request {
@@ -761,7 +753,7 @@ func (l *Layers) shapes(req *Request, warnings *diag.List) ([]*stage, error) {
 			o.between = append(o.between, st.ios[j].between...)
 		}
 	}
-	if !l.together(req) {
+	if !all.together {
 		return l.chosen, nil
 	}
 	n, err := l.wholeAt(l.base, l.cache.requests)

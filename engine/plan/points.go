@@ -7,7 +7,6 @@ import (
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
-	"kvbench/engine/schema"
 )
 
 // Points evaluates the layers of requests that differ only in the values of axes. What is
@@ -42,20 +41,24 @@ const maxKept = 64
 const maxVarying = 32
 
 // Varying returns the indexes of the axes that only change numbers which are computed from
-// layers.
+// layers. It considers the names of the axes, and which of them have only values that count
+// as set.
 func (p *Program) Varying(axes []config.Axis) []int {
 	if p.cache == nil {
 		return nil
 	}
 	t := p.tracer(everything)
-	fixed := t.inputs(p.fixedRefs())
+	isAxis := func(name string) bool {
+		return slices.ContainsFunc(axes, func(a config.Axis) bool { return a.Field.Var == name && p.AllGiven(&a) })
+	}
+	fixed := t.inputs(p.fixedRefs(isAxis))
 	others := append(slices.Clone(stageFields), engineField, releaseField)
 	var list []int
 	for i := range axes {
 		name := axes[i].Field.Var
 		_, ok := p.prog.Ref(name)
 		switch {
-		case !ok || fixed.Has(name) || p.ofSides(name) || slices.Contains(others, name) || p.defaults[name] != nil || len(list) == maxVarying:
+		case !ok || fixed.Has(name) || p.ofSides(name) || slices.Contains(others, name) || !isAxis(name) || len(list) == maxVarying:
 		default:
 			list = append(list, i)
 		}
@@ -64,8 +67,8 @@ func (p *Program) Varying(axes []config.Axis) []int {
 }
 
 // fixedRefs returns the values that must not vary, other than those that are read without
-// a formula.
-func (p *Program) fixedRefs() []formula.Ref {
+// a formula. The defaults of fields that are always set do not matter.
+func (p *Program) fixedRefs(isSet func(field string) bool) []formula.Ref {
 	names := []string{layersVar, draftsVar, predictVar, selectName, firstVar, ioCovers, ioPool}
 	for name := range p.arch.Layers.Groups {
 		names = append(names, wherePrefix+name)
@@ -80,7 +83,9 @@ func (p *Program) fixedRefs() []formula.Ref {
 		refs = append(refs, f.by...)
 	}
 	for _, d := range p.cache.defaults {
-		refs = append(refs, d.ref)
+		if !isSet(d.field) {
+			refs = append(refs, d.ref)
+		}
 	}
 	if t := p.cache.pairing; t != nil {
 		refs = append(append(refs, t.op, t.first, t.step, t.count, t.covers), t.sides[:]...)
@@ -118,7 +123,8 @@ func (p *Program) NewPoints(axes []config.Axis, varying []int) *Points {
 }
 
 // Expand is like [Layers.Expand], for the request whose axes have the values with the given
-// indexes. What it returns is valid until the next call.
+// indexes. It may set them in the request's configuration. What it returns is valid until
+// the next call.
 func (pt *Points) Expand(req *Request, at []int) ([]*Request, diag.List, error) {
 	var key uint64
 	for _, i := range pt.fixed {
@@ -136,11 +142,11 @@ func (pt *Points) Expand(req *Request, at []int) ([]*Request, diag.List, error) 
 	}
 	k.failed = true
 	if !k.hold() {
-		return pt.whole(req)
+		return pt.whole(req, at)
 	}
 	var err error
 	if k.requests, err = k.count(req, nil); err != nil {
-		return pt.whole(req)
+		return pt.whole(req, at)
 	}
 	k.failed = false
 	return k.requests, k.warnings, nil
@@ -148,6 +154,7 @@ func (pt *Points) Expand(req *Request, at []int) ([]*Request, diag.List, error) 
 
 // start evaluates the layers for a new combination of values.
 func (pt *Points) start(req *Request, at []int) ([]*Request, diag.List, error) {
+	pt.set(req, at)
 	k := &keptLayers{Layers: pt.NewFrame().Layers()}
 	for _, i := range pt.vary {
 		ref, _ := pt.prog.Ref(pt.axes[i].Field.Var)
@@ -159,7 +166,10 @@ func (pt *Points) start(req *Request, at []int) ([]*Request, diag.List, error) {
 	if k.requests, k.warnings, err = k.Expand(req); err != nil {
 		return nil, nil, err
 	}
-	k.first = false
+	for l := k.Layers; l != nil; l = l.other {
+		l.first = false
+		l.modelLive()
+	}
 	if len(pt.kept) == maxKept {
 		clear(pt.kept)
 	}
@@ -192,34 +202,30 @@ func (k *keptLayers) hold() bool {
 				return false
 			}
 		}
-		if !l.foldAgain() {
-			return false
+		for _, v := range l.live {
+			n, err := v.frame.Num(v.ref)
+			if err != nil {
+				return false
+			}
+			l.ofModel[v.fact].num = n
 		}
-	}
-	return true
-}
-
-// foldAgain evaluates the folds over the model's layers after fields have varied.
-func (l *Layers) foldAgain() bool {
-	l.ofModel = l.ofModel[:0]
-	for _, f := range l.cache.folds {
-		if f.Over == schema.OverStage || len(f.by) > 0 {
-			continue
-		}
-		v, err := l.base.Num(f.value)
-		if err != nil {
-			return false
-		}
-		l.ofModel = append(l.ofModel, fact{f.Name, v})
 	}
 	return true
 }
 
 // whole evaluates the layers of a request that cannot be evaluated otherwise.
-func (pt *Points) whole(req *Request) ([]*Request, diag.List, error) {
+func (pt *Points) whole(req *Request, at []int) ([]*Request, diag.List, error) {
+	pt.set(req, at)
 	if pt.alone == nil {
 		pt.alone = pt.NewFrame().Layers()
 	}
 	pt.alone.Load(req)
 	return pt.alone.Expand(req)
+}
+
+// set sets the values of the axes in the configuration of a request.
+func (pt *Points) set(req *Request, at []int) {
+	for i := range pt.axes {
+		req.Config.Values[pt.axes[i].Field.Var] = pt.axes[i].Values[at[i]]
+	}
 }

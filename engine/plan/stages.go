@@ -46,6 +46,7 @@ type stage struct {
 	list   []sized
 	ios    []io
 	facts  []fact
+	live   []live // of the facts
 	empty  *diag.Diag
 	bytes  int64    // bytes that all I/Os move
 	total  int64    // I/Os of all sizes
@@ -386,11 +387,10 @@ func (l *Layers) stagesOf(req *Request, warnings *diag.List) ([]*stage, error) {
 			return nil, err
 		}
 	}
-	choice := req.Config.Values[stageField]
 	l.chosen = l.chosen[:0]
 	for i := range l.stages {
 		st := &l.stages[i]
-		if choice.Str == stageLargest && st.like != st {
+		if l.largest && st.like != st {
 			continue // it is not larger
 		}
 		if err := l.countIOs(st); err != nil {
@@ -399,7 +399,7 @@ func (l *Layers) stagesOf(req *Request, warnings *diag.List) ([]*stage, error) {
 		if err := st.fill(l.cache.parts, l.rates); err != nil {
 			return nil, diag.Errorf(req.label(), "the bytes of stage %d do not fit in 64 bits", st.number)
 		}
-		if choice.Str == stageLargest && len(l.chosen) > 0 {
+		if l.largest && len(l.chosen) > 0 {
 			if st.bytes > l.chosen[0].bytes {
 				l.chosen[0] = st
 			}
@@ -421,6 +421,7 @@ func (l *Layers) setStages(req *Request) (err error) {
 	if choice.Kind == formula.Num && ok && n >= int64(pp) {
 		return choice.Origin.Errorf("there is no stage %d: there are %d, counted from 0", n, pp)
 	}
+	l.largest = choice.Str == stageLargest
 	places := l.places(l.ends)
 	l.stages = make([]stage, 0, pp)
 	for s := range pp {

@@ -152,11 +152,14 @@ type tally struct {
 	ends    []int
 	rates   []rate
 	stages  []stage
+	largest bool // whether only the largest stage is wanted
 	like    map[string]*stage
 	chosen  []*stage // those to plan for
 	// first is false if only what depends on varying fields must be evaluated again.
 	first    bool
 	ofModel  []fact
+	live     []live // of them
+	windows  formula.Value
 	requests []Request
 	out      []*Request
 	pairs    *pairsOf
@@ -167,6 +170,13 @@ type tally struct {
 
 // errAnew says that the layers have to be evaluated anew after a field has varied.
 var errAnew = errors.New("evaluate the layers anew")
+
+// live is a fact that varies, by its index, with the fold that it is the value of.
+type live struct {
+	fact  int
+	frame *formula.Frame
+	ref   formula.Ref
+}
 
 // check is a requirement that depends on varying fields, and whether it holds.
 type check struct {
@@ -200,9 +210,9 @@ func (l *Layers) newSpace() {
 			switch {
 			case l.other == nil || l.other.space == nil:
 			case of.what == otherRoot:
-				r.Varies = l.other.space.Varies(l.cache.pairing.values[of.index].from)
+				r.Varies = l.other.space.Reads(l.cache.pairing.values[of.index].from)
 			case of.what == partRoot:
-				r.Varies = l.other.space.Varies(r.Ref)
+				r.Varies = l.other.space.Reads(r.Ref)
 			}
 		}
 	}

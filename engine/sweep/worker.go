@@ -102,16 +102,16 @@ func (wk *worker) move(v *variant) {
 		}
 		v.at[i] = d
 		val := &it.Config.Axes[i].Values[d]
-		if v.req != nil {
+		if v.shown[i] {
 			v.req.Config.Values[it.Config.Axes[i].Field.Var] = *val
 		}
-		ref := it.shape.refs[i]
+		ref, number := it.shape.refs[i], v.number[i]
 		switch {
-		case ref < 0:
+		case number < 0:
 		case val.Kind == v.prog.Kind(ref) && v.Given(it.Config.Axes[i].Field.Var, *val):
-			v.frame.Change(ref, val.Value, v.depend[i])
+			v.held.Vary(number, val.Value)
 		default:
-			v.frame.Unset(ref)
+			v.held.Unset(number)
 		}
 	}
 }
@@ -147,7 +147,7 @@ func (wk *worker) layered(v *variant, point uint64) {
 	c := wk.out
 	before := *c
 	for _, one := range requests {
-		v.Move(one)
+		v.held.Move(one)
 		if name := v.Wrong(); name != "" { // the point has no plan
 			buf := c.buf
 			*c = before
@@ -215,9 +215,11 @@ func (wk *worker) rowIn(v *variant, pl *plan.Plan, point uint64) {
 	if sp.filtered && (sp.early || !it.Fit) && !wk.passes(v, point) {
 		return
 	}
-	if name := v.Wrong(); name != "" {
-		wk.fail(point, name)
-		return
+	if pl == nil { // or else it has been checked
+		if name := v.Wrong(); name != "" {
+			wk.fail(point, name)
+			return
+		}
 	}
 	for i := range v.flags {
 		s := &v.flags[i]
