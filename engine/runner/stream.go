@@ -183,6 +183,9 @@ func (s *stream) work() {
 func (b *Briefs) fork() *Briefs {
 	fork := newPools(b.values, b.measures)
 	fork.raw, fork.from = make([][]byte, len(b.raw)), make([]From, len(b.from))
+	if b.commands {
+		fork.KeepCommands()
+	}
 	return fork
 }
 

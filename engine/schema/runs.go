@@ -55,6 +55,7 @@ type Runs struct {
 	Excuses   []Excuse   `json:"excuses"`
 	Doubts    []Doubt    `json:"doubts"`
 	Tuning    Tuning     `json:"tuning"`
+	Page      Page       `json:"page"`
 }
 
 // Tuning describes how to find the settings with the best measurement.
@@ -78,6 +79,38 @@ type Knob struct {
 	// Folder is a folder whose entries are values, or "".
 	Folder string `json:"folder,omitempty"`
 	Source string `json:"source"`
+}
+
+// Page names the values of rows that a page of results shows.
+type Page struct {
+	Size      string      `json:"size"`
+	Count     string      `json:"count"`
+	Bandwidth string      `json:"bandwidth"`
+	Latency   []PageValue `json:"latency"`
+	Phases    []PageValue `json:"phases"`
+	// Same are fields that points have in common if the cost of a descriptor is fitted
+	// to them.
+	Same []string `json:"same"`
+	Plan PagePlan `json:"plan"`
+	// Link, LinkRate and FirstToken are the fields for the link, its bandwidth, and the
+	// time to the first token.
+	Link       string `json:"link"`
+	LinkRate   string `json:"link_rate"`
+	FirstToken string `json:"first_token"`
+}
+
+// PagePlan names the values of a plan that a page of results shows.
+type PagePlan struct {
+	Size     string `json:"size"`
+	Count    string `json:"count"`
+	Requests string `json:"requests"`
+	Time     string `json:"time"`
+}
+
+// PageValue is a value with its label on a page.
+type PageValue struct {
+	Key   string `json:"key"`
+	Label string `json:"label"`
 }
 
 // Probe describes how to ask a program for its flags.

@@ -234,6 +234,7 @@ func makers() []maker {
 		{"plan", (*app).planCmd},
 		{"explain", (*app).explainCmd},
 		{"profile", (*app).profileCmd},
+		{"tune", (*app).tuneCmd},
 		{"launch", (*app).launchCmd},
 		{"collect", (*app).collectCmd},
 		{"report", (*app).reportCmd},
