@@ -303,7 +303,7 @@ func (w *worker) verify() error {
 		}
 		pattern(want, at)
 		if !bytes.Equal(got, want) {
-			return fmt.Errorf("Consistency check failed: the data of %s at %d is not the pattern that was written", w.of.job.file, at)
+			return fmt.Errorf("consistency check failed: the data of %s at %d is not the pattern that was written", w.of.job.file, at)
 		}
 	}
 	return nil
