@@ -16,7 +16,9 @@ import (
 
 // Facts are values known only during a run, by their names in formulas.
 type Facts struct {
-	Launch   string // pair or single
+	Launch string // pair or single
+	// InPlace is the name of the program that runs in place of nixlbench, or "".
+	InPlace  string
 	FreePort int64
 	// EtcdLocal reports whether every server of etcd is on this machine.
 	EtcdLocal bool
@@ -37,6 +39,7 @@ type Facts struct {
 func (f *Facts) values() map[string]formula.Value {
 	return map[string]formula.Value{
 		"launch":        formula.Text(f.Launch),
+		"in_place":      formula.Text(f.InPlace),
 		"free_port":     formula.Number(f.FreePort),
 		"etcd_local":    formula.Truth(f.EtcdLocal),
 		"dio_align":     formula.Number(f.DIOAlign),

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"kvbench/engine/builtin"
 	"kvbench/engine/diag"
 	"kvbench/engine/fit"
 	"kvbench/engine/formula"
@@ -41,6 +43,8 @@ type Session struct {
 	Build Build
 	// Program contains the words of the command that starts nixlbench.
 	Program []string
+	// InPlace is the name of the program that runs in place of nixlbench, or "".
+	InPlace string
 	// Installed is the identified program; nil if it was not probed.
 	Installed *nixlbench.Installed
 	// Launch is LaunchPair, LaunchSingle, or "" to choose automatically.
@@ -130,7 +134,7 @@ type Run struct {
 
 // Local reports whether the command starts nixlbench itself rather than a
 // program that starts it elsewhere. Only then can its folders be examined.
-func (s *Session) Local() bool { return len(s.Program) == 1 }
+func (s *Session) Local() bool { return len(s.Program) == 1 || s.InPlace != "" }
 
 // Prepare determines what a run needs, and its command. number identifies a run
 // of the command, counted from 1; the same command on another machine uses the
@@ -148,7 +152,7 @@ func (s *Session) Prepare(ctx context.Context, pl *plan.Plan, repeat, number int
 	if err := s.launch(ctx, r); err != nil {
 		return nil, err
 	}
-	r.facts.Launch = r.Launch
+	r.facts.Launch, r.facts.InPlace = r.Launch, s.InPlace
 	r.Group = s.groupFor(r)
 	flags, group, err := rules.Meet(pl, &r.facts, nixlbench.Group{Name: r.Group.Name, Number: number}, s.Installed)
 	if err != nil {
@@ -176,7 +180,14 @@ func (s *Session) Prepare(ctx context.Context, pl *plan.Plan, repeat, number int
 		}
 	}
 	r.Command = nixlbench.NewCommand(s.Program, r.Flags)
-	return r, nil
+	if s.InPlace == "" {
+		return r, nil
+	}
+	values := map[string]formula.Value{}
+	for _, f := range r.Flags {
+		values[f.Name] = f.Value
+	}
+	return r, builtin.Refuse(s.Schema, pl.Release, values)
 }
 
 // launch chooses how to start the run, unless the user did: as one process if
@@ -324,6 +335,9 @@ func (s *Session) begin(ctx context.Context, r *Run) *Record {
 	}
 	rec := NewRecord(r.Plan, r.Repeat, alike)
 	rec.Build = s.Build
+	if s.InPlace != "" {
+		rec.SetProgram(r.Plan, s.InPlace)
+	}
 	rec.SetFlags(r.Plan, r.Flags)
 	if s.Journal != nil {
 		if s.host == nil {
@@ -646,7 +660,7 @@ func (r *Run) name(i int) string {
 	if r.Launch == LaunchPair {
 		return fmt.Sprintf("%s [%d]", nixlbench.Program, i+1)
 	}
-	return nixlbench.Program
+	return cmp.Or(r.facts.InPlace, nixlbench.Program)
 }
 
 // mask is a list of secrets, longest first.

@@ -37,6 +37,8 @@ type Runs struct {
 	Confidence int `json:"confidence"`
 	// Planners are files for serving planners, by name.
 	Planners map[string]*Planner `json:"planners"`
+	// Builtin describes how kvbench itself measures in place of nixlbench.
+	Builtin Builtin `json:"builtin"`
 	// Timed contains formulas for the columns that are added to each row to record
 	// what was timed.
 	Timed map[string]Formula `json:"timed"`
@@ -255,6 +257,20 @@ type MeasuringRow struct {
 	Class    string            `json:"class"`
 	Machines int               `json:"machines,omitempty"`
 	Where    map[string]string `json:"where"`
+}
+
+// Builtin describes how kvbench itself measures in place of nixlbench.
+type Builtin struct {
+	// Reads maps what it reads to flags of nixlbench.
+	Reads map[string]string `json:"reads"`
+	// Write is the value of the operation for a write.
+	Write string `json:"write"`
+	// Ignores lists the flags that do not change the I/O.
+	Ignores []string `json:"ignores"`
+	// Accepts contains the values of flags that it accepts, by flag.
+	Accepts map[string][]string `json:"accepts"`
+	// File is the name of its file.
+	File string `json:"file"`
 }
 
 // Asked describes the values for which rows are expected.

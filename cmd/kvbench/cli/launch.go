@@ -74,6 +74,10 @@ func (a *app) launch(_ context.Context, c *command) error {
 	fit, err := c.boolean("fit")
 	errs.Add(err)
 	in.Program, err = c.program()
+	if isBuiltin(in.Program) {
+		_, from, _ := c.value(nixlbenchName)
+		err = from.Errorf("%s is allowed only for runs on this machine", builtinName)
+	}
 	errs.Add(err)
 	release, where, err := c.namedRelease(a.schema)
 	errs.Add(err)

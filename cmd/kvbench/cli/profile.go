@@ -150,6 +150,9 @@ func (p *profile) settings(c *command) diag.List {
 	errs.Add(err)
 	p.session.Program, err = c.program()
 	errs.Add(err)
+	if isBuiltin(p.session.Program) {
+		p.session.InPlace = builtinName
+	}
 	switch out, from, ok := c.value("output"); {
 	case ok && out == "":
 		errs = append(errs, from.Errorf("\"\" is not allowed: expected the name of a file"))
@@ -210,6 +213,9 @@ func (p *profile) release(ctx context.Context, c *command) (name, from string, e
 		return "", "", err
 	}
 	asked := name != ""
+	if newest := p.schema.Nixlbench.Newest(); asked && p.session.InPlace != "" && name != newest {
+		return "", "", diag.Usagef("--nixlbench %s runs plans for release %s only: omit --nixlbench_release", builtinName, newest)
+	}
 	in, err := p.probe(ctx, p.session.Program)
 	switch {
 	case err == nil:
@@ -406,7 +412,7 @@ func (p *profile) run(ctx context.Context) error {
 	}
 	p.progress.clear()
 	if len(p.left) > 0 {
-		p.print.Print(diag.Notef(diag.Pos{}, "nixlbench left files behind: %s", strings.Join(p.left, ", ")))
+		p.print.Print(diag.Notef(diag.Pos{}, "%s left files behind: %s", cmp.Or(p.session.InPlace, nixlbench.Program), strings.Join(p.left, ", ")))
 	}
 	if (total > 1 || p.quiet) && !p.dryRun {
 		if err := p.summary(); err != nil && ctx.Err() == nil {
@@ -454,7 +460,7 @@ func (p *profile) hintResume(total int) {
 // one runs a point once. An error ends the command.
 func (p *profile) one(ctx context.Context, pt *point, repeat int) error {
 	if p.session.Journal != nil && p.resume {
-		if rec := p.session.Journal.Done(runner.Hash(pt.Plan, repeat)); rec != nil {
+		if rec := p.session.Journal.Done(runner.HashBy(p.session.InPlace, pt.Plan, repeat)); rec != nil {
 			p.progress.plain("%s is already done", p.label(pt.Plan, repeat))
 			return p.keep(pt, rec)
 		}

@@ -510,7 +510,7 @@ func (t *tuner) done(pl *plan.Plan, repeat int) *runner.Record {
 	if t.session.Journal == nil || !t.resume {
 		return nil
 	}
-	return t.session.Journal.Done(runner.Hash(pl, repeat))
+	return t.session.Journal.Done(runner.HashBy(t.session.InPlace, pl, repeat))
 }
 
 // errSides is the error for a run whose processes would be on several machines.
