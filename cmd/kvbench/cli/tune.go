@@ -34,8 +34,8 @@ const (
 	// leastTimeout.
 	slowRun      = 10
 	leastTimeout = 30 * time.Second
-	// The last part of the budget is for repeating the best runs.
-	lastPart = 6
+	// At the end, there should be time for this many runs, and for one of each setting.
+	lastRuns = 10
 )
 
 // tuneCmd searches for the best settings of nixlbench.
@@ -469,8 +469,13 @@ func (t *tuner) run(ctx context.Context) error {
 	return err
 }
 
-// late reports whether the rest of the budget is needed to repeat the best runs.
-func (t *tuner) late() bool { return time.Since(t.start) > t.budget/lastPart*(lastPart-1) }
+// late reports whether the rest of the budget is needed to repeat the best runs, judging
+// by how long runs have taken.
+func (t *tuner) late() bool {
+	spent := time.Since(t.start)
+	each := spent / time.Duration(max(t.progress.done, 1))
+	return t.budget-spent < min(t.budget/2, each*time.Duration(lastRuns+len(t.settings)))
+}
 
 // nothing returns the error of a search without a result.
 func (t *tuner) nothing() error {
@@ -601,7 +606,7 @@ func (t *tuner) result(ctx context.Context, best *tune.Trial) error {
 		out.Ended = "it was interrupted"
 	case t.fatal != nil:
 		out.Ended = "of an error"
-	case t.search.Stopped || !t.search.Done && t.late():
+	case t.search.Stopped || !t.search.Done && t.late() && t.search.Runs < t.maxRuns:
 		out.Ended = fmt.Sprintf("the budget of %v was used", t.budget)
 	case t.search.Runs >= t.maxRuns:
 		out.Ended = fmt.Sprintf("%d runs were used", t.maxRuns)
