@@ -238,6 +238,7 @@ func makers() []maker {
 		{"launch", (*app).launchCmd},
 		{"collect", (*app).collectCmd},
 		{"report", (*app).reportCmd},
+		{"results", (*app).resultsCmd},
 		{"kvcache", (*app).kvcacheCmd},
 		{"iosize", (*app).iosizeCmd},
 		{"transfer", (*app).transferCmd},
