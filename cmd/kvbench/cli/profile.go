@@ -701,8 +701,12 @@ func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 			p.left = append(p.left, file)
 		}
 	}
+	// Most notes apply to every run of a configuration.
 	for _, note := range rec.Notes[:len(rec.Notes)-rec.Quiet] {
-		p.print.Print(diag.Notef(at, "%s", note))
+		if key := at.File + ": " + note; !p.said[key] {
+			p.said[key] = true
+			p.print.Print(diag.Notef(at, "%s", note))
+		}
 	}
 }
 
