@@ -28,7 +28,7 @@ func (a *app) reportCmd() *command {
 			{name: "match", arg: "COLUMNS", group: groupOutput, words: columns, help: "Compare with rows of BASELINE that are equal in these columns"},
 			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "markdown", "csv", "json", "github", "junit"}, help: "Output format"},
 			{name: "threshold", arg: "PERCENT", group: groupGate, help: "Exit with code 1 if a row is worse by more than this, such as 5%"},
-			{name: "metric", arg: "METRICS", group: groupGate, def: names[0], words: func() []string { return names }, help: "Compare these, separated by commas: " + strings.Join(names[:3], ", ") + ", …"},
+			{name: "metric", arg: "METRICS", group: groupGate, def: names[0], words: func() []string { return names }, help: "Compare these, separated by commas: " + strings.Join(names[:3], ", ") + " and others"},
 			configFlag(),
 		},
 		exec: a.showResults,
