@@ -114,7 +114,7 @@ func (a *app) collectJob(logs *launch.Logs, save func(*runner.Record) error) (bo
 		counts[rec.Status]++
 		if rec.Status != runner.OK {
 			d := diag.Errorf(diag.Pos{}, "point %s (%s): %s: %s", e.ID, diag.Printable(rec.Model.Name), rec.Status, diag.Printable(strings.Join(rec.Reasons, "; ")))
-			if rec.Status == runner.Failed {
+			if rec.Status == runner.Failed && len(rec.Rows) == 0 {
 				for _, note := range rec.Notes[:len(rec.Notes)-rec.Quiet] {
 					d.WithHint("%s", diag.Printable(note))
 				}
