@@ -130,7 +130,7 @@ func (a *app) collectJob(logs *launch.Logs, save func(*runner.Record) error) (bo
 	if len(missing) > 0 {
 		hint := "run the job again, or write a job of what is missing with 'kvbench launch --resume FILE'"
 		if total == 0 {
-			hint = "run the job"
+			hint = "run the job; if it has ended, see what it printed"
 			for _, line := range logs.Preflight() {
 				hint = "fix what the checks found, and run the job again"
 				a.print.Print(diag.Errorf(at, "%s", diag.Printable(line)))
