@@ -27,7 +27,7 @@ const (
 	logsName      = "logs"
 	preflightName = "preflight.log"
 	flagsName     = "helpxml-" // followed by the name of a node
-	maxSmall      = 1 << 20 // bytes of a file other than a log
+	maxSmall      = 1 << 20    // bytes of a file other than a log
 )
 
 const hintAgain = "write the job again with 'kvbench launch'"

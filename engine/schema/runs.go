@@ -35,6 +35,8 @@ type Runs struct {
 	Metrics []Metric `json:"metrics"`
 	// Confidence is that of the test for differences, in percent.
 	Confidence int `json:"confidence"`
+	// Planners are files for serving planners, by name.
+	Planners map[string]*Planner `json:"planners"`
 	// Timed contains formulas for the columns that are added to each row to record
 	// what was timed.
 	Timed map[string]Formula `json:"timed"`
@@ -51,6 +53,7 @@ type Runs struct {
 	Excuses   []Excuse   `json:"excuses"`
 	Doubts    []Doubt    `json:"doubts"`
 	Tuning    Tuning     `json:"tuning"`
+	Page      Page       `json:"page"`
 }
 
 // Tuning describes how to find the settings with the best measurement.
@@ -74,6 +77,38 @@ type Knob struct {
 	// Folder is a folder whose entries are values, or "".
 	Folder string `json:"folder,omitempty"`
 	Source string `json:"source"`
+}
+
+// Page names the values of rows that a page of results shows.
+type Page struct {
+	Size      string      `json:"size"`
+	Count     string      `json:"count"`
+	Bandwidth string      `json:"bandwidth"`
+	Latency   []PageValue `json:"latency"`
+	Phases    []PageValue `json:"phases"`
+	// Same are fields that points have in common if the cost of a descriptor is fitted
+	// to them.
+	Same []string `json:"same"`
+	Plan PagePlan `json:"plan"`
+	// Link, LinkRate and FirstToken are the fields for the link, its bandwidth, and the
+	// time to the first token.
+	Link       string `json:"link"`
+	LinkRate   string `json:"link_rate"`
+	FirstToken string `json:"first_token"`
+}
+
+// PagePlan names the values of a plan that a page of results shows.
+type PagePlan struct {
+	Size     string `json:"size"`
+	Count    string `json:"count"`
+	Requests string `json:"requests"`
+	Time     string `json:"time"`
+}
+
+// PageValue is a value with its label on a page.
+type PageValue struct {
+	Key   string `json:"key"`
+	Label string `json:"label"`
 }
 
 // Probe describes how to ask a program for its flags.
@@ -190,6 +225,37 @@ const (
 	Higher Better = "higher"
 	Lower  Better = "lower"
 )
+
+// Planner is a file for a serving planner, made from measurements.
+type Planner struct {
+	Doc    string         `json:"doc"`
+	Source string         `json:"source"`
+	Head   string         `json:"head"`
+	Values []PlannedValue `json:"values"`
+}
+
+// PlannedValue is a value of a planner's file.
+type PlannedValue struct {
+	Doc      string `json:"doc"`
+	Line     string `json:"line"`
+	Key      string `json:"key"`
+	Exponent int    `json:"exponent"`
+	Decimals int    `json:"decimals"`
+	// Take says which row is used, of those that measure the value.
+	Take string         `json:"take"`
+	Rows []MeasuringRow `json:"rows"`
+}
+
+// Lowest is the value of [PlannedValue.Take] for the row with the lowest number.
+const Lowest = "lowest"
+
+// MeasuringRow is what a row must have to measure a value: the class of its backend, the
+// number of machines unless it is 0, and the values of columns.
+type MeasuringRow struct {
+	Class    string            `json:"class"`
+	Machines int               `json:"machines,omitempty"`
+	Where    map[string]string `json:"where"`
+}
 
 // Asked describes the values for which rows are expected.
 type Asked struct {

@@ -23,14 +23,14 @@ func (a *app) reportCmd() *command {
 		name:  "report",
 		words: "FILE [BASELINE]",
 		short: "Show profile results, or compare two results files",
-		flags: []*flagSpec{
+		flags: append([]*flagSpec{
 			{name: "columns", arg: "COLUMNS", group: groupOutput, words: columns, help: "Columns, separated by commas"},
 			{name: "match", arg: "COLUMNS", group: groupOutput, words: columns, help: "Compare with rows of BASELINE that are equal in these columns"},
-			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "markdown", "csv", "json", "github", "junit"}, help: "Output format"},
+			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "markdown", "csv", "json", "html", "github", "junit"}, help: "Output format. html is a page with charts"},
 			{name: "threshold", arg: "PERCENT", group: groupGate, help: "Exit with code 1 if a row is worse by more than this, such as 5%"},
 			{name: "metric", arg: "METRICS", group: groupGate, def: names[0], words: func() []string { return names }, help: "Compare these, separated by commas: " + strings.Join(names[:3], ", ") + " and others"},
 			configFlag(),
-		},
+		}, a.resultsPageFlags()...),
 		exec: a.showResults,
 	}
 }
@@ -50,6 +50,8 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	if c.set["match"] && len(c.args) == 1 {
 		errs = append(errs, diag.Usagef("--match needs a second file: the baseline"))
 	}
+	page, err := a.resultsPage(c, format)
+	errs.Add(err)
 	gate, err := a.gate(c, format)
 	errs.Add(err)
 	if slices.Contains(c.args, "") {
@@ -70,6 +72,9 @@ func (a *app) showResults(_ context.Context, c *command) error {
 			names = nil
 		}
 		briefs := runner.NewBriefs(names, measures)
+		if format == "html" {
+			briefs.KeepCommands()
+		}
 		all.Go(func() { read[i], failed[i] = briefs.Read(name, a.guard.watch) })
 	}
 	all.Wait()
@@ -114,7 +119,12 @@ func (a *app) showResults(_ context.Context, c *command) error {
 		bad.Add(a.judge(c, results, options))
 		return bad.Err()
 	}
-	if err := results.Write(a.stdout, options, a.schema); err != nil {
+	if format == "html" {
+		err = results.HTML(a.stdout, options, page, a.schema)
+	} else {
+		err = results.Write(a.stdout, options, a.schema)
+	}
+	if err != nil {
 		return err
 	}
 	return bad.Err()
