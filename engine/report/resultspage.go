@@ -343,6 +343,7 @@ func (b *resultsPage) data() *webpage.Data {
 	}
 	number := func(key, label, unit string, of func(*pagePoint) float64) string {
 		c := b.column(key, label, unit)
+		c.Log = unit != webpage.UnitPercent && key != keyRuns
 		for _, p := range b.points {
 			c.AddNumber(of(p))
 		}
@@ -394,33 +395,33 @@ func (b *resultsPage) data() *webpage.Data {
 	link := b.lines()
 	for _, c := range []webpage.Chart{
 		{
-			ID: "bandwidth-by-size", Title: "Bandwidth by I/O size", X: []string{size}, Y: []string{bandwidth}, LogX: true, LogY: true, Lines: link,
+			ID: "bandwidth-by-size", Title: "Bandwidth by I/O size", X: []string{size}, Y: []string{bandwidth}, Lines: link,
 			Note:    "Higher is better. Small I/Os are limited by the cost of each one, large ones by the link.",
 			Columns: table(bandwidth, ofLink),
 		},
 		{
-			ID: "bandwidth-by-batch", Title: "Bandwidth by I/Os in a request", X: []string{count}, Y: []string{bandwidth}, LogX: true, LogY: true, Lines: link,
+			ID: "bandwidth-by-batch", Title: "Bandwidth by I/Os in a request", X: []string{count}, Y: []string{bandwidth}, Lines: link,
 			Note:    "Higher is better. If bandwidth grows with the number of I/Os in a request, the start of a request takes much of its time.",
 			Columns: table(bandwidth, ofLink),
 		},
 		{
-			ID: "latency", Title: "Latency of a request", Label: "Time", X: []string{size, count}, Y: latency, LogX: true, LogY: true,
+			ID: "latency", Title: "Latency of a request", Label: "Time", X: []string{size, count}, Y: latency,
 			Note:    "Lower is better. A request moves all of its I/Os. The tail is that of the transfer phase.",
 			Columns: table(latency...),
 		},
 		{
-			ID: "phases", Title: "Where the time of a request goes", Split: true, X: []string{size}, Y: phases, LogX: true,
+			ID: "phases", Title: "Where the time of a request goes", Split: true, X: []string{size}, Y: phases,
 			Note:    "The median of each phase, by I/O size. To the right is the sum. Long prepare and post phases mean that descriptors cost more than bytes.",
 			Columns: table(phases...),
 		},
 		{
-			ID: "comparison", Title: "Compared with the baseline", X: []string{size, count}, Y: []string{ratio}, LogX: true, LogY: true,
+			ID: "comparison", Title: "Compared with the baseline", X: []string{size, count}, Y: []string{ratio},
 			Note:    "Bandwidth, and the baseline's. Above the line, the new results are faster.",
 			Lines:   []webpage.Line{{Value: 1, Label: "as the baseline"}},
 			Columns: table(bandwidth, base, ratio, tail),
 		},
 		{
-			ID: "plan", Title: "Plan and measurement: one request's cache", Label: "Time", X: []string{size, count}, Y: b.some(request, planned, peak), LogX: true, LogY: true,
+			ID: "plan", Title: "Plan and measurement: one request's cache", Label: "Time", X: []string{size, count}, Y: b.some(request, planned, peak),
 			Note:    "Lower is better. How long the cache of one request takes at the measured bandwidth: what the plan moves for it, of one rank if the plan is for one.",
 			Lines:   b.target(),
 			Columns: table(request, planned, peak, share),

@@ -214,7 +214,7 @@ func TestPageUse(t *testing.T) {
 		t.Errorf("the answer is %q", got)
 	}
 	status := `document.getElementById("shown").textContent`
-	if got := b.text(status); got != "4 points shown. The best of them: 25 GB/s (50% of ib_ndr), READ." {
+	if got := b.text(status); got != "4 points shown. The best of them: 25 GB/s (50% of ib_ndr), op READ." {
 		t.Errorf("the choice is %q", got)
 	}
 
@@ -266,7 +266,7 @@ func TestPageUse(t *testing.T) {
 
 	// A facet.
 	b.eval(`(() => { const s = document.querySelector("select[name=op_type]"); s.selectedIndex = [...s.options].findIndex(o => o.text === "WRITE"); s.dispatchEvent(new Event("change")); })()`, nil)
-	if got := b.text(status); got != "2 of 4 points shown. The best of them: 12.5 GB/s (25% of ib_ndr), WRITE." {
+	if got := b.text(status); got != "2 of 4 points shown. The best of them: 12.5 GB/s (25% of ib_ndr), op WRITE." {
 		t.Errorf("the choice is %q", got)
 	}
 	if got := b.text(`document.querySelector("#chart-bandwidth-by-size .legend").innerText`); !strings.Contains(got, "WRITE (1)") || strings.Contains(got, "READ") || !strings.Contains(got, "not trusted (1)") {
@@ -360,4 +360,58 @@ func TestPageHostile(t *testing.T) {
 		t.Errorf("the models are %s, want %s", got, want)
 	}
 	b.check("hostile")
+}
+
+// TestPlanPages opens the pages of plans, caches and transfers in a browser.
+func TestPlanPages(t *testing.T) {
+	b := newBrowser(t)
+	dir := t.TempDir()
+	for _, test := range []struct {
+		name   string
+		args   string
+		charts int
+		tables int
+		texts  []string
+	}{
+		// 36 layers of 1,024 tokens of 8 KV heads of 128, K and V, in 8 bits: 75,497,472 bytes at
+		// 50 GB/s.
+		{
+			"sweep", "plan --model qwen3-8b --model llama3.1-70b --isl 1k..64kx2 --tp 1,2,4,8 --page_size 64 --bandwidth 50GB/s", 4, 4,
+			[]string{"The shortest time is 1.51 ms, with isl 1,024, tp_size 1, model QWEN3_8B.", "56 plans shown. The best of them: 1.51 ms, "},
+		},
+		// K or V of a page of 64 tokens of a layer of 16 KV heads of 128, in 16 bits: 262,144
+		// bytes. 62 layers have 128 pages of each: 15,872.
+		{"plan", "plan --model gemma-3-27b --isl 8k --page_size 64", 0, 3, []string{"I/O size: 256.0 KiB. Bytes moved: 3.88 GiB. Number of I/Os: 15,872.", "Layers by kind", "sliding"}},
+		{"kvcache", "kvcache --model gemma-3-27b --model qwen3-8b --model deepseek-r1 --isl 8k --page_size 64 --accounting rank --bandwidth 50GB/s", 4, 13, []string{"GEMMA_3_27B", "whole model"}},
+		// One head of 80 layers for 8,192 tokens: 320 MiB in 40,960 descriptors.
+		{"transfer", "transfer --model llama3.1-70b --engine vllm --tp 8 --decode_tp 4 --isl 8k --page_size 16 --link ib_ndr --ttft 500ms", 0, 2, []string{
+			"Slowest pair: 0 > 0, 160 ms for 320.0 MiB in 40960 descriptors", "Share of the time to the first token: 33%", "320.0 MiB\n40,960",
+		}},
+		// 80 descriptors of 3.75 us and 41,943,040 bytes at 50 GB/s: 300 + 839 us.
+		{"transfers", "transfer --model llama3.1-70b --engine vllm --tp 8 --decode_tp 4,8 --isl 1k..128kx2 --page_size 16,64 --contiguous_pages 1..all --link ib_ndr", 4, 4, []string{"The shortest time is 1.14 ms, with isl 1,024, decode_tp_size 8, page_size 16, contiguous_pages all."}},
+	} {
+		page := makePage(t, dir, append(strings.Fields(test.args), "--format", "html")...)
+		for _, screen := range []struct {
+			name   string
+			width  int
+			scheme string
+		}{{"light", 1280, "light"}, {"dark", 1280, "dark"}, {"narrow", 375, "light"}} {
+			what := test.name + "-" + screen.name
+			b.open(page, screen.width, screen.scheme)
+			b.check(what)
+			if n := b.number(`document.querySelectorAll(".chart .u-over").length`); int(n) != test.charts {
+				t.Errorf("%s: %v charts, want %d", what, n, test.charts)
+			}
+			if n := b.number(`document.querySelectorAll("table").length`); int(n) != test.tables {
+				t.Errorf("%s: %v tables, want %d", what, n, test.tables)
+			}
+			text := b.text("document.body.innerText")
+			for _, want := range test.texts {
+				if !strings.Contains(text, want) {
+					t.Errorf("%s lacks %q", what, want)
+				}
+			}
+			b.save(what)
+		}
+	}
 }
