@@ -230,7 +230,9 @@ func (l *Loader) fieldType(path string) *schema.Type {
 // allowed describes what a configuration allows at a path, and returns the
 // words that it accepts.
 func (l *Loader) allowed(path string) (string, []string) {
-	if f := l.schema.Field(path); f != nil {
+	if f := l.schema.Field(path); f != nil && f.Such != "" {
+		return "a value such as " + f.Such, f.Type.Words
+	} else if f != nil {
 		return l.schema.NumberText(f.Unit, f.Type.String()), f.Type.Words
 	}
 	return "a mapping", nil

@@ -157,6 +157,7 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 	for _, name := range schema.Keys(runs.Timed) {
 		add("timed."+name, runs.Timed[name], formula.Num)
 	}
+	declareTuning(&runs.Tuning, add)
 	r.advice = rulesOf(r, scope, adviceTable, backend, runs.Advice)
 	r.obstacles = rulesOf(r, scope, obstaclesTable, backend, runs.Obstacles)
 	r.excuses = rulesOf(r, scope, excusesTable, backend, runs.Excuses)

@@ -270,7 +270,7 @@ func ForTransfer(s *schema.Schema, arch *schema.Architecture, cfg *config.Config
 			one.Values[name] = data.Fact{Value: formula.Text(word), Origin: data.Origin{Kind: data.FromCommand, Name: transferWord}}
 		}
 	}
-	for name, word := range s.Cache.Get().Transfer.Sides {
+	for name, word := range s.Cache.Get().Transfer.Get().Sides {
 		set(name, word)
 	}
 	set(accountingVar, accountingRank)

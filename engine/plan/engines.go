@@ -57,7 +57,7 @@ func (ds *declarations) declareConfig() {
 func (ds *declarations) declareModelDefaults() {
 	asked := map[string]bool{}
 	for _, f := range ds.schema.Cache.Get().Let {
-		for _, name := range formula.Names(f.Text) {
+		for _, name := range f.Names() {
 			asked[name] = true
 		}
 	}
@@ -75,8 +75,10 @@ func (a *account) engineRule(field string) schema.Formula {
 		return schema.Formula{}
 	}
 	c := a.schema.Cache.Get()
-	if rule, ok := c.Transfer.Defaults[field]; ok && a.transfers {
-		return rule
+	if a.transfers {
+		if rule, ok := c.Transfer.Get().Defaults[field]; ok {
+			return rule
+		}
 	}
 	return c.Defaults[field]
 }

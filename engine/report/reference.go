@@ -110,7 +110,7 @@ func cachePage(p *page, s *schema.Schema) {
 		"`cache` section names a kind and sets its fields. A field is a formula, which can use `layer`, the number of the layer.\n\n## Kinds of layers")
 	p.table("kind", "what it stores", "fields", "bytes for", "parts", "pages per request", "grows")
 	for _, name := range schema.Keys(c.Kinds) {
-		k := c.Kinds[name]
+		k := c.Kind(name)
 		var fields, parts []string
 		for _, field := range schema.Keys(k.Fields) {
 			f := k.Fields[field]
@@ -178,7 +178,7 @@ func cachePage(p *page, s *schema.Schema) {
 	p.table("of", "condition", "otherwise")
 	p.conditions("all", c.Requires)
 	for _, name := range schema.Keys(c.Kinds) {
-		p.conditions("`"+name+"`", c.Kinds[name].Requires.Get())
+		p.conditions("`"+name+"`", c.Kind(name).Requires.Get())
 	}
 }
 

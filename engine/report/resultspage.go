@@ -222,7 +222,7 @@ func commandOf(point Point) []string {
 
 // assume takes the link and the time to the first token from the plans, if all agree.
 func (b *resultsPage) assume() {
-	links := b.schema.Cache.Get().Transfer.Tables["link_rate"]
+	links := b.schema.Cache.Get().Transfer.Get().Tables["link_rate"]
 	same := func(name string) (any, bool) {
 		first, ok := value(b.points[0].point[0], name)
 		for _, p := range b.points {

@@ -50,7 +50,31 @@ type Runs struct {
 	Obstacles []Obstacle `json:"obstacles"`
 	Excuses   []Excuse   `json:"excuses"`
 	Doubts    []Doubt    `json:"doubts"`
+	Tuning    Tuning     `json:"tuning"`
 	Page      Page       `json:"page"`
+}
+
+// Tuning describes how to find the settings with the best measurement.
+type Tuning struct {
+	// Measure is the column to maximize; one unit of it is Unit bytes per second.
+	Measure string `json:"measure"`
+	Unit    int64  `json:"unit"`
+	// Short contains formulas for flags that keep runs short.
+	Short map[string]Formula `json:"short"`
+	Knobs []Knob             `json:"knobs"`
+}
+
+// Knob is a setting that may affect the measurement: flags that get the same value.
+type Knob struct {
+	Flags    []string `json:"flags"`
+	Backends []string `json:"backends,omitempty"` // nil means all that read the flags
+	// Values are values and ranges as on the command line; nil means all.
+	Values []string `json:"values,omitempty"`
+	// Most is the largest value to try.
+	Most Formula `json:"most,omitzero"`
+	// Folder is a folder whose entries are values, or "".
+	Folder string `json:"folder,omitempty"`
+	Source string `json:"source"`
 }
 
 // Page names the values of rows that a page of results shows.
@@ -321,6 +345,10 @@ func (r *Runs) eachFormula(f func([]string, *Formula)) {
 		}
 	}
 	eachIn(r.Timed, []string{"timed"}, f)
+	eachIn(r.Tuning.Short, []string{"tuning", "short"}, f)
+	for i := range r.Tuning.Knobs {
+		f([]string{"tuning", "knobs", index(i), "most"}, &r.Tuning.Knobs[i].Most)
+	}
 	for i := range r.Advice {
 		f([]string{"advice", index(i), "when"}, &r.Advice[i].When)
 	}

@@ -21,7 +21,6 @@ import (
 	"kvbench/engine/config"
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
-	"kvbench/engine/formula"
 	"kvbench/engine/input"
 	"kvbench/engine/model"
 	"kvbench/engine/plan"
@@ -324,7 +323,7 @@ func (a *app) wantsOptional(c *command, cfg *config.Config) bool {
 			return false
 		}
 		q := &a.schema.Quantities[i]
-		names := append(formula.Names(q.Detail.Text), formula.Names(q.TransferDetail.Text)...)
+		names := append(q.Detail.Names(), q.TransferDetail.Names()...)
 		return slices.ContainsFunc(names, func(name string) bool {
 			v, ok := cfg.Values[name]
 			return ok && v.Origin.Kind != data.FromDefault

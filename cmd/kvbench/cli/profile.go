@@ -37,21 +37,27 @@ func (a *app) profileCmd() *command {
 		&flagSpec{name: "launch", arg: "HOW", more: true, group: groupRun, values: []string{runner.LaunchPair, runner.LaunchSingle},
 			help: "Which processes of a run to start here. pair: all of them; single: one; the default is pair unless another machine is involved"},
 		&flagSpec{name: "repeat", arg: "N", group: groupRun, def: "1", help: "Run every plan N times, in turn"},
-		&flagSpec{name: "timeout", arg: "TIME", group: groupRun, help: "Time limit for a run, such as 90s or 10m, or none. The default is 10 minutes plus the time to move the run's data at 10 MB/s"},
-		&flagSpec{name: "grace", arg: "TIME", more: true, group: groupRun, def: "10s", help: "How long nixlbench may take to exit before it is killed"},
-		&flagSpec{name: "force", bool: true, more: true, group: groupRun, help: "Run even if memory or disk looks too small"},
-		&flagSpec{name: "cleanup", bool: true, group: groupRun, help: "Remove the files that the runs create; files that existed before stay"},
-		&flagSpec{name: "fail_fast", bool: true, more: true, group: groupRun, help: "Stop after the first run that fails"},
-		&flagSpec{name: "output", arg: "FILE", group: groupRun, help: "Append the results to this file, one JSON object per line"},
-		&flagSpec{name: "keep_output", bool: true, more: true, group: groupRun, help: "Save what nixlbench prints to files next to the --output file, one per run"},
-		&flagSpec{name: "resume", bool: true, group: groupRun, help: "Skip the runs that the --output file already contains"},
-		&flagSpec{name: "show_secrets", bool: true, more: true, group: groupRun, help: "Print secrets instead of masking them"})
+		&flagSpec{name: "fail_fast", bool: true, more: true, group: groupRun, help: "Stop after the first run that fails"})
 	return &command{
 		name:  "profile",
 		axes:  true,
 		short: "Run nixlbench with the plan and save its results",
-		flags: append(flags, a.benchFlags()...),
+		flags: slices.Concat(flags, runFlags(), a.benchFlags()),
 		exec:  a.profile,
+	}
+}
+
+// runFlags returns the flags of commands that run nixlbench.
+func runFlags() []*flagSpec {
+	return []*flagSpec{
+		{name: "timeout", arg: "TIME", group: groupRun, help: "Time limit for a run, such as 90s or 10m, or none. The default is 10 minutes plus the time to move the run's data at 10 MB/s"},
+		{name: "grace", arg: "TIME", more: true, group: groupRun, def: "10s", help: "How long nixlbench may take to exit before it is killed"},
+		{name: "force", bool: true, more: true, group: groupRun, help: "Run even if memory or disk looks too small"},
+		{name: "cleanup", bool: true, group: groupRun, help: "Remove the files that the runs create; files that existed before stay"},
+		{name: "output", arg: "FILE", group: groupRun, help: "Append the results to this file, one JSON object per line"},
+		{name: "keep_output", bool: true, more: true, group: groupRun, help: "Save what nixlbench prints to files next to the --output file, one per run"},
+		{name: "resume", bool: true, group: groupRun, help: "Skip the runs that the --output file already contains"},
+		{name: "show_secrets", bool: true, more: true, group: groupRun, help: "Print secrets instead of masking them"},
 	}
 }
 
@@ -93,24 +99,47 @@ func (a *app) profile(ctx context.Context, c *command) error {
 	defer stop()
 	p := &profile{app: a, stop: stop}
 	var errs diag.List
+	fit, err := c.boolean("fit")
+	errs.Add(err)
+	p.failFast, err = c.boolean("fail_fast")
+	errs.Add(err)
+	p.repeat, err = c.count("repeat")
+	errs.Add(err)
+	p.session.Launch, err = c.choice("launch")
+	errs.Add(err)
+	if errs = append(errs, p.settings(c)...); len(errs) > 0 {
+		return errs
+	}
+	release, from, err := p.release(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := p.plan(c, release, from, fit); err != nil {
+		return err
+	}
+	if err := p.openJournal(c); err != nil {
+		return err
+	}
+	defer p.closeJournal()
+	return p.run(ctx)
+}
+
+// settings reads the flags of commands that run nixlbench.
+func (p *profile) settings(c *command) diag.List {
+	var errs diag.List
 	set := func(dst *bool, name string) {
 		var err error
 		*dst, err = c.boolean(name)
 		errs.Add(err)
 	}
-	var fit bool
-	set(&fit, "fit")
 	set(&p.dryRun, "dry_run")
 	set(&p.quiet, "quiet")
-	set(&p.failFast, "fail_fast")
 	set(&p.resume, "resume")
 	set(&p.secrets, "show_secrets")
 	set(&p.session.Force, "force")
 	set(&p.session.Cleanup, "cleanup")
 	set(&p.session.KeepOutput, "keep_output")
 	var err error
-	p.repeat, err = c.count("repeat")
-	errs.Add(err)
 	if text, _, _ := c.value("timeout"); text == "none" || text == "0" {
 		p.session.Timeout = -1
 	} else {
@@ -118,8 +147,6 @@ func (a *app) profile(ctx context.Context, c *command) error {
 		errs.Add(err)
 	}
 	p.session.Ending.Grace, err = c.duration("grace")
-	errs.Add(err)
-	p.session.Launch, err = c.choice("launch")
 	errs.Add(err)
 	p.session.Program, err = c.program()
 	errs.Add(err)
@@ -138,36 +165,41 @@ func (a *app) profile(ctx context.Context, c *command) error {
 	if len(errs) == 0 && p.session.Cleanup && !p.session.Local() {
 		errs = append(errs, diag.Usagef("--cleanup: nixlbench is started by %s, and its files may be on another machine", diag.Printable(p.session.Program[0])))
 	}
-	if len(errs) > 0 {
-		return errs
+	return errs
+}
+
+// openJournal opens the file of --output, if there is one.
+func (p *profile) openJournal(c *command) error {
+	out, _, ok := c.value("output")
+	if !ok || p.dryRun {
+		return nil
 	}
-	release, from, err := p.release(ctx, c)
+	j, err := runner.OpenJournal(out, p.resume, p.guard.watch)
 	if err != nil {
 		return err
 	}
-	if err := p.plan(c, release, from, fit); err != nil {
-		return err
+	p.session.Journal = j
+	for _, d := range diag.All(j.Bad) {
+		d.Severity = diag.Warning
+		p.print.Print(d)
 	}
-	if out, _, ok := c.value("output"); ok && !p.dryRun {
-		if p.session.Journal, err = runner.OpenJournal(out, p.resume, a.guard.watch); err != nil {
-			return err
-		}
-		defer p.session.Journal.Close()
-		for _, d := range diag.All(p.session.Journal.Bad) {
-			d.Severity = diag.Warning
-			p.print.Print(d)
-		}
-		if p.session.KeepOutput && !p.session.Journal.Resumable() {
-			return diag.Errorf(diag.Pos{File: out}, "is not a regular file, so --keep_output cannot put files next to it")
-		}
-		p.session.Journal.Rescue = func(line []byte) {
-			p.progress.print(func() { p.stderr.Write(diag.Escaped(line)) })
-		}
-		if torn := p.session.Journal.Torn; torn != "" {
-			a.print.Print(diag.Warnf(diag.Pos{File: out}, "the last line was truncated; it was moved to %s", diag.Printable(torn)))
-		}
+	if p.session.KeepOutput && !j.Resumable() {
+		j.Close()
+		return diag.Errorf(diag.Pos{File: out}, "is not a regular file, so --keep_output cannot put files next to it")
 	}
-	return p.run(ctx)
+	j.Rescue = func(line []byte) {
+		p.progress.print(func() { p.stderr.Write(diag.Escaped(line)) })
+	}
+	if torn := j.Torn; torn != "" {
+		p.print.Print(diag.Warnf(diag.Pos{File: out}, "the last line was truncated; it was moved to %s", diag.Printable(torn)))
+	}
+	return nil
+}
+
+func (p *profile) closeJournal() {
+	if p.session.Journal != nil {
+		p.session.Journal.Close()
+	}
 }
 
 // release identifies the installed nixlbench and the release to plan for; from

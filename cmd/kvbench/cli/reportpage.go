@@ -50,7 +50,7 @@ func (a *app) resultsPage(c *command, format string) (*report.PageOptions, error
 		errs = append(errs, from.Errorf("a page has its own columns").WithHint("omit it, or use --format csv"))
 	}
 	if name, from, ok := c.value(link.Flag); ok {
-		known := a.schema.Cache.Get().Transfer.Tables["link_rate"]
+		known := a.schema.Cache.Get().Transfer.Get().Tables["link_rate"]
 		if f, isKnown := known[name]; isKnown {
 			p.Link = name
 			p.LinkRate, _ = strconv.ParseInt(f.Text, 10, 64)
