@@ -21,10 +21,11 @@ import (
 type PageOptions struct {
 	// File and BaseFile are the names of the files; BaseFile is "" if there is no baseline.
 	File, BaseFile string
-	// Link is what the results are compared with, its bandwidth in bytes per second; 0
-	// means what the plans assumed.
-	Link     string
-	LinkRate int64
+	// Link is what the results are compared with, LinkRate its bandwidth in bytes per
+	// second, and LinkCost its cost of a descriptor in nanoseconds. If LinkRate is 0, they
+	// are those that the plans assumed.
+	Link               string
+	LinkRate, LinkCost int64
 	// FirstToken is the time to the first token in microseconds; 0 means that of the plans.
 	FirstToken int64
 }
@@ -80,7 +81,7 @@ func (p *pagePoint) get(key string) float64 {
 // pageNames returns the names of plan values that only pages show.
 func pageNames(s *schema.Schema) []runner.Name {
 	p := s.Nixlbench.Runs.Get().Page.Plan
-	return []runner.Name{{Name: p.Size}, {Name: p.Count}, {Name: p.Requests}, {Name: p.Time}, {Name: runner.NameHost}, {Name: runner.NameStart}}
+	return []runner.Name{{Name: p.Size}, {Name: p.Count}, {Name: p.Requests}, {Name: runner.NameHost}, {Name: runner.NameStart}}
 }
 
 // HTML writes the results as a page.
@@ -222,7 +223,7 @@ func commandOf(point Point) []string {
 
 // assume takes the link and the time to the first token from the plans, if all agree.
 func (b *resultsPage) assume() {
-	links := b.schema.Cache.Get().Transfer.Get().Tables["link_rate"]
+	links := Links(b.schema)
 	same := func(name string) (any, bool) {
 		first, ok := value(b.points[0].point[0], name)
 		for _, p := range b.points {
@@ -237,9 +238,12 @@ func (b *resultsPage) assume() {
 		link, _ := same(b.of.Link)
 		if x, ok := numberOf(text(rate)); ok && x > 0 {
 			b.LinkRate, b.Link = int64(x), "the plans' bandwidth"
-		} else if f, known := links[text(link)]; known {
-			b.LinkRate, _ = strconv.ParseInt(f.Text, 10, 64)
-			b.Link = text(link)
+		}
+		if of, known := links[text(link)]; known {
+			b.LinkCost = of.Cost
+			if b.LinkRate == 0 {
+				b.LinkRate, b.Link = of.Rate, text(link)
+			}
 		}
 	}
 	if b.FirstToken == 0 {
@@ -248,6 +252,22 @@ func (b *resultsPage) assume() {
 			b.FirstToken = int64(x)
 		}
 	}
+}
+
+// Link is a link that kvbench knows: its bandwidth in bytes per second, and what a
+// descriptor costs in nanoseconds.
+type Link struct{ Rate, Cost int64 }
+
+// Links returns the known links by name.
+func Links(s *schema.Schema) map[string]Link {
+	tables := s.Cache.Get().Transfer.Get().Tables
+	list := map[string]Link{}
+	for name, f := range tables["link_rate"] {
+		rate, _ := strconv.ParseInt(f.Text, 10, 64)
+		cost, _ := strconv.ParseInt(tables["link_cost"][name].Text, 10, 64)
+		list[name] = Link{rate, cost}
+	}
+	return list
 }
 
 // linkRate returns the bandwidth of the link in GB/s; 0 if there is none.
@@ -370,8 +390,12 @@ func (b *resultsPage) data() *webpage.Data {
 	}
 	base, ratio, tail := b.compared(number)
 	request := number(keyRequest, "One request's cache", webpage.UnitMicros, func(p *pagePoint) float64 { return p.request })
-	planned := number(keyPlanned, "As planned", webpage.UnitMicros, func(p *pagePoint) float64 {
-		return b.planned(p.point, b.of.Plan.Time) / b.planned(p.point, b.of.Plan.Requests)
+	planned := number(keyPlanned, "With the link's cost of an I/O", webpage.UnitMicros, func(p *pagePoint) float64 {
+		if b.LinkCost == 0 {
+			return math.NaN()
+		}
+		link := cost{descriptorUs: float64(b.LinkCost) / 1000, rate: float64(b.LinkRate) / 1e6}
+		return link.us(b.planned(p.point, b.of.Plan.Count)/b.planned(p.point, b.of.Plan.Requests), b.requestBytes(p.point))
 	})
 	peak := number(keyPeak, "At the link's peak", webpage.UnitMicros, func(p *pagePoint) float64 {
 		return b.requestBytes(p.point) / float64(b.LinkRate) * 1e6
@@ -384,6 +408,7 @@ func (b *resultsPage) data() *webpage.Data {
 	})
 
 	d.Facets, d.Mark = b.facets()
+	d.Apart = []string{size, count}
 	// The columns of tables: settings that differ, and sizes.
 	head := slices.DeleteFunc(settings, func(key string) bool { return !b.byKey[key].Varies() })
 	head = append(slices.Clone(head), size, count)

@@ -107,6 +107,9 @@ func (b *resultsPage) answer(fits []*costFit) (lines, command []string) {
 		if b.FirstToken > 0 {
 			line += fmt.Sprintf(", %s of the %s to the first token", percentOf(best.request/float64(b.FirstToken)), microsOf(float64(b.FirstToken)))
 		}
+		if b.LinkRate > 0 {
+			line += fmt.Sprintf(". At the link's peak it would take %s", microsOf(b.requestBytes(best.point)/float64(b.LinkRate)*1e6))
+		}
 		lines = append(lines, line+".")
 	}
 	if line := b.change(); line != "" {

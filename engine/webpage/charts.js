@@ -301,7 +301,7 @@
     // paths returns the points to be joined: those with the same values of all facets but
     // that of the axis, if each has a place of its own along it.
     paths(points) {
-      const keys = data.facets.filter(key => key !== this.x && key !== data.status), lists = new Map();
+      const keys = [...data.facets, ...(data.apart || [])].filter(key => key !== this.x && key !== data.status), lists = new Map();
       for (const p of points) {
         const id = keys.map(key => value(col(key), p.i)).join("\u0000");
         if (lists.has(id)) lists.get(id).push(p); else lists.set(id, [p]);

@@ -19,6 +19,8 @@ type Data struct {
 	Columns []*Column `json:"columns"`
 	// Facets are the columns by which points can be chosen and marked.
 	Facets []string `json:"facets"`
+	// Apart are other columns that tell points apart.
+	Apart []string `json:"apart"`
 	// Mark is the facet by which points are marked at first, or "".
 	Mark   string  `json:"mark"`
 	Charts []Chart `json:"charts"`
