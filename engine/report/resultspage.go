@@ -52,12 +52,15 @@ const (
 type resultsPage struct {
 	*Results
 	*PageOptions
-	schema  *schema.Schema
-	of      *schema.Page
-	shown   []setting
-	points  []*pagePoint
-	columns []*webpage.Column
-	byKey   map[string]*webpage.Column
+	schema *schema.Schema
+	of     *schema.Page
+	shown  []setting
+	// main are the shown settings that vary and are rows of the view; rest are the others
+	// that vary and do not follow from those before them.
+	main, rest []setting
+	points     []*pagePoint
+	columns    []*webpage.Column
+	byKey      map[string]*webpage.Column
 }
 
 // pagePoint is a line of the results with its numbers.
@@ -107,7 +110,7 @@ func (r *Results) page(o *Options, p *PageOptions, s *schema.Schema) (*webpage.P
 		return nil, diag.Errorf(diag.Pos{File: p.File}, "it has %d points: a page shows at most %d", n, maxPagePoints).WithHint("split the file, and write a page for each part")
 	}
 	b.assume()
-	data := b.data()
+	data := b.data(o.View)
 	made := &webpage.Page{
 		Kind:  "results",
 		Title: diag.Printable(filepath.Base(p.File)),
@@ -348,15 +351,13 @@ func (b *resultsPage) column(key, label, unit string) *webpage.Column {
 }
 
 // data returns the table of all points, with the charts that it allows.
-func (b *resultsPage) data() *webpage.Data {
+func (b *resultsPage) data(view schema.View) *webpage.Data {
 	d := &webpage.Data{Name: nameOf(b.File), One: "point", Many: "points", Rows: len(b.points), Status: keyStatus, Reason: keyReason, Best: b.of.Bandwidth, Commands: &webpage.Commands{}}
 	if b.LinkRate > 0 {
 		d.Of = &webpage.Line{Value: b.linkRate(), Label: diag.Printable(b.Link)}
 	}
-	var settings []string
 	for _, s := range b.shown {
 		b.settingColumn(s)
-		settings = append(settings, s.key)
 	}
 	for _, p := range b.points {
 		d.Commands.Add(p.command)
@@ -407,11 +408,15 @@ func (b *resultsPage) data() *webpage.Data {
 		return 100 * p.get(b.of.Bandwidth) / b.linkRate()
 	})
 
+	b.divide(view)
 	d.Facets, d.Mark = b.facets()
 	d.Apart = []string{size, count}
-	// The columns of tables: settings that differ, and sizes.
-	head := slices.DeleteFunc(settings, func(key string) bool { return !b.byKey[key].Varies() })
-	head = append(slices.Clone(head), size, count)
+	// The columns of tables: settings that tell points apart, and sizes.
+	var head []string
+	for _, s := range slices.Concat(b.main, b.rest) {
+		head = append(head, s.key)
+	}
+	head = append(head, size, count)
 	tailOf := []string{runs, keyStatus, keyReason}
 	table := func(keys ...string) []string {
 		keys = slices.Concat(head, keys, tailOf)
@@ -500,6 +505,47 @@ func (b *resultsPage) settingColumn(s setting) {
 	}
 }
 
+// divide finds the settings that tell points apart.
+func (b *resultsPage) divide(view schema.View) {
+	var others []setting
+	for _, s := range b.shown {
+		isRow := slices.ContainsFunc(view.Rows, func(r schema.Row) bool { return r.Value == s.key })
+		switch {
+		case !b.byKey[s.key].Varies():
+		case isRow:
+			b.main = append(b.main, s)
+		default:
+			others = append(others, s)
+		}
+	}
+	b.rest = b.apart(others, b.main)
+}
+
+// apart returns the settings that do not follow from those in by and from those before them.
+func (b *resultsPage) apart(list, by []setting) []setting {
+	var kept []setting
+	for _, s := range list {
+		known := slices.Concat(by, kept)
+		if !b.follows(s, known) {
+			kept = append(kept, s)
+		}
+	}
+	return kept
+}
+
+// follows reports whether points that agree in the settings in by agree in s.
+func (b *resultsPage) follows(s setting, by []setting) bool {
+	cells := map[string]string{}
+	for _, p := range b.points {
+		key, cell := strings.Join(labels(by, p.point), "\x00"), labels([]setting{s}, p.point)[0]
+		if was, ok := cells[key]; ok && was != cell {
+			return false
+		}
+		cells[key] = cell
+	}
+	return true
+}
+
 // maxFacet is the maximum number of values by which points can be chosen.
 const maxFacet = 200
 
@@ -507,7 +553,7 @@ const maxFacet = 200
 // marked at first: that with the fewest values of those that differ between runs of one plan.
 func (b *resultsPage) facets() (keys []string, mark string) {
 	least := math.MaxInt
-	for _, s := range b.shown {
+	for _, s := range slices.Concat(b.main, b.rest) {
 		c := b.byKey[s.key]
 		n := len(c.Words)
 		if c.Words == nil {
@@ -588,6 +634,7 @@ func (b *resultsPage) fits() []*costFit {
 			by = append(by, s)
 		}
 	}
+	by = b.apart(by, nil)
 	var list []*costFit
 	moves := map[*costFit][]moved{}
 	at := map[string]*costFit{}

@@ -186,6 +186,14 @@ func TestPages(t *testing.T) {
 			if n := b.number(`document.querySelectorAll(".chart").length`); int(n) != test.charts {
 				t.Errorf("%s: %v charts, want %d", what, n, test.charts)
 			}
+			// Each has marks, in colors that are not those of the grid and the text.
+			if n := b.number(`[...document.querySelectorAll(".u-wrap canvas")].filter(c => {
+				const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
+				for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 200 && Math.abs(d[i] - d[i + 2]) > 60) return true;
+				return false;
+			}).length`); int(n) < test.charts-1 {
+				t.Errorf("%s: %v charts are drawn, want %d", what, n, test.charts-1)
+			}
 			b.save(what)
 		}
 		if pdf := b.print(); os.Getenv("KVBENCH_PAGES") != "" {
@@ -288,6 +296,36 @@ func TestPageUse(t *testing.T) {
 		t.Errorf("the file is\n%s\nwant\n%s", file, want)
 	}
 	b.check("in use")
+}
+
+// TestPageFit checks the fitted cost of an I/O of exact times, and of a backend with I/Os of
+// one size.
+func TestPageFit(t *testing.T) {
+	var points []measuredPoint
+	for _, size := range []int{4096, 65536, 1 << 20} {
+		for _, batch := range []int{1, 8, 64} {
+			bytes := float64(size * batch)
+			p := measuredPoint{model: "QWEN3_8B", pattern: "block", backend: "UCX", op: "READ", size: size, batch: batch, threads: 1, status: "ok", us: 5 + 3.1*float64(batch) + bytes/42_000}
+			points = append(points, p)
+			p.backend, p.size, p.us = "POSIX", 4096, 12*float64(batch)
+			points = append(points, p)
+		}
+	}
+	text, err := os.ReadFile(writePage(t, points, "--link", "ib_ndr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`<tr><th scope="row">UCX</th><td class="n">5.00 us</td><td class="n">3.10 us</td><td class="n">42.0 GB/s</td><td class="n">84%</td><td class="n">under 0.1%</td><td class="n">9</td></tr>`,
+		`<tr><th scope="row">POSIX</th><td colspan="5">not fitted: all I/Os have the same size, so the cost of one and the bandwidth cannot be told apart</td><td class="n">9</td></tr>`,
+		// 64 I/Os of 1 MiB: 5 + 198.4 + 67108864/42000 = 1801.2 us, 203.4 of them for posting.
+		`<p class="big">Fastest: 37.3 GB/s, 75% of ib_ndr (50 GB/s).</p>`,
+		`<p>Posting its I/Os takes about 11% of its time. Larger or fewer I/Os would reduce this.</p>`,
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
 }
 
 // TestPageOfMany checks the page of 10,000 points: its size, the time to make it, and that
