@@ -95,7 +95,12 @@ func (r *Rules) Settings(s *schema.Schema, pl *plan.Plan, several map[string][]d
 		}
 	}
 	for _, name := range schema.Keys(several) {
-		if f := r.bench.Flags[name]; !used[name] {
+		f := r.bench.Flags[name]
+		switch {
+		case used[name]:
+		case f.Backends != nil && !slices.Contains(f.Backends, pl.Backend()):
+			errs = append(errs, several[name][0].Origin.Errorf("backend %s does not use this flag, so its values make no difference", pl.Backend()))
+		default:
 			set := Setting{Flags: []*schema.Flag{f}, Source: several[name][0].Origin.String()}
 			set.add(several[name])
 			set.finish(pl)
@@ -193,6 +198,15 @@ func (s *Setting) finish(pl *plan.Plan) {
 	}
 	s.Values = list
 	s.Default = slices.IndexFunc(list, func(v formula.Value) bool { return v.Text() == def.Text() })
+}
+
+// OneRow checks that a run of a plan has a single block and batch size.
+func (r *Rules) OneRow(pl *plan.Plan) error {
+	asked, err := r.Asked(pl, pl.Flags, &Facts{Launch: "single"})
+	if err == nil && asked != nil && len(asked.ids) != 1 {
+		err = diag.Errorf(diag.Pos{File: pl.Request.Config.File}, "a run has %d combinations of block and batch sizes: tuning needs one", len(asked.ids))
+	}
+	return err
 }
 
 // Measured returns the measurement that tuning maximizes, from the only row of a run.

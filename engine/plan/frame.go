@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"kvbench/engine/data"
@@ -178,12 +179,44 @@ func (f *Frame) missing(req *Request, err error) error {
 	}
 	// A position in the data does not say which model has the wrong values.
 	for i, d := range list {
+		if e := tooLarge(req, d); e != nil {
+			list[i] = e
+			continue
+		}
 		if d.Pos.File != req.Model.File && req.Model.File != "" {
 			e := *d
 			list[i] = e.WithHint("with %s", req.Model.File)
 		}
 	}
 	return diag.List(list)
+}
+
+// minLarge is the smallest number that is blamed for a result that is too large.
+const minLarge = 1 << 31
+
+// tooLarge returns an error about the largest number in a configuration, if the user set
+// it, to report instead of a result that does not fit in 64 bits. Otherwise, it returns
+// nil.
+func tooLarge(req *Request, d *diag.Diag) *diag.Diag {
+	if !strings.HasSuffix(d.Msg, "does not fit in 64 bits") {
+		return nil
+	}
+	var most int64
+	var from data.Origin
+	for _, name := range schema.Keys(req.Config.Values) {
+		v := req.Config.Values[name]
+		if n, ok := v.Num.Int64(); ok && v.Origin.Given() && n > most {
+			most, from = n, v.Origin
+		}
+	}
+	if most < minLarge {
+		return nil
+	}
+	e := from.Errorf("%d is too large: %s", most, d.Msg).About(d.Code, d.Name)
+	if !d.Pos.IsZero() {
+		e.WithHint("the formula is at %s", d.Pos)
+	}
+	return e
 }
 
 // whole returns a value, which must be a whole number and not negative.
@@ -203,11 +236,13 @@ func (f *Frame) whole(name string) (int64, error) {
 	return n, nil
 }
 
-// groupWords begins a message about the layers of a group. ofValue in a message is
-// replaced by the value that the message is about.
+// groupWords begins a message about the layers of a group. In a message, ofValue is
+// replaced by the value that the message is about, and ofWord by the first item of that
+// comma-separated list that is not a whole number in 32 bits.
 const (
 	groupWords = "layers "
 	ofValue    = "{value}"
+	ofWord     = "{word}"
 )
 
 // unmet returns a message about a requirement that does not hold, for a group of layers
@@ -228,7 +263,7 @@ func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, grou
 	d := diag.Errorf(pos, "%s", msg).About(diag.Requires, of)
 	for _, values := range []map[string]data.Fact{req.Config.Values, req.Model.Params} {
 		if v, ok := values[r.Of]; ok && v.Origin.Given() {
-			d = v.Origin.Errorf("%s", strings.ReplaceAll(msg, ofValue, v.Value.String())).About(diag.Requires, of)
+			d = v.Origin.Errorf("%s", strings.NewReplacer(ofValue, v.Value.String(), ofWord, wordIn(v.Str)).Replace(msg)).About(diag.Requires, of)
 			d.Suggest(v.Str, f.schema.KnownOf(r.Of))
 		}
 	}
@@ -242,6 +277,17 @@ func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, grou
 		d.Severity, d.Usage = diag.Warning, false
 	}
 	return d
+}
+
+// wordIn returns the first item of a comma-separated list that is not a whole number in
+// 32 bits, as formulas read such lists.
+func wordIn(list string) string {
+	for item := range strings.SplitSeq(list, ",") {
+		if _, err := strconv.ParseUint(item, 10, 32); err != nil {
+			return strconv.Quote(item)
+		}
+	}
+	return strconv.Quote(list)
 }
 
 // relations maps the operators of comparisons to words.

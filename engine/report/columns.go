@@ -126,7 +126,7 @@ func (r *Results) differ(s setting) bool {
 		case !ok:
 		case first == nil:
 			first = v
-		case text(v) != text(first):
+		case !same(v, first):
 			return true
 		}
 	}

@@ -226,11 +226,18 @@ const (
 	NameMeasuredBy = "measured_by"
 	NameStage      = "stage"
 	NameGroup      = "group"
+	// The identity of a run, and how long it took.
+	NameHash    = "hash"
+	NameStart   = "start"
+	NameRepeat  = "repeat"
+	NameSeconds = "seconds"
+	// NameProcessors is the number of processors of the machine. The results of a job
+	// lack it.
+	NameProcessors = "processors"
 	// NameArchitecture is the model's architecture.
 	NameArchitecture = "architecture"
-	// NameHost is the name of the machine, and NameStart when the run began.
-	NameHost  = "host"
-	NameStart = "start"
+	// NameHost is the name of the machine.
+	NameHost = "host"
 )
 
 // set saves the JSON text of a value if the value is needed.
@@ -257,8 +264,10 @@ func (b *Briefs) brief(line []byte) *Brief {
 	in, good := &b.in, true
 	in.Object(func(name []byte) {
 		switch string(name) {
-		case "hash":
-			hash = in.Text()
+		case NameHash:
+			hash = b.text(NameHash)
+		case NameStart, NameRepeat, NameSeconds:
+			b.given(string(name))
 		case "point":
 			point = in.Text()
 		case "status":
@@ -272,16 +281,6 @@ func (b *Briefs) brief(line []byte) *Brief {
 		case "processes":
 			if b.commands {
 				command = b.processes()
-			}
-		case "start":
-			b.given(NameStart)
-		case "host":
-			if in.Next() == '{' {
-				in.Object(func(name []byte) {
-					if string(name) == "name" {
-						b.given(NameHost)
-					}
-				})
 			}
 		case "rows":
 			rows, good = b.rows()
@@ -311,6 +310,17 @@ func (b *Briefs) brief(line []byte) *Brief {
 			b.object(func(name []byte) {
 				if string(name) == "release" {
 					b.given(NameRelease)
+				}
+			})
+		case "host":
+			b.object(func(name []byte) {
+				switch string(name) {
+				case "name":
+					b.given(NameHost)
+				case "cpus":
+					if raw := in.Skip(); string(raw) != "0" {
+						b.set(b.values[NameProcessors], FromRecord, raw)
+					}
 				}
 			})
 		case "program":
@@ -360,6 +370,16 @@ func (b *Briefs) brief(line []byte) *Brief {
 	}
 	b.kept += 250 + 8*len(brief.values)
 	return brief
+}
+
+// text reads a string and saves it as a value of the record.
+func (b *Briefs) text(name string) string {
+	if b.values[name] == nil || b.in.Next() != '"' {
+		return b.in.Text()
+	}
+	raw := b.in.Skip()
+	b.set(b.values[name], FromRecord, raw)
+	return jsonl.NewReader(raw).Text()
 }
 
 // object reads an object, or skips null, which counts as an empty one.

@@ -35,6 +35,8 @@ type Runs struct {
 	Metrics []Metric `json:"metrics"`
 	// Confidence is that of the test for differences, in percent.
 	Confidence int `json:"confidence"`
+	// Planners are files for serving planners, by name.
+	Planners map[string]*Planner `json:"planners"`
 	// Timed contains formulas for the columns that are added to each row to record
 	// what was timed.
 	Timed map[string]Formula `json:"timed"`
@@ -222,6 +224,37 @@ const (
 	Higher Better = "higher"
 	Lower  Better = "lower"
 )
+
+// Planner is a file for a serving planner, made from measurements.
+type Planner struct {
+	Doc    string         `json:"doc"`
+	Source string         `json:"source"`
+	Head   string         `json:"head"`
+	Values []PlannedValue `json:"values"`
+}
+
+// PlannedValue is a value of a planner's file.
+type PlannedValue struct {
+	Doc      string `json:"doc"`
+	Line     string `json:"line"`
+	Key      string `json:"key"`
+	Exponent int    `json:"exponent"`
+	Decimals int    `json:"decimals"`
+	// Take says which row is used, of those that measure the value.
+	Take string         `json:"take"`
+	Rows []MeasuringRow `json:"rows"`
+}
+
+// Lowest is the value of [PlannedValue.Take] for the row with the lowest number.
+const Lowest = "lowest"
+
+// MeasuringRow is what a row must have to measure a value: the class of its backend, the
+// number of machines unless it is 0, and the values of columns.
+type MeasuringRow struct {
+	Class    string            `json:"class"`
+	Machines int               `json:"machines,omitempty"`
+	Where    map[string]string `json:"where"`
+}
 
 // Asked describes the values for which rows are expected.
 type Asked struct {

@@ -17,9 +17,9 @@ const (
 	// repeats is how often the best point and the default are measured at the end, if
 	// there are enough runs, and maxRepeats how often points are that are hard to tell
 	// apart.
-	repeats, maxRepeats = 5, 10
+	repeats, maxRepeats = 5, 7
 	// rivals is the number of points that are repeated next to the best one.
-	rivals = 4
+	rivals = 2
 )
 
 // Run runs the search.
@@ -29,7 +29,8 @@ func (s *Search) Run(measure Measure) {
 	last := min(all/sampled, 2*repeats+2*len(s.Knobs)) // runs for the last two stages
 	s.limit = all - last
 	s.halve()
-	tried := s.flat() || s.explore()
+	s.Flat = s.flat()
+	tried := s.Flat || s.explore()
 	s.exploring, s.limit = false, all
 	if best := s.Best(); best != nil {
 		s.simplify(best)
@@ -270,15 +271,17 @@ func (s *Search) settle() {
 		}
 		before := s.Runs
 		s.alternatives(w)
-		s.confirm(rivals)
+		if !s.Flat {
+			s.confirm(rivals)
+		}
 		if s.over() || s.Runs == before {
 			return
 		}
 	}
 }
 
-// confirm measures the default and the best point repeatedly, and those of the next n
-// points that may be better.
+// confirm measures the best point, the winner and the default repeatedly, and those of
+// the next n points that may be better.
 func (s *Search) confirm(n int) {
 	for {
 		ranked := s.ranked()
@@ -288,13 +291,15 @@ func (s *Search) confirm(n int) {
 		best := ranked[0]
 		var again *Trial
 		for _, t := range ranked[:min(n+1, len(ranked))] {
-			if t.n < repeats && s.compare(t, best).High > same || t.n < maxRepeats && s.compare(t, best).Noise() && t.mean < best.mean-same {
+			if t.n < repeats && (t == best || s.compare(t, best).High > same) || t.n < maxRepeats && s.compare(t, best).Noise() && t.mean < best.mean-same {
 				again = t
 				break
 			}
 		}
-		if d := s.Default(); again == nil && d.usable() && d.n < repeats {
-			again = d
+		for _, t := range []*Trial{s.Default(), s.Winner()} {
+			if again == nil && t.usable() && t.n < repeats {
+				again = t
+			}
 		}
 		if again == nil {
 			return
@@ -306,7 +311,7 @@ func (s *Search) confirm(n int) {
 // alternatives measures one alternative of each knob of a point that has none yet.
 func (s *Search) alternatives(best *Trial) {
 	for k, knob := range s.Knobs {
-		if effects, _ := s.Effects(best, k); len(effects) > 0 {
+		if slices.ContainsFunc(s.Effects(best, k), func(e Effect) bool { return !e.Failed }) {
 			continue
 		}
 		if s.run(s.trial(best.Point.with(k, knob.Default)), 1) && best.Point[k] != knob.Default {
@@ -332,7 +337,7 @@ func (s *Search) Winner() *Trial {
 	}
 	best := slices.MaxFunc(list, func(a, b *Trial) int { return cmp.Compare(low(a), low(b)) })
 	for _, t := range list {
-		if t.n > 1 && t.mean > best.mean-2*same && s.compare(t, best).High > 0 && s.changes(t) < s.changes(best) {
+		if t.n > 1 && t.mean > best.mean-same && s.compare(t, best).High > 0 && s.changes(t) < s.changes(best) {
 			best = t
 		}
 	}

@@ -419,6 +419,9 @@ func (f *fake) row(block, batch int64) {
 		bandwidth = list[len(n)%len(list)]
 		os.WriteFile("count", append(n, 'x'), 0o644)
 	}
+	if v := f.surface(); v != "" {
+		bandwidth = v
+	}
 	bandwidth = f.counted(bandwidth, block)
 	if f.aggregates() {
 		bandwidth = fmt.Sprintf("%-15s%-25s%-20s", "2.294000", "3.281000", "6.562000")
