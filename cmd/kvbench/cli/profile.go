@@ -134,6 +134,9 @@ func (p *profile) settings(c *command) diag.List {
 	errs.Add(err)
 	p.session.Program, err = c.program()
 	errs.Add(err)
+	if isBuiltin(p.session.Program) {
+		p.session.InPlace = builtinName
+	}
 	switch out, from, ok := c.value("output"); {
 	case ok && out == "":
 		errs = append(errs, from.Errorf("\"\" is not allowed: expected the name of a file"))
@@ -194,6 +197,9 @@ func (p *profile) release(ctx context.Context, c *command) (name, from string, e
 		return "", "", err
 	}
 	asked := name != ""
+	if newest := p.schema.Nixlbench.Newest(); asked && p.session.InPlace != "" && name != newest {
+		return "", "", diag.Usagef("--nixlbench %s runs plans for release %s only: omit --nixlbench_release", builtinName, newest)
+	}
 	in, err := p.probe(ctx, p.session.Program)
 	switch {
 	case err == nil:
@@ -234,7 +240,7 @@ func (p *profile) run(ctx context.Context) error {
 	p.session.Schema, p.session.Build, p.session.Ending.Hurry = p.schema, version(), p.hurry
 	p.view = report.WithAxes(p.schema.View("summary"), p.axes)
 	measures := p.schema.Nixlbench.Runs.Get().Measures
-	p.briefs = runner.NewBriefs(append(report.Kept(p.view, measures), report.NamesOf(p.knobs)...), measures)
+	p.briefs = runner.NewBriefs(append(report.Kept(p.view, measures), report.NamesOf(p.shownFlags())...), measures)
 	p.session.Warn = func(d *diag.Diag) { p.progress.print(func() { p.print.Print(d) }) }
 	p.session.Output = p.output
 	defer p.session.Close()
@@ -254,7 +260,7 @@ func (p *profile) run(ctx context.Context) error {
 	}
 	p.progress.clear()
 	if len(p.left) > 0 {
-		p.print.Print(diag.Notef(diag.Pos{}, "nixlbench left files behind: %s", strings.Join(p.left, ", ")))
+		p.print.Print(diag.Notef(diag.Pos{}, "%s left files behind: %s", cmp.Or(p.session.InPlace, nixlbench.Program), strings.Join(p.left, ", ")))
 	}
 	if (total > 1 || p.quiet) && !p.dryRun {
 		if err := p.summary(); err != nil && ctx.Err() == nil {
@@ -302,7 +308,7 @@ func (p *profile) hintResume(total int) {
 // one runs a point once. An error ends the command.
 func (p *profile) one(ctx context.Context, pt *point, repeat int) error {
 	if p.session.Journal != nil && p.resume {
-		if rec := p.session.Journal.Done(runner.Hash(pt.Plan, repeat)); rec != nil {
+		if rec := p.session.Journal.Done(runner.HashBy(p.session.InPlace, pt.Plan, repeat)); rec != nil {
 			p.progress.plain("%s is already done", p.label(pt.Plan, repeat))
 			return p.keep(pt, rec)
 		}
@@ -543,9 +549,35 @@ func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 			p.left = append(p.left, file)
 		}
 	}
+	// Most notes apply to every run of a configuration.
 	for _, note := range rec.Notes[:len(rec.Notes)-rec.Quiet] {
-		p.print.Print(diag.Notef(at, "%s", note))
+		if key := at.File + ": " + note; !p.said[key] {
+			p.said[key] = true
+			p.print.Print(diag.Notef(at, "%s", note))
+		}
 	}
+}
+
+// shownFlags returns the nixlbench flags to show in the summary: those with several
+// values, and those that follow from transfers and in which points differ, because one
+// pair of ranks and all pairs at once may be alike in everything else.
+func (p *profile) shownFlags() []*schema.Flag {
+	list := slices.Clone(p.knobs)
+	for _, name := range schema.Keys(p.schema.Cache.Get().Transfer.Get().Flags) {
+		values := map[string]bool{}
+		for i := range p.list {
+			for _, f := range p.list[i].Flags {
+				if f.Name == name && p.list[i].Transfers() {
+					values[f.Value.Text()] = true
+				}
+			}
+		}
+		f := p.schema.Nixlbench.Flags[name]
+		if len(values) > 1 && !slices.Contains(p.knobs, f) {
+			list = append(list, f)
+		}
+	}
+	return list
 }
 
 // summary prints a table of all points.
@@ -564,7 +596,7 @@ func (p *profile) summary() error {
 		}
 		points[i] = pt.records
 	}
-	if err := report.Summary(&out, p.view, p.knobs, p.schema.Nixlbench.Runs.Get().Measures, points); err != nil {
+	if err := report.Summary(&out, p.view, p.shownFlags(), p.schema.Nixlbench.Runs.Get().Measures, points); err != nil {
 		return err
 	}
 	p.write(out.Bytes())
