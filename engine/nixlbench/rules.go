@@ -419,7 +419,7 @@ func (r *Rules) AddTimed(pl *plan.Plan, flags []fit.Flag, facts *Facts, rows []R
 		for _, m := range runs.Measures {
 			ref, ok := r.prog.Ref(rowPrefix + m.Value)
 			if n, err := strconv.ParseInt(string(row[m.Key]), 10, 64); ok && m.ID && err == nil {
-				r.frame.Change(ref, formula.Number(n), r.frame.Dependents(ref))
+				r.frame.SetNum(ref, formula.Int(n))
 			}
 		}
 		for name := range runs.Timed {

@@ -31,10 +31,12 @@ func TestDocs(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", filepath.Join(bin, "kvbench"), "kvbench/cmd/kvbench").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	// Commands that run nixlbench get the tests' fake instead.
+	// Commands that run these programs get the tests' fakes instead.
 	self, err := os.Executable()
-	if err == nil {
-		err = os.Symlink(self, filepath.Join(bin, "nixlbench"))
+	for _, name := range []string{"nixlbench", "etcd", "kubectl", "docker"} {
+		if err == nil {
+			err = os.Symlink(self, filepath.Join(bin, name))
+		}
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +47,7 @@ func TestDocs(t *testing.T) {
 	}
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "KVBENCH_") })
 	ran := 0
-	env = append(env, "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	env = append(env, "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "FAKE_CLUSTER="+t.TempDir())
 	for _, doc := range append(guides, "../../../README.md") {
 		t.Run(filepath.Base(doc), func(t *testing.T) {
 			data, err := os.ReadFile(doc)
