@@ -1,9 +1,10 @@
 // Package jobs checks the files that kvbench launch writes for Kubernetes and Docker
-// Compose, with the types of the Kubernetes API and with the readers of the two programs.
+// Compose, with the types and rules of the Kubernetes API and with Compose's own reader.
 // It is a module of its own, so that nobody else downloads them.
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -17,10 +18,19 @@ import (
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/schema"
 	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	batch "k8s.io/api/batch/v1"
 	core "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
+	internalbatch "k8s.io/kubernetes/pkg/apis/batch"
+	batchv1 "k8s.io/kubernetes/pkg/apis/batch/v1"
+	batchvalidation "k8s.io/kubernetes/pkg/apis/batch/validation"
+	internalcore "k8s.io/kubernetes/pkg/apis/core"
+	corev1 "k8s.io/kubernetes/pkg/apis/core/v1"
+	corevalidation "k8s.io/kubernetes/pkg/apis/core/validation"
+	"k8s.io/kubernetes/pkg/capabilities"
 	"sigs.k8s.io/kustomize/api/krusty"
 	kustomize "sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
@@ -48,6 +58,7 @@ func launch(t *testing.T, dir, format string, more ...string) {
 var kvbench string
 
 func TestMain(m *testing.M) {
+	capabilities.Initialize(capabilities.Capabilities{AllowPrivileged: true})
 	dir, err := os.MkdirTemp("", "kvbench")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -129,6 +140,115 @@ func decode(t *testing.T, text []byte) *manifests {
 	return m
 }
 
+// accepted checks manifests as a server of the Kubernetes API does.
+func accepted(t *testing.T, m *manifests) {
+	t.Helper()
+	namespace := func(name string) string {
+		if name == "" {
+			return "default"
+		}
+		return name
+	}
+	m.job.Namespace = namespace(m.job.Namespace)
+	batchv1.SetObjectDefaults_Job(m.job)
+	var job internalbatch.Job
+	if err := batchv1.Convert_v1_Job_To_batch_Job(m.job, &job, nil); err != nil {
+		t.Fatal(err)
+	}
+	// The server makes a selector.
+	for _, label := range []string{batch.ControllerUidLabel, batch.JobNameLabel} {
+		job.Spec.Template.Labels[label] = "x"
+		job.Spec.Selector = meta.AddLabelToSelector(cmp.Or(job.Spec.Selector, &meta.LabelSelector{}), label, "x")
+	}
+	for _, err := range batchvalidation.ValidateJobSpec(&job.Spec, nil, nil, corevalidation.PodValidationOptions{}) {
+		t.Error(err)
+	}
+	m.configMap.Namespace = namespace(m.configMap.Namespace)
+	var configMap internalcore.ConfigMap
+	if err := corev1.Convert_v1_ConfigMap_To_core_ConfigMap(m.configMap, &configMap, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range corevalidation.ValidateConfigMap(&configMap) {
+		t.Error(err)
+	}
+	if m.service == nil {
+		return
+	}
+	m.service.Namespace = namespace(m.service.Namespace)
+	corev1.SetObjectDefaults_Service(m.service)
+	var service internalcore.Service
+	if err := corev1.Convert_v1_Service_To_core_Service(m.service, &service, nil); err != nil {
+		t.Fatal(err)
+	}
+	service.Spec.ClusterIPs = []string{service.Spec.ClusterIP} // as the server does
+	for _, err := range corevalidation.ValidateServiceCreate(&service) {
+		t.Error(err)
+	}
+}
+
+// published compiles the published schema of a kind, in which unknown fields are errors.
+func published(t *testing.T, file, kind string) *jsonschema.Schema {
+	t.Helper()
+	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "k8s.io/kubernetes").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.Open(filepath.Join(strings.TrimSpace(string(dir)), "api/openapi-spec/v3", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer text.Close()
+	doc, err := jsonschema.UnmarshalJSON(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range doc.(map[string]any)["components"].(map[string]any)["schemas"].(map[string]any) {
+		if o := s.(map[string]any); o["properties"] != nil {
+			o["additionalProperties"] = false
+		}
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("api.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile("api.json#/components/schemas/" + kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestKubernetesSchema checks manifests with the published schemas.
+func TestKubernetesSchema(t *testing.T) {
+	kinds := map[string]*jsonschema.Schema{
+		"Job":     published(t, "apis__batch__v1_openapi.json", "io.k8s.api.batch.v1.Job"),
+		"Service": published(t, "api__v1_openapi.json", "io.k8s.api.core.v1.Service"),
+	}
+	seen := map[string]int{}
+	for i, j := range jobs {
+		dir := filepath.Join(t.TempDir(), "job")
+		launch(t, dir, "k8s", append([]string{"--image", "nixl:1"}, j.words...)...)
+		for doc := range strings.SplitSeq(string(read(t, dir)), "\n---\n") {
+			var v map[string]any
+			if err := yaml.UnmarshalStrict([]byte(doc), &v); err != nil {
+				t.Fatal(err)
+			}
+			kind := v["kind"].(string)
+			seen[kind]++
+			if err := kinds[kind].Validate(v); err != nil {
+				t.Errorf("job %d: %v", i, err)
+			}
+			v["spec"].(map[string]any)["surprise"] = 1
+			if kinds[kind].Validate(v) == nil {
+				t.Errorf("job %d passes with an unknown field", i)
+			}
+		}
+	}
+	if seen["Job"] != len(jobs) || seen["Service"] != 5 {
+		t.Errorf("%v were checked", seen)
+	}
+}
+
 // jobs are plans with options, and how many pods they have.
 var jobs = []struct {
 	nodes int32
@@ -151,6 +271,7 @@ func TestKubernetes(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "job")
 		launch(t, dir, "k8s", append([]string{"--image", "nixl:1"}, j.words...)...)
 		m := build(t, dir)
+		accepted(t, m)
 		spec := &m.job.Spec
 		if *spec.Completions != j.nodes || *spec.Parallelism != j.nodes || *spec.CompletionMode != batch.IndexedCompletion {
 			t.Errorf("job %d has %d of %d pods at a time, want %d", i, *spec.Parallelism, *spec.Completions, j.nodes)

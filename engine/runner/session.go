@@ -54,8 +54,9 @@ type Session struct {
 	Ending  Ending
 	// Force starts runs even if memory or disk looks too small.
 	Force bool
-	// Cleanup removes the files that the runs create.
-	Cleanup bool
+	// Cleanup removes the files that the runs create. With Reuse, it does so only when
+	// the session is closed, so that later runs may use the files again.
+	Cleanup, Reuse bool
 	// Journal saves the records, unless nil. KeepOutput saves the complete
 	// output of the runs next to it.
 	Journal    *Journal
@@ -84,10 +85,20 @@ type Session struct {
 	environment map[string]string
 	hidden      mask
 	watcher     watcher
+	// made are the files to remove when the session is closed.
+	made []*made
 }
 
-// Close stops the watcher of the session's processes.
-func (s *Session) Close() { s.watcher.close() }
+// Close stops the watcher of the session's processes, and removes files that were kept
+// for later runs.
+func (s *Session) Close() {
+	for _, files := range s.made {
+		files.remove(s.Warn)
+		files.close()
+	}
+	s.made = nil
+	s.watcher.close()
+}
 
 // Group is the name that the processes of a command's runs use to find each
 // other.
@@ -473,7 +484,11 @@ func (s *Session) run(ctx context.Context, r *Run, rec *Record) {
 	files := &made{}
 	if s.Local() {
 		files = watchFiles(r)
-		defer files.close()
+		defer func() {
+			if !slices.Contains(s.made, files) {
+				files.close()
+			}
+		}()
 	}
 	secrets := append(r.secrets(), s.hidden...)
 	slices.SortFunc(secrets, func(a, b []byte) int { return len(b) - len(a) })
@@ -485,7 +500,12 @@ func (s *Session) run(ctx context.Context, r *Run, rec *Record) {
 			notes = append(notes, excuse.Message)
 			continue
 		}
-		if s.Cleanup {
+		switch {
+		case s.Cleanup && s.Reuse && len(files.files) > 0:
+			files.look()
+			files.drop()
+			s.made = append(s.made, files)
+		case s.Cleanup:
 			files.remove(s.Warn)
 		}
 		rec.Files = files.left()

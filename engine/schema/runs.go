@@ -63,9 +63,24 @@ type Tuning struct {
 	// Measure is the column to maximize; one unit of it is Unit bytes per second.
 	Measure string `json:"measure"`
 	Unit    int64  `json:"unit"`
-	// Short contains formulas for flags that keep runs short.
-	Short map[string]Formula `json:"short"`
-	Knobs []Knob             `json:"knobs"`
+	// Short contains flags that keep runs short, in the order in which their values are
+	// computed.
+	Short []ShortFlag `json:"short"`
+	// Require contains what must hold for a combination to be tried.
+	Require []TuningLimit `json:"require"`
+	Knobs   []Knob        `json:"knobs"`
+}
+
+// ShortFlag is a flag with a value that keeps runs short.
+type ShortFlag struct {
+	Flag  string  `json:"flag"`
+	Value Formula `json:"value"`
+}
+
+// TuningLimit is a condition that combinations must meet to be tried.
+type TuningLimit struct {
+	Require Formula `json:"require"`
+	Message string  `json:"message"`
 }
 
 // Knob is a setting that may affect the measurement: flags that get the same value.
@@ -104,7 +119,6 @@ type PagePlan struct {
 	Size     string `json:"size"`
 	Count    string `json:"count"`
 	Requests string `json:"requests"`
-	Time     string `json:"time"`
 }
 
 // PageValue is a value with its label on a page.
@@ -394,7 +408,12 @@ func (r *Runs) eachFormula(f func([]string, *Formula)) {
 		}
 	}
 	eachIn(r.Timed, []string{"timed"}, f)
-	eachIn(r.Tuning.Short, []string{"tuning", "short"}, f)
+	for i := range r.Tuning.Short {
+		f([]string{"tuning", "short", index(i), "value"}, &r.Tuning.Short[i].Value)
+	}
+	for i := range r.Tuning.Require {
+		f([]string{"tuning", "require", index(i), "require"}, &r.Tuning.Require[i].Require)
+	}
 	for i := range r.Tuning.Knobs {
 		f([]string{"tuning", "knobs", index(i), "most"}, &r.Tuning.Knobs[i].Most)
 	}

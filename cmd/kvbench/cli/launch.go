@@ -28,8 +28,8 @@ func (a *app) launchCmd() *command {
 		&flagSpec{name: "repeat", arg: "N", more: true, group: groupJob, def: "1", help: "Run every plan N times, in turn"},
 		&flagSpec{name: "timeout", arg: "TIME", more: true, group: groupJob, help: "Time limit for a run, such as 90s or 10m, or none. The default is 10 minutes plus the time to move the run's data at 10 MB/s"},
 		&flagSpec{name: "fit", bool: true, more: true, group: groupJob, def: "true", help: "Adjust values you did not set until nixlbench accepts the plan"})
-	for i := range a.schema.LaunchFields {
-		f := &a.schema.LaunchFields[i]
+	for i := range a.schema.LaunchFields.Get() {
+		f := &a.schema.LaunchFields.Get()[i]
 		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupJob, help: f.Doc, values: f.Values(), more: f.More}
 		if f.Type.Kinds == schema.KindWhole {
 			spec.arg = "N"
@@ -64,10 +64,9 @@ func (a *app) launch(_ context.Context, c *command) error {
 	dir = filepath.Clean(dir)
 	in.Repeat, err = c.count("repeat")
 	errs.Add(err)
-	if text, _, _ := c.value("timeout"); text == "none" || text == "0" {
+	if limit, err := c.timeout(); limit < 0 {
 		in.Timeout = -1
 	} else {
-		limit, err := c.duration("timeout")
 		errs.Add(err)
 		in.Timeout = int64((limit + time.Second - 1) / time.Second)
 	}
@@ -99,11 +98,11 @@ func (a *app) launch(_ context.Context, c *command) error {
 	if err != nil {
 		return err
 	}
-	p := &profile{app: a}
-	if err := p.plan(c, in.Release, where, fit); err != nil {
+	p, err := a.plans(c, in.Release, where, fit)
+	if err != nil {
 		return err
 	}
-	for _, pt := range p.points {
+	for _, pt := range p.list {
 		if pt.refused != nil {
 			p.failed = true
 			continue

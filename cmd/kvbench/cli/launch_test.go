@@ -244,6 +244,69 @@ func TestLaunchHostile(t *testing.T) {
 	})
 }
 
+// TestLaunchPyxis checks the options of srun for a container: images as pyxis names them,
+// mounts, and the names of secrets.
+func TestLaunchPyxis(t *testing.T) {
+	t.Parallel()
+	j := newJob(t)
+	j.stub()
+	j.env = append(j.env, "SLURM_JOB_ID=7", "SLURM_JOB_NODELIST=n1", "AWS_SECRET_ACCESS_KEY=k")
+	n := 0
+	run := func(folder string, more ...string) (string, error) {
+		n++
+		out := filepath.Join(j.dir, fmt.Sprint(n), folder)
+		if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		j.must(".", append([]string{"kvbench", "launch", "--format", "slurm", "--output=" + out, "--model", "examples/model_qwen3_8b.yaml", "--isl", "256", "--page_size", "64"}, more...)...)
+		env := j.env
+		defer func() { j.env = env }()
+		j.env = append(slices.Clone(env), "SLURM_SUBMIT_DIR="+out)
+		os.Remove(filepath.Join(j.dir, "srun"))
+		return j.run(".", filepath.Join(out, "job.sbatch"))
+	}
+	for _, c := range []struct{ given, want string }{
+		{"nvcr.io/nvidia/nixl:1.4", "nvcr.io#nvidia/nixl:1.4"},
+		{"docker://nvcr.io/nvidia/nixl:1.4", "docker://nvcr.io#nvidia/nixl:1.4"},
+		{"localhost:5000/nixl", "localhost:5000#nixl"},
+		{"localhost/nixl", "localhost#nixl"},
+		{"nvcr.io#nvidia/nixl:1.4", "nvcr.io#nvidia/nixl:1.4"},
+		{"docker://user@nvcr.io#nvidia/nixl", "docker://user@nvcr.io#nvidia/nixl"},
+		{"ubuntu:24.04", "ubuntu:24.04"},
+		{"nvidia/cuda", "nvidia/cuda"},
+		{"/images/nixl.1.sqsh", "/images/nixl.1.sqsh"},
+		{"./nixl.sqsh", "./nixl.sqsh"},
+		{"a.b/$(touch owned) c", "a.b#$(touch owned) c"},
+	} {
+		if text, err := run("job", "--backend", "POSIX", "--image", c.given, "--mounts", "/mnt/nvme:/data,/x"); err != nil {
+			t.Errorf("%s: %v\n%s", c.given, err, text)
+			continue
+		}
+		words, folder := j.words("srun"), filepath.Join(j.dir, fmt.Sprint(n), "job")
+		for _, want := range []string{"--container-image=" + c.want, "--container-mounts=" + folder + ":" + folder + ",/mnt/nvme:/data,/x", "--no-container-mount-home"} {
+			if !slices.Contains(words, want) {
+				t.Errorf("%s: %q, want %q", c.given, words, want)
+			}
+		}
+		if i := slices.Index(words, "--"); strings.Contains(strings.Join(words[:i], " "), "container-env") {
+			t.Errorf("%s: %q", c.given, words)
+		}
+	}
+	text, err := run("job", "--backend", "OBJ", "--obj_secret_key", "geheim", "--obj_access_key", "k", "--obj_bucket_name", "b", "--image", "i", "--setup", "export AWS_ACCESS_KEY_ID=k")
+	if err != nil || !slices.Contains(j.words("srun"), "--container-env=AWS_ACCESS_KEY_ID,AWS_SECRET_ACCESS_KEY") {
+		t.Errorf("%v\n%s\n%q", err, text, j.words("srun"))
+	}
+	for _, folder := range []string{"a:b", "a,b"} {
+		text, err := run(folder, "--backend", "POSIX", "--image", "i")
+		if want := "the name of this folder contains a comma or a colon, which the pyxis plugin cannot mount: rename it\n"; err == nil || text != want {
+			t.Errorf("%s: %v, %s", folder, err, text)
+		}
+	}
+	if found, _ := filepath.Glob(filepath.Join(j.dir, "*/*/owned")); len(found) > 0 {
+		t.Errorf("a value was executed: %q exist", found)
+	}
+}
+
 // TestLaunchFioHostile checks that folders reach fio as they are.
 func TestLaunchFioHostile(t *testing.T) {
 	t.Parallel()
