@@ -316,15 +316,29 @@ func (s *Search) alternatives(best *Trial) {
 		if best.Point[k] != knob.Default {
 			s.run(s.trial(best.Point.with(k, knob.Default)), 1)
 		}
-		if slices.ContainsFunc(s.Effects(best, k), func(e Effect) bool { return !e.Failed }) {
+		if slices.ContainsFunc(s.Effects(best, k), func(e Effect) bool { return !e.Failed && !e.Refused }) {
 			continue
 		}
 		for _, way := range s.ways(k) {
-			if p := s.moved(best.Point, k, way); p != nil && s.run(s.trial(p), 1) {
+			if s.nearest(best, k, way) {
 				break
 			}
 		}
 	}
+}
+
+// nearest measures the nearest value of a knob in one direction that can be measured. It
+// returns whether there is one.
+func (s *Search) nearest(from *Trial, knob, way int) bool {
+	for p := s.moved(from.Point, knob, way); p != nil; p = s.moved(p, knob, way) {
+		if s.run(s.trial(p), 1) {
+			return true
+		}
+		if !s.Knobs[knob].Ordered {
+			break
+		}
+	}
+	return false
 }
 
 // Winner returns the point to use, or nil. It is the best one or, of those that are as

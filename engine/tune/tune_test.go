@@ -165,6 +165,30 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// TestRefused checks that the search skips values that are refused, also at the end, and
+// reports them.
+func TestRefused(t *testing.T) {
+	knobs := []Knob{{"some", 5, 0, true}, {"other", 2, 0, false}}
+	f := surface{knobs: knobs, noise: 0.01, value: func(p Point) float64 { return 10 + float64(p[0]) }}
+	for seed := range uint64(20) {
+		measure := f.measure(seed)
+		s := New(knobs, Options{Seed: seed, MaxRuns: 40})
+		s.Run(func(p Point, n int) (float64, Outcome) {
+			if p[0] == 1 || p[0] == 3 || p[1] == 1 {
+				return 0, Refused
+			}
+			return measure(p, n)
+		})
+		w := s.Winner()
+		if want := (Point{4, 0}); !slices.Equal(w.Point, want) {
+			t.Errorf("seed %d: the winner is %v, want %v", seed, w.Point, want)
+		}
+		if e := s.Effects(w, 1); len(e) != 1 || !e[0].Refused {
+			t.Errorf("seed %d: the effects of a refused value are %+v", seed, e)
+		}
+	}
+}
+
 // TestSizes checks searches with one knob, with one value, and with few runs.
 func TestSizes(t *testing.T) {
 	for _, knobs := range [][]Knob{nil, {{"one", 1, 0, true}}, {{"two", 2, 1, false}}, {{"many", 500, 0, true}}, storageKnobs} {
