@@ -71,8 +71,13 @@ func (s *Search) spread(n int) []Point {
 
 // halve measures the first points once, the best of them twice, and so on.
 func (s *Search) halve() {
-	for _, p := range s.Initial() {
+	first := s.Initial()
+	for _, p := range first {
 		s.run(s.trial(p), 1)
+	}
+	// Replace those that were refused.
+	for tries := len(first) * 10; tries > 0 && s.Runs < len(first) && !s.over(); tries-- {
+		s.run(s.trial(s.spread(1)[0]), 1)
 	}
 	list := s.ranked()
 	for n := 2; len(list) > kept; n++ {
