@@ -308,7 +308,7 @@ func (x *explainer) whence(name string, ref formula.Ref) string {
 		if v.Origin.Kind == data.FromCommand && v.Origin.Name == fit.BackendFlag {
 			return "the backend's default"
 		}
-		return v.Origin.String()
+		return strings.TrimSpace(v.Origin.String() + " " + v.Word)
 	}
 	if v, ok := req.Model.Params[name]; ok {
 		return v.Origin.String()

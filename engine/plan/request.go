@@ -143,6 +143,9 @@ func (pl *Plan) Value(name string) (formula.Value, bool) {
 			return formula.Number(q.Value), true
 		}
 	}
+	if v, ok := pl.Request.Config.Values[name]; ok && v.Word != "" {
+		return v.Shown(), true
+	}
 	if v, ok := pl.Field(name); ok {
 		return v, true
 	}

@@ -62,7 +62,7 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 		return nil, err
 	}
 	isLaunch := func(f schema.Field) bool { return strings.HasPrefix(f.Path, schema.LaunchSection+".") }
-	s.LaunchFields = slices.DeleteFunc(slices.Clone(s.Fields), func(f schema.Field) bool { return !isLaunch(f) })
+	s.LaunchFields.Set(slices.DeleteFunc(slices.Clone(s.Fields), func(f schema.Field) bool { return !isLaunch(f) }))
 	s.Fields = slices.DeleteFunc(s.Fields, isLaunch)
 	s.Cache.Get().KindFields = map[string]schema.Kinds{}
 	for name := range s.Cache.Get().Kinds {
@@ -156,7 +156,7 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 				case "announced":
 					f.Announced = a.Contents()
 				case "default":
-					f.DefaultBy = a.Contents()
+					f.DefaultBy = strings.TrimSpace(a.Contents())
 				case "such":
 					if f.Such, err = a.String(0); err != nil {
 						return nil, data.FromCUE(err, diag.Pos{})

@@ -240,7 +240,7 @@ func (p *profile) run(ctx context.Context) error {
 	p.session.Schema, p.session.Build, p.session.Ending.Hurry = p.schema, version(), p.hurry
 	p.view = report.WithAxes(p.schema.View("summary"), p.axes)
 	measures := p.schema.Nixlbench.Runs.Get().Measures
-	p.briefs = runner.NewBriefs(append(report.Kept(p.view, measures), report.NamesOf(p.knobs)...), measures)
+	p.briefs = runner.NewBriefs(append(report.Kept(p.view, measures), report.NamesOf(p.shownFlags())...), measures)
 	p.session.Warn = func(d *diag.Diag) { p.progress.print(func() { p.print.Print(d) }) }
 	p.session.Output = p.output
 	defer p.session.Close()
@@ -558,6 +558,28 @@ func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 	}
 }
 
+// shownFlags returns the nixlbench flags to show in the summary: those with several
+// values, and those that follow from transfers and in which points differ, because one
+// pair of ranks and all pairs at once may be alike in everything else.
+func (p *profile) shownFlags() []*schema.Flag {
+	list := slices.Clone(p.knobs)
+	for _, name := range schema.Keys(p.schema.Cache.Get().Transfer.Get().Flags) {
+		values := map[string]bool{}
+		for i := range p.list {
+			for _, f := range p.list[i].Flags {
+				if f.Name == name && p.list[i].Transfers() {
+					values[f.Value.Text()] = true
+				}
+			}
+		}
+		f := p.schema.Nixlbench.Flags[name]
+		if len(values) > 1 && !slices.Contains(p.knobs, f) {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
 // summary prints a table of all points.
 func (p *profile) summary() error {
 	var out bytes.Buffer
@@ -574,7 +596,7 @@ func (p *profile) summary() error {
 		}
 		points[i] = pt.records
 	}
-	if err := report.Summary(&out, p.view, p.knobs, p.schema.Nixlbench.Runs.Get().Measures, points); err != nil {
+	if err := report.Summary(&out, p.view, p.shownFlags(), p.schema.Nixlbench.Runs.Get().Measures, points); err != nil {
 		return err
 	}
 	p.write(out.Bytes())
