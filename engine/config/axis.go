@@ -339,7 +339,7 @@ func (l *Loader) axis(f *schema.Field, items []axisItem, label string) (*axis, e
 			break
 		}
 		seen[text] = true
-		a.Values = append(a.Values, data.Fact{Value: v, Origin: item.origin})
+		a.Values = append(a.Values, l.fact(f, v, item.origin))
 	}
 	return a, errs.Err()
 }

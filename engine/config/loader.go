@@ -123,7 +123,7 @@ func (l *Loader) config(file string, doc *data.Document, preset map[string]map[s
 		}
 		if leaf := merged.Leaf(f.Path); leaf != nil {
 			if v, ok := leaf.Formula(); ok {
-				c.Values[f.Var] = data.Fact{Value: v, Origin: leaf.Origin}
+				c.Values[f.Var] = l.fact(f, v, leaf.Origin)
 			}
 		}
 		if a := axes[f.Path]; a != nil && len(a.Values) > 1 {
@@ -172,11 +172,20 @@ func (l *Loader) Values(doc *data.Document) (map[string]data.Fact, error) {
 	for _, leaf := range doc.Leaves {
 		if f := l.schema.Field(leaf.Path); f != nil {
 			if v, ok := leaf.Formula(); ok {
-				values[f.Var] = data.Fact{Value: v, Origin: leaf.Origin}
+				values[f.Var] = l.fact(f, v, leaf.Origin)
 			}
 		}
 	}
 	return values, err
+}
+
+// fact returns a value of a field.
+func (l *Loader) fact(f *schema.Field, v formula.Value, origin data.Origin) data.Fact {
+	fact := data.Fact{Value: v, Origin: origin}
+	if word := l.schema.Word(f, v); word != v.Text() {
+		fact.Word = word
+	}
+	return fact
 }
 
 // CheckNamed validates values of configuration fields that are keyed by their

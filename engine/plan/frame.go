@@ -19,13 +19,6 @@ import (
 type Frame struct {
 	*Program
 	frame *formula.Frame
-	facts []factSlot // for the facts that Move sets
-}
-
-// factSlot locates a fact and its dependents in a frame.
-type factSlot struct {
-	ref    formula.Ref // -1 if no formula reads it
-	depend []formula.Ref
 }
 
 // Values returns the frame's values.
@@ -64,30 +57,6 @@ func (f *Frame) LoadPlan(pl *Plan) {
 	}
 	for _, q := range pl.Quantities {
 		f.set(q.Name, formula.Value{Kind: formula.Num, Num: formula.Int(q.Value)})
-	}
-}
-
-// Move sets the values computed from layers for a request. The request must have the
-// same facts in the same order as the previous ones: Move keeps all values in the frame
-// that do not depend on facts that change.
-func (f *Frame) Move(req *Request) {
-	if f.facts == nil {
-		f.facts = make([]factSlot, len(req.facts))
-		for i, v := range req.facts {
-			ref, ok := f.prog.Ref(v.name)
-			if !ok {
-				f.facts[i].ref = -1
-				continue
-			}
-			f.facts[i] = factSlot{ref, f.frame.Dependents(ref)}
-		}
-	}
-	for i, v := range req.facts {
-		if s := &f.facts[i]; s.ref >= 0 {
-			if old, err := f.frame.Num(s.ref); err != nil || old != v.num {
-				f.frame.Change(s.ref, formula.Value{Kind: formula.Num, Num: v.num}, s.depend)
-			}
-		}
 	}
 }
 
@@ -132,14 +101,14 @@ func (f *Frame) quantities() ([]Quantity, error) {
 		}
 		n, whole := v.Int64()
 		if !whole {
-			src := f.origin(ref)
+			src := f.origin(f.frame, ref)
 			d := diag.Errorf(src.Pos, "%s is %s, which is not a whole number", q.Name, v).About(diag.NotWhole, q.Name)
 			d.Source, d.Caret = src.Text, 1
 			errs = append(errs, d.WithHint("round it explicitly: floor(), ceil(), div() or ceil_div()"))
 			continue
 		}
 		if n < least {
-			errs = append(errs, diag.Errorf(f.origin(ref).Pos, "%s is %d: expected at least %d", q.Name, n, least).About(diag.NotWhole, q.Name))
+			errs = append(errs, diag.Errorf(f.origin(f.frame, ref).Pos, "%s is %d: expected at least %d", q.Name, n, least).About(diag.NotWhole, q.Name))
 			break // the following quantities would be invalid too
 		}
 		all = append(all, Quantity{q.Name, q.Unit, q.Doc, n})
@@ -149,7 +118,7 @@ func (f *Frame) quantities() ([]Quantity, error) {
 
 // origin returns the formula that a value comes from. If that formula selects an entry
 // of a table, origin returns the entry's formula.
-func (f *Frame) origin(ref formula.Ref) formula.Source {
+func (f *Frame) origin(values *formula.Frame, ref formula.Ref) formula.Source {
 	uses := f.prog.Uses(ref)
 	for _, name := range uses {
 		t, ok := f.arch.Tables[name]
@@ -158,7 +127,7 @@ func (f *Frame) origin(ref formula.Ref) formula.Source {
 		}
 		for _, key := range uses {
 			if r, ok := f.prog.Ref(key); ok && f.prog.Kind(r) == formula.Str {
-				if v, err := f.frame.Eval(r); err == nil && !t[v.Str].IsZero() {
+				if v, err := values.Eval(r); err == nil && !t[v.Str].IsZero() {
 					return t[v.Str]
 				}
 			}
@@ -222,13 +191,18 @@ func tooLarge(req *Request, d *diag.Diag) *diag.Diag {
 // whole returns a value, which must be a whole number and not negative.
 func (f *Frame) whole(name string) (int64, error) {
 	ref, _ := f.prog.Ref(name)
-	v, err := f.frame.Num(ref)
+	return f.wholeAt(f.frame, ref)
+}
+
+// wholeAt is like whole, for a reference and the values in another frame.
+func (f *Frame) wholeAt(values *formula.Frame, ref formula.Ref) (int64, error) {
+	v, err := values.Num(ref)
 	if err != nil {
 		return 0, err
 	}
 	n, ok := v.Int64()
 	if !ok || n < 0 {
-		src := f.origin(ref)
+		src, name := f.origin(values, ref), f.prog.Name(ref)
 		d := diag.Errorf(src.Pos, "%s is %s: expected a whole number, 0 or more", name, v).About(diag.NotWhole, name)
 		d.Source, d.Caret = src.Text, 1
 		return 0, d
@@ -248,12 +222,12 @@ const (
 // unmet returns a message about a requirement that does not hold, for a group of layers
 // or, if group is "", for the model. If the user set the value that the requirement is
 // about, the message points to that value, otherwise to pos.
-func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, group string, pos diag.Pos) *diag.Diag {
+func (f *Frame) unmet(req *Request, values *formula.Frame, r *schema.Requirement, ref formula.Ref, group string, pos diag.Pos) *diag.Diag {
 	msg := r.Message
 	if group != "" {
 		msg = groupWords + group + ": " + msg
 	}
-	if detail := f.expected(ref); detail != "" {
+	if detail := expected(values, ref); detail != "" {
 		msg += ": " + detail
 	}
 	of := f.prog.Name(ref)
@@ -261,8 +235,8 @@ func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, grou
 		of += " of layers " + group
 	}
 	d := diag.Errorf(pos, "%s", msg).About(diag.Requires, of)
-	for _, values := range []map[string]data.Fact{req.Config.Values, req.Model.Params} {
-		if v, ok := values[r.Of]; ok && v.Origin.Given() {
+	for _, given := range []map[string]data.Fact{req.Config.Values, req.Model.Params} {
+		if v, ok := given[r.Of]; ok && v.Origin.Given() {
 			d = v.Origin.Errorf("%s", strings.NewReplacer(ofValue, v.Value.String(), ofWord, wordIn(v.Str)).Replace(msg)).About(diag.Requires, of)
 			d.Suggest(v.Str, f.schema.KnownOf(r.Of))
 		}
@@ -297,12 +271,12 @@ var relations = map[string]string{
 
 // expected describes the numbers in a comparison that does not hold, as in "got 3,
 // expected at most 2". It returns "" for any other condition.
-func (f *Frame) expected(ref formula.Ref) string {
-	op, left, right, ok, err := f.frame.Sides(ref)
+func expected(values *formula.Frame, ref formula.Ref) string {
+	op, left, right, ok, err := values.Sides(ref)
 	if !ok || err != nil || left.Value.Kind != formula.Num {
 		return ""
 	}
-	e, err := f.frame.Explain(ref)
+	e, err := values.Explain(ref)
 	if err != nil {
 		return ""
 	}
@@ -326,7 +300,7 @@ func (f *Frame) Require(req *Request, warnings *diag.List) error {
 		if ok {
 			continue
 		}
-		d := f.unmet(req, r, ref, "", diag.Pos{File: req.Model.File})
+		d := f.unmet(req, f.frame, r, ref, "", diag.Pos{File: req.Model.File})
 		if !r.GoesOn() {
 			return d
 		}

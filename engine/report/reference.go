@@ -302,10 +302,15 @@ func tuningPage(p *page, s *schema.Schema) {
 		}
 		p.row(literals(flags), n.SpanOfFlag(first), cmp.Or(strings.Join(backends, ", "), "all"), values, most, k.Source)
 	}
-	p.text("\n## Short runs\n\nUnless you set them, these flags keep runs short:")
+	p.text("\n## Short runs\n\nUnless you set one of them, these flags keep runs short:")
 	p.table("flag", "value")
-	for _, flag := range schema.Keys(t.Short) {
-		p.row("`--"+flag+"`", "`"+t.Short[flag].Text+"`")
+	for _, short := range t.Short {
+		p.row("`--"+short.Flag+"`", "`"+short.Value.Text+"`")
+	}
+	p.text("\n## Combinations that are not tried\n\nThose that break a [limit](limits.md), and those for which this does not hold:")
+	p.table("must hold", "otherwise")
+	for _, limit := range t.Require {
+		p.row("`"+limit.Require.Text+"`", limit.Message)
 	}
 }
 

@@ -313,16 +313,18 @@ func (b *Briefs) brief(line []byte) *Brief {
 				}
 			})
 		case "host":
-			b.object(func(name []byte) {
-				switch string(name) {
-				case "name":
-					b.given(NameHost)
-				case "cpus":
-					if raw := in.Skip(); string(raw) != "0" {
-						b.set(b.values[NameProcessors], FromRecord, raw)
+			if in.Next() == '{' {
+				in.Object(func(name []byte) {
+					switch string(name) {
+					case "name":
+						b.given(NameHost)
+					case "cpus":
+						if raw := in.Skip(); string(raw) != "0" {
+							b.set(b.values[NameProcessors], FromRecord, raw)
+						}
 					}
-				}
-			})
+				})
+			}
 		case "program":
 			b.object(func(name []byte) {
 				switch string(name) {

@@ -37,6 +37,8 @@ type Runs struct {
 	Confidence int `json:"confidence"`
 	// Planners are files for serving planners, by name.
 	Planners map[string]*Planner `json:"planners"`
+	// Builtin describes how kvbench itself measures in place of nixlbench.
+	Builtin Builtin `json:"builtin"`
 	// Timed contains formulas for the columns that are added to each row to record
 	// what was timed.
 	Timed map[string]Formula `json:"timed"`
@@ -61,9 +63,24 @@ type Tuning struct {
 	// Measure is the column to maximize; one unit of it is Unit bytes per second.
 	Measure string `json:"measure"`
 	Unit    int64  `json:"unit"`
-	// Short contains formulas for flags that keep runs short.
-	Short map[string]Formula `json:"short"`
-	Knobs []Knob             `json:"knobs"`
+	// Short contains flags that keep runs short, in the order in which their values are
+	// computed.
+	Short []ShortFlag `json:"short"`
+	// Require contains what must hold for a combination to be tried.
+	Require []TuningLimit `json:"require"`
+	Knobs   []Knob        `json:"knobs"`
+}
+
+// ShortFlag is a flag with a value that keeps runs short.
+type ShortFlag struct {
+	Flag  string  `json:"flag"`
+	Value Formula `json:"value"`
+}
+
+// TuningLimit is a condition that combinations must meet to be tried.
+type TuningLimit struct {
+	Require Formula `json:"require"`
+	Message string  `json:"message"`
 }
 
 // Knob is a setting that may affect the measurement: flags that get the same value.
@@ -256,6 +273,20 @@ type MeasuringRow struct {
 	Where    map[string]string `json:"where"`
 }
 
+// Builtin describes how kvbench itself measures in place of nixlbench.
+type Builtin struct {
+	// Reads maps what it reads to flags of nixlbench.
+	Reads map[string]string `json:"reads"`
+	// Write is the value of the operation for a write.
+	Write string `json:"write"`
+	// Ignores lists the flags that do not change the I/O.
+	Ignores []string `json:"ignores"`
+	// Accepts contains the values of flags that it accepts, by flag.
+	Accepts map[string][]string `json:"accepts"`
+	// File is the name of its file.
+	File string `json:"file"`
+}
+
 // Asked describes the values for which rows are expected.
 type Asked struct {
 	First Formula `json:"first"`
@@ -377,7 +408,12 @@ func (r *Runs) eachFormula(f func([]string, *Formula)) {
 		}
 	}
 	eachIn(r.Timed, []string{"timed"}, f)
-	eachIn(r.Tuning.Short, []string{"tuning", "short"}, f)
+	for i := range r.Tuning.Short {
+		f([]string{"tuning", "short", index(i), "value"}, &r.Tuning.Short[i].Value)
+	}
+	for i := range r.Tuning.Require {
+		f([]string{"tuning", "require", index(i), "require"}, &r.Tuning.Require[i].Require)
+	}
 	for i := range r.Tuning.Knobs {
 		f([]string{"tuning", "knobs", index(i), "most"}, &r.Tuning.Knobs[i].Most)
 	}

@@ -288,33 +288,35 @@ func (s *Search) confirm(n int) {
 		if len(ranked) == 0 || s.over() {
 			return
 		}
-		best := ranked[0]
-		var again *Trial
-		for _, t := range ranked[:min(n+1, len(ranked))] {
-			if t.n < repeats && (t == best || s.compare(t, best).High > same) || t.n < maxRepeats && s.compare(t, best).Noise() && t.mean < best.mean-same {
-				again = t
-				break
+		best, d, w := ranked[0], s.Default(), s.Winner()
+		list := []*Trial{best, w}
+		if d.usable() {
+			list = append(list, d)
+		}
+		list = slices.DeleteFunc(list, func(t *Trial) bool { return t.n >= repeats })
+		for _, t := range ranked[1:min(n+1, len(ranked))] {
+			c := s.compare(t, best)
+			if t.n < repeats && c.High > same || t.n < maxRepeats && c.Noise() && t.mean < best.mean-same {
+				list = append(list, t)
 			}
 		}
-		for _, t := range []*Trial{s.Default(), s.Winner()} {
-			if again == nil && t.usable() && t.n < repeats {
-				again = t
-			}
-		}
-		if again == nil {
+		if len(list) == 0 {
 			return
 		}
+		// Take turns, because the noise may change over time.
+		again := slices.MinFunc(list, func(a, b *Trial) int { return cmp.Compare(a.n, b.n) })
 		s.run(again, again.n+1)
 	}
 }
 
-// alternatives measures one alternative of each knob of a point that has none yet.
+// alternatives measures the default of each knob of a point or, if it is at its default,
+// another value, unless one was measured.
 func (s *Search) alternatives(best *Trial) {
 	for k, knob := range s.Knobs {
-		if slices.ContainsFunc(s.Effects(best, k), func(e Effect) bool { return !e.Failed }) {
-			continue
+		if best.Point[k] != knob.Default {
+			s.run(s.trial(best.Point.with(k, knob.Default)), 1)
 		}
-		if s.run(s.trial(best.Point.with(k, knob.Default)), 1) && best.Point[k] != knob.Default {
+		if slices.ContainsFunc(s.Effects(best, k), func(e Effect) bool { return !e.Failed }) {
 			continue
 		}
 		for _, way := range s.ways(k) {

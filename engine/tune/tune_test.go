@@ -111,6 +111,9 @@ func TestGain(t *testing.T) {
 		if c, ok := s.Gain(w); !ok || c.Low < 6.5 || c.High > 7.5 || c.Low > c.Mean || c.Mean > c.High {
 			t.Errorf("seed %d: the gain is %+v, want about 7", seed, c)
 		}
+		if effects := s.Effects(w, 0); !slices.ContainsFunc(effects, func(e Effect) bool { return e.Value == knobs[0].Default }) {
+			t.Errorf("seed %d: the default of strong was not measured: %+v", seed, effects)
+		}
 		if effects := s.Effects(w, 0); !slices.ContainsFunc(effects, func(e Effect) bool { return !e.Change.Noise() && e.Change.Mean < -0.4 }) {
 			t.Errorf("seed %d: the effects of strong are %+v", seed, effects)
 		}

@@ -114,7 +114,7 @@ func (a *app) collectJob(logs *launch.Logs, save func(*runner.Record) error) (bo
 		counts[rec.Status]++
 		if rec.Status != runner.OK {
 			d := diag.Errorf(diag.Pos{}, "point %s (%s): %s: %s", e.ID, diag.Printable(rec.Model.Name), rec.Status, diag.Printable(strings.Join(rec.Reasons, "; ")))
-			if rec.Status == runner.Failed {
+			if rec.Status == runner.Failed && len(rec.Rows) == 0 {
 				for _, note := range rec.Notes[:len(rec.Notes)-rec.Quiet] {
 					d.WithHint("%s", diag.Printable(note))
 				}
@@ -130,7 +130,7 @@ func (a *app) collectJob(logs *launch.Logs, save func(*runner.Record) error) (bo
 	if len(missing) > 0 {
 		hint := "run the job again, or write a job of what is missing with 'kvbench launch --resume FILE'"
 		if total == 0 {
-			hint = "run the job"
+			hint = "run the job; if it has ended, see what it printed"
 			for _, line := range logs.Preflight() {
 				hint = "fix what the checks found, and run the job again"
 				a.print.Print(diag.Errorf(at, "%s", diag.Printable(line)))

@@ -369,14 +369,15 @@ func (a *app) readConfigs(c *command) ([]*config.Config, error) {
 	errs.Add(err)
 	a.awaits(files...)
 	overrides := c.overrides(a.schema)
+	var several diag.List
 	for _, o := range overrides {
 		if loader.HasSeveral(o) {
-			errs = append(errs, o.Origin.Errorf("%q has several values: '%s %s' accepts only one", o.Text, program, c.name).
+			several = append(several, o.Origin.Errorf("%q has several values: '%s %s' accepts only one", o.Text, program, c.name).
 				WithHint("select one, or see all with '%s plan'", program))
 		}
 	}
-	if len(errs) > 0 {
-		return nil, errs
+	if len(several) > 0 {
+		return nil, append(errs, several...)
 	}
 	// Several files are read in parallel.
 	type read struct {

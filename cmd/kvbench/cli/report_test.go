@@ -170,6 +170,9 @@ func BenchmarkReport(b *testing.B) {
 	for name, args := range map[string][]string{
 		"alone":    {"report", file},
 		"baseline": {"report", file, file},
+		"json":     {"report", file, "--format", "json"},
+		"ls":       {"results", "ls", file},
+		"export":   {"results", "export", file},
 		"vet":      {"vet", file},
 		"resume":   smallRun(b, "--output", file, "--resume"),
 	} {

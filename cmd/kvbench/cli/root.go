@@ -276,6 +276,9 @@ func (a *app) run(ctx context.Context, args []string) error {
 	if len(args) > 0 && args[0] == completeCommand {
 		return a.complete(a.commands(), args[1:])
 	}
+	if len(args) > 0 && args[0] == builtinName {
+		return a.measure(ctx, args[1:])
+	}
 	if len(args) > 0 && args[0] == "help" {
 		args = append(args[1:], "--help")
 	}

@@ -34,8 +34,8 @@ const (
 	// leastTimeout.
 	slowRun      = 10
 	leastTimeout = 30 * time.Second
-	// The last part of the budget is for repeating the best runs.
-	lastPart = 6
+	// At the end, there should be time for this many runs, and for one of each setting.
+	lastRuns = 10
 )
 
 // tuneCmd searches for the best settings of nixlbench.
@@ -89,6 +89,7 @@ type tuner struct {
 	several  map[string][]data.Fact
 	settings []nixlbench.Setting
 	search   *tune.Search
+	long     bool // whether a setting determines how long runs are
 
 	start   time.Time
 	slowest time.Duration
@@ -189,6 +190,7 @@ func (t *tuner) prepare(c *command, release, from string) error {
 	knobs := make([]tune.Knob, len(t.settings))
 	for i := range t.settings {
 		s := &t.settings[i]
+		t.long = t.long || slices.ContainsFunc(t.schema.Nixlbench.Runs.Get().Tuning.Short, func(f schema.ShortFlag) bool { return f.Flag == s.Name() })
 		knobs[i] = tune.Knob{Name: s.Name(), Values: len(s.Values), Default: s.Default, Ordered: s.Ordered()}
 	}
 	if t.maxRuns == 0 {
@@ -339,8 +341,14 @@ func (t *tuner) planOf(p tune.Point) (*plan.Plan, error) {
 		}
 	}
 	pl, err := t.one(&req)
+	if err == nil {
+		err = t.rules.Worthwhile(pl)
+	}
 	if err != nil {
 		return nil, err
+	}
+	if t.long {
+		return pl, nil
 	}
 	short, err := t.rules.Short(pl)
 	if err != nil {
@@ -412,6 +420,7 @@ func (t *tuner) run(ctx context.Context) error {
 	defer signal.Stop(pipe)
 
 	t.session.Schema, t.session.Build, t.session.Ending.Hurry = t.schema, version(), t.hurry
+	t.session.Reuse = true
 	t.session.Output = func(*runner.Run, runner.Line) {}
 	t.session.Warn = func(d *diag.Diag) {
 		if !t.warned[d.Error()] {
@@ -434,6 +443,11 @@ func (t *tuner) run(ctx context.Context) error {
 		return t.measure(limited, p, repeat)
 	})
 	t.progress.clear()
+	t.session.Close()
+	t.left = slices.DeleteFunc(t.left, func(file string) bool {
+		_, err := os.Lstat(file)
+		return err != nil
+	})
 	for _, note := range t.notes {
 		t.print.Print(diag.Notef(diag.Pos{File: t.item.Config.File}, "%s", note))
 	}
@@ -455,8 +469,13 @@ func (t *tuner) run(ctx context.Context) error {
 	return err
 }
 
-// late reports whether the rest of the budget is needed to repeat the best runs.
-func (t *tuner) late() bool { return time.Since(t.start) > t.budget/lastPart*(lastPart-1) }
+// late reports whether the rest of the budget is needed to repeat the best runs, judging
+// by how long runs have taken.
+func (t *tuner) late() bool {
+	spent := time.Since(t.start)
+	each := spent / time.Duration(max(t.progress.done, 1))
+	return t.budget-spent < min(t.budget/2, each*time.Duration(lastRuns+len(t.settings)))
+}
 
 // nothing returns the error of a search without a result.
 func (t *tuner) nothing() error {
@@ -510,7 +529,7 @@ func (t *tuner) done(pl *plan.Plan, repeat int) *runner.Record {
 	if t.session.Journal == nil || !t.resume {
 		return nil
 	}
-	return t.session.Journal.Done(runner.Hash(pl, repeat))
+	return t.session.Journal.Done(runner.HashBy(t.session.InPlace, pl, repeat))
 }
 
 // errSides is the error for a run whose processes would be on several machines.
@@ -587,14 +606,14 @@ func (t *tuner) result(ctx context.Context, best *tune.Trial) error {
 		out.Ended = "it was interrupted"
 	case t.fatal != nil:
 		out.Ended = "of an error"
-	case t.search.Stopped || !t.search.Done && t.late():
+	case t.search.Stopped || !t.search.Done && t.late() && t.search.Runs < t.maxRuns:
 		out.Ended = fmt.Sprintf("the budget of %v was used", t.budget)
+	case t.search.Runs >= t.maxRuns:
+		out.Ended = fmt.Sprintf("%d runs were used", t.maxRuns)
 	case t.search.Flat:
 		out.Ended = "the settings make hardly any difference"
-	case t.search.Done:
-		out.Ended = "no change of one or two settings was better"
 	default:
-		out.Ended = fmt.Sprintf("%d runs were used", t.maxRuns)
+		out.Ended = "no change of one or two settings was better"
 	}
 	pl, err := t.planOf(best.Point)
 	if err != nil {
