@@ -329,6 +329,9 @@ func (b *browser) print() []byte {
 func (b *browser) write(file, coded string) {
 	b.t.Helper()
 	text, err := base64.StdEncoding.DecodeString(coded)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(file), 0o755)
+	}
 	if err != nil {
 		b.t.Fatal(err)
 	}
