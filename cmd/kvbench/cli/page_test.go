@@ -267,6 +267,12 @@ func TestPageUse(t *testing.T) {
 	if got := b.text(readout); got != first {
 		t.Errorf("the mark is not kept:\n%s", got)
 	}
+	// It stays in another color scheme, for which the chart is drawn anew.
+	b.scheme("dark")
+	if got := b.until(`document.querySelector("#chart-bandwidth-by-size .ring").className + !document.querySelector("#chart-bandwidth-by-size .ring").hidden`, "ring kepttrue"); got != "ring kepttrue" {
+		t.Errorf("in another color scheme, the mark is not kept: %s", got)
+	}
+	b.save("use")
 	b.eval(`document.querySelector("#chart-bandwidth-by-size .readout .copy").click()`, nil)
 	if got := b.until(`document.querySelector("#chart-bandwidth-by-size .readout .copy").textContent`, "Copied"); got != "Copied" {
 		t.Errorf("the button says %q", got)
