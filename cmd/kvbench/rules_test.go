@@ -112,6 +112,7 @@ var layers = []string{
 	"kvbench/engine/nixlbench",
 	"kvbench/engine/runner",
 	"kvbench/engine/launch",
+	"kvbench/engine/webpage",
 	"kvbench/engine/report",
 	"kvbench/cmd/kvbench/cli",
 	"kvbench/cmd/kvbench",

@@ -438,36 +438,44 @@ func (k *checker) names() []string {
 // read returns the code that reads a slot at an offset in the text.
 func (k *checker) read(r Ref, off int) code {
 	s, at := &k.p.slots[r], k.at(off)
-	i, index := int32(r), s.index
+	i := int32(r)
 	c := code{kind: s.kind}
 	switch s.kind {
 	case Num:
 		c.num = func(f *Frame) Rat {
-			if c := &f.cells[i]; c.seen == f.epoch || f.fill(i, at) {
+			if c := f.at[i]; c.seen == f.epoch {
 				return c.num
+			}
+			if f.fill(i, at) {
+				return f.at[i].num
 			}
 			return Rat{}
 		}
 	case Str:
 		c.str = func(f *Frame) string {
-			if f.cells[i].seen == f.epoch || f.fill(i, at) {
-				return f.strs[index]
+			if f.at[i].seen == f.epoch || f.fill(i, at) {
+				return f.all.strs[f.at[i].index]
 			}
 			return ""
 		}
 	case Bool:
-		c.cond = func(f *Frame) bool { return (f.cells[i].seen == f.epoch || f.fill(i, at)) && f.bools[index] }
+		c.cond = func(f *Frame) bool {
+			if c := f.at[i]; c.seen == f.epoch {
+				return c.cond
+			}
+			return f.fill(i, at) && f.at[i].cond
+		}
 	case NumList:
 		c.nums = func(f *Frame) []Rat {
-			if f.cells[i].seen == f.epoch || f.fill(i, at) {
-				return f.numLists[index]
+			if f.at[i].seen == f.epoch || f.fill(i, at) {
+				return f.all.numLists[f.at[i].index]
 			}
 			return nil
 		}
 	case StrList:
 		c.strs = func(f *Frame) []string {
-			if f.cells[i].seen == f.epoch || f.fill(i, at) {
-				return f.strLists[index]
+			if f.at[i].seen == f.epoch || f.fill(i, at) {
+				return f.all.strLists[f.at[i].index]
 			}
 			return nil
 		}

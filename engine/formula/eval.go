@@ -9,38 +9,49 @@ import "kvbench/engine/diag"
 // numbers, strings and booleans does not allocate memory.
 type Frame struct {
 	p *Program
-	// A slot has a value if its cell's seen equals the epoch. Numbers are stored
-	// in the cell; other values in the list for their kind, at the slot's index.
-	epoch    uint32
-	cells    []cell
-	strs     []string
-	bools    []bool
-	numLists [][]Rat
-	strLists [][]string
+	// A slot has a value if its cell's seen equals the epoch. Numbers and booleans are
+	// stored in the cell; other values in the list for their kind, at the cell's index.
+	epoch uint32
+	at    []*cell // by slot; some may be shared with other frames of a [Space]
+	all   *lists
 
 	computed []int32        // slots whose value was computed rather than set
 	misset   map[int32]Kind // slots set to a value of the wrong kind
 	err      *diag.Diag     // the first error of this evaluation
+
+	*spot // of a frame in a [Space], or nil
 }
 
 type cell struct {
 	num    Rat
 	seen   uint32
-	listed bool // in Frame.computed
+	index  int32
+	cond   bool
+	listed bool // computed rather than set
+}
+
+// lists holds the values that are not stored in cells.
+type lists struct {
+	strs     []string
+	numLists [][]Rat
+	strLists [][]string
 }
 
 // NewFrame returns a frame in which nothing is set.
 func (p *Program) NewFrame() *Frame {
-	return &Frame{
+	f := &Frame{
 		p:        p,
 		epoch:    1,
-		cells:    make([]cell, len(p.slots)),
-		strs:     make([]string, p.count[Str]),
-		bools:    make([]bool, p.count[Bool]),
-		numLists: make([][]Rat, p.count[NumList]),
-		strLists: make([][]string, p.count[StrList]),
+		at:       make([]*cell, len(p.slots)),
+		all:      &lists{make([]string, p.count[Str]), make([][]Rat, p.count[NumList]), make([][]string, p.count[StrList])},
 		computed: make([]int32, 0, len(p.slots)),
 	}
+	cells := make([]cell, len(p.slots))
+	for i := range cells {
+		cells[i].index = p.quick[i].index
+		f.at[i] = &cells[i]
+	}
+	return f
 }
 
 // Reset unsets everything.
@@ -48,7 +59,9 @@ func (f *Frame) Reset() {
 	f.forget()
 	clear(f.misset)
 	if f.epoch++; f.epoch == 0 { // after four billion resets
-		clear(f.cells)
+		for _, c := range f.at {
+			c.seen = 0
+		}
 		f.epoch = 1
 	}
 }
@@ -68,12 +81,12 @@ func (f *Frame) Set(r Ref, v Value) {
 			f.misset = map[int32]Kind{}
 		}
 		f.misset[int32(r)] = v.Kind
-		f.cells[r].seen = 0
+		f.at[r].seen = 0
 		return
 	}
 	delete(f.misset, int32(r))
-	f.store(int32(r), s, v)
-	f.cells[r].seen = f.epoch
+	f.store(r, s, v)
+	f.at[r].seen = f.epoch
 }
 
 // SetName is like [Frame.Set], but by name. It ignores names that no formula
@@ -91,60 +104,20 @@ func (f *Frame) SetNum(r Ref, v Rat) {
 		return
 	}
 	f.forget()
-	f.cells[r] = cell{num: v, seen: f.epoch}
-}
-
-// Dependents returns what must be recomputed if an input changes: all computed
-// values that depend on it.
-func (f *Frame) Dependents(r Ref) []Ref {
-	depends := make([]int8, len(f.p.slots)) // 1 for yes, -1 for no
-	depends[r] = 1
-	var find func(i Ref) bool
-	find = func(i Ref) bool {
-		if depends[i] == 0 {
-			depends[i] = -1
-			for _, u := range f.p.slots[i].uses {
-				if find(u) {
-					depends[i] = 1
-				}
-			}
-		}
-		return depends[i] > 0
-	}
-	var list []Ref
-	for i := range f.p.slots {
-		if find(Ref(i)) && Ref(i) != r && f.p.slots[i].class == derived && !f.isSet(Ref(i)) {
-			list = append(list, Ref(i))
-		}
-	}
-	return list
-}
-
-// Change is like [Frame.Set] for an input that already has a value, given its
-// [Frame.Dependents]: it discards only those.
-func (f *Frame) Change(r Ref, v Value, dependents []Ref) {
-	s := &f.p.slots[r]
-	if c := &f.cells[r]; v.Kind != s.kind || c.seen != f.epoch || c.listed || len(f.misset) > 0 {
-		f.Set(r, v)
-		return
-	}
-	for _, d := range dependents {
-		f.cells[d].seen = 0
-	}
-	f.store(int32(r), s, v)
+	f.at[r].num, f.at[r].seen = v, f.epoch
 }
 
 // Unset undoes [Frame.Set].
 func (f *Frame) Unset(r Ref) {
 	f.forget()
 	delete(f.misset, int32(r))
-	f.cells[r].seen = 0
+	f.at[r].seen = 0
 }
 
 // forget discards the computed values.
 func (f *Frame) forget() {
 	for _, i := range f.computed {
-		f.cells[i].seen, f.cells[i].listed = 0, false
+		f.at[i].seen, f.at[i].listed = 0, false
 	}
 	f.computed = f.computed[:0]
 }
@@ -167,25 +140,24 @@ func (f *Frame) Num(r Ref) (Rat, error) {
 	if f.p.quick[r].kind != Num {
 		return Rat{}, f.notA(r, Num)
 	}
-	if c := &f.cells[r]; c.seen == f.epoch {
+	if c := f.at[r]; c.seen == f.epoch {
 		return c.num, nil
 	}
 	if err := f.ensure(r); err != nil {
 		return Rat{}, err
 	}
-	return f.cells[r].num, nil
+	return f.at[r].num, nil
 }
 
 // Bool returns the value of r, which must be a boolean; see [Frame.Eval].
 func (f *Frame) Bool(r Ref) (bool, error) {
-	q := &f.p.quick[r]
-	if q.kind != Bool {
+	if f.p.quick[r].kind != Bool {
 		return false, f.notA(r, Bool)
 	}
 	if err := f.ensure(r); err != nil {
 		return false, err
 	}
-	return f.bools[q.index], nil
+	return f.at[r].cond, nil
 }
 
 func (f *Frame) notA(r Ref, want Kind) error {
@@ -226,12 +198,16 @@ func (f *Frame) isSet(r Ref) bool {
 	if _, wrong := f.misset[int32(r)]; wrong {
 		return true
 	}
-	return f.cells[r].seen == f.epoch && !f.cells[r].listed
+	c := f.at[r]
+	if c == unresolved {
+		c = f.resolve(r)
+	}
+	return c.seen == f.epoch && !c.listed
 }
 
 // ensure computes the value of r if necessary.
 func (f *Frame) ensure(r Ref) error {
-	if f.cells[r].seen == f.epoch {
+	if f.at[r].seen == f.epoch {
 		return nil
 	}
 	f.err = nil
@@ -249,11 +225,16 @@ func (f *Frame) fill(i int32, at place) bool {
 	if f.err != nil {
 		return false
 	}
+	if f.spot != nil {
+		if done := f.ofSpace(Ref(i)); done || f.err != nil {
+			return done
+		}
+	}
 	if q := &f.p.quick[i]; len(f.misset) == 0 && (q.num != nil || q.cond != nil) {
 		if q.num != nil {
-			f.cells[i].num = q.num(f)
+			f.at[i].num = q.num(f)
 		} else {
-			f.bools[q.index] = q.cond(f)
+			f.at[i].cond = q.cond(f)
 		}
 		if f.err != nil {
 			return false
@@ -277,14 +258,14 @@ func (f *Frame) fill(i int32, at place) bool {
 		f.err.About(diag.NotGiven, s.name)
 		return false
 	case s.class == preset:
-		f.store(i, s, *s.def)
+		f.store(Ref(i), s, *s.def)
 	default:
 		b := f.p.body(Ref(i))
 		if b.err != nil {
 			f.err = b.err
 			return false
 		}
-		f.store(i, s, f.run(&b.code))
+		f.store(Ref(i), s, f.run(&b.code))
 		if f.err != nil {
 			return false
 		}
@@ -295,11 +276,16 @@ func (f *Frame) fill(i int32, at place) bool {
 
 // note marks a slot as computed.
 func (f *Frame) note(i int32) {
-	c := &f.cells[i]
+	c := f.at[i]
 	c.seen = f.epoch
-	if !c.listed {
-		c.listed = true
+	if c.listed {
+		return
+	}
+	c.listed = true
+	if f.spot == nil {
 		f.computed = append(f.computed, i)
+	} else if f.shares(Ref(i)) {
+		f.space.base.computed = append(f.space.base.computed, i)
 	}
 }
 
@@ -322,35 +308,36 @@ func (f *Frame) run(c *code) Value {
 }
 
 // store saves the value of a slot.
-func (f *Frame) store(i int32, s *slot, v Value) {
+func (f *Frame) store(r Ref, s *slot, v Value) {
+	c := f.at[r]
 	switch s.kind {
 	case Num:
-		f.cells[i].num = v.Num
+		c.num = v.Num
 	case Str:
-		f.strs[s.index] = v.Str
+		f.all.strs[c.index] = v.Str
 	case Bool:
-		f.bools[s.index] = v.Bool
+		c.cond = v.Bool
 	case NumList:
-		f.numLists[s.index] = v.Nums
+		f.all.numLists[c.index] = v.Nums
 	case StrList:
-		f.strLists[s.index] = v.Strs
+		f.all.strLists[c.index] = v.Strs
 	}
 }
 
 // load returns the value saved by store.
 func (f *Frame) load(r Ref, s *slot) Value {
-	v := Value{Kind: s.kind}
+	v, c := Value{Kind: s.kind}, f.at[r]
 	switch s.kind {
 	case Num:
-		v.Num = f.cells[r].num
+		v.Num = c.num
 	case Str:
-		v.Str = f.strs[s.index]
+		v.Str = f.all.strs[c.index]
 	case Bool:
-		v.Bool = f.bools[s.index]
+		v.Bool = c.cond
 	case NumList:
-		v.Nums = f.numLists[s.index]
+		v.Nums = f.all.numLists[c.index]
 	case StrList:
-		v.Strs = f.strLists[s.index]
+		v.Strs = f.all.strLists[c.index]
 	}
 	return v
 }

@@ -32,6 +32,7 @@ var languages = map[string]language{
 	raw:     {quote: func(s string) (string, error) { return s, nil }, between: ",", newScanner: func() scanner { return anywhere{} }},
 	"shell": {quote: quoteShell, between: " ", newScanner: func() scanner { return &shellScanner{} }},
 	"yaml":  {quote: quoteJSON, open: "[", between: ", ", shut: "]", newScanner: func() scanner { return &lineScanner{blocks: true} }},
+	"yaml$": {quote: quoteVariables, open: "[", between: ", ", shut: "]", newScanner: func() scanner { return &lineScanner{blocks: true} }},
 	"toml":  {quote: quoteTOML, keys: true, open: "[", between: ", ", shut: "]", newScanner: func() scanner { return &lineScanner{} }},
 	"ini":   {quote: quoteINI, between: ",", newScanner: func() scanner { return &lineScanner{} }},
 	"text":  {quote: func(s string) (string, error) { return diag.Printable(s), nil }, between: ", ", newScanner: func() scanner { return anywhere{} }},
@@ -86,7 +87,25 @@ func quoteJSON(s string) (string, error) {
 		return "", errNotUTF8
 	}
 	text, err := json.Marshal(s)
-	return string(text), err
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, r := range string(text) {
+		if r >= 0x7f && r <= 0xffff && diag.IsHidden(r) { // JSON allows it, YAML does not
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String(), nil
+}
+
+// quoteVariables quotes a string for YAML that is read by a program that replaces $NAME,
+// and $$ by $.
+func quoteVariables(s string) (string, error) {
+	text, err := quoteJSON(s)
+	return strings.ReplaceAll(text, "$", "$$"), err
 }
 
 // quoteTOML returns a basic string, on one line.

@@ -16,7 +16,9 @@ import (
 
 // Facts are values known only during a run, by their names in formulas.
 type Facts struct {
-	Launch   string // pair or single
+	Launch string // pair or single
+	// InPlace is the name of the program that runs in place of nixlbench, or "".
+	InPlace  string
 	FreePort int64
 	// EtcdLocal reports whether every server of etcd is on this machine.
 	EtcdLocal bool
@@ -37,6 +39,7 @@ type Facts struct {
 func (f *Facts) values() map[string]formula.Value {
 	return map[string]formula.Value{
 		"launch":        formula.Text(f.Launch),
+		"in_place":      formula.Text(f.InPlace),
 		"free_port":     formula.Number(f.FreePort),
 		"etcd_local":    formula.Truth(f.EtcdLocal),
 		"dio_align":     formula.Number(f.DIOAlign),
@@ -416,7 +419,7 @@ func (r *Rules) AddTimed(pl *plan.Plan, flags []fit.Flag, facts *Facts, rows []R
 		for _, m := range runs.Measures {
 			ref, ok := r.prog.Ref(rowPrefix + m.Value)
 			if n, err := strconv.ParseInt(string(row[m.Key]), 10, 64); ok && m.ID && err == nil {
-				r.frame.Change(ref, formula.Number(n), r.frame.Dependents(ref))
+				r.frame.SetNum(ref, formula.Int(n))
 			}
 		}
 		for name := range runs.Timed {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 
 	"kvbench/engine/config"
 	"kvbench/engine/data"
@@ -17,31 +18,58 @@ import (
 
 // The parts of the tuning data, as used in the names of formulas.
 const (
-	shortTable = "tuning.short."
-	mostTable  = "tuning.most."
+	shortTable   = "tuning.short."
+	requireTable = "tuning.require."
+	mostTable    = "tuning.most."
 )
 
 // declareTuning declares the formulas of the tuning data.
 func declareTuning(t *schema.Tuning, add func(string, schema.Formula, formula.Kind)) {
-	for _, flag := range schema.Keys(t.Short) {
-		add(shortTable+flag, t.Short[flag], formula.Num)
+	for _, short := range t.Short {
+		add(shortTable+short.Flag, short.Value, formula.Num)
+	}
+	for i, limit := range t.Require {
+		add(requireTable+strconv.Itoa(i), limit.Require, formula.Bool)
 	}
 	for i := range t.Knobs {
 		add(mostTable+t.Knobs[i].Flags[0], t.Knobs[i].Most, formula.Num)
 	}
 }
 
-// Short returns the values of flags that keep runs of a plan short.
+// Short returns the values of flags that keep runs of a plan short. If the user set one of
+// them, there are none.
 func (r *Rules) Short(pl *plan.Plan) (map[string]formula.Value, error) {
+	short := r.bench.Runs.Get().Tuning.Short
+	for _, s := range short {
+		if _, given := pl.Request.Flags[s.Flag]; given {
+			return nil, nil
+		}
+	}
 	r.load(pl, pl.Flags, new(Facts))
 	values := map[string]formula.Value{}
 	var errs diag.List
-	for flag := range r.bench.Runs.Get().Tuning.Short {
-		if r.bench.FlagIn(r.bench.Flags[flag], r.release) != nil {
-			values[flag] = r.eval(shortTable+flag, &errs)
+	for _, s := range short {
+		if r.bench.FlagIn(r.bench.Flags[s.Flag], r.release) == nil {
+			continue
 		}
+		values[s.Flag] = r.eval(shortTable+s.Flag, &errs)
+		r.set(s.Flag, values[s.Flag]) // for the next ones
 	}
 	return values, errs.Err()
+}
+
+// Worthwhile returns the reason not to try a plan, or nil.
+func (r *Rules) Worthwhile(pl *plan.Plan) error {
+	r.load(pl, pl.Flags, new(Facts))
+	for i, limit := range r.bench.Runs.Get().Tuning.Require {
+		var errs diag.List
+		if ok := r.eval(requireTable+strconv.Itoa(i), &errs).Bool; len(errs) > 0 {
+			return errs
+		} else if !ok {
+			return diag.Errorf(diag.Pos{}, "%s", r.fill(limit.Message))
+		}
+	}
+	return nil
 }
 
 // Setting is a setting of nixlbench with the values to try.
@@ -95,7 +123,12 @@ func (r *Rules) Settings(s *schema.Schema, pl *plan.Plan, several map[string][]d
 		}
 	}
 	for _, name := range schema.Keys(several) {
-		if f := r.bench.Flags[name]; !used[name] {
+		f := r.bench.Flags[name]
+		switch {
+		case used[name]:
+		case f.Backends != nil && !slices.Contains(f.Backends, pl.Backend()):
+			errs = append(errs, several[name][0].Origin.Errorf("backend %s does not use this flag, so its values make no difference", pl.Backend()))
+		default:
 			set := Setting{Flags: []*schema.Flag{f}, Source: several[name][0].Origin.String()}
 			set.add(several[name])
 			set.finish(pl)
@@ -173,7 +206,7 @@ func (s *Setting) add(values []data.Fact) {
 
 // finish adds the default, and removes repeated values. Numbers are sorted.
 func (s *Setting) finish(pl *plan.Plan) {
-	i := slices.IndexFunc(pl.Flags, func(f fit.Flag) bool { return f.Flag == s.Flags[0] })
+	i := slices.IndexFunc(pl.Flags, func(f fit.Flag) bool { return f.Name == s.Name() })
 	if i < 0 {
 		s.Values = nil
 		return
@@ -193,6 +226,15 @@ func (s *Setting) finish(pl *plan.Plan) {
 	}
 	s.Values = list
 	s.Default = slices.IndexFunc(list, func(v formula.Value) bool { return v.Text() == def.Text() })
+}
+
+// OneRow checks that a run of a plan has a single block and batch size.
+func (r *Rules) OneRow(pl *plan.Plan) error {
+	asked, err := r.Asked(pl, pl.Flags, &Facts{Launch: "single"})
+	if err == nil && asked != nil && len(asked.ids) != 1 {
+		err = diag.Errorf(diag.Pos{File: pl.Request.Config.File}, "a run has %d combinations of block and batch sizes: tuning needs one", len(asked.ids))
+	}
+	return err
 }
 
 // Measured returns the measurement that tuning maximizes, from the only row of a run.

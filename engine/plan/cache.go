@@ -95,6 +95,17 @@ type cache struct {
 	// The inputs that identify the current layer in formulas.
 	layer, group, kind, per, draft formula.Ref
 	inner                          []formula.Ref // all inputs that are set for a layer, stage or I/O
+	// Other values that are often used; -1 if the program does not have them.
+	stage, units, part, requests, windows           formula.Ref
+	pageBytes, pages, ioCovers, pool, count, places formula.Ref
+	partBytes, blocks, blockBytes, allBlocks, first formula.Ref
+	partRefs                                        map[string][]formula.Ref // as parts
+	// roots are computed as rootOf says, under the stand-ins of folds.
+	roots    []formula.Root
+	rootOf   map[formula.Ref]root
+	standIns []standIns
+	// numbered reports whether values of a stage depend on its number, besides its first layer.
+	numbered bool
 	// byLayer has the groups whose fields depend on the number of the layer.
 	byLayer map[string]bool
 	pairing *pairing // nil if the plans are not for transfers
@@ -122,11 +133,16 @@ type fold struct {
 	value    formula.Ref // the combined value
 	standIns []standIn
 	needs    []*fold          // other folds that it reads, if it has stand-ins
+	under    int16            // the place of the stand-ins in the space
+	index    int              // among the folds
 	defaults []*engineDefault // fields that it reads and whose default an engine determines
 }
 
 // standIn is a formula whose value temporarily replaces the value of another.
-type standIn struct{ from, to formula.Ref }
+type standIn struct {
+	from, to formula.Ref
+	text     string // of the formula
+}
 
 // layerField is a field of a kind, with the reference to its value in the current
 // layer.
@@ -345,8 +361,11 @@ func (ds *declarations) linkCache() error {
 		r.ref, _ = ds.prog.Ref(fmt.Sprintf("%s%s.%d", requirePrefix, r.kind, counts[r.kind]))
 		counts[r.kind]++
 	}
-	for name, ref := range map[string]*formula.Ref{layerVar: &ds.cache.layer, groupVar: &ds.cache.group, kindVar: &ds.cache.kind, perVar: &ds.cache.per, draftVar: &ds.cache.draft} {
-		*ref, _ = ds.prog.Ref(name)
+	for name, ref := range ds.cache.named() {
+		var ok bool
+		if *ref, ok = ds.prog.Ref(name); !ok {
+			*ref = -1
+		}
 	}
 	ds.cache.byLayer = map[string]bool{}
 	for name, g := range ds.arch.Layers.Groups {
@@ -384,7 +403,25 @@ func (ds *declarations) linkCache() error {
 			}
 		}
 	}
+	ds.linkRoots()
+	of := []formula.Ref{ds.cache.count, ds.cache.blocks, ds.cache.blockBytes, ds.cache.places}
+	for _, f := range ds.cache.folds {
+		if f.Over == schema.OverStage {
+			of = append(append(of, f.ref, f.when), f.by...)
+		}
+	}
+	ds.cache.numbered = slices.ContainsFunc(of, func(r formula.Ref) bool { return r >= 0 && ds.prog.DependsOn(r, StageVar) })
 	return nil
+}
+
+// named returns the frequently used references by name.
+func (c *cache) named() map[string]*formula.Ref {
+	return map[string]*formula.Ref{
+		layerVar: &c.layer, groupVar: &c.group, kindVar: &c.kind, perVar: &c.per, draftVar: &c.draft,
+		StageVar: &c.stage, ioUnits: &c.units, ioPart: &c.part, requestsField: &c.requests, windowsVar: &c.windows,
+		pageBytes: &c.pageBytes, layerPages: &c.pages, ioCovers: &c.ioCovers, ioPool: &c.pool, ioCount: &c.count, ioPlaces: &c.places,
+		ioPartBytes: &c.partBytes, ioBlocks: &c.blocks, ioBlockBytes: &c.blockBytes, blocksVar: &c.allBlocks, firstVar: &c.first,
+	}
 }
 
 // linkFolds resolves the folds that the requested quantities need, directly or through
@@ -434,7 +471,7 @@ func (ds *declarations) linkFolds() error {
 			refs = append(refs, by)
 		}
 		for _, name := range schema.Keys(f.Set) {
-			s := standIn{}
+			s := standIn{text: f.Set[name].Text}
 			s.from, _ = ds.prog.Ref(foldPrefix + f.Name + "." + name)
 			var ok bool
 			if s.to, ok = ds.prog.Ref(name); !ok {
@@ -540,30 +577,6 @@ func (p *Program) OfLayer(ref formula.Ref) bool {
 // stageFields are the fields that the rank accounting reads directly, without a
 // formula.
 var stageFields = []string{stagesField, stageField, patternField}
-
-// LayersRead reports whether values computed from layers, or whether there is a plan
-// at all, may depend on a configuration field.
-func (p *Program) LayersRead(field string) bool {
-	refs := append(slices.Clone(p.requires), p.layerRefs()...)
-	for _, f := range p.cache.folds {
-		refs = append(append(refs, f.ref), f.by...)
-		if f.when >= 0 {
-			refs = append(refs, f.when)
-		}
-		for _, s := range f.standIns {
-			refs = append(refs, s.from)
-		}
-	}
-	if p.rank {
-		if slices.Contains(stageFields, field) {
-			return true
-		}
-		for _, r := range p.cache.requires {
-			refs = append(refs, r.ref)
-		}
-	}
-	return slices.ContainsFunc(refs, func(ref formula.Ref) bool { return p.prog.DependsOn(ref, field) })
-}
 
 // layerRefs returns the values, other than folds, that values computed from layers
 // depend on.

@@ -195,16 +195,17 @@ func (f *Frame) setFields(req *Request) {
 	}
 }
 
-// settle determines the engine's values of the fields that are not set, and adds them to
-// settled and to the frame. After that, stand-ins do not change them.
-func (f *Frame) settle(req *Request, fields []*engineDefault, settled map[string]data.Fact) error {
+// settle determines the engine's values of the fields that are not set. After that,
+// stand-ins do not change them.
+func (l *Layers) settle(req *Request, fields []*engineDefault) error {
+	before := len(l.settled)
 	for _, d := range fields {
-		if _, ok := settled[d.field]; ok || f.Given(d.field, req.Config.Values[d.field]) {
+		if _, ok := l.settled[d.field]; ok || l.Given(d.field, req.Config.Values[d.field]) {
 			continue
 		}
-		v, err := f.frame.Eval(d.ref)
+		v, err := l.base.Eval(d.ref)
 		if err != nil {
-			return f.missing(req, err)
+			return l.missing(req, err)
 		}
 		from := data.Origin{Kind: data.FromEngine, Name: req.Config.Values[engineField].Str}
 		for _, name := range d.inputs {
@@ -213,11 +214,19 @@ func (f *Frame) settle(req *Request, fields []*engineDefault, settled map[string
 			}
 		}
 		if d.transfer {
-			from = data.Origin{Kind: data.FromDefault, Pos: f.prog.Source(d.ref).Pos}
+			from = data.Origin{Kind: data.FromDefault, Pos: l.prog.Source(d.ref).Pos}
 		}
-		settled[d.field] = data.Fact{Value: v, Origin: from}
-		f.frame.Set(d.ref, v)
+		l.settled[d.field] = data.Fact{Value: v, Origin: from}
 	}
+	if len(l.settled) == before {
+		return nil
+	}
+	for _, d := range fields {
+		if v, ok := l.settled[d.field]; ok {
+			l.frame.Set(d.ref, v.Value)
+		}
+	}
+	l.newSpace()
 	return nil
 }
 
@@ -260,15 +269,6 @@ func (p *Program) leadsTo(ref formula.Ref, field string, seen map[formula.Ref]bo
 	})
 }
 
-// unsettle removes from the frame the values that settle set for the previous request.
-func (f *Frame) unsettle(req *Request) {
-	for _, d := range f.cache.defaults {
-		if !f.Given(d.field, req.Config.Values[d.field]) {
-			f.frame.Unset(d.ref)
-		}
-	}
-}
-
 // withSettled returns the request with the engine's values added to its configuration
 // for the fields that are not set.
 func (r *Request) withSettled() *Request {
@@ -294,9 +294,16 @@ func (f *Frame) checkRelease(req *Request) error {
 		field = "system." + releaseField + ": "
 	}
 	d := v.Origin.Errorf("%s%q is not a known release of %s: expected %s or one of %s", field, v.Str, engine, autoWord, strings.Join(releases, ", "))
+	d.About(diag.NotAllowed, v.Str)
+	if version := strings.TrimPrefix(v.Str, "v"); version != "" && version[0] >= '0' && version[0] <= '9' {
+		if near := schema.NearestRelease(version, releases); near != "" {
+			d.WithHint("did you mean %q?", near)
+		}
+		return d
+	}
 	newest := slices.Clone(releases)
 	slices.Reverse(newest)
-	d.About(diag.NotAllowed, v.Str).Suggest(v.Str, newest)
+	d.Suggest(v.Str, newest)
 	return d
 }
 

@@ -205,11 +205,14 @@ func (p *Planner) explainer(pl *Plan) *explainer {
 	x := &explainer{open: map[formula.Ref]bool{}, folds: map[foldKey]*Step{}, Layers: p.layers, fit: p.fit, plan: pl, values: values}
 	if pl.Transfers() {
 		// The plan was made, so the destination's side has no errors.
-		req, err := x.destinationOf(&modelled{Request: pl.Request})
+		req, err := x.destinationOf(pl.Request, x.frame, nil)
 		if err == nil {
 			x.other.Load(req)
 			var warnings diag.List
-			_, _ = x.other.model(req, &warnings)
+			_ = x.other.begin(req, &warnings)
+			for _, f := range x.other.ofModel {
+				x.other.set(f.name, formula.Value{Kind: formula.Num, Num: f.num})
+			}
 		}
 	}
 	return x
@@ -305,7 +308,7 @@ func (x *explainer) whence(name string, ref formula.Ref) string {
 		if v.Origin.Kind == data.FromCommand && v.Origin.Name == fit.BackendFlag {
 			return "the backend's default"
 		}
-		return v.Origin.String()
+		return strings.TrimSpace(v.Origin.String() + " " + v.Word)
 	}
 	if v, ok := req.Model.Params[name]; ok {
 		return v.Origin.String()

@@ -216,6 +216,16 @@ func (x *explainer) blockStep(s *Step) error {
 	return nil
 }
 
+// part returns the bytes that an I/O moves for one part of a page.
+func (x *explainer) part(c *cell, part string) (int64, error) {
+	n, err := x.whole(partName(c.kind, part))
+	if err != nil {
+		return 0, err
+	}
+	x.set(ioPart, formula.Number(n))
+	return x.whole(ioPartBytes)
+}
+
 // covers describes the setting that determines what an I/O covers.
 func (x *explainer) covers() string {
 	v := x.plan.Request.Config.Values[patternField]

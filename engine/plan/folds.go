@@ -76,9 +76,13 @@ func (l *Layers) foldByKey(f *fold, cells []cell, lo, hi int) ([]formula.Rat, er
 // values of the formulas in By, as text.
 func (l *Layers) keyOf(f *fold, c *cell) (string, error) {
 	l.enter(c)
+	return keyIn(l.frame, f)
+}
+
+func keyIn(frame *formula.Frame, f *fold) (string, error) {
 	var key []byte
 	for _, ref := range f.by {
-		v, err := l.frame.Eval(ref)
+		v, err := frame.Eval(ref)
 		if err != nil {
 			return "", err
 		}
@@ -118,13 +122,19 @@ func (l *Layers) plus(f *fold, v formula.Rat, c *cell, lo, hi int) (formula.Rat,
 	if err != nil {
 		return v, err
 	}
+	return f.plus(v, one, n)
+}
+
+// plus combines a value with the values of n layers.
+func (f *fold) plus(v, one formula.Rat, n int64) (formula.Rat, error) {
 	if f.Fold.Fold == schema.FoldMax {
 		if v.Cmp(one) < 0 {
 			v = one
 		}
 		return v, nil
 	}
-	if one, err = one.Mul(formula.Int(n)); err == nil {
+	one, err := one.Mul(formula.Int(n))
+	if err == nil {
 		v, err = v.Add(one)
 	}
 	if err != nil {

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"kvbench/engine/data"
@@ -18,13 +19,6 @@ import (
 type Frame struct {
 	*Program
 	frame *formula.Frame
-	facts []factSlot // for the facts that Move sets
-}
-
-// factSlot locates a fact and its dependents in a frame.
-type factSlot struct {
-	ref    formula.Ref // -1 if no formula reads it
-	depend []formula.Ref
 }
 
 // Values returns the frame's values.
@@ -63,30 +57,6 @@ func (f *Frame) LoadPlan(pl *Plan) {
 	}
 	for _, q := range pl.Quantities {
 		f.set(q.Name, formula.Value{Kind: formula.Num, Num: formula.Int(q.Value)})
-	}
-}
-
-// Move sets the values computed from layers for a request. The request must have the
-// same facts in the same order as the previous ones: Move keeps all values in the frame
-// that do not depend on facts that change.
-func (f *Frame) Move(req *Request) {
-	if f.facts == nil {
-		f.facts = make([]factSlot, len(req.facts))
-		for i, v := range req.facts {
-			ref, ok := f.prog.Ref(v.name)
-			if !ok {
-				f.facts[i].ref = -1
-				continue
-			}
-			f.facts[i] = factSlot{ref, f.frame.Dependents(ref)}
-		}
-	}
-	for i, v := range req.facts {
-		if s := &f.facts[i]; s.ref >= 0 {
-			if old, err := f.frame.Num(s.ref); err != nil || old != v.num {
-				f.frame.Change(s.ref, formula.Value{Kind: formula.Num, Num: v.num}, s.depend)
-			}
-		}
 	}
 }
 
@@ -131,14 +101,14 @@ func (f *Frame) quantities() ([]Quantity, error) {
 		}
 		n, whole := v.Int64()
 		if !whole {
-			src := f.origin(ref)
+			src := f.origin(f.frame, ref)
 			d := diag.Errorf(src.Pos, "%s is %s, which is not a whole number", q.Name, v).About(diag.NotWhole, q.Name)
 			d.Source, d.Caret = src.Text, 1
 			errs = append(errs, d.WithHint("round it explicitly: floor(), ceil(), div() or ceil_div()"))
 			continue
 		}
 		if n < least {
-			errs = append(errs, diag.Errorf(f.origin(ref).Pos, "%s is %d: expected at least %d", q.Name, n, least).About(diag.NotWhole, q.Name))
+			errs = append(errs, diag.Errorf(f.origin(f.frame, ref).Pos, "%s is %d: expected at least %d", q.Name, n, least).About(diag.NotWhole, q.Name))
 			break // the following quantities would be invalid too
 		}
 		all = append(all, Quantity{q.Name, q.Unit, q.Doc, n})
@@ -148,7 +118,7 @@ func (f *Frame) quantities() ([]Quantity, error) {
 
 // origin returns the formula that a value comes from. If that formula selects an entry
 // of a table, origin returns the entry's formula.
-func (f *Frame) origin(ref formula.Ref) formula.Source {
+func (f *Frame) origin(values *formula.Frame, ref formula.Ref) formula.Source {
 	uses := f.prog.Uses(ref)
 	for _, name := range uses {
 		t, ok := f.arch.Tables[name]
@@ -157,7 +127,7 @@ func (f *Frame) origin(ref formula.Ref) formula.Source {
 		}
 		for _, key := range uses {
 			if r, ok := f.prog.Ref(key); ok && f.prog.Kind(r) == formula.Str {
-				if v, err := f.frame.Eval(r); err == nil && !t[v.Str].IsZero() {
+				if v, err := values.Eval(r); err == nil && !t[v.Str].IsZero() {
 					return t[v.Str]
 				}
 			}
@@ -178,6 +148,10 @@ func (f *Frame) missing(req *Request, err error) error {
 	}
 	// A position in the data does not say which model has the wrong values.
 	for i, d := range list {
+		if e := tooLarge(req, d); e != nil {
+			list[i] = e
+			continue
+		}
 		if d.Pos.File != req.Model.File && req.Model.File != "" {
 			e := *d
 			list[i] = e.WithHint("with %s", req.Model.File)
@@ -186,16 +160,49 @@ func (f *Frame) missing(req *Request, err error) error {
 	return diag.List(list)
 }
 
+// minLarge is the smallest number that is blamed for a result that is too large.
+const minLarge = 1 << 31
+
+// tooLarge returns an error about the largest number in a configuration, if the user set
+// it, to report instead of a result that does not fit in 64 bits. Otherwise, it returns
+// nil.
+func tooLarge(req *Request, d *diag.Diag) *diag.Diag {
+	if !strings.HasSuffix(d.Msg, "does not fit in 64 bits") {
+		return nil
+	}
+	var most int64
+	var from data.Origin
+	for _, name := range schema.Keys(req.Config.Values) {
+		v := req.Config.Values[name]
+		if n, ok := v.Num.Int64(); ok && v.Origin.Given() && n > most {
+			most, from = n, v.Origin
+		}
+	}
+	if most < minLarge {
+		return nil
+	}
+	e := from.Errorf("%d is too large: %s", most, d.Msg).About(d.Code, d.Name)
+	if !d.Pos.IsZero() {
+		e.WithHint("the formula is at %s", d.Pos)
+	}
+	return e
+}
+
 // whole returns a value, which must be a whole number and not negative.
 func (f *Frame) whole(name string) (int64, error) {
 	ref, _ := f.prog.Ref(name)
-	v, err := f.frame.Num(ref)
+	return f.wholeAt(f.frame, ref)
+}
+
+// wholeAt is like whole, for a reference and the values in another frame.
+func (f *Frame) wholeAt(values *formula.Frame, ref formula.Ref) (int64, error) {
+	v, err := values.Num(ref)
 	if err != nil {
 		return 0, err
 	}
 	n, ok := v.Int64()
 	if !ok || n < 0 {
-		src := f.origin(ref)
+		src, name := f.origin(values, ref), f.prog.Name(ref)
 		d := diag.Errorf(src.Pos, "%s is %s: expected a whole number, 0 or more", name, v).About(diag.NotWhole, name)
 		d.Source, d.Caret = src.Text, 1
 		return 0, d
@@ -203,22 +210,24 @@ func (f *Frame) whole(name string) (int64, error) {
 	return n, nil
 }
 
-// groupWords begins a message about the layers of a group. ofValue in a message is
-// replaced by the value that the message is about.
+// groupWords begins a message about the layers of a group. In a message, ofValue is
+// replaced by the value that the message is about, and ofWord by the first item of that
+// comma-separated list that is not a whole number in 32 bits.
 const (
 	groupWords = "layers "
 	ofValue    = "{value}"
+	ofWord     = "{word}"
 )
 
 // unmet returns a message about a requirement that does not hold, for a group of layers
 // or, if group is "", for the model. If the user set the value that the requirement is
 // about, the message points to that value, otherwise to pos.
-func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, group string, pos diag.Pos) *diag.Diag {
+func (f *Frame) unmet(req *Request, values *formula.Frame, r *schema.Requirement, ref formula.Ref, group string, pos diag.Pos) *diag.Diag {
 	msg := r.Message
 	if group != "" {
 		msg = groupWords + group + ": " + msg
 	}
-	if detail := f.expected(ref); detail != "" {
+	if detail := expected(values, ref); detail != "" {
 		msg += ": " + detail
 	}
 	of := f.prog.Name(ref)
@@ -226,9 +235,9 @@ func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, grou
 		of += " of layers " + group
 	}
 	d := diag.Errorf(pos, "%s", msg).About(diag.Requires, of)
-	for _, values := range []map[string]data.Fact{req.Config.Values, req.Model.Params} {
-		if v, ok := values[r.Of]; ok && v.Origin.Given() {
-			d = v.Origin.Errorf("%s", strings.ReplaceAll(msg, ofValue, v.Value.String())).About(diag.Requires, of)
+	for _, given := range []map[string]data.Fact{req.Config.Values, req.Model.Params} {
+		if v, ok := given[r.Of]; ok && v.Origin.Given() {
+			d = v.Origin.Errorf("%s", strings.NewReplacer(ofValue, v.Value.String(), ofWord, wordIn(v.Str)).Replace(msg)).About(diag.Requires, of)
 			d.Suggest(v.Str, f.schema.KnownOf(r.Of))
 		}
 	}
@@ -244,6 +253,17 @@ func (f *Frame) unmet(req *Request, r *schema.Requirement, ref formula.Ref, grou
 	return d
 }
 
+// wordIn returns the first item of a comma-separated list that is not a whole number in
+// 32 bits, as formulas read such lists.
+func wordIn(list string) string {
+	for item := range strings.SplitSeq(list, ",") {
+		if _, err := strconv.ParseUint(item, 10, 32); err != nil {
+			return strconv.Quote(item)
+		}
+	}
+	return strconv.Quote(list)
+}
+
 // relations maps the operators of comparisons to words.
 var relations = map[string]string{
 	"==": "", "!=": "a number other than ", "<": "less than ", "<=": "at most ", ">": "more than ", ">=": "at least ",
@@ -251,12 +271,12 @@ var relations = map[string]string{
 
 // expected describes the numbers in a comparison that does not hold, as in "got 3,
 // expected at most 2". It returns "" for any other condition.
-func (f *Frame) expected(ref formula.Ref) string {
-	op, left, right, ok, err := f.frame.Sides(ref)
+func expected(values *formula.Frame, ref formula.Ref) string {
+	op, left, right, ok, err := values.Sides(ref)
 	if !ok || err != nil || left.Value.Kind != formula.Num {
 		return ""
 	}
-	e, err := f.frame.Explain(ref)
+	e, err := values.Explain(ref)
 	if err != nil {
 		return ""
 	}
@@ -280,7 +300,7 @@ func (f *Frame) Require(req *Request, warnings *diag.List) error {
 		if ok {
 			continue
 		}
-		d := f.unmet(req, r, ref, "", diag.Pos{File: req.Model.File})
+		d := f.unmet(req, f.frame, r, ref, "", diag.Pos{File: req.Model.File})
 		if !r.GoesOn() {
 			return d
 		}

@@ -21,9 +21,11 @@ type Layers struct {
 	drafts  int // the number of layers in the cells that speculation adds
 	// other evaluates the destination's side of a transfer.
 	other *Layers
-	quick *quick // for the slowest pairs of transfers, or nil
 	// byCell contains, for each cell, the values of folds that divide layers into sets.
 	byCell []foldValues
+	// axes are the fields whose values differ between the requests of a sweep.
+	axes []formula.Ref
+	tally
 }
 
 // Layers returns a Layers that evaluates in the frame.
@@ -102,6 +104,7 @@ func (l *Layers) layersOf(req *Request) ([]cell, error) {
 	if err := l.overlapping(req, both); err != nil {
 		return nil, err
 	}
+	l.frame.Unset(l.cache.layer)
 	l.cellsOf, l.cells, l.drafts = req.Model, cells, int(drafts)
 	return cells, nil
 }
@@ -156,20 +159,22 @@ func (l *Layers) enter(c *cell) {
 	}
 }
 
-// require checks the requirements on layers of a kind, or on the model if kind is "".
-func (l *Layers) require(req *Request, kind, group string, warnings *diag.List) error {
+// require checks the requirements on layers of a kind, or on the model if kind is "", in
+// the frame of a layer or of the model.
+func (l *Layers) require(req *Request, frame *formula.Frame, kind, group string, warnings *diag.List) error {
 	for _, r := range l.cache.requires {
 		if r.kind != kind {
 			continue
 		}
-		ok, err := l.frame.Bool(r.ref)
+		ok, err := frame.Bool(r.ref)
 		if err != nil {
 			return l.missing(req, err)
 		}
+		l.check(frame, r.ref, ok)
 		if ok {
 			continue
 		}
-		d := l.unmet(req, r.Requirement, r.ref, group, req.label())
+		d := l.unmet(req, frame, r.Requirement, r.ref, group, req.label())
 		if !r.GoesOn() {
 			return d
 		}
@@ -192,13 +197,13 @@ func (l *Layers) checkFields(req *Request, cells []cell) error {
 			continue
 		}
 		seen[c.group] = true
-		l.enter(c)
+		frame := l.at(-1, c.index)
 		for _, field := range l.cache.counts[c.kind] {
 			f := l.arch.Layers.Groups[c.group].Fields[field.field]
 			if f.IsZero() {
 				continue
 			}
-			v, err := l.frame.Num(field.ref)
+			v, err := frame.Num(field.ref)
 			if err != nil {
 				return l.missing(req, err)
 			}
@@ -212,172 +217,279 @@ func (l *Layers) checkFields(req *Request, cells []cell) error {
 	return nil
 }
 
-// ExpandNext is like [Layers.Expand], but first clears the values that Expand set for
-// the previous request. Both requests must be for the same model and differ only in the
-// values of their axes. The given values of the new one must already be in the frame.
-func (l *Layers) ExpandNext(req *Request) ([]*Request, diag.List, error) {
-	if l.slowest {
-		if l.quick == nil {
-			l.quick = newQuick(l)
-		}
-		return l.quick.expand(req)
-	}
-	for _, ref := range l.cache.inner {
-		l.frame.Unset(ref)
-	}
-	l.unsettle(req)
-	return l.Expand(req)
-}
-
 // Expand returns a request for each I/O size in each stage, with the facts for its plan.
 // In the model accounting, it returns one request. The frame must hold the given values
-// of the request.
+// of the request. After that, it must be loaded again.
 func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 	var warnings diag.List
-	x, err := l.model(req, &warnings)
-	if err != nil {
+	if err := l.begin(req, &warnings); err != nil {
 		return nil, nil, err
 	}
-	switch {
-	case l.cache == nil:
+	if l.cache == nil {
 		return []*Request{req}, warnings, nil
-	case !l.rank:
-		one := *req
-		one.facts = x.facts
-		return []*Request{&one}, warnings, nil
 	}
-	var stages []stage
-	if l.transfers {
-		stages, err = l.shapes(x, &warnings)
-	} else {
-		var rates []rate
-		if rates, err = l.rates(req, x.cells, &warnings); err == nil {
-			stages, err = l.stages(req, rates)
+	all, err := l.count(req, &warnings)
+	return all, warnings, err
+}
+
+// begin checks the requirements on a request and evaluates the values that are computed
+// from all of its model's layers.
+func (l *Layers) begin(req *Request, warnings *diag.List) error {
+	l.tally = tally{first: true, settled: map[string]data.Fact{}, varying: l.axes}
+	l.byCell = nil
+	if err := l.Require(req, warnings); err != nil {
+		return err
+	}
+	if l.cache == nil {
+		return nil
+	}
+	if l.rank {
+		// Check the release first: requirements may read it.
+		if err := l.checkRelease(req); err != nil {
+			return err
+		}
+		if err := l.require(req, l.frame, "", "", warnings); err != nil {
+			return err
 		}
 	}
-	if err != nil {
-		return nil, nil, err
+	if _, err := l.layersOf(req); err != nil {
+		return err
 	}
-	ref, _ := l.prog.Ref(windowsVar)
-	windows, err := l.frame.Eval(ref)
-	if err != nil {
-		return nil, nil, l.missing(req, err)
+	if p := l.cache.pairing; p != nil {
+		l.varying = append([]formula.Ref{rankVaries: p.rank, groupVaries: p.dp, bytesVaries: p.bytes, iosVaries: p.total}, l.axes...)
 	}
-	var all []*Request
-	ofModel := len(x.facts)
-	for i := range stages {
-		st := &stages[i]
-		if len(st.ios) == 0 {
-			warnings.Add(diag.Warnf(req.label(), "pipeline stage %d (%s) has no cache", st.number, st.layers()))
+	l.newSpace()
+	if err := l.checkFields(req, l.cells); err != nil {
+		return err
+	}
+	if err := l.foldModel(req); err != nil {
+		return err
+	}
+	if l.rank {
+		if err := l.settle(req, l.cache.defaults); err != nil {
+			return err
+		}
+	}
+	return l.checkBase()
+}
+
+// The numbers of those varying inputs of transfers that are no fields.
+const (
+	rankVaries = iota
+	groupVaries
+	bytesVaries
+	iosVaries
+	variesInside
+)
+
+// check notes a requirement that has to be checked for each request.
+func (l *Layers) check(frame *formula.Frame, ref formula.Ref, holds bool) {
+	if len(l.axes) > 0 && l.space != nil && l.space.Varies(ref) {
+		l.checks = append(l.checks, check{frame, ref, holds})
+	}
+}
+
+// checkBase notes the requirements on the model, which were checked before there was a space.
+func (l *Layers) checkBase() error {
+	if len(l.axes) == 0 {
+		return nil
+	}
+	for i := range l.requires {
+		ok, err := l.base.Bool(l.requires[i])
+		if err != nil {
+			return err
+		}
+		l.check(l.base, l.requires[i], ok)
+	}
+	for _, r := range l.cache.requires {
+		if r.kind != "" || !l.rank {
 			continue
 		}
-		x.facts = x.facts[:ofModel]
-		if err := l.folds(x, schema.OverStage, st.lo, st.hi); err != nil {
-			return nil, nil, err
+		ok, err := l.base.Bool(r.ref)
+		if err != nil {
+			return err
+		}
+		l.check(l.base, r.ref, ok)
+	}
+	return nil
+}
+
+// foldModel evaluates the folds over the model's layers.
+func (l *Layers) foldModel(req *Request) error {
+	l.ofModel = l.ofModel[:0]
+	for _, f := range l.cache.folds {
+		if f.Over == schema.OverStage {
+			continue
+		}
+		if err := l.settle(req, f.defaults); err != nil {
+			return err
+		}
+		var err error
+		if l.ofModel, err = l.fold(f, -1, l.ofModel); err != nil {
+			return l.missing(req, err)
+		}
+	}
+	return nil
+}
+
+// modelLive notes the folds over the model's layers that vary.
+func (l *Layers) modelLive() {
+	n := 0
+	for _, f := range l.cache.folds {
+		if f.Over == schema.OverStage || len(f.by) > 0 {
+			continue
+		}
+		if l.space.Varies(f.value) {
+			l.live = append(l.live, live{n, l.base, f.value})
+		}
+		n++
+	}
+}
+
+// fold evaluates a fold, over a stage if stage is not -1, and adds its value to facts.
+func (l *Layers) fold(f *fold, stage int, facts []fact) ([]fact, error) {
+	if len(f.by) > 0 {
+		if !l.first {
+			return facts, nil // they are evaluated when they are read
+		}
+		of := make([]formula.Rat, len(l.cells))
+		for i := range l.cells {
+			var err error
+			if of[i], err = l.at(stage, i).Num(f.value); err != nil {
+				return facts, err
+			}
+		}
+		l.setByCell(f, of)
+		return facts, nil
+	}
+	frame := l.base
+	if stage >= 0 {
+		frame = l.at(stage, -1)
+	}
+	v, err := frame.Num(f.value)
+	return append(facts, fact{f.Name, v}), err
+}
+
+// count evaluates the I/Os of a request, and returns a request for each of their sizes
+// in each stage. It may be called again after fields have varied.
+func (l *Layers) count(req *Request, warnings *diag.List) ([]*Request, error) {
+	l.requests = l.requests[:0]
+	if !l.rank {
+		one := *req
+		one.facts = l.ofModel
+		l.requests = append(l.requests, one)
+		return l.pointers(), nil
+	}
+	var stages []*stage
+	var err error
+	if l.transfers {
+		stages, err = l.shapes(req, warnings)
+	} else {
+		stages, err = l.stagesOf(req, warnings)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if l.first {
+		if l.windows, err = l.base.Eval(l.cache.windows); err != nil {
+			return nil, l.missing(req, err)
+		}
+	}
+	for _, st := range stages {
+		if len(st.ios) == 0 {
+			if st.empty == nil {
+				st.empty = diag.Warnf(req.label(), "pipeline stage %d (%s) has no cache", st.number, st.layers())
+			}
+			if l.first {
+				warnings.Add(st.empty)
+			}
+			continue
+		}
+		if err := l.stageFacts(st); err != nil {
+			return nil, l.missing(req, err)
 		}
 		n := len(st.ios)
 		if l.slowest {
 			n = 1
 		}
 		for j := range st.ios[:n] {
-			one := *req
-			one.stage, one.io, one.byCell, one.windows, one.settled = st, &st.ios[j], l.byCell, windows, x.settled
-			one.facts = append(slices.Clone(x.facts), l.ioFacts(st, &st.ios[j])...)
-			all = append(all, &one)
-			if l.transfers && !l.slowest && st.ios[j].pairs > 1 && x.together() {
-				all = append(all, one.together())
+			one := l.add(req, st, &st.ios[j])
+			one.facts = l.ioFacts(append(one.facts[:0], st.facts...), st, &st.ios[j])
+			if l.transfers && !l.slowest && st.ios[j].pairs > 1 && l.pairs.together {
+				l.requests = append(l.requests, *one.together())
 			}
 		}
 	}
-	if len(all) == 0 {
-		return nil, nil, l.noCache(req)
+	if len(l.requests) == 0 {
+		return nil, l.noCache(req)
 	}
-	return all, warnings, nil
+	return l.pointers(), nil
+}
+
+// stageFacts evaluates the folds over a stage.
+func (l *Layers) stageFacts(st *stage) (err error) {
+	if len(st.facts) > 0 { // then only some of them may have varied
+		copy(st.facts, l.ofModel)
+		for _, v := range st.live {
+			if st.facts[v.fact].num, err = v.frame.Num(v.ref); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	st.facts = append(st.facts, l.ofModel...)
+	for _, f := range l.cache.folds {
+		if f.Over != schema.OverStage {
+			continue
+		}
+		before := len(st.facts)
+		if st.facts, err = l.fold(f, st.place, st.facts); err != nil {
+			return err
+		}
+		if len(st.facts) > before && l.space.Varies(f.value) {
+			st.live = append(st.live, live{before, l.at(st.place, -1), f.value})
+		}
+	}
+	return nil
+}
+
+// add adds a request for I/Os, reusing memory.
+func (l *Layers) add(req *Request, st *stage, o *io) *Request {
+	n := len(l.requests)
+	if n == cap(l.requests) {
+		l.requests = append(l.requests, Request{})
+	}
+	l.requests = l.requests[:n+1]
+	one := &l.requests[n]
+	if one.stage == nil || l.first {
+		facts := one.facts
+		*one = *req
+		one.facts, one.byCell, one.windows, one.settled = facts, l.byCell, l.windows, l.settled
+	}
+	one.stage, one.io = st, o
+	return one
+}
+
+// pointers returns the requests.
+func (l *Layers) pointers() []*Request {
+	l.out = l.out[:0]
+	for i := range l.requests {
+		l.out = append(l.out, &l.requests[i])
+	}
+	return l.out
 }
 
 func (l *Layers) noCache(req *Request) error {
 	return diag.Errorf(req.label(), "there is no cache to move").WithHint("none of the layers in this stage has a cache")
 }
 
-// ioFacts returns the facts for the plan of I/Os of one size in a stage.
-func (l *Layers) ioFacts(st *stage, o *io) []fact {
-	facts := []fact{
-		{StageVar, formula.Int(int64(st.number))}, {blockFact, formula.Int(o.bytes)}, {batchFact, formula.Int(o.count)},
-	}
+// ioFacts adds the facts for the plan of I/Os of one size in a stage.
+func (l *Layers) ioFacts(facts []fact, st *stage, o *io) []fact {
+	facts = append(facts, fact{StageVar, formula.Int(int64(st.number))}, fact{blockFact, formula.Int(o.bytes)}, fact{batchFact, formula.Int(o.count)})
 	if !l.transfers {
 		return append(facts, fact{rankFact, formula.Int(st.bytes)})
 	}
 	return append(facts, fact{pairBytesFact, formula.Int(st.bytes)}, fact{pairIOsFact, formula.Int(st.total)},
 		fact{pairsFact, formula.Int(o.pairs)}, fact{allBytesFact, formula.Int(st.all.bytes)}, fact{allIOsFact, formula.Int(st.all.ios)},
 		fact{sourcesFact, formula.Int(1)}, fact{destinationsFact, formula.Int(1)})
-}
-
-// modelled has the values of a request that are computed from all of a model's layers.
-type modelled struct {
-	*Request
-	cells   []cell
-	facts   []fact
-	settled map[string]data.Fact
-}
-
-// model checks the requirements on a request and evaluates its layers.
-func (l *Layers) model(req *Request, warnings *diag.List) (*modelled, error) {
-	l.byCell = nil
-	if err := l.Require(req, warnings); err != nil {
-		return nil, err
-	}
-	x := &modelled{Request: req}
-	if l.cache == nil {
-		return x, nil
-	}
-	if l.rank {
-		// Check the release first: requirements may read it.
-		if err := l.checkRelease(req); err != nil {
-			return nil, err
-		}
-		if err := l.require(req, "", "", warnings); err != nil {
-			return nil, err
-		}
-	}
-	var err error
-	if x.cells, err = l.layersOf(req); err != nil {
-		return nil, err
-	}
-	if err := l.checkFields(req, x.cells); err != nil {
-		return nil, err
-	}
-	x.facts = make([]fact, 0, len(l.cache.folds)+4)
-	x.settled = map[string]data.Fact{}
-	if err := l.folds(x, "", 0, 0); err != nil {
-		return nil, err
-	}
-	if l.rank {
-		err = l.settle(req, l.cache.defaults, x.settled)
-	}
-	return x, err
-}
-
-// folds evaluates the folds over the model's layers or, if over is
-// [schema.OverStage], over those from lo up to hi.
-func (l *Layers) folds(x *modelled, over string, lo, hi int) error {
-	for _, f := range l.cache.folds {
-		if (f.Over == schema.OverStage) != (over == schema.OverStage) {
-			continue
-		}
-		if err := l.settle(x.Request, f.defaults, x.settled); err != nil {
-			return err
-		}
-		if err := l.computeFold(f, x.cells, lo, hi); err != nil {
-			return l.missing(x.Request, err)
-		}
-		if len(f.by) > 0 {
-			continue
-		}
-		v, err := l.frame.Num(f.value)
-		if err != nil {
-			return l.missing(x.Request, err)
-		}
-		x.facts = append(x.facts, fact{f.Name, v})
-	}
-	return nil
 }

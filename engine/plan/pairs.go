@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
@@ -221,7 +222,7 @@ func (t *Transfer) Speedups() ([]schema.Speedup, error) {
 	var list []schema.Speedup
 	for i, s := range t.layers.schema.Cache.Get().Transfer.Get().Advice {
 		ref, _ := t.layers.prog.Ref(fmt.Sprintf("%s%d", advicePrefix, i))
-		yes, err := t.layers.frame.Bool(ref)
+		yes, err := t.layers.inFirst.Bool(ref)
 		if err != nil {
 			return nil, err
 		}
@@ -238,11 +239,10 @@ type sources [][][]int
 
 // pairsOf has the pairs of stages of a transfer, with their I/Os, and the two sides.
 type pairsOf struct {
-	stages              []stage
 	source, destination Ranks
 	op                  string
 	requests            int64 // the most that a pair of groups has
-	rates               []rate
+	together            bool  // whether plans for all alike pairs at once are wanted too
 	overall             overall
 	to                  *Request
 }
@@ -252,18 +252,18 @@ type overall struct{ bytes, ios int64 }
 
 // destinationOf returns the request for the destination's side of a transfer. The
 // values of the source's side must be settled.
-func (l *Layers) destinationOf(x *modelled) (*Request, error) {
-	req, cfg := *x.Request, *x.Request.Config
+func (l *Layers) destinationOf(of *Request, values *formula.Frame, settled map[string]data.Fact) (*Request, error) {
+	req, cfg := *of, *of.Config
 	cfg.Values = maps.Clone(cfg.Values)
-	maps.Copy(cfg.Values, x.settled)
+	maps.Copy(cfg.Values, settled)
 	for _, f := range l.cache.pairing.fields {
-		v, err := l.frame.Eval(f.ref)
+		v, err := values.Eval(f.ref)
 		if err != nil {
-			return nil, l.missing(x.Request, err)
+			return nil, l.missing(of, err)
 		}
 		fact := cfg.Values[f.field]
 		fact.Value = v
-		if given := x.Request.Config.Values[f.text]; given.Origin.Given() {
+		if given := of.Config.Values[f.text]; given.Origin.Given() {
 			fact.Origin = given.Origin
 		}
 		cfg.Values[f.field] = fact
@@ -272,109 +272,145 @@ func (l *Layers) destinationOf(x *modelled) (*Request, error) {
 	return &req, nil
 }
 
-// pairs evaluates the transfer of a request whose source side is x.
-func (l *Layers) pairs(x *modelled, warnings *diag.List) (*pairsOf, error) {
+// pairs evaluates the transfer of a request.
+func (l *Layers) pairsFor(req *Request, warnings *diag.List) (*pairsOf, error) {
+	if l.first {
+		if err := l.setPairs(req, warnings); err != nil {
+			return nil, err
+		}
+	}
+	all := l.pairs
+	var err error
+	if all.requests, err = l.wholeAt(l.inFirst, l.cache.pairing.request); err != nil {
+		return nil, l.missing(req, err)
+	}
+	if l.first {
+		err = l.setPairRates(req, warnings)
+	} else {
+		err = l.pairRates(req)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if l.first {
+		l.setPairStages()
+	}
+	for i := range l.stages {
+		st := &l.stages[i]
+		if l.slowest && st.like != st {
+			continue // it is not slower
+		}
+		if err := l.countPairs(st, all); err != nil {
+			return nil, l.missing(req, err)
+		}
+		if err := st.fill(l.cache.parts, l.rates); err != nil {
+			return nil, diag.Errorf(req.label(), "the bytes of stage %d do not fit in 64 bits", st.number)
+		}
+	}
+	return all, l.countAll(req, all)
+}
+
+// setPairs determines the ranks of the two sides.
+func (l *Layers) setPairs(req *Request, warnings *diag.List) error {
 	if l.other == nil {
 		l.other = l.NewFrame().Layers()
 	}
-	req, err := l.destinationOf(x)
+	to, err := l.destinationOf(req, l.base, l.settled)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	l.other.Load(req)
+	l.other.axes = l.axes
+	l.other.Load(to)
 	var more diag.List
-	y, err := l.other.model(req, &more)
-	if err != nil {
-		return nil, err
+	if err := l.other.begin(to, &more); err != nil {
+		return err
 	}
 	addDistinct(warnings, more)
-	if len(y.cells) != len(x.cells) {
-		return nil, diag.Errorf(x.label(), "the layers of the two sides differ")
+	if len(l.other.cells) != len(l.cells) {
+		return diag.Errorf(req.label(), "the layers of the two sides differ")
 	}
-	all := &pairsOf{to: req}
-	var ends [2][]int
-	for i, s := range []struct {
+	l.newSpace() // which has values of the destination's side
+	all := &pairsOf{to: to, together: to.Config.Values[pairsField].Str == pairsAll}
+	l.pairs = all
+	for _, s := range []struct {
 		*Layers
 		of *Request
-	}{{l, x.Request}, {l.other, req}} {
-		if ends[i], err = s.ends(s.of); err != nil {
-			return nil, s.missing(s.of, err)
+	}{{l, req}, {l.other, to}} {
+		if s.ends, err = s.endsOf(s.of); err != nil {
+			return s.missing(s.of, err)
 		}
 	}
 	p := l.cache.pairing
 	var sides [4]int
-	l.enter(&x.cells[0])
-	l.other.enter(&x.cells[0])
-	l.bring()
+	l.inFirst = l.at(-1, 0)
 	for i, ref := range p.sides {
-		n, err := l.wholeOf(ref)
+		n, err := l.wholeAt(l.inFirst, ref)
 		if err != nil {
-			return nil, l.missing(x.Request, err)
+			return l.missing(req, err)
 		}
 		if n < 1 || n > maxPairs {
-			return nil, diag.Errorf(x.label(), "%d is too many %s: expected 1 to %d", n, sideWords[i], maxPairs)
+			return diag.Errorf(req.label(), "%d is too many %s: expected 1 to %d", n, sideWords[i], maxPairs)
 		}
 		sides[i] = int(n)
 	}
-	all.source = Ranks{len(ends[0]) - 1, sides[1], sides[0]}
-	all.destination = Ranks{len(ends[1]) - 1, sides[3], sides[2]}
-	if err := l.requirePair(x.Request, "", warnings); err != nil {
-		return nil, err
+	all.source = Ranks{len(l.ends) - 1, sides[1], sides[0]}
+	all.destination = Ranks{len(l.other.ends) - 1, sides[3], sides[2]}
+	if err := l.requirePair(req, l.inFirst, "", warnings); err != nil {
+		return err
 	}
-	op, err := l.frame.Eval(p.op)
-	if err == nil {
-		all.op = op.Str
-		all.requests, err = l.wholeOf(p.request)
-	}
+	op, err := l.inFirst.Eval(p.op)
 	if err != nil {
-		return nil, l.missing(x.Request, err)
+		return l.missing(req, err)
 	}
-	if all.rates, err = l.pairRates(x, req, all, warnings); err != nil {
-		return nil, err
-	}
-	for i := range all.source.Stages {
-		for j := range all.destination.Stages {
-			st := stage{number: i, to: j, lo: max(ends[0][i], ends[1][j]), hi: min(ends[0][i+1], ends[1][j+1])}
-			if st.lo >= st.hi {
-				continue
-			}
-			l.set(StageVar, formula.Number(int64(i)))
-			if err := l.countPairs(&st, ends[0][i], ends[0][i+1], all); err != nil {
-				return nil, l.missing(x.Request, err)
-			}
-			if err := st.fill(l.cache.parts, all.rates); err != nil {
-				return nil, diag.Errorf(x.label(), "the bytes of stage %d do not fit in 64 bits", i)
-			}
-			all.stages = append(all.stages, st)
-		}
-	}
-	if err := all.count(x); err != nil {
-		return nil, err
-	}
-	return all, nil
+	all.op = op.Str
+	return nil
 }
 
-// count determines the number of pairs with each kind of I/Os, and what all pairs move.
-func (all *pairsOf) count(x *modelled) error {
-	n, _ := x.Request.Config.Values[requestsField].Num.Int64()
+// setPairStages determines the pairs of stages that have layers in common.
+func (l *Layers) setPairStages() {
+	all, ends, to := l.pairs, l.ends, l.other.ends
+	places := l.places(ends)
+	l.stages = make([]stage, 0, all.source.Stages+all.destination.Stages)
+	for i := range all.source.Stages {
+		for j := range all.destination.Stages {
+			st := stage{number: i, to: j, place: places[i], lo: max(ends[i], to[j]), hi: min(ends[i+1], to[j+1]), all: &all.overall}
+			if st.lo < st.hi {
+				l.addStage(st)
+			}
+		}
+	}
+}
+
+// countAll determines the number of pairs with each kind of I/Os, and what all pairs move.
+func (l *Layers) countAll(req *Request, all *pairsOf) error {
+	n, err := l.wholeAt(l.base, l.cache.requests)
+	if err != nil {
+		return err
+	}
 	groups := min(Cycle(all.source, all.destination), n)
+	all.overall = overall{}
 	var sum total
-	for i := range all.stages {
-		st := &all.stages[i]
-		st.all = &all.overall
+	for i := range l.stages {
+		st := &l.stages[i]
+		if l.slowest && st.like != st {
+			continue
+		}
 		for j := range st.ios {
 			o := &st.ios[j]
 			each := o.from.pairs()
 			o.pairs = sum.mul(each, groups)
-			o.between = [][2]int{{st.number, st.to}}
+			o.between = append(o.between, [2]int{st.number, st.to})
 			each = sum.mul(each, n)
+			if l.slowest {
+				each = sum.mul(each, st.alike)
+			}
 			bytes, ios := o.each(all.requests)
 			all.overall.bytes = sum.add(all.overall.bytes, sum.mul(bytes, each))
 			all.overall.ios = sum.add(all.overall.ios, sum.mul(ios, each))
 		}
 	}
 	if sum.err != nil {
-		return diag.Errorf(x.label(), "the bytes of all pairs of ranks do not fit in 64 bits")
+		return diag.Errorf(req.label(), "the bytes of all pairs of ranks do not fit in 64 bits")
 	}
 	return nil
 }
@@ -386,24 +422,16 @@ func (o *io) each(requests int64) (bytes, ios int64) {
 }
 
 // countPairs computes how many I/Os pass between two ranks, one in a stage of the source
-// and one in a stage of the destination. The source's
-// stage has the layers from lo up to hi.
-func (l *Layers) countPairs(st *stage, lo, hi int, all *pairsOf) error {
-	for _, f := range l.cache.counted {
-		if err := l.computeFold(f, l.cells, lo, hi); err != nil {
-			return err
-		}
-	}
-	places, _ := l.prog.Ref(ioPlaces)
+// and one in a stage of the destination.
+func (l *Layers) countPairs(st *stage, all *pairsOf) error {
 	var sum total
 	var blocks bool
-	for i := range all.rates {
-		r := &all.rates[i]
-		if r.in(st.lo, st.hi) == 0 {
+	for i := range l.rates {
+		r := &l.rates[i]
+		if st.held[i] == 0 || r.page == 0 || r.pages == 0 {
 			continue
 		}
-		l.enter(r.cell)
-		n, err := l.frame.Num(places)
+		n, err := st.frames[i].Num(l.cache.places)
 		if err != nil {
 			return err
 		}
@@ -412,12 +440,12 @@ func (l *Layers) countPairs(st *stage, lo, hi int, all *pairsOf) error {
 		blocks = blocks || r.covers == schema.CoversBlock
 	}
 	if blocks {
-		n, err := l.whole(blocksVar)
+		n, err := l.wholeAt(l.base, l.cache.allBlocks)
 		if err != nil {
 			return err
 		}
 		st.blocks = sum.mul(n, all.requests)
-		if st.block, err = l.whole(ioBlockBytes); err != nil {
+		if st.block, err = l.wholeAt(l.at(st.place, -1), l.cache.blockBytes); err != nil {
 			return err
 		}
 	}
@@ -436,20 +464,21 @@ func (l *Layers) bring() {
 }
 
 // requirePair checks the requirements on the two sides or, for a group, on its layers.
-func (l *Layers) requirePair(req *Request, group string, warnings *diag.List) error {
+func (l *Layers) requirePair(req *Request, frame *formula.Frame, group string, warnings *diag.List) error {
 	engine := req.Config.Values[engineField].Str
 	for _, r := range l.cache.pairing.requires {
 		if r.each != (group != "") || r.engine != "" && r.engine != engine {
 			continue
 		}
-		ok, err := l.frame.Bool(r.ref)
+		ok, err := frame.Bool(r.ref)
 		if err != nil {
 			return l.missing(req, err)
 		}
+		l.check(frame, r.ref, ok)
 		if ok {
 			continue
 		}
-		d := l.unmet(req, l.cache.pairing.placed(r.Requirement, req), r.ref, group, req.label())
+		d := l.unmet(req, frame, l.cache.pairing.placed(r.Requirement, req), r.ref, group, req.label())
 		if !r.GoesOn() {
 			return d
 		}
@@ -485,53 +514,40 @@ func addDistinct(list *diag.List, more diag.List) {
 	}
 }
 
-// pairRates evaluates what a pair of ranks moves of each cell.
-func (l *Layers) pairRates(x *modelled, destination *Request, all *pairsOf, warnings *diag.List) ([]rate, error) {
-	p := l.cache.pairing
-	l.set(ioUnits, formula.Number(1))
+// setPairRates evaluates what a pair of ranks moves of each cell, and checks the
+// requirements on its layers.
+func (l *Layers) setPairRates(req *Request, warnings *diag.List) error {
 	seen := map[string]bool{}
-	var list []rate
+	l.rates = make([]rate, len(l.cells))
 	var maps []*sources
-	for i := range x.cells {
-		c := &x.cells[i]
-		l.enter(c)
-		l.other.enter(c)
-		l.bring()
-		if !seen[c.group] || l.cache.byLayer[c.group] {
-			seen[c.group] = true
-			if err := l.requireLayers(x.Request, destination, c, warnings); err != nil {
-				return nil, err
+	for i := range l.cells {
+		r := &l.rates[i]
+		*r = rate{cell: &l.cells[i], at: l.at(-1, i)}
+		if !seen[r.group] || l.cache.byLayer[r.group] {
+			seen[r.group] = true
+			if err := l.requireLayers(req, r, warnings); err != nil {
+				return err
 			}
 		}
-		r, err := l.pairRate(c)
-		if err != nil {
-			return nil, l.missing(x.Request, err)
+		if err := l.pairRate(r); err != nil {
+			return l.missing(req, err)
 		}
 		if r.page == 0 || r.pages == 0 {
 			continue
 		}
-		if err := l.requirePair(x.Request, c.group, warnings); err != nil {
-			return nil, err
+		if err := l.requirePair(req, r.at, r.group, warnings); err != nil {
+			return err
 		}
-		v, err := l.frame.Eval(p.covers)
+		err := l.cover(r, l.cache.pairing.covers)
 		if err == nil {
-			r.covers = v.Str
-			if r.covers == schema.CoversPool {
-				if r.pool, err = l.whole(ioPool); err != nil {
-					return nil, l.missing(x.Request, err)
-				}
-			}
-			r.each, err = l.wholeOf(p.ios)
-		}
-		if err == nil {
-			r.per, err = l.frame.Num(p.pages)
+			err = l.pairPages(r)
 		}
 		var from *sources
 		if err == nil {
-			from, err = l.sourcesOf(all)
+			from, err = l.sourcesOf(r)
 		}
 		if err != nil {
-			return nil, l.missing(x.Request, err)
+			return l.missing(req, err)
 		}
 		k := slices.IndexFunc(maps, func(m *sources) bool { return m.equal(from) })
 		if k < 0 {
@@ -539,19 +555,37 @@ func (l *Layers) pairRates(x *modelled, destination *Request, all *pairsOf, warn
 			maps = append(maps, from)
 		}
 		r.from = maps[k]
-		list = append(list, *r)
 	}
-	return list, nil
+	return nil
+}
+
+// pairRates evaluates what a pair of ranks moves of each cell after fields have varied.
+func (l *Layers) pairRates(req *Request) error {
+	for i := range l.rates {
+		r := &l.rates[i]
+		if err := l.pairRate(r); err != nil {
+			return l.missing(req, err)
+		}
+		if (r.page > 0 && r.pages > 0) != (r.from != nil) {
+			return errAnew
+		}
+		if r.from != nil {
+			if err := l.pairPages(r); err != nil {
+				return l.missing(req, err)
+			}
+		}
+	}
+	return nil
 }
 
 // requireLayers checks the requirements on a cell's layers, on both sides.
-func (l *Layers) requireLayers(source, destination *Request, c *cell, warnings *diag.List) error {
+func (l *Layers) requireLayers(req *Request, r *rate, warnings *diag.List) error {
 	var more diag.List
-	for _, kind := range []string{c.kind, everyKind} {
-		if err := l.require(source, kind, c.group, warnings); err != nil {
+	for _, kind := range []string{r.kind, everyKind} {
+		if err := l.require(req, r.at, kind, r.group, warnings); err != nil {
 			return err
 		}
-		if err := l.other.require(destination, kind, c.group, &more); err != nil {
+		if err := l.other.require(l.pairs.to, l.other.at(-1, r.index), kind, r.group, &more); err != nil {
 			return err
 		}
 	}
@@ -559,46 +593,43 @@ func (l *Layers) requireLayers(source, destination *Request, c *cell, warnings *
 	return nil
 }
 
-// pairRate returns the bytes that a pair of ranks moves of a page of a cell: of each
+// pairRate evaluates the bytes that a pair of ranks moves of a page of a cell: of each
 // part, as many as both ranks hold.
-func (l *Layers) pairRate(c *cell) (*rate, error) {
-	r := &rate{cell: c}
-	page, err := l.whole(pageBytes)
-	if err != nil || page == 0 {
-		return r, err
+func (l *Layers) pairRate(r *rate) (err error) {
+	r.parts, r.pages = r.parts[:0], 0
+	if r.page, err = l.wholeAt(r.at, l.cache.pageBytes); err != nil || r.page == 0 {
+		return err
 	}
-	if r.pages, err = l.whole(layerPages); err != nil {
-		return nil, err
+	if r.pages, err = l.wholeAt(r.at, l.cache.pages); err != nil {
+		return err
 	}
-	for _, part := range l.cache.parts[c.kind] {
-		mine, err := l.whole(partName(c.kind, part))
+	r.page = 0
+	for k := range l.cache.parts[r.kind] {
+		n, err := l.partBytes(r.cell, k)
 		if err != nil {
-			return nil, err
-		}
-		theirs, err := l.other.whole(partName(c.kind, part))
-		if err != nil {
-			return nil, err
-		}
-		l.set(ioPart, formula.Number(min(mine, theirs)))
-		n, err := l.whole(ioPartBytes)
-		if err != nil {
-			return nil, err
+			return err
 		}
 		r.parts = append(r.parts, n)
 		r.page += n
 	}
-	return r, nil
+	return nil
 }
 
-// wholeOf is like [Frame.whole], for a reference.
-func (l *Layers) wholeOf(ref formula.Ref) (int64, error) { return l.whole(l.prog.Name(ref)) }
+// pairPages evaluates the descriptors of a request and the pages of each.
+func (l *Layers) pairPages(r *rate) (err error) {
+	if r.each, err = l.wholeAt(r.at, l.cache.pairing.ios); err != nil {
+		return err
+	}
+	r.per, err = r.at.Num(l.cache.pairing.pages)
+	return err
+}
 
 // maxPairs is the maximum number of pairs of ranks of a transfer.
 const maxPairs = 1 << 20
 
-// sourcesOf evaluates the sources of each destination rank for the current cell.
-func (l *Layers) sourcesOf(all *pairsOf) (*sources, error) {
-	p := l.cache.pairing
+// sourcesOf evaluates the sources of each destination rank for a cell.
+func (l *Layers) sourcesOf(of *rate) (*sources, error) {
+	p, all := l.cache.pairing, l.pairs
 	groups := 1
 	if p.ofGroup {
 		groups = all.destination.Groups
@@ -606,14 +637,14 @@ func (l *Layers) sourcesOf(all *pairsOf) (*sources, error) {
 	found := make(sources, groups)
 	total := 0
 	for g := range groups {
-		l.frame.SetNum(p.dp, formula.Int(int64(g)))
+		l.space.Vary(groupVaries, formula.Number(int64(g)))
 		found[g] = make([][]int, all.destination.Each)
 		for r := range found[g] {
-			l.frame.SetNum(p.rank, formula.Int(int64(r)))
+			l.space.Vary(rankVaries, formula.Number(int64(r)))
 			var v [3]int64
 			for i, ref := range []formula.Ref{p.first, p.step, p.count} {
 				var err error
-				if v[i], err = l.wholeOf(ref); err != nil {
+				if v[i], err = l.wholeAt(of.at, ref); err != nil {
 					return nil, err
 				}
 			}
@@ -647,15 +678,6 @@ func (s *sources) pairs() int64 {
 		n += len(list)
 	}
 	return int64(n)
-}
-
-// together reports whether plans for all alike pairs at once are wanted too.
-func (x *modelled) together() bool {
-	v, ok := x.settled[pairsField]
-	if !ok {
-		v = x.Request.Config.Values[pairsField]
-	}
-	return v.Str == pairsAll
 }
 
 // together returns the request for all pairs that have the same I/Os as the request's, at
@@ -704,97 +726,110 @@ func (all *pairsOf) ranks(o *io, n int64) error {
 }
 
 // shapes returns the pairs of stages whose pairs of ranks differ in their I/Os.
-func (l *Layers) shapes(x *modelled, warnings *diag.List) ([]stage, error) {
-	all, err := l.pairs(x, warnings)
+func (l *Layers) shapes(req *Request, warnings *diag.List) ([]*stage, error) {
+	all, err := l.pairsFor(req, warnings)
 	if err != nil {
 		return nil, err
 	}
+	l.chosen = l.chosen[:0]
 	if l.slowest {
-		st, err := l.slowestOf(all)
+		st, err := l.slowestOf()
 		if err != nil {
-			return nil, l.missing(x.Request, err)
+			return nil, l.missing(req, err)
 		}
-		return []stage{*st}, nil
+		l.chosen = append(l.chosen, st)
+		return l.chosen, nil
 	}
-	var distinct []stage
-	for _, st := range all.stages {
-		same := func(other stage) bool {
-			return slices.EqualFunc(st.ios, other.ios, func(a, b io) bool {
-				return a.bytes == b.bytes && a.count == b.count && slices.Equal(a.groups, b.groups)
-			})
-		}
-		k := slices.IndexFunc(distinct, same)
+	for i := range l.stages {
+		st := &l.stages[i]
+		k := slices.IndexFunc(l.chosen, func(other *stage) bool { return st.moves(other) })
 		if k < 0 {
-			distinct = append(distinct, st)
+			l.chosen = append(l.chosen, st)
 			continue
 		}
 		for j := range st.ios {
-			o := &distinct[k].ios[j]
+			o := &l.chosen[k].ios[j]
 			o.pairs += st.ios[j].pairs
 			o.between = append(o.between, st.ios[j].between...)
 		}
 	}
-	if !x.together() {
-		return distinct, nil
+	if !all.together {
+		return l.chosen, nil
 	}
-	n, _ := x.Request.Config.Values[requestsField].Num.Int64()
-	for i := range distinct {
-		for j := range distinct[i].ios {
-			if err := all.ranks(&distinct[i].ios[j], n); err != nil {
+	n, err := l.wholeAt(l.base, l.cache.requests)
+	if err != nil {
+		return nil, err
+	}
+	for _, st := range l.chosen {
+		for j := range st.ios {
+			if err := all.ranks(&st.ios[j], n); err != nil {
 				return nil, err
 			}
 		}
 	}
-	return distinct, nil
+	return l.chosen, nil
+}
+
+// moves reports whether the pairs of ranks of two pairs of stages have the same I/Os.
+func (st *stage) moves(other *stage) bool {
+	if len(st.ios) != len(other.ios) {
+		return false
+	}
+	for i := range st.ios {
+		a, b := &st.ios[i], &other.ios[i]
+		if a.bytes != b.bytes || a.count != b.count || !slices.Equal(st.groups(a), other.groups(b)) {
+			return false
+		}
+	}
+	return true
 }
 
 // slowestOf returns the pair of stages whose pairs of ranks are slowest or, if the
 // bandwidth is not known, move the most bytes. Its first I/Os are those that are most, and
 // have the names of all groups.
-func (l *Layers) slowestOf(all *pairsOf) (*stage, error) {
-	best, most := 0, formula.Rat{}
+func (l *Layers) slowestOf() (*stage, error) {
+	best, most := &l.stages[0], formula.Rat{}
 	var pairs int64
-	for i := range all.stages {
-		st := &all.stages[i]
-		v, ok := l.micros(st.bytes, st.total)
-		if !ok {
-			return nil, diag.Errorf(diag.Pos{}, "the time of a pair cannot be computed")
+	for i := range l.stages {
+		st := &l.stages[i]
+		if st.like != st {
+			continue
 		}
-		if v.Cmp(most) > 0 {
-			best, most = i, v
+		if len(l.stages) > 1 {
+			v, ok := l.micros(st.bytes, st.total)
+			if !ok {
+				return nil, diag.Errorf(diag.Pos{}, "the time of a pair cannot be computed")
+			}
+			if v.Cmp(most) > 0 {
+				best, most = st, v
+			}
 		}
 		n := int64(0)
-		var groups []string
-		for _, o := range st.ios {
-			n = max(n, o.pairs)
-			groups = append(groups, o.groups...)
+		for j := range st.ios {
+			n = max(n, st.ios[j].pairs)
 		}
-		pairs += n
-		if len(st.ios) > 0 {
-			slices.Sort(groups)
-			groups = slices.Compact(groups)
+		pairs += n * st.alike
+		if len(st.ios) > 1 {
 			slices.SortStableFunc(st.ios, func(a, b io) int { return cmp.Compare(b.count, a.count) })
-			st.first().groups = groups
 		}
 	}
-	st := &all.stages[best]
-	if len(st.ios) > 0 {
-		st.first().pairs = pairs
+	if len(best.ios) > 0 {
+		best.first().pairs, best.first().every = pairs, true
 	}
-	return st, nil
+	return best, nil
 }
 
 // micros returns the time of a pair that moves these bytes in so many I/Os or, if the
 // bandwidth is not known, the bytes. It returns false if there is an error.
 func (l *Layers) micros(bytes, ios int64) (formula.Rat, bool) {
 	p := l.cache.pairing
-	l.frame.SetNum(p.bytes, formula.Int(bytes))
-	l.frame.SetNum(p.total, formula.Int(ios))
-	timed, err := l.frame.Bool(p.timed)
+	l.space.Vary(bytesVaries, formula.Number(bytes))
+	l.space.Vary(iosVaries, formula.Number(ios))
+	timed, err := l.inFirst.Bool(p.timed)
 	if err != nil || !timed {
 		return formula.Int(bytes), err == nil
 	}
-	v, err := l.frame.Num(p.us)
+	v, err := l.inFirst.Num(p.us)
 	return v, err == nil
 }
 
@@ -824,14 +859,15 @@ type Transfer struct {
 // planner plans something else.
 func (t *Transfer) Quantity(name string, bytes, descriptors int64) (v int64, shown bool, err error) {
 	l := t.layers
-	l.set(pairBytesFact, formula.Number(bytes))
-	l.set(pairIOsFact, formula.Number(descriptors))
+	l.space.Vary(bytesVaries, formula.Number(bytes))
+	l.space.Vary(iosVaries, formula.Number(descriptors))
 	if cond, ok := l.ShownIf(name); ok {
-		if shown, err = l.frame.Bool(cond); err != nil || !shown {
+		if shown, err = l.inFirst.Bool(cond); err != nil || !shown {
 			return 0, false, err
 		}
 	}
-	v, err = l.whole(name)
+	ref, _ := l.prog.Ref(name)
+	v, err = l.wholeAt(l.inFirst, ref)
 	return v, err == nil, err
 }
 
@@ -842,7 +878,7 @@ func (t *Transfer) Value(name string) (formula.Value, error) {
 	if !ok {
 		return formula.Value{}, fmt.Errorf("transfers have no value %s", name)
 	}
-	return t.layers.frame.Eval(ref)
+	return t.layers.inFirst.Eval(ref)
 }
 
 // Shape describes descriptors of one size that each pair of some ranks moves for a
@@ -879,13 +915,13 @@ func (p *Planner) Transfer(req *Request) (*Transfer, error) {
 	if !p.transfers {
 		return nil, NotOfRanks(req.Config)
 	}
-	p.layers.Load(req)
-	t := &Transfer{layers: p.layers}
-	x, err := p.layers.model(req, &t.Warnings)
-	if err != nil {
+	l := p.layers
+	l.Load(req)
+	t := &Transfer{layers: l}
+	if err := l.begin(req, &t.Warnings); err != nil {
 		return nil, err
 	}
-	all, err := p.layers.pairs(x, &t.Warnings)
+	all, err := l.pairsFor(req, &t.Warnings)
 	if err != nil {
 		return nil, err
 	}
@@ -894,22 +930,22 @@ func (p *Planner) Transfer(req *Request) (*Transfer, error) {
 	for name := range p.schema.Cache.Get().Transfer.Get().Flags {
 		// Some depend on how many pairs a command is for.
 		if ref, ok := p.prog.Ref(name); ok && !p.readsAny(ref, sourcesFact, destinationsFact) {
-			if t.Flags[name], err = p.layers.frame.Eval(ref); err != nil {
+			if t.Flags[name], err = l.inFirst.Eval(ref); err != nil {
 				return nil, err
 			}
 		}
 	}
 	settled := *req
-	settled.settled = x.settled
+	settled.settled = l.settled
 	t.Request = settled.withSettled()
 	t.Requests, _ = req.Config.Values[requestsField].Num.Int64()
-	for i := range all.stages {
-		st := &all.stages[i]
+	for i := range l.stages {
+		st := &l.stages[i]
 		for j := range st.ios {
 			o := &st.ios[j]
 			bytes, ios := o.each(all.requests)
 			t.Shapes = append(t.Shapes, Shape{
-				Source: st.number, Destination: st.to, Group: strings.Join(o.groups, "+"), Layers: st.layers(),
+				Source: st.number, Destination: st.to, Group: strings.Join(st.groups(o), "+"), Layers: st.layers(),
 				Bytes: bytes, Descriptors: ios, DescriptorBytes: o.bytes, from: o.from,
 			})
 		}

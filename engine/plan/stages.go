@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"kvbench/engine/diag"
@@ -13,6 +14,7 @@ import (
 // rate has the pages and I/Os of each layer of a cell.
 type rate struct {
 	*cell
+	at    *formula.Frame
 	page  int64       // bytes of a page
 	pages int64       // pages of a request
 	ios   formula.Rat // I/Os in the stage for each layer, if there is one for each page
@@ -34,10 +36,21 @@ type rate struct {
 type stage struct {
 	number, lo, hi int // it has the layers from lo up to, but not including, hi
 	to             int // the number of the destination's stage
-	ios            []io
-	bytes          int64    // bytes that all I/Os move
-	total          int64    // I/Os of all sizes
-	all            *overall // of the transfer
+	// place is the stage in whose frames its values are computed.
+	place int
+	like  *stage // the first that has the same I/Os
+	alike int64  // how many have the same, if it is the first
+
+	frames []*formula.Frame // by rate
+	held   []int64          // by rate, the number of layers in the stage
+	list   []sized
+	ios    []io
+	facts  []fact
+	live   []live // of the facts
+	empty  *diag.Diag
+	bytes  int64    // bytes that all I/Os move
+	total  int64    // I/Os of all sizes
+	all    *overall // of the transfer
 	// If an I/O covers a block with pages of all layers: the bytes of a block, and the
 	// number of blocks.
 	block, blocks int64
@@ -48,8 +61,9 @@ type io struct {
 	bytes, count int64
 	all          formula.Rat // the number of I/Os, before it is rounded
 	moved        formula.Rat // bytes that all I/Os move; the last I/O may be shorter
-	groups       []string
 	shares       []share
+	// every reports whether it is named after all groups of its stage.
+	every bool
 	// In a transfer, the sources of each rank, and the number of pairs of ranks that
 	// have such I/Os.
 	from  *sources
@@ -79,100 +93,106 @@ type term struct {
 	n    int64
 }
 
+// sized is a share before it is combined with others of the same size.
+type sized struct {
+	share
+	bytes             int64
+	count, moved, per formula.Rat
+	from              *sources
+}
+
 // first returns the I/Os of the first size.
 func (st *stage) first() *io { return &st.ios[0] }
 
+// next adds a share with one term, reusing memory.
+func (st *stage) next(r *rate, n int64) *sized {
+	i := len(st.list)
+	if i == cap(st.list) {
+		st.list = append(st.list, sized{})
+	}
+	st.list = st.list[:i+1]
+	s := &st.list[i]
+	*s = sized{share: share{terms: append(s.terms[:0], term{r, n}), covers: r.covers, units: 1}, per: r.per, from: r.from}
+	return s
+}
+
+// nextIO adds I/Os of another size, reusing memory.
+func (st *stage) nextIO(bytes int64, from *sources) *io {
+	i := len(st.ios)
+	if i == cap(st.ios) {
+		st.ios = append(st.ios, io{})
+	}
+	st.ios = st.ios[:i+1]
+	o := &st.ios[i]
+	*o = io{bytes: bytes, from: from, shares: o.shares[:0], between: o.between[:0]}
+	return o
+}
+
 // fill determines the stage's I/Os, grouped by size.
 func (st *stage) fill(parts map[string][]string, rates []rate) error {
-	// Layers with the same key are in the same I/O. They are the layers of a group or, if
-	// an I/O covers a pool, the layers of one kind with the same pool and page size.
-	type alike struct {
-		name              string
-		pool, pages, page int64
-		from              *sources
-	}
-	at := map[alike]int{}
-	type sized struct {
-		share
-		bytes  int64
-		count  formula.Rat
-		groups []string
-		moved  formula.Rat
-		per    formula.Rat
-		from   *sources
-	}
-	var list []sized
+	st.list, st.ios = st.list[:0], st.ios[:0]
 	var sum total
 	for i := range rates {
-		r := &rates[i]
-		n := r.in(st.lo, st.hi)
+		r, n := &rates[i], st.held[i]
 		if n == 0 || r.page == 0 || r.ios.Num() == 0 {
 			continue
 		}
-		one := share{terms: []term{{r, 1}}, units: n, covers: r.covers, parts: parts[r.kind]}
-		ios, moved := sum.times(r.ios, n), sum.times(r.moved, n)
 		switch r.covers {
 		case schema.CoversBlock:
-			j := slices.IndexFunc(list, func(s sized) bool { return s.covers == r.covers })
-			if j < 0 {
-				j = len(list)
-				blocks := formula.Int(st.blocks)
-				list = append(list, sized{share: share{units: 1, covers: r.covers}, bytes: st.block, count: sum.over(blocks, r.per), moved: blocks, per: r.per, from: r.from})
+			j := slices.IndexFunc(st.list, func(s sized) bool { return s.covers == r.covers })
+			if j >= 0 {
+				st.list[j].terms = append(st.list[j].terms, term{r, n})
+				continue
 			}
-			list[j].terms = append(list[j].terms, term{r, n})
-			list[j].groups = append(list[j].groups, r.group)
+			s := st.next(r, n)
+			s.moved = formula.Int(st.blocks)
+			s.bytes, s.count = st.block, sum.over(s.moved, r.per)
 		case schema.CoversStage, schema.CoversPool:
-			key := alike{name: r.group, pages: r.pages, from: r.from}
-			if r.covers == schema.CoversPool {
-				key = alike{r.kind, r.pool, r.pages, r.page, r.from}
+			j := slices.IndexFunc(st.list, func(s sized) bool { return s.covers == r.covers && r.joins(s.terms[0].rate) })
+			if j >= 0 {
+				st.list[j].terms = append(st.list[j].terms, term{r, n})
+			} else {
+				j = len(st.list)
+				s := st.next(r, n)
+				s.parts, s.count, s.moved = parts[r.kind], r.ios, r.moved
 			}
-			j, ok := at[key]
-			if !ok {
-				j = len(list)
-				at[key] = j
-				list = append(list, sized{share: share{units: 1, covers: r.covers, parts: one.parts}, count: r.ios, moved: r.moved, per: r.per, from: r.from})
-			}
-			if !slices.Contains(list[j].groups, r.group) {
-				list[j].groups = append(list[j].groups, r.group)
-			}
-			list[j].terms = append(list[j].terms, term{r, n})
-			list[j].bytes = sum.add(list[j].bytes, sum.mul(n, r.page))
+			st.list[j].bytes = sum.add(st.list[j].bytes, sum.mul(n, r.page))
 		case schema.CoversPart:
+			ios, moved := sum.times(r.ios, n), sum.times(r.moved, n)
 			for k, part := range parts[r.kind] {
-				one.part = part
-				list = append(list, sized{one, r.parts[k], ios, []string{r.group}, moved, r.per, r.from})
+				s := st.next(r, 1)
+				s.parts, s.part, s.units = parts[r.kind], part, n
+				s.bytes, s.count, s.moved = r.parts[k], ios, moved
 			}
 		default:
-			list = append(list, sized{one, r.page, ios, []string{r.group}, moved, r.per, r.from})
+			s := st.next(r, 1)
+			s.parts, s.units = parts[r.kind], n
+			s.bytes, s.count, s.moved = r.page, sum.times(r.ios, n), sum.times(r.moved, n)
 		}
 	}
-	for _, s := range list {
+	for i := range st.list {
+		s := &st.list[i]
 		if s.bytes == 0 {
 			continue
 		}
 		moved := sum.times(s.moved, s.bytes)
 		s.bytes = sum.keep(formula.Int(s.bytes).Mul(s.per))
-		i := slices.IndexFunc(st.ios, func(o io) bool { return o.bytes == s.bytes && o.from == s.from })
-		if i < 0 {
-			i = len(st.ios)
-			st.ios = append(st.ios, io{bytes: s.bytes, from: s.from})
+		var o *io
+		for j := range st.ios {
+			if st.ios[j].bytes == s.bytes && st.ios[j].from == s.from {
+				o = &st.ios[j]
+			}
 		}
-		o := &st.ios[i]
+		if o == nil {
+			o = st.nextIO(s.bytes, s.from)
+		}
 		o.all = sum.plus(o.all, s.count)
 		o.moved = sum.plus(o.moved, moved)
 		o.shares = append(o.shares, s.share)
-		for _, name := range s.groups {
-			if s.part != "" && len(list) > 1 {
-				name += "." + s.part
-			}
-			if !slices.Contains(o.groups, name) {
-				o.groups = append(o.groups, name)
-			}
-		}
 	}
+	st.bytes, st.total = 0, 0
 	for i := range st.ios {
 		o := &st.ios[i]
-		o.groups = shorten(o.groups, st.ios)
 		// A group's share of the padding may be a fraction, but the sum is not.
 		o.count = o.all.Ceil().Num()
 		o.moved = o.moved.Ceil()
@@ -186,15 +206,60 @@ func (st *stage) fill(parts map[string][]string, rates []rate) error {
 	return sum.err
 }
 
+// joins reports whether the layers of two cells are in the same I/O, which covers several
+// layers: if they are of the same group or, if an I/O covers a pool, of the same kind, pool
+// and page size.
+func (r *rate) joins(q *rate) bool {
+	if r.pages != q.pages || r.from != q.from {
+		return false
+	}
+	if r.covers == schema.CoversPool {
+		return r.kind == q.kind && r.pool == q.pool && r.page == q.page
+	}
+	return r.group == q.group
+}
+
+// groups returns the names of the groups of layers that I/Os of a stage move.
+func (st *stage) groups(o *io) []string {
+	if !o.every {
+		return shorten(st.names(o), st)
+	}
+	var all []string
+	for i := range st.ios {
+		one := st.ios[i]
+		one.every = false
+		all = append(all, st.groups(&one)...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// names returns the names of the groups with those of parts.
+func (st *stage) names(o *io) []string {
+	var names []string
+	for _, s := range o.shares {
+		for _, t := range s.terms {
+			name := t.rate.group
+			if s.part != "" && len(st.list) > 1 {
+				name += "." + s.part
+			}
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
 // shorten replaces the names of a group's parts by the group's name if no I/Os of
 // another size have parts of that group.
-func shorten(names []string, all []io) []string {
+func shorten(names []string, st *stage) []string {
 	var out []string
 	for _, name := range names {
 		group, _, _ := strings.Cut(name, ".")
 		elsewhere := 0
-		for _, o := range all {
-			if slices.ContainsFunc(o.groups, func(n string) bool { return n == group || strings.HasPrefix(n, group+".") }) {
+		for i := range st.ios {
+			if slices.ContainsFunc(st.names(&st.ios[i]), func(n string) bool { return n == group || strings.HasPrefix(n, group+".") }) {
 				elsewhere++
 			}
 		}
@@ -219,137 +284,216 @@ func (st *stage) layers() string {
 	return fmt.Sprintf("layers %d to %d", st.lo, st.hi-1)
 }
 
-// rates evaluates the rate of each cell, and checks the requirements on its layers.
-func (l *Layers) rates(req *Request, cells []cell, warnings *diag.List) ([]rate, error) {
-	covers, _ := l.prog.Ref(ioCovers)
-	l.set(ioUnits, formula.Number(1))
+// ratesOf evaluates the rate of each cell, and checks the requirements on its layers.
+func (l *Layers) ratesOf(req *Request, warnings *diag.List) error {
+	if !l.first {
+		for i := range l.rates {
+			if err := l.rate(&l.rates[i]); err != nil {
+				return l.missing(req, err)
+			}
+		}
+		return nil
+	}
 	seen := map[string]bool{}
-	var list []rate
-	for i := range cells {
-		c := &cells[i]
-		l.enter(c)
+	l.rates = make([]rate, len(l.cells))
+	for i := range l.cells {
+		c := &l.cells[i]
+		r := &l.rates[i]
+		*r = rate{cell: c, at: l.at(-1, i)}
 		if !seen[c.group] || l.cache.byLayer[c.group] {
 			seen[c.group] = true
 			for _, kind := range []string{c.kind, everyKind} {
-				if err := l.require(req, kind, c.group, warnings); err != nil {
-					return nil, err
+				if err := l.require(req, r.at, kind, c.group, warnings); err != nil {
+					return err
 				}
 			}
 		}
-		r := rate{cell: c}
-		var err error
-		for _, v := range []struct {
-			dst  *int64
-			name string
-		}{{&r.page, pageBytes}, {&r.pages, layerPages}} {
-			if *v.dst, err = l.whole(v.name); err != nil {
-				return nil, l.missing(req, err)
-			}
+		if err := l.rate(r); err != nil {
+			return l.missing(req, err)
 		}
-		v, err := l.frame.Eval(covers)
+	}
+	return nil
+}
+
+// rate evaluates the pages of a cell. What an I/O covers does not vary.
+func (l *Layers) rate(r *rate) (err error) {
+	if r.page, err = l.wholeAt(r.at, l.cache.pageBytes); err != nil {
+		return err
+	}
+	if r.pages, err = l.wholeAt(r.at, l.cache.pages); err != nil {
+		return err
+	}
+	if l.first {
+		if err := l.cover(r, l.cache.ioCovers); err != nil {
+			return err
+		}
+	}
+	r.parts = r.parts[:0]
+	if r.covers != schema.CoversPart || r.page == 0 {
+		return nil
+	}
+	for k := range l.cache.parts[r.kind] {
+		n, err := l.partBytes(r.cell, k)
 		if err != nil {
-			return nil, l.missing(req, err)
+			return err
 		}
-		r.covers = v.Str
-		if r.covers == schema.CoversPool {
-			if r.pool, err = l.whole(ioPool); err != nil {
-				return nil, l.missing(req, err)
-			}
-		}
-		if r.covers == schema.CoversPart && r.page > 0 {
-			for _, part := range l.cache.parts[c.kind] {
-				n, err := l.part(c, part)
-				if err != nil {
-					return nil, err
-				}
-				r.parts = append(r.parts, n)
-			}
-		}
-		list = append(list, r)
+		r.parts = append(r.parts, n)
 	}
-	return list, nil
+	return nil
 }
 
-// part returns the bytes that an I/O moves for one part of a page.
-func (l *Layers) part(c *cell, part string) (int64, error) {
-	n, err := l.whole(partName(c.kind, part))
+// cover determines what an I/O covers of a cell's layers.
+func (l *Layers) cover(r *rate, covers formula.Ref) error {
+	v, err := r.at.Eval(covers)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	l.set(ioPart, formula.Number(n))
-	return l.whole(ioPartBytes)
+	if r.covers = v.Str; r.covers == schema.CoversPool {
+		r.pool, err = l.wholeAt(r.at, l.cache.pool)
+	}
+	return err
 }
 
-// ends returns the number of the first layer of each pipeline stage, and of the layer
+// partBytes returns the bytes that an I/O moves for one part of a page.
+func (l *Layers) partBytes(c *cell, part int) (int64, error) {
+	at := formula.Spot{cellAxis: int16(c.index + 1), partAxis: int16(part + 1)}
+	return l.wholeAt(l.space.Frame(at), l.cache.partBytes)
+}
+
+// endsOf returns the number of the first layer of each pipeline stage, and of the layer
 // after the last.
-func (l *Layers) ends(req *Request) ([]int, error) {
+func (l *Layers) endsOf(req *Request) ([]int, error) {
 	pp, _ := req.Config.Values[stagesField].Num.Int64()
 	ends := make([]int, pp+1)
 	for i := range ends {
-		l.set(StageVar, formula.Number(int64(i)))
-		first, err := l.whole(firstVar)
+		first, err := l.wholeAt(l.at(i, -1), l.cache.first)
 		if err != nil {
 			return nil, err
 		}
 		ends[i] = int(first)
+		l.space.Drop(formula.Spot{stageAxis: int16(i + 1)})
 	}
 	ends[pp] += l.drafts // draft layers belong to the last stage
 	return ends, nil
 }
 
-// stages returns the requested pipeline stages with their I/Os.
-func (l *Layers) stages(req *Request, rates []rate) ([]stage, error) {
-	ends, err := l.ends(req)
-	if err != nil {
+// stagesOf returns the requested pipeline stages with their I/Os.
+func (l *Layers) stagesOf(req *Request, warnings *diag.List) ([]*stage, error) {
+	if err := l.ratesOf(req, warnings); err != nil {
 		return nil, err
 	}
-	pp := int64(len(ends) - 1)
-	choice := req.Config.Values[stageField]
-	if n, ok := choice.Num.Int64(); choice.Kind == formula.Num && ok && n >= pp {
-		return nil, choice.Origin.Errorf("there is no stage %d: there are %d, counted from 0", n, pp)
-	}
-	var all []stage
-	for s := range int(pp) {
-		if n, _ := choice.Num.Int64(); choice.Kind == formula.Num && int64(s) != n {
-			continue
+	if l.first {
+		if err := l.setStages(req); err != nil {
+			return nil, err
 		}
-		st := stage{number: s, lo: ends[s], hi: ends[s+1]}
-		l.set(StageVar, formula.Number(int64(s)))
-		if err := l.countIOs(&st, rates); err != nil {
+	}
+	l.chosen = l.chosen[:0]
+	for i := range l.stages {
+		st := &l.stages[i]
+		if l.largest && st.like != st {
+			continue // it is not larger
+		}
+		if err := l.countIOs(st); err != nil {
 			return nil, l.missing(req, err)
 		}
-		if err := st.fill(l.cache.parts, rates); err != nil {
-			return nil, diag.Errorf(req.label(), "the bytes of stage %d do not fit in 64 bits", s)
+		if err := st.fill(l.cache.parts, l.rates); err != nil {
+			return nil, diag.Errorf(req.label(), "the bytes of stage %d do not fit in 64 bits", st.number)
 		}
-		if choice.Str == stageLargest && len(all) > 0 {
-			if st.bytes > all[0].bytes {
-				all[0] = st
+		if l.largest && len(l.chosen) > 0 {
+			if st.bytes > l.chosen[0].bytes {
+				l.chosen[0] = st
 			}
 			continue
 		}
-		all = append(all, st)
+		l.chosen = append(l.chosen, st)
 	}
-	return all, nil
+	return l.chosen, nil
+}
+
+// setStages determines the layers of the requested stages.
+func (l *Layers) setStages(req *Request) (err error) {
+	if l.ends, err = l.endsOf(req); err != nil {
+		return err
+	}
+	pp := len(l.ends) - 1
+	choice := req.Config.Values[stageField]
+	n, ok := choice.Num.Int64()
+	if choice.Kind == formula.Num && ok && n >= int64(pp) {
+		return choice.Origin.Errorf("there is no stage %d: there are %d, counted from 0", n, pp)
+	}
+	l.largest = choice.Str == stageLargest
+	places := l.places(l.ends)
+	l.stages = make([]stage, 0, pp)
+	for s := range pp {
+		if choice.Kind == formula.Num && int64(s) != n {
+			continue
+		}
+		l.addStage(stage{number: s, place: places[s], lo: l.ends[s], hi: l.ends[s+1]})
+	}
+	return nil
+}
+
+// held returns the number of layers of each cell from lo up to, but not including, hi,
+// and the same as a key.
+func (l *Layers) held(lo, hi int) ([]int64, string) {
+	var key []byte
+	held := make([]int64, len(l.rates))
+	for i := range l.rates {
+		held[i] = l.rates[i].in(lo, hi)
+		key = strconv.AppendInt(append(key, ' '), held[i], 10)
+	}
+	return held, string(key)
+}
+
+// places returns for each stage the number of the first that has as many layers of each
+// cell. The values of both are the same, unless they depend on the number of the stage.
+func (l *Layers) places(ends []int) []int {
+	first := map[string]int{}
+	places := make([]int, len(ends)-1)
+	for i := range places {
+		_, key := l.held(ends[i], ends[i+1])
+		if _, ok := first[key]; !ok || l.cache.numbered {
+			first[key] = i
+		}
+		places[i] = first[key]
+	}
+	return places
+}
+
+// addStage adds a stage, or the layers that a stage of the source and one of the
+// destination have in common. The caller has made room for it.
+func (l *Layers) addStage(st stage) {
+	var key string
+	st.held, key = l.held(st.lo, st.hi)
+	key += "/" + strconv.Itoa(st.place)
+	st.frames = make([]*formula.Frame, len(l.rates))
+	for i := range l.rates {
+		if st.held[i] > 0 {
+			st.frames[i] = l.at(st.place, l.rates[i].index)
+		}
+	}
+	l.stages = append(l.stages, st)
+	last := &l.stages[len(l.stages)-1]
+	if l.like[key] == nil {
+		if l.like == nil {
+			l.like = map[string]*stage{}
+		}
+		l.like[key] = last
+	}
+	last.like = l.like[key]
+	last.like.alike++
 }
 
 // countIOs evaluates the number of I/Os for each layer in a stage.
-func (l *Layers) countIOs(st *stage, rates []rate) error {
-	for _, f := range l.cache.counted {
-		if err := l.computeFold(f, l.cells, st.lo, st.hi); err != nil {
-			return err
-		}
-	}
-	count, _ := l.prog.Ref(ioCount)
-	l.set(ioUnits, formula.Number(1))
+func (l *Layers) countIOs(st *stage) error {
 	var blocks bool
-	for i := range rates {
-		r := &rates[i]
-		if r.in(st.lo, st.hi) == 0 {
+	for i := range l.rates {
+		r := &l.rates[i]
+		if st.held[i] == 0 {
 			continue
 		}
-		l.enter(r.cell)
 		var err error
-		if r.ios, err = l.frame.Num(count); err != nil {
+		if r.ios, err = st.frames[i].Num(l.cache.count); err != nil {
 			return err
 		}
 		r.per, r.moved = formula.Int(1), r.ios
@@ -359,8 +503,8 @@ func (l *Layers) countIOs(st *stage, rates []rate) error {
 		return nil
 	}
 	var err error
-	if st.blocks, err = l.whole(ioBlocks); err == nil {
-		st.block, err = l.whole(ioBlockBytes)
+	if st.blocks, err = l.wholeAt(l.at(st.place, -1), l.cache.blocks); err == nil {
+		st.block, err = l.wholeAt(l.at(st.place, -1), l.cache.blockBytes)
 	}
 	return err
 }

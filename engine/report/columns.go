@@ -66,6 +66,9 @@ type Options struct {
 func (o *Options) Shown(s *schema.Schema) ([]runner.Name, []schema.Measure) {
 	measures := s.Nixlbench.Runs.Get().Measures
 	names := Kept(WithAxes(o.View, pointers(s.Fields)), measures)
+	if o.Format == "html" {
+		names = append(names, pageNames(s)...)
+	}
 	if o.Format != "csv" && o.Columns == nil && o.Match == nil {
 		names = append(names, NamesOf(flagsOf(s))...)
 	} else {
@@ -123,7 +126,7 @@ func (r *Results) differ(s setting) bool {
 		case !ok:
 		case first == nil:
 			first = v
-		case text(v) != text(first):
+		case !same(v, first):
 			return true
 		}
 	}

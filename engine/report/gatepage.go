@@ -100,6 +100,9 @@ func (j *Judged) method() string {
 	if n := j.compared() - j.untested(); n > 0 {
 		text += fmt.Sprintf("; in %d of %d, a larger change counts only if the %s shows it at %d%% confidence", n, j.compared(), TestName, j.gate.Confidence)
 	}
+	if n := j.untested(); n > 0 {
+		text += fmt.Sprintf("; in %d of %d, there are too few runs to tell noise from change", n, j.compared())
+	}
 	return text + "."
 }
 

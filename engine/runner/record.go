@@ -175,7 +175,7 @@ func NewRecord(pl *plan.Plan, repeat int, alike []string) *Record {
 		r.Config.File = &file
 	}
 	for name, v := range pl.Request.Config.Values {
-		r.Config.Values[name] = Value{v.Value, v.Origin.String()}
+		r.Config.Values[name] = Value{v.Shown(), v.Origin.String()}
 	}
 	for _, q := range pl.Quantities {
 		r.Plan.Quantities[q.Name] = Quantity{q.Value, q.Unit}

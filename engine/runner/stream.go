@@ -14,7 +14,8 @@ import (
 
 // Part is what a run of lines of a results file contains.
 type Part struct {
-	// List and Out are for the caller of [Briefs.Each].
+	// List and Out are for the caller of [Briefs.Each]. The memory of Out is used
+	// again after the part.
 	List []*Brief
 	Out  []byte
 	// Results is the number of results.
@@ -77,8 +78,11 @@ func (s *strangers) join(more strangers) {
 	s.count += more.count
 }
 
-// batches holds batches whose memory can be used again.
-var batches = sync.Pool{New: func() any { return new(jsonl.Batch) }}
+// batches and outs hold memory that can be used again.
+var (
+	batches = sync.Pool{New: func() any { return new(jsonl.Batch) }}
+	outs    = sync.Pool{New: func() any { return new([]byte) }}
+)
 
 // stream is the parallel reading of a file. Each worker has its own pools of values, so
 // that they do not have to wait for each other.
@@ -112,6 +116,7 @@ func (s *stream) run(lines *jsonl.Lines, each func(*Part) error) error {
 		if err = each(part); err != nil {
 			close(s.stop)
 		}
+		outs.Put(&part.Out)
 	}
 	all.Wait()
 	if err == nil {
@@ -152,6 +157,7 @@ func (s *stream) work() {
 	b := s.of.fork()
 	for part := range s.waiting {
 		before := b.kept
+		part.Out = (*outs.Get().(*[]byte))[:0]
 		part.batch.Each(func(line []byte, number int, torn bool) {
 			switch rec := b.brief(line); {
 			case rec != nil:
@@ -177,6 +183,9 @@ func (s *stream) work() {
 func (b *Briefs) fork() *Briefs {
 	fork := newPools(b.values, b.measures)
 	fork.raw, fork.from = make([][]byte, len(b.raw)), make([]From, len(b.from))
+	if b.commands {
+		fork.KeepCommands()
+	}
 	return fork
 }
 

@@ -17,6 +17,8 @@ type Launch struct {
 	Noise   []string           `json:"noise"`
 	Fabrics map[string]*Fabric `json:"fabrics"`
 	Checks  []LaunchCheck      `json:"checks"`
+	// Refusals are plans that no job can run.
+	Refusals []LaunchRefusal `json:"refusals"`
 }
 
 // LaunchFormat describes the files of a job.
@@ -24,6 +26,10 @@ type LaunchFormat struct {
 	Doc string `json:"doc"`
 	// Sets lists the nixlbench flags that the files set.
 	Sets []string `json:"sets,omitempty"`
+	// Needs lists the options that must be set.
+	Needs []string `json:"needs,omitempty"`
+	// Nodes is the maximum number of nodes, or 0 if there is none.
+	Nodes int64 `json:"nodes,omitempty"`
 	// Program runs in place of nixlbench, unless it is nil.
 	Program *Program     `json:"program,omitempty"`
 	Files   []LaunchFile `json:"files"`
@@ -104,6 +110,8 @@ type LaunchFile struct {
 	// Quote is how values are quoted.
 	Quote      string `json:"quote"`
 	Executable bool   `json:"executable,omitempty"`
+	// Most is the maximum size in bytes, or 0 if there is none.
+	Most int64 `json:"most,omitempty"`
 	// Text is a template.
 	Text string `json:"text"`
 }
@@ -114,6 +122,11 @@ type Fabric struct {
 	Source string `json:"source"`
 	// Env contains templates of environment variables.
 	Env map[string]string `json:"env"`
+	// Nodes is the default number of nodes that it connects, or 0 for any.
+	Nodes int64 `json:"nodes,omitempty"`
+	// Resources are what a scheduler hands out to those who use the network: their amounts,
+	// by name.
+	Resources map[string]string `json:"resources,omitempty"`
 }
 
 // LaunchCheck is a check on a node: templates of a message and of a script.
@@ -122,4 +135,11 @@ type LaunchCheck struct {
 	Script  string `json:"script"`
 	// All reports whether it also applies to programs other than nixlbench.
 	All bool `json:"all,omitempty"`
+}
+
+// LaunchRefusal is a job that would fail: templates of the reason, which is empty if it
+// would not, and of a hint.
+type LaunchRefusal struct {
+	Message string `json:"message"`
+	Hint    string `json:"hint"`
 }

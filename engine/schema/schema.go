@@ -95,6 +95,8 @@ type Field struct {
 	// Note is where a value may be only informative, so that kvbench does not
 	// report that nothing depends on it: [NoteAny] or [NoteFile].
 	Note string `json:"note,omitempty"`
+	// Such is an example of a value.
+	Such string `json:"such,omitempty"`
 	// Needs is the only accounting that accepts the field.
 	Needs string `json:"needs,omitempty"`
 	// Transfer fields exist only in plans of transfers between two sides.

@@ -27,7 +27,7 @@ type Speedup struct {
 	Field string `json:"field"`
 	Also  string `json:"also,omitempty"`
 	// When is the condition under which the change is possible; As is the engine's name
-	// for it, if that differs.
+	// for it, if that differs, or what it depends on.
 	When   Formula         `json:"when"`
 	As     string          `json:"as,omitempty"`
 	Times  []int64         `json:"times,omitempty"`

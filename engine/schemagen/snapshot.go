@@ -156,7 +156,11 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 				case "announced":
 					f.Announced = a.Contents()
 				case "default":
-					f.DefaultBy = a.Contents()
+					f.DefaultBy = strings.TrimSpace(a.Contents())
+				case "such":
+					if f.Such, err = a.String(0); err != nil {
+						return nil, data.FromCUE(err, diag.Pos{})
+					}
 				case "late":
 					f.Late = true
 				case "last":

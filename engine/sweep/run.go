@@ -147,7 +147,7 @@ type pointFail struct {
 
 // work evaluates chunks until there are none left.
 func (run *sweepRun) work(total uint64, end <-chan struct{}) {
-	wk := &worker{sweepRun: run, texts: map[textKey][][]byte{}, expansions: map[expansionKey]*expansion{}}
+	wk := &worker{sweepRun: run, texts: map[textKey][][]byte{}}
 	take := func() *chunk {
 		// A worker takes an index and a buffer together, so that the chunk that
 		// collect is waiting for always has a buffer.

@@ -1,8 +1,8 @@
 package sweep
 
 import (
+	"fmt"
 	"slices"
-	"strings"
 
 	"kvbench/engine/fit"
 	"kvbench/engine/formula"
@@ -19,8 +19,7 @@ type shape struct {
 	// point may have several rows.
 	layered bool
 	refs    []formula.Ref        // of the axes; -1 for an axis that no formula reads
-	reads   []int                // the axes that values computed from layers may depend on
-	pinned  []formula.Ref        // formulas that depend on no axis other than slow ones
+	varying []int                // see [plan.Program.Varying]
 	changes map[formula.Ref]bool // values that differ between points with the same slow values
 	limits  []fit.Limit
 }
@@ -30,19 +29,21 @@ type shape struct {
 const maxVariants = 64
 
 // shapeOf returns the shape of an item. Items with the same backend and axes share a
-// shape.
+// shape, if the values of the same axes count as set.
 func (sp *sweepProgram) shapeOf(it *plan.Item) *shape {
 	p := sp.Program
 	names := make([]string, len(it.Config.Axes))
+	key := ""
 	for i, a := range it.Config.Axes {
 		names[i] = a.Field.Var
+		key += fmt.Sprint(" ", a.Field.Var, p.AllGiven(&a))
 	}
 	values := map[string]fit.Value{}
 	for name, v := range it.Flags {
 		values[name] = fit.Value{Value: v.Value, From: fit.Given}
 	}
 	backend, _ := p.Bench.Backend(values)
-	key := backend + " " + strings.Join(names, " ")
+	key = backend + key
 	if sh := sp.shapes[key]; sh != nil {
 		return sh
 	}
@@ -58,9 +59,6 @@ func (sp *sweepProgram) shapeOf(it *plan.Item) *shape {
 			ref = -1
 		}
 		sh.refs = append(sh.refs, ref)
-		if sh.layered && p.LayersRead(name) {
-			sh.reads = append(sh.reads, i)
-		}
 		if p.Bench.Decides(backend, name) {
 			sh.slow = append(sh.slow, i)
 			if variants *= len(it.Config.Axes[i].Values); variants > maxVariants {
@@ -78,9 +76,10 @@ func (sp *sweepProgram) shapeOf(it *plan.Item) *shape {
 		ref, _ := sp.Formulas().Ref(name)
 		if slices.Contains(fast, name) || changes(ref) {
 			sh.changes[ref] = true
-		} else if sp.Formulas().Source(ref).Text != "" {
-			sh.pinned = append(sh.pinned, ref)
 		}
+	}
+	if sh.layered {
+		sh.varying = p.Varying(it.Config.Axes)
 	}
 	if !p.OfSlowest() {
 		sh.limits = p.Bench.Limits(backend)

@@ -12,7 +12,7 @@ import (
 )
 
 // variant is an item with fixed values of its slow axes, which determine the rule of
-// the backend. It has its own frame.
+// the backend. It has its own frame, which keeps the values that no axis changes.
 type variant struct {
 	*plan.Frame
 	frame  *formula.Frame // its values
@@ -22,10 +22,12 @@ type variant struct {
 	req    *plan.Request // with the values of the axes, or nil if not needed
 	flags  []dynamicFlag
 	limits []dynamicLimit
-	layers *plan.Layers    // has its own frame
-	shared bool            // points can share expansions
-	at     []int           // index of each axis's value in the frame
-	depend [][]formula.Ref // the values that depend on each axis
+	points *plan.Points // for values computed from layers
+	plan   plan.Plan    // of the latest request
+	at     []int        // index of each axis's value in the frame
+	held   *plan.Held
+	number []int  // of each axis in held, or -1
+	shown  []bool // by axis: whether rows show its value in req
 	cells  []cellStep
 	keys   []cellStep
 }
@@ -81,27 +83,30 @@ func (wk *worker) variant() *variant {
 		return v
 	}
 	if sh.layered {
-		v.layers = it.program.NewFrame().Layers()
-		v.layers.Load(&req)
-		n := uint64(1)
-		for _, i := range sh.reads {
-			n *= uint64(len(it.Config.Axes[i].Values))
-			n = min(n, maxExpansions+1)
-		}
-		v.shared = n <= maxExpansions && n < it.count
+		v.points = it.program.NewPoints(it.Config.Axes, sh.varying)
 	}
-	// Compute the values that no axis changes only once.
-	for _, ref := range sh.pinned {
-		if val, err := v.frame.Eval(ref); err == nil {
-			v.frame.Set(ref, val)
+	for _, limit := range sh.limits {
+		l := dynamicLimit{index: limit.Index, ref: limit.Ref}
+		if !sh.changes[limit.Ref] {
+			ok, _, err := v.fit.Holds(limit, values)
+			if ok && err == nil {
+				continue
+			}
+			l.broken, l.last = true, err != nil
 		}
+		v.limits = append(v.limits, l)
 	}
-	v.depend = make([][]formula.Ref, len(sh.refs))
+	// From here on, the frame keeps the values that no axis changes.
+	var axes []formula.Ref
+	v.number = make([]int, len(sh.refs))
 	for i, ref := range sh.refs {
-		if ref >= 0 {
-			v.depend[i] = v.frame.Dependents(ref)
+		if v.number[i] = -1; ref >= 0 {
+			v.number[i] = len(axes)
+			axes = append(axes, ref)
 		}
 	}
+	v.held = v.Hold(axes)
+	v.Frame, v.frame = v.held.Frame, v.held.Values()
 	for _, s := range v.Bench.Slots {
 		if sh.changes[s.Ref] {
 			if _, set := values[s.Name]; !set && s.Default.Kind == formula.Num {
@@ -118,19 +123,12 @@ func (wk *worker) variant() *variant {
 			return v
 		}
 	}
-	for _, limit := range sh.limits {
-		l := dynamicLimit{index: limit.Index, ref: limit.Ref}
-		if !sh.changes[limit.Ref] {
-			ok, _, err := v.fit.Holds(limit, values)
-			if ok && err == nil {
-				continue
-			}
-			l.broken, l.last = true, err != nil
-		}
-		v.limits = append(v.limits, l)
-	}
 	v.cells = wk.cells(v, it, false)
 	v.keys = wk.keysOf(v, it)
+	v.shown = make([]bool, len(sh.refs))
+	for i := range v.shown {
+		v.shown[i] = v.req != nil && (!sh.layered || len(v.keys) > 0 || !v.AllGiven(&it.Config.Axes[i]))
+	}
 	return v
 }
 

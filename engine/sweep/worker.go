@@ -15,25 +15,7 @@ type worker struct {
 	texts    map[textKey][][]byte
 	digits   []int
 	out      *chunk
-	// expansions are the expansions that points of the item share.
-	expansions map[expansionKey]*expansion
 }
-
-// expansion is the result of expanding the layers at a point.
-type expansion struct {
-	requests []*plan.Request
-	warnings diag.List
-	err      error
-}
-
-// expansionKey is a combination of values that determines an expansion.
-type expansionKey struct {
-	variant *variant
-	values  uint64
-}
-
-// maxExpansions is the maximum number of expansions that a worker keeps.
-const maxExpansions = 4096
 
 // chunk evaluates the points of a chunk.
 func (wk *worker) chunk(c *chunk) {
@@ -72,7 +54,6 @@ func (wk *worker) sweepItem(point uint64) *sweepItem {
 	wk.item = it
 	wk.digits = make([]int, len(it.Config.Axes))
 	wk.general = nil
-	clear(wk.expansions)
 	n := 1
 	for _, i := range it.shape.slow {
 		if !it.shape.general {
@@ -121,22 +102,16 @@ func (wk *worker) move(v *variant) {
 		}
 		v.at[i] = d
 		val := &it.Config.Axes[i].Values[d]
-		if v.req != nil {
+		if v.shown[i] {
 			v.req.Config.Values[it.Config.Axes[i].Field.Var] = *val
 		}
-		ref := it.shape.refs[i]
+		ref, number := it.shape.refs[i], v.number[i]
 		switch {
-		case ref < 0:
+		case number < 0:
 		case val.Kind == v.prog.Kind(ref) && v.Given(it.Config.Axes[i].Field.Var, *val):
-			v.frame.Change(ref, val.Value, v.depend[i])
-			if v.layers != nil {
-				v.layers.Values().Set(ref, val.Value)
-			}
+			v.held.Vary(number, val.Value)
 		default:
-			v.frame.Unset(ref)
-			if v.layers != nil {
-				v.layers.Values().Unset(ref)
-			}
+			v.held.Unset(number)
 		}
 	}
 }
@@ -164,15 +139,15 @@ func (wk *worker) warn(warnings diag.List, point uint64) {
 // layered writes the rows of a point with values computed from layers: one for each
 // of its plans.
 func (wk *worker) layered(v *variant, point uint64) {
-	e := wk.expansion(v)
-	if e.err != nil {
-		wk.fail(point, diag.Kind(e.err))
+	requests, warnings, err := v.points.Expand(v.req, wk.digits)
+	if err != nil {
+		wk.fail(point, diag.Kind(err))
 		return
 	}
 	c := wk.out
 	before := *c
-	for _, one := range e.requests {
-		v.Move(one)
+	for _, one := range requests {
+		v.held.Move(one)
 		if name := v.Wrong(); name != "" { // the point has no plan
 			buf := c.buf
 			*c = before
@@ -180,29 +155,10 @@ func (wk *worker) layered(v *variant, point uint64) {
 			wk.fail(point, name)
 			return
 		}
-		wk.rowIn(v, &plan.Plan{Request: one}, point)
+		v.plan.Request = one
+		wk.rowIn(v, &v.plan, point)
 	}
-	wk.warn(e.warnings, point)
-}
-
-// expansion expands the layers at the point with the given digits.
-func (wk *worker) expansion(v *variant) *expansion {
-	key := expansionKey{variant: v}
-	for _, i := range wk.item.shape.reads {
-		key.values = key.values*uint64(len(wk.item.Config.Axes[i].Values)) + uint64(wk.digits[i])
-	}
-	if e := wk.expansions[key]; e != nil {
-		return e
-	}
-	e := &expansion{}
-	e.requests, e.warnings, e.err = v.layers.ExpandNext(v.req)
-	if v.shared {
-		if len(wk.expansions) == maxExpansions {
-			clear(wk.expansions)
-		}
-		wk.expansions[key] = e
-	}
-	return e
+	wk.warn(warnings, point)
 }
 
 // passes reports whether the row passes the filter.
@@ -259,9 +215,11 @@ func (wk *worker) rowIn(v *variant, pl *plan.Plan, point uint64) {
 	if sp.filtered && (sp.early || !it.Fit) && !wk.passes(v, point) {
 		return
 	}
-	if name := v.Wrong(); name != "" {
-		wk.fail(point, name)
-		return
+	if pl == nil { // or else it has been checked
+		if name := v.Wrong(); name != "" {
+			wk.fail(point, name)
+			return
+		}
 	}
 	for i := range v.flags {
 		s := &v.flags[i]

@@ -17,9 +17,9 @@ const (
 	// repeats is how often the best point and the default are measured at the end, if
 	// there are enough runs, and maxRepeats how often points are that are hard to tell
 	// apart.
-	repeats, maxRepeats = 5, 10
+	repeats, maxRepeats = 5, 7
 	// rivals is the number of points that are repeated next to the best one.
-	rivals = 4
+	rivals = 2
 )
 
 // Run runs the search.
@@ -29,7 +29,8 @@ func (s *Search) Run(measure Measure) {
 	last := min(all/sampled, 2*repeats+2*len(s.Knobs)) // runs for the last two stages
 	s.limit = all - last
 	s.halve()
-	tried := s.flat() || s.explore()
+	s.Flat = s.flat()
+	tried := s.Flat || s.explore()
 	s.exploring, s.limit = false, all
 	if best := s.Best(); best != nil {
 		s.simplify(best)
@@ -270,46 +271,52 @@ func (s *Search) settle() {
 		}
 		before := s.Runs
 		s.alternatives(w)
-		s.confirm(rivals)
+		if !s.Flat {
+			s.confirm(rivals)
+		}
 		if s.over() || s.Runs == before {
 			return
 		}
 	}
 }
 
-// confirm measures the default and the best point repeatedly, and those of the next n
-// points that may be better.
+// confirm measures the best point, the winner and the default repeatedly, and those of
+// the next n points that may be better.
 func (s *Search) confirm(n int) {
 	for {
 		ranked := s.ranked()
 		if len(ranked) == 0 || s.over() {
 			return
 		}
-		best := ranked[0]
-		var again *Trial
-		for _, t := range ranked[:min(n+1, len(ranked))] {
-			if t.n < repeats && s.compare(t, best).High > same || t.n < maxRepeats && s.compare(t, best).Noise() && t.mean < best.mean-same {
-				again = t
-				break
+		best, d, w := ranked[0], s.Default(), s.Winner()
+		list := []*Trial{best, w}
+		if d.usable() {
+			list = append(list, d)
+		}
+		list = slices.DeleteFunc(list, func(t *Trial) bool { return t.n >= repeats })
+		for _, t := range ranked[1:min(n+1, len(ranked))] {
+			c := s.compare(t, best)
+			if t.n < repeats && c.High > same || t.n < maxRepeats && c.Noise() && t.mean < best.mean-same {
+				list = append(list, t)
 			}
 		}
-		if d := s.Default(); again == nil && d.usable() && d.n < repeats {
-			again = d
-		}
-		if again == nil {
+		if len(list) == 0 {
 			return
 		}
+		// Take turns, because the noise may change over time.
+		again := slices.MinFunc(list, func(a, b *Trial) int { return cmp.Compare(a.n, b.n) })
 		s.run(again, again.n+1)
 	}
 }
 
-// alternatives measures one alternative of each knob of a point that has none yet.
+// alternatives measures the default of each knob of a point or, if it is at its default,
+// another value, unless one was measured.
 func (s *Search) alternatives(best *Trial) {
 	for k, knob := range s.Knobs {
-		if effects, _ := s.Effects(best, k); len(effects) > 0 {
-			continue
+		if best.Point[k] != knob.Default {
+			s.run(s.trial(best.Point.with(k, knob.Default)), 1)
 		}
-		if s.run(s.trial(best.Point.with(k, knob.Default)), 1) && best.Point[k] != knob.Default {
+		if slices.ContainsFunc(s.Effects(best, k), func(e Effect) bool { return !e.Failed }) {
 			continue
 		}
 		for _, way := range s.ways(k) {
@@ -332,7 +339,7 @@ func (s *Search) Winner() *Trial {
 	}
 	best := slices.MaxFunc(list, func(a, b *Trial) int { return cmp.Compare(low(a), low(b)) })
 	for _, t := range list {
-		if t.n > 1 && t.mean > best.mean-2*same && s.compare(t, best).High > 0 && s.changes(t) < s.changes(best) {
+		if t.n > 1 && t.mean > best.mean-same && s.compare(t, best).High > 0 && s.changes(t) < s.changes(best) {
 			best = t
 		}
 	}

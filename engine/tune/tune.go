@@ -78,7 +78,7 @@ type Options struct {
 
 // same is a relative difference that does not matter: the search does not repeat
 // measurements to find out which of two such combinations is better.
-const same = 0.01
+const same = 0.02
 
 // Trial is a point with its measurements.
 type Trial struct {
@@ -91,6 +91,9 @@ type Trial struct {
 	sample
 }
 
+// Mean returns the geometric mean of the measurements.
+func (t *Trial) Mean() float64 { return math.Exp(t.mean) }
+
 // usable reports whether the point can be the best.
 func (t *Trial) usable() bool { return len(t.Values) > 0 && !t.Failed }
 
@@ -101,6 +104,9 @@ type Search struct {
 	// Done reports whether the search tried everything that it tries; otherwise, it was
 	// stopped, or MaxRuns was reached.
 	Done bool
+	// Flat reports whether the first sample varied hardly more than repeated measurements
+	// do, so that the search tried nothing else.
+	Flat bool
 	// Stopped reports whether a measurement stopped it.
 	Stopped bool
 	// Trials are all points in the order in which they were first requested.
@@ -242,25 +248,27 @@ func (s *Search) Gain(t *Trial) (Change, bool) {
 	return welch(t.sample, def.sample), true
 }
 
-// Effect is the effect of changing one knob of the best point.
+// Effect is the effect of changing one knob of a point to the value with this index.
 type Effect struct {
-	// Value is the index of the other value, and Change the change that it makes.
 	Value  int
 	Change Change
+	// Failed reports whether the value fails; there is no change then.
+	Failed bool
 }
 
-// Effects returns the effects of the other values of a knob that were measured with all
-// other knobs as in a trial, in the order of the values, and the values that failed.
-func (s *Search) Effects(t *Trial, knob int) (effects []Effect, failed []int) {
+// Effects returns the effects of the other values of a knob that were tried with all
+// other knobs as in a trial, in the order of the values.
+func (s *Search) Effects(t *Trial, knob int) []Effect {
+	var list []Effect
 	for value := range s.Knobs[knob].Values {
 		other := s.trial(t.Point.with(knob, value))
 		switch {
 		case value == t.Point[knob]:
 		case other.Failed:
-			failed = append(failed, value)
+			list = append(list, Effect{Value: value, Failed: true})
 		case other.usable():
-			effects = append(effects, Effect{value, s.compare(other, t)})
+			list = append(list, Effect{Value: value, Change: s.compare(other, t)})
 		}
 	}
-	return effects, failed
+	return list
 }

@@ -88,7 +88,7 @@ func TestFlat(t *testing.T) {
 			t.Errorf("seed %d: the gain is %+v", seed, c)
 		}
 		for k := range s.Knobs {
-			if effects, _ := s.Effects(w, k); len(effects) == 0 {
+			if effects := s.Effects(w, k); len(effects) == 0 {
 				t.Errorf("seed %d: no other value of %s was measured", seed, s.Knobs[k].Name)
 			}
 		}
@@ -111,10 +111,13 @@ func TestGain(t *testing.T) {
 		if c, ok := s.Gain(w); !ok || c.Low < 6.5 || c.High > 7.5 || c.Low > c.Mean || c.Mean > c.High {
 			t.Errorf("seed %d: the gain is %+v, want about 7", seed, c)
 		}
-		if effects, _ := s.Effects(w, 0); !slices.ContainsFunc(effects, func(e Effect) bool { return !e.Change.Noise() && e.Change.Mean < -0.4 }) {
+		if effects := s.Effects(w, 0); !slices.ContainsFunc(effects, func(e Effect) bool { return e.Value == knobs[0].Default }) {
+			t.Errorf("seed %d: the default of strong was not measured: %+v", seed, effects)
+		}
+		if effects := s.Effects(w, 0); !slices.ContainsFunc(effects, func(e Effect) bool { return !e.Change.Noise() && e.Change.Mean < -0.4 }) {
 			t.Errorf("seed %d: the effects of strong are %+v", seed, effects)
 		}
-		if effects, _ := s.Effects(w, 1); len(effects) != 1 || math.Abs(effects[0].Change.Mean) > 0.05 {
+		if effects := s.Effects(w, 1); len(effects) != 1 || math.Abs(effects[0].Change.Mean) > 0.05 {
 			t.Errorf("seed %d: the effects of none are %+v", seed, effects)
 		}
 	}

@@ -372,6 +372,16 @@ func (a *app) readConfigs(c *command) ([]*config.Config, error) {
 	errs.Add(err)
 	a.awaits(files...)
 	overrides := c.overrides(a.schema)
+	var several diag.List
+	for _, o := range overrides {
+		if loader.HasSeveral(o) {
+			several = append(several, o.Origin.Errorf("%q has several values: '%s %s' accepts only one", o.Text, program, c.name).
+				WithHint("select one, or see all with '%s plan'", program))
+		}
+	}
+	if len(several) > 0 {
+		return nil, append(errs, several...)
+	}
 	// Several files are read in parallel.
 	type read struct {
 		cfg *config.Config
@@ -535,12 +545,25 @@ func rowNames(v schema.View) []string {
 
 // quantities runs a command that shows the quantities of each plan.
 func (a *app) quantities(c *command, detail bool, show func(i int, pl *plan.Plan) error) error {
+	shown := 0
+	return a.eachQuantities(c, detail, func(_ plan.Item, _ *plan.Planners, plans []*plan.Plan) error {
+		for _, pl := range plans {
+			if err := show(shown, pl); err != nil {
+				return err
+			}
+			shown++
+		}
+		return nil
+	})
+}
+
+// eachQuantities is like quantities, but calls show with all plans of an item.
+func (a *app) eachQuantities(c *command, detail bool, show func(j plan.Item, planners *plan.Planners, plans []*plan.Plan) error) error {
 	planners := plan.NewPlanners(a.schema, a.schema.Nixlbench.Default, "")
 	planners.Quantities = true
 	jobs, err := a.prepare(c, planners, detail, nil)
 	var errs diag.List
 	errs.Add(err)
-	shown := 0
 	for _, j := range jobs {
 		done := a.guard.enter(j.Model.File)
 		plans, err := j.Planner.Quantities(j.Request)
@@ -556,12 +579,9 @@ func (a *app) quantities(c *command, detail bool, show func(i int, pl *plan.Plan
 		}
 		a.warnMissing(j, rows, what)
 		a.warn(plans)
-		for _, pl := range plans {
-			if err := show(shown, pl); err != nil {
-				errs.Add(err)
-				return errs.Err()
-			}
-			shown++
+		if err := show(j, planners, plans); err != nil {
+			errs.Add(err)
+			return errs.Err()
 		}
 	}
 	return errs.Err()

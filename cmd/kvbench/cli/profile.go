@@ -14,13 +14,11 @@ import (
 	"time"
 
 	"kvbench/engine/diag"
-	"kvbench/engine/model"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/plan"
 	"kvbench/engine/report"
 	"kvbench/engine/runner"
 	"kvbench/engine/schema"
-	"kvbench/engine/sweep"
 )
 
 const groupRun = "The run"
@@ -64,19 +62,16 @@ func runFlags() []*flagSpec {
 // profile is the state of a profile command.
 type profile struct {
 	*app
+	*points
 	session  runner.Session
-	points   []point
 	view     schema.View // of the table of results
 	briefs   *runner.Briefs
-	axes     []*schema.Field // fields with several values
-	knobs    []*schema.Flag  // nixlbench flags with several values
 	repeat   int
 	dryRun   bool
 	failFast bool
 	resume   bool
 	secrets  bool
 	quiet    bool
-	failed   bool
 	shown    bool     // whether a command has been printed
 	told     bool     // whether tell has printed its message
 	masked   bool     // whether the warning about masked secrets has been printed
@@ -84,13 +79,6 @@ type profile struct {
 	left     []string // files that nixlbench left behind
 	progress progress
 	stop     context.CancelFunc
-}
-
-// point is a plan with the outcome of its runs.
-type point struct {
-	*plan.Plan
-	refused error
-	records []*runner.Brief
 }
 
 func (a *app) profile(ctx context.Context, c *command) error {
@@ -114,7 +102,7 @@ func (a *app) profile(ctx context.Context, c *command) error {
 	if err != nil {
 		return err
 	}
-	if err := p.plan(c, release, from, fit); err != nil {
+	if p.points, err = a.plans(c, release, from, fit); err != nil {
 		return err
 	}
 	if err := p.openJournal(c); err != nil {
@@ -140,16 +128,15 @@ func (p *profile) settings(c *command) diag.List {
 	set(&p.session.Cleanup, "cleanup")
 	set(&p.session.KeepOutput, "keep_output")
 	var err error
-	if text, _, _ := c.value("timeout"); text == "none" || text == "0" {
-		p.session.Timeout = -1
-	} else {
-		p.session.Timeout, err = c.duration("timeout")
-		errs.Add(err)
-	}
+	p.session.Timeout, err = c.timeout()
+	errs.Add(err)
 	p.session.Ending.Grace, err = c.duration("grace")
 	errs.Add(err)
 	p.session.Program, err = c.program()
 	errs.Add(err)
+	if isBuiltin(p.session.Program) {
+		p.session.InPlace = builtinName
+	}
 	switch out, from, ok := c.value("output"); {
 	case ok && out == "":
 		errs = append(errs, from.Errorf("\"\" is not allowed: expected the name of a file"))
@@ -210,6 +197,9 @@ func (p *profile) release(ctx context.Context, c *command) (name, from string, e
 		return "", "", err
 	}
 	asked := name != ""
+	if newest := p.schema.Nixlbench.Newest(); asked && p.session.InPlace != "" && name != newest {
+		return "", "", diag.Usagef("--nixlbench %s runs plans for release %s only: omit --nixlbench_release", builtinName, newest)
+	}
 	in, err := p.probe(ctx, p.session.Program)
 	switch {
 	case err == nil:
@@ -241,142 +231,6 @@ func (p *profile) release(ctx context.Context, c *command) (name, from string, e
 	return in.Release, "the installed nixlbench", nil
 }
 
-// plan makes the plans. If some cannot be made, it reports the errors immediately,
-// because running the others may take hours.
-func (p *profile) plan(c *command, release, from string, fit bool) error {
-	knobs, err := c.knobs(p.schema)
-	if err != nil {
-		return err
-	}
-	given, err := c.knobValues(p.schema, release, knobs)
-	if err != nil {
-		return err
-	}
-	jobs, err := p.prepare(c, plan.NewPlanners(p.schema, release, from), false, given)
-	expectLong()
-	if err != nil && len(jobs) == 0 {
-		return err
-	}
-	p.report(err)
-	p.failed = err != nil
-	asked := jobs
-	jobs, sweep, err := p.spread(jobs)
-	if err != nil && len(jobs) == 0 {
-		return err
-	} else if err != nil {
-		p.report(err)
-		p.failed = true
-	}
-	type source struct {
-		model *model.Model
-		file  string
-	}
-	warned := map[source]bool{}
-	var failures, warnings reasons
-	for i, j := range jobs {
-		j.Fit, j.Least = fit, fit
-		done := p.guard.enter(j.Model.File)
-		plans, err := j.Planner.Plans(j.Request)
-		done()
-		if err != nil {
-			p.failed = true
-			err = about(j.Request, err)
-			if len(jobs) == 1 && len(plans) == 0 {
-				return err
-			}
-			if sweep == nil {
-				p.report(err)
-			} else {
-				failures.add(err, uint64(i))
-			}
-		}
-		if len(plans) == 0 {
-			continue
-		}
-		if of := (source{j.Model, j.Config.File}); !warned[of] {
-			warned[of] = true
-			whole := asked[slices.IndexFunc(asked, func(a plan.Item) bool { return a.Model == of.model && a.Config.File == of.file })]
-			shown := planShown(plans[0])
-			shown.Runs = true
-			p.warnMissing(whole, quantityNames(plans[0]), shown)
-		}
-		if sweep == nil {
-			p.warn(plans)
-		}
-		for _, pl := range plans {
-			for _, w := range pl.Warnings {
-				if sweep != nil {
-					warnings.add(w, uint64(i))
-				}
-			}
-			pt := point{Plan: pl}
-			for i := range pl.Violations {
-				w := pl.Violations[i].Warning()
-				w.Severity = diag.Error
-				pt.refused = w
-				p.print.Print(w)
-			}
-			p.points = append(p.points, pt)
-		}
-	}
-	for _, f := range warnings {
-		p.print.Print(counted(sweep, f, sweep.Points, manyWarned))
-	}
-	for _, f := range failures {
-		p.print.Print(counted(sweep, f, sweep.Points, manyNotRun))
-	}
-	if len(p.points) == 0 {
-		return errShown
-	}
-	return nil
-}
-
-const manyNotRun = "%d of %d plans cannot be made because of this; the numbers are from the first: %s"
-
-// reasons counts the errors or warnings that points of a sweep have in common.
-type reasons []sweep.Failed
-
-func (r *reasons) add(err error, point uint64) {
-	i := slices.IndexFunc(*r, func(f sweep.Failed) bool { return diag.Kind(f.Err) == diag.Kind(err) })
-	if i < 0 {
-		*r = append(*r, sweep.Failed{Err: err, First: point})
-		i = len(*r) - 1
-	}
-	(*r)[i].Count++
-}
-
-// maxPoints is the maximum number of plans to run.
-const maxPoints = 10_000
-
-// spread returns an item for each point if fields or nixlbench flags have several
-// values. If some points cannot be made, it returns the others along with an error. If
-// nothing has several values, it returns the jobs and no sweep.
-func (p *profile) spread(jobs []plan.Item) ([]plan.Item, *sweep.Sweep, error) {
-	for i := range p.schema.Fields {
-		f := &p.schema.Fields[i]
-		if slices.ContainsFunc(jobs, func(j plan.Item) bool { return j.Config.Varies(f.Var) }) {
-			p.axes = append(p.axes, f)
-		}
-	}
-	p.knobs = knobsOf(jobs)
-	if p.axes == nil && p.knobs == nil {
-		return jobs, nil, nil
-	}
-	s, left, err := sweep.New(jobs, sweep.Options{})
-	if err != nil {
-		return nil, nil, err
-	}
-	if s.Points > maxPoints {
-		return nil, nil, diag.Usagef("there are %d plans to run: at most %d are allowed", s.Points, maxPoints).
-			WithHint("run '%s plan' to see them all, and choose among them", program)
-	}
-	all := make([]plan.Item, s.Points)
-	for i := range all {
-		all[i].Request, all[i].Planner = s.Request(uint64(i))
-	}
-	return all, s, left
-}
-
 // run runs every point as often as requested.
 func (p *profile) run(ctx context.Context) error {
 	pipe := make(chan os.Signal, 1) // turn a closed pipe into a write error
@@ -386,19 +240,19 @@ func (p *profile) run(ctx context.Context) error {
 	p.session.Schema, p.session.Build, p.session.Ending.Hurry = p.schema, version(), p.hurry
 	p.view = report.WithAxes(p.schema.View("summary"), p.axes)
 	measures := p.schema.Nixlbench.Runs.Get().Measures
-	p.briefs = runner.NewBriefs(append(report.Kept(p.view, measures), report.NamesOf(p.knobs)...), measures)
+	p.briefs = runner.NewBriefs(append(report.Kept(p.view, measures), report.NamesOf(p.shownFlags())...), measures)
 	p.session.Warn = func(d *diag.Diag) { p.progress.print(func() { p.print.Print(d) }) }
 	p.session.Output = p.output
 	defer p.session.Close()
-	total := len(p.points) * p.repeat
+	total := len(p.list) * p.repeat
 	p.progress = progress{w: p.stderr, terminal: isTerminal(os.Stderr), quiet: p.quiet, total: total}
 	defer p.progress.clear()
 	for repeat := range p.repeat {
-		for i := range p.points {
+		for i := range p.list {
 			if ctx.Err() != nil || p.failed && p.failFast {
 				break
 			}
-			if err := p.one(ctx, &p.points[i], repeat+1); err != nil {
+			if err := p.one(ctx, &p.list[i], repeat+1); err != nil {
 				return err
 			}
 			p.progress.done++
@@ -406,7 +260,7 @@ func (p *profile) run(ctx context.Context) error {
 	}
 	p.progress.clear()
 	if len(p.left) > 0 {
-		p.print.Print(diag.Notef(diag.Pos{}, "nixlbench left files behind: %s", strings.Join(p.left, ", ")))
+		p.print.Print(diag.Notef(diag.Pos{}, "%s left files behind: %s", cmp.Or(p.session.InPlace, nixlbench.Program), strings.Join(p.left, ", ")))
 	}
 	if (total > 1 || p.quiet) && !p.dryRun {
 		if err := p.summary(); err != nil && ctx.Err() == nil {
@@ -432,7 +286,7 @@ func (p *profile) hintResume(total int) {
 		return
 	}
 	done := 0
-	for _, pt := range p.points {
+	for _, pt := range p.list {
 		for _, rec := range pt.records {
 			if rec.Status == runner.OK {
 				done++
@@ -454,7 +308,7 @@ func (p *profile) hintResume(total int) {
 // one runs a point once. An error ends the command.
 func (p *profile) one(ctx context.Context, pt *point, repeat int) error {
 	if p.session.Journal != nil && p.resume {
-		if rec := p.session.Journal.Done(runner.Hash(pt.Plan, repeat)); rec != nil {
+		if rec := p.session.Journal.Done(runner.HashBy(p.session.InPlace, pt.Plan, repeat)); rec != nil {
 			p.progress.plain("%s is already done", p.label(pt.Plan, repeat))
 			return p.keep(pt, rec)
 		}
@@ -695,9 +549,35 @@ func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 			p.left = append(p.left, file)
 		}
 	}
+	// Most notes apply to every run of a configuration.
 	for _, note := range rec.Notes[:len(rec.Notes)-rec.Quiet] {
-		p.print.Print(diag.Notef(at, "%s", note))
+		if key := at.File + ": " + note; !p.said[key] {
+			p.said[key] = true
+			p.print.Print(diag.Notef(at, "%s", note))
+		}
 	}
+}
+
+// shownFlags returns the nixlbench flags to show in the summary: those with several
+// values, and those that follow from transfers and in which points differ, because one
+// pair of ranks and all pairs at once may be alike in everything else.
+func (p *profile) shownFlags() []*schema.Flag {
+	list := slices.Clone(p.knobs)
+	for _, name := range schema.Keys(p.schema.Cache.Get().Transfer.Get().Flags) {
+		values := map[string]bool{}
+		for i := range p.list {
+			for _, f := range p.list[i].Flags {
+				if f.Name == name && p.list[i].Transfers() {
+					values[f.Value.Text()] = true
+				}
+			}
+		}
+		f := p.schema.Nixlbench.Flags[name]
+		if len(values) > 1 && !slices.Contains(p.knobs, f) {
+			list = append(list, f)
+		}
+	}
+	return list
 }
 
 // summary prints a table of all points.
@@ -706,9 +586,9 @@ func (p *profile) summary() error {
 	if !p.quiet {
 		out.WriteString("\n")
 	}
-	points := make([]report.Point, len(p.points))
-	for i := range p.points {
-		pt := &p.points[i]
+	points := make([]report.Point, len(p.list))
+	for i := range p.list {
+		pt := &p.list[i]
 		if len(pt.records) == 0 {
 			if err := p.keep(pt, runner.NewRecord(pt.Plan, 0, nil)); err != nil {
 				return err
@@ -716,7 +596,7 @@ func (p *profile) summary() error {
 		}
 		points[i] = pt.records
 	}
-	if err := report.Summary(&out, p.view, p.knobs, p.schema.Nixlbench.Runs.Get().Measures, points); err != nil {
+	if err := report.Summary(&out, p.view, p.shownFlags(), p.schema.Nixlbench.Runs.Get().Measures, points); err != nil {
 		return err
 	}
 	p.write(out.Bytes())
@@ -734,6 +614,14 @@ func (c *command) count(name string) (int, error) {
 		return 0, from.Errorf("%q is not allowed: expected a whole number from 1 to 1000000", text)
 	}
 	return n, nil
+}
+
+// timeout parses --timeout: 0 for the default, below 0 for none.
+func (c *command) timeout() (time.Duration, error) {
+	if text, _, _ := c.value("timeout"); text == "none" || text == "0" {
+		return -1, nil
+	}
+	return c.duration("timeout")
 }
 
 // duration parses a flag that is a duration.

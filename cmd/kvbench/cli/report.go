@@ -2,11 +2,15 @@ package cli
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/launch"
+	"kvbench/engine/nixlbench"
 	"kvbench/engine/report"
 	"kvbench/engine/runner"
 )
@@ -19,14 +23,14 @@ func (a *app) reportCmd() *command {
 		name:  "report",
 		words: "FILE [BASELINE]",
 		short: "Show profile results, or compare two results files",
-		flags: []*flagSpec{
+		flags: append([]*flagSpec{
 			{name: "columns", arg: "COLUMNS", group: groupOutput, words: columns, help: "Columns, separated by commas"},
 			{name: "match", arg: "COLUMNS", group: groupOutput, words: columns, help: "Compare with rows of BASELINE that are equal in these columns"},
-			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "markdown", "csv", "json", "github", "junit"}, help: "Output format"},
+			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "markdown", "csv", "json", "html", "github", "junit"}, help: "Output format. html is a page with charts"},
 			{name: "threshold", arg: "PERCENT", group: groupGate, help: "Exit with code 1 if a row is worse by more than this, such as 5%"},
-			{name: "metric", arg: "METRICS", group: groupGate, def: names[0], words: func() []string { return names }, help: "Compare these, separated by commas: " + strings.Join(names[:3], ", ") + ", …"},
+			{name: "metric", arg: "METRICS", group: groupGate, def: names[0], words: func() []string { return names }, help: "Compare these, separated by commas: " + strings.Join(names[:3], ", ") + " and others"},
 			configFlag(),
-		},
+		}, a.resultsPageFlags()...),
 		exec: a.showResults,
 	}
 }
@@ -46,6 +50,8 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	if c.set["match"] && len(c.args) == 1 {
 		errs = append(errs, diag.Usagef("--match needs a second file: the baseline"))
 	}
+	page, err := a.resultsPage(c, format)
+	errs.Add(err)
 	gate, err := a.gate(c, format)
 	errs.Add(err)
 	if slices.Contains(c.args, "") {
@@ -66,6 +72,9 @@ func (a *app) showResults(_ context.Context, c *command) error {
 			names = nil
 		}
 		briefs := runner.NewBriefs(names, measures)
+		if format == "html" {
+			briefs.KeepCommands()
+		}
 		all.Go(func() { read[i], failed[i] = briefs.Read(name, a.guard.watch) })
 	}
 	all.Wait()
@@ -73,6 +82,9 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	var bad diag.List // errors in single lines, which do not affect other results
 	for i, name := range c.args {
 		if failed[i] != nil {
+			if isJob(name) {
+				diag.All(failed[i])[0].WithHint("to read the logs of this job: %s collect -o results.jsonl %s", program, nixlbench.Quote(name))
+			}
 			errs.Add(failed[i])
 			continue
 		}
@@ -107,7 +119,12 @@ func (a *app) showResults(_ context.Context, c *command) error {
 		bad.Add(a.judge(c, results, options))
 		return bad.Err()
 	}
-	if err := results.Write(a.stdout, options, a.schema); err != nil {
+	if format == "html" {
+		err = results.HTML(a.stdout, options, page, a.schema)
+	} else {
+		err = results.Write(a.stdout, options, a.schema)
+	}
+	if err != nil {
 		return err
 	}
 	return bad.Err()
@@ -125,6 +142,12 @@ func (a *app) sayMixed(results *report.Results, o *report.Options, files []strin
 		a.print.Print(diag.Warnf(diag.Pos{File: files[0]}, "its numbers were measured by different programs: %s", diag.Printable(by)).
 			WithHint("show which with --columns %s", runner.NameMeasuredBy))
 	}
+}
+
+// isJob reports whether a name is that of a job's folder.
+func isJob(name string) bool {
+	_, err := os.Stat(filepath.Join(name, launch.ManifestName))
+	return err == nil
 }
 
 // namedColumns returns the columns that a flag lists, by name or by heading.

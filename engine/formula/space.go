@@ -1,0 +1,274 @@
+package formula
+
+import (
+	"math/bits"
+
+	"kvbench/engine/diag"
+)
+
+// Space is a set of frames that differ in a few values, such as those of a layer. What a
+// value depends on is determined once, so that a value which does not depend on what
+// differs is computed once and shared by all frames.
+//
+// Some inputs can vary: see [Space.Vary]. Values keep until an input that they depend on
+// varies. Evaluation then does not allocate memory.
+type Space struct {
+	p        *Program
+	base     *Frame
+	by       []uint64 // by slot: what its value differs by
+	reads    []uint64 // by slot, as many words as needed: the varying inputs that it depends on
+	words    int
+	computed []bool // by slot: whether compute is asked for the value
+	compute  Compute
+	varying  []Ref
+	users    [][]*cell // by varying input
+	frames   map[Spot]*Frame
+	spare    []cell
+}
+
+// Spot says which of a space's frames a frame is, by its number on each axis of the
+// space. 0 means that the frame is not at any place on that axis, and has no value that
+// differs by it. On the first axis, each place has values of its own that differ.
+type Spot [4]int16
+
+// spots is the number of axes of a space.
+const spots = len(Spot{})
+
+// MaxPlaces is the maximum number on the first axis.
+const MaxPlaces = 60
+
+// At returns the set of what differs in frames at a place on an axis.
+func At(axis int, place int16) uint64 {
+	if axis == 0 {
+		return 1 << (spots - 1 + int(place) - 1)
+	}
+	return 1 << (axis - 1)
+}
+
+// bits returns what differs in the frame.
+func (s Spot) bits() uint64 {
+	var set uint64
+	for axis, place := range s {
+		if place > 0 {
+			set |= At(axis, place)
+		}
+	}
+	return set
+}
+
+// only returns the spot on only those axes that a set has.
+func (s Spot) only(set uint64) Spot {
+	for axis, place := range s {
+		if place > 0 && set&At(axis, place) == 0 {
+			s[axis] = 0
+		}
+	}
+	return s
+}
+
+// Compute returns the value of a [Root] in the frame at a spot. If known is false, the
+// value there is that of the name's formula, or is not set.
+type Compute func(at Spot, r Ref) (v Value, known bool, err *diag.Diag)
+
+// Root is a name whose value a space computes by other means than a formula.
+type Root struct {
+	Ref Ref
+	By  uint64 // what it differs by; see [At]
+	// Reads are the values that it is computed from.
+	Reads []Ref
+	// Varies are the varying inputs that it also depends on: see [Space.Reads].
+	Varies []uint64
+}
+
+// spot is a frame's place in a space.
+type spot struct {
+	space *Space
+	Spot
+	bits uint64
+}
+
+// unresolved is the cell of all slots of which a frame in a space does not know yet whose
+// cell they have. It never has a value.
+var unresolved = &cell{}
+
+// NewSpace returns a space over the values in a frame. The frame must not be changed after
+// that, except by [Space.Vary], or else the space must not be used any more.
+func (p *Program) NewSpace(base *Frame, roots []Root, varying []Ref, compute Compute) *Space {
+	n, words := len(p.slots), (len(varying)+63)/64
+	base.forget()
+	sp := &Space{p: p, base: base, by: make([]uint64, n), reads: make([]uint64, n*words), words: words, computed: make([]bool, n),
+		compute: compute, varying: varying, users: make([][]*cell, len(varying)), frames: map[Spot]*Frame{}}
+	for _, r := range roots {
+		sp.computed[r.Ref] = true
+		sp.by[r.Ref] |= r.By
+		union(sp.Reads(r.Ref), r.Varies)
+	}
+	varies := make([]bool, n)
+	for i, r := range varying {
+		sp.Reads(r)[i/64] |= 1 << (i % 64)
+		varies[r] = true
+	}
+	// Formulas come after what they use, but roots may be computed from any value.
+	for again := true; again; {
+		again = false
+		for _, r := range p.order {
+			if base.isSet(r) && !varies[r] {
+				continue
+			}
+			for _, u := range p.slots[r].uses {
+				sp.by[r] |= sp.by[u]
+				union(sp.Reads(r), sp.Reads(u))
+			}
+		}
+		for _, r := range roots {
+			for _, u := range r.Reads {
+				again = union(sp.Reads(r.Ref), sp.Reads(u)) || again
+			}
+		}
+	}
+	return sp
+}
+
+// Frame returns the frame at a spot.
+func (sp *Space) Frame(at Spot) *Frame {
+	if f := sp.frames[at]; f != nil {
+		return f
+	}
+	f := &Frame{p: sp.p, epoch: sp.base.epoch, at: make([]*cell, len(sp.p.slots)), all: sp.base.all, misset: sp.base.misset,
+		spot: &spot{sp, at, at.bits()}}
+	for i := range f.at {
+		f.at[i] = unresolved
+	}
+	sp.frames[at] = f
+	return f
+}
+
+// Drop forgets the frame at a spot.
+func (sp *Space) Drop(at Spot) { delete(sp.frames, at) }
+
+// Reads returns the numbers of the varying inputs that a value depends on, as bits. The
+// caller must not change them.
+func (sp *Space) Reads(r Ref) []uint64 {
+	return sp.reads[int(r)*sp.words : (int(r)+1)*sp.words]
+}
+
+// Varies reports whether a value depends on varying inputs.
+func (sp *Space) Varies(r Ref) bool {
+	for _, word := range sp.Reads(r) {
+		if word != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Vary sets the varying input with a number to a value of its kind. It discards the values
+// that depend on the input.
+func (sp *Space) Vary(number int, v Value) {
+	r := sp.varying[number]
+	sp.base.store(r, &sp.p.slots[r], v)
+	sp.set(number, sp.base.epoch)
+}
+
+// VaryNum is like [Space.Vary], for a number.
+func (sp *Space) VaryNum(number int, v Rat) {
+	sp.base.at[sp.varying[number]].num = v
+	sp.set(number, sp.base.epoch)
+}
+
+// Unset undoes [Space.Vary]: the value is that of the name's formula, if it has one.
+func (sp *Space) Unset(number int) { sp.set(number, 0) }
+
+func (sp *Space) set(number int, seen uint32) {
+	c := sp.base.at[sp.varying[number]]
+	c.seen, c.listed = seen, false
+	for _, c := range sp.users[number] {
+		if c.listed { // a varying input that is set does not depend on others
+			c.seen = 0
+		}
+	}
+}
+
+// shares reports whether the cell of a slot is that of the space's base.
+func (f *Frame) shares(r Ref) bool { return f.space.by[r]&f.bits == 0 }
+
+// resolve finds the cell of a slot of a frame in a space.
+func (f *Frame) resolve(r Ref) *cell {
+	sp := f.space
+	by := sp.by[r] & f.bits
+	c := f.at[r]
+	switch {
+	case c != unresolved:
+		return c
+	case by != f.bits:
+		c = sp.Frame(f.only(by)).resolve(r)
+	case by == 0:
+		if c = sp.base.at[r]; c.listed {
+			c.seen = 0 // it may have been computed before an input varied
+		}
+		sp.use(r, c)
+	default:
+		c = sp.cell(sp.p.slots[r].kind)
+		sp.use(r, c)
+	}
+	f.at[r] = c
+	return c
+}
+
+// use notes which varying inputs discard a slot's value.
+func (sp *Space) use(r Ref, c *cell) {
+	for w, word := range sp.Reads(r) {
+		for ; word != 0; word &= word - 1 {
+			if i := 64*w + bits.TrailingZeros64(word); sp.varying[i] != r {
+				sp.users[i] = append(sp.users[i], c)
+			}
+		}
+	}
+}
+
+// cell returns a new cell for a value of some kind.
+func (sp *Space) cell(kind Kind) *cell {
+	if len(sp.spare) == 0 {
+		sp.spare = make([]cell, 64)
+	}
+	c := &sp.spare[0]
+	sp.spare = sp.spare[1:]
+	all := sp.base.all
+	switch kind {
+	case Str:
+		c.index, all.strs = int32(len(all.strs)), append(all.strs, "")
+	case NumList:
+		c.index, all.numLists = int32(len(all.numLists)), append(all.numLists, nil)
+	case StrList:
+		c.index, all.strLists = int32(len(all.strLists)), append(all.strLists, nil)
+	}
+	return c
+}
+
+// ofSpace finds the value of a slot that does not have one in a frame of a space. It
+// returns false if the value is that of the slot's formula, or after an error.
+func (f *Frame) ofSpace(r Ref) bool {
+	c := f.resolve(r)
+	if c.seen == f.epoch {
+		return true
+	}
+	if !f.space.computed[r] {
+		return false
+	}
+	v, known, err := f.space.compute(f.Spot, r)
+	if err != nil {
+		f.err = err
+		return false
+	}
+	s := &f.p.slots[r]
+	if !known {
+		return false
+	}
+	if v.Kind != s.kind {
+		f.err = diag.Errorf(s.src.Pos, "%q is %s, but was set to %s", s.name, s.kind, v.Kind)
+		return false
+	}
+	f.store(r, s, v)
+	f.note(int32(r))
+	return true
+}

@@ -1,0 +1,421 @@
+package plan
+
+import (
+	"errors"
+	"slices"
+
+	"kvbench/engine/data"
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// The axes of the space in which layers are evaluated: the stand-ins of folds, the
+// pipeline stages, the cells of layers, and the parts of a layer. Places are numbered
+// from 1.
+const (
+	standInAxis = iota
+	stageAxis
+	cellAxis
+	partAxis
+)
+
+// root says how a value is computed that differs between layers or stages.
+type root struct {
+	what  rootKind
+	index int16 // of the fold, or of the value of the destination's side
+}
+
+type rootKind uint8
+
+const (
+	noRoot rootKind = iota
+	layerRoot
+	groupRoot
+	kindRoot
+	perRoot
+	draftRoot
+	stageRoot
+	unitsRoot
+	partRoot
+	foldRoot
+	standInRoot
+	otherRoot // of the destination's side
+)
+
+// standIns are the stand-ins of a fold with the folds that are computed anew under them.
+// Several folds may have the same.
+type standIns struct {
+	list  []standIn
+	needs []*fold
+}
+
+// linkRoots determines how the values that differ between layers and stages are computed.
+func (ds *declarations) linkRoots() {
+	c := ds.cache
+	c.rootOf = map[formula.Ref]root{}
+	add := func(r formula.Ref, of root, by uint64, reads ...formula.Ref) {
+		c.rootOf[r] = of
+		c.roots = append(c.roots, formula.Root{Ref: r, By: by, Reads: reads})
+	}
+	ofCell, ofStage := formula.At(cellAxis, 1), formula.At(stageAxis, 1)
+	add(c.layer, root{what: layerRoot}, ofCell)
+	add(c.group, root{what: groupRoot}, ofCell)
+	add(c.kind, root{what: kindRoot}, ofCell)
+	add(c.per, root{what: perRoot}, ofCell)
+	add(c.draft, root{what: draftRoot}, ofCell)
+	add(c.stage, root{what: stageRoot}, ofStage)
+	add(c.units, root{what: unitsRoot}, 0)
+	var parts []formula.Ref
+	c.partRefs = map[string][]formula.Ref{}
+	for kind, list := range c.parts {
+		for _, part := range list {
+			ref, _ := ds.prog.Ref(partName(kind, part))
+			if _, ok := ds.prog.Ref(partName(kind, part)); !ok {
+				break // no group has this kind
+			}
+			c.partRefs[kind] = append(c.partRefs[kind], ref)
+		}
+		parts = append(parts, c.partRefs[kind]...)
+	}
+	add(c.part, root{what: partRoot}, ofCell|formula.At(partAxis, 1), parts...)
+	for i, f := range c.folds {
+		if len(f.standIns) > 0 {
+			c.addStandIns(f)
+		}
+		f.index = i
+	}
+	under := map[formula.Ref]uint64{}
+	for i, s := range c.standIns {
+		at := formula.At(standInAxis, int16(i+1))
+		for _, f := range s.needs {
+			under[f.value] |= at
+		}
+		for _, one := range s.list {
+			if _, ok := under[one.to]; !ok {
+				c.rootOf[one.to] = root{what: standInRoot}
+			}
+			under[one.to] |= at
+			c.roots = append(c.roots, formula.Root{Ref: one.to, By: at, Reads: []formula.Ref{one.from}})
+		}
+	}
+	for i, f := range c.folds {
+		by := under[f.value]
+		if len(f.by) > 0 {
+			by |= ofCell
+		}
+		if f.Over == schema.OverStage {
+			by |= ofStage
+		}
+		reads := append([]formula.Ref{f.ref}, f.by...)
+		if f.when >= 0 {
+			reads = append(reads, f.when)
+		}
+		for _, s := range f.standIns {
+			reads = append(reads, s.from)
+		}
+		add(f.value, root{foldRoot, int16(i)}, by, reads...)
+	}
+	if c.pairing != nil {
+		for i, v := range c.pairing.values {
+			add(v.to, root{otherRoot, int16(i)}, ofCell)
+		}
+	}
+}
+
+// addStandIns adds the stand-ins of a fold, or finds the same of another fold.
+func (c *cache) addStandIns(f *fold) {
+	same := func(s standIns) bool {
+		// Stand-ins with the same formula have different references in each fold.
+		return slices.Equal(s.needs, f.needs) && slices.EqualFunc(s.list, f.standIns, func(a, b standIn) bool {
+			return a.to == b.to && a.text == b.text
+		})
+	}
+	i := slices.IndexFunc(c.standIns, same)
+	if i < 0 {
+		i = len(c.standIns)
+		c.standIns = append(c.standIns, standIns{f.standIns, f.needs})
+	}
+	f.under = int16(i + 1)
+}
+
+// tally is what is evaluated of a model's layers for a request. It is kept for the next
+// request if that differs only in the values of varying fields.
+type tally struct {
+	space *formula.Space
+	// base is the frame for values that do not differ between layers and stages.
+	base    *formula.Frame
+	counts  map[countKey]*counting
+	varying []formula.Ref
+	settled map[string]data.Fact
+	checks  []check
+	ends    []int
+	rates   []rate
+	stages  []stage
+	largest bool // whether only the largest stage is wanted
+	like    map[string]*stage
+	chosen  []*stage // those to plan for
+	// first is false if only what depends on varying fields must be evaluated again.
+	first    bool
+	ofModel  []fact
+	live     []live // of them
+	windows  formula.Value
+	requests []Request
+	out      []*Request
+	pairs    *pairsOf
+	// inFirst is the frame in which values of the transfer are evaluated. They do not differ
+	// between layers, but may depend on values of the destination's side.
+	inFirst *formula.Frame
+}
+
+// errAnew says that the layers have to be evaluated anew after a field has varied.
+var errAnew = errors.New("evaluate the layers anew")
+
+// live is a fact that varies, by its index, with the fold that it is the value of.
+type live struct {
+	fact  int
+	frame *formula.Frame
+	ref   formula.Ref
+}
+
+// check is a requirement that depends on varying fields, and whether it holds.
+type check struct {
+	frame *formula.Frame
+	ref   formula.Ref
+	holds bool
+}
+
+// countKey identifies a fold, the stand-ins in effect, and the stage.
+type countKey struct{ fold, under, stage int16 }
+
+// counting has the frames in which a fold is computed, one for each cell with layers, and
+// the number of these layers.
+type counting struct {
+	when   *formula.Frame
+	frames []*formula.Frame
+	layers []int64
+	cells  []int
+	sets   []int // by cell, the first cell of its set
+	busy   bool
+}
+
+// newSpace makes the space over what is set in the frame.
+func (l *Layers) newSpace() {
+	roots := l.cache.roots
+	if l.cache.pairing != nil {
+		roots = slices.Clone(roots)
+		for i := range roots {
+			r := &roots[i]
+			of := l.cache.rootOf[r.Ref]
+			switch {
+			case l.other == nil || l.other.space == nil:
+			case of.what == otherRoot:
+				r.Varies = l.other.space.Reads(l.cache.pairing.values[of.index].from)
+			case of.what == partRoot:
+				r.Varies = l.other.space.Reads(r.Ref)
+			}
+		}
+	}
+	l.space = l.prog.NewSpace(l.frame, roots, l.varying, l.compute)
+	l.counts = map[countKey]*counting{}
+	l.base = l.space.Frame(formula.Spot{})
+}
+
+// at returns the frame for a cell in a stage. Either may be -1.
+func (l *Layers) at(stage, cell int) *formula.Frame {
+	return l.space.Frame(formula.Spot{stageAxis: int16(stage + 1), cellAxis: int16(cell + 1)})
+}
+
+// compute computes the roots of the space.
+func (l *Layers) compute(at formula.Spot, r formula.Ref) (v formula.Value, known bool, err *diag.Diag) {
+	of := l.cache.rootOf[r]
+	var c *cell
+	if at[cellAxis] > 0 {
+		c = &l.cells[at[cellAxis]-1]
+	}
+	known = c != nil
+	switch of.what {
+	case layerRoot, groupRoot, kindRoot, perRoot, draftRoot:
+		if known {
+			v = c.input(of.what)
+		}
+	case stageRoot:
+		v, known = formula.Number(int64(at[stageAxis])-1), at[stageAxis] > 0
+	case unitsRoot:
+		v, known = formula.Number(1), true
+	case partRoot:
+		if known = known && at[partAxis] > 0; known {
+			v.Kind = formula.Num
+			v.Num, err = l.partOf(at)
+		}
+	case foldRoot:
+		v.Kind = formula.Num
+		v.Num, known, err = l.foldAt(l.cache.folds[of.index], at)
+	case standInRoot:
+		if known = at[standInAxis] > 0; known {
+			v, known, err = l.standInFor(&l.cache.standIns[at[standInAxis]-1], r)
+		}
+	case otherRoot:
+		if known = known && l.other != nil && l.other.space != nil; known {
+			var failed error
+			v, failed = l.other.at(-1, c.index).Eval(l.cache.pairing.values[of.index].from)
+			known = failed == nil
+		}
+	}
+	return v, known, err
+}
+
+// input returns the value of an input that identifies the cell.
+func (c *cell) input(what rootKind) formula.Value {
+	switch what {
+	case layerRoot:
+		return formula.Number(int64(c.layers[0]))
+	case groupRoot:
+		return formula.Text(c.group)
+	case kindRoot:
+		return formula.Text(c.kind)
+	case perRoot:
+		return formula.Text(c.per)
+	}
+	return formula.Truth(c.draft)
+}
+
+// standInFor returns the value that replaces that of r, if one does.
+func (l *Layers) standInFor(s *standIns, r formula.Ref) (formula.Value, bool, *diag.Diag) {
+	for _, one := range s.list {
+		if one.to == r {
+			v, err := l.base.Eval(one.from)
+			return v, true, asDiag(err)
+		}
+	}
+	return formula.Value{}, false, nil
+}
+
+// asDiag returns an error of the evaluation of a formula.
+func asDiag(err error) *diag.Diag {
+	if err == nil {
+		return nil
+	}
+	return diag.All(err)[0]
+}
+
+// partOf returns the bytes of a part of a layer, or what both ranks of a pair hold of it.
+func (l *Layers) partOf(at formula.Spot) (formula.Rat, *diag.Diag) {
+	c := &l.cells[at[cellAxis]-1]
+	ref := l.cache.partRefs[c.kind][at[partAxis]-1]
+	mine, err := l.wholeAt(l.at(-1, c.index), ref)
+	if l.transfers && err == nil {
+		var theirs int64
+		theirs, err = l.other.wholeAt(l.other.at(-1, c.index), ref)
+		mine = min(mine, theirs)
+	}
+	return formula.Int(mine), asDiag(err)
+}
+
+// counting returns where a fold is computed, or nil for a fold over a stage outside of stages.
+func (l *Layers) counting(f *fold, at formula.Spot) (*counting, *diag.Diag) {
+	under, stage := at[standInAxis], at[stageAxis]
+	if under > 0 && !slices.Contains(l.cache.standIns[under-1].needs, f) {
+		under = 0
+	}
+	ofStage := f.Over == schema.OverStage
+	if !ofStage {
+		stage = 0
+	}
+	key := countKey{int16(f.index), under, stage}
+	if c := l.counts[key]; c != nil {
+		return c, nil
+	}
+	if ofStage && stage == 0 {
+		return nil, nil
+	}
+	c := &counting{when: l.space.Frame(formula.Spot{standInAxis: under, stageAxis: stage})}
+	spot := formula.Spot{standInAxis: under, stageAxis: stage}
+	if f.under > 0 {
+		spot[standInAxis] = f.under
+	}
+	for i := range l.cells {
+		n := int64(len(l.cells[i].layers))
+		if ofStage {
+			n = l.cells[i].in(l.ends[stage-1], l.ends[stage])
+		}
+		if n == 0 && len(f.by) == 0 {
+			continue
+		}
+		spot[cellAxis] = int16(i + 1)
+		c.frames = append(c.frames, l.space.Frame(spot))
+		c.layers = append(c.layers, n)
+		c.cells = append(c.cells, i)
+	}
+	if len(f.by) > 0 {
+		if err := c.divide(f); err != nil {
+			return nil, asDiag(err)
+		}
+	}
+	l.counts[key] = c
+	return c, nil
+}
+
+// divide divides the cells into sets.
+func (c *counting) divide(f *fold) error {
+	first := map[string]int{}
+	for i, frame := range c.frames {
+		key, err := keyIn(frame, f)
+		if err != nil {
+			return err
+		}
+		if _, ok := first[key]; !ok {
+			first[key] = i
+		}
+		c.sets = append(c.sets, first[key])
+	}
+	return nil
+}
+
+// foldAt computes a fold. If it has no value at a spot, known is false.
+func (l *Layers) foldAt(f *fold, at formula.Spot) (v formula.Rat, known bool, err *diag.Diag) {
+	c, err := l.counting(f, at)
+	if c == nil || c.busy {
+		return v, false, err
+	}
+	set := -1
+	if len(f.by) > 0 {
+		cell := int(at[cellAxis]) - 1
+		if cell < 0 {
+			return v, false, nil
+		}
+		if set = c.sets[cell]; set != cell && f.under == 0 {
+			v, err := c.frames[set].Num(f.value)
+			return v, true, asDiag(err)
+		}
+	}
+	c.busy = true
+	defer func() { c.busy = false }()
+	if f.when >= 0 {
+		if yes, err := c.when.Bool(f.when); err != nil || !yes {
+			return v, true, asDiag(err)
+		}
+	}
+	v, err = c.combine(f, set)
+	return v, true, err
+}
+
+// combine combines the values of the layers in a set or, if set is -1, of all.
+func (c *counting) combine(f *fold, set int) (v formula.Rat, _ *diag.Diag) {
+	for i, frame := range c.frames {
+		if set >= 0 && c.sets[i] != set || c.layers[i] == 0 {
+			continue
+		}
+		one, err := frame.Num(f.ref)
+		if err == nil {
+			v, err = f.plus(v, one, c.layers[i])
+		}
+		if err != nil {
+			return v, asDiag(err)
+		}
+	}
+	if f.Ceil && len(f.by) == 0 {
+		v = v.Ceil()
+	}
+	return v, nil
+}
