@@ -53,12 +53,15 @@ type command struct {
 	without map[string]bool
 }
 
-// ffcli converts the command to that of the flag library.
+// ffcli converts the command to that of the flag library. It passes only the flags that may
+// be set: those of the command line and of the environment, and the preferences.
 func (c *command) ffcli() *ffcli.Command {
 	fs := flag.NewFlagSet(program+" "+c.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	for _, f := range c.flags {
-		fs.Var(f, f.name, f.help)
+		if c.given[f.name] || f.pref || os.Getenv(envPrefix+"_"+strings.ToUpper(f.name)) != "" {
+			fs.Var(f, f.name, f.help)
+		}
 	}
 	return &ffcli.Command{
 		Name:       c.name,
