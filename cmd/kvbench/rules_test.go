@@ -97,6 +97,7 @@ var layers = []string{
 	"kvbench/engine/formula",
 	"kvbench/engine/data",
 	"kvbench/engine/schema",
+	"kvbench/engine/builtin",
 	"kvbench/engine/huggingface",
 	"kvbench/engine/source",
 	"kvbench/engine/config",
