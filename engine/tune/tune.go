@@ -252,8 +252,8 @@ func (s *Search) Gain(t *Trial) (Change, bool) {
 type Effect struct {
 	Value  int
 	Change Change
-	// Failed reports whether the value fails, and Refused whether it was refused. There
-	// is no change then.
+	// Failed reports whether the value fails, and Refused whether it was refused. Change
+	// is not set then.
 	Failed, Refused bool
 }
 
