@@ -111,6 +111,7 @@ var layers = []string{
 	"kvbench/engine/enginelog",
 	"kvbench/engine/vet",
 	"kvbench/engine/nixlbench",
+	"kvbench/engine/builtin",
 	"kvbench/engine/runner",
 	"kvbench/engine/launch",
 	"kvbench/engine/webpage",
