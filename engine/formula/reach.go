@@ -35,7 +35,8 @@ const Otherwise = " ??"
 // ReachAll is like [Program.Reach], but follows all names.
 func (p *Program) ReachAll() *Reach { return p.reach() }
 
-// prepareReach prepares a program for Reach and ReachAll. Not every program needs them.
+// prepareReach prepares a program for Reach, ReachAll and spaces. Not every program needs
+// them.
 func (p *Program) prepareReach() {
 	p.inputs = sync.OnceValue(func() *numbers {
 		n := &numbers{of: map[string]int{}}
@@ -47,6 +48,7 @@ func (p *Program) prepareReach() {
 		}
 		return n
 	})
+	p.unresolved = sync.OnceValue(func() []*cell { return slices.Repeat([]*cell{unresolved}, len(p.slots)) })
 	p.reach = sync.OnceValue(func() *Reach { return p.Reach(func(string) bool { return true }) })
 }
 

@@ -102,7 +102,7 @@ type cache struct {
 	partRefs                                        map[string][]formula.Ref // as parts
 	// roots are computed as rootOf says, under the stand-ins of folds.
 	roots    []formula.Root
-	rootOf   map[formula.Ref]root
+	rootOf   []root // by reference
 	standIns []standIns
 	// numbered reports whether values of a stage depend on its number, besides its first layer.
 	numbered bool

@@ -111,6 +111,10 @@ func TestSweepEqualsPlans(t *testing.T) {
 			{"tp", "1,2"}, {"isl", "100..1000000x10"}, {"source", "file,memory,gpu"}, {"destination", "gpu,file,memory"}}},
 		{name: "fitted", fails: true, model: []string{"qwen3-8b"}, flags: map[string]string{"backend": "GDS", "total_buffer_size": "64GiB"}, fit: true, axes: [][2]string{
 			{"isl", "100..1000000000x10"}, {"tp", "1,2"}, {"source", "file,gpu"}, {"page_size", "16,256"}}},
+		{name: "fitted ranks", fails: true, model: []string{"llama3.1-70b", "gpt-oss-20b"}, use: plan.Use{Rank: true}, flags: map[string]string{"backend": "GDS", "total_buffer_size": "64GiB"}, fit: true, axes: [][2]string{
+			{"accounting", "rank"}, {"engine", "VLLM"}, {"tp", "1,8"}, {"pp", "1,3"}, {"pp_stage", "largest,all"}, {"isl", "100..1000000000x10"}, {"source", "file,gpu"}, {"page_size", "16,256"}}},
+		{name: "fitted, other limits", fails: true, model: []string{"qwen3-8b"}, release: "main-2026-08-21", flags: map[string]string{"backend": "POSIX", "num_threads": "4"}, fit: true, axes: [][2]string{
+			{"isl", "100..100000000x10"}, {"tp", "1,2"}, {"num_requests", "1,1000"}, {"page_size", "16,256"}}},
 		{name: "one point", model: []string{"qwen3-8b"}},
 		{name: "ranks", breaks: true, fails: true, model: []string{"llama3.1-70b", "deepseek-r1"}, use: plan.Use{Rank: true}, axes: [][2]string{
 			{"accounting", "rank"}, {"engine", "VLLM"}, {"tp", "1,2,8"}, {"pp", "1,3"}, {"pp_stage", "largest,all,0,2"}, {"isl", "1000..100000000x100"}, {"page_size", "16"}, {"access_pattern", "block,layer"}}},
