@@ -113,8 +113,8 @@ func TestPublished(t *testing.T) {
 	}
 }
 
-// check reads a configuration and holds it to known numbers, in a number format
-// or in the one that the model itself brings.
+// check reads a configuration and compares it with known numbers, in the given
+// number format or else in the model's own.
 func check(t *testing.T, file string, want cacheBytes, format string) {
 	t.Helper()
 	flags := map[string]string{"system.backend": "VLLM", "system.page_size": "16", "runtime.isl": "16"}

@@ -88,8 +88,8 @@ func TestMamba(t *testing.T) {
 	}
 }
 
-// TestCompressed holds what a request of DeepSeek-V4 uses to the sums of its
-// windows, compressed records, index keys and compressor states.
+// TestCompressed compares the bytes of a DeepSeek-V4 request with the sums of
+// its windows, compressed records, index keys and compressor states.
 func TestCompressed(t *testing.T) {
 	for _, want := range []struct {
 		model, isl string

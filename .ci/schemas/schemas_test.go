@@ -1,6 +1,6 @@
-// Package schemas checks the JSON Schemas of docs/schema with a validator that
-// has nothing to do with kvbench: a module of its own, so that nobody else
-// downloads it.
+// Package schemas checks the JSON Schemas of docs/schema with an independent
+// validator. It is a separate module, so that only these tests download the
+// validator.
 package schemas
 
 import (
@@ -39,8 +39,8 @@ func fromYAML(t *testing.T, text []byte) any {
 	return v
 }
 
-// TestData: every example and every bundled model follows its schema, and not
-// the other.
+// TestData checks that every example and every bundled model follows its
+// schema, and no other.
 func TestData(t *testing.T) {
 	config, model := compile(t, "config"), compile(t, "model")
 	files, _ := filepath.Glob(filepath.Join(root, "examples/*.yaml"))
@@ -71,7 +71,8 @@ func TestData(t *testing.T) {
 	}
 }
 
-// TestConfig: what kvbench takes in a configuration, an editor takes too.
+// TestConfig checks that editors accept every configuration that kvbench
+// accepts.
 func TestConfig(t *testing.T) {
 	config := compile(t, "config")
 	for text, good := range map[string]bool{
@@ -107,8 +108,8 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// programs builds the test binary of the command line, which is kvbench and a
-// stand-in for nixlbench, by the name that it is started by.
+// programs builds the test binary of the command line. Depending on the name by
+// which it is started, it is kvbench or a stand-in for nixlbench.
 func programs(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -123,8 +124,8 @@ func programs(t *testing.T) string {
 	return dir
 }
 
-// TestResults: results of every status follow their schema, of models with all
-// sorts of parameters.
+// TestResults checks that results of every status, for models with parameters
+// of all types, follow their schema.
 func TestResults(t *testing.T) {
 	results := compile(t, "results")
 	bin := programs(t)
@@ -139,7 +140,7 @@ func TestResults(t *testing.T) {
 			"--backend", "POSIX", "--isl", "256", "--page_size", "64", "--num_requests", "1", "--force", "--output", "r.jsonl")...)
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), env)
-		// Some of the runs are to fail; whether they did, the results say.
+		// Some of the runs fail on purpose; the results show whether they did.
 		out, _ := cmd.CombinedOutput()
 		t.Logf("%s", out)
 	}
@@ -186,8 +187,8 @@ func TestResults(t *testing.T) {
 	}
 }
 
-// TestOwn: the schema of models knows the architectures of a folder, and that
-// of a starting point fits its files.
+// TestOwn checks that the schema of models includes the architectures in a
+// folder, and that the files that init writes follow it.
 func TestOwn(t *testing.T) {
 	kvbench := filepath.Join(programs(t), "kvbench")
 	dir := t.TempDir()

@@ -196,6 +196,19 @@ func (l *Loader) overrideAxis(f *schema.Field, o Override) (*axis, error) {
 	return r.axis, r.err
 }
 
+// HasSeveral reports whether the text of an override is a list or a range of numbers, or
+// a list of known words, although the override accepts only one value.
+func (l *Loader) HasSeveral(o Override) bool {
+	f := l.schema.Field(o.Path)
+	if f == nil || o.Axis {
+		return false
+	}
+	a, err := l.overrideAxis(f, o)
+	return err == nil && len(a.Values) > 1 && !slices.ContainsFunc(a.Values, func(v data.Fact) bool {
+		return v.Kind == formula.Str && !slices.Contains(f.Known(), v.Str)
+	})
+}
+
 // axisItems reads the text of an axis: values and ranges, separated by commas.
 // A comma after a backslash is part of the value.
 func (l *Loader) axisItems(f *schema.Field, text string, origin data.Origin, label string) ([]axisItem, error) {
@@ -268,8 +281,9 @@ func (l *Loader) axisItem(f *schema.Field, text string, origin data.Origin, labe
 	return items, nil
 }
 
-// wordRange reads a range that ends in a word of the field's unit, such as 1..all. No
-// step leads to a word, so the range is its two ends. It returns nil for other ranges.
+// wordRange reads a range that ends in a word of the field's unit, such as
+// 1..all. No step leads to a word, so the range has only its two ends. It
+// returns nil for other ranges.
 func (l *Loader) wordRange(f *schema.Field, text string, origin data.Origin, label string) ([]axisItem, error) {
 	from, to, _ := strings.Cut(text, "..")
 	word := func(text string) bool {
@@ -325,7 +339,7 @@ func (l *Loader) axis(f *schema.Field, items []axisItem, label string) (*axis, e
 			break
 		}
 		seen[text] = true
-		a.Values = append(a.Values, data.Fact{Value: v, Origin: item.origin})
+		a.Values = append(a.Values, l.fact(f, v, item.origin))
 	}
 	return a, errs.Err()
 }

@@ -37,7 +37,7 @@ func TestLayers(t *testing.T) {
 		"tp_size":      {"2", file + ":2:12"},
 		"pp_size":      {"16", "--pp"},
 		"page_size":    {"3", "preset of test"},
-		"num_requests": {"1", "default of cue/config.cue:173:27"},
+		"num_requests": {"1", "default of cue/config.cue:181:27"},
 	} {
 		v := c.Values[name]
 		if v.Text() != want.text || v.Origin.String() != want.origin {

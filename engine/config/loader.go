@@ -123,7 +123,7 @@ func (l *Loader) config(file string, doc *data.Document, preset map[string]map[s
 		}
 		if leaf := merged.Leaf(f.Path); leaf != nil {
 			if v, ok := leaf.Formula(); ok {
-				c.Values[f.Var] = data.Fact{Value: v, Origin: leaf.Origin}
+				c.Values[f.Var] = l.fact(f, v, leaf.Origin)
 			}
 		}
 		if a := axes[f.Path]; a != nil && len(a.Values) > 1 {
@@ -172,11 +172,20 @@ func (l *Loader) Values(doc *data.Document) (map[string]data.Fact, error) {
 	for _, leaf := range doc.Leaves {
 		if f := l.schema.Field(leaf.Path); f != nil {
 			if v, ok := leaf.Formula(); ok {
-				values[f.Var] = data.Fact{Value: v, Origin: leaf.Origin}
+				values[f.Var] = l.fact(f, v, leaf.Origin)
 			}
 		}
 	}
 	return values, err
+}
+
+// fact returns a value of a field.
+func (l *Loader) fact(f *schema.Field, v formula.Value, origin data.Origin) data.Fact {
+	fact := data.Fact{Value: v, Origin: origin}
+	if word := l.schema.Word(f, v); word != v.Text() {
+		fact.Word = word
+	}
+	return fact
 }
 
 // CheckNamed validates values of configuration fields that are keyed by their
@@ -230,7 +239,9 @@ func (l *Loader) fieldType(path string) *schema.Type {
 // allowed describes what a configuration allows at a path, and returns the
 // words that it accepts.
 func (l *Loader) allowed(path string) (string, []string) {
-	if f := l.schema.Field(path); f != nil {
+	if f := l.schema.Field(path); f != nil && f.Such != "" {
+		return "a value such as " + f.Such, f.Type.Words
+	} else if f != nil {
 		return l.schema.NumberText(f.Unit, f.Type.String()), f.Type.Words
 	}
 	return "a mapping", nil

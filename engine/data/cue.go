@@ -11,7 +11,6 @@ import (
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/build"
-	"cuelang.org/go/cue/cuecontext"
 	cueerrors "cuelang.org/go/cue/errors"
 	"cuelang.org/go/cue/parser"
 	"cuelang.org/go/cue/token"
@@ -45,7 +44,7 @@ type Reader struct {
 }
 
 func NewReader(schema fs.FS) *Reader {
-	r := &Reader{Schema: schema, Mode: parser.AllErrors, ctx: cuecontext.New(), packages: map[string]*build.Instance{}}
+	r := &Reader{Schema: schema, Mode: parser.AllErrors, ctx: NewContext(), packages: map[string]*build.Instance{}}
 	r.bctx = build.NewContext(build.Loader(r.load))
 	return r
 }

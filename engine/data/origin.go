@@ -77,4 +77,14 @@ func (o Origin) Errorf(format string, args ...any) *diag.Diag {
 type Fact struct {
 	formula.Value
 	Origin Origin
+	// Word is the word for the number, if its unit has one.
+	Word string
+}
+
+// Shown returns the value as outputs show it: the word for it, if there is one.
+func (f *Fact) Shown() formula.Value {
+	if f.Word != "" {
+		return formula.Text(f.Word)
+	}
+	return f.Value
 }

@@ -114,7 +114,7 @@ func TestPosText(t *testing.T) {
 		t.Errorf("%s is read as %v (%v)", text, q, err)
 	}
 	if err := q.UnmarshalText([]byte("nothing")); err == nil {
-		t.Error("no position is no error")
+		t.Error("a text without a position is accepted")
 	}
 }
 
@@ -143,7 +143,7 @@ func TestKind(t *testing.T) {
 		{diag.List{formula(1, "a"), formula(2, "b")}, diag.List{formula(1, "a")}, false},
 	} {
 		if got := diag.Kind(test.a) == diag.Kind(test.b); got != test.same {
-			t.Errorf("%v and %v: of one kind is %v, want %v", test.a, test.b, got, test.same)
+			t.Errorf("%v and %v have the same kind: %v, want %v", test.a, test.b, got, test.same)
 		}
 	}
 }
@@ -152,7 +152,7 @@ func TestKind(t *testing.T) {
 func TestSuggest(t *testing.T) {
 	d := diag.Errorf(diag.Pos{}, "no %s", "pagesize").About(diag.Unknown, "pagesize")
 	if d.Suggest("something", []string{"page_size"}) || !d.Suggest("pagesize", []string{"isl", "page_size"}) {
-		t.Error("it is suggested where it is far, or not where it is near")
+		t.Error("a distant word is suggested, or a near one is not")
 	}
 	d.Subject = "--where"
 	if want := []string{`did you mean "page_size"?`}; !slices.Equal(d.Hints, want) || d.Error() != "--where: no pagesize" || d.Name != "pagesize" {

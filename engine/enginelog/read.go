@@ -45,7 +45,8 @@ type Log struct {
 	Notes diag.List
 
 	implied map[string]*Found // fields set by the presence of a line
-	// rows has the numbers of each line, by name, for values of which every line counts
+	// rows has the numbers of each line, by name, for values that are checked
+	// in every line
 	rows  map[string][]map[string]*Found
 	kinds int // number of kinds of lines found
 }
@@ -301,7 +302,7 @@ func (r *Reader) Log() (*Log, error) {
 	}
 	if f := log.Fields[schema.EngineReleaseVar]; f != nil {
 		logged := f.Text
-		if f.Text = knownRelease(logged, r.schema.Cache.Get().Releases[log.Engine]); f.Text == "" {
+		if f.Text = schema.NearestRelease(logged, r.schema.Cache.Get().Releases[log.Engine]); f.Text == "" {
 			delete(log.Fields, schema.EngineReleaseVar)
 		} else if f.Text != logged {
 			log.Notes = append(log.Notes, diag.Notef(f.At, "the log is from %s %s: using the rules of %s, the nearest that kvbench knows", log.Engine, diag.Printable(logged), f.Text))
@@ -346,30 +347,4 @@ func (r *Reader) unknown() error {
 func (r *Reader) isValue(name string) bool {
 	_, ok := r.schema.Logs.Get().Values[name]
 	return ok
-}
-
-// knownRelease returns the newest release that is not newer than the release in a log, or
-// the oldest release if all are newer. It returns "" if the engine's releases have no
-// numbers.
-func knownRelease(text string, releases []string) string {
-	best := ""
-	for _, known := range releases {
-		if n := numbers(known); n != nil && (best == "" || slices.Compare(n, numbers(text)) <= 0) {
-			best = known
-		}
-	}
-	return best
-}
-
-// numbers returns the numbers in the name of a release, such as 0.24.0, or nil.
-func numbers(release string) []int {
-	var list []int
-	for part := range strings.SplitSeq(release, ".") {
-		n, err := strconv.Atoi(part)
-		if err != nil {
-			return nil
-		}
-		list = append(list, n)
-	}
-	return list
 }

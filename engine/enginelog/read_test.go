@@ -93,8 +93,8 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// TestUnread checks that lines of which the data says that they are not compared are not
-// read either, and that it says why.
+// TestUnread checks that lines that are not compared according to the data are
+// not read, and that the data gives the reason.
 func TestUnread(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {

@@ -142,7 +142,7 @@ func (v *verifier) compile() error {
 			return
 		}
 		scope.Formula(name, src, want)
-		for _, read := range formula.Names(src.Text) {
+		for _, read := range src.Names() {
 			ref, ok := v.planner.Formulas().Ref(read)
 			if ok && !declared[read] {
 				v.reads = append(v.reads, read)
@@ -283,7 +283,7 @@ func (v *verifier) rows(what string) []map[string]*Found {
 		if v.logs.Checks[i].What != what {
 			continue
 		}
-		for _, read := range formula.Names(v.logs.Checks[i].Logged.Text) {
+		for _, read := range v.logs.Checks[i].Logged.Names() {
 			if rows := v.log.rows[strings.TrimPrefix(read, schema.LogPrefix)]; rows != nil {
 				return rows
 			}
@@ -329,7 +329,7 @@ func (v *verifier) finding(i int) (Finding, bool) {
 		return f, false
 	}
 	f.Equal, ok[0] = v.equal(i, f.Logged, f.Computed)
-	for _, read := range formula.Names(c.Logged.Text) {
+	for _, read := range c.Logged.Names() {
 		if value, found := v.value(read); found && f.At.IsZero() {
 			f.At = value.At
 		}

@@ -1,6 +1,7 @@
 package fit
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -131,7 +132,7 @@ func (r *Fitter) transfer(req *Request, name string, b *schema.Backend) (*schema
 	}
 	given := func(v data.Fact, side string) bool { return v.Kind != formula.Str || v.Str == side }
 	src, dst := req.Config.Values[SourceVar], req.Config.Values[DestinationVar]
-	var possible []string
+	var possible, flags []string
 	var first *schema.Transfer
 	transfers := b.Transfers.Get()
 	for i := range transfers {
@@ -140,6 +141,7 @@ func (r *Fitter) transfer(req *Request, name string, b *schema.Backend) (*schema
 			continue
 		}
 		possible = append(possible, t.Source+" to "+t.Destination)
+		flags = append(flags, fmt.Sprintf("--%s %s --%s %s", SourceVar, t.Source, DestinationVar, t.Destination))
 		if !given(src, t.Source) || !given(dst, t.Destination) {
 			continue
 		}
@@ -163,8 +165,11 @@ func (r *Fitter) transfer(req *Request, name string, b *schema.Backend) (*schema
 			at = dst
 		}
 	}
-	return nil, at.Origin.Errorf("backend %s does not move data %s", name, what).
-		WithHint("it moves data from %s", strings.Join(possible, ", "))
+	d := at.Origin.Errorf("backend %s does not move data %s", name, what)
+	if src.Origin.Kind == data.FromCommand && dst.Origin.Kind == data.FromCommand {
+		return nil, d.WithHint("use %s", strings.Join(flags, ", or "))
+	}
+	return nil, d.WithHint("it moves data from %s", strings.Join(possible, ", "))
 }
 
 // checkGiven rejects flags and values that the release does not have.

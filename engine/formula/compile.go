@@ -20,7 +20,7 @@ type compiler struct {
 	p    *Program
 	errs map[Ref][]*diag.Diag
 	// For each slot:
-	parsed []*parsed // formulas with valid syntax
+	parsed []*parsed // formulas with valid syntax, if they were parsed
 	wants  []Kind
 	state  []uint8
 	path   []Ref // slots being compiled, each depending on the next
@@ -66,10 +66,10 @@ func (c *compiler) declare(d *decl) error {
 		c.p.names[d.name] = c.add(slot{unit: &d.unit, class: d.class, def: d.def, given: d.given, spare: d.spare}, d.want)
 		return nil
 	}
-	keys, srcs := d.table.keys, d.table.srcs
-	if len(keys) != len(srcs) {
+	keys, units := d.table.keys, d.table.units
+	if len(keys) != len(units) {
 		return diag.Errorf(d.src.Pos, "table %q has %s and %s", d.name,
-			plural(len(keys), "key", "keys"), plural(len(srcs), "formula", "formulas"))
+			plural(len(keys), "key", "keys"), plural(len(units), "formula", "formulas"))
 	}
 	if len(keys) == 0 && d.want == Any && d.class == table {
 		return diag.Errorf(d.src.Pos, "table %q is empty", d.name)
@@ -80,9 +80,9 @@ func (c *compiler) declare(d *decl) error {
 	uses := make([]Ref, 0, len(keys))
 	for i, key := range keys {
 		if _, ok := elems[key]; ok {
-			return diag.Errorf(srcs[i].Pos, "table %q has the key %q twice", d.name, key)
+			return diag.Errorf(units[i].src.Pos, "table %q has the key %q twice", d.name, key)
 		}
-		elems[key] = c.add(slot{unit: &unit{d.name + "." + key, srcs[i]}, class: derived, inner: true}, d.want)
+		elems[key] = c.add(slot{unit: &units[i], class: derived, inner: true}, d.want)
 		uses = append(uses, elems[key])
 	}
 	c.p.slots[r].uses = uses
@@ -101,7 +101,7 @@ func (c *compiler) add(s slot, want Kind) Ref {
 	return r
 }
 
-// parse parses all formulas but the spare ones.
+// parse finds what all formulas use, except for the spare ones.
 func (c *compiler) parse() {
 	c.state, c.parsed = make([]uint8, len(c.p.slots)), make([]*parsed, len(c.p.slots))
 	for r := range c.p.slots {
@@ -111,19 +111,17 @@ func (c *compiler) parse() {
 	}
 }
 
-// parseSlot parses the formula of a slot, if it has one, and finds the slots that it
-// uses.
+// parseSlot finds the slots that the formula of a slot uses, if it has one. It parses the
+// formula unless its facts show them.
 func (c *compiler) parseSlot(r Ref) {
 	s := &c.p.slots[r]
-	if s.class != derived {
+	if s.class != derived || c.find == nil && c.p.usesByFacts(s) {
 		return
 	}
-	p, errs := s.unit.parse()
-	if len(errs) > 0 {
-		c.errs[r] = errs
+	p := c.syntax(r)
+	if p == nil {
 		return
 	}
-	c.parsed[r] = p
 	for _, n := range p.names {
 		u, ok := c.p.names[s.means(n.name)]
 		if !ok && c.find != nil {
@@ -133,6 +131,17 @@ func (c *compiler) parseSlot(r Ref) {
 			c.p.slots[r].uses = append(c.p.slots[r].uses, u)
 		}
 	}
+}
+
+// syntax returns the syntax of a slot's formula, or nil after reporting its errors.
+func (c *compiler) syntax(r Ref) *parsed {
+	if c.parsed[r] == nil && len(c.errs[r]) == 0 {
+		p, errs := c.p.slots[r].unit.parse()
+		if c.parsed[r] = p; len(errs) > 0 {
+			c.errs[r] = errs
+		}
+	}
+	return c.parsed[r]
 }
 
 // visit compiles a slot after the slots that it uses.
@@ -180,7 +189,7 @@ func (c *compiler) cycle(r Ref) {
 	}
 	// Point to where the first formula uses the second, or its table.
 	next, off := c.p.slots[loop[1%len(loop)]], 0
-	for _, n := range c.parsed[loop[0]].names {
+	for _, n := range c.syntax(loop[0]).names {
 		name := c.p.slots[loop[0]].means(n.name)
 		if name == next.name || next.inner && strings.HasPrefix(next.name, name+".") {
 			off = n.off
@@ -210,16 +219,17 @@ func (c *compiler) compile(r Ref) {
 				c.report(u, place{e.unit, 0}.errorf("yields %s, but another formula of %s yields %s", e.kind, s.name, s.kind))
 			}
 		}
-	case s.class == derived && c.parsed[r] != nil:
+	case s.late && c.p.holds(s, want):
+		s.kind = s.src.Facts.kind()
+	case s.class == derived && c.syntax(r) != nil:
 		k := &checker{p: c.p, unit: s.unit, syntax: c.parsed[r], partial: c.find != nil}
-		s.code = k.expr(k.syntax.root)
-		switch {
+		s.late, s.body = false, k.body()
+		switch kind := s.body.code.kind; {
 		case want == Any:
-			s.kind = s.code.kind
-		case s.code.kind != broken && s.code.kind != want:
-			k.errorf(start(k.syntax.root), "yields %s, not %s", s.code.kind, want)
+			s.kind = kind
+		case kind != broken && kind != want:
+			k.errorf(start(k.syntax.root), "yields %s, not %s", kind, want)
 		}
-		s.sides = k.sides
 		c.fail(r, k.wrong)
 		if len(k.lacking) > 0 {
 			c.p.lacking[r] = k.lacking
@@ -229,6 +239,19 @@ func (c *compiler) compile(r Ref) {
 			c.report(r, e.diag)
 		}
 	}
+}
+
+// body is a compiled formula.
+type body struct {
+	code
+	sides *sides
+	err   *diag.Diag // why it cannot be evaluated
+}
+
+// body compiles the formula.
+func (k *checker) body() *body {
+	c := k.expr(k.syntax.root)
+	return &body{code: c, sides: k.sides}
 }
 
 // code is a compiled expression; the function for its kind is set. Functions
@@ -282,6 +305,10 @@ type checker struct {
 	// For a frame of a space: see special.go. live counts the reads of what varies.
 	frame *Frame
 	live  int
+
+	// What [Program.facts] needs to know: whether the formula selects a certain entry of a
+	// table, and whether it asks whether a name is set.
+	keyed, asks bool
 
 	// For a partial program: see [Scope.Partial].
 	partial bool

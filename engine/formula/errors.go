@@ -35,8 +35,8 @@ func (p place) errorf(format string, args ...any) *diag.Diag {
 		return diag.Errorf(diag.Pos{}, format, args...)
 	}
 	text, off := p.unit.src.Text, p.off
-	if p.unit.src.Char != nil {
-		text, off = p.unit.src.Written, p.unit.src.Char(off)
+	if from := p.unit.src.From; from != nil {
+		text, off = from.Text, from.Char(off)
 	}
 	at := byteOffset(text, off)
 	start := strings.LastIndexByte(text[:at], '\n') + 1

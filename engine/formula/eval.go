@@ -181,11 +181,10 @@ type Side struct {
 // sides, so that a message can say by how much a limit is exceeded. ok is false
 // for any other formula, for a chain a < b < c, and if r was set.
 func (f *Frame) Sides(r Ref) (op string, left, right Side, ok bool, err error) {
-	s := &f.p.slots[r].sides
-	if *s == nil || f.isSet(r) {
+	c := f.p.body(r).sides
+	if c == nil || f.isSet(r) {
 		return "", Side{}, Side{}, false, nil
 	}
-	c := *s
 	f.err = nil
 	left.Value, right.Value = f.run(&c.left), f.run(&c.right)
 	if f.err != nil {
@@ -270,7 +269,12 @@ func (f *Frame) fill(i int32, at place) bool {
 	case s.class == preset:
 		f.store(Ref(i), s, *s.def)
 	default:
-		f.store(Ref(i), s, f.run(&s.code))
+		b := f.p.body(Ref(i))
+		if b.err != nil {
+			f.err = b.err
+			return false
+		}
+		f.store(Ref(i), s, f.run(&b.code))
 		if f.err != nil {
 			return false
 		}

@@ -335,6 +335,9 @@ func givenFunc(k *checker, args []ast.Node, _ place, who string) code {
 	return code{kind: Bool, cond: func(f *Frame) bool { return f.isSet(r) }}
 }
 
+// canBeAsked reports whether formulas can ask whether a value is set.
+func (s *slot) canBeAsked() bool { return s.class == input || s.class == preset || s.given }
+
 // askable returns the input named by n; who is the function or operator that tests
 // whether the input is set.
 func (k *checker) askable(n ast.Node, who string) (Ref, bool) {
@@ -348,7 +351,8 @@ func (k *checker) askable(n ast.Node, who string) (Ref, bool) {
 		k.identifier(id) // reports it
 		return 0, false
 	}
-	if s := &k.p.slots[r]; s.class != input && s.class != preset && !s.given && !k.partial {
+	k.asks = true
+	if !k.p.slots[r].canBeAsked() && !k.partial {
 		k.errorf(start(id), "%s tests whether an input is set, but %s is computed", who, id.Value)
 		return 0, false
 	}

@@ -49,7 +49,7 @@ func TestInputOr(t *testing.T) {
 func TestTableBut(t *testing.T) {
 	s := NewScope()
 	s.Input("release", Str, diag.Pos{})
-	s.TableBut("rule", []string{"2"}, []Source{{Text: "16"}}, Num, map[string]*diag.Diag{"1": diag.Errorf(diag.Pos{}, "nobody knows it of 1")})
+	s.TableBut("rule", []string{"2"}, []Source{{Text: "16"}}, Num, map[string]*diag.Diag{"1": diag.Errorf(diag.Pos{}, "the value for 1 is unknown")})
 	s.Formula("page", Source{Text: "rule[release]"}, Num)
 	p, err := s.Compile()
 	if err != nil {
@@ -59,7 +59,7 @@ func TestTableBut(t *testing.T) {
 	page, _ := p.Ref("page")
 	f := p.NewFrame()
 	f.Set(release, Value{Kind: Str, Str: "1"})
-	if _, err := f.Num(page); err == nil || err.Error() != "nobody knows it of 1" {
+	if _, err := f.Num(page); err == nil || err.Error() != "the value for 1 is unknown" {
 		t.Errorf("the error is %v", err)
 	}
 	f.Set(release, Value{Kind: Str, Str: "2"})

@@ -464,6 +464,7 @@ func (k *checker) lookup(t *slot, property ast.Node) code {
 	case key.kind == broken:
 		return code{kind: t.kind} // the error has been reported, and the kind is known anyway
 	case key.known != nil:
+		k.keyed = true
 		r, ok := t.elems[key.known.Str]
 		if !ok {
 			t.suggest(k.errorf(off, noKey, t.name, key.known.Str), key.known.Str)

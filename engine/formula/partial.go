@@ -12,11 +12,11 @@ import (
 // First declares a name for the first of several formulas whose inputs all have
 // values; see [Scope.Partial].
 func (s *Scope) First(name string, srcs []Source) {
-	d := decl{unit: unit{name: name}, class: first, table: &rows{srcs: slices.Clone(srcs)}}
+	keys := make([]string, len(srcs))
 	for i := range srcs {
-		d.table.keys = append(d.table.keys, strconv.Itoa(i))
+		keys[i] = strconv.Itoa(i)
 	}
-	s.decls = append(s.decls, d)
+	s.decls = append(s.decls, decl{unit: unit{name: name}, class: first, table: newRows(name, keys, srcs, nil)})
 }
 
 // Partial is like [Scope.Compile], but some inputs may have no value. find
@@ -71,8 +71,8 @@ func (c *compiler) bind(r Ref) {
 		s.uses = slices.DeleteFunc(s.uses, lacks)
 		if s.lacks = len(s.uses) == 0; !s.lacks {
 			s.uses = s.uses[:1]
-			s.code = (&checker{p: c.p, unit: s.unit}).read(s.uses[0], 0)
-			s.kind = s.code.kind
+			s.body = &body{code: (&checker{p: c.p, unit: s.unit}).read(s.uses[0], 0)}
+			s.kind = s.body.kind
 			c.fail(r, c.p.wrong[s.uses[0]])
 		}
 	case derived:
@@ -85,7 +85,7 @@ func (c *compiler) bind(r Ref) {
 		}
 	}
 	if s.lacks || c.p.wrong[r] != nil {
-		s.kind, s.code = broken, code{}
+		s.kind, s.body = broken, nil
 	}
 }
 

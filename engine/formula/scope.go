@@ -31,6 +31,7 @@ package formula
 import (
 	"maps"
 	"slices"
+	"sync/atomic"
 
 	"github.com/expr-lang/expr/parser/utils"
 
@@ -57,8 +58,19 @@ type decl struct {
 // rows are the formulas of a table, as declared.
 type rows struct {
 	keys    []string
-	srcs    []Source
+	units   []unit
 	missing map[string]*diag.Diag
+}
+
+func newRows(name string, keys []string, srcs []Source, missing map[string]*diag.Diag) *rows {
+	r := &rows{slices.Clone(keys), make([]unit, len(srcs)), missing}
+	for i := range srcs {
+		r.units[i].src = srcs[i]
+		if i < len(keys) {
+			r.units[i].name = name + "." + keys[i]
+		}
+	}
+	return r
 }
 
 // class is the class of thing that a name refers to.
@@ -124,7 +136,7 @@ func (s *Scope) Table(name string, keys []string, srcs []Source, want Kind) {
 // TableBut is like [Scope.Table], for a table that deliberately lacks some
 // keys: missing contains the errors for formulas that select one of these keys.
 func (s *Scope) TableBut(name string, keys []string, srcs []Source, want Kind, missing map[string]*diag.Diag) {
-	d := decl{unit: unit{name: name}, class: table, want: want, table: &rows{slices.Clone(keys), slices.Clone(srcs), missing}}
+	d := decl{unit: unit{name: name}, class: table, want: want, table: newRows(name, keys, srcs, missing)}
 	if len(srcs) > 0 {
 		d.src.Pos = srcs[0].Pos
 	}
@@ -141,7 +153,8 @@ type Ref int32
 type Program struct {
 	slots []slot
 	quick []quickSlot
-	order []Ref // each slot after those that it uses, unless they use it too
+	late  []atomic.Pointer[body] // of late slots that were evaluated
+	order []Ref                  // each slot after those that it uses, unless they use it too
 	names map[string]Ref
 	count [StrList + 1]int32 // how many slots there are of each kind
 
@@ -171,7 +184,9 @@ func (s *slot) quick() quickSlot {
 	case table:
 		q.kind = Any
 	case derived, first:
-		q.num, q.cond = s.code.num, s.code.cond
+		if s.body != nil {
+			q.num, q.cond = s.body.num, s.body.cond
+		}
 	}
 	return q
 }
@@ -187,10 +202,10 @@ type slot struct {
 	lacks bool  // without a value, in a partial program
 	given bool  // see [Scope.InputOr]
 	spare bool  // see [Scope.Spare]
+	late  bool  // compiled when it is evaluated: see [Facts]
 	def   *Value
-	code  code
+	body  *body // of a formula that is not late
 	uses  []Ref // in the order of first use; for a table, its formulas
-	sides *sides
 	*entries
 }
 
@@ -246,7 +261,7 @@ func (s *Scope) compile(find func(name string) (Kind, bool)) (*compiler, diag.Li
 
 // program returns the compiled formulas, ready for evaluation.
 func (c *compiler) program() *Program {
-	c.p.quick = make([]quickSlot, len(c.p.slots))
+	c.p.quick, c.p.late = make([]quickSlot, len(c.p.slots)), make([]atomic.Pointer[body], len(c.p.slots))
 	for r := range c.p.slots {
 		c.p.quick[r] = c.p.slots[r].quick()
 		if c.state[r] == unseen { // a formula that nothing reads
@@ -262,7 +277,7 @@ func (c *compiler) program() *Program {
 // other formulas cannot refer to the new one, and it cannot refer to hidden
 // names.
 func (p *Program) With(name string, src Source, want Kind, hidden ...string) (*Program, Ref, error) {
-	q := &Program{slots: slices.Clip(p.slots), order: slices.Clip(p.order), names: maps.Clone(p.names), count: p.count}
+	q := &Program{slots: slices.Clip(p.slots), late: p.late, order: slices.Clip(p.order), names: maps.Clone(p.names), count: p.count}
 	for _, h := range hidden {
 		delete(q.names, h)
 	}

@@ -194,25 +194,34 @@ func (v Value) Text() string {
 type Source struct {
 	Text string
 	Pos  diag.Pos // of its first character
+	// Facts are known only of kvbench's own formulas.
+	Facts Facts
 	// Local maps names that only this formula can use to what they refer to.
 	Local map[string]string
-	// Written is what the user wrote, if Text is derived from it; Char then
-	// converts the position of a character in Text to one in Written. Otherwise,
-	// Char is nil.
-	Written string
-	Char    func(char int) int
+	// From is what the user wrote, if Text is derived from it.
+	From *Written
+}
+
+// Written is what a user wrote in place of a formula.
+type Written struct {
+	Text string
+	// Char converts the position of a character in the formula to one in Text.
+	Char func(char int) int
 }
 
 // IsZero reports whether there is no formula.
 func (s Source) IsZero() bool { return s.Text == "" }
 
-// MarshalText returns the text, preceded by its position if known:
-// "@file:line:col text".
+// MarshalText returns the text, preceded by its position and facts if known:
+// "@file:line:col~facts text".
 func (s Source) MarshalText() ([]byte, error) {
 	if s.Pos.IsZero() {
 		return []byte(s.Text), nil
 	}
 	pos, err := s.Pos.MarshalText()
+	if s.Facts != "" {
+		pos = append(pos, "~"+s.Facts...)
+	}
 	return []byte("@" + string(pos) + " " + s.Text), err
 }
 
@@ -223,7 +232,9 @@ func (s *Source) UnmarshalText(data []byte) error { return s.Parse(string(data))
 func (s *Source) Parse(text string) error {
 	if pos, rest, ok := strings.Cut(text, " "); ok && pos != "" && pos[0] == '@' {
 		s.Text = rest
-		return s.Pos.Parse(pos[1:])
+		pos, facts, _ := strings.Cut(pos[1:], "~")
+		s.Facts = Facts(facts)
+		return s.Pos.Parse(pos)
 	}
 	s.Text = text
 	return nil

@@ -72,10 +72,10 @@ func TestTranslate(t *testing.T) {
 		t.Errorf("the document is\n%s\nwant\n%s", text, strings.Join(want, "\n"))
 	}
 	if d := got.Doubts["strategy.format"]; len(got.Notes) > 0 || len(d) != 1 || d[0].Error() != "own/config.json:6:11: is old" {
-		t.Errorf("it is said: %v, %v", got.Notes, got.Doubts)
+		t.Errorf("the messages are %v, %v", got.Notes, got.Doubts)
 	}
 	bad := diag.Errorf(diag.Pos{}, "no").About(diag.NotAllowed, "size")
 	if got.Explain(bad); len(bad.Hints) != 1 || bad.Hints[0] != "size comes from width" {
-		t.Errorf("of a wrong size it is said: %q", bad.Hints)
+		t.Errorf("for a wrong size, the message is %q", bad.Hints)
 	}
 }

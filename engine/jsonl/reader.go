@@ -4,7 +4,9 @@
 package jsonl
 
 import (
+	"encoding/binary"
 	"encoding/json"
+	"math/bits"
 	"strings"
 )
 
@@ -48,6 +50,9 @@ func (r *Reader) fail(why string) {
 
 // space skips white space, and reports whether there is more data.
 func (r *Reader) space() bool {
+	if r.at < len(r.text) && r.text[r.at] > ' ' {
+		return true
+	}
 	for ; r.at < len(r.text); r.at++ {
 		if c := r.text[r.at]; c > ' ' || c != ' ' && c != '\t' && c != '\r' && c != '\n' {
 			return true
@@ -66,6 +71,10 @@ func (r *Reader) Next() byte {
 
 // take skips the next character, which must be c.
 func (r *Reader) take(c byte) bool {
+	if r.at < len(r.text) && r.text[r.at] == c {
+		r.at++
+		return true
+	}
 	switch r.Next() {
 	case c:
 		r.at++
@@ -113,11 +122,7 @@ func (r *Reader) Array(item func()) {
 }
 
 func (r *Reader) each(begin, end byte, f func()) {
-	if !r.take(begin) {
-		return
-	}
-	if r.depth++; r.depth > maxDepth {
-		r.fail("it is nested too deeply")
+	if !r.take(begin) || !r.enter() {
 		return
 	}
 	if r.Next() != end {
@@ -138,9 +143,9 @@ func (r *Reader) Skip() []byte {
 	case '"':
 		r.quoted()
 	case '{':
-		r.Object(nil)
+		r.skipAll('{', '}')
 	case '[':
-		r.Array(nil)
+		r.skipAll('[', ']')
 	case 't':
 		r.word("true")
 	case 'f':
@@ -156,6 +161,62 @@ func (r *Reader) Skip() []byte {
 		return nil
 	}
 	return r.text[start:r.at]
+}
+
+// skipAll skips an object or an array. Most of a record is skipped, so this reads what
+// kvbench itself writes, which has no white space and no escapes, in one loop. It leaves
+// any other value to Skip.
+func (r *Reader) skipAll(begin, end byte) {
+	if !r.take(begin) || !r.enter() {
+		return
+	}
+	if r.Next() != end {
+		for {
+			if begin == '{' {
+				if at := r.simple(r.at); at > 0 && at < len(r.text) && r.text[at] == ':' {
+					r.at = at + 1
+				} else if r.quoted(); r.err != "" || !r.take(':') {
+					return
+				}
+			}
+			if at := r.simple(r.at); at > 0 {
+				r.at = at
+			} else if r.Skip(); r.err != "" {
+				return
+			}
+			if r.at < len(r.text) && r.text[r.at] == ',' {
+				r.at++
+			} else if r.Next() != ',' {
+				break
+			} else {
+				r.at++
+			}
+		}
+	}
+	if r.err == "" && r.take(end) {
+		r.depth--
+	}
+}
+
+// simple returns the index after the string without escapes at an index, or 0 if there
+// is something else.
+func (r *Reader) simple(at int) int {
+	if at >= len(r.text) || r.text[at] != '"' {
+		return 0
+	}
+	if at = plain(r.text, at+1); at < len(r.text) && r.text[at] == '"' {
+		return at + 1
+	}
+	return 0
+}
+
+// enter counts a level of nesting. It returns false if there are too many.
+func (r *Reader) enter() bool {
+	if r.depth++; r.depth > maxDepth {
+		r.fail("it is nested too deeply")
+		return false
+	}
+	return true
 }
 
 // Text reads the next value, which must be a string.
@@ -180,16 +241,17 @@ func unquote(raw []byte) string {
 
 // quoted skips a string and returns the text between the quotes.
 func (r *Reader) quoted() (raw []byte, escaped bool) {
+	if at := r.simple(r.at); at > 0 {
+		raw = r.text[r.at+1 : at-1]
+		r.at = at
+		return raw, false
+	}
 	if !r.take('"') {
 		return nil, false
 	}
 	start := r.at
 	for {
-		// Most of the time is spent in this loop.
-		at := r.at
-		for at < len(r.text) && isPlain[r.text[at]] {
-			at++
-		}
+		at := plain(r.text, r.at)
 		r.at = at
 		switch {
 		case at == len(r.text):
@@ -206,6 +268,26 @@ func (r *Reader) quoted() (raw []byte, escaped bool) {
 			return nil, false
 		}
 	}
+}
+
+// plain returns the index, from at on, of the next character that does not represent
+// itself in strings. Most of the time is spent here, so it looks at eight characters at
+// once: the lowest bit set in special is the highest bit of the first such character.
+func plain(text []byte, at int) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	for at+8 <= len(text) {
+		eight := binary.LittleEndian.Uint64(text[at:])
+		quotes, escapes := eight^ones*'"', eight^ones*'\\'
+		special := ((eight-ones*' ')&^eight | (quotes-ones)&^quotes | (escapes-ones)&^escapes) & tops
+		if special != 0 {
+			return at + bits.TrailingZeros64(special)/8
+		}
+		at += 8
+	}
+	for at < len(text) && isPlain[text[at]] {
+		at++
+	}
+	return at
 }
 
 // isPlain contains, for each byte, whether it represents itself in strings.
@@ -249,28 +331,38 @@ func (r *Reader) word(word string) {
 
 func (r *Reader) number() {
 	start := r.at
-	r.one("-")
-	leads := r.at < len(r.text) && r.text[r.at] == '0'
+	if r.next('-', '-') {
+		r.at++
+	}
+	leads := r.next('0', '0')
 	whole := r.digits()
 	switch {
 	case whole == 0 && r.at == start:
 		r.fail("expected a value")
+		return
 	case whole == 0 || leads && whole > 1:
 		r.fail("invalid JSON number")
-	case r.one(".") && r.digits() == 0,
-		r.one("eE") && (r.one("+-") || true) && r.digits() == 0:
-		r.fail("invalid JSON number")
+		return
+	}
+	if r.next('.', '.') {
+		if r.at++; r.digits() == 0 {
+			r.fail("invalid JSON number")
+			return
+		}
+	}
+	if r.next('e', 'E') {
+		if r.at++; r.next('+', '-') {
+			r.at++
+		}
+		if r.digits() == 0 {
+			r.fail("invalid JSON number")
+		}
 	}
 }
 
-// one skips the next character if it is one of those in of, and reports whether it
-// did.
-func (r *Reader) one(of string) bool {
-	if r.at < len(r.text) && strings.IndexByte(of, r.text[r.at]) >= 0 {
-		r.at++
-		return true
-	}
-	return false
+// next reports whether the next character is either of two.
+func (r *Reader) next(a, b byte) bool {
+	return r.at < len(r.text) && (r.text[r.at] == a || r.text[r.at] == b)
 }
 
 func (r *Reader) digits() int {

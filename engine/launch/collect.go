@@ -17,14 +17,17 @@ import (
 	"kvbench/engine/diag"
 	"kvbench/engine/input"
 	"kvbench/engine/jsonl"
+	"kvbench/engine/nixlbench"
 	"kvbench/engine/runner"
+	"kvbench/engine/schema"
 )
 
 // The files that the processes of a job leave.
 const (
 	logsName      = "logs"
 	preflightName = "preflight.log"
-	maxSmall      = 1 << 20 // bytes of a file other than a log
+	flagsName     = "helpxml-" // followed by the name of a node
+	maxSmall      = 1 << 20    // bytes of a file other than a log
 )
 
 const hintAgain = "write the job again with 'kvbench launch'"
@@ -226,7 +229,45 @@ func (l *Logs) record(session *runner.Session, e *Entry, dir string) error {
 		}
 		run.Started = append(run.Started, p)
 	}
-	return session.Collect(run)
+	if err := session.Collect(run); err != nil {
+		return err
+	}
+	if e.Record.Program == nil {
+		l.identify(session.Schema, e.Record, filepath.Dir(dir))
+	}
+	return nil
+}
+
+// identify determines which release ran, from the flags that nixlbench printed on the
+// node before the attempt with these logs.
+func (l *Logs) identify(s *schema.Schema, rec *runner.Record, attempt string) {
+	node := "*"
+	if rec.Host != nil {
+		node = rec.Host.Name
+	}
+	var flags map[string]schema.OwnFlag
+	for _, d := range l.entries(attempt) {
+		if name, ok := strings.CutPrefix(d.Name(), flagsName); ok && (node == "*" || node == name) {
+			text, _ := l.small(filepath.Join(attempt, d.Name()))
+			flags, _ = nixlbench.ReadFlags(s.Nixlbench.Runs.Get().Probe, []byte(text))
+			break
+		}
+	}
+	planned := rec.Nixlbench.Release
+	if flags == nil {
+		rec.Notes = slices.Insert(rec.Notes, 0, "planned for nixlbench "+planned+"; which release ran is not known")
+		return
+	}
+	in := nixlbench.Identify(&s.Nixlbench, flags)
+	if rec.Nixlbench.Alike = in.Alike; !slices.Contains(in.Alike, planned) {
+		rec.Notes = slices.Insert(rec.Notes, 0, "nixlbench "+in.Name()+" ran, but the plan is for "+planned)
+	}
+}
+
+// entries returns what is in a folder of logs.
+func (l *Logs) entries(dir string) []os.DirEntry {
+	list, _ := os.ReadDir(dir)
+	return list
 }
 
 // open opens a log, or returns nil if it does not exist.

@@ -27,6 +27,7 @@ type Format struct {
 	files   []*template.Template
 	fabrics map[string][]variable
 	checks  [][2]*template.Template // message and script
+	refuse  [][2]*template.Template // message and hint
 	options []string
 }
 
@@ -47,7 +48,7 @@ func NewFormat(s *schema.Schema, name string) (*Format, error) {
 	add := func(name, text, quote string, parts map[string]string) *template.Template {
 		t, err := compile(name, text, quote, parts)
 		errs.Add(err)
-		if err == nil {
+		if err == nil && !strings.HasPrefix(name, "refusals[") {
 			f.options = append(f.options, options(t)...)
 		}
 		return t
@@ -59,9 +60,21 @@ func NewFormat(s *schema.Schema, name string) (*Format, error) {
 		}
 		f.files = append(f.files, add(file.Name, file.Text, file.Quote, parts))
 	}
-	for i, c := range l.Checks {
+	checks := l.Checks
+	if p := f.Program; p != nil {
+		every := slices.DeleteFunc(slices.Clone(checks), func(c schema.LaunchCheck) bool { return !c.All })
+		checks = slices.Concat(p.Checks, every)
+	}
+	for i, c := range checks {
 		at := fmt.Sprintf("checks[%d]", i)
 		f.checks = append(f.checks, [2]*template.Template{add(at, c.Message, "text", nil), add(at, c.Script, "shell", nil)})
+	}
+	if f.Program != nil { // it uses no network
+		return f, errs.Err()
+	}
+	for i, r := range l.Refusals {
+		at := fmt.Sprintf("refusals[%d]", i)
+		f.refuse = append(f.refuse, [2]*template.Template{add(at, r.Message, "text", nil), add(at, r.Hint, "text", nil)})
 	}
 	for _, fabric := range schema.Keys(l.Fabrics) {
 		env := l.Fabrics[fabric].Env
@@ -70,6 +83,9 @@ func NewFormat(s *schema.Schema, name string) (*Format, error) {
 		}
 	}
 	f.options = append(f.options, "fabric")
+	if f.Nodes > 0 {
+		f.options = append(f.options, "nodes")
+	}
 	return f, errs.Err()
 }
 
@@ -83,13 +99,16 @@ type Job struct {
 	Program []string
 	Launch  map[string]any
 	Nodes   int64
-	Env     []Variable
-	Checks  []Check
-	Flags   []string
-	Folders []Folder
-	Secrets []string // environment variables
-	Points  []*Point
-	Point   *Point // in a file for one point
+	// Resources are what the scheduler must hand out for the network.
+	Resources []Variable
+	Mounts    []Mount
+	Env       []Variable
+	Checks    []Check
+	Flags     []string
+	Folders   []Folder
+	Secrets   []string // environment variables
+	Points    []*Point
+	Point     *Point // in a file for one point
 
 	has map[string]bool
 }
@@ -122,7 +141,26 @@ func (j *Job) add(p *Point) {
 	j.Folders[i].Disk = max(j.Folders[i].Disk, p.folder.Disk)
 }
 
-// Variable is an environment variable.
+// Mount makes a folder of the node, or a volume with a name, visible in a container.
+type Mount struct {
+	Source, Target string
+	Path           bool // whether the source is a path
+	ReadOnly       bool
+}
+
+// mounts reads a list such as /mnt/a:/data:ro,volume:/data2.
+func mounts(text string) []Mount {
+	var out []Mount
+	for _, item := range list(text) {
+		words := append(strings.SplitN(item, ":", 3), "", "")
+		m := Mount{Source: words[0], Target: cmp.Or(words[1], words[0]), ReadOnly: words[2] == "ro"}
+		m.Path = strings.HasPrefix(m.Source, "/") || strings.HasPrefix(m.Source, ".") || strings.HasPrefix(m.Source, "~")
+		out = append(out, m)
+	}
+	return out
+}
+
+// Variable is an environment variable, or something else with a name and a value.
 type Variable struct{ Name, Value string }
 
 // Check is a check on a node.
@@ -138,9 +176,11 @@ type Point struct {
 	Etcd                           bool
 	Timeout                        int64
 	Memory                         int64
+	Dir                            string
 	Entry                          Entry
 
 	plan   *plan.Plan
+	values map[string]formula.Value
 	folder Folder
 	side   int64 // memory of a node if initiators and targets are on different ones
 }
@@ -174,6 +214,15 @@ func (p *Point) Given(name string) any {
 		}
 	}
 	return ""
+}
+
+// Value returns a value of the format's program.
+func (p *Point) Value(name string) (any, error) {
+	v, ok := p.values[name]
+	if !ok {
+		return nil, fmt.Errorf("there is no value %q", name)
+	}
+	return plain(v), nil
 }
 
 // plain returns a value as templates read it.
@@ -226,6 +275,9 @@ func (f *Format) Job(in *Input) (*Job, error) {
 	for _, flag := range f.schema.Nixlbench.FlagsOf(in.Release) {
 		j.has[flag.Name] = true
 	}
+	if err := f.needs(in); err != nil {
+		return nil, err
+	}
 	if err := f.settable(in, j); err != nil {
 		return nil, err
 	}
@@ -233,11 +285,11 @@ func (f *Format) Job(in *Input) (*Job, error) {
 	meets := f.schema.Launch.Get().Meets
 	for repeat := range in.Repeat {
 		for _, pl := range in.Plans {
-			if in.Skip(runner.Hash(pl, repeat+1)) {
+			if in.Skip(runner.HashBy(f.programName(), pl, repeat+1)) {
 				continue
 			}
 			p := &Point{ID: fmt.Sprintf("%04d", len(j.Points)+1), plan: pl}
-			if err := p.determine(session, in, repeat+1, meets); err != nil {
+			if err := p.determine(session, in, f.Program, repeat+1, meets); err != nil {
 				return nil, err
 			}
 			j.Points = append(j.Points, p)
@@ -261,11 +313,8 @@ func (f *Format) Job(in *Input) (*Job, error) {
 		}
 	}
 	slices.Sort(j.Flags)
-	if n, _ := j.Launch["nodes"].(int64); n > 0 {
-		j.Nodes = n
-	}
-	if hosts, _ := j.Launch["hosts"].(string); f.Reads("hosts") {
-		j.Nodes = int64(max(len(list(hosts)), 1))
+	if err := f.spread(in, j); err != nil {
+		return nil, err
 	}
 	for _, p := range j.Points {
 		j.add(p)
@@ -274,6 +323,91 @@ func (f *Format) Job(in *Input) (*Job, error) {
 		}
 	}
 	return j, f.surround(j)
+}
+
+// spread determines how many nodes the job has: half of them are for initiators.
+func (f *Format) spread(in *Input, j *Job) error {
+	if n, _ := j.Launch["nodes"].(int64); n > 0 {
+		j.Nodes = n
+	} else {
+		if f.Nodes > 0 {
+			j.Nodes = min(j.Nodes, f.Nodes)
+		}
+		if n := j.fabric(f.schema); n != nil && n.Nodes > 0 {
+			j.Nodes = min(j.Nodes, n.Nodes)
+		}
+	}
+	if hosts, _ := j.Launch["hosts"].(string); f.Reads("hosts") {
+		j.Nodes = int64(max(len(list(hosts)), 1))
+	}
+	if f.Nodes > 0 && j.Nodes > f.Nodes {
+		return in.Launch["nodes"].Origin.Errorf("--format %s runs on at most %s, not on %d", f.Name, count(f.Nodes, "node"), j.Nodes).
+			WithHint("use another format for several nodes")
+	}
+	if j.Nodes <= 2 {
+		return nil
+	}
+	half := int(j.Nodes / 2)
+	for _, p := range j.Points {
+		if p.Processes > 1 && (j.Nodes%2 != 0 || p.Initiators%half != 0 || p.Targets%half != 0) {
+			return diag.Errorf(diag.Pos{}, "a run with %s and %s cannot be divided evenly over %d nodes", count(int64(p.Initiators), "initiator"),
+				count(int64(p.Targets), "target"), j.Nodes).
+				WithHint("use 1 or 2 nodes, or 2 nodes for every initiator and target: the first half of the nodes is for initiators")
+		}
+	}
+	return nil
+}
+
+// fabric returns the network between the nodes, or nil if it was not specified.
+func (j *Job) fabric(s *schema.Schema) *schema.Fabric {
+	name, _ := j.Launch["fabric"].(string)
+	return s.Launch.Get().Fabrics[name]
+}
+
+// count formats a number of things.
+func count(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// needs checks that the options are set that the format cannot do without.
+func (f *Format) needs(in *Input) error {
+	var errs diag.List
+	for _, option := range f.Needs {
+		if _, ok := in.Launch[option]; !ok {
+			field := f.schema.Field(schema.LaunchSection + "." + option)
+			errs = append(errs, diag.Usagef("--format %s needs --%s", f.Name, field.Flag).WithHint("%s", field.Doc))
+		}
+	}
+	return errs.Err()
+}
+
+// refused returns why a job would fail, or nil.
+func (f *Format) refused(j *Job) error {
+	for _, r := range f.refuse {
+		message, err := render(r[0], j)
+		if err != nil {
+			return err
+		}
+		hint, err := render(r[1], j)
+		if err != nil {
+			return err
+		}
+		if text := strings.TrimSpace(string(message)); text != "" {
+			return diag.Errorf(diag.Pos{}, "%s", text).WithHint("%s", strings.TrimSpace(string(hint)))
+		}
+	}
+	return nil
+}
+
+// programName returns the name of the program that runs in place of nixlbench, or "".
+func (f *Format) programName() string {
+	if f.Program == nil {
+		return ""
+	}
+	return f.Program.Name
 }
 
 // settable checks that the release has the flags that the format sets, and that no plan
@@ -294,15 +428,16 @@ func (f *Format) settable(in *Input, j *Job) error {
 }
 
 // determine determines what a point needs.
-func (p *Point) determine(session *runner.Session, in *Input, repeat int, meets []string) error {
-	run, err := session.Plan(p.plan)
+func (p *Point) determine(session *runner.Session, in *Input, program *schema.Program, repeat int, meets []string) error {
+	run, err := session.Plan(p.plan, program)
 	if err != nil {
 		return err
 	}
 	p.Processes, p.Initiators, p.Targets = run.Processes, run.Initiators, run.Targets
 	p.Etcd = run.Etcd != ""
 	p.Memory, p.side = run.Memory, run.Side
-	p.folder = Folder{cmp.Or(run.Dir, "."), run.Pattern, run.Disk}
+	p.Dir, p.values = cmp.Or(run.Dir, "."), run.Values
+	p.folder = Folder{p.Dir, run.Pattern, run.Disk}
 	p.Timeout = max(in.Timeout, 0)
 	if in.Timeout == 0 {
 		p.Timeout = run.Timeout
@@ -323,6 +458,9 @@ func (p *Point) determine(session *runner.Session, in *Input, repeat int, meets 
 	p.Args = slices.Concat(nixlbench.Args(flags)...)
 	record := runner.NewRecord(p.plan, repeat, nil)
 	record.Build = in.Build
+	if program != nil {
+		record.SetProgram(p.plan, program.Name)
+	}
 	record.SetFlags(p.plan, p.plan.Flags)
 	record.Timeout = float64(p.Timeout)
 	p.Entry = Entry{ID: p.ID, Processes: p.Processes, Initiators: p.Initiators, Targets: p.Targets, Record: record}
@@ -331,8 +469,18 @@ func (p *Point) determine(session *runner.Session, in *Input, repeat int, meets 
 
 // surround determines the environment and the checks of a job.
 func (f *Format) surround(j *Job) error {
-	fabric, _ := j.Launch["fabric"].(string)
-	for _, v := range f.fabrics[fabric] {
+	if text, _ := j.Launch["mounts"].(string); f.Reads("mounts") {
+		j.Mounts = mounts(text)
+	}
+	if text, _ := j.Launch["resources"].(string); text != "" {
+		j.Resources = pairs(text)
+	} else if n := j.fabric(f.schema); n != nil {
+		for _, name := range schema.Keys(n.Resources) {
+			j.Resources = append(j.Resources, Variable{name, n.Resources[name]})
+		}
+	}
+	name, _ := j.Launch["fabric"].(string)
+	for _, v := range f.fabrics[name] {
 		value, err := render(v.value, j)
 		if err != nil {
 			return err
@@ -354,7 +502,7 @@ func (f *Format) surround(j *Job) error {
 			j.Checks = append(j.Checks, Check{string(message), text})
 		}
 	}
-	return nil
+	return f.refused(j)
 }
 
 // File is a file of a job.
@@ -387,6 +535,10 @@ func (f *Format) Render(j *Job) ([]File, error) {
 			text, err := render(f.files[i], &of)
 			if err != nil {
 				return nil, err
+			}
+			if file.Most > 0 && int64(len(text)) > file.Most {
+				return nil, diag.Errorf(diag.Pos{}, "%s would have %d bytes, and --format %s allows at most %d", file.Name, len(text), f.Name, file.Most).
+					WithHint("write several jobs of fewer runs: there are %d", len(j.Points))
 			}
 			if !bytes.HasSuffix(text, []byte("\n")) {
 				text = append(text, '\n')

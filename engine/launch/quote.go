@@ -32,7 +32,9 @@ var languages = map[string]language{
 	raw:     {quote: func(s string) (string, error) { return s, nil }, between: ",", newScanner: func() scanner { return anywhere{} }},
 	"shell": {quote: quoteShell, between: " ", newScanner: func() scanner { return &shellScanner{} }},
 	"yaml":  {quote: quoteJSON, open: "[", between: ", ", shut: "]", newScanner: func() scanner { return &lineScanner{blocks: true} }},
+	"yaml$": {quote: quoteVariables, open: "[", between: ", ", shut: "]", newScanner: func() scanner { return &lineScanner{blocks: true} }},
 	"toml":  {quote: quoteTOML, keys: true, open: "[", between: ", ", shut: "]", newScanner: func() scanner { return &lineScanner{} }},
+	"ini":   {quote: quoteINI, between: ",", newScanner: func() scanner { return &lineScanner{} }},
 	"text":  {quote: func(s string) (string, error) { return diag.Printable(s), nil }, between: ", ", newScanner: func() scanner { return anywhere{} }},
 }
 
@@ -85,7 +87,25 @@ func quoteJSON(s string) (string, error) {
 		return "", errNotUTF8
 	}
 	text, err := json.Marshal(s)
-	return string(text), err
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, r := range string(text) {
+		if r >= 0x7f && r <= 0xffff && diag.IsHidden(r) { // JSON allows it, YAML does not
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String(), nil
+}
+
+// quoteVariables quotes a string for YAML that is read by a program that replaces $NAME,
+// and $$ by $.
+func quoteVariables(s string) (string, error) {
+	text, err := quoteJSON(s)
+	return strings.ReplaceAll(text, "$", "$$"), err
 }
 
 // quoteTOML returns a basic string, on one line.
@@ -112,6 +132,17 @@ func quoteTOML(s string) (string, error) {
 	}
 	b.WriteByte('"')
 	return b.String(), nil
+}
+
+var plainINI = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_./-]+$`) })
+
+// quoteINI accepts only words that have no special meaning: INI files have no quotation
+// marks.
+func quoteINI(s string) (string, error) {
+	if !plainINI().MatchString(s) {
+		return "", fmt.Errorf("%q cannot be written to an INI file", s)
+	}
+	return s, nil
 }
 
 // scanner follows the text of a template to determine where a value may be inserted.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"text/template"
 	"text/template/parse"
@@ -20,7 +21,7 @@ func compile(name, text, quote string, parts map[string]string) (*template.Templ
 	if !ok {
 		return nil, fmt.Errorf("%s: unknown language %q", name, quote)
 	}
-	t := template.New(name).Option("missingkey=error").Funcs(template.FuncMap{"list": list})
+	t := template.New(name).Option("missingkey=error").Funcs(template.FuncMap{"list": list, "pairs": pairs, "seconds": seconds, "add": func(a, b int64) int64 { return a + b }, "roundup": roundUp})
 	if _, err := t.Parse(text); err != nil {
 		return nil, err
 	}
@@ -52,6 +53,45 @@ func list(text string) []string {
 	}
 	return strings.Split(text, ",")
 }
+
+// pairs reads a list such as a=1,b=2.
+func pairs(text string) []Variable {
+	var out []Variable
+	for _, item := range list(text) {
+		name, value, _ := strings.Cut(item, "=")
+		out = append(out, Variable{name, value})
+	}
+	return out
+}
+
+// seconds returns a time limit, such as 90, 1:30:00 or 1-12, in seconds.
+func seconds(text string) int64 {
+	units := []int64{60, 1} // MM:SS
+	days, rest, ok := strings.Cut(text, "-")
+	if ok {
+		text, units = rest, []int64{3600, 60, 1}
+	} else if days = "0"; strings.Count(text, ":") == 2 {
+		units = []int64{3600, 60, 1}
+	}
+	total := whole(days) * 86400
+	for i, part := range strings.Split(text, ":") {
+		total += whole(part) * units[i]
+	}
+	return total
+}
+
+// whole returns a number, or the largest one that is still counted.
+func whole(digits string) int64 {
+	const most = 1 << 32
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		return most
+	}
+	return min(n, most)
+}
+
+// roundUp rounds a number up to a multiple of a unit.
+func roundUp(n, unit int64) int64 { return (n + unit - 1) / unit * unit }
 
 // walker adds the quoting of values to a template.
 type walker struct {
@@ -131,6 +171,9 @@ func (w *walker) branch(n *parse.BranchNode) error {
 	return nil
 }
 
+// fromOptions contains the options that other fields follow from.
+var fromOptions = map[string]string{"Nodes": "nodes", "Mounts": "mounts", "Resources": "resources"}
+
 // options returns the options of the launch section that templates read.
 func options(t *template.Template) []string {
 	var names []string
@@ -140,8 +183,8 @@ func options(t *template.Template) []string {
 				switch {
 				case len(path) > 1 && path[0] == "Launch":
 					names = append(names, path[1])
-				case path[0] == "Nodes": // follows from the option
-					names = append(names, "nodes")
+				case len(path) > 0 && fromOptions[path[0]] != "":
+					names = append(names, fromOptions[path[0]])
 				}
 			}
 		}

@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,7 +12,8 @@ import (
 const hostile = "a b'c\"$(touch x)`id`\n-y #\\"
 
 func TestQuoting(t *testing.T) {
-	data := map[string]any{"X": hostile, "L": []string{"a b", "-c", ""}, "N": int64(7), "B": true, "D": "--rm"}
+	data := map[string]any{"X": hostile, "L": []string{"a b", "-c", ""}, "N": int64(7), "B": true, "D": "--rm",
+		"V": "$HOME ${X} $$(y) $", "C": "\x01\x7f\u0085\u200b\ufeffü😀", "T": "90", "P": "a=1,b=c=d"}
 	for _, c := range []struct{ quote, text, want string }{
 		{"shell", "f {{.X}}", `f $'a b\'c"$(touch x)` + "`id`" + `\n-y \043\\'`},
 		{"shell", "f {{.L}} {{.N}} {{.B}} {{.D}}", `f 'a b' -c '' 7 true --rm`},
@@ -21,6 +23,10 @@ func TestQuoting(t *testing.T) {
 		{"toml", "x = {{.X}}\nb = {{.B}}", `x = "a b'c\"$(touch x)` + "`id`" + `\u000A-y #\\"` + "\nb = true"},
 		{"toml", "{{.D}} = 1\n{{.X}} = 2", "--rm = 1\n" + `"a b'c\"$(touch x)` + "`id`" + `\u000A-y #\\" = 2`},
 		{"text", "It is {{.D}}.", "It is --rm."},
+		{"yaml$", "x: {{.V}}\ny: {{.L}}", `x: "$$HOME $${X} $$$$(y) $$"` + "\ny: [\"a b\", \"-c\", \"\"]"},
+		{"yaml", "x: {{.V}}", `x: "$HOME ${X} $$(y) $"`},
+		{"yaml", "x: {{.C}}", `x: "\u0001\u007f\u0085\u200b\ufeffü😀"`},
+		{"text", "{{seconds .T}} {{add 2 3}} {{roundup 4097 4096}} {{roundup 4096 4096}}{{range pairs .P}} {{.Name}}:{{.Value}}{{end}}", "5400 5 8192 4096 a:1 b:c=d"},
 	} {
 		tmpl, err := compile("t", c.text, c.quote, nil)
 		if err != nil {
@@ -31,6 +37,31 @@ func TestQuoting(t *testing.T) {
 		if err != nil || string(got) != c.want {
 			t.Errorf("%s %s:\n%s, %v\nwant\n%s", c.quote, c.text, got, err, c.want)
 		}
+	}
+}
+
+func TestSeconds(t *testing.T) {
+	for text, want := range map[string]int64{
+		"90": 5400, "1:30": 90, "02:00:00": 7200, "0:00:05": 5, "1-12": 129600, "2-01:30": 178200, "1-00:00:01": 86401,
+		"99999999999999999999": 60 << 32, // as much as is counted
+	} {
+		if got := seconds(text); got != want {
+			t.Errorf("%s: %d s, want %d", text, got, want)
+		}
+	}
+}
+
+func TestMounts(t *testing.T) {
+	got := mounts("/mnt/a:/data:ro,models:/m,/same,./x:/y,~/z:/z")
+	want := []Mount{
+		{"/mnt/a", "/data", true, true}, {"models", "/m", false, false}, {"/same", "/same", true, false},
+		{"./x", "/y", true, false}, {"~/z", "/z", true, false},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if mounts("") != nil {
+		t.Error("no folders are some")
 	}
 }
 
@@ -60,6 +91,8 @@ func TestUnquotable(t *testing.T) {
 		{"yaml", `x: {{.X}}{{.X}}`, "scalar of its own"},
 		{"yaml", `x: {{if .X}}{{.X}}{{end}}b`, "branches end differently"},
 		{"yaml", "x: |\n  {{.X}}", "block scalars"},
+		{"yaml$", `x: "{{.X}}"`, "between quotation marks"},
+		{"yaml$", `x: ${{.X}}`, "scalar of its own"},
 		{"yaml", "- >-\n  {{.X}}", "block scalars"},
 		{"toml", `x = "a {{.X}}"`, "between quotation marks"},
 		{"html", `{{.X}}`, "unknown language"},

@@ -1,6 +1,7 @@
 // Package matrix makes traffic matrices: how many bytes each rank of a cluster sends to
-// each other one while a batch of requests moves from its prefill workers to its decode
-// workers. It writes them in the format of the ct-perftest tools of the Python KVBench.
+// every other rank while a batch of requests moves from its prefill workers to its
+// decode workers. It writes them in the format of the ct-perftest tools of the Python
+// KVBench.
 package matrix
 
 import (
@@ -15,14 +16,15 @@ import (
 	"kvbench/engine/requests"
 )
 
-// MaxWorld is the maximum number of ranks of a cluster. A matrix has the square of it.
+// MaxWorld is the maximum number of ranks in a cluster. A matrix has that many
+// rows and columns.
 const MaxWorld = 1 << 14
 
 // Side describes the workers of one side of a transfer, which are all alike.
 type Side struct {
 	Workers int
-	// Ranks is the number of ranks of a worker, and Groups that of its groups in
-	// data-parallel attention.
+	// Ranks is the number of ranks of a worker, and Groups is the number of its
+	// groups in data-parallel attention.
 	Ranks, Groups int
 }
 
@@ -30,8 +32,8 @@ type Side struct {
 // its groups serves one.
 func (s Side) AtOnce() int64 { return int64(s.Workers * s.Groups) }
 
-// pick returns the worker and the group that serve a request. Requests are dealt in turn
-// to the workers, and those of a worker in turn to its groups.
+// pick returns the worker and the group that serve a request. Requests go to
+// the workers in turn, and the requests of a worker go to its groups in turn.
 func (s Side) pick(request int64) (worker, group int) {
 	turn := int(request % s.AtOnce())
 	return turn % s.Workers, turn / s.Workers
@@ -46,10 +48,9 @@ func (w World) Size() int {
 	return w.Prefill.Workers*w.Prefill.Ranks + w.Decode.Workers*w.Decode.Ranks
 }
 
-// Fill sets the numbers of workers. size is the number of ranks, or 0 if it follows from
-// the workers; a number of workers that is 0 follows from the others. If nothing
-// determines the workers, each side has one; if only size does, both have the same
-// number.
+// Fill determines the numbers of workers that are 0. size is the total number
+// of ranks, or 0 if it is not given. If nothing is given, each side has one
+// worker; if only size is given, both sides have the same number.
 func (w *World) Fill(size, prefill, decode int) error {
 	p, d := w.Prefill.Ranks, w.Decode.Ranks
 	switch {
@@ -87,11 +88,11 @@ type Moves func(tokens int64, source, destination int) ([]Move, error)
 type Generator struct {
 	World World
 	Moves Moves
-	// MaxBatch is the maximum number of bytes that a batch moves. A request that moves
-	// more is a batch of its own.
+	// MaxBatch is the maximum number of bytes that a batch moves. A request
+	// that moves more has its own batch.
 	MaxBatch int64
 	// CacheBlocks is the number of blocks that the prefix cache of a decode group
-	// holds. Tokens in the cache are not moved, as far as they fill pages of
+	// holds. Tokens in the cache are not moved if they fill whole pages of
 	// PageTokens.
 	CacheBlocks, PageTokens int64
 
@@ -109,10 +110,10 @@ type Totals struct {
 	Large int64
 }
 
-// Batch is a number of requests that move together.
+// Batch is a group of requests that move together.
 type Batch struct {
 	Requests, Tokens, Cached, Bytes int64
-	// Launch is when the last request arrived, since the beginning.
+	// Launch is the time from the beginning until the last request arrived.
 	Launch time.Duration
 
 	size  int

@@ -39,8 +39,8 @@ func lengths(tokens ...int64) *script {
 	return s
 }
 
-// straight moves 10 bytes for each token from each source rank to the destination rank
-// of the same number, and to the one after those.
+// straight moves 10 bytes per token from source rank r to destination ranks r
+// and ranks + r.
 func straight(ranks int) matrix.Moves {
 	return func(tokens int64, _, _ int) ([]matrix.Move, error) {
 		var list []matrix.Move
@@ -108,8 +108,9 @@ func write(t *testing.T, g *matrix.Generator, s requests.Source, set func(*matri
 	return dir, totals, err
 }
 
-// TestFiles checks every byte of a small workload: one prefill worker of one rank, two
-// decode workers of two, requests in turn to these, and at most 100 bytes in a batch.
+// TestFiles checks every byte of a small workload: one prefill worker of one
+// rank, two decode workers of two ranks, which get requests in turn, and at
+// most 100 bytes in a batch.
 func TestFiles(t *testing.T) {
 	g := &matrix.Generator{
 		World:    matrix.World{Prefill: matrix.Side{1, 1, 1}, Decode: matrix.Side{2, 2, 1}},
@@ -176,9 +177,9 @@ func TestTurns(t *testing.T) {
 	}
 }
 
-// TestCached checks that tokens in the cache are not moved, as far as they fill pages,
-// that each decode group has its own cache, and that batches that move nothing are left
-// out.
+// TestCached checks that cached tokens that fill whole pages are not moved,
+// that each decode group has its own cache, and that batches that move nothing
+// are omitted.
 func TestCached(t *testing.T) {
 	run := func(workers int, page int64, list ...requests.Request) (string, *matrix.Totals) {
 		g := &matrix.Generator{
@@ -212,7 +213,7 @@ func TestCached(t *testing.T) {
 	}
 }
 
-// TestErrors checks what cannot be written.
+// TestErrors checks the errors for matrices that cannot be written.
 func TestErrors(t *testing.T) {
 	g := &matrix.Generator{
 		World:    matrix.World{Prefill: matrix.Side{1, 1, 1}, Decode: matrix.Side{1, 2, 1}},
@@ -241,8 +242,8 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestRounded checks cells in the form of the Python KVBench, whose own function returned
-// these.
+// TestRounded checks cells in the format of the Python KVBench. The expected
+// values are the output of its own function.
 func TestRounded(t *testing.T) {
 	cells := map[int64]string{
 		1: "1B", 512: "512B", 1023: "1023B", 1024: "1K", 1029: "1K", 1030: "1.01K", 1500: "1.46K", 1048575: "1024K",
@@ -331,8 +332,9 @@ func TestProperty(t *testing.T) {
 	}
 }
 
-// reader is a program that reads a folder of matrices as the documentation of the files
-// says, without kvbench's code, and prints the sums of all rows and columns.
+// reader is a program that reads a folder of matrices according to the
+// documentation of the files, without kvbench's code, and prints the sums of
+// all rows and columns.
 const reader = `
 import sys, os
 folder = sys.argv[1]

@@ -28,8 +28,9 @@ const fitTokens = "fit_tokens"
 // maxKept is the maximum number of moves that a mover remembers.
 const maxKept = 1 << 20
 
-// Mover computes what the requests to a model move. Requests of the same length move the
-// same, so that each length is computed once. It is not safe for concurrent use.
+// Mover computes what the requests to a model move. Requests of the same length
+// move the same data, so each length is computed only once. It is not safe for
+// concurrent use.
 type Mover struct {
 	// First is the transfer of one request with the configuration's own length.
 	First *plan.Transfer
@@ -62,7 +63,8 @@ func (m *Mover) World() World {
 	return World{Prefill: side(m.First.Source), Decode: side(m.First.Destination)}
 }
 
-// PageTokens returns the number of tokens that pages of both sides divide.
+// PageTokens returns the smallest number of tokens that consists of whole pages
+// on both sides.
 func (m *Mover) PageTokens() int64 {
 	page := func(values map[string]data.Fact) int64 {
 		n, _ := values[pageField].Num.Int64()

@@ -354,11 +354,11 @@ func TestUnknownTypes(t *testing.T) {
 	}
 	m, err = l.Model(write(t, "config.json", as("lllama", "")), nil)
 	if err != nil || len(m.Notes) != 1 || !strings.Contains(text(m.Notes[0]), "\ndid you mean \"llama\"?\n") {
-		t.Errorf("of a misspelt model_type it is said: %v (%v)", m.Notes, err)
+		t.Errorf("for a misspelled model_type, the message is %v (%v)", m.Notes, err)
 	}
 	_, err = l.Model(write(t, "config.json", as("gemma_2", `, "sliding_window": 4096`)), nil)
 	if got := text(diag.All(err)[0]); !strings.Contains(got, "\ndid you mean \"gemma2\"?\n") {
-		t.Errorf("of a misspelt model_type it is said: %v", got)
+		t.Errorf("for a misspelled model_type, the message is %v", got)
 	}
 	for _, more := range []string{
 		`"kv_lora_rank": 512`, `"sliding_window": 4096`, `"layer_types": ["full_attention", "sliding_attention"]`, `"mamba_d_state": 16`,

@@ -139,10 +139,9 @@ func (l *Loader) instead(path string) string {
 	id, _, _ := strings.Cut(strings.TrimSuffix(path, "/"), "@")
 	base := filepath.Base(path)
 	ext := filepath.Ext(base)
-	switch all, err := l.Entries(nil); {
-	case err != nil:
-		return ""
+	switch {
 	case slices.Contains(paramFiles, strings.ToLower(ext)):
+		all, _ := l.Entries(nil) // the bundled models
 		if e, ok := named(strings.TrimSuffix(base, ext), all); ok {
 			return fmt.Sprintf("the bundled model is named %s", e.Name)
 		}

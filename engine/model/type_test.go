@@ -88,6 +88,6 @@ func TestTypes(t *testing.T) {
 		}
 	}
 	if taken < 500 || refused < 500 {
-		t.Errorf("%d values are taken and %d are refused: the test says too little", taken, refused)
+		t.Errorf("%d values are accepted and %d are rejected: too few for this test", taken, refused)
 	}
 }

@@ -16,7 +16,9 @@ import (
 
 // Facts are values known only during a run, by their names in formulas.
 type Facts struct {
-	Launch   string // pair or single
+	Launch string // pair or single
+	// InPlace is the name of the program that runs in place of nixlbench, or "".
+	InPlace  string
 	FreePort int64
 	// EtcdLocal reports whether every server of etcd is on this machine.
 	EtcdLocal bool
@@ -37,6 +39,7 @@ type Facts struct {
 func (f *Facts) values() map[string]formula.Value {
 	return map[string]formula.Value{
 		"launch":        formula.Text(f.Launch),
+		"in_place":      formula.Text(f.InPlace),
 		"free_port":     formula.Number(f.FreePort),
 		"etcd_local":    formula.Truth(f.EtcdLocal),
 		"dio_align":     formula.Number(f.DIOAlign),
@@ -80,6 +83,8 @@ type Rules struct {
 	obstacles []*schema.Obstacle
 	excuses   []*schema.Excuse
 	doubts    []*schema.Doubt
+	refusals  map[string][]*schema.Refusal
+	notes     map[string][]*schema.ProgramNote
 }
 
 // The tables of rules, as used in the names of formulas.
@@ -155,10 +160,12 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 	for _, name := range schema.Keys(runs.Timed) {
 		add("timed."+name, runs.Timed[name], formula.Num)
 	}
+	declareTuning(&runs.Tuning, add)
 	r.advice = rulesOf(r, scope, adviceTable, backend, runs.Advice)
 	r.obstacles = rulesOf(r, scope, obstaclesTable, backend, runs.Obstacles)
 	r.excuses = rulesOf(r, scope, excusesTable, backend, runs.Excuses)
 	r.doubts = rulesOf(r, scope, doubtsTable, backend, runs.Doubts)
+	r.addPrograms(s, scope, backend)
 	var err error
 	if r.prog, err = scope.Compile(); err != nil {
 		return nil, err

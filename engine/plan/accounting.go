@@ -175,7 +175,7 @@ func (a *account) ofTransfers(name string) bool {
 // Elsewhere returns a hint on how to get a value that this accounting does not have.
 func (a *account) Elsewhere(name string) string {
 	if a.rank && a.ofTransfers(name) {
-		return "only transfers between ranks have it, such as those with --decode_tp"
+		return "it exists only for transfers between ranks, such as those with --decode_tp"
 	}
 	if !a.rank && a.arch.Layers == nil {
 		return fmt.Sprintf("--%s %s needs a cache section, which %s does not have", accountingVar, accountingRank, a.arch.Name)
@@ -259,8 +259,9 @@ func (a *account) IsTable(name string) bool {
 	return ok || name == dtypesTable
 }
 
-// ForTransfer returns the configuration of a transfer between ranks: the accounting is
-// that of ranks, and the data is where ranks have it, unless the user set these.
+// ForTransfer returns the configuration of a transfer between ranks. Unless the
+// user set them, the accounting is the rank accounting, and source and
+// destination are where ranks store their caches.
 func ForTransfer(s *schema.Schema, arch *schema.Architecture, cfg *config.Config) *config.Config {
 	one := *cfg
 	one.Values = maps.Clone(cfg.Values)
@@ -269,7 +270,7 @@ func ForTransfer(s *schema.Schema, arch *schema.Architecture, cfg *config.Config
 			one.Values[name] = data.Fact{Value: formula.Text(word), Origin: data.Origin{Kind: data.FromCommand, Name: transferWord}}
 		}
 	}
-	for name, word := range s.Cache.Get().Transfer.Sides {
+	for name, word := range s.Cache.Get().Transfer.Get().Sides {
 		set(name, word)
 	}
 	set(accountingVar, accountingRank)
@@ -279,11 +280,11 @@ func ForTransfer(s *schema.Schema, arch *schema.Architecture, cfg *config.Config
 // NotOfRanks returns the error for a transfer in an accounting that has no ranks.
 func NotOfRanks(cfg *config.Config) error {
 	v := cfg.Values[accountingVar]
-	return v.Origin.Errorf("a transfer is between ranks, which the %s accounting does not count", v.Str).
+	return v.Origin.Errorf("a transfer moves data between ranks, but the %s accounting does not count individual ranks", v.Str).
 		WithHint("omit it, or use --%s %s", accountingVar, accountingRank)
 }
 
-// transferWord names what sets values in a transfer.
+// transferWord is the name of the origin of values that a transfer sets.
 const transferWord = "transfer"
 
 // Transfers reports whether a configuration has a field that only transfers have, so

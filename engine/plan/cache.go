@@ -175,7 +175,7 @@ func (ds *declarations) declareCache() error {
 	kinds := map[string]*schema.Kind{} // the kinds that groups use
 	for _, name := range schema.Keys(l.Groups) {
 		g := l.Groups[name]
-		kind := c.Kinds[g.Kind]
+		kind := c.Kind(g.Kind)
 		if kind == nil {
 			d := didYouMean(diag.Errorf(g.Pos, "unknown kind of layer %q", g.Kind), g.Kind, schema.Keys(c.Kinds))
 			if g.Kind == name {
@@ -218,7 +218,7 @@ func (ds *declarations) declareCache() error {
 		ds.scope.Input(name, formula.Str, diag.Pos{})
 	}
 	ds.declareFields()
-	declareKinds(ds.scope, kinds)
+	ds.declareKinds(kinds)
 	addFormulas(ds.scope, c.Let, formula.Any)
 	ds.declareModelDefaults()
 	ds.declareTables()
@@ -265,17 +265,15 @@ func servedAs(l *schema.Layers) formula.Source {
 func (ds *declarations) declareFields() {
 	fields := map[string]map[string]schema.Formula{}
 	types := map[string]formula.Kind{}
-	for _, kind := range ds.schema.Cache.Get().Kinds {
-		for name, f := range kind.Fields {
-			fields[name], types[name] = map[string]schema.Formula{}, f.Type.Formula()
-		}
+	for name, kind := range ds.schema.Cache.Get().KindFields {
+		fields[name], types[name] = map[string]schema.Formula{}, kind.Formula()
 	}
 	for name, g := range ds.arch.Layers.Groups {
-		for field, f := range ds.schema.Cache.Get().Kinds[g.Kind].Fields {
+		for field, f := range ds.schema.Cache.Get().Kind(g.Kind).Fields {
 			if own, ok := g.Fields[field]; ok {
 				fields[field][name] = own
 			} else {
-				fields[field][name] = within(ds.schema.Cache.Get().Kinds[g.Kind], f.Default)
+				fields[field][name] = ds.within(ds.schema.Cache.Get().Kind(g.Kind), f.Default)
 			}
 		}
 	}
@@ -290,19 +288,20 @@ func (ds *declarations) declareFields() {
 }
 
 // declareKinds declares the formulas of kinds as tables indexed by kind.
-func declareKinds(scope *formula.Scope, kinds map[string]*schema.Kind) {
+func (ds *declarations) declareKinds(kinds map[string]*schema.Kind) {
+	scope := ds.scope
 	pages, grows, bound := map[string]schema.Formula{}, map[string]schema.Formula{}, map[string]schema.Formula{}
 	sort, span, same := map[string]schema.Formula{}, map[string]schema.Formula{}, map[string]schema.Formula{}
 	bytes, count := map[string]schema.Formula{}, map[string]schema.Formula{}
 	for _, name := range schema.Keys(kinds) {
 		k := kinds[name]
-		pages[name], grows[name], bound[name] = within(k, k.Pages), within(k, k.Grows), within(k, k.Bound)
-		sort[name], span[name], same[name] = within(k, k.Sort), within(k, k.Span), within(k, k.SamePages)
+		pages[name], grows[name], bound[name] = ds.within(k, k.Pages), ds.within(k, k.Grows), ds.within(k, k.Bound)
+		sort[name], span[name], same[name] = ds.within(k, k.Sort), ds.within(k, k.Span), ds.within(k, k.SamePages)
 		var parts, stored []string
 		for _, part := range schema.Keys(k.Parts) {
 			parts = append(parts, partName(name, part))
 			stored = append(stored, "("+partName(name, part)+" > 0 ? 1 : 0)")
-			scope.Formula(partName(name, part), within(k, k.Parts[part]), formula.Num)
+			scope.Formula(partName(name, part), ds.within(k, k.Parts[part]), formula.Num)
 		}
 		bytes[name], count[name] = schema.Formula{Text: "0"}, schema.Formula{Text: "0"}
 		if len(parts) > 0 {
@@ -329,11 +328,14 @@ func fieldVar(field string) string { return "layer_" + field }
 
 // within returns a copy of a kind's formula that resolves the unprefixed names of the
 // kind's fields.
-func within(k *schema.Kind, f schema.Formula) schema.Formula {
-	f.Local = make(map[string]string, len(k.Fields))
-	for field := range k.Fields {
-		f.Local[field] = fieldVar(field)
+func (ds *declarations) within(k *schema.Kind, f schema.Formula) schema.Formula {
+	if ds.local[k] == nil {
+		ds.local[k] = make(map[string]string, len(k.Fields))
+		for field := range k.Fields {
+			ds.local[k][field] = fieldVar(field)
+		}
 	}
+	f.Local = ds.local[k]
 	return f
 }
 
@@ -344,7 +346,7 @@ func (ds *declarations) declareRequires(kind string, k *schema.Kind, list []sche
 	for i := range list {
 		f := list[i].Require
 		if k != nil {
-			f = within(k, f)
+			f = ds.within(k, f)
 		}
 		ds.scope.Formula(fmt.Sprintf("%s%s.%d", requirePrefix, kind, i), f, formula.Bool)
 		ds.cache.requires = append(ds.cache.requires, requirement{&list[i], kind, 0})
@@ -367,7 +369,7 @@ func (ds *declarations) linkCache() error {
 	}
 	ds.cache.byLayer = map[string]bool{}
 	for name, g := range ds.arch.Layers.Groups {
-		for field := range ds.schema.Cache.Get().Kinds[g.Kind].Fields {
+		for field := range ds.schema.Cache.Get().Kind(g.Kind).Fields {
 			src := ds.arch.Layers.Groups[name].Fields[field]
 			ds.cache.byLayer[name] = ds.cache.byLayer[name] || ds.readsLayer(src)
 		}
@@ -389,7 +391,11 @@ func (ds *declarations) linkCache() error {
 		}
 	}
 	ds.cache.counts, ds.cache.parts = map[string][]layerField{}, map[string][]string{}
-	for name, kind := range ds.schema.Cache.Get().Kinds {
+	for _, g := range ds.arch.Layers.Groups {
+		name, kind := g.Kind, ds.schema.Cache.Get().Kind(g.Kind)
+		if ds.cache.parts[name] != nil {
+			continue // another group has the same kind
+		}
 		ds.cache.parts[name] = schema.Keys(kind.Parts)
 		for _, field := range schema.Keys(kind.Fields) {
 			if ref, ok := ds.prog.Ref(fieldVar(field)); ok && kind.Fields[field].Type.Formula() == formula.Num && !kind.Fields[field].Zero {
@@ -512,7 +518,7 @@ func whenName(fold string) string { return foldPrefix + fold + ".when" }
 
 // readsLayer reports whether a formula depends on the number of the layer.
 func (ds *declarations) readsLayer(src formula.Source) bool {
-	for _, name := range formula.Names(src.Text) {
+	for _, name := range src.Names() {
 		if other, ok := src.Local[name]; ok {
 			name = other
 		}

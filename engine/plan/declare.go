@@ -15,6 +15,8 @@ import (
 type declarations struct {
 	*Program
 	scope *formula.Scope
+	// local maps the names that the formulas of a kind use for its fields.
+	local map[*schema.Kind]map[string]string
 }
 
 // declare declares everything in the program.
@@ -26,7 +28,7 @@ func (ds *declarations) declare(use Use) error {
 	ds.declareQuantities(use)
 	var computed map[string]schema.Formula
 	if ds.transfers {
-		computed = s.Cache.Get().Transfer.Flags
+		computed = s.Cache.Get().Transfer.Get().Flags
 	}
 	ds.Bench = fit.Declare(ds.scope, &s.Nixlbench, ds.release, computed, !use.Quantities)
 	ds.declareArch(arch)
@@ -72,7 +74,7 @@ func (ds *declarations) wantedBy(use Use) map[string]bool {
 		}
 		names[name] = true
 		q := &ds.schema.Quantities[i]
-		todo = append(append(todo, formula.Names(ds.formulaOf(q).Text)...), formula.Names(ds.detailOf(q).Text)...)
+		todo = append(append(todo, ds.formulaOf(q).Names()...), ds.detailOf(q).Names()...)
 	}
 	return names
 }

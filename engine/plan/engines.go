@@ -57,7 +57,7 @@ func (ds *declarations) declareConfig() {
 func (ds *declarations) declareModelDefaults() {
 	asked := map[string]bool{}
 	for _, f := range ds.schema.Cache.Get().Let {
-		for _, name := range formula.Names(f.Text) {
+		for _, name := range f.Names() {
 			asked[name] = true
 		}
 	}
@@ -75,8 +75,10 @@ func (a *account) engineRule(field string) schema.Formula {
 		return schema.Formula{}
 	}
 	c := a.schema.Cache.Get()
-	if rule, ok := c.Transfer.Defaults[field]; ok && a.transfers {
-		return rule
+	if a.transfers {
+		if rule, ok := c.Transfer.Get().Defaults[field]; ok {
+			return rule
+		}
 	}
 	return c.Defaults[field]
 }
@@ -289,9 +291,16 @@ func (f *Frame) checkRelease(req *Request) error {
 		field = "system." + releaseField + ": "
 	}
 	d := v.Origin.Errorf("%s%q is not a known release of %s: expected %s or one of %s", field, v.Str, engine, autoWord, strings.Join(releases, ", "))
+	d.About(diag.NotAllowed, v.Str)
+	if version := strings.TrimPrefix(v.Str, "v"); version != "" && version[0] >= '0' && version[0] <= '9' {
+		if near := schema.NearestRelease(version, releases); near != "" {
+			d.WithHint("did you mean %q?", near)
+		}
+		return d
+	}
 	newest := slices.Clone(releases)
 	slices.Reverse(newest)
-	d.About(diag.NotAllowed, v.Str).Suggest(v.Str, newest)
+	d.Suggest(v.Str, newest)
 	return d
 }
 

@@ -114,7 +114,7 @@ func (x *explainer) hidden(name string, err error) error {
 	if shown, e := x.frame.Bool(cond); e != nil || shown {
 		return err
 	}
-	return diag.Usagef("%s has no value: %s does not hold", name, x.prog.Source(cond).Text)
+	return diag.Usagef("%s has a value only if %s", name, x.prog.Source(cond).Text)
 }
 
 // ExplainOne makes plans and explains how one value in each is computed: a quantity, a
@@ -308,7 +308,7 @@ func (x *explainer) whence(name string, ref formula.Ref) string {
 		if v.Origin.Kind == data.FromCommand && v.Origin.Name == fit.BackendFlag {
 			return "the backend's default"
 		}
-		return v.Origin.String()
+		return strings.TrimSpace(v.Origin.String() + " " + v.Word)
 	}
 	if v, ok := req.Model.Params[name]; ok {
 		return v.Origin.String()

@@ -31,10 +31,10 @@ func (x *explainer) pairFact(s *Step) (bool, error) {
 			sum(batchFact, func(o *io) int64 { return o.count })
 		}
 	case pairsFact:
-		s.Formula = "source ranks of each destination rank, added up"
+		s.Formula = "number of source ranks, summed over all destination ranks"
 		values = []string{s.Value.Text()}
 	case allBytesFact, allIOsFact:
-		s.Formula = "sum over all pairs of ranks, see kvbench transfer"
+		s.Formula = "sum over all pairs of ranks; see kvbench transfer"
 		values = []string{s.Value.Text()}
 	default:
 		return false, nil
@@ -93,7 +93,7 @@ func (x *explainer) pairBlockStep(s *Step) error {
 			s.Parts = append(s.Parts, part)
 		}
 	}
-	s.Formula = fmt.Sprintf("what both ranks hold of a page of %s in %s, times the pages of a descriptor", x.plan.Group(), st.layers())
+	s.Formula = fmt.Sprintf("bytes that both ranks hold of a page of %s in %s, times the pages of a descriptor", x.plan.Group(), st.layers())
 	s.Values = fmt.Sprintf("(%s) * %s", strings.Join(values, " + "), sh.terms[0].rate.per)
 	s.Origin = x.covers()
 	return nil

@@ -239,7 +239,7 @@ func TestFit(t *testing.T) {
 	}
 	t.Logf("%d plans fitted, %d refused", fitted, refused)
 	if fitted == 0 || refused == 0 {
-		t.Errorf("%d fitted, %d refused: the test sees one side only", fitted, refused)
+		t.Errorf("%d fitted, %d refused: too few of one outcome for this test", fitted, refused)
 	}
 }
 

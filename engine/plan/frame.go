@@ -1,7 +1,9 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"kvbench/engine/data"
@@ -146,12 +148,44 @@ func (f *Frame) missing(req *Request, err error) error {
 	}
 	// A position in the data does not say which model has the wrong values.
 	for i, d := range list {
+		if e := tooLarge(req, d); e != nil {
+			list[i] = e
+			continue
+		}
 		if d.Pos.File != req.Model.File && req.Model.File != "" {
 			e := *d
 			list[i] = e.WithHint("with %s", req.Model.File)
 		}
 	}
 	return diag.List(list)
+}
+
+// minLarge is the smallest number that is blamed for a result that is too large.
+const minLarge = 1 << 31
+
+// tooLarge returns an error about the largest number in a configuration, if the user set
+// it, to report instead of a result that does not fit in 64 bits. Otherwise, it returns
+// nil.
+func tooLarge(req *Request, d *diag.Diag) *diag.Diag {
+	if !strings.HasSuffix(d.Msg, "does not fit in 64 bits") {
+		return nil
+	}
+	var most int64
+	var from data.Origin
+	for _, name := range schema.Keys(req.Config.Values) {
+		v := req.Config.Values[name]
+		if n, ok := v.Num.Int64(); ok && v.Origin.Given() && n > most {
+			most, from = n, v.Origin
+		}
+	}
+	if most < minLarge {
+		return nil
+	}
+	e := from.Errorf("%d is too large: %s", most, d.Msg).About(d.Code, d.Name)
+	if !d.Pos.IsZero() {
+		e.WithHint("the formula is at %s", d.Pos)
+	}
+	return e
 }
 
 // whole returns a value, which must be a whole number and not negative.
@@ -176,25 +210,25 @@ func (f *Frame) wholeAt(values *formula.Frame, ref formula.Ref) (int64, error) {
 	return n, nil
 }
 
-// groupWords begins a message about the layers of a group. ofValue in a message is
-// replaced by the value that the message is about.
+// groupWords begins a message about the layers of a group. In a message, ofValue is
+// replaced by the value that the message is about, and ofWord by the first item of that
+// comma-separated list that is not a whole number in 32 bits.
 const (
 	groupWords = "layers "
 	ofValue    = "{value}"
+	ofWord     = "{word}"
 )
 
 // unmet returns a message about a requirement that does not hold, for a group of layers
-// or, if group is "", for the model. Its position is that of the value that the
-// requirement is about, if the user set that value, or else pos.
+// or, if group is "", for the model. If the user set the value that the requirement is
+// about, the message points to that value, otherwise to pos.
 func (f *Frame) unmet(req *Request, values *formula.Frame, r *schema.Requirement, ref formula.Ref, group string, pos diag.Pos) *diag.Diag {
 	msg := r.Message
 	if group != "" {
 		msg = groupWords + group + ": " + msg
 	}
-	if _, left, _, ok, err := values.Sides(ref); ok && err == nil && left.Value.Kind == formula.Num {
-		if e, err := values.Explain(ref); err == nil {
-			msg += ": " + e.Values + " does not hold"
-		}
+	if detail := expected(values, ref); detail != "" {
+		msg += ": " + detail
 	}
 	of := f.prog.Name(ref)
 	if group != "" {
@@ -203,7 +237,7 @@ func (f *Frame) unmet(req *Request, values *formula.Frame, r *schema.Requirement
 	d := diag.Errorf(pos, "%s", msg).About(diag.Requires, of)
 	for _, given := range []map[string]data.Fact{req.Config.Values, req.Model.Params} {
 		if v, ok := given[r.Of]; ok && v.Origin.Given() {
-			d = v.Origin.Errorf("%s", strings.ReplaceAll(msg, ofValue, v.Value.String())).About(diag.Requires, of)
+			d = v.Origin.Errorf("%s", strings.NewReplacer(ofValue, v.Value.String(), ofWord, wordIn(v.Str)).Replace(msg)).About(diag.Requires, of)
 			d.Suggest(v.Str, f.schema.KnownOf(r.Of))
 		}
 	}
@@ -217,6 +251,40 @@ func (f *Frame) unmet(req *Request, values *formula.Frame, r *schema.Requirement
 		d.Severity, d.Usage = diag.Warning, false
 	}
 	return d
+}
+
+// wordIn returns the first item of a comma-separated list that is not a whole number in
+// 32 bits, as formulas read such lists.
+func wordIn(list string) string {
+	for item := range strings.SplitSeq(list, ",") {
+		if _, err := strconv.ParseUint(item, 10, 32); err != nil {
+			return strconv.Quote(item)
+		}
+	}
+	return strconv.Quote(list)
+}
+
+// relations maps the operators of comparisons to words.
+var relations = map[string]string{
+	"==": "", "!=": "a number other than ", "<": "less than ", "<=": "at most ", ">": "more than ", ">=": "at least ",
+}
+
+// expected describes the numbers in a comparison that does not hold, as in "got 3,
+// expected at most 2". It returns "" for any other condition.
+func expected(values *formula.Frame, ref formula.Ref) string {
+	op, left, right, ok, err := values.Sides(ref)
+	if !ok || err != nil || left.Value.Kind != formula.Num {
+		return ""
+	}
+	e, err := values.Explain(ref)
+	if err != nil {
+		return ""
+	}
+	got := "got " + left.Value.String()
+	if computed, _, _ := strings.Cut(e.Values, " "+op+" "); computed != left.Value.String() {
+		got = computed + " is " + left.Value.String()
+	}
+	return fmt.Sprintf("%s, expected %s%s", got, relations[op], right.Value)
 }
 
 // Require checks the architecture's requirements on its parameters. It returns the

@@ -90,7 +90,7 @@ func (l *Layers) layersOf(req *Request) ([]cell, error) {
 			if !ok || l.cache.byLayer[name] {
 				i = len(cells)
 				shared[name] = i
-				cells = append(cells, cell{index: i, group: name, draft: draft, kind: g.Kind, per: l.schema.Cache.Get().Kinds[g.Kind].Per})
+				cells = append(cells, cell{index: i, group: name, draft: draft, kind: g.Kind, per: l.schema.Cache.Get().Kind(g.Kind).Per})
 			}
 			cells[i].layers = append(cells[i].layers, layer)
 		}

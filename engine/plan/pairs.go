@@ -73,11 +73,11 @@ type pairRequirement struct {
 // declareTransfers declares the formulas of transfers.
 func (ds *declarations) declareTransfers(kinds map[string]*schema.Kind) {
 	c := ds.schema.Cache.Get()
-	t := &c.Transfer
+	t := c.Transfer.Get()
 	ds.cache.pairing = &pairing{}
 	shares := map[string]schema.Formula{}
 	for name, k := range kinds {
-		shares[name] = within(k, k.Shares)
+		shares[name] = ds.within(k, k.Shares)
 	}
 	tableOf(ds.scope, "kind_shares", shares, formula.Num)
 	ds.scope.Formula(layerShares, formula.Source{Text: "kind_shares[" + kindVar + "]"}, formula.Num)
@@ -124,7 +124,7 @@ func (ds *declarations) declareTransfers(kinds map[string]*schema.Kind) {
 		texts = append(texts, r.Require)
 	}
 	for _, f := range texts {
-		for _, name := range formula.Names(f.Text) {
+		for _, name := range f.Names() {
 			if known[name] {
 				continue
 			}
@@ -153,10 +153,10 @@ func (ds *declarations) linkTransfers() {
 		r, _ := ds.prog.Ref(name)
 		return r
 	}
-	for _, field := range schema.Keys(ds.schema.Cache.Get().Transfer.Destination) {
-		p.fields = append(p.fields, sideField{field, ds.schema.Cache.Get().Transfer.Destination[field].Text, ref(sidePrefix + field)})
+	for _, field := range schema.Keys(ds.schema.Cache.Get().Transfer.Get().Destination) {
+		p.fields = append(p.fields, sideField{field, ds.schema.Cache.Get().Transfer.Get().Destination[field].Text, ref(sidePrefix + field)})
 	}
-	let := ds.schema.Cache.Get().Transfer.Let
+	let := ds.schema.Cache.Get().Transfer.Get().Let
 	for _, name := range ds.prog.Names() {
 		of, ok := strings.CutPrefix(name, destinationPrefix)
 		if _, own := let[name]; !ok || own || name == destinationRank || name == destinationGroup {
@@ -220,7 +220,7 @@ func Cycle(source, destination Ranks) int64 {
 // Speedups returns the changes that are possible for the transfer.
 func (t *Transfer) Speedups() ([]schema.Speedup, error) {
 	var list []schema.Speedup
-	for i, s := range t.layers.schema.Cache.Get().Transfer.Advice {
+	for i, s := range t.layers.schema.Cache.Get().Transfer.Get().Advice {
 		ref, _ := t.layers.prog.Ref(fmt.Sprintf("%s%d", advicePrefix, i))
 		yes, err := t.layers.inFirst.Bool(ref)
 		if err != nil {
@@ -927,7 +927,7 @@ func (p *Planner) Transfer(req *Request) (*Transfer, error) {
 	}
 	t.Op, t.Source, t.Destination, t.To = all.op, all.source, all.destination, all.to
 	t.Flags = map[string]formula.Value{}
-	for name := range p.schema.Cache.Get().Transfer.Flags {
+	for name := range p.schema.Cache.Get().Transfer.Get().Flags {
 		// Some depend on how many pairs a command is for.
 		if ref, ok := p.prog.Ref(name); ok && !p.readsAny(ref, sourcesFact, destinationsFact) {
 			if t.Flags[name], err = l.inFirst.Eval(ref); err != nil {

@@ -78,7 +78,13 @@ func (p *Planner) Quantities(req *Request) ([]*Plan, error) {
 		p.layers.Load(one)
 		q, err := p.layers.quantities()
 		if err != nil {
-			return nil, err
+			list := diag.All(err)
+			for i, d := range list {
+				if e := tooLarge(one, d); e != nil {
+					list[i] = e
+				}
+			}
+			return nil, diag.List(list)
 		}
 		all = append(all, &Plan{Request: one, Release: p.release, Quantities: q})
 	}

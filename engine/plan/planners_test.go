@@ -28,7 +28,7 @@ func TestPlanners(t *testing.T) {
 		t.Error("a planner was made twice")
 	}
 	if other, _ := all.For(arch, plan.Use{Rank: true, Detail: true}); other == first {
-		t.Error("the planner with all quantities is the one without")
+		t.Error("both uses have the same planner")
 	}
 
 	bad := load(t).Architectures[0].Arch.Get()
@@ -100,6 +100,6 @@ func TestWith(t *testing.T) {
 		t.Errorf("twice 21 is %v, %v", v, err)
 	}
 	if q, _, err := p.With("more", formula.Source{Text: "no_such_name"}, formula.Num); err == nil || q != nil {
-		t.Error("a formula with an unknown name was taken")
+		t.Error("a formula with an unknown name was accepted")
 	}
 }

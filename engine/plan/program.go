@@ -44,7 +44,7 @@ func Compile(s *schema.Schema, release string, arch *schema.Architecture, use Us
 	if err := known(arch, use.Rank); err != nil {
 		return nil, err
 	}
-	ds := &declarations{p, formula.NewScope()}
+	ds := &declarations{p, formula.NewScope(), map[*schema.Kind]map[string]string{}}
 	err := ds.declare(use)
 	if err != nil {
 		return nil, err

@@ -178,7 +178,7 @@ var cases = []struct {
 	{"keys and values differ", gqa(2, 4, 192).with(map[string]any{"v_head_dim": int64(128)}), map[string]any{"access_pattern": "layer-kv", "isl": int64(16), "page_size": int64(16)}, map[string]int64{"full.k.block_size": 24576, "full.k.batch_size": 2, "full.v.block_size": 16384, "full.v.batch_size": 2}, "16 x 4 x 192 x 2 and 16 x 4 x 128 x 2"},
 	{"states once a request", qwen35, map[string]any{"access_pattern": "layer", "isl": int64(160), "page_size": int64(16), "num_requests": int64(3)}, map[string]int64{"full.block_size": 32768, "full.batch_size": 300, "gdn.block_size": 2146304, "gdn.batch_size": 90, "rank_bytes": 202997760}, "10 x 10 x 3 of 2048 x 16; 30 x 3 of 64389120 / 30"},
 
-	// The three examples from the issue.
+	// Three worked examples.
 	{"deepseek block", deepseek, map[string]any{"access_pattern": "block", "kvcache_quant_mode": "fp8", "tp_size": int64(8), "pp_size": int64(16), "page_size": int64(16), "isl": int64(8192), "num_requests": int64(10)}, map[string]int64{"block_size": 36864, "batch_size": 5120, "rank_bytes": 188743680}, "4 layers x 576 x 16"},
 	{"llama 70B block", llama70B, map[string]any{"access_pattern": "block", "kvcache_quant_mode": "fp8", "tp_size": int64(8), "pp_size": int64(16), "page_size": int64(16), "isl": int64(8192), "num_requests": int64(10)}, map[string]int64{"block_size": 20480, "batch_size": 5120, "rank_bytes": 104857600}, "5 layers x 256 x 16"},
 	{"qwen3 235B layer", qwen235B, map[string]any{"kvcache_quant_mode": "fp8", "tp_size": int64(8), "access_pattern": "layer"}, map[string]int64{"block_size": 256, "batch_size": 94}, "one head, K and V"},
@@ -282,15 +282,15 @@ func TestRankRefused(t *testing.T) {
 		want   string
 	}{
 		{llama8B, map[string]any{"engine": "OTHER"}, "kvbench does not know how this engine stores its cache: expected one of SGLANG, VLLM, TRTLLM"},
-		{llama8B, map[string]any{"pp_size": int64(33)}, "there are more pipeline stages than layers: 33 <= 32 does not hold"},
+		{llama8B, map[string]any{"pp_size": int64(33)}, "there are more pipeline stages than layers: got 33, expected at most 32"},
 		{llama8B, map[string]any{"pp_size": int64(2), "pp_stage": int64(2)}, "there is no stage 2: there are 2, counted from 0"},
 		{llama8B, map[string]any{"kvcache_quant_mode": "fp8_ds_mla"}, "layers full: fp8_ds_mla is a format for latent caches, but these layers store keys and values"},
 		{deepseek, map[string]any{"kvcache_quant_mode": "fp8_per_token_head"}, "layers latent: formats with a scale per token and head require KV heads, but these layers store latent vectors"},
 		{gptoss20, map[string]any{"cache_window": "allocated"}, "kvbench knows only for VLLM what an engine allocates for windowed layers"},
 		{gptoss20, map[string]any{"cache_window": "allocated", "engine": "VLLM"}, "the memory that VLLM allocates for windowed layers depends on max_num_batched_tokens, which is not set"},
-		{gptoss20, map[string]any{"tp_size": int64(2), "cp_size": int64(2), "engine": "VLLM"}, "layers sliding: no engine distributes windowed layers over context-parallel ranks: 2 == 1 does not hold"},
+		{gptoss20, map[string]any{"tp_size": int64(2), "cp_size": int64(2), "engine": "VLLM"}, "layers sliding: no engine distributes windowed layers over context-parallel ranks: got 2, expected 1"},
 		{llama8B, map[string]any{"cp_size": int64(2), "engine": "TRTLLM"}, "kvbench does not know how TRTLLM distributes a cache over context-parallel ranks"},
-		{qwen35, map[string]any{"tp_size": int64(3)}, "layers gdn: the heads of the state do not divide evenly among the tensor-parallel ranks: 32 % 3 == 0 does not hold"},
+		{qwen35, map[string]any{"tp_size": int64(3)}, "layers gdn: the heads of the state do not divide evenly among the tensor-parallel ranks: 32 % 3 is 2, expected 0"},
 		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(4, "sliding")}), nil, "sliding_window is missing: attention needs it"},
 		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(3, "full")}), nil, "layer_kinds must have one entry for each layer"},
 		{gqa(4, 1, 128).with(map[string]any{"layer_kinds": cycle(4, "fulll")}), nil, "layer 0: select yields \"fulll\", expected the name of a group: chunked, full, none, sliding"},

@@ -113,7 +113,7 @@ func (pl *Plan) Stage() int { return pl.Request.stage.number }
 // by "+". It may be called only in the rank accounting.
 func (pl *Plan) Group() string { return strings.Join(pl.Request.stage.groups(pl.Request.io), "+") }
 
-// Together reports whether the plan is for all alike pairs of ranks at once.
+// Together reports whether the plan moves all equal pairs of ranks at once.
 func (pl *Plan) Together() bool { return pl.Transfers() && pl.Request.io.together }
 
 // Value returns a value of the plan by name: a quantity, a configuration field, a
@@ -142,6 +142,9 @@ func (pl *Plan) Value(name string) (formula.Value, bool) {
 		if q.Name == name {
 			return formula.Number(q.Value), true
 		}
+	}
+	if v, ok := pl.Request.Config.Values[name]; ok && v.Word != "" {
+		return v.Shown(), true
 	}
 	if v, ok := pl.Field(name); ok {
 		return v, true

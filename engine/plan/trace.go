@@ -67,7 +67,7 @@ func (t *tracer) dependencies() *dependencies {
 func (t *tracer) quantityInputs(q *schema.Quantity) formula.Inputs {
 	f := t.formulaOf(q)
 	if !f.IsZero() {
-		return t.inputs(t.refs(formula.Names(f.Text)...))
+		return t.inputs(t.refs(f.Names()...))
 	}
 	if i := slices.IndexFunc(t.allFolds(), func(f schema.Fold) bool { return f.Name == q.Name }); i >= 0 && !t.computed[q.Name] {
 		return t.foldInputs(&t.allFolds()[i])
@@ -171,16 +171,17 @@ func (t *tracer) addLayers(d *dependencies) {
 // kindsWith returns the kinds of layers whose formulas depend on a field.
 func (p *Program) kindsWith(field string) []string {
 	var list []string
-	kinds := p.schema.Cache.Get().Kinds
-	for _, name := range schema.Keys(kinds) {
-		texts := []schema.Formula{kinds[name].Pages, kinds[name].Grows, kinds[name].Bound, kinds[name].Sort, kinds[name].Span, kinds[name].SamePages}
-		for _, part := range schema.Keys(kinds[name].Parts) {
-			texts = append(texts, kinds[name].Parts[part])
+	c := p.schema.Cache.Get()
+	for _, name := range schema.Keys(c.Kinds) {
+		k := c.Kind(name)
+		texts := []schema.Formula{k.Pages, k.Grows, k.Bound, k.Sort, k.Span, k.SamePages}
+		for _, part := range schema.Keys(k.Parts) {
+			texts = append(texts, k.Parts[part])
 		}
 		var refs []formula.Ref
 		for _, f := range texts {
-			for _, n := range formula.Names(f.Text) {
-				if _, ok := kinds[name].Fields[n]; ok {
+			for _, n := range f.Names() {
+				if _, ok := k.Fields[n]; ok {
 					n = fieldVar(n)
 				}
 				refs = append(refs, p.refs(n)...)

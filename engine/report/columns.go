@@ -57,12 +57,18 @@ type Options struct {
 	// Match names the columns by which points are matched with those of the
 	// baseline; nil means that the whole plans must match.
 	Match []string
+	// Gate limits how much worse than the baseline the results may be; nil means
+	// that they are only shown.
+	Gate *Gate
 }
 
 // Shown returns the plan values and the measures that a report may show.
 func (o *Options) Shown(s *schema.Schema) ([]runner.Name, []schema.Measure) {
 	measures := s.Nixlbench.Runs.Get().Measures
 	names := Kept(WithAxes(o.View, pointers(s.Fields)), measures)
+	if o.Format == "html" {
+		names = append(names, pageNames(s)...)
+	}
 	if o.Format != "csv" && o.Columns == nil && o.Match == nil {
 		names = append(names, NamesOf(flagsOf(s))...)
 	} else {
@@ -72,7 +78,7 @@ func (o *Options) Shown(s *schema.Schema) ([]runner.Name, []schema.Measure) {
 			}
 		}
 	}
-	if o.Format != "text" && o.Format != "markdown" || o.Columns != nil {
+	if o.Format != "text" && o.Format != "markdown" || o.Columns != nil || o.Gate != nil {
 		measures = slices.DeleteFunc(everyMeasure(s), func(m schema.Measure) bool { return m.From != nil })
 	}
 	return names, measures
@@ -120,7 +126,7 @@ func (r *Results) differ(s setting) bool {
 		case !ok:
 		case first == nil:
 			first = v
-		case text(v) != text(first):
+		case !same(v, first):
 			return true
 		}
 	}
@@ -381,6 +387,7 @@ func columnsOf(view schema.View, s *schema.Schema) []column {
 		return base.point[0].Point
 	}})
 	fields(true)
+	setting(runner.NameMeasuredBy, runner.FromRecord, runner.NameMeasuredBy)
 	return all
 }
 

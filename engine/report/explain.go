@@ -23,7 +23,7 @@ func ExplainText(w io.Writer, view schema.View, all []*plan.Explanation) error {
 		if err := Header(w, view, e.Plan); err != nil {
 			return err
 		}
-		t := &tree{w: w, seen: map[string]bool{}}
+		t := newTree(w)
 		for _, s := range e.Quantities {
 			t.step(s, 0)
 		}
@@ -54,9 +54,48 @@ func ExplainText(w io.Writer, view schema.View, all []*plan.Explanation) error {
 	return nil
 }
 
-// StepText writes how one value is computed.
-func StepText(w io.Writer, s *plan.Step) {
-	(&tree{w: w, seen: map[string]bool{}}).step(s, 0)
+// maxLines is the maximum number of lines that explain one value, so that they fit on a
+// screen or two.
+const maxLines = 60
+
+// StepText writes how one value is computed in each plan. If that takes too many lines,
+// it omits the deepest steps, and says so.
+func StepText(w io.Writer, steps []*plan.Step) {
+	t := newTree(w)
+	cut := t.choose(steps)
+	for i, s := range steps {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		t.step(s, 0)
+	}
+	if cut {
+		fmt.Fprint(w, "\nSteps below … are not shown: explain such a value by its name, or use --format markdown.\n")
+	}
+}
+
+// choose chooses the steps to explain, those near the top first, and reports whether
+// there were too many.
+func (t *tree) choose(steps []*plan.Step) bool {
+	t.chosen = map[int]bool{}
+	lines := 2*len(steps) + 1
+	cut := false
+	for queue := steps; len(queue) > 0; queue = queue[1:] {
+		s := queue[0]
+		id := t.id(s)
+		if isGiven(s) || t.chosen[id] {
+			continue
+		}
+		lines += formulaLines(s) + len(s.Parts)
+		if lines > maxLines && len(t.chosen) >= len(steps) {
+			cut = true
+			lines -= formulaLines(s) + len(s.Parts)
+			continue
+		}
+		t.chosen[id] = true
+		queue = append(queue, s.Parts...)
+	}
+	return cut
 }
 
 func mark(holds bool) string {
@@ -91,11 +130,43 @@ func unit(u string) string {
 	return " " + u
 }
 
-// tree writes steps with their parts indented below them. It writes each formula
-// only once.
+// tree writes steps with their parts indented below them. It explains equal steps only
+// once.
 type tree struct {
 	w    io.Writer
-	seen map[string]bool
+	seen map[int]bool
+	// chosen contains the steps to explain; nil means all.
+	chosen map[int]bool
+	ids    map[*plan.Step]int
+	byText map[string]int
+}
+
+func newTree(w io.Writer) *tree {
+	return &tree{w: w, seen: map[int]bool{}, ids: map[*plan.Step]int{}, byText: map[string]int{}}
+}
+
+// id identifies a step together with everything below it. The name is not enough,
+// because a per-layer value may have the same name in two groups.
+func (t *tree) id(s *plan.Step) int {
+	if id, ok := t.ids[s]; ok {
+		return id
+	}
+	text := key(s)
+	for _, part := range s.Parts {
+		text += fmt.Sprintf("\n%d", t.id(part))
+	}
+	id, ok := t.byText[text]
+	if !ok {
+		id = len(t.byText)
+		t.byText[text] = id
+	}
+	t.ids[s] = id
+	return id
+}
+
+// isGiven reports whether a step is not computed from anything.
+func isGiven(s *plan.Step) bool {
+	return s.Formula == "" || len(s.Parts) == 0 && s.Values == s.Formula && s.Origin != ""
 }
 
 func (t *tree) step(s *plan.Step, depth int) {
@@ -104,20 +175,22 @@ func (t *tree) step(s *plan.Step, depth int) {
 	if n, whole := s.Value.Num.Int64(); whole && s.Unit == "us" {
 		line += inBrackets(diag.Duration(n))
 	}
+	id := t.id(s)
 	switch {
-	case s.Formula == "":
+	case isGiven(s):
 		fmt.Fprintf(t.w, "%s: %s\n", line, diag.Printable(s.Origin))
-	case t.seen[key(s)]:
+	case t.seen[id]:
 		fmt.Fprintf(t.w, "%s: see above\n", line)
+	case t.chosen != nil && !t.chosen[id]:
+		fmt.Fprintf(t.w, "%s …\n", line)
 	default:
-		t.seen[key(s)] = true
+		t.seen[id] = true
 		fmt.Fprintln(t.w, line)
 		t.formula(s, depth+1)
 	}
 }
 
-// key returns a string that identifies a step. The name is not enough, because a
-// per-layer value may have the same name in two groups.
+// key returns a string that identifies a step, apart from its parts.
 func key(s *plan.Step) string {
 	return s.Name + "\n" + s.Formula + "\n" + s.Values + "\n" + s.Value.String()
 }
@@ -130,12 +203,20 @@ func (t *tree) formula(s *plan.Step, depth int) {
 		at = "    [" + s.Origin + "]"
 	}
 	fmt.Fprintf(t.w, "%s= %s%s\n", indent, diag.Printable(oneLine(s.Formula)), diag.Printable(at))
-	if s.Values != s.Formula && oneLine(s.Values) != s.Value.String() {
+	if formulaLines(s) == 2 {
 		fmt.Fprintf(t.w, "%s= %s\n", indent, diag.Printable(oneLine(s.Values)))
 	}
 	for _, part := range s.Parts {
 		t.step(part, depth)
 	}
+}
+
+// formulaLines returns the number of lines with a step's formula and with its values.
+func formulaLines(s *plan.Step) int {
+	if s.Values != s.Formula && oneLine(s.Values) != s.Value.String() {
+		return 2
+	}
+	return 1
 }
 
 // oneLine joins the lines of a formula into one.
@@ -184,6 +265,9 @@ func markdownRows(w io.Writer, view schema.View, pl *plan.Plan) error {
 		if err != nil {
 			return err
 		}
+		if text == "" && r.Unless != nil {
+			continue
+		}
 		if i > 0 {
 			fmt.Fprint(w, ", ")
 		}
@@ -194,10 +278,15 @@ func markdownRows(w io.Writer, view schema.View, pl *plan.Plan) error {
 
 const stepHeading = "| value | formula | with values | result | from |\n|---|---|---|---|---|\n"
 
-// StepMarkdown writes how one value is computed, as a table.
-func StepMarkdown(w io.Writer, s *plan.Step) {
-	fmt.Fprint(w, stepHeading)
-	markdown(w, s, map[string]bool{})
+// StepMarkdown writes how one value is computed in each plan, as tables.
+func StepMarkdown(w io.Writer, steps []*plan.Step) {
+	for i, s := range steps {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprint(w, stepHeading)
+		markdown(w, s, map[string]bool{})
+	}
 }
 
 func markdown(w io.Writer, s *plan.Step, seen map[string]bool) {

@@ -216,11 +216,7 @@ func LayersJSON(w io.Writer, view schema.View, all [][]*plan.LayerTable) error {
 			x.File = &file
 		}
 		for _, r := range rowsOf(view, pl) {
-			for _, name := range []string{r.Value, r.And, r.Shown} {
-				if v, ok := pl.Value(name); ok {
-					x.Values[name] = v
-				}
-			}
+			addRow(x.Values, r, pl)
 		}
 		for _, t := range tables {
 			s := section{Of: "model", First: t.First, Last: t.Last, Sums: map[string]any{}}

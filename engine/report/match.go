@@ -17,6 +17,7 @@ type match struct {
 	columns []column
 	others  []column // in which matched lines may differ
 	lines   map[string][]*line
+	all     []*line // the rows of the baseline
 }
 
 func (r *Results) matchOn(o *Options, s *schema.Schema) {
@@ -41,6 +42,7 @@ func (r *Results) matchOn(o *Options, s *schema.Schema) {
 		for _, l := range lines(measures, p) {
 			key := m.key(p, l)
 			m.lines[key] = append(m.lines[key], l)
+			m.all = append(m.all, l)
 		}
 	}
 	r.match = m

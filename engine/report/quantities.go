@@ -59,7 +59,7 @@ func QuantitiesJSON(w io.Writer, plans []*plan.Plan) error {
 		}
 		config := map[string]any{}
 		for name, v := range pl.Request.Config.Values {
-			config[name] = v.Value
+			config[name] = v.Shown()
 		}
 		obj := map[string]any{keyFile: nil, keyModel: modelName(pl), "config": config, "quantities": all}
 		if file := pl.Request.Config.File; file != "" {

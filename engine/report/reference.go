@@ -17,7 +17,7 @@ func Reference(s *schema.Schema) map[string][]byte {
 	for name, write := range map[string]func(*page, *schema.Schema){
 		"configuration.md": configPage, "nixlbench-flags.md": flagsPage, "backends.md": backendsPage,
 		"limits.md": limitsPage, "formulas.md": formulasPage, "cache.md": cachePage, "transfers.md": transfersPage,
-		"launch.md": launchPage, "logs.md": logsPage,
+		"launch.md": launchPage, "logs.md": logsPage, "tuning.md": tuningPage,
 	} {
 		p := &page{}
 		write(p, s)
@@ -110,7 +110,7 @@ func cachePage(p *page, s *schema.Schema) {
 		"`cache` section names a kind and sets its fields. A field is a formula, which can use `layer`, the number of the layer.\n\n## Kinds of layers")
 	p.table("kind", "what it stores", "fields", "bytes for", "parts", "pages per request", "grows")
 	for _, name := range schema.Keys(c.Kinds) {
-		k := c.Kinds[name]
+		k := c.Kind(name)
 		var fields, parts []string
 		for _, field := range schema.Keys(k.Fields) {
 			f := k.Fields[field]
@@ -178,7 +178,7 @@ func cachePage(p *page, s *schema.Schema) {
 	p.table("of", "condition", "otherwise")
 	p.conditions("all", c.Requires)
 	for _, name := range schema.Keys(c.Kinds) {
-		p.conditions("`"+name+"`", c.Kinds[name].Requires.Get())
+		p.conditions("`"+name+"`", c.Kind(name).Requires.Get())
 	}
 }
 
@@ -267,6 +267,51 @@ func settings(set map[string]string) string {
 		list = append(list, "`--"+name+" "+set[name]+"`")
 	}
 	return strings.Join(list, ", ")
+}
+
+func tuningPage(p *page, s *schema.Schema) {
+	n := &s.Nixlbench
+	t := &n.Runs.Get().Tuning
+	p.text("# Tuning\n\nThe settings that `kvbench tune` varies, with the values that it tries, to maximize `%s`. It always tries the default, too. Line numbers are those of nixlbench and NIXL at %s.", t.Measure, n.Releases[len(n.Releases)-1])
+	p.table("flags", "releases", "backends", "values", "at most", "where it is used")
+	for i := range t.Knobs {
+		k := &t.Knobs[i]
+		first := n.Flags[k.Flags[0]]
+		values := literals(k.Values)
+		switch {
+		case k.Values != nil:
+		case first.Values != nil:
+			values = literals(schema.Keys(first.Values))
+		default:
+			values = literals([]string{"false", "true"})
+		}
+		if k.Folder != "" {
+			values += " and the names in `" + k.Folder + "`"
+		}
+		backends := k.Backends
+		if backends == nil {
+			backends = first.Backends
+		}
+		most := "-"
+		if !k.Most.IsZero() {
+			most = "`" + k.Most.Text + "` of the default"
+		}
+		flags := make([]string, len(k.Flags))
+		for i, f := range k.Flags {
+			flags[i] = "--" + f
+		}
+		p.row(literals(flags), n.SpanOfFlag(first), cmp.Or(strings.Join(backends, ", "), "all"), values, most, k.Source)
+	}
+	p.text("\n## Short runs\n\nUnless you set one of them, these flags keep runs short:")
+	p.table("flag", "value")
+	for _, short := range t.Short {
+		p.row("`--"+short.Flag+"`", "`"+short.Value.Text+"`")
+	}
+	p.text("\n## Combinations that are not tried\n\nThose that break a [limit](limits.md), and those for which this does not hold:")
+	p.table("must hold", "otherwise")
+	for _, limit := range t.Require {
+		p.row("`"+limit.Require.Text+"`", limit.Message)
+	}
 }
 
 func limitsPage(p *page, s *schema.Schema) {

@@ -39,6 +39,9 @@ func Rows(w io.Writer, view schema.View, pl *plan.Plan) error {
 		if err != nil {
 			return err
 		}
+		if text == "" && r.Unless != nil {
+			continue
+		}
 		if _, err := fmt.Fprintf(w, "%-*s: %s%s\n", view.Width, r.Label, text, r.Suffix); err != nil {
 			return err
 		}
@@ -70,8 +73,11 @@ func rowText(r schema.Row, pl *plan.Plan) (string, error) {
 	return valueText(r, v, pl), nil
 }
 
-// valueText formats the value of a row.
+// valueText formats the value of a row, or returns "" if the row is to be omitted.
 func valueText(r schema.Row, v formula.Value, pl *plan.Plan) string {
+	if isOmitted(r, v) {
+		return ""
+	}
 	n, _ := v.Num.Int64()
 	switch r.As {
 	case "bytes":
@@ -91,6 +97,11 @@ func valueText(r schema.Row, v formula.Value, pl *plan.Plan) string {
 		text += inBrackets(from.String())
 	}
 	return diag.Printable(text)
+}
+
+// isOmitted reports whether a row is omitted for the value that it shows.
+func isOmitted(r schema.Row, v formula.Value) bool {
+	return r.Unless != nil && v.Text() == *r.Unless
 }
 
 // inBrackets returns the text in brackets after a space, or "" if it is empty.
@@ -150,11 +161,7 @@ func JSON(w io.Writer, view schema.View, plans []*plan.Plan) error {
 		own := map[string]any{"release": pl.Release}
 		if pl.Rank() {
 			for _, r := range view.Rank {
-				for _, name := range []string{r.Value, r.And, r.Shown} {
-					if v, ok := pl.Value(name); ok {
-						own[name] = v
-					}
-				}
+				addRow(own, r, pl)
 			}
 			own[keyStage], own[keyGroup] = pl.Stage(), pl.Group()
 		}
@@ -165,6 +172,15 @@ func JSON(w io.Writer, view schema.View, plans []*plan.Plan) error {
 		list[i] = obj
 	}
 	return JSONText(w, list)
+}
+
+// addRow adds the values of a row to an object.
+func addRow(obj map[string]any, r schema.Row, pl *plan.Plan) {
+	for _, name := range []string{r.Value, r.And, r.Shown} {
+		if v, ok := pl.Value(name); ok && !(name == r.Shown && isOmitted(r, v)) {
+			obj[name] = v
+		}
+	}
 }
 
 // CSV writes plans as one row each below a header. The columns are the configuration

@@ -66,7 +66,7 @@ func TransferRows(w io.Writer, view schema.View, t *plan.Transfer) error {
 		if err != nil {
 			return err
 		}
-		if text != "" {
+		if text != "" || r.Unless == nil {
 			fmt.Fprintf(w, "%-*s: %s%s\n", view.Width, r.Label, text, r.Suffix)
 		}
 	}
@@ -79,7 +79,7 @@ func transferRow(r schema.Row, pl *plan.Plan, t *plan.Transfer) (string, error) 
 		return rowText(r, pl)
 	}
 	v, err := t.Value(r.Shown)
-	if err != nil || v.Text() == "" {
+	if err != nil {
 		return "", err
 	}
 	return valueText(r, v, pl), nil

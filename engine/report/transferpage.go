@@ -21,7 +21,7 @@ var transferRules = []struct{ name, doc string }{
 
 // transfersPage writes the page about transfers between ranks.
 func transfersPage(p *page, s *schema.Schema) {
-	t := &s.Cache.Get().Transfer
+	t := s.Cache.Get().Transfer.Get()
 	p.text("# Transfers between ranks\n\n" +
 		"How the cache of requests moves from the ranks of one side, the source, to those of the other, the destination; see\n" +
 		"[the guide](../transfers.md). A formula is evaluated for a group of layers with the same cache, and can use:")

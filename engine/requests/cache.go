@@ -8,7 +8,7 @@ const BlockTokens = 512
 
 // Cache is a prefix cache that holds a number of blocks. It evicts the least recently
 // used block; of the blocks of one request, the last is evicted first, because the
-// blocks before it are of use without it.
+// blocks before it are useful without it.
 type Cache struct {
 	capacity int64
 	recent   *list.List // of uint64, the most recently used first

@@ -24,7 +24,7 @@ const maxList = 100_000
 const lengthForms = "a number of tokens, a list such as 1k,8k, normal(MEAN,STD) or lognormal(MEAN,STD)"
 
 // ParseLengths parses a description of lengths: a number, a list of numbers that are
-// taken in turn, normal(mean,std) or lognormal(mean,std). Both distributions have the
+// used in turn, normal(mean,std) or lognormal(mean,std). Both distributions have the
 // mean and the standard deviation of the lengths themselves, not of their logarithms.
 // Drawn lengths are rounded to whole tokens, and those below 1 are raised to 1. The same
 // seed yields the same lengths. tokens parses a number, which may have a unit.
@@ -87,7 +87,7 @@ func parseList(text string, tokens func(string) (int64, error)) (Lengths, error)
 	return l, nil
 }
 
-// cycle has lengths that are taken in turn.
+// cycle has lengths that are used in turn.
 type cycle struct {
 	tokens []int64
 	at     int

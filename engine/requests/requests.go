@@ -1,6 +1,7 @@
-// Package requests has the requests of a workload: how long they are, when they arrive,
-// and which blocks of tokens they share. They are generated from a distribution of
-// lengths, or read from a trace. Only one request is in memory at a time.
+// Package requests provides the requests of a workload: how long they are, when
+// they arrive, and which blocks of tokens they share. They are generated from a
+// distribution of lengths, or read from a trace. Only one request is in memory
+// at a time.
 package requests
 
 import (
@@ -27,8 +28,8 @@ type Source interface {
 	Next() (Request, error)
 }
 
-// Generated returns a number of requests with the given lengths. So many at a time arrive
-// together, and after each of these groups an interval passes.
+// Generated returns a source of number requests with the given lengths. They
+// arrive in groups of together requests, with an interval between groups.
 func Generated(lengths Lengths, number, together int64, interval time.Duration) Source {
 	return &generated{lengths, number, together, interval, 0}
 }
@@ -49,7 +50,7 @@ func (g *generated) Next() (Request, error) {
 	return r, nil
 }
 
-// First returns the first requests of a source, up to a number.
+// First returns a source of at most the first number requests of s.
 func First(s Source, number int64) Source { return &first{s, number} }
 
 type first struct {

@@ -25,7 +25,7 @@ func tokens(text string) (int64, error) {
 	return strconv.ParseInt(text, 10, 64)
 }
 
-// TestLists checks that the lengths of a list are taken in turn.
+// TestLists checks that the lengths in a list are used in turn.
 func TestLists(t *testing.T) {
 	for text, want := range map[string][]int64{
 		"8192":        {8192, 8192, 8192, 8192},
@@ -49,7 +49,7 @@ func TestLists(t *testing.T) {
 	}
 }
 
-// TestWrongLengths checks the messages about lengths that cannot be used.
+// TestWrongLengths checks the messages about invalid lengths.
 func TestWrongLengths(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                  `"" is not allowed: expected a number of tokens, a list such as 1k,8k, normal(MEAN,STD) or lognormal(MEAN,STD)`,
@@ -76,8 +76,9 @@ func TestWrongLengths(t *testing.T) {
 	}
 }
 
-// TestDistributions checks means and deviations of many lengths against those that were
-// asked for, and for normal lengths those that are raised to 1.
+// TestDistributions compares the means and deviations of many lengths with the
+// requested ones. For normal lengths, it takes those that are raised to 1 into
+// account.
 func TestDistributions(t *testing.T) {
 	for _, test := range []struct {
 		text            string
@@ -216,7 +217,7 @@ func TestTraces(t *testing.T) {
 	}
 }
 
-// TestWrongTraces checks that errors have the line.
+// TestWrongTraces checks the errors and their line numbers.
 func TestWrongTraces(t *testing.T) {
 	good := `{"timestamp":1000,"input_length":513,"hash_ids":[1,2]}` + "\n"
 	header := "TIMESTAMP,ContextTokens,GeneratedTokens\n"

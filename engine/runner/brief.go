@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +22,7 @@ const (
 	maxShown   = 1 << 10   // bytes of one value
 	maxWord    = 128       // bytes of a hash or a number
 	maxRemarks = 16        // notes of a record
+	maxCommand = 16 << 10  // bytes of a command
 )
 
 // Briefs extracts the parts of records that tables show.
@@ -41,6 +41,12 @@ type Briefs struct {
 	// parts contains the distinct parts of records, most of which occur in many
 	// records.
 	parts map[part]*part
+
+	// commands says whether commands are kept. words contains their distinct words,
+	// most of which occur in many commands.
+	commands bool
+	words    []string
+	wordAt   map[string]uint32
 
 	in    jsonl.Reader
 	raw   [][]byte // values of the record being read
@@ -64,9 +70,12 @@ type Brief struct {
 	Role   Role
 	Rows   []Row
 	// Notes are notes about the run, of which only the first ones are kept.
-	Notes  []string
-	values []*part
-	of     *Briefs
+	Notes []string
+	// Reasons are why the run is not trusted, of which only the first ones are kept.
+	Reasons []string
+	values  []*part
+	command []uint32
+	of      *Briefs
 }
 
 // Row holds the measures of a row of nixlbench's table.
@@ -78,7 +87,7 @@ type Row struct {
 // NewBriefs returns an extractor for these values of plans and these measures
 // of rows.
 func NewBriefs(names []Name, measures []schema.Measure) *Briefs {
-	b := &Briefs{values: map[string]*places{}, measures: map[string]int{}, pool: []any{nil}, at: map[string]uint32{}, parts: map[part]*part{}, notes: map[string][]string{}}
+	b := newPools(map[string]*places{}, map[string]int{})
 	n := 0
 	for _, name := range names {
 		at := b.values[name.Name]
@@ -102,6 +111,26 @@ func NewBriefs(names []Name, measures []schema.Measure) *Briefs {
 	b.raw = make([][]byte, n)
 	b.from = make([]From, n)
 	return b
+}
+
+// KeepCommands makes briefs keep the commands of their runs.
+func (b *Briefs) KeepCommands() {
+	b.commands, b.words, b.wordAt = true, []string{""}, map[string]uint32{}
+}
+
+// Commands returns the commands of the processes that were started. It returns nil if
+// the briefs do not keep commands, or if they are too long.
+func (b *Brief) Commands() [][]string {
+	var list [][]string
+	var words []string
+	for _, n := range b.command {
+		if n == endOfCommand {
+			list, words = append(list, words), nil
+		} else {
+			words = append(words, b.of.words[n])
+		}
+	}
+	return list
 }
 
 // Value returns a value of a record. The name of the configuration file is nil if
@@ -135,7 +164,7 @@ func (b *Briefs) Of(rec *Record) (*Brief, error) {
 	if err != nil {
 		return nil, err
 	}
-	brief := b.read(line)
+	brief := b.brief(line)
 	if brief == nil {
 		return nil, errors.New("the record cannot be read back")
 	}
@@ -153,49 +182,18 @@ type Results struct {
 
 // Read reads a results file.
 func (b *Briefs) Read(name string, watch input.Watch) (*Results, error) {
-	at := diag.Pos{File: name}
-	f, err := input.Open(name, watch)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
 	res := &Results{}
-	bad := strangers{name: name, hint: "run 'kvbench vet' to see what is wrong with it"}
-	b.kept = 0
-	lines := jsonl.NewLines(f)
-	for {
-		line, err := lines.Next()
-		if err == io.EOF {
-			break
-		}
-		if err == jsonl.ErrLong {
-			return nil, longLine(name, lines.Number)
-		}
-		if err != nil {
-			return nil, err
-		}
-		switch rec := b.read(line); {
-		case rec != nil:
-			res.List = append(res.List, rec)
-		case lines.Torn:
-			res.Torn = true
-		default:
-			bad.add(lines.Number)
-		}
-		if b.kept > maxKept {
-			return nil, diag.Errorf(diag.Pos{File: name, Line: lines.Number}, "the results up to this line use %d MiB of memory, the limit for one file", maxKept>>20).
+	kept := 0
+	err := b.Each(name, watch, func(part *Part, rec *Brief, _ []byte) { part.List = append(part.List, rec) }, func(part *Part) error {
+		res.List = append(res.List, part.List...)
+		if kept += part.kept; kept > maxKept {
+			return diag.Errorf(diag.Pos{File: name, Line: part.last}, "the results up to this line use %d MiB of memory, the limit for one file", maxKept>>20).
 				WithHint("split the file, and report on each part")
 		}
-		if res.List == nil && lines.Bytes > jsonl.MaxFutile {
-			break
-		}
-	}
-	res.Bad = bad.err()
-	if res.List == nil {
-		if res.Bad != nil {
-			return nil, res.Bad
-		}
-		return nil, diag.Errorf(at, "it contains no results")
+		return nil
+	}, res)
+	if err != nil {
+		return nil, err
 	}
 	return res, nil
 }
@@ -224,10 +222,22 @@ type Name struct {
 const (
 	NameFile    = "config_file"
 	NameRelease = "release"
-	NameStage   = "stage"
-	NameGroup   = "group"
+	// NameMeasuredBy is the program that measured the rows, with its version.
+	NameMeasuredBy = "measured_by"
+	NameStage      = "stage"
+	NameGroup      = "group"
+	// The identity of a run, and how long it took.
+	NameHash    = "hash"
+	NameStart   = "start"
+	NameRepeat  = "repeat"
+	NameSeconds = "seconds"
+	// NameProcessors is the number of processors of the machine. The results of a job
+	// lack it.
+	NameProcessors = "processors"
 	// NameArchitecture is the model's architecture.
 	NameArchitecture = "architecture"
+	// NameHost is the name of the machine.
+	NameHost = "host"
 )
 
 // set saves the JSON text of a value if the value is needed.
@@ -243,18 +253,21 @@ func (b *Briefs) set(at *places, from From, raw []byte) {
 	}
 }
 
-// read reads the brief of a line, or returns nil if it is not a result.
-func (b *Briefs) read(line []byte) *Brief {
+// brief reads the brief of a line, or returns nil if it is not a result.
+func (b *Briefs) brief(line []byte) *Brief {
 	clear(b.raw)
 	b.in.Reset(line)
 	var hash, point, status, role string
 	var rows []Row
-	var notes []string
+	var notes, reasons []string
+	var command []uint32
 	in, good := &b.in, true
 	in.Object(func(name []byte) {
 		switch string(name) {
-		case "hash":
-			hash = in.Text()
+		case NameHash:
+			hash = b.text(NameHash)
+		case NameStart, NameRepeat, NameSeconds:
+			b.given(string(name))
 		case "point":
 			point = in.Text()
 		case "status":
@@ -263,6 +276,12 @@ func (b *Briefs) read(line []byte) *Brief {
 			role = in.Text()
 		case "notes":
 			notes = b.remarks()
+		case "reasons":
+			reasons = b.remarks()
+		case "processes":
+			if b.commands {
+				command = b.processes()
+			}
 		case "rows":
 			rows, good = b.rows()
 		case "config":
@@ -293,6 +312,26 @@ func (b *Briefs) read(line []byte) *Brief {
 					b.given(NameRelease)
 				}
 			})
+		case "host":
+			if in.Next() == '{' {
+				in.Object(func(name []byte) {
+					switch string(name) {
+					case "name":
+						b.given(NameHost)
+					case "cpus":
+						if raw := in.Skip(); string(raw) != "0" {
+							b.set(b.values[NameProcessors], FromRecord, raw)
+						}
+					}
+				})
+			}
+		case "program":
+			b.object(func(name []byte) {
+				switch string(name) {
+				case "name", "version": // the version follows and replaces the name
+					b.given(NameMeasuredBy)
+				}
+			})
 		case "model":
 			b.object(func(name []byte) {
 				switch string(name) {
@@ -304,13 +343,17 @@ func (b *Briefs) read(line []byte) *Brief {
 			})
 		}
 	})
+	known := func(i int) bool { return i >= 0 && b.raw[i] != nil }
+	if at := b.values[NameMeasuredBy]; at != nil && !known(at[FromRecord]) && !known(at[FromAny]) {
+		b.set(at, FromRecord, []byte(strconv.Quote(nixlbench.Program)))
+	}
 	if in.End() != "" || !good || hash == "" || len(hash) > maxWord || len(point) > maxWord {
 		return nil
 	}
 	if point == "" {
 		point = hash
 	}
-	brief := &Brief{Point: point, Status: statusOf(status), Role: Role(cut(role, maxWord)), Rows: rows, Notes: notes, of: b}
+	brief := &Brief{Point: point, Status: statusOf(status), Role: Role(cut(role, maxWord)), Rows: rows, Notes: notes, Reasons: reasons, command: command, of: b}
 	for i := 0; i < len(b.raw); i += len(part{}) {
 		var p part
 		for j, raw := range b.raw[i:min(i+len(p), len(b.raw))] {
@@ -329,6 +372,16 @@ func (b *Briefs) read(line []byte) *Brief {
 	}
 	b.kept += 250 + 8*len(brief.values)
 	return brief
+}
+
+// text reads a string and saves it as a value of the record.
+func (b *Briefs) text(name string) string {
+	if b.values[name] == nil || b.in.Next() != '"' {
+		return b.in.Text()
+	}
+	raw := b.in.Skip()
+	b.set(b.values[name], FromRecord, raw)
+	return jsonl.NewReader(raw).Text()
 }
 
 // object reads an object, or skips null, which counts as an empty one.
@@ -391,7 +444,56 @@ func (b *Briefs) rows() (rows []Row, good bool) {
 	return slices.Clip(rows), good
 }
 
-// remarks reads the notes of a record.
+// endOfCommand is the number of no word: it ends a command.
+const endOfCommand = 0
+
+// processes reads the commands of a record's processes.
+func (b *Briefs) processes() []uint32 {
+	if b.in.Next() != '[' {
+		return nil
+	}
+	var list []uint32
+	size := 0
+	b.in.Array(func() {
+		if b.in.Next() != '{' {
+			return
+		}
+		b.in.Object(func(name []byte) {
+			if string(name) != "command" || b.in.Next() != '[' {
+				return
+			}
+			b.in.Array(func() {
+				if b.in.Next() != '"' {
+					return
+				}
+				word := b.in.Text()
+				if size += len(word) + 1; size <= maxCommand {
+					list = append(list, b.word(word))
+				}
+			})
+			list = append(list, endOfCommand)
+		})
+	})
+	if size > maxCommand {
+		return nil
+	}
+	b.kept += 4 * len(list)
+	return slices.Clip(list)
+}
+
+// word returns the number of a word of a command.
+func (b *Briefs) word(word string) uint32 {
+	n, ok := b.wordAt[word]
+	if !ok {
+		n = uint32(len(b.words))
+		b.words = append(b.words, word)
+		b.wordAt[word] = n
+		b.kept += 100 + 2*len(word)
+	}
+	return n
+}
+
+// remarks reads the notes or reasons of a record.
 func (b *Briefs) remarks() []string {
 	if b.in.Next() != '[' {
 		return nil

@@ -64,6 +64,9 @@ func (s *Session) Collect(c *Collected) error {
 	if c.Processes == 1 {
 		r.Launch, r.facts.Launch = LaunchSingle, LaunchSingle
 	}
+	if rec.Program != nil {
+		return s.collectProgram(c, r)
+	}
 	asked, err := rules.Asked(pl, pl.Flags, &r.facts)
 	if err != nil {
 		return err
@@ -107,7 +110,7 @@ func (s *Session) Collect(c *Collected) error {
 	case err != nil:
 		rec.fail("%v", err)
 	case !c.Complete:
-		rec.Status, rec.Reasons = Interrupted, []string{"the job ended, or has not reached the end of this run"}
+		rec.Status, rec.Reasons = Interrupted, []string{notEnded}
 		return nil
 	case a.late:
 		rec.fail("it took longer than %v and was stopped", time.Duration(rec.Timeout)*time.Second)

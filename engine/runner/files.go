@@ -288,13 +288,21 @@ func (m *made) close() {
 	for _, f := range m.files {
 		f.release()
 	}
+	m.drop()
+	for _, f := range m.folders {
+		if f.root != nil {
+			f.root.Close()
+		}
+	}
+}
+
+// drop closes the files that existed before the run.
+func (m *made) drop() {
 	for _, f := range m.folders {
 		for _, file := range f.held {
 			file.Close()
 		}
-		if f.root != nil {
-			f.root.Close()
-		}
+		f.held = nil
 	}
 }
 

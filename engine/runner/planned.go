@@ -1,8 +1,10 @@
 package runner
 
 import (
+	"kvbench/engine/formula"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/plan"
+	"kvbench/engine/schema"
 )
 
 // Planned is what a run needs on the machine where it will take place.
@@ -13,11 +15,13 @@ type Planned struct {
 	Side int64
 	// Timeout is its time limit in seconds, or 0 if it is unlimited.
 	Timeout int64
+	// Values are what the files of a program that runs in place of nixlbench contain.
+	Values map[string]formula.Value
 }
 
 // Plan determines what a run that a job starts needs. All its processes are started by
-// the job.
-func (s *Session) Plan(pl *plan.Plan) (*Planned, error) {
+// the job. program runs in place of nixlbench, unless it is nil.
+func (s *Session) Plan(pl *plan.Plan, program *schema.Program) (*Planned, error) {
 	rules, err := s.rulesFor(pl)
 	if err != nil {
 		return nil, err
@@ -27,10 +31,20 @@ func (s *Session) Plan(pl *plan.Plan) (*Planned, error) {
 	if err != nil {
 		return nil, err
 	}
-	timeout := rules.Timeout(pl, pl.Flags, &facts)
+	p := &Planned{Needs: needs, Timeout: rules.Timeout(pl, pl.Flags, &facts)}
+	if program != nil {
+		if err := rules.Refused(program, pl, pl.Flags, &facts); err != nil {
+			return nil, err
+		}
+		if p.Values, err = rules.Values(program, pl, pl.Flags, &facts); err != nil {
+			return nil, err
+		}
+		p.Pattern = program.Files
+	}
 	facts.Launch = LaunchSingle
 	alone, err := rules.Needs(pl, pl.Flags, &facts)
-	return &Planned{needs, max(alone.Memory, needs.Memory-alone.Memory), timeout}, err
+	p.Side = max(alone.Memory, needs.Memory-alone.Memory)
+	return p, err
 }
 
 // jobFacts are the facts about a run of a job before it starts.

@@ -66,7 +66,9 @@ type Record struct {
 	Config    Config    `json:"config"`
 	Plan      Plan      `json:"plan"`
 	Nixlbench Nixlbench `json:"nixlbench"`
-	Host      *Host     `json:"host"`
+	// Program measured the rows, unless it is nil: then nixlbench did.
+	Program *Program `json:"program,omitempty"`
+	Host    *Host    `json:"host"`
 	// Environment contains the variables that affect nixlbench.
 	Environment map[string]string `json:"environment,omitempty"`
 	Folders     []Folder          `json:"folders,omitempty"`
@@ -134,6 +136,12 @@ type Nixlbench struct {
 	Alike   []string `json:"alike,omitempty"`
 }
 
+// Program is a program that runs in place of nixlbench.
+type Program struct {
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"`
+}
+
 // ProcessResult is one process of a run.
 type ProcessResult struct {
 	Command     []string          `json:"command"`
@@ -167,12 +175,18 @@ func NewRecord(pl *plan.Plan, repeat int, alike []string) *Record {
 		r.Config.File = &file
 	}
 	for name, v := range pl.Request.Config.Values {
-		r.Config.Values[name] = Value{v.Value, v.Origin.String()}
+		r.Config.Values[name] = Value{v.Shown(), v.Origin.String()}
 	}
 	for _, q := range pl.Quantities {
 		r.Plan.Quantities[q.Name] = Quantity{q.Value, q.Unit}
 	}
 	return r
+}
+
+// SetProgram records that a program runs in place of nixlbench.
+func (r *Record) SetProgram(pl *plan.Plan, name string) {
+	r.Program = &Program{Name: name}
+	r.Hash, r.Point = HashBy(name, pl, r.Repeat), HashBy(name, pl, 0)
 }
 
 // SetFlags records the flags of the run.
@@ -244,7 +258,10 @@ func marshal(v any) ([]byte, error) {
 // the configuration and the name of its file, the part of the model that the
 // plan is for, and the number of the repeat, counted from 1, or 0 for all of
 // them. It does not depend on where files are or how a value was set.
-func Hash(pl *plan.Plan, repeat int) string {
+func Hash(pl *plan.Plan, repeat int) string { return HashBy("", pl, repeat) }
+
+// HashBy is like Hash, for a run of a program in place of nixlbench.
+func HashBy(program string, pl *plan.Plan, repeat int) string {
 	content := struct {
 		Release, Architecture string
 		Flags                 [][2]string
@@ -253,7 +270,8 @@ func Hash(pl *plan.Plan, repeat int) string {
 		Config                map[string]any
 		Repeat                int
 		Of                    string `json:",omitempty"`
-	}{Release: pl.Release, Architecture: pl.Request.Model.Arch.Name, Params: map[string]any{}, Config: map[string]any{}, Repeat: repeat}
+		Program               string `json:",omitempty"`
+	}{Program: program, Release: pl.Release, Architecture: pl.Request.Model.Arch.Name, Params: map[string]any{}, Config: map[string]any{}, Repeat: repeat}
 	for _, f := range pl.Flags {
 		if f.Emit && !f.Secret && !f.Meets {
 			content.Flags = append(content.Flags, [2]string{f.Name, f.Value.Text()})

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"kvbench/engine/builtin"
 	"kvbench/engine/diag"
 	"kvbench/engine/fit"
 	"kvbench/engine/formula"
@@ -41,6 +43,8 @@ type Session struct {
 	Build Build
 	// Program contains the words of the command that starts nixlbench.
 	Program []string
+	// InPlace is the name of the program that runs in place of nixlbench, or "".
+	InPlace string
 	// Installed is the identified program; nil if it was not probed.
 	Installed *nixlbench.Installed
 	// Launch is LaunchPair, LaunchSingle, or "" to choose automatically.
@@ -50,8 +54,9 @@ type Session struct {
 	Ending  Ending
 	// Force starts runs even if memory or disk looks too small.
 	Force bool
-	// Cleanup removes the files that the runs create.
-	Cleanup bool
+	// Cleanup removes the files that the runs create. With Reuse, it does so only when
+	// the session is closed, so that later runs may use the files again.
+	Cleanup, Reuse bool
 	// Journal saves the records, unless nil. KeepOutput saves the complete
 	// output of the runs next to it.
 	Journal    *Journal
@@ -80,10 +85,20 @@ type Session struct {
 	environment map[string]string
 	hidden      mask
 	watcher     watcher
+	// made are the files to remove when the session is closed.
+	made []*made
 }
 
-// Close stops the watcher of the session's processes.
-func (s *Session) Close() { s.watcher.close() }
+// Close stops the watcher of the session's processes, and removes files that were kept
+// for later runs.
+func (s *Session) Close() {
+	for _, files := range s.made {
+		files.remove(s.Warn)
+		files.close()
+	}
+	s.made = nil
+	s.watcher.close()
+}
 
 // Group is the name that the processes of a command's runs use to find each
 // other.
@@ -130,7 +145,7 @@ type Run struct {
 
 // Local reports whether the command starts nixlbench itself rather than a
 // program that starts it elsewhere. Only then can its folders be examined.
-func (s *Session) Local() bool { return len(s.Program) == 1 }
+func (s *Session) Local() bool { return len(s.Program) == 1 || s.InPlace != "" }
 
 // Prepare determines what a run needs, and its command. number identifies a run
 // of the command, counted from 1; the same command on another machine uses the
@@ -148,7 +163,7 @@ func (s *Session) Prepare(ctx context.Context, pl *plan.Plan, repeat, number int
 	if err := s.launch(ctx, r); err != nil {
 		return nil, err
 	}
-	r.facts.Launch = r.Launch
+	r.facts.Launch, r.facts.InPlace = r.Launch, s.InPlace
 	r.Group = s.groupFor(r)
 	flags, group, err := rules.Meet(pl, &r.facts, nixlbench.Group{Name: r.Group.Name, Number: number}, s.Installed)
 	if err != nil {
@@ -176,7 +191,14 @@ func (s *Session) Prepare(ctx context.Context, pl *plan.Plan, repeat, number int
 		}
 	}
 	r.Command = nixlbench.NewCommand(s.Program, r.Flags)
-	return r, nil
+	if s.InPlace == "" {
+		return r, nil
+	}
+	values := map[string]formula.Value{}
+	for _, f := range r.Flags {
+		values[f.Name] = f.Value
+	}
+	return r, builtin.Refuse(s.Schema, pl.Release, values)
 }
 
 // launch chooses how to start the run, unless the user did: as one process if
@@ -324,6 +346,9 @@ func (s *Session) begin(ctx context.Context, r *Run) *Record {
 	}
 	rec := NewRecord(r.Plan, r.Repeat, alike)
 	rec.Build = s.Build
+	if s.InPlace != "" {
+		rec.SetProgram(r.Plan, s.InPlace)
+	}
 	rec.SetFlags(r.Plan, r.Flags)
 	if s.Journal != nil {
 		if s.host == nil {
@@ -459,7 +484,11 @@ func (s *Session) run(ctx context.Context, r *Run, rec *Record) {
 	files := &made{}
 	if s.Local() {
 		files = watchFiles(r)
-		defer files.close()
+		defer func() {
+			if !slices.Contains(s.made, files) {
+				files.close()
+			}
+		}()
 	}
 	secrets := append(r.secrets(), s.hidden...)
 	slices.SortFunc(secrets, func(a, b []byte) int { return len(b) - len(a) })
@@ -471,7 +500,12 @@ func (s *Session) run(ctx context.Context, r *Run, rec *Record) {
 			notes = append(notes, excuse.Message)
 			continue
 		}
-		if s.Cleanup {
+		switch {
+		case s.Cleanup && s.Reuse && len(files.files) > 0:
+			files.look()
+			files.drop()
+			s.made = append(s.made, files)
+		case s.Cleanup:
 			files.remove(s.Warn)
 		}
 		rec.Files = files.left()
@@ -646,7 +680,7 @@ func (r *Run) name(i int) string {
 	if r.Launch == LaunchPair {
 		return fmt.Sprintf("%s [%d]", nixlbench.Program, i+1)
 	}
-	return nixlbench.Program
+	return cmp.Or(r.facts.InPlace, nixlbench.Program)
 }
 
 // mask is a list of secrets, longest first.

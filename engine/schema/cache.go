@@ -5,7 +5,10 @@ import "kvbench/engine/diag"
 // Cache describes the caches of serving engines: the kinds of layers, and the
 // formulas of the rank accounting.
 type Cache struct {
-	Kinds    map[string]*Kind                 `json:"kinds"`
+	Kinds map[string]*Later[*Kind] `json:"kinds"`
+	// KindFields has the fields of all kinds.
+	KindFields map[string]Kinds `json:"kind_fields"`
+
 	Let      map[string]Formula               `json:"let"`
 	Tables   map[string]map[string]EngineRule `json:"tables"`
 	Requires []Requirement                    `json:"requires"`
@@ -20,7 +23,15 @@ type Cache struct {
 	Releases map[string][]string `json:"releases"`
 	// Defaults contains formulas for fields that are not set.
 	Defaults map[string]Formula `json:"defaults"`
-	Transfer Transfers          `json:"transfer"`
+	Transfer Later[*Transfers]  `json:"transfer"`
+}
+
+// Kind returns the kind with a name, or nil.
+func (c *Cache) Kind(name string) *Kind {
+	if k := c.Kinds[name]; k != nil {
+		return k.Get()
+	}
+	return nil
 }
 
 // What one I/O covers.
@@ -138,7 +149,7 @@ const (
 
 func (c *Cache) eachFormula(f func([]string, *Formula)) {
 	for _, name := range Keys(c.Kinds) {
-		k, path := c.Kinds[name], []string{"kinds", name}
+		k, path := c.Kind(name), []string{"kinds", name}
 		f(append(path, "pages"), &k.Pages)
 		f(append(path, "grows"), &k.Grows)
 		f(append(path, "bound"), &k.Bound)
@@ -173,7 +184,7 @@ func (c *Cache) eachFormula(f func([]string, *Formula)) {
 		}
 		eachIn(c.Folds[i].Set, append(path, "set"), f)
 	}
-	c.Transfer.eachFormula(f)
+	c.Transfer.Get().eachFormula(f)
 }
 
 func eachRequirement(list []Requirement, name string, path []string, f func([]string, *Formula)) {

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"cuelang.org/go/cue"
-	"cuelang.org/go/cue/cuecontext"
 	cueerrors "cuelang.org/go/cue/errors"
 
 	"kvbench/engine/data"
@@ -104,7 +103,7 @@ next:
 // CUE finds; allowed describes the values allowed at a path and lists the words
 // among them.
 func Judge(d *data.Document, def cue.Value, allowed func(path string) (string, []string)) error {
-	v := cuecontext.New().BuildExpr(d.Expr())
+	v := data.NewContext().BuildExpr(d.Expr())
 	err := def.Unify(v).Validate(cue.Concrete(true))
 	if err == nil {
 		return nil

@@ -3,6 +3,8 @@ package schema
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // EngineRule is a rule of an engine: a single formula, or one for each era of the
@@ -55,6 +57,40 @@ func (r EngineRule) Of(release string, releases []string) *EngineEra {
 		}
 	}
 	return nil
+}
+
+// NearestRelease returns the newest release that is not newer than the named one, or the
+// oldest release if all are newer. If the name lacks its last numbers, as in 0.24, all
+// releases that begin with it match. It returns "" if the releases have no numbers.
+func NearestRelease(name string, releases []string) string {
+	best, version := "", numbers(name)
+	for _, known := range releases {
+		n := numbers(known)
+		if n == nil {
+			continue
+		}
+		if best == "" || slices.Compare(n[:min(len(n), len(version))], version) <= 0 && version != nil {
+			best = known
+		}
+	}
+	return best
+}
+
+// numbers returns the numbers that the name of a release begins with: 0, 24 and 0 for
+// 0.24.0 and for 0.24.0rc1.
+func numbers(release string) []int {
+	var list []int
+	for part := range strings.SplitSeq(release, ".") {
+		digits := part[:len(part)-len(strings.TrimLeft(part, "0123456789"))]
+		n, err := strconv.Atoi(digits)
+		if err != nil {
+			return list
+		}
+		if list = append(list, n); digits != part {
+			return list
+		}
+	}
+	return list
 }
 
 func (r EngineRule) eachFormula(path []string, f func([]string, *Formula)) {

@@ -55,3 +55,19 @@ func TestEraOf(t *testing.T) {
 		}
 	}
 }
+
+// TestNearestRelease checks which known release a name is closest to.
+func TestNearestRelease(t *testing.T) {
+	known := []string{"0.22.1", "0.23.0", "0.24.0", "0.25.1", "main-2026-08-17"}
+	for name, want := range map[string]string{
+		"0.23": "0.23.0", "0.24.0": "0.24.0", "0.24.7": "0.24.0", "0.25.0": "0.24.0", "0.25.1rc2": "0.25.1",
+		"0.25.2.dev4+g1": "0.25.1", "1": "0.25.1", "9.9.9": "0.25.1", "0.9.2": "0.22.1", "nightly": "0.22.1",
+	} {
+		if got := schema.NearestRelease(name, known); got != want {
+			t.Errorf("%s is nearest to %q, want %q", name, got, want)
+		}
+	}
+	if got := schema.NearestRelease("0.5.1", []string{"main-2026-07-13"}); got != "" {
+		t.Errorf("without numbers: %q, want none", got)
+	}
+}

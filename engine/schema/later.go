@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -36,11 +37,21 @@ func (l *Later[T]) Set(v T) {
 // is that of the part as [Lines] formats it. A reader need not look at the part to
 // find its end, so parts that a command does not read take no time.
 func (l *Later[T]) MarshalJSON() ([]byte, error) {
-	text, err := json.Marshal(l.Get())
+	text, err := Marshal(l.Get())
 	if err != nil {
 		return nil, err
 	}
 	return fmt.Appendf(nil, "[%d,%s]", len(Lines(text)), text), nil
+}
+
+// Marshal returns a value as JSON with as few escapes as possible: the reader need not copy
+// strings without escapes.
+func Marshal(v any) ([]byte, error) {
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return bytes.TrimSpace(text.Bytes()), err
 }
 
 // UnmarshalJSON stores the text for later, after checking that it is valid. The

@@ -1,5 +1,7 @@
 package schema
 
+import "slices"
+
 // LaunchSection is the section of a configuration that describes its job.
 const LaunchSection = "launch"
 
@@ -15,14 +17,88 @@ type Launch struct {
 	Noise   []string           `json:"noise"`
 	Fabrics map[string]*Fabric `json:"fabrics"`
 	Checks  []LaunchCheck      `json:"checks"`
+	// Refusals are plans that no job can run.
+	Refusals []LaunchRefusal `json:"refusals"`
 }
 
 // LaunchFormat describes the files of a job.
 type LaunchFormat struct {
 	Doc string `json:"doc"`
 	// Sets lists the nixlbench flags that the files set.
-	Sets  []string     `json:"sets,omitempty"`
-	Files []LaunchFile `json:"files"`
+	Sets []string `json:"sets,omitempty"`
+	// Needs lists the options that must be set.
+	Needs []string `json:"needs,omitempty"`
+	// Nodes is the maximum number of nodes, or 0 if there is none.
+	Nodes int64 `json:"nodes,omitempty"`
+	// Program runs in place of nixlbench, unless it is nil.
+	Program *Program     `json:"program,omitempty"`
+	Files   []LaunchFile `json:"files"`
+}
+
+// Program is a program that does the I/O of a plan in place of nixlbench.
+type Program struct {
+	Name string `json:"name"`
+	// Files is a pattern for the names of its files.
+	Files   string             `json:"files"`
+	Values  map[string]Formula `json:"values"`
+	Refuses []Refusal          `json:"refuses"`
+	Notes   []ProgramNote      `json:"notes"`
+	Checks  []LaunchCheck      `json:"checks"`
+	// Version and Error are paths in the JSON that it prints.
+	Version []string                 `json:"version"`
+	Error   []string                 `json:"error"`
+	Moved   Moved                    `json:"moved"`
+	Columns map[string]ProgramColumn `json:"columns"`
+}
+
+// Refusal is a reason why a program cannot run a plan.
+type Refusal struct {
+	RunRule
+	Message string `json:"message"`
+	Hint    string `json:"hint"`
+}
+
+// ProgramNote is a note on the results of a program.
+type ProgramNote struct {
+	RunRule
+	Message string `json:"message"`
+}
+
+// Moved describes how many bytes a program has moved: the sum of the values at some
+// paths, and what the plan moves.
+type Moved struct {
+	Sum     [][]string `json:"sum"`
+	Planned Formula    `json:"planned"`
+}
+
+// ProgramColumn is a column of a program's row: a sum, and what to divide it by.
+type ProgramColumn struct {
+	Sum  [][]string `json:"sum"`
+	Over Formula    `json:"over"`
+}
+
+func (l *Launch) eachFormula(f func([]string, *Formula)) {
+	for _, name := range Keys(l.Formats) {
+		p := l.Formats[name].Program
+		if p == nil {
+			continue
+		}
+		path := []string{"formats", name, "program"}
+		at := func(more ...string) []string { return slices.Concat(path, more) }
+		eachIn(p.Values, at("values"), f)
+		for i := range p.Refuses {
+			f(at("refuses", index(i), "when"), &p.Refuses[i].When)
+		}
+		for i := range p.Notes {
+			f(at("notes", index(i), "when"), &p.Notes[i].When)
+		}
+		f(at("moved", "planned"), &p.Moved.Planned)
+		for _, name := range Keys(p.Columns) {
+			c := p.Columns[name]
+			f(at("columns", name, "over"), &c.Over)
+			p.Columns[name] = c
+		}
+	}
 }
 
 // LaunchFile is a file of a job.
@@ -34,6 +110,8 @@ type LaunchFile struct {
 	// Quote is how values are quoted.
 	Quote      string `json:"quote"`
 	Executable bool   `json:"executable,omitempty"`
+	// Most is the maximum size in bytes, or 0 if there is none.
+	Most int64 `json:"most,omitempty"`
 	// Text is a template.
 	Text string `json:"text"`
 }
@@ -44,10 +122,24 @@ type Fabric struct {
 	Source string `json:"source"`
 	// Env contains templates of environment variables.
 	Env map[string]string `json:"env"`
+	// Nodes is the default number of nodes that it connects, or 0 for any.
+	Nodes int64 `json:"nodes,omitempty"`
+	// Resources are what a scheduler hands out to those who use the network: their amounts,
+	// by name.
+	Resources map[string]string `json:"resources,omitempty"`
 }
 
 // LaunchCheck is a check on a node: templates of a message and of a script.
 type LaunchCheck struct {
 	Message string `json:"message"`
 	Script  string `json:"script"`
+	// All reports whether it also applies to programs other than nixlbench.
+	All bool `json:"all,omitempty"`
+}
+
+// LaunchRefusal is a job that would fail: templates of the reason, which is empty if it
+// would not, and of a hint.
+type LaunchRefusal struct {
+	Message string `json:"message"`
+	Hint    string `json:"hint"`
 }

@@ -30,6 +30,15 @@ type Runs struct {
 	Layouts  []Layout          `json:"layouts"`
 	Measures []Measure         `json:"measures"`
 	Derived  []Derived         `json:"derived"`
+	// Metrics are the measurements that a comparison can judge. The first one is
+	// the default.
+	Metrics []Metric `json:"metrics"`
+	// Confidence is that of the test for differences, in percent.
+	Confidence int `json:"confidence"`
+	// Planners are files for serving planners, by name.
+	Planners map[string]*Planner `json:"planners"`
+	// Builtin describes how kvbench itself measures in place of nixlbench.
+	Builtin Builtin `json:"builtin"`
 	// Timed contains formulas for the columns that are added to each row to record
 	// what was timed.
 	Timed map[string]Formula `json:"timed"`
@@ -45,6 +54,78 @@ type Runs struct {
 	Obstacles []Obstacle `json:"obstacles"`
 	Excuses   []Excuse   `json:"excuses"`
 	Doubts    []Doubt    `json:"doubts"`
+	Tuning    Tuning     `json:"tuning"`
+	Page      Page       `json:"page"`
+}
+
+// Tuning describes how to find the settings with the best measurement.
+type Tuning struct {
+	// Measure is the column to maximize; one unit of it is Unit bytes per second.
+	Measure string `json:"measure"`
+	Unit    int64  `json:"unit"`
+	// Short contains flags that keep runs short, in the order in which their values are
+	// computed.
+	Short []ShortFlag `json:"short"`
+	// Require contains what must hold for a combination to be tried.
+	Require []TuningLimit `json:"require"`
+	Knobs   []Knob        `json:"knobs"`
+}
+
+// ShortFlag is a flag with a value that keeps runs short.
+type ShortFlag struct {
+	Flag  string  `json:"flag"`
+	Value Formula `json:"value"`
+}
+
+// TuningLimit is a condition that combinations must meet to be tried.
+type TuningLimit struct {
+	Require Formula `json:"require"`
+	Message string  `json:"message"`
+}
+
+// Knob is a setting that may affect the measurement: flags that get the same value.
+type Knob struct {
+	Flags    []string `json:"flags"`
+	Backends []string `json:"backends,omitempty"` // nil means all that read the flags
+	// Values are values and ranges as on the command line; nil means all.
+	Values []string `json:"values,omitempty"`
+	// Most is the largest value to try.
+	Most Formula `json:"most,omitzero"`
+	// Folder is a folder whose entries are values, or "".
+	Folder string `json:"folder,omitempty"`
+	Source string `json:"source"`
+}
+
+// Page names the values of rows that a page of results shows.
+type Page struct {
+	Size      string      `json:"size"`
+	Count     string      `json:"count"`
+	Bandwidth string      `json:"bandwidth"`
+	Latency   []PageValue `json:"latency"`
+	Phases    []PageValue `json:"phases"`
+	// Same are fields that points have in common if the cost of a descriptor is fitted
+	// to them.
+	Same []string `json:"same"`
+	Plan PagePlan `json:"plan"`
+	// Link, LinkRate and FirstToken are the fields for the link, its bandwidth, and the
+	// time to the first token.
+	Link       string `json:"link"`
+	LinkRate   string `json:"link_rate"`
+	FirstToken string `json:"first_token"`
+}
+
+// PagePlan names the values of a plan that a page of results shows.
+type PagePlan struct {
+	Size     string `json:"size"`
+	Count    string `json:"count"`
+	Requests string `json:"requests"`
+	Time     string `json:"time"`
+}
+
+// PageValue is a value with its label on a page.
+type PageValue struct {
+	Key   string `json:"key"`
+	Label string `json:"label"`
 }
 
 // Probe describes how to ask a program for its flags.
@@ -143,6 +224,68 @@ type Derived struct {
 	Of    string `json:"of"`
 	Times string `json:"times,omitempty"`
 	Over  string `json:"over,omitempty"`
+}
+
+// Metric is a measurement that a comparison can judge: its name on the command line,
+// its column, and which values are better.
+type Metric struct {
+	Name   string `json:"name"`
+	Key    string `json:"key"`
+	Better Better `json:"better"`
+}
+
+// Better says which values of a metric are better.
+type Better string
+
+// The ways in which a value can be better.
+const (
+	Higher Better = "higher"
+	Lower  Better = "lower"
+)
+
+// Planner is a file for a serving planner, made from measurements.
+type Planner struct {
+	Doc    string         `json:"doc"`
+	Source string         `json:"source"`
+	Head   string         `json:"head"`
+	Values []PlannedValue `json:"values"`
+}
+
+// PlannedValue is a value of a planner's file.
+type PlannedValue struct {
+	Doc      string `json:"doc"`
+	Line     string `json:"line"`
+	Key      string `json:"key"`
+	Exponent int    `json:"exponent"`
+	Decimals int    `json:"decimals"`
+	// Take says which row is used, of those that measure the value.
+	Take string         `json:"take"`
+	Rows []MeasuringRow `json:"rows"`
+}
+
+// Lowest is the value of [PlannedValue.Take] for the row with the lowest number.
+const Lowest = "lowest"
+
+// MeasuringRow is what a row must have to measure a value: the class of its backend, the
+// number of machines unless it is 0, and the values of columns.
+type MeasuringRow struct {
+	Class    string            `json:"class"`
+	Machines int               `json:"machines,omitempty"`
+	Where    map[string]string `json:"where"`
+}
+
+// Builtin describes how kvbench itself measures in place of nixlbench.
+type Builtin struct {
+	// Reads maps what it reads to flags of nixlbench.
+	Reads map[string]string `json:"reads"`
+	// Write is the value of the operation for a write.
+	Write string `json:"write"`
+	// Ignores lists the flags that do not change the I/O.
+	Ignores []string `json:"ignores"`
+	// Accepts contains the values of flags that it accepts, by flag.
+	Accepts map[string][]string `json:"accepts"`
+	// File is the name of its file.
+	File string `json:"file"`
 }
 
 // Asked describes the values for which rows are expected.
@@ -266,6 +409,15 @@ func (r *Runs) eachFormula(f func([]string, *Formula)) {
 		}
 	}
 	eachIn(r.Timed, []string{"timed"}, f)
+	for i := range r.Tuning.Short {
+		f([]string{"tuning", "short", index(i), "value"}, &r.Tuning.Short[i].Value)
+	}
+	for i := range r.Tuning.Require {
+		f([]string{"tuning", "require", index(i), "require"}, &r.Tuning.Require[i].Require)
+	}
+	for i := range r.Tuning.Knobs {
+		f([]string{"tuning", "knobs", index(i), "most"}, &r.Tuning.Knobs[i].Most)
+	}
 	for i := range r.Advice {
 		f([]string{"advice", index(i), "when"}, &r.Advice[i].When)
 	}

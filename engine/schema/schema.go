@@ -95,6 +95,8 @@ type Field struct {
 	// Note is where a value may be only informative, so that kvbench does not
 	// report that nothing depends on it: [NoteAny] or [NoteFile].
 	Note string `json:"note,omitempty"`
+	// Such is an example of a value.
+	Such string `json:"such,omitempty"`
 	// Needs is the only accounting that accepts the field.
 	Needs string `json:"needs,omitempty"`
 	// Transfer fields exist only in plans of transfers between two sides.
@@ -202,6 +204,8 @@ type Row struct {
 	As     string `json:"as,omitempty"`    // bytes, documented_bytes, time, count
 	// Optional rows are omitted if the plan does not have the value.
 	Optional bool `json:"optional,omitempty"`
+	// Unless, if not nil, is the text of a value for which the row is omitted.
+	Unless *string `json:"unless,omitempty"`
 	// With contains configuration fields, by their names in formulas, that are set
 	// when the value is computed.
 	With map[string]string `json:"with,omitempty"`
@@ -377,6 +381,7 @@ func (s *Schema) EachFormula(f func(pkg string, path []string, text *Formula)) {
 	s.Logs.Get().eachFormula(in("logs"))
 	s.Checkpoints.Get().eachFormula(in(""))
 	s.Nixlbench.eachFormula(in("nixlbench"))
+	s.Launch.Get().eachFormula(in("launch"))
 }
 
 // EachFormula calls f for every formula of the architecture, with its path

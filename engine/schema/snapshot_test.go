@@ -27,8 +27,10 @@ func TestReadJSON(t *testing.T) {
 	}
 	testLater(t, &got.Cache, &want.Cache)
 	for name, k := range got.Cache.Get().Kinds {
-		testLater(t, &k.Requires, &want.Cache.Get().Kinds[name].Requires)
+		testLater(t, k, want.Cache.Get().Kinds[name])
+		testLater(t, &k.Get().Requires, &want.Cache.Get().Kind(name).Requires)
 	}
+	testLater(t, &got.Cache.Get().Transfer, &want.Cache.Get().Transfer)
 	testLater(t, &got.Checkpoints, &want.Checkpoints)
 	testLater(t, &got.Nixlbench.Limits, &want.Nixlbench.Limits)
 	testLater(t, &got.Nixlbench.Runs, &want.Nixlbench.Runs)

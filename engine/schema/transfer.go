@@ -14,20 +14,20 @@ type Transfers struct {
 	// Flags contains formulas for the flags of nixlbench that follow from a transfer.
 	Flags  map[string]Formula `json:"flags"`
 	Advice []Speedup          `json:"advice"`
-	// Sides are the source and the destination in nixlbench, by default.
+	// Sides are the default source and destination in nixlbench.
 	Sides    map[string]string         `json:"sides"`
 	Requires []Requirement             `json:"requires"`
 	Engines  map[string]EngineTransfer `json:"engines"`
 }
 
 // Speedup is a change to a configuration that may make a transfer faster: Field gets one
-// of Values, or its value is multiplied by one of Times. Also is set to the same value if
-// it has one.
+// of Values, or its value is multiplied by one of Times. Also is changed in the same way
+// if it is set.
 type Speedup struct {
 	Field string `json:"field"`
 	Also  string `json:"also,omitempty"`
 	// When is the condition under which the change is possible; As is the engine's name
-	// for it, if that differs.
+	// for it, if that differs, or what it depends on.
 	When   Formula         `json:"when"`
 	As     string          `json:"as,omitempty"`
 	Times  []int64         `json:"times,omitempty"`
@@ -36,19 +36,19 @@ type Speedup struct {
 
 // EngineTransfer has the rules of an engine.
 type EngineTransfer struct {
-	// Op is what the transfer is to the side that starts it: READ or WRITE.
+	// Op is the operation of the side that starts the transfer: READ or WRITE.
 	Op EngineRule `json:"op"`
 	// First, Step and Count determine the sources of a destination rank.
 	First EngineRule `json:"first"`
 	Step  EngineRule `json:"step"`
 	Count EngineRule `json:"count"`
-	// Covers is what one descriptor covers of a layer: see [Cache.Covers].
+	// Covers is how much of a layer one descriptor covers: see [Cache.Covers].
 	Covers EngineRule `json:"covers"`
-	// Merges reports whether neighboring pages become one descriptor. If not,
-	// Pieces is the number of descriptors of a page.
+	// Merges reports whether adjacent pages become one descriptor. If not,
+	// Pieces is the number of descriptors for a page.
 	Merges EngineRule `json:"merges"`
 	Pieces EngineRule `json:"pieces"`
-	// Window is what a transfer counts of layers with a window, if nobody says.
+	// Window is which tokens of windowed layers a transfer counts by default.
 	Window EngineRule `json:"window"`
 	// Requires are conditions on the two sides, EachRequires on each group of layers.
 	Requires     []Requirement `json:"requires"`

@@ -11,7 +11,6 @@ import (
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
-	"cuelang.org/go/cue/cuecontext"
 	"cuelang.org/go/cue/format"
 	"cuelang.org/go/encoding/jsonschema"
 
@@ -67,7 +66,7 @@ func JSON(l *model.Loader, s *schema.Schema, kind string, dirs []string) ([]byte
 	if len(schemas) > 1 {
 		expr = ast.NewStruct("$schema", ast.NewString("https://json-schema.org/draft/2020-12/schema"), "anyOf", ast.NewList(schemas...))
 	}
-	v := cuecontext.New().BuildExpr(expr)
+	v := data.NewContext().BuildExpr(expr)
 	text, err := v.MarshalJSON()
 	if err != nil {
 		return nil, data.FromCUE(err, diag.Pos{})

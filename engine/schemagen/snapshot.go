@@ -27,7 +27,8 @@ func Snapshot(files, models fs.FS) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := json.Marshal(s)
+	addFacts(s)
+	text, err := schema.Marshal(s)
 	if err != nil {
 		return nil, err
 	}
@@ -63,6 +64,12 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 	isLaunch := func(f schema.Field) bool { return strings.HasPrefix(f.Path, schema.LaunchSection+".") }
 	s.LaunchFields = slices.DeleteFunc(slices.Clone(s.Fields), func(f schema.Field) bool { return !isLaunch(f) })
 	s.Fields = slices.DeleteFunc(s.Fields, isLaunch)
+	s.Cache.Get().KindFields = map[string]schema.Kinds{}
+	for name := range s.Cache.Get().Kinds {
+		for field, f := range s.Cache.Get().Kind(name).Fields {
+			s.Cache.Get().KindFields[field] = f.Type
+		}
+	}
 	s.LaunchFormats = schema.Keys(s.Launch.Get().Formats)
 	s.Normalize()
 	s.EachFormula(func(pkg string, p []string, f *schema.Formula) {
@@ -149,7 +156,11 @@ func fields(defs, cache cue.Value) ([]schema.Field, error) {
 				case "announced":
 					f.Announced = a.Contents()
 				case "default":
-					f.DefaultBy = a.Contents()
+					f.DefaultBy = strings.TrimSpace(a.Contents())
+				case "such":
+					if f.Such, err = a.String(0); err != nil {
+						return nil, data.FromCUE(err, diag.Pos{})
+					}
 				case "late":
 					f.Late = true
 				case "last":

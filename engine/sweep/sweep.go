@@ -103,7 +103,9 @@ func New(items []plan.Item, options Options) (s *Sweep, bad, err error) {
 				errs.Add(err)
 				sp = &sweepProgram{}
 			}
-			programs[item.Planner] = sp
+			if programs[item.Planner] = sp; sp.Program != nil {
+				sp.Formulas().CompileAll() // most points evaluate the same formulas
+			}
 		}
 		if sp.Program == nil {
 			continue

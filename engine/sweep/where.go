@@ -17,7 +17,7 @@ import (
 // unit suffix, as in 1MiB. A number that is compared with a name has the unit of that
 // name; any other number has the first unit with that suffix.
 func Condition(s *schema.Schema, text string) (formula.Source, error) {
-	src := formula.Source{Text: text, Written: text}
+	src := formula.Source{Text: text}
 	var made strings.Builder
 	var errs diag.List
 	var moved []move
@@ -47,7 +47,7 @@ func Condition(s *schema.Schema, text string) (formula.Source, error) {
 	}
 	if len(moved) > 0 {
 		src.Text = made.String() + text[done:]
-		src.Char = func(char int) int { return before(moved, char) }
+		src.From = &formula.Written{Text: text, Char: func(char int) int { return before(moved, char) }}
 	}
 	return src, errs.Err()
 }

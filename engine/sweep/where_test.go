@@ -39,8 +39,8 @@ func TestCondition(t *testing.T) {
 			continue
 		}
 		place := test.at
-		if src.Char != nil {
-			place = src.Char(test.at)
+		if src.From != nil {
+			place = src.From.Char(test.at)
 		}
 		if place != test.place {
 			t.Errorf("%s: character %d of %s is %d, want %d", test.text, test.at, src.Text, place, test.place)

@@ -10,7 +10,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Advice says what the time of a transfer is spent on and what would at least halve it.
+// Advice says what takes the time of a transfer, and what would at least halve
+// it.
 type Advice struct {
 	// DescriptorPercent is the share of the slowest pair's time that its descriptors
 	// take, in percent.
@@ -22,9 +23,10 @@ type Advice struct {
 // Setting is a flag with a value, and the time of the transfer with it.
 type Setting struct {
 	Flag, Value string
-	// Also is the flag that sets the same of the destination, if that was set too, or "".
+	// Also is the flag for the same setting on the destination, if that was set
+	// too, or "".
 	Also string
-	// As is the engine's name for it, if that differs.
+	// As is the engine's name for it, if that differs, or what it depends on.
 	As     string
 	Micros int64
 }

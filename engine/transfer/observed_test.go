@@ -40,9 +40,10 @@ func TestObserved(t *testing.T) {
 	}
 }
 
-// TestIndexKeys checks that layers that use the index keys of others have no regions of
-// their own: 78 layers and one that predicts tokens, of which 21 and one have index keys,
-// are 101 regions, however long the input (vllm#55434).
+// TestIndexKeys checks that layers that use another layer's index keys have no
+// regions for index keys. Of 78 layers and one that predicts tokens, 21 and one
+// have index keys, so there are 101 regions, whatever the length of the input
+// (vllm#55434).
 func TestIndexKeys(t *testing.T) {
 	w := newWorld(t)
 	for _, isl := range []string{"10300", "41100"} {

@@ -8,9 +8,10 @@ import (
 	"kvbench/engine/transfer"
 )
 
-// TestOneHead checks that engines treat a single KV head like several: only of latent
-// caches, which are also alike on all ranks, does one rank send all. Falcon 7B has 32 layers
-// with a head of 64: 8,192 bytes a token.
+// TestOneHead checks that engines treat a single KV head like several heads: a
+// single rank sends everything only for latent caches, although those are also
+// the same on all ranks. Falcon 7B has 32 layers with a head of 64: 8,192 bytes
+// a token.
 func TestOneHead(t *testing.T) {
 	w := newWorld(t)
 	for _, test := range []struct {
@@ -18,7 +19,7 @@ func TestOneHead(t *testing.T) {
 		sources          string
 		n, length, total int64
 	}{
-		// K and V of a token of a layer; all copies of the head are sent.
+		// K or V of one token in one layer; all copies of the head are sent.
 		{"engine=SGLANG page_size=16 tp=8 decode_tp=4", "0,1 2,3 4,5 6,7", 524_288, 128, 536_870_912},
 		{"engine=SGLANG page_size=16 tp=4 decode_tp=8", "0 0 1 1 2 2 3 3", 524_288, 128, 536_870_912},
 		{"engine=SGLANG page_size=16 tp=4 decode_tp=4 contiguous_pages=all", "0 1 2 3", 64, 1_048_576, 268_435_456},

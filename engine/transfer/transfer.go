@@ -28,7 +28,7 @@ type Transfer struct {
 	Slowest Pair
 }
 
-// Load is what a number of pairs moves.
+// Load is what several pairs move.
 type Load struct {
 	Pairs              int
 	Bytes, Descriptors int64
@@ -87,7 +87,7 @@ func Of(p *plan.Planner, req *plan.Request) (*Transfer, error) {
 // maxPairs is the maximum number of pairs that are listed.
 const maxPairs = 1 << 16
 
-// tooMany reports whether a transfer has more pairs than that.
+// tooMany reports whether a transfer has more than maxPairs pairs.
 func tooMany(t *plan.Transfer) bool {
 	left := int64(maxPairs)
 	groups := min(plan.Cycle(t.Source, t.Destination), t.Requests)
@@ -193,7 +193,7 @@ type deal struct {
 	requests            int64
 }
 
-// deals deals the requests of a transfer in turn to the groups of each side.
+// deals assigns the requests of a transfer to the groups of each side in turn.
 func deals(t *plan.Transfer) []deal {
 	cycle := plan.Cycle(t.Source, t.Destination)
 	var list []deal

@@ -167,8 +167,8 @@ func sourcesOf(pairs []transfer.Pair) string {
 	return strings.Join(list, " ")
 }
 
-// TestReplicas checks that the ranks with copies of a head all send it where the engine
-// has them do so, and that the engine's refusals are ours.
+// TestReplicas checks that all ranks with copies of a head send it if they do
+// so in the engine, and that kvbench rejects what the engine rejects.
 func TestReplicas(t *testing.T) {
 	w := newWorld(t)
 	tr, err := w.transfer(t, "qwen3-235b-a22b", "isl=8192 kvcache_quant_mode=bf16 engine=SGLANG page_size=16 tp=8 decode_tp=4")
@@ -186,23 +186,23 @@ func TestReplicas(t *testing.T) {
 	if got := sourcesOf(pairs); got != "0,1 2,3 4,5 6,7" || into[0] != 788_529_152 {
 		t.Errorf("sources %q, %d bytes into rank 0; want two each, and 788,529,152", got, into[0])
 	}
-	if len(tr.Warnings) == 0 || !strings.Contains(tr.Warnings.Error(), "more is written than needed") {
+	if len(tr.Warnings) == 0 || !strings.Contains(tr.Warnings.Error(), "more data is written than needed") {
 		t.Errorf("warnings %v, want one on what is written", tr.Warnings)
 	}
 }
 
-// TestRefused checks what engines refuse, with their reasons.
+// TestRefused checks the transfers that engines reject, and the reasons.
 func TestRefused(t *testing.T) {
 	w := newWorld(t)
 	for _, test := range []struct{ model, flags, want string }{
 		{"qwen3-235b-a22b", "engine=VLLM tp=8 decode_tp=4", "more tensor-parallel ranks than KV heads on the prefill side"},
-		{"llama3.1-70b", "engine=VLLM tp=2 decode_tp=3", "must be a multiple of those of the other"},
-		{"llama3.1-70b", "engine=VLLM page_size=16 decode_page_size=24", "a whole number of pages of the prefill side"},
+		{"llama3.1-70b", "engine=VLLM tp=2 decode_tp=3", "must be a multiple of that on the other"},
+		{"llama3.1-70b", "engine=VLLM page_size=16 decode_page_size=24", "must be a multiple of the prefill side's"},
 		{"llama3.1-70b", "engine=VLLM tp=8 decode_tp=4 page_size=16 decode_page_size=32", "more tensor-parallel ranks"},
-		{"llama3.1-70b", "engine=VLLM decode_pp=2", "refuses pipeline stages on the decode side"},
+		{"llama3.1-70b", "engine=VLLM decode_pp=2", "does not support pipeline stages on the decode side"},
 		{"llama3.1-70b", "engine=VLLM kvcache_quant_mode=bf16 decode_kvcache_quant_mode=fp8", "requires the same KV cache format"},
 		{"llama3.1-70b", "engine=SGLANG page_size=16 decode_page_size=32", "SGLANG requires the same page size"},
-		{"llama3.1-70b", "engine=SGLANG pp=4 decode_pp=2", "as many pipeline stages as the prefill side, or one"},
+		{"llama3.1-70b", "engine=SGLANG pp=4 decode_pp=2", "must have one pipeline stage, or as many as the prefill side"},
 		{"llama3.1-70b", "engine=TRTLLM page_size=32 decode_page_size=64", "TRTLLM requires the same page size"},
 		{"llama3.1-70b", "engine=TRTLLM kvcache_quant_mode=fp8 decode_kvcache_quant_mode=bf16", "TRTLLM requires the same KV cache format"},
 	} {
@@ -213,9 +213,9 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestWindows checks what moves of layers with a window by default. vLLM's connector moves
-// the last pages, one more than the window fills; groups are padded to the same number of
-// layers.
+// TestWindows checks what moves by default in windowed layers. vLLM's connector
+// moves the last pages, one more than the window fills; groups are padded to
+// the same number of layers.
 func TestWindows(t *testing.T) {
 	w := newWorld(t)
 	for _, test := range []struct {
@@ -228,8 +228,8 @@ func TestWindows(t *testing.T) {
 		// 12 layers of 512 pages, 12 of 128 / 16 + 1
 		{"gpt-oss-20b", "engine=VLLM page_size=16", 6_252, 32_768},
 		// Blocks with pages of all layers, as large as those of the greatest group: 21 *
-		// (37,440 + 8,640) + 20 * 1,728 bytes. 32 for all tokens, 3 + 3 + 3 + 17 for windows
-		// and states.
+		// (37,440 + 8,640) + 20 * 1,728 bytes. 32 blocks for all tokens, 3 + 3 + 3 + 17
+		// for windows and states.
 		{"deepseek-v4-flash", "engine=VLLM page_size=256 kvcache_quant_mode=fp8", 58, 1_002_240},
 		// 62 layers of 8,192 tokens, K and V: no window, by SGLang's list
 		{"gemma-3-27b", "engine=SGLANG page_size=16", 62 * 2 * 512, 65_536},
@@ -270,9 +270,10 @@ func TestUnevenStages(t *testing.T) {
 	}
 }
 
-// TestInto checks, for random sides, engines and models, that the bytes into each
-// destination rank are what the rank holds of the requests, as the rank accounting counts
-// it; where an engine has all copies of a head sent, as often as there are copies.
+// TestInto checks, for random sides, engines and models, that each destination
+// rank receives as many bytes as it stores for the requests according to the
+// rank accounting. If all copies of a head are sent, it receives that many
+// bytes for each copy.
 func TestInto(t *testing.T) {
 	w := newWorld(t)
 	r := rand.New(rand.NewPCG(5, 6))

@@ -86,7 +86,7 @@ func TestPreCommit(t *testing.T) {
 	hook := filepath.Join(dir, "kvbench")
 	list, err := exec.Command("git", "-C", "../../..", "ls-files", "-co", "--exclude-standard").Output()
 	if err != nil {
-		t.Skip("this is no git checkout")
+		t.Skip("this is not a git checkout")
 	}
 	for name := range strings.FieldsSeq(string(list)) {
 		data, err := os.ReadFile(filepath.Join("../../..", name))

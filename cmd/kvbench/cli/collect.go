@@ -51,21 +51,9 @@ func (a *app) collect(_ context.Context, c *command) error {
 		return err
 	}
 	if ok {
-		journal, err := runner.OpenJournal(out, false, a.guard.watch)
-		if err != nil {
-			return err
-		}
-		defer journal.Close()
-		known, err := runner.Known(out, a.guard.watch)
-		if err != nil {
-			return err
-		}
-		save = func(rec *runner.Record) error {
-			if known[runner.Identify(rec)] {
-				return nil
-			}
-			return journal.Add(rec)
-		}
+		results := &appended{app: a, name: out}
+		defer results.close()
+		save = results.add
 	}
 	failed := false
 	for _, logs := range jobs {
@@ -79,6 +67,36 @@ func (a *app) collect(_ context.Context, c *command) error {
 		return errShown
 	}
 	return nil
+}
+
+// appended is a results file to which new results are appended. It is created when there
+// is one.
+type appended struct {
+	*app
+	name    string
+	journal *runner.Journal
+	known   map[runner.Identity]bool
+}
+
+func (r *appended) add(rec *runner.Record) (err error) {
+	if r.journal == nil {
+		if r.journal, err = runner.OpenJournal(r.name, false, r.guard.watch); err != nil {
+			return err
+		}
+		if r.known, err = runner.Known(r.name, r.guard.watch); err != nil {
+			return err
+		}
+	}
+	if r.known[runner.Identify(rec)] {
+		return nil
+	}
+	return r.journal.Add(rec)
+}
+
+func (r *appended) close() {
+	if r.journal != nil {
+		r.journal.Close()
+	}
 }
 
 // maxNamed is the maximum number of points that a message names.
@@ -95,7 +113,13 @@ func (a *app) collectJob(logs *launch.Logs, save func(*runner.Record) error) (bo
 		total++
 		counts[rec.Status]++
 		if rec.Status != runner.OK {
-			a.print.Print(diag.Errorf(diag.Pos{}, "point %s (%s): %s: %s", e.ID, diag.Printable(rec.Model.Name), rec.Status, diag.Printable(strings.Join(rec.Reasons, "; "))))
+			d := diag.Errorf(diag.Pos{}, "point %s (%s): %s: %s", e.ID, diag.Printable(rec.Model.Name), rec.Status, diag.Printable(strings.Join(rec.Reasons, "; ")))
+			if rec.Status == runner.Failed && len(rec.Rows) == 0 {
+				for _, note := range rec.Notes[:len(rec.Notes)-rec.Quiet] {
+					d.WithHint("%s", diag.Printable(note))
+				}
+			}
+			a.print.Print(d)
 		}
 		return save(rec)
 	})
@@ -104,8 +128,11 @@ func (a *app) collectJob(logs *launch.Logs, save func(*runner.Record) error) (bo
 	}
 	at := diag.Pos{File: logs.Dir}
 	if len(missing) > 0 {
+		hint := "run the job again, or write a job of what is missing with 'kvbench launch --resume FILE'"
 		if total == 0 {
+			hint = "run the job; if it has ended, see what it printed"
 			for _, line := range logs.Preflight() {
+				hint = "fix what the checks found, and run the job again"
 				a.print.Print(diag.Errorf(at, "%s", diag.Printable(line)))
 			}
 		}
@@ -114,7 +141,7 @@ func (a *app) collectJob(logs *launch.Logs, save func(*runner.Record) error) (bo
 			named += ", …"
 		}
 		a.print.Print(diag.Errorf(at, "%d of %d points have no logs: %s", len(missing), total+len(missing), named).
-			WithHint("run the job again, or write a job of what is missing with 'kvbench launch --resume FILE'"))
+			WithHint("%s", hint))
 	}
 	a.print.Print(diag.Notef(at, "%s", tally(counts, total)))
 	return total == counts[runner.OK] && len(missing) == 0, nil

@@ -21,7 +21,6 @@ import (
 	"kvbench/engine/config"
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
-	"kvbench/engine/formula"
 	"kvbench/engine/input"
 	"kvbench/engine/model"
 	"kvbench/engine/plan"
@@ -324,7 +323,7 @@ func (a *app) wantsOptional(c *command, cfg *config.Config) bool {
 			return false
 		}
 		q := &a.schema.Quantities[i]
-		names := append(formula.Names(q.Detail.Text), formula.Names(q.TransferDetail.Text)...)
+		names := append(q.Detail.Names(), q.TransferDetail.Names()...)
 		return slices.ContainsFunc(names, func(name string) bool {
 			v, ok := cfg.Values[name]
 			return ok && v.Origin.Kind != data.FromDefault
@@ -370,6 +369,16 @@ func (a *app) readConfigs(c *command) ([]*config.Config, error) {
 	errs.Add(err)
 	a.awaits(files...)
 	overrides := c.overrides(a.schema)
+	var several diag.List
+	for _, o := range overrides {
+		if loader.HasSeveral(o) {
+			several = append(several, o.Origin.Errorf("%q has several values: '%s %s' accepts only one", o.Text, program, c.name).
+				WithHint("select one, or see all with '%s plan'", program))
+		}
+	}
+	if len(several) > 0 {
+		return nil, append(errs, several...)
+	}
 	// Several files are read in parallel.
 	type read struct {
 		cfg *config.Config

@@ -17,7 +17,7 @@ func TestCompletionBash(t *testing.T) {
 	}
 	for _, test := range []struct{ words, want string }{
 		{"kvbench pl", "plan"},
-		{"kvbench ", "plan explain profile launch collect report kvcache iosize transfer matrix verify models import init vet schema nixlbench completion man version"},
+		{"kvbench ", "plan explain profile tune launch collect report results kvcache iosize transfer matrix verify models import init vet schema nixlbench completion man version"},
 		{"kvbench help ver", "verify version"},
 		{"kvbench plan --backe", "--backend"},
 		{"kvbench plan --model_c", "--model_config --model_configs"},

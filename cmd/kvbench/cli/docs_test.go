@@ -15,11 +15,24 @@ import (
 
 // notRun lists commands in the documentation that no test runs, because they set up a
 // machine or run the tests themselves.
-var notRun = []string{"git clone", "go install", "go test", "KVBENCH_UPDATE=1 go test", "go generate", "bash .ci/run", "bash .ci/figures"}
+var notRun = []string{"git clone", "go install", "go test", "KVBENCH_UPDATE=1 go test", "go generate", "CGO_ENABLED=0 go build", "bash .ci/run", "bash .ci/figures"}
 
 // docBlock matches code blocks. Its groups are the name of the file to save the block
 // as, the language, and the text.
 var docBlock = regexp.MustCompile("(?ms)^(?:Save this as `([^`\n]+)`:\n\n)?```(\\w*)\n(.*?)^```$")
+
+// standIns replace programs of clusters in the documentation.
+var standIns = map[string]string{
+	"sbatch":   "#!/bin/bash\nexport SLURM_SUBMIT_DIR=$PWD SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n1\nbash \"${@: -1}\" >slurm-1.out 2>&1\n",
+	"scontrol": "#!/bin/bash\necho n1\n",
+	"srun":     "#!/bin/bash\nwhile [[ $1 != -- ]]; do shift; done\nshift\nexec \"$@\"\n",
+	"mpirun":   "#!/bin/bash\nwhile [[ $1 != none ]]; do shift; done\nshift\nexec \"$@\"\n",
+	"fio": `#!/bin/bash
+[[ $1 != --enghelp ]] || exec echo libaio
+bytes=$(awk -F= -v id="[${1#--section=}]" '$0 == id { on = 1 } on && /^io_size=/ { print $2; exit }' "$3")
+echo '{"fio version": "fio-3.33", "jobs": [{"error": 0, "read": {"io_bytes": '"$bytes"', "bw_bytes": 20000000000, "lat_ns": {"mean": 3355443.2}}}]}'
+`,
+}
 
 // TestDocs follows the README and the guides as a reader would, in a folder with the
 // examples: it saves the files that they show and runs every command. A console block
@@ -31,13 +44,18 @@ func TestDocs(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", filepath.Join(bin, "kvbench"), "kvbench/cmd/kvbench").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	// Commands that run nixlbench get the tests' fake instead.
+	// Commands that run these programs get the tests' fakes instead.
 	self, err := os.Executable()
-	if err == nil {
-		err = os.Symlink(self, filepath.Join(bin, "nixlbench"))
+	for _, name := range []string{"nixlbench", "etcd", "kubectl", "docker"} {
+		if err == nil {
+			err = os.Symlink(self, filepath.Join(bin, name))
+		}
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	for name, text := range standIns {
+		writeExecutable(t, filepath.Join(bin, name), text)
 	}
 	guides, err := filepath.Glob("../../../docs/*.md")
 	if err != nil || len(guides) == 0 {
@@ -45,7 +63,7 @@ func TestDocs(t *testing.T) {
 	}
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "KVBENCH_") })
 	ran := 0
-	env = append(env, "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	env = append(env, "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "FAKE_CLUSTER="+t.TempDir())
 	for _, doc := range append(guides, "../../../README.md") {
 		t.Run(filepath.Base(doc), func(t *testing.T) {
 			data, err := os.ReadFile(doc)
@@ -64,6 +82,9 @@ func TestDocs(t *testing.T) {
 				ran++
 				cmd := exec.Command("sh", "-c", strings.ReplaceAll(command, "go run ./cmd/kvbench", "kvbench"))
 				cmd.Dir, cmd.Env = dir, env
+				if filepath.Base(doc) == "tune.md" {
+					cmd.Env = append(slices.Clone(env), "FAKE_SURFACE=1")
+				}
 				out, err := cmd.CombinedOutput()
 				return string(out), err
 			}

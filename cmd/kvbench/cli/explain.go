@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"strings"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/nixlbench"
@@ -102,25 +103,28 @@ func explainOne(out *bytes.Buffer, j plan.Item, name, format string) error {
 	if err != nil {
 		return about(j.Request, err)
 	}
-	var shown []string // explanations that are the same for all I/Os are shown once
+	var distinct []*plan.Step // explanations that are the same for all I/Os are shown once
+	var shown []string
 	for _, step := range steps {
 		var one bytes.Buffer
-		switch format {
-		case "json":
-			err = report.StepJSON(&one, step)
-		case "markdown":
-			report.StepMarkdown(&one, step)
-		default:
-			report.StepText(&one, step)
+		if err := report.StepJSON(&one, step); err != nil {
+			return err
 		}
-		if slices.Contains(shown, one.String()) {
-			continue
+		if !slices.Contains(shown, one.String()) {
+			shown = append(shown, one.String())
+			distinct = append(distinct, step)
 		}
-		shown = append(shown, one.String())
-		if out.Len() > 0 {
-			out.WriteString("\n")
-		}
-		out.Write(one.Bytes())
 	}
-	return err
+	if out.Len() > 0 {
+		out.WriteString("\n")
+	}
+	switch format {
+	case "json":
+		out.WriteString(strings.Join(shown, "\n"))
+	case "markdown":
+		report.StepMarkdown(out, distinct)
+	default:
+		report.StepText(out, distinct)
+	}
+	return nil
 }

@@ -7,12 +7,17 @@ import (
 	"strings"
 )
 
-// fakeEtcd imitates etcd as far as a job uses it: it answers whether it is healthy, after
-// a while. With FAKE_ETCD_SICK, it never does.
+// fakeEtcd imitates the part of etcd that a job uses: after a while, it reports
+// that it is healthy. With FAKE_ETCD_SICK, it never does.
 func fakeEtcd() {
 	flags := map[string]string{}
-	for i := 1; i+1 < len(os.Args); i += 2 {
-		flags[os.Args[i]] = os.Args[i+1]
+	for i := 1; i < len(os.Args); i++ {
+		name, value, ok := strings.Cut(os.Args[i], "=")
+		if !ok && i+1 < len(os.Args) {
+			i++
+			value = os.Args[i]
+		}
+		flags[name] = value
 	}
 	for _, name := range []string{"--data-dir", "--advertise-client-urls", "--listen-peer-urls", "--initial-cluster"} {
 		if flags[name] == "" {
@@ -33,6 +38,7 @@ func fakeEtcd() {
 		}
 		fmt.Fprint(w, `{"health":"true","reason":""}`)
 	})
+	gateway()
 	err := http.ListenAndServe(strings.TrimPrefix(flags["--listen-client-urls"], "http://"), nil)
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)

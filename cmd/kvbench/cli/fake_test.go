@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/pelletier/go-toml/v2"
+
 	cueschema "kvbench/cue"
 	"kvbench/engine/schema"
 )
@@ -71,6 +73,7 @@ func (f *fake) parse(args []string) {
 		types[name], f.values[name] = "bool", "false"
 	}
 	var unknown []string
+	given := map[string]bool{}
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		if !strings.HasPrefix(arg, "-") || arg == "-" {
@@ -100,7 +103,9 @@ func (f *fake) parse(args []string) {
 			value = args[i]
 		}
 		f.values[name] = f.value(name, typ, value)
+		given[name] = true
 	}
+	f.config(given)
 	if len(unknown) > 0 {
 		f.die("ERROR: unknown command line flag '%s'", strings.Join(unknown, "'\nERROR: unknown command line flag '"))
 	}
@@ -114,6 +119,28 @@ func (f *fake) parse(args []string) {
 	case f.values["version"] == "true":
 		fmt.Println("nixlbench")
 		os.Exit(0)
+	}
+}
+
+// config reads the file of --config_file. Flags that were given override it, and what it
+// does not know is ignored.
+func (f *fake) config(given map[string]bool) {
+	name := f.values["config_file"]
+	if name == "" {
+		return
+	}
+	var values map[string]any
+	text, err := os.ReadFile(name)
+	if err == nil {
+		err = toml.Unmarshal(text, &values)
+	}
+	if err != nil {
+		f.die("%v", err)
+	}
+	for name, value := range values {
+		if _, ok := f.values[name]; ok && !given[name] {
+			f.values[name] = fmt.Sprint(value)
+		}
 	}
 }
 
@@ -418,6 +445,9 @@ func (f *fake) row(block, batch int64) {
 		n, _ := os.ReadFile("count")
 		bandwidth = list[len(n)%len(list)]
 		os.WriteFile("count", append(n, 'x'), 0o644)
+	}
+	if v := f.surface(); v != "" {
+		bandwidth = v
 	}
 	bandwidth = f.counted(bandwidth, block)
 	if f.aggregates() {

@@ -84,10 +84,8 @@ func (a *app) commonFlags() []*flagSpec {
 		case f.Type.Kinds == schema.KindWhole:
 			spec.arg = "N"
 		}
-		if !f.Default.IsZero() {
+		if spec.def = f.DefaultBy; spec.def == "" && !f.Default.IsZero() {
 			spec.def = f.Default.Text()
-		} else {
-			spec.def = f.DefaultBy
 		}
 		flags = append(flags, spec)
 	}

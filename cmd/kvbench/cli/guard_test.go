@@ -41,8 +41,8 @@ func TestGuard(t *testing.T) {
 		t.Errorf("said %q of no file", said)
 	}
 
-	// A read that does not return is reported as such. Waiting for a pipe alone is
-	// allowed.
+	// A read that does not return is reported as such. Only waiting for a pipe
+	// is allowed.
 	type work struct {
 		name string
 		work input.Work

@@ -262,7 +262,7 @@ func TestVetGoesOn(t *testing.T) {
 		for _, part := range []string{"b.cue: takes more than ", "d.cue: takes more than ", "a.yaml:1:16: ", "e.yaml:1:16: "} {
 			_, after, ok := strings.Cut(rest, part)
 			if !ok || strings.Contains(after, part) || r.code != 1 {
-				t.Fatalf("%q does not come once, in its turn, or the exit code is not 1 but %d:\n%s", part, r.code, r.stderr)
+				t.Fatalf("%q does not appear exactly once, in order, or the exit code is %d instead of 1:\n%s", part, r.code, r.stderr)
 			}
 			rest = after
 		}
@@ -283,7 +283,7 @@ func TestVetGoesOn(t *testing.T) {
 			for _, part := range want {
 				_, after, ok := strings.Cut(rest, part)
 				if !ok || strings.Contains(after, part) {
-					t.Fatalf("%q does not come once, in its turn:\n%s%s", part, r.stdout, r.stderr)
+					t.Fatalf("%q does not appear exactly once, in order:\n%s%s", part, r.stdout, r.stderr)
 				}
 				rest = after
 			}

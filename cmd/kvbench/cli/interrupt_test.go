@@ -38,8 +38,8 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// TestInterruptMatrix checks that an interrupt leaves no files, whether matrices are being
-// written or a trace is being waited for.
+// TestInterruptMatrix checks that an interrupt leaves no files, whether kvbench
+// is writing matrices or waiting for a trace.
 func TestInterruptMatrix(t *testing.T) {
 	for _, waits := range []bool{true, false} {
 		dir := t.TempDir()

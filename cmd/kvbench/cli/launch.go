@@ -64,16 +64,19 @@ func (a *app) launch(_ context.Context, c *command) error {
 	dir = filepath.Clean(dir)
 	in.Repeat, err = c.count("repeat")
 	errs.Add(err)
-	if text, _, _ := c.value("timeout"); text == "none" || text == "0" {
+	if limit, err := c.timeout(); limit < 0 {
 		in.Timeout = -1
 	} else {
-		limit, err := c.duration("timeout")
 		errs.Add(err)
 		in.Timeout = int64((limit + time.Second - 1) / time.Second)
 	}
 	fit, err := c.boolean("fit")
 	errs.Add(err)
 	in.Program, err = c.program()
+	if isBuiltin(in.Program) {
+		_, from, _ := c.value(nixlbenchName)
+		err = from.Errorf("%s is allowed only for runs on this machine", builtinName)
+	}
 	errs.Add(err)
 	release, where, err := c.namedRelease(a.schema)
 	errs.Add(err)
@@ -95,11 +98,11 @@ func (a *app) launch(_ context.Context, c *command) error {
 	if err != nil {
 		return err
 	}
-	p := &profile{app: a}
-	if err := p.plan(c, in.Release, where, fit); err != nil {
+	p, err := a.plans(c, in.Release, where, fit)
+	if err != nil {
 		return err
 	}
-	for _, pt := range p.points {
+	for _, pt := range p.list {
 		if pt.refused != nil {
 			p.failed = true
 			continue
@@ -228,6 +231,10 @@ func (a *app) writeJob(format *launch.Format, in *launch.Input, dir string) erro
 	if n := len(job.Points); n != 1 {
 		runs = fmt.Sprintf("%d runs", n)
 	}
-	_, err = fmt.Fprintf(a.stdout, "%s: %s, for nixlbench %s; see %s\n", diag.Printable(dir), runs, in.Release, diag.Printable(filepath.Join(dir, "README.md")))
+	what := nixlbenchName + " " + in.Release
+	if format.Program != nil {
+		what = format.Program.Name
+	}
+	_, err = fmt.Fprintf(a.stdout, "%s: %s, for %s; see %s\n", diag.Printable(dir), runs, what, diag.Printable(filepath.Join(dir, "README.md")))
 	return err
 }

@@ -212,7 +212,7 @@ func TestLaunchSlurm(t *testing.T) {
 	if len(logs) != 1 {
 		t.Fatalf("logs: %q", logs)
 	}
-	if said, _ := os.ReadFile(logs[0]); !strings.HasPrefix(string(said), "etcd did not become healthy: see ") {
+	if said, _ := os.ReadFile(logs[0]); !strings.HasPrefix(string(said), "etcd ended before it was healthy: see ") {
 		t.Errorf("the job printed %s", said)
 	}
 }

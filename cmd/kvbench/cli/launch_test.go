@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -44,7 +45,8 @@ func newJob(t *testing.T) *job {
 	if err := os.CopyFS(filepath.Join(j.dir, "examples"), os.DirFS("../../../examples")); err != nil {
 		t.Fatal(err)
 	}
-	j.env = append(os.Environ(), "PATH="+filepath.Join(j.dir, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"), "GORACE="+raceOptions, "TOP="+j.dir)
+	j.env = append(os.Environ(), "PATH="+filepath.Join(j.dir, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"), "GORACE="+raceOptions, "TOP="+j.dir,
+		"FAKE_CLUSTER="+filepath.Join(j.dir, "cluster"))
 	save(t, filepath.Join(j.dir, "bin", "none"), "")
 	return j
 }
@@ -70,6 +72,53 @@ func (j *job) must(in string, argv ...string) string {
 	return out
 }
 
+// jobFormats are the formats whose jobs run all points.
+var jobFormats = []string{"sh", "toml", "mpi", "slurm", "k8s", "compose"}
+
+// start runs a job of a format until it ends and its logs are in its folder, which has an
+// absolute path.
+func (j *job) start(format, dir string) (string, error) {
+	switch format {
+	case "slurm":
+		env := j.env
+		defer func() { j.env = env }()
+		j.env = append(slices.Clone(env), "SLURM_SUBMIT_DIR="+dir, "SLURM_JOB_ID=7", "SLURM_JOB_NODELIST=n1")
+		return j.run(".", filepath.Join(dir, "job.sbatch"))
+	case "compose":
+		rel, err := filepath.Rel(j.dir, dir)
+		if err != nil {
+			j.Fatal(err)
+		}
+		return j.run(rel, "docker", "compose", "up", "--exit-code-from", "nixlbench")
+	case "k8s":
+		if out, err := j.run(".", "kubectl", "create", "-k", dir); err != nil {
+			return out, err
+		}
+		out, err := j.run(".", filepath.Join(dir, "fetch.sh"))
+		if err != nil {
+			return out, err
+		}
+		return j.run(".", "kubectl", "delete", "-k", dir)
+	}
+	return j.run(".", filepath.Join(dir, "job.sh"))
+}
+
+// schedulers writes programs that start the processes of jobs on this machine.
+func (j *job) schedulers() {
+	writeExecutable(j.T, filepath.Join(j.dir, "bin", "srun"), `#!/bin/bash
+printf '%s\0' "$@" >"$TOP/srun"
+while [[ $1 != -- ]]; do shift; done
+shift
+exec "$@"
+`)
+	writeExecutable(j.T, filepath.Join(j.dir, "bin", "mpirun"), `#!/bin/bash
+while [[ $1 != none ]]; do shift; done # --bind-to none
+shift
+exec "$@"
+`)
+	writeExecutable(j.T, filepath.Join(j.dir, "bin", "scontrol"), "#!/bin/bash\necho n1\n")
+}
+
 // stub writes a nixlbench that saves its arguments, and is the tests' own if it is asked
 // for its flags.
 func (j *job) stub() {
@@ -84,18 +133,7 @@ printf '%s\0' "$PWD" "$@" >"$TOP/argv"
 [[ -z ${KVBENCH_TEST_VAR-} ]] || printf '%s' "$KVBENCH_TEST_VAR" >"$TOP/var"
 printf '%s' "${UCX_NET_DEVICES-}" >"$TOP/nics"
 `)
-	writeExecutable(j.T, filepath.Join(j.dir, "bin", "srun"), `#!/bin/bash
-printf '%s\0' "$@" >"$TOP/srun"
-while [[ $1 != -- ]]; do shift; done
-shift
-exec "$@"
-`)
-	writeExecutable(j.T, filepath.Join(j.dir, "bin", "mpirun"), `#!/bin/bash
-while [[ $1 != none ]]; do shift; done # --bind-to none
-shift
-exec "$@"
-`)
-	writeExecutable(j.T, filepath.Join(j.dir, "bin", "scontrol"), "#!/bin/bash\necho n1\n")
+	j.schedulers()
 	writeExecutable(j.T, filepath.Join(j.dir, "bin", "nvidia-smi"), "#!/bin/bash\necho 'GPU 0: fake'\n")
 }
 
@@ -114,14 +152,12 @@ func TestLaunchHostile(t *testing.T) {
 	t.Parallel()
 	j := newJob(t)
 	j.stub()
-	j.env = append(j.env, "SLURM_JOB_ID=7", "SLURM_JOB_NODELIST=n1")
 	for i, name := range hostileNames {
-		for _, format := range []struct{ name, file string }{{"sh", "job.sh"}, {"toml", "job.sh"}, {"mpi", "job.sh"}, {"slurm", "job.sbatch"}} {
-			folder := fmt.Sprintf("%s%d", name, i)
-			if err := os.MkdirAll(filepath.Join(j.dir, format.name, folder), 0o755); err != nil {
+		for _, format := range jobFormats {
+			where := filepath.Join(j.dir, format, fmt.Sprintf("%s%d", name, i))
+			if err := os.MkdirAll(where, 0o755); err != nil {
 				t.Fatal(err)
 			}
-			where := filepath.Join(j.dir, format.name, folder)
 			data := filepath.Join(where, name)
 			if name != "--" && os.MkdirAll(data, 0o755) != nil {
 				t.Fatal(data)
@@ -131,7 +167,7 @@ func TestLaunchHostile(t *testing.T) {
 			}
 			// A relative path may begin with a dash.
 			given := data
-			if strings.HasPrefix(name, "-") && name != "--" {
+			if strings.HasPrefix(name, "-") && name != "--" && format != "k8s" {
 				given = name
 			}
 			out := filepath.Join(where, "job"+name)
@@ -140,11 +176,16 @@ func TestLaunchHostile(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			argv := []string{"kvbench", "launch", "--format", format.name, "--output=" + out, "--model", "examples/model_qwen3_8b.yaml", "--isl", "256",
+			argv := []string{"kvbench", "launch", "--format", format, "--output=" + out, "--model", "examples/model_qwen3_8b.yaml", "--isl", "256",
 				"--page_size", "64", "--backend", "POSIX", "--filepath=" + given, "--device_list=" + name, "--fabric", "tcp", "--nics=" + name,
 				"--setup=KVBENCH_TEST_VAR=\"a b\"; export KVBENCH_TEST_VAR"}
-			if format.name == "slurm" {
+			switch format {
+			case "slurm":
 				argv = append(argv, "--image="+name, "--mounts="+name)
+			case "compose":
+				argv = append(argv, "--image="+name, "--mounts="+name+":"+name)
+			case "k8s":
+				argv = append(argv, "--image="+name, "--mounts="+name+":"+name, "--pull_secret="+name, "--networks="+name)
 			}
 			j.must(".", argv...)
 			if given == name {
@@ -152,19 +193,15 @@ func TestLaunchHostile(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			env := j.env
-			j.env = append(slices.Clone(env), "SLURM_SUBMIT_DIR="+out)
-			if text, err := j.run(".", filepath.Join(out, format.file)); err != nil {
-				t.Errorf("%s with %q: %v\n%s", format.name, name, err, text)
-				j.env = env
+			if text, err := j.start(format, out); err != nil {
+				t.Errorf("%s with %q: %v\n%s", format, name, err, text)
 				continue
 			}
-			j.env = env
 			got := j.words("argv")
-			if got[0] != out {
-				t.Errorf("%s with %q ran in %q", format.name, name, got[0])
+			if got[0] != out && format != "k8s" {
+				t.Errorf("%s with %q ran in %q", format, name, got[0])
 			}
-			if format.name == "toml" {
+			if format == "toml" {
 				var values map[string]any
 				text, err := os.ReadFile(filepath.Join(out, "points/0001.toml"))
 				if err == nil {
@@ -180,9 +217,9 @@ func TestLaunchHostile(t *testing.T) {
 					t.Errorf("arguments: %q", got[1:])
 				}
 			} else if a, b := after(got, "--filepath"), after(got, "--device_list"); a != given || b != name {
-				t.Errorf("%s with %q: --filepath %q --device_list %q", format.name, name, a, b)
+				t.Errorf("%s with %q: --filepath %q --device_list %q", format, name, a, b)
 			}
-			if format.name == "slurm" {
+			if format == "slurm" {
 				words := j.words("srun")
 				if !slices.Contains(words, "--container-image="+name) || !slices.Contains(words, "--container-mounts="+out+":"+out+","+name) {
 					t.Errorf("srun with %q: %q", name, words)
@@ -190,7 +227,7 @@ func TestLaunchHostile(t *testing.T) {
 			}
 			for file, want := range map[string]string{"var": "a b", "nics": name} {
 				if text, _ := os.ReadFile(filepath.Join(j.dir, file)); string(text) != want {
-					t.Errorf("%s with %q: %s is %q", format.name, name, file, text)
+					t.Errorf("%s with %q: %s is %q", format, name, file, text)
 				}
 			}
 			// Logs and results survive such names, too.
@@ -205,6 +242,98 @@ func TestLaunchHostile(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// TestLaunchPyxis checks the options of srun for a container: images as pyxis names them,
+// mounts, and the names of secrets.
+func TestLaunchPyxis(t *testing.T) {
+	t.Parallel()
+	j := newJob(t)
+	j.stub()
+	j.env = append(j.env, "SLURM_JOB_ID=7", "SLURM_JOB_NODELIST=n1", "AWS_SECRET_ACCESS_KEY=k")
+	n := 0
+	run := func(folder string, more ...string) (string, error) {
+		n++
+		out := filepath.Join(j.dir, fmt.Sprint(n), folder)
+		if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		j.must(".", append([]string{"kvbench", "launch", "--format", "slurm", "--output=" + out, "--model", "examples/model_qwen3_8b.yaml", "--isl", "256", "--page_size", "64"}, more...)...)
+		env := j.env
+		defer func() { j.env = env }()
+		j.env = append(slices.Clone(env), "SLURM_SUBMIT_DIR="+out)
+		os.Remove(filepath.Join(j.dir, "srun"))
+		return j.run(".", filepath.Join(out, "job.sbatch"))
+	}
+	for _, c := range []struct{ given, want string }{
+		{"nvcr.io/nvidia/nixl:1.4", "nvcr.io#nvidia/nixl:1.4"},
+		{"docker://nvcr.io/nvidia/nixl:1.4", "docker://nvcr.io#nvidia/nixl:1.4"},
+		{"localhost:5000/nixl", "localhost:5000#nixl"},
+		{"localhost/nixl", "localhost#nixl"},
+		{"nvcr.io#nvidia/nixl:1.4", "nvcr.io#nvidia/nixl:1.4"},
+		{"docker://user@nvcr.io#nvidia/nixl", "docker://user@nvcr.io#nvidia/nixl"},
+		{"ubuntu:24.04", "ubuntu:24.04"},
+		{"nvidia/cuda", "nvidia/cuda"},
+		{"/images/nixl.1.sqsh", "/images/nixl.1.sqsh"},
+		{"./nixl.sqsh", "./nixl.sqsh"},
+		{"a.b/$(touch owned) c", "a.b#$(touch owned) c"},
+	} {
+		if text, err := run("job", "--backend", "POSIX", "--image", c.given, "--mounts", "/mnt/nvme:/data,/x"); err != nil {
+			t.Errorf("%s: %v\n%s", c.given, err, text)
+			continue
+		}
+		words, folder := j.words("srun"), filepath.Join(j.dir, fmt.Sprint(n), "job")
+		for _, want := range []string{"--container-image=" + c.want, "--container-mounts=" + folder + ":" + folder + ",/mnt/nvme:/data,/x", "--no-container-mount-home"} {
+			if !slices.Contains(words, want) {
+				t.Errorf("%s: %q, want %q", c.given, words, want)
+			}
+		}
+		if i := slices.Index(words, "--"); strings.Contains(strings.Join(words[:i], " "), "container-env") {
+			t.Errorf("%s: %q", c.given, words)
+		}
+	}
+	text, err := run("job", "--backend", "OBJ", "--obj_secret_key", "geheim", "--obj_access_key", "k", "--obj_bucket_name", "b", "--image", "i", "--setup", "export AWS_ACCESS_KEY_ID=k")
+	if err != nil || !slices.Contains(j.words("srun"), "--container-env=AWS_ACCESS_KEY_ID,AWS_SECRET_ACCESS_KEY") {
+		t.Errorf("%v\n%s\n%q", err, text, j.words("srun"))
+	}
+	for _, folder := range []string{"a:b", "a,b"} {
+		text, err := run(folder, "--backend", "POSIX", "--image", "i")
+		if want := "the name of this folder contains a comma or a colon, which the pyxis plugin cannot mount: rename it\n"; err == nil || text != want {
+			t.Errorf("%s: %v, %s", folder, err, text)
+		}
+	}
+	if found, _ := filepath.Glob(filepath.Join(j.dir, "*/*/owned")); len(found) > 0 {
+		t.Errorf("a value was executed: %q exist", found)
+	}
+}
+
+// TestLaunchFioHostile checks that folders reach fio as they are.
+func TestLaunchFioHostile(t *testing.T) {
+	t.Parallel()
+	j := newJob(t)
+	writeExecutable(t, filepath.Join(j.dir, "bin", "fio"), `#!/bin/bash
+[[ $1 != --enghelp ]] || exec echo libaio
+printf '%s\0' "$PWD" "$@" "$KVBENCH_TEST_VAR" >"$TOP/argv"
+`)
+	for i, name := range hostileNames {
+		where := filepath.Join(j.dir, fmt.Sprint(i))
+		data, out := filepath.Join(where, "data"+name), filepath.Join(where, "job"+name)
+		if err := os.MkdirAll(data, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		j.must(".", "kvbench", "launch", "--format", "fio", "--output="+out, "--model", "examples/model_qwen3_8b.yaml", "--isl", "256",
+			"--page_size", "64", "--backend", "POSIX", "--filepath="+data, "--setup=export KVBENCH_TEST_VAR=\"a b\"")
+		if text, err := j.run(".", filepath.Join(out, "job.sh")); err != nil {
+			t.Errorf("%q: %v\n%s", name, err, text)
+			continue
+		}
+		if got, want := j.words("argv"), []string{data, "--section=0001", "--output-format=json", filepath.Join(out, "job.fio"), "a b"}; !slices.Equal(got, want) {
+			t.Errorf("fio ran with %q, want %q", got, want)
+		}
+	}
+	if found, _ := filepath.Glob(filepath.Join(j.dir, "*/owned")); len(found) > 0 {
+		t.Errorf("a value was executed: %q exist", found)
+	}
 }
 
 // after returns the word after another.
@@ -223,15 +352,21 @@ func TestLaunchShellcheck(t *testing.T) {
 	}
 	j := newJob(t)
 	n := 0
-	for _, format := range []string{"sh", "toml", "mpi", "slurm"} {
+	for _, format := range append(slices.Clone(jobFormats), "fio") {
 		for i, more := range [][]string{
 			{"--backend", "POSIX", "--filepath", "a b"},
 			{"--backend", "UCX", "--source", "gpu", "--destination", "gpu", "--fabric", "roce", "--nics", "mlx5_0:1,mlx5_1:1", "--setup", "module load x", "--num_initiator_dev", "2", "--num_target_dev", "2"},
 			{"--backend", "OBJ", "--obj_secret_key", "geheim", "--obj_access_key", "key", "--obj_bucket_name", "b", "--timeout", "none"},
 		} {
 			out := fmt.Sprintf("%s%d", format, i)
-			if format == "slurm" {
+			if format == "fio" && i > 0 { // it runs storage plans only
+				continue
+			}
+			switch format {
+			case "slurm":
 				more = append(more, "--image", "i", "--mounts", "/a:/b", "--partition", "p", "--time", "10", "--gpus", "2")
+			case "compose", "k8s":
+				more = append(more, "--image", "i", "--time", "10")
 			}
 			j.must(".", append([]string{"kvbench", "launch", "--format", format, "-o", out, "--model", "examples/model_qwen3_8b.yaml", "--isl", "256", "--page_size", "64"}, more...)...)
 			scripts, _ := filepath.Glob(filepath.Join(j.dir, out, "*.s*"))
@@ -244,25 +379,48 @@ func TestLaunchShellcheck(t *testing.T) {
 			}
 		}
 	}
-	if n != 36 {
-		t.Errorf("%d scripts were checked, want 36", n)
+	// Five formats have 9, Kubernetes 4 for each of three jobs, and fio 2.
+	if want := 5*9 + 3*4 + 2; n != want {
+		t.Errorf("%d scripts were checked, want %d", n, want)
 	}
 }
 
 // TestLaunch200 checks that a sweep of 200 points becomes one job and comes back as 200
-// results.
+// results. With KVBENCH_FULL, it tries every format.
 func TestLaunch200(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long")
 	}
-	t.Parallel()
+	formats := jobFormats
+	if os.Getenv("KVBENCH_FULL") == "" {
+		formats = []string{"sh", "k8s"}
+	}
+	for _, format := range formats {
+		t.Run(format, func(t *testing.T) {
+			t.Parallel()
+			launch200(t, format)
+		})
+	}
+}
+
+func launch200(t *testing.T, format string) {
 	j := newJob(t)
-	out := j.must(".", "kvbench", "launch", "--format", "sh", "-o", "job", "--model", "examples/model_qwen3_8b.yaml", "--isl", "64..12800+64", "--page_size", "64", "--backend", "POSIX")
+	j.schedulers()
+	sweep := []string{"--model", "examples/model_qwen3_8b.yaml", "--isl", "64..12800+64", "--page_size", "64", "--backend", "POSIX"}
+	argv := append([]string{"kvbench", "launch", "--format", format, "-o", "job"}, sweep...)
+	if format == "k8s" || format == "compose" {
+		argv = append(argv, "--image", "i")
+	}
+	out := j.must(".", argv...)
 	if want := "job: 200 runs, for nixlbench 1.4.0; see job/README.md\n"; out != want {
 		t.Errorf("%s, want %s", out, want)
 	}
-	j.must(".", filepath.Join(j.dir, "job/job.sh"))
-	j.must(".", "kvbench", "collect", "-o", "r.jsonl", "job")
+	if out, err := j.start(format, filepath.Join(j.dir, "job")); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, err := j.run(".", "kvbench", "collect", "-o", "r.jsonl", "job"); err != nil {
+		t.Errorf("%.1000s", out)
+	}
 	list := results(t, filepath.Join(j.dir, "r.jsonl"))
 	hashes := map[string]bool{}
 	for _, r := range list {
@@ -275,9 +433,40 @@ func TestLaunch200(t *testing.T) {
 		t.Errorf("%d results with %d hashes, want 200", len(list), len(hashes))
 	}
 	// kvbench profile has the same points.
-	cmd := j.must(".", "kvbench", "profile", "--quiet", "--resume", "--output", "r.jsonl", "--nixlbench_release", "1.4.0", "--model", "examples/model_qwen3_8b.yaml", "--isl", "64..12800+64", "--page_size", "64", "--backend", "POSIX")
+	cmd := j.must(".", append([]string{"kvbench", "profile", "--quiet", "--resume", "--output", "r.jsonl", "--nixlbench_release", "1.4.0"}, sweep...)...)
 	if list := results(t, filepath.Join(j.dir, "r.jsonl")); len(list) != 200 {
 		t.Errorf("profile --resume ran %d more\n%s", len(list)-200, cmd)
+	}
+}
+
+// TestLaunchKubernetes runs pods that use a real etcd.
+func TestLaunchKubernetes(t *testing.T) {
+	t.Parallel()
+	j := newJob(t)
+	real := realEtcd()
+	if real == "" {
+		t.Skip("etcd is not installed: no pods used it")
+	}
+	if err := os.Symlink(real, filepath.Join(j.dir, "bin", "etcd")); err != nil {
+		t.Fatal(err)
+	}
+	j.must(".", "kvbench", "launch", "--format", "k8s", "-o", "job", "--image", "i", "--nodes", "4", "--model", "examples/model_qwen3_8b.yaml", "--isl", "256,512", "--page_size", "64",
+		"--backend", "UCX", "--source", "memory", "--destination", "memory", "--num_initiator_dev", "2", "--num_target_dev", "2", "--mode", "SG")
+	if out, err := j.start("k8s", filepath.Join(j.dir, "job")); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if text := j.must(".", "kvbench", "collect", "-o", "r.jsonl", "job"); text != "job: note: 2 results, 2 ok\n" {
+		t.Error(text)
+	}
+	// Each pod printed the logs of its own process.
+	for i := range 4 {
+		logs, _ := filepath.Glob(filepath.Join(j.dir, fmt.Sprintf("job/logs/*/kvbench-%d-*.log", i)))
+		if len(logs) != 1 {
+			t.Fatalf("logs of pod %d: %q", i, logs)
+		}
+		if text, _ := os.ReadFile(logs[0]); !strings.Contains(string(text), "0002: done in ") || strings.Count(string(text), "\n@0001 ") != 1 {
+			t.Errorf("pod %d printed\n%s", i, text)
+		}
 	}
 }
 
@@ -293,7 +482,7 @@ func TestLaunchSecrets(t *testing.T) {
 		t.Errorf("a secret is in the job: %s", text)
 	}
 	text, err := j.run(".", filepath.Join(j.dir, "job/job.sh"))
-	if err == nil || !strings.Contains(text, ": the environment variable with a secret of the plan is not set\n") {
+	if err == nil || !strings.Contains(text, ": the environment variable AWS_SECRET_ACCESS_KEY, a secret of the plan, is not set: set it, for example with --setup\n") {
 		t.Errorf("without the secret: %v\n%s", err, text)
 	}
 	manifest, _ := os.ReadFile(filepath.Join(j.dir, "job/manifest.ndjson"))
@@ -307,6 +496,45 @@ func TestLaunchSecrets(t *testing.T) {
 	}
 	if text, err := j.run(".", "grep", "-r", "it's", "job/logs"); err == nil {
 		t.Errorf("a secret is in the logs: %s", text)
+	}
+}
+
+// TestLaunchFio runs a job with a real fio, of a read through the page cache and of a
+// write.
+func TestLaunchFio(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("fio"); err != nil {
+		t.Skip("fio is not installed: no job was run with it")
+	}
+	j := newJob(t)
+	for _, direction := range [][]string{{"file", "memory"}, {"memory", "file"}} {
+		out := "it's a job " + direction[0]
+		folder := "data $(x);#" + direction[0]
+		if err := os.Mkdir(filepath.Join(j.dir, folder), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		j.must(".", "kvbench", "launch", "--format", "fio", "-o", out, "--model", "examples/model_qwen3_8b.yaml", "--isl", "64,128", "--page_size", "64", "--access_pattern", "layer",
+			"--backend", "POSIX", "--source", direction[0], "--destination", direction[1], "--num_iter", "16", "--num_threads", "2", "--filepath", filepath.Join(j.dir, folder))
+		text, err := j.run(".", filepath.Join(j.dir, out, "job.sh"))
+		if err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		results := direction[0] + ".jsonl"
+		if text := j.must(".", "kvbench", "collect", "-o", results, out); text != out+": note: 2 results, 2 ok\n" {
+			t.Error(text)
+		}
+		if text := j.must(".", "kvbench", "report", "--columns", "isl,block_size_bytes,batch_size,bandwidth_gb_per_s,measured_by", "--format", "csv", results); !regexp.MustCompile(
+			`^.*\n64,131072,36,[0-9]+\.[0-9]{6},fio-[0-9.]+\n128,131072,72,[0-9]+\.[0-9]{6},fio-[0-9.]+\n$`).MatchString(text) {
+			t.Error(text)
+		}
+		// A thread moves a batch of 36 blocks of 131,072 bytes 16 times.
+		logs, _ := filepath.Glob(filepath.Join(j.dir, out, "logs/*/0001/0.out"))
+		if len(logs) != 1 {
+			t.Fatalf("logs: %q", logs)
+		}
+		if said, _ := os.ReadFile(logs[0]); !strings.Contains(string(said), `"io_bytes" : 150994944,`) {
+			t.Errorf("fio printed %s", said)
+		}
 	}
 }
 

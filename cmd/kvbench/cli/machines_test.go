@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// TestEtcdHere checks the warning about etcd on this machine under a name that other
-// machines may also use: the run may be meant for one machine or for two.
+// TestEtcdHere checks the warning about etcd on this machine under a name that
+// other machines may also use, because the run may be meant for one machine or
+// for two.
 func TestEtcdHere(t *testing.T) {
 	name, err := os.Hostname()
 	if err != nil || name == "" || strings.HasPrefix(name, "localhost") {

@@ -40,7 +40,7 @@ func (a *app) matrixCmd() *command {
 	flags := a.transferFlags("decode.")
 	for _, f := range flags {
 		if f.name == lengthField {
-			f.arg, f.help = "LENGTHS", "Input tokens: N, a list, normal(MEAN,STD) or lognormal(MEAN,STD). The lengths of a list are taken in turn"
+			f.arg, f.help = "LENGTHS", "Input tokens: N, a list, normal(MEAN,STD) or lognormal(MEAN,STD). The lengths in a list are used in turn"
 		}
 	}
 	return &command{
@@ -52,10 +52,10 @@ func (a *app) matrixCmd() *command {
 			&flagSpec{name: "seed", arg: "N", group: groupWorkload, def: "0", help: "Seed for lengths drawn from a distribution"},
 			&flagSpec{name: "prefill_workers", arg: "N", group: groupWorkload, help: "Number of prefill workers. Requests go to them in turn"},
 			&flagSpec{name: "decode_workers", arg: "N", group: groupWorkload, help: "Number of decode workers. Requests go to them in turn"},
-			&flagSpec{name: "world", arg: "N", group: groupWorkload, help: "Ranks of all workers. The number of workers follows from it"},
-			&flagSpec{name: "max_batch_memory", arg: "BYTES", group: groupWorkload, def: "100GB", help: "Maximum that the requests of one matrix move. A larger request has a matrix of its own"},
-			&flagSpec{name: "output", short: "o", arg: "DIR", group: groupOutput, help: "Folder to write; it must not exist, or be empty"},
-			&flagSpec{name: "rounded", bool: true, group: groupOutput, help: "Write 984.38M, as the Python KVBench does, not exact bytes"}),
+			&flagSpec{name: "world", arg: "N", group: groupWorkload, help: "Number of ranks in all workers. It determines the number of workers"},
+			&flagSpec{name: "max_batch_memory", arg: "BYTES", group: groupWorkload, def: "100GB", help: "Maximum number of bytes that one matrix moves. A larger request gets its own matrix"},
+			&flagSpec{name: "output", short: "o", arg: "DIR", group: groupOutput, help: "Folder to create; an existing folder must be empty"},
+			&flagSpec{name: "rounded", bool: true, group: groupOutput, help: "Write rounded sizes such as 984.38M, as the Python KVBench does"}),
 		exec: a.matrix,
 	}
 }
@@ -63,7 +63,7 @@ func (a *app) matrixCmd() *command {
 // maxCacheBlocks is the maximum number of blocks in all prefix caches.
 const maxCacheBlocks = 1 << 22
 
-// workload has the values of the command's own flags.
+// workload holds the values of the command's own flags.
 type workload struct {
 	trace                  string
 	lengths                requests.Lengths // nil if the configuration has the length
@@ -88,8 +88,9 @@ func (a *app) matrix(ctx context.Context, c *command) error {
 	}
 	defer done()
 
-	// An interrupt ends after a request. It does not wait long for one that does not
-	// come, and a second interrupt does not wait at all.
+	// An interrupt takes effect after the current request. It does not wait
+	// long for a request that never arrives, and a second interrupt does not
+	// wait at all.
 	a.endsGracefully()
 	defer context.AfterFunc(ctx, func() {
 		a.graceful.Store(false)
@@ -119,8 +120,8 @@ func (a *app) matrix(ctx context.Context, c *command) error {
 	return a.showMatrices(first, g, totals, name)
 }
 
-// workload reads the command's own flags. Lengths that are not a single number are
-// replaced by the first of them, so that the rest of the configuration can be read.
+// workload reads the command's own flags. If the length is not a single number,
+// the configuration gets the first length, so that the rest of it can be read.
 func (a *app) workload(c *command) (*workload, error) {
 	w := &workload{}
 	var errs diag.List
@@ -182,8 +183,8 @@ func (a *app) batchMemory(c *command) (int64, error) {
 	return 0, d.HintUnlessEmpty(a.schema.NumberHint(bytesUnit, text))
 }
 
-// generator returns a generator for the model and the configuration, which must be one
-// each, the transfer of one request, and the request.
+// generator returns a generator for the only model and configuration, the
+// transfer of one request, and that request.
 func (a *app) generator(c *command, w *workload) (g *matrix.Generator, first *plan.Transfer, req *plan.Request, err error) {
 	fail := func(err error) (*matrix.Generator, *plan.Transfer, *plan.Request, error) { return nil, nil, nil, err }
 	planners := plan.NewPlanners(a.schema, a.schema.Nixlbench.Default, "")
@@ -303,7 +304,7 @@ func (a *app) writeMatrices(ctx context.Context, w *workload, g *matrix.Generato
 	return totals, err
 }
 
-// noteMatrices prints notes on values that did not have the effect that one might expect.
+// noteMatrices prints notes on values that did not have the expected effect.
 func (a *app) noteMatrices(w *workload, g *matrix.Generator, req *plan.Request, t *matrix.Totals) {
 	memory := req.Config.Values[memoryField].Origin
 	switch {
@@ -316,7 +317,7 @@ func (a *app) noteMatrices(w *workload, g *matrix.Generator, req *plan.Request, 
 		a.print.Print(diag.Notef(diag.Pos{File: w.trace}, "without hash_ids, nothing is known to be in the prefix cache: %s has no effect", memory))
 	}
 	if t.Large > 0 {
-		a.print.Print(diag.Notef(diag.Pos{}, "requests that move more than --max_batch_memory, %s, each in a matrix of its own: %d of %d", diag.Bytes(w.maxBatch), t.Large, t.Requests))
+		a.print.Print(diag.Notef(diag.Pos{}, "%d of %d requests move more than --max_batch_memory, %s; each has its own matrix", t.Large, t.Requests, diag.Bytes(w.maxBatch)))
 	}
 }
 
@@ -358,8 +359,8 @@ func (a *app) showMatrices(first *plan.Transfer, g *matrix.Generator, t *matrix.
 // newFolder is a folder that is written atomically.
 type newFolder struct{ name, temp string }
 
-// createFolder creates a temporary folder that replaces name, which must not exist, or be
-// an empty folder.
+// createFolder creates a temporary folder that will replace name, which must be
+// an empty folder or not exist.
 func (a *app) createFolder(name string) (*newFolder, error) {
 	name = filepath.Clean(name)
 	if base := filepath.Base(name); base == "." || base == ".." {
@@ -384,7 +385,7 @@ func (a *app) createFolder(name string) (*newFolder, error) {
 	return d, nil
 }
 
-// mayCreate returns an error unless a folder can get this name.
+// mayCreate returns an error unless a folder with this name can be created.
 func mayCreate(name string) error {
 	info, err := os.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {

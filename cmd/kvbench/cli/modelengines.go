@@ -78,7 +78,8 @@ func enginesValue(doubts map[string]plan.Doubt, engines []string) map[string]any
 	return all
 }
 
-// modelsCSV writes a row for each model.
+// modelsCSV writes a row for each model. The reasons for doubts are only in JSON and text,
+// because cells should be short.
 func modelsCSV(w io.Writer, labels, engines []string, rows []map[string]any) error {
 	out := csv.NewWriter(w)
 	out.Write(slices.Concat(labels, []string{"from"}, engines, []string{"unverified", countedFor}))
@@ -93,11 +94,7 @@ func modelsCSV(w io.Writer, labels, engines []string, rows []map[string]any) err
 		}
 		for _, engine := range engines {
 			one, _ := values["engines"].(map[string]any)[engine].(map[string]string)
-			text := one["cache"]
-			if one["why"] != "" {
-				text += ": " + one["why"]
-			}
-			cells = append(cells, text)
+			cells = append(cells, one["cache"])
 		}
 		list, _ := values["unverified"].([]string)
 		engine, _ := values[countedFor].(string)

@@ -30,7 +30,7 @@ const (
 
 func programFlag() *flagSpec {
 	return &flagSpec{name: "nixlbench", arg: "COMMAND", group: groupRun, pref: true, def: nixlbench.Program,
-		help: "Command that starts nixlbench, such as 'srun -n1 nixlbench'. It is split into words the way a shell does, but is not run by a shell"}
+		help: "Command that starts nixlbench, such as 'srun -n1 nixlbench'. It is split into words the way a shell does, but is not run by a shell. " + builtinName + ": kvbench itself measures, if it can run the plan"}
 }
 
 func releasesFlag() *flagSpec {
@@ -106,6 +106,9 @@ func (c *command) program() ([]string, error) {
 	if !ok {
 		text = nixlbench.Program
 	}
+	if text == builtinName {
+		return builtinProgram()
+	}
 	words, err := nixlbench.Split(text)
 	if err != nil {
 		return nil, from.Errorf("%q is not a valid command: %v", text, err)
@@ -116,6 +119,9 @@ func (c *command) program() ([]string, error) {
 // probe asks the program for its flags and compares them with the table.
 func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, error) {
 	n := a.schema.Nixlbench.Runs.Get()
+	if isBuiltin(words) {
+		return a.builtinInstalled(), nil
+	}
 	shown := diag.Printable(words[0])
 	if _, err := exec.LookPath(words[0]); err != nil {
 		what := fmt.Sprintf("cannot be started: %v", diag.Cause(err))
@@ -127,6 +133,7 @@ func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, 
 		}
 		return nil, diag.Errorf(diag.Pos{}, "%s %s", shown, what).
 			WithHint("get it from %s, or set its path with --nixlbench", n.Home).
+			WithHint("'--nixlbench %s' measures storage without it", builtinName).
 			WithHint("'%s plan' works without it", program)
 	}
 	argv := append(append([]string{}, words...), n.Probe.Option)
@@ -136,7 +143,8 @@ func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, 
 	}
 	flags, err := nixlbench.ReadFlags(n.Probe, out)
 	if err != nil {
-		// The exit code alone tells nothing: it is 1 even if nixlbench prints its flags.
+		// The exit code is not enough: it is 1 even if nixlbench prints its
+		// flags.
 		d := diag.Errorf(diag.Pos{}, "%s is not nixlbench: %v; it %s", strings.Join(words, " "), err, exit.String())
 		if exit.Stopped {
 			d.Msg = fmt.Sprintf("%s did not answer %s within %v", strings.Join(words, " "), n.Probe.Option, probeTimeout)

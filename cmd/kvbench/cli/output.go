@@ -103,7 +103,8 @@ func (a *app) create(name string) (*output, error) {
 	if info, err := os.Lstat(name); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return nil, diag.Errorf(diag.Pos{File: name}, "is a symbolic link; nothing written").WithHint("use the file it points to")
 	}
-	// Process numbers alone are not unique: they are reused, in containers soon.
+	// Process numbers are not unique: they are reused, especially in
+	// containers.
 	temp := fmt.Sprintf("%s.%d.%x.partial", name, os.Getpid(), time.Now().UnixNano())
 	a.takeSignals()
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)

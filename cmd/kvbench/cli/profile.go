@@ -14,13 +14,11 @@ import (
 	"time"
 
 	"kvbench/engine/diag"
-	"kvbench/engine/model"
 	"kvbench/engine/nixlbench"
 	"kvbench/engine/plan"
 	"kvbench/engine/report"
 	"kvbench/engine/runner"
 	"kvbench/engine/schema"
-	"kvbench/engine/sweep"
 )
 
 const groupRun = "The run"
@@ -37,40 +35,43 @@ func (a *app) profileCmd() *command {
 		&flagSpec{name: "launch", arg: "HOW", more: true, group: groupRun, values: []string{runner.LaunchPair, runner.LaunchSingle},
 			help: "Which processes of a run to start here. pair: all of them; single: one; the default is pair unless another machine is involved"},
 		&flagSpec{name: "repeat", arg: "N", group: groupRun, def: "1", help: "Run every plan N times, in turn"},
-		&flagSpec{name: "timeout", arg: "TIME", group: groupRun, help: "Time limit for a run, such as 90s or 10m, or none. The default is 10 minutes plus the time to move the run's data at 10 MB/s"},
-		&flagSpec{name: "grace", arg: "TIME", more: true, group: groupRun, def: "10s", help: "How long nixlbench may take to exit before it is killed"},
-		&flagSpec{name: "force", bool: true, more: true, group: groupRun, help: "Run even if memory or disk looks too small"},
-		&flagSpec{name: "cleanup", bool: true, group: groupRun, help: "Remove the files that the runs create; files that existed before stay"},
-		&flagSpec{name: "fail_fast", bool: true, more: true, group: groupRun, help: "Stop after the first run that fails"},
-		&flagSpec{name: "output", arg: "FILE", group: groupRun, help: "Append the results to this file, one JSON object per line"},
-		&flagSpec{name: "keep_output", bool: true, more: true, group: groupRun, help: "Save what nixlbench prints to files next to the --output file, one per run"},
-		&flagSpec{name: "resume", bool: true, group: groupRun, help: "Skip the runs that the --output file already contains"},
-		&flagSpec{name: "show_secrets", bool: true, more: true, group: groupRun, help: "Print secrets instead of masking them"})
+		&flagSpec{name: "fail_fast", bool: true, more: true, group: groupRun, help: "Stop after the first run that fails"})
 	return &command{
 		name:  "profile",
 		axes:  true,
 		short: "Run nixlbench with the plan and save its results",
-		flags: append(flags, a.benchFlags()...),
+		flags: slices.Concat(flags, runFlags(), a.benchFlags()),
 		exec:  a.profile,
+	}
+}
+
+// runFlags returns the flags of commands that run nixlbench.
+func runFlags() []*flagSpec {
+	return []*flagSpec{
+		{name: "timeout", arg: "TIME", group: groupRun, help: "Time limit for a run, such as 90s or 10m, or none. The default is 10 minutes plus the time to move the run's data at 10 MB/s"},
+		{name: "grace", arg: "TIME", more: true, group: groupRun, def: "10s", help: "How long nixlbench may take to exit before it is killed"},
+		{name: "force", bool: true, more: true, group: groupRun, help: "Run even if memory or disk looks too small"},
+		{name: "cleanup", bool: true, group: groupRun, help: "Remove the files that the runs create; files that existed before stay"},
+		{name: "output", arg: "FILE", group: groupRun, help: "Append the results to this file, one JSON object per line"},
+		{name: "keep_output", bool: true, more: true, group: groupRun, help: "Save what nixlbench prints to files next to the --output file, one per run"},
+		{name: "resume", bool: true, group: groupRun, help: "Skip the runs that the --output file already contains"},
+		{name: "show_secrets", bool: true, more: true, group: groupRun, help: "Print secrets instead of masking them"},
 	}
 }
 
 // profile is the state of a profile command.
 type profile struct {
 	*app
+	*points
 	session  runner.Session
-	points   []point
 	view     schema.View // of the table of results
 	briefs   *runner.Briefs
-	axes     []*schema.Field // fields with several values
-	knobs    []*schema.Flag  // nixlbench flags with several values
 	repeat   int
 	dryRun   bool
 	failFast bool
 	resume   bool
 	secrets  bool
 	quiet    bool
-	failed   bool
 	shown    bool     // whether a command has been printed
 	told     bool     // whether tell has printed its message
 	masked   bool     // whether the warning about masked secrets has been printed
@@ -80,49 +81,62 @@ type profile struct {
 	stop     context.CancelFunc
 }
 
-// point is a plan with the outcome of its runs.
-type point struct {
-	*plan.Plan
-	refused error
-	records []*runner.Brief
-}
-
 func (a *app) profile(ctx context.Context, c *command) error {
 	a.endsGracefully()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	p := &profile{app: a, stop: stop}
 	var errs diag.List
+	fit, err := c.boolean("fit")
+	errs.Add(err)
+	p.failFast, err = c.boolean("fail_fast")
+	errs.Add(err)
+	p.repeat, err = c.count("repeat")
+	errs.Add(err)
+	p.session.Launch, err = c.choice("launch")
+	errs.Add(err)
+	if errs = append(errs, p.settings(c)...); len(errs) > 0 {
+		return errs
+	}
+	release, from, err := p.release(ctx, c)
+	if err != nil {
+		return err
+	}
+	if p.points, err = a.plans(c, release, from, fit); err != nil {
+		return err
+	}
+	if err := p.openJournal(c); err != nil {
+		return err
+	}
+	defer p.closeJournal()
+	return p.run(ctx)
+}
+
+// settings reads the flags of commands that run nixlbench.
+func (p *profile) settings(c *command) diag.List {
+	var errs diag.List
 	set := func(dst *bool, name string) {
 		var err error
 		*dst, err = c.boolean(name)
 		errs.Add(err)
 	}
-	var fit bool
-	set(&fit, "fit")
 	set(&p.dryRun, "dry_run")
 	set(&p.quiet, "quiet")
-	set(&p.failFast, "fail_fast")
 	set(&p.resume, "resume")
 	set(&p.secrets, "show_secrets")
 	set(&p.session.Force, "force")
 	set(&p.session.Cleanup, "cleanup")
 	set(&p.session.KeepOutput, "keep_output")
 	var err error
-	p.repeat, err = c.count("repeat")
+	p.session.Timeout, err = c.timeout()
 	errs.Add(err)
-	if text, _, _ := c.value("timeout"); text == "none" || text == "0" {
-		p.session.Timeout = -1
-	} else {
-		p.session.Timeout, err = c.duration("timeout")
-		errs.Add(err)
-	}
 	p.session.Ending.Grace, err = c.duration("grace")
-	errs.Add(err)
-	p.session.Launch, err = c.choice("launch")
 	errs.Add(err)
 	p.session.Program, err = c.program()
 	errs.Add(err)
+	if isBuiltin(p.session.Program) {
+		p.session.InPlace = builtinName
+	}
 	switch out, from, ok := c.value("output"); {
 	case ok && out == "":
 		errs = append(errs, from.Errorf("\"\" is not allowed: expected the name of a file"))
@@ -138,36 +152,41 @@ func (a *app) profile(ctx context.Context, c *command) error {
 	if len(errs) == 0 && p.session.Cleanup && !p.session.Local() {
 		errs = append(errs, diag.Usagef("--cleanup: nixlbench is started by %s, and its files may be on another machine", diag.Printable(p.session.Program[0])))
 	}
-	if len(errs) > 0 {
-		return errs
+	return errs
+}
+
+// openJournal opens the file of --output, if there is one.
+func (p *profile) openJournal(c *command) error {
+	out, _, ok := c.value("output")
+	if !ok || p.dryRun {
+		return nil
 	}
-	release, from, err := p.release(ctx, c)
+	j, err := runner.OpenJournal(out, p.resume, p.guard.watch)
 	if err != nil {
 		return err
 	}
-	if err := p.plan(c, release, from, fit); err != nil {
-		return err
+	p.session.Journal = j
+	for _, d := range diag.All(j.Bad) {
+		d.Severity = diag.Warning
+		p.print.Print(d)
 	}
-	if out, _, ok := c.value("output"); ok && !p.dryRun {
-		if p.session.Journal, err = runner.OpenJournal(out, p.resume, a.guard.watch); err != nil {
-			return err
-		}
-		defer p.session.Journal.Close()
-		for _, d := range diag.All(p.session.Journal.Bad) {
-			d.Severity = diag.Warning
-			p.print.Print(d)
-		}
-		if p.session.KeepOutput && !p.session.Journal.Resumable() {
-			return diag.Errorf(diag.Pos{File: out}, "is not a regular file, so --keep_output cannot put files next to it")
-		}
-		p.session.Journal.Rescue = func(line []byte) {
-			p.progress.print(func() { p.stderr.Write(diag.Escaped(line)) })
-		}
-		if torn := p.session.Journal.Torn; torn != "" {
-			a.print.Print(diag.Warnf(diag.Pos{File: out}, "the last line was truncated; it was moved to %s", diag.Printable(torn)))
-		}
+	if p.session.KeepOutput && !j.Resumable() {
+		j.Close()
+		return diag.Errorf(diag.Pos{File: out}, "is not a regular file, so --keep_output cannot put files next to it")
 	}
-	return p.run(ctx)
+	j.Rescue = func(line []byte) {
+		p.progress.print(func() { p.stderr.Write(diag.Escaped(line)) })
+	}
+	if torn := j.Torn; torn != "" {
+		p.print.Print(diag.Warnf(diag.Pos{File: out}, "the last line was truncated; it was moved to %s", diag.Printable(torn)))
+	}
+	return nil
+}
+
+func (p *profile) closeJournal() {
+	if p.session.Journal != nil {
+		p.session.Journal.Close()
+	}
 }
 
 // release identifies the installed nixlbench and the release to plan for; from
@@ -178,6 +197,9 @@ func (p *profile) release(ctx context.Context, c *command) (name, from string, e
 		return "", "", err
 	}
 	asked := name != ""
+	if newest := p.schema.Nixlbench.Newest(); asked && p.session.InPlace != "" && name != newest {
+		return "", "", diag.Usagef("--nixlbench %s runs plans for release %s only: omit --nixlbench_release", builtinName, newest)
+	}
 	in, err := p.probe(ctx, p.session.Program)
 	switch {
 	case err == nil:
@@ -209,142 +231,6 @@ func (p *profile) release(ctx context.Context, c *command) (name, from string, e
 	return in.Release, "the installed nixlbench", nil
 }
 
-// plan makes the plans. If some cannot be made, it reports the errors immediately,
-// because running the others may take hours.
-func (p *profile) plan(c *command, release, from string, fit bool) error {
-	knobs, err := c.knobs(p.schema)
-	if err != nil {
-		return err
-	}
-	given, err := c.knobValues(p.schema, release, knobs)
-	if err != nil {
-		return err
-	}
-	jobs, err := p.prepare(c, plan.NewPlanners(p.schema, release, from), false, given)
-	expectLong()
-	if err != nil && len(jobs) == 0 {
-		return err
-	}
-	p.report(err)
-	p.failed = err != nil
-	asked := jobs
-	jobs, sweep, err := p.spread(jobs)
-	if err != nil && len(jobs) == 0 {
-		return err
-	} else if err != nil {
-		p.report(err)
-		p.failed = true
-	}
-	type source struct {
-		model *model.Model
-		file  string
-	}
-	warned := map[source]bool{}
-	var failures, warnings reasons
-	for i, j := range jobs {
-		j.Fit, j.Least = fit, fit
-		done := p.guard.enter(j.Model.File)
-		plans, err := j.Planner.Plans(j.Request)
-		done()
-		if err != nil {
-			p.failed = true
-			err = about(j.Request, err)
-			if len(jobs) == 1 && len(plans) == 0 {
-				return err
-			}
-			if sweep == nil {
-				p.report(err)
-			} else {
-				failures.add(err, uint64(i))
-			}
-		}
-		if len(plans) == 0 {
-			continue
-		}
-		if of := (source{j.Model, j.Config.File}); !warned[of] {
-			warned[of] = true
-			whole := asked[slices.IndexFunc(asked, func(a plan.Item) bool { return a.Model == of.model && a.Config.File == of.file })]
-			shown := planShown(plans[0])
-			shown.Runs = true
-			p.warnMissing(whole, quantityNames(plans[0]), shown)
-		}
-		if sweep == nil {
-			p.warn(plans)
-		}
-		for _, pl := range plans {
-			for _, w := range pl.Warnings {
-				if sweep != nil {
-					warnings.add(w, uint64(i))
-				}
-			}
-			pt := point{Plan: pl}
-			for i := range pl.Violations {
-				w := pl.Violations[i].Warning()
-				w.Severity = diag.Error
-				pt.refused = w
-				p.print.Print(w)
-			}
-			p.points = append(p.points, pt)
-		}
-	}
-	for _, f := range warnings {
-		p.print.Print(counted(sweep, f, sweep.Points, manyWarned))
-	}
-	for _, f := range failures {
-		p.print.Print(counted(sweep, f, sweep.Points, manyNotRun))
-	}
-	if len(p.points) == 0 {
-		return errShown
-	}
-	return nil
-}
-
-const manyNotRun = "%d of %d plans cannot be made because of this; the numbers are from the first: %s"
-
-// reasons counts the errors or warnings that points of a sweep have in common.
-type reasons []sweep.Failed
-
-func (r *reasons) add(err error, point uint64) {
-	i := slices.IndexFunc(*r, func(f sweep.Failed) bool { return diag.Kind(f.Err) == diag.Kind(err) })
-	if i < 0 {
-		*r = append(*r, sweep.Failed{Err: err, First: point})
-		i = len(*r) - 1
-	}
-	(*r)[i].Count++
-}
-
-// maxPoints is the maximum number of plans to run.
-const maxPoints = 10_000
-
-// spread returns an item for each point if fields or nixlbench flags have several
-// values. If some points cannot be made, it returns the others along with an error. If
-// nothing has several values, it returns the jobs and no sweep.
-func (p *profile) spread(jobs []plan.Item) ([]plan.Item, *sweep.Sweep, error) {
-	for i := range p.schema.Fields {
-		f := &p.schema.Fields[i]
-		if slices.ContainsFunc(jobs, func(j plan.Item) bool { return j.Config.Varies(f.Var) }) {
-			p.axes = append(p.axes, f)
-		}
-	}
-	p.knobs = knobsOf(jobs)
-	if p.axes == nil && p.knobs == nil {
-		return jobs, nil, nil
-	}
-	s, left, err := sweep.New(jobs, sweep.Options{})
-	if err != nil {
-		return nil, nil, err
-	}
-	if s.Points > maxPoints {
-		return nil, nil, diag.Usagef("there are %d plans to run: at most %d are allowed", s.Points, maxPoints).
-			WithHint("run '%s plan' to see them all, and choose among them", program)
-	}
-	all := make([]plan.Item, s.Points)
-	for i := range all {
-		all[i].Request, all[i].Planner = s.Request(uint64(i))
-	}
-	return all, s, left
-}
-
 // run runs every point as often as requested.
 func (p *profile) run(ctx context.Context) error {
 	pipe := make(chan os.Signal, 1) // turn a closed pipe into a write error
@@ -354,19 +240,19 @@ func (p *profile) run(ctx context.Context) error {
 	p.session.Schema, p.session.Build, p.session.Ending.Hurry = p.schema, version(), p.hurry
 	p.view = report.WithAxes(p.schema.View("summary"), p.axes)
 	measures := p.schema.Nixlbench.Runs.Get().Measures
-	p.briefs = runner.NewBriefs(append(report.Kept(p.view, measures), report.NamesOf(p.knobs)...), measures)
+	p.briefs = runner.NewBriefs(append(report.Kept(p.view, measures), report.NamesOf(p.shownFlags())...), measures)
 	p.session.Warn = func(d *diag.Diag) { p.progress.print(func() { p.print.Print(d) }) }
 	p.session.Output = p.output
 	defer p.session.Close()
-	total := len(p.points) * p.repeat
+	total := len(p.list) * p.repeat
 	p.progress = progress{w: p.stderr, terminal: isTerminal(os.Stderr), quiet: p.quiet, total: total}
 	defer p.progress.clear()
 	for repeat := range p.repeat {
-		for i := range p.points {
+		for i := range p.list {
 			if ctx.Err() != nil || p.failed && p.failFast {
 				break
 			}
-			if err := p.one(ctx, &p.points[i], repeat+1); err != nil {
+			if err := p.one(ctx, &p.list[i], repeat+1); err != nil {
 				return err
 			}
 			p.progress.done++
@@ -374,7 +260,7 @@ func (p *profile) run(ctx context.Context) error {
 	}
 	p.progress.clear()
 	if len(p.left) > 0 {
-		p.print.Print(diag.Notef(diag.Pos{}, "nixlbench left files behind: %s", strings.Join(p.left, ", ")))
+		p.print.Print(diag.Notef(diag.Pos{}, "%s left files behind: %s", cmp.Or(p.session.InPlace, nixlbench.Program), strings.Join(p.left, ", ")))
 	}
 	if (total > 1 || p.quiet) && !p.dryRun {
 		if err := p.summary(); err != nil && ctx.Err() == nil {
@@ -400,7 +286,7 @@ func (p *profile) hintResume(total int) {
 		return
 	}
 	done := 0
-	for _, pt := range p.points {
+	for _, pt := range p.list {
 		for _, rec := range pt.records {
 			if rec.Status == runner.OK {
 				done++
@@ -422,7 +308,7 @@ func (p *profile) hintResume(total int) {
 // one runs a point once. An error ends the command.
 func (p *profile) one(ctx context.Context, pt *point, repeat int) error {
 	if p.session.Journal != nil && p.resume {
-		if rec := p.session.Journal.Done(runner.Hash(pt.Plan, repeat)); rec != nil {
+		if rec := p.session.Journal.Done(runner.HashBy(p.session.InPlace, pt.Plan, repeat)); rec != nil {
 			p.progress.plain("%s is already done", p.label(pt.Plan, repeat))
 			return p.keep(pt, rec)
 		}
@@ -663,9 +549,35 @@ func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 			p.left = append(p.left, file)
 		}
 	}
+	// Most notes apply to every run of a configuration.
 	for _, note := range rec.Notes[:len(rec.Notes)-rec.Quiet] {
-		p.print.Print(diag.Notef(at, "%s", note))
+		if key := at.File + ": " + note; !p.said[key] {
+			p.said[key] = true
+			p.print.Print(diag.Notef(at, "%s", note))
+		}
 	}
+}
+
+// shownFlags returns the nixlbench flags to show in the summary: those with several
+// values, and those that follow from transfers and in which points differ, because one
+// pair of ranks and all pairs at once may be alike in everything else.
+func (p *profile) shownFlags() []*schema.Flag {
+	list := slices.Clone(p.knobs)
+	for _, name := range schema.Keys(p.schema.Cache.Get().Transfer.Get().Flags) {
+		values := map[string]bool{}
+		for i := range p.points {
+			for _, f := range p.points[i].Flags {
+				if f.Name == name && p.points[i].Transfers() {
+					values[f.Value.Text()] = true
+				}
+			}
+		}
+		f := p.schema.Nixlbench.Flags[name]
+		if len(values) > 1 && !slices.Contains(p.knobs, f) {
+			list = append(list, f)
+		}
+	}
+	return list
 }
 
 // summary prints a table of all points.
@@ -674,9 +586,9 @@ func (p *profile) summary() error {
 	if !p.quiet {
 		out.WriteString("\n")
 	}
-	points := make([]report.Point, len(p.points))
-	for i := range p.points {
-		pt := &p.points[i]
+	points := make([]report.Point, len(p.list))
+	for i := range p.list {
+		pt := &p.list[i]
 		if len(pt.records) == 0 {
 			if err := p.keep(pt, runner.NewRecord(pt.Plan, 0, nil)); err != nil {
 				return err
@@ -684,7 +596,7 @@ func (p *profile) summary() error {
 		}
 		points[i] = pt.records
 	}
-	if err := report.Summary(&out, p.view, p.knobs, p.schema.Nixlbench.Runs.Get().Measures, points); err != nil {
+	if err := report.Summary(&out, p.view, p.shownFlags(), p.schema.Nixlbench.Runs.Get().Measures, points); err != nil {
 		return err
 	}
 	p.write(out.Bytes())
@@ -702,6 +614,14 @@ func (c *command) count(name string) (int, error) {
 		return 0, from.Errorf("%q is not allowed: expected a whole number from 1 to 1000000", text)
 	}
 	return n, nil
+}
+
+// timeout parses --timeout: 0 for the default, below 0 for none.
+func (c *command) timeout() (time.Duration, error) {
+	if text, _, _ := c.value("timeout"); text == "none" || text == "0" {
+		return -1, nil
+	}
+	return c.duration("timeout")
 }
 
 // duration parses a flag that is a duration.

@@ -60,7 +60,7 @@ func TestProfileParentKilledForking(t *testing.T) {
 // has open.
 func TestCleanupInUse(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux tells who has a file open")
+		t.Skip("only Linux shows who has a file open")
 	}
 	dir := t.TempDir()
 	name := filepath.Join(dir, "nixlbench_posix_test_file_initiator_0")
@@ -87,7 +87,7 @@ func TestCleanupInUse(t *testing.T) {
 // use in the meantime, even if that run's nixlbench does not have it open.
 func TestCleanupTwice(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux tells who has a file open")
+		t.Skip("only Linux shows who has a file open")
 	}
 	dir := t.TempDir()
 	name := filepath.Join(dir, "nixlbench_posix_test_file_initiator_0")

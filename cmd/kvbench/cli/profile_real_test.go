@@ -22,7 +22,7 @@ func realNixlbench(t *testing.T) string {
 			return path
 		}
 	}
-	t.Skip("SKIPPED: there is no nixlbench in PATH, so that nothing was run with the real program")
+	t.Skip("SKIPPED: there is no nixlbench in PATH, so nothing was run with the real program")
 	return ""
 }
 

@@ -51,7 +51,7 @@ func results(t testing.TB, name string) []result {
 	for line := range bytes.Lines(data) {
 		var r result
 		if err := json.Unmarshal(line, &r); err != nil || line[len(line)-1] != '\n' {
-			t.Fatalf("line %d is no result: %v\n%s", len(list)+1, err, line)
+			t.Fatalf("line %d is not a result: %v\n%s", len(list)+1, err, line)
 		}
 		list = append(list, r)
 	}
@@ -178,7 +178,7 @@ func TestProfileSignals(t *testing.T) {
 // even one that ignores signals.
 func TestProfileParentKilled(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("the kernel tells children of their parent's end on Linux only")
+		t.Skip("only Linux tells processes when their parent ends")
 	}
 	dir := t.TempDir()
 	cmd, child := startIgnoring(t, dir, smallRun(t)...)
@@ -396,7 +396,7 @@ func silentServer(t *testing.T) string {
 	}
 	if conn, err := net.DialTimeout("tcp", address, 200*time.Millisecond); err == nil {
 		conn.Close()
-		t.Skip("this system takes connections that nobody waits for")
+		t.Skip("this system accepts connections that nobody waits for")
 	}
 	return address
 }

@@ -47,6 +47,17 @@ func (p *progress) begin(label string) {
 	p.print(func() {})
 }
 
+// show shows a text on the progress line of a terminal.
+func (p *progress) show(text string) {
+	if !p.terminal {
+		return
+	}
+	p.mu.Lock()
+	p.current = text
+	p.mu.Unlock()
+	p.print(func() {})
+}
+
 // plain reports a point that takes no time.
 func (p *progress) plain(format string, args ...any) {
 	if p.quiet {

@@ -2,10 +2,15 @@ package cli
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"kvbench/engine/diag"
+	"kvbench/engine/launch"
+	"kvbench/engine/nixlbench"
 	"kvbench/engine/report"
 	"kvbench/engine/runner"
 )
@@ -13,16 +18,19 @@ import (
 // reportCmd shows results.
 func (a *app) reportCmd() *command {
 	columns := func() []string { return report.Columns(a.schema.View("report"), a.schema) }
+	names := report.MetricNames(a.schema)
 	return &command{
 		name:  "report",
 		words: "FILE [BASELINE]",
 		short: "Show profile results, or compare two results files",
-		flags: []*flagSpec{
+		flags: append([]*flagSpec{
 			{name: "columns", arg: "COLUMNS", group: groupOutput, words: columns, help: "Columns, separated by commas"},
 			{name: "match", arg: "COLUMNS", group: groupOutput, words: columns, help: "Compare with rows of BASELINE that are equal in these columns"},
-			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "markdown", "csv", "json"}, help: "Output format"},
+			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "markdown", "csv", "json", "html", "github", "junit"}, help: "Output format. html is a page with charts"},
+			{name: "threshold", arg: "PERCENT", group: groupGate, help: "Exit with code 1 if a row is worse by more than this, such as 5%"},
+			{name: "metric", arg: "METRICS", group: groupGate, def: names[0], words: func() []string { return names }, help: "Compare these, separated by commas: " + strings.Join(names[:3], ", ") + " and others"},
 			configFlag(),
-		},
+		}, a.resultsPageFlags()...),
 		exec: a.showResults,
 	}
 }
@@ -42,6 +50,10 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	if c.set["match"] && len(c.args) == 1 {
 		errs = append(errs, diag.Usagef("--match needs a second file: the baseline"))
 	}
+	page, err := a.resultsPage(c, format)
+	errs.Add(err)
+	gate, err := a.gate(c, format)
+	errs.Add(err)
 	if slices.Contains(c.args, "") {
 		errs = append(errs, diag.Usagef("\"\" is not the name of a file"))
 	}
@@ -49,17 +61,20 @@ func (a *app) showResults(_ context.Context, c *command) error {
 		return errs
 	}
 	view := a.schema.View(c.name)
-	options := &report.Options{Format: format, View: view, Columns: a.namedColumns(c, "columns"), Match: a.namedColumns(c, "match")}
+	options := &report.Options{Format: format, View: view, Columns: a.namedColumns(c, "columns"), Match: a.namedColumns(c, "match"), Gate: gate}
 	names, measures := options.Shown(a.schema)
 	keepMuch()
 	var read [2]*runner.Results
 	var failed [2]error
 	var all sync.WaitGroup
 	for i, name := range c.args {
-		if i > 0 && options.Match == nil { // only the measures of the baseline are shown
+		if i > 0 && options.Match == nil && gate == nil { // only the measures of the baseline are shown
 			names = nil
 		}
 		briefs := runner.NewBriefs(names, measures)
+		if format == "html" {
+			briefs.KeepCommands()
+		}
 		all.Go(func() { read[i], failed[i] = briefs.Read(name, a.guard.watch) })
 	}
 	all.Wait()
@@ -67,6 +82,9 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	var bad diag.List // errors in single lines, which do not affect other results
 	for i, name := range c.args {
 		if failed[i] != nil {
+			if isJob(name) {
+				diag.All(failed[i])[0].WithHint("to read the logs of this job: %s collect -o results.jsonl %s", program, nixlbench.Quote(name))
+			}
 			errs.Add(failed[i])
 			continue
 		}
@@ -85,7 +103,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 		for _, d := range results.Told(c.args[1], a.schema) {
 			a.print.Print(d)
 		}
-	case len(c.args) == 2:
+	case gate == nil && len(c.args) == 2:
 		gone, added := results.Missing()
 		switch {
 		case added == len(results.Points):
@@ -96,10 +114,40 @@ func (a *app) showResults(_ context.Context, c *command) error {
 			a.print.Print(diag.Warnf(diag.Pos{File: c.args[1]}, "points that are not in %s: %d", diag.Printable(c.args[0]), gone))
 		}
 	}
-	if err := results.Write(a.stdout, options, a.schema); err != nil {
+	a.sayMixed(results, options, c.args)
+	if gate != nil {
+		bad.Add(a.judge(c, results, options))
+		return bad.Err()
+	}
+	if format == "html" {
+		err = results.HTML(a.stdout, options, page, a.schema)
+	} else {
+		err = results.Write(a.stdout, options, a.schema)
+	}
+	if err != nil {
 		return err
 	}
 	return bad.Err()
+}
+
+// sayMixed warns of numbers that different programs measured, unless the table says so.
+func (a *app) sayMixed(results *report.Results, o *report.Options, files []string) {
+	own, base := results.Mixed()
+	switch by := strings.Join(own, " and "); {
+	case own == nil:
+	case len(files) > 1:
+		a.print.Print(diag.Warnf(diag.Pos{File: files[1]}, "its numbers were measured by %s, those of %s by %s",
+			diag.Printable(strings.Join(base, " and ")), diag.Printable(files[0]), diag.Printable(by)))
+	case o.Columns != nil && !slices.Contains(o.Columns, runner.NameMeasuredBy):
+		a.print.Print(diag.Warnf(diag.Pos{File: files[0]}, "its numbers were measured by different programs: %s", diag.Printable(by)).
+			WithHint("show which with --columns %s", runner.NameMeasuredBy))
+	}
+}
+
+// isJob reports whether a name is that of a job's folder.
+func isJob(name string) bool {
+	_, err := os.Stat(filepath.Join(name, launch.ManifestName))
+	return err == nil
 }
 
 // namedColumns returns the columns that a flag lists, by name or by heading.

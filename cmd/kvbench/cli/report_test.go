@@ -134,6 +134,12 @@ func TestManyResults(t *testing.T) {
 		{[]string{"report", file, file, "--format", "csv"}, n + 1, ",1.000,", 20 * time.Second},
 		{[]string{"report", file, "--format", "json"}, -1, fmt.Sprintf("\"isl\": %d,", n), 20 * time.Second},
 		{[]string{"vet", file}, 0, "", 20 * time.Second},
+		// Two processors do these in 2 seconds, or 2.5 with the writing of a file.
+		{[]string{"results", "ls", file}, n + 1, " 14.", 4 * time.Second},
+		{[]string{"results", "export", file}, n + 1, ",34.8,7.0", 4 * time.Second},
+		{[]string{"results", "export", file, "--format", "jsonl", "--columns", "isl,bandwidth_gb_per_s"}, n, fmt.Sprintf(`{"isl":%d,`, n), 4 * time.Second},
+		{[]string{"results", "merge", file, file, "--only", fmt.Sprintf("isl=%d", n)}, 1, "", 8 * time.Second},
+		{[]string{"results", "merge", file, "--output", filepath.Join(dir, "merged.jsonl")}, 0, "", 5 * time.Second},
 		{smallRun(t, "--output", file, "--resume"), -1, "", 10 * time.Second},
 	} {
 		out, wall, cpu, mib := measured(t, dir, test.args...)
@@ -164,6 +170,9 @@ func BenchmarkReport(b *testing.B) {
 	for name, args := range map[string][]string{
 		"alone":    {"report", file},
 		"baseline": {"report", file, file},
+		"json":     {"report", file, "--format", "json"},
+		"ls":       {"results", "ls", file},
+		"export":   {"results", "export", file},
 		"vet":      {"vet", file},
 		"resume":   smallRun(b, "--output", file, "--resume"),
 	} {

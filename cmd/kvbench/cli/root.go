@@ -234,9 +234,11 @@ func makers() []maker {
 		{"plan", (*app).planCmd},
 		{"explain", (*app).explainCmd},
 		{"profile", (*app).profileCmd},
+		{"tune", (*app).tuneCmd},
 		{"launch", (*app).launchCmd},
 		{"collect", (*app).collectCmd},
 		{"report", (*app).reportCmd},
+		{"results", (*app).resultsCmd},
 		{"kvcache", (*app).kvcacheCmd},
 		{"iosize", (*app).iosizeCmd},
 		{"transfer", (*app).transferCmd},
@@ -273,6 +275,9 @@ func (a *app) run(ctx context.Context, args []string) error {
 	}
 	if len(args) > 0 && args[0] == completeCommand {
 		return a.complete(a.commands(), args[1:])
+	}
+	if len(args) > 0 && args[0] == builtinName {
+		return a.measure(ctx, args[1:])
 	}
 	if len(args) > 0 && args[0] == "help" {
 		args = append(args[1:], "--help")

@@ -30,6 +30,8 @@ func TestMain(m *testing.M) {
 		},
 		"nixlbench": fakeNixlbench,
 		"etcd":      fakeEtcd,
+		"kubectl":   fakeKubectl,
+		"docker":    fakeDocker,
 	})
 }
 

@@ -257,7 +257,7 @@ func quantitiesOf(s *schema.Schema) []string {
 func (a *app) wantsDetail(c *command) bool {
 	where, _, _ := c.value("where")
 	condition, _ := sweep.Condition(a.schema, where) // the sweep reports the error
-	names := slices.Concat(c.list("columns"), c.list("sort"), formula.Names(condition.Text))
+	names := slices.Concat(c.list("columns"), c.list("sort"), condition.Names())
 	return slices.ContainsFunc(a.schema.Quantities, func(q schema.Quantity) bool {
 		return !q.Detail.IsZero() && (slices.Contains(names, q.Name) || slices.Contains(names, "-"+q.Name))
 	})

@@ -87,7 +87,7 @@ func TestSweepInterruptFile(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	if size, _ := files(); size == 0 {
-		t.Error("nothing was written: the test says nothing")
+		t.Error("nothing was written, so the test proves nothing")
 	}
 	cmd.Process.Signal(os.Interrupt)
 	if code := exitCode(cmd.Wait()); code != 130 {

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"kvbench/engine/diag"
-	"kvbench/engine/formula"
 	"kvbench/engine/plan"
 	"kvbench/engine/report"
 	"kvbench/engine/sweep"
@@ -46,7 +45,7 @@ func (a *app) transferFlags(section string) []*flagSpec {
 func (a *app) transferNames(c *command) string {
 	where, _, _ := c.value("where")
 	condition, _ := sweep.Condition(a.schema, where) // the sweep reports the error
-	names := slices.Concat(rowNames(a.schema.View(transfersView)), report.Answers, c.list("columns"), formula.Names(condition.Text))
+	names := slices.Concat(rowNames(a.schema.View(transfersView)), report.Answers, c.list("columns"), condition.Names())
 	for _, name := range c.list("sort") {
 		names = append(names, strings.TrimPrefix(name, "-"))
 	}

@@ -7,7 +7,6 @@ import (
 
 	"kvbench/engine/data"
 	"kvbench/engine/diag"
-	"kvbench/engine/formula"
 	"kvbench/engine/plan"
 	"kvbench/engine/schema"
 	"kvbench/engine/sweep"
@@ -21,7 +20,7 @@ func planShown(pl *plan.Plan) plan.Shown { return plan.Shown{Names: quantityName
 func (a *app) sweepShown(c *command, columns []string) plan.Shown {
 	where, _, _ := c.value("where")
 	condition, _ := sweep.Condition(a.schema, where) // the sweep reports the error
-	read := formula.Names(condition.Text)
+	read := condition.Names()
 	names := slices.Concat(columns, read)
 	for _, q := range a.schema.Quantities {
 		if q.Detail.IsZero() {

@@ -86,7 +86,7 @@ func TestVetOwn(t *testing.T) {
 	}
 	for line := range strings.Lines(string(out)) {
 		if strings.Contains(line, ": skipped: ") && !strings.HasPrefix(line, ".pre-commit") {
-			t.Errorf("a file of ours is taken for another's: %s", line)
+			t.Errorf("one of our files is treated as another program's: %s", line)
 		}
 	}
 	// The schema is skipped, and only files that are wrong on purpose are reported.
@@ -102,7 +102,7 @@ func TestVetOwn(t *testing.T) {
 	for line := range strings.Lines(string(out)) {
 		isError := !strings.HasPrefix(line, " ") && !strings.Contains(line, ": warning: ") && !strings.Contains(line, ": note: ")
 		if isError && !strings.HasPrefix(line, "engine/config/testdata/hf/moonshotai--Kimi-K3.json:") {
-			t.Errorf("a file of ours is wrong: %s", line)
+			t.Errorf("one of our files is wrong: %s", line)
 		}
 	}
 	// The result must not depend on how the folder is named.

@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"os/exec"
+
+	"kvbench/engine/builtin"
+	"kvbench/engine/diag"
+	"kvbench/engine/nixlbench"
+	"kvbench/engine/schema"
+)
+
+// builtinName is the value of --nixlbench for kvbench itself, and the name of the command
+// that measures in place of nixlbench. The help does not list the command, because profile
+// starts it.
+const builtinName = builtin.Name
+
+// measure does the I/O that nixlbench's flags ask for, and prints nixlbench's table.
+func (a *app) measure(ctx context.Context, args []string) error {
+	release := a.schema.Nixlbench.Newest()
+	values, err := builtin.ReadFlags(a.schema, release, args)
+	if err != nil {
+		return diag.Usagef("%v", err)
+	}
+	return builtin.Run(ctx, a.schema, release, values, a.stdout)
+}
+
+// builtinProgram returns the words that start kvbench itself as the measuring program: as it
+// was started, if that is possible in any folder.
+func builtinProgram() ([]string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	name := os.Args[0]
+	if path, err := exec.LookPath(name); err == nil && sameFile(path, self) {
+		self = name
+	}
+	return []string{self, builtinName}, nil
+}
+
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(b)
+	return err == nil && os.SameFile(one, other)
+}
+
+// isBuiltin reports whether words start kvbench itself.
+func isBuiltin(words []string) bool { return len(words) == 2 && words[1] == builtinName }
+
+// builtinInstalled returns the builtin program as if it was an installed nixlbench, of the
+// newest release.
+func (a *app) builtinInstalled() *nixlbench.Installed {
+	n := &a.schema.Nixlbench
+	release := n.Newest()
+	flags := map[string]schema.OwnFlag{}
+	for _, f := range n.FlagsOf(release) {
+		era := n.FlagIn(f, release)
+		flags[f.Name] = schema.OwnFlag{Type: era.Type, Default: era.Default, Help: f.Help}
+	}
+	return nixlbench.Identify(n, flags)
+}

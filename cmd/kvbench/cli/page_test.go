@@ -1,0 +1,363 @@
+package cli_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// measuredPoint is a point of a made-up results file.
+type measuredPoint struct {
+	model, pattern, backend, op string
+	size, batch, threads        int
+	status, reason              string
+	us                          float64 // the time of a request
+}
+
+// surface returns n points of requests that start in 5 us, take 3.1 us for each I/O on one
+// backend and 12 us on the other, and move 42 and 11 GB/s. Times are up to 4% off, the same
+// in each run. Every 97th point is suspect.
+func surface(n int) []measuredPoint {
+	models, patterns := []string{"QWEN3_8B", "DEEPSEEK_R1", "LLAMA3.1_70B"}, []string{"block", "layer"}
+	list := make([]measuredPoint, n)
+	for i := range list {
+		p := measuredPoint{
+			model: models[i%3], pattern: patterns[i/3%2], backend: "UCX", op: "READ",
+			size: 4096 << (i / 6 % 14), batch: 1 << (i / 84 % 8), threads: 1 + i/672%2*3, status: "ok",
+		}
+		cost, rate := 3.1, 42_000.0
+		if i%2 == 1 {
+			p.backend, cost, rate = "POSIX", 12, 11_000
+		}
+		if i%5 == 4 {
+			p.op, rate = "WRITE", rate*0.9
+		}
+		bytes := float64(p.size * p.batch)
+		p.us = (5 + float64(p.batch)*cost + bytes/rate) * (1 + 0.04*math.Sin(float64(i)*1.7))
+		if i%97 == 96 {
+			p.status, p.reason, p.us = "suspect", "a row contains a number that cannot be a measurement", p.us/40
+		}
+		list[i] = p
+	}
+	return list
+}
+
+// writePoints writes a results file of these points, in the form that kvbench profile writes.
+func writePoints(t testing.TB, name string, points []measuredPoint) {
+	t.Helper()
+	dir := t.TempDir()
+	one := filepath.Join(dir, "one.jsonl")
+	cmd := exec.Command("kvbench", smallRun(t, "--output", one)...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	line, err := os.ReadFile(one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rec map[string]any
+	if err := json.Unmarshal(line, &rec); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := bufio.NewWriterSize(f, 1<<20)
+	enc := json.NewEncoder(out)
+	in := func(v any, names ...string) map[string]any {
+		for _, n := range names {
+			v = v.(map[string]any)[n]
+		}
+		return v.(map[string]any)
+	}
+	for i, p := range points {
+		rec["hash"], rec["point"], rec["status"] = fmt.Sprintf("%064x", i), fmt.Sprintf("%064x", i), p.status
+		delete(rec, "reasons")
+		if p.reason != "" {
+			rec["reasons"] = []string{p.reason}
+		}
+		in(rec, "model")["name"] = p.model
+		in(rec, "model", "params")["model_name"] = p.model
+		in(rec, "config", "values", "access_pattern")["value"] = p.pattern
+		in(rec, "plan", "flags")["op_type"] = map[string]any{"value": p.op, "origin": "default"}
+		in(rec, "plan", "flags")["backend"] = map[string]any{"value": p.backend, "origin": "default"}
+		in(rec, "plan", "flags")["num_threads"] = map[string]any{"value": p.threads, "origin": "default"}
+		if values := in(rec, "config", "values"); values["backend"] != nil {
+			values["backend"] = map[string]any{"value": p.backend, "origin": "default"}
+		}
+		q := in(rec, "plan", "quantities")
+		q["block_size"] = map[string]any{"value": p.size, "unit": "B"}
+		q["batch_size"] = map[string]any{"value": p.batch, "unit": "1"}
+		bytes := float64(p.size * p.batch)
+		rec["rows"] = []map[string]any{{
+			"block_size_bytes": p.size, "batch_size": p.batch, "bandwidth_gb_per_s": math.Round(bytes/p.us*1000) / 1e6,
+			"avg_latency_us": p.us / float64(p.batch), "avg_prep_us": 1.5 + p.us*0.01, "p99_prep_us": 4, "avg_post_us": float64(p.batch)*0.4 + 1, "p99_post_us": 9,
+			"avg_tx_us": p.us * 0.8, "p99_tx_us": p.us * (1.3 + 0.2*math.Sin(float64(i))),
+		}}
+		rec["processes"] = []map[string]any{{"exit_code": 0, "stderr": "", "command": []string{
+			"nixlbench", "--backend", p.backend, "--op_type", p.op, "--start_block_size", fmt.Sprint(p.size), "--max_block_size", fmt.Sprint(p.size),
+			"--start_batch_size", fmt.Sprint(p.batch), "--max_batch_size", fmt.Sprint(p.batch), "--num_threads", fmt.Sprint(p.threads), "--filepath", "/mnt/it's here",
+		}}}
+		if err := enc.Encode(rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := out.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// writePage writes a results file and its page, and returns the name of the page.
+func writePage(t *testing.T, points []measuredPoint, args ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "r.jsonl")
+	writePoints(t, file, points)
+	return makePage(t, dir, append([]string{"report", file, "--format", "html"}, args...)...)
+}
+
+// makePage runs kvbench and saves what it prints as a page.
+func makePage(t *testing.T, dir string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command("kvbench", args...)
+	cmd.Dir = dir
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	text, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, stderr.Bytes())
+	}
+	name := filepath.Join(dir, fmt.Sprintf("page%d.html", len(text)))
+	if err := os.WriteFile(name, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// TestPages opens pages of results in a browser, in both color schemes and on a narrow
+// screen.
+func TestPages(t *testing.T) {
+	b := newBrowser(t)
+	bad := surface(24)
+	for i := range bad {
+		bad[i].status, bad[i].reason = "suspect", "the consistency check failed"
+	}
+	base := surface(336)
+	for i := range base {
+		base[i].us *= 1 + 0.3*math.Sin(float64(i)/7)
+	}
+	dir := t.TempDir()
+	baseFile := filepath.Join(dir, "base.jsonl")
+	writePoints(t, baseFile, base)
+	link := []string{"--link", "ib_ndr", "--ttft", "200ms"}
+	for _, test := range []struct {
+		name   string
+		page   string
+		charts int
+	}{
+		{"some", writePage(t, surface(336), link...), 5},
+		{"baseline", writePage(t, surface(336), append(link, baseFile)...), 6},
+		{"one", writePage(t, surface(1)), 5},
+		{"bad", writePage(t, bad), 5},
+		{"many", writePage(t, surface(10_000), link...), 5},
+	} {
+		for _, screen := range []struct {
+			name   string
+			width  int
+			scheme string
+		}{{"light", 1280, "light"}, {"dark", 1280, "dark"}, {"narrow", 375, "light"}} {
+			what := test.name + "-" + screen.name
+			b.open(test.page, screen.width, screen.scheme)
+			b.check(what)
+			if n := b.number(`document.querySelectorAll(".chart").length`); int(n) != test.charts {
+				t.Errorf("%s: %v charts, want %d", what, n, test.charts)
+			}
+			b.save(what)
+		}
+		if pdf := b.print(); os.Getenv("KVBENCH_PAGES") != "" {
+			b.write(filepath.Join(os.Getenv("KVBENCH_PAGES"), test.name+".pdf"), base64.StdEncoding.EncodeToString(pdf))
+		}
+	}
+}
+
+// fewPoints are points with bandwidths that are easy to compute: 1, 25, 12.5 and 100 GB/s,
+// the last of which is not trusted.
+func fewPoints() []measuredPoint {
+	of := func(op string, size int, us float64) measuredPoint {
+		return measuredPoint{model: "QWEN3_8B", pattern: "block", backend: "UCX", op: op, size: size, batch: 1, threads: 1, status: "ok", us: us}
+	}
+	list := []measuredPoint{of("READ", 4096, 4.096), of("READ", 1<<20, 41.94304), of("WRITE", 1<<20, 83.88608), of("WRITE", 1<<24, 167.77216)}
+	list[3].status, list[3].reason = "suspect", "the consistency check failed"
+	return list
+}
+
+// TestPageUse checks what a reader of a page does: point at marks, choose points, use the
+// keyboard, copy a command, sort and save the table.
+func TestPageUse(t *testing.T) {
+	b := newBrowser(t)
+	b.open(writePage(t, fewPoints(), "--link", "ib_ndr"), 1280, "light")
+	if got := b.text(`document.querySelector(".big").textContent`); got != "Fastest: 25.0 GB/s, 50% of ib_ndr (50 GB/s)." {
+		t.Errorf("the answer is %q", got)
+	}
+	status := `document.getElementById("shown").textContent`
+	if got := b.text(status); got != "4 points shown. The best of them: 25 GB/s (50% of ib_ndr), READ." {
+		t.Errorf("the choice is %q", got)
+	}
+
+	// The keyboard: the first mark from the left is the smallest I/O.
+	b.eval(`document.querySelector("#chart-bandwidth-by-size .plot").focus()`, nil)
+	readout := `document.querySelector("#chart-bandwidth-by-size .readout").innerText`
+	b.key("Home")
+	first := b.text(readout)
+	for _, want := range []string{"1 GB/s", "4 KiB", "2%", "nixlbench --backend UCX --op_type READ --start_block_size 4096 ", `'/mnt/it'"'"'s here'`} {
+		if !strings.Contains(first, want) {
+			t.Errorf("the first mark says\n%s\nwhich lacks %q", first, want)
+		}
+	}
+	b.key("End")
+	if got := b.text(readout); !strings.Contains(got, "Not trusted: the consistency check failed") || !strings.Contains(got, "100 GB/s") {
+		t.Errorf("the last mark says\n%s", got)
+	}
+	b.key("Escape")
+	if got := b.text(readout); !strings.HasPrefix(got, "Point at a mark") {
+		t.Errorf("after Escape: %s", got)
+	}
+
+	// The mouse, at the place of the first mark.
+	b.key("Home")
+	var place struct{ X, Y float64 }
+	b.eval(`(() => {
+		const ring = document.querySelector("#chart-bandwidth-by-size .ring");
+		ring.scrollIntoView({block: "center", behavior: "instant"});
+		const r = ring.getBoundingClientRect();
+		return {x: r.left + r.width / 2, y: r.top + r.height / 2};
+	})()`, &place)
+	b.key("Escape")
+	b.mouse(place.X+5, place.Y-4, false)
+	if got := b.until(readout, first); got != first {
+		t.Errorf("the mouse says\n%s\nand the keyboard\n%s", got, first)
+	}
+	b.mouse(place.X, place.Y, true)
+	if got := b.until(`document.querySelector("#chart-bandwidth-by-size .ring").className`, "ring kept"); got != "ring kept" {
+		t.Errorf("a click does not keep the mark: %s", got)
+	}
+	b.mouse(place.X+400, place.Y-150, false)
+	if got := b.text(readout); got != first {
+		t.Errorf("the mark is not kept:\n%s", got)
+	}
+	b.eval(`document.querySelector("#chart-bandwidth-by-size .readout .copy").click()`, nil)
+	if got := b.until(`document.querySelector("#chart-bandwidth-by-size .readout .copy").textContent`, "Copied"); got != "Copied" {
+		t.Errorf("the button says %q", got)
+	}
+
+	// A facet.
+	b.eval(`(() => { const s = document.querySelector("select[name=op_type]"); s.selectedIndex = [...s.options].findIndex(o => o.text === "WRITE"); s.dispatchEvent(new Event("change")); })()`, nil)
+	if got := b.text(status); got != "2 of 4 points shown. The best of them: 12.5 GB/s (25% of ib_ndr), WRITE." {
+		t.Errorf("the choice is %q", got)
+	}
+	if got := b.text(`document.querySelector("#chart-bandwidth-by-size .legend").innerText`); !strings.Contains(got, "WRITE (1)") || strings.Contains(got, "READ") || !strings.Contains(got, "not trusted (1)") {
+		t.Errorf("the legend says %q", got)
+	}
+
+	// The table, sorted by its last number, and its file.
+	b.eval(`document.querySelector("#chart-bandwidth-by-size details").open = true`, nil)
+	cells := `[...document.querySelectorAll("#chart-bandwidth-by-size tbody tr")].map(r => [...r.cells].map(c => c.textContent).join("|")).join("\n")`
+	b.eval(`new Promise(done => setTimeout(done, 100))`, nil)
+	b.eval(`[...document.querySelectorAll("#chart-bandwidth-by-size th button")].find(e => e.textContent === "Bandwidth").click()`, nil)
+	if got, want := b.text(cells), "WRITE|16 MiB|1|100 GB/s|200%|1|suspect|the consistency check failed\nWRITE|1 MiB|1|12.5 GB/s|25%|1|ok|–"; got != want {
+		t.Errorf("the table is\n%s\nwant\n%s", got, want)
+	}
+	file := b.download("#chart-bandwidth-by-size .download")
+	want := "op,I/O size (B),I/Os in a request,Bandwidth (GB/s),Share of the link (%),Runs,Status,Why not trusted,command\n" +
+		"WRITE,16777216,1,100,200,1,suspect,the consistency check failed,\"nixlbench --backend UCX --op_type WRITE --start_block_size 16777216 "
+	if !strings.HasPrefix(file, want) || strings.Count(file, "\n") != 3 {
+		t.Errorf("the file is\n%s\nwant\n%s", file, want)
+	}
+	b.check("in use")
+}
+
+// TestPageOfMany checks the page of 10,000 points: its size, the time to make it, and that
+// it answers at once.
+func TestPageOfMany(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "r.jsonl")
+	writePoints(t, file, surface(10_000))
+	args := []string{"report", file, "--format", "html", "--link", "ib_ndr"}
+	_, wall, cpu, mib := measured(t, dir, args...)
+	page := makePage(t, dir, args...)
+	info, err := os.Stat(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%v, %v of processors, %d MiB, a page of %d bytes", wall, cpu, mib, info.Size())
+	if info.Size() > 5_000_000 {
+		t.Errorf("the page has %d bytes, want at most 5 MB", info.Size())
+	}
+	if !testing.Short() && cpu > 2*time.Second {
+		t.Errorf("the page took %v of processors, want at most 2 s", cpu)
+	}
+	b := newBrowser(t)
+	begin := time.Now()
+	b.open(page, 1280, "light")
+	load := time.Since(begin)
+	// All at once, as the mouse and a reader would: the median of some.
+	hover := b.number(`(() => {
+		const over = document.querySelector(".u-over"), box = over.getBoundingClientRect(), times = [];
+		for (let i = 0; i < 51; i++) {
+			const begin = performance.now();
+			over.dispatchEvent(new MouseEvent("mousemove", {clientX: box.left + box.width * i / 51, clientY: box.top + box.height / 2}));
+			times.push(performance.now() - begin);
+		}
+		return times.sort((a, b) => a - b)[25];
+	})()`)
+	facet := b.number(`(() => {
+		const s = document.querySelector("select[name=backend]"), begin = performance.now();
+		s.selectedIndex = 1;
+		s.dispatchEvent(new Event("change"));
+		return performance.now() - begin;
+	})()`)
+	t.Logf("loaded in %v; a move of the mouse takes %.1f ms, a choice %.0f ms", load, hover, facet)
+	if load > 10*time.Second || hover > 50 || facet > 2000 {
+		t.Error("the page is too slow")
+	}
+	if got := b.number(`document.querySelectorAll("#chart-latency tbody tr").length`); got != 0 {
+		t.Errorf("a closed table has %v rows", got)
+	}
+	b.check("many")
+}
+
+// TestPageHostile opens a page of results whose texts look like markup and code.
+func TestPageHostile(t *testing.T) {
+	b := newBrowser(t)
+	points := surface(40)
+	for i := range points {
+		points[i].model = []string{"</script><img src=x onerror=alert(1)>", "<!--<script>'\"&amp;", "${alert(1)}\u2028\x1b[31m\u202e"}[i%3]
+		points[i].pattern = "\x00\"><svg onload=alert(1)>"
+	}
+	points[7].status, points[7].reason = "suspect", "</td></table><script>alert(1)</script>"
+	b.open(writePage(t, points), 375, "dark")
+	b.eval(`document.querySelectorAll(".chart details").forEach(d => d.open = true)`, nil)
+	b.eval(`new Promise(done => setTimeout(done, 200))`, nil)
+	if n := b.number(`document.querySelectorAll("img, svg, td script, b b").length + document.scripts.length`); n != 2 {
+		t.Errorf("%v scripts and images, want the data and the script", n)
+	}
+	got := b.text(`[...document.querySelector("select[name=model_name]").options].map(o => o.text).join("|")`)
+	if want := `all|</script><img src=x onerror=alert(1)>|<!--<script>'"&amp;|${alert(1)}\u2028\x1b[31m\u202e`; got != want {
+		t.Errorf("the models are %s, want %s", got, want)
+	}
+	b.check("hostile")
+}

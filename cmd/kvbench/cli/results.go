@@ -1,0 +1,335 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/report"
+	"kvbench/engine/runner"
+	"kvbench/engine/schema"
+)
+
+// The tasks of kvbench results.
+const (
+	resultsList   = "ls"
+	resultsShow   = "show"
+	resultsMerge  = "merge"
+	resultsExport = "export"
+)
+
+var resultsTasks = []string{resultsList, resultsShow, resultsMerge, resultsExport}
+
+// resultsCmd finds, joins and slims results files.
+func (a *app) resultsCmd() *command {
+	columns := func() []string { return report.RowColumns(a.schema) }
+	planners := schema.Keys(a.schema.Nixlbench.Runs.Get().Planners)
+	return &command{
+		name:  "results",
+		words: strings.Join(resultsTasks, "|") + " FILE...",
+		short: "Find, join and export the results in files",
+		flags: []*flagSpec{
+			{name: "columns", arg: "COLUMNS", group: groupOutput, words: columns, help: "Columns of ls and export, separated by commas"},
+			{name: "only", arg: "COLUMN=VALUE", group: groupOutput, repeat: true, help: "Only results with this value. May be repeated"},
+			{name: "format", arg: "FORMAT", group: groupOutput, def: "csv", values: append([]string{"csv", "jsonl"}, planners...), help: "Format of export: columns, or the file of a planner"},
+			{name: "output", short: "o", arg: "FILE", group: groupOutput, help: "Write to this file instead of stdout"},
+			configFlag(),
+		},
+		exec:     a.results,
+		complete: func([]string) []string { return resultsTasks },
+	}
+}
+
+func (a *app) results(_ context.Context, c *command) error {
+	task, files := "", c.args
+	if len(files) > 0 {
+		task, files = files[0], files[1:]
+	}
+	var errs diag.List
+	format, err := c.choice("format")
+	errs.Add(err)
+	if !slices.Contains(resultsTasks, task) {
+		d := diag.Usagef("%q is not a task: expected one of %s", task, strings.Join(resultsTasks, ", "))
+		if task == "" {
+			d = diag.Usagef("nothing to do: expected one of %s", strings.Join(resultsTasks, ", "))
+		}
+		d.Suggest(task, resultsTasks)
+		return d
+	}
+	hash := ""
+	if task == resultsShow && len(files) > 0 {
+		hash, files = files[0], files[1:]
+	}
+	switch {
+	case task == resultsShow && len(files) == 0:
+		errs = append(errs, diag.Usagef("%s needs the beginning of a hash, as shown by '%s %s %s', and the files to look in", task, program, c.name, resultsList))
+	case len(files) == 0:
+		errs = append(errs, diag.Usagef("%s needs the names of results files", task))
+	case slices.Contains(files, ""):
+		errs = append(errs, diag.Usagef("\"\" is not the name of a file"))
+	}
+	if c.set["columns"] && task != resultsList && task != resultsExport {
+		errs = append(errs, diag.Usagef("--columns is for %s and %s: %s prints whole results", resultsList, resultsExport, task))
+	}
+	if c.set["format"] && task != resultsExport {
+		errs = append(errs, diag.Usagef("--format is for %s", resultsExport))
+	}
+	planner := a.schema.Nixlbench.Runs.Get().Planners[format]
+	if c.set["columns"] && planner != nil {
+		errs = append(errs, diag.Usagef("--columns cannot be used with --format %s, which has its own values", format))
+	}
+	if c.set["only"] && task == resultsShow {
+		errs = append(errs, diag.Usagef("--only cannot be used with %s", resultsShow))
+	}
+	listing, err := a.listing(c, files, task == resultsList || task == resultsExport && planner == nil)
+	errs.Add(err)
+	if len(errs) > 0 {
+		return errs
+	}
+	keepMuch()
+	out, err := a.open(c)
+	if err != nil {
+		return err
+	}
+	r := &resultsRun{app: a, listing: listing, files: files, out: out}
+	switch task {
+	case resultsList:
+		err = r.list()
+	case resultsShow:
+		err = r.show(hash)
+	case resultsMerge:
+		err = r.merge()
+	case resultsExport:
+		if planner != nil {
+			err = r.plan(planner)
+		} else {
+			err = r.export(format)
+		}
+	}
+	if err != nil {
+		out.discard()
+		return err
+	}
+	return out.close()
+}
+
+// listing returns the columns and the conditions that the flags set. If columns are not
+// shown, there are none.
+func (a *app) listing(c *command, files []string, shown bool) (*report.Listing, error) {
+	known := report.RowColumns(a.schema)
+	var errs diag.List
+	check := func(flag, name string) string {
+		_, from, _ := c.value(flag)
+		name = report.ColumnOf(a.schema.View("results"), a.schema, name)
+		if slices.Contains(known, name) {
+			return name
+		}
+		d := from.Errorf("there is no column %q", name)
+		if near := report.ColumnMeant(a.schema, name); near != "" {
+			d.WithHint("did you mean %q?", near)
+		} else if !d.Suggest(name, known) {
+			d.WithHint("a column is a quantity, a field of a configuration, a flag of nixlbench, or a measure")
+		}
+		errs = append(errs, d)
+		return name
+	}
+	columns := c.list("columns")
+	if !shown {
+		columns = []string{}
+	}
+	for i, name := range columns {
+		if columns[i] = check("columns", name); slices.Contains(columns[:i], columns[i]) {
+			_, from, _ := c.value("columns")
+			errs = append(errs, from.Errorf("%q is given twice", name))
+		}
+	}
+	var only [][2]string
+	for _, text := range c.flag("only").text {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok {
+			_, from, _ := c.value("only")
+			errs = append(errs, from.Errorf("%q is not allowed: expected a column and its value, such as status=ok", text))
+			continue
+		}
+		only = append(only, [2]string{check("only", name), value})
+	}
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	return report.NewListing(a.schema, columns, only, len(files)), nil
+}
+
+// resultsRun is the work on some results files.
+type resultsRun struct {
+	*app
+	listing *report.Listing
+	files   []string
+	out     io.Writer
+}
+
+// each reads all files. convert makes the output of a result, and use gets that of
+// each part of a file, in order. Lines that are not results are an error, but the other
+// lines are used.
+func (r *resultsRun) each(convert func(l *report.Listing, out []byte, rec *runner.Brief, line []byte) []byte, use func(out []byte) error) error {
+	var bad diag.List
+	for _, name := range r.files {
+		l := r.listing.In(name)
+		var res runner.Results
+		err := l.Briefs(r.schema).Each(name, r.guard.watch, func(part *runner.Part, rec *runner.Brief, line []byte) {
+			part.Out = convert(l, part.Out, rec, line)
+		}, func(part *runner.Part) error { return use(part.Out) }, &res)
+		if err != nil {
+			return err
+		}
+		bad.Add(res.Bad)
+		if res.Torn {
+			r.print.Print(diag.Warnf(diag.Pos{File: name}, "the last line is truncated and was skipped"))
+		}
+	}
+	return bad.Err()
+}
+
+func (r *resultsRun) write(out []byte) error {
+	_, err := r.out.Write(out)
+	return err
+}
+
+// maxListed is the size, in bytes, of the list that ls keeps to align its columns.
+const maxListed = 64 << 20
+
+func (r *resultsRun) list() error {
+	var all strings.Builder
+	all.WriteString(r.listing.Headings(r.schema))
+	err := r.each(func(l *report.Listing, out []byte, rec *runner.Brief, _ []byte) []byte {
+		return l.Text(out, rec)
+	}, func(out []byte) error {
+		all.Write(out)
+		if all.Len() > maxListed {
+			return diag.Errorf(diag.Pos{}, "the list is longer than %d MiB", maxListed>>20).
+				WithHint("select results with --only, or use '%s results %s'", program, resultsExport)
+		}
+		return nil
+	})
+	if _, ok := err.(diag.List); err != nil && !ok {
+		return err
+	}
+	if wrong := report.Aligned(r.out, all.String()); wrong != nil {
+		return wrong
+	}
+	return err
+}
+
+// shortestHash is the number of characters of a hash that show needs at least, and
+// maxMatches the number of results that it prints at most.
+const (
+	shortestHash = 4
+	maxMatches   = 100
+)
+
+func (r *resultsRun) show(hash string) error {
+	if len(hash) < shortestHash {
+		return diag.Usagef("%q is too short: give at least %d characters of a hash", hash, shortestHash)
+	}
+	var found bytes.Buffer
+	n := 0
+	err := r.each(func(_ *report.Listing, out []byte, rec *runner.Brief, line []byte) []byte {
+		own, _ := rec.Value(runner.FromRecord, runner.NameHash)
+		if text, _ := own.(string); strings.HasPrefix(text, hash) || strings.HasPrefix(rec.Point, hash) {
+			out = append(append(out, line...), '\n')
+		}
+		return out
+	}, func(out []byte) error {
+		if n += bytes.Count(out, []byte("\n")); n > maxMatches {
+			return diag.Errorf(diag.Pos{}, "more than %d results have hashes that begin with %q: give more characters", maxMatches, hash)
+		}
+		found.Write(out)
+		return nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case n == 0:
+		return diag.Errorf(diag.Pos{}, "no result has a hash that begins with %q in %s", hash, diag.Printable(strings.Join(r.files, ", "))).
+			WithHint("list the results with '%s results %s'", program, resultsList)
+	}
+	var text bytes.Buffer
+	for line := range bytes.Lines(found.Bytes()) {
+		if err := json.Indent(&text, line, "", "  "); err != nil {
+			return err
+		}
+	}
+	return r.write(diag.Escaped(text.Bytes()))
+}
+
+// maxSeen is the size, in bytes, of the identities that merge remembers.
+const maxSeen = 128 << 20
+
+func (r *resultsRun) merge() error {
+	seen := map[string]bool{}
+	size, kept, twice := 0, 0, 0
+	err := r.each(func(l *report.Listing, out []byte, rec *runner.Brief, line []byte) []byte {
+		if !l.Has(rec) {
+			return out
+		}
+		hash, _ := rec.Value(runner.FromRecord, runner.NameHash)
+		start, _ := rec.Value(runner.FromRecord, runner.NameStart)
+		out = fmt.Appendf(out, "%q %q %q\n", hash, rec.Status, start)
+		return append(append(out, line...), '\n')
+	}, func(out []byte) error {
+		for len(out) > 0 {
+			id, rest, _ := bytes.Cut(out, []byte("\n"))
+			end := bytes.IndexByte(rest, '\n') + 1
+			line := rest[:end]
+			out = rest[end:]
+			if seen[string(id)] {
+				twice++
+				continue
+			}
+			if size += len(id) + 64; size > maxSeen {
+				return diag.Errorf(diag.Pos{}, "too many results: merge fewer files at a time")
+			}
+			seen[string(id)] = true
+			kept++
+			if err := r.write(line); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		r.print.Print(diag.Notef(diag.Pos{}, "%d results, %d duplicates omitted", kept, twice))
+	}
+	return err
+}
+
+func (r *resultsRun) export(format string) error {
+	convert := (*report.Listing).JSON
+	if format == "csv" {
+		convert = (*report.Listing).CSV
+		if err := r.write([]byte(strings.Join(r.listing.Names(), ",") + "\n")); err != nil {
+			return err
+		}
+	}
+	return r.each(func(l *report.Listing, out []byte, rec *runner.Brief, _ []byte) []byte { return convert(l, out, rec) }, r.write)
+}
+
+// plan writes the file of a planner.
+func (r *resultsRun) plan(p *schema.Planner) error {
+	var all []*runner.Brief
+	for _, name := range r.files {
+		res, err := r.listing.PlannerBriefs(p, r.schema).Read(name, r.guard.watch)
+		if err != nil {
+			return err
+		}
+		if res.Bad != nil {
+			return res.Bad
+		}
+		all = append(all, res.List...)
+	}
+	return r.listing.PlannerFile(r.out, all, p, r.schema)
+}

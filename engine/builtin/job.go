@@ -1,0 +1,161 @@
+// Package builtin measures storage in place of nixlbench: it does the same I/O and prints
+// the same table, without NIXL.
+package builtin
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// Name is the name under which results say that kvbench itself measured them.
+const Name = "builtin"
+
+// job is the I/O to do.
+type job struct {
+	backend, file              string
+	write, direct, check       bool
+	buffer                     int64
+	firstBlock, lastBlock      int64
+	firstBatch, lastBatch      int64
+	threads, queue             int64
+	iterations, warmup, factor int64
+}
+
+// Refuse returns an error if the program cannot do what flags of nixlbench ask for.
+func Refuse(s *schema.Schema, release string, values map[string]formula.Value) error {
+	n := &s.Nixlbench
+	b := &n.Runs.Get().Builtin
+	var errs, worse diag.List
+	for _, name := range schema.Keys(values) {
+		f := n.Flags[name]
+		if f == nil {
+			continue
+		}
+		text := values[name].Text()
+		d := diag.Errorf(diag.Pos{}, "the builtin program does not support --%s %s", name, diag.Printable(text)).
+			WithHint("run the plan with nixlbench, from %s", n.Runs.Get().Home)
+		allowed, limited := b.Accepts[name]
+		era := n.FlagIn(f, release)
+		switch {
+		case limited && slices.Contains(allowed, text):
+		case limited:
+			d.Msg += ": expected " + strings.Join(allowed, " or ")
+			worse = append(worse, d)
+		case slices.Contains(b.Ignores, name) || isRead(b, name):
+		case era == nil || era.Default.Text() != text:
+			errs = append(errs, d)
+		}
+	}
+	if len(worse) > 0 { // the others may follow from it
+		return worse
+	}
+	return errs.Err()
+}
+
+func isRead(b *schema.Builtin, flag string) bool {
+	for _, f := range b.Reads {
+		if f == flag {
+			return true
+		}
+	}
+	return false
+}
+
+// jobOf returns the I/O that flags of nixlbench ask for.
+func jobOf(b *schema.Builtin, values map[string]formula.Value) (*job, error) {
+	j := &job{}
+	var err error
+	number := func(name string, least int64) int64 {
+		n, _ := values[b.Reads[name]].Num.Int64()
+		if n < least && err == nil {
+			err = fmt.Errorf("--%s is %d: expected at least %d", b.Reads[name], n, least)
+		}
+		return n
+	}
+	j.backend = values[b.Reads["backend"]].Text()
+	j.write = values[b.Reads["op"]].Text() == b.Write
+	j.direct, j.check = values[b.Reads["direct"]].Bool, values[b.Reads["check"]].Bool
+	j.file = filepath.Join(values[b.Reads["folder"]].Text(), strings.ReplaceAll(b.File, "{backend}", strings.ToLower(j.backend)))
+	j.buffer = number("buffer", 1)
+	j.firstBlock, j.lastBlock = number("first_block", 1), number("last_block", 1)
+	j.firstBatch, j.lastBatch = number("first_batch", 1), number("last_batch", 1)
+	j.threads, j.queue = number("threads", 1), number("queue", 1)
+	j.iterations, j.warmup, j.factor = number("iterations", 1), number("warmup", 0), number("large_factor", 1)
+	piece := j.buffer / max(j.threads, 1)
+	switch {
+	case err != nil:
+		return nil, err
+	case j.threads > maxThreads:
+		return nil, fmt.Errorf("--%s is %d: the builtin program accepts at most %d", b.Reads["threads"], j.threads, maxThreads)
+	case j.firstBlock > j.lastBlock || j.firstBatch > j.lastBatch:
+		return nil, fmt.Errorf("the first block or batch size is greater than the last")
+	case j.lastBlock > piece/j.lastBatch:
+		return nil, fmt.Errorf("--%s is %d: each of %d threads needs %d times %d bytes", b.Reads["buffer"], j.buffer, j.threads, j.lastBatch, j.lastBlock)
+	}
+	return j, nil
+}
+
+const (
+	// maxThreads is the maximum number of threads, and maxInFlight that of the I/Os of
+	// all threads at a time: each occupies a thread of the system.
+	maxThreads  = 256
+	maxInFlight = 2048
+)
+
+// inFlight returns how many I/Os of a batch a thread does at a time.
+func (j *job) inFlight(batch int64) int64 {
+	return max(1, min(batch, j.queue, maxInFlight/j.threads))
+}
+
+// largeBlock is the size above which nixlbench divides the iterations.
+const largeBlock = 1 << 20
+
+// rounds returns how often each thread does its batch, given the number of iterations
+// asked for. nixlbench rounds it up to a multiple of the threads and the factor.
+func (j *job) rounds(asked, block int64) int64 {
+	step := j.threads * j.factor
+	n := (asked + step - 1) / step * j.factor
+	if block > largeBlock {
+		n /= j.factor
+	}
+	return n
+}
+
+// ReadFlags reads arguments in the way of nixlbench, which uses gflags.
+func ReadFlags(s *schema.Schema, release string, args []string) (map[string]formula.Value, error) {
+	n := &s.Nixlbench
+	values := map[string]formula.Value{}
+	for _, f := range n.FlagsOf(release) {
+		values[f.Name] = n.FlagIn(f, release).Default
+	}
+	for i := 0; i < len(args); i++ {
+		name, text, ok := strings.Cut(strings.TrimLeft(args[i], "-"), "=")
+		f := n.Flags[name]
+		if f == nil || n.FlagIn(f, release) == nil || !strings.HasPrefix(args[i], "-") {
+			return nil, fmt.Errorf("unknown command line flag '%s'", diag.Printable(name))
+		}
+		typ := n.FlagIn(f, release).Type
+		switch {
+		case ok:
+		case typ == "bool":
+			text = "true"
+		case i+1 == len(args):
+			return nil, fmt.Errorf("flag '%s' is missing its argument", args[i])
+		default:
+			i++
+			text = args[i]
+		}
+		v, err := valueOf(typ, text)
+		if err != nil {
+			return nil, fmt.Errorf("illegal value '%s' specified for %s flag '%s'", diag.Printable(text), typ, name)
+		}
+		values[name] = v
+	}
+	return values, nil
+}

@@ -1,0 +1,368 @@
+package builtin
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kvbench/engine/formula"
+	"kvbench/engine/schema"
+)
+
+// Run does the I/O that flags of nixlbench ask for, and writes a table in the layout of
+// the release to w. Unlike nixlbench, it fails if any I/O fails or is incomplete.
+func Run(ctx context.Context, s *schema.Schema, release string, values map[string]formula.Value, w io.Writer) error {
+	runs := s.Nixlbench.Runs.Get()
+	if err := Refuse(s, release, values); err != nil {
+		return err
+	}
+	j, err := jobOf(&runs.Builtin, values)
+	if err != nil {
+		return err
+	}
+	b := &bench{job: j, ctx: ctx}
+	fmt.Fprintf(w, "Creating file: %s\n", j.file)
+	if err := b.open(); err != nil {
+		return err
+	}
+	defer b.close()
+	t := newTable(&s.Nixlbench, release)
+	t.heading(w)
+	for block := j.firstBlock; block <= j.lastBlock; block *= 2 {
+		for batch := j.firstBatch; batch <= j.lastBatch; batch *= 2 {
+			row, err := b.measure(block, batch)
+			if err != nil {
+				return err
+			}
+			t.row(w, row)
+		}
+	}
+	return nil
+}
+
+// bench is the measurement of a file.
+type bench struct {
+	*job
+	ctx    context.Context
+	file   *os.File
+	memory []byte // that of all threads, aligned to pages
+}
+
+// chunk is how many bytes are written at a time to fill the file.
+const chunk = 4 << 20
+
+// open opens the file and fills it, unless it is read and is long enough.
+func (b *bench) open() (err error) {
+	if b.memory, err = allocate(b.buffer); err != nil {
+		return fmt.Errorf("%d bytes of memory: %w", b.buffer, err)
+	}
+	plain, err := os.OpenFile(b.job.file, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	defer plain.Close()
+	info, err := plain.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file", b.job.file)
+	}
+	if b.write || info.Size() < b.buffer {
+		pattern(b.memory, 0)
+		for at := int64(0); at < b.buffer; at += chunk {
+			if b.ctx.Err() != nil {
+				return b.ctx.Err()
+			}
+			if _, err := plain.WriteAt(b.memory[at:min(at+chunk, b.buffer)], at); err != nil {
+				return err
+			}
+		}
+		if err := plain.Sync(); err != nil {
+			return err
+		}
+	}
+	if !b.write { // a read must find the pattern in the file
+		clear(b.memory)
+	}
+	b.file, err = openFile(b.job.file, b.direct)
+	return err
+}
+
+func (b *bench) close() {
+	b.file.Close()
+	free(b.memory)
+}
+
+// pattern fills memory with what belongs at an offset of the file.
+func pattern(memory []byte, at int64) {
+	i := 0
+	for ; (at+int64(i))%8 != 0 && i < len(memory); i++ {
+		memory[i] = patternByte(at + int64(i))
+	}
+	for ; i+8 <= len(memory); i += 8 {
+		binary.LittleEndian.PutUint64(memory[i:], patternWord(at+int64(i)))
+	}
+	for ; i < len(memory); i++ {
+		memory[i] = patternByte(at + int64(i))
+	}
+}
+
+func patternWord(at int64) uint64 { return uint64(at/8+1) * 0x9e3779b97f4a7c15 }
+
+func patternByte(at int64) byte { return byte(patternWord(at) >> (at % 8 * 8)) }
+
+// row holds the measurements for a block and a batch size.
+type row struct {
+	block, batch     int64
+	gbps, latency    float64
+	prep, post, tx   []time.Duration // of each request
+	seconds          float64
+	requests, rounds int64
+}
+
+// measure does the warm-up and the timed iterations.
+func (b *bench) measure(block, batch int64) (*row, error) {
+	workers := make([]*worker, b.threads)
+	for i := range workers {
+		workers[i] = b.worker(int64(i), block, batch)
+		defer workers[i].stop()
+	}
+	if err := each(workers, func(w *worker) error { return w.repeat(b.rounds(b.warmup, block), false) }); err != nil {
+		return nil, err
+	}
+	r := &row{block: block, batch: batch, rounds: b.rounds(b.iterations, block)}
+	begin := time.Now()
+	if err := each(workers, func(w *worker) error { return w.repeat(r.rounds, true) }); err != nil {
+		return nil, err
+	}
+	r.seconds = time.Since(begin).Seconds()
+	for _, w := range workers {
+		r.prep, r.post, r.tx = append(r.prep, w.prep...), append(r.post, w.post...), append(r.tx, w.tx...)
+	}
+	r.requests = r.rounds * b.threads
+	r.gbps = float64(block*batch*r.requests) / r.seconds / 1e9
+	r.latency = r.seconds * 1e6 / float64(batch*r.rounds)
+	if b.check {
+		for _, w := range workers {
+			if err := w.verify(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return r, nil
+}
+
+// each calls f for all workers at the same time.
+func each(workers []*worker, f func(*worker) error) error {
+	errs := make([]error, len(workers))
+	var all sync.WaitGroup
+	for i, w := range workers {
+		all.Go(func() { errs[i] = f(w) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// worker is a thread of the measurement. Its blocks are one after the other in its
+// piece of the file and of the memory.
+type worker struct {
+	of           *bench
+	at           int64 // where its piece begins
+	block, batch int64
+	start        []chan bool // of the goroutines that do a batch
+	next         atomic.Int64
+	left         sync.WaitGroup
+	failed       atomic.Pointer[error]
+	prep         []time.Duration
+	post         []time.Duration
+	tx           []time.Duration
+}
+
+func (b *bench) worker(i, block, batch int64) *worker {
+	w := &worker{of: b, at: i * (b.buffer / b.threads), block: block, batch: batch}
+	n := b.inFlight(batch)
+	if n == 1 {
+		return w
+	}
+	for range n {
+		start := make(chan bool, 1)
+		w.start = append(w.start, start)
+		go func() {
+			for range start {
+				w.some()
+				w.left.Done()
+			}
+		}()
+	}
+	return w
+}
+
+func (w *worker) stop() {
+	for _, start := range w.start {
+		close(start)
+	}
+}
+
+// repeat does the batch n times, and keeps the times if it is timed.
+func (w *worker) repeat(n int64, timed bool) error {
+	for range n {
+		if err := w.of.ctx.Err(); err != nil {
+			return err
+		}
+		begin := time.Now()
+		w.next.Store(0)
+		w.left.Add(len(w.start))
+		prepared := time.Now()
+		for _, start := range w.start {
+			start <- true
+		}
+		posted := time.Now()
+		if w.start == nil {
+			w.some()
+		}
+		w.left.Wait()
+		end := time.Now()
+		if timed {
+			w.prep = append(w.prep, prepared.Sub(begin))
+			w.post = append(w.post, posted.Sub(prepared))
+			w.tx = append(w.tx, end.Sub(posted))
+		}
+		if err := w.failed.Load(); err != nil {
+			return *err
+		}
+	}
+	return nil
+}
+
+// some does the blocks of the batch that no other goroutine has begun.
+func (w *worker) some() {
+	for i := w.next.Add(1) - 1; i < w.batch; i = w.next.Add(1) - 1 {
+		at := w.at + i*w.block
+		if err := w.of.transfer(w.of.memory[at:at+w.block], at); err != nil {
+			w.failed.CompareAndSwap(nil, &err)
+			return
+		}
+	}
+}
+
+// transfer reads or writes a block.
+func (b *bench) transfer(memory []byte, at int64) error {
+	n, err := 0, error(nil)
+	verb := "read"
+	if b.write {
+		verb = "write"
+		n, err = b.file.WriteAt(memory, at)
+	} else {
+		n, err = b.file.ReadAt(memory, at)
+	}
+	if err != nil || n < len(memory) {
+		cause := error(io.ErrUnexpectedEOF)
+		if err != nil {
+			cause = err
+		}
+		if failed, ok := errors.AsType[*os.PathError](cause); ok {
+			cause = failed.Err
+		}
+		return fmt.Errorf("%s: cannot %s %d bytes at %d: %w", b.job.file, verb, len(memory), at, cause)
+	}
+	return nil
+}
+
+// verify compares what was transferred with the pattern of the file: what is in memory
+// after a read, or in the file after a write.
+func (w *worker) verify() error {
+	want := make([]byte, w.block)
+	got := want
+	if w.of.write {
+		got = make([]byte, w.block)
+	}
+	plain, err := os.Open(w.of.job.file)
+	if err != nil {
+		return err
+	}
+	defer plain.Close()
+	for i := range w.batch {
+		at := w.at + i*w.block
+		if w.of.write {
+			if _, err := plain.ReadAt(got, at); err != nil {
+				return err
+			}
+		} else {
+			got = w.of.memory[at : at+w.block]
+		}
+		pattern(want, at)
+		if !bytes.Equal(got, want) {
+			return fmt.Errorf("consistency check failed: the data of %s at %d is not the pattern that was written", w.of.job.file, at)
+		}
+	}
+	return nil
+}
+
+// table writes rows in the layout of a release.
+type table struct{ columns []schema.Column }
+
+func newTable(n *schema.Nixlbench, release string) *table {
+	t := &table{}
+	for _, l := range n.Runs.Get().Layouts {
+		if !n.In(l.Era, release) {
+			continue
+		}
+		for _, c := range l.Columns {
+			if !c.Optional {
+				t.columns = append(t.columns, c)
+			}
+		}
+	}
+	return t
+}
+
+// width returns the width of a column, which nixlbench chooses in steps of five.
+func width(c *schema.Column) int { return max(15, (len(c.Title)+6)/5*5) }
+
+func (t *table) heading(w io.Writer) {
+	line := ""
+	for i := range t.columns {
+		line += fmt.Sprintf("%-*s", width(&t.columns[i]), t.columns[i].Title)
+	}
+	fmt.Fprintf(w, "\n%s\n%s\n", line, strings.Repeat("-", len(line)))
+}
+
+func (t *table) row(w io.Writer, r *row) {
+	cells := map[string]string{
+		"block_size_bytes":   strconv.FormatInt(r.block, 10),
+		"batch_size":         strconv.FormatInt(r.batch, 10),
+		"bandwidth_gb_per_s": fmt.Sprintf("%.6f", r.gbps),
+		"avg_latency_us":     fmt.Sprintf("%.1f", r.latency),
+	}
+	for phase, times := range map[string][]time.Duration{"prep": r.prep, "post": r.post, "tx": r.tx} {
+		average, p99 := timesOf(times)
+		cells["avg_"+phase+"_us"], cells["p99_"+phase+"_us"] = average, p99
+	}
+	line := ""
+	for i := range t.columns {
+		line += fmt.Sprintf("%-*s", width(&t.columns[i]), cells[t.columns[i].Key])
+	}
+	fmt.Fprintln(w, line)
+}
+
+// timesOf returns the average and the 99th percentile of times, in microseconds.
+func timesOf(times []time.Duration) (average, p99 string) {
+	slices.Sort(times)
+	var sum time.Duration
+	for _, t := range times {
+		sum += t
+	}
+	us := func(t time.Duration) string { return fmt.Sprintf("%.1f", float64(t)/1e3) }
+	return us(sum / time.Duration(len(times))), us(times[(len(times)*99+99)/100-1])
+}

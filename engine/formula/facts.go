@@ -1,0 +1,187 @@
+package formula
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Facts are what a program needs to know about a formula before it evaluates the formula:
+// its kind, and where it refers to which kind of name. A formula with facts that hold in a
+// program is parsed and compiled only if it is evaluated. Most formulas never are: those
+// of other engines, of limits for other backends, of quantities that are not shown.
+//
+// The facts of kvbench's own formulas are part of its snapshot: see [Program.EachFacts].
+// They are encoded as a letter for the kind and, for each name in the order of first use,
+// a letter for its kind and the offset of the name in the text: "bA0b13".
+type Facts string
+
+// The letters for kinds begin with these.
+const (
+	computedKinds = 'a'
+	inputKinds    = 'A' // in formulas that ask whether a name is set
+	tableKinds    = 'n'
+)
+
+// letter returns the letter for the kind of a name; asked reports whether it matters that
+// the name is an input.
+func (s *slot) letter(asked bool) byte {
+	switch {
+	case s.class == table:
+		return tableKinds + byte(s.kind)
+	case asked && s.canBeAsked():
+		return inputKinds + byte(s.kind)
+	}
+	return computedKinds + byte(s.kind)
+}
+
+// kind returns the kind of the formula, or Any if there are no facts.
+func (f Facts) kind() Kind {
+	if f == "" || f[0] <= computedKinds || f[0] > computedKinds+byte(StrList) {
+		return Any
+	}
+	return Kind(f[0] - computedKinds)
+}
+
+// asks reports whether the formula asks whether a name is set.
+func (f Facts) asks() bool { return strings.ContainsAny(string(f), "ABCDEF") }
+
+// each calls do for each name in the text, with the letter for its kind, until do returns
+// false. It returns false if do did, or if the facts do not fit the text.
+func (f Facts) each(text string, do func(name string, letter byte) bool) bool {
+	for i := 1; i < len(f); {
+		letter, off := f[i], 0
+		for i++; i < len(f) && isDigit(f[i]); i++ {
+			if off = 10*off + int(f[i]-'0'); off >= len(text) {
+				return false
+			}
+		}
+		end := off
+		for end < len(text) && (isLetter(text[end]) || isDigit(text[end])) {
+			end++
+		}
+		if !do(text[off:end], letter) {
+			return false
+		}
+	}
+	return true
+}
+
+// usesByFacts finds the slots that a formula with facts uses, which makes the slot late. It
+// returns false if there are no facts.
+func (p *Program) usesByFacts(s *slot) bool {
+	if s.src.Facts.kind() == Any {
+		return false
+	}
+	uses := make([]Ref, 0, len(s.src.Facts)/2)
+	s.late = s.src.Facts.each(s.src.Text, func(name string, _ byte) bool {
+		u, ok := p.names[s.means(name)]
+		uses = append(uses, u)
+		return ok
+	})
+	if s.late {
+		s.uses = uses
+	}
+	return s.late
+}
+
+// holds reports whether the facts of a formula hold: it yields the wanted kind, and the
+// names that it uses have the same kinds. The formula is then valid.
+func (p *Program) holds(s *slot, want Kind) bool {
+	if want != Any && want != s.src.Facts.kind() {
+		return false
+	}
+	i, asked := 0, s.src.Facts.asks()
+	return s.src.Facts.each(s.src.Text, func(_ string, letter byte) bool {
+		i++
+		return p.slots[s.uses[i-1]].letter(asked) == letter
+	})
+}
+
+// body returns the compiled formula of a slot. It compiles a late one.
+func (p *Program) body(r Ref) *body {
+	s := &p.slots[r]
+	switch {
+	case s.body != nil:
+		return s.body
+	case !s.late:
+		return &body{}
+	}
+	b := p.late[r].Load()
+	if b == nil {
+		b = p.compileLate(s)
+		p.late[r].Store(b)
+	}
+	return b
+}
+
+// compileLate compiles a formula whose facts hold.
+func (p *Program) compileLate(s *slot) *body {
+	syntax, errs := s.unit.parse()
+	if len(errs) > 0 {
+		return &body{err: errs[0]}
+	}
+	k := &checker{p: p, unit: s.unit, syntax: syntax}
+	b := k.body()
+	if b.kind != s.kind {
+		k.errorf(start(syntax.root), "yields %s, not %s", b.kind, s.kind)
+	}
+	if len(k.errs) > 0 {
+		b.err = k.errs[0].diag
+	}
+	return b
+}
+
+// CompileAll compiles the formulas that have facts too. It makes evaluating them many times
+// faster. Unlike evaluation, it is not safe for concurrent use.
+func (p *Program) CompileAll() {
+	for r := range p.slots {
+		if s := &p.slots[r]; s.late {
+			if b := p.body(Ref(r)); b.err == nil {
+				s.late, s.body = false, b
+				p.quick[r] = s.quick()
+			}
+		}
+	}
+}
+
+// EachFacts calls do for each formula in the program, with its facts. They are empty if
+// they would not suffice to know that the formula is valid.
+func (p *Program) EachFacts(do func(src Source, f Facts)) {
+	for r := range p.slots {
+		if s := &p.slots[r]; s.class == derived && (s.body != nil || s.late) {
+			do(s.src, p.facts(s))
+		}
+	}
+}
+
+func (p *Program) facts(s *slot) Facts {
+	syntax, errs := s.unit.parse()
+	if len(errs) > 0 || strings.ContainsFunc(s.src.Text, func(c rune) bool { return c >= utf8.RuneSelf }) {
+		return ""
+	}
+	k := &checker{p: p, unit: s.unit, syntax: syntax}
+	kind := k.body().kind
+	if k.keyed || len(k.errs) > 0 {
+		return ""
+	}
+	f := []byte{computedKinds + byte(kind)}
+	for _, n := range syntax.names {
+		f = append(f, p.slots[p.names[s.means(n.name)]].letter(k.asks))
+		f = strconv.AppendInt(f, int64(n.off), 10)
+	}
+	return Facts(f)
+}
+
+// Names returns the names that the formula refers to, in the order of first use.
+func (s Source) Names() []string {
+	if s.Facts.kind() == Any {
+		return Names(s.Text)
+	}
+	names := make([]string, 0, len(s.Facts)/2)
+	s.Facts.each(s.Text, func(name string, _ byte) bool {
+		names = append(names, name)
+		return true
+	})
+	return names
+}

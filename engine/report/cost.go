@@ -1,0 +1,189 @@
+package report
+
+import "math"
+
+// moved is what a request moved in a measurement: descriptors, bytes, and its time.
+type moved struct{ n, bytes, us float64 }
+
+// cost is the fitted time of a request: a start, a time for each descriptor, and the bytes
+// over a bandwidth. A part that the measurements do not show is 0, infinite for the
+// bandwidth.
+type cost struct {
+	startUs, descriptorUs float64
+	rate                  float64 // bytes per us
+	// err is the typical relative error of the fitted times (root of the mean square).
+	err    float64
+	points int
+	// together reports that the start is counted in the descriptors, because all
+	// requests have the same number of them.
+	together bool
+}
+
+// Limits of fits.
+const (
+	leastPoints = 4
+	maxCostErr  = 0.25
+	// leastCertain is how many times larger than its standard error a part must be.
+	leastCertain = 2
+)
+
+// us returns the time of a request of n descriptors.
+func (c *cost) us(n, bytes float64) float64 {
+	return c.startUs + n*c.descriptorUs + bytes/c.rate
+}
+
+// fitCost fits the cost to measurements by least squares of the relative errors. If the
+// measurements do not determine it, it returns nil and why.
+func fitCost(list []moved) (*cost, string) {
+	if len(list) < leastPoints {
+		return nil, "a fit needs at least 4 trusted points"
+	}
+	var counts, sizes []float64
+	for _, m := range list {
+		counts, sizes = append(counts, m.n), append(sizes, m.bytes/m.n)
+	}
+	if !differ(sizes) {
+		return nil, "all I/Os have the same size, so the cost of one and the bandwidth cannot be told apart"
+	}
+	parts := []func(moved) float64{
+		func(m moved) float64 { return m.n },
+		func(m moved) float64 { return m.bytes },
+	}
+	together := !differ(counts)
+	if !together {
+		parts = append(parts, func(m moved) float64 { return 1 })
+	}
+	best := cost{err: math.Inf(1)}
+	// All parts, else as many as are certain.
+	for size := len(parts); size > 0 && math.IsInf(best.err, 1); size-- {
+		for set := 1; set < 1<<len(parts); set++ {
+			var use []int
+			for i := range parts {
+				if set>>i&1 == 1 {
+					use = append(use, i)
+				}
+			}
+			if len(use) != size {
+				continue
+			}
+			x, err, ok := leastSquares(list, parts, use)
+			if !ok || err >= best.err {
+				continue
+			}
+			best = cost{err: err, rate: math.Inf(1), points: len(list), together: together}
+			for k, i := range use {
+				switch i {
+				case 0:
+					best.descriptorUs = x[k]
+				case 1:
+					best.rate = 1 / x[k]
+				default:
+					best.startUs = x[k]
+				}
+			}
+		}
+	}
+	switch {
+	case math.IsInf(best.err, 1), best.err > maxCostErr:
+		return nil, "the times do not follow a cost for each descriptor and a bandwidth"
+	}
+	return &best, ""
+}
+
+func differ(list []float64) bool {
+	for _, x := range list {
+		if x != list[0] {
+			return true
+		}
+	}
+	return false
+}
+
+// leastSquares fits the chosen parts. It reports false if a part is negative or not certain.
+func leastSquares(list []moved, parts []func(moved) float64, use []int) (x []float64, err float64, ok bool) {
+	k := len(use)
+	rows := make([][]float64, len(list))
+	scale := make([]float64, k) // columns of length 1 keep the numbers apart
+	for i, m := range list {
+		rows[i] = make([]float64, k)
+		for j, u := range use {
+			rows[i][j] = parts[u](m) / m.us
+			scale[j] += rows[i][j] * rows[i][j]
+		}
+	}
+	a := make([][]float64, k) // the normal equations, with the identity to their right
+	right := make([]float64, k)
+	for j := range k {
+		a[j] = make([]float64, 2*k)
+		a[j][k+j] = 1
+		scale[j] = math.Sqrt(scale[j])
+	}
+	for _, row := range rows {
+		for j := range k {
+			right[j] += row[j] / scale[j]
+			for l := range k {
+				a[j][l] += row[j] * row[l] / (scale[j] * scale[l])
+			}
+		}
+	}
+	if !invert(a) {
+		return nil, 0, false
+	}
+	x = make([]float64, k)
+	for j := range k {
+		for l := range k {
+			x[j] += a[j][k+l] * right[l]
+		}
+	}
+	var squares float64
+	for _, row := range rows {
+		e := -1.0
+		for j := range k {
+			e += row[j] / scale[j] * x[j]
+		}
+		squares += e * e
+	}
+	spread := 0.0
+	if free := len(list) - k; free > 0 {
+		spread = squares / float64(free)
+	}
+	for j := range k {
+		if x[j] <= leastCertain*math.Sqrt(spread*math.Abs(a[j][k+j])) {
+			return nil, 0, false
+		}
+		x[j] /= scale[j]
+	}
+	return x, math.Sqrt(squares / float64(len(list))), true
+}
+
+// invert replaces the right half of a matrix by the inverse of its left half, whose
+// diagonal is 1. It reports false if that is all but singular.
+func invert(a [][]float64) bool {
+	k := len(a)
+	for j := range k {
+		pivot := j
+		for l := j; l < k; l++ {
+			if math.Abs(a[l][j]) > math.Abs(a[pivot][j]) {
+				pivot = l
+			}
+		}
+		a[j], a[pivot] = a[pivot], a[j]
+		if math.Abs(a[j][j]) < 1e-9 {
+			return false
+		}
+		by := a[j][j]
+		for c := range a[j] {
+			a[j][c] /= by
+		}
+		for l := range k {
+			if l == j {
+				continue
+			}
+			by := a[l][j]
+			for c := range a[l] {
+				a[l][c] -= by * a[j][c]
+			}
+		}
+	}
+	return true
+}

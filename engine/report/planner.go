@@ -1,0 +1,183 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/nixlbench"
+	"kvbench/engine/runner"
+	"kvbench/engine/schema"
+)
+
+// measurement is the row that measures a value of a planner's file.
+type measurement struct {
+	line   *line
+	number float64
+	median string
+	rows   int // rows that measure the value
+}
+
+// PlannerFile writes the file of a planner from the valid rows of results. It returns
+// an error if they measure none of its values.
+func (l *Listing) PlannerFile(w io.Writer, records []*runner.Brief, p *schema.Planner, s *schema.Schema) error {
+	measures := s.Nixlbench.Runs.Get().Measures
+	all := everyMeasure(s)
+	found := make([]*measurement, len(p.Values))
+	for _, point := range pointsByMachines(records) {
+		for _, row := range lines(measures, point) {
+			if !row.trusted || len(row.rows) == 0 || !l.takes(row) {
+				continue
+			}
+			for i := range p.Values {
+				v := &p.Values[i]
+				if slices.ContainsFunc(v.Rows, func(m schema.MeasuringRow) bool { return l.measures(row, &m, s) }) {
+					found[i] = found[i].better(row, measureOf(all, v.Key), v)
+				}
+			}
+		}
+	}
+	text := p.Head
+	var missing []string
+	for i, m := range found {
+		v := &p.Values[i]
+		if m == nil {
+			missing = append(missing, v.Doc)
+			continue
+		}
+		value := strconv.FormatFloat(m.number*math.Pow10(v.Exponent), 'f', v.Decimals, 64)
+		text += strings.NewReplacer("{value}", value, "{how}", l.how(m, measureOf(all, v.Key), s)).Replace(v.Line) + "\n"
+	}
+	if len(missing) == len(found) {
+		return diag.Errorf(diag.Pos{}, "no valid result measures a value of this format: %s", strings.Join(missing, "; ")).
+			WithHint("suspect and failed results are not exported")
+	}
+	_, err := io.WriteString(w, text)
+	return err
+}
+
+// pointsByMachines groups records by plan and by number of machines.
+func pointsByMachines(records []*runner.Brief) []Point {
+	var groups [3][]*runner.Brief
+	for _, rec := range records {
+		n := machines(rec)
+		groups[n] = append(groups[n], rec)
+	}
+	return slices.Concat(Points(groups[0]), Points(groups[1]), Points(groups[2]))
+}
+
+// takes reports whether the first run of a row has the values that are asked for.
+func (l *Listing) takes(r *line) bool {
+	one := &row{point: r.point, line: *r, base: line{point: r.point}}
+	for _, o := range l.only {
+		if l.cell(&o.column, one) != o.value {
+			return false
+		}
+	}
+	return true
+}
+
+// measures reports whether a row has what measuring a value requires.
+func (l *Listing) measures(r *line, m *schema.MeasuringRow, s *schema.Schema) bool {
+	backend, _ := value(r.point[0], backendColumn)
+	b := s.Nixlbench.Backends[text(backend)]
+	if b == nil || b.Class != m.Class || m.Machines > 0 && m.Machines != machines(r.point[0]) {
+		return false
+	}
+	one := &row{point: r.point, line: *r, base: line{point: r.point}}
+	for _, c := range rowColumns(s) {
+		if want, ok := m.Where[c.name]; ok && l.cell(&c, one) != want {
+			return false
+		}
+	}
+	return true
+}
+
+// backendColumn is the column for the backend of a row.
+const backendColumn = "backend"
+
+// machines returns the number of machines of a run between two sides, or 0 if it is not
+// known: those of a job can be on different machines.
+func machines(rec *runner.Brief) int {
+	if rec.Role != "" {
+		return 2
+	}
+	if _, ok := rec.Value(runner.FromRecord, runner.NameProcessors); ok {
+		return 1
+	}
+	return 0
+}
+
+// better returns the measurement that a planner's file uses: this one, which may be nil, or
+// that of a row.
+func (m *measurement) better(l *line, of schema.Measure, v *schema.PlannedValue) *measurement {
+	numbers := l.numbers(of)
+	if len(numbers) == 0 {
+		return m
+	}
+	next := &measurement{line: l, median: median(numbers), rows: 1}
+	next.number = nixlbench.Number(next.median).Float()
+	if m == nil {
+		return next
+	}
+	next.rows += m.rows
+	if (next.number < m.number) == (v.Take == schema.Lowest) && next.number != m.number {
+		return next
+	}
+	m.rows++
+	return m
+}
+
+// how says how a value was measured.
+func (l *Listing) how(m *measurement, of schema.Measure, s *schema.Schema) string {
+	p := m.line.point
+	cells := []string{fmt.Sprintf("%s %s, median of %s", headingOf(of), m.median, plural(len(m.line.rows), "run"))}
+	for _, r := range s.View("report").Rows {
+		if v, ok := value(p[0], r.Value); ok && v != nil {
+			cells = append(cells, r.Label+" "+diag.Printable(text(v)))
+		}
+	}
+	for _, size := range s.Nixlbench.Runs.Get().Measures {
+		if size.ID {
+			cells = append(cells, size.Label+" "+m.line.shown(size))
+		}
+	}
+	if by := measurer(p); by != nixlbench.Program {
+		cells = append(cells, "measured by "+diag.Printable(by))
+	}
+	cells = append(cells, "point "+p[0].Point[:min(len(p[0].Point), hashShown)])
+	if m.rows > 1 {
+		cells = append(cells, fmt.Sprintf("the best of %d rows", m.rows))
+	}
+	return strings.Join(cells, ", ")
+}
+
+func headingOf(m schema.Measure) string {
+	if m.Label != "" {
+		return m.Label
+	}
+	return m.Key
+}
+
+// PlannerBriefs returns an extractor for what the file of a planner needs.
+func (l *Listing) PlannerBriefs(p *schema.Planner, s *schema.Schema) *runner.Briefs {
+	needs := map[string]bool{backendColumn: true}
+	for _, v := range p.Values {
+		for _, m := range v.Rows {
+			for c := range m.Where {
+				needs[c] = true
+			}
+		}
+	}
+	all := *l
+	for _, c := range rowColumns(s) {
+		if needs[c.name] {
+			all.columns = append(all.columns, c)
+		}
+	}
+	return all.briefs(s, Kept(s.View("report"), s.Nixlbench.Runs.Get().Measures)...)
+}

@@ -1,0 +1,630 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/nixlbench"
+	"kvbench/engine/runner"
+	"kvbench/engine/schema"
+	"kvbench/engine/webpage"
+)
+
+// PageOptions are what a page of results shows besides the results.
+type PageOptions struct {
+	// File and BaseFile are the names of the files; BaseFile is "" if there is no baseline.
+	File, BaseFile string
+	// Link is what the results are compared with, its bandwidth in bytes per second; 0
+	// means what the plans assumed.
+	Link     string
+	LinkRate int64
+	// FirstToken is the time to the first token in microseconds; 0 means that of the plans.
+	FirstToken int64
+}
+
+// maxPagePoints is the maximum number of points on a page.
+const maxPagePoints = 100_000
+
+// The keys of columns that are computed here.
+const (
+	keyStatus  = "status"
+	keyReason  = "reason"
+	keyRuns    = "runs"
+	keyBase    = "baseline"
+	keyRatio   = "ratio"
+	keyTail    = "tail_ratio"
+	keyRequest = "request_us"
+	keyPlanned = "planned_us"
+	keyPeak    = "peak_us"
+	keyShare   = "first_token_percent"
+	keyOfLink  = "link_percent"
+)
+
+// resultsPage builds a page of results.
+type resultsPage struct {
+	*Results
+	*PageOptions
+	schema  *schema.Schema
+	of      *schema.Page
+	shown   []setting
+	points  []*pagePoint
+	columns []*webpage.Column
+	byKey   map[string]*webpage.Column
+}
+
+// pagePoint is a line of the results with its numbers.
+type pagePoint struct {
+	point   Point
+	line    *line
+	base    *line
+	values  map[string]float64 // by the key of the measure
+	reason  string
+	command []string
+	request float64 // the time of one request's cache, in us
+}
+
+func (p *pagePoint) get(key string) float64 {
+	if x, ok := p.values[key]; ok {
+		return x
+	}
+	return math.NaN()
+}
+
+// pageNames returns the names of plan values that only pages show.
+func pageNames(s *schema.Schema) []runner.Name {
+	p := s.Nixlbench.Runs.Get().Page.Plan
+	return []runner.Name{{Name: p.Size}, {Name: p.Count}, {Name: p.Requests}, {Name: p.Time}, {Name: runner.NameHost}, {Name: runner.NameStart}}
+}
+
+// HTML writes the results as a page.
+func (r *Results) HTML(w io.Writer, o *Options, p *PageOptions, s *schema.Schema) error {
+	made, err := r.page(o, p, s)
+	if err != nil {
+		return err
+	}
+	return webpage.Write(w, made)
+}
+
+func (r *Results) page(o *Options, p *PageOptions, s *schema.Schema) (*webpage.Page, error) {
+	b := &resultsPage{Results: r, PageOptions: p, schema: s, of: &s.Nixlbench.Runs.Get().Page, shown: r.settings(o, s), byKey: map[string]*webpage.Column{}}
+	measures := s.Nixlbench.Runs.Get().Measures
+	all := b.measures()
+	n := 0
+	r.each(measures, func(point Point, l, base *line) {
+		if n++; n <= maxPagePoints {
+			b.points = append(b.points, b.pointOf(all, point, l, base))
+		}
+	})
+	if n > maxPagePoints {
+		return nil, diag.Errorf(diag.Pos{File: p.File}, "it has %d points: a page shows at most %d", n, maxPagePoints).WithHint("split the file, and write a page for each part")
+	}
+	b.assume()
+	data := b.data()
+	made := &webpage.Page{
+		Kind:  "results",
+		Title: diag.Printable(filepath.Base(p.File)),
+		About: b.about(),
+		Data:  data,
+	}
+	if p.BaseFile != "" {
+		made.Title += " against " + diag.Printable(filepath.Base(p.BaseFile))
+	}
+	fits := b.fits()
+	made.Answer, made.Command = b.answer(fits)
+	made.Sections = b.sections(fits)
+	for i := range data.Charts {
+		c := &data.Charts[i]
+		if c.Curves = b.curves(c, fits); len(c.Curves) > 0 {
+			c.Note += " A curve is the fit in the table above."
+		}
+	}
+	return made, nil
+}
+
+// measures returns the measures that the page shows.
+func (b *resultsPage) measures() []schema.Measure {
+	names := []string{b.of.Size, b.of.Count, b.of.Bandwidth}
+	for _, v := range slices.Concat(b.of.Latency, b.of.Phases) {
+		names = append(names, v.Key)
+	}
+	var list []schema.Measure
+	for _, m := range everyMeasure(b.schema) {
+		if slices.Contains(names, m.Key) {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+func (b *resultsPage) pointOf(all []schema.Measure, point Point, l, base *line) *pagePoint {
+	p := &pagePoint{point: point, line: l, base: base, values: make(map[string]float64, len(all)), reason: reasonOf(point, l)}
+	for _, m := range all {
+		if x, ok := numberOf(l.spread(m).median); ok {
+			p.values[m.Key] = x
+		}
+	}
+	p.command = commandOf(point)
+	p.request = math.NaN()
+	if bytes := b.requestBytes(point); p.get(b.of.Bandwidth) > 0 {
+		p.request = bytes / p.get(b.of.Bandwidth) / 1000
+	}
+	return p
+}
+
+// requestBytes returns how many bytes the plan moves for one request.
+func (b *resultsPage) requestBytes(point Point) float64 {
+	size, count, requests := b.planned(point, b.of.Plan.Size), b.planned(point, b.of.Plan.Count), b.planned(point, b.of.Plan.Requests)
+	return size * count / requests
+}
+
+// planned returns a number of a plan, or NaN.
+func (b *resultsPage) planned(point Point, name string) float64 {
+	v, ok := value(point[0], name)
+	if !ok || v == nil {
+		return math.NaN()
+	}
+	if x, ok := numberOf(text(v)); ok {
+		return x
+	}
+	return math.NaN()
+}
+
+func numberOf(text string) (float64, bool) {
+	x, err := strconv.ParseFloat(text, 64)
+	return x, err == nil && !math.IsNaN(x) && !math.IsInf(x, 0)
+}
+
+// reasonOf returns why a line cannot be trusted, or "".
+func reasonOf(point Point, l *line) string {
+	if l.trusted && len(l.rows) > 0 {
+		return ""
+	}
+	var reasons []string
+	for _, rec := range point {
+		for _, why := range rec.Reasons {
+			if why = diag.Printable(why); rec.Status != runner.OK && !slices.Contains(reasons, why) {
+				reasons = append(reasons, why)
+			}
+		}
+	}
+	if len(reasons) == 0 {
+		return shownStatus(point)
+	}
+	return strings.Join(reasons, "; ")
+}
+
+// commandOf returns the words of a point's commands, quoted for a shell; a line ends between
+// commands.
+func commandOf(point Point) []string {
+	for _, rec := range point {
+		var words []string
+		for _, argv := range rec.Commands() {
+			if len(words) > 0 {
+				words = append(words, "\n")
+			}
+			for _, w := range argv {
+				words = append(words, nixlbench.Quote(w))
+			}
+		}
+		if len(words) > 0 {
+			return words
+		}
+	}
+	return nil
+}
+
+// assume takes the link and the time to the first token from the plans, if all agree.
+func (b *resultsPage) assume() {
+	links := b.schema.Cache.Get().Transfer.Get().Tables["link_rate"]
+	same := func(name string) (any, bool) {
+		first, ok := value(b.points[0].point[0], name)
+		for _, p := range b.points {
+			if v, _ := value(p.point[0], name); v != first {
+				return nil, false
+			}
+		}
+		return first, ok && first != nil
+	}
+	if b.LinkRate == 0 {
+		rate, _ := same(b.of.LinkRate)
+		link, _ := same(b.of.Link)
+		if x, ok := numberOf(text(rate)); ok && x > 0 {
+			b.LinkRate, b.Link = int64(x), "the plans' bandwidth"
+		} else if f, known := links[text(link)]; known {
+			b.LinkRate, _ = strconv.ParseInt(f.Text, 10, 64)
+			b.Link = text(link)
+		}
+	}
+	if b.FirstToken == 0 {
+		v, _ := same(b.of.FirstToken)
+		if x, ok := numberOf(text(v)); ok {
+			b.FirstToken = int64(x)
+		}
+	}
+}
+
+// linkRate returns the bandwidth of the link in GB/s; 0 if there is none.
+func (b *resultsPage) linkRate() float64 { return float64(b.LinkRate) / 1e9 }
+
+// linkName describes the link with its bandwidth.
+func (b *resultsPage) linkName() string {
+	return fmt.Sprintf("%s (%s)", diag.Printable(b.Link), shortest(b.linkRate())+" GB/s")
+}
+
+// about says where the results are from.
+func (b *resultsPage) about() []string {
+	about := []string{counted(len(b.points), "point")}
+	var hosts, days []string
+	for _, p := range b.points {
+		for _, rec := range p.point {
+			if v, ok := value(rec, runner.NameHost); ok {
+				hosts = appendNew(hosts, diag.Printable(text(v)))
+			}
+			if v, ok := value(rec, runner.NameStart); ok {
+				day, _, _ := strings.Cut(text(v), "T")
+				days = appendNew(days, diag.Printable(day))
+			}
+		}
+	}
+	slices.Sort(days)
+	switch len(days) {
+	case 0:
+	case 1:
+		about = append(about, "measured on "+days[0])
+	default:
+		about = append(about, "measured from "+days[0]+" to "+days[len(days)-1])
+	}
+	switch {
+	case len(hosts) == 1:
+		about = append(about, "host "+hosts[0])
+	case len(hosts) > 1:
+		about = append(about, counted(len(hosts), "host"))
+	}
+	if programs := measurers(b.Points); len(programs) > 1 || programs[0] != nixlbench.Program {
+		about = append(about, "measured by "+diag.Printable(strings.Join(programs, " and ")))
+	}
+	if b.LinkRate > 0 {
+		about = append(about, "link "+b.linkName())
+	}
+	return about
+}
+
+func appendNew(list []string, s string) []string {
+	if !slices.Contains(list, s) {
+		list = append(list, s)
+	}
+	return list
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return group(n) + " " + what + "s"
+}
+
+// group formats a number with a comma after each thousand.
+func group(n int) string {
+	text := strconv.Itoa(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+// column adds a column; it may be empty.
+func (b *resultsPage) column(key, label, unit string) *webpage.Column {
+	c := &webpage.Column{Key: key, Label: label, Unit: unit}
+	b.columns = append(b.columns, c)
+	b.byKey[key] = c
+	return c
+}
+
+// data returns the table of all points, with the charts that it allows.
+func (b *resultsPage) data() *webpage.Data {
+	d := &webpage.Data{Name: nameOf(b.File), One: "point", Many: "points", Rows: len(b.points), Status: keyStatus, Reason: keyReason, Best: b.of.Bandwidth, Commands: &webpage.Commands{}}
+	if b.LinkRate > 0 {
+		d.Of = &webpage.Line{Value: b.linkRate(), Label: diag.Printable(b.Link)}
+	}
+	var settings []string
+	for _, s := range b.shown {
+		b.settingColumn(s)
+		settings = append(settings, s.key)
+	}
+	for _, p := range b.points {
+		d.Commands.Add(p.command)
+	}
+	number := func(key, label, unit string, of func(*pagePoint) float64) string {
+		c := b.column(key, label, unit)
+		for _, p := range b.points {
+			c.AddNumber(of(p))
+		}
+		return key
+	}
+	measure := func(key, label, unit string) string {
+		return number(key, label, unit, func(p *pagePoint) float64 { return p.get(key) })
+	}
+	size := measure(b.of.Size, "I/O size", webpage.UnitBytes)
+	count := measure(b.of.Count, "I/Os in a request", webpage.UnitCount)
+	bandwidth := measure(b.of.Bandwidth, "Bandwidth", webpage.UnitRate)
+	var latency, phases []string
+	for _, v := range b.of.Latency {
+		latency = append(latency, measure(v.Key, v.Label, webpage.UnitMicros))
+	}
+	for _, v := range b.of.Phases {
+		phases = append(phases, measure(v.Key, v.Label, webpage.UnitMicros))
+	}
+	runs := number(keyRuns, "Runs", webpage.UnitCount, func(p *pagePoint) float64 { return float64(len(p.line.rows)) })
+	status, reason := b.column(keyStatus, "Status", webpage.UnitText), b.column(keyReason, "Why not trusted", webpage.UnitText)
+	for _, p := range b.points {
+		status.Add(shownStatus(p.point))
+		reason.Add(p.reason)
+	}
+	base, ratio, tail := b.compared(number)
+	request := number(keyRequest, "One request's cache", webpage.UnitMicros, func(p *pagePoint) float64 { return p.request })
+	planned := number(keyPlanned, "As planned", webpage.UnitMicros, func(p *pagePoint) float64 {
+		return b.planned(p.point, b.of.Plan.Time) / b.planned(p.point, b.of.Plan.Requests)
+	})
+	peak := number(keyPeak, "At the link's peak", webpage.UnitMicros, func(p *pagePoint) float64 {
+		return b.requestBytes(p.point) / float64(b.LinkRate) * 1e6
+	})
+	share := number(keyShare, "Share of the time to the first token", webpage.UnitPercent, func(p *pagePoint) float64 {
+		return 100 * p.request / float64(b.FirstToken)
+	})
+	ofLink := number(keyOfLink, "Share of the link", webpage.UnitPercent, func(p *pagePoint) float64 {
+		return 100 * p.get(b.of.Bandwidth) / b.linkRate()
+	})
+
+	d.Facets, d.Mark = b.facets()
+	// The columns of tables: settings that differ, and sizes.
+	head := slices.DeleteFunc(settings, func(key string) bool { return !b.byKey[key].Varies() })
+	head = append(slices.Clone(head), size, count)
+	tailOf := []string{runs, keyStatus, keyReason}
+	table := func(keys ...string) []string {
+		keys = slices.Concat(head, keys, tailOf)
+		return slices.DeleteFunc(keys, func(key string) bool { return b.byKey[key].IsEmpty() })
+	}
+	link := b.lines()
+	for _, c := range []webpage.Chart{
+		{
+			ID: "bandwidth-by-size", Title: "Bandwidth by I/O size", X: []string{size}, Y: []string{bandwidth}, LogX: true, LogY: true, Lines: link,
+			Note:    "Higher is better. Small I/Os are limited by the cost of each one, large ones by the link.",
+			Columns: table(bandwidth, ofLink),
+		},
+		{
+			ID: "bandwidth-by-batch", Title: "Bandwidth by I/Os in a request", X: []string{count}, Y: []string{bandwidth}, LogX: true, LogY: true, Lines: link,
+			Note:    "Higher is better. If bandwidth grows with the number of I/Os in a request, the start of a request takes much of its time.",
+			Columns: table(bandwidth, ofLink),
+		},
+		{
+			ID: "latency", Title: "Latency of a request", Label: "Time", X: []string{size, count}, Y: latency, LogX: true, LogY: true,
+			Note:    "Lower is better. A request moves all of its I/Os. The tail is that of the transfer phase.",
+			Columns: table(latency...),
+		},
+		{
+			ID: "phases", Title: "Where the time of a request goes", Split: true, X: []string{size}, Y: phases, LogX: true,
+			Note:    "The median of each phase, by I/O size. To the right is the sum. Long prepare and post phases mean that descriptors cost more than bytes.",
+			Columns: table(phases...),
+		},
+		{
+			ID: "comparison", Title: "Compared with the baseline", X: []string{size, count}, Y: []string{ratio}, LogX: true, LogY: true,
+			Note:    "Bandwidth, and the baseline's. Above the line, the new results are faster.",
+			Lines:   []webpage.Line{{Value: 1, Label: "as the baseline"}},
+			Columns: table(bandwidth, base, ratio, tail),
+		},
+		{
+			ID: "plan", Title: "Plan and measurement: one request's cache", Label: "Time", X: []string{size, count}, Y: b.some(request, planned, peak), LogX: true, LogY: true,
+			Note:    "Lower is better. How long the cache of one request takes at the measured bandwidth: what the plan moves for it, of one rank if the plan is for one.",
+			Lines:   b.target(),
+			Columns: table(request, planned, peak, share),
+		},
+	} {
+		c.Y = b.some(c.Y...)
+		if len(c.Y) == 0 || b.byKey[c.X[0]].IsEmpty() {
+			continue
+		}
+		d.Charts = append(d.Charts, c)
+	}
+	d.Columns = slices.DeleteFunc(b.columns, (*webpage.Column).IsEmpty)
+	if !slices.ContainsFunc(d.Columns, func(c *webpage.Column) bool { return c.Key == keyReason }) {
+		d.Reason = ""
+	}
+	return d
+}
+
+// some returns the columns that have values.
+func (b *resultsPage) some(keys ...string) []string {
+	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return b.byKey[key].IsEmpty() })
+}
+
+// settingColumn adds the column of a setting: of numbers if all of its values are.
+func (b *resultsPage) settingColumn(s setting) {
+	c := b.column(s.key, s.label, webpage.UnitText)
+	var numbers webpage.Numbers
+	for _, p := range b.points {
+		v, ok := p.point[0].Value(s.of.From, s.of.Name)
+		x, isNumber := numberOf(text(v))
+		if !ok || !isNumber {
+			numbers = nil
+			break
+		}
+		numbers = append(numbers, x)
+	}
+	if numbers != nil {
+		c.Numbers, c.Unit = numbers, webpage.UnitCount
+		if b.schema.UnitOf(s.key) == webpage.UnitBytes {
+			c.Unit = webpage.UnitBytes
+		}
+		return
+	}
+	for _, p := range b.points {
+		v, ok := p.point[0].Value(s.of.From, s.of.Name)
+		if !ok || v == nil {
+			c.Add("")
+		} else {
+			c.Add(diag.Printable(text(v)))
+		}
+	}
+}
+
+// maxFacet is the maximum number of values by which points can be chosen.
+const maxFacet = 200
+
+// facets returns the settings by which points can be chosen, and the one by which they are
+// marked at first: that with the fewest values of those that differ between runs of one plan.
+func (b *resultsPage) facets() (keys []string, mark string) {
+	least := math.MaxInt
+	for _, s := range b.shown {
+		c := b.byKey[s.key]
+		n := len(c.Words)
+		if c.Words == nil {
+			distinct := slices.Clone(c.Numbers)
+			slices.Sort(distinct)
+			n = len(slices.Compact(distinct))
+		}
+		if n < 2 || n > maxFacet {
+			continue
+		}
+		keys = append(keys, s.key)
+		if slices.Contains(b.of.Same, s.key) {
+			n -= maxFacet
+		}
+		if n < least {
+			least, mark = n, s.key
+		}
+	}
+	if c := b.byKey[keyStatus]; len(c.Words) > 1 {
+		keys = append(keys, keyStatus)
+	}
+	return keys, mark
+}
+
+// lines returns the line of the link.
+func (b *resultsPage) lines() []webpage.Line {
+	if b.LinkRate == 0 {
+		return nil
+	}
+	return []webpage.Line{{Value: b.linkRate(), Label: b.linkName()}}
+}
+
+// target returns the line of the time to the first token.
+func (b *resultsPage) target() []webpage.Line {
+	if b.FirstToken == 0 {
+		return nil
+	}
+	return []webpage.Line{{Value: float64(b.FirstToken), Label: "time to the first token (" + microsOf(float64(b.FirstToken)) + ")"}}
+}
+
+// compared adds the columns of the comparison with the baseline.
+func (b *resultsPage) compared(number func(key, label, unit string, of func(*pagePoint) float64) string) (base, ratio, tail string) {
+	all := everyMeasure(b.schema)
+	find := func(key string) schema.Measure {
+		return all[slices.IndexFunc(all, func(m schema.Measure) bool { return m.Key == key })]
+	}
+	bandwidth, last := find(b.of.Bandwidth), find(b.of.Latency[len(b.of.Latency)-1].Key)
+	parsed := func(text string) float64 {
+		if x, ok := numberOf(text); ok {
+			return x
+		}
+		return math.NaN()
+	}
+	base = number(keyBase, "Baseline", webpage.UnitRate, func(p *pagePoint) float64 { return parsed(p.base.spread(bandwidth).median) })
+	ratio = number(keyRatio, "Bandwidth to baseline", webpage.UnitRatio, func(p *pagePoint) float64 { return parsed(p.line.ratio(bandwidth, p.base).median) })
+	tail = number(keyTail, b.of.Latency[len(b.of.Latency)-1].Label+" to baseline", webpage.UnitRatio, func(p *pagePoint) float64 { return parsed(p.line.ratio(last, p.base).median) })
+	return base, ratio, tail
+}
+
+// costFit is a fit with the points that it is for.
+type costFit struct {
+	labels []string          // of the settings in which fits differ
+	names  []string          // the same, with the names of those that are numbers
+	where  map[string]string // the same by key
+	cost   *cost
+	why    string
+	points int
+	// counts and sizes of the requests
+	most, lo, hi float64
+}
+
+// fits fits the cost of a descriptor for each combination of settings that do not follow
+// from the plan.
+func (b *resultsPage) fits() []*costFit {
+	var by []setting
+	for _, s := range b.shown {
+		if c := b.byKey[s.key]; (s.of.From == runner.FromFlags || slices.Contains(b.of.Same, s.key)) && c.Varies() {
+			by = append(by, s)
+		}
+	}
+	var list []*costFit
+	moves := map[*costFit][]moved{}
+	at := map[string]*costFit{}
+	for _, p := range b.points {
+		size, count, rate := p.get(b.of.Size), p.get(b.of.Count), p.get(b.of.Bandwidth)
+		if p.reason != "" || !(size > 0 && count > 0 && rate > 0) {
+			continue
+		}
+		cells := labels(by, p.point)
+		key := strings.Join(cells, "\x00")
+		f := at[key]
+		if f == nil {
+			f = &costFit{labels: cells, where: map[string]string{}, lo: size, hi: size}
+			for i, s := range by {
+				f.where[s.key] = cells[i]
+				f.names = append(f.names, b.named(s, cells[i]))
+			}
+			at[key] = f
+			list = append(list, f)
+		}
+		f.points++
+		f.most, f.lo, f.hi = max(f.most, count), min(f.lo, size), max(f.hi, size)
+		moves[f] = append(moves[f], moved{count, size * count, size * count / rate / 1000})
+	}
+	for _, f := range list {
+		f.cost, f.why = fitCost(moves[f])
+	}
+	slices.SortStableFunc(list, func(x, y *costFit) int { return cmp.Compare(y.points, x.points) })
+	return list
+}
+
+// named returns the value of a setting, with its name if it says nothing without it.
+func (b *resultsPage) named(s setting, cell string) string {
+	if b.byKey[s.key].Words == nil || cell == none || cell == "true" || cell == "false" {
+		return s.label + " " + cell
+	}
+	return cell
+}
+
+// maxCurves is the maximum number of fitted curves in a chart.
+const maxCurves = 4
+
+// curves returns the fitted bandwidth by I/O size, for the largest requests.
+func (b *resultsPage) curves(c *webpage.Chart, fits []*costFit) []webpage.Curve {
+	if c.X[0] != b.of.Size || c.Y[0] != b.of.Bandwidth {
+		return nil
+	}
+	var list []webpage.Curve
+	for _, f := range fits {
+		if f.cost == nil || len(list) == maxCurves {
+			continue
+		}
+		curve := webpage.Curve{Label: "fit", Where: f.where}
+		if len(f.names) > 0 {
+			curve.Label += ": " + strings.Join(f.names, ", ")
+		}
+		const steps = 48
+		for i := range steps + 1 {
+			size := f.lo * math.Pow(f.hi/f.lo, float64(i)/steps)
+			curve.X = append(curve.X, size)
+			curve.Y = append(curve.Y, f.most*size/f.cost.us(f.most, f.most*size)/1000)
+		}
+		list = append(list, curve)
+	}
+	return list
+}

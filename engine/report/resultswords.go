@@ -1,0 +1,472 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/runner"
+	"kvbench/engine/webpage"
+)
+
+// rateOf formats a bandwidth in GB/s.
+func rateOf(x float64) string { return threeDigits(x) + " GB/s" }
+
+// microsOf formats a time in microseconds.
+func microsOf(us float64) string {
+	switch {
+	case us >= 1e6:
+		return threeDigits(us/1e6) + " s"
+	case us >= 1e3:
+		return threeDigits(us/1e3) + " ms"
+	case us < 1:
+		return threeDigits(us*1e3) + " ns"
+	}
+	return threeDigits(us) + " us"
+}
+
+// threeDigits formats a number with three digits, or as a whole number if it is larger.
+func threeDigits(x float64) string {
+	if x == 0 || math.IsNaN(x) || math.IsInf(x, 0) {
+		return strconv.FormatFloat(x, 'f', -1, 64)
+	}
+	digits := max(0, 2-int(math.Floor(math.Log10(math.Abs(x)))))
+	return strconv.FormatFloat(x, 'f', min(digits, 9), 64)
+}
+
+// shortest formats a number with at most three digits after the point.
+func shortest(x float64) string {
+	return strconv.FormatFloat(math.Round(x*1000)/1000, 'f', -1, 64)
+}
+
+func percentOf(share float64) string {
+	if share < 0.0995 {
+		return strconv.FormatFloat(100*share, 'g', 2, 64) + "%"
+	}
+	return fmt.Sprintf("%.0f%%", 100*share)
+}
+
+// nameOf returns a name for downloads: that of a file, without its ending.
+func nameOf(file string) string {
+	base := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.' {
+			return r
+		}
+		return '_'
+	}, base)
+}
+
+// best returns the fastest trusted point, or nil.
+func (b *resultsPage) best(points []*pagePoint) *pagePoint {
+	var best *pagePoint
+	for _, p := range points {
+		if x := p.get(b.of.Bandwidth); p.reason == "" && x > 0 && (best == nil || x > best.get(b.of.Bandwidth)) {
+			best = p
+		}
+	}
+	return best
+}
+
+// answer says which setting is the fastest, how far it is from the link, and what limits it.
+func (b *resultsPage) answer(fits []*costFit) (lines, command []string) {
+	bad := b.untrusted()
+	best := b.best(b.points)
+	if best == nil {
+		return []string{"No result can be trusted, so there is no best setting.", fmt.Sprintf("%s: %s.", counted(len(bad), "point"), strings.TrimSuffix(bad[0].reason, "."))}, nil
+	}
+	rate := best.get(b.of.Bandwidth)
+	first := "Fastest: " + rateOf(rate)
+	if len(b.points)-len(bad) == 1 {
+		first = "Measured: " + rateOf(rate)
+	}
+	if b.LinkRate > 0 {
+		first += fmt.Sprintf(", %s of %s", percentOf(rate/b.linkRate()), b.linkName())
+	}
+	lines = append(lines, first+".")
+	words := fmt.Sprintf("The setting: I/Os of %s, %s in a request", diag.Bytes(int64(best.get(b.of.Size))), group(int(best.get(b.of.Count))))
+	for _, s := range b.shown {
+		if cell := labels([]setting{s}, best.point)[0]; b.byKey[s.key].Varies() && cell != none {
+			words += ", " + s.label + " " + cell
+		}
+	}
+	lines = append(lines, words+".")
+	if line := b.distance(rate); line != "" {
+		lines = append(lines, line)
+	}
+	if line := b.limit(best, fits); line != "" {
+		lines = append(lines, line)
+	}
+	if !math.IsNaN(best.request) {
+		line := "The cache of one request takes " + microsOf(best.request)
+		if b.FirstToken > 0 {
+			line += fmt.Sprintf(", %s of the %s to the first token", percentOf(best.request/float64(b.FirstToken)), microsOf(float64(b.FirstToken)))
+		}
+		lines = append(lines, line+".")
+	}
+	if line := b.change(); line != "" {
+		lines = append(lines, line)
+	}
+	if len(bad) > 0 {
+		lines = append(lines, fmt.Sprintf("Not trusted, and not counted: %s of %s.", group(len(bad)), counted(len(b.points), "point")))
+	}
+	return lines, best.command
+}
+
+// distance says what the best bandwidth is to the link.
+func (b *resultsPage) distance(rate float64) string {
+	switch share := rate / b.linkRate(); {
+	case b.LinkRate == 0:
+		return "To see how far this is from the link, name it with --link, or set --bandwidth."
+	case share > 1:
+		return "This is more than the link can move: check the name of the link, and whether the I/O happened."
+	case share < 0.05:
+		return "This is less than a twentieth of the link: check the name of the link, and which path the data took."
+	case share > 0.9:
+		return "The link is the limit, so no setting can be much faster."
+	default:
+		return fmt.Sprintf("The link allows %s times as much.", threeDigits(1/share))
+	}
+}
+
+// limit says what the fit of the best point's group tells about its time.
+func (b *resultsPage) limit(best *pagePoint, fits []*costFit) string {
+	f := b.fitOf(best, fits)
+	if f == nil || f.cost == nil {
+		return ""
+	}
+	n := best.get(b.of.Count)
+	bytes := n * best.get(b.of.Size)
+	own := n*f.cost.descriptorUs + f.cost.startUs
+	share := own / f.cost.us(n, bytes)
+	if share < 0.05 {
+		return "The bytes take almost all of its time, the posting of I/Os almost none."
+	}
+	return fmt.Sprintf("Posting its I/Os takes about %s of its time. Larger or fewer I/Os would reduce this.", percentOf(share))
+}
+
+// fitOf returns the fit that a point belongs to, or nil.
+func (b *resultsPage) fitOf(p *pagePoint, fits []*costFit) *costFit {
+	for _, f := range fits {
+		fits := true
+		for _, s := range b.shown {
+			if want, ok := f.where[s.key]; ok && labels([]setting{s}, p.point)[0] != want {
+				fits = false
+			}
+		}
+		if fits {
+			return f
+		}
+	}
+	return nil
+}
+
+func (b *resultsPage) untrusted() []*pagePoint {
+	var list []*pagePoint
+	for _, p := range b.points {
+		if p.reason != "" {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// maxListed is the maximum number of rows of a table in the text.
+const maxListed = 30
+
+// sections returns the tables above the charts.
+func (b *resultsPage) sections(fits []*costFit) []webpage.Section {
+	var list []webpage.Section
+	if b.best(b.points) != nil && len(b.points) > 1 {
+		list = append(list, b.bestOfEach())
+	}
+	if len(fits) > 0 {
+		list = append(list, b.fitted(fits))
+	}
+	if b.BaseFile != "" {
+		list = append(list, b.againstBaseline())
+	}
+	if bad := b.untrusted(); len(bad) > 0 {
+		list = append(list, reasonsOf(bad))
+	}
+	if s := b.notes(); len(s.Tables) > 0 {
+		list = append(list, s)
+	}
+	return list
+}
+
+// bestOfEach is the table of the fastest point of each model, backend, and so on.
+func (b *resultsPage) bestOfEach() webpage.Section {
+	var by, others []setting
+	for _, s := range b.shown {
+		c := b.byKey[s.key]
+		switch {
+		case !c.Varies():
+		case c.Words != nil && s.of.From == runner.FromAny:
+			by = append(by, s)
+		default:
+			others = append(others, s)
+		}
+	}
+	groups := map[string][]*pagePoint{}
+	var order []string
+	for _, p := range b.points {
+		key := strings.Join(labels(by, p.point), "\x00")
+		if groups[key] == nil {
+			order = append(order, key)
+		}
+		groups[key] = append(groups[key], p)
+	}
+	slices.SortStableFunc(order, func(x, y string) int { return cmp.Compare(b.rateOfBest(groups[y]), b.rateOfBest(groups[x])) })
+	names := []string{}
+	for _, s := range slices.Concat(by, others) {
+		names = append(names, s.label)
+	}
+	texts := len(by)
+	names = append(names, "I/O size", "I/Os", "GB/s")
+	if b.LinkRate > 0 {
+		names = append(names, "of the link")
+	}
+	names = append(names, "cache of a request")
+	if b.FirstToken > 0 {
+		names = append(names, "of first token")
+	}
+	names = append(names, "points", "not trusted")
+	t := webpage.Table{Caption: "The fastest point of each", Head: webpage.Heads(texts, names...)}
+	if len(by) == 0 {
+		t.Caption = "The fastest point"
+	}
+	for i, key := range order {
+		if i == maxListed {
+			t.Note = fmt.Sprintf("%s more are in the charts' tables.", group(len(order)-i))
+			break
+		}
+		points := groups[key]
+		best, bad := b.best(points), 0
+		for _, p := range points {
+			if p.reason != "" {
+				bad++
+			}
+		}
+		var row []webpage.Cell
+		for _, cell := range labels(by, points[0].point) {
+			row = append(row, webpage.Cell{Text: cell, Head: len(row) == 0})
+		}
+		add := func(text string) { row = append(row, webpage.Cell{Text: text, Number: true}) }
+		if best == nil {
+			for len(row) < len(names)-2 {
+				add("–")
+			}
+		} else {
+			for _, cell := range labels(others, best.point) {
+				add(cell)
+			}
+			rate := best.get(b.of.Bandwidth)
+			add(diag.Bytes(int64(best.get(b.of.Size))))
+			add(group(int(best.get(b.of.Count))))
+			add(threeDigits(rate))
+			if b.LinkRate > 0 {
+				add(percentOf(rate / b.linkRate()))
+			}
+			if math.IsNaN(best.request) {
+				add("–")
+			} else {
+				add(microsOf(best.request))
+			}
+			if b.FirstToken > 0 {
+				add(percentOf(best.request / float64(b.FirstToken)))
+			}
+		}
+		add(group(len(points)))
+		add(group(bad))
+		t.Rows = append(t.Rows, row)
+	}
+	return webpage.Section{Title: "Best settings", Tables: []webpage.Table{t}}
+}
+
+func (b *resultsPage) rateOfBest(points []*pagePoint) float64 {
+	if p := b.best(points); p != nil {
+		return p.get(b.of.Bandwidth)
+	}
+	return 0
+}
+
+// fitted is the table of the fitted costs.
+func (b *resultsPage) fitted(fits []*costFit) webpage.Section {
+	var by []string
+	for _, s := range b.shown {
+		if _, ok := fits[0].where[s.key]; ok {
+			by = append(by, s.label)
+		}
+	}
+	t := webpage.Table{
+		Caption: "The time of a request, fitted as start + I/Os × cost of one + bytes / bandwidth",
+		Head:    webpage.Heads(len(by), append(by, "start", "each I/O", "bandwidth", "typical error", "points")...),
+	}
+	if b.LinkRate > 0 {
+		t.Head = slices.Insert(t.Head, len(by)+3, webpage.Cell{Text: "of the link", Number: true})
+	}
+	together := false
+	for i, f := range fits {
+		if i == maxListed {
+			t.Note = fmt.Sprintf("%s more are omitted.", group(len(fits)-i))
+			break
+		}
+		var row []webpage.Cell
+		for _, cell := range f.labels {
+			row = append(row, webpage.Cell{Text: cell, Head: len(row) == 0})
+		}
+		add := func(text string) { row = append(row, webpage.Cell{Text: text, Number: true}) }
+		if f.cost == nil {
+			row = append(row, webpage.Cell{Text: "not fitted: " + f.why, Span: len(t.Head) - 1 - len(row)})
+		} else {
+			c := f.cost
+			add(partOf(c.startUs))
+			add(partOf(c.descriptorUs))
+			if math.IsInf(c.rate, 1) {
+				add("too high to tell")
+			} else {
+				add(rateOf(c.rate / 1000))
+			}
+			if b.LinkRate > 0 {
+				if math.IsInf(c.rate, 1) {
+					add("–")
+				} else {
+					add(percentOf(c.rate / 1000 / b.linkRate()))
+				}
+			}
+			add(percentOf(c.err))
+			together = together || c.together
+		}
+		add(group(f.points))
+		t.Rows = append(t.Rows, row)
+	}
+	if together {
+		t.Note = strings.TrimSpace("Where all requests have the same number of I/Os, the start is counted in the cost of an I/O. " + t.Note)
+	}
+	if len(fits) == 1 && fits[0].cost == nil {
+		return webpage.Section{Title: "Cost of an I/O", Intro: "Not fitted: " + fits[0].why + "."}
+	}
+	return webpage.Section{
+		Title:  "Cost of an I/O",
+		Intro:  "What an I/O (a descriptor) costs, however small, and the bandwidth that is left for its bytes. Fitted to the trusted points by least squares of the relative errors.",
+		Tables: []webpage.Table{t},
+	}
+}
+
+// partOf describes a part of a fitted time.
+func partOf(us float64) string {
+	if us == 0 {
+		return "too small to tell"
+	}
+	return microsOf(us)
+}
+
+// sortedRatios returns the ratios to the baseline, sorted.
+func (b *resultsPage) sortedRatios() []float64 {
+	var list []float64
+	for _, x := range b.byKey[keyRatio].Numbers {
+		if !math.IsNaN(x) {
+			list = append(list, x)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// change says how the results compare with the baseline, or returns "".
+func (b *resultsPage) change() string {
+	ratios := b.sortedRatios()
+	n := len(ratios)
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("Against the baseline: %s× in the median of %s, from %s× to %s×.", threeDigits((ratios[(n-1)/2]+ratios[n/2])/2), counted(n, "point"), threeDigits(ratios[0]), threeDigits(ratios[n-1]))
+}
+
+// againstBaseline says how many points became faster and slower, with the extremes.
+func (b *resultsPage) againstBaseline() webpage.Section {
+	ratios := b.sortedRatios()
+	s := webpage.Section{Title: "Compared with the baseline"}
+	gone, added := 0, 0
+	if b.match == nil {
+		gone, added = b.Missing()
+	}
+	if len(ratios) == 0 {
+		s.Intro = "No point can be compared with one of the baseline."
+	} else {
+		n := len(ratios)
+		slower, faster := 0, 0
+		for _, x := range ratios {
+			if x < 1 {
+				slower++
+			} else if x > 1 {
+				faster++
+			}
+		}
+		s.Facts = []webpage.Fact{
+			{Name: "Points compared", Value: group(n)},
+			{Name: "Median bandwidth", Value: threeDigits((ratios[(n-1)/2]+ratios[n/2])/2) + "× the baseline's"},
+			{Name: "Slower, faster", Value: group(slower) + ", " + group(faster)},
+			{Name: "Worst, best", Value: threeDigits(ratios[0]) + "×, " + threeDigits(ratios[n-1]) + "×"},
+		}
+	}
+	if own, base := b.Mixed(); own != nil {
+		s.Intro = strings.TrimSpace(fmt.Sprintf("Different programs measured the results (%s) and the baseline (%s), so their numbers are not comparable. %s",
+			strings.Join(own, ", "), strings.Join(base, ", "), s.Intro))
+	}
+	if b.match == nil {
+		s.Facts = append(s.Facts, webpage.Fact{Name: "Only in the baseline, only here", Value: group(gone) + ", " + group(added)})
+	}
+	return s
+}
+
+// reasonsOf is the table of why points are not trusted.
+func reasonsOf(bad []*pagePoint) webpage.Section {
+	var texts []string
+	for _, p := range bad {
+		texts = append(texts, p.reason)
+	}
+	return webpage.Section{
+		Title: "Not trusted", Intro: "These points are marked with a cross in the charts. The best settings and the fits omit them.",
+		Tables: []webpage.Table{tally("Why points are not trusted", "reason", texts)},
+	}
+}
+
+// notes is the table of the notes about points.
+func (b *resultsPage) notes() webpage.Section {
+	var texts []string
+	for _, p := range b.points {
+		texts = append(texts, notes(p.point)...)
+	}
+	if len(texts) == 0 {
+		return webpage.Section{}
+	}
+	return webpage.Section{Title: "Notes", Tables: []webpage.Table{tally("Notes about points", "note", texts)}}
+}
+
+// tally is a table of texts, most frequent first.
+func tally(caption, what string, texts []string) webpage.Table {
+	counts := map[string]int{}
+	var order []string
+	for _, text := range texts {
+		if counts[text]++; counts[text] == 1 {
+			order = append(order, text)
+		}
+	}
+	slices.SortStableFunc(order, func(x, y string) int { return cmp.Compare(counts[y], counts[x]) })
+	t := webpage.Table{Caption: caption, Head: webpage.Heads(1, what, "points")}
+	for i, text := range order {
+		if i == maxListed {
+			t.Note = fmt.Sprintf("%s more are omitted.", group(len(order)-i))
+			break
+		}
+		t.Rows = append(t.Rows, []webpage.Cell{{Text: text, Head: true, Wrap: true}, {Text: group(counts[text]), Number: true}})
+	}
+	return t
+}

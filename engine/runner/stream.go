@@ -1,0 +1,195 @@
+package runner
+
+import (
+	"errors"
+	"io"
+	"runtime"
+	"sync"
+
+	"kvbench/engine/diag"
+	"kvbench/engine/input"
+	"kvbench/engine/jsonl"
+	"kvbench/engine/nixlbench"
+)
+
+// Part is what a run of lines of a results file contains.
+type Part struct {
+	// List and Out are for the caller of [Briefs.Each]. The memory of Out is used
+	// again after the part.
+	List []*Brief
+	Out  []byte
+	// Results is the number of results.
+	Results int
+
+	batch *jsonl.Batch
+	kept  int // approximate memory in use, in bytes
+	bad   strangers
+	torn  bool
+	last  int   // the number of the last line
+	bytes int64 // bytes of the file up to there
+	done  chan bool
+}
+
+// maxPool is the size, in bytes, at which a worker of [Briefs.Each] that does not keep
+// what it reads starts a new pool of values.
+const maxPool = 8 << 20
+
+// errEnough stops the reading of a file that does not contain results.
+var errEnough = errors.New("no results")
+
+// Each reads a results file in parallel. It calls read for each result, with the line
+// that contains it, and then each for every part of the file, in the order of the file.
+// It adds to res what is wrong with other lines. The error is about the whole file.
+func (b *Briefs) Each(name string, watch input.Watch, read func(part *Part, rec *Brief, line []byte), each func(*Part) error, res *Results) error {
+	f, err := input.Open(name, watch)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	s := newStream(b, name, read)
+	found := 0
+	bad := strangers{name: name, hint: "run 'kvbench vet' to see what is wrong with it"}
+	err = s.run(jsonl.NewLines(f), func(part *Part) error {
+		found += part.Results
+		bad.join(part.bad)
+		res.Torn = res.Torn || part.torn
+		if found == 0 && part.bytes > jsonl.MaxFutile {
+			return errEnough
+		}
+		return each(part)
+	})
+	if err != nil && err != errEnough {
+		return err
+	}
+	res.Bad = bad.err()
+	switch {
+	case found > 0:
+		return nil
+	case res.Bad != nil:
+		return res.Bad
+	}
+	return diag.Errorf(diag.Pos{File: name}, "it contains no results")
+}
+
+func (s *strangers) join(more strangers) {
+	if s.count == 0 {
+		s.first = more.first
+	}
+	s.count += more.count
+}
+
+// batches and outs hold memory that can be used again.
+var (
+	batches = sync.Pool{New: func() any { return new(jsonl.Batch) }}
+	outs    = sync.Pool{New: func() any { return new([]byte) }}
+)
+
+// stream is the parallel reading of a file. Each worker has its own pools of values, so
+// that they do not have to wait for each other.
+type stream struct {
+	of      *Briefs
+	name    string
+	read    func(part *Part, rec *Brief, line []byte)
+	waiting chan *Part // parts to be read
+	ordered chan *Part // all parts, in the order of the file
+	stop    chan bool
+	err     error // of the file
+}
+
+func newStream(b *Briefs, name string, read func(*Part, *Brief, []byte)) *stream {
+	n := runtime.GOMAXPROCS(0)
+	return &stream{of: b, name: name, read: read, waiting: make(chan *Part, n), ordered: make(chan *Part, 2*n), stop: make(chan bool)}
+}
+
+// run reads all parts, and calls each for them in order.
+func (s *stream) run(lines *jsonl.Lines, each func(*Part) error) error {
+	var all sync.WaitGroup
+	all.Go(func() { s.split(lines) })
+	for range runtime.GOMAXPROCS(0) {
+		all.Go(s.work)
+	}
+	var err error
+	for part := range s.ordered {
+		if <-part.done; err != nil {
+			continue
+		}
+		if err = each(part); err != nil {
+			close(s.stop)
+		}
+		outs.Put(&part.Out)
+	}
+	all.Wait()
+	if err == nil {
+		err = s.err
+	}
+	return err
+}
+
+// split splits the file into parts, until the end or an error.
+func (s *stream) split(lines *jsonl.Lines) {
+	defer close(s.ordered)
+	defer close(s.waiting)
+	for {
+		part := &Part{batch: batches.Get().(*jsonl.Batch), done: make(chan bool)}
+		err := lines.Batch(part.batch)
+		part.last, part.bytes = lines.Number, lines.Bytes
+		select {
+		case <-s.stop:
+			return
+		case s.ordered <- part:
+		}
+		s.waiting <- part
+		switch {
+		case err == io.EOF:
+			return
+		case err == jsonl.ErrLong:
+			s.err = longLine(s.name, lines.Number)
+			return
+		case err != nil:
+			s.err = err
+			return
+		}
+	}
+}
+
+// work reads parts.
+func (s *stream) work() {
+	b := s.of.fork()
+	for part := range s.waiting {
+		before := b.kept
+		part.Out = (*outs.Get().(*[]byte))[:0]
+		part.batch.Each(func(line []byte, number int, torn bool) {
+			switch rec := b.brief(line); {
+			case rec != nil:
+				part.Results++
+				s.read(part, rec, line)
+			case torn:
+				part.torn = true
+			default:
+				part.bad.add(number)
+			}
+		})
+		batches.Put(part.batch)
+		part.batch = nil
+		part.kept = b.kept - before
+		if b.kept > maxPool && part.List == nil {
+			b = s.of.fork()
+		}
+		close(part.done)
+	}
+}
+
+// fork returns an extractor for the same values, with its own pools.
+func (b *Briefs) fork() *Briefs {
+	fork := newPools(b.values, b.measures)
+	fork.raw, fork.from = make([][]byte, len(b.raw)), make([]From, len(b.from))
+	if b.commands {
+		fork.KeepCommands()
+	}
+	return fork
+}
+
+func newPools(values map[string]*places, measures map[string]int) *Briefs {
+	return &Briefs{values: values, measures: measures, pool: []any{nil}, at: map[string]uint32{}, parts: map[part]*part{},
+		notes: map[string][]string{}, cells: make([]nixlbench.Number, len(measures))}
+}

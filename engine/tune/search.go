@@ -1,0 +1,358 @@
+package tune
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+const (
+	// sampled is the part of the runs that the first sample gets, as a divisor, and
+	// maxSample the largest number of its points.
+	sampled, maxSample = 6, 64
+	// kept is the part of the points that each round of halving keeps, as a divisor.
+	kept = 4
+	// tries is the maximum number of measurements of a point to decide on one step.
+	tries = 2
+	// repeats is how often the best point and the default are measured at the end, if
+	// there are enough runs, and maxRepeats how often points are that are hard to tell
+	// apart.
+	repeats, maxRepeats = 5, 7
+	// rivals is the number of points that are repeated next to the best one.
+	rivals = 2
+)
+
+// Run runs the search.
+func (s *Search) Run(measure Measure) {
+	s.measure = measure
+	all := s.options.MaxRuns
+	last := min(all/sampled, 2*repeats+2*len(s.Knobs)) // runs for the last two stages
+	s.limit = all - last
+	s.halve()
+	s.Flat = s.flat()
+	tried := s.Flat || s.explore()
+	s.exploring, s.limit = false, all
+	if best := s.Best(); best != nil {
+		s.simplify(best)
+		s.limit = min(all, s.Runs+2*last)
+		s.settle()
+		if s.limit = all; s.Winner() != nil {
+			s.alternatives(s.Winner())
+		}
+	}
+	s.Done = tried && !s.Stopped
+}
+
+// Initial returns the points that the search measures first, in this order.
+func (s *Search) Initial() []Point {
+	list := []Point{s.Default().Point}
+	for _, p := range s.spread(min(s.options.MaxRuns/sampled, maxSample)) {
+		if !slices.ContainsFunc(list, func(q Point) bool { return slices.Equal(p, q) }) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// spread returns n points in which every value of each knob occurs about equally often.
+func (s *Search) spread(n int) []Point {
+	points := make([]Point, n)
+	for i := range points {
+		points[i] = make(Point, len(s.Knobs))
+	}
+	for k, knob := range s.Knobs {
+		first := s.rand.IntN(knob.Values)
+		for i, j := range s.rand.Perm(n) {
+			points[j][k] = (first + i) % knob.Values
+		}
+	}
+	return points
+}
+
+// halve measures the first points once, the best of them twice, and so on.
+func (s *Search) halve() {
+	for _, p := range s.Initial() {
+		s.run(s.trial(p), 1)
+	}
+	list := s.ranked()
+	for n := 2; len(list) > kept; n++ {
+		list = list[:(len(list)+kept-1)/kept]
+		for _, t := range list {
+			s.run(t, n)
+		}
+		list = slices.DeleteFunc(list, func(t *Trial) bool { return !t.usable() })
+	}
+}
+
+// flat reports whether the sample varies hardly more than repeated measurements do, so
+// that no knob matters.
+func (s *Search) flat() bool {
+	const enough, more = 8, 1.5
+	list := s.ranked()
+	if len(list) < enough {
+		return false
+	}
+	var first []float64
+	for _, t := range list {
+		first = append(first, t.Values[0])
+	}
+	deviation, _ := s.noise()
+	between := sampleOf(first)
+	return between.squares/float64(between.n-1) < more*deviation*deviation
+}
+
+// explore improves the best point by changing one or two knobs. It returns false if it
+// ends before it has tried all changes of the best point.
+func (s *Search) explore() bool {
+	for {
+		best := s.Best()
+		if best == nil || !s.climb(best) {
+			return false
+		}
+		if best = s.Best(); !s.pairs(best) {
+			return !s.over()
+		}
+	}
+}
+
+// climb improves a point by single changes until none is better. It returns whether all
+// changes of the last point were tried.
+func (s *Search) climb(at *Trial) (all bool) {
+	for {
+		next, all := s.step(at)
+		if next == nil {
+			return all
+		}
+		at = next
+	}
+}
+
+// step tries the single changes of a point until one is better. It returns nil if none
+// is, and whether all were tried.
+func (s *Search) step(at *Trial) (better *Trial, all bool) {
+	for _, k := range s.rand.Perm(len(s.Knobs)) {
+		for _, way := range s.ways(k) {
+			t := s.change(at, k, way)
+			// Go on in the same direction as long as it helps.
+			for next := t; next != nil; next = s.change(t, k, way) {
+				t = next
+				if !s.Knobs[k].Ordered {
+					break
+				}
+			}
+			if t != nil {
+				return t, true
+			}
+			if s.over() {
+				return nil, false
+			}
+		}
+	}
+	return nil, true
+}
+
+// ways returns the ways to change a knob, in random order: to a larger or a smaller
+// value or, without an order, by each number of values.
+func (s *Search) ways(knob int) []int {
+	k := s.Knobs[knob]
+	list := []int{1, -1}
+	if !k.Ordered {
+		list = nil
+		for d := 1; d < k.Values; d++ {
+			list = append(list, d)
+		}
+	}
+	s.rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list
+}
+
+// moved returns a point after a change of one knob, or nil if there is no such value.
+func (s *Search) moved(p Point, knob, way int) Point {
+	k, value := s.Knobs[knob], p[knob]+way
+	switch {
+	case !k.Ordered:
+		return p.with(knob, value%k.Values)
+	case value < 0 || value >= k.Values:
+		return nil
+	}
+	return p.with(knob, value)
+}
+
+// change changes a knob of a point, and returns the new point if it is better. It skips
+// values that fail.
+func (s *Search) change(at *Trial, knob, way int) *Trial {
+	for p := s.moved(at.Point, knob, way); p != nil; p = s.moved(p, knob, way) {
+		t := s.trial(p)
+		if s.challenge(t, at) {
+			return t
+		}
+		if !t.Failed && !t.Refused || !s.Knobs[knob].Ordered {
+			break
+		}
+	}
+	return nil
+}
+
+// pairs tries the changes of two knobs of a point until one is better. It returns whether
+// one is.
+func (s *Search) pairs(best *Trial) bool {
+	var list []Point
+	for k := range s.Knobs {
+		for l := range k {
+			for _, v := range s.ways(k) {
+				for _, w := range s.ways(l) {
+					p := s.moved(best.Point, k, v)
+					if p != nil {
+						p = s.moved(p, l, w)
+					}
+					if p != nil {
+						list = append(list, p)
+					}
+				}
+			}
+		}
+	}
+	s.rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	for _, p := range list {
+		if s.over() {
+			return false
+		}
+		if s.challenge(s.trial(p), best) {
+			return true
+		}
+	}
+	return false
+}
+
+// challenge measures a point until it is clear whether it is better than the best one,
+// and returns whether it is.
+func (s *Search) challenge(t, best *Trial) bool {
+	if !s.run(t, 1) && !t.usable() {
+		return false
+	}
+	for {
+		c := s.compare(t, best)
+		switch {
+		case c.Low > 0:
+			return true
+		case c.High < same || t.n >= tries:
+			return c.Mean > same
+		}
+		weaker := t
+		if best.n < t.n {
+			weaker = best
+		}
+		if !s.run(weaker, weaker.n+1) {
+			return t.usable() && !best.usable()
+		}
+	}
+}
+
+// simplify resets knobs of a point to their defaults where that costs nothing.
+func (s *Search) simplify(best *Trial) {
+	plain := best.Point
+	for k, knob := range s.Knobs {
+		other := s.trial(best.Point.with(k, knob.Default))
+		if other != best && s.run(other, 1) && s.compare(other, best).High > 0 && other.mean > best.mean-same {
+			plain = plain.with(k, knob.Default)
+		}
+	}
+	s.run(s.trial(plain), tries)
+}
+
+// settle measures the default and the best points repeatedly until one is the best, or
+// until they are too close to matter, and one alternative of each of its knobs.
+func (s *Search) settle() {
+	for {
+		s.confirm(0)
+		w := s.Winner()
+		if w == nil {
+			return
+		}
+		before := s.Runs
+		s.alternatives(w)
+		if !s.Flat {
+			s.confirm(rivals)
+		}
+		if s.over() || s.Runs == before {
+			return
+		}
+	}
+}
+
+// confirm measures the best point, the winner and the default repeatedly, and those of
+// the next n points that may be better.
+func (s *Search) confirm(n int) {
+	for {
+		ranked := s.ranked()
+		if len(ranked) == 0 || s.over() {
+			return
+		}
+		best, d, w := ranked[0], s.Default(), s.Winner()
+		list := []*Trial{best, w}
+		if d.usable() {
+			list = append(list, d)
+		}
+		list = slices.DeleteFunc(list, func(t *Trial) bool { return t.n >= repeats })
+		for _, t := range ranked[1:min(n+1, len(ranked))] {
+			c := s.compare(t, best)
+			if t.n < repeats && c.High > same || t.n < maxRepeats && c.Noise() && t.mean < best.mean-same {
+				list = append(list, t)
+			}
+		}
+		if len(list) == 0 {
+			return
+		}
+		// Take turns, because the noise may change over time.
+		again := slices.MinFunc(list, func(a, b *Trial) int { return cmp.Compare(a.n, b.n) })
+		s.run(again, again.n+1)
+	}
+}
+
+// alternatives measures the default of each knob of a point or, if it is at its default,
+// another value, unless one was measured.
+func (s *Search) alternatives(best *Trial) {
+	for k, knob := range s.Knobs {
+		if best.Point[k] != knob.Default {
+			s.run(s.trial(best.Point.with(k, knob.Default)), 1)
+		}
+		if slices.ContainsFunc(s.Effects(best, k), func(e Effect) bool { return !e.Failed }) {
+			continue
+		}
+		for _, way := range s.ways(k) {
+			if p := s.moved(best.Point, k, way); p != nil && s.run(s.trial(p), 1) {
+				break
+			}
+		}
+	}
+}
+
+// Winner returns the point to use, or nil. It is the best one or, of those that are as
+// good, the one with the fewest changes from the default. A point counts for more the
+// more often it was measured.
+func (s *Search) Winner() *Trial {
+	deviation, _ := s.noise()
+	low := func(t *Trial) float64 { return t.mean - deviation/math.Sqrt(float64(t.n)) }
+	list := s.ranked()
+	if len(list) == 0 {
+		return nil
+	}
+	best := slices.MaxFunc(list, func(a, b *Trial) int { return cmp.Compare(low(a), low(b)) })
+	for _, t := range list {
+		if t.n > 1 && t.mean > best.mean-same && s.compare(t, best).High > 0 && s.changes(t) < s.changes(best) {
+			best = t
+		}
+	}
+	return best
+}
+
+// changes returns the number of knobs that are not at their defaults.
+func (s *Search) changes(t *Trial) int {
+	n := 0
+	for k := range s.Knobs {
+		if t.Point[k] != s.Knobs[k].Default {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,274 @@
+// Package tune searches for the combination of settings with the largest measurement,
+// in few measurements that are noisy and may fail. It does not measure anything itself.
+//
+// The search has these stages:
+//
+//  1. It measures the default, and a sample in which every value of every knob occurs
+//     about equally often. Successive halving: the best quarter is measured again, then
+//     the best quarter of those.
+//  2. From the best combination, it changes one knob at a time to a neighboring value
+//     (for knobs without an order, to each other value) and moves where that is better,
+//     until no change is. Then it changes two knobs at a time.
+//  3. It resets knobs to their defaults where that costs nothing.
+//  4. It repeats the best combinations until one is better than the others, or until they
+//     are too close to matter, and measures an alternative of each knob of the best one.
+//
+// Measurements are compared as logarithms, because their noise is relative. During the
+// search, two means are compared by a t test with the variance pooled over all
+// combinations that were measured more than once. The result compares the best
+// combination with the default by Welch's t test. All intervals are of 95 % confidence,
+// without a correction for the number of comparisons.
+package tune
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+)
+
+// Knob is a setting that the search varies.
+type Knob struct {
+	Name string
+	// Values is the number of values; Default is the index of the default.
+	Values, Default int
+	// Ordered reports whether neighboring values are expected to behave alike.
+	Ordered bool
+}
+
+// Point is a combination of settings: the index of the value of each knob.
+type Point []int
+
+func (p Point) key() string { return fmt.Sprint([]int(p)) }
+
+// with returns the point with another value of a knob.
+func (p Point) with(knob, value int) Point {
+	p = slices.Clone(p)
+	p[knob] = value
+	return p
+}
+
+// Outcome is what became of a request for a measurement.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Measured Outcome = iota
+	// Failed points have no result that can be trusted. They are never the best.
+	Failed
+	// Refused points were not measured, and do not count as runs.
+	Refused
+	// Stopped ends the search.
+	Stopped
+)
+
+// Measure measures a point. repeat is 1 for the first measurement of the point.
+type Measure func(p Point, repeat int) (value float64, outcome Outcome)
+
+// Options are the limits of a search.
+type Options struct {
+	Seed uint64
+	// MaxRuns is the maximum number of measurements.
+	MaxRuns int
+	// Late, unless nil, reports whether it is time to stop trying other points, and to
+	// measure the best ones again.
+	Late func() bool
+}
+
+// same is a relative difference that does not matter: the search does not repeat
+// measurements to find out which of two such combinations is better.
+const same = 0.02
+
+// Trial is a point with its measurements.
+type Trial struct {
+	Point  Point
+	Values []float64
+	// Failed reports whether a measurement failed, and Refused whether the point was
+	// refused.
+	Failed, Refused bool
+
+	sample
+}
+
+// Mean returns the geometric mean of the measurements.
+func (t *Trial) Mean() float64 { return math.Exp(t.mean) }
+
+// usable reports whether the point can be the best.
+func (t *Trial) usable() bool { return len(t.Values) > 0 && !t.Failed }
+
+// Search is a search and its results.
+type Search struct {
+	Knobs []Knob
+	Runs  int
+	// Done reports whether the search tried everything that it tries; otherwise, it was
+	// stopped, or MaxRuns was reached.
+	Done bool
+	// Flat reports whether the first sample varied hardly more than repeated measurements
+	// do, so that the search tried nothing else.
+	Flat bool
+	// Stopped reports whether a measurement stopped it.
+	Stopped bool
+	// Trials are all points in the order in which they were first requested.
+	Trials []*Trial
+
+	options Options
+	rand    *rand.Rand
+	measure Measure
+	limit   int // of runs in the current stage
+	// exploring reports whether the search still tries other points.
+	exploring bool
+	trials    map[string]*Trial
+}
+
+// New returns a search. The number of values of every knob must be positive.
+func New(knobs []Knob, options Options) *Search {
+	return &Search{Knobs: knobs, options: options, rand: rand.New(rand.NewPCG(options.Seed, 0)), trials: map[string]*Trial{}, exploring: true}
+}
+
+// Size returns the number of combinations, or math.MaxInt if there are more.
+func Size(knobs []Knob) int {
+	n := 1
+	for _, k := range knobs {
+		if n > math.MaxInt/k.Values {
+			return math.MaxInt
+		}
+		n *= k.Values
+	}
+	return n
+}
+
+// Default returns the point with all knobs at their defaults.
+func (s *Search) Default() *Trial {
+	p := make(Point, len(s.Knobs))
+	for i, k := range s.Knobs {
+		p[i] = k.Default
+	}
+	return s.trial(p)
+}
+
+// trial returns the trial of a point, which may have no measurements yet.
+func (s *Search) trial(p Point) *Trial {
+	t := s.trials[p.key()]
+	if t == nil {
+		t = &Trial{Point: slices.Clone(p)}
+		s.trials[p.key()] = t
+	}
+	return t
+}
+
+// run measures a point until it has n measurements. It returns false if the point has
+// fewer, because it fails or because the stage is over.
+func (s *Search) run(t *Trial, n int) bool {
+	for len(t.Values) < n {
+		if t.Failed || t.Refused || s.over() {
+			return false
+		}
+		value, outcome := s.measure(t.Point, len(t.Values)+1)
+		if outcome == Stopped {
+			s.Stopped = true
+			return false
+		}
+		if !slices.Contains(s.Trials, t) {
+			s.Trials = append(s.Trials, t)
+		}
+		switch {
+		case outcome == Refused:
+			t.Refused = true
+			return false
+		case outcome == Failed || !(value > 0) || math.IsInf(value, 0):
+			s.Runs++
+			t.Failed = true
+			return false
+		}
+		s.Runs++
+		t.Values = append(t.Values, value)
+		t.sample = sampleOf(t.Values)
+	}
+	return true
+}
+
+// over reports whether the stage has no runs left.
+func (s *Search) over() bool {
+	return s.Stopped || s.Runs >= s.limit || s.exploring && s.options.Late != nil && s.options.Late()
+}
+
+// Best returns the usable trial with the largest mean, or nil.
+func (s *Search) Best() *Trial {
+	if ranked := s.ranked(); len(ranked) > 0 {
+		return ranked[0]
+	}
+	return nil
+}
+
+// ranked returns the usable trials, the best first.
+func (s *Search) ranked() []*Trial {
+	list := slices.DeleteFunc(slices.Clone(s.Trials), func(t *Trial) bool { return !t.usable() })
+	slices.SortStableFunc(list, func(a, b *Trial) int { return cmp.Compare(b.mean, a.mean) })
+	return list
+}
+
+// The noise that is assumed until there are measurements of it: a standard deviation of
+// 3 %, which counts as much as this many degrees of freedom.
+const (
+	priorNoise   = 0.03
+	priorFreedom = 2
+)
+
+// noise returns the pooled standard deviation of one measurement, and its degrees of
+// freedom.
+func (s *Search) noise() (deviation, freedom float64) {
+	squares := priorFreedom * priorNoise * priorNoise
+	freedom = priorFreedom
+	for _, t := range s.Trials {
+		if len(t.Values) > 1 {
+			squares += t.squares
+			freedom += float64(t.n - 1)
+		}
+	}
+	return math.Sqrt(squares / freedom), freedom
+}
+
+// compare returns the change from one trial to another, by the pooled variance.
+func (s *Search) compare(to, from *Trial) Change {
+	deviation, freedom := s.noise()
+	return changeOf(to.mean-from.mean, quantile(freedom)*deviation*math.Sqrt(1/float64(to.n)+1/float64(from.n)))
+}
+
+// Gain returns the change from the default to a trial. It returns false if the default
+// has no measurements that can be trusted.
+func (s *Search) Gain(t *Trial) (Change, bool) {
+	def := s.Default()
+	if !def.usable() {
+		return Change{}, false
+	}
+	if def == t {
+		return Change{}, true
+	}
+	return welch(t.sample, def.sample), true
+}
+
+// Effect is the effect of changing one knob of a point to the value with this index.
+type Effect struct {
+	Value  int
+	Change Change
+	// Failed reports whether the value fails; there is no change then.
+	Failed bool
+}
+
+// Effects returns the effects of the other values of a knob that were tried with all
+// other knobs as in a trial, in the order of the values.
+func (s *Search) Effects(t *Trial, knob int) []Effect {
+	var list []Effect
+	for value := range s.Knobs[knob].Values {
+		other := s.trial(t.Point.with(knob, value))
+		switch {
+		case value == t.Point[knob]:
+		case other.Failed:
+			list = append(list, Effect{Value: value, Failed: true})
+		case other.usable():
+			list = append(list, Effect{Value: value, Change: s.compare(other, t)})
+		}
+	}
+	return list
+}
