@@ -56,9 +56,9 @@ func (l *Loader) checkLaunch(doc *data.Document) error {
 	if err := l.readTexts(doc); err != nil {
 		return err
 	}
-	paths := make([]string, len(l.schema.LaunchFields))
+	paths := make([]string, len(l.schema.LaunchFields.Get()))
 	for i := range paths {
-		paths[i] = l.schema.LaunchFields[i].Path
+		paths[i] = l.schema.LaunchFields.Get()[i].Path
 	}
 	if err := schema.DropUnknown(doc, paths, nil, "not an option of launch"); err != nil {
 		return err

@@ -56,11 +56,7 @@ func (f Facts) each(text string, do func(name string, letter byte) bool) bool {
 				return false
 			}
 		}
-		end := off
-		for end < len(text) && (isLetter(text[end]) || isDigit(text[end])) {
-			end++
-		}
-		if !do(text[off:end], letter) {
+		if !do(wordAt(text[off:]), letter) {
 			return false
 		}
 	}

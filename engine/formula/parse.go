@@ -219,24 +219,79 @@ func (u *unit) parseText() (*parsed, []*diag.Diag) {
 		return fail(at(0).errorf("the formula is empty"))
 	}
 
-	if !isPlain(text) {
-		if _, errs := u.scan(); len(errs) > 0 {
-			return nil, errs
+	p := &parsed{text: text, root: simple(text)}
+	if p.root == nil {
+		if !isPlain(text) {
+			if _, errs := u.scan(); len(errs) > 0 {
+				return nil, errs
+			}
 		}
-	}
-	tree, err := parser.Parse(text)
-	if err != nil {
-		l, errs := u.scan()
-		if len(errs) > 0 {
-			return nil, errs
+		tree, err := parser.Parse(text)
+		if err != nil {
+			l, errs := u.scan()
+			if len(errs) > 0 {
+				return nil, errs
+			}
+			return fail(l.syntaxError(at, err))
 		}
-		return fail(l.syntaxError(at, err))
+		p.root = tree.Node
 	}
-	p := &parsed{text: text, root: tree.Node}
 	if d := p.measure(at); d != nil {
 		return fail(d)
 	}
 	return p, nil
+}
+
+// simple returns the syntax of a text that is only a whole number, a string, true or false, a
+// name, or an entry of a table that a name selects. It returns nil for other texts. Half of
+// all formulas that are evaluated are that simple, and the parser takes 2 us for each.
+func simple(text string) ast.Node {
+	at := func(n ast.Node, from, to int) ast.Node {
+		n.SetLocation(file.Location{From: from, To: to})
+		return n
+	}
+	last, n := len(text)-1, len(wordAt(text))
+	switch c := text[0]; {
+	case text == "true" || text == "false":
+		return at(&ast.BoolNode{Value: text == "true"}, 0, n)
+	case isDigit(c):
+		if number, err := strconv.Atoi(text); err == nil && last < 18 {
+			return at(&ast.IntegerNode{Value: number}, 0, n)
+		}
+	case c == '\'' || c == '"':
+		if last > 0 && text[last] == c && !strings.ContainsAny(text[1:last], "\\\n"+text[:1]) {
+			return at(&ast.StringNode{Value: text[1:last]}, 0, utf8.RuneCountInString(text))
+		}
+	case n == len(text):
+		if !isName(text) {
+			return nil
+		}
+		return at(&ast.IdentifierNode{Value: text}, 0, n)
+	case n > 0 && text[n] == '[' && text[last] == ']' && isName(text[:n]) && isName(text[n+1:last]):
+		return at(&ast.MemberNode{
+			Node:     at(&ast.IdentifierNode{Value: text[:n]}, 0, n),
+			Property: at(&ast.IdentifierNode{Value: text[n+1 : last]}, n+1, last),
+		}, n, n+1)
+	}
+	return nil
+}
+
+// wordAt returns the name or the number at the beginning of a text, or "".
+func wordAt(text string) string {
+	n := 0
+	for n < len(text) && (isLetter(text[n]) || isDigit(text[n])) {
+		n++
+	}
+	return text[:n]
+}
+
+// isName reports whether a text is a name and nothing else.
+func isName(text string) bool {
+	if text == "" || !isLetter(text[0]) || len(wordAt(text)) < len(text) || slices.Contains(reserved, text) {
+		return false
+	}
+	_, bad := refused[text]
+	return !bad
 }
 
 // isPlain reports whether a text cannot contain anything that scan would
@@ -250,9 +305,7 @@ func isPlain(text string) bool {
 		n := 1
 		switch {
 		case isLetter(c):
-			for i+n < len(text) && (isLetter(text[i+n]) || isDigit(text[i+n])) {
-				n++
-			}
+			n = len(wordAt(text[i:]))
 			_, bad := refused[text[i:i+n]]
 			if bad || i+n < len(text) && strings.IndexByte("\"'`", text[i+n]) >= 0 {
 				return false

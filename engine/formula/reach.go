@@ -18,8 +18,9 @@ type Reach struct {
 
 // numbers numbers the inputs of a program, with or without a default.
 type numbers struct {
+	p     *Program
 	names []string
-	of    map[string]int
+	of    []int32 // by slot, for slots that are inputs
 }
 
 // Inputs is a set of the inputs of a program.
@@ -39,10 +40,10 @@ func (p *Program) ReachAll() *Reach { return p.reach() }
 // them.
 func (p *Program) prepareReach() {
 	p.inputs = sync.OnceValue(func() *numbers {
-		n := &numbers{of: map[string]int{}}
+		n := &numbers{p: p, of: make([]int32, len(p.slots))}
 		for r := range p.slots {
-			if s := &p.slots[r]; s.class == input || s.class == preset || s.given {
-				n.of[s.name] = len(n.names)
+			if s := &p.slots[r]; s.canBeAsked() {
+				n.of[r] = int32(len(n.names))
 				n.names = append(n.names, s.name)
 			}
 		}
@@ -91,8 +92,11 @@ func (x *Reach) Without(names ...string) *Reach {
 // trace computes the inputs of each slot.
 func (x *Reach) trace() {
 	x.sets = make([]uint64, x.words()*len(x.p.slots))
-	for i, name := range x.numbers.names {
-		x.of(x.p.names[name])[i/64] |= 1 << (i % 64)
+	for r := range x.p.slots {
+		if x.p.slots[r].canBeAsked() {
+			i := x.numbers.of[r]
+			x.of(Ref(r))[i/64] |= 1 << (i % 64)
+		}
 	}
 	for again := true; again; { // in a partial program, a slot may depend on itself
 		again = false
@@ -141,8 +145,12 @@ func (s Inputs) Add(o Inputs) { union(s.bits, o.bits) }
 
 // Has reports whether the set contains an input.
 func (s Inputs) Has(name string) bool {
-	i, ok := s.numbers.of[name]
-	return ok && s.bits[i/64]&(1<<(i%64)) != 0
+	r, ok := s.numbers.p.names[name]
+	if !ok || !s.numbers.p.slots[r].canBeAsked() {
+		return false
+	}
+	i := s.numbers.of[r]
+	return s.bits[i/64]&(1<<(i%64)) != 0
 }
 
 // Names returns the names of the inputs, sorted.

@@ -86,7 +86,7 @@ const (
 )
 
 // NewScope returns an empty scope.
-func NewScope() *Scope { return &Scope{make([]decl, 0, 128)} }
+func NewScope() *Scope { return &Scope{make([]decl, 0, 256)} }
 
 // IsEmpty reports whether nothing is declared.
 func (s *Scope) IsEmpty() bool { return len(s.decls) == 0 }

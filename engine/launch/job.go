@@ -261,8 +261,8 @@ func (f *Format) Job(in *Input) (*Job, error) {
 		return nil, diag.Usagef("there are %d runs: a job has at most %d", n, maxRuns).WithHint("write several jobs, or use a smaller --repeat")
 	}
 	j := &Job{Release: in.Release, Program: in.Program, Launch: map[string]any{}, Nodes: 1, has: map[string]bool{}}
-	for i := range f.schema.LaunchFields {
-		field := &f.schema.LaunchFields[i]
+	for i := range f.schema.LaunchFields.Get() {
+		field := &f.schema.LaunchFields.Get()[i]
 		switch v, ok := in.Launch[field.Var]; {
 		case ok:
 			j.Launch[field.Var] = plain(v.Value)

@@ -57,6 +57,7 @@ func (l *Loader) Entries(dirs []string) ([]Entry, error) {
 	}
 	files, err := fs.ReadDir(l.models, ".")
 	errs.Add(err)
+	all = slices.Grow(all, len(files))
 	for _, f := range files {
 		if name, ok := strings.CutSuffix(f.Name(), ".yaml"); ok {
 			all = append(all, Entry{Name: name, File: path.Join("models", f.Name()), Bundled: true})

@@ -225,8 +225,11 @@ func everything(string) bool { return true }
 func following(ofLayers func(string) bool, chosen map[string][]string) func(string) bool {
 	return func(name string) bool {
 		table, entry, isEntry := strings.Cut(name, ".")
+		if !isEntry {
+			return true
+		}
 		values := chosen[table]
-		return ofLayers(name) && (!isEntry || values == nil || slices.Contains(values, entry))
+		return ofLayers(name) && (values == nil || slices.Contains(values, entry))
 	}
 }
 

@@ -26,7 +26,7 @@ func launchPage(p *page, s *schema.Schema) {
 		p.row("`"+name+"`", f.Doc, literals(files))
 	}
 	p.table("option", "flag", "allowed", "meaning", "formats")
-	for _, f := range s.LaunchFields {
+	for _, f := range s.LaunchFields.Get() {
 		allowed := f.Type.String()
 		if f.Values() != nil {
 			allowed = literals(f.Values())

@@ -21,10 +21,11 @@ import (
 type PageOptions struct {
 	// File and BaseFile are the names of the files; BaseFile is "" if there is no baseline.
 	File, BaseFile string
-	// Link is what the results are compared with, its bandwidth in bytes per second; 0
-	// means what the plans assumed.
-	Link     string
-	LinkRate int64
+	// Link is what the results are compared with, LinkRate its bandwidth in bytes per
+	// second, and LinkCost its cost of a descriptor in nanoseconds. If LinkRate is 0, they
+	// are those that the plans assumed.
+	Link               string
+	LinkRate, LinkCost int64
 	// FirstToken is the time to the first token in microseconds; 0 means that of the plans.
 	FirstToken int64
 }
@@ -51,12 +52,15 @@ const (
 type resultsPage struct {
 	*Results
 	*PageOptions
-	schema  *schema.Schema
-	of      *schema.Page
-	shown   []setting
-	points  []*pagePoint
-	columns []*webpage.Column
-	byKey   map[string]*webpage.Column
+	schema *schema.Schema
+	of     *schema.Page
+	shown  []setting
+	// main are the shown settings that vary and are rows of the view; rest are the others
+	// that vary and do not follow from those before them.
+	main, rest []setting
+	points     []*pagePoint
+	columns    []*webpage.Column
+	byKey      map[string]*webpage.Column
 }
 
 // pagePoint is a line of the results with its numbers.
@@ -80,7 +84,7 @@ func (p *pagePoint) get(key string) float64 {
 // pageNames returns the names of plan values that only pages show.
 func pageNames(s *schema.Schema) []runner.Name {
 	p := s.Nixlbench.Runs.Get().Page.Plan
-	return []runner.Name{{Name: p.Size}, {Name: p.Count}, {Name: p.Requests}, {Name: p.Time}, {Name: runner.NameHost}, {Name: runner.NameStart}}
+	return []runner.Name{{Name: p.Size}, {Name: p.Count}, {Name: p.Requests}, {Name: runner.NameHost}, {Name: runner.NameStart}}
 }
 
 // HTML writes the results as a page.
@@ -106,7 +110,7 @@ func (r *Results) page(o *Options, p *PageOptions, s *schema.Schema) (*webpage.P
 		return nil, diag.Errorf(diag.Pos{File: p.File}, "it has %d points: a page shows at most %d", n, maxPagePoints).WithHint("split the file, and write a page for each part")
 	}
 	b.assume()
-	data := b.data()
+	data := b.data(o.View)
 	made := &webpage.Page{
 		Kind:  "results",
 		Title: diag.Printable(filepath.Base(p.File)),
@@ -222,7 +226,7 @@ func commandOf(point Point) []string {
 
 // assume takes the link and the time to the first token from the plans, if all agree.
 func (b *resultsPage) assume() {
-	links := b.schema.Cache.Get().Transfer.Get().Tables["link_rate"]
+	links := Links(b.schema)
 	same := func(name string) (any, bool) {
 		first, ok := value(b.points[0].point[0], name)
 		for _, p := range b.points {
@@ -237,9 +241,12 @@ func (b *resultsPage) assume() {
 		link, _ := same(b.of.Link)
 		if x, ok := numberOf(text(rate)); ok && x > 0 {
 			b.LinkRate, b.Link = int64(x), "the plans' bandwidth"
-		} else if f, known := links[text(link)]; known {
-			b.LinkRate, _ = strconv.ParseInt(f.Text, 10, 64)
-			b.Link = text(link)
+		}
+		if of, known := links[text(link)]; known {
+			b.LinkCost = of.Cost
+			if b.LinkRate == 0 {
+				b.LinkRate, b.Link = of.Rate, text(link)
+			}
 		}
 	}
 	if b.FirstToken == 0 {
@@ -248,6 +255,22 @@ func (b *resultsPage) assume() {
 			b.FirstToken = int64(x)
 		}
 	}
+}
+
+// Link is a link that kvbench knows: its bandwidth in bytes per second, and what a
+// descriptor costs in nanoseconds.
+type Link struct{ Rate, Cost int64 }
+
+// Links returns the known links by name.
+func Links(s *schema.Schema) map[string]Link {
+	tables := s.Cache.Get().Transfer.Get().Tables
+	list := map[string]Link{}
+	for name, f := range tables["link_rate"] {
+		rate, _ := strconv.ParseInt(f.Text, 10, 64)
+		cost, _ := strconv.ParseInt(tables["link_cost"][name].Text, 10, 64)
+		list[name] = Link{rate, cost}
+	}
+	return list
 }
 
 // linkRate returns the bandwidth of the link in GB/s; 0 if there is none.
@@ -328,21 +351,20 @@ func (b *resultsPage) column(key, label, unit string) *webpage.Column {
 }
 
 // data returns the table of all points, with the charts that it allows.
-func (b *resultsPage) data() *webpage.Data {
+func (b *resultsPage) data(view schema.View) *webpage.Data {
 	d := &webpage.Data{Name: nameOf(b.File), One: "point", Many: "points", Rows: len(b.points), Status: keyStatus, Reason: keyReason, Best: b.of.Bandwidth, Commands: &webpage.Commands{}}
 	if b.LinkRate > 0 {
 		d.Of = &webpage.Line{Value: b.linkRate(), Label: diag.Printable(b.Link)}
 	}
-	var settings []string
 	for _, s := range b.shown {
 		b.settingColumn(s)
-		settings = append(settings, s.key)
 	}
 	for _, p := range b.points {
 		d.Commands.Add(p.command)
 	}
 	number := func(key, label, unit string, of func(*pagePoint) float64) string {
 		c := b.column(key, label, unit)
+		c.Log = unit != webpage.UnitPercent && key != keyRuns
 		for _, p := range b.points {
 			c.AddNumber(of(p))
 		}
@@ -369,8 +391,12 @@ func (b *resultsPage) data() *webpage.Data {
 	}
 	base, ratio, tail := b.compared(number)
 	request := number(keyRequest, "One request's cache", webpage.UnitMicros, func(p *pagePoint) float64 { return p.request })
-	planned := number(keyPlanned, "As planned", webpage.UnitMicros, func(p *pagePoint) float64 {
-		return b.planned(p.point, b.of.Plan.Time) / b.planned(p.point, b.of.Plan.Requests)
+	planned := number(keyPlanned, "With the link's cost of an I/O", webpage.UnitMicros, func(p *pagePoint) float64 {
+		if b.LinkCost == 0 {
+			return math.NaN()
+		}
+		link := cost{descriptorUs: float64(b.LinkCost) / 1000, rate: float64(b.LinkRate) / 1e6}
+		return link.us(b.planned(p.point, b.of.Plan.Count)/b.planned(p.point, b.of.Plan.Requests), b.requestBytes(p.point))
 	})
 	peak := number(keyPeak, "At the link's peak", webpage.UnitMicros, func(p *pagePoint) float64 {
 		return b.requestBytes(p.point) / float64(b.LinkRate) * 1e6
@@ -382,10 +408,15 @@ func (b *resultsPage) data() *webpage.Data {
 		return 100 * p.get(b.of.Bandwidth) / b.linkRate()
 	})
 
+	b.divide(view)
 	d.Facets, d.Mark = b.facets()
-	// The columns of tables: settings that differ, and sizes.
-	head := slices.DeleteFunc(settings, func(key string) bool { return !b.byKey[key].Varies() })
-	head = append(slices.Clone(head), size, count)
+	d.Apart = []string{size, count}
+	// The columns of tables: settings that tell points apart, and sizes.
+	var head []string
+	for _, s := range slices.Concat(b.main, b.rest) {
+		head = append(head, s.key)
+	}
+	head = append(head, size, count)
 	tailOf := []string{runs, keyStatus, keyReason}
 	table := func(keys ...string) []string {
 		keys = slices.Concat(head, keys, tailOf)
@@ -394,33 +425,33 @@ func (b *resultsPage) data() *webpage.Data {
 	link := b.lines()
 	for _, c := range []webpage.Chart{
 		{
-			ID: "bandwidth-by-size", Title: "Bandwidth by I/O size", X: []string{size}, Y: []string{bandwidth}, LogX: true, LogY: true, Lines: link,
+			ID: "bandwidth-by-size", Title: "Bandwidth by I/O size", X: []string{size}, Y: []string{bandwidth}, Lines: link,
 			Note:    "Higher is better. Small I/Os are limited by the cost of each one, large ones by the link.",
 			Columns: table(bandwidth, ofLink),
 		},
 		{
-			ID: "bandwidth-by-batch", Title: "Bandwidth by I/Os in a request", X: []string{count}, Y: []string{bandwidth}, LogX: true, LogY: true, Lines: link,
+			ID: "bandwidth-by-batch", Title: "Bandwidth by I/Os in a request", X: []string{count}, Y: []string{bandwidth}, Lines: link,
 			Note:    "Higher is better. If bandwidth grows with the number of I/Os in a request, the start of a request takes much of its time.",
 			Columns: table(bandwidth, ofLink),
 		},
 		{
-			ID: "latency", Title: "Latency of a request", Label: "Time", X: []string{size, count}, Y: latency, LogX: true, LogY: true,
+			ID: "latency", Title: "Latency of a request", Label: "Time", X: []string{size, count}, Y: latency,
 			Note:    "Lower is better. A request moves all of its I/Os. The tail is that of the transfer phase.",
 			Columns: table(latency...),
 		},
 		{
-			ID: "phases", Title: "Where the time of a request goes", Split: true, X: []string{size}, Y: phases, LogX: true,
+			ID: "phases", Title: "Where the time of a request goes", Split: true, X: []string{size}, Y: phases,
 			Note:    "The median of each phase, by I/O size. To the right is the sum. Long prepare and post phases mean that descriptors cost more than bytes.",
 			Columns: table(phases...),
 		},
 		{
-			ID: "comparison", Title: "Compared with the baseline", X: []string{size, count}, Y: []string{ratio}, LogX: true, LogY: true,
+			ID: "comparison", Title: "Compared with the baseline", X: []string{size, count}, Y: []string{ratio},
 			Note:    "Bandwidth, and the baseline's. Above the line, the new results are faster.",
 			Lines:   []webpage.Line{{Value: 1, Label: "as the baseline"}},
 			Columns: table(bandwidth, base, ratio, tail),
 		},
 		{
-			ID: "plan", Title: "Plan and measurement: one request's cache", Label: "Time", X: []string{size, count}, Y: b.some(request, planned, peak), LogX: true, LogY: true,
+			ID: "plan", Title: "Plan and measurement: one request's cache", Label: "Time", X: []string{size, count}, Y: b.some(request, planned, peak),
 			Note:    "Lower is better. How long the cache of one request takes at the measured bandwidth: what the plan moves for it, of one rank if the plan is for one.",
 			Lines:   b.target(),
 			Columns: table(request, planned, peak, share),
@@ -474,6 +505,47 @@ func (b *resultsPage) settingColumn(s setting) {
 	}
 }
 
+// divide finds the settings that tell points apart.
+func (b *resultsPage) divide(view schema.View) {
+	var others []setting
+	for _, s := range b.shown {
+		isRow := slices.ContainsFunc(view.Rows, func(r schema.Row) bool { return r.Value == s.key })
+		switch {
+		case !b.byKey[s.key].Varies():
+		case isRow:
+			b.main = append(b.main, s)
+		default:
+			others = append(others, s)
+		}
+	}
+	b.rest = b.apart(others, b.main)
+}
+
+// apart returns the settings that do not follow from those in by and from those before them.
+func (b *resultsPage) apart(list, by []setting) []setting {
+	var kept []setting
+	for _, s := range list {
+		known := slices.Concat(by, kept)
+		if !b.follows(s, known) {
+			kept = append(kept, s)
+		}
+	}
+	return kept
+}
+
+// follows reports whether points that agree in the settings in by agree in s.
+func (b *resultsPage) follows(s setting, by []setting) bool {
+	cells := map[string]string{}
+	for _, p := range b.points {
+		key, cell := strings.Join(labels(by, p.point), "\x00"), labels([]setting{s}, p.point)[0]
+		if was, ok := cells[key]; ok && was != cell {
+			return false
+		}
+		cells[key] = cell
+	}
+	return true
+}
+
 // maxFacet is the maximum number of values by which points can be chosen.
 const maxFacet = 200
 
@@ -481,7 +553,7 @@ const maxFacet = 200
 // marked at first: that with the fewest values of those that differ between runs of one plan.
 func (b *resultsPage) facets() (keys []string, mark string) {
 	least := math.MaxInt
-	for _, s := range b.shown {
+	for _, s := range slices.Concat(b.main, b.rest) {
 		c := b.byKey[s.key]
 		n := len(c.Words)
 		if c.Words == nil {
@@ -562,6 +634,7 @@ func (b *resultsPage) fits() []*costFit {
 			by = append(by, s)
 		}
 	}
+	by = b.apart(by, nil)
 	var list []*costFit
 	moves := map[*costFit][]moved{}
 	at := map[string]*costFit{}

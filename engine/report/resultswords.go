@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"kvbench/engine/diag"
-	"kvbench/engine/runner"
 	"kvbench/engine/webpage"
 )
 
@@ -45,6 +44,9 @@ func shortest(x float64) string {
 }
 
 func percentOf(share float64) string {
+	if share > 0 && share < 0.001 {
+		return "under 0.1%"
+	}
 	if share < 0.0995 {
 		return strconv.FormatFloat(100*share, 'g', 2, 64) + "%"
 	}
@@ -90,10 +92,8 @@ func (b *resultsPage) answer(fits []*costFit) (lines, command []string) {
 	}
 	lines = append(lines, first+".")
 	words := fmt.Sprintf("The setting: I/Os of %s, %s in a request", diag.Bytes(int64(best.get(b.of.Size))), group(int(best.get(b.of.Count))))
-	for _, s := range b.shown {
-		if cell := labels([]setting{s}, best.point)[0]; b.byKey[s.key].Varies() && cell != none {
-			words += ", " + s.label + " " + cell
-		}
+	if more := settingsText(slices.Concat(b.main, b.rest), best.point); more != "" {
+		words += ", " + more
 	}
 	lines = append(lines, words+".")
 	if line := b.distance(rate); line != "" {
@@ -106,6 +106,9 @@ func (b *resultsPage) answer(fits []*costFit) (lines, command []string) {
 		line := "The cache of one request takes " + microsOf(best.request)
 		if b.FirstToken > 0 {
 			line += fmt.Sprintf(", %s of the %s to the first token", percentOf(best.request/float64(b.FirstToken)), microsOf(float64(b.FirstToken)))
+		}
+		if b.LinkRate > 0 {
+			line += fmt.Sprintf(". At the link's peak it would take %s", microsOf(b.requestBytes(best.point)/float64(b.LinkRate)*1e6))
 		}
 		lines = append(lines, line+".")
 	}
@@ -202,32 +205,35 @@ func (b *resultsPage) sections(fits []*costFit) []webpage.Section {
 
 // bestOfEach is the table of the fastest point of each model, backend, and so on.
 func (b *resultsPage) bestOfEach() webpage.Section {
-	var by, others []setting
-	for _, s := range b.shown {
-		c := b.byKey[s.key]
-		switch {
-		case !c.Varies():
-		case c.Words != nil && s.of.From == runner.FromAny:
-			by = append(by, s)
-		default:
-			others = append(others, s)
-		}
-	}
 	groups := map[string][]*pagePoint{}
 	var order []string
 	for _, p := range b.points {
-		key := strings.Join(labels(by, p.point), "\x00")
+		key := strings.Join(labels(b.main, p.point), "\x00")
 		if groups[key] == nil {
 			order = append(order, key)
 		}
 		groups[key] = append(groups[key], p)
 	}
 	slices.SortStableFunc(order, func(x, y string) int { return cmp.Compare(b.rateOfBest(groups[y]), b.rateOfBest(groups[x])) })
-	names := []string{}
-	for _, s := range slices.Concat(by, others) {
+	t := webpage.Table{Caption: "The fastest point of each", Head: b.bestHead()}
+	if len(b.main) == 0 {
+		t.Caption = "The fastest point"
+	}
+	for i, key := range order {
+		if i == maxListed {
+			t.Note = fmt.Sprintf("%s more are in the charts' tables.", group(len(order)-i))
+			break
+		}
+		t.Rows = append(t.Rows, b.bestRow(groups[key]))
+	}
+	return webpage.Section{Title: "Best settings", Tables: []webpage.Table{t}}
+}
+
+func (b *resultsPage) bestHead() []webpage.Cell {
+	var names []string
+	for _, s := range b.main {
 		names = append(names, s.label)
 	}
-	texts := len(by)
 	names = append(names, "I/O size", "I/Os", "GB/s")
 	if b.LinkRate > 0 {
 		names = append(names, "of the link")
@@ -236,57 +242,71 @@ func (b *resultsPage) bestOfEach() webpage.Section {
 	if b.FirstToken > 0 {
 		names = append(names, "of first token")
 	}
-	names = append(names, "points", "not trusted")
-	t := webpage.Table{Caption: "The fastest point of each", Head: webpage.Heads(texts, names...)}
-	if len(by) == 0 {
-		t.Caption = "The fastest point"
+	head := webpage.Heads(len(b.main), append(names, "points", "not trusted")...)
+	if len(b.rest) > 0 {
+		head = append(head, webpage.Cell{Text: "other settings"})
 	}
-	for i, key := range order {
-		if i == maxListed {
-			t.Note = fmt.Sprintf("%s more are in the charts' tables.", group(len(order)-i))
-			break
-		}
-		points := groups[key]
-		best, bad := b.best(points), 0
-		for _, p := range points {
-			if p.reason != "" {
-				bad++
-			}
-		}
-		var row []webpage.Cell
-		for _, cell := range labels(by, points[0].point) {
-			row = append(row, webpage.Cell{Text: cell, Head: len(row) == 0})
-		}
-		add := func(text string) { row = append(row, webpage.Cell{Text: text, Number: true}) }
-		if best == nil {
-			for len(row) < len(names)-2 {
-				add("–")
-			}
-		} else {
-			for _, cell := range labels(others, best.point) {
-				add(cell)
-			}
-			rate := best.get(b.of.Bandwidth)
-			add(diag.Bytes(int64(best.get(b.of.Size))))
-			add(group(int(best.get(b.of.Count))))
-			add(threeDigits(rate))
-			if b.LinkRate > 0 {
-				add(percentOf(rate / b.linkRate()))
-			}
-			if math.IsNaN(best.request) {
-				add("–")
-			} else {
-				add(microsOf(best.request))
-			}
-			if b.FirstToken > 0 {
-				add(percentOf(best.request / float64(b.FirstToken)))
-			}
-		}
-		add(group(len(points)))
-		add(group(bad))
-		t.Rows = append(t.Rows, row)
+	return head
+}
+
+// bestRow is the row of the fastest of some points, which agree in the main settings.
+func (b *resultsPage) bestRow(points []*pagePoint) []webpage.Cell {
+	var row []webpage.Cell
+	for _, cell := range labels(b.main, points[0].point) {
+		row = append(row, webpage.Cell{Text: cell, Head: len(row) == 0})
 	}
-	return webpage.Section{Title: "Best settings", Tables: []webpage.Table{t}}
+	add := func(text string) { row = append(row, webpage.Cell{Text: text, Number: true}) }
+	best, bad := b.best(points), 0
+	for _, p := range points {
+		if p.reason != "" {
+			bad++
+		}
+	}
+	values := []string{none, none, none}
+	rate, request := math.NaN(), math.NaN()
+	if best != nil {
+		rate, request = best.get(b.of.Bandwidth), best.request
+		values = []string{diag.Bytes(int64(best.get(b.of.Size))), group(int(best.get(b.of.Count))), threeDigits(rate)}
+	}
+	for _, v := range values {
+		add(v)
+	}
+	if b.LinkRate > 0 {
+		add(ifKnown(rate, percentOf(rate/b.linkRate())))
+	}
+	add(ifKnown(request, microsOf(request)))
+	if b.FirstToken > 0 {
+		add(ifKnown(request, percentOf(request/float64(b.FirstToken))))
+	}
+	add(group(len(points)))
+	add(group(bad))
+	if len(b.rest) > 0 {
+		other := none
+		if best != nil {
+			other = settingsText(b.rest, best.point)
+		}
+		row = append(row, webpage.Cell{Text: other, Wrap: true})
+	}
+	return row
+}
+
+// ifKnown returns a text about x, or [none] if x is not known.
+func ifKnown(x float64, text string) string {
+	if math.IsNaN(x) {
+		return none
+	}
+	return text
+}
+
+// settingsText lists settings with their names.
+func settingsText(list []setting, p Point) string {
+	var words []string
+	for i, cell := range labels(list, p) {
+		if cell != none {
+			words = append(words, list[i].label+" "+cell)
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 func (b *resultsPage) rateOfBest(points []*pagePoint) float64 {

@@ -119,7 +119,6 @@ type PagePlan struct {
 	Size     string `json:"size"`
 	Count    string `json:"count"`
 	Requests string `json:"requests"`
-	Time     string `json:"time"`
 }
 
 // PageValue is a value with its label on a page.

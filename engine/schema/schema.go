@@ -31,10 +31,10 @@ type Schema struct {
 	Checkpoints   Later[*Checkpoints]     `json:"checkpoints"`
 	Families      Later[[]*ListedFamily]  `json:"families"`
 	Names         Later[*Names]           `json:"names"`
-	Without       []Without               `json:"without"`
+	Without       Later[[]Without]        `json:"without"`
 	// LaunchFields are the fields of a configuration's launch section, and LaunchFormats
 	// the names of the formats of jobs.
-	LaunchFields  []Field        `json:"launch_fields"`
+	LaunchFields  Later[[]Field] `json:"launch_fields"`
 	LaunchFormats []string       `json:"launch_formats"`
 	Launch        Later[*Launch] `json:"launch"`
 }
@@ -59,7 +59,7 @@ func (s *Schema) View(command string) View {
 // have, or "" for any other name.
 func (s *Schema) Lacks(name string) string {
 	name = strings.ReplaceAll(strings.ToLower(name), "-", "_")
-	for _, w := range s.Without {
+	for _, w := range s.Without.Get() {
 		if slices.Contains(w.Names, name) {
 			return w.Hint
 		}
@@ -300,7 +300,7 @@ type Check struct {
 func (s *Schema) Field(path string) *Field {
 	fields := s.Fields
 	if strings.HasPrefix(path, LaunchSection+".") {
-		fields = s.LaunchFields
+		fields = s.LaunchFields.Get()
 	}
 	for i := range fields {
 		if fields[i].Path == path {

@@ -18,14 +18,27 @@ import (
 // contain: structs with tags, maps with string keys, slices, pointers, formulas,
 // positions, and plain values.
 type reader struct {
-	text  string
-	at    int
-	items map[reflect.Type]*items // by the type of the list
+	text string
+	at   int
+	// chunks are slices, by their type, whose unused capacity is for further lists; chunk is
+	// their capacity at first.
+	chunks map[reflect.Type]reflect.Value
+	chunk  int
 }
+
+// Chunks have at most maxChunk items. A short text has chunks of one item per chunkText bytes.
+const (
+	maxChunk  = 64
+	chunkText = 256
+)
 
 // readJSON decodes a JSON text into the value that dst points to.
 func readJSON(text string, dst any) (err error) {
-	r := &reader{text: text, items: map[reflect.Type]*items{}}
+	r := &reader{
+		text:   text,
+		chunks: map[reflect.Type]reflect.Value{},
+		chunk:  min(1+len(text)/chunkText, maxChunk),
+	}
 	defer func() {
 		switch e := recover().(type) {
 		case nil:
@@ -161,37 +174,28 @@ func (r *reader) object(v reflect.Value, t *shape) {
 	})
 }
 
-// slice reads a list. It first reads the items into values that all lists of that type
-// share, so that it can then allocate a slice of the exact length.
+// slice reads a list. Lists of the same type share memory: each is part of a larger slice.
 func (r *reader) slice(v reflect.Value, s *shape) {
 	t := v.Type()
-	p := r.items[t]
-	if p == nil {
-		p = new(items)
-		r.items[t] = p
+	c := r.chunks[t]
+	if delete(r.chunks, t); !c.IsValid() { // a list inside this one gets a chunk of its own
+		c = reflect.New(t).Elem()
+		c.Set(reflect.MakeSlice(t, 0, r.chunk))
 	}
-	first := p.used // items before it belong to lists that contain this one
+	first := c.Len()
 	r.each('[', ']', func() {
-		if p.used == len(p.values) {
-			p.values = append(p.values, reflect.New(t.Elem()).Elem())
+		n := c.Len()
+		if n == c.Cap() {
+			more := reflect.New(t).Elem()
+			more.Set(reflect.MakeSlice(t, n-first, max(2*(n-first), r.chunk)))
+			reflect.Copy(more, c.Slice(first, n))
+			c, first, n = more, 0, n-first
 		}
-		item := p.values[p.used]
-		p.used++
-		item.SetZero()
-		r.value(item, s.elem)
+		c.SetLen(n + 1)
+		r.value(c.Index(n), s.elem)
 	})
-	list := reflect.MakeSlice(t, p.used-first, p.used-first)
-	for i := range list.Len() {
-		list.Index(i).Set(p.values[first+i])
-	}
-	p.used = first
-	v.Set(list)
-}
-
-// items are values of one type that are used again and again.
-type items struct {
-	values []reflect.Value
-	used   int
+	v.Set(c.Slice3(first, c.Len(), c.Len()))
+	r.chunks[t] = c
 }
 
 func (r *reader) mapping(v reflect.Value, s *shape) {

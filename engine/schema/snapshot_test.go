@@ -31,6 +31,8 @@ func TestReadJSON(t *testing.T) {
 		testLater(t, &k.Get().Requires, &want.Cache.Get().Kind(name).Requires)
 	}
 	testLater(t, &got.Cache.Get().Transfer, &want.Cache.Get().Transfer)
+	testLater(t, &got.Without, &want.Without)
+	testLater(t, &got.LaunchFields, &want.LaunchFields)
 	testLater(t, &got.Checkpoints, &want.Checkpoints)
 	testLater(t, &got.Nixlbench.Limits, &want.Nixlbench.Limits)
 	testLater(t, &got.Nixlbench.Runs, &want.Nixlbench.Runs)

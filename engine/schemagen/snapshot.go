@@ -62,7 +62,7 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 		return nil, err
 	}
 	isLaunch := func(f schema.Field) bool { return strings.HasPrefix(f.Path, schema.LaunchSection+".") }
-	s.LaunchFields = slices.DeleteFunc(slices.Clone(s.Fields), func(f schema.Field) bool { return !isLaunch(f) })
+	s.LaunchFields.Set(slices.DeleteFunc(slices.Clone(s.Fields), func(f schema.Field) bool { return !isLaunch(f) }))
 	s.Fields = slices.DeleteFunc(s.Fields, isLaunch)
 	s.Cache.Get().KindFields = map[string]schema.Kinds{}
 	for name := range s.Cache.Get().Kinds {

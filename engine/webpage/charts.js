@@ -97,7 +97,7 @@
     const c = col(mark), of = i => c.words ? c.words[c.at[i]] : String(c.numbers[i]);
     const names = valuesOf(mark).filter(([v]) => !chosen.has(mark) || chosen.get(mark) === v);
     const at = new Map(names.map(([v], n) => [v, Math.min(n, colours - 1)]));
-    const labels = names.slice(0, names.length > colours ? colours - 1 : colours).map(n => n[1]);
+    const labels = names.slice(0, names.length > colours ? colours - 1 : colours).map(n => c.words ? n[1] : c.label + " " + n[1]);
     if (names.length > colours) labels.push("others");
     return { names: labels, of: i => at.get(of(i)) ?? 0 };
   };
@@ -175,14 +175,14 @@
         const y = col(key);
         for (const i of rows) {
           const a = value(x, i), b = y.numbers[i];
-          if (missing(a) || missing(b) || (this.log(x) && !(a > 0)) || (spec.log_y && !(b > 0))) continue;
+          if (missing(a) || missing(b) || (this.log(x) && !(a > 0)) || (y.log && !(b > 0))) continue;
           list.push({ i, measure, x: a, y: b });
         }
       });
       return list;
     }
 
-    log(c) { return this.spec.log_x && !c.words; }
+    log(c) { return Boolean(c.log) && !c.words; }
 
     update() {
       this.keep(-1);
@@ -223,8 +223,8 @@
         if (p.y > y1) y1 = p.y;
       }
       for (const l of lines) { y0 = Math.min(y0, l.value); y1 = Math.max(y1, l.value); }
-      const logX = this.log(x);
-      const xr = words ? [-.6, words.length - .4] : range(x0, x1, logX), yr = range(y0, y1, spec.log_y);
+      const logX = this.log(x), logY = spec.y.some(key => this.log(col(key)));
+      const xr = words ? [-.6, words.length - .4] : range(x0, x1, logX), yr = range(y0, y1, logY);
       // Points that are not trusted do not stretch the scale: they may be at its edge.
       let outside = 0;
       for (const p of points) {
@@ -236,8 +236,9 @@
       const add = (kind, group, measure) => {
         const own = points.filter(p => p.measure === measure && (whyOf(p.i) !== "" ? kind === "bad" : kind !== "bad" && grouped.of(p.i) === group));
         if (!own.length) return;
+        const paths = kind === "bad" || words ? [] : this.paths(own);
         lists.push([own.map(px), own.map(p => p.at)]);
-        series.push({ kind, group, measure, n: own.length });
+        series.push({ kind, group, measure, paths, n: own.length });
       };
       spec.y.forEach((_, m) => {
         grouped.names.forEach((_, g) => add(m ? "hollow" : "filled", g, m));
@@ -249,6 +250,7 @@
       const path = own => (u, n) => {
         const p = new Path2D(), shape = shapeOf(own), ratio = uPlot.pxRatio;
         const [xs, ys] = u.data[n];
+        this.join(u, own.paths, colourOf(own), own.kind === "hollow");
         for (let i = 0; i < xs.length; i++) shape(p, u.valToPos(xs[i], "x", true), u.valToPos(ys[i], "y", true), radius * ratio);
         u.ctx.save();
         u.ctx.beginPath();
@@ -266,13 +268,13 @@
         mode: 2, width, height: heightOf, legend: { show: false }, cursor: { show: false }, padding: [14, 16, 0, 0],
         scales: {
           x: { time: false, distr: logX ? 3 : 1, auto: false, range: () => xr },
-          y: { distr: spec.log_y ? 3 : 1, auto: false, range: () => yr },
+          y: { distr: logY ? 3 : 1, auto: false, range: () => yr },
         },
         axes: [
           Object.assign({ label: x.label, labelSize: 22, size: 34, filter: (_, s) => s, values: (_, s) => s.map(fx),
             splits: () => words ? thin(words.map((_, n) => n), width / 110) : ticks(x, xr[0], xr[1], logX, width / (narrow ? 85 : 72)) }, axis),
           Object.assign({ label: spec.label || first.label, labelSize: 22, size: narrow ? 58 : 68, filter: (_, s) => s, values: (_, s) => s.map(v => show(first, v)),
-            splits: () => ticks(first, yr[0], yr[1], spec.log_y, 7) }, axis),
+            splits: () => ticks(first, yr[0], yr[1], logY, 7) }, axis),
         ],
         series: [null, ...series.map(s => ({ paths: path(s), facets: [{ scale: "x", auto: false }, { scale: "y", auto: false }] }))],
         hooks: { drawClear: [u => this.drawLines(u, lines, curves)], draw: [u => this.drawLabels(u, lines)], ready: [u => this.placed(u, px)] },
@@ -294,6 +296,33 @@
     width() {
       if (document.documentElement.classList.contains("printing")) return 640;
       return Math.max(240, Math.floor(this.plotBox.getBoundingClientRect().width));
+    }
+
+    // paths returns the points to be joined: those with the same values of all facets but
+    // that of the axis, if each has a place of its own along it.
+    paths(points) {
+      const keys = [...data.facets, ...(data.apart || [])].filter(key => key !== this.x && key !== data.status), lists = new Map();
+      for (const p of points) {
+        const id = keys.map(key => value(col(key), p.i)).join("\u0000");
+        if (lists.has(id)) lists.get(id).push(p); else lists.set(id, [p]);
+      }
+      const all = [...lists.values()].filter(list => list.length > 1 && new Set(list.map(p => p.x)).size === list.length);
+      return all.length > 24 ? [] : all.map(list => [...list].sort((a, b) => a.x - b.x));
+    }
+
+    join(u, paths, colour, dashed) {
+      const { ctx } = u, ratio = uPlot.pxRatio;
+      ctx.save();
+      ctx.globalAlpha = .6;
+      ctx.lineWidth = 1.5 * ratio;
+      ctx.strokeStyle = colour;
+      if (dashed) ctx.setLineDash([5 * ratio, 4 * ratio]);
+      for (const list of paths) {
+        ctx.beginPath();
+        list.forEach((p, i) => ctx[i ? "lineTo" : "moveTo"](u.valToPos(p.x, "x", true), u.valToPos(p.at, "y", true)));
+        ctx.stroke();
+      }
+      ctx.restore();
     }
 
     drawLines(u, lines, curves) {
@@ -564,14 +593,10 @@
 
     // download saves all rows of the choice, with plain numbers.
     download() {
-      const quote = s => /[",\r\n]/.test(s) ? `"${s.replaceAll('"', '""')}"` : s;
       const cells = i => this.keys.map(key => { const v = value(col(key), i); return missing(v) ? "" : String(v); });
       const head = this.keys.map(key => { const c = col(key); return c.unit && c.unit !== "1" ? `${c.label} (${c.unit})` : c.label; });
       const lines = [data.commands ? [...head, "command"] : head, ...this.ordered().map(i => data.commands ? [...cells(i), commandOf(i)] : cells(i))];
-      const url = URL.createObjectURL(new Blob([lines.map(l => l.map(quote).join(",")).join("\n") + "\n"], { type: "text/csv" }));
-      const a = make("a", { href: url, download: `${data.name}-${this.id}.csv` });
-      a.click();
-      setTimeout(() => URL.revokeObjectURL(url), 10000);
+      saveText(`${data.name}-${this.id}`, lines);
     }
   }
 
@@ -609,10 +634,10 @@
     const c = col(data.best);
     let at = -1;
     for (const i of rows) {
-      if (!whyOf(i) && !missing(c.numbers[i]) && (at < 0 || c.numbers[i] > c.numbers[at])) at = i;
+      if (!whyOf(i) && !missing(c.numbers[i]) && (at < 0 || (data.lowest ? c.numbers[i] < c.numbers[at] : c.numbers[i] > c.numbers[at]))) at = i;
     }
     if (at < 0) return " None of them can be trusted.";
-    const words = data.facets.filter(key => key !== data.status).map(key => (col(key).words ? "" : col(key).label + " ") + text(col(key), at));
+    const words = data.facets.filter(key => key !== data.status).map(key => col(key).label + " " + text(col(key), at));
     const share = data.of ? ` (${digits(100 * c.numbers[at] / data.of.value)}% of ${data.of.label})` : "";
     return ` The best of them: ${show(c, c.numbers[at])}${share}${words.length ? ", " + words.join(", ") : ""}.`;
   };

@@ -29,3 +29,20 @@ document.addEventListener("click", event => {
   const button = event.target.closest("button.copy");
   if (button) copyText(button.parentElement.querySelector("code").textContent, button);
 });
+
+// saveText saves a file.
+function saveText(name, lines) {
+  const quote = s => /[",\r\n]/.test(s) ? `"${s.replaceAll('"', '""')}"` : s;
+  const url = URL.createObjectURL(new Blob([lines.map(l => l.map(quote).join(",")).join("\n") + "\n"], { type: "text/csv" }));
+  const a = document.createElement("a");
+  a.href = url;
+  a.download = name + ".csv";
+  a.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10000);
+}
+document.addEventListener("click", event => {
+  const button = event.target.closest("button.save");
+  if (!button) return;
+  const box = button.previousElementSibling;
+  saveText(box.getAttribute("aria-label").toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 60), [...box.querySelectorAll("tr")].map(r => [...r.cells].map(c => c.textContent.replaceAll("\n", " in "))));
+});

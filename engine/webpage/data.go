@@ -19,6 +19,8 @@ type Data struct {
 	Columns []*Column `json:"columns"`
 	// Facets are the columns by which points can be chosen and marked.
 	Facets []string `json:"facets"`
+	// Apart are other columns that tell points apart.
+	Apart []string `json:"apart"`
 	// Mark is the facet by which points are marked at first, or "".
 	Mark   string  `json:"mark"`
 	Charts []Chart `json:"charts"`
@@ -26,8 +28,10 @@ type Data struct {
 	// point is suspect, or "".
 	Status string `json:"status"`
 	Reason string `json:"reason"`
-	// Best is the column whose highest value is the best point; "" if none is.
-	Best string `json:"best"`
+	// Best is the column whose highest value is the best point, or, with Lowest, whose
+	// lowest is; "" if none is.
+	Best   string `json:"best"`
+	Lowest bool   `json:"lowest"`
 	// Of is what the best value is compared with; nil if nothing is.
 	Of *Line `json:"of"`
 	// Commands are the commands of the points, or nil.
@@ -50,6 +54,8 @@ type Column struct {
 	Key   string `json:"key"`
 	Label string `json:"label"`
 	Unit  string `json:"unit"`
+	// Log makes the column's axis logarithmic.
+	Log bool `json:"log"`
 	// Words are the different texts of a column of texts, and At the number of each
 	// point's text.
 	Words []string `json:"words,omitempty"`
@@ -158,8 +164,6 @@ type Chart struct {
 	X     []string `json:"x"`
 	Label string   `json:"label"` // of the vertical axis; "" for that of the first column
 	Y     []string `json:"y"`
-	LogX  bool     `json:"log_x"`
-	LogY  bool     `json:"log_y"`
 	// Lines are horizontal lines.
 	Lines  []Line  `json:"lines"`
 	Curves []Curve `json:"curves"`

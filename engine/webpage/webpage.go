@@ -113,13 +113,18 @@ var (
 
 // parsed returns the template of pages.
 var parsed = sync.OnceValue(func() *template.Template {
-	return template.Must(template.New("page").Funcs(template.FuncMap{"short": isShort, "p": printable}).Parse(pageText))
+	return template.Must(template.New("page").Funcs(template.FuncMap{
+		"short": isShort, "p": printable, "words": strings.Fields, "flag": isFlag,
+	}).Parse(pageText))
 })
 
 // isShort reports whether a word of a command fits on a line of a narrow screen.
 func isShort(word string) bool {
 	return utf8.RuneCountInString(word) <= 36 && !strings.Contains(word, "\n")
 }
+
+// isFlag reports whether a word is a flag, which must not be broken after its hyphens.
+func isFlag(word string) bool { return strings.HasPrefix(word, "--") && isShort(word) }
 
 // printable returns text whose characters are all visible, line by line.
 func printable(text string) string {

@@ -90,3 +90,50 @@ func TestNumbers(t *testing.T) {
 		t.Errorf("%s, %v, want %s", text, err, want)
 	}
 }
+
+// TestContrast checks the colors of both schemes by WCAG 2.2: text has a contrast of at least
+// 4.5 to what is behind it, and marks have 3.
+func TestContrast(t *testing.T) {
+	light, dark, _ := strings.Cut(ownStyle, "prefers-color-scheme: dark")
+	color := regexp.MustCompile(`--([a-z0-9-]+): (#[0-9a-f]{6});`)
+	for scheme, style := range map[string]string{"light": light, "dark": dark} {
+		colors := map[string]string{}
+		for _, m := range color.FindAllStringSubmatch(style, -1) {
+			colors[m[1]] = m[2]
+		}
+		check := func(front, back string, least float64) {
+			a, b := luminance(t, colors[front]), luminance(t, colors[back])
+			if got := (max(a, b) + 0.05) / (min(a, b) + 0.05); got < least {
+				t.Errorf("%s: %s on %s has a contrast of %.2f, want %.1f", scheme, front, back, got, least)
+			}
+		}
+		for _, back := range []string{"bg", "card", "answer", "code", "h1", "h2", "h3", "h4", "h5"} {
+			check("text", back, 4.5)
+		}
+		for _, back := range []string{"bg", "card"} {
+			check("soft", back, 4.5)
+			check("accent", back, 4.5)
+			check("bad", back, 4.5)
+		}
+		for i := 1; i <= 8; i++ {
+			check(fmt.Sprintf("c%d", i), "card", 3)
+		}
+	}
+}
+
+// luminance returns the relative luminance of a color.
+func luminance(t *testing.T, color string) float64 {
+	t.Helper()
+	var r, g, b int
+	if _, err := fmt.Sscanf(color, "#%02x%02x%02x", &r, &g, &b); err != nil {
+		t.Fatalf("%q: %v", color, err)
+	}
+	linear := func(n int) float64 {
+		c := float64(n) / 255
+		if c <= 0.04045 {
+			return c / 12.92
+		}
+		return math.Pow((c+0.055)/1.055, 2.4)
+	}
+	return 0.2126*linear(r) + 0.7152*linear(g) + 0.0722*linear(b)
+}

@@ -96,15 +96,13 @@ func looksNegative(s string) bool { return len(s) > 1 && s[1] >= '0' && s[1] <= 
 func find(name string, flags []*flagSpec) (*flagSpec, *diag.Diag) {
 	want := strings.ReplaceAll(name, "-", "_")
 	var fits []*flagSpec
-	names := make([]string, len(flags))
-	for i, f := range flags {
+	for _, f := range flags {
 		if f.name == want || name != "" && f.short == name {
 			return f, nil
 		}
 		if strings.HasPrefix(f.name, want) {
 			fits = append(fits, f)
 		}
-		names[i] = f.name
 	}
 	options := make([]string, len(fits))
 	for i, f := range fits {
@@ -125,6 +123,10 @@ func find(name string, flags []*flagSpec) (*flagSpec, *diag.Diag) {
 	case len(fits) > 1 && want != "":
 		d.WithHint("did you mean one of %s?", someOf(options))
 	default:
+		names := make([]string, len(flags))
+		for i, f := range flags {
+			names[i] = f.name
+		}
 		if near := diag.Nearest(want, names); near != "" {
 			d.WithHint("did you mean --%s?", near)
 		}

@@ -24,7 +24,7 @@ func planFlags(t testing.TB) []*flagSpec {
 func TestWithout(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil || s.Lacks("expert-parallel_size") == "" || s.Lacks("EP") == "" || s.Lacks("tp") != "" {
-		t.Fatalf("%v: %+v", err, s.Without)
+		t.Fatalf("%v: %+v", err, s.Without.Get())
 	}
 	for _, f := range planFlags(t) {
 		for _, name := range append(slices.Clone(f.aka), f.name) {

@@ -53,12 +53,15 @@ type command struct {
 	without map[string]bool
 }
 
-// ffcli converts the command to that of the flag library.
+// ffcli converts the command to that of the flag library. It passes only the flags that may
+// be set: those of the command line and of the environment, and the preferences.
 func (c *command) ffcli() *ffcli.Command {
 	fs := flag.NewFlagSet(program+" "+c.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	for _, f := range c.flags {
-		fs.Var(f, f.name, f.help)
+		if c.given[f.name] || f.pref || os.Getenv(envPrefix+"_"+strings.ToUpper(f.name)) != "" {
+			fs.Var(f, f.name, f.help)
+		}
 	}
 	return &ffcli.Command{
 		Name:       c.name,
@@ -542,12 +545,25 @@ func rowNames(v schema.View) []string {
 
 // quantities runs a command that shows the quantities of each plan.
 func (a *app) quantities(c *command, detail bool, show func(i int, pl *plan.Plan) error) error {
+	shown := 0
+	return a.eachQuantities(c, detail, func(_ plan.Item, _ *plan.Planners, plans []*plan.Plan) error {
+		for _, pl := range plans {
+			if err := show(shown, pl); err != nil {
+				return err
+			}
+			shown++
+		}
+		return nil
+	})
+}
+
+// eachQuantities is like quantities, but calls show with all plans of an item.
+func (a *app) eachQuantities(c *command, detail bool, show func(j plan.Item, planners *plan.Planners, plans []*plan.Plan) error) error {
 	planners := plan.NewPlanners(a.schema, a.schema.Nixlbench.Default, "")
 	planners.Quantities = true
 	jobs, err := a.prepare(c, planners, detail, nil)
 	var errs diag.List
 	errs.Add(err)
-	shown := 0
 	for _, j := range jobs {
 		done := a.guard.enter(j.Model.File)
 		plans, err := j.Planner.Quantities(j.Request)
@@ -563,12 +579,9 @@ func (a *app) quantities(c *command, detail bool, show func(i int, pl *plan.Plan
 		}
 		a.warnMissing(j, rows, what)
 		a.warn(plans)
-		for _, pl := range plans {
-			if err := show(shown, pl); err != nil {
-				errs.Add(err)
-				return errs.Err()
-			}
-			shown++
+		if err := show(j, planners, plans); err != nil {
+			errs.Add(err)
+			return errs.Err()
 		}
 	}
 	return errs.Err()

@@ -246,14 +246,21 @@ func (c *command) overrides(s *schema.Schema) []config.Override {
 			list = append(list, config.Override{Path: f.Path, Text: text, Origin: from, Axis: c.axes})
 		}
 	}
-	for i := range s.LaunchFields {
-		f := &s.LaunchFields[i]
-		if text, from, ok := c.value(f.Flag); ok && c.flag(f.Flag).group == groupJob {
+	if !slices.ContainsFunc(c.flags, ofJob) {
+		return list
+	}
+	launch := s.LaunchFields.Get()
+	for i := range launch {
+		f := &launch[i]
+		if text, from, ok := c.value(f.Flag); ok && ofJob(c.flag(f.Flag)) {
 			list = append(list, config.Override{Path: f.Path, Text: text, Origin: from})
 		}
 	}
 	return list
 }
+
+// ofJob reports whether a flag sets a field of a configuration's launch section.
+func ofJob(f *flagSpec) bool { return f.group == groupJob }
 
 // knobs returns the nixlbench flags set on the command line or in the environment.
 func (c *command) knobs(s *schema.Schema) ([]*config.Knob, error) {

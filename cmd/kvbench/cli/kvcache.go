@@ -16,7 +16,7 @@ func (a *app) kvcacheCmd() *command {
 		name:  "kvcache",
 		short: "Show a model's KV cache: I/O size and number of I/Os",
 		flags: append(a.commonFlags(),
-			&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "table", "json", "csv"}, help: "Output format"}),
+			&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "table", "json", "csv", "html"}, help: "Output format"}),
 		exec: a.kvcache,
 	}
 }
@@ -28,6 +28,9 @@ func (a *app) kvcache(ctx context.Context, c *command) error {
 	}
 	if format == "text" {
 		return a.showView(ctx, c)
+	}
+	if format == pageFormat {
+		return a.kvcachePage(c)
 	}
 	var plans []*plan.Plan
 	var errs diag.List
@@ -50,6 +53,22 @@ func (a *app) kvcache(ctx context.Context, c *command) error {
 	errs.Add(err)
 	_, err = a.stdout.Write(out.Bytes())
 	errs.Add(err)
+	return errs.Err()
+}
+
+// kvcachePage writes a page about the KV cache of each model and configuration.
+func (a *app) kvcachePage(c *command) error {
+	var jobs []plan.Item
+	var pages []report.PlanPage
+	var errs diag.List
+	errs.Add(a.eachQuantities(c, true, func(j plan.Item, planners *plan.Planners, plans []*plan.Plan) error {
+		jobs = append(jobs, j)
+		pages = append(pages, report.PlanPage{Plans: plans, Layers: a.layersIfKnown(j, planners)})
+		return nil
+	}))
+	if len(pages) > 0 {
+		errs.Add(a.planPage(c, jobs, pages))
+	}
 	return errs.Err()
 }
 

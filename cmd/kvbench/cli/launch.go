@@ -28,8 +28,8 @@ func (a *app) launchCmd() *command {
 		&flagSpec{name: "repeat", arg: "N", more: true, group: groupJob, def: "1", help: "Run every plan N times, in turn"},
 		&flagSpec{name: "timeout", arg: "TIME", more: true, group: groupJob, help: "Time limit for a run, such as 90s or 10m, or none. The default is 10 minutes plus the time to move the run's data at 10 MB/s"},
 		&flagSpec{name: "fit", bool: true, more: true, group: groupJob, def: "true", help: "Adjust values you did not set until nixlbench accepts the plan"})
-	for i := range a.schema.LaunchFields {
-		f := &a.schema.LaunchFields[i]
+	for i := range a.schema.LaunchFields.Get() {
+		f := &a.schema.LaunchFields.Get()[i]
 		spec := &flagSpec{name: f.Flag, arg: "TEXT", group: groupJob, help: f.Doc, values: f.Values(), more: f.More}
 		if f.Type.Kinds == schema.KindWhole {
 			spec.arg = "N"

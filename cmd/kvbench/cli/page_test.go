@@ -186,6 +186,14 @@ func TestPages(t *testing.T) {
 			if n := b.number(`document.querySelectorAll(".chart").length`); int(n) != test.charts {
 				t.Errorf("%s: %v charts, want %d", what, n, test.charts)
 			}
+			// Each has marks, in colors that are not those of the grid and the text.
+			if n := b.number(`[...document.querySelectorAll(".u-wrap canvas")].filter(c => {
+				const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
+				for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 200 && Math.abs(d[i] - d[i + 2]) > 60) return true;
+				return false;
+			}).length`); int(n) < test.charts-1 {
+				t.Errorf("%s: %v charts are drawn, want %d", what, n, test.charts-1)
+			}
 			b.save(what)
 		}
 		if pdf := b.print(); os.Getenv("KVBENCH_PAGES") != "" {
@@ -214,7 +222,7 @@ func TestPageUse(t *testing.T) {
 		t.Errorf("the answer is %q", got)
 	}
 	status := `document.getElementById("shown").textContent`
-	if got := b.text(status); got != "4 points shown. The best of them: 25 GB/s (50% of ib_ndr), READ." {
+	if got := b.text(status); got != "4 points shown. The best of them: 25 GB/s (50% of ib_ndr), op READ." {
 		t.Errorf("the choice is %q", got)
 	}
 
@@ -266,7 +274,7 @@ func TestPageUse(t *testing.T) {
 
 	// A facet.
 	b.eval(`(() => { const s = document.querySelector("select[name=op_type]"); s.selectedIndex = [...s.options].findIndex(o => o.text === "WRITE"); s.dispatchEvent(new Event("change")); })()`, nil)
-	if got := b.text(status); got != "2 of 4 points shown. The best of them: 12.5 GB/s (25% of ib_ndr), WRITE." {
+	if got := b.text(status); got != "2 of 4 points shown. The best of them: 12.5 GB/s (25% of ib_ndr), op WRITE." {
 		t.Errorf("the choice is %q", got)
 	}
 	if got := b.text(`document.querySelector("#chart-bandwidth-by-size .legend").innerText`); !strings.Contains(got, "WRITE (1)") || strings.Contains(got, "READ") || !strings.Contains(got, "not trusted (1)") {
@@ -288,6 +296,36 @@ func TestPageUse(t *testing.T) {
 		t.Errorf("the file is\n%s\nwant\n%s", file, want)
 	}
 	b.check("in use")
+}
+
+// TestPageFit checks the fitted cost of an I/O of exact times, and of a backend with I/Os of
+// one size.
+func TestPageFit(t *testing.T) {
+	var points []measuredPoint
+	for _, size := range []int{4096, 65536, 1 << 20} {
+		for _, batch := range []int{1, 8, 64} {
+			bytes := float64(size * batch)
+			p := measuredPoint{model: "QWEN3_8B", pattern: "block", backend: "UCX", op: "READ", size: size, batch: batch, threads: 1, status: "ok", us: 5 + 3.1*float64(batch) + bytes/42_000}
+			points = append(points, p)
+			p.backend, p.size, p.us = "POSIX", 4096, 12*float64(batch)
+			points = append(points, p)
+		}
+	}
+	text, err := os.ReadFile(writePage(t, points, "--link", "ib_ndr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`<tr><th scope="row">UCX</th><td class="n">5.00 us</td><td class="n">3.10 us</td><td class="n">42.0 GB/s</td><td class="n">84%</td><td class="n">under 0.1%</td><td class="n">9</td></tr>`,
+		`<tr><th scope="row">POSIX</th><td colspan="5">not fitted: all I/Os have the same size, so the cost of one and the bandwidth cannot be told apart</td><td class="n">9</td></tr>`,
+		// 64 I/Os of 1 MiB: 5 + 198.4 + 67108864/42000 = 1801.2 us, 203.4 of them for posting.
+		`<p class="big">Fastest: 37.3 GB/s, 75% of ib_ndr (50 GB/s).</p>`,
+		`<p>Posting its I/Os takes about 11% of its time. Larger or fewer I/Os would reduce this.</p>`,
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
 }
 
 // TestPageOfMany checks the page of 10,000 points: its size, the time to make it, and that
@@ -360,4 +398,58 @@ func TestPageHostile(t *testing.T) {
 		t.Errorf("the models are %s, want %s", got, want)
 	}
 	b.check("hostile")
+}
+
+// TestPlanPages opens the pages of plans, caches and transfers in a browser.
+func TestPlanPages(t *testing.T) {
+	b := newBrowser(t)
+	dir := t.TempDir()
+	for _, test := range []struct {
+		name   string
+		args   string
+		charts int
+		tables int
+		texts  []string
+	}{
+		// 36 layers of 1,024 tokens of 8 KV heads of 128, K and V, in 8 bits: 75,497,472 bytes at
+		// 50 GB/s.
+		{
+			"sweep", "plan --model qwen3-8b --model llama3.1-70b --isl 1k..64kx2 --tp 1,2,4,8 --page_size 64 --bandwidth 50GB/s", 4, 4,
+			[]string{"The shortest time is 1.51 ms, with isl 1,024, tp_size 1, model QWEN3_8B.", "56 plans shown. The best of them: 1.51 ms, "},
+		},
+		// K or V of a page of 64 tokens of a layer of 16 KV heads of 128, in 16 bits: 262,144
+		// bytes. 62 layers have 128 pages of each: 15,872.
+		{"plan", "plan --model gemma-3-27b --isl 8k --page_size 64", 0, 3, []string{"I/O size: 256.0 KiB. Bytes moved: 3.88 GiB. Number of I/Os: 15,872.", "Layers by kind", "sliding"}},
+		{"kvcache", "kvcache --model gemma-3-27b --model qwen3-8b --model deepseek-r1 --isl 8k --page_size 64 --accounting rank --bandwidth 50GB/s", 4, 13, []string{"GEMMA_3_27B", "whole model"}},
+		// One head of 80 layers for 8,192 tokens: 320 MiB in 40,960 descriptors.
+		{"transfer", "transfer --model llama3.1-70b --engine vllm --tp 8 --decode_tp 4 --isl 8k --page_size 16 --link ib_ndr --ttft 500ms", 0, 2, []string{
+			"Slowest pair: 0 > 0, 160 ms for 320.0 MiB in 40960 descriptors", "Share of the time to the first token: 33%", "320.0 MiB\n40,960",
+		}},
+		// 80 descriptors of 3.75 us and 41,943,040 bytes at 50 GB/s: 300 + 839 us.
+		{"transfers", "transfer --model llama3.1-70b --engine vllm --tp 8 --decode_tp 4,8 --isl 1k..128kx2 --page_size 16,64 --contiguous_pages 1..all --link ib_ndr", 4, 4, []string{"The shortest time is 1.14 ms, with isl 1,024, decode_tp_size 8, page_size 16, contiguous_pages all."}},
+	} {
+		page := makePage(t, dir, append(strings.Fields(test.args), "--format", "html")...)
+		for _, screen := range []struct {
+			name   string
+			width  int
+			scheme string
+		}{{"light", 1280, "light"}, {"dark", 1280, "dark"}, {"narrow", 375, "light"}} {
+			what := test.name + "-" + screen.name
+			b.open(page, screen.width, screen.scheme)
+			b.check(what)
+			if n := b.number(`document.querySelectorAll(".chart .u-over").length`); int(n) != test.charts {
+				t.Errorf("%s: %v charts, want %d", what, n, test.charts)
+			}
+			if n := b.number(`document.querySelectorAll("table").length`); int(n) != test.tables {
+				t.Errorf("%s: %v tables, want %d", what, n, test.tables)
+			}
+			text := b.text("document.body.innerText")
+			for _, want := range test.texts {
+				if !strings.Contains(text, want) {
+					t.Errorf("%s lacks %q", what, want)
+				}
+			}
+			b.save(what)
+		}
+	}
 }

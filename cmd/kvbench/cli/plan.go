@@ -13,7 +13,7 @@ import (
 // planCmd prints nixlbench commands.
 func (a *app) planCmd() *command {
 	flags := append(a.commonFlags(),
-		&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "csv", "jsonl", "table"}, help: "Output format. Sweeps accept table, csv or jsonl"},
+		&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "csv", "jsonl", "table", "html"}, help: "Output format. Sweeps accept table, csv, jsonl or html"},
 		&flagSpec{name: "fit", bool: true, group: groupOutput, help: "Adjust values you did not set until nixlbench accepts the plan"},
 		&flagSpec{name: "show_secrets", bool: true, more: true, group: groupOutput, help: "Print secrets instead of masking them"},
 		a.planReleaseFlag(),
@@ -41,7 +41,8 @@ func (a *app) plan(ctx context.Context, c *command) error {
 	if len(errs) > 0 {
 		return errs
 	}
-	jobs, err := a.prepare(c, plan.NewPlanners(a.schema, release, from), a.wantsDetail(c), given)
+	planners := plan.NewPlanners(a.schema, release, from)
+	jobs, err := a.prepare(c, planners, a.wantsDetail(c), given)
 	errs.Add(err)
 	for i := range jobs {
 		jobs[i].Fit = fit
@@ -51,6 +52,7 @@ func (a *app) plan(ctx context.Context, c *command) error {
 	}
 
 	var plans []*plan.Plan
+	var pages []report.PlanPage
 	masked := false
 	for _, j := range jobs {
 		done := a.guard.enter(j.Model.File)
@@ -75,6 +77,9 @@ func (a *app) plan(ctx context.Context, c *command) error {
 			}
 			plans = append(plans, pl)
 		}
+		if c.isPage() {
+			pages = append(pages, report.PlanPage{Plans: made, Layers: a.layersIfKnown(j, planners)})
+		}
 	}
 	if masked {
 		a.print.Print(maskedWarning())
@@ -83,6 +88,9 @@ func (a *app) plan(ctx context.Context, c *command) error {
 	var out bytes.Buffer
 	if len(plans) > 0 {
 		switch format {
+		case pageFormat:
+			errs.Add(a.planPage(c, jobs, pages))
+			return errs.Err()
 		case "json":
 			err = report.JSON(&out, a.schema.View(c.name), plans)
 		case "csv":

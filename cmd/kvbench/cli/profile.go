@@ -565,9 +565,9 @@ func (p *profile) shownFlags() []*schema.Flag {
 	list := slices.Clone(p.knobs)
 	for _, name := range schema.Keys(p.schema.Cache.Get().Transfer.Get().Flags) {
 		values := map[string]bool{}
-		for i := range p.points {
-			for _, f := range p.points[i].Flags {
-				if f.Name == name && p.points[i].Transfers() {
+		for i := range p.list {
+			for _, f := range p.list[i].Flags {
+				if f.Name == name && p.list[i].Transfers() {
 					values[f.Value.Text()] = true
 				}
 			}

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"strconv"
-
 	"kvbench/engine/diag"
 	"kvbench/engine/report"
 	"kvbench/engine/schema"
@@ -50,10 +48,9 @@ func (a *app) resultsPage(c *command, format string) (*report.PageOptions, error
 		errs = append(errs, from.Errorf("a page has its own columns").WithHint("omit it, or use --format csv"))
 	}
 	if name, from, ok := c.value(link.Flag); ok {
-		known := a.schema.Cache.Get().Transfer.Get().Tables["link_rate"]
-		if f, isKnown := known[name]; isKnown {
-			p.Link = name
-			p.LinkRate, _ = strconv.ParseInt(f.Text, 10, 64)
+		known := report.Links(a.schema)
+		if of, isKnown := known[name]; isKnown {
+			p.Link, p.LinkRate, p.LinkCost = name, of.Rate, of.Cost
 		} else {
 			d := from.Errorf("kvbench does not know the link %q", name)
 			if !d.Suggest(name, schema.Keys(known)) {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -83,6 +84,10 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []plan.Item, format st
 
 	line := a.newSweepProgress(c, out, s.Points)
 	var rows io.Writer = line.above(out)
+	var kept bytes.Buffer
+	if c.isPage() {
+		rows = &kept
+	}
 	if format == "table" {
 		rows = report.NewTable(rows, columns)
 	}
@@ -94,6 +99,9 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []plan.Item, format st
 	}
 	if err == nil && outcome.Rows == 0 {
 		_, err = rows.Write(nil) // print the heading of an empty table
+	}
+	if err == nil && c.isPage() {
+		err = a.writeSweepPage(out, c, columns, kept.Bytes(), outcome)
 	}
 	switch {
 	case errors.Is(err, syscall.EPIPE):
@@ -118,6 +126,9 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []plan.Item, format st
 // invalid items to errs.
 func (a *app) newSweep(c *command, jobs []plan.Item, format string, secrets bool, errs *diag.List) (*sweep.Sweep, string, []string, error) {
 	var wrong diag.List
+	if c.isPage() {
+		format = pageRows
+	}
 	if _, from, ok := c.value("format"); ok && !slices.Contains(report.SweepFormats, format) {
 		wrong = append(wrong, from.Errorf("%s shows single plans; for rows, use one of %s", format, strings.Join(report.SweepFormats, ", ")))
 	} else if !ok {
@@ -141,6 +152,9 @@ func (a *app) newSweep(c *command, jobs []plan.Item, format string, secrets bool
 			}
 		}
 	}
+	if c.isPage() {
+		columns = a.pageColumns(c, columns)
+	}
 	var keys []sweep.SortKey
 	for _, name := range c.list("sort") {
 		name, down := strings.CutPrefix(name, "-")
@@ -162,6 +176,11 @@ func (a *app) newSweep(c *command, jobs []plan.Item, format string, secrets bool
 		return nil, "", nil, err
 	}
 	errs.Add(left)
+	if c.isPage() {
+		if err := fitsPage(s.Points, top, hasWhere); err != nil {
+			return nil, "", nil, err
+		}
+	}
 	if len(keys) > 0 {
 		if most := uint64(sweep.MaxSorted); top > most || top == 0 && where == "" && s.Points > most {
 			return nil, "", nil, diag.Usagef("--sort keeps at most %d rows in memory", most).
@@ -255,6 +274,9 @@ func quantitiesOf(s *schema.Schema) []string {
 // wantsDetail reports whether rows contain quantities that plans do not have by
 // default.
 func (a *app) wantsDetail(c *command) bool {
+	if c.isPage() {
+		return true
+	}
 	where, _, _ := c.value("where")
 	condition, _ := sweep.Condition(a.schema, where) // the sweep reports the error
 	names := slices.Concat(c.list("columns"), c.list("sort"), condition.Names())

@@ -17,7 +17,7 @@ import (
 // transferCmd shows what each pair of ranks moves between two sides.
 func (a *app) transferCmd() *command {
 	flags := append(a.transferFlags(""),
-		&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "csv", "jsonl", "table"}, help: "Output format. For a sweep table, csv or jsonl"})
+		&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "csv", "jsonl", "table", "html"}, help: "Output format. For a sweep table, csv, jsonl or html"})
 	return &command{
 		name:      "transfer",
 		short:     "Show what moves from prefill ranks to decode ranks, and how fast",
@@ -102,6 +102,8 @@ func (a *app) transfer(ctx context.Context, c *command) error {
 		err = report.TransferJSON(&out, list)
 	case "csv":
 		err = report.TransferCSV(&out, list)
+	case pageFormat:
+		err = report.TransfersHTML(&out, a.schema.View(c.name), list)
 	default:
 		err = nil
 	}
