@@ -339,7 +339,7 @@ func TestKubernetesDetails(t *testing.T) {
 	}
 	spec, c := pod(1)
 	limit(c, "nvidia.com/gpu", "1")
-	if c.SecurityContext == nil || !*c.SecurityContext.Privileged {
+	if c.SecurityContext == nil || !*c.SecurityContext.Privileged || !slices.Contains(c.Env, core.EnvVar{Name: "NVIDIA_GDS", Value: "enabled"}) {
 		t.Error("GDS without access to devices")
 	}
 	claim, host := false, false
@@ -510,6 +510,10 @@ func TestCompose(t *testing.T) {
 		etcd := (rdma || slices.Contains(j.words, "nvlink")) && !slices.Contains(j.words, "ASIO")
 		if e, ok := p.Services["etcd"]; ok != etcd || ok && (e.HealthCheck == nil || s.DependsOn["etcd"].Condition != types.ServiceConditionHealthy) {
 			t.Errorf("job %d: etcd: %v, %v", i, e.HealthCheck, s.DependsOn)
+		}
+		gds := slices.Contains(j.words, "GDS")
+		if v := s.Environment["NVIDIA_GDS"]; s.Privileged != gds || (v != nil && *v == "enabled") != gds || slices.ContainsFunc(s.Volumes, func(v types.ServiceVolumeConfig) bool { return v.Target == "/run/udev" }) != gds {
+			t.Errorf("job %d: GDS %v: %v", i, gds, s)
 		}
 		gpu := slices.Contains(j.words, "gpu")
 		if (s.Deploy != nil && len(s.Deploy.Resources.Reservations.Devices) == 1) != gpu {

@@ -109,8 +109,10 @@ func TestErrors(t *testing.T) {
 	// nixlbench 1.4.0 prints a row for this.
 	args := []string{"--backend", "POSIX", "--filepath", dir, "--storage_enable_direct", "--start_block_size", "4097", "--max_block_size", "4097",
 		"--max_batch_size", "2", "--total_buffer_size", "8194", "--num_iter", "1", "--warmup_iter", "0", "--op_type", "WRITE"}
-	want := file + ": cannot write 4097 bytes at 4097: invalid argument"
-	if out, err := try(t, args...); err == nil || !strings.Contains(err.Error(), ": cannot write 4097 bytes at ") || !strings.HasSuffix(err.Error(), ": invalid argument") {
-		t.Errorf("the error is %v, want %s\n%s", err, want, out)
+	switch out, err := try(t, args...); {
+	case err == nil || strings.HasPrefix(err.Error(), "open "):
+		t.Skip("this file system accepts any direct I/O, or none")
+	case !strings.HasPrefix(err.Error(), file+": cannot write 4097 bytes at ") || !strings.HasSuffix(err.Error(), ": invalid argument"):
+		t.Errorf("the error is %v\n%s", err, out)
 	}
 }

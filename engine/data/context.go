@@ -5,8 +5,7 @@ package data
 import (
 	"cuelang.org/go/cue"
 
-	// The packages that kvbench's own CUE files import. Other files cannot import any.
-	_ "cuelang.org/go/pkg/list"
+	// The only package that kvbench's own CUE files import. Other files cannot import any.
 	_ "cuelang.org/go/pkg/strings"
 )
 

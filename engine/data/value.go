@@ -130,6 +130,9 @@ func (v *Value) literal(x *ast.BasicLit) {
 
 // Number parses a number in CUE syntax.
 func Number(text string) (Value, bool) {
+	if n, ok := plainNumber(text); ok {
+		return Value{Kind: Whole, Text: text, num: n, fits: true}, true
+	}
 	expr, err := parser.ParseExpr("", text)
 	if err != nil {
 		return Value{}, false
@@ -142,6 +145,9 @@ func Number(text string) (Value, bool) {
 // number parses a literal exactly; ok is false if it does not fit in a fraction
 // of 64-bit integers.
 func number(text string) (n formula.Rat, ok bool) {
+	if n, ok := plainNumber(text); ok {
+		return n, true
+	}
 	var info literal.NumInfo
 	digits, negative := strings.CutPrefix(text, "-")
 	if err := literal.ParseNum(digits, &info); err != nil {
@@ -163,6 +169,15 @@ func number(text string) (n formula.Rat, ok bool) {
 	}
 	n, err := formula.Frac(r.Num().Int64(), r.Denom().Int64())
 	return n, err == nil
+}
+
+// plainNumber parses a whole number that has only digits, as most have.
+func plainNumber(text string) (formula.Rat, bool) {
+	if len(text) > 18 || text != "0" && strings.HasPrefix(text, "0") || strings.Trim(text, "0123456789") != "" {
+		return formula.Rat{}, false
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	return formula.Int(n), err == nil
 }
 
 // From converts a value used in formulas to what a file would contain.

@@ -49,7 +49,12 @@ func TestInputOr(t *testing.T) {
 func TestTableBut(t *testing.T) {
 	s := NewScope()
 	s.Input("release", Str, diag.Pos{})
-	s.TableBut("rule", []string{"2"}, []Source{{Text: "16"}}, Num, map[string]*diag.Diag{"1": diag.Errorf(diag.Pos{}, "the value for 1 is unknown")})
+	s.TableBut("rule", []string{"2"}, []Source{{Text: "16"}}, Num, func(key string) *diag.Diag {
+		if key == "1" {
+			return diag.Errorf(diag.Pos{}, "the value for 1 is unknown")
+		}
+		return nil
+	})
 	s.Formula("page", Source{Text: "rule[release]"}, Num)
 	p, err := s.Compile()
 	if err != nil {

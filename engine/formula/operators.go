@@ -486,10 +486,10 @@ func (k *checker) lookup(t *slot, property ast.Node) code {
 	pick := func(f *Frame) (*code, bool) {
 		key := find(f)
 		c, ok := elems[key]
-		if why, known := t.missing[key]; known && f.err == nil {
-			e := *why
-			f.err = &e
-		} else if !ok && f.err == nil {
+		if !ok && f.err == nil && t.missing != nil {
+			f.err = t.missing(key)
+		}
+		if !ok && f.err == nil {
 			f.err = t.suggest(at.errorf(noKey, t.name, key), key)
 		}
 		return c, ok

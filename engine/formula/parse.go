@@ -178,8 +178,12 @@ var texts struct {
 // kvbench's own formulas need, and limits the memory that untrusted files can use.
 const maxTexts = 128 << 10
 
-// parse parses the unit's text, or returns its errors. It caches the result.
+// parse parses the unit's text, or returns its errors. It caches the syntax of texts that
+// are not simple.
 func (u *unit) parse() (*parsed, []*diag.Diag) {
+	if p := simple(u.src.Text); p != nil {
+		return p, nil
+	}
 	texts.Lock()
 	p := texts.known[u.src.Text]
 	texts.Unlock()
@@ -219,23 +223,20 @@ func (u *unit) parseText() (*parsed, []*diag.Diag) {
 		return fail(at(0).errorf("the formula is empty"))
 	}
 
-	p := &parsed{text: text, root: simple(text)}
-	if p.root == nil {
-		if !isPlain(text) {
-			if _, errs := u.scan(); len(errs) > 0 {
-				return nil, errs
-			}
+	if !isPlain(text) {
+		if _, errs := u.scan(); len(errs) > 0 {
+			return nil, errs
 		}
-		tree, err := parser.Parse(text)
-		if err != nil {
-			l, errs := u.scan()
-			if len(errs) > 0 {
-				return nil, errs
-			}
-			return fail(l.syntaxError(at, err))
-		}
-		p.root = tree.Node
 	}
+	tree, err := parser.Parse(text)
+	if err != nil {
+		l, errs := u.scan()
+		if len(errs) > 0 {
+			return nil, errs
+		}
+		return fail(l.syntaxError(at, err))
+	}
+	p := &parsed{text: text, root: tree.Node}
 	if d := p.measure(at); d != nil {
 		return fail(d)
 	}
@@ -245,36 +246,49 @@ func (u *unit) parseText() (*parsed, []*diag.Diag) {
 // simple returns the syntax of a text that is only a whole number, a string, true or false, a
 // name, or an entry of a table that a name selects. It returns nil for other texts. Half of
 // all formulas that are evaluated are that simple, and the parser takes 2 us for each.
-func simple(text string) ast.Node {
+func simple(text string) *parsed {
+	if text == "" || len(text) > maxSimple {
+		return nil
+	}
+	p := &parsed{text: text}
 	at := func(n ast.Node, from, to int) ast.Node {
 		n.SetLocation(file.Location{From: from, To: to})
 		return n
 	}
+	name := func(from, to int) ast.Node {
+		n := &ast.IdentifierNode{Value: text[from:to]}
+		if len(p.names) == 0 || p.names[0].name != n.Value {
+			p.names = append(p.names, use{n.Value, from})
+		}
+		return at(n, from, to)
+	}
 	last, n := len(text)-1, len(wordAt(text))
 	switch c := text[0]; {
 	case text == "true" || text == "false":
-		return at(&ast.BoolNode{Value: text == "true"}, 0, n)
+		p.root = at(&ast.BoolNode{Value: text == "true"}, 0, n)
 	case isDigit(c):
 		if number, err := strconv.Atoi(text); err == nil && last < 18 {
-			return at(&ast.IntegerNode{Value: number}, 0, n)
+			p.root = at(&ast.IntegerNode{Value: number}, 0, n)
 		}
 	case c == '\'' || c == '"':
-		if last > 0 && text[last] == c && !strings.ContainsAny(text[1:last], "\\\n"+text[:1]) {
-			return at(&ast.StringNode{Value: text[1:last]}, 0, utf8.RuneCountInString(text))
+		if last > 0 && text[last] == c && !strings.ContainsAny(text[1:last], "\\\n"+text[:1]) && utf8.ValidString(text) {
+			p.root = at(&ast.StringNode{Value: text[1:last]}, 0, utf8.RuneCountInString(text))
 		}
 	case n == len(text):
-		if !isName(text) {
-			return nil
+		if isName(text) {
+			p.root = name(0, n)
 		}
-		return at(&ast.IdentifierNode{Value: text}, 0, n)
 	case n > 0 && text[n] == '[' && text[last] == ']' && isName(text[:n]) && isName(text[n+1:last]):
-		return at(&ast.MemberNode{
-			Node:     at(&ast.IdentifierNode{Value: text[:n]}, 0, n),
-			Property: at(&ast.IdentifierNode{Value: text[n+1 : last]}, n+1, last),
-		}, n, n+1)
+		p.root = at(&ast.MemberNode{Node: name(0, n), Property: name(n+1, last)}, n, n+1)
 	}
-	return nil
+	if p.root == nil {
+		return nil
+	}
+	return p
 }
+
+// maxSimple is the maximum length of a simple text.
+const maxSimple = 200
 
 // wordAt returns the name or the number at the beginning of a text, or "".
 func wordAt(text string) string {

@@ -40,7 +40,7 @@ func (p *Program) ReachAll() *Reach { return p.reach() }
 // them.
 func (p *Program) prepareReach() {
 	p.inputs = sync.OnceValue(func() *numbers {
-		n := &numbers{p: p, of: make([]int32, len(p.slots))}
+		n := &numbers{p, make([]string, 0, len(p.slots)/2), make([]int32, len(p.slots))}
 		for r := range p.slots {
 			if s := &p.slots[r]; s.canBeAsked() {
 				n.of[r] = int32(len(n.names))

@@ -59,10 +59,10 @@ type decl struct {
 type rows struct {
 	keys    []string
 	units   []unit
-	missing map[string]*diag.Diag
+	missing func(key string) *diag.Diag
 }
 
-func newRows(name string, keys []string, srcs []Source, missing map[string]*diag.Diag) *rows {
+func newRows(name string, keys []string, srcs []Source, missing func(key string) *diag.Diag) *rows {
 	r := &rows{slices.Clone(keys), make([]unit, len(srcs)), missing}
 	for i := range srcs {
 		r.units[i].src = srcs[i]
@@ -134,8 +134,9 @@ func (s *Scope) Table(name string, keys []string, srcs []Source, want Kind) {
 }
 
 // TableBut is like [Scope.Table], for a table that deliberately lacks some
-// keys: missing contains the errors for formulas that select one of these keys.
-func (s *Scope) TableBut(name string, keys []string, srcs []Source, want Kind, missing map[string]*diag.Diag) {
+// keys: missing returns the error for formulas that select one of these keys, or nil for
+// other keys.
+func (s *Scope) TableBut(name string, keys []string, srcs []Source, want Kind, missing func(key string) *diag.Diag) {
 	d := decl{unit: unit{name: name}, class: table, want: want, table: newRows(name, keys, srcs, missing)}
 	if len(srcs) > 0 {
 		d.src.Pos = srcs[0].Pos
@@ -213,7 +214,7 @@ type slot struct {
 type entries struct {
 	keys    []string // as declared
 	elems   map[string]Ref
-	missing map[string]*diag.Diag
+	missing func(key string) *diag.Diag
 }
 
 // Compile checks all formulas. The error contains everything that is wrong: first

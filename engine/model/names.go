@@ -91,7 +91,8 @@ func baseName(id string) string { return id[strings.LastIndexByte(id, '/')+1:] }
 
 // named returns the entry with the given name, ignoring case and punctuation.
 func named(name string, all []Entry) (Entry, bool) {
-	i := slices.IndexFunc(all, func(e Entry) bool { return key(e.Name) == key(name) })
+	want := key(name)
+	i := slices.IndexFunc(all, func(e Entry) bool { return e.Name == name || key(e.Name) == want })
 	if i < 0 {
 		return Entry{}, false
 	}

@@ -20,6 +20,7 @@ import (
 const (
 	shortTable   = "tuning.short."
 	requireTable = "tuning.require."
+	whenTable    = "tuning.when."
 	mostTable    = "tuning.most."
 )
 
@@ -32,6 +33,7 @@ func declareTuning(t *schema.Tuning, add func(string, schema.Formula, formula.Ki
 		add(requireTable+strconv.Itoa(i), limit.Require, formula.Bool)
 	}
 	for i := range t.Knobs {
+		add(whenTable+t.Knobs[i].Flags[0], t.Knobs[i].When, formula.Bool)
 		add(mostTable+t.Knobs[i].Flags[0], t.Knobs[i].Most, formula.Num)
 	}
 }
@@ -102,6 +104,10 @@ func (r *Rules) Settings(s *schema.Schema, pl *plan.Plan, several map[string][]d
 		k := &t.Knobs[i]
 		flags := r.flagsOf(k, pl, in)
 		if flags == nil {
+			continue
+		}
+		r.load(pl, pl.Flags, new(Facts))
+		if !k.When.IsZero() && !r.eval(whenTable+k.Flags[0], &errs).Bool {
 			continue
 		}
 		set := Setting{Flags: flags, Source: k.Source}

@@ -148,6 +148,11 @@ func TestSettings(t *testing.T) {
 			release: "1.4.0", backend: "LIBFABRIC", set: with(map[string]any{"max_batch_size": int64(3)}), given: []string{"num_threads", "pipeline_depth"},
 			want: "max_batch_size 1 [3], enable_pt [false] true, progress_threads [0] 1 2 4 8, op_type READ [WRITE]",
 		},
+		// Reading would move the data in the other direction.
+		{
+			release: "1.4.0", backend: "UCCL", set: with(map[string]any{"target_seg_type": "VRAM"}), given: []string{"max_batch_size", "num_threads"},
+			want: "pipeline_depth [1] 2 4 8 16",
+		},
 		// A plan of one block has no smaller batch.
 		{
 			release: "1.4.0", backend: "OBJ", set: with(map[string]any{"max_batch_size": int64(1)}),

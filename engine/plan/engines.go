@@ -58,7 +58,9 @@ func (ds *declarations) declareModelDefaults() {
 	asked := map[string]bool{}
 	for _, f := range ds.schema.Cache.Get().Let {
 		for _, name := range f.Names() {
-			asked[name] = true
+			if strings.HasPrefix(name, modelPrefix) {
+				asked[name] = true
+			}
 		}
 	}
 	for i := range ds.schema.Fields {
@@ -112,23 +114,21 @@ func eraTable(name, engine string) string { return name + "_" + engine }
 func declareEras(scope *formula.Scope, name, engine string, rule schema.EngineRule, releases []string) {
 	var keys []string
 	var srcs []formula.Source
-	missing := map[string]*diag.Diag{}
 	for _, release := range releases {
-		era := rule.Of(release, releases)
-		switch {
-		case era != nil && era.Unknown == "":
+		if era := rule.Of(release, releases); era != nil && era.Unknown == "" {
 			keys, srcs = append(keys, release), append(srcs, era.Value)
-		case era != nil:
-			missing[release] = diag.Errorf(diag.Pos{}, "for %s %s, kvbench does not know %s", engine, release, era.Unknown)
-			if era.Hint != "" {
-				missing[release].WithHint("%s", era.Hint)
-			}
-		default:
-			missing[release] = diag.Errorf(diag.Pos{}, "kvbench does not know %s for %s before %s", name, engine, rule[len(rule)-1].Since)
 		}
 	}
-	for _, d := range missing {
-		d.Msg += " (known for " + strings.Join(keys, ", ") + ")"
+	missing := func(release string) *diag.Diag {
+		if !slices.Contains(releases, release) {
+			return nil
+		}
+		known := " (known for " + strings.Join(keys, ", ") + ")"
+		era := rule.Of(release, releases)
+		if era == nil {
+			return diag.Errorf(diag.Pos{}, "kvbench does not know %s for %s before %s%s", name, engine, rule[len(rule)-1].Since, known)
+		}
+		return diag.Errorf(diag.Pos{}, "for %s %s, kvbench does not know %s%s", engine, release, era.Unknown, known).HintUnlessEmpty(era.Hint)
 	}
 	scope.TableBut(eraTable(name, engine), keys, srcs, formula.Any, missing)
 }
@@ -237,12 +237,15 @@ func (p *Planner) Settled(req *Request) map[string]data.Fact {
 	if len(p.defaults) == 0 {
 		return nil
 	}
-	p.layers.Load(req)
-	all, _, err := p.layers.Expand(req)
-	if err != nil {
-		return nil
+	if p.settledOf != req {
+		p.layers.Load(req)
+		all, _, err := p.layers.Expand(req)
+		if err != nil {
+			return nil
+		}
+		p.settledOf, p.settled = req, all[0].settled
 	}
-	return all[0].settled
+	return p.settled
 }
 
 // Settles reports whether an engine's value of a field can depend on another field,

@@ -11,6 +11,7 @@ package plan
 import (
 	"maps"
 
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/fit"
 	"kvbench/engine/schema"
@@ -25,6 +26,9 @@ type Planner struct {
 	fit    *fit.Fitter
 	unread *unread
 	whole  *Planner // see [Planner.complete]
+	// settled are the values that the engine determines for the last request.
+	settledOf *Request
+	settled   map[string]data.Fact
 }
 
 // New returns a planner for an architecture, whose formulas it compiles with those of
@@ -73,6 +77,7 @@ func (p *Planner) Quantities(req *Request) ([]*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.settledOf, p.settled = req, requests[0].settled
 	var all []*Plan
 	for _, one := range requests {
 		one = one.withSettled()

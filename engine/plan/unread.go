@@ -326,8 +326,9 @@ func (r *unread) present(req *Request) (follow func(name string) bool, key strin
 	}
 	ofTables := following(ofLayers, chosen)
 	return func(name string) bool {
-		if counts, ok := open[name]; ok {
-			return counts
+		if strings.HasSuffix(name, formula.Otherwise) {
+			counts, ok := open[name]
+			return counts || !ok
 		}
 		return ofTables(name)
 	}, key

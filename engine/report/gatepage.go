@@ -217,17 +217,13 @@ func (j *Judged) sentence(c *check) string {
 	if !c.verdict.compared() {
 		return string(c.verdict)
 	}
-	how := "higher"
-	if c.change < 0 {
-		how = "lower"
-	}
-	text := fmt.Sprintf("%s: %s is %s, %.1f%% %s than %s", c.verdict, c.heading(), c.line.spread(c.measure).median,
-		max(c.change, -c.change)*100, how, c.base.spread(c.measure).median)
+	text := fmt.Sprintf("%s: %s is %s, was %s (%s)", c.verdict, c.heading(), c.line.spread(c.measure).median,
+		c.base.spread(c.measure).median, c.changed())
 	runs := fmt.Sprintf("%s, baseline %d", plural(len(c.line.rows), "run"), len(c.base.rows))
 	if c.tested {
-		return fmt.Sprintf("%s (p=%s, %s)", text, c.significance(), runs)
+		return fmt.Sprintf("%s; p=%s, %s", text, c.significance(), runs)
 	}
-	return fmt.Sprintf("%s (%s: too few to tell noise from change)", text, runs)
+	return fmt.Sprintf("%s; %s: too few to tell noise from change", text, runs)
 }
 
 // Annotations returns a diagnostic for each row that is not unchanged, and a summary.

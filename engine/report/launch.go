@@ -39,14 +39,17 @@ func launchPage(p *page, s *schema.Schema) {
 		}
 		p.row("`"+f.Path+"`", "`--"+f.Flag+"`", allowed, f.Doc, literals(used))
 	}
-	p.table("fabric", "meaning", "variables", "source")
+	p.table("fabric", "meaning", "variables", "resources of a pod", "source")
 	for _, name := range schema.Keys(l.Fabrics) {
 		f := l.Fabrics[name]
-		var env []string
-		for _, variable := range schema.Keys(f.Env) {
-			env = append(env, "`"+variable+"="+f.Env[variable]+"`")
+		pairs := func(values map[string]string, between string) string {
+			var list []string
+			for _, key := range schema.Keys(values) {
+				list = append(list, "`"+key+between+values[key]+"`")
+			}
+			return strings.Join(list, ", ")
 		}
-		p.row("`"+name+"`", f.Doc, strings.Join(env, ", "), f.Source)
+		p.row("`"+name+"`", f.Doc, pairs(f.Env, "="), pairs(f.Resources, ": "), f.Source)
 	}
 	p.text("\nA job checks its nodes before its first run, and stops if a check fails:\n")
 	for _, c := range l.Checks {

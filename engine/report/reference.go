@@ -300,7 +300,11 @@ func tuningPage(p *page, s *schema.Schema) {
 		for i, f := range k.Flags {
 			flags[i] = "--" + f
 		}
-		p.row(literals(flags), n.SpanOfFlag(first), cmp.Or(strings.Join(backends, ", "), "all"), values, most, k.Source)
+		on := cmp.Or(strings.Join(backends, ", "), "all")
+		if !k.When.IsZero() {
+			on += " if `" + k.When.Text + "`"
+		}
+		p.row(literals(flags), n.SpanOfFlag(first), on, values, most, k.Source)
 	}
 	p.text("\n## Short runs\n\nUnless you set one of them, these flags keep runs short:")
 	p.table("flag", "value")

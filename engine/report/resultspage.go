@@ -496,13 +496,17 @@ func (b *resultsPage) settingColumn(s setting) {
 		return
 	}
 	for _, p := range b.points {
-		v, ok := p.point[0].Value(s.of.From, s.of.Name)
-		if !ok || v == nil {
-			c.Add("")
-		} else {
-			c.Add(diag.Printable(text(v)))
-		}
+		c.Add(wordOf(s, p.point))
 	}
+}
+
+// wordOf returns the value of a setting as in a column, where "" is none.
+func wordOf(s setting, p Point) string {
+	v, ok := p[0].Value(s.of.From, s.of.Name)
+	if !ok || v == nil {
+		return ""
+	}
+	return diag.Printable(text(v))
 }
 
 // divide finds the settings that tell points apart.
@@ -649,7 +653,7 @@ func (b *resultsPage) fits() []*costFit {
 		if f == nil {
 			f = &costFit{labels: cells, where: map[string]string{}, lo: size, hi: size}
 			for i, s := range by {
-				f.where[s.key] = cells[i]
+				f.where[s.key] = wordOf(s, p.point)
 				f.names = append(f.names, b.named(s, cells[i]))
 			}
 			at[key] = f

@@ -158,7 +158,7 @@ func (b *resultsPage) fitOf(p *pagePoint, fits []*costFit) *costFit {
 	for _, f := range fits {
 		fits := true
 		for _, s := range b.shown {
-			if want, ok := f.where[s.key]; ok && labels([]setting{s}, p.point)[0] != want {
+			if want, ok := f.where[s.key]; ok && wordOf(s, p.point) != want {
 				fits = false
 			}
 		}

@@ -107,7 +107,7 @@ func (t *Transfer) conclusions(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "Slowest pair: %d > %d, %s for %s in %d descriptors\n", s.Source, s.Destination, t.time(s.Micros), diag.Bytes(s.Bytes), s.Descriptors)
 	if slices.ContainsFunc(slices.Concat(t.Sources, t.Destinations), func(r transfer.RankLoad) bool { return r.Pairs > 1 }) {
-		fmt.Fprintln(w, "The times assume that the pairs of a rank do not share a link.")
+		fmt.Fprintf(w, "The times assume that the pairs of a rank do not share a link. If they do, the transfer takes %s.\n", t.time(t.SharedMicros))
 	}
 	answers, err := t.answers()
 	if err != nil {
@@ -314,6 +314,7 @@ func (t *Transfer) json() (map[string]any, error) {
 		"source": t.Slowest.Source, "destination": t.Slowest.Destination,
 		"bytes": t.Slowest.Bytes, "descriptors": t.Slowest.Descriptors, "time_us": t.micros(t.Slowest.Micros),
 	}
+	totals["shared_link_us"] = t.micros(t.SharedMicros)
 	answers, err := t.answers()
 	if err != nil {
 		return nil, err

@@ -162,21 +162,23 @@ func (t *Tuning) effects(best *tune.Trial, setting int) (text string, matters, k
 	values := t.Settings[setting].Values
 	var list []string
 	for _, e := range t.Search.Effects(best, setting) {
-		what := "fails"
-		if !e.Failed {
-			what = signed(e.Change.Mean)
-		}
-		if !e.Failed && e.Change.Noise() {
-			what += " (noise)"
-		} else {
-			matters = true
+		what := signed(e.Change.Mean)
+		switch {
+		case e.Refused:
+			what = "breaks a limit"
+		case e.Failed:
+			what, matters, known = "fails", true, true
+		case e.Change.Noise():
+			what, known = what+" (noise)", true
+		default:
+			matters, known = true, true
 		}
 		list = append(list, values[e.Value].Text()+": "+what)
 	}
 	if list == nil {
-		return "not measured", false, false
+		list = []string{"not measured"}
 	}
-	return strings.Join(list, ", "), matters, true
+	return strings.Join(list, ", "), matters, known
 }
 
 // share returns the part of the link's bandwidth that a trial reached.
@@ -220,6 +222,17 @@ func (t *Tuning) counts() string {
 
 func (t *Tuning) ended() string { return "The search ended because " + t.Ended + "." }
 
+// became returns what became of a combination.
+func became(failed, refused bool) string {
+	switch {
+	case refused:
+		return "refused"
+	case failed:
+		return "failed"
+	}
+	return "ok"
+}
+
 // TuningJSON writes the result of a search as JSON.
 func TuningJSON(w io.Writer, t *Tuning) error {
 	type trial struct {
@@ -229,15 +242,9 @@ func TuningJSON(w io.Writer, t *Tuning) error {
 		Status   string         `json:"status"`
 	}
 	trialOf := func(tr *tune.Trial) *trial {
-		out := &trial{Settings: map[string]any{}, Values: append([]float64{}, tr.Values...), Status: "ok"}
+		out := &trial{Settings: map[string]any{}, Values: append([]float64{}, tr.Values...), Status: became(tr.Failed, tr.Refused)}
 		for i := range t.Settings {
 			out.Settings[t.Settings[i].Name()] = t.Settings[i].Values[tr.Point[i]]
-		}
-		switch {
-		case tr.Refused:
-			out.Status = "refused"
-		case tr.Failed:
-			out.Status = "failed"
 		}
 		if len(tr.Values) > 0 {
 			mean := tr.Mean()
@@ -261,7 +268,7 @@ func TuningJSON(w io.Writer, t *Tuning) error {
 		Value  any     `json:"value"`
 		Change *change `json:"change"`
 		Noise  bool    `json:"noise"`
-		Fails  bool    `json:"fails"`
+		Status string  `json:"status"`
 	}
 	type setting struct {
 		Name    string   `json:"name"`
@@ -308,8 +315,8 @@ func TuningJSON(w io.Writer, t *Tuning) error {
 		s := &t.Settings[i]
 		one := setting{Name: s.Name(), Best: valueIn(t.Best, s), Default: valueIn(t.Plan, s), Others: []effect{}}
 		for _, e := range t.Search.Effects(best, i) {
-			other := effect{Value: s.Values[e.Value], Fails: e.Failed}
-			if !e.Failed {
+			other := effect{Value: s.Values[e.Value], Status: became(e.Failed, e.Refused)}
+			if !e.Failed && !e.Refused {
 				other.Change, other.Noise = changeOf(e.Change), e.Change.Noise()
 			}
 			one.Others = append(one.Others, other)

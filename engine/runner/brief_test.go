@@ -13,7 +13,7 @@ func TestCommands(t *testing.T) {
 	const hash = `"hash":"0000000000000000000000000000000000000000000000000000000000000000"`
 	file := filepath.Join(t.TempDir(), "r.jsonl")
 	text := `{` + hash + `,"status":"suspect","reasons":["a","b"],"processes":[{"command":["x","--a","","1 2"],"stderr":""},{"exit_code":0,"command":["y"]}]}
-{` + hash + `,"status":"ok","processes":[7,{"command":null},{"command":["x",3,"z"]}],"host":"odd","start":7}
+{` + hash + `,"status":"ok","processes":[7,{"command":null},{"command":["x",3,"z"]}],"host":{"name":7},"start":7}
 {` + hash + `,"status":"ok","processes":null,"host":null}
 `
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {

@@ -33,9 +33,9 @@ func (r EngineRule) Plain() (Formula, bool) {
 // MarshalJSON writes a rule without eras as its formula.
 func (r EngineRule) MarshalJSON() ([]byte, error) {
 	if f, ok := r.Plain(); ok {
-		return json.Marshal(f)
+		return Marshal(f)
 	}
-	return json.Marshal([]EngineEra(r))
+	return Marshal([]EngineEra(r))
 }
 
 // UnmarshalJSON is the inverse of [EngineRule.MarshalJSON].

@@ -87,6 +87,8 @@ type TuningLimit struct {
 type Knob struct {
 	Flags    []string `json:"flags"`
 	Backends []string `json:"backends,omitempty"` // nil means all that read the flags
+	// When is the condition on the default plan under which the knob can be varied.
+	When Formula `json:"when,omitzero"`
 	// Values are values and ranges as on the command line; nil means all.
 	Values []string `json:"values,omitempty"`
 	// Most is the largest value to try.
@@ -415,6 +417,7 @@ func (r *Runs) eachFormula(f func([]string, *Formula)) {
 		f([]string{"tuning", "require", index(i), "require"}, &r.Tuning.Require[i].Require)
 	}
 	for i := range r.Tuning.Knobs {
+		f([]string{"tuning", "knobs", index(i), "when"}, &r.Tuning.Knobs[i].When)
 		f([]string{"tuning", "knobs", index(i), "most"}, &r.Tuning.Knobs[i].Most)
 	}
 	for i := range r.Advice {

@@ -85,6 +85,33 @@ func TestTimes(t *testing.T) {
 	}
 }
 
+// TestSharedLink checks the time of the slowest rank if its pairs share a link.
+func TestSharedLink(t *testing.T) {
+	w := newWorld(t)
+	for _, test := range []struct {
+		model, flags string
+		want         int64
+	}{
+		// Two pairs of 335,544,320 bytes at 50 GB/s: 13,421.8 us, and 40,960 * 3.75 = 153,600.
+		{"llama3.1-70b", "engine=VLLM page_size=16 tp=8 decode_tp=4", 167_022},
+		// Without pairs that share a rank: 6,710.9 us, and 153,600.
+		{"llama3.1-70b", "engine=VLLM page_size=16 tp=8", 160_311},
+		// A prefill rank sends 335,544,320 bytes to each of two ranks.
+		{"llama3.1-70b", "engine=VLLM page_size=16 tp=4 decode_tp=8", 167_022},
+		// 256 * (1,142,784 + 1,105,920) bytes from two stages: 11,513.4 us, and 256 * 3.75 = 960.
+		{"deepseek-r1", "engine=TRTLLM kvcache_quant_mode=bf16 page_size=32 tp=8 pp=2 decode_pp=1", 12_474},
+	} {
+		p, req := w.request(t, test.model, test.flags+" isl=8192 link=ib_ndr", ofTransfers)
+		tr, err := transfer.Of(p, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tr.SharedMicros != test.want {
+			t.Errorf("%s %s: %d us, want %d", test.model, test.flags, tr.SharedMicros, test.want)
+		}
+	}
+}
+
 // TestAnswers checks the bandwidth and the input that meet a target, the share of the time
 // to the first token, and the time with prefill.
 func TestAnswers(t *testing.T) {

@@ -26,6 +26,9 @@ type Transfer struct {
 	// Slowest is the slowest pair of ranks, with the descriptors of all its groups. If
 	// there are no times, it is the one that moves the most bytes.
 	Slowest Pair
+	// SharedMicros is the time of the slowest rank if the pairs of a rank share one link:
+	// their bytes add up, but their descriptors are still posted at the same time.
+	SharedMicros int64
 }
 
 // Load is what several pairs move.
@@ -33,6 +36,8 @@ type Load struct {
 	Pairs              int
 	Bytes, Descriptors int64
 	Micros             int64
+
+	most int64 // descriptors of the pair with the most
 }
 
 // RankLoad is what a rank moves.
@@ -144,12 +149,16 @@ func (t *Transfer) sum(clock *clock) {
 			l.Bytes += both.Bytes
 			l.Descriptors += both.Descriptors
 			l.Micros = max(l.Micros, both.Micros)
+			l.most = max(l.most, both.Descriptors)
 		}
 		if t.Slowest.Bytes == 0 || cmp.Or(cmp.Compare(both.Micros, t.Slowest.Micros), cmp.Compare(both.Bytes, t.Slowest.Bytes)) > 0 {
 			t.Slowest = both
 		}
 	}
 	t.Sources, t.Destinations = inOrder(sources), inOrder(destinations)
+	for _, r := range slices.Concat(t.Sources, t.Destinations) {
+		t.SharedMicros = max(t.SharedMicros, clock.micros(r.Bytes, r.most))
+	}
 }
 
 func inOrder(loads map[int]*Load) []RankLoad {

@@ -71,8 +71,13 @@ func (s *Search) spread(n int) []Point {
 
 // halve measures the first points once, the best of them twice, and so on.
 func (s *Search) halve() {
-	for _, p := range s.Initial() {
+	first := s.Initial()
+	for _, p := range first {
 		s.run(s.trial(p), 1)
+	}
+	// Replace those that were refused.
+	for tries := len(first) * 10; tries > 0 && s.Runs < len(first) && !s.over(); tries-- {
+		s.run(s.trial(s.spread(1)[0]), 1)
 	}
 	list := s.ranked()
 	for n := 2; len(list) > kept; n++ {
@@ -316,15 +321,29 @@ func (s *Search) alternatives(best *Trial) {
 		if best.Point[k] != knob.Default {
 			s.run(s.trial(best.Point.with(k, knob.Default)), 1)
 		}
-		if slices.ContainsFunc(s.Effects(best, k), func(e Effect) bool { return !e.Failed }) {
+		if slices.ContainsFunc(s.Effects(best, k), func(e Effect) bool { return !e.Failed && !e.Refused }) {
 			continue
 		}
 		for _, way := range s.ways(k) {
-			if p := s.moved(best.Point, k, way); p != nil && s.run(s.trial(p), 1) {
+			if s.nearest(best, k, way) {
 				break
 			}
 		}
 	}
+}
+
+// nearest measures the nearest value of a knob in one direction that can be measured. It
+// returns whether there is one.
+func (s *Search) nearest(from *Trial, knob, way int) bool {
+	for p := s.moved(from.Point, knob, way); p != nil; p = s.moved(p, knob, way) {
+		if s.run(s.trial(p), 1) {
+			return true
+		}
+		if !s.Knobs[knob].Ordered {
+			break
+		}
+	}
+	return false
 }
 
 // Winner returns the point to use, or nil. It is the best one or, of those that are as

@@ -252,8 +252,9 @@ func (s *Search) Gain(t *Trial) (Change, bool) {
 type Effect struct {
 	Value  int
 	Change Change
-	// Failed reports whether the value fails; there is no change then.
-	Failed bool
+	// Failed reports whether the value fails, and Refused whether it was refused. Change
+	// is not set then.
+	Failed, Refused bool
 }
 
 // Effects returns the effects of the other values of a knob that were tried with all
@@ -266,6 +267,8 @@ func (s *Search) Effects(t *Trial, knob int) []Effect {
 		case value == t.Point[knob]:
 		case other.Failed:
 			list = append(list, Effect{Value: value, Failed: true})
+		case other.Refused:
+			list = append(list, Effect{Value: value, Refused: true})
 		case other.usable():
 			list = append(list, Effect{Value: value, Change: s.compare(other, t)})
 		}

@@ -57,14 +57,14 @@ func TestOrder(t *testing.T) {
 		})
 		return text
 	}
-	if order(7, 1) != order(7, 1) {
+	first := order(7, 1)
+	if order(7, 1) != first {
 		t.Error("the same seed gives another order")
 	}
-	if order(7, 1) == order(8, 1) {
+	if order(8, 1) == first {
 		t.Error("another seed gives the same order")
 	}
 	s := New(surfaces[0].knobs, Options{Seed: 7, MaxRuns: 100})
-	first := order(7, 1)
 	text := ""
 	for _, p := range s.Initial() {
 		text += fmt.Sprint(p, 1, " ")
@@ -162,6 +162,30 @@ func TestFailures(t *testing.T) {
 	})
 	if w := s.Winner(); w == nil || s.Done || !s.Stopped || calls != 31 || s.Runs != 30 {
 		t.Errorf("stopped: winner %v, done %v, %d calls, %d runs", w, s.Done, calls, s.Runs)
+	}
+}
+
+// TestRefused checks that the search skips values that are refused, also at the end, and
+// reports them.
+func TestRefused(t *testing.T) {
+	knobs := []Knob{{"some", 5, 0, true}, {"other", 2, 0, false}}
+	f := surface{knobs: knobs, noise: 0.01, value: func(p Point) float64 { return 10 + float64(p[0]) }}
+	for seed := range uint64(20) {
+		measure := f.measure(seed)
+		s := New(knobs, Options{Seed: seed, MaxRuns: 40})
+		s.Run(func(p Point, n int) (float64, Outcome) {
+			if p[0] == 1 || p[0] == 3 || p[1] == 1 {
+				return 0, Refused
+			}
+			return measure(p, n)
+		})
+		w := s.Winner()
+		if want := (Point{4, 0}); !slices.Equal(w.Point, want) {
+			t.Errorf("seed %d: the winner is %v, want %v", seed, w.Point, want)
+		}
+		if e := s.Effects(w, 1); len(e) != 1 || !e[0].Refused {
+			t.Errorf("seed %d: the effects of a refused value are %+v", seed, e)
+		}
 	}
 }
 

@@ -162,9 +162,10 @@
       this.section.append(this.table.element);
     }
 
+    // picker returns the choice of the horizontal axis.
     picker() {
       const select = make("select", { className: "axis" }, ...this.spec.x.map(key => make("option", { value: key }, col(key).label)));
-      select.addEventListener("change", () => { this.x = select.value; this.draw(); });
+      select.addEventListener("change", () => { this.x = select.value; this.keep(-1); this.draw(); });
       return make("label", { className: "pick" }, "Against", select);
     }
 
@@ -408,6 +409,10 @@
         p.top = u.valToPos(p.at, "y");
       }
       this.list.sort((a, b) => a.left - b.left || b.top - a.top);
+      if (this.at >= 0) { // drawn anew, for example in another color scheme
+        this.go(this.at);
+        this.ring.classList.toggle("kept", this.kept >= 0);
+      }
     }
 
     hover(e) {

@@ -200,13 +200,19 @@ func (b *browser) ask(method string, params, result any) {
 func (b *browser) open(file string, width int, scheme string) {
 	b.t.Helper()
 	b.size(width, 900)
-	b.ask("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]any{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
+	b.scheme(scheme)
 	b.ask("Page.navigate", map[string]any{"url": "file://" + file}, nil)
 	select {
 	case <-b.loaded:
 	case <-time.After(60 * time.Second):
 		b.t.Fatalf("%s does not load", file)
 	}
+}
+
+// scheme sets the color scheme that the user prefers.
+func (b *browser) scheme(name string) {
+	b.t.Helper()
+	b.ask("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]any{{"name": "prefers-color-scheme", "value": name}}}, nil)
 }
 
 func (b *browser) size(width, height int) {
@@ -309,8 +315,11 @@ func (b *browser) save(name string) {
 	if dir == "" {
 		return
 	}
+	width, height := int(b.number("innerWidth")), int(b.number("document.documentElement.scrollHeight"))
+	b.size(width, min(height, 12_000))
+	defer b.size(width, 900)
 	var shot struct{ Data string }
-	b.ask("Page.captureScreenshot", map[string]any{"captureBeyondViewport": true}, &shot)
+	b.ask("Page.captureScreenshot", nil, &shot)
 	b.write(filepath.Join(dir, name+".png"), shot.Data)
 }
 
@@ -329,6 +338,9 @@ func (b *browser) print() []byte {
 func (b *browser) write(file, coded string) {
 	b.t.Helper()
 	text, err := base64.StdEncoding.DecodeString(coded)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(file), 0o755)
+	}
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -171,9 +171,6 @@ func (a *app) completeValue(f *flagSpec, before []string, current string) []stri
 	if len(values) == 0 && f.words != nil {
 		values = slices.Clone(f.words())
 	}
-	for i, v := range values {
-		values[i], _, _ = strings.Cut(v, " (") // remove the note on releases
-	}
 	return withPrefix(values, current)
 }
 

@@ -15,7 +15,7 @@ import (
 
 // notRun lists commands in the documentation that no test runs, because they set up a
 // machine or run the tests themselves.
-var notRun = []string{"git clone", "go install", "go test", "KVBENCH_UPDATE=1 go test", "go generate", "CGO_ENABLED=0 go build", "bash .ci/run", "bash .ci/figures"}
+var notRun = []string{"git clone", "go install", "go test", "KVBENCH_UPDATE=1 go test", "KVBENCH_PAGES=$PWD/pictures go test", "go generate", "CGO_ENABLED=0 go build", "bash .ci/run", "bash .ci/figures"}
 
 // docBlock matches code blocks. Its groups are the name of the file to save the block
 // as, the language, and the text.

@@ -20,12 +20,14 @@ type flagSpec struct {
 	def    string
 	values []string
 	words  func() []string // known values, if others are also allowed; may be nil
-	note   string          // the releases that have the flag, unless all do
 	group  string
 	bool   bool
 	repeat bool
 	more   bool // described only by the full help
 	bench  bool // a flag of nixlbench
+	// releases returns the values with the releases that have them, and the releases that
+	// have the flag, unless all do. It is nil for flags of kvbench itself.
+	releases func() (values []string, note string)
 	// aka lists names that other programs use for the flag.
 	aka []string
 	// pref allows the flag in the preferences file.
@@ -208,15 +210,18 @@ func (a *app) benchFlags() []*flagSpec {
 			release = f.Eras[0].Since
 			era = &f.Eras[0]
 		}
-		spec := &flagSpec{name: name, group: group, bench: true, help: f.Help, bool: era.Type == "bool", more: !f.Common}
-		for _, v := range schema.Keys(f.Values) {
-			if !n.In(f.Values[v], release) {
-				v += " (" + n.Span(f.Values[v]) + ")"
+		spec := &flagSpec{name: name, group: group, bench: true, help: f.Help, bool: era.Type == "bool", more: !f.Common, values: schema.Keys(f.Values)}
+		spec.releases = func() (values []string, note string) {
+			for _, v := range spec.values {
+				if !n.In(f.Values[v], release) {
+					v += " (" + n.Span(f.Values[v]) + ")"
+				}
+				values = append(values, v)
 			}
-			spec.values = append(spec.values, v)
-		}
-		if span := n.SpanOfFlag(f); span != n.Span(schema.Era{Since: n.Releases[0]}) {
-			spec.note = span
+			if span := n.SpanOfFlag(f); span != n.Span(schema.Era{Since: n.Releases[0]}) {
+				note = span
+			}
+			return values, note
 		}
 		switch {
 		case era.Type == "string":

@@ -58,7 +58,7 @@ func (a *app) metrics(c *command, g *report.Gate) error {
 	_, from, _ := c.value("metric")
 	var errs diag.List
 	for _, name := range names {
-		m, ok := report.MetricNamed(a.schema, name)
+		m, ok := report.MetricNamed(a.schema, report.ColumnOf(a.schema.View(c.name), a.schema, name))
 		switch {
 		case !ok:
 			d := from.Errorf("there is no metric %q: expected one of %s", name, strings.Join(known, ", "))

@@ -117,6 +117,9 @@ func (a *app) launch(_ context.Context, c *command) error {
 			a.printOnce([]*diag.Diag{diag.Notef(in.Launch[option].Origin.Pos, "%s: --format %s does not use it", f.Path, name)})
 		}
 	}
+	if _, _, ok := c.value(nixlbenchName); ok && format.Program != nil {
+		a.printOnce([]*diag.Diag{diag.Notef(diag.Pos{}, "--%s: --format %s does not use it", nixlbenchName, name)})
+	}
 	if len(in.Plans) == 0 {
 		return errShown
 	}

@@ -302,7 +302,7 @@ func (r *resultsRun) merge() error {
 		return nil
 	})
 	if err == nil {
-		r.print.Print(diag.Notef(diag.Pos{}, "%d results, %d duplicates omitted", kept, twice))
+		r.print.Print(diag.Notef(diag.Pos{}, "%s; duplicates omitted: %d", tally(nil, kept), twice))
 	}
 	return err
 }

@@ -76,6 +76,7 @@ var errShown = errors.New("failed")
 // Main runs kvbench with the arguments and returns the exit code. It is the
 // only place that prints errors.
 func Main(args []string) int {
+	growStack(0)
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)
 	out := &stdout{file: os.Stdout}

@@ -31,9 +31,11 @@ const (
 	leastRuns, mostRuns = 40, 250
 	runsShare           = 10 // combinations for each run, by default
 	// A run may take slowRun times as long as the slowest successful one, but at least
-	// leastTimeout.
-	slowRun      = 10
-	leastTimeout = 30 * time.Second
+	// this part of the budget, which is between these limits: filling a large file may
+	// take much longer than moving its data.
+	slowRun                   = 10
+	timeoutShare              = 10
+	leastTimeout, mostTimeout = 30 * time.Second, 2 * time.Minute
 	// At the end, there should be time for this many runs, and for one of each setting.
 	lastRuns = 10
 )
@@ -546,7 +548,8 @@ func (t *tuner) execute(ctx context.Context, pl *plan.Plan, repeat int) (*runner
 		return nil, errSides
 	}
 	if t.session.Timeout == 0 && t.slowest > 0 {
-		if limit := max(slowRun*t.slowest, leastTimeout); limit < t.session.TimeoutOf(run) {
+		least := min(max(t.budget/timeoutShare, leastTimeout), mostTimeout)
+		if limit := max(slowRun*t.slowest, least); limit < t.session.TimeoutOf(run) {
 			t.session.Timeout = limit
 		}
 	}

@@ -159,17 +159,26 @@ func (f *flagSpec) head() string {
 	return head
 }
 
+// shown returns what the help shows of a flag's values and releases.
+func (f *flagSpec) shown() (values []string, note string) {
+	if f.releases == nil {
+		return f.values, ""
+	}
+	return f.releases()
+}
+
 // describe returns the full help of a flag with its values, default and releases.
 func (f *flagSpec) describe() string {
 	text, rest, _ := strings.Cut(f.help, ". ")
-	if len(f.values) > 0 {
-		text += ": " + strings.Join(f.values, ", ")
+	values, note := f.shown()
+	if len(values) > 0 {
+		text += ": " + strings.Join(values, ", ")
 	}
 	if f.def != "" {
 		text += " (default: " + f.def + ")"
 	}
-	if f.note != "" {
-		text += " [nixlbench " + f.note + "]"
+	if note != "" {
+		text += " [nixlbench " + note + "]"
 	}
 	if rest != "" {
 		text += ". " + rest
@@ -182,8 +191,8 @@ func (f *flagSpec) describe() string {
 func (f *flagSpec) summary(width int) string {
 	text, _, _ := strings.Cut(f.help, ". ")
 	values, def := "", ""
-	if len(f.values) > 0 {
-		values = ": " + strings.Join(f.values, ", ")
+	if list, _ := f.shown(); len(list) > 0 {
+		values = ": " + strings.Join(list, ", ")
 	}
 	if f.def != "" {
 		def = " (default: " + f.def + ")"
