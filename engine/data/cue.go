@@ -273,7 +273,7 @@ func TrimPath(path []string) []string {
 func (r *Reader) CUE(name string, files ...*ast.File) (cue.Value, error) {
 	v, err := r.Eval(name, files...)
 	if err == nil {
-		exhaust(v, maxDepth)
+		v.Validate() // evaluates all of it; errors are reported by the code that reads it
 	}
 	return v, err
 }
@@ -323,7 +323,7 @@ func (r *Reader) parseBundled(files fs.FS, name, shown string) (*ast.File, error
 }
 
 // Exhaust evaluates everything in a definition.
-func Exhaust(v cue.Value) { exhaust(v, maxDepth, cue.All()) }
+func Exhaust(v cue.Value) { exhaust(v, maxDepth) }
 
 // ParseCUE parses the text of a user's CUE file.
 func ParseCUE(name string, text []byte) (*ast.File, error) {
@@ -340,27 +340,26 @@ func ParseCUE(name string, text []byte) (*ast.File, error) {
 	return f, checkSafe(f)
 }
 
-// exhaust evaluates everything in a value, including the fields that options
-// select, such as optional ones. It stops at a depth, because definitions may
-// contain themselves.
-func exhaust(v cue.Value, depth int, options ...cue.Option) {
+// exhaust evaluates everything in a value, including definitions and optional fields.
+// It stops at a depth, because definitions may contain themselves.
+func exhaust(v cue.Value, depth int) {
 	if depth == 0 {
 		return
 	}
 	exhaustItem := func(item cue.Value) {
-		if len(options) > 0 && item.Exists() {
-			exhaust(item, depth-1, options...)
+		if item.Exists() {
+			exhaust(item, depth-1)
 		}
 	}
 	switch v.IncompleteKind() {
 	case cue.StructKind:
-		for iter, err := v.Fields(options...); err == nil && iter.Next(); {
-			exhaust(iter.Value(), depth-1, options...)
+		for iter, err := v.Fields(cue.All()); err == nil && iter.Next(); {
+			exhaust(iter.Value(), depth-1)
 		}
 		exhaustItem(v.LookupPath(cue.MakePath(cue.AnyString)))
 	case cue.ListKind:
 		for iter, err := v.List(); err == nil && iter.Next(); {
-			exhaust(iter.Value(), depth-1, options...)
+			exhaust(iter.Value(), depth-1)
 		}
 		exhaustItem(v.LookupPath(cue.MakePath(cue.AnyIndex)))
 	}
