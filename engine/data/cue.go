@@ -273,7 +273,7 @@ func TrimPath(path []string) []string {
 func (r *Reader) CUE(name string, files ...*ast.File) (cue.Value, error) {
 	v, err := r.Eval(name, files...)
 	if err == nil {
-		v.Validate() // evaluates all of it; errors are reported by the code that reads it
+		exhaust(v, maxDepth)
 	}
 	return v, err
 }
@@ -323,7 +323,7 @@ func (r *Reader) parseBundled(files fs.FS, name, shown string) (*ast.File, error
 }
 
 // Exhaust evaluates everything in a definition.
-func Exhaust(v cue.Value) { exhaust(v, maxDepth) }
+func Exhaust(v cue.Value) { exhaust(v, maxDepth, cue.All()) }
 
 // ParseCUE parses the text of a user's CUE file.
 func ParseCUE(name string, text []byte) (*ast.File, error) {
@@ -340,26 +340,27 @@ func ParseCUE(name string, text []byte) (*ast.File, error) {
 	return f, checkSafe(f)
 }
 
-// exhaust evaluates everything in a value, including definitions and optional fields.
-// It stops at a depth, because definitions may contain themselves.
-func exhaust(v cue.Value, depth int) {
+// exhaust evaluates everything in a value, including the fields that options
+// select, such as optional ones. It stops at a depth, because definitions may
+// contain themselves.
+func exhaust(v cue.Value, depth int, options ...cue.Option) {
 	if depth == 0 {
 		return
 	}
 	exhaustItem := func(item cue.Value) {
-		if item.Exists() {
-			exhaust(item, depth-1)
+		if len(options) > 0 && item.Exists() {
+			exhaust(item, depth-1, options...)
 		}
 	}
 	switch v.IncompleteKind() {
 	case cue.StructKind:
-		for iter, err := v.Fields(cue.All()); err == nil && iter.Next(); {
-			exhaust(iter.Value(), depth-1)
+		for iter, err := v.Fields(options...); err == nil && iter.Next(); {
+			exhaust(iter.Value(), depth-1, options...)
 		}
 		exhaustItem(v.LookupPath(cue.MakePath(cue.AnyString)))
 	case cue.ListKind:
 		for iter, err := v.List(); err == nil && iter.Next(); {
-			exhaust(iter.Value(), depth-1)
+			exhaust(iter.Value(), depth-1, options...)
 		}
 		exhaustItem(v.LookupPath(cue.MakePath(cue.AnyIndex)))
 	}
