@@ -26,7 +26,7 @@ import (
 const (
 	logsName      = "logs"
 	preflightName = "preflight.log"
-	flagsName     = "helpxml-" // followed by the name of a node
+	flagsName     = "helpxml-" // followed by a node's name
 	maxSmall      = 1 << 20    // bytes of a file other than a log
 )
 

@@ -152,7 +152,7 @@ func (j *Judged) rows(row func(...string)) {
 	}
 }
 
-// sizes returns the row that shows the sizes. A row that failed has none.
+// sizes returns the row whose sizes are shown. A row that failed has no sizes.
 func (c *check) sizes() *line {
 	if len(c.line.rows) == 0 && c.base != nil {
 		return c.base

@@ -58,8 +58,8 @@ func ranked(view schema.View, points []Point) schema.View {
 	return measuredBy(view, points)
 }
 
-// measuredBy adds a row to a view for the program that measured the points, if that is
-// not nixlbench for all of them.
+// measuredBy adds a row to a view for the program that measured the points, unless nixlbench
+// measured them all.
 func measuredBy(view schema.View, points []Point) schema.View {
 	if slices.ContainsFunc(points, func(p Point) bool { return measurer(p) != nixlbench.Program }) {
 		view.Rows = append(slices.Clone(view.Rows), schema.Row{Label: "measured by", Value: runner.NameMeasuredBy})
@@ -328,7 +328,7 @@ func appendIndented(out []byte, v any, line string) ([]byte, error) {
 	return append(out, bytes.TrimSuffix(b.Bytes(), []byte("\n"))...), err
 }
 
-// isDecimal reports whether a text is a number of JSON without a sign or an exponent.
+// isDecimal reports whether a text is a JSON number without a sign or an exponent.
 func isDecimal(text string) bool {
 	whole, fraction, ok := strings.Cut(text, ".")
 	digits := func(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
