@@ -69,8 +69,8 @@ func (a *app) collect(_ context.Context, c *command) error {
 	return nil
 }
 
-// appended is a results file to which new results are appended. It is created when there
-// is one.
+// appended is a results file to which new results are appended. It is created when the first
+// result arrives.
 type appended struct {
 	*app
 	name    string
