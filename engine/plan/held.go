@@ -6,8 +6,8 @@ import (
 	"kvbench/engine/formula"
 )
 
-// Held is a frame for requests that differ only in the values of axes and in facts. It
-// keeps all values that do not depend on what differs. It cannot be loaded.
+// Held is a frame for requests that differ only in the values of axes and in facts. It keeps
+// all values that do not depend on these differences. It cannot be loaded.
 type Held struct {
 	*Frame
 	space *formula.Space // in which first the axes vary, then the facts

@@ -273,7 +273,7 @@ func (l *Layers) begin(req *Request, warnings *diag.List) error {
 	return l.checkBase()
 }
 
-// The numbers of those varying inputs of transfers that are no fields.
+// The numbers of the varying inputs of transfers that are not fields.
 const (
 	rankVaries = iota
 	groupVaries
@@ -428,7 +428,7 @@ func (l *Layers) count(req *Request, warnings *diag.List) ([]*Request, error) {
 
 // stageFacts evaluates the folds over a stage.
 func (l *Layers) stageFacts(st *stage) (err error) {
-	if len(st.facts) > 0 { // then only some of them may have varied
+	if len(st.facts) > 0 { // only some of them may have varied since then
 		copy(st.facts, l.ofModel)
 		for _, v := range st.live {
 			if st.facts[v.fact].num, err = v.frame.Num(v.ref); err != nil {
