@@ -12,9 +12,9 @@ import (
 	"kvbench/engine/schema"
 )
 
-// maxRounds is the maximum number of rounds of fixes; each round fixes one
+// MaxRounds is the maximum number of rounds of fixes; each round fixes one
 // limit.
-const maxRounds = 16
+const MaxRounds = 16
 
 // Violation is a limit that a plan breaks.
 type Violation struct {
@@ -158,23 +158,45 @@ func side(s formula.Side) string {
 // values that the flags can have and do not have yet.
 func (r *Fitter) mends(req *Request, l *schema.Limit) []Setting {
 	var list []Setting
-	for _, name := range schema.Keys(l.Fix) {
-		s, ok := r.slot(name)
-		if !ok {
-			continue
+	for _, fix := range r.FixesOf(l) {
+		if v, ok := r.Mend(r.frame, fix); ok {
+			_, given := req.Flags[fix.Name]
+			list = append(list, Setting{fix.Name, v, given})
 		}
-		ref, _ := r.prog.Ref(fixPrefix + l.Name + "." + name)
-		v, err := r.frame.Eval(ref)
-		if err != nil || v.Kind != s.Default.Kind || r.InRange(s, v) != nil {
-			continue
-		}
-		if now, err := r.frame.Eval(s.Ref); err == nil && now.String() == v.String() {
-			continue
-		}
-		_, given := req.Flags[name]
-		list = append(list, Setting{name, v, given})
 	}
 	return list
+}
+
+// Remedy is a formula that yields a value for a flag of the release which fixes a limit.
+type Remedy struct {
+	Slot
+	Formula formula.Ref
+}
+
+// FixesOf returns the fixes of a limit, sorted by flag.
+func (r *Release) FixesOf(l *schema.Limit) []Remedy {
+	var list []Remedy
+	for _, name := range schema.Keys(l.Fix) {
+		if s, ok := r.slot(name); ok {
+			ref, _ := r.prog.Ref(fixPrefix + l.Name + "." + name)
+			list = append(list, Remedy{s, ref})
+		}
+	}
+	return list
+}
+
+// Mend returns the value that fixes a limit in a frame. ok is false if the flag has this
+// value already, or cannot have it.
+func (r *Release) Mend(frame *formula.Frame, fix Remedy) (v formula.Value, ok bool) {
+	v, err := frame.Eval(fix.Formula)
+	if err != nil || v.Kind != fix.Default.Kind || !r.accepts(fix.Slot, v) {
+		return v, false
+	}
+	now, err := frame.Eval(fix.Slot.Ref)
+	if err == nil && now.Kind == v.Kind && now.Num == v.Num && now.Str == v.Str && now.Bool == v.Bool {
+		return v, false
+	}
+	return v, true
 }
 
 // fit fixes the limits one by one. It changes values set by the user only if
@@ -183,7 +205,7 @@ func (r *Fitter) mends(req *Request, l *schema.Limit) []Setting {
 func (r *Fitter) fit(req *Request, values map[string]Value, force bool) (map[string]Value, []Violation) {
 	values = maps.Clone(values)
 	var broken []Violation
-	for range maxRounds {
+	for range MaxRounds {
 		if req.Least {
 			r.least(req, values)
 		}
@@ -219,11 +241,16 @@ func (r *Fitter) least(req *Request, values map[string]Value) {
 	}
 }
 
+// Refused returns the error for a plan that cannot be fitted to a limit.
+func (r *Release) Refused(l Limit, why string) *diag.Diag {
+	return diag.Errorf(diag.Pos{}, "cannot fit the plan: nixlbench %s %s: %s", r.release, l.Message, why).About(diag.Requires, l.Name)
+}
+
 // refusal explains why a plan cannot be fitted, which sizes would fit, and
 // which of the user's flags prevent it.
 func (r *Fitter) refusal(req *Request, values map[string]Value, broken []Violation) error {
-	d := diag.Errorf(req.label(), "cannot fit the plan: nixlbench %s %s: %s", r.release, broken[0].Limit.Message, broken[0].Why).
-		About(diag.Requires, broken[0].Limit.Name)
+	d := r.Refused(broken[0].Limit, broken[0].Why)
+	d.Pos = req.label()
 	hint := func(list []string) {
 		for _, h := range list {
 			d.WithHint("%s", h)

@@ -218,12 +218,19 @@ func (r *Release) flagsOf(quantity string) []string {
 
 // InRange checks that a number fits the flag's type.
 func (r *Release) InRange(s Slot, v formula.Value) error {
-	if v.Kind != formula.Num {
-		return nil
-	}
-	lo, hi := schema.Range(s.Era.Type)
-	if n, whole := v.Num.Int64(); !whole || n < lo || n > hi {
+	if !r.accepts(s, v) {
+		lo, hi := schema.Range(s.Era.Type)
 		return diag.Errorf(s.Computed.Pos, "%s of nixlbench %s accepts whole numbers from %d to %d, not %s", s.Name, r.release, lo, hi, v.Num).About(diag.NotWhole, s.Name)
 	}
 	return nil
+}
+
+// accepts reports whether a number fits the flag's type.
+func (r *Release) accepts(s Slot, v formula.Value) bool {
+	if v.Kind != formula.Num {
+		return true
+	}
+	lo, hi := schema.Range(s.Era.Type)
+	n, whole := v.Num.Int64()
+	return whole && n >= lo && n <= hi
 }

@@ -302,6 +302,10 @@ type checker struct {
 	errs   []*fault
 	sides  *sides
 
+	// For a frame of a space: see special.go. live counts the reads of what varies.
+	frame *Frame
+	live  int
+
 	// What [Program.facts] needs to know: whether the formula selects a certain entry of a
 	// table, and whether it asks whether a name is set.
 	keyed, asks bool
@@ -339,6 +343,18 @@ func (k *checker) need(n ast.Node, kind Kind, who string) code {
 
 // expr compiles any expression.
 func (k *checker) expr(n ast.Node) code {
+	if k.frame == nil {
+		return k.node(n)
+	}
+	before := k.live
+	c := k.node(n)
+	if k.live > before {
+		return c
+	}
+	return k.evaluated(c)
+}
+
+func (k *checker) node(n ast.Node) code {
 	off := n.Location().From
 	switch n := n.(type) {
 	case *ast.IntegerNode:
@@ -437,8 +453,21 @@ func (k *checker) names() []string {
 
 // read returns the code that reads a slot at an offset in the text.
 func (k *checker) read(r Ref, off int) code {
-	s, at := &k.p.slots[r], k.at(off)
-	i := int32(r)
+	at := k.at(off)
+	if k.frame != nil {
+		if !k.frame.space.Varies(r) {
+			if c := k.evaluated(k.reading(r, at)); c.known != nil {
+				return c
+			}
+		}
+		k.live++
+		r = k.follow(r)
+	}
+	return k.reading(r, at)
+}
+
+func (k *checker) reading(r Ref, at place) code {
+	s, i := &k.p.slots[r], int32(r)
 	c := code{kind: s.kind}
 	switch s.kind {
 	case Num:

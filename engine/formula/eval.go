@@ -23,11 +23,13 @@ type Frame struct {
 }
 
 type cell struct {
-	num    Rat
-	seen   uint32
-	index  int32
-	cond   bool
-	listed bool // computed rather than set
+	num     Rat
+	seen    uint32
+	index   int32
+	fills   uint32
+	cond    bool
+	listed  bool  // computed rather than set
+	special *code // see special.go
 }
 
 // lists holds the values that are not stored in cells.
@@ -228,6 +230,13 @@ func (f *Frame) fill(i int32, at place) bool {
 	if f.spot != nil {
 		if done := f.ofSpace(Ref(i)); done || f.err != nil {
 			return done
+		}
+		c := f.at[i]
+		if c.fills++; c.fills == specialAfter && f.space.Varies(Ref(i)) {
+			c.special = f.special(Ref(i))
+		}
+		if c.special != nil {
+			return f.fillSpecial(i, c)
 		}
 	}
 	if q := &f.p.quick[i]; len(f.misset) == 0 && (q.num != nil || q.cond != nil) {

@@ -356,5 +356,8 @@ func (k *checker) askable(n ast.Node, who string) (Ref, bool) {
 		k.errorf(start(id), "%s tests whether an input is set, but %s is computed", who, id.Value)
 		return 0, false
 	}
+	if k.frame != nil && k.frame.space.Varies(r) {
+		k.live++
+	}
 	return r, true
 }

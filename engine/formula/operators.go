@@ -23,14 +23,22 @@ func (k *checker) binary(n *ast.BinaryNode) code {
 		if k.decided(left, false) {
 			return left
 		}
-		l, r := left.cond, k.need(n.Right, Bool, who).cond
+		right := k.need(n.Right, Bool, who)
+		if k.frame != nil && k.decided(left, true) {
+			return right
+		}
+		l, r := left.cond, right.cond
 		return code{kind: Bool, cond: func(f *Frame) bool { return l(f) && r(f) }}
 	case "or", "||":
 		left := k.need(n.Left, Bool, who)
 		if k.decided(left, true) {
 			return left
 		}
-		l, r := left.cond, k.need(n.Right, Bool, who).cond
+		right := k.need(n.Right, Bool, who)
+		if k.frame != nil && k.decided(left, false) {
+			return right
+		}
+		l, r := left.cond, right.cond
 		return code{kind: Bool, cond: func(f *Frame) bool { return l(f) || r(f) }}
 	case "==", "!=", "<", "<=", ">", ">=":
 		return k.comparison(n)

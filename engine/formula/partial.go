@@ -115,9 +115,9 @@ func (k *checker) usable(r Ref) bool {
 }
 
 // decided reports whether a condition is known to have the value is, because it
-// depends only on which inputs have values.
+// depends only on which inputs have values or on what does not vary in a space.
 func (k *checker) decided(cond code, is bool) bool {
-	return k.partial && cond.known != nil && cond.kind == Bool && cond.known.Bool == is
+	return (k.partial || k.frame != nil) && cond.known != nil && cond.kind == Bool && cond.known.Bool == is
 }
 
 // partialOrElse compiles x ?? y in a partial program, in which it is known whether

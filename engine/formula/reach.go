@@ -36,7 +36,8 @@ const Otherwise = " ??"
 // ReachAll is like [Program.Reach], but follows all names.
 func (p *Program) ReachAll() *Reach { return p.reach() }
 
-// prepareReach prepares a program for Reach and ReachAll. Not every program needs them.
+// prepareReach prepares a program for Reach, ReachAll and spaces. Not every program needs
+// them.
 func (p *Program) prepareReach() {
 	p.inputs = sync.OnceValue(func() *numbers {
 		n := &numbers{p, make([]string, 0, len(p.slots)/2), make([]int32, len(p.slots))}
@@ -48,6 +49,7 @@ func (p *Program) prepareReach() {
 		}
 		return n
 	})
+	p.unresolved = sync.OnceValue(func() []*cell { return slices.Repeat([]*cell{unresolved}, len(p.slots)) })
 	p.reach = sync.OnceValue(func() *Reach { return p.Reach(func(string) bool { return true }) })
 }
 

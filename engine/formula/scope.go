@@ -159,6 +159,9 @@ type Program struct {
 	names map[string]Ref
 	count [StrList + 1]int32 // how many slots there are of each kind
 
+	// unresolved returns the cells of a new frame of a space.
+	unresolved func() []*cell
+
 	inputs func() *numbers
 	reach  func() *Reach // see ReachAll
 
@@ -312,6 +315,9 @@ func (p *Program) Ref(name string) (Ref, bool) {
 	r, ok := p.names[name]
 	return r, ok
 }
+
+// Len returns the number of references of the program: they are less than it.
+func (p *Program) Len() int { return len(p.slots) }
 
 // Names returns the names that formulas can refer to, except tables, sorted.
 func (p *Program) Names() []string {

@@ -18,11 +18,12 @@ type Space struct {
 	by       []uint64 // by slot: what its value differs by
 	reads    []uint64 // by slot, as many words as needed: the varying inputs that it depends on
 	words    int
-	computed []bool // by slot: whether compute is asked for the value
-	compute  Compute
+	computed []bool // by slot: whether compute computes the value
+	compute  Computer
 	varying  []Ref
 	users    [][]*cell // by varying input
 	frames   map[Spot]*Frame
+	free     []*Frame // whose memory can be used again
 	spare    []cell
 }
 
@@ -66,9 +67,14 @@ func (s Spot) only(set uint64) Spot {
 	return s
 }
 
-// Compute returns the value of a [Root] in the frame at a spot. If known is false, the
-// value there is that of the name's formula, or is not set.
-type Compute func(at Spot, r Ref) (v Value, known bool, err *diag.Diag)
+// Computer computes the values of the roots of a space in the frame at a spot.
+type Computer interface {
+	// Number returns the value of a root that is a number; fixed reports whether that
+	// never varies. Value returns the value of any other root. If known is false, the value
+	// there is that of the name's formula, or is not set.
+	Number(at Spot, r Ref) (v Rat, known, fixed bool, err *diag.Diag)
+	Value(at Spot, r Ref) (v Value, known bool)
+}
 
 // Root is a name whose value a space computes without a formula.
 type Root struct {
@@ -93,7 +99,7 @@ var unresolved = &cell{}
 
 // NewSpace returns a space over the values in a frame. After that, the frame may be changed
 // only by [Space.Vary]. After any other change, the space must no longer be used.
-func (p *Program) NewSpace(base *Frame, roots []Root, varying []Ref, compute Compute) *Space {
+func (p *Program) NewSpace(base *Frame, roots []Root, varying []Ref, compute Computer) *Space {
 	n, words := len(p.slots), (len(varying)+63)/64
 	base.forget()
 	sp := &Space{p: p, base: base, by: make([]uint64, n), reads: make([]uint64, n*words), words: words, computed: make([]bool, n),
@@ -134,17 +140,39 @@ func (sp *Space) Frame(at Spot) *Frame {
 	if f := sp.frames[at]; f != nil {
 		return f
 	}
-	f := &Frame{p: sp.p, epoch: sp.base.epoch, at: make([]*cell, len(sp.p.slots)), all: sp.base.all, misset: sp.base.misset,
-		spot: &spot{sp, at, at.bits()}}
-	for i := range f.at {
-		f.at[i] = unresolved
+	var f *Frame
+	if n := len(sp.free); n > 0 {
+		f, sp.free = sp.free[n-1], sp.free[:n-1]
+	} else {
+		f = &Frame{p: sp.p, at: make([]*cell, len(sp.p.slots)), spot: &spot{}}
 	}
+	copy(f.at, sp.p.unresolved())
+	f.epoch, f.all, f.misset, f.err = sp.base.epoch, sp.base.all, sp.base.misset, nil
+	*f.spot = spot{sp, at, at.bits()}
 	sp.frames[at] = f
 	return f
 }
 
-// Drop forgets the frame at a spot.
-func (sp *Space) Drop(at Spot) { delete(sp.frames, at) }
+// Drop removes the frame at a spot, which must not be used any more.
+func (sp *Space) Drop(at Spot) {
+	if f := sp.frames[at]; f != nil {
+		sp.free = append(sp.free, f)
+		delete(sp.frames, at)
+	}
+}
+
+// Recycle makes the frames of another space of the same program available for reuse. They
+// must not be used any more.
+func (sp *Space) Recycle(old *Space) {
+	if old == nil {
+		return
+	}
+	sp.free = append(sp.free, old.free...)
+	for _, f := range old.frames {
+		sp.free = append(sp.free, f)
+	}
+	old.free, old.frames = nil, nil
+}
 
 // Reads returns the numbers of the varying inputs that a value depends on, as bits. The
 // caller must not change them.
@@ -206,6 +234,7 @@ func (f *Frame) resolve(r Ref) *cell {
 		if c = sp.base.at[r]; c.listed {
 			c.seen = 0 // it may have been computed before an input varied
 		}
+		c.fills, c.special = 0, nil // of an earlier space
 		sp.use(r, c)
 	default:
 		c = sp.cell(sp.p.slots[r].kind)
@@ -248,19 +277,29 @@ func (sp *Space) cell(kind Kind) *cell {
 // ofSpace finds the value of a slot that does not have one in a frame of a space. It
 // returns false if the value is that of the slot's formula, or after an error.
 func (f *Frame) ofSpace(r Ref) bool {
-	c := f.resolve(r)
-	if c.seen == f.epoch {
+	if f.at[r] == unresolved && f.resolve(r).seen == f.epoch {
 		return true
 	}
 	if !f.space.computed[r] {
 		return false
 	}
-	v, known, err := f.space.compute(f.Spot, r)
-	if err != nil {
-		f.err = err
-		return false
-	}
 	s := &f.p.slots[r]
+	if s.kind == Num {
+		v, known, fixed, err := f.space.compute.Number(f.Spot, r)
+		if err != nil {
+			f.err = err
+		}
+		if !known || err != nil {
+			return false
+		}
+		f.at[r].num = v
+		f.note(int32(r))
+		if fixed {
+			f.at[r].listed = false
+		}
+		return true
+	}
+	v, known := f.space.compute.Value(f.Spot, r)
 	if !known {
 		return false
 	}

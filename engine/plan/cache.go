@@ -85,16 +85,13 @@ const maxLayers = 10_000
 // cache describes an architecture's layers, with references to their formulas.
 type cache struct {
 	*schema.Layers
-	folds []*fold
-	// counted contains the folds over a stage that affect its number of I/Os.
-	counted  []*fold
+	folds    []*fold
 	defaults []*engineDefault
 	requires []requirement
 	counts   map[string][]layerField // by kind, the fields that must be 1 or more
 	parts    map[string][]string     // by kind, the names of its parts
 	// The inputs that identify the current layer in formulas.
 	layer, group, kind, per, draft formula.Ref
-	inner                          []formula.Ref // all inputs that are set for a layer, stage or I/O
 	// Other values that are often used; -1 if the program does not have them.
 	stage, units, part, requests, windows           formula.Ref
 	pageBytes, pages, ioCovers, pool, count, places formula.Ref
@@ -102,7 +99,7 @@ type cache struct {
 	partRefs                                        map[string][]formula.Ref // as parts
 	// roots are computed as rootOf says, under the stand-ins of folds.
 	roots    []formula.Root
-	rootOf   map[formula.Ref]root
+	rootOf   []root // by reference
 	standIns []standIns
 	// numbered reports whether values of a stage depend on its number, besides its first layer.
 	numbered bool
@@ -384,12 +381,6 @@ func (ds *declarations) linkCache() error {
 	if ds.transfers {
 		ds.linkTransfers()
 	}
-	ds.cache.inner = ds.refs(ds.LayerInputs()...)
-	if ds.transfers {
-		for _, v := range ds.cache.pairing.values {
-			ds.cache.inner = append(ds.cache.inner, v.to)
-		}
-	}
 	ds.cache.counts, ds.cache.parts = map[string][]layerField{}, map[string][]string{}
 	for _, g := range ds.arch.Layers.Groups {
 		name, kind := g.Kind, ds.schema.Cache.Get().Kind(g.Kind)
@@ -451,7 +442,6 @@ func (ds *declarations) linkFolds() error {
 		}
 	}
 	slices.Reverse(ds.cache.folds)
-	ds.cache.counted = ds.foldsCounted()
 	// Stand-ins do not change a field's value that an engine determines.
 	unsettled := reach
 	if ds.rank {
@@ -486,28 +476,6 @@ func (ds *declarations) linkFolds() error {
 		}
 	}
 	return nil
-}
-
-// foldsCounted returns the folds over a stage that affect its number of I/Os.
-func (ds *declarations) foldsCounted() []*fold {
-	need := map[string]bool{}
-	add := func(names ...string) {
-		for _, ref := range ds.refs(names...) {
-			for _, input := range ds.prog.Inputs(ref) {
-				need[input] = true
-			}
-		}
-	}
-	add(ioCount, ioBlocks, ioBlockBytes)
-	var list []*fold
-	for _, f := range slices.Backward(ds.cache.folds) {
-		if f.Over == schema.OverStage && need[f.Name] {
-			list = append(list, f)
-			add(foldPrefix + f.Name)
-		}
-	}
-	slices.Reverse(list)
-	return list
 }
 
 // byName returns the name of a formula that divides the layers of a fold into sets.

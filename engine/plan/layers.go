@@ -25,6 +25,7 @@ type Layers struct {
 	byCell []foldValues
 	// axes are the fields whose values differ between the requests of a sweep.
 	axes []formula.Ref
+	last *formula.Space // of the previous request
 	tally
 }
 
@@ -235,6 +236,9 @@ func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 // begin checks the requirements on a request and evaluates the values that are computed
 // from all of its model's layers.
 func (l *Layers) begin(req *Request, warnings *diag.List) error {
+	if l.space != nil {
+		l.last = l.space
+	}
 	l.tally = tally{first: true, settled: map[string]data.Fact{}, varying: l.axes}
 	l.byCell = nil
 	if err := l.Require(req, warnings); err != nil {
@@ -270,6 +274,7 @@ func (l *Layers) begin(req *Request, warnings *diag.List) error {
 			return err
 		}
 	}
+	l.modelLive()
 	return l.checkBase()
 }
 
@@ -413,8 +418,16 @@ func (l *Layers) count(req *Request, warnings *diag.List) ([]*Request, error) {
 			n = 1
 		}
 		for j := range st.ios[:n] {
-			one := l.add(req, st, &st.ios[j])
-			one.facts = l.ioFacts(append(one.facts[:0], st.facts...), st, &st.ios[j])
+			one, same := l.add(req, st, &st.ios[j])
+			n := len(st.facts)
+			if same { // only some of its facts may differ
+				one.facts = l.ioFacts(one.facts[:n], st, one.io)
+				for _, i := range st.varied {
+					one.facts[i] = st.facts[i]
+				}
+			} else {
+				one.facts = l.ioFacts(append(one.facts[:0], st.facts...), st, one.io)
+			}
 			if l.transfers && !l.slowest && st.ios[j].pairs > 1 && l.pairs.together {
 				l.requests = append(l.requests, *one.together())
 			}
@@ -429,7 +442,9 @@ func (l *Layers) count(req *Request, warnings *diag.List) ([]*Request, error) {
 // stageFacts evaluates the folds over a stage.
 func (l *Layers) stageFacts(st *stage) (err error) {
 	if len(st.facts) > 0 { // only some of them may have varied since then
-		copy(st.facts, l.ofModel)
+		for _, v := range l.live {
+			st.facts[v.fact] = l.ofModel[v.fact]
+		}
 		for _, v := range st.live {
 			if st.facts[v.fact].num, err = v.frame.Num(v.ref); err != nil {
 				return err
@@ -450,24 +465,29 @@ func (l *Layers) stageFacts(st *stage) (err error) {
 			st.live = append(st.live, live{before, l.at(st.place, -1), f.value})
 		}
 	}
+	for _, v := range append(slices.Clone(l.live), st.live...) {
+		st.varied = append(st.varied, v.fact)
+	}
 	return nil
 }
 
-// add adds a request for I/Os, reusing memory.
-func (l *Layers) add(req *Request, st *stage, o *io) *Request {
+// add adds a request for I/Os, reusing memory. It reports whether the memory has the facts
+// of a request for the same stage.
+func (l *Layers) add(req *Request, st *stage, o *io) (one *Request, same bool) {
 	n := len(l.requests)
 	if n == cap(l.requests) {
 		l.requests = append(l.requests, Request{})
 	}
 	l.requests = l.requests[:n+1]
-	one := &l.requests[n]
+	one = &l.requests[n]
 	if one.stage == nil || l.first {
 		facts := one.facts
 		*one = *req
 		one.facts, one.byCell, one.windows, one.settled = facts, l.byCell, l.windows, l.settled
 	}
+	same = one.stage == st && !l.first
 	one.stage, one.io = st, o
-	return one
+	return one, same
 }
 
 // pointers returns the requests.

@@ -272,7 +272,7 @@ func (l *Layers) destinationOf(of *Request, values *formula.Frame, settled map[s
 	return &req, nil
 }
 
-// pairs evaluates the transfer of a request.
+// pairsFor evaluates the transfer of a request.
 func (l *Layers) pairsFor(req *Request, warnings *diag.List) (*pairsOf, error) {
 	if l.first {
 		if err := l.setPairs(req, warnings); err != nil {

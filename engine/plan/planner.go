@@ -4,7 +4,8 @@
 // [Frame] holds the values of one request under a program. [Layers] evaluates the layers
 // of the request's model, which may yield several plans, one for each I/O size. A
 // [Planner] combines these and uses package fit to determine the flags. [Planners]
-// caches planners, so that each is made only once.
+// caches planners, so that each is made only once. For sweeps, [Points] keeps what was
+// evaluated of the layers, and [Held] what was computed from that.
 package plan
 
 import (

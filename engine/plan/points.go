@@ -168,7 +168,6 @@ func (pt *Points) start(req *Request, at []int) ([]*Request, diag.List, error) {
 	}
 	for l := k.Layers; l != nil; l = l.other {
 		l.first = false
-		l.modelLive()
 	}
 	if len(pt.kept) == maxKept {
 		clear(pt.kept)

@@ -47,6 +47,7 @@ type stage struct {
 	ios    []io
 	facts  []fact
 	live   []live // of the facts
+	varied []int  // the facts that may vary
 	empty  *diag.Diag
 	bytes  int64    // bytes that all I/Os move
 	total  int64    // I/Os of all sizes

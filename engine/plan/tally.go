@@ -53,7 +53,7 @@ type standIns struct {
 // linkRoots determines how the values that differ between layers and stages are computed.
 func (ds *declarations) linkRoots() {
 	c := ds.cache
-	c.rootOf = map[formula.Ref]root{}
+	c.rootOf = make([]root, ds.prog.Len())
 	add := func(r formula.Ref, of root, by uint64, reads ...formula.Ref) {
 		c.rootOf[r] = of
 		c.roots = append(c.roots, formula.Root{Ref: r, By: by, Reads: reads})
@@ -92,9 +92,7 @@ func (ds *declarations) linkRoots() {
 			under[f.value] |= at
 		}
 		for _, one := range s.list {
-			if _, ok := under[one.to]; !ok {
-				c.rootOf[one.to] = root{what: standInRoot}
-			}
+			c.rootOf[one.to] = root{what: standInRoot}
 			under[one.to] |= at
 			c.roots = append(c.roots, formula.Root{Ref: one.to, By: at, Reads: []formula.Ref{one.from}})
 		}
@@ -145,7 +143,7 @@ type tally struct {
 	space *formula.Space
 	// base is the frame for values that do not differ between layers and stages.
 	base    *formula.Frame
-	counts  map[countKey]*counting
+	counts  [][]*counting // by stage and 1, and by fold and stand-ins
 	varying []formula.Ref
 	settled map[string]data.Fact
 	checks  []check
@@ -185,9 +183,6 @@ type check struct {
 	holds bool
 }
 
-// countKey identifies a fold, the stand-ins in effect, and the stage.
-type countKey struct{ fold, under, stage int16 }
-
 // counting has the frames in which a fold is computed, one for each cell with layers, and
 // the number of these layers.
 type counting struct {
@@ -216,8 +211,13 @@ func (l *Layers) newSpace() {
 			}
 		}
 	}
-	l.space = l.prog.NewSpace(l.frame, roots, l.varying, l.compute)
-	l.counts = map[countKey]*counting{}
+	before := l.space
+	if before == nil {
+		before = l.last
+	}
+	l.space = l.prog.NewSpace(l.frame, roots, l.varying, l)
+	l.space.Recycle(before)
+	l.counts = nil
 	l.base = l.space.Frame(formula.Spot{})
 }
 
@@ -226,69 +226,78 @@ func (l *Layers) at(stage, cell int) *formula.Frame {
 	return l.space.Frame(formula.Spot{stageAxis: int16(stage + 1), cellAxis: int16(cell + 1)})
 }
 
-// compute computes the roots of the space.
-func (l *Layers) compute(at formula.Spot, r formula.Ref) (v formula.Value, known bool, err *diag.Diag) {
+// Number implements [formula.Computer].
+func (l *Layers) Number(at formula.Spot, r formula.Ref) (v formula.Rat, known, fixed bool, err *diag.Diag) {
 	of := l.cache.rootOf[r]
-	var c *cell
-	if at[cellAxis] > 0 {
-		c = &l.cells[at[cellAxis]-1]
-	}
-	known = c != nil
 	switch of.what {
-	case layerRoot, groupRoot, kindRoot, perRoot, draftRoot:
-		if known {
-			v = c.input(of.what)
+	case foldRoot:
+		return l.foldAt(l.cache.folds[of.index], at)
+	case layerRoot:
+		if c := l.cellAt(at); c != nil {
+			return formula.Int(int64(c.layers[0])), true, true, nil
 		}
 	case stageRoot:
-		v, known = formula.Number(int64(at[stageAxis])-1), at[stageAxis] > 0
+		return formula.Int(int64(at[stageAxis]) - 1), at[stageAxis] > 0, true, nil
 	case unitsRoot:
-		v, known = formula.Number(1), true
+		return formula.Int(1), true, true, nil
 	case partRoot:
-		if known = known && at[partAxis] > 0; known {
-			v.Kind = formula.Num
-			v.Num, err = l.partOf(at)
+		if at[cellAxis] > 0 && at[partAxis] > 0 {
+			v, err := l.partOf(at)
+			return v, true, false, err
 		}
-	case foldRoot:
-		v.Kind = formula.Num
-		v.Num, known, err = l.foldAt(l.cache.folds[of.index], at)
-	case standInRoot:
-		if known = at[standInAxis] > 0; known {
-			v, known, err = l.standInFor(&l.cache.standIns[at[standInAxis]-1], r)
-		}
-	case otherRoot:
-		if known = known && l.other != nil && l.other.space != nil; known {
-			var failed error
-			v, failed = l.other.at(-1, c.index).Eval(l.cache.pairing.values[of.index].from)
-			known = failed == nil
-		}
+	default:
+		v, known := l.Value(at, r)
+		return v.Num, known, false, nil
 	}
-	return v, known, err
+	return v, false, false, nil
 }
 
-// input returns the value of an input that identifies the cell.
-func (c *cell) input(what rootKind) formula.Value {
-	switch what {
-	case layerRoot:
-		return formula.Number(int64(c.layers[0]))
-	case groupRoot:
-		return formula.Text(c.group)
-	case kindRoot:
-		return formula.Text(c.kind)
-	case perRoot:
-		return formula.Text(c.per)
+// Value implements [formula.Computer].
+func (l *Layers) Value(at formula.Spot, r formula.Ref) (v formula.Value, known bool) {
+	of := l.cache.rootOf[r]
+	c := l.cellAt(at)
+	var err error
+	switch {
+	case of.what == standInRoot:
+		if at[standInAxis] > 0 {
+			return l.standInFor(&l.cache.standIns[at[standInAxis]-1], r)
+		}
+		return v, false
+	case c == nil:
+		return v, false
+	case of.what == groupRoot:
+		v = formula.Text(c.group)
+	case of.what == kindRoot:
+		v = formula.Text(c.kind)
+	case of.what == perRoot:
+		v = formula.Text(c.per)
+	case of.what == draftRoot:
+		v = formula.Truth(c.draft)
+	case of.what == otherRoot && l.other != nil && l.other.space != nil:
+		v, err = l.other.at(-1, c.index).Eval(l.cache.pairing.values[of.index].from)
+	default:
+		return v, false
 	}
-	return formula.Truth(c.draft)
+	return v, err == nil
+}
+
+// cellAt returns the cell at a spot, or nil.
+func (l *Layers) cellAt(at formula.Spot) *cell {
+	if at[cellAxis] == 0 {
+		return nil
+	}
+	return &l.cells[at[cellAxis]-1]
 }
 
 // standInFor returns the value that replaces that of r, if one does.
-func (l *Layers) standInFor(s *standIns, r formula.Ref) (formula.Value, bool, *diag.Diag) {
+func (l *Layers) standInFor(s *standIns, r formula.Ref) (formula.Value, bool) {
 	for _, one := range s.list {
 		if one.to == r {
 			v, err := l.base.Eval(one.from)
-			return v, true, asDiag(err)
+			return v, err == nil
 		}
 	}
-	return formula.Value{}, false, nil
+	return formula.Value{}, false
 }
 
 // asDiag returns an error of the evaluation of a formula.
@@ -322,9 +331,16 @@ func (l *Layers) counting(f *fold, at formula.Spot) (*counting, *diag.Diag) {
 	if !ofStage {
 		stage = 0
 	}
-	key := countKey{int16(f.index), under, stage}
-	if c := l.counts[key]; c != nil {
-		return c, nil
+	kinds := len(l.cache.standIns) + 1
+	for len(l.counts) <= int(stage) {
+		l.counts = append(l.counts, nil)
+	}
+	if l.counts[stage] == nil {
+		l.counts[stage] = make([]*counting, len(l.cache.folds)*kinds)
+	}
+	known := &l.counts[stage][f.index*kinds+int(under)]
+	if *known != nil {
+		return *known, nil
 	}
 	if ofStage && stage == 0 {
 		return nil, nil
@@ -352,7 +368,7 @@ func (l *Layers) counting(f *fold, at formula.Spot) (*counting, *diag.Diag) {
 			return nil, asDiag(err)
 		}
 	}
-	l.counts[key] = c
+	*known = c
 	return c, nil
 }
 
@@ -372,36 +388,42 @@ func (c *counting) divide(f *fold) error {
 	return nil
 }
 
-// foldAt computes a fold. If it has no value at a spot, known is false.
-func (l *Layers) foldAt(f *fold, at formula.Spot) (v formula.Rat, known bool, err *diag.Diag) {
+// foldAt computes a fold. If it has no value at a spot, known is false; fixed reports
+// whether the value never varies.
+func (l *Layers) foldAt(f *fold, at formula.Spot) (v formula.Rat, known, fixed bool, err *diag.Diag) {
 	c, err := l.counting(f, at)
 	if c == nil || c.busy {
-		return v, false, err
+		return v, false, false, err
 	}
 	set := -1
 	if len(f.by) > 0 {
 		cell := int(at[cellAxis]) - 1
 		if cell < 0 {
-			return v, false, nil
+			return v, false, false, nil
 		}
 		if set = c.sets[cell]; set != cell && f.under == 0 {
 			v, err := c.frames[set].Num(f.value)
-			return v, true, asDiag(err)
+			return v, true, false, asDiag(err)
 		}
 	}
 	c.busy = true
 	defer func() { c.busy = false }()
 	if f.when >= 0 {
-		if yes, err := c.when.Bool(f.when); err != nil || !yes {
-			return v, true, asDiag(err)
+		yes, err := c.when.Bool(f.when)
+		if fixed = c.when.Fixed(f.when); err != nil || !yes {
+			return v, true, fixed, asDiag(err)
 		}
+	} else {
+		fixed = true
 	}
-	v, err = c.combine(f, set)
-	return v, true, err
+	v, same, err := c.combine(f, set)
+	return v, true, fixed && same, err
 }
 
-// combine combines the values of the layers in a set or, if set is -1, of all.
-func (c *counting) combine(f *fold, set int) (v formula.Rat, _ *diag.Diag) {
+// combine combines the values of the layers in a set or, if set is -1, of all. It reports
+// whether these never vary.
+func (c *counting) combine(f *fold, set int) (v formula.Rat, fixed bool, _ *diag.Diag) {
+	fixed = true
 	for i, frame := range c.frames {
 		if set >= 0 && c.sets[i] != set || c.layers[i] == 0 {
 			continue
@@ -411,11 +433,12 @@ func (c *counting) combine(f *fold, set int) (v formula.Rat, _ *diag.Diag) {
 			v, err = f.plus(v, one, c.layers[i])
 		}
 		if err != nil {
-			return v, asDiag(err)
+			return v, false, asDiag(err)
 		}
+		fixed = fixed && frame.Fixed(f.ref)
 	}
 	if f.Ceil && len(f.by) == 0 {
 		v = v.Ceil()
 	}
-	return v, nil
+	return v, fixed, nil
 }

@@ -155,6 +155,9 @@ func (b *resultsPage) pointOf(all []schema.Measure, point Point, l, base *line) 
 		}
 	}
 	p.command = commandOf(point)
+	if p.reason == "" && !(p.get(b.of.Bandwidth) > 0) {
+		p.reason = "its bandwidth is not a positive, finite number"
+	}
 	p.request = math.NaN()
 	if bytes := b.requestBytes(point); p.get(b.of.Bandwidth) > 0 {
 		p.request = bytes / p.get(b.of.Bandwidth) / 1000

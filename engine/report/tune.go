@@ -203,7 +203,7 @@ func (t *Tuning) tally() (measured, failed, refused int) {
 
 func (t *Tuning) counts() string {
 	measured, failed, refused := t.tally()
-	text := fmt.Sprintf("%d runs measured %d of %d combinations", t.Search.Runs, measured, tune.Size(t.Search.Knobs))
+	text := fmt.Sprintf("%s measured %d of %d combinations", plural(t.Search.Runs, "run"), measured, tune.Size(t.Search.Knobs))
 	var more []string
 	if failed > 0 {
 		more = append(more, fmt.Sprintf("%d failed", failed))

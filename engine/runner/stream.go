@@ -67,6 +67,8 @@ func (b *Briefs) Each(name string, watch input.Watch, read func(part *Part, rec 
 		return nil
 	case res.Bad != nil:
 		return res.Bad
+	case res.Torn:
+		return diag.Errorf(diag.Pos{File: name}, "it contains no complete result: its only line has no end")
 	}
 	return diag.Errorf(diag.Pos{File: name}, "it contains no results")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"strconv"
+	"syscall"
 	"testing"
 
 	cueschema "kvbench/cue"
@@ -20,6 +21,11 @@ func benchSweep(b *testing.B, isl, pages string) *sweep.Sweep {
 }
 
 func benchSweepOf(b *testing.B, name string, use plan.Use, axes map[string]string) *sweep.Sweep {
+	return benchSweepWith(b, name, use, axes, nil)
+}
+
+// benchSweepWith is like benchSweepOf, for plans that are fitted if flags are given.
+func benchSweepWith(b *testing.B, name string, use plan.Use, axes, flags map[string]string) *sweep.Sweep {
 	s := load(b)
 	l := model.NewLoader(s, cueschema.Files, models.Files)
 	m, err := l.Model(name, nil)
@@ -41,7 +47,7 @@ func benchSweepOf(b *testing.B, name string, use plan.Use, axes map[string]strin
 	for i := range columns[1:] {
 		format.Lead[i+1] = ","
 	}
-	sweep, _, err := sweep.New([]plan.Item{{Request: &plan.Request{Model: m, Config: cfg}, Planner: planner}}, sweep.Options{Columns: columns, Format: format})
+	sweep, _, err := sweep.New([]plan.Item{{Request: &plan.Request{Model: m, Config: cfg, Flags: given(b, s, flags, s.Nixlbench.Default), Fit: flags != nil}, Planner: planner}}, sweep.Options{Columns: columns, Format: format})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -76,22 +82,53 @@ func BenchmarkSweep(b *testing.B) {
 	}
 }
 
-// BenchmarkSweepRank writes the rows of 1,000 points in the rank accounting.
+// BenchmarkSweepRank writes the rows of 100,000 points in the rank accounting.
 func BenchmarkSweepRank(b *testing.B) {
-	for _, model := range []string{"qwen3-8b", "gpt-oss-120b"} {
+	for _, model := range []string{"deepseek-r1", "gemma-3-27b", "gpt-oss-120b", "qwen3-next-80b-a3b"} {
 		b.Run(model, func(b *testing.B) {
-			sweep := benchSweepOf(b, model, plan.Use{Rank: true}, map[string]string{"accounting": "rank", "engine": "VLLM",
-				"tp": "1,2,4,8", "pp": "1..5+1", "isl": "1000..5000+1000", "page_size": "16..160+16"})
-			if sweep.Points != 1000 {
-				b.Fatal(sweep.Points)
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				if o, err := sweep.Run(context.Background(), io.Discard, func(uint64) {}); err != nil || o.Rows < 1000 {
-					b.Fatal(o, err)
-				}
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/point")
+			benchPoints(b, benchSweepOf(b, model, plan.Use{Rank: true}, map[string]string{"accounting": "rank", "engine": "VLLM",
+				"tp": "1,2,4,8", "pp": "1..5+1", "isl": "1000..5000+1000", "page_size": "16..160+16", "num_requests": "1..100+1"}))
 		})
 	}
+}
+
+// BenchmarkSweepTransfer writes the rows of 100,000 transfers from 8 to 4 ranks.
+func BenchmarkSweepTransfer(b *testing.B) {
+	for _, bb := range []struct{ model, engine string }{{"qwen3-8b", "VLLM"}, {"qwen3-8b", "TRTLLM"}, {"gpt-oss-120b", "VLLM"}, {"deepseek-r1", "SGLANG"}} {
+		b.Run(bb.model+"/"+bb.engine, func(b *testing.B) {
+			benchPoints(b, benchSweepOf(b, bb.model, plan.Use{Rank: true, Transfer: true, Slowest: true, Names: "transfer_us"},
+				map[string]string{"accounting": "rank", "engine": bb.engine, "tp": "8", "decode_tp": "4", "page_size": "32",
+					"isl": "16..16000+16", "num_requests": "1..100+1", "link": "ib_ndr"}))
+		})
+	}
+}
+
+// BenchmarkSweepFit writes the rows of 100,000 points that are fitted to the limits of a
+// backend, most of which they would break.
+func BenchmarkSweepFit(b *testing.B) {
+	s := benchSweepWith(b, "qwen3-8b", plan.Use{}, map[string]string{"tp": "1,2,4,8", "isl": "10000..50000+10000", "page_size": "16..800+16", "num_requests": "1..100+1"},
+		map[string]string{"backend": "GDS"})
+	benchPoints(b, s)
+}
+
+// benchPoints runs a sweep. It reports the processor time per point as cpu-ns/point.
+func benchPoints(b *testing.B, s *sweep.Sweep) {
+	b.Helper()
+	if s.Points != 100_000 {
+		b.Fatal(s.Points)
+	}
+	b.ReportAllocs()
+	before := processorTime()
+	for b.Loop() {
+		if o, err := s.Run(context.Background(), io.Discard, func(uint64) {}); err != nil || o.Rows < 1000 {
+			b.Fatal(o, err)
+		}
+	}
+	b.ReportMetric(float64(processorTime()-before)/float64(b.N)/100_000, "cpu-ns/point")
+}
+
+func processorTime() int64 {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return u.Utime.Nano() + u.Stime.Nano()
 }

@@ -22,6 +22,8 @@ type shape struct {
 	varying []int                // see [plan.Program.Varying]
 	changes map[formula.Ref]bool // values that differ between points with the same slow values
 	limits  []fit.Limit
+	// arguments reports whether some limit is on the text of each argument.
+	arguments bool
 }
 
 // maxVariants is the maximum number of variants of an item; with more, its points are
@@ -43,12 +45,12 @@ func (sp *sweepProgram) shapeOf(it *plan.Item) *shape {
 		values[name] = fit.Value{Value: v.Value, From: fit.Given}
 	}
 	backend, _ := p.Bench.Backend(values)
-	key = backend + key
+	key = fmt.Sprint(backend, it.Fit, key)
 	if sh := sp.shapes[key]; sh != nil {
 		return sh
 	}
 	sh := &shape{changes: map[formula.Ref]bool{}, layered: p.Layered()}
-	sh.general = sh.layered && it.Fit
+	sh.general = it.Fit && (it.Least || p.OfSlowest())
 	sp.shapes[key] = sh
 
 	fast := p.LayerInputs()
@@ -69,6 +71,17 @@ func (sp *sweepProgram) shapeOf(it *plan.Item) *shape {
 		}
 		fast = append(fast, name)
 	}
+	if !p.OfSlowest() {
+		sh.limits = p.Bench.Limits(backend)
+	}
+	if it.Fit {
+		sh.arguments = slices.ContainsFunc(sh.limits, p.Bench.OnArguments)
+		for _, l := range sh.limits {
+			for _, fix := range p.Bench.FixesOf(l.Limit) {
+				fast = append(fast, fix.Name)
+			}
+		}
+	}
 	changes := func(ref formula.Ref) bool {
 		return slices.ContainsFunc(fast, func(name string) bool { return sp.Formulas().DependsOn(ref, name) })
 	}
@@ -80,9 +93,6 @@ func (sp *sweepProgram) shapeOf(it *plan.Item) *shape {
 	}
 	if sh.layered {
 		sh.varying = p.Varying(it.Config.Axes)
-	}
-	if !p.OfSlowest() {
-		sh.limits = p.Bench.Limits(backend)
 	}
 	for _, l := range sh.limits {
 		sh.changes[l.Ref] = changes(l.Ref)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"kvbench/engine/diag"
 	"kvbench/engine/fit"
 	"kvbench/engine/formula"
 	"kvbench/engine/plan"
@@ -28,6 +29,8 @@ type variant struct {
 	held   *plan.Held
 	number []int  // of each axis in held, or -1
 	shown  []bool // by axis: whether rows show its value in req
+	fixed  []int  // the numbers of the flags that the latest plan fixes
+	mends  []mend
 	cells  []cellStep
 	keys   []cellStep
 }
@@ -42,9 +45,19 @@ type dynamicFlag struct {
 // dynamicLimit is a limit that depends on the axes, or that every point breaks.
 type dynamicLimit struct {
 	index  int
+	of     fit.Limit
 	ref    formula.Ref
 	broken bool
 	last   bool // it cannot be evaluated: later limits use the same numbers
+	// In a fitted plan, what fixes the limit, and the kind of the error if nothing does.
+	fixes   []fix
+	refused string
+}
+
+// fix is a fix of a flag that the user did not set, with the flag's number in the frame.
+type fix struct {
+	fit.Remedy
+	number int
 }
 
 func newVariant(sp *sweepProgram) *variant {
@@ -86,7 +99,7 @@ func (wk *worker) variant() *variant {
 		v.points = it.program.NewPoints(it.Config.Axes, sh.varying)
 	}
 	for _, limit := range sh.limits {
-		l := dynamicLimit{index: limit.Index, ref: limit.Ref}
+		l := dynamicLimit{index: limit.Index, of: limit, ref: limit.Ref}
 		if !sh.changes[limit.Ref] {
 			ok, _, err := v.fit.Holds(limit, values)
 			if ok && err == nil {
@@ -104,6 +117,9 @@ func (wk *worker) variant() *variant {
 			v.number[i] = len(axes)
 			axes = append(axes, ref)
 		}
+	}
+	if it.Fit {
+		axes = v.addFixes(it, axes)
 	}
 	v.held = v.Hold(axes)
 	v.Frame, v.frame = v.held.Frame, v.held.Values()
@@ -141,4 +157,30 @@ func (v *variant) addFlag(s fit.Slot) {
 	if f.lo > 1 || f.hi < math.MaxInt64 || !v.IsResult(s.Computed.Text) {
 		v.flags = append(v.flags, f)
 	}
+}
+
+// mend is a value for the flag with a number.
+type mend struct {
+	number int
+	value  formula.Value
+}
+
+// addFixes adds the fixes of the limits, and the flags that they set to the names that vary.
+func (v *variant) addFixes(it *sweepItem, names []formula.Ref) []formula.Ref {
+	for i := range v.limits {
+		l := &v.limits[i]
+		l.refused = diag.Kind(v.Bench.Refused(l.of, ""))
+		for _, f := range v.Bench.FixesOf(l.of.Limit) {
+			if _, given := it.Flags[f.Name]; given {
+				continue
+			}
+			number := slices.Index(names, f.Ref)
+			if number < 0 {
+				number = len(names)
+				names = append(names, f.Ref)
+			}
+			l.fixes = append(l.fixes, fix{f, number})
+		}
+	}
+	return names
 }

@@ -1,7 +1,11 @@
 package sweep
 
 import (
+	"slices"
+
 	"kvbench/engine/diag"
+	"kvbench/engine/fit"
+	"kvbench/engine/formula"
 	"kvbench/engine/plan"
 )
 
@@ -89,7 +93,13 @@ func (wk *worker) point(point uint64) {
 	case it.shape.layered:
 		wk.layered(v, point)
 	case wk.required(v, point):
-		wk.rowIn(v, nil, point)
+		switch refused := wk.rowIn(v, nil, point); refused {
+		case "":
+		case individually:
+			wk.alone(point)
+		default:
+			wk.fail(point, refused)
+		}
 	}
 }
 
@@ -146,17 +156,31 @@ func (wk *worker) layered(v *variant, point uint64) {
 	}
 	c := wk.out
 	before := *c
+	without := func(what string) { // the point has no plan
+		buf := c.buf
+		*c = before
+		c.buf = buf[:len(before.buf)]
+		wk.fail(point, what)
+	}
 	for _, one := range requests {
 		v.held.Move(one)
-		if name := v.Wrong(); name != "" { // the point has no plan
-			buf := c.buf
-			*c = before
-			c.buf = buf[:len(before.buf)]
-			wk.fail(point, name)
+		if name := v.Wrong(); name != "" {
+			without(name)
 			return
 		}
 		v.plan.Request = one
-		wk.rowIn(v, &v.plan, point)
+		refused := wk.rowIn(v, &v.plan, point)
+		switch {
+		case refused == "":
+		case len(requests) == 1 && refused != individually:
+			without(refused)
+			return
+		default: // some of its plans may be possible
+			without("")
+			c.fails = c.fails[:len(before.fails)]
+			wk.alone(point)
+			return
+		}
 	}
 	wk.warn(warnings, point)
 }
@@ -174,8 +198,8 @@ func (wk *worker) fail(point uint64, what string) {
 	wk.out.fails = append(wk.out.fails, pointFail{point: point, failure: failure{wk.item.program, what}})
 }
 
-// alone plans a point individually. It is used for points that must be fitted, and for
-// all points of general items.
+// alone plans a point individually. It is used for points some of whose plans cannot be
+// fitted, and for all points of general items.
 func (wk *worker) alone(point uint64) {
 	it := wk.item
 	if wk.general == nil {
@@ -209,16 +233,22 @@ func (wk *worker) rowOf(pl *plan.Plan, point uint64) {
 }
 
 // rowIn writes the row for v.frame, unless the row is filtered out or the point
-// has no plan.
-func (wk *worker) rowIn(v *variant, pl *plan.Plan, point uint64) {
+// has no plan. If the plan cannot be fitted, it returns the kind of the error, or
+// individually.
+func (wk *worker) rowIn(v *variant, pl *plan.Plan, point uint64) (refused string) {
 	it, sp, f := wk.item, wk.item.program, v.frame
 	if sp.filtered && (sp.early || !it.Fit) && !wk.passes(v, point) {
-		return
+		return ""
 	}
 	if pl == nil { // otherwise, it has been checked
 		if name := v.Wrong(); name != "" {
 			wk.fail(point, name)
-			return
+			return ""
+		}
+	}
+	if it.Fit {
+		if refused := v.fitted(it.shape.arguments); refused != "" {
+			return refused
 		}
 	}
 	for i := range v.flags {
@@ -226,24 +256,19 @@ func (wk *worker) rowIn(v *variant, pl *plan.Plan, point uint64) {
 		n, err := f.Num(s.ref)
 		if n, whole := n.Int64(); err != nil || !whole || n < s.lo || n > s.hi {
 			wk.fail(point, s.name)
-			return
+			return ""
 		}
 	}
 	c := wk.out
 	breaks := len(c.breaks)
 	for i := range v.limits {
 		l := &v.limits[i]
-		broken, last := l.broken, l.last
-		if !broken {
-			ok, err := f.Bool(l.ref)
-			broken, last = !ok || err != nil, err != nil
+		if it.Fit {
+			break // it is fitted to all of them
 		}
+		broken, last := l.isBroken(f)
 		if !broken || last && len(c.breaks) > breaks {
 			continue // as in the check of package fit
-		}
-		if it.Fit {
-			wk.alone(point)
-			return
 		}
 		c.breaks = append(c.breaks, limitBreak{len(c.rows), l.index})
 		if last {
@@ -251,9 +276,66 @@ func (wk *worker) rowIn(v *variant, pl *plan.Plan, point uint64) {
 		}
 	}
 	if sp.filtered && !sp.early && it.Fit && !wk.passes(v, point) {
-		return
+		return ""
 	}
 	if !wk.row(v, pl, point) {
 		c.breaks = c.breaks[:breaks]
 	}
+	return ""
+}
+
+// isBroken reports whether a limit is broken, and whether it cannot be evaluated.
+func (l *dynamicLimit) isBroken(f *formula.Frame) (broken, last bool) {
+	if l.broken {
+		return true, l.last
+	}
+	ok, err := f.Bool(l.ref)
+	return !ok || err != nil, err != nil
+}
+
+// individually says that a point has to be planned individually.
+const individually = "individually"
+
+// fitted fixes the limits one by one, as package fit does. If that is not possible, it
+// returns the kind of the error. Limits on arguments are not evaluated for texts that fixes
+// set: such points are planned individually.
+func (v *variant) fitted(arguments bool) (refused string) {
+	for _, number := range v.fixed {
+		v.held.Unset(number)
+	}
+	v.fixed = v.fixed[:0]
+	for range fit.MaxRounds {
+		i := slices.IndexFunc(v.limits, func(l dynamicLimit) bool {
+			broken, _ := l.isBroken(v.frame)
+			return broken
+		})
+		if i < 0 {
+			return ""
+		}
+		refused = v.limits[i].refused
+		if !v.mend(&v.limits[i]) {
+			return refused
+		}
+		if arguments && slices.ContainsFunc(v.mends, func(m mend) bool { return m.value.Kind == formula.Str }) {
+			return individually
+		}
+	}
+	return refused
+}
+
+// mend sets the flags that fix a limit, and reports whether it changed any.
+func (v *variant) mend(l *dynamicLimit) bool {
+	v.mends = v.mends[:0]
+	for i := range l.fixes {
+		if val, ok := v.Bench.Mend(v.frame, l.fixes[i].Remedy); ok {
+			v.mends = append(v.mends, mend{l.fixes[i].number, val})
+		}
+	}
+	for _, m := range v.mends {
+		v.held.Vary(m.number, m.value)
+		if !slices.Contains(v.fixed, m.number) {
+			v.fixed = append(v.fixed, m.number)
+		}
+	}
+	return len(v.mends) > 0
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -454,7 +455,7 @@ func (t *tuner) run(ctx context.Context) error {
 		t.print.Print(diag.Notef(diag.Pos{File: t.item.Config.File}, "%s", note))
 	}
 	if len(t.left) > 0 {
-		t.print.Print(diag.Notef(diag.Pos{}, "nixlbench left files behind: %s", strings.Join(t.left, ", ")))
+		t.print.Print(diag.Notef(diag.Pos{}, "%s left files behind: %s", cmp.Or(t.session.InPlace, nixlbench.Program), strings.Join(t.left, ", ")))
 	}
 	err := t.fatal
 	if best := t.search.Winner(); best == nil {
@@ -612,7 +613,7 @@ func (t *tuner) result(ctx context.Context, best *tune.Trial) error {
 	case t.search.Stopped || !t.search.Done && t.late() && t.search.Runs < t.maxRuns:
 		out.Ended = fmt.Sprintf("the budget of %v was used", t.budget)
 	case t.search.Runs >= t.maxRuns:
-		out.Ended = fmt.Sprintf("%d runs were used", t.maxRuns)
+		out.Ended = fmt.Sprintf("the run limit of %d was reached", t.maxRuns)
 	case t.search.Flat:
 		out.Ended = "the settings make hardly any difference"
 	default:

@@ -1,0 +1,130 @@
+package formula
+
+import "github.com/expr-lang/expr/ast"
+
+// A formula in a space that is evaluated again and again is compiled once more, for the
+// frame: what does not vary is evaluated and becomes a constant, conditions that do not
+// vary select their branch, and a value that is only another one is read directly.
+
+// specialAfter is the number of evaluations after which a formula is compiled for a frame.
+const specialAfter = 8
+
+// special compiles the formula of a slot for the frame, or returns nil if it cannot.
+func (f *Frame) special(r Ref) *code {
+	s := &f.p.slots[r]
+	if s.class != derived || len(f.misset) > 0 {
+		return nil
+	}
+	syntax, errs := s.unit.parse()
+	if len(errs) > 0 {
+		return nil
+	}
+	k := &checker{p: f.p, unit: s.unit, syntax: syntax, frame: f}
+	c := k.expr(syntax.root)
+	if len(k.errs) > 0 || c.kind != s.kind {
+		return nil
+	}
+	return &c
+}
+
+// fillSpecial computes the value of a slot whose formula is compiled for the frame.
+func (f *Frame) fillSpecial(i int32, c *cell) bool {
+	switch c.special.kind {
+	case Num:
+		c.num = c.special.num(f)
+	case Bool:
+		c.cond = c.special.cond(f)
+	default:
+		f.store(Ref(i), &f.p.slots[i], f.run(c.special))
+	}
+	if f.err != nil {
+		return false
+	}
+	f.note(i)
+	if c.special.known != nil {
+		c.listed = false // the value never changes
+	}
+	return true
+}
+
+// Fixed reports whether a value that the frame has does not vary, although it may seem so
+// from what its formula reads.
+func (f *Frame) Fixed(r Ref) bool {
+	c := f.at[r]
+	return c.seen == f.epoch && (!c.listed || !f.space.Varies(r))
+}
+
+// evaluated returns the value of code as a constant, if it can be evaluated in the frame.
+func (k *checker) evaluated(c code) code {
+	if c.known != nil || c.kind > StrList || c.kind == Any {
+		return c
+	}
+	f := k.frame
+	v := f.run(&c)
+	if f.err != nil {
+		f.err = nil
+		return c
+	}
+	return constant(v)
+}
+
+// follow returns the slot that a slot's value is read from: another one if its formula only
+// names that, or selects it from a table.
+func (k *checker) follow(r Ref) Ref {
+	f := k.frame
+	for range 16 {
+		s := &f.p.slots[r]
+		if s.class != derived || s.given || f.space.computed[r] || f.isSet(r) {
+			return r
+		}
+		syntax, errs := s.unit.parse()
+		if len(errs) > 0 {
+			return r
+		}
+		sub := &checker{p: f.p, unit: s.unit, syntax: syntax, frame: f}
+		next, ok := sub.only(syntax.root)
+		if !ok || f.p.slots[next].kind != s.kind || f.p.slots[next].class == table {
+			return r
+		}
+		r = next
+	}
+	return r
+}
+
+// only returns the slot whose value an expression has, if it only reads one.
+func (k *checker) only(n ast.Node) (Ref, bool) {
+	for {
+		switch e := n.(type) {
+		case *ast.ConditionalNode:
+			c := k.expr(e.Cond)
+			switch {
+			case c.kind != Bool || c.known == nil:
+				return 0, false
+			case c.known.Bool:
+				n = e.Exp1
+			default:
+				n = e.Exp2
+			}
+			continue
+		case *ast.IdentifierNode:
+			r, ok := k.p.names[k.unit.means(e.Value)]
+			return r, ok
+		case *ast.MemberNode:
+			id, ok := e.Node.(*ast.IdentifierNode)
+			if !ok {
+				return 0, false
+			}
+			t, ok := k.p.names[k.unit.means(id.Value)]
+			if !ok || k.p.slots[t].class != table {
+				return 0, false
+			}
+			key := k.expr(e.Property)
+			if key.kind != Str || key.known == nil {
+				return 0, false
+			}
+			r, ok := k.p.slots[t].elems[key.known.Str]
+			return r, ok
+		}
+		return 0, false
+	}
+}
