@@ -365,7 +365,7 @@ func (b *browser) check(what string) {
 	defer b.mu.Unlock()
 	for _, url := range b.requests {
 		if !strings.HasPrefix(url, "file://") || !strings.HasSuffix(url, ".html") {
-			b.t.Errorf("%s: the page asked for %s", what, url)
+			b.t.Errorf("%s: the page requested %s", what, url)
 		}
 	}
 	for _, p := range b.problems {

@@ -128,7 +128,7 @@ func (a *app) collectJob(logs *launch.Logs, save func(*runner.Record) error) (bo
 	}
 	at := diag.Pos{File: logs.Dir}
 	if len(missing) > 0 {
-		hint := "run the job again, or write a job of what is missing with 'kvbench launch --resume FILE'"
+		hint := "run the job again, or write a job for the missing runs with 'kvbench launch --resume FILE'"
 		if total == 0 {
 			hint = "run the job; if it has ended, see what it printed"
 			for _, line := range logs.Preflight() {

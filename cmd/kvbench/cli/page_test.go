@@ -323,7 +323,7 @@ func TestPageFit(t *testing.T) {
 	}
 	for _, want := range []string{
 		`<tr><th scope="row">UCX</th><td class="n">5.00 us</td><td class="n">3.10 us</td><td class="n">42.0 GB/s</td><td class="n">84%</td><td class="n">under 0.1%</td><td class="n">9</td></tr>`,
-		`<tr><th scope="row">POSIX</th><td colspan="5">not fitted: all I/Os have the same size, so the cost of one and the bandwidth cannot be told apart</td><td class="n">9</td></tr>`,
+		`<tr><th scope="row">POSIX</th><td colspan="5">not fitted: all I/Os have the same size, so the cost of an I/O cannot be separated from the bandwidth</td><td class="n">9</td></tr>`,
 		// 64 I/Os of 1 MiB: 5 + 198.4 + 67108864/42000 = 1801.2 us, 203.4 of them for posting.
 		`<p class="big">Fastest: 37.3 GB/s, 75% of ib_ndr (50 GB/s).</p>`,
 		`<p>Posting its I/Os takes about 11% of its time. Larger or fewer I/Os would reduce this.</p>`,
