@@ -298,7 +298,7 @@ func (l *Layers) pairsFor(req *Request, warnings *diag.List) (*pairsOf, error) {
 	for i := range l.stages {
 		st := &l.stages[i]
 		if l.slowest && st.like != st {
-			continue // it is not slower
+			continue // this pair is not slower
 		}
 		if err := l.countPairs(st, all); err != nil {
 			return nil, l.missing(req, err)

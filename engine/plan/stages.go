@@ -446,8 +446,9 @@ func (l *Layers) held(lo, hi int) ([]int64, string) {
 	return held, string(key)
 }
 
-// places returns for each stage the number of the first that has as many layers of each
-// cell. The values of both are the same, unless they depend on the number of the stage.
+// places returns, for each stage, the number of the first stage that has as many layers of
+// each cell. Both stages have the same values, unless these depend on the number of the
+// stage.
 func (l *Layers) places(ends []int) []int {
 	first := map[string]int{}
 	places := make([]int, len(ends)-1)

@@ -43,7 +43,7 @@ func fitCost(list []moved) (*cost, string) {
 		counts, sizes = append(counts, m.n), append(sizes, m.bytes/m.n)
 	}
 	if !differ(sizes) {
-		return nil, "all I/Os have the same size, so the cost of one and the bandwidth cannot be told apart"
+		return nil, "all I/Os have the same size, so the cost of an I/O cannot be separated from the bandwidth"
 	}
 	parts := []func(moved) float64{
 		func(m moved) float64 { return m.n },

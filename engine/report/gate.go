@@ -69,7 +69,7 @@ type Judged struct {
 	gate   *Gate
 	checks []*check
 	shown  []setting
-	sizes  []schema.Measure // those that tell rows apart
+	sizes  []schema.Measure // those that distinguish rows
 }
 
 // Judge compares results with their baseline.

@@ -75,7 +75,8 @@ func (b *resultsPage) best(points []*pagePoint) *pagePoint {
 	return best
 }
 
-// answer returns sentences that say which setting is the fastest, how far it is from the link's bandwidth, and what limits it.
+// answer returns sentences that say which setting is the fastest, how far it is from the
+// link's bandwidth, and what limits it.
 func (b *resultsPage) answer(fits []*costFit) (lines, command []string) {
 	bad := b.untrusted()
 	best := b.best(b.points)
@@ -409,7 +410,8 @@ func (b *resultsPage) change() string {
 	return fmt.Sprintf("Against the baseline: %s× in the median of %s, from %s× to %s×.", threeDigits((ratios[(n-1)/2]+ratios[n/2])/2), counted(n, "point"), threeDigits(ratios[0]), threeDigits(ratios[n-1]))
 }
 
-// againstBaseline returns the section that says how many points became faster and slower, with the extremes.
+// againstBaseline returns the section that says how many points became faster and slower,
+// with the extremes.
 func (b *resultsPage) againstBaseline() webpage.Section {
 	ratios := b.sortedRatios()
 	s := webpage.Section{Title: "Compared with the baseline"}

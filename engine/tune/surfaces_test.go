@@ -65,9 +65,9 @@ func bell(i int, top, width float64) float64 {
 	return math.Exp(-width * d * d)
 }
 
-// storageKnobs are like those of a storage backend: batch, threads, depth, progress
-// thread, interface. networkKnobs are like those of a network backend: batch, threads,
-// depth, progress thread, number of them, operation.
+// storageKnobs are similar to the knobs of a storage backend: batch, threads, depth, progress
+// thread, interface. networkKnobs are similar to those of a network backend: batch, threads,
+// depth, progress thread, number of progress threads, operation.
 var (
 	storageKnobs = []Knob{{"batch", 8, 7, true}, {"threads", 6, 0, true}, {"depth", 5, 0, true}, {"pt", 2, 0, false}, {"api", 3, 0, false}}
 	networkKnobs = []Knob{{"batch", 10, 9, true}, {"threads", 5, 0, true}, {"depth", 5, 0, true}, {"pt", 2, 0, false}, {"progress", 4, 0, true}, {"op", 2, 1, false}}

@@ -123,7 +123,8 @@ func TestGain(t *testing.T) {
 	}
 }
 
-// TestFailures checks searches in which everything fails or is refused, and searches that are stopped.
+// TestFailures checks searches in which everything fails or is refused, and searches that
+// are stopped.
 func TestFailures(t *testing.T) {
 	knobs := storageKnobs
 	for _, outcome := range []Outcome{Failed, Refused, Stopped} {

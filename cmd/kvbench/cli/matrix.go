@@ -88,9 +88,8 @@ func (a *app) matrix(ctx context.Context, c *command) error {
 	}
 	defer done()
 
-	// An interrupt takes effect after the current request. It does not wait
-	// long for a request that never arrives, and a second interrupt does not
-	// wait at all.
+	// An interrupt takes effect after the current request. If that request never arrives, it
+	// takes effect soon anyway, and a second interrupt takes effect immediately.
 	a.endsGracefully()
 	defer context.AfterFunc(ctx, func() {
 		a.graceful.Store(false)

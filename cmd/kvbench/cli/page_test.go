@@ -213,8 +213,8 @@ func fewPoints() []measuredPoint {
 	return list
 }
 
-// TestPageUse checks what a reader of a page does: point at marks, choose points, use the
-// keyboard, copy a command, sort and save the table.
+// TestPageUse does what a reader of a page does: points at marks, chooses points, uses the
+// keyboard, copies a command, and sorts and saves the table.
 func TestPageUse(t *testing.T) {
 	b := newBrowser(t)
 	b.open(writePage(t, fewPoints(), "--link", "ib_ndr"), 1280, "light")
@@ -267,7 +267,7 @@ func TestPageUse(t *testing.T) {
 	if got := b.text(readout); got != first {
 		t.Errorf("the mark is not kept:\n%s", got)
 	}
-	// It stays in another color scheme, for which the chart is drawn anew.
+	// It stays pinned in another color scheme, for which the chart is redrawn.
 	b.scheme("dark")
 	if got := b.until(`document.querySelector("#chart-bandwidth-by-size .ring").className + !document.querySelector("#chart-bandwidth-by-size .ring").hidden`, "ring kepttrue"); got != "ring kepttrue" {
 		t.Errorf("in another color scheme, the mark is not kept: %s", got)
@@ -323,7 +323,7 @@ func TestPageFit(t *testing.T) {
 	}
 	for _, want := range []string{
 		`<tr><th scope="row">UCX</th><td class="n">5.00 us</td><td class="n">3.10 us</td><td class="n">42.0 GB/s</td><td class="n">84%</td><td class="n">under 0.1%</td><td class="n">9</td></tr>`,
-		`<tr><th scope="row">POSIX</th><td colspan="5">not fitted: all I/Os have the same size, so the cost of one and the bandwidth cannot be told apart</td><td class="n">9</td></tr>`,
+		`<tr><th scope="row">POSIX</th><td colspan="5">not fitted: all I/Os have the same size, so the cost of an I/O cannot be separated from the bandwidth</td><td class="n">9</td></tr>`,
 		// 64 I/Os of 1 MiB: 5 + 198.4 + 67108864/42000 = 1801.2 us, 203.4 of them for posting.
 		`<p class="big">Fastest: 37.3 GB/s, 75% of ib_ndr (50 GB/s).</p>`,
 		`<p>Posting its I/Os takes about 11% of its time. Larger or fewer I/Os would reduce this.</p>`,
@@ -334,8 +334,8 @@ func TestPageFit(t *testing.T) {
 	}
 }
 
-// TestPageOfMany checks the page of 10,000 points: its size, the time to make it, and that
-// it answers at once.
+// TestPageOfMany checks the size of a page of 10,000 points, the time to make it, and that it
+// responds immediately.
 func TestPageOfMany(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "r.jsonl")
@@ -358,7 +358,7 @@ func TestPageOfMany(t *testing.T) {
 	begin := time.Now()
 	b.open(page, 1280, "light")
 	load := time.Since(begin)
-	// All at once, as the mouse and a reader would: the median of some.
+	// The median time that the page takes to react to a movement of the mouse.
 	hover := b.number(`(() => {
 		const over = document.querySelector(".u-over"), box = over.getBoundingClientRect(), times = [];
 		for (let i = 0; i < 51; i++) {

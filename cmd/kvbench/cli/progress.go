@@ -47,7 +47,7 @@ func (p *progress) begin(label string) {
 	p.print(func() {})
 }
 
-// show shows a text on the progress line of a terminal.
+// show shows a text in the terminal's progress line.
 func (p *progress) show(text string) {
 	if !p.terminal {
 		return

@@ -27,13 +27,13 @@ import (
 	"kvbench/engine/tune"
 )
 
-// Limits on the number of runs and on the time for one of them.
+// Limits on the number of runs and on the time for one run.
 const (
 	leastRuns, mostRuns = 40, 250
 	runsShare           = 10 // combinations for each run, by default
-	// A run may take slowRun times as long as the slowest successful one, but at least
-	// this part of the budget, which is between these limits: filling a large file may
-	// take much longer than moving its data.
+	// A run may take slowRun times as long as the slowest successful one, but at least this
+	// part of the budget, kept between these limits, because filling a large file may take
+	// much longer than moving its data.
 	slowRun                   = 10
 	timeoutShare              = 10
 	leastTimeout, mostTimeout = 30 * time.Second, 2 * time.Minute
@@ -68,7 +68,7 @@ func (a *app) tuneCmd() *command {
 	}
 }
 
-// The fields that describe the link. Here, they do not affect the plan.
+// The fields that describe the link. In this command, they do not affect the plan.
 const (
 	linkField      = "link"
 	bandwidthField = "bandwidth"
@@ -92,7 +92,7 @@ type tuner struct {
 	several  map[string][]data.Fact
 	settings []nixlbench.Setting
 	search   *tune.Search
-	long     bool // whether a setting determines how long runs are
+	long     bool // whether a varied setting determines how long runs are
 
 	start   time.Time
 	slowest time.Duration
@@ -203,8 +203,8 @@ func (t *tuner) prepare(c *command, release, from string) error {
 	return nil
 }
 
-// knobs reads the nixlbench flags that the user set. It returns those with one value, and
-// keeps those with several. It also takes the link from the configuration.
+// knobs reads the nixlbench flags that the user set. It returns the flags with one value, and
+// keeps those with several for the search. It also takes the link from the configuration.
 func (t *tuner) knobs(c *command, release string) (given map[string][]data.Fact, err error) {
 	configs, err := t.configs(c)
 	if err != nil {
@@ -253,8 +253,8 @@ func (t *tuner) knobs(c *command, release string) (given map[string][]data.Fact,
 	return given, errs.Err()
 }
 
-// splitLists separates the values of a flag whose values are lists themselves, if it is
-// one of the settings to vary.
+// splitLists splits the values of a flag whose values are themselves lists, if it is one of
+// the settings to vary.
 func (t *tuner) splitLists(k *config.Knob) *config.Knob {
 	varied := slices.ContainsFunc(t.schema.Nixlbench.Runs.Get().Tuning.Knobs, func(s schema.Knob) bool { return slices.Contains(s.Flags, k.Flag.Name) })
 	if !varied || !k.Flag.List || len(k.Texts) != 1 {
@@ -290,7 +290,7 @@ func (t *tuner) takeLink(cfg *config.Config) error {
 
 // planDefault makes the plan with the default settings. If it breaks a limit, the plan is
 // only the source of the defaults, and the search does not run it. If there are several
-// plans, it chooses the one that moves most.
+// plans, it chooses the one that moves the most bytes.
 func (t *tuner) planDefault() error {
 	plans, err := t.item.Planner.Plans(t.item.Request)
 	if err != nil {
@@ -472,8 +472,8 @@ func (t *tuner) run(ctx context.Context) error {
 	return err
 }
 
-// late reports whether the rest of the budget is needed to repeat the best runs, judging
-// by how long runs have taken.
+// late reports whether the rest of the budget is needed to repeat the best runs, based on how
+// long runs have taken.
 func (t *tuner) late() bool {
 	spent := time.Since(t.start)
 	each := spent / time.Duration(max(t.progress.done, 1))
@@ -536,7 +536,7 @@ func (t *tuner) done(pl *plan.Plan, repeat int) *runner.Record {
 }
 
 // errSides is the error for a run whose processes would be on several machines.
-var errSides = errors.New("some processes of the run would be on another machine, which cannot know which settings are next")
+var errSides = errors.New("some processes of the run would be on another machine, which cannot know which settings come next")
 
 // execute runs a plan.
 func (t *tuner) execute(ctx context.Context, pl *plan.Plan, repeat int) (*runner.Record, error) {
@@ -638,7 +638,7 @@ func (t *tuner) result(ctx context.Context, best *tune.Trial) error {
 	})
 }
 
-// hintResume explains how to continue an interrupted search.
+// hintResume prints how to continue an interrupted search.
 func (t *tuner) hintResume() {
 	if t.session.Journal == nil || !t.session.Journal.Resumable() {
 		return
