@@ -1,6 +1,6 @@
 // Package jobs checks the files that kvbench launch writes for Kubernetes and Docker
 // Compose, with the types and rules of the Kubernetes API and with Compose's own reader.
-// It is a module of its own, so that nobody else downloads them.
+// It is a separate module, so that only this test downloads them.
 package jobs
 
 import (
@@ -39,7 +39,7 @@ import (
 
 const root = "../.."
 
-// hostile are values that mean something to YAML, shells, Kubernetes or Compose.
+// hostile are values with a special meaning in YAML, shells, Kubernetes or Compose.
 var hostile = []string{
 	"plain", "a b", "it's", `say "hi"`, "line\nbreak", "$(HOME)", "$HOME", "${HOME}", "$$", "$${X:-y}", "$(touch owned)", "`id`", "-rf", "--", `back\slash`, `tail\`,
 	"*", "&a", "!x", "%s", "@x", "#x", "a #b", "a: b", "- a", "[a]", "{a}", "{{.}}", "|", ">", "?", "~", "null", "yes", "1e3", "0x10", "1:30", "ü", "\u00a0x", "\u2028",
@@ -99,7 +99,7 @@ func build(t *testing.T, dir string) *manifests {
 		t.Fatal(err)
 	}
 	m := decode(t, text)
-	decode(t, read(t, dir)) // kustomize may hide what the file has wrong
+	decode(t, read(t, dir)) // kustomize may hide errors in the file
 	if m.job == nil || m.configMap == nil {
 		t.Fatalf("%s contains no job or no ConfigMap", dir)
 	}
@@ -306,7 +306,7 @@ func TestKubernetes(t *testing.T) {
 				}
 			}
 		}
-		// The ConfigMap is what the command needs.
+		// The ConfigMap contains what the command needs.
 		for _, file := range []string{"job.sh", "points.sh", "preflight.sh"} {
 			text, err := os.ReadFile(filepath.Join(dir, file))
 			if err != nil || m.configMap.Data[file] != string(text) {
@@ -387,7 +387,7 @@ func TestKubernetesDetails(t *testing.T) {
 	}
 }
 
-// TestKubernetesHostile checks that every value arrives as it is, and that none is where
+// TestKubernetesHostile checks that every value arrives unchanged, and that none is where
 // Kubernetes replaces $(NAME).
 func TestKubernetesHostile(t *testing.T) {
 	for _, v := range hostile {
@@ -522,7 +522,7 @@ func TestCompose(t *testing.T) {
 	}
 }
 
-// TestComposeHostile checks that every value arrives as it is.
+// TestComposeHostile checks that every value arrives unchanged.
 func TestComposeHostile(t *testing.T) {
 	for _, v := range hostile {
 		if !strings.Contains(v, ":") {

@@ -40,7 +40,7 @@ func try(t *testing.T, args ...string) (string, error) {
 	return out.String(), err
 }
 
-// small are the flags of a run of 32 KiB.
+// small returns the flags for a run of 32 KiB.
 func small(dir string, more ...string) []string {
 	return append([]string{"--backend", "POSIX", "--filepath", dir, "--start_block_size", "1024", "--max_block_size=4096",
 		"--max_batch_size", "4", "--total_buffer_size", "32768", "--num_threads", "2", "--num_iter", "3", "--warmup_iter", "1",
@@ -76,8 +76,8 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// TestErrors checks that failed I/O and wrong data are errors, and that flags that the
-// program cannot follow are.
+// TestErrors checks that failed I/O, wrong data and flags that the program does not support
+// are errors.
 func TestErrors(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "nixlbench_posix_test_file_initiator_0")

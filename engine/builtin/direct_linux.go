@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openFile opens a file, for direct I/O if asked.
+// openFile opens a file, for direct I/O if direct is set.
 func openFile(name string, direct bool) (*os.File, error) {
 	flags := os.O_RDWR
 	if direct {

@@ -14,9 +14,9 @@ import (
 	"testing"
 )
 
-// TestFio compares the bandwidth with that of fio for the same I/O: the same blocks of a
-// file, the same number at a time, and direct I/O. Both take turns, and the medians are
-// compared, because other programs use the disk too.
+// TestFio compares the bandwidth with that of fio for the same direct I/O: the same blocks of
+// a file, with the same number in flight. The two programs take turns, and the test compares
+// medians, because other programs use the disk too.
 func TestFio(t *testing.T) {
 	if os.Getenv("KVBENCH_FULL") == "" {
 		t.Skip("measures a disk, which must not be in use: set KVBENCH_FULL")
@@ -45,7 +45,7 @@ func TestFio(t *testing.T) {
 				case math.Abs(ratio-1) <= allowed:
 					return
 				case tries < 3:
-				case other[runs-2] > other[1]*(1+allowed), own[runs-2] > own[1]*(1+allowed): // apart from the fastest and the slowest run
+				case other[runs-2] > other[1]*(1+allowed), own[runs-2] > own[1]*(1+allowed): // without the fastest and the slowest run
 					t.Skipf("the runs differ too much to compare: builtin %.3f, fio %.3f", own, other)
 				default:
 					t.Errorf("the ratio is %.3f; builtin %.3f, fio %.3f", ratio, own, other)

@@ -1,5 +1,5 @@
-// Package builtin measures storage in place of nixlbench: it does the same I/O and prints
-// the same table, without NIXL.
+// Package builtin measures storage in place of nixlbench. It does the same I/O and prints the
+// same table, but does not use NIXL.
 package builtin
 
 import (
@@ -13,7 +13,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Name is the name under which results say that kvbench itself measured them.
+// Name is the name of the program in results that kvbench itself measured.
 const Name = "builtin"
 
 // job is the I/O to do.
@@ -27,7 +27,7 @@ type job struct {
 	iterations, warmup, factor int64
 }
 
-// Refuse returns an error if the program cannot do what flags of nixlbench ask for.
+// Refuse returns an error if the program does not support the values of nixlbench's flags.
 func Refuse(s *schema.Schema, release string, values map[string]formula.Value) error {
 	n := &s.Nixlbench
 	b := &n.Runs.Get().Builtin
@@ -52,7 +52,7 @@ func Refuse(s *schema.Schema, release string, values map[string]formula.Value) e
 			errs = append(errs, d)
 		}
 	}
-	if len(worse) > 0 { // the others may follow from it
+	if len(worse) > 0 { // these errors may cause the others
 		return worse
 	}
 	return errs.Err()
@@ -67,7 +67,7 @@ func isRead(b *schema.Builtin, flag string) bool {
 	return false
 }
 
-// jobOf returns the I/O that flags of nixlbench ask for.
+// jobOf returns the I/O that nixlbench's flags request.
 func jobOf(b *schema.Builtin, values map[string]formula.Value) (*job, error) {
 	j := &job{}
 	var err error
@@ -102,13 +102,13 @@ func jobOf(b *schema.Builtin, values map[string]formula.Value) (*job, error) {
 }
 
 const (
-	// maxThreads is the maximum number of threads, and maxInFlight that of the I/Os of
-	// all threads at a time: each occupies a thread of the system.
+	// maxThreads is the maximum number of threads, and maxInFlight the maximum number of I/Os
+	// in flight in all threads. Each I/O in flight occupies a thread of the operating system.
 	maxThreads  = 256
 	maxInFlight = 2048
 )
 
-// inFlight returns how many I/Os of a batch a thread does at a time.
+// inFlight returns how many I/Os of a batch a thread keeps in flight.
 func (j *job) inFlight(batch int64) int64 {
 	return max(1, min(batch, j.queue, maxInFlight/j.threads))
 }
@@ -116,8 +116,8 @@ func (j *job) inFlight(batch int64) int64 {
 // largeBlock is the size above which nixlbench divides the iterations.
 const largeBlock = 1 << 20
 
-// rounds returns how often each thread does its batch, given the number of iterations
-// asked for. nixlbench rounds it up to a multiple of the threads and the factor.
+// rounds returns how many times each thread transfers its batch, given the requested number
+// of iterations. nixlbench rounds that up to a multiple of the threads and the factor.
 func (j *job) rounds(asked, block int64) int64 {
 	step := j.threads * j.factor
 	n := (asked + step - 1) / step * j.factor
@@ -127,7 +127,7 @@ func (j *job) rounds(asked, block int64) int64 {
 	return n
 }
 
-// ReadFlags reads arguments in the way of nixlbench, which uses gflags.
+// ReadFlags reads arguments like nixlbench, which uses gflags.
 func ReadFlags(s *schema.Schema, release string, args []string) (map[string]formula.Value, error) {
 	n := &s.Nixlbench
 	values := map[string]formula.Value{}

@@ -19,8 +19,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Run does the I/O that flags of nixlbench ask for, and writes a table in the layout of
-// the release to w. Unlike nixlbench, it fails if any I/O fails or is incomplete.
+// Run does the I/O that nixlbench's flags request, and writes a table in the release's layout
+// to w. Unlike nixlbench, it fails if any I/O fails or is incomplete.
 func Run(ctx context.Context, s *schema.Schema, release string, values map[string]formula.Value, w io.Writer) error {
 	runs := s.Nixlbench.Runs.Get()
 	if err := Refuse(s, release, values); err != nil {
@@ -55,13 +55,13 @@ type bench struct {
 	*job
 	ctx    context.Context
 	file   *os.File
-	memory []byte // that of all threads, aligned to pages
+	memory []byte // of all threads, aligned to pages
 }
 
 // chunk is how many bytes are written at a time to fill the file.
 const chunk = 4 << 20
 
-// open opens the file and fills it, unless it is read and is long enough.
+// open opens the file. It also fills it, unless the job reads it and it is long enough.
 func (b *bench) open() (err error) {
 	if b.memory, err = allocate(b.buffer); err != nil {
 		return fmt.Errorf("%d bytes of memory: %w", b.buffer, err)
@@ -92,7 +92,7 @@ func (b *bench) open() (err error) {
 			return err
 		}
 	}
-	if !b.write { // a read must find the pattern in the file
+	if !b.write { // reads must find the pattern in the file
 		clear(b.memory)
 	}
 	b.file, err = openFile(b.job.file, b.direct)
@@ -104,7 +104,7 @@ func (b *bench) close() {
 	free(b.memory)
 }
 
-// pattern fills memory with what belongs at an offset of the file.
+// pattern fills memory with the data that belongs at an offset of the file.
 func pattern(memory []byte, at int64) {
 	i := 0
 	for ; (at+int64(i))%8 != 0 && i < len(memory); i++ {
@@ -131,7 +131,7 @@ type row struct {
 	requests, rounds int64
 }
 
-// measure does the warm-up and the timed iterations.
+// measure runs the warm-up and the timed iterations.
 func (b *bench) measure(block, batch int64) (*row, error) {
 	workers := make([]*worker, b.threads)
 	for i := range workers {
@@ -174,13 +174,13 @@ func each(workers []*worker, f func(*worker) error) error {
 	return errors.Join(errs...)
 }
 
-// worker is a thread of the measurement. Its blocks are one after the other in its
-// piece of the file and of the memory.
+// worker is a thread of the measurement. Its blocks are consecutive in its piece of the file
+// and of the memory.
 type worker struct {
 	of           *bench
-	at           int64 // where its piece begins
+	at           int64 // where its piece begins in both
 	block, batch int64
-	start        []chan bool // of the goroutines that do a batch
+	start        []chan bool // of the goroutines that transfer a batch
 	next         atomic.Int64
 	left         sync.WaitGroup
 	failed       atomic.Pointer[error]
@@ -214,7 +214,7 @@ func (w *worker) stop() {
 	}
 }
 
-// repeat does the batch n times, and keeps the times if it is timed.
+// repeat transfers the batch n times, and keeps the times if timed is set.
 func (w *worker) repeat(n int64, timed bool) error {
 	for range n {
 		if err := w.of.ctx.Err(); err != nil {
@@ -245,7 +245,7 @@ func (w *worker) repeat(n int64, timed bool) error {
 	return nil
 }
 
-// some does the blocks of the batch that no other goroutine has begun.
+// some transfers blocks of the batch that no other goroutine has begun, until there are none.
 func (w *worker) some() {
 	for i := w.next.Add(1) - 1; i < w.batch; i = w.next.Add(1) - 1 {
 		at := w.at + i*w.block
@@ -279,8 +279,8 @@ func (b *bench) transfer(memory []byte, at int64) error {
 	return nil
 }
 
-// verify compares what was transferred with the pattern of the file: what is in memory
-// after a read, or in the file after a write.
+// verify compares the transferred data with the pattern of the file. After a read, that data
+// is in memory; after a write, it is in the file.
 func (w *worker) verify() error {
 	want := make([]byte, w.block)
 	got := want

@@ -140,13 +140,7 @@ func (l *Loader) checkConfig(doc *data.Document) error {
 	wrong.Add(l.readTexts(doc))
 	dropEmptySections(doc, l.schema)
 	errs.Add(schema.DropUnknown(doc, append(l.fieldPaths(), SweepSection), l.alias, "not a configuration field"))
-	if !schema.IsPlain(doc, l.fieldType, nil) {
-		defs, err := l.defs()
-		if err != nil {
-			return err
-		}
-		wrong.Add(schema.Judge(doc, defs.LookupPath(cue.ParsePath("#Config")), l.allowed))
-	}
+	wrong.Add(l.judge(doc))
 	sort.SliceStable(wrong, func(i, j int) bool { return wrong[i].Pos.Line < wrong[j].Pos.Line })
 	errs.Add(wrong.Err())
 	return errs.Err()
@@ -202,12 +196,21 @@ func (l *Loader) CheckNamed(doc *data.Document) error {
 	schema.DropUnknown(doc, l.fieldPaths(), nil, "")
 	var errs diag.List
 	errs.Add(l.readTexts(doc))
+	errs.Add(l.judge(doc))
+	return errs.Err()
+}
+
+// judge checks the values of known fields. It uses CUE only for values that are not
+// clearly valid.
+func (l *Loader) judge(doc *data.Document) error {
+	if schema.IsPlain(doc, l.fieldType, nil) {
+		return nil
+	}
 	defs, err := l.defs()
 	if err != nil {
 		return err
 	}
-	errs.Add(schema.Judge(doc, defs.LookupPath(cue.ParsePath("#Config")), l.allowed))
-	return errs.Err()
+	return schema.Judge(doc, defs.LookupPath(cue.ParsePath("#Config")), l.allowed)
 }
 
 // With returns the configuration for a model: values that were not set default to the

@@ -5,7 +5,7 @@ package data
 import (
 	"cuelang.org/go/cue"
 
-	// The only package that kvbench's own CUE files import. Other files cannot import any.
+	// This is the only package that kvbench's own CUE files import. Other files cannot import packages.
 	_ "cuelang.org/go/pkg/strings"
 )
 

@@ -8,8 +8,8 @@ import (
 
 // Facts are what a program needs to know about a formula before it evaluates the formula:
 // its kind, and where it refers to which kind of name. A formula with facts that hold in a
-// program is parsed and compiled only if it is evaluated. Most formulas never are: those
-// of other engines, of limits for other backends, of quantities that are not shown.
+// program is parsed and compiled only if it is evaluated. Most formulas never are, such as
+// those of other engines, of limits for other backends, or of quantities that are not shown.
 //
 // The facts of kvbench's own formulas are part of its snapshot: see [Program.EachFacts].
 // They are encoded as a letter for the kind and, for each name in the order of first use,

@@ -27,9 +27,9 @@ type Space struct {
 	spare    []cell
 }
 
-// Spot says which of a space's frames a frame is, by its number on each axis of the
-// space. 0 means that the frame is not at any place on that axis, and has no value that
-// differs by it. On the first axis, each place has values of its own that differ.
+// Spot identifies a frame in a space by its place on each axis of the space. 0 means that the
+// frame is not at any place on that axis, and has no values that differ along it. On the
+// first axis, each place has its own set of values that differ.
 type Spot [4]int16
 
 // spots is the number of axes of a space.
@@ -76,7 +76,7 @@ type Computer interface {
 	Value(at Spot, r Ref) (v Value, known bool)
 }
 
-// Root is a name whose value a space computes by other means than a formula.
+// Root is a name whose value a space computes without a formula.
 type Root struct {
 	Ref Ref
 	By  uint64 // what it differs by; see [At]
@@ -93,12 +93,12 @@ type spot struct {
 	bits uint64
 }
 
-// unresolved is the cell of all slots of which a frame in a space does not know yet whose
-// cell they have. It never has a value.
+// unresolved is the cell of the slots that a frame in a space has not resolved yet. It never
+// has a value.
 var unresolved = &cell{}
 
-// NewSpace returns a space over the values in a frame. The frame must not be changed after
-// that, except by [Space.Vary], or else the space must not be used any more.
+// NewSpace returns a space over the values in a frame. After that, the frame may be changed
+// only by [Space.Vary]. After any other change, the space must no longer be used.
 func (p *Program) NewSpace(base *Frame, roots []Root, varying []Ref, compute Computer) *Space {
 	n, words := len(p.slots), (len(varying)+63)/64
 	base.forget()

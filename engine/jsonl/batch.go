@@ -5,20 +5,20 @@ import "io"
 // batchSize is the number of bytes after which a batch is complete.
 const batchSize = 1 << 20
 
-// Batch is a run of lines that can be read while later lines are read from the file.
+// Batch is a sequence of lines that can be parsed while later lines are read from the file.
 type Batch struct {
 	text  []byte
 	lines []place
 }
 
-// place is where a line is in the text of its batch.
+// place is the position of a line in the text of its batch.
 type place struct {
 	start, end int
 	number     int
 	torn       bool
 }
 
-// Batch reads the next lines into a batch, whose memory is used again. Like
+// Batch reads the next lines into a batch, whose memory is reused. Like
 // [Lines.Next], it returns io.EOF at the end. The lines before an error are valid.
 func (l *Lines) Batch(b *Batch) error {
 	b.text, b.lines = b.text[:0], b.lines[:0]

@@ -198,8 +198,8 @@ func (r *Reader) skipAll(begin, end byte) {
 	}
 }
 
-// simple returns the index after the string without escapes at an index, or 0 if there
-// is something else.
+// simple returns the index after the string at an index. It returns 0 if there is no string
+// there, or one with escapes.
 func (r *Reader) simple(at int) int {
 	if at >= len(r.text) || r.text[at] != '"' {
 		return 0

@@ -26,7 +26,7 @@ import (
 const (
 	logsName      = "logs"
 	preflightName = "preflight.log"
-	flagsName     = "helpxml-" // followed by the name of a node
+	flagsName     = "helpxml-" // followed by a node's name
 	maxSmall      = 1 << 20    // bytes of a file other than a log
 )
 
@@ -264,7 +264,7 @@ func (l *Logs) identify(s *schema.Schema, rec *runner.Record, attempt string) {
 	}
 }
 
-// entries returns what is in a folder of logs.
+// entries returns the entries of a folder of logs.
 func (l *Logs) entries(dir string) []os.DirEntry {
 	list, _ := os.ReadDir(dir)
 	return list

@@ -99,7 +99,7 @@ type Job struct {
 	Program []string
 	Launch  map[string]any
 	Nodes   int64
-	// Resources are what the scheduler must hand out for the network.
+	// Resources are what the scheduler must allocate for the network.
 	Resources []Variable
 	Mounts    []Mount
 	Env       []Variable
@@ -325,7 +325,7 @@ func (f *Format) Job(in *Input) (*Job, error) {
 	return j, f.surround(j)
 }
 
-// spread determines how many nodes the job has: half of them are for initiators.
+// spread determines how many nodes the job has. Half of them are for initiators.
 func (f *Format) spread(in *Input, j *Job) error {
 	if n, _ := j.Launch["nodes"].(int64); n > 0 {
 		j.Nodes = n
@@ -372,7 +372,7 @@ func count(n int64, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// needs checks that the options are set that the format cannot do without.
+// needs checks that all options that the format requires are set.
 func (f *Format) needs(in *Input) error {
 	var errs diag.List
 	for _, option := range f.Needs {

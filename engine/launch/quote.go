@@ -304,7 +304,7 @@ func (s *lineScanner) insert() error {
 	case strings.Count(before, `"`)%2 > 0 || strings.Count(before, "'")%2 > 0:
 		return errors.New("a value between quotation marks cannot be quoted: values are quoted automatically")
 	case s.after || before != "" && !strings.ContainsAny(before[len(before)-1:], " [{,=:-"):
-		return errors.New("a value must be a scalar of its own")
+		return errors.New("a value must be a complete scalar")
 	}
 	s.after = true
 	return nil

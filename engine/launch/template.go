@@ -80,7 +80,7 @@ func seconds(text string) int64 {
 	return total
 }
 
-// whole returns a number, or the largest one that is still counted.
+// whole returns a number, but at most 1<<32.
 func whole(digits string) int64 {
 	const most = 1 << 32
 	n, err := strconv.ParseInt(digits, 10, 64)
@@ -171,7 +171,7 @@ func (w *walker) branch(n *parse.BranchNode) error {
 	return nil
 }
 
-// fromOptions contains the options that other fields follow from.
+// fromOptions maps fields of templates to the options that they are made from.
 var fromOptions = map[string]string{"Nodes": "nodes", "Mounts": "mounts", "Resources": "resources"}
 
 // options returns the options of the launch section that templates read.

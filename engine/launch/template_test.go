@@ -43,7 +43,7 @@ func TestQuoting(t *testing.T) {
 func TestSeconds(t *testing.T) {
 	for text, want := range map[string]int64{
 		"90": 5400, "1:30": 90, "02:00:00": 7200, "0:00:05": 5, "1-12": 129600, "2-01:30": 178200, "1-00:00:01": 86401,
-		"99999999999999999999": 60 << 32, // as much as is counted
+		"99999999999999999999": 60 << 32, // the maximum
 	} {
 		if got := seconds(text); got != want {
 			t.Errorf("%s: %d s, want %d", text, got, want)
@@ -86,13 +86,13 @@ func TestUnquotable(t *testing.T) {
 		{"shell", `f {{quoted .X}}`, `function "quoted" not defined`},
 		{"yaml", `x: "{{.X}}"`, "between quotation marks"},
 		{"yaml", `x: '{{.X}}'`, "between quotation marks"},
-		{"yaml", `x: a{{.X}}`, "scalar of its own"},
+		{"yaml", `x: a{{.X}}`, "complete scalar"},
 		{"yaml", `x: {{.X}}b`, "not be quoted as a whole"},
-		{"yaml", `x: {{.X}}{{.X}}`, "scalar of its own"},
+		{"yaml", `x: {{.X}}{{.X}}`, "complete scalar"},
 		{"yaml", `x: {{if .X}}{{.X}}{{end}}b`, "branches end differently"},
 		{"yaml", "x: |\n  {{.X}}", "block scalars"},
 		{"yaml$", `x: "{{.X}}"`, "between quotation marks"},
-		{"yaml$", `x: ${{.X}}`, "scalar of its own"},
+		{"yaml$", `x: ${{.X}}`, "complete scalar"},
 		{"yaml", "- >-\n  {{.X}}", "block scalars"},
 		{"toml", `x = "a {{.X}}"`, "between quotation marks"},
 		{"html", `{{.X}}`, "unknown language"},

@@ -306,10 +306,6 @@ func (l *Loader) check(f *File, known *Known) error {
 // architecture the way files are checked.
 func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 	at := slices.IndexFunc(f.own, func(c candidate) bool { return c.Arch.Get() == arch })
-	def, err := f.own[at].params()
-	if err != nil {
-		return err
-	}
 	check := f.value.LookupPath(cue.MakePath(cue.Str(arch.Name), cue.Str(fieldChecks), cue.Index(i)))
 	params, err := data.DocumentOf(f.Name, check.LookupPath(cue.ParsePath("params")))
 	if err != nil {
@@ -317,10 +313,9 @@ func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 	}
 	// The caller reports unknown names.
 	schema.DropUnknown(params, paramNames(arch), nil, "")
-	var errs diag.List
-	errs.Add(schema.Judge(params, def, f.own[at].allowed(def)))
 	params.Meant = append(params.Meant, schema.NameParam) // it does not change any result
-	errs.Add(schema.Missing(params, def, arch.Checks.Get()[i].At["params:"], f.own[at].allowed(def)))
+	var errs diag.List
+	errs.Add(f.own[at].check(params, arch.Checks.Get()[i].At["params:"]))
 	// Here, fields are keyed by their names in formulas.
 	cfg := &data.Document{File: f.Name}
 	if values := check.LookupPath(cue.ParsePath("config")); values.Exists() {

@@ -205,7 +205,7 @@ func (l *Loader) model(file string, doc *data.Document, own []candidate, known *
 	m.Defaults, err = l.Values(defaults)
 	errs.Add(err)
 	errs.Add(schema.DropUnknown(doc, paramNames(arch), nil, "not a parameter of "+arch.Name))
-	errs.Add(found.check(doc))
+	errs.Add(found.check(doc, diag.Pos{File: doc.File}))
 	for _, leaf := range doc.Leaves {
 		if v, ok := leaf.Formula(); ok && !strings.Contains(leaf.Path, ".") {
 			m.Params[leaf.Path] = data.Fact{Value: v, Origin: leaf.Origin}
@@ -222,8 +222,9 @@ func paramNames(arch *schema.Architecture) []string {
 	return list
 }
 
-// check checks the parameters of a model.
-func (c candidate) check(doc *data.Document) error {
+// check checks the parameters of a model. Missing ones are reported at the given
+// position.
+func (c candidate) check(doc *data.Document, at diag.Pos) error {
 	arch := c.Arch.Get()
 	typeOf := func(path string) *schema.Type {
 		if p := arch.Param(path); p != nil {
@@ -233,7 +234,7 @@ func (c candidate) check(doc *data.Document) error {
 	}
 	var required []string
 	for _, p := range arch.Params {
-		if p.Required {
+		if p.Required && !slices.Contains(doc.Meant, p.Name) {
 			required = append(required, p.Name)
 		}
 	}
@@ -246,7 +247,7 @@ func (c candidate) check(doc *data.Document) error {
 	}
 	var errs diag.List
 	errs.Add(schema.Judge(doc, def, c.allowed(def)))
-	errs.Add(schema.Missing(doc, def, diag.Pos{File: doc.File}, c.allowed(def)))
+	errs.Add(schema.Missing(doc, def, at, c.allowed(def)))
 	return errs.Err()
 }
 

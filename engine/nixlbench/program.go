@@ -45,7 +45,7 @@ func (r *Rules) Refused(p *schema.Program, pl *plan.Plan, flags []fit.Flag, fact
 	return diag.Errorf(diag.Pos{}, "%s", r.fill(list[0].Message)).WithHint("%s", r.fill(list[0].Hint))
 }
 
-// Values returns what a program's files say about a plan.
+// Values returns the values that a program's files contain for a plan.
 func (r *Rules) Values(p *schema.Program, pl *plan.Plan, flags []fit.Flag, facts *Facts) (map[string]formula.Value, error) {
 	r.load(pl, flags, facts)
 	var errs diag.List
@@ -56,18 +56,18 @@ func (r *Rules) Values(p *schema.Program, pl *plan.Plan, flags []fit.Flag, facts
 	return values, errs.Err()
 }
 
-// Expected is what the result of a program is judged by.
+// Expected is what the result of a program is compared with.
 type Expected struct {
 	// Moved is how many bytes the plan moves.
 	Moved int64
-	// Over is what to divide each column by.
+	// Over is the number to divide each column by.
 	Over map[string]int64
 	// Sizes contains the columns that follow from the plan.
 	Sizes Row
 	Notes []string
 }
 
-// Expect returns what the result of a program is judged by.
+// Expect returns what the result of a program is compared with.
 func (r *Rules) Expect(p *schema.Program, pl *plan.Plan, flags []fit.Flag, facts *Facts) (*Expected, error) {
 	r.load(pl, flags, facts)
 	var errs diag.List

@@ -39,7 +39,7 @@ func declareTuning(t *schema.Tuning, add func(string, schema.Formula, formula.Ki
 }
 
 // Short returns the values of flags that keep runs of a plan short. If the user set one of
-// them, there are none.
+// these flags, it returns none.
 func (r *Rules) Short(pl *plan.Plan) (map[string]formula.Value, error) {
 	short := r.bench.Runs.Get().Tuning.Short
 	for _, s := range short {
@@ -55,7 +55,7 @@ func (r *Rules) Short(pl *plan.Plan) (map[string]formula.Value, error) {
 			continue
 		}
 		values[s.Flag] = r.eval(shortTable+s.Flag, &errs)
-		r.set(s.Flag, values[s.Flag]) // for the next ones
+		r.set(s.Flag, values[s.Flag]) // later ones may depend on it
 	}
 	return values, errs.Err()
 }
@@ -81,7 +81,7 @@ type Setting struct {
 	// Values are the values to try. Default is the index of the one in the plan.
 	Values  []formula.Value
 	Default int
-	// Source describes where the program uses the value, or who set the values.
+	// Source says where the program uses the value, or who set the values.
 	Source string
 }
 
@@ -189,7 +189,7 @@ func (r *Rules) values(s *schema.Schema, set *Setting, k *schema.Knob, pl *plan.
 		}
 	}
 	if k.Folder != "" {
-		entries, _ := os.ReadDir(k.Folder) // without it, there are no such devices
+		entries, _ := os.ReadDir(k.Folder) // if it does not exist, there are no such devices
 		for _, e := range entries {
 			set.Values = append(set.Values, formula.Text(e.Name()))
 		}

@@ -15,8 +15,8 @@ import (
 	"kvbench/engine/plan"
 )
 
-// planned returns a plan with all flags of a release. Those in set have these values,
-// those in given were set by the user.
+// planned returns a plan with all flags of a release. Flags in set have those values; flags
+// in given were set by the user.
 func planned(t *testing.T, release string, set map[string]any, given ...string) *plan.Plan {
 	t.Helper()
 	n := &load(t).Nixlbench
@@ -50,7 +50,7 @@ func rulesOf(t *testing.T, release, backend string) *nixlbench.Rules {
 	return r
 }
 
-// TestShort checks the flags that keep runs short: about 2 GiB are timed.
+// TestShort checks the flags that keep runs short, with about 2 GiB in the timed part.
 func TestShort(t *testing.T) {
 	const newest = "main-2026-08-21"
 	for _, test := range []struct {

@@ -160,7 +160,7 @@ func (f *Frame) missing(req *Request, err error) error {
 	return diag.List(list)
 }
 
-// minLarge is the smallest number that is blamed for a result that is too large.
+// minLarge is the smallest number that a message names as the cause of a result that is too large.
 const minLarge = 1 << 31
 
 // tooLarge returns an error about the largest number in a configuration, if the user set

@@ -7,7 +7,7 @@ import (
 )
 
 // Held is a frame for requests that differ only in the values of some names and in facts. It
-// keeps all values that do not depend on what differs. It cannot be loaded.
+// keeps all values that do not depend on these differences. It cannot be loaded.
 type Held struct {
 	*Frame
 	space *formula.Space // in which first the names vary, then the facts

@@ -278,7 +278,7 @@ func (l *Layers) begin(req *Request, warnings *diag.List) error {
 	return l.checkBase()
 }
 
-// The numbers of those varying inputs of transfers that are no fields.
+// The numbers of the varying inputs of transfers that are not fields.
 const (
 	rankVaries = iota
 	groupVaries
@@ -441,7 +441,7 @@ func (l *Layers) count(req *Request, warnings *diag.List) ([]*Request, error) {
 
 // stageFacts evaluates the folds over a stage.
 func (l *Layers) stageFacts(st *stage) (err error) {
-	if len(st.facts) > 0 { // then only some of them may have varied
+	if len(st.facts) > 0 { // only some of them may have varied since then
 		for _, v := range l.live {
 			st.facts[v.fact] = l.ofModel[v.fact]
 		}

@@ -9,10 +9,10 @@ import (
 	"kvbench/engine/formula"
 )
 
-// Points evaluates the layers of requests that differ only in the values of axes. What is
-// computed from the layers is kept between requests. The axes are of two sorts: those that
-// only change numbers vary, and only what depends on them is computed again; the others
-// also change which layers there are, or what the ranks are. There is one [Layers] for each
+// Points evaluates the layers of requests that differ only in the values of axes. Values
+// computed from the layers are kept between requests. There are two kinds of axes. Some
+// change only numbers; these vary, and only what depends on them is computed again. The
+// others also change which layers or ranks there are. There is one [Layers] for each
 // combination of their values.
 type Points struct {
 	*Program
@@ -25,7 +25,7 @@ type Points struct {
 	alone *Layers
 }
 
-// keptLayers are the layers for a combination of values of the axes that do not vary.
+// keptLayers contains the layers for one combination of values of the axes that do not vary.
 type keptLayers struct {
 	*Layers
 	at       []int // by number, the index of the value that the axis has
@@ -99,7 +99,7 @@ func (p *Program) fixedRefs(isSet func(field string) bool) []formula.Ref {
 	return refs
 }
 
-// ofSides reports whether a field has a value of its own on the destination's side.
+// ofSides reports whether a field has a separate value on the destination's side.
 func (p *Program) ofSides(field string) bool {
 	return p.cache.pairing != nil && slices.ContainsFunc(p.cache.pairing.fields, func(f sideField) bool { return f.field == field })
 }
@@ -191,8 +191,8 @@ func (k *keptLayers) move(pt *Points, at []int) (moved bool) {
 	return moved
 }
 
-// hold reports whether the requirements that depend on axes hold as before, or do not hold.
-// If not, the layers are evaluated anew for the messages.
+// hold reports whether the requirements that depend on axes still have their earlier
+// outcomes. If not, the layers are evaluated anew for the messages.
 func (k *keptLayers) hold() bool {
 	for l := k.Layers; l != nil; l = l.other {
 		for i := range l.checks {

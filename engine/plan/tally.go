@@ -43,8 +43,8 @@ const (
 	otherRoot // of the destination's side
 )
 
-// standIns are the stand-ins of a fold with the folds that are computed anew under them.
-// Several folds may have the same.
+// standIns are the stand-ins of a fold, with the folds that are computed anew under them.
+// Several folds may have the same stand-ins.
 type standIns struct {
 	list  []standIn
 	needs []*fold
@@ -137,8 +137,8 @@ func (c *cache) addStandIns(f *fold) {
 	f.under = int16(i + 1)
 }
 
-// tally is what is evaluated of a model's layers for a request. It is kept for the next
-// request if that differs only in the values of varying fields.
+// tally contains what has been evaluated from a model's layers for a request. It is kept for
+// the next request if that differs only in the values of varying fields.
 type tally struct {
 	space *formula.Space
 	// base is the frame for values that do not differ between layers and stages.
@@ -150,7 +150,7 @@ type tally struct {
 	ends    []int
 	rates   []rate
 	stages  []stage
-	largest bool // whether only the largest stage is wanted
+	largest bool // whether only the largest stage is needed
 	like    map[string]*stage
 	chosen  []*stage // those to plan for
 	// first is false if only what depends on varying fields must be evaluated again.

@@ -57,8 +57,7 @@ type Options struct {
 	// Match names the columns by which points are matched with those of the
 	// baseline; nil means that the whole plans must match.
 	Match []string
-	// Gate limits how much worse than the baseline the results may be; nil means
-	// that they are only shown.
+	// Gate limits how much worse than the baseline the results may be; nil means no limit.
 	Gate *Gate
 }
 

@@ -2,20 +2,20 @@ package report
 
 import "math"
 
-// moved is what a request moved in a measurement: descriptors, bytes, and its time.
+// moved is the number of descriptors and bytes of a measured request, and its time.
 type moved struct{ n, bytes, us float64 }
 
-// cost is the fitted time of a request: a start, a time for each descriptor, and the bytes
-// over a bandwidth. A part that the measurements do not show is 0, infinite for the
-// bandwidth.
+// cost is a formula for the time of a request, fitted to measurements: a time to start, plus
+// a time for each descriptor, plus the bytes divided by a bandwidth. If the measurements do
+// not show one of the times, it is 0; if they do not show the bandwidth, it is infinite.
 type cost struct {
 	startUs, descriptorUs float64
 	rate                  float64 // bytes per us
 	// err is the typical relative error of the fitted times (root of the mean square).
 	err    float64
 	points int
-	// together reports that the start is counted in the descriptors, because all
-	// requests have the same number of them.
+	// together reports that the time of a descriptor includes a share of the start, because
+	// all requests have the same number of descriptors.
 	together bool
 }
 
@@ -33,7 +33,7 @@ func (c *cost) us(n, bytes float64) float64 {
 }
 
 // fitCost fits the cost to measurements by least squares of the relative errors. If the
-// measurements do not determine it, it returns nil and why.
+// measurements do not determine it, it returns nil and the reason.
 func fitCost(list []moved) (*cost, string) {
 	if len(list) < leastPoints {
 		return nil, "a fit needs at least 4 trusted points"
@@ -43,7 +43,7 @@ func fitCost(list []moved) (*cost, string) {
 		counts, sizes = append(counts, m.n), append(sizes, m.bytes/m.n)
 	}
 	if !differ(sizes) {
-		return nil, "all I/Os have the same size, so the cost of one and the bandwidth cannot be told apart"
+		return nil, "all I/Os have the same size, so the cost of an I/O cannot be separated from the bandwidth"
 	}
 	parts := []func(moved) float64{
 		func(m moved) float64 { return m.n },
@@ -54,7 +54,7 @@ func fitCost(list []moved) (*cost, string) {
 		parts = append(parts, func(m moved) float64 { return 1 })
 	}
 	best := cost{err: math.Inf(1)}
-	// All parts, else as many as are certain.
+	// Fit all parts or, if some are uncertain, as many as possible.
 	for size := len(parts); size > 0 && math.IsInf(best.err, 1); size-- {
 		for set := 1; set < 1<<len(parts); set++ {
 			var use []int
@@ -99,7 +99,7 @@ func differ(list []float64) bool {
 	return false
 }
 
-// leastSquares fits the chosen parts. It reports false if a part is negative or not certain.
+// leastSquares fits the chosen parts. It returns false if a part is negative or uncertain.
 func leastSquares(list []moved, parts []func(moved) float64, use []int) (x []float64, err float64, ok bool) {
 	k := len(use)
 	rows := make([][]float64, len(list))
@@ -157,7 +157,7 @@ func leastSquares(list []moved, parts []func(moved) float64, use []int) (x []flo
 }
 
 // invert replaces the right half of a matrix by the inverse of its left half, whose
-// diagonal is 1. It reports false if that is all but singular.
+// diagonal is 1. It returns false if that half is nearly singular.
 func invert(a [][]float64) bool {
 	k := len(a)
 	for j := range k {

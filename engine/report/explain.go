@@ -135,7 +135,7 @@ func unit(u string) string {
 type tree struct {
 	w    io.Writer
 	seen map[int]bool
-	// chosen contains the steps to explain; nil means all.
+	// chosen contains the steps to explain; nil means all steps.
 	chosen map[int]bool
 	ids    map[*plan.Step]int
 	byText map[string]int
@@ -164,7 +164,7 @@ func (t *tree) id(s *plan.Step) int {
 	return id
 }
 
-// isGiven reports whether a step is not computed from anything.
+// isGiven reports whether a step is an input rather than computed from other values.
 func isGiven(s *plan.Step) bool {
 	return s.Formula == "" || len(s.Parts) == 0 && s.Values == s.Formula && s.Origin != ""
 }

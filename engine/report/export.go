@@ -13,8 +13,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Listing shows results as they are in a file, a row for each row of nixlbench's table. A
-// result without a table has one row.
+// Listing shows the results in a file, with a row for each row of nixlbench's table. A result
+// without a table has one row.
 type Listing struct {
 	columns []column
 	only    []condition
@@ -27,7 +27,7 @@ type condition struct {
 	value  string
 }
 
-// nameOfFile is the name of the column for the file that a result is in.
+// nameOfFile is the name of the column with the file that a result is in.
 const nameOfFile = "file"
 
 // RowColumns returns the names of the columns that rows can have.
@@ -58,8 +58,8 @@ func rowColumns(s *schema.Schema) []column {
 	return append(all, column{name: nameOfFile})
 }
 
-// NewListing returns the rows with these columns, or with the usual ones if there are
-// none, of the results that have all the values in only, by column.
+// NewListing returns a listing with these columns, or the usual ones if there are none. It
+// contains the results that have all the values in only, which are by column.
 func NewListing(s *schema.Schema, columns []string, only [][2]string, files int) *Listing {
 	all := rowColumns(s)
 	if columns == nil {
@@ -128,14 +128,14 @@ type row struct {
 	base  line
 }
 
-// Has reports whether a result, or any of its rows, has all the values that are asked for.
+// Has reports whether a result, or any of its rows, has all the requested values.
 func (r *Listing) Has(rec *runner.Brief) bool {
 	has := false
 	r.each(rec, func(*row) { has = true })
 	return has
 }
 
-// each calls f for each row that has all the values that are asked for.
+// each calls f for each row that has all the requested values.
 func (r *Listing) each(rec *runner.Brief, f func(*row)) {
 	one := row{point: Point{rec}}
 	one.line.point, one.base.point = one.point, one.point
@@ -202,7 +202,7 @@ func (a *appender) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// JSON appends the rows of a result as lines with an object each.
+// JSON appends the rows of a result as JSON objects, one per line.
 func (r *Listing) JSON(out []byte, rec *runner.Brief) []byte {
 	r.each(rec, func(of *row) {
 		for i := range r.columns {
@@ -248,7 +248,7 @@ func appendJSON(out []byte, v any) []byte {
 	return append(out, diag.Escaped(text)...)
 }
 
-// hashShown is the number of digits of a hash that are shown to people.
+// hashShown is the number of digits of a hash that text for people shows.
 const hashShown = 12
 
 // Text appends the rows of a result as lines for [Aligned].

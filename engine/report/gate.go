@@ -13,11 +13,10 @@ import (
 
 // Gate limits how much worse than a baseline results may be.
 type Gate struct {
-	// Threshold is the largest change for the worse that is accepted, as a fraction
-	// of the baseline.
+	// Threshold is the largest accepted change for the worse, as a fraction of the baseline.
 	Threshold float64
 	Metrics   []schema.Metric
-	// Confidence is that of the test for differences, in percent.
+	// Confidence is the confidence level of the test for differences, in percent.
 	Confidence int
 }
 
@@ -30,7 +29,7 @@ func (g *Gate) alpha() float64 { return 1 - float64(g.Confidence)/100 }
 // Verdict says how a measurement compares with its baseline.
 type Verdict string
 
-// The verdicts, the worst first.
+// The verdicts, worst first.
 const (
 	Regression  Verdict = "regression"
 	Broken      Verdict = "failed"       // only the baseline has a valid measurement
@@ -44,7 +43,7 @@ const (
 
 var verdicts = []Verdict{Regression, Broken, Noise, Improvement, Unchanged, NotCompared, Missing, New}
 
-// fails reports whether a verdict makes the comparison fail.
+// fails reports whether the verdict makes the comparison fail.
 func (v Verdict) fails() bool { return v == Regression || v == Broken }
 
 // compared reports whether the verdict is about two measurements.
@@ -58,19 +57,19 @@ type check struct {
 	why     string // why there is no measurement to compare
 	metric  *schema.Metric
 	measure schema.Measure
-	line    *line // the row, which is that of the baseline if the verdict is Missing
+	line    *line // the row; the baseline's row if the verdict is Missing
 	base    *line // the row of the baseline, or nil
 	change  float64
 	p       float64
 	tested  bool // whether there are enough runs for the test
 }
 
-// Judged holds the verdicts on results, the worst first.
+// Judged holds the verdicts on results, worst first.
 type Judged struct {
 	gate   *Gate
 	checks []*check
 	shown  []setting
-	sizes  []schema.Measure // those that tell rows apart
+	sizes  []schema.Measure // those that distinguish rows
 }
 
 // Judge compares results with their baseline.
@@ -107,8 +106,8 @@ func measureOf(all []schema.Measure, key string) schema.Measure {
 	return all[i]
 }
 
-// pairs returns the rows of the results with those of the baseline. Pairs that cannot
-// be compared have a verdict.
+// pairs pairs the rows of the results with those of the baseline. Pairs that cannot be
+// compared already have a verdict.
 func (r *Results) pairs(sizes []schema.Measure) []check {
 	p := &pairing{used: map[*line]bool{}}
 	if r.match != nil {
@@ -246,8 +245,8 @@ func (g *Gate) judge(c *check) bool {
 	return true
 }
 
-// leastP returns the smallest p that the test can return for two samples of these
-// sizes: that of samples that do not overlap.
+// leastP returns the smallest p that the test can return for two samples of these sizes,
+// which is its result if they do not overlap.
 func leastP(n, m int) float64 {
 	arrangements := 1.0
 	for i := 1; i <= m; i++ {
@@ -256,7 +255,7 @@ func leastP(n, m int) float64 {
 	return 2 / arrangements
 }
 
-// leastRuns returns the number of runs in each file that the test needs at least.
+// leastRuns returns the minimum number of runs in each file that the test needs.
 func (g *Gate) leastRuns() int {
 	n := 1
 	for leastP(n, n) >= g.alpha() {

@@ -35,8 +35,8 @@ func (j *Judged) Notes(now string) []*diag.Diag {
 	var list []*diag.Diag
 	untested := j.untested()
 	if untested > 0 {
-		list = append(list, diag.Notef(at, "%s of %d cannot tell noise from change: at %d%% confidence, the %s needs at least %d runs in each file",
-			plural(untested, "comparison"), j.compared(), j.gate.Confidence, TestName, j.gate.leastRuns()).
+		list = append(list, diag.Notef(at, "%d of %s cannot tell noise from change: at %d%% confidence, the %s needs at least %d runs in each file",
+			untested, plural(j.compared(), "comparison"), j.gate.Confidence, TestName, j.gate.leastRuns()).
 			WithHint("repeat each point with '--repeat %d'", j.gate.leastRuns()+1))
 	}
 	for _, m := range j.gate.Metrics {
@@ -152,7 +152,7 @@ func (j *Judged) rows(row func(...string)) {
 	}
 }
 
-// sizes returns the row that shows the sizes. A row that failed has none.
+// sizes returns the row whose sizes are shown. A row that failed has no sizes.
 func (c *check) sizes() *line {
 	if len(c.line.rows) == 0 && c.base != nil {
 		return c.base

@@ -20,8 +20,8 @@ import (
 // MaxPageRows is the maximum number of rows of a sweep on a page.
 const MaxPageRows = 100_000
 
-// Grid is a table of plans or transfers to be shown on a page: rows of the values of the
-// columns, each a number, a text, or nil.
+// Grid is a table of plans or transfers to show on a page. Each value in its rows is a
+// number, a text, or nil.
 type Grid struct {
 	Columns []string
 	Rows    [][]any
@@ -82,8 +82,8 @@ type gridPage struct {
 	list    []*webpage.Column
 }
 
-// GridHTML writes a page of a grid: a chart for each row of the view, against each of the
-// columns that vary and are not computed.
+// GridHTML writes a page that shows a grid. It has a chart for each row of the view, against
+// each of the columns that vary and are not computed.
 func GridHTML(w io.Writer, kind, many string, view schema.View, g *Grid, s *schema.Schema) error {
 	b := newGridPage(view, g, s)
 	p := &webpage.Page{Kind: kind, Title: b.title(), About: []string{counted(len(g.Rows), strings.TrimSuffix(many, "s"))}, Answer: b.answer(), Data: b.data(kind, many)}
@@ -98,7 +98,7 @@ func newGridPage(view schema.View, g *Grid, s *schema.Schema) *gridPage {
 	return b
 }
 
-// add adds a column: of numbers if all of its values are.
+// add adds a column. If all values are numbers, it is a column of numbers.
 func (b *gridPage) add(i int, name string) {
 	c := &webpage.Column{Key: name, Label: name}
 	switch name {
@@ -192,8 +192,8 @@ func (b *gridPage) axes() []string {
 	return append(numbers, texts...)
 }
 
-// ofModel reports whether a text follows from the model, such as the names of its groups of
-// layers.
+// ofModel reports whether the model determines a column of texts, such as the names of groups
+// of layers.
 func (b *gridPage) ofModel(c *webpage.Column) bool {
 	model := b.columns[schema.NameParam]
 	if c == model || model == nil || c.Words == nil || !model.Varies() {
@@ -232,7 +232,7 @@ func (b *gridPage) data(kind, many string) *webpage.Data {
 		if n <= maxFacet {
 			d.Facets = append(d.Facets, name)
 		}
-		// Marks show the axis that has the most values of those that are not the first chart's.
+		// Marks show the axis that has the most values, other than the first chart's axis.
 		if i > 0 && n <= 8 && (d.Mark == "" || n > b.values(d.Mark)) {
 			d.Mark = name
 		}
@@ -279,8 +279,8 @@ func (b *gridPage) title() string {
 	return strings.Join(c.Words, ", ")
 }
 
-// answer says between which values the charted columns are, and where the time is the
-// shortest.
+// answer returns sentences with the range of each charted column, and with the point that
+// takes the shortest time.
 func (b *gridPage) answer() []string {
 	var lines, same []string
 	for _, r := range b.view.Rows {
@@ -318,7 +318,7 @@ func (b *gridPage) answer() []string {
 	return lines
 }
 
-// where says which values of the axes a row has.
+// where returns the values of the axes in a row, with their names.
 func (b *gridPage) where(row int) string {
 	var words []string
 	for _, name := range b.axes() {
@@ -336,7 +336,7 @@ func (b *gridPage) where(row int) string {
 	return strings.Join(words, ", ")
 }
 
-// cellOf formats a number of a column.
+// cellOf formats a number in a column.
 func cellOf(c *webpage.Column, x float64) string {
 	switch {
 	case math.IsNaN(x):

@@ -22,8 +22,8 @@ type measurement struct {
 	rows   int // rows that measure the value
 }
 
-// PlannerFile writes the file of a planner from the valid rows of results. It returns
-// an error if they measure none of its values.
+// PlannerFile writes a planner's file from the valid rows of results. It returns an error if
+// they measure none of the file's values.
 func (l *Listing) PlannerFile(w io.Writer, records []*runner.Brief, p *schema.Planner, s *schema.Schema) error {
 	measures := s.Nixlbench.Runs.Get().Measures
 	all := everyMeasure(s)
@@ -70,7 +70,7 @@ func pointsByMachines(records []*runner.Brief) []Point {
 	return slices.Concat(Points(groups[0]), Points(groups[1]), Points(groups[2]))
 }
 
-// takes reports whether the first run of a row has the values that are asked for.
+// takes reports whether the first run of a row has all the requested values.
 func (l *Listing) takes(r *line) bool {
 	one := &row{point: r.point, line: *r, base: line{point: r.point}}
 	for _, o := range l.only {
@@ -100,8 +100,8 @@ func (l *Listing) measures(r *line, m *schema.MeasuringRow, s *schema.Schema) bo
 // backendColumn is the column for the backend of a row.
 const backendColumn = "backend"
 
-// machines returns the number of machines of a run between two sides, or 0 if it is not
-// known: those of a job can be on different machines.
+// machines returns the number of machines in a run between two sides. It returns 0 if that is
+// not known, because the sides of a job can be on different machines.
 func machines(rec *runner.Brief) int {
 	if rec.Role != "" {
 		return 2
@@ -112,8 +112,8 @@ func machines(rec *runner.Brief) int {
 	return 0
 }
 
-// better returns the measurement that a planner's file uses: this one, which may be nil, or
-// that of a row.
+// better returns the measurement to use in a planner's file, which is either this one, which
+// may be nil, or a row's.
 func (m *measurement) better(l *line, of schema.Measure, v *schema.PlannedValue) *measurement {
 	numbers := l.numbers(of)
 	if len(numbers) == 0 {
@@ -163,7 +163,7 @@ func headingOf(m schema.Measure) string {
 	return m.Key
 }
 
-// PlannerBriefs returns an extractor for what the file of a planner needs.
+// PlannerBriefs returns an extractor for the values that a planner's file needs.
 func (l *Listing) PlannerBriefs(p *schema.Planner, s *schema.Schema) *runner.Briefs {
 	needs := map[string]bool{backendColumn: true}
 	for _, v := range p.Values {

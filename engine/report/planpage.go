@@ -14,15 +14,15 @@ import (
 	"kvbench/engine/webpage"
 )
 
-// PlanPage is what a page shows of a model and a configuration: its plans, and what its
-// layers hold, if that is known.
+// PlanPage is what a page shows about a model and a configuration: the plans and, if known,
+// what the layers hold.
 type PlanPage struct {
 	Plans  []*plan.Plan
 	Layers []*plan.LayerTable
 }
 
 // PlansHTML writes plans as a page. It shows their commands unless they have no flags. With
-// several plans, charts compare the columns of the grid that are rows of charts.
+// several plans, it has charts of the grid that compare them.
 func PlansHTML(w io.Writer, kind string, view, charts schema.View, list []PlanPage, g *Grid, s *schema.Schema) error {
 	p := &webpage.Page{Kind: kind, About: []string{}}
 	for _, one := range list {
@@ -98,10 +98,10 @@ func planSection(view schema.View, pl *plan.Plan) (webpage.Section, error) {
 	return s, nil
 }
 
-// layersSection shows what the layers of each kind hold. The last sum is shaded by its
-// share.
+// layersSection shows what the layers of each kind hold. The last sum is shaded by its share
+// of the total.
 func layersSection(tables []*plan.LayerTable) webpage.Section {
-	s := webpage.Section{Title: "Layers by kind", Intro: "What each layer holds, and all layers of its kind. Stronger colors are larger shares."}
+	s := webpage.Section{Title: "Layers by kind", Intro: "What each layer holds, and all layers of its kind. Stronger colors mean larger shares."}
 	for _, t := range tables {
 		s.Tables = append(s.Tables, layersTable(t))
 	}
@@ -191,7 +191,8 @@ func TransfersHTML(w io.Writer, view schema.View, list []Transfer) error {
 
 func modelNameOf(t *Transfer) string { return t.Request.Model.Name }
 
-// transferSection shows the values of a transfer, and its pairs of ranks that move the same.
+// transferSection shows the values of a transfer, and a row for each set of pairs of ranks
+// that move the same amount.
 func transferSection(view schema.View, t *Transfer) (webpage.Section, error) {
 	s := webpage.Section{Title: modelNameOf(t)}
 	if file := t.Request.Config.File; file != "" {
@@ -219,10 +220,10 @@ func transferSection(view schema.View, t *Transfer) (webpage.Section, error) {
 	return s, nil
 }
 
-// matrixSection shows what each rank sends to each other, in bytes, and what all of a rank's
-// pairs move.
+// matrixSection shows how many bytes each rank sends to each other rank, and the totals of
+// each rank.
 func matrixSection(t *Transfer) webpage.Section {
-	s := webpage.Section{Title: "From rank to rank", Intro: "Each row is a source, each column a destination. Stronger colors are larger."}
+	s := webpage.Section{Title: "From rank to rank", Intro: "Each row is a source, and each column is a destination. Stronger colors mean more bytes."}
 	if len(t.Sources) > maxMatrix || len(t.Destinations) > maxMatrix {
 		s.Intro = fmt.Sprintf("%d sources and %d destinations are too many for a matrix: use --format csv.", len(t.Sources), len(t.Destinations))
 		return s

@@ -311,7 +311,7 @@ func tuningPage(p *page, s *schema.Schema) {
 	for _, short := range t.Short {
 		p.row("`--"+short.Flag+"`", "`"+short.Value.Text+"`")
 	}
-	p.text("\n## Combinations that are not tried\n\nThose that break a [limit](limits.md), and those for which this does not hold:")
+	p.text("\n## Combinations that are not tried\n\nkvbench does not try combinations that break a [limit](limits.md), or for which one of these conditions does not hold:")
 	p.table("must hold", "otherwise")
 	for _, limit := range t.Require {
 		p.row("`"+limit.Require.Text+"`", limit.Message)

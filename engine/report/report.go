@@ -99,7 +99,7 @@ func valueText(r schema.Row, v formula.Value, pl *plan.Plan) string {
 	return diag.Printable(text)
 }
 
-// isOmitted reports whether a row is omitted for the value that it shows.
+// isOmitted reports whether a row is omitted because of its value.
 func isOmitted(r schema.Row, v formula.Value) bool {
 	return r.Unless != nil && v.Text() == *r.Unless
 }

@@ -30,7 +30,7 @@ type PageOptions struct {
 	FirstToken int64
 }
 
-// maxPagePoints is the maximum number of points on a page.
+// maxPagePoints is the maximum number of points that a page shows.
 const maxPagePoints = 100_000
 
 // The keys of columns that are computed here.
@@ -55,15 +55,15 @@ type resultsPage struct {
 	schema *schema.Schema
 	of     *schema.Page
 	shown  []setting
-	// main are the shown settings that vary and are rows of the view; rest are the others
-	// that vary and do not follow from those before them.
+	// main contains the shown settings that vary and are rows of the view. rest contains the
+	// others that vary, except those that earlier settings determine.
 	main, rest []setting
 	points     []*pagePoint
 	columns    []*webpage.Column
 	byKey      map[string]*webpage.Column
 }
 
-// pagePoint is a line of the results with its numbers.
+// pagePoint is a line of the results, with its numbers.
 type pagePoint struct {
 	point   Point
 	line    *line
@@ -155,6 +155,9 @@ func (b *resultsPage) pointOf(all []schema.Measure, point Point, l, base *line) 
 		}
 	}
 	p.command = commandOf(point)
+	if p.reason == "" && !(p.get(b.of.Bandwidth) > 0) {
+		p.reason = "its bandwidth is not a positive, finite number"
+	}
 	p.request = math.NaN()
 	if bytes := b.requestBytes(point); p.get(b.of.Bandwidth) > 0 {
 		p.request = bytes / p.get(b.of.Bandwidth) / 1000
@@ -204,8 +207,8 @@ func reasonOf(point Point, l *line) string {
 	return strings.Join(reasons, "; ")
 }
 
-// commandOf returns the words of a point's commands, quoted for a shell; a line ends between
-// commands.
+// commandOf returns the words of a point's commands, quoted for a shell, with a newline
+// between commands.
 func commandOf(point Point) []string {
 	for _, rec := range point {
 		var words []string
@@ -224,7 +227,7 @@ func commandOf(point Point) []string {
 	return nil
 }
 
-// assume takes the link and the time to the first token from the plans, if all agree.
+// assume uses the link and the time to the first token of the plans, if all plans agree.
 func (b *resultsPage) assume() {
 	links := Links(b.schema)
 	same := func(name string) (any, bool) {
@@ -257,8 +260,8 @@ func (b *resultsPage) assume() {
 	}
 }
 
-// Link is a link that kvbench knows: its bandwidth in bytes per second, and what a
-// descriptor costs in nanoseconds.
+// Link is a link that kvbench knows, with its bandwidth in bytes per second and the cost of a
+// descriptor in nanoseconds.
 type Link struct{ Rate, Cost int64 }
 
 // Links returns the known links by name.
@@ -281,7 +284,7 @@ func (b *resultsPage) linkName() string {
 	return fmt.Sprintf("%s (%s)", diag.Printable(b.Link), shortest(b.linkRate())+" GB/s")
 }
 
-// about says where the results are from.
+// about returns texts that say where the results are from.
 func (b *resultsPage) about() []string {
 	about := []string{counted(len(b.points), "point")}
 	var hosts, days []string
@@ -411,7 +414,7 @@ func (b *resultsPage) data(view schema.View) *webpage.Data {
 	b.divide(view)
 	d.Facets, d.Mark = b.facets()
 	d.Apart = []string{size, count}
-	// The columns of tables: settings that tell points apart, and sizes.
+	// The tables have these columns: settings that distinguish points, and sizes.
 	var head []string
 	for _, s := range slices.Concat(b.main, b.rest) {
 		head = append(head, s.key)
@@ -431,7 +434,7 @@ func (b *resultsPage) data(view schema.View) *webpage.Data {
 		},
 		{
 			ID: "bandwidth-by-batch", Title: "Bandwidth by I/Os in a request", X: []string{count}, Y: []string{bandwidth}, Lines: link,
-			Note:    "Higher is better. If bandwidth grows with the number of I/Os in a request, the start of a request takes much of its time.",
+			Note:    "Higher is better. If bandwidth grows with the number of I/Os in a request, starting a request takes much of its time.",
 			Columns: table(bandwidth, ofLink),
 		},
 		{
@@ -441,18 +444,18 @@ func (b *resultsPage) data(view schema.View) *webpage.Data {
 		},
 		{
 			ID: "phases", Title: "Where the time of a request goes", Split: true, X: []string{size}, Y: phases,
-			Note:    "The median of each phase, by I/O size. To the right is the sum. Long prepare and post phases mean that descriptors cost more than bytes.",
+			Note:    "The median of each phase, by I/O size. The sum is on the right. Long prepare and post phases mean that descriptors cost more than bytes.",
 			Columns: table(phases...),
 		},
 		{
 			ID: "comparison", Title: "Compared with the baseline", X: []string{size, count}, Y: []string{ratio},
-			Note:    "Bandwidth, and the baseline's. Above the line, the new results are faster.",
-			Lines:   []webpage.Line{{Value: 1, Label: "as the baseline"}},
+			Note:    "Bandwidth divided by the baseline's. Above the line, the new results are faster.",
+			Lines:   []webpage.Line{{Value: 1, Label: "same as the baseline"}},
 			Columns: table(bandwidth, base, ratio, tail),
 		},
 		{
 			ID: "plan", Title: "Plan and measurement: one request's cache", Label: "Time", X: []string{size, count}, Y: b.some(request, planned, peak),
-			Note:    "Lower is better. How long the cache of one request takes at the measured bandwidth: what the plan moves for it, of one rank if the plan is for one.",
+			Note:    "Lower is better. How long the cache of one request takes at the measured bandwidth. If the plan is for one rank, this is the part of that rank.",
 			Lines:   b.target(),
 			Columns: table(request, planned, peak, share),
 		},
@@ -475,7 +478,7 @@ func (b *resultsPage) some(keys ...string) []string {
 	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return b.byKey[key].IsEmpty() })
 }
 
-// settingColumn adds the column of a setting: of numbers if all of its values are.
+// settingColumn adds the column of a setting. If all values are numbers, it is a column of numbers.
 func (b *resultsPage) settingColumn(s setting) {
 	c := b.column(s.key, s.label, webpage.UnitText)
 	var numbers webpage.Numbers
@@ -500,7 +503,7 @@ func (b *resultsPage) settingColumn(s setting) {
 	}
 }
 
-// wordOf returns the value of a setting as in a column, where "" is none.
+// wordOf returns the value of a setting as a column shows it, with "" for none.
 func wordOf(s setting, p Point) string {
 	v, ok := p[0].Value(s.of.From, s.of.Name)
 	if !ok || v == nil {
@@ -509,7 +512,7 @@ func wordOf(s setting, p Point) string {
 	return diag.Printable(text(v))
 }
 
-// divide finds the settings that tell points apart.
+// divide finds the settings that distinguish points.
 func (b *resultsPage) divide(view schema.View) {
 	var others []setting
 	for _, s := range b.shown {
@@ -525,7 +528,7 @@ func (b *resultsPage) divide(view schema.View) {
 	b.rest = b.apart(others, b.main)
 }
 
-// apart returns the settings that do not follow from those in by and from those before them.
+// apart returns the settings that are not determined by those in by and by earlier ones.
 func (b *resultsPage) apart(list, by []setting) []setting {
 	var kept []setting
 	for _, s := range list {
@@ -554,7 +557,8 @@ func (b *resultsPage) follows(s setting, by []setting) bool {
 const maxFacet = 200
 
 // facets returns the settings by which points can be chosen, and the one by which they are
-// marked at first: that with the fewest values of those that differ between runs of one plan.
+// marked at first. Of those that differ between runs of one plan, this is the one with the
+// fewest values.
 func (b *resultsPage) facets() (keys []string, mark string) {
 	least := math.MaxInt
 	for _, s := range slices.Concat(b.main, b.rest) {
@@ -582,7 +586,7 @@ func (b *resultsPage) facets() (keys []string, mark string) {
 	return keys, mark
 }
 
-// lines returns the line of the link.
+// lines returns the horizontal line for the link's bandwidth.
 func (b *resultsPage) lines() []webpage.Line {
 	if b.LinkRate == 0 {
 		return nil
@@ -590,7 +594,7 @@ func (b *resultsPage) lines() []webpage.Line {
 	return []webpage.Line{{Value: b.linkRate(), Label: b.linkName()}}
 }
 
-// target returns the line of the time to the first token.
+// target returns the horizontal line for the time to the first token.
 func (b *resultsPage) target() []webpage.Line {
 	if b.FirstToken == 0 {
 		return nil
@@ -598,7 +602,7 @@ func (b *resultsPage) target() []webpage.Line {
 	return []webpage.Line{{Value: float64(b.FirstToken), Label: "time to the first token (" + microsOf(float64(b.FirstToken)) + ")"}}
 }
 
-// compared adds the columns of the comparison with the baseline.
+// compared adds the columns that compare points with the baseline.
 func (b *resultsPage) compared(number func(key, label, unit string, of func(*pagePoint) float64) string) (base, ratio, tail string) {
 	all := everyMeasure(b.schema)
 	find := func(key string) schema.Measure {
@@ -617,7 +621,7 @@ func (b *resultsPage) compared(number func(key, label, unit string, of func(*pag
 	return base, ratio, tail
 }
 
-// costFit is a fit with the points that it is for.
+// costFit is a fit, with the points that it applies to.
 type costFit struct {
 	labels []string          // of the settings in which fits differ
 	names  []string          // the same, with the names of those that are numbers
@@ -629,8 +633,8 @@ type costFit struct {
 	most, lo, hi float64
 }
 
-// fits fits the cost of a descriptor for each combination of settings that do not follow
-// from the plan.
+// fits fits the cost of a descriptor for each combination of settings that the plan does not
+// determine.
 func (b *resultsPage) fits() []*costFit {
 	var by []setting
 	for _, s := range b.shown {
@@ -670,7 +674,7 @@ func (b *resultsPage) fits() []*costFit {
 	return list
 }
 
-// named returns the value of a setting, with its name if it says nothing without it.
+// named returns the value of a setting, with its name if the value means nothing without it.
 func (b *resultsPage) named(s setting, cell string) string {
 	if b.byKey[s.key].Words == nil || cell == none || cell == "true" || cell == "false" {
 		return s.label + " " + cell

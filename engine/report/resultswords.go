@@ -75,7 +75,8 @@ func (b *resultsPage) best(points []*pagePoint) *pagePoint {
 	return best
 }
 
-// answer says which setting is the fastest, how far it is from the link, and what limits it.
+// answer returns sentences that say which setting is the fastest, how far it is from the
+// link's bandwidth, and what limits it.
 func (b *resultsPage) answer(fits []*costFit) (lines, command []string) {
 	bad := b.untrusted()
 	best := b.best(b.points)
@@ -121,15 +122,15 @@ func (b *resultsPage) answer(fits []*costFit) (lines, command []string) {
 	return lines, best.command
 }
 
-// distance says what the best bandwidth is to the link.
+// distance returns a sentence that compares the best bandwidth with the link's.
 func (b *resultsPage) distance(rate float64) string {
 	switch share := rate / b.linkRate(); {
 	case b.LinkRate == 0:
 		return "To see how far this is from the link, name it with --link, or set --bandwidth."
 	case share > 1:
-		return "This is more than the link can move: check the name of the link, and whether the I/O happened."
+		return "This is more than the link can move, so check the name of the link, and whether the I/O happened."
 	case share < 0.05:
-		return "This is less than a twentieth of the link: check the name of the link, and which path the data took."
+		return "This is less than a twentieth of the link's bandwidth, so check the name of the link, and which path the data took."
 	case share > 0.9:
 		return "The link is the limit, so no setting can be much faster."
 	default:
@@ -137,7 +138,7 @@ func (b *resultsPage) distance(rate float64) string {
 	}
 }
 
-// limit says what the fit of the best point's group tells about its time.
+// limit returns a sentence about what takes the best point's time, based on the fit for its group.
 func (b *resultsPage) limit(best *pagePoint, fits []*costFit) string {
 	f := b.fitOf(best, fits)
 	if f == nil || f.cost == nil {
@@ -148,7 +149,7 @@ func (b *resultsPage) limit(best *pagePoint, fits []*costFit) string {
 	own := n*f.cost.descriptorUs + f.cost.startUs
 	share := own / f.cost.us(n, bytes)
 	if share < 0.05 {
-		return "The bytes take almost all of its time, the posting of I/Os almost none."
+		return "Moving the bytes takes almost all of its time, and posting the I/Os almost none."
 	}
 	return fmt.Sprintf("Posting its I/Os takes about %s of its time. Larger or fewer I/Os would reduce this.", percentOf(share))
 }
@@ -203,7 +204,7 @@ func (b *resultsPage) sections(fits []*costFit) []webpage.Section {
 	return list
 }
 
-// bestOfEach is the table of the fastest point of each model, backend, and so on.
+// bestOfEach returns the table with the fastest point for each model, backend, and so on.
 func (b *resultsPage) bestOfEach() webpage.Section {
 	groups := map[string][]*pagePoint{}
 	var order []string
@@ -249,7 +250,7 @@ func (b *resultsPage) bestHead() []webpage.Cell {
 	return head
 }
 
-// bestRow is the row of the fastest of some points, which agree in the main settings.
+// bestRow returns the row for the fastest of some points, which agree in the main settings.
 func (b *resultsPage) bestRow(points []*pagePoint) []webpage.Cell {
 	var row []webpage.Cell
 	for _, cell := range labels(b.main, points[0].point) {
@@ -316,8 +317,11 @@ func (b *resultsPage) rateOfBest(points []*pagePoint) float64 {
 	return 0
 }
 
-// fitted is the table of the fitted costs.
+// fitted returns the table of the fitted costs.
 func (b *resultsPage) fitted(fits []*costFit) webpage.Section {
+	if why := fits[0].why; !slices.ContainsFunc(fits, func(f *costFit) bool { return f.cost != nil || f.why != why }) {
+		return webpage.Section{Title: "Cost of an I/O", Intro: "Not fitted: " + why + "."}
+	}
 	var by []string
 	for _, s := range b.shown {
 		if _, ok := fits[0].where[s.key]; ok {
@@ -367,19 +371,16 @@ func (b *resultsPage) fitted(fits []*costFit) webpage.Section {
 		t.Rows = append(t.Rows, row)
 	}
 	if together {
-		t.Note = strings.TrimSpace("Where all requests have the same number of I/Os, the start is counted in the cost of an I/O. " + t.Note)
-	}
-	if len(fits) == 1 && fits[0].cost == nil {
-		return webpage.Section{Title: "Cost of an I/O", Intro: "Not fitted: " + fits[0].why + "."}
+		t.Note = strings.TrimSpace("If all requests have the same number of I/Os, the cost of an I/O includes a share of the start. " + t.Note)
 	}
 	return webpage.Section{
 		Title:  "Cost of an I/O",
-		Intro:  "What an I/O (a descriptor) costs, however small, and the bandwidth that is left for its bytes. Fitted to the trusted points by least squares of the relative errors.",
+		Intro:  "The fixed cost of each I/O (descriptor), and the bandwidth at which its bytes then move, fitted to the trusted points by least squares of the relative errors.",
 		Tables: []webpage.Table{t},
 	}
 }
 
-// partOf describes a part of a fitted time.
+// partOf formats a part of a fitted time.
 func partOf(us float64) string {
 	if us == 0 {
 		return "too small to tell"
@@ -399,7 +400,7 @@ func (b *resultsPage) sortedRatios() []float64 {
 	return list
 }
 
-// change says how the results compare with the baseline, or returns "".
+// change returns a sentence that compares the results with the baseline, or "".
 func (b *resultsPage) change() string {
 	ratios := b.sortedRatios()
 	n := len(ratios)
@@ -409,7 +410,8 @@ func (b *resultsPage) change() string {
 	return fmt.Sprintf("Against the baseline: %s× in the median of %s, from %s× to %s×.", threeDigits((ratios[(n-1)/2]+ratios[n/2])/2), counted(n, "point"), threeDigits(ratios[0]), threeDigits(ratios[n-1]))
 }
 
-// againstBaseline says how many points became faster and slower, with the extremes.
+// againstBaseline returns the section that says how many points became faster and slower,
+// with the extremes.
 func (b *resultsPage) againstBaseline() webpage.Section {
 	ratios := b.sortedRatios()
 	s := webpage.Section{Title: "Compared with the baseline"}
@@ -446,19 +448,19 @@ func (b *resultsPage) againstBaseline() webpage.Section {
 	return s
 }
 
-// reasonsOf is the table of why points are not trusted.
+// reasonsOf returns the table of the reasons why points are not trusted.
 func reasonsOf(bad []*pagePoint) webpage.Section {
 	var texts []string
 	for _, p := range bad {
 		texts = append(texts, p.reason)
 	}
 	return webpage.Section{
-		Title: "Not trusted", Intro: "These points are marked with a cross in the charts. The best settings and the fits omit them.",
+		Title: "Not trusted", Intro: "These points are marked with a cross in the charts. They do not count for the best settings and the fits.",
 		Tables: []webpage.Table{tally("Why points are not trusted", "reason", texts)},
 	}
 }
 
-// notes is the table of the notes about points.
+// notes returns the table of the notes about points.
 func (b *resultsPage) notes() webpage.Section {
 	var texts []string
 	for _, p := range b.points {
@@ -470,7 +472,7 @@ func (b *resultsPage) notes() webpage.Section {
 	return webpage.Section{Title: "Notes", Tables: []webpage.Table{tally("Notes about points", "note", texts)}}
 }
 
-// tally is a table of texts, most frequent first.
+// tally returns a table that counts texts, the most frequent first.
 func tally(caption, what string, texts []string) webpage.Table {
 	counts := map[string]int{}
 	var order []string

@@ -58,8 +58,8 @@ func ranked(view schema.View, points []Point) schema.View {
 	return measuredBy(view, points)
 }
 
-// measuredBy adds a row to a view for the program that measured the points, if that is
-// not nixlbench for all of them.
+// measuredBy adds a row to a view for the program that measured the points, unless nixlbench
+// measured them all.
 func measuredBy(view schema.View, points []Point) schema.View {
 	if slices.ContainsFunc(points, func(p Point) bool { return measurer(p) != nixlbench.Program }) {
 		view.Rows = append(slices.Clone(view.Rows), schema.Row{Label: "measured by", Value: runner.NameMeasuredBy})
@@ -328,7 +328,7 @@ func appendIndented(out []byte, v any, line string) ([]byte, error) {
 	return append(out, bytes.TrimSuffix(b.Bytes(), []byte("\n"))...), err
 }
 
-// isDecimal reports whether a text is a number of JSON without a sign or an exponent.
+// isDecimal reports whether a text is a JSON number without a sign or an exponent.
 func isDecimal(text string) bool {
 	whole, fraction, ok := strings.Cut(text, ".")
 	digits := func(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
@@ -620,6 +620,9 @@ func shownStatus(p Point) string {
 	return text
 }
 
+// literally makes Markdown show a name that looks like an element of HTML.
+var literally = strings.NewReplacer("&", "&amp;", "<", "&lt;")
+
 // table writes the rows that each produces, the first of which is the heading. It may
 // call each twice, because it does not store the rows.
 func table(w io.Writer, format string, each func(row func(cells ...string))) error {
@@ -633,6 +636,9 @@ func table(w io.Writer, format string, each func(row func(cells ...string))) err
 		n := 0
 		each(func(cells ...string) {
 			p := &page{}
+			for i, c := range cells {
+				cells[i] = literally.Replace(c)
+			}
 			p.row(cells...)
 			if n++; n == 1 {
 				p.text("|%s", strings.Repeat("---|", len(cells)))

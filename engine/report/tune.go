@@ -19,7 +19,7 @@ import (
 	"kvbench/engine/tune"
 )
 
-// Tuning is the result of a search for the best settings of a plan.
+// Tuning is the result of a search for a plan's best settings.
 type Tuning struct {
 	// Plan is the plan with the default settings, and Best the one with the best.
 	Plan, Best *plan.Plan
@@ -31,7 +31,7 @@ type Tuning struct {
 	Unit    int64
 	// Ended describes why the search ended.
 	Ended string
-	// Suspect is the number of runs whose result cannot be trusted.
+	// Suspect is the number of runs whose results cannot be trusted.
 	Suspect int
 	// Link is the name of the link, or "", and Bandwidth its bandwidth in bytes per
 	// second, or 0 if it is not known.
@@ -42,7 +42,7 @@ type Tuning struct {
 	Argv    []string
 }
 
-// Labels returns the settings of a point that differ from the defaults.
+// Labels returns a point's settings that differ from the defaults.
 func Labels(settings []nixlbench.Setting, p tune.Point) []string {
 	var list []string
 	for i := range settings {
@@ -110,8 +110,8 @@ func TuningText(w io.Writer, t *Tuning) error {
 	return err
 }
 
-// valueIn returns the value of a setting in a plan. Fitting a plan may change a setting
-// that is at its default.
+// valueIn returns the value of a setting in a plan. Fitting the plan may have changed it,
+// even at its default.
 func valueIn(pl *plan.Plan, s *nixlbench.Setting) formula.Value {
 	i := slices.IndexFunc(pl.Flags, func(f fit.Flag) bool { return f.Name == s.Name() })
 	return pl.Flags[i].Value
@@ -186,7 +186,7 @@ func (t *Tuning) share(trial *tune.Trial) float64 {
 	return trial.Mean() * float64(t.Unit) / float64(t.Bandwidth)
 }
 
-// tally counts the combinations that were measured, that failed, and that were refused.
+// tally describes how many combinations were measured, failed, and were refused.
 func (t *Tuning) tally() (measured, failed, refused int) {
 	for _, trial := range t.Search.Trials {
 		switch {
@@ -203,7 +203,7 @@ func (t *Tuning) tally() (measured, failed, refused int) {
 
 func (t *Tuning) counts() string {
 	measured, failed, refused := t.tally()
-	text := fmt.Sprintf("%d runs measured %d of %d combinations", t.Search.Runs, measured, tune.Size(t.Search.Knobs))
+	text := fmt.Sprintf("%s measured %d of %d combinations", plural(t.Search.Runs, "run"), measured, tune.Size(t.Search.Knobs))
 	var more []string
 	if failed > 0 {
 		more = append(more, fmt.Sprintf("%d failed", failed))
@@ -222,7 +222,7 @@ func (t *Tuning) counts() string {
 
 func (t *Tuning) ended() string { return "The search ended because " + t.Ended + "." }
 
-// became returns what became of a combination.
+// became returns a word for the outcome of a combination.
 func became(failed, refused bool) string {
 	switch {
 	case refused:
@@ -339,8 +339,8 @@ type Candidates struct {
 	Settings []nixlbench.Setting
 	// MaxRuns is the maximum number of runs.
 	MaxRuns int
-	// First are the points that the search begins with. Refused has the reason not to
-	// run one of them, or nil.
+	// First contains the points that the search begins with. Refused contains, for each of
+	// them, the reason not to run it, or nil.
 	First   []tune.Point
 	Refused []error
 	// Command is the command of the default, as text for a shell.

@@ -87,7 +87,7 @@ func parseList(text string, tokens func(string) (int64, error)) (Lengths, error)
 	return l, nil
 }
 
-// cycle has lengths that are used in turn.
+// cycle contains lengths that are used in turn.
 type cycle struct {
 	tokens []int64
 	at     int

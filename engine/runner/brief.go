@@ -42,8 +42,8 @@ type Briefs struct {
 	// records.
 	parts map[part]*part
 
-	// commands says whether commands are kept. words contains their distinct words,
-	// most of which occur in many commands.
+	// commands says whether commands are kept. words contains their distinct words. Most
+	// words occur in many commands.
 	commands bool
 	words    []string
 	wordAt   map[string]uint32
@@ -71,7 +71,7 @@ type Brief struct {
 	Rows   []Row
 	// Notes are notes about the run, of which only the first ones are kept.
 	Notes []string
-	// Reasons are why the run is not trusted, of which only the first ones are kept.
+	// Reasons say why the run is not trusted. Only the first few are kept.
 	Reasons []string
 	values  []*part
 	command []uint32
@@ -118,8 +118,8 @@ func (b *Briefs) KeepCommands() {
 	b.commands, b.words, b.wordAt = true, []string{""}, map[string]uint32{}
 }
 
-// Commands returns the commands of the processes that were started. It returns nil if
-// the briefs do not keep commands, or if they are too long.
+// Commands returns the commands of the processes that were started. It returns nil if the
+// briefs do not keep commands, or if the commands are too long.
 func (b *Brief) Commands() [][]string {
 	var list [][]string
 	var words []string
@@ -231,8 +231,8 @@ const (
 	NameStart   = "start"
 	NameRepeat  = "repeat"
 	NameSeconds = "seconds"
-	// NameProcessors is the number of processors of the machine. The results of a job
-	// lack it.
+	// NameProcessors is the number of processors of the machine. Results of a job do not have
+	// it.
 	NameProcessors = "processors"
 	// NameArchitecture is the model's architecture.
 	NameArchitecture = "architecture"
@@ -444,7 +444,7 @@ func (b *Briefs) rows() (rows []Row, good bool) {
 	return slices.Clip(rows), good
 }
 
-// endOfCommand is the number of no word: it ends a command.
+// endOfCommand ends a command. No word has this number.
 const endOfCommand = 0
 
 // processes reads the commands of a record's processes.

@@ -15,7 +15,7 @@ type Planned struct {
 	Side int64
 	// Timeout is its time limit in seconds, or 0 if it is unlimited.
 	Timeout int64
-	// Values are what the files of a program that runs in place of nixlbench contain.
+	// Values are the values in the files of a program that runs in place of nixlbench.
 	Values map[string]formula.Value
 }
 

@@ -14,8 +14,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// collectProgram judges a run of a program in place of nixlbench. There is one process,
-// which prints JSON.
+// collectProgram judges a run of a program other than nixlbench. It has one process, which
+// prints JSON.
 func (s *Session) collectProgram(c *Collected, r *Run) error {
 	rec := c.Record
 	program := s.program(rec.Program.Name)
@@ -73,7 +73,7 @@ func (s *Session) collectProgram(c *Collected, r *Run) error {
 
 const notEnded = "the job ended, or has not reached the end of this run"
 
-// judgeProgram determines the row of a run that ended normally, and whether it can be
+// judgeProgram determines the row of a run that ended normally, and whether the row can be
 // trusted.
 func (s *Session) judgeProgram(rec *Record, program *schema.Program, out printedJSON, expected *nixlbench.Expected) {
 	row := expected.Sizes
@@ -111,8 +111,7 @@ func (s *Session) program(name string) *schema.Program {
 // printedJSON is a value that a program printed, or nil.
 type printedJSON struct{ value any }
 
-// printed returns the JSON object in a program's output, which may begin with other
-// lines.
+// printed returns the JSON object in a program's output. Other lines may come before it.
 func printed(text []byte) printedJSON {
 	for len(text) > 0 && text[0] != '{' {
 		i := bytes.IndexByte(text, '\n')
@@ -159,7 +158,7 @@ func (p printedJSON) number(path []string) (float64, bool) {
 	return f, err == nil
 }
 
-// sum returns the sum of the values at some paths, unless none of them exists.
+// sum returns the sum of the values at some paths. It returns false if none of them exists.
 func (p printedJSON) sum(paths [][]string) (sum float64, ok bool) {
 	for _, path := range paths {
 		n, has := p.number(path)

@@ -66,7 +66,7 @@ type Record struct {
 	Config    Config    `json:"config"`
 	Plan      Plan      `json:"plan"`
 	Nixlbench Nixlbench `json:"nixlbench"`
-	// Program measured the rows, unless it is nil: then nixlbench did.
+	// Program is the program that measured the rows. If it is nil, nixlbench did.
 	Program *Program `json:"program,omitempty"`
 	Host    *Host    `json:"host"`
 	// Environment contains the variables that affect nixlbench.

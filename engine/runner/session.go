@@ -89,7 +89,7 @@ type Session struct {
 	made []*made
 }
 
-// Close stops the watcher of the session's processes, and removes files that were kept
+// Close stops the watcher of the session's processes, and removes the files that were kept
 // for later runs.
 func (s *Session) Close() {
 	for _, files := range s.made {

@@ -12,10 +12,10 @@ import (
 	"kvbench/engine/nixlbench"
 )
 
-// Part is what a run of lines of a results file contains.
+// Part is the content of several consecutive lines of a results file.
 type Part struct {
-	// List and Out are for the caller of [Briefs.Each]. The memory of Out is used
-	// again after the part.
+	// List and Out are for the caller of [Briefs.Each]. The memory of Out is reused after
+	// each has returned.
 	List []*Brief
 	Out  []byte
 	// Results is the number of results.
@@ -34,12 +34,12 @@ type Part struct {
 // what it reads starts a new pool of values.
 const maxPool = 8 << 20
 
-// errEnough stops the reading of a file that does not contain results.
+// errEnough stops reading a file that does not contain results.
 var errEnough = errors.New("no results")
 
 // Each reads a results file in parallel. It calls read for each result, with the line
 // that contains it, and then each for every part of the file, in the order of the file.
-// It adds to res what is wrong with other lines. The error is about the whole file.
+// It adds what is wrong with other lines to res. The error that it returns is about the whole file.
 func (b *Briefs) Each(name string, watch input.Watch, read func(part *Part, rec *Brief, line []byte), each func(*Part) error, res *Results) error {
 	f, err := input.Open(name, watch)
 	if err != nil {
@@ -67,6 +67,8 @@ func (b *Briefs) Each(name string, watch input.Watch, read func(part *Part, rec 
 		return nil
 	case res.Bad != nil:
 		return res.Bad
+	case res.Torn:
+		return diag.Errorf(diag.Pos{File: name}, "it contains no complete result: its only line is truncated")
 	}
 	return diag.Errorf(diag.Pos{File: name}, "it contains no results")
 }
@@ -78,14 +80,14 @@ func (s *strangers) join(more strangers) {
 	s.count += more.count
 }
 
-// batches and outs hold memory that can be used again.
+// batches and outs hold memory for reuse.
 var (
 	batches = sync.Pool{New: func() any { return new(jsonl.Batch) }}
 	outs    = sync.Pool{New: func() any { return new([]byte) }}
 )
 
-// stream is the parallel reading of a file. Each worker has its own pools of values, so
-// that they do not have to wait for each other.
+// stream reads a file in parallel. Each worker has its own pools of values, so that workers
+// do not have to wait for each other.
 type stream struct {
 	of      *Briefs
 	name    string

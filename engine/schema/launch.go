@@ -17,7 +17,7 @@ type Launch struct {
 	Noise   []string           `json:"noise"`
 	Fabrics map[string]*Fabric `json:"fabrics"`
 	Checks  []LaunchCheck      `json:"checks"`
-	// Refusals are plans that no job can run.
+	// Refusals describe plans that no job can run.
 	Refusals []LaunchRefusal `json:"refusals"`
 }
 
@@ -28,9 +28,9 @@ type LaunchFormat struct {
 	Sets []string `json:"sets,omitempty"`
 	// Needs lists the options that must be set.
 	Needs []string `json:"needs,omitempty"`
-	// Nodes is the maximum number of nodes, or 0 if there is none.
+	// Nodes is the maximum number of nodes, or 0 for no limit.
 	Nodes int64 `json:"nodes,omitempty"`
-	// Program runs in place of nixlbench, unless it is nil.
+	// Program is the program that runs in place of nixlbench, or nil.
 	Program *Program     `json:"program,omitempty"`
 	Files   []LaunchFile `json:"files"`
 }
@@ -64,14 +64,14 @@ type ProgramNote struct {
 	Message string `json:"message"`
 }
 
-// Moved describes how many bytes a program has moved: the sum of the values at some
-// paths, and what the plan moves.
+// Moved describes how many bytes a program has moved, as the sum of the values at some paths,
+// and how many the plan moves.
 type Moved struct {
 	Sum     [][]string `json:"sum"`
 	Planned Formula    `json:"planned"`
 }
 
-// ProgramColumn is a column of a program's row: a sum, and what to divide it by.
+// ProgramColumn is a column of a program's row. It is a sum, divided by Over.
 type ProgramColumn struct {
 	Sum  [][]string `json:"sum"`
 	Over Formula    `json:"over"`
@@ -124,8 +124,7 @@ type Fabric struct {
 	Env map[string]string `json:"env"`
 	// Nodes is the default number of nodes that it connects, or 0 for any.
 	Nodes int64 `json:"nodes,omitempty"`
-	// Resources are what a scheduler hands out to those who use the network: their amounts,
-	// by name.
+	// Resources are what a scheduler must allocate for the network: amounts by name.
 	Resources map[string]string `json:"resources,omitempty"`
 }
 
@@ -137,8 +136,8 @@ type LaunchCheck struct {
 	All bool `json:"all,omitempty"`
 }
 
-// LaunchRefusal is a job that would fail: templates of the reason, which is empty if it
-// would not, and of a hint.
+// LaunchRefusal describes jobs that would fail, by templates of the reason and of a hint. The
+// reason is empty if the job would not fail.
 type LaunchRefusal struct {
 	Message string `json:"message"`
 	Hint    string `json:"hint"`

@@ -33,7 +33,7 @@ type Runs struct {
 	// Metrics are the measurements that a comparison can judge. The first one is
 	// the default.
 	Metrics []Metric `json:"metrics"`
-	// Confidence is that of the test for differences, in percent.
+	// Confidence is the confidence level of the test for differences, in percent.
 	Confidence int `json:"confidence"`
 	// Planners are files for serving planners, by name.
 	Planners map[string]*Planner `json:"planners"`
@@ -66,7 +66,7 @@ type Tuning struct {
 	// Short contains flags that keep runs short, in the order in which their values are
 	// computed.
 	Short []ShortFlag `json:"short"`
-	// Require contains what must hold for a combination to be tried.
+	// Require contains the conditions that must hold for a combination to be tried.
 	Require []TuningLimit `json:"require"`
 	Knobs   []Knob        `json:"knobs"`
 }
@@ -86,8 +86,8 @@ type TuningLimit struct {
 // Knob is a setting that may affect the measurement: flags that get the same value.
 type Knob struct {
 	Flags    []string `json:"flags"`
-	Backends []string `json:"backends,omitempty"` // nil means all that read the flags
-	// When is the condition on the default plan under which the knob can be varied.
+	Backends []string `json:"backends,omitempty"` // nil means all backends that read the flags
+	// When is a condition on the default plan. The knob is varied only if it holds.
 	When Formula `json:"when,omitzero"`
 	// Values are values and ranges as on the command line; nil means all.
 	Values []string `json:"values,omitempty"`
@@ -105,8 +105,8 @@ type Page struct {
 	Bandwidth string      `json:"bandwidth"`
 	Latency   []PageValue `json:"latency"`
 	Phases    []PageValue `json:"phases"`
-	// Same are fields that points have in common if the cost of a descriptor is fitted
-	// to them.
+	// Same contains the fields that must be equal in all points of a fit of the cost of a
+	// descriptor.
 	Same []string `json:"same"`
 	Plan PagePlan `json:"plan"`
 	// Link, LinkRate and FirstToken are the fields for the link, its bandwidth, and the
@@ -227,8 +227,8 @@ type Derived struct {
 	Over  string `json:"over,omitempty"`
 }
 
-// Metric is a measurement that a comparison can judge: its name on the command line,
-// its column, and which values are better.
+// Metric is a measurement that a comparison can judge. It has a name on the command line, a
+// column, and says which values are better.
 type Metric struct {
 	Name   string `json:"name"`
 	Key    string `json:"key"`
@@ -252,14 +252,14 @@ type Planner struct {
 	Values []PlannedValue `json:"values"`
 }
 
-// PlannedValue is a value of a planner's file.
+// PlannedValue is a value in a planner's file.
 type PlannedValue struct {
 	Doc      string `json:"doc"`
 	Line     string `json:"line"`
 	Key      string `json:"key"`
 	Exponent int    `json:"exponent"`
 	Decimals int    `json:"decimals"`
-	// Take says which row is used, of those that measure the value.
+	// Take says which row to use if several measure the value.
 	Take string         `json:"take"`
 	Rows []MeasuringRow `json:"rows"`
 }
@@ -267,8 +267,8 @@ type PlannedValue struct {
 // Lowest is the value of [PlannedValue.Take] for the row with the lowest number.
 const Lowest = "lowest"
 
-// MeasuringRow is what a row must have to measure a value: the class of its backend, the
-// number of machines unless it is 0, and the values of columns.
+// MeasuringRow describes a row that measures a value, by the class of its backend, the number
+// of machines unless that is 0, and the values of columns.
 type MeasuringRow struct {
 	Class    string            `json:"class"`
 	Machines int               `json:"machines,omitempty"`
@@ -277,7 +277,7 @@ type MeasuringRow struct {
 
 // Builtin describes how kvbench itself measures in place of nixlbench.
 type Builtin struct {
-	// Reads maps what it reads to flags of nixlbench.
+	// Reads maps the values that it reads to flags of nixlbench.
 	Reads map[string]string `json:"reads"`
 	// Write is the value of the operation for a write.
 	Write string `json:"write"`
@@ -297,7 +297,7 @@ type Asked struct {
 }
 
 // RunRule contains the common parts of rules about runs: their name, when they
-// apply, and for which releases and backends; nil means all.
+// apply, and for which releases and backends (nil Backends means all).
 type RunRule struct {
 	Era
 	Name     string   `json:"name"`

@@ -178,7 +178,7 @@ func (r *reader) object(v reflect.Value, t *shape) {
 func (r *reader) slice(v reflect.Value, s *shape) {
 	t := v.Type()
 	c := r.chunks[t]
-	if delete(r.chunks, t); !c.IsValid() { // a list inside this one gets a chunk of its own
+	if delete(r.chunks, t); !c.IsValid() { // a list inside this one gets a separate chunk
 		c = reflect.New(t).Elem()
 		c.Set(reflect.MakeSlice(t, 0, r.chunk))
 	}

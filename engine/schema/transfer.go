@@ -48,7 +48,7 @@ type EngineTransfer struct {
 	// Pieces is the number of descriptors for a page.
 	Merges EngineRule `json:"merges"`
 	Pieces EngineRule `json:"pieces"`
-	// Window is which tokens of windowed layers a transfer counts by default.
+	// Window says which tokens of windowed layers a transfer counts by default.
 	Window EngineRule `json:"window"`
 	// Requires are conditions on the two sides, EachRequires on each group of layers.
 	Requires     []Requirement `json:"requires"`

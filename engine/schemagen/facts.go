@@ -6,8 +6,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// addFacts adds to formulas what is known of them from the programs that contain them: see
-// [formula.Facts]. A formula that differs between programs gets none.
+// addFacts adds to formulas the facts that the programs that contain them provide (see
+// [formula.Facts]). A formula that differs between programs gets none.
 func addFacts(s *schema.Schema) {
 	known := map[string]formula.Facts{}
 	learn := func(release string, arch *schema.Architecture) {

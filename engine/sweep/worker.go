@@ -240,7 +240,7 @@ func (wk *worker) rowIn(v *variant, pl *plan.Plan, point uint64) (refused string
 	if sp.filtered && (sp.early || !it.Fit) && !wk.passes(v, point) {
 		return ""
 	}
-	if pl == nil { // or else it has been checked
+	if pl == nil { // otherwise, it has been checked
 		if name := v.Wrong(); name != "" {
 			wk.fail(point, name)
 			return ""

@@ -26,7 +26,7 @@ type Setting struct {
 	// Also is the flag for the same setting on the destination, if that was set
 	// too, or "".
 	Also string
-	// As is the engine's name for it, if that differs, or what it depends on.
+	// As is the engine's name for the setting, if that differs, or what the setting depends on.
 	As     string
 	Micros int64
 }

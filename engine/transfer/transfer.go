@@ -26,8 +26,8 @@ type Transfer struct {
 	// Slowest is the slowest pair of ranks, with the descriptors of all its groups. If
 	// there are no times, it is the one that moves the most bytes.
 	Slowest Pair
-	// SharedMicros is the time of the slowest rank if the pairs of a rank share one link:
-	// their bytes add up, but their descriptors are still posted at the same time.
+	// SharedMicros is the time of the slowest rank if the pairs of a rank share one link.
+	// Their bytes add up, but their descriptors are still posted at the same time.
 	SharedMicros int64
 }
 

@@ -7,16 +7,14 @@ import (
 )
 
 const (
-	// sampled is the part of the runs that the first sample gets, as a divisor, and
-	// maxSample the largest number of its points.
+	// The first sample gets 1/sampled of the runs, but has at most maxSample points.
 	sampled, maxSample = 6, 64
-	// kept is the part of the points that each round of halving keeps, as a divisor.
+	// Each round of halving keeps 1/kept of the points.
 	kept = 4
 	// tries is the maximum number of measurements of a point to decide on one step.
 	tries = 2
-	// repeats is how often the best point and the default are measured at the end, if
-	// there are enough runs, and maxRepeats how often points are that are hard to tell
-	// apart.
+	// The best point and the default are measured repeats times at the end, if there are
+	// enough runs. Points that are hard to tell apart are measured up to maxRepeats times.
 	repeats, maxRepeats = 5, 7
 	// rivals is the number of points that are repeated next to the best one.
 	rivals = 2
@@ -75,7 +73,7 @@ func (s *Search) halve() {
 	for _, p := range first {
 		s.run(s.trial(p), 1)
 	}
-	// Replace those that were refused.
+	// Replace refused points.
 	for tries := len(first) * 10; tries > 0 && s.Runs < len(first) && !s.over(); tries-- {
 		s.run(s.trial(s.spread(1)[0]), 1)
 	}
@@ -89,8 +87,8 @@ func (s *Search) halve() {
 	}
 }
 
-// flat reports whether the sample varies hardly more than repeated measurements do, so
-// that no knob matters.
+// flat reports whether the sample varies little more than repeated measurements do, so that
+// no knob matters.
 func (s *Search) flat() bool {
 	const enough, more = 8, 1.5
 	list := s.ranked()
@@ -120,8 +118,8 @@ func (s *Search) explore() bool {
 	}
 }
 
-// climb improves a point by single changes until none is better. It returns whether all
-// changes of the last point were tried.
+// climb improves a point by single changes until none is better. It returns whether it tried
+// all changes of the last point.
 func (s *Search) climb(at *Trial) (all bool) {
 	for {
 		next, all := s.step(at)
@@ -138,7 +136,7 @@ func (s *Search) step(at *Trial) (better *Trial, all bool) {
 	for _, k := range s.rand.Perm(len(s.Knobs)) {
 		for _, way := range s.ways(k) {
 			t := s.change(at, k, way)
-			// Go on in the same direction as long as it helps.
+			// Keep going in the same direction as long as it helps.
 			for next := t; next != nil; next = s.change(t, k, way) {
 				t = next
 				if !s.Knobs[k].Ordered {
@@ -198,8 +196,7 @@ func (s *Search) change(at *Trial, knob, way int) *Trial {
 	return nil
 }
 
-// pairs tries the changes of two knobs of a point until one is better. It returns whether
-// one is.
+// pairs tries changes of two knobs of a point until one is better. It returns whether one is.
 func (s *Search) pairs(best *Trial) bool {
 	var list []Point
 	for k := range s.Knobs {
@@ -314,8 +311,8 @@ func (s *Search) confirm(n int) {
 	}
 }
 
-// alternatives measures the default of each knob of a point or, if it is at its default,
-// another value, unless one was measured.
+// alternatives measures the default of each knob of a point or, if the knob is at its
+// default, another value, unless one was measured before.
 func (s *Search) alternatives(best *Trial) {
 	for k, knob := range s.Knobs {
 		if best.Point[k] != knob.Default {
@@ -346,9 +343,9 @@ func (s *Search) nearest(from *Trial, knob, way int) bool {
 	return false
 }
 
-// Winner returns the point to use, or nil. It is the best one or, of those that are as
-// good, the one with the fewest changes from the default. A point counts for more the
-// more often it was measured.
+// Winner returns the point to use, or nil. It is the best point or, if others are about as
+// good, the one with the fewest changes from the default. Points that were measured more
+// often are preferred.
 func (s *Search) Winner() *Trial {
 	deviation, _ := s.noise()
 	low := func(t *Trial) float64 { return t.mean - deviation/math.Sqrt(float64(t.n)) }

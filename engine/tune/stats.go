@@ -21,7 +21,7 @@ func quantile(freedom float64) float64 {
 	return 2
 }
 
-// sample describes logarithms of measurements: their number, mean, and sum of squared
+// sample describes the logarithms of measurements by their number, mean, and sum of squared
 // deviations from the mean.
 type sample struct {
 	n             int
@@ -40,8 +40,8 @@ func sampleOf(values []float64) sample {
 	return s
 }
 
-// Change is a relative change with its 95 % confidence interval: 0.5 is half as much
-// again. Low and High are infinite if there are too few measurements to tell.
+// Change is a relative change with its 95 % confidence interval. 0.5 means 50 % more. Low and
+// High are infinite if there are too few measurements to tell.
 type Change struct{ Mean, Low, High float64 }
 
 // Noise reports whether the interval includes no change.

@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 )
 
-// surface is a known response: the bandwidth of every point, or 0 if it fails.
+// surface is a test problem with a known bandwidth for every point, which is 0 if the point fails.
 type surface struct {
 	name  string
 	knobs []Knob
@@ -65,9 +65,9 @@ func bell(i int, top, width float64) float64 {
 	return math.Exp(-width * d * d)
 }
 
-// storageKnobs are like those of a storage backend: batch, threads, depth, progress
-// thread, interface. networkKnobs are like those of a network backend: batch, threads,
-// depth, progress thread, number of them, operation.
+// storageKnobs are similar to the knobs of a storage backend: batch, threads, depth, progress
+// thread, interface. networkKnobs are similar to those of a network backend: batch, threads,
+// depth, progress thread, number of progress threads, operation.
 var (
 	storageKnobs = []Knob{{"batch", 8, 7, true}, {"threads", 6, 0, true}, {"depth", 5, 0, true}, {"pt", 2, 0, false}, {"api", 3, 0, false}}
 	networkKnobs = []Knob{{"batch", 10, 9, true}, {"threads", 5, 0, true}, {"depth", 5, 0, true}, {"pt", 2, 0, false}, {"progress", 4, 0, true}, {"op", 2, 1, false}}
@@ -91,8 +91,8 @@ var hidden = surface{
 
 var surfaces = []surface{
 	{
-		// Requests in flight fill the link; more threads than cores cost; one
-		// interface is better; deep queues fail.
+		// Requests in flight fill the link, more threads than cores slow it down, one
+		// interface is better, and deep queues fail.
 		name: "queue", knobs: storageKnobs, noise: 0.03,
 		value: func(p Point) float64 {
 			flight := pow2(p[0]) * pow2(p[1]) * pow2(p[2])
@@ -145,7 +145,7 @@ var surfaces = []surface{
 		},
 	},
 	{
-		// An inner optimum of many knobs; a quarter of all points fail.
+		// The optimum is inside the grid, and a quarter of all points fail.
 		name: "inner", knobs: networkKnobs, noise: 0.04,
 		value: func(p Point) float64 {
 			if p[1] >= 3 && p[4] >= 2 {
@@ -180,7 +180,7 @@ var surfaces = []surface{
 		trap: func(p Point) bool { return p[0] == 6 || p[1] == 4 && p[4] == 1 },
 	},
 	{
-		// Two hills: the wide one is lower.
+		// There are two hills. The wide one is lower.
 		name: "hills", knobs: networkKnobs, noise: 0.03,
 		value: func(p Point) float64 {
 			wide := 20 * bell(p[0], 8, 0.01) * bell(p[1], 0, 0.04) * bell(p[2], 0, 0.04)

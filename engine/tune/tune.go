@@ -4,11 +4,11 @@
 // The search has these stages:
 //
 //  1. It measures the default, and a sample in which every value of every knob occurs
-//     about equally often. Successive halving: the best quarter is measured again, then
-//     the best quarter of those.
+//     about equally often. It measures the best quarter again, and then the best quarter
+//     of those (successive halving).
 //  2. From the best combination, it changes one knob at a time to a neighboring value
-//     (for knobs without an order, to each other value) and moves where that is better,
-//     until no change is. Then it changes two knobs at a time.
+//     (for knobs without an order, to each other value), and keeps each change that helps,
+//     until none does. Then it changes two knobs at a time.
 //  3. It resets knobs to their defaults where that costs nothing.
 //  4. It repeats the best combinations until one is better than the others, or until they
 //     are too close to matter, and measures an alternative of each knob of the best one.
@@ -16,8 +16,8 @@
 // Measurements are compared as logarithms, because their noise is relative. During the
 // search, two means are compared by a t test with the variance pooled over all
 // combinations that were measured more than once. The result compares the best
-// combination with the default by Welch's t test. All intervals are of 95 % confidence,
-// without a correction for the number of comparisons.
+// combination with the default by Welch's t test. All intervals are 95 % confidence
+// intervals, without a correction for the number of comparisons.
 package tune
 
 import (
@@ -49,7 +49,7 @@ func (p Point) with(knob, value int) Point {
 	return p
 }
 
-// Outcome is what became of a request for a measurement.
+// Outcome is the outcome of a request for a measurement.
 type Outcome uint8
 
 // The outcomes.
@@ -101,11 +101,11 @@ func (t *Trial) usable() bool { return len(t.Values) > 0 && !t.Failed }
 type Search struct {
 	Knobs []Knob
 	Runs  int
-	// Done reports whether the search tried everything that it tries; otherwise, it was
-	// stopped, or MaxRuns was reached.
+	// Done reports whether the search was complete. Otherwise, it was stopped, or MaxRuns was
+	// reached.
 	Done bool
-	// Flat reports whether the first sample varied hardly more than repeated measurements
-	// do, so that the search tried nothing else.
+	// Flat reports whether the first sample varied little more than repeated measurements do,
+	// so that the search tried nothing else.
 	Flat bool
 	// Stopped reports whether a measurement stopped it.
 	Stopped bool
@@ -201,15 +201,15 @@ func (s *Search) Best() *Trial {
 	return nil
 }
 
-// ranked returns the usable trials, the best first.
+// ranked returns the usable trials, best first.
 func (s *Search) ranked() []*Trial {
 	list := slices.DeleteFunc(slices.Clone(s.Trials), func(t *Trial) bool { return !t.usable() })
 	slices.SortStableFunc(list, func(a, b *Trial) int { return cmp.Compare(b.mean, a.mean) })
 	return list
 }
 
-// The noise that is assumed until there are measurements of it: a standard deviation of
-// 3 %, which counts as much as this many degrees of freedom.
+// The noise to assume until it has been measured is a standard deviation of 3 %, which counts
+// as much as this many degrees of freedom.
 const (
 	priorNoise   = 0.03
 	priorFreedom = 2
@@ -235,8 +235,8 @@ func (s *Search) compare(to, from *Trial) Change {
 	return changeOf(to.mean-from.mean, quantile(freedom)*deviation*math.Sqrt(1/float64(to.n)+1/float64(from.n)))
 }
 
-// Gain returns the change from the default to a trial. It returns false if the default
-// has no measurements that can be trusted.
+// Gain returns the change from the default to a trial. It returns false if the default has no
+// trusted measurements.
 func (s *Search) Gain(t *Trial) (Change, bool) {
 	def := s.Default()
 	if !def.usable() {

@@ -123,7 +123,8 @@ func TestGain(t *testing.T) {
 	}
 }
 
-// TestFailures checks searches in which everything fails, is refused, or is stopped.
+// TestFailures checks searches in which everything fails or is refused, and searches that
+// are stopped.
 func TestFailures(t *testing.T) {
 	knobs := storageKnobs
 	for _, outcome := range []Outcome{Failed, Refused, Stopped} {
@@ -150,7 +151,7 @@ func TestFailures(t *testing.T) {
 			t.Errorf("%v is the best", wrong)
 		}
 	}
-	// What was measured before the search is stopped counts, and it asks no more.
+	// Measurements from before the search is stopped count, and it requests no more.
 	f := &surfaces[0]
 	measure, calls := f.measure(1), 0
 	s := New(f.knobs, Options{Seed: 1, MaxRuns: 144})

@@ -50,7 +50,7 @@
   const style = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const colours = 8;
 
-  // Marks differ in shape as well as in colour. Each adds its outline to a path.
+  // Marks differ in shape as well as in color. Each adds its outline to a path.
   const shapes = [
     (p, x, y, r) => { p.moveTo(x + r, y); p.arc(x, y, r, 0, 2 * Math.PI); },
     (p, x, y, r) => { r *= .88; p.rect(x - r, y - r, 2 * r, 2 * r); },
@@ -73,7 +73,7 @@
     ctx.restore();
   };
 
-  // The reader's choice.
+  // The reader's selection.
   const chosen = new Map();
   let mark = data.mark;
   let rows = [];
@@ -90,8 +90,8 @@
     if (c.words) return c.words.map(w => [w, w === "" ? "–" : w]);
     return [...new Set(c.numbers)].filter(x => x !== null).sort((a, b) => a - b).map(x => [String(x), show(c, x)]);
   };
-  // groups returns the marked groups: their names, and a function from points to groups. The
-  // last one is that of all other values, if there are more than marks.
+  // groups returns the names of the marked groups, and a function from points to groups. The
+  // last group is for all other values, if there are more values than marks.
   const groups = () => {
     if (!mark) return { names: [""], of: () => 0 };
     const c = col(mark), of = i => c.words ? c.words[c.at[i]] : String(c.numbers[i]);
@@ -202,7 +202,7 @@
       this.legend.replaceChildren();
       this.list = points;
       if (!points.length) {
-        this.plotBox.append(make("p", { className: "hint" }, "No " + data.one + " of this choice has these values."));
+        this.plotBox.append(make("p", { className: "hint" }, "No " + data.one + " in this selection has these values."));
         this.plotBox.removeAttribute("tabindex");
         this.plotBox.setAttribute("aria-label", spec.title + ": empty");
         return;
@@ -226,7 +226,7 @@
       for (const l of lines) { y0 = Math.min(y0, l.value); y1 = Math.max(y1, l.value); }
       const logX = this.log(x), logY = spec.y.some(key => this.log(col(key)));
       const xr = words ? [-.6, words.length - .4] : range(x0, x1, logX), yr = range(y0, y1, logY);
-      // Points that are not trusted do not stretch the scale: they may be at its edge.
+      // Points that are not trusted do not stretch the scale, so they may be drawn at its edge.
       let outside = 0;
       for (const p of points) {
         p.at = Math.min(yr[1], Math.max(yr[0], p.y));
@@ -288,9 +288,9 @@
       this.plotBox.tabIndex = 0;
       this.plotBox.setAttribute("role", "application");
       this.plotBox.setAttribute("aria-label", `${spec.title}: chart of ${count(new Set(points.map(p => p.i)).size)}. ` +
-        "Left and right move from point to point, Enter keeps one, Escape lets it go. The table below has the same values.");
+        "The left and right arrow keys move from point to point, Enter pins one, Escape unpins it. The table below has the same values.");
       this.drawLegend(series, grouped, lines, curves, colourOf, shapeOf);
-      if (outside) this.legend.append(make("li", { className: "hint" }, `outside the scale, at its edge: ${outside.toLocaleString("en")}`));
+      if (outside) this.legend.append(make("li", { className: "hint" }, `outside the scale, drawn at its edge: ${outside.toLocaleString("en")}`));
       if (this.at < 0) this.clear();
     }
 
@@ -299,8 +299,8 @@
       return Math.max(240, Math.floor(this.plotBox.getBoundingClientRect().width));
     }
 
-    // paths returns the points to be joined: those with the same values of all facets but
-    // that of the axis, if each has a place of its own along it.
+    // paths returns the lists of points to join by lines. The points of a list agree in all
+    // facets except that of the axis, and are all at different places along it.
     paths(points) {
       const keys = [...data.facets, ...(data.apart || [])].filter(key => key !== this.x && key !== data.status), lists = new Map();
       for (const p of points) {
@@ -352,7 +352,7 @@
       ctx.restore();
     }
 
-    // drawLabels writes the name of each line on it, on a ground that keeps it legible.
+    // drawLabels writes the name of each line on it, on a background that keeps it legible.
     drawLabels(u, lines) {
       const { ctx, bbox } = u, ratio = uPlot.pxRatio;
       ctx.save();
@@ -401,7 +401,7 @@
       curves.forEach((c, n) => dash(c.label, dashes[n % 4], "--soft"));
     }
 
-    // placed computes where the points are, for the search and the keyboard, once the chart
+    // placed computes where the points are, for the pointer and the keyboard, once the chart
     // has its scales.
     placed(u, px) {
       for (const p of this.list) {
@@ -409,7 +409,7 @@
         p.top = u.valToPos(p.at, "y");
       }
       this.list.sort((a, b) => a.left - b.left || b.top - a.top);
-      if (this.at >= 0) { // drawn anew, for example in another color scheme
+      if (this.at >= 0) { // redrawn, for example in another color scheme
         this.go(this.at);
         this.ring.classList.toggle("kept", this.kept >= 0);
       }
@@ -446,7 +446,7 @@
       this.at = -1;
       if (this.ring) this.ring.hidden = true;
       this.readout.replaceChildren(make("p", { className: "hint" }, "Point at a mark to see its values" + (data.commands ? " and its command" : "") +
-        ". Click, or press Enter, to keep it."));
+        ". Click, or press Enter, to pin it."));
     }
 
     tell(p) {
@@ -524,12 +524,12 @@
         box.append(make("span", { className: "r" }, name), bar, make("span", { className: "r" }, show(parts[0], sum)));
       }
       const some = box.childElementCount > 0;
-      this.plotBox.replaceChildren(some ? box : make("p", { className: "hint" }, "No " + data.one + " of this choice has these values."));
+      this.plotBox.replaceChildren(some ? box : make("p", { className: "hint" }, "No " + data.one + " in this selection has these values."));
       this.legend.replaceChildren(...(some ? parts.map((c, n) => make("li", {}, make("span", { className: "swatch p" + (n % 4 + 1) }), c.label)) : []));
     }
   }
 
-  // Table is the table of a chart, and the download of its data.
+  // Table is the table below a chart, with the button to download its data.
   class Table {
     constructor(title, keys, id) {
       this.title = title;
@@ -589,14 +589,14 @@
         return th;
       }));
       const list = this.ordered(), shown = list.slice(0, this.most);
-      this.caption.textContent = `${this.title}: ${shown.length < list.length ? `the first ${shown.length.toLocaleString("en")} of ` : ""}${count(list.length)}. A heading sorts by its column.`;
+      this.caption.textContent = `${this.title}: ${shown.length < list.length ? `the first ${shown.length.toLocaleString("en")} of ` : ""}${count(list.length)}. Click a heading to sort by its column.`;
       this.note.textContent = this.caption.textContent;
       this.rows.replaceChildren(...shown.map(i => make("tr", { className: whyOf(i) ? "bad" : "" },
         ...this.keys.map(key => make("td", { className: numeric(col(key)) ? "n" : key === data.reason ? "wrap" : "" }, text(col(key), i))))));
       this.more.hidden = shown.length === list.length;
     }
 
-    // download saves all rows of the choice, with plain numbers.
+    // download saves all rows of the selection, with plain numbers.
     download() {
       const cells = i => this.keys.map(key => { const v = value(col(key), i); return missing(v) ? "" : String(v); });
       const head = this.keys.map(key => { const c = col(key); return c.unit && c.unit !== "1" ? `${c.label} (${c.unit})` : c.label; });
@@ -644,7 +644,7 @@
     if (at < 0) return " None of them can be trusted.";
     const words = data.facets.filter(key => key !== data.status).map(key => col(key).label + " " + text(col(key), at));
     const share = data.of ? ` (${digits(100 * c.numbers[at] / data.of.value)}% of ${data.of.label})` : "";
-    return ` The best of them: ${show(c, c.numbers[at])}${share}${words.length ? ", " + words.join(", ") : ""}.`;
+    return ` The best one: ${show(c, c.numbers[at])}${share}${words.length ? ", " + words.join(", ") : ""}.`;
   };
 
   document.getElementById("explore").hidden = false;
@@ -667,7 +667,7 @@
     wait = setTimeout(redraw, 100);
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-  // Paper is white, whatever the screen is.
+  // Paper is white, whatever the color scheme of the screen.
   const printing = on => () => { document.documentElement.classList.toggle("printing", on); redraw(); };
   window.addEventListener("beforeprint", printing(true));
   window.addEventListener("afterprint", printing(false));

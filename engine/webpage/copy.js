@@ -1,5 +1,5 @@
 "use strict";
-// Copies text, also where the page has no access to the clipboard's own interface.
+// Copies text, even if the page has no access to the clipboard API.
 function copyText(text, button) {
   const done = ok => {
     const was = button.dataset.label || button.textContent;

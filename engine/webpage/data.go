@@ -6,20 +6,20 @@ import (
 	"strconv"
 )
 
-// Data is a table of points and the charts of it. A value of a point is in the column's
-// list at the point's place.
+// Data is a table of points, with its charts. Each column lists its values in the order of
+// the points.
 type Data struct {
 	// Name is the name of downloaded files, without their ending.
 	Name string `json:"name"`
-	// What is one row, such as "point", in the plural too.
+	// What a row is called, such as "point", and the plural.
 	One  string `json:"one"`
 	Many string `json:"many"`
 	Rows int    `json:"rows"`
 
 	Columns []*Column `json:"columns"`
-	// Facets are the columns by which points can be chosen and marked.
+	// Facets are the columns by which the reader can choose and mark points.
 	Facets []string `json:"facets"`
-	// Apart are other columns that tell points apart.
+	// Apart are other columns that distinguish points.
 	Apart []string `json:"apart"`
 	// Mark is the facet by which points are marked at first, or "".
 	Mark   string  `json:"mark"`
@@ -28,11 +28,11 @@ type Data struct {
 	// point is suspect, or "".
 	Status string `json:"status"`
 	Reason string `json:"reason"`
-	// Best is the column whose highest value is the best point, or, with Lowest, whose
-	// lowest is; "" if none is.
+	// Best is the column by which points are ranked, or "". The highest value is the best or,
+	// with Lowest, the lowest value.
 	Best   string `json:"best"`
 	Lowest bool   `json:"lowest"`
-	// Of is what the best value is compared with; nil if nothing is.
+	// Of is what the best value is compared with, or nil.
 	Of *Line `json:"of"`
 	// Commands are the commands of the points, or nil.
 	Commands *Commands `json:"commands"`
@@ -56,8 +56,8 @@ type Column struct {
 	Unit  string `json:"unit"`
 	// Log makes the column's axis logarithmic.
 	Log bool `json:"log"`
-	// Words are the different texts of a column of texts, and At the number of each
-	// point's text.
+	// Words are the distinct texts of a text column, and At has the index of each point's
+	// text.
 	Words []string `json:"words,omitempty"`
 	At    []int32  `json:"at,omitempty"`
 	// Numbers are the values of other columns, NaN where there is none.
@@ -127,7 +127,7 @@ func (n Numbers) MarshalJSON() ([]byte, error) {
 
 var _ json.Marshaler = Numbers(nil)
 
-// Commands are lists of words, most of which are in many of them.
+// Commands are lists of words. Most words are in many commands.
 type Commands struct {
 	Words []string  `json:"words"`
 	At    [][]int32 `json:"at"`
@@ -153,7 +153,7 @@ func (c *Commands) Add(command []string) {
 	c.At = append(c.At, at)
 }
 
-// Chart is a chart of points, or, with Split, of the parts of a whole.
+// Chart is a chart that shows points or, with Split, the parts of a whole.
 type Chart struct {
 	ID    string `json:"id"`
 	Title string `json:"title"`
@@ -177,7 +177,7 @@ type Line struct {
 	Label string  `json:"label"`
 }
 
-// Curve is a line through calculated points. It is shown as long as the reader's choice
+// Curve is a line through calculated points. It is shown as long as the reader's selection
 // includes these values of facets.
 type Curve struct {
 	Label string            `json:"label"`

@@ -19,19 +19,19 @@ import (
 
 // Page is an HTML page.
 type Page struct {
-	// Kind says what the page shows, and Title of what.
+	// Kind says what the page shows, such as plans, and Title what they are about.
 	Kind, Title string
-	// About says where the data is from, in a few words each.
+	// About has short texts that say where the data is from.
 	About []string
 	// Answer says in words what matters most; the first sentence is set in large type.
 	Answer []string
-	// Command belongs to the answer: words for a shell. It is nil if there is none.
+	// Command is the command that belongs to the answer, as words for a shell, or nil.
 	Command []string
 	// Sections come before the charts.
 	Sections []Section
-	// Data is what the charts show; nil if there are none.
+	// Data is what the charts show, or nil if there are no charts.
 	Data *Data
-	// After are sections that come after the charts.
+	// After contains the sections that come after the charts.
 	After []Section
 }
 
@@ -46,7 +46,7 @@ type Section struct {
 // Fact is a value with its name.
 type Fact struct{ Name, Value string }
 
-// Table is a table in the text of a page. Its caption is read to users who cannot see it.
+// Table is a table in the text of a page. Screen readers read its caption.
 type Table struct {
 	Caption string
 	Head    []Cell
@@ -61,9 +61,9 @@ type Cell struct {
 	// Number aligns the text to the right; Head makes the cell the heading of its row; Wrap
 	// allows it several lines.
 	Number, Head, Wrap bool
-	// Span is the number of columns that the cell covers, if it is more than one.
+	// Span is the number of columns that the cell covers, if there are several.
 	Span int
-	// Heat shades the cell, from 1 to [MaxHeat]; 0 does not.
+	// Heat shades the cell, from 1 to [MaxHeat]; 0 means no shade.
 	Heat int
 }
 
@@ -118,7 +118,7 @@ var parsed = sync.OnceValue(func() *template.Template {
 	}).Parse(pageText))
 })
 
-// isShort reports whether a word of a command fits on a line of a narrow screen.
+// isShort reports whether a word of a command fits on one line of a narrow screen.
 func isShort(word string) bool {
 	return utf8.RuneCountInString(word) <= 36 && !strings.Contains(word, "\n")
 }

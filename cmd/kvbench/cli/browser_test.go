@@ -30,7 +30,7 @@ type browser struct {
 	replies  map[int]chan reply
 	loaded   chan bool
 	problems []string // errors and warnings of the console
-	requests []string // URLs that the page asked for
+	requests []string // URLs that the page requested
 }
 
 type reply struct {
@@ -38,8 +38,8 @@ type reply struct {
 	Error  *struct{ Message string }
 }
 
-// chromium returns the path of a browser, or skips the test. It says so on stderr too,
-// because a test that is skipped is silent otherwise.
+// chromium returns the path of a browser, or skips the test. It also prints this on stderr,
+// because skipped tests are otherwise silent.
 func chromium(t *testing.T) string {
 	t.Helper()
 	if testing.Short() {
@@ -252,8 +252,8 @@ func (b *browser) number(expression string) float64 {
 	return x
 }
 
-// until returns the text of an expression once it is want, or what it is after two seconds.
-// Browsers handle input with the next frame.
+// until waits at most two seconds for the text of an expression to be want, and returns the
+// text. Browsers handle input with the next frame.
 func (b *browser) until(expression, want string) string {
 	b.t.Helper()
 	got := ""
@@ -266,7 +266,7 @@ func (b *browser) until(expression, want string) string {
 	return got
 }
 
-// mouse moves the mouse to a place in the window, and clicks if asked to.
+// mouse moves the mouse to a place in the window, and clicks if click is set.
 func (b *browser) mouse(x, y float64, click bool) {
 	b.t.Helper()
 	kinds := []string{"mouseMoved"}
@@ -307,8 +307,7 @@ func (b *browser) download(selector string) string {
 	return ""
 }
 
-// save saves a picture of the whole page for a person to look at, if KVBENCH_PAGES names a
-// folder.
+// save saves a screenshot of the whole page for people, if KVBENCH_PAGES names a folder.
 func (b *browser) save(name string) {
 	b.t.Helper()
 	dir := os.Getenv("KVBENCH_PAGES")
@@ -349,8 +348,8 @@ func (b *browser) write(file, coded string) {
 	}
 }
 
-// check checks that the page used no network, caused no console message, and fits its
-// window, and forgets what it did.
+// check checks that the page used no network, caused no console message, and fits its window.
+// It then clears the recorded requests and messages.
 func (b *browser) check(what string) {
 	b.t.Helper()
 	var wide []string
@@ -366,7 +365,7 @@ func (b *browser) check(what string) {
 	defer b.mu.Unlock()
 	for _, url := range b.requests {
 		if !strings.HasPrefix(url, "file://") || !strings.HasSuffix(url, ".html") {
-			b.t.Errorf("%s: the page asked for %s", what, url)
+			b.t.Errorf("%s: the page requested %s", what, url)
 		}
 	}
 	for _, p := range b.problems {

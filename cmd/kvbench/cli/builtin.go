@@ -11,12 +11,12 @@ import (
 	"kvbench/engine/schema"
 )
 
-// builtinName is the value of --nixlbench for kvbench itself, and the name of the command
-// that measures in place of nixlbench. The help does not list the command, because profile
+// builtinName is the value of --nixlbench for kvbench itself, and the name of the hidden
+// command that measures in place of nixlbench. Users do not need the command, because profile
 // starts it.
 const builtinName = builtin.Name
 
-// measure does the I/O that nixlbench's flags ask for, and prints nixlbench's table.
+// measure does the I/O that nixlbench's flags request, and prints nixlbench's table.
 func (a *app) measure(ctx context.Context, args []string) error {
 	release := a.schema.Nixlbench.Newest()
 	values, err := builtin.ReadFlags(a.schema, release, args)
@@ -26,8 +26,8 @@ func (a *app) measure(ctx context.Context, args []string) error {
 	return builtin.Run(ctx, a.schema, release, values, a.stdout)
 }
 
-// builtinProgram returns the words that start kvbench itself as the measuring program: as it
-// was started, if that is possible in any folder.
+// builtinProgram returns the words that start kvbench itself as the measuring program. They
+// are the words that started it, if these work in any folder.
 func builtinProgram() ([]string, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -52,7 +52,7 @@ func sameFile(a, b string) bool {
 // isBuiltin reports whether words start kvbench itself.
 func isBuiltin(words []string) bool { return len(words) == 2 && words[1] == builtinName }
 
-// builtinInstalled returns the builtin program as if it was an installed nixlbench, of the
+// builtinInstalled returns the builtin program as if it were an installed nixlbench of the
 // newest release.
 func (a *app) builtinInstalled() *nixlbench.Installed {
 	n := &a.schema.Nixlbench

@@ -69,8 +69,8 @@ func (a *app) collect(_ context.Context, c *command) error {
 	return nil
 }
 
-// appended is a results file to which new results are appended. It is created when there
-// is one.
+// appended is a results file to which new results are appended. It is created when the first
+// result arrives.
 type appended struct {
 	*app
 	name    string
@@ -87,9 +87,11 @@ func (r *appended) add(rec *runner.Record) (err error) {
 			return err
 		}
 	}
-	if r.known[runner.Identify(rec)] {
+	id := runner.Identify(rec)
+	if r.known[id] {
 		return nil
 	}
+	r.known[id] = true // a job may be given twice
 	return r.journal.Add(rec)
 }
 
@@ -128,7 +130,7 @@ func (a *app) collectJob(logs *launch.Logs, save func(*runner.Record) error) (bo
 	}
 	at := diag.Pos{File: logs.Dir}
 	if len(missing) > 0 {
-		hint := "run the job again, or write a job of what is missing with 'kvbench launch --resume FILE'"
+		hint := "run the job again, or write a job for the missing runs with 'kvbench launch --resume FILE'"
 		if total == 0 {
 			hint = "run the job; if it has ended, see what it printed"
 			for _, line := range logs.Preflight() {

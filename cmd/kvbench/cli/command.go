@@ -53,8 +53,8 @@ type command struct {
 	without map[string]bool
 }
 
-// ffcli converts the command to that of the flag library. It passes only the flags that may
-// be set: those of the command line and of the environment, and the preferences.
+// ffcli converts the command to one of the flag library. It passes only the flags that may be
+// set: those on the command line and in the environment, and preferences.
 func (c *command) ffcli() *ffcli.Command {
 	fs := flag.NewFlagSet(program+" "+c.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)

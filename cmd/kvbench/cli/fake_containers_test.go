@@ -23,10 +23,9 @@ import (
 	"cuelang.org/go/encoding/yaml"
 )
 
-// The stand-ins for kubectl and docker run the containers of a job as processes of this
-// machine: with the command and the environment that the real ones would compute, and with
-// paths below a mount replaced by those of a folder. FAKE_CLUSTER is a folder for the logs
-// of pods.
+// The fakes of kubectl and docker run the containers of a job as processes on this machine.
+// They use the same command and environment as the real programs, and replace paths below a
+// mount with paths in a folder. FAKE_CLUSTER is a folder for the logs of pods.
 
 // container is a container of a pod, or a service.
 type container struct {
@@ -367,7 +366,7 @@ func (p *pod) run(log *os.File) error {
 	return err
 }
 
-// composeFile is a compose.yaml as far as the stand-in uses it.
+// composeFile is the part of a compose.yaml that the fake uses.
 type composeFile struct {
 	Services map[string]struct {
 		Image               string
@@ -378,8 +377,7 @@ type composeFile struct {
 	}
 }
 
-// composed undoes what Docker Compose does not read as it is: it replaces variables. A job
-// has none.
+// composed replaces $$ by $, like Docker Compose. A job contains no variables.
 func composed(text string) string {
 	rest := strings.ReplaceAll(text, "$$", "")
 	if strings.Contains(rest, "$") {
@@ -444,7 +442,7 @@ func fakeDocker() {
 	fail(err)
 }
 
-// gateway imitates the JSON gateway of etcd as far as a job uses it.
+// gateway imitates the part of etcd's JSON gateway that a job uses.
 func gateway() {
 	var mu sync.Mutex
 	keys := map[string]string{}

@@ -122,8 +122,8 @@ func (f *fake) parse(args []string) {
 	}
 }
 
-// config reads the file of --config_file. Flags that were given override it, and what it
-// does not know is ignored.
+// config reads the file of --config_file. Flags on the command line override it, and unknown
+// keys are ignored.
 func (f *fake) config(given map[string]bool) {
 	name := f.values["config_file"]
 	if name == "" {

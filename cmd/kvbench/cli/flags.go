@@ -25,8 +25,8 @@ type flagSpec struct {
 	repeat bool
 	more   bool // described only by the full help
 	bench  bool // a flag of nixlbench
-	// releases returns the values with the releases that have them, and the releases that
-	// have the flag, unless all do. It is nil for flags of kvbench itself.
+	// releases returns the flag's values with the releases that have them, and the releases
+	// that have the flag, unless all do. It is nil for kvbench's own flags.
 	releases func() (values []string, note string)
 	// aka lists names that other programs use for the flag.
 	aka []string
@@ -264,7 +264,7 @@ func (c *command) overrides(s *schema.Schema) []config.Override {
 	return list
 }
 
-// ofJob reports whether a flag sets a field of a configuration's launch section.
+// ofJob reports whether a flag sets a field in the launch section of a configuration.
 func ofJob(f *flagSpec) bool { return f.group == groupJob }
 
 // knobs returns the nixlbench flags set on the command line or in the environment.

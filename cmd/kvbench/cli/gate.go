@@ -13,7 +13,7 @@ import (
 // groupGate is the heading of the flags that compare results with a limit.
 const groupGate = "A limit on regressions"
 
-// ciFormats are the formats that only show verdicts.
+// ciFormats are the formats that can show only verdicts.
 var ciFormats = []string{"github", "junit"}
 
 // gate returns the limit that --threshold sets, or nil.

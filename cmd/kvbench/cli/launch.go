@@ -84,7 +84,7 @@ func (a *app) launch(_ context.Context, c *command) error {
 		return errs
 	}
 	if _, err := os.Lstat(dir); err == nil {
-		return isThere(dir)
+		return folderIsThere(dir)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return cannotWrite(dir, err)
 	}
@@ -225,7 +225,7 @@ func (a *app) writeJob(format *launch.Format, in *launch.Input, dir string) erro
 		}
 	}
 	if _, err := os.Lstat(dir); err == nil {
-		return isThere(dir)
+		return folderIsThere(dir)
 	}
 	if err := os.Rename(temp, dir); err != nil {
 		return cannotWrite(dir, err)
@@ -240,4 +240,8 @@ func (a *app) writeJob(format *launch.Format, in *launch.Input, dir string) erro
 	}
 	_, err = fmt.Fprintf(a.stdout, "%s: %s, for %s; see %s\n", diag.Printable(dir), runs, what, diag.Printable(filepath.Join(dir, "README.md")))
 	return err
+}
+
+func folderIsThere(dir string) error {
+	return diag.Errorf(diag.Pos{File: dir}, "already exists; nothing written").WithHint("specify another folder with --output, or remove this one")
 }

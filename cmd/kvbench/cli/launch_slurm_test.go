@@ -169,7 +169,7 @@ func TestLaunchSlurm(t *testing.T) {
 	j.must("net", "sbatch", "--wait", "job.sbatch")
 	collect("net", "net: note: 2 results, 2 ok\n")
 
-	launch("asio", "--isl", "256", "--backend", "UCX", "--source", "memory", "--destination", "memory", "--runtime_type", "ASIO", "--asio_address", "127.0.0.1")
+	launch("asio", "--isl", "256", "--backend", "UCX", "--source", "memory", "--destination", "memory", "--runtime_type", "ASIO", "--nodes", "1")
 	j.must("asio", "sbatch", "--wait", "job.sbatch")
 	collect("asio", "asio: note: 1 result, 1 ok\n")
 

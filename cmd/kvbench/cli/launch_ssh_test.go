@@ -129,6 +129,13 @@ func TestLaunchSSH(t *testing.T) {
 		t.Error(text)
 	}
 
+	// Only ssh knows the names of these hosts, and nixlbench needs digits for ASIO.
+	j.must(".", append([]string{"kvbench", "launch", "--format", "sh", "-o", "asio", "--runtime_type", "ASIO", "--setup", j.setup("FAKE_ETCD")}, pair...)...)
+	want := "the address of one was not found: specify it with --asio_address; the job ends\n"
+	if text, err := j.run(".", filepath.Join(j.dir, "asio/job.sh")); err == nil || text != want {
+		t.Errorf("%v\n%s", err, text)
+	}
+
 	// What runs on other hosts ends with the job.
 	j.must(".", append([]string{"kvbench", "launch", "--format", "sh", "-o", "stop", "--setup", j.setup("FAKE_ETCD") + " FAKE_FAULT=hang"}, pair...)...)
 	cmd := exec.Command(filepath.Join(j.dir, "stop/job.sh"))

@@ -78,7 +78,7 @@ func enginesValue(doubts map[string]plan.Doubt, engines []string) map[string]any
 	return all
 }
 
-// modelsCSV writes a row for each model. The reasons for doubts are only in JSON and text,
+// modelsCSV writes a row for each model. Only JSON and text contain the reasons for doubts,
 // because cells should be short.
 func modelsCSV(w io.Writer, labels, engines []string, rows []map[string]any) error {
 	out := csv.NewWriter(w)

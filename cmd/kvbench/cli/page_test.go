@@ -213,8 +213,8 @@ func fewPoints() []measuredPoint {
 	return list
 }
 
-// TestPageUse checks what a reader of a page does: point at marks, choose points, use the
-// keyboard, copy a command, sort and save the table.
+// TestPageUse does what a reader of a page does: points at marks, chooses points, uses the
+// keyboard, copies a command, and sorts and saves the table.
 func TestPageUse(t *testing.T) {
 	b := newBrowser(t)
 	b.open(writePage(t, fewPoints(), "--link", "ib_ndr"), 1280, "light")
@@ -222,7 +222,7 @@ func TestPageUse(t *testing.T) {
 		t.Errorf("the answer is %q", got)
 	}
 	status := `document.getElementById("shown").textContent`
-	if got := b.text(status); got != "4 points shown. The best of them: 25 GB/s (50% of ib_ndr), op READ." {
+	if got := b.text(status); got != "4 points shown. The best one: 25 GB/s (50% of ib_ndr), op READ." {
 		t.Errorf("the choice is %q", got)
 	}
 
@@ -267,7 +267,7 @@ func TestPageUse(t *testing.T) {
 	if got := b.text(readout); got != first {
 		t.Errorf("the mark is not kept:\n%s", got)
 	}
-	// It stays in another color scheme, for which the chart is drawn anew.
+	// It stays pinned in another color scheme, for which the chart is redrawn.
 	b.scheme("dark")
 	if got := b.until(`document.querySelector("#chart-bandwidth-by-size .ring").className + !document.querySelector("#chart-bandwidth-by-size .ring").hidden`, "ring kepttrue"); got != "ring kepttrue" {
 		t.Errorf("in another color scheme, the mark is not kept: %s", got)
@@ -280,7 +280,7 @@ func TestPageUse(t *testing.T) {
 
 	// A facet.
 	b.eval(`(() => { const s = document.querySelector("select[name=op_type]"); s.selectedIndex = [...s.options].findIndex(o => o.text === "WRITE"); s.dispatchEvent(new Event("change")); })()`, nil)
-	if got := b.text(status); got != "2 of 4 points shown. The best of them: 12.5 GB/s (25% of ib_ndr), op WRITE." {
+	if got := b.text(status); got != "2 of 4 points shown. The best one: 12.5 GB/s (25% of ib_ndr), op WRITE." {
 		t.Errorf("the choice is %q", got)
 	}
 	if got := b.text(`document.querySelector("#chart-bandwidth-by-size .legend").innerText`); !strings.Contains(got, "WRITE (1)") || strings.Contains(got, "READ") || !strings.Contains(got, "not trusted (1)") {
@@ -323,7 +323,7 @@ func TestPageFit(t *testing.T) {
 	}
 	for _, want := range []string{
 		`<tr><th scope="row">UCX</th><td class="n">5.00 us</td><td class="n">3.10 us</td><td class="n">42.0 GB/s</td><td class="n">84%</td><td class="n">under 0.1%</td><td class="n">9</td></tr>`,
-		`<tr><th scope="row">POSIX</th><td colspan="5">not fitted: all I/Os have the same size, so the cost of one and the bandwidth cannot be told apart</td><td class="n">9</td></tr>`,
+		`<tr><th scope="row">POSIX</th><td colspan="5">not fitted: all I/Os have the same size, so the cost of an I/O cannot be separated from the bandwidth</td><td class="n">9</td></tr>`,
 		// 64 I/Os of 1 MiB: 5 + 198.4 + 67108864/42000 = 1801.2 us, 203.4 of them for posting.
 		`<p class="big">Fastest: 37.3 GB/s, 75% of ib_ndr (50 GB/s).</p>`,
 		`<p>Posting its I/Os takes about 11% of its time. Larger or fewer I/Os would reduce this.</p>`,
@@ -334,8 +334,8 @@ func TestPageFit(t *testing.T) {
 	}
 }
 
-// TestPageOfMany checks the page of 10,000 points: its size, the time to make it, and that
-// it answers at once.
+// TestPageOfMany checks the size of a page of 10,000 points, the time to make it, and that it
+// responds immediately.
 func TestPageOfMany(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "r.jsonl")
@@ -358,7 +358,7 @@ func TestPageOfMany(t *testing.T) {
 	begin := time.Now()
 	b.open(page, 1280, "light")
 	load := time.Since(begin)
-	// All at once, as the mouse and a reader would: the median of some.
+	// The median time that the page takes to react to a movement of the mouse.
 	hover := b.number(`(() => {
 		const over = document.querySelector(".u-over"), box = over.getBoundingClientRect(), times = [];
 		for (let i = 0; i < 51; i++) {
@@ -421,7 +421,7 @@ func TestPlanPages(t *testing.T) {
 		// 50 GB/s.
 		{
 			"sweep", "plan --model qwen3-8b --model llama3.1-70b --isl 1k..64kx2 --tp 1,2,4,8 --page_size 64 --bandwidth 50GB/s", 4, 4,
-			[]string{"The shortest time is 1.51 ms, with isl 1,024, tp_size 1, model QWEN3_8B.", "56 plans shown. The best of them: 1.51 ms, "},
+			[]string{"The shortest time is 1.51 ms, with isl 1,024, tp_size 1, model QWEN3_8B.", "56 plans shown. The best one: 1.51 ms, "},
 		},
 		// K or V of a page of 64 tokens of a layer of 16 KV heads of 128, in 16 bits: 262,144
 		// bytes. 62 layers have 128 pages of each: 15,872.

@@ -12,7 +12,7 @@ import (
 	"kvbench/engine/sweep"
 )
 
-// pageFormat is the format of pages, whose rows are written as pageRows first.
+// pageFormat is the format of pages. Their rows are first written in the format pageRows.
 const (
 	pageFormat = "html"
 	pageRows   = "jsonl"
@@ -24,7 +24,7 @@ func (c *command) isPage() bool {
 	return format == pageFormat
 }
 
-// chartView returns the view with the columns that a command's page charts.
+// chartView returns the view with the columns that a command's page shows as charts.
 func (a *app) chartView(c *command) schema.View {
 	if c.transfers {
 		return a.schema.View("transfer_charts")
@@ -32,7 +32,7 @@ func (a *app) chartView(c *command) schema.View {
 	return a.schema.View("plan_charts")
 }
 
-// pageColumns adds the columns that a page charts.
+// pageColumns adds the columns that a page shows as charts.
 func (a *app) pageColumns(c *command, columns []string) []string {
 	columns = slices.Clone(columns)
 	for _, name := range rowNames(a.chartView(c)) {
@@ -44,7 +44,7 @@ func (a *app) pageColumns(c *command, columns []string) []string {
 }
 
 // fitsPage returns an error if a sweep has too many rows for a page. most is the maximum
-// number of rows to print, 0 for all, and filtered says whether a condition limits them.
+// number of rows to print, or 0 for all, and filtered says whether a condition limits them.
 func fitsPage(points, most uint64, filtered bool) error {
 	if most == 0 && filtered {
 		return nil
@@ -84,8 +84,8 @@ func (a *app) planPage(c *command, jobs []plan.Item, list []report.PlanPage) err
 	return a.writeAll(c, out.Bytes())
 }
 
-// layersIfKnown returns what each layer of a model holds, or nil if its architecture or its
-// accounting does not say.
+// layersIfKnown returns what each layer of a model holds, or nil if the architecture or the
+// accounting does not define it.
 func (a *app) layersIfKnown(j plan.Item, planners *plan.Planners) []*plan.LayerTable {
 	tables, err := a.layersOf(&j, planners)
 	if err != nil {

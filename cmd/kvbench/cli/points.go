@@ -18,12 +18,12 @@ type point struct {
 	records []*runner.Brief
 }
 
-// points are the plans of a command that runs them, or that writes a job.
+// points are the plans of a command that runs them or writes a job.
 type points struct {
 	list   []point
 	axes   []*schema.Field // fields with several values
 	knobs  []*schema.Flag  // nixlbench flags with several values
-	failed bool            // whether some cannot be made
+	failed bool            // whether some plans cannot be made
 }
 
 // plans makes the plans of all points. If some cannot be made, it reports the errors
@@ -119,7 +119,7 @@ func (a *app) plans(c *command, release, from string, fit bool) (*points, error)
 
 const manyNotRun = "%d of %d plans cannot be made because of this; the numbers are from the first: %s"
 
-// reasons counts the errors or warnings that points of a sweep have in common.
+// reasons counts errors or warnings that several points of a sweep share.
 type reasons []sweep.Failed
 
 func (r *reasons) add(err error, point uint64) {
@@ -154,7 +154,7 @@ func (a *app) spread(p *points, jobs []plan.Item) ([]plan.Item, *sweep.Sweep, er
 	}
 	if s.Points > maxPoints {
 		return nil, nil, diag.Usagef("there are %d plans to run: at most %d are allowed", s.Points, maxPoints).
-			WithHint("run '%s plan' to see them all, and choose among them", program)
+			WithHint("run '%s plan' to see them all, and choose some", program)
 	}
 	all := make([]plan.Item, s.Points)
 	for i := range all {

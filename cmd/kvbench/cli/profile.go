@@ -155,7 +155,7 @@ func (p *profile) settings(c *command) diag.List {
 	return errs
 }
 
-// openJournal opens the file of --output, if there is one.
+// openJournal opens the --output file, if there is one.
 func (p *profile) openJournal(c *command) error {
 	out, _, ok := c.value("output")
 	if !ok || p.dryRun {
@@ -558,9 +558,9 @@ func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 	}
 }
 
-// shownFlags returns the nixlbench flags to show in the summary: those with several
-// values, and those that follow from transfers and in which points differ, because one
-// pair of ranks and all pairs at once may be alike in everything else.
+// shownFlags returns the nixlbench flags to show in the summary. These are flags with several
+// values, and flags that transfers set and in which points differ, because one pair of ranks
+// and all pairs at once may be alike in everything else.
 func (p *profile) shownFlags() []*schema.Flag {
 	list := slices.Clone(p.knobs)
 	for _, name := range schema.Keys(p.schema.Cache.Get().Transfer.Get().Flags) {

@@ -68,7 +68,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	var failed [2]error
 	var all sync.WaitGroup
 	for i, name := range c.args {
-		if i > 0 && options.Match == nil && gate == nil { // only the measures of the baseline are shown
+		if i > 0 && options.Match == nil && gate == nil { // the report shows only the baseline's measures
 			names = nil
 		}
 		briefs := runner.NewBriefs(names, measures)
@@ -130,7 +130,7 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	return bad.Err()
 }
 
-// sayMixed warns of numbers that different programs measured, unless the table says so.
+// sayMixed warns about numbers that different programs measured, unless the table shows it.
 func (a *app) sayMixed(results *report.Results, o *report.Options, files []string) {
 	own, base := results.Mixed()
 	switch by := strings.Join(own, " and "); {
@@ -144,7 +144,7 @@ func (a *app) sayMixed(results *report.Results, o *report.Options, files []strin
 	}
 }
 
-// isJob reports whether a name is that of a job's folder.
+// isJob reports whether a job's folder has this name.
 func isJob(name string) bool {
 	_, err := os.Stat(filepath.Join(name, launch.ManifestName))
 	return err == nil

@@ -6,8 +6,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// resultsPageFlags returns the flags of pages of results: those of the fields for the link,
-// its bandwidth, and the time to the first token.
+// resultsPageFlags returns the flags for pages of results, which are those of the fields for
+// the link, its bandwidth, and the time to the first token.
 func (a *app) resultsPageFlags() []*flagSpec {
 	of := a.schema.Nixlbench.Runs.Get().Page
 	var flags []*flagSpec

@@ -25,7 +25,7 @@ const (
 
 var resultsTasks = []string{resultsList, resultsShow, resultsMerge, resultsExport}
 
-// resultsCmd finds, joins and slims results files.
+// resultsCmd finds, joins and exports results.
 func (a *app) resultsCmd() *command {
 	columns := func() []string { return report.RowColumns(a.schema) }
 	planners := schema.Keys(a.schema.Nixlbench.Runs.Get().Planners)
@@ -118,8 +118,8 @@ func (a *app) results(_ context.Context, c *command) error {
 	return out.close()
 }
 
-// listing returns the columns and the conditions that the flags set. If columns are not
-// shown, there are none.
+// listing returns the columns and the conditions that the flags set. If the task does not
+// show columns, there are none.
 func (a *app) listing(c *command, files []string, shown bool) (*report.Listing, error) {
 	known := report.RowColumns(a.schema)
 	var errs diag.List
@@ -164,7 +164,7 @@ func (a *app) listing(c *command, files []string, shown bool) (*report.Listing, 
 	return report.NewListing(a.schema, columns, only, len(files)), nil
 }
 
-// resultsRun is the work on some results files.
+// resultsRun is a run of kvbench results on some files.
 type resultsRun struct {
 	*app
 	listing *report.Listing
@@ -172,9 +172,9 @@ type resultsRun struct {
 	out     io.Writer
 }
 
-// each reads all files. convert makes the output of a result, and use gets that of
-// each part of a file, in order. Lines that are not results are an error, but the other
-// lines are used.
+// each reads all files. convert makes the output for a result, and use gets the output for
+// each part of a file, in order. Lines that are not results cause an error, but the other
+// lines are still used.
 func (r *resultsRun) each(convert func(l *report.Listing, out []byte, rec *runner.Brief, line []byte) []byte, use func(out []byte) error) error {
 	var bad diag.List
 	for _, name := range r.files {
@@ -199,7 +199,7 @@ func (r *resultsRun) write(out []byte) error {
 	return err
 }
 
-// maxListed is the size, in bytes, of the list that ls keeps to align its columns.
+// maxListed is the maximum size, in bytes, of the list that ls keeps to align its columns.
 const maxListed = 64 << 20
 
 func (r *resultsRun) list() error {
@@ -224,8 +224,8 @@ func (r *resultsRun) list() error {
 	return err
 }
 
-// shortestHash is the number of characters of a hash that show needs at least, and
-// maxMatches the number of results that it prints at most.
+// shortestHash is the minimum number of characters of a hash that show needs, and maxMatches
+// the maximum number of results that it prints.
 const (
 	shortestHash = 4
 	maxMatches   = 100
@@ -266,7 +266,7 @@ func (r *resultsRun) show(hash string) error {
 	return r.write(diag.Escaped(text.Bytes()))
 }
 
-// maxSeen is the size, in bytes, of the identities that merge remembers.
+// maxSeen is the maximum size, in bytes, of the identities that merge remembers.
 const maxSeen = 128 << 20
 
 func (r *resultsRun) merge() error {
@@ -318,7 +318,7 @@ func (r *resultsRun) export(format string) error {
 	return r.each(func(l *report.Listing, out []byte, rec *runner.Brief, _ []byte) []byte { return convert(l, out, rec) }, r.write)
 }
 
-// plan writes the file of a planner.
+// plan writes a planner's file.
 func (r *resultsRun) plan(p *schema.Planner) error {
 	var all []*runner.Brief
 	for _, name := range r.files {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,13 +27,13 @@ import (
 	"kvbench/engine/tune"
 )
 
-// Limits on the number of runs and on the time for one of them.
+// Limits on the number of runs and on the time for one run.
 const (
 	leastRuns, mostRuns = 40, 250
 	runsShare           = 10 // combinations for each run, by default
-	// A run may take slowRun times as long as the slowest successful one, but at least
-	// this part of the budget, which is between these limits: filling a large file may
-	// take much longer than moving its data.
+	// A run may take slowRun times as long as the slowest successful one, but at least this
+	// part of the budget, kept between these limits, because filling a large file may take
+	// much longer than moving its data.
 	slowRun                   = 10
 	timeoutShare              = 10
 	leastTimeout, mostTimeout = 30 * time.Second, 2 * time.Minute
@@ -67,7 +68,7 @@ func (a *app) tuneCmd() *command {
 	}
 }
 
-// The fields that describe the link. Here, they do not affect the plan.
+// The fields that describe the link. In this command, they do not affect the plan.
 const (
 	linkField      = "link"
 	bandwidthField = "bandwidth"
@@ -91,7 +92,7 @@ type tuner struct {
 	several  map[string][]data.Fact
 	settings []nixlbench.Setting
 	search   *tune.Search
-	long     bool // whether a setting determines how long runs are
+	long     bool // whether a varied setting determines how long runs are
 
 	start   time.Time
 	slowest time.Duration
@@ -202,8 +203,8 @@ func (t *tuner) prepare(c *command, release, from string) error {
 	return nil
 }
 
-// knobs reads the nixlbench flags that the user set. It returns those with one value, and
-// keeps those with several. It also takes the link from the configuration.
+// knobs reads the nixlbench flags that the user set. It returns the flags with one value, and
+// keeps those with several for the search. It also takes the link from the configuration.
 func (t *tuner) knobs(c *command, release string) (given map[string][]data.Fact, err error) {
 	configs, err := t.configs(c)
 	if err != nil {
@@ -252,8 +253,8 @@ func (t *tuner) knobs(c *command, release string) (given map[string][]data.Fact,
 	return given, errs.Err()
 }
 
-// splitLists separates the values of a flag whose values are lists themselves, if it is
-// one of the settings to vary.
+// splitLists splits the values of a flag whose values are themselves lists, if it is one of
+// the settings to vary.
 func (t *tuner) splitLists(k *config.Knob) *config.Knob {
 	varied := slices.ContainsFunc(t.schema.Nixlbench.Runs.Get().Tuning.Knobs, func(s schema.Knob) bool { return slices.Contains(s.Flags, k.Flag.Name) })
 	if !varied || !k.Flag.List || len(k.Texts) != 1 {
@@ -289,7 +290,7 @@ func (t *tuner) takeLink(cfg *config.Config) error {
 
 // planDefault makes the plan with the default settings. If it breaks a limit, the plan is
 // only the source of the defaults, and the search does not run it. If there are several
-// plans, it chooses the one that moves most.
+// plans, it chooses the one that moves the most bytes.
 func (t *tuner) planDefault() error {
 	plans, err := t.item.Planner.Plans(t.item.Request)
 	if err != nil {
@@ -454,7 +455,7 @@ func (t *tuner) run(ctx context.Context) error {
 		t.print.Print(diag.Notef(diag.Pos{File: t.item.Config.File}, "%s", note))
 	}
 	if len(t.left) > 0 {
-		t.print.Print(diag.Notef(diag.Pos{}, "nixlbench left files behind: %s", strings.Join(t.left, ", ")))
+		t.print.Print(diag.Notef(diag.Pos{}, "%s left files behind: %s", cmp.Or(t.session.InPlace, nixlbench.Program), strings.Join(t.left, ", ")))
 	}
 	err := t.fatal
 	if best := t.search.Winner(); best == nil {
@@ -471,8 +472,8 @@ func (t *tuner) run(ctx context.Context) error {
 	return err
 }
 
-// late reports whether the rest of the budget is needed to repeat the best runs, judging
-// by how long runs have taken.
+// late reports whether the rest of the budget is needed to repeat the best runs, based on how
+// long runs have taken.
 func (t *tuner) late() bool {
 	spent := time.Since(t.start)
 	each := spent / time.Duration(max(t.progress.done, 1))
@@ -482,7 +483,7 @@ func (t *tuner) late() bool {
 // nothing returns the error of a search without a result.
 func (t *tuner) nothing() error {
 	switch {
-	case t.search.Stopped:
+	case t.search.Stopped || t.last == "" && time.Since(t.start) >= t.budget:
 		return diag.Errorf(diag.Pos{}, "the budget of %v ended before any run", t.budget).WithHint("set a larger one with --budget")
 	case t.last == "":
 		return diag.Errorf(diag.Pos{}, "no combination of settings was run")
@@ -535,7 +536,7 @@ func (t *tuner) done(pl *plan.Plan, repeat int) *runner.Record {
 }
 
 // errSides is the error for a run whose processes would be on several machines.
-var errSides = errors.New("some processes of the run would be on another machine, which cannot know which settings are next")
+var errSides = errors.New("some processes of the run would be on another machine, which cannot know which settings come next")
 
 // execute runs a plan.
 func (t *tuner) execute(ctx context.Context, pl *plan.Plan, repeat int) (*runner.Record, error) {
@@ -612,7 +613,7 @@ func (t *tuner) result(ctx context.Context, best *tune.Trial) error {
 	case t.search.Stopped || !t.search.Done && t.late() && t.search.Runs < t.maxRuns:
 		out.Ended = fmt.Sprintf("the budget of %v was used", t.budget)
 	case t.search.Runs >= t.maxRuns:
-		out.Ended = fmt.Sprintf("%d runs were used", t.maxRuns)
+		out.Ended = fmt.Sprintf("the run limit of %d was reached", t.maxRuns)
 	case t.search.Flat:
 		out.Ended = "the settings make hardly any difference"
 	default:
@@ -637,7 +638,7 @@ func (t *tuner) result(ctx context.Context, best *tune.Trial) error {
 	})
 }
 
-// hintResume explains how to continue an interrupted search.
+// hintResume prints how to continue an interrupted search.
 func (t *tuner) hintResume() {
 	if t.session.Journal == nil || !t.session.Journal.Resumable() {
 		return

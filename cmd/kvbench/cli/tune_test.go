@@ -49,7 +49,7 @@ func tuneArgs(t testing.TB, more ...string) []string {
 		"--isl", "4k", "--page_size", "64", "--backend", "POSIX"}, more...)
 }
 
-// tuneCommand returns the command of a search in a folder of its own, with a surface.
+// tuneCommand returns the command of a search on a surface, in a new folder.
 func tuneCommand(t testing.TB, seed int, more ...string) *exec.Cmd {
 	cmd := exec.Command("kvbench", tuneArgs(t, append([]string{"--seed", fmt.Sprint(seed)}, more...)...)...)
 	cmd.Dir = t.TempDir()
@@ -112,7 +112,7 @@ func TestTuneSeeds(t *testing.T) {
 }
 
 // TestTuneResume checks that an interrupted search keeps its results and prints the best
-// settings so far, and that it goes on from there, in the same order as a search that was
+// settings so far, and that it continues from there, in the same order as a search that was
 // not interrupted.
 func TestTuneResume(t *testing.T) {
 	t.Parallel()

@@ -42,6 +42,7 @@ func (a *app) vet(_ context.Context, c *command) error {
 	if len(errs) > 0 {
 		return errs
 	}
+	expectMuch()
 	failed := a.checked.Failed
 	found := []finding{}
 	var reporting sync.Mutex
