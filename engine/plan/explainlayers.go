@@ -24,8 +24,8 @@ type LayerTable struct {
 	Rows []LayerRow
 }
 
-// LayerSum is a total over layers. Column is the heading for what each layer
-// contributes to it.
+// LayerSum is a total over layers. Column is the heading of the column of
+// each layer's contribution.
 type LayerSum struct {
 	Name, Column string
 	Value        formula.Value

@@ -304,7 +304,7 @@ func (l *Layers) pairsFor(req *Request, warnings *diag.List) (*pairsOf, error) {
 			return nil, l.missing(req, err)
 		}
 		if err := st.fill(l.cache.parts, l.rates); err != nil {
-			return nil, diag.Errorf(req.label(), "the bytes of stage %d do not fit in 64 bits", st.number)
+			return nil, diag.Errorf(req.label(), "the byte count of stage %d does not fit in 64 bits", st.number)
 		}
 	}
 	return all, l.countAll(req, all)
@@ -349,7 +349,7 @@ func (l *Layers) setPairs(req *Request, warnings *diag.List) error {
 			return l.missing(req, err)
 		}
 		if n < 1 || n > maxPairs {
-			return diag.Errorf(req.label(), "%d is too many %s: expected 1 to %d", n, sideWords[i], maxPairs)
+			return diag.Errorf(req.label(), "the number of %s is %d: expected 1 to %d", sideWords[i], n, maxPairs)
 		}
 		sides[i] = int(n)
 	}
@@ -410,7 +410,7 @@ func (l *Layers) countAll(req *Request, all *pairsOf) error {
 		}
 	}
 	if sum.err != nil {
-		return diag.Errorf(req.label(), "the bytes of all pairs of ranks do not fit in 64 bits")
+		return diag.Errorf(req.label(), "the byte count of all pairs of ranks does not fit in 64 bits")
 	}
 	return nil
 }

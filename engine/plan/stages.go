@@ -30,7 +30,7 @@ type rate struct {
 	each int64 // I/Os of a request, for each place of its pages
 }
 
-// stage is a pipeline stage with its I/Os. In a transfer, it is what a stage of the
+// stage is a pipeline stage and its I/Os. In a transfer, it is what a stage of the
 // source and one of the destination have in common, and has the I/Os of one pair of
 // their ranks.
 type stage struct {
@@ -398,7 +398,7 @@ func (l *Layers) stagesOf(req *Request, warnings *diag.List) ([]*stage, error) {
 			return nil, l.missing(req, err)
 		}
 		if err := st.fill(l.cache.parts, l.rates); err != nil {
-			return nil, diag.Errorf(req.label(), "the bytes of stage %d do not fit in 64 bits", st.number)
+			return nil, diag.Errorf(req.label(), "the byte count of stage %d does not fit in 64 bits", st.number)
 		}
 		if l.largest && len(l.chosen) > 0 {
 			if st.bytes > l.chosen[0].bytes {

@@ -122,7 +122,7 @@ func (r *unread) given(req *Request) []*schema.Field {
 		f := &r.schema.Fields[i]
 		from := req.Config.Values[f.Var].Origin
 		note := f.Note == schema.NoteAny || f.Note == schema.NoteFile && from.Kind == data.FromFile
-		// checkNeeds reports fields that the accounting does not know.
+		// Fields that the accounting does not know are left to checkNeeds.
 		if r.knows(f) && !note && f.Var != accountingVar && from.Given() {
 			list = append(list, f)
 		}

@@ -35,8 +35,8 @@ func (j *Judged) Notes(now string) []*diag.Diag {
 	var list []*diag.Diag
 	untested := j.untested()
 	if untested > 0 {
-		list = append(list, diag.Notef(at, "%s of %d cannot tell noise from change: at %d%% confidence, the %s needs at least %d runs in each file",
-			plural(untested, "comparison"), j.compared(), j.gate.Confidence, TestName, j.gate.leastRuns()).
+		list = append(list, diag.Notef(at, "%d of %s cannot tell noise from change: at %d%% confidence, the %s needs at least %d runs in each file",
+			untested, plural(j.compared(), "comparison"), j.gate.Confidence, TestName, j.gate.leastRuns()).
 			WithHint("repeat each point with '--repeat %d'", j.gate.leastRuns()+1))
 	}
 	for _, m := range j.gate.Metrics {

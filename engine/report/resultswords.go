@@ -319,6 +319,9 @@ func (b *resultsPage) rateOfBest(points []*pagePoint) float64 {
 
 // fitted returns the table of the fitted costs.
 func (b *resultsPage) fitted(fits []*costFit) webpage.Section {
+	if why := fits[0].why; !slices.ContainsFunc(fits, func(f *costFit) bool { return f.cost != nil || f.why != why }) {
+		return webpage.Section{Title: "Cost of an I/O", Intro: "Not fitted: " + why + "."}
+	}
 	var by []string
 	for _, s := range b.shown {
 		if _, ok := fits[0].where[s.key]; ok {
@@ -369,9 +372,6 @@ func (b *resultsPage) fitted(fits []*costFit) webpage.Section {
 	}
 	if together {
 		t.Note = strings.TrimSpace("If all requests have the same number of I/Os, the cost of an I/O includes a share of the start. " + t.Note)
-	}
-	if len(fits) == 1 && fits[0].cost == nil {
-		return webpage.Section{Title: "Cost of an I/O", Intro: "Not fitted: " + fits[0].why + "."}
 	}
 	return webpage.Section{
 		Title:  "Cost of an I/O",

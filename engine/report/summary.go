@@ -620,6 +620,9 @@ func shownStatus(p Point) string {
 	return text
 }
 
+// literally makes Markdown show a name that looks like an element of HTML.
+var literally = strings.NewReplacer("&", "&amp;", "<", "&lt;")
+
 // table writes the rows that each produces, the first of which is the heading. It may
 // call each twice, because it does not store the rows.
 func table(w io.Writer, format string, each func(row func(cells ...string))) error {
@@ -633,6 +636,9 @@ func table(w io.Writer, format string, each func(row func(cells ...string))) err
 		n := 0
 		each(func(cells ...string) {
 			p := &page{}
+			for i, c := range cells {
+				cells[i] = literally.Replace(c)
+			}
 			p.row(cells...)
 			if n++; n == 1 {
 				p.text("|%s", strings.Repeat("---|", len(cells)))

@@ -68,7 +68,7 @@ func (b *Briefs) Each(name string, watch input.Watch, read func(part *Part, rec 
 	case res.Bad != nil:
 		return res.Bad
 	case res.Torn:
-		return diag.Errorf(diag.Pos{File: name}, "it contains no complete result: its only line has no end")
+		return diag.Errorf(diag.Pos{File: name}, "it contains no complete result: its only line is truncated")
 	}
 	return diag.Errorf(diag.Pos{File: name}, "it contains no results")
 }

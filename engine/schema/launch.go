@@ -28,7 +28,7 @@ type LaunchFormat struct {
 	Sets []string `json:"sets,omitempty"`
 	// Needs lists the options that must be set.
 	Needs []string `json:"needs,omitempty"`
-	// Nodes is the maximum number of nodes, or 0 if there is none.
+	// Nodes is the maximum number of nodes, or 0 for no limit.
 	Nodes int64 `json:"nodes,omitempty"`
 	// Program is the program that runs in place of nixlbench, or nil.
 	Program *Program     `json:"program,omitempty"`

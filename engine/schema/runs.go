@@ -297,7 +297,7 @@ type Asked struct {
 }
 
 // RunRule contains the common parts of rules about runs: their name, when they
-// apply, and for which releases and backends; nil means all.
+// apply, and for which releases and backends (nil Backends means all).
 type RunRule struct {
 	Era
 	Name     string   `json:"name"`

@@ -87,9 +87,11 @@ func (r *appended) add(rec *runner.Record) (err error) {
 			return err
 		}
 	}
-	if r.known[runner.Identify(rec)] {
+	id := runner.Identify(rec)
+	if r.known[id] {
 		return nil
 	}
+	r.known[id] = true // a job may be given twice
 	return r.journal.Add(rec)
 }
 

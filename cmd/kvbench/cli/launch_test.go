@@ -482,7 +482,7 @@ func TestLaunchSecrets(t *testing.T) {
 		t.Errorf("a secret is in the job: %s", text)
 	}
 	text, err := j.run(".", filepath.Join(j.dir, "job/job.sh"))
-	if err == nil || !strings.Contains(text, ": the environment variable AWS_SECRET_ACCESS_KEY, a secret of the plan, is not set: set it, for example with --setup\n") {
+	if err == nil || !strings.Contains(text, ": the environment variable AWS_SECRET_ACCESS_KEY, which holds a secret, is not set: set it, for example with --setup\n") {
 		t.Errorf("without the secret: %v\n%s", err, text)
 	}
 	manifest, _ := os.ReadFile(filepath.Join(j.dir, "job/manifest.ndjson"))

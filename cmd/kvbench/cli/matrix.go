@@ -311,7 +311,7 @@ func (a *app) noteMatrices(w *workload, g *matrix.Generator, req *plan.Request, 
 		a.print.Print(diag.Notef(diag.Pos{File: w.trace}, "the hash_ids have no effect without a prefix cache").
 			WithHint("set its size with --%s", memoryField))
 	case t.Known > 0 && g.CacheBlocks == 0:
-		a.print.Print(diag.Notef(diag.Pos{}, "%s holds less than %d tokens, so nothing is in the prefix cache", memory, requests.BlockTokens))
+		a.print.Print(diag.Notef(diag.Pos{}, "%s holds fewer than %d tokens, so the prefix cache stays empty", memory, requests.BlockTokens))
 	case g.CacheBlocks > 0 && t.Known == 0:
 		a.print.Print(diag.Notef(diag.Pos{File: w.trace}, "without hash_ids, nothing is known to be in the prefix cache: %s has no effect", memory))
 	}

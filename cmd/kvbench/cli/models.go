@@ -209,7 +209,7 @@ func unverified(checks []schema.Check) []string {
 	return list
 }
 
-// modelRow returns the table cells of a model, and its values by column label.
+// modelRow returns the table cells for a model, and its values keyed by column label.
 func (a *app) modelRow(c *command, loader *model.Loader, model *model.Model, e model.Entry, view schema.View, planners *plan.Planners) ([]string, map[string]any, error) {
 	defer a.guard.enter(e.File)()
 	p, err := planners.For(model.Arch, plan.Fullest(model.Arch))

@@ -483,7 +483,7 @@ func (t *tuner) late() bool {
 // nothing returns the error of a search without a result.
 func (t *tuner) nothing() error {
 	switch {
-	case t.search.Stopped:
+	case t.search.Stopped || t.last == "" && time.Since(t.start) >= t.budget:
 		return diag.Errorf(diag.Pos{}, "the budget of %v ended before any run", t.budget).WithHint("set a larger one with --budget")
 	case t.last == "":
 		return diag.Errorf(diag.Pos{}, "no combination of settings was run")
