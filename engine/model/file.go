@@ -145,16 +145,15 @@ func (l *Loader) openCUE(f *File) error {
 		return err
 	}
 	f.value, f.own, f.Families = b.Value, b.archs, b.families
-	defs, err2 := l.Definitions()
+	c, err2 := l.contract()
 	if err2 != nil {
 		return err2
 	}
-	contract := defs.LookupPath(cue.ParsePath(source.ArchitectureDef))
 	model, fields := false, false
 	err2 = b.Each(func(name string, v cue.Value) {
 		model, fields = model || name == source.ModelField, true
 		switch {
-		case isArchitecture(v, contract):
+		case c.isArchitecture(v):
 			f.Kind = KindArchitecture
 		case isFamily(v) && f.Kind == "":
 			f.Kind = KindFamilies
@@ -171,7 +170,7 @@ func (l *Loader) openCUE(f *File) error {
 	case f.Kind == KindReleases || f.Kind == KindFamilies && !model:
 		return nil
 	case model:
-		f.doc, err = data.DocumentOf(f.Name, f.value.LookupPath(cue.ParsePath(source.ModelField)))
+		f.doc, err = data.DocumentOf(f.Name, lookup(f.value, source.ModelField))
 		if f.Kind == "" {
 			f.Kind = KindModel
 		}
@@ -307,7 +306,7 @@ func (l *Loader) check(f *File, known *Known) error {
 func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 	at := slices.IndexFunc(f.own, func(c candidate) bool { return c.Arch.Get() == arch })
 	check := f.value.LookupPath(cue.MakePath(cue.Str(arch.Name), cue.Str(fieldChecks), cue.Index(i)))
-	params, err := data.DocumentOf(f.Name, check.LookupPath(cue.ParsePath("params")))
+	params, err := data.DocumentOf(f.Name, lookup(check, "params"))
 	if err != nil {
 		return err
 	}
@@ -318,7 +317,7 @@ func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 	errs.Add(f.own[at].check(params, arch.Checks.Get()[i].At["params:"]))
 	// Here, fields are keyed by their names in formulas.
 	cfg := &data.Document{File: f.Name}
-	if values := check.LookupPath(cue.ParsePath("config")); values.Exists() {
+	if values := lookup(check, "config"); values.Exists() {
 		if cfg, err = data.DocumentOf(f.Name, values); err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
 	cueerrors "cuelang.org/go/cue/errors"
+	"cuelang.org/go/cue/token"
 
 	"kvbench/engine/config"
 	"kvbench/engine/data"
@@ -48,12 +49,37 @@ type Loader struct {
 	schema    *schema.Schema
 	models    fs.FS
 	evaluated sync.Map // what CUE files define, by name: see [Loader.brings]
+	contract  func() (*contract, error)
+}
+
+// contract is the schema's definition of architectures.
+type contract struct {
+	cue.Value
+	fields []string
 }
 
 // NewLoader returns a loader for a schema whose CUE files are in files (the
 // contents of cue/) and models (the contents of models/).
 func NewLoader(s *schema.Schema, files, models fs.FS) *Loader {
-	return &Loader{Loader: config.NewLoader(s, files), schema: s, models: models}
+	l := &Loader{Loader: config.NewLoader(s, files), schema: s, models: models}
+	l.contract = sync.OnceValues(func() (*contract, error) {
+		defs, err := l.Definitions()
+		if err != nil {
+			return nil, err
+		}
+		v := lookup(defs, source.ArchitectureDef)
+		return &contract{v, fieldNames(v, nil)}, nil
+	})
+	return l
+}
+
+// lookup returns the field of a value with a name, or the definition if the name begins
+// with #.
+func lookup(v cue.Value, name string) cue.Value {
+	if strings.HasPrefix(name, "#") {
+		return v.LookupPath(cue.MakePath(cue.Def(name)))
+	}
+	return v.LookupPath(cue.MakePath(cue.Str(name)))
 }
 
 // candidate is an architecture that a name may select. params returns the CUE
@@ -393,7 +419,7 @@ func (l *Loader) readModel(file string) (*data.Document, *brought, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	params := b.LookupPath(cue.ParsePath(source.ModelField))
+	params := lookup(b.Value, source.ModelField)
 	switch {
 	case params.Exists() && b.Says(source.ModelField):
 		doc, err := data.DocumentOf(file, params)
@@ -562,32 +588,61 @@ func (l *Loader) addKnown(k *Known, name string) ([]candidate, error) {
 	return b.archs, errs.Err()
 }
 
-func paramsOf(arch cue.Value) cue.Value { return arch.LookupPath(cue.ParsePath("#params")) }
+func paramsOf(arch cue.Value) cue.Value { return lookup(arch, "#params") }
 
 // isArchitecture reports whether a value is meant to be an architecture, which is the
 // case if it has any of an architecture's fields and is not a family.
-func isArchitecture(v, contract cue.Value) bool {
-	return !isFamily(v) && slices.ContainsFunc(fieldNames(contract, nil), func(name string) bool {
+func (c *contract) isArchitecture(v cue.Value) bool {
+	return !isFamily(v) && slices.ContainsFunc(c.fields, func(name string) bool {
 		return v.LookupPath(cue.MakePath(cue.Str(name))).Exists()
 	})
 }
 
+// apply unifies an architecture with the contract, and returns the errors that CUE
+// finds. An architecture that is written as `kvbench.#Architecture & {…}` already
+// contains the contract; if it is valid, it is not evaluated again.
+func (c *contract) apply(own cue.Value) (cue.Value, error) {
+	valid := func(v cue.Value) error { return v.Validate(cue.Concrete(true), cue.Definitions(false)) }
+	if includesContract(data.SourceExpr(own)) && valid(own) == nil {
+		return own, nil
+	}
+	v := c.Unify(own)
+	return v, valid(v)
+}
+
+// includesContract reports whether an expression unifies the contract with something.
+// The schema is the only package that a file may import.
+func includesContract(x ast.Expr) bool {
+	switch x := x.(type) {
+	case *ast.BinaryExpr:
+		return x.Op == token.AND && (includesContract(x.X) || includesContract(x.Y))
+	case *ast.SelectorExpr:
+		pkg, ok := x.X.(*ast.Ident)
+		if !ok {
+			return false
+		}
+		_, imported := pkg.Node.(*ast.ImportSpec)
+		name, _, _ := ast.LabelName(x.Sel)
+		return imported && name == source.ArchitectureDef
+	}
+	return false
+}
+
 // architecturesIn returns the architectures of an evaluated file.
 func (l *Loader) architecturesIn(p *source.CUE) ([]candidate, error) {
-	defs, err := l.Definitions()
+	c, err := l.contract()
 	if err != nil {
 		return nil, err
 	}
-	contract := defs.LookupPath(cue.ParsePath(source.ArchitectureDef))
 	var errs diag.List
 	var all []candidate
 	errs.Add(p.Each(func(name string, own cue.Value) {
-		if !isArchitecture(own, contract) {
+		if !c.isArchitecture(own) {
 			return
 		}
-		value := contract.Unify(own)
-		if err := value.Validate(cue.Concrete(true), cue.Definitions(false)); err != nil {
-			errs.Add(l.wordArchitecture(err, p.Home(name), name, own, contract))
+		value, err := c.apply(own)
+		if err != nil {
+			errs.Add(l.wordArchitecture(err, p.Home(name), name, own, c.Value))
 			return
 		}
 		arch, err := architecture(name, p.Home(name), value, own)
@@ -756,22 +811,22 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 	at := diag.Pos{File: file}
 	arch := &schema.Architecture{Name: name, File: file, Formulas: map[string]schema.Formula{}, Tables: map[string]map[string]schema.Formula{}}
 	var err error
-	if match := v.LookupPath(cue.ParsePath(fieldMatch)); match.Exists() {
+	if match := lookup(v, fieldMatch); match.Exists() {
 		if arch.Match, err = match.String(); err != nil {
 			return nil, data.FromCUE(err, at)
 		}
 	}
 	if len(arch.Match) > data.MaxPattern {
-		return nil, diag.Errorf(data.PosOf(v.LookupPath(cue.ParsePath(fieldMatch)).Pos()), "match: %s", data.LongPattern(len(arch.Match)))
+		return nil, diag.Errorf(data.PosOf(lookup(v, fieldMatch).Pos()), "match: %s", data.LongPattern(len(arch.Match)))
 	}
 	if _, err = regexp.Compile(arch.Match); err == nil {
 		_, err = matcher(arch.Match) // \Q without \E would quote what matcher appends
 	}
 	if err != nil {
-		return nil, diag.Errorf(data.PosOf(v.LookupPath(cue.ParsePath(fieldMatch)).Pos()), "match is not a valid regular expression: %v", strings.TrimPrefix(err.Error(), "error parsing regexp: ")).
+		return nil, diag.Errorf(data.PosOf(lookup(v, fieldMatch).Pos()), "match is not a valid regular expression: %v", strings.TrimPrefix(err.Error(), "error parsing regexp: ")).
 			WithHint("letters, digits and _ match themselves, [0-9]+ a number, [.] a dot")
 	}
-	if checks := v.LookupPath(cue.ParsePath(fieldChecks)); checks.Exists() {
+	if checks := lookup(v, fieldChecks); checks.Exists() {
 		var list []schema.Check
 		if err := checks.Decode(&list); err != nil {
 			return nil, data.FromCUE(err, at)
@@ -781,11 +836,11 @@ func architecture(name, file string, v, own cue.Value) (*schema.Architecture, er
 			list[i].At = places(own.LookupPath(cue.MakePath(cue.Str(fieldChecks), cue.Index(i))), file)
 		}
 	}
-	arch.DefaultAccounting, _ = v.LookupPath(cue.ParsePath(fieldAccounting)).String()
-	if arch.Layers, err = layersOf(v.LookupPath(cue.ParsePath(fieldCache)), own.LookupPath(cue.ParsePath(fieldCache))); err != nil {
+	arch.DefaultAccounting, _ = lookup(v, fieldAccounting).String()
+	if arch.Layers, err = layersOf(lookup(v, fieldCache), lookup(own, fieldCache)); err != nil {
 		return nil, err
 	}
-	if arch.Requires, err = requirementsOf(v.LookupPath(cue.ParsePath(fieldRequires))); err != nil {
+	if arch.Requires, err = requirementsOf(lookup(v, fieldRequires)); err != nil {
 		return nil, err
 	}
 	iter, err := v.Fields()
@@ -846,17 +901,17 @@ func layersOf(v, own cue.Value) (*schema.Layers, error) {
 	if !v.Exists() {
 		return nil, nil
 	}
-	l := &schema.Layers{Count: schema.FormulaOf(v.LookupPath(cue.ParsePath("layers"))), Groups: map[string]*schema.Group{}}
-	if drafts := v.LookupPath(cue.ParsePath("draft_layers")); drafts.Exists() {
+	l := &schema.Layers{Count: schema.FormulaOf(lookup(v, "layers")), Groups: map[string]*schema.Group{}}
+	if drafts := lookup(v, "draft_layers"); drafts.Exists() {
 		l.Drafts = schema.FormulaOf(drafts)
 	}
-	if by := v.LookupPath(cue.ParsePath("select")); by.Exists() {
+	if by := lookup(v, "select"); by.Exists() {
 		l.Select = schema.FormulaOf(by)
 	}
-	if name := v.LookupPath(cue.ParsePath("served_as")); name.Exists() {
+	if name := lookup(v, "served_as"); name.Exists() {
 		l.ServedAs = schema.FormulaOf(name)
 	}
-	groups, err := v.LookupPath(cue.ParsePath("groups")).Fields()
+	groups, err := lookup(v, "groups").Fields()
 	if err != nil {
 		return nil, data.FromCUE(err, diag.Pos{})
 	}

@@ -44,6 +44,8 @@ type Files struct {
 	reader *data.Reader
 	// packages holds the packages that have been read, keyed by name and folder.
 	packages sync.Map
+	// clauses holds a function for each CUE file that returns its package.
+	clauses sync.Map
 }
 
 // New returns a reader of files that follow the schema s. own holds the schema's CUE

@@ -188,8 +188,13 @@ func (r *Files) BoundedCUE(name string, work func() error) error {
 }
 
 // PackageOf returns the package that a file belongs to, or nil if it has no package
-// clause.
+// clause. The clause is read only once.
 func (r *Files) PackageOf(name string) *Package {
+	find, _ := r.clauses.LoadOrStore(name, sync.OnceValue(func() *Package { return r.packageOf(name) }))
+	return find.(func() *Package)()
+}
+
+func (r *Files) packageOf(name string) *Package {
 	text, ok := r.Peek(name)
 	if !ok {
 		return nil

@@ -145,3 +145,52 @@ func BenchmarkVet(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkVetArchitectures measures vet for 1,000 small architectures and, in turn, for
+// 1,000 configurations, and reports the medians of user and system time and their ratio.
+func BenchmarkVetArchitectures(b *testing.B) {
+	example, err := os.ReadFile("../../../examples/block-tp1-pp16.yaml")
+	if err != nil {
+		b.Fatal(err)
+	}
+	const small = `package models
+
+import "kvbench.internal/cue:kvbench"
+
+toy%d: kvbench.#Architecture & {
+	match: "toy%[1]d-.*"
+	#params: {model_name!: string, num_layers!: int64 & >0}
+	kv_bytes_per_token: "num_layers * 16"
+	access_patterns: {layer: "16 * page_size", block: "num_layers * 16 * page_size"}
+	checks: [{params: {num_layers: 2}, config: {page_size: 16}, expect: {kv_bytes_per_token: 32}, source: "by hand"}]
+}
+`
+	archs, configs := b.TempDir(), b.TempDir()
+	for i := range 1000 {
+		for name, text := range map[string]string{
+			filepath.Join(archs, fmt.Sprintf("a%d.cue", i)):    fmt.Sprintf(small, i),
+			filepath.Join(configs, fmt.Sprintf("c%d.yaml", i)): string(example),
+		} {
+			if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	times := map[string][]time.Duration{}
+	for b.Loop() {
+		for _, dir := range []string{archs, configs} {
+			cmd := exec.Command("kvbench", "vet", dir)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				b.Fatalf("%v\n%s", err, out)
+			}
+			times[dir] = append(times[dir], cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
+		}
+	}
+	median := func(dir string) float64 {
+		slices.Sort(times[dir])
+		return times[dir][len(times[dir])/2].Seconds()
+	}
+	b.ReportMetric(median(archs), "cpu-s/architectures")
+	b.ReportMetric(median(configs), "cpu-s/configurations")
+	b.ReportMetric(median(archs)/median(configs), "ratio")
+}
