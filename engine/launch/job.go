@@ -538,7 +538,7 @@ func (f *Format) Render(j *Job) ([]File, error) {
 			}
 			if file.Most > 0 && int64(len(text)) > file.Most {
 				return nil, diag.Errorf(diag.Pos{}, "%s would have %d bytes, and --format %s allows at most %d", file.Name, len(text), f.Name, file.Most).
-					WithHint("write several jobs of fewer runs: there are %d", len(j.Points))
+					WithHint("write several jobs with fewer runs; there are %d", len(j.Points))
 			}
 			if !bytes.HasSuffix(text, []byte("\n")) {
 				text = append(text, '\n')

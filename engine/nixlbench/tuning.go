@@ -238,7 +238,7 @@ func (s *Setting) finish(pl *plan.Plan) {
 func (r *Rules) OneRow(pl *plan.Plan) error {
 	asked, err := r.Asked(pl, pl.Flags, &Facts{Launch: "single"})
 	if err == nil && asked != nil && len(asked.ids) != 1 {
-		err = diag.Errorf(diag.Pos{File: pl.Request.Config.File}, "a run has %d combinations of block and batch sizes: tuning needs one", len(asked.ids))
+		err = diag.Errorf(diag.Pos{File: pl.Request.Config.File}, "a run has %d combinations of block and batch sizes, but tuning needs one", len(asked.ids))
 	}
 	return err
 }

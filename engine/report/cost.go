@@ -85,7 +85,7 @@ func fitCost(list []moved) (*cost, string) {
 	}
 	switch {
 	case math.IsInf(best.err, 1), best.err > maxCostErr:
-		return nil, "the times do not follow a cost for each descriptor and a bandwidth"
+		return nil, "the times do not fit a cost for each descriptor and a bandwidth"
 	}
 	return &best, ""
 }

@@ -59,7 +59,7 @@ func TestNoFit(t *testing.T) {
 	for want, list := range map[string][]moved{
 		"at least 4":    measurements([]float64{1, 8, 64}, []float64{4096}),
 		"the same size": measurements([]float64{1, 8, 64, 128, 256}, []float64{4096}),
-		"do not follow": {{1, 1024, 900}, {1, 4096, 3}, {8, 4096, 0.1}, {8, 1 << 20, 70000}, {64, 1024, 2}, {64, 1 << 22, 1}},
+		"do not fit":    {{1, 1024, 900}, {1, 4096, 3}, {8, 4096, 0.1}, {8, 1 << 20, 70000}, {64, 1024, 2}, {64, 1 << 22, 1}},
 	} {
 		if c, why := fitCost(list); c != nil || !strings.Contains(why, want) {
 			t.Errorf("%+v, %q, want %q", c, why, want)

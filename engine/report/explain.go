@@ -70,7 +70,7 @@ func StepText(w io.Writer, steps []*plan.Step) {
 		t.step(s, 0)
 	}
 	if cut {
-		fmt.Fprint(w, "\nSteps below … are not shown: explain such a value by its name, or use --format markdown.\n")
+		fmt.Fprint(w, "\nSteps below … are not shown. To see them, explain that value by its name, or use --format markdown.\n")
 	}
 }
 

@@ -208,7 +208,7 @@ func transferSection(view schema.View, t *Transfer) (webpage.Section, error) {
 		s.Facts = append(s.Facts, webpage.Fact{Name: name, Value: value})
 	}
 	s.Facts = append(s.Facts, webpage.Fact{Name: "Operation", Value: t.Op})
-	table := webpage.Table{Caption: "Pairs of ranks that move the same", Head: webpage.Heads(2, "from > to", "group", "pairs", "bytes", "descriptors", "bytes of one", "time")}
+	table := webpage.Table{Caption: "Pairs of ranks that move the same amount", Head: webpage.Heads(2, "from > to", "group", "pairs", "bytes", "descriptors", "bytes of one", "time")}
 	for _, alike := range alikePairs(t.Pairs) {
 		p := alike[0]
 		table.Rows = append(table.Rows, []webpage.Cell{

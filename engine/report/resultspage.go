@@ -107,7 +107,7 @@ func (r *Results) page(o *Options, p *PageOptions, s *schema.Schema) (*webpage.P
 		}
 	})
 	if n > maxPagePoints {
-		return nil, diag.Errorf(diag.Pos{File: p.File}, "it has %d points: a page shows at most %d", n, maxPagePoints).WithHint("split the file, and write a page for each part")
+		return nil, diag.Errorf(diag.Pos{File: p.File}, "it has %d points, but a page shows at most %d", n, maxPagePoints).WithHint("split the file, and write a page for each part")
 	}
 	b.assume()
 	data := b.data(o.View)
@@ -439,7 +439,7 @@ func (b *resultsPage) data(view schema.View) *webpage.Data {
 		},
 		{
 			ID: "latency", Title: "Latency of a request", Label: "Time", X: []string{size, count}, Y: latency,
-			Note:    "Lower is better. A request moves all of its I/Os. The tail is that of the transfer phase.",
+			Note:    "Lower is better. A request moves all of its I/Os. The tail includes only the transfer phase.",
 			Columns: table(latency...),
 		},
 		{

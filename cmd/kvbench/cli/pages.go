@@ -55,7 +55,7 @@ func fitsPage(points, most uint64, filtered bool) error {
 	if most <= report.MaxPageRows {
 		return nil
 	}
-	return diag.Usagef("%d rows are too many for a page: it shows at most %d", most, report.MaxPageRows).
+	return diag.Usagef("%d rows are too many for a page, which shows at most %d", most, report.MaxPageRows).
 		WithHint("limit the rows with --top or --where, or use --format csv")
 }
 

@@ -153,7 +153,7 @@ func (a *app) spread(p *points, jobs []plan.Item) ([]plan.Item, *sweep.Sweep, er
 		return nil, nil, err
 	}
 	if s.Points > maxPoints {
-		return nil, nil, diag.Usagef("there are %d plans to run: at most %d are allowed", s.Points, maxPoints).
+		return nil, nil, diag.Usagef("there are %d plans to run, but at most %d are allowed", s.Points, maxPoints).
 			WithHint("run '%s plan' to see them all, and choose some", program)
 	}
 	all := make([]plan.Item, s.Points)

@@ -17,7 +17,7 @@ import (
 // transferCmd shows what each pair of ranks moves between two sides.
 func (a *app) transferCmd() *command {
 	flags := append(a.transferFlags(""),
-		&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "csv", "jsonl", "table", "html"}, help: "Output format. For a sweep table, csv, jsonl or html"})
+		&flagSpec{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json", "csv", "jsonl", "table", "html"}, help: "Output format. Sweeps accept table, csv, jsonl or html"})
 	return &command{
 		name:      "transfer",
 		short:     "Show what moves from prefill ranks to decode ranks, and how fast",

@@ -49,7 +49,7 @@ func (a *app) tuneCmd() *command {
 		releasesFlag(),
 		{name: "dry_run", bool: true, group: groupRun, help: "Show the settings to try, without running anything"},
 		{name: "quiet", bool: true, group: groupRun, help: "Print only the result"},
-		{name: "budget", arg: "TIME", group: groupRun, def: "20m", help: "Stop after this time, or none"},
+		{name: "budget", arg: "TIME", group: groupRun, def: "20m", help: "Time limit for the search, or none"},
 		{name: "max_runs", arg: "N", group: groupRun, help: fmt.Sprintf("Maximum number of runs. The default is a tenth of all combinations, but from %d to %d", leastRuns, mostRuns)},
 		{name: "seed", arg: "N", more: true, group: groupRun, def: "1", help: "Number that determines the order of the runs"},
 		{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json"}, help: "Output format"},
@@ -149,7 +149,7 @@ func (t *tuner) options(c *command) error {
 		text = c.flag("seed").def
 	}
 	if t.seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-		errs = append(errs, from.Errorf("%q is not allowed: expected a whole number from 0", text))
+		errs = append(errs, from.Errorf("%q is not allowed: expected a whole number, 0 or more", text))
 	}
 	return errs.Err()
 }
@@ -166,7 +166,7 @@ func (t *tuner) prepare(c *command, release, from string) error {
 		return err
 	}
 	if len(jobs) != 1 {
-		return diag.Usagef("there are %d plans: '%s %s' finds the settings of one", len(jobs), program, c.name)
+		return diag.Usagef("there are %d plans, but '%s %s' finds the settings of only one", len(jobs), program, c.name)
 	}
 	t.item = jobs[0]
 	t.item.Fit, t.item.Least = true, true
@@ -211,7 +211,7 @@ func (t *tuner) knobs(c *command, release string) (given map[string][]data.Fact,
 		return nil, err
 	}
 	if len(configs) != 1 {
-		return nil, diag.Usagef("there are %d configurations: '%s %s' finds the settings of one plan", len(configs), program, c.name)
+		return nil, diag.Usagef("there are %d configurations, but '%s %s' finds the settings of only one plan", len(configs), program, c.name)
 	}
 	cfg := configs[0]
 	if len(cfg.Axes) > 0 {
