@@ -886,10 +886,10 @@ func (t *Transfer) Value(name string) (formula.Value, error) {
 type Shape struct {
 	// Source and Destination are the pipeline stages of the ranks.
 	Source, Destination int
-	// Group has the names of the groups of layers, and Layers describes the layers.
+	// Group names the groups of layers, and Layers describes their layers.
 	Group, Layers string
-	// Bytes and Descriptors are all of the pair; a descriptor moves DescriptorBytes,
-	// or the last of them less.
+	// Bytes and Descriptors are totals for the pair. Each descriptor moves
+	// DescriptorBytes, except that the last may move less.
 	Bytes, Descriptors, DescriptorBytes int64
 	from                                *sources
 }
