@@ -273,8 +273,13 @@ func TestPageUse(t *testing.T) {
 		t.Errorf("in another color scheme, the mark is not kept: %s", got)
 	}
 	b.save("use")
-	b.eval(`document.querySelector("#chart-bandwidth-by-size .readout .copy").click()`, nil)
-	if got := b.until(`document.querySelector("#chart-bandwidth-by-size .readout .copy").textContent`, "Copied"); got != "Copied" {
+	// The button is a new one after the chart has been redrawn, which may take a while.
+	copied := `(() => {
+		const button = document.querySelector("#chart-bandwidth-by-size .readout .copy");
+		if (button.textContent !== "Copied") button.click();
+		return button.textContent;
+	})()`
+	if got := b.until(copied, "Copied"); got != "Copied" {
 		t.Errorf("the button says %q", got)
 	}
 
