@@ -75,7 +75,9 @@ func measureFio(t *testing.T, dir, op string, block, batch, times int64) float64
 	t.Helper()
 	file := filepath.Join(dir, "nixlbench_posix_test_file_initiator_0")
 	out, err := exec.Command("fio", "--name=x", "--filename="+file, "--rw="+strings.ToLower(op), "--direct=1", "--ioengine=libaio",
-		fmt.Sprintf("--bs=%d", block), fmt.Sprintf("--iodepth=%d", batch), fmt.Sprintf("--size=%d", block*batch),
+		fmt.Sprintf("--bs=%d", block), fmt.Sprintf("--iodepth=%d", batch), // the next batch starts when all I/Os of one have ended
+		fmt.Sprintf("--iodepth_batch_submit=%d", batch), fmt.Sprintf("--iodepth_batch_complete_min=%d", batch),
+		fmt.Sprintf("--size=%d", block*batch),
 		fmt.Sprintf("--io_size=%d", block*batch*times), "--overwrite=1", "--output-format=json").Output()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
