@@ -11,6 +11,9 @@ import (
 // TestMatrixFigures checks that matrices of 1,024 ranks and 10,000 requests of many lengths
 // take at most 10 s of processor time and 256 MiB.
 func TestMatrixFigures(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector would be measured too")
+	}
 	out := filepath.Join(t.TempDir(), "out")
 	cmd := exec.Command("kvbench", "matrix", "--model", "llama3.1-70b", "--tp", "8", "--page_size", "16", "--world", "1024",
 		"--num_requests", "10000", "--isl", "normal(64k,16k)", "--max_batch_memory", "20TB", "--output", out)
