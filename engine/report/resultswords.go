@@ -138,7 +138,8 @@ func (b *resultsPage) distance(rate float64) string {
 	}
 }
 
-// limit returns a sentence about what takes the best point's time, based on the fit for its group.
+// limit returns a sentence that says whether the best point spends its time on posting I/Os or
+// on moving bytes. It uses the cost that was fitted to the point's group.
 func (b *resultsPage) limit(best *pagePoint, fits []*costFit) string {
 	f := b.fitOf(best, fits)
 	if f == nil || f.cost == nil {
