@@ -5,7 +5,7 @@ import "kvbench/engine/formula"
 // Transfers describes how caches move from the ranks of one side to those of another.
 type Transfers struct {
 	// Destination contains formulas for the values of configuration fields on the
-	// destination's side.
+	// destination side.
 	Destination map[string]Formula `json:"destination"`
 	// Defaults contains formulas for fields that are not set, in transfers only.
 	Defaults map[string]Formula            `json:"defaults"`
