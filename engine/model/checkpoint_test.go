@@ -349,7 +349,7 @@ func TestUnknownTypes(t *testing.T) {
 	if got := parameters(m); got != "head_dim=64 num_kv_heads=4 num_layers=2" {
 		t.Errorf("it is read as %s", got)
 	}
-	if len(m.Notes) != 1 || text(m.Notes[0]) != `config.json:2:17: model_type "novel" is not known: assuming full attention in every layer`+"\nto define how it is read, add a family to a --models folder" {
+	if len(m.Notes) != 1 || text(m.Notes[0]) != `config.json:2:17: unknown model_type "novel": assuming full attention in every layer`+"\nto define how it is read, add a family to a --models folder" {
 		t.Errorf("it is said: %v", m.Notes)
 	}
 	m, err = l.Model(write(t, "config.json", as("lllama", "")), nil)
@@ -368,7 +368,7 @@ func TestUnknownTypes(t *testing.T) {
 		`"total_ut_steps": 4`, `"num_loops": 2`, `"mean_recurrence": 32`, `"use_bidirectional_attention": true`,
 	} {
 		_, err := l.Model(write(t, "config.json", as("novel", ", "+more)), nil)
-		wantError(t, more, err, `config.json:2:17: model_type "novel" is not known, and some of its fields affect the cache in a way kvbench does not understand: `)
+		wantError(t, more, err, `config.json:2:17: unknown model_type "novel", and some fields affect the cache in a way kvbench does not understand: `)
 	}
 	_, err = l.Model(write(t, "config.json", small(`, "kv_sharing_stride": 2`)), nil)
 	wantError(t, "a field that its family does not know", err, "config.json:6:44: some fields affect the cache in a way llama does not understand: kv_sharing_stride")
@@ -384,9 +384,9 @@ func TestBadCheckpoints(t *testing.T) {
 		{`{"model_type": 3}`, "config.json:1:16: model_type: 3 is not allowed: expected a string"},
 		{`{"model_type": null}`, "config.json:1:16: model_type: null is not allowed: expected a string"},
 		{`{"model_type": {"a": 1}}`, "config.json:1:16: model_type: a mapping is not allowed: expected a string"},
-		{`{"model_type": "llama"}`, "config.json: num_layers cannot be computed: the fields it is computed from are missing: num_hidden_layers, or n_layer"},
-		{`{"model_type": "llama", "num_hidden_layers": null}`, "config.json:1:46: num_layers cannot be computed: the fields it is computed from are missing: num_hidden_layers (null), or n_layer"},
-		{`{"model_type": "llama", "num_hidden_layers": NaN}`, "config.json:1:46: num_layers cannot be computed: the fields it is computed from are missing: num_hidden_layers (null), or n_layer"},
+		{`{"model_type": "llama"}`, "config.json: num_layers cannot be computed because the fields that it depends on are missing: num_hidden_layers, or n_layer"},
+		{`{"model_type": "llama", "num_hidden_layers": null}`, "config.json:1:46: num_layers cannot be computed because the fields that it depends on are missing: num_hidden_layers (null), or n_layer"},
+		{`{"model_type": "llama", "num_hidden_layers": NaN}`, "config.json:1:46: num_layers cannot be computed because the fields that it depends on are missing: num_hidden_layers (null), or n_layer"},
 		{`{"model_type": "llama", "num_hidden_layers": 1000000000000000000000000000000}`, "config.json:1:46: num_hidden_layers: 1000000000000000000000000000000 is too large"},
 		{`{"model_type": "llama", "num_hidden_layers": -1e400}`, "config.json:1:46: num_hidden_layers: -1e400 is too large"},
 		{`{"model_type": "llama", "num_hidden_layers": 1.00000000000000000000000001}`, "config.json:1:46: num_hidden_layers: 1.00000000000000000000000001 has too many digits"},
@@ -516,7 +516,7 @@ novel: {
 }
 `))
 	_, err := l.Model(config, nil)
-	wantError(t, "without the folder", err, `config.json:1:16: model_type "novel" is not known, and some of its fields affect the cache in a way kvbench does not understand: kv_heads, window`)
+	wantError(t, "without the folder", err, `config.json:1:16: unknown model_type "novel", and some fields affect the cache in a way kvbench does not understand: kv_heads, window`)
 	m, err := l.Model(config, []string{dir})
 	if err != nil {
 		t.Fatal(err)
@@ -594,8 +594,8 @@ novel: {
 		}
 	}
 	for fields, want := range map[string]string{
-		`"heads": 2`:                                   "config.json: head_dim cannot be computed: the fields it is computed from are missing: head_size and width",
-		`"heads": 2, "head_size": null`:                "config.json:1:50: head_dim cannot be computed: the fields it is computed from are missing: head_size (null) and width",
+		`"heads": 2`:                                   "config.json: head_dim cannot be computed because the fields that it depends on are missing: head_size and width",
+		`"heads": 2, "head_size": null`:                "config.json:1:50: head_dim cannot be computed because the fields that it depends on are missing: head_size (null) and width",
 		`"head_size": 8, "depth": [1, "x"]`:            "config.json:1:50: depth: a list cannot be read: num_layers needs",
 		`"head_size": 8, "full_layers": "x"`:           `config.json:1:56: layer_kinds cannot be computed: "in" needs a list, not a string` + "\nwrite text contains part\nwith full_layers = \"x\"\nthe formula is at ",
 		`"head_size": 8, "window": 1, "local_size": 7`: "config.json:1:68: some fields affect the cache in a way novel does not understand: local_size",
