@@ -169,7 +169,7 @@
       return make("label", { className: "pick" }, "Against", select);
     }
 
-    // points returns the rows that have a place in the chart, with the number of the measure.
+    // points returns the rows that have a place in the chart, with the index of the measure.
     points() {
       const { spec } = this, x = col(this.x), list = [];
       spec.y.forEach((key, measure) => {
@@ -209,7 +209,7 @@
       }
       const lines = spec.lines || [];
       const curves = (spec.curves || []).filter(c => Object.entries(c.where || {}).every(([k, v]) => !chosen.has(k) || chosen.get(k) === v));
-      // Axes cover points and lines; texts are places in their order.
+      // Axes cover points and lines; words are placed in order of appearance.
       const words = x.words ? [...new Set(points.map(p => p.x))] : null;
       const place = words ? new Map(words.map((w, n) => [w, n])) : null;
       const px = p => place ? place.get(p.x) : p.x;

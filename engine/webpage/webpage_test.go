@@ -28,7 +28,7 @@ func TestLibrary(t *testing.T) {
 			t.Errorf("%s has the checksum %s, want %s", name, got, want)
 		}
 	}
-	if !strings.Contains(chartScript, "(v1.6.32)") || !strings.Contains(pageText, "uPlot 1.6.32 (MIT licence)") {
+	if !strings.Contains(chartScript, "(v1.6.32)") || !strings.Contains(pageText, "uPlot 1.6.32 (MIT license)") {
 		t.Error("the versions of the library and of the page's footer differ")
 	}
 	if files, _ := os.ReadDir("uplot"); len(files) != 3 {
