@@ -222,7 +222,7 @@ func TestPageUse(t *testing.T) {
 		t.Errorf("the answer is %q", got)
 	}
 	status := `document.getElementById("shown").textContent`
-	if got := b.text(status); got != "4 points shown. The best one: 25 GB/s (50% of ib_ndr), op READ." {
+	if got := b.text(status); got != "4 points shown. Best: 25 GB/s (50% of ib_ndr), op READ." {
 		t.Errorf("the choice is %q", got)
 	}
 
@@ -285,7 +285,7 @@ func TestPageUse(t *testing.T) {
 
 	// A facet.
 	b.eval(`(() => { const s = document.querySelector("select[name=op_type]"); s.selectedIndex = [...s.options].findIndex(o => o.text === "WRITE"); s.dispatchEvent(new Event("change")); })()`, nil)
-	if got := b.text(status); got != "2 of 4 points shown. The best one: 12.5 GB/s (25% of ib_ndr), op WRITE." {
+	if got := b.text(status); got != "2 of 4 points shown. Best: 12.5 GB/s (25% of ib_ndr), op WRITE." {
 		t.Errorf("the choice is %q", got)
 	}
 	if got := b.text(`document.querySelector("#chart-bandwidth-by-size .legend").innerText`); !strings.Contains(got, "WRITE (1)") || strings.Contains(got, "READ") || !strings.Contains(got, "not trusted (1)") {
@@ -426,7 +426,7 @@ func TestPlanPages(t *testing.T) {
 		// 50 GB/s.
 		{
 			"sweep", "plan --model qwen3-8b --model llama3.1-70b --isl 1k..64kx2 --tp 1,2,4,8 --page_size 64 --bandwidth 50GB/s", 4, 4,
-			[]string{"The shortest time is 1.51 ms, with isl 1,024, tp_size 1, model QWEN3_8B.", "56 plans shown. The best one: 1.51 ms, "},
+			[]string{"The shortest time is 1.51 ms, with isl 1,024, tp_size 1, model QWEN3_8B.", "56 plans shown. Best: 1.51 ms, "},
 		},
 		// K or V of a page of 64 tokens of a layer of 16 KV heads of 128, in 16 bits: 262,144
 		// bytes. 62 layers have 128 pages of each: 15,872.
