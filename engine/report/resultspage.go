@@ -17,16 +17,17 @@ import (
 	"kvbench/engine/webpage"
 )
 
-// PageOptions are what a page of results shows besides the results.
+// PageOptions contains what a results page shows besides the results.
 type PageOptions struct {
 	// File and BaseFile are the names of the files; BaseFile is "" if there is no baseline.
 	File, BaseFile string
-	// Link is what the results are compared with, LinkRate its bandwidth in bytes per
-	// second, and LinkCost its cost of a descriptor in nanoseconds. If LinkRate is 0, they
-	// are those that the plans assumed.
+	// Link is the name of the link that the results are compared with. LinkRate is its
+	// bandwidth in bytes per second, and LinkCost is its cost per descriptor in nanoseconds.
+	// If LinkRate is 0, the page uses the link that the plans assumed.
 	Link               string
 	LinkRate, LinkCost int64
-	// FirstToken is the time to the first token in microseconds; 0 means that of the plans.
+	// FirstToken is the time to the first token in microseconds. If it is 0, the page uses
+	// the time from the plans.
 	FirstToken int64
 }
 
@@ -48,7 +49,7 @@ const (
 	keyOfLink  = "link_percent"
 )
 
-// resultsPage builds a page of results.
+// resultsPage builds a results page.
 type resultsPage struct {
 	*Results
 	*PageOptions
@@ -107,7 +108,7 @@ func (r *Results) page(o *Options, p *PageOptions, s *schema.Schema) (*webpage.P
 		}
 	})
 	if n > maxPagePoints {
-		return nil, diag.Errorf(diag.Pos{File: p.File}, "it has %d points, but a page shows at most %d", n, maxPagePoints).WithHint("split the file, and write a page for each part")
+		return nil, diag.Errorf(diag.Pos{File: p.File}, "the file has %d points, but a page shows at most %d", n, maxPagePoints).WithHint("split the file, and write a page for each part")
 	}
 	b.assume()
 	data := b.data(o.View)
@@ -126,7 +127,7 @@ func (r *Results) page(o *Options, p *PageOptions, s *schema.Schema) (*webpage.P
 	for i := range data.Charts {
 		c := &data.Charts[i]
 		if c.Curves = b.curves(c, fits); len(c.Curves) > 0 {
-			c.Note += " A curve is the fit in the table above."
+			c.Note += " The curves show the fits in the table above."
 		}
 	}
 	return made, nil
@@ -156,7 +157,7 @@ func (b *resultsPage) pointOf(all []schema.Measure, point Point, l, base *line) 
 	}
 	p.command = commandOf(point)
 	if p.reason == "" && !(p.get(b.of.Bandwidth) > 0) {
-		p.reason = "its bandwidth is not a positive, finite number"
+		p.reason = "the bandwidth is not a positive, finite number"
 	}
 	p.request = math.NaN()
 	if bytes := b.requestBytes(point); p.get(b.of.Bandwidth) > 0 {
@@ -171,7 +172,7 @@ func (b *resultsPage) requestBytes(point Point) float64 {
 	return size * count / requests
 }
 
-// planned returns a number of a plan, or NaN.
+// planned returns a number from a point's plan, or NaN if there is none.
 func (b *resultsPage) planned(point Point, name string) float64 {
 	v, ok := value(point[0], name)
 	if !ok || v == nil {
@@ -227,7 +228,7 @@ func commandOf(point Point) []string {
 	return nil
 }
 
-// assume uses the link and the time to the first token of the plans, if all plans agree.
+// assume uses the plans' link and time to the first token if all plans agree on them.
 func (b *resultsPage) assume() {
 	links := Links(b.schema)
 	same := func(name string) (any, bool) {
@@ -260,11 +261,11 @@ func (b *resultsPage) assume() {
 	}
 }
 
-// Link is a link that kvbench knows, with its bandwidth in bytes per second and the cost of a
-// descriptor in nanoseconds.
+// Link is a known link, with its bandwidth in bytes per second and its cost per descriptor in
+// nanoseconds.
 type Link struct{ Rate, Cost int64 }
 
-// Links returns the known links by name.
+// Links returns the known links, keyed by name.
 func Links(s *schema.Schema) map[string]Link {
 	tables := s.Cache.Get().Transfer.Get().Tables
 	list := map[string]Link{}
@@ -276,7 +277,7 @@ func Links(s *schema.Schema) map[string]Link {
 	return list
 }
 
-// linkRate returns the bandwidth of the link in GB/s; 0 if there is none.
+// linkRate returns the bandwidth of the link in GB/s, or 0 if there is no link.
 func (b *resultsPage) linkRate() float64 { return float64(b.LinkRate) / 1e9 }
 
 // linkName describes the link with its bandwidth.
@@ -284,7 +285,7 @@ func (b *resultsPage) linkName() string {
 	return fmt.Sprintf("%s (%s)", diag.Printable(b.Link), shortest(b.linkRate())+" GB/s")
 }
 
-// about returns texts that say where the results are from.
+// about returns short facts about the results, such as the hosts that they were measured on.
 func (b *resultsPage) about() []string {
 	about := []string{counted(len(b.points), "point")}
 	var hosts, days []string
@@ -353,7 +354,7 @@ func (b *resultsPage) column(key, label, unit string) *webpage.Column {
 	return c
 }
 
-// data returns the table of all points, with the charts that it allows.
+// data returns the table of all points, with the charts that the data allows.
 func (b *resultsPage) data(view schema.View) *webpage.Data {
 	d := &webpage.Data{Name: nameOf(b.File), One: "point", Many: "points", Rows: len(b.points), Status: keyStatus, Reason: keyReason, Best: b.of.Bandwidth, Commands: &webpage.Commands{}}
 	if b.LinkRate > 0 {
@@ -478,7 +479,8 @@ func (b *resultsPage) some(keys ...string) []string {
 	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return b.byKey[key].IsEmpty() })
 }
 
-// settingColumn adds the column of a setting. If all values are numbers, it is a column of numbers.
+// settingColumn adds the column for a setting. If all values are numbers, it is a numeric
+// column.
 func (b *resultsPage) settingColumn(s setting) {
 	c := b.column(s.key, s.label, webpage.UnitText)
 	var numbers webpage.Numbers
@@ -503,7 +505,7 @@ func (b *resultsPage) settingColumn(s setting) {
 	}
 }
 
-// wordOf returns the value of a setting as a column shows it, with "" for none.
+// wordOf returns the value of a setting as shown in a column, or "" if there is none.
 func wordOf(s setting, p Point) string {
 	v, ok := p[0].Value(s.of.From, s.of.Name)
 	if !ok || v == nil {
@@ -528,7 +530,8 @@ func (b *resultsPage) divide(view schema.View) {
 	b.rest = b.apart(others, b.main)
 }
 
-// apart returns the settings that are not determined by those in by and by earlier ones.
+// apart returns the settings that are not determined by the settings in by and the earlier
+// settings in the list.
 func (b *resultsPage) apart(list, by []setting) []setting {
 	var kept []setting
 	for _, s := range list {
@@ -540,7 +543,7 @@ func (b *resultsPage) apart(list, by []setting) []setting {
 	return kept
 }
 
-// follows reports whether points that agree in the settings in by agree in s.
+// follows reports whether points that agree in the settings in by also agree in s.
 func (b *resultsPage) follows(s setting, by []setting) bool {
 	cells := map[string]string{}
 	for _, p := range b.points {
@@ -553,12 +556,13 @@ func (b *resultsPage) follows(s setting, by []setting) bool {
 	return true
 }
 
-// maxFacet is the maximum number of values by which points can be chosen.
+// maxFacet is the maximum number of values of a setting by which the reader can filter
+// points.
 const maxFacet = 200
 
-// facets returns the settings by which points can be chosen, and the one by which they are
-// marked at first. Of those that differ between runs of one plan, this is the one with the
-// fewest values.
+// facets returns the settings by which the reader can filter points, and the one by which
+// points are initially marked. Of the settings that differ between runs of one plan, that is
+// the one with the fewest values.
 func (b *resultsPage) facets() (keys []string, mark string) {
 	least := math.MaxInt
 	for _, s := range slices.Concat(b.main, b.rest) {

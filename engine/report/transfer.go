@@ -32,7 +32,7 @@ func TransferText(w io.Writer, view schema.View, t Transfer) error {
 	}
 	fmt.Fprintf(w, "%-*s: %s\n\n", view.Width, "Operation", t.Op)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "pairs\tfrom > to\tgroup\tbytes\tdescriptors\tbytes of one\ttime")
+	fmt.Fprintln(tw, "pairs\tfrom > to\tgroup\tbytes\tdescriptors\tbytes each\ttime")
 	for _, alike := range alikePairs(t.Pairs) {
 		p := alike[0]
 		fmt.Fprintf(tw, "%d\t%s\t%s\t%d\t%d\t%d\t%s\n", len(alike), pairList(alike), diag.Printable(p.Group), p.Bytes, p.Descriptors, p.DescriptorBytes, t.time(p.Micros))
