@@ -69,7 +69,7 @@ type pagePoint struct {
 	point   Point
 	line    *line
 	base    *line
-	values  map[string]float64 // by the key of the measure
+	values  map[string]float64 // keyed by measure
 	reason  string
 	command []string
 	request float64 // the time of one request's cache, in us
@@ -378,7 +378,7 @@ func (b *resultsPage) data(view schema.View) *webpage.Data {
 		return number(key, label, unit, func(p *pagePoint) float64 { return p.get(key) })
 	}
 	size := measure(b.of.Size, "I/O size", webpage.UnitBytes)
-	count := measure(b.of.Count, "I/Os in a request", webpage.UnitCount)
+	count := measure(b.of.Count, "I/Os per request", webpage.UnitCount)
 	bandwidth := measure(b.of.Bandwidth, "Bandwidth", webpage.UnitRate)
 	var latency, phases []string
 	for _, v := range b.of.Latency {
@@ -394,21 +394,21 @@ func (b *resultsPage) data(view schema.View) *webpage.Data {
 		reason.Add(p.reason)
 	}
 	base, ratio, tail := b.compared(number)
-	request := number(keyRequest, "One request's cache", webpage.UnitMicros, func(p *pagePoint) float64 { return p.request })
-	planned := number(keyPlanned, "With the link's cost of an I/O", webpage.UnitMicros, func(p *pagePoint) float64 {
+	request := number(keyRequest, "Time for one request's cache", webpage.UnitMicros, func(p *pagePoint) float64 { return p.request })
+	planned := number(keyPlanned, "With the link's cost per I/O", webpage.UnitMicros, func(p *pagePoint) float64 {
 		if b.LinkCost == 0 {
 			return math.NaN()
 		}
 		link := cost{descriptorUs: float64(b.LinkCost) / 1000, rate: float64(b.LinkRate) / 1e6}
 		return link.us(b.planned(p.point, b.of.Plan.Count)/b.planned(p.point, b.of.Plan.Requests), b.requestBytes(p.point))
 	})
-	peak := number(keyPeak, "At the link's peak", webpage.UnitMicros, func(p *pagePoint) float64 {
+	peak := number(keyPeak, "At the link's peak bandwidth", webpage.UnitMicros, func(p *pagePoint) float64 {
 		return b.requestBytes(p.point) / float64(b.LinkRate) * 1e6
 	})
 	share := number(keyShare, "Share of the time to the first token", webpage.UnitPercent, func(p *pagePoint) float64 {
 		return 100 * p.request / float64(b.FirstToken)
 	})
-	ofLink := number(keyOfLink, "Share of the link", webpage.UnitPercent, func(p *pagePoint) float64 {
+	ofLink := number(keyOfLink, "Share of the link's bandwidth", webpage.UnitPercent, func(p *pagePoint) float64 {
 		return 100 * p.get(b.of.Bandwidth) / b.linkRate()
 	})
 
@@ -430,33 +430,33 @@ func (b *resultsPage) data(view schema.View) *webpage.Data {
 	for _, c := range []webpage.Chart{
 		{
 			ID: "bandwidth-by-size", Title: "Bandwidth by I/O size", X: []string{size}, Y: []string{bandwidth}, Lines: link,
-			Note:    "Higher is better. Small I/Os are limited by the cost of each one, large ones by the link.",
+			Note:    "Higher is better. Small I/Os are limited by the cost per I/O, large ones by the link.",
 			Columns: table(bandwidth, ofLink),
 		},
 		{
-			ID: "bandwidth-by-batch", Title: "Bandwidth by I/Os in a request", X: []string{count}, Y: []string{bandwidth}, Lines: link,
-			Note:    "Higher is better. If bandwidth grows with the number of I/Os in a request, starting a request takes much of its time.",
+			ID: "bandwidth-by-batch", Title: "Bandwidth by I/Os per request", X: []string{count}, Y: []string{bandwidth}, Lines: link,
+			Note:    "Higher is better. If bandwidth grows with the number of I/Os per request, startup accounts for much of a request's time.",
 			Columns: table(bandwidth, ofLink),
 		},
 		{
-			ID: "latency", Title: "Latency of a request", Label: "Time", X: []string{size, count}, Y: latency,
-			Note:    "Lower is better. A request moves all of its I/Os. The tail includes only the transfer phase.",
+			ID: "latency", Title: "Request latency", Label: "Time", X: []string{size, count}, Y: latency,
+			Note:    "Lower is better. The latency of a request covers all of its I/Os. The tail covers only the transfer phase.",
 			Columns: table(latency...),
 		},
 		{
-			ID: "phases", Title: "Where the time of a request goes", Split: true, X: []string{size}, Y: phases,
-			Note:    "The median of each phase, by I/O size. The sum is on the right. Long prepare and post phases mean that descriptors cost more than bytes.",
+			ID: "phases", Title: "Where a request's time goes", Split: true, X: []string{size}, Y: phases,
+			Note:    "The median time of each phase, by I/O size. The sum is on the right. Long prepare and post phases mean that descriptors cost more than bytes.",
 			Columns: table(phases...),
 		},
 		{
 			ID: "comparison", Title: "Compared with the baseline", X: []string{size, count}, Y: []string{ratio},
-			Note:    "Bandwidth divided by the baseline's. Above the line, the new results are faster.",
+			Note:    "Bandwidth divided by the baseline's bandwidth. Points above the line are faster than the baseline.",
 			Lines:   []webpage.Line{{Value: 1, Label: "same as the baseline"}},
 			Columns: table(bandwidth, base, ratio, tail),
 		},
 		{
-			ID: "plan", Title: "Plan and measurement: one request's cache", Label: "Time", X: []string{size, count}, Y: b.some(request, planned, peak),
-			Note:    "Lower is better. How long the cache of one request takes at the measured bandwidth. If the plan is for one rank, this is the part of that rank.",
+			ID: "plan", Title: "Time to move one request's cache", Label: "Time", X: []string{size, count}, Y: b.some(request, planned, peak),
+			Note:    "Lower is better. The chart shows how long one request's cache takes at the measured bandwidth. If the plan is for one rank, only that rank's part is counted.",
 			Lines:   b.target(),
 			Columns: table(request, planned, peak, share),
 		},
@@ -620,20 +620,20 @@ func (b *resultsPage) compared(number func(key, label, unit string, of func(*pag
 		return math.NaN()
 	}
 	base = number(keyBase, "Baseline", webpage.UnitRate, func(p *pagePoint) float64 { return parsed(p.base.spread(bandwidth).median) })
-	ratio = number(keyRatio, "Bandwidth to baseline", webpage.UnitRatio, func(p *pagePoint) float64 { return parsed(p.line.ratio(bandwidth, p.base).median) })
-	tail = number(keyTail, b.of.Latency[len(b.of.Latency)-1].Label+" to baseline", webpage.UnitRatio, func(p *pagePoint) float64 { return parsed(p.line.ratio(last, p.base).median) })
+	ratio = number(keyRatio, "Bandwidth vs. baseline", webpage.UnitRatio, func(p *pagePoint) float64 { return parsed(p.line.ratio(bandwidth, p.base).median) })
+	tail = number(keyTail, b.of.Latency[len(b.of.Latency)-1].Label+" vs. baseline", webpage.UnitRatio, func(p *pagePoint) float64 { return parsed(p.line.ratio(last, p.base).median) })
 	return base, ratio, tail
 }
 
 // costFit is a fit, with the points that it applies to.
 type costFit struct {
-	labels []string          // of the settings in which fits differ
-	names  []string          // the same, with the names of those that are numbers
-	where  map[string]string // the same by key
+	labels []string          // values of the settings in which fits differ
+	names  []string          // like labels, with the setting's name where needed
+	where  map[string]string // the values, keyed by setting
 	cost   *cost
 	why    string
 	points int
-	// counts and sizes of the requests
+	// most is the largest number of I/Os per request; lo and hi limit the I/O size.
 	most, lo, hi float64
 }
 
@@ -678,7 +678,8 @@ func (b *resultsPage) fits() []*costFit {
 	return list
 }
 
-// named returns the value of a setting, with its name if the value means nothing without it.
+// named returns the value of a setting, with the setting's name if the value is unclear
+// without it.
 func (b *resultsPage) named(s setting, cell string) string {
 	if b.byKey[s.key].Words == nil || cell == none || cell == "true" || cell == "false" {
 		return s.label + " " + cell

@@ -301,7 +301,7 @@ func TestPageUse(t *testing.T) {
 		t.Errorf("the table is\n%s\nwant\n%s", got, want)
 	}
 	file := b.download("#chart-bandwidth-by-size .download")
-	want := "op,I/O size (B),I/Os in a request,Bandwidth (GB/s),Share of the link (%),Runs,Status,Why not trusted,command\n" +
+	want := "op,I/O size (B),I/Os per request,Bandwidth (GB/s),Share of the link's bandwidth (%),Runs,Status,Why not trusted,command\n" +
 		"WRITE,16777216,1,100,200,1,suspect,the consistency check failed,\"nixlbench --backend UCX --op_type WRITE --start_block_size 16777216 "
 	if !strings.HasPrefix(file, want) || strings.Count(file, "\n") != 3 {
 		t.Errorf("the file is\n%s\nwant\n%s", file, want)
@@ -331,7 +331,7 @@ func TestPageFit(t *testing.T) {
 		`<tr><th scope="row">POSIX</th><td colspan="5">not fitted: all I/Os have the same size, so the cost of an I/O cannot be separated from the bandwidth</td><td class="n">9</td></tr>`,
 		// 64 I/Os of 1 MiB: 5 + 198.4 + 67108864/42000 = 1801.2 us, 203.4 of them for posting.
 		`<p class="big">Fastest: 37.3 GB/s, 75% of ib_ndr (50 GB/s).</p>`,
-		`<p>Posting its I/Os takes about 11% of its time. Larger or fewer I/Os would reduce this.</p>`,
+		`<p>About 11% of the time is spent posting I/Os. Larger or fewer I/Os would reduce this share.</p>`,
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the page lacks %s", want)
