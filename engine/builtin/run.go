@@ -19,8 +19,9 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Run does the I/O that nixlbench's flags request, and writes a table in the release's layout
-// to w. Unlike nixlbench, it fails if any I/O fails or is incomplete.
+// Run performs the I/O that nixlbench's flags describe, and writes the results to w as a
+// table in the release's layout. Unlike nixlbench, it fails if any I/O fails or is
+// incomplete.
 func Run(ctx context.Context, s *schema.Schema, release string, values map[string]formula.Value, w io.Writer) error {
 	runs := s.Nixlbench.Runs.Get()
 	if err := Refuse(s, release, values); err != nil {
@@ -50,21 +51,22 @@ func Run(ctx context.Context, s *schema.Schema, release string, values map[strin
 	return nil
 }
 
-// bench is the measurement of a file.
+// bench is a benchmark of one file.
 type bench struct {
 	*job
 	ctx    context.Context
 	file   *os.File
-	memory []byte // of all threads, aligned to pages
+	memory []byte // for all threads, page-aligned
 }
 
-// chunk is how many bytes are written at a time to fill the file.
+// chunk is the number of bytes written at a time when filling the file.
 const chunk = 4 << 20
 
-// open opens the file. It also fills it, unless the job reads it and it is long enough.
+// open opens the file. If the job writes to the file or the file is too short, open first
+// fills it with the pattern.
 func (b *bench) open() (err error) {
 	if b.memory, err = allocate(b.buffer); err != nil {
-		return fmt.Errorf("%d bytes of memory: %w", b.buffer, err)
+		return fmt.Errorf("cannot allocate %d bytes of memory: %w", b.buffer, err)
 	}
 	plain, err := os.OpenFile(b.job.file, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
@@ -104,7 +106,7 @@ func (b *bench) close() {
 	free(b.memory)
 }
 
-// pattern fills memory with the data that belongs at an offset of the file.
+// pattern fills memory with the data that the file contains at an offset.
 func pattern(memory []byte, at int64) {
 	i := 0
 	for ; (at+int64(i))%8 != 0 && i < len(memory); i++ {
@@ -122,11 +124,11 @@ func patternWord(at int64) uint64 { return uint64(at/8+1) * 0x9e3779b97f4a7c15 }
 
 func patternByte(at int64) byte { return byte(patternWord(at) >> (at % 8 * 8)) }
 
-// row holds the measurements for a block and a batch size.
+// row holds the measurements for one block size and batch size.
 type row struct {
 	block, batch     int64
 	gbps, latency    float64
-	prep, post, tx   []time.Duration // of each request
+	prep, post, tx   []time.Duration // per request
 	seconds          float64
 	requests, rounds int64
 }
@@ -163,7 +165,7 @@ func (b *bench) measure(block, batch int64) (*row, error) {
 	return r, nil
 }
 
-// each calls f for all workers at the same time.
+// each calls f for all workers concurrently.
 func each(workers []*worker, f func(*worker) error) error {
 	errs := make([]error, len(workers))
 	var all sync.WaitGroup
@@ -174,13 +176,13 @@ func each(workers []*worker, f func(*worker) error) error {
 	return errors.Join(errs...)
 }
 
-// worker is a thread of the measurement. Its blocks are consecutive in its piece of the file
-// and of the memory.
+// worker is a thread of the benchmark. Its blocks are consecutive in its part of the file and
+// in its part of the memory.
 type worker struct {
 	of           *bench
-	at           int64 // where its piece begins in both
+	at           int64 // offset of its part in both
 	block, batch int64
-	start        []chan bool // of the goroutines that transfer a batch
+	start        []chan bool // tells the goroutines that transfer a batch to start
 	next         atomic.Int64
 	left         sync.WaitGroup
 	failed       atomic.Pointer[error]
@@ -214,7 +216,7 @@ func (w *worker) stop() {
 	}
 }
 
-// repeat transfers the batch n times, and keeps the times if timed is set.
+// repeat transfers the batch n times, and records the times if timed is set.
 func (w *worker) repeat(n int64, timed bool) error {
 	for range n {
 		if err := w.of.ctx.Err(); err != nil {
@@ -245,7 +247,8 @@ func (w *worker) repeat(n int64, timed bool) error {
 	return nil
 }
 
-// some transfers blocks of the batch that no other goroutine has begun, until there are none.
+// some transfers blocks of the batch that no other goroutine has started, until none are
+// left.
 func (w *worker) some() {
 	for i := w.next.Add(1) - 1; i < w.batch; i = w.next.Add(1) - 1 {
 		at := w.at + i*w.block
@@ -274,7 +277,7 @@ func (b *bench) transfer(memory []byte, at int64) error {
 		if failed, ok := errors.AsType[*os.PathError](cause); ok {
 			cause = failed.Err
 		}
-		return fmt.Errorf("%s: cannot %s %d bytes at %d: %w", b.job.file, verb, len(memory), at, cause)
+		return fmt.Errorf("%s: cannot %s %d bytes at offset %d: %w", b.job.file, verb, len(memory), at, cause)
 	}
 	return nil
 }
@@ -303,13 +306,13 @@ func (w *worker) verify() error {
 		}
 		pattern(want, at)
 		if !bytes.Equal(got, want) {
-			return fmt.Errorf("consistency check failed: the data of %s at %d is not the pattern that was written", w.of.job.file, at)
+			return fmt.Errorf("consistency check failed: the data in %s at offset %d does not match the expected pattern", w.of.job.file, at)
 		}
 	}
 	return nil
 }
 
-// table writes rows in the layout of a release.
+// table writes rows in a release's layout.
 type table struct{ columns []schema.Column }
 
 func newTable(n *schema.Nixlbench, release string) *table {

@@ -135,7 +135,7 @@ func TestResultsWrong(t *testing.T) {
 		with(`"output":"o"`, `"output":[`+strings.Repeat("o", 99)+`]`):   `this line is not JSON: expected a value`,
 		with(`"output":"o"`, `"output":[`+strings.Repeat("7,", 99)+`7]`): `output: a list is not allowed: expected a string`,
 		with(`"output":"o"`, "\"output\":\"\xff\""):                      `this line is not UTF-8 text`,
-		with(`"layers":3`, `"layers":`+strings.Repeat("[", 1<<20)):       `this line is not JSON: it is nested too deeply`,
+		with(`"layers":3`, `"layers":`+strings.Repeat("[", 1<<20)):       `this line is not JSON: values are nested too deeply`,
 		strings.Repeat(" ", 5<<20) + aResult:                             `this line is longer than 4 MiB; the rest is not checked`,
 		"7":                                                              `this line is not a JSON object`,
 	} {
@@ -161,7 +161,7 @@ func TestResultsHostile(t *testing.T) {
 		"rows":    {`{"rows":[` + strings.Repeat(`{"a":"x"},`, 300_000) + `{}]}` + "\n", "and 299993 more"}, // 300,000 rows and 13 fields, less 20
 		"names":   {"{" + strings.Repeat(`"a":1,`, 500_000) + `"a":1}` + "\n", "and 499995 more"},           // 500,001 names and 14 fields, less 20
 		"lines":   {strings.Repeat("{}\n", 60_000), "and 839980 more"},                                      // 14 fields of each, less 20
-		"nested":  {strings.Repeat(`{"a":`, 600_000) + "\n", "this line is not JSON: it is nested too deeply"},
+		"nested":  {strings.Repeat(`{"a":`, 600_000) + "\n", "this line is not JSON: values are nested too deeply"},
 		"text":    {strings.Repeat("not a result\n", 60_000), "and 59980 more"},
 		"futile":  {strings.Repeat("not a result\n", 6_000_000), "no results up to this line; the rest is not checked"},
 		"good":    {strings.Repeat(aResult+"\n", 1000) + "x\n", "this line is not JSON: expected a value"},

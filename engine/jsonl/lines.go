@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	// MaxLine is the maximum length of a line, excluding the line end. Results
-	// have a few kilobytes.
+	// MaxLine is the maximum length of a line, excluding the line end. A result is a few
+	// kilobytes long.
 	MaxLine = 4 << 20
-	// MaxFutile is the number of bytes after which reading a file stops if it does
-	// not contain any results.
+	// MaxFutile is the number of bytes after which reading a file stops if no results have
+	// been found.
 	MaxFutile = 64 << 20
 )
 
@@ -20,7 +20,7 @@ const (
 // because the line may never end.
 var ErrLong = fmt.Errorf("this line is longer than %d MiB", MaxLine>>20)
 
-// Lines reads a text line by line.
+// Lines reads text line by line.
 type Lines struct {
 	in *bufio.Reader
 	// Number is the number of the last line read, counted from 1.
@@ -33,7 +33,7 @@ type Lines struct {
 	Torn bool
 }
 
-// NewLines returns a reader of the lines of a text.
+// NewLines returns a reader for the lines of r.
 func NewLines(r io.Reader) *Lines { return &Lines{in: bufio.NewReaderSize(r, MaxLine+1)} }
 
 // Next returns the next non-blank line, which is valid until the next call, or
