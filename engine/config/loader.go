@@ -27,7 +27,7 @@ type Loader struct {
 	schema  *schema.Schema
 	defs    func() (cue.Value, error)    // the package kvbench
 	results func() (*schema.Type, error) // the type of a line in a results file
-	axes    sync.Map                     // results of overrideAxis by override
+	axes    sync.Map                     // results of overrideAxis, keyed by override
 }
 
 // NewLoader returns a loader for a schema whose CUE files are in files (the

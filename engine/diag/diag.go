@@ -250,8 +250,8 @@ func (l List) Err() error {
 // Distinct returns the list without duplicates.
 func (l List) Distinct() List { return l.Unsaid(map[string]bool{}) }
 
-// Unsaid returns the diagnostics in l that said does not contain with the same hints, and
-// adds them to said.
+// Unsaid returns the diagnostics in l that are not in said, and adds them to said.
+// Diagnostics with different hints are different.
 func (l List) Unsaid(said map[string]bool) List {
 	var rest List
 	for _, d := range l {

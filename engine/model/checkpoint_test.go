@@ -34,7 +34,7 @@ func parameters(m *model.Model) string {
 				text += letters[kind]
 			}
 		}
-		// The last two have the values in the file: engines_windows.txtar and
+		// The last two have the values in the file. The scripts engines_windows.txtar and
 		// engines_parallel.txtar test them.
 		if name != schema.NameParam && name != "hf_architecture" && name != "num_attention_heads" {
 			list = append(list, name+"="+text)
@@ -107,7 +107,7 @@ func TestFamilies(t *testing.T) {
 		}
 		want := test.params
 		if test.arch == "hybrid_attention" && strings.Contains(want, "*") {
-			// as written in the file
+			// the text in the file
 			want = strings.NewReplacer("*", "F", "E", "-").Replace(want)
 		}
 		if got := parameters(m); m.Arch.Name != test.arch || got != want {
@@ -174,8 +174,8 @@ func TestOrdinaryFields(t *testing.T) {
 }
 
 // TestUnmentioned reads configurations that omit the defaults of their class, as
-// transformers does for a language model within another model, and early configurations
-// of a family.
+// transformers does for a language model inside another model, and early configurations of
+// a family.
 func TestUnmentioned(t *testing.T) {
 	_, l := loader(t)
 	for _, test := range []struct{ text, want string }{
@@ -244,7 +244,7 @@ func TestVariedHeads(t *testing.T) {
 	}
 }
 
-// small is a configuration of a known family, to which tests add fields.
+// small is a configuration for a known family. Tests add fields to it.
 func small(more string) string {
 	return `{
   "model_type": "llama",
@@ -438,7 +438,7 @@ func TestBadCheckpoints(t *testing.T) {
 			"config.json:1:51: kvbench does not know which layers of these models have a window"},
 		{`{"model_type": "kimi_linear", "num_hidden_layers": 2, "kv_lora_rank": 512, "qk_rope_head_dim": 64, "linear_attn_config": {"kda_layers": [0], "full_attn_layers": [1], "num_heads": 4, "head_dim": 8, "short_conv_kernel_size": 4}}`,
 			`config.json:1:137: layer_kinds.1: "not listed" is not allowed: expected one of `},
-		// models of embeddings
+		// embedding models
 		{small(`, "is_causal": false`), "config.json:6:36: a model that is not causal has no KV cache\nwith is_causal = false"},
 		{`{"model_type": "qwen2", "num_hidden_layers": 28, "num_attention_heads": 28, "num_key_value_heads": 4, "hidden_size": 3584, "is_causal": false}`,
 			"config.json:1:137: a model that is not causal has no KV cache"},
@@ -524,7 +524,7 @@ novel: {
 	if got := parameters(m); got != "head_dim=16 layer_kinds=SFS num_kv_heads=2 num_layers=3 sliding_window=64" {
 		t.Errorf("it is read as %s", got)
 	}
-	// A file that defines a family and a model, read from its folder and by itself.
+	// A file that defines both a family and a model is read from its folder and by itself.
 	both := write(t, "both.cue", "both: {model_types: [\"both\"], architecture: \"attention\", params: {num_layers: \"a\", num_kv_heads: \"b\", head_dim: \"c\"}}\n"+
 		"model: {model_name: \"x\", architecture: \"attention\", num_layers: 1, num_kv_heads: 1, head_dim: 1}\n")
 	if _, err := l.Model(both, []string{filepath.Dir(both)}); err != nil {
@@ -553,8 +553,8 @@ novel: {
 	}
 }
 
-// TestOrElse checks that a field that is missing or null counts as not given in x ?? y,
-// and that the formula is still used.
+// TestOrElse checks that x ?? y treats a field that is missing or null as not given, and
+// that the formula is still used.
 func TestOrElse(t *testing.T) {
 	_, l := loader(t)
 	dir := filepath.Dir(write(t, "novel.cue", `
