@@ -507,7 +507,7 @@ func TestSweepChoice(t *testing.T) {
 	} {
 		for _, fit := range []bool{false, true} {
 			if fit && slices.Contains(test.options.Columns, "nixlbench_config_file") {
-				continue // a release that has this value
+				continue // the release used with fit has this flag
 			}
 			o, out, err := small(t, fit, test.options)
 			if err != nil {
