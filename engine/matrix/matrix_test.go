@@ -65,10 +65,10 @@ func TestFill(t *testing.T) {
 		{4, 8, 28, 3, 0, "3 2 28"},
 		{4, 8, 28, 0, 2, "3 2 28"},
 		{4, 8, 28, 3, 2, "3 2 28"},
-		{4, 8, 25, 0, 0, "25 ranks do not divide into prefill workers of 4 and decode workers of 8: 2 and 2 of them have 24"},
-		{4, 8, 8, 0, 0, "8 ranks do not divide into prefill workers of 4 and decode workers of 8: 1 and 1 of them have 12"},
-		{4, 8, 8, 0, 4, "8 ranks do not divide into prefill workers of 4 and decode workers of 8: 1 and 4 of them have 36"},
-		{4, 8, 29, 3, 2, "29 ranks do not divide into prefill workers of 4 and decode workers of 8: 3 and 2 of them have 28"},
+		{4, 8, 25, 0, 0, "cannot divide 25 ranks into prefill workers with 4 ranks and decode workers with 8: 2 prefill and 2 decode workers have 24 ranks"},
+		{4, 8, 8, 0, 0, "cannot divide 8 ranks into prefill workers with 4 ranks and decode workers with 8: 1 prefill and 1 decode workers have 12 ranks"},
+		{4, 8, 8, 0, 4, "cannot divide 8 ranks into prefill workers with 4 ranks and decode workers with 8: 1 prefill and 4 decode workers have 36 ranks"},
+		{4, 8, 29, 3, 2, "cannot divide 29 ranks into prefill workers with 4 ranks and decode workers with 8: 3 prefill and 2 decode workers have 28 ranks"},
 		{8, 8, 0, 2048, 1, "16392 ranks are too many: expected at most 16384"},
 	} {
 		w := matrix.World{Prefill: matrix.Side{Ranks: test.prefillRanks}, Decode: matrix.Side{Ranks: test.decodeRanks}}
@@ -222,8 +222,8 @@ func TestErrors(t *testing.T) {
 	}
 	for tokens, want := range map[int64]string{
 		1 << 53 / 10:       "",
-		1<<53/10 + 1:       "rank 0 sends more than 9007199254740992 bytes to rank 1 in one batch, which the ct-perftest tools do not read exactly",
-		math.MaxInt64 / 10: "the bytes of a request do not fit in 64 bits",
+		1<<53/10 + 1:       "rank 0 sends more than 9007199254740992 bytes to rank 1 in one batch, and the ct-perftest tools cannot read such numbers exactly",
+		math.MaxInt64 / 10: "the byte count of a request does not fit in 64 bits",
 	} {
 		_, _, err := write(t, g, lengths(tokens), func(*matrix.Writer) {})
 		if got := fmt.Sprint(err); got != want && !(err == nil && want == "") {

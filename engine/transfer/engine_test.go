@@ -74,7 +74,7 @@ func TestNewEngine(t *testing.T) {
 		}
 	}
 	p, req := w.request(t, "llama3.1-70b", "tp=8 decode_tp=4 engine=ACME isl=1000", ofTransfers)
-	if _, err := p.Transfer(req); err == nil || err.Error() != "--tp: ACME wants at least as many decode ranks: got 8, expected at most 4" {
+	if _, err := p.Transfer(req); err == nil || err.Error() != "--tp: ACME requires at least as many decode ranks as prefill ranks: got 8, expected at most 4" {
 		t.Errorf("%v, want the engine's own refusal", err)
 	}
 }
