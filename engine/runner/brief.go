@@ -21,8 +21,8 @@ const (
 	maxKept    = 384 << 20 // bytes per file
 	maxShown   = 1 << 10   // bytes per value
 	maxWord    = 128       // bytes per hash or number
-	maxRemarks = 16        // notes of a record
-	maxCommand = 16 << 10  // bytes of a command
+	maxRemarks = 16        // notes per record
+	maxCommand = 16 << 10  // bytes per command
 )
 
 // Briefs extracts the parts of records that tables show.
@@ -32,7 +32,7 @@ type Briefs struct {
 	// pool contains the distinct values, most of which occur in many records. The
 	// first one represents a missing value.
 	pool []any
-	at   map[string]uint32 // index in pool, by JSON text
+	at   map[string]uint32 // index in pool, keyed by JSON text
 
 	// notes contains the distinct notes of records, most of which occur in many
 	// records.
@@ -520,7 +520,7 @@ func (b *Briefs) intern(raw []byte, own bool) uint32 {
 		return 0
 	}
 	key := raw
-	if len(raw) > maxShown { // long values differ only if their shown parts do
+	if len(raw) > maxShown { // long values with the same shown part are equal
 		key = fmt.Append([]byte{0}, valueOf(raw))
 	}
 	if i, ok := b.at[string(key)]; ok {
