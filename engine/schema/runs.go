@@ -281,6 +281,8 @@ type Builtin struct {
 	Reads map[string]string `json:"reads"`
 	// Write is the value of the operation for a write.
 	Write string `json:"write"`
+	// Queues maps the interfaces of the system to the kinds of queues to use, best first.
+	Queues map[string][]string `json:"queues"`
 	// Ignores lists the flags that do not change the I/O.
 	Ignores []string `json:"ignores"`
 	// Accepts contains the values of flags that it accepts, by flag.
