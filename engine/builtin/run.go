@@ -228,24 +228,25 @@ func (w *worker) memory(i int64) []byte { return w.of.memory[w.offset(i):w.offse
 
 // repeat transfers the batch n times, and keeps the times if timed is set.
 func (w *worker) repeat(n int64, timed bool) error {
+	start := time.Now()
 	for range n {
 		if err := w.of.ctx.Err(); err != nil {
 			return err
 		}
-		begin := time.Now()
-		prepared := time.Now()
+		begin := time.Since(start) // takes half the time of Now
+		prepared := time.Since(start)
 		if err := w.queue.post(); err != nil {
 			return err
 		}
-		posted := time.Now()
+		posted := time.Since(start)
 		if err := w.queue.wait(); err != nil {
 			return err
 		}
-		end := time.Now()
+		end := time.Since(start)
 		if timed {
-			w.prep = append(w.prep, prepared.Sub(begin))
-			w.post = append(w.post, posted.Sub(prepared))
-			w.tx = append(w.tx, end.Sub(posted))
+			w.prep = append(w.prep, prepared-begin)
+			w.post = append(w.post, posted-prepared)
+			w.tx = append(w.tx, end-posted)
 		}
 	}
 	return nil
