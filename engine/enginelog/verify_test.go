@@ -222,7 +222,7 @@ KV Cache is allocated. dtype: torch.bfloat16, #tokens: 330323, K size: 10.08 GB,
 		want: []finding{
 			{"tokens", 1, 3731744, 116617 * 32, true, ""},
 			{"memory", 1, 78.30 * gib, 3731744 * 22528, true, ""},
-			{"blocks of a sequence", 2, 65, 65, true, ""},
+			{"blocks per sequence", 2, 65, 65, true, ""},
 		}},
 	{from: "TensorRT-LLM#1400", model: llama2, log: `
 [TensorRT-LLM][INFO] Allocate 69524783104 bytes for k/v cache.

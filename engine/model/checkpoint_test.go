@@ -262,9 +262,9 @@ func TestFormats(t *testing.T) {
 		{`, "torch_dtype": "bfloat16"`, "bf16", "bf16", ""},
 		{`, "dtype": "float16"`, "fp16", "fp16", ""},
 		{`, "torch_dtype": "torch.bfloat16"`, "bf16", "bf16", ""},
-		{`, "torch_dtype": "float32"`, "bf16", "fp32", "config.json:7:18: the model is in float32, but engines run such models in 16 bits: using bf16 for the KV cache\nuse --kvcache_quant_mode fp32 if your engine runs it in 32 bits"},
-		{``, "bf16", "bf16", "config.json: does not set dtype: using bf16 for the KV cache\nuse --kvcache_quant_mode to override it"},
-		{`, "dtype": null`, "bf16", "bf16", "config.json: does not set dtype: using bf16 for the KV cache\nuse --kvcache_quant_mode to override it"},
+		{`, "torch_dtype": "float32"`, "bf16", "fp32", "config.json:7:18: the model is in float32, but engines run such models in 16 bits, so kvbench uses bf16 for the KV cache\nuse --kvcache_quant_mode fp32 if your engine runs the model in 32 bits"},
+		{``, "bf16", "bf16", "config.json: does not set dtype, so kvbench uses bf16 for the KV cache\nuse --kvcache_quant_mode to override it"},
+		{`, "dtype": null`, "bf16", "bf16", "config.json: does not set dtype, so kvbench uses bf16 for the KV cache\nuse --kvcache_quant_mode to override it"},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "fp8", "fmt": "e4m3"}`, "bf16", "fp8", ""},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "mxfp4"}`, "bf16", "mxfp4", ""},
 		{`, "dtype": "float16", "quantization_config": {"quant_method": "awq", "bits": 4}`, "fp16", "int4", ""},
@@ -276,11 +276,11 @@ func TestFormats(t *testing.T) {
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "compressed-tensors", "format": "mxfp4-pack-quantized", "config_groups": {"group_0": {"weights": {"num_bits": 4, "type": "float", "group_size": 32}}}}`, "bf16", "mxfp4", ""},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "modelopt", "quant_algo": "NVFP4", "kv_cache_scheme": {"num_bits": 8, "type": "float"}}`, "bf16", "nvfp4", ""},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}`, "bf16", "fp8",
-			"config.json:7:92: engines ignore the KV cache format in this checkpoint: using the model's own format\nset --kvcache_quant_mode if your engine uses it"},
+			"config.json:7:92: engines ignore the KV cache format in this checkpoint, so kvbench uses the model's own format\nset --kvcache_quant_mode if your engine uses the checkpoint's format"},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "aqlm"}`, "bf16", "bf16",
-			"config.json:7:64: unknown weight quantization: using the unquantized format\nuse --model_quant_mode to override it"},
+			"config.json:7:64: unknown weight quantization, so kvbench uses the unquantized format\nuse --model_quant_mode to override it"},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "gptq", "bits": 3}`, "bf16", "bf16",
-			"config.json:7:64: unknown weight quantization: using the unquantized format\nuse --model_quant_mode to override it"},
+			"config.json:7:64: unknown weight quantization, so kvbench uses the unquantized format\nuse --model_quant_mode to override it"},
 	} {
 		// Each addition is on its own line.
 		m, err := l.Model(write(t, "config.json", small(strings.Replace(test.more, ", ", ",\n  ", 1))), nil)

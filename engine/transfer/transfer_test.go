@@ -196,7 +196,7 @@ func TestRefused(t *testing.T) {
 	w := newWorld(t)
 	for _, test := range []struct{ model, flags, want string }{
 		{"qwen3-235b-a22b", "engine=VLLM tp=8 decode_tp=4", "more tensor-parallel ranks than KV heads on the prefill side"},
-		{"llama3.1-70b", "engine=VLLM tp=2 decode_tp=3", "must be a multiple of that on the other"},
+		{"llama3.1-70b", "engine=VLLM tp=2 decode_tp=3", "must be a multiple of the number on the other"},
 		{"llama3.1-70b", "engine=VLLM page_size=16 decode_page_size=24", "must be a multiple of the prefill side's"},
 		{"llama3.1-70b", "engine=VLLM tp=8 decode_tp=4 page_size=16 decode_page_size=32", "more tensor-parallel ranks"},
 		{"llama3.1-70b", "engine=VLLM decode_pp=2", "does not support pipeline stages on the decode side"},
