@@ -46,6 +46,7 @@ type Files struct {
 	packages sync.Map
 	// clauses holds a function for each CUE file that returns its package.
 	clauses sync.Map
+	recent  recent
 }
 
 // New returns a reader of files that follow the schema s. own holds the schema's CUE

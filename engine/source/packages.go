@@ -40,11 +40,11 @@ type pkgFile struct {
 	wide   bool                // it may add to any field
 
 	// with lists the files that this one is evaluated with, including itself, in
-	// order. value returns their combined value. lacks holds the errors of files that
-	// would be in with if they could be used.
-	with  []*pkgFile
-	value func() (cue.Value, error)
-	lacks diag.List
+	// order. lacks holds the errors of files that would be in with if they could be
+	// used. faults evaluates the file for the files that need it, and returns its errors.
+	with   []*pkgFile
+	lacks  diag.List
+	faults func() error
 }
 
 // needs reports whether s is evaluated with o.
@@ -141,19 +141,55 @@ func (p *CUE) Document() (*data.Document, error) {
 func (r *Files) Evaluate(name string) (*CUE, error) {
 	self := r.PackageOf(name).file(name)
 	if self == nil {
-		p := &CUE{file: name}
-		f, err := data.ReadCUE(name, r.Watch)
-		if err == nil {
-			p.Value, err = r.reader.CUE(name, f)
-		}
-		return p, err
+		v, err := r.recent.value(name, func() (cue.Value, error) { return r.evaluate(name, name) })
+		return &CUE{Value: v, file: name}, err
 	}
 	p := &CUE{file: self.name, self: self}
 	err := r.evaluateNeeded(self)
 	if err == nil {
-		p.Value, err = self.first().value()
+		first := self.first()
+		p.Value, err = r.recent.value(first.name, func() (cue.Value, error) {
+			names := make([]string, len(first.with))
+			for i, o := range first.with {
+				names[i] = o.name
+			}
+			return r.evaluate(first.name, names...)
+		})
 	}
 	return p, err
+}
+
+// recent holds the values of the CUE files that were evaluated last. A value takes a
+// hundred times as much memory as the text of its file, so there must not be many.
+type recent struct {
+	mu   sync.Mutex
+	list []evaluation // the last one is the one used last
+}
+
+// evaluation is the value of a file, once it has been evaluated.
+type evaluation struct {
+	name  string
+	value func() (cue.Value, error)
+}
+
+// maxRecent is the maximum number of values to hold. Several may be in use at once.
+const maxRecent = 8
+
+// value returns the value of a file, which it evaluates unless it has the value already.
+func (r *recent) value(name string, evaluate func() (cue.Value, error)) (cue.Value, error) {
+	r.mu.Lock()
+	i := slices.IndexFunc(r.list, func(e evaluation) bool { return e.name == name })
+	e := evaluation{name, sync.OnceValues(evaluate)}
+	switch {
+	case i >= 0:
+		e = r.list[i]
+		r.list = slices.Delete(r.list, i, i+1)
+	case len(r.list) == maxRecent:
+		r.list = slices.Delete(r.list, 0, 1)
+	}
+	r.list = append(r.list, e)
+	r.mu.Unlock()
+	return e.value()
 }
 
 // evaluateNeeded evaluates the files that self needs and that do not need it in turn,
@@ -165,13 +201,7 @@ func (r *Files) evaluateNeeded(self *pkgFile) error {
 		if o.needs(self) {
 			continue
 		}
-		errs.Add(r.BoundedCUE(o.name, func() error {
-			p, err := r.Evaluate(o.name)
-			if err == nil {
-				err = data.FromCUE(p.Validate(), diag.Pos{File: o.first().name})
-			}
-			return err
-		}))
+		errs.Add(o.faults())
 	}
 	return errs.Distinct().Err()
 }
@@ -412,21 +442,29 @@ func (r *Files) link(p *Package) {
 				s.lacks.Add(o.err)
 			}
 		}
-		s.value = sync.OnceValues(func() (cue.Value, error) { return r.evaluate(s) })
+		s.faults = sync.OnceValue(func() error {
+			return r.BoundedCUE(s.name, func() error {
+				p, err := r.Evaluate(s.name)
+				if err == nil {
+					err = data.FromCUE(p.Validate(), diag.Pos{File: s.first().name})
+				}
+				return err
+			})
+		})
 	}
 }
 
-// evaluate evaluates a file together with the files in s.with.
-func (r *Files) evaluate(s *pkgFile) (cue.Value, error) {
+// evaluate reads files and evaluates them together, under the name of one of them.
+func (r *Files) evaluate(name string, all ...string) (cue.Value, error) {
 	var files []*ast.File
-	for _, o := range s.with {
-		f, err := data.ReadCUE(o.name, r.Watch)
+	for _, o := range all {
+		f, err := data.ReadCUE(o, r.Watch)
 		if err != nil {
 			return cue.Value{}, err
 		}
 		files = append(files, f)
 	}
-	return r.reader.CUE(s.name, files...)
+	return r.reader.CUE(name, files...)
 }
 
 // Names lists the files of the package, in order.
