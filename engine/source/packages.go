@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
@@ -27,7 +28,12 @@ type Package struct {
 	names []string // in order
 	files map[string]*pkgFile
 	own   bool // the text of at least one file shows that the package is kvbench's
+	texts int  // the total length of the files, in bytes
 }
+
+// maxTexts is the maximum total length of the files whose syntax a package holds, which
+// takes ten times as much memory.
+const maxTexts = 1 << 20
 
 // pkgFile describes a CUE file before it is evaluated. It contains only information that
 // the other files of its package need.
@@ -45,6 +51,10 @@ type pkgFile struct {
 	with   []*pkgFile
 	lacks  diag.List
 	faults func() error
+
+	// syntax is for the first evaluation, so that the file is not parsed twice. It is nil
+	// after that, and if the package has too many files.
+	syntax atomic.Pointer[ast.File]
 }
 
 // needs reports whether s is evaluated with o.
@@ -273,6 +283,11 @@ func (r *Files) findPackage(dir, clause string) *Package {
 		}
 	}
 	r.link(p)
+	for _, name := range p.names {
+		if filepath.Dir(name) == filepath.Clean(dir) {
+			r.clauses.LoadOrStore(name, func() *Package { return p })
+		}
+	}
 	return p
 }
 
@@ -340,6 +355,9 @@ func (r *Files) pkgFile(name, clause string, p *Package) *pkgFile {
 		return s
 	}
 	s.declare(f)
+	if p.texts += len(text); p.texts <= maxTexts {
+		s.syntax.Store(f)
+	}
 	s.alone = slices.ContainsFunc(append(r.Sections(), schema.NameParam, schema.ArchField), s.has)
 	return s
 }
@@ -458,13 +476,23 @@ func (r *Files) link(p *Package) {
 func (r *Files) evaluate(name string, all ...string) (cue.Value, error) {
 	var files []*ast.File
 	for _, o := range all {
-		f, err := data.ReadCUE(o, r.Watch)
+		f, err := r.parse(o)
 		if err != nil {
 			return cue.Value{}, err
 		}
 		files = append(files, f)
 	}
 	return r.reader.CUE(name, files...)
+}
+
+// parse returns the syntax of a file. The caller may change it.
+func (r *Files) parse(name string) (*ast.File, error) {
+	if s := r.PackageOf(name).file(name); s != nil {
+		if f := s.syntax.Swap(nil); f != nil {
+			return f, nil
+		}
+	}
+	return data.ReadCUE(name, r.Watch)
 }
 
 // Names lists the files of the package, in order.

@@ -170,6 +170,9 @@ func (r *Files) IsOwn(name string, root *data.Value) bool { return r.isOwn(name,
 // and, for CUE, by the other files of its package. It returns false if the file cannot
 // be read.
 func (r *Files) IsForeign(name string) bool {
+	if find, known := r.clauses.Load(name); known && find.(func() *Package)().IsOwn() {
+		return false
+	}
 	text, ok := r.Peek(name)
 	return ok && !r.ownText(name, text) && !(data.IsCUE(name) && r.PackageOf(name).IsOwn())
 }
