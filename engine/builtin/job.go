@@ -128,7 +128,7 @@ func (j *job) rounds(asked, block int64) int64 {
 	return n
 }
 
-// ReadFlags parses arguments like nixlbench, which uses gflags.
+// ReadFlags parses arguments in the same way as nixlbench, which uses gflags.
 func ReadFlags(s *schema.Schema, release string, args []string) (map[string]formula.Value, error) {
 	n := &s.Nixlbench
 	values := map[string]formula.Value{}

@@ -182,7 +182,7 @@ type worker struct {
 	of           *bench
 	at           int64 // offset of its part in both
 	block, batch int64
-	start        []chan bool // tells the goroutines that transfer a batch to start
+	start        []chan bool // signals the goroutines that transfer a batch to start
 	next         atomic.Int64
 	left         sync.WaitGroup
 	failed       atomic.Pointer[error]
@@ -330,7 +330,7 @@ func newTable(n *schema.Nixlbench, release string) *table {
 	return t
 }
 
-// width returns the width of a column, which nixlbench chooses in steps of five.
+// width returns the width of a column. As in nixlbench, it is a multiple of five.
 func width(c *schema.Column) int { return max(15, (len(c.Title)+6)/5*5) }
 
 func (t *table) heading(w io.Writer) {

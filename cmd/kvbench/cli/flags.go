@@ -122,7 +122,7 @@ func (a *app) planReleaseFlag() *flagSpec {
 }
 
 // chosenRelease returns the name of the release to plan for, the place where the user
-// specified it, or "", and the values set for nixlbench's flags, parsed for that release.
+// specified it (or ""), and the values set for nixlbench's flags, parsed for that release.
 func (a *app) chosenRelease(c *command) (name, from string, given map[string][]data.Fact, err error) {
 	if name, from, err = c.namedRelease(a.schema); err != nil {
 		return "", "", nil, err
