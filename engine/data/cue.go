@@ -35,12 +35,17 @@ const (
 type Reader struct {
 	Schema fs.FS
 	Mode   parser.Option // reads comments if documentation is needed
-	ctx    *cue.Context
 	bctx   *build.Context
 
 	mu       sync.Mutex
+	ctx      *cue.Context
+	inCtx    int // how many of the user's files were evaluated in ctx
 	packages map[string]*build.Instance
 }
+
+// maxInContext is the maximum number of files that are evaluated in one context. A context
+// keeps everything that was evaluated in it, and a new one has to compile the schema again.
+const maxInContext = 32
 
 func NewReader(schema fs.FS) *Reader {
 	r := &Reader{Schema: schema, Mode: parser.AllErrors, ctx: NewContext(), packages: map[string]*build.Instance{}}
@@ -114,6 +119,9 @@ func (r *Reader) Package(folder string) (cue.Value, error) {
 func (r *Reader) Eval(name string, files ...*ast.File) (cue.Value, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.inCtx += len(files); r.inCtx > maxInContext {
+		r.ctx, r.inCtx = NewContext(), len(files)
+	}
 	inst := r.bctx.NewInstance(path.Dir(name), r.load)
 	inst.ImportPath = modulePath + "/user"
 	for _, f := range files {

@@ -53,7 +53,6 @@ type File struct {
 	doc   *data.Document
 	root  *data.Value // for a Hugging Face configuration
 	own   []candidate
-	value cue.Value // for a CUE file
 	// For a model, other contains the architectures in the other files of its package, and
 	// lacks contains the errors in those files.
 	other []candidate
@@ -145,13 +144,17 @@ func (l *Loader) openCUE(f *File) error {
 	if b == nil {
 		return err
 	}
-	f.value, f.own, f.Families = b.Value, b.archs, b.families
+	f.own, f.Families = b.archs, b.families
+	p, err2 := l.Evaluate(f.Name)
+	if err2 != nil {
+		return err2
+	}
 	c, err2 := l.contract()
 	if err2 != nil {
 		return err2
 	}
 	model, fields := false, false
-	err2 = b.Each(func(name string, v cue.Value) {
+	err2 = p.Each(func(name string, v cue.Value) {
 		model, fields = model || name == source.ModelField, true
 		switch {
 		case c.isArchitecture(v):
@@ -171,7 +174,7 @@ func (l *Loader) openCUE(f *File) error {
 	case f.Kind == KindReleases || f.Kind == KindFamilies && !model:
 		return nil
 	case model:
-		f.doc, err = data.DocumentOf(f.Name, lookup(f.value, source.ModelField))
+		f.doc, err = data.DocumentOf(f.Name, lookup(p.Value, source.ModelField))
 		if f.Kind == "" {
 			f.Kind = KindModel
 		}
@@ -179,11 +182,11 @@ func (l *Loader) openCUE(f *File) error {
 	case f.Kind == KindArchitecture:
 		return nil
 	}
-	if first, ok := b.Shared(); ok && !fields {
+	if first, ok := p.Shared(); ok && !fields {
 		f.Kind = KindShared
-		return data.FromCUE(f.value.Validate(), diag.Pos{File: first})
+		return data.FromCUE(p.Validate(), diag.Pos{File: first})
 	}
-	if f.doc, err = b.Document(); err == nil {
+	if f.doc, err = p.Document(); err == nil {
 		f.Kind = l.kindOf(f.doc)
 	}
 	return err
@@ -284,7 +287,10 @@ func (l *Loader) check(f *File, known *Known) error {
 	case f.Kind == KindConfig:
 		err = l.Loader.Check(f.Name, f.doc)
 	case f.Kind == KindReleases:
-		_, err = l.ReleasesIn(f.Name, f.value)
+		var p *source.CUE
+		if p, err = l.Evaluate(f.Name); err == nil {
+			_, err = l.ReleasesIn(f.Name, p.Value)
+		}
 	case f.Kind == KindResults:
 		err = l.Results(f.Name)
 	case f.Kind == KindUnknown:
@@ -306,7 +312,11 @@ func (l *Loader) check(f *File, known *Known) error {
 // same way as those in files.
 func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 	at := slices.IndexFunc(f.own, func(c candidate) bool { return c.Arch.Get() == arch })
-	check := f.value.LookupPath(cue.MakePath(cue.Str(arch.Name), cue.Str(fieldChecks), cue.Index(i)))
+	p, err := l.Evaluate(f.Name)
+	if err != nil {
+		return err
+	}
+	check := p.LookupPath(cue.MakePath(cue.Str(arch.Name), cue.Str(fieldChecks), cue.Index(i)))
 	params, err := data.DocumentOf(f.Name, lookup(check, "params"))
 	if err != nil {
 		return err

@@ -418,15 +418,19 @@ func (l *Loader) readModel(file string) (*data.Document, *brought, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	params := lookup(b.Value, source.ModelField)
+	p, err := l.Evaluate(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	params := lookup(p.Value, source.ModelField)
 	switch {
-	case params.Exists() && b.Says(source.ModelField):
+	case params.Exists() && p.Says(source.ModelField):
 		doc, err := data.DocumentOf(file, params)
 		return doc, b, err
 	case len(b.archs) > 0:
 		return nil, nil, diag.Errorf(diag.Pos{File: file}, "has an architecture but no model: add `%s: {%s: …, …}` with its parameters", source.ModelField, schema.NameParam)
 	}
-	doc, err := b.Document()
+	doc, err := p.Document()
 	return doc, b, err
 }
 
@@ -495,7 +499,7 @@ func (l *Loader) EachParams(dirs []string, f func(name string, v cue.Value) erro
 // value of this file and the files that were evaluated together with it.
 func (l *Loader) Brought(f *ast.File, v cue.Value) ([]*schema.Listed, []*schema.Family, error) {
 	p := source.Part(f, v)
-	found, err := l.architecturesIn(p)
+	found, err := l.architecturesIn(p, func() (*source.CUE, error) { return p, nil })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -503,23 +507,23 @@ func (l *Loader) Brought(f *ast.File, v cue.Value) ([]*schema.Listed, []*schema.
 	return (&Known{list: found}).Architectures(), families, err
 }
 
-// brought contains what a CUE file defines.
+// brought contains what a CUE file defines. It does not contain the value of the file,
+// because there may be many files.
 type brought struct {
-	*source.CUE
 	archs    []candidate
 	families []*schema.Family
 }
 
-// brings returns what a CUE file defines. The file is evaluated only once.
+// brings returns what a CUE file defines, or nil if it cannot be evaluated.
 func (l *Loader) brings(name string) (*brought, error) {
 	find, _ := l.evaluated.LoadOrStore(name, sync.OnceValues(func() (*brought, error) {
 		p, err := l.Evaluate(name)
 		if err != nil {
 			return nil, err
 		}
-		b := &brought{CUE: p}
+		b := &brought{}
 		var errs diag.List
-		b.archs, err = l.architecturesIn(p)
+		b.archs, err = l.architecturesIn(p, func() (*source.CUE, error) { return l.Evaluate(name) })
 		errs.Add(err)
 		b.families, err = l.familiesIn(p)
 		errs.Add(err)
@@ -627,8 +631,9 @@ func includesContract(x ast.Expr) bool {
 	return false
 }
 
-// architecturesIn returns the architectures of an evaluated file.
-func (l *Loader) architecturesIn(p *source.CUE) ([]candidate, error) {
+// architecturesIn returns the architectures of an evaluated file. again evaluates the file
+// again, in case something is wrong with a model's parameters.
+func (l *Loader) architecturesIn(p *source.CUE, again func() (*source.CUE, error)) ([]candidate, error) {
 	c, err := l.contract()
 	if err != nil {
 		return nil, err
@@ -650,7 +655,14 @@ func (l *Loader) architecturesIn(p *source.CUE) ([]candidate, error) {
 			return
 		}
 		data.Exhaust(paramsOf(value)) // models and schemas may read any part of it
-		all = append(all, candidate{schema.List(arch), func() (cue.Value, error) { return paramsOf(value), nil }})
+		all = append(all, candidate{schema.List(arch), func() (cue.Value, error) {
+			p, err := again()
+			if err != nil {
+				return cue.Value{}, err
+			}
+			value, err := c.apply(lookup(p.Value, name))
+			return paramsOf(value), err
+		}})
 	}))
 	return all, errs.Err()
 }

@@ -46,6 +46,7 @@ type Files struct {
 	packages sync.Map
 	// clauses contains, for each CUE file, a function that returns the file's package.
 	clauses sync.Map
+	recent  recent
 }
 
 // New returns a reader of files that follow the schema s. own contains the schema's CUE

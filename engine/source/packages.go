@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
@@ -26,7 +27,12 @@ type Package struct {
 	names []string // in order
 	files map[string]*pkgFile
 	own   bool // whether the text of any file shows that the package belongs to kvbench
+	texts int  // total size of the files in bytes
 }
+
+// maxTexts is the maximum total size, in bytes, of the files whose syntax trees a package
+// stores. A syntax tree needs ten times as much memory as its file.
+const maxTexts = 1 << 20
 
 // pkgFile describes a CUE file before it is evaluated. It contains only information that
 // the other files of its package need.
@@ -38,12 +44,16 @@ type pkgFile struct {
 	alone  bool                // whether it is a configuration or a model's parameters, so no other file adds to its fields
 	wide   bool                // whether it may add to any field
 
-	// with lists the files that this file is evaluated with, including itself, in order. value
-	// returns their combined value. lacks contains the errors of files that would be in with
-	// if they could be used.
-	with  []*pkgFile
-	value func() (cue.Value, error)
-	lacks diag.List
+	// with lists the files that this file is evaluated with, including itself, in order. lacks
+	// contains the errors of files that would be in with if they could be used. faults
+	// evaluates this file for the files that need it, and returns its errors.
+	with   []*pkgFile
+	lacks  diag.List
+	faults func() error
+
+	// syntax is the syntax tree for the first evaluation, which saves parsing the file again.
+	// It is nil after that evaluation, and if the package's files are too large.
+	syntax atomic.Pointer[ast.File]
 }
 
 // needs reports whether s is evaluated with o.
@@ -139,19 +149,55 @@ func (p *CUE) Document() (*data.Document, error) {
 func (r *Files) Evaluate(name string) (*CUE, error) {
 	self := r.PackageOf(name).file(name)
 	if self == nil {
-		p := &CUE{file: name}
-		f, err := data.ReadCUE(name, r.Watch)
-		if err == nil {
-			p.Value, err = r.reader.CUE(name, f)
-		}
-		return p, err
+		v, err := r.recent.value(name, func() (cue.Value, error) { return r.evaluate(name, name) })
+		return &CUE{Value: v, file: name}, err
 	}
 	p := &CUE{file: self.name, self: self}
 	err := r.evaluateNeeded(self)
 	if err == nil {
-		p.Value, err = self.first().value()
+		first := self.first()
+		p.Value, err = r.recent.value(first.name, func() (cue.Value, error) {
+			names := make([]string, len(first.with))
+			for i, o := range first.with {
+				names[i] = o.name
+			}
+			return r.evaluate(first.name, names...)
+		})
 	}
 	return p, err
+}
+
+// recent stores the values of the CUE files that were used most recently. A value needs
+// about a hundred times as much memory as its file, so recent stores only a few.
+type recent struct {
+	mu   sync.Mutex
+	list []evaluation // the most recently used value is last
+}
+
+// evaluation is the value of a file, once it has been evaluated.
+type evaluation struct {
+	name  string
+	value func() (cue.Value, error)
+}
+
+// maxRecent is the maximum number of values to store. Several may be in use at once.
+const maxRecent = 8
+
+// value returns the value of a file. It evaluates the file unless its value is stored.
+func (r *recent) value(name string, evaluate func() (cue.Value, error)) (cue.Value, error) {
+	r.mu.Lock()
+	i := slices.IndexFunc(r.list, func(e evaluation) bool { return e.name == name })
+	e := evaluation{name, sync.OnceValues(evaluate)}
+	switch {
+	case i >= 0:
+		e = r.list[i]
+		r.list = slices.Delete(r.list, i, i+1)
+	case len(r.list) == maxRecent:
+		r.list = slices.Delete(r.list, 0, 1)
+	}
+	r.list = append(r.list, e)
+	r.mu.Unlock()
+	return e.value()
 }
 
 // evaluateNeeded evaluates the files that self needs but that do not need self, each under
@@ -163,13 +209,7 @@ func (r *Files) evaluateNeeded(self *pkgFile) error {
 		if o.needs(self) {
 			continue
 		}
-		errs.Add(r.BoundedCUE(o.name, func() error {
-			p, err := r.Evaluate(o.name)
-			if err == nil {
-				err = data.FromCUE(p.Validate(), diag.Pos{File: o.first().name})
-			}
-			return err
-		}))
+		errs.Add(o.faults())
 	}
 	return errs.Distinct().Err()
 }
@@ -241,6 +281,11 @@ func (r *Files) findPackage(dir, clause string) *Package {
 		}
 	}
 	r.link(p)
+	for _, name := range p.names {
+		if filepath.Dir(name) == filepath.Clean(dir) {
+			r.clauses.LoadOrStore(name, func() *Package { return p })
+		}
+	}
 	return p
 }
 
@@ -307,6 +352,9 @@ func (r *Files) pkgFile(name, clause string, p *Package) *pkgFile {
 		return s
 	}
 	s.declare(f)
+	if p.texts += len(text); p.texts <= maxTexts {
+		s.syntax.Store(f)
+	}
 	s.alone = slices.ContainsFunc(append(r.Sections(), schema.NameParam, schema.ArchField), s.has)
 	return s
 }
@@ -409,21 +457,39 @@ func (r *Files) link(p *Package) {
 				s.lacks.Add(o.err)
 			}
 		}
-		s.value = sync.OnceValues(func() (cue.Value, error) { return r.evaluate(s) })
+		s.faults = sync.OnceValue(func() error {
+			return r.BoundedCUE(s.name, func() error {
+				p, err := r.Evaluate(s.name)
+				if err == nil {
+					err = data.FromCUE(p.Validate(), diag.Pos{File: s.first().name})
+				}
+				return err
+			})
+		})
 	}
 }
 
-// evaluate evaluates a file together with the files in s.with.
-func (r *Files) evaluate(s *pkgFile) (cue.Value, error) {
+// evaluate reads files and evaluates them together, under the name of one of them.
+func (r *Files) evaluate(name string, all ...string) (cue.Value, error) {
 	var files []*ast.File
-	for _, o := range s.with {
-		f, err := data.ReadCUE(o.name, r.Watch)
+	for _, o := range all {
+		f, err := r.parse(o)
 		if err != nil {
 			return cue.Value{}, err
 		}
 		files = append(files, f)
 	}
-	return r.reader.CUE(s.name, files...)
+	return r.reader.CUE(name, files...)
+}
+
+// parse returns the syntax of a file. The caller may change it.
+func (r *Files) parse(name string) (*ast.File, error) {
+	if s := r.PackageOf(name).file(name); s != nil {
+		if f := s.syntax.Swap(nil); f != nil {
+			return f, nil
+		}
+	}
+	return data.ReadCUE(name, r.Watch)
 }
 
 // Names lists the files of the package, in order.

@@ -169,6 +169,9 @@ func (r *Files) IsOwn(name string, root *data.Value) bool { return r.isOwn(name,
 // IsForeign reports whether a file does not belong to kvbench, based on its text and, for
 // CUE, on the other files of its package. It returns false if the file cannot be read.
 func (r *Files) IsForeign(name string) bool {
+	if find, known := r.clauses.Load(name); known && find.(func() *Package)().IsOwn() {
+		return false
+	}
 	text, ok := r.Peek(name)
 	return ok && !r.ownText(name, text) && !(data.IsCUE(name) && r.PackageOf(name).IsOwn())
 }

@@ -47,11 +47,10 @@ func Files(s *schema.Schema, l *model.Loader, words, dirs []string, skip bool, c
 	var brought []*model.File
 	for _, t := range targets {
 		if !t.opened && isCUE(t.name) {
-			t.file, t.err = l.Open(t.name, t.met)
+			t.open(s, l)
 			if t.err == nil && t.file.Foreign == "" {
 				brought = append(brought, t.file)
 			}
-			t.opened = true
 		}
 	}
 	known, err := l.Known(dirs, brought)
@@ -72,6 +71,21 @@ func Files(s *schema.Schema, l *model.Loader, words, dirs []string, skip bool, c
 		out(r)
 	})
 	return nil
+}
+
+// open reads a CUE file and checks its architectures, while it is in memory: a CUE value
+// takes a hundred times as much memory as its text.
+func (t *target) open(s *schema.Schema, l *model.Loader) {
+	t.opened = true
+	if t.file, t.err = l.Open(t.name, t.met); t.err != nil || len(t.file.Archs) == 0 {
+		return
+	}
+	t.err = l.Bounded(t.name, func() error {
+		for _, arch := range t.file.Archs {
+			t.archs.Add(architecture(s, l, t.file, arch))
+		}
+		return nil
+	})
 }
 
 // check creates the report on a file.
@@ -101,9 +115,7 @@ func report(s *schema.Schema, l *model.Loader, known *model.Known, t *target) *R
 		r.Errs.Add(t.err)
 	case t.file.Foreign == "":
 		r.Kind = t.file.Kind
-		for _, arch := range t.file.Archs {
-			r.Errs.Add(architecture(s, l, t.file, arch))
-		}
+		r.Errs.Add(t.archs.Err())
 		r.Errs.Add(l.Check(t.file, known))
 		if t.file.Model != nil {
 			r.Errs.Add(layers(s, l, t.file.Model))
@@ -181,7 +193,9 @@ func around(line string, col int) (part string, caret int) {
 
 // architecture compiles the formulas of an architecture and runs its checks.
 func architecture(s *schema.Schema, l *model.Loader, f *model.File, arch *schema.Architecture) error {
-	checker, err := plan.NewPlanners(s, s.Nixlbench.Default, "").Checker(arch)
+	planners := plan.NewPlanners(s, s.Nixlbench.Default, "")
+	planners.Quantities = true
+	checker, err := planners.Checker(arch)
 	if err != nil {
 		return err
 	}

@@ -25,10 +25,10 @@ func (a *app) reportCmd() *command {
 		short: "Show profile results, or compare two results files",
 		flags: append([]*flagSpec{
 			{name: "columns", arg: "COLUMNS", group: groupOutput, words: columns, help: "Columns, separated by commas"},
-			{name: "match", arg: "COLUMNS", group: groupOutput, words: columns, help: "Compare with the rows of BASELINE that have the same values in these columns"},
+			{name: "match", arg: "COLUMNS", group: groupOutput, words: columns, help: "Compare with BASELINE rows that have the same values in these columns"},
 			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "markdown", "csv", "json", "html", "github", "junit"}, help: "Output format. html is a page with charts"},
 			{name: "threshold", arg: "PERCENT", group: groupGate, help: "Exit with code 1 if a row is worse by more than this, such as 5%"},
-			{name: "metric", arg: "METRICS", group: groupGate, def: names[0], words: func() []string { return names }, help: "Metrics to compare, separated by commas: " + strings.Join(names[:3], ", ") + " and others"},
+			{name: "metric", arg: "METRICS", group: groupGate, def: names[0], words: func() []string { return names }, help: "Metrics to compare, comma-separated: " + strings.Join(names[:3], ", ") + " and others"},
 			configFlag(),
 		}, a.resultsPageFlags()...),
 		exec: a.showResults,
