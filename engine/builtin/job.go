@@ -20,7 +20,7 @@ const Name = "builtin"
 type job struct {
 	backend, file              string
 	api                        string   // how I/Os are requested from the system
-	queues                     []string // the kinds of queues to use for that, best first
+	queues                     []string // the kinds of queues to try for that, best first
 	write, direct, check       bool
 	buffer                     int64
 	firstBlock, lastBlock      int64
