@@ -464,9 +464,12 @@ func printable(s string, n int) string {
 }
 
 func isClean(s string) bool {
-	for _, r := range s {
-		if r == utf8.RuneError || IsHidden(r) {
-			return false
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] >= 0x7f { // not in most strings
+			if strings.ContainsFunc(s[i:], func(r rune) bool { return r == utf8.RuneError || IsHidden(r) }) {
+				return false
+			}
+			break
 		}
 	}
 	return !strings.Contains(s, "::") && !strings.Contains(s, "##")

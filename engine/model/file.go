@@ -50,9 +50,9 @@ type File struct {
 	// "" if the file belongs to kvbench or was named by the user.
 	Foreign string
 
-	doc   *data.Document
-	root  *data.Value // for a Hugging Face configuration
-	own   []candidate
+	doc  *data.Document
+	root *data.Value // for a Hugging Face configuration
+	own  []candidate
 	// For a model, other contains the architectures in the other files of its package, and
 	// lacks contains the errors in those files.
 	other []candidate
