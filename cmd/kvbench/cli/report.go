@@ -108,8 +108,8 @@ func (a *app) showResults(_ context.Context, c *command) error {
 		switch {
 		case added == len(results.Points):
 			a.print.Print(diag.Warnf(diag.Pos{File: c.args[1]}, "it has no points in common with %s", diag.Printable(c.args[0])).
-				WithHint("two points are the same if their release, flags and model are the same").
-				WithHint("use --match to compare rows that are equal in other columns instead"))
+				WithHint("points are compared only if their release, flags and model are the same").
+				WithHint("use --match to compare rows with the same values in other columns instead"))
 		case gone > 0:
 			a.print.Print(diag.Warnf(diag.Pos{File: c.args[1]}, "points that are not in %s: %d", diag.Printable(c.args[0]), gone))
 		}
