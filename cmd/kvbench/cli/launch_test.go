@@ -298,7 +298,7 @@ func TestLaunchPyxis(t *testing.T) {
 	}
 	for _, folder := range []string{"a:b", "a,b"} {
 		text, err := run(folder, "--backend", "POSIX", "--image", "i")
-		if want := "the name of this folder contains a comma or a colon, which the pyxis plugin cannot mount: rename it\n"; err == nil || text != want {
+		if want := "the path of this folder contains a comma or a colon, so the pyxis plugin cannot mount it: rename the folder\n"; err == nil || text != want {
 			t.Errorf("%s: %v, %s", folder, err, text)
 		}
 	}
