@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -193,10 +194,13 @@ func (b *bench) workersOf(kind string, block, batch int64) ([]*worker, error) {
 	return workers, nil
 }
 
+// closeAll closes the queues at the same time, because Linux takes long to close one.
 func closeAll(workers []*worker) {
+	var all sync.WaitGroup
 	for _, w := range workers {
-		w.queue.close()
+		all.Go(w.queue.close)
 	}
+	all.Wait()
 }
 
 // each calls f for all workers at the same time.
@@ -228,6 +232,10 @@ func (w *worker) memory(i int64) []byte { return w.of.memory[w.offset(i):w.offse
 
 // repeat transfers the batch n times, and keeps the times if timed is set.
 func (w *worker) repeat(n int64, timed bool) error {
+	if _, ok := w.queue.(*threads); !ok {
+		runtime.LockOSThread() // the kernel reports the end of an I/O to the thread that submitted it
+		defer runtime.UnlockOSThread()
+	}
 	start := time.Now()
 	for range n {
 		if err := w.of.ctx.Err(); err != nil {
