@@ -30,6 +30,10 @@ func Run(ctx context.Context, s *schema.Schema, release string, values map[strin
 	if err != nil {
 		return err
 	}
+	// A thread that returns from the kernel must find a free processor of Go's scheduler.
+	processors := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(max(processors, int(j.threads)+2))
+	defer runtime.GOMAXPROCS(processors)
 	b := &bench{job: j, ctx: ctx, out: w}
 	fmt.Fprintf(w, "Creating file: %s\n", j.file)
 	if err := b.open(); err != nil {
