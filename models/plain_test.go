@@ -14,8 +14,8 @@ import (
 	"kvbench/models"
 )
 
-// TestPlain reads the fields of published configurations that matter, with the
-// bytes of a token as layers * heads * (K + V) * 2.
+// TestPlain reads the relevant fields of published configurations. The expected bytes per
+// token are layers * heads * (K + V) * 2.
 func TestPlain(t *testing.T) {
 	for name, c := range map[string]struct {
 		config      string

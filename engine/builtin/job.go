@@ -20,7 +20,7 @@ const Name = "builtin"
 type job struct {
 	backend, file              string
 	api                        string   // how I/Os are requested from the system
-	queues                     []string // the kinds of queues to use for that, best first
+	queues                     []string // the kinds of queues to try for that, best first
 	write, direct, check       bool
 	buffer                     int64
 	firstBlock, lastBlock      int64
@@ -122,7 +122,7 @@ func (j *job) rounds(asked, block int64) int64 {
 	return n
 }
 
-// ReadFlags parses arguments like nixlbench, which uses gflags.
+// ReadFlags parses arguments in the same way as nixlbench, which uses gflags.
 func ReadFlags(s *schema.Schema, release string, args []string) (map[string]formula.Value, error) {
 	n := &s.Nixlbench
 	values := map[string]formula.Value{}

@@ -165,8 +165,8 @@ func (b *bench) measure(block, batch int64) (*row, error) {
 	return r, nil
 }
 
-// workers returns the workers for a block and a batch size. If the system refuses a kind of
-// queue, they use the next.
+// workers returns the workers for a block size and a batch size. If the system rejects a kind
+// of queue, they use the next kind.
 func (b *bench) workers(block, batch int64) ([]*worker, error) {
 	for {
 		workers, err := b.workersOf(b.queues[0], block, batch)
@@ -222,7 +222,7 @@ type worker struct {
 	prep, post, tx []time.Duration
 }
 
-// offset returns where a block begins in the file and in the memory.
+// offset returns the offset of a block in the file and in the memory.
 func (w *worker) offset(i int64) int64 { return w.at + i*w.block }
 
 // memory returns the memory of a block.
@@ -275,7 +275,7 @@ func (w *worker) transfer(i, done int64) error {
 	return w.failure(i, err)
 }
 
-// failure returns the error of a block.
+// failure returns the error for a block.
 func (w *worker) failure(i int64, cause error) error {
 	verb := "read"
 	if w.of.write {
@@ -332,7 +332,7 @@ func newTable(n *schema.Nixlbench, release string) *table {
 	return t
 }
 
-// width returns the width of a column, which nixlbench chooses in steps of five.
+// width returns the width of a column. As in nixlbench, it is a multiple of five.
 func width(c *schema.Column) int { return max(15, (len(c.Title)+6)/5*5) }
 
 func (t *table) heading(w io.Writer) {

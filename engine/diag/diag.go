@@ -203,8 +203,8 @@ func Kind(err error) string {
 	return string(kind)
 }
 
-// said returns what the key contains instead of the message: the message without its
-// numbers or, if there is a code, the part that all messages of that kind have in common.
+// said returns the message in the form used in keys: without its numbers or, if there is a
+// code, only the part that all messages of that kind have in common.
 func (d *Diag) said() string {
 	switch {
 	case d.format == "":

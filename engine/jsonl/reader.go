@@ -29,7 +29,7 @@ type Reader struct {
 // NewReader returns a reader for a JSON text.
 func NewReader(text []byte) *Reader { return &Reader{text: text} }
 
-// Reset makes the reader read another text.
+// Reset makes the reader start reading another text.
 func (r *Reader) Reset(text []byte) {
 	*r = Reader{text: text, root: r.root, memory: r.root, room: r.room}
 }
@@ -240,8 +240,8 @@ func (r *Reader) skipAll(begin, end byte) {
 	}
 }
 
-// simple returns the index after the string at an index. It returns 0 if there is no string
-// at that index or the string contains escapes.
+// simple returns the index after the string that begins at index at. It returns 0 if there is
+// no string or if it contains escapes.
 func (r *Reader) simple(at int) int {
 	if at >= len(r.text) || r.text[at] != '"' {
 		return 0
@@ -332,7 +332,7 @@ func plain(text []byte, at int) int {
 	return at
 }
 
-// isPlain contains whether each byte represents itself in strings.
+// isPlain maps each byte to whether it represents itself in strings.
 var isPlain = func() (plain [256]bool) {
 	for c := range plain {
 		plain[c] = c >= ' ' && c != '"' && c != '\\'
@@ -402,7 +402,7 @@ func (r *Reader) number() {
 	}
 }
 
-// next reports whether the next character is either of two.
+// next reports whether the next character is a or b.
 func (r *Reader) next(a, b byte) bool {
 	return r.at < len(r.text) && (r.text[r.at] == a || r.text[r.at] == b)
 }

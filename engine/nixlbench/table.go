@@ -224,7 +224,7 @@ func (t *Table) isOdd(row Row) bool {
 	return false
 }
 
-// Asked are the rows that a run is expected to print.
+// Asked contains the rows that a run is expected to print.
 type Asked struct {
 	keys []string // columns that distinguish rows
 	ids  map[string]bool

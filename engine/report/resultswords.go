@@ -139,8 +139,8 @@ func (b *resultsPage) distance(rate float64) string {
 	}
 }
 
-// limit returns a sentence that says whether the best point spends its time on posting I/Os or
-// on moving bytes. It uses the cost that was fitted to the point's group.
+// limit returns a sentence about whether the best point spends its time on posting I/Os or on
+// moving bytes. It uses the cost that was fitted to the point's group.
 func (b *resultsPage) limit(best *pagePoint, fits []*costFit) string {
 	f := b.fitOf(best, fits)
 	if f == nil || f.cost == nil {
@@ -412,8 +412,8 @@ func (b *resultsPage) change() string {
 	return fmt.Sprintf("Compared with the baseline, the bandwidth is %s× in the median of %s, and ranges from %s× to %s×.", threeDigits((ratios[(n-1)/2]+ratios[n/2])/2), counted(n, "point"), threeDigits(ratios[0]), threeDigits(ratios[n-1]))
 }
 
-// againstBaseline returns the section that says how many points became faster and slower,
-// with the extremes.
+// againstBaseline returns the section with the numbers of points that became faster and
+// slower, and with the extremes.
 func (b *resultsPage) againstBaseline() webpage.Section {
 	ratios := b.sortedRatios()
 	s := webpage.Section{Title: "Compared with the baseline"}

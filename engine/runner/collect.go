@@ -22,7 +22,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Collected is a run that a job executed, as its logs describe it.
+// Collected is a run that a job executed, as described by its logs.
 type Collected struct {
 	// Record is the record of the plan, which [Session.Collect] completes.
 	Record *Record

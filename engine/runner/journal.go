@@ -235,7 +235,7 @@ func parse(line []byte) *Record {
 	return &rec
 }
 
-// strangers collects the lines of a file that are not results.
+// strangers counts the lines of a file that are not results.
 type strangers struct {
 	name, hint string
 	count      int

@@ -13,7 +13,7 @@ type Planned struct {
 	// Side is the memory, in bytes, that a machine needs if only initiators or only targets
 	// run on it.
 	Side int64
-	// Timeout is its time limit in seconds, or 0 if it is unlimited.
+	// Timeout is the run's time limit in seconds, or 0 if it is unlimited.
 	Timeout int64
 	// Values are the values in the files of a program that runs in place of nixlbench.
 	Values map[string]formula.Value

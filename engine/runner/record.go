@@ -100,7 +100,7 @@ type Model struct {
 	Params       map[string]any `json:"params"`
 }
 
-// Config is the configuration of a record; File is nil without one.
+// Config is the configuration of a record. File is nil if there is no file.
 type Config struct {
 	File   *string          `json:"file"`
 	Values map[string]Value `json:"values"`

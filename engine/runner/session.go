@@ -86,11 +86,11 @@ type Session struct {
 	environment map[string]string
 	hidden      mask
 	watcher     watcher
-	// made are the files to remove when the session is closed.
+	// made contains the files to remove when the session is closed.
 	made []*made
 }
 
-// Close stops the watcher of the session's processes, and removes the files that were kept
+// Close stops the watcher of the session's processes, and removes the files that were left
 // for later runs.
 func (s *Session) Close() {
 	for _, files := range s.made {
@@ -685,7 +685,7 @@ func (r *Run) name(i int) string {
 // mask is a list of secrets, longest first.
 type mask [][]byte
 
-// hide masks the secrets in a text.
+// hide masks the secrets in text.
 func (m mask) hide(text []byte) []byte {
 	for _, secret := range m {
 		text = bytes.ReplaceAll(text, secret, []byte(nixlbench.Mask))

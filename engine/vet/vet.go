@@ -73,8 +73,8 @@ func Files(s *schema.Schema, l *model.Loader, words, dirs []string, skip bool, c
 	return nil
 }
 
-// open reads a CUE file and checks its architectures, while it is in memory: a CUE value
-// takes a hundred times as much memory as its text.
+// open reads a CUE file and checks its architectures while the file is in memory, because a
+// CUE value takes a hundred times as much memory as its text.
 func (t *target) open(s *schema.Schema, l *model.Loader) {
 	t.opened = true
 	if t.file, t.err = l.Open(t.name, t.met); t.err != nil || len(t.file.Archs) == 0 {

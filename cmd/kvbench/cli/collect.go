@@ -104,8 +104,8 @@ func (r *appended) close() {
 // maxNamed is the maximum number of points that a message lists.
 const maxNamed = 10
 
-// collectJob collects the results of a job, reports what is wrong with them, and returns
-// whether every run succeeded.
+// collectJob collects the results of a job, reports problems with them, and returns whether
+// every run succeeded.
 func (a *app) collectJob(logs *launch.Logs, save func(*runner.Record) error) (bool, error) {
 	session := &runner.Session{Schema: a.schema}
 	counts := map[runner.Status]int{}

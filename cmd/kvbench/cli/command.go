@@ -54,8 +54,8 @@ type command struct {
 	without map[string]bool
 }
 
-// ffcli converts the command to one of the flag library. It passes only the flags that may be
-// set: those on the command line and in the environment, and preferences.
+// ffcli converts the command to a command of the flag library. It passes only the flags that
+// may be set: those on the command line and in the environment, and preferences.
 func (c *command) ffcli() *ffcli.Command {
 	fs := flag.NewFlagSet(program+" "+c.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
@@ -238,9 +238,9 @@ func (c *command) configFiles() ([]string, error) {
 	return unique, errs.Err()
 }
 
-// prepare reads the models and the configurations, and returns an item for each
-// combination of a model, a configuration and the values of nixlbench's flags. If
-// some items cannot be made, it returns the others along with an error.
+// prepare reads the models and the configurations, and returns an item for each combination
+// of a model, a configuration and the values of nixlbench's flags. If some items cannot be
+// created, it returns the others along with an error.
 func (a *app) prepare(c *command, planners *plan.Planners, detail bool, given map[string][]data.Fact) ([]plan.Item, error) {
 	files := slices.DeleteFunc(slices.Clone(c.flag("model").text), func(f string) bool { return f == "" })
 	if len(files) == 0 {

@@ -61,7 +61,7 @@ func (a *app) commonFlags() []*flagSpec {
 	flags := []*flagSpec{
 		{name: "model", arg: "MODEL", group: groupModel, repeat: true, aka: []string{"model_path", "model_id", "model_name"}, help: "Model: name (see 'kvbench models'), Hugging Face identifier, or file. A file is a parameter file (YAML, JSON, CUE), a CUE file with its own architecture, or a Hugging Face config.json or its folder; hf:OWNER/NAME[@REVISION] reads one from the Hugging Face cache. May be repeated"},
 		{name: "model_config", arg: "FILE", group: groupModel, help: "Configuration file: how the model is run"},
-		{name: "model_configs", arg: "GLOB", group: groupModel, repeat: true, help: "Pattern for configuration files, each of which produces a plan. Quote the pattern. May be repeated"},
+		{name: "model_configs", arg: "GLOB", group: groupModel, repeat: true, help: "Pattern for configuration files, each of which yields a plan. Quote it. May be repeated"},
 		modelsFlag(),
 		downloadFlag(),
 		configFlag(),
@@ -99,7 +99,7 @@ func modelsFlag() *flagSpec {
 }
 
 func downloadFlag() *flagSpec {
-	return &flagSpec{name: "download", bool: true, more: true, group: groupModel, help: "Download an hf: model's files if they are not in the local cache. Uses HF_ENDPOINT and HF_TOKEN"}
+	return &flagSpec{name: "download", bool: true, more: true, group: groupModel, help: "Download an hf: model's files if not in the local cache. Uses HF_ENDPOINT and HF_TOKEN"}
 }
 
 func configFlag() *flagSpec {
@@ -122,7 +122,7 @@ func (a *app) planReleaseFlag() *flagSpec {
 }
 
 // chosenRelease returns the name of the release to plan for, the place where the user
-// specified it, or "", and the values set for nixlbench's flags, parsed for that release.
+// specified it (or ""), and the values set for nixlbench's flags, parsed for that release.
 func (a *app) chosenRelease(c *command) (name, from string, given map[string][]data.Fact, err error) {
 	if name, from, err = c.namedRelease(a.schema); err != nil {
 		return "", "", nil, err

@@ -47,7 +47,7 @@ func (a *app) initCmd() *command {
 		words: "DIR | --like ARCHITECTURE [FILE]",
 		short: "Write a starting point for a model or an architecture of your own",
 		flags: []*flagSpec{
-			{name: "like", arg: "ARCHITECTURE", group: groupModel, help: "Write a parameter file for a model with this architecture. It goes to stdout unless FILE is given"},
+			{name: "like", arg: "ARCHITECTURE", group: groupModel, help: "Write a parameter file for a model with this architecture. It is written to stdout unless FILE is given"},
 			modelsFlag(),
 		},
 		exec: a.init,
