@@ -94,10 +94,10 @@ func TestShort(t *testing.T) {
 			dir := t.TempDir()
 			file := filepath.Join(dir, "nixlbench_posix_test_file_initiator_0")
 			for size, want := range map[int64]string{
-				0:    file + ": cannot read 1024 bytes at 0: unexpected EOF\n" + file + ": cannot read 1024 bytes at 16384: unexpected EOF",
-				1000: file + ": cannot read 1024 bytes at 0: unexpected EOF\n" + file + ": cannot read 1024 bytes at 16384: unexpected EOF",
+				0:    file + ": cannot read 1024 bytes at offset 0: unexpected EOF\n" + file + ": cannot read 1024 bytes at offset 16384: unexpected EOF",
+				1000: file + ": cannot read 1024 bytes at offset 0: unexpected EOF\n" + file + ": cannot read 1024 bytes at offset 16384: unexpected EOF",
 				// the second thread begins at 16384
-				17000: file + ": cannot read 1024 bytes at 16384: unexpected EOF",
+				17000: file + ": cannot read 1024 bytes at offset 16384: unexpected EOF",
 			} {
 				run(t, small(dir, "--op_type", "WRITE")...)
 				out := &hook{do: func() { os.Truncate(file, size) }}
