@@ -129,9 +129,8 @@ func realEtcd() string {
 // TestLaunchSlurm submits jobs to a real Slurm: of storage, of a network with etcd and
 // with ASIO, one whose etcd does not start, and one whose time ends.
 func TestLaunchSlurm(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes long")
-	}
+	needsFull(t)
+	t.Parallel()
 	j := newJob(t)
 	startSlurm(j)
 	launch := func(out string, more ...string) {
