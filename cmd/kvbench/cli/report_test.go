@@ -144,7 +144,7 @@ func TestManyResults(t *testing.T) {
 		{[]string{"results", "show", hash(n - 1), file}, -1, fmt.Sprintf(`"bandwidth_gb_per_s": %d.%06d,`, 10+(n-1)%7, n-1), 2 * time.Second},
 		{[]string{"results", "merge", file}, n, "]}\n", 2 * time.Second},
 		{[]string{"results", "merge", file, "--output", filepath.Join(dir, "merged.jsonl")}, 0, "", 3 * time.Second}, // like dd, the kernel writes for a second
-		{[]string{"results", "merge", file, file, "--only", fmt.Sprintf("isl=%d", n)}, 1, "", 4 * time.Second}, // twice the results
+		{[]string{"results", "merge", file, file, "--only", fmt.Sprintf("isl=%d", n)}, 1, "", 4 * time.Second},       // twice the results
 		{smallRun(t, "--output", file, "--resume"), -1, "", 10 * time.Second},
 	} {
 		out, wall, cpu, mib := measured(t, dir, test.args...)

@@ -49,8 +49,8 @@ func (a *app) tuneCmd() *command {
 		releasesFlag(),
 		{name: "dry_run", bool: true, group: groupRun, help: "Show the settings to try, without running anything"},
 		{name: "quiet", bool: true, group: groupRun, help: "Print only the result"},
-		{name: "budget", arg: "TIME", group: groupRun, def: "20m", help: "Time limit for the search, or none"},
-		{name: "max_runs", arg: "N", group: groupRun, help: fmt.Sprintf("Maximum number of runs. The default is a tenth of all combinations, but from %d to %d", leastRuns, mostRuns)},
+		{name: "budget", arg: "TIME", group: groupRun, def: "20m", help: "Time limit for the search, 0 for no limit"},
+		{name: "max_runs", arg: "N", group: groupRun, help: fmt.Sprintf("Maximum number of runs, at least 1. The default is a tenth of all combinations, but from %d to %d", leastRuns, mostRuns)},
 		{name: "seed", arg: "N", more: true, group: groupRun, def: "1", help: "Number that determines the order of the runs"},
 		{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json"}, help: "Output format"},
 	}, runFlags(), a.benchFlags())
@@ -183,7 +183,7 @@ func (t *tuner) prepare(c *command, release, from string) error {
 	if err := t.rules.OneRow(t.def); err != nil {
 		return err
 	}
-	if t.settings, err = t.rules.Settings(t.schema, t.def, t.several, t.session.Installed); err != nil {
+	if t.settings, err = t.rules.Settings(t.schema, t.def, t.several, t.session.Installed, t.session.InPlace != ""); err != nil {
 		return err
 	}
 	if len(t.settings) == 0 {
@@ -389,12 +389,16 @@ func (t *tuner) candidates(ctx context.Context) error {
 		}
 		c.Refused = append(c.Refused, err)
 	}
-	return t.show(func(out *bytes.Buffer) error {
+	err := t.show(func(out *bytes.Buffer) error {
 		if t.format == "json" {
 			return report.CandidatesJSON(out, c)
 		}
 		return report.CandidatesText(out, c)
 	})
+	if err == nil && !slices.Contains(c.Refused, nil) {
+		err = diag.Errorf(diag.Pos{}, "none of the combinations that the search begins with can be run; the first one: %s", diag.Printable(diag.All(c.Refused[0])[0].Text()))
+	}
+	return err
 }
 
 // show writes a result to stdout.
