@@ -138,14 +138,14 @@ func (r *Results) differ(s setting) bool {
 	return false
 }
 
-// alike reports whether two points have the same settings and planned sizes.
+// alike reports whether two points have the same settings and sizes.
 func (r *Results) alike(shown []setting, s *schema.Schema) bool {
 	seen := make(map[string]bool, len(r.Points))
 	for _, p := range r.Points {
 		cells := labels(shown, p)
 		for _, m := range s.Nixlbench.Runs.Get().Measures {
-			v, _ := value(p[0], m.Value)
-			cells = append(cells, text(v))
+			first, last := (&line{point: p}).asked(m)
+			cells = append(cells, first, last)
 		}
 		key := strings.Join(cells, "\t")
 		if seen[key] {
