@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -458,9 +457,7 @@ func (t *tuner) run(ctx context.Context) error {
 	for _, note := range t.notes {
 		t.print.Print(diag.Notef(diag.Pos{File: t.item.Config.File}, "%s", note))
 	}
-	if len(t.left) > 0 {
-		t.print.Print(diag.Notef(diag.Pos{}, "%s left files behind: %s", cmp.Or(t.session.InPlace, nixlbench.Program), strings.Join(t.left, ", ")))
-	}
+	t.noteFiles()
 	err := t.fatal
 	if best := t.search.Winner(); best == nil {
 		if err == nil && ctx.Err() == nil {
@@ -518,11 +515,7 @@ func (t *tuner) measure(ctx context.Context, p tune.Point, repeat int) (float64,
 	} else {
 		label += ", already done"
 	}
-	for _, file := range rec.Files {
-		if !slices.Contains(t.left, file) {
-			t.left = append(t.left, file)
-		}
-	}
+	t.found(rec)
 	value, outcome, what := t.judge(rec)
 	if outcome != tune.Stopped {
 		t.progress.plain("%s: %s", label, what)
