@@ -42,9 +42,9 @@ func TestReader(t *testing.T) {
 		`"\u12"`:                   "invalid escape sequence in a string",
 		`"`:                        "unterminated string",
 		`"\`:                       "unterminated string",
-		strings.Repeat("[", 1<<20): "it is nested too deeply",
+		strings.Repeat("[", 1<<20): "values are nested too deeply",
 		strings.Repeat("[", 100) + strings.Repeat("]", 100): "",
-		strings.Repeat("[", 101) + strings.Repeat("]", 101): "it is nested too deeply",
+		strings.Repeat("[", 101) + strings.Repeat("]", 101): "values are nested too deeply",
 	} {
 		r := jsonl.NewReader([]byte(text))
 		r.Skip()
@@ -82,7 +82,7 @@ func FuzzReader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		r := jsonl.NewReader(text)
 		r.Skip()
-		if why := r.End(); why != "it is nested too deeply" && (why == "") != json.Valid(text) {
+		if why := r.End(); why != "values are nested too deeply" && (why == "") != json.Valid(text) {
 			t.Errorf("%q: %q", text, why)
 		}
 		r.Reset(text)

@@ -7,11 +7,11 @@ import (
 )
 
 const (
-	// MaxLine is the maximum length of a line, excluding the line end. Results
-	// have a few kilobytes.
+	// MaxLine is the maximum length of a line, excluding the line end. A result is a few
+	// kilobytes long.
 	MaxLine = 4 << 20
-	// MaxFutile is the number of bytes after which reading a file stops if it does
-	// not contain any results.
+	// MaxFutile is the number of bytes after which reading a file stops if no results have
+	// been found.
 	MaxFutile = 64 << 20
 	// atOnce is the number of bytes that are read at once. They fit into a processor's cache.
 	atOnce = 1 << 20
@@ -21,10 +21,10 @@ const (
 // because the line may never end.
 var ErrLong = fmt.Errorf("this line is longer than %d MiB", MaxLine>>20)
 
-// Lines reads a text line by line.
+// Lines reads text line by line.
 type Lines struct {
 	in io.Reader
-	// text is what was read, from at on not yet returned.
+	// text is the text read so far. The part from at on has not been returned yet.
 	text []byte
 	at   int
 	err  error // the end of the text, or an error of in
@@ -38,7 +38,7 @@ type Lines struct {
 	Torn bool
 }
 
-// NewLines returns a reader of the lines of a text.
+// NewLines returns a reader for the lines of r.
 func NewLines(r io.Reader) *Lines { return &Lines{in: r} }
 
 // Next returns the next non-blank line, which is valid until the next call, or

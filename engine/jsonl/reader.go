@@ -1,6 +1,5 @@
-// Package jsonl reads JSON lines files, which may be untrusted. It holds only
-// one line in memory at a time, and copies only the parts of a line that are
-// requested.
+// Package jsonl reads JSON Lines files, which may be untrusted. It holds only one line in
+// memory at a time, and copies only the parts of a line that are requested.
 package jsonl
 
 import (
@@ -27,19 +26,19 @@ type Reader struct {
 	room         int
 }
 
-// NewReader returns a reader for a text.
+// NewReader returns a reader for a JSON text.
 func NewReader(text []byte) *Reader { return &Reader{text: text} }
 
-// Reset makes the reader read another text.
+// Reset makes the reader start reading another text.
 func (r *Reader) Reset(text []byte) {
 	*r = Reader{text: text, root: r.root, memory: r.root, room: r.room}
 }
 
-// Err describes the first error, or returns "".
+// Err returns a description of the first error, or "".
 func (r *Reader) Err() string { return r.err }
 
-// End checks that there is no more data. It describes the first error in the text,
-// or returns "".
+// End checks that there is no more data. It returns a description of the first error in the
+// text, or "".
 func (r *Reader) End() string {
 	if r.err == "" && r.space() {
 		r.fail("unexpected data after the value")
@@ -206,9 +205,9 @@ func (r *Reader) Skip() []byte {
 	return r.text[start:r.at]
 }
 
-// skipAll skips an object or an array. Most of a record is skipped, so this reads what
-// kvbench itself writes, which has no white space and no escapes, in one loop. It leaves
-// any other value to Skip.
+// skipAll skips an object or an array. Most of a record is skipped, so values in the form
+// that kvbench writes, without white space and escapes, are skipped in one loop. All others
+// are left to Skip.
 func (r *Reader) skipAll(begin, end byte) {
 	if !r.take(begin) || !r.enter() {
 		return
@@ -241,8 +240,8 @@ func (r *Reader) skipAll(begin, end byte) {
 	}
 }
 
-// simple returns the index after the string at an index. It returns 0 if there is no string
-// there, or one with escapes.
+// simple returns the index after the string that begins at index at. It returns 0 if there is
+// no string or if it contains escapes.
 func (r *Reader) simple(at int) int {
 	if at >= len(r.text) || r.text[at] != '"' {
 		return 0
@@ -253,10 +252,10 @@ func (r *Reader) simple(at int) int {
 	return 0
 }
 
-// enter counts a level of nesting. It returns false if there are too many.
+// enter begins a level of nesting. It returns false if there are too many levels.
 func (r *Reader) enter() bool {
 	if r.depth++; r.depth > maxDepth {
-		r.fail("it is nested too deeply")
+		r.fail("values are nested too deeply")
 		return false
 	}
 	return true
@@ -313,9 +312,9 @@ func (r *Reader) quoted() (raw []byte, escaped bool) {
 	}
 }
 
-// plain returns the index, from at on, of the next character that does not represent
-// itself in strings. Most of the time is spent here, so it looks at eight characters at
-// once: the lowest bit set in special is the highest bit of the first such character.
+// plain returns the index of the next character, starting at index at, that does not represent
+// itself in strings. Most of the time is spent here, so it looks at eight characters at once:
+// the lowest bit set in special is the highest bit of the first such character.
 func plain(text []byte, at int) int {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	for at+8 <= len(text) {
@@ -333,7 +332,7 @@ func plain(text []byte, at int) int {
 	return at
 }
 
-// isPlain contains, for each byte, whether it represents itself in strings.
+// isPlain maps each byte to whether it represents itself in strings.
 var isPlain = func() (plain [256]bool) {
 	for c := range plain {
 		plain[c] = c >= ' ' && c != '"' && c != '\\'
@@ -403,7 +402,7 @@ func (r *Reader) number() {
 	}
 }
 
-// next reports whether the next character is either of two.
+// next reports whether the next character is a or b.
 func (r *Reader) next(a, b byte) bool {
 	return r.at < len(r.text) && (r.text[r.at] == a || r.text[r.at] == b)
 }

@@ -25,20 +25,20 @@ type Part struct {
 	bad   strangers
 	torn  bool
 	last  int   // the number of the last line
-	bytes int64 // bytes of the file up to there
+	bytes int64 // bytes of the file up to that line
 	done  chan bool
 }
 
-// maxPool is the size, in bytes, at which a worker of [Briefs.Each] that does not keep
-// what it reads starts a new pool of values.
+// maxPool is the size, in bytes, at which a worker of [Briefs.Each] that does not retain what
+// it reads starts a new pool of values.
 const maxPool = 8 << 20
 
 // errEnough stops reading a file that does not contain results.
 var errEnough = errors.New("no results")
 
-// Each reads a results file in parallel. It calls read for each result, with the line
-// that contains it, and then each for every part of the file, in the order of the file.
-// It adds what is wrong with other lines to res. The error that it returns is about the whole file.
+// Each reads a results file in parallel. It calls read for each result, with the line that
+// contains it, and then each for every part of the file, in the order of the file. It records
+// problems with other lines in res. The error that it returns is about the whole file.
 func (b *Briefs) Each(name string, watch input.Watch, read func(part *Part, rec *Brief, line []byte), each func(*Part) error, res *Results) error {
 	f, err := input.Open(name, watch)
 	if err != nil {
@@ -67,9 +67,9 @@ func (b *Briefs) Each(name string, watch input.Watch, read func(part *Part, rec 
 	case res.Bad != nil:
 		return res.Bad
 	case res.Torn:
-		return diag.Errorf(diag.Pos{File: name}, "it contains no complete result: its only line is truncated")
+		return diag.Errorf(diag.Pos{File: name}, "no complete results: the only line is truncated")
 	}
-	return diag.Errorf(diag.Pos{File: name}, "it contains no results")
+	return diag.Errorf(diag.Pos{File: name}, "no results found")
 }
 
 func (s *strangers) join(more strangers) {
