@@ -19,6 +19,8 @@ const Name = "builtin"
 // job describes the I/O to perform.
 type job struct {
 	backend, file              string
+	api                        string   // how I/Os are requested from the system
+	queues                     []string // the kinds of queues to try for that, best first
 	write, direct, check       bool
 	buffer                     int64
 	firstBlock, lastBlock      int64
@@ -87,10 +89,14 @@ func jobOf(b *schema.Builtin, values map[string]formula.Value) (*job, error) {
 	j.firstBatch, j.lastBatch = number("first_batch", 1), number("last_batch", 1)
 	j.threads, j.queue = number("threads", 1), number("queue", 1)
 	j.iterations, j.warmup, j.factor = number("iterations", 1), number("warmup", 0), number("large_factor", 1)
+	j.api = values[b.Reads["api"]].Text()
+	j.queues = b.Queues[j.api]
 	piece := j.buffer / max(j.threads, 1)
 	switch {
 	case err != nil:
 		return nil, err
+	case j.queues == nil:
+		return nil, fmt.Errorf("--%s is %s: expected %s", b.Reads["api"], diag.Printable(j.api), strings.Join(schema.Keys(b.Queues), " or "))
 	case j.threads > maxThreads:
 		return nil, fmt.Errorf("--%s is %d: the builtin program accepts at most %d", b.Reads["threads"], j.threads, maxThreads)
 	case j.firstBlock > j.lastBlock || j.firstBatch > j.lastBatch:
@@ -99,18 +105,6 @@ func jobOf(b *schema.Builtin, values map[string]formula.Value) (*job, error) {
 		return nil, fmt.Errorf("--%s is %d: each of %d threads needs %d times %d bytes", b.Reads["buffer"], j.buffer, j.threads, j.lastBatch, j.lastBlock)
 	}
 	return j, nil
-}
-
-const (
-	// maxThreads is the maximum number of threads, and maxInFlight the maximum number of I/Os
-	// in flight across all threads. Each I/O in flight occupies an operating system thread.
-	maxThreads  = 256
-	maxInFlight = 2048
-)
-
-// inFlight returns how many I/Os of a batch a thread keeps in flight.
-func (j *job) inFlight(batch int64) int64 {
-	return max(1, min(batch, j.queue, maxInFlight/j.threads))
 }
 
 // largeBlock is the block size above which nixlbench runs fewer iterations.
@@ -128,7 +122,7 @@ func (j *job) rounds(asked, block int64) int64 {
 	return n
 }
 
-// ReadFlags parses arguments like nixlbench, which uses gflags.
+// ReadFlags parses arguments in the same way as nixlbench, which uses gflags.
 func ReadFlags(s *schema.Schema, release string, args []string) (map[string]formula.Value, error) {
 	n := &s.Nixlbench
 	values := map[string]formula.Value{}

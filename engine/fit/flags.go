@@ -26,8 +26,8 @@ type Request struct {
 	Config *config.Config
 	// Flags are the flags that the user set, keyed by name.
 	Flags map[string]data.Fact
-	// Fit allows adjusting values that the user did not set to meet the limits. Least sets
-	// flags that have a smallest value that fits to that value.
+	// Fit allows adjusting values that the user did not set to meet the limits. Least makes
+	// fitting use the smallest values that fit for the flags that have such values.
 	Fit, Least bool
 	// Load sets in the frame the inputs that flags are computed from, and clears everything
 	// else.

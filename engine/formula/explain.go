@@ -44,7 +44,7 @@ func (f *Frame) Explain(r Ref) (Explanation, error) {
 		if key >= 0 && !slices.Contains(e.Parts, key) {
 			e.Parts = append(e.Parts, key)
 		}
-		// Values that only a branch that is not taken reads may be missing.
+		// Values may be missing if only a branch that is not taken reads them.
 		v, err := f.Eval(ref)
 		if err != nil {
 			i = next - 1

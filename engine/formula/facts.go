@@ -9,8 +9,8 @@ import (
 // Facts are what a program needs to know about a formula before it evaluates the formula:
 // the formula's kind, and the kinds and positions of the names that it refers to. If a
 // formula's facts hold in a program, the formula is parsed and compiled only when it is
-// evaluated. Most formulas are never evaluated, such as formulas for other engines, for
-// limits of other backends, or for quantities that are not shown.
+// evaluated. Most formulas, such as those for other engines, for limits of other backends,
+// or for quantities that are not shown, are never evaluated.
 //
 // The facts of kvbench's own formulas are part of its snapshot: see [Program.EachFacts].
 // They are encoded as a letter for the kind and, for each name in the order of first use,
@@ -64,8 +64,8 @@ func (f Facts) each(text string, do func(name string, letter byte) bool) bool {
 	return true
 }
 
-// usesByFacts finds the slots that a formula uses from its facts, and marks the formula's
-// slot as late. It returns false if there are no usable facts.
+// usesByFacts finds the slots that a formula uses with the help of the formula's facts, and
+// marks the formula's slot as late. It returns false if there are no usable facts.
 func (p *Program) usesByFacts(s *slot) bool {
 	if s.src.Facts.kind() == Any {
 		return false

@@ -331,8 +331,8 @@ func choose(test func(*Frame) bool, x, y code) code {
 	return c
 }
 
-// elements compiles the elements of a list literal. All of them must have the kind Num, or
-// all the kind Str.
+// elements compiles the elements of a list literal. They must all have the kind Num or all
+// have the kind Str.
 func (k *checker) elements(n *ast.ArrayNode) ([]code, Kind) {
 	if len(n.Nodes) == 0 {
 		k.errorf(n.Location().From, "a list must not be empty")

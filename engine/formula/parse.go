@@ -577,8 +577,8 @@ func children(n ast.Node, f func(ast.Node)) {
 }
 
 // start returns the offset of the first character of n, ignoring brackets. The location of
-// the node itself does not help, because it is that of the node's operator, and meaningless
-// for a conditional.
+// the node itself does not help, because it is that of the node's operator, and is
+// meaningless for a conditional.
 func start(n ast.Node) int {
 	switch m := n.(type) {
 	case *ast.UnaryNode:

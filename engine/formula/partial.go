@@ -9,8 +9,8 @@ import (
 	"kvbench/engine/diag"
 )
 
-// First declares a name whose value is that of the first of several formulas that has
-// values for all its inputs; see [Scope.Partial].
+// First declares a name for several formulas. Its value comes from the first formula whose
+// inputs all have values; see [Scope.Partial].
 func (s *Scope) First(name string, srcs []Source) {
 	keys := make([]string, len(srcs))
 	for i := range srcs {

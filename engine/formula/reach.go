@@ -16,7 +16,7 @@ type Reach struct {
 	sets     []uint64 // for each slot, the bits of its [Inputs]
 }
 
-// numbers numbers the inputs of a program, with or without a default.
+// numbers assigns a number to each input of a program, with or without a default.
 type numbers struct {
 	p     *Program
 	names []string

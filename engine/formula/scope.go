@@ -105,8 +105,8 @@ func (s *Scope) Default(name string, v Value) {
 // want is [Any]. If a frame sets the name to a value of that kind, that value is used
 // instead of the computed one.
 //
-// The name need not be an identifier, but formulas cannot refer to a name that is not, such
-// as "limits.pool".
+// The name need not be an identifier. If it is not, as in "limits.pool", formulas cannot
+// refer to it.
 func (s *Scope) Formula(name string, src Source, want Kind) {
 	s.decls = append(s.decls, decl{unit: unit{name, src}, class: derived, want: want})
 }

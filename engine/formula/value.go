@@ -227,7 +227,7 @@ func (s Source) MarshalText() ([]byte, error) {
 // UnmarshalText is the inverse of [Source.MarshalText].
 func (s *Source) UnmarshalText(data []byte) error { return s.Parse(string(data)) }
 
-// Parse is like UnmarshalText, but takes a string.
+// Parse is like UnmarshalText, but accepts a string.
 func (s *Source) Parse(text string) error {
 	if pos, rest, ok := strings.Cut(text, " "); ok && pos != "" && pos[0] == '@' {
 		s.Text = rest

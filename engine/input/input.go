@@ -141,7 +141,7 @@ func Glob(pattern string) ([]string, *diag.Diag) {
 }
 
 // Regular returns an error unless the file is a regular file or a folder, without opening it.
-// It is meant for files that the user did not specify. It ignores missing files.
+// It is meant for files that kvbench finds itself. It ignores missing files.
 func Regular(name string) error {
 	info, err := os.Stat(name)
 	if err != nil || info.Mode().IsRegular() || info.IsDir() {

@@ -93,7 +93,7 @@ func (l *Logs) Collect(session *runner.Session, each func(*Entry) error) (missin
 		line, err := lines.Next()
 		switch {
 		case err == io.EOF && points == 0:
-			return nil, diag.Errorf(diag.Pos{File: name}, "it contains no points").WithHint(hintAgain)
+			return nil, diag.Errorf(diag.Pos{File: name}, "no points found").WithHint(hintAgain)
 		case err == io.EOF:
 			return missing, nil
 		}

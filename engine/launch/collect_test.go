@@ -20,8 +20,8 @@ func TestCollectWrong(t *testing.T) {
 	hash := strings.Repeat("a", 64)
 	record := `{"hash":"` + hash + `","repeat":1,"model":{"params":{}},"nixlbench":{"release":"1.4.0"},"plan":{"flags":{"backend":{"value":"POSIX"}}}}`
 	for _, c := range []struct{ manifest, want string }{
-		{"", "it contains no points"},
-		{"\n\n", "it contains no points"},
+		{"", "no points found"},
+		{"\n\n", "no points found"},
 		{"x", "not describe a point of a job"},
 		{"[]", "not describe a point of a job"},
 		{`{"point":"../../x","processes":1,"record":` + record + `}`, "not describe a point of a job"},
@@ -29,7 +29,7 @@ func TestCollectWrong(t *testing.T) {
 		{`{"point":"1","processes":999999999,"record":` + record + `}`, "not describe a point of a job"},
 		{`{"point":"1","processes":1}`, "not describe a point of a job"},
 		{`{"point":"1","processes":1,"record":` + strings.Replace(record, hash, "a", 1) + `}`, "not describe a point of a job"},
-		{`{"point":"1","processes":1,"record":` + strings.Replace(record, "1.4.0", "9.9", 1) + `}`, "it is for nixlbench 9.9, which is not a known release"},
+		{`{"point":"1","processes":1,"record":` + strings.Replace(record, "1.4.0", "9.9", 1) + `}`, "the plan is for nixlbench 9.9, which is not a known release"},
 		{`{"point":"1","processes":1,"record":` + strings.Replace(record, "backend", "frontend", 1) + `}`, "nixlbench has no flag frontend"},
 		{`{"point":"1","processes":1,"record":` + strings.Replace(record, "POSIX", "FLOPPY", 1) + `}`, "FLOPPY is not a known backend"},
 		{`{"point":"1","processes":1,"record":` + record + `}`, ""},

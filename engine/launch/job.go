@@ -99,7 +99,7 @@ type Job struct {
 	Program []string
 	Launch  map[string]any
 	Nodes   int64
-	// Resources are what the scheduler must allocate for the network.
+	// Resources lists what the scheduler must allocate for the network.
 	Resources []Variable
 	Mounts    []Mount
 	Env       []Variable
@@ -142,7 +142,7 @@ func (j *Job) add(p *Point) {
 	j.Folders[i].Disk = max(j.Folders[i].Disk, p.folder.Disk)
 }
 
-// Mount makes a folder of the node, or a named volume, visible in a container.
+// Mount makes a folder on the node, or a named volume, visible in a container.
 type Mount struct {
 	Source, Target string
 	Path           bool // whether the source is a path
@@ -183,7 +183,7 @@ type Point struct {
 	plan   *plan.Plan
 	values map[string]formula.Value
 	folder Folder
-	side   int64 // memory of a node if initiators and targets are on different ones
+	side   int64 // memory of a node if initiators and targets are on different nodes
 }
 
 // PointFlag is a nixlbench flag that a point sets.
@@ -237,7 +237,7 @@ func plain(v formula.Value) any {
 	return v.Text()
 }
 
-// Input contains what a job is made from.
+// Input contains everything that a job depends on.
 type Input struct {
 	Plans   []*plan.Plan
 	Repeat  int

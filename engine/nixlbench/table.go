@@ -32,18 +32,23 @@ func (n Number) MarshalJSON() ([]byte, error) {
 	return json.Marshal(string(n))
 }
 
-// UnmarshalJSON is the inverse of [Number.MarshalJSON].
+// UnmarshalJSON is the inverse of [Number.MarshalJSON]. The data must be valid JSON.
 func (n *Number) UnmarshalJSON(data []byte) error {
 	text := string(data)
-	if s, err := strconv.Unquote(text); err == nil {
-		text = s
-	}
-	if !isNumber(text) {
-		return fmt.Errorf("%s is not a number", text)
+	if !StartsNumber(data[0]) {
+		if s, err := strconv.Unquote(text); err == nil {
+			text = s
+		}
+		if !isNumber(text) {
+			return fmt.Errorf("%s is not a number", text)
+		}
 	}
 	*n = Number(text)
 	return nil
 }
+
+// StartsNumber reports whether a JSON value that begins with c is a number.
+func StartsNumber(c byte) bool { return c == '-' || '0' <= c && c <= '9' }
 
 // Row is a row of the table, keyed by column.
 type Row map[string]Number
@@ -219,7 +224,7 @@ func (t *Table) isOdd(row Row) bool {
 	return false
 }
 
-// Asked are the rows that a run is expected to print.
+// Asked contains the rows that a run is expected to print.
 type Asked struct {
 	keys []string // columns that distinguish rows
 	ids  map[string]bool

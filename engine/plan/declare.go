@@ -15,7 +15,8 @@ import (
 type declarations struct {
 	*Program
 	scope *formula.Scope
-	// local maps, for each kind, the field names that the kind's formulas use to full names.
+	// local contains, for each kind, the full names of the fields, keyed by their names in the
+	// kind's formulas.
 	local map[*schema.Kind]map[string]string
 }
 

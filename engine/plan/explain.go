@@ -52,8 +52,8 @@ type LimitStep struct {
 	Parts  []*Step
 }
 
-// Explain makes plans and explains how they are computed. If the request is not fitted, the
-// plans may exceed limits.
+// Explain makes plans and explains how their values are computed. If the request is not
+// fitted, the plans may exceed limits.
 func (p *Planner) Explain(request *Request) ([]*Explanation, error) {
 	plans, err := p.Plans(request)
 	var errs diag.List
@@ -105,8 +105,8 @@ func (p *Planner) explain(pl *Plan) (*Explanation, error) {
 	return e, nil
 }
 
-// hidden returns the error to report for a quantity: if plans do not show it because its
-// condition does not hold, an error that says so; otherwise, err.
+// hidden returns err or, if plans do not show the quantity because its condition does not
+// hold, an error that says so.
 func (x *explainer) hidden(name string, err error) error {
 	cond, ok := x.ShownIf(name)
 	if !ok {
@@ -118,7 +118,7 @@ func (x *explainer) hidden(name string, err error) error {
 	return diag.Usagef("%s has a value only if %s", name, x.prog.Source(cond).Text)
 }
 
-// ExplainOne makes plans and explains how one value in each is computed: a quantity, a
+// ExplainOne makes plans and explains how one value in each plan is computed: a quantity, a
 // flag, a parameter, or any other formula.
 func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 	plans, err := p.Plans(request)
@@ -168,7 +168,7 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 	return all, nil
 }
 
-// explainer explains values of the plan in the planner's frame.
+// explainer explains the values of a plan, using the planner's frame.
 type explainer struct {
 	*Layers
 	fit    *fit.Fitter

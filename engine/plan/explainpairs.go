@@ -34,7 +34,7 @@ func (x *explainer) pairFact(s *Step) (bool, error) {
 		s.Formula = "number of source ranks, summed over all destination ranks"
 		values = []string{s.Value.Text()}
 	case allBytesFact, allIOsFact:
-		s.Formula = "sum over all pairs of ranks; see kvbench transfer"
+		s.Formula = "sum over all pairs of ranks; see 'kvbench transfer'"
 		values = []string{s.Value.Text()}
 	default:
 		return false, nil

@@ -13,7 +13,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Frame holds the values for one request to a [Program]: the input values and the values
+// Frame holds a [Program]'s values for one request: the input values and the values
 // computed from them. A frame can be reused for other requests, but it is not safe for
 // concurrent use.
 type Frame struct {

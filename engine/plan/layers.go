@@ -129,8 +129,8 @@ func (l *Layers) isOf(group, selected string) (bool, error) {
 	return l.arch.Layers.Select.IsZero() || l.arch.Layers.Groups[group].Draft || group == selected, nil
 }
 
-// notSelected returns the error for a select formula that yields the name of no selectable
-// group.
+// notSelected returns the error for a select formula whose result is not the name of a
+// selectable group.
 func (l *Layers) notSelected(req *Request, layer int, name string) error {
 	var groups []string
 	for _, group := range schema.Keys(l.arch.Layers.Groups) {

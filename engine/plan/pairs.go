@@ -244,7 +244,7 @@ type pairsOf struct {
 	source, destination Ranks
 	op                  string
 	requests            int64 // the largest number of requests for any pair of groups
-	together            bool  // whether to also make plans that move all equal pairs at once
+	together            bool  // whether to also make plans for all equal pairs at once
 	overall             overall
 	to                  *Request
 }
@@ -687,7 +687,7 @@ func (s *sources) pairs() int64 {
 	return int64(n)
 }
 
-// together returns a request that moves all pairs with the same I/Os at once.
+// together returns a request for moving the data of all pairs with the same I/Os at once.
 func (r *Request) together() *Request {
 	one, o := *r, *r.io
 	o.together = true

@@ -1,11 +1,11 @@
 // Package plan turns facts into quantities and quantities into nixlbench flags.
 //
 // [Compile] compiles an architecture's formulas to a [Program], which is immutable. A
-// [Frame] holds the values for one request to a program. [Layers] evaluates the layers of
-// the request's model, which may result in several plans, one for each I/O size. A
-// [Planner] combines these and uses package fit to determine the flags. [Planners] caches
-// planners, so that each is made only once. For sweeps, [Points] caches values evaluated
-// from layers, and [Held] caches values computed from those.
+// [Frame] holds a program's values for one request. [Layers] evaluates the layers of the
+// request's model, which may result in several plans, one for each I/O size. A [Planner]
+// combines these and uses package fit to determine the flags. [Planners] caches planners,
+// so that each is made only once. For sweeps, [Points] caches values evaluated from layers,
+// and [Held] caches values computed from those.
 package plan
 
 import (

@@ -23,7 +23,7 @@ type Program struct {
 	wanted []*schema.Quantity // the quantities to compute
 	// results are the requested quantities that every plan has.
 	results []result
-	// computed are the quantities that have a formula of their own.
+	// computed are the quantities that have their own formulas.
 	computed map[string]bool
 	// requires are the conditions of the architecture's requirements, in the same order.
 	requires []formula.Ref
@@ -95,8 +95,8 @@ func (p *Program) lacks(quantity string) *diag.Diag {
 	return diag.Errorf(diag.Pos{File: p.arch.File}, "%s has no formula for %s", p.arch.Name, quantity)
 }
 
-// With returns a copy of the program with an additional formula, and a reference to that
-// formula, which cannot use the hidden names; see [formula.Program.With].
+// With returns a copy of the program with an additional formula, which cannot use the
+// hidden names, and a reference to that formula; see [formula.Program.With].
 func (p *Program) With(name string, src formula.Source, want formula.Kind, hidden ...string) (*Program, formula.Ref, error) {
 	prog, ref, err := p.prog.With(name, src, want, hidden...)
 	if err != nil {

@@ -29,8 +29,8 @@ type Request struct {
 	// Fit adjusts values that the user did not set so that the release accepts the
 	// plan.
 	Fit bool
-	// Least applies if the plan is fitted. It sets flags that the user did not set, and that
-	// have a smallest value that fits, to that value.
+	// Least makes a fitted plan use the smallest values that fit for the flags that have such
+	// values and that the user did not set.
 	Least bool
 
 	// The stage and I/Os of a plan for a rank, and the values computed from layers, which any
@@ -60,8 +60,8 @@ type Plan struct {
 	Request    *Request
 	Release    string
 	Quantities []Quantity
-	// Flags has every flag of the release, sorted by name. It is nil for a plan with
-	// quantities only.
+	// Flags contains every flag of the release, sorted by name. It is nil if the plan contains
+	// only quantities.
 	Flags []fit.Flag
 	// Violations are the limits that the plan exceeds.
 	Violations []fit.Violation
@@ -112,7 +112,7 @@ func (pl *Plan) Stage() int { return pl.Request.stage.number }
 // by "+". It may be called only in the rank accounting.
 func (pl *Plan) Group() string { return strings.Join(pl.Request.stage.groups(pl.Request.io), "+") }
 
-// Together reports whether the plan moves all equal pairs of ranks at once.
+// Together reports whether the plan is for all equal pairs of ranks at once.
 func (pl *Plan) Together() bool { return pl.Transfers() && pl.Request.io.together }
 
 // Value returns one of the plan's values by name: a quantity, a configuration field, a

@@ -39,7 +39,7 @@ type stage struct {
 	// place is the number of the stage whose frames are used to compute this stage's values.
 	place int
 	like  *stage // the first stage with the same I/Os
-	alike int64  // how many stages have the same I/Os; set only in the first of them
+	alike int64  // the number of stages with the same I/Os; set only in the first of them
 
 	frames []*formula.Frame // for each rate
 	held   []int64          // for each rate, the number of layers in the stage
@@ -207,9 +207,9 @@ func (st *stage) fill(parts map[string][]string, rates []rate) error {
 	return sum.err
 }
 
-// joins reports whether the layers of two cells are in the same I/O, for I/Os that cover
-// several layers. They are if they belong to the same group or, if an I/O covers a pool,
-// have the same kind, pool and page size.
+// joins reports whether the layers of two cells are in the same I/O if an I/O covers
+// several layers. This is the case if they belong to the same group or, if an I/O covers a
+// pool, have the same kind, pool and page size.
 func (r *rate) joins(q *rate) bool {
 	if r.pages != q.pages || r.from != q.from {
 		return false
@@ -345,7 +345,7 @@ func (l *Layers) rate(r *rate) (err error) {
 	return nil
 }
 
-// cover determines what an I/O covers of a cell's layers.
+// cover determines how much of a cell's layers an I/O covers.
 func (l *Layers) cover(r *rate, covers formula.Ref) error {
 	v, err := r.at.Eval(covers)
 	if err != nil {
@@ -437,7 +437,7 @@ func (l *Layers) setStages(req *Request) (err error) {
 }
 
 // held returns the number of each cell's layers from lo up to, but not including, hi. It
-// returns the same numbers as a key.
+// also returns these numbers in the form of a key.
 func (l *Layers) held(lo, hi int) ([]int64, string) {
 	var key []byte
 	held := make([]int64, len(l.rates))

@@ -14,8 +14,8 @@ import (
 type tracer struct {
 	*Program
 	// reach contains the dependencies of values, but not those of the folds that they read.
-	// without contains such dependencies when certain names are not followed; its keys list
-	// these names. folds contains the inputs of folds.
+	// without contains the dependencies that are found without following certain names, keyed
+	// by these names. folds contains the inputs of folds.
 	reach   *formula.Reach
 	without map[string]*formula.Reach
 	folds   map[string]formula.Inputs

@@ -15,8 +15,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// setting is a value that helps identify a plan. label is its heading for people, key is its
-// name for programs, and of is its place in a record.
+// setting is a value that helps identify a plan. label is its heading in text output, key is
+// its name in output for programs, and of is its place in a record.
 type setting struct {
 	label, key string
 	of         runner.Name
@@ -52,9 +52,9 @@ func NamesOf(flags []*schema.Flag) []runner.Name {
 type Options struct {
 	Format string
 	View   schema.View
-	// Columns names the columns to show; nil means the default for the format.
+	// Columns lists the columns to show; nil means the default for the format.
 	Columns []string
-	// Match names the columns by which points are matched with those of the baseline; nil
+	// Match lists the columns by which points are matched with those in the baseline; nil
 	// means that entire plans must match.
 	Match []string
 	// Gate limits how much worse than the baseline the results may be; nil means no limit.

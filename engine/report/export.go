@@ -1,10 +1,10 @@
 package report
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"kvbench/engine/diag"
@@ -182,24 +182,19 @@ func (r *Listing) cell(c *column, of *row) string {
 
 // CSV appends the rows of a result as CSV.
 func (r *Listing) CSV(out []byte, rec *runner.Brief) []byte {
-	w := &appender{out}
-	lines := csv.NewWriter(w)
-	cells := make([]string, len(r.columns))
 	r.each(rec, func(of *row) {
 		for i := range r.columns {
-			cells[i] = r.cell(&r.columns[i], of)
+			if i > 0 {
+				out = append(out, ',')
+			}
+			cell := r.cell(&r.columns[i], of)
+			if out = csvText(out, cell); cell == "" && len(r.columns) == 1 { // csv readers skip empty lines
+				out = append(out, `""`...)
+			}
 		}
-		lines.Write(cells)
+		out = append(out, '\n')
 	})
-	lines.Flush()
-	return w.out
-}
-
-type appender struct{ out []byte }
-
-func (a *appender) Write(text []byte) (int, error) {
-	a.out = append(a.out, text...)
-	return len(text), nil
+	return out
 }
 
 // JSON appends the rows of a result as JSON objects, one per line.
@@ -241,6 +236,9 @@ func (r *Listing) value(out []byte, c *column, of *row) []byte {
 }
 
 func appendJSON(out []byte, v any) []byte {
+	if n, ok := v.(int64); ok {
+		return strconv.AppendInt(out, n, 10)
+	}
 	text, err := json.Marshal(v)
 	if err != nil {
 		return append(out, "null"...)

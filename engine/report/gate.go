@@ -13,7 +13,7 @@ import (
 
 // Gate limits how much worse than a baseline results may be.
 type Gate struct {
-	// Threshold is the largest accepted change for the worse, as a fraction of the baseline.
+	// Threshold is the largest accepted degradation, as a fraction of the baseline.
 	Threshold float64
 	Metrics   []schema.Metric
 	// Confidence is the confidence level of the test for differences, in percent.
@@ -26,7 +26,7 @@ const TestName = "Mann-Whitney U test"
 
 func (g *Gate) alpha() float64 { return 1 - float64(g.Confidence)/100 }
 
-// Verdict says how a measurement compares with its baseline.
+// Verdict is the outcome of comparing a measurement with its baseline.
 type Verdict string
 
 // The verdicts, worst first.
@@ -97,7 +97,7 @@ func (r *Results) Judge(g *Gate, o *Options, s *schema.Schema) *Judged {
 	return j
 }
 
-// measureOf returns the measure with a key.
+// measureOf returns the measure with the given key.
 func measureOf(all []schema.Measure, key string) schema.Measure {
 	i := slices.IndexFunc(all, func(m schema.Measure) bool { return m.Key == key })
 	if i < 0 {

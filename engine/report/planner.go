@@ -14,7 +14,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// measurement is the row chosen as the measurement of a value in a planner's file.
+// measurement is the row chosen to provide a value for a planner's file.
 type measurement struct {
 	line   *line
 	number float64

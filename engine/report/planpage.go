@@ -14,8 +14,8 @@ import (
 	"kvbench/engine/webpage"
 )
 
-// PlanPage is what a page shows about a model and a configuration: the plans and, if known,
-// what the layers hold.
+// PlanPage contains what a page shows about a model and a configuration: the plans and, if
+// known, what the layers hold.
 type PlanPage struct {
 	Plans  []*plan.Plan
 	Layers []*plan.LayerTable

@@ -220,8 +220,8 @@ func (b *resultsPage) distance(rate float64) string {
 // nearLink is the share of the link's bandwidth above which no setting can be much faster.
 const nearLink = 0.9
 
-// limit returns a sentence that says whether the best point spends its time on posting I/Os or
-// on moving bytes. It uses the cost that was fitted to the point's group.
+// limit returns a sentence about whether the best point spends its time on posting I/Os or on
+// moving bytes. It uses the cost that was fitted to the point's group.
 func (b *resultsPage) limit(best *pagePoint, fits []*costFit) string {
 	f := b.fitOf(best, fits)
 	if f == nil || f.cost == nil {

@@ -212,9 +212,9 @@ func (r *Results) axes(fields []schema.Field) []*schema.Field {
 	return list
 }
 
-// ratios calls row for each row of a comparison for people: each measure with its
-// ratio to the baseline and, if the ratio varies between runs, the smallest and
-// largest ratio.
+// ratios calls row for each row of a comparison in text or Markdown: each measure with its
+// ratio to the baseline and, if the ratio varies between runs, the smallest and largest
+// ratio.
 func (r *Results) ratios(shown []setting, measures []schema.Measure, marks *marks, row func(...string)) {
 	var head []string
 	for _, s := range shown {
@@ -387,7 +387,7 @@ func labels(shown []setting, p Point) []string {
 	return cells
 }
 
-// value returns a value of the plan in a record. The configuration file is nil if none was
+// value returns a value from the plan in a record. The configuration file is nil if none was
 // specified.
 func value(rec *runner.Brief, name string) (any, bool) { return rec.Value(runner.FromAny, name) }
 
@@ -525,7 +525,7 @@ func (l *line) spread(m schema.Measure) spread {
 	return spread{median(numbers), string(numbers[0]), string(numbers[len(numbers)-1])}
 }
 
-// shown returns the median for people. If there are no rows and the run was for several
+// shown returns the median to display. If there are no rows and the run was for several
 // sizes, it returns the first and the last of these sizes.
 func (l *line) shown(m schema.Measure) string {
 	if first, last := l.asked(m); len(l.rows) == 0 && first != last {
@@ -609,7 +609,7 @@ func status(p Point) string {
 	return strings.Join(parts, ", ")
 }
 
-// shownStatus returns the status for people. In a run between two machines, only one side
+// shownStatus returns the status to display. In a run between two machines, only one side
 // prints a table; for the other side, the status includes the role.
 func shownStatus(p Point) string {
 	text := status(p)

@@ -26,8 +26,8 @@ func transfersPage(p *page, s *schema.Schema) {
 		"How the cache of requests moves from the ranks of one side, the source, to the ranks of the other, the destination; see\n" +
 		"[the guide](../transfers.md). A formula is evaluated for a group of layers with the same cache, and can use:")
 	p.table("name", "value")
-	p.row("`x`, `source_x`", "value `x` on the source's side: a field of the [configuration](configuration.md), a parameter, or one of the [cache's values](cache.md#values-in-these-formulas)")
-	p.row("`destination_x`", "value `x` on the destination's side")
+	p.row("`x`, `source_x`", "value `x` on the source side: a field of the [configuration](configuration.md), a parameter, or one of the [cache's values](cache.md#values-in-these-formulas)")
+	p.row("`destination_x`", "value `x` on the destination side")
 	p.row("`destination_rank`", "the destination's number among the ranks that divide the heads, counted from 0")
 	p.row("`destination_dp_rank`", "the number of the destination's group among the groups of ranks that serve different requests, counted from 0")
 	p.row("`layer_shares`", "the number of parts into which ranks can divide the layers' cache, such as the number of KV heads; 1 if every rank stores all of it")
@@ -53,8 +53,8 @@ func transfersPage(p *page, s *schema.Schema) {
 		p.conditions(name, t.Engines[name].Requires)
 		p.conditions(name+", each group", t.Engines[name].EachRequires)
 	}
-	p.text("\n## Fields of the destination\n\nFields that are not set have the same values as on the source's side.")
-	p.table("field", "on the destination's side")
+	p.text("\n## Fields of the destination\n\nFields that are not set have the same values as on the source side.")
+	p.table("field", "on the destination side")
 	for _, name := range schema.Keys(t.Destination) {
 		p.row("`"+name+"`", "`"+t.Destination[name].Text+"`")
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/input"
@@ -21,8 +22,8 @@ const (
 	maxKept    = 384 << 20 // bytes per file
 	maxShown   = 1 << 10   // bytes per value
 	maxWord    = 128       // bytes per hash or number
-	maxRemarks = 16        // notes of a record
-	maxCommand = 16 << 10  // bytes of a command
+	maxRemarks = 16        // notes per record
+	maxCommand = 16 << 10  // bytes per command
 )
 
 // Briefs extracts the parts of records that tables show.
@@ -32,7 +33,7 @@ type Briefs struct {
 	// pool contains the distinct values, most of which occur in many records. The
 	// first one represents a missing value.
 	pool []any
-	at   map[string]uint32 // index in pool, by JSON text
+	at   map[string]uint32 // index in pool, keyed by JSON text
 
 	// notes contains the distinct notes of records, most of which occur in many
 	// records.
@@ -51,7 +52,7 @@ type Briefs struct {
 	in    jsonl.Reader
 	raw   [][]byte // values of the record being read
 	from  []From   // their sources
-	cells []nixlbench.Number
+	cells [][]byte // values of the row being read
 	row   []byte
 	kept  int // approximate memory in use, in bytes
 }
@@ -107,7 +108,7 @@ func NewBriefs(names []Name, measures []schema.Measure) *Briefs {
 			}
 		}
 	}
-	b.cells = make([]nixlbench.Number, len(b.measures))
+	b.cells = make([][]byte, len(b.measures))
 	b.raw = make([][]byte, n)
 	b.from = make([]From, n)
 	return b
@@ -133,8 +134,8 @@ func (b *Brief) Commands() [][]string {
 	return list
 }
 
-// Value returns a value of a record. The name of the configuration file is nil if
-// there was none.
+// Value returns a value from a record. The name of the configuration file is nil if there was
+// none.
 func (b *Brief) Value(from From, name string) (any, bool) {
 	at := b.of.values[name]
 	if at == nil || at[from] < 0 {
@@ -429,8 +430,15 @@ func (b *Briefs) rows() (rows []Row, good bool) {
 				return
 			}
 			raw := b.in.Skip()
-			if raw == nil || len(raw) > maxWord || b.cells[i].UnmarshalJSON(raw) != nil {
+			switch {
+			case raw == nil || len(raw) > maxWord:
 				good = false
+			case nixlbench.StartsNumber(raw[0]):
+				b.cells[i] = raw
+			default:
+				var n nixlbench.Number
+				good = n.UnmarshalJSON(raw) == nil && good
+				b.cells[i] = []byte(n)
 			}
 		})
 		text := b.row[:0]
@@ -498,19 +506,20 @@ func (b *Briefs) remarks() []string {
 	if b.in.Next() != '[' {
 		return nil
 	}
+	all := b.in.Skip()
+	if known, ok := b.notes[string(all)]; ok {
+		return known
+	}
 	var list []string
-	b.in.Array(func() {
-		if raw := b.in.Skip(); len(list) < maxRemarks && len(raw) > len(`""`) && raw[0] == '"' {
+	in := jsonl.NewReader(all)
+	in.Array(func() {
+		if raw := in.Skip(); len(list) < maxRemarks && len(raw) > len(`""`) && raw[0] == '"' {
 			text, _ := valueOf(raw).(string)
 			list = append(list, text)
 		}
 	})
-	key := strings.Join(list, "\x00")
-	if known, ok := b.notes[key]; ok {
-		return known
-	}
-	b.notes[key] = list
-	b.kept += 200 + 2*len(key)
+	b.notes[string(all)] = list
+	b.kept += 200 + 3*len(all)
 	return list
 }
 
@@ -520,7 +529,7 @@ func (b *Briefs) intern(raw []byte, own bool) uint32 {
 		return 0
 	}
 	key := raw
-	if len(raw) > maxShown { // long values differ only if their shown parts do
+	if len(raw) > maxShown { // long values with the same shown part are equal
 		key = fmt.Append([]byte{0}, valueOf(raw))
 	}
 	if i, ok := b.at[string(key)]; ok {
@@ -539,7 +548,9 @@ func valueOf(raw []byte) any {
 	if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
 		return n
 	}
-	if json.Unmarshal(raw, &v) != nil { // a number that is too large
+	if raw[0] == '"' && utf8.Valid(raw) {
+		v = jsonl.NewReader(raw).Text()
+	} else if json.Unmarshal(raw, &v) != nil { // a number that is too large
 		v = string(raw)
 	}
 	if s, ok := v.(string); ok {

@@ -29,7 +29,7 @@ func (r EngineRule) Plain() (Formula, bool) {
 	return Formula{}, false
 }
 
-// MarshalJSON writes a rule without eras as its formula.
+// MarshalJSON writes a rule without eras as a single formula.
 func (r EngineRule) MarshalJSON() ([]byte, error) {
 	if f, ok := r.Plain(); ok {
 		return Marshal(f)

@@ -23,7 +23,7 @@ type Nixlbench struct {
 	// Shrink lists the quantities to reduce, in this order, when kvbench looks for a smaller
 	// plan to suggest because a plan does not fit.
 	Shrink []string `json:"shrink"`
-	// Least contains formulas for the smallest values of flags that fit.
+	// Least contains formulas for the smallest values that fit, keyed by flag.
 	Least map[string]Formula `json:"least"`
 	Runs  Later[*Runs]       `json:"runs"`
 

@@ -289,6 +289,8 @@ type Builtin struct {
 	Reads map[string]string `json:"reads"`
 	// Write is the value of the operation flag for writes.
 	Write string `json:"write"`
+	// Queues maps the interfaces of the system to the kinds of queues to use, best first.
+	Queues map[string][]string `json:"queues"`
 	// Ignores lists the flags that do not change the I/O.
 	Ignores []string `json:"ignores"`
 	// Accepts contains the values that it accepts, keyed by flag.

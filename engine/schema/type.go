@@ -404,8 +404,8 @@ func isChoice(v cue.Value) bool {
 	return op == cue.OrOp || op == cue.AndOp && slices.ContainsFunc(args, isChoice)
 }
 
-// Takes reports whether a value is certainly allowed. It returns false for a partial type,
-// because only CUE can check the values.
+// Takes reports whether a value is known to be allowed. It returns false for a partial
+// type, because only CUE can check the values.
 func (t *Type) Takes(v *data.Value) bool {
 	if t.Partial {
 		return false

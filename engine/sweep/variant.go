@@ -166,8 +166,8 @@ type mend struct {
 	value  formula.Value
 }
 
-// addFixes adds the fixes for the limits. It returns names with the flags that the fixes
-// change added to it.
+// addFixes adds the fixes for the limits. It returns names followed by the flags that the
+// fixes change.
 func (v *variant) addFixes(it *sweepItem, names []formula.Ref) []formula.Ref {
 	for i := range v.limits {
 		l := &v.limits[i]

@@ -268,7 +268,7 @@ func (wk *worker) rowIn(v *variant, pl *plan.Plan, point uint64) (refused string
 		}
 		broken, last := l.isBroken(f)
 		if !broken || last && len(c.breaks) > breaks {
-			continue // as in the check of package fit
+			continue // package fit does the same
 		}
 		c.breaks = append(c.breaks, limitBreak{len(c.rows), l.index})
 		if last {

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// measuredPoint is a point of a made-up results file.
+// measuredPoint is a point in a made-up results file.
 type measuredPoint struct {
 	model, pattern, backend, op string
 	size, batch, threads        int
@@ -215,8 +215,8 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// fewPoints are points with bandwidths that are easy to compute: 1, 25, 12.5 and 100 GB/s,
-// the last of which is not trusted.
+// fewPoints returns points with bandwidths that are easy to compute: 1, 25, 12.5 and 100
+// GB/s, the last of which is not trusted.
 func fewPoints() []measuredPoint {
 	of := func(op string, size int, us float64) measuredPoint {
 		return measuredPoint{model: "QWEN3_8B", pattern: "block", backend: "UCX", op: op, size: size, batch: 1, threads: 1, status: "ok", us: us}
@@ -226,7 +226,7 @@ func fewPoints() []measuredPoint {
 	return list
 }
 
-// TestPageUse does what a reader of a page does: points at marks, chooses points, uses the
+// TestPageUse does what a reader of a page does: points at marks, filters points, uses the
 // keyboard, copies a command, and sorts and saves the table.
 func TestPageUse(t *testing.T) {
 	b := newBrowser(t)
@@ -322,8 +322,8 @@ func TestPageUse(t *testing.T) {
 	b.check("in use")
 }
 
-// TestPageFit checks the fitted cost of an I/O of exact times, and of a backend with I/Os of
-// one size.
+// TestPageFit checks the cost per I/O that is fitted to exact times, and the message for a
+// backend with I/Os of a single size.
 func TestPageFit(t *testing.T) {
 	var points []measuredPoint
 	for _, size := range []int{4096, 65536, 1 << 20} {
