@@ -85,10 +85,15 @@ func (p *pagePoint) get(key string) float64 {
 	return math.NaN()
 }
 
-// pageNames returns the names of plan values that only pages show.
+// pageNames returns the names of the values that only pages show.
 func pageNames(s *schema.Schema) []runner.Name {
 	p := s.Nixlbench.Runs.Get().Page.Plan
-	return []runner.Name{{Name: p.Size}, {Name: p.Count}, {Name: p.Requests}, {Name: runner.NameHost}, {Name: runner.NameStart}}
+	return append(OriginNames(), runner.Name{Name: p.Size}, runner.Name{Name: p.Count}, runner.Name{Name: p.Requests})
+}
+
+// OriginNames returns the names of the values that say where and when results were measured.
+func OriginNames() []runner.Name {
+	return []runner.Name{{Name: runner.NameHost}, {Name: runner.NameStart}}
 }
 
 // HTML writes the results as a page.

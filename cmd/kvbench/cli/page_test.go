@@ -477,3 +477,86 @@ func TestPlanPages(t *testing.T) {
 		}
 	}
 }
+
+// sized returns a point of one backend, with the bandwidth in GB/s that a request of one I/O
+// of this size reaches.
+func sized(op, model string, size int, gbps float64) measuredPoint {
+	return measuredPoint{model: model, pattern: "block", backend: "UCX", op: op, size: size, batch: 1, threads: 1, status: "ok", us: float64(size) / gbps / 1000}
+}
+
+// TestPageChoice checks which settings a page recommends, and what it says about them.
+func TestPageChoice(t *testing.T) {
+	points := []measuredPoint{
+		// 43 and 43.2 are within 1% of 43.3, so the smallest of the three is enough; 41.5 is 96.5%
+		// of 43.
+		sized("READ", "QWEN3_8B", 1<<18, 20), sized("READ", "QWEN3_8B", 1<<19, 41.5), sized("READ", "QWEN3_8B", 1<<20, 40),
+		sized("READ", "QWEN3_8B", 1<<21, 43), sized("READ", "QWEN3_8B", 1<<22, 43.2), sized("READ", "QWEN3_8B", 1<<23, 43.3),
+		// Another model is another workload: its 42.9 does not count.
+		sized("READ", "LLAMA3.1_70B", 1<<10, 42.9),
+		// The largest is the fastest.
+		sized("WRITE", "QWEN3_8B", 1<<20, 10), sized("WRITE", "QWEN3_8B", 1<<21, 20),
+		// Close to the link, larger I/Os cannot help.
+		sized("WRITE", "LLAMA3.1_70B", 1<<20, 5), sized("WRITE", "LLAMA3.1_70B", 1<<21, 19),
+	}
+	text, err := os.ReadFile(writePage(t, points, "--link", "ib_ndr", "--ttft", "40us"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(text)
+	for _, want := range []string{
+		`<p class="big">For READ, use 1 I/O of 2 MiB per request, backend UCX: 43 GB/s, 86% of ib_ndr (50 GB/s).</p>`,
+		"<p>Measured once, with model QWEN3_8B, pattern block, nixlbench ",
+		". A single run cannot tell small differences from noise.</p>",
+		`<p>3 settings are within 1% of the fastest; this is the one with the smallest requests. Smaller requests already give 97% of this bandwidth: 1 I/O of 512 KiB per request, backend UCX.</p>`,
+		`<p>At most 1.16× this bandwidth is possible on this link.</p>`,
+		// 2 MiB at 43 and at 50 GB/s.
+		"<p>Moving the 2 MiB of one request takes 48.8 us, 122% of the 40 us budget for the first token. At the link&#39;s peak bandwidth, it would take 41.9 us.</p>",
+		`<p class="big">For WRITE, use 1 I/O of 2 MiB per request, backend UCX: 20 GB/s, 40% of ib_ndr (50 GB/s).</p>`,
+		`<p>These are the largest I/Os measured, so larger ones may be faster.</p>`,
+		// The row of the table for the READ of this model.
+		`<td class="n">2 MiB</td><td class="n">1</td><td class="n">43</td><td class="n">86%</td><td class="n">48.8 us</td><td class="n">over: 122%</td><td class="n">1</td><td><code hidden>nixlbench --backend UCX --op_type READ --start_block_size 2097152 `,
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+	if n := strings.Count(page, "so larger ones may be faster"); n != 1 {
+		t.Errorf("%d warnings about the largest sizes, want 1", n)
+	}
+
+	// A bandwidth of more than 90% of the link's.
+	near := []measuredPoint{sized("READ", "QWEN3_8B", 1<<20, 10), sized("READ", "QWEN3_8B", 1<<21, 46)}
+	text, err = os.ReadFile(writePage(t, near, "--link", "ib_ndr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "<p>The link is the limit, so no setting can be much faster.</p>") || strings.Contains(string(text), "may be faster") {
+		t.Error("a page of a bandwidth near the link's recommends larger I/Os")
+	}
+}
+
+// TestPageBaseline checks what a page says about a baseline. Of the points, one has half the
+// bandwidth, one is 4% slower, and one is 25% faster.
+func TestPageBaseline(t *testing.T) {
+	points := []measuredPoint{sized("READ", "QWEN3_8B", 1<<20, 10), sized("READ", "QWEN3_8B", 1<<21, 24), sized("READ", "QWEN3_8B", 1<<22, 40)}
+	base := []measuredPoint{sized("READ", "QWEN3_8B", 1<<20, 20), sized("READ", "QWEN3_8B", 1<<21, 25), sized("READ", "QWEN3_8B", 1<<22, 32)}
+	file := filepath.Join(t.TempDir(), "base.jsonl")
+	writePoints(t, file, base)
+	text, err := os.ReadFile(writePage(t, points, file, "--link", "ib_ndr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"<p>Its bandwidth is 1.25× the baseline&#39;s.</p>",
+		`<p class="big">Compared with the baseline, 1 of 3 points is slower.</p>`,
+		"<p>1 slower, 1 faster, 1 within 5%. The median is 0.96× the baseline; the points range from 0.5× to 1.25×. The baseline was measured on host ",
+		"<p>Largest drops: 0.5× (1 I/O of 1 MiB per request).</p>",
+		"<dt>Slower by more than 5%</dt><dd>1</dd>",
+		"<dt>Faster by more than 5%</dt><dd>1</dd>",
+		`<td class="n">1 MiB</td><td class="n">1</td><td class="n">10</td><td class="n">20</td><td class="n">0.5×</td><td class="n">1, baseline 1</td><td><code hidden>nixlbench `,
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+}
