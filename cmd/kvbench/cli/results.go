@@ -137,7 +137,7 @@ func (a *app) listing(c *command, files []string, shown bool) (*report.Listing, 
 		if near := report.ColumnMeant(a.schema, name); near != "" {
 			d.WithHint("did you mean %q?", near)
 		} else if !d.Suggest(name, known) {
-			d.WithHint("a column is a quantity, a field of a configuration, a flag of nixlbench, or a measure")
+			d.WithHint("a column is a quantity, a configuration field, a nixlbench flag, or a measure")
 		}
 		errs = append(errs, d)
 		return name

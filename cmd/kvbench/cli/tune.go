@@ -186,7 +186,7 @@ func (t *tuner) prepare(c *command, release, from string) error {
 		return err
 	}
 	if len(t.settings) == 0 {
-		return diag.Errorf(diag.Pos{}, "there is nothing to vary: no setting has several values").
+		return diag.Errorf(diag.Pos{}, "there is nothing to vary: no setting has more than one value").
 			WithHint("give a nixlbench flag several values, such as 1,2,4")
 	}
 	knobs := make([]tune.Knob, len(t.settings))
@@ -486,7 +486,7 @@ func (t *tuner) late() bool {
 func (t *tuner) nothing() error {
 	switch {
 	case t.search.Stopped || t.last == "" && time.Since(t.start) >= t.budget:
-		return diag.Errorf(diag.Pos{}, "the budget of %v ended before any run", t.budget).WithHint("set a larger one with --budget")
+		return diag.Errorf(diag.Pos{}, "the budget of %v ran out before any run", t.budget).WithHint("set a larger one with --budget")
 	case t.last == "":
 		return diag.Errorf(diag.Pos{}, "no combination of settings was run")
 	}
