@@ -228,6 +228,7 @@ func TestProblemsCounted(t *testing.T) {
 // TestModelsHostile checks that listing the models in a folder reads each file only a
 // few times, not once per known model.
 func TestModelsHostile(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("it takes its time")
 	}

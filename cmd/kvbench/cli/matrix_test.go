@@ -9,6 +9,7 @@ import (
 // TestMatrixFigures checks that matrices of 1,024 ranks and 10,000 requests of many lengths
 // take at most 10 s of processor time and 256 MiB.
 func TestMatrixFigures(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("the race detector would be measured too")
 	}

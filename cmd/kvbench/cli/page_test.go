@@ -167,6 +167,7 @@ func screens() []screen {
 // TestPages opens pages of results in a browser. With KVBENCH_FULL, it opens each in both
 // color schemes and on a narrow screen, and one page of 10,000 results.
 func TestPages(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	bad := surface(24)
 	for i := range bad {
@@ -232,6 +233,7 @@ func fewPoints() []measuredPoint {
 // TestPageUse does what a reader of a page does: points at marks, chooses points, uses the
 // keyboard, copies a command, and sorts and saves the table.
 func TestPageUse(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	b.open(writePage(t, fewPoints(), "--link", "ib_ndr"), 1280, "light")
 	if got := b.text(`document.querySelector(".big").textContent`); got != "Fastest: 25.0 GB/s, 50% of ib_ndr (50 GB/s)." {
@@ -408,6 +410,7 @@ func TestPageOfMany(t *testing.T) {
 
 // TestPageHostile opens a page of results whose texts look like markup and code.
 func TestPageHostile(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	points := surface(40)
 	for i := range points {
@@ -431,6 +434,7 @@ func TestPageHostile(t *testing.T) {
 // TestPlanPages opens the pages of plans, caches and transfers in a browser: with
 // KVBENCH_FULL in both color schemes and on a narrow screen.
 func TestPlanPages(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	dir := t.TempDir()
 	for _, test := range []struct {
