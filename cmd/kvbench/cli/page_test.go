@@ -165,7 +165,7 @@ func screens() []screen {
 }
 
 // TestPages opens pages of results in a browser. With KVBENCH_FULL, it opens each in both
-// color schemes and on a narrow screen, and one page of 10,000 results.
+// color schemes and on a narrow screen, prints them, and opens one page of 10,000 results.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
@@ -212,6 +212,9 @@ func TestPages(t *testing.T) {
 				t.Errorf("%s: %v charts are drawn, want %d", what, n, test.charts-1)
 			}
 			b.save(what)
+		}
+		if !full() {
+			continue
 		}
 		if pdf := b.print(); os.Getenv("KVBENCH_PAGES") != "" {
 			b.write(filepath.Join(os.Getenv("KVBENCH_PAGES"), test.name+".pdf"), base64.StdEncoding.EncodeToString(pdf))
@@ -431,9 +434,10 @@ func TestPageHostile(t *testing.T) {
 	b.check("hostile")
 }
 
-// TestPlanPages opens the pages of plans, caches and transfers in a browser: with
-// KVBENCH_FULL in both color schemes and on a narrow screen.
+// TestPlanPages opens the pages of plans, caches and transfers in a browser, in both color
+// schemes and on a narrow screen.
 func TestPlanPages(t *testing.T) {
+	needsFull(t)
 	t.Parallel()
 	b := newBrowser(t)
 	dir := t.TempDir()
