@@ -15,8 +15,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// setting is a value that identifies a plan: its heading for people, its key for
-// programs, and where to find it in a record.
+// setting is a value that helps identify a plan. label is its heading in text output, key is
+// its name in output for programs, and of is its place in a record.
 type setting struct {
 	label, key string
 	of         runner.Name
@@ -52,10 +52,10 @@ func NamesOf(flags []*schema.Flag) []runner.Name {
 type Options struct {
 	Format string
 	View   schema.View
-	// Columns names the columns to show; nil means the default for the format.
+	// Columns lists the columns to show; nil means the default for the format.
 	Columns []string
-	// Match names the columns by which points are matched with those of the
-	// baseline; nil means that the whole plans must match.
+	// Match lists the columns by which points are matched with those in the baseline; nil
+	// means that entire plans must match.
 	Match []string
 	// Gate limits how much worse than the baseline the results may be; nil means no limit.
 	Gate *Gate
@@ -91,32 +91,38 @@ func flagsOf(s *schema.Schema) []*schema.Flag {
 	return list
 }
 
-// settings returns the settings that the results show: the values of the view, and
-// the fields and nixlbench flags in which points differ. Flags that follow from the
-// plan are shown only if nothing else tells two points apart.
+// settings returns the settings that the results show: the values of the view, and the fields
+// and nixlbench flags in which points differ. Flags that determine only how long a run is, and
+// flags that follow from the plan, are shown only if some points are otherwise
+// indistinguishable.
 func (r *Results) settings(o *Options, s *schema.Schema) []setting {
 	shown := settingsOf(ranked(WithAxes(o.View, r.axes(s.Fields)), r.Points))
-	var derived []setting
+	var lengths, derived []setting
 	for _, f := range flagsOf(s) {
 		own := settingsOfFlags([]*schema.Flag{f})[0]
 		has := slices.ContainsFunc(shown, func(s setting) bool { return s.key == own.key })
 		if has || f.Meets || f.Secret || !f.Computed.IsZero() || !r.differ(own) {
 			continue
 		}
-		if _, least := s.Nixlbench.Least[f.Name]; least {
+		switch _, least := s.Nixlbench.Least[f.Name]; {
+		case least:
 			derived = append(derived, own)
-		} else {
+		case slices.ContainsFunc(s.Nixlbench.Runs.Get().Tuning.Short, func(short schema.ShortFlag) bool { return short.Flag == f.Name }):
+			lengths = append(lengths, own)
+		default:
 			shown = append(shown, own)
 		}
 	}
-	if len(derived) > 0 && r.alike(shown, s) {
-		shown = append(shown, derived...)
+	for _, more := range [][]setting{lengths, derived} {
+		if len(more) > 0 && r.alike(shown, s) {
+			shown = append(shown, more...)
+		}
 	}
 	return shown
 }
 
-// differ reports whether any two points have different values for a setting. Points
-// that have no value for it do not count.
+// differ reports whether any two points have different values for a setting. Points without a
+// value are ignored.
 func (r *Results) differ(s setting) bool {
 	var first any
 	for _, p := range r.Points {
@@ -132,14 +138,14 @@ func (r *Results) differ(s setting) bool {
 	return false
 }
 
-// alike reports whether two points have the same settings and planned sizes.
+// alike reports whether two points have the same settings and sizes.
 func (r *Results) alike(shown []setting, s *schema.Schema) bool {
 	seen := make(map[string]bool, len(r.Points))
 	for _, p := range r.Points {
 		cells := labels(shown, p)
 		for _, m := range s.Nixlbench.Runs.Get().Measures {
-			v, _ := value(p[0], m.Value)
-			cells = append(cells, text(v))
+			first, last := (&line{point: p}).asked(m)
+			cells = append(cells, first, last)
 		}
 		key := strings.Join(cells, "\t")
 		if seen[key] {
@@ -150,9 +156,9 @@ func (r *Results) alike(shown []setting, s *schema.Schema) bool {
 	return false
 }
 
-// Write writes the results as text, markdown, csv or json. It shows the requested
-// columns or, by default, the view's values and the values in which points differ.
-// The default for csv is every column.
+// Write writes the results as text, markdown, csv or json. It shows the requested columns or,
+// by default, the view's values and the values in which points differ. For csv, the default
+// is all columns.
 func (r *Results) Write(w io.Writer, o *Options, s *schema.Schema) error {
 	if o.Columns != nil || o.Format == "csv" {
 		return r.writeColumns(w, o, s)
@@ -173,8 +179,8 @@ func (r *Results) Write(w io.Writer, o *Options, s *schema.Schema) error {
 	return cmp.Or(err, marks.write(w))
 }
 
-// writeColumns writes the requested columns, or all of them. The column names do not
-// depend on the results, so that files can be concatenated.
+// writeColumns writes the requested columns, or all of them. The column names do not depend
+// on the results, so files can be concatenated.
 func (r *Results) writeColumns(w io.Writer, o *Options, s *schema.Schema) error {
 	columns := columnsOf(o.View, s)
 	if o.Columns != nil {
@@ -215,8 +221,8 @@ func (r *Results) writeColumns(w io.Writer, o *Options, s *schema.Schema) error 
 	})
 }
 
-// column is a column for programs. of is the plan value that it shows, or nil if it
-// shows something else. cell returns its text for a line of a point, given the
+// column is a column in output for programs. of is the plan value that the column shows, or
+// nil if it shows something else. cell returns the text for a line of a point, given the
 // matching line of the baseline.
 type column struct {
 	name   string
@@ -276,8 +282,8 @@ func ColumnOf(view schema.View, s *schema.Schema, name string) string {
 	return name
 }
 
-// ColumnMeant returns the name of the column for a field, given the field's flag or
-// path, or "" if there is none.
+// ColumnMeant returns the name of the column for the field with the given flag or path, or ""
+// if there is no such field.
 func ColumnMeant(s *schema.Schema, name string) string {
 	for i := range s.Fields {
 		if f := &s.Fields[i]; f.Flag == name || f.Path == name {
@@ -374,7 +380,7 @@ func columnsOf(view schema.View, s *schema.Schema) []column {
 		}
 	}
 	for _, m := range measures {
-		if m.Total != "" { // measured by the printing rank alone
+		if m.Total != "" { // measured only by the rank that prints the table
 			add("rank_"+m.Key, func(_ Point, l, _ *line) string { return l.spread(schema.Measure{Key: m.Key}).median })
 		}
 	}
@@ -410,7 +416,7 @@ const maxMarks = 20
 type marks struct {
 	numbers map[string]int
 	texts   []string
-	more    int // notes without a number
+	more    int // number of notes without a mark
 }
 
 func marksOf(points []Point) *marks {
@@ -430,7 +436,7 @@ func marksOf(points []Point) *marks {
 	return m
 }
 
-// of returns the marks of a point, such as " [1] [2]".
+// of returns the marks of a point's notes, such as " [1] [2]".
 func (m *marks) of(p Point) string {
 	if m == nil {
 		return ""
@@ -446,7 +452,7 @@ func (m *marks) of(p Point) string {
 	return text
 }
 
-// write writes the text of each numbered note on a line of its own.
+// write writes each numbered note on its own line.
 func (m *marks) write(w io.Writer) error {
 	if len(m.texts) == 0 {
 		return nil

@@ -101,11 +101,11 @@ func (r *appended) close() {
 	}
 }
 
-// maxNamed is the maximum number of points that a message names.
+// maxNamed is the maximum number of points that a message lists.
 const maxNamed = 10
 
-// collectJob collects the results of a job, reports what is wrong with them, and returns
-// whether every run succeeded.
+// collectJob collects the results of a job, reports problems with them, and returns whether
+// every run succeeded.
 func (a *app) collectJob(logs *launch.Logs, save func(*runner.Record) error) (bool, error) {
 	session := &runner.Session{Schema: a.schema}
 	counts := map[runner.Status]int{}
@@ -132,18 +132,28 @@ func (a *app) collectJob(logs *launch.Logs, save func(*runner.Record) error) (bo
 	if len(missing) > 0 {
 		hint := "run the job again, or write a job for the missing runs with 'kvbench launch --resume FILE'"
 		if total == 0 {
-			hint = "run the job; if it has ended, see what it printed"
+			hint = "run the job; if it has ended, check its output"
 			for _, line := range logs.Preflight() {
-				hint = "fix what the checks found, and run the job again"
-				a.print.Print(diag.Errorf(at, "%s", diag.Printable(line)))
+				hint = "fix the problems that the checks found, and run the job again"
+				d := diag.Errorf(at, "%s", diag.Printable(line))
+				if !launch.IsCheck(line) {
+					d.Severity = diag.Note
+				}
+				a.print.Print(d)
 			}
 		}
 		named := strings.Join(missing[:min(len(missing), maxNamed)], ", ")
 		if len(missing) > maxNamed {
 			named += ", …"
 		}
-		a.print.Print(diag.Errorf(at, "%d of %d points have no logs: %s", len(missing), total+len(missing), named).
-			WithHint("%s", hint))
+		what := fmt.Sprintf("%d of %d points have no logs: %s", len(missing), total+len(missing), named)
+		switch {
+		case total+len(missing) == 1:
+			what = fmt.Sprintf("the only point, %s, has no logs", named)
+		case len(missing) == 1:
+			what = fmt.Sprintf("1 of %d points has no logs: %s", total+1, named)
+		}
+		a.print.Print(diag.Errorf(at, "%s", what).WithHint("%s", hint))
 	}
 	a.print.Print(diag.Notef(at, "%s", tally(counts, total)))
 	return total == counts[runner.OK] && len(missing) == 0, nil

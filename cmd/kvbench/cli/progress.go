@@ -16,7 +16,7 @@ var progressTime = 200 * time.Millisecond // some tests use shorter times
 type progress struct {
 	w        io.Writer
 	terminal bool
-	quiet    bool // print no plain lines
+	quiet    bool // omit plain lines
 	total    int
 	done     int
 
@@ -50,7 +50,7 @@ func (p *progress) begin(label string) {
 	p.print(func() {})
 }
 
-// show shows a text in the terminal's progress line.
+// show shows text in the terminal's progress line.
 func (p *progress) show(text string) {
 	if !p.terminal {
 		return

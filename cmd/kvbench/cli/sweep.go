@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/nixlbench"
@@ -68,9 +70,12 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []plan.Item, format st
 	expectMuch()
 	a.announce(c, s)
 	a.warnMissingOnce(jobs, a.sweepShown(c, columns))
+	if !c.isPage() {
+		a.noteEmpty(jobs, columns)
+	}
 
-	// From here on, an interrupt ends after a whole row; a second interrupt does
-	// not wait.
+	// From here on, an interrupt takes effect after a complete row, and a second interrupt
+	// takes effect immediately.
 	a.endsGracefully()
 	pipe := make(chan os.Signal, 1) // turn a closed pipe into a write error
 	signal.Notify(pipe, syscall.SIGPIPE)
@@ -316,6 +321,35 @@ func (a *app) warnMissingOnce(jobs []plan.Item, shown plan.Shown) {
 	}
 }
 
+// noteEmpty prints why columns are empty: the fields that their values need are not set.
+func (a *app) noteEmpty(jobs []plan.Item, columns []string) {
+	isSet := func(f *schema.Field) bool {
+		return slices.ContainsFunc(jobs, func(j plan.Item) bool {
+			return j.Config.Values[f.Var].Origin.Kind != data.FromDefault ||
+				slices.ContainsFunc(j.Config.Axes, func(axis config.Axis) bool { return axis.Field.Var == f.Var })
+		})
+	}
+	for _, q := range a.schema.Quantities {
+		if !slices.Contains(columns, q.Name) {
+			continue
+		}
+		read := slices.Concat(q.Detail.Names(), q.RankDetail.Names(), q.TransferDetail.Names())
+		var needed []string
+		for i := range a.schema.Fields {
+			if f := &a.schema.Fields[i]; slices.Contains(read, f.Var) {
+				if isSet(f) {
+					needed = nil
+					break
+				}
+				needed = append(needed, "--"+f.Flag)
+			}
+		}
+		if needed != nil {
+			a.print.Print(diag.Notef(diag.Pos{}, "column %s is empty: it needs %s", q.Name, strings.Join(needed, " or ")))
+		}
+	}
+}
+
 // tell prints which limits the rows break, and warnings; errs receives the reasons why
 // points have no row. Each reason is reported once.
 func (a *app) tell(c *command, s *sweep.Sweep, o *sweep.Outcome, errs *diag.List) {
@@ -333,7 +367,7 @@ func (a *app) tell(c *command, s *sweep.Sweep, o *sweep.Outcome, errs *diag.List
 	}
 	for _, f := range o.Failed {
 		d := counted(s, f, o.Points, manyFailed)
-		d.Usage = d.Usage && o.Rows == 0 // the usage is not wrong if other values work
+		d.Usage = d.Usage && o.Rows == 0 // not a usage error if other values work
 		*errs = append(*errs, d)
 	}
 	a.tellNone(c, o)

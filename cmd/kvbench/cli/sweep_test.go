@@ -60,8 +60,7 @@ func TestSweepInterrupt(t *testing.T) {
 	}
 }
 
-// TestSweepInterruptFile checks that an interrupted sweep does not create the file of
-// --output.
+// TestSweepInterruptFile checks that an interrupted sweep does not create the --output file.
 func TestSweepInterruptFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,10 +29,10 @@ import (
 // Limits on the number of runs and on the time for one run.
 const (
 	leastRuns, mostRuns = 40, 250
-	runsShare           = 10 // combinations for each run, by default
+	runsShare           = 10 // combinations per run, by default
 	// A run may take slowRun times as long as the slowest successful one, but at least this
-	// part of the budget, kept between these limits, because filling a large file may take
-	// much longer than moving its data.
+	// part of the budget, within these limits, because filling a large file may take much
+	// longer than moving its data.
 	slowRun                   = 10
 	timeoutShare              = 10
 	leastTimeout, mostTimeout = 30 * time.Second, 2 * time.Minute
@@ -49,9 +48,9 @@ func (a *app) tuneCmd() *command {
 		releasesFlag(),
 		{name: "dry_run", bool: true, group: groupRun, help: "Show the settings to try, without running anything"},
 		{name: "quiet", bool: true, group: groupRun, help: "Print only the result"},
-		{name: "budget", arg: "TIME", group: groupRun, def: "20m", help: "Time limit for the search, or none"},
-		{name: "max_runs", arg: "N", group: groupRun, help: fmt.Sprintf("Maximum number of runs. The default is a tenth of all combinations, but from %d to %d", leastRuns, mostRuns)},
-		{name: "seed", arg: "N", more: true, group: groupRun, def: "1", help: "Number that determines the order of the runs"},
+		{name: "budget", arg: "TIME", group: groupRun, def: "20m", help: "Time limit for the search, 0 for no limit"},
+		{name: "max_runs", arg: "N", group: groupRun, help: fmt.Sprintf("Maximum number of runs, at least 1. The default is a tenth of all combinations, but at least %d and at most %d", leastRuns, mostRuns)},
+		{name: "seed", arg: "N", more: true, group: groupRun, def: "1", help: "Random seed that determines the order of the runs"},
 		{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json"}, help: "Output format"},
 	}, runFlags(), a.benchFlags())
 	link := flagOf(flags, linkField)
@@ -83,10 +82,10 @@ type tuner struct {
 	maxRuns int
 	seed    uint64
 	link    string
-	rate    int64 // of the link, in bytes per second
+	rate    int64 // bandwidth of the link, in bytes per second
 
 	item     plan.Item
-	index    int // of the plan among those of the item
+	index    int // index of the plan in the item
 	def      *plan.Plan
 	rules    *nixlbench.Rules
 	several  map[string][]data.Fact
@@ -99,7 +98,7 @@ type tuner struct {
 	suspect int
 	fatal   error
 	last    string   // reason for the last failure
-	notes   []string // about runs that succeeded
+	notes   []string // notes about runs that succeeded
 	warned  map[string]bool
 }
 
@@ -166,7 +165,7 @@ func (t *tuner) prepare(c *command, release, from string) error {
 		return err
 	}
 	if len(jobs) != 1 {
-		return diag.Usagef("there are %d plans, but '%s %s' finds the settings of only one", len(jobs), program, c.name)
+		return diag.Usagef("there are %d plans, but '%s %s' finds the settings for only one", len(jobs), program, c.name)
 	}
 	t.item = jobs[0]
 	t.item.Fit, t.item.Least = true, true
@@ -183,7 +182,7 @@ func (t *tuner) prepare(c *command, release, from string) error {
 	if err := t.rules.OneRow(t.def); err != nil {
 		return err
 	}
-	if t.settings, err = t.rules.Settings(t.schema, t.def, t.several, t.session.Installed); err != nil {
+	if t.settings, err = t.rules.Settings(t.schema, t.def, t.several, t.session.Installed, t.session.InPlace != ""); err != nil {
 		return err
 	}
 	if len(t.settings) == 0 {
@@ -204,20 +203,21 @@ func (t *tuner) prepare(c *command, release, from string) error {
 }
 
 // knobs reads the nixlbench flags that the user set. It returns the flags with one value, and
-// keeps those with several for the search. It also takes the link from the configuration.
+// saves those with several values for the search. It also takes the link from the
+// configuration.
 func (t *tuner) knobs(c *command, release string) (given map[string][]data.Fact, err error) {
 	configs, err := t.configs(c)
 	if err != nil {
 		return nil, err
 	}
 	if len(configs) != 1 {
-		return nil, diag.Usagef("there are %d configurations, but '%s %s' finds the settings of only one plan", len(configs), program, c.name)
+		return nil, diag.Usagef("there are %d configurations, but '%s %s' finds the settings for only one plan", len(configs), program, c.name)
 	}
 	cfg := configs[0]
 	if len(cfg.Axes) > 0 {
 		axis := cfg.Axes[0]
 		return nil, axis.Values[0].Origin.Errorf("%s has %d values: '%s %s' accepts only one", axis.Field.Path, len(axis.Values), program, c.name).
-			WithHint("give several values to nixlbench's flags only")
+			WithHint("only nixlbench's flags can have several values")
 	}
 	if err := t.takeLink(cfg); err != nil {
 		return nil, err
@@ -288,7 +288,7 @@ func (t *tuner) takeLink(cfg *config.Config) error {
 	return nil
 }
 
-// planDefault makes the plan with the default settings. If it breaks a limit, the plan is
+// planDefault creates the plan with the default settings. If it breaks a limit, the plan is
 // only the source of the defaults, and the search does not run it. If there are several
 // plans, it chooses the one that moves the most bytes.
 func (t *tuner) planDefault() error {
@@ -323,7 +323,7 @@ func (t *tuner) planDefault() error {
 	return nil
 }
 
-// planOf makes the plan of a point, with short runs.
+// planOf creates the plan for a point, with short runs.
 func (t *tuner) planOf(p tune.Point) (*plan.Plan, error) {
 	req := *t.item.Request
 	req.Flags = maps.Clone(req.Flags)
@@ -363,7 +363,7 @@ func (t *tuner) planOf(p tune.Point) (*plan.Plan, error) {
 	return t.one(&req)
 }
 
-// one makes the plan that is being tuned.
+// one creates the plan to tune.
 func (t *tuner) one(req *plan.Request) (*plan.Plan, error) {
 	plans, err := t.item.Planner.Plans(req)
 	if err != nil {
@@ -389,12 +389,16 @@ func (t *tuner) candidates(ctx context.Context) error {
 		}
 		c.Refused = append(c.Refused, err)
 	}
-	return t.show(func(out *bytes.Buffer) error {
+	err := t.show(func(out *bytes.Buffer) error {
 		if t.format == "json" {
 			return report.CandidatesJSON(out, c)
 		}
 		return report.CandidatesText(out, c)
 	})
+	if err == nil && !slices.Contains(c.Refused, nil) {
+		err = diag.Errorf(diag.Pos{}, "none of the combinations that the search begins with can be run; the first one: %s", diag.Printable(diag.All(c.Refused[0])[0].Text()))
+	}
+	return err
 }
 
 // show writes a result to stdout.
@@ -454,9 +458,7 @@ func (t *tuner) run(ctx context.Context) error {
 	for _, note := range t.notes {
 		t.print.Print(diag.Notef(diag.Pos{File: t.item.Config.File}, "%s", note))
 	}
-	if len(t.left) > 0 {
-		t.print.Print(diag.Notef(diag.Pos{}, "%s left files behind: %s", cmp.Or(t.session.InPlace, nixlbench.Program), strings.Join(t.left, ", ")))
-	}
+	t.noteFiles()
 	err := t.fatal
 	if best := t.search.Winner(); best == nil {
 		if err == nil && ctx.Err() == nil {
@@ -514,11 +516,7 @@ func (t *tuner) measure(ctx context.Context, p tune.Point, repeat int) (float64,
 	} else {
 		label += ", already done"
 	}
-	for _, file := range rec.Files {
-		if !slices.Contains(t.left, file) {
-			t.left = append(t.left, file)
-		}
-	}
+	t.found(rec)
 	value, outcome, what := t.judge(rec)
 	if outcome != tune.Stopped {
 		t.progress.plain("%s: %s", label, what)
@@ -611,7 +609,7 @@ func (t *tuner) result(ctx context.Context, best *tune.Trial) error {
 	case t.fatal != nil:
 		out.Ended = "of an error"
 	case t.search.Stopped || !t.search.Done && t.late() && t.search.Runs < t.maxRuns:
-		out.Ended = fmt.Sprintf("the budget of %v was used", t.budget)
+		out.Ended = fmt.Sprintf("the budget of %v was used up", t.budget)
 	case t.search.Runs >= t.maxRuns:
 		out.Ended = fmt.Sprintf("the run limit of %d was reached", t.maxRuns)
 	case t.search.Flat:
