@@ -890,7 +890,11 @@ func architecture(file string, t, own *data.Tree) (*schema.Architecture, error) 
 				arch.Tables[field] = table
 				continue
 			}
-			for k, f := range table {
+			for _, k := range schema.Keys(table) {
+				f := table[k]
+				if err := formula.CheckName(k, f.Pos); err != nil {
+					return nil, err
+				}
 				if old, ok := arch.Formulas[k]; ok {
 					return nil, diag.Errorf(f.Pos, "%s is defined twice, also at %s", k, old.Pos)
 				}
