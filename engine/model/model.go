@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"sync"
@@ -837,7 +838,7 @@ func architecture(file string, t, own *data.Tree) (*schema.Architecture, error) 
 	if len(arch.Match) > data.MaxPattern {
 		return nil, diag.Errorf(data.PosOf(match.Value.Pos()), "match: %s", data.LongPattern(len(arch.Match)))
 	}
-	if _, err = regexp.Compile(arch.Match); err == nil {
+	if _, err = syntax.Parse(arch.Match, syntax.Perl); err == nil {
 		_, err = matcher(arch.Match) // \Q without \E would quote what matcher appends
 	}
 	if err != nil {

@@ -38,6 +38,7 @@ const maxTexts = 1 << 20
 // the other files of its package need.
 type pkgFile struct {
 	name   string
+	index  int                 // in the files of its package
 	err    error               // why the file cannot be used
 	labels map[string][]string // its top-level fields, each with the fields inside
 	wants  []string            // names that it uses but does not define
@@ -273,6 +274,7 @@ func (r *Files) findPackage(dir, clause string) *Package {
 				s = &pkgFile{name: name, err: err}
 			}
 			if s != nil {
+				s.index = len(p.names)
 				p.names = append(p.names, name)
 				p.files[name] = s
 			}
@@ -425,8 +427,8 @@ func (r *Files) link(p *Package) {
 				queue = append(queue, o)
 			}
 		}
-		for ; len(queue) > 0; queue = queue[1:] {
-			o := queue[0]
+		for i := 0; i < len(queue); i++ {
+			o := queue[i]
 			if o.err != nil {
 				continue // its error is reported instead
 			}
@@ -448,13 +450,12 @@ func (r *Files) link(p *Package) {
 				}
 			}
 		}
-		for _, name := range p.names {
-			switch o := p.files[name]; {
-			case found[o] && o.err == nil:
+		slices.SortFunc(queue, func(a, b *pkgFile) int { return a.index - b.index })
+		for _, o := range queue {
+			if o.err == nil {
 				s.with = append(s.with, o)
-			case found[o]:
-				s.lacks.Add(o.err)
 			}
+			s.lacks.Add(o.err)
 		}
 		s.faults = sync.OnceValue(func() error {
 			return r.BoundedCUE(s.name, func() error {
