@@ -8,19 +8,20 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"kvbench/engine/formula"
 	"kvbench/engine/schema"
 )
 
-// Run does the I/O that nixlbench's flags request, and writes a table in the release's layout
-// to w. Unlike nixlbench, it fails if any I/O fails or is incomplete.
+// Run performs the I/O that nixlbench's flags describe, and writes the results to w as a
+// table in the release's layout. Unlike nixlbench, it fails if any I/O fails or is
+// incomplete.
 func Run(ctx context.Context, s *schema.Schema, release string, values map[string]formula.Value, w io.Writer) error {
 	runs := s.Nixlbench.Runs.Get()
 	if err := Refuse(s, release, values); err != nil {
@@ -30,7 +31,11 @@ func Run(ctx context.Context, s *schema.Schema, release string, values map[strin
 	if err != nil {
 		return err
 	}
-	b := &bench{job: j, ctx: ctx}
+	// A thread that returns from the kernel must find a free processor of Go's scheduler.
+	processors := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(max(processors, int(j.threads)+2))
+	defer runtime.GOMAXPROCS(processors)
+	b := &bench{job: j, ctx: ctx, out: w}
 	fmt.Fprintf(w, "Creating file: %s\n", j.file)
 	if err := b.open(); err != nil {
 		return err
@@ -50,21 +55,23 @@ func Run(ctx context.Context, s *schema.Schema, release string, values map[strin
 	return nil
 }
 
-// bench is the measurement of a file.
+// bench is a benchmark of one file.
 type bench struct {
 	*job
 	ctx    context.Context
+	out    io.Writer
 	file   *os.File
-	memory []byte // of all threads, aligned to pages
+	memory []byte // for all threads, page-aligned
 }
 
-// chunk is how many bytes are written at a time to fill the file.
+// chunk is the number of bytes written at a time when filling the file.
 const chunk = 4 << 20
 
-// open opens the file. It also fills it, unless the job reads it and it is long enough.
+// open opens the file. If the job writes to the file or the file is too short, open first
+// fills it with the pattern.
 func (b *bench) open() (err error) {
 	if b.memory, err = allocate(b.buffer); err != nil {
-		return fmt.Errorf("%d bytes of memory: %w", b.buffer, err)
+		return fmt.Errorf("cannot allocate %d bytes of memory: %w", b.buffer, err)
 	}
 	plain, err := os.OpenFile(b.job.file, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
@@ -104,7 +111,7 @@ func (b *bench) close() {
 	free(b.memory)
 }
 
-// pattern fills memory with the data that belongs at an offset of the file.
+// pattern fills memory with the data that the file contains at an offset.
 func pattern(memory []byte, at int64) {
 	i := 0
 	for ; (at+int64(i))%8 != 0 && i < len(memory); i++ {
@@ -122,22 +129,22 @@ func patternWord(at int64) uint64 { return uint64(at/8+1) * 0x9e3779b97f4a7c15 }
 
 func patternByte(at int64) byte { return byte(patternWord(at) >> (at % 8 * 8)) }
 
-// row holds the measurements for a block and a batch size.
+// row holds the measurements for one block size and batch size.
 type row struct {
 	block, batch     int64
 	gbps, latency    float64
-	prep, post, tx   []time.Duration // of each request
+	prep, post, tx   []time.Duration // per request
 	seconds          float64
 	requests, rounds int64
 }
 
 // measure runs the warm-up and the timed iterations.
 func (b *bench) measure(block, batch int64) (*row, error) {
-	workers := make([]*worker, b.threads)
-	for i := range workers {
-		workers[i] = b.worker(int64(i), block, batch)
-		defer workers[i].stop()
+	workers, err := b.workers(block, batch)
+	if err != nil {
+		return nil, err
 	}
+	defer closeAll(workers)
 	if err := each(workers, func(w *worker) error { return w.repeat(b.rounds(b.warmup, block), false) }); err != nil {
 		return nil, err
 	}
@@ -163,7 +170,46 @@ func (b *bench) measure(block, batch int64) (*row, error) {
 	return r, nil
 }
 
-// each calls f for all workers at the same time.
+// workers returns the workers for a block size and a batch size. If the system rejects a kind
+// of queue, they use the next kind.
+func (b *bench) workers(block, batch int64) ([]*worker, error) {
+	for {
+		workers, err := b.workersOf(b.queues[0], block, batch)
+		if err == nil {
+			return workers, nil
+		}
+		if len(b.queues) == 1 {
+			return nil, fmt.Errorf("cannot do %s I/O: %w", b.api, err)
+		}
+		fmt.Fprintf(b.out, "Using %s instead of %s: %v\n", b.queues[1], b.queues[0], err)
+		b.queues = b.queues[1:]
+	}
+}
+
+func (b *bench) workersOf(kind string, block, batch int64) ([]*worker, error) {
+	var workers []*worker
+	for i := range b.threads {
+		w := &worker{of: b, at: i * (b.buffer / b.threads), block: block, batch: batch}
+		var err error
+		if w.queue, err = newQueue(kind, w); err != nil {
+			closeAll(workers)
+			return nil, err
+		}
+		workers = append(workers, w)
+	}
+	return workers, nil
+}
+
+// closeAll closes the queues at the same time, because Linux takes long to close one.
+func closeAll(workers []*worker) {
+	var all sync.WaitGroup
+	for _, w := range workers {
+		all.Go(w.queue.close)
+	}
+	all.Wait()
+}
+
+// each calls f for all workers concurrently.
 func each(workers []*worker, f func(*worker) error) error {
 	errs := make([]error, len(workers))
 	var all sync.WaitGroup
@@ -174,109 +220,80 @@ func each(workers []*worker, f func(*worker) error) error {
 	return errors.Join(errs...)
 }
 
-// worker is a thread of the measurement. Its blocks are consecutive in its piece of the file
-// and of the memory.
+// worker is a thread of the benchmark. Its blocks are consecutive in its part of the file and
+// in its part of the memory.
 type worker struct {
-	of           *bench
-	at           int64 // where its piece begins in both
-	block, batch int64
-	start        []chan bool // of the goroutines that transfer a batch
-	next         atomic.Int64
-	left         sync.WaitGroup
-	failed       atomic.Pointer[error]
-	prep         []time.Duration
-	post         []time.Duration
-	tx           []time.Duration
+	of             *bench
+	at             int64 // offset of its part in both
+	block, batch   int64
+	queue          queue
+	prep, post, tx []time.Duration
 }
 
-func (b *bench) worker(i, block, batch int64) *worker {
-	w := &worker{of: b, at: i * (b.buffer / b.threads), block: block, batch: batch}
-	n := b.inFlight(batch)
-	if n == 1 {
-		return w
-	}
-	for range n {
-		start := make(chan bool, 1)
-		w.start = append(w.start, start)
-		go func() {
-			for range start {
-				w.some()
-				w.left.Done()
-			}
-		}()
-	}
-	return w
-}
+// offset returns the offset of a block in the file and in the memory.
+func (w *worker) offset(i int64) int64 { return w.at + i*w.block }
 
-func (w *worker) stop() {
-	for _, start := range w.start {
-		close(start)
-	}
-}
+// memory returns the memory of a block.
+func (w *worker) memory(i int64) []byte { return w.of.memory[w.offset(i):w.offset(i+1)] }
 
-// repeat transfers the batch n times, and keeps the times if timed is set.
+// repeat transfers the batch n times, and records the times if timed is set.
 func (w *worker) repeat(n int64, timed bool) error {
+	if _, ok := w.queue.(*threads); !ok {
+		runtime.LockOSThread() // the kernel reports the end of an I/O to the thread that submitted it
+		defer runtime.UnlockOSThread()
+	}
+	start := time.Now()
 	for range n {
 		if err := w.of.ctx.Err(); err != nil {
 			return err
 		}
-		begin := time.Now()
-		w.next.Store(0)
-		w.left.Add(len(w.start))
-		prepared := time.Now()
-		for _, start := range w.start {
-			start <- true
+		begin := time.Since(start) // takes half the time of Now
+		prepared := time.Since(start)
+		if err := w.queue.post(); err != nil {
+			return err
 		}
-		posted := time.Now()
-		if w.start == nil {
-			w.some()
+		posted := time.Since(start)
+		if err := w.queue.wait(); err != nil {
+			return err
 		}
-		w.left.Wait()
-		end := time.Now()
+		end := time.Since(start)
 		if timed {
-			w.prep = append(w.prep, prepared.Sub(begin))
-			w.post = append(w.post, posted.Sub(prepared))
-			w.tx = append(w.tx, end.Sub(posted))
-		}
-		if err := w.failed.Load(); err != nil {
-			return *err
+			w.prep = append(w.prep, prepared-begin)
+			w.post = append(w.post, posted-prepared)
+			w.tx = append(w.tx, end-posted)
 		}
 	}
 	return nil
 }
 
-// some transfers blocks of the batch that no other goroutine has begun, until there are none.
-func (w *worker) some() {
-	for i := w.next.Add(1) - 1; i < w.batch; i = w.next.Add(1) - 1 {
-		at := w.at + i*w.block
-		if err := w.of.transfer(w.of.memory[at:at+w.block], at); err != nil {
-			w.failed.CompareAndSwap(nil, &err)
-			return
-		}
-	}
-}
-
-// transfer reads or writes a block.
-func (b *bench) transfer(memory []byte, at int64) error {
+// transfer reads or writes a block, except for its first done bytes, which have already been
+// transferred.
+func (w *worker) transfer(i, done int64) error {
 	n, err := 0, error(nil)
-	verb := "read"
-	if b.write {
-		verb = "write"
-		n, err = b.file.WriteAt(memory, at)
+	if w.of.write {
+		n, err = w.of.file.WriteAt(w.memory(i)[done:], w.offset(i)+done)
 	} else {
-		n, err = b.file.ReadAt(memory, at)
+		n, err = w.of.file.ReadAt(w.memory(i)[done:], w.offset(i)+done)
 	}
-	if err != nil || n < len(memory) {
-		cause := error(io.ErrUnexpectedEOF)
-		if err != nil {
-			cause = err
-		}
-		if failed, ok := errors.AsType[*os.PathError](cause); ok {
-			cause = failed.Err
-		}
-		return fmt.Errorf("%s: cannot %s %d bytes at %d: %w", b.job.file, verb, len(memory), at, cause)
+	if done += int64(n); err == nil && done == w.block {
+		return nil
 	}
-	return nil
+	if err == nil || err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	if failed, ok := errors.AsType[*os.PathError](err); ok {
+		err = failed.Err
+	}
+	return w.failure(i, err)
+}
+
+// failure returns the error for a block.
+func (w *worker) failure(i int64, cause error) error {
+	verb := "read"
+	if w.of.write {
+		verb = "write"
+	}
+	return fmt.Errorf("%s: cannot %s %d bytes at offset %d: %w", w.of.job.file, verb, w.block, w.offset(i), cause)
 }
 
 // verify compares the transferred data with the pattern of the file. After a read, that data
@@ -293,23 +310,23 @@ func (w *worker) verify() error {
 	}
 	defer plain.Close()
 	for i := range w.batch {
-		at := w.at + i*w.block
+		at := w.offset(i)
 		if w.of.write {
 			if _, err := plain.ReadAt(got, at); err != nil {
 				return err
 			}
 		} else {
-			got = w.of.memory[at : at+w.block]
+			got = w.memory(i)
 		}
 		pattern(want, at)
 		if !bytes.Equal(got, want) {
-			return fmt.Errorf("consistency check failed: the data of %s at %d is not the pattern that was written", w.of.job.file, at)
+			return fmt.Errorf("consistency check failed: the data in %s at offset %d does not match the expected pattern", w.of.job.file, at)
 		}
 	}
 	return nil
 }
 
-// table writes rows in the layout of a release.
+// table writes rows in a release's layout.
 type table struct{ columns []schema.Column }
 
 func newTable(n *schema.Nixlbench, release string) *table {
@@ -327,7 +344,7 @@ func newTable(n *schema.Nixlbench, release string) *table {
 	return t
 }
 
-// width returns the width of a column, which nixlbench chooses in steps of five.
+// width returns the width of a column. As in nixlbench, it is a multiple of five.
 func width(c *schema.Column) int { return max(15, (len(c.Title)+6)/5*5) }
 
 func (t *table) heading(w io.Writer) {

@@ -15,17 +15,17 @@ type Leaf struct {
 	Path string // dotted
 	Value
 	Origin Origin
-	Key    diag.Pos // of the field's name, if it has one
+	Key    diag.Pos // the position of the field's name, if it has one
 }
 
-// Document is the content of a data file as a list of leaves, in the order of
-// the file.
+// Document is the content of a data file as a list of leaves, in the same order as in the
+// file.
 type Document struct {
 	File   string
 	Leaves []Leaf
-	// Meant lists the keys that unknown keys were most likely meant to be.
+	// Meant lists the known keys that the file's unknown keys were most likely meant to be.
 	Meant []string
-	// Sections contains the positions of the keys that contain others.
+	// Sections contains the positions of the keys that contain other keys.
 	Sections map[string]diag.Pos
 }
 
@@ -83,8 +83,8 @@ func DocumentOf(file string, t *Tree) (*Document, error) {
 	return d, d.flattenTree("", t)
 }
 
-// PartOf is like [DocumentOf], but returns only the leaves of the fields for which
-// says returns true: those that the file itself defines.
+// PartOf is like [DocumentOf], but returns only the leaves of the fields that the file
+// itself defines, for which says returns true.
 func PartOf(file string, t *Tree, says func(name string) bool) (*Document, error) {
 	d := &Document{File: file, Sections: map[string]diag.Pos{}}
 	fields, err := t.Struct(file)
@@ -133,7 +133,7 @@ func (t *Tree) Data(file string) Value {
 	return Of(file, expr)
 }
 
-// placeIn attributes a position in the schema, or in no file, to the document's
+// placeIn replaces a position in the schema, or one without a file, with the document's
 // file. It returns positions in other files of the package unchanged.
 func (d *Document) placeIn(pos diag.Pos) diag.Pos {
 	if pos.File == "" || isSchemaFile(pos.File) {
@@ -172,7 +172,7 @@ func (d *Document) Leaf(path string) *Leaf {
 	return nil
 }
 
-// Expr returns the struct made of the leaves, for CUE to validate.
+// Expr returns a struct that contains the leaves, for CUE to validate.
 func (d *Document) Expr() *ast.StructLit {
 	root := &ast.StructLit{}
 	structs := map[string]*ast.StructLit{"": root}
@@ -200,8 +200,8 @@ func (d *Document) Expr() *ast.StructLit {
 	return root
 }
 
-// Label returns the field's name for use in a message, or "" if the name of the
-// origin already identifies the field.
+// Label returns the field's name, for use in a message, or "" if the origin's name already
+// identifies the field.
 func (l *Leaf) Label() string {
 	if l.Origin.Kind == FromFile || l.Origin.Kind == FromModel {
 		return l.Path + ": "

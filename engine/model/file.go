@@ -39,28 +39,28 @@ type File struct {
 	Archs []*schema.Architecture
 	// Families are the families that the file defines.
 	Families []*schema.Family
-	// Model is the model that the file describes. It is set once the file has been
-	// checked without errors.
+	// Model is the model that the file describes. It is set after the file has been checked
+	// without errors.
 	Model *Model
-	// Package lists the files of the file's CUE package.
+	// Package lists the files in the file's CUE package.
 	Package []string
-	// Foreign explains why a file that was found, rather than named, does not
-	// belong to kvbench, or is "" if it does.
+	// Foreign explains why a file that was found in a folder does not belong to kvbench. It is
+	// "" if the file belongs to kvbench or was named by the user.
 	Foreign string
 
 	doc  *data.Document
 	root *data.Value // for a Hugging Face configuration
 	own  []candidate
-	// For a model, other holds the architectures in the other files of its package,
-	// and lacks holds the errors in those files.
+	// For a model, other contains the architectures in the other files of its package, and
+	// lacks contains the errors in those files.
 	other []candidate
 	lacks error
 }
 
-// Open reads a file and determines its kind from its keys. A results file is not
-// parsed. met reports whether the file was found in a folder rather than named. Files
-// that were found often belong to other programs: problems in those are not errors,
-// and their CUE is not evaluated.
+// Open reads a file and determines its kind from its keys. A results file is not parsed.
+// met reports whether the file was found in a folder rather than named by the user. Files
+// that were found often belong to other programs. Problems in such files are not errors,
+// and Open does not evaluate their CUE.
 func (l *Loader) Open(name string, met bool) (*File, error) {
 	f := &File{Name: name, Kind: KindUnknown}
 	err := l.Bounded(name, func() error { return l.open(f, met) })
@@ -71,9 +71,9 @@ func (l *Loader) Open(name string, met bool) (*File, error) {
 	return f, l.BoundedCUE(name, func() error { return l.openCUE(f) })
 }
 
-// Seek looks for the architecture of a CUE model in the other files of its package,
-// if it is neither in the file itself nor known. It must be called before, not
-// within, [Loader.Check], because each of those files is watched on its own.
+// Seek looks for the architecture of a CUE model in the other files of its package, if the
+// architecture is neither in the file itself nor known. Call it before [Loader.Check], not
+// within, because each of the other files is watched separately.
 func (l *Loader) Seek(f *File, known *Known) {
 	if data.IsCUE(f.Name) && f.doc != nil && f.Kind != KindConfig && !isFound(f.doc, f.own, known) {
 		f.other, _, f.lacks = l.others(f.Name)
@@ -81,10 +81,11 @@ func (l *Loader) Seek(f *File, known *Known) {
 }
 
 func (l *Loader) open(f *File, met bool) error {
-	if err := input.Regular(f.Name); err != nil { // a foreign file must not block
+	if err := input.Regular(f.Name); err != nil { // opening a foreign file, such as a pipe, must not block
 		return f.judge(met, err)
 	}
-	// A file that cannot or must not be parsed is judged by its text.
+	// If a file cannot or must not be parsed, its text determines whether it belongs to
+	// kvbench.
 	isForeign := func() bool { return l.IsForeign(f.Name) }
 	if data.IsCUE(f.Name) && l.IsSchemaFile(f.Name) {
 		return f.judge(met, diag.Errorf(diag.Pos{File: f.Name}, "is part of kvbench's schema: check it with 'cue vet'"))
@@ -123,8 +124,8 @@ func (l *Loader) open(f *File, met bool) error {
 // errUnknown is the reason why most files are skipped.
 var errUnknown = errors.New(string(KindUnknown))
 
-// judge turns an error in a file into the reason to skip it, if the file does
-// not belong to kvbench.
+// judge turns an error in a file into the reason to skip the file, if the file does not
+// belong to kvbench.
 func (f *File) judge(foreign bool, err error) error {
 	if !foreign {
 		f.Kind = ""
@@ -223,9 +224,9 @@ type Known struct {
 	families []*schema.ListedFamily // from users' files
 }
 
-// Known returns the bundled architectures and families together with those in
-// folders and files. Files take precedence over others with the same name,
-// because they may be the same files.
+// Known returns the bundled architectures and families together with those in folders and
+// files. Architectures in files take precedence over others with the same name, because the
+// folders may contain the same files.
 func (l *Loader) Known(dirs []string, files []*File) (*Known, error) {
 	k := &Known{}
 	for _, f := range files {
@@ -247,8 +248,8 @@ func (l *Loader) Known(dirs []string, files []*File) (*Known, error) {
 	return k, errs.Err()
 }
 
-// bundles reports whether a family is bundled with kvbench. The family may have been read
-// from a copy of its source file in any folder.
+// bundles reports whether a family is bundled with kvbench, even if it was read from a copy
+// of its source file in some folder.
 func (k *Known) bundles(f *schema.Family) bool {
 	path, err := filepath.Abs(f.File)
 	return err == nil && slices.ContainsFunc(k.bundled.Get(), func(own *schema.ListedFamily) bool {
@@ -299,14 +300,14 @@ func (l *Loader) check(f *File, known *Known) error {
 		if m, err = l.model(f.Name, f.doc, union(slices.Clone(f.own), f.other), known); err == nil {
 			f.Model = m
 		} else if f.lacks != nil {
-			err = f.lacks // the broken files may define what was not found
+			err = f.lacks // the files with errors may define the missing architecture
 		}
 	}
 	return err
 }
 
-// CheckValues checks the parameters and the configuration in a check of an
-// architecture the way files are checked.
+// CheckValues checks the parameters and configuration in an architecture's check in the
+// same way as those in files.
 func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 	at := slices.IndexFunc(f.own, func(c candidate) bool { return c.Arch.Get() == arch })
 	p, err := l.Evaluate(f.Name)
@@ -320,7 +321,7 @@ func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 	}
 	// The caller reports unknown names.
 	schema.DropUnknown(params, paramNames(arch), nil, "")
-	params.Meant = append(params.Meant, schema.NameParam) // it does not change any result
+	params.Meant = append(params.Meant, schema.NameParam) // the field does not change any result
 	var errs diag.List
 	errs.Add(f.own[at].check(params, arch.Checks.Get()[i].At["params:"]))
 	// Here, fields are keyed by their names in formulas.

@@ -35,8 +35,8 @@ type Model struct {
 	// Defaults are the model's own defaults for configuration fields, keyed by
 	// their names in formulas; see [config.Config.With].
 	Defaults map[string]data.Fact
-	// Notes are messages about how the model was read; Doubts are messages about
-	// its defaults, for when they are used.
+	// Notes are messages about how the model was read. Doubts are messages about the model's
+	// defaults, to show if the defaults are used.
 	Notes  diag.List
 	Doubts map[string]diag.List
 }
@@ -50,7 +50,7 @@ type Loader struct {
 
 	schema    *schema.Schema
 	models    fs.FS
-	evaluated sync.Map // what CUE files define, by name: see [Loader.brings]
+	evaluated sync.Map // what CUE files define, keyed by file name; see [Loader.brings]
 	contract  func() (*contract, error)
 }
 
@@ -75,8 +75,8 @@ func NewLoader(s *schema.Schema, files, models fs.FS) *Loader {
 	return l
 }
 
-// lookup returns the field of a value with a name, or the definition if the name begins
-// with #.
+// lookup returns the field with the given name, or the definition if the name begins with
+// #.
 func lookup(v cue.Value, name string) cue.Value {
 	if strings.HasPrefix(name, "#") {
 		return v.LookupPath(cue.MakePath(cue.Def(name)))
@@ -84,7 +84,7 @@ func lookup(v cue.Value, name string) cue.Value {
 	return v.LookupPath(cue.MakePath(cue.Str(name)))
 }
 
-// candidate is an architecture that a name may select. params returns the CUE
+// candidate is an architecture that a model name may select. params returns the CUE
 // definition of its parameters.
 type candidate struct {
 	*schema.Listed
@@ -173,8 +173,8 @@ func (l *Loader) cueModel(file string, known *Known) (m *Model, err error) {
 	return m, err
 }
 
-// isFound reports whether there is no need to look for a model's architecture in
-// other files: the model has no name, or its architecture is in own or known.
+// isFound reports whether it is unnecessary to look for a model's architecture in other
+// files, because the model has no name or its architecture is in own or known.
 func isFound(doc *data.Document, own []candidate, known *Known) bool {
 	leaf := doc.Leaf(schema.NameParam)
 	if leaf == nil || leaf.Kind != data.Text {
@@ -250,7 +250,7 @@ func paramNames(arch *schema.Architecture) []string {
 	return list
 }
 
-// check checks the parameters of a model. Missing ones are reported at the given
+// check checks the parameters of a model. It reports missing parameters at the given
 // position.
 func (c candidate) check(doc *data.Document, at diag.Pos) error {
 	arch := c.Arch.Get()
@@ -279,8 +279,8 @@ func (c candidate) check(doc *data.Document, at diag.Pos) error {
 	return errs.Err()
 }
 
-// allowed returns a function that describes what the parameters of a definition
-// may be.
+// allowed returns a function that describes the allowed values of a definition's
+// parameters.
 func (c candidate) allowed(def cue.Value) func(path string) (string, []string) {
 	return func(path string) (string, []string) {
 		v := def.LookupPath(optionalPath(strings.Split(path, ".")))
@@ -292,9 +292,9 @@ func (c candidate) allowed(def cue.Value) func(path string) (string, []string) {
 	}
 }
 
-// choose returns the architecture that a model names or, if it names none, the one
-// whose pattern matches the model's name. Architectures in own, from the model's own
-// file or package, take precedence.
+// choose returns the architecture that a model's file specifies or, if it specifies none,
+// the architecture whose pattern matches the model's name. Architectures in own, which come
+// from the model's own file or package, take precedence.
 func choose(doc *data.Document, nameLeaf *data.Leaf, own, known []candidate) (candidate, error) {
 	name := nameLeaf.Text
 	all := slices.Concat(own, known)
@@ -329,8 +329,8 @@ func choose(doc *data.Document, nameLeaf *data.Leaf, own, known []candidate) (ca
 	return candidate{}, nameLeaf.Origin.Errorf("%s: %q matches more than one architecture: %s", schema.NameParam, name, names(found))
 }
 
-// split separates a model's document into its parameters and its defaults, which it
-// returns as a configuration document.
+// split separates a model's document into parameters and defaults. It returns the defaults
+// as a configuration document.
 func split(doc *data.Document) (params, defaults *data.Document) {
 	params, defaults = &data.Document{File: doc.File, Sections: doc.Sections}, &data.Document{File: doc.File, Sections: map[string]diag.Pos{}}
 	for path, pos := range doc.Sections {
@@ -365,9 +365,8 @@ func matching(all []candidate, name string) []candidate {
 	return found
 }
 
-// mayMatch reports whether a name may match a pattern, judging by the plain characters
-// that the pattern begins with. Most patterns need not be compiled to know that they do
-// not match.
+// mayMatch reports whether a name may match a pattern, based on the plain characters at the
+// beginning of the pattern. This avoids compiling most patterns that do not match.
 func mayMatch(pattern, name string) bool {
 	prefix := pattern
 	if n := strings.IndexAny(pattern, `\.+*?()|[]{}^$`); n >= 0 {
@@ -382,8 +381,8 @@ func mayMatch(pattern, name string) bool {
 	return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
 }
 
-// matcher compiles an architecture's pattern. It must match the whole name, so
-// that a name with an additional suffix is not mistaken for the model itself.
+// matcher compiles an architecture's pattern. The pattern must match the whole name, so a
+// name with an additional suffix is not mistaken for the model itself.
 func matcher(pattern string) (*regexp.Regexp, error) {
 	return regexp.Compile("(?i)^(?:" + pattern + ")$")
 }
@@ -459,7 +458,7 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 			_, err = os.ReadDir(dir)
 		}
 		if err != nil {
-			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "no architectures here: %v", diag.Cause(err)))
+			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "cannot read architectures: %v", diag.Cause(err)))
 			continue
 		}
 		for _, name := range files {
@@ -479,8 +478,8 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 	return k, errs.Distinct().Err()
 }
 
-// EachParams calls f with the parameter definition of each bundled architecture
-// and each architecture in the folders dirs.
+// EachParams calls f with the parameter definitions of the bundled architectures and of the
+// architectures in the folders dirs.
 func (l *Loader) EachParams(dirs []string, f func(name string, v cue.Value) error) error {
 	all, err := l.known(dirs)
 	if err != nil {
@@ -498,8 +497,8 @@ func (l *Loader) EachParams(dirs []string, f func(name string, v cue.Value) erro
 	return nil
 }
 
-// Brought returns the architectures and families that a file defines. all is the value
-// of all files that were evaluated together with this file.
+// Brought returns the architectures and families that a file defines. all is the combined
+// value of this file and the files that were evaluated together with it.
 func (l *Loader) Brought(f *ast.File, all *data.Tree) ([]*schema.Listed, []*schema.Family, error) {
 	p := source.Part(f, all)
 	found, err := l.architecturesIn(p, func() (*source.CUE, error) { return p, nil })
@@ -544,8 +543,8 @@ func (l *Loader) beside(name string) (b *brought, err error) {
 	return b, err
 }
 
-// others returns what the other files of a model's package define: the model
-// may use any of their architectures.
+// others returns what the other files of a model's package define, because the model may
+// use any of their architectures.
 func (l *Loader) others(name string) (archs []candidate, families []*schema.Family, err error) {
 	p := l.PackageOf(name)
 	if p == nil {
@@ -571,7 +570,7 @@ func (l *Loader) others(name string) (archs []candidate, families []*schema.Fami
 }
 
 // union adds architectures to a list unless they are already in it. Duplicates occur
-// because every file that contributes to an architecture yields all of it.
+// because every file that contributes to an architecture yields the whole architecture.
 func union(list, more []candidate) []candidate {
 	for _, c := range more {
 		if !slices.ContainsFunc(list, func(o candidate) bool { return o.Name == c.Name && sameFile(o.File, c.File) }) {
@@ -596,15 +595,15 @@ func (l *Loader) addKnown(k *Known, name string) ([]candidate, error) {
 
 func paramsOf(arch cue.Value) cue.Value { return lookup(arch, "#params") }
 
-// isArchitecture reports whether a value is meant to be an architecture, which is the
-// case if it has any of an architecture's fields and is not a family.
+// isArchitecture reports whether a value is meant to be an architecture: it has at least
+// one of an architecture's fields, and it is not a family.
 func (c *contract) isArchitecture(t *data.Tree) bool {
 	return !isFamily(t) && slices.ContainsFunc(c.fields, func(name string) bool { return t.Field(name) != nil })
 }
 
-// apply unifies an architecture with the contract, and returns the errors that CUE
-// finds. An architecture that is written as `kvbench.#Architecture & {…}` already
-// contains the contract; if it is valid, it is not evaluated again.
+// apply unifies an architecture with the contract, and returns the errors that CUE finds.
+// If an architecture is written as `kvbench.#Architecture & {…}`, it already contains the
+// contract, so apply does not evaluate it again if it is valid.
 func (c *contract) apply(file string, own *data.Tree) (*data.Tree, error) {
 	valid := func(v cue.Value) error { return v.Validate(cue.Concrete(true), cue.Definitions(false)) }
 	if includesContract(data.SourceExpr(own.Value)) && valid(own.Value) == nil {
@@ -674,7 +673,7 @@ func (l *Loader) architecturesIn(p *source.CUE, again func() (*source.CUE, error
 	return all, errs.Err()
 }
 
-// The fields of an architecture that are not the formula of a quantity.
+// The fields of an architecture that are not formulas for quantities.
 const (
 	fieldMatch      = "match"
 	fieldLet        = "let"
@@ -706,7 +705,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		format, _ := e.Msg()
 		switch {
 		case strings.Contains(format, "empty disjunction"):
-			continue // the errors that follow say more
+			continue // the errors that follow are more specific
 		case strings.Contains(format, "field not allowed"):
 			d.Subject, d.Msg = at, "unknown field"
 			d.About(diag.Unknown, at)
@@ -757,7 +756,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		}
 		errs = append(errs, d)
 	}
-	// A field is not missing if it was merely misspelled. Errors may be repeated,
+	// Do not report a field as missing if it was only misspelled. Errors may be repeated,
 	// because CUE reports a disjunction once for each of its values.
 	said := map[string]bool{}
 	return slices.DeleteFunc(errs, func(d *diag.Diag) bool {
@@ -964,8 +963,8 @@ func checkAccounting(arch *schema.Architecture, own cue.Value) error {
 		WithHint("omit %s, or add %s", fieldAccounting, needs)
 }
 
-// layersOf reads the cache section of an architecture; it returns nil if there is
-// none. own is the section in the file itself, not unified with the schema.
+// layersOf reads the cache section of an architecture. It returns nil if there is none. own
+// is the section in the file itself, not unified with the schema.
 func layersOf(file string, t, own *data.Tree) (*schema.Layers, error) {
 	if t == nil {
 		return nil, nil
@@ -1022,7 +1021,7 @@ func requirementsOf(v cue.Value) ([]schema.Requirement, error) {
 }
 
 // places returns the positions of a check's parts, keyed by names such as
-// "expect.block_size"; "" is the check itself.
+// "expect.block_size". The key for the check itself is "".
 func places(check *data.Tree, file string) map[string]diag.Pos {
 	at := map[string]diag.Pos{"": placeOf(valueOf(check), []string{"source"}, file)}
 	for _, part := range []string{"params", "config", "expect"} {

@@ -16,22 +16,21 @@ import (
 	"kvbench/engine/schema"
 )
 
-// The cue command unifies all CUE files of a package into one value. Here, each file
-// is evaluated only with the files of its package that it refers to, or that add
-// fields to its own. This way, a folder of a thousand architectures stays within the
-// limits, an error can name the file that exceeds them, and copies of a file do not
-// conflict.
+// The cue command unifies all CUE files of a package into one value. Here, each file is
+// evaluated only with the files of its package that it refers to, or that add fields to its
+// own. This way, a folder with a thousand architectures stays within the limits, an error
+// can name the file that exceeds them, and copies of a file do not conflict.
 
-// Package holds the files of a CUE package.
+// Package contains the files of a CUE package.
 type Package struct {
 	names []string // in order
 	files map[string]*pkgFile
-	own   bool // the text of at least one file shows that the package is kvbench's
-	texts int  // the total length of the files, in bytes
+	own   bool // whether the text of any file shows that the package belongs to kvbench
+	texts int  // total size of the files in bytes
 }
 
-// maxTexts is the maximum total length of the files whose syntax a package holds, which
-// takes ten times as much memory.
+// maxTexts is the maximum total size, in bytes, of the files whose syntax trees a package
+// stores. A syntax tree needs ten times as much memory as its file.
 const maxTexts = 1 << 20
 
 // pkgFile describes a CUE file before it is evaluated. It contains only information that
@@ -41,27 +40,26 @@ type pkgFile struct {
 	index  int                 // in the files of its package
 	err    error               // why the file cannot be used
 	labels map[string][]string // its top-level fields, each with the fields inside
-	wants  []string            // names that it uses but does not define
-	alone  bool                // a configuration or a model's parameters: nothing adds to its fields
-	wide   bool                // it may add to any field
+	wants  []string            // the names that it uses but does not define
+	alone  bool                // whether it is a configuration or a model's parameters, so no other file adds to its fields
+	wide   bool                // whether it may add to any field
 
-	// with lists the files that this one is evaluated with, including itself, in
-	// order. lacks holds the errors of files that would be in with if they could be
-	// used. faults evaluates the file for the files that need it, and returns its errors.
+	// with lists the files that this file is evaluated with, including itself, in order. lacks
+	// contains the errors of files that would be in with if they could be used. faults
+	// evaluates this file for the files that need it, and returns its errors.
 	with   []*pkgFile
 	lacks  diag.List
 	faults func() error
 
-	// syntax is for the first evaluation, so that the file is not parsed twice. It is nil
-	// after that, and if the package has too many files.
+	// syntax is the syntax tree for the first evaluation, which saves parsing the file again.
+	// It is nil after that evaluation, and if the package's files are too large.
 	syntax atomic.Pointer[ast.File]
 }
 
 // needs reports whether s is evaluated with o.
 func (s *pkgFile) needs(o *pkgFile) bool { return slices.Contains(s.with, o) }
 
-// first returns the first of the files that s needs and that need s, which may be s
-// itself.
+// first returns the first file that s needs and that also needs s. It may be s itself.
 func (s *pkgFile) first() *pkgFile {
 	return s.with[slices.IndexFunc(s.with, func(o *pkgFile) bool { return o.needs(s) })]
 }
@@ -71,8 +69,8 @@ func (s *pkgFile) has(label string) bool {
 	return ok
 }
 
-// adds reports whether two files contribute different fields to the value of a label.
-// Files that have a field in common are taken for copies of each other.
+// adds reports whether two files contribute different fields to the value of a label. Files
+// that have a field in common are assumed to be copies of each other.
 func (s *pkgFile) adds(o *pkgFile, label string) bool {
 	mine, theirs := s.labels[label], o.labels[label]
 	return s.err == nil && !s.alone && !o.alone && label != ModelField && len(mine)+len(theirs) > 0 &&
@@ -84,11 +82,11 @@ func (s *pkgFile) adds(o *pkgFile, label string) bool {
 type CUE struct {
 	*data.Tree
 	file string
-	self *pkgFile // nil if it has no package
+	self *pkgFile // nil if the file has no package
 }
 
-// Home returns the name of the file that a field belongs to: the first one that
-// defines it.
+// Home returns the name of the file that a field belongs to, which is the first file that
+// defines the field.
 func (p *CUE) Home(label string) string {
 	if p.self == nil {
 		return p.file
@@ -108,8 +106,8 @@ func (p *CUE) Says(label string) bool {
 	return p.self == nil || p.self.has(label) || p.self.wide && p.Home(label) == p.self.name
 }
 
-// Shared reports whether the file belongs to a package. If so, first is the name of
-// the first of the files that it needs and that need it.
+// Shared reports whether the file belongs to a package. If so, first is the name of the
+// first file that this file needs and that also needs this file.
 func (p *CUE) Shared() (first string, ok bool) {
 	if p.self == nil {
 		return "", false
@@ -117,7 +115,7 @@ func (p *CUE) Shared() (first string, ok bool) {
 	return p.self.first().name, true
 }
 
-// Part returns a file of a package, given the value of the whole package.
+// Part returns a file in a package, given the value of the whole package.
 func Part(f *ast.File, all *data.Tree) *CUE {
 	s := newFile(f.Filename)
 	s.declare(f)
@@ -166,11 +164,11 @@ func (r *Files) Evaluate(name string) (*CUE, error) {
 	return p, err
 }
 
-// recent holds the values of the CUE files that were evaluated last. A value takes a
-// hundred times as much memory as the text of its file, so there must not be many.
+// recent stores the values of the CUE files that were used most recently. A value needs
+// about a hundred times as much memory as its file, so recent stores only a few.
 type recent struct {
 	mu   sync.Mutex
-	list []evaluation // the last one is the one used last
+	list []evaluation // the most recently used value is last
 }
 
 // evaluation is the value of a file, once it has been evaluated.
@@ -179,10 +177,10 @@ type evaluation struct {
 	value func() (*data.Tree, error)
 }
 
-// maxRecent is the maximum number of values to hold. Several may be in use at once.
+// maxRecent is the maximum number of values to store. Several may be in use at once.
 const maxRecent = 8
 
-// value returns the value of a file, which it evaluates unless it has the value already.
+// value returns the value of a file. It evaluates the file unless its value is stored.
 func (r *recent) value(name string, evaluate func() (*data.Tree, error)) (*data.Tree, error) {
 	r.mu.Lock()
 	i := slices.IndexFunc(r.list, func(e evaluation) bool { return e.name == name })
@@ -199,9 +197,9 @@ func (r *recent) value(name string, evaluate func() (*data.Tree, error)) (*data.
 	return e.value()
 }
 
-// evaluateNeeded evaluates the files that self needs and that do not need it in turn,
-// each under its own name. Errors in these files are thus reported instead of the
-// errors that they cause in self.
+// evaluateNeeded evaluates the files that self needs but that do not need self, each under
+// its own name. As a result, errors in these files are reported instead of the errors that
+// they cause in self.
 func (r *Files) evaluateNeeded(self *pkgFile) error {
 	errs := slices.Clone(self.lacks)
 	for _, o := range self.with {
@@ -213,8 +211,8 @@ func (r *Files) evaluateNeeded(self *pkgFile) error {
 	return errs.Distinct().Err()
 }
 
-// BoundedCUE is like [Files.Bounded], for a file that may be CUE. The other files that
-// it needs are evaluated first, so that this work is attributed to them.
+// BoundedCUE is like [Files.Bounded], but for a file that may be CUE. It first evaluates
+// the other files that the file needs, so the work for these files is attributed to them.
 func (r *Files) BoundedCUE(name string, work func() error) error {
 	if data.IsCUE(name) {
 		if self := r.PackageOf(name).file(name); self != nil {
@@ -289,14 +287,13 @@ func (r *Files) findPackage(dir, clause string) *Package {
 	return p
 }
 
-// isLeftOut reports whether the cue command does not consider a file to be part of its
-// package.
+// isLeftOut reports whether the cue command excludes a file from its package.
 func isLeftOut(base string) bool {
 	return strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || strings.HasSuffix(base, "_tool.cue") || strings.HasSuffix(base, "_test.cue")
 }
 
 // ModuleFolder is the folder at the root of a CUE module that describes the module and
-// holds its dependencies, such as the schema that kvbench init writes.
+// contains its dependencies, such as the schema that kvbench init writes.
 const ModuleFolder = "cue.mod"
 
 // packageFolders returns the folders that may contain files of the packages in a
@@ -335,7 +332,7 @@ func (r *Files) pkgFile(name, clause string, p *Package) *pkgFile {
 		s.err = r.Refuse(name)
 	}
 	if s.err == nil && r.MayRead(name) != nil {
-		return nil // its package cannot be determined
+		return nil // the file's package cannot be determined
 	}
 	text, err := data.Read(name, r.Watch)
 	if err != nil || packageName(name, text) != clause {
@@ -362,7 +359,7 @@ func (r *Files) pkgFile(name, clause string, p *Package) *pkgFile {
 
 func newFile(name string) *pkgFile { return &pkgFile{name: name, labels: map[string][]string{}} }
 
-// declare records the names that a parsed file defines and uses.
+// declare records which names a parsed file defines and uses.
 func (s *pkgFile) declare(f *ast.File) {
 	var clauseName *ast.Ident // the parser lists it as unresolved, too
 	for _, decl := range f.Decls {
@@ -403,8 +400,8 @@ func fieldsOf(x ast.Expr) (list []string) {
 }
 
 // link determines which files each file of a package is evaluated with: the files that
-// define names it uses or that add to its fields, and in turn the files that those
-// are evaluated with.
+// define names that it uses or that add to its fields, and, in turn, the files that those
+// files need.
 func (r *Files) link(p *Package) {
 	has := map[string][]*pkgFile{} // by label
 	var wide []*pkgFile
@@ -430,7 +427,7 @@ func (r *Files) link(p *Package) {
 		for i := 0; i < len(queue); i++ {
 			o := queue[i]
 			if o.err != nil {
-				continue // its error is reported instead
+				continue // the file's error is reported instead
 			}
 			for _, want := range o.wants {
 				for _, other := range has[want] {
@@ -515,6 +512,6 @@ func (p *Package) file(name string) *pkgFile {
 	return nil
 }
 
-// IsOwn reports whether the package belongs to kvbench, which is the case if any of
-// its files does.
+// IsOwn reports whether the package belongs to kvbench. It does if any of its files belongs
+// to kvbench.
 func (p *Package) IsOwn() bool { return p != nil && p.own }

@@ -24,11 +24,11 @@ type Report struct {
 	Skipped string
 }
 
-// Files checks the files that words name, directly, by folder or by pattern, and
-// passes a report on each to out, in order. Models may use the bundled
-// architectures, those in the folders dirs, and those that any of the files
-// define. Files that do not belong to kvbench are skipped if they were found in a
-// folder; if skip is set, they are skipped even if they were named.
+// Files checks the files that words specify by name, folder or pattern, and passes a report
+// on each file to out, in order. Models may use the bundled architectures, those in the
+// folders dirs, and those that any of the files define. Files that do not belong to kvbench
+// are skipped if they were found in a folder; if skip is set, they are skipped even if they
+// were specified by name.
 //
 // Files resumes from checked, the state of an earlier run; the zero value starts
 // from the beginning.
@@ -73,8 +73,8 @@ func Files(s *schema.Schema, l *model.Loader, words, dirs []string, skip bool, c
 	return nil
 }
 
-// open reads a CUE file and checks its architectures, while it is in memory: a CUE value
-// takes a hundred times as much memory as its text.
+// open reads a CUE file and checks its architectures while the file is in memory, because a
+// CUE value takes a hundred times as much memory as its text.
 func (t *target) open(s *schema.Schema, l *model.Loader) {
 	t.opened = true
 	if t.file, t.err = l.Open(t.name, t.met); t.err != nil || len(t.file.Archs) == 0 {
@@ -136,12 +136,11 @@ func report(s *schema.Schema, l *model.Loader, known *model.Known, t *target) *R
 
 func isCUE(name string) bool { return strings.EqualFold(filepath.Ext(name), ".cue") }
 
-// shown is the number of characters quoted on either side of the caret in a long
-// line.
+// shown is the number of characters quoted on either side of the caret in a long line.
 const shown = 80
 
-// quoted adds the quoted line to each message that has a position. Messages
-// about formulas already quote theirs.
+// quoted adds the quoted line to each message that has a position. Messages about formulas
+// already quote their lines.
 func quoted(l *model.Loader, files []string, list diag.List) diag.List {
 	lines := map[string][]string{}
 	for i, d := range list {
@@ -278,7 +277,7 @@ func known(s *schema.Schema, checker *plan.Checker, arch *schema.Architecture, c
 			if e.Pos.File != arch.File {
 				e.Pos = c.At[""]
 			}
-			errs = append(errs, e.WithHint("in the check of %q", c.Source))
+			errs = append(errs, e.WithHint("in the check with source %q", c.Source))
 		}
 		return errs
 	}
@@ -287,7 +286,7 @@ func known(s *schema.Schema, checker *plan.Checker, arch *schema.Architecture, c
 		if !ok {
 			hint(fail("expect."+name+":", "there is no quantity %s", name), name, schema.Keys(got))
 		} else if n != c.Expect[name] {
-			fail("expect."+name, "%s is %d, expected %d", name, n, c.Expect[name]).About(diag.Check, name).WithHint("in the check of %q", c.Source)
+			fail("expect."+name, "%s is %d, expected %d", name, n, c.Expect[name]).About(diag.Check, name).WithHint("in the check with source %q", c.Source)
 		}
 	}
 	return errs.Err()
