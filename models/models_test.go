@@ -86,8 +86,8 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// TestKnown reads every bundled model by its name. The file must be named after the
-// model and give the source of its values.
+// TestKnown reads every bundled model by its name. The file must be named after the model and
+// state the source of its values.
 func TestKnown(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {

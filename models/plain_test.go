@@ -14,8 +14,8 @@ import (
 	"kvbench/models"
 )
 
-// TestPlain reads the fields of published configurations that matter, with the
-// bytes of a token as layers * heads * (K + V) * 2.
+// TestPlain reads the relevant fields of published configurations. The expected bytes per
+// token are layers * heads * (K + V) * 2.
 func TestPlain(t *testing.T) {
 	for name, c := range map[string]struct {
 		config      string
@@ -161,7 +161,7 @@ func TestRefused(t *testing.T) {
 		"mpt-window": {`"model_type": "mpt", "d_model": 4096, "n_heads": 32, "n_layers": 32, "attn_config": {"attn_type": "grouped_query_attention", "kv_n_heads": 8, "sliding_window_size": 4096}`,
 			"attn_config_sliding_window_size"},
 		"mpt-odd":      {`"model_type": "mpt", "d_model": 4096, "n_heads": 32, "n_layers": 32, "attn_config": {"attn_type": "linear"}`, "a kind of attention that kvbench does not know"},
-		"mpt-gqa":      {`"model_type": "mpt", "d_model": 4096, "n_heads": 32, "n_layers": 32, "attn_config": {"attn_type": "grouped_query_attention"}`, "the fields it is computed from are missing: attn_config_kv_n_heads"},
+		"mpt-gqa":      {`"model_type": "mpt", "d_model": 4096, "n_heads": 32, "n_layers": 32, "attn_config": {"attn_type": "grouped_query_attention"}`, "the fields that it depends on are missing: attn_config_kv_n_heads"},
 		"llava-window": {`"model_type": "llava", "text_config": {"model_type": "mistral", "num_key_value_heads": 8}`, "the language model has a window"},
 		"llava-gemma":  {`"model_type": "llava", "text_config": {"model_type": "gemma"}`, "kvbench does not support the language model inside this model"},
 		"qwen3-block":  {`"model_type": "qwen3", "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 36, "block_size": 16`, "block_size"},

@@ -1,4 +1,4 @@
-// Kvbench plans KV-cache transfer benchmarks for any LLM architecture.
+// Kvbench plans and runs KV-cache transfer benchmarks for any LLM architecture.
 package main
 
 import (

@@ -91,7 +91,7 @@ func TestErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, args := range map[string][]string{
-		"consistency check failed: the data of " + file + " at 0 is not the pattern that was written":                 small(dir, "--op_type", "READ"),
+		"consistency check failed: the data in " + file + " at offset 0 does not match the expected pattern":          small(dir, "--op_type", "READ"),
 		"open " + filepath.Join(dir, "none", "nixlbench_posix_test_file_initiator_0") + ": no such file or directory": small(filepath.Join(dir, "none")),
 		"the builtin program does not support --backend UCX: expected POSIX":                                          small(dir, "--backend", "UCX"),
 		"the builtin program does not support --initiator_seg_type VRAM: expected DRAM":                               small(dir, "--initiator_seg_type", "VRAM"),
@@ -120,7 +120,7 @@ func TestErrors(t *testing.T) {
 		switch out, err := try(t, args...); {
 		case err == nil || strings.HasPrefix(err.Error(), "open ") || strings.Contains(err.Error(), "io_uring_setup"):
 			t.Skip("this file system accepts any direct I/O, or none")
-		case !strings.HasPrefix(err.Error(), file+": cannot write 4097 bytes at ") || !strings.HasSuffix(err.Error(), ": invalid argument"):
+		case !strings.HasPrefix(err.Error(), file+": cannot write 4097 bytes at offset ") || !strings.HasSuffix(err.Error(), ": invalid argument"):
 			t.Errorf("%s: the error is %v\n%s", api, err, out)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// openFile opens a file. Direct I/O is known only on Linux.
+// openFile opens a file. Direct I/O is supported only on Linux.
 func openFile(name string, direct bool) (*os.File, error) {
 	if direct {
 		return nil, errors.New("direct I/O is supported only on Linux")

@@ -1,5 +1,5 @@
-// Package builtin measures storage in place of nixlbench. It does the same I/O and prints the
-// same table, but does not use NIXL.
+// Package builtin benchmarks storage without nixlbench. It performs the same I/O and prints
+// the same table as nixlbench, but does not use NIXL.
 package builtin
 
 import (
@@ -13,14 +13,14 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Name is the name of the program in results that kvbench itself measured.
+// Name is the program's name in results that kvbench measured without nixlbench.
 const Name = "builtin"
 
-// job is the I/O to do.
+// job describes the I/O to perform.
 type job struct {
 	backend, file              string
 	api                        string   // how I/Os are requested from the system
-	queues                     []string // the kinds of queues to use for that, best first
+	queues                     []string // the kinds of queues to try for that, best first
 	write, direct, check       bool
 	buffer                     int64
 	firstBlock, lastBlock      int64
@@ -29,7 +29,7 @@ type job struct {
 	iterations, warmup, factor int64
 }
 
-// Refuse returns an error if the program does not support the values of nixlbench's flags.
+// Refuse returns an error if the program does not support these values of nixlbench flags.
 func Refuse(s *schema.Schema, release string, values map[string]formula.Value) error {
 	n := &s.Nixlbench
 	b := &n.Runs.Get().Builtin
@@ -69,7 +69,7 @@ func isRead(b *schema.Builtin, flag string) bool {
 	return false
 }
 
-// jobOf returns the I/O that nixlbench's flags request.
+// jobOf returns the job that the nixlbench flags describe.
 func jobOf(b *schema.Builtin, values map[string]formula.Value) (*job, error) {
 	j := &job{}
 	var err error
@@ -107,11 +107,12 @@ func jobOf(b *schema.Builtin, values map[string]formula.Value) (*job, error) {
 	return j, nil
 }
 
-// largeBlock is the size above which nixlbench divides the iterations.
+// largeBlock is the block size above which nixlbench runs fewer iterations.
 const largeBlock = 1 << 20
 
 // rounds returns how many times each thread transfers its batch, given the requested number
-// of iterations. nixlbench rounds that up to a multiple of the threads and the factor.
+// of iterations. nixlbench first rounds that number up to a multiple of the number of threads
+// times the factor for large blocks.
 func (j *job) rounds(asked, block int64) int64 {
 	step := j.threads * j.factor
 	n := (asked + step - 1) / step * j.factor
@@ -121,7 +122,7 @@ func (j *job) rounds(asked, block int64) int64 {
 	return n
 }
 
-// ReadFlags reads arguments like nixlbench, which uses gflags.
+// ReadFlags parses arguments in the same way as nixlbench, which uses gflags.
 func ReadFlags(s *schema.Schema, release string, args []string) (map[string]formula.Value, error) {
 	n := &s.Nixlbench
 	values := map[string]formula.Value{}

@@ -13,11 +13,11 @@ type queue interface {
 	post() error
 	// wait returns when all I/Os of the batch have ended.
 	wait() error
-	// close waits for I/Os that have not ended, and frees what the queue holds.
+	// close waits for I/Os that have not ended, and frees the queue's resources.
 	close()
 }
 
-// newQueue returns a queue of a kind that the data names.
+// newQueue returns a queue of the given kind, which comes from the data.
 func newQueue(kind string, w *worker) (queue, error) {
 	switch inFlight := max(1, min(w.batch, w.of.queue, maxQueue)); kind {
 	case "threads":
@@ -31,16 +31,16 @@ func newQueue(kind string, w *worker) (queue, error) {
 }
 
 const (
-	// maxThreads is the maximum number of threads of the measurement.
+	// maxThreads is the maximum number of benchmark threads.
 	maxThreads = 256
 	// maxQueue is the maximum number of I/Os that a thread keeps in flight.
 	maxQueue = 1024
-	// maxInFlight is the maximum number of I/Os in flight in all threads, if each occupies a
-	// thread of the operating system.
+	// maxInFlight is the maximum number of I/Os in flight across all threads, if each I/O
+	// occupies an operating system thread.
 	maxInFlight = 2048
 )
 
-// threads is a queue whose I/Os each occupy a thread of the operating system.
+// threads is a queue whose I/Os each occupy an operating system thread.
 type threads struct {
 	of     *worker
 	start  []chan bool
@@ -51,7 +51,7 @@ type threads struct {
 
 func newThreads(w *worker, inFlight int64) *threads {
 	t := &threads{of: w}
-	if inFlight == 1 { // wait does the I/O
+	if inFlight == 1 { // wait performs the I/O
 		return t
 	}
 	for range inFlight {
@@ -93,7 +93,8 @@ func (t *threads) close() {
 	}
 }
 
-// some transfers blocks of the batch that no other goroutine has begun, until there are none.
+// some transfers blocks of the batch that no other goroutine has started, until none are
+// left.
 func (t *threads) some() {
 	for i := t.next.Add(1) - 1; i < t.of.batch; i = t.next.Add(1) - 1 {
 		if err := t.of.transfer(i, 0); err != nil {

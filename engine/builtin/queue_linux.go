@@ -7,23 +7,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernel is a queue that Linux keeps.
+// kernel is a queue in the Linux kernel.
 type kernel interface {
 	// submit submits blocks of the batch, and returns how many the kernel accepted.
 	submit(first, n int64) (int64, error)
 	// reap waits for at least a number of I/Os, and calls ended for each I/O that has ended,
-	// with its block and its result: the number of bytes or an error's negative number.
+	// with its block and its result: the number of bytes, or a negative error number.
 	reap(least int64, ended func(i, result int64)) error
 	close()
 }
 
-// async is a queue whose I/Os the kernel does.
+// async is a queue whose I/Os the kernel performs asynchronously.
 type async struct {
 	of     *worker
 	kernel kernel
 	size   int64 // the maximum number of I/Os in flight
 	posted int64 // blocks of the batch that were submitted
-	flying int64 // those that have not ended
+	flying int64 // I/Os that have not ended
 	failed error
 }
 
@@ -71,8 +71,8 @@ func (q *async) reap(least int64) error {
 	return q.failed
 }
 
-// ended checks the result of a block's I/O, and transfers what is missing: the kernel may end
-// an I/O early if it is large.
+// ended checks the result of a block's I/O, and transfers any missing bytes: the kernel may
+// end a large I/O early.
 func (q *async) ended(i, result int64) {
 	q.flying--
 	err := error(nil)

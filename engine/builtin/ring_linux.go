@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ring is io_uring: two ring buffers in memory that the kernel shares, one of I/Os to submit
-// and one of I/Os that have ended.
+// ring is io_uring: two ring buffers in memory shared with the kernel, one for I/Os to submit
+// and one for I/Os that have ended.
 type ring struct {
 	of       *worker
 	file     int

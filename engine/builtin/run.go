@@ -19,8 +19,9 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Run does the I/O that nixlbench's flags request, and writes a table in the release's layout
-// to w. Unlike nixlbench, it fails if any I/O fails or is incomplete.
+// Run performs the I/O that nixlbench's flags describe, and writes the results to w as a
+// table in the release's layout. Unlike nixlbench, it fails if any I/O fails or is
+// incomplete.
 func Run(ctx context.Context, s *schema.Schema, release string, values map[string]formula.Value, w io.Writer) error {
 	runs := s.Nixlbench.Runs.Get()
 	if err := Refuse(s, release, values); err != nil {
@@ -54,22 +55,23 @@ func Run(ctx context.Context, s *schema.Schema, release string, values map[strin
 	return nil
 }
 
-// bench is the measurement of a file.
+// bench is a benchmark of one file.
 type bench struct {
 	*job
 	ctx    context.Context
 	out    io.Writer
 	file   *os.File
-	memory []byte // of all threads, aligned to pages
+	memory []byte // for all threads, page-aligned
 }
 
-// chunk is how many bytes are written at a time to fill the file.
+// chunk is the number of bytes written at a time when filling the file.
 const chunk = 4 << 20
 
-// open opens the file. It also fills it, unless the job reads it and it is long enough.
+// open opens the file. If the job writes to the file or the file is too short, open first
+// fills it with the pattern.
 func (b *bench) open() (err error) {
 	if b.memory, err = allocate(b.buffer); err != nil {
-		return fmt.Errorf("%d bytes of memory: %w", b.buffer, err)
+		return fmt.Errorf("cannot allocate %d bytes of memory: %w", b.buffer, err)
 	}
 	plain, err := os.OpenFile(b.job.file, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
@@ -109,7 +111,7 @@ func (b *bench) close() {
 	free(b.memory)
 }
 
-// pattern fills memory with the data that belongs at an offset of the file.
+// pattern fills memory with the data that the file contains at an offset.
 func pattern(memory []byte, at int64) {
 	i := 0
 	for ; (at+int64(i))%8 != 0 && i < len(memory); i++ {
@@ -127,11 +129,11 @@ func patternWord(at int64) uint64 { return uint64(at/8+1) * 0x9e3779b97f4a7c15 }
 
 func patternByte(at int64) byte { return byte(patternWord(at) >> (at % 8 * 8)) }
 
-// row holds the measurements for a block and a batch size.
+// row holds the measurements for one block size and batch size.
 type row struct {
 	block, batch     int64
 	gbps, latency    float64
-	prep, post, tx   []time.Duration // of each request
+	prep, post, tx   []time.Duration // per request
 	seconds          float64
 	requests, rounds int64
 }
@@ -168,8 +170,8 @@ func (b *bench) measure(block, batch int64) (*row, error) {
 	return r, nil
 }
 
-// workers returns the workers for a block and a batch size. If the system refuses a kind of
-// queue, they use the next.
+// workers returns the workers for a block size and a batch size. If the system rejects a kind
+// of queue, they use the next kind.
 func (b *bench) workers(block, batch int64) ([]*worker, error) {
 	for {
 		workers, err := b.workersOf(b.queues[0], block, batch)
@@ -207,7 +209,7 @@ func closeAll(workers []*worker) {
 	all.Wait()
 }
 
-// each calls f for all workers at the same time.
+// each calls f for all workers concurrently.
 func each(workers []*worker, f func(*worker) error) error {
 	errs := make([]error, len(workers))
 	var all sync.WaitGroup
@@ -218,23 +220,23 @@ func each(workers []*worker, f func(*worker) error) error {
 	return errors.Join(errs...)
 }
 
-// worker is a thread of the measurement. Its blocks are consecutive in its piece of the file
-// and of the memory.
+// worker is a thread of the benchmark. Its blocks are consecutive in its part of the file and
+// in its part of the memory.
 type worker struct {
 	of             *bench
-	at             int64 // where its piece begins in both
+	at             int64 // offset of its part in both
 	block, batch   int64
 	queue          queue
 	prep, post, tx []time.Duration
 }
 
-// offset returns where a block begins in the file and in the memory.
+// offset returns the offset of a block in the file and in the memory.
 func (w *worker) offset(i int64) int64 { return w.at + i*w.block }
 
 // memory returns the memory of a block.
 func (w *worker) memory(i int64) []byte { return w.of.memory[w.offset(i):w.offset(i+1)] }
 
-// repeat transfers the batch n times, and keeps the times if timed is set.
+// repeat transfers the batch n times, and records the times if timed is set.
 func (w *worker) repeat(n int64, timed bool) error {
 	if _, ok := w.queue.(*threads); !ok {
 		runtime.LockOSThread() // the kernel reports the end of an I/O to the thread that submitted it
@@ -264,7 +266,8 @@ func (w *worker) repeat(n int64, timed bool) error {
 	return nil
 }
 
-// transfer reads or writes a block, without the first bytes if these were transferred.
+// transfer reads or writes a block, except for its first done bytes, which have already been
+// transferred.
 func (w *worker) transfer(i, done int64) error {
 	n, err := 0, error(nil)
 	if w.of.write {
@@ -284,13 +287,13 @@ func (w *worker) transfer(i, done int64) error {
 	return w.failure(i, err)
 }
 
-// failure returns the error of a block.
+// failure returns the error for a block.
 func (w *worker) failure(i int64, cause error) error {
 	verb := "read"
 	if w.of.write {
 		verb = "write"
 	}
-	return fmt.Errorf("%s: cannot %s %d bytes at %d: %w", w.of.job.file, verb, w.block, w.offset(i), cause)
+	return fmt.Errorf("%s: cannot %s %d bytes at offset %d: %w", w.of.job.file, verb, w.block, w.offset(i), cause)
 }
 
 // verify compares the transferred data with the pattern of the file. After a read, that data
@@ -317,13 +320,13 @@ func (w *worker) verify() error {
 		}
 		pattern(want, at)
 		if !bytes.Equal(got, want) {
-			return fmt.Errorf("consistency check failed: the data of %s at %d is not the pattern that was written", w.of.job.file, at)
+			return fmt.Errorf("consistency check failed: the data in %s at offset %d does not match the expected pattern", w.of.job.file, at)
 		}
 	}
 	return nil
 }
 
-// table writes rows in the layout of a release.
+// table writes rows in a release's layout.
 type table struct{ columns []schema.Column }
 
 func newTable(n *schema.Nixlbench, release string) *table {
@@ -341,7 +344,7 @@ func newTable(n *schema.Nixlbench, release string) *table {
 	return t
 }
 
-// width returns the width of a column, which nixlbench chooses in steps of five.
+// width returns the width of a column. As in nixlbench, it is a multiple of five.
 func width(c *schema.Column) int { return max(15, (len(c.Title)+6)/5*5) }
 
 func (t *table) heading(w io.Writer) {

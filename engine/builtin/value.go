@@ -6,7 +6,7 @@ import (
 	"kvbench/engine/formula"
 )
 
-// valueOf parses the text of a flag of a type.
+// valueOf parses the value of a flag of the given type.
 func valueOf(typ, text string) (formula.Value, error) {
 	switch typ {
 	case "string":

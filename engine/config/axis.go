@@ -28,15 +28,15 @@ type Axis struct {
 	Values []data.Fact
 }
 
-// axisItem is a value of an axis that is being read. checked is true for a value that
-// needs no check, because it lies within a range whose ends are checked.
+// axisItem is a value of an axis that is being read. checked reports whether the value
+// needs no check because it is inside a range whose ends are checked.
 type axisItem struct {
 	data.Value
 	origin  data.Origin
 	checked bool
 }
 
-// axis is an axis together with its first value as written.
+// axis is an axis with its first value as the user wrote it.
 type axis struct {
 	Axis
 	first data.Value // checked with the rest of the configuration
@@ -196,8 +196,8 @@ func (l *Loader) overrideAxis(f *schema.Field, o Override) (*axis, error) {
 	return r.axis, r.err
 }
 
-// HasSeveral reports whether the text of an override is a list or a range of numbers, or
-// a list of known words, although the override accepts only one value.
+// HasSeveral reports whether an override that accepts only one value has a list or range of
+// numbers, or a list of known words.
 func (l *Loader) HasSeveral(o Override) bool {
 	f := l.schema.Field(o.Path)
 	if f == nil || o.Axis {
@@ -276,14 +276,14 @@ func (l *Loader) axisItem(f *schema.Field, text string, origin data.Origin, labe
 	for i, n := range numbers {
 		items[i] = axisItem{Value: data.From(formula.Number(n)), origin: origin, checked: interval}
 	}
-	// In an interval, checking the ends is enough.
+	// If all numbers between two allowed numbers are allowed, checking the ends is enough.
 	items[0].checked, items[len(items)-1].checked = false, false
 	return items, nil
 }
 
-// wordRange reads a range that ends in a word of the field's unit, such as
-// 1..all. No step leads to a word, so the range has only its two ends. It
-// returns nil for other ranges.
+// wordRange reads a range that ends in a word of the field's unit, such as 1..all. Such a
+// range contains only its two ends, because no step leads to a word. wordRange returns nil
+// for other ranges.
 func (l *Loader) wordRange(f *schema.Field, text string, origin data.Origin, label string) ([]axisItem, error) {
 	from, to, _ := strings.Cut(text, "..")
 	word := func(text string) bool {
@@ -299,7 +299,7 @@ func (l *Loader) wordRange(f *schema.Field, text string, origin data.Origin, lab
 	return []axisItem{{Value: l.parse(f, from), origin: origin}, {Value: l.parse(f, to), origin: origin}}, nil
 }
 
-// whole reads a whole number the way an override of the field would.
+// whole parses a whole number in the same way as an override of the field.
 func (l *Loader) whole(f *schema.Field, text string) (int64, bool) {
 	v := l.parse(f, text)
 	n, ok := v.Formula()
@@ -309,8 +309,8 @@ func (l *Loader) whole(f *schema.Field, text string) (int64, bool) {
 	return n.Num.Int64()
 }
 
-// axis checks every value on its own except the first, which is checked with
-// the rest of the configuration.
+// axis checks each value separately, except the first one, which is checked with the rest
+// of the configuration.
 func (l *Loader) axis(f *schema.Field, items []axisItem, label string) (*axis, error) {
 	origin := items[0].origin
 	if len(items) > MaxAxis {
@@ -344,7 +344,7 @@ func (l *Loader) axis(f *schema.Field, items []axisItem, label string) (*axis, e
 	return a, errs.Err()
 }
 
-// checkItem checks one value as a value of the field.
+// checkItem checks one value for a field.
 func (l *Loader) checkItem(f *schema.Field, item *axisItem) error {
 	if f.Type.Takes(&item.Value) {
 		return nil
@@ -352,14 +352,14 @@ func (l *Loader) checkItem(f *schema.Field, item *axisItem) error {
 	return l.checkConfig(&data.Document{File: item.origin.Pos.File, Leaves: []data.Leaf{{Path: f.Path, Value: item.Value, Origin: item.origin}}})
 }
 
-// isInterval reports whether a field that allows two whole numbers also allows
-// every number between them.
+// isInterval reports whether every number between two whole numbers that a field allows is
+// also allowed.
 func isInterval(f *schema.Field) bool {
 	return f.Type.Kinds&schema.KindWhole != 0 && !f.Type.Partial
 }
 
-// Points returns the number of points that the axes span, or [math.MaxUint64] if there
-// are more.
+// Points returns the number of combinations of the axes' values, or [math.MaxUint64] if
+// there are more.
 func (c *Config) Points() uint64 {
 	n := uint64(1)
 	for _, a := range c.Axes {
@@ -372,13 +372,13 @@ func (c *Config) Points() uint64 {
 	return n
 }
 
-// Varies reports whether a field, given its name in formulas, has several values.
+// Varies reports whether the field with the given name in formulas has several values.
 func (c *Config) Varies(name string) bool {
 	return slices.ContainsFunc(c.Axes, func(a Axis) bool { return a.Field.Var == name })
 }
 
-// Texts returns the values of a field, given its name in formulas, as text:
-// several if it is an axis.
+// Texts returns, as text, the values of the field with the given name in formulas. There
+// are several values if the field is an axis.
 func (c *Config) Texts(name string) []string {
 	values := []data.Fact{c.Values[name]}
 	for _, a := range c.Axes {

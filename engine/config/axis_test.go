@@ -22,7 +22,7 @@ func texts(a config.Axis) string {
 	return strings.Join(list, " ")
 }
 
-// TestAxisText reads axes as written on the command line.
+// TestAxisText reads axes in the form used on the command line.
 func TestAxisText(t *testing.T) {
 	for _, test := range []struct{ path, flag, text, want string }{
 		{"strategy.tp_size", "tp", "1,2,4,8", "1 2 4 8"},
@@ -72,8 +72,8 @@ func TestAxisText(t *testing.T) {
 	}
 }
 
-// TestAxisWrong checks that values that an axis cannot have are rejected with the
-// message for a single value.
+// TestAxisWrong checks that values that an axis cannot have are rejected with the same
+// message as a single value.
 func TestAxisWrong(t *testing.T) {
 	long := strings.Repeat("1,", 10_000) + "1"
 	for _, test := range []struct{ path, flag, text, want string }{
@@ -114,7 +114,7 @@ func TestAxisWrong(t *testing.T) {
 	}
 }
 
-// TestSweepSection reads axes from files, which flags override.
+// TestSweepSection reads axes from files, and checks that flags override them.
 func TestSweepSection(t *testing.T) {
 	_, l := loader(t)
 	dir := t.TempDir()

@@ -22,7 +22,7 @@ func loader(t testing.TB) (*schema.Schema, *config.Loader) {
 	return s, config.NewLoader(s, cueschema.Files)
 }
 
-// TestLayers follows one value from each source to the result.
+// TestLayers sets values in each source, and checks which source determines the result.
 func TestLayers(t *testing.T) {
 	_, l := loader(t)
 	file := filepath.Join(t.TempDir(), "c.yaml")
@@ -49,8 +49,8 @@ func TestLayers(t *testing.T) {
 	}
 }
 
-// FuzzConfig checks that no file and no override makes the loader panic, that accepted
-// values have the kinds of the schema, and that overrides take precedence.
+// FuzzConfig checks that no file or override makes the loader panic, that accepted values
+// have the kinds in the schema, and that overrides take precedence.
 func FuzzConfig(f *testing.F) {
 	f.Add([]byte("strategy:\n  tp_size: 8\n"), "4")
 	f.Add([]byte("strategy: {tp_size: 1e30}"), "-1")

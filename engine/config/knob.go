@@ -11,7 +11,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Knob is a nixlbench flag and the values set for it. The values are kept as text,
+// Knob is a nixlbench flag and the values set for it. The values are stored as text,
 // because their meaning depends on the release.
 type Knob struct {
 	Flag  *schema.Flag
@@ -76,8 +76,8 @@ func (k *Knob) bounded(label string) error {
 	return nil
 }
 
-// Values parses the knob's values by the rules of a release. If some are invalid, the
-// error describes the first few of them.
+// Values parses the knob's values by the rules of a release. If some values are invalid,
+// the error describes the first few of them.
 func (k *Knob) Values(s *schema.Schema, release string) ([]data.Fact, error) {
 	era := s.Nixlbench.FlagIn(k.Flag, release)
 	if era == nil {
@@ -161,16 +161,16 @@ func (l *Loader) knobOf(f *schema.Flag, leaf *data.Leaf) (*Knob, error) {
 	return k, err
 }
 
-// numberRange reads ranges: a..bxK multiplies by K, a..b+S adds S.
+// numberRange parses ranges: a..bxK multiplies by K, and a..b+S adds S.
 type numberRange struct {
 	whole func(text string) (int64, bool)
-	hint  func(text string) string // returns a hint for a number that cannot be read
+	hint  func(text string) string // returns a hint for a number that cannot be parsed
 }
 
 const rangeHint = "write a..bxK to multiply by K, or a..b+S to add S, such as 1..64x2 or 16..256+16"
 
-// numbers returns the numbers in a range. It stops when there is one more than an axis
-// may have.
+// numbers returns the numbers in a range. It stops after one more number than an axis may
+// have.
 func (r numberRange) numbers(text string, fail func(format string, args ...any) *diag.Diag) ([]int64, error) {
 	from, to, _ := strings.Cut(text, "..")
 	at := strings.LastIndexAny(to, "x+")

@@ -10,8 +10,9 @@ import (
 	"kvbench/engine/schema"
 )
 
-// launchOf splits the launch section off a configuration, applies the overrides of its
-// options, and validates them. The job of a plan does not affect the plan.
+// launchOf separates the launch section from the rest of a configuration, because the job
+// does not affect the plan. It applies the overrides of the section's options, and
+// validates the options.
 func (l *Loader) launchOf(doc *data.Document, overrides []Override) (*data.Document, map[string]data.Fact, error) {
 	rest := &data.Document{File: doc.File, Sections: doc.Sections}
 	own := &data.Document{File: doc.File, Sections: doc.Sections}
@@ -51,7 +52,7 @@ func isLaunch(path string) bool {
 	return path == schema.LaunchSection || strings.HasPrefix(path, schema.LaunchSection+".")
 }
 
-// checkLaunch is like checkConfig, for the options of the launch section.
+// checkLaunch is like checkConfig, but for the options of the launch section.
 func (l *Loader) checkLaunch(doc *data.Document) error {
 	if err := l.readTexts(doc); err != nil {
 		return err

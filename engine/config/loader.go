@@ -27,7 +27,7 @@ type Loader struct {
 	schema  *schema.Schema
 	defs    func() (cue.Value, error)    // the package kvbench
 	results func() (*schema.Type, error) // the type of a line in a results file
-	axes    sync.Map                     // results of overrideAxis by override
+	axes    sync.Map                     // results of overrideAxis, keyed by override
 }
 
 // NewLoader returns a loader for a schema whose CUE files are in files (the
@@ -42,7 +42,7 @@ func NewLoader(s *schema.Schema, files fs.FS) *Loader {
 // Definitions returns the schema's CUE package that defines the kinds of files.
 func (l *Loader) Definitions() (cue.Value, error) { return l.defs() }
 
-// Override is a configuration value set outside the file: the field's path, the
+// Override is a configuration value that was set outside the file: the field's path, the
 // text, and where it was set.
 type Override struct {
 	Path   string
@@ -55,22 +55,22 @@ type Override struct {
 // Config describes how a model is run.
 type Config struct {
 	File string
-	// Values holds the value of every field, keyed by its name in formulas. A field
-	// that has no default, such as source or destination, is absent unless it is set.
+	// Values contains the value of every field, keyed by its name in formulas. A field that
+	// has no default, such as source or destination, is absent unless it is set.
 	Values map[string]data.Fact
-	// Axes are the fields with several values, in the order of the schema;
-	// Values contains the first value of each.
+	// Axes are the fields with several values, in the order of the schema. Values contains the
+	// first value of each axis.
 	Axes []Axis
 	// Knobs are the nixlbench flags in the file's sweep section, with one value
 	// or several.
 	Knobs []*Knob
-	// Launch holds the options of the launch section that are set, by name.
+	// Launch contains the options of the launch section that are set, keyed by name.
 	Launch map[string]data.Fact
 }
 
-// Config reads a configuration file (none if file is empty), applies preset and then
-// the overrides, and validates the result. command names the command that the preset
-// comes from. Errors point to the place in the file or name the flag.
+// Config reads a configuration file, applies preset and then the overrides, and validates
+// the result. If file is empty, it reads no file. command is the name of the command that
+// the preset comes from. Errors point to the place in the file or name the flag.
 func (l *Loader) Config(file string, preset map[string]map[string]formula.Value, command string, overrides []Override) (*Config, error) {
 	if file == "" {
 		return l.config(file, &data.Document{}, preset, command, overrides)
@@ -213,8 +213,8 @@ func (l *Loader) judge(doc *data.Document) error {
 	return schema.Judge(doc, defs.LookupPath(cue.ParsePath("#Config")), l.allowed)
 }
 
-// With returns the configuration for a model: values that were not set default to the
-// model's own defaults, and the accounting defaults to that of the architecture.
+// With returns the configuration for a model. For values that were not set, it uses the
+// model's own defaults. For the accounting, it uses the architecture's default.
 func (c *Config) With(arch *schema.Architecture, defaults map[string]data.Fact) *Config {
 	out := &Config{File: c.File, Values: maps.Clone(c.Values), Axes: c.Axes, Knobs: c.Knobs, Launch: c.Launch}
 	for name, v := range defaults {
@@ -269,12 +269,12 @@ func (l *Loader) readDocument(file string) (*data.Document, error) {
 	return data.Flat(file, root)
 }
 
-// cueSuffixes are the number suffixes of CUE, which differ from those of the
-// units: in CUE, 1K is 1000.
+// cueSuffixes are CUE's number suffixes. Their meanings differ from those of unit suffixes:
+// in CUE, 1K is 1000.
 const cueSuffixes = "KMGTP"
 
-// parse reads the text of an override: a number if the field is numeric and the
-// text looks like a number, otherwise a string.
+// parse parses the text of an override. The result is a number if the field is numeric and
+// the text looks like a number, or else a string.
 func (l *Loader) parse(f *schema.Field, text string) data.Value {
 	plain := data.From(formula.Text(text))
 	if f == nil {
@@ -299,9 +299,9 @@ func (l *Loader) parse(f *schema.Field, text string) data.Value {
 	return plain
 }
 
-// readTexts converts numbers with a unit suffix, and words written in another case. It
-// removes invalid numbers for which it returns a more specific error than the check
-// against the schema would.
+// readTexts converts numbers with a unit suffix, and words in a different case. It removes
+// invalid numbers for which it returns a more specific error than the check against the
+// schema would.
 func (l *Loader) readTexts(d *data.Document) error {
 	var errs diag.List
 	kept := d.Leaves[:0]
@@ -346,7 +346,7 @@ func (l *Loader) readUnit(f *schema.Field, leaf *data.Leaf) *diag.Diag {
 	return nil
 }
 
-// spell replaces a text with the known word of the field that it matches, if any.
+// spell replaces a text with the field's known word that matches it, if there is one.
 func spell(f *schema.Field, v *data.Value) {
 	if v.Kind == data.Text {
 		v.Text = schema.Spelling(v.Text, f.Known())
@@ -397,8 +397,8 @@ func (l *Loader) fieldPaths() []string {
 	return paths
 }
 
-// dropEmptySections removes sections without a value; in YAML, `runtime:` by
-// itself creates one.
+// dropEmptySections removes sections that have no value. In YAML, `runtime:` by itself
+// creates one.
 func dropEmptySections(d *data.Document, s *schema.Schema) {
 	kept := d.Leaves[:0]
 	for _, l := range d.Leaves {

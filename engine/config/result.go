@@ -14,8 +14,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Results validates a results file, which has one JSON object per line, against the
-// schema. It holds only one line in memory at a time.
+// Results validates a results file, which has one JSON object per line, against the schema.
+// Only one line is in memory at a time.
 func (l *Loader) Results(name string) error {
 	f, err := input.Open(name, l.Watch)
 	if err != nil {
@@ -58,7 +58,7 @@ func (l *Loader) resultShape() (*schema.Type, error) {
 	}
 	s, err := schema.ShapeOf(defs.LookupPath(cue.ParsePath("#Result")))
 	if err != nil {
-		return nil, fmt.Errorf("the schema of results: %w", err)
+		return nil, fmt.Errorf("cannot read the schema of results: %w", err)
 	}
 	return &s, nil
 }
@@ -82,7 +82,7 @@ type step struct {
 	index int
 }
 
-// full reports whether further problems are counted but not shown.
+// full reports whether further problems are only counted, not shown.
 func (c *checker) full() bool { return len(c.problems) == diag.MaxShown }
 
 // add records a problem in the current line.
@@ -119,7 +119,7 @@ func (c *checker) check(s *schema.Type, line []byte) {
 	}
 	switch why := c.in.End(); {
 	case why != "":
-		c.problems, c.count = c.problems[:shown], count // they follow from the syntax error
+		c.problems, c.count = c.problems[:shown], count // these problems follow from the syntax error
 		c.add("", "this line is not JSON: %s", why)
 	case !isObject:
 		c.add("", "this line is not a JSON object")
@@ -150,7 +150,7 @@ func (c *checker) wrong(name, hint, format string, args ...any) {
 	c.add(hint, "%s%s: %s", where, data.Shorten(name), fmt.Sprintf(format, args...))
 }
 
-// value checks the value that comes next.
+// value checks the next value.
 func (c *checker) value(s *schema.Type) {
 	begin := c.in.Next()
 	switch {
@@ -168,7 +168,7 @@ func (c *checker) value(s *schema.Type) {
 	default:
 		text := c.in.Skip()
 		if c.in.Err() != "" {
-			return // check reports it for the whole line
+			return // check reports the error for the whole line
 		}
 		if s.TakesJSON(text) {
 			return
@@ -221,7 +221,7 @@ const (
 	maxNames = 10_000 // maximum number of names remembered to find duplicates
 )
 
-// again records a name of an object, and reports whether the object already had it.
+// again records a name in an object, and reports whether the object already contained it.
 func (c *checker) again(name []byte, object int) bool {
 	if had := c.names[string(name)]; had != nil {
 		was := *had

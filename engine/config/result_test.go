@@ -20,7 +20,7 @@ import (
 	"kvbench/models"
 )
 
-// aResult has every field that a result can have.
+// aResult contains every field that a result can have.
 const aResult = `{"kvbench":"v1","commit":"0123abc+dirty","role":"initiator","hash":"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",` +
 	`"point":"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef","repeat":1,"status":"ok","reasons":["a"],"notes":["b"],` +
 	`"model":{"name":"M","file":"m.yaml","architecture":"m","params":{"layers":3,"types":["x",{"y":null}]}},` +
@@ -32,8 +32,7 @@ const aResult = `{"kvbench":"v1","commit":"0123abc+dirty","role":"initiator","ha
 	`"processes":[{"command":["a"],"environment":{"A":"b"},"exit_code":null,"signal":"s","error":"e","stopped":true,"stderr":""}],` +
 	`"rows":[{"gb":16.9,"us":"inf"}],"warnings":["w"],"files":["f"],"output":"o"}`
 
-// TestResultsAsCUE checks that changed results are validated with the same outcome as
-// in CUE.
+// TestResultsAsCUE checks that validating modified results has the same outcome as in CUE.
 func TestResultsAsCUE(t *testing.T) {
 	d, l := loader(t)
 	text, err := schemagen.CUE(model.NewLoader(d, cueschema.Files, models.Files), "results", nil)
@@ -51,7 +50,8 @@ func TestResultsAsCUE(t *testing.T) {
 	if err := json.Unmarshal([]byte(aResult), &whole); err != nil {
 		t.Fatal(err)
 	}
-	// change calls set with other values for each place, and drop.
+	// change calls set with other values for each place in a value, and calls drop to remove
+	// the place.
 	other := []string{"null", "true", "7", "-1", "1.5", "1.0", "1e2", "9223372036854775808", `""`, `"ok"`, `"nan"`, `"2026-01-01T00:00:00Z"`, "[]", "[1]", `["x"]`, "{}", `{"x":1}`, `{"value":1,"origin":"x"}`}
 	var change func(v any, set func(any))
 	change = func(v any, set func(any)) {
@@ -135,7 +135,7 @@ func TestResultsWrong(t *testing.T) {
 		with(`"output":"o"`, `"output":[`+strings.Repeat("o", 99)+`]`):   `this line is not JSON: expected a value`,
 		with(`"output":"o"`, `"output":[`+strings.Repeat("7,", 99)+`7]`): `output: a list is not allowed: expected a string`,
 		with(`"output":"o"`, "\"output\":\"\xff\""):                      `this line is not UTF-8 text`,
-		with(`"layers":3`, `"layers":`+strings.Repeat("[", 1<<20)):       `this line is not JSON: it is nested too deeply`,
+		with(`"layers":3`, `"layers":`+strings.Repeat("[", 1<<20)):       `this line is not JSON: values are nested too deeply`,
 		strings.Repeat(" ", 5<<20) + aResult:                             `this line is longer than 4 MiB; the rest is not checked`,
 		"7":                                                              `this line is not a JSON object`,
 	} {
@@ -154,14 +154,15 @@ func TestResultsWrong(t *testing.T) {
 	}
 }
 
-// TestResultsHostile checks that files with one line of 3 MB, or with many bad lines,
-// are handled quickly and with few messages: within a second on a quiet machine.
+// TestResultsHostile checks that files with a line of 3 MB, or with many bad lines, are
+// handled quickly and with few messages. Each file takes less than a second on a quiet
+// machine.
 func TestResultsHostile(t *testing.T) {
 	for name, test := range map[string]struct{ text, last string }{
 		"rows":    {`{"rows":[` + strings.Repeat(`{"a":"x"},`, 300_000) + `{}]}` + "\n", "and 299993 more"}, // 300,000 rows and 13 fields, less 20
 		"names":   {"{" + strings.Repeat(`"a":1,`, 500_000) + `"a":1}` + "\n", "and 499995 more"},           // 500,001 names and 14 fields, less 20
 		"lines":   {strings.Repeat("{}\n", 60_000), "and 839980 more"},                                      // 14 fields of each, less 20
-		"nested":  {strings.Repeat(`{"a":`, 600_000) + "\n", "this line is not JSON: it is nested too deeply"},
+		"nested":  {strings.Repeat(`{"a":`, 600_000) + "\n", "this line is not JSON: values are nested too deeply"},
 		"text":    {strings.Repeat("not a result\n", 60_000), "and 59980 more"},
 		"futile":  {strings.Repeat("not a result\n", 6_000_000), "no results up to this line; the rest is not checked"},
 		"good":    {strings.Repeat(aResult+"\n", 1000) + "x\n", "this line is not JSON: expected a value"},
@@ -188,8 +189,7 @@ func TestResultsHostile(t *testing.T) {
 	}
 }
 
-// FuzzResults checks that lines with any content are checked without a panic and with
-// few messages.
+// FuzzResults checks that no line causes a panic or many messages.
 func FuzzResults(f *testing.F) {
 	f.Add([]byte(aResult + "\n"))
 	f.Add([]byte("{}\n[]\n7\n\n{\"rows\":[{}],\"host\":null}\n{"))

@@ -12,14 +12,14 @@ import (
 	"kvbench/engine/diag"
 )
 
-// Limits on what a file may contain. Real models and configurations have a few
-// dozen values, and Hugging Face configurations up to about ten thousand; none
-// is nested more than ten levels deep. The limits keep parsing and validation
-// fast for any file.
+// Limits on what a file may contain. Real models and configurations have a few dozen
+// values, and Hugging Face configurations have up to about ten thousand. No real file is
+// nested more than ten levels deep. The limits keep parsing and validation fast for any
+// file.
 const (
 	maxDepth   = 100     // levels of mappings and lists
 	maxPath    = 1000    // bytes of the names that lead to a value
-	maxTokens  = 300_000 // of a CUE file
+	maxTokens  = 300_000 // size of a CUE file in bytes
 	maxFaults  = 100     // characters that are not valid in CUE
 	maxChain   = 1000    // consecutive operators, dots and colons in a CUE file
 	maxString  = 10_000  // bytes of a string or a number in CUE
@@ -31,8 +31,8 @@ const (
 // mapping.
 type limits struct{ values, list, mapping int }
 
-// CUE takes quadratic time for long lists and large mappings. Mappings in data
-// files may be larger, because only their known keys are passed to CUE.
+// CUE needs quadratic time for long lists and large mappings. Mappings in data files may be
+// larger, because only their known keys are passed to CUE.
 var (
 	cueLimits  = limits{100_000, 10_000, 10_000}
 	dataLimits = limits{100_000, 10_000, 100_000}
@@ -56,8 +56,8 @@ func unexpected(file string, p any) *diag.Diag {
 // breaks.
 var breaks = map[rune]string{'\u0085': "next line", '\u2028': "line separator", '\u2029': "paragraph separator"}
 
-// checkBreaks rejects line breaks that an editor does not show as such, because
-// the parser would read something other than what a person sees.
+// checkBreaks rejects line breaks that editors do not show as line breaks, because the
+// parser would read something different from what a person sees.
 func checkBreaks(name string, data []byte) error {
 	for i := 0; i < len(data); i++ {
 		if c := data[i]; c != 0xc2 && c != 0xe2 {
@@ -174,9 +174,9 @@ func checkTree(name string, root ast.Expr, most limits) error {
 	return check(root, 0, 0)
 }
 
-// checkCUEText rejects CUE text that would overflow the stack of the parser, or
-// of functions that walk the syntax tree: both recurse at brackets, and at the colons,
-// dots and operators between two commas.
+// checkCUEText rejects CUE text that would overflow the stack of the parser or of functions
+// that walk the syntax tree. Both recurse at brackets, and at the colons, dots and
+// operators between two commas.
 func checkCUEText(name string, data []byte) error {
 	file := token.NewFile(name, 0, len(data))
 	var s scanner.Scanner

@@ -19,8 +19,7 @@ import (
 	"kvbench/engine/input"
 )
 
-// The import path of the schema in architecture files, and the folder that it
-// refers to in the CUE module.
+// The import path of the schema in architecture files, and its parts.
 const (
 	modulePath   = "kvbench.internal"
 	SchemaFolder = "cue"
@@ -31,17 +30,22 @@ const (
 	schemaImport  = SchemaPath + ":" + schemaPackage
 )
 
-// Reader evaluates CUE files. It resolves imports only in Schema: nothing is
-// read from disk or the network.
+// Reader evaluates CUE files. It resolves imports only in Schema, and reads nothing from
+// disk or the network.
 type Reader struct {
 	Schema fs.FS
-	Mode   parser.Option // with comments if documentation is needed
-	ctx    *cue.Context
+	Mode   parser.Option // reads comments if documentation is needed
 	bctx   *build.Context
 
 	mu       sync.Mutex
+	ctx      *cue.Context
+	inCtx    int // how many of the user's files were evaluated in ctx
 	packages map[string]*build.Instance
 }
+
+// maxInContext is the maximum number of files that are evaluated in one context. A context
+// keeps everything that was evaluated in it, and a new one has to compile the schema again.
+const maxInContext = 32
 
 func NewReader(schema fs.FS) *Reader {
 	r := &Reader{Schema: schema, Mode: parser.AllErrors, ctx: NewContext(), packages: map[string]*build.Instance{}}
@@ -49,7 +53,8 @@ func NewReader(schema fs.FS) *Reader {
 	return r
 }
 
-// load finds an imported package of the schema, or returns nil.
+// load returns an imported package of the schema, or nil if the import is not part of the
+// schema.
 func (r *Reader) load(_ token.Pos, importPath string) *build.Instance {
 	importPath, _, _ = strings.Cut(importPath, ":")
 	folder, ok := strings.CutPrefix(importPath, SchemaPath)
@@ -114,6 +119,9 @@ func (r *Reader) Package(folder string) (cue.Value, error) {
 func (r *Reader) Eval(name string, files ...*ast.File) (cue.Value, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.inCtx += len(files); r.inCtx > maxInContext {
+		r.ctx, r.inCtx = NewContext(), len(files)
+	}
 	inst := r.bctx.NewInstance(path.Dir(name), r.load)
 	inst.ImportPath = modulePath + "/user"
 	for _, f := range files {
@@ -130,9 +138,9 @@ func (r *Reader) Eval(name string, files ...*ast.File) (cue.Value, error) {
 // attributes lists the attributes that fields of the schema may have.
 var attributes = []string{"flag", "var", "keys", "expected", "unit", "least", "late", "last", "announced", "default", "note", "needs", "words", "aka", "more", "comma"}
 
-// checkSafe rejects anything that would make a file depend on more than itself,
-// its package and the schema, and anything that takes too much memory in a
-// single step, before the watch can stop it.
+// checkSafe rejects anything that would make a file depend on more than itself, its package
+// and the schema. It also rejects anything that could use too much memory in a single step,
+// before the watch can stop it.
 func checkSafe(f *ast.File) error {
 	var errs diag.List
 	refuse := func(n ast.Node, what, hint string) {
@@ -207,8 +215,8 @@ func PosOf(p token.Pos) diag.Pos {
 	return diag.Pos{File: pos.Filename, Line: pos.Line, Col: pos.Column}
 }
 
-// FromCUE converts CUE's errors to diagnostics; errors without a position are
-// reported at the given one.
+// FromCUE converts CUE's errors to diagnostics. Errors without a position are reported at
+// the given position.
 func FromCUE(err error, at diag.Pos) error {
 	if err == nil {
 		return nil
@@ -226,7 +234,7 @@ func FromCUE(err error, at diag.Pos) error {
 			}
 		}
 		if isSchemaFile(pos.File) && at.File != "" && !isSchemaFile(at.File) {
-			pos = at // required by the schema, but missing from the user's file
+			pos = at // the schema requires the field, but the user's file lacks it
 		}
 		d := diag.Errorf(pos, format, args...)
 		if d.Msg == "" { // errors of other packages, wrapped
@@ -251,13 +259,13 @@ func FromCUE(err error, at diag.Pos) error {
 	return list.Err()
 }
 
-// types lists the types that parameters can be declared with.
+// types lists the types that parameters can have.
 var types = []string{"int64", "int", "number", "float", "string", "bool"}
 
 func isSchemaFile(name string) bool { return strings.HasPrefix(name, SchemaFolder+"/") }
 
-// TrimPath removes the path of the definition, because only the path within it
-// means something to the user.
+// TrimPath removes the path of the definition, because only the path within the definition
+// is meaningful to users.
 func TrimPath(path []string) []string {
 	for i := len(path) - 1; i >= 0; i-- {
 		if strings.HasPrefix(path[i], "#") {
@@ -287,8 +295,7 @@ func ReadCUE(name string, watch input.Watch) (*ast.File, error) {
 	return ParseCUE(name, text)
 }
 
-// Bundled reads a CUE file from a file system, to be shown under the given
-// name.
+// Bundled reads a CUE file from a file system. Messages show it under the given name.
 func (r *Reader) Bundled(files fs.FS, name, shown string) (cue.Value, error) {
 	f, err := r.parseBundled(files, name, shown)
 	if err != nil {
@@ -298,7 +305,7 @@ func (r *Reader) Bundled(files fs.FS, name, shown string) (cue.Value, error) {
 }
 
 // BundledPackage reads the CUE files at the root of a file system and evaluates them
-// together. They are shown as files of the given folder.
+// together. Messages show them as files in the given folder.
 func (r *Reader) BundledPackage(files fs.FS, shown string) ([]*ast.File, cue.Value, error) {
 	names, err := fs.Glob(files, "*.cue")
 	if err != nil {
@@ -340,9 +347,9 @@ func ParseCUE(name string, text []byte) (*ast.File, error) {
 	return f, checkSafe(f)
 }
 
-// exhaust evaluates everything in a value, including the fields that options
-// select, such as optional ones. It stops at a depth, because definitions may
-// contain themselves.
+// exhaust evaluates everything in a value, including the fields that options select, such
+// as optional ones. It stops at a certain depth, because definitions may contain
+// themselves.
 func exhaust(v cue.Value, depth int, options ...cue.Option) {
 	if depth == 0 {
 		return
@@ -366,7 +373,7 @@ func exhaust(v cue.Value, depth int, options ...cue.Option) {
 	}
 }
 
-// ValuePos returns the position of a value, as opposed to that of its field.
+// ValuePos returns the position of a value, rather than the position of its field.
 func ValuePos(v cue.Value) diag.Pos {
 	switch n := v.Source().(type) {
 	case *ast.Field:
@@ -396,7 +403,8 @@ func KeyPos(v cue.Value) diag.Pos {
 	return PosOf(v.Pos())
 }
 
-// PathOf returns the path of a value: fields by name, list items by index.
+// PathOf returns the path of a value, with the names of fields and the indexes of list
+// items.
 func PathOf(p []string) cue.Path {
 	var sels []cue.Selector
 	for _, s := range p {

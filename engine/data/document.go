@@ -16,17 +16,17 @@ type Leaf struct {
 	Path string // dotted
 	Value
 	Origin Origin
-	Key    diag.Pos // of the field's name, if it has one
+	Key    diag.Pos // the position of the field's name, if it has one
 }
 
-// Document is the content of a data file as a list of leaves, in the order of
-// the file.
+// Document is the content of a data file as a list of leaves, in the same order as in the
+// file.
 type Document struct {
 	File   string
 	Leaves []Leaf
-	// Meant lists the keys that unknown keys were most likely meant to be.
+	// Meant lists the known keys that the file's unknown keys were most likely meant to be.
 	Meant []string
-	// Sections contains the positions of the keys that contain others.
+	// Sections contains the positions of the keys that contain other keys.
 	Sections map[string]diag.Pos
 }
 
@@ -84,8 +84,8 @@ func DocumentOf(file string, v cue.Value) (*Document, error) {
 	return d, d.flattenCUE("", v, all)
 }
 
-// PartOf is like [DocumentOf], but returns only the leaves of the fields for which
-// says returns true: those that the file itself defines.
+// PartOf is like [DocumentOf], but returns only the leaves of the fields that the file
+// itself defines, for which says returns true.
 func PartOf(file string, v cue.Value, says func(name string) bool) (*Document, error) {
 	d := &Document{File: file, Sections: map[string]diag.Pos{}}
 	return d, d.flattenCUE("", v, says)
@@ -116,14 +116,14 @@ func (d *Document) flattenCUE(prefix string, v cue.Value, says func(name string)
 		}
 		expr, _ := value.Syntax(cue.Final(), cue.Concrete(true)).(ast.Expr)
 		if lit, ok := SourceExpr(value).(*ast.BasicLit); ok && lit.Kind == token.INT {
-			expr = lit // with its suffix, if it has one
+			expr = lit // the number with its suffix, if it has one
 		}
 		d.Leaves = append(d.Leaves, Leaf{path, Of(d.File, expr), Origin{Kind: FromFile, Pos: pos}, key})
 	}
 	return nil
 }
 
-// placeIn attributes a position in the schema, or in no file, to the document's
+// placeIn replaces a position in the schema, or one without a file, with the document's
 // file. It returns positions in other files of the package unchanged.
 func (d *Document) placeIn(pos diag.Pos) diag.Pos {
 	if pos.File == "" || isSchemaFile(pos.File) {
@@ -162,7 +162,7 @@ func (d *Document) Leaf(path string) *Leaf {
 	return nil
 }
 
-// Expr returns the struct made of the leaves, for CUE to validate.
+// Expr returns a struct that contains the leaves, for CUE to validate.
 func (d *Document) Expr() *ast.StructLit {
 	root := &ast.StructLit{}
 	structs := map[string]*ast.StructLit{"": root}
@@ -190,8 +190,8 @@ func (d *Document) Expr() *ast.StructLit {
 	return root
 }
 
-// Label returns the field's name for use in a message, or "" if the name of the
-// origin already identifies the field.
+// Label returns the field's name, for use in a message, or "" if the origin's name already
+// identifies the field.
 func (l *Leaf) Label() string {
 	if l.Origin.Kind == FromFile || l.Origin.Kind == FromModel {
 		return l.Path + ": "

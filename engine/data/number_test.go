@@ -9,8 +9,8 @@ import (
 	"kvbench/engine/diag"
 )
 
-// TestPlainNumber checks that numbers that have only digits are as CUE's parser finds them,
-// and that other texts are left to it.
+// TestPlainNumber checks that plainNumber agrees with CUE's parser on numbers that consist
+// only of digits, and rejects other texts.
 func TestPlainNumber(t *testing.T) {
 	for _, text := range []string{"0", "7", "8192", "123456789012345678"} {
 		expr, err := parser.ParseExpr("", text)

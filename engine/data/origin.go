@@ -5,16 +5,16 @@ import (
 	"kvbench/engine/formula"
 )
 
-// Source is a kind of place where a value can be set.
+// Source is a kind of place where values can be set.
 type Source uint8
 
 // The sources, from lowest to highest precedence.
 const (
-	FromDefault Source = iota // a default of the schema
-	FromEngine                // what the engine does by default
-	FromModel                 // a default of the model
+	FromDefault Source = iota // the schema's default
+	FromEngine                // the engine's default
+	FromModel                 // the model's default
 	FromFile                  // the user's file
-	FromCommand               // set by a command's preset
+	FromCommand               // a command's preset
 	FromPrefs                 // kvbench's own configuration file
 	FromEnv                   // an environment variable
 	FromFlag                  // the command line
@@ -23,8 +23,8 @@ const (
 // Origin describes where a value was set.
 type Origin struct {
 	Kind Source
-	Pos  diag.Pos // of a default or in a file
-	Name string   // of the flag, variable, command or engine
+	Pos  diag.Pos // the position of a default, or of the value in a file
+	Name string   // the name of the flag, variable, command or engine
 }
 
 // String returns the origin in a form that users recognize: file:line:col,
@@ -45,8 +45,8 @@ func (o Origin) String() string {
 	return o.Pos.String()
 }
 
-// Inner returns the origin of an item in a list with this origin, with the
-// item's own position if known.
+// Inner returns the origin of an item in a list that has this origin. It uses the item's
+// own position if that is known.
 func (o Origin) Inner(pos diag.Pos) Origin {
 	if pos.Line > 0 && pos.File == o.Pos.File {
 		o.Pos = pos
@@ -59,8 +59,8 @@ func (o Origin) Given() bool {
 	return o.Kind != FromDefault && o.Kind != FromEngine && o.Kind != FromModel && o.Kind != FromCommand
 }
 
-// Errorf creates an error about a value with this origin: at its position in a
-// file, or prefixed with the name of the flag or variable.
+// Errorf creates an error about a value with this origin. The error has the value's
+// position in a file, or begins with the name of the flag or variable.
 func (o Origin) Errorf(format string, args ...any) *diag.Diag {
 	d := diag.Errorf(diag.Pos{}, format, args...)
 	switch o.Kind {
@@ -81,7 +81,8 @@ type Fact struct {
 	Word string
 }
 
-// Shown returns the value as outputs show it: the word for it, if there is one.
+// Shown returns the value to show in outputs: the word for the value if there is one, or
+// else the value itself.
 func (f *Fact) Shown() formula.Value {
 	if f.Word != "" {
 		return formula.Text(f.Word)

@@ -19,7 +19,7 @@ import (
 	"kvbench/engine/input"
 )
 
-// MaxFile is the maximum size of a file. Real files have a few kilobytes.
+// MaxFile is the maximum size of a file. Real files are a few kilobytes in size.
 const MaxFile = 1 << 20
 
 // limit returns the maximum size of the named file. Hugging Face configurations
@@ -78,9 +78,9 @@ func notText(data []byte) int {
 
 func IsCUE(name string) bool { return strings.EqualFold(filepath.Ext(name), ".cue") }
 
-// Parse parses a YAML or JSON file, which must contain a mapping. A JSON file with
-// NaN or Infinity, as written by Python, is parsed with null in their place if
-// loose accepts the result; if loose is nil, it is an error.
+// Parse parses a YAML or JSON file, which must contain a mapping. Python may write NaN or
+// Infinity to JSON files. Parse reads them as null if loose accepts the result. Otherwise,
+// or if loose is nil, they are errors.
 func Parse(name string, text []byte, loose func(root *Value) bool) (*Value, error) {
 	var expr ast.Expr
 	var err error
@@ -150,8 +150,7 @@ func extractYAML(name string, data []byte) (f *ast.File, err error) {
 	return f, err
 }
 
-// twice reports names that occur more than once in a mapping, because JSON's
-// grammar allows that.
+// twice reports names that occur more than once in a mapping, which JSON's grammar allows.
 func twice(file string, root *Value) error {
 	var errs diag.List
 	more := 0
@@ -188,7 +187,7 @@ func givenTwice(pos diag.Pos, name string, first diag.Pos) *diag.Diag {
 
 func IsJSON(name string) bool { return strings.EqualFold(filepath.Ext(name), ".json") }
 
-// jsonError describes what is wrong with a JSON text, and where.
+// jsonError returns an error that says what is wrong with a JSON text, and where.
 func jsonError(name string, data []byte) error {
 	var v any
 	err := stdjson.Unmarshal(data, &v)
@@ -217,9 +216,9 @@ var jsonHints = map[string]string{
 	"unexpected end of JSON input":   "a } or ] is missing at the end",
 }
 
-// faultyLine returns the first line of a YAML text that triggers the parser's
-// message, or 0. The parser usually reports only where the enclosing mapping
-// begins.
+// faultyLine returns the number of the first line in a YAML text that triggers the parser's
+// message, or 0. It is needed because the parser usually reports only where the enclosing
+// mapping begins.
 func faultyLine(name string, data []byte, msg string) int {
 	if len(data) > maxSearch {
 		return 0

@@ -1,5 +1,5 @@
-// Package data reads data files: YAML, JSON and CUE are converted to values
-// here, once, each with its position.
+// Package data reads data files. It is the only package that converts YAML, JSON and CUE to
+// values, which include their positions.
 package data
 
 import (
@@ -35,11 +35,11 @@ const (
 // Value is a value in a file.
 type Value struct {
 	Kind Kind
-	// Text is the content of a string; for true, false and numbers, the text in
-	// the file.
+	// Text is the content of a string. For true, false and numbers, it is the text in the
+	// file.
 	Text   string
-	Items  []Value // of a list
-	Fields []Field // of a mapping, in the order of the file
+	Items  []Value // the items of a list
+	Fields []Field // the fields of a mapping, in the order of the file
 	Pos    diag.Pos
 
 	num  formula.Rat
@@ -49,7 +49,7 @@ type Value struct {
 // Field is a value in a mapping.
 type Field struct {
 	Name string
-	Key  diag.Pos // position of the name
+	Key  diag.Pos // the position of the name
 	Value
 }
 
@@ -90,8 +90,8 @@ func Of(file string, expr ast.Expr) Value {
 	return v
 }
 
-// place returns the position of a node, or only the name of the file if the node
-// does not have one.
+// place returns the position of a node, or only the name of the file if the node has no
+// position.
 func place(file string, n ast.Node) diag.Pos {
 	p := n.Pos()
 	if !p.IsValid() {
@@ -142,8 +142,8 @@ func Number(text string) (Value, bool) {
 	return v, v.isNumber()
 }
 
-// number parses a literal exactly; ok is false if it does not fit in a fraction
-// of 64-bit integers.
+// number parses a literal exactly. ok is false if the number is not a fraction of two
+// 64-bit integers.
 func number(text string) (n formula.Rat, ok bool) {
 	if n, ok := plainNumber(text); ok {
 		return n, true
@@ -171,7 +171,7 @@ func number(text string) (n formula.Rat, ok bool) {
 	return n, err == nil
 }
 
-// plainNumber parses a whole number that has only digits, as most have.
+// plainNumber parses a whole number that consists only of digits, as most numbers do.
 func plainNumber(text string) (formula.Rat, bool) {
 	if len(text) > 18 || text != "0" && strings.HasPrefix(text, "0") || strings.Trim(text, "0123456789") != "" {
 		return formula.Rat{}, false
@@ -180,7 +180,7 @@ func plainNumber(text string) (formula.Rat, bool) {
 	return formula.Int(n), err == nil
 }
 
-// From converts a value used in formulas to what a file would contain.
+// From converts a value used in formulas to the value that a file would contain.
 func From(f formula.Value) Value {
 	switch f.Kind {
 	case formula.Num:
@@ -205,8 +205,8 @@ func From(f formula.Value) Value {
 	return Value{Kind: Text, Text: f.Str}
 }
 
-// Formula returns the value for use in formulas. Lists must contain only
-// numbers or only strings; ok is false for anything that formulas cannot read.
+// Formula returns the value for use in formulas. Lists must contain only numbers or only
+// strings. ok is false for anything that formulas cannot read.
 func (v *Value) Formula() (f formula.Value, ok bool) {
 	switch v.Kind {
 	case Whole, Decimal:
@@ -293,7 +293,7 @@ func (v *Value) Member(name string) *Value {
 	return nil
 }
 
-// String returns the value as written in its file, cut to a readable length.
+// String returns the value as written in its file, shortened to a readable length.
 func (v *Value) String() string {
 	switch v.Kind {
 	case List, Mapping:
@@ -323,7 +323,7 @@ func (v *Value) Describe() string {
 	return "a single value"
 }
 
-// Shorten cuts a string to a readable length.
+// Shorten shortens a string to a readable length.
 func Shorten(s string) string {
 	if r := []rune(s); len(r) > 60 {
 		s = string(r[:60]) + "…"

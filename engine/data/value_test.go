@@ -41,7 +41,7 @@ func TestValues(t *testing.T) {
 	} {
 		for _, name := range []string{"x.json", "x.yaml"} {
 			if text == "1e9999" && name == "x.yaml" {
-				continue // a string in YAML
+				continue // YAML reads it as a string
 			}
 			root, err := Parse(name, []byte(`{"x": `+text+`}`), nil)
 			if err != nil {
@@ -103,7 +103,7 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// TestMerge checks that the last document with a path overrides the others.
+// TestMerge checks that the last document that contains a path overrides the others.
 func TestMerge(t *testing.T) {
 	layer := func(file string, kind Source, values map[string]int64) *Document {
 		d := &Document{File: file}

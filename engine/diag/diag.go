@@ -1,6 +1,6 @@
-// Package diag represents messages for users about their input: the message,
-// the place it is about, and a hint on how to fix the problem. It contains the
-// only printer for errors and warnings.
+// Package diag represents messages to users about their input: the message, the place that
+// it is about, and hints on how to fix the problem. It contains the only printer for errors
+// and warnings.
 package diag
 
 import (
@@ -20,7 +20,7 @@ import (
 	"unicode/utf8"
 )
 
-// Pos is a position in a file. Line and Col count from 1, Col in characters; a
+// Pos is a position in a file. Line and Col are counted from 1, and Col is in characters. A
 // zero Line means the whole file.
 type Pos struct {
 	File      string
@@ -30,7 +30,7 @@ type Pos struct {
 // IsZero reports whether the position is empty.
 func (p Pos) IsZero() bool { return p == Pos{} }
 
-// String returns file:line:col, as far as known.
+// String returns file:line:col, without the parts that are not known.
 func (p Pos) String() string {
 	s := Printable(p.File)
 	if p.Line > 0 {
@@ -42,7 +42,7 @@ func (p Pos) String() string {
 	return s
 }
 
-// MarshalText returns file:line:col, including unknown parts.
+// MarshalText returns file:line:col, even if some parts are not known.
 func (p Pos) MarshalText() ([]byte, error) {
 	return fmt.Appendf(nil, "%s:%d:%d", p.File, p.Line, p.Col), nil
 }
@@ -50,7 +50,7 @@ func (p Pos) MarshalText() ([]byte, error) {
 // UnmarshalText is the inverse of [Pos.MarshalText].
 func (p *Pos) UnmarshalText(text []byte) error { return p.Parse(string(text)) }
 
-// Parse is like UnmarshalText, but takes a string.
+// Parse is like UnmarshalText, but accepts a string.
 func (p *Pos) Parse(text string) error {
 	rest := text
 	for _, part := range []*int{&p.Col, &p.Line} {
@@ -81,8 +81,8 @@ const (
 // String returns the severity in lower case.
 func (s Severity) String() string { return [...]string{"error", "warning", "note"}[s] }
 
-// Code identifies a kind of problem, for programs that need to tell problems
-// apart without reading messages.
+// Code identifies a kind of problem, for programs that need to distinguish problems without
+// parsing messages.
 type Code string
 
 // The codes. Not every diagnostic has one.
@@ -115,14 +115,14 @@ type Diag struct {
 	Msg     string
 	// Hints describe how to fix the problem.
 	Hints []string
-	// Source is the line of text that the message is about, and Caret the column
-	// in it, counted in characters from 1. Both are optional.
+	// Source is the line of text that the message is about, and Caret is the column in that
+	// line, counted in characters from 1. Both are optional.
 	Source string
 	Caret  int
 	// Usage marks an error in the command line itself.
 	Usage bool
 
-	format string // of Msg, with its arguments
+	format string // the arguments of Msg
 	args   []any
 	more   int // number of further problems, for [More]
 }
@@ -147,7 +147,7 @@ func newDiag(severity Severity, pos Pos, format string, args []any) *Diag {
 	return &Diag{Severity: severity, Pos: pos, Msg: fmt.Sprintf(format, args...), format: format, args: args}
 }
 
-// Errorf creates an error about a position.
+// Errorf creates an error with a position.
 func Errorf(pos Pos, format string, args ...any) *Diag { return newDiag(Error, pos, format, args) }
 
 // Usagef creates an error about the command line.
@@ -157,13 +157,13 @@ func Usagef(format string, args ...any) *Diag {
 	return d
 }
 
-// Warnf creates a warning about a position.
+// Warnf creates a warning with a position.
 func Warnf(pos Pos, format string, args ...any) *Diag { return newDiag(Warning, pos, format, args) }
 
-// Notef creates a note about a position.
+// Notef creates a note with a position.
 func Notef(pos Pos, format string, args ...any) *Diag { return newDiag(Note, pos, format, args) }
 
-// About sets the code and the name of d, and returns d.
+// About sets d's code and name, and returns d.
 func (d *Diag) About(code Code, name string) *Diag {
 	d.Code, d.Name = code, name
 	return d
@@ -203,8 +203,8 @@ func Kind(err error) string {
 	return string(kind)
 }
 
-// said returns the message without its numbers or, if there is a code, only
-// what all messages of that kind have in common.
+// said returns the message in the form used in keys: without its numbers or, if there is a
+// code, only the part that all messages of that kind have in common.
 func (d *Diag) said() string {
 	switch {
 	case d.format == "":
@@ -235,8 +235,8 @@ func (l List) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Add appends the diagnostics in err: a [Diag], a [List], or any other error as
-// a message without a position. If err is nil, it does nothing.
+// Add appends the diagnostics in err, which may be a [Diag] or a [List]. It appends any
+// other error as a message without a position. If err is nil, it does nothing.
 func (l *List) Add(err error) { *l = append(*l, All(err)...) }
 
 // Err returns the list as an error, or nil if it is empty.
@@ -250,8 +250,8 @@ func (l List) Err() error {
 // Distinct returns the list without duplicates.
 func (l List) Distinct() List { return l.Unsaid(map[string]bool{}) }
 
-// Unsaid returns the diagnostics that are not in said with the same hints, and
-// adds them to it.
+// Unsaid returns the diagnostics in l that are not in said, and adds them to said.
+// Diagnostics with different hints are different.
 func (l List) Unsaid(said map[string]bool) List {
 	var rest List
 	for _, d := range l {
@@ -267,7 +267,7 @@ func (l List) Unsaid(said map[string]bool) List {
 // MaxShown is the maximum number of problems shown per file.
 const MaxShown = 20
 
-// More represents n further problems in a file; it returns nil if n is 0.
+// More returns a diagnostic that represents n further problems in a file, or nil if n is 0.
 func More(file string, n int) error {
 	if n <= 0 {
 		return nil
@@ -318,7 +318,7 @@ func All(err error) []*Diag {
 	return []*Diag{{Msg: err.Error()}}
 }
 
-// Cause returns the reason for an error from the system, without the operation
+// Cause returns the reason for an error from the operating system, without the operation
 // and the path or command, which messages already include.
 func Cause(err error) error {
 	if e, ok := errors.AsType[*exec.Error](err); ok {
@@ -338,14 +338,14 @@ type Printer struct {
 	W io.Writer
 	// Program is printed before messages that have no position.
 	Program string
-	// Dir is the folder to which file names below it are made relative.
+	// Dir is a folder. The names of files inside it are printed relative to it.
 	Dir string
 	// Color enables terminal colors for warnings and carets.
 	Color bool
 }
 
-// Print prints the diagnostics in err, limited as by [Shown]; identical
-// messages are printed only once.
+// Print prints the diagnostics in err that [Shown] selects. It prints identical messages
+// only once.
 func (p *Printer) Print(err error) {
 	seen := map[string]bool{}
 	for _, d := range Shown(All(err)) {
@@ -385,11 +385,11 @@ func (p *Printer) format(d *Diag) string {
 	return b.String()
 }
 
-// maxText is the maximum number of bytes shown from one line of a message:
-// parsers quote what they read, which may be long.
+// maxText is the maximum number of bytes to show from one line of a message. Lines may be
+// long, because parsers quote what they read.
 const maxText = 4000
 
-// Short cuts out the middle of a string that is too long to read.
+// Short removes the middle of a string that is too long to read.
 func Short(s string) string {
 	if len(s) <= maxText {
 		return s
@@ -417,7 +417,7 @@ func caretPad(line string, caret int) string {
 	return pad + strings.Repeat(" ", max(0, caret-1-utf8.RuneCountInString(line)))
 }
 
-// Rel returns file relative to dir if it is inside dir, otherwise file itself.
+// Rel returns file relative to dir if it is inside dir, or else file itself.
 func Rel(dir, file string) string {
 	if dir == "" || !filepath.IsAbs(file) {
 		return file
@@ -429,15 +429,15 @@ func Rel(dir, file string) string {
 	return rel
 }
 
-// Printable returns s as one line of text that is safe to print in a terminal
-// or a CI log. Characters that would move the cursor, start a new line, hide,
-// or reverse the order of other characters are written as Go escapes; tabs are
-// kept. Commands that GitHub's and Azure's runners would execute are escaped as
-// well: a :: at the beginning, and ##[ or ##word[ anywhere.
+// Printable returns s as one line of text that is safe to print in a terminal or a CI log.
+// It writes characters that are invisible, or that would move the cursor, start a new line,
+// or reverse the order of other characters, as Go escapes, except for tabs. It also escapes
+// commands that GitHub and Azure runners would execute: a :: at the beginning, and ##[ or
+// ##word[ anywhere.
 func Printable(s string) string { return printable(s, -1) }
 
-// printable is like [Printable] for the first n characters of s, or all of s if
-// n is negative. The characters after them still affect the result.
+// printable is like [Printable], but returns only the first n characters of s, or all of
+// them if n is negative. The characters after the first n can still affect the result.
 func printable(s string, n int) string {
 	if n < 0 && isClean(s) {
 		return s
@@ -464,16 +464,19 @@ func printable(s string, n int) string {
 }
 
 func isClean(s string) bool {
-	for _, r := range s {
-		if r == utf8.RuneError || IsHidden(r) {
-			return false
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] >= 0x7f { // not in most strings
+			if strings.ContainsFunc(s[i:], func(r rune) bool { return r == utf8.RuneError || IsHidden(r) }) {
+				return false
+			}
+			break
 		}
 	}
 	return !strings.Contains(s, "::") && !strings.Contains(s, "##")
 }
 
-// IsHidden reports whether a character is not visible as itself: control
-// characters, formatting characters (bidirectional marks, joiners, tags), and
+// IsHidden reports whether a character is not visible as itself. This is the case for
+// control characters, formatting characters (bidirectional marks, joiners, tags), and
 // Unicode line separators.
 func IsHidden(r rune) bool {
 	if r < 0x7f {
@@ -482,9 +485,8 @@ func IsHidden(r rune) bool {
 	return r < 0xa0 || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Cf, r)
 }
 
-// Escaped returns JSON or CUE text in which characters of strings that
-// [Printable] would escape are written as \u escapes, so that its value does
-// not change.
+// Escaped returns JSON or CUE text in which characters in strings that [Printable] would
+// escape are written as \u escapes, so the text's value does not change.
 func Escaped(text []byte) []byte {
 	hidden := func(r rune) bool { return r != '\n' && IsHidden(r) }
 	if !bytes.ContainsFunc(text, hidden) && !bytes.Contains(text, []byte("##")) {

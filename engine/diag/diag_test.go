@@ -23,8 +23,8 @@ func TestPrint(t *testing.T) {
 	}
 }
 
-// TestPrintable checks that no printed text moves a terminal's cursor, is hidden,
-// reverses other text or runs as a command of a CI runner.
+// TestPrintable checks that no printed text moves a terminal's cursor, is hidden, reverses
+// other text, or is executed by a CI runner.
 func TestPrintable(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain é 中 \t::x":                "plain é 中 \t::x",
@@ -65,7 +65,7 @@ func TestEscaped(t *testing.T) {
 	}
 }
 
-// TestCaret checks that the caret is below its character even if other characters are
+// TestCaret checks that the caret is below the right character even if other characters are
 // escaped.
 func TestCaret(t *testing.T) {
 	var b strings.Builder
@@ -118,7 +118,7 @@ func TestPosText(t *testing.T) {
 	}
 }
 
-// TestKind checks that numbers and positions do not affect the kind of an error, but
+// TestKind checks that numbers and positions do not affect the kind of an error, but that
 // words do, even if they differ only in digits.
 func TestKind(t *testing.T) {
 	at := diag.Pos{File: "f1", Line: 2}
@@ -148,7 +148,7 @@ func TestKind(t *testing.T) {
 	}
 }
 
-// TestSuggest checks that only a word similar to another gets a hint.
+// TestSuggest checks that only a word that is similar to a known word gets a hint.
 func TestSuggest(t *testing.T) {
 	d := diag.Errorf(diag.Pos{}, "no %s", "pagesize").About(diag.Unknown, "pagesize")
 	if d.Suggest("something", []string{"page_size"}) || !d.Suggest("pagesize", []string{"isl", "page_size"}) {

@@ -2,10 +2,11 @@ package diag
 
 import "strings"
 
-// Nearest returns the known word that a misspelled word most likely means, or
-// "" if none is close: a word that differs in a few letters, or else one that
-// contains all of its parts between '_', or consists of some of them. It
-// ignores case and the difference between '-' and '_'.
+// Nearest returns the known word that a misspelled word was most likely meant to be, or ""
+// if no known word is close. It prefers a known word that differs in only a few letters.
+// Otherwise, comparing parts separated by '_', it looks for a known word that contains all
+// parts of the misspelled word, or that consists of some of them. It ignores case and the
+// difference between '-' and '_'.
 func Nearest(word string, known []string) string {
 	norm := func(s string) string { return strings.ReplaceAll(strings.ToLower(s), "-", "_") }
 	w := norm(word)
@@ -26,7 +27,8 @@ func Nearest(word string, known []string) string {
 	return best
 }
 
-// partOf reports whether the parts of a occur next to each other in b.
+// partOf reports whether the parts of a occur in b, next to each other and in the same
+// order.
 func partOf(a, b string) bool { return strings.Contains("_"+b+"_", "_"+a+"_") }
 
 // DidYouMean returns `did you mean "x"?` for the nearest known word, or "".
@@ -37,9 +39,9 @@ func DidYouMean(word string, known []string) string {
 	return ""
 }
 
-// distance is the Damerau-Levenshtein distance: insertions, deletions,
-// substitutions and swaps of neighbors. Long words are truncated, because
-// nobody misspells hundreds of characters.
+// distance returns the Damerau-Levenshtein distance: the number of insertions, deletions,
+// substitutions and swaps of neighboring letters. It truncates long words, because nobody
+// misspells hundreds of characters.
 func distance(a, b string) int {
 	ra, rb := []rune(a), []rune(b)
 	ra, rb = ra[:min(len(ra), 64)], rb[:min(len(rb), 64)]

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Bytes formats a size with a unit that is a power of 1024 and at most two
-// decimals, rounded half to even: 1.12 MiB for 1179648, 72.0 KiB for 73728.
+// Bytes formats a size with a unit that is a power of 1024 and at most two decimals,
+// rounding half to even. The result is 1.12 MiB for 1179648, and 72.0 KiB for 73728.
 func Bytes(n int64) string {
 	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
 	power := 0
@@ -27,8 +27,8 @@ func Bytes(n int64) string {
 	return strings.TrimSuffix(text, "0") + " " + units[power]
 }
 
-// Duration formats a number of microseconds as milliseconds or seconds with
-// three digits; it returns "" if it is less than a millisecond.
+// Duration formats a number of microseconds as milliseconds or seconds with three digits.
+// It returns "" for less than a millisecond.
 func Duration(us int64) string {
 	n, unit := float64(us)/1e3, "ms"
 	switch {

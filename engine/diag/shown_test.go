@@ -8,8 +8,8 @@ import (
 	"kvbench/engine/diag"
 )
 
-// TestShown checks that twenty problems are shown for each file and the others are
-// counted, no matter how often the list is reduced.
+// TestShown checks that twenty problems are shown for each file and the others are counted,
+// even if the list is reduced repeatedly.
 func TestShown(t *testing.T) {
 	var list diag.List
 	for i := range 30 {

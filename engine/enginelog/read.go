@@ -1,6 +1,6 @@
-// Package enginelog reads the log of a serving engine and compares its numbers about the
-// KV cache with a plan. The schema describes the lines that engines log and how to compute
-// their numbers from a plan: see [schema.Logs].
+// Package enginelog reads the log of a serving engine and compares the log's numbers about
+// the KV cache with a plan. The schema describes the lines that engines log, and how to
+// compute the numbers in them from a plan; see [schema.Logs].
 package enginelog
 
 import (
@@ -26,8 +26,8 @@ const maxLine = 64 << 10
 type Reader struct {
 	schema *schema.Schema
 	lines  []*line
-	logs   map[string]*Log // by engine; "" is for lines that several engines log
-	text   bool            // whether any line has no zero bytes
+	logs   map[string]*Log // keyed by engine; "" is for lines that several engines log
+	text   bool            // whether there was a line without zero bytes
 	first  string          // the name of the first log
 }
 
@@ -36,30 +36,30 @@ type Log struct {
 	Engine string
 	// At is the position of the first line that belongs to the engine.
 	At diag.Pos
-	// Values contains the numbers found, by name without a prefix. It includes numeric
+	// Values contains the numbers found, keyed by name without a prefix. They include numeric
 	// configuration fields.
 	Values map[string]*Found
-	// Fields contains the configuration fields found, by their names in formulas.
+	// Fields contains the configuration fields found, keyed by their names in formulas.
 	Fields map[string]*Found
 	// Notes reports unknown values, and values that differ between lines.
 	Notes diag.List
 
-	implied map[string]*Found // fields set by the presence of a line
-	// rows has the numbers of each line, by name, for values that are checked
-	// in every line
+	implied map[string]*Found // fields that the presence of a line sets
+	// the numbers of each line, keyed by name, for values that are checked in every line
 	rows  map[string][]map[string]*Found
 	kinds int // number of kinds of lines found
 }
 
 // Found is a value found in a log.
 type Found struct {
-	Text string // as logged; for a field, kvbench's name for the value
+	Text string // the text in the log; for a field, kvbench's name for the value
 	At   diag.Pos
 	// Num is the value of a number, and Off its maximum rounding error.
 	Num, Off formula.Rat
-	// Sum is the sum of the values of different lines.
+	// Sum is the sum of the values in different lines.
 	Sum formula.Rat
-	// Implied reports whether the presence of a line set the field, not its text.
+	// Implied reports whether the field was set by the presence of a line rather than by the
+	// line's text.
 	Implied bool
 
 	noted bool
@@ -70,11 +70,11 @@ type line struct {
 	*schema.LogLine
 	has     []byte
 	pattern *regexp.Regexp
-	seen    map[string]bool // the lines found, by the text of their groups
+	seen    map[string]bool // the lines found, keyed by the text of their groups
 }
 
-// For each kind of line, at most maxSeen different lines are read. Lines whose values are
-// longer than maxKey bytes are skipped.
+// At most maxSeen different lines of each kind are read. Lines whose values are longer than
+// maxKey bytes are skipped.
 const (
 	maxSeen = 1000
 	maxKey  = 256
@@ -94,7 +94,7 @@ func NewReader(s *schema.Schema) (*Reader, error) {
 	return r, nil
 }
 
-// Read reads a log. Messages refer to it by name.
+// Read reads a log. Messages use name for it.
 func (r *Reader) Read(name string, log io.Reader) error {
 	if r.first == "" {
 		r.first = name
@@ -140,7 +140,7 @@ func (r *Reader) read(text []byte, at diag.Pos) {
 	}
 }
 
-// groups returns the text of each group in a match, by group name.
+// groups returns the text of each group in a match, keyed by group name.
 func (l *line) groups(found [][]byte) map[string]string {
 	texts := map[string]string{}
 	for i, name := range l.pattern.SubexpNames() {
@@ -154,7 +154,7 @@ func (l *line) groups(found [][]byte) map[string]string {
 // add adds the values of a line.
 func (r *Reader) add(l *line, found [][]byte, at diag.Pos) {
 	key := string(bytes.Join(found[1:], []byte{0}))
-	if l.seen[key] || len(l.seen) == maxSeen || len(key) > maxKey { // other ranks log the same line
+	if l.seen[key] || len(l.seen) == maxSeen || len(key) > maxKey { // other ranks may have logged the same line
 		return
 	}
 	log := r.logs[l.Engine]
@@ -214,7 +214,7 @@ func (log *Log) setField(l *line, name string, f *Found) {
 		log.Fields[name] = &Found{Text: text, At: f.At}
 	case old.Text != text && !old.noted:
 		old.noted = true
-		log.Notes = append(log.Notes, diag.Notef(f.At, "%s is %s here and %s in %s: using the first one", name, text, old.Text, old.At))
+		log.Notes = append(log.Notes, diag.Notef(f.At, "%s is %s here and %s in %s: using the first value", name, text, old.Text, old.At))
 	}
 }
 
@@ -245,13 +245,13 @@ func (log *Log) setNumber(l *line, name string, f *Found, isField bool, take str
 	}
 	if !kept.noted {
 		kept.noted = true
-		log.Notes = append(log.Notes, diag.Notef(other.At, "%s is %s here and %s in %s: using the smallest of all lines", name, other.Text, kept.Text, kept.At))
+		log.Notes = append(log.Notes, diag.Notef(other.At, "%s is %s here and %s in %s: using the smallest value", name, other.Text, kept.Text, kept.At))
 	}
 	return true
 }
 
-// number returns the value of a number and its maximum rounding error: half a unit of its
-// last decimal, or of the given decimal.
+// number returns the value of a number and its maximum rounding error, which is half a unit
+// of its last decimal or of the given decimal.
 func number(text string, scale, decimals int64) (num, off formula.Rat, ok bool) {
 	whole, rest, _ := strings.Cut(strings.ReplaceAll(text, ",", ""), ".")
 	if strings.Contains(rest, ".") || len(rest) > 9 {
@@ -276,8 +276,8 @@ func number(text string, scale, decimals int64) (num, off formula.Rat, ok bool) 
 	return num, off, err1 == nil && err2 == nil && err == nil
 }
 
-// Log returns the values that were read. The engine is the one with the most kinds of
-// lines in the log.
+// Log returns the values that were read. It assumes that the log comes from the engine with
+// the most kinds of lines in it.
 func (r *Reader) Log() (*Log, error) {
 	log := &Log{}
 	for _, engine := range schema.Keys(r.logs) {
@@ -319,7 +319,7 @@ func (r *Reader) Log() (*Log, error) {
 	return log, nil
 }
 
-// unknown returns the error for logs without any known line.
+// unknown returns the error for logs that contain no known lines.
 func (r *Reader) unknown() error {
 	at := diag.Pos{File: r.first}
 	if !r.text {
@@ -343,7 +343,7 @@ func (r *Reader) unknown() error {
 	return d
 }
 
-// isValue reports whether a name refers to a value to compare rather than to a setting.
+// isValue reports whether a name belongs to a value to compare rather than to a setting.
 func (r *Reader) isValue(name string) bool {
 	_, ok := r.schema.Logs.Get().Values[name]
 	return ok

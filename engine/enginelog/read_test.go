@@ -93,8 +93,8 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// TestUnread checks that lines that are not compared according to the data are
-// not read, and that the data gives the reason.
+// TestUnread checks that lines that, according to the data, are not compared are not read,
+// and that the data contains a reason.
 func TestUnread(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -184,7 +184,7 @@ func TestBounds(t *testing.T) {
 	if log, err := read(t, s, strings.NewReader("GPU KV cache size: "+strings.Repeat("1", 1000)+" tokens\nblock_size=64\n")); err != nil || log.Values["tokens"] != nil {
 		t.Errorf("%+v, %v", log, err)
 	}
-	// If lines differ, the smallest value counts, with one note. Equal lines count once.
+	// If lines differ, the smallest value is used, with one note. Equal lines count once.
 	text = strings.Repeat("Available KV cache memory: 3.00 GiB\nAvailable KV cache memory: 2.00 GiB\n", 100)
 	log, err = read(t, s, strings.NewReader(text))
 	if v := log.Values["memory"]; err != nil || v.Num != formula.Int(2*gib) || v.Sum != formula.Int(5*gib) || v.At.Line != 2 || len(log.Notes) != 1 {
@@ -192,8 +192,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestEngineOfLog checks that the log belongs to the engine with the most kinds of lines,
-// and which release its version maps to.
+// TestEngineOfLog checks that a log belongs to the engine with the most kinds of lines, and
+// which release the logged version maps to.
 func TestEngineOfLog(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -205,7 +205,8 @@ func TestEngineOfLog(t *testing.T) {
 		{"LLM engine (v0.24.1) with config: kv_cache_dtype=auto", "VLLM", "0.24.0"},
 		{"LLM engine (v1.0.0) with config: kv_cache_dtype=auto", "VLLM", "0.26.0"},
 		{"[TensorRT-LLM][INFO] Number of tokens per block: 32.", "TRTLLM", ""},
-		// a separate line is from before 0.21, for which kvbench uses the rules of 0.22.1
+		// only releases before 0.21 log a separate line; kvbench uses the rules of 0.22.1 for
+		// them
 		{"GPU KV cache size: 5 tokens", "VLLM", "0.22.1"},
 		{"GPU KV cache size: 5 tokens, Maximum concurrency for 5 tokens per request: 1.00x", "VLLM", ""},
 		{"Stored 31 out of total 31 tokens. size: 0.0040 gb", "", ""},

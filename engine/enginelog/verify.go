@@ -15,14 +15,14 @@ import (
 
 // Result is the result of comparing a log with a plan.
 type Result struct {
-	// Plan is any one of the plans for the rank.
+	// Plan is one of the plans for the rank.
 	Plan     *plan.Plan
 	Equal    bool
 	Results  []Number
 	Findings []Finding
 }
 
-// Number is a number computed from a log and a plan.
+// Number is a number that was computed from a log and a plan.
 type Number struct {
 	Name, Label, Unit string
 	Value             formula.Rat
@@ -34,21 +34,22 @@ type Finding struct {
 	At               diag.Pos
 	Logged, Computed formula.Rat
 	Equal            bool
-	// Steps lists the values from which the number was computed, beginning with the number.
+	// Steps lists the values from which the number was computed, beginning with the number
+	// itself.
 	Steps []Step
 	// Why is the likely cause of a difference, or "".
 	Why string
 
 	check int               // the index of the check
-	row   map[string]*Found // the numbers of its line if every line is checked, or nil
+	row   map[string]*Found // the numbers in the finding's line if every line is checked, or nil
 }
 
 // Step is a value that a number was computed from.
 type Step struct {
 	Name  string
 	Value formula.Value
-	// Formula is the text of the value's formula. Values is the same text with values
-	// substituted for names. Both are empty for values from the log or the plan.
+	// Formula is the text of the value's formula. Values is the same text with the names
+	// replaced by values. Both are empty for values from the log or the plan.
 	Formula, Values string
 	// Line is the line number of a value from the log, or 0.
 	Line int
@@ -62,7 +63,7 @@ type verifier struct {
 	prog    *formula.Program
 	frame   *formula.Frame
 	reads   []string          // the names of the plan's values that formulas read
-	row     map[string]*Found // the numbers of the line that is checked, or nil
+	row     map[string]*Found // the numbers in the line that is being checked, or nil
 }
 
 // Verify compares a log with the plan for a request. To explain differences, it tries the
@@ -136,7 +137,7 @@ func (v *verifier) compile() error {
 	for name := range v.logs.Let {
 		declared[name] = true
 	}
-	// Names that do not refer to the log refer to the plan.
+	// Names that do not belong to the log belong to the plan.
 	add := func(name string, src schema.Formula, want formula.Kind) {
 		if src.IsZero() {
 			return
@@ -234,8 +235,8 @@ func (v *verifier) holds(name string) bool {
 	return err == nil && holds
 }
 
-// findings returns a finding for each name of the checks that apply. If every line with
-// the number is checked, it is the first one that differs.
+// findings returns one finding for each name among the checks that apply. If a check
+// compares every line, its finding is for the first line that differs.
 func (v *verifier) findings() []Finding {
 	var list []Finding
 	for i := range v.logs.Checks {
@@ -250,7 +251,8 @@ func (v *verifier) findings() []Finding {
 	return list
 }
 
-// first returns the first finding with a name that differs, or else the first one.
+// first returns, among the findings with a name, the first one that differs or else the
+// first one.
 func (v *verifier) first(what string) (first Finding, found bool) {
 	for _, row := range v.rows(what) {
 		v.use(row)
@@ -264,7 +266,7 @@ func (v *verifier) first(what string) (first Finding, found bool) {
 	return first, found
 }
 
-// apply returns the finding of the first check with a name that applies.
+// apply returns the finding of the first applicable check with the given name.
 func (v *verifier) apply(what string) (Finding, bool) {
 	for i := range v.logs.Checks {
 		if v.logs.Checks[i].What == what {
@@ -276,8 +278,8 @@ func (v *verifier) apply(what string) (Finding, bool) {
 	return Finding{}, false
 }
 
-// rows returns the numbers of the lines that the checks with a name compare, or one nil row
-// if they do not compare every line.
+// rows returns the numbers in the lines that the checks with the given name compare. If
+// these checks do not compare every line, it returns one nil row.
 func (v *verifier) rows(what string) []map[string]*Found {
 	for i := range v.logs.Checks {
 		if v.logs.Checks[i].What != what {
@@ -292,7 +294,7 @@ func (v *verifier) rows(what string) []map[string]*Found {
 	return []map[string]*Found{nil}
 }
 
-// use sets the values of the log to those of a line.
+// use sets the log's values to those of a line.
 func (v *verifier) use(row map[string]*Found) {
 	v.row = row
 	for name, f := range row {
@@ -301,7 +303,7 @@ func (v *verifier) use(row map[string]*Found) {
 	}
 }
 
-// value returns the value of the log that a prefixed name refers to.
+// value returns the value in the log that a name with a prefix refers to.
 func (v *verifier) value(name string) (*Found, bool) {
 	for _, prefix := range []string{schema.LogPrefix, schema.SumPrefix} {
 		if short, ok := strings.CutPrefix(name, prefix); ok {
@@ -358,7 +360,7 @@ func (v *verifier) steps(list []Step, name string) []Step {
 	return list
 }
 
-// equal reports whether a logged number equals a computed number, allowing for rounding.
+// equal reports whether a logged number equals the computed number, allowing for rounding.
 func (v *verifier) equal(check int, logged, computed formula.Rat) (equal, ok bool) {
 	within, ok1 := v.num(key("checks", check, "within"))
 	more, ok2 := v.num(key("checks", check, "more"))
@@ -368,8 +370,8 @@ func (v *verifier) equal(check int, logged, computed formula.Rat) (equal, ok boo
 	return diff.Cmp(low) >= 0 && diff.Cmp(high) <= 0, ok1 && ok2 && err1 == nil && err2 == nil && err3 == nil
 }
 
-// equation looks for another way to compute a logged number. It returns the reason for
-// computing the number in that way, or "".
+// equation looks for another way to compute the logged number. It returns the reason why
+// the engine may compute it in that way, or "".
 func (v *verifier) equation(f *Finding) string {
 	for j, cause := range v.logs.Checks[f.check].Causes {
 		if n, ok := v.num(key("checks", f.check, key("causes", j, "computed"))); ok {
@@ -393,9 +395,9 @@ func (v *verifier) perhaps(f *Finding) string {
 	return ""
 }
 
-// explain looks for configurations that make unequal numbers equal. Its second choice is a
-// configuration that makes other numbers unequal. Its third choice is a configuration
-// under which the engine must also have computed the number in another way.
+// explain looks for configurations that make unequal numbers equal. It prefers a
+// configuration that does not make other numbers unequal, then one that does, and then one
+// for which the engine must also have computed the number in another way.
 func (v *verifier) explain(req *plan.Request, list []Finding, causes []schema.LogCause) {
 	others := make([][2]string, len(list))
 	for _, cause := range causes {
@@ -448,8 +450,8 @@ func orElse(text, other string) string {
 	return text
 }
 
-// with returns the request with different values for configuration fields, the flags that
-// set these values, and whether any value has changed.
+// with returns a copy of the request with different values for configuration fields, the
+// flags that set these values, and whether any value is different.
 func (v *verifier) with(req *plan.Request, set map[string]formula.Value) (other *plan.Request, flags string, changed bool) {
 	one, cfg := *req, *req.Config
 	cfg.Values = maps.Clone(cfg.Values)
@@ -475,7 +477,7 @@ func (v *verifier) with(req *plan.Request, set map[string]formula.Value) (other 
 	return &one, strings.Join(words, " "), changed
 }
 
-// nothing returns the error for a log that has known lines, but no numbers that can be
+// nothing returns the error for a log that contains known lines, but no numbers that can be
 // compared with each other.
 func (v *verifier) nothing() error {
 	var found []string
@@ -487,6 +489,6 @@ func (v *verifier) nothing() error {
 	if found == nil {
 		found = []string{"settings"}
 	}
-	return diag.Errorf(diag.Pos{File: v.log.At.File}, "the log does not have enough numbers to compare: found only: %s", strings.Join(found, ", ")).
-		WithHint("specify the whole log from the start of the engine: kvbench compares numbers that depend on each other, such as tokens and memory")
+	return diag.Errorf(diag.Pos{File: v.log.At.File}, "the log does not contain enough numbers to compare: it contains only %s", strings.Join(found, ", ")).
+		WithHint("use the whole log, beginning with the start of the engine, because kvbench compares numbers that depend on each other, such as tokens and memory")
 }

@@ -53,10 +53,10 @@ const (
 )
 
 // logs contains excerpts of logs from public issues, in the format that engines write, with
-// numbers worked out by hand. Each row is named after an issue.
+// numbers that were computed by hand. Each row is named after an issue.
 var logs = []struct {
 	from, model string
-	flags       string // name=value of configuration fields
+	flags       string // configuration fields as name=value
 	log         string
 	want        []finding
 }{
@@ -222,7 +222,7 @@ KV Cache is allocated. dtype: torch.bfloat16, #tokens: 330323, K size: 10.08 GB,
 		want: []finding{
 			{"tokens", 1, 3731744, 116617 * 32, true, ""},
 			{"memory", 1, 78.30 * gib, 3731744 * 22528, true, ""},
-			{"blocks of a sequence", 2, 65, 65, true, ""},
+			{"blocks per sequence", 2, 65, 65, true, ""},
 		}},
 	{from: "TensorRT-LLM#1400", model: llama2, log: `
 [TensorRT-LLM][INFO] Allocate 69524783104 bytes for k/v cache.
@@ -396,8 +396,8 @@ KV Transfer metrics: Num successful transfers=1, Avg xfer time (ms)=1.3, Avg MB 
 	{from: "vllm#21348, SGLang", model: "qwen3-235b-a22b", flags: "tp_size=4", log: `
 KV Cache is allocated. #tokens: 367404, K size: 8.23 GB, V size: 8.23 GB`,
 		want: []finding{{"memory", 1, 16.46 * gib, 367405 * 48128, true, ""}}},
-	// The log does not contain the number of pipeline stages; the memory that
-	// it calls needed is for the whole model
+	// The log does not contain the number of pipeline stages; its "needed" memory is for the
+	// whole model
 	{from: "vllm#34076", model: "qwen3-30b-a3b", log: `
 (EngineCore_DP0 pid=1094) ValueError: To serve at least one request with the models's max seq len (262144), (24.0 GiB KV cache is ` +
 		`needed, which is larger than the available KV cache memory (3.18 GiB). Based on the available memory, the estimated maximum ` +
@@ -464,7 +464,7 @@ KV Transfer metrics: Num successful transfers=1, Avg xfer time (ms)=1.381, P90 x
 		}},
 }
 
-// TestVerify compares logs of the engines with plans.
+// TestVerify compares engines' logs with plans.
 func TestVerify(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {

@@ -11,21 +11,20 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Unread is a flag of nixlbench that is set but that nixlbench does not read
-// when started this way.
+// Unread is a nixlbench flag that is set but that nixlbench would not read.
 type Unread struct {
 	Flag   *schema.Flag
 	Origin data.Origin
-	// Needs describes what must be set for nixlbench to read it.
+	// Needs describes what must be set for nixlbench to read the flag.
 	Needs string
 	// Instead lists equivalent flags that nixlbench reads with Backend.
 	Instead []string
 	Backend string
 }
 
-// UnreadFlags returns the flags that are set but that a release does not read with any
-// combination of their values. If runs is true, it omits flags that nixlbench may
-// read because of other flags that a run sets.
+// UnreadFlags returns the flags that are set but that a release does not read, whichever
+// combination of their values it is given. If runs is true, it omits flags that nixlbench
+// may read because of other flags that a run sets.
 func UnreadFlags(bench *schema.Nixlbench, release string, given map[string]data.Fact, several []Axis, runs bool) ([]Unread, error) {
 	if len(given) == 0 {
 		return nil, nil
@@ -57,12 +56,12 @@ func UnreadFlags(bench *schema.Nixlbench, release string, given map[string]data.
 	return list, nil
 }
 
-// maxReads is the maximum number of value combinations that are examined: if
-// there are more, every flag counts as read.
+// maxReads is the maximum number of value combinations to examine. If there are more, every
+// flag is assumed to be read.
 const maxReads = 256
 
-// readsOfAll determines which flags a release reads with each combination of
-// their values; it returns nothing if there are too many.
+// readsOfAll determines which flags a release reads for each combination of their values.
+// It returns nil if there are too many combinations.
 func readsOfAll(n *schema.Nixlbench, release string, axes []Axis) ([]*flagReads, error) {
 	list := []map[string]formula.Value{{}}
 	for _, axis := range axes {
@@ -89,8 +88,8 @@ func readsOfAll(n *schema.Nixlbench, release string, axes []Axis) ([]*flagReads,
 	return all, nil
 }
 
-// lackedByAll describes what must be set for nixlbench to read a flag, or
-// returns "" if it already reads the flag in one of the cases.
+// lackedByAll describes what must be set for nixlbench to read a flag. It returns "" if
+// nixlbench reads the flag for any of the combinations.
 func lackedByAll(all []*flagReads, name string) (needs string, err error) {
 	for _, r := range all {
 		if needs, err = r.lacks(name); needs == "" || err != nil {
@@ -100,12 +99,12 @@ func lackedByAll(all []*flagReads, name string) (needs string, err error) {
 	return needs, nil
 }
 
-// flagReads determines which of the flags that are set a release reads.
+// flagReads determines which of the flags that the user set a release reads.
 type flagReads struct {
 	bench   *schema.Nixlbench
 	release string
 	given   map[string]formula.Value
-	// prog has the conditions; it is nil if there are none.
+	// prog contains the conditions for reading flags. It is nil if there are none.
 	prog  *formula.Program
 	frame *formula.Frame
 }
@@ -162,7 +161,7 @@ func (r *flagReads) lacks(name string) (string, error) {
 	return f.Reads.Needs, nil
 }
 
-// condition returns the condition under which the release reads a flag, if it has one.
+// condition returns the condition under which the release reads a flag, if there is one.
 func (r *flagReads) condition(name string) (formula.Ref, bool) {
 	if r.prog == nil {
 		return 0, false

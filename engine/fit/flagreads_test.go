@@ -10,8 +10,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// TestReads sets all flags at once in every release: the conditions for reading flags
-// must evaluate, and every backend that reads a flag must exist.
+// TestReads sets all flags at once in every release. It checks that the conditions for
+// reading flags can be evaluated, and that every backend that reads a flag exists.
 func TestReads(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {

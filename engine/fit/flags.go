@@ -11,8 +11,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Fitter determines the values of nixlbench's flags from the values that are
-// set, the backend's rules, and the limits.
+// Fitter determines the values of nixlbench flags from the values that the user set, the
+// backend's rules, and the limits.
 type Fitter struct {
 	*Release
 	frame *formula.Frame
@@ -21,26 +21,27 @@ type Fitter struct {
 // NewFitter returns a fitter that evaluates formulas in a frame.
 func (r *Release) NewFitter(frame *formula.Frame) *Fitter { return &Fitter{r, frame} }
 
-// Request is the input from which flags are determined.
+// Request is the input for determining flags.
 type Request struct {
 	Config *config.Config
-	// Flags are the flags that the user set, by name.
+	// Flags are the flags that the user set, keyed by name.
 	Flags map[string]data.Fact
-	// Fit allows adjusting values that the user did not set until the release
-	// accepts them; Least sets flags that have a smallest value to that value.
+	// Fit allows adjusting values that the user did not set to meet the limits. Least makes
+	// fitting use the smallest values that fit for the flags that have such values.
 	Fit, Least bool
-	// Load sets the inputs of the flags in the frame, and nothing else.
+	// Load sets in the frame the inputs that flags are computed from, and clears everything
+	// else.
 	Load func()
 }
 
 // label identifies the request in messages.
 func (r *Request) label() diag.Pos { return diag.Pos{File: r.Config.File} }
 
-// Value is the value of a flag, and the reason for it.
+// Value is the value of a flag and where it comes from.
 type Value struct {
 	formula.Value
 	From Source
-	By   string // the formula of a fix
+	By   string // the name of the formula, if From is Fix
 }
 
 // Apply loads the request and the values of the flags into the frame.
@@ -51,9 +52,8 @@ func (r *Fitter) Apply(req *Request, values map[string]Value) {
 	}
 }
 
-// Flags determines the value of every flag of the release, and the limits that
-// these values break. If the flags cannot be fitted, the error says which sizes
-// would fit.
+// Flags determines the value of every flag of the release, and the limits that these values
+// exceed. If the flags cannot be fitted, the error says which sizes would fit.
 func (r *Fitter) Flags(req *Request) ([]Flag, []Violation, error) {
 	values, err := r.Resolve(req)
 	if err != nil {
@@ -118,9 +118,9 @@ type Flag struct {
 	Value formula.Value
 	// From says where the value comes from.
 	From Source
-	// By is the name of the formula that made it fit.
+	// By is the name of the formula that adjusted the value to fit, if any.
 	By string
-	// Emit reports whether the command needs the flag.
+	// Emit reports whether the flag must be in the command.
 	Emit bool
 }
 

@@ -12,19 +12,19 @@ import (
 	"kvbench/engine/schema"
 )
 
-// MaxRounds is the maximum number of rounds of fixes; each round fixes one
+// MaxRounds is the maximum number of rounds when fitting a plan. Each round fixes one
 // limit.
 const MaxRounds = 16
 
-// Violation is a limit that a plan breaks.
+// Violation is a limit that a plan exceeds.
 type Violation struct {
 	Limit Limit
-	// Why contains the values of both sides, or what went wrong.
+	// Why describes both sides of the comparison, or what went wrong.
 	Why string
-	// Mends are flags and values that would fix the violation.
+	// Mends are settings that would fix the violation.
 	Mends []Setting
 
-	at      diag.Pos // of the request
+	at      diag.Pos // where the request comes from
 	release string
 }
 
@@ -58,7 +58,7 @@ func settings(list []Setting) string {
 	return strings.Join(text, " ")
 }
 
-// check returns the limits that the flags break.
+// check returns the limits that the flags exceed.
 func (r *Fitter) check(req *Request, values map[string]Value) []Violation {
 	r.Apply(req, values)
 	backend, _ := r.Backend(values)
@@ -69,7 +69,7 @@ func (r *Fitter) check(req *Request, values map[string]Value) []Violation {
 		}
 		ok, flags, err := r.Holds(l, values)
 		if ok && err == nil || err != nil && broken != nil {
-			continue // it cannot be computed because of an earlier broken limit
+			continue // an earlier violation may be why this limit cannot be computed
 		}
 		why := r.why(req, l.Ref, err)
 		if err == nil && len(flags) > 0 {
@@ -77,15 +77,15 @@ func (r *Fitter) check(req *Request, values map[string]Value) []Violation {
 		}
 		broken = append(broken, Violation{Limit: l, Why: why, Mends: r.mends(req, l.Limit), at: req.label(), release: r.release})
 		if err != nil {
-			break // later limits use the same numbers
+			break // later limits depend on the same numbers
 		}
 	}
 	return broken
 }
 
-// Holds reports whether a limit holds. A limit on arguments is evaluated for each
-// flag in values: Holds returns the flags that break the limit, and leaves the
-// value of the first one in the frame.
+// Holds reports whether a limit holds. It evaluates a limit on arguments for each flag in
+// values, returns the flags that exceed the limit, and leaves the value of the first of
+// them in the frame.
 func (r *Fitter) Holds(l Limit, values map[string]Value) (ok bool, flags []string, err error) {
 	if !r.OnArguments(l) {
 		ok, err = r.frame.Bool(l.Ref)
@@ -126,8 +126,8 @@ func (r *Fitter) settings(req *Request, flags []string, values map[string]Value)
 	return strings.Join(list, ", ")
 }
 
-// why describes the two sides of a comparison, or the condition itself with the
-// flags in it that were set.
+// why describes the two sides of a comparison, or the condition itself and the flags in it
+// that the user set.
 func (r *Fitter) why(req *Request, ref formula.Ref, err error) string {
 	if err != nil {
 		return diag.All(err)[0].Text()
@@ -154,8 +154,8 @@ func side(s formula.Side) string {
 	return s.Text
 }
 
-// mends returns the settings that fix a limit: flags of the release, with
-// values that the flags can have and do not have yet.
+// mends returns the settings that would fix a limit. It omits flags that the release does
+// not have, values that a flag cannot have, and values that are already set.
 func (r *Fitter) mends(req *Request, l *schema.Limit) []Setting {
 	var list []Setting
 	for _, fix := range r.FixesOf(l) {
@@ -167,7 +167,7 @@ func (r *Fitter) mends(req *Request, l *schema.Limit) []Setting {
 	return list
 }
 
-// Remedy is a formula that yields a value for a flag of the release which fixes a limit.
+// Remedy fixes a limit: its formula yields a value for a flag of the release.
 type Remedy struct {
 	Slot
 	Formula formula.Ref
@@ -185,8 +185,8 @@ func (r *Release) FixesOf(l *schema.Limit) []Remedy {
 	return list
 }
 
-// Mend returns the value that fixes a limit in a frame. ok is false if the flag has this
-// value already, or cannot have it.
+// Mend evaluates a remedy in a frame and returns the value that fixes the limit. ok is
+// false if the flag already has this value or cannot have it.
 func (r *Release) Mend(frame *formula.Frame, fix Remedy) (v formula.Value, ok bool) {
 	v, err := frame.Eval(fix.Formula)
 	if err != nil || v.Kind != fix.Default.Kind || !r.accepts(fix.Slot, v) {
@@ -199,9 +199,9 @@ func (r *Release) Mend(frame *formula.Frame, fix Remedy) (v formula.Value, ok bo
 	return v, true
 }
 
-// fit fixes the limits one by one. It changes values set by the user only if
-// force is set. It returns the limits that are still broken, with the flags as
-// far as they were fitted; nil means that all limits hold.
+// fit fixes the limits one by one. It changes values set by the user only if force is set.
+// It returns the fitted values, and the limits that still do not hold, or nil if all limits
+// hold.
 func (r *Fitter) fit(req *Request, values map[string]Value, force bool) (map[string]Value, []Violation) {
 	values = maps.Clone(values)
 	var broken []Violation
@@ -283,12 +283,12 @@ func changed(req *Request, values map[string]Value) []Setting {
 	return list
 }
 
-// smaller searches for the largest size that fits, quantity by quantity in the
-// order of the data, and describes it; it returns nil if none fits. With force,
-// values set by the user may change too, and are mentioned.
+// smaller searches for the largest size that fits, reducing one quantity at a time in the
+// order defined by the data, and describes that size. It returns nil if no size fits. If
+// force is set, it may change values set by the user, and mentions them.
 func (r *Fitter) smaller(req *Request, values map[string]Value, force bool) []string {
 	asked := req.Flags
-	// What was fitted for the full size must be fitted again.
+	// Values that were fitted for the full size must be fitted again.
 	values = maps.Clone(values)
 	maps.DeleteFunc(values, func(_ string, v Value) bool { return v.From == Fix })
 	for name, v := range req.Flags {
@@ -330,7 +330,7 @@ func (r *Fitter) smaller(req *Request, values map[string]Value, force bool) []st
 			slices.SortFunc(ask, func(a, b Setting) int { return strings.Compare(a.Flag, b.Flag) })
 			return []string{fmt.Sprintf("the largest %s that fits is %d: %s", quantity, n, settings(ask))}
 		}
-		// Not even 1 fits: keep it at 1, and try the next quantity.
+		// Not even 1 fits: set this quantity to 1, and try the next one.
 		req, values = sized(1)
 	}
 	return nil

@@ -9,8 +9,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Wanted is a nixlbench flag with a value that was set. The release determines
-// what the text means, and whether it is valid.
+// Wanted is a nixlbench flag with a value that the user set. The release determines what
+// the text means and whether it is valid.
 type Wanted struct {
 	*schema.Flag
 	Text   string
@@ -28,8 +28,9 @@ type Picked struct {
 	Without []Unread
 }
 
-// PickRelease picks a release that has every flag and value that is requested and
-// would be read: the default release or else the first preferred one.
+// PickRelease picks the first release, in order of preference beginning with the default
+// one, that has every requested flag and value. It ignores flags that the release would not
+// read anyway.
 func PickRelease(s *schema.Schema, wanted []Wanted) (*Picked, error) {
 	p := picker{s: s, n: &s.Nixlbench, reads: map[string][]*flagReads{}}
 	for _, w := range wanted {
@@ -65,8 +66,8 @@ type picker struct {
 	s      *schema.Schema
 	n      *schema.Nixlbench
 	wanted []Wanted
-	reads  map[string][]*flagReads // by release; see [readsOfAll]
-	err    error                   // from evaluating which flags are read
+	reads  map[string][]*flagReads // keyed by release; see [readsOfAll]
+	err    error                   // the first error from evaluating which flags are read
 }
 
 // unread describes what must be set for a release to read a flag, or returns ""
@@ -120,8 +121,8 @@ func (p *picker) has(release string, w Wanted) bool {
 	return w.Values == nil || slices.Contains(p.n.ValuesIn(w.Flag, release), w.Text)
 }
 
-// does reports whether a release has a flag with its value, or does not need
-// it.
+// does reports whether a release has a flag with its value, or would not read the flag
+// anyway.
 func (p *picker) does(release string, w Wanted) bool {
 	return p.has(release, w) || p.unread(release, w) != ""
 }
@@ -130,10 +131,9 @@ func (p *picker) lacking(release string, wanted []Wanted) []Wanted {
 	return slices.DeleteFunc(slices.Clone(wanted), func(w Wanted) bool { return p.does(release, w) })
 }
 
-// possible returns the flags that exist, with their values, in some release. It
-// returns an error for values outside a flag's list of values. It drops values
-// that no release can parse; the code that parses them for a release reports
-// them.
+// possible returns the flags that exist with their values in at least one release. It
+// returns an error for values outside a flag's list of values. It drops values that no
+// release can parse; the code that parses them for the picked release reports the error.
 func (p *picker) possible(releases []string) ([]Wanted, error) {
 	var wanted []Wanted
 	var errs diag.List
@@ -149,15 +149,16 @@ func (p *picker) possible(releases []string) ([]Wanted, error) {
 	return wanted, errs.Err()
 }
 
-// notAllowed lists the values that a flag accepts instead of the given one.
+// notAllowed returns the error for a value that a flag does not accept. The error lists the
+// values that it does accept.
 func notAllowed(from data.Origin, text string, values []string) *diag.Diag {
 	d := from.Errorf("%q is not allowed: expected one of %s", text, strings.Join(values, ", ")).About(diag.NotAllowed, text)
 	d.Suggest(text, values)
 	return d
 }
 
-// conflict returns the error for flags that no release has together. It names only
-// flags that conflict with each other.
+// conflict returns the error for flags that no single release has. It names only flags that
+// conflict with each other.
 func (p *picker) conflict(releases []string, wanted []Wanted) error {
 	for i := 0; i < len(wanted); {
 		others := slices.Delete(slices.Clone(wanted), i, i+1)
@@ -178,8 +179,8 @@ func (p *picker) conflict(releases []string, wanted []Wanted) error {
 	return d.WithHint("%s", p.wayOut(releases, wanted))
 }
 
-// wayOut suggests what to use instead: a flag equivalent to one of the
-// conflicting flags that is in some release with all others.
+// wayOut suggests how to resolve a conflict. If some release has all the other flags and a
+// flag that is equivalent to the remaining one, wayOut suggests that flag.
 func (p *picker) wayOut(releases []string, wanted []Wanted) string {
 	for i, w := range wanted {
 		others := slices.Delete(slices.Clone(wanted), i, i+1)
@@ -200,8 +201,8 @@ func (p *picker) wayOut(releases []string, wanted []Wanted) string {
 	return "omit one of them"
 }
 
-// words names a flag, with its value if only some releases with the flag have the
-// value, and returns the span of releases that have it.
+// words returns the text for a flag, and the span of releases that have it. The text
+// includes the value if not all releases with the flag have the value.
 func (p *picker) words(w Wanted) (words, span string) {
 	words, span = "--"+w.Name, p.n.SpanOfFlag(w.Flag)
 	if era, ok := w.Values[w.Text]; ok && p.n.Span(era) != span {
@@ -216,7 +217,7 @@ func (p *picker) words(w Wanted) (words, span string) {
 // reasons describes which requested flags and values the given releases do not have.
 func (p *picker) reasons(before []string, wanted []Wanted) string {
 	var texts []string
-	groups := map[string][]string{} // flags, keyed by the releases without them
+	groups := map[string][]string{} // flags, keyed by the releases that lack them
 	for _, w := range wanted {
 		without := strings.Join(slices.DeleteFunc(slices.Clone(before), func(r string) bool { return p.does(r, w) }), " or ")
 		if without == "" {

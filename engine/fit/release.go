@@ -1,8 +1,7 @@
-// Package fit determines the values of nixlbench's flags: which release
-// supports the requested values, which flags it reads, and how the backend's
-// rules translate a transfer. It checks flags against the limits of the
-// release, and can adjust them to meet the limits. All rules are data; the
-// package knows only their form.
+// Package fit determines the values of nixlbench's flags: which release supports the
+// requested values, which flags it reads, and how the backend's rules translate a transfer.
+// It checks flags against the limits of the release, and can adjust them to meet the
+// limits. All rules are data; the package defines only how to interpret them.
 package fit
 
 import (
@@ -14,10 +13,9 @@ import (
 	"kvbench/engine/schema"
 )
 
-// The names that the form of the rules requires: the flag that selects the
-// backend, the two sides of a transfer in the configuration, and the value of
-// one command argument. A limit that reads ArgumentVar must hold for each
-// argument.
+// The names that have a special meaning in rules: the flag that selects the backend, the
+// two sides of a transfer in the configuration, and the value of one command argument. A
+// limit that reads ArgumentVar must hold for each argument.
 const (
 	BackendFlag    = "backend"
 	SourceVar      = "source"
@@ -25,7 +23,7 @@ const (
 	ArgumentVar    = "argument"
 )
 
-// Declarations from the data of a release have names with these prefixes.
+// The prefixes of the names under which a release's data is declared.
 const (
 	limitPrefix = "limits."
 	fixPrefix   = "fix."
@@ -35,12 +33,12 @@ const (
 	sideGPU     = "gpu"
 )
 
-// Release is a nixlbench release as the formulas of a program see it: its
-// flags, its backends' rules and its limits.
+// Release contains what a program declares for a nixlbench release: its flags, its
+// backends' rules and its limits.
 type Release struct {
-	// Slots are its flags, by name.
+	// Slots are the release's flags, sorted by name.
 	Slots []Slot
-	// From describes in messages where the release was chosen.
+	// From says, for messages, where the release was chosen.
 	From string
 
 	bench   *schema.Nixlbench
@@ -49,16 +47,16 @@ type Release struct {
 	prog    *formula.Program
 }
 
-// Slot is a flag of the release, and the name of its value in formulas.
+// Slot is a flag of the release with a reference to its value in formulas.
 type Slot struct {
 	*schema.Flag
 	Era     *schema.FlagEra
 	Default formula.Value
 	Ref     formula.Ref
-	text    string // of the default
+	text    string // the text of the default
 }
 
-// Limit is a limit of the release, and the name of its condition in formulas.
+// Limit is a limit of the release with a reference to its condition in formulas.
 type Limit struct {
 	*schema.Limit
 	Ref   formula.Ref
@@ -66,11 +64,11 @@ type Limit struct {
 }
 
 // Declare declares the release's flags, its backends' rules and its limits. computed
-// has formulas for flags that follow from the plan, in addition to those in the data.
-// After the formulas are compiled, [Release.Link] resolves them.
+// contains formulas for additional flags that are computed from the plan. After the
+// formulas are compiled, call [Release.Link].
 //
-// Without commands, Declare declares only what other formulas may read, and the release
-// has neither flags nor limits.
+// If commands is false, Declare declares only what other formulas may read, and the release
+// has no flags or limits.
 func Declare(scope *formula.Scope, bench *schema.Nixlbench, release string, computed map[string]schema.Formula, commands bool) *Release {
 	r := &Release{bench: bench, release: release, From: "--nixlbench_release"}
 	declare := scope.Formula
@@ -139,7 +137,8 @@ func (r *Release) Link(prog *formula.Program) {
 	}
 }
 
-// Refs returns the values that determine the nixlbench command and its limits.
+// Refs returns references to the values that determine the nixlbench command and its
+// limits.
 func (r *Release) Refs() []formula.Ref {
 	var refs []formula.Ref
 	for _, s := range r.Slots {
@@ -166,14 +165,13 @@ func (r *Release) takes(backend string) []formula.Ref {
 	return refs
 }
 
-// Decides reports whether the choice among a backend's transfers may depend on an
-// input.
+// Decides reports whether the choice of a backend's transfer may depend on an input.
 func (r *Release) Decides(backend, input string) bool {
 	return input == SourceVar || input == DestinationVar ||
 		slices.ContainsFunc(r.takes(backend), func(ref formula.Ref) bool { return r.prog.DependsOn(ref, input) })
 }
 
-// Limits returns the limits on a backend.
+// Limits returns the limits that apply to a backend.
 func (r *Release) Limits(backend string) []Limit {
 	return slices.DeleteFunc(slices.Clone(r.limits), func(l Limit) bool { return !l.on(backend) })
 }
@@ -216,7 +214,7 @@ func (r *Release) flagsOf(quantity string) []string {
 	return names
 }
 
-// InRange checks that a number fits the flag's type.
+// InRange returns an error if a number does not fit the flag's type.
 func (r *Release) InRange(s Slot, v formula.Value) error {
 	if !r.accepts(s, v) {
 		lo, hi := schema.Range(s.Era.Type)

@@ -11,8 +11,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Resolve returns the flags that differ from their defaults: those set by the
-// user, and those that the backend's rules derive from source and destination.
+// Resolve returns the flags that do not have their default values: those set by the user,
+// and those that the backend's rules derive from the source and destination.
 func (r *Fitter) Resolve(req *Request) (map[string]Value, error) {
 	if err := r.checkGiven(req); err != nil {
 		return nil, err
@@ -56,8 +56,8 @@ func given(req *Request) map[string]Value {
 	return values
 }
 
-// ruleSets returns the flags that a transfer sets, and those that it does not
-// set but that must not contradict it: in a fitted plan, the flags must
+// ruleSets returns the flags that a transfer sets, and flags that it does not set but that,
+// if the user sets them, must have the given values. In a fitted plan, the flags must
 // describe what nixlbench really moves.
 func ruleSets(req *Request, t *schema.Transfer) (set, also map[string]string) {
 	if req.Fit && t.Fit != nil {
@@ -107,7 +107,7 @@ func sideText(req *Request, name string) string {
 	return v.Str + " (the backend's default)"
 }
 
-// noBackend returns the error for a user-defined release that has no flag for the
+// noBackend returns the error for a user-defined release that has no flag to select the
 // backend, or whose default backend is unknown.
 func (r *Release) noBackend(name string) error {
 	if _, ok := r.slot(BackendFlag); !ok {
@@ -118,9 +118,8 @@ func (r *Release) noBackend(name string) error {
 		WithHint("use --%s, or correct the default in the --releases file", BackendFlag)
 }
 
-// transfer picks the first of the backend's transfers that matches the
-// requested sides, the memory that the backend accepts and, as far as possible,
-// the flags that are set.
+// transfer picks the backend's first transfer that matches the requested sides, the memory
+// that the backend accepts and, if possible, the flags that the user set.
 func (r *Fitter) transfer(req *Request, name string, b *schema.Backend) (*schema.Transfer, error) {
 	takes := func(side string) bool {
 		ref, ok := r.prog.Ref(takesPrefix + name + "." + side)
@@ -196,8 +195,8 @@ func (r *Release) checkGiven(req *Request) error {
 	return errs.Err()
 }
 
-// lacks returns the error for a flag that the release does not have, and names
-// equivalent flags that it has.
+// lacks returns the error for a flag that the release does not have. The error names
+// equivalent flags that the release does have.
 func (r *Release) lacks(f *schema.Flag, from data.Origin) *diag.Diag {
 	d := from.Errorf("needs nixlbench %s; %s is %s", r.bench.SpanOfFlag(f), r.From, r.release)
 	if r.bench.IsOwn(r.release) {

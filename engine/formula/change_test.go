@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// TestVary checks that a frame whose inputs vary one by one, each discarding only what
-// depends on it, always has the values of a newly filled frame, even if a formula is
-// replaced by a value.
+// TestVary checks that a frame whose inputs vary one by one, each discarding only the
+// values that depend on it, always has the same values as a new frame, even if a formula is
+// replaced with a value.
 func TestVary(t *testing.T) {
 	p, f := latentFrame(t)
 	names := []string{"tp_size", "pp_size", "page_size", "isl"}

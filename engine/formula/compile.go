@@ -12,7 +12,7 @@ import (
 	"kvbench/engine/diag"
 )
 
-// reserved lists words of the formula language that cannot be names.
+// reserved lists the words of the formula language that cannot be used as names.
 var reserved = strings.Fields("and contains else endsWith false if in let matches nil not or startsWith true")
 
 // compiler turns declarations into a program.
@@ -20,10 +20,10 @@ type compiler struct {
 	p    *Program
 	errs map[Ref][]*diag.Diag
 	// For each slot:
-	parsed []*parsed // formulas with valid syntax, if they were parsed
+	parsed []*parsed // the syntax of formulas that were parsed and have valid syntax
 	wants  []Kind
 	state  []uint8
-	path   []Ref // slots being compiled, each depending on the next
+	path   []Ref // slots being compiled, each of which depends on the next
 	// find is the argument of [Scope.Partial], or nil for a complete program.
 	find func(name string) (Kind, bool)
 }
@@ -31,7 +31,7 @@ type compiler struct {
 // The states of a slot.
 const (
 	unseen uint8 = iota
-	open         // on the current path
+	open         // the slot is on the current path
 	done
 )
 
@@ -43,7 +43,7 @@ func newCompiler(names, slots int) *compiler {
 	}
 }
 
-// declare adds the slots of a declaration, or reports why it cannot.
+// declare adds the slots for a declaration, or returns an error that says why it cannot.
 func (c *compiler) declare(d *decl) error {
 	if r, ok := c.p.names[d.name]; ok {
 		msg := fmt.Sprintf("%q is declared twice", d.name)
@@ -91,8 +91,8 @@ func (c *compiler) declare(d *decl) error {
 
 func (c *compiler) add(s slot, want Kind) Ref {
 	r := Ref(len(c.p.slots))
-	// Until a formula is compiled, its kind is the declared one or unknown; in a
-	// cycle, other formulas may read it before then.
+	// Until a formula is compiled, its kind is the declared one or unknown. In a cycle, other
+	// formulas may read the kind before then.
 	if s.kind = want; want == Any {
 		s.kind = broken
 	}
@@ -101,7 +101,7 @@ func (c *compiler) add(s slot, want Kind) Ref {
 	return r
 }
 
-// parse finds what all formulas use, except for the spare ones.
+// parse finds the slots that each formula uses. It skips spare formulas.
 func (c *compiler) parse() {
 	c.state, c.parsed = make([]uint8, len(c.p.slots)), make([]*parsed, len(c.p.slots))
 	for r := range c.p.slots {
@@ -111,8 +111,8 @@ func (c *compiler) parse() {
 	}
 }
 
-// parseSlot finds the slots that the formula of a slot uses, if it has one. It parses the
-// formula unless its facts show them.
+// parseSlot finds the slots that a slot's formula uses, if there is a formula. It parses
+// the formula unless the formula's facts list these slots.
 func (c *compiler) parseSlot(r Ref) {
 	s := &c.p.slots[r]
 	if s.class != derived || c.find == nil && c.p.usesByFacts(s) {
@@ -178,8 +178,8 @@ func (c *compiler) visit(r Ref) {
 // cycle reports that the slots on the path from r depend on each other.
 func (c *compiler) cycle(r Ref) {
 	loop := slices.Clone(c.path[slices.Index(c.path, r):])
-	// The formulas of a table come after the table's own name. Start with what
-	// was declared first, regardless of where the search started.
+	// The formulas of a table come after the table's own name. Begin the cycle with the slot
+	// that was declared first, regardless of where the search started.
 	loop = slices.DeleteFunc(loop, func(r Ref) bool { return c.p.slots[r].class == table })
 	first := slices.Index(loop, slices.Min(loop))
 	loop = append(loop[first:], loop[:first]...)
@@ -245,7 +245,7 @@ func (c *compiler) compile(r Ref) {
 type body struct {
 	code
 	sides *sides
-	err   *diag.Diag // why it cannot be evaluated
+	err   *diag.Diag // why the formula cannot be evaluated
 }
 
 // body compiles the formula.
@@ -254,8 +254,8 @@ func (k *checker) body() *body {
 	return &body{code: c, sides: k.sides}
 }
 
-// code is a compiled expression; the function for its kind is set. Functions
-// return zero values once the frame has an error, and never panic on them.
+// code is a compiled expression. Only the function for its kind is set. Once the frame has
+// an error, functions return zero values, and they never panic when they get zero values.
 type code struct {
 	kind Kind
 	num  func(*Frame) Rat
@@ -264,12 +264,11 @@ type code struct {
 	nums func(*Frame) []Rat
 	strs func(*Frame) []string
 
-	// known is the value if it is known at compile time; only a few functions use
-	// it.
+	// known is the value if it is known at compile time. Only a few functions use it.
 	known *Value
 }
 
-// number returns a number that is known at compile time, or 0.
+// number returns the number if it is known at compile time, or 0.
 func (c *code) number() Rat {
 	if c.known == nil {
 		return Rat{}
@@ -279,10 +278,10 @@ func (c *code) number() Rat {
 
 var brokenCode = code{kind: broken}
 
-// sides are the operands of a comparison, if that is the whole formula.
+// sides contains the operands of a comparison that is a whole formula.
 type sides struct {
 	op          string
-	off         int // of the operator
+	off         int // the offset of the operator
 	left, right code
 }
 
@@ -292,9 +291,8 @@ type fault struct {
 	diag *diag.Diag
 }
 
-// checker compiles one formula and collects its errors. Its methods return
-// brokenCode for expressions whose error they reported, so that each mistake is
-// reported once.
+// checker compiles one formula and collects its errors. To report each mistake only once,
+// its methods return brokenCode for expressions whose error they have reported.
 type checker struct {
 	p      *Program
 	unit   *unit
@@ -302,18 +300,19 @@ type checker struct {
 	errs   []*fault
 	sides  *sides
 
-	// For a frame of a space: see special.go. live counts the reads of what varies.
+	// For compiling for a frame of a space; see special.go. live counts the reads of values
+	// that vary.
 	frame *Frame
 	live  int
 
-	// What [Program.facts] needs to know: whether the formula selects a certain entry of a
-	// table, and whether it asks whether a name is set.
+	// For [Program.facts]: whether the formula selects a fixed entry of a table, and whether
+	// it tests whether a name is set.
 	keyed, asks bool
 
-	// For a partial program: see [Scope.Partial].
+	// For compiling a partial program; see [Scope.Partial].
 	partial bool
-	lacking []string   // names that are read but have no value
-	wrong   *diag.Diag // the first error in something that is read
+	lacking []string   // the names that the formula reads but that have no value
+	wrong   *diag.Diag // the first error in a formula that is read
 }
 
 func (k *checker) at(off int) place { return place{k.unit, off} }
@@ -330,8 +329,8 @@ func (k *checker) errorf(off int, format string, args ...any) *diag.Diag {
 	return d
 }
 
-// need compiles an operand that must have a certain kind; who is the operator
-// or function that needs it.
+// need compiles an operand that must have the given kind. who is the operator or function
+// that needs the operand.
 func (k *checker) need(n ast.Node, kind Kind, who string) code {
 	c := k.expr(n)
 	if c.kind != kind && c.kind != broken {
@@ -439,7 +438,7 @@ func (k *checker) identifier(n *ast.IdentifierNode) code {
 	return k.read(r, off)
 }
 
-// names returns the names that formulas can refer to, sorted.
+// names returns a sorted list of the names that formulas can refer to.
 func (k *checker) names() []string {
 	var names []string
 	for name := range k.p.names {

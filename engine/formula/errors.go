@@ -8,7 +8,7 @@ import (
 	"kvbench/engine/diag"
 )
 
-// unit is the text of one formula, as errors refer to it.
+// unit is the name and source of one formula, for use in errors.
 type unit struct {
 	name string
 	src  Source
@@ -58,7 +58,7 @@ func (p place) errorf(format string, args ...any) *diag.Diag {
 	return d
 }
 
-// byteOffset converts an offset in characters to one in bytes.
+// byteOffset converts an offset in characters to an offset in bytes.
 func byteOffset(text string, chars int) int {
 	for i := range text {
 		if chars == 0 {

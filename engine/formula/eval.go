@@ -2,24 +2,24 @@ package formula
 
 import "kvbench/engine/diag"
 
-// Frame holds the values of one evaluation of a [Program]: the ones that were
-// set, and the ones computed so far. Each formula is computed only once, when its
-// value is first needed. A Frame is not safe for concurrent use, but can be
-// reused: set other values or call [Frame.Reset], and evaluate again. Reading
-// numbers, strings and booleans does not allocate memory.
+// Frame holds the values of one evaluation of a [Program]: the values that were set, and
+// the values computed so far. Each formula is computed only once, when its value is first
+// needed. A Frame is not safe for concurrent use, but it can be reused: set other values or
+// call [Frame.Reset], and evaluate again. Reading numbers, strings and booleans does not
+// allocate memory.
 type Frame struct {
 	p *Program
-	// A slot has a value if its cell's seen equals the epoch. Numbers and booleans are
-	// stored in the cell; other values in the list for their kind, at the cell's index.
+	// A slot has a value if its cell's seen equals the epoch. Numbers and booleans are stored
+	// in the cell; other values are stored in the list for their kind, at the cell's index.
 	epoch uint32
-	at    []*cell // by slot; some may be shared with other frames of a [Space]
+	at    []*cell // indexed by slot; some cells may be shared with other frames of a [Space]
 	all   *lists
 
 	computed []int32        // slots whose value was computed rather than set
 	misset   map[int32]Kind // slots set to a value of the wrong kind
 	err      *diag.Diag     // the first error of this evaluation
 
-	*spot // of a frame in a [Space], or nil
+	*spot // nil if the frame is not in a [Space]
 }
 
 type cell struct {
@@ -68,10 +68,9 @@ func (f *Frame) Reset() {
 	}
 }
 
-// Set assigns a value to a name: to an input, or to a formula in place of its
-// computed value. It discards computed values and keeps the ones that were set.
-// A value of the wrong kind is reported when it is read. Setting a table has no
-// effect.
+// Set sets the value of an input, or a value to use instead of a formula's computed value.
+// It discards computed values and keeps the values that were set. A value of the wrong kind
+// is reported when it is read. Setting a table has no effect.
 func (f *Frame) Set(r Ref, v Value) {
 	s := &f.p.slots[r]
 	if s.class == table {
@@ -91,8 +90,8 @@ func (f *Frame) Set(r Ref, v Value) {
 	f.at[r].seen = f.epoch
 }
 
-// SetName is like [Frame.Set], but by name. It ignores names that no formula
-// uses, and values of the wrong kind.
+// SetName is like [Frame.Set], but accepts a name instead of a reference. It ignores names
+// that no formula uses, and values of the wrong kind.
 func (f *Frame) SetName(name string, v Value) {
 	if r, ok := f.p.Ref(name); ok && f.p.Kind(r) == v.Kind {
 		f.Set(r, v)
@@ -124,8 +123,8 @@ func (f *Frame) forget() {
 	f.computed = f.computed[:0]
 }
 
-// Eval returns the value of r. The error is a [*diag.Diag] that points to the
-// formula that failed, which may not be that of r.
+// Eval returns the value of r. The error is a [*diag.Diag] that points to the formula that
+// failed, which may not be the formula of r.
 func (f *Frame) Eval(r Ref) (Value, error) {
 	s := &f.p.slots[r]
 	if s.class == table {
@@ -176,10 +175,10 @@ type Side struct {
 	Value Value
 }
 
-// Sides splits a comparison: if the whole formula of r is one, such as "a * 2
-// <= b", ok is true, and Sides returns the operator (== != < <= > >=) and both
-// sides, so that a message can say by how much a limit is exceeded. ok is false
-// for any other formula, for a chain a < b < c, and if r was set.
+// Sides returns the operator (== != < <= > >=) and both sides of a comparison, for messages
+// that say by how much a limit is exceeded. ok is true if the whole formula of r is a
+// comparison, such as "a * 2 <= b". It is false for any other formula, for a chain a < b <
+// c, and if r was set.
 func (f *Frame) Sides(r Ref) (op string, left, right Side, ok bool, err error) {
 	c := f.p.body(r).sides
 	if c == nil || f.isSet(r) {
@@ -190,7 +189,7 @@ func (f *Frame) Sides(r Ref) (op string, left, right Side, ok bool, err error) {
 	if f.err != nil {
 		return "", Side{}, Side{}, false, f.err
 	}
-	text, _ := f.p.slots[r].scan() // it was compiled, so it cannot have errors
+	text, _ := f.p.slots[r].scan() // the formula was compiled, so it cannot have errors
 	left.Text, right.Text = text.sides(c.off)
 	left.Text, right.Text = oneLine(left.Text), oneLine(right.Text)
 	return c.op, left, right, true, nil
@@ -219,10 +218,9 @@ func (f *Frame) ensure(r Ref) error {
 	return nil
 }
 
-// fill computes the value of a slot that does not have one yet; at is where the
-// value is used, or the zero place if it was requested from outside the package.
-// After an error, nothing more is computed, so that a failing evaluation ends
-// quickly.
+// fill computes the value of a slot that does not have one yet. at is where the value is
+// used, or the zero place if it was requested from outside the package. After an error,
+// fill computes nothing more, so a failing evaluation ends quickly.
 func (f *Frame) fill(i int32, at place) bool {
 	if f.err != nil {
 		return false
@@ -351,8 +349,8 @@ func (f *Frame) load(r Ref, s *slot) Value {
 	return v
 }
 
-// fail records an error unless there already is one; it returns a number, so
-// that numeric code can return it.
+// fail records an error unless there already is one. It returns a number so that numeric
+// code can return the result of fail.
 func (f *Frame) fail(at place, format string, args ...any) Rat {
 	if f.err == nil {
 		f.err = at.errorf(format, args...)
@@ -360,8 +358,8 @@ func (f *Frame) fail(at place, format string, args ...any) Rat {
 	return Rat{}
 }
 
-// failSlot is like fail, for a slot that cannot be read: the error points to
-// its use or else its declaration.
+// failSlot is like fail, but for a slot that cannot be read. The error points to where the
+// slot is used or, if that is not known, to its declaration.
 func (f *Frame) failSlot(s *slot, at place, format string, args ...any) {
 	if at.unit == nil {
 		f.err = diag.Errorf(s.src.Pos, format, args...)
@@ -389,7 +387,7 @@ func (f *Frame) divZero(at place, a Rat, op string, b Rat) Rat {
 	return f.fail(at, "division by zero: %s %s %s", term(a), op, term(b))
 }
 
-// index checks index i of a list with n elements.
+// index checks that i is a valid index for a list with n elements.
 func (f *Frame) index(at place, i Rat, n int) (int, bool) {
 	if i.IsInt() && i.n >= 0 && i.n < int64(n) {
 		return int(i.n), true

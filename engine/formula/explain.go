@@ -11,14 +11,13 @@ import (
 // Explanation describes how a value is computed.
 type Explanation struct {
 	Name string
-	// Source is the formula, on one line; its text is empty if the value was
-	// set.
+	// Source is the formula, on one line. Its text is empty if the value was set.
 	Source Source
 	// Values is the formula with all names replaced by their values.
 	Values string
 	Value  Value
-	// Parts are the values that the formula reads, in the order of first use;
-	// for a table, the selected formula.
+	// Parts are the values that the formula reads, in the order of first use. If the formula
+	// reads a table, the part is the selected entry.
 	Parts []Ref
 }
 
@@ -33,7 +32,7 @@ func (f *Frame) Explain(r Ref) (Explanation, error) {
 	e.Source = f.p.Source(r)
 	p, errs := s.unit.scan()
 	if len(errs) > 0 {
-		return e, errs[0] // it was compiled, so it cannot have any
+		return e, errs[0] // the formula was compiled, so it cannot have errors
 	}
 	var out strings.Builder
 	end := 0
@@ -45,7 +44,7 @@ func (f *Frame) Explain(r Ref) (Explanation, error) {
 		if key >= 0 && !slices.Contains(e.Parts, key) {
 			e.Parts = append(e.Parts, key)
 		}
-		// Values read only by a branch that is not taken may be missing.
+		// Values may be missing if only a branch that is not taken reads them.
 		v, err := f.Eval(ref)
 		if err != nil {
 			i = next - 1
@@ -62,10 +61,10 @@ func (f *Frame) Explain(r Ref) (Explanation, error) {
 	return e, nil
 }
 
-// nameAt returns what the name at token i of a formula refers to, and the index
-// of the token after it, or i itself if there is no name with a value. For a
-// table, that is the selected formula, and key is the name that selects it, or
-// -1; other keys are not resolved.
+// nameAt returns what the name at token i of a formula refers to, and the index of the
+// token after the name. If there is no name with a value at i, next is i. For a table, ref
+// is the selected formula, and key is the name used as the key, or -1. nameAt does not
+// resolve keys that are other expressions.
 func (f *Frame) nameAt(u *unit, p *lexed, i int) (ref, key Ref, next int) {
 	is := func(i int, text string) bool { return i >= 0 && i < len(p.tokens) && p.tokens[i].Value == text }
 	if p.tokens[i].Kind != lexer.Identifier || is(i-1, ".") || is(i+1, "(") {

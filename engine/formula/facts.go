@@ -7,23 +7,24 @@ import (
 )
 
 // Facts are what a program needs to know about a formula before it evaluates the formula:
-// its kind, and where it refers to which kind of name. A formula with facts that hold in a
-// program is parsed and compiled only if it is evaluated. Most formulas never are, such as
-// those of other engines, of limits for other backends, or of quantities that are not shown.
+// the formula's kind, and the kinds and positions of the names that it refers to. If a
+// formula's facts hold in a program, the formula is parsed and compiled only when it is
+// evaluated. Most formulas, such as those for other engines, for limits of other backends,
+// or for quantities that are not shown, are never evaluated.
 //
 // The facts of kvbench's own formulas are part of its snapshot: see [Program.EachFacts].
 // They are encoded as a letter for the kind and, for each name in the order of first use,
 // a letter for its kind and the offset of the name in the text: "bA0b13".
 type Facts string
 
-// The letters for kinds begin with these.
+// A letter is one of these plus the number of the kind.
 const (
 	computedKinds = 'a'
-	inputKinds    = 'A' // in formulas that ask whether a name is set
+	inputKinds    = 'A' // used only in formulas that test whether a name is set
 	tableKinds    = 'n'
 )
 
-// letter returns the letter for the kind of a name; asked reports whether it matters that
+// letter returns the letter for the kind of a name. asked reports whether it matters that
 // the name is an input.
 func (s *slot) letter(asked bool) byte {
 	switch {
@@ -43,11 +44,11 @@ func (f Facts) kind() Kind {
 	return Kind(f[0] - computedKinds)
 }
 
-// asks reports whether the formula asks whether a name is set.
+// asks reports whether the formula tests whether a name is set.
 func (f Facts) asks() bool { return strings.ContainsAny(string(f), "ABCDEF") }
 
 // each calls do for each name in the text, with the letter for its kind, until do returns
-// false. It returns false if do did, or if the facts do not fit the text.
+// false. It returns false if do returned false or if the facts do not match the text.
 func (f Facts) each(text string, do func(name string, letter byte) bool) bool {
 	for i := 1; i < len(f); {
 		letter, off := f[i], 0
@@ -63,8 +64,8 @@ func (f Facts) each(text string, do func(name string, letter byte) bool) bool {
 	return true
 }
 
-// usesByFacts finds the slots that a formula with facts uses, which makes the slot late. It
-// returns false if there are no facts.
+// usesByFacts finds the slots that a formula uses with the help of the formula's facts, and
+// marks the formula's slot as late. It returns false if there are no usable facts.
 func (p *Program) usesByFacts(s *slot) bool {
 	if s.src.Facts.kind() == Any {
 		return false
@@ -81,8 +82,9 @@ func (p *Program) usesByFacts(s *slot) bool {
 	return s.late
 }
 
-// holds reports whether the facts of a formula hold: it yields the wanted kind, and the
-// names that it uses have the same kinds. The formula is then valid.
+// holds reports whether the facts of a formula hold, which means that the formula is valid.
+// They hold if the formula yields the wanted kind, and if the names that it uses have the
+// kinds in the facts.
 func (p *Program) holds(s *slot, want Kind) bool {
 	if want != Any && want != s.src.Facts.kind() {
 		return false
@@ -94,7 +96,8 @@ func (p *Program) holds(s *slot, want Kind) bool {
 	})
 }
 
-// body returns the compiled formula of a slot. It compiles a late one.
+// body returns the compiled formula of a slot. If the slot is late, body compiles the
+// formula first.
 func (p *Program) body(r Ref) *body {
 	s := &p.slots[r]
 	switch {
@@ -128,8 +131,9 @@ func (p *Program) compileLate(s *slot) *body {
 	return b
 }
 
-// CompileAll compiles the formulas that have facts too. It makes evaluating them many times
-// faster. Unlike evaluation, it is not safe for concurrent use.
+// CompileAll also compiles the formulas that are otherwise compiled only when they are
+// evaluated. This makes evaluating them many times faster. Unlike evaluation, CompileAll is
+// not safe for concurrent use.
 func (p *Program) CompileAll() {
 	for r := range p.slots {
 		if s := &p.slots[r]; s.late {
@@ -141,8 +145,8 @@ func (p *Program) CompileAll() {
 	}
 }
 
-// EachFacts calls do for each formula in the program, with its facts. They are empty if
-// they would not suffice to know that the formula is valid.
+// EachFacts calls do with each formula in the program and its facts. The facts are empty if
+// they would not be enough to tell that the formula is valid.
 func (p *Program) EachFacts(do func(src Source, f Facts)) {
 	for r := range p.slots {
 		if s := &p.slots[r]; s.class == derived && (s.body != nil || s.late) {

@@ -28,7 +28,7 @@ func TestFactsOf(t *testing.T) {
 	}
 	want := map[string]Facts{
 		"sum": "bb0b4", "is": "dc0", "asks": "bB0b5", "picks": "bo0c6", "own": "bb0", "const": "d",
-		// It depends on the keys of a table, and on more than ASCII.
+		// Whether these are valid depends on the keys of a table, or the text is not ASCII.
 		"keyed": "", "accents": "",
 	}
 	seen := 0
@@ -52,8 +52,8 @@ func TestFactsOf(t *testing.T) {
 	}
 }
 
-// factsScope declares formulas with facts. Those of bad, which is not a formula, and of lie
-// are wrong, which only evaluating them shows.
+// factsScope declares formulas with facts. The facts of bad, which is not a formula, and of
+// lie are wrong, but only evaluating these formulas shows this.
 func factsScope() *Scope {
 	s := NewScope()
 	s.Input("n", Num, diag.Pos{})
@@ -66,8 +66,8 @@ func factsScope() *Scope {
 	return s
 }
 
-// TestFacts checks that formulas with facts are compiled when they are evaluated, and
-// yield the same as others, also in several frames at a time.
+// TestFacts checks that formulas with facts are compiled when they are evaluated, and that
+// they yield the same values as other formulas, even in several frames at the same time.
 func TestFacts(t *testing.T) {
 	p, err := factsScope().Compile()
 	if err != nil {
@@ -113,8 +113,8 @@ func TestFacts(t *testing.T) {
 	}
 }
 
-// TestFactsWrong checks that facts that do not hold are ignored: the formula is compiled,
-// and its errors are reported, as without them.
+// TestFactsWrong checks that facts that do not hold are ignored: the formula is compiled
+// and its errors are reported as if it had no facts.
 func TestFactsWrong(t *testing.T) {
 	for _, test := range []struct{ text, facts, want string }{
 		{"n + word", "bb0c4", ""}, // what is true of other names of these kinds

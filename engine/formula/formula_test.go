@@ -49,8 +49,8 @@ func frameOf(t testing.TB, s *Scope) (*Program, *Frame) {
 	return p, f
 }
 
-// TestPlain checks that a text with anything that the parser accepts but formulas do
-// not support is not plain, and that typical texts are.
+// TestPlain checks that typical texts are plain, and that a text is not plain if it
+// contains anything that the parser accepts but formulas do not support.
 func TestPlain(t *testing.T) {
 	for _, text := range []string{
 		"a // b", "a /* b */ + c", "a # b", "1.5", ".5", "1e3", "0x10", "1_000", "1234567890123456789", `b"x"`, `b'x'`, "`x`", `"a\"b"`, "'a\nb'",
@@ -169,14 +169,15 @@ func TestSet(t *testing.T) {
 	want(6)
 }
 
-// errorText formats a diagnostic like the printer.
+// errorText formats a diagnostic in the same way as the printer.
 func errorText(err error) string {
 	var b strings.Builder
 	(&diag.Printer{W: &b, Program: "test"}).Print(err)
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// TestErrors checks every message exactly. The formula of x is at line 7, column 10.
+// TestErrors checks the exact text of every message. The formula of x is at line 7, column
+// 10.
 func TestErrors(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"layer * 2", "f.cue:7:10: formula of x: unknown name \"layer\"\n    layer * 2\n    ^\n  hint: did you mean \"layers\"?"},

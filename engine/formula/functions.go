@@ -21,16 +21,16 @@ type Function struct {
 	Doc   string // one sentence
 }
 
-// function is a Function together with the compilation of its calls. args is
-// the number of arguments, or -1 for one or more.
+// function is a Function with the code that compiles calls to it. args is the number of
+// arguments, or -1 for one or more.
 type function struct {
 	Function
 	args    int
 	compile func(k *checker, args []ast.Node, at place, who string) code
 }
 
-// functions contains every function by name. It is filled by init, because the
-// compile functions refer to it.
+// functions contains all functions, keyed by name. init fills it, because the compile
+// functions refer to it.
 var functions map[string]function
 
 func init() {
@@ -165,8 +165,8 @@ func roundFunc(round func(Rat) Rat, quotient func(a, b Rat) (Rat, bool)) func(*c
 	}
 }
 
-// binaryFunc compiles a function of two numbers; check describes what is wrong
-// with them, if anything.
+// binaryFunc compiles a function of two numbers. check returns what is wrong with the
+// numbers, or "".
 func binaryFunc(op func(a, b Rat) (Rat, bool), check func(a, b Rat) (wrong string)) func(*checker, []ast.Node, place, string) code {
 	return func(k *checker, args []ast.Node, at place, who string) code {
 		x, y := k.need(args[0], Num, who).num, k.need(args[1], Num, who).num
@@ -184,7 +184,7 @@ func binaryFunc(op func(a, b Rat) (Rat, bool), check func(a, b Rat) (wrong strin
 	}
 }
 
-// doubled doubles a as long as the result does not exceed b.
+// doubled doubles a repeatedly as long as the result does not exceed b.
 func doubled(a, b Rat) (Rat, bool) {
 	for {
 		next, ok := a.add(a)
@@ -213,8 +213,8 @@ func wholeFunc(op func(a, b Rat) (Rat, bool)) func(*checker, []ast.Node, place, 
 	})
 }
 
-// foldFunc compiles a function that combines numbers pairwise: its arguments, or
-// the elements of a single list. If sum is set, the argument is a list, and the sum of
+// foldFunc compiles a function that combines numbers pairwise: its arguments, or the
+// elements of a single list. If sum is set, the argument must be a list, and the result for
 // an empty list is 0.
 func foldFunc(op func(a, b Rat) (Rat, bool), sum bool) func(*checker, []ast.Node, place, string) code {
 	return func(k *checker, args []ast.Node, at place, who string) code {
@@ -323,7 +323,7 @@ func isIPFunc(k *checker, args []ast.Node, _ place, who string) code {
 	}}
 }
 
-// givenFunc compiles a test for whether an input has a value.
+// givenFunc compiles a test of whether an input has a value.
 func givenFunc(k *checker, args []ast.Node, _ place, who string) code {
 	r, ok := k.askable(args[0], who)
 	if !ok {
@@ -338,7 +338,7 @@ func givenFunc(k *checker, args []ast.Node, _ place, who string) code {
 // canBeAsked reports whether formulas can ask whether a value is set.
 func (s *slot) canBeAsked() bool { return s.class == input || s.class == preset || s.given }
 
-// askable returns the input named by n; who is the function or operator that tests
+// askable returns the input that n names. who is the function or operator that tests
 // whether the input is set.
 func (k *checker) askable(n ast.Node, who string) (Ref, bool) {
 	id, ok := n.(*ast.IdentifierNode)

@@ -35,7 +35,7 @@ func FuzzText(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for r := range p.slots { // including those without a value
+		for r := range p.slots { // including names without a value
 			p.NewFrame().Eval(Ref(r))
 		}
 		s = toy()
@@ -50,9 +50,9 @@ func FuzzText(f *testing.F) {
 	})
 }
 
-// tree builds a random numeric expression from bytes, as text and as its value in
-// math/big. exact is false if a step does not fit in 64 bits or divides by zero; only
-// then may the engine report an error.
+// tree builds a random numeric expression from bytes. It returns the expression as text,
+// and its value, computed with math/big. exact is false if a step does not fit in 64 bits
+// or divides by zero. Only then may the engine report an error.
 type tree struct {
 	data []byte
 	fits bool

@@ -7,8 +7,8 @@ import (
 	"kvbench/engine/diag"
 )
 
-// TestInputOr checks that an input without a value has the value of its formula, and
-// that whatever reads the input depends on both.
+// TestInputOr checks that the value of an input that is not set comes from its formula, and
+// that formulas that read the input depend on both.
 func TestInputOr(t *testing.T) {
 	s := NewScope()
 	s.Input("engine", Str, diag.Pos{})

@@ -7,8 +7,8 @@ import (
 	"github.com/expr-lang/expr/ast"
 )
 
-// numbersFunc compiles a call that parses whole numbers separated by commas. The
-// result for any other text is an empty list, which conditions can reject.
+// numbersFunc compiles a call that parses whole numbers separated by commas. For any other
+// text, the result is an empty list, which conditions can reject.
 func numbersFunc(k *checker, args []ast.Node, _ place, who string) code {
 	x := k.need(args[0], Str, who).str
 	return code{kind: NumList, nums: func(f *Frame) []Rat {
@@ -24,14 +24,14 @@ func numbersFunc(k *checker, args []ast.Node, _ place, who string) code {
 	}}
 }
 
-// sumFirstFunc compiles a call that adds up the first numbers of a list.
+// sumFirstFunc compiles a call that adds up the first numbers in a list.
 func sumFirstFunc(k *checker, args []ast.Node, at place, who string) code {
 	list, count := k.need(args[0], NumList, who).nums, k.need(args[1], Num, who).num
 	return code{kind: Num, num: func(f *Frame) Rat {
 		l, n := list(f), count(f)
 		c, ok := n.Int64()
 		if !ok || c < 0 || c > int64(len(l)) {
-			return f.fail(at, "%s: a list of %d numbers has no first %s", who, len(l), n)
+			return f.fail(at, "%s: cannot add up the first %s of %d numbers", who, n, len(l))
 		}
 		var sum Rat
 		for _, x := range l[:c] {

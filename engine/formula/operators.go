@@ -72,8 +72,8 @@ func arithmetic(op string, l, r code, at place) code {
 	x, y := l.num, r.num
 	c := code{kind: Num}
 	fold := func(v Rat, ok bool) code {
-		// Errors are not reported until run time, because the operation may be in
-		// a branch that is not taken.
+		// Do not report errors until run time, because the operation may be in a branch that is
+		// not taken.
 		if l.known != nil && r.known != nil && ok {
 			return constant(Value{Kind: Num, Num: v})
 		}
@@ -128,8 +128,7 @@ func arithmetic(op string, l, r code, at place) code {
 	}
 }
 
-// comparison compiles a comparison of two numbers, or == and != of two strings
-// or booleans.
+// comparison compiles a comparison of two numbers, or == or != for two strings or booleans.
 func (k *checker) comparison(n *ast.BinaryNode) code {
 	op, off := n.Operator, n.Location().From
 	equality := op == "==" || op == "!="
@@ -181,8 +180,8 @@ func (k *checker) comparison(n *ast.BinaryNode) code {
 	return c
 }
 
-// in compiles x in list. It compares x to the elements of a list literal one by one
-// until one matches, without making the list.
+// in compiles x in list. If list is a literal, it compares x with the elements one by one
+// until one matches, without creating the list.
 func (k *checker) in(n *ast.BinaryNode) code {
 	off := n.Location().From
 	l := k.expr(n.Left)
@@ -243,8 +242,8 @@ func (k *checker) in(n *ast.BinaryNode) code {
 	return c
 }
 
-// conditional compiles c ? a : b and if c { a } else { b }; only the branch
-// that is taken is evaluated.
+// conditional compiles c ? a : b and if c { a } else { b }. Only the branch that is taken
+// is evaluated.
 func (k *checker) conditional(n *ast.ConditionalNode) code {
 	cond := k.need(n.Cond, Bool, "the condition")
 	if k.decided(cond, true) {
@@ -267,8 +266,8 @@ func (k *checker) conditional(n *ast.ConditionalNode) code {
 	return choose(test, x, y)
 }
 
-// orElse compiles x ?? y, which is given(x) ? x : y. The parser reads a ?? b ?? c
-// as (a ?? b) ?? c.
+// orElse compiles x ?? y, which means given(x) ? x : y. The parser reads a ?? b ?? c as (a
+// ?? b) ?? c.
 func (k *checker) orElse(x ast.Node, y code, at int) code {
 	if b, ok := x.(*ast.BinaryNode); ok && b.Operator == "??" {
 		return k.orElse(b.Left, k.orElse(b.Right, y, at), at)
@@ -288,8 +287,8 @@ func (k *checker) orElse(x ast.Node, y code, at int) code {
 	return choose(func(f *Frame) bool { return f.isSet(r) }, c, y)
 }
 
-// choose returns the code that evaluates x if the test is true, otherwise y;
-// both have the same kind.
+// choose returns code that evaluates x if the test is true, or else y. Both must have the
+// same kind.
 func choose(test func(*Frame) bool, x, y code) code {
 	c := code{kind: x.kind}
 	switch x.kind {
@@ -332,11 +331,11 @@ func choose(test func(*Frame) bool, x, y code) code {
 	return c
 }
 
-// elements compiles the elements of a list literal, which must all have the
-// kind Num or all have the kind Str.
+// elements compiles the elements of a list literal. They must all have the kind Num or all
+// have the kind Str.
 func (k *checker) elements(n *ast.ArrayNode) ([]code, Kind) {
 	if len(n.Nodes) == 0 {
-		k.errorf(n.Location().From, "an empty list is neither a list of numbers nor of strings")
+		k.errorf(n.Location().From, "a list must not be empty")
 		return nil, broken
 	}
 	elems, kind := make([]code, len(n.Nodes)), Any
@@ -359,8 +358,7 @@ func (k *checker) elements(n *ast.ArrayNode) ([]code, Kind) {
 	return elems, kind
 }
 
-// array compiles a list used as a value. A list of known values is built only
-// once.
+// array compiles a list that is used as a value. A list of known values is built only once.
 func (k *checker) array(n *ast.ArrayNode) code {
 	elems, kind := k.elements(n)
 	if kind == broken {
@@ -413,7 +411,7 @@ func (k *checker) member(n *ast.MemberNode) code {
 		}
 	}
 	list := k.expr(n.Node)
-	// The parser represents x.y as x["y"]; the text shows which it was.
+	// The parser represents x.y as x["y"]. The text shows which form was used.
 	if s, ok := n.Property.(*ast.StringNode); ok && !strings.Contains("\"'`", k.syntax.part(s.Location().From, s.Location().From+1)) {
 		if list.kind != broken {
 			k.errorf(s.Location().From, "%s has no %q: only tables have keys", list.kind, s.Value)
@@ -473,7 +471,7 @@ func (k *checker) lookup(t *slot, property ast.Node) code {
 		return k.read(r, off)
 	}
 
-	// The key is not known yet, so read every formula of the table.
+	// The key is not known yet, so compile reads of all formulas of the table.
 	elems := make(map[string]*code, len(t.keys))
 	for name, r := range t.elems {
 		c := k.read(r, off)
@@ -536,7 +534,7 @@ func (k *checker) lookup(t *slot, property ast.Node) code {
 // noKey is the message for a key that a table does not have.
 const noKey = "%s has no %q"
 
-// suggest adds a hint with the existing keys to such an error.
+// suggest adds a hint with the existing keys to a noKey error.
 func (t *slot) suggest(d *diag.Diag, key string) *diag.Diag {
 	d.About(diag.Unknown, t.name+"["+key+"]").Suggest(key, t.keys)
 	return d.WithHint("its keys are %s", strings.Join(t.keys, ", "))

@@ -19,11 +19,11 @@ import (
 	"kvbench/engine/diag"
 )
 
-// The limits for one formula. They prevent hostile text from costing too much;
-// no real formula comes close.
+// The limits for one formula. They prevent hostile text from using too much time or memory.
+// No real formula comes close to them.
 const (
 	maxText  = 4096 // bytes
-	maxDepth = 200  // of the syntax tree
+	maxDepth = 200  // the maximum depth of the syntax tree
 	maxNodes = 2000
 )
 
@@ -31,13 +31,13 @@ const (
 type parsed struct {
 	text  string
 	root  ast.Node
-	names []use // identifiers, each once, at its first use
+	names []use // the first use of each identifier
 }
 
 // lexed is a formula's text, token by token.
 type lexed struct {
-	runes  []rune        // locations are offsets into them
-	tokens []lexer.Token // without the end token
+	runes  []rune        // the text as characters; locations are offsets into it
+	tokens []lexer.Token // all tokens except the end token
 }
 
 type use struct {
@@ -45,8 +45,8 @@ type use struct {
 	off  int
 }
 
-// refused maps words and operators that the parser accepts but formulas do not
-// support to a hint on what to write instead.
+// refused lists the words and operators that the parser accepts but formulas do not
+// support, with a hint on what to write instead.
 var refused = map[string]string{
 	"let":     "move that part into a formula of its own",
 	";":       "a formula is a single expression",
@@ -62,8 +62,8 @@ var refused = map[string]string{
 	"nil":     "",
 }
 
-// Names returns the names that a formula refers to, in the order of first use,
-// or none if the text is not a formula.
+// Names returns the names that a formula refers to, in the order of first use. It returns
+// none if the text is not a formula.
 func Names(text string) []string {
 	p, errs := (&unit{src: Source{Text: text}}).parse()
 	if len(errs) > 0 {
@@ -76,8 +76,8 @@ func Names(text string) []string {
 	return names
 }
 
-// Indexed returns the names of lists and strings that a formula indexes with
-// the given name: x in x[name].
+// Indexed returns the names of lists and strings that a formula indexes with the given
+// name, such as x in x[name].
 func Indexed(text, name string) []string {
 	p, errs := (&unit{src: Source{Text: text}}).parse()
 	if len(errs) > 0 {
@@ -166,8 +166,8 @@ func Check(name string, src Source) error {
 	return list.Err()
 }
 
-// texts caches the syntax of formulas by their text. Many formulas have the same text, and
-// programs for several architectures contain the same formulas.
+// texts caches the syntax of formulas, keyed by their text. Many formulas have the same
+// text, and programs for several architectures contain the same formulas.
 var texts struct {
 	sync.Mutex
 	known map[string]*parsed
@@ -178,8 +178,8 @@ var texts struct {
 // kvbench's own formulas need, and limits the memory that untrusted files can use.
 const maxTexts = 128 << 10
 
-// parse parses the unit's text, or returns its errors. It caches the syntax of texts that
-// are not simple.
+// parse parses the unit's text and returns its syntax or its errors. It caches the syntax
+// of texts that are not simple.
 func (u *unit) parse() (*parsed, []*diag.Diag) {
 	if p := simple(u.src.Text); p != nil {
 		return p, nil
@@ -205,7 +205,7 @@ func (u *unit) parse() (*parsed, []*diag.Diag) {
 	return p, nil
 }
 
-// parseText parses the unit's text, or returns its errors.
+// parseText parses the unit's text and returns its syntax or its errors.
 func (u *unit) parseText() (*parsed, []*diag.Diag) {
 	text := u.src.Text
 	at := func(off int) place { return place{u, off} }
@@ -213,7 +213,7 @@ func (u *unit) parseText() (*parsed, []*diag.Diag) {
 
 	switch {
 	case len(text) > maxText:
-		// Omit the text: nobody wants to see it on a terminal.
+		// Omit the text, which would be too long to show.
 		d := place{&unit{u.name, Source{Pos: u.src.Pos}}, 0}.errorf("the formula is %d bytes long; at most %d are allowed", len(text), maxText)
 		d.Caret = 0
 		return fail(d)
@@ -243,9 +243,10 @@ func (u *unit) parseText() (*parsed, []*diag.Diag) {
 	return p, nil
 }
 
-// simple returns the syntax of a text that is only a whole number, a string, true or false, a
-// name, or an entry of a table that a name selects. It returns nil for other texts. Half of
-// all formulas that are evaluated are that simple, and the parser takes 2 us for each.
+// simple returns the syntax of a text that consists only of a whole number, a string, true
+// or false, a name, or a table entry selected by a name. It returns nil for other texts. It
+// saves time because half of all evaluated formulas are this simple, and the parser takes 2
+// µs for each.
 func simple(text string) *parsed {
 	if text == "" || len(text) > maxSimple {
 		return nil
@@ -290,7 +291,7 @@ func simple(text string) *parsed {
 // maxSimple is the maximum length of a simple text.
 const maxSimple = 200
 
-// wordAt returns the name or the number at the beginning of a text, or "".
+// wordAt returns the name or number at the beginning of a text, or "".
 func wordAt(text string) string {
 	n := 0
 	for n < len(text) && (isLetter(text[n]) || isDigit(text[n])) {
@@ -308,8 +309,8 @@ func isName(text string) bool {
 	return !bad
 }
 
-// isPlain reports whether a text cannot contain anything that scan would
-// reject. Most texts are plain and need not be read twice.
+// isPlain reports whether a text certainly contains nothing that scan would reject. Most
+// texts are plain, so they need not be read twice.
 func isPlain(text string) bool {
 	for i := 0; i < len(text); {
 		c, next := text[i], byte(' ')
@@ -371,7 +372,7 @@ func (u *unit) scan() (*lexed, []*diag.Diag) {
 	var errs []*diag.Diag
 	lex := lexer.New()
 	lex.Reset(file.NewSource(u.src.Text))
-	end := 0 // of the previous token
+	end := 0 // the end of the previous token
 	for {
 		tok, err := lex.Next()
 		if err == io.EOF || err == nil && tok.Kind == lexer.EOF {
@@ -406,7 +407,7 @@ func (u *unit) scan() (*lexed, []*diag.Diag) {
 	return p, errs
 }
 
-// comment finds a comment between two tokens.
+// comment returns the error for a comment between two tokens, if there is one.
 func (p *lexed) comment(from, to int) (off int, ok bool) {
 	i := slices.Index(p.runes[from:to], '/')
 	return from + i, i >= 0
@@ -488,7 +489,7 @@ func quoteToken(s string) string {
 	return `"` + s + `"`
 }
 
-// text returns the source text of the tokens from i up to j.
+// text returns the source text of the tokens from i up to, but not including, j.
 func (p *lexed) text(i, j int) string {
 	return string(p.runes[p.tokens[i].From:p.tokens[j-1].To])
 }
@@ -498,9 +499,9 @@ func (p *parsed) part(from, to int) string {
 	return p.text[byteOffset(p.text, from):byteOffset(p.text, to)]
 }
 
-// measure rejects trees that are too large, and collects the names in use. The
-// parser shares nodes (the b in a < b < c), so a small text can become a huge
-// tree: counting stops at the limit.
+// measure rejects trees that are too large, and collects the names in use. Because the
+// parser shares nodes, such as the b in a < b < c, a small text can become a huge tree.
+// Therefore, counting stops at the limit.
 func (p *parsed) measure(at func(int) place) *diag.Diag {
 	nodes := 0
 	var err *diag.Diag
@@ -511,7 +512,7 @@ func (p *parsed) measure(at func(int) place) *diag.Diag {
 		}
 		switch {
 		case depth > maxDepth:
-			err = at(n.Location().From).errorf("nested more than %d deep", maxDepth)
+			err = at(n.Location().From).errorf("nested more than %d levels deep", maxDepth)
 			return
 		case nodes > maxNodes:
 			err = at(n.Location().From).errorf("the formula has more than %d parts", maxNodes)
@@ -527,8 +528,8 @@ func (p *parsed) measure(at func(int) place) *diag.Diag {
 	return err
 }
 
-// children calls f for the operands of n, in order. It omits function names,
-// because functions are not variables.
+// children calls f for each operand of n, in order. It omits function names, because
+// functions are not variables.
 func children(n ast.Node, f func(ast.Node)) {
 	all := func(nodes []ast.Node) {
 		for _, c := range nodes {
@@ -575,9 +576,9 @@ func children(n ast.Node, f func(ast.Node)) {
 	}
 }
 
-// start returns the offset of the first character of n, ignoring brackets. The
-// location of a node is that of its operator, and for a conditional it is
-// useless.
+// start returns the offset of the first character of n, ignoring brackets. The location of
+// the node itself does not help, because it is that of the node's operator, and is
+// meaningless for a conditional.
 func start(n ast.Node) int {
 	switch m := n.(type) {
 	case *ast.UnaryNode:
@@ -613,8 +614,8 @@ func (p *lexed) sides(off int) (left, right string) {
 	return p.text(open, op), p.text(op+1, len(p.tokens)-open)
 }
 
-// parseNumber returns the exact value of a number token. (The parser represents
-// decimals as floats.)
+// parseNumber returns the exact value of a number token. The parser's value may be inexact,
+// because it represents decimals as floats.
 func parseNumber(token string) (Rat, error) {
 	text := strings.ToLower(strings.ReplaceAll(token, "_", ""))
 	bad := errors.New("bad number " + strconv.Quote(token))
@@ -645,7 +646,7 @@ func parseNumber(token string) (Rat, error) {
 			return Rat{}, bad
 		}
 	}
-	// digits * 10^e, with digits neither starting nor ending in 0.
+	// The value is digits * 10^e, where digits neither begins nor ends with 0.
 	digits = strings.TrimLeft(digits, "0")
 	if digits == "" {
 		return Rat{}, nil

@@ -7,7 +7,7 @@ import (
 	"kvbench/engine/diag"
 )
 
-// TestPartial checks that formulas have values if the inputs that they need do.
+// TestPartial checks that formulas have values if the inputs that they need have values.
 func TestPartial(t *testing.T) {
 	there := map[string]Value{
 		"heads": Number(8), "size": Number(64), "zero": Number(0), "word": Text("b"),

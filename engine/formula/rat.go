@@ -41,7 +41,7 @@ func (a Rat) Den() int64 { return a.d + 1 }
 // IsInt reports whether a is a whole number.
 func (a Rat) IsInt() bool { return a.d == 0 }
 
-// Int64 returns a as an integer, and whether it is one.
+// Int64 returns a as an integer, and whether a is an integer.
 func (a Rat) Int64() (int64, bool) { return a.n, a.d == 0 }
 
 // String returns the number in the form "576" if it is whole, or else "9/16".
@@ -211,15 +211,15 @@ func (a Rat) ceilQuo(b Rat) (Rat, bool) {
 func (a Rat) bigQuo(b Rat, up bool) (Rat, bool) {
 	x := new(big.Rat).SetFrac64(a.n, a.Den())
 	x.Quo(x, new(big.Rat).SetFrac64(b.n, b.Den()))
-	q, m := new(big.Int).DivMod(x.Num(), x.Denom(), new(big.Int)) // Denom > 0: rounds down
+	q, m := new(big.Int).DivMod(x.Num(), x.Denom(), new(big.Int)) // rounds down, because Denom > 0
 	if up && m.Sign() != 0 {
 		q.Add(q, big.NewInt(1))
 	}
 	return Rat{n: q.Int64()}, q.IsInt64()
 }
 
-// addFrac returns a + |b|, or a - |b| if bneg. (Knuth 4.5.1: any factor that can
-// still be canceled afterwards divides the gcd of the denominators.)
+// addFrac returns a + |b|, or a - |b| if bneg. According to Knuth 4.5.1, any factor that
+// can still be canceled afterwards divides the gcd of the denominators.
 func addFrac(a, b Rat, bneg bool) (Rat, bool) {
 	ad, bd := uint64(a.Den()), uint64(b.Den())
 	g := gcd(ad, bd)
@@ -301,8 +301,8 @@ func gcd(a, b uint64) uint64 {
 	if a == 0 || b == 0 {
 		return a | b
 	}
-	// One division brings numbers of different sizes close together; after that,
-	// the binary method needs no division.
+	// One division brings numbers of very different sizes close together. After that, the
+	// binary method needs no division.
 	if a < b {
 		a, b = b, a
 	}

@@ -12,15 +12,15 @@ type Reach struct {
 	p        *Program
 	numbers  *numbers
 	followed []bool   // by slot
-	opened   []bool   // by slot: whether the inputs of the slot's formula count
-	sets     []uint64 // the inputs of all slots, each as in [Inputs]
+	opened   []bool   // indexed by slot: whether the inputs of an input's formula count
+	sets     []uint64 // for each slot, the bits of its [Inputs]
 }
 
-// numbers numbers the inputs of a program, with or without a default.
+// numbers assigns a number to each input of a program, with or without a default.
 type numbers struct {
 	p     *Program
 	names []string
-	of    []int32 // by slot, for slots that are inputs
+	of    []int32 // indexed by slot, for slots that are inputs
 }
 
 // Inputs is a set of the inputs of a program.
@@ -29,8 +29,8 @@ type Inputs struct {
 	bits    []uint64 // bit i is set if the set contains the input with number i
 }
 
-// Otherwise is appended to the name of an input that has a formula, to name
-// that formula: see [Scope.InputOr].
+// Otherwise is the suffix that turns the name of an input that has a formula into the name
+// of that formula; see [Scope.InputOr].
 const Otherwise = " ??"
 
 // ReachAll is like [Program.Reach], but follows all names.
@@ -53,8 +53,8 @@ func (p *Program) prepareReach() {
 	p.reach = sync.OnceValue(func() *Reach { return p.Reach(func(string) bool { return true }) })
 }
 
-// Inputs returns the names of all inputs, with or without a default, that the
-// value of r can depend on, directly or through other formulas, sorted.
+// Inputs returns the sorted names of all inputs, with or without a default, that the value
+// of r can depend on, directly or through other formulas.
 func (p *Program) Inputs(r Ref) []string { return p.reach().Inputs(r).Names() }
 
 // DependsOn reports whether the value of r can depend on an input.
@@ -63,9 +63,9 @@ func (p *Program) DependsOn(r Ref, input string) bool {
 	return Inputs{x.numbers, x.of(r)}.Has(input)
 }
 
-// Reach returns the dependencies of values on inputs, following only the names for
-// which follow is true. The formulas of a table are named table.key, and the formula
-// of an input as described at [Otherwise].
+// Reach returns the dependencies of values on inputs, following only the names for which
+// follow returns true. Table entries are named table.key; [Otherwise] describes the name of
+// an input's formula.
 func (p *Program) Reach(follow func(name string) bool) *Reach {
 	x := &Reach{p, p.inputs(), make([]bool, len(p.slots)), make([]bool, len(p.slots)), nil}
 	for r := range p.slots {
@@ -77,7 +77,8 @@ func (p *Program) Reach(follow func(name string) bool) *Reach {
 	return x
 }
 
-// Without returns the dependencies of values if the given names are not followed.
+// Without returns the dependencies of values that are found without following the given
+// names.
 func (x *Reach) Without(names ...string) *Reach {
 	y := &Reach{x.p, x.numbers, slices.Clone(x.followed), x.opened, nil}
 	for _, name := range names {
@@ -116,13 +117,13 @@ func (x *Reach) trace() {
 // words returns the number of 64-bit words in a set.
 func (x *Reach) words() int { return (len(x.numbers.names) + 63) / 64 }
 
-// of returns the inputs of a slot.
+// of returns the bits for the inputs of a slot.
 func (x *Reach) of(r Ref) []uint64 {
 	words := x.words()
 	return x.sets[int(r)*words : (int(r)+1)*words]
 }
 
-// union adds the elements of y to x, and reports whether any of them is new.
+// union adds the elements of y to x, and reports whether any of them are new.
 func union(x, y []uint64) (grown bool) {
 	for i, word := range y {
 		grown = grown || word&^x[i] != 0

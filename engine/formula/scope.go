@@ -1,16 +1,15 @@
 // Package formula compiles and evaluates the numeric formulas of data files.
 //
-// A formula is a string such as "ceil(num_layers / pp_size) * page_size". A name
-// refers to an input that is set for each evaluation, to another formula, or to a
-// table of formulas, one of which is selected by a string. All names are in one
-// flat [Scope]; [Scope.Compile] checks all formulas together and returns a
-// [Program]; a [Frame] holds the values of one evaluation.
+// A formula is a string such as "ceil(num_layers / pp_size) * page_size". A name refers to
+// an input that is set for each evaluation, to another formula, or to a table of formulas
+// from which a string selects one. All names are in one flat [Scope]. [Scope.Compile]
+// checks all formulas together and returns a [Program]. A [Frame] holds the values of one
+// evaluation.
 //
-// Numbers are exact: see [Rat]. Only functions documented to round do so (see
-// [Functions]). A number that does not fit, a division by zero and a missing
-// value are errors that point into the formula's text. Evaluation is lazy and
-// deterministic, and always terminates: formulas cannot loop, and cannot read the
-// clock or the environment.
+// Numbers are exact: see [Rat]. Only functions that are documented to round do so; see
+// [Functions]. A number that does not fit, a division by zero and a missing value are
+// errors that point into the formula's text. Evaluation is lazy and deterministic, and
+// always terminates: formulas cannot loop, and cannot read the clock or the environment.
 //
 // The operators are:
 //
@@ -44,18 +43,18 @@ type Scope struct {
 	decls []decl
 }
 
-// decl is one declaration, as given.
+// decl is one declaration as the caller made it.
 type decl struct {
 	unit
 	class class
 	want  Kind
-	given bool // a formula used in place of an input that is not set
+	given bool // the formula is for an input that is not set; see [Scope.InputOr]
 	spare bool // see [Scope.Spare]
 	def   *Value
 	table *rows
 }
 
-// rows are the formulas of a table, as declared.
+// rows contains the formulas of a table as the caller declared them.
 type rows struct {
 	keys    []string
 	units   []unit
@@ -73,7 +72,7 @@ func newRows(name string, keys []string, srcs []Source, missing func(key string)
 	return r
 }
 
-// class is the class of thing that a name refers to.
+// class says what a name refers to.
 type class uint8
 
 const (
@@ -88,11 +87,11 @@ const (
 // NewScope returns an empty scope.
 func NewScope() *Scope { return &Scope{make([]decl, 0, 256)} }
 
-// IsEmpty reports whether nothing is declared.
+// IsEmpty reports whether the scope has no declarations.
 func (s *Scope) IsEmpty() bool { return len(s.decls) == 0 }
 
-// Input declares a value of the given kind, to be set in each frame. The
-// position is used in messages.
+// Input declares a value of the given kind that must be set in each frame. The position is
+// used in messages.
 func (s *Scope) Input(name string, kind Kind, pos diag.Pos) {
 	s.decls = append(s.decls, decl{unit: unit{name, Source{Pos: pos}}, class: input, want: kind})
 }
@@ -102,11 +101,11 @@ func (s *Scope) Default(name string, v Value) {
 	s.decls = append(s.decls, decl{unit: unit{name, Source{}}, class: preset, want: v.Kind, def: &v})
 }
 
-// Formula declares a named formula that must yield a value of kind want, or of
-// any kind if want is [Any]. A frame may set the name to a value of that kind,
-// which is then used in place of the computed one.
+// Formula declares a named formula that must yield a value of kind want, or of any kind if
+// want is [Any]. If a frame sets the name to a value of that kind, that value is used
+// instead of the computed one.
 //
-// The name need not be an identifier ("limits.pool"), but then formulas cannot
+// The name need not be an identifier. If it is not, as in "limits.pool", formulas cannot
 // refer to it.
 func (s *Scope) Formula(name string, src Source, want Kind) {
 	s.decls = append(s.decls, decl{unit: unit{name, src}, class: derived, want: want})
@@ -118,24 +117,24 @@ func (s *Scope) Spare(name string, src Source, want Kind) {
 	s.decls = append(s.decls, decl{unit: unit{name, src}, class: derived, want: want, spare: true})
 }
 
-// InputOr declares an input whose value, if a frame does not set it, is that of
-// a formula of kind want. Both the input and the inputs of the formula count as
-// inputs of whatever reads it.
+// InputOr declares an input. If a frame does not set the input, its value comes from a
+// formula of kind want. Both the input and the inputs of the formula count as inputs of the
+// formulas that read it.
 func (s *Scope) InputOr(name string, src Source, want Kind) {
 	s.decls = append(s.decls, decl{unit: unit{name, src}, class: derived, want: want, given: true})
 }
 
-// Table declares formulas of the same kind, which is want or, if want is [Any],
-// that of the first one. The formula for keys[i] is srcs[i]. Formulas select one
-// by key: name[expression], name["key"] or name.key; only the selected one is
-// evaluated. Frames cannot set a table.
+// Table declares formulas of the same kind, which is want or, if want is [Any], that of the
+// first one. The formula for keys[i] is srcs[i]. Formulas select an entry by its key:
+// name[expression], name["key"] or name.key. Only the selected entry is evaluated. Frames
+// cannot set a table.
 func (s *Scope) Table(name string, keys []string, srcs []Source, want Kind) {
 	s.TableBut(name, keys, srcs, want, nil)
 }
 
-// TableBut is like [Scope.Table], for a table that deliberately lacks some
-// keys: missing returns the error for formulas that select one of these keys, or nil for
-// other keys.
+// TableBut is like [Scope.Table], but for a table that deliberately lacks some keys.
+// missing returns the error for formulas that select one of these keys, or nil for other
+// keys.
 func (s *Scope) TableBut(name string, keys []string, srcs []Source, want Kind, missing func(key string) *diag.Diag) {
 	d := decl{unit: unit{name: name}, class: table, want: want, table: newRows(name, keys, srcs, missing)}
 	if len(srcs) > 0 {
@@ -154,8 +153,8 @@ type Ref int32
 type Program struct {
 	slots []slot
 	quick []quickSlot
-	late  []atomic.Pointer[body] // of late slots that were evaluated
-	order []Ref                  // each slot after those that it uses, unless they use it too
+	late  []atomic.Pointer[body] // the compiled formulas of late slots that were evaluated
+	order []Ref                  // each slot comes after the slots that it uses, except in cycles
 	names map[string]Ref
 	count [StrList + 1]int32 // how many slots there are of each kind
 
@@ -165,7 +164,8 @@ type Program struct {
 	inputs func() *numbers
 	reach  func() *Reach // see ReachAll
 
-	// For a partial program: the names that formulas lack, and their errors.
+	// For a partial program: the names without a value that each formula reads, and the
+	// formula's error.
 	lacking map[Ref][]string
 	wrong   map[Ref]*diag.Diag
 }
@@ -173,8 +173,8 @@ type Program struct {
 // quickSlot contains the parts of a slot that evaluation needs most often,
 // close together in memory.
 type quickSlot struct {
-	num   func(*Frame) Rat  // of a formula that yields a number
-	cond  func(*Frame) bool // of one that yields true or false
+	num   func(*Frame) Rat  // set for a formula that yields a number
+	cond  func(*Frame) bool // set for a formula that yields true or false
 	index int32
 	kind  Kind // Any for a table
 }
@@ -192,25 +192,25 @@ func (s *slot) quick() quickSlot {
 	return q
 }
 
-// slot is what one name refers to; the formulas of a table have slots without a
-// name in the program.
+// slot is what one name refers to. The formulas of a table have slots too, but these have
+// no name in the program.
 type slot struct {
 	*unit
 	class class
 	kind  Kind
-	index int32 // index among the slots of its kind
-	inner bool  // a formula of a table
-	lacks bool  // without a value, in a partial program
+	index int32 // the slot's index among the slots of its kind
+	inner bool  // whether the slot is for a formula in a table
+	lacks bool  // whether the slot has no value, in a partial program
 	given bool  // see [Scope.InputOr]
 	spare bool  // see [Scope.Spare]
-	late  bool  // compiled when it is evaluated: see [Facts]
+	late  bool  // whether the formula is compiled only when it is evaluated; see [Facts]
 	def   *Value
-	body  *body // of a formula that is not late
-	uses  []Ref // in the order of first use; for a table, its formulas
+	body  *body // set for a formula that is not late
+	uses  []Ref // the slots that it uses, in the order of first use; for a table, its formulas
 	*entries
 }
 
-// entries are the formulas of a table.
+// entries contains the formulas of a table.
 type entries struct {
 	keys    []string // as declared
 	elems   map[string]Ref
@@ -218,13 +218,13 @@ type entries struct {
 }
 
 // Compile checks all formulas. The error contains everything that is wrong: first
-// declarations with duplicate or invalid names, then, for each formula in the
-// order of declaration, bad syntax, unknown names, mismatched kinds, and formulas
-// that depend on themselves. A formula is not blamed for errors in another one
-// that it depends on.
+// declarations with duplicate or invalid names, then, for each formula in the order of
+// declaration, bad syntax, unknown names, mismatched kinds, and formulas that depend on
+// themselves. Errors in a formula are not reported again for the formulas that depend on
+// it.
 //
-// Compile does not change the scope: more names can be declared, and the scope
-// compiled again.
+// Compile does not change the scope, so more names can be declared and the scope compiled
+// again.
 func (s *Scope) Compile() (*Program, error) {
 	c, list := s.compile(nil)
 	for r := range c.p.slots {
@@ -265,7 +265,7 @@ func (c *compiler) program() *Program {
 	c.p.quick, c.p.late = make([]quickSlot, len(c.p.slots)), make([]atomic.Pointer[body], len(c.p.slots))
 	for r := range c.p.slots {
 		c.p.quick[r] = c.p.slots[r].quick()
-		if c.state[r] == unseen { // a formula that nothing reads
+		if c.state[r] == unseen { // a spare formula that no other formula reads
 			delete(c.p.names, c.p.slots[r].name)
 		}
 	}
@@ -273,10 +273,9 @@ func (c *compiler) program() *Program {
 	return c.p
 }
 
-// With returns a program with one additional formula; the error is about that
-// formula. Names in p are also names in the new program, with the same [Ref]s;
-// other formulas cannot refer to the new one, and it cannot refer to hidden
-// names.
+// With returns a program with one additional formula. Any error is about that formula.
+// Names in p are also names in the new program, with the same [Ref]s; other formulas cannot
+// refer to the new one, and it cannot refer to hidden names.
 func (p *Program) With(name string, src Source, want Kind, hidden ...string) (*Program, Ref, error) {
 	q := &Program{slots: slices.Clip(p.slots), late: p.late, order: slices.Clip(p.order), names: maps.Clone(p.names), count: p.count}
 	for _, h := range hidden {
@@ -316,10 +315,12 @@ func (p *Program) Ref(name string) (Ref, bool) {
 	return r, ok
 }
 
-// Len returns the number of references of the program: they are less than it.
+// Len returns the number of references in the program. All references are less than this
+// number.
 func (p *Program) Len() int { return len(p.slots) }
 
-// Names returns the names that formulas can refer to, except tables, sorted.
+// Names returns a sorted list of the names that formulas can refer to, except those of
+// tables.
 func (p *Program) Names() []string {
 	var list []string
 	for name, r := range p.names {
@@ -331,8 +332,7 @@ func (p *Program) Names() []string {
 	return list
 }
 
-// Kind returns the kind of a name's values; for a table, the kind of its
-// formulas.
+// Kind returns the kind of a name's value or, for a table, of its formulas.
 func (p *Program) Kind(r Ref) Kind { return p.slots[r].kind }
 
 // Name returns the name of r.
@@ -346,8 +346,8 @@ func (p *Program) Source(r Ref) Source {
 	return src
 }
 
-// Uses returns the names that the text of r refers to, sorted. A table uses
-// what its formulas use.
+// Uses returns a sorted list of the names that the text of r refers to. A table uses what
+// its formulas use.
 func (p *Program) Uses(r Ref) []string {
 	set := map[string]bool{}
 	for _, u := range p.slots[r].uses {

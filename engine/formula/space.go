@@ -6,39 +6,40 @@ import (
 	"kvbench/engine/diag"
 )
 
-// Space is a set of frames that differ in a few values, such as those of a layer. What a
-// value depends on is determined once, so that a value which does not depend on what
-// differs is computed once and shared by all frames.
+// Space is a set of frames that differ in a few values, such as those of a layer. A space
+// determines in advance which values depend on these differences. All other values are
+// computed only once and shared by all frames.
 //
-// Some inputs can vary: see [Space.Vary]. Values keep until an input that they depend on
-// varies. Evaluation then does not allocate memory.
+// Some inputs can vary; see [Space.Vary]. A value is reused until an input that it depends
+// on varies. Evaluating values again does not allocate memory.
 type Space struct {
 	p        *Program
 	base     *Frame
-	by       []uint64 // by slot: what its value differs by
-	reads    []uint64 // by slot, as many words as needed: the varying inputs that it depends on
+	by       []uint64 // indexed by slot: what its value differs by; see [At]
+	reads    []uint64 // the varying inputs that each slot depends on, with words elements per slot
 	words    int
-	computed []bool // by slot: whether compute computes the value
+	computed []bool // indexed by slot: whether compute computes the value
 	compute  Computer
 	varying  []Ref
-	users    [][]*cell // by varying input
+	users    [][]*cell // for each varying input, the cells to discard when it varies
 	frames   map[Spot]*Frame
-	free     []*Frame // whose memory can be used again
+	free     []*Frame // frames whose memory can be reused
 	spare    []cell
 }
 
-// Spot identifies a frame in a space by its place on each axis of the space. 0 means that the
-// frame is not at any place on that axis, and has no values that differ along it. On the
-// first axis, each place has its own set of values that differ.
+// Spot identifies a frame in a space by its place on each of the space's axes. Place 0
+// means that the frame is not at any place on that axis and has no values that differ along
+// the axis. On the first axis, which values differ depends on the place; on the other axes,
+// the same values differ at every place.
 type Spot [4]int16
 
 // spots is the number of axes of a space.
 const spots = len(Spot{})
 
-// MaxPlaces is the maximum number on the first axis.
+// MaxPlaces is the maximum number of places on the first axis.
 const MaxPlaces = 60
 
-// At returns the set of what differs in frames at a place on an axis.
+// At returns the bit that represents the values that differ at a place on an axis.
 func At(axis int, place int16) uint64 {
 	if axis == 0 {
 		return 1 << (spots - 1 + int(place) - 1)
@@ -46,7 +47,7 @@ func At(axis int, place int16) uint64 {
 	return 1 << (axis - 1)
 }
 
-// bits returns what differs in the frame.
+// bits returns the bits for all values that differ in the frame; see [At].
 func (s Spot) bits() uint64 {
 	var set uint64
 	for axis, place := range s {
@@ -57,7 +58,7 @@ func (s Spot) bits() uint64 {
 	return set
 }
 
-// only returns the spot on only those axes that a set has.
+// only returns a copy of the spot without the places that are not in a set; see [At].
 func (s Spot) only(set uint64) Spot {
 	for axis, place := range s {
 		if place > 0 && set&At(axis, place) == 0 {
@@ -69,9 +70,9 @@ func (s Spot) only(set uint64) Spot {
 
 // Computer computes the values of the roots of a space in the frame at a spot.
 type Computer interface {
-	// Number returns the value of a root that is a number; fixed reports whether that
+	// Number returns the value of a root that is a number. fixed reports whether the value
 	// never varies. Value returns the value of any other root. If known is false, the value
-	// there is that of the name's formula, or is not set.
+	// comes from the name's formula, or is not set if there is no formula.
 	Number(at Spot, r Ref) (v Rat, known, fixed bool, err *diag.Diag)
 	Value(at Spot, r Ref) (v Value, known bool)
 }
@@ -79,10 +80,10 @@ type Computer interface {
 // Root is a name whose value a space computes without a formula.
 type Root struct {
 	Ref Ref
-	By  uint64 // what it differs by; see [At]
-	// Reads are the values that it is computed from.
+	By  uint64 // what the value differs by; see [At]
+	// Reads are the values that the root is computed from.
 	Reads []Ref
-	// Varies are the varying inputs that it also depends on: see [Space.Reads].
+	// Varies contains additional varying inputs that the root depends on; see [Space.Reads].
 	Varies []uint64
 }
 
@@ -93,12 +94,12 @@ type spot struct {
 	bits uint64
 }
 
-// unresolved is the cell of the slots that a frame in a space has not resolved yet. It never
-// has a value.
+// unresolved is the cell of all slots that a frame in a space has not resolved yet. It
+// never has a value.
 var unresolved = &cell{}
 
-// NewSpace returns a space over the values in a frame. After that, the frame may be changed
-// only by [Space.Vary]. After any other change, the space must no longer be used.
+// NewSpace returns a space that is based on the values in a frame. Afterwards, change the
+// frame only with [Space.Vary]. After any other change, the space must no longer be used.
 func (p *Program) NewSpace(base *Frame, roots []Root, varying []Ref, compute Computer) *Space {
 	n, words := len(p.slots), (len(varying)+63)/64
 	base.forget()
@@ -114,7 +115,8 @@ func (p *Program) NewSpace(base *Frame, roots []Root, varying []Ref, compute Com
 		sp.Reads(r)[i/64] |= 1 << (i % 64)
 		varies[r] = true
 	}
-	// Formulas come after what they use, but roots may be computed from any value.
+	// In p.order, formulas come after the values that they use, but roots may be computed from
+	// any value.
 	for again := true; again; {
 		again = false
 		for _, r := range p.order {
@@ -153,7 +155,7 @@ func (sp *Space) Frame(at Spot) *Frame {
 	return f
 }
 
-// Drop removes the frame at a spot, which must not be used any more.
+// Drop removes the frame at a spot. The frame must no longer be used.
 func (sp *Space) Drop(at Spot) {
 	if f := sp.frames[at]; f != nil {
 		sp.free = append(sp.free, f)
@@ -161,8 +163,8 @@ func (sp *Space) Drop(at Spot) {
 	}
 }
 
-// Recycle makes the frames of another space of the same program available for reuse. They
-// must not be used any more.
+// Recycle reuses the memory of the frames of another space of the same program. These
+// frames must no longer be used.
 func (sp *Space) Recycle(old *Space) {
 	if old == nil {
 		return
@@ -174,8 +176,8 @@ func (sp *Space) Recycle(old *Space) {
 	old.free, old.frames = nil, nil
 }
 
-// Reads returns the numbers of the varying inputs that a value depends on, as bits. The
-// caller must not change them.
+// Reads returns a bit set of the numbers of the varying inputs that a value depends on. The
+// caller must not modify it.
 func (sp *Space) Reads(r Ref) []uint64 {
 	return sp.reads[int(r)*sp.words : (int(r)+1)*sp.words]
 }
@@ -190,8 +192,8 @@ func (sp *Space) Varies(r Ref) bool {
 	return false
 }
 
-// Vary sets the varying input with a number to a value of its kind. It discards the values
-// that depend on the input.
+// Vary sets the varying input with the given number to a value of its kind. It discards the
+// values that depend on the input.
 func (sp *Space) Vary(number int, v Value) {
 	r := sp.varying[number]
 	sp.base.store(r, &sp.p.slots[r], v)
@@ -204,23 +206,23 @@ func (sp *Space) VaryNum(number int, v Rat) {
 	sp.set(number, sp.base.epoch)
 }
 
-// Unset undoes [Space.Vary]: the value is that of the name's formula, if it has one.
+// Unset undoes [Space.Vary]. The value then comes from the name's formula, if there is one.
 func (sp *Space) Unset(number int) { sp.set(number, 0) }
 
 func (sp *Space) set(number int, seen uint32) {
 	c := sp.base.at[sp.varying[number]]
 	c.seen, c.listed = seen, false
 	for _, c := range sp.users[number] {
-		if c.listed { // a varying input that is set does not depend on others
+		if c.listed { // a varying input that is set does not depend on other inputs
 			c.seen = 0
 		}
 	}
 }
 
-// shares reports whether the cell of a slot is that of the space's base.
+// shares reports whether the frame shares the cell of a slot with the space's base frame.
 func (f *Frame) shares(r Ref) bool { return f.space.by[r]&f.bits == 0 }
 
-// resolve finds the cell of a slot of a frame in a space.
+// resolve finds the cell for a slot in the frame's space.
 func (f *Frame) resolve(r Ref) *cell {
 	sp := f.space
 	by := sp.by[r] & f.bits
@@ -232,9 +234,9 @@ func (f *Frame) resolve(r Ref) *cell {
 		c = sp.Frame(f.only(by)).resolve(r)
 	case by == 0:
 		if c = sp.base.at[r]; c.listed {
-			c.seen = 0 // it may have been computed before an input varied
+			c.seen = 0 // the value may have been computed before an input varied
 		}
-		c.fills, c.special = 0, nil // of an earlier space
+		c.fills, c.special = 0, nil // these are from an earlier space
 		sp.use(r, c)
 	default:
 		c = sp.cell(sp.p.slots[r].kind)
@@ -244,7 +246,7 @@ func (f *Frame) resolve(r Ref) *cell {
 	return c
 }
 
-// use notes which varying inputs discard a slot's value.
+// use records which varying inputs discard the value in a slot's cell when they vary.
 func (sp *Space) use(r Ref, c *cell) {
 	for w, word := range sp.Reads(r) {
 		for ; word != 0; word &= word - 1 {
@@ -274,8 +276,8 @@ func (sp *Space) cell(kind Kind) *cell {
 	return c
 }
 
-// ofSpace finds the value of a slot that does not have one in a frame of a space. It
-// returns false if the value is that of the slot's formula, or after an error.
+// ofSpace finds the value of a slot that has no value yet in a frame of a space. It returns
+// false if the value must come from the slot's formula, or after an error.
 func (f *Frame) ofSpace(r Ref) bool {
 	if f.at[r] == unresolved && f.resolve(r).seen == f.epoch {
 		return true

@@ -2,11 +2,12 @@ package formula
 
 import "github.com/expr-lang/expr/ast"
 
-// A formula in a space that is evaluated again and again is compiled once more, for the
-// frame: what does not vary is evaluated and becomes a constant, conditions that do not
-// vary select their branch, and a value that is only another one is read directly.
+// A formula that is evaluated repeatedly in a space is compiled again specifically for the
+// frame. Values that do not vary become constants, conditions that do not vary select their
+// branch, and a value that only refers to another value is read directly from there.
 
-// specialAfter is the number of evaluations after which a formula is compiled for a frame.
+// specialAfter is the number of evaluations after which a formula is compiled for its
+// frame.
 const specialAfter = 8
 
 // special compiles the formula of a slot for the frame, or returns nil if it cannot.
@@ -47,14 +48,15 @@ func (f *Frame) fillSpecial(i int32, c *cell) bool {
 	return true
 }
 
-// Fixed reports whether a value that the frame has does not vary, although it may seem so
-// from what its formula reads.
+// Fixed reports whether a value that has been computed in the frame does not vary. It may
+// return true even if the value's formula reads varying inputs.
 func (f *Frame) Fixed(r Ref) bool {
 	c := f.at[r]
 	return c.seen == f.epoch && (!c.listed || !f.space.Varies(r))
 }
 
-// evaluated returns the value of code as a constant, if it can be evaluated in the frame.
+// evaluated returns code for the value of c as a constant, or c itself if it cannot be
+// evaluated in the frame.
 func (k *checker) evaluated(c code) code {
 	if c.known != nil || c.kind > StrList || c.kind == Any {
 		return c
@@ -68,8 +70,8 @@ func (k *checker) evaluated(c code) code {
 	return constant(v)
 }
 
-// follow returns the slot that a slot's value is read from: another one if its formula only
-// names that, or selects it from a table.
+// follow returns the slot to read a slot's value from. This is another slot if the slot's
+// formula only names that slot or selects it from a table.
 func (k *checker) follow(r Ref) Ref {
 	f := k.frame
 	for range 16 {
@@ -91,7 +93,7 @@ func (k *checker) follow(r Ref) Ref {
 	return r
 }
 
-// only returns the slot whose value an expression has, if it only reads one.
+// only returns the slot that an expression reads, if the expression does nothing else.
 func (k *checker) only(n ast.Node) (Ref, bool) {
 	for {
 		switch e := n.(type) {

@@ -12,8 +12,8 @@ import (
 // Kind is the static type of a formula.
 type Kind uint8
 
-// The kinds of formulas. Any is not itself a kind: a formula declared with Any
-// takes the kind of its expression.
+// The kinds of formulas. Any is not a kind itself: a formula declared with Any has the kind
+// of its expression.
 const (
 	Any Kind = iota
 	Num
@@ -22,7 +22,7 @@ const (
 	NumList
 	StrList
 
-	// broken is the kind of an expression whose error has been reported.
+	// broken is the kind of an expression whose errors have been reported.
 	broken Kind = 255
 )
 
@@ -54,8 +54,8 @@ func (k Kind) list() Kind {
 	return broken
 }
 
-// Value is a value of one kind; the field for that kind contains it. The caller
-// must not change the elements of a list while a frame may read it.
+// Value is a value of one kind, stored in the field for that kind. The caller must not
+// change the elements of a list while a frame may read it.
 type Value struct {
 	Kind Kind
 	Num  Rat
@@ -74,9 +74,8 @@ func Text(s string) Value { return Value{Kind: Str, Str: s} }
 // Truth returns a boolean as a value.
 func Truth(b bool) Value { return Value{Kind: Bool, Bool: b} }
 
-// Of converts a value decoded from JSON: a string, a bool, a whole number, or a
-// list of strings or whole numbers; for anything else, it returns the zero
-// Value.
+// Of converts a value decoded from JSON: a string, a bool, a whole number, or a list of
+// strings or whole numbers. For anything else, it returns the zero Value.
 func Of(v any) Value {
 	switch v := v.(type) {
 	case string:
@@ -108,11 +107,11 @@ func Of(v any) Value {
 // IsZero reports whether there is no value.
 func (v Value) IsZero() bool { return v.Kind == Any }
 
-// MarshalJSON returns the value as JSON, fractions as strings.
+// MarshalJSON returns the value as JSON. Fractions become strings.
 func (v Value) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false) // the enclosing encoder does it if necessary
+	enc.SetEscapeHTML(false) // the enclosing encoder escapes HTML if necessary
 	err := enc.Encode(v.native())
 	return bytes.TrimSpace(b.Bytes()), err
 }
@@ -193,26 +192,26 @@ func (v Value) Text() string {
 // the position is unknown.
 type Source struct {
 	Text string
-	Pos  diag.Pos // of its first character
-	// Facts are known only of kvbench's own formulas.
+	Pos  diag.Pos // the position of the first character
+	// Facts are known only for kvbench's own formulas.
 	Facts Facts
 	// Local maps names that only this formula can use to what they refer to.
 	Local map[string]string
-	// From is what the user wrote, if Text is derived from it.
+	// From is what the user wrote, if Text is derived from that.
 	From *Written
 }
 
-// Written is what a user wrote in place of a formula.
+// Written is a text from which a formula was derived.
 type Written struct {
 	Text string
-	// Char converts the position of a character in the formula to one in Text.
+	// Char converts the position of a character in the formula to a position in Text.
 	Char func(char int) int
 }
 
 // IsZero reports whether there is no formula.
 func (s Source) IsZero() bool { return s.Text == "" }
 
-// MarshalText returns the text, preceded by its position and facts if known:
+// MarshalText returns the text, preceded by its position and facts if these are known:
 // "@file:line:col~facts text".
 func (s Source) MarshalText() ([]byte, error) {
 	if s.Pos.IsZero() {
@@ -228,7 +227,7 @@ func (s Source) MarshalText() ([]byte, error) {
 // UnmarshalText is the inverse of [Source.MarshalText].
 func (s *Source) UnmarshalText(data []byte) error { return s.Parse(string(data)) }
 
-// Parse is like UnmarshalText, but takes a string.
+// Parse is like UnmarshalText, but accepts a string.
 func (s *Source) Parse(text string) error {
 	if pos, rest, ok := strings.Cut(text, " "); ok && pos != "" && pos[0] == '@' {
 		s.Text = rest

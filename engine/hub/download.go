@@ -19,7 +19,7 @@ import (
 const (
 	maxRedirects = 5
 	maxHeader    = 64 << 10
-	maxReason    = 300 // maximum length of the text of an error
+	maxReason    = 300 // maximum length of an error's text
 
 	commitHeader = "X-Repo-Commit"
 	codeHeader   = "X-Error-Code"
@@ -31,12 +31,12 @@ var (
 	errDowngrade = errors.New("redirects from https to an unencrypted address")
 )
 
-// Download downloads the named files of the repository that are not in the cache.
-// The first file must exist on the server; the others are optional. If downloads
-// are disabled, it is enough that the first file is in the cache.
+// Download downloads the named files of the repository that are not in the cache. The first
+// file must exist on the server; the others are optional. If downloads are disabled, having
+// the first file in the cache is enough.
 //
-// The cache is written in the layout of huggingface_hub: files are in the snapshot
-// of their commit, and the reference to the commit is written last.
+// Download writes the cache in huggingface_hub's layout: files are in the snapshot of their
+// commit, and the reference to the commit is written last.
 func (h *Hub) Download(r Repo, names ...string) error {
 	_, err := h.Find(r, names[0])
 	isThere := err == nil
@@ -76,8 +76,7 @@ func (h *Hub) Download(r Repo, names ...string) error {
 	return h.keep(r, filepath.Join("refs", filepath.FromSlash(r.revision())), []byte(main.commit))
 }
 
-// getMore downloads optional files of a commit. It remembers the ones that do
-// not exist.
+// getMore downloads optional files of a commit. It records which of them do not exist.
 func (h *Hub) getMore(ctx context.Context, r Repo, commit string, names []string) error {
 	for _, name := range names {
 		a, err := h.get(ctx, r, commit, name)
@@ -96,7 +95,7 @@ func (h *Hub) getMore(ctx context.Context, r Repo, commit string, names []string
 	return nil
 }
 
-// checkSettings rejects invalid settings in the environment. It does not show
+// checkSettings rejects invalid settings in the environment. Its errors do not show
 // anything that may contain a secret.
 func (h *Hub) checkSettings(r Repo) error {
 	if strings.HasPrefix(h.Cache, "~") {
@@ -115,11 +114,10 @@ func (h *Hub) checkSettings(r Repo) error {
 	return nil
 }
 
-// answer is the response of the server: a file, and the commit that contains
-// it.
+// answer is the server's response: a file and the commit that contains it.
 type answer struct {
 	status int
-	code   string // of an error
+	code   string // the error code of the response, if any
 	data   []byte
 	commit string
 }
@@ -137,8 +135,7 @@ func (h *Hub) get(ctx context.Context, r Repo, revision, name string) (a answer,
 	if h.sendsToken(req.URL) {
 		req.Header.Set("Authorization", "Bearer "+h.Token)
 	}
-	// The commit is the one reported by the server itself, not by the server it
-	// redirects to.
+	// The server itself reports the commit, not the server that it redirects to.
 	seen := func(resp *http.Response) {
 		if a.commit == "" && origin(resp.Request.URL) == origin(req.URL) {
 			a.commit = resp.Header.Get(commitHeader)
@@ -191,11 +188,11 @@ func (h *Hub) get(ctx context.Context, r Repo, revision, name string) (a answer,
 	return a, nil
 }
 
-// origin identifies the server that a token is meant for.
+// origin identifies the server to which a token may be sent.
 func origin(u *url.URL) string { return u.Scheme + "://" + strings.ToLower(u.Host) }
 
-// sendsToken reports whether to send the token to the server: not if others
-// could read it on the way.
+// sendsToken reports whether to send the token to the server. It returns false if others
+// could read the token on the way.
 func (h *Hub) sendsToken(u *url.URL) bool {
 	host := u.Hostname()
 	ip := net.ParseIP(host)
@@ -205,7 +202,7 @@ func (h *Hub) sendsToken(u *url.URL) bool {
 // failed explains why there was no response.
 func (h *Hub) failed(ctx context.Context, wrong func(string, ...any) *diag.Diag, err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err // without the URL, because the message begins with the address
+		err = e.Err // omit the URL, because the message begins with the address
 	}
 	switch timeout, ok := errors.AsType[net.Error](err); {
 	case ctx.Err() != nil || ok && timeout.Timeout():
@@ -263,8 +260,8 @@ func (h *Hub) refused(wrong func(string, ...any) *diag.Diag, resp *http.Response
 	return wrong("answered with status %d", resp.StatusCode)
 }
 
-// keep saves a file of the repository in the cache. An existing file of a
-// commit is not replaced, because its content cannot differ.
+// keep saves a file of the repository in the cache. It does not replace an existing file of
+// a commit, because the content cannot be different.
 func (h *Hub) keep(r Repo, name string, data []byte) error {
 	file := filepath.Join(h.folder(r), name)
 	if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && strings.HasPrefix(name, "snapshots") {

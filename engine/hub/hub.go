@@ -1,5 +1,5 @@
-// Package hub finds model files from Hugging Face, in the local cache of
-// huggingface_hub and, on request, on the server.
+// Package hub finds model files from Hugging Face in the local cache of huggingface_hub
+// and, on request, downloads them from the server.
 package hub
 
 import (
@@ -16,7 +16,7 @@ import (
 	"kvbench/engine/input"
 )
 
-// Scheme is the prefix of a repository name used in place of a model.
+// Scheme is the prefix of a repository name that is used instead of a model.
 const Scheme = "hf:"
 
 const (
@@ -53,7 +53,7 @@ func pattern(text string) func() *regexp.Regexp {
 
 func isCommit(s string) bool { return commitPattern().MatchString(s) }
 
-// Parse reads hf:OWNER/NAME or hf:OWNER/NAME@REVISION.
+// Parse parses hf:OWNER/NAME or hf:OWNER/NAME@REVISION.
 func Parse(word string) (Repo, error) {
 	id, revision, hasRevision := strings.Cut(strings.TrimPrefix(word, Scheme), "@")
 	var r Repo
@@ -92,7 +92,7 @@ func (r Repo) revision() string {
 	return r.Revision
 }
 
-// Hub consists of the cache and the server from which files are downloaded.
+// Hub consists of the local cache and the server to download files from.
 type Hub struct {
 	Cache    string // the folder
 	Endpoint string
@@ -132,7 +132,7 @@ func FromEnv() *Hub {
 	return h
 }
 
-// readToken reads the file that a login creates.
+// readToken reads the token file that logging in to Hugging Face creates.
 func readToken(file string) string {
 	data, large, err := input.ReadAll(file, maxToken, nil)
 	if err != nil || large {
@@ -149,11 +149,10 @@ func isTrue(name string) bool {
 	return slices.Contains([]string{"1", "ON", "YES", "TRUE"}, strings.ToUpper(os.Getenv(name)))
 }
 
-// variable returns a path from the environment.
+// variable returns the path in an environment variable.
 func variable(name string) string { return expand(os.Getenv(name)) }
 
-// expand replaces the home folder and variables in a path. Variables that are
-// not set remain unchanged.
+// expand replaces ~ and variables in a path. Variables that are not set remain unchanged.
 func expand(path string) string {
 	if rest, ok := strings.CutPrefix(path, "~"); ok && (rest == "" || rest[0] == '/') {
 		if home, err := os.UserHomeDir(); err == nil {
@@ -194,8 +193,8 @@ func (h *Hub) snapshot(r Repo, commit string) string {
 	return filepath.Join(h.folder(r), "snapshots", commit)
 }
 
-// Find returns the path of a file of the repository in the cache. The error
-// explains why it is not there.
+// Find returns the path of a file of the repository in the cache. If the file is not there,
+// the error explains why.
 func (h *Hub) Find(r Repo, name string) (string, error) {
 	missing := func(why string) error {
 		d := diag.Errorf(diag.Pos{}, "%s: %s not found in the Hugging Face cache, %s", r, name, diag.Printable(h.Cache))
@@ -225,8 +224,8 @@ func (h *Hub) Find(r Repo, name string) (string, error) {
 	return "", missing("the snapshot of revision " + r.revision() + " does not have it")
 }
 
-// commit returns the commit that the revision refers to in the cache, or explains
-// why there is none.
+// commit returns the commit that the revision refers to in the cache, or the reason why
+// there is none.
 func (h *Hub) commit(r Repo) (commit, why string) {
 	if commit = r.revision(); isCommit(commit) {
 		return commit, ""
@@ -246,8 +245,8 @@ func (h *Hub) commit(r Repo) (commit, why string) {
 	return commit, ""
 }
 
-// lacks lists the files that are neither in the cache at this commit nor
-// recorded there (by huggingface_hub) as missing on the server.
+// lacks lists the files that are neither in the cache for this commit nor recorded in it,
+// by huggingface_hub, as missing on the server.
 func (h *Hub) lacks(r Repo, commit string, names []string) (list []string) {
 	at := Repo{Owner: r.Owner, Name: r.Name, Revision: commit}
 	for _, name := range names {

@@ -117,8 +117,8 @@ func parse(t *testing.T, word string) hub.Repo {
 	return r
 }
 
-// TestFind checks that files are found in the cache layout of huggingface_hub,
-// including its links.
+// TestFind checks that files are found in huggingface_hub's cache layout, including its
+// links.
 func TestFind(t *testing.T) {
 	cache := t.TempDir()
 	repo := filepath.Join(cache, "models--Qwen--Qwen3-8B")
@@ -276,8 +276,8 @@ func TestRepair(t *testing.T) {
 	}
 }
 
-// TestComplete checks that a file missing from the cache is downloaded at the commit
-// that the cache has, and that a file missing on the server is requested only once.
+// TestComplete checks that a file that is missing from the cache is downloaded at the
+// cached commit, and that a file that is missing on the server is requested only once.
 func TestComplete(t *testing.T) {
 	var asked []string
 	found, code := true, ""
@@ -318,7 +318,7 @@ func TestComplete(t *testing.T) {
 
 	os.Remove(file)
 	found = false
-	download(ask) // a 404 from an unknown source
+	download(ask) // a 404 response that does not say what is missing
 	download(ask)
 	code = "EntryNotFound"
 	download(ask)
@@ -326,8 +326,8 @@ func TestComplete(t *testing.T) {
 	if _, err := os.Lstat(filepath.Join(dir, ".no_exist", other, more)); err != nil {
 		t.Error(err)
 	}
-	// If it is unknown whether a file exists, that is an error: the file may change
-	// every number.
+	// If it is unknown whether a file exists, there must be an error, because the file may
+	// change every number.
 	os.RemoveAll(filepath.Join(dir, ".no_exist"))
 	h.Endpoint = "http://127.0.0.1:1"
 	if err := h.Download(r, main, more); err == nil || !strings.Contains(err.Error(), "cannot be reached") {
@@ -411,8 +411,8 @@ func TestProxy(t *testing.T) {
 	}
 }
 
-// TestRefused checks the messages about a server's answers. Nothing is saved in the
-// cache, and no message contains the token.
+// TestRefused checks the messages about a server's responses, that nothing is saved in the
+// cache, and that no message contains the token.
 func TestRefused(t *testing.T) {
 	status := func(code int, errorCode string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -508,7 +508,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestSlow checks that there is a time limit for a server that never answers or never
+// TestSlow checks that there is a time limit for a server that never responds or never
 // finishes.
 func TestSlow(t *testing.T) {
 	for name, begin := range map[string]string{"no answer": "", "no end": `{"a":`} {
@@ -538,8 +538,8 @@ func TestSlow(t *testing.T) {
 	}
 }
 
-// TestSettings checks that invalid settings in the environment are not shown if they
-// may be secret, and that nothing is requested then.
+// TestSettings checks that invalid settings in the environment are not shown if they may be
+// secret, and that they prevent requests.
 func TestSettings(t *testing.T) {
 	for _, test := range []struct {
 		set  func(h *hub.Hub)

@@ -18,7 +18,7 @@ import (
 const (
 	// File is the usual name of a configuration.
 	File = "config.json"
-	// TypeField distinguishes configurations from other files.
+	// TypeField is the field that distinguishes configurations from other files.
 	TypeField = "model_type"
 )
 
@@ -47,9 +47,9 @@ type Config struct {
 	relevant func(name string) bool
 }
 
-// Read reads a configuration. If it contains a nested configuration for a language
-// model, the nested fields override the outer ones. It is an error for a field that should be a
-// mapping to have another value, because its content would otherwise be ignored.
+// Read reads a configuration. If it contains a nested configuration for a language model,
+// the nested fields override the outer ones. Read returns an error if a field that should
+// be a mapping has another value, because that value would otherwise be ignored.
 func Read(file string, root *data.Value, common *schema.Checkpoints) (*Config, error) {
 	var errs diag.List
 	for _, name := range slices.Concat(common.Texts, common.Mappings) {
@@ -81,8 +81,8 @@ func Read(file string, root *data.Value, common *schema.Checkpoints) (*Config, e
 	return c, nil
 }
 
-// readLevel adds the fields of a mapping, except for those that hold the configuration
-// of the language model, which it returns.
+// readLevel adds the fields of a mapping, except for those that contain a language model's
+// configuration, which it returns.
 func (c *Config) readLevel(v *data.Value) (texts []*data.Value) {
 	rest := &data.Value{Kind: data.Mapping}
 	for i := range v.Fields {
@@ -97,8 +97,8 @@ func (c *Config) readLevel(v *data.Value) (texts []*data.Value) {
 	return texts
 }
 
-// Beside returns the files next to the configuration that contain more fields,
-// keyed by the prefix of their fields' names.
+// Beside returns the names of the files next to the configuration that contain additional
+// fields, keyed by the prefix of these fields' names.
 func (c *Config) Beside() map[string]string {
 	if filepath.Base(c.file) != File {
 		return nil
@@ -113,8 +113,8 @@ func (c *Config) Beside() map[string]string {
 // Add adds the fields of a file next to the configuration.
 func (c *Config) Add(prefix string, root *data.Value) { c.add(prefix, root, root.Pos) }
 
-// Types returns the model types of the configuration: its own, and that of the language
-// model in it. If one is not a string, it returns the types before it and an error.
+// Types returns the model types of the configuration itself and of the language model in
+// it. If a type is not a string, it returns the types before it and an error.
 func (c *Config) Types() (list []string, err error) {
 	for _, f := range []*field{c.outer, c.byName[TypeField]} {
 		if !f.readable || f.value.Kind != formula.Str {
@@ -125,7 +125,7 @@ func (c *Config) Types() (list []string, err error) {
 	return list, nil
 }
 
-// TypeError returns an error at the position of the model type.
+// TypeError returns an error with the position of the model type.
 func (c *Config) TypeError(format string, args ...any) *diag.Diag {
 	return diag.Errorf(c.outer.pos, "%s %s: %s", TypeField, &c.outer.Value, fmt.Sprintf(format, args...))
 }

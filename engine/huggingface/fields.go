@@ -1,6 +1,6 @@
-// Package huggingface converts Hugging Face configurations (config.json) to
-// parameter documents. The meaning of their fields is defined in the data: see
-// [schema.Family] and [schema.Checkpoints].
+// Package huggingface converts Hugging Face configurations (config.json) to parameter
+// documents. The data defines the meaning of their fields; see [schema.Family] and
+// [schema.Checkpoints].
 package huggingface
 
 import (
@@ -14,8 +14,8 @@ import (
 // maxCells is the maximum number of values in lists of mappings.
 const maxCells = 1_000_000
 
-// field is a field of a configuration. To formulas, a null field is missing, but it
-// counts as mentioned. A field that is not readable has a value of a kind that
+// field is a field in a configuration. For formulas, a null field is missing, although the
+// configuration mentions it. A field that is not readable has a value of a kind that
 // formulas cannot use.
 type field struct {
 	name string
@@ -51,13 +51,14 @@ func (f *field) falsy() bool {
 	return false
 }
 
-// fields holds the fields of a file by their flattened names, and the names in order.
+// fields contains the fields of a file, keyed by their flattened names, and a list of the
+// names in order.
 type fields struct {
 	byName map[string]*field
 	names  []string
-	cells  *int // number of values in lists of mappings
-	// ignored reports whether the field with the given name does not affect the cache.
-	// Nothing within an ignored mapping does.
+	cells  *int // number of values in lists of mappings so far
+	// ignored reports whether the field with the given name does not affect the cache. Fields
+	// inside an ignored mapping do not affect it either.
 	ignored func(name string) bool
 	within  bool // fields being added are within an ignored mapping
 }
@@ -139,8 +140,8 @@ func (fs *fields) columns(name string, list *data.Value, pos diag.Pos) {
 	}
 }
 
-// column returns the values that the rows have under a name; ok is false if
-// they do not form a list.
+// column returns the values that the rows contain under a name. ok is false if they do not
+// form a list.
 func column(name string, rows []*fields) (list formula.Value, ok bool) {
 	list.Kind = formula.NumList
 	for _, row := range rows {

@@ -12,15 +12,16 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Names in formulas that do not refer to fields.
+// The names that formulas use for values that are not fields.
 const (
 	// LayerName is the number of a layer.
 	LayerName    = "layer"
 	formatsTable = "formats" // number formats by the names of element types
 )
 
-// program holds the rules of a family and the common rules, compiled for one
-// configuration, whose fields determine which formulas have a value and of what kind.
+// program contains the rules of a family and the common rules, compiled for one
+// configuration. The configuration's fields determine which formulas have a value, and of
+// which kind.
 type program struct {
 	*Config
 	family Family
@@ -38,8 +39,8 @@ type key struct {
 	want formula.Kind
 }
 
-// ref returns a formula of the program. For a missing condition, it returns the zero
-// reference, which is that of the layer number and reads no fields.
+// ref returns a reference to a formula of the program. For a missing condition, it returns
+// the zero reference, which belongs to the layer number and reads no fields.
 func (p *program) ref(f schema.Formula, want formula.Kind) formula.Ref {
 	return p.refs[key{f.Text, f.Pos, want}]
 }
@@ -72,7 +73,7 @@ func (c *Config) compile(fam Family) (*program, error) {
 		if c.byName[name] == nil && c.common.Let[name] == nil {
 			s.Formula(name, fam.Absent[name], formula.Any)
 		} else {
-			add(fam.Absent[name], formula.Any) // so that the fields it reads count as read
+			add(fam.Absent[name], formula.Any) // ensures that the fields it reads count as read
 		}
 	}
 	add(fam.When, formula.Bool)
@@ -110,8 +111,8 @@ func (c *Config) declareFormats(s *formula.Scope) {
 	s.Table(formatsTable, keys, list, formula.Str)
 }
 
-// kind returns the kind of a field's value in formulas, and whether it has one. It
-// records that the field is read.
+// kind returns the kind of a field's value in formulas, and whether the field has a value.
+// It records that the field is read.
 func (p *program) kind(name string) (formula.Kind, bool) {
 	p.read[name] = true
 	f := p.byName[name]
@@ -151,7 +152,7 @@ func (p *program) first(what string, rules []schema.Rule) (formula.Value, *schem
 func (p *program) has(f schema.Formula) bool { return !p.Lacks(p.ref(f, formula.Bool)) }
 
 // holds reports whether a condition holds. A condition that reads the layer number must
-// hold for every layer; a condition without a value does not hold.
+// hold for every layer. A condition without a value does not hold.
 func (p *program) holds(what string, f schema.Formula) (bool, error) {
 	if !p.has(f) {
 		return false, nil
@@ -160,7 +161,7 @@ func (p *program) holds(what string, f schema.Formula) (bool, error) {
 	return v.Bool, err
 }
 
-// eval evaluates a formula once, or once per layer, which yields a list. A
+// eval evaluates a formula once, or once per layer if the result must be a list. A
 // condition that reads the layer number must hold for all layers.
 func (p *program) eval(what string, f schema.Formula, want formula.Kind, each bool) (formula.Value, error) {
 	ref := p.ref(f, want)
@@ -205,8 +206,8 @@ func (p *program) eval(what string, f schema.Formula, want formula.Kind, each bo
 	return all, nil
 }
 
-// blame describes an error in a formula as one at the position of a field that the
-// formula reads, with the values of those fields.
+// blame returns an error in a formula with the position of a field that the formula reads,
+// and with the values of all such fields.
 func (p *program) blame(what string, ref formula.Ref, err error, hints ...string) *diag.Diag {
 	inner := diag.All(err)[0]
 	if of, ok := p.Ref(inner.Name); ok && p.isInput(of) {
@@ -227,8 +228,8 @@ func (p *program) blame(what string, ref formula.Ref, err error, hints ...string
 // isInput reports whether a reference is to a field.
 func (p *program) isInput(ref formula.Ref) bool { return p.read[p.Name(ref)] }
 
-// origin returns the position of the first field that one of the formulas
-// reads, or that of the file.
+// origin returns the position of the first field that any of the formulas reads, or else
+// the file.
 func (p *program) origin(refs ...formula.Ref) data.Origin {
 	o := data.Origin{Kind: data.FromFile, Pos: diag.Pos{File: p.file}}
 	for _, ref := range refs {
@@ -241,7 +242,8 @@ func (p *program) origin(refs ...formula.Ref) data.Origin {
 }
 
 // firstField returns the first field that a formula reads, directly or through other
-// formulas, or nil if there is none. seen holds the formulas already searched.
+// formulas, or nil if there is none. seen contains the formulas that have been searched
+// already.
 func (p *program) firstField(ref formula.Ref, seen map[formula.Ref]bool) *field {
 	for _, part := range p.Parts(ref) {
 		if seen[part] {
@@ -258,8 +260,8 @@ func (p *program) firstField(ref formula.Ref, seen map[formula.Ref]bool) *field 
 	return nil
 }
 
-// with lists the values of the fields that a formula reads, as a hint. For a field that
-// is not mentioned, it lists the value used instead.
+// with returns a hint that lists the values of the fields that a formula reads. For a field
+// that the configuration does not mention, it lists the value used instead.
 func (p *program) with(ref formula.Ref) string {
 	var with []string
 	for _, part := range p.Parts(ref) {

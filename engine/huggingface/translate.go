@@ -17,22 +17,22 @@ import (
 const (
 	layersParam = "num_layers" // the parameter with the number of layers
 
-	maxLayers = 2000 // far more than any real model has, to catch wrong numbers
+	maxLayers = 2000 // far more than any real model has; catches wrong numbers
 )
 
-// Family is the family of models that a configuration belongs to.
+// Family is the family that a configuration belongs to.
 type Family struct {
 	*schema.Family
 	Arch *schema.Architecture
-	// Unknown reports whether the model type is unknown, so that the family is the
-	// one for unknown types.
+	// Unknown reports whether the model type is unknown. If so, the family is the one for
+	// unknown types.
 	Unknown bool
 	// Near is a hint that suggests the model type that was probably meant, or "".
 	Near string
 }
 
-// Translation is a configuration that was converted to the parameter document of a
-// model. The positions of its values are those in the configuration.
+// Translation is a configuration that was converted to a model's parameter document. The
+// positions of its values are those in the configuration.
 type Translation struct {
 	*data.Document
 	Notes diag.List
@@ -42,17 +42,17 @@ type Translation struct {
 	fields map[string][]string // the fields that each parameter is computed from
 }
 
-// Meets reports whether a configuration meets the condition of a family.
+// Meets reports whether a configuration meets a family's condition.
 func (c *Config) Meets(fam *schema.Family) (bool, error) {
 	p, err := c.compile(Family{Family: fam})
 	if err != nil {
 		return false, err
 	}
-	p.countLayers() // Translate reports its error
+	p.countLayers() // Translate reports the error
 	return p.holds(fam.Name, fam.When)
 }
 
-// Translate converts a configuration to the parameter document of a model.
+// Translate converts a configuration to a model's parameter document.
 func Translate(c *Config, fam Family) (*Translation, error) {
 	p, err := c.compile(fam)
 	if err != nil {
@@ -64,7 +64,7 @@ func Translate(c *Config, fam Family) (*Translation, error) {
 	}
 	t := &Translation{Document: &data.Document{File: c.file}, Doubts: map[string]diag.List{}, fields: map[string][]string{}}
 	if fam.Unknown {
-		note := diag.Warnf(c.outer.pos, "%s %s is not known: %s", TypeField, &c.outer.Value, c.common.Unknown.Note)
+		note := diag.Warnf(c.outer.pos, "unknown %s %s: %s", TypeField, &c.outer.Value, c.common.Unknown.Note)
 		t.Notes = append(t.Notes, note.HintUnlessEmpty(fam.Near).WithHint("to define how it is read, add a family to a --models folder"))
 	}
 	t.add(schema.NameParam, formula.Text(c.name), p.origin())
@@ -81,9 +81,9 @@ func (t *Translation) add(path string, v formula.Value, from data.Origin) {
 	t.Leaves = append(t.Leaves, data.Leaf{Path: path, Value: data.From(v), Origin: from})
 }
 
-// countLayers determines the number of layers, which per-layer formulas need. It only
-// returns an error if the number is out of range; any other errors in the parameter
-// are reported when it is added.
+// countLayers determines the number of layers, which per-layer formulas need. It returns an
+// error only if the number is out of range. Any other errors in the parameter are reported
+// when the parameter is added.
 func (p *program) countLayers() error {
 	v, rule, err := p.first(layersParam, p.family.Params[layersParam])
 	if err != nil || rule == nil || v.Kind != formula.Num {
@@ -97,8 +97,7 @@ func (p *program) countLayers() error {
 	return nil
 }
 
-// defaults adds the defaults of configuration fields, and the messages about
-// them.
+// defaults adds the defaults for configuration fields, and the messages about them.
 func (p *program) defaults(t *Translation) error {
 	var errs diag.List
 	for _, path := range schema.Keys(p.common.Defaults) {
@@ -166,8 +165,8 @@ func (p *program) params(t *Translation) error {
 	return errs.Err()
 }
 
-// missing returns the error for a parameter that cannot be computed, with the fields
-// that would be needed.
+// missing returns the error for a parameter that cannot be computed, with the names of the
+// fields that are needed for it.
 func (p *program) missing(param string, rules []schema.Rule) *diag.Diag {
 	at := diag.Pos{File: p.file}
 	var list []string
@@ -194,7 +193,7 @@ func (p *program) missing(param string, rules []schema.Rule) *diag.Diag {
 			list = append(list, text)
 		}
 	}
-	return diag.Errorf(at, "%s cannot be computed: the fields it is computed from are missing: %s", param, strings.Join(list, ", or "))
+	return diag.Errorf(at, "%s cannot be computed because the fields that it depends on are missing: %s", param, strings.Join(list, ", or "))
 }
 
 // perLayer returns an error if a rule of the parameter reads one entry per layer from a
@@ -244,7 +243,7 @@ func counted(n int64, one, many string) string {
 func (p *program) understood() error {
 	used := maps.Clone(p.read)
 	for name := range p.family.Harmless {
-		used[name] = p.isParam(name) // otherwise its condition decides
+		used[name] = p.isParam(name) // otherwise, the field's condition decides
 	}
 	var list []string
 	var first *field
@@ -265,7 +264,7 @@ func (p *program) understood() error {
 		list = append(list[:diag.MaxShown:diag.MaxShown], fmt.Sprintf("and %d more", more))
 	}
 	if t := p.byName[TypeField]; p.family.Unknown {
-		return diag.Errorf(t.pos, "%s %s is not known, and some of its fields affect the cache in a way kvbench does not understand: %s", TypeField, &t.Value, strings.Join(list, ", ")).
+		return diag.Errorf(t.pos, "unknown %s %s, and some fields affect the cache in a way kvbench does not understand: %s", TypeField, &t.Value, strings.Join(list, ", ")).
 			HintUnlessEmpty(p.family.Near).
 			WithHint("to define how it is read, add a family to a --models folder; or write a parameter file")
 	}
@@ -273,7 +272,7 @@ func (p *program) understood() error {
 		WithHint("write a parameter file that describes the cache; run 'kvbench models' to list the architectures")
 }
 
-// isParam reports whether a rule of a parameter reads a field directly.
+// isParam reports whether any parameter's rule reads a field directly.
 func (p *program) isParam(name string) bool {
 	for _, rules := range p.family.Params {
 		for _, r := range rules {

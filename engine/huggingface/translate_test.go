@@ -9,8 +9,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// TestTranslate checks that a configuration becomes a parameter document, in which each
-// value has the position of the first field that it is computed from.
+// TestTranslate checks that a configuration is converted to a parameter document in which
+// each value has the position of the first field that it is computed from.
 func TestTranslate(t *testing.T) {
 	const text = `{
  "model_type": "toy",

@@ -14,7 +14,7 @@ import (
 	"kvbench/engine/diag"
 )
 
-// Work is a kind of work on a file.
+// Work is a kind of work on a file that is reported to a [Watch].
 type Work uint8
 
 // The kinds of work.
@@ -45,8 +45,8 @@ type File struct {
 	watch Watch
 }
 
-// Open opens a regular file, or a pipe inherited from the parent process, such
-// as the shell's <(command). The position of an error is the file's name.
+// Open opens a regular file, or a pipe inherited from the parent process, such as the shell's
+// <(command). Errors have the file's name as their position.
 func Open(name string, watch Watch) (*File, error) {
 	defer watch.Begin(name, Read)()
 	info, err := os.Stat(name)
@@ -77,7 +77,7 @@ func Open(name string, watch Watch) (*File, error) {
 	return f, nil
 }
 
-// Watched returns an open file as a File whose reads are reported to the watch.
+// Watched wraps an open file in a File whose reads are reported to the watch.
 func Watched(file *os.File, watch Watch) *File {
 	return &File{file: file, name: file.Name(), work: Read, watch: watch}
 }
@@ -140,9 +140,8 @@ func Glob(pattern string) ([]string, *diag.Diag) {
 	return names, nil
 }
 
-// Regular returns an error unless the file is a regular file or a folder,
-// without opening it. It is meant for files that the user did not name. It
-// ignores missing files.
+// Regular returns an error unless the file is a regular file or a folder, without opening it.
+// It is meant for files that kvbench finds itself. It ignores missing files.
 func Regular(name string) error {
 	info, err := os.Stat(name)
 	if err != nil || info.Mode().IsRegular() || info.IsDir() {

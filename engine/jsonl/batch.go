@@ -1,9 +1,9 @@
 package jsonl
 
-import "io"
-
-// batchSize is the number of bytes after which a batch is complete.
-const batchSize = 1 << 20
+import (
+	"io"
+	"slices"
+)
 
 // Batch is a sequence of lines that can be parsed while later lines are read from the file.
 type Batch struct {
@@ -21,23 +21,26 @@ type place struct {
 // Batch reads the next lines into a batch, whose memory is reused. Like
 // [Lines.Next], it returns io.EOF at the end. The lines before an error are valid.
 func (l *Lines) Batch(b *Batch) error {
-	b.text, b.lines = b.text[:0], b.lines[:0]
-	for len(b.text) < batchSize {
-		line, err := l.Next()
-		if err == io.EOF && len(b.lines) > 0 {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		start := len(b.text)
-		b.text = append(b.text, line...)
-		b.lines = append(b.lines, place{start, len(b.text), l.Number, l.Torn})
+	l.text, l.at = append(b.text[:0], l.text[l.at:]...), 0
+	for len(l.text) < atOnce && l.err == nil {
+		l.fill()
 	}
-	return nil
+	b.lines = b.lines[:0]
+	end, err := l.end(true)
+	for ; end > 0; end, err = l.end(len(b.lines) == 0) {
+		if line := l.take(end); len(line) > 0 {
+			start := l.at - int(l.Bytes-l.Offset)
+			b.lines = append(b.lines, place{start, start + len(line), l.Number, l.Torn})
+		}
+	}
+	b.text, l.text, l.at = l.text, slices.Clone(l.text[l.at:]), 0
+	if err == io.EOF && len(b.lines) > 0 {
+		return nil
+	}
+	return err
 }
 
-// Each calls f for each line, with its number and whether its end is missing.
+// Each calls f for each line, with its number and whether its line end is missing.
 func (b *Batch) Each(f func(line []byte, number int, torn bool)) {
 	for _, at := range b.lines {
 		f(b.text[at.start:at.end:at.end], at.number, at.torn)

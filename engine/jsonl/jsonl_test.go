@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"kvbench/engine/jsonl"
 )
@@ -39,9 +42,9 @@ func TestReader(t *testing.T) {
 		`"\u12"`:                   "invalid escape sequence in a string",
 		`"`:                        "unterminated string",
 		`"\`:                       "unterminated string",
-		strings.Repeat("[", 1<<20): "it is nested too deeply",
+		strings.Repeat("[", 1<<20): "values are nested too deeply",
 		strings.Repeat("[", 100) + strings.Repeat("]", 100): "",
-		strings.Repeat("[", 101) + strings.Repeat("]", 101): "it is nested too deeply",
+		strings.Repeat("[", 101) + strings.Repeat("]", 101): "values are nested too deeply",
 	} {
 		r := jsonl.NewReader([]byte(text))
 		r.Skip()
@@ -79,7 +82,7 @@ func FuzzReader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		r := jsonl.NewReader(text)
 		r.Skip()
-		if why := r.End(); why != "it is nested too deeply" && (why == "") != json.Valid(text) {
+		if why := r.End(); why != "values are nested too deeply" && (why == "") != json.Valid(text) {
 			t.Errorf("%q: %q", text, why)
 		}
 		r.Reset(text)
@@ -92,6 +95,160 @@ func FuzzReader(f *testing.F) {
 			t.Errorf("%q is %q, want %q", text, s, want)
 		}
 	})
+}
+
+// TestRemember checks that the function is called for the members that it reads or whose text
+// is new, and that little is remembered.
+func TestRemember(t *testing.T) {
+	var r jsonl.Reader
+	r.Remember()
+	for _, test := range []struct{ text, called, why string }{
+		{`{"a":1,"b":{"c":[1,2],"d":"x"},"e":3}`, "a=1 b c d e", ""},
+		{`{"a":1,"b":{"c":[1,2],"d":"x"},"e":3}`, "a=1 b", ""},                 // the same text
+		{`{"a":1,"b":{"c":[1,2],"d":"x"},"e":30}`, "a=1 b e", ""},              // a longer number
+		{`{"a":1,"b":{"c":[1,2],"d":"x"},"e":3}`, "a=1 b e", ""},               // a shorter number
+		{`{"b":{"d":"x","c":[1,2]},"e":3,"a":2}`, "b a=2", ""},                 // another order
+		{`{"a":2, "b":{"c":[1,2],"d":"y"} , "e":3}`, "a=2 b d", ""},            // white space
+		{`{"a":2,"b":{"c":[1,3],"d":"y"},"e":3,"f":{"c":1}}`, "a=2 b c f", ""}, // new members
+		{`{"a":2,"b":{"c":[1,3],"d":"y"`, "a=2 b d", "unexpected end of input"},
+		{`{"a":2,"b":{"c":[1,3],"d":"y"},"e":3]`, "a=2 b e", "a } is missing"},
+		{`{"a":2,"b":{"c":[1,3]"d":"y"},"e":3}`, "a=2 b c", "a } is missing"},
+		{`{"a":2,"b":{"c":[1,3],"d":"y"},"e":3}x`, "a=2 b", "unexpected data after the value"},
+		{`{"a":2,"b":{"c":[1,3],"d":"y"},"e":3}`, "a=2 b", ""}, // errors are forgotten
+	} {
+		var called []string
+		r.Reset([]byte(test.text))
+		r.Object(func(name []byte) {
+			switch string(name) {
+			case "a":
+				called = append(called, "a="+string(r.Skip()))
+			case "b":
+				called = append(called, "b")
+				r.Object(func(name []byte) { called = append(called, string(name)) })
+			default:
+				called = append(called, string(name))
+			}
+		})
+		if s := strings.Join(called, " "); s != test.called || r.End() != test.why {
+			t.Errorf("%s: called for %s, want %s; %q, want %q", test.text, s, test.called, r.End(), test.why)
+		}
+	}
+	many := []byte("{")
+	for i := range 100_000 {
+		many = fmt.Appendf(many, `"%d":%d,`, i, i)
+	}
+	many = append(many, `"a":0}`...)
+	for _, text := range [][]byte{many, []byte(`{"a":{"` + strings.Repeat("b", 1<<20) + `":1}}`)} {
+		r.Remember()
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		r.Reset(text)
+		r.Skip()
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); r.End() != "" || grown > 4<<20 {
+			t.Errorf("%.20s: %q, and %d bytes are remembered", text, r.End(), grown)
+		}
+	}
+}
+
+// FuzzRemember checks that a reader that remembers earlier texts reads a text like one that
+// does not.
+func FuzzRemember(f *testing.F) {
+	f.Add([]byte(`{"keep":{"a":1,"b":{"keep":2}},"c":"x"}`), []byte(`{"keep":{"a":12,"b":{"keep":2}},"c":"x"}`))
+	f.Add([]byte(`{"a":[{"keep":1}],"a":1}`), []byte(`{"a":[{"keep":1},{"keep":1}],"a":1,"\u0061":2}`))
+	f.Add([]byte(`{"a":{"a":{"b":1}},"keep":1}`), []byte(`{"a":{"a":{"b":1`))
+	f.Add([]byte(`{"a":1}`), []byte(`{"a":1]`))
+	f.Add([]byte(`{"a":"`+strings.Repeat("x", 100)+`"}`), []byte(`[{"a":"`+strings.Repeat("x", 100)+`"}]`))
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		var known jsonl.Reader
+		known.Remember()
+		for _, text := range [][]byte{first, second, first, second} {
+			known.Reset(text)
+			got, why := kept(&known), known.End()
+			r := jsonl.NewReader(text)
+			if want := kept(r); got != want || why != r.End() {
+				t.Fatalf("%q: read %q, want %q; %q, want %q", text, got, want, why, r.End())
+			}
+		}
+	})
+}
+
+// kept reads the members with the name keep, and returns their texts.
+func kept(r *jsonl.Reader) (all string) {
+	var object func(name []byte)
+	object = func(name []byte) {
+		if string(name) != "keep" {
+			return
+		}
+		if r.Next() == '{' {
+			all += "{"
+			r.Object(object)
+			all += "}"
+		} else {
+			all += string(r.Skip()) + ";"
+		}
+	}
+	if r.Next() == '{' {
+		r.Object(object)
+	} else {
+		r.Skip()
+	}
+	return all
+}
+
+// TestBatch checks that batches contain the lines that [jsonl.Lines.Next] returns, for texts
+// that arrive in pieces of any size.
+func TestBatch(t *testing.T) {
+	const mib = 1 << 20
+	x := func(n int) string { return strings.Repeat("x", n) }
+	for _, test := range []struct {
+		text    string
+		batches int
+	}{
+		{"", 0},
+		{"\n \n", 0},
+		{"one\n\n two \nthree", 1},
+		{"\ufeffone\r\n" + strings.Repeat("\n", 3*mib) + "two\n", 2},
+		{strings.Repeat(x(999)+"\n", 5000), 5},
+		{strings.Repeat(x(999)+"\n \n", 5000) + "{", 5},
+		{"a\n" + x(3*mib) + "\nb\n" + x(4*mib) + "\n", 3},
+		{"a\n" + x(4*mib+1) + "\nb\n", 1},
+		{x(4 * mib), 1},
+	} {
+		type line struct {
+			text   string
+			number int
+			torn   bool
+		}
+		var want, got []line
+		one := jsonl.NewLines(strings.NewReader(test.text))
+		text, end := one.Next()
+		for ; end == nil; text, end = one.Next() {
+			want = append(want, line{string(text), one.Number, one.Torn})
+		}
+		for name, in := range map[string]io.Reader{
+			"whole":  strings.NewReader(test.text),
+			"halves": iotest.HalfReader(strings.NewReader(test.text)),
+			"early":  iotest.DataErrReader(strings.NewReader(test.text)),
+		} {
+			got = nil
+			lines, b, n := jsonl.NewLines(in), &jsonl.Batch{}, 0
+			var err error
+			for err == nil {
+				err = lines.Batch(b)
+				before := len(got)
+				b.Each(func(text []byte, number int, torn bool) { got = append(got, line{string(text), number, torn}) })
+				if len(got) > before {
+					n++
+				}
+			}
+			if err != end || !slices.Equal(got, want) || err == jsonl.ErrLong && lines.Number != one.Number || lines.Bytes != one.Bytes || name == "whole" && n != test.batches {
+				t.Errorf("%.10q, %s: %d lines in %d batches, want %d in %d; %v, want %v; %d, want %d", test.text, name, len(got), n, len(want), test.batches, err, end, lines.Bytes, one.Bytes)
+			}
+		}
+	}
 }
 
 // TestLines checks the numbers and offsets of lines. Blank lines are skipped, a line

@@ -1,28 +1,33 @@
 package jsonl
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"io"
 )
 
 const (
-	// MaxLine is the maximum length of a line, excluding the line end. Results
-	// have a few kilobytes.
+	// MaxLine is the maximum length of a line, excluding the line end. A result is a few
+	// kilobytes long.
 	MaxLine = 4 << 20
-	// MaxFutile is the number of bytes after which reading a file stops if it does
-	// not contain any results.
+	// MaxFutile is the number of bytes after which reading a file stops if no results have
+	// been found.
 	MaxFutile = 64 << 20
+	// atOnce is the number of bytes that are read at once. They fit into a processor's cache.
+	atOnce = 1 << 20
 )
 
 // ErrLong means that a line is longer than [MaxLine]. Reading stops there,
 // because the line may never end.
 var ErrLong = fmt.Errorf("this line is longer than %d MiB", MaxLine>>20)
 
-// Lines reads a text line by line.
+// Lines reads text line by line.
 type Lines struct {
-	in *bufio.Reader
+	in io.Reader
+	// text is the text read so far. The part from at on has not been returned yet.
+	text []byte
+	at   int
+	err  error // the end of the text, or an error of in
 	// Number is the number of the last line read, counted from 1.
 	Number int
 	// Offset is the offset of that line's first non-space character, in bytes.
@@ -33,33 +38,72 @@ type Lines struct {
 	Torn bool
 }
 
-// NewLines returns a reader of the lines of a text.
-func NewLines(r io.Reader) *Lines { return &Lines{in: bufio.NewReaderSize(r, MaxLine+1)} }
+// NewLines returns a reader for the lines of r.
+func NewLines(r io.Reader) *Lines { return &Lines{in: r} }
 
 // Next returns the next non-blank line, which is valid until the next call, or
 // io.EOF at the end.
 func (l *Lines) Next() ([]byte, error) {
 	for {
-		l.Number++
-		line, err := l.in.ReadSlice('\n')
-		l.Bytes += int64(len(line))
-		if l.Number == 1 {
-			line = bytes.TrimPrefix(line, []byte("\ufeff")) // some editors put it there
-		}
-		l.Torn = err == io.EOF && len(line) > 0
-		switch {
-		case err == bufio.ErrBufferFull:
-			return nil, ErrLong
-		case err != nil && err != io.EOF:
+		end, err := l.end(true)
+		if err != nil {
 			return nil, err
 		}
-		line = bytes.TrimLeft(line, " \t\r\n")
-		l.Offset = l.Bytes - int64(len(line))
-		if line = bytes.TrimRight(line, " \t\r\n"); len(line) > 0 {
+		if line := l.take(end); len(line) > 0 {
 			return line, nil
 		}
-		if err == io.EOF {
-			return nil, err
-		}
 	}
+}
+
+// end returns the index at which the next line ends, or io.EOF if there is none. If more
+// of the text is needed and read is false, it returns 0.
+func (l *Lines) end(read bool) (int, error) {
+	for searched := 0; ; {
+		if i := bytes.IndexByte(l.text[l.at+searched:], '\n'); i >= 0 {
+			return l.at + searched + i + len("\n"), nil
+		}
+		searched = len(l.text) - l.at
+		switch {
+		case searched > MaxLine:
+			l.Number++
+			return 0, ErrLong
+		case l.err == io.EOF && searched > 0:
+			return len(l.text), nil
+		case l.err != nil:
+			l.Number++
+			return 0, l.err
+		case !read:
+			return 0, nil
+		}
+		l.fill()
+	}
+}
+
+// fill reads more of the text. It may move the text that was not yet returned.
+func (l *Lines) fill() {
+	if len(l.text) == cap(l.text) {
+		rest := l.text[l.at:]
+		l.text, l.at = l.text[:0], 0
+		if size := min(max(2*len(rest), atOnce), MaxLine+1); size > cap(l.text) {
+			l.text = make([]byte, 0, size)
+		}
+		l.text = append(l.text, rest...)
+	}
+	n, err := l.in.Read(l.text[len(l.text):cap(l.text)])
+	l.text, l.err = l.text[:len(l.text)+n], err
+}
+
+// take returns the line up to end, without white space around it.
+func (l *Lines) take(end int) []byte {
+	line := l.text[l.at:end]
+	l.Number++
+	l.Bytes += int64(len(line))
+	l.Torn = line[len(line)-1] != '\n'
+	l.at = end
+	if l.Number == 1 {
+		line = bytes.TrimPrefix(line, []byte("\ufeff")) // some editors put it there
+	}
+	line = bytes.TrimLeft(line, " \t\r\n")
+	l.Offset = l.Bytes - int64(len(line))
+	return bytes.TrimRight(line, " \t\r\n")
 }

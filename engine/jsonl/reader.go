@@ -1,6 +1,5 @@
-// Package jsonl reads JSON lines files, which may be untrusted. It holds only
-// one line in memory at a time, and copies only the parts of a line that are
-// requested.
+// Package jsonl reads JSON Lines files, which may be untrusted. It holds only one line in
+// memory at a time, and copies only the parts of a line that are requested.
 package jsonl
 
 import (
@@ -21,19 +20,25 @@ type Reader struct {
 	at    int
 	depth int
 	err   string
+	// root is the memory of the whole text, and memory that of the next value. They are nil
+	// if nothing is remembered. room is the number of bytes that can still be remembered.
+	root, memory *memory
+	room         int
 }
 
-// NewReader returns a reader for a text.
+// NewReader returns a reader for a JSON text.
 func NewReader(text []byte) *Reader { return &Reader{text: text} }
 
-// Reset makes the reader read another text.
-func (r *Reader) Reset(text []byte) { *r = Reader{text: text} }
+// Reset makes the reader start reading another text.
+func (r *Reader) Reset(text []byte) {
+	*r = Reader{text: text, root: r.root, memory: r.root, room: r.room}
+}
 
-// Err describes the first error, or returns "".
+// Err returns a description of the first error, or "".
 func (r *Reader) Err() string { return r.err }
 
-// End checks that there is no more data. It describes the first error in the text,
-// or returns "".
+// End checks that there is no more data. It returns a description of the first error in the
+// text, or "".
 func (r *Reader) End() string {
 	if r.err == "" && r.space() {
 		r.fail("unexpected data after the value")
@@ -90,26 +95,55 @@ func (r *Reader) take(c byte) bool {
 // Object calls member with each name in the next object; member may read the
 // value, which is skipped otherwise.
 func (r *Reader) Object(member func(name []byte)) {
+	object := r.memory
+	var first *memory
+	next := &first // where the memory of the next member is expected
+	if object != nil {
+		next = &object.first
+	}
 	r.each('{', '}', func() {
-		raw, escaped := r.quoted()
+		if r.repeats(*next) {
+			next = &(*next).next
+			return
+		}
+		r.space()
+		begin := r.at
+		name, escaped := r.quoted()
 		if r.err != "" || !r.take(':') {
 			return
 		}
+		if escaped {
+			name = []byte(unquote(name))
+		}
 		start := r.at
-		if member != nil {
-			if escaped {
-				raw = []byte(unquote(raw))
+		known := r.member(object, name)
+		if known != nil {
+			*next, next = known, &known.next
+			if r.at = begin; r.repeats(known) {
+				return
 			}
-			member(raw)
+			r.at = start
+		}
+		r.memory = known
+		if member != nil {
+			member(name)
 		}
 		if r.at == start {
-			r.Skip()
+			if known != nil && known.text == nil {
+				r.memory = nil // it may never differ
+			}
+			if r.Skip(); known != nil && r.err == "" {
+				r.keep(known, r.text[begin:r.at])
+			}
 		}
+		r.memory = object
 	})
 }
 
 // Array calls item for each element of the next array; item may read the element.
 func (r *Reader) Array(item func()) {
+	array := r.memory
+	r.memory = nil
 	r.each('[', ']', func() {
 		start := r.at
 		if item != nil {
@@ -119,6 +153,7 @@ func (r *Reader) Array(item func()) {
 			r.Skip()
 		}
 	})
+	r.memory = array
 }
 
 func (r *Reader) each(begin, end byte, f func()) {
@@ -143,9 +178,16 @@ func (r *Reader) Skip() []byte {
 	case '"':
 		r.quoted()
 	case '{':
-		r.skipAll('{', '}')
+		if r.memory == nil {
+			r.skipAll('{', '}')
+		} else {
+			r.Object(nil)
+		}
 	case '[':
+		array := r.memory
+		r.memory = nil
 		r.skipAll('[', ']')
+		r.memory = array
 	case 't':
 		r.word("true")
 	case 'f':
@@ -163,9 +205,9 @@ func (r *Reader) Skip() []byte {
 	return r.text[start:r.at]
 }
 
-// skipAll skips an object or an array. Most of a record is skipped, so this reads what
-// kvbench itself writes, which has no white space and no escapes, in one loop. It leaves
-// any other value to Skip.
+// skipAll skips an object or an array. Most of a record is skipped, so values in the form
+// that kvbench writes, without white space and escapes, are skipped in one loop. All others
+// are left to Skip.
 func (r *Reader) skipAll(begin, end byte) {
 	if !r.take(begin) || !r.enter() {
 		return
@@ -198,8 +240,8 @@ func (r *Reader) skipAll(begin, end byte) {
 	}
 }
 
-// simple returns the index after the string at an index. It returns 0 if there is no string
-// there, or one with escapes.
+// simple returns the index after the string that begins at index at. It returns 0 if there is
+// no string or if it contains escapes.
 func (r *Reader) simple(at int) int {
 	if at >= len(r.text) || r.text[at] != '"' {
 		return 0
@@ -210,10 +252,10 @@ func (r *Reader) simple(at int) int {
 	return 0
 }
 
-// enter counts a level of nesting. It returns false if there are too many.
+// enter begins a level of nesting. It returns false if there are too many levels.
 func (r *Reader) enter() bool {
 	if r.depth++; r.depth > maxDepth {
-		r.fail("it is nested too deeply")
+		r.fail("values are nested too deeply")
 		return false
 	}
 	return true
@@ -270,9 +312,9 @@ func (r *Reader) quoted() (raw []byte, escaped bool) {
 	}
 }
 
-// plain returns the index, from at on, of the next character that does not represent
-// itself in strings. Most of the time is spent here, so it looks at eight characters at
-// once: the lowest bit set in special is the highest bit of the first such character.
+// plain returns the index of the next character, starting at index at, that does not represent
+// itself in strings. Most of the time is spent here, so it looks at eight characters at once:
+// the lowest bit set in special is the highest bit of the first such character.
 func plain(text []byte, at int) int {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	for at+8 <= len(text) {
@@ -290,7 +332,7 @@ func plain(text []byte, at int) int {
 	return at
 }
 
-// isPlain contains, for each byte, whether it represents itself in strings.
+// isPlain maps each byte to whether it represents itself in strings.
 var isPlain = func() (plain [256]bool) {
 	for c := range plain {
 		plain[c] = c >= ' ' && c != '"' && c != '\\'
@@ -360,7 +402,7 @@ func (r *Reader) number() {
 	}
 }
 
-// next reports whether the next character is either of two.
+// next reports whether the next character is a or b.
 func (r *Reader) next(a, b byte) bool {
 	return r.at < len(r.text) && (r.text[r.at] == a || r.text[r.at] == b)
 }

@@ -22,12 +22,12 @@ import (
 	"kvbench/engine/schema"
 )
 
-// The files that the processes of a job leave.
+// The files that the processes of a job write.
 const (
 	logsName      = "logs"
 	preflightName = "preflight.log"
 	flagsName     = "helpxml-" // followed by a node's name
-	maxSmall      = 1 << 20    // bytes of a file other than a log
+	maxSmall      = 1 << 20    // maximum size of a file other than a log
 )
 
 const hintAgain = "write the job again with 'kvbench launch'"
@@ -41,7 +41,8 @@ type Logs struct {
 	watch input.Watch
 }
 
-// FindLogs finds the job that a path is in: its folder, or one of its logs.
+// FindLogs finds the job that contains path, which may be the job's folder or one of its
+// logs.
 func FindLogs(path string, watch input.Watch) (*Logs, error) {
 	full, err := filepath.Abs(path)
 	if err == nil {
@@ -62,8 +63,8 @@ func FindLogs(path string, watch input.Watch) (*Logs, error) {
 			return l, nil
 		}
 		if dir == filepath.Dir(dir) {
-			return nil, diag.Errorf(diag.Pos{File: path}, "is not in the folder of a job: no %s was found", ManifestName).
-				WithHint("specify the folder that kvbench launch wrote")
+			return nil, diag.Errorf(diag.Pos{File: path}, "is not in a job folder: %s not found", ManifestName).
+				WithHint("specify the folder that 'kvbench launch' wrote")
 		}
 	}
 }
@@ -73,9 +74,9 @@ func workDir() string {
 	return dir
 }
 
-// Collect passes every point that a job has logs of, with its completed record, to each, in the order of
-// the manifest, and returns the points without logs. If a point was run several times, its
-// last run counts.
+// Collect completes the record of every point that has logs and passes the point to each, in
+// the order of the manifest. It returns the IDs of the points without logs. If a point was
+// run several times, Collect uses its last run.
 func (l *Logs) Collect(session *runner.Session, each func(*Entry) error) (missing []string, err error) {
 	name := filepath.Join(l.Dir, ManifestName)
 	f, err := input.Open(name, l.watch)
@@ -92,7 +93,7 @@ func (l *Logs) Collect(session *runner.Session, each func(*Entry) error) (missin
 		line, err := lines.Next()
 		switch {
 		case err == io.EOF && points == 0:
-			return nil, diag.Errorf(diag.Pos{File: name}, "it contains no points").WithHint(hintAgain)
+			return nil, diag.Errorf(diag.Pos{File: name}, "no points found").WithHint(hintAgain)
 		case err == io.EOF:
 			return missing, nil
 		}
@@ -104,7 +105,7 @@ func (l *Logs) Collect(session *runner.Session, each func(*Entry) error) (missin
 		dec := json.NewDecoder(bytes.NewReader(line))
 		dec.UseNumber()
 		if err := dec.Decode(&e); err != nil || !e.valid() {
-			return nil, diag.Errorf(at, "this line is not a point of a job").WithHint(hintAgain)
+			return nil, diag.Errorf(at, "this line does not describe a point of a job").WithHint(hintAgain)
 		}
 		dir := l.logsOf(&e, attempts)
 		if dir == "" {
@@ -133,7 +134,7 @@ func (e *Entry) valid() bool {
 		e.Processes >= 1 && e.Processes <= most
 }
 
-// attempts returns the folders with the logs of each time the job ran, newest first.
+// attempts returns the log folders of all attempts to run the job, newest first.
 func (l *Logs) attempts() ([]string, error) {
 	list, err := os.ReadDir(filepath.Join(l.Dir, logsName))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -171,7 +172,7 @@ func within(path, of string) bool {
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }
 
-// Preflight returns what the last check of the nodes found wrong.
+// Preflight returns the problems that the last check of the nodes found.
 func (l *Logs) Preflight() []string {
 	attempts, _ := l.attempts()
 	if len(attempts) == 0 {
@@ -200,7 +201,7 @@ func (l *Logs) record(session *runner.Session, e *Entry, dir string) error {
 		if err != nil {
 			return err
 		}
-		if out == nil { // it was not started
+		if out == nil { // the process was not started
 			run.Complete = false
 			break
 		}
@@ -238,8 +239,8 @@ func (l *Logs) record(session *runner.Session, e *Entry, dir string) error {
 	return nil
 }
 
-// identify determines which release ran, from the flags that nixlbench printed on the
-// node before the attempt with these logs.
+// identify determines which release ran from the flags that nixlbench printed on the node
+// before the attempt.
 func (l *Logs) identify(s *schema.Schema, rec *runner.Record, attempt string) {
 	node := "*"
 	if rec.Host != nil {
@@ -255,7 +256,7 @@ func (l *Logs) identify(s *schema.Schema, rec *runner.Record, attempt string) {
 	}
 	planned := rec.Nixlbench.Release
 	if flags == nil {
-		rec.Notes = slices.Insert(rec.Notes, 0, "planned for nixlbench "+planned+"; which release ran is not known")
+		rec.Notes = slices.Insert(rec.Notes, 0, "planned for nixlbench "+planned+"; the release that ran is unknown")
 		return
 	}
 	in := nixlbench.Identify(&s.Nixlbench, flags)
@@ -264,7 +265,7 @@ func (l *Logs) identify(s *schema.Schema, rec *runner.Record, attempt string) {
 	}
 }
 
-// entries returns the entries of a folder of logs.
+// entries returns the entries of a log folder.
 func (l *Logs) entries(dir string) []os.DirEntry {
 	list, _ := os.ReadDir(dir)
 	return list

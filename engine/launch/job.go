@@ -19,7 +19,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Format is a format of jobs whose templates are compiled.
+// Format is a job format with compiled templates.
 type Format struct {
 	*schema.LaunchFormat
 	Name    string
@@ -31,7 +31,7 @@ type Format struct {
 	options []string
 }
 
-// variable is an environment variable of a fabric.
+// variable is an environment variable that jobs set for a fabric.
 type variable struct {
 	name  string
 	value *template.Template
@@ -69,7 +69,7 @@ func NewFormat(s *schema.Schema, name string) (*Format, error) {
 		at := fmt.Sprintf("checks[%d]", i)
 		f.checks = append(f.checks, [2]*template.Template{add(at, c.Message, "text", nil), add(at, c.Script, "shell", nil)})
 	}
-	if f.Program != nil { // it uses no network
+	if f.Program != nil { // the program does not use the network
 		return f, errs.Err()
 	}
 	for i, r := range l.Refusals {
@@ -93,13 +93,13 @@ func NewFormat(s *schema.Schema, name string) (*Format, error) {
 // section.
 func (f *Format) Reads(option string) bool { return slices.Contains(f.options, option) }
 
-// Job is what templates read.
+// Job is the data that templates read.
 type Job struct {
 	Release string
 	Program []string
 	Launch  map[string]any
 	Nodes   int64
-	// Resources are what the scheduler must allocate for the network.
+	// Resources lists what the scheduler must allocate for the network.
 	Resources []Variable
 	Mounts    []Mount
 	Env       []Variable
@@ -108,7 +108,7 @@ type Job struct {
 	Folders   []Folder
 	Secrets   []string // environment variables
 	Points    []*Point
-	Point     *Point // in a file for one point
+	Point     *Point // set in files for one point
 
 	has map[string]bool
 }
@@ -116,14 +116,15 @@ type Job struct {
 // Has reports whether the release has a nixlbench flag.
 func (j *Job) Has(flag string) bool { return j.has[flag] }
 
-// Folder is a folder in which runs leave files: those of one run need Disk bytes, and
-// have names that match Pattern.
+// Folder is a folder in which runs leave files: the files of one run need Disk bytes, and
+// their names match Pattern.
 type Folder struct {
 	Dir, Pattern string
 	Disk         int64
 }
 
-// add adds the files of a point to those of others. Runs replace each other's files.
+// add adds a point's secrets and files to those of the job. Each run overwrites the files of
+// earlier runs, so only the largest ones need disk space.
 func (j *Job) add(p *Point) {
 	for _, s := range p.Secrets {
 		if !slices.Contains(j.Secrets, s.Variable) {
@@ -141,14 +142,14 @@ func (j *Job) add(p *Point) {
 	j.Folders[i].Disk = max(j.Folders[i].Disk, p.folder.Disk)
 }
 
-// Mount makes a folder of the node, or a volume with a name, visible in a container.
+// Mount makes a folder on the node, or a named volume, visible in a container.
 type Mount struct {
 	Source, Target string
 	Path           bool // whether the source is a path
 	ReadOnly       bool
 }
 
-// mounts reads a list such as /mnt/a:/data:ro,volume:/data2.
+// mounts parses a list such as /mnt/a:/data:ro,volume:/data2.
 func mounts(text string) []Mount {
 	var out []Mount
 	for _, item := range list(text) {
@@ -160,7 +161,7 @@ func mounts(text string) []Mount {
 	return out
 }
 
-// Variable is an environment variable, or something else with a name and a value.
+// Variable is an environment variable or another pair of a name and a value.
 type Variable struct{ Name, Value string }
 
 // Check is a check on a node.
@@ -182,7 +183,7 @@ type Point struct {
 	plan   *plan.Plan
 	values map[string]formula.Value
 	folder Folder
-	side   int64 // memory of a node if initiators and targets are on different ones
+	side   int64 // memory of a node if initiators and targets are on different nodes
 }
 
 // PointFlag is a nixlbench flag that a point sets.
@@ -216,16 +217,16 @@ func (p *Point) Given(name string) any {
 	return ""
 }
 
-// Value returns a value of the format's program.
+// Value returns a value that the format's program defines for the point.
 func (p *Point) Value(name string) (any, error) {
 	v, ok := p.values[name]
 	if !ok {
-		return nil, fmt.Errorf("there is no value %q", name)
+		return nil, fmt.Errorf("unknown value %q", name)
 	}
 	return plain(v), nil
 }
 
-// plain returns a value as templates read it.
+// plain returns a value as the type that templates use.
 func plain(v formula.Value) any {
 	switch n, whole := v.Num.Int64(); {
 	case v.Kind == formula.Bool:
@@ -236,7 +237,7 @@ func plain(v formula.Value) any {
 	return v.Text()
 }
 
-// Input is what a job is made of.
+// Input contains everything that a job depends on.
 type Input struct {
 	Plans   []*plan.Plan
 	Repeat  int
@@ -247,18 +248,18 @@ type Input struct {
 	Build  runner.Build
 	// Skip reports whether a run is already done.
 	Skip func(hash string) bool
-	// Timeout is the time limit of a run in seconds; 0 for the default, below 0 for
-	// none.
+	// Timeout is the time limit of a run in seconds. Zero means the default, and a negative
+	// value means no limit.
 	Timeout int64
 }
 
-// maxRuns is the maximum number of runs of a job.
+// maxRuns is the maximum number of runs in a job.
 const maxRuns = 10_000
 
 // Job determines the points of a job.
 func (f *Format) Job(in *Input) (*Job, error) {
 	if n := in.Repeat * len(in.Plans); n > maxRuns {
-		return nil, diag.Usagef("there are %d runs: a job has at most %d", n, maxRuns).WithHint("write several jobs, or use a smaller --repeat")
+		return nil, diag.Usagef("there are %d runs, but a job can have at most %d", n, maxRuns).WithHint("write several jobs, or use a smaller --repeat")
 	}
 	j := &Job{Release: in.Release, Program: in.Program, Launch: map[string]any{}, Nodes: 1, has: map[string]bool{}}
 	for i := range f.schema.LaunchFields.Get() {
@@ -325,7 +326,8 @@ func (f *Format) Job(in *Input) (*Job, error) {
 	return j, f.surround(j)
 }
 
-// spread determines how many nodes the job has. Half of them are for initiators.
+// spread determines the number of nodes. If initiators and targets are on different nodes,
+// half of the nodes are for initiators.
 func (f *Format) spread(in *Input, j *Job) error {
 	if n, _ := j.Launch["nodes"].(int64); n > 0 {
 		j.Nodes = n
@@ -352,7 +354,7 @@ func (f *Format) spread(in *Input, j *Job) error {
 		if p.Processes > 1 && (j.Nodes%2 != 0 || p.Initiators%half != 0 || p.Targets%half != 0) {
 			return diag.Errorf(diag.Pos{}, "a run with %s and %s cannot be divided evenly over %d nodes", count(int64(p.Initiators), "initiator"),
 				count(int64(p.Targets), "target"), j.Nodes).
-				WithHint("use 1 or 2 nodes, or 2 nodes for every initiator and target: the first half of the nodes is for initiators")
+				WithHint("use 1 or 2 nodes, or an even number: the initiators must divide evenly over one half of the nodes, and the targets over the other")
 		}
 	}
 	return nil
@@ -364,7 +366,7 @@ func (j *Job) fabric(s *schema.Schema) *schema.Fabric {
 	return s.Launch.Get().Fabrics[name]
 }
 
-// count formats a number of things.
+// count formats a number with a noun, such as "2 nodes".
 func count(n int64, what string) string {
 	if n == 1 {
 		return "1 " + what
@@ -538,7 +540,7 @@ func (f *Format) Render(j *Job) ([]File, error) {
 			}
 			if file.Most > 0 && int64(len(text)) > file.Most {
 				return nil, diag.Errorf(diag.Pos{}, "%s would have %d bytes, and --format %s allows at most %d", file.Name, len(text), f.Name, file.Most).
-					WithHint("write several jobs with fewer runs; there are %d", len(j.Points))
+					WithHint("write several jobs with fewer runs; this job has %d", len(j.Points))
 			}
 			if !bytes.HasSuffix(text, []byte("\n")) {
 				text = append(text, '\n')

@@ -7,12 +7,12 @@ import (
 	"kvbench/engine/runner"
 )
 
-// ManifestName is the file of a job that says what its points are, one JSON object per
+// ManifestName is the name of the job file that describes the points, one JSON object per
 // line.
 const ManifestName = "manifest.ndjson"
 
-// Entry is a line of the manifest: a point, and the record of its run as far as it is
-// known before the run.
+// Entry is a line of the manifest. It describes a point, and contains the parts of the record
+// that are known before the run.
 type Entry struct {
 	ID         string         `json:"point"`
 	Processes  int            `json:"processes"`

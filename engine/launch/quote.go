@@ -14,8 +14,7 @@ import (
 	"kvbench/engine/nixlbench"
 )
 
-// language is the language of a file: how values are quoted in it, and where a value
-// may be inserted.
+// language defines how values are quoted in a type of file, and where they may be inserted.
 type language struct {
 	quote func(string) (string, error)
 	// between joins the items of a list, which open and shut enclose.
@@ -38,7 +37,7 @@ var languages = map[string]language{
 	"text":  {quote: func(s string) (string, error) { return diag.Printable(s), nil }, between: ", ", newScanner: func() scanner { return anywhere{} }},
 }
 
-// key formats a value that "=" follows: a plain word needs no quotation marks.
+// key formats a value that is followed by "=". A plain word there needs no quotation marks.
 func (l *language) key(v any) (string, error) {
 	if s, ok := v.(string); ok && l.keys && plainKey().MatchString(s) {
 		return s, nil
@@ -81,7 +80,7 @@ func quoteShell(s string) (string, error) {
 
 var errNotUTF8 = errors.New("the text is not valid UTF-8")
 
-// quoteJSON quotes a string for YAML, of which JSON is a part.
+// quoteJSON quotes a string for YAML, which is a superset of JSON.
 func quoteJSON(s string) (string, error) {
 	if !utf8.ValidString(s) {
 		return "", errNotUTF8
@@ -101,8 +100,8 @@ func quoteJSON(s string) (string, error) {
 	return b.String(), nil
 }
 
-// quoteVariables quotes a string for YAML that is read by a program that replaces $NAME,
-// and $$ by $.
+// quoteVariables quotes a string for YAML read by a program that expands $NAME and replaces
+// $$ with $.
 func quoteVariables(s string) (string, error) {
 	text, err := quoteJSON(s)
 	return strings.ReplaceAll(text, "$", "$$"), err
@@ -151,8 +150,8 @@ type scanner interface {
 	text(string) error
 	// insert reports why no value can be inserted here, or nil.
 	insert() error
-	// state describes what the text so far leaves open: it must be the same on
-	// every way through the template.
+	// state describes what the text so far leaves open. It must be the same on all paths
+	// through the template.
 	state() string
 	clone() scanner
 }
@@ -182,7 +181,7 @@ func (s *shellScanner) state() string {
 	return s.open
 }
 
-// joins reports whether the last characters change what follows.
+// joins reports whether the last characters change the meaning of what follows.
 func (s *shellScanner) joins() bool {
 	return strings.HasSuffix(s.last, "$") || s.last == "${" || strings.HasSuffix(s.last, `\`)
 }
@@ -230,7 +229,7 @@ func (s *shellScanner) text(text string) error {
 			if c == '\'' {
 				s.pop()
 			}
-		case c == '\\' && next != 0: // skip what it escapes
+		case c == '\\' && next != 0: // skip the escaped character
 			i++
 			s.last = "xx"
 			continue
@@ -269,7 +268,7 @@ func (s *shellScanner) text(text string) error {
 type lineScanner struct {
 	line   string
 	after  bool // a value was inserted just before
-	blocks bool // a line may begin a block of text
+	blocks bool // a line may begin a block scalar
 }
 
 func (s *lineScanner) clone() scanner { c := *s; return &c }

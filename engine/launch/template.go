@@ -1,5 +1,5 @@
-// Package launch writes jobs that run plans on other machines, from templates in the
-// data, and turns the logs of such jobs into results.
+// Package launch uses templates from the data to write jobs that run plans on other machines,
+// and turns the logs of such jobs into results.
 package launch
 
 import (
@@ -14,8 +14,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// compile compiles a template whose values are quoted for a language. Every value that
-// it inserts is quoted, whether the template asks for it or not.
+// compile compiles a template for files in a language. It makes the template quote every
+// value that it inserts.
 func compile(name, text, quote string, parts map[string]string) (*template.Template, error) {
 	lang, ok := languages[quote]
 	if !ok {
@@ -54,7 +54,7 @@ func list(text string) []string {
 	return strings.Split(text, ",")
 }
 
-// pairs reads a list such as a=1,b=2.
+// pairs parses a list such as a=1,b=2.
 func pairs(text string) []Variable {
 	var out []Variable
 	for _, item := range list(text) {
@@ -64,7 +64,7 @@ func pairs(text string) []Variable {
 	return out
 }
 
-// seconds returns a time limit, such as 90, 1:30:00 or 1-12, in seconds.
+// seconds parses a time limit, such as 90, 1:30:00 or 1-12, and returns it in seconds.
 func seconds(text string) int64 {
 	units := []int64{60, 1} // MM:SS
 	days, rest, ok := strings.Cut(text, "-")
@@ -80,7 +80,7 @@ func seconds(text string) int64 {
 	return total
 }
 
-// whole returns a number, but at most 1<<32.
+// whole parses a number, and returns at most 1<<32.
 func whole(digits string) int64 {
 	const most = 1 << 32
 	n, err := strconv.ParseInt(digits, 10, 64)
@@ -136,14 +136,14 @@ func (w *walker) list(l *parse.ListNode) error {
 	return nil
 }
 
-// isEqualSign reports whether a node is a text that begins with an equal sign.
+// isEqualSign reports whether a node is text that begins with an equal sign.
 func isEqualSign(n parse.Node) bool {
 	text, ok := n.(*parse.TextNode)
 	return ok && strings.HasPrefix(string(text.Text), " =")
 }
 
 func (w *walker) action(n *parse.ActionNode, quote string) error {
-	if len(n.Pipe.Decl) > 0 { // it inserts nothing
+	if len(n.Pipe.Decl) > 0 { // a declaration inserts nothing
 		return nil
 	}
 	if err := w.scan.insert(); err != nil {
@@ -154,7 +154,7 @@ func (w *walker) action(n *parse.ActionNode, quote string) error {
 	return nil
 }
 
-// branch requires all ways through a branch to leave the same state.
+// branch checks that all paths through a branch leave the same state.
 func (w *walker) branch(n *parse.BranchNode) error {
 	before := w.scan.clone()
 	if err := w.list(n.List); err != nil {
@@ -171,7 +171,7 @@ func (w *walker) branch(n *parse.BranchNode) error {
 	return nil
 }
 
-// fromOptions maps fields of templates to the options that they are made from.
+// fromOptions maps fields of a [Job] to the options that determine them.
 var fromOptions = map[string]string{"Nodes": "nodes", "Mounts": "mounts", "Resources": "resources"}
 
 // options returns the options of the launch section that templates read.

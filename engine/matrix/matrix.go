@@ -1,7 +1,7 @@
-// Package matrix makes traffic matrices: how many bytes each rank of a cluster sends to
-// every other rank while a batch of requests moves from its prefill workers to its
-// decode workers. It writes them in the format of the ct-perftest tools of the Python
-// KVBench.
+// Package matrix generates traffic matrices. A matrix shows how many bytes each rank in a
+// cluster sends to every other rank while a batch of requests moves from prefill workers to
+// decode workers. The package writes matrices in the format of the Python KVBench's
+// ct-perftest tools.
 package matrix
 
 import (
@@ -20,27 +20,28 @@ import (
 // rows and columns.
 const MaxWorld = 1 << 14
 
-// Side describes the workers of one side of a transfer, which are all alike.
+// Side describes the workers on one side of a transfer. All of them have the same number of
+// ranks and groups.
 type Side struct {
 	Workers int
-	// Ranks is the number of ranks of a worker, and Groups is the number of its
-	// groups in data-parallel attention.
+	// Ranks is the number of ranks per worker, and Groups is the number of data-parallel
+	// attention groups per worker.
 	Ranks, Groups int
 }
 
-// AtOnce returns the number of requests that the side serves at the same time, if each of
+// AtOnce returns the number of requests that the side serves at the same time if each of
 // its groups serves one.
 func (s Side) AtOnce() int64 { return int64(s.Workers * s.Groups) }
 
-// pick returns the worker and the group that serve a request. Requests go to
-// the workers in turn, and the requests of a worker go to its groups in turn.
+// pick returns the worker and group that serve a request. Requests go to the workers in
+// turn, and each worker's requests go to its groups in turn.
 func (s Side) pick(request int64) (worker, group int) {
 	turn := int(request % s.AtOnce())
 	return turn % s.Workers, turn / s.Workers
 }
 
-// World is a cluster. The ranks of the prefill workers come first, worker by worker, then
-// those of the decode workers.
+// World is a cluster. Ranks are numbered worker by worker, with the prefill workers before
+// the decode workers.
 type World struct{ Prefill, Decode Side }
 
 // Size returns the number of ranks.
@@ -48,9 +49,9 @@ func (w World) Size() int {
 	return w.Prefill.Workers*w.Prefill.Ranks + w.Decode.Workers*w.Decode.Ranks
 }
 
-// Fill determines the numbers of workers that are 0. size is the total number
-// of ranks, or 0 if it is not given. If nothing is given, each side has one
-// worker; if only size is given, both sides have the same number.
+// Fill sets the number of workers on each side. Each argument may be 0 if it is not given;
+// size is the total number of ranks. If only size is given, both sides have the same number
+// of workers; if nothing is given, each side has one worker.
 func (w *World) Fill(size, prefill, decode int) error {
 	p, d := w.Prefill.Ranks, w.Decode.Ranks
 	switch {
@@ -65,7 +66,7 @@ func (w *World) Fill(size, prefill, decode int) error {
 	w.Prefill.Workers, w.Decode.Workers = max(prefill, 1), max(decode, 1)
 	switch n := w.Size(); {
 	case size > 0 && n != size:
-		return fmt.Errorf("%d ranks do not divide into prefill workers of %d and decode workers of %d: %d and %d of them have %d",
+		return fmt.Errorf("cannot divide %d ranks into prefill workers with %d ranks and decode workers with %d: %d prefill and %d decode workers have %d ranks",
 			size, p, d, w.Prefill.Workers, w.Decode.Workers, n)
 	case n > MaxWorld:
 		return fmt.Errorf("%d ranks are too many: expected at most %d", n, MaxWorld)
@@ -80,20 +81,19 @@ type Move struct {
 	Bytes               int64
 }
 
-// Moves returns what a request with a number of tokens moves, from a group of its prefill
-// worker to a group of its decode worker.
+// Moves returns what a request with the given number of tokens moves from a group of its
+// prefill worker to a group of its decode worker.
 type Moves func(tokens int64, source, destination int) ([]Move, error)
 
-// Generator makes a matrix for each batch of requests.
+// Generator generates a matrix for each batch of requests.
 type Generator struct {
 	World World
 	Moves Moves
-	// MaxBatch is the maximum number of bytes that a batch moves. A request
-	// that moves more has its own batch.
+	// MaxBatch is the maximum number of bytes that a batch moves. A request that moves more
+	// gets its own batch.
 	MaxBatch int64
-	// CacheBlocks is the number of blocks that the prefix cache of a decode group
-	// holds. Tokens in the cache are not moved if they fill whole pages of
-	// PageTokens.
+	// CacheBlocks is the number of blocks that fit in a decode group's prefix cache. Cached
+	// tokens are not moved if they fill whole pages of PageTokens tokens.
 	CacheBlocks, PageTokens int64
 
 	caches []*requests.Cache
@@ -113,7 +113,8 @@ type Totals struct {
 // Batch is a group of requests that move together.
 type Batch struct {
 	Requests, Tokens, Cached, Bytes int64
-	// Launch is the time from the beginning until the last request arrived.
+	// Launch is the time from the beginning of the workload to the arrival of the batch's last
+	// request.
 	Launch time.Duration
 
 	size  int
@@ -123,13 +124,13 @@ type Batch struct {
 // cell is a cell of a matrix: a row and a column.
 type cell struct{ source, destination int32 }
 
-// value is a cell with its bytes.
+// value is a cell and its number of bytes.
 type value struct {
 	cell
 	bytes int64
 }
 
-// sorted returns the cells that are not zero, row by row.
+// sorted returns the nonzero cells, row by row.
 func (b *Batch) sorted() []value {
 	list := make([]value, 0, len(b.cells))
 	for c, n := range b.cells {
@@ -141,12 +142,12 @@ func (b *Batch) sorted() []value {
 	return list
 }
 
-// maxExact is the largest number that the ct-perftest tools read exactly.
+// maxExact is the largest number that the ct-perftest tools read without rounding.
 const maxExact = 1 << 53
 
-// Run makes the matrices of all requests and passes each batch that moves something to
-// write. at, unless nil, is called with the number of requests so far; its error ends the
-// run.
+// Run generates the matrices for all requests and passes each batch that moves any bytes to
+// write. Before each request, it calls at, unless at is nil, with the number of requests so
+// far. If at returns an error, the run ends with that error.
 func (g *Generator) Run(source requests.Source, write func(*Batch) error, at func(requests int64) error) (*Totals, error) {
 	t := &Totals{}
 	b := g.batch()
@@ -202,15 +203,15 @@ func (g *Generator) Run(source requests.Source, write func(*Batch) error, at fun
 		b.Requests, b.Tokens, b.Cached = b.Requests+1, b.Tokens+r.Tokens, b.Cached+cached
 		t.Tokens, t.Cached = t.Tokens+r.Tokens, t.Cached+cached
 		if t.Bytes += bytes; t.Bytes < 0 || t.Tokens < 0 {
-			return nil, errors.New("the bytes of all requests do not fit in 64 bits")
+			return nil, errors.New("the byte count of all requests does not fit in 64 bits")
 		}
 	}
 }
 
 func (g *Generator) batch() *Batch { return &Batch{size: g.World.Size(), cells: map[cell]int64{}} }
 
-// cached returns the number of tokens of a request that need not be moved, because they
-// are in the cache of the decode group that serves it.
+// cached returns how many of a request's tokens need not be moved because they are in the
+// cache of the decode group that serves the request.
 func (g *Generator) cached(r requests.Request, worker, group int) int64 {
 	if g.CacheBlocks == 0 || r.Blocks == nil {
 		return 0
@@ -225,19 +226,20 @@ func (g *Generator) cached(r requests.Request, worker, group int) int64 {
 	return hit - hit%g.PageTokens
 }
 
-// total returns the bytes of moves.
+// total returns the total number of bytes of some moves.
 func total(moves []Move) (int64, error) {
 	sum := int64(0)
 	for _, m := range moves {
 		if m.Bytes > math.MaxInt64-sum {
-			return 0, errors.New("the bytes of a request do not fit in 64 bits")
+			return 0, errors.New("the byte count of a request does not fit in 64 bits")
 		}
 		sum += m.Bytes
 	}
 	return sum, nil
 }
 
-// add adds what a request moves between the workers whose first ranks are given.
+// add adds what a request moves between two workers. source and destination are the
+// workers' first ranks.
 func (b *Batch) add(moves []Move, source, destination int32) error {
 	for _, m := range moves {
 		if m.Bytes == 0 {
@@ -246,7 +248,7 @@ func (b *Batch) add(moves []Move, source, destination int32) error {
 		c := cell{source + int32(m.Source), destination + int32(m.Destination)}
 		n := b.cells[c] + m.Bytes
 		if n > maxExact || n < 0 {
-			return fmt.Errorf("rank %d sends more than %d bytes to rank %d in one batch, which the ct-perftest tools do not read exactly", c.source, int64(maxExact), c.destination)
+			return fmt.Errorf("rank %d sends more than %d bytes to rank %d in one batch, and the ct-perftest tools cannot read such numbers exactly", c.source, int64(maxExact), c.destination)
 		}
 		b.cells[c] = n
 		b.Bytes += m.Bytes

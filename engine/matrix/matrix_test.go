@@ -51,7 +51,7 @@ func straight(ranks int) matrix.Moves {
 	}
 }
 
-// TestFill checks the numbers of workers that follow from the others.
+// TestFill checks the numbers of workers that are computed from the given numbers.
 func TestFill(t *testing.T) {
 	for _, test := range []struct {
 		prefillRanks, decodeRanks, size, prefill, decode int
@@ -65,10 +65,10 @@ func TestFill(t *testing.T) {
 		{4, 8, 28, 3, 0, "3 2 28"},
 		{4, 8, 28, 0, 2, "3 2 28"},
 		{4, 8, 28, 3, 2, "3 2 28"},
-		{4, 8, 25, 0, 0, "25 ranks do not divide into prefill workers of 4 and decode workers of 8: 2 and 2 of them have 24"},
-		{4, 8, 8, 0, 0, "8 ranks do not divide into prefill workers of 4 and decode workers of 8: 1 and 1 of them have 12"},
-		{4, 8, 8, 0, 4, "8 ranks do not divide into prefill workers of 4 and decode workers of 8: 1 and 4 of them have 36"},
-		{4, 8, 29, 3, 2, "29 ranks do not divide into prefill workers of 4 and decode workers of 8: 3 and 2 of them have 28"},
+		{4, 8, 25, 0, 0, "cannot divide 25 ranks into prefill workers with 4 ranks and decode workers with 8: 2 prefill and 2 decode workers have 24 ranks"},
+		{4, 8, 8, 0, 0, "cannot divide 8 ranks into prefill workers with 4 ranks and decode workers with 8: 1 prefill and 1 decode workers have 12 ranks"},
+		{4, 8, 8, 0, 4, "cannot divide 8 ranks into prefill workers with 4 ranks and decode workers with 8: 1 prefill and 4 decode workers have 36 ranks"},
+		{4, 8, 29, 3, 2, "cannot divide 29 ranks into prefill workers with 4 ranks and decode workers with 8: 3 prefill and 2 decode workers have 28 ranks"},
 		{8, 8, 0, 2048, 1, "16392 ranks are too many: expected at most 16384"},
 	} {
 		w := matrix.World{Prefill: matrix.Side{Ranks: test.prefillRanks}, Decode: matrix.Side{Ranks: test.decodeRanks}}
@@ -92,7 +92,7 @@ func read(t *testing.T, dir, name string) string {
 	return string(text)
 }
 
-// write makes the matrices of requests in a new folder.
+// write writes the matrices for requests to a new folder.
 func write(t *testing.T, g *matrix.Generator, s requests.Source, set func(*matrix.Writer)) (string, *matrix.Totals, error) {
 	t.Helper()
 	dir := t.TempDir()
@@ -108,9 +108,9 @@ func write(t *testing.T, g *matrix.Generator, s requests.Source, set func(*matri
 	return dir, totals, err
 }
 
-// TestFiles checks every byte of a small workload: one prefill worker of one
-// rank, two decode workers of two ranks, which get requests in turn, and at
-// most 100 bytes in a batch.
+// TestFiles checks every byte of the files for a small workload: one prefill worker with
+// one rank, two decode workers with two ranks each, which get requests in turn, and at most
+// 100 bytes per batch.
 func TestFiles(t *testing.T) {
 	g := &matrix.Generator{
 		World:    matrix.World{Prefill: matrix.Side{1, 1, 1}, Decode: matrix.Side{2, 2, 1}},
@@ -222,8 +222,8 @@ func TestErrors(t *testing.T) {
 	}
 	for tokens, want := range map[int64]string{
 		1 << 53 / 10:       "",
-		1<<53/10 + 1:       "rank 0 sends more than 9007199254740992 bytes to rank 1 in one batch, which the ct-perftest tools do not read exactly",
-		math.MaxInt64 / 10: "the bytes of a request do not fit in 64 bits",
+		1<<53/10 + 1:       "rank 0 sends more than 9007199254740992 bytes to rank 1 in one batch, and the ct-perftest tools cannot read such numbers exactly",
+		math.MaxInt64 / 10: "the byte count of a request does not fit in 64 bits",
 	} {
 		_, _, err := write(t, g, lengths(tokens), func(*matrix.Writer) {})
 		if got := fmt.Sprint(err); got != want && !(err == nil && want == "") {
@@ -242,8 +242,8 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestRounded checks cells in the format of the Python KVBench. The expected
-// values are the output of its own function.
+// TestRounded checks cells in the format of the Python KVBench. The expected values are the
+// output of the Python function.
 func TestRounded(t *testing.T) {
 	cells := map[int64]string{
 		1: "1B", 512: "512B", 1023: "1023B", 1024: "1K", 1029: "1K", 1030: "1.01K", 1500: "1.46K", 1048575: "1024K",
@@ -266,8 +266,9 @@ func TestRounded(t *testing.T) {
 	}
 }
 
-// TestProperty makes matrices of random worlds and requests, and compares their sums with
-// what the requests move: of each row and column, of each matrix, and of all.
+// TestProperty generates matrices for random worlds and requests. It compares the sums of
+// each row, of each column, of each matrix, and of all matrices with what the requests
+// move.
 func TestProperty(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range 60 {
@@ -332,9 +333,8 @@ func TestProperty(t *testing.T) {
 	}
 }
 
-// reader is a program that reads a folder of matrices according to the
-// documentation of the files, without kvbench's code, and prints the sums of
-// all rows and columns.
+// reader is a program that reads a folder of matrices and prints the sums of all rows and
+// columns. It is based on the documentation of the files and does not use kvbench's code.
 const reader = `
 import sys, os
 folder = sys.argv[1]
@@ -392,12 +392,13 @@ func TestLargeWorld(t *testing.T) {
 	}
 }
 
-// upstream is the variable with the path of the Python KVBench's main.py, in
-// benchmark/kvbench of github.com/ai-dynamo/nixl.
+// upstream is the name of the environment variable for the path of the Python KVBench's
+// main.py, which is in benchmark/kvbench of github.com/ai-dynamo/nixl.
 const upstream = "NIXL_KVBENCH_MAIN"
 
-// loader runs the functions of that file that read a matrix, without the packages that
-// other parts of it need, and prints the sums of all rows and columns.
+// loader is a program that reads matrices with the functions in that file and prints the
+// sums of all rows and columns. It does not need the packages that other parts of the file
+// import.
 const loader = `
 import sys, os
 source = open(sys.argv[1]).read()
@@ -437,7 +438,7 @@ func TestUpstream(t *testing.T) {
 		}
 		return string(out)
 	}
-	// The second has the largest multiple of 10 that is read exactly.
+	// The second request moves the largest multiple of 10 bytes that is read exactly.
 	want := "matrix_0.txt [340, 340, 0, 0, 0, 0] [0, 0, 170, 170, 170, 170]\n" +
 		"matrix_1.txt [18014398509481980, 18014398509481980, 0, 0, 0, 0] [0, 0, 9007199254740990, 9007199254740990, 9007199254740990, 9007199254740990]\n"
 	if got := run(false, 10, 7, 900_719_925_474_099); got != want {

@@ -13,8 +13,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// The configuration fields that a mover sets for each request, by their names in
-// formulas.
+// The names that formulas use for the configuration fields that a mover reads or sets.
 const (
 	tokensField   = "isl"
 	requestsField = "num_requests"
@@ -22,17 +21,17 @@ const (
 	pageField     = "page_size"
 )
 
-// fitTokens is the quantity with the number of tokens that fit in the memory of a rank.
+// fitTokens is the name of the quantity for the number of tokens that fit in a rank's
+// memory.
 const fitTokens = "fit_tokens"
 
-// maxKept is the maximum number of moves that a mover remembers.
+// maxKept is the maximum number of moves that a mover caches.
 const maxKept = 1 << 20
 
-// Mover computes what the requests to a model move. Requests of the same length
-// move the same data, so each length is computed only once. It is not safe for
-// concurrent use.
+// Mover computes what requests to a model move. Requests of the same length move the same
+// data, so it computes each length only once. It is not safe for concurrent use.
 type Mover struct {
-	// First is the transfer of one request with the configuration's own length.
+	// First is the transfer for one request whose length is that in the configuration.
 	First *plan.Transfer
 
 	planner *plan.Planner
@@ -41,14 +40,15 @@ type Mover struct {
 	size    int // the number of moves in kept
 }
 
-// length identifies moves: a number of tokens, and the destination's group, on which the
-// sources may depend.
+// length identifies a list of moves by the number of tokens and the destination group, on
+// which the sources may depend.
 type length struct {
 	tokens int64
 	group  int
 }
 
-// NewMover returns a mover for a request. The planner must have been made for transfers.
+// NewMover returns a mover for a request. The planner must be one for transfers; see
+// [plan.Use].
 func NewMover(p *plan.Planner, req *plan.Request) (*Mover, error) {
 	m := &Mover{planner: p, request: req, kept: map[length][]Move{}}
 	n, _ := req.Config.Values[tokensField].Num.Int64()
@@ -57,14 +57,13 @@ func NewMover(p *plan.Planner, req *plan.Request) (*Mover, error) {
 	return m, err
 }
 
-// World returns the cluster, without its numbers of workers.
+// World returns the cluster, without the numbers of workers.
 func (m *Mover) World() World {
 	side := func(r plan.Ranks) Side { return Side{Ranks: r.Stages * r.Groups * r.Each, Groups: r.Groups} }
 	return World{Prefill: side(m.First.Source), Decode: side(m.First.Destination)}
 }
 
-// PageTokens returns the smallest number of tokens that consists of whole pages
-// on both sides.
+// PageTokens returns the smallest number of tokens that fills whole pages on both sides.
 func (m *Mover) PageTokens() int64 {
 	page := func(values map[string]data.Fact) int64 {
 		n, _ := values[pageField].Num.Int64()
@@ -81,8 +80,8 @@ func lcm(a, b int64) int64 {
 	return a / x * b
 }
 
-// CacheBlocks returns the number of blocks of a trace that fit in the memory of a decode
-// rank. The planner must have been made for the rank accounting, in detail.
+// CacheBlocks returns how many of a trace's blocks fit in a decode rank's memory. The
+// planner must use the rank accounting and include detailed quantities; see [plan.Use].
 func (m *Mover) CacheBlocks(p *plan.Planner) (int64, error) {
 	req := oneSide(m.First.To, p.Schema())
 	set(req.Config, tokensField, requests.BlockTokens)
@@ -96,7 +95,7 @@ func (m *Mover) CacheBlocks(p *plan.Planner) (int64, error) {
 	for _, pl := range plans {
 		v, ok := pl.Value(fitTokens)
 		if !ok {
-			return 0, diag.Errorf(diag.Pos{File: req.Config.File}, "how much of the cache fits in memory is not known for this model")
+			return 0, diag.Errorf(diag.Pos{File: req.Config.File}, "kvbench does not know how much of this model's cache fits in memory")
 		}
 		n, _ := v.Num.Int64()
 		least = min(least, n/requests.BlockTokens)
@@ -104,7 +103,7 @@ func (m *Mover) CacheBlocks(p *plan.Planner) (int64, error) {
 	return least, nil
 }
 
-// oneSide returns a request without the values that only transfers have.
+// oneSide returns a copy of a request without the values that exist only for transfers.
 func oneSide(req *plan.Request, s *schema.Schema) *plan.Request {
 	one, cfg := *req, *req.Config
 	cfg.Values = maps.Clone(cfg.Values)
@@ -117,7 +116,7 @@ func oneSide(req *plan.Request, s *schema.Schema) *plan.Request {
 	return &one
 }
 
-// transfer evaluates the transfer of one request with a number of tokens.
+// transfer evaluates the transfer of one request with the given number of tokens.
 func (m *Mover) transfer(tokens int64) (*plan.Transfer, error) {
 	cfg := *m.request.Config
 	cfg.Values = maps.Clone(cfg.Values)
@@ -128,7 +127,7 @@ func (m *Mover) transfer(tokens int64) (*plan.Transfer, error) {
 	return m.planner.Transfer(&req)
 }
 
-// set replaces the number of a configuration field.
+// set replaces the value of a configuration field with a number.
 func set(cfg *config.Config, field string, n int64) {
 	cfg.Values[field] = data.Fact{Value: formula.Number(n), Origin: cfg.Values[field].Origin}
 }
@@ -162,8 +161,8 @@ func (m *Mover) Moves(tokens int64, source, destination int) ([]Move, error) {
 	return shifted, nil
 }
 
-// moves returns what one request moves from group 0 of the source to a group of the
-// destination, with one move for each pair of ranks.
+// moves returns what one request moves from source group 0 to a destination group, with one
+// move for each pair of ranks.
 func moves(t *plan.Transfer, group int) []Move {
 	var list []Move
 	at := map[cell]int{}

@@ -75,10 +75,10 @@ func (p *planned) request(t testing.TB, name, flags string) (*plan.Planner, *pla
 	return planner, &plan.Request{Model: m, Config: c.With(m.Arch, m.Defaults)}
 }
 
-// TestCells checks cells against tables that were computed by hand from the engines' source
-// code. The Python KVBench divides the cache of a request by the ranks: it has the same
-// 335,544,320 for the first, but 197,132,288 for the second, whose KV heads are replicated,
-// and 71,958,528 for the third, whose latent cache is.
+// TestCells compares cells with tables that were computed by hand from the engines' source
+// code. The Python KVBench divides a request's cache by the number of ranks. Its result for
+// the first model is the same, 335,544,320. It is 197,132,288 for the second model, whose
+// KV heads are replicated, and 71,958,528 for the third, whose latent cache is replicated.
 func TestCells(t *testing.T) {
 	p := newPlanned(t)
 	for _, test := range []struct {
@@ -136,7 +136,7 @@ func TestSums(t *testing.T) {
 		}
 		m, err := p.mover(t, name, flags)
 		if err != nil {
-			continue // the engine refuses it
+			continue // the engine rejects this combination
 		}
 		w := m.World()
 		if err := w.Fill(0, 1+r.IntN(3), 1+r.IntN(3)); err != nil {
@@ -147,8 +147,8 @@ func TestSums(t *testing.T) {
 		for range 1 + r.IntN(5) {
 			tokens = append(tokens, 1+r.Int64N(20_000))
 		}
-		// What the ranks send and receive, by transfers of as many requests as it takes for
-		// each group of the destination to have one. Request h is the first of group h; its
+		// What the ranks send and receive, according to transfers of just enough requests for
+		// each destination group to get one. Request h is the first request of group h. Its
 		// source may be any group.
 		rows, columns := make([]int64, w.Size()), make([]int64, w.Size())
 		decode := w.Prefill.Workers * w.Prefill.Ranks
@@ -207,12 +207,12 @@ func TestCacheBlocks(t *testing.T) {
 		model, flags string
 		page, want   int64
 	}{
-		// 327,680 bytes a token on 8 ranks: 40,960, so that 1 GiB holds 26,214 tokens. They
-		// are kept in pages of 16, 26,208 of them.
+		// 327,680 bytes per token on 8 ranks are 40,960 bytes per rank, so 26,214 tokens fit in 1
+		// GiB. In whole pages of 16 tokens, 26,208 tokens fit.
 		{"llama3.1-70b", "tp=4 decode_tp=8 page_size=16 kvcache_quant_mode=bf16 kv_memory=1GiB engine=SGLANG", 16, 51},
 		// The memory is that of the decode side.
 		{"llama3.1-70b", "tp=8 decode_tp=4 page_size=16 kvcache_quant_mode=bf16 kv_memory=1GiB engine=SGLANG", 16, 25},
-		// 70,272 bytes a token on every rank: 15,279 tokens.
+		// 70,272 bytes per token on every rank: 15,279 tokens fit.
 		{"deepseek-r1", "tp=4 decode_tp=8 page_size=64 kvcache_quant_mode=bf16 kv_memory=1GiB engine=VLLM", 64, 29},
 		{"llama3.1-70b", "tp=8 decode_tp=8 page_size=16 decode_page_size=48 kvcache_quant_mode=bf16 kv_memory=1GiB engine=VLLM", 48, 51},
 	} {

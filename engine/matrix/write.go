@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// The files in a folder of matrices, apart from the matrices.
+// The files in an output folder besides the matrices.
 const (
 	// MetadataFile lists the matrices for the sequential-ct-perftest tool. Its paths
 	// are relative to the folder.
 	MetadataFile = "metadata.yaml"
-	// IndexFile has a line for each matrix, with its bytes.
+	// IndexFile has a line for each matrix that shows its total size and other properties.
 	IndexFile = "index.csv"
 )
 
@@ -25,8 +25,8 @@ const indexHead = "matrix_file,requests,tokens,cached_tokens,bytes,pairs,largest
 
 // Writer writes matrices to a folder.
 type Writer struct {
-	// Rounded writes cells with a unit and at most two decimals, as the Python KVBench
-	// does, instead of exact numbers of bytes.
+	// Rounded writes cells with a unit and at most two decimals, as the Python KVBench does,
+	// instead of exact byte counts.
 	Rounded bool
 	// Timed writes the time between batches.
 	Timed bool
@@ -34,12 +34,12 @@ type Writer struct {
 	dir             string
 	metadata, index *text
 	number          int
-	launch          time.Duration // of the last batch
+	launch          time.Duration // the Launch time of the last batch
 	zeros           string        // a row without traffic
 	buffer          []byte
 }
 
-// text is a text file that is being written.
+// text is a text file open for writing.
 type text struct {
 	*bufio.Writer
 	file *os.File
@@ -55,7 +55,7 @@ func create(dir, name string, size int) (*text, error) {
 
 func (t *text) close() error { return errors.Join(t.Flush(), t.file.Close()) }
 
-// NewWriter returns a writer to an empty folder.
+// NewWriter returns a writer for an empty folder.
 func NewWriter(dir string) (*Writer, error) {
 	w := &Writer{dir: dir}
 	var err error
@@ -71,7 +71,7 @@ func NewWriter(dir string) (*Writer, error) {
 	return w, nil
 }
 
-// Write writes the matrix of a batch, and its entries in the other files.
+// Write writes a batch's matrix, and the matrix's entries in the other files.
 func (w *Writer) Write(b *Batch) error {
 	name := fmt.Sprintf("matrix_%d.txt", w.number)
 	cells := b.sorted()
@@ -102,8 +102,8 @@ func seconds(d time.Duration) string {
 	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
 }
 
-// matrix writes the file of a matrix: a line for each rank, with the bytes that it sends
-// to each rank.
+// matrix writes a matrix file. It has a line for each rank, with the number of bytes that
+// the rank sends to each other rank.
 func (w *Writer) matrix(name string, size int, cells []value) error {
 	f, err := create(w.dir, name, 1<<20)
 	if err != nil {
@@ -139,5 +139,5 @@ func (w *Writer) format(to []byte, bytes int64) []byte {
 	return append(fmt.Appendf(to, "%.6g", x), units[0])
 }
 
-// Close completes the files.
+// Close writes buffered data and closes the files.
 func (w *Writer) Close() error { return errors.Join(w.metadata.close(), w.index.close()) }

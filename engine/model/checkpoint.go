@@ -38,7 +38,7 @@ func (l *Loader) checkpointModel(file string, root *data.Value, known *Known) (*
 				m.Doubts[f.Var] = doubts
 			}
 		}
-		// The documented accounting is for the parameter files in its examples.
+		// The documented accounting is meant only for the parameter files in its examples.
 		if m.Arch.Layers != nil && m.Arch.Accounting() != schema.AccountingRank {
 			m.Defaults[schema.AccountingVar] = data.Fact{Value: formula.Text(schema.AccountingRank), Origin: data.Origin{Kind: data.FromModel, Pos: diag.Pos{File: file}}}
 		}
@@ -46,8 +46,8 @@ func (l *Loader) checkpointModel(file string, root *data.Value, known *Known) (*
 	return m, t.Explain(err)
 }
 
-// readBeside adds the fields of a file next to the configuration, if it exists. Errors
-// in it are reported as warnings.
+// readBeside adds the fields of a file next to the configuration, if that file exists. It
+// reports errors in the file as warnings.
 func (l *Loader) readBeside(c *huggingface.Config, prefix, file string) error {
 	if _, err := os.Lstat(file); err != nil {
 		return nil
@@ -71,8 +71,8 @@ func (l *Loader) readBeside(c *huggingface.Config, prefix, file string) error {
 	return nil
 }
 
-// familyOf returns the family with the model type of a configuration, or of the
-// language model in it. If there is none, it returns the family named unknown.
+// familyOf returns the family for the model type of a configuration, or of the language
+// model in it. If there is no such family, it returns the family named unknown.
 func (k *Known) familyOf(c *huggingface.Config, unknown string) (fam huggingface.Family, err error) {
 	types, err := c.Types()
 	var list []*schema.ListedFamily

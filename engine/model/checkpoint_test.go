@@ -34,7 +34,7 @@ func parameters(m *model.Model) string {
 				text += letters[kind]
 			}
 		}
-		// The last two have the values in the file: engines_windows.txtar and
+		// The last two have the values in the file. The scripts engines_windows.txtar and
 		// engines_parallel.txtar test them.
 		if name != schema.NameParam && name != "hf_architecture" && name != "num_attention_heads" {
 			list = append(list, name+"="+text)
@@ -107,7 +107,7 @@ func TestFamilies(t *testing.T) {
 		}
 		want := test.params
 		if test.arch == "hybrid_attention" && strings.Contains(want, "*") {
-			// as written in the file
+			// the text in the file
 			want = strings.NewReplacer("*", "F", "E", "-").Replace(want)
 		}
 		if got := parameters(m); m.Arch.Name != test.arch || got != want {
@@ -174,8 +174,8 @@ func TestOrdinaryFields(t *testing.T) {
 }
 
 // TestUnmentioned reads configurations that omit the defaults of their class, as
-// transformers does for a language model within another model, and early configurations
-// of a family.
+// transformers does for a language model inside another model, and early configurations of
+// a family.
 func TestUnmentioned(t *testing.T) {
 	_, l := loader(t)
 	for _, test := range []struct{ text, want string }{
@@ -244,7 +244,7 @@ func TestVariedHeads(t *testing.T) {
 	}
 }
 
-// small is a configuration of a known family, to which tests add fields.
+// small is a configuration for a known family. Tests add fields to it.
 func small(more string) string {
 	return `{
   "model_type": "llama",
@@ -262,9 +262,9 @@ func TestFormats(t *testing.T) {
 		{`, "torch_dtype": "bfloat16"`, "bf16", "bf16", ""},
 		{`, "dtype": "float16"`, "fp16", "fp16", ""},
 		{`, "torch_dtype": "torch.bfloat16"`, "bf16", "bf16", ""},
-		{`, "torch_dtype": "float32"`, "bf16", "fp32", "config.json:7:18: the model is in float32, but engines run such models in 16 bits: using bf16 for the KV cache\nuse --kvcache_quant_mode fp32 if your engine runs it in 32 bits"},
-		{``, "bf16", "bf16", "config.json: does not set dtype: using bf16 for the KV cache\nuse --kvcache_quant_mode to override it"},
-		{`, "dtype": null`, "bf16", "bf16", "config.json: does not set dtype: using bf16 for the KV cache\nuse --kvcache_quant_mode to override it"},
+		{`, "torch_dtype": "float32"`, "bf16", "fp32", "config.json:7:18: the model is in float32, but engines run such models in 16 bits, so kvbench uses bf16 for the KV cache\nuse --kvcache_quant_mode fp32 if your engine runs the model in 32 bits"},
+		{``, "bf16", "bf16", "config.json: does not set dtype, so kvbench uses bf16 for the KV cache\nuse --kvcache_quant_mode to override it"},
+		{`, "dtype": null`, "bf16", "bf16", "config.json: does not set dtype, so kvbench uses bf16 for the KV cache\nuse --kvcache_quant_mode to override it"},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "fp8", "fmt": "e4m3"}`, "bf16", "fp8", ""},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "mxfp4"}`, "bf16", "mxfp4", ""},
 		{`, "dtype": "float16", "quantization_config": {"quant_method": "awq", "bits": 4}`, "fp16", "int4", ""},
@@ -276,11 +276,11 @@ func TestFormats(t *testing.T) {
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "compressed-tensors", "format": "mxfp4-pack-quantized", "config_groups": {"group_0": {"weights": {"num_bits": 4, "type": "float", "group_size": 32}}}}`, "bf16", "mxfp4", ""},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "modelopt", "quant_algo": "NVFP4", "kv_cache_scheme": {"num_bits": 8, "type": "float"}}`, "bf16", "nvfp4", ""},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}`, "bf16", "fp8",
-			"config.json:7:92: engines ignore the KV cache format in this checkpoint: using the model's own format\nset --kvcache_quant_mode if your engine uses it"},
+			"config.json:7:92: engines ignore the KV cache format in this checkpoint, so kvbench uses the model's own format\nset --kvcache_quant_mode if your engine uses the checkpoint's format"},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "aqlm"}`, "bf16", "bf16",
-			"config.json:7:64: unknown weight quantization: using the unquantized format\nuse --model_quant_mode to override it"},
+			"config.json:7:64: unknown weight quantization, so kvbench uses the unquantized format\nuse --model_quant_mode to override it"},
 		{`, "dtype": "bfloat16", "quantization_config": {"quant_method": "gptq", "bits": 3}`, "bf16", "bf16",
-			"config.json:7:64: unknown weight quantization: using the unquantized format\nuse --model_quant_mode to override it"},
+			"config.json:7:64: unknown weight quantization, so kvbench uses the unquantized format\nuse --model_quant_mode to override it"},
 	} {
 		// Each addition is on its own line.
 		m, err := l.Model(write(t, "config.json", small(strings.Replace(test.more, ", ", ",\n  ", 1))), nil)
@@ -349,7 +349,7 @@ func TestUnknownTypes(t *testing.T) {
 	if got := parameters(m); got != "head_dim=64 num_kv_heads=4 num_layers=2" {
 		t.Errorf("it is read as %s", got)
 	}
-	if len(m.Notes) != 1 || text(m.Notes[0]) != `config.json:2:17: model_type "novel" is not known: assuming full attention in every layer`+"\nto define how it is read, add a family to a --models folder" {
+	if len(m.Notes) != 1 || text(m.Notes[0]) != `config.json:2:17: unknown model_type "novel": assuming full attention in every layer`+"\nto define how it is read, add a family to a --models folder" {
 		t.Errorf("it is said: %v", m.Notes)
 	}
 	m, err = l.Model(write(t, "config.json", as("lllama", "")), nil)
@@ -368,7 +368,7 @@ func TestUnknownTypes(t *testing.T) {
 		`"total_ut_steps": 4`, `"num_loops": 2`, `"mean_recurrence": 32`, `"use_bidirectional_attention": true`,
 	} {
 		_, err := l.Model(write(t, "config.json", as("novel", ", "+more)), nil)
-		wantError(t, more, err, `config.json:2:17: model_type "novel" is not known, and some of its fields affect the cache in a way kvbench does not understand: `)
+		wantError(t, more, err, `config.json:2:17: unknown model_type "novel", and some fields affect the cache in a way kvbench does not understand: `)
 	}
 	_, err = l.Model(write(t, "config.json", small(`, "kv_sharing_stride": 2`)), nil)
 	wantError(t, "a field that its family does not know", err, "config.json:6:44: some fields affect the cache in a way llama does not understand: kv_sharing_stride")
@@ -384,9 +384,9 @@ func TestBadCheckpoints(t *testing.T) {
 		{`{"model_type": 3}`, "config.json:1:16: model_type: 3 is not allowed: expected a string"},
 		{`{"model_type": null}`, "config.json:1:16: model_type: null is not allowed: expected a string"},
 		{`{"model_type": {"a": 1}}`, "config.json:1:16: model_type: a mapping is not allowed: expected a string"},
-		{`{"model_type": "llama"}`, "config.json: num_layers cannot be computed: the fields it is computed from are missing: num_hidden_layers, or n_layer"},
-		{`{"model_type": "llama", "num_hidden_layers": null}`, "config.json:1:46: num_layers cannot be computed: the fields it is computed from are missing: num_hidden_layers (null), or n_layer"},
-		{`{"model_type": "llama", "num_hidden_layers": NaN}`, "config.json:1:46: num_layers cannot be computed: the fields it is computed from are missing: num_hidden_layers (null), or n_layer"},
+		{`{"model_type": "llama"}`, "config.json: num_layers cannot be computed because the fields that it depends on are missing: num_hidden_layers, or n_layer"},
+		{`{"model_type": "llama", "num_hidden_layers": null}`, "config.json:1:46: num_layers cannot be computed because the fields that it depends on are missing: num_hidden_layers (null), or n_layer"},
+		{`{"model_type": "llama", "num_hidden_layers": NaN}`, "config.json:1:46: num_layers cannot be computed because the fields that it depends on are missing: num_hidden_layers (null), or n_layer"},
 		{`{"model_type": "llama", "num_hidden_layers": 1000000000000000000000000000000}`, "config.json:1:46: num_hidden_layers: 1000000000000000000000000000000 is too large"},
 		{`{"model_type": "llama", "num_hidden_layers": -1e400}`, "config.json:1:46: num_hidden_layers: -1e400 is too large"},
 		{`{"model_type": "llama", "num_hidden_layers": 1.00000000000000000000000001}`, "config.json:1:46: num_hidden_layers: 1.00000000000000000000000001 has too many digits"},
@@ -438,7 +438,7 @@ func TestBadCheckpoints(t *testing.T) {
 			"config.json:1:51: kvbench does not know which layers of these models have a window"},
 		{`{"model_type": "kimi_linear", "num_hidden_layers": 2, "kv_lora_rank": 512, "qk_rope_head_dim": 64, "linear_attn_config": {"kda_layers": [0], "full_attn_layers": [1], "num_heads": 4, "head_dim": 8, "short_conv_kernel_size": 4}}`,
 			`config.json:1:137: layer_kinds.1: "not listed" is not allowed: expected one of `},
-		// models of embeddings
+		// embedding models
 		{small(`, "is_causal": false`), "config.json:6:36: a model that is not causal has no KV cache\nwith is_causal = false"},
 		{`{"model_type": "qwen2", "num_hidden_layers": 28, "num_attention_heads": 28, "num_key_value_heads": 4, "hidden_size": 3584, "is_causal": false}`,
 			"config.json:1:137: a model that is not causal has no KV cache"},
@@ -516,7 +516,7 @@ novel: {
 }
 `))
 	_, err := l.Model(config, nil)
-	wantError(t, "without the folder", err, `config.json:1:16: model_type "novel" is not known, and some of its fields affect the cache in a way kvbench does not understand: kv_heads, window`)
+	wantError(t, "without the folder", err, `config.json:1:16: unknown model_type "novel", and some fields affect the cache in a way kvbench does not understand: kv_heads, window`)
 	m, err := l.Model(config, []string{dir})
 	if err != nil {
 		t.Fatal(err)
@@ -524,7 +524,7 @@ novel: {
 	if got := parameters(m); got != "head_dim=16 layer_kinds=SFS num_kv_heads=2 num_layers=3 sliding_window=64" {
 		t.Errorf("it is read as %s", got)
 	}
-	// A file that defines a family and a model, read from its folder and by itself.
+	// A file that defines both a family and a model is read from its folder and by itself.
 	both := write(t, "both.cue", "both: {model_types: [\"both\"], architecture: \"attention\", params: {num_layers: \"a\", num_kv_heads: \"b\", head_dim: \"c\"}}\n"+
 		"model: {model_name: \"x\", architecture: \"attention\", num_layers: 1, num_kv_heads: 1, head_dim: 1}\n")
 	if _, err := l.Model(both, []string{filepath.Dir(both)}); err != nil {
@@ -553,8 +553,8 @@ novel: {
 	}
 }
 
-// TestOrElse checks that a field that is missing or null counts as not given in x ?? y,
-// and that the formula is still used.
+// TestOrElse checks that x ?? y treats a field that is missing or null as not given, and
+// that the formula is still used.
 func TestOrElse(t *testing.T) {
 	_, l := loader(t)
 	dir := filepath.Dir(write(t, "novel.cue", `
@@ -594,8 +594,8 @@ novel: {
 		}
 	}
 	for fields, want := range map[string]string{
-		`"heads": 2`:                                   "config.json: head_dim cannot be computed: the fields it is computed from are missing: head_size and width",
-		`"heads": 2, "head_size": null`:                "config.json:1:50: head_dim cannot be computed: the fields it is computed from are missing: head_size (null) and width",
+		`"heads": 2`:                                   "config.json: head_dim cannot be computed because the fields that it depends on are missing: head_size and width",
+		`"heads": 2, "head_size": null`:                "config.json:1:50: head_dim cannot be computed because the fields that it depends on are missing: head_size (null) and width",
 		`"head_size": 8, "depth": [1, "x"]`:            "config.json:1:50: depth: a list cannot be read: num_layers needs",
 		`"head_size": 8, "full_layers": "x"`:           `config.json:1:56: layer_kinds cannot be computed: "in" needs a list, not a string` + "\nwrite text contains part\nwith full_layers = \"x\"\nthe formula is at ",
 		`"head_size": 8, "window": 1, "local_size": 7`: "config.json:1:68: some fields affect the cache in a way novel does not understand: local_size",

@@ -11,8 +11,8 @@ import (
 	"kvbench/models"
 )
 
-// TestContract checks that an architecture that is written with the contract is read in
-// the same way with and without unifying it with the contract once more.
+// TestContract checks that an architecture that already contains the contract is read in
+// the same way with and without unifying it with the contract again.
 func TestContract(t *testing.T) {
 	l := NewLoader(nil, cueschema.Files, models.Files)
 	c, err := l.contract()

@@ -8,9 +8,10 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Names that a drafter's parts have in the model that it drafts for. drafterPrefix
-// begins the names of its parameters and formulas, and draftPrefix those of its groups.
-// drafterLayer is the number of a layer within the drafter, computed by drafterOwn.
+// The names of a drafter's parts in the model that it drafts for. drafterPrefix is the
+// prefix for the names of the drafter's parameters and formulas, and draftPrefix the prefix
+// for the names of its groups. drafterLayer is the number of a layer within the drafter,
+// which is computed by the formula drafterOwn.
 const (
 	drafterPrefix = "drafter_"
 	draftPrefix   = "draft_"
@@ -19,14 +20,14 @@ const (
 	drafterOwn    = "layer - cache_layers"
 )
 
-// WithDrafter returns a copy of the model in which the layers of a drafter, a smaller
-// model run beside it for speculative decoding, replace the model's own draft layers.
-// The drafter's parameters and formulas get a prefix, and its formulas read them
-// under those names.
+// WithDrafter returns a copy of the model in which the layers of a drafter replace the
+// model's own draft layers. A drafter is a smaller model that is run in addition for
+// speculative decoding. WithDrafter prefixes the names of the drafter's parameters and
+// formulas, and makes the drafter's formulas use these names.
 func (m *Model) WithDrafter(d *Model) (*Model, error) {
 	for _, one := range []*Model{m, d} {
 		if one.Arch.Layers == nil {
-			return nil, diag.Errorf(diag.Pos{File: one.File}, "%s has no cache section, which a model and its drafter need", one.Arch.Name)
+			return nil, diag.Errorf(diag.Pos{File: one.File}, "%s has no cache section, which both a model and its drafter need", one.Arch.Name)
 		}
 	}
 	r := renamer{local: map[string]string{layerName: drafterLayer}}
@@ -66,7 +67,7 @@ func (m *Model) WithDrafter(d *Model) (*Model, error) {
 	return &one, nil
 }
 
-// renamer makes a drafter's formulas read names under their prefixed forms.
+// renamer makes a drafter's formulas use the prefixed names.
 type renamer struct{ local map[string]string }
 
 func (r renamer) formula(f schema.Formula) schema.Formula {

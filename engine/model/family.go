@@ -17,8 +17,8 @@ import (
 	"kvbench/engine/source"
 )
 
-// Fields that identify a family in a file: a value is a family if it has fieldTypes,
-// or both an architecture and fieldParams.
+// The fields that identify a family in a file. A value is a family if it has fieldTypes, or
+// both an architecture and fieldParams.
 const (
 	fieldTypes  = "model_types"
 	fieldParams = "params"
@@ -56,8 +56,8 @@ func (l *Loader) familiesIn(p *source.CUE) ([]*schema.Family, error) {
 	return all, errs.Err()
 }
 
-// wordFamily describes the errors that CUE finds in a family. It reports only one
-// error for each parameter: CUE reports one for each form that a parameter may have.
+// wordFamily describes the errors that CUE finds in a family. It returns only one error for
+// each parameter, whereas CUE reports one for each form that a parameter may have.
 func (l *Loader) wordFamily(err error, file, name string, own, contract cue.Value) error {
 	var errs diag.List
 	seen := map[string]bool{}
@@ -150,7 +150,7 @@ func formulasOf(v cue.Value) map[string]schema.Formula {
 	return m
 }
 
-// checkFamily checks a family's architecture and parameters and, as far as possible
+// checkFamily checks a family's architecture, its parameters and, as far as possible
 // without a configuration, its formulas.
 func checkFamily(f *schema.Family, known *Known) error {
 	var errs diag.List
@@ -225,8 +225,8 @@ func (k *Known) withType(modelType string) []*schema.ListedFamily {
 	return slices.DeleteFunc(k.allFamilies(), func(f *schema.ListedFamily) bool { return !slices.Contains(f.ModelTypes, modelType) })
 }
 
-// reader selects the family that reads a configuration from the families with its model
-// type: the first family whose condition is true, otherwise the one without a condition.
+// reader selects the family to use for a configuration from the families with its model
+// type: the first family whose condition is true, or else the one without a condition.
 func reader(c *huggingface.Config, list []*schema.ListedFamily) (found *schema.ListedFamily, err error) {
 	if len(list) == 1 && list[0].Family.Get().When.IsZero() {
 		return list[0], nil

@@ -41,29 +41,28 @@ type File struct {
 	Archs []*schema.Architecture
 	// Families are the families that the file defines.
 	Families []*schema.Family
-	// Model is the model that the file describes. It is set once the file has been
-	// checked without errors.
+	// Model is the model that the file describes. It is set after the file has been checked
+	// without errors.
 	Model *Model
-	// Package lists the files of the file's CUE package.
+	// Package lists the files in the file's CUE package.
 	Package []string
-	// Foreign explains why a file that was found, rather than named, does not
-	// belong to kvbench, or is "" if it does.
+	// Foreign explains why a file that was found in a folder does not belong to kvbench. It is
+	// "" if the file belongs to kvbench or was named by the user.
 	Foreign string
 
-	doc   *data.Document
-	root  *data.Value // for a Hugging Face configuration
-	own   []candidate
-	value cue.Value // for a CUE file
-	// For a model, other holds the architectures in the other files of its package,
-	// and lacks holds the errors in those files.
+	doc  *data.Document
+	root *data.Value // for a Hugging Face configuration
+	own  []candidate
+	// For a model, other contains the architectures in the other files of its package, and
+	// lacks contains the errors in those files.
 	other []candidate
 	lacks error
 }
 
-// Open reads a file and determines its kind from its keys. A results file is not
-// parsed. met reports whether the file was found in a folder rather than named. Files
-// that were found often belong to other programs: problems in those are not errors,
-// and their CUE is not evaluated.
+// Open reads a file and determines its kind from its keys. A results file is not parsed.
+// met reports whether the file was found in a folder rather than named by the user. Files
+// that were found often belong to other programs. Problems in such files are not errors,
+// and Open does not evaluate their CUE.
 func (l *Loader) Open(name string, met bool) (*File, error) {
 	f := &File{Name: name, Kind: KindUnknown}
 	err := l.Bounded(name, func() error { return l.open(f, met) })
@@ -74,9 +73,9 @@ func (l *Loader) Open(name string, met bool) (*File, error) {
 	return f, l.BoundedCUE(name, func() error { return l.openCUE(f) })
 }
 
-// Seek looks for the architecture of a CUE model in the other files of its package,
-// if it is neither in the file itself nor known. It must be called before, not
-// within, [Loader.Check], because each of those files is watched on its own.
+// Seek looks for the architecture of a CUE model in the other files of its package, if the
+// architecture is neither in the file itself nor known. Call it before [Loader.Check], not
+// within, because each of the other files is watched separately.
 func (l *Loader) Seek(f *File, known *Known) {
 	if data.IsCUE(f.Name) && f.doc != nil && f.Kind != KindConfig && !isFound(f.doc, f.own, known) {
 		f.other, _, f.lacks = l.others(f.Name)
@@ -84,10 +83,11 @@ func (l *Loader) Seek(f *File, known *Known) {
 }
 
 func (l *Loader) open(f *File, met bool) error {
-	if err := input.Regular(f.Name); err != nil { // a foreign file must not block
+	if err := input.Regular(f.Name); err != nil { // opening a foreign file, such as a pipe, must not block
 		return f.judge(met, err)
 	}
-	// A file that cannot or must not be parsed is judged by its text.
+	// If a file cannot or must not be parsed, its text determines whether it belongs to
+	// kvbench.
 	isForeign := func() bool { return l.IsForeign(f.Name) }
 	if data.IsCUE(f.Name) && l.IsSchemaFile(f.Name) {
 		return f.judge(met, diag.Errorf(diag.Pos{File: f.Name}, "is part of kvbench's schema: check it with 'cue vet'"))
@@ -126,8 +126,8 @@ func (l *Loader) open(f *File, met bool) error {
 // errUnknown is the reason why most files are skipped.
 var errUnknown = errors.New(string(KindUnknown))
 
-// judge turns an error in a file into the reason to skip it, if the file does
-// not belong to kvbench.
+// judge turns an error in a file into the reason to skip the file, if the file does not
+// belong to kvbench.
 func (f *File) judge(foreign bool, err error) error {
 	if !foreign {
 		f.Kind = ""
@@ -144,13 +144,17 @@ func (l *Loader) openCUE(f *File) error {
 	if b == nil {
 		return err
 	}
-	f.value, f.own, f.Families = b.Value, b.archs, b.families
+	f.own, f.Families = b.archs, b.families
+	p, err2 := l.Evaluate(f.Name)
+	if err2 != nil {
+		return err2
+	}
 	c, err2 := l.contract()
 	if err2 != nil {
 		return err2
 	}
 	model, fields := false, false
-	err2 = b.Each(func(name string, v cue.Value) {
+	err2 = p.Each(func(name string, v cue.Value) {
 		model, fields = model || name == source.ModelField, true
 		switch {
 		case c.isArchitecture(v):
@@ -170,7 +174,7 @@ func (l *Loader) openCUE(f *File) error {
 	case f.Kind == KindReleases || f.Kind == KindFamilies && !model:
 		return nil
 	case model:
-		f.doc, err = data.DocumentOf(f.Name, lookup(f.value, source.ModelField))
+		f.doc, err = data.DocumentOf(f.Name, lookup(p.Value, source.ModelField))
 		if f.Kind == "" {
 			f.Kind = KindModel
 		}
@@ -178,11 +182,11 @@ func (l *Loader) openCUE(f *File) error {
 	case f.Kind == KindArchitecture:
 		return nil
 	}
-	if first, ok := b.Shared(); ok && !fields {
+	if first, ok := p.Shared(); ok && !fields {
 		f.Kind = KindShared
-		return data.FromCUE(f.value.Validate(), diag.Pos{File: first})
+		return data.FromCUE(p.Validate(), diag.Pos{File: first})
 	}
-	if f.doc, err = b.Document(); err == nil {
+	if f.doc, err = p.Document(); err == nil {
 		f.Kind = l.kindOf(f.doc)
 	}
 	return err
@@ -222,9 +226,9 @@ type Known struct {
 	families []*schema.ListedFamily // from users' files
 }
 
-// Known returns the bundled architectures and families together with those in
-// folders and files. Files take precedence over others with the same name,
-// because they may be the same files.
+// Known returns the bundled architectures and families together with those in folders and
+// files. Architectures in files take precedence over others with the same name, because the
+// folders may contain the same files.
 func (l *Loader) Known(dirs []string, files []*File) (*Known, error) {
 	k := &Known{}
 	for _, f := range files {
@@ -246,8 +250,8 @@ func (l *Loader) Known(dirs []string, files []*File) (*Known, error) {
 	return k, errs.Err()
 }
 
-// bundles reports whether a family is bundled with kvbench. The family may have been read
-// from a copy of its source file in any folder.
+// bundles reports whether a family is bundled with kvbench, even if it was read from a copy
+// of its source file in some folder.
 func (k *Known) bundles(f *schema.Family) bool {
 	path, err := filepath.Abs(f.File)
 	return err == nil && slices.ContainsFunc(k.bundled.Get(), func(own *schema.ListedFamily) bool {
@@ -283,7 +287,10 @@ func (l *Loader) check(f *File, known *Known) error {
 	case f.Kind == KindConfig:
 		err = l.Loader.Check(f.Name, f.doc)
 	case f.Kind == KindReleases:
-		_, err = l.ReleasesIn(f.Name, f.value)
+		var p *source.CUE
+		if p, err = l.Evaluate(f.Name); err == nil {
+			_, err = l.ReleasesIn(f.Name, p.Value)
+		}
 	case f.Kind == KindResults:
 		err = l.Results(f.Name)
 	case f.Kind == KindUnknown:
@@ -295,24 +302,28 @@ func (l *Loader) check(f *File, known *Known) error {
 		if m, err = l.model(f.Name, f.doc, union(slices.Clone(f.own), f.other), known); err == nil {
 			f.Model = m
 		} else if f.lacks != nil {
-			err = f.lacks // the broken files may define what was not found
+			err = f.lacks // the files with errors may define the missing architecture
 		}
 	}
 	return err
 }
 
-// CheckValues checks the parameters and the configuration in a check of an
-// architecture the way files are checked.
+// CheckValues checks the parameters and configuration in an architecture's check in the
+// same way as those in files.
 func (l *Loader) CheckValues(f *File, arch *schema.Architecture, i int) error {
 	at := slices.IndexFunc(f.own, func(c candidate) bool { return c.Arch.Get() == arch })
-	check := f.value.LookupPath(cue.MakePath(cue.Str(arch.Name), cue.Str(fieldChecks), cue.Index(i)))
+	p, err := l.Evaluate(f.Name)
+	if err != nil {
+		return err
+	}
+	check := p.LookupPath(cue.MakePath(cue.Str(arch.Name), cue.Str(fieldChecks), cue.Index(i)))
 	params, err := data.DocumentOf(f.Name, lookup(check, "params"))
 	if err != nil {
 		return err
 	}
 	// The caller reports unknown names.
 	schema.DropUnknown(params, paramNames(arch), nil, "")
-	params.Meant = append(params.Meant, schema.NameParam) // it does not change any result
+	params.Meant = append(params.Meant, schema.NameParam) // the field does not change any result
 	var errs diag.List
 	errs.Add(f.own[at].check(params, arch.Checks.Get()[i].At["params:"]))
 	// Here, fields are keyed by their names in formulas.

@@ -10,8 +10,8 @@ import (
 	"kvbench/engine/model"
 )
 
-// readsFiles fuzzes the reader of files with one name: it must not fail internally or
-// take long, and its errors must name the file.
+// readsFiles fuzzes the reading of files with the given name. Reading must not cause an
+// internal error or take long, and errors must contain the file's name.
 func readsFiles(f *testing.F, name string, seeds ...string) {
 	for _, s := range seeds {
 		f.Add([]byte(s))
@@ -43,7 +43,7 @@ func readsFiles(f *testing.F, name string, seeds ...string) {
 	})
 }
 
-// sound fails for internal errors of kvbench and for errors without a message.
+// sound fails the test for internal errors of kvbench and for errors without a message.
 func sound(t *testing.T, err error) {
 	t.Helper()
 	if err == nil {

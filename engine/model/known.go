@@ -26,8 +26,8 @@ type Entry struct {
 	File string
 	// Bundled reports whether the file is part of the program.
 	Bundled bool
-	// StandsFor is the requested name if it names a different model, which has the
-	// same cache as the entry.
+	// StandsFor is the requested name if it belongs to a different model that has the same
+	// cache as the entry.
 	StandsFor string
 	// Checkpoint is the requested name if it includes a checkpoint's number format,
 	// which the entry's file does not describe.
@@ -37,15 +37,15 @@ type Entry struct {
 // paramFiles are the extensions of parameter files.
 var paramFiles = []string{".yaml", ".yml", ".json"}
 
-// Entries lists the models known by name: those in the folders, then the
-// bundled ones, each sorted by name.
+// Entries lists the models known by name: first those in the folders, then the bundled
+// ones, both sorted by name.
 func (l *Loader) Entries(dirs []string) ([]Entry, error) {
 	var all []Entry
 	var errs diag.List
 	for _, dir := range dirs {
 		files, err := os.ReadDir(dir)
 		if err != nil {
-			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "no models here: %v", diag.Cause(err)))
+			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "cannot list models: %v", diag.Cause(err)))
 			continue
 		}
 		for _, f := range files {
@@ -134,8 +134,9 @@ func (l *Loader) find(word string, dirs []string) (Entry, error) {
 	return l.Find(word, dirs)
 }
 
-// instead returns a hint about what the path of a file that does not exist may mean:
-// a bundled model, or one on Hugging Face. It returns "" if it means neither.
+// instead returns a hint for the path of a file that does not exist. It suggests a bundled
+// model, or a model on Hugging Face, that the path may refer to. It returns "" if there is
+// no such model.
 func (l *Loader) instead(path string) string {
 	id, _, _ := strings.Cut(strings.TrimSuffix(path, "/"), "@")
 	base := filepath.Base(path)
@@ -156,8 +157,8 @@ func (l *Loader) instead(path string) string {
 // accepts.
 func (l *Loader) Cached() []string { return hub.FromEnv().Repos(huggingface.File) }
 
-// fromHub returns the path of a Hugging Face repository's configuration in the local
-// cache. It downloads the file if the loader allows that.
+// fromHub returns the path of a Hugging Face repository's configuration in the local cache.
+// It downloads the file first if necessary and if the loader allows downloads.
 func (l *Loader) fromHub(word string) (string, error) {
 	repo, err := hub.Parse(word)
 	if err != nil {

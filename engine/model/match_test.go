@@ -2,7 +2,7 @@ package model
 
 import "testing"
 
-// TestMayMatch checks that no pattern is dismissed that matches.
+// TestMayMatch checks that no pattern that matches is dismissed.
 func TestMayMatch(t *testing.T) {
 	for _, test := range []struct {
 		pattern, name string

@@ -33,8 +33,8 @@ type Model struct {
 	// Defaults are the model's own defaults for configuration fields, keyed by
 	// their names in formulas; see [config.Config.With].
 	Defaults map[string]data.Fact
-	// Notes are messages about how the model was read; Doubts are messages about
-	// its defaults, for when they are used.
+	// Notes are messages about how the model was read. Doubts are messages about the model's
+	// defaults, to show if the defaults are used.
 	Notes  diag.List
 	Doubts map[string]diag.List
 }
@@ -48,7 +48,7 @@ type Loader struct {
 
 	schema    *schema.Schema
 	models    fs.FS
-	evaluated sync.Map // what CUE files define, by name: see [Loader.brings]
+	evaluated sync.Map // what CUE files define, keyed by file name; see [Loader.brings]
 	contract  func() (*contract, error)
 }
 
@@ -73,8 +73,8 @@ func NewLoader(s *schema.Schema, files, models fs.FS) *Loader {
 	return l
 }
 
-// lookup returns the field of a value with a name, or the definition if the name begins
-// with #.
+// lookup returns the field with the given name, or the definition if the name begins with
+// #.
 func lookup(v cue.Value, name string) cue.Value {
 	if strings.HasPrefix(name, "#") {
 		return v.LookupPath(cue.MakePath(cue.Def(name)))
@@ -82,7 +82,7 @@ func lookup(v cue.Value, name string) cue.Value {
 	return v.LookupPath(cue.MakePath(cue.Str(name)))
 }
 
-// candidate is an architecture that a name may select. params returns the CUE
+// candidate is an architecture that a model name may select. params returns the CUE
 // definition of its parameters.
 type candidate struct {
 	*schema.Listed
@@ -171,8 +171,8 @@ func (l *Loader) cueModel(file string, known *Known) (m *Model, err error) {
 	return m, err
 }
 
-// isFound reports whether there is no need to look for a model's architecture in
-// other files: the model has no name, or its architecture is in own or known.
+// isFound reports whether it is unnecessary to look for a model's architecture in other
+// files, because the model has no name or its architecture is in own or known.
 func isFound(doc *data.Document, own []candidate, known *Known) bool {
 	leaf := doc.Leaf(schema.NameParam)
 	if leaf == nil || leaf.Kind != data.Text {
@@ -248,7 +248,7 @@ func paramNames(arch *schema.Architecture) []string {
 	return list
 }
 
-// check checks the parameters of a model. Missing ones are reported at the given
+// check checks the parameters of a model. It reports missing parameters at the given
 // position.
 func (c candidate) check(doc *data.Document, at diag.Pos) error {
 	arch := c.Arch.Get()
@@ -277,8 +277,8 @@ func (c candidate) check(doc *data.Document, at diag.Pos) error {
 	return errs.Err()
 }
 
-// allowed returns a function that describes what the parameters of a definition
-// may be.
+// allowed returns a function that describes the allowed values of a definition's
+// parameters.
 func (c candidate) allowed(def cue.Value) func(path string) (string, []string) {
 	return func(path string) (string, []string) {
 		v := def.LookupPath(optionalPath(strings.Split(path, ".")))
@@ -290,9 +290,9 @@ func (c candidate) allowed(def cue.Value) func(path string) (string, []string) {
 	}
 }
 
-// choose returns the architecture that a model names or, if it names none, the one
-// whose pattern matches the model's name. Architectures in own, from the model's own
-// file or package, take precedence.
+// choose returns the architecture that a model's file specifies or, if it specifies none,
+// the architecture whose pattern matches the model's name. Architectures in own, which come
+// from the model's own file or package, take precedence.
 func choose(doc *data.Document, nameLeaf *data.Leaf, own, known []candidate) (candidate, error) {
 	name := nameLeaf.Text
 	all := slices.Concat(own, known)
@@ -327,8 +327,8 @@ func choose(doc *data.Document, nameLeaf *data.Leaf, own, known []candidate) (ca
 	return candidate{}, nameLeaf.Origin.Errorf("%s: %q matches more than one architecture: %s", schema.NameParam, name, names(found))
 }
 
-// split separates a model's document into its parameters and its defaults, which it
-// returns as a configuration document.
+// split separates a model's document into parameters and defaults. It returns the defaults
+// as a configuration document.
 func split(doc *data.Document) (params, defaults *data.Document) {
 	params, defaults = &data.Document{File: doc.File, Sections: doc.Sections}, &data.Document{File: doc.File, Sections: map[string]diag.Pos{}}
 	for path, pos := range doc.Sections {
@@ -363,9 +363,8 @@ func matching(all []candidate, name string) []candidate {
 	return found
 }
 
-// mayMatch reports whether a name may match a pattern, judging by the plain characters
-// that the pattern begins with. Most patterns need not be compiled to know that they do
-// not match.
+// mayMatch reports whether a name may match a pattern, based on the plain characters at the
+// beginning of the pattern. This avoids compiling most patterns that do not match.
 func mayMatch(pattern, name string) bool {
 	prefix := pattern
 	if n := strings.IndexAny(pattern, `\.+*?()|[]{}^$`); n >= 0 {
@@ -380,8 +379,8 @@ func mayMatch(pattern, name string) bool {
 	return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
 }
 
-// matcher compiles an architecture's pattern. It must match the whole name, so
-// that a name with an additional suffix is not mistaken for the model itself.
+// matcher compiles an architecture's pattern. The pattern must match the whole name, so a
+// name with an additional suffix is not mistaken for the model itself.
 func matcher(pattern string) (*regexp.Regexp, error) {
 	return regexp.Compile("(?i)^(?:" + pattern + ")$")
 }
@@ -419,15 +418,19 @@ func (l *Loader) readModel(file string) (*data.Document, *brought, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	params := lookup(b.Value, source.ModelField)
+	p, err := l.Evaluate(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	params := lookup(p.Value, source.ModelField)
 	switch {
-	case params.Exists() && b.Says(source.ModelField):
+	case params.Exists() && p.Says(source.ModelField):
 		doc, err := data.DocumentOf(file, params)
 		return doc, b, err
 	case len(b.archs) > 0:
 		return nil, nil, diag.Errorf(diag.Pos{File: file}, "has an architecture but no model: add `%s: {%s: …, …}` with its parameters", source.ModelField, schema.NameParam)
 	}
-	doc, err := b.Document()
+	doc, err := p.Document()
 	return doc, b, err
 }
 
@@ -453,7 +456,7 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 			_, err = os.ReadDir(dir)
 		}
 		if err != nil {
-			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "no architectures here: %v", diag.Cause(err)))
+			errs = append(errs, diag.Errorf(diag.Pos{File: dir}, "cannot read architectures: %v", diag.Cause(err)))
 			continue
 		}
 		for _, name := range files {
@@ -473,8 +476,8 @@ func (l *Loader) known(dirs []string) (*Known, error) {
 	return k, errs.Distinct().Err()
 }
 
-// EachParams calls f with the parameter definition of each bundled architecture
-// and each architecture in the folders dirs.
+// EachParams calls f with the parameter definitions of the bundled architectures and of the
+// architectures in the folders dirs.
 func (l *Loader) EachParams(dirs []string, f func(name string, v cue.Value) error) error {
 	all, err := l.known(dirs)
 	if err != nil {
@@ -492,11 +495,11 @@ func (l *Loader) EachParams(dirs []string, f func(name string, v cue.Value) erro
 	return nil
 }
 
-// Brought returns the architectures and families that a file defines. v is the value of
-// all files that were evaluated together with this file.
+// Brought returns the architectures and families that a file defines. v is the combined
+// value of this file and the files that were evaluated together with it.
 func (l *Loader) Brought(f *ast.File, v cue.Value) ([]*schema.Listed, []*schema.Family, error) {
 	p := source.Part(f, v)
-	found, err := l.architecturesIn(p)
+	found, err := l.architecturesIn(p, func() (*source.CUE, error) { return p, nil })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -504,23 +507,23 @@ func (l *Loader) Brought(f *ast.File, v cue.Value) ([]*schema.Listed, []*schema.
 	return (&Known{list: found}).Architectures(), families, err
 }
 
-// brought contains what a CUE file defines.
+// brought contains what a CUE file defines. It does not contain the value of the file,
+// because there may be many files.
 type brought struct {
-	*source.CUE
 	archs    []candidate
 	families []*schema.Family
 }
 
-// brings returns what a CUE file defines. The file is evaluated only once.
+// brings returns what a CUE file defines, or nil if it cannot be evaluated.
 func (l *Loader) brings(name string) (*brought, error) {
 	find, _ := l.evaluated.LoadOrStore(name, sync.OnceValues(func() (*brought, error) {
 		p, err := l.Evaluate(name)
 		if err != nil {
 			return nil, err
 		}
-		b := &brought{CUE: p}
+		b := &brought{}
 		var errs diag.List
-		b.archs, err = l.architecturesIn(p)
+		b.archs, err = l.architecturesIn(p, func() (*source.CUE, error) { return l.Evaluate(name) })
 		errs.Add(err)
 		b.families, err = l.familiesIn(p)
 		errs.Add(err)
@@ -538,8 +541,8 @@ func (l *Loader) beside(name string) (b *brought, err error) {
 	return b, err
 }
 
-// others returns what the other files of a model's package define: the model
-// may use any of their architectures.
+// others returns what the other files of a model's package define, because the model may
+// use any of their architectures.
 func (l *Loader) others(name string) (archs []candidate, families []*schema.Family, err error) {
 	p := l.PackageOf(name)
 	if p == nil {
@@ -565,7 +568,7 @@ func (l *Loader) others(name string) (archs []candidate, families []*schema.Fami
 }
 
 // union adds architectures to a list unless they are already in it. Duplicates occur
-// because every file that contributes to an architecture yields all of it.
+// because every file that contributes to an architecture yields the whole architecture.
 func union(list, more []candidate) []candidate {
 	for _, c := range more {
 		if !slices.ContainsFunc(list, func(o candidate) bool { return o.Name == c.Name && sameFile(o.File, c.File) }) {
@@ -590,17 +593,17 @@ func (l *Loader) addKnown(k *Known, name string) ([]candidate, error) {
 
 func paramsOf(arch cue.Value) cue.Value { return lookup(arch, "#params") }
 
-// isArchitecture reports whether a value is meant to be an architecture, which is the
-// case if it has any of an architecture's fields and is not a family.
+// isArchitecture reports whether a value is meant to be an architecture: it has at least
+// one of an architecture's fields, and it is not a family.
 func (c *contract) isArchitecture(v cue.Value) bool {
 	return !isFamily(v) && slices.ContainsFunc(c.fields, func(name string) bool {
 		return v.LookupPath(cue.MakePath(cue.Str(name))).Exists()
 	})
 }
 
-// apply unifies an architecture with the contract, and returns the errors that CUE
-// finds. An architecture that is written as `kvbench.#Architecture & {…}` already
-// contains the contract; if it is valid, it is not evaluated again.
+// apply unifies an architecture with the contract, and returns the errors that CUE finds.
+// If an architecture is written as `kvbench.#Architecture & {…}`, it already contains the
+// contract, so apply does not evaluate it again if it is valid.
 func (c *contract) apply(own cue.Value) (cue.Value, error) {
 	valid := func(v cue.Value) error { return v.Validate(cue.Concrete(true), cue.Definitions(false)) }
 	if includesContract(data.SourceExpr(own)) && valid(own) == nil {
@@ -628,8 +631,9 @@ func includesContract(x ast.Expr) bool {
 	return false
 }
 
-// architecturesIn returns the architectures of an evaluated file.
-func (l *Loader) architecturesIn(p *source.CUE) ([]candidate, error) {
+// architecturesIn returns the architectures of an evaluated file. again evaluates the file
+// again, in case something is wrong with a model's parameters.
+func (l *Loader) architecturesIn(p *source.CUE, again func() (*source.CUE, error)) ([]candidate, error) {
 	c, err := l.contract()
 	if err != nil {
 		return nil, err
@@ -651,12 +655,19 @@ func (l *Loader) architecturesIn(p *source.CUE) ([]candidate, error) {
 			return
 		}
 		data.Exhaust(paramsOf(value)) // models and schemas may read any part of it
-		all = append(all, candidate{schema.List(arch), func() (cue.Value, error) { return paramsOf(value), nil }})
+		all = append(all, candidate{schema.List(arch), func() (cue.Value, error) {
+			p, err := again()
+			if err != nil {
+				return cue.Value{}, err
+			}
+			value, err := c.apply(lookup(p.Value, name))
+			return paramsOf(value), err
+		}})
 	}))
 	return all, errs.Err()
 }
 
-// The fields of an architecture that are not the formula of a quantity.
+// The fields of an architecture that are not formulas for quantities.
 const (
 	fieldMatch      = "match"
 	fieldLet        = "let"
@@ -688,7 +699,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		format, _ := e.Msg()
 		switch {
 		case strings.Contains(format, "empty disjunction"):
-			continue // the errors that follow say more
+			continue // the errors that follow are more specific
 		case strings.Contains(format, "field not allowed"):
 			d.Subject, d.Msg = at, "unknown field"
 			d.About(diag.Unknown, at)
@@ -739,7 +750,7 @@ func (l *Loader) wordArchitecture(err error, file, name string, own, contract cu
 		}
 		errs = append(errs, d)
 	}
-	// A field is not missing if it was merely misspelled. Errors may be repeated,
+	// Do not report a field as missing if it was only misspelled. Errors may be repeated,
 	// because CUE reports a disjunction once for each of its values.
 	said := map[string]bool{}
 	return slices.DeleteFunc(errs, func(d *diag.Diag) bool {
@@ -895,8 +906,8 @@ func checkAccounting(arch *schema.Architecture, own cue.Value) error {
 		WithHint("omit %s, or add %s", fieldAccounting, needs)
 }
 
-// layersOf reads the cache section of an architecture; it returns nil if there is
-// none. own is the section in the file itself, not unified with the schema.
+// layersOf reads the cache section of an architecture. It returns nil if there is none. own
+// is the section in the file itself, not unified with the schema.
 func layersOf(v, own cue.Value) (*schema.Layers, error) {
 	if !v.Exists() {
 		return nil, nil
@@ -957,7 +968,7 @@ func requirementsOf(v cue.Value) ([]schema.Requirement, error) {
 }
 
 // places returns the positions of a check's parts, keyed by names such as
-// "expect.block_size"; "" is the check itself.
+// "expect.block_size". The key for the check itself is "".
 func places(check cue.Value, file string) map[string]diag.Pos {
 	at := map[string]diag.Pos{"": placeOf(check, []string{"source"}, file)}
 	for _, part := range []string{"params", "config", "expect"} {

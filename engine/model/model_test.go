@@ -25,7 +25,7 @@ func loader(t testing.TB) (*schema.Schema, *model.Loader) {
 	return s, model.NewLoader(s, cueschema.Files, models.Files)
 }
 
-// write returns the path of a file with the given text, in its own folder.
+// write creates a file with the given text in a new folder, and returns the file's path.
 func write(t testing.TB, name, text string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), name)
@@ -146,8 +146,8 @@ func TestNoModel(t *testing.T) {
 	wantError(t, "a model near an architecture without match", err, "m.yaml:1:13: model_name: no known architecture matches \"zebr\"\nthe closest is zebra ("+dir+"/zeb.cue)")
 }
 
-// wantError checks that the first error begins with the given text, with its hint on
-// the next lines. File names are compared without their folder.
+// wantError checks that the first error, followed by its hints on the next lines, begins
+// with the given text. It compares file names without their folders.
 func wantError(t *testing.T, what string, err error, want string) {
 	t.Helper()
 	if want == "" {
@@ -168,7 +168,7 @@ func wantError(t *testing.T, what string, err error, want string) {
 	}
 }
 
-// text returns a diagnostic with its hints. The file name has no folder.
+// text returns the text of a diagnostic and its hints. The file name has no folder.
 func text(d *diag.Diag) string {
 	e := *d
 	e.Pos.File = filepath.Base(e.Pos.File)

@@ -42,8 +42,8 @@ var idPattern = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$`)
 })
 
-// Complete completes a word to the names that it is a prefix of, ignoring case and
-// punctuation. The word itself is kept as typed.
+// Complete completes a word to the names that begin with it, ignoring case and punctuation.
+// The completions begin with the word as typed.
 func Complete(word string, names []string) []string {
 	var list []string
 	for _, name := range names {
@@ -72,7 +72,7 @@ func continues(word, name string) (rest string, ok bool) {
 
 func isPunctuation(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
 
-// isID reports whether a word has the form of a Hugging Face identifier: OWNER/NAME.
+// isID reports whether a word has the form of a Hugging Face identifier, OWNER/NAME.
 func isID(word string) bool { return idPattern().MatchString(word) }
 
 // pasted reports whether a word is a URL, and returns the model identifier in it, or
@@ -99,8 +99,8 @@ func named(name string, all []Entry) (Entry, bool) {
 	return all[i], true
 }
 
-// identified returns the entry for a Hugging Face identifier, for its NAME alone, or
-// for a known name, each with or without suffixes that do not change the cache.
+// identified returns the entry for a Hugging Face identifier, for only its NAME, or for a
+// known name, each with or without suffixes that do not change the cache.
 func (l *Loader) identified(word string, all []Entry) (Entry, bool) {
 	names := l.schema.Names.Get()
 	if names == nil {
@@ -125,8 +125,8 @@ func (l *Loader) identified(word string, all []Entry) (Entry, bool) {
 	return Entry{}, false
 }
 
-// withoutSuffixes returns a name, then the name with one more suffix removed
-// each time.
+// withoutSuffixes returns a name, followed by the name with one suffix removed, with two
+// suffixes removed, and so on.
 func withoutSuffixes(name string, suffixes []string) []string {
 	list := []string{name}
 	for cut := true; cut; {
@@ -143,8 +143,8 @@ func withoutSuffixes(name string, suffixes []string) []string {
 	return list
 }
 
-// hasID returns the model that has a word among its identifiers, or "" if there is
-// none. A word without an owner is compared with the NAMEs alone.
+// hasID returns the name of the model that has a word among its identifiers, or "" if there
+// is none. It compares a word without an owner only with the NAMEs.
 func hasID(ids map[string][]string, word string) string {
 	for _, model := range schema.Keys(ids) {
 		for _, id := range ids[model] {
@@ -156,8 +156,8 @@ func hasID(ids map[string][]string, word string) string {
 	return ""
 }
 
-// notFound returns the error for a name that no model has. It suggests models that
-// may be meant.
+// notFound returns the error for a name that no model has. It suggests models that the user
+// may have meant.
 func (l *Loader) notFound(name string, all []Entry) error {
 	d := diag.Errorf(diag.Pos{}, "no file or known model is named %q", name)
 	switch found := l.suggested(name, all); len(found) {
@@ -175,9 +175,9 @@ func (l *Loader) notFound(name string, all []Entry) error {
 	return d.WithHint("run 'kvbench models' to list the known models")
 }
 
-// suggested returns the names of the models that a wrong name may mean: the models
-// that the name is a prefix of or, if there are none, the model with the most similar
-// name. All of them have the numbers, such as size and version, that the name has.
+// suggested returns the names of the models that a wrong name may refer to: the models
+// whose names begin with it or, if there are none, the model with the most similar name.
+// All of them have the same numbers as the wrong name, such as size and version.
 func (l *Loader) suggested(name string, all []Entry) []string {
 	if names := l.schema.Names.Get(); names != nil {
 		list := withoutSuffixes(baseName(name), slices.Concat(names.Suffixes, names.Formats))
@@ -188,7 +188,7 @@ func (l *Loader) suggested(name string, all []Entry) []string {
 	}
 	var begun, alike []string
 	for _, e := range all {
-		full := l.modelName(e) // with the dots that file names omit
+		full := l.modelName(e) // restores the dots that file names omit
 		if key(full) != key(e.Name) {
 			full = e.Name
 		}
@@ -211,7 +211,7 @@ func (l *Loader) suggested(name string, all []Entry) []string {
 // such as 235b.
 type part struct {
 	digits, letters string
-	fraction        bool // it follows a number and a decimal point
+	fraction        bool // the part follows a number and a decimal point
 }
 
 func parts(name string) []part {
@@ -253,8 +253,8 @@ func sameNumbers(a, b []part) bool {
 	return slices.EqualFunc(numbers(a), numbers(b), func(p, q part) bool { return p.digits == q.digits })
 }
 
-// begins reports whether a word is a prefix of a name that does not end within a
-// number or version: 3 is not such a prefix of 32b, 3n or 3.1, but 32 is one of 32b.
+// begins reports whether a name begins with a word that does not end inside a number or
+// version: 32b begins with 32 but not with 3, and neither 3n nor 3.1 begins with 3.
 func begins(word, name []part) bool {
 	last := len(word) - 1
 	if last < 0 || last >= len(name) {
@@ -276,8 +276,8 @@ func begins(word, name []part) bool {
 	return word[last].digits == "" || len(name) == len(word) || !name[len(word)].fraction
 }
 
-// hasMore reports whether a word has all the parts of a name and more, which means
-// that it names a different model, such as a distilled one.
+// hasMore reports whether a word has all the parts of a name and more. If so, it is the
+// name of a different model, such as a distilled one.
 func hasMore(word, name []part) bool {
 	has := func(p part) bool {
 		return slices.ContainsFunc(word, func(w part) bool { return w.digits == p.digits && w.letters == p.letters })

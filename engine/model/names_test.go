@@ -18,8 +18,8 @@ func bundled(t *testing.T) *model.Loader {
 	return l
 }
 
-// TestFind checks that Hugging Face identifiers find the bundled model, and that no
-// name ever finds a model of another size or version. Parentheses mark an entry that
+// TestFind checks that Hugging Face identifiers find the bundled models, and that no name
+// ever finds a model of a different size or version. Parentheses mark an entry that
 // replaces the requested model.
 func TestFind(t *testing.T) {
 	l := bundled(t)
@@ -88,7 +88,7 @@ func TestSources(t *testing.T) {
 			t.Fatal(err)
 		}
 		if strings.HasPrefix(string(text), "# Source: https://github.com/") {
-			continue // a drafter, whose file is part of a training tool
+			continue // a drafter; its file is part of a training tool
 		}
 		m := source.FindSubmatch(text)
 		if m == nil {
@@ -102,7 +102,7 @@ func TestSources(t *testing.T) {
 }
 
 // TestNames checks that the table contains only bundled models, and that no identifier
-// has two models.
+// belongs to two models.
 func TestNames(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {

@@ -20,8 +20,7 @@ const Program = "nixlbench"
 // Mask replaces secrets in displayed commands.
 const Mask = "********"
 
-// Args returns the arguments for the flags that are to be emitted, each as one or
-// two words.
+// Args returns the arguments for the flags to emit, each as one or two words.
 func Args(flags []fit.Flag) [][]string {
 	var args [][]string
 	for _, f := range flags {
@@ -32,8 +31,8 @@ func Args(flags []fit.Flag) [][]string {
 	return args
 }
 
-// words formats a flag. The value of a boolean is never a separate word,
-// because the flag parser would set the flag and drop the word.
+// words formats a flag. The value of a Boolean flag is never a separate word, because the
+// flag parser would set the flag to true and ignore the word.
 func words(name string, v formula.Value) []string {
 	switch {
 	case v.Kind == formula.Bool && v.Bool:
@@ -44,8 +43,8 @@ func words(name string, v formula.Value) []string {
 	return []string{"--" + name, v.Text()}
 }
 
-// Masked returns the flags with secrets replaced by [Mask], and whether a
-// secret that the command needs was among them.
+// Masked returns the flags with secrets replaced by [Mask], and reports whether the command
+// needs any of those secrets.
 func Masked(flags []fit.Flag) ([]fit.Flag, bool) {
 	out := make([]fit.Flag, len(flags))
 	copy(out, flags)
@@ -204,7 +203,7 @@ func Split(command string) ([]string, error) {
 		words = append(words, word.String())
 	}
 	if len(words) == 0 {
-		return nil, errors.New("it is empty")
+		return nil, errors.New("the command is empty")
 	}
 	return words, nil
 }

@@ -39,7 +39,7 @@ func ReadFlags(p schema.Probe, data []byte) (map[string]schema.OwnFlag, error) {
 		} `xml:"flag"`
 	}
 	if err := dec.Decode(&doc); err != nil {
-		return nil, fmt.Errorf("its output for %s cannot be read: %w", p.Option, err)
+		return nil, fmt.Errorf("its output for %s cannot be parsed: %w", p.Option, err)
 	}
 	flags := map[string]schema.OwnFlag{}
 	for _, f := range doc.Flags {
@@ -66,15 +66,15 @@ func ReadFlags(p schema.Probe, data []byte) (map[string]schema.OwnFlag, error) {
 	return flags, nil
 }
 
-// Installed is an installed nixlbench, compared with the table.
+// Installed is an installed nixlbench, compared with the known releases.
 type Installed struct {
 	Flags map[string]schema.OwnFlag
-	// Release is the release that plans are made for: the newest one with
-	// exactly the program's flags, or else the closest one.
+	// Release is the release to make plans for: the newest one with exactly the program's
+	// flags, or else the closest one.
 	Release string
-	// Alike lists the releases with exactly its flags, oldest first.
+	// Alike lists the releases with exactly the program's flags, oldest first.
 	Alike []string
-	// Differences lists the differences from Release, sorted by flag.
+	// Differences lists the differences between the program and Release, sorted by flag.
 	Differences []Difference
 }
 

@@ -56,9 +56,9 @@ func (r *Rules) Values(p *schema.Program, pl *plan.Plan, flags []fit.Flag, facts
 	return values, errs.Err()
 }
 
-// Expected is what the result of a program is compared with.
+// Expected contains the values that a program's result is compared with.
 type Expected struct {
-	// Moved is how many bytes the plan moves.
+	// Moved is the number of bytes that the plan moves.
 	Moved int64
 	// Over is the number to divide each column by.
 	Over map[string]int64
@@ -67,7 +67,7 @@ type Expected struct {
 	Notes []string
 }
 
-// Expect returns what the result of a program is compared with.
+// Expect returns the values that a program's result is compared with.
 func (r *Rules) Expect(p *schema.Program, pl *plan.Plan, flags []fit.Flag, facts *Facts) (*Expected, error) {
 	r.load(pl, flags, facts)
 	var errs diag.List

@@ -14,21 +14,21 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Facts are values known only during a run, by their names in formulas.
+// Facts are values known only during a run, for use in formulas.
 type Facts struct {
 	Launch string // pair or single
 	// InPlace is the name of the program that runs in place of nixlbench, or "".
 	InPlace  string
 	FreePort int64
-	// EtcdLocal reports whether every server of etcd is on this machine.
+	// EtcdLocal reports whether all etcd servers are on this machine.
 	EtcdLocal bool
 	// DIOAlign is the alignment in bytes that the folder's file system requires for
 	// direct I/O, or 0 if unknown.
 	DIOAlign int64
-	// FilesThere is the number of the run's files that existed before the command,
-	// and FilesShort is how many of them are too short for the run.
+	// FilesThere is the number of the run's files that existed before the command started.
+	// FilesShort is the number of those files that are too short for the run.
 	FilesThere, FilesShort int64
-	// Readings are the machine readings that were available.
+	// Readings contains the machine readings that were available.
 	Readings map[string]int64
 	// The outcome of the run. Rank is -1 if unknown.
 	Rank, Failed                                          int64
@@ -177,8 +177,8 @@ func NewRules(s *schema.Schema, release, backend string) (*Rules, error) {
 // ruled is a rule of any kind.
 type ruled interface{ Common() *schema.RunRule }
 
-// rulesOf declares and returns the rules of a table that are for the release and
-// the backend.
+// rulesOf declares and returns the rules of a table that apply to the release and the
+// backend.
 func rulesOf[T any, P interface {
 	*T
 	ruled
@@ -195,8 +195,7 @@ func rulesOf[T any, P interface {
 	return list
 }
 
-// holding returns the rules of a table that apply to a run whose facts are
-// loaded.
+// holding returns the rules of a table that apply to the run whose facts are loaded.
 func holding[R ruled](r *Rules, table string, all []R) ([]R, error) {
 	var errs diag.List
 	var list []R
@@ -214,7 +213,7 @@ func (r *Rules) set(name string, v formula.Value) {
 	}
 }
 
-// load sets the values of a plan with these flags, and the facts of a run.
+// load sets the values of the plan, with these flags, and the facts of the run.
 func (r *Rules) load(pl *plan.Plan, flags []fit.Flag, facts *Facts) {
 	r.frame.Reset()
 	for name, v := range pl.Request.Config.Values {
@@ -293,8 +292,8 @@ func (r *Rules) Needs(pl *plan.Plan, flags []fit.Flag, facts *Facts) (Needs, err
 type Group struct {
 	// Name is the name of the group, unless the user sets one.
 	Name string
-	// Number is the number of the run: after the first run, it is appended to
-	// the name, so that each run has its own group.
+	// Number is the number of the run. After the first run, it is appended to the name, so
+	// each run has its own group.
 	Number int
 }
 
@@ -378,8 +377,7 @@ func (r *Rules) Timeout(pl *plan.Plan, flags []fit.Flag, facts *Facts) int64 {
 	return max(n, 0)
 }
 
-// Asked returns the rows that a run is expected to print, or nil if that is
-// unknown.
+// Asked returns the rows that a run is expected to print, or nil if they are unknown.
 func (r *Rules) Asked(pl *plan.Plan, flags []fit.Flag, facts *Facts) (*Asked, error) {
 	r.load(pl, flags, facts)
 	var errs diag.List
@@ -411,7 +409,8 @@ func (r *Rules) Asked(pl *plan.Plan, flags []fit.Flag, facts *Facts) (*Asked, er
 // rowPrefix is the prefix of a measure's name in formulas about a row.
 const rowPrefix = "row_"
 
-// AddTimed adds the numbers of timed iterations and samples, if known, to rows.
+// AddTimed adds the numbers of timed iterations and samples to the rows, if these numbers are
+// known.
 func (r *Rules) AddTimed(pl *plan.Plan, flags []fit.Flag, facts *Facts, rows []Row) {
 	runs := r.bench.Runs.Get()
 	r.load(pl, flags, facts)

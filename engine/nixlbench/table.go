@@ -18,7 +18,7 @@ import (
 // string if JSON cannot represent it (inf, nan).
 type Number string
 
-// Float returns the value.
+// Float returns the number as a float64.
 func (n Number) Float() float64 {
 	f, _ := strconv.ParseFloat(string(n), 64)
 	return f
@@ -32,18 +32,23 @@ func (n Number) MarshalJSON() ([]byte, error) {
 	return json.Marshal(string(n))
 }
 
-// UnmarshalJSON is the inverse of [Number.MarshalJSON].
+// UnmarshalJSON is the inverse of [Number.MarshalJSON]. The data must be valid JSON.
 func (n *Number) UnmarshalJSON(data []byte) error {
 	text := string(data)
-	if s, err := strconv.Unquote(text); err == nil {
-		text = s
-	}
-	if !isNumber(text) {
-		return fmt.Errorf("%s is not a number", text)
+	if !StartsNumber(data[0]) {
+		if s, err := strconv.Unquote(text); err == nil {
+			text = s
+		}
+		if !isNumber(text) {
+			return fmt.Errorf("%s is not a number", text)
+		}
 	}
 	*n = Number(text)
 	return nil
 }
+
+// StartsNumber reports whether a JSON value that begins with c is a number.
+func StartsNumber(c byte) bool { return c == '-' || '0' <= c && c <= '9' }
 
 // Row is a row of the table, keyed by column.
 type Row map[string]Number
@@ -60,7 +65,7 @@ const (
 type Table struct {
 	runs    *schema.Runs
 	columns []schema.Column // nil before the heading
-	// Rows are the first rows, and Count is the number of all rows.
+	// Rows contains the first rows, and Count is the total number of rows.
 	Rows     []Row
 	Count    int64
 	Warnings []string
@@ -69,8 +74,8 @@ type Table struct {
 	// Created lists the files that the process reported creating.
 	Created       []string
 	rank, created *regexp.Regexp
-	// asked contains the rows that the run is expected to print, or is nil if they
-	// are unknown; seen contains the ones that it printed.
+	// asked contains the rows that the run is expected to print, or is nil if they are
+	// unknown; seen contains those that it has printed.
 	asked                  *Asked
 	seen                   map[string]bool
 	odd, unasked, repeated int64
@@ -102,9 +107,8 @@ func (t *Table) Warning(line string) bool {
 	return false
 }
 
-// Line processes the next line of output and reports whether it is a row of the
-// table. Lines outside the table are skipped; ended reports whether the line
-// was complete.
+// Line processes the next line of output and reports whether it is a row of the table. Lines
+// outside the table are skipped. The ended argument reports whether the line has a line end.
 func (t *Table) Line(line string, ended bool) (isRow bool) {
 	line = strings.TrimRight(line, " \r\n")
 	if t.Warning(line) {
@@ -152,7 +156,7 @@ func (t *Table) Line(line string, ended bool) (isRow bool) {
 	return false
 }
 
-// add counts a row, and saves it unless there are too many.
+// add counts a row, and saves it unless too many have been saved.
 func (t *Table) add(row Row) {
 	t.Count++
 	if t.isOdd(row) {
@@ -180,7 +184,7 @@ func (t *Table) isHeading(title string) bool {
 	return slices.ContainsFunc(t.runs.Layouts, func(l schema.Layout) bool { return title == l.Columns[0].Title })
 }
 
-// match returns the columns for the titles, or nil.
+// match returns the columns with these titles, or nil if no layout matches.
 func (t *Table) match(titles []string) []schema.Column {
 	for _, l := range t.runs.Layouts {
 		var found []schema.Column
@@ -205,7 +209,7 @@ func (t *Table) fail(format string, args ...any) {
 	}
 }
 
-// Err describes what could not be parsed.
+// Err returns the first parsing error.
 func (t *Table) Err() error { return t.err }
 
 // isOdd reports whether a row contains a number that cannot be a measurement.
@@ -220,7 +224,7 @@ func (t *Table) isOdd(row Row) bool {
 	return false
 }
 
-// Asked are the rows that a run is expected to print.
+// Asked contains the rows that a run is expected to print.
 type Asked struct {
 	keys []string // columns that distinguish rows
 	ids  map[string]bool
@@ -235,7 +239,8 @@ func (a *Asked) id(row Row) string {
 	return strings.Join(values, " ")
 }
 
-// cross adds a column, so that each row is expected once with each of the values.
+// cross adds a column. Each expected row is replaced with one row for each of the column's
+// values.
 func (a *Asked) cross(key string, values []int64) {
 	ids := map[string]bool{}
 	for id := range a.ids {
@@ -267,7 +272,7 @@ func (f *Facts) Tally(tables []*Table) {
 	f.MissingRows -= int64(len(seen))
 }
 
-// number matches a number as printed by C++.
+// number matches a number in the format that C++ prints.
 var number = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^(-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?|[+-]?(inf|nan))$`)
 })

@@ -38,8 +38,8 @@ func declareTuning(t *schema.Tuning, add func(string, schema.Formula, formula.Ki
 	}
 }
 
-// Short returns the values of flags that keep runs of a plan short. If the user set one of
-// these flags, it returns none.
+// Short returns the values of flags that keep runs of a plan short. If the user set any of
+// these flags, it returns nil.
 func (r *Rules) Short(pl *plan.Plan) (map[string]formula.Value, error) {
 	short := r.bench.Runs.Get().Tuning.Short
 	for _, s := range short {
@@ -55,7 +55,7 @@ func (r *Rules) Short(pl *plan.Plan) (map[string]formula.Value, error) {
 			continue
 		}
 		values[s.Flag] = r.eval(shortTable+s.Flag, &errs)
-		r.set(s.Flag, values[s.Flag]) // later ones may depend on it
+		r.set(s.Flag, values[s.Flag]) // later values may depend on it
 	}
 	return values, errs.Err()
 }
@@ -76,25 +76,27 @@ func (r *Rules) Worthwhile(pl *plan.Plan) error {
 
 // Setting is a setting of nixlbench with the values to try.
 type Setting struct {
-	// Flags get the value. The first one names the setting.
+	// Flags are the flags that get the value. The first flag's name is the name of the
+	// setting.
 	Flags []*schema.Flag
-	// Values are the values to try. Default is the index of the one in the plan.
+	// Values are the values to try. Default is the index of the plan's value.
 	Values  []formula.Value
 	Default int
-	// Source says where the program uses the value, or who set the values.
+	// Source is the place in the program that uses the value, or the origin of values set by
+	// the user.
 	Source string
 }
 
 // Name returns the name of the setting.
 func (s *Setting) Name() string { return s.Flags[0].Name }
 
-// Ordered reports whether neighboring values are expected to behave alike.
+// Ordered reports whether adjacent values are expected to have similar results.
 func (s *Setting) Ordered() bool { return s.Flags[0].IsNumber() }
 
-// Settings returns the settings to vary in a plan: those in the data that have several
-// values and that the user did not fix, and flags that the user set to several values.
-// The plan has the defaults. If in is not nil, only flags that the installed program has
-// are used.
+// Settings returns the settings to vary in a plan: those in the data that have several values
+// and that the user did not fix, and flags that the user set to several values. The plan
+// contains the defaults. If in is not nil, only flags that the installed program has are
+// used.
 func (r *Rules) Settings(s *schema.Schema, pl *plan.Plan, several map[string][]data.Fact, in *Installed) ([]Setting, error) {
 	var list []Setting
 	var errs diag.List
@@ -164,13 +166,13 @@ func (r *Rules) flagsOf(k *schema.Knob, pl *plan.Plan, in *Installed) []*schema.
 	return flags
 }
 
-// values adds the values of a knob in the data to a setting.
+// values adds the values that the data defines for a knob to a setting.
 func (r *Rules) values(s *schema.Schema, set *Setting, k *schema.Knob, pl *plan.Plan) error {
 	f := set.Flags[0]
 	switch {
 	case k.Values != nil:
 		for _, text := range k.Values {
-			// A flag whose value is a list still has one value here.
+			// Even if the flag's value is a list, text is a single value.
 			knob, err := config.KnobOf(s, f, text, data.Origin{Kind: data.FromCommand, Name: "tuning"}, true)
 			if err != nil {
 				return err
@@ -189,7 +191,7 @@ func (r *Rules) values(s *schema.Schema, set *Setting, k *schema.Knob, pl *plan.
 		}
 	}
 	if k.Folder != "" {
-		entries, _ := os.ReadDir(k.Folder) // if it does not exist, there are no such devices
+		entries, _ := os.ReadDir(k.Folder) // if the folder does not exist, there are no such devices
 		for _, e := range entries {
 			set.Values = append(set.Values, formula.Text(e.Name()))
 		}
@@ -210,7 +212,7 @@ func (s *Setting) add(values []data.Fact) {
 	}
 }
 
-// finish adds the default, and removes repeated values. Numbers are sorted.
+// finish adds the default value, sorts numeric values, and removes duplicates.
 func (s *Setting) finish(pl *plan.Plan) {
 	i := slices.IndexFunc(pl.Flags, func(f fit.Flag) bool { return f.Name == s.Name() })
 	if i < 0 {
@@ -234,7 +236,7 @@ func (s *Setting) finish(pl *plan.Plan) {
 	s.Default = slices.IndexFunc(list, func(v formula.Value) bool { return v.Text() == def.Text() })
 }
 
-// OneRow checks that a run of a plan has a single block and batch size.
+// OneRow checks that a run of the plan has a single combination of block and batch size.
 func (r *Rules) OneRow(pl *plan.Plan) error {
 	asked, err := r.Asked(pl, pl.Flags, &Facts{Launch: "single"})
 	if err == nil && asked != nil && len(asked.ids) != 1 {

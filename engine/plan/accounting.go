@@ -18,30 +18,28 @@ type Use struct {
 	// Rank selects the rank accounting, which counts what one rank of a serving
 	// engine moves, instead of the documented arithmetic for the whole model.
 	Rank bool
-	// Detail adds the quantities that are shown only in detail; Names, separated by
-	// commas, adds those of them that it names.
+	// Detail adds the quantities that only detailed output shows. Names is a comma-separated
+	// list of such quantities to add even without Detail.
 	Detail bool
 	Names  string
-	// Transfer adds the transfer from the ranks of one side to those of another. It
-	// needs Rank.
+	// Transfer adds the transfer from the ranks of one side to the ranks of the other. It
+	// requires Rank.
 	Transfer bool
-	// Slowest makes one plan for each transfer: for the slowest pair of ranks.
+	// Slowest makes only one plan for each transfer, for its slowest pair of ranks.
 	Slowest bool
-	// Quantities omits nixlbench's flags and limits. The planner makes no plans, only
-	// their quantities.
+	// Quantities omits nixlbench's flags and limits: plans contain only quantities.
 	Quantities bool
 }
 
-// Accounting returns the name of the accounting that a configuration of a model
-// selects.
+// Accounting returns the name of the accounting that a model's configuration selects.
 func Accounting(cfg *config.Config) string { return cfg.Values[accountingVar].Str }
 
-// UseOf returns the use for the accounting that a configuration of a model selects;
-// see [config.Config.With].
+// UseOf returns a Use with the accounting that a model's configuration selects; see
+// [config.Config.With].
 func UseOf(cfg *config.Config) Use { return Use{Rank: Accounting(cfg) == accountingRank} }
 
-// Fullest returns the accounting that covers most of an architecture. It is meant for
-// values that are the same in both accountings.
+// Fullest returns a Use with the accounting that supports more of an architecture's values.
+// Callers use it for values that are the same in both accountings.
 func Fullest(arch *schema.Architecture) Use { return Use{Rank: arch.Layers != nil} }
 
 // The field that selects the accounting, and its value for the rank accounting.
@@ -53,13 +51,13 @@ const (
 // patternsTable is the architecture's table of access patterns.
 const patternsTable = "access_patterns"
 
-// account is an architecture under one accounting, which determines its fields,
-// quantities and tables.
+// account combines an architecture with an accounting, which determines the fields,
+// quantities and tables to use.
 type account struct {
 	schema *schema.Schema
 	arch   *schema.Architecture
 	rank   bool
-	// transfers reports whether the plans are for transfers between two sides.
+	// transfers reports whether the plans are for transfers between ranks of two sides.
 	transfers bool
 	slowest   bool // see [Use.Slowest]
 }
@@ -73,8 +71,8 @@ func (a *account) Arch() *schema.Architecture { return a.arch }
 // OfRanks reports whether the accounting is the rank accounting.
 func (a *account) OfRanks() bool { return a.rank }
 
-// OfSlowest reports whether the plans are for the slowest pairs of transfers. Such plans
-// are not for commands.
+// OfSlowest reports whether each plan is for the slowest pair of ranks in a transfer. Such
+// plans are not meant to be run.
 func (a *account) OfSlowest() bool { return a.slowest }
 
 // known returns an error if the architecture does not define what the accounting
@@ -89,7 +87,7 @@ func known(arch *schema.Architecture, rank bool) error {
 		return diag.Errorf(at, "%s does not describe its layers: the rank accounting needs a cache section", arch.Name).
 			WithHint("omit --%s %s, or see docs/adding-a-new-model-architecture.md", accountingVar, accountingRank)
 	case !rank && len(arch.Tables[patternsTable]) == 0:
-		return diag.Errorf(at, "%s has no %s: the documented arithmetic does not support such models", arch.Name, patternsTable).
+		return diag.Errorf(at, "%s does not define %s, which the documented arithmetic requires", arch.Name, patternsTable).
 			WithHint("use --%s %s to count their layers one by one", accountingVar, accountingRank)
 	}
 	return nil
@@ -103,12 +101,12 @@ func (a *account) accounting() string {
 	return schema.AccountingModel
 }
 
-// knows reports whether the accounting has a field.
+// knows reports whether a field exists in the accounting.
 func (a *account) knows(f *schema.Field) bool {
 	return (f.Needs == "" || f.Needs == a.accounting()) && (!f.Transfer || a.transfers)
 }
 
-// has reports whether the accounting has a quantity.
+// has reports whether a quantity exists in the accounting.
 func (a *account) has(q *schema.Quantity) bool {
 	switch {
 	case q.OnlyTransfers && !a.transfers:
@@ -119,7 +117,8 @@ func (a *account) has(q *schema.Quantity) bool {
 	return !q.Formula.IsZero() || q.Detail.IsZero()
 }
 
-// formulaOf returns the formula of a quantity, if it has one.
+// formulaOf returns the formula for a quantity in this accounting, or the zero Formula if
+// there is none.
 func (a *account) formulaOf(q *schema.Quantity) schema.Formula {
 	switch {
 	case a.transfers && !q.Transfer.IsZero():
@@ -130,8 +129,8 @@ func (a *account) formulaOf(q *schema.Quantity) schema.Formula {
 	return q.Formula
 }
 
-// detailOf returns the condition under which a detailed plan shows a quantity, if there
-// is one.
+// detailOf returns the condition for showing a quantity in a detailed plan, or the zero
+// Formula if there is none.
 func (a *account) detailOf(q *schema.Quantity) schema.Formula {
 	switch {
 	case a.transfers && !q.TransferDetail.IsZero():
@@ -142,7 +141,7 @@ func (a *account) detailOf(q *schema.Quantity) schema.Formula {
 	return q.Detail
 }
 
-// facts returns the names of the facts about the I/Os of a rank or of a pair of ranks.
+// facts returns the names of the facts about the I/Os of a rank or a pair of ranks.
 func (a *account) facts() []string {
 	switch {
 	case a.transfers:
@@ -159,14 +158,14 @@ func (a *account) isFold(name string) bool {
 	return slices.ContainsFunc(a.schema.Cache.Get().Folds, func(f schema.Fold) bool { return f.Name == name })
 }
 
-// IsElsewhere reports whether a name is the name of a quantity, or of a field that only
-// the other accounting has.
+// IsElsewhere reports whether a name belongs to a quantity, or to a field that only the
+// other accounting has.
 func (a *account) IsElsewhere(name string) bool {
 	return slices.ContainsFunc(a.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name }) ||
 		slices.ContainsFunc(a.schema.Fields, func(f schema.Field) bool { return f.Var == name && !a.knows(&f) })
 }
 
-// ofTransfers reports whether only transfers have a field or quantity.
+// ofTransfers reports whether a field or quantity exists only for transfers.
 func (a *account) ofTransfers(name string) bool {
 	return slices.ContainsFunc(a.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name && q.OnlyTransfers }) ||
 		slices.ContainsFunc(a.schema.Fields, func(f schema.Field) bool { return f.Var == name && f.Transfer })
@@ -187,7 +186,7 @@ func (a *account) Elsewhere(name string) string {
 	return fmt.Sprintf("--%s %s has it", accountingVar, other)
 }
 
-// CheckValues returns an error for values in a configuration that the accounting or the
+// CheckValues returns an error if a configuration has values that the accounting or the
 // architecture does not support.
 func (a *account) CheckValues(req *Request) error {
 	var errs diag.List
@@ -196,8 +195,8 @@ func (a *account) CheckValues(req *Request) error {
 	return errs.Err()
 }
 
-// checkTables returns an error for values that must be keys of a table of the
-// architecture but are not.
+// checkTables returns an error if a value must be a key of one of the architecture's tables
+// but is not.
 func (a *account) checkTables(req *Request) error {
 	var errs diag.List
 	for i := range a.schema.Fields {
@@ -225,8 +224,8 @@ func (a *account) checkTables(req *Request) error {
 	return errs.Err()
 }
 
-// checkNeeds returns an error for values of fields that exist only in the other
-// accounting. It ignores values that the user did not set or that equal the default.
+// checkNeeds returns an error if the user set fields that exist only in the other
+// accounting. It ignores values that equal the default.
 func (a *account) checkNeeds(req *Request) error {
 	var errs diag.List
 	for i := range a.schema.Fields {
@@ -253,15 +252,15 @@ func (a *account) checkNeeds(req *Request) error {
 	return errs.Err()
 }
 
-// IsTable reports whether a name is the name of a table. A table itself has no value.
+// IsTable reports whether a name belongs to a table. A table itself has no value.
 func (a *account) IsTable(name string) bool {
 	_, ok := a.arch.Tables[name]
 	return ok || name == dtypesTable
 }
 
-// ForTransfer returns the configuration of a transfer between ranks. Unless the
-// user set them, the accounting is the rank accounting, and source and
-// destination are where ranks store their caches.
+// ForTransfer returns a copy of a configuration for planning a transfer between ranks.
+// Unless the user set these values, the copy uses the rank accounting, and the places where
+// ranks store their caches as source and destination.
 func ForTransfer(s *schema.Schema, arch *schema.Architecture, cfg *config.Config) *config.Config {
 	one := *cfg
 	one.Values = maps.Clone(cfg.Values)
@@ -284,18 +283,18 @@ func NotOfRanks(cfg *config.Config) error {
 		WithHint("omit it, or use --%s %s", accountingVar, accountingRank)
 }
 
-// transferWord is the name of the origin of values that a transfer sets.
+// transferWord names the origin of the values that [ForTransfer] sets.
 const transferWord = "transfer"
 
-// Transfers reports whether a configuration has a field that only transfers have, so
-// that its plans are for a transfer between ranks.
+// Transfers reports whether a configuration sets a field that exists only for transfers,
+// which means that its plans are for a transfer between ranks.
 func Transfers(s *schema.Schema, cfg *config.Config) bool {
 	return slices.ContainsFunc(s.Fields, func(f schema.Field) bool {
 		return f.Transfer && cfg.Values[f.Var].Origin.Given()
 	})
 }
 
-// least returns the smallest value that the quantities of every plan may have.
+// least returns the smallest value allowed for the quantities that every plan has.
 func (a *account) least() int64 {
 	if a.rank {
 		return 0 // recurrent models have no bytes per token

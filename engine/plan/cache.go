@@ -10,7 +10,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// The names in cache formulas of values that are computed layer by layer.
+// The names that cache formulas use for values that are computed for each layer.
 const (
 	layerVar      = "layer"
 	groupVar      = "layer_group"
@@ -46,31 +46,31 @@ const (
 	requirePrefix = "requires."
 )
 
-// The facts about the I/Os of a plan: the bytes of one I/O, the number of I/Os, and
-// the bytes of all I/Os of the rank.
+// The facts about a plan's I/Os: the size of one I/O, the number of I/Os, and the total
+// size of the rank's I/Os.
 const (
 	blockFact = "block_size"
 	batchFact = "batch_size"
 	rankFact  = "rank_bytes"
 )
 
-// The facts about the I/Os of a plan for a transfer: the bytes and the I/Os of one pair
-// of ranks, the number of such pairs, and the bytes and I/Os of all pairs.
+// The facts about the I/Os in a plan for a transfer: the bytes and I/Os for one pair of
+// ranks, the number of such pairs, and the bytes and I/Os for all pairs.
 const (
 	pairBytesFact = "pair_bytes"
 	pairIOsFact   = "pair_descriptors"
 	pairsFact     = "pairs"
 	allBytesFact  = "all_bytes"
 	allIOsFact    = "all_descriptors"
-	// The ranks of each side that move data at the same time in the plan.
+	// The numbers of ranks on each side that move data at the same time.
 	ioPlaces         = "io_places"
 	blocksVar        = "cache_blocks"
 	sourcesFact      = "pair_sources"
 	destinationsFact = "pair_destinations"
 )
 
-// The configuration fields that determine the pipeline stages and what an I/O covers,
-// and the value that selects the largest stage.
+// The configuration fields that determine the pipeline stages, the number of requests, and
+// what an I/O covers, and the value that selects the largest stage.
 const (
 	stagesField   = "pp_size"
 	requestsField = "num_requests"
@@ -79,7 +79,7 @@ const (
 	stageLargest  = "largest"
 )
 
-// maxLayers is the maximum number of layers of a model.
+// maxLayers is the maximum number of layers in a model.
 const maxLayers = 10_000
 
 // cache describes an architecture's layers, with references to their formulas.
@@ -88,30 +88,30 @@ type cache struct {
 	folds    []*fold
 	defaults []*engineDefault
 	requires []requirement
-	counts   map[string][]layerField // by kind, the fields that must be 1 or more
-	parts    map[string][]string     // by kind, the names of its parts
+	counts   map[string][]layerField // keyed by kind: the fields that must be 1 or more
+	parts    map[string][]string     // keyed by kind: the names of the kind's parts
 	// The inputs that identify the current layer in formulas.
 	layer, group, kind, per, draft formula.Ref
-	// Other values that are often used; -1 if the program does not have them.
+	// Other frequently used values; -1 if the program does not have them.
 	stage, units, part, requests, windows           formula.Ref
 	pageBytes, pages, ioCovers, pool, count, places formula.Ref
 	partBytes, blocks, blockBytes, allBlocks, first formula.Ref
 	partRefs                                        map[string][]formula.Ref // as parts
-	// roots are computed as rootOf says, under the stand-ins of folds.
+	// roots are the values that [Layers] computes instead of the program; rootOf says how.
 	roots    []formula.Root
 	rootOf   []root // by reference
 	standIns []standIns
-	// numbered reports whether values of a stage depend on its number, besides its first layer.
+	// numbered reports whether a stage's values depend on the stage's number, and not only on
+	// which layers it contains.
 	numbered bool
-	// byLayer has the groups whose fields depend on the number of the layer.
+	// byLayer contains the groups whose fields depend on the layer number.
 	byLayer map[string]bool
 	pairing *pairing // nil if the plans are not for transfers
-	// ofModel reports whether only the model determines which layers are in which
-	// group.
+	// ofModel reports whether the model alone determines which group each layer is in.
 	ofModel bool
 }
 
-// everyKind is the kind in requirements that apply to layers of every kind.
+// everyKind is the kind of requirements that apply to every kind of layer.
 const everyKind = "*"
 
 // requirement is a requirement on layers of a kind, or on the model if kind is "".
@@ -121,39 +121,39 @@ type requirement struct {
 	ref  formula.Ref
 }
 
-// fold is a value that combines a value of each layer, such as a sum or a maximum.
+// fold is a value combined from a value of each layer, such as a sum or a maximum.
 type fold struct {
 	*schema.Fold
 	ref      formula.Ref // the value of one layer
 	by       []formula.Ref
-	when     formula.Ref // -1 if the fold is always computed
+	when     formula.Ref // the condition for computing the fold, or -1 if there is none
 	value    formula.Ref // the combined value
 	standIns []standIn
-	needs    []*fold          // other folds that it reads, if it has stand-ins
-	under    int16            // the place of the stand-ins in the space
-	index    int              // among the folds
-	defaults []*engineDefault // fields that it reads and whose default an engine determines
+	needs    []*fold          // other folds that it reads and that its stand-ins change
+	under    int16            // the position of the stand-ins in the space; 0 if it has none
+	index    int              // its index among the folds
+	defaults []*engineDefault // fields that it reads and whose defaults the engine determines
 }
 
 // standIn is a formula whose value temporarily replaces the value of another.
 type standIn struct {
 	from, to formula.Ref
-	text     string // of the formula
+	text     string // the text of the formula
 }
 
-// layerField is a field of a kind, with the reference to its value in the current
+// layerField is a field of a kind, with a reference to the field's value in the current
 // layer.
 type layerField struct {
 	field string
 	ref   formula.Ref
 }
 
-// cell is a set of layers of one group that have the same field values.
+// cell is a set of layers in one group that have the same field values.
 type cell struct {
 	group, kind, per string
 	draft            bool
 	layers           []int
-	index            int // among all cells
+	index            int // its index among all cells
 }
 
 // in returns the number of layers from lo up to, but not including, hi.
@@ -163,8 +163,8 @@ func (c *cell) in(lo, hi int) int64 {
 	return int64(to - from)
 }
 
-// declareCache declares the formulas of the architecture's layers and those of the
-// rank accounting. It declares all folds; linkFolds keeps only the ones needed.
+// declareCache declares the formulas for the architecture's layers and for the rank
+// accounting. It declares all folds; linkFolds keeps only the ones needed.
 func (ds *declarations) declareCache() error {
 	c, l := ds.schema.Cache.Get(), ds.arch.Layers
 	ds.cache = &cache{Layers: l}
@@ -249,7 +249,7 @@ func (ds *declarations) declareCache() error {
 	return nil
 }
 
-// servedAs returns the formula for the name by which engines know the model.
+// servedAs returns the formula for the name under which engines serve the model.
 func servedAs(l *schema.Layers) formula.Source {
 	if l.ServedAs.IsZero() {
 		return formula.Source{Text: "''"}
@@ -257,8 +257,8 @@ func servedAs(l *schema.Layers) formula.Source {
 	return l.ServedAs
 }
 
-// declareFields declares the fields of groups. Field x is declared as layer_x, whose
-// value is the one for the group of the current layer.
+// declareFields declares the fields of groups. It declares field x as layer_x, whose value
+// is that of the current layer's group.
 func (ds *declarations) declareFields() {
 	fields := map[string]map[string]schema.Formula{}
 	types := map[string]formula.Kind{}
@@ -284,7 +284,7 @@ func (ds *declarations) declareFields() {
 	}
 }
 
-// declareKinds declares the formulas of kinds as tables indexed by kind.
+// declareKinds declares the formulas of layer kinds as tables indexed by kind.
 func (ds *declarations) declareKinds(kinds map[string]*schema.Kind) {
 	scope := ds.scope
 	pages, grows, bound := map[string]schema.Formula{}, map[string]schema.Formula{}, map[string]schema.Formula{}
@@ -320,7 +320,7 @@ func (ds *declarations) declareKinds(kinds map[string]*schema.Kind) {
 	scope.Formula(layerUnit, formula.Source{Text: "kind_bytes[" + kindVar + "]"}, formula.Num)
 }
 
-// fieldVar returns the name in formulas of a field of the current layer.
+// fieldVar returns the name that formulas use for a field of the current layer.
 func fieldVar(field string) string { return "layer_" + field }
 
 // within returns a copy of a kind's formula that resolves the unprefixed names of the
@@ -336,7 +336,7 @@ func (ds *declarations) within(k *schema.Kind, f schema.Formula) schema.Formula 
 	return f
 }
 
-// partName returns the name in formulas of the bytes of a part of a layer.
+// partName returns the name that formulas use for the size of a part of a layer.
 func partName(kind, part string) string { return "layer_" + kind + "_" + part }
 
 func (ds *declarations) declareRequires(kind string, k *schema.Kind, list []schema.Requirement) {
@@ -415,7 +415,7 @@ func (c *cache) named() map[string]*formula.Ref {
 	}
 }
 
-// linkFolds resolves the folds that the requested quantities need, directly or through
+// linkFolds resolves the folds that the requested quantities depend on, directly or through
 // other folds.
 func (ds *declarations) linkFolds() error {
 	reach := ds.prog.ReachAll()
@@ -442,7 +442,7 @@ func (ds *declarations) linkFolds() error {
 		}
 	}
 	slices.Reverse(ds.cache.folds)
-	// Stand-ins do not change a field's value that an engine determines.
+	// Stand-ins do not change field values that an engine determines.
 	unsettled := reach
 	if ds.rank {
 		unsettled = reach.Without(schema.Keys(ds.schema.Cache.Get().Defaults)...)
@@ -478,13 +478,13 @@ func (ds *declarations) linkFolds() error {
 	return nil
 }
 
-// byName returns the name of a formula that divides the layers of a fold into sets.
+// byName returns the name of the i-th formula that divides a fold's layers into sets.
 func byName(fold string, i int) string { return fmt.Sprintf("%s%s.by.%d", foldPrefix, fold, i) }
 
 // whenName returns the name of the condition for computing a fold.
 func whenName(fold string) string { return foldPrefix + fold + ".when" }
 
-// readsLayer reports whether a formula depends on the number of the layer.
+// readsLayer reports whether a formula depends on the layer number.
 func (ds *declarations) readsLayer(src formula.Source) bool {
 	for _, name := range src.Names() {
 		if other, ok := src.Local[name]; ok {
@@ -500,8 +500,8 @@ func (ds *declarations) readsLayer(src formula.Source) bool {
 	return false
 }
 
-// readsModel reports whether the named formula depends only on the layer's number and
-// the model's parameters, or does not exist.
+// readsModel reports whether the named formula depends only on the layer number and the
+// model's parameters. It returns true if there is no such formula.
 func (ds *declarations) readsModel(name string) bool {
 	ref, ok := ds.prog.Ref(name)
 	return !ok || !slices.ContainsFunc(ds.prog.Inputs(ref), func(input string) bool {
@@ -509,8 +509,8 @@ func (ds *declarations) readsModel(name string) bool {
 	})
 }
 
-// LayerInputs returns the names of the inputs that are set for each layer, stage or
-// I/O.
+// LayerInputs returns the names of the inputs that are set separately for each layer, stage
+// or I/O.
 func (p *Program) LayerInputs() []string {
 	if p.cache == nil {
 		return nil
@@ -527,7 +527,7 @@ func (p *Program) LayerInputs() []string {
 }
 
 // OfLayer reports whether a value differs between layers, or between the I/Os of a layer.
-// This value can be computed only for a specific layer.
+// Such a value can be computed only for a specific layer.
 func (p *Program) OfLayer(ref formula.Ref) bool {
 	if p.cache == nil {
 		return false
@@ -546,8 +546,8 @@ func (p *Program) OfLayer(ref formula.Ref) bool {
 // formula.
 var stageFields = []string{stagesField, stageField, patternField}
 
-// layerRefs returns the values, other than folds, that values computed from layers
-// depend on.
+// layerRefs returns the values, other than folds, on which values computed from layers
+// depend.
 func (p *Program) layerRefs() []formula.Ref {
 	names := []string{layersVar, draftsVar, selectName}
 	for name := range p.arch.Layers.Groups {
@@ -573,7 +573,7 @@ func (p *Program) layerRefs() []formula.Ref {
 	return append(refs, p.refs(names...)...)
 }
 
-// refs returns the references of those names that exist in the program.
+// refs returns references to the names that exist in the program.
 func (p *Program) refs(names ...string) []formula.Ref {
 	var refs []formula.Ref
 	for _, name := range names {

@@ -11,15 +11,15 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Checker evaluates an architecture's checks, which compare it with known results.
+// Checker evaluates an architecture's checks, which compare its results with known ones.
 type Checker struct {
 	planners *Planners
 	arch     *schema.Architecture
 }
 
-// Check returns the quantities for a check. Its configuration, keyed by the fields'
-// names in formulas, overrides the defaults. If there are I/Os of several sizes, their
-// quantities are named group.block_size and group.batch_size.
+// Check returns the quantities for a check. The check's configuration, keyed by the fields'
+// names in formulas, overrides the defaults. If there is more than one I/O size, the
+// quantities for each size are named group.block_size and group.batch_size.
 func (ch *Checker) Check(c schema.Check) (map[string]int64, error) {
 	word := c.Config[accountingVar].Str
 	if word == "" {

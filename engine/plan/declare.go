@@ -15,7 +15,8 @@ import (
 type declarations struct {
 	*Program
 	scope *formula.Scope
-	// local maps the names that the formulas of a kind use for its fields.
+	// local contains, for each kind, the full names of the fields, keyed by their names in the
+	// kind's formulas.
 	local map[*schema.Kind]map[string]string
 }
 
@@ -60,8 +61,8 @@ func (ds *declarations) declareArch(arch *schema.Architecture) {
 	}
 }
 
-// wantedBy returns the names of the quantities that a use names, and of those that they
-// are computed from.
+// wantedBy returns the names of the quantities listed in use.Names and of the quantities
+// that they are computed from.
 func (ds *declarations) wantedBy(use Use) map[string]bool {
 	names := map[string]bool{}
 	todo := strings.Split(use.Names, ",")
@@ -79,7 +80,7 @@ func (ds *declarations) wantedBy(use Use) map[string]bool {
 	return names
 }
 
-// declareQuantities declares the quantities that the accounting has and the use wants.
+// declareQuantities declares the accounting's quantities that the use requests.
 func (ds *declarations) declareQuantities(use Use) {
 	named := ds.wantedBy(use)
 	ds.computed = map[string]bool{}
@@ -106,8 +107,8 @@ func (ds *declarations) declareQuantities(use Use) {
 	}
 }
 
-// folded reports whether some quantity has neither a formula in the schema nor one in
-// the architecture, and must be summed over the layers.
+// folded reports whether some quantity has no formula in the schema or the architecture and
+// must be summed over the layers.
 func (ds *declarations) folded() bool {
 	if ds.arch.Layers == nil {
 		return false
@@ -121,8 +122,8 @@ func (ds *declarations) folded() bool {
 	return false
 }
 
-// replaced reports whether an architecture's formula of that name is for a quantity that
-// the rank accounting computes itself.
+// replaced reports whether the rank accounting computes the quantity of that name itself
+// instead of using the architecture's formula.
 func (ds *declarations) replaced(name string) bool {
 	return slices.ContainsFunc(ds.schema.Quantities, func(q schema.Quantity) bool { return q.Name == name && q.Detail.IsZero() })
 }

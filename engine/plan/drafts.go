@@ -9,8 +9,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// declareDrafts declares the names for layers that speculation adds: the number of
-// such layers in the model, and whether the current layer is one of them.
+// declareDrafts declares the values that describe the layers added by speculation: how many
+// the model has, and whether the current layer is one of them.
 func (ds *declarations) declareDrafts() {
 	drafts := ds.arch.Layers.Drafts
 	if drafts.IsZero() {
@@ -32,31 +32,30 @@ func (ds *declarations) declareDrafts() {
 	}
 }
 
-// DraftVar is the name in formulas of the configuration field that selects what
-// speculation adds.
+// DraftVar is the name that formulas use for the configuration field that selects which
+// layers speculation adds.
 const DraftVar = "draft"
 
-// draftFields are the configuration fields that select what speculation adds.
+// draftFields are the configuration fields that select which layers speculation adds.
 var draftFields = []string{DraftVar}
 
-// DraftWords returns the predefined values of the draft field. Any other value is the
-// file or the name of a drafter.
+// DraftWords returns the predefined values of the draft field. Any other value is the file
+// or name of a drafter.
 func DraftWords(s *schema.Schema) []string { return schema.Keys(s.Cache.Get().Tables[draftsTable]) }
 
-// IsDrafter reports whether a value of the draft field is the file or the name of a
-// drafter.
+// IsDrafter reports whether a value of the draft field is the file or name of a drafter.
 func IsDrafter(s *schema.Schema, v data.Fact) bool {
 	return v.Kind == formula.Str && v.Origin.Kind != data.FromDefault && !slices.Contains(DraftWords(s), v.Str)
 }
 
-// checkDrafts returns an error if the architecture has groups of draft layers but no
+// checkDrafts returns an error if the architecture has a group of draft layers but no
 // formula for their number, or the formula but no such group.
 func checkDrafts(arch *schema.Architecture) error {
 	l := arch.Layers
 	for _, name := range schema.Keys(l.Groups) {
 		if g := l.Groups[name]; g.Draft {
 			if l.Drafts.IsZero() {
-				return diag.Errorf(g.Pos, "group %s contains draft layers, but %s does not say how many there are", name, arch.Name).
+				return diag.Errorf(g.Pos, "group %s contains draft layers, but %s does not define how many there are", name, arch.Name).
 					WithHint("add the formula draft_layers next to layers")
 			}
 			return nil

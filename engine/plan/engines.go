@@ -12,9 +12,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// The fields that select an engine and its release, the release value that leaves the
-// choice to kvbench, and the prefix of a field's name in formulas that read the model's
-// own default for the field.
+// The fields that select an engine and its release, the value that lets kvbench choose the
+// release, and the prefix with which formulas read the model's own default for a field.
 const (
 	engineField  = schema.EngineVar
 	releaseField = schema.EngineReleaseVar
@@ -22,21 +21,21 @@ const (
 	modelPrefix  = "model_"
 )
 
-// engineDefault is a field whose value the engine determines if it is not set.
+// engineDefault is a field whose value the engine determines if the user does not set it.
 type engineDefault struct {
 	field string
 	ref   formula.Ref
-	// model is the input for the model's own default, or -1 if such a default counts
-	// as set.
+	// model is the input for the model's own default, or -1 if the field counts as set when
+	// the model has a default for it.
 	model formula.Ref
-	// transfer reports whether only transfers have the field; its default is then not
-	// the engine's.
+	// transfer reports whether the field exists only for transfers. If so, its default does
+	// not come from the engine.
 	transfer bool
 	inputs   []string // the inputs that its formula may depend on
 }
 
-// declareConfig declares the fields of a configuration. In the rank accounting, the
-// engine determines some of them if they are not set.
+// declareConfig declares the configuration fields. In the rank accounting, the engine
+// determines the values of some fields that are not set.
 func (ds *declarations) declareConfig() {
 	for i := range ds.schema.Fields {
 		f := &ds.schema.Fields[i]
@@ -70,8 +69,8 @@ func (ds *declarations) declareModelDefaults() {
 	}
 }
 
-// engineRule returns the formula with which engines determine a field, or the zero
-// Formula if they do not determine it.
+// engineRule returns the formula for the value that engines use if a field is not set, or
+// the zero Formula if there is none.
 func (a *account) engineRule(field string) schema.Formula {
 	if !a.rank {
 		return schema.Formula{}
@@ -177,8 +176,8 @@ func (p *Program) AllGiven(a *config.Axis) bool {
 	return !slices.ContainsFunc(a.Values, func(v data.Fact) bool { return !p.Given(a.Field.Var, v) })
 }
 
-// setFields sets in the frame the fields of a request's configuration that count as
-// set, and the model's own defaults that formulas read.
+// setFields sets, in the frame, the configuration fields that count as set, and the model's
+// own defaults that formulas read.
 func (f *Frame) setFields(req *Request) {
 	for name, v := range req.Config.Values {
 		if f.Given(name, v) {
@@ -195,8 +194,8 @@ func (f *Frame) setFields(req *Request) {
 	}
 }
 
-// settle determines the engine's values of the fields that are not set. After that,
-// stand-ins do not change them.
+// settle determines the engine's values for the fields that are not set. From then on,
+// stand-ins do not change these values.
 func (l *Layers) settle(req *Request, fields []*engineDefault) error {
 	before := len(l.settled)
 	for _, d := range fields {
@@ -248,8 +247,8 @@ func (p *Planner) Settled(req *Request) map[string]data.Fact {
 	return p.settled
 }
 
-// Settles reports whether an engine's value of a field can depend on another field,
-// also by way of values computed from all layers.
+// Settles reports whether an engine's value for a field can depend on another field, either
+// directly or through values computed from all layers.
 func (p *Program) Settles(field, on string) bool {
 	ref, ok := p.prog.Ref(field)
 	return ok && p.cache != nil && p.leadsTo(ref, on, map[formula.Ref]bool{})
@@ -269,8 +268,8 @@ func (p *Program) leadsTo(ref formula.Ref, field string, seen map[formula.Ref]bo
 	})
 }
 
-// withSettled returns the request with the engine's values added to its configuration
-// for the fields that are not set.
+// withSettled returns the request with the engine's values for unset fields added to its
+// configuration.
 func (r *Request) withSettled() *Request {
 	if len(r.settled) == 0 {
 		return r
@@ -282,7 +281,7 @@ func (r *Request) withSettled() *Request {
 	return &one
 }
 
-// checkRelease returns an error if kvbench does not know the release of the engine.
+// checkRelease returns an error if kvbench does not know the engine's release.
 func (f *Frame) checkRelease(req *Request) error {
 	engine, v := req.Config.Values[engineField].Str, req.Config.Values[releaseField]
 	releases := f.schema.Cache.Get().Releases[engine]

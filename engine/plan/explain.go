@@ -19,13 +19,14 @@ type Explanation struct {
 	Limits     []LimitStep
 }
 
-// Step is a value with its formula, and with a step for each value in the formula.
+// Step explains a value: it contains the value's formula and a step for each value in that
+// formula.
 type Step struct {
 	Name  string
 	Value formula.Value
 	Unit  string
-	// Formula is the text of the formula, and Values the same text with the values
-	// substituted. Both are empty for values that are given.
+	// Formula is the text of the formula, and Values is the same text with the values
+	// substituted. Both are empty for values that are not computed.
 	Formula, Values string
 	// Origin is the position of the formula, or where the value comes from.
 	Origin string
@@ -51,8 +52,8 @@ type LimitStep struct {
 	Parts  []*Step
 }
 
-// Explain makes plans and explains how they are computed. Unless the request is to be
-// fitted, some limits may not hold.
+// Explain makes plans and explains how their values are computed. If the request is not
+// fitted, the plans may exceed limits.
 func (p *Planner) Explain(request *Request) ([]*Explanation, error) {
 	plans, err := p.Plans(request)
 	var errs diag.List
@@ -104,8 +105,8 @@ func (p *Planner) explain(pl *Plan) (*Explanation, error) {
 	return e, nil
 }
 
-// hidden replaces the error of a quantity that plans do not show because its condition
-// does not hold.
+// hidden returns err or, if plans do not show the quantity because its condition does not
+// hold, an error that says so.
 func (x *explainer) hidden(name string, err error) error {
 	cond, ok := x.ShownIf(name)
 	if !ok {
@@ -117,7 +118,7 @@ func (x *explainer) hidden(name string, err error) error {
 	return diag.Usagef("%s has a value only if %s", name, x.prog.Source(cond).Text)
 }
 
-// ExplainOne makes plans and explains how one value in each is computed: a quantity, a
+// ExplainOne makes plans and explains how one value in each plan is computed: a quantity, a
 // flag, a parameter, or any other formula.
 func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 	plans, err := p.Plans(request)
@@ -141,7 +142,7 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 	var all []*Step
 	for _, pl := range plans {
 		x := p.explainer(pl)
-		if pl.Rank() { // use the first layer of the I/Os for values of a layer
+		if pl.Rank() { // explain layer values for the first layer that the I/Os move
 			share := pl.Request.io.shares[0]
 			x.at = share.terms[0].rate.cell
 			x.enter(x.at)
@@ -167,26 +168,28 @@ func (p *Planner) ExplainOne(request *Request, name string) ([]*Step, error) {
 	return all, nil
 }
 
-// explainer explains values of the plan in the planner's frame.
+// explainer explains the values of a plan, using the planner's frame.
 type explainer struct {
 	*Layers
 	fit    *fit.Fitter
 	plan   *Plan
 	values map[string]fit.Value // flags that are neither defaults nor computed
-	// argument is the flag whose value ArgumentVar has.
+	// argument is the flag whose value is in ArgumentVar.
 	argument string
-	// stood has the stand-ins in effect, by the name of the value that they replace.
+	// stood contains the stand-ins in effect, keyed by the name of the value that they
+	// replace.
 	stood map[string]schema.Formula
 	// at is the cell whose values are explained.
 	at *cell
-	// folds are the folds explained so far.
+	// folds contains the folds explained so far.
 	folds map[foldKey]*Step
-	// open has the fields with an engine's value whose formulas are being explained.
+	// open contains the fields that have an engine's value and whose formulas are currently
+	// being explained.
 	open map[formula.Ref]bool
 }
 
-// foldKey identifies a fold, the fields whose formulas are being explained, and the
-// stand-ins in effect.
+// foldKey identifies an explanation of a fold: the fold, the fields whose formulas are
+// currently being explained, and the stand-ins in effect.
 type foldKey struct {
 	fold        *fold
 	open, stood string
@@ -204,7 +207,7 @@ func (p *Planner) explainer(pl *Plan) *explainer {
 	p.layers.byCell = pl.Request.byCell
 	x := &explainer{open: map[formula.Ref]bool{}, folds: map[foldKey]*Step{}, Layers: p.layers, fit: p.fit, plan: pl, values: values}
 	if pl.Transfers() {
-		// The plan was made, so the destination's side has no errors.
+		// Making the plan succeeded, so the destination side has no errors.
 		req, err := x.destinationOf(pl.Request, x.frame, nil)
 		if err == nil {
 			x.other.Load(req)
@@ -218,7 +221,7 @@ func (p *Planner) explainer(pl *Plan) *explainer {
 	return x
 }
 
-// enter is like [Layers.enter], on both sides of a transfer.
+// enter is like [Layers.enter], but covers both sides of a transfer.
 func (x *explainer) enter(c *cell) {
 	x.Layers.enter(c)
 	if x.plan.Transfers() {
@@ -242,17 +245,17 @@ func (x *explainer) stepOf(ref formula.Ref) (*Step, error) {
 	if v.Origin.Kind != data.FromEngine {
 		return x.plainStep(ref)
 	}
-	if x.open[ref] { // its formula leads back to it
+	if x.open[ref] { // the field's formula depends on the field itself
 		x.frame.Set(ref, v.Value)
 		defer x.frame.Unset(ref)
 		return x.plainStep(ref)
 	}
 	x.open[ref] = true
 	defer delete(x.open, ref)
-	x.frame.Unset(ref) // so that its formula is shown
+	x.frame.Unset(ref) // to show its formula
 	defer x.frame.Set(ref, v.Value)
 	if now, err := x.frame.Eval(ref); err != nil || now.Text() != v.Text() {
-		x.frame.Set(ref, v.Value) // a stand-in changes what it depends on
+		x.frame.Set(ref, v.Value) // a stand-in changes a value it depends on
 	}
 	s, err := x.plainStep(ref)
 	if err == nil && s.Formula != "" {
@@ -277,7 +280,7 @@ func (x *explainer) plainStep(ref formula.Ref) (*Step, error) {
 	s.Origin = e.Source.Pos.String()
 	for _, part := range e.Parts {
 		if name := x.prog.Name(part); name == groupVar || name == kindVar || name == perVar {
-			continue // the step's name says which layers
+			continue // the step's name already identifies the layers
 		}
 		p, err := x.stepOf(part)
 		if err != nil {
@@ -292,7 +295,7 @@ func (x *explainer) plainStep(ref formula.Ref) (*Step, error) {
 		s.Parts = append(s.Parts, p)
 	}
 	if e.Source.Pos.IsZero() && len(s.Parts) == 1 {
-		// A formula that is not from a file only refers to another value.
+		// A formula that does not come from a file only refers to another value.
 		s.Formula, s.Values, s.Origin, s.Parts = s.Parts[0].Formula, s.Parts[0].Values, s.Parts[0].Origin, s.Parts[0].Parts
 	}
 	return s, nil
@@ -317,7 +320,7 @@ func (x *explainer) whence(name string, ref formula.Ref) string {
 		return v.Origin.String()
 	}
 	if x.plan.Transfers() && strings.HasPrefix(name, destinationPrefix) && name != destinationRank && name != destinationGroup {
-		return "the destination's side"
+		return "the destination side"
 	}
 	for i := range x.plan.Flags {
 		if f := &x.plan.Flags[i]; f.Name == name {
@@ -335,7 +338,7 @@ func (x *explainer) whence(name string, ref formula.Ref) string {
 		return stageField + " " + req.Config.Values[stageField].Text()
 	}
 	if f := x.schema.Nixlbench.Flags[name]; f != nil {
-		return "nixlbench " + x.release + " does not have it"
+		return "nixlbench " + x.release + " does not have this flag"
 	}
 	return x.prog.Source(ref).Pos.String()
 }
@@ -344,7 +347,7 @@ func (x *explainer) limit(l fit.Limit) (LimitStep, error) {
 	s := LimitStep{Limit: l.Limit}
 	holds, flags, err := x.fit.Holds(l, x.values)
 	if err != nil {
-		// The plan has a warning about it; there are no values to show.
+		// The plan already has a warning about this limit, and there are no values to show.
 		return s, nil
 	}
 	s.Holds = holds

@@ -10,7 +10,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// fact completes the step of a value that is computed from layers, with one part for
+// fact completes the step for a value that is computed from layers, adding one part for
 // each group. It reports whether the value is computed from layers.
 func (x *explainer) fact(s *Step) (bool, error) {
 	if x.cache == nil {
@@ -35,8 +35,8 @@ func (x *explainer) fact(s *Step) (bool, error) {
 	return false, nil
 }
 
-// foldOnce returns the earlier explanation of a fold, if it was explained under the same
-// conditions. Many values depend on the same few folds.
+// foldOnce explains a fold, reusing an earlier explanation made under the same conditions,
+// because many values depend on the same few folds.
 func (x *explainer) foldOnce(s *Step, f *fold) error {
 	key := foldKey{f, fmt.Sprint(x.open), fmt.Sprint(x.stood)}
 	if len(f.by) > 0 {
@@ -73,7 +73,7 @@ func (x *explainer) unlessStep(s *Step, f *fold) (bool, error) {
 	return true, nil
 }
 
-// foldStep explains a fold, with one part for each cell of layers.
+// foldStep explains a fold, adding one part for each cell of layers.
 func (x *explainer) foldStep(s *Step, f *fold) error {
 	if done, err := x.unlessStep(s, f); done || err != nil {
 		return err
@@ -150,7 +150,7 @@ func (x *explainer) foldStep(s *Step, f *fold) error {
 	return nil
 }
 
-// byText lists the formulas that divide the layers of a fold into sets.
+// byText lists the formulas that divide a fold's layers into sets.
 func byText(f *fold) string {
 	var texts []string
 	for _, by := range f.By {
@@ -159,7 +159,7 @@ func byText(f *fold) string {
 	return strings.Join(texts, ", ")
 }
 
-// groupStep explains a value in a cell, of which n layers count.
+// groupStep explains a value in a cell, n of whose layers are counted.
 func (x *explainer) groupStep(c *cell, n int64, ref formula.Ref) (*Step, error) {
 	outer := x.at
 	x.at = c
@@ -178,7 +178,7 @@ func (x *explainer) groupStep(c *cell, n int64, ref formula.Ref) (*Step, error) 
 	return s, nil
 }
 
-// blockStep explains the bytes of one I/O.
+// blockStep explains the size of one I/O.
 func (x *explainer) blockStep(s *Step) error {
 	sh := x.plan.Request.io.shares[0]
 	st := x.plan.Request.stage
@@ -216,7 +216,7 @@ func (x *explainer) blockStep(s *Step) error {
 	return nil
 }
 
-// part returns the bytes that an I/O moves for one part of a page.
+// part returns the number of bytes that an I/O moves for one part of a page.
 func (x *explainer) part(c *cell, part string) (int64, error) {
 	n, err := x.whole(partName(c.kind, part))
 	if err != nil {
@@ -232,7 +232,7 @@ func (x *explainer) covers() string {
 	return fmt.Sprintf("%s %s, %s", patternField, v.Text(), v.Origin)
 }
 
-// blockOf explains a fact about the blocks that hold pages of all layers.
+// blockOf explains a fact about blocks that contain pages of all layers.
 func (x *explainer) blockOf(s *Step, name string) error {
 	ref, _ := x.prog.Ref(name)
 	step, err := x.stepOf(ref)
@@ -243,7 +243,7 @@ func (x *explainer) blockOf(s *Step, name string) error {
 	return nil
 }
 
-// batchStep explains the number of I/Os, with one part for each share.
+// batchStep explains the number of I/Os, adding one part for each share.
 func (x *explainer) batchStep(s *Step) error {
 	if x.plan.Request.io.shares[0].covers == schema.CoversBlock {
 		return x.blockOf(s, ioBlocks)
@@ -272,14 +272,14 @@ func (x *explainer) batchStep(s *Step) error {
 	return nil
 }
 
-// rankStep explains the bytes that the I/Os of all sizes move.
+// rankStep explains the number of bytes that the I/Os of all sizes move.
 func (x *explainer) rankStep(s *Step) error {
 	var values []string
 	for _, o := range x.plan.Request.stage.ios {
 		values = append(values, fmt.Sprintf("%d * %d", o.bytes, o.count))
 	}
 	st := x.plan.Request.stage
-	s.Formula = fmt.Sprintf("sum of %s * %s over the sizes of I/Os in stage %d (%s)", blockFact, batchFact, st.number, st.layers())
+	s.Formula = fmt.Sprintf("sum of %s * %s over the I/O sizes in stage %d (%s)", blockFact, batchFact, st.number, st.layers())
 	s.Values = strings.Join(values, " + ")
 	s.Origin = x.covers()
 	return nil

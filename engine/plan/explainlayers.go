@@ -10,8 +10,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// LayerTable describes the layers of one pipeline stage as a rank holds them, or all
-// layers of the model.
+// LayerTable describes a rank's share of the layers of one pipeline stage, or all layers of
+// the model.
 type LayerTable struct {
 	// Plan is one of the plans for the stage.
 	Plan *Plan
@@ -24,8 +24,8 @@ type LayerTable struct {
 	Rows []LayerRow
 }
 
-// LayerSum is a total over layers. Column is the heading of the column of
-// each layer's contribution.
+// LayerSum is a total over layers. Column is the heading of the column that shows each
+// layer's contribution.
 type LayerSum struct {
 	Name, Column string
 	Value        formula.Value
@@ -37,13 +37,13 @@ type LayerSum struct {
 type LayerRow struct {
 	Layers      []int
 	Group, Kind string
-	// Per is the unit that the parts' bytes are for.
+	// Per is the unit for which the sizes of the parts are given, such as a token or a page.
 	Per   string
 	Parts []LayerPart
-	// Pages is the number of pages of a request in each of the layers.
+	// Pages is the number of pages of a request in each layer.
 	Pages formula.Value
-	// One has what each layer contributes to the table's sums, and All what the
-	// layers contribute together.
+	// One contains what each layer contributes to the table's sums, and All what the layers
+	// contribute together.
 	One, All []formula.Value
 }
 
@@ -66,9 +66,9 @@ func (t *LayerTable) Name() string {
 // Count returns the number of layers.
 func (t *LayerTable) Count() int { return t.Last - t.First + 1 }
 
-// OfLayers returns the item to use for explaining an item's layers. It switches to the
-// rank accounting, the only one that counts layer by layer, but returns an error if the
-// user selected the model accounting.
+// OfLayers returns the item to use for explaining j's layers. It switches to the rank
+// accounting, the only one that counts layer by layer, but returns an error if the user
+// selected the model accounting.
 func (all *Planners) OfLayers(j Item) (Item, error) {
 	arch, cfg := j.Model.Arch, *j.Config
 	if arch.Layers == nil {
@@ -100,8 +100,8 @@ func (all *Planners) OfLayers(j Item) (Item, error) {
 	return Item{&req, planner}, nil
 }
 
-// ExplainLayers returns tables of what a model's layers hold: one for each requested
-// pipeline stage, and one for the whole model.
+// ExplainLayers returns tables that show what a model's layers store: one for each
+// requested pipeline stage, and one for the whole model.
 func (p *Planner) ExplainLayers(req *Request) ([]*LayerTable, error) {
 	plans, err := p.Quantities(req)
 	if err != nil {
@@ -111,7 +111,7 @@ func (p *Planner) ExplainLayers(req *Request) ([]*LayerTable, error) {
 	for i, pl := range plans {
 		st := pl.Request.stage
 		if i > 0 && plans[i-1].Request.stage == st {
-			continue // another I/O size in the same stage
+			continue // a plan for another I/O size in the same stage
 		}
 		t := &LayerTable{Plan: pl, First: st.lo, Last: st.hi - 1}
 		if err := p.layers.fill(t); err != nil {
@@ -181,8 +181,8 @@ func (l *Layers) fill(t *LayerTable) error {
 	return nil
 }
 
-// column adds to a row what each layer contributes to a sum. For the first sum, it
-// also adds the pages and parts, with the fold's stand-ins applied.
+// column adds to a row each layer's contribution to a sum. For the first sum, it also adds
+// the pages and parts, with the fold's stand-ins applied.
 func (l *Layers) column(t *LayerTable, row *LayerRow, f *fold, c *cell) error {
 	undo, err := l.standIn(f, l.cells, t.First, t.Last+1)
 	if err != nil {
@@ -221,7 +221,7 @@ func (r *LayerRow) holdsAs(other LayerRow) bool {
 	return r.Group == other.Group && text(r) == text(&other)
 }
 
-// add computes what the layers of a row contribute together.
+// add computes the total contribution of a row's layers.
 func (r *LayerRow) add() error {
 	slices.Sort(r.Layers)
 	for _, one := range r.One {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// pairFact completes the step of a fact about the I/Os of a transfer. It reports whether
+// pairFact completes the step for a fact about the I/Os of a transfer. It reports whether
 // the value is such a fact.
 func (x *explainer) pairFact(s *Step) (bool, error) {
 	st := x.plan.Request.stage
@@ -14,7 +14,7 @@ func (x *explainer) pairFact(s *Step) (bool, error) {
 		for i := range st.ios {
 			values = append(values, fmt.Sprint(value(&st.ios[i])))
 		}
-		s.Formula = fmt.Sprintf("sum of %s over the sizes of descriptors in %s", of, st.layers())
+		s.Formula = fmt.Sprintf("sum of %s over the descriptor sizes in %s", of, st.layers())
 	}
 	switch s.Name {
 	case blockFact:
@@ -34,7 +34,7 @@ func (x *explainer) pairFact(s *Step) (bool, error) {
 		s.Formula = "number of source ranks, summed over all destination ranks"
 		values = []string{s.Value.Text()}
 	case allBytesFact, allIOsFact:
-		s.Formula = "sum over all pairs of ranks; see kvbench transfer"
+		s.Formula = "sum over all pairs of ranks; see 'kvbench transfer'"
 		values = []string{s.Value.Text()}
 	default:
 		return false, nil
@@ -43,8 +43,8 @@ func (x *explainer) pairFact(s *Step) (bool, error) {
 	return true, nil
 }
 
-// onlyIOStep explains the bytes or the descriptors of a pair whose descriptors all have
-// one size.
+// onlyIOStep explains how many bytes or descriptors a pair moves if all its descriptors
+// have the same size.
 func (x *explainer) onlyIOStep(s *Step) error {
 	o := x.plan.Request.stage.first()
 	names := []string{batchFact}
@@ -67,7 +67,7 @@ func (x *explainer) onlyIOStep(s *Step) error {
 	return nil
 }
 
-// pairBlockStep explains the bytes of one descriptor.
+// pairBlockStep explains the size of one descriptor.
 func (x *explainer) pairBlockStep(s *Step) error {
 	sh := x.plan.Request.io.shares[0]
 	st := x.plan.Request.stage
@@ -93,13 +93,13 @@ func (x *explainer) pairBlockStep(s *Step) error {
 			s.Parts = append(s.Parts, part)
 		}
 	}
-	s.Formula = fmt.Sprintf("bytes that both ranks hold of a page of %s in %s, times the pages of a descriptor", x.plan.Group(), st.layers())
+	s.Formula = fmt.Sprintf("bytes of a page of %s in %s that both ranks store, times the pages per descriptor", x.plan.Group(), st.layers())
 	s.Values = fmt.Sprintf("(%s) * %s", strings.Join(values, " + "), sh.terms[0].rate.per)
 	s.Origin = x.covers()
 	return nil
 }
 
-// pairBatchStep explains the number of descriptors, with one part for each share.
+// pairBatchStep explains the number of descriptors, adding one part for each share.
 func (x *explainer) pairBatchStep(s *Step) error {
 	requests, _ := x.prog.Ref(pairPrefix + "requests")
 	ios, _ := x.prog.Ref(pairPrefix + "ios")

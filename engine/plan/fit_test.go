@@ -67,8 +67,8 @@ func request(s *schema.Schema, arch *schema.Architecture, r *rand.Rand) *plan.Re
 	}
 }
 
-// holds checks the rules that nixlbench enforces. They were written by hand from its
-// validation and its source, independently of the limits in the data.
+// holds checks the rules that nixlbench enforces. The rules were derived by hand from
+// nixlbench's validation and source code, independently of the limits in the data.
 func holds(s *schema.Schema, pl *plan.Plan) error {
 	v := map[string]int64{"pipeline_depth": 1, "gds_batch_pool_size": 32, "gds_batch_limit": 128, "posix_ios_pool_size": 65536, "posix_kernel_queue_size": 256, "large_blk_iter_ftr": 16, "num_files": 1}
 	word := map[string]string{"randomize_location_mode": "none"}
@@ -152,8 +152,8 @@ func holds(s *schema.Schema, pl *plan.Plan) error {
 	if files > threads*ini || threads*ini%files != 0 {
 		return errors.New("files do not divide")
 	}
-	// A file consists of consecutive registered pieces, and the blocks are laid
-	// out consecutively over them. No block may cross the end of a piece.
+	// A file consists of consecutive registered pieces, and the blocks are laid out
+	// consecutively across the pieces. No block may cross the end of a piece.
 	pieces, piece := threads*ini/files, total/(threads*ini)
 	if direct {
 		piece = ceil(piece, 4096) * 4096
@@ -176,8 +176,8 @@ func holds(s *schema.Schema, pl *plan.Plan) error {
 
 var suggestion = regexp.MustCompile(`--(\w+) (\d+)`)
 
-// TestFit makes random plans for every release. Each plan must either be fitted so that
-// it meets all limits, or be refused with the suggestion of a size that then fits.
+// TestFit makes random plans for every release. Each plan must either be fitted to meet all
+// limits, or be refused with the suggestion of a size that fits.
 func TestFit(t *testing.T) {
 	s := load(t)
 	r := rand.New(rand.NewPCG(1, 2))
@@ -190,7 +190,7 @@ func TestFit(t *testing.T) {
 		for _, listed := range s.Architectures {
 			arch := listed.Arch.Get()
 			if len(arch.Tables["access_patterns"]) == 0 {
-				continue // only the rank accounting supports it
+				continue // only the rank accounting supports this architecture
 			}
 			p, err := plan.New(s, release, arch, plan.Use{})
 			if err != nil {
@@ -200,7 +200,7 @@ func TestFit(t *testing.T) {
 				req := request(s, arch, r)
 				var backends []string
 				for _, name := range schema.Keys(s.Nixlbench.Backends) {
-					// GUSLI is excluded: it needs named devices.
+					// GUSLI is excluded, because it needs named devices.
 					if s.Nixlbench.In(s.Nixlbench.Backends[name].Era, release) && name != "GUSLI" {
 						backends = append(backends, name)
 					}
@@ -275,9 +275,9 @@ func retry(t *testing.T, p *plan.Planner, req *plan.Request, err error) *plan.Pl
 	return pl
 }
 
-// TestFitFiles makes random plans for the file backends of the newest release, varying
-// all flags that affect where blocks are located and how data is counted. Fitted plans
-// must run, and refused requests must not run as given.
+// TestFitFiles makes random plans for the file backends of the newest release, varying all
+// flags that affect where blocks are located and how data is counted. nixlbench must be
+// able to run fitted plans, but not refused requests as given.
 func TestFitFiles(t *testing.T) {
 	s := load(t)
 	r := rand.New(rand.NewPCG(3, 4))

@@ -9,14 +9,15 @@ import (
 	"kvbench/engine/schema"
 )
 
-// foldValues contains the values of a fold that divides layers into sets, by cell index.
+// foldValues contains the values of a fold that divides layers into sets. The values are
+// indexed by cell.
 type foldValues struct {
 	fold *fold
 	of   []formula.Rat
 }
 
-// computeFold computes a fold over all layers, or over the layers from lo up to hi if it
-// is a fold over a stage, and sets its value in the frame.
+// computeFold computes a fold and sets its value in the frame. A fold over a stage covers
+// the layers from lo up to, but not including, hi; any other fold covers all layers.
 func (l *Layers) computeFold(f *fold, cells []cell, lo, hi int) error {
 	if f.when >= 0 {
 		if yes, err := l.frame.Bool(f.when); err != nil || !yes {
@@ -72,8 +73,8 @@ func (l *Layers) foldByKey(f *fold, cells []cell, lo, hi int) ([]formula.Rat, er
 	return values, nil
 }
 
-// keyOf makes a cell the current one, and returns the key of its set of layers: the
-// values of the formulas in By, as text.
+// keyOf makes a cell the current one, and returns the key of the set that its layers belong
+// to: the values of the formulas in By, as text.
 func (l *Layers) keyOf(f *fold, c *cell) (string, error) {
 	l.enter(c)
 	return keyIn(l.frame, f)
@@ -96,7 +97,7 @@ func keyIn(frame *formula.Frame, f *fold) (string, error) {
 	return string(key), nil
 }
 
-// combine combines the values of all layers.
+// combine combines the values of the layers in all cells.
 func (l *Layers) combine(f *fold, cells []cell, lo, hi int) (v formula.Rat, err error) {
 	for i := range cells {
 		if v, err = l.plus(f, v, &cells[i], lo, hi); err != nil {
@@ -109,7 +110,7 @@ func (l *Layers) combine(f *fold, cells []cell, lo, hi int) (v formula.Rat, err 
 	return v, nil
 }
 
-// plus combines a value with the values of the layers in a cell.
+// plus combines v with the values of the layers in a cell.
 func (l *Layers) plus(f *fold, v formula.Rat, c *cell, lo, hi int) (formula.Rat, error) {
 	n := int64(len(c.layers))
 	if f.Over == schema.OverStage {
@@ -125,7 +126,7 @@ func (l *Layers) plus(f *fold, v formula.Rat, c *cell, lo, hi int) (formula.Rat,
 	return f.plus(v, one, n)
 }
 
-// plus combines a value with the values of n layers.
+// plus combines v with the values of n layers that all have the value one.
 func (f *fold) plus(v, one formula.Rat, n int64) (formula.Rat, error) {
 	if f.Fold.Fold == schema.FoldMax {
 		if v.Cmp(one) < 0 {
@@ -150,8 +151,8 @@ func (l *Layers) foldOne(f *fold, c *cell) (formula.Rat, error) {
 }
 
 // standIn applies a fold's stand-ins to the frame. It recomputes the folds that this fold
-// reads and that the stand-ins change. Folds over a stage are for the layers from lo up to
-// hi. undo restores the frame.
+// reads and that the stand-ins change; lo and hi are as for computeFold. undo restores the
+// frame.
 func (l *Layers) standIn(f *fold, cells []cell, lo, hi int) (undo func(), err error) {
 	if len(f.standIns) == 0 {
 		return func() {}, nil

@@ -13,9 +13,9 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Frame holds the values of one request under a [Program]: the given values and the
-// values computed from them. A frame can be reused for other requests, but it is not
-// safe for concurrent use.
+// Frame holds a [Program]'s values for one request: the input values and the values
+// computed from them. A frame can be reused for other requests, but it is not safe for
+// concurrent use.
 type Frame struct {
 	*Program
 	frame *formula.Frame
@@ -30,13 +30,12 @@ func (f *Frame) set(name string, v formula.Value) { f.frame.SetName(name, v) }
 // Fitter returns a fitter that evaluates flags in the frame.
 func (f *Frame) Fitter() *fit.Fitter { return f.Bench.NewFitter(f.frame) }
 
-// FlagsFor returns the [fit.Request] for the flags of a request, to be evaluated in the
-// frame.
+// FlagsFor returns a [fit.Request] that evaluates the flags of a request in the frame.
 func (f *Frame) FlagsFor(req *Request) *fit.Request {
 	return &fit.Request{Config: req.Config, Flags: req.Flags, Fit: req.Fit, Least: req.Least, Load: func() { f.Load(req) }}
 }
 
-// Load clears the frame and sets the given values and the facts of a request.
+// Load clears the frame and sets the input values and facts of a request.
 func (f *Frame) Load(req *Request) {
 	f.frame.Reset()
 	for name, v := range req.Model.Params {
@@ -61,7 +60,7 @@ func (f *Frame) LoadPlan(pl *Plan) {
 }
 
 // Wrong returns the name of the first quantity whose value is invalid, or "". It checks
-// the quantities that every plan has, and requires that [Program.Complete] succeeds.
+// only the quantities that every plan has. Call it only if [Program.Complete] succeeds.
 func (f *Frame) Wrong() string {
 	for _, r := range f.results {
 		q, err := f.frame.Num(r.ref)
@@ -116,8 +115,8 @@ func (f *Frame) quantities() ([]Quantity, error) {
 	return all, errs.Err()
 }
 
-// origin returns the formula that a value comes from. If that formula selects an entry
-// of a table, origin returns the entry's formula.
+// origin returns the formula that a value comes from. If that formula selects a table
+// entry, origin returns the entry's formula.
 func (f *Frame) origin(values *formula.Frame, ref formula.Ref) formula.Source {
 	uses := f.prog.Uses(ref)
 	for _, name := range uses {
@@ -136,8 +135,8 @@ func (f *Frame) origin(values *formula.Frame, ref formula.Ref) formula.Source {
 	return f.prog.Source(ref)
 }
 
-// missing returns the error to report if a formula fails: which parameter the model
-// lacks, or else the error itself with the model's file as a hint.
+// missing returns the error to report if a formula fails. If the model lacks a parameter,
+// the error names the parameter; otherwise, it is err with the model's file as a hint.
 func (f *Frame) missing(req *Request, err error) error {
 	list := diag.All(err)
 	for _, d := range list {
@@ -146,7 +145,7 @@ func (f *Frame) missing(req *Request, err error) error {
 			return diag.Errorf(diag.Pos{File: req.Model.File}, "%s is missing: %s needs it", d.Name, f.arch.Name).About(diag.Missing, d.Name)
 		}
 	}
-	// A position in the data does not say which model has the wrong values.
+	// A position in the data does not show which model has the wrong values.
 	for i, d := range list {
 		if e := tooLarge(req, d); e != nil {
 			list[i] = e
@@ -160,12 +159,13 @@ func (f *Frame) missing(req *Request, err error) error {
 	return diag.List(list)
 }
 
-// minLarge is the smallest number that a message names as the cause of a result that is too large.
+// minLarge is the smallest number that messages report as the cause of a result that is too
+// large.
 const minLarge = 1 << 31
 
-// tooLarge returns an error about the largest number in a configuration, if the user set
-// it, to report instead of a result that does not fit in 64 bits. Otherwise, it returns
-// nil.
+// tooLarge returns a better error for a result that does not fit in 64 bits: one about the
+// largest number that the user set in the configuration. If d is another error or no large
+// number was set, tooLarge returns nil.
 func tooLarge(req *Request, d *diag.Diag) *diag.Diag {
 	if !strings.HasSuffix(d.Msg, "does not fit in 64 bits") {
 		return nil
@@ -188,13 +188,14 @@ func tooLarge(req *Request, d *diag.Diag) *diag.Diag {
 	return e
 }
 
-// whole returns a value, which must be a whole number and not negative.
+// whole returns the value of a name, or an error if the value is not a whole number or is
+// negative.
 func (f *Frame) whole(name string) (int64, error) {
 	ref, _ := f.prog.Ref(name)
 	return f.wholeAt(f.frame, ref)
 }
 
-// wholeAt is like whole, for a reference and the values in another frame.
+// wholeAt is like whole, but evaluates a reference in the given frame.
 func (f *Frame) wholeAt(values *formula.Frame, ref formula.Ref) (int64, error) {
 	v, err := values.Num(ref)
 	if err != nil {
@@ -211,17 +212,17 @@ func (f *Frame) wholeAt(values *formula.Frame, ref formula.Ref) (int64, error) {
 }
 
 // groupWords begins a message about the layers of a group. In a message, ofValue is
-// replaced by the value that the message is about, and ofWord by the first item of that
-// comma-separated list that is not a whole number in 32 bits.
+// replaced with the value that the message is about. If that value is a comma-separated
+// list, ofWord is replaced with its first item that is not a 32-bit whole number.
 const (
 	groupWords = "layers "
 	ofValue    = "{value}"
 	ofWord     = "{word}"
 )
 
-// unmet returns a message about a requirement that does not hold, for a group of layers
-// or, if group is "", for the model. If the user set the value that the requirement is
-// about, the message points to that value, otherwise to pos.
+// unmet returns a message about a requirement that does not hold for a group of layers or,
+// if group is "", for the model. If the user set the value that the requirement is about,
+// the message points to that value; otherwise, it points to pos.
 func (f *Frame) unmet(req *Request, values *formula.Frame, r *schema.Requirement, ref formula.Ref, group string, pos diag.Pos) *diag.Diag {
 	msg := r.Message
 	if group != "" {
@@ -253,8 +254,8 @@ func (f *Frame) unmet(req *Request, values *formula.Frame, r *schema.Requirement
 	return d
 }
 
-// wordIn returns the first item of a comma-separated list that is not a whole number in
-// 32 bits, as formulas read such lists.
+// wordIn returns the first item of a comma-separated list that formulas cannot read because
+// it is not a 32-bit whole number.
 func wordIn(list string) string {
 	for item := range strings.SplitSeq(list, ",") {
 		if _, err := strconv.ParseUint(item, 10, 32); err != nil {
@@ -269,8 +270,8 @@ var relations = map[string]string{
 	"==": "", "!=": "a number other than ", "<": "less than ", "<=": "at most ", ">": "more than ", ">=": "at least ",
 }
 
-// expected describes the numbers in a comparison that does not hold, as in "got 3,
-// expected at most 2". It returns "" for any other condition.
+// expected describes the numbers in a comparison that does not hold, as in "got 3, expected
+// at most 2". It returns "" if the condition is not a comparison of numbers.
 func expected(values *formula.Frame, ref formula.Ref) string {
 	op, left, right, ok, err := values.Sides(ref)
 	if !ok || err != nil || left.Value.Kind != formula.Num {
@@ -287,9 +288,9 @@ func expected(values *formula.Frame, ref formula.Ref) string {
 	return fmt.Sprintf("%s, expected %s%s", got, relations[op], right.Value)
 }
 
-// Require checks the architecture's requirements on its parameters. It returns the
-// first one that does not hold as an error, but adds those that are only notes or
-// warnings to warnings and goes on.
+// Require checks the architecture's requirements on its parameters. It returns an error for
+// the first requirement that does not hold. If the requirement only causes a note or a
+// warning, Require adds that to warnings and continues.
 func (f *Frame) Require(req *Request, warnings *diag.List) error {
 	for i := range f.arch.Requires {
 		r, ref := &f.arch.Requires[i], f.requires[i]

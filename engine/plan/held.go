@@ -6,25 +6,25 @@ import (
 	"kvbench/engine/formula"
 )
 
-// Held is a frame for requests that differ only in the values of some names and in facts. It
-// keeps all values that do not depend on these differences. It cannot be loaded.
+// Held is a frame for requests that differ only in facts and in the values of certain
+// names. It reuses all values that do not depend on these. Do not call [Frame.Load] on it.
 type Held struct {
 	*Frame
-	space *formula.Space // in which first the names vary, then the facts
+	space *formula.Space // its varying inputs are the names, followed by the facts
 	facts []heldFact
 	stage *stage // of the latest request
 }
 
-// heldFact is a fact with its latest value.
+// heldFact is a fact and its latest value.
 type heldFact struct {
 	name   string
 	num    formula.Rat
-	number int // in the space, or -1 if no formula reads it
+	number int // the fact's number in the space, or -1 if no formula reads the fact
 	known  bool
 }
 
-// Hold returns a frame with the values of f, in which those of some names and facts can be
-// changed. After that, f must not be changed.
+// Hold returns a frame with the values of f in which facts and the values of the given
+// names can be changed. Do not change f after calling Hold.
 func (f *Frame) Hold(names []formula.Ref) *Held {
 	h := &Held{}
 	varying := slices.Clone(names)
@@ -47,13 +47,15 @@ func (f *Frame) Hold(names []formula.Ref) *Held {
 	return h
 }
 
-// Vary sets the value of the name with a number.
+// Vary sets the value of the name with the given number: its index in the names passed to
+// Hold.
 func (h *Held) Vary(number int, v formula.Value) { h.space.Vary(number, v) }
 
-// Unset removes the value of a name: that of its formula, or its default, is used instead.
+// Unset removes the value of a name. The name's value then comes from its formula or
+// default.
 func (h *Held) Unset(number int) { h.space.Unset(number) }
 
-// Move sets the values computed from layers for a request.
+// Move sets the values that were computed from a request's layers.
 func (h *Held) Move(req *Request) {
 	if st := req.stage; st != nil && st == h.stage {
 		for _, i := range st.varied {

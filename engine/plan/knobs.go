@@ -14,8 +14,8 @@ import (
 // It is limited because each combination is planned separately.
 const MaxCombinations = config.MaxAxis
 
-// WithFlags returns a request for each combination of values of nixlbench's flags, with
-// the last flag changing fastest.
+// WithFlags returns one request for each combination of the values of nixlbench flags. The
+// value of the last flag changes fastest.
 func (r *Request) WithFlags(bench *schema.Nixlbench, values map[string][]data.Fact) ([]*Request, error) {
 	if n := config.Combinations(values); n > MaxCombinations {
 		return nil, diag.Usagef("the flags of nixlbench have %d combinations of values: at most %d are allowed", n, MaxCombinations)

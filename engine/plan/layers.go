@@ -11,19 +11,19 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Layers evaluates the layers of a model in a frame: the I/Os of its pipeline stages,
-// and the values that combine all layers.
+// Layers evaluates a model's layers in a frame: the I/Os of its pipeline stages, and the
+// values that combine all layers.
 type Layers struct {
 	*Frame
-	// The model of the latest request, and its cells.
+	// The model of the latest request, and the cells of its layers.
 	cellsOf *model.Model
 	cells   []cell
-	drafts  int // the number of layers in the cells that speculation adds
-	// other evaluates the destination's side of a transfer.
+	drafts  int // the number of layers that speculation adds
+	// other evaluates the destination side of a transfer.
 	other *Layers
-	// byCell contains, for each cell, the values of folds that divide layers into sets.
+	// byCell contains the values of folds that divide layers into sets, for each cell.
 	byCell []foldValues
-	// axes are the fields whose values differ between the requests of a sweep.
+	// axes are the fields whose values vary between the requests of a sweep.
 	axes []formula.Ref
 	last *formula.Space // of the previous request
 	tally
@@ -32,7 +32,7 @@ type Layers struct {
 // Layers returns a Layers that evaluates in the frame.
 func (f *Frame) Layers() *Layers { return &Layers{Frame: f} }
 
-// layersOf assigns the layers of the request's model to groups, and returns them as
+// layersOf assigns the layers of a request's model to groups and returns the resulting
 // cells.
 func (l *Layers) layersOf(req *Request) ([]cell, error) {
 	drafts, err := l.whole(draftsVar)
@@ -110,8 +110,8 @@ func (l *Layers) layersOf(req *Request) ([]cell, error) {
 	return cells, nil
 }
 
-// selected returns the name of the group that the architecture's select formula assigns
-// the current layer to, or "" if there is no such formula.
+// selected returns the name of the group to which the architecture's select formula assigns
+// the current layer, or "" if there is no such formula.
 func (l *Layers) selected() (string, error) {
 	ref, ok := l.prog.Ref(selectName)
 	if !ok {
@@ -129,8 +129,8 @@ func (l *Layers) isOf(group, selected string) (bool, error) {
 	return l.arch.Layers.Select.IsZero() || l.arch.Layers.Groups[group].Draft || group == selected, nil
 }
 
-// notSelected returns the error for a name yielded by the select formula that is not
-// the name of a group that can be selected.
+// notSelected returns the error for a select formula whose result is not the name of a
+// selectable group.
 func (l *Layers) notSelected(req *Request, layer int, name string) error {
 	var groups []string
 	for _, group := range schema.Keys(l.arch.Layers.Groups) {
@@ -148,7 +148,7 @@ func (l *Layers) notSelected(req *Request, layer int, name string) error {
 	return d
 }
 
-// enter makes the first layer of a cell the current layer in formulas.
+// enter makes the first layer of a cell the current layer for formulas.
 func (l *Layers) enter(c *cell) {
 	l.frame.SetNum(l.cache.layer, formula.Int(int64(c.layers[0])))
 	l.frame.Set(l.cache.group, formula.Value{Kind: formula.Str, Str: c.group})
@@ -160,8 +160,8 @@ func (l *Layers) enter(c *cell) {
 	}
 }
 
-// require checks the requirements on layers of a kind, or on the model if kind is "", in
-// the frame of a layer or of the model.
+// require checks the requirements on layers of a kind or, if kind is "", on the model. The
+// frame is that of a layer or of the model.
 func (l *Layers) require(req *Request, frame *formula.Frame, kind, group string, warnings *diag.List) error {
 	for _, r := range l.cache.requires {
 		if r.kind != kind {
@@ -179,7 +179,7 @@ func (l *Layers) require(req *Request, frame *formula.Frame, kind, group string,
 		if !r.GoesOn() {
 			return d
 		}
-		// Cells of one group may all cause the same warning.
+		// The cells of a group may all cause the same warning.
 		if !slices.ContainsFunc(*warnings, func(w *diag.Diag) bool { return w.Msg == d.Msg }) {
 			warnings.Add(d)
 		}
@@ -188,8 +188,8 @@ func (l *Layers) require(req *Request, frame *formula.Frame, kind, group string,
 }
 
 // checkFields returns an error if a field that must be 1 or more is not. It checks only
-// fields that groups set: the defaults of kinds may read values that are not known yet,
-// such as the size of a page.
+// fields that groups set, because the defaults of kinds may depend on values that are not
+// known yet, such as the page size.
 func (l *Layers) checkFields(req *Request, cells []cell) error {
 	seen := map[string]bool{}
 	for i := range cells {
@@ -218,9 +218,9 @@ func (l *Layers) checkFields(req *Request, cells []cell) error {
 	return nil
 }
 
-// Expand returns a request for each I/O size in each stage, with the facts for its plan.
-// In the model accounting, it returns one request. The frame must hold the given values
-// of the request. After that, it must be loaded again.
+// Expand returns a request for each I/O size in each stage, with the facts for its plan. In
+// the model accounting, it returns one request. Before calling Expand, load req into the
+// frame. Afterwards, load the frame again before using it.
 func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 	var warnings diag.List
 	if err := l.begin(req, &warnings); err != nil {
@@ -234,7 +234,7 @@ func (l *Layers) Expand(req *Request) ([]*Request, diag.List, error) {
 }
 
 // begin checks the requirements on a request and evaluates the values that are computed
-// from all of its model's layers.
+// from all layers of its model.
 func (l *Layers) begin(req *Request, warnings *diag.List) error {
 	if l.space != nil {
 		l.last = l.space
@@ -248,7 +248,7 @@ func (l *Layers) begin(req *Request, warnings *diag.List) error {
 		return nil
 	}
 	if l.rank {
-		// Check the release first: requirements may read it.
+		// Check the release first, because requirements may depend on it.
 		if err := l.checkRelease(req); err != nil {
 			return err
 		}
@@ -278,7 +278,7 @@ func (l *Layers) begin(req *Request, warnings *diag.List) error {
 	return l.checkBase()
 }
 
-// The numbers of the varying inputs of transfers that are not fields.
+// The numbers of the varying inputs that only transfers have and that are not fields.
 const (
 	rankVaries = iota
 	groupVaries
@@ -287,14 +287,15 @@ const (
 	variesInside
 )
 
-// check notes a requirement that has to be checked for each request.
+// check records a requirement if its outcome can change when fields vary.
 func (l *Layers) check(frame *formula.Frame, ref formula.Ref, holds bool) {
 	if len(l.axes) > 0 && l.space != nil && l.space.Varies(ref) {
 		l.checks = append(l.checks, check{frame, ref, holds})
 	}
 }
 
-// checkBase notes the requirements on the model, which were checked before there was a space.
+// checkBase records the requirements on the model, which were checked before the space was
+// created.
 func (l *Layers) checkBase() error {
 	if len(l.axes) == 0 {
 		return nil
@@ -337,7 +338,7 @@ func (l *Layers) foldModel(req *Request) error {
 	return nil
 }
 
-// modelLive notes the folds over the model's layers that vary.
+// modelLive records which folds over the model's layers vary.
 func (l *Layers) modelLive() {
 	n := 0
 	for _, f := range l.cache.folds {
@@ -351,11 +352,12 @@ func (l *Layers) modelLive() {
 	}
 }
 
-// fold evaluates a fold, over a stage if stage is not -1, and adds its value to facts.
+// fold evaluates a fold and adds its value to facts. For a fold over all layers, stage is
+// -1.
 func (l *Layers) fold(f *fold, stage int, facts []fact) ([]fact, error) {
 	if len(f.by) > 0 {
 		if !l.first {
-			return facts, nil // they are evaluated when they are read
+			return facts, nil // such folds are evaluated when they are read
 		}
 		of := make([]formula.Rat, len(l.cells))
 		for i := range l.cells {
@@ -375,8 +377,8 @@ func (l *Layers) fold(f *fold, stage int, facts []fact) ([]fact, error) {
 	return append(facts, fact{f.Name, v}), err
 }
 
-// count evaluates the I/Os of a request, and returns a request for each of their sizes
-// in each stage. It may be called again after fields have varied.
+// count evaluates the I/Os of a request and returns a request for each I/O size in each
+// stage. It may be called again after fields have varied.
 func (l *Layers) count(req *Request, warnings *diag.List) ([]*Request, error) {
 	l.requests = l.requests[:0]
 	if !l.rank {
@@ -420,7 +422,7 @@ func (l *Layers) count(req *Request, warnings *diag.List) ([]*Request, error) {
 		for j := range st.ios[:n] {
 			one, same := l.add(req, st, &st.ios[j])
 			n := len(st.facts)
-			if same { // only some of its facts may differ
+			if same { // only facts that vary may have changed
 				one.facts = l.ioFacts(one.facts[:n], st, one.io)
 				for _, i := range st.varied {
 					one.facts[i] = st.facts[i]
@@ -441,7 +443,7 @@ func (l *Layers) count(req *Request, warnings *diag.List) ([]*Request, error) {
 
 // stageFacts evaluates the folds over a stage.
 func (l *Layers) stageFacts(st *stage) (err error) {
-	if len(st.facts) > 0 { // only some of them may have varied since then
+	if len(st.facts) > 0 { // only facts that vary may have changed since then
 		for _, v := range l.live {
 			st.facts[v.fact] = l.ofModel[v.fact]
 		}
@@ -471,8 +473,8 @@ func (l *Layers) stageFacts(st *stage) (err error) {
 	return nil
 }
 
-// add adds a request for I/Os, reusing memory. It reports whether the memory has the facts
-// of a request for the same stage.
+// add adds a request for some I/Os, reusing the memory of an earlier request. It reports
+// whether that memory still contains the facts of a request for the same stage.
 func (l *Layers) add(req *Request, st *stage, o *io) (one *Request, same bool) {
 	n := len(l.requests)
 	if n == cap(l.requests) {
@@ -490,7 +492,7 @@ func (l *Layers) add(req *Request, st *stage, o *io) (one *Request, same bool) {
 	return one, same
 }
 
-// pointers returns the requests.
+// pointers returns pointers to the requests in l.requests.
 func (l *Layers) pointers() []*Request {
 	l.out = l.out[:0]
 	for i := range l.requests {
@@ -503,7 +505,7 @@ func (l *Layers) noCache(req *Request) error {
 	return diag.Errorf(req.label(), "there is no cache to move").WithHint("none of the layers in this stage has a cache")
 }
 
-// ioFacts adds the facts for the plan of I/Os of one size in a stage.
+// ioFacts adds the facts for a plan for I/Os of one size in a stage.
 func (l *Layers) ioFacts(facts []fact, st *stage, o *io) []fact {
 	facts = append(facts, fact{StageVar, formula.Int(int64(st.number))}, fact{blockFact, formula.Int(o.bytes)}, fact{batchFact, formula.Int(o.count)})
 	if !l.transfers {

@@ -10,14 +10,13 @@ import (
 	"kvbench/engine/schema"
 )
 
-// overlap is a set of layers that belong to two groups.
+// overlap is a set of layers that each belong to two groups.
 type overlap struct {
 	one, two string
 	layers   []int
 }
 
-// overlaps are the overlaps of an architecture's groups, in the order of their first
-// layers.
+// overlaps lists the overlaps of an architecture's groups, ordered by their first layers.
 type overlaps []overlap
 
 func (o *overlaps) add(layer int, one, two string) {
@@ -30,8 +29,7 @@ func (o *overlaps) add(layer int, one, two string) {
 	*o = append(*o, overlap{one, two, []int{layer}})
 }
 
-// overlapping returns an error that lists the layers in two groups, neither of which is
-// shared.
+// overlapping returns an error that lists overlaps, or nil if there are none.
 func (l *Layers) overlapping(req *Request, list overlaps) error {
 	var errs diag.List
 	for _, o := range list {
@@ -47,9 +45,9 @@ func (l *Layers) overlapping(req *Request, list overlaps) error {
 // firstLayers is the number of layers that [Checker.Overlaps] checks.
 const firstLayers = 8
 
-// Overlaps returns an error that lists the first layers that are in two groups, if neither
-// group is shared. It does not need a model: it evaluates only conditions that depend on
-// nothing but the number of the layer.
+// Overlaps returns an error if any of the first few layers is in two groups that are not
+// shared. It does not need a model, because it evaluates only conditions that depend on
+// nothing but the layer number.
 func (ch *Checker) Overlaps() error {
 	if ch.arch.Layers == nil {
 		return nil
@@ -82,8 +80,8 @@ func (ch *Checker) Overlaps() error {
 	return l.overlapping(&Request{Model: &model.Model{File: ch.arch.File}}, both)
 }
 
-// everywhere returns an error if two groups, neither of them shared, both contain all
-// layers, or all draft layers. This does not depend on the model.
+// everywhere returns an error if two groups that are not shared both contain all layers, or
+// both contain all draft layers. This check does not depend on the model.
 func everywhere(arch *schema.Architecture) error {
 	first := map[bool]string{} // keyed by whether the group is for draft layers
 	for _, name := range schema.Keys(arch.Layers.Groups) {
@@ -106,8 +104,8 @@ func twice(g *schema.Group, arch *schema.Architecture, layers, one, two string) 
 		WithHint("exclude these layers from one of them with a condition, where: \"…\"; or, if such a layer stores both: shared: true")
 }
 
-// numbered describes layers, whose numbers must be in ascending order, as in
-// "layers 0 to 3 and 5 are".
+// numbered describes layers, as in "layers 0 to 3 and 5 are". The layer numbers must be in
+// ascending order.
 func numbered(layers []int) string {
 	var runs []string
 	for i := 0; i < len(layers); {

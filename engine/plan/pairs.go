@@ -13,8 +13,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// The names in formulas of what only transfers have: values of the source's and of the
-// destination's side, rules of an engine, and the rank that is being evaluated.
+// The names that formulas use for what exists only in transfers: the values of the source
+// and destination sides, the engine's rules, and the rank being evaluated.
 const (
 	sourcePrefix      = "source_"
 	destinationPrefix = "destination_"
@@ -33,44 +33,44 @@ const (
 	pairsAll          = "all"
 )
 
-// sideWords describes the numbers of ranks in [pairing.sides].
+// sideWords describes the numbers in [pairing.sides].
 var sideWords = [4]string{
 	"tensor-parallel ranks on the prefill side", "groups of ranks on the prefill side",
 	"tensor-parallel ranks on the decode side", "groups of ranks on the decode side",
 }
 
-// pairing has the references to the formulas of transfers.
+// pairing contains references to the formulas for transfers.
 type pairing struct {
 	fields []sideField
-	// values are the values of the destination's side that formulas read.
+	// values contains the values of the destination side that formulas read.
 	values   []standIn
-	rank, dp formula.Ref // the destination rank, and its group
-	// ofGroup reports whether the sources of a rank depend on its group.
+	rank, dp formula.Ref // the destination rank and its group
+	// ofGroup reports whether a rank's sources depend on its group.
 	ofGroup                     bool
 	op, first, step, count      formula.Ref
 	covers, ios, pages, request formula.Ref
-	timed, us, bytes, total     formula.Ref    // whether a pair has a time, the time, and what that depends on
-	sides                       [4]formula.Ref // ranks and groups of the source and of the destination
-	pairs                       formula.Ref    // the field that says which plans to make, or -1
+	timed, us, bytes, total     formula.Ref    // whether a pair's time can be computed, the time, and the bytes and I/Os it depends on
+	sides                       [4]formula.Ref // the numbers of ranks and groups on the source and destination sides
+	pairs                       formula.Ref    // the field that selects which plans to make, or -1
 	requires                    []pairRequirement
 }
 
-// sideField is a field whose value on the destination's side is that of a formula.
+// sideField is a field whose value on the destination side comes from a formula.
 type sideField struct {
 	field string
-	text  string // of the formula
+	text  string // the text of the formula
 	ref   formula.Ref
 }
 
-// pairRequirement is a requirement of an engine, or of all if engine is "", on the two
-// sides or, if each is set, on each group of layers.
+// pairRequirement is a requirement of an engine or, if engine is "", of all engines. It
+// applies to the two sides or, if each is set, to each group of layers.
 type pairRequirement struct {
 	requirement
 	engine string
 	each   bool
 }
 
-// declareTransfers declares the formulas of transfers.
+// declareTransfers declares the formulas for transfers.
 func (ds *declarations) declareTransfers(kinds map[string]*schema.Kind) {
 	c := ds.schema.Cache.Get()
 	t := c.Transfer.Get()
@@ -146,7 +146,8 @@ func (ds *declarations) declarePairRequires(engine string, each bool, list []sch
 	}
 }
 
-// linkTransfers resolves the names of transfers after the formulas are compiled.
+// linkTransfers resolves the names that only transfers use, after the formulas are
+// compiled.
 func (ds *declarations) linkTransfers() {
 	p := ds.cache.pairing
 	ref := func(name string) formula.Ref {
@@ -198,16 +199,17 @@ func (p *pairing) refs() []formula.Ref {
 	return refs
 }
 
-// Ranks describes the ranks of one side of a transfer: its pipeline stages, the groups of
-// data-parallel attention in each, and the ranks of a group, which divide the heads.
+// Ranks describes the ranks on one side of a transfer: the number of pipeline stages, of
+// data-parallel attention groups in each stage, and of ranks in each group. The ranks of a
+// group divide the heads among themselves.
 type Ranks struct{ Stages, Groups, Each int }
 
 // Number returns the number of a rank on its side. The ranks of a stage are numbered
-// consecutively, and among them those of a group.
+// consecutively, as are the ranks of each group within a stage.
 func (r Ranks) Number(stage, group, rank int) int { return (stage*r.Groups+group)*r.Each + rank }
 
-// Cycle returns the number of requests after which the pairs of groups that requests are
-// dealt to repeat.
+// Cycle returns the number of requests after which the pairs of groups repeat. Each side
+// distributes requests to its groups in turn.
 func Cycle(source, destination Ranks) int64 {
 	a, b := int64(source.Groups), int64(destination.Groups)
 	x, y := a, b
@@ -217,7 +219,7 @@ func Cycle(source, destination Ranks) int64 {
 	return a / x * b
 }
 
-// Speedups returns the changes that are possible for the transfer.
+// Speedups returns the changes that could speed up the transfer.
 func (t *Transfer) Speedups() ([]schema.Speedup, error) {
 	var list []schema.Speedup
 	for i, s := range t.layers.schema.Cache.Get().Transfer.Get().Advice {
@@ -233,25 +235,25 @@ func (t *Transfer) Speedups() ([]schema.Speedup, error) {
 	return list, nil
 }
 
-// sources has the source ranks of each destination rank, by the group of the
-// destination and its rank in it.
+// sources contains the source ranks for each destination rank. It is indexed by the
+// destination's group and by the rank within the group.
 type sources [][][]int
 
-// pairsOf has the pairs of stages of a transfer, with their I/Os, and the two sides.
+// pairsOf describes the two sides of a transfer and what all pairs of ranks move.
 type pairsOf struct {
 	source, destination Ranks
 	op                  string
-	requests            int64 // the most that a pair of groups has
-	together            bool  // whether plans for all alike pairs at once are wanted too
+	requests            int64 // the largest number of requests for any pair of groups
+	together            bool  // whether to also make plans for all equal pairs at once
 	overall             overall
 	to                  *Request
 }
 
-// overall has the bytes and the I/Os of all pairs of ranks of a transfer.
+// overall contains the total bytes and I/Os for all pairs of ranks in a transfer.
 type overall struct{ bytes, ios int64 }
 
-// destinationOf returns the request for the destination's side of a transfer. The
-// values of the source's side must be settled.
+// destinationOf returns the request for the destination side of a transfer. Settle the
+// values of the source side first.
 func (l *Layers) destinationOf(of *Request, values *formula.Frame, settled map[string]data.Fact) (*Request, error) {
 	req, cfg := *of, *of.Config
 	cfg.Values = maps.Clone(cfg.Values)
@@ -272,7 +274,7 @@ func (l *Layers) destinationOf(of *Request, values *formula.Frame, settled map[s
 	return &req, nil
 }
 
-// pairsFor evaluates the transfer of a request.
+// pairsFor evaluates the transfer for a request.
 func (l *Layers) pairsFor(req *Request, warnings *diag.List) (*pairsOf, error) {
 	if l.first {
 		if err := l.setPairs(req, warnings); err != nil {
@@ -298,7 +300,7 @@ func (l *Layers) pairsFor(req *Request, warnings *diag.List) (*pairsOf, error) {
 	for i := range l.stages {
 		st := &l.stages[i]
 		if l.slowest && st.like != st {
-			continue // this pair is not slower
+			continue // an equal pair was evaluated already
 		}
 		if err := l.countPairs(st, all); err != nil {
 			return nil, l.missing(req, err)
@@ -310,7 +312,7 @@ func (l *Layers) pairsFor(req *Request, warnings *diag.List) (*pairsOf, error) {
 	return all, l.countAll(req, all)
 }
 
-// setPairs determines the ranks of the two sides.
+// setPairs determines the ranks on both sides.
 func (l *Layers) setPairs(req *Request, warnings *diag.List) error {
 	if l.other == nil {
 		l.other = l.NewFrame().Layers()
@@ -327,9 +329,9 @@ func (l *Layers) setPairs(req *Request, warnings *diag.List) error {
 	}
 	addDistinct(warnings, more)
 	if len(l.other.cells) != len(l.cells) {
-		return diag.Errorf(req.label(), "the layers of the two sides differ")
+		return diag.Errorf(req.label(), "the two sides have different layers")
 	}
-	l.newSpace() // which has values of the destination's side
+	l.newSpace() // the new space includes the values of the destination side
 	all := &pairsOf{to: to, together: to.Config.Values[pairsField].Str == pairsAll}
 	l.pairs = all
 	for _, s := range []struct {
@@ -349,7 +351,7 @@ func (l *Layers) setPairs(req *Request, warnings *diag.List) error {
 			return l.missing(req, err)
 		}
 		if n < 1 || n > maxPairs {
-			return diag.Errorf(req.label(), "the number of %s is %d: expected 1 to %d", sideWords[i], n, maxPairs)
+			return diag.Errorf(req.label(), "there are %[2]d %[1]s: expected 1 to %[3]d", sideWords[i], n, maxPairs)
 		}
 		sides[i] = int(n)
 	}
@@ -366,7 +368,7 @@ func (l *Layers) setPairs(req *Request, warnings *diag.List) error {
 	return nil
 }
 
-// setPairStages determines the pairs of stages that have layers in common.
+// setPairStages determines which source and destination stages have layers in common.
 func (l *Layers) setPairStages() {
 	all, ends, to := l.pairs, l.ends, l.other.ends
 	places := l.places(ends)
@@ -381,7 +383,8 @@ func (l *Layers) setPairStages() {
 	}
 }
 
-// countAll determines the number of pairs with each kind of I/Os, and what all pairs move.
+// countAll determines how many pairs of ranks have each kind of I/O, and the totals for all
+// pairs.
 func (l *Layers) countAll(req *Request, all *pairsOf) error {
 	n, err := l.wholeAt(l.base, l.cache.requests)
 	if err != nil {
@@ -415,14 +418,15 @@ func (l *Layers) countAll(req *Request, all *pairsOf) error {
 	return nil
 }
 
-// each returns the bytes and the I/Os of one of some requests.
+// each returns the bytes and I/Os of one request, given the number of requests that o is
+// for.
 func (o *io) each(requests int64) (bytes, ios int64) {
 	var sum total
 	return sum.over(o.moved, formula.Int(requests)).Num(), sum.over(o.all, formula.Int(requests)).Num()
 }
 
-// countPairs computes how many I/Os pass between two ranks, one in a stage of the source
-// and one in a stage of the destination.
+// countPairs computes the I/Os between two ranks, one in a source stage and one in a
+// destination stage.
 func (l *Layers) countPairs(st *stage, all *pairsOf) error {
 	var sum total
 	var blocks bool
@@ -452,7 +456,7 @@ func (l *Layers) countPairs(st *stage, all *pairsOf) error {
 	return sum.err
 }
 
-// bring sets the values of the destination's side that formulas read.
+// bring copies the values that formulas read from the destination side into the frame.
 func (l *Layers) bring() {
 	for _, v := range l.cache.pairing.values {
 		if val, err := l.other.frame.Eval(v.from); err == nil {
@@ -463,7 +467,8 @@ func (l *Layers) bring() {
 	}
 }
 
-// requirePair checks the requirements on the two sides or, for a group, on its layers.
+// requirePair checks the requirements on the two sides or, if group is not "", on that
+// group's layers.
 func (l *Layers) requirePair(req *Request, frame *formula.Frame, group string, warnings *diag.List) error {
 	engine := req.Config.Values[engineField].Str
 	for _, r := range l.cache.pairing.requires {
@@ -487,8 +492,9 @@ func (l *Layers) requirePair(req *Request, frame *formula.Frame, group string, w
 	return nil
 }
 
-// placed returns the requirement as one of a field that is set: of the same on the other
-// side, if the requirement's own is not.
+// placed returns the requirement with a field that the user set, so that messages can point
+// to it: the requirement's own field or, if the user did not set that one, the same field
+// on the other side.
 func (p *pairing) placed(r *schema.Requirement, req *Request) *schema.Requirement {
 	given := func(field string) bool { return req.Config.Values[field].Origin.Given() }
 	if given(r.Of) {
@@ -505,7 +511,7 @@ func (p *pairing) placed(r *schema.Requirement, req *Request) *schema.Requiremen
 	return &other
 }
 
-// addDistinct adds the messages that a list does not have yet.
+// addDistinct adds the messages that the list does not contain yet.
 func addDistinct(list *diag.List, more diag.List) {
 	for _, d := range more {
 		if !slices.ContainsFunc(*list, func(w *diag.Diag) bool { return w.Msg == d.Msg }) {
@@ -514,8 +520,8 @@ func addDistinct(list *diag.List, more diag.List) {
 	}
 }
 
-// setPairRates evaluates what a pair of ranks moves of each cell, and checks the
-// requirements on its layers.
+// setPairRates evaluates how much of each cell a pair of ranks moves, and checks the
+// requirements on the cell's layers.
 func (l *Layers) setPairRates(req *Request, warnings *diag.List) error {
 	seen := map[string]bool{}
 	l.rates = make([]rate, len(l.cells))
@@ -559,7 +565,7 @@ func (l *Layers) setPairRates(req *Request, warnings *diag.List) error {
 	return nil
 }
 
-// pairRates evaluates what a pair of ranks moves of each cell after fields have varied.
+// pairRates evaluates how much of each cell a pair of ranks moves after fields have varied.
 func (l *Layers) pairRates(req *Request) error {
 	for i := range l.rates {
 		r := &l.rates[i]
@@ -578,7 +584,7 @@ func (l *Layers) pairRates(req *Request) error {
 	return nil
 }
 
-// requireLayers checks the requirements on a cell's layers, on both sides.
+// requireLayers checks the requirements on a cell's layers on both sides.
 func (l *Layers) requireLayers(req *Request, r *rate, warnings *diag.List) error {
 	var more diag.List
 	for _, kind := range []string{r.kind, everyKind} {
@@ -593,8 +599,8 @@ func (l *Layers) requireLayers(req *Request, r *rate, warnings *diag.List) error
 	return nil
 }
 
-// pairRate evaluates the bytes that a pair of ranks moves of a page of a cell: of each
-// part, as many as both ranks hold.
+// pairRate evaluates how many bytes of a cell's page a pair of ranks moves. Of each part,
+// it counts the bytes that both ranks store.
 func (l *Layers) pairRate(r *rate) (err error) {
 	r.parts, r.pages = r.parts[:0], 0
 	if r.page, err = l.wholeAt(r.at, l.cache.pageBytes); err != nil || r.page == 0 {
@@ -615,7 +621,8 @@ func (l *Layers) pairRate(r *rate) (err error) {
 	return nil
 }
 
-// pairPages evaluates the descriptors of a request and the pages of each.
+// pairPages evaluates the number of descriptors per request and the number of pages per
+// descriptor.
 func (l *Layers) pairPages(r *rate) (err error) {
 	if r.each, err = l.wholeAt(r.at, l.cache.pairing.ios); err != nil {
 		return err
@@ -624,10 +631,10 @@ func (l *Layers) pairPages(r *rate) (err error) {
 	return err
 }
 
-// maxPairs is the maximum number of pairs of ranks of a transfer.
+// maxPairs is the maximum number of pairs of ranks in a transfer.
 const maxPairs = 1 << 20
 
-// sourcesOf evaluates the sources of each destination rank for a cell.
+// sourcesOf evaluates the source ranks for a cell, for each destination rank.
 func (l *Layers) sourcesOf(of *rate) (*sources, error) {
 	p, all := l.cache.pairing, l.pairs
 	groups := 1
@@ -651,7 +658,7 @@ func (l *Layers) sourcesOf(of *rate) (*sources, error) {
 			first, step, count := v[0], v[1], v[2]
 			if count > 0 && (first+step*(count-1) >= int64(all.source.Each) || step < 1 && count > 1) {
 				src := l.prog.Source(p.count)
-				return nil, diag.Errorf(src.Pos, "destination rank %d has %d sources from rank %d on, %d apart: the source's side has %d ranks", r, count, first, step, all.source.Each)
+				return nil, diag.Errorf(src.Pos, "destination rank %d has %d sources, %[4]d apart, beginning at rank %[3]d, but each group on the source side has %[5]d ranks", r, count, first, step, all.source.Each)
 			}
 			if total += int(count); total > maxPairs {
 				return nil, diag.Errorf(diag.Pos{}, "there are more than %d pairs of ranks", maxPairs)
@@ -668,10 +675,10 @@ func (s *sources) equal(t *sources) bool {
 	return slices.EqualFunc(*s, *t, func(a, b [][]int) bool { return slices.EqualFunc(a, b, slices.Equal) })
 }
 
-// of returns the sources of a destination rank.
+// of returns the source ranks for a destination rank.
 func (s *sources) of(group, rank int) []int { return (*s)[group%len(*s)][rank] }
 
-// pairs returns the number of pairs for a pair of groups.
+// pairs returns the number of pairs of ranks for one pair of groups.
 func (s *sources) pairs() int64 {
 	n := 0
 	for _, list := range (*s)[0] {
@@ -680,8 +687,7 @@ func (s *sources) pairs() int64 {
 	return int64(n)
 }
 
-// together returns the request for all pairs that have the same I/Os as the request's, at
-// once.
+// together returns a request for moving the data of all pairs with the same I/Os at once.
 func (r *Request) together() *Request {
 	one, o := *r, *r.io
 	o.together = true
@@ -698,13 +704,13 @@ func (r *Request) together() *Request {
 	return &one
 }
 
-// ranks determines how many ranks send, and how many receive, what some I/Os move of a
-// number of requests.
+// ranks determines how many ranks send and how many receive the data that o moves for n
+// requests.
 func (all *pairsOf) ranks(o *io, n int64) error {
 	if o.pairs > maxPairs {
 		return diag.Errorf(diag.Pos{}, "there are more than %d pairs of ranks", maxPairs)
 	}
-	// If the sources do not depend on the group, it is enough to see each group once.
+	// If the sources do not depend on the group, seeing each group once is enough.
 	deals := int64(max(all.source.Groups, all.destination.Groups))
 	if len(*o.from) > 1 {
 		deals = Cycle(all.source, all.destination)
@@ -725,7 +731,7 @@ func (all *pairsOf) ranks(o *io, n int64) error {
 	return nil
 }
 
-// shapes returns the pairs of stages whose pairs of ranks differ in their I/Os.
+// shapes returns one pair of stages for each set of pairs whose ranks have the same I/Os.
 func (l *Layers) shapes(req *Request, warnings *diag.List) ([]*stage, error) {
 	all, err := l.pairsFor(req, warnings)
 	if err != nil {
@@ -770,7 +776,7 @@ func (l *Layers) shapes(req *Request, warnings *diag.List) ([]*stage, error) {
 	return l.chosen, nil
 }
 
-// moves reports whether the pairs of ranks of two pairs of stages have the same I/Os.
+// moves reports whether the ranks in two pairs of stages have the same I/Os.
 func (st *stage) moves(other *stage) bool {
 	if len(st.ios) != len(other.ios) {
 		return false
@@ -785,8 +791,8 @@ func (st *stage) moves(other *stage) bool {
 }
 
 // slowestOf returns the pair of stages whose pairs of ranks are slowest or, if the
-// bandwidth is not known, move the most bytes. Its first I/Os are those that are most, and
-// have the names of all groups.
+// bandwidth is not known, move the most bytes. It sorts the I/O sizes by count, largest
+// first, and names the first one after all groups.
 func (l *Layers) slowestOf() (*stage, error) {
 	best, most := &l.stages[0], formula.Rat{}
 	var pairs int64
@@ -819,8 +825,9 @@ func (l *Layers) slowestOf() (*stage, error) {
 	return best, nil
 }
 
-// micros returns the time of a pair that moves these bytes in so many I/Os or, if the
-// bandwidth is not known, the bytes. It returns false if there is an error.
+// micros returns the time that a pair takes to move the given bytes in the given number of
+// I/Os. If the bandwidth is not known, it returns the bytes instead. It returns false on
+// error.
 func (l *Layers) micros(bytes, ios int64) (formula.Rat, bool) {
 	p := l.cache.pairing
 	l.space.Vary(bytesVaries, formula.Number(bytes))
@@ -833,30 +840,29 @@ func (l *Layers) micros(bytes, ios int64) (formula.Rat, bool) {
 	return v, err == nil
 }
 
-// Transfer describes how the cache of requests moves from the ranks of one side to those
-// of another.
+// Transfer describes how the caches of requests move from the ranks of one side to the
+// ranks of the other.
 type Transfer struct {
-	// Op is what the transfer is to the side that starts it: READ or WRITE.
+	// Op is the operation that the side that starts the transfer performs: READ or WRITE.
 	Op string
-	// Flags are the flags of nixlbench that follow from the transfer, by name.
+	// Flags are the nixlbench flags that the transfer determines, keyed by name.
 	Flags               map[string]formula.Value
 	Source, Destination Ranks
-	// Requests is the number of requests. They are dealt in turn to the groups of each
-	// side.
+	// Requests is the number of requests. Each side distributes them to its groups in turn.
 	Requests int64
 	Shapes   []Shape
-	// Request is the request, with the values of fields that are not set.
+	// Request is the request for the source side, including the values that the engine
+	// determines.
 	Request *Request
-	// To is the request for the destination's side, whose strategy is that of the decode
-	// section.
+	// To is the request for the destination side. Its strategy comes from the decode section.
 	To       *Request
 	Warnings diag.List
 	layers   *Layers
 }
 
-// Quantity returns the value of a quantity for a pair of ranks that moves these bytes in
-// so many descriptors, and whether a detailed plan shows it. It may be called until the
-// planner plans something else.
+// Quantity returns the value of a quantity for a pair of ranks that moves the given bytes
+// in the given number of descriptors, and whether a detailed plan shows the quantity. Do
+// not call it after the planner has planned another request.
 func (t *Transfer) Quantity(name string, bytes, descriptors int64) (v int64, shown bool, err error) {
 	l := t.layers
 	l.space.Vary(bytesVaries, formula.Number(bytes))
@@ -871,43 +877,45 @@ func (t *Transfer) Quantity(name string, bytes, descriptors int64) (v int64, sho
 	return v, err == nil, err
 }
 
-// Value returns the value of a formula of transfers. It may be called as long as
-// [Transfer.Quantity].
+// Value returns the value of a formula in the transfer. Like [Transfer.Quantity], it must
+// not be called after the planner has planned another request.
 func (t *Transfer) Value(name string) (formula.Value, error) {
 	ref, ok := t.layers.prog.Ref(name)
 	if !ok {
-		return formula.Value{}, fmt.Errorf("transfers have no value %s", name)
+		return formula.Value{}, fmt.Errorf("there is no value %s", name)
 	}
 	return t.layers.inFirst.Eval(ref)
 }
 
-// Shape describes descriptors of one size that each pair of some ranks moves for a
-// request.
+// Shape describes descriptors of one size that each pair of ranks between two stages moves
+// for one request.
 type Shape struct {
-	// Source and Destination are the pipeline stages of the ranks.
+	// Source and Destination are the numbers of the two pipeline stages.
 	Source, Destination int
-	// Group names the groups of layers, and Layers describes their layers.
+	// Group contains the names of the groups of layers, and Layers describes the layers that
+	// the stages have in common.
 	Group, Layers string
-	// Bytes and Descriptors are totals for the pair. Each descriptor moves
-	// DescriptorBytes, except that the last may move less.
+	// Bytes and Descriptors are totals for a pair of ranks. Each descriptor moves
+	// DescriptorBytes, except that the last one may move less.
 	Bytes, Descriptors, DescriptorBytes int64
 	from                                *sources
 }
 
-// Sources returns the sources of a destination rank: ranks of a group, like it.
+// Sources returns the source ranks for a destination rank. Ranks are numbered within their
+// groups.
 func (s *Shape) Sources(group, rank int) []int { return s.from.of(group, rank) }
 
-// Pairs returns the number of pairs of ranks with such descriptors between two groups.
+// Pairs returns how many pairs of ranks between two groups have such descriptors.
 func (s *Shape) Pairs() int64 { return s.from.pairs() }
 
-// readsAny reports whether a value depends on one of some inputs.
+// readsAny reports whether a value depends on any of the named inputs.
 func (p *Program) readsAny(ref formula.Ref, names ...string) bool {
 	inputs := p.prog.Inputs(ref)
 	return slices.ContainsFunc(names, func(name string) bool { return slices.Contains(inputs, name) })
 }
 
-// Transfer evaluates the transfer of a request. The planner must have been made for
-// transfers.
+// Transfer evaluates the transfer for a request. It returns an error if the planner is not
+// for transfers; see [Use.Transfer].
 func (p *Planner) Transfer(req *Request) (*Transfer, error) {
 	if err := p.CheckValues(req); err != nil {
 		return nil, err
@@ -928,7 +936,7 @@ func (p *Planner) Transfer(req *Request) (*Transfer, error) {
 	t.Op, t.Source, t.Destination, t.To = all.op, all.source, all.destination, all.to
 	t.Flags = map[string]formula.Value{}
 	for name := range p.schema.Cache.Get().Transfer.Get().Flags {
-		// Some depend on how many pairs a command is for.
+		// Some flags depend on how many pairs a command is for.
 		if ref, ok := p.prog.Ref(name); ok && !p.readsAny(ref, sourcesFact, destinationsFact) {
 			if t.Flags[name], err = l.inFirst.Eval(ref); err != nil {
 				return nil, err

@@ -1,11 +1,11 @@
 // Package plan turns facts into quantities and quantities into nixlbench flags.
 //
 // [Compile] compiles an architecture's formulas to a [Program], which is immutable. A
-// [Frame] holds the values of one request under a program. [Layers] evaluates the layers
-// of the request's model, which may yield several plans, one for each I/O size. A
-// [Planner] combines these and uses package fit to determine the flags. [Planners]
-// caches planners, so that each is made only once. For sweeps, [Points] keeps what was
-// evaluated of the layers, and [Held] what was computed from that.
+// [Frame] holds a program's values for one request. [Layers] evaluates the layers of the
+// request's model, which may result in several plans, one for each I/O size. A [Planner]
+// combines these and uses package fit to determine the flags. [Planners] caches planners,
+// so that each is made only once. For sweeps, [Points] caches values evaluated from layers,
+// and [Held] caches values computed from those.
 package plan
 
 import (
@@ -17,8 +17,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Planner makes plans for models of one architecture and one nixlbench
-// release. It is not safe for concurrent use.
+// Planner makes plans for models of one architecture and for one nixlbench release. It is
+// not safe for concurrent use.
 type Planner struct {
 	*Program
 	// layers holds the values for the current request; fit determines its nixlbench flags.
@@ -26,13 +26,13 @@ type Planner struct {
 	fit    *fit.Fitter
 	unread *unread
 	whole  *Planner // see [Planner.complete]
-	// settled are the values that the engine determines for the last request.
+	// settled contains the values that the engine determines for the request settledOf.
 	settledOf *Request
 	settled   map[string]data.Fact
 }
 
-// New returns a planner for an architecture, whose formulas it compiles with those of
-// the schema. The error lists everything that is wrong with them.
+// New returns a planner for an architecture. It compiles the formulas of the architecture
+// and of the schema. The error lists everything that is wrong with them.
 func New(s *schema.Schema, release string, arch *schema.Architecture, use Use) (*Planner, error) {
 	p, err := Compile(s, release, arch, use)
 	if err != nil {
@@ -63,7 +63,7 @@ func (p *Planner) complete() *Planner {
 	return p.whole
 }
 
-// Quantities makes plans with quantities only. It returns one plan or, in the rank
+// Quantities makes plans that contain only quantities. It returns one plan or, in the rank
 // accounting, one for each I/O size in each requested stage.
 func (p *Planner) Quantities(req *Request) ([]*Plan, error) {
 	if err := p.checkNeeds(req); err != nil {
@@ -98,12 +98,13 @@ func (p *Planner) Quantities(req *Request) ([]*Plan, error) {
 	return all, nil
 }
 
-// Plans makes plans with quantities, flags, and the limits that they break. It returns
-// one plan or, in the rank accounting, one for each I/O size in each requested stage. If
-// a plan should be fitted but cannot be, the error says which sizes would fit.
+// Plans makes plans that contain quantities, flags, and the limits that the plans exceed.
+// It returns one plan or, in the rank accounting, one for each I/O size in each requested
+// stage. If the request asks for a fitted plan but no plan fits, the error says which sizes
+// would fit.
 //
-// Plans does not modify the request. The requests in the plans are copies that also
-// have the source and destination of the transfer.
+// Plans does not modify the request. The requests in the plans are copies that also contain
+// the source and destination of the transfer.
 func (p *Planner) Plans(request *Request) ([]*Plan, error) {
 	all, err := p.Quantities(request)
 	if err != nil {
@@ -121,7 +122,7 @@ func (p *Planner) Plans(request *Request) ([]*Plan, error) {
 	return good, errs.Err()
 }
 
-// plan adds flags and violations to a plan with quantities only.
+// plan adds flags and violations to a plan that contains only quantities.
 func (p *Planner) plan(out *Plan) error {
 	req, cfg := *out.Request, *out.Request.Config
 	cfg.Values = maps.Clone(cfg.Values)
@@ -130,7 +131,7 @@ func (p *Planner) plan(out *Plan) error {
 	var err error
 	out.Flags, out.Violations, err = p.fit.Flags(p.layers.FlagsFor(&req))
 	if p.slowest {
-		out.Violations = nil // it is not for a command
+		out.Violations = nil // no command is generated for the slowest pair
 	}
 	return err
 }

@@ -12,29 +12,28 @@ import (
 // Planners makes and caches the planners for a release of nixlbench. It is not safe for
 // concurrent use.
 type Planners struct {
-	// Release is the nixlbench release. From describes in messages where it was chosen.
+	// Release is the nixlbench release. From says, for messages, where the release was chosen.
 	Release, From string
-	// Quantities makes planners that compute only quantities: see [Use.Quantities].
+	// Quantities requests planners that compute only quantities; see [Use.Quantities].
 	Quantities bool
 
 	schema *schema.Schema
 	made   map[purpose]made
 }
 
-// made is a planner with the error from making it.
+// made is a planner, or the error from making it.
 type made struct {
 	planner *Planner
 	err     error
 }
 
-// purpose identifies a planner: its architecture and use.
+// purpose identifies a planner by its architecture and use.
 type purpose struct {
 	arch *schema.Architecture
 	use  Use
 }
 
-// NewPlanners returns an empty cache of planners; from is described at
-// [Planners.From].
+// NewPlanners returns an empty cache of planners. See [Planners.From] for from.
 func NewPlanners(s *schema.Schema, release, from string) *Planners {
 	return &Planners{Release: release, From: from, schema: s, made: map[purpose]made{}}
 }
@@ -55,9 +54,9 @@ func (all *Planners) For(arch *schema.Architecture, use Use) (*Planner, error) {
 	return p, err
 }
 
-// Checker returns a checker for an architecture. The error lists everything that is
-// wrong with its formulas in each accounting that it supports. An architecture that
-// supports no accounting is an error too.
+// Checker returns a checker for an architecture. The error lists everything that is wrong
+// with its formulas in each accounting that it supports. It is also an error if the
+// architecture supports no accounting.
 func (all *Planners) Checker(arch *schema.Architecture) (*Checker, error) {
 	var errs diag.List
 	var unknown error
@@ -77,14 +76,14 @@ func (all *Planners) Checker(arch *schema.Architecture) (*Checker, error) {
 	return &Checker{all, arch}, errs.Distinct().Err()
 }
 
-// Item is a request that a sweep plans for every combination of the values of its
-// configuration's axes.
+// Item is a request that a sweep plans for every combination of its axis values, with the
+// planner to use.
 type Item struct {
 	*Request
 	Planner *Planner
 }
 
-// Split replaces each configuration with several accountings by one configuration for
+// Split replaces each configuration that has several accountings with one configuration for
 // each accounting, because each accounting needs its own planner.
 func Split(configs []*config.Config) []*config.Config {
 	var all []*config.Config

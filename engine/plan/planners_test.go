@@ -13,8 +13,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// TestPlanners checks that a planner is made once for each architecture and use, that
-// errors in an architecture are reported on every request for its planner, and that
+// TestPlanners checks that a planner is made only once for each architecture and use, that
+// errors in an architecture are reported for every request for its planner, and that
 // messages say where the release was chosen.
 func TestPlanners(t *testing.T) {
 	s := load(t)
@@ -60,7 +60,7 @@ func TestComplete(t *testing.T) {
 		i++
 	}
 	arch := s.Architectures[i].Arch.Get()
-	arch.Layers = nil // so that no value is computed from layers
+	arch.Layers = nil // ensures that no value is computed from layers
 	p, err := plan.Compile(s, s.Nixlbench.Default, arch, plan.Use{})
 	if err != nil {
 		t.Fatal(err)

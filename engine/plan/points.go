@@ -9,40 +9,39 @@ import (
 	"kvbench/engine/formula"
 )
 
-// Points evaluates the layers of requests that differ only in the values of axes. Values
-// computed from the layers are kept between requests. There are two kinds of axes. Some
-// change only numbers; these vary, and only what depends on them is computed again. The
-// others also change which layers or ranks there are. There is one [Layers] for each
-// combination of their values.
+// Points evaluates the layers of requests that differ only in the values of axes. It caches
+// the values computed from layers. There are two kinds of axes. Varying axes change only
+// numbers; when their values change, Points recomputes only the values that depend on them.
+// Fixed axes also change which layers or ranks there are; Points uses a separate [Layers]
+// for each combination of their values.
 type Points struct {
 	*Program
 	axes  []config.Axis
-	vary  []int // the axes that vary, by number
-	fixed []int // the others
+	vary  []int // the indexes of the varying axes
+	fixed []int // the indexes of the fixed axes
 	kept  map[uint64]*keptLayers
 	key   uint64
 	now   *keptLayers
 	alone *Layers
 }
 
-// keptLayers contains the layers for one combination of values of the axes that do not vary.
+// keptLayers contains the layers for one combination of the fixed axes' values.
 type keptLayers struct {
 	*Layers
-	at       []int // by number, the index of the value that the axis has
+	at       []int // the index of each varying axis's current value, in the order of Points.vary
 	requests []*Request
 	warnings diag.List
-	failed   bool // the latest request
+	failed   bool // whether the latest request failed
 }
 
-// maxKept is the maximum number of combinations that are kept.
+// maxKept is the maximum number of combinations in the cache.
 const maxKept = 64
 
-// maxVarying is the maximum number of axes that vary.
+// maxVarying is the maximum number of varying axes.
 const maxVarying = 32
 
-// Varying returns the indexes of the axes that only change numbers which are computed from
-// layers. It considers the names of the axes, and which of them have only values that count
-// as set.
+// Varying returns the indexes of the axes that can be varying axes; see [Points]. Besides
+// the axes' names, it considers only whether all their values count as set.
 func (p *Program) Varying(axes []config.Axis) []int {
 	if p.cache == nil {
 		return nil
@@ -66,8 +65,8 @@ func (p *Program) Varying(axes []config.Axis) []int {
 	return list
 }
 
-// fixedRefs returns the values that must not vary, other than those that are read without
-// a formula. The defaults of fields that are always set do not matter.
+// fixedRefs returns the values that must not depend on a varying axis, except those that
+// are read without a formula. It omits the defaults of fields that are always set.
 func (p *Program) fixedRefs(isSet func(field string) bool) []formula.Ref {
 	names := []string{layersVar, draftsVar, predictVar, selectName, firstVar, ioCovers, ioPool}
 	for name := range p.arch.Layers.Groups {
@@ -99,13 +98,13 @@ func (p *Program) fixedRefs(isSet func(field string) bool) []formula.Ref {
 	return refs
 }
 
-// ofSides reports whether a field has a separate value on the destination's side.
+// ofSides reports whether a field has its own value on the destination side.
 func (p *Program) ofSides(field string) bool {
 	return p.cache.pairing != nil && slices.ContainsFunc(p.cache.pairing.fields, func(f sideField) bool { return f.field == field })
 }
 
-// NewPoints returns a Points for requests that differ in the values of axes, of which some
-// vary.
+// NewPoints returns a Points for requests that differ in the values of axes. The varying
+// axes are given by their indexes.
 func (p *Program) NewPoints(axes []config.Axis, varying []int) *Points {
 	pt := &Points{Program: p, axes: axes, kept: map[uint64]*keptLayers{}}
 	for i := range axes {
@@ -122,9 +121,8 @@ func (p *Program) NewPoints(axes []config.Axis, varying []int) *Points {
 	return pt
 }
 
-// Expand is like [Layers.Expand], for the request whose axes have the values with the given
-// indexes. It may set them in the request's configuration. What it returns is valid until
-// the next call.
+// Expand is like [Layers.Expand], but for the axis values with the given indexes, which it
+// may set in the request's configuration. The results are valid until the next call.
 func (pt *Points) Expand(req *Request, at []int) ([]*Request, diag.List, error) {
 	var key uint64
 	for _, i := range pt.fixed {
@@ -152,7 +150,7 @@ func (pt *Points) Expand(req *Request, at []int) ([]*Request, diag.List, error) 
 	return k.requests, k.warnings, nil
 }
 
-// start evaluates the layers for a new combination of values.
+// start evaluates the layers for a new combination of the fixed axes' values.
 func (pt *Points) start(req *Request, at []int) ([]*Request, diag.List, error) {
 	pt.set(req, at)
 	k := &keptLayers{Layers: pt.NewFrame().Layers()}
@@ -176,7 +174,7 @@ func (pt *Points) start(req *Request, at []int) ([]*Request, diag.List, error) {
 	return k.requests, k.warnings, nil
 }
 
-// move sets the values of the axes that vary, and reports whether any did.
+// move sets the values of the varying axes, and reports whether any of them changed.
 func (k *keptLayers) move(pt *Points, at []int) (moved bool) {
 	for n, i := range pt.vary {
 		if k.at[n] == at[i] {
@@ -191,8 +189,9 @@ func (k *keptLayers) move(pt *Points, at []int) (moved bool) {
 	return moved
 }
 
-// hold reports whether the requirements that depend on axes still have their earlier
-// outcomes. If not, the layers are evaluated anew for the messages.
+// hold reports whether all requirements that depend on varying axes still hold, and updates
+// the facts that vary. If it returns false, the caller must evaluate the layers again to
+// get the messages.
 func (k *keptLayers) hold() bool {
 	for l := k.Layers; l != nil; l = l.other {
 		for i := range l.checks {
@@ -212,7 +211,7 @@ func (k *keptLayers) hold() bool {
 	return true
 }
 
-// whole evaluates the layers of a request that cannot be evaluated otherwise.
+// whole evaluates a request's layers without using cached values.
 func (pt *Points) whole(req *Request, at []int) ([]*Request, diag.List, error) {
 	pt.set(req, at)
 	if pt.alone == nil {
@@ -222,7 +221,7 @@ func (pt *Points) whole(req *Request, at []int) ([]*Request, diag.List, error) {
 	return pt.alone.Expand(req)
 }
 
-// set sets the values of the axes in the configuration of a request.
+// set sets the values of all axes in a request's configuration.
 func (pt *Points) set(req *Request, at []int) {
 	for i := range pt.axes {
 		req.Config.Values[pt.axes[i].Field.Var] = pt.axes[i].Values[at[i]]

@@ -9,9 +9,9 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Program has the formulas of an architecture and of the schema, compiled for one
-// accounting and one release of nixlbench. It is immutable. Values computed with it are
-// in a [Frame]; a program may have many frames.
+// Program contains the formulas of an architecture and of the schema, compiled for one
+// accounting and one release of nixlbench. It is immutable. The values that it computes are
+// stored in a [Frame]; a program may have many frames.
 type Program struct {
 	account
 	use     Use
@@ -23,9 +23,9 @@ type Program struct {
 	wanted []*schema.Quantity // the quantities to compute
 	// results are the requested quantities that every plan has.
 	results []result
-	// computed are the quantities that have a formula of their own.
+	// computed are the quantities that have their own formulas.
 	computed map[string]bool
-	// requires are the conditions of the architecture's requirements, in their order.
+	// requires are the conditions of the architecture's requirements, in the same order.
 	requires []formula.Ref
 	cache    *cache // nil if no value is computed from layers
 	// defaults are the fields whose values the engine determines if they are not set.
@@ -69,13 +69,13 @@ func (p *Program) Layered() bool { return p.cache != nil }
 // Requires reports whether the architecture has requirements on its parameters.
 func (p *Program) Requires() bool { return len(p.requires) > 0 }
 
-// result is a quantity, and the reference to its value.
+// result is a quantity with a reference to its value.
 type result struct {
 	name string
-	ref  formula.Ref // -1 if it has no formula
+	ref  formula.Ref // -1 if the quantity has no formula
 }
 
-// IsResult reports whether a name is the name of a quantity that every plan has.
+// IsResult reports whether a name belongs to a quantity that every plan has.
 func (p *Program) IsResult(name string) bool {
 	return slices.ContainsFunc(p.results, func(r result) bool { return r.name == name })
 }
@@ -95,8 +95,8 @@ func (p *Program) lacks(quantity string) *diag.Diag {
 	return diag.Errorf(diag.Pos{File: p.arch.File}, "%s has no formula for %s", p.arch.Name, quantity)
 }
 
-// With returns a copy of the program with one more formula, which cannot read the
-// hidden names, and the reference to that formula; see [formula.Program.With].
+// With returns a copy of the program with an additional formula, which cannot use the
+// hidden names, and a reference to that formula; see [formula.Program.With].
 func (p *Program) With(name string, src formula.Source, want formula.Kind, hidden ...string) (*Program, formula.Ref, error) {
 	prog, ref, err := p.prog.With(name, src, want, hidden...)
 	if err != nil {

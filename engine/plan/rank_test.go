@@ -12,7 +12,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// geometry has a model's parameters for one of the generic architectures.
+// geometry contains a model's parameters for one of the generic architectures.
 type geometry struct {
 	arch   string
 	params map[string]any
@@ -95,8 +95,9 @@ var (
 	whisper = geometry{"encoder_decoder", map[string]any{"num_layers": int64(32), "num_kv_heads": int64(20), "head_dim": int64(64), "encoder_tokens": int64(1500)}}
 )
 
-// cases have numbers from engines' logs, published configurations and papers, or
-// computed by hand from the behavior of engines. source says where each is from.
+// cases contains numbers from engines' logs, published configurations and papers, and
+// numbers that were computed by hand from the behavior of engines. source says where each
+// number comes from.
 var cases = []struct {
 	name   string
 	model  geometry
@@ -104,7 +105,7 @@ var cases = []struct {
 	expect map[string]int64
 	source string
 }{
-	// The bytes of a token in all layers, in one copy.
+	// Bytes per token in all layers, for one copy.
 	{"llama 8B", llama8B, nil, map[string]int64{"kv_bytes_per_token": 131072}, "vLLM issue 12330: 11.12 GiB / 91056"},
 	{"llama 8B fp8", llama8B, map[string]any{"kvcache_quant_mode": "fp8"}, map[string]int64{"kv_bytes_per_token": 65536}, "half of it"},
 	{"llama 70B", llama70B, nil, map[string]int64{"kv_bytes_per_token": 327680}, "80 x 4096"},
@@ -141,7 +142,7 @@ var cases = []struct {
 	{"minimax", minimax, nil, map[string]int64{"kv_bytes_per_token": 40960, "state_bytes_per_request": 146800640}, "10 x 4096; 70 x 64 x 16384 x 2 by hand"},
 	{"whisper", whisper, nil, map[string]int64{"kv_bytes_per_token": 163840, "encoder_bytes_per_request": 245760000}, "32 x 5120; x 1500"},
 
-	// The bytes of a request, by what is counted for windowed layers.
+	// Bytes per request, depending on which tokens are counted in windowed layers.
 	{"gemma 3 in use, 8000", gemma3, map[string]any{"engine": "VLLM", "isl": int64(8000), "page_size": int64(16)}, map[string]int64{"request_bytes": 1091567616}, "1041 MiB: 8000 x 81920 + 52 x 1024 x 8192"},
 	{"gemma 3 in use, 128000", gemma3, map[string]any{"engine": "VLLM", "isl": int64(128000), "page_size": int64(16)}, map[string]int64{"request_bytes": 10921967616}, "10416 MiB"},
 	{"gpt-oss in use", gptoss120, map[string]any{"kvcache_quant_mode": "fp8", "isl": int64(8192), "page_size": int64(16)}, map[string]int64{"request_bytes": 153354240}, "18 x 1024 x (8192 + 128)"},
@@ -167,8 +168,8 @@ var cases = []struct {
 	{"gdn over ranks", qwen35, map[string]any{"tp_size": int64(2)}, map[string]int64{"rank_state_bytes_per_request": 32194560, "rank_bytes_per_token": 10240}, "half"},
 	{"groups padded", nemotron, map[string]any{"tp_size": int64(16)}, map[string]int64{"rank_state_bytes_per_request": 28809216}, "54 x (3 x (1024 + 2 x 256) x 2 + 1024 x 256 x 2)"},
 
-	// I/Os. For Qwen3-0.6B, vLLM needs 56 descriptors for 16 tokens, or one with
-	// blocks across layers (pull request 30207).
+	// I/Os. For Qwen3-0.6B and 16 tokens, vLLM needs 56 descriptors, or one descriptor if
+	// blocks span all layers (pull request 30207).
 	{"k and v apart", qwen06B, map[string]any{"access_pattern": "layer-kv", "engine": "VLLM", "isl": int64(16), "page_size": int64(16)}, map[string]int64{"batch_size": 56, "block_size": 32768}, "28 x 2; 16 x 8 x 128 x 2 bytes"},
 	{"layers", qwen06B, map[string]any{"access_pattern": "layer", "engine": "VLLM", "isl": int64(16), "page_size": int64(16)}, map[string]int64{"batch_size": 28, "block_size": 65536}, "28"},
 	{"across layers", qwen06B, map[string]any{"access_pattern": "block", "engine": "VLLM", "isl": int64(16), "page_size": int64(16)}, map[string]int64{"batch_size": 1, "block_size": 1835008}, "1"},
@@ -183,7 +184,7 @@ var cases = []struct {
 	{"llama 70B block", llama70B, map[string]any{"access_pattern": "block", "kvcache_quant_mode": "fp8", "tp_size": int64(8), "pp_size": int64(16), "page_size": int64(16), "isl": int64(8192), "num_requests": int64(10)}, map[string]int64{"block_size": 20480, "batch_size": 5120, "rank_bytes": 104857600}, "5 layers x 256 x 16"},
 	{"qwen3 235B layer", qwen235B, map[string]any{"kvcache_quant_mode": "fp8", "tp_size": int64(8), "access_pattern": "layer"}, map[string]int64{"block_size": 256, "batch_size": 94}, "one head, K and V"},
 
-	// How much fits in memory, and how long a transfer takes.
+	// How many tokens fit in memory, and how long a transfer takes.
 	{"memory and time", llama8B, map[string]any{"isl": int64(8191), "osl": int64(1), "page_size": int64(16), "kv_memory": int64(68719476736), "bandwidth": int64(50000000000)}, map[string]int64{"fit_requests": 64, "fit_tokens": 524288, "transfer_us": 21475}, "64 GiB / 1 GiB a request; / 131072; 2^30 / 50 GB/s"},
 	{"windows are bounded", gptoss120, map[string]any{"engine": "VLLM", "isl": int64(8192), "page_size": int64(16), "kv_memory": int64(1 << 30)}, map[string]int64{"fit_tokens": 28992}, "(2^30 - 18 x 8 x 32768) / (16 x 36864), in pages: 1812 x 16"},
 	{"windows have a pool", gptoss120, map[string]any{"isl": int64(8192), "page_size": int64(16), "kv_memory": int64(1 << 30)}, map[string]int64{"fit_tokens": 16176, "pool_window_tokens": 12928}, "2^30 / (16 x 66355.2), in pages: 1011 x 16; 0.8 times, in pages: 808 x 16"},
@@ -232,8 +233,8 @@ func TestRank(t *testing.T) {
 	}
 }
 
-// TestStages checks that layers are split into pipeline stages as in the engines' own
-// code, including numbers of layers that do not divide evenly.
+// TestStages checks that layers are split into pipeline stages as in the engines' own code,
+// even if they do not divide evenly.
 func TestStages(t *testing.T) {
 	s := load(t)
 	for _, test := range []struct {
@@ -286,7 +287,7 @@ func TestRankRefused(t *testing.T) {
 		{llama8B, map[string]any{"pp_size": int64(2), "pp_stage": int64(2)}, "there is no stage 2: there are 2, counted from 0"},
 		{llama8B, map[string]any{"kvcache_quant_mode": "fp8_ds_mla"}, "layers full: fp8_ds_mla is a format for latent caches, but these layers store keys and values"},
 		{deepseek, map[string]any{"kvcache_quant_mode": "fp8_per_token_head"}, "layers latent: formats with a scale per token and head require KV heads, but these layers store latent vectors"},
-		{gptoss20, map[string]any{"cache_window": "allocated"}, "kvbench knows only for VLLM what an engine allocates for windowed layers"},
+		{gptoss20, map[string]any{"cache_window": "allocated"}, "for engines other than VLLM, kvbench does not know how much is allocated for windowed layers"},
 		{gptoss20, map[string]any{"cache_window": "allocated", "engine": "VLLM"}, "the memory that VLLM allocates for windowed layers depends on max_num_batched_tokens, which is not set"},
 		{gptoss20, map[string]any{"tp_size": int64(2), "cp_size": int64(2), "engine": "VLLM"}, "layers sliding: no engine distributes windowed layers over context-parallel ranks: got 2, expected 1"},
 		{llama8B, map[string]any{"cp_size": int64(2), "engine": "TRTLLM"}, "kvbench does not know how TRTLLM distributes a cache over context-parallel ranks"},
@@ -304,8 +305,8 @@ func TestRankRefused(t *testing.T) {
 	}
 }
 
-// TestStagesAddUp checks that the stages have every layer exactly once, for random
-// engines and layers: their bytes must add up to those of a token and of a request.
+// TestStagesAddUp checks, for random engines and layers, that each layer is in exactly one
+// stage: the bytes of the stages must add up to the bytes per token and per request.
 func TestStagesAddUp(t *testing.T) {
 	s := load(t)
 	r := rand.New(rand.NewPCG(3, 4))

@@ -22,24 +22,23 @@ type Quantity struct {
 type Request struct {
 	Model  *model.Model
 	Config *config.Config
-	// Flags are the nixlbench flags that the user set, by name.
+	// Flags are the nixlbench flags that the user set, keyed by name.
 	Flags map[string]data.Fact
-	// Knobs are the flags that have different values in different requests of a
-	// sweep.
+	// Knobs are the nixlbench flags whose values vary between the requests of a sweep.
 	Knobs []fit.Axis
 	// Fit adjusts values that the user did not set so that the release accepts the
 	// plan.
 	Fit bool
-	// Least sets flags that have a smallest value that fits to that value, if the
-	// plan is fitted and the user did not set them.
+	// Least makes a fitted plan use the smallest values that fit for the flags that have such
+	// values and that the user did not set.
 	Least bool
 
-	// For a plan for a rank, its stage and its I/Os; for any plan, the values
-	// computed from layers.
+	// The stage and I/Os of a plan for a rank, and the values computed from layers, which any
+	// plan may have.
 	stage *stage
 	io    *io
 	facts []fact
-	// byCell contains the facts that differ between layers.
+	// byCell contains the values computed from layers that differ between layers.
 	byCell []foldValues
 	// windows specifies which tokens are counted in windowed layers.
 	windows formula.Value
@@ -61,10 +60,10 @@ type Plan struct {
 	Request    *Request
 	Release    string
 	Quantities []Quantity
-	// Flags has every flag of the release, sorted by name. It is nil for a plan with
-	// quantities only.
+	// Flags contains every flag of the release, sorted by name. It is nil if the plan contains
+	// only quantities.
 	Flags []fit.Flag
-	// Violations are the limits that the plan breaks.
+	// Violations are the limits that the plan exceeds.
 	Violations []fit.Violation
 	// Warnings are about the request itself.
 	Warnings diag.List
@@ -98,7 +97,7 @@ func (pl *Plan) Backend() string {
 	return ""
 }
 
-// Rank reports whether the plan is for one rank.
+// Rank reports whether the plan is for one rank or one pair of ranks.
 func (pl *Plan) Rank() bool { return pl.Request.io != nil }
 
 // Transfers reports whether the plan is for a transfer between ranks. Its I/Os are then
@@ -113,12 +112,12 @@ func (pl *Plan) Stage() int { return pl.Request.stage.number }
 // by "+". It may be called only in the rank accounting.
 func (pl *Plan) Group() string { return strings.Join(pl.Request.stage.groups(pl.Request.io), "+") }
 
-// Together reports whether the plan moves all equal pairs of ranks at once.
+// Together reports whether the plan is for all equal pairs of ranks at once.
 func (pl *Plan) Together() bool { return pl.Transfers() && pl.Request.io.together }
 
-// Value returns a value of the plan by name: a quantity, a configuration field, a
-// parameter, or the architecture's name. A plan for a rank also has its stage, its group,
-// and what its I/Os cover.
+// Value returns one of the plan's values by name: a quantity, a configuration field, a
+// parameter, or the architecture's name. For a plan for a rank, the stage, the group, and
+// what an I/O covers have names too.
 func (pl *Plan) Value(name string) (formula.Value, bool) {
 	text := func(s string) (formula.Value, bool) { return formula.Text(s), true }
 	switch {

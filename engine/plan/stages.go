@@ -11,90 +11,90 @@ import (
 	"kvbench/engine/schema"
 )
 
-// rate has the pages and I/Os of each layer of a cell.
+// rate describes the pages and I/Os of each layer in a cell.
 type rate struct {
 	*cell
 	at    *formula.Frame
-	page  int64       // bytes of a page
-	pages int64       // pages of a request
-	ios   formula.Rat // I/Os in the stage for each layer, if there is one for each page
-	parts []int64     // bytes of each part of a page, if each part is an I/O
-	// covers is what one I/O covers.
+	page  int64       // bytes per page
+	pages int64       // pages per request
+	ios   formula.Rat // I/Os in the stage per layer, assuming one I/O per page
+	parts []int64     // bytes of each part of a page, if each part is a separate I/O
+	// covers specifies what one I/O covers.
 	covers string
-	pool   int64 // the pool of its pages, if one I/O covers a pool
-	// per is the number of pages that one I/O moves, and moved the number of pages
-	// that all I/Os move.
+	pool   int64 // the pool that contains its pages, if one I/O covers a pool
+	// per is the number of pages that one I/O moves, and moved is the number that all I/Os
+	// move.
 	per, moved formula.Rat
-	// from has the sources of each destination rank of a transfer.
+	// from contains the sources of each destination rank in a transfer.
 	from *sources
-	each int64 // I/Os of a request, for each place of its pages
+	each int64 // I/Os per request for each place that stores its pages
 }
 
-// stage is a pipeline stage and its I/Os. In a transfer, it is what a stage of the
-// source and one of the destination have in common, and has the I/Os of one pair of
-// their ranks.
+// stage is a pipeline stage and its I/Os. In a transfer, it consists of the layers that a
+// source stage and a destination stage have in common, with the I/Os of one pair of their
+// ranks.
 type stage struct {
-	number, lo, hi int // it has the layers from lo up to, but not including, hi
+	number, lo, hi int // the stage contains the layers from lo up to, but not including, hi
 	to             int // the number of the destination's stage
-	// place is the stage in whose frames its values are computed.
+	// place is the number of the stage whose frames are used to compute this stage's values.
 	place int
-	like  *stage // the first that has the same I/Os
-	alike int64  // how many have the same, if it is the first
+	like  *stage // the first stage with the same I/Os
+	alike int64  // the number of stages with the same I/Os; set only in the first of them
 
-	frames []*formula.Frame // by rate
-	held   []int64          // by rate, the number of layers in the stage
+	frames []*formula.Frame // for each rate
+	held   []int64          // for each rate, the number of layers in the stage
 	list   []sized
 	ios    []io
 	facts  []fact
-	live   []live // of the facts
-	varied []int  // the facts that may vary
+	live   []live // the facts that vary
+	varied []int  // the indexes of the facts that may vary
 	empty  *diag.Diag
 	bytes  int64    // bytes that all I/Os move
 	total  int64    // I/Os of all sizes
-	all    *overall // of the transfer
-	// If an I/O covers a block with pages of all layers: the bytes of a block, and the
-	// number of blocks.
+	all    *overall // the totals of the transfer
+	// The size and number of blocks, if an I/O covers a block with pages of all layers.
 	block, blocks int64
 }
 
 // io describes the I/Os of one size, which may move layers of several groups.
 type io struct {
 	bytes, count int64
-	all          formula.Rat // the number of I/Os, before it is rounded
+	all          formula.Rat // the number of I/Os before rounding
 	moved        formula.Rat // bytes that all I/Os move; the last I/O may be shorter
 	shares       []share
-	// every reports whether it is named after all groups of its stage.
+	// every reports whether the I/Os are named after all groups of their stage.
 	every bool
-	// In a transfer, the sources of each rank, and the number of pairs of ranks that
-	// have such I/Os.
+	// For a transfer: the sources of each destination rank, and the number of pairs of ranks
+	// that have these I/Os.
 	from  *sources
 	pairs int64
-	// between are the stages of the source and of the destination that these are in; if
-	// plans for all pairs at once are wanted, senders and receivers are the numbers of ranks.
+	// between lists the pairs of source and destination stages that these pairs of ranks are
+	// in. senders and receivers are the numbers of ranks on each side; they are set only if a
+	// plan for all pairs at once is requested.
 	between            [][2]int
 	senders, receivers int64
-	// together reports whether all these pairs move their I/Os at the same time.
+	// together reports whether all of these pairs move their I/Os at the same time.
 	together bool
 }
 
-// share describes a group's part of the I/Os of one size. An I/O moves the sum of the
-// terms, and there are units such I/Os for each page.
+// share describes what a group contributes to the I/Os of one size. An I/O moves the sum of
+// the terms, and units is the number of such I/Os for each page.
 type share struct {
 	terms []term
 	units int64
 	part  string // the part of a layer that an I/O moves, or ""
-	// covers is what an I/O covers, and parts are the parts that the layer has.
+	// covers specifies what an I/O covers, and parts lists the parts of the layer.
 	covers string
 	parts  []string
 }
 
-// term is n layers of a cell.
+// term represents n layers of a cell.
 type term struct {
 	rate *rate
 	n    int64
 }
 
-// sized is a share before it is combined with others of the same size.
+// sized is a share before it is combined with others of the same I/O size.
 type sized struct {
 	share
 	bytes             int64
@@ -105,7 +105,7 @@ type sized struct {
 // first returns the I/Os of the first size.
 func (st *stage) first() *io { return &st.ios[0] }
 
-// next adds a share with one term, reusing memory.
+// next adds a share with one term to the list, reusing memory.
 func (st *stage) next(r *rate, n int64) *sized {
 	i := len(st.list)
 	if i == cap(st.list) {
@@ -117,7 +117,7 @@ func (st *stage) next(r *rate, n int64) *sized {
 	return s
 }
 
-// nextIO adds I/Os of another size, reusing memory.
+// nextIO adds an entry for I/Os of another size, reusing memory.
 func (st *stage) nextIO(bytes int64, from *sources) *io {
 	i := len(st.ios)
 	if i == cap(st.ios) {
@@ -207,9 +207,9 @@ func (st *stage) fill(parts map[string][]string, rates []rate) error {
 	return sum.err
 }
 
-// joins reports whether the layers of two cells are in the same I/O, which covers several
-// layers: if they are of the same group or, if an I/O covers a pool, of the same kind, pool
-// and page size.
+// joins reports whether the layers of two cells are in the same I/O if an I/O covers
+// several layers. This is the case if they belong to the same group or, if an I/O covers a
+// pool, have the same kind, pool and page size.
 func (r *rate) joins(q *rate) bool {
 	if r.pages != q.pages || r.from != q.from {
 		return false
@@ -220,7 +220,7 @@ func (r *rate) joins(q *rate) bool {
 	return r.group == q.group
 }
 
-// groups returns the names of the groups of layers that I/Os of a stage move.
+// groups returns the names of the groups of layers that some of the stage's I/Os move.
 func (st *stage) groups(o *io) []string {
 	if !o.every {
 		return shorten(st.names(o), st)
@@ -235,7 +235,8 @@ func (st *stage) groups(o *io) []string {
 	return slices.Compact(all)
 }
 
-// names returns the names of the groups with those of parts.
+// names returns the names of the groups, each followed by the name of a part if the I/Os
+// move a single part.
 func (st *stage) names(o *io) []string {
 	var names []string
 	for _, s := range o.shares {
@@ -252,8 +253,8 @@ func (st *stage) names(o *io) []string {
 	return names
 }
 
-// shorten replaces the names of a group's parts by the group's name if no I/Os of
-// another size have parts of that group.
+// shorten replaces the names of a group's parts with the group's name if I/Os of other
+// sizes contain no parts of the group.
 func shorten(names []string, st *stage) []string {
 	var out []string
 	for _, name := range names {
@@ -285,7 +286,7 @@ func (st *stage) layers() string {
 	return fmt.Sprintf("layers %d to %d", st.lo, st.hi-1)
 }
 
-// ratesOf evaluates the rate of each cell, and checks the requirements on its layers.
+// ratesOf evaluates the rate of each cell and checks the requirements on the cell's layers.
 func (l *Layers) ratesOf(req *Request, warnings *diag.List) error {
 	if !l.first {
 		for i := range l.rates {
@@ -316,7 +317,8 @@ func (l *Layers) ratesOf(req *Request, warnings *diag.List) error {
 	return nil
 }
 
-// rate evaluates the pages of a cell. What an I/O covers does not vary.
+// rate evaluates the pages of a cell. It determines what an I/O covers only once, because
+// that does not vary.
 func (l *Layers) rate(r *rate) (err error) {
 	if r.page, err = l.wholeAt(r.at, l.cache.pageBytes); err != nil {
 		return err
@@ -343,7 +345,7 @@ func (l *Layers) rate(r *rate) (err error) {
 	return nil
 }
 
-// cover determines what an I/O covers of a cell's layers.
+// cover determines how much of a cell's layers an I/O covers.
 func (l *Layers) cover(r *rate, covers formula.Ref) error {
 	v, err := r.at.Eval(covers)
 	if err != nil {
@@ -355,14 +357,14 @@ func (l *Layers) cover(r *rate, covers formula.Ref) error {
 	return err
 }
 
-// partBytes returns the bytes that an I/O moves for one part of a page.
+// partBytes returns the number of bytes that an I/O moves for one part of a page.
 func (l *Layers) partBytes(c *cell, part int) (int64, error) {
 	at := formula.Spot{cellAxis: int16(c.index + 1), partAxis: int16(part + 1)}
 	return l.wholeAt(l.space.Frame(at), l.cache.partBytes)
 }
 
-// endsOf returns the number of the first layer of each pipeline stage, and of the layer
-// after the last.
+// endsOf returns the number of the first layer in each pipeline stage, followed by the
+// number of layers.
 func (l *Layers) endsOf(req *Request) ([]int, error) {
 	pp, _ := req.Config.Values[stagesField].Num.Int64()
 	ends := make([]int, pp+1)
@@ -392,7 +394,7 @@ func (l *Layers) stagesOf(req *Request, warnings *diag.List) ([]*stage, error) {
 	for i := range l.stages {
 		st := &l.stages[i]
 		if l.largest && st.like != st {
-			continue // it is not larger
+			continue // a stage with the same I/Os was evaluated already
 		}
 		if err := l.countIOs(st); err != nil {
 			return nil, l.missing(req, err)
@@ -434,8 +436,8 @@ func (l *Layers) setStages(req *Request) (err error) {
 	return nil
 }
 
-// held returns the number of layers of each cell from lo up to, but not including, hi,
-// and the same as a key.
+// held returns the number of each cell's layers from lo up to, but not including, hi. It
+// also returns these numbers in the form of a key.
 func (l *Layers) held(lo, hi int) ([]int64, string) {
 	var key []byte
 	held := make([]int64, len(l.rates))
@@ -446,9 +448,9 @@ func (l *Layers) held(lo, hi int) ([]int64, string) {
 	return held, string(key)
 }
 
-// places returns, for each stage, the number of the first stage that has as many layers of
-// each cell. Both stages have the same values, unless these depend on the number of the
-// stage.
+// places returns, for each stage, the number of the first stage that has the same number of
+// layers from each cell. Such stages have the same values, unless values depend on the
+// stage number.
 func (l *Layers) places(ends []int) []int {
 	first := map[string]int{}
 	places := make([]int, len(ends)-1)
@@ -462,8 +464,8 @@ func (l *Layers) places(ends []int) []int {
 	return places
 }
 
-// addStage adds a stage, or the layers that a stage of the source and one of the
-// destination have in common. The caller has made room for it.
+// addStage adds a stage, or the layers that a source stage and a destination stage have in
+// common. l.stages must have enough capacity, because pointers to its elements are stored.
 func (l *Layers) addStage(st stage) {
 	var key string
 	st.held, key = l.held(st.lo, st.hi)
@@ -511,7 +513,7 @@ func (l *Layers) countIOs(st *stage) error {
 	return err
 }
 
-// total adds and multiplies whole numbers. It sets err if a result does not fit.
+// total does arithmetic on numbers. It sets err if a result does not fit in 64 bits.
 type total struct{ err error }
 
 func (t *total) add(a, b int64) int64 { return t.keep(formula.Int(a).Add(formula.Int(b))) }
@@ -536,7 +538,7 @@ func (t *total) product(a, b formula.Rat) formula.Rat {
 	return v
 }
 
-// over divides, and rounds up.
+// over divides a by b and rounds up.
 func (t *total) over(a, b formula.Rat) formula.Rat {
 	v, err := a.Quo(b)
 	t.keep(v, err)

@@ -10,8 +10,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// The axes of the space in which layers are evaluated: the stand-ins of folds, the
-// pipeline stages, the cells of layers, and the parts of a layer. Places are numbered
+// The axes of the space in which layers are evaluated: the stand-ins of folds, the pipeline
+// stages, the cells of layers, and the parts of a layer. Positions on an axis are numbered
 // from 1.
 const (
 	standInAxis = iota
@@ -20,10 +20,10 @@ const (
 	partAxis
 )
 
-// root says how a value is computed that differs between layers or stages.
+// root says how to compute a value that differs between layers or stages.
 type root struct {
 	what  rootKind
-	index int16 // of the fold, or of the value of the destination's side
+	index int16 // the index of the fold, or of the value on the destination side
 }
 
 type rootKind uint8
@@ -40,17 +40,17 @@ const (
 	partRoot
 	foldRoot
 	standInRoot
-	otherRoot // of the destination's side
+	otherRoot // a value of the destination side
 )
 
-// standIns are the stand-ins of a fold, with the folds that are computed anew under them.
-// Several folds may have the same stand-ins.
+// standIns contains the stand-ins of a fold, and the folds that must be recomputed while
+// they apply. Several folds may share the same stand-ins.
 type standIns struct {
 	list  []standIn
 	needs []*fold
 }
 
-// linkRoots determines how the values that differ between layers and stages are computed.
+// linkRoots determines how to compute the values that differ between layers or stages.
 func (ds *declarations) linkRoots() {
 	c := ds.cache
 	c.rootOf = make([]root, ds.prog.Len())
@@ -121,7 +121,7 @@ func (ds *declarations) linkRoots() {
 	}
 }
 
-// addStandIns adds the stand-ins of a fold, or finds the same of another fold.
+// addStandIns adds the stand-ins of a fold, or reuses equal stand-ins of another fold.
 func (c *cache) addStandIns(f *fold) {
 	same := func(s standIns) bool {
 		// Stand-ins with the same formula have different references in each fold.
@@ -137,13 +137,13 @@ func (c *cache) addStandIns(f *fold) {
 	f.under = int16(i + 1)
 }
 
-// tally contains what has been evaluated from a model's layers for a request. It is kept for
-// the next request if that differs only in the values of varying fields.
+// tally contains the values evaluated from a model's layers for a request. They are reused
+// for the next request if it differs only in the values of varying fields.
 type tally struct {
 	space *formula.Space
 	// base is the frame for values that do not differ between layers and stages.
 	base    *formula.Frame
-	counts  [][]*counting // by stage and 1, and by fold and stand-ins
+	counts  [][]*counting // indexed by stage + 1, and by fold and stand-ins
 	varying []formula.Ref
 	settled map[string]data.Fact
 	checks  []check
@@ -152,49 +152,51 @@ type tally struct {
 	stages  []stage
 	largest bool // whether only the largest stage is needed
 	like    map[string]*stage
-	chosen  []*stage // those to plan for
-	// first is false if only what depends on varying fields must be evaluated again.
+	chosen  []*stage // the stages to plan for
+	// first is false if only values that depend on varying fields must be evaluated again.
 	first    bool
 	ofModel  []fact
-	live     []live // of them
+	live     []live // the facts in ofModel that vary
 	windows  formula.Value
 	requests []Request
 	out      []*Request
 	pairs    *pairsOf
-	// inFirst is the frame in which values of the transfer are evaluated. They do not differ
-	// between layers, but may depend on values of the destination's side.
+	// inFirst is the frame for evaluating values of the transfer. These values do not differ
+	// between layers, but may depend on values of the destination side.
 	inFirst *formula.Frame
 }
 
-// errAnew says that the layers have to be evaluated anew after a field has varied.
-var errAnew = errors.New("evaluate the layers anew")
+// errAnew means that the layers must be evaluated again from the beginning because a
+// varying field changed more than numbers.
+var errAnew = errors.New("evaluate the layers again")
 
-// live is a fact that varies, by its index, with the fold that it is the value of.
+// live identifies a fact that varies, by its index, and the fold that computes it.
 type live struct {
 	fact  int
 	frame *formula.Frame
 	ref   formula.Ref
 }
 
-// check is a requirement that depends on varying fields, and whether it holds.
+// check is a requirement that depends on varying fields, and whether it held when it was
+// recorded.
 type check struct {
 	frame *formula.Frame
 	ref   formula.Ref
 	holds bool
 }
 
-// counting has the frames in which a fold is computed, one for each cell with layers, and
+// counting contains the frames for computing a fold, one for each cell that has layers, and
 // the number of these layers.
 type counting struct {
 	when   *formula.Frame
 	frames []*formula.Frame
 	layers []int64
 	cells  []int
-	sets   []int // by cell, the first cell of its set
+	sets   []int // for each cell, the first cell of its set
 	busy   bool
 }
 
-// newSpace makes the space over what is set in the frame.
+// newSpace creates a space that is based on the values set in the frame.
 func (l *Layers) newSpace() {
 	roots := l.cache.roots
 	if l.cache.pairing != nil {
@@ -221,7 +223,7 @@ func (l *Layers) newSpace() {
 	l.base = l.space.Frame(formula.Spot{})
 }
 
-// at returns the frame for a cell in a stage. Either may be -1.
+// at returns the frame for a cell in a stage. Use -1 for no stage or no cell.
 func (l *Layers) at(stage, cell int) *formula.Frame {
 	return l.space.Frame(formula.Spot{stageAxis: int16(stage + 1), cellAxis: int16(cell + 1)})
 }
@@ -289,7 +291,7 @@ func (l *Layers) cellAt(at formula.Spot) *cell {
 	return &l.cells[at[cellAxis]-1]
 }
 
-// standInFor returns the value that replaces that of r, if one does.
+// standInFor returns the value that replaces the value of r, if there is one.
 func (l *Layers) standInFor(s *standIns, r formula.Ref) (formula.Value, bool) {
 	for _, one := range s.list {
 		if one.to == r {
@@ -300,7 +302,7 @@ func (l *Layers) standInFor(s *standIns, r formula.Ref) (formula.Value, bool) {
 	return formula.Value{}, false
 }
 
-// asDiag returns an error of the evaluation of a formula.
+// asDiag converts an error from evaluating a formula to a Diag.
 func asDiag(err error) *diag.Diag {
 	if err == nil {
 		return nil
@@ -308,7 +310,8 @@ func asDiag(err error) *diag.Diag {
 	return diag.All(err)[0]
 }
 
-// partOf returns the bytes of a part of a layer, or what both ranks of a pair hold of it.
+// partOf returns the size of a part of a layer. In a transfer, it counts only the bytes
+// that both ranks of a pair store.
 func (l *Layers) partOf(at formula.Spot) (formula.Rat, *diag.Diag) {
 	c := &l.cells[at[cellAxis]-1]
 	ref := l.cache.partRefs[c.kind][at[partAxis]-1]
@@ -321,7 +324,8 @@ func (l *Layers) partOf(at formula.Spot) (formula.Rat, *diag.Diag) {
 	return formula.Int(mine), asDiag(err)
 }
 
-// counting returns where a fold is computed, or nil for a fold over a stage outside of stages.
+// counting returns the frames for computing a fold at a spot, or nil if the fold is over a
+// stage and the spot is not in a stage.
 func (l *Layers) counting(f *fold, at formula.Spot) (*counting, *diag.Diag) {
 	under, stage := at[standInAxis], at[stageAxis]
 	if under > 0 && !slices.Contains(l.cache.standIns[under-1].needs, f) {
@@ -372,7 +376,7 @@ func (l *Layers) counting(f *fold, at formula.Spot) (*counting, *diag.Diag) {
 	return c, nil
 }
 
-// divide divides the cells into sets.
+// divide divides the cells of a fold into sets.
 func (c *counting) divide(f *fold) error {
 	first := map[string]int{}
 	for i, frame := range c.frames {
@@ -388,8 +392,8 @@ func (c *counting) divide(f *fold) error {
 	return nil
 }
 
-// foldAt computes a fold. If it has no value at a spot, known is false; fixed reports
-// whether the value never varies.
+// foldAt computes a fold at a spot. If the fold has no value there, known is false. fixed
+// reports whether the value never varies.
 func (l *Layers) foldAt(f *fold, at formula.Spot) (v formula.Rat, known, fixed bool, err *diag.Diag) {
 	c, err := l.counting(f, at)
 	if c == nil || c.busy {
@@ -420,8 +424,8 @@ func (l *Layers) foldAt(f *fold, at formula.Spot) (v formula.Rat, known, fixed b
 	return v, true, fixed && same, err
 }
 
-// combine combines the values of the layers in a set or, if set is -1, of all. It reports
-// whether these never vary.
+// combine combines the values of the layers in a set or, if set is -1, of all layers. It
+// reports whether these values never vary.
 func (c *counting) combine(f *fold, set int) (v formula.Rat, fixed bool, _ *diag.Diag) {
 	fixed = true
 	for i, frame := range c.frames {

@@ -13,9 +13,9 @@ import (
 // some of its formulas.
 type tracer struct {
 	*Program
-	// reach contains the dependencies of values, without the folds that they read.
-	// without contains the same if some names are not followed, by these names. folds
-	// contains the inputs of folds.
+	// reach contains the dependencies of values, but not those of the folds that they read.
+	// without contains the dependencies that are found without following certain names, keyed
+	// by these names. folds contains the inputs of folds.
 	reach   *formula.Reach
 	without map[string]*formula.Reach
 	folds   map[string]formula.Inputs
@@ -29,7 +29,7 @@ func (p *Program) tracer(follow func(string) bool) *tracer {
 // dependencies are the inputs that plans for a model depend on.
 type dependencies struct {
 	inputs formula.Inputs
-	others []string                  // names of values that are read without a formula
+	others []string                  // names of values that are read directly, without a formula
 	of     map[string]formula.Inputs // the inputs of each quantity
 }
 
@@ -75,7 +75,7 @@ func (t *tracer) quantityInputs(q *schema.Quantity) formula.Inputs {
 	return t.inputs(t.refs(q.Name))
 }
 
-// inputs returns the inputs of values, including the inputs of folds that they depend
+// inputs returns the inputs of values, including those of the folds that the values depend
 // on.
 func (t *tracer) inputs(refs []formula.Ref) formula.Inputs {
 	return t.withFolds(t.reach.Inputs(refs...), nil)
@@ -88,7 +88,7 @@ func (t *tracer) foldInputs(f *schema.Fold) formula.Inputs {
 	return t.withFolds(t.reachWithout(without).Inputs(t.foldRefs(f)...), without)
 }
 
-// withFolds adds the inputs of folds to inputs that were found without following some
+// withFolds adds the inputs of folds to inputs that were found without following certain
 // names. A fold may depend on itself through a name that has a stand-in in another fold.
 func (t *tracer) withFolds(inputs formula.Inputs, without []string) formula.Inputs {
 	seen := map[string]bool{}
@@ -122,7 +122,7 @@ func (t *tracer) withFolds(inputs formula.Inputs, without []string) formula.Inpu
 	return all
 }
 
-// reachWithout returns the dependencies without following some names.
+// reachWithout returns the dependencies that are found without following the given names.
 func (t *tracer) reachWithout(names []string) *formula.Reach {
 	if len(names) == 0 {
 		return t.reach
@@ -168,7 +168,7 @@ func (t *tracer) addLayers(d *dependencies) {
 	}
 }
 
-// kindsWith returns the kinds of layers whose formulas depend on a field.
+// kindsWith returns the layer kinds whose formulas depend on a field.
 func (p *Program) kindsWith(field string) []string {
 	var list []string
 	c := p.schema.Cache.Get()
@@ -198,8 +198,8 @@ func (p *Program) kindsWith(field string) []string {
 	return list
 }
 
-// indexedBy returns the tables that have an entry for each value of a field, with that
-// field.
+// indexedBy returns the tables that have an entry for each value of a field. It maps each
+// table's name to the field.
 func (p *Program) indexedBy() map[string]*schema.Field {
 	indexed := map[string]*schema.Field{}
 	tables := p.schema.Cache.Get().Tables
@@ -220,8 +220,9 @@ func (p *Program) indexedBy() map[string]*schema.Field {
 
 func everything(string) bool { return true }
 
-// following returns a function that reports whether to follow a formula. It accepts
-// formulas that ofLayers accepts, but from a table in chosen only the listed entries.
+// following returns a function that reports whether to follow a formula. It accepts the
+// formulas that ofLayers accepts, except that it accepts only the listed entries of each
+// table in chosen.
 func following(ofLayers func(string) bool, chosen map[string][]string) func(string) bool {
 	return func(name string) bool {
 		table, entry, isEntry := strings.Cut(name, ".")

@@ -12,7 +12,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Shown describes what a command shows of plans.
+// Shown describes which parts of plans a command shows.
 type Shown struct {
 	// Names are the names of the values shown: quantities, fields and formulas.
 	Names []string
@@ -22,35 +22,35 @@ type Shown struct {
 	Runs bool
 }
 
-// Unread is a value that the user set but that has no effect.
+// Unread is a value that the user set but that has no effect on what a command shows.
 type Unread struct {
 	Field *schema.Field
 	Value data.Fact
-	// Axis reports whether the value is the first of several.
+	// Axis reports whether the value is the first of several values on an axis.
 	Axis bool
 	// Instead are the fields that accept the same value and that the plan depends on.
 	Instead []*schema.Field
 	// Other is the name of the other accounting, if it depends on the field.
 	Other string
-	// Kinds are the kinds of layers that depend on the field in the rank accounting.
-	// The model has no layers of these kinds.
+	// Kinds are the layer kinds that depend on the field in the rank accounting, if the model
+	// has no layers of these kinds.
 	Kinds []string
-	// Elsewhere lists other architectures that depend on the field, by accounting, if
+	// Elsewhere lists other architectures that depend on the field, keyed by accounting, if
 	// this architecture never does.
 	Elsewhere map[string][]string
-	// With lists values of other fields, as flags, with which the plan would depend
-	// on the field.
+	// With lists flags with which the plan would depend on the field, such as other values of
+	// a field.
 	With []string
-	// Hidden reports whether the values that depend on the field are not shown. They
-	// are Quantities or, if that is empty, in the nixlbench command.
+	// Hidden reports whether some values depend on the field but are not shown. These values
+	// are Quantities or, if Quantities is empty, in the nixlbench command.
 	Hidden     bool
 	Quantities []string
 }
 
-// Unread returns the values that the user set in a request and that do not affect what
-// is shown. Files are usually shared by several commands, so a value from a file is
-// returned only if no output at all depends on it and it differs from the value that is
-// in effect anyway.
+// Unread returns the values that the user set in a request but that do not affect what is
+// shown. Files are usually shared by several commands, so Unread returns a value from a
+// file only if no output at all depends on it and it differs from the value that is in
+// effect anyway.
 func (p *Planner) Unread(req *Request, shown Shown) []Unread {
 	if p.unread.areVisible(p.unread.given(req), req, shown) {
 		return nil
@@ -67,8 +67,8 @@ func (p *Planner) UnreadFlags(req *Request, shown Shown) ([]fit.Unread, error) {
 type unread struct {
 	*Program
 	layers *Layers // for evaluating the layers of a request's model
-	// The tracers and dependencies, of whole plans and of the values shown, are cached by
-	// the keys from present.
+	// The tracers, and the dependencies of whole plans and of the values shown, are cached
+	// under the keys that present returns.
 	tracers map[string]*tracer
 	depends map[string]*dependencies
 	shown   map[string]*dependencies
@@ -78,9 +78,10 @@ type unread struct {
 
 func newUnread(p *Program, layers *Layers) *unread { return &unread{Program: p, layers: layers} }
 
-// areVisible reports whether quantities that are shown, or the command if it is shown,
-// depend on all of the fields. It may return false although they do, because it looks
-// for all dependencies only in a program that has nothing but quantities.
+// areVisible reports whether the output depends on all of the fields, through a quantity
+// that is shown or through the command if it is shown. It may return false even if the
+// output does depend on them, because it looks for indirect dependencies only in a program
+// that has only quantities.
 func (r *unread) areVisible(fields []*schema.Field, req *Request, shown Shown) bool {
 	if len(fields) == 0 {
 		return true
@@ -91,9 +92,8 @@ func (r *unread) areVisible(fields []*schema.Field, req *Request, shown Shown) b
 	})
 }
 
-// direct returns a function that reports whether quantities that are shown, or the
-// command if it is shown, depend on a field without a fold between them. It takes a
-// small part of the time that all dependencies take.
+// direct returns a function that reports whether the output depends on a field other than
+// through a fold. Finding these dependencies takes much less time than finding all of them.
 func (r *unread) direct(req *Request, shown Shown) func(field string) bool {
 	t, _ := r.tracerFor(req)
 	var names []string
@@ -115,14 +115,14 @@ func (r *unread) direct(req *Request, shown Shown) func(field string) bool {
 	}
 }
 
-// given returns the fields that the user set and that should have an effect.
+// given returns the fields that the user set and that are expected to have an effect.
 func (r *unread) given(req *Request) []*schema.Field {
 	var list []*schema.Field
 	for i := range r.schema.Fields {
 		f := &r.schema.Fields[i]
 		from := req.Config.Values[f.Var].Origin
 		note := f.Note == schema.NoteAny || f.Note == schema.NoteFile && from.Kind == data.FromFile
-		// Fields that the accounting does not know are left to checkNeeds.
+		// checkNeeds reports the fields that do not exist in the accounting.
 		if r.knows(f) && !note && f.Var != accountingVar && from.Given() {
 			list = append(list, f)
 		}
@@ -186,8 +186,8 @@ func (r *unread) quantities() []string {
 	return names
 }
 
-// harmless reports whether a value agrees with what is in effect anyway: the value of a
-// field in u.Instead or, if there are none, the default.
+// harmless reports whether a value equals what is in effect anyway: the value of a field in
+// u.Instead or, if u.Instead is empty, the default.
 func (r *unread) harmless(req *Request, u *Unread) bool {
 	for _, f := range u.Instead {
 		if req.Config.Values[f.Var].Text() == u.Value.Text() {
@@ -209,8 +209,8 @@ func (r *unread) instead(all *dependencies, f *schema.Field, value string) []*sc
 	return list
 }
 
-// otherWith returns the name of the architecture's other accounting if it has one that
-// depends on a field, or "" if not.
+// otherWith returns the name of the architecture's other accounting if plans in that
+// accounting depend on a field. Otherwise, it returns "".
 func (r *unread) otherWith(req *Request, field string) string {
 	other := r.otherAccounting()
 	if other == nil || !other.dependencies(req).reads(field) {
@@ -234,7 +234,7 @@ func (r *unread) otherAccounting() *unread {
 	return r.other
 }
 
-// kindsWith returns the kinds of layers whose formulas depend on a field in the rank
+// kindsWith returns the layer kinds whose formulas depend on a field in the rank
 // accounting.
 func (r *unread) kindsWith(field string) []string {
 	if r.rank {
@@ -246,7 +246,8 @@ func (r *unread) kindsWith(field string) []string {
 	return nil
 }
 
-// elsewhereWith returns the other architectures that depend on a field, by accounting.
+// elsewhereWith returns the other architectures that depend on a field, keyed by
+// accounting.
 func (r *unread) elsewhereWith(field string) map[string][]string {
 	all := map[string][]string{}
 	for _, listed := range r.schema.Architectures {
@@ -297,7 +298,8 @@ func (r *unread) dependenciesOf(req *Request, shown Shown) *dependencies {
 	return d
 }
 
-// tracerFor returns the tracer that [unread.present] describes, and its key.
+// tracerFor returns a tracer that follows the formulas that [unread.present] accepts for a
+// request, and the tracer's key.
 func (r *unread) tracerFor(req *Request) (*tracer, string) {
 	follow, key := r.present(req)
 	if r.tracers == nil {
@@ -309,17 +311,17 @@ func (r *unread) tracerFor(req *Request) (*tracer, string) {
 	return r.tracers[key], key
 }
 
-// present returns a function that reports whether to follow a formula for a request.
-// From tables indexed by group or kind, it accepts the entries for groups and kinds that
-// the model has. From tables indexed by the values of a field, it accepts the entries for
-// the field's values in the request. Requests with the same key follow the same formulas.
+// present returns a function that reports whether to follow a formula for a request. In
+// tables indexed by group or kind, it accepts only the entries for the model's groups and
+// kinds. In tables indexed by a field, it accepts only the entries for the field's values
+// in the request. For requests with the same key, it accepts the same formulas.
 func (r *unread) present(req *Request) (follow func(name string) bool, key string) {
 	ofLayers, key := r.presentLayers(req)
 	chosen := r.chosen(req)
 	for _, table := range schema.Keys(chosen) {
 		key += fmt.Sprint(" ", chosen[table])
 	}
-	open := map[string]bool{} // whether a field has the engine's value at some point
+	open := map[string]bool{} // whether a field has the engine's value for some of the axis values
 	for _, name := range schema.Keys(r.defaults) {
 		open[name+formula.Otherwise] = !r.givenIn(req, name)
 		key += fmt.Sprint(" ", open[name+formula.Otherwise])
@@ -344,7 +346,7 @@ func (r *unread) givenIn(req *Request, field string) bool {
 	return r.Given(field, req.Config.Values[field])
 }
 
-// chosen returns the entries used from each table that is indexed by the values of a
+// chosen returns the entries that the request uses in each table that is indexed by a
 // field. It omits tables whose field may have the engine's value.
 func (r *unread) chosen(req *Request) map[string][]string {
 	if r.rank && r.indexed == nil {
@@ -359,8 +361,8 @@ func (r *unread) chosen(req *Request) map[string][]string {
 	return chosen
 }
 
-// withValue returns values of other fields, as flags, with which the plan would depend
-// on a field.
+// withValue returns flags, such as other values of another field, with which the plan would
+// depend on a field.
 func (r *unread) withValue(req *Request, field string) []string {
 	ofLayers, _ := r.presentLayers(req)
 	var list []string
@@ -386,8 +388,9 @@ func (r *unread) withValue(req *Request, field string) []string {
 	return list
 }
 
-// presentLayers returns the part of [unread.present] for groups and kinds of layers. It
-// accepts everything if the model alone does not determine its groups.
+// presentLayers returns the part of [unread.present] that considers groups and kinds of
+// layers. The returned function accepts everything if the groups do not depend only on the
+// model.
 func (r *unread) presentLayers(req *Request) (follow func(name string) bool, key string) {
 	if r.cache == nil || !r.cache.ofModel {
 		return everything, ""

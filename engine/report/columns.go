@@ -15,8 +15,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// setting is a value that identifies a plan: its heading for people, its key for
-// programs, and where to find it in a record.
+// setting is a value that helps identify a plan. label is its heading in text output, key is
+// its name in output for programs, and of is its place in a record.
 type setting struct {
 	label, key string
 	of         runner.Name
@@ -52,10 +52,10 @@ func NamesOf(flags []*schema.Flag) []runner.Name {
 type Options struct {
 	Format string
 	View   schema.View
-	// Columns names the columns to show; nil means the default for the format.
+	// Columns lists the columns to show; nil means the default for the format.
 	Columns []string
-	// Match names the columns by which points are matched with those of the
-	// baseline; nil means that the whole plans must match.
+	// Match lists the columns by which points are matched with those in the baseline; nil
+	// means that entire plans must match.
 	Match []string
 	// Gate limits how much worse than the baseline the results may be; nil means no limit.
 	Gate *Gate
@@ -91,9 +91,9 @@ func flagsOf(s *schema.Schema) []*schema.Flag {
 	return list
 }
 
-// settings returns the settings that the results show: the values of the view, and
-// the fields and nixlbench flags in which points differ. Flags that follow from the
-// plan are shown only if nothing else tells two points apart.
+// settings returns the settings that the results show: the values of the view, and the fields
+// and nixlbench flags in which points differ. Flags that follow from the plan are shown only
+// if some points are otherwise indistinguishable.
 func (r *Results) settings(o *Options, s *schema.Schema) []setting {
 	shown := settingsOf(ranked(WithAxes(o.View, r.axes(s.Fields)), r.Points))
 	var derived []setting
@@ -115,8 +115,8 @@ func (r *Results) settings(o *Options, s *schema.Schema) []setting {
 	return shown
 }
 
-// differ reports whether any two points have different values for a setting. Points
-// that have no value for it do not count.
+// differ reports whether any two points have different values for a setting. Points without a
+// value are ignored.
 func (r *Results) differ(s setting) bool {
 	var first any
 	for _, p := range r.Points {
@@ -150,9 +150,9 @@ func (r *Results) alike(shown []setting, s *schema.Schema) bool {
 	return false
 }
 
-// Write writes the results as text, markdown, csv or json. It shows the requested
-// columns or, by default, the view's values and the values in which points differ.
-// The default for csv is every column.
+// Write writes the results as text, markdown, csv or json. It shows the requested columns or,
+// by default, the view's values and the values in which points differ. For csv, the default
+// is all columns.
 func (r *Results) Write(w io.Writer, o *Options, s *schema.Schema) error {
 	if o.Columns != nil || o.Format == "csv" {
 		return r.writeColumns(w, o, s)
@@ -173,8 +173,8 @@ func (r *Results) Write(w io.Writer, o *Options, s *schema.Schema) error {
 	return cmp.Or(err, marks.write(w))
 }
 
-// writeColumns writes the requested columns, or all of them. The column names do not
-// depend on the results, so that files can be concatenated.
+// writeColumns writes the requested columns, or all of them. The column names do not depend
+// on the results, so files can be concatenated.
 func (r *Results) writeColumns(w io.Writer, o *Options, s *schema.Schema) error {
 	columns := columnsOf(o.View, s)
 	if o.Columns != nil {
@@ -215,8 +215,8 @@ func (r *Results) writeColumns(w io.Writer, o *Options, s *schema.Schema) error 
 	})
 }
 
-// column is a column for programs. of is the plan value that it shows, or nil if it
-// shows something else. cell returns its text for a line of a point, given the
+// column is a column in output for programs. of is the plan value that the column shows, or
+// nil if it shows something else. cell returns the text for a line of a point, given the
 // matching line of the baseline.
 type column struct {
 	name   string
@@ -276,8 +276,8 @@ func ColumnOf(view schema.View, s *schema.Schema, name string) string {
 	return name
 }
 
-// ColumnMeant returns the name of the column for a field, given the field's flag or
-// path, or "" if there is none.
+// ColumnMeant returns the name of the column for the field with the given flag or path, or ""
+// if there is no such field.
 func ColumnMeant(s *schema.Schema, name string) string {
 	for i := range s.Fields {
 		if f := &s.Fields[i]; f.Flag == name || f.Path == name {
@@ -374,7 +374,7 @@ func columnsOf(view schema.View, s *schema.Schema) []column {
 		}
 	}
 	for _, m := range measures {
-		if m.Total != "" { // measured by the printing rank alone
+		if m.Total != "" { // measured only by the rank that prints the table
 			add("rank_"+m.Key, func(_ Point, l, _ *line) string { return l.spread(schema.Measure{Key: m.Key}).median })
 		}
 	}
@@ -410,7 +410,7 @@ const maxMarks = 20
 type marks struct {
 	numbers map[string]int
 	texts   []string
-	more    int // notes without a number
+	more    int // number of notes without a mark
 }
 
 func marksOf(points []Point) *marks {
@@ -430,7 +430,7 @@ func marksOf(points []Point) *marks {
 	return m
 }
 
-// of returns the marks of a point, such as " [1] [2]".
+// of returns the marks of a point's notes, such as " [1] [2]".
 func (m *marks) of(p Point) string {
 	if m == nil {
 		return ""
@@ -446,7 +446,7 @@ func (m *marks) of(p Point) string {
 	return text
 }
 
-// write writes the text of each numbered note on a line of its own.
+// write writes each numbered note on its own line.
 func (m *marks) write(w io.Writer) error {
 	if len(m.texts) == 0 {
 		return nil

@@ -2,20 +2,21 @@ package report
 
 import "math"
 
-// moved is the number of descriptors and bytes of a measured request, and its time.
+// moved contains the number of descriptors, the size in bytes, and the time in microseconds
+// of a measured request.
 type moved struct{ n, bytes, us float64 }
 
-// cost is a formula for the time of a request, fitted to measurements: a time to start, plus
-// a time for each descriptor, plus the bytes divided by a bandwidth. If the measurements do
-// not show one of the times, it is 0; if they do not show the bandwidth, it is infinite.
+// cost is a formula for the time of a request, fitted to measurements. The time is the sum of
+// a startup time, a time per descriptor, and the size divided by a bandwidth. A time that the
+// measurements do not determine is 0, and a bandwidth that they do not determine is infinite.
 type cost struct {
 	startUs, descriptorUs float64
 	rate                  float64 // bytes per us
-	// err is the typical relative error of the fitted times (root of the mean square).
+	// err is the root mean square of the relative errors of the fitted times.
 	err    float64
 	points int
-	// together reports that the time of a descriptor includes a share of the start, because
-	// all requests have the same number of descriptors.
+	// together reports whether the time per descriptor includes a share of the startup time,
+	// because all requests have the same number of descriptors.
 	together bool
 }
 
@@ -23,17 +24,17 @@ type cost struct {
 const (
 	leastPoints = 4
 	maxCostErr  = 0.25
-	// leastCertain is how many times larger than its standard error a part must be.
+	// leastCertain is the minimum ratio of a fitted part to its standard error.
 	leastCertain = 2
 )
 
-// us returns the time of a request of n descriptors.
+// us returns the time of a request with n descriptors, in microseconds.
 func (c *cost) us(n, bytes float64) float64 {
 	return c.startUs + n*c.descriptorUs + bytes/c.rate
 }
 
-// fitCost fits the cost to measurements by least squares of the relative errors. If the
-// measurements do not determine it, it returns nil and the reason.
+// fitCost fits the cost to measurements by minimizing the squares of the relative errors. If
+// the measurements do not determine the cost, it returns nil and the reason.
 func fitCost(list []moved) (*cost, string) {
 	if len(list) < leastPoints {
 		return nil, "a fit needs at least 4 trusted points"
@@ -54,7 +55,7 @@ func fitCost(list []moved) (*cost, string) {
 		parts = append(parts, func(m moved) float64 { return 1 })
 	}
 	best := cost{err: math.Inf(1)}
-	// Fit all parts or, if some are uncertain, as many as possible.
+	// Fit all parts or, if some would be uncertain, as many as possible.
 	for size := len(parts); size > 0 && math.IsInf(best.err, 1); size-- {
 		for set := 1; set < 1<<len(parts); set++ {
 			var use []int
@@ -103,7 +104,7 @@ func differ(list []float64) bool {
 func leastSquares(list []moved, parts []func(moved) float64, use []int) (x []float64, err float64, ok bool) {
 	k := len(use)
 	rows := make([][]float64, len(list))
-	scale := make([]float64, k) // columns of length 1 keep the numbers apart
+	scale := make([]float64, k) // scaling columns to length 1 avoids numerical problems
 	for i, m := range list {
 		rows[i] = make([]float64, k)
 		for j, u := range use {
@@ -156,8 +157,8 @@ func leastSquares(list []moved, parts []func(moved) float64, use []int) (x []flo
 	return x, math.Sqrt(squares / float64(len(list))), true
 }
 
-// invert replaces the right half of a matrix by the inverse of its left half, whose
-// diagonal is 1. It returns false if that half is nearly singular.
+// invert replaces the right half of a matrix with the inverse of the left half, whose
+// diagonal is 1. It returns false if the left half is nearly singular.
 func invert(a [][]float64) bool {
 	k := len(a)
 	for j := range k {

@@ -59,7 +59,7 @@ func ExplainText(w io.Writer, view schema.View, all []*plan.Explanation) error {
 const maxLines = 60
 
 // StepText writes how one value is computed in each plan. If that takes too many lines,
-// it omits the deepest steps, and says so.
+// StepText omits the deepest steps and tells the user.
 func StepText(w io.Writer, steps []*plan.Step) {
 	t := newTree(w)
 	cut := t.choose(steps)
@@ -74,8 +74,8 @@ func StepText(w io.Writer, steps []*plan.Step) {
 	}
 }
 
-// choose chooses the steps to explain, those near the top first, and reports whether
-// there were too many.
+// choose chooses the steps to explain, starting at the top, and reports whether there were
+// too many.
 func (t *tree) choose(steps []*plan.Step) bool {
 	t.chosen = map[int]bool{}
 	lines := 2*len(steps) + 1
@@ -105,7 +105,7 @@ func mark(holds bool) string {
 	return "broken"
 }
 
-// sides shows both sides of a limit with their numbers.
+// sides formats a limit with the numbers on both sides.
 func sides(l *plan.LimitStep) string {
 	if l.Right == nil {
 		return oneLine(l.Require.Text)
@@ -130,7 +130,7 @@ func unit(u string) string {
 	return " " + u
 }
 
-// tree writes steps with their parts indented below them. It explains equal steps only
+// tree writes steps, with their parts indented below them. It explains identical steps only
 // once.
 type tree struct {
 	w    io.Writer
@@ -190,12 +190,12 @@ func (t *tree) step(s *plan.Step, depth int) {
 	}
 }
 
-// key returns a string that identifies a step, apart from its parts.
+// key returns a string that identifies a step, without its parts.
 func key(s *plan.Step) string {
 	return s.Name + "\n" + s.Formula + "\n" + s.Values + "\n" + s.Value.String()
 }
 
-// formula writes the formula of a step, the values in it, and its parts.
+// formula writes the formula of a step, the formula with values, and the step's parts.
 func (t *tree) formula(s *plan.Step, depth int) {
 	indent := strings.Repeat("    ", depth)
 	at := ""
@@ -211,7 +211,8 @@ func (t *tree) formula(s *plan.Step, depth int) {
 	}
 }
 
-// formulaLines returns the number of lines with a step's formula and with its values.
+// formulaLines returns the number of lines needed for a step's formula, with and without
+// values.
 func formulaLines(s *plan.Step) int {
 	if s.Values != s.Formula && oneLine(s.Values) != s.Value.String() {
 		return 2

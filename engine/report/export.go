@@ -1,10 +1,10 @@
 package report
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"kvbench/engine/diag"
@@ -27,10 +27,10 @@ type condition struct {
 	value  string
 }
 
-// nameOfFile is the name of the column with the file that a result is in.
+// nameOfFile is the name of the column that shows which file contains a result.
 const nameOfFile = "file"
 
-// RowColumns returns the names of the columns that rows can have.
+// RowColumns returns the names of the columns that a listing can show.
 func RowColumns(s *schema.Schema) []string {
 	var names []string
 	for _, c := range rowColumns(s) {
@@ -58,8 +58,8 @@ func rowColumns(s *schema.Schema) []column {
 	return append(all, column{name: nameOfFile})
 }
 
-// NewListing returns a listing with these columns, or the usual ones if there are none. It
-// contains the results that have all the values in only, which are by column.
+// NewListing returns a listing with these columns, or with the default columns if columns is
+// nil. It shows only rows with all the values in only, a list of column names and values.
 func NewListing(s *schema.Schema, columns []string, only [][2]string, files int) *Listing {
 	all := rowColumns(s)
 	if columns == nil {
@@ -114,7 +114,7 @@ func (r *Listing) Names() []string {
 	return names
 }
 
-// In sets the name of the file that the results are in.
+// In returns a copy of the listing for results in the given file.
 func (r *Listing) In(file string) *Listing {
 	in := *r
 	in.file = file
@@ -157,7 +157,7 @@ func (r *Listing) each(rec *runner.Brief, f func(*row)) {
 	}
 }
 
-// cell returns the text of a column, or "" if it is missing.
+// cell returns the text of a row in a column, or "" if the row has no value there.
 func (r *Listing) cell(c *column, of *row) string {
 	var cell string
 	switch {
@@ -182,24 +182,19 @@ func (r *Listing) cell(c *column, of *row) string {
 
 // CSV appends the rows of a result as CSV.
 func (r *Listing) CSV(out []byte, rec *runner.Brief) []byte {
-	w := &appender{out}
-	lines := csv.NewWriter(w)
-	cells := make([]string, len(r.columns))
 	r.each(rec, func(of *row) {
 		for i := range r.columns {
-			cells[i] = r.cell(&r.columns[i], of)
+			if i > 0 {
+				out = append(out, ',')
+			}
+			cell := r.cell(&r.columns[i], of)
+			if out = csvText(out, cell); cell == "" && len(r.columns) == 1 { // csv readers skip empty lines
+				out = append(out, `""`...)
+			}
 		}
-		lines.Write(cells)
+		out = append(out, '\n')
 	})
-	lines.Flush()
-	return w.out
-}
-
-type appender struct{ out []byte }
-
-func (a *appender) Write(text []byte) (int, error) {
-	a.out = append(a.out, text...)
-	return len(text), nil
+	return out
 }
 
 // JSON appends the rows of a result as JSON objects, one per line.
@@ -241,6 +236,9 @@ func (r *Listing) value(out []byte, c *column, of *row) []byte {
 }
 
 func appendJSON(out []byte, v any) []byte {
+	if n, ok := v.(int64); ok {
+		return strconv.AppendInt(out, n, 10)
+	}
 	text, err := json.Marshal(v)
 	if err != nil {
 		return append(out, "null"...)
@@ -248,7 +246,7 @@ func appendJSON(out []byte, v any) []byte {
 	return append(out, diag.Escaped(text)...)
 }
 
-// hashShown is the number of digits of a hash that text for people shows.
+// hashShown is the number of hash digits shown in text output.
 const hashShown = 12
 
 // Text appends the rows of a result as lines for [Aligned].
@@ -272,7 +270,7 @@ func (r *Listing) Text(out []byte, rec *runner.Brief) []byte {
 	return out
 }
 
-// Headings returns the headings of the columns for people.
+// Headings returns the column headings for text output.
 func (r *Listing) Headings(s *schema.Schema) string {
 	heads := r.Names()
 	view := s.View("results")

@@ -13,27 +13,27 @@ import (
 
 // Gate limits how much worse than a baseline results may be.
 type Gate struct {
-	// Threshold is the largest accepted change for the worse, as a fraction of the baseline.
+	// Threshold is the largest accepted degradation, as a fraction of the baseline.
 	Threshold float64
 	Metrics   []schema.Metric
 	// Confidence is the confidence level of the test for differences, in percent.
 	Confidence int
 }
 
-// TestName names the test that tells noise from change. It makes no assumption about
-// how measurements are distributed.
+// TestName is the name of the statistical test that distinguishes changes from noise. The
+// test makes no assumptions about the distribution of the measurements.
 const TestName = "Mann-Whitney U test"
 
 func (g *Gate) alpha() float64 { return 1 - float64(g.Confidence)/100 }
 
-// Verdict says how a measurement compares with its baseline.
+// Verdict is the outcome of comparing a measurement with its baseline.
 type Verdict string
 
 // The verdicts, worst first.
 const (
 	Regression  Verdict = "regression"
 	Broken      Verdict = "failed"       // only the baseline has a valid measurement
-	Noise       Verdict = "noise"        // beyond the threshold, but the runs vary too much to tell
+	Noise       Verdict = "noise"        // beyond the threshold, but the runs vary too much to be sure
 	Improvement Verdict = "improvement"  // better by more than the threshold
 	Unchanged   Verdict = "unchanged"    // within the threshold
 	NotCompared Verdict = "not compared" // the baseline has no valid measurement
@@ -46,7 +46,7 @@ var verdicts = []Verdict{Regression, Broken, Noise, Improvement, Unchanged, NotC
 // fails reports whether the verdict makes the comparison fail.
 func (v Verdict) fails() bool { return v == Regression || v == Broken }
 
-// compared reports whether the verdict is about two measurements.
+// compared reports whether the verdict compares two measurements.
 func (v Verdict) compared() bool {
 	return v == Regression || v == Noise || v == Improvement || v == Unchanged
 }
@@ -69,7 +69,7 @@ type Judged struct {
 	gate   *Gate
 	checks []*check
 	shown  []setting
-	sizes  []schema.Measure // those that distinguish rows
+	sizes  []schema.Measure // the measures that distinguish rows
 }
 
 // Judge compares results with their baseline.
@@ -97,7 +97,7 @@ func (r *Results) Judge(g *Gate, o *Options, s *schema.Schema) *Judged {
 	return j
 }
 
-// measureOf returns the measure with a key.
+// measureOf returns the measure with the given key.
 func measureOf(all []schema.Measure, key string) schema.Measure {
 	i := slices.IndexFunc(all, func(m schema.Measure) bool { return m.Key == key })
 	if i < 0 {
@@ -120,10 +120,10 @@ func (r *Results) pairs(sizes []schema.Measure) []check {
 
 type pairing struct {
 	checks []check
-	used   map[*line]bool // rows of the baseline
+	used   map[*line]bool // the rows of the baseline that have been paired
 }
 
-// add adds a row with its row of the baseline, which may be nil.
+// add adds a row with the corresponding row of the baseline, which may be nil.
 func (p *pairing) add(l, base *line) {
 	c := check{line: l, base: base}
 	switch {
@@ -140,7 +140,7 @@ func (p *pairing) add(l, base *line) {
 	p.checks = append(p.checks, c)
 }
 
-// missing adds the rows of the baseline that have not been used.
+// missing adds the rows of the baseline that have not been paired.
 func (p *pairing) missing(rows []*line) {
 	for _, l := range rows {
 		if !p.used[l] {
@@ -154,7 +154,7 @@ func (r *Results) pairsByPoint(p *pairing, sizes []schema.Measure) {
 	for _, point := range r.Points {
 		base := rowsOfPoint(sizes, r.base[point[0].Point])
 		own := rowsOfPoint(sizes, point)
-		if len(own) > 0 && !own[0].trusted && len(base) > 0 { // it may have printed only some rows
+		if len(own) > 0 && !own[0].trusted && len(base) > 0 { // the run may have printed only some rows
 			own = nil
 			for _, l := range base {
 				p.add(&line{point: point, sizes: l.sizes}, l)
@@ -186,7 +186,7 @@ func (r *Results) pairsByColumns(p *pairing, sizes []schema.Measure) {
 			case 1:
 				p.add(l, found[0])
 			default:
-				p.checks = append(p.checks, check{verdict: NotCompared, line: l, why: "it matches several rows of the baseline"})
+				p.checks = append(p.checks, check{verdict: NotCompared, line: l, why: "the row matches several rows of the baseline"})
 				for _, f := range found {
 					p.used[f] = true
 				}
@@ -196,8 +196,8 @@ func (r *Results) pairsByColumns(p *pairing, sizes []schema.Measure) {
 	p.missing(r.match.all)
 }
 
-// rowsOfPoint returns the rows of a point. In a run on two machines, the side that does
-// not print the table has none.
+// rowsOfPoint returns the rows of a point. In a run on two machines, the side that does not
+// print the table has no rows.
 func rowsOfPoint(sizes []schema.Measure, p Point) []*line {
 	silent := !slices.ContainsFunc(p, func(rec *runner.Brief) bool { return len(rec.Rows) > 0 || rec.Role == "" || rec.Status != runner.OK })
 	if silent {
@@ -206,7 +206,8 @@ func rowsOfPoint(sizes []schema.Measure, p Point) []*line {
 	return lines(sizes, p)
 }
 
-// judge compares the measurements of two rows. It returns false if there are none.
+// judge compares the measurements of two rows. It returns false if the baseline has no
+// measurement.
 func (g *Gate) judge(c *check) bool {
 	now, was := c.line.numbers(c.measure), c.base.numbers(c.measure)
 	if len(was) == 0 {
@@ -230,7 +231,7 @@ func (g *Gate) judge(c *check) bool {
 		t := &benchmath.Thresholds{CompareAlpha: g.alpha()}
 		c.p = benchmath.AssumeNothing.Compare(benchmath.NewSample(floats(now), t), benchmath.NewSample(floats(was), t)).P
 	}
-	const rounding = 1 + 1e-12 // a change of exactly the threshold is within it
+	const rounding = 1 + 1e-12 // a change that equals the threshold is accepted
 	switch beyond := math.Abs(own-base) > g.Threshold*base*rounding; {
 	case !beyond:
 		c.verdict = Unchanged
@@ -246,7 +247,7 @@ func (g *Gate) judge(c *check) bool {
 }
 
 // leastP returns the smallest p that the test can return for two samples of these sizes,
-// which is its result if they do not overlap.
+// which is its result if the samples do not overlap.
 func leastP(n, m int) float64 {
 	arrangements := 1.0
 	for i := 1; i <= m; i++ {

@@ -22,8 +22,8 @@ func (j *Judged) Err(now, base string) error {
 		return diag.Errorf(at, "%s with %s: %s", plural(j.compared(), "comparison"), diag.Printable(base), j.tally())
 	case j.compared() == 0:
 		return diag.Errorf(at, "nothing was compared with %s: %s", diag.Printable(base), j.tally()).
-			WithHint("two points are the same if their release, flags and model are the same").
-			WithHint("use --match to compare rows that are equal in other columns instead")
+			WithHint("points are compared only if their release, flags and model are the same").
+			WithHint("use --match to compare rows with the same values in other columns instead")
 	}
 	return nil
 }
@@ -79,7 +79,7 @@ func (j *Judged) untested() int {
 	return n
 }
 
-// tally counts the verdicts, such as "1 regression, 3 unchanged".
+// tally returns the number of each verdict, such as "1 regression, 3 unchanged".
 func (j *Judged) tally() string {
 	var parts []string
 	for _, v := range verdicts {
@@ -226,7 +226,7 @@ func (j *Judged) sentence(c *check) string {
 	return fmt.Sprintf("%s; %s: too few to tell noise from change", text, runs)
 }
 
-// Annotations returns a diagnostic for each row that is not unchanged, and a summary.
+// Annotations returns a diagnostic for each verdict other than [Unchanged], and a summary.
 func (j *Judged) Annotations() []*diag.Diag {
 	var list []*diag.Diag
 	for _, c := range j.checks {
@@ -370,7 +370,7 @@ func (j *Judged) junit(w io.Writer) error {
 	return err
 }
 
-// MetricNamed returns the metric with a name, which may also be that of its column.
+// MetricNamed returns the metric with the given name or column name.
 func MetricNamed(s *schema.Schema, name string) (schema.Metric, bool) {
 	all := s.Nixlbench.Runs.Get().Metrics
 	i := slices.IndexFunc(all, func(m schema.Metric) bool { return m.Name == name || m.Key == name })

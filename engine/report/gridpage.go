@@ -17,17 +17,17 @@ import (
 	"kvbench/engine/webpage"
 )
 
-// MaxPageRows is the maximum number of rows of a sweep on a page.
+// MaxPageRows is the maximum number of rows that a page can show.
 const MaxPageRows = 100_000
 
 // Grid is a table of plans or transfers to show on a page. Each value in its rows is a
-// number, a text, or nil.
+// number, a string, or nil.
 type Grid struct {
 	Columns []string
 	Rows    [][]any
 }
 
-// Add adds the row of a plan.
+// Add adds a row for a plan.
 func (g *Grid) Add(pl *plan.Plan) {
 	row := make([]any, len(g.Columns))
 	for i, name := range g.Columns {
@@ -43,7 +43,7 @@ func (g *Grid) Add(pl *plan.Plan) {
 	g.Rows = append(g.Rows, row)
 }
 
-// ParseGrid reads rows in the format jsonl.
+// ParseGrid parses rows in the jsonl format.
 func ParseGrid(columns []string, text []byte) (*Grid, error) {
 	g := &Grid{Columns: columns}
 	at := map[string]int{}
@@ -61,7 +61,7 @@ func ParseGrid(columns []string, text []byte) (*Grid, error) {
 			}
 		})
 		if why := in.End(); why != "" {
-			return nil, fmt.Errorf("a row is not as expected: %s", why)
+			return nil, fmt.Errorf("invalid row: %s", why)
 		}
 		for i, v := range row {
 			if b, ok := v.(bool); ok {
@@ -82,8 +82,8 @@ type gridPage struct {
 	list    []*webpage.Column
 }
 
-// GridHTML writes a page that shows a grid. It has a chart for each row of the view, against
-// each of the columns that vary and are not computed.
+// GridHTML writes a page that shows a grid. It has a chart for each row of the view. The
+// horizontal axis of a chart can be any column that varies and is not computed.
 func GridHTML(w io.Writer, kind, many string, view schema.View, g *Grid, s *schema.Schema) error {
 	b := newGridPage(view, g, s)
 	p := &webpage.Page{Kind: kind, Title: b.title(), About: []string{counted(len(g.Rows), strings.TrimSuffix(many, "s"))}, Answer: b.answer(), Data: b.data(kind, many)}
@@ -98,7 +98,7 @@ func newGridPage(view schema.View, g *Grid, s *schema.Schema) *gridPage {
 	return b
 }
 
-// add adds a column. If all values are numbers, it is a column of numbers.
+// add adds a column. If no value is a string, it is a numeric column.
 func (b *gridPage) add(i int, name string) {
 	c := &webpage.Column{Key: name, Label: name}
 	switch name {
@@ -176,7 +176,7 @@ func spans16(list webpage.Numbers) bool {
 	return lo > 0 && hi >= 16*lo
 }
 
-// axes returns the columns that vary and are not quantities, numbers first.
+// axes returns the columns that vary and are not quantities, with numeric columns first.
 func (b *gridPage) axes() []string {
 	var numbers, texts []string
 	for _, c := range b.list {
@@ -192,8 +192,8 @@ func (b *gridPage) axes() []string {
 	return append(numbers, texts...)
 }
 
-// ofModel reports whether the model determines a column of texts, such as the names of groups
-// of layers.
+// ofModel reports whether the model determines the values of a text column, such as the names
+// of layer groups.
 func (b *gridPage) ofModel(c *webpage.Column) bool {
 	model := b.columns[schema.NameParam]
 	if c == model || model == nil || c.Words == nil || !model.Varies() {
@@ -213,7 +213,7 @@ func (b *gridPage) charted(name string) bool {
 	return slices.ContainsFunc(b.view.Rows, func(r schema.Row) bool { return r.Value == name })
 }
 
-// values returns the number of different values of a column.
+// values returns the number of distinct values in a column.
 func (b *gridPage) values(name string) int {
 	c := b.columns[name]
 	if c.Words != nil {
@@ -232,7 +232,8 @@ func (b *gridPage) data(kind, many string) *webpage.Data {
 		if n <= maxFacet {
 			d.Facets = append(d.Facets, name)
 		}
-		// Marks show the axis that has the most values, other than the first chart's axis.
+		// By default, points are marked by the axis with the most values, up to eight, other
+		// than the first axis.
 		if i > 0 && n <= 8 && (d.Mark == "" || n > b.values(d.Mark)) {
 			d.Mark = name
 		}
@@ -267,7 +268,7 @@ func (b *gridPage) doc(name string) string {
 	return ""
 }
 
-// title names the models.
+// title returns the page's title, which lists the models.
 func (b *gridPage) title() string {
 	c := b.columns[schema.NameParam]
 	if c == nil || c.Words == nil {
@@ -305,7 +306,7 @@ func (b *gridPage) answer() []string {
 			same = append(same, fmt.Sprintf("%s: %s.", c.Label, least))
 			continue
 		}
-		if c.Unit == webpage.UnitMicros { // what matters most
+		if c.Unit == webpage.UnitMicros { // the time matters most, so it comes first
 			lines = append([]string{fmt.Sprintf("The shortest time is %s, with %s.", least, b.where(lo))}, lines...)
 			lines = append(lines, fmt.Sprintf("The longest time is %s, with %s.", most, b.where(hi)))
 			continue
@@ -318,7 +319,7 @@ func (b *gridPage) answer() []string {
 	return lines
 }
 
-// where returns the values of the axes in a row, with their names.
+// where returns the names of the axes and their values in a row.
 func (b *gridPage) where(row int) string {
 	var words []string
 	for _, name := range b.axes() {
@@ -336,7 +337,7 @@ func (b *gridPage) where(row int) string {
 	return strings.Join(words, ", ")
 }
 
-// cellOf formats a number in a column.
+// cellOf formats a number from a column.
 func cellOf(c *webpage.Column, x float64) string {
 	switch {
 	case math.IsNaN(x):

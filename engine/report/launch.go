@@ -11,11 +11,11 @@ import (
 func launchPage(p *page, s *schema.Schema) {
 	l := s.Launch.Get()
 	formats := map[string]*launch.Format{}
-	p.text("# Jobs\n\nFormats of `kvbench launch`, options of the `launch` section of a configuration, and networks.")
+	p.text("# Jobs\n\nThe formats that `kvbench launch` writes, the options in the `launch` section of a configuration, and the networks between nodes.")
 	p.table("format", "what it writes", "files")
 	for _, name := range s.LaunchFormats {
 		f, err := launch.NewFormat(s, name)
-		if err != nil { // a test compiles all templates
+		if err != nil { // cannot happen: a test compiles all templates
 			continue
 		}
 		formats[name] = f
@@ -39,7 +39,7 @@ func launchPage(p *page, s *schema.Schema) {
 		}
 		p.row("`"+f.Path+"`", "`--"+f.Flag+"`", allowed, f.Doc, literals(used))
 	}
-	p.table("fabric", "meaning", "variables", "resources of a pod", "source")
+	p.table("fabric", "meaning", "variables", "pod resources", "source")
 	for _, name := range schema.Keys(l.Fabrics) {
 		f := l.Fabrics[name]
 		pairs := func(values map[string]string, between string) string {

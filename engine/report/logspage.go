@@ -6,10 +6,10 @@ import (
 	"kvbench/engine/schema"
 )
 
-// logsPage describes the log lines that kvbench knows, and the checks on their values.
+// logsPage describes the log lines that kvbench recognizes, and the checks on their values.
 func logsPage(p *page, s *schema.Schema) {
 	logs := s.Logs.Get()
-	p.text("# Logs of engines\n\n`kvbench verify` reads these lines. The text may be anywhere in a line.")
+	p.text("# Engine logs\n\n`kvbench verify` reads these lines. The text in the `contains` column can be anywhere in a line.")
 	p.table("engine", "says", "contains", "values")
 	for i := range logs.Lines {
 		l := &logs.Lines[i]

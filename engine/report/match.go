@@ -15,7 +15,7 @@ import (
 // results can be compared across configurations, folders and releases.
 type match struct {
 	columns []column
-	others  []column // in which matched lines may differ
+	others  []column // the columns in which matched lines may differ
 	lines   map[string][]*line
 	all     []*line // the rows of the baseline
 }
@@ -68,13 +68,13 @@ func (m *match) of(p Point, l *line) *line {
 // maxPairs is the maximum number of differing pairs of values shown for a column.
 const maxPairs = 2
 
-// Told returns a note that says in which columns the compared lines agree and in
-// which they differ, and warnings about lines that match several lines or none. name
-// is the name of the baseline.
+// Told returns a note that lists the columns in which the compared lines agree and those in
+// which they differ, and warnings about lines that match several lines or none. name is the
+// name of the baseline.
 func (r *Results) Told(name string, s *schema.Schema) []*diag.Diag {
 	m := r.match
 	pairs := make([][]string, len(m.others))
-	between := make([]bool, len(m.others)) // whether baseline lines with one key differ here
+	between := make([]bool, len(m.others)) // whether baseline lines with the same key differ in a column
 	total, matched, several := 0, 0, 0
 	used := map[*line]bool{}
 	r.each(s.Nixlbench.Runs.Get().Measures, func(p Point, l, _ *line) {
@@ -127,9 +127,9 @@ func (r *Results) Told(name string, s *schema.Schema) []*diag.Diag {
 	}
 	list := []*diag.Diag{note}
 	if several > 0 {
-		w := diag.Warnf(at, "%d rows match several of its rows, and are not compared", several)
+		w := diag.Warnf(at, "%d rows match several rows of this file, so they are not compared", several)
 		if len(tell) > 0 {
-			w.WithHint("these rows differ in %s: in --match, add the columns that must be equal", strings.Join(tell, ", "))
+			w.WithHint("the rows of this file differ in %s: add the columns that must be equal to --match", strings.Join(tell, ", "))
 		} else {
 			w.WithHint("no column of --match can distinguish them")
 		}

@@ -62,7 +62,7 @@ func Template(w io.Writer, s *schema.Schema, arch *schema.Architecture) error {
 			m.Params[name] = data.Fact{Value: v}
 		}
 	}
-	comment := "A model of the architecture " + arch.Name + ". Replace the values with those of your model.\n" +
+	comment := "A model with the architecture " + arch.Name + ". Replace the values with those of your model.\n" +
 		"'kvbench vet' checks this file; 'kvbench models show " + arch.Name + "' prints the architecture."
 	if err := ModelYAML(w, s, m, comment); err != nil {
 		return err

@@ -14,12 +14,12 @@ import (
 	"kvbench/engine/schema"
 )
 
-// measurement is the row that measures a value of a planner's file.
+// measurement is the row chosen to provide a value for a planner's file.
 type measurement struct {
 	line   *line
 	number float64
 	median string
-	rows   int // rows that measure the value
+	rows   int // number of rows that measure the value
 }
 
 // PlannerFile writes a planner's file from the valid rows of results. It returns an error if
@@ -53,7 +53,7 @@ func (l *Listing) PlannerFile(w io.Writer, records []*runner.Brief, p *schema.Pl
 		text += strings.NewReplacer("{value}", value, "{how}", l.how(m, measureOf(all, v.Key), s)).Replace(v.Line) + "\n"
 	}
 	if len(missing) == len(found) {
-		return diag.Errorf(diag.Pos{}, "no valid result measures a value of this format: %s", strings.Join(missing, "; ")).
+		return diag.Errorf(diag.Pos{}, "no valid result measures any value that this format needs: %s", strings.Join(missing, "; ")).
 			WithHint("suspect and failed results are not exported")
 	}
 	_, err := io.WriteString(w, text)
@@ -81,7 +81,7 @@ func (l *Listing) takes(r *line) bool {
 	return true
 }
 
-// measures reports whether a row has what measuring a value requires.
+// measures reports whether a row meets the requirements for measuring a value.
 func (l *Listing) measures(r *line, m *schema.MeasuringRow, s *schema.Schema) bool {
 	backend, _ := value(r.point[0], backendColumn)
 	b := s.Nixlbench.Backends[text(backend)]
@@ -100,8 +100,8 @@ func (l *Listing) measures(r *line, m *schema.MeasuringRow, s *schema.Schema) bo
 // backendColumn is the column for the backend of a row.
 const backendColumn = "backend"
 
-// machines returns the number of machines in a run between two sides. It returns 0 if that is
-// not known, because the sides of a job can be on different machines.
+// machines returns the number of machines in a run between two sides. It returns 0 if the
+// number is unknown, because the sides of a job can be on different machines.
 func machines(rec *runner.Brief) int {
 	if rec.Role != "" {
 		return 2
@@ -112,8 +112,8 @@ func machines(rec *runner.Brief) int {
 	return 0
 }
 
-// better returns the measurement to use in a planner's file, which is either this one, which
-// may be nil, or a row's.
+// better returns the measurement to use in a planner's file: m, which may be nil, or the one
+// in row l.
 func (m *measurement) better(l *line, of schema.Measure, v *schema.PlannedValue) *measurement {
 	numbers := l.numbers(of)
 	if len(numbers) == 0 {
@@ -132,7 +132,7 @@ func (m *measurement) better(l *line, of schema.Measure, v *schema.PlannedValue)
 	return m
 }
 
-// how says how a value was measured.
+// how describes how a value was measured.
 func (l *Listing) how(m *measurement, of schema.Measure, s *schema.Schema) string {
 	p := m.line.point
 	cells := []string{fmt.Sprintf("%s %s, median of %s", headingOf(of), m.median, plural(len(m.line.rows), "run"))}

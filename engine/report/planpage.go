@@ -14,15 +14,15 @@ import (
 	"kvbench/engine/webpage"
 )
 
-// PlanPage is what a page shows about a model and a configuration: the plans and, if known,
-// what the layers hold.
+// PlanPage contains what a page shows about a model and a configuration: the plans and, if
+// known, what the layers hold.
 type PlanPage struct {
 	Plans  []*plan.Plan
 	Layers []*plan.LayerTable
 }
 
-// PlansHTML writes plans as a page. It shows their commands unless they have no flags. With
-// several plans, it has charts of the grid that compare them.
+// PlansHTML writes plans as a page. It shows their commands unless they have no flags. If
+// there are several plans, the page compares them in charts of the grid.
 func PlansHTML(w io.Writer, kind string, view, charts schema.View, list []PlanPage, g *Grid, s *schema.Schema) error {
 	p := &webpage.Page{Kind: kind, About: []string{}}
 	for _, one := range list {
@@ -81,7 +81,7 @@ func planSection(view schema.View, pl *plan.Plan) (webpage.Section, error) {
 			s.Facts = append(s.Facts, webpage.Fact{Name: r.Label, Value: text + r.Suffix})
 		}
 	}
-	t := webpage.Table{Caption: "Quantities", Head: []webpage.Cell{{Text: "quantity"}, {Text: "value", Number: true}, {Text: "unit"}, {Text: "is", Number: true}, {Text: "what it is"}}}
+	t := webpage.Table{Caption: "Quantities", Head: []webpage.Cell{{Text: "quantity"}, {Text: "value", Number: true}, {Text: "unit"}, {Text: "size or time", Number: true}, {Text: "description"}}}
 	for _, q := range pl.Quantities {
 		size := ""
 		switch {
@@ -98,10 +98,9 @@ func planSection(view schema.View, pl *plan.Plan) (webpage.Section, error) {
 	return s, nil
 }
 
-// layersSection shows what the layers of each kind hold. The last sum is shaded by its share
-// of the total.
+// layersSection shows what the layers of each kind hold. Shares of the totals are shaded.
 func layersSection(tables []*plan.LayerTable) webpage.Section {
-	s := webpage.Section{Title: "Layers by kind", Intro: "What each layer holds, and all layers of its kind. Stronger colors mean larger shares."}
+	s := webpage.Section{Title: "Layers by kind", Intro: "What each layer holds, and what all layers of its kind hold together. Stronger colors mean larger shares."}
 	for _, t := range tables {
 		s.Tables = append(s.Tables, layersTable(t))
 	}
@@ -150,7 +149,7 @@ func shareOf(v, sum formula.Value) float64 {
 	return float64(v.Num.Num()) / float64(v.Num.Den()) / float64(sum.Num.Num()) * float64(sum.Num.Den())
 }
 
-// heatOf returns the shade of a share.
+// heatOf returns the shade for a share.
 func heatOf(share float64) int {
 	if share <= 0 {
 		return 0
@@ -158,7 +157,7 @@ func heatOf(share float64) int {
 	return min(webpage.MaxHeat, 1+int(share*webpage.MaxHeat))
 }
 
-// maxMatrix is the maximum number of ranks of a side in a matrix.
+// maxMatrix is the maximum number of ranks on each side of a matrix.
 const maxMatrix = 64
 
 // TransfersHTML writes transfers as a page.
@@ -208,7 +207,7 @@ func transferSection(view schema.View, t *Transfer) (webpage.Section, error) {
 		s.Facts = append(s.Facts, webpage.Fact{Name: name, Value: value})
 	}
 	s.Facts = append(s.Facts, webpage.Fact{Name: "Operation", Value: t.Op})
-	table := webpage.Table{Caption: "Pairs of ranks that move the same amount", Head: webpage.Heads(2, "from > to", "group", "pairs", "bytes", "descriptors", "bytes of one", "time")}
+	table := webpage.Table{Caption: "Pairs of ranks that move the same amount", Head: webpage.Heads(2, "from > to", "group", "pairs", "bytes", "descriptors", "bytes each", "time")}
 	for _, alike := range alikePairs(t.Pairs) {
 		p := alike[0]
 		table.Rows = append(table.Rows, []webpage.Cell{
@@ -223,7 +222,7 @@ func transferSection(view schema.View, t *Transfer) (webpage.Section, error) {
 // matrixSection shows how many bytes each rank sends to each other rank, and the totals of
 // each rank.
 func matrixSection(t *Transfer) webpage.Section {
-	s := webpage.Section{Title: "From rank to rank", Intro: "Each row is a source, and each column is a destination. Stronger colors mean more bytes."}
+	s := webpage.Section{Title: "Transfers between ranks", Intro: "Each row is a source, and each column is a destination. Stronger colors mean more bytes."}
 	if len(t.Sources) > maxMatrix || len(t.Destinations) > maxMatrix {
 		s.Intro = fmt.Sprintf("%d sources and %d destinations are too many for a matrix: use --format csv.", len(t.Sources), len(t.Destinations))
 		return s
@@ -240,7 +239,7 @@ func matrixSection(t *Transfer) webpage.Section {
 	for _, d := range t.Destinations {
 		head = append(head, webpage.Cell{Text: strconv.Itoa(d.Rank), Number: true})
 	}
-	table := webpage.Table{Caption: "Bytes, and descriptors below them", Head: append(head, webpage.Cell{Text: "all", Number: true})}
+	table := webpage.Table{Caption: "Bytes, with the number of descriptors below", Head: append(head, webpage.Cell{Text: "all", Number: true})}
 	for _, from := range t.Sources {
 		row := []webpage.Cell{{Text: strconv.Itoa(from.Rank), Head: true}}
 		for _, to := range t.Destinations {

@@ -79,13 +79,13 @@ func configPage(p *page, s *schema.Schema) {
 		}
 		p.row("`"+f.Path+"`", flag, "`"+f.Var+"`", allowed, def, f.Doc)
 	}
-	p.text("\nThe section `sweep` lists several values for a field, under the name of its flag: `sweep: {tp: [1, 2], isl: 1024..131072x2}`.")
+	p.text("\nIn the `sweep` section, you can list several values for a field under the name of its flag: `sweep: {tp: [1, 2], isl: 1024..131072x2}`.")
 	p.text("\n## Number formats")
 	p.table("format", "bytes per element")
 	for _, name := range schema.Keys(s.Dtypes) {
 		p.row("`"+name+"`", s.Dtypes[name].Text)
 	}
-	p.text("\n## Quantities\n\nQuantities with a condition are shown by `kvcache` in the formats table, json and csv, and by `explain NAME`.")
+	p.text("\n## Quantities\n\nQuantities with a condition are shown by `explain NAME`, and by `kvcache` in the table, json and csv formats.")
 	p.table("name", "unit", "meaning", "kvbench accounting", "rank accounting", "shown if")
 	for _, q := range s.Quantities {
 		text := func(f schema.Formula, otherwise string) string {
@@ -106,8 +106,8 @@ func configPage(p *page, s *schema.Schema) {
 func cachePage(p *page, s *schema.Schema) {
 	c := s.Cache.Get()
 	p.text("# Caches layer by layer\n\n" +
-		"What the rank accounting (`--accounting rank`) counts; see [the guide](../accounting.md). Each group in an architecture's\n" +
-		"`cache` section names a kind and sets its fields. A field is a formula, which can use `layer`, the number of the layer.\n\n## Kinds of layers")
+		"This page describes what the rank accounting (`--accounting rank`) counts; see [the guide](../accounting.md). Each group in an architecture's\n" +
+		"`cache` section specifies a kind and sets its fields. A field is a formula, which can use `layer`, the number of the layer.\n\n## Kinds of layers")
 	p.table("kind", "what it stores", "fields", "bytes for", "parts", "pages per request", "grows")
 	for _, name := range schema.Keys(c.Kinds) {
 		k := c.Kind(name)
@@ -159,23 +159,23 @@ func cachePage(p *page, s *schema.Schema) {
 		p.row("`"+f.Name+"`", "`"+f.Of.Text+"`", what, orDash(strings.Join(set, ", ")))
 	}
 	p.text("\n## What one I/O covers")
-	p.text("An I/O is a page of all layers of a group in the stage (`stage`), a page of all layers in a pool (`pool`), a block with pages of all layers (`block`), a page of one layer (`layer`), or one part of a layer's page (`part`).")
+	p.text("An I/O covers a page of all layers of a group in the stage (`stage`), a page of all layers in a pool (`pool`), a block with pages of all layers (`block`), a page of one layer (`layer`), or one part of a layer's page (`part`).")
 	p.table("access pattern", "what an I/O covers")
 	for _, name := range schema.Keys(c.Covers) {
 		p.row("`"+name+"`", "`"+c.Covers[name].Text+"`")
 	}
-	p.text("\n## Engines\n\nkvbench follows the rules of the engine release that `--engine_release` selects; the default is the last one here.")
+	p.text("\n## Engines\n\nkvbench follows the rules of the engine release that `--engine_release` selects; the default is the last release listed here.")
 	p.table("engine", "releases")
 	for _, name := range schema.Keys(c.Releases) {
 		p.row(name, strings.Join(c.Releases[name], ", "))
 	}
-	p.text("\nFields that are not set have the engine's defaults:")
+	p.text("\nFields that are not set use the engine's defaults:")
 	p.table("field", "value")
 	for _, name := range schema.Keys(c.Defaults) {
 		p.row("`"+name+"`", "`"+c.Defaults[name].Text+"`")
 	}
 	p.text("\n## Conditions")
-	p.table("of", "condition", "otherwise")
+	p.table("kind", "condition", "otherwise")
 	p.conditions("all", c.Requires)
 	for _, name := range schema.Keys(c.Kinds) {
 		p.conditions("`"+name+"`", c.Kind(name).Requires.Get())
@@ -198,7 +198,7 @@ func (p *page) conditions(of string, list []schema.Requirement) {
 
 func flagsPage(p *page, s *schema.Schema) {
 	n := &s.Nixlbench
-	p.text("# nixlbench's flags\n\nFlags of the releases %s to %s. Plans are for %s unless you select another release or set something that requires one. Flags that the release does not have are rejected.",
+	p.text("# nixlbench's flags\n\nThe flags of releases %s to %s. Plans are for %s unless you select another release or set something that requires one. Flags that the release does not have are rejected.",
 		n.Releases[0], n.Releases[len(n.Releases)-1], n.Default)
 	p.text("\nnixlbench reads some flags only with certain backends or other flags, which are in the last column. Without them, such a flag has no effect, and kvbench prints a note.")
 	p.table("flag", "type", "default", "releases", "values", "meaning", "read only with")
@@ -206,10 +206,10 @@ func flagsPage(p *page, s *schema.Schema) {
 		f := n.Flags[name]
 		help := f.Help
 		if !f.Computed.IsZero() {
-			help += " (the plan's: `" + f.Computed.Text + "`)"
+			help += " (from the plan: `" + f.Computed.Text + "`)"
 		}
 		if f.Env != "" {
-			help += " (passed as `" + f.Env + "`)"
+			help += " (passed in the environment variable `" + f.Env + "`)"
 		}
 		var values []string
 		for _, v := range schema.Keys(f.Values) {
@@ -229,7 +229,7 @@ func flagsPage(p *page, s *schema.Schema) {
 	}
 }
 
-// readWith describes the backends and other flags with which nixlbench reads a flag.
+// readWith describes the backends and other flags without which nixlbench ignores a flag.
 func readWith(f *schema.Flag) string {
 	list := []string{strings.Join(f.Backends, ", "), f.Reads.Needs}
 	return orDash(strings.Join(slices.DeleteFunc(list, func(s string) bool { return s == "" }), "; "))
@@ -244,8 +244,8 @@ func orDash(s string) string {
 
 func backendsPage(p *page, s *schema.Schema) {
 	n := &s.Nixlbench
-	p.text("# Transfer backends\n\nThe flags that a source and a destination set, in order of preference; without either, the first row applies. A fitted plan sets the flags that nixlbench really uses.")
-	p.table("backend", "releases", "class", "from", "to", "sets", "sets when fitted")
+	p.text("# Transfer backends\n\nThe flags that each source and destination set, in order of preference. If you specify neither, the first row applies. With `--fit`, a plan sets the flags that nixlbench actually uses.")
+	p.table("backend", "releases", "class", "from", "to", "sets", "sets with `--fit`")
 	for _, name := range schema.Keys(n.Backends) {
 		b := n.Backends[name]
 		for i, t := range b.Transfers.Get() {
@@ -272,7 +272,7 @@ func settings(set map[string]string) string {
 func tuningPage(p *page, s *schema.Schema) {
 	n := &s.Nixlbench
 	t := &n.Runs.Get().Tuning
-	p.text("# Tuning\n\nThe settings that `kvbench tune` varies, with the values that it tries, to maximize `%s`. It always tries the default, too. Line numbers are those of nixlbench and NIXL at %s.", t.Measure, n.Releases[len(n.Releases)-1])
+	p.text("# Tuning\n\nThe settings that `kvbench tune` varies to maximize `%s`, and the values that it tries. It always tries the default, too. Line numbers refer to the source code of nixlbench and NIXL at %s.", t.Measure, n.Releases[len(n.Releases)-1])
 	p.table("flags", "releases", "backends", "values", "at most", "where it is used")
 	for i := range t.Knobs {
 		k := &t.Knobs[i]
@@ -294,7 +294,7 @@ func tuningPage(p *page, s *schema.Schema) {
 		}
 		most := "-"
 		if !k.Most.IsZero() {
-			most = "`" + k.Most.Text + "` of the default"
+			most = "`" + k.Most.Text + "` in the default plan"
 		}
 		flags := make([]string, len(k.Flags))
 		for i, f := range k.Flags {
@@ -311,7 +311,7 @@ func tuningPage(p *page, s *schema.Schema) {
 	for _, short := range t.Short {
 		p.row("`--"+short.Flag+"`", "`"+short.Value.Text+"`")
 	}
-	p.text("\n## Combinations that are not tried\n\nkvbench does not try combinations that break a [limit](limits.md), or for which one of these conditions does not hold:")
+	p.text("\n## Combinations that are not tried\n\nkvbench does not try combinations that violate a [limit](limits.md) or do not meet one of these conditions:")
 	p.table("must hold", "otherwise")
 	for _, limit := range t.Require {
 		p.row("`"+limit.Require.Text+"`", limit.Message)
@@ -320,7 +320,7 @@ func tuningPage(p *page, s *schema.Schema) {
 
 func limitsPage(p *page, s *schema.Schema) {
 	n := &s.Nixlbench
-	p.text("# Limits\n\nLimits that nixlbench imposes on a run. kvbench warns about a plan that violates one; `--fit` applies the fixes to values you did not set. " +
+	p.text("# Limits\n\nnixlbench imposes these limits on runs. kvbench warns about plans that violate a limit; `--fit` applies the fixes to values that you did not set. " +
 		"A condition that uses `argument` must be true for each value in the command.")
 	p.table("limit", "releases", "backends", "must hold", "otherwise nixlbench", "fix")
 	for _, l := range n.Limits.Get() {
@@ -380,8 +380,8 @@ func limitsPage(p *page, s *schema.Schema) {
 
 func formulasPage(p *page, s *schema.Schema) {
 	p.text("# Formulas\n\n" +
-		"Numbers are exact fractions of 64-bit integers. Only the functions that say so round numbers. A number that does not fit,\n" +
-		"a division by zero, and a byte count that is not a whole number are errors.\n\n" +
+		"Numbers are exact fractions of 64-bit integers, and are rounded only by functions whose description says so. It is an error\n" +
+		"if a number does not fit, a divisor is zero, or a byte count is not a whole number.\n\n" +
 		"## Operators\n\n" +
 		"`+ - * / %%` on numbers (`%%` on whole numbers, 0 or more), `== !=` on numbers, strings and booleans,\n" +
 		"`< <= > >=` on numbers, `and or not` on booleans, `contains startsWith endsWith` on strings, `in` on lists,\n" +
@@ -393,7 +393,7 @@ func formulasPage(p *page, s *schema.Schema) {
 	p.text("\n## Names\n\nA formula can use the architecture's parameters and formulas, the fields of the [configuration](configuration.md), " +
 		"[nixlbench's flags](nixlbench-flags.md), and these:")
 	p.table("name", "value")
-	p.row("`dtypes[format]`", "bytes of one element in a [number format](configuration.md#number-formats)")
+	p.row("`dtypes[format]`", "bytes per element in a [number format](configuration.md#number-formats)")
 	for _, name := range schema.Keys(s.Let) {
 		p.row("`"+name+"`", "`"+s.Let[name].Text+"`")
 	}
@@ -408,7 +408,7 @@ func ruleText(rule schema.EngineRule) string {
 	for _, era := range rule {
 		what := "`" + era.Value.Text + "`"
 		if era.Unknown != "" {
-			what = "not known"
+			what = "unknown"
 		}
 		if era.Since != "" {
 			what = "since " + era.Since + " " + what
@@ -420,7 +420,7 @@ func ruleText(rule schema.EngineRule) string {
 	return strings.Join(parts, "; ")
 }
 
-// texts lists formulas.
+// texts formats a list of formulas.
 func texts(list []schema.Formula) string {
 	quoted := make([]string, len(list))
 	for i, f := range list {

@@ -183,14 +183,13 @@ func addRow(obj map[string]any, r schema.Row, pl *plan.Plan) {
 	}
 }
 
-// CSV writes plans as one row each below a header. The columns are the configuration
-// file, the model, the configuration's fields in the schema's order, and the
-// release's flags by name. Columns added in later versions follow: more fields, the
-// stage and group of a plan for one rank, and then the model, the fields and the
-// quantities again under the names they have in sweeps and results. All plans must be
-// for the same release.
+// CSV writes a header and a row for each plan. The columns are the configuration file, the
+// model, the configuration's fields in the schema's order, and the release's flags by name.
+// Columns added in later versions follow: more fields, the stage and group of a plan for one
+// rank, and then the model, the fields and the quantities again under the names they have in
+// sweeps and results. All plans must be for the same release.
 func CSV(w io.Writer, fields []schema.Field, sweep schema.View, plans []*plan.Plan) error {
-	var names []string // as in sweeps
+	var names []string // the names used in sweeps
 	for _, r := range sweep.Rows {
 		names = append(names, r.Value)
 	}

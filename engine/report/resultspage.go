@@ -17,16 +17,17 @@ import (
 	"kvbench/engine/webpage"
 )
 
-// PageOptions are what a page of results shows besides the results.
+// PageOptions contains what a results page shows besides the results.
 type PageOptions struct {
 	// File and BaseFile are the names of the files; BaseFile is "" if there is no baseline.
 	File, BaseFile string
-	// Link is what the results are compared with, LinkRate its bandwidth in bytes per
-	// second, and LinkCost its cost of a descriptor in nanoseconds. If LinkRate is 0, they
-	// are those that the plans assumed.
+	// Link is the name of the link that the results are compared with. LinkRate is its
+	// bandwidth in bytes per second, and LinkCost is its cost per descriptor in nanoseconds.
+	// If LinkRate is 0, the page uses the link that the plans assumed.
 	Link               string
 	LinkRate, LinkCost int64
-	// FirstToken is the time to the first token in microseconds; 0 means that of the plans.
+	// FirstToken is the time to the first token in microseconds. If it is 0, the page uses
+	// the time from the plans.
 	FirstToken int64
 }
 
@@ -48,7 +49,7 @@ const (
 	keyOfLink  = "link_percent"
 )
 
-// resultsPage builds a page of results.
+// resultsPage builds a results page.
 type resultsPage struct {
 	*Results
 	*PageOptions
@@ -68,7 +69,7 @@ type pagePoint struct {
 	point   Point
 	line    *line
 	base    *line
-	values  map[string]float64 // by the key of the measure
+	values  map[string]float64 // keyed by measure
 	reason  string
 	command []string
 	request float64 // the time of one request's cache, in us
@@ -107,7 +108,7 @@ func (r *Results) page(o *Options, p *PageOptions, s *schema.Schema) (*webpage.P
 		}
 	})
 	if n > maxPagePoints {
-		return nil, diag.Errorf(diag.Pos{File: p.File}, "it has %d points, but a page shows at most %d", n, maxPagePoints).WithHint("split the file, and write a page for each part")
+		return nil, diag.Errorf(diag.Pos{File: p.File}, "the file has %d points, but a page shows at most %d", n, maxPagePoints).WithHint("split the file, and write a page for each part")
 	}
 	b.assume()
 	data := b.data(o.View)
@@ -126,7 +127,7 @@ func (r *Results) page(o *Options, p *PageOptions, s *schema.Schema) (*webpage.P
 	for i := range data.Charts {
 		c := &data.Charts[i]
 		if c.Curves = b.curves(c, fits); len(c.Curves) > 0 {
-			c.Note += " A curve is the fit in the table above."
+			c.Note += " The curves show the fits in the table above."
 		}
 	}
 	return made, nil
@@ -156,7 +157,7 @@ func (b *resultsPage) pointOf(all []schema.Measure, point Point, l, base *line) 
 	}
 	p.command = commandOf(point)
 	if p.reason == "" && !(p.get(b.of.Bandwidth) > 0) {
-		p.reason = "its bandwidth is not a positive, finite number"
+		p.reason = "the bandwidth is not a positive, finite number"
 	}
 	p.request = math.NaN()
 	if bytes := b.requestBytes(point); p.get(b.of.Bandwidth) > 0 {
@@ -171,7 +172,7 @@ func (b *resultsPage) requestBytes(point Point) float64 {
 	return size * count / requests
 }
 
-// planned returns a number of a plan, or NaN.
+// planned returns a number from a point's plan, or NaN if there is none.
 func (b *resultsPage) planned(point Point, name string) float64 {
 	v, ok := value(point[0], name)
 	if !ok || v == nil {
@@ -227,7 +228,7 @@ func commandOf(point Point) []string {
 	return nil
 }
 
-// assume uses the link and the time to the first token of the plans, if all plans agree.
+// assume uses the plans' link and time to the first token if all plans agree on them.
 func (b *resultsPage) assume() {
 	links := Links(b.schema)
 	same := func(name string) (any, bool) {
@@ -260,11 +261,11 @@ func (b *resultsPage) assume() {
 	}
 }
 
-// Link is a link that kvbench knows, with its bandwidth in bytes per second and the cost of a
-// descriptor in nanoseconds.
+// Link is a known link, with its bandwidth in bytes per second and its cost per descriptor in
+// nanoseconds.
 type Link struct{ Rate, Cost int64 }
 
-// Links returns the known links by name.
+// Links returns the known links, keyed by name.
 func Links(s *schema.Schema) map[string]Link {
 	tables := s.Cache.Get().Transfer.Get().Tables
 	list := map[string]Link{}
@@ -276,7 +277,7 @@ func Links(s *schema.Schema) map[string]Link {
 	return list
 }
 
-// linkRate returns the bandwidth of the link in GB/s; 0 if there is none.
+// linkRate returns the bandwidth of the link in GB/s, or 0 if there is no link.
 func (b *resultsPage) linkRate() float64 { return float64(b.LinkRate) / 1e9 }
 
 // linkName describes the link with its bandwidth.
@@ -284,7 +285,7 @@ func (b *resultsPage) linkName() string {
 	return fmt.Sprintf("%s (%s)", diag.Printable(b.Link), shortest(b.linkRate())+" GB/s")
 }
 
-// about returns texts that say where the results are from.
+// about returns short facts about the results, such as the hosts that they were measured on.
 func (b *resultsPage) about() []string {
 	about := []string{counted(len(b.points), "point")}
 	var hosts, days []string
@@ -353,7 +354,7 @@ func (b *resultsPage) column(key, label, unit string) *webpage.Column {
 	return c
 }
 
-// data returns the table of all points, with the charts that it allows.
+// data returns the table of all points, with the charts that the data allows.
 func (b *resultsPage) data(view schema.View) *webpage.Data {
 	d := &webpage.Data{Name: nameOf(b.File), One: "point", Many: "points", Rows: len(b.points), Status: keyStatus, Reason: keyReason, Best: b.of.Bandwidth, Commands: &webpage.Commands{}}
 	if b.LinkRate > 0 {
@@ -377,7 +378,7 @@ func (b *resultsPage) data(view schema.View) *webpage.Data {
 		return number(key, label, unit, func(p *pagePoint) float64 { return p.get(key) })
 	}
 	size := measure(b.of.Size, "I/O size", webpage.UnitBytes)
-	count := measure(b.of.Count, "I/Os in a request", webpage.UnitCount)
+	count := measure(b.of.Count, "I/Os per request", webpage.UnitCount)
 	bandwidth := measure(b.of.Bandwidth, "Bandwidth", webpage.UnitRate)
 	var latency, phases []string
 	for _, v := range b.of.Latency {
@@ -393,21 +394,21 @@ func (b *resultsPage) data(view schema.View) *webpage.Data {
 		reason.Add(p.reason)
 	}
 	base, ratio, tail := b.compared(number)
-	request := number(keyRequest, "One request's cache", webpage.UnitMicros, func(p *pagePoint) float64 { return p.request })
-	planned := number(keyPlanned, "With the link's cost of an I/O", webpage.UnitMicros, func(p *pagePoint) float64 {
+	request := number(keyRequest, "Time for one request's cache", webpage.UnitMicros, func(p *pagePoint) float64 { return p.request })
+	planned := number(keyPlanned, "With the link's cost per I/O", webpage.UnitMicros, func(p *pagePoint) float64 {
 		if b.LinkCost == 0 {
 			return math.NaN()
 		}
 		link := cost{descriptorUs: float64(b.LinkCost) / 1000, rate: float64(b.LinkRate) / 1e6}
 		return link.us(b.planned(p.point, b.of.Plan.Count)/b.planned(p.point, b.of.Plan.Requests), b.requestBytes(p.point))
 	})
-	peak := number(keyPeak, "At the link's peak", webpage.UnitMicros, func(p *pagePoint) float64 {
+	peak := number(keyPeak, "At the link's peak bandwidth", webpage.UnitMicros, func(p *pagePoint) float64 {
 		return b.requestBytes(p.point) / float64(b.LinkRate) * 1e6
 	})
 	share := number(keyShare, "Share of the time to the first token", webpage.UnitPercent, func(p *pagePoint) float64 {
 		return 100 * p.request / float64(b.FirstToken)
 	})
-	ofLink := number(keyOfLink, "Share of the link", webpage.UnitPercent, func(p *pagePoint) float64 {
+	ofLink := number(keyOfLink, "Share of the link's bandwidth", webpage.UnitPercent, func(p *pagePoint) float64 {
 		return 100 * p.get(b.of.Bandwidth) / b.linkRate()
 	})
 
@@ -429,33 +430,33 @@ func (b *resultsPage) data(view schema.View) *webpage.Data {
 	for _, c := range []webpage.Chart{
 		{
 			ID: "bandwidth-by-size", Title: "Bandwidth by I/O size", X: []string{size}, Y: []string{bandwidth}, Lines: link,
-			Note:    "Higher is better. Small I/Os are limited by the cost of each one, large ones by the link.",
+			Note:    "Higher is better. Small I/Os are limited by the cost per I/O, large ones by the link.",
 			Columns: table(bandwidth, ofLink),
 		},
 		{
-			ID: "bandwidth-by-batch", Title: "Bandwidth by I/Os in a request", X: []string{count}, Y: []string{bandwidth}, Lines: link,
-			Note:    "Higher is better. If bandwidth grows with the number of I/Os in a request, starting a request takes much of its time.",
+			ID: "bandwidth-by-batch", Title: "Bandwidth by I/Os per request", X: []string{count}, Y: []string{bandwidth}, Lines: link,
+			Note:    "Higher is better. If bandwidth grows with the number of I/Os per request, startup accounts for much of a request's time.",
 			Columns: table(bandwidth, ofLink),
 		},
 		{
-			ID: "latency", Title: "Latency of a request", Label: "Time", X: []string{size, count}, Y: latency,
-			Note:    "Lower is better. A request moves all of its I/Os. The tail includes only the transfer phase.",
+			ID: "latency", Title: "Request latency", Label: "Time", X: []string{size, count}, Y: latency,
+			Note:    "Lower is better. The latency of a request covers all of its I/Os. The tail covers only the transfer phase.",
 			Columns: table(latency...),
 		},
 		{
-			ID: "phases", Title: "Where the time of a request goes", Split: true, X: []string{size}, Y: phases,
-			Note:    "The median of each phase, by I/O size. The sum is on the right. Long prepare and post phases mean that descriptors cost more than bytes.",
+			ID: "phases", Title: "Where a request's time goes", Split: true, X: []string{size}, Y: phases,
+			Note:    "The median time of each phase, by I/O size. The sum is on the right. Long prepare and post phases mean that descriptors cost more than bytes.",
 			Columns: table(phases...),
 		},
 		{
 			ID: "comparison", Title: "Compared with the baseline", X: []string{size, count}, Y: []string{ratio},
-			Note:    "Bandwidth divided by the baseline's. Above the line, the new results are faster.",
+			Note:    "Bandwidth divided by the baseline's bandwidth. Points above the line are faster than the baseline.",
 			Lines:   []webpage.Line{{Value: 1, Label: "same as the baseline"}},
 			Columns: table(bandwidth, base, ratio, tail),
 		},
 		{
-			ID: "plan", Title: "Plan and measurement: one request's cache", Label: "Time", X: []string{size, count}, Y: b.some(request, planned, peak),
-			Note:    "Lower is better. How long the cache of one request takes at the measured bandwidth. If the plan is for one rank, this is the part of that rank.",
+			ID: "plan", Title: "Time to move one request's cache", Label: "Time", X: []string{size, count}, Y: b.some(request, planned, peak),
+			Note:    "Lower is better. The chart shows how long one request's cache takes at the measured bandwidth. If the plan is for one rank, only that rank's part is counted.",
 			Lines:   b.target(),
 			Columns: table(request, planned, peak, share),
 		},
@@ -478,7 +479,8 @@ func (b *resultsPage) some(keys ...string) []string {
 	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return b.byKey[key].IsEmpty() })
 }
 
-// settingColumn adds the column of a setting. If all values are numbers, it is a column of numbers.
+// settingColumn adds the column for a setting. If all values are numbers, it is a numeric
+// column.
 func (b *resultsPage) settingColumn(s setting) {
 	c := b.column(s.key, s.label, webpage.UnitText)
 	var numbers webpage.Numbers
@@ -503,7 +505,7 @@ func (b *resultsPage) settingColumn(s setting) {
 	}
 }
 
-// wordOf returns the value of a setting as a column shows it, with "" for none.
+// wordOf returns the value of a setting as shown in a column, or "" if there is none.
 func wordOf(s setting, p Point) string {
 	v, ok := p[0].Value(s.of.From, s.of.Name)
 	if !ok || v == nil {
@@ -528,7 +530,8 @@ func (b *resultsPage) divide(view schema.View) {
 	b.rest = b.apart(others, b.main)
 }
 
-// apart returns the settings that are not determined by those in by and by earlier ones.
+// apart returns the settings that are not determined by the settings in by and the earlier
+// settings in the list.
 func (b *resultsPage) apart(list, by []setting) []setting {
 	var kept []setting
 	for _, s := range list {
@@ -540,7 +543,7 @@ func (b *resultsPage) apart(list, by []setting) []setting {
 	return kept
 }
 
-// follows reports whether points that agree in the settings in by agree in s.
+// follows reports whether points that agree in the settings in by also agree in s.
 func (b *resultsPage) follows(s setting, by []setting) bool {
 	cells := map[string]string{}
 	for _, p := range b.points {
@@ -553,12 +556,13 @@ func (b *resultsPage) follows(s setting, by []setting) bool {
 	return true
 }
 
-// maxFacet is the maximum number of values by which points can be chosen.
+// maxFacet is the maximum number of values of a setting by which the reader can filter
+// points.
 const maxFacet = 200
 
-// facets returns the settings by which points can be chosen, and the one by which they are
-// marked at first. Of those that differ between runs of one plan, this is the one with the
-// fewest values.
+// facets returns the settings by which the reader can filter points, and the one by which
+// points are initially marked. Of the settings that differ between runs of one plan, that is
+// the one with the fewest values.
 func (b *resultsPage) facets() (keys []string, mark string) {
 	least := math.MaxInt
 	for _, s := range slices.Concat(b.main, b.rest) {
@@ -616,20 +620,20 @@ func (b *resultsPage) compared(number func(key, label, unit string, of func(*pag
 		return math.NaN()
 	}
 	base = number(keyBase, "Baseline", webpage.UnitRate, func(p *pagePoint) float64 { return parsed(p.base.spread(bandwidth).median) })
-	ratio = number(keyRatio, "Bandwidth to baseline", webpage.UnitRatio, func(p *pagePoint) float64 { return parsed(p.line.ratio(bandwidth, p.base).median) })
-	tail = number(keyTail, b.of.Latency[len(b.of.Latency)-1].Label+" to baseline", webpage.UnitRatio, func(p *pagePoint) float64 { return parsed(p.line.ratio(last, p.base).median) })
+	ratio = number(keyRatio, "Bandwidth vs. baseline", webpage.UnitRatio, func(p *pagePoint) float64 { return parsed(p.line.ratio(bandwidth, p.base).median) })
+	tail = number(keyTail, b.of.Latency[len(b.of.Latency)-1].Label+" vs. baseline", webpage.UnitRatio, func(p *pagePoint) float64 { return parsed(p.line.ratio(last, p.base).median) })
 	return base, ratio, tail
 }
 
 // costFit is a fit, with the points that it applies to.
 type costFit struct {
-	labels []string          // of the settings in which fits differ
-	names  []string          // the same, with the names of those that are numbers
-	where  map[string]string // the same by key
+	labels []string          // values of the settings in which fits differ
+	names  []string          // like labels, with the setting's name where needed
+	where  map[string]string // the values, keyed by setting
 	cost   *cost
 	why    string
 	points int
-	// counts and sizes of the requests
+	// most is the largest number of I/Os per request; lo and hi limit the I/O size.
 	most, lo, hi float64
 }
 
@@ -674,7 +678,8 @@ func (b *resultsPage) fits() []*costFit {
 	return list
 }
 
-// named returns the value of a setting, with its name if the value means nothing without it.
+// named returns the value of a setting, with the setting's name if the value is unclear
+// without it.
 func (b *resultsPage) named(s setting, cell string) string {
 	if b.byKey[s.key].Words == nil || cell == none || cell == "true" || cell == "false" {
 		return s.label + " " + cell

@@ -29,7 +29,8 @@ func microsOf(us float64) string {
 	return threeDigits(us) + " us"
 }
 
-// threeDigits formats a number with three digits, or as a whole number if it is larger.
+// threeDigits formats a number with three significant digits, or as a whole number if it has
+// more digits.
 func threeDigits(x float64) string {
 	if x == 0 || math.IsNaN(x) || math.IsInf(x, 0) {
 		return strconv.FormatFloat(x, 'f', -1, 64)
@@ -53,7 +54,7 @@ func percentOf(share float64) string {
 	return fmt.Sprintf("%.0f%%", 100*share)
 }
 
-// nameOf returns a name for downloads: that of a file, without its ending.
+// nameOf returns a prefix for the names of downloads: the file's name without its extension.
 func nameOf(file string) string {
 	base := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 	return strings.Map(func(r rune) rune {
@@ -92,7 +93,7 @@ func (b *resultsPage) answer(fits []*costFit) (lines, command []string) {
 		first += fmt.Sprintf(", %s of %s", percentOf(rate/b.linkRate()), b.linkName())
 	}
 	lines = append(lines, first+".")
-	words := fmt.Sprintf("The setting: I/Os of %s, %s in a request", diag.Bytes(int64(best.get(b.of.Size))), group(int(best.get(b.of.Count))))
+	words := fmt.Sprintf("The setting: %s I/Os, %s per request", diag.Bytes(int64(best.get(b.of.Size))), group(int(best.get(b.of.Count))))
 	if more := settingsText(slices.Concat(b.main, b.rest), best.point); more != "" {
 		words += ", " + more
 	}
@@ -104,12 +105,12 @@ func (b *resultsPage) answer(fits []*costFit) (lines, command []string) {
 		lines = append(lines, line)
 	}
 	if !math.IsNaN(best.request) {
-		line := "The cache of one request takes " + microsOf(best.request)
+		line := "Moving one request's cache takes " + microsOf(best.request)
 		if b.FirstToken > 0 {
-			line += fmt.Sprintf(", %s of the %s to the first token", percentOf(best.request/float64(b.FirstToken)), microsOf(float64(b.FirstToken)))
+			line += fmt.Sprintf(", which is %s of the time to the first token (%s)", percentOf(best.request/float64(b.FirstToken)), microsOf(float64(b.FirstToken)))
 		}
 		if b.LinkRate > 0 {
-			line += fmt.Sprintf(". At the link's peak it would take %s", microsOf(b.requestBytes(best.point)/float64(b.LinkRate)*1e6))
+			line += fmt.Sprintf(". At the link's peak bandwidth, it would take %s", microsOf(b.requestBytes(best.point)/float64(b.LinkRate)*1e6))
 		}
 		lines = append(lines, line+".")
 	}
@@ -117,7 +118,7 @@ func (b *resultsPage) answer(fits []*costFit) (lines, command []string) {
 		lines = append(lines, line)
 	}
 	if len(bad) > 0 {
-		lines = append(lines, fmt.Sprintf("Not trusted, and not counted: %s of %s.", group(len(bad)), counted(len(b.points), "point")))
+		lines = append(lines, fmt.Sprintf("Ignored because they are not trusted: %s of %s.", group(len(bad)), counted(len(b.points), "point")))
 	}
 	return lines, best.command
 }
@@ -126,20 +127,20 @@ func (b *resultsPage) answer(fits []*costFit) (lines, command []string) {
 func (b *resultsPage) distance(rate float64) string {
 	switch share := rate / b.linkRate(); {
 	case b.LinkRate == 0:
-		return "To see how far this is from the link, name it with --link, or set --bandwidth."
+		return "To compare this with the link's bandwidth, set --link or --bandwidth."
 	case share > 1:
-		return "This is more than the link can move, so check the name of the link, and whether the I/O happened."
+		return "This is more than the link can carry, so check that the link's name is correct and that the I/O really happened."
 	case share < 0.05:
-		return "This is less than a twentieth of the link's bandwidth, so check the name of the link, and which path the data took."
+		return "This is less than 5% of the link's bandwidth, so check the link's name and the path that the data took."
 	case share > 0.9:
 		return "The link is the limit, so no setting can be much faster."
 	default:
-		return fmt.Sprintf("The link allows %s times as much.", threeDigits(1/share))
+		return fmt.Sprintf("The link allows up to %s times this bandwidth.", threeDigits(1/share))
 	}
 }
 
-// limit returns a sentence that says whether the best point spends its time on posting I/Os or
-// on moving bytes. It uses the cost that was fitted to the point's group.
+// limit returns a sentence about whether the best point spends its time on posting I/Os or on
+// moving bytes. It uses the cost that was fitted to the point's group.
 func (b *resultsPage) limit(best *pagePoint, fits []*costFit) string {
 	f := b.fitOf(best, fits)
 	if f == nil || f.cost == nil {
@@ -150,9 +151,9 @@ func (b *resultsPage) limit(best *pagePoint, fits []*costFit) string {
 	own := n*f.cost.descriptorUs + f.cost.startUs
 	share := own / f.cost.us(n, bytes)
 	if share < 0.05 {
-		return "Moving the bytes takes almost all of its time, and posting the I/Os almost none."
+		return "Almost all of the time is spent moving bytes, and almost none posting I/Os."
 	}
-	return fmt.Sprintf("Posting its I/Os takes about %s of its time. Larger or fewer I/Os would reduce this.", percentOf(share))
+	return fmt.Sprintf("About %s of the time is spent posting I/Os. Larger or fewer I/Os would reduce this share.", percentOf(share))
 }
 
 // fitOf returns the fit that a point belongs to, or nil.
@@ -181,7 +182,7 @@ func (b *resultsPage) untrusted() []*pagePoint {
 	return list
 }
 
-// maxListed is the maximum number of rows of a table in the text.
+// maxListed is the maximum number of rows in a table outside the charts.
 const maxListed = 30
 
 // sections returns the tables above the charts.
@@ -217,13 +218,13 @@ func (b *resultsPage) bestOfEach() webpage.Section {
 		groups[key] = append(groups[key], p)
 	}
 	slices.SortStableFunc(order, func(x, y string) int { return cmp.Compare(b.rateOfBest(groups[y]), b.rateOfBest(groups[x])) })
-	t := webpage.Table{Caption: "The fastest point of each", Head: b.bestHead()}
+	t := webpage.Table{Caption: "Fastest point for each combination", Head: b.bestHead()}
 	if len(b.main) == 0 {
-		t.Caption = "The fastest point"
+		t.Caption = "Fastest point"
 	}
 	for i, key := range order {
 		if i == maxListed {
-			t.Note = fmt.Sprintf("%s more are in the charts' tables.", group(len(order)-i))
+			t.Note = fmt.Sprintf("%s more are in the tables below the charts.", group(len(order)-i))
 			break
 		}
 		t.Rows = append(t.Rows, b.bestRow(groups[key]))
@@ -238,11 +239,11 @@ func (b *resultsPage) bestHead() []webpage.Cell {
 	}
 	names = append(names, "I/O size", "I/Os", "GB/s")
 	if b.LinkRate > 0 {
-		names = append(names, "of the link")
+		names = append(names, "share of link")
 	}
-	names = append(names, "cache of a request")
+	names = append(names, "one request's cache")
 	if b.FirstToken > 0 {
-		names = append(names, "of first token")
+		names = append(names, "share of first token")
 	}
 	head := webpage.Heads(len(b.main), append(names, "points", "not trusted")...)
 	if len(b.rest) > 0 {
@@ -251,7 +252,7 @@ func (b *resultsPage) bestHead() []webpage.Cell {
 	return head
 }
 
-// bestRow returns the row for the fastest of some points, which agree in the main settings.
+// bestRow returns the row for the fastest of the points, which have the same main settings.
 func (b *resultsPage) bestRow(points []*pagePoint) []webpage.Cell {
 	var row []webpage.Cell
 	for _, cell := range labels(b.main, points[0].point) {
@@ -292,7 +293,7 @@ func (b *resultsPage) bestRow(points []*pagePoint) []webpage.Cell {
 	return row
 }
 
-// ifKnown returns a text about x, or [none] if x is not known.
+// ifKnown returns text, which describes x, or [none] if x is unknown.
 func ifKnown(x float64, text string) string {
 	if math.IsNaN(x) {
 		return none
@@ -300,7 +301,7 @@ func ifKnown(x float64, text string) string {
 	return text
 }
 
-// settingsText lists settings with their names.
+// settingsText lists the names and values of settings.
 func settingsText(list []setting, p Point) string {
 	var words []string
 	for i, cell := range labels(list, p) {
@@ -318,10 +319,10 @@ func (b *resultsPage) rateOfBest(points []*pagePoint) float64 {
 	return 0
 }
 
-// fitted returns the table of the fitted costs.
+// fitted returns the section with the fitted costs.
 func (b *resultsPage) fitted(fits []*costFit) webpage.Section {
 	if why := fits[0].why; !slices.ContainsFunc(fits, func(f *costFit) bool { return f.cost != nil || f.why != why }) {
-		return webpage.Section{Title: "Cost of an I/O", Intro: "Not fitted: " + why + "."}
+		return webpage.Section{Title: "Cost per I/O", Intro: "Not fitted: " + why + "."}
 	}
 	var by []string
 	for _, s := range b.shown {
@@ -330,11 +331,11 @@ func (b *resultsPage) fitted(fits []*costFit) webpage.Section {
 		}
 	}
 	t := webpage.Table{
-		Caption: "The time of a request, fitted as start + I/Os × cost of one + bytes / bandwidth",
-		Head:    webpage.Heads(len(by), append(by, "start", "each I/O", "bandwidth", "typical error", "points")...),
+		Caption: "Request time, fitted as startup + I/Os × cost per I/O + bytes / bandwidth",
+		Head:    webpage.Heads(len(by), append(by, "startup", "cost per I/O", "bandwidth", "typical error", "points")...),
 	}
 	if b.LinkRate > 0 {
-		t.Head = slices.Insert(t.Head, len(by)+3, webpage.Cell{Text: "of the link", Number: true})
+		t.Head = slices.Insert(t.Head, len(by)+3, webpage.Cell{Text: "share of link", Number: true})
 	}
 	together := false
 	for i, f := range fits {
@@ -354,7 +355,7 @@ func (b *resultsPage) fitted(fits []*costFit) webpage.Section {
 			add(partOf(c.startUs))
 			add(partOf(c.descriptorUs))
 			if math.IsInf(c.rate, 1) {
-				add("too high to tell")
+				add("too high to measure")
 			} else {
 				add(rateOf(c.rate / 1000))
 			}
@@ -372,11 +373,11 @@ func (b *resultsPage) fitted(fits []*costFit) webpage.Section {
 		t.Rows = append(t.Rows, row)
 	}
 	if together {
-		t.Note = strings.TrimSpace("If all requests have the same number of I/Os, the cost of an I/O includes a share of the start. " + t.Note)
+		t.Note = strings.TrimSpace("If all requests have the same number of I/Os, the cost per I/O includes a share of the startup time. " + t.Note)
 	}
 	return webpage.Section{
-		Title:  "Cost of an I/O",
-		Intro:  "The fixed cost of each I/O (descriptor), and the bandwidth at which its bytes then move, fitted to the trusted points by least squares of the relative errors.",
+		Title:  "Cost per I/O",
+		Intro:  "The fixed cost of each I/O (descriptor) and the bandwidth at which the bytes move, fitted to the trusted points by minimizing the squares of the relative errors.",
 		Tables: []webpage.Table{t},
 	}
 }
@@ -384,7 +385,7 @@ func (b *resultsPage) fitted(fits []*costFit) webpage.Section {
 // partOf formats a part of a fitted time.
 func partOf(us float64) string {
 	if us == 0 {
-		return "too small to tell"
+		return "too small to measure"
 	}
 	return microsOf(us)
 }
@@ -408,11 +409,11 @@ func (b *resultsPage) change() string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("Against the baseline: %s× in the median of %s, from %s× to %s×.", threeDigits((ratios[(n-1)/2]+ratios[n/2])/2), counted(n, "point"), threeDigits(ratios[0]), threeDigits(ratios[n-1]))
+	return fmt.Sprintf("Compared with the baseline, the bandwidth is %s× in the median of %s, and ranges from %s× to %s×.", threeDigits((ratios[(n-1)/2]+ratios[n/2])/2), counted(n, "point"), threeDigits(ratios[0]), threeDigits(ratios[n-1]))
 }
 
-// againstBaseline returns the section that says how many points became faster and slower,
-// with the extremes.
+// againstBaseline returns the section with the numbers of points that became faster and
+// slower, and with the extremes.
 func (b *resultsPage) againstBaseline() webpage.Section {
 	ratios := b.sortedRatios()
 	s := webpage.Section{Title: "Compared with the baseline"}
@@ -421,7 +422,7 @@ func (b *resultsPage) againstBaseline() webpage.Section {
 		gone, added = b.Missing()
 	}
 	if len(ratios) == 0 {
-		s.Intro = "No point can be compared with one of the baseline."
+		s.Intro = "No point can be compared with the baseline."
 	} else {
 		n := len(ratios)
 		slower, faster := 0, 0
@@ -434,7 +435,7 @@ func (b *resultsPage) againstBaseline() webpage.Section {
 		}
 		s.Facts = []webpage.Fact{
 			{Name: "Points compared", Value: group(n)},
-			{Name: "Median bandwidth", Value: threeDigits((ratios[(n-1)/2]+ratios[n/2])/2) + "× the baseline's"},
+			{Name: "Median bandwidth", Value: threeDigits((ratios[(n-1)/2]+ratios[n/2])/2) + "× the baseline"},
 			{Name: "Slower, faster", Value: group(slower) + ", " + group(faster)},
 			{Name: "Worst, best", Value: threeDigits(ratios[0]) + "×, " + threeDigits(ratios[n-1]) + "×"},
 		}
@@ -444,24 +445,24 @@ func (b *resultsPage) againstBaseline() webpage.Section {
 			strings.Join(own, ", "), strings.Join(base, ", "), s.Intro))
 	}
 	if b.match == nil {
-		s.Facts = append(s.Facts, webpage.Fact{Name: "Only in the baseline, only here", Value: group(gone) + ", " + group(added)})
+		s.Facts = append(s.Facts, webpage.Fact{Name: "Only in the baseline, only in the results", Value: group(gone) + ", " + group(added)})
 	}
 	return s
 }
 
-// reasonsOf returns the table of the reasons why points are not trusted.
+// reasonsOf returns the section that lists why points are not trusted.
 func reasonsOf(bad []*pagePoint) webpage.Section {
 	var texts []string
 	for _, p := range bad {
 		texts = append(texts, p.reason)
 	}
 	return webpage.Section{
-		Title: "Not trusted", Intro: "These points are marked with a cross in the charts. They do not count for the best settings and the fits.",
+		Title: "Not trusted", Intro: "These points are marked with a cross in the charts. The best settings and the fits ignore them.",
 		Tables: []webpage.Table{tally("Why points are not trusted", "reason", texts)},
 	}
 }
 
-// notes returns the table of the notes about points.
+// notes returns the section with the notes about points.
 func (b *resultsPage) notes() webpage.Section {
 	var texts []string
 	for _, p := range b.points {
@@ -473,7 +474,7 @@ func (b *resultsPage) notes() webpage.Section {
 	return webpage.Section{Title: "Notes", Tables: []webpage.Table{tally("Notes about points", "note", texts)}}
 }
 
-// tally returns a table that counts texts, the most frequent first.
+// tally returns a table that counts texts, sorted by frequency.
 func tally(caption, what string, texts []string) webpage.Table {
 	counts := map[string]int{}
 	var order []string

@@ -21,8 +21,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Point holds the records of the runs of a plan. There is at least one: a plan that
-// was not run has a record without a status.
+// Point holds the records of the runs of a plan. There is at least one record: if the plan
+// was not run, it has no status.
 type Point []*runner.Brief
 
 // Points groups the records by plan, in order of first occurrence.
@@ -87,8 +87,8 @@ func measurers(points []Point) []string {
 	return list
 }
 
-// Mixed returns the programs that measured the results and the baseline, if there are
-// several.
+// Mixed returns the programs that measured the results and those that measured the baseline.
+// It returns nil if a single program measured both.
 func (r *Results) Mixed() (results, baseline []string) {
 	results, baseline = measurers(r.Points), measurers(r.Baseline)
 	if all := append(slices.Clone(results), baseline...); !slices.ContainsFunc(all, func(m string) bool { return m != all[0] }) {
@@ -174,8 +174,8 @@ func Kept(view schema.View, measures []schema.Measure) []runner.Name {
 	return names
 }
 
-// Missing returns the number of points that are only in the baseline, and the number
-// that are not in it.
+// Missing returns the number of points that are only in the baseline, and the number of
+// points that are not in the baseline.
 func (r *Results) Missing() (gone, added int) {
 	common := 0
 	for _, p := range r.Points {
@@ -186,7 +186,7 @@ func (r *Results) Missing() (gone, added int) {
 	return len(r.Baseline) - common, len(r.Points) - common
 }
 
-// WithAxes adds a row to a view for each of the fields that it does not have yet.
+// WithAxes adds a row to a view for each of the fields that the view does not show yet.
 func WithAxes(view schema.View, fields []*schema.Field) schema.View {
 	view.Rows = slices.Clone(view.Rows)
 	for _, f := range fields {
@@ -212,9 +212,9 @@ func (r *Results) axes(fields []schema.Field) []*schema.Field {
 	return list
 }
 
-// ratios calls row for each row of a comparison for people: each measure with its
-// ratio to the baseline and, if the ratio varies between runs, the smallest and
-// largest ratio.
+// ratios calls row for each row of a comparison in text or Markdown: each measure with its
+// ratio to the baseline and, if the ratio varies between runs, the smallest and largest
+// ratio.
 func (r *Results) ratios(shown []setting, measures []schema.Measure, marks *marks, row func(...string)) {
 	var head []string
 	for _, s := range shown {
@@ -288,7 +288,7 @@ func (r *Results) list(w io.Writer, measures []schema.Measure, object func(p Poi
 }
 
 // appendIndented appends a value as indented JSON. For many small objects, it takes a
-// fraction of the time and memory of package json.
+// fraction of the time and memory that package json takes.
 func appendIndented(out []byte, v any, line string) ([]byte, error) {
 	var err error
 	switch v := v.(type) {
@@ -328,14 +328,14 @@ func appendIndented(out []byte, v any, line string) ([]byte, error) {
 	return append(out, bytes.TrimSuffix(b.Bytes(), []byte("\n"))...), err
 }
 
-// isDecimal reports whether a text is a JSON number without a sign or an exponent.
+// isDecimal reports whether text is a JSON number without a sign or an exponent.
 func isDecimal(text string) bool {
 	whole, fraction, ok := strings.Cut(text, ".")
 	digits := func(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 	return digits(whole) && (whole == "0" || whole[0] != '0') && (!ok || digits(fraction))
 }
 
-// isPlainText reports whether every character of a text represents itself in JSON.
+// isPlainText reports whether every character of text represents itself in JSON.
 func isPlainText(text string) bool {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
@@ -387,8 +387,8 @@ func labels(shown []setting, p Point) []string {
 	return cells
 }
 
-// value returns a value of the plan in a record. The configuration file is nil if none
-// was named.
+// value returns a value from the plan in a record. The configuration file is nil if none was
+// specified.
 func value(rec *runner.Brief, name string) (any, bool) { return rec.Value(runner.FromAny, name) }
 
 // text formats a value. Numbers read from JSON are floats.
@@ -503,7 +503,7 @@ func measured(row *runner.Row, m schema.Measure) (nixlbench.Number, bool) {
 // [none] if there are no numbers.
 type spread struct{ median, min, max string }
 
-// native returns one of the texts as a JSON value.
+// native returns one of these texts as a JSON value.
 func (spread) native(s string) any {
 	if s == none {
 		return nil
@@ -525,8 +525,8 @@ func (l *line) spread(m schema.Measure) spread {
 	return spread{median(numbers), string(numbers[0]), string(numbers[len(numbers)-1])}
 }
 
-// shown returns the median for people. If there are no rows and the run was for
-// several sizes, it returns the first and the last of those.
+// shown returns the median to display. If there are no rows and the run was for several
+// sizes, it returns the first and the last of these sizes.
 func (l *line) shown(m schema.Measure) string {
 	if first, last := l.asked(m); len(l.rows) == 0 && first != last {
 		return first + " to " + last
@@ -583,7 +583,7 @@ func median(sorted []nixlbench.Number) string {
 	return fmt.Sprintf("%.*f", len(decimals), (a.Float()+b.Float())/2)
 }
 
-// status describes the outcome of the runs, with counts if it differs between them.
+// status describes the outcome of the runs, with counts if the outcomes differ.
 func status(p Point) string {
 	counts := map[runner.Status]int{}
 	for _, rec := range p {
@@ -609,8 +609,8 @@ func status(p Point) string {
 	return strings.Join(parts, ", ")
 }
 
-// shownStatus returns the status for people. In a run between two machines, only one
-// side prints a table; for the other side, it adds the role.
+// shownStatus returns the status to display. In a run between two machines, only one side
+// prints a table; for the other side, the status includes the role.
 func shownStatus(p Point) string {
 	text := status(p)
 	silent := func(rec *runner.Brief) bool { return len(rec.Rows) == 0 && rec.Role != "" }
@@ -620,7 +620,7 @@ func shownStatus(p Point) string {
 	return text
 }
 
-// literally makes Markdown show a name that looks like an element of HTML.
+// literally escapes a name that Markdown would treat as an HTML element.
 var literally = strings.NewReplacer("&", "&amp;", "<", "&lt;")
 
 // table writes the rows that each produces, the first of which is the heading. It may

@@ -69,7 +69,7 @@ func csvLoneCell(dst []byte, v formula.Value) []byte {
 }
 
 func csvText(dst []byte, text string) []byte {
-	if !strings.ContainsAny(text, "\",\r\n\\ ") {
+	if text == "" || text[0] < utf8.RuneSelf && !strings.ContainsAny(text, "\",\\ \t\n\v\f\r") {
 		return append(dst, text...)
 	}
 	var b bytes.Buffer

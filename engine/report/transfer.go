@@ -15,7 +15,7 @@ import (
 	"kvbench/engine/transfer"
 )
 
-// Transfer is a transfer with what is shown of it.
+// Transfer is a transfer, with the planner to use for advice about it.
 type Transfer struct {
 	*transfer.Transfer
 	Planner *plan.Planner
@@ -24,21 +24,21 @@ type Transfer struct {
 // shownPairs is the maximum number of pairs that a line of text lists.
 const shownPairs = 8
 
-// TransferText writes a transfer for people: pairs of ranks that move the same in one
-// line, the totals, and what would be faster.
+// TransferText writes a transfer as text: a line for each set of pairs of ranks that move the
+// same amount, the totals, and advice on making the transfer faster.
 func TransferText(w io.Writer, view schema.View, t Transfer) error {
 	if err := TransferRows(w, view, t.Transfer.Transfer); err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "%-*s: %s\n\n", view.Width, "Operation", t.Op)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "pairs\tfrom > to\tgroup\tbytes\tdescriptors\tbytes of one\ttime")
+	fmt.Fprintln(tw, "pairs\tfrom > to\tgroup\tbytes\tdescriptors\tbytes each\ttime")
 	for _, alike := range alikePairs(t.Pairs) {
 		p := alike[0]
 		fmt.Fprintf(tw, "%d\t%s\t%s\t%d\t%d\t%d\t%s\n", len(alike), pairList(alike), diag.Printable(p.Group), p.Bytes, p.Descriptors, p.DescriptorBytes, t.time(p.Micros))
 	}
 	fmt.Fprintln(tw)
-	fmt.Fprintln(tw, "total\tranks\tpairs of one\tbytes\tdescriptors\t\ttime")
+	fmt.Fprintln(tw, "total\tranks\tpairs each\tbytes\tdescriptors\t\ttime")
 	for _, side := range []struct {
 		name  string
 		ranks []transfer.RankLoad
@@ -55,7 +55,8 @@ func TransferText(w io.Writer, view schema.View, t Transfer) error {
 	return t.conclusions(w)
 }
 
-// TransferRows writes the lines of a view of a transfer, which must be the planner's last.
+// TransferRows writes the lines of a view of a transfer, which must be the planner's most
+// recent transfer.
 func TransferRows(w io.Writer, view schema.View, t *plan.Transfer) error {
 	pl := &plan.Plan{Request: t.Request}
 	for _, r := range view.Rows {
@@ -73,7 +74,7 @@ func TransferRows(w io.Writer, view schema.View, t *plan.Transfer) error {
 	return nil
 }
 
-// transferRow returns the text of a row, which may be that of a formula of transfers.
+// transferRow returns the text of a row, which may show the value of a transfer formula.
 func transferRow(r schema.Row, pl *plan.Plan, t *plan.Transfer) (string, error) {
 	if r.Shown == "" {
 		return rowText(r, pl)
@@ -85,7 +86,7 @@ func transferRow(r schema.Row, pl *plan.Plan, t *plan.Transfer) (string, error) 
 	return valueText(r, v, pl), nil
 }
 
-// time describes a time, or returns "-" if times are not known.
+// time formats a time, or returns "-" if times are unknown.
 func (t *Transfer) time(us int64) string {
 	if !t.Timed {
 		return "-"
@@ -96,13 +97,13 @@ func (t *Transfer) time(us int64) string {
 	return fmt.Sprintf("%d us", us)
 }
 
-// conclusions writes the slowest pair, what was asked about the time, and advice.
+// conclusions writes the slowest pair, the numbers that the user asked for, and advice.
 func (t *Transfer) conclusions(w io.Writer) error {
 	s := t.Slowest
 	fmt.Fprintln(w)
 	if !t.Timed {
 		fmt.Fprintf(w, "Largest pair: %d > %d, %s in %d descriptors\n", s.Source, s.Destination, diag.Bytes(s.Bytes), s.Descriptors)
-		fmt.Fprintln(w, "Advice: set --link or --bandwidth to see times, and what would be faster")
+		fmt.Fprintln(w, "Advice: set --link or --bandwidth to see times and what would be faster")
 		return nil
 	}
 	fmt.Fprintf(w, "Slowest pair: %d > %d, %s for %s in %d descriptors\n", s.Source, s.Destination, t.time(s.Micros), diag.Bytes(s.Bytes), s.Descriptors)
@@ -124,7 +125,7 @@ func (t *Transfer) conclusions(w io.Writer) error {
 	return nil
 }
 
-// advice describes advice in a line.
+// advice formats advice as one line.
 func (t *Transfer) advice(a *transfer.Advice) string {
 	text := fmt.Sprintf("descriptors take %d%% of the time", a.DescriptorPercent)
 	if a.DescriptorPercent < 50 {
@@ -144,14 +145,15 @@ func (t *Transfer) advice(a *transfer.Advice) string {
 	}
 	switch len(better) {
 	case 0:
-		return text + "; no change that kvbench tries halves it"
+		return text + "; no change that kvbench tries halves this time"
 	case 1:
-		return text + "; " + better[0] + " at least halves it"
+		return text + "; " + better[0] + " at least halves this time"
 	}
-	return text + "; each of these at least halves it: " + strings.Join(better, ", ")
+	return text + "; each of these at least halves this time: " + strings.Join(better, ", ")
 }
 
-// Answers are the quantities that fields such as the target of a transfer ask for.
+// Answers are the quantities that are shown if the user sets fields such as the transfer's
+// target.
 var Answers = []string{"ttft_percent", "serial_us", "layered_us", "needed_bandwidth"}
 
 // answer is a number that the user asked for.
@@ -161,7 +163,8 @@ type answer struct {
 	text  string
 }
 
-// answers returns the numbers that fields such as the target of the transfer ask for.
+// answers returns the numbers to show because the user set fields such as the transfer's
+// target.
 func (t *Transfer) answers() ([]answer, error) {
 	var list []answer
 	s := t.Slowest
@@ -189,18 +192,17 @@ func (t *Transfer) answers() ([]answer, error) {
 		}
 		text := fmt.Sprintf("Longest input that meets the target: %d tokens", isl)
 		if isl == 0 {
-			text = "Longest input that meets the target: none does"
+			text = "Longest input that meets the target: none"
 		}
 		list = append(list, answer{"longest_isl", isl, text})
 	}
 	return list, nil
 }
 
-// rateText describes a bandwidth that is needed. It is rounded up: a little less would not
-// do.
+// rateText formats a required bandwidth. It rounds up, because less would not be enough.
 func rateText(n int64) string {
 	if n == 0 {
-		return "none does: the descriptors alone take longer"
+		return "none, because the descriptors by themselves take longer"
 	}
 	step := int64(1)
 	for n/step >= 1000 {
@@ -213,7 +215,7 @@ func rateText(n int64) string {
 	return strconv.FormatFloat(float64(up)*float64(step)/1e9, 'f', -1, 64) + " GB/s"
 }
 
-// alikePairs groups pairs that move the same, in the order of the first of each.
+// alikePairs groups pairs that move the same amount, in the order of their first pairs.
 func alikePairs(pairs []transfer.Pair) [][]transfer.Pair {
 	at := map[transfer.Pair]int{}
 	var all [][]transfer.Pair
@@ -243,7 +245,7 @@ func pairList(pairs []transfer.Pair) string {
 	return strings.Join(words, " ")
 }
 
-// alikeRanks groups ranks that move the same.
+// alikeRanks groups ranks that move the same amount.
 func alikeRanks(ranks []transfer.RankLoad) [][]transfer.RankLoad {
 	var all [][]transfer.RankLoad
 	for _, r := range ranks {
@@ -257,7 +259,7 @@ func alikeRanks(ranks []transfer.RankLoad) [][]transfer.RankLoad {
 	return all
 }
 
-// rankList lists ranks, which are sorted, as in "0-3 8".
+// rankList formats sorted ranks as ranges, such as "0-3 8".
 func rankList(ranks []transfer.RankLoad) string {
 	var words []string
 	for i := 0; i < len(ranks); {
@@ -342,7 +344,7 @@ func (t *Transfer) ranks(ranks []transfer.RankLoad) []map[string]any {
 	return list
 }
 
-// micros returns a time for JSON, null if times are not known.
+// micros returns a time for JSON, or null if times are unknown.
 func (t *Transfer) micros(us int64) any {
 	if !t.Timed {
 		return nil

@@ -7,15 +7,15 @@ import (
 	"kvbench/engine/schema"
 )
 
-// transferRules describes the rules of an engine.
+// transferRules lists the rules of an engine with their meanings.
 var transferRules = []struct{ name, doc string }{
 	{"op", "`READ` if the destination reads from the source, `WRITE` if the source writes"},
-	{"first", "the first source of a destination rank; sources are numbered as `destination_rank` is"},
-	{"step", "how far apart the sources are"},
-	{"count", "how many sources there are"},
-	{"covers", "what a descriptor covers of a layer, as in [caches](cache.md#what-one-io-covers)"},
-	{"merges", "whether pages that lie side by side become one descriptor"},
-	{"pieces", "descriptors of a page where they do not"},
+	{"first", "the first source of a destination rank; sources are numbered in the same way as `destination_rank`"},
+	{"step", "distance between the numbers of consecutive sources"},
+	{"count", "number of sources"},
+	{"covers", "the part of a layer that a descriptor covers, as in [caches](cache.md#what-one-io-covers)"},
+	{"merges", "whether adjacent pages are combined into one descriptor"},
+	{"pieces", "number of descriptors per page if pages are not combined"},
 	{"window", "the default of `--window`"},
 }
 
@@ -23,19 +23,19 @@ var transferRules = []struct{ name, doc string }{
 func transfersPage(p *page, s *schema.Schema) {
 	t := s.Cache.Get().Transfer.Get()
 	p.text("# Transfers between ranks\n\n" +
-		"How the cache of requests moves from the ranks of one side, the source, to those of the other, the destination; see\n" +
+		"How the cache of requests moves from the ranks of one side, the source, to the ranks of the other, the destination; see\n" +
 		"[the guide](../transfers.md). A formula is evaluated for a group of layers with the same cache, and can use:")
 	p.table("name", "value")
-	p.row("`x`, `source_x`", "value `x` of the source's side: a field of the [configuration](configuration.md), a parameter, or one of the values of [caches](cache.md#values-in-these-formulas)")
-	p.row("`destination_x`", "value `x` of the destination's side")
-	p.row("`destination_rank`", "the destination's number among the ranks that divide the heads, from 0")
-	p.row("`destination_dp_rank`", "the number of its group of ranks that have requests of their own, from 0")
-	p.row("`layer_shares`", "into how many parts ranks can divide the layers' cache, such as the number of KV heads; 1 if every rank has all of it")
+	p.row("`x`, `source_x`", "value `x` on the source side: a field of the [configuration](configuration.md), a parameter, or one of the [cache's values](cache.md#values-in-these-formulas)")
+	p.row("`destination_x`", "value `x` on the destination side")
+	p.row("`destination_rank`", "the destination's number among the ranks that divide the heads, counted from 0")
+	p.row("`destination_dp_rank`", "the number of the destination's group among the groups of ranks that serve different requests, counted from 0")
+	p.row("`layer_shares`", "the number of parts into which ranks can divide the layers' cache, such as the number of KV heads; 1 if every rank stores all of it")
 	p.row("`pair_x`", "the engine's rule `x`")
 	for _, name := range schema.Keys(t.Let) {
 		p.row("`"+name+"`", "`"+t.Let[name].Text+"`")
 	}
-	p.text("\n## Rules of each engine\n\nEvery rule except `op` may be left out of an engine's file; then it is as most engines have it.")
+	p.text("\n## Rules of each engine\n\nAn engine's file can omit any rule except `op`. An omitted rule has the value that most engines use.")
 	engines := schema.Keys(t.Engines)
 	p.table(append([]string{"rule", "meaning"}, engines...)...)
 	for _, r := range transferRules {
@@ -46,20 +46,20 @@ func transfersPage(p *page, s *schema.Schema) {
 		}
 		p.row(cells...)
 	}
-	p.text("\n## Conditions\n\nFor the two sides, and then for each group of layers:")
+	p.text("\n## Conditions\n\nThese conditions apply to the two sides, and then to each group of layers:")
 	p.table("of", "condition", "otherwise")
 	p.conditions("all", t.Requires)
 	for _, name := range engines {
 		p.conditions(name, t.Engines[name].Requires)
 		p.conditions(name+", each group", t.Engines[name].EachRequires)
 	}
-	p.text("\n## Fields of the destination\n\nFields that are not set are as on the source's side.")
-	p.table("field", "on the destination's side")
+	p.text("\n## Fields of the destination\n\nFields that are not set have the same values as on the source side.")
+	p.table("field", "on the destination side")
 	for _, name := range schema.Keys(t.Destination) {
 		p.row("`"+name+"`", "`"+t.Destination[name].Text+"`")
 	}
 	p.text("\n## Links")
-	p.table("link", "bytes per second", "cost of a descriptor in ns")
+	p.table("link", "bytes per second", "cost per descriptor in ns")
 	for _, name := range schema.Keys(t.Tables["link_rate"]) {
 		p.row("`"+name+"`", t.Tables["link_rate"][name].Text, t.Tables["link_cost"][name].Text)
 	}
@@ -68,7 +68,7 @@ func transfersPage(p *page, s *schema.Schema) {
 	for _, name := range schema.Keys(t.Flags) {
 		p.row("`--"+name+"`", "`"+t.Flags[name].Text+"`")
 	}
-	p.text("\n## What the advice tries")
+	p.text("\n## Changes that the advice considers")
 	p.table("field", "values", "times", "if")
 	for _, a := range t.Advice {
 		var values, times []string

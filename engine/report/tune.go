@@ -21,7 +21,8 @@ import (
 
 // Tuning is the result of a search for a plan's best settings.
 type Tuning struct {
-	// Plan is the plan with the default settings, and Best the one with the best.
+	// Plan is the plan with the default settings, and Best is the plan with the best
+	// settings.
 	Plan, Best *plan.Plan
 	View       schema.View
 	Settings   []nixlbench.Setting
@@ -33,11 +34,11 @@ type Tuning struct {
 	Ended string
 	// Suspect is the number of runs whose results cannot be trusted.
 	Suspect int
-	// Link is the name of the link, or "", and Bandwidth its bandwidth in bytes per
-	// second, or 0 if it is not known.
+	// Link is the name of the link, or "". Bandwidth is its bandwidth in bytes per second, or
+	// 0 if unknown.
 	Link      string
 	Bandwidth int64
-	// Command is the best command, as text for a shell and as words.
+	// Command is the command with the best settings, as text for a shell and as words.
 	Command string
 	Argv    []string
 }
@@ -71,7 +72,7 @@ func TuningText(w io.Writer, t *Tuning) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(tw, "best\t%s\n", t.measured(best))
 	if gain, ok := t.Search.Gain(best); !ok {
-		fmt.Fprintf(tw, "default\tno result that can be trusted\n")
+		fmt.Fprintf(tw, "default\tno trusted result\n")
 	} else if def := t.Search.Default(); def == best {
 		fmt.Fprintf(tw, "gain\tnone: the default is the best\n")
 	} else {
@@ -81,7 +82,7 @@ func TuningText(w io.Writer, t *Tuning) error {
 	if t.Bandwidth > 0 {
 		more := ""
 		if t.share(best) > 1 {
-			more = ": more than it can carry, so the data did not all go over it"
+			more = ": more than the link can carry, so not all data went over it"
 		}
 		fmt.Fprintf(tw, "link\t%.3g%% of %s%s%s\n", 100*t.share(best), rateText(t.Bandwidth), inBrackets(diag.Printable(t.Link)), more)
 	}
@@ -149,7 +150,7 @@ func gainText(c tune.Change) string {
 	text := signed(c.Mean)
 	switch {
 	case math.IsInf(c.High, 0):
-		return text + ", from too few runs to know its spread"
+		return text + ", with too few runs to know the spread"
 	case c.Noise():
 		text += ", within the noise"
 	}
@@ -181,12 +182,12 @@ func (t *Tuning) effects(best *tune.Trial, setting int) (text string, matters, k
 	return strings.Join(list, ", "), matters, known
 }
 
-// share returns the part of the link's bandwidth that a trial reached.
+// share returns the fraction of the link's bandwidth that a trial reached.
 func (t *Tuning) share(trial *tune.Trial) float64 {
 	return trial.Mean() * float64(t.Unit) / float64(t.Bandwidth)
 }
 
-// tally describes how many combinations were measured, failed, and were refused.
+// tally returns how many combinations were measured, failed, and were refused.
 func (t *Tuning) tally() (measured, failed, refused int) {
 	for _, trial := range t.Search.Trials {
 		switch {
@@ -209,7 +210,7 @@ func (t *Tuning) counts() string {
 		more = append(more, fmt.Sprintf("%d failed", failed))
 	}
 	if t.Suspect > 0 && failed > 0 {
-		more[0] += fmt.Sprintf(", %d of them with a result that cannot be trusted", t.Suspect)
+		more[0] += fmt.Sprintf(", %d of them with an untrusted result", t.Suspect)
 	}
 	if refused > 0 {
 		more = append(more, fmt.Sprintf("%d break a limit and were not run", refused))
@@ -343,7 +344,7 @@ type Candidates struct {
 	// them, the reason not to run it, or nil.
 	First   []tune.Point
 	Refused []error
-	// Command is the command of the default, as text for a shell.
+	// Command is the command with the default settings, as text for a shell.
 	Command string
 }
 
@@ -355,7 +356,7 @@ func (c *Candidates) size() int {
 	return n
 }
 
-// maxFirst is the number of points that text shows.
+// maxFirst is the maximum number of points shown in text.
 const maxFirst = 10
 
 // CandidatesText writes what a search would try as text.

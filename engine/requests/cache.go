@@ -6,22 +6,22 @@ import "container/list"
 // FAST25-release/README.md of github.com/kvcache-ai/Mooncake.
 const BlockTokens = 512
 
-// Cache is a prefix cache that holds a number of blocks. It evicts the least recently
-// used block; of the blocks of one request, the last is evicted first, because the
-// blocks before it are useful without it.
+// Cache is a prefix cache with room for a fixed number of blocks. It evicts the least
+// recently used block. Among the blocks of one request, it evicts the last one first,
+// because the others are useful without that one.
 type Cache struct {
 	capacity int64
-	recent   *list.List // of uint64, the most recently used first
+	recent   *list.List // contains uint64 values, most recently used first
 	blocks   map[uint64]*list.Element
 }
 
-// NewCache returns an empty cache that holds up to a number of blocks.
+// NewCache returns an empty cache with room for the given number of blocks.
 func NewCache(capacity int64) *Cache {
 	return &Cache{capacity: capacity, recent: list.New(), blocks: map[uint64]*list.Element{}}
 }
 
-// Use returns the number of tokens at the beginning of a request that are in the cache,
-// and adds the request's blocks.
+// Use returns how many tokens at the beginning of a request are in the cache, and adds the
+// request's blocks to the cache.
 func (c *Cache) Use(r Request) (hit int64) {
 	for _, b := range r.Blocks {
 		if c.blocks[b] == nil {

@@ -13,8 +13,8 @@ type Lengths interface {
 	Next() int64
 }
 
-// MaxLength is the maximum length of a request. Longer ones drawn from a distribution
-// are shortened to it.
+// MaxLength is the maximum length of a request. Longer lengths drawn from a distribution
+// are reduced to it.
 const MaxLength = 1 << 40
 
 // maxList is the maximum number of lengths in a list.
@@ -23,11 +23,11 @@ const maxList = 100_000
 // lengthForms describes what [ParseLengths] accepts.
 const lengthForms = "a number of tokens, a list such as 1k,8k, normal(MEAN,STD) or lognormal(MEAN,STD)"
 
-// ParseLengths parses a description of lengths: a number, a list of numbers that are
-// used in turn, normal(mean,std) or lognormal(mean,std). Both distributions have the
-// mean and the standard deviation of the lengths themselves, not of their logarithms.
-// Drawn lengths are rounded to whole tokens, and those below 1 are raised to 1. The same
-// seed yields the same lengths. tokens parses a number, which may have a unit.
+// ParseLengths parses a description of lengths: a number, a list of numbers to use in turn,
+// normal(mean,std) or lognormal(mean,std). In both distributions, the mean and the standard
+// deviation are those of the lengths, not of their logarithms. Drawn lengths are rounded to
+// whole tokens, and lengths below 1 are raised to 1. The same seed yields the same lengths.
+// ParseLengths calls tokens to parse numbers that may have a unit.
 func ParseLengths(text string, seed uint64, tokens func(string) (int64, error)) (Lengths, error) {
 	name, rest, drawn := strings.Cut(strings.TrimSpace(text), "(")
 	if !drawn {
@@ -87,7 +87,7 @@ func parseList(text string, tokens func(string) (int64, error)) (Lengths, error)
 	return l, nil
 }
 
-// cycle contains lengths that are used in turn.
+// cycle yields the lengths in a list in turn.
 type cycle struct {
 	tokens []int64
 	at     int
@@ -99,7 +99,8 @@ func (l *cycle) Next() int64 {
 	return n
 }
 
-// distribution draws lengths. If log is set, mean and std are those of the logarithm.
+// distribution draws lengths at random. If log is set, mean and std are those of the
+// lengths' logarithms.
 type distribution struct {
 	mean, std float64
 	log       bool

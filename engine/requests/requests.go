@@ -1,7 +1,6 @@
-// Package requests provides the requests of a workload: how long they are, when
-// they arrive, and which blocks of tokens they share. They are generated from a
-// distribution of lengths, or read from a trace. Only one request is in memory
-// at a time.
+// Package requests provides the requests of a workload: how long they are, when they
+// arrive, and which blocks of tokens they share. Requests are generated from a distribution
+// of lengths or read from a trace. Only one request is in memory at a time.
 package requests
 
 import (
@@ -9,16 +8,16 @@ import (
 	"time"
 )
 
-// Request is a request of a workload.
+// Request is one request in a workload.
 type Request struct {
 	// Tokens is the number of input tokens.
 	Tokens int64
 	// Arrival is the time since the first request.
 	Arrival time.Duration
-	// Blocks identifies the blocks of [BlockTokens] tokens that the input consists of,
-	// in order; the last may be shorter. Equal blocks have the same tokens, and so do
-	// all blocks before them. It is nil if the blocks are not known, and valid until the
-	// next request is read.
+	// Blocks identifies, in order, the blocks of [BlockTokens] tokens that make up the input;
+	// the last block may be shorter. If two requests have an equal block, their inputs are the
+	// same up to the end of that block. Blocks is nil if the blocks are not known. It is valid
+	// only until the next request is read.
 	Blocks []uint64
 }
 
@@ -28,8 +27,8 @@ type Source interface {
 	Next() (Request, error)
 }
 
-// Generated returns a source of number requests with the given lengths. They
-// arrive in groups of together requests, with an interval between groups.
+// Generated returns a source that yields number requests with the given lengths. The
+// requests arrive in groups of together requests, with an interval between groups.
 func Generated(lengths Lengths, number, together int64, interval time.Duration) Source {
 	return &generated{lengths, number, together, interval, 0}
 }
@@ -50,7 +49,7 @@ func (g *generated) Next() (Request, error) {
 	return r, nil
 }
 
-// First returns a source of at most the first number requests of s.
+// First returns a source that yields at most the first number requests of s.
 func First(s Source, number int64) Source { return &first{s, number} }
 
 type first struct {

@@ -31,7 +31,7 @@ func TestLists(t *testing.T) {
 		"8192":        {8192, 8192, 8192, 8192},
 		" 1k,2k , 3":  {1024, 2048, 3, 1024},
 		"normal(5,0)": {5, 5, 5, 5},
-		// The logarithm of a constant has no deviation either.
+		// The logarithms of equal lengths have no deviation either.
 		"LogNormal( 1k, 0 )": {1024, 1024, 1024, 1024},
 	} {
 		l, err := requests.ParseLengths(text, 1, tokens)
@@ -76,9 +76,9 @@ func TestWrongLengths(t *testing.T) {
 	}
 }
 
-// TestDistributions compares the means and deviations of many lengths with the
-// requested ones. For normal lengths, it takes those that are raised to 1 into
-// account.
+// TestDistributions compares the means and deviations of many lengths with the requested
+// values. For the normal distribution, it takes into account that some lengths are raised
+// to 1.
 func TestDistributions(t *testing.T) {
 	for _, test := range []struct {
 		text            string
@@ -87,8 +87,9 @@ func TestDistributions(t *testing.T) {
 		{"normal(16000,2000)", 16000, 2000, 0.01},
 		{"lognormal(16000,10000)", 16000, 10000, 0.02},
 		{"lognormal(100,300)", 100, 300, 0.1},
-		// Half of the values are below the mean of 1; of the others, the mean excess is
-		// 1000/sqrt(2 pi) = 398.9 over all, and its square 500,000.
+		// Half of the values are below the mean of 1. For the other half, the mean excess,
+		// averaged over all values, is 1000/sqrt(2 pi) = 398.9, and the mean of its square is
+		// 500,000.
 		{"normal(1,1000)", 399.9, math.Sqrt(500_000 - 398.9*398.9), 0.02},
 	} {
 		l, err := requests.ParseLengths(test.text, 7, tokens)
@@ -113,7 +114,7 @@ func TestDistributions(t *testing.T) {
 	}
 }
 
-// TestSeeds checks that equal seeds yield equal lengths, and others do not.
+// TestSeeds checks that equal seeds yield equal lengths, and that different seeds do not.
 func TestSeeds(t *testing.T) {
 	draw := func(seed uint64) string {
 		l, err := requests.ParseLengths("lognormal(8k,4k)", seed, tokens)
@@ -138,7 +139,7 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
-// FuzzLengths checks that descriptions of lengths never panic, and that lengths are in
+// FuzzLengths checks that no description of lengths causes a panic or lengths out of
 // bounds.
 func FuzzLengths(f *testing.F) {
 	for _, s := range []string{"1k,2", "normal(8k,1k)", "lognormal(1,1099511627776)", "normal(", "(,)"} {
@@ -170,7 +171,7 @@ func open(t *testing.T, text string) (*requests.Trace, error) {
 	return tr, err
 }
 
-// all returns the requests of a trace, and the error that ends it.
+// all returns the requests in a trace, and the error that ends reading it.
 func all(t *testing.T, text string) (string, error) {
 	tr, err := open(t, text)
 	var got []string
@@ -186,8 +187,8 @@ func all(t *testing.T, text string) (string, error) {
 	return strings.Join(got, "; "), err
 }
 
-// TestTraces reads both formats as they are published: times of the first in
-// milliseconds since the beginning, of the second as dates, with and without a zone.
+// TestTraces reads both formats as they are published. Times are milliseconds since the
+// beginning in the first format, and dates, with or without a time zone, in the second.
 func TestTraces(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
 		"json": {
@@ -237,7 +238,7 @@ func TestWrongTraces(t *testing.T) {
 		good + `{"timestamp":2000,"input_length":-1}`:                   "/trace:2: input_length: -1 is not allowed",
 		good + `{"timestamp":2000,"input_length":9,"hash_ids":{}}`:      "/trace:2: hash_ids: {} is not allowed: expected a list of whole numbers",
 		good + `{"timestamp":2000,"input_length":9,"hash_ids":["a"]}`:   `/trace:2: hash_ids: "a" is not allowed: expected a whole number of at least 0`,
-		good + `{"timestamp":2000,"input_length":512,"hash_ids":[1,2]}`: "/trace:2: hash_ids: the number of blocks is 2: expected 1 for 512 tokens, 512 each",
+		good + `{"timestamp":2000,"input_length":512,"hash_ids":[1,2]}`: "/trace:2: hash_ids: the number of blocks is 2: expected 1 for 512 tokens, with 512 tokens per block",
 		good + `{"timestamp":2000,"input_length":513,"hash_ids":[1]}`:   "/trace:2: hash_ids: the number of blocks is 1: expected 2 for 513 tokens",
 		header + "2023-11-16 18:15:46,374":                              "/trace:2: the header has 3 columns, but this line has 2",
 		header + "yesterday,374,44":                                     "/trace:2: TIMESTAMP: yesterday is not allowed: expected a time such as 2023-11-16 18:15:46.6805900",
@@ -255,7 +256,7 @@ func TestWrongTraces(t *testing.T) {
 	}
 }
 
-// FuzzTrace checks that no trace panics or yields requests out of bounds.
+// FuzzTrace checks that no trace causes a panic or yields requests out of bounds.
 func FuzzTrace(f *testing.F) {
 	f.Add(`{"timestamp":1,"input_length":513,"hash_ids":[1,2]}` + "\n{}")
 	f.Add("TIMESTAMP,ContextTokens\n2023-11-16 18:15:46.68,374\n")
@@ -270,7 +271,7 @@ func FuzzTrace(f *testing.F) {
 	})
 }
 
-// TestCache follows a cache of three blocks by hand.
+// TestCache compares a cache of three blocks with results that were worked out by hand.
 func TestCache(t *testing.T) {
 	c := requests.NewCache(3)
 	for i, step := range []struct {
@@ -281,11 +282,11 @@ func TestCache(t *testing.T) {
 		{1000, []uint64{1, 2}, 0},       // 1 2
 		{1000, []uint64{1, 2}, 1000},    // all of it; the second block has 488 tokens
 		{1536, []uint64{1, 2, 3}, 1024}, // 1 2 3
-		{512, []uint64{4}, 0},           // 4 1 2: the last of a request goes first
+		{512, []uint64{4}, 0},           // 4 1 2: a request's last block is evicted first
 		{1536, []uint64{1, 2, 3}, 1024}, // 1 2 3
-		{2048, []uint64{5, 6, 7, 8}, 0}, // 5 6 7: the beginning is kept
+		{2048, []uint64{5, 6, 7, 8}, 0}, // 5 6 7: the first blocks of a request are kept
 		{2048, []uint64{5, 6, 7, 8}, 1536},
-		{1024, []uint64{9, 5}, 0}, // 9 5 6: a block is of use only after those before it
+		{1024, []uint64{9, 5}, 0}, // 9 5 6: a cached block counts only if all blocks before it are cached
 		{512, []uint64{5}, 512},   // 5 9 6
 		{512, nil, 0},             // unknown blocks
 		{1024, []uint64{9, 6}, 1024},

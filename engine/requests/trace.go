@@ -14,8 +14,8 @@ import (
 	"kvbench/engine/jsonl"
 )
 
-// The members of a line in a JSON lines trace, whose times are in milliseconds, and the
-// columns of a CSV trace, whose times are dates.
+// The members of each line in a JSON lines trace, where times are in milliseconds, and the
+// columns of a CSV trace, where times are dates.
 const (
 	jsonTime   = "timestamp"
 	jsonTokens = "input_length"
@@ -32,17 +32,18 @@ type Trace struct {
 	file   *input.File
 	lines  *jsonl.Lines
 	csv    *csvColumns // nil for JSON lines
-	line   []byte      // a line that has been read to find out the format
+	line   []byte      // the first line, if read only to determine the format so far
 	blocks []uint64
 	began  bool
 	first  time.Duration // the time of the first request
 	last   time.Duration
 }
 
-// csvColumns has the positions of the columns, and the number of all columns.
+// csvColumns contains the positions of the columns that are read, and the total number of
+// columns.
 type csvColumns struct{ time, tokens, all int }
 
-// OpenTrace opens a trace. The watch is called when it is read.
+// OpenTrace opens a trace. watch is called whenever the trace is read.
 func OpenTrace(name string, watch input.Watch) (*Trace, error) {
 	f, err := input.Open(name, watch)
 	if err != nil {
@@ -80,7 +81,7 @@ func (t *Trace) begin() error {
 	return nil
 }
 
-// formats describes the formats of traces.
+// formats describes the trace formats that kvbench can read.
 func (t *Trace) formats() string {
 	return fmt.Sprintf("expected JSON lines with %s, %s and %s, or CSV with the columns %s and %s", jsonTime, jsonTokens, jsonBlocks, csvTime, csvTokens)
 }
@@ -135,7 +136,7 @@ func (t *Trace) Next() (Request, error) {
 	return r, nil
 }
 
-// fromJSON reads a request and its time from a line of JSON.
+// fromJSON reads a request and its arrival time from a line of JSON.
 func (t *Trace) fromJSON(line []byte) (r Request, at time.Duration, err error) {
 	var wrong error
 	note := func(err error) {
@@ -189,7 +190,7 @@ func (t *Trace) fromJSON(line []byte) (r Request, at time.Duration, err error) {
 		return r, 0, t.errorf("%s is missing", jsonTime)
 	}
 	if want := (r.Tokens + BlockTokens - 1) / BlockTokens; known && int64(len(blocks)) != want {
-		return r, 0, t.errorf("%s: the number of blocks is %d: expected %d for %d tokens, %d each", jsonBlocks, len(blocks), want, r.Tokens, BlockTokens)
+		return r, 0, t.errorf("%s: the number of blocks is %d: expected %d for %d tokens, with %d tokens per block", jsonBlocks, len(blocks), want, r.Tokens, BlockTokens)
 	}
 	if known {
 		r.Blocks = blocks
@@ -197,7 +198,7 @@ func (t *Trace) fromJSON(line []byte) (r Request, at time.Duration, err error) {
 	return r, at, nil
 }
 
-// maxMilliseconds is the maximum time of a request, a hundred years.
+// maxMilliseconds is the maximum arrival time of a request: a hundred years.
 const maxMilliseconds = 100 * 366 * 86_400_000
 
 func (t *Trace) tokens(name, text string) (int64, error) {
@@ -208,7 +209,7 @@ func (t *Trace) tokens(name, text string) (int64, error) {
 	return n, nil
 }
 
-// fromCSV reads a request and its time from a line of CSV.
+// fromCSV reads a request and its arrival time from a line of CSV.
 func (t *Trace) fromCSV(line []byte) (r Request, at time.Duration, err error) {
 	cells := strings.Split(string(line), ",")
 	if len(cells) != t.csv.all {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"kvbench/engine/diag"
 	"kvbench/engine/input"
@@ -18,11 +19,11 @@ import (
 // Limits on the parts of records that are held in memory. A record is several
 // kilobytes long, but tables show only a few hundred bytes of it.
 const (
-	maxKept    = 384 << 20 // bytes for one file
-	maxShown   = 1 << 10   // bytes of one value
-	maxWord    = 128       // bytes of a hash or a number
-	maxRemarks = 16        // notes of a record
-	maxCommand = 16 << 10  // bytes of a command
+	maxKept    = 384 << 20 // bytes per file
+	maxShown   = 1 << 10   // bytes per value
+	maxWord    = 128       // bytes per hash or number
+	maxRemarks = 16        // notes per record
+	maxCommand = 16 << 10  // bytes per command
 )
 
 // Briefs extracts the parts of records that tables show.
@@ -32,7 +33,7 @@ type Briefs struct {
 	// pool contains the distinct values, most of which occur in many records. The
 	// first one represents a missing value.
 	pool []any
-	at   map[string]uint32 // index in pool, by JSON text
+	at   map[string]uint32 // index in pool, keyed by JSON text
 
 	// notes contains the distinct notes of records, most of which occur in many
 	// records.
@@ -42,8 +43,8 @@ type Briefs struct {
 	// records.
 	parts map[part]*part
 
-	// commands says whether commands are kept. words contains their distinct words. Most
-	// words occur in many commands.
+	// commands reports whether commands are saved. words contains their distinct words, most
+	// of which occur in many commands.
 	commands bool
 	words    []string
 	wordAt   map[string]uint32
@@ -51,7 +52,7 @@ type Briefs struct {
 	in    jsonl.Reader
 	raw   [][]byte // values of the record being read
 	from  []From   // their sources
-	cells []nixlbench.Number
+	cells [][]byte // values of the row being read
 	row   []byte
 	kept  int // approximate memory in use, in bytes
 }
@@ -59,8 +60,8 @@ type Briefs struct {
 // part contains some of a record's values, as indexes into the pool.
 type part [16]uint32
 
-// places contains the indexes of the values with a name, by source: -1 if the
-// value from that source is not saved.
+// places contains the index of a named value for each source, or -1 if the value from that
+// source is not saved.
 type places [fromParams + 1]int
 
 // Brief is the part of a record that is held in memory.
@@ -69,9 +70,9 @@ type Brief struct {
 	Status Status
 	Role   Role
 	Rows   []Row
-	// Notes are notes about the run, of which only the first ones are kept.
+	// Notes contains the first few notes about the run.
 	Notes []string
-	// Reasons say why the run is not trusted. Only the first few are kept.
+	// Reasons contains the first few reasons why the run is not trusted.
 	Reasons []string
 	values  []*part
 	command []uint32
@@ -107,19 +108,19 @@ func NewBriefs(names []Name, measures []schema.Measure) *Briefs {
 			}
 		}
 	}
-	b.cells = make([]nixlbench.Number, len(b.measures))
+	b.cells = make([][]byte, len(b.measures))
 	b.raw = make([][]byte, n)
 	b.from = make([]From, n)
 	return b
 }
 
-// KeepCommands makes briefs keep the commands of their runs.
+// KeepCommands makes briefs include the commands of their runs.
 func (b *Briefs) KeepCommands() {
 	b.commands, b.words, b.wordAt = true, []string{""}, map[string]uint32{}
 }
 
 // Commands returns the commands of the processes that were started. It returns nil if the
-// briefs do not keep commands, or if the commands are too long.
+// briefs do not include commands, or if the commands are too long.
 func (b *Brief) Commands() [][]string {
 	var list [][]string
 	var words []string
@@ -133,8 +134,8 @@ func (b *Brief) Commands() [][]string {
 	return list
 }
 
-// Value returns a value of a record. The name of the configuration file is nil if
-// there was none.
+// Value returns a value from a record. The name of the configuration file is nil if there was
+// none.
 func (b *Brief) Value(from From, name string) (any, bool) {
 	at := b.of.values[name]
 	if at == nil || at[from] < 0 {
@@ -144,7 +145,7 @@ func (b *Brief) Value(from From, name string) (any, bool) {
 	return b.of.pool[i], i > 0
 }
 
-// Get returns a measure.
+// Get returns the value of a measure.
 func (r *Row) Get(key string) (nixlbench.Number, bool) {
 	i, ok := r.of.measures[key]
 	if !ok {
@@ -198,7 +199,7 @@ func (b *Briefs) Read(name string, watch input.Watch) (*Results, error) {
 	return res, nil
 }
 
-// From is where in a record a value comes from.
+// From is the part of a record that a value comes from.
 type From uint8
 
 // The sources of values. With FromAny, the value comes from the first of the others
@@ -384,7 +385,7 @@ func (b *Briefs) text(name string) string {
 	return jsonl.NewReader(raw).Text()
 }
 
-// object reads an object, or skips null, which counts as an empty one.
+// object reads an object, or skips null, which counts as an empty object.
 func (b *Briefs) object(member func(name []byte)) {
 	if b.in.Next() != 'n' {
 		b.in.Object(member)
@@ -398,8 +399,8 @@ func (b *Briefs) given(name string) {
 	}
 }
 
-// each saves the values in the next object, each of which is in an object of its
-// own, next to its origin or unit.
+// each saves the values in the next object. Each value is in its own object, next to its
+// origin or unit.
 func (b *Briefs) each(from From) {
 	b.object(func(name []byte) {
 		at := b.values[string(name)]
@@ -429,8 +430,15 @@ func (b *Briefs) rows() (rows []Row, good bool) {
 				return
 			}
 			raw := b.in.Skip()
-			if raw == nil || len(raw) > maxWord || b.cells[i].UnmarshalJSON(raw) != nil {
+			switch {
+			case raw == nil || len(raw) > maxWord:
 				good = false
+			case nixlbench.StartsNumber(raw[0]):
+				b.cells[i] = raw
+			default:
+				var n nixlbench.Number
+				good = n.UnmarshalJSON(raw) == nil && good
+				b.cells[i] = []byte(n)
 			}
 		})
 		text := b.row[:0]
@@ -498,19 +506,20 @@ func (b *Briefs) remarks() []string {
 	if b.in.Next() != '[' {
 		return nil
 	}
+	all := b.in.Skip()
+	if known, ok := b.notes[string(all)]; ok {
+		return known
+	}
 	var list []string
-	b.in.Array(func() {
-		if raw := b.in.Skip(); len(list) < maxRemarks && len(raw) > len(`""`) && raw[0] == '"' {
+	in := jsonl.NewReader(all)
+	in.Array(func() {
+		if raw := in.Skip(); len(list) < maxRemarks && len(raw) > len(`""`) && raw[0] == '"' {
 			text, _ := valueOf(raw).(string)
 			list = append(list, text)
 		}
 	})
-	key := strings.Join(list, "\x00")
-	if known, ok := b.notes[key]; ok {
-		return known
-	}
-	b.notes[key] = list
-	b.kept += 200 + 2*len(key)
+	b.notes[string(all)] = list
+	b.kept += 200 + 3*len(all)
 	return list
 }
 
@@ -520,7 +529,7 @@ func (b *Briefs) intern(raw []byte, own bool) uint32 {
 		return 0
 	}
 	key := raw
-	if len(raw) > maxShown { // long values differ only if their shown parts do
+	if len(raw) > maxShown { // long values with the same shown part are equal
 		key = fmt.Append([]byte{0}, valueOf(raw))
 	}
 	if i, ok := b.at[string(key)]; ok {
@@ -539,7 +548,9 @@ func valueOf(raw []byte) any {
 	if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
 		return n
 	}
-	if json.Unmarshal(raw, &v) != nil { // a number that is too large
+	if raw[0] == '"' && utf8.Valid(raw) {
+		v = jsonl.NewReader(raw).Text()
+	} else if json.Unmarshal(raw, &v) != nil { // a number that is too large
 		v = string(raw)
 	}
 	if s, ok := v.(string); ok {

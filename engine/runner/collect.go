@@ -22,11 +22,12 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Collected is a run that a job executed, as its logs describe it.
+// Collected is a run that a job executed, as described by its logs.
 type Collected struct {
-	// Record is the record of the plan. It is completed.
+	// Record is the record of the plan, which [Session.Collect] completes.
 	Record *Record
-	// Processes, Initiators and Targets are the numbers of processes of the run.
+	// Processes is the number of processes of the run. Initiators and Targets are the numbers
+	// of each role.
 	Processes, Initiators, Targets int
 	// Started contains the processes that were started.
 	Started []Started
@@ -47,7 +48,7 @@ type Started struct {
 // timedOut is the exit code of the timeout command if it stopped a process.
 const timedOut = 124
 
-// Collect judges a run as Execute does, and completes its record.
+// Collect judges a run in the same way as Execute, and completes its record.
 func (s *Session) Collect(c *Collected) error {
 	rec := c.Record
 	pl, err := s.planOf(rec)
@@ -120,9 +121,9 @@ func (s *Session) Collect(c *Collected) error {
 	return nil
 }
 
-// exitOf converts an exit code as a shell reports it.
+// exitOf converts an exit code reported by a shell.
 func exitOf(p *Started) Exit {
-	const killed = 128 // added to the number of the signal
+	const killed = 128 // added to the signal's number
 	switch {
 	case p.Code > killed && p.Code <= killed+64:
 		return Exit{Code: -1, Signal: syscall.Signal(p.Code - killed).String(), Stopped: p.Stopped}
@@ -136,7 +137,7 @@ func exitOf(p *Started) Exit {
 func (s *Session) planOf(rec *Record) (*plan.Plan, error) {
 	n := &s.Schema.Nixlbench
 	if _, known := n.Release(rec.Nixlbench.Release); !known {
-		return nil, fmt.Errorf("it is for nixlbench %s, which is not a known release", diag.Printable(rec.Nixlbench.Release))
+		return nil, fmt.Errorf("the plan is for nixlbench %s, which is not a known release", diag.Printable(rec.Nixlbench.Release))
 	}
 	pl := &plan.Plan{Release: rec.Nixlbench.Release, Request: &plan.Request{Config: &config.Config{Values: map[string]data.Fact{}}, Flags: map[string]data.Fact{}}}
 	for _, name := range schema.Keys(rec.Plan.Flags) {
@@ -155,7 +156,7 @@ func (s *Session) planOf(rec *Record) (*plan.Plan, error) {
 	return pl, nil
 }
 
-// eachLine reads a text line by line, and cuts lines that are too long as Start does.
+// eachLine reads text line by line, and cuts off long lines in the same way as Start.
 func eachLine(r io.Reader, f func(line []byte, ended bool)) error {
 	if r == nil {
 		return nil

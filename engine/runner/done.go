@@ -8,11 +8,11 @@ import (
 	"kvbench/engine/jsonl"
 )
 
-// Done counts the successful results in a results file, by hash. bad reports which lines
-// are not results, or is nil.
+// Done returns the number of successful results for each hash in a results file. bad reports
+// which lines are not results, or is nil.
 func Done(name string, watch input.Watch) (done map[string]int, bad, err error) {
 	done = map[string]int{}
-	wrong := strangers{name: name, hint: "it does not count as done"}
+	wrong := strangers{name: name, hint: "such lines do not count as completed runs"}
 	err = eachResult(name, watch, func(line []byte, number int) {
 		switch hash, status := identity(line); {
 		case hash == "":

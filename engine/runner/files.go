@@ -19,12 +19,12 @@ type folder struct {
 	names   []string
 	// share is the number of bytes that the run writes to this folder.
 	share int64
-	// root refers to the same folder even if it is renamed. before are the files
-	// that existed when the run began.
+	// root refers to the same folder even if it is renamed. before contains the names of the
+	// files that existed when the run began.
 	root   *os.Root
 	before map[string]bool
-	// held contains those files, held open so that another kvbench that created
-	// them sees that they are in use.
+	// held contains these files. They are kept open so that another kvbench process that
+	// created them sees that they are in use.
 	held []*os.File
 }
 
@@ -106,7 +106,7 @@ func (f *folder) open() {
 	}
 }
 
-// hold opens a regular file, or returns nil.
+// hold opens a file. It returns nil if the file is not regular or cannot be opened.
 func (f *folder) hold(name string) *os.File {
 	info, err := f.lstat(name)
 	if err != nil || !info.Mode().IsRegular() {
@@ -176,7 +176,7 @@ func (f *folder) lstat(name string) (os.FileInfo, error) {
 	return os.Lstat(filepath.Join(f.dir, name))
 }
 
-// made are the files that a run creates.
+// made contains the files that a run creates.
 type made struct {
 	start   time.Time
 	folders []*folder
@@ -201,8 +201,8 @@ func watchFiles(r *Run) *made {
 	return m
 }
 
-// created records a file that the run reported creating, unless it existed
-// before or is not one that such a run creates.
+// created records a file that the run reported creating, unless the file existed before or is
+// not one that such a run creates.
 func (m *made) created(path string) {
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
@@ -251,7 +251,7 @@ func (f *madeFile) remove(start time.Time) error {
 	f.release()
 	info, err := f.folder.lstat(f.name)
 	if err != nil || !os.SameFile(info, f.info) {
-		return nil // it no longer exists
+		return nil // the file no longer exists
 	}
 	if file, err := f.folder.root.Open(f.name); err == nil {
 		defer file.Close()

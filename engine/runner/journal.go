@@ -22,7 +22,7 @@ import (
 type Journal struct {
 	file *os.File
 	name string
-	// done contains the results in the file, by hash.
+	// done contains the results in the file, keyed by hash.
 	done map[string][]place
 	// regular files can be repaired, locked and synced; pipes and devices
 	// cannot.
@@ -39,9 +39,9 @@ type Journal struct {
 	Bad error
 }
 
-// OpenJournal opens or creates a results file. A last line without a line end,
-// which a killed run leaves, is moved to the file name.torn. With resume, the
-// existing results are read.
+// OpenJournal opens or creates a results file. An incomplete last line, which a killed run
+// can leave behind, is moved to the file name.torn. If resume is set, the existing results
+// are read.
 func OpenJournal(name string, resume bool, watch input.Watch) (*Journal, error) {
 	fail := func(err error) (*Journal, error) {
 		if d := diag.All(err)[0]; !d.Pos.IsZero() {
@@ -73,7 +73,7 @@ func (j *Journal) prepare(resume bool, in io.ReaderAt) error {
 	case !j.regular:
 		return nil
 	case !lock(j.file):
-		return errors.New("another kvbench is writing to it")
+		return errors.New("another kvbench process is writing to this file")
 	}
 	if err := j.begin(in, info.Size()); err != nil {
 		return err
@@ -90,8 +90,7 @@ func (j *Journal) prepare(resume bool, in io.ReaderAt) error {
 	return j.read(in)
 }
 
-// begin checks that the file begins with a result, so that nothing is written
-// to a file of another kind.
+// begin checks that the file begins with a result, to avoid writing to other kinds of files.
 func (j *Journal) begin(in io.ReaderAt, size int64) error {
 	lines := jsonl.NewLines(io.NewSectionReader(in, 0, size))
 	line, err := lines.Next()
@@ -114,8 +113,8 @@ func (j *Journal) begin(in io.ReaderAt, size int64) error {
 	return bad.err()
 }
 
-// mend moves an incomplete last line out of the file. If only the line end is
-// missing, it adds that.
+// mend moves an incomplete last line out of the file. If only the line end is missing, it
+// adds the line end.
 func (j *Journal) mend(in io.ReaderAt, size int64) error {
 	line, err := lastLine(in, size)
 	switch {
@@ -176,10 +175,10 @@ type place struct {
 	length int
 }
 
-// read finds the results that are already in the file, and where they are.
+// read finds the results that are already in the file, and their locations.
 func (j *Journal) read(in io.ReaderAt) error {
 	lines := jsonl.NewLines(io.NewSectionReader(in, 0, 1<<62))
-	bad := strangers{name: j.name, hint: "it does not count as done"}
+	bad := strangers{name: j.name, hint: "such lines do not count as completed runs"}
 	for {
 		line, err := lines.Next()
 		switch {
@@ -221,7 +220,7 @@ func identity(line []byte) (hash string, status Status) {
 }
 
 const (
-	journalHint = "move it away, or use another --output"
+	journalHint = "move the file away, or use another --output"
 	// recordBegin is the beginning of every record.
 	recordBegin = `{"kvbench":`
 )
@@ -236,11 +235,11 @@ func parse(line []byte) *Record {
 	return &rec
 }
 
-// strangers collects the lines of a file that are not results.
+// strangers counts the lines of a file that are not results.
 type strangers struct {
 	name, hint string
 	count      int
-	first      int // number of the first one
+	first      int // line number of the first one
 }
 
 func (s *strangers) add(line int) {
@@ -319,13 +318,13 @@ func (j *Journal) isThere() error {
 	named, err := os.Stat(j.name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return errors.New("it was removed during the run")
+		return errors.New("the file was removed during the run")
 	case err != nil:
 		return diag.Cause(err)
 	case !os.SameFile(own, named):
-		return errors.New("it was replaced by another file during the run")
+		return errors.New("the file was replaced by another one during the run")
 	case own.Size() < j.end:
-		return errors.New("it was truncated during the run")
+		return errors.New("the file was truncated during the run")
 	}
 	return nil
 }

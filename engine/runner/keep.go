@@ -12,12 +12,11 @@ import (
 )
 
 const (
-	maxOutput      = 16 << 20 // bytes of output in a file
-	maxOutputFiles = 100_000  // files for one plan
+	maxOutput      = 16 << 20 // bytes of output per file
+	maxOutputFiles = 100_000  // files per plan
 )
 
-// kept is a file that receives everything a run prints; the zero value discards
-// it.
+// kept is a file that receives everything a run prints; the zero value discards the output.
 type kept struct {
 	file *os.File
 	out  *bufio.Writer
@@ -55,7 +54,7 @@ func (k *kept) line(numbered bool, l Line) {
 		return
 	}
 	if k.size += len(l.Text) + 1; k.size > maxOutput {
-		fmt.Fprintf(k.out, "(the rest is not saved: a file is limited to %s)\n", diag.Bytes(maxOutput))
+		fmt.Fprintf(k.out, "(the rest is not saved: output files are limited to %s)\n", diag.Bytes(maxOutput))
 		return
 	}
 	if numbered {

@@ -71,8 +71,8 @@ func thisMachine() *machine {
 	return m
 }
 
-// place determines where a host is. A host whose name cannot be resolved counts as
-// away.
+// place determines where a host is. A host whose name cannot be resolved is treated as
+// [Away].
 func (m *machine) place(ctx context.Context, host string) Place {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if ip, err := netip.ParseAddr(host); err == nil {

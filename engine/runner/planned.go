@@ -10,17 +10,17 @@ import (
 // Planned is what a run needs on the machine where it will take place.
 type Planned struct {
 	nixlbench.Needs
-	// Side is the memory of a machine that only initiators or only targets run on, in
-	// bytes.
+	// Side is the memory, in bytes, that a machine needs if only initiators or only targets
+	// run on it.
 	Side int64
-	// Timeout is its time limit in seconds, or 0 if it is unlimited.
+	// Timeout is the run's time limit in seconds, or 0 if it is unlimited.
 	Timeout int64
 	// Values are the values in the files of a program that runs in place of nixlbench.
 	Values map[string]formula.Value
 }
 
-// Plan determines what a run that a job starts needs. All its processes are started by
-// the job. program runs in place of nixlbench, unless it is nil.
+// Plan determines what a run needs if a job starts all of its processes. program runs in
+// place of nixlbench, unless it is nil.
 func (s *Session) Plan(pl *plan.Plan, program *schema.Program) (*Planned, error) {
 	rules, err := s.rulesFor(pl)
 	if err != nil {
@@ -47,7 +47,7 @@ func (s *Session) Plan(pl *plan.Plan, program *schema.Program) (*Planned, error)
 	return p, err
 }
 
-// jobFacts are the facts about a run of a job before it starts.
+// jobFacts returns the facts that are known about a job's run before it starts.
 func jobFacts() nixlbench.Facts {
 	return nixlbench.Facts{Rank: -1, Launch: LaunchPair, EtcdLocal: true}
 }

@@ -230,7 +230,7 @@ func (l *liner) flush() {
 	}
 }
 
-// Tail keeps the end of a text, starting at the beginning of a line.
+// Tail stores the end of a text, starting at the beginning of a line.
 type Tail struct {
 	Size int // in bytes
 	data []byte

@@ -20,7 +20,7 @@ func (s *Session) collectProgram(c *Collected, r *Run) error {
 	rec := c.Record
 	program := s.program(rec.Program.Name)
 	if program == nil {
-		return fmt.Errorf("it was run by %s, which is not a known program", diag.Printable(rec.Program.Name))
+		return fmt.Errorf("the point was run by %s, which is not a known program", diag.Printable(rec.Program.Name))
 	}
 	expected, err := r.rules.Expect(program, r.Plan, r.Flags, &r.facts)
 	if err != nil {
@@ -98,7 +98,7 @@ func (s *Session) judgeProgram(rec *Record, program *schema.Program, out printed
 	}
 }
 
-// program returns the program with a name, or nil.
+// program returns the program with the given name, or nil.
 func (s *Session) program(name string) *schema.Program {
 	for _, f := range s.Schema.Launch.Get().Formats {
 		if f.Program != nil && f.Program.Name == name {
@@ -158,7 +158,8 @@ func (p printedJSON) number(path []string) (float64, bool) {
 	return f, err == nil
 }
 
-// sum returns the sum of the values at some paths. It returns false if none of them exists.
+// sum returns the sum of the values at some paths. It returns false if none of these values
+// exists.
 func (p printedJSON) sum(paths [][]string) (sum float64, ok bool) {
 	for _, path := range paths {
 		n, has := p.number(path)

@@ -53,13 +53,11 @@ type Record struct {
 	Repeat  int      `json:"repeat"`
 	Status  Status   `json:"status"`
 	Reasons []string `json:"reasons,omitempty"`
-	// Notes are notes about the run; the last ones, Quiet in number, are only
-	// recorded.
+	// Notes contains notes about the run. The last Quiet notes are recorded but not printed.
 	Notes []string `json:"notes,omitempty"`
 	Quiet int      `json:"-"`
 
-	// Role is the end of the run that the single started process turned out to
-	// be.
+	// Role is the role that the process turned out to have, if only one was started.
 	Role Role `json:"role,omitempty"`
 
 	Model     Model     `json:"model"`
@@ -102,7 +100,7 @@ type Model struct {
 	Params       map[string]any `json:"params"`
 }
 
-// Config is the configuration of a record; File is nil without one.
+// Config is the configuration of a record. File is nil if there is no file.
 type Config struct {
 	File   *string          `json:"file"`
 	Values map[string]Value `json:"values"`
@@ -153,7 +151,7 @@ type ProcessResult struct {
 	Stderr      string            `json:"stderr"`
 }
 
-// NewRecord creates the record of a plan.
+// NewRecord creates the record for a plan.
 func NewRecord(pl *plan.Plan, repeat int, alike []string) *Record {
 	r := &Record{
 		Hash: Hash(pl, repeat), Point: Hash(pl, 0), Repeat: repeat,
@@ -200,8 +198,8 @@ func (r *Record) SetFlags(pl *plan.Plan, flags []fit.Flag) {
 // keptRows is the number of rows saved in a record that is too long.
 const keptRows = 1000
 
-// Encode returns a record as a line of at most [jsonl.MaxLine] bytes. If it is
-// longer, its longest parts are omitted and its notes say so.
+// Encode returns a record as a line of at most [jsonl.MaxLine] bytes. If the record is too
+// long, its longest parts are omitted, and a note is added.
 func Encode(r *Record) ([]byte, error) {
 	parts := map[string]struct {
 		value any
@@ -260,7 +258,7 @@ func marshal(v any) ([]byte, error) {
 // them. It does not depend on where files are or how a value was set.
 func Hash(pl *plan.Plan, repeat int) string { return HashBy("", pl, repeat) }
 
-// HashBy is like Hash, for a run of a program in place of nixlbench.
+// HashBy is like Hash, but for a program that runs in place of nixlbench.
 func HashBy(program string, pl *plan.Plan, repeat int) string {
 	content := struct {
 		Release, Architecture string

@@ -93,14 +93,14 @@ func TestBriefsFile(t *testing.T) {
 		n              int
 		torn           bool
 	}{
-		{text: "", err: "it contains no results"},
-		{text: "\n \r\n\t\n", err: "it contains no results"},
+		{text: "", err: "no results found"},
+		{text: "\n \r\n\t\n", err: "no results found"},
 		{text: "\ufeff" + ok, n: 1},
 		{text: strings.ReplaceAll(ok+ok, "\n", "\r\n"), n: 2},
 		{text: ok + "{\n" + ok + "\x00\n", n: 2, bad: ":2: this line and 1 more are not kvbench results"},
 		{text: ok + long + ok, err: ":2: this line is longer than 4 MiB, so it cannot be a result"},
 		{text: ok + `{"kvbench":"half`, n: 1, torn: true},
-		{text: `{"kvbench":"half`, err: "it contains no complete result: its only line is truncated", torn: true},
+		{text: `{"kvbench":"half`, err: "no complete results: the only line is truncated", torn: true},
 		{text: ok + strings.TrimSuffix(ok, "\n"), n: 2},
 		{text: ok + "{}\n" + strings.TrimSuffix(long, "\n"), err: ":3: this line is longer than 4 MiB, so it cannot be a result"},
 		{text: "{\n[]\n", err: ":1: this line and 1 more are not kvbench results"},

@@ -74,7 +74,7 @@ func TestJournalLocked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := runner.OpenJournal(name, false, nil); err == nil || !strings.HasSuffix(err.Error(), "another kvbench is writing to it") {
+	if _, err := runner.OpenJournal(name, false, nil); err == nil || !strings.HasSuffix(err.Error(), "another kvbench process is writing to this file") {
 		t.Errorf("the error is %v", err)
 	}
 	if err := j.Close(); err != nil {

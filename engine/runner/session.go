@@ -49,7 +49,8 @@ type Session struct {
 	Installed *nixlbench.Installed
 	// Launch is LaunchPair, LaunchSingle, or "" to choose automatically.
 	Launch string
-	// Timeout is the time limit of one run; 0 for the default, below 0 for none.
+	// Timeout is the time limit of one run. Zero means the default, and a negative value
+	// means no limit.
 	Timeout time.Duration
 	Ending  Ending
 	// Force starts runs even if memory or disk looks too small.
@@ -85,11 +86,11 @@ type Session struct {
 	environment map[string]string
 	hidden      mask
 	watcher     watcher
-	// made are the files to remove when the session is closed.
+	// made contains the files to remove when the session is closed.
 	made []*made
 }
 
-// Close stops the watcher of the session's processes, and removes the files that were kept
+// Close stops the watcher of the session's processes, and removes the files that were left
 // for later runs.
 func (s *Session) Close() {
 	for _, files := range s.made {
@@ -267,7 +268,7 @@ func (s *Session) findJob() *Group {
 			return &Group{Name: namePrefix + v, Variable: job.Variable}
 		}
 		if v != "" {
-			s.Warn(diag.Warnf(diag.Pos{}, "%s is %q, which is not a job number: ignored", job.Variable, v[:min(len(v), 40)]))
+			s.Warn(diag.Warnf(diag.Pos{}, "ignoring %s, because %q is not a job number", job.Variable, v[:min(len(v), 40)]))
 		}
 	}
 	return &Group{}
@@ -553,8 +554,7 @@ func (s *Session) start(ctx context.Context, r *Run, rec *Record, files *made, a
 			l.Text = secrets.hide(l.Text)
 			a.stderr[l.Process].Line(l.Text)
 		} else {
-			// A row is not masked: it consists of numbers, even if a secret is
-			// one, too.
+			// Rows consist of numbers, and are not masked even if a secret is a number, too.
 			before := len(table.Created)
 			if !table.Line(string(l.Text), l.Ended) {
 				l.Text = secrets.hide(l.Text)
@@ -663,8 +663,7 @@ func (s *Session) blame(r *Run, rec *Record, a *attempt) {
 	}
 }
 
-// role returns the end of the run that the single started process turned out to
-// be, or "" if unknown.
+// role returns the role that the single started process turned out to have, or "" if unknown.
 func (r *Run) role() Role {
 	switch rank := r.facts.Rank; {
 	case rank < 0 || rank >= int64(r.Processes):
@@ -686,7 +685,7 @@ func (r *Run) name(i int) string {
 // mask is a list of secrets, longest first.
 type mask [][]byte
 
-// hide masks the secrets in a text.
+// hide masks the secrets in text.
 func (m mask) hide(text []byte) []byte {
 	for _, secret := range m {
 		text = bytes.ReplaceAll(text, secret, []byte(nixlbench.Mask))

@@ -9,7 +9,6 @@ import (
 	"kvbench/engine/diag"
 	"kvbench/engine/input"
 	"kvbench/engine/jsonl"
-	"kvbench/engine/nixlbench"
 )
 
 // Part is the content of several consecutive lines of a results file.
@@ -26,20 +25,20 @@ type Part struct {
 	bad   strangers
 	torn  bool
 	last  int   // the number of the last line
-	bytes int64 // bytes of the file up to there
+	bytes int64 // bytes of the file up to that line
 	done  chan bool
 }
 
-// maxPool is the size, in bytes, at which a worker of [Briefs.Each] that does not keep
-// what it reads starts a new pool of values.
+// maxPool is the size, in bytes, at which a worker of [Briefs.Each] that does not retain what
+// it reads starts a new pool of values.
 const maxPool = 8 << 20
 
 // errEnough stops reading a file that does not contain results.
 var errEnough = errors.New("no results")
 
-// Each reads a results file in parallel. It calls read for each result, with the line
-// that contains it, and then each for every part of the file, in the order of the file.
-// It adds what is wrong with other lines to res. The error that it returns is about the whole file.
+// Each reads a results file in parallel. It calls read for each result, with the line that
+// contains it, and then each for every part of the file, in the order of the file. It records
+// problems with other lines in res. The error that it returns is about the whole file.
 func (b *Briefs) Each(name string, watch input.Watch, read func(part *Part, rec *Brief, line []byte), each func(*Part) error, res *Results) error {
 	f, err := input.Open(name, watch)
 	if err != nil {
@@ -68,9 +67,9 @@ func (b *Briefs) Each(name string, watch input.Watch, read func(part *Part, rec 
 	case res.Bad != nil:
 		return res.Bad
 	case res.Torn:
-		return diag.Errorf(diag.Pos{File: name}, "it contains no complete result: its only line is truncated")
+		return diag.Errorf(diag.Pos{File: name}, "no complete results: the only line is truncated")
 	}
-	return diag.Errorf(diag.Pos{File: name}, "it contains no results")
+	return diag.Errorf(diag.Pos{File: name}, "no results found")
 }
 
 func (s *strangers) join(more strangers) {
@@ -80,11 +79,26 @@ func (s *strangers) join(more strangers) {
 	s.count += more.count
 }
 
-// batches and outs hold memory for reuse.
-var (
-	batches = sync.Pool{New: func() any { return new(jsonl.Batch) }}
-	outs    = sync.Pool{New: func() any { return new([]byte) }}
-)
+// spares holds memory for reuse.
+type spares[T any] chan *T
+
+// take returns spare memory or new memory.
+func (s spares[T]) take() *T {
+	select {
+	case t := <-s:
+		return t
+	default:
+		return new(T)
+	}
+}
+
+// put keeps memory, unless there is enough.
+func (s spares[T]) put(t *T) {
+	select {
+	case s <- t:
+	default:
+	}
+}
 
 // stream reads a file in parallel. Each worker has its own pools of values, so that workers
 // do not have to wait for each other.
@@ -95,12 +109,15 @@ type stream struct {
 	waiting chan *Part // parts to be read
 	ordered chan *Part // all parts, in the order of the file
 	stop    chan bool
+	batches spares[jsonl.Batch]
+	outs    spares[[]byte]
 	err     error // of the file
 }
 
 func newStream(b *Briefs, name string, read func(*Part, *Brief, []byte)) *stream {
 	n := runtime.GOMAXPROCS(0)
-	return &stream{of: b, name: name, read: read, waiting: make(chan *Part, n), ordered: make(chan *Part, 2*n), stop: make(chan bool)}
+	return &stream{of: b, name: name, read: read, waiting: make(chan *Part, n), ordered: make(chan *Part, 2*n), stop: make(chan bool),
+		batches: make(chan *jsonl.Batch, 2*n), outs: make(chan *[]byte, 2*n)}
 }
 
 // run reads all parts, and calls each for them in order.
@@ -118,7 +135,7 @@ func (s *stream) run(lines *jsonl.Lines, each func(*Part) error) error {
 		if err = each(part); err != nil {
 			close(s.stop)
 		}
-		outs.Put(&part.Out)
+		s.outs.put(&part.Out)
 	}
 	all.Wait()
 	if err == nil {
@@ -132,7 +149,7 @@ func (s *stream) split(lines *jsonl.Lines) {
 	defer close(s.ordered)
 	defer close(s.waiting)
 	for {
-		part := &Part{batch: batches.Get().(*jsonl.Batch), done: make(chan bool)}
+		part := &Part{batch: s.batches.take(), done: make(chan bool)}
 		err := lines.Batch(part.batch)
 		part.last, part.bytes = lines.Number, lines.Bytes
 		select {
@@ -159,7 +176,7 @@ func (s *stream) work() {
 	b := s.of.fork()
 	for part := range s.waiting {
 		before := b.kept
-		part.Out = (*outs.Get().(*[]byte))[:0]
+		part.Out = (*s.outs.take())[:0]
 		part.batch.Each(func(line []byte, number int, torn bool) {
 			switch rec := b.brief(line); {
 			case rec != nil:
@@ -171,7 +188,7 @@ func (s *stream) work() {
 				part.bad.add(number)
 			}
 		})
-		batches.Put(part.batch)
+		s.batches.put(part.batch)
 		part.batch = nil
 		part.kept = b.kept - before
 		if b.kept > maxPool && part.List == nil {
@@ -192,6 +209,8 @@ func (b *Briefs) fork() *Briefs {
 }
 
 func newPools(values map[string]*places, measures map[string]int) *Briefs {
-	return &Briefs{values: values, measures: measures, pool: []any{nil}, at: map[string]uint32{}, parts: map[part]*part{},
-		notes: map[string][]string{}, cells: make([]nixlbench.Number, len(measures))}
+	b := &Briefs{values: values, measures: measures, pool: []any{nil}, at: map[string]uint32{}, parts: map[part]*part{},
+		notes: map[string][]string{}, cells: make([][]byte, len(measures))}
+	b.in.Remember()
+	return b
 }

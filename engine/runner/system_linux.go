@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dieTogether makes the kernel stop the process when this one is killed. The
-// kernel watches the thread that started it, so that thread must be kept.
+// dieTogether makes the kernel stop the process when this one is killed. The kernel watches
+// the thread that started the process, so that thread must not end earlier.
 func dieTogether(attr *syscall.SysProcAttr) (unlock func()) {
 	attr.Pdeathsig = syscall.SIGKILL
 	runtime.LockOSThread()

@@ -27,8 +27,8 @@ func signalOf(state *os.ProcessState) string {
 	return ""
 }
 
-// lock prevents other processes from locking the file; it returns false if one
-// already has.
+// lock prevents other processes from locking the file; it returns false if another process
+// has already locked it.
 func lock(f *os.File) bool {
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != syscall.EWOULDBLOCK
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// These are known only on Linux.
+// These functions are implemented only on Linux.
 
 func inUse(*os.File) bool { return false }
 

@@ -6,7 +6,7 @@ import "kvbench/engine/diag"
 // formulas of the rank accounting.
 type Cache struct {
 	Kinds map[string]*Later[*Kind] `json:"kinds"`
-	// KindFields has the fields of all kinds.
+	// KindFields contains the fields of all kinds.
 	KindFields map[string]Kinds `json:"kind_fields"`
 
 	Let      map[string]Formula               `json:"let"`
@@ -15,8 +15,8 @@ type Cache struct {
 	// EachRequires lists the conditions that every layer must meet, whatever its
 	// kind.
 	EachRequires []Requirement `json:"each_requires"`
-	// Covers yields what one I/O covers, for each access pattern: [CoversStage],
-	// [CoversPool], [CoversBlock], [CoversLayer] or [CoversPart].
+	// Covers contains, for each access pattern, a formula for what one I/O covers:
+	// [CoversStage], [CoversPool], [CoversBlock], [CoversLayer] or [CoversPart].
 	Covers map[string]Formula `json:"covers"`
 	Folds  []Fold             `json:"folds"`
 	// Releases lists the releases of each engine, oldest first.
@@ -26,7 +26,7 @@ type Cache struct {
 	Transfer Later[*Transfers]  `json:"transfer"`
 }
 
-// Kind returns the kind with a name, or nil.
+// Kind returns the kind with the given name, or nil.
 func (c *Cache) Kind(name string) *Kind {
 	if k := c.Kinds[name]; k != nil {
 		return k.Get()
@@ -34,20 +34,20 @@ func (c *Cache) Kind(name string) *Kind {
 	return nil
 }
 
-// What one I/O covers.
+// The values for what one I/O covers.
 const (
 	CoversStage = "stage" // all layers of a group in the stage
 	CoversBlock = "block" // all layers in the stage
 	CoversPool  = "pool"  // all layers in the stage whose pages are in the same pool
 	CoversLayer = "layer"
-	CoversPart  = "part" // of a layer
+	CoversPart  = "part" // one part of a layer
 )
 
 // Kind is a kind of layer.
 type Kind struct {
 	Doc    string               `json:"doc"`
 	Fields map[string]KindField `json:"fields"`
-	// Per is what each part is the size of, such as a token or a page.
+	// Per is the unit for which the sizes of parts are given, such as a token or a page.
 	Per   string             `json:"per"`
 	Parts map[string]Formula `json:"parts"`
 	Pages Formula            `json:"pages"`
@@ -75,7 +75,7 @@ type KindField struct {
 
 // Group is a group of layers of an architecture.
 type Group struct {
-	// Kind is the kind of the layers; by default, it is the group's name.
+	// Kind is the kind of the layers. It defaults to the group's name.
 	Kind  string   `json:"kind"`
 	Pos   diag.Pos `json:"pos,omitzero"` // of the kind, or of the group
 	Where Formula  `json:"where,omitzero"`
@@ -90,25 +90,24 @@ type Group struct {
 // Layers describes the cache of an architecture layer by layer.
 type Layers struct {
 	Count Formula `json:"layers"`
-	// Drafts is the number of layers that run only for speculation; they come after
-	// the others.
+	// Drafts is the number of layers that run only for speculation. They come after the other
+	// layers.
 	Drafts Formula `json:"draft_layers,omitzero"`
-	// Drafter reports whether those layers belong to a drafter, which is another
-	// model.
+	// Drafter reports whether the draft layers belong to a drafter, which is a separate model.
 	Drafter bool `json:"-"`
 	// Select yields the name of each layer's group, for groups without Where.
 	Select Formula `json:"select,omitzero"`
-	// ServedAs yields the name by which serving engines know the model.
+	// ServedAs yields the name under which engines serve the model.
 	ServedAs Formula           `json:"served_as,omitzero"`
 	Groups   map[string]*Group `json:"groups"`
 }
 
-// Requirement is a condition that must hold. If it does not, that is an error or,
-// with Warn or Note, only a warning or a note.
+// Requirement is a condition that must hold. If it does not hold, the result is an error
+// or, if Warn or Note is set, only a warning or a note.
 type Requirement struct {
 	Require Formula `json:"require"`
 	Message string  `json:"message"`
-	// Of names the field or parameter to blame if the condition does not hold.
+	// Of is the name of the field or parameter to report if the condition does not hold.
 	Of   string `json:"of,omitempty"`
 	Hint string `json:"hint,omitempty"`
 	Warn bool   `json:"warn,omitempty"`
@@ -126,7 +125,7 @@ type Fold struct {
 	// By contains formulas that divide the layers into sets. Only layers with the same
 	// values are combined. A layer's formulas read the result for the layer's own set.
 	By []Formula `json:"by,omitempty"`
-	// When is the condition for computing the value, which is 0 otherwise.
+	// When is the condition for computing the value. If it does not hold, the value is 0.
 	When Formula `json:"when,omitzero"`
 	// Kept reports whether the value stays the same when the Set of another fold applies.
 	Kept bool `json:"kept,omitempty"`
@@ -134,7 +133,7 @@ type Fold struct {
 	Ceil bool `json:"ceil,omitempty"`
 	// Set contains formulas that override values while Of is evaluated.
 	Set map[string]Formula `json:"set"`
-	// Column is the heading of the layers' own values where those are shown.
+	// Column is the heading to use when the values of individual layers are shown.
 	Column string `json:"column,omitempty"`
 }
 

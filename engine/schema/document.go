@@ -13,13 +13,12 @@ import (
 	"kvbench/engine/diag"
 )
 
-// DropUnknown reports and removes the leaves that are not at or below any of the
-// known paths, so that CUE can then report the other errors. alias, unless nil,
-// returns the path that a name such as that of a flag refers to, or a hint if
-// there is no such path.
+// DropUnknown reports and removes the leaves that are not at or below any of the known
+// paths, so that CUE can then report the other errors. alias, unless nil, returns the path
+// that a name, such as a flag's name, refers to, or a hint if there is no such path.
 func DropUnknown(d *data.Document, known []string, alias func(name string) (path, hint string), what string) error {
 	var errs diag.List
-	more := 0 // only counted, because finding similar names takes time
+	more := 0 // further errors are only counted, because finding similar names takes time
 	reported := map[string]bool{}
 	kept := d.Leaves[:0]
 	names := make([]string, len(known))
@@ -99,9 +98,9 @@ next:
 	return errs.Err()
 }
 
-// Judge unifies the document with a definition and describes the errors that
-// CUE finds; allowed describes the values allowed at a path and lists the words
-// among them.
+// Judge unifies the document with a definition and describes the errors that CUE finds.
+// allowed returns a description of the values allowed at a path, and the words among these
+// values.
 func Judge(d *data.Document, def cue.Value, allowed func(path string) (string, []string)) error {
 	v := data.NewContext().BuildExpr(d.Expr())
 	err := def.Unify(v).Validate(cue.Concrete(true))
@@ -166,7 +165,7 @@ func Judge(d *data.Document, def cue.Value, allowed func(path string) (string, [
 	return errs.Err()
 }
 
-// itemAt returns the list item at a path, or else the leaf itself.
+// itemAt returns the item of a list at a path, or the leaf itself if there is no such item.
 func itemAt(l *data.Leaf, at string) *data.Leaf {
 	i, err := strconv.Atoi(strings.TrimPrefix(at, l.Path+"."))
 	if err != nil || i < 0 || i >= len(l.Items) {
@@ -180,8 +179,8 @@ func itemAt(l *data.Leaf, at string) *data.Leaf {
 	return item
 }
 
-// IsPlain reports whether a document is certainly valid, without asking CUE:
-// each leaf matches its type, and none is missing.
+// IsPlain reports whether a document is certainly valid, without using CUE: all required
+// leaves exist, and each leaf matches its type.
 func IsPlain(d *data.Document, typeOf func(path string) *Type, required []string) bool {
 	if slices.ContainsFunc(required, func(name string) bool { return d.Leaf(name) == nil }) {
 		return false
@@ -192,8 +191,8 @@ func IsPlain(d *data.Document, typeOf func(path string) *Type, required []string
 	})
 }
 
-// Missing reports the required fields of a definition that the document does
-// not have, except the ones in d.Meant.
+// Missing reports the required fields of a definition that the document lacks, except those
+// in d.Meant.
 func Missing(d *data.Document, def cue.Value, at diag.Pos, allowed func(path string) (string, []string)) error {
 	iter, err := def.Fields(cue.Optional(true))
 	if err != nil {

@@ -11,10 +11,9 @@ import (
 // engine's releases, newest first.
 type EngineRule []EngineEra
 
-// EngineEra is the formula for an era: the releases of an engine from Since up to
-// the next era. If Since is "", the era begins with the first release. If Unknown
-// is set, there is no formula, and Unknown describes what is not known about the
-// era.
+// EngineEra is the formula for an era: an engine's releases from Since up to the next era.
+// If Since is "", the era begins with the first release. If Unknown is set, there is no
+// formula, and Unknown describes what kvbench does not know about the era.
 type EngineEra struct {
 	Since   string  `json:"since,omitempty"`
 	Value   Formula `json:"value,omitzero"`
@@ -30,7 +29,7 @@ func (r EngineRule) Plain() (Formula, bool) {
 	return Formula{}, false
 }
 
-// MarshalJSON writes a rule without eras as its formula.
+// MarshalJSON writes a rule without eras as a single formula.
 func (r EngineRule) MarshalJSON() ([]byte, error) {
 	if f, ok := r.Plain(); ok {
 		return Marshal(f)
@@ -47,8 +46,7 @@ func (r *EngineRule) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*[]EngineEra)(r))
 }
 
-// Of returns the era that contains a release; releases lists all releases, oldest
-// first.
+// Of returns the era that contains a release. releases lists all releases, oldest first.
 func (r EngineRule) Of(release string, releases []string) *EngineEra {
 	at := slices.Index(releases, release)
 	for i := range r {
@@ -60,8 +58,9 @@ func (r EngineRule) Of(release string, releases []string) *EngineEra {
 }
 
 // NearestRelease returns the newest release that is not newer than the named one, or the
-// oldest release if all are newer. If the name lacks its last numbers, as in 0.24, all
-// releases that begin with it match. It returns "" if the releases have no numbers.
+// oldest release if all are newer. A name without its last numbers, such as 0.24, matches
+// all releases that begin with it. NearestRelease returns "" if the releases have no
+// numbers.
 func NearestRelease(name string, releases []string) string {
 	best, version := "", numbers(name)
 	for _, known := range releases {
@@ -76,8 +75,8 @@ func NearestRelease(name string, releases []string) string {
 	return best
 }
 
-// numbers returns the numbers that the name of a release begins with: 0, 24 and 0 for
-// 0.24.0 and for 0.24.0rc1.
+// numbers returns the numbers at the beginning of a release's name: 0, 24 and 0 for both
+// 0.24.0 and 0.24.0rc1.
 func numbers(release string) []int {
 	var list []int
 	for part := range strings.SplitSeq(release, ".") {

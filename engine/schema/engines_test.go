@@ -8,8 +8,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// TestEras checks that the eras of rules are releases of their engine, newest first,
-// and that each has a formula or says what is unknown.
+// TestEras checks that the eras of rules begin with releases of their engine, newest first,
+// and that each era has a formula or says what is unknown.
 func TestEras(t *testing.T) {
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
@@ -56,7 +56,7 @@ func TestEraOf(t *testing.T) {
 	}
 }
 
-// TestNearestRelease checks which known release a name is closest to.
+// TestNearestRelease checks which known release is closest to a name.
 func TestNearestRelease(t *testing.T) {
 	known := []string{"0.22.1", "0.23.0", "0.24.0", "0.25.1", "main-2026-08-17"}
 	for name, want := range map[string]string{

@@ -10,9 +10,9 @@ import (
 	"kvbench/engine/diag"
 )
 
-// The special fields of a model's parameter file: the model's name, which selects
-// the architecture and is also a parameter; the architecture's name; and the
-// model's defaults for configuration fields.
+// The special fields in a model's parameter file: the model's name, which selects the
+// architecture and is also a parameter; the architecture's name; and the model's defaults
+// for configuration fields.
 const (
 	NameParam     = "model_name"
 	ArchField     = "architecture"
@@ -31,21 +31,21 @@ type Family struct {
 	When         Formula            `json:"when,omitzero"`
 	Architecture string             `json:"architecture"`
 	Absent       map[string]Formula `json:"absent,omitempty"`
-	// Empty names lists that may be empty although they have one entry per
-	// layer.
+	// Empty contains the names of lists that may be empty, although such lists have one entry
+	// per layer.
 	Empty []string `json:"empty,omitempty"`
-	// Longer names lists that may have entries after the last layer.
+	// Longer contains the names of lists that may have entries for layers after the last one.
 	Longer []string          `json:"longer,omitempty"`
 	Params map[string][]Rule `json:"params"`
-	// Ignored lists fields that have no effect; Harmless maps fields to a condition
-	// under which they have none.
+	// Ignored lists fields that have no effect. Harmless maps fields to a condition under
+	// which they have no effect.
 	Ignored  []string           `json:"ignored,omitempty"`
 	Harmless map[string]Formula `json:"harmless,omitempty"`
 	Requires []Requirement      `json:"requires,omitempty"`
 }
 
-// ListedFamily is a family as needed to select it: by its name or by a model
-// type. The rest of its file is read on demand.
+// ListedFamily contains what is needed to select a family by its name or by a model type.
+// The rest of the family's file is read on demand.
 type ListedFamily struct {
 	Name       string         `json:"name"`
 	File       string         `json:"file"`
@@ -53,7 +53,7 @@ type ListedFamily struct {
 	Family     Later[*Family] `json:"family"`
 }
 
-// ListFamily returns what is needed to select a family.
+// ListFamily returns the entry of a family for a list of families.
 func ListFamily(f *Family) *ListedFamily {
 	l := &ListedFamily{Name: f.Name, File: f.File, ModelTypes: f.ModelTypes}
 	l.Family.Set(f)
@@ -64,15 +64,15 @@ func ListFamily(f *Family) *ListedFamily {
 type Rule struct {
 	When  Formula `json:"when,omitzero"`
 	Value Formula `json:"value"`
-	// Each makes it a list with one value per layer.
+	// Each turns the value into a list with one value per layer.
 	Each bool   `json:"each,omitempty"`
 	Warn string `json:"warn,omitempty"`
 	Hint string `json:"hint,omitempty"`
 }
 
-// RelevantFields returns two functions that recognize fields by name: relevant
-// reports whether a word of the name suggests that the field affects the cache,
-// and ignored reports whether the whole name is known not to affect it.
+// RelevantFields returns two functions that classify fields by name. relevant reports
+// whether a word in the name suggests that the field affects the cache. ignored reports
+// whether a field with exactly this name is known not to affect it.
 func (c *Checkpoints) RelevantFields() (relevant, ignored func(name string) bool) {
 	var all []string
 	for _, group := range Keys(c.Ignored) {
@@ -81,10 +81,10 @@ func (c *Checkpoints) RelevantFields() (relevant, ignored func(name string) bool
 	return matcher(c.Relevant, "_"), matcher(all, "\x00")
 }
 
-// matcher returns a function that reports whether a regular expression in patterns
-// matches a part of a name that begins and ends at a separator or an end of the
-// name. Compiling takes long, so patterns that are plain words, possibly with .*
-// at either end, are compared as strings.
+// matcher returns a function that reports whether any regular expression in patterns
+// matches a part of a name that begins and ends at a separator or at an end of the name.
+// Because compiling takes a long time, patterns that are plain words, possibly with .* at
+// either end, are compared as strings.
 func matcher(patterns []string, sep string) func(name string) bool {
 	var plain, others []string
 	for _, p := range patterns {
@@ -113,16 +113,15 @@ func matcher(patterns []string, sep string) func(name string) bool {
 
 // Checkpoints describes what Hugging Face configurations have in common.
 type Checkpoints struct {
-	// Texts names the mappings that may contain the fields of the language
-	// model.
+	// Texts contains the names of the mappings that may contain the language model's fields.
 	Texts []string `json:"texts"`
-	// Whole names fields of the whole model, which those of the language model
-	// do not override.
+	// Whole contains the names of fields that describe the whole model and that the language
+	// model's fields do not override.
 	Whole []string `json:"whole"`
-	// Mappings names other fields that must be mappings if they are set.
+	// Mappings contains the names of other fields that must be mappings if they are set.
 	Mappings []string `json:"mappings"`
-	// Siblings maps prefixes of field names to the files next to a configuration
-	// that those fields come from.
+	// Siblings maps prefixes of field names to the files, next to a configuration, from which
+	// fields with that prefix come.
 	Siblings map[string]string `json:"siblings"`
 	// Unknown describes how to read model types that are not in any family.
 	Unknown struct {
@@ -131,10 +130,10 @@ type Checkpoints struct {
 	} `json:"unknown"`
 	Formats map[string]string    `json:"formats"`
 	Let     map[string][]Formula `json:"let"`
-	// Defaults contains the defaults for configuration fields, by path.
+	// Defaults contains the defaults for configuration fields, keyed by path.
 	Defaults map[string][]Rule `json:"defaults"`
-	// Relevant lists words in the names of fields that affect the cache; Ignored
-	// lists the full names, in groups, of fields that contain such words but do not.
+	// Relevant lists words in the names of fields that affect the cache. Ignored lists, in
+	// groups, the full names of fields that contain such words but do not affect the cache.
 	Relevant []string            `json:"relevant"`
 	Ignored  map[string][]string `json:"ignored"`
 }

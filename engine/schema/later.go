@@ -20,22 +20,22 @@ type Later[T any] struct {
 func (l *Later[T]) Get() T {
 	l.once.Do(func() {
 		if l.text != "" {
-			readJSON(l.text, &l.value) // cannot fail: a test reads the whole snapshot
+			readJSON(l.text, &l.value) // cannot fail, because a test reads the whole snapshot
 		}
 	})
 	return l.value
 }
 
-// Set replaces the part; it reads the stored text first, so that no Get
-// overwrites the new value.
+// Set replaces the part. It reads the stored text first so that a later Get does not
+// overwrite the new value.
 func (l *Later[T]) Set(v T) {
 	l.Get()
 	l.value = v
 }
 
-// MarshalJSON returns the part as JSON, after its length: [LENGTH,PART]. The length
-// is that of the part as [Lines] formats it. A reader need not look at the part to
-// find its end, so parts that a command does not read take no time.
+// MarshalJSON returns the part as JSON, preceded by its length: [LENGTH,PART]. The length
+// is that of the part as formatted by [Lines]. It lets a reader skip the part without
+// scanning it, so parts that a command does not use cost no time.
 func (l *Later[T]) MarshalJSON() ([]byte, error) {
 	text, err := Marshal(l.Get())
 	if err != nil {
@@ -44,8 +44,8 @@ func (l *Later[T]) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, "[%d,%s]", len(Lines(text)), text), nil
 }
 
-// Marshal returns a value as JSON with as few escapes as possible: the reader need not copy
-// strings without escapes.
+// Marshal returns a value as JSON with as few escapes as possible, because the reader need
+// not copy strings without escapes.
 func Marshal(v any) ([]byte, error) {
 	var text bytes.Buffer
 	enc := json.NewEncoder(&text)
@@ -54,8 +54,8 @@ func Marshal(v any) ([]byte, error) {
 	return bytes.TrimSpace(text.Bytes()), err
 }
 
-// UnmarshalJSON stores the text for later, after checking that it is valid. The
-// length may be missing.
+// UnmarshalJSON checks that the text is valid and stores it for later. The length may be
+// missing.
 func (l *Later[T]) UnmarshalJSON(data []byte) error {
 	var measured []json.RawMessage
 	if json.Unmarshal(data, &measured) == nil && len(measured) == 2 && json.Unmarshal(measured[0], new(int)) == nil {
@@ -67,10 +67,10 @@ func (l *Later[T]) UnmarshalJSON(data []byte) error {
 
 func (l *Later[T]) keep(text string) { l.text = text }
 
-// keeper is a value that stores its text.
+// keeper is a value that stores its text to read it later.
 type keeper interface{ keep(text string) }
 
-// part skips a part and returns its text. A part with a length is not looked at.
+// part skips a part and returns its text. It does not scan a part that has a length.
 func (r *reader) part() string {
 	r.space()
 	start := r.at
@@ -84,7 +84,7 @@ func (r *reader) part() string {
 	r.space()
 	start = r.at
 	if err != nil || n < 0 || n > len(r.text)-start {
-		r.fail("the length of a part is wrong")
+		r.fail("wrong length of a part")
 	}
 	r.at += n
 	r.want(']')

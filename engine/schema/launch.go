@@ -2,22 +2,23 @@ package schema
 
 import "slices"
 
-// LaunchSection is the section of a configuration that describes its job.
+// LaunchSection is the configuration section that describes a job.
 const LaunchSection = "launch"
 
-// Launch describes the jobs that launch writes.
+// Launch describes the jobs that the launch command writes.
 type Launch struct {
 	Formats map[string]*LaunchFormat `json:"formats"`
-	// Parts are templates that files include by name.
+	// Parts contains templates that files include by name.
 	Parts map[string]string `json:"parts"`
-	// Meets lists the nixlbench flags by which the processes of a run find each
-	// other; jobs set them.
+	// Meets lists the nixlbench flags with which the processes of a run find each other. Jobs
+	// set these flags.
 	Meets []string `json:"meets"`
-	// Noise are regular expressions for lines of programs that start processes.
+	// Noise contains regular expressions for output lines to ignore. They come from programs
+	// that start processes.
 	Noise   []string           `json:"noise"`
 	Fabrics map[string]*Fabric `json:"fabrics"`
 	Checks  []LaunchCheck      `json:"checks"`
-	// Refusals describe plans that no job can run.
+	// Refusals describes plans that no job can run.
 	Refusals []LaunchRefusal `json:"refusals"`
 }
 
@@ -30,21 +31,21 @@ type LaunchFormat struct {
 	Needs []string `json:"needs,omitempty"`
 	// Nodes is the maximum number of nodes, or 0 for no limit.
 	Nodes int64 `json:"nodes,omitempty"`
-	// Program is the program that runs in place of nixlbench, or nil.
+	// Program is the program to run instead of nixlbench, or nil.
 	Program *Program     `json:"program,omitempty"`
 	Files   []LaunchFile `json:"files"`
 }
 
-// Program is a program that does the I/O of a plan in place of nixlbench.
+// Program is a program that performs a plan's I/O instead of nixlbench.
 type Program struct {
 	Name string `json:"name"`
-	// Files is a pattern for the names of its files.
+	// Files is a pattern for the names of the program's output files.
 	Files   string             `json:"files"`
 	Values  map[string]Formula `json:"values"`
 	Refuses []Refusal          `json:"refuses"`
 	Notes   []ProgramNote      `json:"notes"`
 	Checks  []LaunchCheck      `json:"checks"`
-	// Version and Error are paths in the JSON that it prints.
+	// Version and Error are paths in the JSON that the program prints.
 	Version []string                 `json:"version"`
 	Error   []string                 `json:"error"`
 	Moved   Moved                    `json:"moved"`
@@ -64,14 +65,15 @@ type ProgramNote struct {
 	Message string `json:"message"`
 }
 
-// Moved describes how many bytes a program has moved, as the sum of the values at some paths,
-// and how many the plan moves.
+// Moved describes how many bytes a program has moved, as the sum of the values at some
+// paths, and how many bytes the plan moves.
 type Moved struct {
 	Sum     [][]string `json:"sum"`
 	Planned Formula    `json:"planned"`
 }
 
-// ProgramColumn is a column of a program's row. It is a sum, divided by Over.
+// ProgramColumn is a column in a program's row. Its value is the sum of the values at some
+// paths, divided by Over.
 type ProgramColumn struct {
 	Sum  [][]string `json:"sum"`
 	Over Formula    `json:"over"`
@@ -101,18 +103,18 @@ func (l *Launch) eachFormula(f func([]string, *Formula)) {
 	}
 }
 
-// LaunchFile is a file of a job.
+// LaunchFile is a file that belongs to a job.
 type LaunchFile struct {
 	// Name may contain {id}, the number of the point.
 	Name string `json:"name"`
-	// Point reports whether there is one for each point.
+	// Point reports whether there is a separate file for each point.
 	Point bool `json:"point,omitempty"`
-	// Quote is how values are quoted.
+	// Quote is the style in which values are quoted.
 	Quote      string `json:"quote"`
 	Executable bool   `json:"executable,omitempty"`
-	// Most is the maximum size in bytes, or 0 if there is none.
+	// Most is the maximum size in bytes, or 0 for no limit.
 	Most int64 `json:"most,omitempty"`
-	// Text is a template.
+	// Text is the template for the file's content.
 	Text string `json:"text"`
 }
 
@@ -120,24 +122,25 @@ type LaunchFile struct {
 type Fabric struct {
 	Doc    string `json:"doc"`
 	Source string `json:"source"`
-	// Env contains templates of environment variables.
+	// Env contains templates for environment variables.
 	Env map[string]string `json:"env"`
-	// Nodes is the default number of nodes that it connects, or 0 for any.
+	// Nodes is the default number of nodes that the network connects, or 0 for any number.
 	Nodes int64 `json:"nodes,omitempty"`
-	// Resources are what a scheduler must allocate for the network: amounts by name.
+	// Resources contains the amounts that a scheduler must allocate for the network, keyed by
+	// resource name.
 	Resources map[string]string `json:"resources,omitempty"`
 }
 
-// LaunchCheck is a check on a node: templates of a message and of a script.
+// LaunchCheck is a check that runs on each node. Message and Script are templates.
 type LaunchCheck struct {
 	Message string `json:"message"`
 	Script  string `json:"script"`
-	// All reports whether it also applies to programs other than nixlbench.
+	// All reports whether the check also applies to programs other than nixlbench.
 	All bool `json:"all,omitempty"`
 }
 
-// LaunchRefusal describes jobs that would fail, by templates of the reason and of a hint. The
-// reason is empty if the job would not fail.
+// LaunchRefusal describes jobs that would fail. Message and Hint are templates for the
+// reason and a hint. The reason is empty if a job would not fail.
 type LaunchRefusal struct {
 	Message string `json:"message"`
 	Hint    string `json:"hint"`

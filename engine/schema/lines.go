@@ -2,15 +2,15 @@ package schema
 
 import "bytes"
 
-// maxEntry is the maximum length in bytes of an entry that is kept on one line.
+// maxEntry is the maximum length, in bytes, of an entry on one line.
 const maxEntry = 500
 
-// Lines formats JSON with one entry per line, so that changing one entry changes
-// one line: lists and objects longer than maxEntry are split. It does not indent,
-// because the program would have to read the indentation every time it starts.
+// Lines formats JSON with one entry per line, so that changing one entry changes only one
+// line. It splits lists and objects longer than maxEntry. It does not indent, because the
+// program would have to read the indentation every time it starts.
 func Lines(data []byte) []byte {
 	var out bytes.Buffer
-	var broken []bool // whether each of the enclosing lists and objects is split
+	var broken []bool // for each enclosing list or object, whether it is split
 	for i := 0; i < len(data); i++ {
 		switch c := data[i]; c {
 		case '"':
@@ -42,7 +42,7 @@ func Lines(data []byte) []byte {
 	return out.Bytes()
 }
 
-// stringEnd returns the offset after the string at an offset.
+// stringEnd returns the offset after the string that begins at an offset.
 func stringEnd(data []byte, at int) int {
 	for at++; data[at] != '"'; at++ {
 		if data[at] == '\\' {
@@ -52,7 +52,7 @@ func stringEnd(data []byte, at int) int {
 	return at + 1
 }
 
-// valueEnd returns the offset after the list or object at an offset.
+// valueEnd returns the offset after the list or object that begins at an offset.
 func valueEnd(data []byte, at int) int {
 	depth := 0
 	for {

@@ -20,8 +20,8 @@ func FormulaOf(v cue.Value) Formula {
 	return f
 }
 
-// textStart returns the position of the text in a string literal that begins at
-// start: after the opening quote or, in a multiline literal, on the next line after
+// textStart returns the position of the text in a string literal that begins at start. The
+// text begins after the opening quote or, in a multiline literal, on the next line after
 // the indentation common to all lines.
 func textStart(lit string, start diag.Pos) diag.Pos {
 	if i := strings.LastIndexByte(lit, '\n'); i >= 0 {

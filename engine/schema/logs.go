@@ -6,13 +6,13 @@ import "kvbench/engine/formula"
 // numbers in a log from each other and from a plan.
 type Logs struct {
 	Lines []LogLine `json:"lines"`
-	// Unread lists what lines say that is not compared.
+	// Unread lists information in logs that kvbench does not compare with a plan.
 	Unread []LogUnread         `json:"unread"`
 	Values map[string]LogValue `json:"values"`
 	Let    map[string]Formula  `json:"let"`
 	Checks []LogCheck          `json:"checks"`
 	Causes []LogCause          `json:"causes"`
-	// Results lists numbers to show above the findings.
+	// Results lists the numbers to show above the findings.
 	Results []LogResult `json:"results"`
 }
 
@@ -31,34 +31,36 @@ type LogLine struct {
 	Engine string `json:"engine,omitempty"`
 	// Says describes what the line says.
 	Says string `json:"says"`
-	// Has is the text by which the line is recognized.
+	// Has is a text that identifies the line.
 	Has string `json:"has"`
 	// Pattern is a regular expression. Its groups are named after values or
 	// configuration fields.
 	Pattern string `json:"pattern"`
-	// Scale contains the factors for numbers. Decimals contains the number of decimals
-	// for engines that omit trailing zeros. Both are keyed by group name.
+	// Scale contains factors for numbers. Decimals contains the number of decimals in numbers
+	// whose trailing zeros the engine omits. Both are keyed by group name.
 	Scale    map[string]int64 `json:"scale,omitempty"`
 	Decimals map[string]int64 `json:"decimals,omitempty"`
-	// Words contains the meaning of each known word, by group name; "" for no meaning.
+	// Words contains the meanings of known words, keyed by group name. "" means that the word
+	// has no meaning.
 	Words map[string]map[string]string `json:"words,omitempty"`
-	// Set contains configuration fields that the presence of the line sets.
+	// Set contains the values of configuration fields that the line implies.
 	Set      map[string]string `json:"set,omitempty"`
 	Examples []LogExample      `json:"examples"`
 }
 
-// LogUnread is what a line says about a cache that cannot be compared with a plan.
+// LogUnread describes information about a cache in a log line that cannot be compared with
+// a plan.
 type LogUnread struct {
-	// Engine is as in [LogLine].
+	// Engine is the engine that logs the line; see [LogLine].
 	Engine string `json:"engine,omitempty"`
-	// Has is a text of such a line, and Says what it says.
+	// Has is a text that identifies the line, and Says describes what the line says.
 	Has  string `json:"has"`
 	Says string `json:"says"`
-	// Why is the reason for not comparing it.
+	// Why is the reason for not comparing the information.
 	Why string `json:"why"`
 }
 
-// LogExample is a sample line, with the text of each group in the pattern.
+// LogExample is a sample line with the expected text of each group in the pattern.
 type LogExample struct {
 	Line   string            `json:"line"`
 	Expect map[string]string `json:"expect"`
@@ -68,8 +70,8 @@ type LogExample struct {
 type LogValue struct {
 	Doc  string `json:"doc"`
 	Unit string `json:"unit"`
-	// Take selects a value if lines differ: the smallest for [TakeLeast], otherwise the
-	// first. For [TakeEach], all lines are checked.
+	// Take selects a value if lines differ: [TakeLeast] selects the smallest value, and
+	// [TakeEach] checks the values in all lines. By default, the first value is used.
 	Take string `json:"take"`
 }
 
@@ -79,9 +81,9 @@ const (
 	TakeEach  = "each"
 )
 
-// Names in formulas: the prefixes for a log's values, for their maximum rounding errors
-// and for their sums over different lines, and the names of the two numbers that a check
-// compares.
+// The names that formulas use: the prefixes for a log's values, for their maximum rounding
+// errors and for their sums over different lines, and the names of the two numbers that a
+// check compares.
 const (
 	LogPrefix   = "log_"
 	OffPrefix   = "off_"
@@ -95,17 +97,17 @@ const (
 type LogCheck struct {
 	What string `json:"what"`
 	Unit string `json:"unit"`
-	// Engines lists the engines to which the check applies; nil for all.
+	// Engines lists the engines to which the check applies; nil means all.
 	Engines  []string `json:"engines,omitempty"`
 	When     Formula  `json:"when,omitzero"`
 	Logged   Formula  `json:"logged"`
 	Computed Formula  `json:"computed"`
-	// Within is the allowed difference in both directions. More is how much larger the
-	// logged number may be in addition.
+	// Within is the allowed difference in both directions. More is an additional amount by
+	// which the logged number may be larger.
 	Within Formula `json:"within"`
 	More   Formula `json:"more"`
-	// Causes lists other ways to compute the logged number. Perhaps lists causes that can
-	// only be assumed, with their conditions.
+	// Causes lists other ways in which the engine may have computed the logged number. Perhaps
+	// lists possible causes that cannot be confirmed, with their conditions.
 	Causes  []LogEquation  `json:"causes,omitempty"`
 	Perhaps []LogCondition `json:"perhaps,omitempty"`
 }
@@ -116,7 +118,7 @@ type LogEquation struct {
 	Computed Formula `json:"computed"`
 }
 
-// LogCondition is a possible cause of a difference, with its condition.
+// LogCondition is a possible cause of a difference, with the condition for suggesting it.
 type LogCondition struct {
 	Why  string  `json:"why"`
 	When Formula `json:"when"`
@@ -125,7 +127,7 @@ type LogCondition struct {
 // LogCause is a configuration that may explain a difference.
 type LogCause struct {
 	Why string `json:"why"`
-	// Set contains the values of configuration fields, by their names in formulas.
+	// Set contains the values of configuration fields, keyed by their names in formulas.
 	Set map[string]formula.Value `json:"set"`
 }
 

@@ -20,19 +20,19 @@ type Nixlbench struct {
 	Backends map[string]*Backend `json:"backends"`
 	Let      map[string]Formula  `json:"let"`
 	Limits   Later[[]Limit]      `json:"limits"`
-	// Shrink lists the quantities, in this order, that are tried in smaller sizes
-	// to suggest a change to a plan that does not fit.
+	// Shrink lists the quantities to reduce, in this order, when kvbench looks for a smaller
+	// plan to suggest because a plan does not fit.
 	Shrink []string `json:"shrink"`
-	// Least sets flags to the smallest value that fits.
+	// Least contains formulas for the smallest values that fit, keyed by flag.
 	Least map[string]Formula `json:"least"`
 	Runs  Later[*Runs]       `json:"runs"`
 
-	// own contains the flags of releases that a user's file describes.
+	// own contains the flags of releases that are described in a user's file.
 	own map[string]map[string]*FlagEra
 }
 
-// Era is a span of releases: from Since up to but excluding Until, without
-// those in Except.
+// Era is a span of releases: from Since up to, but not including, Until, except those in
+// Except.
 type Era struct {
 	Since  string   `json:"since"`
 	Until  string   `json:"until,omitempty"`
@@ -54,7 +54,7 @@ type Flag struct {
 	Instead   []string `json:"instead,omitempty"`
 	Key       string   `json:"key,omitempty"`
 	WritesAll bool     `json:"writes_all,omitempty"`
-	// Backends lists the backends that read the flag; nil means all.
+	// Backends lists the backends that read the flag. nil means all backends.
 	Backends []string       `json:"backends,omitempty"`
 	Reads    Reads          `json:"reads,omitzero"`
 	Values   map[string]Era `json:"values,omitempty"`
@@ -62,8 +62,8 @@ type Flag struct {
 	Eras     []FlagEra      `json:"eras"`
 }
 
-// Reads contains the condition under which nixlbench reads a flag, and describes
-// what to set so that the condition holds.
+// Reads contains the condition under which nixlbench reads a flag, and a description of
+// what to set to meet the condition.
 type Reads struct {
 	When  Formula `json:"when,omitzero"`
 	Needs string  `json:"needs,omitempty"`
@@ -122,11 +122,11 @@ func (f *Flag) IsNumber() bool { return f.Eras[0].Type != "string" && f.Eras[0].
 // Secrets are used verbatim.
 func (f *Flag) Varies() bool { return !f.List && !f.Secret }
 
-// AutoRelease selects the release that the given values need.
+// AutoRelease selects a release that supports the values that are set.
 const AutoRelease = "auto"
 
-// Preferred lists the releases in the order in which [AutoRelease] tries them:
-// the default one, then finished releases, then the others, each newest first.
+// Preferred lists the releases in the order in which [AutoRelease] tries them: the default
+// release, then finished releases, newest first, then previews, newest first.
 func (n *Nixlbench) Preferred() []string {
 	list := []string{n.Default}
 	for _, preview := range []bool{false, true} {
@@ -139,7 +139,7 @@ func (n *Nixlbench) Preferred() []string {
 	return list
 }
 
-// Release returns the name of a release by its name or alias.
+// Release finds a release by its name or alias and returns its name.
 func (n *Nixlbench) Release(name string) (string, bool) {
 	if r, ok := n.Aliases[name]; ok {
 		return r, true
@@ -223,8 +223,8 @@ func (n *Nixlbench) before(release string) string {
 	return ""
 }
 
-// ValuesIn returns the values that a flag accepts in a release, sorted, or nil
-// if it accepts any.
+// ValuesIn returns a sorted list of the values that a flag accepts in a release, or nil if
+// it accepts any value.
 func (n *Nixlbench) ValuesIn(f *Flag, release string) []string {
 	var values []string
 	for _, v := range Keys(f.Values) {
@@ -309,7 +309,7 @@ func (n *Nixlbench) eachFormula(f func([]string, *Formula)) {
 
 func index(i int) string { return strconv.Itoa(i) }
 
-// Keys returns the keys of a map, sorted.
+// Keys returns a sorted list of a map's keys.
 func Keys[V any](m map[string]V) []string {
 	keys := slices.AppendSeq(make([]string, 0, len(m)), maps.Keys(m))
 	slices.Sort(keys)

@@ -14,13 +14,13 @@ type Runs struct {
 	// Home describes where to get the program.
 	Home  string `json:"home"`
 	Probe Probe  `json:"probe"`
-	// Readings maps names in formulas to numbers that are read from the machine.
+	// Readings maps names in formulas to numbers that are read from the machine's files.
 	Readings map[string]Reading `json:"readings"`
 	// Timeout is the maximum duration of a run, in seconds.
 	Timeout Formula `json:"timeout"`
 	// Jobs lists the environment variables that identify a job.
 	Jobs []Job `json:"jobs"`
-	// Rank is a regular expression for the line with the rank of a process.
+	// Rank is a regular expression for the line that contains a process's rank.
 	Rank string `json:"rank"`
 	// TargetWait is how long a target waits before its next run, in seconds.
 	TargetWait int `json:"target_wait"`
@@ -35,20 +35,20 @@ type Runs struct {
 	Metrics []Metric `json:"metrics"`
 	// Confidence is the confidence level of the test for differences, in percent.
 	Confidence int `json:"confidence"`
-	// Planners are files for serving planners, by name.
+	// Planners contains the files for serving planners, keyed by name.
 	Planners map[string]*Planner `json:"planners"`
-	// Builtin describes how kvbench itself measures in place of nixlbench.
+	// Builtin describes how kvbench itself measures instead of nixlbench.
 	Builtin Builtin `json:"builtin"`
 	// Timed contains formulas for the columns that are added to each row to record
 	// what was timed.
 	Timed map[string]Formula `json:"timed"`
 	// WarningPrefixes lists the prefixes of output lines that are warnings.
 	WarningPrefixes []string `json:"warning_prefixes"`
-	// Created is a regular expression for the line naming a file that a process
-	// is about to create.
+	// Created is a regular expression for the line that contains the name of a file that a
+	// process is about to create.
 	Created     string      `json:"created"`
 	Environment Environment `json:"environment"`
-	// Advice is what users need to know before they start processes on several
+	// Advice tells users what they need to know before they start processes on several
 	// machines.
 	Advice    []Advice   `json:"advice"`
 	Obstacles []Obstacle `json:"obstacles"`
@@ -60,18 +60,18 @@ type Runs struct {
 
 // Tuning describes how to find the settings with the best measurement.
 type Tuning struct {
-	// Measure is the column to maximize; one unit of it is Unit bytes per second.
+	// Measure is the column to maximize. One unit of its values is Unit bytes per second.
 	Measure string `json:"measure"`
 	Unit    int64  `json:"unit"`
 	// Short contains flags that keep runs short, in the order in which their values are
 	// computed.
 	Short []ShortFlag `json:"short"`
-	// Require contains the conditions that must hold for a combination to be tried.
+	// Require contains the conditions that a combination must meet to be tried.
 	Require []TuningLimit `json:"require"`
 	Knobs   []Knob        `json:"knobs"`
 }
 
-// ShortFlag is a flag with a value that keeps runs short.
+// ShortFlag is a flag and a value that keeps runs short.
 type ShortFlag struct {
 	Flag  string  `json:"flag"`
 	Value Formula `json:"value"`
@@ -83,30 +83,31 @@ type TuningLimit struct {
 	Message string  `json:"message"`
 }
 
-// Knob is a setting that may affect the measurement: flags that get the same value.
+// Knob is a setting that may affect the measurement. It consists of flags that always get
+// the same value.
 type Knob struct {
 	Flags    []string `json:"flags"`
 	Backends []string `json:"backends,omitempty"` // nil means all backends that read the flags
 	// When is a condition on the default plan. The knob is varied only if it holds.
 	When Formula `json:"when,omitzero"`
-	// Values are values and ranges as on the command line; nil means all.
+	// Values are values and ranges in command-line syntax. nil means all values.
 	Values []string `json:"values,omitempty"`
 	// Most is the largest value to try.
 	Most Formula `json:"most,omitzero"`
-	// Folder is a folder whose entries are values, or "".
+	// Folder is a folder whose entries are used as values, or "".
 	Folder string `json:"folder,omitempty"`
 	Source string `json:"source"`
 }
 
-// Page names the values of rows that a page of results shows.
+// Page contains the names of the row values that a results page shows.
 type Page struct {
 	Size      string      `json:"size"`
 	Count     string      `json:"count"`
 	Bandwidth string      `json:"bandwidth"`
 	Latency   []PageValue `json:"latency"`
 	Phases    []PageValue `json:"phases"`
-	// Same contains the fields that must be equal in all points of a fit of the cost of a
-	// descriptor.
+	// Same contains the fields that must be equal in all points that are used to fit the cost
+	// of a descriptor.
 	Same []string `json:"same"`
 	Plan PagePlan `json:"plan"`
 	// Link, LinkRate and FirstToken are the fields for the link, its bandwidth, and the
@@ -116,14 +117,14 @@ type Page struct {
 	FirstToken string `json:"first_token"`
 }
 
-// PagePlan names the values of a plan that a page of results shows.
+// PagePlan contains the names of the plan's values that a results page shows.
 type PagePlan struct {
 	Size     string `json:"size"`
 	Count    string `json:"count"`
 	Requests string `json:"requests"`
 }
 
-// PageValue is a value with its label on a page.
+// PageValue is a value and its label on a page.
 type PageValue struct {
 	Key   string `json:"key"`
 	Label string `json:"label"`
@@ -161,7 +162,7 @@ type Class struct {
 	Initiators Formula `json:"initiators"`
 	Targets    Formula `json:"targets"`
 	Processes  Formula `json:"processes"`
-	// Etcd yields the servers that must respond, or "".
+	// Etcd yields the etcd servers that must respond, or "".
 	Etcd Formula `json:"etcd"`
 	// Remote yields whether the other side is on another machine.
 	Remote Formula `json:"remote"`
@@ -185,8 +186,8 @@ type Meeting struct {
 	Name string             `json:"name"`
 	Set  map[string]Formula `json:"set"`
 	When Formula            `json:"when"`
-	// Group is the flag for the name of the group in which they find each other,
-	// or "".
+	// Group is the flag for the name of the group in which the processes find each other, or
+	// "".
 	Group string `json:"group,omitempty"`
 }
 
@@ -211,15 +212,15 @@ type Measure struct {
 	ID       bool   `json:"id,omitempty"`
 	Spread   bool   `json:"spread,omitempty"`
 	Positive bool   `json:"positive,omitempty"`
-	// Total is the column that holds the sum of all initiators, or "".
+	// Total is the column that contains the sum over all initiators, or "".
 	Total string `json:"total,omitempty"`
 	// From is what the measure is computed from, or nil.
 	From  *Derived `json:"-"`
 	Asked *Asked   `json:"asked,omitempty"`
 }
 
-// Derived is a number derived from the measures of a row: one multiplied or
-// divided by another.
+// Derived is a number derived from a row's measures: one measure multiplied or divided by
+// another.
 type Derived struct {
 	Key   string `json:"key"`
 	Of    string `json:"of"`
@@ -227,8 +228,8 @@ type Derived struct {
 	Over  string `json:"over,omitempty"`
 }
 
-// Metric is a measurement that a comparison can judge. It has a name on the command line, a
-// column, and says which values are better.
+// Metric is a measurement that a comparison can judge. Name is used on the command line,
+// Key is the column, and Better says which values are better.
 type Metric struct {
 	Name   string `json:"name"`
 	Key    string `json:"key"`
@@ -244,7 +245,7 @@ const (
 	Lower  Better = "lower"
 )
 
-// Planner is a file for a serving planner, made from measurements.
+// Planner is a file for a serving planner, generated from measurements.
 type Planner struct {
 	Doc    string         `json:"doc"`
 	Source string         `json:"source"`
@@ -252,14 +253,14 @@ type Planner struct {
 	Values []PlannedValue `json:"values"`
 }
 
-// PlannedValue is a value in a planner's file.
+// PlannedValue is a value in a file for a planner.
 type PlannedValue struct {
 	Doc      string `json:"doc"`
 	Line     string `json:"line"`
 	Key      string `json:"key"`
 	Exponent int    `json:"exponent"`
 	Decimals int    `json:"decimals"`
-	// Take says which row to use if several measure the value.
+	// Take says which row to use if several rows measure the value.
 	Take string         `json:"take"`
 	Rows []MeasuringRow `json:"rows"`
 }
@@ -267,27 +268,28 @@ type PlannedValue struct {
 // Lowest is the value of [PlannedValue.Take] for the row with the lowest number.
 const Lowest = "lowest"
 
-// MeasuringRow describes a row that measures a value, by the class of its backend, the number
-// of machines unless that is 0, and the values of columns.
+// MeasuringRow describes the rows that measure a value. Their backend belongs to Class, the
+// number of machines is Machines unless that is 0, and Where contains the values of
+// columns.
 type MeasuringRow struct {
 	Class    string            `json:"class"`
 	Machines int               `json:"machines,omitempty"`
 	Where    map[string]string `json:"where"`
 }
 
-// Builtin describes how kvbench itself measures in place of nixlbench.
+// Builtin describes how kvbench itself measures instead of nixlbench.
 type Builtin struct {
-	// Reads maps the values that it reads to flags of nixlbench.
+	// Reads maps the values that it needs to the nixlbench flags to read them from.
 	Reads map[string]string `json:"reads"`
-	// Write is the value of the operation for a write.
+	// Write is the value of the operation flag for writes.
 	Write string `json:"write"`
 	// Queues maps the interfaces of the system to the kinds of queues to use, best first.
 	Queues map[string][]string `json:"queues"`
 	// Ignores lists the flags that do not change the I/O.
 	Ignores []string `json:"ignores"`
-	// Accepts contains the values of flags that it accepts, by flag.
+	// Accepts contains the values that it accepts, keyed by flag.
 	Accepts map[string][]string `json:"accepts"`
-	// File is the name of its file.
+	// File is the name of the file that it reads or writes.
 	File string `json:"file"`
 }
 
@@ -298,8 +300,9 @@ type Asked struct {
 	Times int64   `json:"times"`
 }
 
-// RunRule contains the common parts of rules about runs: their name, when they
-// apply, and for which releases and backends (nil Backends means all).
+// RunRule contains what rules about runs have in common: their name, when they apply, and
+// the releases and backends that they apply to. If Backends is nil, a rule applies to all
+// backends.
 type RunRule struct {
 	Era
 	Name     string   `json:"name"`
@@ -307,7 +310,7 @@ type RunRule struct {
 	When     Formula  `json:"when"`
 }
 
-// Common returns the common parts of the rule.
+// Common returns what the rule has in common with other rules.
 func (r *RunRule) Common() *RunRule { return r }
 
 // Advice is a hint for runs on several machines.
@@ -320,12 +323,12 @@ type Advice struct {
 type Obstacle struct {
 	RunRule
 	Message string `json:"message"`
-	// Warn starts the run anyway.
+	// Warn makes the obstacle only a warning.
 	Warn bool `json:"warn,omitempty"`
 }
 
-// Excuse is a failure that does not invalidate the rows of a run. With Retry,
-// the run is started once more.
+// Excuse is a failure that does not invalidate a run's rows. If Retry is set, the run is
+// started once more.
 type Excuse struct {
 	RunRule
 	Message string `json:"message"`
@@ -337,33 +340,32 @@ type Doubt struct {
 	RunRule
 	Message string `json:"message"`
 	Note    bool   `json:"note,omitempty"`
-	// Quiet notes are only recorded.
+	// Quiet notes are only recorded, not shown.
 	Quiet bool `json:"quiet,omitempty"`
 }
 
-// OwnRelease is a release that is not in the table.
+// OwnRelease is a release that is described in a user's file.
 type OwnRelease struct {
-	// Like is the known release whose limits, values, backends and layout it
-	// has.
+	// Like is a known release that has the same limits, values, backends and layout.
 	Like  string             `json:"like"`
 	Flags map[string]OwnFlag `json:"flags"`
 }
 
-// OwnFlag is a flag of such a release.
+// OwnFlag is a flag of an OwnRelease.
 type OwnFlag struct {
 	Type    string        `json:"type"`
 	Default formula.Value `json:"default"`
 	Help    string        `json:"help"`
 }
 
-// Add adds a release to the table, after the one that it is like.
+// Add adds a release to the known releases, after the one that it is like.
 func (n *Nixlbench) Add(name string, r OwnRelease) error {
 	at := slices.Index(n.Releases, r.Like)
 	if _, taken := n.Release(name); taken || name == AutoRelease {
 		return fmt.Errorf("release %s is already known", name)
 	}
 	if at < 0 {
-		return fmt.Errorf("release %s is like %s, which is not one of %s", name, r.Like, strings.Join(n.Releases, ", "))
+		return fmt.Errorf("release %s is like %s, which is not a known release: expected one of %s", name, r.Like, strings.Join(n.Releases, ", "))
 	}
 	n.Releases = slices.Insert(n.Releases, at+1, name)
 	flags := map[string]*FlagEra{}
@@ -385,7 +387,7 @@ func (n *Nixlbench) Add(name string, r OwnRelease) error {
 	return nil
 }
 
-// IsOwn reports whether a user's file describes the release.
+// IsOwn reports whether the release comes from a user's file.
 func (n *Nixlbench) IsOwn(release string) bool { return n.own[release] != nil }
 
 func (r *Runs) eachFormula(f func([]string, *Formula)) {

@@ -1,7 +1,6 @@
-// Package schema holds kvbench's data as Go values: configuration fields,
-// architectures, and nixlbench's releases, flags, backends and limits. All of it
-// comes from the CUE files in cue/ and models/; none of the names in them are
-// hard-coded in this package.
+// Package schema contains kvbench's data as Go values: configuration fields, architectures,
+// and nixlbench's releases, flags, backends and limits. All data comes from the CUE files
+// in cue/ and models/. This package hard-codes none of the names in these files.
 package schema
 
 import (
@@ -12,8 +11,7 @@ import (
 	"kvbench/engine/formula"
 )
 
-// Formula is the text of an expression, and the position of its first
-// character.
+// Formula is the text of an expression and the position of its first character.
 type Formula = formula.Source
 
 // Schema is all of kvbench's data.
@@ -32,14 +30,14 @@ type Schema struct {
 	Families      Later[[]*ListedFamily]  `json:"families"`
 	Names         Later[*Names]           `json:"names"`
 	Without       Later[[]Without]        `json:"without"`
-	// LaunchFields are the fields of a configuration's launch section, and LaunchFormats
-	// the names of the formats of jobs.
+	// LaunchFields are the fields of a configuration's launch section, and LaunchFormats the
+	// names of the job formats.
 	LaunchFields  Later[[]Field] `json:"launch_fields"`
 	LaunchFormats []string       `json:"launch_formats"`
 	Launch        Later[*Launch] `json:"launch"`
 }
 
-// Without describes a setting of other tools that configurations do not have:
+// Without describes a setting that other tools have but kvbench's configurations do not:
 // its names in those tools, and a hint.
 type Without struct {
 	Names []string `json:"names"`
@@ -55,8 +53,8 @@ func (s *Schema) View(command string) View {
 	return v.Get()
 }
 
-// Lacks returns the hint on a setting of other tools that configurations do not
-// have, or "" for any other name.
+// Lacks returns the hint if name is a setting that other tools have but configurations do
+// not. Otherwise, it returns "".
 func (s *Schema) Lacks(name string) string {
 	name = strings.ReplaceAll(strings.ToLower(name), "-", "_")
 	for _, w := range s.Without.Get() {
@@ -69,12 +67,12 @@ func (s *Schema) Lacks(name string) string {
 
 // Names describes how models are named on Hugging Face.
 type Names struct {
-	// Suffixes and Formats are endings of names that do not affect the cache;
-	// Formats are the ones for checkpoint formats.
+	// Suffixes and Formats are endings of model names that do not affect the cache. Formats
+	// are the endings that identify checkpoint formats.
 	Suffixes []string `json:"suffixes"`
 	Formats  []string `json:"formats"`
-	// Models lists the identifiers, OWNER/NAME, of each bundled model, and Same
-	// those of other models with the same cache.
+	// Models lists the identifiers of each bundled model, in the form OWNER/NAME. Same lists
+	// the identifiers of other models with the same cache.
 	Models map[string][]string `json:"models"`
 	Same   map[string][]string `json:"same"`
 }
@@ -92,34 +90,34 @@ type Field struct {
 	Unit string `json:"unit,omitempty"`
 	// Least describes small numbers whose unit was probably forgotten.
 	Least []Least `json:"least,omitempty"`
-	// Note is where a value may be only informative, so that kvbench does not
-	// report that nothing depends on it: [NoteAny] or [NoteFile].
+	// Note says where a value may be only informative: [NoteAny] or [NoteFile]. There, kvbench
+	// does not report that nothing depends on the value.
 	Note string `json:"note,omitempty"`
 	// Such is an example of a value.
 	Such string `json:"such,omitempty"`
 	// Needs is the only accounting that accepts the field.
 	Needs string `json:"needs,omitempty"`
-	// Transfer fields exist only in plans of transfers between two sides.
+	// Transfer fields exist only in plans for transfers between two sides.
 	Transfer bool `json:"transfer,omitempty"`
-	// Late fields were added later; their columns come after those of the others.
+	// Late fields were added later, so their columns come after those of the other fields.
 	Late bool `json:"late,omitempty"`
-	// Last fields were added even later: their columns are at the very end, headed
-	// by the fields' own names.
+	// Last fields were added even later. Their columns are at the very end, and the headings
+	// are the fields' own names.
 	Last bool `json:"last,omitempty"`
 	// Comma fields have values that may contain commas, so commas do not separate
 	// the values of an axis.
 	Comma bool `json:"comma,omitempty"`
 	// More fields have flags that only the full help describes.
 	More bool `json:"more,omitempty"`
-	// Keys lists the keys of the table in every architecture, and Words other known
+	// Keys lists the keys that Table has in every architecture, and Words lists other known
 	// values. Like the type's words, they are matched case-insensitively.
 	Keys  []string `json:"keys,omitempty"`
 	Words []string `json:"words,omitempty"`
 	// Aka lists the names of the field in other programs.
 	Aka []string `json:"aka,omitempty"`
-	// Table names the table whose keys are allowed.
+	// Table is the name of the table whose keys are allowed.
 	Table string `json:"table,omitempty"`
-	// Expected fields cause a warning if nobody set them.
+	// Expected fields cause a warning if they are not set.
 	Expected bool `json:"expected,omitempty"`
 	// Announced describes the field in a note printed when its value comes from
 	// a model.
@@ -127,38 +125,38 @@ type Field struct {
 	Default   formula.Value `json:"default,omitzero"`
 	// DefaultBy describes where the default comes from, if it is not Default.
 	DefaultBy string   `json:"default_by,omitempty"`
-	Pos       diag.Pos `json:"pos,omitzero"` // of the default
+	Pos       diag.Pos `json:"pos,omitzero"` // the position of the default
 }
 
-// Least describes suspicious numbers, between 0 and Below: one of the suffixes was
-// probably forgotten.
+// Least describes suspicious numbers. In a number between 0 and Below, the user probably
+// forgot one of the suffixes.
 type Least struct {
 	Below    int64    `json:"below"`
 	Suffixes []string `json:"suffixes"`
 }
 
-// The places where the value of a field may be only informative: anywhere, or only
-// in a file.
+// The places where a field's value may be only informative: anywhere, or only in a file.
 const (
 	NoteAny  = "any"
 	NoteFile = "file"
 )
 
-// Unit is a unit of numbers.
+// Unit is a unit for numbers.
 type Unit struct {
 	Name string `json:"name"`
-	// Such lists examples of numbers with the unit; Arg is their placeholder in the
-	// help.
+	// Such lists examples of numbers with the unit. Arg is the placeholder for such numbers in
+	// the help.
 	Such []string `json:"such"`
 	Arg  string   `json:"arg"`
-	// Suffixes maps the suffixes of numbers with the unit to their factors.
+	// Suffixes maps the suffixes that numbers may have to the factors that the suffixes
+	// represent.
 	Suffixes map[string]int64 `json:"suffixes"`
-	// Words maps words to the numbers that they stand for.
+	// Words maps words to the numbers that they represent.
 	Words map[string]int64 `json:"words,omitempty"`
-	// FieldsOnly reports whether only numbers of fields may have the unit.
+	// FieldsOnly reports whether only the values of fields may have the unit.
 	FieldsOnly bool `json:"fields_only,omitempty"`
-	// Unclear maps ambiguous suffixes, in lower case, to the ones that may be
-	// meant. They are rejected in any case.
+	// Unclear maps ambiguous suffixes, in lower case, to the suffixes that the user may have
+	// meant. Ambiguous suffixes are rejected, whether upper or lower case.
 	Unclear map[string][]string `json:"unclear,omitempty"`
 }
 
@@ -170,27 +168,27 @@ type Quantity struct {
 	Unit    string  `json:"unit"`
 	Formula Formula `json:"formula,omitzero"`
 	Rank    Formula `json:"rank,omitzero"`
-	// Transfer is used in place of Rank in transfers between ranks.
+	// Transfer is used instead of Rank in transfers between ranks.
 	Transfer Formula `json:"transfer,omitzero"`
-	// Detail is the condition under which a detailed plan shows it; without a
-	// condition, every plan shows it.
+	// Detail is the condition for showing the quantity in a detailed plan. If there is no
+	// condition, every plan shows the quantity.
 	Detail Formula `json:"detail,omitzero"`
-	// RankDetail is the condition for the rank accounting, if it differs, and
-	// TransferDetail that for transfers.
+	// RankDetail and TransferDetail replace Detail in the rank accounting and in transfers, if
+	// they are set.
 	RankDetail     Formula `json:"rank_detail,omitzero"`
 	TransferDetail Formula `json:"transfer_detail,omitzero"`
-	// OnlyTransfers reports whether only transfers have it.
+	// OnlyTransfers reports whether the quantity exists only for transfers.
 	OnlyTransfers bool `json:"only_transfers,omitempty"`
 }
 
-// View describes what a command shows of a plan.
+// View describes which parts of a plan a command shows.
 type View struct {
 	Rows []Row `json:"rows"`
 	// Rank contains additional rows for plans of one rank.
 	Rank  []Row `json:"rank,omitempty"`
 	Width int   `json:"width,omitempty"`
-	// Preset contains values of configuration fields, by section and name, that the
-	// command sets.
+	// Preset contains the values of configuration fields that the command sets, keyed by
+	// section and name.
 	Preset map[string]map[string]formula.Value `json:"preset,omitempty"`
 }
 
@@ -206,23 +204,23 @@ type Row struct {
 	Optional bool `json:"optional,omitempty"`
 	// Unless, if not nil, is the text of a value for which the row is omitted.
 	Unless *string `json:"unless,omitempty"`
-	// With contains configuration fields, by their names in formulas, that are set
-	// when the value is computed.
+	// With contains configuration fields to set while the value is computed, keyed by their
+	// names in formulas.
 	With map[string]string `json:"with,omitempty"`
 }
 
-// Listed is an architecture as needed to select it: by its name, or by the
-// names of models. The rest of its file is read on demand.
+// Listed contains what is needed to select an architecture by its name or by the names of
+// models. The rest of the architecture's file is read on demand.
 type Listed struct {
 	Name string `json:"name"`
-	// Match is a regular expression for the whole model name, in any case.
+	// Match is a regular expression that must match the whole model name, ignoring case.
 	Match string `json:"match"`
 	// File is the file that defines the architecture.
 	File string               `json:"file"`
 	Arch Later[*Architecture] `json:"architecture"`
 }
 
-// List returns what is needed to select an architecture.
+// List returns the entry of an architecture for a list of architectures.
 func List(a *Architecture) *Listed {
 	l := &Listed{Name: a.Name, Match: a.Match, File: a.File}
 	l.Arch.Set(a)
@@ -237,7 +235,7 @@ type Architecture struct {
 	Params   []Param                       `json:"params"`
 	Formulas map[string]Formula            `json:"formulas"`
 	Tables   map[string]map[string]Formula `json:"tables"`
-	// DefaultAccounting is the accounting set in the file, or "": see
+	// DefaultAccounting is the accounting set in the file, or ""; see
 	// [Architecture.Accounting].
 	DefaultAccounting string `json:"default_accounting,omitempty"`
 	// Layers is the cache section of the file, or nil.
@@ -246,22 +244,22 @@ type Architecture struct {
 	Checks   Later[[]Check] `json:"checks"`
 }
 
-// AccountingVar is the name in formulas of the configuration field that selects
-// whose bytes are counted; the other constants are its values.
+// AccountingVar is the name that formulas use for the configuration field that selects the
+// accounting. The other constants are the field's values.
 const (
 	AccountingVar   = "accounting"
 	AccountingRank  = "rank"
 	AccountingModel = "kvbench"
 )
 
-// EngineVar and EngineReleaseVar are the names in formulas of the configuration fields
-// that select an engine and its release.
+// EngineVar and EngineReleaseVar are the names that formulas use for the configuration
+// fields that select an engine and its release.
 const (
 	EngineVar        = "engine"
 	EngineReleaseVar = "engine_release"
 )
 
-// Accounting returns the accounting used by default.
+// Accounting returns the accounting to use by default.
 func (a *Architecture) Accounting() string {
 	switch {
 	case a.DefaultAccounting != "":
@@ -281,22 +279,22 @@ type Param struct {
 	Pos      diag.Pos `json:"pos,omitzero"`
 }
 
-// Check is a known result of an architecture.
+// Check is a known result that an architecture must reproduce.
 type Check struct {
 	Params map[string]formula.Value `json:"params"`
 	Config map[string]formula.Value `json:"config,omitempty"`
 	Expect map[string]int64         `json:"expect"`
 	Source string                   `json:"source"`
-	// Unverified lists the quantities that rest on a single source, separated by
-	// commas.
+	// Unverified is a comma-separated list of the quantities that are based on only one
+	// source.
 	Unverified string `json:"unverified,omitempty"`
-	// At maps the parts of the check to their positions: the value of a quantity is
-	// "expect.block_size", its name "expect.block_size:", and the check itself "".
+	// At maps the parts of the check to their positions. The key for the value of a quantity
+	// is "expect.block_size", for its name "expect.block_size:", and for the check itself "".
 	At map[string]diag.Pos `json:"-"`
 }
 
-// Field returns the configuration field with a path, which may be in the launch
-// section.
+// Field returns the configuration field with the given path, which may be in the launch
+// section, or nil.
 func (s *Schema) Field(path string) *Field {
 	fields := s.Fields
 	if strings.HasPrefix(path, LaunchSection+".") {
@@ -310,7 +308,7 @@ func (s *Schema) Field(path string) *Field {
 	return nil
 }
 
-// FieldOf returns the field with a name in formulas, or nil.
+// FieldOf returns the field with the given name in formulas, or nil.
 func (s *Schema) FieldOf(name string) *Field {
 	for i := range s.Fields {
 		if s.Fields[i].Var == name {
@@ -320,8 +318,8 @@ func (s *Schema) FieldOf(name string) *Field {
 	return nil
 }
 
-// Values lists the allowed values, or those that every architecture has; nil if
-// the field has other values too.
+// Values returns the allowed values or, if they depend on the architecture, the ones that
+// every architecture allows. It returns nil if other values are allowed too.
 func (f *Field) Values() []string {
 	if f.Type.Kinds == KindText && len(f.Type.Words) > 0 {
 		return f.Type.Words
@@ -329,7 +327,7 @@ func (f *Field) Values() []string {
 	return f.Keys
 }
 
-// Known lists all values of the field that are known by name.
+// Known returns all values of the field that have names.
 func (f *Field) Known() []string { return slices.Concat(f.Type.Words, f.Keys, f.Words) }
 
 // KnownOf returns the known values of the field with the given name in formulas.
@@ -360,8 +358,8 @@ func Spelling(text string, known []string) string {
 	return found
 }
 
-// EachFormula calls f for every formula except those of architectures, with the
-// CUE package that contains it ("" for kvbench) and its path there.
+// EachFormula calls f for every formula except those of architectures, with the CUE package
+// that contains it ("" for the package kvbench) and its path in the package.
 func (s *Schema) EachFormula(f func(pkg string, path []string, text *Formula)) {
 	in := func(pkg string) func([]string, *Formula) {
 		return func(path []string, text *Formula) { f(pkg, path, text) }
@@ -397,7 +395,7 @@ func (a *Architecture) EachFormula(f func(path []string, formula *Formula)) {
 	eachRequirement(a.Requires, "requires", nil, f)
 }
 
-// Param returns the parameter with that name, or nil.
+// Param returns the parameter with the given name, or nil.
 func (a *Architecture) Param(name string) *Param {
 	for i := range a.Params {
 		if a.Params[i].Name == name {

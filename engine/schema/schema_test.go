@@ -151,8 +151,8 @@ func TestSpan(t *testing.T) {
 	}
 }
 
-// TestPreferred checks the order: the documented release, then the final releases, then
-// the states of the main branch and the candidates, each newest first.
+// TestPreferred checks the order of releases: the documented release, then the final
+// releases, then main branch snapshots and release candidates, each newest first.
 func TestPreferred(t *testing.T) {
 	n := &load(t).Nixlbench
 	if err := n.Add("mine", schema.OwnRelease{Like: "1.3.2"}); err != nil {
@@ -168,7 +168,8 @@ func TestPreferred(t *testing.T) {
 	}
 }
 
-// TestSpelling checks that a known word is found in any case, unless two words match.
+// TestSpelling checks that a known word is found regardless of case, unless two words
+// match.
 func TestSpelling(t *testing.T) {
 	for _, test := range []struct {
 		text  string

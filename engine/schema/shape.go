@@ -9,12 +9,12 @@ import (
 	"kvbench/engine/formula"
 )
 
-// shape describes how a snapshot contains the values of a type, so that the reader need
-// not find out for each value.
+// shape describes how a snapshot represents the values of a type. It saves the reader from
+// determining this for each value.
 type shape struct {
 	form   form
-	fields []shapeField // of an object, in the order of the struct
-	elem   *shape       // of a list, a map or a pointer
+	fields []shapeField // the fields of an object, in the order of the struct
+	elem   *shape       // the shape of the elements of a list or map, or of what a pointer points to
 }
 
 // shapeField is a field of an object: its key, and its path in the struct.
@@ -24,7 +24,7 @@ type shapeField struct {
 	*shape
 }
 
-// form is how a value is written.
+// form says how a value is written.
 type form uint8
 
 const (
@@ -60,8 +60,8 @@ func shapeOf(t reflect.Type) *shape {
 	return findShape(t)
 }
 
-// findShape is called with the lock held. A type may contain itself, so its shape is
-// known before it is complete.
+// findShape is called with the lock held. Because a type may contain itself, it stores the
+// shape before the shape is complete.
 func findShape(t reflect.Type) *shape {
 	if s := shapes.of[t]; s != nil {
 		return s
@@ -87,13 +87,13 @@ func findShape(t reflect.Type) *shape {
 			s.form = formRule
 		}
 	case reflect.Struct:
-		// Asking whether a type has a method takes longer than all of this.
+		// Checking whether a type has a method would take longer than all of this.
 		switch {
 		case t == reflect.TypeFor[formula.Value]():
 			s.form = formValue
 		case t == reflect.TypeFor[Formula](), t == reflect.TypeFor[diag.Pos]():
 			s.form = formText
-		case t.NumField() > 0 && !t.Field(0).IsExported(): // only [Later] begins like that
+		case t.NumField() > 0 && !t.Field(0).IsExported(): // only [Later] begins with an unexported field
 			s.form = formPart
 		default:
 			s.form = formObject

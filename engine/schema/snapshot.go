@@ -12,21 +12,21 @@ import (
 	"kvbench/engine/formula"
 )
 
-// reader decodes the JSON of a snapshot into the types of this package. It exists
-// because encoding/json would take a third of the program's startup time; reader
-// scans the text once and does not copy strings. It supports only what snapshots
-// contain: structs with tags, maps with string keys, slices, pointers, formulas,
-// positions, and plain values.
+// reader decodes the JSON of a snapshot into the types of this package. It exists because
+// encoding/json would take a third of the program's startup time. It scans the text only
+// once and does not copy strings. It supports only what snapshots contain: structs with
+// tags, maps with string keys, slices, pointers, formulas, positions, and plain values.
 type reader struct {
 	text string
 	at   int
-	// chunks are slices, by their type, whose unused capacity is for further lists; chunk is
-	// their capacity at first.
+	// chunks contains slices whose unused capacity is used for further lists, keyed by type.
+	// chunk is their initial capacity.
 	chunks map[reflect.Type]reflect.Value
 	chunk  int
 }
 
-// Chunks have at most maxChunk items. A short text has chunks of one item per chunkText bytes.
+// Chunks begin with a capacity of one item per chunkText bytes of the text, but at most
+// maxChunk.
 const (
 	maxChunk  = 64
 	chunkText = 256
@@ -56,7 +56,7 @@ func readJSON(text string, dst any) (err error) {
 	return nil
 }
 
-// readError is the panic with which a reader passes an error to readJSON.
+// readError is the value with which a reader panics to pass an error to readJSON.
 type readError struct{ error }
 
 func (r *reader) fail(format string, args ...any) { panic(readError{fmt.Errorf(format, args...)}) }
@@ -105,7 +105,7 @@ func (r *reader) each(begin, end byte, f func()) {
 	}
 }
 
-// value reads the next value, of a type that t describes.
+// value reads the next value, whose type t describes.
 func (r *reader) value(v reflect.Value, t *shape) {
 	if r.next() == 'n' {
 		r.word("null")
@@ -147,7 +147,7 @@ func (r *reader) value(v reflect.Value, t *shape) {
 	case formObject:
 		r.object(v, t)
 	default:
-		r.fail("no snapshot has a %s", v.Type())
+		r.fail("a snapshot cannot contain a %s", v.Type())
 	}
 	if err != nil {
 		r.fail("%v", err)
@@ -216,7 +216,7 @@ func (r *reader) key() string {
 	return key
 }
 
-// any reads a value of any type, numbers as int64.
+// any reads a value of any type. Numbers become int64.
 func (r *reader) any() any {
 	switch c := r.next(); c {
 	case '"':
@@ -270,8 +270,7 @@ func (r *reader) number() string {
 	return r.text[start:r.at]
 }
 
-// string reads a string; a string without escapes shares the memory of the
-// text.
+// string reads a string. A string without escapes shares the memory of the text.
 func (r *reader) string() string {
 	r.want('"')
 	rest := r.text[r.at:]
@@ -299,7 +298,7 @@ func (r *reader) string() string {
 
 func (r *reader) char() byte {
 	if r.at == len(r.text) {
-		panic(readError{errors.New("a string does not end")})
+		panic(readError{errors.New("unterminated string")})
 	}
 	r.at++
 	return r.text[r.at-1]
@@ -310,7 +309,7 @@ func (r *reader) escape(b *strings.Builder) {
 	if c != 'u' {
 		i := strings.IndexByte(`"\/bfnrt`, c)
 		if i < 0 {
-			r.fail("\\%c is not an escape", c)
+			r.fail("invalid escape \\%c", c)
 		}
 		b.WriteByte("\"\\/\b\f\n\r\t"[i])
 		return

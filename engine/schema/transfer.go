@@ -2,60 +2,61 @@ package schema
 
 import "kvbench/engine/formula"
 
-// Transfers describes how caches move from the ranks of one side to those of another.
+// Transfers describes how caches move from the ranks of one side to the ranks of the other.
 type Transfers struct {
 	// Destination contains formulas for the values of configuration fields on the
-	// destination's side.
+	// destination side.
 	Destination map[string]Formula `json:"destination"`
-	// Defaults contains formulas for fields that are not set, in transfers only.
+	// Defaults contains formulas for fields that are not set. They apply only to transfers.
 	Defaults map[string]Formula            `json:"defaults"`
 	Let      map[string]Formula            `json:"let"`
 	Tables   map[string]map[string]Formula `json:"tables"`
-	// Flags contains formulas for the flags of nixlbench that follow from a transfer.
+	// Flags contains formulas for the nixlbench flags that a transfer determines.
 	Flags  map[string]Formula `json:"flags"`
 	Advice []Speedup          `json:"advice"`
-	// Sides are the default source and destination in nixlbench.
+	// Sides contains the default values of source and destination.
 	Sides    map[string]string         `json:"sides"`
 	Requires []Requirement             `json:"requires"`
 	Engines  map[string]EngineTransfer `json:"engines"`
 }
 
-// Speedup is a change to a configuration that may make a transfer faster: Field gets one
-// of Values, or its value is multiplied by one of Times. Also is changed in the same way
-// if it is set.
+// Speedup is a change to a configuration that may make a transfer faster. Field is set to
+// one of Values, or its value is multiplied by one of Times. The field Also is changed in
+// the same way if it is set.
 type Speedup struct {
 	Field string `json:"field"`
 	Also  string `json:"also,omitempty"`
-	// When is the condition under which the change is possible; As is the engine's name
-	// for it, if that differs, or what it depends on.
+	// When is the condition under which the change is possible. As is the engine's name for
+	// the setting, if it has a different one, or what the setting depends on.
 	When   Formula         `json:"when"`
 	As     string          `json:"as,omitempty"`
 	Times  []int64         `json:"times,omitempty"`
 	Values []formula.Value `json:"values,omitempty"`
 }
 
-// EngineTransfer has the rules of an engine.
+// EngineTransfer contains an engine's rules for transfers.
 type EngineTransfer struct {
-	// Op is the operation of the side that starts the transfer: READ or WRITE.
+	// Op is the operation that the side that starts the transfer performs: READ or WRITE.
 	Op EngineRule `json:"op"`
 	// First, Step and Count determine the sources of a destination rank.
 	First EngineRule `json:"first"`
 	Step  EngineRule `json:"step"`
 	Count EngineRule `json:"count"`
-	// Covers is how much of a layer one descriptor covers: see [Cache.Covers].
+	// Covers specifies how much of a layer one descriptor covers; see [Cache.Covers].
 	Covers EngineRule `json:"covers"`
-	// Merges reports whether adjacent pages become one descriptor. If not,
-	// Pieces is the number of descriptors for a page.
+	// Merges yields whether adjacent pages become one descriptor. If not, Pieces yields the
+	// number of descriptors for a page.
 	Merges EngineRule `json:"merges"`
 	Pieces EngineRule `json:"pieces"`
-	// Window says which tokens of windowed layers a transfer counts by default.
+	// Window yields which tokens a transfer counts in windowed layers by default.
 	Window EngineRule `json:"window"`
-	// Requires are conditions on the two sides, EachRequires on each group of layers.
+	// Requires contains conditions on the two sides, and EachRequires contains conditions on
+	// each group of layers.
 	Requires     []Requirement `json:"requires"`
 	EachRequires []Requirement `json:"each_requires"`
 }
 
-// Rules returns the rules by name.
+// Rules returns the rules, keyed by name.
 func (t *EngineTransfer) Rules() map[string]EngineRule {
 	return map[string]EngineRule{
 		"op": t.Op, "first": t.First, "step": t.Step, "count": t.Count,

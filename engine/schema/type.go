@@ -31,8 +31,8 @@ const (
 	KindNull
 )
 
-// kindNames are the names of the kinds in the data, in the order of their bits,
-// and what they are called in messages.
+// kindNames contains the names of the kinds in the data and in messages, in the order of
+// the kinds' bits.
 var kindNames = []struct{ name, said string }{
 	{"int", WholeNumber}, {"number", "a number"}, {"string", "a string"}, {"bool", "true or false"}, {"list", "a list"}, {"struct", "a mapping"}, {"null", "null"},
 }
@@ -64,8 +64,8 @@ func (k *Kinds) Parse(text string) error {
 	return nil
 }
 
-// Formula returns the kind that values of a configuration field have in
-// formulas: if both strings and numbers are allowed, they are strings.
+// Formula returns the kind that a configuration field's values have in formulas. If both
+// strings and numbers are allowed, the values are strings.
 func (k Kinds) Formula() formula.Kind {
 	switch {
 	case k&KindText != 0:
@@ -82,7 +82,7 @@ func (k Kinds) Formula() formula.Kind {
 // [TypeOf] or [ShapeOf].
 type Type struct {
 	Kinds Kinds `json:"kinds"`
-	// Least and Greatest are bounds on numbers; Open bounds are exclusive.
+	// Least and Greatest are bounds on numbers. If Open is set, the bounds are exclusive.
 	Least    *int64 `json:"least,omitempty"`
 	Greatest *int64 `json:"greatest,omitempty"`
 	Open     bool   `json:"open,omitempty"`
@@ -90,13 +90,12 @@ type Type struct {
 	Words    []string `json:"words,omitempty"`
 	NotEmpty bool     `json:"not_empty,omitempty"`
 	Item     *Type    `json:"item,omitempty"`
-	// Partial means that there are further constraints, which only CUE can
-	// check.
+	// Partial reports whether there are further constraints that only CUE can check.
 	Partial bool `json:"partial,omitempty"`
 
 	matches []*regexp.Regexp // of texts
-	// Members contains the fields of a mapping; Others is the type of any other
-	// fields, or nil if there are none. Only [ShapeOf] sets them.
+	// Members contains the fields of a mapping, and Others the type of all other fields, or
+	// nil if other fields are not allowed. Only [ShapeOf] sets them.
 	Members map[string]*Member `json:"-"`
 	Known   []string           `json:"-"` // names of members
 	Others  *Type              `json:"-"`
@@ -119,7 +118,8 @@ func (t *Type) Matches() bool { return len(t.matches) > 0 }
 // Numbers reports whether numbers are allowed.
 func (t *Type) Numbers() bool { return t.Kinds&(KindWhole|KindNumber) != 0 }
 
-// Formula returns the only kind that values have in formulas, or [formula.Any].
+// Formula returns the kind that values have in formulas, or [formula.Any] if there are
+// several.
 func (t *Type) Formula() formula.Kind {
 	switch {
 	case bits.OnesCount8(uint8(t.Kinds)) != 1:
@@ -143,7 +143,7 @@ func TypeOf(v cue.Value) Type {
 	return t
 }
 
-// cueKinds are CUE's kinds, in the order of the bits of ours.
+// cueKinds contains the corresponding CUE kinds, in the order of the bits in [Kinds].
 var cueKinds = []cue.Kind{cue.IntKind, cue.FloatKind, cue.StringKind, cue.BoolKind, cue.ListKind, cue.StructKind, cue.NullKind}
 
 func (t *Type) read(v cue.Value) {
@@ -175,7 +175,7 @@ func (t *Type) read(v cue.Value) {
 	case kind == cue.ListKind:
 		t.list(v)
 	case kind == cue.StructKind:
-		t.Partial = true // the content is left to CUE
+		t.Partial = true // only CUE checks the content
 	default:
 		t.constrain(v, op, args)
 	}
@@ -209,8 +209,8 @@ func (t *Type) list(v cue.Value) {
 	}
 }
 
-// choose sets the type to the union of several types. Two types of the same kind
-// can be merged only if they are lists of words; otherwise, the result is partial.
+// choose sets the type to the union of several types. If two types have the same kind, the
+// result is partial unless both are lists of words.
 func (t *Type) choose(args []cue.Value) {
 	kinds := t.Kinds
 	*t = Type{}
@@ -228,7 +228,7 @@ func (t *Type) choose(args []cue.Value) {
 		t.Partial = t.Partial || of.Partial && of.Kinds != KindMapping
 		t.matches = append(t.matches, of.matches...)
 		switch {
-		case several: // the bounds around all of them; CUE checks the values in between
+		case several: // use the outermost bounds; CUE checks the values in between
 			t.Least, t.Greatest = outer(t.Least, of.Least, -1), outer(t.Greatest, of.Greatest, 1)
 			t.Open = t.Open && of.Open
 		case of.Least != nil || of.Greatest != nil:
@@ -243,8 +243,8 @@ func (t *Type) choose(args []cue.Value) {
 	}
 }
 
-// outer returns the lower of two bounds, or the higher one if sign is 1; nil
-// means unbounded.
+// outer returns the lower of two bounds, or the higher one if sign is 1. nil means that
+// there is no bound.
 func outer(a, b *int64, sign int) *int64 {
 	if a == nil || b == nil {
 		return nil
@@ -319,8 +319,8 @@ func (t *Type) bound(op cue.Op, arg cue.Value) {
 	}
 }
 
-// ShapeOf is like [TypeOf], but also describes the fields of mappings. Constraints
-// that a [Type] cannot represent are errors.
+// ShapeOf is like [TypeOf], but also describes the fields of mappings. It returns an error
+// if there are constraints that a [Type] cannot represent.
 func ShapeOf(v cue.Value) (Type, error) {
 	if op, _ := v.Expr(); op == cue.SelectorOp { // another definition
 		v = v.Eval()
@@ -334,7 +334,7 @@ func ShapeOf(v cue.Value) (Type, error) {
 		switch kind := part.IncompleteKind(); {
 		case t.Any():
 		case kind == cue.StructKind && t.Members != nil:
-			return t, fmt.Errorf("%v: several mappings to choose from", v.Path())
+			return t, fmt.Errorf("%v: a choice between mappings is not supported", v.Path())
 		case kind == cue.StructKind:
 			t.Partial = false
 			if err := t.addMembers(part); err != nil {
@@ -404,8 +404,8 @@ func isChoice(v cue.Value) bool {
 	return op == cue.OrOp || op == cue.AndOp && slices.ContainsFunc(args, isChoice)
 }
 
-// Takes reports whether a value is certainly allowed; for a partial type, only
-// CUE can tell.
+// Takes reports whether a value is known to be allowed. It returns false for a partial
+// type, because only CUE can check the values.
 func (t *Type) Takes(v *data.Value) bool {
 	if t.Partial {
 		return false
@@ -444,7 +444,7 @@ func (t *Type) TakesJSON(text []byte) bool {
 	case 'n':
 		return t.Kinds&KindNull != 0
 	case '{', '[':
-		return false // the caller checks the ones that are allowed
+		return false // the caller checks lists and mappings where they are allowed
 	}
 	n, err := strconv.ParseInt(string(text), 10, 64)
 	switch {
@@ -453,7 +453,7 @@ func (t *Type) TakesJSON(text []byte) bool {
 	case t.Kinds&KindNumber == 0:
 		return err == nil && t.covers(n) || err != nil && t.Least == nil && t.Greatest == nil && !strings.ContainsAny(string(text), ".eE")
 	}
-	f, _ := strconv.ParseFloat(string(text), 64) // numbers that are too large become infinite
+	f, _ := strconv.ParseFloat(string(text), 64) // numbers that are too large become infinity
 	return t.coversFloat(f)
 }
 
@@ -511,8 +511,8 @@ func (t *Type) sayText(text string) string {
 	return text
 }
 
-// sayNumber describes the allowed numbers: text followed by the bounds, if they are
-// tighter than those of int64, or the only allowed number.
+// sayNumber describes the allowed numbers: either the only allowed number, or text followed
+// by the bounds if they are tighter than those of int64.
 func (t *Type) sayNumber(text string) string {
 	var bounds []string
 	more, less := "%d or more", "%d or less"

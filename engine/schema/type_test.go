@@ -79,7 +79,7 @@ func TestTypeOf(t *testing.T) {
 }
 
 // TestFormulaKinds checks the kinds of parameters in formulas. A parameter that allows
-// several kinds has none.
+// several kinds has no kind there.
 func TestFormulaKinds(t *testing.T) {
 	ctx := cuecontext.New()
 	for text, want := range map[string]formula.Kind{

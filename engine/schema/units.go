@@ -12,9 +12,8 @@ import (
 // WholeNumber is the term for whole numbers in messages.
 const WholeNumber = "a whole number"
 
-// ParseNumber parses a whole number; with a unit, it may also have decimals and
-// a suffix, and is rounded down. The error is strconv.ErrRange or
-// strconv.ErrSyntax.
+// ParseNumber parses a whole number. If there is a unit, the number may also have decimals
+// and a suffix, and is rounded down. The error is strconv.ErrRange or strconv.ErrSyntax.
 func (s *Schema) ParseNumber(unit, text string) (int64, error) {
 	if number, suffix := cutNumber(text); number != "" && suffix != "" {
 		if factor := s.Units[unit].factor(suffix); factor > 0 {
@@ -35,8 +34,8 @@ func (s *Schema) ParseNumber(unit, text string) (int64, error) {
 	return v, nil
 }
 
-// cutNumber splits a string into a decimal number and the suffix after it,
-// which may follow a space.
+// cutNumber splits a string into a decimal number and a suffix. There may be a space
+// between them.
 func cutNumber(text string) (number, suffix string) {
 	suffix = strings.TrimLeft(text, "0123456789.")
 	number = text[:len(text)-len(suffix)]
@@ -73,8 +72,8 @@ func (u Unit) Pattern() string {
 // maxDigits is the maximum number of digits in a number with a suffix.
 const maxDigits = 40
 
-// times multiplies a decimal number and rounds down. A result below one is
-// probably a mistake.
+// times multiplies a decimal number by a factor and rounds down. It fails if the result is
+// below 1, which is probably a mistake.
 func times(number string, factor int64) (int64, error) {
 	whole, decimals, dotted := strings.Cut(number, ".")
 	if whole == "" || dotted && decimals == "" || strings.Contains(decimals, ".") || len(number) > maxDigits {
@@ -93,8 +92,8 @@ func times(number string, factor int64) (int64, error) {
 	return n.Int64(), nil
 }
 
-// NumberText describes what [Schema.ParseNumber] accepts; allowed describes
-// what the schema allows, a whole number and possibly its bounds.
+// NumberText describes what [Schema.ParseNumber] accepts. allowed describes the numbers
+// that the schema allows: "a whole number", possibly with bounds.
 func (s *Schema) NumberText(unit, allowed string) string {
 	if unit == "" {
 		return allowed
@@ -114,8 +113,8 @@ func (s *Schema) NumberHint(unit, text string) string {
 	return "write " + number + strings.Join(meant, " or "+number)
 }
 
-// UnitOf returns the unit with suffixes of a field, a quantity or a flag of
-// nixlbench, by its name in formulas, or "".
+// UnitOf returns the unit, if it has suffixes, of the field, quantity or nixlbench flag
+// with the given name in formulas. Otherwise, it returns "".
 func (s *Schema) UnitOf(name string) string {
 	unit := ""
 	for _, f := range s.Fields {
@@ -137,8 +136,8 @@ func (s *Schema) UnitOf(name string) string {
 	return unit
 }
 
-// UnitThatHas returns the first unit, by name, that has the suffix of a number,
-// or that has a hint for it; "" if there is none.
+// UnitThatHas returns the first unit, in the order of names, that has the suffix of a
+// number or a hint for that suffix. It returns "" if there is none.
 func (s *Schema) UnitThatHas(text string) string {
 	_, suffix := cutNumber(text)
 	for _, unit := range Keys(s.Units) {
@@ -154,8 +153,8 @@ func (s *Schema) UnitThatHas(text string) string {
 	return ""
 }
 
-// Word returns the text for a value of a field: the word of its unit that means it,
-// if there is one.
+// Word returns the text for a field's value. If the field's unit has a word for the value,
+// Word returns that word.
 func (s *Schema) Word(f *Field, v formula.Value) string {
 	words := s.Units[f.Unit].Words
 	for _, word := range Keys(words) {

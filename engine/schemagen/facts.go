@@ -6,8 +6,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// addFacts adds to formulas the facts that the programs that contain them provide (see
-// [formula.Facts]). A formula that differs between programs gets none.
+// addFacts adds facts to formulas; see [formula.Facts]. The facts come from the programs
+// that contain the formulas. A formula whose facts differ between programs gets none.
 func addFacts(s *schema.Schema) {
 	known := map[string]formula.Facts{}
 	learn := func(release string, arch *schema.Architecture) {
@@ -15,7 +15,7 @@ func addFacts(s *schema.Schema) {
 			use.Detail = true
 			p, err := plan.Compile(s, release, arch, use)
 			if err != nil {
-				continue // the architecture does not have the accounting
+				continue // the architecture does not support the accounting
 			}
 			p.Formulas().EachFacts(func(src formula.Source, f formula.Facts) {
 				key := keyOf(src)
@@ -40,5 +40,6 @@ func addFacts(s *schema.Schema) {
 	}
 }
 
-// keyOf identifies a formula. In CUE, several formulas may come from the same place.
+// keyOf returns a key that identifies a formula. The position is not enough, because in CUE
+// several formulas may come from the same place.
 func keyOf(f schema.Formula) string { return f.Pos.String() + " " + f.Text }

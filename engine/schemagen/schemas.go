@@ -25,18 +25,18 @@ import (
 var Kinds = []string{"config", "model", "results"}
 
 // definitions maps kinds to the names of their definitions in CUE. It does not contain
-// model, because each architecture has a definition of its own.
+// model, because each architecture has its own definition.
 var definitions = map[string]string{"config": "#Config", "results": "#Result"}
 
-// CUE returns the schema for a kind of files as CUE. For models, it contains a
-// definition for each architecture, both bundled and in dirs.
+// CUE returns the schema for a kind of file as CUE. For models, the schema contains a
+// definition for each architecture, both the bundled ones and those in dirs.
 func CUE(l *model.Loader, kind string, dirs []string) ([]byte, error) {
 	options := []cue.Option{cue.Docs(true), cue.Attributes(false), cue.InlineImports(true), cue.Optional(true), cue.Definitions(true)}
 	file := &ast.File{}
 	err := eachSchema(l, kind, dirs, func(name string, v cue.Value) error {
 		expr, ok := v.Syntax(options...).(ast.Expr)
 		if !ok {
-			return diag.Errorf(diag.Pos{}, "the schema of %s cannot be written as CUE", name)
+			return diag.Errorf(diag.Pos{}, "cannot write the schema of %s as CUE", name)
 		}
 		file.Decls = append(file.Decls, &ast.Field{Label: ast.NewIdent("#" + name), Value: expr})
 		return nil
@@ -48,7 +48,7 @@ func CUE(l *model.Loader, kind string, dirs []string) ([]byte, error) {
 	return diag.Escaped(text), err
 }
 
-// JSON returns the schema for a kind of files as JSON Schema. For models, it accepts
+// JSON returns the schema for a kind of file as JSON Schema. For models, the schema accepts
 // the parameters of any architecture, bundled or in dirs.
 func JSON(l *model.Loader, s *schema.Schema, kind string, dirs []string) ([]byte, error) {
 	var schemas []ast.Expr
@@ -90,9 +90,9 @@ func JSON(l *model.Loader, s *schema.Schema, kind string, dirs []string) ([]byte
 	return diag.Escaped(out.Bytes()), err
 }
 
-// simplify corrects the output of CUE's JSON Schema encoder. It merges the constraints
-// on a number into one, without bounds that are too large to be exact in JSON. An open
-// struct without fields, which the encoder takes to be empty, becomes any object.
+// simplify corrects the output of CUE's JSON Schema encoder. It merges the constraints on a
+// number into one, and omits bounds that are too large to be exact in JSON. It allows any
+// object for an open struct without fields, which the encoder treats as an empty struct.
 func simplify(v any) {
 	switch v := v.(type) {
 	case []any:
@@ -133,8 +133,8 @@ func simplify(v any) {
 	}
 }
 
-// describeModels adds the fields that parameter files may have besides parameters to
-// the schema for models.
+// describeModels adds, to the schema for models, the fields that parameter files may have
+// besides parameters.
 func describeModels(doc map[string]any) {
 	all, _ := doc["anyOf"].([]any)
 	for _, one := range append(all, doc) {
@@ -146,8 +146,8 @@ func describeModels(doc map[string]any) {
 	}
 }
 
-// describeFields adds what CUE's encoder omits to the schema for configurations: the
-// description and default of each field, the texts that it accepts, and the axes of
+// describeFields adds, to the schema for configurations, what CUE's encoder omits: the
+// description and default of each field, the texts that the field accepts, and the axes of
 // sweeps.
 func describeFields(s *schema.Schema, doc map[string]any) {
 	for i := range s.Fields {
@@ -176,14 +176,14 @@ func describeFields(s *schema.Schema, doc map[string]any) {
 	describeAxes(s, doc)
 }
 
-// describeUnit lets a number also be a string with a suffix of the unit.
+// describeUnit also allows a number to be a string with a suffix of the unit.
 func describeUnit(field map[string]any, u schema.Unit) {
 	orText(field, u.Pattern())
 	field["examples"] = u.Such
 }
 
-// describeWords lets words be written in any case. The words themselves stay in the
-// schema, because editors complete them.
+// describeWords allows words in upper or lower case. The words themselves remain in the
+// schema so that editors can complete them.
 func describeWords(field map[string]any, words []string) {
 	patterns := make([]string, len(words))
 	for i, word := range words {
@@ -199,15 +199,15 @@ func describeWords(field map[string]any, words []string) {
 	orText(field, "^("+strings.Join(patterns, "|")+")$")
 }
 
-// orText lets a field also be a string that matches the pattern.
+// orText also allows a field to be a string that matches the pattern.
 func orText(field map[string]any, pattern string) {
 	own := maps.Clone(field)
 	clear(field)
 	field["anyOf"] = []any{own, map[string]any{"type": "string", "pattern": pattern}}
 }
 
-// describeAxes adds the axes that a sweep may have. Each is a value of its field or
-// flag, a range, or a list of these.
+// describeAxes adds the axes that a sweep may have. The value of an axis is a value of its
+// field or flag, a range, or a list of these.
 func describeAxes(s *schema.Schema, doc map[string]any) {
 	properties, _ := doc["properties"].(map[string]any)
 	sweep, _ := properties[config.SweepSection].(map[string]any)
@@ -257,7 +257,7 @@ func describeAxes(s *schema.Schema, doc map[string]any) {
 	sweep["additionalProperties"] = false
 }
 
-// eachSchema calls f for each definition that a file of the given kind may follow.
+// eachSchema calls f for each definition that applies to files of the given kind.
 func eachSchema(l *model.Loader, kind string, dirs []string, f func(name string, v cue.Value) error) error {
 	def, ok := definitions[kind]
 	if !ok {

@@ -14,7 +14,7 @@ import (
 	"cuelang.org/go/encoding/yaml"
 )
 
-// jsonSchema reads a JSON Schema in docs/schema like an editor.
+// jsonSchema reads a JSON Schema in docs/schema the way an editor does.
 func jsonSchema(t *testing.T, ctx *cue.Context, file string) cue.Value {
 	t.Helper()
 	data, err := os.ReadFile(file)
@@ -32,8 +32,8 @@ func jsonSchema(t *testing.T, ctx *cue.Context, file string) cue.Value {
 	return ctx.BuildFile(f)
 }
 
-// TestEditorSchemas checks that every example names its schema and follows it, and that
-// invalid files do not.
+// TestEditorSchemas checks that every example refers to its schema and is valid, and that
+// invalid files are not.
 func TestEditorSchemas(t *testing.T) {
 	ctx := cuecontext.New()
 	head := regexp.MustCompile(`^# yaml-language-server: \$schema=(\S+)\n`)

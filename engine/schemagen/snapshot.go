@@ -1,6 +1,5 @@
-// Package schemagen generates files from the schema's CUE files: the snapshot that
-// kvbench reads whenever it starts, and JSON Schemas. It is used by go generate and by
-// kvbench schema.
+// Package schemagen generates files from the schema's CUE files: the snapshot that kvbench
+// reads when it starts, and JSON Schemas. It is used by go generate and by kvbench schema.
 package schemagen
 
 import (
@@ -19,9 +18,9 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Snapshot evaluates the schema's CUE files and returns the result as JSON in a
-// canonical form, for [schema.Decode] to read whenever kvbench starts. files holds the
-// contents of cue/, models those of models/.
+// Snapshot evaluates the schema's CUE files and returns the result as canonical JSON, which
+// [schema.Decode] reads when kvbench starts. files contains the files in cue/, and models
+// contains the files in models/.
 func Snapshot(files, models fs.FS) ([]byte, error) {
 	s, err := Evaluate(files, models)
 	if err != nil {
@@ -95,7 +94,7 @@ func Evaluate(files, models fs.FS) (*schema.Schema, error) {
 	return s, nil
 }
 
-// decode stores the regular fields of a package in dst, by way of JSON.
+// decode stores the regular fields of a package in dst. It converts them through JSON.
 func decode(v cue.Value, dst any) error {
 	if err := v.Validate(cue.Concrete(true)); err != nil {
 		return data.FromCUE(err, diag.Pos{})
@@ -107,8 +106,8 @@ func decode(v cue.Value, dst any) error {
 	return json.Unmarshal(text, dst)
 }
 
-// fields returns descriptions of the fields of #Config. cache is the CUE package in
-// which the attribute @words looks up tables.
+// fields returns descriptions of the fields in #Config. cache is the CUE package in which
+// the attribute @words looks up tables.
 func fields(defs, cache cue.Value) ([]schema.Field, error) {
 	sections, err := defs.LookupPath(cue.ParsePath("#Config")).Fields(cue.Optional(true))
 	if err != nil {

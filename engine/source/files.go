@@ -13,10 +13,10 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Names that identify parts and kinds of files.
+// The names that identify kinds of files and parts of files.
 const (
-	// ModelField is the field of a CUE file that contains a model's parameters
-	// next to its architecture; ReleasesField is the one that contains releases.
+	// ModelField is the field in a CUE file that contains a model's parameters next to its
+	// architecture. ReleasesField is the field that contains releases.
 	ModelField    = "model"
 	ReleasesField = "releases"
 	// SweepSection is the section of a configuration that contains axes, keyed
@@ -33,8 +33,8 @@ const (
 type Files struct {
 	// Watch, unless nil, is notified when work on a file begins.
 	Watch input.Watch
-	// NoLinks rejects symbolic links among the files that are read in addition to
-	// those named: in an untrusted folder, a link may point anywhere.
+	// NoLinks rejects symbolic links among the files that are read in addition to the named
+	// files, because a link in an untrusted folder may point anywhere.
 	NoLinks bool
 	// Refuse, unless nil, returns an error if a file that was found in a folder, or
 	// next to another file, must not be read.
@@ -42,13 +42,14 @@ type Files struct {
 
 	schema *schema.Schema
 	reader *data.Reader
-	// packages holds the packages that have been read, keyed by name and folder.
+	// packages contains the packages that have been read, keyed by name and folder.
 	packages sync.Map
-	// clauses holds a function for each CUE file that returns its package.
+	// clauses contains, for each CUE file, a function that returns the file's package.
 	clauses sync.Map
+	recent  recent
 }
 
-// New returns a reader of files that follow the schema s. own holds the schema's CUE
+// New returns a reader of files that follow the schema s. own contains the schema's CUE
 // files (the contents of cue/).
 func New(s *schema.Schema, own fs.FS) *Files {
 	return &Files{schema: s, reader: data.NewReader(own)}
@@ -67,8 +68,8 @@ func (r *Files) Sections() []string {
 	return append(slices.Compact(names), SweepSection, schema.LaunchSection)
 }
 
-// Bounded does work on a file. [Files.Watch] is notified, so that it can enforce a
-// limit, and a panic becomes an error.
+// Bounded does work on a file. It notifies [Files.Watch], which can enforce limits, and
+// converts a panic to an error.
 func (r *Files) Bounded(file string, work func() error) (err error) {
 	defer r.Watch.Begin(file, input.Evaluate)()
 	defer data.Catch(file, &err)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
@@ -16,18 +17,22 @@ import (
 	"kvbench/engine/schema"
 )
 
-// The cue command unifies all CUE files of a package into one value. Here, each file
-// is evaluated only with the files of its package that it refers to, or that add
-// fields to its own. This way, a folder of a thousand architectures stays within the
-// limits, an error can name the file that exceeds them, and copies of a file do not
-// conflict.
+// The cue command unifies all CUE files of a package into one value. Here, each file is
+// evaluated only with the files of its package that it refers to, or that add fields to its
+// own. This way, a folder with a thousand architectures stays within the limits, an error
+// can name the file that exceeds them, and copies of a file do not conflict.
 
-// Package holds the files of a CUE package.
+// Package contains the files of a CUE package.
 type Package struct {
 	names []string // in order
 	files map[string]*pkgFile
-	own   bool // the text of at least one file shows that the package is kvbench's
+	own   bool // whether the text of any file shows that the package belongs to kvbench
+	texts int  // total size of the files in bytes
 }
+
+// maxTexts is the maximum total size, in bytes, of the files whose syntax trees a package
+// stores. A syntax tree needs ten times as much memory as its file.
+const maxTexts = 1 << 20
 
 // pkgFile describes a CUE file before it is evaluated. It contains only information that
 // the other files of its package need.
@@ -35,23 +40,26 @@ type pkgFile struct {
 	name   string
 	err    error               // why the file cannot be used
 	labels map[string][]string // its top-level fields, each with the fields inside
-	wants  []string            // names that it uses but does not define
-	alone  bool                // a configuration or a model's parameters: nothing adds to its fields
-	wide   bool                // it may add to any field
+	wants  []string            // the names that it uses but does not define
+	alone  bool                // whether it is a configuration or a model's parameters, so no other file adds to its fields
+	wide   bool                // whether it may add to any field
 
-	// with lists the files that this one is evaluated with, including itself, in
-	// order. value returns their combined value. lacks holds the errors of files that
-	// would be in with if they could be used.
-	with  []*pkgFile
-	value func() (cue.Value, error)
-	lacks diag.List
+	// with lists the files that this file is evaluated with, including itself, in order. lacks
+	// contains the errors of files that would be in with if they could be used. faults
+	// evaluates this file for the files that need it, and returns its errors.
+	with   []*pkgFile
+	lacks  diag.List
+	faults func() error
+
+	// syntax is the syntax tree for the first evaluation, which saves parsing the file again.
+	// It is nil after that evaluation, and if the package's files are too large.
+	syntax atomic.Pointer[ast.File]
 }
 
 // needs reports whether s is evaluated with o.
 func (s *pkgFile) needs(o *pkgFile) bool { return slices.Contains(s.with, o) }
 
-// first returns the first of the files that s needs and that need s, which may be s
-// itself.
+// first returns the first file that s needs and that also needs s. It may be s itself.
 func (s *pkgFile) first() *pkgFile {
 	return s.with[slices.IndexFunc(s.with, func(o *pkgFile) bool { return o.needs(s) })]
 }
@@ -61,8 +69,8 @@ func (s *pkgFile) has(label string) bool {
 	return ok
 }
 
-// adds reports whether two files contribute different fields to the value of a label.
-// Files that have a field in common are taken for copies of each other.
+// adds reports whether two files contribute different fields to the value of a label. Files
+// that have a field in common are assumed to be copies of each other.
 func (s *pkgFile) adds(o *pkgFile, label string) bool {
 	mine, theirs := s.labels[label], o.labels[label]
 	return s.err == nil && !s.alone && !o.alone && label != ModelField && len(mine)+len(theirs) > 0 &&
@@ -74,11 +82,11 @@ func (s *pkgFile) adds(o *pkgFile, label string) bool {
 type CUE struct {
 	cue.Value
 	file string
-	self *pkgFile // nil if it has no package
+	self *pkgFile // nil if the file has no package
 }
 
-// Home returns the name of the file that a field belongs to: the first one that
-// defines it.
+// Home returns the name of the file that a field belongs to, which is the first file that
+// defines the field.
 func (p *CUE) Home(label string) string {
 	if p.self == nil {
 		return p.file
@@ -98,8 +106,8 @@ func (p *CUE) Says(label string) bool {
 	return p.self == nil || p.self.has(label) || p.self.wide && p.Home(label) == p.self.name
 }
 
-// Shared reports whether the file belongs to a package. If so, first is the name of
-// the first of the files that it needs and that need it.
+// Shared reports whether the file belongs to a package. If so, first is the name of the
+// first file that this file needs and that also needs this file.
 func (p *CUE) Shared() (first string, ok bool) {
 	if p.self == nil {
 		return "", false
@@ -107,7 +115,7 @@ func (p *CUE) Shared() (first string, ok bool) {
 	return p.self.first().name, true
 }
 
-// Part returns a file of a package, given the value of the whole package.
+// Part returns a file in a package, given the value of the whole package.
 func Part(f *ast.File, v cue.Value) *CUE {
 	s := newFile(f.Filename)
 	s.declare(f)
@@ -141,43 +149,73 @@ func (p *CUE) Document() (*data.Document, error) {
 func (r *Files) Evaluate(name string) (*CUE, error) {
 	self := r.PackageOf(name).file(name)
 	if self == nil {
-		p := &CUE{file: name}
-		f, err := data.ReadCUE(name, r.Watch)
-		if err == nil {
-			p.Value, err = r.reader.CUE(name, f)
-		}
-		return p, err
+		v, err := r.recent.value(name, func() (cue.Value, error) { return r.evaluate(name, name) })
+		return &CUE{Value: v, file: name}, err
 	}
 	p := &CUE{file: self.name, self: self}
 	err := r.evaluateNeeded(self)
 	if err == nil {
-		p.Value, err = self.first().value()
+		first := self.first()
+		p.Value, err = r.recent.value(first.name, func() (cue.Value, error) {
+			names := make([]string, len(first.with))
+			for i, o := range first.with {
+				names[i] = o.name
+			}
+			return r.evaluate(first.name, names...)
+		})
 	}
 	return p, err
 }
 
-// evaluateNeeded evaluates the files that self needs and that do not need it in turn,
-// each under its own name. Errors in these files are thus reported instead of the
-// errors that they cause in self.
+// recent stores the values of the CUE files that were used most recently. A value needs
+// about a hundred times as much memory as its file, so recent stores only a few.
+type recent struct {
+	mu   sync.Mutex
+	list []evaluation // the most recently used value is last
+}
+
+// evaluation is the value of a file, once it has been evaluated.
+type evaluation struct {
+	name  string
+	value func() (cue.Value, error)
+}
+
+// maxRecent is the maximum number of values to store. Several may be in use at once.
+const maxRecent = 8
+
+// value returns the value of a file. It evaluates the file unless its value is stored.
+func (r *recent) value(name string, evaluate func() (cue.Value, error)) (cue.Value, error) {
+	r.mu.Lock()
+	i := slices.IndexFunc(r.list, func(e evaluation) bool { return e.name == name })
+	e := evaluation{name, sync.OnceValues(evaluate)}
+	switch {
+	case i >= 0:
+		e = r.list[i]
+		r.list = slices.Delete(r.list, i, i+1)
+	case len(r.list) == maxRecent:
+		r.list = slices.Delete(r.list, 0, 1)
+	}
+	r.list = append(r.list, e)
+	r.mu.Unlock()
+	return e.value()
+}
+
+// evaluateNeeded evaluates the files that self needs but that do not need self, each under
+// its own name. As a result, errors in these files are reported instead of the errors that
+// they cause in self.
 func (r *Files) evaluateNeeded(self *pkgFile) error {
 	errs := slices.Clone(self.lacks)
 	for _, o := range self.with {
 		if o.needs(self) {
 			continue
 		}
-		errs.Add(r.BoundedCUE(o.name, func() error {
-			p, err := r.Evaluate(o.name)
-			if err == nil {
-				err = data.FromCUE(p.Validate(), diag.Pos{File: o.first().name})
-			}
-			return err
-		}))
+		errs.Add(o.faults())
 	}
 	return errs.Distinct().Err()
 }
 
-// BoundedCUE is like [Files.Bounded], for a file that may be CUE. The other files that
-// it needs are evaluated first, so that this work is attributed to them.
+// BoundedCUE is like [Files.Bounded], but for a file that may be CUE. It first evaluates
+// the other files that the file needs, so the work for these files is attributed to them.
 func (r *Files) BoundedCUE(name string, work func() error) error {
 	if data.IsCUE(name) {
 		if self := r.PackageOf(name).file(name); self != nil {
@@ -243,17 +281,21 @@ func (r *Files) findPackage(dir, clause string) *Package {
 		}
 	}
 	r.link(p)
+	for _, name := range p.names {
+		if filepath.Dir(name) == filepath.Clean(dir) {
+			r.clauses.LoadOrStore(name, func() *Package { return p })
+		}
+	}
 	return p
 }
 
-// isLeftOut reports whether the cue command does not consider a file to be part of its
-// package.
+// isLeftOut reports whether the cue command excludes a file from its package.
 func isLeftOut(base string) bool {
 	return strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || strings.HasSuffix(base, "_tool.cue") || strings.HasSuffix(base, "_test.cue")
 }
 
 // ModuleFolder is the folder at the root of a CUE module that describes the module and
-// holds its dependencies, such as the schema that kvbench init writes.
+// contains its dependencies, such as the schema that kvbench init writes.
 const ModuleFolder = "cue.mod"
 
 // packageFolders returns the folders that may contain files of the packages in a
@@ -292,7 +334,7 @@ func (r *Files) pkgFile(name, clause string, p *Package) *pkgFile {
 		s.err = r.Refuse(name)
 	}
 	if s.err == nil && r.MayRead(name) != nil {
-		return nil // its package cannot be determined
+		return nil // the file's package cannot be determined
 	}
 	text, err := data.Read(name, r.Watch)
 	if err != nil || packageName(name, text) != clause {
@@ -310,13 +352,16 @@ func (r *Files) pkgFile(name, clause string, p *Package) *pkgFile {
 		return s
 	}
 	s.declare(f)
+	if p.texts += len(text); p.texts <= maxTexts {
+		s.syntax.Store(f)
+	}
 	s.alone = slices.ContainsFunc(append(r.Sections(), schema.NameParam, schema.ArchField), s.has)
 	return s
 }
 
 func newFile(name string) *pkgFile { return &pkgFile{name: name, labels: map[string][]string{}} }
 
-// declare records the names that a parsed file defines and uses.
+// declare records which names a parsed file defines and uses.
 func (s *pkgFile) declare(f *ast.File) {
 	var clauseName *ast.Ident // the parser lists it as unresolved, too
 	for _, decl := range f.Decls {
@@ -357,8 +402,8 @@ func fieldsOf(x ast.Expr) (list []string) {
 }
 
 // link determines which files each file of a package is evaluated with: the files that
-// define names it uses or that add to its fields, and in turn the files that those
-// are evaluated with.
+// define names that it uses or that add to its fields, and, in turn, the files that those
+// files need.
 func (r *Files) link(p *Package) {
 	has := map[string][]*pkgFile{} // by label
 	var wide []*pkgFile
@@ -384,7 +429,7 @@ func (r *Files) link(p *Package) {
 		for ; len(queue) > 0; queue = queue[1:] {
 			o := queue[0]
 			if o.err != nil {
-				continue // its error is reported instead
+				continue // the file's error is reported instead
 			}
 			for _, want := range o.wants {
 				for _, other := range has[want] {
@@ -412,21 +457,39 @@ func (r *Files) link(p *Package) {
 				s.lacks.Add(o.err)
 			}
 		}
-		s.value = sync.OnceValues(func() (cue.Value, error) { return r.evaluate(s) })
+		s.faults = sync.OnceValue(func() error {
+			return r.BoundedCUE(s.name, func() error {
+				p, err := r.Evaluate(s.name)
+				if err == nil {
+					err = data.FromCUE(p.Validate(), diag.Pos{File: s.first().name})
+				}
+				return err
+			})
+		})
 	}
 }
 
-// evaluate evaluates a file together with the files in s.with.
-func (r *Files) evaluate(s *pkgFile) (cue.Value, error) {
+// evaluate reads files and evaluates them together, under the name of one of them.
+func (r *Files) evaluate(name string, all ...string) (cue.Value, error) {
 	var files []*ast.File
-	for _, o := range s.with {
-		f, err := data.ReadCUE(o.name, r.Watch)
+	for _, o := range all {
+		f, err := r.parse(o)
 		if err != nil {
 			return cue.Value{}, err
 		}
 		files = append(files, f)
 	}
-	return r.reader.CUE(s.name, files...)
+	return r.reader.CUE(name, files...)
+}
+
+// parse returns the syntax of a file. The caller may change it.
+func (r *Files) parse(name string) (*ast.File, error) {
+	if s := r.PackageOf(name).file(name); s != nil {
+		if f := s.syntax.Swap(nil); f != nil {
+			return f, nil
+		}
+	}
+	return data.ReadCUE(name, r.Watch)
 }
 
 // Names lists the files of the package, in order.
@@ -452,6 +515,6 @@ func (p *Package) file(name string) *pkgFile {
 	return nil
 }
 
-// IsOwn reports whether the package belongs to kvbench, which is the case if any of
-// its files does.
+// IsOwn reports whether the package belongs to kvbench. It does if any of its files belongs
+// to kvbench.
 func (p *Package) IsOwn() bool { return p != nil && p.own }

@@ -65,7 +65,7 @@ func outlineOf(root *data.Value) outline {
 // archsField is a field that every Hugging Face configuration of a language model has.
 const archsField = "architectures"
 
-// isOwn reports whether a YAML or JSON file belongs to kvbench.
+// isOwn reports whether a YAML or JSON file with this outline belongs to kvbench.
 func (r *Files) isOwn(name string, o outline) bool {
 	return o.has(schema.NameParam) ||
 		o.has(schema.ArchField) && r.countParams(o) > 0 ||
@@ -84,8 +84,8 @@ func hasNear(o outline, name string) bool {
 	return false
 }
 
-// nearly returns the known name that differs from name in at most a few letters, or
-// "" if there is none.
+// nearly returns the known name that differs from name in only a few letters, or "" if
+// there is none.
 func nearly(name string, known []string) string {
 	near := slices.DeleteFunc(slices.Clone(known), func(k string) bool { n := len(k) - len(name); return n < -2 || n > 2 })
 	if len(near) == 0 {
@@ -136,7 +136,7 @@ func (r *Files) isOwnConfig(o outline) bool {
 	return len(found) > 1 || others == 0 && (len(found) == 1 || misspelled)
 }
 
-// minMisspelled is the minimum length of a name that can be taken for a misspelled
+// minMisspelled is the minimum length of a name that is considered a possible misspelled
 // key. A shorter name is too likely to be an unrelated word.
 const minMisspelled = 4
 
@@ -166,17 +166,19 @@ func (r *Files) isKey(section, name string) bool {
 // IsOwn reports whether a YAML or JSON file with the given value belongs to kvbench.
 func (r *Files) IsOwn(name string, root *data.Value) bool { return r.isOwn(name, outlineOf(root)) }
 
-// IsForeign reports whether a file does not belong to kvbench, judging by its text
-// and, for CUE, by the other files of its package. It returns false if the file cannot
-// be read.
+// IsForeign reports whether a file does not belong to kvbench, based on its text and, for
+// CUE, on the other files of its package. It returns false if the file cannot be read.
 func (r *Files) IsForeign(name string) bool {
+	if find, known := r.clauses.Load(name); known && find.(func() *Package)().IsOwn() {
+		return false
+	}
 	text, ok := r.Peek(name)
 	return ok && !r.ownText(name, text) && !(data.IsCUE(name) && r.PackageOf(name).IsOwn())
 }
 
 // ownText reports whether the text of a file shows that it belongs to kvbench.
 func (r *Files) ownText(name string, text []byte) bool {
-	// Without its zero bytes, UTF-16 text is nearly the same as in UTF-8.
+	// Without its zero bytes, UTF-16 text is nearly the same as UTF-8 text.
 	s := strings.ReplaceAll(string(text), "\x00", "")
 	for _, mark := range []string{"\ufeff", "\xff\xfe", "\xfe\xff"} {
 		s = strings.TrimPrefix(s, mark)
@@ -192,9 +194,9 @@ func (r *Files) ownText(name string, text []byte) bool {
 	return r.isOwn(name, outlineOfLines(s))
 }
 
-// Fields by which CUE text is recognized. strongFields and weakFields are fields of
-// architectures; strongFields are rare in other files. Two of familyFields identify a
-// family.
+// The fields that identify CUE text. strongFields and weakFields are fields of
+// architectures, and strongFields are rare in other files. A family has at least two of
+// familyFields.
 var (
 	strongFields = []string{"#params", "kv_bytes_per_token", "access_patterns"}
 	weakFields   = []string{"match", "let", "cache", "requires", "checks"}
@@ -212,8 +214,8 @@ func pattern(text string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
 }
 
-// ownCUE judges CUE by its text alone: CUE files of other programs must not be
-// evaluated.
+// ownCUE considers only the text of a CUE file, because CUE files of other programs must
+// not be evaluated.
 func (r *Files) ownCUE(text string) bool {
 	if importsSchema().MatchString(text) {
 		return true
@@ -285,7 +287,7 @@ func (r *Files) Peek(name string) (text []byte, ok bool) {
 	return text, err == nil
 }
 
-// outlineOfLines returns the outline of block YAML, found in its text line by line
+// outlineOfLines returns the outline of block YAML. It examines the text line by line,
 // because the text may be invalid.
 func outlineOfLines(text string) outline {
 	o := outline{}
@@ -330,9 +332,8 @@ func isNameRune(r rune) bool {
 	return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("_#$-.", r)
 }
 
-// outlineOfBraces returns the outline of JSON, CUE or flow YAML, found in its text,
-// which may be invalid. Comments count as white space, and consecutive names count as
-// nested, as in CUE's a: b: c.
+// outlineOfBraces returns the outline of JSON, CUE or flow YAML, which may be invalid. It
+// treats comments as white space, and consecutive names as nested, as in CUE's a: b: c.
 func outlineOfBraces(text string) outline {
 	o := outline{}
 	var path []string  // names of the enclosing fields
@@ -384,7 +385,7 @@ func outlineOfBraces(text string) outline {
 	return o
 }
 
-// skipped returns the length of the white space or comment at the beginning of a text.
+// skipped returns the length of any white space or comment at the beginning of a text.
 func skipped(text string) int {
 	end := -1
 	switch {
@@ -403,8 +404,8 @@ func skipped(text string) int {
 	return end
 }
 
-// lexeme returns the name or quoted string at the beginning of a text, and its length
-// in the text. The length is 0 if there is neither.
+// lexeme returns the name or quoted string at the beginning of a text, and its length in
+// the text. The length is 0 if the text begins with neither.
 func lexeme(text string) (string, int) {
 	const quotes = `"""`
 	if rest, ok := strings.CutPrefix(text, quotes); ok {

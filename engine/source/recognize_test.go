@@ -8,8 +8,9 @@ import (
 	"kvbench/engine/schema"
 )
 
-// FuzzOutline checks that no text causes a hang or a panic, that names at the top are
-// found whatever follows, and that valid YAML has the outline of its text.
+// FuzzOutline checks that no text causes a hang or a panic, that names at the top are found
+// regardless of what follows, and that the outline of valid YAML is the same as that of its
+// text.
 func FuzzOutline(f *testing.F) {
 	for _, text := range []string{"a: b: {c: 1}", "{\"a\": [1, {\"b\": 2}]}", "a:\n  b: 1\n", "\"\"\"", "'", "/*", "a: \"\\", "}}]]", "a: {b: 1\nc: 2", "\u2028a:"} {
 		f.Add(text)
@@ -38,7 +39,7 @@ func TestOutline(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", name, got, want)
 		}
 	}
-	// A long text does not take long.
+	// A long text must not take a long time.
 	if o := outlineOfBraces(strings.Repeat("a: ", 300_000)); len(o) != 1 {
 		t.Errorf("%d names at the top", len(o))
 	}

@@ -24,7 +24,7 @@ func benchSweepOf(b *testing.B, name string, use plan.Use, axes map[string]strin
 	return benchSweepWith(b, name, use, axes, nil)
 }
 
-// benchSweepWith is like benchSweepOf, for plans that are fitted if flags are given.
+// benchSweepWith is like benchSweepOf, but plans are fitted if flags are given.
 func benchSweepWith(b *testing.B, name string, use plan.Use, axes, flags map[string]string) *sweep.Sweep {
 	s := load(b)
 	l := model.NewLoader(s, cueschema.Files, models.Files)
@@ -92,7 +92,7 @@ func BenchmarkSweepRank(b *testing.B) {
 	}
 }
 
-// BenchmarkSweepTransfer writes the rows of 100,000 transfers from 8 to 4 ranks.
+// BenchmarkSweepTransfer writes the rows of 100,000 transfers from 8 ranks to 4 ranks.
 func BenchmarkSweepTransfer(b *testing.B) {
 	for _, bb := range []struct{ model, engine string }{{"qwen3-8b", "VLLM"}, {"qwen3-8b", "TRTLLM"}, {"gpt-oss-120b", "VLLM"}, {"deepseek-r1", "SGLANG"}} {
 		b.Run(bb.model+"/"+bb.engine, func(b *testing.B) {
@@ -103,8 +103,8 @@ func BenchmarkSweepTransfer(b *testing.B) {
 	}
 }
 
-// BenchmarkSweepFit writes the rows of 100,000 points that are fitted to the limits of a
-// backend, most of which they would break.
+// BenchmarkSweepFit writes the rows of 100,000 points that are fitted to a backend's
+// limits. Without fitting, they would exceed most of these limits.
 func BenchmarkSweepFit(b *testing.B) {
 	s := benchSweepWith(b, "qwen3-8b", plan.Use{}, map[string]string{"tp": "1,2,4,8", "isl": "10000..50000+10000", "page_size": "16..800+16", "num_requests": "1..100+1"},
 		map[string]string{"backend": "GDS"})

@@ -11,12 +11,12 @@ import (
 	"kvbench/engine/plan"
 )
 
-// sweepProgram is a program extended by the sweep's options.
+// sweepProgram is a program extended with the sweep's options.
 type sweepProgram struct {
 	*plan.Program
 	where    formula.Ref
 	filtered bool
-	// early reports whether the condition can be evaluated before fitting: it reads
+	// early reports whether the condition can be evaluated before fitting, because it reads
 	// nothing that fitting changes.
 	early   bool
 	columns []sweepColumn
@@ -24,7 +24,7 @@ type sweepProgram struct {
 	shapes  map[string]*shape
 }
 
-// sweepColumn is a column as resolved in one program.
+// sweepColumn is a column, resolved in one program.
 type sweepColumn struct {
 	own    string // a name in OwnColumns, or ""
 	name   string
@@ -32,10 +32,10 @@ type sweepColumn struct {
 	shown  formula.Ref // the condition for showing a quantity; -1 if always shown
 	known  bool
 	secret bool
-	words  map[string]int64 // the numbers that rows show as words, or nil
+	words  map[string]int64 // the words that rows show instead of some numbers, or nil
 }
 
-// inWords returns a value as rows show it: as a word if the field has one for it.
+// inWords returns a value as rows show it: as a word if the field has a word for it.
 func (c *sweepColumn) inWords(v formula.Value) formula.Value {
 	if n, whole := v.Num.Int64(); v.Kind == formula.Num && whole {
 		for word, of := range c.words {
@@ -47,8 +47,8 @@ func (c *sweepColumn) inWords(v formula.Value) formula.Value {
 	return v
 }
 
-// program adds the options to a planner's program. It increments unknown for each
-// column name that the program does not have.
+// program adds the options to a planner's program. For each column that the program does
+// not have, it increments the column's count in unknown.
 func (s *Sweep) program(p *plan.Program, items []plan.Item, unknown map[string]int) (*sweepProgram, error) {
 	sp := &sweepProgram{Program: p, shapes: map[string]*shape{}}
 	if s.options.Where != "" {
@@ -74,7 +74,7 @@ func (s *Sweep) program(p *plan.Program, items []plan.Item, unknown map[string]i
 		sp.filtered = true
 		sp.early = sp.readsFacts(sp.where)
 	}
-	missing := map[string]bool{} // counts a name once, even if it is a column and a key
+	missing := map[string]bool{} // a set, so that a name that is both a column and a key counts once
 	for _, name := range s.options.Columns {
 		c := sp.column(name, missing)
 		if c.known && sp.OfLayer(c.ref) {
@@ -99,7 +99,7 @@ func (s *Sweep) program(p *plan.Program, items []plan.Item, unknown map[string]i
 // layer to layer.
 func ofLayer(flag, what string) *diag.Diag {
 	return diag.Usagef("%s: %s differs from layer to layer, so a row cannot show it", flag, what).
-		WithHint("kvbench explain shows this value for a layer, and kvbench explain layers shows the contents of each layer")
+		WithHint("use 'kvbench explain' to see this value for a layer, or 'kvbench explain layers' to see what each layer stores")
 }
 
 // noColumn returns the error for a column that does not exist, with a hint on what
@@ -124,7 +124,7 @@ func (s *Sweep) noColumn(programs map[*plan.Planner]*sweepProgram, flag, name st
 	if d.Suggest(name, slices.Compact(append(known, OwnColumns...))) {
 		return d
 	}
-	return d.WithHint("a column is a quantity, a parameter, a field of a configuration or a flag of nixlbench, or one of %s", strings.Join(OwnColumns, ", "))
+	return d.WithHint("a column is a quantity, a parameter, a configuration field, a nixlbench flag, or one of %s", strings.Join(OwnColumns, ", "))
 }
 
 // nameHint returns a hint for a name that is undefined in the program: what was

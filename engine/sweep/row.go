@@ -8,10 +8,10 @@ import (
 	"kvbench/engine/plan"
 )
 
-// cellStep writes the cell of one column: text known in advance, then a value.
+// cellStep writes a row's cell in one column: text known in advance, followed by a value.
 type cellStep struct {
 	lead   []byte
-	kind   formula.Kind // Any if there is only the lead
+	kind   formula.Kind // Any if there is only lead
 	plain  bool         // a number that is always shown
 	column *sweepColumn
 	axis   int // the axis whose values are in texts, or -1
@@ -23,8 +23,8 @@ type textKey struct {
 	column int
 }
 
-// row writes the row for the values in the frame, and for a plan if pl is not nil.
-// It reports whether the row could be written.
+// row writes a row for the values in the frame and, if pl is not nil, for a plan. It
+// reports whether the row could be written.
 func (wk *worker) row(v *variant, pl *plan.Plan, point uint64) bool {
 	c := wk.out
 	fail := func(name string) bool {
@@ -77,9 +77,8 @@ func (wk *worker) row(v *variant, pl *plan.Plan, point uint64) bool {
 	return true
 }
 
-// valueOf returns the value of a column, from the plan if there is one or else from
-// the frame. For an input that is not set or a quantity that is not shown, it returns
-// the zero Value.
+// valueOf returns the value of a column, from the plan if there is one, or else from the
+// frame. If an input is not set or a quantity is not shown, it returns the zero Value.
 func (v *variant) valueOf(c *sweepColumn, pl *plan.Plan) (formula.Value, error) {
 	if pl != nil {
 		switch {
@@ -91,7 +90,7 @@ func (v *variant) valueOf(c *sweepColumn, pl *plan.Plan) (formula.Value, error) 
 			return formula.Value{}, nil
 		}
 		if val, ok := pl.Field(c.name); ok {
-			return val, nil // its kind may differ from the kind in formulas
+			return val, nil // the value's kind may differ from its kind in formulas
 		}
 	}
 	if c.shown >= 0 {
@@ -106,8 +105,8 @@ func (v *variant) valueOf(c *sweepColumn, pl *plan.Plan) (formula.Value, error) 
 	return val, err
 }
 
-// cells returns the steps that write a row. If general is set, only values that are
-// constant for the item are written in advance.
+// cells returns the steps for writing a row. If general is set, only values that are
+// constant for the item are formatted in advance.
 func (wk *worker) cells(v *variant, it *sweepItem, general bool) []cellStep {
 	format := &wk.options.Format
 	sh := it.shape
@@ -143,8 +142,8 @@ func (wk *worker) cells(v *variant, it *sweepItem, general bool) []cellStep {
 	return append(steps, cellStep{lead: append(lead, format.End...), axis: -1})
 }
 
-// kindOf returns the kind of a column's values. For columns in OwnColumns, any kind
-// other than Any and Num will do.
+// kindOf returns the kind of a column's values. For columns in OwnColumns, the result can
+// be any kind other than Any and Num.
 func (wk *worker) kindOf(v *variant, c *sweepColumn) formula.Kind {
 	if c.own != "" {
 		return formula.Str
@@ -152,8 +151,8 @@ func (wk *worker) kindOf(v *variant, c *sweepColumn) formula.Kind {
 	return v.prog.Kind(c.ref)
 }
 
-// constant returns the value of a column that has the same value at every point of
-// an item, and whether the column is such a column.
+// constant returns the value of a column and true if the column has the same value at every
+// point of an item.
 func (wk *worker) constant(v *variant, it *sweepItem, c *sweepColumn) (formula.Value, bool) {
 	text := func(s string) (formula.Value, bool) { return formula.Value{Kind: formula.Str, Str: s}, true }
 	switch {

@@ -26,7 +26,7 @@ const (
 type Outcome struct {
 	// Points is the number of points evaluated, and Rows the number of rows written.
 	Points, Rows uint64
-	// Broken lists the limits that are broken by points whose rows were written.
+	// Broken lists the limits exceeded by points whose rows were written.
 	Broken []Broken
 	// Failed lists the reasons why points have no plan or no row.
 	Failed []Failed
@@ -34,7 +34,7 @@ type Outcome struct {
 	Warned []Failed
 }
 
-// Broken is a limit that points break, with the first such point.
+// Broken is a limit that points exceed, with the first such point.
 type Broken struct {
 	Violation *fit.Violation
 	Plan      *plan.Plan
@@ -48,18 +48,18 @@ type Failed struct {
 	Err   error
 	First uint64 // point
 	Count uint64 // number of points
-	order int    // in which the reasons were found
-	last  uint64 // the last point counted: one with several rows counts once
+	order int    // the position in the order in which the reasons were found
+	last  uint64 // the last point counted, so that a point with several rows counts once
 }
 
-// maxFailures is the maximum number of distinct reasons; any others are counted
+// maxFailures is the maximum number of distinct reasons. Any further reasons are counted
 // together.
 const maxFailures = 50
 
-// Run evaluates the points on all processors and writes their rows in order. It
-// stops early if ctx is done, if it has written as many rows as were requested, or
-// if writing fails. Each call of w.Write gets whole rows. Run calls progress from time to
-// time with the number of points evaluated so far.
+// Run evaluates the points on all processors and writes their rows in order. It stops early
+// if ctx is done, if it has written the requested number of rows, or if writing fails. It
+// passes only whole rows to w.Write. It calls progress from time to time with the number of
+// points evaluated so far.
 func (s *Sweep) Run(ctx context.Context, w io.Writer, progress func(points uint64)) (*Outcome, error) {
 	run := &sweepRun{Sweep: s, failed: map[failure]*Failed{}, warned: map[failure]*Failed{}, broken: map[int]*Broken{}, w: w}
 	processors := uint64(runtime.GOMAXPROCS(0))
@@ -118,7 +118,7 @@ type failure struct {
 	what    string
 }
 
-// chunk is a range of consecutive points with their rows.
+// chunk is a range of consecutive points and their rows.
 type chunk struct {
 	index  uint64
 	buf    []byte
@@ -149,8 +149,8 @@ type pointFail struct {
 func (run *sweepRun) work(total uint64, end <-chan struct{}) {
 	wk := &worker{sweepRun: run, texts: map[textKey][][]byte{}}
 	take := func() *chunk {
-		// A worker takes an index and a buffer together, so that the chunk that
-		// collect is waiting for always has a buffer.
+		// Taking the index and the buffer together ensures that the chunk that collect is waiting
+		// for always has a buffer.
 		run.mu.Lock()
 		defer run.mu.Unlock()
 		if run.next == total {
@@ -202,8 +202,8 @@ func (run *sweepRun) collect(ctx context.Context, total uint64, progress func(ui
 	return nil
 }
 
-// take writes the rows of a chunk, or keeps them for sorting. It returns full if no
-// more rows are needed.
+// take writes the rows of a chunk, or stores them for sorting. full reports whether no more
+// rows are needed.
 func (run *sweepRun) take(c *chunk) (full bool, err error) {
 	first := c.index * run.size
 	points := min(run.size, run.Points-first)
@@ -247,10 +247,10 @@ func (run *sweepRun) take(c *chunk) (full bool, err error) {
 	return full, nil
 }
 
-// write writes the pending rows if all points before point have been evaluated and
-// point is a multiple of maxChunk or the end of the sweep, or if last is set. The rows
-// in each call thus do not depend on the number of processors. This matters for
-// tables, whose column widths depend on the rows written together.
+// write writes the pending rows if point, before which all points have been evaluated, is a
+// multiple of maxChunk or the end of the sweep, or if last is set. As a result, the rows
+// that are written together do not depend on the number of processors. This matters because
+// the column widths of tables depend on the rows written together.
 func (run *sweepRun) write(point uint64, last bool) error {
 	if len(run.text) == 0 || point%maxChunk != 0 && point != run.Points && !last {
 		return nil
@@ -260,8 +260,7 @@ func (run *sweepRun) write(point uint64, last bool) error {
 	return err
 }
 
-// count adds a failure to the count of its kind. For the first of a kind, it calls err
-// for the reason.
+// count counts a failure. For the first failure of a kind, it calls err to get the reason.
 func count(all map[failure]*Failed, f pointFail, err func() error) {
 	kind := f.failure
 	if all[kind] == nil && len(all) >= maxFailures {
@@ -304,8 +303,7 @@ func (run *sweepRun) outcome() *Outcome {
 	return out
 }
 
-// inOrder returns failures in the order in which they were found: by point, then in
-// the order reported for the point.
+// inOrder returns failures in the order in which they were found.
 func inOrder(all map[failure]*Failed) []Failed {
 	var list []Failed
 	for _, f := range all {

@@ -9,29 +9,29 @@ import (
 	"kvbench/engine/plan"
 )
 
-// shape describes which values the axes of an item change.
+// shape describes which values depend on the axes of an item.
 type shape struct {
-	// slow lists the axes that may affect which of the backend's rules applies.
+	// slow lists the axes that may affect which of the backend's rules apply.
 	slow []int
 	// general reports whether the item's points must be planned one by one.
 	general bool
-	// layered reports whether the item has values computed from layers, so that a
-	// point may have several rows.
+	// layered reports whether the item has values computed from layers. If so, a point may
+	// have several rows.
 	layered bool
-	refs    []formula.Ref        // of the axes; -1 for an axis that no formula reads
+	refs    []formula.Ref        // references to the axes; -1 for an axis that no formula reads
 	varying []int                // see [plan.Program.Varying]
 	changes map[formula.Ref]bool // values that differ between points with the same slow values
 	limits  []fit.Limit
-	// arguments reports whether some limit is on the text of each argument.
+	// arguments reports whether any limit applies to the text of each argument.
 	arguments bool
 }
 
-// maxVariants is the maximum number of variants of an item; with more, its points are
-// planned one by one.
+// maxVariants is the maximum number of variants of an item. If there are more, the item's
+// points are planned one by one.
 const maxVariants = 64
 
-// shapeOf returns the shape of an item. Items with the same backend and axes share a
-// shape, if the values of the same axes count as set.
+// shapeOf returns the shape of an item. Items with the same backend and axes share a shape
+// if the same axes have only values that count as set.
 func (sp *sweepProgram) shapeOf(it *plan.Item) *shape {
 	p := sp.Program
 	names := make([]string, len(it.Config.Axes))
@@ -65,7 +65,7 @@ func (sp *sweepProgram) shapeOf(it *plan.Item) *shape {
 			sh.slow = append(sh.slow, i)
 			if variants *= len(it.Config.Axes[i].Values); variants > maxVariants {
 				sh.general = true
-				variants = maxVariants // so that the product cannot overflow
+				variants = maxVariants // prevents the product from overflowing
 			}
 			continue
 		}

@@ -24,11 +24,11 @@ type sortedRow struct {
 	breaks []int
 }
 
-// MaxSorted is the maximum number of rows kept for sorting.
+// MaxSorted is the maximum number of rows in memory for sorting.
 const MaxSorted = 1_000_000
 
-// keep adds the rows of a chunk to the rows to sort. If only the first rows are
-// requested, it keeps that many in a heap with the last one on top.
+// keep adds the rows of a chunk to the rows to sort. If only the first n rows are
+// requested, it keeps only n rows, in a heap with the last one on top.
 func (run *sweepRun) keep(c *chunk) error {
 	start, at := 0, 0
 	keys := len(run.options.Sort)
@@ -47,7 +47,7 @@ func (run *sweepRun) keep(c *chunk) error {
 			continue
 		}
 		if !full && len(run.kept) == MaxSorted {
-			return diag.Usagef("--sort keeps at most %d rows in memory, and there are more", MaxSorted).
+			return diag.Usagef("cannot sort more than %d rows, because --sort keeps them in memory", MaxSorted).
 				WithHint("limit the rows with --top, or filter them with --where")
 		}
 		row.text, row.keys = slices.Clone(text), slices.Clone(row.keys)
@@ -82,7 +82,7 @@ func (run *sweepRun) compare(a, b *sortedRow) int {
 	return cmp.Compare(a.order, b.order)
 }
 
-// rowHeap is a heap of the kept rows, with the last in sort order on top.
+// rowHeap is a heap of the kept rows. The row that is last in sort order is on top.
 type rowHeap sweepRun
 
 func (h *rowHeap) Len() int { return len(h.kept) }

@@ -1,6 +1,7 @@
 // Package sweep plans every combination of values in configurations whose fields have
-// several, and writes a row for each. It gets most rows by evaluating the formulas of
-// package plan directly, and plans a point by itself only if it has to.
+// several values, and writes a row for each combination. It computes most rows by
+// evaluating the formulas of package plan directly, and makes a full plan for a point only
+// if necessary.
 package sweep
 
 import (
@@ -19,7 +20,7 @@ import (
 
 // RowFormat describes how rows are written.
 type RowFormat struct {
-	// Lead has the text before each column; End follows the last column.
+	// Lead contains the text before each column; End follows the last column.
 	Lead []string
 	End  string
 	// Cell appends a value to dst. The zero Value means that there is none.
@@ -32,7 +33,7 @@ type SortKey struct {
 	Down   bool
 }
 
-// Options determine which rows a sweep writes, and how.
+// Options determine which rows a sweep writes and how it writes them.
 type Options struct {
 	// Where is the condition that rows must meet; if empty, all rows are written.
 	Where string
@@ -47,8 +48,8 @@ type Options struct {
 	Mask string
 }
 
-// The columns that formulas cannot read. ColumnStage and ColumnGroup have values only
-// in the rank accounting.
+// The columns that exist only in rows. ColumnStage and ColumnGroup have values only in the
+// rank accounting.
 const (
 	ColumnFile         = "config_file"
 	ColumnArchitecture = "architecture"
@@ -65,9 +66,9 @@ var (
 // whereName is the name of the Where condition in programs and messages.
 const whereName = "--where"
 
-// Sweep is the cross product of items and their axes. Its points are in a fixed
-// order: item by item, then axis by axis in the schema's order, the last axis
-// changing fastest, and each axis's values in the order given. In the rank
+// Sweep contains a point for every combination of an item and values of the item's axes.
+// Its points are in a fixed order: item by item, with the axes in the schema's order, the
+// last axis changing fastest, and each axis's values in the order given. In the rank
 // accounting, a point may have several rows.
 type Sweep struct {
 	// Points is the number of points.
@@ -82,15 +83,15 @@ type sweepItem struct {
 	plan.Item
 	program *sweepProgram
 	shape   *shape
-	first   uint64 // its first point
+	first   uint64 // the item's first point
 	count   uint64
-	strides []uint64 // the number of points between values of each axis
+	strides []uint64 // for each axis, the number of points between consecutive values
 }
 
-// New returns a sweep over items, or an error if an item's program does not support
-// the options. The caller must have checked the axes as it checks configurations. New
-// only checks them against the architectures: it omits items with a value that their
-// architecture does not allow, and reports them in bad.
+// New returns a sweep over items, or an error if an item's program does not support the
+// options. The caller must check the axes as part of the configurations. New only checks
+// them against the architectures: it omits items with a value that their architecture does
+// not allow, and reports them in bad.
 func New(items []plan.Item, options Options) (s *Sweep, bad, err error) {
 	s = &Sweep{options: options}
 	programs := map[*plan.Planner]*sweepProgram{}
@@ -104,7 +105,7 @@ func New(items []plan.Item, options Options) (s *Sweep, bad, err error) {
 				sp = &sweepProgram{}
 			}
 			if programs[item.Planner] = sp; sp.Program != nil {
-				sp.Formulas().CompileAll() // most points evaluate the same formulas
+				sp.Formulas().CompileAll() // the points of most items evaluate the same formulas
 			}
 		}
 		if sp.Program == nil {
@@ -162,7 +163,7 @@ func (s *Sweep) item(point uint64) *sweepItem {
 	return s.items[i]
 }
 
-// digit returns the index of an axis's value at a point of the item.
+// digit returns the index of an axis's value at a point.
 func (it *sweepItem) digit(axis int, point uint64) int {
 	return int((point - it.first) / it.strides[axis] % uint64(len(it.Config.Axes[axis].Values)))
 }
@@ -185,8 +186,8 @@ func (s *Sweep) Request(point uint64) (*plan.Request, *plan.Planner) {
 	return it.request(point), it.Planner
 }
 
-// Label describes a point by the values of its axes, and by its model, configuration
-// and accounting where the sweep has several.
+// Label describes a point by the values of its axes, and by its model, configuration and
+// accounting if the sweep has more than one of them.
 func (s *Sweep) Label(point uint64) string {
 	it := s.item(point)
 	var parts []string
@@ -214,8 +215,8 @@ func (s *Sweep) Label(point uint64) string {
 	return strings.Join(parts, ", ")
 }
 
-// Size describes the number of points and what they combine, for example
-// "24 points: 2 models, tp_size 4, isl 3".
+// Size describes the number of points and how many values they combine, as in "24 points: 2
+// models, tp_size 4, isl 3".
 func (s *Sweep) Size() string {
 	models := map[*model.Model]bool{}
 	configs := map[string]bool{}

@@ -47,8 +47,7 @@ type sweepCase struct {
 	flags   map[string]string
 	fit     bool
 	axes    [][2]string // flag, text
-	// Whether the case must have points without a plan, and points that violate a
-	// limit.
+	// Whether the case must have points without a plan, and points that exceed a limit.
 	fails, breaks bool
 	use           plan.Use
 }
@@ -95,9 +94,9 @@ func given(t testing.TB, s *schema.Schema, flags map[string]string, release stri
 	return values
 }
 
-// TestSweepEqualsPlans checks the rows of sweeps over tens of thousands of points
-// against plans made for each point alone: the quantities, the inputs, all flags of the
-// release, the broken limits, and whether the point can be planned at all.
+// TestSweepEqualsPlans compares the rows of sweeps over tens of thousands of points with
+// plans made separately for each point: the quantities, the inputs, all flags of the
+// release, the limits that are exceeded, and whether the point can be planned at all.
 func TestSweepEqualsPlans(t *testing.T) {
 	s := load(t)
 	for _, test := range []sweepCase{
@@ -344,8 +343,8 @@ func (p *portions) Write(rows []byte) (int, error) {
 	return len(rows), nil
 }
 
-// TestSweepPortions checks that rows are written in the same portions, which determine
-// the column widths of tables, regardless of the number of processors.
+// TestSweepPortions checks that rows are always written in the same portions, regardless of
+// the number of processors. The portions determine the column widths of tables.
 func TestSweepPortions(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	s, l, m, planner := qwen(t)
@@ -382,8 +381,8 @@ func TestSweepPortions(t *testing.T) {
 	}
 }
 
-// ranks returns a sweep over a model, given as the text of a CUE file, in the rank
-// accounting.
+// ranks returns a sweep in the rank accounting over a model, which is given as the text of
+// a CUE file.
 func ranks(t *testing.T, text string, values map[string]string) *sweep.Sweep {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "model.cue")
@@ -409,8 +408,8 @@ func ranks(t *testing.T, text string, values map[string]string) *sweep.Sweep {
 	return sweep
 }
 
-// TestSweepForgets checks that values computed from the layers at one point are not
-// used in evaluating the next.
+// TestSweepForgets checks that values computed from the layers at one point are not used
+// when evaluating the next point.
 func TestSweepForgets(t *testing.T) {
 	sweep := ranks(t, `early: {
 	match: "early"
@@ -439,8 +438,8 @@ model: model_name: "EARLY"
 // TestSweepWarnings checks that warnings are always in the same order, and that they
 // count points, not occurrences.
 func TestSweepWarnings(t *testing.T) {
-	// In fp8, the records of layers 0 and 2, which differ in size, and those of the odd
-	// layers are packed on some GPUs only.
+	// In fp8, the records of layers 0 and 2, which have different sizes, and those of the odd
+	// layers are packed only on some GPUs.
 	text := `twice: {
 	match: "twice"
 	#params: model_name!: string
@@ -508,7 +507,7 @@ func TestSweepChoice(t *testing.T) {
 	} {
 		for _, fit := range []bool{false, true} {
 			if fit && slices.Contains(test.options.Columns, "nixlbench_config_file") {
-				continue // a release that has it
+				continue // the release used with fit has this flag
 			}
 			o, out, err := small(t, fit, test.options)
 			if err != nil {

@@ -12,49 +12,50 @@ import (
 	"kvbench/engine/schema"
 )
 
-// variant is an item with fixed values of its slow axes, which determine the rule of
-// the backend. It has its own frame, which keeps the values that no axis changes.
+// variant is an item with fixed values for its slow axes, which determine the backend's
+// rules. Its frame reuses the values that no axis changes.
 type variant struct {
 	*plan.Frame
 	frame  *formula.Frame // its values
 	prog   *formula.Program
 	fit    *fit.Fitter
 	err    error
-	req    *plan.Request // with the values of the axes, or nil if not needed
+	req    *plan.Request // contains the values of the axes; nil if not needed
 	flags  []dynamicFlag
 	limits []dynamicLimit
-	points *plan.Points // for values computed from layers
-	plan   plan.Plan    // of the latest request
-	at     []int        // index of each axis's value in the frame
+	points *plan.Points // evaluates values computed from layers
+	plan   plan.Plan    // the plan for the latest request
+	at     []int        // the index of each axis's current value
 	held   *plan.Held
-	number []int  // of each axis in held, or -1
-	shown  []bool // by axis: whether rows show its value in req
+	number []int  // the number of each axis in held, or -1
+	shown  []bool // for each axis, whether req must contain its value
 	fixed  []int  // the numbers of the flags that the latest plan fixes
 	mends  []mend
 	cells  []cellStep
 	keys   []cellStep
 }
 
-// dynamicFlag is a flag whose computed number changes with the axes, with its bounds.
+// dynamicFlag is a flag whose computed number depends on the axes, with its bounds.
 type dynamicFlag struct {
 	name   string
 	ref    formula.Ref
 	lo, hi int64
 }
 
-// dynamicLimit is a limit that depends on the axes, or that every point breaks.
+// dynamicLimit is a limit that depends on the axes, or that every point exceeds.
 type dynamicLimit struct {
 	index  int
 	of     fit.Limit
 	ref    formula.Ref
 	broken bool
-	last   bool // it cannot be evaluated: later limits use the same numbers
-	// In a fitted plan, what fixes the limit, and the kind of the error if nothing does.
+	last   bool // the limit cannot be evaluated; later limits depend on the same numbers
+	// For fitted plans, the fixes for the limit, and the kind of error if they do not work.
 	fixes   []fix
 	refused string
 }
 
-// fix is a fix of a flag that the user did not set, with the flag's number in the frame.
+// fix is a remedy that changes a flag that the user did not set. number is the flag's
+// number in the frame.
 type fix struct {
 	fit.Remedy
 	number int
@@ -109,7 +110,7 @@ func (wk *worker) variant() *variant {
 		}
 		v.limits = append(v.limits, l)
 	}
-	// From here on, the frame keeps the values that no axis changes.
+	// From here on, the frame reuses the values that no axis changes.
 	var axes []formula.Ref
 	v.number = make([]int, len(sh.refs))
 	for i, ref := range sh.refs {
@@ -148,8 +149,8 @@ func (wk *worker) variant() *variant {
 	return v
 }
 
-// addFlag makes the variant check a flag's bounds at each point. A flag that takes any
-// positive number and merely copies a quantity needs no check: quantities are checked
+// addFlag makes the variant check a flag's bounds at each point. A flag that accepts any
+// positive number and only copies a quantity needs no check, because quantities are checked
 // separately.
 func (v *variant) addFlag(s fit.Slot) {
 	f := dynamicFlag{name: s.Name, ref: s.Ref}
@@ -159,13 +160,14 @@ func (v *variant) addFlag(s fit.Slot) {
 	}
 }
 
-// mend is a value for the flag with a number.
+// mend is a new value for a flag. number is the flag's number in the frame.
 type mend struct {
 	number int
 	value  formula.Value
 }
 
-// addFixes adds the fixes of the limits, and the flags that they set to the names that vary.
+// addFixes adds the fixes for the limits. It returns names followed by the flags that the
+// fixes change.
 func (v *variant) addFixes(it *sweepItem, names []formula.Ref) []formula.Ref {
 	for i := range v.limits {
 		l := &v.limits[i]

@@ -13,9 +13,9 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Condition parses the condition of a sweep: a formula in which numbers may have a
-// unit suffix, as in 1MiB. A number that is compared with a name has the unit of that
-// name; any other number has the first unit with that suffix.
+// Condition parses a sweep's condition: a formula in which numbers may have a unit suffix,
+// as in 1MiB. If a number is compared with a name, the suffix belongs to the unit of that
+// name. Otherwise, it belongs to the first unit that has it.
 func Condition(s *schema.Schema, text string) (formula.Source, error) {
 	src := formula.Source{Text: text}
 	var made strings.Builder
@@ -67,8 +67,8 @@ func apart(s *schema.Schema, text string) error {
 	return diag.Usagef("%s: %s has a space before its unit", whereName, text).WithHint("%s", hint)
 }
 
-// move is the replacement of a number in a text: its range of characters in the new
-// text and in the original.
+// move is the replacement of a number in a text. It contains the number's range of
+// characters in the new text and in the original.
 type move struct{ from, wasFrom, to, wasTo int }
 
 // before converts a character position in the new text to the position in the
@@ -89,7 +89,7 @@ func before(moved []move, char int) int {
 
 type span struct {
 	from, to int
-	apart    bool // there is space before the letters
+	apart    bool // whether there is a space before the letters
 }
 
 // numbersIn returns the numbers in a formula that are followed by letters, except in

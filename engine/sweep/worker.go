@@ -15,7 +15,7 @@ type worker struct {
 	item     *sweepItem
 	variants []*variant
 	general  *variant      // the frame for points that are planned individually
-	planner  *plan.Planner // for those points
+	planner  *plan.Planner // the planner for these points
 	texts    map[textKey][][]byte
 	digits   []int
 	out      *chunk
@@ -49,7 +49,7 @@ func (wk *worker) chunk(c *chunk) {
 	}
 }
 
-// sweepItem sets the worker's item to that of a point.
+// sweepItem sets the worker's item to the one that a point belongs to.
 func (wk *worker) sweepItem(point uint64) *sweepItem {
 	if it := wk.item; it != nil && point >= it.first && point < it.first+it.count {
 		return it
@@ -68,7 +68,7 @@ func (wk *worker) sweepItem(point uint64) *sweepItem {
 	return it
 }
 
-// point evaluates the point with the given digits.
+// point evaluates a point. wk.digits must contain the point's digits.
 func (wk *worker) point(point uint64) {
 	it := wk.item
 	if it.shape.general {
@@ -175,7 +175,7 @@ func (wk *worker) layered(v *variant, point uint64) {
 		case len(requests) == 1 && refused != individually:
 			without(refused)
 			return
-		default: // some of its plans may be possible
+		default: // some of the point's plans may be possible
 			without("")
 			c.fails = c.fails[:len(before.fails)]
 			wk.alone(point)
@@ -185,7 +185,7 @@ func (wk *worker) layered(v *variant, point uint64) {
 	wk.warn(warnings, point)
 }
 
-// passes reports whether the row passes the filter.
+// passes reports whether the values in the frame pass the filter.
 func (wk *worker) passes(v *variant, point uint64) bool {
 	yes, err := v.frame.Bool(wk.item.program.where)
 	if err != nil {
@@ -198,8 +198,8 @@ func (wk *worker) fail(point uint64, what string) {
 	wk.out.fails = append(wk.out.fails, pointFail{point: point, failure: failure{wk.item.program, what}})
 }
 
-// alone plans a point individually. It is used for points some of whose plans cannot be
-// fitted, and for all points of general items.
+// alone plans a point individually. It is used for all points of general items, and for
+// points that have a plan that cannot be fitted.
 func (wk *worker) alone(point uint64) {
 	it := wk.item
 	if wk.general == nil {
@@ -240,7 +240,7 @@ func (wk *worker) rowIn(v *variant, pl *plan.Plan, point uint64) (refused string
 	if sp.filtered && (sp.early || !it.Fit) && !wk.passes(v, point) {
 		return ""
 	}
-	if pl == nil { // otherwise, it has been checked
+	if pl == nil { // otherwise, the caller has checked this
 		if name := v.Wrong(); name != "" {
 			wk.fail(point, name)
 			return ""
@@ -264,11 +264,11 @@ func (wk *worker) rowIn(v *variant, pl *plan.Plan, point uint64) (refused string
 	for i := range v.limits {
 		l := &v.limits[i]
 		if it.Fit {
-			break // it is fitted to all of them
+			break // the plan meets all limits
 		}
 		broken, last := l.isBroken(f)
 		if !broken || last && len(c.breaks) > breaks {
-			continue // as in the check of package fit
+			continue // package fit does the same
 		}
 		c.breaks = append(c.breaks, limitBreak{len(c.rows), l.index})
 		if last {
@@ -284,7 +284,8 @@ func (wk *worker) rowIn(v *variant, pl *plan.Plan, point uint64) (refused string
 	return ""
 }
 
-// isBroken reports whether a limit is broken, and whether it cannot be evaluated.
+// isBroken reports whether a limit does not hold, and whether that is because it cannot be
+// evaluated.
 func (l *dynamicLimit) isBroken(f *formula.Frame) (broken, last bool) {
 	if l.broken {
 		return true, l.last
@@ -293,12 +294,12 @@ func (l *dynamicLimit) isBroken(f *formula.Frame) (broken, last bool) {
 	return !ok || err != nil, err != nil
 }
 
-// individually says that a point has to be planned individually.
+// individually means that a point must be planned individually.
 const individually = "individually"
 
 // fitted fixes the limits one by one, as package fit does. If that is not possible, it
-// returns the kind of the error. Limits on arguments are not evaluated for texts that fixes
-// set: such points are planned individually.
+// returns the kind of the error. It does not evaluate limits on arguments for texts that
+// fixes set, but returns individually.
 func (v *variant) fitted(arguments bool) (refused string) {
 	for _, number := range v.fixed {
 		v.held.Unset(number)
@@ -323,7 +324,7 @@ func (v *variant) fitted(arguments bool) (refused string) {
 	return refused
 }
 
-// mend sets the flags that fix a limit, and reports whether it changed any.
+// mend sets the flags that fix a limit, and reports whether it changed any flag.
 func (v *variant) mend(l *dynamicLimit) bool {
 	v.mends = v.mends[:0]
 	for i := range l.fixes {

@@ -10,28 +10,29 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Advice says what takes the time of a transfer, and what would at least halve
-// it.
+// Advice describes what most of a transfer's time is spent on, and what would at least
+// halve the time.
 type Advice struct {
-	// DescriptorPercent is the share of the slowest pair's time that its descriptors
-	// take, in percent.
+	// DescriptorPercent is the percentage of the slowest pair's time that is spent on its
+	// descriptors.
 	DescriptorPercent int64
-	// Better are settings that would at least halve the time, each by itself.
+	// Better lists settings, each of which would at least halve the time by itself.
 	Better []Setting
 }
 
-// Setting is a flag with a value, and the time of the transfer with it.
+// Setting is a flag with a value, and how long the transfer takes with it.
 type Setting struct {
 	Flag, Value string
-	// Also is the flag for the same setting on the destination, if that was set
-	// too, or "".
+	// Also is the flag for the same setting on the destination side, if the user set that too,
+	// or "".
 	Also string
-	// As is the engine's name for the setting, if that differs, or what the setting depends on.
+	// As is the engine's name for the setting, if it has a different one, or what the setting
+	// depends on.
 	As     string
 	Micros int64
 }
 
-// Advise determines the advice for a transfer with times.
+// Advise returns advice on a transfer whose times are known.
 func (t *Transfer) Advise(p *plan.Planner) (*Advice, error) {
 	s := t.Slowest
 	empty, _, err := t.Quantity(timeOf, 0, 0)
@@ -92,9 +93,10 @@ func (t *Transfer) try(p *plan.Planner, change schema.Speedup) (Setting, bool) {
 	return Setting{}, false
 }
 
-// halved reports whether another transfer takes at most half the time. Half the bytes and
-// descriptors may take a little more, because times are rounded up; so the transfer is
-// compared with twice what the other moves.
+// halved reports whether another transfer takes at most half the time. Because times are
+// rounded up, half the bytes and descriptors may take slightly more than half the time.
+// Therefore, halved compares the transfer with the time for twice what the other transfer
+// moves.
 func (t *Transfer) halved(u *Transfer) bool {
 	s := u.Slowest
 	if s.Bytes > math.MaxInt64/2 || s.Descriptors > math.MaxInt64/2 {
@@ -110,7 +112,7 @@ func (t *Transfer) halved(u *Transfer) bool {
 
 func (t *Transfer) with(name string, n int64) *plan.Request { return t.set(name, formula.Number(n)) }
 
-// set returns the request with another value of a field.
+// set returns a copy of the request with a different value for a field.
 func (t *Transfer) set(name string, v formula.Value) *plan.Request {
 	req, cfg := *t.Request, *t.Request.Config
 	cfg.Values = maps.Clone(cfg.Values)

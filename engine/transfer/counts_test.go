@@ -6,8 +6,8 @@ import (
 	"kvbench/engine/transfer"
 )
 
-// TestCounts checks more pairs that were computed by hand or logged: the first pair of
-// each, and its sources.
+// TestCounts checks more transfers that were computed by hand or logged: the first pair of
+// each transfer, and the sources of all ranks.
 func TestCounts(t *testing.T) {
 	w := newWorld(t)
 	for _, test := range []struct {
@@ -15,8 +15,9 @@ func TestCounts(t *testing.T) {
 		sources          string
 		bytes, n, length int64
 	}{
-		// vllm#30207: 1,024 tokens are 3,528 descriptors, 63 pages (the last is not moved) of
-		// 28 layers, K and V separately; with one region for all layers, there is 1.
+		// vllm#30207: 1,024 tokens need 3,528 descriptors: 63 pages, because the last one is not
+		// moved, of 28 layers, with K and V separate. With one region for all layers, they need
+		// only 1.
 		{"qwen3-0.6b", "engine=VLLM engine_release=0.22.1 page_size=16 isl=1008", "0", 115_605_504, 3_528, 32_768},
 		{"qwen3-0.6b", "engine=VLLM engine_release=0.22.1 page_size=16 isl=1008 access_pattern=block contiguous_pages=all", "0", 115_605_504, 1, 115_605_504},
 		// Each stage writes its layers: 31 of 61 (latent caches), 40 of 80.
@@ -24,8 +25,8 @@ func TestCounts(t *testing.T) {
 		{"llama3.1-70b", "engine=SGLANG page_size=16 isl=8192 tp=4 pp=2 decode_pp=1", "0,4 1,5 2,6 3,7", 335_544_320, 40_960, 8_192},
 		// NixlPushConnector: 40 layers of 512 pages, split heads
 		{"llama3.1-70b", "engine=VLLM page_size=16 isl=8192 tp=2 pp=2 decode_tp=4 decode_pp=1", "0,2 0,2 1,3 1,3", 335_544_320, 20_480, 16_384},
-		// A page of the decode side is as large as two of the prefill side,
-		// whose pages are counted.
+		// A page on the decode side is as large as two pages on the prefill side, whose pages are
+		// counted.
 		{"llama3.1-70b", "engine=VLLM page_size=16 decode_page_size=32 isl=8192 tp=8", "0 1 2 3 4 5 6 7", 335_544_320, 40_960, 8_192},
 		// Of 16 copies of 4 heads, 2 ranks take 2 different heads each.
 		{"qwen3-235b-a22b", "engine=TRTLLM page_size=32 isl=8192 tp=16 decode_tp=2", "0,4 8,12", 394_264_576, 48_128, 8_192},

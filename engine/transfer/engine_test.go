@@ -17,7 +17,7 @@ import (
 )
 
 // acme returns the engine that the guide adds. Its destination ranks read pages of 64
-// tokens, each of all layers, from the source ranks in reverse order.
+// tokens, each covering all layers, from the source ranks in reverse order.
 func acme(t *testing.T) []byte {
 	guide, err := os.ReadFile("../../docs/transfers.md")
 	if err != nil {
@@ -50,8 +50,8 @@ func TestNewEngine(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := &world{s, model.NewLoader(s, files, models.Files), config.NewLoader(s, files), plan.NewPlanners(s, s.Nixlbench.Default, "")}
-	// 80 layers, 2 of 8 heads on each of 4 ranks, 1 on each of 8: 64 tokens of a head in
-	// all layers are 2,621,440 bytes, and 1,000 tokens have 16 pages.
+	// 80 layers, with 2 of the 8 heads on each of 4 ranks, or 1 on each of 8: 64 tokens of a
+	// head in all layers are 2,621,440 bytes, and 1,000 tokens fill 16 pages.
 	for _, test := range []struct {
 		flags, sources string
 		n, length      int64
@@ -74,7 +74,7 @@ func TestNewEngine(t *testing.T) {
 		}
 	}
 	p, req := w.request(t, "llama3.1-70b", "tp=8 decode_tp=4 engine=ACME isl=1000", ofTransfers)
-	if _, err := p.Transfer(req); err == nil || err.Error() != "--tp: ACME wants at least as many decode ranks: got 8, expected at most 4" {
+	if _, err := p.Transfer(req); err == nil || err.Error() != "--tp: ACME requires at least as many decode ranks as prefill ranks: got 8, expected at most 4" {
 		t.Errorf("%v, want the engine's own refusal", err)
 	}
 }

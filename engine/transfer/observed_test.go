@@ -40,10 +40,9 @@ func TestObserved(t *testing.T) {
 	}
 }
 
-// TestIndexKeys checks that layers that use another layer's index keys have no
-// regions for index keys. Of 78 layers and one that predicts tokens, 21 and one
-// have index keys, so there are 101 regions, whatever the length of the input
-// (vllm#55434).
+// TestIndexKeys checks that layers that use another layer's index keys have no regions for
+// index keys. 21 of the 78 layers and the one layer that predicts tokens have index keys,
+// so there are 101 regions, regardless of the input length (vllm#55434).
 func TestIndexKeys(t *testing.T) {
 	w := newWorld(t)
 	for _, isl := range []string{"10300", "41100"} {
@@ -112,12 +111,13 @@ func TestSharedLink(t *testing.T) {
 	}
 }
 
-// TestAnswers checks the bandwidth and the input that meet a target, the share of the time
-// to the first token, and the time with prefill.
+// TestAnswers checks the bandwidth and input length that meet a target, the share of the
+// time to the first token, and the time including prefill.
 func TestAnswers(t *testing.T) {
 	w := newWorld(t)
-	// 36 layers of 32,768 bytes for a page of 16 tokens: 1,179,648 bytes. 100 pages are
-	// 3,600 descriptors, 117,964,800 bytes: 3.6 ms and 11.79648 ms at 10 GB/s.
+	// 36 layers of 32,768 bytes for a page of 16 tokens are 1,179,648 bytes. 100 pages are
+	// 3,600 descriptors, which take 3.6 ms, and 117,964,800 bytes, which take 11.79648 ms at
+	// 10 GB/s.
 	p, req := w.request(t, "qwen3-8b", `engine=VLLM kvcache_quant_mode=fp8 page_size=16 isl=1600 bandwidth=10GB/s descriptor_cost=1us
 		transfer_target=10ms ttft=50ms prefill_time=36ms`, ofTransfers)
 	tr, err := transfer.Of(p, req)
@@ -135,13 +135,14 @@ func TestAnswers(t *testing.T) {
 			t.Errorf("%s is %d, %v, want %d", name, got, err, want)
 		}
 	}
-	// A page takes 36 us and 117.9648 us: 64 pages take 9.854 ms, 65 take 10.008 ms.
+	// A page takes 36 us plus 117.9648 us: 64 pages take 9.854 ms, and 65 pages take 10.008
+	// ms.
 	if n, err := tr.LongestISL(p); n != 1024 || err != nil {
 		t.Errorf("the longest input is %d tokens, %v, want 1024", n, err)
 	}
 }
 
-// TestAnswersOfStages checks the time with prefill where the source has pipeline stages.
+// TestAnswersOfStages checks the time including prefill if the source has pipeline stages.
 func TestAnswersOfStages(t *testing.T) {
 	w := newWorld(t)
 	// Half of 80 layers: 2 * 40 * 512 descriptors at 3.75 us and 167,772,160 bytes at 50 GB/s
@@ -159,8 +160,7 @@ func TestAnswersOfStages(t *testing.T) {
 	}
 }
 
-// TestAdvice checks what is advised where descriptors take most of the time, and where
-// bytes do.
+// TestAdvice checks the advice if descriptors take most of the time, and if bytes do.
 func TestAdvice(t *testing.T) {
 	w := newWorld(t)
 	for _, test := range []struct {

@@ -8,10 +8,10 @@ import (
 	"kvbench/engine/transfer"
 )
 
-// TestOneHead checks that engines treat a single KV head like several heads: a
-// single rank sends everything only for latent caches, although those are also
-// the same on all ranks. Falcon 7B has 32 layers with a head of 64: 8,192 bytes
-// a token.
+// TestOneHead checks that engines treat a single KV head like several heads. The data is
+// the same on all ranks, as for latent caches, but only for latent caches does a single
+// rank send everything. Falcon 7B has 32 layers with one head of size 64, so a token is
+// 8,192 bytes.
 func TestOneHead(t *testing.T) {
 	w := newWorld(t)
 	for _, test := range []struct {

@@ -1,5 +1,5 @@
-// Package transfer describes what each pair of ranks moves when the caches of requests go
-// from the ranks of one side, the source, to those of another, the destination.
+// Package transfer describes what each pair of ranks moves when the caches of requests move
+// from the ranks on one side, the source, to the ranks on the other side, the destination.
 package transfer
 
 import (
@@ -10,60 +10,62 @@ import (
 	"kvbench/engine/plan"
 )
 
-// Transfer is a transfer with all of its pairs of ranks.
+// Transfer is a transfer with all its pairs of ranks.
 type Transfer struct {
 	*plan.Transfer
 	// Pairs are sorted by source and destination.
 	Pairs []Pair
-	// Timed reports whether the bandwidth is known, and so the times.
+	// Timed reports whether the bandwidth, and therefore the times, are known.
 	Timed bool
-	// All is what all pairs move; its time is that of the slowest pair.
+	// All describes what all pairs together move. Its time is that of the slowest pair.
 	All Load
-	// Sources and Destinations are what each rank moves, sorted by its number. A rank
-	// moves the data of its pairs at the same time, so its time is that of its slowest
+	// Sources and Destinations describe what each rank moves, sorted by rank number. A rank
+	// moves the data of all its pairs at the same time, so its time is that of its slowest
 	// pair.
 	Sources, Destinations []RankLoad
-	// Slowest is the slowest pair of ranks, with the descriptors of all its groups. If
-	// there are no times, it is the one that moves the most bytes.
+	// Slowest is the slowest pair of ranks, with the descriptors of all its groups. If the
+	// times are not known, it is the pair that moves the most bytes.
 	Slowest Pair
-	// SharedMicros is the time of the slowest rank if the pairs of a rank share one link.
-	// Their bytes add up, but their descriptors are still posted at the same time.
+	// SharedMicros is the time of the slowest rank if all pairs of a rank share one link. In
+	// this case, the times for their bytes add up, but their descriptors are still posted at
+	// the same time.
 	SharedMicros int64
 }
 
-// Load is what several pairs move.
+// Load describes what several pairs move.
 type Load struct {
 	Pairs              int
 	Bytes, Descriptors int64
 	Micros             int64
 
-	most int64 // descriptors of the pair with the most
+	most int64 // the largest number of descriptors of any pair
 }
 
-// RankLoad is what a rank moves.
+// RankLoad describes what a rank moves.
 type RankLoad struct {
 	Rank int
 	Load
 }
 
-// Pair is what one rank of the source sends to one of the destination, in descriptors of
-// one size. Two ranks may have several pairs, of different groups of layers.
+// Pair describes what a source rank sends to a destination rank in descriptors of one size.
+// Two ranks may have several pairs, for different groups of layers.
 type Pair struct {
-	// Source and Destination are the numbers of the ranks, each on its side.
+	// Source and Destination are the numbers of the ranks on their sides.
 	Source, Destination int
-	// Group has the names of the groups of layers.
+	// Group contains the names of the groups of layers, joined by "+".
 	Group string
-	// Bytes and Descriptors are all that the pair moves. The last descriptor may move
-	// less than DescriptorBytes.
+	// Bytes and Descriptors are the totals for the pair. The last descriptor may move less
+	// than DescriptorBytes.
 	Bytes, Descriptors, DescriptorBytes int64
 	// Micros is the time in microseconds.
 	Micros int64
 }
 
-// timeOf is the quantity that is the time of a pair.
+// timeOf is the name of the quantity for the time of a pair.
 const timeOf = "transfer_us"
 
-// Of evaluates the transfer of a request. The planner must have been made for transfers.
+// Of evaluates the transfer for a request. The planner must be one for transfers; see
+// [plan.Use].
 func Of(p *plan.Planner, req *plan.Request) (*Transfer, error) {
 	made, err := p.Transfer(req)
 	if err != nil {
@@ -89,7 +91,7 @@ func Of(p *plan.Planner, req *plan.Request) (*Transfer, error) {
 	return t, err
 }
 
-// maxPairs is the maximum number of pairs that are listed.
+// maxPairs is the maximum number of pairs to list.
 const maxPairs = 1 << 16
 
 // tooMany reports whether a transfer has more than maxPairs pairs.
@@ -106,7 +108,7 @@ func tooMany(t *plan.Transfer) bool {
 	return false
 }
 
-// clock determines the times of pairs, each kind of pair once.
+// clock determines the times of pairs. It evaluates each kind of pair only once.
 type clock struct {
 	of   *plan.Transfer
 	seen map[[2]int64]int64
@@ -141,7 +143,7 @@ func (t *Transfer) sum(clock *clock) {
 			both.Bytes += t.Pairs[i].Bytes
 			both.Descriptors += t.Pairs[i].Descriptors
 			both.Group += "+" + t.Pairs[i].Group
-			both.DescriptorBytes = 0 // they have several sizes
+			both.DescriptorBytes = 0 // the descriptors have several sizes
 		}
 		both.Micros = clock.micros(both.Bytes, both.Descriptors)
 		for _, l := range []*Load{&t.All, load(sources, both.Source), load(destinations, both.Destination)} {
@@ -195,8 +197,8 @@ func Pairs(t *plan.Transfer) []Pair {
 	return all
 }
 
-// deal is a pair of groups of data-parallel attention, and the number of requests that
-// move between them.
+// deal is a pair of data-parallel attention groups, and the number of requests that move
+// between them.
 type deal struct {
 	source, destination int
 	requests            int64
@@ -216,8 +218,8 @@ func deals(t *plan.Transfer) []deal {
 	return list
 }
 
-// LongestISL returns the longest input that can be moved within the transfer's target, or
-// 0 if none can.
+// LongestISL returns the number of tokens in the longest input that can be moved within the
+// target time, or 0 if no input can.
 func (t *Transfer) LongestISL(p *plan.Planner) (int64, error) {
 	target, _, err := t.Quantity(targetField, 0, 0)
 	if err != nil {
@@ -242,7 +244,7 @@ func (t *Transfer) LongestISL(p *plan.Planner) (int64, error) {
 	return low, nil
 }
 
-// maxISL is the longest input that is tried.
+// maxISL is the longest input that LongestISL tries.
 const maxISL = 1 << 40
 
 // The fields that the package sets or reads.

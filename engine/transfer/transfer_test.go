@@ -35,7 +35,7 @@ func newWorld(t testing.TB) *world {
 	return &world{s, model.NewLoader(s, cueschema.Files, models.Files), config.NewLoader(s, cueschema.Files), plan.NewPlanners(s, s.Nixlbench.Default, "")}
 }
 
-// ofTransfers is the use of planners for transfers.
+// ofTransfers is the [plan.Use] of planners for transfers.
 var ofTransfers = plan.Use{Rank: true, Detail: true, Transfer: true}
 
 // request returns the request for a model with flags such as "tp=8 decode_tp=4".
@@ -86,10 +86,10 @@ func TestWorkedTables(t *testing.T) {
 		model, flags string
 		sources      string // of each destination rank
 		bytes        int64  // of each pair
-		n, length    int64  // descriptors of each pair, and the bytes of one
+		n, length    int64  // descriptors of each pair, and the bytes per descriptor
 		total        int64
 	}{
-		// 80 layers, 8 KV heads of 128: 327,680 bytes a token
+		// 80 layers, 8 KV heads of 128: 327,680 bytes per token
 		{llama, "engine=VLLM page_size=16 tp=4 decode_tp=8", "0 0 1 1 2 2 3 3", 335_544_320, 40_960, 8_192, 2_684_354_560},
 		{llama, "engine=VLLM page_size=16 tp=8 decode_tp=4", "0,1 2,3 4,5 6,7", 335_544_320, 40_960, 8_192, 2_684_354_560},
 		{llama, "engine=VLLM page_size=16 tp=8 decode_tp=2", "0,1,2,3 4,5,6,7", 335_544_320, 40_960, 8_192, 2_684_354_560},
@@ -167,8 +167,8 @@ func sourcesOf(pairs []transfer.Pair) string {
 	return strings.Join(list, " ")
 }
 
-// TestReplicas checks that all ranks with copies of a head send it if they do
-// so in the engine, and that kvbench rejects what the engine rejects.
+// TestReplicas checks that all ranks with copies of a head send the head if they do so in
+// the engine, and that kvbench rejects what the engine rejects.
 func TestReplicas(t *testing.T) {
 	w := newWorld(t)
 	tr, err := w.transfer(t, "qwen3-235b-a22b", "isl=8192 kvcache_quant_mode=bf16 engine=SGLANG page_size=16 tp=8 decode_tp=4")
@@ -196,7 +196,7 @@ func TestRefused(t *testing.T) {
 	w := newWorld(t)
 	for _, test := range []struct{ model, flags, want string }{
 		{"qwen3-235b-a22b", "engine=VLLM tp=8 decode_tp=4", "more tensor-parallel ranks than KV heads on the prefill side"},
-		{"llama3.1-70b", "engine=VLLM tp=2 decode_tp=3", "must be a multiple of that on the other"},
+		{"llama3.1-70b", "engine=VLLM tp=2 decode_tp=3", "must be a multiple of the number on the other"},
 		{"llama3.1-70b", "engine=VLLM page_size=16 decode_page_size=24", "must be a multiple of the prefill side's"},
 		{"llama3.1-70b", "engine=VLLM tp=8 decode_tp=4 page_size=16 decode_page_size=32", "more tensor-parallel ranks"},
 		{"llama3.1-70b", "engine=VLLM decode_pp=2", "does not support pipeline stages on the decode side"},
@@ -213,9 +213,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestWindows checks what moves by default in windowed layers. vLLM's connector
-// moves the last pages, one more than the window fills; groups are padded to
-// the same number of layers.
+// TestWindows checks what moves by default in windowed layers. vLLM's connector moves one
+// page more than the window fills, and groups are padded to the same number of layers.
 func TestWindows(t *testing.T) {
 	w := newWorld(t)
 	for _, test := range []struct {
@@ -227,11 +226,11 @@ func TestWindows(t *testing.T) {
 		{"gemma-3-27b", "engine=VLLM page_size=16 window=in_use", 8_448, 131_072},
 		// 12 layers of 512 pages, 12 of 128 / 16 + 1
 		{"gpt-oss-20b", "engine=VLLM page_size=16", 6_252, 32_768},
-		// Blocks with pages of all layers, as large as those of the greatest group: 21 *
-		// (37,440 + 8,640) + 20 * 1,728 bytes. 32 blocks for all tokens, 3 + 3 + 3 + 17
-		// for windows and states.
+		// Blocks contain pages of all layers and are as large as those of the largest group: 21 *
+		// (37,440 + 8,640) + 20 * 1,728 bytes. There are 32 blocks for all tokens, and 3 + 3 + 3
+		// + 17 for windows and states.
 		{"deepseek-v4-flash", "engine=VLLM page_size=256 kvcache_quant_mode=fp8", 58, 1_002_240},
-		// 62 layers of 8,192 tokens, K and V: no window, by SGLang's list
+		// 62 layers of 8,192 tokens, K and V: no window, according to SGLang's list
 		{"gemma-3-27b", "engine=SGLANG page_size=16", 62 * 2 * 512, 65_536},
 	} {
 		flags := "isl=8192 tp=1 decode_tp=1 " + test.flags
@@ -248,8 +247,8 @@ func TestWindows(t *testing.T) {
 	}
 }
 
-// TestUnevenStages checks pairs between stages of 31 and 30 layers and one stage: ranks 3
-// and 11 send to rank 3.
+// TestUnevenStages checks pairs between two stages of 31 and 30 layers and a single stage:
+// ranks 3 and 11 send to rank 3.
 func TestUnevenStages(t *testing.T) {
 	tr, err := newWorld(t).transfer(t, "deepseek-r1", "isl=8192 kvcache_quant_mode=bf16 engine=TRTLLM page_size=32 tp=8 pp=2 decode_pp=1")
 	if err != nil {
@@ -270,10 +269,9 @@ func TestUnevenStages(t *testing.T) {
 	}
 }
 
-// TestInto checks, for random sides, engines and models, that each destination
-// rank receives as many bytes as it stores for the requests according to the
-// rank accounting. If all copies of a head are sent, it receives that many
-// bytes for each copy.
+// TestInto checks, for random sides, engines and models, that each destination rank
+// receives as many bytes as it stores for the requests according to the rank accounting. If
+// all copies of a head are sent, the rank receives that many bytes for each copy.
 func TestInto(t *testing.T) {
 	w := newWorld(t)
 	r := rand.New(rand.NewPCG(5, 6))

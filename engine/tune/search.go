@@ -154,8 +154,8 @@ func (s *Search) step(at *Trial) (better *Trial, all bool) {
 	return nil, true
 }
 
-// ways returns the ways to change a knob, in random order: to a larger or a smaller
-// value or, without an order, by each number of values.
+// ways returns the steps by which to change a knob, in random order. If its values are
+// ordered, a knob can step up or down; otherwise, it can step to every other value.
 func (s *Search) ways(knob int) []int {
 	k := s.Knobs[knob]
 	list := []int{1, -1}
@@ -169,7 +169,8 @@ func (s *Search) ways(knob int) []int {
 	return list
 }
 
-// moved returns a point after a change of one knob, or nil if there is no such value.
+// moved returns the point after one knob is changed by a step, or nil if there is no such
+// value.
 func (s *Search) moved(p Point, knob, way int) Point {
 	k, value := s.Knobs[knob], p[knob]+way
 	switch {
@@ -196,7 +197,8 @@ func (s *Search) change(at *Trial, knob, way int) *Trial {
 	return nil
 }
 
-// pairs tries changes of two knobs of a point until one is better. It returns whether one is.
+// pairs tries to change two knobs of a point at a time until the result is better, and
+// reports whether it succeeded.
 func (s *Search) pairs(best *Trial) bool {
 	var list []Point
 	for k := range s.Knobs {
@@ -226,8 +228,8 @@ func (s *Search) pairs(best *Trial) bool {
 	return false
 }
 
-// challenge measures a point until it is clear whether it is better than the best one,
-// and returns whether it is.
+// challenge measures a point until it is clear whether it is better than the best one, and
+// reports whether it is.
 func (s *Search) challenge(t, best *Trial) bool {
 	if !s.run(t, 1) && !t.usable() {
 		return false
@@ -262,8 +264,9 @@ func (s *Search) simplify(best *Trial) {
 	s.run(s.trial(plain), tries)
 }
 
-// settle measures the default and the best points repeatedly until one is the best, or
-// until they are too close to matter, and one alternative of each of its knobs.
+// settle measures the default and the best points repeatedly until one is clearly the best,
+// or until the differences are too small to matter. It also measures one alternative value
+// for each knob of the best point.
 func (s *Search) settle() {
 	for {
 		s.confirm(0)

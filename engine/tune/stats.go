@@ -2,13 +2,13 @@ package tune
 
 import "math"
 
-// quantiles are the 97.5 % quantiles of Student's t distribution with 1, 2, … degrees of
+// quantiles are the 97.5% quantiles of Student's t distribution with 1, 2, … degrees of
 // freedom.
 var quantiles = []float64{12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
 	2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
 	2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042}
 
-// quantile returns the 97.5 % quantile. The number of degrees of freedom is rounded down.
+// quantile returns the 97.5% quantile. The number of degrees of freedom is rounded down.
 func quantile(freedom float64) float64 {
 	switch n := int(freedom); {
 	case n < 1:
@@ -40,8 +40,8 @@ func sampleOf(values []float64) sample {
 	return s
 }
 
-// Change is a relative change with its 95 % confidence interval. 0.5 means 50 % more. Low and
-// High are infinite if there are too few measurements to tell.
+// Change is a relative change with its 95% confidence interval. For example, 0.5 means 50%
+// more. Low and High are infinite if there are too few measurements to tell.
 type Change struct{ Mean, Low, High float64 }
 
 // Noise reports whether the interval includes no change.

@@ -1,5 +1,5 @@
-// Package tune searches for the combination of settings with the largest measurement,
-// in few measurements that are noisy and may fail. It does not measure anything itself.
+// Package tune searches for the combination of settings with the largest measurement, using
+// few measurements, which are noisy and can fail. It does not measure anything itself.
 //
 // The search has these stages:
 //
@@ -14,10 +14,10 @@
 //     are too close to matter, and measures an alternative of each knob of the best one.
 //
 // Measurements are compared as logarithms, because their noise is relative. During the
-// search, two means are compared by a t test with the variance pooled over all
-// combinations that were measured more than once. The result compares the best
-// combination with the default by Welch's t test. All intervals are 95 % confidence
-// intervals, without a correction for the number of comparisons.
+// search, two means are compared by a t test with the variance pooled over all combinations
+// that were measured more than once. The result compares the best combination with the
+// default by Welch's t test. All intervals are 95% confidence intervals, without a correction
+// for the number of comparisons.
 package tune
 
 import (
@@ -33,7 +33,7 @@ type Knob struct {
 	Name string
 	// Values is the number of values; Default is the index of the default.
 	Values, Default int
-	// Ordered reports whether neighboring values are expected to behave alike.
+	// Ordered reports whether adjacent values are expected to have similar results.
 	Ordered bool
 }
 
@@ -49,7 +49,7 @@ func (p Point) with(knob, value int) Point {
 	return p
 }
 
-// Outcome is the outcome of a request for a measurement.
+// Outcome is the outcome of a measurement.
 type Outcome uint8
 
 // The outcomes.
@@ -208,8 +208,8 @@ func (s *Search) ranked() []*Trial {
 	return list
 }
 
-// The noise to assume until it has been measured is a standard deviation of 3 %, which counts
-// as much as this many degrees of freedom.
+// Until the noise has been measured, it is assumed to be a standard deviation of 3%, with the
+// weight of this many degrees of freedom.
 const (
 	priorNoise   = 0.03
 	priorFreedom = 2
@@ -257,8 +257,8 @@ type Effect struct {
 	Failed, Refused bool
 }
 
-// Effects returns the effects of the other values of a knob that were tried with all
-// other knobs as in a trial, in the order of the values.
+// Effects returns the effect of changing a knob of a trial to each other value that was tried
+// with all other knobs unchanged, in the order of the values.
 func (s *Search) Effects(t *Trial, knob int) []Effect {
 	var list []Effect
 	for value := range s.Knobs[knob].Values {

@@ -14,8 +14,8 @@ func search(f *surface, seed uint64) *Search {
 	return s
 }
 
-// TestSurfaces checks that the search comes within 5 % of the best in a tenth of the
-// grid's runs, with every seed, and never chooses a point that failed.
+// TestSurfaces checks that the search comes within 5% of the best in a tenth of the grid's
+// runs, with every seed, and never chooses a point that failed.
 func TestSurfaces(t *testing.T) {
 	for i := range surfaces {
 		f := &surfaces[i]

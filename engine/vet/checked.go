@@ -13,14 +13,14 @@ import (
 type Checked struct {
 	Last   string            // the key of the last file reported
 	Failed bool              // whether a report contains an error
-	Over   map[string]string // files that took too much time or memory, by key, with the messages about them
+	Over   map[string]string // messages about files that took too much time or memory, keyed by file
 	Alone  bool              // whether files are checked one at a time
 }
 
-// Add returns the state for resuming after the file that over reports ended this
-// run. If other files were in progress, the next run checks files one at a time;
-// otherwise, it skips that file. Add returns nil if the file is already to be
-// skipped, because resuming would not help.
+// Add returns the state for resuming a run that ended because of the file in over. If other
+// files were in progress, the next run checks files one at a time; otherwise, it skips that
+// file. Add returns nil if the file is already to be skipped, because resuming would not
+// help.
 func (c Checked) Add(over *diag.Diag, others int) *Checked {
 	if c.over(over.Pos.File) != nil {
 		return nil

@@ -20,7 +20,8 @@ type target struct {
 	opened bool
 	file   *model.File
 	err    error
-	known  diag.List // errors in the architectures that the file defines, found while reading others
+	archs  diag.List // errors in the architectures that the file defines
+	known  diag.List // the same, found while reading other files
 }
 
 // extensions are the extensions of the files that kvbench reads.

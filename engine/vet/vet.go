@@ -24,11 +24,11 @@ type Report struct {
 	Skipped string
 }
 
-// Files checks the files that words name, directly, by folder or by pattern, and
-// passes a report on each to out, in order. Models may use the bundled
-// architectures, those in the folders dirs, and those that any of the files
-// define. Files that do not belong to kvbench are skipped if they were found in a
-// folder; if skip is set, they are skipped even if they were named.
+// Files checks the files that words specify by name, folder or pattern, and passes a report
+// on each file to out, in order. Models may use the bundled architectures, those in the
+// folders dirs, and those that any of the files define. Files that do not belong to kvbench
+// are skipped if they were found in a folder; if skip is set, they are skipped even if they
+// were specified by name.
 //
 // Files resumes from checked, the state of an earlier run; the zero value starts
 // from the beginning.
@@ -47,11 +47,10 @@ func Files(s *schema.Schema, l *model.Loader, words, dirs []string, skip bool, c
 	var brought []*model.File
 	for _, t := range targets {
 		if !t.opened && isCUE(t.name) {
-			t.file, t.err = l.Open(t.name, t.met)
+			t.open(s, l)
 			if t.err == nil && t.file.Foreign == "" {
 				brought = append(brought, t.file)
 			}
-			t.opened = true
 		}
 	}
 	known, err := l.Known(dirs, brought)
@@ -72,6 +71,21 @@ func Files(s *schema.Schema, l *model.Loader, words, dirs []string, skip bool, c
 		out(r)
 	})
 	return nil
+}
+
+// open reads a CUE file and checks its architectures while the file is in memory, because a
+// CUE value takes a hundred times as much memory as its text.
+func (t *target) open(s *schema.Schema, l *model.Loader) {
+	t.opened = true
+	if t.file, t.err = l.Open(t.name, t.met); t.err != nil || len(t.file.Archs) == 0 {
+		return
+	}
+	t.err = l.Bounded(t.name, func() error {
+		for _, arch := range t.file.Archs {
+			t.archs.Add(architecture(s, l, t.file, arch))
+		}
+		return nil
+	})
 }
 
 // check creates the report on a file.
@@ -101,9 +115,7 @@ func report(s *schema.Schema, l *model.Loader, known *model.Known, t *target) *R
 		r.Errs.Add(t.err)
 	case t.file.Foreign == "":
 		r.Kind = t.file.Kind
-		for _, arch := range t.file.Archs {
-			r.Errs.Add(architecture(s, l, t.file, arch))
-		}
+		r.Errs.Add(t.archs.Err())
 		r.Errs.Add(l.Check(t.file, known))
 		if t.file.Model != nil {
 			r.Errs.Add(layers(s, l, t.file.Model))
@@ -122,12 +134,11 @@ func report(s *schema.Schema, l *model.Loader, known *model.Known, t *target) *R
 
 func isCUE(name string) bool { return strings.EqualFold(filepath.Ext(name), ".cue") }
 
-// shown is the number of characters quoted on either side of the caret in a long
-// line.
+// shown is the number of characters quoted on either side of the caret in a long line.
 const shown = 80
 
-// quoted adds the quoted line to each message that has a position. Messages
-// about formulas already quote theirs.
+// quoted adds the quoted line to each message that has a position. Messages about formulas
+// already quote their lines.
 func quoted(l *model.Loader, files []string, list diag.List) diag.List {
 	lines := map[string][]string{}
 	for i, d := range list {
@@ -182,7 +193,9 @@ func around(line string, col int) (part string, caret int) {
 
 // architecture compiles the formulas of an architecture and runs its checks.
 func architecture(s *schema.Schema, l *model.Loader, f *model.File, arch *schema.Architecture) error {
-	checker, err := plan.NewPlanners(s, s.Nixlbench.Default, "").Checker(arch)
+	planners := plan.NewPlanners(s, s.Nixlbench.Default, "")
+	planners.Quantities = true
+	checker, err := planners.Checker(arch)
 	if err != nil {
 		return err
 	}
@@ -262,7 +275,7 @@ func known(s *schema.Schema, checker *plan.Checker, arch *schema.Architecture, c
 			if e.Pos.File != arch.File {
 				e.Pos = c.At[""]
 			}
-			errs = append(errs, e.WithHint("in the check of %q", c.Source))
+			errs = append(errs, e.WithHint("in the check with source %q", c.Source))
 		}
 		return errs
 	}
@@ -271,7 +284,7 @@ func known(s *schema.Schema, checker *plan.Checker, arch *schema.Architecture, c
 		if !ok {
 			hint(fail("expect."+name+":", "there is no quantity %s", name), name, schema.Keys(got))
 		} else if n != c.Expect[name] {
-			fail("expect."+name, "%s is %d, expected %d", name, n, c.Expect[name]).About(diag.Check, name).WithHint("in the check of %q", c.Source)
+			fail("expect."+name, "%s is %d, expected %d", name, n, c.Expect[name]).About(diag.Check, name).WithHint("in the check with source %q", c.Source)
 		}
 	}
 	return errs.Err()

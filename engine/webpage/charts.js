@@ -1,4 +1,4 @@
-// Draws the charts of the page's data, and the controls and tables that belong to them.
+// Draws charts of the page's data, with their controls and tables.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   data.facets ??= [];
@@ -7,7 +7,7 @@
   const reasons = data.reason ? col(data.reason) : null;
   const whyOf = i => reasons ? reasons.words[reasons.at[i]] : "";
 
-  // Values and their text.
+  // Values and how to show them.
   const value = (c, i) => c.words ? c.words[c.at[i]] : c.numbers[i];
   const missing = x => x === null || x === undefined || x === "";
   const digits = x => {
@@ -50,7 +50,8 @@
   const style = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const colours = 8;
 
-  // Marks differ in shape as well as in color. Each adds its outline to a path.
+  // Marks differ in both shape and color. Each function adds the outline of its mark to a
+  // path.
   const shapes = [
     (p, x, y, r) => { p.moveTo(x + r, y); p.arc(x, y, r, 0, 2 * Math.PI); },
     (p, x, y, r) => { r *= .88; p.rect(x - r, y - r, 2 * r, 2 * r); },
@@ -64,7 +65,8 @@
   const cross = (p, x, y, r) => { p.moveTo(x - r, y - r); p.lineTo(x + r, y + r); p.moveTo(x + r, y - r); p.lineTo(x - r, y + r); };
   const dashes = [[], [7, 4], [2, 3], [9, 3, 2, 3]];
 
-  // paint draws marks: kind "filled", "hollow" (the second measure), "faint" (a third) or "bad".
+  // paint draws marks. The kind is "filled" for the first measure, "hollow" for the others,
+  // and "bad" for points that are not trusted.
   const paint = (ctx, path, kind, colour, ratio) => {
     ctx.save();
     ctx.lineWidth = (kind === "bad" ? 2 : 1.6) * ratio;
@@ -90,8 +92,8 @@
     if (c.words) return c.words.map(w => [w, w === "" ? "–" : w]);
     return [...new Set(c.numbers)].filter(x => x !== null).sort((a, b) => a - b).map(x => [String(x), show(c, x)]);
   };
-  // groups returns the names of the marked groups, and a function from points to groups. The
-  // last group is for all other values, if there are more values than marks.
+  // groups returns the names of the marked groups and a function that maps points to groups.
+  // If there are more values than marks, the last group contains all remaining values.
   const groups = () => {
     if (!mark) return { names: [""], of: () => 0 };
     const c = col(mark), of = i => c.words ? c.words[c.at[i]] : String(c.numbers[i]);
@@ -162,14 +164,14 @@
       this.section.append(this.table.element);
     }
 
-    // picker returns the choice of the horizontal axis.
+    // picker returns the control that selects the horizontal axis.
     picker() {
       const select = make("select", { className: "axis" }, ...this.spec.x.map(key => make("option", { value: key }, col(key).label)));
       select.addEventListener("change", () => { this.x = select.value; this.keep(-1); this.draw(); });
-      return make("label", { className: "pick" }, "Against", select);
+      return make("label", { className: "pick" }, "Horizontal axis", select);
     }
 
-    // points returns the rows that have a place in the chart, with the number of the measure.
+    // points returns a point for each row and measure that the chart can show.
     points() {
       const { spec } = this, x = col(this.x), list = [];
       spec.y.forEach((key, measure) => {
@@ -202,14 +204,15 @@
       this.legend.replaceChildren();
       this.list = points;
       if (!points.length) {
-        this.plotBox.append(make("p", { className: "hint" }, "No " + data.one + " in this selection has these values."));
+        this.plotBox.append(make("p", { className: "hint" }, "No " + data.one + " in this selection has values for this chart."));
         this.plotBox.removeAttribute("tabindex");
-        this.plotBox.setAttribute("aria-label", spec.title + ": empty");
+        this.plotBox.setAttribute("aria-label", spec.title + ": no data");
         return;
       }
       const lines = spec.lines || [];
       const curves = (spec.curves || []).filter(c => Object.entries(c.where || {}).every(([k, v]) => !chosen.has(k) || chosen.get(k) === v));
-      // Axes cover points and lines; texts are places in their order.
+      // The axes cover the points and lines. Text values are placed in the order in which
+      // they occur.
       const words = x.words ? [...new Set(points.map(p => p.x))] : null;
       const place = words ? new Map(words.map((w, n) => [w, n])) : null;
       const px = p => place ? place.get(p.x) : p.x;
@@ -288,7 +291,7 @@
       this.plotBox.tabIndex = 0;
       this.plotBox.setAttribute("role", "application");
       this.plotBox.setAttribute("aria-label", `${spec.title}: chart of ${count(new Set(points.map(p => p.i)).size)}. ` +
-        "The left and right arrow keys move from point to point, Enter pins one, Escape unpins it. The table below has the same values.");
+        "Press the left and right arrow keys to move between points, Enter to pin a point, and Escape to unpin it. The table below shows the same values.");
       this.drawLegend(series, grouped, lines, curves, colourOf, shapeOf);
       if (outside) this.legend.append(make("li", { className: "hint" }, `outside the scale, drawn at its edge: ${outside.toLocaleString("en")}`));
       if (this.at < 0) this.clear();
@@ -299,8 +302,8 @@
       return Math.max(240, Math.floor(this.plotBox.getBoundingClientRect().width));
     }
 
-    // paths returns the lists of points to join by lines. The points of a list agree in all
-    // facets except that of the axis, and are all at different places along it.
+    // paths returns the lists of points to join with lines. All points in a list have the
+    // same facet values, except for the horizontal axis, where all their values differ.
     paths(points) {
       const keys = [...data.facets, ...(data.apart || [])].filter(key => key !== this.x && key !== data.status), lists = new Map();
       for (const p of points) {
@@ -352,7 +355,8 @@
       ctx.restore();
     }
 
-    // drawLabels writes the name of each line on it, on a background that keeps it legible.
+    // drawLabels writes the label of each line on the line, with a background that keeps the
+    // text legible.
     drawLabels(u, lines) {
       const { ctx, bbox } = u, ratio = uPlot.pxRatio;
       ctx.save();
@@ -401,7 +405,7 @@
       curves.forEach((c, n) => dash(c.label, dashes[n % 4], "--soft"));
     }
 
-    // placed computes where the points are, for the pointer and the keyboard, once the chart
+    // placed computes the positions of the points, for pointer and keyboard, once the chart
     // has its scales.
     placed(u, px) {
       for (const p of this.list) {
@@ -409,7 +413,7 @@
         p.top = u.valToPos(p.at, "y");
       }
       this.list.sort((a, b) => a.left - b.left || b.top - a.top);
-      if (this.at >= 0) { // redrawn, for example in another color scheme
+      if (this.at >= 0) { // redrawn, for example after the color scheme changed
         this.go(this.at);
         this.ring.classList.toggle("kept", this.kept >= 0);
       }
@@ -446,7 +450,7 @@
       this.at = -1;
       if (this.ring) this.ring.hidden = true;
       this.readout.replaceChildren(make("p", { className: "hint" }, "Point at a mark to see its values" + (data.commands ? " and its command" : "") +
-        ". Click, or press Enter, to pin it."));
+        ". Click or press Enter to pin it."));
     }
 
     tell(p) {
@@ -488,8 +492,8 @@
       });
     }
 
-    // bars draws the parts of a whole, one bar for each value of x, or for each range of
-    // values if there are many. A bar shows medians.
+    // bars draws one bar for each value of x, or for each range if there are many values. The
+    // parts of a bar are medians.
     bars() {
       const { spec } = this, x = col(this.x), parts = spec.y.map(col), bins = new Map();
       for (const i of rows) {
@@ -524,12 +528,12 @@
         box.append(make("span", { className: "r" }, name), bar, make("span", { className: "r" }, show(parts[0], sum)));
       }
       const some = box.childElementCount > 0;
-      this.plotBox.replaceChildren(some ? box : make("p", { className: "hint" }, "No " + data.one + " in this selection has these values."));
+      this.plotBox.replaceChildren(some ? box : make("p", { className: "hint" }, "No " + data.one + " in this selection has values for this chart."));
       this.legend.replaceChildren(...(some ? parts.map((c, n) => make("li", {}, make("span", { className: "swatch p" + (n % 4 + 1) }), c.label)) : []));
     }
   }
 
-  // Table is the table below a chart, with the button to download its data.
+  // Table is the table below a chart, with a button to download its data.
   class Table {
     constructor(title, keys, id) {
       this.title = title;
@@ -589,14 +593,14 @@
         return th;
       }));
       const list = this.ordered(), shown = list.slice(0, this.most);
-      this.caption.textContent = `${this.title}: ${shown.length < list.length ? `the first ${shown.length.toLocaleString("en")} of ` : ""}${count(list.length)}. Click a heading to sort by its column.`;
+      this.caption.textContent = `${this.title}: ${shown.length < list.length ? `the first ${shown.length.toLocaleString("en")} of ` : ""}${count(list.length)}. Click a heading to sort by that column.`;
       this.note.textContent = this.caption.textContent;
       this.rows.replaceChildren(...shown.map(i => make("tr", { className: whyOf(i) ? "bad" : "" },
         ...this.keys.map(key => make("td", { className: numeric(col(key)) ? "n" : key === data.reason ? "wrap" : "" }, text(col(key), i))))));
       this.more.hidden = shown.length === list.length;
     }
 
-    // download saves all rows of the selection, with plain numbers.
+    // download saves all rows of the selection, with unformatted numbers.
     download() {
       const cells = i => this.keys.map(key => { const v = value(col(key), i); return missing(v) ? "" : String(v); });
       const head = this.keys.map(key => { const c = col(key); return c.unit && c.unit !== "1" ? `${c.label} (${c.unit})` : c.label; });
@@ -641,10 +645,10 @@
     for (const i of rows) {
       if (!whyOf(i) && !missing(c.numbers[i]) && (at < 0 || (data.lowest ? c.numbers[i] < c.numbers[at] : c.numbers[i] > c.numbers[at]))) at = i;
     }
-    if (at < 0) return " None of them can be trusted.";
+    if (at < 0) return " None of them has a trusted value.";
     const words = data.facets.filter(key => key !== data.status).map(key => col(key).label + " " + text(col(key), at));
     const share = data.of ? ` (${digits(100 * c.numbers[at] / data.of.value)}% of ${data.of.label})` : "";
-    return ` The best one: ${show(c, c.numbers[at])}${share}${words.length ? ", " + words.join(", ") : ""}.`;
+    return ` Best: ${show(c, c.numbers[at])}${share}${words.length ? ", " + words.join(", ") : ""}.`;
   };
 
   document.getElementById("explore").hidden = false;

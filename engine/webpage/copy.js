@@ -1,10 +1,11 @@
 "use strict";
-// Copies text, even if the page has no access to the clipboard API.
+// copyText copies text, even where the clipboard API is unavailable, and shows the outcome on
+// the button.
 function copyText(text, button) {
   const done = ok => {
     const was = button.dataset.label || button.textContent;
     button.dataset.label = was;
-    button.textContent = ok ? "Copied" : "Press Ctrl+C";
+    button.textContent = ok ? "Copied" : "Copy failed";
     setTimeout(() => { button.textContent = was; }, 1500);
   };
   const old = () => {
@@ -30,7 +31,7 @@ document.addEventListener("click", event => {
   if (button) copyText(button.parentElement.querySelector("code").textContent, button);
 });
 
-// saveText saves a file.
+// saveText downloads lines, which are lists of cells, as a CSV file.
 function saveText(name, lines) {
   const quote = s => /[",\r\n]/.test(s) ? `"${s.replaceAll('"', '""')}"` : s;
   const url = URL.createObjectURL(new Blob([lines.map(l => l.map(quote).join(",")).join("\n") + "\n"], { type: "text/csv" }));

@@ -6,35 +6,36 @@ import (
 	"strconv"
 )
 
-// Data is a table of points, with its charts. Each column lists its values in the order of
-// the points.
+// Data is a table of points and the charts that show them. Each column has one value per
+// point, in the same order.
 type Data struct {
-	// Name is the name of downloaded files, without their ending.
+	// Name is the prefix of the names of downloaded files.
 	Name string `json:"name"`
-	// What a row is called, such as "point", and the plural.
+	// One and Many are the words for one row and for several, such as "point" and "points".
 	One  string `json:"one"`
 	Many string `json:"many"`
 	Rows int    `json:"rows"`
 
 	Columns []*Column `json:"columns"`
-	// Facets are the columns by which the reader can choose and mark points.
+	// Facets are the keys of the columns by which the reader can filter and mark points.
 	Facets []string `json:"facets"`
-	// Apart are other columns that distinguish points.
+	// Apart are the keys of other columns that distinguish points. A line joins only points
+	// that agree in them.
 	Apart []string `json:"apart"`
-	// Mark is the facet by which points are marked at first, or "".
+	// Mark is the facet by which points are initially marked, or "".
 	Mark   string  `json:"mark"`
 	Charts []Chart `json:"charts"`
-	// Status is the column of the outcome, or "". Reason is the column that says why a
-	// point is suspect, or "".
+	// Status is the key of the column with each point's status, or "". Reason is the key of
+	// the column that explains why a point is not trusted, or "".
 	Status string `json:"status"`
 	Reason string `json:"reason"`
-	// Best is the column by which points are ranked, or "". The highest value is the best or,
-	// with Lowest, the lowest value.
+	// Best is the key of the column by which points are ranked, or "". The highest value is
+	// the best, unless Lowest is set.
 	Best   string `json:"best"`
 	Lowest bool   `json:"lowest"`
-	// Of is what the best value is compared with, or nil.
+	// Of is the reference for the best value, which is shown as a percentage of it, or nil.
 	Of *Line `json:"of"`
-	// Commands are the commands of the points, or nil.
+	// Commands contains each point's command, or is nil if the points have none.
 	Commands *Commands `json:"commands"`
 }
 
@@ -49,24 +50,24 @@ const (
 	UnitPercent = "%"
 )
 
-// Column is a column of data.
+// Column is a column of [Data].
 type Column struct {
 	Key   string `json:"key"`
 	Label string `json:"label"`
 	Unit  string `json:"unit"`
 	// Log makes the column's axis logarithmic.
 	Log bool `json:"log"`
-	// Words are the distinct texts of a text column, and At has the index of each point's
-	// text.
+	// Words are the distinct values of a text column. At contains each point's index in
+	// Words.
 	Words []string `json:"words,omitempty"`
 	At    []int32  `json:"at,omitempty"`
-	// Numbers are the values of other columns, NaN where there is none.
+	// Numbers are the values of a numeric column, with NaN for points that have no value.
 	Numbers Numbers `json:"numbers,omitempty"`
 
 	words map[string]int32
 }
 
-// Add adds a point's text.
+// Add appends a point's value to a text column.
 func (c *Column) Add(text string) {
 	i, ok := c.words[text]
 	if !ok {
@@ -80,7 +81,7 @@ func (c *Column) Add(text string) {
 	c.At = append(c.At, i)
 }
 
-// AddNumber adds a point's number.
+// AddNumber appends a point's value to a numeric column.
 func (c *Column) AddNumber(x float64) { c.Numbers = append(c.Numbers, x) }
 
 // Varies reports whether at least two points have different values.
@@ -103,7 +104,8 @@ func (c *Column) IsEmpty() bool {
 	return len(c.Words) == 0 || len(c.Words) == 1 && c.Words[0] == ""
 }
 
-// Numbers is a list of numbers that is written compactly, with null for NaN and infinity.
+// Numbers is a list of numbers with a compact JSON encoding, in which NaN and infinity are
+// null.
 type Numbers []float64
 
 // MarshalJSON implements [json.Marshaler].
@@ -127,7 +129,8 @@ func (n Numbers) MarshalJSON() ([]byte, error) {
 
 var _ json.Marshaler = Numbers(nil)
 
-// Commands are lists of words. Most words are in many commands.
+// Commands stores each point's command as indexes in Words, because most words occur in many
+// commands.
 type Commands struct {
 	Words []string  `json:"words"`
 	At    [][]int32 `json:"at"`
@@ -135,7 +138,7 @@ type Commands struct {
 	words map[string]int32
 }
 
-// Add adds a point's command, word by word.
+// Add appends a point's command, given as words.
 func (c *Commands) Add(command []string) {
 	at := make([]int32, len(command))
 	for i, w := range command {
@@ -153,32 +156,32 @@ func (c *Commands) Add(command []string) {
 	c.At = append(c.At, at)
 }
 
-// Chart is a chart that shows points or, with Split, the parts of a whole.
+// Chart is a chart of points or, if Split is set, of bars divided into parts.
 type Chart struct {
 	ID    string `json:"id"`
 	Title string `json:"title"`
-	// Note says in a sentence how to read it.
+	// Note explains in a sentence how to read the chart.
 	Note  string `json:"note"`
 	Split bool   `json:"split"`
-	// X are the columns for the horizontal axis, of which the reader chooses one.
+	// X are the keys of the columns that the reader can choose for the horizontal axis.
 	X     []string `json:"x"`
-	Label string   `json:"label"` // of the vertical axis; "" for that of the first column
+	Label string   `json:"label"` // of the vertical axis; if "", the label of the first column in Y
 	Y     []string `json:"y"`
-	// Lines are horizontal lines.
+	// Lines are horizontal reference lines.
 	Lines  []Line  `json:"lines"`
 	Curves []Curve `json:"curves"`
-	// Columns are those of the chart's table.
+	// Columns are the keys of the columns in the chart's table.
 	Columns []string `json:"columns"`
 }
 
-// Line is a value with its name.
+// Line is a labeled value.
 type Line struct {
 	Value float64 `json:"value"`
 	Label string  `json:"label"`
 }
 
-// Curve is a line through calculated points. It is shown as long as the reader's selection
-// includes these values of facets.
+// Curve is a line through calculated points. It is hidden when the reader selects a facet
+// value that differs from the one in Where.
 type Curve struct {
 	Label string            `json:"label"`
 	Where map[string]string `json:"where"`

@@ -1,5 +1,5 @@
-// Package webpage writes self-contained HTML pages: text, tables, and charts that a script
-// in the page draws from data in the page. A page never uses the network.
+// Package webpage writes self-contained HTML pages with text, tables, and charts. A script in
+// the page draws the charts from data embedded in the page, so no page needs the network.
 package webpage
 
 import (
@@ -19,19 +19,19 @@ import (
 
 // Page is an HTML page.
 type Page struct {
-	// Kind says what the page shows, such as plans, and Title what they are about.
+	// Kind is the kind of content, such as "plans". Title is the page's heading.
 	Kind, Title string
-	// About has short texts that say where the data is from.
+	// About lists short facts about the data, such as its source.
 	About []string
-	// Answer says in words what matters most; the first sentence is set in large type.
+	// Answer states the main result, one paragraph per element. The first is in large type.
 	Answer []string
-	// Command is the command that belongs to the answer, as words for a shell, or nil.
+	// Command is the command shown below the answer, as shell words, or nil.
 	Command []string
-	// Sections come before the charts.
+	// Sections contains the sections before the charts.
 	Sections []Section
 	// Data is what the charts show, or nil if there are no charts.
 	Data *Data
-	// After contains the sections that come after the charts.
+	// After contains the sections after the charts.
 	After []Section
 }
 
@@ -43,34 +43,34 @@ type Section struct {
 	Tables       []Table
 }
 
-// Fact is a value with its name.
+// Fact is a named value.
 type Fact struct{ Name, Value string }
 
-// Table is a table in the text of a page. Screen readers read its caption.
+// Table is a table in a section of a page.
 type Table struct {
 	Caption string
 	Head    []Cell
 	Rows    [][]Cell
-	// Note is below the table.
+	// Note is shown below the table.
 	Note string
 }
 
 // Cell is a cell of a table.
 type Cell struct {
 	Text string
-	// Number aligns the text to the right; Head makes the cell the heading of its row; Wrap
-	// allows it several lines.
+	// Number aligns the text to the right, Head makes the cell the header of its row, and
+	// Wrap lets the text wrap.
 	Number, Head, Wrap bool
-	// Span is the number of columns that the cell covers, if there are several.
+	// Span is the number of columns that the cell spans, or 0 for one column.
 	Span int
-	// Heat shades the cell, from 1 to [MaxHeat]; 0 means no shade.
+	// Heat is the strength of the cell's shading, from 1 to [MaxHeat], or 0 for none.
 	Heat int
 }
 
-// MaxHeat is the strongest shade of a cell.
+// MaxHeat is the strongest shading of a cell.
 const MaxHeat = 5
 
-// Class returns the CSS classes of a cell.
+// Class returns the CSS classes of the cell.
 func (c Cell) Class() string {
 	var names []string
 	if c.Number {
@@ -85,7 +85,7 @@ func (c Cell) Class() string {
 	return strings.Join(names, " ")
 }
 
-// Heads returns a head row. Columns in numbers, from the first on, are aligned to the right.
+// Heads returns a header row. The columns from index numbers onward are aligned to the right.
 func Heads(numbers int, names ...string) []Cell {
 	cells := make([]Cell, len(names))
 	for i, name := range names {
@@ -111,7 +111,7 @@ var (
 	chartLicence string
 )
 
-// parsed returns the template of pages.
+// parsed returns the parsed page template.
 var parsed = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("page").Funcs(template.FuncMap{
 		"short": isShort, "p": printable, "words": strings.Fields, "flag": isFlag,
@@ -126,7 +126,7 @@ func isShort(word string) bool {
 // isFlag reports whether a word is a flag, which must not be broken after its hyphens.
 func isFlag(word string) bool { return strings.HasPrefix(word, "--") && isShort(word) }
 
-// printable returns text whose characters are all visible, line by line.
+// printable escapes the unprintable characters of text, except for line breaks.
 func printable(text string) string {
 	lines := strings.Split(text, "\n")
 	for i := range lines {
@@ -135,19 +135,20 @@ func printable(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// hash returns the source of a content security policy that allows this inline text.
+// hash returns the source expression that allows text as an inline script or style in a
+// content security policy.
 func hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// Write writes a page.
+// Write writes p as HTML.
 func Write(w io.Writer, p *Page) error {
 	style, script := ownStyle, copyScript
 	var text bytes.Buffer
 	if p.Data != nil {
 		style, script = chartStyle+ownStyle, chartScript+"\n"+copyScript+ownScript
-		// The encoder escapes <, > and &, so that the text cannot end the script element.
+		// The encoder escapes <, > and &, so the text cannot end the script element.
 		if err := json.NewEncoder(&text).Encode(p.Data); err != nil {
 			return err
 		}

@@ -12,8 +12,9 @@ import (
 )
 
 // TestLibrary checks that the chart library is the file from its npm package, uplot 1.6.32
-// (integrity sha512-KIMVnG68zvu5XXUbC4LQEPnhwOxBuLyW1AHtpm6IKTXImkbLgkMy+jabjLgSLMasNuGGzQm/ep3tOkyTxpiQIw==),
-// and that pages name its version.
+// (integrity
+// sha512-KIMVnG68zvu5XXUbC4LQEPnhwOxBuLyW1AHtpm6IKTXImkbLgkMy+jabjLgSLMasNuGGzQm/ep3tOkyTxpiQIw==),
+// and that the page's footer shows its version.
 func TestLibrary(t *testing.T) {
 	for name, want := range map[string]string{
 		"uPlot.iife.min.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
@@ -28,20 +29,20 @@ func TestLibrary(t *testing.T) {
 			t.Errorf("%s has the checksum %s, want %s", name, got, want)
 		}
 	}
-	if !strings.Contains(chartScript, "(v1.6.32)") || !strings.Contains(pageText, "uPlot 1.6.32 (MIT licence)") {
-		t.Error("the versions of the library and of the page's footer differ")
+	if !strings.Contains(chartScript, "(v1.6.32)") || !strings.Contains(pageText, "uPlot 1.6.32 (MIT License)") {
+		t.Error("the version in the page's footer is not the library's version")
 	}
 	if files, _ := os.ReadDir("uplot"); len(files) != 3 {
 		t.Errorf("%d files are in uplot", len(files))
 	}
 }
 
-// nasty are texts that would be markup, code or the end of a script if they were not escaped.
+// nasty contains strings that, unescaped, would become markup or code or end a script.
 var nasty = []string{
 	"</script><img src=x onerror=alert(1)>", "<!--<script>", "\"'><b>bold</b>", "a&amp;b", "\u2028\u2029", "${alert(1)}", "\x00\x07\x1b[31m", "\u202eevil",
 }
 
-// TestHostile checks that no text of a page becomes markup.
+// TestHostile checks that no text in a page becomes markup.
 func TestHostile(t *testing.T) {
 	for _, text := range nasty {
 		c := &Column{Key: "k", Label: text}
@@ -66,7 +67,8 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// TestPolicy checks that a page allows no source but its own script and style.
+// TestPolicy checks that a page's content security policy allows only the page's own script
+// and style.
 func TestPolicy(t *testing.T) {
 	for _, data := range []*Data{nil, {}} {
 		var b bytes.Buffer
@@ -83,7 +85,7 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-// TestNumbers checks how numbers are written.
+// TestNumbers checks how numbers are encoded.
 func TestNumbers(t *testing.T) {
 	text, err := Numbers{1, 4718592, 1207959552, 0.1, 16.925787, 1.0 / 3, math.NaN(), math.Inf(1), 1e300, -2}.MarshalJSON()
 	if want := "[1,4718592,1207959552,0.1,16.92579,0.3333333,null,null,1e+300,-2]"; err != nil || string(text) != want {
@@ -91,8 +93,8 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// TestContrast checks the colors of both schemes by WCAG 2.2: text has a contrast of at least
-// 4.5 to what is behind it, and marks have 3.
+// TestContrast checks the colors of both schemes by WCAG 2.2: text needs a contrast of at
+// least 4.5 with its background, and marks need 3.
 func TestContrast(t *testing.T) {
 	light, dark, _ := strings.Cut(ownStyle, "prefers-color-scheme: dark")
 	color := regexp.MustCompile(`--([a-z0-9-]+): (#[0-9a-f]{6});`)

@@ -72,7 +72,7 @@ func normalize(args []string, flags []*flagSpec, takesWords bool, others, lacks 
 			errs = append(errs, diag.Usagef("--%s: missing value", f.name))
 		case len(args[i+1]) > 1 && args[i+1][0] == '-' && !looksNegative(args[i+1]):
 			errs = append(errs, diag.Usagef("--%s: missing value before %s", f.name, args[i+1]).
-				WithHint("a value that begins with a dash is written --%s=%s", f.name, args[i+1]))
+				WithHint("to pass a value that begins with a dash, write --%s=%s", f.name, args[i+1]))
 		default:
 			i++
 			value = args[i]

@@ -15,7 +15,7 @@ func TestInitCUE(t *testing.T) {
 	}
 	t.Parallel()
 	dir := t.TempDir()
-	// Go's cache keeps the programs of tools, so the command is linked only once.
+	// Go's cache contains the programs of tools, so the command is linked only once.
 	path, err := exec.Command("go", "tool", "-modfile=../../../.ci/tools.mod", "-n", "cue").Output()
 	if err != nil {
 		t.Fatal(err)

@@ -307,7 +307,7 @@ func (b *browser) download(selector string) string {
 	return ""
 }
 
-// save saves a screenshot of the whole page for people, if KVBENCH_PAGES names a folder.
+// save saves a screenshot of the whole page for people, if KVBENCH_PAGES is set to a folder.
 func (b *browser) save(name string) {
 	b.t.Helper()
 	dir := os.Getenv("KVBENCH_PAGES")

@@ -11,12 +11,12 @@ import (
 	"kvbench/engine/schema"
 )
 
-// builtinName is the value of --nixlbench for kvbench itself, and the name of the hidden
-// command that measures in place of nixlbench. Users do not need the command, because profile
-// starts it.
+// builtinName is the value of --nixlbench that selects kvbench itself, and the name of the
+// hidden command that runs the benchmark in place of nixlbench. Users do not need the
+// command, because profile starts it.
 const builtinName = builtin.Name
 
-// measure does the I/O that nixlbench's flags request, and prints nixlbench's table.
+// measure performs the I/O that nixlbench's flags describe, and prints nixlbench's table.
 func (a *app) measure(ctx context.Context, args []string) error {
 	release := a.schema.Nixlbench.Newest()
 	values, err := builtin.ReadFlags(a.schema, release, args)
@@ -26,8 +26,8 @@ func (a *app) measure(ctx context.Context, args []string) error {
 	return builtin.Run(ctx, a.schema, release, values, a.stdout)
 }
 
-// builtinProgram returns the words that start kvbench itself as the measuring program. They
-// are the words that started it, if these work in any folder.
+// builtinProgram returns the words that start kvbench itself as the benchmark program. If the
+// words that started this process work in any folder, it returns those words.
 func builtinProgram() ([]string, error) {
 	self, err := os.Executable()
 	if err != nil {

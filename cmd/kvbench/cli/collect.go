@@ -101,11 +101,11 @@ func (r *appended) close() {
 	}
 }
 
-// maxNamed is the maximum number of points that a message names.
+// maxNamed is the maximum number of points that a message lists.
 const maxNamed = 10
 
-// collectJob collects the results of a job, reports what is wrong with them, and returns
-// whether every run succeeded.
+// collectJob collects the results of a job, reports problems with them, and returns whether
+// every run succeeded.
 func (a *app) collectJob(logs *launch.Logs, save func(*runner.Record) error) (bool, error) {
 	session := &runner.Session{Schema: a.schema}
 	counts := map[runner.Status]int{}
@@ -132,9 +132,9 @@ func (a *app) collectJob(logs *launch.Logs, save func(*runner.Record) error) (bo
 	if len(missing) > 0 {
 		hint := "run the job again, or write a job for the missing runs with 'kvbench launch --resume FILE'"
 		if total == 0 {
-			hint = "run the job; if it has ended, see what it printed"
+			hint = "run the job; if it has ended, check its output"
 			for _, line := range logs.Preflight() {
-				hint = "fix what the checks found, and run the job again"
+				hint = "fix the problems that the checks found, and run the job again"
 				a.print.Print(diag.Errorf(at, "%s", diag.Printable(line)))
 			}
 		}

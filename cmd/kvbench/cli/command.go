@@ -29,7 +29,7 @@ import (
 
 const envPrefix = "KVBENCH"
 
-// command is a command of the tool.
+// command is a kvbench command.
 type command struct {
 	name  string
 	words string // the arguments after the flags, as shown in the help; "" if there are none
@@ -46,15 +46,16 @@ type command struct {
 	given map[string]bool // flags set on the command line
 	set   map[string]bool // flags set in any way
 	args  []string        // arguments that do not belong to a flag
-	// logged are configuration values found in a log; the user set none of them.
+	// logged contains configuration values that were found in a log rather than set by the
+	// user.
 	logged []config.Override
 	// without holds the nixlbench flags to omit from the command, because the
 	// release does not have them and nixlbench would not read them.
 	without map[string]bool
 }
 
-// ffcli converts the command to one of the flag library. It passes only the flags that may be
-// set: those on the command line and in the environment, and preferences.
+// ffcli converts the command to a command of the flag library. It passes only the flags that
+// may be set: those on the command line and in the environment, and preferences.
 func (c *command) ffcli() *ffcli.Command {
 	fs := flag.NewFlagSet(program+" "+c.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
@@ -237,13 +238,13 @@ func (c *command) configFiles() ([]string, error) {
 	return unique, errs.Err()
 }
 
-// prepare reads the models and the configurations, and returns an item for each
-// combination of a model, a configuration and the values of nixlbench's flags. If
-// some items cannot be made, it returns the others along with an error.
+// prepare reads the models and the configurations, and returns an item for each combination
+// of a model, a configuration and the values of nixlbench's flags. If some items cannot be
+// created, it returns the others along with an error.
 func (a *app) prepare(c *command, planners *plan.Planners, detail bool, given map[string][]data.Fact) ([]plan.Item, error) {
 	files := slices.DeleteFunc(slices.Clone(c.flag("model").text), func(f string) bool { return f == "" })
 	if len(files) == 0 {
-		return nil, diag.Usagef("--model is missing: specify a model's parameter file").WithHint("see examples/ for some, and docs/ for how to write one")
+		return nil, diag.Usagef("--model is missing: specify a model's parameter file").WithHint("see examples/ for parameter files, and docs/ for how to write one")
 	}
 	expectMuch()
 	var errs diag.List
@@ -334,8 +335,8 @@ func (a *app) wantsOptional(c *command, cfg *config.Config) bool {
 	})
 }
 
-// flagsOf returns the values of nixlbench's flags for a configuration: those in given
-// and, for other flags, those of the configuration's sweep. It returns nil if there is
+// flagsOf returns the values of nixlbench's flags for a configuration: the values in given
+// and, for other flags, the values in the configuration's sweep. It returns nil if there is
 // an error.
 func (c *command) flagsOf(s *schema.Schema, cfg *config.Config, release string, given map[string][]data.Fact) (map[string][]data.Fact, error) {
 	values := maps.Clone(given)
@@ -432,7 +433,7 @@ func (a *app) oneEach(c *command, knobs []*config.Knob) error {
 	return nil
 }
 
-// dirs returns the folders of --models, which hold more architectures.
+// dirs returns the --models folders, which contain more architectures.
 func (c *command) dirs() []string {
 	f := c.flag("models")
 	if _, from, ok := c.value("models"); ok && from.Kind == data.FromEnv {
@@ -470,7 +471,7 @@ func (a *app) missing(j plan.Item, results []string) []*diag.Diag {
 		v := j.Config.Values[f.Var]
 		own, ok := settled[f.Var]
 		if !ok && !j.Planner.Given(f.Var, v) {
-			continue // the engine determines it, but the plan fails before that
+			continue // the engine determines the value, but the plan fails before it does
 		}
 		if ok && (v.Origin.Kind != data.FromModel || own.Text() != v.Text()) {
 			list = append(list, ofEngine(f, own, v, read(f.Var), varies(j, f.Var))...)
@@ -501,8 +502,8 @@ func varies(j plan.Item, field string) bool {
 	})
 }
 
-// ofEngine returns a note on own, a value that the engine determines, if it replaces
-// the model's value or if results depend on it. If it varies, the note is on all points
+// ofEngine returns a note on own, a value that the engine determines, if it replaces the
+// model's value or if results depend on it. If the value varies, the note covers all points
 // of a sweep.
 func ofEngine(f *schema.Field, own, v data.Fact, reads, varies bool) []*diag.Diag {
 	switch {

@@ -67,7 +67,7 @@ func (a *app) complete(cmds []*command, words []string) error {
 			i--
 		}
 	}
-	// bash also splits words at the colon of hf:, and completes only what follows it.
+	// bash also splits words at the colon in hf:, and completes only what follows the colon.
 	behind := ""
 	scheme, colon := strings.TrimSuffix(hub.Scheme, ":"), ":"
 	if i := slices.Index(words, colon); i > 0 && i >= len(words)-2 && strings.HasSuffix(words[i-1], scheme) {

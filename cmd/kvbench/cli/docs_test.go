@@ -21,7 +21,7 @@ var notRun = []string{"git clone", "go install", "go test", "KVBENCH_UPDATE=1 go
 // as, the language, and the text.
 var docBlock = regexp.MustCompile("(?ms)^(?:Save this as `([^`\n]+)`:\n\n)?```(\\w*)\n(.*?)^```$")
 
-// standIns replace programs of clusters in the documentation.
+// standIns replace cluster programs in the documentation.
 var standIns = map[string]string{
 	"sbatch":   "#!/bin/bash\nexport SLURM_SUBMIT_DIR=$PWD SLURM_JOB_ID=1 SLURM_JOB_NODELIST=n1\nbash \"${@: -1}\" >slurm-1.out 2>&1\n",
 	"scontrol": "#!/bin/bash\necho n1\n",

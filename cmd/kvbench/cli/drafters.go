@@ -11,8 +11,8 @@ import (
 	"kvbench/engine/plan"
 )
 
-// drafters combines models with their drafters. It reads each drafter once, and
-// makes each pair once.
+// drafters combines models with their drafters. It reads each drafter once, and creates each
+// pair once.
 type drafters struct {
 	app    *app
 	loader *model.Loader
@@ -32,14 +32,14 @@ type pair struct {
 	name  string
 }
 
-// with returns the model combined with the drafter that the configuration names, or
-// the model itself if no drafter is needed.
+// with returns the model combined with the drafter that the configuration specifies, or the
+// model itself if no drafter is needed.
 func (d *drafters) with(m *model.Model, cfg *config.Config) (*model.Model, error) {
 	named := func(v data.Fact) bool { return plan.IsDrafter(d.app.schema, v) }
 	v := cfg.Values[plan.DraftVar]
 	for _, a := range cfg.Axes {
 		if a.Field.Var == plan.DraftVar && slices.ContainsFunc(a.Values, named) {
-			return nil, v.Origin.Errorf("a sweep over several drafters is not possible").WithHint("name one drafter for each run")
+			return nil, v.Origin.Errorf("cannot sweep over several drafters").WithHint("specify one drafter per run")
 		}
 	}
 	if !named(v) || !plan.UseOf(cfg.With(m.Arch, m.Defaults)).Rank {

@@ -377,7 +377,7 @@ type composeFile struct {
 	}
 }
 
-// composed replaces $$ by $, like Docker Compose. A job contains no variables.
+// composed replaces $$ with $, like Docker Compose. A job contains no variables.
 func composed(text string) string {
 	rest := strings.ReplaceAll(text, "$$", "")
 	if strings.Contains(rest, "$") {

@@ -14,16 +14,16 @@ import (
 // flagSpec is a flag of a command.
 type flagSpec struct {
 	name   string
-	short  string // another name, of one letter
+	short  string // one-letter alias
 	help   string
-	arg    string // placeholder of the value in the help
+	arg    string // placeholder for the value in the help
 	def    string
 	values []string
 	words  func() []string // known values, if others are also allowed; may be nil
 	group  string
 	bool   bool
 	repeat bool
-	more   bool // described only by the full help
+	more   bool // described only in the full help
 	bench  bool // a flag of nixlbench
 	// releases returns the flag's values with the releases that have them, and the releases
 	// that have the flag, unless all do. It is nil for kvbench's own flags.
@@ -61,7 +61,7 @@ func (a *app) commonFlags() []*flagSpec {
 	flags := []*flagSpec{
 		{name: "model", arg: "MODEL", group: groupModel, repeat: true, aka: []string{"model_path", "model_id", "model_name"}, help: "Model: name (see 'kvbench models'), Hugging Face identifier, or file. A file is a parameter file (YAML, JSON, CUE), a CUE file with its own architecture, or a Hugging Face config.json or its folder; hf:OWNER/NAME[@REVISION] reads one from the Hugging Face cache. May be repeated"},
 		{name: "model_config", arg: "FILE", group: groupModel, help: "Configuration file: how the model is run"},
-		{name: "model_configs", arg: "GLOB", group: groupModel, repeat: true, help: "Pattern for configuration files, each of which produces a plan. Quote the pattern. May be repeated"},
+		{name: "model_configs", arg: "GLOB", group: groupModel, repeat: true, help: "Pattern for configuration files, each of which yields a plan. Quote it. May be repeated"},
 		modelsFlag(),
 		downloadFlag(),
 		configFlag(),
@@ -99,7 +99,7 @@ func modelsFlag() *flagSpec {
 }
 
 func downloadFlag() *flagSpec {
-	return &flagSpec{name: "download", bool: true, more: true, group: groupModel, help: "Download an hf: model's files if they are not in the local cache. Uses HF_ENDPOINT and HF_TOKEN"}
+	return &flagSpec{name: "download", bool: true, more: true, group: groupModel, help: "Download an hf: model's files if not in the local cache. Uses HF_ENDPOINT and HF_TOKEN"}
 }
 
 func configFlag() *flagSpec {
@@ -121,8 +121,8 @@ func (a *app) planReleaseFlag() *flagSpec {
 	return a.releaseFlag(a.schema.Nixlbench.Default + " or, if that lacks a flag or value you set, the newest that has them all")
 }
 
-// chosenRelease returns the name of the release to plan for; where the user specified
-// it, or ""; and the values set for nixlbench's flags, as that release reads them.
+// chosenRelease returns the name of the release to plan for, the place where the user
+// specified it (or ""), and the values set for nixlbench's flags, parsed for that release.
 func (a *app) chosenRelease(c *command) (name, from string, given map[string][]data.Fact, err error) {
 	if name, from, err = c.namedRelease(a.schema); err != nil {
 		return "", "", nil, err
@@ -140,8 +140,8 @@ func (a *app) chosenRelease(c *command) (name, from string, given map[string][]d
 	return name, from, given, err
 }
 
-// namedRelease returns the release that the user specified, and where. Both are empty
-// if the release is to be chosen automatically.
+// namedRelease returns the release that the user specified, and the place where the user
+// specified it. Both are empty if the release is to be chosen automatically.
 func (c *command) namedRelease(s *schema.Schema) (name, from string, err error) {
 	name, err = c.choice("nixlbench_release")
 	_, origin, named := c.value("nixlbench_release")
@@ -193,8 +193,8 @@ func without(knobs, others []*config.Knob) []*config.Knob {
 	})
 }
 
-// benchFlags returns nixlbench's own flags, those of all releases. All commands share
-// the same values, because only one command runs.
+// benchFlags returns the nixlbench flags of all releases. All commands share the same values,
+// because only one command runs.
 func (a *app) benchFlags() []*flagSpec {
 	if a.bench != nil {
 		return a.bench

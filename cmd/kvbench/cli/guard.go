@@ -67,8 +67,8 @@ func (g *guard) watch(name string, work input.Work) (done func()) {
 	}
 }
 
-// run checks the files periodically. It is started only when a command takes a
-// while; most finish earlier.
+// run checks the files periodically. It is started only when a command takes a while; most
+// commands finish earlier.
 func (g *guard) run() {
 	last := time.Now()
 	for {

@@ -9,8 +9,8 @@ import (
 	"kvbench/engine/input"
 )
 
-// TestGuard checks that the guard names the file that takes too much time or memory, and
-// that the time of other files does not count.
+// TestGuard checks that the guard names the file that takes too much time or memory, and that
+// time spent on other files does not count.
 func TestGuard(t *testing.T) {
 	var said string
 	var others int

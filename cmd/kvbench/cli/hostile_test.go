@@ -308,7 +308,7 @@ func watched(t *testing.T, dir string, args ...string) outcome {
 	return awaited(t, command(dir, args...))
 }
 
-// limited is like watched, with another time limit per file.
+// limited is like watched, but with a different time limit per file.
 func limited(t *testing.T, limit, dir string, args ...string) outcome {
 	t.Helper()
 	cmd := command(dir, args...)

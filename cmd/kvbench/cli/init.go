@@ -47,7 +47,7 @@ func (a *app) initCmd() *command {
 		words: "DIR | --like ARCHITECTURE [FILE]",
 		short: "Write a starting point for a model or an architecture of your own",
 		flags: []*flagSpec{
-			{name: "like", arg: "ARCHITECTURE", group: groupModel, help: "Write a parameter file for a model of this architecture. To stdout, unless FILE is given"},
+			{name: "like", arg: "ARCHITECTURE", group: groupModel, help: "Write a parameter file for a model with this architecture. It is written to stdout unless FILE is given"},
 			modelsFlag(),
 		},
 		exec: a.init,
@@ -127,7 +127,7 @@ func (a *app) init(_ context.Context, c *command) error {
 	return err
 }
 
-// initLike writes a parameter file for a model of the named architecture.
+// initLike writes a parameter file for a model with the named architecture.
 func (a *app) initLike(c *command, name string, from data.Origin) error {
 	if len(c.args) > 1 {
 		return diag.Usagef("unexpected argument %q", c.args[1]).WithHint("'%s %s --like %s FILE' writes one file", program, c.name, name)

@@ -22,7 +22,7 @@ const groupJob = "The job"
 // launchCmd writes jobs.
 func (a *app) launchCmd() *command {
 	flags := append(a.commonFlags(),
-		&flagSpec{name: "format", arg: "FORMAT", group: groupJob, pref: true, values: a.schema.LaunchFormats, help: "What starts the job"},
+		&flagSpec{name: "format", arg: "FORMAT", group: groupJob, pref: true, values: a.schema.LaunchFormats, help: "Program or scheduler that starts the job"},
 		&flagSpec{name: "output", short: "o", arg: "DIR", group: groupJob, help: "Folder to write the job to. It must not exist yet"},
 		&flagSpec{name: "resume", arg: "FILE", group: groupJob, help: "Omit the runs that this results file already contains"},
 		&flagSpec{name: "repeat", arg: "N", more: true, group: groupJob, def: "1", help: "Run every plan N times, in turn"},
@@ -144,7 +144,7 @@ func (f *flagSpec) listed(s *schema.Schema) string {
 	return text
 }
 
-// finished returns a function that reports whether a run is in the file of --resume.
+// finished returns a function that reports whether a run is in the --resume file.
 func (a *app) finished(c *command) (func(hash string) bool, error) {
 	file, from, ok := c.value("resume")
 	if !ok {
@@ -177,7 +177,7 @@ func (a *app) launchOptions(c *command) (map[string]data.Fact, error) {
 		for _, name := range schema.Keys(cfg.Launch) {
 			v := cfg.Launch[name]
 			if other, ok := options[name]; ok && other.Text() != v.Text() {
-				return nil, v.Origin.Errorf("%s.%s is %s here and %s in %s: one job has one value", schema.LaunchSection, name,
+				return nil, v.Origin.Errorf("%s.%s is %s here and %s in %s: a job can have only one value", schema.LaunchSection, name,
 					diag.Printable(v.Text()), diag.Printable(other.Text()), diag.Printable(of[name].File)).
 					WithHint("set it with --%s, or write a job for each", a.schema.Field(schema.LaunchSection+"."+name).Flag)
 			}
@@ -187,7 +187,7 @@ func (a *app) launchOptions(c *command) (map[string]data.Fact, error) {
 	return options, nil
 }
 
-// writeJob writes the folder of a job. It appears when it is complete.
+// writeJob writes the folder of a job atomically.
 func (a *app) writeJob(format *launch.Format, in *launch.Input, dir string) error {
 	job, err := format.Job(in)
 	if err != nil {

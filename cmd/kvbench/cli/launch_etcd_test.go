@@ -13,8 +13,7 @@ import (
 	"time"
 )
 
-// useEtcd makes jobs run the installed etcd with further flags, and save its process
-// number.
+// useEtcd makes jobs run the installed etcd with additional flags, and save its process ID.
 func (j *job) useEtcd(flags string) {
 	j.Helper()
 	real := realEtcd()
@@ -24,7 +23,7 @@ func (j *job) useEtcd(flags string) {
 	writeExecutable(j.T, filepath.Join(j.dir, "bin", "etcd"), fmt.Sprintf("#!/bin/bash\necho $$ >\"$TOP/etcd.pid\"\nexec %s \"$@\" %s\n", real, flags))
 }
 
-// etcdPID returns the number of the etcd that the last job started.
+// etcdPID returns the process ID of the etcd that the last job started.
 func (j *job) etcdPID() int {
 	j.Helper()
 	var pid int
@@ -70,8 +69,8 @@ func TestLaunchEtcdSick(t *testing.T) {
 	}
 }
 
-// TestLaunchEtcdDies checks that a job ends if etcd ends during a point, and if an etcd
-// that the user named ends.
+// TestLaunchEtcdDies checks that a job ends if etcd ends during a point, and if an etcd that
+// the user specified ends.
 func TestLaunchEtcdDies(t *testing.T) {
 	t.Parallel()
 	j := newJob(t)
@@ -97,8 +96,8 @@ func TestLaunchEtcdDies(t *testing.T) {
 	}
 }
 
-// TestLaunchEtcdGone checks that a job ends if an etcd that the user named is no longer
-// healthy during a point.
+// TestLaunchEtcdGone checks that a job ends if an etcd that the user specified becomes
+// unhealthy during a point.
 func TestLaunchEtcdGone(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long")

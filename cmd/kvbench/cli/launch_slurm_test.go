@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// slurmPrograms are the programs of a cluster on one machine, and etcd.
+// slurmPrograms lists the programs that a cluster on one machine needs, and etcd.
 var slurmPrograms = []string{"munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "sinfo"}
 
 // startSlurm starts a cluster with two nodes on the loopback interface, which ends with
@@ -27,7 +27,7 @@ func startSlurm(j *job) {
 	if u, err := user.Current(); err != nil || u.Uid != "0" {
 		j.Skip("not root: no job was submitted to Slurm")
 	}
-	// Short, because the path of a socket is limited.
+	// The path is short, because the length of socket paths is limited.
 	dir, err := os.MkdirTemp("", "slurm")
 	if err != nil {
 		j.Fatal(err)
@@ -115,8 +115,8 @@ PartitionName=main Nodes=n1,n2 Default=YES State=UP
 	j.Fatalf("the nodes are not idle\n%s\n%s", out, log)
 }
 
-// realEtcd returns the path of an installed etcd, or "". The tests' own does not print its
-// version.
+// realEtcd returns the path of an installed etcd, or "". The tests' own etcd does not print
+// its version.
 func realEtcd() string {
 	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
 		if path := filepath.Join(dir, "etcd"); exec.Command(path, "--version").Run() == nil {
@@ -126,8 +126,8 @@ func realEtcd() string {
 	return ""
 }
 
-// TestLaunchSlurm submits jobs to a real Slurm: of storage, of a network with etcd and
-// with ASIO, one whose etcd does not start, and one whose time ends.
+// TestLaunchSlurm submits jobs to a real Slurm: one for storage, one for a network with etcd
+// and one with ASIO, one whose etcd does not start, and one that reaches its time limit.
 func TestLaunchSlurm(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long")
@@ -181,7 +181,7 @@ func TestLaunchSlurm(t *testing.T) {
 	}
 	collect("half", "kvbench: point 0001 (QWEN3_8B): failed: nixlbench exited with code 1: exchange failed\nhalf: note: 2 results, 1 ok, 1 failed\n")
 
-	// A job that is canceled keeps what it has.
+	// The results of a canceled job so far are kept.
 	j.env = append(j.env, "FAKE_FAULT=hang", "FAKE_WHEN=max_batch_size=8")
 	launch("long", "--isl", "256,512", "--backend", "POSIX")
 	id := strings.TrimSpace(j.must("long", "sbatch", "--parsable", "job.sbatch"))
@@ -200,7 +200,7 @@ func TestLaunchSlurm(t *testing.T) {
 	}
 	collect("long", "kvbench: point 0002 (QWEN3_8B): interrupted: the job ended, or has not reached the end of this run\nlong: note: 2 results, 1 ok, 1 interrupted\n")
 
-	// etcd that does not start is a clear line.
+	// If etcd does not start, one clear line says so.
 	j.env = append(j.env, "FAKE_FAULT=")
 	os.Remove(filepath.Join(j.dir, "bin", "etcd"))
 	writeExecutable(t, filepath.Join(j.dir, "bin", "etcd"), "#!/bin/sh\nexit 1\n")

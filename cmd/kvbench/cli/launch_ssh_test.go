@@ -83,8 +83,8 @@ func (j *job) setup(names ...string) string {
 	return text
 }
 
-// TestLaunchSSH runs jobs on two hosts by a real ssh: with hostile names, with etcd, and
-// one that is stopped.
+// TestLaunchSSH runs jobs on two hosts over a real ssh: one with hostile names, one with
+// etcd, and one that is stopped.
 func TestLaunchSSH(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long")
@@ -136,14 +136,14 @@ func TestLaunchSSH(t *testing.T) {
 		t.Errorf("%v\n%s", err, text)
 	}
 
-	// What runs on other hosts ends with the job.
+	// Processes on other hosts end with the job.
 	j.must(".", append([]string{"kvbench", "launch", "--format", "sh", "-o", "stop", "--setup", j.setup("FAKE_ETCD") + " FAKE_FAULT=hang"}, pair...)...)
 	cmd := exec.Command(filepath.Join(j.dir, "stop/job.sh"))
 	cmd.Dir, cmd.Env = j.dir, j.env
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	// The group of the job is in the arguments of its processes.
+	// The job's group is in the arguments of its processes.
 	running := func() string {
 		logs, _ := filepath.Glob(filepath.Join(j.dir, "stop/logs/*"))
 		if len(logs) != 1 {

@@ -14,7 +14,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// hostileNames are names that mean something to shells, schedulers and templates.
+// hostileNames are names with special meanings for shells, schedulers and templates.
 var hostileNames = []string{
 	"a b", "it's", `say "hi"`, "line\nbreak", "$(touch owned)", "`touch owned`", "-rf", "$HOME", `back\slash`, "*", "{{.}}", "#x", "~", "ü", "%s",
 	"tab\there", "a;touch owned", "'; touch owned; '", `"; touch owned; "`, "!x", "\x1b[31m", "a=b", "--",
@@ -29,7 +29,7 @@ func writeExecutable(t *testing.T, name, text string) {
 	}
 }
 
-// job is a folder for tests of jobs, with programs of its own.
+// job is a folder for tests of jobs, with its own programs.
 type job struct {
 	*testing.T
 	dir string
@@ -51,7 +51,7 @@ func newJob(t *testing.T) *job {
 	return j
 }
 
-// run runs a command in a folder below that of the job.
+// run runs a command in a folder below the job's folder.
 func (j *job) run(in string, argv ...string) (string, error) {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	if strings.ContainsRune(argv[0], '/') {
@@ -75,8 +75,8 @@ func (j *job) must(in string, argv ...string) string {
 // jobFormats are the formats whose jobs run all points.
 var jobFormats = []string{"sh", "toml", "mpi", "slurm", "k8s", "compose"}
 
-// start runs a job of a format until it ends and its logs are in its folder, which has an
-// absolute path.
+// start runs a job with the given format until it ends and its logs are in its folder. The
+// folder's path is absolute.
 func (j *job) start(format, dir string) (string, error) {
 	switch format {
 	case "slurm":
@@ -119,7 +119,7 @@ exec "$@"
 	writeExecutable(j.T, filepath.Join(j.dir, "bin", "scontrol"), "#!/bin/bash\necho n1\n")
 }
 
-// stub writes a nixlbench that saves its arguments, and is the tests' own if it is asked
+// stub writes a nixlbench that saves its arguments, or runs the tests' own nixlbench if asked
 // for its flags.
 func (j *job) stub() {
 	real, err := exec.LookPath("nixlbench")
@@ -137,7 +137,7 @@ printf '%s' "${UCX_NET_DEVICES-}" >"$TOP/nics"
 	writeExecutable(j.T, filepath.Join(j.dir, "bin", "nvidia-smi"), "#!/bin/bash\necho 'GPU 0: fake'\n")
 }
 
-// words reads a file of words, each ended by NUL.
+// words reads a file with words, each followed by a NUL character.
 func (j *job) words(name string) []string {
 	j.Helper()
 	text, err := os.ReadFile(filepath.Join(j.dir, name))
@@ -147,7 +147,7 @@ func (j *job) words(name string) []string {
 	return strings.Split(strings.TrimSuffix(string(text), "\x00"), "\x00")
 }
 
-// TestLaunchHostile checks that every value reaches nixlbench as it is, in every format.
+// TestLaunchHostile checks that every value reaches nixlbench unchanged, in every format.
 func TestLaunchHostile(t *testing.T) {
 	t.Parallel()
 	j := newJob(t)
@@ -244,8 +244,8 @@ func TestLaunchHostile(t *testing.T) {
 	})
 }
 
-// TestLaunchPyxis checks the options of srun for a container: images as pyxis names them,
-// mounts, and the names of secrets.
+// TestLaunchPyxis checks the options of srun for a container: images in the notation of
+// pyxis, mounts, and the names of secrets.
 func TestLaunchPyxis(t *testing.T) {
 	t.Parallel()
 	j := newJob(t)
@@ -307,7 +307,7 @@ func TestLaunchPyxis(t *testing.T) {
 	}
 }
 
-// TestLaunchFioHostile checks that folders reach fio as they are.
+// TestLaunchFioHostile checks that folders reach fio unchanged.
 func TestLaunchFioHostile(t *testing.T) {
 	t.Parallel()
 	j := newJob(t)
@@ -499,8 +499,7 @@ func TestLaunchSecrets(t *testing.T) {
 	}
 }
 
-// TestLaunchFio runs a job with a real fio, of a read through the page cache and of a
-// write.
+// TestLaunchFio runs jobs with a real fio: a read through the page cache, and a write.
 func TestLaunchFio(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("fio"); err != nil {

@@ -37,7 +37,7 @@ func builtOn() string {
 	return time.Now().UTC().Format(time.DateOnly)
 }
 
-// manPage returns the help of all commands as a manual page of section 1, in the
+// manPage returns the help of all commands as a manual page for section 1, written with the
 // macros of man(7). Flags that several commands share are described once.
 func manPage(cmds []*command, date string) string {
 	m := &manual{}
@@ -58,14 +58,14 @@ func manPage(cmds []*command, date string) string {
 		m.command(c, cmds)
 	}
 	m.macro("SH", "FLAGS")
-	m.text(fmt.Sprintf("Flags of several commands. In flag names, _ and - are interchangeable, and the first %d or more characters are enough if they match only one flag.", minPrefix))
+	m.text(fmt.Sprintf("Flags that several commands have. In flag names, _ and - are interchangeable, and the first %d or more characters are enough if they match only one flag.", minPrefix))
 	for _, group := range groups(sharedFlags(cmds)) {
 		m.macro("SS", group[0].group)
 		m.flags(group)
 	}
 	m.macro("SH", "ENVIRONMENT")
 	m.tagged(envPrefix+"_FLAG", "Sets a flag, such as "+envPrefix+"_FORMAT for --format. The command line overrides it.")
-	m.tagged("HF_HUB_CACHE, HF_HOME, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE", "As for the Hugging Face libraries.")
+	m.tagged("HF_HUB_CACHE, HF_HOME, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE", "These have the same meaning as for the Hugging Face libraries.")
 	m.tagged("NO_COLOR", "Disables colors.")
 	m.macro("SH", "EXIT STATUS")
 	m.tagged(fmt.Sprint(exitOK), "Success, possibly with warnings.")

@@ -24,7 +24,7 @@ import (
 // groupWorkload is a heading in the help.
 const groupWorkload = "Requests and workers"
 
-// Configuration fields, by their names in formulas, and units of numbers.
+// The names of configuration fields in formulas, and units of numbers.
 const (
 	lengthField   = "isl"
 	requestsField = "num_requests"
@@ -48,11 +48,11 @@ func (a *app) matrixCmd() *command {
 		short:     "Write traffic matrices between prefill and decode workers",
 		transfers: true,
 		flags: append(flags,
-			&flagSpec{name: "trace", arg: "FILE", group: groupWorkload, help: "Trace with the requests. JSON lines with timestamp, input_length and hash_ids, or CSV with TIMESTAMP and ContextTokens"},
+			&flagSpec{name: "trace", arg: "FILE", group: groupWorkload, help: "Trace of requests. JSON Lines with timestamp, input_length and hash_ids, or CSV with TIMESTAMP and ContextTokens"},
 			&flagSpec{name: "seed", arg: "N", group: groupWorkload, def: "0", help: "Seed for lengths drawn from a distribution"},
 			&flagSpec{name: "prefill_workers", arg: "N", group: groupWorkload, help: "Number of prefill workers. Requests go to them in turn"},
 			&flagSpec{name: "decode_workers", arg: "N", group: groupWorkload, help: "Number of decode workers. Requests go to them in turn"},
-			&flagSpec{name: "world", arg: "N", group: groupWorkload, help: "Number of ranks in all workers. It determines the number of workers"},
+			&flagSpec{name: "world", arg: "N", group: groupWorkload, help: "Total number of ranks in all workers. It determines the number of workers"},
 			&flagSpec{name: "max_batch_memory", arg: "BYTES", group: groupWorkload, def: "100GB", help: "Maximum number of bytes that one matrix moves. A larger request gets its own matrix"},
 			&flagSpec{name: "output", short: "o", arg: "DIR", group: groupOutput, help: "Folder to create; an existing folder must be empty"},
 			&flagSpec{name: "rounded", bool: true, group: groupOutput, help: "Write rounded sizes such as 984.38M, as the Python KVBench does"}),
@@ -66,11 +66,11 @@ const maxCacheBlocks = 1 << 22
 // workload holds the values of the command's own flags.
 type workload struct {
 	trace                  string
-	lengths                requests.Lengths // nil if the configuration has the length
+	lengths                requests.Lengths // nil if the configuration sets the length
 	world, prefill, decode int
 	maxBatch               int64
 	rounded                bool
-	timed                  bool // whether it is known when requests arrive
+	timed                  bool // whether the arrival times of the requests are known
 }
 
 func (a *app) matrix(ctx context.Context, c *command) error {

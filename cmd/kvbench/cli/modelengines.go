@@ -19,8 +19,8 @@ const (
 	cacheRefused = "refused"
 )
 
-// inEngines returns doubts about a model's cache, by engine. An engine without an entry
-// is certain. The map is nil if the architecture does not describe its layers.
+// inEngines returns doubts about a model's cache, keyed by engine. If an engine has no entry,
+// the cache is certain. The map is nil if the architecture does not describe its layers.
 func (a *app) inEngines(c *command, loader *model.Loader, m *model.Model, planners *plan.Planners) (map[string]plan.Doubt, error) {
 	cfg, err := loader.Config("", nil, c.name, nil)
 	if err != nil {

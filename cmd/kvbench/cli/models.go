@@ -58,7 +58,7 @@ func (a *app) models(_ context.Context, c *command) error {
 		}
 		return d.WithHint("write %s models show %s", program, c.args[0])
 	case len(c.args) != 2:
-		return diag.Usagef("show takes the name of one model or architecture")
+		return diag.Usagef("'show' expects the name of one model or architecture")
 	}
 	return a.showModel(c, loader, c.args[1])
 }
@@ -91,7 +91,7 @@ func (a *app) showModel(c *command, loader *model.Loader, name string) error {
 		return err
 	}
 	if _, statErr := os.Stat(name); statErr == nil {
-		return diag.Errorf(diag.Pos{File: name}, "is a file; show takes the name of a model or an architecture").
+		return diag.Errorf(diag.Pos{File: name}, "is a file, but 'show' expects the name of a model or an architecture").
 			WithHint("check it with 'kvbench vet', or use --models with its folder")
 	}
 	return err
@@ -195,8 +195,8 @@ func orDash(s string) string {
 	return s
 }
 
-// unverified returns the quantities that checks mark as unverified, because they rest
-// on a single source.
+// unverified returns the quantities that checks mark as unverified, because they come from a
+// single source.
 func unverified(checks []schema.Check) []string {
 	var list []string
 	for _, c := range checks {

@@ -30,7 +30,7 @@ const (
 
 func programFlag() *flagSpec {
 	return &flagSpec{name: "nixlbench", arg: "COMMAND", group: groupRun, pref: true, def: nixlbench.Program,
-		help: "Command that starts nixlbench, such as 'srun -n1 nixlbench'. It is split into words the way a shell does, but is not run by a shell. " + builtinName + ": kvbench itself measures, if it can run the plan"}
+		help: "Command that starts nixlbench, such as 'srun -n1 nixlbench'. It is split into words the way a shell does, but is not run by a shell. " + builtinName + ": kvbench itself runs the benchmark, if it supports the plan"}
 }
 
 func releasesFlag() *flagSpec {
@@ -47,7 +47,7 @@ func (a *app) nixlbenchCmd() *command {
 			programFlag(),
 			releasesFlag(),
 			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json"}, help: "Output format"},
-			{name: "cue", bool: true, group: groupOutput, help: "Print it as a data file for --releases"},
+			{name: "cue", bool: true, group: groupOutput, help: "Print the release as a data file for --releases"},
 			configFlag(),
 		},
 		exec:     a.nixlbench,
@@ -116,7 +116,7 @@ func (c *command) program() ([]string, error) {
 	return words, nil
 }
 
-// probe asks the program for its flags and compares them with the table.
+// probe asks the program for its flags and compares them with the known releases.
 func (a *app) probe(ctx context.Context, words []string) (*nixlbench.Installed, error) {
 	n := a.schema.Nixlbench.Runs.Get()
 	if isBuiltin(words) {
@@ -212,7 +212,7 @@ func writeRelease(out *bytes.Buffer, in *nixlbench.Installed) error {
 	return err
 }
 
-// addReleases adds the releases in the file of --releases to the table. It runs before
+// addReleases adds the releases in the --releases file to the known releases. It runs before
 // flags are parsed, because the releases determine which flags there are.
 func (a *app) addReleases(args []string) error {
 	file := fileOf(args, releasesFlag().name)
@@ -231,8 +231,8 @@ func (a *app) addReleases(args []string) error {
 	return nil
 }
 
-// fileOf returns the file that a flag is set to, by the arguments or the environment,
-// before flags are parsed.
+// fileOf returns the file that the arguments or the environment set for a flag, before flags
+// are parsed.
 func fileOf(args []string, flag string) string {
 	for i, arg := range args {
 		name, value, ok := strings.Cut(strings.TrimLeft(arg, "-"), "=")

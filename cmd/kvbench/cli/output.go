@@ -13,9 +13,8 @@ import (
 	"kvbench/engine/input"
 )
 
-// stdout receives results. It stores the first error, so that no command succeeds
-// if its output was lost. A closed pipe does not count, because its reader has read
-// enough.
+// stdout receives results. It stores the first error, so that no command succeeds if its
+// output was lost. A closed pipe is not an error, because its reader has read enough.
 type stdout struct {
 	file *os.File
 	err  error
@@ -35,7 +34,7 @@ func (s *stdout) keep(err error) error {
 		return err
 	}
 	if s.err == nil {
-		s.err = diag.Errorf(diag.Pos{}, "stdout cannot be written: %v", diag.Cause(err))
+		s.err = diag.Errorf(diag.Pos{}, "cannot write to stdout: %v", diag.Cause(err))
 	}
 	return s.err
 }
@@ -50,7 +49,7 @@ type output struct {
 	isNew bool
 }
 
-// open opens the file of --output, or stdout.
+// open opens the --output file, or stdout.
 func (a *app) open(c *command) (*output, error) {
 	name, _, _ := c.value("output")
 	if name == "" {
@@ -58,7 +57,7 @@ func (a *app) open(c *command) (*output, error) {
 	}
 	old, _ := os.Stat(name)
 	if own, err := os.Stdout.Stat(); err == nil && old != nil && os.SameFile(own, old) {
-		return &output{Writer: a.stdout}, nil // /dev/stdout, perhaps at the end of a file
+		return &output{Writer: a.stdout}, nil // /dev/stdout, which may be positioned at the end of a file
 	}
 	// A device or a pipe is written to directly, and a file opened by the shell,
 	// such as /dev/fd/3, is appended to.
@@ -103,8 +102,7 @@ func (a *app) create(name string) (*output, error) {
 	if info, err := os.Lstat(name); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return nil, diag.Errorf(diag.Pos{File: name}, "is a symbolic link; nothing written").WithHint("use the file it points to")
 	}
-	// Process numbers are not unique: they are reused, especially in
-	// containers.
+	// Process IDs are not unique: they are reused, especially in containers.
 	temp := fmt.Sprintf("%s.%d.%x.partial", name, os.Getpid(), time.Now().UnixNano())
 	a.takeSignals()
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)

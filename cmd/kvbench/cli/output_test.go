@@ -41,7 +41,7 @@ func TestStdoutFull(t *testing.T) {
 		cmd := command(dir, strings.Fields(words)...)
 		cmd.Stdout, cmd.Stderr = full, &stderr
 		err := cmd.Run()
-		if exitCode(err) != 1 || strings.Count(stderr.String(), "kvbench: stdout cannot be written: no space left on device\n") != 1 {
+		if exitCode(err) != 1 || strings.Count(stderr.String(), "kvbench: cannot write to stdout: no space left on device\n") != 1 {
 			t.Errorf("kvbench %s: %v\n%s", words, err, &stderr)
 		}
 	}

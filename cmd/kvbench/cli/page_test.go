@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// measuredPoint is a point of a made-up results file.
+// measuredPoint is a point in a made-up results file.
 type measuredPoint struct {
 	model, pattern, backend, op string
 	size, batch, threads        int
@@ -202,8 +202,8 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// fewPoints are points with bandwidths that are easy to compute: 1, 25, 12.5 and 100 GB/s,
-// the last of which is not trusted.
+// fewPoints returns points with bandwidths that are easy to compute: 1, 25, 12.5 and 100
+// GB/s, the last of which is not trusted.
 func fewPoints() []measuredPoint {
 	of := func(op string, size int, us float64) measuredPoint {
 		return measuredPoint{model: "QWEN3_8B", pattern: "block", backend: "UCX", op: op, size: size, batch: 1, threads: 1, status: "ok", us: us}
@@ -213,7 +213,7 @@ func fewPoints() []measuredPoint {
 	return list
 }
 
-// TestPageUse does what a reader of a page does: points at marks, chooses points, uses the
+// TestPageUse does what a reader of a page does: points at marks, filters points, uses the
 // keyboard, copies a command, and sorts and saves the table.
 func TestPageUse(t *testing.T) {
 	b := newBrowser(t)
@@ -222,7 +222,7 @@ func TestPageUse(t *testing.T) {
 		t.Errorf("the answer is %q", got)
 	}
 	status := `document.getElementById("shown").textContent`
-	if got := b.text(status); got != "4 points shown. The best one: 25 GB/s (50% of ib_ndr), op READ." {
+	if got := b.text(status); got != "4 points shown. Best: 25 GB/s (50% of ib_ndr), op READ." {
 		t.Errorf("the choice is %q", got)
 	}
 
@@ -285,7 +285,7 @@ func TestPageUse(t *testing.T) {
 
 	// A facet.
 	b.eval(`(() => { const s = document.querySelector("select[name=op_type]"); s.selectedIndex = [...s.options].findIndex(o => o.text === "WRITE"); s.dispatchEvent(new Event("change")); })()`, nil)
-	if got := b.text(status); got != "2 of 4 points shown. The best one: 12.5 GB/s (25% of ib_ndr), op WRITE." {
+	if got := b.text(status); got != "2 of 4 points shown. Best: 12.5 GB/s (25% of ib_ndr), op WRITE." {
 		t.Errorf("the choice is %q", got)
 	}
 	if got := b.text(`document.querySelector("#chart-bandwidth-by-size .legend").innerText`); !strings.Contains(got, "WRITE (1)") || strings.Contains(got, "READ") || !strings.Contains(got, "not trusted (1)") {
@@ -301,7 +301,7 @@ func TestPageUse(t *testing.T) {
 		t.Errorf("the table is\n%s\nwant\n%s", got, want)
 	}
 	file := b.download("#chart-bandwidth-by-size .download")
-	want := "op,I/O size (B),I/Os in a request,Bandwidth (GB/s),Share of the link (%),Runs,Status,Why not trusted,command\n" +
+	want := "op,I/O size (B),I/Os per request,Bandwidth (GB/s),Share of the link's bandwidth (%),Runs,Status,Why not trusted,command\n" +
 		"WRITE,16777216,1,100,200,1,suspect,the consistency check failed,\"nixlbench --backend UCX --op_type WRITE --start_block_size 16777216 "
 	if !strings.HasPrefix(file, want) || strings.Count(file, "\n") != 3 {
 		t.Errorf("the file is\n%s\nwant\n%s", file, want)
@@ -309,8 +309,8 @@ func TestPageUse(t *testing.T) {
 	b.check("in use")
 }
 
-// TestPageFit checks the fitted cost of an I/O of exact times, and of a backend with I/Os of
-// one size.
+// TestPageFit checks the cost per I/O that is fitted to exact times, and the message for a
+// backend with I/Os of a single size.
 func TestPageFit(t *testing.T) {
 	var points []measuredPoint
 	for _, size := range []int{4096, 65536, 1 << 20} {
@@ -331,7 +331,7 @@ func TestPageFit(t *testing.T) {
 		`<tr><th scope="row">POSIX</th><td colspan="5">not fitted: all I/Os have the same size, so the cost of an I/O cannot be separated from the bandwidth</td><td class="n">9</td></tr>`,
 		// 64 I/Os of 1 MiB: 5 + 198.4 + 67108864/42000 = 1801.2 us, 203.4 of them for posting.
 		`<p class="big">Fastest: 37.3 GB/s, 75% of ib_ndr (50 GB/s).</p>`,
-		`<p>Posting its I/Os takes about 11% of its time. Larger or fewer I/Os would reduce this.</p>`,
+		`<p>About 11% of the time is spent posting I/Os. Larger or fewer I/Os would reduce this share.</p>`,
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the page lacks %s", want)
@@ -426,7 +426,7 @@ func TestPlanPages(t *testing.T) {
 		// 50 GB/s.
 		{
 			"sweep", "plan --model qwen3-8b --model llama3.1-70b --isl 1k..64kx2 --tp 1,2,4,8 --page_size 64 --bandwidth 50GB/s", 4, 4,
-			[]string{"The shortest time is 1.51 ms, with isl 1,024, tp_size 1, model QWEN3_8B.", "56 plans shown. The best one: 1.51 ms, "},
+			[]string{"The shortest time is 1.51 ms, with isl 1,024, tp_size 1, model QWEN3_8B.", "56 plans shown. Best: 1.51 ms, "},
 		},
 		// K or V of a page of 64 tokens of a layer of 16 KV heads of 128, in 16 bits: 262,144
 		// bytes. 62 layers have 128 pages of each: 15,872.

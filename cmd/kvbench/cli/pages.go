@@ -44,7 +44,8 @@ func (a *app) pageColumns(c *command, columns []string) []string {
 }
 
 // fitsPage returns an error if a sweep has too many rows for a page. most is the maximum
-// number of rows to print, or 0 for all, and filtered says whether a condition limits them.
+// number of rows to print, or 0 for all, and filtered reports whether a condition limits
+// them.
 func fitsPage(points, most uint64, filtered bool) error {
 	if most == 0 && filtered {
 		return nil
@@ -59,7 +60,7 @@ func fitsPage(points, most uint64, filtered bool) error {
 		WithHint("limit the rows with --top or --where, or use --format csv")
 }
 
-// writeSweepPage writes the page of a sweep's rows.
+// writeSweepPage writes the page for a sweep's rows.
 func (a *app) writeSweepPage(w io.Writer, c *command, columns []string, rows []byte, o *sweep.Outcome) error {
 	if o.Rows == 0 {
 		return nil
@@ -74,7 +75,7 @@ func (a *app) writeSweepPage(w io.Writer, c *command, columns []string, rows []b
 	return report.GridHTML(w, c.name, c.name+"s", a.chartView(c), grid, a.schema)
 }
 
-// planPage writes the page of single plans.
+// planPage writes the page for single plans.
 func (a *app) planPage(c *command, jobs []plan.Item, list []report.PlanPage) error {
 	grid := &report.Grid{Columns: a.sweepNames(a.pageColumns(c, a.sweepColumns(c, jobs)))}
 	var out bytes.Buffer

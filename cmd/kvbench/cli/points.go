@@ -18,15 +18,15 @@ type point struct {
 	records []*runner.Brief
 }
 
-// points are the plans of a command that runs them or writes a job.
+// points contains the plans of a command that runs them or writes a job.
 type points struct {
 	list   []point
 	axes   []*schema.Field // fields with several values
 	knobs  []*schema.Flag  // nixlbench flags with several values
-	failed bool            // whether some plans cannot be made
+	failed bool            // whether some plans cannot be created
 }
 
-// plans makes the plans of all points. If some cannot be made, it reports the errors
+// plans creates the plans for all points. If some cannot be created, it reports the errors
 // immediately, because running the others may take hours.
 func (a *app) plans(c *command, release, from string, fit bool) (*points, error) {
 	p := &points{}
@@ -117,7 +117,7 @@ func (a *app) plans(c *command, release, from string, fit bool) (*points, error)
 	return p, nil
 }
 
-const manyNotRun = "%d of %d plans cannot be made because of this; the numbers are from the first: %s"
+const manyNotRun = "%d of %d plans cannot be created because of this; the numbers are from the first: %s"
 
 // reasons counts errors or warnings that several points of a sweep share.
 type reasons []sweep.Failed
@@ -134,9 +134,9 @@ func (r *reasons) add(err error, point uint64) {
 // maxPoints is the maximum number of plans to run.
 const maxPoints = 10_000
 
-// spread returns an item for each point if fields or nixlbench flags have several
-// values. If some points cannot be made, it returns the others along with an error. If
-// nothing has several values, it returns the jobs and no sweep.
+// spread returns an item for each point if fields or nixlbench flags have several values. If
+// some points cannot be created, it returns the others along with an error. If nothing has
+// several values, it returns the jobs and no sweep.
 func (a *app) spread(p *points, jobs []plan.Item) ([]plan.Item, *sweep.Sweep, error) {
 	for i := range a.schema.Fields {
 		f := &a.schema.Fields[i]
@@ -154,7 +154,7 @@ func (a *app) spread(p *points, jobs []plan.Item) ([]plan.Item, *sweep.Sweep, er
 	}
 	if s.Points > maxPoints {
 		return nil, nil, diag.Usagef("there are %d plans to run, but at most %d are allowed", s.Points, maxPoints).
-			WithHint("run '%s plan' to see them all, and choose some", program)
+			WithHint("run '%s plan' to list all plans, and select some of them", program)
 	}
 	all := make([]plan.Item, s.Points)
 	for i := range all {

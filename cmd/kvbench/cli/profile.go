@@ -51,7 +51,7 @@ func runFlags() []*flagSpec {
 		{name: "timeout", arg: "TIME", group: groupRun, help: "Time limit for a run, such as 90s or 10m, or none. The default is 10 minutes plus the time to move the run's data at 10 MB/s"},
 		{name: "grace", arg: "TIME", more: true, group: groupRun, def: "10s", help: "How long nixlbench may take to exit before it is killed"},
 		{name: "force", bool: true, more: true, group: groupRun, help: "Run even if memory or disk looks too small"},
-		{name: "cleanup", bool: true, group: groupRun, help: "Remove the files that the runs create; files that existed before stay"},
+		{name: "cleanup", bool: true, group: groupRun, help: "Remove the files that the runs create, but not existing files"},
 		{name: "output", arg: "FILE", group: groupRun, help: "Append the results to this file, one JSON object per line"},
 		{name: "keep_output", bool: true, more: true, group: groupRun, help: "Save what nixlbench prints to files next to the --output file, one per run"},
 		{name: "resume", bool: true, group: groupRun, help: "Skip the runs that the --output file already contains"},
@@ -64,7 +64,7 @@ type profile struct {
 	*app
 	*points
 	session  runner.Session
-	view     schema.View // of the table of results
+	view     schema.View // for the table of results
 	briefs   *runner.Briefs
 	repeat   int
 	dryRun   bool
@@ -143,7 +143,7 @@ func (p *profile) settings(c *command) diag.List {
 	case !ok && p.resume:
 		errs = append(errs, diag.Usagef("--resume requires --output, the file with the results"))
 	case !ok && p.session.KeepOutput:
-		errs = append(errs, diag.Usagef("--keep_output requires --output: its files are written next to that one"))
+		errs = append(errs, diag.Usagef("--keep_output requires --output, because it writes files next to the --output file"))
 	}
 	if p.quiet && p.dryRun {
 		_, from, _ := c.value("quiet")
@@ -439,9 +439,9 @@ func (p *profile) tell(run *runner.Run) {
 	case single && (run.Group.Flag != "" && !run.Group.Given || len(run.Advice) > 0):
 		d = diag.Notef(diag.Pos{}, "1 of %d processes starts here", run.Processes)
 	case !single && run.Chosen && run.Place == runner.Here:
-		// If the user has two machines in mind, this would measure only this one.
+		// If the user meant to use two machines, this would measure only this one.
 		d = diag.Warnf(diag.Pos{}, "all %d processes start here: etcd at %s is on this machine", run.Processes, diag.Printable(run.Server)).
-			WithHint("between two machines: --launch %s here; on this machine: --launch %s", runner.LaunchSingle, runner.LaunchPair)
+			WithHint("to use two machines, set --launch %s on each; to use only this machine, set --launch %s", runner.LaunchSingle, runner.LaunchPair)
 	default:
 		return
 	}
@@ -559,8 +559,8 @@ func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 }
 
 // shownFlags returns the nixlbench flags to show in the summary. These are flags with several
-// values, and flags that transfers set and in which points differ, because one pair of ranks
-// and all pairs at once may be alike in everything else.
+// values, and flags set by transfers in which points differ: without the latter, the points
+// for one pair of ranks and for all pairs at once could look the same.
 func (p *profile) shownFlags() []*schema.Flag {
 	list := slices.Clone(p.knobs)
 	for _, name := range schema.Keys(p.schema.Cache.Get().Transfer.Get().Flags) {
@@ -603,7 +603,7 @@ func (p *profile) summary() error {
 	return nil
 }
 
-// count parses a flag that is a number of repetitions.
+// count parses a flag whose value is a number of repetitions.
 func (c *command) count(name string) (int, error) {
 	text, from, ok := c.value(name)
 	if !ok {
@@ -616,7 +616,7 @@ func (c *command) count(name string) (int, error) {
 	return n, nil
 }
 
-// timeout parses --timeout: 0 for the default, below 0 for none.
+// timeout parses --timeout. It returns 0 for the default, and a negative value for no limit.
 func (c *command) timeout() (time.Duration, error) {
 	if text, _, _ := c.value("timeout"); text == "none" || text == "0" {
 		return -1, nil
@@ -624,7 +624,7 @@ func (c *command) timeout() (time.Duration, error) {
 	return c.duration("timeout")
 }
 
-// duration parses a flag that is a duration.
+// duration parses a flag whose value is a duration.
 func (c *command) duration(name string) (time.Duration, error) {
 	text, from, ok := c.value(name)
 	if !ok {

@@ -40,7 +40,7 @@ type result struct {
 	Rows    []map[string]float64
 }
 
-// results reads a file of results. Every line must be a result.
+// results reads a results file. Every line must be a result.
 func results(t testing.TB, name string) []result {
 	t.Helper()
 	data, err := os.ReadFile(name)
@@ -194,8 +194,8 @@ func TestProfileParentKilled(t *testing.T) {
 	syscall.Kill(child, syscall.SIGKILL)
 }
 
-// startIgnoring starts kvbench with a nixlbench that prints a row and then ignores
-// signals. It also returns the process number of nixlbench.
+// startIgnoring starts kvbench with a nixlbench that prints a row and then ignores signals.
+// It also returns the process ID of nixlbench.
 func startIgnoring(t *testing.T, dir string, args ...string) (*exec.Cmd, int) {
 	t.Helper()
 	cmd := exec.Command("kvbench", args...)

@@ -13,7 +13,7 @@ import (
 type progress struct {
 	w        io.Writer
 	terminal bool
-	quiet    bool // print no plain lines
+	quiet    bool // omit plain lines
 	total    int
 	done     int
 
@@ -47,7 +47,7 @@ func (p *progress) begin(label string) {
 	p.print(func() {})
 }
 
-// show shows a text in the terminal's progress line.
+// show shows text in the terminal's progress line.
 func (p *progress) show(text string) {
 	if !p.terminal {
 		return

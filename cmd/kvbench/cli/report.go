@@ -25,10 +25,10 @@ func (a *app) reportCmd() *command {
 		short: "Show profile results, or compare two results files",
 		flags: append([]*flagSpec{
 			{name: "columns", arg: "COLUMNS", group: groupOutput, words: columns, help: "Columns, separated by commas"},
-			{name: "match", arg: "COLUMNS", group: groupOutput, words: columns, help: "Compare with rows of BASELINE that are equal in these columns"},
+			{name: "match", arg: "COLUMNS", group: groupOutput, words: columns, help: "Compare with BASELINE rows that have the same values in these columns"},
 			{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "markdown", "csv", "json", "html", "github", "junit"}, help: "Output format. html is a page with charts"},
 			{name: "threshold", arg: "PERCENT", group: groupGate, help: "Exit with code 1 if a row is worse by more than this, such as 5%"},
-			{name: "metric", arg: "METRICS", group: groupGate, def: names[0], words: func() []string { return names }, help: "Compare these, separated by commas: " + strings.Join(names[:3], ", ") + " and others"},
+			{name: "metric", arg: "METRICS", group: groupGate, def: names[0], words: func() []string { return names }, help: "Metrics to compare, comma-separated: " + strings.Join(names[:3], ", ") + " and others"},
 			configFlag(),
 		}, a.resultsPageFlags()...),
 		exec: a.showResults,
@@ -107,9 +107,9 @@ func (a *app) showResults(_ context.Context, c *command) error {
 		gone, added := results.Missing()
 		switch {
 		case added == len(results.Points):
-			a.print.Print(diag.Warnf(diag.Pos{File: c.args[1]}, "it has no points in common with %s", diag.Printable(c.args[0])).
-				WithHint("two points are the same if their release, flags and model are the same").
-				WithHint("use --match to compare rows that are equal in other columns instead"))
+			a.print.Print(diag.Warnf(diag.Pos{File: c.args[1]}, "the file has no points in common with %s", diag.Printable(c.args[0])).
+				WithHint("points are compared only if their release, flags and model are the same").
+				WithHint("use --match to compare rows with the same values in other columns instead"))
 		case gone > 0:
 			a.print.Print(diag.Warnf(diag.Pos{File: c.args[1]}, "points that are not in %s: %d", diag.Printable(c.args[0]), gone))
 		}
@@ -130,21 +130,22 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	return bad.Err()
 }
 
-// sayMixed warns about numbers that different programs measured, unless the table shows it.
+// sayMixed warns about numbers that different programs measured, unless the table shows the
+// programs.
 func (a *app) sayMixed(results *report.Results, o *report.Options, files []string) {
 	own, base := results.Mixed()
 	switch by := strings.Join(own, " and "); {
 	case own == nil:
 	case len(files) > 1:
-		a.print.Print(diag.Warnf(diag.Pos{File: files[1]}, "its numbers were measured by %s, those of %s by %s",
+		a.print.Print(diag.Warnf(diag.Pos{File: files[1]}, "these results were measured by %s, but those in %s by %s",
 			diag.Printable(strings.Join(base, " and ")), diag.Printable(files[0]), diag.Printable(by)))
 	case o.Columns != nil && !slices.Contains(o.Columns, runner.NameMeasuredBy):
-		a.print.Print(diag.Warnf(diag.Pos{File: files[0]}, "its numbers were measured by different programs: %s", diag.Printable(by)).
-			WithHint("show which with --columns %s", runner.NameMeasuredBy))
+		a.print.Print(diag.Warnf(diag.Pos{File: files[0]}, "these results were measured by different programs: %s", diag.Printable(by)).
+			WithHint("use --columns %s to show the program for each point", runner.NameMeasuredBy))
 	}
 }
 
-// isJob reports whether a job's folder has this name.
+// isJob reports whether a folder with this name contains a job.
 func isJob(name string) bool {
 	_, err := os.Stat(filepath.Join(name, launch.ManifestName))
 	return err == nil

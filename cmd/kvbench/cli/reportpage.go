@@ -6,8 +6,8 @@ import (
 	"kvbench/engine/schema"
 )
 
-// resultsPageFlags returns the flags for pages of results, which are those of the fields for
-// the link, its bandwidth, and the time to the first token.
+// resultsPageFlags returns the flags for results pages. They set the fields for the link, its
+// bandwidth, and the time to the first token.
 func (a *app) resultsPageFlags() []*flagSpec {
 	of := a.schema.Nixlbench.Runs.Get().Page
 	var flags []*flagSpec
@@ -26,7 +26,7 @@ func (a *app) resultsPageFlags() []*flagSpec {
 	return flags
 }
 
-// resultsPage returns what a page of results shows besides the results.
+// resultsPage returns what a results page shows besides the results.
 func (a *app) resultsPage(c *command, format string) (*report.PageOptions, error) {
 	of := a.schema.Nixlbench.Runs.Get().Page
 	link, rate, first := a.schema.FieldOf(of.Link), a.schema.FieldOf(of.LinkRate), a.schema.FieldOf(of.FirstToken)
@@ -40,7 +40,7 @@ func (a *app) resultsPage(c *command, format string) (*report.PageOptions, error
 	}
 	for _, f := range []*schema.Field{link, rate, first} {
 		if _, from, ok := c.value(f.Flag); ok && format != "html" {
-			errs = append(errs, from.Errorf("it has no effect on %s", format).WithHint("only --format html compares results with it"))
+			errs = append(errs, from.Errorf("the flag has no effect on --format %s", format).WithHint("only --format html compares results with this value"))
 		}
 	}
 	if format == "html" && c.set["columns"] {

@@ -91,7 +91,11 @@ func (a *app) results(_ context.Context, c *command) error {
 	if len(errs) > 0 {
 		return errs
 	}
-	keepMuch()
+	if planner != nil {
+		keepMuch()
+	} else {
+		expectLong()
+	}
 	out, err := a.open(c)
 	if err != nil {
 		return err
@@ -281,6 +285,7 @@ func (r *resultsRun) merge() error {
 		out = fmt.Appendf(out, "%q %q %q\n", hash, rec.Status, start)
 		return append(append(out, line...), '\n')
 	}, func(out []byte) error {
+		lines := out[:0]
 		for len(out) > 0 {
 			id, rest, _ := bytes.Cut(out, []byte("\n"))
 			end := bytes.IndexByte(rest, '\n') + 1
@@ -295,11 +300,9 @@ func (r *resultsRun) merge() error {
 			}
 			seen[string(id)] = true
 			kept++
-			if err := r.write(line); err != nil {
-				return err
-			}
+			lines = append(lines, line...)
 		}
-		return nil
+		return r.write(lines)
 	})
 	if err == nil {
 		r.print.Print(diag.Notef(diag.Pos{}, "%s; duplicates omitted: %d", tally(nil, kept), twice))

@@ -32,7 +32,7 @@ import (
 	"kvbench/engine/vet"
 )
 
-// Exit codes: 2 for a wrong command line, 1 for everything else that fails.
+// Exit codes: 2 for a wrong command line, 1 for all other failures.
 const (
 	exitOK          = 0
 	exitFailed      = 1
@@ -222,14 +222,14 @@ func (a *app) report(err error) {
 // /dev/null, are not.
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
-// maker makes the command with a name.
+// maker creates the command with the given name.
 type maker struct {
 	name    string
 	command func(*app) *command
 }
 
-// makers lists the commands in the order of the help. Only the command that runs is
-// made, because making all of them would slow down every start.
+// makers lists the commands in the order of the help. Only the command that runs is created,
+// because creating all of them would slow down every start.
 func makers() []maker {
 	return []maker{
 		{"plan", (*app).planCmd},

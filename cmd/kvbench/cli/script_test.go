@@ -115,7 +115,7 @@ func binary(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte("\x7fELF\x00\x01"), 0o644))
 }
 
-// macintosh FILE replaces a file's line ends by carriage returns.
+// macintosh FILE replaces a file's line ends with carriage returns.
 func macintosh(ts *testscript.TestScript, _ bool, args []string) {
 	text := strings.ReplaceAll(ts.ReadFile(args[0]), "\n", "\r")
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
@@ -174,7 +174,7 @@ func chop(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text[:len(text)-1]), 0o644))
 }
 
-// gone FILE checks that the process whose number is in a file has ended.
+// gone FILE checks that the process whose ID is in a file has ended.
 func gone(ts *testscript.TestScript, _ bool, args []string) {
 	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
 	ts.Check(err)

@@ -69,8 +69,8 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []plan.Item, format st
 	a.announce(c, s)
 	a.warnMissingOnce(jobs, a.sweepShown(c, columns))
 
-	// From here on, an interrupt ends after a whole row; a second interrupt does
-	// not wait.
+	// From here on, an interrupt takes effect after a complete row, and a second interrupt
+	// takes effect immediately.
 	a.endsGracefully()
 	pipe := make(chan os.Signal, 1) // turn a closed pipe into a write error
 	signal.Notify(pipe, syscall.SIGPIPE)
@@ -333,7 +333,7 @@ func (a *app) tell(c *command, s *sweep.Sweep, o *sweep.Outcome, errs *diag.List
 	}
 	for _, f := range o.Failed {
 		d := counted(s, f, o.Points, manyFailed)
-		d.Usage = d.Usage && o.Rows == 0 // the usage is not wrong if other values work
+		d.Usage = d.Usage && o.Rows == 0 // not a usage error if other values work
 		*errs = append(*errs, d)
 	}
 	a.tellNone(c, o)

@@ -59,8 +59,7 @@ func TestSweepInterrupt(t *testing.T) {
 	}
 }
 
-// TestSweepInterruptFile checks that an interrupted sweep does not create the file of
-// --output.
+// TestSweepInterruptFile checks that an interrupted sweep does not create the --output file.
 func TestSweepInterruptFile(t *testing.T) {
 	dir := t.TempDir()
 	cmd := exec.Command("kvbench", append(endless, "--output", filepath.Join(dir, "rows.csv"))...)

@@ -28,8 +28,9 @@ func (a *app) transferCmd() *command {
 	}
 }
 
-// transferFlags returns the flags of commands whose plans are all transfers. The short
-// help describes those of a section of the configuration, or all if it is "".
+// transferFlags returns the flags of commands whose plans are all transfers. The short help
+// describes only the transfer flags in the given section of the configuration, or all of them
+// if section is "".
 func (a *app) transferFlags(section string) []*flagSpec {
 	flags := a.commonFlags()
 	for i := range a.schema.Fields {

@@ -30,10 +30,10 @@ import (
 // Limits on the number of runs and on the time for one run.
 const (
 	leastRuns, mostRuns = 40, 250
-	runsShare           = 10 // combinations for each run, by default
+	runsShare           = 10 // combinations per run, by default
 	// A run may take slowRun times as long as the slowest successful one, but at least this
-	// part of the budget, kept between these limits, because filling a large file may take
-	// much longer than moving its data.
+	// part of the budget, within these limits, because filling a large file may take much
+	// longer than moving its data.
 	slowRun                   = 10
 	timeoutShare              = 10
 	leastTimeout, mostTimeout = 30 * time.Second, 2 * time.Minute
@@ -50,8 +50,8 @@ func (a *app) tuneCmd() *command {
 		{name: "dry_run", bool: true, group: groupRun, help: "Show the settings to try, without running anything"},
 		{name: "quiet", bool: true, group: groupRun, help: "Print only the result"},
 		{name: "budget", arg: "TIME", group: groupRun, def: "20m", help: "Time limit for the search, or none"},
-		{name: "max_runs", arg: "N", group: groupRun, help: fmt.Sprintf("Maximum number of runs. The default is a tenth of all combinations, but from %d to %d", leastRuns, mostRuns)},
-		{name: "seed", arg: "N", more: true, group: groupRun, def: "1", help: "Number that determines the order of the runs"},
+		{name: "max_runs", arg: "N", group: groupRun, help: fmt.Sprintf("Maximum number of runs. The default is a tenth of all combinations, but at least %d and at most %d", leastRuns, mostRuns)},
+		{name: "seed", arg: "N", more: true, group: groupRun, def: "1", help: "Random seed that determines the order of the runs"},
 		{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json"}, help: "Output format"},
 	}, runFlags(), a.benchFlags())
 	link := flagOf(flags, linkField)
@@ -83,10 +83,10 @@ type tuner struct {
 	maxRuns int
 	seed    uint64
 	link    string
-	rate    int64 // of the link, in bytes per second
+	rate    int64 // bandwidth of the link, in bytes per second
 
 	item     plan.Item
-	index    int // of the plan among those of the item
+	index    int // index of the plan in the item
 	def      *plan.Plan
 	rules    *nixlbench.Rules
 	several  map[string][]data.Fact
@@ -99,7 +99,7 @@ type tuner struct {
 	suspect int
 	fatal   error
 	last    string   // reason for the last failure
-	notes   []string // about runs that succeeded
+	notes   []string // notes about runs that succeeded
 	warned  map[string]bool
 }
 
@@ -166,7 +166,7 @@ func (t *tuner) prepare(c *command, release, from string) error {
 		return err
 	}
 	if len(jobs) != 1 {
-		return diag.Usagef("there are %d plans, but '%s %s' finds the settings of only one", len(jobs), program, c.name)
+		return diag.Usagef("there are %d plans, but '%s %s' finds the settings for only one", len(jobs), program, c.name)
 	}
 	t.item = jobs[0]
 	t.item.Fit, t.item.Least = true, true
@@ -204,20 +204,21 @@ func (t *tuner) prepare(c *command, release, from string) error {
 }
 
 // knobs reads the nixlbench flags that the user set. It returns the flags with one value, and
-// keeps those with several for the search. It also takes the link from the configuration.
+// saves those with several values for the search. It also takes the link from the
+// configuration.
 func (t *tuner) knobs(c *command, release string) (given map[string][]data.Fact, err error) {
 	configs, err := t.configs(c)
 	if err != nil {
 		return nil, err
 	}
 	if len(configs) != 1 {
-		return nil, diag.Usagef("there are %d configurations, but '%s %s' finds the settings of only one plan", len(configs), program, c.name)
+		return nil, diag.Usagef("there are %d configurations, but '%s %s' finds the settings for only one plan", len(configs), program, c.name)
 	}
 	cfg := configs[0]
 	if len(cfg.Axes) > 0 {
 		axis := cfg.Axes[0]
 		return nil, axis.Values[0].Origin.Errorf("%s has %d values: '%s %s' accepts only one", axis.Field.Path, len(axis.Values), program, c.name).
-			WithHint("give several values to nixlbench's flags only")
+			WithHint("only nixlbench's flags can have several values")
 	}
 	if err := t.takeLink(cfg); err != nil {
 		return nil, err
@@ -288,7 +289,7 @@ func (t *tuner) takeLink(cfg *config.Config) error {
 	return nil
 }
 
-// planDefault makes the plan with the default settings. If it breaks a limit, the plan is
+// planDefault creates the plan with the default settings. If it breaks a limit, the plan is
 // only the source of the defaults, and the search does not run it. If there are several
 // plans, it chooses the one that moves the most bytes.
 func (t *tuner) planDefault() error {
@@ -323,7 +324,7 @@ func (t *tuner) planDefault() error {
 	return nil
 }
 
-// planOf makes the plan of a point, with short runs.
+// planOf creates the plan for a point, with short runs.
 func (t *tuner) planOf(p tune.Point) (*plan.Plan, error) {
 	req := *t.item.Request
 	req.Flags = maps.Clone(req.Flags)
@@ -363,7 +364,7 @@ func (t *tuner) planOf(p tune.Point) (*plan.Plan, error) {
 	return t.one(&req)
 }
 
-// one makes the plan that is being tuned.
+// one creates the plan to tune.
 func (t *tuner) one(req *plan.Request) (*plan.Plan, error) {
 	plans, err := t.item.Planner.Plans(req)
 	if err != nil {
@@ -611,7 +612,7 @@ func (t *tuner) result(ctx context.Context, best *tune.Trial) error {
 	case t.fatal != nil:
 		out.Ended = "of an error"
 	case t.search.Stopped || !t.search.Done && t.late() && t.search.Runs < t.maxRuns:
-		out.Ended = fmt.Sprintf("the budget of %v was used", t.budget)
+		out.Ended = fmt.Sprintf("the budget of %v was used up", t.budget)
 	case t.search.Runs >= t.maxRuns:
 		out.Ended = fmt.Sprintf("the run limit of %d was reached", t.maxRuns)
 	case t.search.Flat:

@@ -67,9 +67,9 @@ func at(settings map[string]any) float64 {
 	return surfaceAt(n("max_batch_size"), n("num_threads"), n("pipeline_depth"), api, n("posix_kernel_queue_size"))
 }
 
-// TestTuneSeeds checks that tune comes within 5 % of the best in a tenth of the grid's
-// runs, although some runs fail, and never chooses a suspect result. With KVBENCH_FULL, it
-// tries 20 seeds.
+// TestTuneSeeds checks that tune comes within 5% of the best in a tenth of the grid's runs,
+// although some runs fail, and never chooses a suspect result. With KVBENCH_FULL, it tries 20
+// seeds.
 func TestTuneSeeds(t *testing.T) {
 	t.Parallel()
 	seeds := 3
@@ -163,8 +163,8 @@ func TestTuneResume(t *testing.T) {
 	if n := strings.Count(stderr.String(), "already done"); n < 20 {
 		t.Errorf("only %d runs were reused", n)
 	}
-	// Runs that failed are run again, which changes the noise of later runs, but not
-	// that of the results that are there.
+	// Runs that failed are run again, which changes the noise of later runs, but not the
+	// noise of the existing results.
 	got := order(stderr.String())
 	if len(got) < 30 || strings.Join(got[:29], "\n") != strings.Join(want[:29], "\n") {
 		t.Errorf("the order is\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

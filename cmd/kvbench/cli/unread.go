@@ -37,7 +37,7 @@ func (a *app) isField(name string) bool {
 	return slices.ContainsFunc(a.schema.Fields, func(f schema.Field) bool { return f.Var == name })
 }
 
-// onlyQuantities returns those of the names that are quantities.
+// onlyQuantities returns the names that are quantities.
 func (a *app) onlyQuantities(names []string) []string {
 	all := quantitiesOf(a.schema)
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(all, name) })
@@ -142,7 +142,7 @@ func otherHint(all []plan.Unread, names []string, it string) string {
 	return fmt.Sprintf("--%s %s uses %s", schema.AccountingVar, other, it)
 }
 
-// givenName names a value the way it was set.
+// givenName returns the name of a value in the form in which the user set it.
 func givenName(u *plan.Unread) string {
 	if u.Value.Origin.Kind == data.FromFile {
 		return u.Field.Path

@@ -159,7 +159,7 @@ func (f *flagSpec) head() string {
 	return head
 }
 
-// shown returns the text of the help about a flag's values and releases.
+// shown returns the help text about a flag's values and releases.
 func (f *flagSpec) shown() (values []string, note string) {
 	if f.releases == nil {
 		return f.values, ""

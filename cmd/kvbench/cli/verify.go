@@ -79,8 +79,9 @@ func (a *app) verify(_ context.Context, c *command) error {
 	return err
 }
 
-// compare compares a log with the plan for the command's model. If there is no plan with a
-// field that the presence of a line sets, it tries again without that field.
+// compare compares a log with the plan for the command's model. If a field is set only
+// because a certain line is in the log, and there is no plan with that field, compare tries
+// again without it.
 func (a *app) compare(c *command, log *enginelog.Log) (plan.Item, *enginelog.Result, error) {
 	overridden := a.applyLog(c, log)
 	j, result, err := a.compareWith(c, log, overridden)

@@ -138,7 +138,7 @@ func annotation(d *diag.Diag) string {
 	return "::" + kind + " " + strings.Join(at, ",") + "::" + data.Replace(msg)
 }
 
-// shownName returns a file's name with hidden characters escaped. Line breaks are kept,
+// shownName returns a file's name with hidden characters escaped. Line breaks are preserved,
 // because the annotation encodes them and GitHub finds the file by its name.
 func shownName(name string) string {
 	var b strings.Builder
