@@ -54,7 +54,7 @@ func newAIO(w *worker, inFlight int64) (queue, error) {
 		}
 		q.submits[i] = c
 	}
-	return &async{of: w, kernel: q, size: inFlight}, nil
+	return newAsync(w, q, inFlight), nil
 }
 
 func (q *aio) submit(first, n int64) (int64, error) {
