@@ -18,8 +18,8 @@ import (
 // from the same interface of the system, with the same number in flight. The two programs take
 // turns, and the test compares medians, because other programs use the disk too.
 func TestFio(t *testing.T) {
-	if os.Getenv("KVBENCH_FULL") == "" {
-		t.Skip("measures a disk, which must not be in use: set KVBENCH_FULL")
+	if os.Getenv("KVBENCH_FIGURES") == "" {
+		t.Skip("measures a disk, which must not be in use: set KVBENCH_FIGURES")
 	}
 	if _, err := exec.LookPath("fio"); err != nil {
 		t.Skip("fio is not installed")

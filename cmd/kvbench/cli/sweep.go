@@ -423,7 +423,7 @@ func (p *sweepProgress) at(points uint64) {
 		return
 	}
 	now := time.Now()
-	if now.Sub(p.last) < 200*time.Millisecond {
+	if now.Sub(p.last) < progressTime {
 		return
 	}
 	p.last = now
