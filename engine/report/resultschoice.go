@@ -215,6 +215,9 @@ func (b *resultsPage) sampled(c *choice) string {
 // comparedWith compares a choice with the other settings for its workload.
 func (b *resultsPage) comparedWith(c *choice, rate float64) string {
 	var parts []string
+	if len(c.rivals) == 1 && len(b.points) > 1 {
+		parts = append(parts, "No other setting for this was measured and can be trusted.")
+	}
 	if c.near > 1 {
 		parts = append(parts, fmt.Sprintf("%s settings are within %s of the fastest; this is the one with the smallest requests.", group(c.near), percentOf(c.noise)))
 	}

@@ -390,7 +390,7 @@ func (b *resultsPage) bestHead() []webpage.Cell {
 	if len(b.rest) > 0 {
 		head = append(head, webpage.Cell{Text: "other settings"})
 	}
-	return append(head, webpage.Cell{Text: "command"}, webpage.Cell{Text: "points", Number: true})
+	return append(head, webpage.Cell{Text: "command"}, webpage.Cell{Text: "trusted points", Number: true})
 }
 
 // bestRow returns the row for the recommended one of the points, which have the same main
@@ -441,9 +441,9 @@ func (b *resultsPage) bestRow(points []*pagePoint, top float64) []webpage.Cell {
 		row = append(row, webpage.Cell{Text: other, Wrap: true})
 	}
 	row = append(row, webpage.Cell{Command: best.command})
-	counts := group(len(points))
+	counts := group(len(points) - bad)
 	if bad > 0 {
-		counts += ", " + group(bad) + " not trusted"
+		counts += " of " + group(len(points))
 	}
 	add(counts)
 	return row
