@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -26,6 +27,13 @@ func run(t *testing.T, args ...string) string {
 
 func try(t *testing.T, args ...string) (string, error) {
 	t.Helper()
+	var out bytes.Buffer
+	err := runTo(t, context.Background(), &out, args...)
+	return out.String(), err
+}
+
+func runTo(t *testing.T, ctx context.Context, w io.Writer, args ...string) error {
+	t.Helper()
 	s, err := schema.Decode(cueschema.Snapshot)
 	if err != nil {
 		t.Fatal(err)
@@ -33,11 +41,9 @@ func try(t *testing.T, args ...string) (string, error) {
 	release := s.Nixlbench.Newest()
 	values, err := builtin.ReadFlags(s, release, args)
 	if err != nil {
-		return "", err
+		return err
 	}
-	var out bytes.Buffer
-	err = builtin.Run(context.Background(), s, release, values, &out)
-	return out.String(), err
+	return builtin.Run(ctx, s, release, values, w)
 }
 
 // small returns the flags for a run of 32 KiB.
@@ -92,6 +98,7 @@ func TestErrors(t *testing.T) {
 		"the builtin program does not support --pipeline_depth 2":                                                     small(dir, "--pipeline_depth", "2"),
 		"the builtin program does not support --recreate_xfer true":                                                   small(dir, "--recreate_xfer"),
 		"--total_buffer_size is 32767: each of 2 threads needs 4 times 4096 bytes":                                    small(dir, "--total_buffer_size", "32767"),
+		"--posix_api_type is aio: expected AIO or POSIXAIO or URING":                                                  small(dir, "--posix_api_type", "aio"),
 		"--num_iter is 0: expected at least 1":                                                                        small(dir, "--num_iter", "0"),
 		"--num_threads is 100000: the builtin program accepts at most 256":                                            small(dir, "--num_threads", "100000"),
 		"the first block or batch size is greater than the last":                                                      small(dir, "--start_batch_size", "8"),
@@ -107,12 +114,14 @@ func TestErrors(t *testing.T) {
 		return
 	}
 	// nixlbench 1.4.0 prints a row for this.
-	args := []string{"--backend", "POSIX", "--filepath", dir, "--storage_enable_direct", "--start_block_size", "4097", "--max_block_size", "4097",
-		"--max_batch_size", "2", "--total_buffer_size", "8194", "--num_iter", "1", "--warmup_iter", "0", "--op_type", "WRITE"}
-	switch out, err := try(t, args...); {
-	case err == nil || strings.HasPrefix(err.Error(), "open "):
-		t.Skip("this file system accepts any direct I/O, or none")
-	case !strings.HasPrefix(err.Error(), file+": cannot write 4097 bytes at offset ") || !strings.HasSuffix(err.Error(), ": invalid argument"):
-		t.Errorf("the error is %v\n%s", err, out)
+	for _, api := range apis {
+		args := []string{"--backend", "POSIX", "--filepath", dir, "--storage_enable_direct", "--start_block_size", "4097", "--max_block_size", "4097",
+			"--max_batch_size", "2", "--total_buffer_size", "8194", "--num_iter", "1", "--warmup_iter", "0", "--op_type", "WRITE", "--posix_api_type", api}
+		switch out, err := try(t, args...); {
+		case err == nil || strings.HasPrefix(err.Error(), "open ") || strings.Contains(err.Error(), "io_uring_setup"):
+			t.Skip("this file system accepts any direct I/O, or none")
+		case !strings.HasPrefix(err.Error(), file+": cannot write 4097 bytes at offset ") || !strings.HasSuffix(err.Error(), ": invalid argument"):
+			t.Errorf("%s: the error is %v\n%s", api, err, out)
+		}
 	}
 }

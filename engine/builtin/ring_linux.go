@@ -57,6 +57,9 @@ const (
 	ringRead   = 22 // IORING_OP_READ
 	ringWrite  = 23 // IORING_OP_WRITE
 	ringEvents = 1  // IORING_ENTER_GETEVENTS
+	// IORING_SETUP_COOP_TASKRUN: the thread learns at its next system call which I/Os have
+	// ended, without an interrupt.
+	ringNoInterrupt = 1 << 8
 	// where the parts of the shared memory begin
 	ringSubmitAt  = 0          // IORING_OFF_SQ_RING
 	ringEndAt     = 0x8000000  // IORING_OFF_CQ_RING
@@ -66,8 +69,12 @@ const (
 )
 
 func newRing(w *worker, inFlight int64) (queue, error) {
-	var p ringParams
+	p := ringParams{flags: ringNoInterrupt}
 	file, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(inFlight), uintptr(unsafe.Pointer(&p)), 0)
+	if errno == unix.EINVAL { // before Linux 5.19
+		p = ringParams{}
+		file, _, errno = unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(inFlight), uintptr(unsafe.Pointer(&p)), 0)
+	}
 	if errno != 0 {
 		return nil, os.NewSyscallError("io_uring_setup", errno)
 	}

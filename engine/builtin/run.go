@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,6 +31,10 @@ func Run(ctx context.Context, s *schema.Schema, release string, values map[strin
 	if err != nil {
 		return err
 	}
+	// A thread that returns from the kernel must find a free processor of Go's scheduler.
+	processors := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(max(processors, int(j.threads)+2))
+	defer runtime.GOMAXPROCS(processors)
 	b := &bench{job: j, ctx: ctx, out: w}
 	fmt.Fprintf(w, "Creating file: %s\n", j.file)
 	if err := b.open(); err != nil {
@@ -195,10 +200,13 @@ func (b *bench) workersOf(kind string, block, batch int64) ([]*worker, error) {
 	return workers, nil
 }
 
+// closeAll closes the queues at the same time, because Linux takes long to close one.
 func closeAll(workers []*worker) {
+	var all sync.WaitGroup
 	for _, w := range workers {
-		w.queue.close()
+		all.Go(w.queue.close)
 	}
+	all.Wait()
 }
 
 // each calls f for all workers concurrently.
@@ -230,6 +238,10 @@ func (w *worker) memory(i int64) []byte { return w.of.memory[w.offset(i):w.offse
 
 // repeat transfers the batch n times, and records the times if timed is set.
 func (w *worker) repeat(n int64, timed bool) error {
+	if _, ok := w.queue.(*threads); !ok {
+		runtime.LockOSThread() // the kernel reports the end of an I/O to the thread that submitted it
+		defer runtime.UnlockOSThread()
+	}
 	start := time.Now()
 	for range n {
 		if err := w.of.ctx.Err(); err != nil {

@@ -299,6 +299,16 @@ type Builtin struct {
 	File string `json:"file"`
 }
 
+// Uses reports whether a flag changes the I/O.
+func (b *Builtin) Uses(flag string) bool {
+	for _, name := range b.Reads {
+		if name == flag {
+			return true
+		}
+	}
+	return false
+}
+
 // Asked describes the values for which rows are expected.
 type Asked struct {
 	First Formula `json:"first"`

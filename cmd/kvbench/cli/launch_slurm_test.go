@@ -129,9 +129,8 @@ func realEtcd() string {
 // TestLaunchSlurm submits jobs to a real Slurm: one for storage, one for a network with etcd
 // and one with ASIO, one whose etcd does not start, and one that reaches its time limit.
 func TestLaunchSlurm(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes long")
-	}
+	needsFull(t)
+	t.Parallel()
 	j := newJob(t)
 	startSlurm(j)
 	launch := func(out string, more ...string) {

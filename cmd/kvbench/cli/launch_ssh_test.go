@@ -86,9 +86,7 @@ func (j *job) setup(names ...string) string {
 // TestLaunchSSH runs jobs on two hosts over a real ssh: one with hostile names, one with
 // etcd, and one that is stopped.
 func TestLaunchSSH(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes long")
-	}
+	needsFull(t)
 	t.Parallel()
 	j := newJob(t)
 	j.stub()
