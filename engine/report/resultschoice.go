@@ -184,6 +184,9 @@ func (b *resultsPage) describe(c *choice, fits []*costFit) []string {
 	if line := b.distance(rate); line != "" {
 		lines = append(lines, line)
 	}
+	if list := notes(p.point); len(list) > 0 && b.LinkRate > 0 && rate > b.linkRate() {
+		lines = append(lines, "Notes: "+strings.Join(list, "; ")+".")
+	}
 	if line := b.comparedWith(c, rate); line != "" {
 		lines = append(lines, line)
 	}
