@@ -50,7 +50,7 @@ func (f *flagSpec) String() string { return strings.Join(f.text, ",") }
 // Headings of groups of flags in the help.
 const (
 	groupModel    = "Model and configuration"
-	groupConfig   = "Overrides of the configuration"
+	groupConfig   = "Configuration overrides"
 	groupTransfer = "Transfers between ranks"
 	groupOutput   = "Output"
 	groupOwn      = "kvbench itself"

@@ -32,7 +32,7 @@ func (a *app) resultsCmd() *command {
 	return &command{
 		name:  "results",
 		words: strings.Join(resultsTasks, "|") + " FILE...",
-		short: "Find, join and export the results in files",
+		short: "Find, join and export saved results",
 		flags: []*flagSpec{
 			{name: "columns", arg: "COLUMNS", group: groupOutput, words: columns, help: "Columns of ls and export, separated by commas"},
 			{name: "only", arg: "COLUMN=VALUE", group: groupOutput, repeat: true, help: "Only results with this value. May be repeated"},
