@@ -272,16 +272,21 @@ func (f *madeFile) release() {
 	}
 }
 
-// left returns the paths of all existing files that match those of the run.
-func (m *made) left() []string {
-	var found []string
+// left returns the paths of all existing files that match those of the run, and those of
+// them that existed before.
+func (m *made) left() (all, before []string) {
 	for _, f := range m.folders {
 		for _, name := range f.files() {
-			found = append(found, filepath.Join(f.dir, name))
+			path := filepath.Join(f.dir, name)
+			all = append(all, path)
+			if f.before[name] {
+				before = append(before, path)
+			}
 		}
 	}
-	slices.Sort(found)
-	return slices.Compact(found)
+	slices.Sort(all)
+	slices.Sort(before)
+	return slices.Compact(all), slices.Compact(before)
 }
 
 func (m *made) close() {

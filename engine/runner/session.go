@@ -509,7 +509,7 @@ func (s *Session) run(ctx context.Context, r *Run, rec *Record) {
 		case s.Cleanup:
 			files.remove(s.Warn)
 		}
-		rec.Files = files.left()
+		rec.Files, rec.Kept = files.left()
 		if err != nil {
 			rec.fail("%v", err)
 		}

@@ -290,7 +290,7 @@ func (a *app) writeMatrices(ctx context.Context, w *workload, g *matrix.Generato
 		}
 		return nil
 	}, func(n int64) error {
-		if now := time.Now(); line.terminal && now.Sub(last) >= 200*time.Millisecond {
+		if now := time.Now(); line.terminal && now.Sub(last) >= progressTime {
 			last = now
 			line.current = fmt.Sprintf("%d requests, %d matrices", n, batches)
 			line.print(func() {})

@@ -77,6 +77,7 @@ type profile struct {
 	masked   bool     // whether the warning about masked secrets has been printed
 	closed   bool     // whether stdout was closed by its reader
 	left     []string // files that nixlbench left behind
+	kept     []string // files that existed before, if the runs remove theirs
 	progress progress
 	stop     context.CancelFunc
 }
@@ -259,9 +260,7 @@ func (p *profile) run(ctx context.Context) error {
 		}
 	}
 	p.progress.clear()
-	if len(p.left) > 0 {
-		p.print.Print(diag.Notef(diag.Pos{}, "%s left files behind: %s", cmp.Or(p.session.InPlace, nixlbench.Program), strings.Join(p.left, ", ")))
-	}
+	p.noteFiles()
 	if (total > 1 || p.quiet) && !p.dryRun {
 		if err := p.summary(); err != nil && ctx.Err() == nil {
 			return err
@@ -533,6 +532,29 @@ func (p *profile) write(text []byte) {
 	})
 }
 
+// found remembers the files of a run.
+func (p *profile) found(rec *runner.Record) {
+	for _, file := range rec.Files {
+		switch {
+		case slices.Contains(p.left, file) || slices.Contains(p.kept, file):
+		case p.session.Cleanup && slices.Contains(rec.Kept, file):
+			p.kept = append(p.kept, file)
+		default:
+			p.left = append(p.left, file)
+		}
+	}
+}
+
+// noteFiles prints the names of the files that remain after the runs.
+func (p *profile) noteFiles() {
+	if len(p.left) > 0 {
+		p.print.Print(diag.Notef(diag.Pos{}, "%s left files behind: %s", cmp.Or(p.session.InPlace, nixlbench.Program), strings.Join(p.left, ", ")))
+	}
+	if len(p.kept) > 0 {
+		p.print.Print(diag.Notef(diag.Pos{}, "files that existed before were not removed: %s", strings.Join(p.kept, ", ")))
+	}
+}
+
 // verdict prints what is noteworthy about the outcome of a run, if anything.
 func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 	at := diag.Pos{File: pl.Request.Config.File}
@@ -544,11 +566,7 @@ func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 			p.print.Print(diag.Errorf(at, "%s", diag.Printable(reason)))
 		}
 	}
-	for _, file := range rec.Files {
-		if !slices.Contains(p.left, file) {
-			p.left = append(p.left, file)
-		}
-	}
+	p.found(rec)
 	// Most notes apply to every run of a configuration.
 	for _, note := range rec.Notes[:len(rec.Notes)-rec.Quiet] {
 		if key := at.File + ": " + note; !p.said[key] {

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"kvbench/engine/config"
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/formula"
 	"kvbench/engine/nixlbench"
@@ -68,6 +70,9 @@ func (a *app) sweep(ctx context.Context, c *command, jobs []plan.Item, format st
 	expectMuch()
 	a.announce(c, s)
 	a.warnMissingOnce(jobs, a.sweepShown(c, columns))
+	if !c.isPage() {
+		a.noteEmpty(jobs, columns)
+	}
 
 	// From here on, an interrupt takes effect after a complete row, and a second interrupt
 	// takes effect immediately.
@@ -316,6 +321,35 @@ func (a *app) warnMissingOnce(jobs []plan.Item, shown plan.Shown) {
 	}
 }
 
+// noteEmpty prints why columns are empty: the fields that their values need are not set.
+func (a *app) noteEmpty(jobs []plan.Item, columns []string) {
+	isSet := func(f *schema.Field) bool {
+		return slices.ContainsFunc(jobs, func(j plan.Item) bool {
+			return j.Config.Values[f.Var].Origin.Kind != data.FromDefault ||
+				slices.ContainsFunc(j.Config.Axes, func(axis config.Axis) bool { return axis.Field.Var == f.Var })
+		})
+	}
+	for _, q := range a.schema.Quantities {
+		if !slices.Contains(columns, q.Name) {
+			continue
+		}
+		read := slices.Concat(q.Detail.Names(), q.RankDetail.Names(), q.TransferDetail.Names())
+		var needed []string
+		for i := range a.schema.Fields {
+			if f := &a.schema.Fields[i]; slices.Contains(read, f.Var) {
+				if isSet(f) {
+					needed = nil
+					break
+				}
+				needed = append(needed, "--"+f.Flag)
+			}
+		}
+		if needed != nil {
+			a.print.Print(diag.Notef(diag.Pos{}, "column %s is empty: it needs %s", q.Name, strings.Join(needed, " or ")))
+		}
+	}
+}
+
 // tell prints which limits the rows break, and warnings; errs receives the reasons why
 // points have no row. Each reason is reported once.
 func (a *app) tell(c *command, s *sweep.Sweep, o *sweep.Outcome, errs *diag.List) {
@@ -423,7 +457,7 @@ func (p *sweepProgress) at(points uint64) {
 		return
 	}
 	now := time.Now()
-	if now.Sub(p.last) < 200*time.Millisecond {
+	if now.Sub(p.last) < progressTime {
 		return
 	}
 	p.last = now

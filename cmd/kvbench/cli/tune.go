@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,8 +48,8 @@ func (a *app) tuneCmd() *command {
 		releasesFlag(),
 		{name: "dry_run", bool: true, group: groupRun, help: "Show the settings to try, without running anything"},
 		{name: "quiet", bool: true, group: groupRun, help: "Print only the result"},
-		{name: "budget", arg: "TIME", group: groupRun, def: "20m", help: "Time limit for the search, or none"},
-		{name: "max_runs", arg: "N", group: groupRun, help: fmt.Sprintf("Maximum number of runs. The default is a tenth of all combinations, but at least %d and at most %d", leastRuns, mostRuns)},
+		{name: "budget", arg: "TIME", group: groupRun, def: "20m", help: "Time limit for the search, 0 for no limit"},
+		{name: "max_runs", arg: "N", group: groupRun, help: fmt.Sprintf("Maximum number of runs, at least 1. The default is a tenth of all combinations, but at least %d and at most %d", leastRuns, mostRuns)},
 		{name: "seed", arg: "N", more: true, group: groupRun, def: "1", help: "Random seed that determines the order of the runs"},
 		{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json"}, help: "Output format"},
 	}, runFlags(), a.benchFlags())
@@ -183,7 +182,7 @@ func (t *tuner) prepare(c *command, release, from string) error {
 	if err := t.rules.OneRow(t.def); err != nil {
 		return err
 	}
-	if t.settings, err = t.rules.Settings(t.schema, t.def, t.several, t.session.Installed); err != nil {
+	if t.settings, err = t.rules.Settings(t.schema, t.def, t.several, t.session.Installed, t.session.InPlace != ""); err != nil {
 		return err
 	}
 	if len(t.settings) == 0 {
@@ -390,12 +389,16 @@ func (t *tuner) candidates(ctx context.Context) error {
 		}
 		c.Refused = append(c.Refused, err)
 	}
-	return t.show(func(out *bytes.Buffer) error {
+	err := t.show(func(out *bytes.Buffer) error {
 		if t.format == "json" {
 			return report.CandidatesJSON(out, c)
 		}
 		return report.CandidatesText(out, c)
 	})
+	if err == nil && !slices.Contains(c.Refused, nil) {
+		err = diag.Errorf(diag.Pos{}, "none of the combinations that the search begins with can be run; the first one: %s", diag.Printable(diag.All(c.Refused[0])[0].Text()))
+	}
+	return err
 }
 
 // show writes a result to stdout.
@@ -455,9 +458,7 @@ func (t *tuner) run(ctx context.Context) error {
 	for _, note := range t.notes {
 		t.print.Print(diag.Notef(diag.Pos{File: t.item.Config.File}, "%s", note))
 	}
-	if len(t.left) > 0 {
-		t.print.Print(diag.Notef(diag.Pos{}, "%s left files behind: %s", cmp.Or(t.session.InPlace, nixlbench.Program), strings.Join(t.left, ", ")))
-	}
+	t.noteFiles()
 	err := t.fatal
 	if best := t.search.Winner(); best == nil {
 		if err == nil && ctx.Err() == nil {
@@ -515,11 +516,7 @@ func (t *tuner) measure(ctx context.Context, p tune.Point, repeat int) (float64,
 	} else {
 		label += ", already done"
 	}
-	for _, file := range rec.Files {
-		if !slices.Contains(t.left, file) {
-			t.left = append(t.left, file)
-		}
-	}
+	t.found(rec)
 	value, outcome, what := t.judge(rec)
 	if outcome != tune.Stopped {
 		t.progress.plain("%s: %s", label, what)

@@ -73,7 +73,7 @@ func at(settings map[string]any) float64 {
 func TestTuneSeeds(t *testing.T) {
 	t.Parallel()
 	seeds := 3
-	if os.Getenv("KVBENCH_FULL") != "" {
+	if full() {
 		seeds = 20
 	}
 	best, points := surfaceBest()
