@@ -178,8 +178,9 @@ func screens() []screen {
 }
 
 // TestPages opens pages of results in a browser. With KVBENCH_FULL, it opens each in both
-// color schemes and on a narrow screen, and one page of 10,000 results.
+// color schemes and on a narrow screen, prints them, and opens one page of 10,000 results.
 func TestPages(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	bad := surface(24)
 	for i := range bad {
@@ -225,6 +226,9 @@ func TestPages(t *testing.T) {
 			}
 			b.save(what)
 		}
+		if !full() {
+			continue
+		}
 		if pdf := b.print(); os.Getenv("KVBENCH_PAGES") != "" {
 			b.write(filepath.Join(os.Getenv("KVBENCH_PAGES"), test.name+".pdf"), base64.StdEncoding.EncodeToString(pdf))
 		}
@@ -245,6 +249,7 @@ func fewPoints() []measuredPoint {
 // TestPageUse does what a reader of a page does: points at marks, filters points, uses the
 // keyboard, copies a command, and sorts and saves the table.
 func TestPageUse(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	b.open(writePage(t, fewPoints(), "--link", "ib_ndr"), 1280, "light")
 	if got := b.text(`document.querySelector(".big").textContent`); got != "For READ, use 1 I/O of 1 MiB per request, backend UCX: 25 GB/s, 50% of ib_ndr (50 GB/s)." {
@@ -440,6 +445,7 @@ func TestPageOfMany(t *testing.T) {
 
 // TestPageHostile opens a page of results whose texts look like markup and code.
 func TestPageHostile(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	points := surface(40)
 	for i := range points {
@@ -460,9 +466,11 @@ func TestPageHostile(t *testing.T) {
 	b.check("hostile")
 }
 
-// TestPlanPages opens the pages of plans, caches and transfers in a browser: with
-// KVBENCH_FULL in both color schemes and on a narrow screen.
+// TestPlanPages opens the pages of plans, caches and transfers in a browser, in both color
+// schemes and on a narrow screen.
 func TestPlanPages(t *testing.T) {
+	needsFull(t)
+	t.Parallel()
 	b := newBrowser(t)
 	dir := t.TempDir()
 	for _, test := range []struct {
