@@ -106,6 +106,12 @@ type Page struct {
 	Bandwidth string      `json:"bandwidth"`
 	Latency   []PageValue `json:"latency"`
 	Phases    []PageValue `json:"phases"`
+	// Prepare is a phase that is not part of each request.
+	Prepare PageValue `json:"prepare"`
+	// Operation is the value for which the page makes separate recommendations. Settings
+	// are compared only between points with the same values of Workload.
+	Operation string   `json:"operation"`
+	Workload  []string `json:"workload"`
 	// Same contains the fields that must be equal in all points that are used to fit the cost
 	// of a descriptor.
 	Same []string `json:"same"`
@@ -352,6 +358,8 @@ type Doubt struct {
 	Note    bool   `json:"note,omitempty"`
 	// Quiet notes are only recorded, not shown.
 	Quiet bool `json:"quiet,omitempty"`
+	// Hint says what to do about it, or is "".
+	Hint string `json:"hint,omitempty"`
 }
 
 // OwnRelease is a release that is described in a user's file.

@@ -164,7 +164,22 @@ type Chart struct {
 	Note  string `json:"note"`
 	Split bool   `json:"split"`
 	// X are the keys of the columns that the reader can choose for the horizontal axis.
-	X     []string `json:"x"`
+	X []string `json:"x"`
+	// Join says how points are joined by lines.
+	Join string `json:"join,omitempty"`
+	// By is the column for which the chart has separate lines, in addition to the marked
+	// groups, or "".
+	By string `json:"by,omitempty"`
+	// Trusted hides points that are not trusted.
+	Trusted bool `json:"trusted,omitempty"`
+	// Group and Fixed are the columns that are the same for all bars of a split chart. The
+	// reader can choose their values, which initially are those of the point Start. Side is
+	// a value that is shown beside the bars.
+	Group []string `json:"group,omitempty"`
+	Fixed string   `json:"fixed,omitempty"`
+	Start int      `json:"start,omitempty"`
+	Side  string   `json:"side,omitempty"`
+
 	Label string   `json:"label"` // of the vertical axis; if "", the label of the first column in Y
 	Y     []string `json:"y"`
 	// Lines are horizontal reference lines.
@@ -174,6 +189,17 @@ type Chart struct {
 	Columns []string `json:"columns"`
 }
 
+// Ways of joining points.
+const (
+	// JoinPoints joins the points that differ only in their horizontal position.
+	JoinPoints = ""
+	// JoinMedians does so if there are few lines, or else joins the medians of the points
+	// at each horizontal position.
+	JoinMedians = "medians"
+	// JoinNone joins no points.
+	JoinNone = "none"
+)
+
 // Line is a labeled value.
 type Line struct {
 	Value float64 `json:"value"`
@@ -181,9 +207,10 @@ type Line struct {
 }
 
 // Curve is a line through calculated points. It is hidden when the reader selects a facet
-// value that differs from the one in Where.
+// value that differs from the one in Where, or another horizontal axis than the column X0.
 type Curve struct {
 	Label string            `json:"label"`
+	X0    string            `json:"x0,omitempty"`
 	Where map[string]string `json:"where"`
 	X     Numbers           `json:"x"`
 	Y     Numbers           `json:"y"`

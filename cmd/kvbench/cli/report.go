@@ -70,6 +70,9 @@ func (a *app) showResults(_ context.Context, c *command) error {
 	for i, name := range c.args {
 		if i > 0 && options.Match == nil && gate == nil { // the report shows only the baseline's measures
 			names = nil
+			if format == "html" {
+				names = report.OriginNames()
+			}
 		}
 		briefs := runner.NewBriefs(names, measures)
 		if format == "html" {
