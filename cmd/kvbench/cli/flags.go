@@ -99,7 +99,7 @@ func modelsFlag() *flagSpec {
 }
 
 func downloadFlag() *flagSpec {
-	return &flagSpec{name: "download", bool: true, more: true, group: groupModel, help: "Download an hf: model's files if not in the local cache. Uses HF_ENDPOINT and HF_TOKEN"}
+	return &flagSpec{name: "download", bool: true, more: true, group: groupModel, help: "Download an hf: model's files if they are not in the local cache. Uses HF_ENDPOINT and HF_TOKEN"}
 }
 
 func configFlag() *flagSpec {

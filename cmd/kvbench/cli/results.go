@@ -34,9 +34,9 @@ func (a *app) resultsCmd() *command {
 		words: strings.Join(resultsTasks, "|") + " FILE...",
 		short: "Find, join and export saved results",
 		flags: []*flagSpec{
-			{name: "columns", arg: "COLUMNS", group: groupOutput, words: columns, help: "Columns of ls and export, separated by commas"},
+			{name: "columns", arg: "COLUMNS", group: groupOutput, words: columns, help: "Columns for ls and export, separated by commas"},
 			{name: "only", arg: "COLUMN=VALUE", group: groupOutput, repeat: true, help: "Only results with this value. May be repeated"},
-			{name: "format", arg: "FORMAT", group: groupOutput, def: "csv", values: append([]string{"csv", "jsonl"}, planners...), help: "Format of export. csv and jsonl write columns, the others a planner's file"},
+			{name: "format", arg: "FORMAT", group: groupOutput, def: "csv", values: append([]string{"csv", "jsonl"}, planners...), help: "Format for export. csv and jsonl write columns; the others write a planner's file"},
 			{name: "output", short: "o", arg: "FILE", group: groupOutput, help: "Write to this file instead of stdout"},
 			configFlag(),
 		},

@@ -48,7 +48,7 @@ func (a *app) tuneCmd() *command {
 		releasesFlag(),
 		{name: "dry_run", bool: true, group: groupRun, help: "Show the settings to try, without running anything"},
 		{name: "quiet", bool: true, group: groupRun, help: "Print only the result"},
-		{name: "budget", arg: "TIME", group: groupRun, def: "20m", help: "Time limit for the search, 0 for no limit"},
+		{name: "budget", arg: "TIME", group: groupRun, def: "20m", help: "Time limit for the search; 0 for no limit"},
 		{name: "max_runs", arg: "N", group: groupRun, help: fmt.Sprintf("Maximum number of runs, at least 1. The default is a tenth of all combinations, but at least %d and at most %d", leastRuns, mostRuns)},
 		{name: "seed", arg: "N", more: true, group: groupRun, def: "1", help: "Random seed that determines the order of the runs"},
 		{name: "format", arg: "FORMAT", group: groupOutput, pref: true, def: "text", values: []string{"text", "json"}, help: "Output format"},
