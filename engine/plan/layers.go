@@ -278,7 +278,7 @@ func (l *Layers) begin(req *Request, warnings *diag.List) error {
 	return l.checkBase()
 }
 
-// The numbers of the varying inputs that only transfers have and that are not fields.
+// The numbers of the varying inputs that exist only for transfers and are not fields.
 const (
 	rankVaries = iota
 	groupVaries

@@ -41,8 +41,9 @@ type Unread struct {
 	// With lists flags with which the plan would depend on the field, such as other values of
 	// a field.
 	With []string
-	// Hidden reports whether some values depend on the field but are not shown. These values
-	// are Quantities or, if Quantities is empty, in the nixlbench command.
+	// Hidden reports whether some values depend on the field but are not shown. These
+	// values are listed in Quantities or, if Quantities is empty, are in the nixlbench
+	// command.
 	Hidden     bool
 	Quantities []string
 }
@@ -197,7 +198,7 @@ func (r *unread) harmless(req *Request, u *Unread) bool {
 	return len(u.Instead) == 0 && !u.Field.Default.IsZero() && u.Field.Default.Text() == u.Value.Text()
 }
 
-// instead returns the other fields that accept a value and that the plan depends on.
+// instead returns the other fields that accept the same value and that the plan depends on.
 func (r *unread) instead(all *dependencies, f *schema.Field, value string) []*schema.Field {
 	var list []*schema.Field
 	for i := range r.schema.Fields {

@@ -30,13 +30,14 @@ import (
 const (
 	leastRuns, mostRuns = 40, 250
 	runsShare           = 10 // combinations per run, by default
-	// A run may take slowRun times as long as the slowest successful one, but at least this
-	// part of the budget, within these limits, because filling a large file may take much
-	// longer than moving its data.
+	// A run may take slowRun times as long as the slowest successful one. It may always
+	// take 1/timeoutShare of the budget, limited to the range from leastTimeout to
+	// mostTimeout, because filling a large file may take much longer than moving its data.
 	slowRun                   = 10
 	timeoutShare              = 10
 	leastTimeout, mostTimeout = 30 * time.Second, 2 * time.Minute
-	// At the end, there should be time for this many runs, and for one of each setting.
+	// At the end, there should be time for this many runs, and for one more run for each
+	// setting.
 	lastRuns = 10
 )
 
