@@ -173,7 +173,7 @@ type Remedy struct {
 	Formula formula.Ref
 }
 
-// FixesOf returns the fixes of a limit, sorted by flag.
+// FixesOf returns the fixes for a limit, sorted by flag.
 func (r *Release) FixesOf(l *schema.Limit) []Remedy {
 	var list []Remedy
 	for _, name := range schema.Keys(l.Fix) {

@@ -12,7 +12,7 @@ import (
 	"kvbench/engine/schema"
 )
 
-// Engines returns the names of the serving engines whose caches kvbench models.
+// Engines returns the names of the serving engines whose caches kvbench can describe.
 func Engines(s *schema.Schema) []string { return schema.Keys(s.Cache.Get().Releases) }
 
 // Doubt is a reason why kvbench is not certain about a model's cache in an engine.

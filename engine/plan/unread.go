@@ -38,8 +38,7 @@ type Unread struct {
 	// Elsewhere lists other architectures that depend on the field, keyed by accounting, if
 	// this architecture never does.
 	Elsewhere map[string][]string
-	// With lists flags with which the plan would depend on the field, such as other values of
-	// a field.
+	// With lists flags that would make the plan depend on the field, each with a value.
 	With []string
 	// Hidden reports whether some values depend on the field but are not shown. These
 	// values are listed in Quantities or, if Quantities is empty, are in the nixlbench
@@ -362,8 +361,7 @@ func (r *unread) chosen(req *Request) map[string][]string {
 	return chosen
 }
 
-// withValue returns flags, such as other values of another field, with which the plan would
-// depend on a field.
+// withValue returns flags that would make the plan depend on a field, each with a value.
 func (r *unread) withValue(req *Request, field string) []string {
 	ofLayers, _ := r.presentLayers(req)
 	var list []string

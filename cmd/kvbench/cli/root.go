@@ -95,7 +95,7 @@ func Main(args []string) int {
 	return a.exitCode(err)
 }
 
-// start runs a command, or continues one that the guard ended and restarted.
+// start runs a command, or continues one that the guard restarted.
 func (a *app) start(ctx context.Context, args []string) error {
 	if len(args) > 1 && args[0] == restartCommand {
 		if err := json.Unmarshal([]byte(args[1]), &a.checked); err != nil {

@@ -86,7 +86,7 @@ type tuner struct {
 	rate    int64 // bandwidth of the link, in bytes per second
 
 	item     plan.Item
-	index    int // index of the plan in the item
+	index    int // index of the plan among the item's plans
 	def      *plan.Plan
 	rules    *nixlbench.Rules
 	several  map[string][]data.Fact
@@ -483,7 +483,7 @@ func (t *tuner) late() bool {
 	return t.budget-spent < min(t.budget/2, each*time.Duration(lastRuns+len(t.settings)))
 }
 
-// nothing returns the error of a search without a result.
+// nothing returns the error for a search that has no result.
 func (t *tuner) nothing() error {
 	switch {
 	case t.search.Stopped || t.last == "" && time.Since(t.start) >= t.budget:
@@ -570,7 +570,7 @@ func (t *tuner) execute(ctx context.Context, pl *plan.Plan, repeat int) (*runner
 	return rec, nil
 }
 
-// refusal returns the outcome of a run that could not be started.
+// refusal returns the outcome to record for a run that could not be started.
 func (t *tuner) refusal(err error) tune.Outcome {
 	if t.fatal != nil {
 		return tune.Stopped
