@@ -167,8 +167,8 @@ func (a *app) leave(code int) {
 	os.Exit(code)
 }
 
-// restartCommand is the first argument of a restarted process. The state as JSON and
-// the original arguments follow.
+// restartCommand is the first argument of a restarted process. It is followed by the state,
+// as JSON, and the original arguments.
 const restartCommand = "__checked"
 
 // restart replaces the process with one that continues after the files already

@@ -119,8 +119,8 @@ func (a *app) matrix(ctx context.Context, c *command) error {
 	return a.showMatrices(first, g, totals, name)
 }
 
-// workload reads the command's own flags. It replaces the lengths of the requests with the
-// first length, because the configuration accepts only a single number.
+// workload reads the command's own flags. It sets the length in the configuration to that
+// of the first request, because a configuration cannot describe how lengths vary.
 func (a *app) workload(c *command) (*workload, error) {
 	w := &workload{}
 	var errs diag.List
@@ -358,8 +358,8 @@ func (a *app) showMatrices(first *plan.Transfer, g *matrix.Generator, t *matrix.
 // newFolder is a folder that is written atomically.
 type newFolder struct{ name, temp string }
 
-// createFolder creates a temporary folder that will replace name, which must be
-// an empty folder or not exist.
+// createFolder creates a temporary folder that will replace name, which must be an empty
+// folder or must not exist.
 func (a *app) createFolder(name string) (*newFolder, error) {
 	name = filepath.Clean(name)
 	if base := filepath.Base(name); base == "." || base == ".." {

@@ -203,9 +203,9 @@ func (t *tuner) prepare(c *command, release, from string) error {
 	return nil
 }
 
-// knobs reads the nixlbench flags that the user set. It returns the flags with one value, and
-// saves those with several values for the search. It also takes the link from the
-// configuration.
+// knobs reads the nixlbench flags that the user set. It returns the flags that have one
+// value, and stores those that have several values in t, for the search. It also takes the
+// link from the configuration.
 func (t *tuner) knobs(c *command, release string) (given map[string][]data.Fact, err error) {
 	configs, err := t.configs(c)
 	if err != nil {
