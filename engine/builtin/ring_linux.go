@@ -15,7 +15,7 @@ type ring struct {
 	file     int
 	shared   [][]byte
 	entries  []ringEntry
-	tail     *uint32 // of the entries
+	tail     *uint32 // the tail index of the submission ring
 	events   []ringEvent
 	from, to *uint32 // events that have not been reaped
 }

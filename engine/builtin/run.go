@@ -200,7 +200,8 @@ func (b *bench) workersOf(kind string, block, batch int64) ([]*worker, error) {
 	return workers, nil
 }
 
-// closeAll closes the queues at the same time, because Linux takes long to close one.
+// closeAll closes the queues at the same time, because Linux takes a long time
+// to close one.
 func closeAll(workers []*worker) {
 	var all sync.WaitGroup
 	for _, w := range workers {

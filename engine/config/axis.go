@@ -377,8 +377,8 @@ func (c *Config) Varies(name string) bool {
 	return slices.ContainsFunc(c.Axes, func(a Axis) bool { return a.Field.Var == name })
 }
 
-// Texts returns, as text, the values of the field with the given name in formulas. There
-// are several values if the field is an axis.
+// Texts returns, as strings, the values of the field with the given name in
+// formulas. There are several values if the field is an axis.
 func (c *Config) Texts(name string) []string {
 	values := []data.Fact{c.Values[name]}
 	for _, a := range c.Axes {

@@ -84,8 +84,8 @@ func DocumentOf(file string, v cue.Value) (*Document, error) {
 	return d, d.flattenCUE("", v, all)
 }
 
-// PartOf is like [DocumentOf], but returns only the leaves of the fields that the file
-// itself defines, for which says returns true.
+// PartOf is like [DocumentOf], but returns only the leaves of the fields for
+// which says returns true, which are those that the file itself defines.
 func PartOf(file string, v cue.Value, says func(name string) bool) (*Document, error) {
 	d := &Document{File: file, Sections: map[string]diag.Pos{}}
 	return d, d.flattenCUE("", v, says)

@@ -113,7 +113,7 @@ func (k *checker) usable(r Ref) bool {
 	return false
 }
 
-// decided reports whether a condition is known to have the value is. It can be known
+// decided reports whether a condition is known to equal the argument is. It can be known
 // because the condition depends only on which inputs have values, or only on values that do
 // not vary in a space.
 func (k *checker) decided(cond code, is bool) bool {

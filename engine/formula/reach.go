@@ -11,7 +11,7 @@ import (
 type Reach struct {
 	p        *Program
 	numbers  *numbers
-	followed []bool   // by slot
+	followed []bool   // indexed by slot
 	opened   []bool   // indexed by slot: whether the inputs of an input's formula count
 	sets     []uint64 // for each slot, the bits of its [Inputs]
 }

@@ -15,7 +15,7 @@ import (
 type Space struct {
 	p        *Program
 	base     *Frame
-	by       []uint64 // indexed by slot: what its value differs by; see [At]
+	by       []uint64 // indexed by slot: what the slot's value differs by; see [At]
 	reads    []uint64 // the varying inputs that each slot depends on, with words elements per slot
 	words    int
 	computed []bool // indexed by slot: whether compute computes the value

@@ -245,8 +245,8 @@ func (h *Hub) commit(r Repo) (commit, why string) {
 	return commit, ""
 }
 
-// lacks lists the files that are neither in the cache for this commit nor recorded in it,
-// by huggingface_hub, as missing on the server.
+// lacks lists the files that are neither in the cache for this commit nor
+// recorded there by huggingface_hub as missing on the server.
 func (h *Hub) lacks(r Repo, commit string, names []string) (list []string) {
 	at := Repo{Owner: r.Owner, Name: r.Name, Revision: commit}
 	for _, name := range names {

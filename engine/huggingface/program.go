@@ -73,7 +73,7 @@ func (c *Config) compile(fam Family) (*program, error) {
 		if c.byName[name] == nil && c.common.Let[name] == nil {
 			s.Formula(name, fam.Absent[name], formula.Any)
 		} else {
-			add(fam.Absent[name], formula.Any) // ensures that the fields it reads count as read
+			add(fam.Absent[name], formula.Any) // ensures that the fields that it reads are counted as read
 		}
 	}
 	add(fam.When, formula.Bool)

@@ -13,7 +13,7 @@ import (
 // levels deep.
 const maxDepth = 100
 
-// Reader reads a JSON text in a single pass. It stops at the first error, which
+// Reader reads JSON text in a single pass. It stops at the first error, which
 // [Reader.Err] returns.
 type Reader struct {
 	text  []byte
@@ -26,10 +26,10 @@ type Reader struct {
 	room         int
 }
 
-// NewReader returns a reader for a JSON text.
+// NewReader returns a reader for JSON text.
 func NewReader(text []byte) *Reader { return &Reader{text: text} }
 
-// Reset makes the reader start reading another text.
+// Reset makes the reader start over with new text.
 func (r *Reader) Reset(text []byte) {
 	*r = Reader{text: text, root: r.root, memory: r.root, room: r.room}
 }

@@ -124,7 +124,7 @@ func (r *Results) page(o *Options, p *PageOptions, s *schema.Schema) (*webpage.P
 	fits := b.fits()
 	made.Parts, made.Warn = b.answer(fits)
 	made.Sections = b.sections(fits)
-	if len(b.points) == 1 { // charts of a single mark say nothing
+	if len(b.points) == 1 { // a chart with a single mark shows nothing useful
 		return made, nil
 	}
 	made.Data = data
@@ -134,7 +134,7 @@ func (r *Results) page(o *Options, p *PageOptions, s *schema.Schema) (*webpage.P
 	return made, nil
 }
 
-// title says what was measured where and when.
+// title says what was measured, where, and when.
 func (b *resultsPage) title() string {
 	title := "KV-cache transfer results"
 	if where := measuredAt(b.Points); where != "" {
@@ -349,7 +349,8 @@ func (b *resultsPage) linkName() string {
 	return fmt.Sprintf("%s (%s)", diag.Printable(b.Link), shortest(b.linkRate())+" GB/s")
 }
 
-// about returns short facts about the results, such as the file that they are from.
+// about returns short facts about the results, such as which file they come
+// from.
 func (b *resultsPage) about() []string {
 	about := []string{diag.Printable(filepath.Base(b.File)), counted(len(b.points), "point")}
 	if b.BaseFile != "" {

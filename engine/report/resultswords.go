@@ -309,7 +309,7 @@ func (b *resultsPage) single() webpage.Section {
 	return s
 }
 
-// valueText formats a number with its unit.
+// numberText formats a number with its unit.
 func numberText(unit string, x float64) string {
 	switch unit {
 	case webpage.UnitBytes:
@@ -393,8 +393,8 @@ func (b *resultsPage) bestHead() []webpage.Cell {
 	return append(head, webpage.Cell{Text: "command"}, webpage.Cell{Text: "points", Number: true})
 }
 
-// bestRow returns the row for the recommended one of the points, which have the same main
-// settings. top is the highest bandwidth for the workload.
+// bestRow returns the row for the recommended point among points with the same
+// main settings. top is the highest bandwidth for the workload.
 func (b *resultsPage) bestRow(points []*pagePoint, top float64) []webpage.Cell {
 	var row []webpage.Cell
 	for _, cell := range labels(b.bestOrder(), points[0].point) {
@@ -736,7 +736,7 @@ func (b *resultsPage) notes() webpage.Section {
 	return webpage.Section{Title: "Notes", Tables: []webpage.Table{tally("Notes", "note", texts)}}
 }
 
-// tally returns a table that counts texts, sorted by frequency.
+// tally returns a table that counts equal strings, sorted by frequency.
 func tally(caption, what string, texts []string) webpage.Table {
 	counts := map[string]int{}
 	var order []string

@@ -359,7 +359,7 @@ func (c *Candidates) size() int {
 // maxFirst is the maximum number of points shown in text.
 const maxFirst = 10
 
-// CandidatesText writes what a search would try as text.
+// CandidatesText writes, as text, what a search would try.
 func CandidatesText(w io.Writer, c *Candidates) error {
 	if err := Header(w, c.View, c.Plan); err != nil {
 		return err
@@ -394,7 +394,7 @@ func CandidatesText(w io.Writer, c *Candidates) error {
 	return err
 }
 
-// CandidatesJSON writes what a search would try as JSON.
+// CandidatesJSON writes, as JSON, what a search would try.
 func CandidatesJSON(w io.Writer, c *Candidates) error {
 	type setting struct {
 		Name    string   `json:"name"`

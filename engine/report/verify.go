@@ -43,7 +43,8 @@ func VerifyText(w io.Writer, view schema.View, r *enginelog.Result, flags string
 	return nil
 }
 
-// difference writes how a number was computed, and the likely cause of the difference.
+// difference writes an explanation of how a number was computed, and the likely
+// cause of the difference.
 func difference(w io.Writer, f *enginelog.Finding, flags string) {
 	logged, computed := amounts(f)
 	fmt.Fprintf(w, "\n%s: %s logged, %s computed\n", f.What, logged, computed)

@@ -97,7 +97,7 @@ func (s *Session) Collect(c *Collected) error {
 		if err != nil {
 			return err
 		}
-		if a.stderr[i].Last() == "" { // the process itself did not start, or said nothing
+		if a.stderr[i].Last() == "" { // the process itself did not start, or printed nothing
 			a.stderr[i] = starter
 		}
 		a.exits = append(a.exits, exitOf(p))

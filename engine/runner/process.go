@@ -90,8 +90,9 @@ type Signaled struct{ os.Signal }
 func (s Signaled) Error() string { return s.Signal.String() }
 
 // Start runs the processes and waits for all of them. Two seconds after one
-// fails, the others are stopped; when ctx is done, all are. No process outlives
-// the call, and every line of output is passed to out, one at a time.
+// fails, the others are stopped; when ctx is done, all of them are stopped. No
+// process outlives the call, and every line of output is passed to out, one at
+// a time.
 func Start(ctx context.Context, ending Ending, processes []Process, out func(Line)) []Exit {
 	exits := make([]Exit, len(processes))
 	groups := make([]*group, len(processes))
@@ -230,7 +231,7 @@ func (l *liner) flush() {
 	}
 }
 
-// Tail stores the end of a text, starting at the beginning of a line.
+// Tail stores the end of a stream of text, starting at the beginning of a line.
 type Tail struct {
 	Size int // in bytes
 	data []byte

@@ -125,8 +125,9 @@ type Run struct {
 	// automatically.
 	Launch string
 	Chosen bool
-	// Server is the farthest of the servers that several processes use to find
-	// each other, or "", and Place is its location.
+	// Server is the farthest of the servers that the processes use to find each
+	// other, and Place is its location. Server is "" if the processes do not
+	// need a server.
 	Server string
 	Place  Place
 	// Processes is the number of processes of the whole run, on all machines, and
@@ -229,7 +230,8 @@ func (s *Session) launch(ctx context.Context, r *Run) error {
 	return nil
 }
 
-// farthest determines where the servers are, only once for each list of servers.
+// farthest determines where the servers are, but only once for each list of
+// servers.
 func (s *Session) farthest(ctx context.Context, endpoints string) farthest {
 	at, known := s.places[endpoints]
 	if !known {

@@ -111,7 +111,7 @@ type stream struct {
 	stop    chan bool
 	batches spares[jsonl.Batch]
 	outs    spares[[]byte]
-	err     error // of the file
+	err     error // about the file as a whole
 }
 
 func newStream(b *Briefs, name string, read func(*Part, *Brief, []byte)) *stream {

@@ -77,7 +77,7 @@ type KindField struct {
 type Group struct {
 	// Kind is the kind of the layers. It defaults to the group's name.
 	Kind  string   `json:"kind"`
-	Pos   diag.Pos `json:"pos,omitzero"` // of the kind, or of the group
+	Pos   diag.Pos `json:"pos,omitzero"` // the position of the kind or the group
 	Where Formula  `json:"where,omitzero"`
 	// Shared reports whether the group's layers may also be in another group.
 	Shared bool `json:"shared,omitempty"`

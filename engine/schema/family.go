@@ -24,7 +24,7 @@ const (
 type Family struct {
 	Name string   `json:"name"`
 	File string   `json:"file"`
-	Pos  diag.Pos `json:"pos,omitzero"` // of the architecture's name
+	Pos  diag.Pos `json:"pos,omitzero"` // the position of the architecture's name
 	// ModelTypes are the values of model_type that select the family.
 	ModelTypes []string `json:"model_types"`
 	// When selects one of several families with the same model type.

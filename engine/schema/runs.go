@@ -83,8 +83,8 @@ type TuningLimit struct {
 	Message string  `json:"message"`
 }
 
-// Knob is a setting that may affect the measurement. It consists of flags that always get
-// the same value.
+// Knob is a setting that may affect the measurement. It consists of flags that
+// always have the same value.
 type Knob struct {
 	Flags    []string `json:"flags"`
 	Backends []string `json:"backends,omitempty"` // nil means all backends that read the flags
@@ -285,7 +285,8 @@ type MeasuringRow struct {
 
 // Builtin describes how kvbench itself measures instead of nixlbench.
 type Builtin struct {
-	// Reads maps the values that it needs to the nixlbench flags to read them from.
+	// Reads maps the values that kvbench needs to the nixlbench flags that
+	// specify them.
 	Reads map[string]string `json:"reads"`
 	// Write is the value of the operation flag for writes.
 	Write string `json:"write"`
@@ -293,9 +294,9 @@ type Builtin struct {
 	Queues map[string][]string `json:"queues"`
 	// Ignores lists the flags that do not change the I/O.
 	Ignores []string `json:"ignores"`
-	// Accepts contains the values that it accepts, keyed by flag.
+	// Accepts contains the values that kvbench accepts, keyed by flag.
 	Accepts map[string][]string `json:"accepts"`
-	// File is the name of the file that it reads or writes.
+	// File is the name of the file that kvbench reads or writes.
 	File string `json:"file"`
 }
 
@@ -376,7 +377,8 @@ type OwnFlag struct {
 	Help    string        `json:"help"`
 }
 
-// Add adds a release to the known releases, after the one that it is like.
+// Add adds a release to the known releases, after the release named in its Like
+// field.
 func (n *Nixlbench) Add(name string, r OwnRelease) error {
 	at := slices.Index(n.Releases, r.Like)
 	if _, taken := n.Release(name); taken || name == AutoRelease {

@@ -197,8 +197,8 @@ type Row struct {
 	Label  string `json:"label"`
 	Value  string `json:"value"`
 	Suffix string `json:"suffix,omitempty"`
-	Shown  string `json:"shown,omitempty"` // what text shows in place of the value
-	And    string `json:"and,omitempty"`   // a value that follows, if the plan has it
+	Shown  string `json:"shown,omitempty"` // shown instead of the value in text output
+	And    string `json:"and,omitempty"`   // a second value to show, if the plan has it
 	As     string `json:"as,omitempty"`    // bytes, documented_bytes, time, count
 	// Optional rows are omitted if the plan does not have the value.
 	Optional bool `json:"optional,omitempty"`
@@ -341,7 +341,7 @@ func (s *Schema) KnownOf(name string) []string {
 }
 
 // Spelling returns the known word that equals a string except for case. If
-// there is none, or more than one, it returns the string.
+// there is none, or more than one, it returns the string unchanged.
 func Spelling(text string, known []string) string {
 	found := text
 	for _, k := range known {

@@ -147,8 +147,8 @@ func describeModels(doc map[string]any) {
 }
 
 // describeFields adds, to the schema for configurations, what CUE's encoder omits: the
-// description and default of each field, the texts that the field accepts, and the axes of
-// sweeps.
+// description and default of each field, the strings that the field accepts, and the
+// axes of sweeps.
 func describeFields(s *schema.Schema, doc map[string]any) {
 	for i := range s.Fields {
 		f := &s.Fields[i]

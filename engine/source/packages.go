@@ -246,7 +246,7 @@ func (r *Files) packageOf(name string) *Package {
 	return find.(func() *Package)()
 }
 
-// packageName returns the name in the package clause of a CUE text, or "".
+// packageName returns the name in the package clause of CUE text, or "".
 func packageName(name string, text []byte) string {
 	f, err := parser.ParseFile(name, text, parser.PackageClauseOnly)
 	if err != nil || f.PackageName() == "_" {

@@ -385,7 +385,8 @@ func outlineOfBraces(text string) outline {
 	return o
 }
 
-// skipped returns the length of any white space or comment at the beginning of a text.
+// skipped returns the length of any white space or comment at the beginning of
+// a string.
 func skipped(text string) int {
 	end := -1
 	switch {
@@ -404,8 +405,8 @@ func skipped(text string) int {
 	return end
 }
 
-// lexeme returns the name or quoted string at the beginning of a text, and its length in
-// the text. The length is 0 if the text begins with neither.
+// lexeme returns the name or quoted string at the beginning of text, and its
+// length in the text. The length is 0 if the text begins with neither.
 func lexeme(text string) (string, int) {
 	const quotes = `"""`
 	if rest, ok := strings.CutPrefix(text, quotes); ok {

@@ -33,7 +33,8 @@ type Data struct {
 	// the best, unless Lowest is set.
 	Best   string `json:"best"`
 	Lowest bool   `json:"lowest"`
-	// Of is the reference for the best value, which is shown as a percentage of it, or nil.
+	// Of is the reference value, or nil. The best value is shown as a
+	// percentage of it.
 	Of *Line `json:"of"`
 	// Commands contains each point's command, or is nil if the points have none.
 	Commands *Commands `json:"commands"`
@@ -180,7 +181,7 @@ type Chart struct {
 	Start int      `json:"start,omitempty"`
 	Side  string   `json:"side,omitempty"`
 
-	Label string   `json:"label"` // of the vertical axis; if "", the label of the first column in Y
+	Label string   `json:"label"` // the label of the vertical axis; if "", the label of the first column in Y
 	Y     []string `json:"y"`
 	// Lines are horizontal reference lines.
 	Lines  []Line  `json:"lines"`
@@ -207,7 +208,8 @@ type Line struct {
 }
 
 // Curve is a line through calculated points. It is hidden when the reader selects a facet
-// value that differs from the one in Where, or another horizontal axis than the column X0.
+// value that differs from the one in Where, or a horizontal axis other than the column
+// X0.
 type Curve struct {
 	Label string            `json:"label"`
 	X0    string            `json:"x0,omitempty"`
