@@ -103,7 +103,7 @@ func newRing(w *worker, inFlight int64) (queue, error) {
 	for i := range order {
 		order[i] = uint32(i)
 	}
-	return &async{of: w, kernel: q, size: inFlight}, nil
+	return newAsync(w, q, inFlight), nil
 }
 
 func (q *ring) submit(first, n int64) (int64, error) {

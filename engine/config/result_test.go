@@ -179,7 +179,7 @@ func TestResultsHostile(t *testing.T) {
 		_, l := loader(t)
 		begin := time.Now()
 		err := l.Results(file)
-		if d := time.Since(begin); d > 15*time.Second {
+		if d := time.Since(begin); d > time.Minute {
 			t.Errorf("%s took %v", name, d)
 		}
 		lines := strings.Split(fmt.Sprint(err), "\n")

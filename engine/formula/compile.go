@@ -43,6 +43,18 @@ func newCompiler(names, slots int) *compiler {
 	}
 }
 
+// CheckName returns an error if formulas cannot refer to a name.
+func CheckName(name string, pos diag.Pos) error {
+	if utils.IsValidIdentifier(name) && !slices.Contains(reserved, name) {
+		return nil
+	}
+	err := diag.Errorf(pos, "%q cannot be a name in formulas", name)
+	if !slices.Contains(reserved, name) {
+		err.WithHint("use letters, digits and _")
+	}
+	return err
+}
+
 // declare adds the slots for a declaration, or returns an error that says why it cannot.
 func (c *compiler) declare(d *decl) error {
 	if r, ok := c.p.names[d.name]; ok {
@@ -52,12 +64,10 @@ func (c *compiler) declare(d *decl) error {
 		}
 		return diag.Errorf(d.src.Pos, "%s", msg).WithHint("names must be unique: choose another")
 	}
-	if (d.class != derived || d.given) && (!utils.IsValidIdentifier(d.name) || slices.Contains(reserved, d.name)) {
-		err := diag.Errorf(d.src.Pos, "%q cannot be a name in formulas", d.name)
-		if !slices.Contains(reserved, d.name) {
-			err.WithHint("use letters, digits and _")
+	if d.class != derived || d.given {
+		if err := CheckName(d.name, d.src.Pos); err != nil {
+			return err
 		}
-		return err
 	}
 	if d.want > StrList || d.want == Any && (d.class == input || d.class == preset) {
 		return diag.Errorf(d.src.Pos, "%q has no known kind", d.name)

@@ -184,6 +184,9 @@ func (b *resultsPage) describe(c *choice, fits []*costFit) []string {
 	if line := b.distance(rate); line != "" {
 		lines = append(lines, line)
 	}
+	if list := notes(p.point); len(list) > 0 && b.LinkRate > 0 && rate > b.linkRate() {
+		lines = append(lines, "Notes: "+strings.Join(list, "; ")+".")
+	}
 	if line := b.comparedWith(c, rate); line != "" {
 		lines = append(lines, line)
 	}
@@ -215,6 +218,9 @@ func (b *resultsPage) sampled(c *choice) string {
 // comparedWith compares a choice with the other settings for its workload.
 func (b *resultsPage) comparedWith(c *choice, rate float64) string {
 	var parts []string
+	if len(c.rivals) == 1 && len(b.points) > 1 {
+		parts = append(parts, "No other setting for this was measured and can be trusted.")
+	}
 	if c.near > 1 {
 		parts = append(parts, fmt.Sprintf("%s settings are within %s of the fastest; this is the one with the smallest requests.", group(c.near), percentOf(c.noise)))
 	}
@@ -234,7 +240,8 @@ func (b *resultsPage) comparedWith(c *choice, rate float64) string {
 	return strings.Join(parts, " ")
 }
 
-// moving says how long it takes to move a request, or the cache of a request.
+// moving says how long it takes to move the cache of one model request, or
+// returns "" if that is unknown.
 func (b *resultsPage) moving(p *pagePoint) string {
 	if math.IsNaN(p.request) {
 		return ""

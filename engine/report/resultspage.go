@@ -584,7 +584,7 @@ func (b *resultsPage) divide() {
 
 // inView reports whether a setting is always shown.
 func (b *resultsPage) inView(s setting) bool {
-	return slices.ContainsFunc(b.view.Rows, func(r schema.Row) bool { return r.Value == s.key })
+	return s.key == runner.NameMeasuredBy || slices.ContainsFunc(b.view.Rows, func(r schema.Row) bool { return r.Value == s.key })
 }
 
 // apart returns the settings that are not determined by the settings in by and the earlier
@@ -755,7 +755,7 @@ func (b *resultsPage) fits() []*costFit {
 	for _, f := range list {
 		f.cost, f.why = fitCost(moves[f])
 	}
-	slices.SortStableFunc(list, func(x, y *costFit) int { return slices.Compare(x.labels, y.labels) })
+	slices.SortStableFunc(list, func(x, y *costFit) int { return slices.CompareFunc(x.labels, y.labels, compareCells) })
 	return list
 }
 

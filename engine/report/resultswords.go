@@ -331,17 +331,19 @@ func numberText(unit string, x float64) string {
 
 // bestOfEach returns the table with the recommended point for each workload and each backend.
 func (b *resultsPage) bestOfEach() webpage.Section {
+	by := b.bestOrder()
+	given := b.given(by)
 	groups := map[string][]*pagePoint{}
 	var order []string
 	for _, p := range b.points {
-		key := strings.Join(labels(b.main, p.point), "\x00")
+		key := strings.Join(labels(by, p.point), "\x00")
 		if groups[key] == nil {
 			order = append(order, key)
 		}
 		groups[key] = append(groups[key], p)
 	}
 	slices.SortStableFunc(order, func(x, y string) int {
-		return cmp.Or(slices.Compare(labels(b.given(b.main), groups[x][0].point), labels(b.given(b.main), groups[y][0].point)),
+		return cmp.Or(slices.CompareFunc(labels(given, groups[x][0].point), labels(given, groups[y][0].point), compareCells),
 			cmp.Compare(b.rateOfBest(groups[y]), b.rateOfBest(groups[x])))
 	})
 	t := webpage.Table{Caption: "Recommended setting for each workload", Head: b.bestHead()}
@@ -363,9 +365,21 @@ func (b *resultsPage) bestOfEach() webpage.Section {
 	return webpage.Section{Title: "Best settings", Tables: []webpage.Table{t}}
 }
 
-// bestOrder returns the settings in the table of best settings: first the workload, then what
-// is chosen.
-func (b *resultsPage) bestOrder() []setting { return slices.Concat(b.given(b.main), b.chosen(b.main)) }
+// compareCells compares two values as numbers, if they are, or else as text.
+func compareCells(x, y string) int {
+	a, aOK := numberOf(x)
+	b, bOK := numberOf(y)
+	if aOK && bOK {
+		return cmp.Compare(a, b)
+	}
+	return cmp.Compare(x, y)
+}
+
+// bestOrder returns the settings that distinguish the rows of the table of best settings:
+// first the workload, then what is chosen.
+func (b *resultsPage) bestOrder() []setting {
+	return slices.Concat(b.given(slices.Concat(b.main, b.rest)), b.chosen(b.main))
+}
 
 func (b *resultsPage) bestHead() []webpage.Cell {
 	var names []string
@@ -386,11 +400,11 @@ func (b *resultsPage) bestHead() []webpage.Cell {
 	if b.FirstToken > 0 {
 		names = append(names, "share of budget")
 	}
-	head := webpage.Heads(len(b.main), append(names, "runs")...)
-	if len(b.rest) > 0 {
+	head := webpage.Heads(len(b.bestOrder()), append(names, "runs")...)
+	if len(b.chosen(b.rest)) > 0 {
 		head = append(head, webpage.Cell{Text: "other settings"})
 	}
-	return append(head, webpage.Cell{Text: "command"}, webpage.Cell{Text: "points", Number: true})
+	return append(head, webpage.Cell{Text: "command"}, webpage.Cell{Text: "trusted points", Number: true})
 }
 
 // bestRow returns the row for the recommended point among points with the same
@@ -413,7 +427,7 @@ func (b *resultsPage) bestRow(points []*pagePoint, top float64) []webpage.Cell {
 	if c := b.choose(points, func(*pagePoint) string { return "" }); c != nil {
 		best = c.point
 		values = []string{bytesOf(best.get(b.of.Size)), group(int(best.get(b.of.Count))), threeDigits(best.get(b.of.Bandwidth))}
-		runs, other = group(len(best.line.rows)), settingsText(b.rest, best.point)
+		runs, other = group(len(best.line.rows)), settingsText(b.chosen(b.rest), best.point)
 	}
 	for _, v := range values {
 		add(v)
@@ -437,13 +451,13 @@ func (b *resultsPage) bestRow(points []*pagePoint, top float64) []webpage.Cell {
 		add(ifKnown(best.request, share))
 	}
 	add(runs)
-	if len(b.rest) > 0 {
+	if len(b.chosen(b.rest)) > 0 {
 		row = append(row, webpage.Cell{Text: other, Wrap: true})
 	}
 	row = append(row, webpage.Cell{Command: best.command})
-	counts := group(len(points))
+	counts := group(len(points) - bad)
 	if bad > 0 {
-		counts += ", " + group(bad) + " not trusted"
+		counts += " of " + group(len(points))
 	}
 	add(counts)
 	return row

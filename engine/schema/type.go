@@ -384,19 +384,13 @@ func (t *Type) addMembers(v cue.Value) error {
 // Plain reports whether a struct has no constraints besides those of its
 // fields: no hidden fields, no patterns, and no choice between structs.
 func Plain(v cue.Value) bool {
-	if v.IncompleteKind() != cue.StructKind || isChoice(v) || v.LookupPath(cue.MakePath(cue.AnyString)).Exists() {
-		return false
-	}
-	all, err := v.Fields(cue.All())
-	if err != nil {
-		return false
-	}
-	for all.Next() {
-		if sel := all.Selector(); !sel.IsString() {
-			return false
-		}
-	}
-	return true
+	fields, others, err := data.Members(v)
+	return err == nil && v.IncompleteKind() == cue.StructKind && PlainWith(v, fields, others)
+}
+
+// PlainWith is like [Plain], for a struct and its members.
+func PlainWith(v cue.Value, fields []data.Member, others bool) bool {
+	return !others && !isChoice(v) && !slices.ContainsFunc(fields, func(f data.Member) bool { return !f.Selector.IsString() })
 }
 
 func isChoice(v cue.Value) bool {

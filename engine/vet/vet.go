@@ -123,11 +123,13 @@ func report(s *schema.Schema, l *model.Loader, known *model.Known, t *target) *R
 	case len(r.Errs) == 0:
 		r.Kind, r.Skipped = t.file.Kind, t.file.Foreign
 	}
-	files := []string{t.name}
-	if t.file != nil {
-		files = append(files, t.file.Package...)
+	if len(r.Errs) > 0 {
+		files := []string{t.name}
+		if t.file != nil {
+			files = append(files, t.file.Package...)
+		}
+		r.Errs = quoted(l, files, diag.Shown(r.Errs.Unsaid(map[string]bool{})))
 	}
-	r.Errs = quoted(l, files, diag.Shown(r.Errs.Unsaid(map[string]bool{})))
 	t.file = nil // there may be many files, so free this one
 	return r
 }

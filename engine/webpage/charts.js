@@ -356,7 +356,8 @@
       const paths = own.length > 2000 ? [] : this.paths(own); // that many points make too many lines
       if (spec.join !== "medians") return { paths: paths.length > 24 ? [] : paths };
       if (paths.length && paths.length <= 4) return { paths };
-      return { heavy: true, paths: [this.medians(own)] };
+      const list = this.medians(own);
+      return list.length > 1 ? { heavy: true, paths: [list] } : { paths: [] };
     }
 
     // medians returns the median point for each horizontal position.

@@ -107,6 +107,7 @@ echo "${COMPREPLY[*]}"`
 
 // TestCompletionZsh checks that the script loads in a real zsh, if it is installed.
 func TestCompletionZsh(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("zsh"); err != nil {
 		t.Skip("zsh is not installed")
 	}
@@ -118,6 +119,7 @@ func TestCompletionZsh(t *testing.T) {
 
 // TestCompletionFish completes words in a real fish, if it is installed.
 func TestCompletionFish(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("fish"); err != nil {
 		t.Skip("fish is not installed")
 	}
@@ -153,6 +155,7 @@ func TestCompletionFish(t *testing.T) {
 
 // TestCompletedModels checks that --model accepts every spelling that completion offers.
 func TestCompletedModels(t *testing.T) {
+	t.Parallel()
 	for _, word := range []string{"QWEN3", "Llama3.1-", "OpenAI/", "GPT-OSS-", "Mistral-7B-v", "meta-llama/llama-3.", "Phi", "google/gemma-3"} {
 		out, err := exec.Command("kvbench", "__complete", "plan", "--model", word).Output()
 		names := strings.Fields(string(out))

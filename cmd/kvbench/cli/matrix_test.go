@@ -9,9 +9,8 @@ import (
 // TestMatrixFigures checks that matrices of 1,024 ranks and 10,000 requests of many lengths
 // take at most 10 s of processor time and 256 MiB.
 func TestMatrixFigures(t *testing.T) {
-	if testing.Short() {
-		t.Skip("the race detector would be measured too")
-	}
+	needsFull(t)
+	t.Parallel()
 	dir := t.TempDir()
 	out := filepath.Join(dir, "out")
 	_, _, used, mib := measured(t, dir, "matrix", "--model", "llama3.1-70b", "--tp", "8", "--page_size", "16", "--world", "1024",

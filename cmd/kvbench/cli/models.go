@@ -99,6 +99,7 @@ func (a *app) showModel(c *command, loader *model.Loader, name string) error {
 
 // listModels lists models and architectures.
 func (a *app) listModels(c *command, loader *model.Loader, format string) error {
+	expectMuch()
 	entries, err := loader.Entries(c.dirs())
 	if err != nil {
 		return err

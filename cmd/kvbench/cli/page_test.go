@@ -178,8 +178,9 @@ func screens() []screen {
 }
 
 // TestPages opens pages of results in a browser. With KVBENCH_FULL, it opens each in both
-// color schemes and on a narrow screen, and one page of 10,000 results.
+// color schemes and on a narrow screen, prints them, and opens one page of 10,000 results.
 func TestPages(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	bad := surface(24)
 	for i := range bad {
@@ -225,6 +226,9 @@ func TestPages(t *testing.T) {
 			}
 			b.save(what)
 		}
+		if !full() {
+			continue
+		}
 		if pdf := b.print(); os.Getenv("KVBENCH_PAGES") != "" {
 			b.write(filepath.Join(os.Getenv("KVBENCH_PAGES"), test.name+".pdf"), base64.StdEncoding.EncodeToString(pdf))
 		}
@@ -245,6 +249,7 @@ func fewPoints() []measuredPoint {
 // TestPageUse does what a reader of a page does: points at marks, filters points, uses the
 // keyboard, copies a command, and sorts and saves the table.
 func TestPageUse(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	b.open(writePage(t, fewPoints(), "--link", "ib_ndr"), 1280, "light")
 	if got := b.text(`document.querySelector(".big").textContent`); got != "For READ, use 1 I/O of 1 MiB per request, backend UCX: 25 GB/s, 50% of ib_ndr (50 GB/s)." {
@@ -321,6 +326,19 @@ func TestPageUse(t *testing.T) {
 		t.Errorf("the legend says %q", got)
 	}
 
+	// The phases of the only trusted point: 83.88608 us, of which 1.4 us are for posting and
+	// 4.2/1000 for a part of the time to prepare. They are shown without the point that is not
+	// trusted.
+	if got := b.text(`document.querySelector("#chart-phases .bars").innerText.replace(/\s+/g, " ")`); got != "1 MiB 83.9 us Post 1.4 us (1.7%) · Transfer 82.5 us (98%) · prepared in 4.2 us" {
+		t.Errorf("the phases are %q", got)
+	}
+	if n := b.number(`(() => { const p = document.querySelectorAll("#chart-phases .part"); return p[0].getBoundingClientRect().width / p[1].getBoundingClientRect().width; })()`); math.Abs(n-1.4/82.48) > 0.002 {
+		t.Errorf("the widths of the phases have the ratio %.4f, want 0.0170", n)
+	}
+	if got := b.text(`document.querySelector("#chart-bandwidth-by-size .legend").innerText`); !strings.Contains(got, "1 not trusted and off the scale (▲ up to 100 GB/s)") {
+		t.Errorf("the legend says %q", got)
+	}
+
 	// The table, sorted by its last number, and its file.
 	b.eval(`document.querySelector("#chart-bandwidth-by-size details").open = true`, nil)
 	cells := `[...document.querySelectorAll("#chart-bandwidth-by-size tbody tr")].map(r => [...r.cells].map(c => c.textContent).join("|")).join("\n")`
@@ -334,6 +352,12 @@ func TestPageUse(t *testing.T) {
 		"WRITE,16777216,1,100,200,1,suspect,the consistency check failed,\"nixlbench --backend UCX --op_type WRITE --start_block_size 16777216 "
 	if !strings.HasPrefix(file, want) || strings.Count(file, "\n") != 3 {
 		t.Errorf("the file is\n%s\nwant\n%s", file, want)
+	}
+	// The table of recommended settings has a command in each row.
+	rows := b.download(".save")
+	if lines := strings.Split(rows, "\n"); lines[0] != "op,I/O size,I/Os per request,GB/s,share of link,one request,runs,command,trusted points" ||
+		!strings.HasPrefix(lines[1], `READ,1 MiB,1,25,50%,41.9 us,1,"nixlbench --backend UCX --op_type READ --start_block_size 1048576 `) || !strings.HasSuffix(lines[2], `,1 of 2`) {
+		t.Errorf("the recommended settings are\n%s", rows)
 	}
 	b.check("in use")
 }
@@ -421,6 +445,7 @@ func TestPageOfMany(t *testing.T) {
 
 // TestPageHostile opens a page of results whose texts look like markup and code.
 func TestPageHostile(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	points := surface(40)
 	for i := range points {
@@ -441,9 +466,11 @@ func TestPageHostile(t *testing.T) {
 	b.check("hostile")
 }
 
-// TestPlanPages opens the pages of plans, caches and transfers in a browser: with
-// KVBENCH_FULL in both color schemes and on a narrow screen.
+// TestPlanPages opens the pages of plans, caches and transfers in a browser, in both color
+// schemes and on a narrow screen.
 func TestPlanPages(t *testing.T) {
+	needsFull(t)
+	t.Parallel()
 	b := newBrowser(t)
 	dir := t.TempDir()
 	for _, test := range []struct {

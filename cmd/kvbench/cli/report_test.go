@@ -124,6 +124,7 @@ const slower = 3
 // it uses a fiftieth of the results and scales the limits, except for a fixed part of half
 // a second and 64 MiB.
 func TestManyResults(t *testing.T) {
+	t.Parallel()
 	n := 2_000
 	if full() {
 		n = 100_000

@@ -2,12 +2,14 @@ package cli_test
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -26,6 +28,10 @@ func TestMain(m *testing.M) {
 	// ignore them as well. Processes that a test starts do not inherit this.
 	if strings.HasSuffix(os.Args[0], ".test") && signal.Ignored(os.Interrupt) {
 		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
+	}
+	// Many tests wait for processes. -parallel overrides this.
+	if f := flag.Lookup("test.parallel"); f != nil {
+		f.Value.Set(strconv.Itoa(runtime.GOMAXPROCS(0) + 4))
 	}
 	testscript.Main(m, map[string]func(){
 		"kvbench": func() {
@@ -199,7 +205,7 @@ func chop(ts *testscript.TestScript, _ bool, args []string) {
 func gone(ts *testscript.TestScript, _ bool, args []string) {
 	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
 	ts.Check(err)
-	for range 100 {
+	for range 3000 { // a busy machine takes a while
 		if ended(pid) {
 			return
 		}
