@@ -25,7 +25,7 @@ type async struct {
 	posted int64 // blocks of the batch that were submitted
 	flying int64 // I/Os that have not ended
 	failed error
-	end    func(i, result int64) // ended, without an allocation for each use
+	end    func(i, result int64) // the method ended, stored to avoid an allocation for each use
 }
 
 func newAsync(w *worker, k kernel, size int64) *async {

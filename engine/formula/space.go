@@ -246,7 +246,8 @@ func (f *Frame) resolve(r Ref) *cell {
 	return c
 }
 
-// use records which varying inputs discard the value in a slot's cell when they vary.
+// use records the varying inputs whose changes discard the value in a slot's
+// cell.
 func (sp *Space) use(r Ref, c *cell) {
 	for w, word := range sp.Reads(r) {
 		for ; word != 0; word &= word - 1 {

@@ -130,7 +130,7 @@ func (r *Reader) Object(member func(name []byte)) {
 		}
 		if r.at == start {
 			if known != nil && known.text == nil {
-				r.memory = nil // it may never differ
+				r.memory = nil // remember its members only once its text has changed
 			}
 			if r.Skip(); known != nil && r.err == "" {
 				r.keep(known, r.text[begin:r.at])

@@ -365,7 +365,8 @@ func (b *resultsPage) bestOfEach() webpage.Section {
 	return webpage.Section{Title: "Best settings", Tables: []webpage.Table{t}}
 }
 
-// compareCells compares two values as numbers, if they are, or else as text.
+// compareCells compares two values as numbers if both are numbers, or else as
+// text.
 func compareCells(x, y string) int {
 	a, aOK := numberOf(x)
 	b, bOK := numberOf(y)

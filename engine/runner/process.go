@@ -19,15 +19,15 @@ import (
 
 // Limits on waiting and on saved output.
 const (
-	// linger is how long a process may continue after another one of its run has
-	// ended.
+	// linger is how long a process may continue after another process of its
+	// run has ended.
 	linger = 5 * time.Second
-	// settle is how long a process may continue after another one has failed: if
-	// it already has everything it needs from the other, it ends normally by
-	// then.
+	// settle is how long a process may continue after another one has failed.
+	// If it already has everything it needs from the other one, it ends
+	// normally within this time.
 	settle = 2 * time.Second
-	// drain is how long to wait for output that the children of a process hold
-	// open after it has ended.
+	// drain is how long to wait for the rest of a process's output after the
+	// process has ended, if its children still hold the output open.
 	drain   = 2 * time.Second
 	maxLine = 64 << 10
 )

@@ -170,9 +170,9 @@ type Class struct {
 	Processes  Formula `json:"processes"`
 	// Etcd yields the etcd servers that must respond, or "".
 	Etcd Formula `json:"etcd"`
-	// Remote yields whether the other side is on another machine.
+	// Remote yields true if the other side is on another machine.
 	Remote Formula `json:"remote"`
-	// Silent yields whether the process that was started prints no table.
+	// Silent yields true if the process that was started prints no table.
 	Silent Formula `json:"silent"`
 	Memory Formula `json:"memory"`
 }
@@ -274,9 +274,9 @@ type PlannedValue struct {
 // Lowest is the value of [PlannedValue.Take] for the row with the lowest number.
 const Lowest = "lowest"
 
-// MeasuringRow describes the rows that measure a value. Their backend belongs to Class, the
-// number of machines is Machines unless that is 0, and Where contains the values of
-// columns.
+// MeasuringRow describes the rows that measure a value. Class is the class of
+// their backend, Machines is the number of machines or 0 for any number, and
+// Where contains the values that columns must have.
 type MeasuringRow struct {
 	Class    string            `json:"class"`
 	Machines int               `json:"machines,omitempty"`

@@ -128,8 +128,8 @@ type Field struct {
 	Pos       diag.Pos `json:"pos,omitzero"` // the position of the default
 }
 
-// Least describes suspicious numbers. In a number between 0 and Below, the user probably
-// forgot one of the suffixes.
+// Least describes suspicious numbers. In a number between 0 and Below, the user
+// probably omitted one of the suffixes by mistake.
 type Least struct {
 	Below    int64    `json:"below"`
 	Suffixes []string `json:"suffixes"`
@@ -288,8 +288,9 @@ type Check struct {
 	// Unverified is a comma-separated list of the quantities that are based on only one
 	// source.
 	Unverified string `json:"unverified,omitempty"`
-	// At maps the parts of the check to their positions. The key for the value of a quantity
-	// is "expect.block_size", for its name "expect.block_size:", and for the check itself "".
+	// At maps the parts of the check to their positions. The key is, for
+	// example, "expect.block_size" for the value of a quantity and
+	// "expect.block_size:" for its name. For the check itself, the key is "".
 	At map[string]diag.Pos `json:"-"`
 }
 

@@ -176,7 +176,8 @@ func describeFields(s *schema.Schema, doc map[string]any) {
 	describeAxes(s, doc)
 }
 
-// describeUnit also allows a number to be a string with a suffix of the unit.
+// describeUnit makes a numeric field also accept strings with one of the unit's
+// suffixes.
 func describeUnit(field map[string]any, u schema.Unit) {
 	orText(field, u.Pattern())
 	field["examples"] = u.Such
@@ -199,7 +200,7 @@ func describeWords(field map[string]any, words []string) {
 	orText(field, "^("+strings.Join(patterns, "|")+")$")
 }
 
-// orText also allows a field to be a string that matches the pattern.
+// orText makes a field also accept strings that match the pattern.
 func orText(field map[string]any, pattern string) {
 	own := maps.Clone(field)
 	clear(field)

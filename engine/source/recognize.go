@@ -24,7 +24,7 @@ import (
 //   - a model has model_name, or architecture and a known parameter;
 //   - a Hugging Face configuration is JSON with model_type and architectures;
 //   - a configuration has known keys in two of its sections; or only sections at
-//     the top, one of which has a known key or nothing but misspelled ones;
+//     the top, one of which has a known key or only misspelled ones;
 //   - CUE imports the schema, or contains fields typical of an architecture, a
 //     family, releases, a model or a configuration;
 //   - results have the key kvbench.

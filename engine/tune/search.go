@@ -16,7 +16,8 @@ const (
 	// The best point and the default are measured repeats times at the end, if there are
 	// enough runs. Points that are hard to tell apart are measured up to maxRepeats times.
 	repeats, maxRepeats = 5, 7
-	// rivals is the number of points that are repeated next to the best one.
+	// rivals is the number of points that are measured repeatedly besides the
+	// best one.
 	rivals = 2
 )
 
@@ -87,8 +88,8 @@ func (s *Search) halve() {
 	}
 }
 
-// flat reports whether the sample varies little more than repeated measurements do, so that
-// no knob matters.
+// flat reports whether the sample varies little more than repeated measurements
+// do, which means that no knob matters.
 func (s *Search) flat() bool {
 	const enough, more = 8, 1.5
 	list := s.ranked()

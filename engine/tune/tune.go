@@ -104,8 +104,8 @@ type Search struct {
 	// Done reports whether the search was complete. Otherwise, it was stopped, or MaxRuns was
 	// reached.
 	Done bool
-	// Flat reports whether the first sample varied little more than repeated measurements do,
-	// so that the search tried nothing else.
+	// Flat reports whether the first sample varied little more than repeated
+	// measurements do. If so, the search tried nothing else.
 	Flat bool
 	// Stopped reports whether a measurement stopped it.
 	Stopped bool
@@ -115,7 +115,7 @@ type Search struct {
 	options Options
 	rand    *rand.Rand
 	measure Measure
-	limit   int // of runs in the current stage
+	limit   int // the number of runs at which the current stage ends
 	// exploring reports whether the search still tries other points.
 	exploring bool
 	trials    map[string]*Trial

@@ -168,14 +168,14 @@ type Chart struct {
 	X []string `json:"x"`
 	// Join says how points are joined by lines.
 	Join string `json:"join,omitempty"`
-	// By is the column for which the chart has separate lines, in addition to the marked
-	// groups, or "".
+	// By is the column for each of whose values the chart has a separate line,
+	// in addition to the marked groups, or "".
 	By string `json:"by,omitempty"`
 	// Trusted hides points that are not trusted.
 	Trusted bool `json:"trusted,omitempty"`
-	// Group and Fixed are the columns that are the same for all bars of a split chart. The
-	// reader can choose their values, which initially are those of the point Start. Side is
-	// a value that is shown beside the bars.
+	// Group and Fixed are the columns whose values are the same for all bars of a split
+	// chart. The reader can choose their values, which initially are those of the point
+	// Start. Side is a value that is shown beside the bars.
 	Group []string `json:"group,omitempty"`
 	Fixed string   `json:"fixed,omitempty"`
 	Start int      `json:"start,omitempty"`
