@@ -299,7 +299,8 @@ func (l *Loader) wordRange(f *schema.Field, text string, origin data.Origin, lab
 	return []axisItem{{Value: l.parse(f, from), origin: origin}, {Value: l.parse(f, to), origin: origin}}, nil
 }
 
-// whole parses a whole number in the same way as an override of the field.
+// whole parses a whole number in the same way that overrides of the field are
+// parsed.
 func (l *Loader) whole(f *schema.Field, text string) (int64, bool) {
 	v := l.parse(f, text)
 	n, ok := v.Formula()

@@ -303,7 +303,7 @@ func (v *verifier) use(row map[string]*Found) {
 	}
 }
 
-// value returns the value in the log that a name with a prefix refers to.
+// value returns the value from the log that a prefixed name refers to.
 func (v *verifier) value(name string) (*Found, bool) {
 	for _, prefix := range []string{schema.LogPrefix, schema.SumPrefix} {
 		if short, ok := strings.CutPrefix(name, prefix); ok {

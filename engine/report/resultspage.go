@@ -701,7 +701,7 @@ type costFit struct {
 	most, lo, hi float64
 }
 
-// groupedBy returns the settings that the cost of an I/O depends on, of those that vary.
+// groupedBy returns the varying settings that the cost of an I/O depends on.
 func (b *resultsPage) groupedBy() []setting {
 	var by []setting
 	for _, s := range b.shown {

@@ -86,8 +86,9 @@ func (b *resultsPage) best(points []*pagePoint) *pagePoint {
 	return best
 }
 
-// answer returns the recommended setting for each operation, how far it is from the link's
-// bandwidth, and what limits it. warn is set if no result can be trusted.
+// answer returns the recommended setting for each operation, how its bandwidth
+// compares with the link's, and what limits it. warn is set if no result can be
+// trusted.
 func (b *resultsPage) answer(fits []*costFit) (parts []webpage.Part, warn bool) {
 	bad := b.untrusted()
 	if b.best(b.points) == nil {

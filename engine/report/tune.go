@@ -111,8 +111,8 @@ func TuningText(w io.Writer, t *Tuning) error {
 	return err
 }
 
-// valueIn returns the value of a setting in a plan. Fitting the plan may have changed it,
-// even at its default.
+// valueIn returns the value of a setting in a plan. Fitting the plan may have
+// changed the value, even the default value.
 func valueIn(pl *plan.Plan, s *nixlbench.Setting) formula.Value {
 	i := slices.IndexFunc(pl.Flags, func(f fit.Flag) bool { return f.Name == s.Name() })
 	return pl.Flags[i].Value

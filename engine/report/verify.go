@@ -16,7 +16,7 @@ import (
 )
 
 // VerifyText writes the values of the view, followed by the result of comparing a log with
-// a plan. With flags, the explain command shows the same plan.
+// a plan. flags are the flags with which the explain command shows the same plan.
 func VerifyText(w io.Writer, view schema.View, r *enginelog.Result, flags string) error {
 	if err := Rows(w, view, r.Plan); err != nil {
 		return err
@@ -114,8 +114,9 @@ func decimal(n formula.Rat, size int64) string {
 	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
 }
 
-// VerifyJSON writes the result of comparing a log with a plan as an object. Numbers are in
-// bytes or tokens, or have no unit. logged contains the settings from the log.
+// VerifyJSON writes, as a JSON object, the result of comparing a log with a
+// plan. Numbers are in bytes or tokens, or have no unit. logged contains the
+// settings from the log.
 func VerifyJSON(w io.Writer, r *enginelog.Result, logged []config.Override) error {
 	type finding struct {
 		What     string      `json:"what"`

@@ -165,8 +165,8 @@ func (g *group) run(p Process, stdout, stderr *liner, started chan<- bool) Exit 
 	return e
 }
 
-// end stops the process if requested before it is done, and reports whether it
-// did.
+// end stops the process if a stop is requested before the process is done, and
+// reports whether it did so.
 func (g *group) end(cmd *exec.Cmd, done <-chan struct{}) bool {
 	select {
 	case <-done:

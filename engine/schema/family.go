@@ -38,8 +38,8 @@ type Family struct {
 	// are layers.
 	Longer []string          `json:"longer,omitempty"`
 	Params map[string][]Rule `json:"params"`
-	// Ignored lists fields that have no effect. Harmless maps fields to a condition under
-	// which they have no effect.
+	// Ignored lists fields that have no effect. Harmless maps each field to a
+	// condition under which it has no effect.
 	Ignored  []string           `json:"ignored,omitempty"`
 	Harmless map[string]Formula `json:"harmless,omitempty"`
 	Requires []Requirement      `json:"requires,omitempty"`

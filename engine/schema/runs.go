@@ -285,8 +285,8 @@ type MeasuringRow struct {
 
 // Builtin describes how kvbench itself measures instead of nixlbench.
 type Builtin struct {
-	// Reads maps the values that kvbench needs to the nixlbench flags that
-	// specify them.
+	// Reads maps the names of the values that kvbench needs to the nixlbench
+	// flags that specify them.
 	Reads map[string]string `json:"reads"`
 	// Write is the value of the operation flag for writes.
 	Write string `json:"write"`

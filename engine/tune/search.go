@@ -119,8 +119,8 @@ func (s *Search) explore() bool {
 	}
 }
 
-// climb improves a point by single changes until none is better. It returns whether it tried
-// all changes of the last point.
+// climb improves a point by single changes until no change makes it better. It
+// also reports whether it tried all changes of the last point.
 func (s *Search) climb(at *Trial) (all bool) {
 	for {
 		next, all := s.step(at)
@@ -131,8 +131,8 @@ func (s *Search) climb(at *Trial) (all bool) {
 	}
 }
 
-// step tries the single changes of a point until one is better. It returns nil if none
-// is, and whether all were tried.
+// step tries single changes of a point until one makes it better. It returns
+// nil if none does, and reports whether all changes were tried.
 func (s *Search) step(at *Trial) (better *Trial, all bool) {
 	for _, k := range s.rand.Perm(len(s.Knobs)) {
 		for _, way := range s.ways(k) {

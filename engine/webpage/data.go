@@ -194,8 +194,8 @@ type Chart struct {
 const (
 	// JoinPoints joins the points that differ only in their horizontal position.
 	JoinPoints = ""
-	// JoinMedians does so if there are few lines, or else joins the medians of the points
-	// at each horizontal position.
+	// JoinMedians is like JoinPoints if there are few lines. Otherwise, it
+	// joins the medians of the points at each horizontal position.
 	JoinMedians = "medians"
 	// JoinNone joins no points.
 	JoinNone = "none"
