@@ -177,10 +177,13 @@ func (b *resultsPage) givenText(p *pagePoint) string {
 
 // describe returns the sentences about a choice: what it is for, how its
 // bandwidth compares with the link's, and what could make it faster.
-func (b *resultsPage) describe(c *choice, fits []*costFit) []string {
+func (b *resultsPage) describe(c *choice, op operation, fits []*costFit) []string {
 	p := c.point
 	rate := p.get(b.of.Bandwidth)
 	lines := []string{b.sampled(c)}
+	if n := b.workloads(op.points); n > 1 {
+		lines[0] += fmt.Sprintf(" The table below has the setting for each of the %s workloads.", group(n))
+	}
 	if line := b.distance(rate); line != "" {
 		lines = append(lines, line)
 	}
@@ -197,6 +200,15 @@ func (b *resultsPage) describe(c *choice, fits []*costFit) []string {
 		lines = append(lines, line)
 	}
 	return lines
+}
+
+// workloads counts the different workloads of points.
+func (b *resultsPage) workloads(points []*pagePoint) int {
+	seen := map[string]bool{}
+	for _, p := range points {
+		seen[b.workload(p)] = true
+	}
+	return len(seen)
 }
 
 // sampled says what was measured, and how often.

@@ -102,7 +102,7 @@ func (b *resultsPage) answer(fits []*costFit) (parts []webpage.Part, warn bool) 
 			parts = append(parts, webpage.Part{Title: fmt.Sprintf("For %s, no result can be trusted.", op.name)})
 			continue
 		}
-		part := webpage.Part{Title: b.recommend(c, op), Lines: b.describe(c, fits), Command: c.point.command}
+		part := webpage.Part{Title: b.recommend(c, op), Lines: b.describe(c, op, fits), Command: c.point.command}
 		if c.point.values[keyRatio] > 0 {
 			part.Lines = append(part.Lines, fmt.Sprintf("Its bandwidth is %s× the baseline's.", threeDigits(c.point.values[keyRatio])))
 		}
@@ -409,6 +409,9 @@ func (b *resultsPage) bestHead() []webpage.Cell {
 	return append(head, webpage.Cell{Text: "command"}, webpage.Cell{Text: "trusted points", Number: true})
 }
 
+// maxUnwrapped is the maximum length of other settings on one line of a table.
+const maxUnwrapped = 30
+
 // bestRow returns the row for the recommended point among points with the same
 // main settings. top is the highest bandwidth for the workload.
 func (b *resultsPage) bestRow(points []*pagePoint, top float64) []webpage.Cell {
@@ -454,7 +457,7 @@ func (b *resultsPage) bestRow(points []*pagePoint, top float64) []webpage.Cell {
 	}
 	add(runs)
 	if len(b.chosen(b.rest)) > 0 {
-		row = append(row, webpage.Cell{Text: other, Wrap: true})
+		row = append(row, webpage.Cell{Text: other, Wrap: len(other) > maxUnwrapped})
 	}
 	row = append(row, webpage.Cell{Command: best.command})
 	counts := group(len(points) - bad)

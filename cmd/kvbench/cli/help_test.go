@@ -56,6 +56,7 @@ func TestHelpSize(t *testing.T) {
 // TestHelpFlags checks that the short help describes or lists every flag except
 // nixlbench's own, and that the full help describes all flags.
 func TestHelpFlags(t *testing.T) {
+	startsMany(t)
 	t.Parallel()
 	own := map[string]bool{}
 	for _, line := range helpOf(t, "nixlbench", "flags") {

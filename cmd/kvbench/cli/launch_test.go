@@ -150,6 +150,7 @@ func (j *job) words(name string) []string {
 // TestLaunchHostile checks that every value reaches nixlbench unchanged: with KVBENCH_FULL in
 // every format, otherwise in one format.
 func TestLaunchHostile(t *testing.T) {
+	startsMany(t)
 	t.Parallel()
 	j := newJob(t)
 	j.stub()
@@ -252,6 +253,7 @@ func TestLaunchHostile(t *testing.T) {
 // TestLaunchPyxis checks the options of srun for a container: images in the notation of
 // pyxis, mounts, and the names of secrets.
 func TestLaunchPyxis(t *testing.T) {
+	startsMany(t)
 	t.Parallel()
 	j := newJob(t)
 	j.stub()
@@ -315,6 +317,7 @@ func TestLaunchPyxis(t *testing.T) {
 // TestLaunchFioHostile checks that folders reach fio unchanged: a third of them, or all of them
 // with KVBENCH_FULL.
 func TestLaunchFioHostile(t *testing.T) {
+	startsMany(t)
 	t.Parallel()
 	j := newJob(t)
 	writeExecutable(t, filepath.Join(j.dir, "bin", "fio"), `#!/bin/bash
@@ -398,6 +401,7 @@ func TestLaunchShellcheck(t *testing.T) {
 // TestLaunchSweep checks that a sweep of 10 points becomes one job and comes back as 10
 // results. With KVBENCH_FULL, it tries every format, with 200 points.
 func TestLaunchSweep(t *testing.T) {
+	startsMany(t)
 	formats, n := []string{"sh", "k8s"}, 10
 	if full() {
 		formats, n = jobFormats, 200

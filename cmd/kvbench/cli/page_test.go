@@ -547,7 +547,7 @@ func TestPageChoice(t *testing.T) {
 	for _, want := range []string{
 		`<p class="big">For READ, use 1 I/O of 2 MiB per request, backend UCX: 43 GB/s, 86% of ib_ndr (50 GB/s).</p>`,
 		"<p>Measured once, with model QWEN3_8B, pattern block, nixlbench ",
-		". A single run cannot tell small differences from noise.</p>",
+		". A single run cannot tell small differences from noise. The table below has the setting for each of the 2 workloads.</p>",
 		`<p>3 settings are within 1% of the fastest; this is the one with the smallest requests. Smaller requests already give 97% of this bandwidth: 1 I/O of 512 KiB per request, backend UCX.</p>`,
 		`<p>At most 1.16× this bandwidth is possible on this link.</p>`,
 		// 2 MiB at 43 and at 50 GB/s.

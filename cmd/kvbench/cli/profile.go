@@ -52,7 +52,7 @@ func runFlags() []*flagSpec {
 		{name: "grace", arg: "TIME", more: true, group: groupRun, def: "10s", help: "How long nixlbench may take to exit before it is killed"},
 		{name: "force", bool: true, more: true, group: groupRun, help: "Run even if memory or disk looks too small"},
 		{name: "cleanup", bool: true, group: groupRun, help: "Remove the files that the runs create, but not existing files"},
-		{name: "output", arg: "FILE", group: groupRun, help: "Append the results to this file, one JSON object per line"},
+		{name: "output", short: "o", arg: "FILE", group: groupRun, help: "Append the results to this file, one JSON object per line"},
 		{name: "keep_output", bool: true, more: true, group: groupRun, help: "Save what nixlbench prints to files next to the --output file, one per run"},
 		{name: "resume", bool: true, group: groupRun, help: "Skip the runs that the --output file already contains"},
 		{name: "show_secrets", bool: true, more: true, group: groupRun, help: "Print secrets instead of masking them"},

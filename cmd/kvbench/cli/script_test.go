@@ -60,6 +60,15 @@ const raceOptions = "atexit_sleep_ms=0"
 // take many seconds are skipped or try only some of their cases.
 func full() bool { return os.Getenv("KVBENCH_FULL") != "" }
 
+// startsMany skips a test that starts hundreds of processes, each of a kind that other tests
+// start too. With the race detector, every start takes much longer.
+func startsMany(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it starts hundreds of processes")
+	}
+}
+
 // needsFull skips a test that takes many seconds, unless tests run at full size.
 func needsFull(t *testing.T) {
 	t.Helper()

@@ -40,7 +40,7 @@ func sweepFlags() []*flagSpec {
 		{name: "sort", arg: "COLUMNS", group: groupSweep, help: "Sort by these columns, separated by commas. -COLUMN sorts in descending order (--sort=-block_size)"},
 		{name: "top", arg: "N", group: groupSweep, help: "Print only the first N rows"},
 		{name: "columns", arg: "COLUMNS", group: groupSweep, help: "Columns to show, separated by commas. A column is a quantity, field, parameter, formula or nixlbench flag"},
-		{name: "output", arg: "FILE", group: groupOutput, help: "Write the output to this file, atomically"},
+		{name: "output", short: "o", arg: "FILE", group: groupOutput, help: "Write the output to this file, atomically"},
 	}
 }
 
