@@ -44,7 +44,7 @@ func (q *async) submit() error {
 	for q.posted < q.of.batch && q.flying < q.size {
 		n, err := q.kernel.submit(q.posted, min(q.of.batch-q.posted, q.size-q.flying))
 		if errors.Is(err, unix.EAGAIN) && q.flying > 0 {
-			return nil // there is room when an I/O ends
+			return nil // there will be room when an I/O ends
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", q.of.of.job.file, err)

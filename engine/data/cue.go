@@ -237,7 +237,7 @@ func FromCUE(err error, at diag.Pos) error {
 			pos = at // the schema requires the field, but the user's file lacks it
 		}
 		d := diag.Errorf(pos, format, args...)
-		if d.Msg == "" { // errors of other packages, wrapped
+		if d.Msg == "" { // wrapped errors from other packages
 			d.Msg = e.Error()
 		}
 		if format == "reference %q not found" && len(args) == 1 {

@@ -36,7 +36,7 @@ func Read(name string, watch input.Watch) ([]byte, error) {
 	at := diag.Pos{File: name}
 	limit := limit(name)
 	data, large, err := input.ReadAll(name, limit, watch)
-	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors put it there
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // the byte order mark that some editors add
 	switch {
 	case err != nil:
 		return nil, err

@@ -146,7 +146,7 @@ func (k *checker) partialOrElse(n *ast.BinaryNode) code {
 // Lacks reports whether a name in a partial program has no value.
 func (p *Program) Lacks(r Ref) bool { return p.slots[r].lacks }
 
-// Lacking returns the names that the text of r reads but that have no value, in order.
+// Lacking returns the names in the text of r that have no value, in order.
 func (p *Program) Lacking(r Ref) []string { return p.lacking[r] }
 
 // Wrong returns the errors in a formula of a partial program that do not depend

@@ -211,7 +211,8 @@ func (h *Hub) Find(r Repo, name string) (string, error) {
 		return "", missing(why)
 	}
 	file := filepath.Join(h.snapshot(r, commit), name)
-	// Files there are links to other files, which may no longer exist.
+	// The files in a snapshot are links to other files, which may no longer
+	// exist.
 	switch info, err := os.Stat(file); {
 	case err == nil && info.Mode().IsRegular():
 		return file, nil

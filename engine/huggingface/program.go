@@ -16,7 +16,7 @@ import (
 const (
 	// LayerName is the number of a layer.
 	LayerName    = "layer"
-	formatsTable = "formats" // number formats by the names of element types
+	formatsTable = "formats" // number formats, keyed by the names of element types
 )
 
 // program contains the rules of a family and the common rules, compiled for one

@@ -332,7 +332,7 @@ func plain(text []byte, at int) int {
 	return at
 }
 
-// isPlain maps each byte to whether it represents itself in strings.
+// isPlain contains, for each byte, whether it represents itself in strings.
 var isPlain = func() (plain [256]bool) {
 	for c := range plain {
 		plain[c] = c >= ' ' && c != '"' && c != '\\'

@@ -91,7 +91,7 @@ func quoteJSON(s string) (string, error) {
 	}
 	var b strings.Builder
 	for _, r := range string(text) {
-		if r >= 0x7f && r <= 0xffff && diag.IsHidden(r) { // JSON allows it, YAML does not
+		if r >= 0x7f && r <= 0xffff && diag.IsHidden(r) { // JSON allows it, but YAML does not
 			fmt.Fprintf(&b, `\u%04x`, r)
 		} else {
 			b.WriteRune(r)

@@ -189,7 +189,7 @@ func (r *Listing) CSV(out []byte, rec *runner.Brief) []byte {
 				out = append(out, ',')
 			}
 			cell := r.cell(&r.columns[i], of)
-			if out = csvText(out, cell); cell == "" && len(r.columns) == 1 { // csv readers skip empty lines
+			if out = csvText(out, cell); cell == "" && len(r.columns) == 1 { // CSV readers skip empty lines
 				out = append(out, `""`...)
 			}
 		}

@@ -74,7 +74,7 @@ type pagePoint struct {
 	values  map[string]float64 // keyed by measure
 	reason  string
 	command []string
-	request float64 // the time of one request's cache, in us
+	request float64 // the time to move one request's cache, in us
 	spread  float64 // the difference between the runs' bandwidths, as a share of the median
 }
 
@@ -379,7 +379,7 @@ func counted(n int, what string) string {
 	return group(n) + " " + what + "s"
 }
 
-// group formats a number with a comma after each thousand.
+// group formats a number with commas as thousands separators.
 func group(n int) string {
 	text := strconv.Itoa(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
@@ -815,7 +815,8 @@ func (b *resultsPage) fitCurve(f *costFit) webpage.Curve {
 	return curve
 }
 
-// peakCurve returns the time that a cache takes at the link's peak bandwidth.
+// peakCurve returns the time that moving a cache takes at the link's peak
+// bandwidth.
 func (b *resultsPage) peakCurve() webpage.Curve {
 	curve := webpage.Curve{Label: "at the link's peak bandwidth", X0: keyCache}
 	lo, hi := math.Inf(1), 0.0

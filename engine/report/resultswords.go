@@ -409,7 +409,8 @@ func (b *resultsPage) bestHead() []webpage.Cell {
 	return append(head, webpage.Cell{Text: "command"}, webpage.Cell{Text: "trusted points", Number: true})
 }
 
-// maxUnwrapped is the maximum length of other settings on one line of a table.
+// maxUnwrapped is the maximum length of the text of the other settings that a
+// table shows on one line.
 const maxUnwrapped = 30
 
 // bestRow returns the row for the recommended point among points with the same

@@ -176,8 +176,8 @@ func describeFields(s *schema.Schema, doc map[string]any) {
 	describeAxes(s, doc)
 }
 
-// describeUnit makes a numeric field also accept strings with one of the unit's
-// suffixes.
+// describeUnit makes a numeric field accept strings with one of the unit's
+// suffixes as well.
 func describeUnit(field map[string]any, u schema.Unit) {
 	orText(field, u.Pattern())
 	field["examples"] = u.Such
@@ -200,7 +200,7 @@ func describeWords(field map[string]any, words []string) {
 	orText(field, "^("+strings.Join(patterns, "|")+")$")
 }
 
-// orText makes a field also accept strings that match the pattern.
+// orText makes a field accept strings that match the pattern as well.
 func orText(field map[string]any, pattern string) {
 	own := maps.Clone(field)
 	clear(field)
