@@ -262,11 +262,8 @@ func TestVetGoesOn(t *testing.T) {
 		t.Skip("it takes its time")
 	}
 	dir := t.TempDir()
-	laughs := "import \"kvbench.internal/cue:kvbench\"\n\n_f: kvbench.#Formula\na0: {x: 1}\n"
-	for i := range 40 {
-		laughs += fmt.Sprintf("a%d: {l: a%d, r: a%[2]d}\n", i+1, i)
-	}
-	for file, text := range map[string]string{"a.yaml": "runtime: {isl: x}\n", "b.cue": laughs, "c.cue": toy, "d.cue": laughs, "e.yaml": "runtime: {isl: y}\n"} {
+	slow := "import \"kvbench.internal/cue:kvbench\"\n\n_f: kvbench.#Formula\n" + bombs["comprehension"].text
+	for file, text := range map[string]string{"a.yaml": "runtime: {isl: x}\n", "b.cue": slow, "c.cue": toy, "d.cue": slow, "e.yaml": "runtime: {isl: y}\n"} {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
