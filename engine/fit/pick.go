@@ -10,7 +10,7 @@ import (
 )
 
 // Wanted is a nixlbench flag with a value that the user set. The release determines what
-// the text means and whether it is valid.
+// the value means and whether it is valid.
 type Wanted struct {
 	*schema.Flag
 	Text   string
@@ -201,8 +201,8 @@ func (p *picker) wayOut(releases []string, wanted []Wanted) string {
 	return "omit one of them"
 }
 
-// words returns the text for a flag, and the span of releases that have it. The text
-// includes the value if not all releases with the flag have the value.
+// words returns a flag as messages show it, and the range of releases that have it. The
+// flag is shown with its value if not all releases that have the flag have the value.
 func (p *picker) words(w Wanted) (words, span string) {
 	words, span = "--"+w.Name, p.n.SpanOfFlag(w.Flag)
 	if era, ok := w.Values[w.Text]; ok && p.n.Span(era) != span {

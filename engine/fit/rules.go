@@ -56,9 +56,9 @@ func given(req *Request) map[string]Value {
 	return values
 }
 
-// ruleSets returns the flags that a transfer sets, and flags that it does not set but that,
-// if the user sets them, must have the given values. In a fitted plan, the flags must
-// describe what nixlbench really moves.
+// ruleSets returns the flags that a transfer sets, with their values. In also, it returns
+// flags that need not be set, with the only values that the user may set them to. In a
+// fitted plan, the flags must describe what nixlbench really moves.
 func ruleSets(req *Request, t *schema.Transfer) (set, also map[string]string) {
 	if req.Fit && t.Fit != nil {
 		return t.Fit, nil

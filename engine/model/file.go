@@ -73,7 +73,7 @@ func (l *Loader) Open(name string, met bool) (*File, error) {
 
 // Seek looks for the architecture of a CUE model in the other files of its package, if the
 // architecture is neither in the file itself nor known. Call it before [Loader.Check], not
-// within, because each of the other files is watched separately.
+// during it, because each of the other files is watched separately.
 func (l *Loader) Seek(f *File, known *Known) {
 	if data.IsCUE(f.Name) && f.doc != nil && f.Kind != KindConfig && !isFound(f.doc, f.own, known) {
 		f.other, _, f.lacks = l.others(f.Name)

@@ -20,7 +20,7 @@ type cost struct {
 	together bool
 }
 
-// Limits of fits.
+// Limits on fits.
 const (
 	leastPoints = 4
 	maxCostErr  = 0.25

@@ -74,7 +74,7 @@ type pagePoint struct {
 	values  map[string]float64 // keyed by measure
 	reason  string
 	command []string
-	request float64 // the time of one request's cache, in us
+	request float64 // the time to move one request's cache, in us
 	spread  float64 // the difference between the runs' bandwidths, as a share of the median
 }
 
@@ -124,7 +124,7 @@ func (r *Results) page(o *Options, p *PageOptions, s *schema.Schema) (*webpage.P
 	fits := b.fits()
 	made.Parts, made.Warn = b.answer(fits)
 	made.Sections = b.sections(fits)
-	if len(b.points) == 1 { // charts of a single mark say nothing
+	if len(b.points) == 1 { // a chart with a single mark shows nothing useful
 		return made, nil
 	}
 	made.Data = data
@@ -134,7 +134,7 @@ func (r *Results) page(o *Options, p *PageOptions, s *schema.Schema) (*webpage.P
 	return made, nil
 }
 
-// title says what was measured where and when.
+// title says what was measured, where, and when.
 func (b *resultsPage) title() string {
 	title := "KV-cache transfer results"
 	if where := measuredAt(b.Points); where != "" {
@@ -349,7 +349,8 @@ func (b *resultsPage) linkName() string {
 	return fmt.Sprintf("%s (%s)", diag.Printable(b.Link), shortest(b.linkRate())+" GB/s")
 }
 
-// about returns short facts about the results, such as the file that they are from.
+// about returns short facts about the results, such as which file they come
+// from.
 func (b *resultsPage) about() []string {
 	about := []string{diag.Printable(filepath.Base(b.File)), counted(len(b.points), "point")}
 	if b.BaseFile != "" {
@@ -378,7 +379,7 @@ func counted(n int, what string) string {
 	return group(n) + " " + what + "s"
 }
 
-// group formats a number with a comma after each thousand.
+// group formats a number with commas as thousands separators.
 func group(n int) string {
 	text := strconv.Itoa(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
@@ -700,7 +701,7 @@ type costFit struct {
 	most, lo, hi float64
 }
 
-// groupedBy returns the settings that the cost of an I/O depends on, of those that vary.
+// groupedBy returns the varying settings that the cost of an I/O depends on.
 func (b *resultsPage) groupedBy() []setting {
 	var by []setting
 	for _, s := range b.shown {
@@ -814,7 +815,8 @@ func (b *resultsPage) fitCurve(f *costFit) webpage.Curve {
 	return curve
 }
 
-// peakCurve returns the time that a cache takes at the link's peak bandwidth.
+// peakCurve returns the time that moving a cache takes at the link's peak
+// bandwidth.
 func (b *resultsPage) peakCurve() webpage.Curve {
 	curve := webpage.Curve{Label: "at the link's peak bandwidth", X0: keyCache}
 	lo, hi := math.Inf(1), 0.0

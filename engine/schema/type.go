@@ -93,7 +93,7 @@ type Type struct {
 	// Partial reports whether there are further constraints that only CUE can check.
 	Partial bool `json:"partial,omitempty"`
 
-	matches []*regexp.Regexp // of texts
+	matches []*regexp.Regexp // for strings
 	// Members contains the fields of a mapping, and Others the type of all other fields, or
 	// nil if other fields are not allowed. Only [ShapeOf] sets them.
 	Members map[string]*Member `json:"-"`

@@ -91,7 +91,7 @@ func (t *target) open(s *schema.Schema, l *model.Loader) {
 // check creates the report on a file.
 func check(s *schema.Schema, l *model.Loader, known *model.Known, t *target) *Report {
 	if strings.HasSuffix(t.name, source.ResultsExt) {
-		return report(s, l, known, t) // results are read line by line: the file as a whole has no limit
+		return report(s, l, known, t) // results are read line by line, so the size of the file is not limited
 	}
 	r := &Report{File: t.name}
 	if t.err == nil && t.file != nil {

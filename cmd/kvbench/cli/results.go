@@ -168,7 +168,7 @@ func (a *app) listing(c *command, files []string, shown bool) (*report.Listing, 
 	return report.NewListing(a.schema, columns, only, len(files)), nil
 }
 
-// resultsRun is a run of kvbench results on some files.
+// resultsRun is a run of the results command on some files.
 type resultsRun struct {
 	*app
 	listing *report.Listing
