@@ -293,7 +293,7 @@ func (l *Loader) check(f *File, known *Known) error {
 		err = l.Results(f.Name)
 	case f.Kind == KindUnknown:
 		d := diag.Errorf(diag.Pos{File: f.Name}, "not a file kvbench can read").
-			WithHint("a model has the key %s, a configuration one of %s, an architecture %s", schema.NameParam, strings.Join(l.Sections(), ", "), fieldMatch)
+			WithHint("a model has the key %s; a configuration has one of %s; an architecture has %s", schema.NameParam, strings.Join(l.Sections(), ", "), fieldMatch)
 		err = d.HintUnlessEmpty(huggingface.Hint(f.Name))
 	case f.doc != nil:
 		var m *Model

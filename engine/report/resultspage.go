@@ -505,7 +505,7 @@ func (b *resultsPage) data() *webpage.Data {
 		},
 		{
 			ID: "plan", Title: "Time to move one request's cache", Label: "Time", X: []string{cache, size, count}, Y: b.some(request), Trusted: true, Join: webpage.JoinMedians,
-			Note:    "How long one request takes at the measured bandwidth, by the size of its cache. For a plan of one rank, this is only that rank's part of the cache.",
+			Note:    "How long one request takes at the measured bandwidth, by the size of its cache. For a plan for one rank, the size counts only that rank's part of the cache.",
 			Lines:   b.target(),
 			Columns: table(cache, request, planned, peak, share),
 		},

@@ -553,7 +553,7 @@ func (b *resultsPage) fitted(fits []*costFit) webpage.Section {
 	}
 	return webpage.Section{
 		Title:  "Cost per I/O",
-		Intro:  "The fixed cost of each I/O (descriptor) and the bandwidth at which the bytes move, fitted to the trusted points by minimizing the squares of the relative errors.",
+		Intro:  "The fixed cost of each I/O (descriptor) and the bandwidth at which the bytes move, fitted to the trusted points by minimizing the sum of the squared relative errors.",
 		Tables: []webpage.Table{t},
 	}
 }

@@ -497,7 +497,7 @@ func (t *Type) String() string {
 
 func (t *Type) sayText(text string) string {
 	if t.NotEmpty {
-		text += ", not empty"
+		text += " that is not empty"
 	}
 	for _, re := range t.matches {
 		text += " that matches " + re.String()
@@ -515,6 +515,9 @@ func (t *Type) sayNumber(text string) string {
 	}
 	if t.Least != nil && t.Greatest != nil && *t.Least == *t.Greatest {
 		return strconv.FormatInt(*t.Least, 10)
+	}
+	if t.Least != nil && t.Greatest != nil && *t.Least > -1<<63 && *t.Greatest < 1<<63-1 && !t.Open {
+		return text + fmt.Sprintf(" from %d to %d", *t.Least, *t.Greatest)
 	}
 	if t.Least != nil && *t.Least > -1<<63 {
 		bounds = append(bounds, fmt.Sprintf(more, *t.Least))

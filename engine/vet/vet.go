@@ -263,7 +263,7 @@ func known(s *schema.Schema, checker *plan.Checker, arch *schema.Architecture, c
 	}
 	for _, name := range schema.Keys(c.Config) {
 		if !slices.Contains(fields, name) {
-			hint(fail("config."+name+":", "a configuration has no %s", name), name, fields)
+			hint(fail("config."+name+":", "there is no configuration field %s", name), name, fields)
 		}
 	}
 	errs.Add(values)

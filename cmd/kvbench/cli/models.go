@@ -22,8 +22,8 @@ import (
 	"kvbench/models"
 )
 
-// countedFor is the heading of the column with the engine and release that the bytes are
-// for.
+// countedFor is the heading of the column that shows which engine and release the byte
+// counts are for.
 const countedFor = "KV engine"
 
 // modelsCmd lists the known models and architectures, or shows one.

@@ -576,9 +576,10 @@ func (p *profile) verdict(pl *plan.Plan, rec *runner.Record) {
 	}
 }
 
-// shownFlags returns the nixlbench flags to show in the summary. These are flags with several
-// values, and flags set by transfers in which points differ: without the latter, the points
-// for one pair of ranks and for all pairs at once could look the same.
+// shownFlags returns the nixlbench flags to show in the summary. These are flags with
+// several values, and flags that transfers set to different values for different points.
+// Without the latter, the points for one pair of ranks and for all pairs at once could look
+// the same.
 func (p *profile) shownFlags() []*schema.Flag {
 	list := slices.Clone(p.knobs)
 	for _, name := range schema.Keys(p.schema.Cache.Get().Transfer.Get().Flags) {

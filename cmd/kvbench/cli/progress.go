@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// progressTime is how often the progress line of a sweep changes at most.
+// progressTime is the minimum time between changes to the progress line of a sweep.
 var progressTime = 200 * time.Millisecond // some tests use shorter times
 
 // progress shows the progress of a long command. On a terminal, it uses the last line,

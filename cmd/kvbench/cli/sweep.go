@@ -400,8 +400,8 @@ func (a *app) unmeetable(where string, d *diag.Diag) *diag.Diag {
 	return d
 }
 
-// Hints for reasons that several points share. The arguments are their number, the
-// number of all points, and the first of them.
+// Hints for reasons that several points share. The arguments are the number of these
+// points, the total number of points, and the first of these points.
 const (
 	manyWarned = "applies to %d of %d points; the first is %s"
 	manyFailed = "%d of %d points have no row because of this; the numbers are from the first: %s"
@@ -419,8 +419,8 @@ func counted(s *sweep.Sweep, f sweep.Failed, points uint64, many string) *diag.D
 }
 
 // sweepProgress shows the progress of a long sweep on a terminal. If the rows are
-// printed there too, it does so only if they are sorted or filtered, because such rows
-// may take long to appear.
+// printed there too, it does so only if they are sorted or filtered, because such rows may
+// take a long time to appear.
 type sweepProgress struct {
 	progress
 	points      uint64
