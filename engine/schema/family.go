@@ -54,7 +54,7 @@ type ListedFamily struct {
 	Family     Later[*Family] `json:"family"`
 }
 
-// ListFamily returns the entry of a family for a list of families.
+// ListFamily returns the entry that represents a family in a list of families.
 func ListFamily(f *Family) *ListedFamily {
 	l := &ListedFamily{Name: f.Name, File: f.File, ModelTypes: f.ModelTypes}
 	l.Family.Set(f)

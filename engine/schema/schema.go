@@ -202,7 +202,7 @@ type Row struct {
 	As     string `json:"as,omitempty"`    // bytes, documented_bytes, time, count
 	// Optional rows are omitted if the plan does not have the value.
 	Optional bool `json:"optional,omitempty"`
-	// Unless, if not nil, is the text of a value for which the row is omitted.
+	// Unless is the text of the value for which the row is omitted, or nil.
 	Unless *string `json:"unless,omitempty"`
 	// With contains configuration fields to set while the value is computed, keyed by their
 	// names in formulas.
@@ -220,7 +220,7 @@ type Listed struct {
 	Arch Later[*Architecture] `json:"architecture"`
 }
 
-// List returns the entry of an architecture for a list of architectures.
+// List returns the entry that represents an architecture in a list of architectures.
 func List(a *Architecture) *Listed {
 	l := &Listed{Name: a.Name, Match: a.Match, File: a.File}
 	l.Arch.Set(a)

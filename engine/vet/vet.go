@@ -277,7 +277,7 @@ func known(s *schema.Schema, checker *plan.Checker, arch *schema.Architecture, c
 			if e.Pos.File != arch.File {
 				e.Pos = c.At[""]
 			}
-			errs = append(errs, e.WithHint("in the check with source %q", c.Source))
+			errs = append(errs, e.WithHint("this is the check whose source is %q", c.Source))
 		}
 		return errs
 	}
@@ -286,7 +286,7 @@ func known(s *schema.Schema, checker *plan.Checker, arch *schema.Architecture, c
 		if !ok {
 			hint(fail("expect."+name+":", "there is no quantity %s", name), name, schema.Keys(got))
 		} else if n != c.Expect[name] {
-			fail("expect."+name, "%s is %d, expected %d", name, n, c.Expect[name]).About(diag.Check, name).WithHint("in the check with source %q", c.Source)
+			fail("expect."+name, "%s is %d, expected %d", name, n, c.Expect[name]).About(diag.Check, name).WithHint("this is the check whose source is %q", c.Source)
 		}
 	}
 	return errs.Err()
