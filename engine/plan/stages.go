@@ -19,6 +19,8 @@ type rate struct {
 	pages int64       // pages per request
 	ios   formula.Rat // I/Os in the stage per layer, assuming one I/O per page
 	parts []int64     // bytes of each part of a page, if each part is a separate I/O
+	// partFrames contains the frame for each part.
+	partFrames []*formula.Frame
 	// covers specifies what one I/O covers.
 	covers string
 	pool   int64 // the pool that contains its pages, if one I/O covers a pool
@@ -335,8 +337,13 @@ func (l *Layers) rate(r *rate) (err error) {
 	if r.covers != schema.CoversPart || r.page == 0 {
 		return nil
 	}
-	for k := range l.cache.parts[r.kind] {
-		n, err := l.partBytes(r.cell, k)
+	if r.partFrames == nil {
+		for k := range l.cache.parts[r.kind] {
+			r.partFrames = append(r.partFrames, l.partFrame(r.cell, k))
+		}
+	}
+	for _, frame := range r.partFrames {
+		n, err := l.wholeAt(frame, l.cache.partBytes)
 		if err != nil {
 			return err
 		}
@@ -359,8 +366,12 @@ func (l *Layers) cover(r *rate, covers formula.Ref) error {
 
 // partBytes returns the number of bytes that an I/O moves for one part of a page.
 func (l *Layers) partBytes(c *cell, part int) (int64, error) {
-	at := formula.Spot{cellAxis: int16(c.index + 1), partAxis: int16(part + 1)}
-	return l.wholeAt(l.space.Frame(at), l.cache.partBytes)
+	return l.wholeAt(l.partFrame(c, part), l.cache.partBytes)
+}
+
+// partFrame returns the frame for a part of a cell's layers.
+func (l *Layers) partFrame(c *cell, part int) *formula.Frame {
+	return l.space.Frame(formula.Spot{cellAxis: int16(c.index + 1), partAxis: int16(part + 1)})
 }
 
 // endsOf returns the number of the first layer in each pipeline stage, followed by the
