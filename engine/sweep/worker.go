@@ -167,7 +167,7 @@ func (wk *worker) layered(v *variant, point uint64) {
 		wk.fail(point, what)
 	}
 	for i, one := range requests {
-		if i > 0 {
+		if i > 0 { // the caller has done this for the first row
 			wk.useFrame(v, i)
 			wk.move(v)
 		}
