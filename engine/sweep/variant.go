@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"kvbench/engine/data"
 	"kvbench/engine/diag"
 	"kvbench/engine/fit"
 	"kvbench/engine/formula"
@@ -29,6 +30,7 @@ type variant struct {
 	names     []formula.Ref        // the names that vary in each frame
 	number    []int                // the index of each axis in names, or -1
 	shown     []bool               // for each axis, whether req must contain its value
+	plain     []bool               // for each axis, whether all its values are numbers that count as set
 	mends     []mend
 	cells     []cellStep
 	keys      []cellStep
@@ -179,6 +181,12 @@ func (wk *worker) variant() *variant {
 	v.cells = wk.cells(v, it, false)
 	v.leading = slices.IndexFunc(v.cells, func(s cellStep) bool { return !s.leads() }) // at most the last step
 	v.keys = wk.keysOf(v, it)
+	v.plain = make([]bool, len(sh.refs))
+	for i, ref := range sh.refs {
+		axis := &it.Config.Axes[i]
+		isWord := func(val data.Fact) bool { return val.Kind != formula.Num }
+		v.plain[i] = ref >= 0 && v.prog.Kind(ref) == formula.Num && v.AllGiven(axis) && !slices.ContainsFunc(axis.Values, isWord)
+	}
 	v.shown = make([]bool, len(sh.refs))
 	for i := range v.shown {
 		v.shown[i] = v.req != nil && (!sh.layered || len(v.keys) > 0 || !v.AllGiven(&it.Config.Axes[i]))

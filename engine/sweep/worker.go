@@ -119,6 +119,8 @@ func (wk *worker) move(v *variant) {
 		ref, number := it.shape.refs[i], v.number[i]
 		switch {
 		case number < 0:
+		case v.plain[i]:
+			v.held.VaryNum(number, val.Num)
 		case val.Kind == v.prog.Kind(ref) && v.Given(it.Config.Axes[i].Field.Var, *val):
 			v.held.Vary(number, val.Value)
 		default:
